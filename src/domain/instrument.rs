@@ -1,0 +1,145 @@
+//! A form as defined: its items, their kinds, choices and limits.
+
+use super::expression::Expression;
+use super::language::Text;
+use super::number::Rational;
+
+/// A form: items in the order they are asked.
+#[derive(Clone, Debug)]
+pub struct Instrument {
+    /// Name of the file without `.toml`; unique in the study.
+    pub id: String,
+    /// Heading of the form.
+    pub title: Text,
+    /// At least one; ids unique.
+    pub items: Vec<Item>,
+}
+
+impl Instrument {
+    /// The item of that id.
+    pub fn find(&self, id: &str) -> Option<&Item> {
+        self.items.iter().find(|item| item.id == id)
+    }
+}
+
+/// One question (or a heading or note that asks nothing).
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// Lower-case letters, digits and `_`; the key in answers, expressions and exports.
+    pub id: String,
+    /// What kind of answer it takes.
+    pub kind: ItemKind,
+    /// What people read.
+    pub label: Text,
+    /// A sentence of help under the label.
+    pub help: Option<Text>,
+    /// Further mail keys that mean this item, as written in the bundle (matched after folding).
+    pub aliases: Vec<String>,
+    /// Whether an answer is needed whenever the item is asked.
+    pub required: bool,
+    /// Asked only when true; names items asked earlier.
+    pub when: Option<Expression>,
+    /// Unit shown behind the answer.
+    pub unit: Option<Text>,
+    /// Identifies a person: left out of letters and de-identified exports.
+    pub personal: bool,
+    /// Outside of it an answer is refused.
+    pub hard: Limits,
+    /// Outside of it the sender is asked whether they are sure.
+    pub soft: Limits,
+}
+
+/// What kind of answer an item takes.
+#[derive(Clone, Debug)]
+pub enum ItemKind {
+    /// One line of text.
+    Text {
+        /// What the whole normalized text must match.
+        pattern: Option<Pattern>,
+    },
+    /// Several lines of text.
+    Note,
+    /// A whole number.
+    Integer,
+    /// A number with at most `places` digits behind the point.
+    Decimal {
+        /// Digits kept behind the point.
+        places: u32,
+    },
+    /// A calendar day.
+    Date,
+    /// A time of day.
+    Time,
+    /// A calendar day with a time of day.
+    DateTime,
+    /// Yes or no.
+    YesNo,
+    /// Exactly one of the choices.
+    Choice(Choices),
+    /// Any number of the choices.
+    Choices(Choices),
+    /// A whole number from `low` to `high`, shown as a scale.
+    Scale {
+        /// Leftmost step.
+        low: i64,
+        /// Rightmost step.
+        high: i64,
+    },
+    /// An attached file.
+    File,
+    /// Text that asks nothing.
+    Heading,
+    /// Computed from other answers; never typed.
+    Calculation(Expression),
+}
+
+/// What an item offers to choose from.
+#[derive(Clone, Debug)]
+pub enum Choices {
+    /// The study's sites, by their codes.
+    Sites,
+    /// The choices written in the instrument.
+    Listed(Vec<Choice>),
+}
+
+/// One answer offered.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// What is stored and what factors' levels name.
+    pub code: String,
+    /// What people read; typing it also chooses it.
+    pub label: Text,
+    /// Other things people type for it.
+    pub aliases: Vec<String>,
+}
+
+/// A regular expression that a whole text must match, compiled once.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    /// As written in the bundle.
+    pub source: String,
+    /// Anchored at both ends.
+    pub compiled: regex::Regex,
+}
+
+/// Bounds of a value; which of them apply depends on the item's kind.
+#[derive(Clone, Debug, Default)]
+pub struct Limits {
+    /// Least number, inclusive.
+    pub min: Option<Rational>,
+    /// Greatest number, inclusive.
+    pub max: Option<Rational>,
+    /// Earliest day, inclusive.
+    pub earliest: Option<DayBound>,
+    /// Latest day, inclusive.
+    pub latest: Option<DayBound>,
+}
+
+/// A bound of a day: fixed, or relative to the day of reading in the study's time zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DayBound {
+    /// That very day.
+    On(chrono::NaiveDate),
+    /// So many days after (before, if negative) the day of reading; `today` is 0.
+    Today(i64),
+}

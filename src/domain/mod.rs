@@ -1,0 +1,19 @@
+//! Decisions: who may be enrolled, which arm a subject gets, what an answer means, how the audit chain is linked.
+//!
+//! In charge of every rule. Learns the time and the dice only through its arguments (promise 3): no `await`, no
+//! input or output, no clock, no global randomness. Other modules bring facts in and carry decisions out.
+
+pub mod allocation;
+pub mod answer;
+pub mod calendar;
+pub mod chain;
+pub mod expression;
+pub mod instrument;
+pub mod language;
+pub mod number;
+pub mod receipt;
+pub mod request;
+pub mod study;
+pub mod text;
+pub mod time;
+pub mod token;

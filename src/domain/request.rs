@@ -1,0 +1,45 @@
+//! What a person can ask for, whichever way it came in (mail, page, command): a closed list.
+
+use super::answer::Form;
+use super::language::Language;
+
+/// One request of one person to one study.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Study's slug.
+    pub study: String,
+    /// Id of the person who asks; already authenticated as the study demands.
+    pub person: String,
+    /// Language to answer in.
+    pub language: Language,
+    /// What they ask for.
+    pub act: Act,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Enroll a subject (and allocate, where the study randomizes). The form may still have faults: then it is refused.
+    Enroll(Form),
+    /// A blank registration form.
+    BlankForm,
+    /// What became of a subject, by the site's reference or our number; without one, of their latest.
+    Status(Option<String>),
+    /// How to write to us.
+    Help,
+    /// The reply to a one-time token: go on with what was asked before.
+    Confirm(String),
+}
+
+impl Act {
+    /// Name in logs, audit entries and metrics.
+    pub const fn key(&self) -> &'static str {
+        match self {
+            Act::Enroll(_) => "enroll",
+            Act::BlankForm => "form",
+            Act::Status(_) => "status",
+            Act::Help => "help",
+            Act::Confirm(_) => "confirm",
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! A study as its bundle defines it: sites, people, rules. Built by `definition`, never changed.
+
+use super::allocation::Scheme;
+use super::expression::Expression;
+use super::instrument::Instrument;
+use super::language::{Language, Text};
+use super::time::Zone;
+
+/// A study: what its files say, checked as a whole.
+#[derive(Clone, Debug)]
+pub struct Study {
+    /// Lower-case name in addresses, folders and commands; unique in a database.
+    pub slug: String,
+    /// Name in subject lines, between brackets.
+    pub tag: String,
+    /// Full name.
+    pub title: Text,
+    /// Languages its letters exist in; the first is the default.
+    pub languages: Vec<Language>,
+    /// Zone of its days and of the times in its letters.
+    pub zone: Zone,
+    /// Whether it randomizes in the open or under a code.
+    pub blinding: Blinding,
+    /// Public names of the arms, in the order of the file.
+    pub arms: Vec<Arm>,
+    /// Places that recruit; codes unique.
+    pub sites: Vec<Site>,
+    /// Staff; ids and addresses unique.
+    pub people: Vec<Person>,
+    /// What the study demands before it acts on a mail.
+    pub trust: Trust,
+    /// How a subject is registered.
+    pub registration: Registration,
+    /// Every instrument, the registration's among them.
+    pub instruments: Vec<Instrument>,
+    /// What must hold before a subject is enrolled.
+    pub eligibility: Vec<Criterion>,
+    /// How arms are allocated; `None` for a registry.
+    pub scheme: Option<Scheme>,
+    /// Greatest numbers of subjects.
+    pub caps: Caps,
+    /// Kits of a blinded study, in the order they are handed out; empty where there are none.
+    pub kits: Vec<Kit>,
+    /// Which roles get which notice after an enrollment.
+    pub notices: Vec<Notice>,
+    /// The address and trust facts the bundle brings itself (test bundles, `hagaki read`), else the mailbox decides.
+    pub post: Option<Post>,
+}
+
+impl Study {
+    /// The registration instrument.
+    pub fn registration_instrument(&self) -> &Instrument {
+        self.instruments
+            .iter()
+            .find(|instrument| instrument.id == self.registration.instrument)
+            .expect("definition admits no study whose registration instrument is absent")
+    }
+
+    /// The site of that code.
+    pub fn find_site(&self, code: &str) -> Option<&Site> {
+        self.sites.iter().find(|site| site.code == code)
+    }
+
+    /// The person who owns that (already folded) address.
+    pub fn find_person_by_address(&self, address: &str) -> Option<&Person> {
+        self.people.iter().find(|person| person.addresses.iter().any(|own| own == address))
+    }
+
+    /// The arm of that code.
+    pub fn find_arm(&self, code: &str) -> Option<&Arm> {
+        self.arms.iter().find(|arm| arm.code == code)
+    }
+
+    /// The language of a person's letters.
+    pub fn language_of(&self, person: &Person) -> Language {
+        person.language.unwrap_or(self.languages[0])
+    }
+}
+
+/// Who is told the arm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blinding {
+    /// The site learns the arm.
+    Open,
+    /// The site learns a kit's code; only unblinded roles learn the arm.
+    Blinded,
+}
+
+/// Public name of an arm.
+#[derive(Clone, Debug)]
+pub struct Arm {
+    /// Code as in `allocation.toml`.
+    pub code: String,
+    /// What people read.
+    pub name: Text,
+}
+
+/// A place that recruits.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// Code as typed in mails and stored.
+    pub code: String,
+    /// What people read.
+    pub name: Text,
+    /// Greatest number of subjects from here.
+    pub cap: Option<u32>,
+}
+
+/// A member of the staff.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// Short name, unique in the study.
+    pub id: String,
+    /// As letters greet them.
+    pub name: Text,
+    /// Folded addresses they write from; letters go to the first.
+    pub addresses: Vec<String>,
+    /// What they may ask for and are told.
+    pub roles: Vec<Role>,
+    /// Sites they act for; empty means all.
+    pub sites: Vec<String>,
+    /// Language of their letters, if not the study's first.
+    pub language: Option<Language>,
+}
+
+impl Person {
+    /// Whether they may act for that site.
+    pub fn acts_for(&self, site: &str) -> bool {
+        self.sites.is_empty() || self.sites.iter().any(|own| own == site)
+    }
+
+    /// Whether they have that role.
+    pub fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+}
+
+/// What a person is to a study.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Enrolls subjects.
+    Investigator,
+    /// Keeps the study running; told of failures. Enrolls too.
+    Coordinator,
+    /// Hands out kits; unblinded.
+    Pharmacist,
+    /// Owns the allocation; unblinded.
+    Statistician,
+    /// Owns the bundle.
+    Manager,
+    /// Watches; enrolls nobody.
+    Monitor,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Role; 6] =
+        [Role::Investigator, Role::Coordinator, Role::Pharmacist, Role::Statistician, Role::Manager, Role::Monitor];
+
+    /// Name in bundles and logs.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Role::Investigator => "investigator",
+            Role::Coordinator => "coordinator",
+            Role::Pharmacist => "pharmacist",
+            Role::Statistician => "statistician",
+            Role::Manager => "manager",
+            Role::Monitor => "monitor",
+        }
+    }
+
+    /// Whether a letter to this role may name the arm in a blinded study.
+    pub const fn unblinded(self) -> bool {
+        matches!(self, Role::Pharmacist | Role::Statistician)
+    }
+
+    /// Whether this role may enroll.
+    pub const fn enrolls(self) -> bool {
+        matches!(self, Role::Investigator | Role::Coordinator)
+    }
+}
+
+/// What a study demands before it acts on a mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trust {
+    /// What our border must have said of the sender.
+    pub authentication: Authentication,
+    /// A valid site token in the address is needed on top.
+    pub token: bool,
+    /// Each enrollment must be confirmed by replying to a one-time token.
+    pub confirm: bool,
+}
+
+/// What our border must have said of the sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authentication {
+    /// A DMARC pass aligned with the From domain (RFC 7489).
+    Dmarc,
+    /// Nothing: closed networks only.
+    Open,
+}
+
+/// How a subject is registered.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// Id of the instrument.
+    pub instrument: String,
+    /// Item that holds the site's code; `None` in a study with one site.
+    pub site_item: Option<String>,
+    /// Item that holds the site's own reference of the subject: the business key.
+    pub subject_item: String,
+    /// How far that reference is unique.
+    pub unique_within: UniqueWithin,
+}
+
+/// How far a subject reference is unique.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UniqueWithin {
+    /// One subject of that reference in the whole study.
+    Study,
+    /// One at each site.
+    Site,
+}
+
+/// A condition of enrollment.
+#[derive(Clone, Debug)]
+pub struct Criterion {
+    /// Short name, unique in the study.
+    pub id: String,
+    /// True for an eligible subject; names registration items.
+    pub rule: Expression,
+    /// What the physician reads when it does not hold.
+    pub message: Text,
+}
+
+/// Greatest numbers of subjects; a cap is exact under concurrency. Caps of sites stand at the sites.
+#[derive(Clone, Debug, Default)]
+pub struct Caps {
+    /// In the whole study.
+    pub total: Option<u32>,
+    /// Per arm's code: an arm that is full closes the study to everybody, so that no refusal tells an arm.
+    pub arms: Vec<(String, u32)>,
+    /// In each stratum (combination of the factors the scheme stratifies by).
+    pub stratum: Option<u32>,
+}
+
+/// One kit of a blinded study.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kit {
+    /// What the site learns.
+    pub code: String,
+    /// Arm it belongs to.
+    pub arm: String,
+    /// Site it lies at; `None` for a central stock.
+    pub site: Option<String>,
+}
+
+/// Who is told of an enrollment, beside the physician.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Everybody with this role (who acts for the subject's site).
+    pub role: Role,
+}
+
+/// Address and trust facts a bundle may bring itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Post {
+    /// Service address, such as `reg@example.jp`.
+    pub address: String,
+    /// Authentication servers whose word counts (RFC 8601 section 2.5).
+    pub authserv_ids: Vec<String>,
+    /// Right-hand side of our Message-IDs.
+    pub message_id_domain: String,
+}

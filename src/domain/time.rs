@@ -1,0 +1,87 @@
+//! Instants, zones and their printed forms; the one file of `domain` that knows the date crate's clocks and zones.
+
+use chrono::{DateTime, Offset, TimeZone, Utc};
+use chrono_tz::Tz;
+
+/// A moment, in microseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(pub i64);
+
+impl Instant {
+    /// The instant `seconds` later (earlier if negative).
+    pub const fn plus_seconds(self, seconds: i64) -> Instant {
+        Instant(self.0.saturating_add(seconds.saturating_mul(1_000_000)))
+    }
+
+    /// Whole seconds from `earlier` to this instant, negative if `earlier` is later.
+    pub const fn seconds_since(self, earlier: Instant) -> i64 {
+        (self.0 - earlier.0) / 1_000_000
+    }
+
+    /// `2026-11-20T00:05:00Z` (RFC 3339), to the second.
+    pub fn utc(self) -> String {
+        self.date_time().format("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+
+    /// `2026-11-20 09:05 +09:00` as a clock in `zone` shows it.
+    pub fn local(self, zone: Zone) -> String {
+        zone.0.from_utc_datetime(&self.date_time().naive_utc()).format("%Y-%m-%d %H:%M %:z").to_string()
+    }
+
+    /// The calendar day in `zone`: year, month 1-12, day 1-31.
+    pub fn day_in(self, zone: Zone) -> chrono::NaiveDate {
+        zone.0.from_utc_datetime(&self.date_time().naive_utc()).date_naive()
+    }
+
+    /// `Fri, 20 Nov 2026 09:05:00 +0900`, the form of a `Date` header (RFC 5322 section 3.3).
+    pub fn rfc5322(self, zone: Zone) -> String {
+        zone.0.from_utc_datetime(&self.date_time().naive_utc()).format("%a, %d %b %Y %H:%M:%S %z").to_string()
+    }
+
+    /// The instant of an RFC 3339 text such as `2026-11-20T09:05:00+09:00`.
+    pub fn parse_rfc3339(text: &str) -> Option<Instant> {
+        DateTime::parse_from_rfc3339(text).ok().map(|at| Instant(at.timestamp_micros()))
+    }
+
+    fn date_time(self) -> DateTime<Utc> {
+        Utc.timestamp_micros(self.0).single().unwrap_or_default()
+    }
+}
+
+/// A time zone by its IANA name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Zone(Tz);
+
+impl Zone {
+    /// Coordinated universal time.
+    pub const UTC: Zone = Zone(Tz::UTC);
+
+    /// The zone of an IANA name such as `Asia/Tokyo`.
+    pub fn find(name: &str) -> Option<Zone> {
+        name.parse().ok().map(Zone)
+    }
+
+    /// Its IANA name.
+    pub fn name(self) -> &'static str {
+        self.0.name()
+    }
+
+    /// Seconds east of Greenwich at `instant`.
+    pub fn offset_seconds(self, instant: Instant) -> i32 {
+        self.0.offset_from_utc_datetime(&instant.date_time().naive_utc()).fix().local_minus_utc()
+    }
+}
+
+/// Tells the time: the machine's clock, or one that a test winds by hand.
+pub trait Clock: Send + Sync {
+    /// The present moment.
+    fn now(&self) -> Instant;
+}
+
+/// Gives unpredictable bytes: the operating system's, or a seeded sequence in a test.
+///
+/// Tokens, Message-IDs and study secrets come from here; draws do not (they are a function of the study's secret).
+pub trait Dice: Send + Sync {
+    /// Fills `buffer` with random bytes.
+    fn fill(&self, buffer: &mut [u8]);
+}
