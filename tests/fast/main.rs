@@ -1,0 +1,3 @@
+//! The fast half of the tests: no server, no network, no database server.
+
+mod house;
