@@ -46,3 +46,15 @@ pub const RATIO: u64 = 1_000;
 pub const KITS: usize = 1_000_000;
 /// Largest file of a bundle, in bytes.
 pub const BUNDLE_FILE_BYTES: usize = 64 * 1024 * 1024;
+/// Largest body of a posted form, in bytes.
+pub const FORM_BYTES: usize = 256 * 1024;
+/// Longest time a page may take, in seconds.
+pub const PAGE_SECONDS: u64 = 20;
+/// Age of a loop's last step beyond which the daemon says that it is not ready, in seconds.
+pub const PULSE_SECONDS: i64 = 900;
+/// Most mails the demonstration's post office shows.
+pub const POST_OFFICE_MAILS: i64 = 60;
+/// How long the post office waits for an answer before it shows the page, in milliseconds.
+pub const POST_OFFICE_PATIENCE_MS: u64 = 3_000;
+/// Longest pause of a loop after failed steps, in seconds.
+pub const STEP_PAUSE_SECONDS: u64 = 60;
