@@ -58,3 +58,35 @@ pub const POST_OFFICE_MAILS: i64 = 60;
 pub const POST_OFFICE_PATIENCE_MS: u64 = 3_000;
 /// Longest pause of a loop after failed steps, in seconds.
 pub const STEP_PAUSE_SECONDS: u64 = 60;
+/// Most bytes of mails that one fetch from a mailbox brings, so that a step stays small in memory.
+pub const FETCH_BYTES: u64 = 16 * 1024 * 1024;
+/// Most mails moved by one IMAP command; one move at a time costs half a second each in a full Maildir.
+pub const MOVE_BATCH: usize = 1_000;
+/// Most names taken from one listing of a Maildir; the rest come with the next listing.
+pub const LISTING_NAMES: usize = 100_000;
+/// Patience for reaching a mail server: name look-up, TCP, TLS, greeting; in seconds.
+pub const CONNECT_SECONDS: u64 = 30;
+/// Patience for the answer to one IMAP command, in seconds.
+pub const IMAP_COMMAND_SECONDS: u64 = 120;
+/// Longest IDLE before it is issued again (RFC 2177 says 29 minutes; NAT boxes forget sooner), in seconds (9 minutes).
+pub const IDLE_SECONDS: u64 = 9 * 60;
+/// Interval of looking into a mailbox whose server has no IDLE, in seconds.
+pub const IMAP_POLL_SECONDS: u64 = 20;
+/// Interval of looking at a Maildir's folders, in milliseconds.
+pub const MAILDIR_POLL_MILLISECONDS: u64 = 50;
+/// Age at which an unused SMTP connection is closed, below the idle time-out of common servers, in seconds.
+pub const SMTP_IDLE_SECONDS: u64 = 20;
+/// Refusals on one SMTP connection before it is replaced; servers slow down after ten and hang up after twenty.
+pub const SMTP_REFUSALS: u32 = 5;
+/// Longest reply of an SMTP server that is read or kept, in bytes.
+pub const SMTP_REPLY_BYTES: usize = 4096;
+/// Age after which a letter is no longer tried, in seconds (4 days).
+pub const LETTER_AGE_SECONDS: i64 = 4 * 24 * 3600;
+/// Largest hagaki.toml or mailbox.toml, in bytes.
+pub const SETTINGS_FILE_BYTES: u64 = 1024 * 1024;
+/// Largest file that holds a password, in bytes.
+pub const SECRET_FILE_BYTES: u64 = 4096;
+/// Most mailboxes of one daemon.
+pub const MAILBOXES: usize = 1_000;
+/// Most connections to one SMTP server.
+pub const SMTP_CONNECTIONS: i64 = 64;
