@@ -90,3 +90,13 @@ pub const SECRET_FILE_BYTES: u64 = 4096;
 pub const MAILBOXES: usize = 1_000;
 /// Most connections to one SMTP server.
 pub const SMTP_CONNECTIONS: i64 = 64;
+/// Most mails taken from a mailbox in one step.
+pub const INTAKE_BATCH: usize = 256;
+/// Most mails read and decided in one transaction.
+pub const DESK_BATCH: i64 = 32;
+/// Most letters claimed by one dispatch step.
+pub const DISPATCH_BATCH: i64 = 256;
+/// Most verdicts recorded in one transaction: what a crash can at most cause to be sent twice.
+pub const VERDICT_BATCH: usize = 32;
+/// Most characters kept of what a mail server said.
+pub const VERDICT_CHARS: usize = 500;

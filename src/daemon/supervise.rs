@@ -37,7 +37,8 @@ pub async fn supervise(mut worker: Worker, clock: Arc<dyn Clock>, pulse: Arc<Pul
                 metrics::counter!("hagaki_step_failures_total", "loop" => name.clone()).increment(1);
                 tracing::warn!(worker = name, %error, failures, "step failed; will try again");
                 pulse.ail(&name, clock.now(), error.to_string());
-                pause(worker.pause_after(failures), &mut stop).await;
+                let longest = worker.pause_after(&error).unwrap_or_else(|| pause_seconds(failures));
+                pause(longest, &mut stop).await;
             }
             Err(_) => {
                 failures = failures.saturating_add(1);

@@ -1,34 +1,29 @@
-//! The dispatch loop: outbox row → transport → verdict.
+//! The dispatch loop of one mailbox: outbox row → transport → verdict.
 //!
 //! A letter is claimed with a lease and its attempt counted before the attempt is made, so that a letter which crashes
 //! the sender cannot loop for ever. A crash between the server's 250 and the record sends the same bytes, with the same
-//! Message-ID, once more; that is the only way a letter arrives twice.
+//! Message-ID, once more; that is the only way a letter arrives twice. When the server is away, the server is left
+//! alone, and no letter fails for it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
-use futures::stream::FuturesUnordered;
-use tokio::sync::Semaphore;
+use futures::stream;
+use tokio::sync::Notify;
 
-use super::transport::{Envelope, Transport, Verdict};
-use crate::domain::retry;
+use super::transport::{Envelope, Reply, Transport, Verdict};
+use super::{Did, StepError};
+use crate::domain::retry::{self, Jitter, NextTry};
 use crate::domain::time::{Clock, Dice, Instant};
 use crate::domain::token::{self, Key};
 use crate::limits;
-use crate::store::outbox::{self, Claimed};
-use crate::store::{Store, StoreError, host};
+use crate::store::outbox::{self, Claimed, Sent};
+use crate::store::{Store, host};
+use crate::workflow::report;
+use crate::workflow::{DeskAddress, shelf::Shelf};
 
-/// How one address of ours sends.
-#[derive(Clone)]
-pub struct Sender {
-    /// Service address; bounces come back to a sub-address of it.
-    pub address: String,
-    /// What carries its letters.
-    pub transport: Arc<Transport>,
-}
-
-/// The dispatch loop's means.
+/// The dispatch of one mailbox's letters.
 pub struct Dispatch {
     /// Where letters wait.
     pub store: Store,
@@ -38,10 +33,166 @@ pub struct Dispatch {
     pub dice: Arc<dyn Dice>,
     /// Authenticates bounce addresses.
     pub key: Arc<Key>,
-    /// Senders by mailbox name.
-    pub senders: BTreeMap<String, Sender>,
+    /// Studies, for the alert when an assignment letter is refused.
+    pub shelf: Arc<Shelf>,
+    /// The mailbox whose letters these are.
+    pub desk: DeskAddress,
+    /// What carries them.
+    pub transport: Transport,
     /// Name of this process in leases.
     pub owner: String,
-    /// Letters handed to transports at the same time.
-    pub parallel: usize,
+    /// How long a claimed letter is ours, in seconds.
+    pub lease_seconds: i64,
+    /// Longest wait for the doorbell.
+    pub interval: Duration,
+    /// Rung when a letter was written.
+    pub bell: Arc<Notify>,
+}
+
+impl Dispatch {
+    /// Claims a batch of due letters, sends them, and records every verdict.
+    ///
+    /// # Errors
+    /// The database. Letters sent but not recorded are sent again when the lease has run out.
+    pub async fn step(&mut self) -> Result<Did, StepError> {
+        let now = self.clock.now();
+        if let Some(away) = host::find(&self.store, &self.desk.mailbox).await?
+            && away.suspended_until > now
+        {
+            return Ok(Did::Nothing);
+        }
+        let mailbox = &self.desk.mailbox;
+        let claimed =
+            outbox::claim(&self.store, mailbox, &self.owner, now, self.lease_seconds, limits::DISPATCH_BATCH).await?;
+        if claimed.is_empty() {
+            return Ok(Did::Nothing);
+        }
+        self.send_all(claimed).await?;
+        Ok(Did::Something)
+    }
+
+    /// Waits for a letter, or until one is due again.
+    pub async fn wait(&mut self) {
+        // Due times lie in the database; the interval is short enough for retries, the bell for everything else.
+        let _ = tokio::time::timeout(self.interval, self.bell.notified()).await;
+    }
+
+    /// Sends with as many connections as the transport has, and records what is finished as it comes.
+    async fn send_all(&self, claimed: Vec<Claimed>) -> Result<(), StepError> {
+        let width = self.transport.width().max(1);
+        let sends = claimed.into_iter().map(|letter| async move {
+            let verdict = self.send(&letter).await;
+            (letter, verdict)
+        });
+        let mut finished = stream::iter(sends).buffer_unordered(width).ready_chunks(limits::VERDICT_BATCH);
+        let mut host_failed = false;
+        while let Some(chunk) = finished.next().await {
+            host_failed |= chunk.iter().any(|(_, verdict)| verdict.suspends_host());
+            self.record(chunk).await?;
+        }
+        drop(finished);
+        if host_failed {
+            self.suspend().await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, letter: &Claimed) -> Verdict {
+        let from = Some(self.desk.with(&token::verp(&self.key, letter.id)));
+        let envelope = Envelope { from, to: letter.recipient.clone() };
+        self.transport.send(&envelope, &letter.raw).await
+    }
+
+    async fn record(&self, chunk: Vec<(Claimed, Verdict)>) -> Result<(), StepError> {
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        let mut accepted: Vec<Sent> = Vec::new();
+        let mut refused = Vec::new();
+        for (letter, verdict) in chunk {
+            metrics::counter!("hagaki_letters_total", "verdict" => word(&verdict)).increment(1);
+            match verdict {
+                Verdict::Accepted(reply) => {
+                    accepted.push(Sent { id: letter.id, code: i64::from(reply.code), text: bounded(&reply.text) });
+                }
+                Verdict::Deferred { reply, .. } => {
+                    let (code, text) = reply.map_or((0, "connection lost".to_string()), |reply| said(&reply));
+                    self.retry(&mut tx, &letter, code, &text, now).await?;
+                }
+                Verdict::Unreachable { text, .. } => {
+                    let at = now.plus_seconds(i64::try_from(retry::host(1, self.jitter()).as_secs()).unwrap_or(5));
+                    outbox::record_retry(&mut tx, letter.id, &self.owner, 0, &bounded(&text), at, now).await?;
+                }
+                Verdict::Refused(reply) => {
+                    let (code, text) = said(&reply);
+                    outbox::record_failed(&mut tx, letter.id, &self.owner, code, &text, now).await?;
+                    refused.push((letter, format!("{code} {text}")));
+                }
+            }
+        }
+        outbox::record_sent_many(&mut tx, &self.owner, &accepted, now).await?;
+        let sent = !accepted.is_empty();
+        tx.commit().await?;
+        if sent {
+            host::record_success(&self.store, &self.desk.mailbox).await?;
+        }
+        for (letter, why) in refused {
+            tracing::warn!(letter = letter.id, kind = letter.kind, "a letter was refused for good");
+            report::alert(&self.shelf, self.means(now), letter.id, &why).await?;
+            self.bell.notify_one();
+        }
+        Ok(())
+    }
+
+    async fn retry(
+        &self,
+        tx: &mut crate::store::Tx,
+        letter: &Claimed,
+        code: i64,
+        text: &str,
+        now: Instant,
+    ) -> Result<(), StepError> {
+        let tries = u32::try_from(letter.attempts).unwrap_or(u32::MAX);
+        match retry::letter(letter.created_at, tries, now, self.jitter()) {
+            NextTry::At(at) => outbox::record_retry(tx, letter.id, &self.owner, code, text, at, now).await?,
+            NextTry::GiveUp => outbox::record_failed(tx, letter.id, &self.owner, code, text, now).await?,
+        }
+        Ok(())
+    }
+
+    async fn suspend(&self) -> Result<(), StepError> {
+        let now = self.clock.now();
+        let failures = host::find(&self.store, &self.desk.mailbox).await?.map_or(0, |row| row.failures) + 1;
+        let pause = retry::host(u32::try_from(failures).unwrap_or(u32::MAX), self.jitter());
+        let until = now.plus_seconds(i64::try_from(pause.as_secs()).unwrap_or(i64::MAX).max(1));
+        host::record_failure(&self.store, &self.desk.mailbox, until).await?;
+        tracing::warn!(mailbox = self.desk.mailbox, failures, seconds = pause.as_secs(), "the mail server is away; letters wait");
+        Ok(())
+    }
+
+    fn jitter(&self) -> Jitter {
+        let mut bytes = [0; 4];
+        self.dice.fill(&mut bytes);
+        Jitter(u32::from_le_bytes(bytes))
+    }
+
+    fn means(&self, now: Instant) -> crate::workflow::Means<'_> {
+        crate::workflow::Means { now, dice: &*self.dice, key: &self.key, desk: &self.desk }
+    }
+}
+
+fn said(reply: &Reply) -> (i64, String) {
+    (i64::from(reply.code), bounded(&reply.text))
+}
+
+fn bounded(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(limits::VERDICT_CHARS).collect()
+}
+
+fn word(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Accepted(_) => "accepted",
+        Verdict::Deferred { .. } => "deferred",
+        Verdict::Refused(_) => "refused",
+        Verdict::Unreachable { .. } => "unreachable",
+    }
 }
