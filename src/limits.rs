@@ -100,3 +100,21 @@ pub const DISPATCH_BATCH: i64 = 256;
 pub const VERDICT_BATCH: usize = 32;
 /// Most characters kept of what a mail server said.
 pub const VERDICT_CHARS: usize = 500;
+/// Largest letter template of a study's own, in bytes.
+pub const LETTER_TEMPLATE_BYTES: usize = 64 * 1024;
+/// Longest `mailto:` link in a letter, in characters; the widespread mail programs cut longer ones.
+pub const MAILTO_CHARS: usize = 1_800;
+/// Most choices named in a letter's sentence; of more, the first are named and "and others" is said.
+pub const CHOICES_NAMED: usize = 20;
+/// Most characters of a foreign value that a letter repeats outside of the filled-in form.
+pub const REPEATED_CHARS: usize = 200;
+/// Most faults and unknown keys that a letter lists.
+pub const FAULTS_LISTED: usize = 100;
+/// Most message identifiers in `References` of our letters (RFC 5322 section 3.6.4 sets no limit).
+pub const REFERENCES: usize = 20;
+/// Longest message identifier that is taken over from a foreign mail, in characters.
+pub const MESSAGE_ID_CHARS: usize = 250;
+/// Longest header value we write, in characters.
+pub const HEADER_VALUE_CHARS: usize = 500;
+/// Longest address, in bytes (RFC 5321 section 4.5.3.1.3).
+pub const ADDRESS_BYTES: usize = 254;

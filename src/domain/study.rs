@@ -77,6 +77,30 @@ impl Study {
     }
 }
 
+/// Whether a study rehearses or counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// Rehearsal: own secret and numbers, TEST in every letter, data that can be purged.
+    Development,
+    /// The real thing.
+    Production,
+}
+
+impl Stage {
+    /// Name in receipts, reports and tables.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Stage::Development => "development",
+            Stage::Production => "production",
+        }
+    }
+
+    /// The stage of that name.
+    pub fn find(key: &str) -> Option<Stage> {
+        [Stage::Development, Stage::Production].into_iter().find(|stage| stage.key() == key)
+    }
+}
+
 /// Who is told the arm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blinding {

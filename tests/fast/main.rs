@@ -1,3 +1,8 @@
 //! The fast half of the tests: no server, no network, no database server.
 
 mod house;
+//! Tests that need no server.
+
+mod letters;
+mod letters_mail;
+mod letters_world;
