@@ -118,3 +118,11 @@ pub const MESSAGE_ID_CHARS: usize = 250;
 pub const HEADER_VALUE_CHARS: usize = 500;
 /// Longest address, in bytes (RFC 5321 section 4.5.3.1.3).
 pub const ADDRESS_BYTES: usize = 254;
+/// Most answers, assignments aside, that one sender gets in an hour; then a person looks.
+pub const ANSWERS_PER_HOUR: i64 = 30;
+/// Most answers, assignments aside, that one sender gets in a day.
+pub const ANSWERS_PER_DAY: i64 = 100;
+/// Most notices of held mails that one coordinator gets in an hour.
+pub const HOLD_NOTICES_PER_HOUR: i64 = 6;
+/// How long a one-time reply token is good, in seconds (3 days).
+pub const CONFIRM_SECONDS: i64 = 3 * 24 * 3600;

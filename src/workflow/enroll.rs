@@ -16,11 +16,22 @@ use crate::domain::answer::Form;
 use crate::domain::chain;
 use crate::domain::study::{Blinding, Person, Study, UniqueWithin};
 use crate::domain::text;
+use crate::letters::facts::Reason;
 use crate::store::allocation::{AllocationRow, NewAllocation};
 use crate::store::audit::NewEntry;
 use crate::store::study::{Stage, StudyState};
 use crate::store::subject::{NewSubject, SubjectRow};
 use crate::store::{Tx, allocation, audit, kit, subject};
+
+/// What speaks against an enrollment, as keys: `faults` with the faulty items, then the reasons.
+pub fn refusal_keys(reasons: &[Reason], form: &Form) -> Vec<String> {
+    let faults = form.faults.iter().map(|fault| format!("{}:{}", fault.code.key(), fault.item));
+    let others = reasons.iter().map(|reason| match reason {
+        Reason::NotEligible(criteria) => format!("{}:{}", reason.key(), criteria.join(",")),
+        other => other.key().to_string(),
+    });
+    faults.chain(others).collect()
+}
 
 /// Whether the sender has been asked already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +58,7 @@ pub enum Enrollment {
     },
     /// Nothing recorded; the sender must confirm first.
     ToConfirm,
-    /// Refused; nothing recorded but the refusal.
+    /// Refused, for the faults of the form or for these reasons; nothing recorded but the refusal.
     Refused(Vec<Reason>),
 }
 
@@ -60,57 +71,6 @@ pub struct Enrolled {
     pub allocation: Option<AllocationRow>,
     /// Digest of the audit entry that recorded it.
     pub digest: String,
-}
-
-/// Why an enrollment is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// The form has faults; they are in the form.
-    Faults,
-    /// The person's role does not enroll.
-    Role,
-    /// The person does not act for that site.
-    Site,
-    /// The study wants the site's token in the address.
-    Token,
-    /// The study is paused.
-    Paused,
-    /// The study is closed.
-    Closed,
-    /// A criterion does not hold: its id.
-    Criterion(String),
-    /// The study (or an arm or stratum of it) is full.
-    Full,
-    /// The site is full.
-    SiteFull,
-    /// No kit can be handed out.
-    NoKit,
-}
-
-impl Reason {
-    /// Key in reasons, templates and audit entries.
-    pub fn key(&self) -> &'static str {
-        match self {
-            Reason::Faults => "faults",
-            Reason::Role => "role",
-            Reason::Site => "site",
-            Reason::Token => "token",
-            Reason::Paused => "paused",
-            Reason::Closed => "closed",
-            Reason::Criterion(_) => "criterion",
-            Reason::Full => "full",
-            Reason::SiteFull => "site_full",
-            Reason::NoKit => "no_kit",
-        }
-    }
-
-    /// Key with what it is about: `criterion:adult`.
-    pub fn text(&self) -> String {
-        match self {
-            Reason::Criterion(id) => format!("criterion:{id}"),
-            other => other.key().to_string(),
-        }
-    }
 }
 
 /// The site a form names: the only site of a study without a site item.
@@ -161,9 +121,8 @@ pub async fn enroll(
             append(tx, page, means, actor, "conflict", &body).await?;
         }
         Enrollment::Refused(reasons) => {
-            let reasons: Vec<_> = reasons.iter().map(Reason::text).collect();
             let site = site_of(&shelved.study, application.form);
-            let body = json!({ "inbox": arrival.inbox_id, "reasons": reasons, "site": site });
+            let body = json!({ "inbox": arrival.inbox_id, "reasons": refusal_keys(reasons, application.form), "site": site });
             append(tx, page, means, actor, "refuse", &body).await?;
         }
         Enrollment::Enrolled(_) | Enrollment::Duplicate(_) | Enrollment::ToConfirm => {}
@@ -182,7 +141,7 @@ async fn decide(
     let Application { person, form, confirmed } = application;
     let study = &shelved.study;
     if !form.faults.is_empty() {
-        return Ok(Enrollment::Refused(vec![Reason::Faults]));
+        return Ok(Enrollment::Refused(Vec::new()));
     }
     let site = site_of(study, form)
         .ok_or_else(|| Failure::Contradiction("a form without faults names no site".to_string()))?;
@@ -208,13 +167,13 @@ async fn decide(
 /// Why this person may not enroll at this site, if they may not.
 fn unentitled(study: &Study, person: &Person, site: &str, arrival: Arrival<'_>) -> Option<Reason> {
     if !person.roles.iter().any(|role| role.enrolls()) {
-        return Some(Reason::Role);
+        return Some(Reason::NoRole);
     }
     if !person.acts_for(site) {
-        return Some(Reason::Site);
+        return Some(Reason::SiteNotTheirs(site.to_string()));
     }
     if study.trust.token && arrival.site_token != Some(site) {
-        return Some(Reason::Token);
+        return Some(Reason::NoToken);
     }
     None
 }
@@ -252,14 +211,14 @@ async fn refusals(
         StudyState::Closed => return Ok(vec![Reason::Closed]),
         StudyState::Open => {}
     }
-    let mut reasons: Vec<_> = study
-        .eligibility
-        .iter()
-        .filter(|criterion| !criterion.rule.holds(study, form))
-        .map(|criterion| Reason::Criterion(criterion.id.clone()))
-        .collect();
+    let failing: Vec<String> =
+        study.eligibility.iter().filter(|one| !one.rule.holds(form)).map(|one| one.id.clone()).collect();
+    let mut reasons = Vec::new();
+    if !failing.is_empty() {
+        reasons.push(Reason::NotEligible(failing));
+    }
     if study.caps.total.is_some_and(|cap| page.row.subjects >= i64::from(cap)) {
-        reasons.push(Reason::Full);
+        reasons.push(Reason::StudyFull);
     }
     let site_cap = study.find_site(site).and_then(|site| site.cap);
     if let Some(cap) = site_cap
@@ -271,13 +230,16 @@ async fn refusals(
         let levels = levels_of(study, scheme, site, form);
         let arm_full = study.caps.arms.iter().any(|(arm, cap)| state.arm_count(scheme, arm) >= u64::from(*cap));
         let stratum_full = study.caps.stratum.is_some_and(|cap| state.stratum_count(scheme, &levels) >= u64::from(cap));
-        if (arm_full || stratum_full) && !reasons.contains(&Reason::Full) {
-            reasons.push(Reason::Full);
+        if arm_full && !reasons.contains(&Reason::StudyFull) {
+            reasons.push(Reason::StudyFull);
+        }
+        if stratum_full {
+            reasons.push(Reason::StratumFull);
         }
         if study.blinding == Blinding::Blinded && reasons.is_empty() {
             for arm in &study.arms {
                 if kit::find_next(tx, shelved.id, &arm.code, site).await?.is_none() {
-                    reasons.push(Reason::NoKit);
+                    reasons.push(Reason::NoKits);
                     break;
                 }
             }

@@ -35,6 +35,8 @@ pub enum Reason {
     SiteNotTheirs(String),
     /// The sender has no role that enrolls.
     NoRole,
+    /// The study wants the site's token in the address, and it was not there.
+    NoToken,
 }
 
 impl Reason {
@@ -50,6 +52,7 @@ impl Reason {
             Reason::NoKits => "no-kits",
             Reason::SiteNotTheirs(_) => "site-not-theirs",
             Reason::NoRole => "no-role",
+            Reason::NoToken => "no-token",
         }
     }
 
