@@ -1,0 +1,3 @@
+//! Tests that need no server and no network.
+
+mod bundle;
