@@ -126,3 +126,31 @@ pub const ANSWERS_PER_DAY: i64 = 100;
 pub const HOLD_NOTICES_PER_HOUR: i64 = 6;
 /// How long a one-time reply token is good, in seconds (3 days).
 pub const CONFIRM_SECONDS: i64 = 3 * 24 * 3600;
+/// Longest text that is tried as a day or a time, in characters.
+pub const DAY_CHARS: usize = 64;
+/// Longest expression of a bundle, in characters.
+pub const EXPRESSION_CHARS: usize = 2_000;
+/// Deepest nesting of brackets in an expression.
+pub const EXPRESSION_DEPTH: usize = 24;
+/// Longest regular expression of a bundle, in characters.
+pub const PATTERN_CHARS: usize = 500;
+/// Most memory of one compiled regular expression, in bytes.
+pub const PATTERN_BYTES: usize = 1024 * 1024;
+/// Most digits of a typed number.
+pub const NUMBER_DIGITS: usize = 30;
+/// Most digits behind the point of a decimal item.
+pub const DECIMAL_PLACES: i64 = 10;
+/// Most files of a bundle.
+pub const BUNDLE_FILES: usize = 2_000;
+/// Largest bundle, all files together, in bytes.
+pub const BUNDLE_BYTES: usize = 128 * 1024 * 1024;
+/// Largest TOML file or letter of a bundle, in bytes; only the kit list may reach [`BUNDLE_FILE_BYTES`].
+pub const BUNDLE_TEXT_BYTES: usize = 4 * 1024 * 1024;
+/// Deepest folder inside a bundle.
+pub const BUNDLE_DEPTH: usize = 5;
+/// Longest wording of a label, name, message or help text in a bundle, in characters.
+pub const WORDING_CHARS: usize = 2_000;
+/// Most problems of one bundle that are listed.
+pub const PROBLEMS: usize = 500;
+/// Most choices that a fault lists as its expected codes.
+pub const EXPECTED_CODES: usize = 30;

@@ -1,4 +1,26 @@
 //! A bundle of files → a [`Study`](crate::domain::study::Study), or every problem at once.
+//!
+//! In charge of the format of bundles: each key is documented in `config/studies/template/`, which `hagaki init` writes.
+//! A project manager is no programmer, so the texts of the [`Problem`]s are the user interface: each names file, line and
+//! key, what is wrong and what to write. Must not touch the database or the network.
+//!
+//! To add a key: read it in the file's reader (`study_file`, `instrument_file` …), which makes it known; describe it in the
+//! template; if it has to agree with another file, check that in `agreement`.
 
+mod agreement;
 pub mod allocation_file;
+mod bundle;
+mod document;
+mod instrument_file;
+mod item_file;
+mod kits_file;
+mod load;
+mod people;
 pub mod problem;
+mod rules;
+pub mod samples;
+mod study_file;
+
+pub use bundle::Bundle;
+pub use load::{Checked, check, load};
+pub use problem::{Problem, Weight};

@@ -2,6 +2,24 @@
 
 use std::collections::BTreeMap;
 
+mod form;
+mod number;
+mod value;
+
+pub use form::{BODY, keys, read_form, unmet};
+pub use value::exact;
+
+/// One `key: value` line of a mail, as typed; continuation lines are part of the value, parted by `\n`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// What stands before the separator.
+    pub key: String,
+    /// What stands behind it.
+    pub value: String,
+    /// Line of the text, counted from 1.
+    pub number: usize,
+}
+
 /// One accepted answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {

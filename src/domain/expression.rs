@@ -1,8 +1,338 @@
 //! CEL expressions of a bundle: compiled and type-checked when it is loaded, evaluated on answers.
+//!
+//! The language is the Common Expression Language without its macros (`all`, `map` …), so that the cost of an
+//! expression is bounded by its length. What an item is in an expression:
+//!
+//! | item | value |
+//! | --- | --- |
+//! | `integer`, `scale` | `int` |
+//! | `decimal`, `calculation` with a decimal result | `double` |
+//! | `yesno` | `bool` |
+//! | `choice` | its code, a `string` |
+//! | `choices` | its codes, a `list` |
+//! | `date`, `time`, `datetime` | ISO texts, which compare as they should: `consent_date >= '2026-04-01'` |
+//! | `text`, `note` | `string` |
+//! | left blank | `null` |
+//!
+//! `today` is the day of reading in the study's zone. Functions of our own: `answered(item)`, `days_between(from, to)`,
+//! `years_between(from, to)` (whole years, as age is counted).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use cel::{Context, Env, ExecutionError, Program, Value as Cel};
+use chrono::{Datelike, NaiveDate};
+
+use super::answer::{Answer, Value};
+use crate::limits;
+
+mod check;
+
+pub use check::{Misuse, Type};
+
+/// The standard functions of CEL; built once.
+static STANDARD: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+
+/// Name of the day of reading in expressions; no item may have it as its id.
+pub const TODAY: &str = "today";
 
 /// A compiled expression.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Expression {
     /// As written in the bundle.
     pub source: String,
+    program: Arc<Program>,
+    names: BTreeSet<String>,
+}
+
+/// Why an expression cannot be compiled or evaluated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExpressionError {
+    /// Longer or deeper than the limits.
+    #[error("is longer than {chars} characters or nested deeper than {depth} brackets", chars = limits::EXPRESSION_CHARS, depth = limits::EXPRESSION_DEPTH)]
+    Size,
+    /// No CEL; the parser's words.
+    #[error("{0}")]
+    Syntax(String),
+    /// It could not be evaluated on these answers, most often because one that it needs is blank.
+    #[error("{0}")]
+    Evaluation(String),
+    /// Its result is of another type than is needed here.
+    #[error("gives {0}")]
+    Result(String),
+}
+
+impl Expression {
+    /// Compiles an expression; its names and types are not checked yet, see [`Expression::check`].
+    ///
+    /// # Errors
+    /// [`ExpressionError::Size`] or [`ExpressionError::Syntax`].
+    pub fn compile(source: &str) -> Result<Expression, ExpressionError> {
+        if source.chars().count() > limits::EXPRESSION_CHARS || depth(source) > limits::EXPRESSION_DEPTH {
+            return Err(ExpressionError::Size);
+        }
+        let program = STANDARD.compile(source).map_err(|errors| {
+            let first = errors.errors.first().map_or_else(|| "cannot be read".to_string(), |error| error.msg.clone());
+            ExpressionError::Syntax(first)
+        })?;
+        let names = program.references().variables().into_iter().map(str::to_string).collect();
+        Ok(Expression { source: source.to_string(), program: Arc::new(program), names })
+    }
+
+    /// The names of items (and [`TODAY`]) that it uses, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
+    /// What is wrong with its names and types, and the type of its result where it can be told.
+    pub fn check(&self, types: &BTreeMap<String, Type>) -> (Option<Type>, Vec<Misuse>) {
+        check::check(self.program.expression(), types)
+    }
+
+    /// Whether it is true.
+    ///
+    /// # Errors
+    /// [`ExpressionError::Evaluation`] or [`ExpressionError::Result`]; the latter never after a clean check.
+    pub fn holds(&self, scope: &Scope) -> Result<bool, ExpressionError> {
+        match self.run(scope)? {
+            Cel::Bool(truth) => Ok(truth),
+            other => Err(ExpressionError::Result(other.type_of().to_string())),
+        }
+    }
+
+    /// Its value as an answer: `None` for null. Decimal results are kept to six digits behind the point.
+    ///
+    /// # Errors
+    /// As [`Expression::holds`].
+    pub fn value(&self, scope: &Scope) -> Result<Option<Value>, ExpressionError> {
+        match self.run(scope)? {
+            Cel::Null => Ok(None),
+            Cel::Bool(truth) => Ok(Some(Value::YesNo(truth))),
+            Cel::Int(number) => Ok(Some(Value::Integer(number))),
+            Cel::Float(number) if number.is_finite() => Ok(Some(Value::Decimal(six_digits(number)))),
+            Cel::String(text) => Ok(Some(Value::Text(text.to_string()))),
+            other => Err(ExpressionError::Result(other.type_of().to_string())),
+        }
+    }
+
+    fn run(&self, scope: &Scope) -> Result<Cel, ExpressionError> {
+        let mut context = Context::with_env(STANDARD.clone());
+        for name in &self.names {
+            if let Some(fact) = scope.facts.get(name) {
+                context.add_variable_from_value(name.clone(), fact.clone());
+            }
+        }
+        add_functions(&mut context).map_err(|error| ExpressionError::Evaluation(error.to_string()))?;
+        self.program.execute(&context).map_err(|error| ExpressionError::Evaluation(error.to_string()))
+    }
+}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Expression").field(&self.source).finish()
+    }
+}
+
+impl PartialEq for Expression {
+    fn eq(&self, other: &Expression) -> bool {
+        self.source == other.source
+    }
+}
+
+/// What the names of an expression stand for.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    facts: BTreeMap<String, Cel>,
+}
+
+impl Scope {
+    /// A scope in which every one of `items` is blank and only the day of reading is known.
+    pub fn blank<'a>(items: impl IntoIterator<Item = &'a str>, today: NaiveDate) -> Scope {
+        let mut facts: BTreeMap<String, Cel> = items.into_iter().map(|id| (id.to_string(), Cel::Null)).collect();
+        facts.insert(TODAY.to_string(), text(iso(today)));
+        Scope { facts }
+    }
+
+    /// The same with these answers filled in.
+    pub fn with<'a>(mut self, answers: impl IntoIterator<Item = (&'a String, &'a Answer)>) -> Scope {
+        for (id, answer) in answers {
+            self.set(id, &answer.value);
+        }
+        self
+    }
+
+    /// Gives an item its value.
+    pub fn set(&mut self, id: &str, value: &Value) {
+        self.facts.insert(id.to_string(), fact(value));
+    }
+
+    /// Makes an item blank.
+    pub fn clear(&mut self, id: &str) {
+        self.facts.insert(id.to_string(), Cel::Null);
+    }
+}
+
+fn fact(value: &Value) -> Cel {
+    match value {
+        Value::Integer(number) => Cel::Int(*number),
+        Value::Decimal(digits) => digits.parse().map_or(Cel::Null, Cel::Float),
+        Value::YesNo(truth) => Cel::Bool(*truth),
+        Value::Choices(codes) => Cel::List(Arc::new(codes.iter().cloned().map(text).collect())),
+        Value::Text(_) | Value::Choice(_) | Value::Date(_) | Value::Time(_) | Value::DateTime(_) => {
+            text(value.canonical())
+        }
+    }
+}
+
+fn text(text: String) -> Cel {
+    Cel::String(Arc::new(text))
+}
+
+fn iso(day: NaiveDate) -> String {
+    day.format("%Y-%m-%d").to_string()
+}
+
+fn add_functions(context: &mut Context) -> Result<(), cel::DeclarationError> {
+    context.add_function("answered", |value: Cel| !matches!(value, Cel::Null))?;
+    context.add_function("days_between", |from: Cel, to: Cel| -> Result<i64, ExecutionError> {
+        let (from, to) = (day_of("days_between", &from)?, day_of("days_between", &to)?);
+        Ok((to - from).num_days())
+    })?;
+    context.add_function("years_between", |from: Cel, to: Cel| -> Result<i64, ExecutionError> {
+        let (from, to) = (day_of("years_between", &from)?, day_of("years_between", &to)?);
+        Ok(whole_years(from, to))
+    })
+}
+
+/// The day of an ISO day or day and time.
+fn day_of(function: &str, value: &Cel) -> Result<NaiveDate, ExecutionError> {
+    let day = match value {
+        Cel::String(text) => text.get(..10).and_then(|day| NaiveDate::parse_from_str(day, "%Y-%m-%d").ok()),
+        _ => None,
+    };
+    day.ok_or_else(|| ExecutionError::function_error(function, "needs two days"))
+}
+
+/// Birthdays from `from` to `to`; negative where `to` comes first.
+fn whole_years(from: NaiveDate, to: NaiveDate) -> i64 {
+    if to < from {
+        return -whole_years(to, from);
+    }
+    let years = i64::from(to.year() - from.year());
+    if (to.month(), to.day()) < (from.month(), from.day()) { years - 1 } else { years }
+}
+
+fn six_digits(number: f64) -> String {
+    let fixed = format!("{number:.6}");
+    let short = fixed.trim_end_matches('0').trim_end_matches('.');
+    if short == "-0" { "0".to_string() } else { short.to_string() }
+}
+
+/// Deepest nesting of brackets, a conditional counting as one.
+fn depth(source: &str) -> usize {
+    let mut deepest: usize = 0;
+    let mut open: usize = 0;
+    for c in source.chars() {
+        match c {
+            '(' | '[' | '{' | '?' => open += 1,
+            ')' | ']' | '}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(open);
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn today() -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 11, 20).unwrap()
+    }
+
+    fn scope() -> Scope {
+        let mut scope = Scope::blank(["age", "sex", "weight", "born", "pregnant", "signs", "blank"], today());
+        scope.set("age", &Value::Integer(65));
+        scope.set("sex", &Value::Choice("F".into()));
+        scope.set("weight", &Value::Decimal("62.5".into()));
+        scope.set("born", &Value::Date(NaiveDate::from_ymd_opt(1961, 11, 21).unwrap()));
+        scope.set("pregnant", &Value::YesNo(false));
+        scope.set("signs", &Value::Choices(vec!["a".into(), "c".into()]));
+        scope
+    }
+
+    #[test]
+    fn answers_decide() {
+        for (source, expected) in [
+            ("age >= 20 && age <= 99", true),
+            ("sex == 'F' && !pregnant", true),
+            ("sex in ['M', 'X']", false),
+            ("weight > 60.0", true),
+            ("weight > 60", true),
+            ("'c' in signs && size(signs) == 2", true),
+            ("answered(blank)", false),
+            ("answered(blank) && blank > 3", false),
+            ("!answered(blank) || blank > 3", true),
+            ("blank == 'x'", false),
+            ("born < '1970-01-01'", true),
+            ("years_between(born, today) == 64", true),
+            ("days_between(born, today) > 23000", true),
+            ("sex == 'F' ? age > 60 : age > 70", true),
+        ] {
+            assert_eq!(Expression::compile(source).unwrap().holds(&scope()), Ok(expected), "{source}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_evaluated_is_an_error() {
+        for source in ["blank > 3", "unknown == 1", "days_between(sex, today) > 1", "age / (age - 65) > 1"] {
+            let result = Expression::compile(source).unwrap().holds(&scope());
+            assert!(matches!(result, Err(ExpressionError::Evaluation(_))), "{source}: {result:?}");
+        }
+        let number = Expression::compile("age + 1").unwrap();
+        assert!(matches!(number.holds(&scope()), Err(ExpressionError::Result(_))));
+        assert_eq!(number.value(&scope()), Ok(Some(Value::Integer(66))));
+    }
+
+    #[test]
+    fn calculations_are_short_decimals() {
+        let bmi = Expression::compile("weight / (1.6 * 1.6)").unwrap();
+        assert_eq!(bmi.value(&scope()), Ok(Some(Value::Decimal("24.414062".into()))));
+        assert_eq!(Expression::compile("weight * 0.0").unwrap().value(&scope()), Ok(Some(Value::Decimal("0".into()))));
+    }
+
+    #[test]
+    fn size_is_limited() {
+        let long = format!("age == {}", "1".repeat(limits::EXPRESSION_CHARS));
+        assert_eq!(Expression::compile(&long), Err(ExpressionError::Size));
+        let deep = format!("{}age{}", "(".repeat(100), ")".repeat(100));
+        assert_eq!(Expression::compile(&deep), Err(ExpressionError::Size));
+        assert!(matches!(Expression::compile("age >"), Err(ExpressionError::Syntax(_))));
+    }
+
+    #[test]
+    fn leap_day_birthdays_come_in_march() {
+        let born = NaiveDate::from_ymd_opt(2004, 2, 29).unwrap();
+        assert_eq!(whole_years(born, NaiveDate::from_ymd_opt(2026, 2, 28).unwrap()), 21);
+        assert_eq!(whole_years(born, NaiveDate::from_ymd_opt(2026, 3, 1).unwrap()), 22);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+        #[test]
+        fn any_text_compiles_or_not_without_panic(source in r#"[ageswixt0-9 .,?:!&|<>=+*/()\[\]{}'"%\-]{0,40}"#) {
+            if let Ok(expression) = Expression::compile(&source) {
+                let _ = expression.value(&scope());
+                let _ = expression.check(&BTreeMap::new());
+            }
+        }
+
+        #[test]
+        fn any_unicode_compiles_or_not_without_panic(source in any::<String>()) {
+            let _ = Expression::compile(&source);
+        }
+    }
 }

@@ -43,6 +43,8 @@ pub struct Study {
     pub kits: Vec<Kit>,
     /// Which roles get which notice after an enrollment.
     pub notices: Vec<Notice>,
+    /// How many subjects the protocol plans; shown in reports, no cap.
+    pub planned_subjects: Option<u32>,
     /// The address and trust facts the bundle brings itself (test bundles, `hagaki read`), else the mailbox decides.
     pub post: Option<Post>,
 }

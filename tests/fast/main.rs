@@ -6,3 +6,6 @@ mod house;
 mod letters;
 mod letters_mail;
 mod letters_world;
+//! Tests that need no server and no network.
+
+mod bundle;

@@ -1,0 +1,259 @@
+//! Checks between the files of a bundle: that they speak of the same items, arms and sites.
+
+use std::collections::BTreeSet;
+
+use super::bundle::{ALLOCATION, KITS, STUDY};
+use super::document::{Report, Section, Source, quoted};
+use super::instrument_file::InstrumentFile;
+use super::study_file::{StudyFile, did_you_mean};
+use crate::domain::instrument::{Choices, Item, ItemKind};
+use crate::domain::study::{Blinding, Role, UniqueWithin};
+
+/// The word in `factors` and `strata` that means the site, whatever its item is called.
+const SITE: &str = "site";
+
+/// Checks `[registration]` against its instrument.
+pub(super) fn check_registration(study: &StudyFile, read: &InstrumentFile, report: &Report) {
+    let registration = &study.registration.value;
+    let wrong = |key: &str, wrong: String, right: String| {
+        let key = format!("{}.{key}", study.registration.key);
+        report.at(STUDY, Some(study.registration.line), key, wrong, right);
+    };
+    let ids: Vec<&str> = read.instrument.items.iter().map(|item| item.id.as_str()).collect();
+    match read.instrument.find(&registration.subject_item) {
+        _ if registration.subject_item.is_empty() => {}
+        None => wrong(
+            "subject_item",
+            format!("{} has no item \"{}\"", read.file, registration.subject_item),
+            did_you_mean(&registration.subject_item, &ids),
+        ),
+        Some(item) if !item.required || item.when.is_some() => {
+            wrong(
+                "subject_item",
+                format!("`{}` may be left blank", item.id),
+                "write required = true there, and no when".to_string(),
+            );
+        }
+        Some(item) if !matches!(item.kind, ItemKind::Text { .. } | ItemKind::Integer) => {
+            wrong(
+                "subject_item",
+                format!("`{}` is no text", item.id),
+                "make its kind \"text\" or \"integer\"".to_string(),
+            );
+        }
+        Some(_) => {}
+    }
+    match registration.site_item.as_deref() {
+        None if study.sites.len() > 1 => wrong(
+            "site_item",
+            "is missing, though there are several sites".to_string(),
+            "name the item that asks for the site".to_string(),
+        ),
+        None => {}
+        Some(id) => match read.instrument.find(id) {
+            None => wrong("site_item", format!("{} has no item \"{id}\"", read.file), did_you_mean(id, &ids)),
+            Some(item) if !matches!(item.kind, ItemKind::Choice(Choices::Sites)) => wrong(
+                "site_item",
+                format!("`{id}` does not offer the sites"),
+                "write kind = \"choice\" and choices = \"sites\" there".to_string(),
+            ),
+            Some(item) if !item.required || item.when.is_some() => {
+                wrong(
+                    "site_item",
+                    format!("`{id}` may be left blank"),
+                    "write required = true there, and no when".to_string(),
+                );
+            }
+            Some(_) => {}
+        },
+    }
+    if registration.unique_within == UniqueWithin::Site && study.sites.len() == 1 && registration.site_item.is_none() {
+        report.warn(
+            STUDY,
+            Some(study.registration.line),
+            "registration.unique_within",
+            "\"site\" is the same as \"study\" where there is one site",
+            "",
+        );
+    }
+}
+
+/// Checks the statistician's file against arms and items. Reads of it only what concerns other files; the scheme itself is
+/// checked by `allocation_file`.
+pub(super) fn check_allocation(content: &str, study: &StudyFile, read: Option<&InstrumentFile>, report: &Report) {
+    let source = Source::new(ALLOCATION, content);
+    // What is wrong with this file alone is told by its own reader.
+    let silent = Report::default();
+    let Some(table) = source.parse(&silent) else { return };
+    let root = Section::whole(&source, &silent, &table);
+    let here = |section: &Section, key: &str, wrong: String, right: String| {
+        report.at(ALLOCATION, Some(section.line_of(key)), section.key(key), wrong, right);
+    };
+    let mut coded = BTreeSet::new();
+    let named: Vec<&str> = study.arms.iter().map(|arm| arm.value.code.as_str()).collect();
+    for arm in root.sections("arms") {
+        let Some(code) = arm.peek_text("code") else { continue };
+        coded.insert(code.to_string());
+        if !named.contains(&code) {
+            let right = match did_you_mean(code, &named) {
+                right if right.is_empty() => format!("write a section [[arms]] with code = \"{code}\" in {STUDY}"),
+                right => format!("{right}, or name it in {STUDY}"),
+            };
+            here(&arm, "code", format!("{STUDY} names no arm \"{code}\""), right);
+        }
+    }
+    if root.has("arms") {
+        for arm in study.arms.iter().filter(|arm| !coded.contains(&arm.value.code) && !arm.value.code.is_empty()) {
+            let wrong = format!("{ALLOCATION} has no arm \"{}\"", arm.value.code);
+            report.at(STUDY, Some(arm.line), format!("{}.code", arm.key), wrong, "give both files the same arms");
+        }
+    }
+    let Some(read) = read else { return };
+    let mut factors = BTreeSet::new();
+    for factor in root.sections("factors") {
+        let Some(id) = factor.peek_text("id") else { continue };
+        factors.insert(id.to_string());
+        let levels = factor.has("levels").then(|| factor.texts("levels", "F"));
+        for (key, wrong, right) in check_factor(id, levels.as_deref(), study, read) {
+            here(&factor, key, wrong, right);
+        }
+    }
+    for id in root.texts("strata", SITE).iter().filter(|id| !factors.contains(*id)) {
+        for (_, wrong, right) in check_factor(id, None, study, read) {
+            here(&root, "strata", wrong, right);
+        }
+    }
+}
+
+type Finding = (&'static str, String, String);
+
+/// What is wrong with a factor: the key, the fault, and what would be right.
+fn check_factor(id: &str, levels: Option<&[String]>, study: &StudyFile, read: &InstrumentFile) -> Vec<Finding> {
+    let site_item = study.registration.value.site_item.as_deref();
+    if id == SITE || site_item == Some(id) {
+        return check_site_factor(id, levels, study, read);
+    }
+    let Some(item) = read.instrument.find(id) else {
+        let ids: Vec<&str> = read.instrument.items.iter().map(|item| item.id.as_str()).collect();
+        return vec![("id", format!("{} has no item \"{id}\"", read.file), did_you_mean(id, &ids))];
+    };
+    if read.faulty.contains(id) {
+        return Vec::new();
+    }
+    let mut findings = Vec::new();
+    if !matches!(item.kind, ItemKind::Calculation(_)) && (!item.required || item.when.is_some()) {
+        let right = format!("write required = true in {}, and no when", read.file);
+        findings.push(("id", format!("`{id}` may be left blank, but decides the allocation"), right));
+    }
+    match codes_of(item) {
+        Codes::Known(codes) => findings.extend(check_levels(id, levels, &codes)),
+        Codes::Open if levels.is_none() => findings.push((
+            "id",
+            format!("`{id}` has no fixed answers"),
+            "list its levels: levels = [\"young\", \"old\"]".to_string(),
+        )),
+        Codes::Open => {}
+        Codes::None => findings.push((
+            "id",
+            format!("`{id}` offers no choices"),
+            "use an item of kind choice, yesno or scale, or a calculation that gives a level".to_string(),
+        )),
+    }
+    findings
+}
+
+fn check_site_factor(id: &str, levels: Option<&[String]>, study: &StudyFile, read: &InstrumentFile) -> Vec<Finding> {
+    let site_item = study.registration.value.site_item.as_deref();
+    if id == SITE && site_item != Some(SITE) && read.instrument.find(SITE).is_some() {
+        let right = "name the item in registration.site_item, or give it another id".to_string();
+        return vec![("id", "the item `site` is not the site of the registration".to_string(), right)];
+    }
+    if study.sites.len() > 1 && site_item.is_none() {
+        return Vec::new();
+    }
+    let codes: Vec<String> = study.sites.iter().map(|site| site.value.code.clone()).collect();
+    check_levels(id, levels, &codes)
+}
+
+/// The answers an item can have.
+enum Codes {
+    Known(Vec<String>),
+    /// Any; only the statistician knows.
+    Open,
+    None,
+}
+
+fn codes_of(item: &Item) -> Codes {
+    match &item.kind {
+        ItemKind::Choice(Choices::Listed(listed)) => {
+            Codes::Known(listed.iter().map(|choice| choice.code.clone()).collect())
+        }
+        ItemKind::YesNo => Codes::Known(vec!["yes".to_string(), "no".to_string()]),
+        ItemKind::Scale { low, high } if high.saturating_sub(*low) < 100 => {
+            Codes::Known((*low..=*high).map(|step| step.to_string()).collect())
+        }
+        ItemKind::Calculation(_) => Codes::Open,
+        _ => Codes::None,
+    }
+}
+
+/// Levels and answers must be the same set: a level nobody can have is a slip, an answer without level stops an enrollment.
+fn check_levels(id: &str, levels: Option<&[String]>, codes: &[String]) -> Vec<Finding> {
+    let Some(levels) = levels else { return Vec::new() };
+    let known: Vec<&str> = codes.iter().map(String::as_str).collect();
+    let unknown = levels.iter().filter(|level| !codes.contains(level)).map(|level| {
+        ("levels", format!("nobody can have the level \"{level}\" of `{id}`"), did_you_mean(level, &known))
+    });
+    let missing: Vec<&str> = known.iter().copied().filter(|code| !levels.iter().any(|level| level == code)).collect();
+    let absent = (!missing.is_empty()).then(|| {
+        (
+            "levels",
+            format!("lacks {} of `{id}`", quoted(&missing)),
+            "list every answer, or leave levels out".to_string(),
+        )
+    });
+    unknown.chain(absent).collect()
+}
+
+/// Checks what blinding asks for: kits, and somebody who may know.
+pub(super) fn check_blinding(study: &StudyFile, has_kits: bool, randomized: bool, report: &Report) {
+    if !randomized && !study.arms.is_empty() {
+        report.file(
+            ALLOCATION,
+            "is missing, though study.toml names arms",
+            "add the statistician's file, or remove the arms for a registry without allocation",
+        );
+    }
+    if study.blinding != Blinding::Blinded {
+        return;
+    }
+    if study.arms.is_empty() {
+        report.file(STUDY, "blinding = \"blinded\" needs arms", "write a section [[arms]] with code and name for each");
+    }
+    if !has_kits && !study.arms.is_empty() {
+        report.file(
+            KITS,
+            "is missing, though the study is blinded",
+            "add a list with the first line code,arm and one line for each kit",
+        );
+    }
+    let knows = |role: Role| role.unblinded() && study.people.iter().any(|person| person.value.has(role));
+    if !Role::ALL.into_iter().any(knows) {
+        report.file(
+            STUDY,
+            "a blinded study needs somebody who may know the arms",
+            "give somebody the role \"pharmacist\" or \"statistician\"",
+        );
+    }
+    for person in study.people.iter().filter(|person| {
+        person.value.roles.iter().any(|role| role.unblinded()) && person.value.roles.iter().any(|role| role.enrolls())
+    }) {
+        report.at(
+            STUDY,
+            Some(person.line),
+            format!("{}.roles", person.key),
+            format!("\"{}\" enrolls subjects and would learn their arms", person.value.id),
+            "part the two roles in a blinded study",
+        );
+    }
+}

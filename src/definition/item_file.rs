@@ -1,0 +1,334 @@
+//! One `[[items]]` section of an instrument.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+
+use super::document::Section;
+use super::study_file::{Codes, compile};
+use crate::domain::instrument::{Choice, Choices, DayBound, Item, ItemKind, Limits, Pattern};
+use crate::domain::language::Language;
+use crate::domain::text;
+use crate::limits;
+
+/// An item, and whether something is wrong with its kind or its id.
+#[derive(Debug)]
+pub(super) struct ReadItem {
+    pub item: Item,
+    pub faulty: bool,
+}
+
+/// The words of `kind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word {
+    Text,
+    Note,
+    Integer,
+    Decimal,
+    Date,
+    Time,
+    DateTime,
+    YesNo,
+    Choice,
+    Choices,
+    Scale,
+    File,
+    Heading,
+    Calculation,
+}
+
+const WORDS: [(&str, Word); 14] = [
+    ("text", Word::Text),
+    ("note", Word::Note),
+    ("integer", Word::Integer),
+    ("decimal", Word::Decimal),
+    ("date", Word::Date),
+    ("time", Word::Time),
+    ("datetime", Word::DateTime),
+    ("yesno", Word::YesNo),
+    ("choice", Word::Choice),
+    ("choices", Word::Choices),
+    ("scale", Word::Scale),
+    ("file", Word::File),
+    ("heading", Word::Heading),
+    ("calculation", Word::Calculation),
+];
+
+/// Keys that go with some kinds only.
+const PARTICULAR: [(&str, &[Word]); 11] = [
+    ("pattern", &[Word::Text]),
+    ("places", &[Word::Decimal]),
+    ("choices", &[Word::Choice, Word::Choices]),
+    ("low", &[Word::Scale]),
+    ("high", &[Word::Scale]),
+    ("calculation", &[Word::Calculation]),
+    ("unit", &[Word::Integer, Word::Decimal, Word::Scale, Word::Calculation]),
+    ("hard", &[Word::Integer, Word::Decimal, Word::Date, Word::DateTime, Word::Calculation]),
+    ("soft", &[Word::Integer, Word::Decimal, Word::Scale, Word::Date, Word::DateTime, Word::Calculation]),
+    (
+        "required",
+        &[
+            Word::Text,
+            Word::Note,
+            Word::Integer,
+            Word::Decimal,
+            Word::Date,
+            Word::Time,
+            Word::DateTime,
+            Word::YesNo,
+            Word::Choice,
+            Word::Choices,
+            Word::Scale,
+            Word::File,
+        ],
+    ),
+    (
+        "aliases",
+        &[
+            Word::Text,
+            Word::Note,
+            Word::Integer,
+            Word::Decimal,
+            Word::Date,
+            Word::Time,
+            Word::DateTime,
+            Word::YesNo,
+            Word::Choice,
+            Word::Choices,
+            Word::Scale,
+        ],
+    ),
+];
+
+/// Reads an item's section; where something is wrong, the item is as near as can be.
+pub(super) fn read(section: &Section, languages: &[Language]) -> ReadItem {
+    let id = section.need_name("id", "age", '_');
+    let word = section.need_word("kind", &WORDS);
+    let label = section.need_wording("label", languages);
+    for (key, kinds) in PARTICULAR {
+        section.skip(key);
+        if let Some(word) = word
+            && section.has(key)
+            && !kinds.contains(&word)
+        {
+            let named = WORDS.iter().find(|(_, other)| *other == word).map_or("", |(name, _)| *name);
+            section.wrong(key, format!("does not go with kind = \"{named}\""), "remove it, or choose another kind");
+        }
+    }
+    let kind = word.and_then(|word| read_kind(section, word, languages));
+    let when = section.text("when", "sex == 'F'");
+    let hard = read_limits(section, "hard", word);
+    let soft = read_limits(section, "soft", word);
+    check_nesting(section, &hard, &soft);
+    if word == Some(Word::File) {
+        section.warn("kind", "a file cannot be sent in a form by mail and is not asked there", "");
+    }
+    let item = Item {
+        id,
+        label,
+        help: section.wording("help", languages),
+        aliases: section.texts("aliases", "Age"),
+        required: section.flag("required").unwrap_or(false),
+        when: when.and_then(|written| compile(section, "when", &written)),
+        unit: section.wording("unit", languages),
+        personal: section.flag("personal").unwrap_or(false),
+        hard,
+        soft,
+        kind: kind.clone().unwrap_or(ItemKind::Note),
+    };
+    let faulty = kind.is_none() || item.id.is_empty();
+    ReadItem { item, faulty }
+}
+
+fn read_kind(section: &Section, word: Word, languages: &[Language]) -> Option<ItemKind> {
+    Some(match word {
+        Word::Text => ItemKind::Text { pattern: read_pattern(section)? },
+        Word::Note => ItemKind::Note,
+        Word::Integer => ItemKind::Integer,
+        Word::Decimal => ItemKind::Decimal { places: read_places(section)? },
+        Word::Date => ItemKind::Date,
+        Word::Time => ItemKind::Time,
+        Word::DateTime => ItemKind::DateTime,
+        Word::YesNo => ItemKind::YesNo,
+        Word::Choice => ItemKind::Choice(read_choices(section, languages)?),
+        Word::Choices => ItemKind::Choices(read_choices(section, languages)?),
+        Word::Scale => {
+            let present = section.need("low", "0") & section.need("high", "10");
+            let (low, high) = (section.whole_number("low"), section.whole_number("high"));
+            let (low, high) = (low.filter(|_| present)?, high?);
+            if low >= high {
+                section.wrong("high", "is not above low", "write the larger number here");
+                return None;
+            }
+            ItemKind::Scale { low, high }
+        }
+        Word::File => ItemKind::File,
+        Word::Heading => ItemKind::Heading,
+        Word::Calculation => {
+            let written = section.need_text("calculation", "weight / (height * height)");
+            ItemKind::Calculation(compile(section, "calculation", &written)?)
+        }
+    })
+}
+
+/// `Some(None)` where there is no pattern, `None` where it is faulty.
+fn read_pattern(section: &Section) -> Option<Option<Pattern>> {
+    if !section.has("pattern") {
+        return Some(None);
+    }
+    let source = section.text("pattern", "[A-Z]-[0-9]{4}")?;
+    if source.chars().count() > limits::PATTERN_CHARS {
+        section.wrong("pattern", format!("is longer than {} characters", limits::PATTERN_CHARS), "shorten it");
+        return None;
+    }
+    match regex::RegexBuilder::new(&format!("^(?:{source})$")).size_limit(limits::PATTERN_BYTES).build() {
+        Ok(compiled) => Some(Some(Pattern { source, compiled })),
+        Err(error) => {
+            let reason = error.to_string();
+            let last = reason.lines().last().unwrap_or("").trim_start_matches("error: ").to_string();
+            section.wrong(
+                "pattern",
+                format!("is no regular expression ({last})"),
+                "write it in single quotes, such as '[A-Z]-[0-9]{4}'",
+            );
+            None
+        }
+    }
+}
+
+fn read_places(section: &Section) -> Option<u32> {
+    if !section.has("places") {
+        return Some(2);
+    }
+    let written = section.whole_number("places")?;
+    let places =
+        u32::try_from(written).ok().filter(|places| (1..=limits::DECIMAL_PLACES).contains(&i64::from(*places)));
+    if places.is_none() {
+        section.wrong(
+            "places",
+            format!("{written} is not possible"),
+            format!("write a number from 1 to {}", limits::DECIMAL_PLACES),
+        );
+    }
+    places
+}
+
+fn read_choices(section: &Section, languages: &[Language]) -> Option<Choices> {
+    if let Some(word) = section.peek_text("choices") {
+        if word != "sites" {
+            section.wrong("choices", format!("\"{word}\" is not known"), "write choices = \"sites\", or list them");
+            return None;
+        }
+        return Some(Choices::Sites);
+    }
+    if !section.need("choices", "[{ code = \"F\", label = { ja = \"女\", en = \"female\" } }, …]") {
+        return None;
+    }
+    let mut codes = Codes::default();
+    let mut listed: Vec<Choice> = Vec::new();
+    let mut words: BTreeMap<String, String> = BTreeMap::new();
+    for choice in section.sections("choices") {
+        let code = choice.need_code("code", "F");
+        codes.add(&choice, &code);
+        let read =
+            Choice { code, label: choice.need_wording("label", languages), aliases: choice.texts("aliases", "female") };
+        claim_words(&choice, &read, &mut words);
+        choice.close();
+        listed.push(read);
+    }
+    if listed.is_empty() {
+        section.wrong("choices", "offers nothing", "list at least one choice with code and label");
+        return None;
+    }
+    if listed.len() > limits::CHOICES {
+        section.wrong("choices", format!("there are more than {} choices", limits::CHOICES), "");
+        return None;
+    }
+    Some(Choices::Listed(listed))
+}
+
+/// Each word of a choice must mean this choice alone.
+fn claim_words(section: &Section, choice: &Choice, words: &mut BTreeMap<String, String>) {
+    let labels = choice.label.wordings().map(|(_, label)| ("label", label));
+    let aliases = choice.aliases.iter().map(|alias| ("aliases", alias.as_str()));
+    for (key, word) in [("code", choice.code.as_str())].into_iter().chain(labels).chain(aliases) {
+        match words.get(&text::fold_tight(word)) {
+            Some(other) if *other != choice.code && key != "code" => section.wrong(
+                key,
+                format!("\"{word}\" already means the choice \"{other}\""),
+                "give each choice its own words; width and case do not matter",
+            ),
+            Some(other) if *other != choice.code => {
+                section.wrong(key, format!("\"{word}\" is a word of the choice \"{other}\""), "choose another code")
+            }
+            Some(_) => {}
+            None => {
+                words.insert(text::fold_tight(word), choice.code.clone());
+            }
+        }
+    }
+}
+
+fn read_limits(section: &Section, key: &'static str, word: Option<Word>) -> Limits {
+    let mut limits = Limits::default();
+    let Some(table) = section.section(key) else { return limits };
+    if matches!(word, Some(Word::Date | Word::DateTime)) {
+        limits.earliest = read_bound(&table, "earliest");
+        limits.latest = read_bound(&table, "latest");
+        if let (Some(DayBound::On(earliest)), Some(DayBound::On(latest))) = (limits.earliest, limits.latest)
+            && earliest > latest
+        {
+            table.wrong("latest", "comes before earliest", "write the later day here");
+        }
+        if let (Some(DayBound::Today(earliest)), Some(DayBound::Today(latest))) = (limits.earliest, limits.latest)
+            && earliest > latest
+        {
+            table.wrong("latest", "comes before earliest", "write the later day here");
+        }
+    } else {
+        limits.min = table.number("min");
+        limits.max = table.number("max");
+        if let (Some(min), Some(max)) = (&limits.min, &limits.max)
+            && min > max
+        {
+            table.wrong("max", "is smaller than min", "write the larger number here");
+        }
+    }
+    table.close();
+    limits
+}
+
+/// `2026-04-01`, `today`, `today-30` or `today+7`.
+fn read_bound(table: &Section, key: &'static str) -> Option<DayBound> {
+    let written = table.text(key, "today")?;
+    let tight: String = text::fold_width(&written).chars().filter(|c| *c != ' ').collect();
+    let bound = match tight.strip_prefix("today") {
+        Some("") => Some(DayBound::Today(0)),
+        Some(days) if days.starts_with(['+', '-']) => {
+            days.parse().ok().filter(|days| (-100_000..=100_000).contains(days)).map(DayBound::Today)
+        }
+        Some(_) => None,
+        None => NaiveDate::parse_from_str(&tight, "%Y-%m-%d").ok().map(DayBound::On),
+    };
+    if bound.is_none() {
+        table.wrong(
+            key,
+            format!("\"{written}\" is no day"),
+            "write \"2026-04-01\", \"today\", \"today-30\" or \"today+7\"",
+        );
+    }
+    bound
+}
+
+/// Soft limits outside of the hard ones are never reached.
+fn check_nesting(section: &Section, hard: &Limits, soft: &Limits) {
+    let below = matches!((&hard.min, &soft.min), (Some(hard), Some(soft)) if soft < hard);
+    let above = matches!((&hard.max, &soft.max), (Some(hard), Some(soft)) if soft > hard);
+    if below || above {
+        section.wrong(
+            "soft",
+            "reaches beyond hard, where answers are refused already",
+            "draw the soft limits inside the hard ones",
+        );
+    }
+}

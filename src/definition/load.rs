@@ -1,0 +1,237 @@
+//! A bundle → a study, through all of its files and the checks between them.
+
+use std::path::{Path, PathBuf};
+
+use super::allocation_file;
+use super::bundle::{ALLOCATION, Bundle, INSTRUMENTS, KITS, LETTERS, STUDY};
+use super::document::Report;
+use super::instrument_file::{self, InstrumentFile};
+use super::problem::{Problem, Weight};
+use super::study_file::{self, StudyFile, did_you_mean};
+use super::{agreement, kits_file, rules};
+use crate::domain::allocation::Scheme;
+use crate::domain::language::Language;
+use crate::domain::study::{Caps, Criterion, Kit, Study};
+
+/// Loads a bundle.
+///
+/// # Errors
+/// Every problem of the bundle, warnings among them, in the order of files and lines, if one makes it unusable. Otherwise the
+/// study comes with its warnings.
+pub fn load(bundle: &Bundle) -> Result<(Study, Vec<Problem>), Vec<Problem>> {
+    let report = Report::default();
+    for problem in bundle.problems() {
+        report.add(problem.clone());
+    }
+    let study = build(bundle, &report);
+    let mut problems = report.into_problems();
+    problems.sort_by(|one, other| order_of(&one.file).cmp(&order_of(&other.file)).then_with(|| one.cmp(other)));
+    let broken = problems.iter().any(|problem| problem.weight == Weight::Error);
+    match study {
+        Some(study) if !broken => Ok((study, problems)),
+        _ => Err(problems),
+    }
+}
+
+/// The main file first.
+fn order_of(file: &str) -> (bool, &str) {
+    (file != STUDY, file)
+}
+
+/// One bundle, checked.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// Folder of the bundle.
+    pub folder: PathBuf,
+    /// The study's slug and tag, if it can be used.
+    pub study: Option<(String, String)>,
+    /// Digest of its files.
+    pub digest: String,
+    /// Everything that is wrong with it or should be looked at.
+    pub problems: Vec<Problem>,
+}
+
+impl Checked {
+    /// Whether it can be used.
+    pub fn is_sound(&self) -> bool {
+        self.problems.iter().all(|problem| problem.weight == Weight::Warning)
+    }
+}
+
+/// Checks several bundles, each for itself and against each other: slugs and tags must differ.
+pub fn check<P: AsRef<Path>>(folders: &[P]) -> Vec<Checked> {
+    let mut checked: Vec<Checked> = Vec::new();
+    for folder in folders {
+        let folder = folder.as_ref();
+        let bundle = Bundle::read(folder);
+        let (study, mut problems) = match load(&bundle) {
+            Ok((study, warnings)) => (Some((study.slug, study.tag)), warnings),
+            Err(problems) => (None, problems),
+        };
+        if let Some((slug, tag)) = &study {
+            for (other, (other_slug, other_tag)) in
+                checked.iter().filter_map(|one| Some((&one.folder, one.study.as_ref()?)))
+            {
+                let mut taken = |key: &str, value: &str| {
+                    problems.push(Problem {
+                        file: STUDY.to_string(),
+                        line: None,
+                        key: key.to_string(),
+                        wrong: format!("\"{value}\" is taken by {}", other.display()),
+                        right: "give each study its own".to_string(),
+                        weight: Weight::Error,
+                    });
+                };
+                if slug == other_slug {
+                    taken("slug", slug);
+                }
+                if tag.eq_ignore_ascii_case(other_tag) {
+                    taken("tag", tag);
+                }
+            }
+        }
+        checked.push(Checked { folder: folder.to_path_buf(), study, digest: bundle.digest(), problems });
+    }
+    checked
+}
+
+/// Reads every file, then checks them against each other; `None` only if there is no study to be built.
+fn build(bundle: &Bundle, report: &Report) -> Option<Study> {
+    let Some(content) = bundle.file(STUDY) else {
+        let told = bundle.problems().iter().any(|problem| problem.file == STUDY);
+        if !told {
+            report.file(
+                STUDY,
+                "is missing",
+                "a bundle is a folder with study.toml in it; hagaki init writes one to start from",
+            );
+        }
+        return None;
+    };
+    let file = study_file::read(STUDY, content, report);
+    let languages = file.as_ref().map(|file| file.languages.clone()).unwrap_or_default();
+    let instruments = read_instruments(bundle, &languages, report);
+    let allocation = bundle.file(ALLOCATION).map(|content| read_allocation(content, report));
+    check_letters(bundle, &languages, report);
+    let file = file?;
+
+    let registration = find_registration(&file, &instruments, bundle, report);
+    for read in &instruments {
+        let types = rules::check_instrument(read, &file, report);
+        if registration.is_some_and(|registration| registration.instrument.id == read.instrument.id) {
+            rules::check_eligibility(&file, STUDY, read, &types, report);
+            agreement::check_registration(&file, read, report);
+        }
+    }
+    if let Some(content) = bundle.file(ALLOCATION) {
+        agreement::check_allocation(content, &file, registration, report);
+    }
+    agreement::check_blinding(&file, bundle.file(KITS).is_some(), allocation.is_some(), report);
+    let kits = bundle.file(KITS).map(|content| kits_file::read(content, &file, report)).unwrap_or_default();
+    let (scheme, caps) = match allocation {
+        Some(read) => read.map(|(scheme, caps)| (Some(scheme), caps))?,
+        None => (None, Caps::default()),
+    };
+    let sound_languages = !file.languages.is_empty();
+    sound_languages.then(|| assemble(file, instruments, scheme, caps, kits))
+}
+
+/// The one place where the statistician's file is read as a scheme.
+fn read_allocation(content: &str, report: &Report) -> Option<(Scheme, Caps)> {
+    let mut problems = Vec::new();
+    let read = allocation_file::read(content, ALLOCATION, &mut problems);
+    for problem in problems {
+        report.add(problem);
+    }
+    read
+}
+
+fn read_instruments(bundle: &Bundle, languages: &[Language], report: &Report) -> Vec<InstrumentFile> {
+    let mut instruments = Vec::new();
+    for (path, content) in bundle.files().iter().filter(|(path, _)| path.starts_with(INSTRUMENTS)) {
+        let Some(id) = path.strip_prefix(INSTRUMENTS).and_then(|name| name.strip_suffix(".toml")) else { continue };
+        if !id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-')) {
+            report.file(path, "the name of the file cannot be used", "use small letters, digits, - and _");
+        }
+        instruments.extend(instrument_file::read(path, id, content, languages, report));
+    }
+    instruments
+}
+
+fn find_registration<'i>(
+    file: &StudyFile,
+    instruments: &'i [InstrumentFile],
+    bundle: &Bundle,
+    report: &Report,
+) -> Option<&'i InstrumentFile> {
+    let id = file.registration.value.instrument.as_str();
+    let found = instruments.iter().find(|read| read.instrument.id == id);
+    // A file that is no TOML is there and has been told of.
+    let there = bundle.file(&format!("{INSTRUMENTS}{id}.toml")).is_some();
+    if found.is_none() && !there && !id.is_empty() {
+        let known: Vec<&str> = instruments.iter().map(|read| read.instrument.id.as_str()).collect();
+        let right = match did_you_mean(id, &known) {
+            right if right.is_empty() => format!("add the file {INSTRUMENTS}{id}.toml"),
+            right => right,
+        };
+        let key = format!("{}.instrument", file.registration.key);
+        report.at(STUDY, Some(file.registration.line), key, format!("there is no file {INSTRUMENTS}{id}.toml"), right);
+    }
+    found
+}
+
+/// Letters lie in folders of the study's languages.
+fn check_letters(bundle: &Bundle, languages: &[Language], report: &Report) {
+    for path in bundle.files().keys() {
+        let Some((folder, _)) = path.strip_prefix(LETTERS).map(|rest| rest.split_once('/').unwrap_or(("", rest)))
+        else {
+            continue;
+        };
+        let known =
+            Language::find(folder).is_some_and(|language| languages.is_empty() || languages.contains(&language));
+        if !known {
+            report.warn(
+                path,
+                None,
+                "",
+                "lies in no folder of a language of the study and is never used",
+                format!("move it to {LETTERS}{}/", languages.first().map_or("ja", |language| language.code())),
+            );
+        }
+    }
+}
+
+fn assemble(
+    file: StudyFile,
+    instruments: Vec<InstrumentFile>,
+    scheme: Option<Scheme>,
+    caps: Caps,
+    kits: Vec<Kit>,
+) -> Study {
+    let eligibility = file
+        .eligibility
+        .into_iter()
+        .map(|located| located.value)
+        .filter_map(|rule| Some(Criterion { id: rule.id, rule: rule.rule?, message: rule.message }));
+    Study {
+        slug: file.slug,
+        tag: file.tag,
+        title: file.title,
+        languages: file.languages,
+        zone: file.zone,
+        blinding: file.blinding,
+        arms: file.arms.into_iter().map(|located| located.value).collect(),
+        sites: file.sites.into_iter().map(|located| located.value).collect(),
+        people: file.people.into_iter().map(|located| located.value).collect(),
+        trust: file.trust,
+        registration: file.registration.value,
+        instruments: instruments.into_iter().map(|read| read.instrument).collect(),
+        eligibility: eligibility.collect(),
+        scheme,
+        caps,
+        kits,
+        notices: file.notices,
+        planned_subjects: file.planned_subjects,
+        post: file.post,
+    }
+}

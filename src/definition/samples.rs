@@ -1,0 +1,77 @@
+//! The bundles that come with the program: the commented starting point and the sample studies.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use include_dir::{Dir, include_dir};
+
+use super::Bundle;
+
+static TEMPLATE: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/template");
+static AURORA: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/aurora");
+static BOREALIS: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/borealis");
+
+/// The starting point of `hagaki init`: minimal, valid, every key commented.
+pub fn template() -> Bundle {
+    bundle(&TEMPLATE)
+}
+
+/// Two arms, minimization over site and three factors, open label.
+pub fn aurora() -> Bundle {
+    bundle(&AURORA)
+}
+
+/// Three arms 1:1:2, stratified permuted blocks, blinded with kits.
+pub fn borealis() -> Bundle {
+    bundle(&BOREALIS)
+}
+
+/// The sample studies in the order of their names.
+pub fn all() -> Vec<Bundle> {
+    vec![aurora(), borealis()]
+}
+
+/// Writes the starting point into a folder, which is made if it is not there, and gives the paths written.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] if the folder holds one of its files already (then nothing is written), or what the
+/// file system says.
+pub fn write_template(folder: &Path) -> io::Result<Vec<String>> {
+    write(&template(), folder)
+}
+
+/// Writes the files of a bundle into a folder; see [`write_template`].
+///
+/// # Errors
+/// As [`write_template`].
+pub fn write(bundle: &Bundle, folder: &Path) -> io::Result<Vec<String>> {
+    if let Some(there) = bundle.files().keys().map(|path| folder.join(path)).find(|path| path.exists()) {
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} is there already", there.display())));
+    }
+    for (path, text) in bundle.files() {
+        let path = folder.join(path);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        std::fs::write(path, text)?;
+    }
+    Ok(bundle.files().keys().cloned().collect())
+}
+
+fn bundle(folder: &Dir) -> Bundle {
+    let mut files = BTreeMap::new();
+    collect(folder, &mut files);
+    Bundle::from_files(files)
+}
+
+fn collect(folder: &Dir, files: &mut BTreeMap<String, String>) {
+    for file in folder.files() {
+        let path = file.path().to_str().expect("sample files have plain names");
+        let text = file.contents_utf8().expect("sample files are UTF-8, as a test makes sure");
+        files.insert(path.to_string(), text.to_string());
+    }
+    for inner in folder.dirs() {
+        collect(inner, files);
+    }
+}

@@ -1,0 +1,339 @@
+//! `study.toml`: everything of a study but its instruments and its allocation.
+
+use std::collections::BTreeMap;
+
+use super::document::{Report, Section, Source, nearest, quoted};
+use super::people;
+use crate::domain::expression::Expression;
+use crate::domain::language::{Language, Text};
+use crate::domain::study::{
+    Arm, Authentication, Blinding, Notice, Person, Post, Registration, Role, Site, Trust, UniqueWithin,
+};
+use crate::domain::text;
+use crate::domain::time::Zone;
+use crate::limits;
+
+/// Something of the file, with its line.
+#[derive(Clone, Debug)]
+pub(super) struct Located<T> {
+    pub value: T,
+    pub line: usize,
+    /// Full key of the section it stands in.
+    pub key: String,
+}
+
+/// A criterion whose rule has not been checked against the instrument yet.
+#[derive(Clone, Debug)]
+pub(super) struct Rule {
+    pub id: String,
+    pub rule: Option<Expression>,
+    pub message: Text,
+}
+
+/// The content of `study.toml`; where something was wrong, whatever keeps the other checks going.
+#[derive(Debug)]
+pub(super) struct StudyFile {
+    pub slug: String,
+    pub tag: String,
+    pub title: Text,
+    /// Empty if faulty: then completeness of languages is not checked.
+    pub languages: Vec<Language>,
+    pub zone: Zone,
+    pub blinding: Blinding,
+    pub planned_subjects: Option<u32>,
+    pub trust: Trust,
+    pub registration: Located<Registration>,
+    pub arms: Vec<Located<Arm>>,
+    pub sites: Vec<Located<Site>>,
+    pub people: Vec<Located<Person>>,
+    pub eligibility: Vec<Located<Rule>>,
+    pub notices: Vec<Notice>,
+    pub post: Option<Post>,
+}
+
+/// Reads `study.toml`; `None` only if it is no TOML.
+pub(super) fn read(file: &str, content: &str, report: &Report) -> Option<StudyFile> {
+    let source = Source::new(file, content);
+    let table = source.parse(report)?;
+    let root = Section::whole(&source, report, &table);
+    let slug = root.need_name("slug", "my-study", '-');
+    let tag = read_tag(&root);
+    let languages = read_languages(&root);
+    let title = root.need_wording("title", &languages);
+    let zone = read_zone(&root);
+    let blinding = root.need_word("blinding", &[("open", Blinding::Open), ("blinded", Blinding::Blinded)]);
+    let planned_subjects = root.count("planned_subjects");
+    let trust = read_trust(&root);
+    let registration = read_registration(&root);
+    let arms = read_arms(&root, &languages);
+    let sites = read_sites(&root, &languages);
+    let people = people::read(&root, &languages, &sites);
+    let eligibility = read_eligibility(&root, &languages);
+    let notices = read_notices(&root);
+    let post = read_post(&root);
+    root.close();
+    Some(StudyFile {
+        slug,
+        tag,
+        title,
+        languages,
+        zone,
+        blinding: blinding.unwrap_or(Blinding::Open),
+        planned_subjects,
+        trust,
+        registration,
+        arms,
+        sites,
+        people,
+        eligibility,
+        notices,
+        post,
+    })
+}
+
+fn read_tag(root: &Section) -> String {
+    let tag = root.need_text("tag", "MY-STUDY");
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if !tag.is_empty() && (!tag.chars().all(fits) || tag.len() > 30) {
+        root.wrong(
+            "tag",
+            format!("\"{tag}\" cannot stand in every mail's subject"),
+            "use at most 30 plain letters, digits, - _ and . without blanks or brackets",
+        );
+    }
+    tag
+}
+
+fn read_languages(root: &Section) -> Vec<Language> {
+    if !root.need("languages", "[\"ja\", \"en\"]") {
+        return Vec::new();
+    }
+    let mut languages = Vec::new();
+    for code in root.texts("languages", "ja") {
+        match Language::find(&code) {
+            Some(language) if languages.contains(&language) => {
+                root.wrong("languages", format!("\"{code}\" stands in it twice"), "name each language once");
+            }
+            Some(language) => languages.push(language),
+            None => {
+                let known: Vec<&str> = Language::ALL.iter().map(|language| language.code()).collect();
+                root.wrong(
+                    "languages",
+                    format!("\"{code}\" is not known"),
+                    format!("write some of {}", quoted(&known)),
+                );
+            }
+        }
+    }
+    if languages.is_empty() {
+        root.wrong("languages", "names no language", "write languages = [\"ja\", \"en\"], the default first");
+    }
+    languages
+}
+
+fn read_zone(root: &Section) -> Zone {
+    let name = root.need_text("time_zone", "Asia/Tokyo");
+    let zone = Zone::find(&name);
+    if zone.is_none() && !name.is_empty() {
+        root.wrong(
+            "time_zone",
+            format!("\"{name}\" is not known"),
+            "write a name of the IANA list, such as \"Asia/Tokyo\" or \"Europe/Berlin\"",
+        );
+    }
+    zone.unwrap_or(Zone::UTC)
+}
+
+fn read_trust(root: &Section) -> Trust {
+    let mut trust = Trust { authentication: Authentication::Dmarc, token: false, confirm: false };
+    let Some(section) = root.section("trust") else { return trust };
+    let words = [("dmarc", Authentication::Dmarc), ("open", Authentication::Open)];
+    trust.authentication = section.word("authentication", &words).unwrap_or(Authentication::Dmarc);
+    trust.token = section.flag("token").unwrap_or(false);
+    trust.confirm = section.flag("confirm").unwrap_or(false);
+    if trust.authentication == Authentication::Open {
+        section.warn(
+            "authentication",
+            "anybody can pretend to be an investigator",
+            "keep \"dmarc\" unless the network is closed",
+        );
+    }
+    section.close();
+    trust
+}
+
+fn read_registration(root: &Section) -> Located<Registration> {
+    let mut registration = Registration {
+        instrument: String::new(),
+        site_item: None,
+        subject_item: String::new(),
+        unique_within: UniqueWithin::Site,
+    };
+    let key = "registration".to_string();
+    let Some(section) = root.section("registration") else {
+        if !root.has("registration") {
+            root.wrong(
+                "registration",
+                "is missing",
+                "write a section [registration] with instrument, site_item and subject_item",
+            );
+        }
+        return Located { value: registration, line: root.line, key };
+    };
+    registration.instrument = section.need_text("instrument", "registration");
+    registration.site_item = section.text("site_item", "site");
+    registration.subject_item = section.need_text("subject_item", "subject_ref");
+    let words = [("site", UniqueWithin::Site), ("study", UniqueWithin::Study)];
+    registration.unique_within = section.word("unique_within", &words).unwrap_or(UniqueWithin::Site);
+    let line = section.line;
+    section.close();
+    Located { value: registration, line, key }
+}
+
+fn read_arms(root: &Section, languages: &[Language]) -> Vec<Located<Arm>> {
+    let mut codes = Codes::default();
+    let mut arms = Vec::new();
+    for section in root.sections("arms") {
+        let code = section.need_code("code", "A");
+        let name = section.need_wording("name", languages);
+        codes.add(&section, &code);
+        arms.push(Located { value: Arm { code, name }, line: section.line, key: section.key("") });
+        section.close();
+    }
+    if arms.len() > limits::ARMS {
+        root.wrong("arms", format!("there are more than {} arms", limits::ARMS), "");
+    }
+    arms
+}
+
+fn read_sites(root: &Section, languages: &[Language]) -> Vec<Located<Site>> {
+    let mut codes = Codes::default();
+    let mut sites = Vec::new();
+    for section in root.sections("sites") {
+        let code = section.need_code("code", "012");
+        let name = section.need_wording("name", languages);
+        let cap = section.count("cap");
+        codes.add(&section, &code);
+        sites.push(Located { value: Site { code, name, cap }, line: section.line, key: section.key("") });
+        section.close();
+    }
+    if sites.is_empty() && !root.has("sites") {
+        root.wrong("sites", "there is no site", "write a section [[sites]] with code and name for each");
+    }
+    if sites.len() > limits::SITES {
+        root.wrong("sites", format!("there are more than {} sites", limits::SITES), "");
+    }
+    sites
+}
+
+/// Codes seen so far; those that differ in case or width only are the same to people.
+#[derive(Default)]
+pub(super) struct Codes(BTreeMap<String, usize>);
+
+impl Codes {
+    pub(super) fn add(&mut self, section: &Section, code: &str) {
+        self.add_key(section, "code", code);
+    }
+
+    pub(super) fn add_key(&mut self, section: &Section, key: &str, code: &str) {
+        if code.is_empty() {
+            return;
+        }
+        match self.0.get(&text::fold_tight(code)) {
+            Some(line) => {
+                section.wrong(key, format!("\"{code}\" is taken on line {line} already"), "give each its own");
+            }
+            None => {
+                self.0.insert(text::fold_tight(code), section.line_of(key));
+            }
+        }
+    }
+}
+
+fn read_eligibility(root: &Section, languages: &[Language]) -> Vec<Located<Rule>> {
+    let mut ids = Codes::default();
+    let mut rules = Vec::new();
+    for section in root.sections("eligibility") {
+        let id = section.need_name("id", "adult", '_');
+        ids.add_key(&section, "id", &id);
+        let written = section.need_text("rule", "age >= 20");
+        let rule = compile(&section, "rule", &written);
+        let message = section.need_wording("message", languages);
+        rules.push(Located {
+            value: Rule { id, rule, message },
+            line: section.line_of("rule"),
+            key: section.key("rule"),
+        });
+        section.close();
+    }
+    rules
+}
+
+/// Compiles an expression, or reports why it is none.
+pub(super) fn compile(section: &Section, key: &str, written: &str) -> Option<Expression> {
+    if written.is_empty() {
+        return None;
+    }
+    match Expression::compile(written) {
+        Ok(expression) => Some(expression),
+        Err(error) => {
+            let right = if written.contains(" and ") || written.contains(" or ") {
+                "write && for and, || for or"
+            } else if written.contains(" = ") {
+                "write == to compare"
+            } else if !written.is_ascii() && text::fold_width(written) != written {
+                "write signs and digits half-width"
+            } else {
+                "write a condition such as age >= 20 && sex == 'F'"
+            };
+            section.wrong(key, format!("this expression cannot be read ({error})"), right);
+            None
+        }
+    }
+}
+
+fn read_notices(root: &Section) -> Vec<Notice> {
+    let mut notices: Vec<Notice> = Vec::new();
+    for section in root.sections("notices") {
+        if let Some(role) = section.need_word("role", &roles()) {
+            if notices.iter().any(|notice| notice.role == role) {
+                section.wrong("role", format!("\"{}\" has a notice already", role.key()), "remove one of the two");
+            }
+            notices.push(Notice { role });
+        }
+        section.close();
+    }
+    notices
+}
+
+/// Every role with its word.
+pub(super) fn roles() -> Vec<(&'static str, Role)> {
+    Role::ALL.iter().map(|role| (role.key(), *role)).collect()
+}
+
+fn read_post(root: &Section) -> Option<Post> {
+    let section = root.section("mail")?;
+    let address = section.need_text("address", "reg@example.jp");
+    let address = people::sound_address(&section, "address", &address).unwrap_or_default();
+    let authserv_ids = section.texts("authserv_ids", "mx.example.jp");
+    if authserv_ids.is_empty() && !section.has("authserv_ids") {
+        section.wrong(
+            "authserv_ids",
+            "is missing",
+            "write authserv_ids = [\"mx.example.jp\"], the servers whose word counts",
+        );
+    }
+    let message_id_domain = section.need_text("message_id_domain", "reg.example.jp");
+    section.close();
+    Some(Post { address, authserv_ids: authserv_ids.iter().map(|id| id.to_lowercase()).collect(), message_id_domain })
+}
+
+/// Suggests the known id that is nearest, or lists some.
+pub(super) fn did_you_mean(written: &str, known: &[&str]) -> String {
+    match nearest(written, known) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None if known.is_empty() => String::new(),
+        None if known.len() <= 20 => format!("write one of {}", quoted(known)),
+        None => String::new(),
+    }
+}
