@@ -46,3 +46,21 @@ pub const RATIO: u64 = 1_000;
 pub const KITS: usize = 1_000_000;
 /// Largest file of a bundle, in bytes.
 pub const BUNDLE_FILE_BYTES: usize = 64 * 1024 * 1024;
+/// Greatest sum of the ratios of a scheme that minimizes over ratio-many dummy arms.
+pub const DUMMY_ARMS: u64 = 100;
+/// Most arms of a scheme with unequal ratios that ranks them (orders of equal arms are enumerated).
+pub const RANKED_ARMS: usize = 10;
+/// Greatest size of a block, in subjects.
+pub const BLOCK: u64 = 10_000;
+/// Most sizes of blocks of one scheme.
+pub const BLOCK_SIZES: usize = 20;
+/// Most levels a factor lists.
+pub const LEVELS: usize = 5_000;
+/// Longest code of an arm, id of a factor or name of a level, in characters.
+pub const NAME_CHARS: usize = 200;
+/// Longest text that is read as an exact number, in characters.
+pub const NUMBER_CHARS: usize = 64;
+/// Greatest decimal exponent of an exact number, either way.
+pub const EXPONENT: i64 = 100;
+/// Longest history that `allocation explain` reads, in subjects.
+pub const HISTORY_ROWS: usize = 1_000_000;

@@ -1,1 +1,3 @@
-//! cli
+//! Commands.
+
+pub mod allocation;
