@@ -154,3 +154,21 @@ pub const WORDING_CHARS: usize = 2_000;
 pub const PROBLEMS: usize = 500;
 /// Most choices that a fault lists as its expected codes.
 pub const EXPECTED_CODES: usize = 30;
+/// Greatest sum of the ratios of a scheme that minimizes over ratio-many dummy arms.
+pub const DUMMY_ARMS: u64 = 100;
+/// Most arms of a scheme with unequal ratios that ranks them (orders of equal arms are enumerated).
+pub const RANKED_ARMS: usize = 10;
+/// Greatest size of a block, in subjects.
+pub const BLOCK: u64 = 10_000;
+/// Most sizes of blocks of one scheme.
+pub const BLOCK_SIZES: usize = 20;
+/// Most levels a factor lists.
+pub const LEVELS: usize = 5_000;
+/// Longest code of an arm, id of a factor or name of a level, in characters.
+pub const NAME_CHARS: usize = 200;
+/// Longest text that is read as an exact number, in characters.
+pub const NUMBER_CHARS: usize = 64;
+/// Greatest decimal exponent of an exact number, either way.
+pub const EXPONENT: i64 = 100;
+/// Longest history that `allocation explain` reads, in subjects.
+pub const HISTORY_ROWS: usize = 1_000_000;
