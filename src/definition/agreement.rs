@@ -6,6 +6,7 @@ use super::bundle::{ALLOCATION, KITS, STUDY};
 use super::document::{Report, Section, Source, quoted};
 use super::instrument_file::InstrumentFile;
 use super::study_file::{StudyFile, did_you_mean};
+use crate::domain::allocation::TOTAL;
 use crate::domain::instrument::{Choices, Item, ItemKind};
 use crate::domain::study::{Blinding, Role, UniqueWithin};
 
@@ -129,6 +130,10 @@ type Finding = (&'static str, String, String);
 
 /// What is wrong with a factor: the key, the fault, and what would be right.
 fn check_factor(id: &str, levels: Option<&[String]>, study: &StudyFile, read: &InstrumentFile) -> Vec<Finding> {
+    if id == TOTAL {
+        // Not an item: every subject has the same level of it.
+        return Vec::new();
+    }
     let site_item = study.registration.value.site_item.as_deref();
     if id == SITE || site_item == Some(id) {
         return check_site_factor(id, levels, study, read);
