@@ -10,7 +10,6 @@ use super::shelf::ShelvedStudy;
 use super::{Arrival, Failure, Means};
 use crate::domain::language::Language;
 use crate::domain::study::{Blinding, Person, Study};
-use crate::domain::token;
 use crate::letters::facts::{
     AssignmentBlinded, AssignmentOpen, Enrollment, NoticeBlind, NoticeOpen, NoticeUnblinded, RegistrationDone,
 };
@@ -97,7 +96,7 @@ pub fn compose(
         .compose(&Letter::new(to.language, head, facts))
         .map_err(|fault| Failure::Letter(fault.to_string()))?;
     let recipient = to.address.or(to.person.addresses.first().map(String::as_str)).unwrap_or_default();
-    let message_id = format!("<{}@{}>", token::fresh(means.dice), means.desk.message_id_domain);
+    let message_id = fresh_message_id(means);
     let reply_to = to.reply_to.unwrap_or(&service);
     let bracketed: Vec<String> =
         to.answers.iter().flat_map(|arrival| arrival.references).map(|id| format!("<{id}>")).collect();
@@ -125,9 +124,16 @@ pub fn compose(
     })
 }
 
+/// A Message-ID nobody had before: 120 random bits.
+fn fresh_message_id(means: Means<'_>) -> String {
+    let mut bytes = [0; 15];
+    means.dice.fill(&mut bytes);
+    format!("<{}@{}>", data_encoding::HEXLOWER.encode(&bytes), means.desk.message_id_domain)
+}
+
 /// A letter sent before, once more: the same words under a Message-ID of its own.
 pub fn again(means: Means<'_>, kind: Kind, recipient: &str, subject_id: Option<i64>, raw: &[u8]) -> Outgoing {
-    let message_id = format!("<{}@{}>", token::fresh(means.dice), means.desk.message_id_domain);
+    let message_id = fresh_message_id(means);
     let raw = letters::mail::readdress(raw, &message_id);
     Outgoing { kind, message_id, recipient: recipient.to_string(), raw, subject_id }
 }
@@ -200,7 +206,7 @@ pub fn assignment(
     let answers = enrolled.answers()?;
     let number = study.subject_number(enrolled.subject.number);
     let enrollment = enrollment(shelved, enrolled, &number, &answers);
-    let key = means.key.bytes();
+    let key = &means.keys.receipt[..];
     let Some(allocation) = &enrolled.allocation else {
         let facts = RegistrationDone::new(&enrollment, key, language);
         return Ok(match telling {

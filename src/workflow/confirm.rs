@@ -10,7 +10,8 @@ use super::compose::Addressing;
 use super::enroll::Confirmed;
 use super::ledger::Ledger;
 use crate::domain::answer::{self, Form, Line};
-use crate::domain::token;
+use crate::domain::chain::Sha256Digest;
+use crate::domain::token::{ReplyToken, reply_digest};
 use crate::letters::Facts;
 use crate::letters::facts::{Confirm, ConfirmExpired};
 use crate::limits;
@@ -27,11 +28,11 @@ struct Waiting {
 pub(super) async fn ask(ledger: &mut Ledger<'_>, asking: Asking<'_>, form: &Form) -> Result<Settled, Failure> {
     let Asking { shelved, means, arrival, person, .. } = asking;
     let study = &shelved.study;
-    let secret = token::fresh(means.dice);
+    let token = ReplyToken::new(means.dice);
     let expires_at = means.now.plus_seconds(limits::CONFIRM_SECONDS);
     let waiting = Waiting { typed: form.typed.clone(), day: means.now.day_in(study.zone).to_string() };
     let row = PendingRow {
-        token_digest: token::digest(&secret),
+        token_digest: digest_of(&token.text),
         study_id: shelved.id,
         person: person.id.clone(),
         inbox_id: Some(arrival.inbox_id),
@@ -41,7 +42,7 @@ pub(super) async fn ask(ledger: &mut Ledger<'_>, asking: Asking<'_>, form: &Form
         used_at: None,
     };
     pending::insert(&mut ledger.tx, &row).await?;
-    let reply_to = means.desk.with(&token::confirm_address(&secret));
+    let reply_to = means.desk.with(&token.sub_address());
     let facts = Confirm::new(&asking.reader(), study.registration_instrument(), form, &reply_to, expires_at);
     let to = Addressing { reply_to: Some(&reply_to), ..asking.to_sender() };
     asking.reply(ledger, to, Facts::Confirm(facts), asking.settled("reply", "to-confirm")).await
@@ -50,7 +51,7 @@ pub(super) async fn ask(ledger: &mut Ledger<'_>, asking: Asking<'_>, form: &Form
 /// Goes on with what waited. Spent, expired and foreign tokens get one and the same answer.
 pub(super) async fn confirm(ledger: &mut Ledger<'_>, asking: Asking<'_>, secret: &str) -> Result<Settled, Failure> {
     let Asking { shelved, means, person, .. } = asking;
-    let digest = token::digest(secret);
+    let digest = digest_of(secret);
     let found = pending::find(&mut ledger.tx, &digest).await?;
     let Some(row) = found.filter(|row| row.study_id == shelved.id && row.person == person.id) else {
         return expired(ledger, asking).await;
@@ -88,4 +89,11 @@ fn reread(asking: Asking<'_>, row: &PendingRow) -> Result<Form, Failure> {
         .map(|(number, (key, value))| Line { key, value, number: number + 1 })
         .collect();
     Ok(answer::read_form(study, study.registration_instrument(), &lines, day))
+}
+
+fn digest_of(token: &str) -> Sha256Digest {
+    let mut digest = Sha256Digest::default();
+    let decoded = data_encoding::HEXLOWER.decode(reply_digest(token).as_bytes());
+    digest.copy_from_slice(&decoded.expect("a reply digest is SHA-256 in hexadecimal"));
+    digest
 }

@@ -11,15 +11,15 @@ use serde_json::json;
 use super::ledger::{Ledger, Page};
 use super::shelf::ShelvedStudy;
 use super::{Arrival, Failure, Means};
-use crate::domain::allocation::{Decision, Levels, Scheme};
-use crate::domain::answer::Form;
-use crate::domain::chain;
+use crate::domain::allocation::{Decision, Full, Levels, SITE, Scheme, record as allocation_journal};
+use crate::domain::answer::{self, Form};
+use crate::domain::chain::Sha256Digest;
 use crate::domain::study::{Blinding, Person, Study, UniqueWithin};
 use crate::domain::text;
 use crate::letters::facts::Reason;
-use crate::store::allocation::{AllocationRow, NewAllocation};
-use crate::store::audit::NewEntry;
-use crate::store::study::{Stage, StudyState};
+use crate::store::allocation::AllocationRow;
+use crate::store::kit::KitRow;
+use crate::store::study::State as StudyState;
 use crate::store::subject::{NewSubject, SubjectRow};
 use crate::store::{Tx, allocation, audit, kit, subject};
 
@@ -69,8 +69,33 @@ pub struct Enrolled {
     pub subject: SubjectRow,
     /// Its allocation, in a study that randomizes.
     pub allocation: Option<AllocationRow>,
-    /// Digest of the audit entry that recorded it.
+    /// Digest of the audit entry that recorded it, in lower-case hexadecimal.
     pub digest: String,
+}
+
+impl Enrolled {
+    /// A subject as stored.
+    pub fn new(subject: SubjectRow, allocation: Option<AllocationRow>) -> Enrolled {
+        let digest = data_encoding::HEXLOWER.encode(&subject.audit_digest);
+        Enrolled { subject, allocation, digest }
+    }
+
+    /// Its canonical answers by item id.
+    ///
+    /// # Errors
+    /// Answers that cannot have been written by this program.
+    pub fn answers(&self) -> Result<BTreeMap<String, String>, Failure> {
+        stored_answers(&self.subject)
+    }
+}
+
+/// A subject's canonical answers by item id.
+///
+/// # Errors
+/// Answers that cannot have been written by this program.
+pub fn stored_answers(subject: &SubjectRow) -> Result<BTreeMap<String, String>, Failure> {
+    serde_json::from_str(&subject.answers)
+        .map_err(|error| Failure::Contradiction(format!("answers of subject {}: {error}", subject.id)))
 }
 
 /// The site a form names: the only site of a study without a site item.
@@ -99,6 +124,34 @@ pub struct Application<'a> {
     pub form: &'a Form,
     /// Whether they were asked already.
     pub confirmed: Confirmed,
+}
+
+/// The keys under which a person may have enrolled a subject of that (folded) reference.
+pub fn possible_keys(study: &Study, person: &Person, reference: &str) -> Vec<String> {
+    match study.registration.unique_within {
+        UniqueWithin::Study => vec![reference.to_string()],
+        UniqueWithin::Site => study
+            .sites
+            .iter()
+            .filter(|site| person.acts_for(&site.code))
+            .map(|site| format!("{}/{reference}", site.code))
+            .collect(),
+    }
+}
+
+/// The subject on file that a form names, if there is one.
+///
+/// # Errors
+/// The database.
+pub async fn find_known(
+    ledger: &mut Ledger<'_>,
+    shelved: &ShelvedStudy,
+    form: &Form,
+) -> Result<Option<SubjectRow>, Failure> {
+    let study = &shelved.study;
+    let key = site_of(study, form).and_then(|site| reference_key(study, &site, form));
+    let Some(key) = key else { return Ok(None) };
+    Ok(subject::find_by_reference(&mut ledger.tx, shelved.id, &key).await?)
 }
 
 /// Decides one application and records what came of it.
@@ -150,10 +203,10 @@ async fn decide(
     }
     let key = reference_key(study, &site, form)
         .ok_or_else(|| Failure::Contradiction("a form without faults names no subject".to_string()))?;
-    if let Some(known) = subject::find(tx, shelved.id, &key).await? {
+    if let Some(known) = subject::find_by_reference(&mut *tx, shelved.id, &key).await? {
         return compare(tx, known, form).await;
     }
-    let reasons = refusals(tx, page, shelved, &site, form).await?;
+    let reasons = refusals(tx, page, shelved, means, &site, form).await?;
     if !reasons.is_empty() {
         return Ok(Enrollment::Refused(reasons));
     }
@@ -181,8 +234,7 @@ fn unentitled(study: &Study, person: &Person, site: &str, arrival: Arrival<'_>) 
 /// The same subject again: with the same data it is a duplicate, with other data a conflict.
 async fn compare(tx: &mut Tx, known: SubjectRow, form: &Form) -> Result<Enrollment, Failure> {
     let now: BTreeMap<String, String> = form.canonical();
-    let then: BTreeMap<String, String> = serde_json::from_str(&known.answers)
-        .map_err(|error| Failure::Contradiction(format!("answers of subject {}: {error}", known.id)))?;
+    let then = stored_answers(&known)?;
     let items: Vec<String> = then
         .keys()
         .chain(now.keys().filter(|item| !then.contains_key(*item)))
@@ -193,8 +245,7 @@ async fn compare(tx: &mut Tx, known: SubjectRow, form: &Form) -> Result<Enrollme
         return Ok(Enrollment::Conflict { subject: Box::new(known), items });
     }
     let allocation = allocation::find_by_subject(tx, known.id).await?;
-    let digest = known.audit_digest.clone();
-    Ok(Enrollment::Duplicate(Box::new(Enrolled { subject: known, allocation, digest })))
+    Ok(Enrollment::Duplicate(Box::new(Enrolled::new(known, allocation))))
 }
 
 /// Everything that speaks against enrolling a new subject now; all reasons at once, none of which tells an arm.
@@ -202,6 +253,7 @@ async fn refusals(
     tx: &mut Tx,
     page: &Page,
     shelved: &ShelvedStudy,
+    means: Means<'_>,
     site: &str,
     form: &Form,
 ) -> Result<Vec<Reason>, Failure> {
@@ -211,53 +263,66 @@ async fn refusals(
         StudyState::Closed => return Ok(vec![Reason::Closed]),
         StudyState::Open => {}
     }
-    let failing: Vec<String> =
-        study.eligibility.iter().filter(|one| !one.rule.holds(form)).map(|one| one.id.clone()).collect();
     let mut reasons = Vec::new();
-    if !failing.is_empty() {
-        reasons.push(Reason::NotEligible(failing));
-    }
-    if study.caps.total.is_some_and(|cap| page.row.subjects >= i64::from(cap)) {
-        reasons.push(Reason::StudyFull);
+    let unmet = answer::unmet(study, form, means.now.day_in(study.zone))
+        .map_err(|error| Failure::Contradiction(format!("a criterion cannot be evaluated: {error}")))?;
+    if !unmet.is_empty() {
+        reasons.push(Reason::NotEligible(unmet.iter().map(|criterion| criterion.id.clone()).collect()));
     }
     let site_cap = study.find_site(site).and_then(|site| site.cap);
-    if let Some(cap) = site_cap
-        && subject::count_at_site(tx, shelved.id, site).await? >= i64::from(cap)
-    {
-        reasons.push(Reason::SiteFull);
-    }
-    if let (Some(scheme), Some(state)) = (&study.scheme, &page.state) {
-        let levels = levels_of(study, scheme, site, form);
-        let arm_full = study.caps.arms.iter().any(|(arm, cap)| state.arm_count(scheme, arm) >= u64::from(*cap));
-        let stratum_full = study.caps.stratum.is_some_and(|cap| state.stratum_count(scheme, &levels) >= u64::from(cap));
-        if arm_full && !reasons.contains(&Reason::StudyFull) {
-            reasons.push(Reason::StudyFull);
+    match (&study.scheme, &page.state) {
+        (Some(scheme), Some(state)) => {
+            let levels = levels_of(study, scheme, site, form);
+            match state.find_full(scheme, &study.caps, site_cap, &levels).map_err(no_levels)? {
+                Some(Full::Total | Full::Arm) => reasons.push(Reason::StudyFull),
+                Some(Full::Site) => reasons.push(Reason::SiteFull),
+                Some(Full::Stratum) => reasons.push(Reason::StratumFull),
+                None => {}
+            }
+            if study.blinding == Blinding::Blinded && reasons.is_empty() && !kits_at_hand(tx, shelved, site).await? {
+                reasons.push(Reason::NoKits);
+            }
         }
-        if stratum_full {
-            reasons.push(Reason::StratumFull);
-        }
-        if study.blinding == Blinding::Blinded && reasons.is_empty() {
-            for arm in &study.arms {
-                if kit::find_next(tx, shelved.id, &arm.code, site).await?.is_none() {
-                    reasons.push(Reason::NoKits);
-                    break;
-                }
+        // A registry has no allocation state: subjects are counted in the store.
+        _ => {
+            if study.caps.total.is_some_and(|cap| page.row.subjects >= i64::from(cap)) {
+                reasons.push(Reason::StudyFull);
+            } else if let Some(cap) = site_cap
+                && subject::count_at_site(&mut *tx, shelved.id, site).await? >= i64::from(cap)
+            {
+                reasons.push(Reason::SiteFull);
             }
         }
     }
     Ok(reasons)
 }
 
+/// Whether a kit of every arm can be handed out at the site: the shortage of one closes enrollment for all.
+async fn kits_at_hand(tx: &mut Tx, shelved: &ShelvedStudy, site: &str) -> Result<bool, Failure> {
+    for arm in &shelved.study.arms {
+        if kit::next_kit(tx, shelved.id, &arm.code, site).await?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn no_levels(fault: crate::domain::allocation::Fault) -> Failure {
+    Failure::Contradiction(format!("a checked form cannot be allocated: {fault}"))
+}
+
 /// The levels an allocation looks at: the site, and the canonical answers of the factors' and strata's items.
 pub fn levels_of(study: &Study, scheme: &Scheme, site: &str, form: &Form) -> Levels {
     let site_item = study.registration.site_item.as_deref();
-    scheme
-        .level_ids()
-        .map(|id| {
-            let level = if id == "site" || Some(id) == site_item { Some(site.to_string()) } else { form.value(id) };
-            (id.to_string(), level.unwrap_or_default())
+    let mut levels: Levels = scheme
+        .needs()
+        .filter_map(|id| {
+            let level = if id == SITE || Some(id) == site_item { Some(site.to_string()) } else { form.value(id) };
+            Some((id.to_string(), level?))
         })
-        .collect()
+        .collect();
+    levels.insert(SITE.to_string(), site.to_string());
+    levels
 }
 
 /// Where a new subject belongs.
@@ -276,7 +341,6 @@ async fn record(
     place: Place,
 ) -> Result<Enrolled, Failure> {
     let Application { person, form, .. } = application;
-    let study = &shelved.study;
     let number = page.row.subjects + 1;
     let drawn = draw(tx, page, shelved, &place.site, form).await?;
     let body = json!({
@@ -287,35 +351,46 @@ async fn record(
         "bundle": shelved.version,
         "allocation": drawn.as_ref().map(|drawn| json!({
             "number": drawn.number,
-            "arm": drawn.decision.arm,
-            "kit": drawn.kit,
+            "arm": drawn.decision.allotment.arm,
+            "kit": drawn.kit.as_ref().map(|kit| &kit.code),
             "levels": drawn.levels,
         })),
     });
     let digest = append(tx, page, means, &person.id, "enroll", &body).await?;
     page.row.subjects = number;
-    let subject = subject::insert(
-        tx,
-        NewSubject {
-            study_id: shelved.id,
-            number,
-            reference_key: place.key,
-            site: place.site,
-            person: person.id.clone(),
-            enrolled_at: means.now,
-            answers: serde_json::to_string(&form.canonical()).expect("a map of texts is JSON"),
-            typed: serde_json::to_string(&form.typed).expect("a map of texts is JSON"),
-            inbox_id: Some(arrival.inbox_id),
-            audit_digest: digest.clone(),
-        },
-    )
-    .await?;
+    let answers = serde_json::to_string(&form.canonical()).expect("a map of texts is JSON");
+    let typed = serde_json::to_string(&form.typed).expect("a map of texts is JSON");
+    let new = NewSubject {
+        study_id: shelved.id,
+        number,
+        reference_key: &place.key,
+        site: &place.site,
+        person: &person.id,
+        enrolled_at: means.now,
+        answers: &answers,
+        typed: &typed,
+        inbox_id: Some(arrival.inbox_id),
+        audit_digest: &digest,
+    };
+    let id = subject::insert(tx, &new).await?;
     let allocation = match drawn {
         None => None,
-        Some(drawn) => Some(commit_draw(tx, page, shelved, means, subject.id, drawn).await?),
+        Some(drawn) => Some(commit_draw(tx, page, shelved, means, id, drawn).await?),
     };
-    debug_assert_eq!(study.scheme.is_some(), allocation.is_some());
-    Ok(Enrolled { subject, allocation, digest })
+    let subject = SubjectRow {
+        id,
+        study_id: shelved.id,
+        number,
+        reference_key: place.key,
+        site: place.site,
+        person: person.id.clone(),
+        enrolled_at: means.now,
+        answers,
+        typed,
+        inbox_id: Some(arrival.inbox_id),
+        audit_digest: digest,
+    };
+    Ok(Enrolled::new(subject, allocation))
 }
 
 /// A decision made but not yet recorded.
@@ -323,7 +398,8 @@ struct Drawn {
     number: i64,
     levels: Levels,
     decision: Decision,
-    kit: Option<String>,
+    kit: Option<KitRow>,
+    journal: String,
 }
 
 async fn draw(
@@ -337,15 +413,16 @@ async fn draw(
     let (Some(scheme), Some(state)) = (&study.scheme, &page.state) else { return Ok(None) };
     let number = page.row.allocations + 1;
     let levels = levels_of(study, scheme, site, form);
-    let decision = state.decide(scheme, &levels, &page.row.secret, number.unsigned_abs());
+    let decision = state.decide(scheme, &levels, &page.row.secret.0, number.unsigned_abs()).map_err(no_levels)?;
+    let journal = allocation_journal(scheme, state, &levels, &decision).map_err(no_levels)?.to_string();
     let kit = match study.blinding {
         Blinding::Open => None,
         Blinding::Blinded => {
-            let kit = kit::find_next(tx, shelved.id, &decision.arm, site).await?;
-            Some(kit.ok_or_else(|| Failure::Contradiction("a kit was there a moment ago".to_string()))?.code)
+            let kit = kit::next_kit(tx, shelved.id, &decision.allotment.arm, site).await?;
+            Some(kit.ok_or_else(|| Failure::Contradiction("a kit was there a moment ago".to_string()))?)
         }
     };
-    Ok(Some(Drawn { number, levels, decision, kit }))
+    Ok(Some(Drawn { number, levels, decision, kit, journal }))
 }
 
 async fn commit_draw(
@@ -356,32 +433,29 @@ async fn commit_draw(
     subject_id: i64,
     drawn: Drawn,
 ) -> Result<AllocationRow, Failure> {
-    let Drawn { number, levels, decision, kit } = drawn;
-    if let Some(code) = &kit {
-        kit::dispense(tx, shelved.id, code, number).await?;
+    let Drawn { number, levels, decision, kit, journal } = drawn;
+    if let Some(kit) = &kit {
+        kit::record_use(tx, kit, number).await?;
     }
+    let allotment = decision.allotment;
     if let (Some(scheme), Some(state)) = (&shelved.study.scheme, &mut page.state) {
-        state.record(scheme, &levels, &decision);
+        state.record(scheme, &levels, &allotment).map_err(no_levels)?;
     }
     page.row.allocations = number;
-    let row = allocation::insert(
-        tx,
-        NewAllocation {
-            study_id: shelved.id,
-            number,
-            subject_id,
-            arm: decision.arm.clone(),
-            slot: decision.slot.map(i64::from),
-            block_size: decision.block_size.map(i64::from),
-            levels: serde_json::to_string(&levels).expect("a map of texts is JSON"),
-            kit,
-            bundle_version: shelved.version,
-            allocated_at: means.now,
-            record: decision.to_json().to_string(),
-        },
-    )
-    .await?;
     page.touch();
+    let row = AllocationRow {
+        study_id: shelved.id,
+        number,
+        subject_id,
+        slot: allotment.slot.map(i64::from),
+        block_size: allotment.block_size.and_then(|size| i64::try_from(size).ok()),
+        arm: allotment.arm,
+        levels: serde_json::to_string(&levels).expect("a map of texts is JSON"),
+        kit: kit.map(|kit| kit.code),
+        bundle_version: shelved.version,
+        allocated_at: means.now,
+    };
+    allocation::insert(tx, &row, &journal).await?;
     Ok(row)
 }
 
@@ -396,7 +470,7 @@ pub async fn append(
     actor: &str,
     action: &str,
     body: &serde_json::Value,
-) -> Result<String, Failure> {
+) -> Result<Sha256Digest, Failure> {
     let digest = audit::append(tx, &mut page.row, means.now, actor, action, &body.to_string()).await?;
     page.touch();
     Ok(digest)

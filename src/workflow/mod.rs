@@ -16,8 +16,9 @@ pub mod proof;
 pub mod report;
 pub mod shelf;
 
+use crate::domain::chain::Sha256Digest;
 use crate::domain::time::{Dice, Instant};
-use crate::domain::token::Key;
+use crate::domain::token::AddressKey;
 use crate::store::StoreError;
 
 /// What a use case needs beside the transaction: the time, the dice, the installation's key, and the address we are.
@@ -28,9 +29,27 @@ pub struct Means<'a> {
     /// For tokens and Message-IDs; never for draws.
     pub dice: &'a dyn Dice,
     /// Authenticates the tokens in our addresses and the receipts.
-    pub key: &'a Key,
+    pub keys: &'a Keys,
     /// The mailbox that speaks for us.
     pub desk: &'a DeskAddress,
+}
+
+/// The installation's keys, derived from the one secret that the store keeps.
+#[derive(Clone)]
+pub struct Keys {
+    /// Of the codes in our addresses.
+    pub address: AddressKey,
+    /// Of receipts.
+    pub receipt: [u8; 32],
+}
+
+impl Keys {
+    /// The keys of an installation's secret; each use has its own.
+    pub fn derive(secret: &[u8]) -> Keys {
+        use sha2::{Digest, Sha256};
+        let of = |purpose: &str| -> [u8; 32] { Sha256::new().chain_update(purpose).chain_update(secret).finalize().into() };
+        Keys { address: AddressKey::new(&of("hagaki address ")), receipt: of("hagaki receipt ") }
+    }
 }
 
 /// A mailbox of ours as letters show it.
@@ -70,11 +89,9 @@ pub struct Arrival<'a> {
     /// What identifies the message wherever it is seen: its Message-ID, else a digest.
     pub message_key: &'a str,
     /// Digest of what it says.
-    pub content_digest: &'a str,
+    pub content_digest: &'a Sha256Digest,
     /// Site whose token stood in the address, if its code was right.
     pub site_token: Option<&'a str>,
-    /// Its subject line, cleaned.
-    pub subject: &'a str,
 }
 
 /// How a mail was settled: what its inbox row will say.
