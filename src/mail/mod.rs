@@ -1,1 +1,3 @@
-//! mail
+//! Mail comes in and goes out: mailboxes, reading, transports.
+
+pub mod reading;
