@@ -43,6 +43,17 @@ impl Instant {
         DateTime::parse_from_rfc3339(text).ok().map(|at| Instant(at.timestamp_micros()))
     }
 
+    /// The instant of a `Date` header (RFC 5322 section 3.3), old forms, comments, `JST` and wrong weekdays tolerated.
+    pub fn parse_rfc5322(text: &str) -> Option<Instant> {
+        let without_comment = text.split('(').next().unwrap_or_default().trim();
+        let behind_weekday = without_comment.split_once(',').map_or(without_comment, |(_, rest)| rest).trim();
+        let zoned = match behind_weekday.strip_suffix("JST") {
+            Some(stem) => format!("{stem}+0900"),
+            None => behind_weekday.to_string(),
+        };
+        DateTime::parse_from_rfc2822(&zoned).ok().map(|at| Instant(at.timestamp_micros()))
+    }
+
     fn date_time(self) -> DateTime<Utc> {
         Utc.timestamp_micros(self.0).single().unwrap_or_default()
     }
@@ -84,4 +95,27 @@ pub trait Clock: Send + Sync {
 pub trait Dice: Send + Sync {
     /// Fills `buffer` with random bytes.
     fn fill(&self, buffer: &mut [u8]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_of_mails() {
+        let expected = Instant::parse_rfc3339("2026-11-20T09:00:00+09:00");
+        for text in [
+            "Fri, 20 Nov 2026 09:00:00 +0900",
+            "20 Nov 2026 09:00:00 +0900",
+            "Mon, 20 Nov 2026 09:00:00 +0900 (JST)",
+            "Fri, 20 Nov 2026 09:00:00 JST",
+            "Fri, 20 Nov 2026 00:00:00 GMT",
+            " Fri,  20 Nov 26 09:00 +0900",
+        ] {
+            assert_eq!(Instant::parse_rfc5322(text), expected, "{text}");
+        }
+        for text in ["", "yesterday", "20 Foo 2026 09:00:00 +0900", "Fri, 32 Nov 2026 09:00:00 +0900"] {
+            assert_eq!(Instant::parse_rfc5322(text), None, "{text}");
+        }
+    }
 }

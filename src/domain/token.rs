@@ -1,1 +1,232 @@
 //! Secrets and authentication codes in our addresses: one-time reply tokens, site tokens, bounce addresses (VERP).
+//!
+//! They stand in local parts, which reach us in any case, so everything is lower-case base32 (RFC 4648 section 6, without
+//! padding) and compared in lower case. Codes are HMAC-SHA-256 (RFC 2104), cut to 80 bits and compared in constant time; each
+//! kind is computed under a name of its own, so that no code of one kind passes for another.
+
+use data_encoding::{Encoding, Specification};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use std::sync::LazyLock;
+use subtle::ConstantTimeEq;
+
+use super::time::{Dice, Instant};
+
+/// Bytes of an authentication code: 80 bits, 16 letters.
+const CODE_BYTES: usize = 10;
+/// Bytes of a reply token: 128 bits, 26 letters.
+const REPLY_BYTES: usize = 16;
+/// Seconds of a day, the grain of expiry.
+const DAY_SECONDS: i64 = 24 * 3600;
+
+/// Base32 in lower case, either case accepted, no padding.
+static LETTERS: LazyLock<Encoding> = LazyLock::new(|| {
+    let mut specification = Specification::new();
+    specification.symbols.push_str("abcdefghijklmnopqrstuvwxyz234567");
+    specification.translate.from.push_str("ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    specification.translate.to.push_str("abcdefghijklmnopqrstuvwxyz");
+    specification.encoding().expect("the alphabet of RFC 4648 in lower case is valid")
+});
+
+/// The key of our addresses; never printed.
+#[derive(Clone)]
+pub struct AddressKey([u8; 32]);
+
+impl AddressKey {
+    /// A key from secret bytes of any length.
+    pub fn new(secret: &[u8]) -> AddressKey {
+        AddressKey(Sha256::digest(secret).into())
+    }
+
+    fn code(&self, kind: &str, parts: &[&[u8]]) -> String {
+        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
+        for part in [kind.as_bytes()].iter().chain(parts) {
+            mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            mac.update(part);
+        }
+        let whole = mac.finalize().into_bytes();
+        LETTERS.encode(whole.get(..CODE_BYTES).unwrap_or_default())
+    }
+
+    fn verifies(&self, kind: &str, parts: &[&[u8]], code: &str) -> bool {
+        let expected = self.code(kind, parts);
+        expected.as_bytes().ct_eq(code.to_ascii_lowercase().as_bytes()).into()
+    }
+}
+
+impl std::fmt::Debug for AddressKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AddressKey(…)")
+    }
+}
+
+/// The sub-address `b.<id>.<code>` of the envelope sender of one outbox letter (VERP).
+pub fn verp(key: &AddressKey, outbox_id: i64) -> String {
+    format!("b.{outbox_id}.{}", key.code("verp", &[&outbox_id.to_be_bytes()]))
+}
+
+/// The outbox id of a sub-address `b.<id>.<code>`, if its code is genuine.
+pub fn check_verp(key: &AddressKey, sub_address: &str) -> Option<i64> {
+    let lower = sub_address.to_ascii_lowercase();
+    let (id, code) = lower.strip_prefix("b.")?.split_once('.')?;
+    let id: i64 = id.bytes().all(|byte| byte.is_ascii_digit()).then(|| id.parse().ok())??;
+    key.verifies("verp", &[&id.to_be_bytes()], code).then_some(id)
+}
+
+/// The sub-address of a site: `s<code of the site>.<code>`, or `s<code of the site>.<day>.<code>` if it expires; the day is
+/// counted from 1970-01-01 and is the last one it is good for (UTC).
+pub fn site_token(key: &AddressKey, study: &str, site: &str, expires: Option<Instant>) -> String {
+    let day = expires.map(day_of);
+    let code = site_code(key, study, site, day);
+    let site = site.to_ascii_lowercase();
+    match day {
+        Some(day) => format!("s{site}.{day}.{code}"),
+        None => format!("s{site}.{code}"),
+    }
+}
+
+/// Which of `sites` (their codes) of a study a site token stands for, if it is genuine and good at `now`.
+pub fn check_site_token<'s>(
+    key: &AddressKey,
+    study: &str,
+    sites: impl IntoIterator<Item = &'s str>,
+    token: &str,
+    now: Instant,
+) -> Option<&'s str> {
+    let lower = token.to_ascii_lowercase();
+    let (rest, code) = lower.strip_prefix('s')?.rsplit_once('.')?;
+    let (day, named) = match rest.rsplit_once('.') {
+        Some((named, day)) => (Some(day.parse::<i64>().ok()?), named),
+        None => (None, rest),
+    };
+    let site = sites.into_iter().find(|site| site.eq_ignore_ascii_case(named))?;
+    let good = day.is_none_or(|day| day_of(now) <= day);
+    let expected = site_code(key, study, site, day);
+    (bool::from(expected.as_bytes().ct_eq(code.as_bytes())) && good).then_some(site)
+}
+
+fn site_code(key: &AddressKey, study: &str, site: &str, day: Option<i64>) -> String {
+    let day = day.map(|day| day.to_string()).unwrap_or_default();
+    key.code("site", &[study.as_bytes(), site.as_bytes(), day.as_bytes()])
+}
+
+fn day_of(at: Instant) -> i64 {
+    at.seconds_since(Instant(0)).div_euclid(DAY_SECONDS)
+}
+
+/// A one-time secret that a person sends back by replying.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ReplyToken {
+    /// Behind `c.` in the address of our letter; leaves with the letter and is not kept.
+    pub text: String,
+    /// What is kept: SHA-256 of the text, in hexadecimal.
+    pub digest: String,
+}
+
+impl std::fmt::Debug for ReplyToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReplyToken").field("digest", &self.digest).finish_non_exhaustive()
+    }
+}
+
+impl ReplyToken {
+    /// A new token of 128 random bits.
+    pub fn new(dice: &dyn Dice) -> ReplyToken {
+        let mut bytes = [0; REPLY_BYTES];
+        dice.fill(&mut bytes);
+        let text = LETTERS.encode(&bytes);
+        let digest = reply_digest(&text);
+        ReplyToken { text, digest }
+    }
+
+    /// Its sub-address, `c.TOKEN`.
+    pub fn sub_address(&self) -> String {
+        format!("c.{}", self.text)
+    }
+}
+
+/// The digest under which a reply token is kept, in hexadecimal; of any text, in any case.
+pub fn reply_digest(token: &str) -> String {
+    data_encoding::HEXLOWER.encode(&Sha256::digest(token.to_ascii_lowercase().as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use std::sync::Mutex;
+
+    struct Counting(Mutex<Cell<u8>>);
+
+    impl Dice for Counting {
+        fn fill(&self, buffer: &mut [u8]) {
+            let cell = self.0.lock().unwrap();
+            for byte in buffer {
+                cell.set(cell.get().wrapping_add(1));
+                *byte = cell.get();
+            }
+        }
+    }
+
+    fn key() -> AddressKey {
+        AddressKey::new(b"a secret for tests")
+    }
+
+    #[test]
+    fn verp_comes_back_in_any_case() {
+        let sub_address = verp(&key(), 17);
+        assert!(sub_address.starts_with("b.17.") && sub_address.len() == 5 + 16);
+        assert_eq!(check_verp(&key(), &sub_address), Some(17));
+        assert_eq!(check_verp(&key(), &sub_address.to_uppercase()), Some(17));
+    }
+
+    #[test]
+    fn forged_verp_is_refused() {
+        let genuine = verp(&key(), 17);
+        let code = genuine.rsplit('.').next().unwrap();
+        for forged in [
+            format!("b.18.{code}"),
+            format!("b.17.{code}a"),
+            "b.17.".into(),
+            "b.00017.f3a9".into(),
+            format!("b.+17.{code}"),
+            "b.".into(),
+        ] {
+            assert_eq!(check_verp(&key(), &forged), None, "{forged}");
+        }
+        assert_eq!(check_verp(&AddressKey::new(b"another"), &genuine), None);
+    }
+
+    #[test]
+    fn site_tokens_name_study_site_and_last_day() {
+        let now = Instant::parse_rfc3339("2026-11-20T00:05:00Z").unwrap();
+        let sites = ["011", "012", "Osaka-1"];
+        let check = |study: &str, token: &str, at: Instant| {
+            check_site_token(&key(), study, sites, token, at).map(str::to_string)
+        };
+        let token = site_token(&key(), "study-a", "012", None);
+        assert_eq!(check("study-a", &token, now).as_deref(), Some("012"));
+        assert_eq!(check("study-b", &token, now), None);
+        assert_eq!(check("study-a", &token.replace("s012", "s011"), now), None);
+        let token = site_token(&key(), "study-a", "Osaka-1", Some(now));
+        assert_eq!(check("study-a", &token.to_uppercase(), now).as_deref(), Some("Osaka-1"));
+        assert_eq!(check("study-a", &token, now.plus_seconds(DAY_SECONDS)), None);
+        assert_eq!(check("study-a", "s012.k7q2", now), None);
+    }
+
+    #[test]
+    fn kinds_do_not_pass_for_one_another() {
+        let site = key().code("site", &[&17i64.to_be_bytes()]);
+        assert_eq!(check_verp(&key(), &format!("b.17.{site}")), None);
+    }
+
+    #[test]
+    fn reply_tokens_are_kept_as_digests() {
+        let dice = Counting(Mutex::default());
+        let (one, other) = (ReplyToken::new(&dice), ReplyToken::new(&dice));
+        assert_ne!(one.text, other.text);
+        assert_eq!(one.text.len(), 26);
+        assert_eq!(one.digest, reply_digest(&one.text.to_uppercase()));
+        assert!(!format!("{one:?}").contains(&one.text));
+    }
+}

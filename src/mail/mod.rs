@@ -95,3 +95,6 @@ impl Worker {
         }
     }
 }
+//! Mail comes in and goes out: mailboxes, reading, transports.
+
+pub mod reading;

@@ -1,0 +1,44 @@
+//! What was meant by the bytes of a mail: decided in pure steps, without clock, database or network.
+//!
+//! In charge of everything between a raw mail and a [`Reading`]: limits, structure, transfer encodings, charsets, automatic
+//! mail, delivery reports, trust, quotations, `key: value` lines. Never answers, stores or opens anything, and never
+//! repairs: where two readers could disagree about a mail, it is held for a person ([`Disposition::Quarantine`]).
+//!
+//! ```text
+//! bytes → header → structure → bounce? automatic? → sender, date, trust → study, person
+//!       → content (encoding → charset → html, flowed) → cut → lines → domain::answer → Reading
+//! ```
+//!
+//! One more way of saying something (a footer, a request word, a bounce subject) is a line in `templates/words/`; one more
+//! odd mail is a file in `tests/data/mail`, first.
+
+pub mod address;
+pub mod automatic;
+pub mod bounce;
+pub mod charset;
+pub mod content;
+pub mod cut;
+pub mod encoding;
+pub mod flowed;
+pub mod header;
+pub mod html;
+pub mod identity;
+pub mod inbox;
+pub mod lines;
+pub mod parameter;
+pub mod read;
+pub mod reason;
+pub mod recipient;
+pub mod structure;
+pub mod subject;
+pub mod trust;
+pub mod vocabulary;
+pub mod word;
+
+pub use address::fold as fold_address;
+pub use bounce::{Action, BounceReport};
+pub use content::Attachment;
+pub use inbox::Inbox;
+pub use read::{Disposition, Reading, World, read, read_contained};
+pub use reason::Reason;
+pub use recipient::SubAddress;

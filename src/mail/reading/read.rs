@@ -1,0 +1,442 @@
+//! The steps in their order: a raw mail and the world it came into → a [`Reading`].
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::address::{self, Mailboxes};
+use super::bounce::BounceReport;
+use super::content::{self, Attachment, Content};
+use super::header::{Header, Lines};
+use super::reason::Reason;
+use super::recipient::SubAddress;
+use super::structure::{self, Part};
+use super::subject::{self, Subject};
+use super::vocabulary::Wish;
+use super::{automatic, bounce, cut, identity, lines, recipient, trust};
+use crate::domain::answer::{self, BODY, Fault, FaultCode, Form};
+use crate::domain::language::Language;
+use crate::domain::request::{Act, Request};
+use crate::domain::study::{Authentication, Person, Post, Study};
+use crate::domain::text;
+use crate::domain::time::Instant;
+use crate::limits;
+
+/// What a mail is read against.
+#[derive(Clone, Copy, Debug)]
+pub struct World<'a> {
+    /// Every study that this mailbox serves.
+    pub studies: &'a [&'a Study],
+    /// The mailbox's address and whom it trusts.
+    pub post: &'a Post,
+    /// The time of reading.
+    pub now: Instant,
+}
+
+/// What is to be done with a mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// Data accepted, subject to the study's rules.
+    Register,
+    /// Answer the sender with the faults; record nothing.
+    ReplyError,
+    /// Answer as the first time; record nothing.
+    ReplyDuplicate,
+    /// Answer a request that records no subject: help, status, a blank form, a confirmation.
+    Reply,
+    /// File away; never answer.
+    NoReply,
+    /// Update the state of a letter of ours; never answer.
+    Bounce,
+    /// Keep for a person; never answer by itself.
+    Quarantine,
+}
+
+impl Disposition {
+    /// Key in `--json`, logs and metrics.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Disposition::Register => "register",
+            Disposition::ReplyError => "reply_error",
+            Disposition::ReplyDuplicate => "reply_duplicate",
+            Disposition::Reply => "reply",
+            Disposition::NoReply => "no_reply",
+            Disposition::Bounce => "bounce",
+            Disposition::Quarantine => "quarantine",
+        }
+    }
+}
+
+/// A mail, read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// What is to be done with it.
+    pub disposition: Disposition,
+    /// Why, the weightiest first; empty for a plain request.
+    pub reasons: Vec<Reason>,
+    /// Slug of the study it is for, as far as it could be told.
+    pub study: Option<String>,
+    /// Folded address of its one `From` mailbox. Believed only where the disposition is an answer.
+    pub sender: Option<String>,
+    /// Id of that person in the study.
+    pub person: Option<String>,
+    /// What is asked for; only where the disposition is `Register`, `ReplyError`, `ReplyDuplicate` or `Reply`.
+    pub request: Option<Request>,
+    /// The delivery report, where it is one.
+    pub bounce: Option<BounceReport>,
+    /// The subject on one clean line.
+    pub subject: String,
+    /// Sound Message-ID, without brackets.
+    pub message_id: Option<String>,
+    /// Mails it answers, newest first, without brackets.
+    pub references: Vec<String>,
+    /// When it says it was written.
+    pub date: Option<Instant>,
+    /// What it is recognized by when it comes again: `<id>`, or a digest.
+    pub message_key: String,
+    /// Digest of what it says, in hexadecimal.
+    pub content_digest: String,
+    /// Language to answer in: the person's own, else that of the mail's script.
+    pub language: Language,
+    /// What stood behind the `+` of our address; codes in it are unchecked.
+    pub sub_address: Option<SubAddress>,
+    /// What came with it.
+    pub attachments: Vec<Attachment>,
+    /// Charset of the text where the label did not tell it.
+    pub charset_guess: Option<&'static str>,
+    /// The decoded text, for a person to look at.
+    pub text: String,
+}
+
+impl Reading {
+    /// The form that was filled in, if enrolling is asked for.
+    pub fn form(&self) -> Option<&Form> {
+        match &self.request.as_ref()?.act {
+            Act::Enroll(form) => Some(form),
+            _ => None,
+        }
+    }
+
+    /// The site token of the address (`s012.MAC`), unchecked.
+    pub fn site_token(&self) -> Option<&str> {
+        match &self.sub_address {
+            Some(SubAddress::Site(token)) => Some(token),
+            _ => None,
+        }
+    }
+
+    fn hold(mut self, reasons: impl IntoIterator<Item = Reason>) -> Reading {
+        self.disposition = Disposition::Quarantine;
+        self.reasons.extend(reasons);
+        self.request = None;
+        self
+    }
+}
+
+/// Reads a mail. The same bytes in the same world always give the same reading.
+pub fn read(world: &World<'_>, raw: &[u8]) -> Reading {
+    let familiar = |text: &str| count_keys(world, text);
+    let header = Header::parse(raw);
+    let subject = subject::read(&header, &familiar);
+    let senders = from(&header);
+    let (root, mut problems) = structure::split(header.clone());
+    problems.extend(header.problems.iter().copied());
+    problems.extend(oversized(raw, &header));
+
+    let mut reading = outline(world, &header, &root, &subject, &senders);
+    if !problems.is_empty() {
+        reading.text = String::new();
+        return reading.hold(problems);
+    }
+    let sub_address = reading.sub_address.clone();
+    let addresses = &senders.addresses;
+    if let Some(report) = bounce::read(&header, &root, &subject, addresses, sub_address.as_ref(), world.post) {
+        let receipts = automatic::reasons(&header, &root, &subject, addresses, world.post);
+        if !receipts.contains(&Reason::Mdn) && !receipts.contains(&Reason::FeedbackReport) {
+            return Reading { disposition: Disposition::Bounce, bounce: Some(report), ..reading };
+        }
+    }
+    let signs = automatic::reasons(&header, &root, &subject, addresses, world.post);
+    if !signs.is_empty() {
+        return Reading { disposition: Disposition::NoReply, reasons: signs, ..reading };
+    }
+    let content = content::read(&root, &familiar);
+    reading.text.clone_from(&content.text);
+    reading.attachments.clone_from(&content.attachments);
+    reading.charset_guess = content.charset_guess;
+    let study = match find_study(world, &reading, &subject) {
+        Ok(study) => study,
+        Err(reason) => {
+            let doubts = distrust(world, &header, &reading, &senders, None);
+            return reading.hold(doubts.into_iter().chain([reason]));
+        }
+    };
+    reading.study = Some(study.slug.clone());
+    let doubts = distrust(world, &header, &reading, &senders, Some(study));
+    let Some(person) = reading.sender.as_deref().and_then(|sender| study.find_person_by_address(sender)) else {
+        let unknown = doubts.is_empty().then_some(Reason::UnknownSender);
+        return reading.hold(doubts.into_iter().chain(unknown));
+    };
+    reading.person = Some(person.id.clone());
+    reading.language = language(study, person, &reading);
+    if !doubts.is_empty() {
+        return reading.hold(doubts);
+    }
+    answer(world, reading, study, person, &subject, &content, header.body)
+}
+
+/// [`read`], but a panic in it becomes a reading with [`Reason::Panic`]: a poison mail must not stop the others.
+pub fn read_contained(world: &World<'_>, raw: &[u8]) -> Reading {
+    let attempt = |raw: &[u8]| catch_unwind(AssertUnwindSafe(|| read(world, raw)));
+    // What little is told of a poison mail is its own digest; the empty mail is known not to panic.
+    attempt(raw).unwrap_or_else(|_| {
+        let blank = read(world, b"");
+        let content_digest = data_encoding::HEXLOWER.encode(&<sha2::Sha256 as sha2::Digest>::digest(raw));
+        let message_key = format!("digest:{content_digest}");
+        Reading { reasons: vec![Reason::Panic], content_digest, message_key, ..blank }
+    })
+}
+
+/// What can be told of any mail, however broken.
+fn outline(world: &World<'_>, header: &Header<'_>, root: &Part<'_>, subject: &Subject, senders: &Mailboxes) -> Reading {
+    let sender = match senders.addresses.as_slice() {
+        [only] if !senders.broken && !senders.group => Some(address::fold(only)),
+        _ => None,
+    };
+    let message_id = identity::message_id(header);
+    let content_digest = identity::content_digest(sender.as_deref().unwrap_or_default(), &subject.text, root);
+    let default = world.studies.first().and_then(|study| study.languages.first()).copied().unwrap_or(Language::En);
+    Reading {
+        disposition: Disposition::Quarantine,
+        reasons: Vec::new(),
+        study: None,
+        sender,
+        person: None,
+        request: None,
+        bounce: None,
+        subject: subject.text.clone(),
+        message_key: identity::message_key(message_id.as_deref(), header, &content_digest),
+        message_id,
+        references: identity::references(header),
+        date: identity::date(header),
+        content_digest,
+        language: if is_japanese(&subject.text) { Language::Ja } else { default },
+        sub_address: recipient::find(header, &world.post.address),
+        attachments: Vec::new(),
+        charset_guess: None,
+        text: String::new(),
+    }
+}
+
+/// What is too large, beside what counting fields and parts finds.
+fn oversized(raw: &[u8], header: &Header<'_>) -> Option<Reason> {
+    if raw.len() > limits::MAIL_BYTES {
+        return Some(Reason::MailSize);
+    }
+    let body = header.body.unwrap_or_default();
+    Lines::new(body).any(|(line, _)| line.len() > limits::LINE_BYTES).then_some(Reason::LineSize)
+}
+
+/// The mailboxes of every `From` field, in raw UTF-8 (RFC 6532) or ASCII.
+fn from(header: &Header<'_>) -> Mailboxes {
+    let mut found = Mailboxes::default();
+    for (at, field) in header.all("from").enumerate() {
+        let mailboxes = address::parse(&field.text());
+        found.addresses.extend(mailboxes.addresses);
+        found.group |= mailboxes.group;
+        found.broken |= mailboxes.broken;
+        // A second field is never just repeated: it makes two senders.
+        if at > 0 {
+            found.addresses.push(String::new());
+        }
+    }
+    found
+}
+
+/// Why the sender is not believed, or the mail not taken as new; everything at once.
+fn distrust(
+    world: &World<'_>,
+    header: &Header<'_>,
+    reading: &Reading,
+    senders: &Mailboxes,
+    study: Option<&Study>,
+) -> Vec<Reason> {
+    let mut doubts = Vec::new();
+    match senders.addresses.len() {
+        0 if header.has("from") => doubts.push(Reason::FromSyntax),
+        0 => doubts.push(Reason::NoFrom),
+        1 if senders.broken || senders.group => doubts.push(Reason::FromSyntax),
+        1 => {}
+        _ => doubts.push(Reason::MultipleFrom),
+    }
+    match reading.date.map(|date| world.now.seconds_since(date)) {
+        None => doubts.push(Reason::NoDate),
+        Some(age) if age > limits::DATE_AGE_SECONDS => doubts.push(Reason::StaleDate),
+        Some(age) if age < -limits::DATE_AHEAD_SECONDS => doubts.push(Reason::FutureDate),
+        Some(_) => {}
+    }
+    let demanded = study.map_or(Authentication::Dmarc, |study| study.trust.authentication);
+    if demanded == Authentication::Dmarc
+        && let Err(reason) =
+            trust::dmarc(header, &world.post.authserv_ids, reading.sender.as_deref().unwrap_or_default())
+    {
+        doubts.push(reason);
+    }
+    doubts
+}
+
+/// The study a mail is for: by address, by the tag in the subject, or because its sender belongs to only one. An address
+/// and a subject that name different ones, or a tag of no study, are not guessed away.
+fn find_study<'a>(world: &World<'a>, reading: &Reading, subject: &Subject) -> Result<&'a Study, Reason> {
+    let named_by = |word: &str| {
+        let is_it = |study: &&&Study| text::fold(&study.tag) == word || text::fold(&study.slug) == word;
+        world.studies.iter().find(is_it).copied()
+    };
+    let by_tag: Vec<&Study> = subject.tags.iter().filter_map(|tag| named_by(tag)).collect();
+    let first = by_tag.first().copied();
+    if by_tag.iter().any(|study| first.is_some_and(|first| first.slug != study.slug)) {
+        return Err(Reason::UnknownStudy);
+    }
+    let by_tag = first.or_else(|| named_by(subject.rest.split(' ').next().unwrap_or_default()));
+    match (&reading.sub_address, by_tag) {
+        (Some(SubAddress::Study(slug)), by_tag) => {
+            let study = world.studies.iter().find(|study| study.slug.eq_ignore_ascii_case(slug)).copied();
+            study.filter(|study| by_tag.is_none_or(|tagged| tagged.slug == study.slug)).ok_or(Reason::UnknownStudy)
+        }
+        (_, Some(study)) => Ok(study),
+        (_, None) if subject.tags.iter().any(|tag| looks_like_tag(tag)) => Err(Reason::UnknownStudy),
+        (_, None) => {
+            let sender = reading.sender.as_deref().unwrap_or_default();
+            let mut own = world.studies.iter().filter(|study| study.find_person_by_address(sender).is_some());
+            match (own.next(), own.next(), world.studies) {
+                (Some(study), None, _) | (None, None, [study]) => Ok(study),
+                _ => Err(Reason::UnknownStudy),
+            }
+        }
+    }
+}
+
+/// Whether a word in brackets could be some study's tag, and not what gateways add: `[External]`, `[Spam?]`.
+fn looks_like_tag(tag: &str) -> bool {
+    let letters = tag.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    letters && tag.chars().any(|c| matches!(c, '-' | '_') || c.is_ascii_digit())
+}
+
+/// What a known and believed person asks for.
+fn answer(
+    world: &World<'_>,
+    reading: Reading,
+    study: &Study,
+    person: &Person,
+    subject: &Subject,
+    content: &Content,
+    body: Option<&[u8]>,
+) -> Reading {
+    if !content.problems.is_empty() {
+        return reading.hold(content.problems.clone());
+    }
+    let wish = subject.wish.filter(|wish| *wish != Wish::Enroll);
+    let confirms = matches!(reading.sub_address, Some(SubAddress::Confirm(_)));
+    if body.is_none() || body.is_some_and(<[u8]>::is_empty) && wish.is_none() && !confirms {
+        return reading.hold([Reason::NoBody]);
+    }
+    let form = match fill(world, study, content) {
+        Ok(form) => form,
+        Err(reason) => return reading.hold([reason]),
+    };
+    let (disposition, act) = match &reading.sub_address {
+        Some(SubAddress::Confirm(token)) => (Disposition::Reply, Act::Confirm(token.clone())),
+        _ => decide(study, subject, wish, form),
+    };
+    let reasons = if disposition == Disposition::ReplyError { content.notes.clone() } else { Vec::new() };
+    let request = Request { study: study.slug.clone(), person: person.id.clone(), language: reading.language, act };
+    Reading { disposition, reasons, request: Some(request), ..reading }
+}
+
+/// The form in the text, or why readers could disagree about it.
+fn fill(world: &World<'_>, study: &Study, content: &Content) -> Result<Form, Reason> {
+    if content.undecidable {
+        return Ok(body_fault(FaultCode::Charset));
+    }
+    let form = fill_text(world, study, &content.text)?;
+    if let Some(twin) = &content.twin {
+        let other = fill_text(world, study, twin)?;
+        if !agree(&form, &other, twin) {
+            return Err(Reason::TwinsDiffer);
+        }
+    }
+    Ok(form)
+}
+
+fn fill_text(world: &World<'_>, study: &Study, text: &str) -> Result<Form, Reason> {
+    let instrument = study.registration_instrument();
+    let keys = answer::keys(instrument);
+    let known = |key: &str| {
+        let item = keys.get(&text::fold(key)).or_else(|| keys.get(&text::fold_key_undecorated(key)));
+        item.map(|item| (*item).to_string())
+    };
+    let lines = lines::split(&cut::cut(text, &known), &known);
+    if lines.len() > limits::KEYS {
+        return Err(Reason::KeyCount);
+    }
+    let form = answer::read_form(study, instrument, &lines, world.now.day_in(study.zone));
+    Ok(if form.typed.is_empty() { Form { unknown: form.unknown, ..body_fault(FaultCode::Empty) } } else { form })
+}
+
+fn body_fault(code: FaultCode) -> Form {
+    let fault = Fault { item: BODY.to_string(), code, typed: String::new(), expected: String::new() };
+    Form { faults: vec![fault], ..Form::default() }
+}
+
+/// Whether a text and its HTML twin say the same: what both say must be alike, the twin may say nothing of its own, and what
+/// only the text says as data must at least stand somewhere in the twin.
+fn agree(form: &Form, other: &Form, twin: &str) -> bool {
+    let meaning =
+        |form: &Form, item: &str| form.value(item).or_else(|| form.typed.get(item).map(|typed| text::fold(typed)));
+    let items: BTreeSet<&String> = form.typed.keys().chain(other.typed.keys()).collect();
+    let squeezed = |text: &str| text::fold(text).replace(' ', "");
+    let whole = squeezed(twin);
+    items.into_iter().all(|item| match (meaning(form, item), meaning(other, item)) {
+        (Some(one), Some(two)) => one == two || squeezed(&one) == squeezed(&two),
+        (None, _) => false,
+        (Some(_), None) => form.typed.get(item).is_some_and(|typed| whole.contains(&squeezed(typed))),
+    })
+}
+
+/// Data decide before words: the answer to a blank form still has `form` in its subject. Only a question for a subject's
+/// state names a subject (and its site) without meaning to enroll.
+fn decide(study: &Study, subject: &Subject, wish: Option<Wish>, form: Form) -> (Disposition, Act) {
+    let registration = &study.registration;
+    let names_only = form.typed.keys().all(|item| {
+        *item == registration.subject_item || registration.site_item.as_ref().is_some_and(|site| site == item)
+    });
+    match wish {
+        Some(Wish::Status) if names_only => {
+            let in_body = form.value(&registration.subject_item);
+            let typed = form.typed.get(&registration.subject_item).cloned();
+            (Disposition::Reply, Act::Status(in_body.or(typed).or_else(|| subject.reference.clone())))
+        }
+        Some(Wish::Form) if form.typed.is_empty() => (Disposition::Reply, Act::BlankForm),
+        // There are no pages to link to yet: help tells what there is.
+        Some(Wish::Help | Wish::Link) if form.typed.is_empty() => (Disposition::Reply, Act::Help),
+        _ if form.faults.is_empty() => (Disposition::Register, Act::Enroll(form)),
+        _ => (Disposition::ReplyError, Act::Enroll(form)),
+    }
+}
+
+/// The person's own language, else the mail's, if the study speaks it.
+fn language(study: &Study, person: &Person, reading: &Reading) -> Language {
+    let script = if is_japanese(&reading.subject) || is_japanese(&reading.text) { Language::Ja } else { Language::En };
+    let spoken = || study.languages.contains(&script).then_some(script);
+    person.language.or_else(spoken).unwrap_or_else(|| study.language_of(person))
+}
+
+fn is_japanese(text: &str) -> bool {
+    text.chars().any(|c| matches!(c, '\u{3041}'..='\u{30FF}' | '\u{4E00}'..='\u{9FFF}' | '\u{FF66}'..='\u{FF9F}'))
+}
+
+/// How many keys of the studies' forms a text holds that are not plain ASCII.
+fn count_keys(world: &World<'_>, candidate: &str) -> usize {
+    let folded = text::fold(candidate);
+    let keys = world.studies.iter().flat_map(|study| answer::keys(study.registration_instrument()).into_keys());
+    keys.filter(|key| !key.is_ascii() && folded.contains(key.as_str())).count()
+}

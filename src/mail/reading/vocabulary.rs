@@ -1,0 +1,176 @@
+//! The words that requests, replies, automatic answers and delivery reports are recognized by: data in
+//! `templates/words/<language>.toml`. To add a language, add its file and one line here.
+
+use std::sync::LazyLock;
+
+use regex::{Regex, RegexBuilder};
+use serde::Deserialize;
+
+use crate::domain::text;
+
+/// The files, one a language.
+const FILES: [&str; 2] =
+    [include_str!("../../../templates/words/en.toml"), include_str!("../../../templates/words/ja.toml")];
+
+/// What a word in a subject asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// A blank form.
+    Form,
+    /// What became of a subject.
+    Status,
+    /// How to write to us.
+    Help,
+    /// A link to a page.
+    Link,
+    /// To enroll a subject.
+    Enroll,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    request: Request,
+    subject: Subject,
+    bounce: Bounce,
+    quote: Quote,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Request {
+    form: Vec<String>,
+    status: Vec<String>,
+    help: Vec<String>,
+    link: Vec<String>,
+    enroll: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Subject {
+    prefixes: Vec<String>,
+    automatic: Vec<String>,
+    bounce: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bounce {
+    delayed: Vec<String>,
+    unknown: Vec<String>,
+    full: Vec<String>,
+    original: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Quote {
+    original: Vec<String>,
+    attribution: Vec<String>,
+    footers: Vec<String>,
+    from: Vec<String>,
+    others: Vec<String>,
+}
+
+/// Every language's words together, folded.
+#[derive(Debug, Default)]
+pub struct Vocabulary {
+    /// Request words with what they ask for; more specific wishes first.
+    pub wishes: Vec<(String, Wish)>,
+    /// `re`, `fw`, `返信` before a colon.
+    pub prefixes: Vec<String>,
+    /// How the subjects of automatic answers begin.
+    pub automatic: Vec<String>,
+    /// How the subjects of delivery reports begin.
+    pub bounces: Vec<String>,
+    /// What a report of a mere delay says.
+    pub delayed: Vec<String>,
+    /// What says that there is no such recipient.
+    pub unknown_user: Vec<String>,
+    /// What says that a mailbox is full.
+    pub full_mailbox: Vec<String>,
+    /// What stands before the copy of the mail that was not delivered.
+    pub original_copy: Vec<String>,
+    /// Lines below which another mail follows.
+    pub originals: Vec<Regex>,
+    /// Lines that introduce a quotation.
+    pub attributions: Vec<Regex>,
+    /// Lines that phones and programs add.
+    pub footers: Vec<Regex>,
+    /// Key of the sender in a quoted header block.
+    pub header_from: Vec<String>,
+    /// The other keys of such a block.
+    pub header_others: Vec<String>,
+}
+
+/// The words of all languages, read once.
+pub fn vocabulary() -> &'static Vocabulary {
+    static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| {
+        let files = FILES.map(|file| toml::from_str(file).expect("a test reads every word file"));
+        Vocabulary::new(&files)
+    });
+    &VOCABULARY
+}
+
+impl Vocabulary {
+    fn new(files: &[File]) -> Vocabulary {
+        let mut words = Vocabulary::default();
+        for file in files {
+            words.prefixes.extend(folded(&file.subject.prefixes));
+            words.automatic.extend(folded(&file.subject.automatic));
+            words.bounces.extend(folded(&file.subject.bounce));
+            words.delayed.extend(folded(&file.bounce.delayed));
+            words.unknown_user.extend(folded(&file.bounce.unknown));
+            words.full_mailbox.extend(folded(&file.bounce.full));
+            words.original_copy.extend(folded(&file.bounce.original));
+            words.originals.extend(patterns(&file.quote.original));
+            words.attributions.extend(patterns(&file.quote.attribution));
+            words.footers.extend(patterns(&file.quote.footers));
+            words.header_from.extend(folded(&file.quote.from));
+            words.header_others.extend(folded(&file.quote.others));
+        }
+        for wish in [Wish::Form, Wish::Status, Wish::Help, Wish::Link, Wish::Enroll] {
+            for file in files {
+                let list = match wish {
+                    Wish::Form => &file.request.form,
+                    Wish::Status => &file.request.status,
+                    Wish::Help => &file.request.help,
+                    Wish::Link => &file.request.link,
+                    Wish::Enroll => &file.request.enroll,
+                };
+                words.wishes.extend(folded(list).map(|word| (word, wish)));
+            }
+        }
+        words
+    }
+}
+
+fn folded(list: &[String]) -> impl Iterator<Item = String> {
+    list.iter().map(|word| text::fold(word))
+}
+
+/// Patterns are matched against lines after [`text::fold_width`], whatever their case.
+fn patterns(list: &[String]) -> impl Iterator<Item = Regex> {
+    list.iter().map(|pattern| {
+        RegexBuilder::new(&format!("^(?:{pattern})$"))
+            .case_insensitive(true)
+            .build()
+            .expect("a test compiles every pattern")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_read() {
+        let words = vocabulary();
+        assert!(words.wishes.contains(&(text::fold("用紙"), Wish::Form)));
+        assert!(words.wishes.contains(&("randomize".into(), Wish::Enroll)));
+        assert!(words.originals.iter().any(|pattern| pattern.is_match("----- 元のメッセージ -----")));
+        assert!(words.footers.iter().any(|pattern| pattern.is_match("iPhoneから送信")));
+        assert!(words.attributions.iter().any(|pattern| pattern.is_match("On Fri, 20 Nov 2026, X <x@y.org> wrote:")));
+    }
+}
