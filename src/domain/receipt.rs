@@ -5,7 +5,7 @@
 //!
 //! Each line is a word, a blank and a value; no colon and no equals sign stands in the block, so that a reader of
 //! `key: value` lines passes over it. Values are percent-encoded (RFC 3986 section 2.1), so that no charset, width
-//! conversion or re-wrapping changes what they mean. To add a line: add it to [`Receipt::lines`] and to
+//! conversion or re-wrapping changes what they mean. To add a line: add it to `Receipt::lines` and to
 //! [`Receipt::parse`], in the same place, and raise [`VERSION`].
 
 use std::fmt::Write as _;

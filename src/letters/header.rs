@@ -15,7 +15,7 @@ const WORD_BYTES: usize = 45;
 /// A field with free text, such as `Subject`.
 pub fn text(name: &str, value: &str) -> String {
     let value = clean::line(value, limits::HEADER_VALUE_CHARS);
-    if is_plain(&value) { folded(name, value.split(' ')) } else { folded(name, encoded_words(&value)) }
+    if is_plain(&value) { folded(name, value.split(' ')) } else { folded(name, encoded_words(name, &value)) }
 }
 
 /// A field with one mailbox, such as `From`: `"Name" <local@domain>`, the name an encoded word where needed.
@@ -31,7 +31,7 @@ pub fn mailbox(name: &str, display: &str, address: &str) -> String {
     let atoms = is_plain(&display)
         && display.bytes().all(|byte| byte == b' ' || byte.is_ascii_alphanumeric() || b"-_'!*/+".contains(&byte));
     let mut words: Vec<String> =
-        if atoms { display.split(' ').map(str::to_string).collect() } else { encoded_words(&display) };
+        if atoms { display.split(' ').map(str::to_string).collect() } else { encoded_words(name, &display) };
     words.push(angle);
     folded(name, words)
 }
@@ -74,14 +74,17 @@ fn is_plain(value: &str) -> bool {
         && value.split(' ').all(|word| word.len() < LINE - 20)
 }
 
-/// RFC 2047 encoded words in UTF-8 and base64, split between characters.
-fn encoded_words(value: &str) -> Vec<String> {
+/// RFC 2047 encoded words in UTF-8 and base64, split between characters; the first fits behind the field's `name`.
+fn encoded_words(name: &str, value: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut piece = String::new();
+    // Base64 makes four characters of three bytes; `=?utf-8?B?` and `?=` take twelve, `: ` two.
+    let mut room = LINE.saturating_sub(name.len() + 14) / 4 * 3;
     for c in value.chars() {
-        if piece.len() + c.len_utf8() > WORD_BYTES {
+        if piece.len() + c.len_utf8() > room {
             words.push(encoded_word(&piece));
             piece.clear();
+            room = WORD_BYTES;
         }
         piece.push(c);
     }

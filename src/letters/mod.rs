@@ -15,10 +15,11 @@ pub mod header;
 pub mod kind;
 pub mod mail;
 pub mod mailto;
+mod pieces;
 pub mod samples;
 pub mod stationery;
 
-pub use facts::{Facts, Head, Letter};
+pub use facts::{Facts, Head, Letter, NotForThem};
 pub use kind::{Audience, Kind};
 pub use mail::{Envelope, Finished, finish};
 pub use stationery::{Composed, Stationery};

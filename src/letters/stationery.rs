@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::facts::Letter;
 use super::kind::Kind;
+use super::pieces::Pieces;
 use super::{clean, fields, mailto, samples};
 use crate::definition::problem::{Problem, Weight};
 use crate::domain::language::Language;
@@ -88,7 +89,7 @@ impl Stationery {
         let kind = letter.kind();
         let sheet = self.sheets.get(&letter.language).expect("load makes a sheet of every language");
         let fault = |error: handlebars::RenderError| compose_fault(letter.language, kind, &error);
-        let mut context = Context::wraps(sheet.data(letter).map_err(fault)?).map_err(fault)?;
+        let mut context = sheet.context(letter).map_err(fault)?;
 
         let subject = sheet.text.render_with_context(&format!("{}/subject", kind.key()), &context).map_err(fault)?;
         put(&mut context, "subject_line", clean::line(&subject, limits::HEADER_VALUE_CHARS));
@@ -117,7 +118,9 @@ impl Stationery {
     /// As [`Stationery::compose`].
     pub fn fields(&self, letter: &Letter) -> Result<Value, ComposeFault> {
         let sheet = self.sheets.get(&letter.language).expect("load makes a sheet of every language");
-        sheet.data(letter).map_err(|error| compose_fault(letter.language, letter.kind(), &error))
+        let mut context =
+            sheet.context(letter).map_err(|error| compose_fault(letter.language, letter.kind(), &error))?;
+        Ok(context.data_mut().take())
     }
 
     /// Renders every letter in every language with its sample, strictly; names the study's `own` files as such.
@@ -157,77 +160,38 @@ impl Sheet {
     ) -> Sheet {
         let mut sheet = Sheet { text: registry(), html: registry(), with_html: BTreeSet::new() };
         sheet.text.register_escape_fn(no_escape);
-        for folder in ["inline", "blocks", "frame"] {
-            sheet.load_shared(language, folder, problems);
+        let folder = TEMPLATES.get_dir(language.code()).expect("the templates of every language are built in");
+        let (text, html) = Pieces::load(folder);
+        for (registry, pieces) in [(&mut sheet.text, &text), (&mut sheet.html, &html)] {
+            for (name, file, source) in pieces.all() {
+                register(registry, name, file, &pieces.put_into(source), problems);
+            }
         }
-        for kind in Kind::ALL {
-            let find = |part: &str| {
+        let own = |kind: Kind, part: &str| own.get(&(language, format!("{}/{part}", kind.key())));
+        for part in ["subject", "text", "html"] {
+            let (registry, pieces) = if part == "html" { (&mut sheet.html, &html) } else { (&mut sheet.text, &text) };
+            built_in(registry, language, &format!("frame/{part}"), pieces, problems);
+            for kind in Kind::ALL {
                 let name = format!("{}/{part}", kind.key());
-                let built_in = format!("{}/{name}.hbs", language.code());
-                match own.get(&(language, name.clone())) {
-                    Some((path, source)) => Some((name, path.clone(), source.as_str())),
-                    None => built_in_source(&built_in).map(|source| (name, format!("templates/{built_in}"), source)),
-                }
-            };
-            for part in ["subject", "text"] {
-                let Some((name, file, source)) = find(part) else {
-                    let file = format!("templates/{}/{}/{part}.hbs", language.code(), kind.key());
-                    problems.push(problem(file, None, "the template is absent", "every letter needs it"));
+                if let Some((path, source)) = own(kind, part)
+                    && register(registry, &name, path, source, problems)
+                {
                     continue;
-                };
-                if !register(&mut sheet.text, &name, &file, source, problems) {
-                    sheet.stand_in(language, &name);
                 }
-            }
-            let owns = |part: &str| own.contains_key(&(language, format!("{}/{part}", kind.key())));
-            if owns("text") && !owns("html") {
-                continue;
-            }
-            if let Some((name, file, source)) = find("html") {
-                register(&mut sheet.html, &name, &file, source, problems);
-                sheet.with_html.insert(kind);
+                // Also in place of an own one that cannot be read, so that the rest can still be tried.
+                if part != "html" || built_in_file(language, &format!("{name}.hbs")).is_some() {
+                    built_in(registry, language, &name, pieces, problems);
+                }
             }
         }
+        let has_html = |kind: &Kind| sheet.html.has_template(&format!("{}/html", kind.key()));
+        let contradicts = |kind: Kind| own(kind, "text").is_some() && own(kind, "html").is_none();
+        sheet.with_html = Kind::ALL.into_iter().filter(|kind| has_html(kind) && !contradicts(*kind)).collect();
         sheet
     }
 
-    /// The built-in template in place of a study's own that cannot be read, so that the rest can still be tried.
-    fn stand_in(&mut self, language: Language, name: &str) {
-        let built_in = built_in_source(&format!("{}/{name}.hbs", language.code()));
-        register(&mut self.text, name, name, built_in.unwrap_or_default(), &mut Vec::new());
-    }
-
-    /// Pieces that letters share: `inline` ones are parts of a sentence, `blocks` are lines, `frame` goes around all.
-    fn load_shared(&mut self, language: Language, folder: &str, problems: &mut Vec<Problem>) {
-        let path = format!("{}/{folder}", language.code());
-        let Some(dir) = TEMPLATES.get_dir(&path) else {
-            problems.push(problem(format!("templates/{path}"), None, "the folder is absent", ""));
-            return;
-        };
-        // Text pieces first: a piece without an HTML twin is used in HTML too, escaped.
-        let mut files: Vec<_> = dir.files().collect();
-        files.sort_by_key(|file| file.path().to_string_lossy().ends_with(".html.hbs"));
-        for file in files {
-            let path = file.path().to_string_lossy().into_owned();
-            let base = path.rsplit('/').next().unwrap_or_default();
-            let Some(name) = base.strip_suffix(".hbs") else { continue };
-            let source = file.contents_utf8().unwrap_or_default();
-            let source = if folder == "inline" { source.trim_end() } else { source };
-            let file = format!("templates/{path}");
-            if folder == "frame" {
-                let sheet = if name == "html" { &mut self.html } else { &mut self.text };
-                register(sheet, &format!("frame/{name}"), &file, source, problems);
-            } else if let Some(name) = name.strip_suffix(".html") {
-                register(&mut self.html, name, &file, source, problems);
-            } else {
-                register(&mut self.text, name, &file, source, problems);
-                register(&mut self.html, name, &file, source, problems);
-            }
-        }
-    }
-
     /// What the templates of a letter can name: its facts, and what must be rendered or encoded before them.
-    fn data(&self, letter: &Letter) -> Result<Value, handlebars::RenderError> {
+    fn context(&self, letter: &Letter) -> Result<Context, handlebars::RenderError> {
         let mut data = object(serde_json::to_value(&letter.head));
         // Facts serialize as one entry, named by their kind, that holds them.
         for (_, facts) in object(serde_json::to_value(&letter.facts)) {
@@ -235,26 +199,31 @@ impl Sheet {
         }
         data.entry("receipt").or_insert(Value::Null);
         data.insert("letter".into(), Value::String(letter.kind().key().into()));
-        let service = letter.head.service.as_str();
-        let mut link = Value::Null;
-        if data.get("form").is_some_and(Value::is_object) {
-            let context = Context::wraps(Value::Object(data.clone()))?;
+        data.insert("mailto".into(), Value::Null);
+        let has_form = data.get("form").is_some_and(Value::is_object);
+        let reply_to = data.get("reply_to").and_then(Value::as_str).map(str::to_string);
+        // Set, not wrapped: wrapping would copy it.
+        let mut context = Context::null();
+        *context.data_mut() = Value::Object(data);
+        if has_form {
             let text = self.text.render_with_context("form", &context)?.trim_end().to_string();
             let subject = self.text.render_with_context("form-subject", &context)?;
             // If the marks make it too long, better a link without them than none.
             let bare = || text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");
-            link = mailto::link(service, &subject, &text)
-                .or_else(|| mailto::link(service, &subject, &bare()))
-                .map_or(Value::Null, Value::String);
-            data.insert("form_text".into(), Value::String(text));
-        } else if let Some(reply_to) = data.get("reply_to").and_then(Value::as_str).map(str::to_string) {
-            let context = Context::wraps(Value::Object(data.clone()))?;
+            let service = letter.head.service.as_str();
+            let link = mailto::link(service, &subject, &text).or_else(|| mailto::link(service, &subject, &bare()));
+            put(&mut context, "form_text", text);
+            if let Some(link) = link {
+                put(&mut context, "mailto", link);
+            }
+        } else if let Some(reply_to) = reply_to {
             let subject = self.text.render_with_context("confirm-subject", &context)?;
             let body = self.text.render_with_context("confirm-body", &context)?;
-            link = mailto::link(&reply_to, &subject, &body).map_or(Value::Null, Value::String);
+            if let Some(link) = mailto::link(&reply_to, &subject, &body) {
+                put(&mut context, "mailto", link);
+            }
         }
-        data.insert("mailto".into(), link);
-        Ok(Value::Object(data))
+        Ok(context)
     }
 }
 
@@ -266,13 +235,26 @@ fn registry() -> Handlebars<'static> {
     registry
 }
 
-fn built_in_source(path: &str) -> Option<&'static str> {
-    TEMPLATES.get_file(path)?.contents_utf8()
+/// A built-in file of a language.
+pub(super) fn built_in_file(language: Language, name: &str) -> Option<&'static str> {
+    TEMPLATES.get_file(format!("{}/{name}", language.code()))?.contents_utf8()
 }
 
-/// A built-in file of a language that is no template.
-pub(super) fn built_in_file(language: Language, name: &str) -> Option<&'static str> {
-    built_in_source(&format!("{}/{name}", language.code()))
+/// Compiles a built-in template; its absence is a problem.
+fn built_in(
+    registry: &mut Handlebars<'static>,
+    language: Language,
+    name: &str,
+    pieces: &Pieces,
+    problems: &mut Vec<Problem>,
+) {
+    let file = format!("templates/{}/{name}.hbs", language.code());
+    match built_in_file(language, &format!("{name}.hbs")) {
+        Some(source) => {
+            register(registry, name, &file, &pieces.put_into(source), problems);
+        }
+        None => problems.push(problem(file, None, "the template is absent", "every letter needs it")),
+    }
 }
 
 /// Compiles a template under a name; says whether that went well.

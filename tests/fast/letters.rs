@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hagaki::domain::answer::{Fault, FaultCode, Form};
+use hagaki::domain::instrument::{Choice, Choices, ItemKind};
 use hagaki::domain::language::Language;
 use hagaki::domain::receipt::{Receipt, Told};
 use hagaki::domain::study::Stage;
-use hagaki::letters::facts::{Facts, FormFacts, Reader};
-use hagaki::letters::{Composed, Kind, Stationery, fields, samples};
+use hagaki::letters::facts::{Facts, FormFacts, Head, Reader, Reason, Refusal};
+use hagaki::letters::{Composed, Kind, Letter, Stationery, fields, samples};
 
 use crate::letters_world as world;
 
@@ -69,6 +71,15 @@ fn no_letter_to_a_blinded_person_holds_a_word_of_an_arm() {
             assert!(world::ARM_WORDS.iter().all(|word| !subject.contains(word)), "{subject}");
             assert!(!subject.contains("A-0031") && !subject.contains("K-4711"), "{subject}");
         }
+    }
+    let (unblinded, _) = world::letters(&study, Language::En)
+        .into_iter()
+        .find(|(letter, _)| letter.kind() == Kind::NoticeUnblinded)
+        .expect("a notice");
+    for person in &study.people {
+        let (head, facts) = (unblinded.head.clone(), unblinded.facts.clone());
+        let letter = Letter::to(person, study.blinding, Language::En, head, facts);
+        assert_eq!(letter.is_ok(), person.id == "kato", "{}", person.id);
     }
     assert_eq!(named, Language::ALL.len(), "one kind of letter names the arm, in each language");
 }
@@ -266,4 +277,101 @@ fn every_problem_of_a_studys_own_letters_is_told_at_once() {
     expect("letters/ja/assignment-open/text.hbs:2");
     expect("letters/en/refusal/text.hbs:1");
     expect("letters/en/assignment-blinded/text.hbs:1");
+}
+
+#[test]
+fn every_letter_can_be_previewed_with_a_studys_own_names() {
+    let stationery = stationery();
+    let study = world::study();
+    for language in Language::ALL {
+        for kind in Kind::ALL {
+            let person = &study.people[0];
+            let now = world::now();
+            let letter = samples::for_study(kind, &study, Stage::Development, person, world::SERVICE, now, language);
+            assert_eq!(letter.kind(), kind);
+            let composed = stationery.compose(&letter).unwrap_or_else(|fault| panic!("{fault}"));
+            assert!(composed.subject.starts_with("[TEST] [BOREALIS] "), "{}", composed.subject);
+            assert!(composed.text.contains(study.title.in_language(language)), "{}", composed.text);
+        }
+    }
+}
+
+#[test]
+fn every_fault_of_every_kind_of_item_has_its_words() {
+    let stationery = stationery();
+    let mut study = world::study();
+    let person = study.people[0].clone();
+    let listed =
+        || Choices::Listed(vec![Choice { code: "1".into(), label: world::both("one", "一"), aliases: vec![] }]);
+    let kinds = [
+        ItemKind::Text { pattern: None },
+        ItemKind::Note,
+        ItemKind::Integer,
+        ItemKind::Decimal { places: 2 },
+        ItemKind::Date,
+        ItemKind::Time,
+        ItemKind::DateTime,
+        ItemKind::YesNo,
+        ItemKind::Choice(Choices::Sites),
+        ItemKind::Choices(listed()),
+        ItemKind::Scale { low: 0, high: 4 },
+        ItemKind::File,
+        ItemKind::Heading,
+    ];
+    let codes = [
+        FaultCode::Missing,
+        FaultCode::Range,
+        FaultCode::Code,
+        FaultCode::Type,
+        FaultCode::Pattern,
+        FaultCode::Date,
+        FaultCode::Unknown,
+        FaultCode::Conflict,
+        FaultCode::Charset,
+        FaultCode::Control,
+        FaultCode::Empty,
+    ];
+    let items = kinds.into_iter().enumerate();
+    study.instruments[0].items =
+        items.map(|(index, kind)| world::item(&format!("i{index}"), "Label", "項目", kind)).collect();
+    let mut ids: Vec<String> = study.instruments[0].items.iter().map(|item| item.id.clone()).collect();
+    ids.push("body".into());
+    for language in Language::ALL {
+        let reader = Reader { study: &study, person: &person, today: Default::default(), language };
+        for code in codes {
+            let fault = |id: &String| Fault { item: id.clone(), code, typed: "TYPED".into(), expected: String::new() };
+            let form = Form { faults: ids.iter().map(fault).collect(), ..Form::default() };
+            let facts = Facts::Refusal(Refusal::new(&reader, &study.instruments[0], &form, &[]));
+            let head = Head::new(&study, Stage::Production, &person, None, world::SERVICE, world::now(), language);
+            let composed = stationery.compose(&Letter::new(language, head, facts));
+            let text = composed.unwrap_or_else(|fault| panic!("{code:?}: {fault}")).text;
+            assert_eq!(text.lines().filter(|line| line.starts_with("- ")).count(), ids.len(), "{text}");
+            // A mark is one line, or the form could not be read again.
+            assert!(text.lines().filter(|line| line.starts_with("# ▲")).count() >= 11, "{text}");
+        }
+        // Every reason by its own words.
+        let reasons = [
+            Reason::NotEligible(vec![]),
+            Reason::StudyFull,
+            Reason::SiteFull,
+            Reason::StratumFull,
+            Reason::Paused,
+            Reason::Closed,
+            Reason::NoKits,
+            Reason::SiteNotTheirs("013".into()),
+            Reason::NoRole,
+        ];
+        let mut words = BTreeSet::new();
+        for reason in reasons {
+            let refusal = Refusal::new(&reader, &study.instruments[0], &Form::default(), std::slice::from_ref(&reason));
+            assert_eq!(
+                refusal.form.is_some(),
+                matches!(reason, Reason::NotEligible(_) | Reason::Paused | Reason::NoKits | Reason::SiteNotTheirs(_))
+            );
+            let head = Head::new(&study, Stage::Production, &person, None, world::SERVICE, world::now(), language);
+            let text = stationery.compose(&Letter::new(language, head, Facts::Refusal(refusal))).expect("words").text;
+            words.insert(text.lines().find(|line| line.starts_with("- ")).expect("a reason").to_string());
+        }
+        assert_eq!(words.len(), 9);
+    }
 }

@@ -213,7 +213,7 @@ pub(crate) fn letters(study: &Study, language: Language) -> Vec<(Letter, Person)
     ];
     let letter = |(facts, person): (Facts, &Person)| {
         let head = Head::new(study, stage, person, Some("012"), SERVICE, now(), language);
-        (Letter::new(language, head, facts), person.clone())
+        (Letter::to(person, study.blinding, language, head, facts).expect("they may read it"), person.clone())
     };
     let mut all: Vec<(Letter, Person)> = facts.into_iter().map(letter).collect();
     for kind in [Kind::StatusUnknown, Kind::ConfirmExpired, Kind::NotEntitled, Kind::QuarantineNotice] {

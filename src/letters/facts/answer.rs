@@ -163,9 +163,10 @@ impl Conflict {
         sent: &BTreeMap<String, String>,
         sameness: Sameness,
     ) -> Conflict {
-        let shown = sameness == Sameness::SameSite;
+        let same_site = sameness == Sameness::SameSite;
         let differing = instrument.items.iter().filter(|item| registered.get(&item.id) != sent.get(&item.id));
         let differences = differing.map(|item| {
+            let shown = same_site && !item.personal;
             let value = |values: &BTreeMap<String, String>| match values.get(&item.id) {
                 Some(value) if shown => shown_value(reader.study, item, value, reader.language),
                 _ => String::new(),
@@ -174,8 +175,8 @@ impl Conflict {
             Difference { label, shown, registered: value(registered), sent: value(sent) }
         });
         Conflict {
-            subject: if shown { short(subject) } else { String::new() },
-            enrolled_at: if shown { enrolled_at.local(reader.study.zone) } else { String::new() },
+            subject: if same_site { short(subject) } else { String::new() },
+            enrolled_at: if same_site { enrolled_at.local(reader.study.zone) } else { String::new() },
             differences: differences.collect(),
         }
     }

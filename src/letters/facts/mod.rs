@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::clean;
 use super::kind::Kind;
 use crate::domain::language::Language;
-use crate::domain::study::{Person, Role, Stage, Study};
+use crate::domain::study::{Blinding, Person, Role, Stage, Study};
 use crate::domain::time::Instant;
 use crate::limits;
 
@@ -38,15 +38,44 @@ pub struct Letter {
 }
 
 impl Letter {
-    /// A letter in `language`.
+    /// A letter in `language`; the recipient is not judged: for previews and the operator.
     pub const fn new(language: Language, head: Head, facts: Facts) -> Letter {
         Letter { language, head, facts }
+    }
+
+    /// A letter to `person`, if they may read it in a study blinded so (promise 6).
+    ///
+    /// # Errors
+    /// [`NotForThem`] where the letter names an arm and the person is, or may be, blinded.
+    pub fn to(
+        person: &Person,
+        blinding: Blinding,
+        language: Language,
+        head: Head,
+        facts: Facts,
+    ) -> Result<Letter, NotForThem> {
+        let kind = facts.kind();
+        if kind.may_go_to(blinding, person) {
+            Ok(Letter::new(language, head, facts))
+        } else {
+            Err(NotForThem { kind, person: person.id.clone() })
+        }
     }
 
     /// Its kind.
     pub const fn kind(&self) -> Kind {
         self.facts.kind()
     }
+}
+
+/// A letter that names an arm was about to go to somebody who must not know it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a {} letter names the arm and must not go to {person}", .kind.key())]
+pub struct NotForThem {
+    /// Kind of letter.
+    pub kind: Kind,
+    /// Id of the person.
+    pub person: String,
 }
 
 /// What every letter states.
