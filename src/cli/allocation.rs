@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::definition::allocation_file::{self, AllocationFile};
 use crate::definition::problem::{Problem, Weight};
-use crate::domain::allocation::{self, Fault, HistoryRow, Levels, Outcome, Scheme};
+use crate::domain::allocation::{self, Fault, HistoryRow, Levels, Method, Outcome, Scheme};
 use crate::limits;
 
 /// Columns of a history beside the factors.
@@ -163,18 +163,18 @@ struct Columns {
 }
 
 impl Columns {
-    fn find(scheme: &Scheme, path: &Path, headers: &csv::StringRecord) -> Result<Columns, ExplainFault> {
+    fn find(scheme: &Scheme, headers: &csv::StringRecord) -> Result<Columns, String> {
         let find = |name: &str| headers.iter().position(|header| header == name);
-        let line = headers.position().map(csv::Position::line);
-        let fault = |wrong: String| ExplainFault::History { path: path.to_owned(), line, wrong };
-        let need = |name: &str| find(name).ok_or_else(|| fault(format!("there is no column \"{name}\"")));
+        let need = |name: &str| find(name).ok_or_else(|| format!("there is no column \"{name}\""));
         let mut read: Vec<&str> = scheme.needs().collect();
         read.push(ARM);
         if let Some(twice) = read.iter().find(|name| headers.iter().filter(|header| header == *name).count() > 1) {
-            return Err(fault(format!("the column \"{twice}\" stands twice")));
+            return Err(format!("the column \"{twice}\" stands twice"));
         }
-        let factors = scheme.needs().map(|id| Ok((id.to_owned(), need(id)?))).collect::<Result<_, ExplainFault>>()?;
-        Ok(Columns { arm: need(ARM)?, slot: find(SLOT), block_size: find(BLOCK_SIZE), factors })
+        let factors = scheme.needs().map(|id| Ok((id.to_owned(), need(id)?))).collect::<Result<_, String>>()?;
+        let slot = find(SLOT).filter(|_| scheme.has_slots());
+        let block_size = find(BLOCK_SIZE).filter(|_| matches!(scheme.method(), Method::Block(_)));
+        Ok(Columns { arm: need(ARM)?, slot, block_size, factors })
     }
 }
 
@@ -182,13 +182,22 @@ impl Columns {
 fn read_history(scheme: &Scheme, path: &Path, text: &str) -> Result<(Vec<HistoryRow>, Vec<u64>), ExplainFault> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).trim(csv::Trim::All).from_reader(text.as_bytes());
+    let texts: Vec<&str> = text.lines().collect();
+    // The reader counts comments and empty lines to the record that follows them.
+    let line_of = |position: Option<&csv::Position>| {
+        let start = position?.line();
+        let skipped = texts.iter().skip(usize::try_from(start).ok()?.saturating_sub(1));
+        let skipped = skipped.take_while(|line| line.is_empty() || line.starts_with('#')).count();
+        Some(start + skipped as u64)
+    };
     let fault = |line: Option<u64>, wrong: String| ExplainFault::History { path: path.to_owned(), line, wrong };
-    let broken = |wrong: csv::Error| fault(wrong.position().map(csv::Position::line), csv_fault(&wrong));
-    let columns = Columns::find(scheme, path, reader.headers().map_err(broken)?)?;
+    let broken = |wrong: csv::Error| fault(line_of(wrong.position()), csv_fault(&wrong));
+    let headers = reader.headers().map_err(broken)?;
+    let columns = Columns::find(scheme, headers).map_err(|wrong| fault(line_of(headers.position()), wrong))?;
     let (mut rows, mut lines) = (Vec::new(), Vec::new());
     for record in reader.records() {
         let record = record.map_err(broken)?;
-        let line = record.position().map(csv::Position::line);
+        let line = line_of(record.position());
         if rows.len() >= limits::HISTORY_ROWS {
             return Err(fault(line, format!("more than {} subjects", limits::HISTORY_ROWS)));
         }

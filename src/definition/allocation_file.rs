@@ -140,6 +140,10 @@ fn factors(desk: &mut Desk<'_>, root: &Section<'_, '_>) -> Vec<Factor> {
                 "each factor once",
             );
         }
+        if id == "arm" {
+            let right = "another id: histories name the arm there";
+            desk.error(Some(span.clone()), &section.path_of("id"), "\"arm\" is the name of a column", right);
+        }
         if id == TOTAL && levels.is_some() {
             desk.error(Some(span), &section.path_of("levels"), "the factor \"total\" has no levels", "leave them out");
         }

@@ -9,3 +9,8 @@ mod letters_world;
 //! Tests that need no server and no network.
 
 mod bundle;
+//! Tests without servers.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by stopping where it is")]
+
+mod allocation;

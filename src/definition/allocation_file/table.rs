@@ -62,9 +62,14 @@ impl<'p> Desk<'p> {
 
 /// The known name that looks most like a wrong one.
 pub(super) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let like = |known: &str| strsim::jaro_winkler(&name.to_lowercase(), &known.to_lowercase());
-    let best = known.into_iter().map(|known| (like(known), known)).max_by(|one, other| one.0.total_cmp(&other.0));
-    best.filter(|(likeness, _)| *likeness > 0.75).map(|(_, known)| known)
+    let name = name.to_lowercase();
+    let likeness = |known: &str| {
+        let known = known.to_lowercase();
+        // The first is good with letters that changed places in short names, the second with long names cut short.
+        strsim::normalized_damerau_levenshtein(&name, &known).max(strsim::jaro_winkler(&name, &known) - 0.15)
+    };
+    let best = known.into_iter().map(|known| (likeness(known), known)).max_by(|one, other| one.0.total_cmp(&other.0));
+    best.filter(|(likeness, _)| *likeness > 0.6).map(|(_, known)| known)
 }
 
 /// `did you mean "x"?`, or the list of what is known.

@@ -162,3 +162,87 @@ pub(super) fn classes(scales: &Scales, rows: &[Option<&[u32]>]) -> Vec<usize> {
     let medium = scales.medium.as_ref().and_then(|numbers| attempt(scales, numbers, rows));
     medium.or_else(|| attempt(scales, &scales.large, rows)).expect("integers of any size fit")
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::allocation::plan::Plan;
+    use crate::domain::allocation::scheme::{Arm, Distance, Factor, Method, Minimization};
+
+    fn plan(ratios: &[u64], weights: &[u64], distance: Distance, rule: Rule) -> Plan {
+        let arms: Vec<Arm> =
+            ratios.iter().zip('a'..).map(|(ratio, code)| Arm { code: code.to_string(), ratio: *ratio }).collect();
+        let factor = |(at, weight): (usize, &u64)| Factor {
+            id: format!("f{at}"),
+            levels: None,
+            weight: number::ratio(*weight, 1000),
+        };
+        let factors: Vec<Factor> = weights.iter().enumerate().map(factor).collect();
+        Plan::new(&arms, &factors, &[], &Method::Minimization(Minimization { distance, rule, burn_in: 0 }))
+    }
+
+    fn rules() -> impl Strategy<Value = Rule> {
+        prop_oneof![
+            Just(Rule::Best { p: number::ratio(9, 10) }),
+            Just(Rule::Rank { q: number::ratio(1, 2) }),
+            Just(Rule::Proportional { t: number::ratio(3, 7) }),
+            Just(Rule::RatioCoin { p: number::ratio(9, 10) }),
+        ]
+    }
+
+    fn distances() -> impl Strategy<Value = Distance> {
+        prop_oneof![
+            Just(Distance::Range),
+            Just(Distance::Variance),
+            Just(Distance::Sd),
+            Just(Distance::MarginalTotal),
+            Just(Distance::MarginalBalance),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn all_widths_agree(
+            ratios in prop_oneof![Just(vec![1u64, 1, 1]), proptest::collection::vec(1u64..1000, 3)],
+            weights in proptest::collection::vec(0u64..2000, 4),
+            rows in proptest::collection::vec(proptest::collection::vec(0u32..4_000_000, 3), 4),
+            distance in distances(),
+            rule in rules(),
+        ) {
+            let plan = plan(&ratios, &weights, distance, rule);
+            let scales = plan.minimization.as_ref().unwrap();
+            let rows: Vec<Option<&[u32]>> = rows.iter().map(|row| Some(row.as_slice())).collect();
+            let (law, scores) = attempt(scales, &scales.large, &plan.by_ratio, &rows).unwrap();
+            let values = Scores::Large(scores).imbalances(scales);
+            let small = attempt(scales, scales.small.as_ref().unwrap(), &plan.by_ratio, &rows);
+            let medium = attempt(scales, scales.medium.as_ref().unwrap(), &plan.by_ratio, &rows);
+            if let Some((own, scores)) = small {
+                prop_assert_eq!(&own, &law);
+                prop_assert_eq!(&Scores::Small(scores).imbalances(scales), &values);
+            }
+            if let Some((own, scores)) = medium {
+                prop_assert_eq!(&own, &law);
+                prop_assert_eq!(&Scores::Medium(scores).imbalances(scales), &values);
+            }
+        }
+    }
+
+    #[test]
+    fn each_width_is_needed_and_used() {
+        let width = |ratios: &[u64], count: u32| {
+            let plan = plan(ratios, &[1000, 1], Distance::MarginalBalance, Rule::Best { p: number::ratio(4, 5) });
+            let (first, second) = ([count, count + 1, count + 7], [count + 2, count, count + 3]);
+            let rows: [Option<&[u32]>; 2] = [Some(&first), Some(&second)];
+            match decide(plan.minimization.as_ref().unwrap(), &plan.by_ratio, &rows).1 {
+                Scores::Small(_) => 64,
+                Scores::Medium(_) => 128,
+                Scores::Large(_) => 0,
+            }
+        };
+        assert_eq!(width(&[1, 1, 1], 100), 64);
+        assert_eq!(width(&[991, 983, 977], 100), 128);
+        assert_eq!(width(&[991, 983, 977], 4_000_000_000), 0);
+    }
+}
