@@ -172,3 +172,5 @@ pub const NUMBER_CHARS: usize = 64;
 pub const EXPONENT: i64 = 100;
 /// Longest history that `allocation explain` reads, in subjects.
 pub const HISTORY_ROWS: usize = 1_000_000;
+/// Most characters of a mail's text that are kept readable beside its bytes.
+pub const SUMMARY_CHARS: usize = 8_000;

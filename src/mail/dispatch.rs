@@ -16,12 +16,14 @@ use super::transport::{Envelope, Reply, Transport, Verdict};
 use super::{Did, StepError};
 use crate::domain::retry::{self, Jitter, NextTry};
 use crate::domain::time::{Clock, Dice, Instant};
-use crate::domain::token::{self, Key};
+use crate::domain::token;
 use crate::limits;
 use crate::store::outbox::{self, Claimed, Sent};
 use crate::store::{Store, host};
 use crate::workflow::report;
-use crate::workflow::{DeskAddress, shelf::Shelf};
+use crate::workflow::ledger::Ledger;
+use crate::workflow::shelf::Shelf;
+use crate::workflow::{DeskAddress, Keys, Means};
 
 /// The dispatch of one mailbox's letters.
 pub struct Dispatch {
@@ -32,7 +34,7 @@ pub struct Dispatch {
     /// Spreads retries.
     pub dice: Arc<dyn Dice>,
     /// Authenticates bounce addresses.
-    pub key: Arc<Key>,
+    pub keys: Arc<Keys>,
     /// Studies, for the alert when an assignment letter is refused.
     pub shelf: Arc<Shelf>,
     /// The mailbox whose letters these are.
@@ -98,7 +100,7 @@ impl Dispatch {
     }
 
     async fn send(&self, letter: &Claimed) -> Verdict {
-        let from = Some(self.desk.with(&token::verp(&self.key, letter.id)));
+        let from = Some(self.desk.with(&token::verp(&self.keys.address, letter.id)));
         let envelope = Envelope { from, to: letter.recipient.clone() };
         self.transport.send(&envelope, &letter.raw).await
     }
@@ -175,8 +177,8 @@ impl Dispatch {
         Jitter(u32::from_le_bytes(bytes))
     }
 
-    fn means(&self, now: Instant) -> crate::workflow::Means<'_> {
-        crate::workflow::Means { now, dice: &*self.dice, key: &self.key, desk: &self.desk }
+    fn means(&self, now: Instant) -> Means<'_> {
+        Means { now, dice: &*self.dice, keys: &self.keys, desk: &self.desk }
     }
 }
 
