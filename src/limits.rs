@@ -174,3 +174,17 @@ pub const EXPONENT: i64 = 100;
 pub const HISTORY_ROWS: usize = 1_000_000;
 /// Most characters of a mail's text that are kept readable beside its bytes.
 pub const SUMMARY_CHARS: usize = 8_000;
+/// Connections to PostgreSQL that one daemon opens.
+pub const POSTGRES_CONNECTIONS: u32 = 16;
+/// Connections to SQLite that only read.
+pub const SQLITE_READERS: usize = 3;
+/// Statements each connection keeps prepared.
+pub const PREPARED_STATEMENTS: usize = 500;
+/// Longest wait for a database server to accept or give a connection, in seconds.
+pub const CONNECT_SECONDS: u64 = 10;
+/// Longest wait for another transaction's lock, in seconds.
+pub const LOCK_WAIT_SECONDS: u64 = 30;
+/// Longest wait for the answer to one statement before the server counts as gone, in seconds.
+pub const STATEMENT_SECONDS: u64 = 120;
+/// Rows read at a time where all rows of a table are gone through.
+pub const PAGE_ROWS: i64 = 10_000;
