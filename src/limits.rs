@@ -130,8 +130,13 @@ pub const CONFIRM_SECONDS: i64 = 3 * 24 * 3600;
 pub const DAY_CHARS: usize = 64;
 /// Longest expression of a bundle, in characters.
 pub const EXPRESSION_CHARS: usize = 2_000;
-/// Deepest nesting of brackets in an expression.
-pub const EXPRESSION_DEPTH: usize = 24;
+/// Most operators of an expression: signs of `! - + * / % < > = & | ? : .` and words `in`. The parser recurses over them.
+pub const EXPRESSION_SIGNS: usize = 200;
+/// Deepest nesting of brackets in an expression; a call's counts as two, `[` and `{` as three.
+pub const EXPRESSION_DEPTH: usize = 9;
+/// Deepest tree of an expression; `&&` and `||` are balanced and hardly count. Evaluation recurses over it, and must fit the
+/// 2 MB stack of a thread even in a debug build.
+pub const EXPRESSION_TREE: usize = 40;
 /// Longest regular expression of a bundle, in characters.
 pub const PATTERN_CHARS: usize = 500;
 /// Most memory of one compiled regular expression, in bytes.

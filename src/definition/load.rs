@@ -126,7 +126,7 @@ fn build(bundle: &Bundle, report: &Report) -> Option<Study> {
     if let Some(content) = bundle.file(ALLOCATION) {
         agreement::check_allocation(content, &file, registration, report);
     }
-    agreement::check_blinding(&file, bundle.file(KITS).is_some(), allocation.is_some(), report);
+    agreement::check_blinding(&file, bundle, report);
     let kits = bundle.file(KITS).map(|content| kits_file::read(content, &file, report)).unwrap_or_default();
     let allocation = match allocation {
         Some(read) => Some(read?),
@@ -166,8 +166,9 @@ fn find_registration<'i>(
 ) -> Option<&'i InstrumentFile> {
     let id = file.registration.value.instrument.as_str();
     let found = instruments.iter().find(|read| read.instrument.id == id);
-    // A file that is no TOML is there and has been told of.
-    let there = bundle.file(&format!("{INSTRUMENTS}{id}.toml")).is_some();
+    // A file that cannot be read is there and has been told of.
+    let path = format!("{INSTRUMENTS}{id}.toml");
+    let there = bundle.file(&path).is_some() || bundle.problems().iter().any(|problem| problem.file == path);
     if found.is_none() && !there && !id.is_empty() {
         let known: Vec<&str> = instruments.iter().map(|read| read.instrument.id.as_str()).collect();
         let right = match did_you_mean(id, &known) {

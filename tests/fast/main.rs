@@ -7,6 +7,7 @@ mod letters;
 mod letters_mail;
 mod letters_world;
 //! Tests that need no server and no network.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 mod bundle;
 //! Tests without servers.
