@@ -32,6 +32,8 @@ COMMENT ON COLUMN study.chain_head IS 'Digest of the last audit entry; zeros bef
 COMMENT ON COLUMN study.activated_at IS 'When the first bundle of this stage came into force.';
 COMMENT ON COLUMN study.changed_at IS 'When state or bundle last changed.';
 
+CREATE INDEX study_changed ON study (changed_at);
+
 CREATE TABLE bundle (
     study_id BIGINT NOT NULL REFERENCES study (id),
     version BIGINT NOT NULL,
@@ -69,6 +71,7 @@ CREATE TABLE inbox (
     study_id BIGINT,
     subject_id BIGINT,
     person TEXT,
+    reading TEXT,
     filed_folder TEXT,
     filed_at BIGINT,
     UNIQUE (mailbox, item_key)
@@ -91,6 +94,7 @@ COMMENT ON COLUMN inbox.decided_at IS 'When it was decided or held.';
 COMMENT ON COLUMN inbox.study_id IS 'Study it was for.';
 COMMENT ON COLUMN inbox.subject_id IS 'Subject it enrolled or asked about.';
 COMMENT ON COLUMN inbox.person IS 'Id of the person who wrote it.';
+COMMENT ON COLUMN inbox.reading IS 'JSON, how it was read, for people.';
 COMMENT ON COLUMN inbox.filed_folder IS 'Folder it was moved to.';
 COMMENT ON COLUMN inbox.filed_at IS 'When it was moved there.';
 
@@ -123,6 +127,7 @@ COMMENT ON COLUMN message.seen_at IS 'When.';
 CREATE TABLE outbox (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     message_id TEXT NOT NULL UNIQUE,
+    mailbox TEXT NOT NULL,
     study_id BIGINT,
     kind TEXT NOT NULL,
     recipient TEXT NOT NULL,
@@ -144,6 +149,7 @@ CREATE TABLE outbox (
 COMMENT ON TABLE outbox IS 'Letters written, and what became of them.';
 COMMENT ON COLUMN outbox.id IS 'Given by the database; named in the envelope sender (VERP).';
 COMMENT ON COLUMN outbox.message_id IS 'Message-ID, fixed when the letter was written.';
+COMMENT ON COLUMN outbox.mailbox IS 'Mailbox it is sent from.';
 COMMENT ON COLUMN outbox.study_id IS 'Study it belongs to.';
 COMMENT ON COLUMN outbox.kind IS 'Name of its templates.';
 COMMENT ON COLUMN outbox.recipient IS 'Address, one for each letter.';
@@ -162,7 +168,7 @@ COMMENT ON COLUMN outbox.subject_id IS 'Subject it is about.';
 COMMENT ON COLUMN outbox.report_status IS 'Status of the delivery report (RFC 3463), such as 5.1.1.';
 COMMENT ON COLUMN outbox.reported_at IS 'When the report came.';
 
-CREATE INDEX outbox_waiting ON outbox (priority, next_attempt_at, id) WHERE state = 'waiting';
+CREATE INDEX outbox_waiting ON outbox (mailbox, priority, next_attempt_at, id) WHERE state = 'waiting';
 CREATE INDEX outbox_held ON outbox (id) WHERE state = 'held';
 CREATE INDEX outbox_failed ON outbox (id) WHERE state = 'failed';
 CREATE INDEX outbox_bounced ON outbox (id) WHERE state = 'bounced';
@@ -205,6 +211,7 @@ CREATE TABLE subject (
     answers TEXT NOT NULL,
     typed TEXT NOT NULL,
     inbox_id BIGINT,
+    audit_digest BYTEA NOT NULL CHECK (length(audit_digest) = 32),
     UNIQUE (study_id, number),
     UNIQUE (study_id, reference_key)
 );
@@ -219,6 +226,7 @@ COMMENT ON COLUMN subject.enrolled_at IS 'When.';
 COMMENT ON COLUMN subject.answers IS 'JSON, item to normalized value.';
 COMMENT ON COLUMN subject.typed IS 'JSON, item to text as typed.';
 COMMENT ON COLUMN subject.inbox_id IS 'Mail that enrolled.';
+COMMENT ON COLUMN subject.audit_digest IS 'Digest of the audit entry that recorded it.';
 
 CREATE INDEX subject_site ON subject (study_id, site);
 CREATE INDEX subject_person ON subject (study_id, person, id);

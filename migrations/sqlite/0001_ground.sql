@@ -18,6 +18,8 @@ CREATE TABLE study ( -- A study at one stage, with the counters and the chain he
     UNIQUE (slug, stage)
 ) STRICT;
 
+CREATE INDEX study_changed ON study (changed_at);
+
 CREATE TABLE bundle ( -- The files that define a study, one row for each numbered version; never changed.
     study_id INTEGER NOT NULL REFERENCES study (id), -- Whose.
     version INTEGER NOT NULL, -- Counted from 1.
@@ -47,6 +49,7 @@ CREATE TABLE inbox ( -- Mails received, and what became of them.
     study_id INTEGER, -- Study it was for.
     subject_id INTEGER, -- Subject it enrolled or asked about.
     person TEXT, -- Id of the person who wrote it.
+    reading TEXT, -- JSON, how it was read, for people.
     filed_folder TEXT, -- Folder it was moved to.
     filed_at INTEGER, -- When it was moved there.
     UNIQUE (mailbox, item_key)
@@ -73,6 +76,7 @@ CREATE TABLE message ( -- First sight of each message, so that a request acts on
 CREATE TABLE outbox ( -- Letters written, and what became of them.
     id INTEGER PRIMARY KEY AUTOINCREMENT, -- Given by the database; named in the envelope sender (VERP).
     message_id TEXT NOT NULL UNIQUE, -- Message-ID, fixed when the letter was written.
+    mailbox TEXT NOT NULL, -- Mailbox it is sent from.
     study_id INTEGER, -- Study it belongs to.
     kind TEXT NOT NULL, -- Name of its templates.
     recipient TEXT NOT NULL, -- Address, one for each letter.
@@ -92,7 +96,7 @@ CREATE TABLE outbox ( -- Letters written, and what became of them.
     reported_at INTEGER -- When the report came.
 ) STRICT;
 
-CREATE INDEX outbox_waiting ON outbox (priority, next_attempt_at, id) WHERE state = 'waiting';
+CREATE INDEX outbox_waiting ON outbox (mailbox, priority, next_attempt_at, id) WHERE state = 'waiting';
 CREATE INDEX outbox_held ON outbox (id) WHERE state = 'held';
 CREATE INDEX outbox_failed ON outbox (id) WHERE state = 'failed';
 CREATE INDEX outbox_bounced ON outbox (id) WHERE state = 'bounced';
@@ -126,6 +130,7 @@ CREATE TABLE subject ( -- Persons enrolled, known by number.
     answers TEXT NOT NULL, -- JSON, item to normalized value.
     typed TEXT NOT NULL, -- JSON, item to text as typed.
     inbox_id INTEGER, -- Mail that enrolled.
+    audit_digest BLOB NOT NULL CHECK (length(audit_digest) = 32), -- Digest of the audit entry that recorded it.
     UNIQUE (study_id, number),
     UNIQUE (study_id, reference_key)
 ) STRICT;

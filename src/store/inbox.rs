@@ -74,6 +74,8 @@ pub struct InboxRow {
     pub subject_id: Option<i64>,
     /// Id of the person who wrote it.
     pub person: Option<String>,
+    /// JSON, how it was read, for people.
+    pub reading: Option<String>,
     /// Folder it was moved to.
     pub filed_folder: Option<String>,
     /// When it was moved there.
@@ -106,7 +108,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, mailbox, item_key, size, received_at, state, disposition, reason, tries, released_by, decided_at, ",
-            "study_id, subject_id, person, filed_folder, filed_at FROM inbox ",
+            "study_id, subject_id, person, reading, filed_folder, filed_at FROM inbox ",
             $rest
         )
     };
@@ -128,6 +130,7 @@ statements! { "inbox":
     LIST_HELD = same select!("WHERE state = 'held' AND id < $1 ORDER BY id DESC LIMIT $2");
     LIST_DROPPED = same select!("WHERE state = 'dropped' AND id < $1 ORDER BY id DESC LIMIT $2");
     LIST_STUDY = same select!("WHERE study_id = $3 AND id < $1 ORDER BY id DESC LIMIT $2");
+    COUNT = same "SELECT count(*) FROM inbox";
     COUNT_HELD = same "SELECT count(*) FROM inbox WHERE state = 'held'";
     COUNT_NEW = same "SELECT count(*) FROM inbox WHERE state = 'new'";
     HOLD = same "UPDATE inbox SET state = 'held', reason = $2, decided_at = $3, lease_until = 0, lease_owner = '' \
@@ -163,6 +166,7 @@ fn read(mut row: Row) -> Result<InboxRow, StoreError> {
         study_id: row.opt_int()?,
         subject_id: row.opt_int()?,
         person: row.opt_text()?,
+        reading: row.opt_text()?,
         filed_folder: row.opt_text()?,
         filed_at: row.opt_instant()?,
     })
@@ -279,6 +283,14 @@ pub async fn list<'a>(
         Which::Study(study_id) => from.fetch(&LIST_STUDY, binds![before, limit, study_id]).await?,
     };
     rows.into_iter().map(read).collect()
+}
+
+/// Number of mails there are. Looks at every one: for demonstrations.
+///
+/// # Errors
+/// Those of the database.
+pub async fn count<'a>(from: impl Into<Reader<'a>>) -> Result<i64, StoreError> {
+    from.into().find(&COUNT, &[]).await?.map_or(Ok(0), |mut row| row.int())
 }
 
 /// Number of mails in quarantine.

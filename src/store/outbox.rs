@@ -35,6 +35,8 @@ words! {
 /// A letter to be stored.
 #[derive(Clone, Copy, Debug)]
 pub struct NewLetter<'a> {
+    /// Mailbox it is sent from.
+    pub mailbox: &'a str,
     /// Message-ID, fixed from here on.
     pub message_id: &'a str,
     /// Study it belongs to.
@@ -132,10 +134,10 @@ macro_rules! select {
 
 statements! { "outbox":
     INSERT = rows Rows {
-        head: "INSERT INTO outbox (message_id, study_id, kind, recipient, priority, created_at, next_attempt_at, inbox_id, \
+        head: "INSERT INTO outbox (mailbox, message_id, study_id, kind, recipient, priority, created_at, next_attempt_at, inbox_id, \
             subject_id) VALUES",
         first: 1,
-        columns: 9,
+        columns: 10,
         tail: "RETURNING id, message_id",
     };
     INSERT_RAW = rows Rows { head: "INSERT INTO outbox_raw (outbox_id, raw) VALUES", first: 1, columns: 2, tail: "" };
@@ -154,6 +156,7 @@ statements! { "outbox":
     LIST_DELIVERED = same select!("WHERE state = 'delivered' AND id < $1 ORDER BY id DESC LIMIT $2");
     LIST_BOUNCED = same select!("WHERE state = 'bounced' AND id < $1 ORDER BY id DESC LIMIT $2");
     LIST_STUDY = same select!("WHERE study_id = $3 AND id < $1 ORDER BY id DESC LIMIT $2");
+    COUNT = same "SELECT count(*) FROM outbox";
     COUNT_WAITING = same "SELECT count(*) FROM outbox WHERE state = 'waiting'";
     RECENT = same "SELECT kind, count(*) FROM outbox WHERE recipient = $1 AND created_at >= $2 GROUP BY kind";
     HOLD = same "UPDATE outbox SET state = 'held', lease_until = 0, lease_owner = '' \
@@ -198,10 +201,11 @@ fn read(mut row: Row) -> Result<OutboxRow, StoreError> {
 pub async fn insert_many(tx: &mut Tx, letters: &[NewLetter<'_>]) -> Result<Vec<i64>, StoreError> {
     let mut ids: BTreeMap<String, i64> = BTreeMap::new();
     for run in chunks(letters) {
-        let mut binds = Vec::with_capacity(run.len() * 9);
+        let mut binds = Vec::with_capacity(run.len() * 10);
         for letter in run {
             binds.extend([
-                Bind::from(letter.message_id),
+                Bind::from(letter.mailbox),
+                letter.message_id.into(),
                 letter.study_id.into(),
                 letter.kind.into(),
                 letter.recipient.into(),
@@ -304,6 +308,14 @@ pub async fn list<'a>(
         _ => from.fetch(statement, binds![before, limit]).await?,
     };
     rows.into_iter().map(read).collect()
+}
+
+/// Number of letters there are. Looks at every one: for demonstrations.
+///
+/// # Errors
+/// Those of the database.
+pub async fn count<'a>(from: impl Into<Reader<'a>>) -> Result<i64, StoreError> {
+    from.into().find(&COUNT, &[]).await?.map_or(Ok(0), |mut row| row.int())
 }
 
 /// Number of letters to be sent.

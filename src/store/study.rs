@@ -4,17 +4,8 @@ use super::sql::{Row, binds, statements, words};
 use super::tx::Expect;
 use super::{Reader, StoreError, Tx};
 use crate::domain::chain::{Head, Sha256Digest};
+pub use crate::domain::study::Stage;
 use crate::domain::time::Instant;
-
-words! {
-    /// Rehearsal or the real thing; each has its own numbers and secret.
-    Stage {
-        /// Letters say TEST; data can be purged.
-        Development = "development",
-        /// The bundle changes only by a numbered amendment.
-        Production = "production",
-    }
-}
 
 words! {
     /// Whether a study takes enrollments.
@@ -100,6 +91,7 @@ statements! { "study":
     BY_SLUG = same select!("WHERE slug = $1 AND stage = $2");
     // 'production' sorts behind 'development'.
     CURRENT = same select!("WHERE slug = $1 ORDER BY stage DESC LIMIT 1");
+    FINGERPRINT = same "SELECT count(*), max(changed_at) FROM study";
     ALL = same select!("ORDER BY slug, stage");
     INSERT = same "INSERT INTO study (slug, stage, state, bundle_version, secret, secret_digest, subjects, allocations, \
         chain_length, chain_head, activated_at, changed_at) VALUES ($1, $2, 'open', 1, $3, $4, 0, 0, 0, $5, $6, $6) \
@@ -107,6 +99,7 @@ statements! { "study":
     COUNTERS = same "UPDATE study SET subjects = $2, allocations = $3, chain_length = $4, chain_head = $5 WHERE id = $1";
     SET_STATE = same "UPDATE study SET state = $2, changed_at = $3 WHERE id = $1";
     SET_BUNDLE = same "UPDATE study SET bundle_version = $2, changed_at = $3 WHERE id = $1";
+    NEW_SECRET = same "UPDATE study SET secret = $2, secret_digest = $3, changed_at = $4 WHERE id = $1";
     PURGE_ATTEMPTS = same "DELETE FROM outbox_attempt WHERE outbox_id IN (SELECT id FROM outbox WHERE study_id = $1)";
     PURGE_LETTERS_RAW = same "DELETE FROM outbox_raw WHERE outbox_id IN (SELECT id FROM outbox WHERE study_id = $1)";
     PURGE_LETTERS = same "DELETE FROM outbox WHERE study_id = $1";
@@ -221,11 +214,18 @@ pub async fn set_bundle(tx: &mut Tx, id: i64, version: i64, at: Instant) -> Resu
 }
 
 /// Forgets everything a rehearsal brought: subjects, allocations, letters, what the mails said, and the audit entries;
-/// kits are free again and the counters back at nothing. The mails' rows stay, so that none is taken in twice.
+/// kits are free again, the counters back at nothing, and the draws made from a new secret, so that nobody can take the
+/// new numbers for the old. The mails' rows stay, so that none is taken in twice.
 ///
 /// # Errors
 /// [`StoreError::Missing`] if there is no such study in development: a study in production is never purged.
-pub async fn purge(tx: &mut Tx, id: i64) -> Result<(), StoreError> {
+pub async fn purge(
+    tx: &mut Tx,
+    id: i64,
+    secret: &StudySecret,
+    secret_digest: &Sha256Digest,
+    at: Instant,
+) -> Result<(), StoreError> {
     let mut row = lock(tx, id).await?;
     if row.stage != Stage::Development {
         return Err(StoreError::Missing { noun: "study in development", key: row.slug });
@@ -249,5 +249,24 @@ pub async fn purge(tx: &mut Tx, id: i64) -> Result<(), StoreError> {
     row.subjects = 0;
     row.allocations = 0;
     row.chain = Head::EMPTY;
+    tx.execute(&NEW_SECRET, binds![id, &secret.0, secret_digest, at]).await?;
     save_counters(tx, &row).await
+}
+
+/// What changes whenever a study is activated, amended, paused, resumed, closed or purged: cheap to ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint {
+    studies: i64,
+    changed_at: Option<i64>,
+}
+
+/// The fingerprint of all studies.
+///
+/// # Errors
+/// Those of the database.
+pub async fn fingerprint<'a>(from: impl Into<Reader<'a>>) -> Result<Fingerprint, StoreError> {
+    let Some(mut row) = from.into().find(&FINGERPRINT, &[]).await? else {
+        return Ok(Fingerprint { studies: 0, changed_at: None });
+    };
+    Ok(Fingerprint { studies: row.int()?, changed_at: row.opt_int()? })
 }

@@ -2,6 +2,7 @@
 
 use super::sql::{Row, binds, statements};
 use super::{Reader, StoreError, Tx};
+use crate::domain::chain::Sha256Digest;
 use crate::domain::time::Instant;
 
 /// A subject as stored.
@@ -27,6 +28,8 @@ pub struct SubjectRow {
     pub typed: String,
     /// Mail that enrolled.
     pub inbox_id: Option<i64>,
+    /// Digest of the audit entry that recorded it.
+    pub audit_digest: Sha256Digest,
 }
 
 /// A subject to be stored; fields as in [`SubjectRow`].
@@ -50,12 +53,14 @@ pub struct NewSubject<'a> {
     pub typed: &'a str,
     /// Mail that enrolls.
     pub inbox_id: Option<i64>,
+    /// Digest of the audit entry that records it.
+    pub audit_digest: &'a Sha256Digest,
 }
 
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, study_id, number, reference_key, site, person, enrolled_at, answers, typed, inbox_id FROM subject ",
+            "SELECT id, study_id, number, reference_key, site, person, enrolled_at, answers, typed, inbox_id, audit_digest FROM subject ",
             $rest
         )
     };
@@ -63,7 +68,7 @@ macro_rules! select {
 
 statements! { "subject":
     INSERT = same "INSERT INTO subject (study_id, number, reference_key, site, person, enrolled_at, answers, typed, \
-        inbox_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id";
+        inbox_id, audit_digest) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id";
     BY_ID = same select!("WHERE id = $1");
     BY_REFERENCE = same select!("WHERE study_id = $1 AND reference_key = $2");
     BY_NUMBER = same select!("WHERE study_id = $1 AND number = $2");
@@ -84,6 +89,7 @@ fn read(mut row: Row) -> Result<SubjectRow, StoreError> {
         answers: row.text()?,
         typed: row.text()?,
         inbox_id: row.opt_int()?,
+        audit_digest: row.digest()?,
     })
 }
 
@@ -101,7 +107,8 @@ pub async fn insert(tx: &mut Tx, new: &NewSubject<'_>) -> Result<i64, StoreError
         new.enrolled_at,
         new.answers,
         new.typed,
-        new.inbox_id
+        new.inbox_id,
+        new.audit_digest
     ];
     let rows = tx.fetch(&INSERT, binds).await?;
     let missing = || StoreError::Missing { noun: "subject", key: new.number.to_string() };

@@ -47,6 +47,8 @@ pub struct Outcome<'a> {
     pub subject_id: Option<i64>,
     /// Id of the person who wrote it.
     pub person: Option<&'a str>,
+    /// JSON, how it was read, for people.
+    pub reading: &'a str,
     /// Now.
     pub at: Instant,
 }
@@ -80,7 +82,7 @@ macro_rules! claim {
 statements! { "inbox":
     CLAIM = twin [claim!(""), claim!("FOR UPDATE SKIP LOCKED")];
     OUTCOME = same "UPDATE inbox SET state = $3, disposition = $4, reason = $5, study_id = $6, subject_id = $7, \
-        person = $8, decided_at = $9, lease_until = 0, lease_owner = '' \
+        person = $8, reading = $9, decided_at = $10, lease_until = 0, lease_owner = '' \
         WHERE id = $1 AND lease_owner = $2 AND state = 'new'";
     GIVE_BACK = same "UPDATE inbox SET tries = tries - 1, lease_until = 0, lease_owner = '' \
         WHERE id = $1 AND lease_owner = $2 AND state = 'new' AND tries > 0";
@@ -142,6 +144,7 @@ pub async fn record_outcome(tx: &mut Tx, outcome: &Outcome<'_>) -> Result<(), St
         outcome.study_id,
         outcome.subject_id,
         outcome.person,
+        outcome.reading,
         outcome.at
     ];
     tx.later(&OUTCOME, binds, Expect::Lease { noun: "inbox", id: outcome.id }).await

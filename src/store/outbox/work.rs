@@ -46,7 +46,7 @@ pub struct Verdict<'a> {
 macro_rules! claim {
     ($lock:literal) => {
         concat!(
-            "WITH due AS MATERIALIZED (SELECT id FROM outbox WHERE state = 'waiting' AND next_attempt_at <= $1 ",
+            "WITH due AS MATERIALIZED (SELECT id FROM outbox WHERE mailbox = $5 AND state = 'waiting' AND next_attempt_at <= $1 ",
             "AND lease_until <= $1 ORDER BY priority, next_attempt_at, id LIMIT $2 ",
             $lock,
             ") UPDATE outbox SET attempts = attempts + 1, lease_until = $3, lease_owner = $4 ",
@@ -102,7 +102,7 @@ fn read(mut row: Row) -> Result<OutboxItem, StoreError> {
     })
 }
 
-/// Takes at most `limit` letters that are due, by priority and then by what is due longest, and owns them until `now`
+/// Takes at most `limit` letters of a mailbox that are due, by priority and then by what is due longest, and owns them until `now`
 /// plus the lease. Each attempt is counted before it is made, so that a letter that kills its sender cannot do so for
 /// ever.
 ///
@@ -110,13 +110,14 @@ fn read(mut row: Row) -> Result<OutboxItem, StoreError> {
 /// Those of the database.
 pub async fn claim(
     store: &Store,
+    mailbox: &str,
     owner: &str,
     now: Instant,
     lease_seconds: i64,
     limit: i64,
 ) -> Result<Vec<OutboxItem>, StoreError> {
     let until = now.plus_seconds(lease_seconds);
-    let rows = store.write(&CLAIM, binds![now, limit, until, owner]).await?;
+    let rows = store.write(&CLAIM, binds![now, limit, until, owner, mailbox]).await?;
     let mut items: Vec<OutboxItem> = rows.into_iter().map(read).collect::<Result<_, _>>()?;
     items.sort_by_key(|item| (item.priority, item.next_attempt_at, item.id));
     Ok(items)
