@@ -145,6 +145,8 @@ mod reading {
         assert_eq!(form.answers["remarks"].typed, "①㈱髙﨑\n  second line");
         assert_eq!(form.value("physician").unwrap(), "髙﨑 花子");
         assert_eq!(form.unknown, [("TEL".to_string(), "00-0000".to_string())]);
+        let twice = read(&study, &format!("{SOUND}\n年齢: ６５"));
+        assert_eq!((twice.typed["age"].as_str(), twice.value("age").as_deref()), ("65", Some("65")));
         let literal = read(&study, &format!("{SOUND}\nRemarks: =HYPERLINK(\"http://example.org\",\"x\")"));
         assert_eq!(literal.value("remarks").unwrap(), "=HYPERLINK(\"http://example.org\",\"x\")");
     }
