@@ -186,7 +186,7 @@ pub const SQLITE_READERS: usize = 3;
 /// Statements each connection keeps prepared.
 pub const PREPARED_STATEMENTS: usize = 500;
 /// Longest wait for a database server to accept or give a connection, in seconds.
-pub const CONNECT_SECONDS: u64 = 10;
+pub const DATABASE_CONNECT_SECONDS: u64 = 10;
 /// Longest wait for another transaction's lock, in seconds.
 pub const LOCK_WAIT_SECONDS: u64 = 30;
 /// Longest wait for the answer to one statement before the server counts as gone, in seconds.

@@ -70,6 +70,31 @@ pub enum MailFault {
     MessageId,
 }
 
+/// The same mail under another Message-ID: for a letter that is asked for once more.
+///
+/// Only the first `Message-ID` line of the header block changes, which [`finish`] wrote on one line of its own or folded.
+pub fn readdress(raw: &[u8], message_id: &str) -> Vec<u8> {
+    let text = String::from_utf8_lossy(raw);
+    let mut out = String::with_capacity(raw.len());
+    let (mut in_header, mut skipping) = (true, false);
+    for line in text.split_inclusive("\r\n") {
+        if in_header {
+            if skipping && line.starts_with([' ', '\t']) {
+                continue;
+            }
+            skipping = false;
+            in_header = line != "\r\n";
+            if line.get(..11).is_some_and(|name| name.eq_ignore_ascii_case("message-id:")) {
+                out.push_str(&header::identifiers("Message-ID", [message_id]));
+                skipping = true;
+                continue;
+            }
+        }
+        out.push_str(line);
+    }
+    out.into_bytes()
+}
+
 /// Builds the mail.
 ///
 /// # Errors

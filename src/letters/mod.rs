@@ -15,6 +15,7 @@ pub mod header;
 pub mod kind;
 pub mod mail;
 pub mod mailto;
+pub mod opened;
 mod pieces;
 pub mod samples;
 pub mod stationery;

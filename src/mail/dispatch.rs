@@ -6,6 +6,7 @@
 //! alone, and no letter fails for it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -18,7 +19,7 @@ use crate::domain::retry::{self, Jitter, NextTry};
 use crate::domain::time::{Clock, Dice, Instant};
 use crate::domain::token;
 use crate::limits;
-use crate::store::outbox::{self, Claimed, Sent};
+use crate::store::outbox::{self, OutboxItem};
 use crate::store::{Store, host};
 use crate::workflow::report;
 use crate::workflow::ledger::Ledger;
@@ -49,6 +50,8 @@ pub struct Dispatch {
     pub interval: Duration,
     /// Rung when a letter was written.
     pub bell: Arc<Notify>,
+    /// Whether the server was away when it was last tried, as far as this process knows; true at first.
+    pub away: AtomicBool,
 }
 
 impl Dispatch {
@@ -80,7 +83,7 @@ impl Dispatch {
     }
 
     /// Sends with as many connections as the transport has, and records what is finished as it comes.
-    async fn send_all(&self, claimed: Vec<Claimed>) -> Result<(), StepError> {
+    async fn send_all(&self, claimed: Vec<OutboxItem>) -> Result<(), StepError> {
         let width = self.transport.width().max(1);
         let sends = claimed.into_iter().map(|letter| async move {
             let verdict = self.send(&letter).await;
@@ -99,65 +102,88 @@ impl Dispatch {
         Ok(())
     }
 
-    async fn send(&self, letter: &Claimed) -> Verdict {
+    async fn send(&self, letter: &OutboxItem) -> Verdict {
         let from = Some(self.desk.with(&token::verp(&self.keys.address, letter.id)));
         let envelope = Envelope { from, to: letter.recipient.clone() };
         self.transport.send(&envelope, &letter.raw).await
     }
 
-    async fn record(&self, chunk: Vec<(Claimed, Verdict)>) -> Result<(), StepError> {
+    /// Records what became of a few letters in one transaction, with the alerts that follow from it.
+    async fn record(&self, chunk: Vec<(OutboxItem, Verdict)>) -> Result<(), StepError> {
         let now = self.clock.now();
-        let mut tx = self.store.begin().await?;
-        let mut accepted: Vec<Sent> = Vec::new();
-        let mut refused = Vec::new();
-        for (letter, verdict) in chunk {
-            metrics::counter!("hagaki_letters_total", "verdict" => word(&verdict)).increment(1);
+        let mut ledger = Ledger::begin(&self.shelf).await?;
+        let mut accepted: Vec<(i64, i64, String)> = Vec::new();
+        for (letter, verdict) in &chunk {
             match verdict {
-                Verdict::Accepted(reply) => {
-                    accepted.push(Sent { id: letter.id, code: i64::from(reply.code), text: bounded(&reply.text) });
-                }
+                Verdict::Accepted(reply) => accepted.push((letter.id, i64::from(reply.code), bounded(&reply.text))),
                 Verdict::Deferred { reply, .. } => {
-                    let (code, text) = reply.map_or((0, "connection lost".to_string()), |reply| said(&reply));
-                    self.retry(&mut tx, &letter, code, &text, now).await?;
+                    let lost = || (0, "the connection was lost".to_string());
+                    let (code, text) = reply.as_ref().map_or_else(lost, said);
+                    self.retry(&mut ledger, letter, code, &text, now).await?;
                 }
                 Verdict::Unreachable { text, .. } => {
-                    let at = now.plus_seconds(i64::try_from(retry::host(1, self.jitter()).as_secs()).unwrap_or(5));
-                    outbox::record_retry(&mut tx, letter.id, &self.owner, 0, &bounded(&text), at, now).await?;
+                    // No try of the letter's: the server is left alone, and so long the letter waits.
+                    let soon = retry::host(1, self.jitter()).as_secs();
+                    let at = now.plus_seconds(i64::try_from(soon).unwrap_or(1));
+                    let said = outbox::Verdict { code: 0, text: &bounded(text) };
+                    if now.seconds_since(letter.created_at) >= limits::LETTER_AGE_SECONDS {
+                        self.fail(&mut ledger, letter, said, now).await?;
+                    } else {
+                        outbox::record_retry(&mut ledger.tx, letter.id, &self.owner, now, at, said).await?;
+                    }
                 }
                 Verdict::Refused(reply) => {
-                    let (code, text) = said(&reply);
-                    outbox::record_failed(&mut tx, letter.id, &self.owner, code, &text, now).await?;
-                    refused.push((letter, format!("{code} {text}")));
+                    let (code, text) = said(reply);
+                    self.fail(&mut ledger, letter, outbox::Verdict { code, text: &text }, now).await?;
                 }
             }
         }
-        outbox::record_sent_many(&mut tx, &self.owner, &accepted, now).await?;
-        let sent = !accepted.is_empty();
-        tx.commit().await?;
-        if sent {
+        let sent: Vec<(i64, outbox::Verdict<'_>)> =
+            accepted.iter().map(|(id, code, text)| (*id, outbox::Verdict { code: *code, text })).collect();
+        outbox::record_sent_many(&mut ledger.tx, now, &sent).await?;
+        ledger.commit().await?;
+        if !sent.is_empty() && self.away.swap(false, Ordering::Relaxed) {
             host::record_success(&self.store, &self.desk.mailbox).await?;
         }
-        for (letter, why) in refused {
-            tracing::warn!(letter = letter.id, kind = letter.kind, "a letter was refused for good");
-            report::alert(&self.shelf, self.means(now), letter.id, &why).await?;
-            self.bell.notify_one();
+        for (_, verdict) in &chunk {
+            metrics::counter!("hagaki_letters_total", "verdict" => word(verdict)).increment(1);
         }
         Ok(())
     }
 
     async fn retry(
         &self,
-        tx: &mut crate::store::Tx,
-        letter: &Claimed,
+        ledger: &mut Ledger<'_>,
+        letter: &OutboxItem,
         code: i64,
         text: &str,
         now: Instant,
     ) -> Result<(), StepError> {
         let tries = u32::try_from(letter.attempts).unwrap_or(u32::MAX);
+        let said = outbox::Verdict { code, text };
         match retry::letter(letter.created_at, tries, now, self.jitter()) {
-            NextTry::At(at) => outbox::record_retry(tx, letter.id, &self.owner, code, text, at, now).await?,
-            NextTry::GiveUp => outbox::record_failed(tx, letter.id, &self.owner, code, text, now).await?,
+            NextTry::At(at) => outbox::record_retry(&mut ledger.tx, letter.id, &self.owner, now, at, said).await?,
+            NextTry::GiveUp => self.fail(ledger, letter, said, now).await?,
         }
+        Ok(())
+    }
+
+    /// There will be no other attempt; whoever must know is told in the same transaction.
+    async fn fail(
+        &self,
+        ledger: &mut Ledger<'_>,
+        letter: &OutboxItem,
+        said: outbox::Verdict<'_>,
+        now: Instant,
+    ) -> Result<(), StepError> {
+        tracing::warn!(letter = letter.id, kind = letter.kind, code = said.code, "a letter failed for good");
+        outbox::record_failed(&mut ledger.tx, letter.id, &self.owner, now, said).await?;
+        let means = Means { now, dice: &*self.dice, keys: &self.keys, desk: &self.desk };
+        let status = said.text.split(' ').next().filter(|word| is_status(word)).map(str::to_string);
+        let status = status.unwrap_or_else(|| said.code.to_string());
+        report::alert(ledger, means, letter.id, &status).await?;
+        // The alert is a letter too.
+        self.bell.notify_one();
         Ok(())
     }
 
@@ -167,6 +193,7 @@ impl Dispatch {
         let pause = retry::host(u32::try_from(failures).unwrap_or(u32::MAX), self.jitter());
         let until = now.plus_seconds(i64::try_from(pause.as_secs()).unwrap_or(i64::MAX).max(1));
         host::record_failure(&self.store, &self.desk.mailbox, until).await?;
+        self.away.store(true, Ordering::Relaxed);
         tracing::warn!(mailbox = self.desk.mailbox, failures, seconds = pause.as_secs(), "the mail server is away; letters wait");
         Ok(())
     }
@@ -176,10 +203,11 @@ impl Dispatch {
         self.dice.fill(&mut bytes);
         Jitter(u32::from_le_bytes(bytes))
     }
+}
 
-    fn means(&self, now: Instant) -> Means<'_> {
-        Means { now, dice: &*self.dice, keys: &self.keys, desk: &self.desk }
-    }
+/// Whether a word is an enhanced status code (RFC 3463).
+fn is_status(word: &str) -> bool {
+    word.split('.').count() == 3 && word.split('.').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn said(reply: &Reply) -> (i64, String) {

@@ -81,7 +81,9 @@ impl Intake {
     /// # Errors
     /// The mailbox or the database; nothing is lost, and the next step begins anew.
     pub async fn step(&mut self) -> Result<Did, StepError> {
-        self.ours = mailbox::claim(&self.store, &self.name, &self.owner, self.clock.now(), self.lease_seconds).await?;
+        let now = self.clock.now();
+        self.ours =
+            mailbox::claim(&self.store, &self.name, &self.owner, now, self.lease_seconds).await?.is_some();
         if !self.ours {
             self.position = None;
             return Ok(Did::Nothing);
@@ -187,7 +189,7 @@ impl Intake {
     }
 
     /// Makes rows of the items that are not known yet, and keeps the position with them; how many were new.
-    async fn store_items(&self, known: Position, fetched: &Fetched) -> Result<usize, MailboxOrStore> {
+    async fn store_items(&self, known: Position, fetched: &Fetched) -> Result<usize, StepError> {
         let digests: Vec<[u8; 32]> = fetched.items.iter().map(|item| Sha256::digest(&item.bytes).into()).collect();
         let keys: Vec<String> = fetched.items.iter().map(|item| item.key.to_string()).collect();
         let now = self.clock.now();
@@ -220,8 +222,6 @@ impl Intake {
         Ok(taken)
     }
 }
-
-type MailboxOrStore = StepError;
 
 impl From<MailboxError> for StepError {
     fn from(error: MailboxError) -> StepError {

@@ -95,6 +95,3 @@ impl Worker {
         }
     }
 }
-//! Mail comes in and goes out: mailboxes, reading, transports.
-
-pub mod reading;

@@ -125,7 +125,7 @@ async fn open_postgres(url: &str) -> Result<Connections, StoreError> {
         .options([("lock_timeout", format!("{}s", limits::LOCK_WAIT_SECONDS))])
         .disable_statement_logging();
     // One connection by hand first: a pool would wait and then only say that it waited.
-    let connecting = tokio::time::timeout(Duration::from_secs(limits::CONNECT_SECONDS), options.connect());
+    let connecting = tokio::time::timeout(Duration::from_secs(limits::DATABASE_CONNECT_SECONDS), options.connect());
     let mut first = match connecting.await {
         Ok(connected) => connected.map_err(|error| connect_error(&options, error))?,
         Err(_) => return Err(StoreError::Unreachable { server: server(&options), cause: "no answer".to_owned() }),
@@ -134,7 +134,7 @@ async fn open_postgres(url: &str) -> Result<Connections, StoreError> {
     let _ = first.close().await;
     let pool = PgPoolOptions::new()
         .max_connections(limits::POSTGRES_CONNECTIONS)
-        .acquire_timeout(Duration::from_secs(limits::CONNECT_SECONDS))
+        .acquire_timeout(Duration::from_secs(limits::DATABASE_CONNECT_SECONDS))
         // Each acquiring would cost a round trip; a dead connection shows at its first statement, which is tried again.
         .test_before_acquire(false)
         .connect_lazy_with(options);

@@ -125,17 +125,14 @@ impl PostOffice {
 
     async fn exchanges(&self) -> Result<Vec<Value>, crate::store::StoreError> {
         let mut exchanges = Vec::new();
-        for (place, mail) in inbox::latest(&self.store, limits::POST_OFFICE_MAILS).await?.into_iter().enumerate() {
+        for (place, mail) in inbox::list(&self.store, inbox::Which::All, None, limits::POST_OFFICE_MAILS).await?.into_iter().enumerate() {
             let read: Value = mail.reading.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null);
-            let letters: Vec<Value> = outbox::find_by_inbox(&self.store, mail.id)
-                .await?
-                .into_iter()
-                .map(|letter| {
-                    let open = opened::open(&letter.raw);
-                    json!({ "recipient": letter.recipient, "kind": letter.kind, "state": letter.state.key(),
-                            "subject": open.subject, "text": open.text })
-                })
-                .collect();
+            let mut letters = Vec::new();
+            for letter in outbox::find_by_inbox(&self.store, mail.id).await? {
+                let open = opened::open(&outbox::find_raw(&self.store, letter.id).await?.unwrap_or_default());
+                letters.push(json!({ "recipient": letter.recipient, "kind": letter.kind, "state": letter.state.key(),
+                                     "subject": open.subject, "text": open.text }));
+            }
             let text = |key: &str| read.get(key).and_then(Value::as_str).unwrap_or_default().to_string();
             let fields: Vec<Value> = read
                 .get("fields")
@@ -150,8 +147,8 @@ impl PostOffice {
                 "text": text("text"),
                 "received": mail.received_at.local(self.zone),
                 "decided": mail.state != inbox::State::New,
-                "disposition": mail.disposition.clone().unwrap_or_default(),
-                "reason": mail.reason.clone().unwrap_or_default(),
+                "disposition": mail.disposition,
+                "reason": mail.reason,
                 "fields": fields,
                 "faults": read.get("faults").cloned().unwrap_or_else(|| json!([])),
                 "letters": letters,
@@ -257,6 +254,6 @@ async fn write(State(office): State<PostOffice>, Form(posted): Form<Posted>) -> 
 }
 
 async fn waiting(office: &PostOffice) -> bool {
-    let mails = inbox::latest(&office.store, 1).await.unwrap_or_default();
+    let mails = inbox::list(&office.store, inbox::Which::All, None, 1).await.unwrap_or_default();
     mails.first().is_some_and(|mail| mail.state == inbox::State::New)
 }

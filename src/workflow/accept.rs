@@ -248,7 +248,7 @@ async fn status(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: Option<&str
         Some(wanted) => find_wanted(ledger, asking, wanted).await?,
     };
     let Some(found) = found.filter(|subject| asking.person.acts_for(&subject.site)) else {
-        let facts = Facts::StatusUnknown(StatusUnknown::new(wanted));
+        let facts = Facts::StatusUnknown(StatusUnknown::new(asking.study(), wanted));
         return asking.reply(ledger, asking.to_sender(), facts, asking.settled("reply", "status-unknown")).await;
     };
     if !asking.person.roles.iter().any(|role| role.enrolls()) {
@@ -270,7 +270,7 @@ async fn find_wanted(
     if let Some(number) = study.parse_subject_number(wanted) {
         return Ok(subject::find_by_number(&mut ledger.tx, id, number).await?);
     }
-    let reference = text::fold_identifier(wanted);
+    let reference = text::fold_tight(wanted);
     // Where references are unique per site only, the sender's own sites are looked through.
     for key in enroll::possible_keys(study, asking.person, &reference) {
         if let Some(found) = subject::find_by_reference(&mut ledger.tx, id, &key).await? {

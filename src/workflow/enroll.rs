@@ -108,7 +108,7 @@ pub fn site_of(study: &Study, form: &Form) -> Option<String> {
 
 /// The business key of a form's subject: folded, so that `a-0031` and `Ａ－００３１` are one subject.
 fn reference_key(study: &Study, site: &str, form: &Form) -> Option<String> {
-    let reference = text::fold_identifier(&form.value(&study.registration.subject_item)?);
+    let reference = text::fold_tight(&form.value(&study.registration.subject_item)?);
     Some(match study.registration.unique_within {
         UniqueWithin::Study => reference,
         UniqueWithin::Site => format!("{site}/{reference}"),

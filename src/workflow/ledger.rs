@@ -63,7 +63,7 @@ impl<'a> Ledger<'a> {
                         (number, state) = (0, State::new(scheme));
                     }
                     if number < row.allocations {
-                        for fact in allocation::journal_in(&mut self.tx, study.id, number).await? {
+                        for fact in allocation::journal(&mut self.tx, study.id, number).await? {
                             super::proof::record(&mut state, scheme, &fact)?;
                         }
                     }
@@ -74,6 +74,11 @@ impl<'a> Ledger<'a> {
         }
         let page = self.pages.get_mut(&study.id).expect("inserted above if it was absent");
         Ok((&mut self.tx, page))
+    }
+
+    /// The studies behind this transaction.
+    pub fn shelf(&self) -> &'a Shelf {
+        self.shelf
     }
 
     /// Saves the counters of changed studies and commits; then, and only then, the shelf learns the new states.

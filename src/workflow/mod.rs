@@ -6,7 +6,6 @@
 //! in [`accept::accept`].
 
 pub mod accept;
-pub mod activate;
 pub mod compose;
 pub mod confirm;
 pub mod enroll;

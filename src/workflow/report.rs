@@ -49,7 +49,7 @@ pub async fn record(ledger: &mut Ledger<'_>, means: Means<'_>, delivery: &Delive
     let news = outbox::record_report(&mut ledger.tx, letter.id, report, &delivery.status, means.now).await?;
     if news && report == Report::Bounced {
         let status = if delivery.status.is_empty() { "5.0.0" } else { delivery.status.as_str() };
-        alert(ledger, means, &letter, status).await?;
+        alert(ledger, means, letter.id, status).await?;
     }
     Ok(settled(format!("{}:{}", delivery.action, delivery.status), Some(&letter)))
 }
@@ -61,9 +61,10 @@ pub async fn record(ledger: &mut Ledger<'_>, means: Means<'_>, delivery: &Delive
 pub async fn alert(
     ledger: &mut Ledger<'_>,
     means: Means<'_>,
-    letter: &OutboxRow,
+    letter: i64,
     status: &str,
 ) -> Result<(), Failure> {
+    let Some(letter) = outbox::find(&mut ledger.tx, letter).await? else { return Ok(()) };
     let assignment = Kind::find(&letter.kind).is_some_and(Kind::is_assignment);
     let (true, Some(study_id), Some(subject_id)) = (assignment, letter.study_id, letter.subject_id) else {
         return Ok(());
@@ -73,7 +74,7 @@ pub async fn alert(
     let (tx, page) = ledger.lock(&shelved).await?;
     let body = json!({ "letter": letter.id, "subject": enrolled.subject.number, "status": status });
     super::enroll::append(tx, page, means, "system", "letter-failed", &body).await?;
-    let outgoing = alerts(&shelved, means, letter, &enrolled, status)?;
+    let outgoing = alerts(&shelved, means, &letter, &enrolled, status)?;
     compose::post(tx, &shelved, means, None, &outgoing).await
 }
 

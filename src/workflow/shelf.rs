@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use super::Failure;
 use crate::definition::{self, Bundle};
 use crate::domain::allocation::State;
-use crate::domain::study::Study;
+use crate::domain::study::{Stage, Study};
 use crate::letters::Stationery;
-use crate::store::study::{Stage, StudyHead};
+use crate::store::study::{Fingerprint, StudyRow, StudySecret};
 use crate::store::{Store, bundle, study};
 
 /// A study with the row it belongs to.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ShelvedStudy {
     /// Its row.
     pub id: i64,
@@ -30,19 +30,27 @@ pub struct ShelvedStudy {
 }
 
 /// The secret a state was drawn with, and the allocation number it stands at.
-type StateAt = (Vec<u8>, i64, State);
+type StateAt = (StudySecret, i64, State);
 
 /// The shelf.
 pub struct Shelf {
     store: Store,
     studies: RwLock<BTreeMap<String, Arc<ShelvedStudy>>>,
     states: Mutex<BTreeMap<i64, StateAt>>,
+    seen: Mutex<Option<Fingerprint>>,
+    common: Mutex<Option<Arc<Stationery>>>,
 }
 
 impl Shelf {
     /// An empty shelf over a store.
     pub fn new(store: Store) -> Shelf {
-        Shelf { store, studies: RwLock::default(), states: Mutex::default() }
+        Shelf {
+            store,
+            studies: RwLock::default(),
+            states: Mutex::default(),
+            seen: Mutex::default(),
+            common: Mutex::default(),
+        }
     }
 
     /// The store below.
@@ -50,24 +58,65 @@ impl Shelf {
         &self.store
     }
 
+    /// Whether anything was activated or amended since the last refresh; one cheap statement.
+    async fn is_current(&self) -> Result<bool, Failure> {
+        let now = study::fingerprint(&self.store).await?;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = *seen == Some(now);
+        *seen = Some(now);
+        Ok(current)
+    }
+
     /// Loads what was activated or amended since the last time; one cheap statement if nothing was.
     ///
     /// # Errors
     /// The database; a stored bundle this version cannot read.
     pub async fn refresh(&self) -> Result<(), Failure> {
-        let heads = study::list_current(&self.store).await?;
+        if self.is_current().await? {
+            return Ok(());
+        }
+        let result = self.reload().await;
+        if result.is_err() {
+            *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        result
+    }
+
+    async fn reload(&self) -> Result<(), Failure> {
+        // In the order of slug and stage: production comes last and so wins.
+        let rows = study::list(&self.store).await?;
+        let heads: BTreeMap<String, StudyRow> = rows.into_iter().map(|row| (row.slug.clone(), row)).collect();
         let known: BTreeMap<String, (i64, i64)> =
             self.read().iter().map(|(slug, shelved)| (slug.clone(), (shelved.id, shelved.version))).collect();
-        for head in &heads {
+        for head in heads.values() {
             if known.get(&head.slug) != Some(&(head.id, head.bundle_version)) {
-                let shelved = load(&self.store, head).await?;
+                let shelved = self.load(head).await?;
                 self.write().insert(head.slug.clone(), Arc::new(shelved));
             }
         }
-        if heads.len() < known.len() || heads.iter().any(|head| !known.contains_key(&head.slug)) {
-            self.write().retain(|slug, _| heads.iter().any(|head| head.slug == *slug));
-        }
+        self.write().retain(|slug, _| heads.contains_key(slug));
         Ok(())
+    }
+
+    /// Reads a stored study. Studies without letters of their own share one stationery: compiled templates are not small.
+    ///
+    /// # Errors
+    /// The database; a stored bundle this version cannot read.
+    pub async fn load(&self, row: &StudyRow) -> Result<ShelvedStudy, Failure> {
+        let stored = bundle::load(&self.store, row.id, row.bundle_version).await?;
+        let (study, bundle) = read(row, &stored.files)?;
+        let own = bundle.letters();
+        let stationery = if own.is_empty() { self.common()? } else { Arc::new(stationery(row, &own)?) };
+        Ok(ShelvedStudy { id: row.id, stage: row.stage, version: row.bundle_version, study: Arc::new(study), stationery })
+    }
+
+    fn common(&self) -> Result<Arc<Stationery>, Failure> {
+        let mut common = self.common.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stationery) = &*common {
+            return Ok(Arc::clone(stationery));
+        }
+        let stationery = Stationery::load(&BTreeMap::new()).map_err(|problems| Failure::Letter(first(&problems)))?;
+        Ok(Arc::clone(common.insert(Arc::new(stationery))))
     }
 
     /// The study of that slug, if it is active.
@@ -86,15 +135,15 @@ impl Shelf {
     }
 
     /// The allocation state kept for a study, with the number it stands at, if it was made with this secret.
-    pub fn state_of(&self, id: i64, secret: &[u8]) -> Option<(i64, State)> {
+    pub fn state_of(&self, id: i64, secret: &StudySecret) -> Option<(i64, State)> {
         let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         states.get(&id).filter(|(own, _, _)| own == secret).map(|(_, number, state)| (*number, state.clone()))
     }
 
     /// Keeps a state whose journal is known to be durable.
-    pub fn keep_state(&self, id: i64, secret: &[u8], number: i64, state: State) {
+    pub fn keep_state(&self, id: i64, secret: &StudySecret, number: i64, state: State) {
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        states.insert(id, (secret.to_vec(), number, state));
+        states.insert(id, (secret.clone(), number, state));
     }
 
     /// Forgets a state, so that the next transaction reads the journal.
@@ -111,24 +160,30 @@ impl Shelf {
     }
 }
 
-/// Reads a stored study.
+/// The definition in a stored bundle.
 ///
 /// # Errors
-/// The database; a stored bundle this version cannot read.
-pub async fn load(store: &Store, head: &StudyHead) -> Result<ShelvedStudy, Failure> {
-    let stored = bundle::load(store, head.id, head.bundle_version).await?;
-    let unreadable = |why: String| Failure::Bundle { slug: head.slug.clone(), version: head.bundle_version, why };
-    let bundle = Bundle::from_stored(&stored.files).map_err(unreadable)?;
-    let first = |problems: Vec<definition::problem::Problem>| {
-        unreadable(problems.first().map(ToString::to_string).unwrap_or_default())
-    };
-    let (study, _) = definition::load(&bundle).map_err(first)?;
-    let stationery = Stationery::load(&bundle.letters()).map_err(first)?;
-    Ok(ShelvedStudy {
-        id: head.id,
-        stage: head.stage,
-        version: head.bundle_version,
-        study: Arc::new(study),
-        stationery: Arc::new(stationery),
+/// A stored bundle this version cannot read.
+pub fn definition_of(row: &StudyRow, files: &str) -> Result<Study, Failure> {
+    read(row, files).map(|(study, _)| study)
+}
+
+fn read(row: &StudyRow, files: &str) -> Result<(Study, Bundle), Failure> {
+    let unreadable = |why: String| Failure::Bundle { slug: row.slug.clone(), version: row.bundle_version, why };
+    let files = serde_json::from_str(files).map_err(|error| unreadable(error.to_string()))?;
+    let bundle = Bundle::from_files(files);
+    let (study, _) = definition::load(&bundle).map_err(|problems| unreadable(first(&problems)))?;
+    Ok((study, bundle))
+}
+
+fn stationery(row: &StudyRow, own: &BTreeMap<String, String>) -> Result<Stationery, Failure> {
+    Stationery::load(own).map_err(|problems| Failure::Bundle {
+        slug: row.slug.clone(),
+        version: row.bundle_version,
+        why: first(&problems),
     })
+}
+
+fn first(problems: &[definition::Problem]) -> String {
+    problems.first().map(ToString::to_string).unwrap_or_default()
 }

@@ -18,6 +18,13 @@ pub struct Scheme {
     plan: Plan,
 }
 
+/// Two schemes are equal if their files say the same; what is derived from them follows.
+impl PartialEq for Scheme {
+    fn eq(&self, other: &Scheme) -> bool {
+        (&self.arms, &self.factors, &self.strata, &self.method) == (&other.arms, &other.factors, &other.strata, &other.method)
+    }
+}
+
 /// An arm and its share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arm {
