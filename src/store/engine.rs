@@ -90,7 +90,7 @@ async fn open_sqlite(path: &str) -> Result<Connections, StoreError> {
         options.connect().await.map_err(|error| StoreError::of("opening", error).at_place(&place))
     };
     let mut writer = open(&options).await?;
-    migrate(&SQLITE_MIGRATIONS, &mut writer).await.map_err(|error| error.at_place(&place))?;
+    migrate_sqlite(&mut writer).await.map_err(|error| error.at_place(&place))?;
     let mut readers = Vec::new();
     for _ in 0..limits::SQLITE_READERS {
         readers.push(Arc::new(Mutex::new(open(&options.clone().pragma("query_only", "1")).await?)));
@@ -99,21 +99,37 @@ async fn open_sqlite(path: &str) -> Result<Connections, StoreError> {
 }
 
 /// Creates the file so that only its owner can read it; SQLite gives its `-wal` and `-shm` files the same rights.
+///
+/// A file that exists is not even opened: closing it again would drop the locks that this process may hold on it
+/// (sqlite.org/howtocorrupt.html section 2.2).
 fn make_private_file(path: &Path) -> Result<(), StoreError> {
+    use std::io::ErrorKind;
     let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(false);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop).map_err(|error| {
-        let (place, cause) = (path.display().to_string(), error.to_string());
-        match error.kind() {
-            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
-                StoreError::NotWritable { place, cause }
+    let Err(error) = options.open(path) else { return Ok(()) };
+    let (place, cause) = (path.display().to_string(), error.to_string());
+    match error.kind() {
+        ErrorKind::AlreadyExists => Ok(()),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Err(StoreError::NotWritable { place, cause }),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Err(StoreError::DiskFull),
+        _ => Err(StoreError::CannotOpen { path: place, cause }),
+    }
+}
+
+/// Two processes that open a new file at once get into each other's way here, because the migrator cannot lock SQLite;
+/// the one that comes second finds the work done when it looks again.
+async fn migrate_sqlite(writer: &mut SqliteConnection) -> Result<(), StoreError> {
+    for _ in 0..5 {
+        match migrate(&SQLITE_MIGRATIONS, writer).await {
+            Err(StoreError::Other { .. } | StoreError::Busy(_) | StoreError::Conflict { .. }) => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => StoreError::DiskFull,
-            _ => StoreError::CannotOpen { path: place, cause },
+            done => return done,
         }
-    })
+    }
+    migrate(&SQLITE_MIGRATIONS, writer).await
 }
 
 async fn open_postgres(url: &str) -> Result<Connections, StoreError> {

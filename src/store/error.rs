@@ -136,7 +136,8 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the same request may succeed if it is tried again as it is.
+    /// Whether the fault is not the request's own: it may succeed if it is tried again as it is, here or by whoever holds
+    /// the lease now.
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
