@@ -41,12 +41,16 @@ install_packages() {
         printf '#!/bin/sh\nexit 101\n' >"$policy"
         chmod 755 "$policy"
         ours=yes
+        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
     fi
     {
         apt-get -o DPkg::Lock::Timeout=300 update &&
             DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@"
     } || result=$?
-    [ -z "$ours" ] || rm -f "$policy"
+    if [ -n "$ours" ]; then
+        rm -f "$policy"
+        trap - EXIT
+    fi
     return "$result"
 }
 
