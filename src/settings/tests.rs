@@ -79,6 +79,23 @@ fn the_commented_keys_of_the_example_are_true() {
     let settings = files.load().unwrap();
     assert_eq!(settings.daemon, DaemonSettings::usual());
     assert_eq!(settings.logs, LogSettings::usual());
+
+    let example = include_str!("../../mailboxes/example/mailbox.toml");
+    let keep =
+        ["# port", "# inbox", "# processed", "# quarantine", "# ehlo", "# connections", "# timeout", "# message_id"];
+    let line =
+        |line: &str| if keep.iter().any(|key| line.starts_with(key)) { line[2..].to_owned() } else { line.to_owned() };
+    let shown: String = example.lines().map(|text| line(text) + "\n").collect();
+    let read = |text: &str| {
+        let files = Files::new()
+            .with("config/hagaki.toml", GOOD)
+            .with("mailboxes/a/mailbox.toml", text)
+            .with("mailboxes/a/secrets/imap", "a")
+            .with("mailboxes/a/secrets/smtp", "b");
+        format!("{:#?}", files.load().unwrap().mailboxes)
+    };
+    assert_ne!(shown, example);
+    assert_eq!(read(&shown), read(example));
 }
 
 #[test]

@@ -258,6 +258,11 @@ impl Link {
         }
         items.sort_by(|a: &Item, b: &Item| a.key.cmp(&b.key));
         items.dedup_by(|a, b| a.key == b.key);
+        if items.len() < batch.len() {
+            // They stay in the inbox if they are there, where a person finds them.
+            let count = batch.len() - items.len();
+            tracing::warn!(count, "mails were listed but not brought: gone meanwhile, or the server cannot read them");
+        }
         Ok(items)
     }
 

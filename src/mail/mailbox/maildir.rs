@@ -56,7 +56,8 @@ struct Listed {
 type Changed = (Option<SystemTime>, Option<SystemTime>);
 
 impl Maildir {
-    /// The Maildir at `folder`, which is made when it is first used.
+    /// The Maildir at `folder`. The folder must be there when it is first used, so that a slip in its name is told; what
+    /// is missing in it is made.
     pub fn new(folder: &Path, dice: &dyn Dice) -> Maildir {
         let mut epoch = [0; 8];
         dice.fill(&mut epoch);
@@ -74,6 +75,7 @@ impl Maildir {
 
     pub(super) async fn connect(&mut self) -> Result<()> {
         self.blocking(|folder| {
+            fs::read_dir(folder).map_err(|error| trouble(folder, &error))?;
             for place in [folder.to_owned(), folder.join(".Processed"), folder.join(".Quarantine")] {
                 create(&place).map_err(|error| trouble(&place, &error))?;
             }
@@ -271,7 +273,11 @@ fn trouble(path: &Path, error: &io::Error) -> MailboxError {
     MailboxError::File { path: path.to_owned(), why: error.to_string() }
 }
 
-fn create(folder: &Path) -> io::Result<()> {
+/// Makes a Maildir where there is none yet.
+///
+/// # Errors
+/// Whatever the system says.
+pub fn create(folder: &Path) -> io::Result<()> {
     for part in ["tmp", "new", "cur"] {
         fs::create_dir_all(folder.join(part))?;
     }
@@ -577,6 +583,10 @@ mod tests {
         fs::write(folder.path().join("new"), "no folder").unwrap();
         let error = open(&folder).fetch(Position::default(), 5).await.unwrap_err();
         assert!(error.to_string().contains("is there a Maildir"), "{error}");
+        let none = folder.path().join("slip");
+        let error = Maildir::new(&none, &NoDice(1)).connect().await.unwrap_err();
+        assert!(error.to_string().contains("slip: No such file"), "{error}");
+        assert!(!error.is_transient() && !none.exists());
     }
 
     #[test]

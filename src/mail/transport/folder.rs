@@ -66,3 +66,56 @@ impl Shared {
         Ok(name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::domain::time::Instant;
+
+    struct Stopped;
+
+    impl Clock for Stopped {
+        fn now(&self) -> Instant {
+            Instant(1_763_600_000_000_000)
+        }
+    }
+
+    #[tokio::test]
+    async fn letters_sent_at_once_all_lie_in_the_folder() {
+        let scratch = TempDir::new().unwrap();
+        let folder = Folder::new(&scratch.path().join("out"), Arc::new(Stopped));
+        let sends: Vec<_> = (0..20)
+            .map(|number| {
+                let folder = folder.clone();
+                let envelope = Envelope { from: None, to: format!("p{number}@example.jp") };
+                tokio::spawn(async move { folder.send(&envelope, b"Subject: x\r\n\r\nbody\r\n").await })
+            })
+            .collect();
+        for send in sends {
+            let verdict = send.await.unwrap();
+            assert!(matches!(verdict, Verdict::Accepted(_)), "{verdict:?}");
+        }
+        let mut texts: Vec<String> = fs::read_dir(scratch.path().join("out/new"))
+            .unwrap()
+            .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
+            .collect();
+        texts.sort();
+        assert_eq!(texts.len(), 20);
+        assert_eq!(texts[0], "Return-Path: <>\r\nDelivered-To: p0@example.jp\r\nSubject: x\r\n\r\nbody\r\n");
+        assert_eq!(fs::read_dir(scratch.path().join("out/tmp")).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_cannot_be_written_suspends_it_and_fails_no_letter() {
+        let scratch = TempDir::new().unwrap();
+        fs::write(scratch.path().join("out"), "no folder").unwrap();
+        let folder = Folder::new(&scratch.path().join("out"), Arc::new(Stopped));
+        let verdict = folder.send(&Envelope { from: None, to: "a@example.jp".to_owned() }, b"x").await;
+        assert!(matches!(verdict, Verdict::Unreachable { trouble: Trouble::Own, .. }), "{verdict:?}");
+        assert!(!verdict.counts_as_try());
+    }
+}

@@ -289,7 +289,7 @@ async fn step(
 /// 421 and every 4xx before the recipient was named are about the server; later 4xx are about the letter. 5xx are about
 /// the letter, except that a server which wants a login from us would refuse every letter.
 fn judge(stage: Stage, reply: Reply) -> Verdict {
-    if reply.wants_login() && stage == Stage::Sender {
+    if reply.wants_login() {
         let text = format!("the server wants a login first: {reply}; set user and password_file");
         return Verdict::Unreachable { trouble: Trouble::Authentication, text };
     }
@@ -515,6 +515,7 @@ mod tests {
         assert!(matches!(judge(Stage::Sender, 452), Verdict::Deferred { scope: Scope::Host, .. }));
         assert!(matches!(judge(Stage::Recipient, 421), Verdict::Deferred { scope: Scope::Host, .. }));
         assert!(matches!(judge(Stage::Sender, 530), Verdict::Unreachable { trouble: Trouble::Authentication, .. }));
+        assert!(matches!(judge(Stage::Recipient, 530), Verdict::Unreachable { trouble: Trouble::Authentication, .. }));
         assert!(matches!(judge(Stage::Sender, 550), Verdict::Refused(_)));
         assert!(matches!(judge(Stage::Recipient, 550), Verdict::Refused(_)));
         assert!(matches!(judge(Stage::Mail, 554), Verdict::Refused(_)));
