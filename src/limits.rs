@@ -193,3 +193,5 @@ pub const LOCK_WAIT_SECONDS: u64 = 30;
 pub const STATEMENT_SECONDS: u64 = 120;
 /// Rows read at a time where all rows of a table are gone through.
 pub const PAGE_ROWS: i64 = 10_000;
+/// Most rows a `list` command prints.
+pub const LISTED: i64 = 200;

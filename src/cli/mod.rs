@@ -3,6 +3,23 @@
 //! In charge of arguments, of printing, and of exit codes: 0 done, 1 refused or problems found, 2 usage, 3 failure.
 //! Decides nothing. To add a command: a variant in [`Command`], a file beside this one with its `run`.
 
+mod allocation;
+mod audit;
+mod check;
+mod demo;
+mod doctor;
+pub mod explain;
+mod inbox;
+mod init;
+mod installation;
+mod outbox;
+mod preview;
+mod read;
+mod receipt;
+pub mod reading;
+mod serve;
+mod study;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 

@@ -50,6 +50,14 @@ impl Store {
         self.connections.engine()
     }
 
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// Busy or disconnected.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        super::study::fingerprint(self).await.map(drop)
+    }
+
     /// Waits for work in progress and closes the connections; the store is of no use afterwards.
     pub async fn close(&self) {
         self.connections.close().await;

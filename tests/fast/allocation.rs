@@ -9,7 +9,7 @@ mod vectors;
 
 use std::collections::BTreeMap;
 
-use hagaki::cli::allocation::explain;
+use hagaki::cli::explain::explain;
 use hagaki::definition::allocation_file;
 use hagaki::definition::problem::{Problem, Weight};
 use hagaki::domain::allocation::{Allotment, ArmOutlook, Levels, Scheme, State};

@@ -15,3 +15,4 @@ mod bundle;
 #![allow(clippy::unwrap_used, reason = "a test fails by stopping where it is")]
 
 mod allocation;
+mod reading;

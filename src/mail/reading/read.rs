@@ -294,10 +294,10 @@ fn distrust(
         Some(age) if age < -limits::DATE_AHEAD_SECONDS => doubts.push(Reason::FutureDate),
         Some(_) => {}
     }
+    // Of a sender who cannot be told nothing can be confirmed either.
     let demanded = study.map_or(Authentication::Dmarc, |study| study.trust.authentication);
-    if demanded == Authentication::Dmarc
-        && let Err(reason) =
-            trust::dmarc(header, &world.post.authserv_ids, reading.sender.as_deref().unwrap_or_default())
+    if let (Authentication::Dmarc, Some(sender)) = (demanded, &reading.sender)
+        && let Err(reason) = trust::dmarc(header, &world.post.authserv_ids, sender)
     {
         doubts.push(reason);
     }

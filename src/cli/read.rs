@@ -1,0 +1,48 @@
+//! `hagaki read`: the arguments; what it does is in [`reading`](super::reading).
+
+use std::path::PathBuf;
+
+use anyhow::{Context, anyhow, bail};
+use clap::Args;
+
+use super::reading::{self, Output};
+use super::End;
+use crate::daemon::machine::SystemClock;
+use crate::definition::{self, Bundle};
+use crate::domain::time::{Clock, Instant};
+
+/// Arguments of `hagaki read`.
+#[derive(Debug, Args)]
+pub struct ReadArgs {
+    /// The bundle of the study they are for.
+    #[arg(long)]
+    bundle: PathBuf,
+    /// Time of reading, such as 2026-11-20T09:05:00+09:00; else now.
+    #[arg(long)]
+    now: Option<String>,
+    /// Mail files; several are one inbox, in order.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    output: super::Output,
+}
+
+pub(super) fn run(args: ReadArgs) -> anyhow::Result<End> {
+    let now = match &args.now {
+        None => SystemClock::default().now(),
+        Some(text) => Instant::parse_rfc3339(text)
+            .ok_or_else(|| anyhow!("{text} is no time; write it like 2026-11-20T09:05:00+09:00"))?,
+    };
+    let (study, _) = definition::load(&Bundle::read(&args.bundle)).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        anyhow!("the bundle cannot be used:\n{}", lines.join("\n"))
+    })?;
+    let output = if args.output.json { Output::Json } else { Output::Text };
+    let code = reading::run(&study, now, &args.files, output, &mut std::io::stdout(), &mut std::io::stderr())
+        .context("the report cannot be written")?;
+    match code {
+        0 => Ok(End::Done),
+        1 => Ok(End::Refused),
+        _ => bail!("not every file could be read"),
+    }
+}
