@@ -307,21 +307,7 @@ fn rule_of(
         desk.error(Some(span), &path, format!("\"{name}\" is no rule"), suggestion(name, &RULES));
         return None;
     }
-    let used = match name {
-        "rank" => "q",
-        "proportional" => "t",
-        _ => "p",
-    };
-    for other in ["p", "q", "t"].into_iter().filter(|other| *other != used) {
-        if let Some((_, at, _)) = section.entries().find(|(key, _, _)| *key == other) {
-            desk.warn(
-                Some(at),
-                &section.path_of(other),
-                format!("is not used by the rule \"{name}\""),
-                format!("{used} = …"),
-            );
-        }
-    }
+    warn_unused(desk, section, name);
     let count = arms.len().max(2) as u64;
     let sum: u64 = arms.iter().map(|arm| arm.ratio).sum::<u64>().max(1);
     let smallest = arms.iter().map(|arm| arm.ratio).min().unwrap_or(1);
@@ -370,6 +356,25 @@ fn rule_of(
                 return None;
             }
             rank(desk, section, count)
+        }
+    }
+}
+
+/// Warns of settings that belong to another rule.
+fn warn_unused(desk: &mut Desk<'_>, section: &Section<'_, '_>, name: &str) {
+    let used = match name {
+        "rank" => "q",
+        "proportional" => "t",
+        _ => "p",
+    };
+    for other in ["p", "q", "t"].into_iter().filter(|other| *other != used) {
+        if let Some((_, at, _)) = section.entries().find(|(key, _, _)| *key == other) {
+            desk.warn(
+                Some(at),
+                &section.path_of(other),
+                format!("is not used by the rule \"{name}\""),
+                format!("{used} = …"),
+            );
         }
     }
 }

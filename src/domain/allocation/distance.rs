@@ -13,7 +13,7 @@ use super::whole::{Whole, common_divisor};
 /// An imbalance times `Scales::imbalance_scale`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Score<T> {
-    /// An integer.
+    /// An integer; for the `sd` of two arms to be divided by √2 too.
     Whole(T),
     /// A fraction: above, below (positive).
     Fraction(T, T),
@@ -32,6 +32,8 @@ pub(super) fn scores<T: Whole>(
     let zero = match distance {
         Distance::Range | Distance::Variance | Distance::MarginalTotal => Score::Whole(T::zero()),
         Distance::MarginalBalance => Score::Fraction(T::zero(), T::one()),
+        // Of two arms the root is that of a square: Σ c |z₁ - z₂|, an integer.
+        Distance::Sd if cells == 2 => Score::Whole(T::zero()),
         Distance::Sd => Score::Roots(Vec::new()),
     };
     let mut scores = vec![zero; cells];

@@ -8,7 +8,7 @@ use super::law::Law;
 use super::plan::{Numbers, Scales};
 use super::roots::{self, Term};
 use super::rule::{self, RuleNumbers};
-use super::scheme::Rule;
+use super::scheme::{Distance, Rule};
 use super::whole::Whole;
 use crate::domain::number::{self, Rational};
 
@@ -141,14 +141,16 @@ impl Scores {
         let scores = self.to_big();
         let cells = scores.len();
         let scale = scales.imbalance_scale(cells);
+        let root = |terms: &[Term<BigInt>]| {
+            let (sum, exact) = distance::decimal_root(terms, cells, IMBALANCE_PLACES);
+            let pairs = BigInt::from(cells) * (BigInt::from(cells) - BigInt::one());
+            (Rational::new(sum, &scale * pairs * BigInt::from(10).pow(IMBALANCE_PLACES)), exact)
+        };
         let value = |score: &Score<BigInt>| match score {
+            Score::Whole(value) if scales.distance == Distance::Sd => root(&[(value.clone(), BigInt::one())]),
             Score::Whole(value) => (Rational::new(value.clone(), scale.clone()), true),
             Score::Fraction(above, below) => (Rational::new(above.clone(), below * &scale), true),
-            Score::Roots(terms) => {
-                let (sum, exact) = distance::decimal_root(terms, cells, IMBALANCE_PLACES);
-                let pairs = BigInt::from(cells) * (BigInt::from(cells) - BigInt::one());
-                (Rational::new(sum, &scale * pairs * BigInt::from(10).pow(IMBALANCE_PLACES)), exact)
-            }
+            Score::Roots(terms) => root(terms),
         };
         scores.iter().map(value).collect()
     }
@@ -169,7 +171,7 @@ mod tests {
 
     use super::*;
     use crate::domain::allocation::plan::Plan;
-    use crate::domain::allocation::scheme::{Arm, Distance, Factor, Method, Minimization};
+    use crate::domain::allocation::scheme::{Arm, Factor, Method, Minimization};
 
     fn plan(ratios: &[u64], weights: &[u64], distance: Distance, rule: Rule) -> Plan {
         let arms: Vec<Arm> =

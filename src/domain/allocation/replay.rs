@@ -58,8 +58,7 @@ impl State {
         first: u64,
         rows: impl IntoIterator<Item = Row>,
     ) -> Result<(), Box<FirstDifference>> {
-        let mut next = first;
-        for row in rows {
+        for (next, row) in (first..).zip(rows) {
             let expected = if row.number == next {
                 match self.decide(scheme, &row.levels, secret, next) {
                     Ok(decision) => Replayed::Allotted(decision.allotment),
@@ -76,7 +75,6 @@ impl State {
                 let expected = Replayed::Impossible(fault);
                 return Err(Box::new(FirstDifference { number: row.number, expected, found: row.allotment }));
             }
-            next += 1;
         }
         Ok(())
     }

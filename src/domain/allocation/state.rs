@@ -196,6 +196,9 @@ impl State {
     pub fn likely_slot(&self, scheme: &Scheme, levels: &Levels, arm: &str) -> Result<Option<u32>, Fault> {
         let plan = scheme.plan();
         let place = plan.find_arm(arm)?;
+        if !scheme.has_slots() {
+            return Ok(None);
+        }
         let position = self.locate(plan, levels)?;
         let Some(scales) = &plan.minimization else { return Ok(None) };
         let classes = minimization::classes(scales, &self.rows(plan, &position));

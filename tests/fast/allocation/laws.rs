@@ -125,7 +125,8 @@ fn unequal_ratios_drift_as_known_or_not_at_all() {
     // Means and standard deviations of tests/data/allocation/unequal-ratio-simulation.csv (400 repetitions); within four
     // standard errors of the difference of two simulations.
     const TRIALS: u64 = 150;
-    let cases: [(&[u64], &str, &[f64], &[f64]); 4] = [
+    type Case = (&'static [u64], &'static str, &'static [f64], &'static [f64]);
+    let cases: [Case; 4] = [
         (&[1, 2], "\"best\"\np = 0.8", &[40.84, 79.17], &[1.09, 1.09]),
         (&[1, 2], "\"ratio-coin\"\np = 0.8", &[40.03, 79.97], &[0.70, 0.70]),
         (&[1, 2, 3], "\"best\"\np = 0.7", &[22.93, 39.48, 57.59], &[2.27, 1.21, 1.78]),
