@@ -195,3 +195,7 @@ pub const STATEMENT_SECONDS: u64 = 120;
 pub const PAGE_ROWS: i64 = 10_000;
 /// Most rows a `list` command prints.
 pub const LISTED: i64 = 200;
+/// Free disk space below which `hagaki doctor` warns, in bytes.
+pub const DISK_FREE_BYTES: u64 = 500_000_000;
+/// How long `hagaki doctor` waits for its letter to itself, in seconds.
+pub const PROBE_SECONDS: u64 = 60;

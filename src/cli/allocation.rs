@@ -23,6 +23,7 @@ pub enum AllocationCommand {
         /// The next subject's levels, such as `sex=F,site=012`; left out where the scheme has no factors.
         #[arg(long)]
         next: Option<String>,
+        /// For people or for programs.
         #[command(flatten)]
         output: Output,
     },
@@ -30,8 +31,10 @@ pub enum AllocationCommand {
     Verify {
         /// The study.
         slug: String,
+        /// Which installation.
         #[command(flatten)]
         installation: Installation,
+        /// For people or for programs.
         #[command(flatten)]
         output: Output,
     },

@@ -13,8 +13,10 @@ use crate::store::{audit, study};
 pub enum AuditCommand {
     /// Follow every chain from its first entry to its recorded head.
     Verify {
+        /// Which installation.
         #[command(flatten)]
         installation: Installation,
+        /// For people or for programs.
         #[command(flatten)]
         output: Output,
     },

@@ -21,8 +21,10 @@ pub enum InboxCommand {
         /// Only those: new, done, held or dropped.
         #[arg(long)]
         state: Option<String>,
+        /// Which installation.
         #[command(flatten)]
         installation: Installation,
+        /// For people or for programs.
         #[command(flatten)]
         output: Output,
     },
@@ -33,8 +35,10 @@ pub enum InboxCommand {
         /// Print the mail itself, as it came.
         #[arg(long)]
         raw: bool,
+        /// Which installation.
         #[command(flatten)]
         installation: Installation,
+        /// For people or for programs.
         #[command(flatten)]
         output: Output,
     },
@@ -42,6 +46,7 @@ pub enum InboxCommand {
     Release {
         /// Its number.
         id: i64,
+        /// Which installation.
         #[command(flatten)]
         installation: Installation,
     },
@@ -49,6 +54,7 @@ pub enum InboxCommand {
     Retry {
         /// Its number.
         id: i64,
+        /// Which installation.
         #[command(flatten)]
         installation: Installation,
     },
@@ -56,6 +62,7 @@ pub enum InboxCommand {
     Hold {
         /// Its number.
         id: i64,
+        /// Which installation.
         #[command(flatten)]
         installation: Installation,
     },
@@ -63,6 +70,7 @@ pub enum InboxCommand {
     Drop {
         /// Its number.
         id: i64,
+        /// Which installation.
         #[command(flatten)]
         installation: Installation,
     },

@@ -65,6 +65,7 @@ pub enum Command {
         /// Folders with a `study.toml`.
         #[arg(required = true)]
         bundles: Vec<PathBuf>,
+        /// For people or for programs.
         #[command(flatten)]
         output: Output,
     },
@@ -72,13 +73,16 @@ pub enum Command {
     Read(read::ReadArgs),
     /// Run the daemon.
     Serve {
+        /// Which installation.
         #[command(flatten)]
         installation: Installation,
     },
     /// Try what `check` cannot: mailboxes, mail servers, database, clock, disk, a letter to itself.
     Doctor {
+        /// Which installation.
         #[command(flatten)]
         installation: Installation,
+        /// For people or for programs.
         #[command(flatten)]
         output: Output,
     },

@@ -22,8 +22,10 @@ pub enum OutboxCommand {
         /// Only those: waiting, sent, delivered, bounced, failed, held or dropped.
         #[arg(long)]
         state: Option<String>,
+        /// Which installation.
         #[command(flatten)]
         installation: Installation,
+        /// For people or for programs.
         #[command(flatten)]
         output: Output,
     },
@@ -34,8 +36,10 @@ pub enum OutboxCommand {
         /// Print the mail itself, as it goes out.
         #[arg(long)]
         raw: bool,
+        /// Which installation.
         #[command(flatten)]
         installation: Installation,
+        /// For people or for programs.
         #[command(flatten)]
         output: Output,
     },
@@ -43,6 +47,7 @@ pub enum OutboxCommand {
     Retry {
         /// Its number.
         id: i64,
+        /// Which installation.
         #[command(flatten)]
         installation: Installation,
     },
@@ -50,6 +55,7 @@ pub enum OutboxCommand {
     Hold {
         /// Its number.
         id: i64,
+        /// Which installation.
         #[command(flatten)]
         installation: Installation,
     },
@@ -57,6 +63,7 @@ pub enum OutboxCommand {
     Release {
         /// Its number.
         id: i64,
+        /// Which installation.
         #[command(flatten)]
         installation: Installation,
     },
@@ -64,6 +71,7 @@ pub enum OutboxCommand {
     Drop {
         /// Its number.
         id: i64,
+        /// Which installation.
         #[command(flatten)]
         installation: Installation,
     },

@@ -28,8 +28,10 @@ pub struct PreviewArgs {
     /// Print the facts its templates may state.
     #[arg(long)]
     fields: bool,
+    /// Which installation.
     #[command(flatten)]
     installation: Installation,
+    /// For people or for programs.
     #[command(flatten)]
     output: Output,
 }

@@ -23,6 +23,7 @@ pub struct ReadArgs {
     /// Mail files; several are one inbox, in order.
     #[arg(required = true)]
     files: Vec<PathBuf>,
+    /// For people or for programs.
     #[command(flatten)]
     output: super::Output,
 }

@@ -21,8 +21,10 @@ pub enum ReceiptCommand {
     Verify {
         /// The letter, or the text copied from it.
         file: PathBuf,
+        /// Which installation.
         #[command(flatten)]
         installation: Installation,
+        /// For people or for programs.
         #[command(flatten)]
         output: Output,
     },

@@ -22,8 +22,10 @@ use crate::workflow::life::{self, Act, LifeError};
 pub enum StudyCommand {
     /// Every study here.
     List {
+        /// Which installation.
         #[command(flatten)]
         installation: Installation,
+        /// For people or for programs.
         #[command(flatten)]
         output: Output,
     },
@@ -31,8 +33,10 @@ pub enum StudyCommand {
     Show {
         /// The study.
         slug: String,
+        /// Which installation.
         #[command(flatten)]
         installation: Installation,
+        /// For people or for programs.
         #[command(flatten)]
         output: Output,
     },
@@ -43,6 +47,7 @@ pub enum StudyCommand {
         /// Begin the real thing: new secret, numbers from 1; from here on the bundle changes only by amendment.
         #[arg(long)]
         production: bool,
+        /// Why, and where.
         #[command(flatten)]
         why: Why,
     },
@@ -50,6 +55,7 @@ pub enum StudyCommand {
     Amend {
         /// The changed bundle's folder.
         bundle: PathBuf,
+        /// Why, and where.
         #[command(flatten)]
         why: Why,
     },
@@ -57,6 +63,7 @@ pub enum StudyCommand {
     Pause {
         /// The study.
         slug: String,
+        /// Why, and where.
         #[command(flatten)]
         why: Why,
     },
@@ -64,6 +71,7 @@ pub enum StudyCommand {
     Resume {
         /// The study.
         slug: String,
+        /// Why, and where.
         #[command(flatten)]
         why: Why,
     },
@@ -71,6 +79,7 @@ pub enum StudyCommand {
     Close {
         /// The study.
         slug: String,
+        /// Why, and where.
         #[command(flatten)]
         why: Why,
     },
@@ -78,6 +87,7 @@ pub enum StudyCommand {
     Purge {
         /// The study.
         slug: String,
+        /// Why, and where.
         #[command(flatten)]
         why: Why,
     },
@@ -85,8 +95,10 @@ pub enum StudyCommand {
     Addresses {
         /// The study.
         slug: String,
+        /// Which installation.
         #[command(flatten)]
         installation: Installation,
+        /// For people or for programs.
         #[command(flatten)]
         output: Output,
     },
@@ -98,6 +110,7 @@ pub struct Why {
     /// Why: stands in the audit chain. Needed in production.
     #[arg(long, default_value = "")]
     reason: String,
+    /// Which installation.
     #[command(flatten)]
     installation: Installation,
 }

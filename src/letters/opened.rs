@@ -9,6 +9,8 @@ pub struct Opened {
     pub subject: String,
     /// Address it is to.
     pub to: String,
+    /// Where a reply goes, if elsewhere than to the sender.
+    pub reply_to: Option<String>,
     /// Decoded text.
     pub text: String,
     /// Decoded HTML, where the letter has it.
@@ -25,6 +27,7 @@ pub fn open(raw: &[u8]) -> Opened {
     Opened {
         subject: mail.subject().unwrap_or_default().to_string(),
         to: mail.to().and_then(|to| to.first()).and_then(|to| to.address()).unwrap_or_default().to_string(),
+        reply_to: mail.reply_to().and_then(|to| to.first()).and_then(|to| to.address()).map(str::to_string),
         text: mail.body_text(0).unwrap_or_default().replace("\r\n", "\n"),
         html,
     }

@@ -1,7 +1,5 @@
 //! One request of one person: looked up, carried out, answered, in the caller's transaction.
 
-use serde_json::json;
-
 use super::compose::{self, Addressing, Outgoing, Telling};
 use super::enroll::{self, Application, Confirmed, Enrolled, Enrollment};
 use super::ledger::Ledger;
@@ -330,9 +328,4 @@ pub async fn hold(
         outgoing.push(compose::compose(shelved, means, to, Facts::QuarantineNotice(facts))?);
     }
     compose::post(&mut ledger.tx, shelved, means, Some(inbox_id), &outgoing).await
-}
-
-/// What the audit chain says of a mail that was held.
-pub(super) fn held_body(inbox_id: i64, reasons: &[&str]) -> serde_json::Value {
-    json!({ "inbox": inbox_id, "reasons": reasons })
 }
