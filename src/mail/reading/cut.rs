@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::lines::split_key;
+use super::returned::is_comment;
 use super::vocabulary::vocabulary;
 use crate::domain::text;
 
@@ -31,8 +32,8 @@ const HEADER_LINES: usize = 8;
 
 /// The lines of `text` that are the sender's own.
 pub fn cut<'t>(text: &'t str, known: Known<'_>) -> Vec<Kept<'t>> {
-    let lines: Vec<Kept<'t>> = text.lines().enumerate().map(|(at, line)| Kept { number: at + 1, line }).collect();
-    let lines = without_armor(lines);
+    let lines = text.lines().enumerate().map(|(at, line)| Kept { number: at + 1, line });
+    let lines = without_armor(lines.filter(|kept| !is_comment(kept.line)).collect());
     let lines = without_quotes(&lines, known);
     without_signature(lines, known)
 }
@@ -170,7 +171,7 @@ fn without_signature<'t>(lines: Vec<Kept<'t>>, known: Known<'_>) -> Vec<Kept<'t>
 }
 
 /// A line drawn with repeated signs, such as `━━━━━`, `＊＊＊＊＊`, `-=-=-=-`, or a bare `--`.
-fn is_rule(line: &str) -> bool {
+pub(super) fn is_rule(line: &str) -> bool {
     let line = line.trim();
     if matches!(line, "--" | "―" | "—") {
         return true;

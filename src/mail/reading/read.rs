@@ -11,8 +11,8 @@ use super::reason::Reason;
 use super::recipient::SubAddress;
 use super::structure::{self, Part};
 use super::subject::{self, Subject};
-use super::vocabulary::Wish;
-use super::{automatic, bounce, cut, identity, lines, recipient, trust};
+use super::vocabulary::{Wish, vocabulary};
+use super::{automatic, bounce, cut, identity, lines, recipient, returned, trust};
 use crate::domain::answer::{self, BODY, Fault, FaultCode, Form};
 use crate::domain::language::Language;
 use crate::domain::request::{Act, Request};
@@ -359,17 +359,58 @@ fn answer(
     if body.is_none() || body.is_some_and(<[u8]>::is_empty) && wish.is_none() && !confirms {
         return reading.hold([Reason::NoBody]);
     }
-    let form = match fill(world, study, content) {
+    let form = match fill(world, study, content).and_then(|form| mended(world, &reading, study, content, form)) {
         Ok(form) => form,
         Err(reason) => return reading.hold([reason]),
     };
     let (disposition, act) = match &reading.sub_address {
-        Some(SubAddress::Confirm(token)) => (Disposition::Reply, Act::Confirm(token.clone())),
+        // New data in the reply are a new request; anything but a yes is no confirmation.
+        Some(SubAddress::Confirm(token)) if form.typed.is_empty() && affirms(&content.text) => {
+            (Disposition::Reply, Act::Confirm(token.clone()))
+        }
+        Some(SubAddress::Confirm(_)) if form.typed.is_empty() => (Disposition::Reply, Act::Help),
         _ => decide(study, subject, wish, form),
     };
     let reasons = if disposition == Disposition::ReplyError { content.notes.clone() } else { Vec::new() };
     let request = Request { study: study.slug.clone(), person: person.id.clone(), language: reading.language, act };
     Reading { disposition, reasons, request: Some(request), ..reading }
+}
+
+/// The form, or, where a reply to one of our letters holds no data of its own, the form of ours that was mended in its
+/// quotation.
+fn mended(
+    world: &World<'_>,
+    reading: &Reading,
+    study: &Study,
+    content: &Content,
+    form: Form,
+) -> Result<Form, Reason> {
+    let ours = |id: &String| {
+        let domain = id.rsplit_once('@').map(|(_, domain)| domain);
+        domain.is_some_and(|domain| domain.eq_ignore_ascii_case(&world.post.message_id_domain))
+    };
+    if !form.typed.is_empty() || !reading.references.iter().any(ours) {
+        return Ok(form);
+    }
+    let Some(text) = returned::form(&content.text) else { return Ok(form) };
+    let mended = fill_text(world, study, &text)?;
+    let other = content.twin.as_deref().and_then(returned::form);
+    if let Some(twin) = other {
+        let other = fill_text(world, study, &twin)?;
+        if !agree(&mended, &other, &twin) {
+            return Err(Reason::TwinsDiffer);
+        }
+    }
+    Ok(mended)
+}
+
+/// Whether the sender's own words agree: none at all, or a yes in front. An unmarked note of absence does not, and neither
+/// does a no.
+fn affirms(content: &str) -> bool {
+    let nothing = |_: &str| None;
+    let own = cut::cut(content, &nothing);
+    let Some(first) = own.iter().map(|kept| text::fold(kept.line)).find(|line| !line.is_empty()) else { return true };
+    vocabulary().confirms.iter().any(|word| first.starts_with(word.as_str()))
 }
 
 /// The form in the text, or why readers could disagree about it.

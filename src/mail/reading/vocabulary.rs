@@ -31,6 +31,7 @@ pub enum Wish {
 #[serde(deny_unknown_fields)]
 struct File {
     request: Request,
+    reply: Reply,
     subject: Subject,
     bounce: Bounce,
     quote: Quote,
@@ -44,6 +45,12 @@ struct Request {
     help: Vec<String>,
     link: Vec<String>,
     enroll: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reply {
+    confirm: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -78,6 +85,8 @@ struct Quote {
 pub struct Vocabulary {
     /// Request words with what they ask for; more specific wishes first.
     pub wishes: Vec<(String, Wish)>,
+    /// How a reply that confirms begins.
+    pub confirms: Vec<String>,
     /// `re`, `fw`, `返信` before a colon.
     pub prefixes: Vec<String>,
     /// How the subjects of automatic answers begin.
@@ -117,6 +126,7 @@ impl Vocabulary {
     fn new(files: &[File]) -> Vocabulary {
         let mut words = Vocabulary::default();
         for file in files {
+            words.confirms.extend(folded(&file.reply.confirm));
             words.prefixes.extend(folded(&file.subject.prefixes));
             words.automatic.extend(folded(&file.subject.automatic));
             words.bounces.extend(folded(&file.subject.bounce));
