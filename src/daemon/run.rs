@@ -27,7 +27,7 @@ use crate::store::{Store, StoreError, secret};
 use crate::web::health::{Health, Pulse};
 use crate::web::{self, WebError};
 use crate::workflow::shelf::Shelf;
-use crate::workflow::{DeskAddress, Failure, Keys};
+use crate::workflow::{DeskAddress, Failure, Keys, Operator};
 
 /// Why the daemon cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -182,6 +182,7 @@ impl Daemon {
             shelf: Arc::clone(&shelf),
             keys: Arc::clone(&keys),
             counters: Arc::new(counters),
+            operator: Operator { address: settings.operator.address.clone(), language: settings.operator.language },
             owner,
             lease_seconds,
             interval,

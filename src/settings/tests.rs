@@ -54,7 +54,7 @@ fn the_example_files_load_as_they_are() {
     let settings = files.load().unwrap();
     assert_eq!(settings.database.engine, Engine::Sqlite(files.path("config/../data/hagaki.db")));
     assert_eq!(settings.web.public_url, "https://hagaki.example.jp");
-    assert_eq!(settings.operator, "operator@example.jp");
+    assert_eq!(settings.operator.address, "operator@example.jp");
     let [mailbox] = settings.mailboxes.as_slice() else { panic!("one mailbox") };
     assert_eq!((mailbox.name.as_str(), mailbox.message_id_domain.as_str()), ("example", "example.jp"));
     let MailSource::Imap(imap) = &mailbox.source else { panic!("imap") };

@@ -16,6 +16,7 @@ pub mod report;
 pub mod shelf;
 
 use crate::domain::chain::Sha256Digest;
+use crate::domain::language::Language;
 use crate::domain::time::{Dice, Instant};
 use crate::domain::token::AddressKey;
 use crate::store::StoreError;
@@ -73,6 +74,15 @@ impl DeskAddress {
             None => self.address.clone(),
         }
     }
+}
+
+/// Whoever runs the installation: hears of mails that belong to no study.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// Their address.
+    pub address: String,
+    /// Language of their letters.
+    pub language: Language,
 }
 
 /// What a mail that asks for something brought with it.

@@ -70,7 +70,7 @@ pub async fn alert(ledger: &mut Ledger<'_>, means: Means<'_>, letter: i64, statu
     let body = json!({ "letter": letter.id, "subject": enrolled.subject.number, "status": status });
     super::enroll::append(tx, page, means, "system", "letter-failed", &body).await?;
     let outgoing = alerts(&shelved, means, &letter, &enrolled, status)?;
-    compose::post(tx, &shelved, means, None, &outgoing).await
+    compose::post(tx, Some(shelved.id), means, None, &outgoing).await
 }
 
 fn alerts(

@@ -116,7 +116,11 @@ impl Shelf {
         })
     }
 
-    fn common(&self) -> Result<Arc<Stationery>, Failure> {
+    /// The stationery of everybody who has no letters of their own.
+    ///
+    /// # Errors
+    /// A template of ours is broken.
+    pub fn common(&self) -> Result<Arc<Stationery>, Failure> {
         let mut common = self.common.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(stationery) = &*common {
             return Ok(Arc::clone(stationery));

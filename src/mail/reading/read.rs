@@ -378,13 +378,7 @@ fn answer(
 
 /// The form, or, where a reply to one of our letters holds no data of its own, the form of ours that was mended in its
 /// quotation.
-fn mended(
-    world: &World<'_>,
-    reading: &Reading,
-    study: &Study,
-    content: &Content,
-    form: Form,
-) -> Result<Form, Reason> {
+fn mended(world: &World<'_>, reading: &Reading, study: &Study, content: &Content, form: Form) -> Result<Form, Reason> {
     let ours = |id: &String| {
         let domain = id.rsplit_once('@').map(|(_, domain)| domain);
         domain.is_some_and(|domain| domain.eq_ignore_ascii_case(&world.post.message_id_domain))
