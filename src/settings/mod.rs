@@ -237,7 +237,11 @@ fn web(section: &Section<'_, '_>) -> Option<WebSettings> {
 
 impl DaemonSettings {
     fn usual() -> DaemonSettings {
-        DaemonSettings { owner: "hagaki".to_owned(), interval_seconds: 30, lease_seconds: 120 }
+        // The machine's name tells daemons on several machines apart without anybody having to think of it.
+        let machine = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let machine = machine.trim();
+        let owner = if machine.is_empty() { "hagaki".to_owned() } else { machine.to_owned() };
+        DaemonSettings { owner, interval_seconds: 30, lease_seconds: 120 }
     }
 }
 
