@@ -46,12 +46,97 @@ pub const RATIO: u64 = 1_000;
 pub const KITS: usize = 1_000_000;
 /// Largest file of a bundle, in bytes.
 pub const BUNDLE_FILE_BYTES: usize = 64 * 1024 * 1024;
+/// Largest body of a posted form, in bytes.
+pub const FORM_BYTES: usize = 256 * 1024;
+/// Longest time a page may take, in seconds.
+pub const PAGE_SECONDS: u64 = 20;
+/// Age of a loop's last step beyond which the daemon says that it is not ready, in seconds.
+pub const PULSE_SECONDS: i64 = 900;
+/// Most mails the demonstration's post office shows.
+pub const POST_OFFICE_MAILS: i64 = 60;
+/// How long the post office waits for an answer before it shows the page, in milliseconds.
+pub const POST_OFFICE_PATIENCE_MS: u64 = 3_000;
+/// Longest pause of a loop after failed steps, in seconds.
+pub const STEP_PAUSE_SECONDS: u64 = 60;
+/// Most bytes of mails that one fetch from a mailbox brings, so that a step stays small in memory.
+pub const FETCH_BYTES: u64 = 16 * 1024 * 1024;
+/// Most mails moved by one IMAP command; one move at a time costs half a second each in a full Maildir.
+pub const MOVE_BATCH: usize = 1_000;
+/// Most names taken from one listing of a Maildir; the rest come with the next listing.
+pub const LISTING_NAMES: usize = 100_000;
+/// Patience for reaching a mail server: name look-up, TCP, TLS, greeting; in seconds.
+pub const CONNECT_SECONDS: u64 = 30;
+/// Patience for the answer to one IMAP command, in seconds.
+pub const IMAP_COMMAND_SECONDS: u64 = 120;
+/// Longest IDLE before it is issued again (RFC 2177 says 29 minutes; NAT boxes forget sooner), in seconds (9 minutes).
+pub const IDLE_SECONDS: u64 = 9 * 60;
+/// Interval of looking into a mailbox whose server has no IDLE, in seconds.
+pub const IMAP_POLL_SECONDS: u64 = 20;
+/// Interval of looking at a Maildir's folders, in milliseconds.
+pub const MAILDIR_POLL_MILLISECONDS: u64 = 50;
+/// Age at which an unused SMTP connection is closed, below the idle time-out of common servers, in seconds.
+pub const SMTP_IDLE_SECONDS: u64 = 20;
+/// Refusals on one SMTP connection before it is replaced; servers slow down after ten and hang up after twenty.
+pub const SMTP_REFUSALS: u32 = 5;
+/// Longest reply of an SMTP server that is read or kept, in bytes.
+pub const SMTP_REPLY_BYTES: usize = 4096;
+/// Age after which a letter is no longer tried, in seconds (4 days).
+pub const LETTER_AGE_SECONDS: i64 = 4 * 24 * 3600;
+/// Largest hagaki.toml or mailbox.toml, in bytes.
+pub const SETTINGS_FILE_BYTES: u64 = 1024 * 1024;
+/// Largest file that holds a password, in bytes.
+pub const SECRET_FILE_BYTES: u64 = 4096;
+/// Most mailboxes of one daemon.
+pub const MAILBOXES: usize = 1_000;
+/// Most connections to one SMTP server.
+pub const SMTP_CONNECTIONS: i64 = 64;
+/// Most mails taken from a mailbox in one step.
+pub const INTAKE_BATCH: usize = 256;
+/// Most mails read and decided in one transaction.
+pub const DESK_BATCH: i64 = 32;
+/// Most letters claimed by one dispatch step.
+pub const DISPATCH_BATCH: i64 = 256;
+/// Most verdicts recorded in one transaction: what a crash can at most cause to be sent twice.
+pub const VERDICT_BATCH: usize = 32;
+/// Most characters kept of what a mail server said.
+pub const VERDICT_CHARS: usize = 500;
+/// Largest letter template of a study's own, in bytes.
+pub const LETTER_TEMPLATE_BYTES: usize = 64 * 1024;
+/// Longest `mailto:` link in a letter, in characters; the widespread mail programs cut longer ones.
+pub const MAILTO_CHARS: usize = 1_800;
+/// Most choices named in a letter's sentence; of more, the first are named and "and others" is said.
+pub const CHOICES_NAMED: usize = 20;
+/// Most characters of a foreign value that a letter repeats outside of the filled-in form.
+pub const REPEATED_CHARS: usize = 200;
+/// Most faults and unknown keys that a letter lists.
+pub const FAULTS_LISTED: usize = 100;
+/// Most message identifiers in `References` of our letters (RFC 5322 section 3.6.4 sets no limit).
+pub const REFERENCES: usize = 20;
+/// Longest message identifier that is taken over from a foreign mail, in characters.
+pub const MESSAGE_ID_CHARS: usize = 250;
+/// Longest header value we write, in characters.
+pub const HEADER_VALUE_CHARS: usize = 500;
+/// Longest address, in bytes (RFC 5321 section 4.5.3.1.3).
+pub const ADDRESS_BYTES: usize = 254;
+/// Most answers, assignments aside, that one sender gets in an hour; then a person looks.
+pub const ANSWERS_PER_HOUR: i64 = 30;
+/// Most answers, assignments aside, that one sender gets in a day.
+pub const ANSWERS_PER_DAY: i64 = 100;
+/// Most notices of held mails that one coordinator gets in an hour.
+pub const HOLD_NOTICES_PER_HOUR: i64 = 6;
+/// How long a one-time reply token is good, in seconds (3 days).
+pub const CONFIRM_SECONDS: i64 = 3 * 24 * 3600;
 /// Longest text that is tried as a day or a time, in characters.
 pub const DAY_CHARS: usize = 64;
 /// Longest expression of a bundle, in characters.
 pub const EXPRESSION_CHARS: usize = 2_000;
-/// Deepest nesting of brackets in an expression.
-pub const EXPRESSION_DEPTH: usize = 24;
+/// Most operators of an expression: signs of `! - + * / % < > = & | ? : .` and words `in`. The parser recurses over them.
+pub const EXPRESSION_SIGNS: usize = 200;
+/// Deepest nesting of brackets in an expression; a call's counts as two, `[` and `{` as three.
+pub const EXPRESSION_DEPTH: usize = 9;
+/// Deepest tree of an expression; `&&` and `||` are balanced and hardly count. Evaluation recurses over it, and must fit the
+/// 2 MB stack of a thread even in a debug build.
+pub const EXPRESSION_TREE: usize = 40;
 /// Longest regular expression of a bundle, in characters.
 pub const PATTERN_CHARS: usize = 500;
 /// Most memory of one compiled regular expression, in bytes.
@@ -74,3 +159,43 @@ pub const WORDING_CHARS: usize = 2_000;
 pub const PROBLEMS: usize = 500;
 /// Most choices that a fault lists as its expected codes.
 pub const EXPECTED_CODES: usize = 30;
+/// Greatest sum of the ratios of a scheme that minimizes over ratio-many dummy arms.
+pub const DUMMY_ARMS: u64 = 100;
+/// Most arms of a scheme with unequal ratios that ranks them (orders of equal arms are enumerated).
+pub const RANKED_ARMS: usize = 10;
+/// Greatest size of a block, in subjects.
+pub const BLOCK: u64 = 10_000;
+/// Most sizes of blocks of one scheme.
+pub const BLOCK_SIZES: usize = 20;
+/// Most levels a factor lists.
+pub const LEVELS: usize = 5_000;
+/// Longest code of an arm, id of a factor or name of a level, in characters.
+pub const NAME_CHARS: usize = 200;
+/// Longest text that is read as an exact number, in characters.
+pub const NUMBER_CHARS: usize = 64;
+/// Greatest decimal exponent of an exact number, either way.
+pub const EXPONENT: i64 = 100;
+/// Longest history that `allocation explain` reads, in subjects.
+pub const HISTORY_ROWS: usize = 1_000_000;
+/// Most characters of a mail's text that are kept readable beside its bytes.
+pub const SUMMARY_CHARS: usize = 8_000;
+/// Connections to PostgreSQL that one daemon opens.
+pub const POSTGRES_CONNECTIONS: u32 = 16;
+/// Connections to SQLite that only read.
+pub const SQLITE_READERS: usize = 3;
+/// Statements each connection keeps prepared.
+pub const PREPARED_STATEMENTS: usize = 500;
+/// Longest wait for a database server to accept or give a connection, in seconds.
+pub const DATABASE_CONNECT_SECONDS: u64 = 10;
+/// Longest wait for another transaction's lock, in seconds.
+pub const LOCK_WAIT_SECONDS: u64 = 30;
+/// Longest wait for the answer to one statement before the server counts as gone, in seconds.
+pub const STATEMENT_SECONDS: u64 = 120;
+/// Rows read at a time where all rows of a table are gone through.
+pub const PAGE_ROWS: i64 = 10_000;
+/// Most rows a `list` command prints.
+pub const LISTED: i64 = 200;
+/// Free disk space below which `hagaki doctor` warns, in bytes.
+pub const DISK_FREE_BYTES: u64 = 500_000_000;
+/// How long `hagaki doctor` waits for its letter to itself, in seconds.
+pub const PROBE_SECONDS: u64 = 60;

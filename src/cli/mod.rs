@@ -1,3 +1,145 @@
-//! cli
+//! The command line: what an operator, a manager and a statistician type (DESIGN section 7).
+//!
+//! In charge of arguments, of printing, and of exit codes: 0 done, 1 refused or problems found, 2 usage, 3 failure.
+//! Decides nothing. To add a command: a variant in [`Command`], a file beside this one with its `run`.
 
-pub mod read;
+mod allocation;
+mod audit;
+mod check;
+mod demo;
+mod doctor;
+pub mod explain;
+mod inbox;
+mod init;
+mod installation;
+mod outbox;
+mod preview;
+mod read;
+mod receipt;
+pub mod reading;
+mod serve;
+mod study;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Everything that can be typed.
+#[derive(Debug, Parser)]
+#[command(name = "hagaki", version, about = "Enroll patients, survey participants and hold elections by mail")]
+pub struct Line {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The installation a command works on.
+#[derive(Clone, Debug, Args)]
+pub struct Installation {
+    /// The operator's file.
+    #[arg(long, env = "HAGAKI_CONFIG", default_value = "hagaki.toml")]
+    pub config: PathBuf,
+}
+
+/// Whether to print for people or for programs.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Output {
+    /// Print JSON, one object a line or one for the whole report.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the whole exchange without any server: sample studies, sample mails, the daemon, a page to write more.
+    Demo(demo::DemoArgs),
+    /// Write a commented bundle to start from.
+    Init {
+        /// Folder to make; must be absent or empty.
+        dir: PathBuf,
+    },
+    /// Find every problem of one or more bundles, then render every letter with every sample.
+    Check {
+        /// Folders with a `study.toml`.
+        #[arg(required = true)]
+        bundles: Vec<PathBuf>,
+        /// For people or for programs.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Say how mails would be read; changes nothing.
+    Read(read::ReadArgs),
+    /// Run the daemon.
+    Serve {
+        /// Which installation.
+        #[command(flatten)]
+        installation: Installation,
+    },
+    /// Try what `check` cannot: mailboxes, mail servers, database, clock, disk, a letter to itself.
+    Doctor {
+        /// Which installation.
+        #[command(flatten)]
+        installation: Installation,
+        /// For people or for programs.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// A study's life.
+    #[command(subcommand)]
+    Study(study::StudyCommand),
+    /// Every mail that came in, and its fate.
+    #[command(subcommand)]
+    Inbox(inbox::InboxCommand),
+    /// Every letter that goes out, and its fate.
+    #[command(subcommand)]
+    Outbox(outbox::OutboxCommand),
+    /// Show one letter as it would go out.
+    Preview(preview::PreviewArgs),
+    /// The next decision explained, and past ones proved.
+    #[command(subcommand)]
+    Allocation(allocation::AllocationCommand),
+    /// The audit chain.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// The receipts in assignment letters.
+    #[command(subcommand)]
+    Receipt(receipt::ReceiptCommand),
+}
+
+/// How a command ended when it did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Done as asked.
+    Done,
+    /// Refused, or problems found.
+    Refused,
+}
+
+/// Runs a parsed line; the process's exit code.
+pub fn run(line: Line) -> ExitCode {
+    let ended = match line.command {
+        Command::Demo(args) => demo::run(args),
+        Command::Init { dir } => init::run(&dir),
+        Command::Check { bundles, output } => check::run(&bundles, output),
+        Command::Read(args) => read::run(args),
+        Command::Serve { installation } => serve::run(&installation),
+        Command::Doctor { installation, output } => doctor::run(&installation, output),
+        Command::Study(command) => study::run(command),
+        Command::Inbox(command) => inbox::run(command),
+        Command::Outbox(command) => outbox::run(command),
+        Command::Preview(args) => preview::run(args),
+        Command::Allocation(command) => allocation::run(command),
+        Command::Audit(command) => audit::run(command),
+        Command::Receipt(command) => receipt::run(command),
+    };
+    match ended {
+        Ok(End::Done) => ExitCode::SUCCESS,
+        Ok(End::Refused) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("hagaki: {error:#}");
+            ExitCode::from(3)
+        }
+    }
+}

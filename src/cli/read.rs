@@ -1,232 +1,49 @@
-//! `hagaki read`: how would these mails be read? Changes nothing.
-//!
-//! Several files are one inbox, in the order given: a second delivery is told as one. Codes in addresses are shown and
-//! not checked, since the key that checks them belongs to the daemon.
+//! `hagaki read`: the arguments; what it does is in [`reading`](super::reading).
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use serde_json::{Map, Value, json};
+use anyhow::{Context, anyhow, bail};
+use clap::Args;
 
-use crate::domain::request::Act;
-use crate::domain::study::Study;
-use crate::domain::time::Instant;
-use crate::limits;
-use crate::mail::reading::{Inbox, Reading, World, read_contained};
+use super::reading::{self, Output};
+use super::End;
+use crate::daemon::machine::SystemClock;
+use crate::definition::{self, Bundle};
+use crate::domain::time::{Clock, Instant};
 
-/// How a report is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
+/// Arguments of `hagaki read`.
+#[derive(Debug, Args)]
+pub struct ReadArgs {
+    /// The bundle of the study they are for.
+    #[arg(long)]
+    bundle: PathBuf,
+    /// Time of reading, such as 2026-11-20T09:05:00+09:00; else now.
+    #[arg(long)]
+    now: Option<String>,
+    /// Mail files; several are one inbox, in order.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// For people or for programs.
+    #[command(flatten)]
+    output: super::Output,
 }
 
-/// Exit code when every file was read, whatever was in it.
-const DONE: u8 = 0;
-/// Exit code when the bundle does not say where its mail arrives.
-const REFUSED: u8 = 1;
-/// Exit code when a file could not be read.
-const FAILURE: u8 = 3;
-
-/// Reads mail files as `study` would at `now`, and reports on `out`; troubles go to `troubles`. Returns the exit code.
-///
-/// # Errors
-/// When a report cannot be written.
-pub fn run(
-    study: &Study,
-    now: Instant,
-    files: &[PathBuf],
-    output: Output,
-    out: &mut dyn Write,
-    troubles: &mut dyn Write,
-) -> io::Result<u8> {
-    let Some(post) = &study.post else {
-        writeln!(
-            troubles,
-            "The bundle of {} has no [mail] section, so nobody can tell whose mails are believed. Add to study.toml: \
-             [mail] with address, authserv_ids and message_id_domain.",
-            study.slug
-        )?;
-        return Ok(REFUSED);
+pub(super) fn run(args: ReadArgs) -> anyhow::Result<End> {
+    let now = match &args.now {
+        None => SystemClock::default().now(),
+        Some(text) => Instant::parse_rfc3339(text)
+            .ok_or_else(|| anyhow!("{text} is no time; write it like 2026-11-20T09:05:00+09:00"))?,
     };
-    let studies = [study];
-    let world = World { studies: &studies, post, now };
-    let mut inbox = Inbox::default();
-    let mut code = DONE;
-    let names = names(files);
-    for file in files {
-        let raw = match load(file) {
-            Ok(raw) => raw,
-            Err(error) => {
-                writeln!(troubles, "{} cannot be read: {error}", file.display())?;
-                code = FAILURE;
-                continue;
-            }
-        };
-        let name = names.get(file).map_or("", String::as_str);
-        let (reading, duplicate_of) = inbox.take(name, read_contained(&world, &raw));
-        match output {
-            Output::Json => writeln!(out, "{}", to_json(&file.to_string_lossy(), &reading, duplicate_of.as_deref()))?,
-            Output::Text => write_text(out, &file.to_string_lossy(), &reading, duplicate_of.as_deref())?,
-        }
+    let (study, _) = definition::load(&Bundle::read(&args.bundle)).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        anyhow!("the bundle cannot be used:\n{}", lines.join("\n"))
+    })?;
+    let output = if args.output.json { Output::Json } else { Output::Text };
+    let code = reading::run(&study, now, &args.files, output, &mut std::io::stdout(), &mut std::io::stderr())
+        .context("the report cannot be written")?;
+    match code {
+        0 => Ok(End::Done),
+        1 => Ok(End::Refused),
+        _ => bail!("not every file could be read"),
     }
-    Ok(code)
-}
-
-/// A file, or as much of it as shows that it is too large.
-fn load(file: &Path) -> io::Result<Vec<u8>> {
-    let mut raw = Vec::new();
-    let enough = u64::try_from(limits::MAIL_BYTES).unwrap_or(u64::MAX).saturating_add(1);
-    File::open(file)?.take(enough).read_to_end(&mut raw)?;
-    Ok(raw)
-}
-
-/// What each file is called in the report on another: its name, or its path where two have the same name.
-fn names(files: &[PathBuf]) -> BTreeMap<PathBuf, String> {
-    let short = |file: &Path| file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let mut count: BTreeMap<String, usize> = BTreeMap::new();
-    for file in files {
-        *count.entry(short(file)).or_default() += 1;
-    }
-    let named = |file: &PathBuf| {
-        let name = short(file);
-        let alone = count.get(&name) == Some(&1);
-        (file.clone(), if alone { name } else { file.to_string_lossy().into_owned() })
-    };
-    files.iter().map(named).collect()
-}
-
-/// One reading as an object; keys without a value are left out.
-pub fn to_json(file: &str, reading: &Reading, duplicate_of: Option<&str>) -> Value {
-    let form = reading.form();
-    let fields: Map<String, Value> = form
-        .map(|form| form.canonical().into_iter().map(|(item, value)| (item, json!(value))).collect())
-        .unwrap_or_default();
-    let errors: Vec<Value> = form
-        .map(|form| form.faults.iter().map(|fault| json!({ "item": fault.item, "code": fault.code.key() })).collect())
-        .unwrap_or_default();
-    let reasons: Vec<&str> = reading.reasons.iter().map(|reason| reason.key()).collect();
-    let mut object = Map::new();
-    object.insert("file".into(), json!(file));
-    object.insert("disposition".into(), json!(reading.disposition.key()));
-    object.insert("fields".into(), Value::Object(fields));
-    object.insert("errors".into(), json!(errors));
-    object.insert("reasons".into(), json!(reasons));
-    let mut add = |key: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            object.insert(key.into(), value);
-        }
-    };
-    add("study", reading.study.as_ref().map(|study| json!(study)));
-    add("request", reading.request.as_ref().map(|request| json!(request.act.key())));
-    add(
-        "subject_asked_for",
-        reading.request.as_ref().and_then(|request| asked_for(&request.act)).map(|text| json!(text)),
-    );
-    add("sender", reading.sender.as_ref().map(|sender| json!(sender)));
-    add("person", reading.person.as_ref().map(|person| json!(person)));
-    add("language", reading.request.as_ref().map(|request| json!(request.language.code())));
-    add("subject", (!reading.subject.is_empty()).then(|| json!(reading.subject)));
-    add("message_id", reading.message_id.as_ref().map(|id| json!(id)));
-    add("token", token(reading).map(|token| json!(token)));
-    add("token_checked", token(reading).map(|_| json!(false)));
-    add("charset_guess", reading.charset_guess.map(|charset| json!(charset)));
-    let attached: Vec<&String> = reading.attachments.iter().filter_map(|attachment| attachment.name.as_ref()).collect();
-    add("attachments", (!attached.is_empty()).then(|| json!(attached)));
-    let unknown: Option<Vec<&String>> = form.map(|form| form.unknown.iter().map(|(key, _)| key).collect());
-    add("unknown_keys", unknown.filter(|keys| !keys.is_empty()).map(|keys| json!(keys)));
-    add("bounce", bounce(reading));
-    add("duplicate_of", duplicate_of.map(|file| json!(file)));
-    Value::Object(object)
-}
-
-fn asked_for(act: &Act) -> Option<&str> {
-    match act {
-        Act::Status(reference) => reference.as_deref(),
-        _ => None,
-    }
-}
-
-/// The token in the address of a mail that is no delivery report.
-fn token(reading: &Reading) -> Option<String> {
-    use crate::mail::reading::SubAddress;
-    match reading.sub_address.as_ref()? {
-        SubAddress::Site(_) | SubAddress::Confirm(_) => reading.sub_address.as_ref().map(SubAddress::text),
-        SubAddress::Bounce(_) | SubAddress::Study(_) | SubAddress::Other(_) => None,
-    }
-}
-
-fn bounce(reading: &Reading) -> Option<Value> {
-    let report = reading.bounce.as_ref()?;
-    let mut object = Map::new();
-    object.insert("action".into(), json!(report.action.key()));
-    for (key, value) in [
-        ("original_message_id", &report.original_message_id),
-        ("recipient", &report.recipient),
-        ("status", &report.status),
-        ("verp", &report.verp),
-        ("diagnostic", &report.diagnostic),
-    ] {
-        if let Some(value) = value {
-            object.insert(key.into(), json!(value));
-        }
-    }
-    object.insert("checked".into(), json!(false));
-    Some(Value::Object(object))
-}
-
-fn write_text(out: &mut dyn Write, file: &str, reading: &Reading, duplicate_of: Option<&str>) -> io::Result<()> {
-    writeln!(out, "{file}: {}", reading.disposition.key())?;
-    let mut line = |label: &str, value: &str| {
-        if value.is_empty() {
-            Ok(())
-        } else {
-            writeln!(out, "  {label:<12} {}", value.replace('\n', "\n               "))
-        }
-    };
-    let reasons: Vec<&str> = reading.reasons.iter().map(|reason| reason.key()).collect();
-    line("because", &reasons.join(", "))?;
-    line("same as", duplicate_of.unwrap_or_default())?;
-    let person = reading.person.as_ref().map(|person| format!(" ({person})")).unwrap_or_default();
-    line("from", &format!("{}{person}", reading.sender.as_deref().unwrap_or("nobody in particular")))?;
-    line("study", reading.study.as_deref().unwrap_or_default())?;
-    line("subject", &reading.subject)?;
-    if let Some(request) = &reading.request {
-        let about = asked_for(&request.act).map(|about| format!(" {about}")).unwrap_or_default();
-        line("asks for", &format!("{}{about}, answer in {}", request.act.key(), request.language))?;
-    }
-    line("token", &token(reading).map(|token| format!("{token} (not checked)")).unwrap_or_default())?;
-    line("charset", &reading.charset_guess.map(|charset| format!("{charset} (guessed)")).unwrap_or_default())?;
-    for attachment in &reading.attachments {
-        let name = attachment.name.as_deref().unwrap_or("without a name");
-        line("attached", &format!("{name}, {}, {} bytes, not opened", attachment.media, attachment.bytes))?;
-    }
-    if let Some(report) = &reading.bounce {
-        let status = report.status.as_deref().unwrap_or("no status");
-        line(
-            "report",
-            &format!("{} {status} for {}", report.action.key(), report.recipient.as_deref().unwrap_or("somebody")),
-        )?;
-        line("letter", report.original_message_id.as_deref().unwrap_or_default())?;
-        line("address", &report.verp.as_ref().map(|verp| format!("{verp} (not checked)")).unwrap_or_default())?;
-    }
-    if let Some(form) = reading.form() {
-        for (item, value) in form.canonical() {
-            line(&item, &value)?;
-        }
-        for fault in &form.faults {
-            let expected =
-                if fault.expected.is_empty() { String::new() } else { format!(", expected {}", fault.expected) };
-            let typed = if fault.typed.is_empty() { String::new() } else { format!(": {}", fault.typed) };
-            line("wrong", &format!("{} {}{typed}{expected}", fault.item, fault.code.key()))?;
-        }
-        for (key, value) in &form.unknown {
-            line("not a key", &format!("{key}: {value}"))?;
-        }
-    }
-    Ok(())
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::bundle::{ALLOCATION, KITS, STUDY};
+use super::bundle::{ALLOCATION, Bundle, KITS, STUDY};
 use super::document::{Report, Section, Source, quoted};
 use super::instrument_file::InstrumentFile;
 use super::study_file::{StudyFile, did_you_mean};
+use crate::domain::allocation::TOTAL;
 use crate::domain::instrument::{Choices, Item, ItemKind};
 use crate::domain::study::{Blinding, Role, UniqueWithin};
 
@@ -21,7 +22,7 @@ pub(super) fn check_registration(study: &StudyFile, read: &InstrumentFile, repor
     };
     let ids: Vec<&str> = read.instrument.items.iter().map(|item| item.id.as_str()).collect();
     match read.instrument.find(&registration.subject_item) {
-        _ if registration.subject_item.is_empty() => {}
+        _ if registration.subject_item.is_empty() || read.faulty.contains(&registration.subject_item) => {}
         None => wrong(
             "subject_item",
             format!("{} has no item \"{}\"", read.file, registration.subject_item),
@@ -51,7 +52,14 @@ pub(super) fn check_registration(study: &StudyFile, read: &InstrumentFile, repor
         ),
         None => {}
         Some(id) => match read.instrument.find(id) {
-            None => wrong("site_item", format!("{} has no item \"{id}\"", read.file), did_you_mean(id, &ids)),
+            None => {
+                let offers = |item: &&Item| matches!(item.kind, ItemKind::Choice(Choices::Sites));
+                let right = match read.instrument.items.iter().find(offers) {
+                    Some(item) => format!("write site_item = \"{}\"", item.id),
+                    None => "add an item of kind \"choice\" with choices = \"sites\" there".to_string(),
+                };
+                wrong("site_item", format!("{} has no item \"{id}\"", read.file), right);
+            }
             Some(item) if !matches!(item.kind, ItemKind::Choice(Choices::Sites)) => wrong(
                 "site_item",
                 format!("`{id}` does not offer the sites"),
@@ -95,9 +103,10 @@ pub(super) fn check_allocation(content: &str, study: &StudyFile, read: Option<&I
         let Some(code) = arm.peek_text("code") else { continue };
         coded.insert(code.to_string());
         if !named.contains(&code) {
-            let right = match did_you_mean(code, &named) {
-                right if right.is_empty() => format!("write a section [[arms]] with code = \"{code}\" in {STUDY}"),
-                right => format!("{right}, or name it in {STUDY}"),
+            let right = if named.is_empty() {
+                format!("write a section [[arms]] with code = \"{code}\" there")
+            } else {
+                format!("name it there, or write one of {}", quoted(&named))
             };
             here(&arm, "code", format!("{STUDY} names no arm \"{code}\""), right);
         }
@@ -129,6 +138,10 @@ type Finding = (&'static str, String, String);
 
 /// What is wrong with a factor: the key, the fault, and what would be right.
 fn check_factor(id: &str, levels: Option<&[String]>, study: &StudyFile, read: &InstrumentFile) -> Vec<Finding> {
+    if id == TOTAL {
+        // Not an item: every subject has the same level of it.
+        return Vec::new();
+    }
     let site_item = study.registration.value.site_item.as_deref();
     if id == SITE || site_item == Some(id) {
         return check_site_factor(id, levels, study, read);
@@ -164,11 +177,12 @@ fn check_factor(id: &str, levels: Option<&[String]>, study: &StudyFile, read: &I
 
 fn check_site_factor(id: &str, levels: Option<&[String]>, study: &StudyFile, read: &InstrumentFile) -> Vec<Finding> {
     let site_item = study.registration.value.site_item.as_deref();
-    if id == SITE && site_item != Some(SITE) && read.instrument.find(SITE).is_some() {
+    let resolved = site_item.is_some_and(|id| read.instrument.find(id).is_some());
+    if id == SITE && resolved && site_item != Some(SITE) && read.instrument.find(SITE).is_some() {
         let right = "name the item in registration.site_item, or give it another id".to_string();
         return vec![("id", "the item `site` is not the site of the registration".to_string(), right)];
     }
-    if study.sites.len() > 1 && site_item.is_none() {
+    if site_item.is_none_or(|id| read.instrument.find(id).is_none()) && study.sites.len() > 1 {
         return Vec::new();
     }
     let codes: Vec<String> = study.sites.iter().map(|site| site.value.code.clone()).collect();
@@ -216,8 +230,8 @@ fn check_levels(id: &str, levels: Option<&[String]>, codes: &[String]) -> Vec<Fi
 }
 
 /// Checks what blinding asks for: kits, and somebody who may know.
-pub(super) fn check_blinding(study: &StudyFile, has_kits: bool, randomized: bool, report: &Report) {
-    if !randomized && !study.arms.is_empty() {
+pub(super) fn check_blinding(study: &StudyFile, bundle: &Bundle, report: &Report) {
+    if bundle.file(ALLOCATION).is_none() && !study.arms.is_empty() {
         report.file(
             ALLOCATION,
             "is missing, though study.toml names arms",
@@ -230,7 +244,7 @@ pub(super) fn check_blinding(study: &StudyFile, has_kits: bool, randomized: bool
     if study.arms.is_empty() {
         report.file(STUDY, "blinding = \"blinded\" needs arms", "write a section [[arms]] with code and name for each");
     }
-    if !has_kits && !study.arms.is_empty() {
+    if bundle.file(KITS).is_none() && !study.arms.is_empty() {
         report.file(
             KITS,
             "is missing, though the study is blinded",

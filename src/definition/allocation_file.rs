@@ -1,10 +1,213 @@
-//! allocation.toml
+//! `allocation.toml`, the statistician's file → a [`Scheme`] and its caps, or every problem at once.
+//!
+//! In charge of everything that can be said of the file by itself. Whether its factors are items of the registration
+//! instrument, and its arms and sites those of `study.toml`, is checked where the whole bundle is known.
 
+mod caps;
+mod method;
+mod table;
+
+use std::collections::BTreeMap;
+
+use num_traits::One;
+use toml::de::DeTable;
+
+use self::table::{Desk, Section, nearest};
 use super::problem::Problem;
-use crate::domain::allocation::Scheme;
+use crate::domain::allocation::{Arm, Factor, Method, SITE, Scheme, TOTAL};
+use crate::domain::number::Rational;
 use crate::domain::study::Caps;
+use crate::limits;
 
-/// Reads the statistician's file.
-pub fn read(_text: &str, _file: &str, _problems: &mut Vec<Problem>) -> Option<(Scheme, Caps)> {
-    Some((Scheme {}, Caps::default()))
+/// What an `allocation.toml` says.
+#[derive(Clone, Debug)]
+pub struct AllocationFile {
+    /// How arms are allocated.
+    pub scheme: Scheme,
+    /// Greatest numbers of subjects in all, per arm and per stratum.
+    pub caps: Caps,
+    /// Greatest numbers of subjects per site.
+    pub sites: SiteCaps,
+}
+
+/// Greatest numbers of subjects per site.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SiteCaps {
+    /// Of every site without one of its own.
+    pub each: Option<u32>,
+    /// Of single sites, by code.
+    pub own: BTreeMap<String, u32>,
+}
+
+impl SiteCaps {
+    /// The cap of that site.
+    pub fn of(&self, code: &str) -> Option<u32> {
+        self.own.get(code).copied().or(self.each)
+    }
+}
+
+/// Reads the text of an `allocation.toml`. Problems name `file`; `None` if one of them makes the scheme unusable.
+pub fn read(text: &str, file: &str, problems: &mut Vec<Problem>) -> Option<AllocationFile> {
+    let first = problems.len();
+    let found = read_into(&mut Desk::new(file, text, problems), text);
+    if let Some(own) = problems.get_mut(first..) {
+        own.sort();
+    }
+    found
+}
+
+fn read_into(desk: &mut Desk<'_>, text: &str) -> Option<AllocationFile> {
+    let (document, faults) = DeTable::parse_recoverable(text);
+    for fault in &faults {
+        desk.error(fault.span(), "", format!("is no TOML: {}", fault.message()), "");
+    }
+    if !faults.is_empty() {
+        return None;
+    }
+    let root = Section::root(document.get_ref());
+    let mut known = vec!["method", "arms", "factors", "strata", "caps"];
+    known.extend(method::TABLES);
+    root.know(desk, &known);
+    let arms = arms(desk, &root);
+    let factors = factors(desk, &root);
+    let mut strata = strata(desk, &root, &factors);
+    let method = method::read(desk, &root, &arms, &factors);
+    let caps = caps::read(desk, &root, &arms, &strata);
+    let stratifies = !matches!(&method, Some(Method::None | Method::Simple | Method::Minimization(_)));
+    if let (false, Some((caps, _)), Some(value)) = (stratifies, &caps, root.get("strata"))
+        && caps.stratum.is_none()
+    {
+        desk.warn(Some(value.span()), "strata", "the method does not stratify", "name them as factors of minimization");
+        strata.clear();
+    }
+    if desk.errors() > 0 {
+        return None;
+    }
+    let (caps, sites) = caps?;
+    Some(AllocationFile { scheme: Scheme::new(arms, factors, strata, method?), caps, sites })
+}
+
+fn arms(desk: &mut Desk<'_>, root: &Section<'_, '_>) -> Vec<Arm> {
+    let right = "arms = [ { code = \"A\", ratio = 1 }, { code = \"B\", ratio = 1 } ]";
+    let none = root.get("method").is_some_and(|value| value.get_ref().as_str() == Some("none"));
+    let value = if none { root.get("arms") } else { root.need(desk, "arms", right) };
+    let Some(value) = value else { return Vec::new() };
+    let mut arms: Vec<Arm> = Vec::new();
+    for (number, value) in table::list(desk, "arms", value).unwrap_or_default().iter().enumerate() {
+        let path = format!("arms[{}]", number + 1);
+        let Some(section) = Section::open(desk, &path, value, &["code", "ratio"]) else { continue };
+        let code = section.need_name(desk, "code", "a short text, such as \"A\"");
+        let ratio = match section.get("ratio") {
+            Some(value) => table::whole(desk, &section.path_of("ratio"), value, 1, limits::RATIO).unwrap_or(1),
+            None => 1,
+        };
+        let Some((code, span)) = code else { continue };
+        if arms.iter().any(|arm| arm.code == code) {
+            desk.error(
+                Some(span),
+                &section.path_of("code"),
+                format!("\"{code}\" stands twice"),
+                "a code of its own for each arm",
+            );
+        }
+        arms.push(Arm { code, ratio });
+    }
+    if arms.len() > limits::ARMS {
+        desk.error(Some(value.span()), "arms", format!("{} arms", arms.len()), format!("at most {}", limits::ARMS));
+        arms.truncate(limits::ARMS);
+    }
+    arms
+}
+
+fn factors(desk: &mut Desk<'_>, root: &Section<'_, '_>) -> Vec<Factor> {
+    let Some(value) = root.get("factors") else { return Vec::new() };
+    let mut factors: Vec<Factor> = Vec::new();
+    for (number, value) in table::list(desk, "factors", value).unwrap_or_default().iter().enumerate() {
+        let path = format!("factors[{}]", number + 1);
+        let Some(section) = Section::open(desk, &path, value, &["id", "levels", "weight"]) else { continue };
+        let id = section.need_name(desk, "id", "an item's id, \"site\" or \"total\"");
+        let weight = match section.get("weight") {
+            Some(value) => method::weight(desk, &section.path_of("weight"), value).unwrap_or_else(Rational::one),
+            None => Rational::one(),
+        };
+        let levels = levels(desk, &section);
+        let Some((id, span)) = id else { continue };
+        if factors.iter().any(|factor| factor.id == id) {
+            desk.error(
+                Some(span.clone()),
+                &section.path_of("id"),
+                format!("\"{id}\" stands twice"),
+                "each factor once",
+            );
+        }
+        if id == "arm" {
+            let right = "another id: histories name the arm there";
+            desk.error(Some(span.clone()), &section.path_of("id"), "\"arm\" is the name of a column", right);
+        }
+        if id == TOTAL && levels.is_some() {
+            desk.error(Some(span), &section.path_of("levels"), "the factor \"total\" has no levels", "leave them out");
+        }
+        factors.push(Factor { id, levels, weight });
+    }
+    if factors.len() > limits::FACTORS {
+        desk.error(
+            Some(value.span()),
+            "factors",
+            format!("{} factors", factors.len()),
+            format!("at most {}", limits::FACTORS),
+        );
+        factors.truncate(limits::FACTORS);
+    }
+    factors
+}
+
+fn levels(desk: &mut Desk<'_>, section: &Section<'_, '_>) -> Option<Vec<String>> {
+    let value = section.get("levels")?;
+    let path = section.path_of("levels");
+    let mut levels: Vec<String> = Vec::new();
+    let values = table::list(desk, &path, value)?;
+    if values.is_empty() || values.len() > limits::LEVELS {
+        let right = format!("1 to {} levels, or no list where new ones may appear", limits::LEVELS);
+        desk.error(Some(value.span()), &path, format!("{} levels", values.len()), right);
+        return None;
+    }
+    for value in values {
+        let Some(level) = table::name(desk, &path, value) else { continue };
+        if levels.contains(&level) {
+            desk.error(Some(value.span()), &path, format!("\"{level}\" stands twice"), "each level once");
+        }
+        levels.push(level);
+    }
+    Some(levels)
+}
+
+/// Ids that the scheme stratifies by: of factors, where the file lists factors, or `site`.
+fn strata(desk: &mut Desk<'_>, root: &Section<'_, '_>, factors: &[Factor]) -> Vec<String> {
+    let Some(value) = root.get("strata") else { return Vec::new() };
+    let mut strata: Vec<String> = Vec::new();
+    for value in table::list(desk, "strata", value).unwrap_or_default() {
+        let Some(id) = table::name(desk, "strata", value) else { continue };
+        let known = factors.is_empty() || id == SITE || factors.iter().any(|factor| factor.id == id);
+        if id == TOTAL {
+            desk.error(Some(value.span()), "strata", "\"total\" is no stratum", "leave it out");
+        } else if !known {
+            let near = nearest(&id, factors.iter().map(|factor| factor.id.as_str()).chain([SITE]));
+            let right =
+                near.map_or_else(|| "an id of [factors]".to_owned(), |near| format!("did you mean \"{near}\"?"));
+            desk.error(Some(value.span()), "strata", format!("\"{id}\" is no factor"), right);
+        } else if strata.contains(&id) {
+            desk.error(Some(value.span()), "strata", format!("\"{id}\" stands twice"), "each stratum once");
+        }
+        strata.push(id);
+    }
+    if strata.len() > limits::FACTORS {
+        desk.error(
+            Some(value.span()),
+            "strata",
+            format!("{} strata", strata.len()),
+            format!("at most {}", limits::FACTORS),
+        );
+        strata.truncate(limits::FACTORS);
+    }
+    strata
 }

@@ -60,6 +60,12 @@ impl Bundle {
         self.files.get(path).map(String::as_str)
     }
 
+    /// The study's own letters, path → text.
+    pub fn letters(&self) -> BTreeMap<String, String> {
+        let own = self.files.iter().filter(|(path, _)| path.starts_with(LETTERS));
+        own.map(|(path, text)| (path.clone(), text.clone())).collect()
+    }
+
     /// What was wrong when its folder was read.
     pub(super) fn problems(&self) -> &[Problem] {
         &self.problems

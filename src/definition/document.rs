@@ -86,7 +86,11 @@ impl<'t> Source<'t> {
     pub(super) fn parse(&self, report: &Report) -> Option<Spanned<DeTable<'t>>> {
         let (table, errors) = DeTable::parse_recoverable(self.text);
         let mut last_line = 0;
-        for error in &errors {
+        for (at, error) in errors.iter().enumerate() {
+            // What follows a slip is often its consequence.
+            if at > 0 && error.message().contains("duplicate key") {
+                continue;
+            }
             let line = self.line(error.span().map_or(0, |span| span.start));
             // One slip makes the parser stumble several times on its line.
             if line != last_line {
@@ -128,6 +132,8 @@ pub(super) struct Section<'d> {
     /// Where it begins.
     pub line: usize,
     asked: RefCell<BTreeSet<&'static str>>,
+    /// Keys that must be there and are not, with an example.
+    missing: RefCell<Vec<(&'static str, String)>>,
 }
 
 impl<'d> Section<'d> {
@@ -143,7 +149,7 @@ impl<'d> Section<'d> {
         path: String,
         line: usize,
     ) -> Section<'d> {
-        Section { source, report, table, path, line, asked: RefCell::default() }
+        Section { source, report, table, path, line, asked: RefCell::default(), missing: RefCell::default() }
     }
 
     /// The full key of one of its keys: `sites[2].code`.
@@ -227,11 +233,11 @@ impl<'d> Section<'d> {
         self.text(key, example).unwrap_or_default()
     }
 
-    /// Whether a key is there; reports it if not.
+    /// Whether a key is there; if not, [`Section::close`] reports it.
     pub(super) fn need(&self, key: &'static str, example: &str) -> bool {
         self.asked.borrow_mut().insert(key);
         if !self.has(key) {
-            self.wrong(key, "is missing", format!("write {key} = {example}"));
+            self.missing.borrow_mut().push((key, example.to_string()));
         }
         self.has(key)
     }
@@ -327,9 +333,7 @@ impl<'d> Section<'d> {
     /// One of a few words that must be there.
     pub(super) fn need_word<T: Copy>(&self, key: &'static str, words: &[(&str, T)]) -> Option<T> {
         let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
-        self.asked.borrow_mut().insert(key);
-        if !self.has(key) {
-            self.wrong(key, "is missing", format!("write {key} = one of {}", quoted(&names)));
+        if !self.need(key, &format!("one of {}", quoted(&names))) {
             return None;
         }
         self.word(key, words)
@@ -362,9 +366,7 @@ impl<'d> Section<'d> {
             let sound = self.sound(key, text, "…");
             return sound.then(|| Text::new(all.iter().map(|language| (*language, text.trim().to_string()))));
         }
-        let Some(section) = self.section(key) else {
-            return None;
-        };
+        let section = self.section(key)?;
         let mut wordings = Vec::new();
         for language in Language::ALL {
             match section.text(language.code(), "…") {
@@ -435,9 +437,11 @@ impl<'d> Section<'d> {
         self.asked.borrow_mut().insert(key);
     }
 
-    /// Reports every key that nobody asked for, with the nearest known one.
+    /// Reports every key that nobody asked for, with the nearest known one, and every missing key that is not such a
+    /// nearest one.
     pub(super) fn close(self) {
         let asked = self.asked.borrow();
+        let mut suggested = BTreeSet::new();
         for (key, _) in self.table.iter() {
             let name: &str = key.get_ref();
             if asked.contains(name) {
@@ -446,20 +450,30 @@ impl<'d> Section<'d> {
             let line = self.source.line(key.span().start);
             let known: Vec<&str> = asked.iter().copied().collect();
             let right = match nearest(name, &known) {
-                Some(near) => format!("did you mean `{near}`?"),
+                Some(near) => {
+                    suggested.insert(near);
+                    format!("did you mean `{near}`?")
+                }
                 None => format!("known here: {}", known.join(", ")),
             };
             self.report.at(self.source.file, Some(line), self.key(name), "is not known", right);
+        }
+        for (key, example) in self.missing.borrow().iter().filter(|(key, _)| !suggested.contains(key)) {
+            self.wrong(key, "is missing", format!("write {key} = {example}"));
         }
     }
 }
 
 /// The known word that is nearest to what was written, if one is near enough to be meant.
 pub(super) fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
-    let reach = (written.chars().count() / 3).max(1);
+    // In a word of one or two letters each other such word is near.
+    let reach = match written.chars().count() {
+        0..=2 => 0,
+        letters => (letters / 3).max(1),
+    };
     known
         .iter()
-        .map(|known| (strsim::damerau_levenshtein(&written.to_lowercase(), &known.to_lowercase()), *known))
+        .map(|known| (strsim::damerau_levenshtein(&text::fold(written), &known.to_lowercase()), *known))
         .filter(|(distance, _)| *distance <= reach)
         .min()
         .map(|(_, known)| known)

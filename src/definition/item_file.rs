@@ -1,6 +1,6 @@
 //! One `[[items]]` section of an instrument.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
@@ -240,6 +240,10 @@ fn read_choices(section: &Section, languages: &[Language]) -> Option<Choices> {
         section.wrong("choices", "offers nothing", "list at least one choice with code and label");
         return None;
     }
+    let distinct: BTreeSet<String> = listed.iter().map(|choice| text::fold_tight(&choice.code)).collect();
+    if distinct.len() < listed.len() {
+        return None;
+    }
     if listed.len() > limits::CHOICES {
         section.wrong("choices", format!("there are more than {} choices", limits::CHOICES), "");
         return None;
@@ -253,15 +257,16 @@ fn claim_words(section: &Section, choice: &Choice, words: &mut BTreeMap<String, 
     let aliases = choice.aliases.iter().map(|alias| ("aliases", alias.as_str()));
     for (key, word) in [("code", choice.code.as_str())].into_iter().chain(labels).chain(aliases) {
         match words.get(&text::fold_tight(word)) {
-            Some(other) if *other != choice.code && key != "code" => section.wrong(
+            // Two codes alike have been told of as such.
+            Some(other) if text::fold_tight(other) == text::fold_tight(&choice.code) => {}
+            Some(other) if key != "code" => section.wrong(
                 key,
                 format!("\"{word}\" already means the choice \"{other}\""),
                 "give each choice its own words; width and case do not matter",
             ),
-            Some(other) if *other != choice.code => {
+            Some(other) => {
                 section.wrong(key, format!("\"{word}\" is a word of the choice \"{other}\""), "choose another code")
             }
-            Some(_) => {}
             None => {
                 words.insert(text::fold_tight(word), choice.code.clone());
             }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::allocation_file;
+use super::allocation_file::{self, AllocationFile, SiteCaps};
 use super::bundle::{ALLOCATION, Bundle, INSTRUMENTS, KITS, LETTERS, STUDY};
 use super::document::Report;
 use super::instrument_file::{self, InstrumentFile};
@@ -11,7 +11,7 @@ use super::study_file::{self, StudyFile, did_you_mean};
 use super::{agreement, kits_file, rules};
 use crate::domain::allocation::Scheme;
 use crate::domain::language::Language;
-use crate::domain::study::{Caps, Criterion, Kit, Study};
+use crate::domain::study::{Caps, Criterion, Kit, Site, Study};
 
 /// Loads a bundle.
 ///
@@ -126,18 +126,18 @@ fn build(bundle: &Bundle, report: &Report) -> Option<Study> {
     if let Some(content) = bundle.file(ALLOCATION) {
         agreement::check_allocation(content, &file, registration, report);
     }
-    agreement::check_blinding(&file, bundle.file(KITS).is_some(), allocation.is_some(), report);
+    agreement::check_blinding(&file, bundle, report);
     let kits = bundle.file(KITS).map(|content| kits_file::read(content, &file, report)).unwrap_or_default();
-    let (scheme, caps) = match allocation {
-        Some(read) => read.map(|(scheme, caps)| (Some(scheme), caps))?,
-        None => (None, Caps::default()),
+    let allocation = match allocation {
+        Some(read) => Some(read?),
+        None => None,
     };
     let sound_languages = !file.languages.is_empty();
-    sound_languages.then(|| assemble(file, instruments, scheme, caps, kits))
+    sound_languages.then(|| assemble(file, instruments, allocation, kits))
 }
 
 /// The one place where the statistician's file is read as a scheme.
-fn read_allocation(content: &str, report: &Report) -> Option<(Scheme, Caps)> {
+fn read_allocation(content: &str, report: &Report) -> Option<AllocationFile> {
     let mut problems = Vec::new();
     let read = allocation_file::read(content, ALLOCATION, &mut problems);
     for problem in problems {
@@ -166,8 +166,9 @@ fn find_registration<'i>(
 ) -> Option<&'i InstrumentFile> {
     let id = file.registration.value.instrument.as_str();
     let found = instruments.iter().find(|read| read.instrument.id == id);
-    // A file that is no TOML is there and has been told of.
-    let there = bundle.file(&format!("{INSTRUMENTS}{id}.toml")).is_some();
+    // A file that cannot be read is there and has been told of.
+    let path = format!("{INSTRUMENTS}{id}.toml");
+    let there = bundle.file(&path).is_some() || bundle.problems().iter().any(|problem| problem.file == path);
     if found.is_none() && !there && !id.is_empty() {
         let known: Vec<&str> = instruments.iter().map(|read| read.instrument.id.as_str()).collect();
         let right = match did_you_mean(id, &known) {
@@ -204,10 +205,17 @@ fn check_letters(bundle: &Bundle, languages: &[Language], report: &Report) {
 fn assemble(
     file: StudyFile,
     instruments: Vec<InstrumentFile>,
-    scheme: Option<Scheme>,
-    caps: Caps,
+    allocation: Option<AllocationFile>,
     kits: Vec<Kit>,
 ) -> Study {
+    let (scheme, caps, site_caps) = match allocation {
+        // A registry's file may hold caps all the same.
+        Some(file) => (Some(file.scheme).filter(Scheme::randomizes), file.caps, file.sites),
+        None => (None, Caps::default(), SiteCaps::default()),
+    };
+    let sites = file.sites.into_iter().map(|located| located.value);
+    // The site's own section comes before the statistician's file, which gives a cap to many sites at once.
+    let sites = sites.map(|site| Site { cap: site.cap.or(site_caps.of(&site.code)), ..site }).collect();
     let eligibility = file
         .eligibility
         .into_iter()
@@ -221,7 +229,7 @@ fn assemble(
         zone: file.zone,
         blinding: file.blinding,
         arms: file.arms.into_iter().map(|located| located.value).collect(),
-        sites: file.sites.into_iter().map(|located| located.value).collect(),
+        sites,
         people: file.people.into_iter().map(|located| located.value).collect(),
         trust: file.trust,
         registration: file.registration.value,

@@ -30,7 +30,7 @@ pub(super) fn check_instrument(read: &InstrumentFile, study: &StudyFile, report:
         if let Some(when) = &item.when {
             let place = Place { file: &read.file, line: place.when_line, key: format!("{}.when", place.key) };
             let result = check_names(when, &place, &known, &read.instrument.items, report);
-            check_condition(when, result, &place, &asked, report);
+            check_condition(when, result, &place, &known, &asked, report);
         }
         let own = match &item.kind {
             _ if read.faulty.contains(&item.id) => Type::Unknown,
@@ -63,7 +63,7 @@ pub(super) fn check_eligibility(
         let Some(rule) = &criterion.value.rule else { continue };
         let place = Place { file, line: criterion.line, key: criterion.key.clone() };
         let result = check_names(rule, &place, types, &read.instrument.items, report);
-        check_condition(rule, result, &place, &asked, report);
+        check_condition(rule, result, &place, types, &asked, report);
         if rule.names().all(|name| name == TODAY) && result_is_sound(rule, types) {
             report.warn(file, Some(criterion.line), place.key, "names no item, so it is the same for everybody", "");
         }
@@ -130,9 +130,19 @@ fn check_names(
 }
 
 /// Reports a condition that is none, or that cannot be told for some answers.
-fn check_condition(rule: &Expression, result: Option<Type>, place: &Place, asked: &[&Item], report: &Report) {
+fn check_condition(
+    rule: &Expression,
+    result: Option<Type>,
+    place: &Place,
+    types: &BTreeMap<String, Type>,
+    asked: &[&Item],
+    report: &Report,
+) {
+    // An item that is faulty itself cannot be tried.
+    let sound = |name: &str| types.get(name).is_some_and(|known| *known != Type::Unknown);
     match result {
-        Some(Type::YesNo) => {}
+        Some(Type::YesNo) if rule.names().all(sound) => {}
+        Some(Type::YesNo) => return,
         Some(other) => {
             let wrong = format!("is no condition but {other}");
             report.at(place.file, Some(place.line), place.key.clone(), wrong, "write a comparison, such as age >= 20");

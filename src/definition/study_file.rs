@@ -286,10 +286,16 @@ pub(super) fn compile(section: &Section, key: &str, written: &str) -> Option<Exp
             } else {
                 "write a condition such as age >= 20 && sex == 'F'"
             };
-            section.wrong(key, format!("this expression cannot be read ({error})"), right);
+            section.wrong(key, format!("this expression cannot be read ({})", short(&error.to_string())), right);
             None
         }
     }
+}
+
+/// The parser's words without all that it would have liked better.
+fn short(error: &str) -> &str {
+    let plain = error.strip_prefix("Syntax error: ").unwrap_or(error);
+    plain.split(" expecting").next().unwrap_or(plain)
 }
 
 fn read_notices(root: &Section) -> Vec<Notice> {
@@ -330,7 +336,13 @@ fn read_post(root: &Section) -> Option<Post> {
 
 /// Suggests the known id that is nearest, or lists some.
 pub(super) fn did_you_mean(written: &str, known: &[&str]) -> String {
-    match nearest(written, known) {
+    // Among numbers only the same one with other zeros is meant.
+    let written = text::fold_width(written);
+    let written = written.as_str();
+    let digits = !written.is_empty() && written.bytes().all(|b| b.is_ascii_digit());
+    let zeros = |code: &str| code.trim_start_matches('0') == written.trim_start_matches('0');
+    let near = if digits { known.iter().copied().find(|code| zeros(code)) } else { nearest(written, known) };
+    match near {
         Some(near) => format!("did you mean \"{near}\"?"),
         None if known.is_empty() => String::new(),
         None if known.len() <= 20 => format!("write one of {}", quoted(known)),

@@ -50,7 +50,12 @@ pub struct Expression {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExpressionError {
     /// Longer or deeper than the limits.
-    #[error("is longer than {chars} characters or nested deeper than {depth} brackets", chars = limits::EXPRESSION_CHARS, depth = limits::EXPRESSION_DEPTH)]
+    #[error(
+        "is longer than {chars} characters, has more than {signs} operators or is nested deeper than {depth} brackets",
+        chars = limits::EXPRESSION_CHARS,
+        signs = limits::EXPRESSION_SIGNS,
+        depth = limits::EXPRESSION_DEPTH
+    )]
     Size,
     /// No CEL; the parser's words.
     #[error("{0}")]
@@ -69,13 +74,24 @@ impl Expression {
     /// # Errors
     /// [`ExpressionError::Size`] or [`ExpressionError::Syntax`].
     pub fn compile(source: &str) -> Result<Expression, ExpressionError> {
-        if source.chars().count() > limits::EXPRESSION_CHARS || depth(source) > limits::EXPRESSION_DEPTH {
+        let signs = source.chars().filter(|c| "!-+*/%<>=&|?:.".contains(*c)).count() + source.matches("in").count();
+        if source.chars().count() > limits::EXPRESSION_CHARS || signs > limits::EXPRESSION_SIGNS {
             return Err(ExpressionError::Size);
+        }
+        match bracket_depth(source) {
+            None => return Err(ExpressionError::Syntax("a bracket has no partner".to_string())),
+            Some(depth) if depth > limits::EXPRESSION_DEPTH => return Err(ExpressionError::Size),
+            Some(_) => {}
         }
         let program = STANDARD.compile(source).map_err(|errors| {
             let first = errors.errors.first().map_or_else(|| "cannot be read".to_string(), |error| error.msg.clone());
             ExpressionError::Syntax(first)
         })?;
+        match check::tree_depth(program.expression()) {
+            None => return Err(ExpressionError::Syntax("all, exists, map, filter and { } cannot be used".to_string())),
+            Some(depth) if depth > limits::EXPRESSION_TREE => return Err(ExpressionError::Size),
+            Some(_) => {}
+        }
         let names = program.references().variables().into_iter().map(str::to_string).collect();
         Ok(Expression { source: source.to_string(), program: Arc::new(program), names })
     }
@@ -229,19 +245,45 @@ fn six_digits(number: f64) -> String {
     if short == "-0" { "0".to_string() } else { short.to_string() }
 }
 
-/// Deepest nesting of brackets, a conditional counting as one.
-fn depth(source: &str) -> usize {
-    let mut deepest: usize = 0;
-    let mut open: usize = 0;
-    for c in source.chars() {
-        match c {
-            '(' | '[' | '{' | '?' => open += 1,
-            ')' | ']' | '}' => open = open.saturating_sub(1),
-            _ => {}
+/// Deepest nesting of brackets outside of quotes, a conditional counting as one, a call as two, `[` and `{` as three because the parser
+/// takes so much more stack for them; `None` if they do not match. The parser must not see those: recovering from one
+/// unclosed bracket after the other, it overflows the stack.
+fn bracket_depth(source: &str) -> Option<usize> {
+    let (mut open, mut deepest): (Vec<(char, usize)>, usize) = (Vec::new(), 0);
+    let mut depth = 0;
+    let mut quote = None;
+    let mut before = ' ';
+    let mut chars = source.chars();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some(_), '\\') => {
+                chars.next();
+            }
+            (Some(mark), _) if c == mark => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '(') => open.push((')', if before.is_alphanumeric() { 2 } else { 1 })),
+            (None, '[') => open.push((']', 3)),
+            (None, '{') => open.push(('}', 3)),
+            (None, '?') => depth += 1,
+            (None, ')' | ']' | '}') => {
+                let (wanted, weight) = open.pop()?;
+                depth -= weight;
+                if wanted != c {
+                    return None;
+                }
+            }
+            (None, _) => {}
         }
-        deepest = deepest.max(open);
+        if matches!((quote, c), (None, '(' | '[' | '{')) {
+            depth += open.last().map_or(0, |(_, weight)| *weight);
+        }
+        deepest = deepest.max(depth);
+        if c != ' ' {
+            before = c;
+        }
     }
-    deepest
+    open.is_empty().then_some(deepest)
 }
 
 #[cfg(test)]
@@ -311,6 +353,33 @@ mod tests {
         let deep = format!("{}age{}", "(".repeat(100), ")".repeat(100));
         assert_eq!(Expression::compile(&deep), Err(ExpressionError::Size));
         assert!(matches!(Expression::compile("age >"), Err(ExpressionError::Syntax(_))));
+    }
+
+    #[test]
+    fn long_chains_fit_the_stack_of_a_small_thread() {
+        let chains =
+            [("!", 1), ("-", 1), ("- ", 1), ("age+", 1), ("b.", 1), ("age==", 2), ("!pregnant||", 3), ("age in ", 1)];
+        for (part, signs) in chains {
+            let most = limits::EXPRESSION_SIGNS / signs;
+            for times in [most, most + 1] {
+                try_everything(&format!("{}age", part.repeat(times)));
+            }
+        }
+        for part in ["(", "[", "(!", "[-", "{1:", "f(", "true?(", "a[("] {
+            for times in [limits::EXPRESSION_DEPTH / 2, limits::EXPRESSION_DEPTH, 500] {
+                let open = part.repeat(times);
+                for close in ["", ")", "]", ")]"] {
+                    try_everything(&format!("{open}age{}", close.repeat(times)));
+                }
+            }
+        }
+    }
+
+    fn try_everything(source: &str) {
+        println!("{source}");
+        if let Ok(expression) = Expression::compile(source) {
+            let _ = (expression.value(&scope()), expression.check(&BTreeMap::new()));
+        }
     }
 
     #[test]

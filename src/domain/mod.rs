@@ -13,6 +13,7 @@ pub mod language;
 pub mod number;
 pub mod receipt;
 pub mod request;
+pub mod retry;
 pub mod study;
 pub mod text;
 pub mod time;

@@ -73,9 +73,45 @@ impl Study {
         self.arms.iter().find(|arm| arm.code == code)
     }
 
+    /// A subject's number as people read and write it: `AURORA-0042`.
+    pub fn subject_number(&self, number: i64) -> String {
+        format!("{}-{number:04}", self.tag)
+    }
+
+    /// The number in a text such as `AURORA-0042` or `aurora 42`, if it names a subject of this study that way.
+    pub fn parse_subject_number(&self, text: &str) -> Option<i64> {
+        let folded = super::text::fold_tight(text);
+        let digits = folded.strip_prefix(&super::text::fold_tight(&self.tag))?.trim_start_matches('-');
+        digits.parse().ok().filter(|number| *number > 0)
+    }
+
     /// The language of a person's letters.
     pub fn language_of(&self, person: &Person) -> Language {
         person.language.unwrap_or(self.languages[0])
+    }
+}
+
+/// Whether a study rehearses or counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// Rehearsal: own secret and numbers, TEST in every letter, data that can be purged.
+    Development,
+    /// The real thing.
+    Production,
+}
+
+impl Stage {
+    /// Name in receipts, reports and tables.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Stage::Development => "development",
+            Stage::Production => "production",
+        }
+    }
+
+    /// The stage of that name.
+    pub fn find(key: &str) -> Option<Stage> {
+        [Stage::Development, Stage::Production].into_iter().find(|stage| stage.key() == key)
     }
 }
 

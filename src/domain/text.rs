@@ -4,13 +4,16 @@
 //! (UAX 15) brings full-width letters and half-width katakana with their voicing marks to one form; phones and word
 //! processors replace hyphens, blanks and wave dashes by look-alikes; copied text carries invisible characters.
 
-use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
 /// Text that means the same in any width: NFKC, invisible characters removed, every blank a space, wave dashes alike,
 /// dash look-alikes (but for the prolonged sound mark) a hyphen. Case, line breaks and inner blanks stay.
 pub fn fold_width(text: &str) -> String {
     // Composition can bring a character that folds again (and removal can bring two together), hence the second pass.
     let once: String = text.chars().filter(|c| !is_invisible(*c)).nfkc().map(fold_char).collect();
+    if is_normal(&once) {
+        return once;
+    }
     once.chars().filter(|c| !is_invisible(*c)).nfkc().map(fold_char).collect()
 }
 
@@ -24,13 +27,23 @@ pub fn fold(text: &str) -> String {
     // Lower-casing and kana folding can make new compositions; a few rounds reach the fixed point that makes folding
     // idempotent.
     for _ in 0..4 {
-        let next = fold_once(&folded);
-        if next == folded {
+        folded = fold_once(&folded);
+        if is_normal(&folded) && folded.chars().all(is_folded) {
             break;
         }
-        folded = next;
     }
     folded
+}
+
+/// Whether normalizing again would surely change nothing; `false` when in doubt.
+fn is_normal(text: &str) -> bool {
+    is_nfkc_quick(text.chars()) == IsNormalized::Yes && !text.chars().any(is_invisible)
+}
+
+/// Whether a character stays as it is in [`fold_once`].
+fn is_folded(c: char) -> bool {
+    let mut lower = c.to_lowercase();
+    fold_dash(fold_kana(fold_case(c))) == c && lower.next() == Some(c) && lower.next().is_none()
 }
 
 fn fold_once(text: &str) -> String {

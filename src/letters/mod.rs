@@ -1,1 +1,26 @@
-//! letters
+//! Every word we send: a [`Letter`] (kind, audience, facts) becomes a finished mail.
+//!
+//! In charge of the facts each letter may state ([`facts`]), the templates that word them ([`Stationery`]), and the
+//! mail that carries them ([`mail`]). Must not know the database or the network, and holds no sentence of its own:
+//! those are in `templates/<language>/<letter>/{subject,text,html}.hbs`.
+//!
+//! To add a letter: a facts type in `facts/`, a variant of [`Facts`] and of [`Kind`] (the compiler lists the rest),
+//! its templates in every language, its sample in every `templates/<language>/samples.json`; then accept its
+//! snapshots (`cargo insta`).
+
+pub mod clean;
+pub mod facts;
+pub mod fields;
+pub mod header;
+pub mod kind;
+pub mod mail;
+pub mod mailto;
+pub mod opened;
+mod pieces;
+pub mod samples;
+pub mod stationery;
+
+pub use facts::{Facts, Head, Letter, NotForThem};
+pub use kind::{Audience, Kind};
+pub use mail::{Envelope, Finished, finish};
+pub use stationery::{Composed, Stationery};

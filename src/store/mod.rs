@@ -1,1 +1,55 @@
-//! store
+//! Durable state: all SQL, both engines, the migrations. Decides nothing.
+//!
+//! In charge of keeping facts (studies, subjects, allocations, the audit chain), the mails received ([`inbox`]) and the
+//! letters to send ([`outbox`]), and of handing out work under leases. One file for each noun; functions that write take
+//! a [`Tx`], functions that read take a [`Reader`] (a `&Store` or a `&mut Tx`), and those that are one writing statement
+//! of their own, such as claims, take a [`Store`]. `find` gives an option, `load` must find, `list` many, `claim` takes
+//! with a lease, `record` writes a fact. The time is always an argument.
+//!
+//! To add a statement: declare it with `statements!` in its noun's file, in the common subset of both engines; the
+//! list below gets it tested on both. To add a table or column: a new pair of files in `migrations/`, same number, same
+//! names, everything commented; a released one is never edited.
+
+pub mod allocation;
+pub mod audit;
+pub mod bundle;
+mod engine;
+mod error;
+pub mod fuse;
+pub mod host;
+pub mod inbox;
+pub mod kit;
+pub mod mailbox;
+pub mod outbox;
+pub mod pending;
+pub mod secret;
+mod sql;
+pub mod study;
+pub mod subject;
+mod tx;
+
+pub use error::StoreError;
+pub use sql::Engine;
+pub use tx::{Reader, Store, Tx};
+
+/// Every statement there is.
+fn statements() -> impl Iterator<Item = &'static sql::Sql> {
+    [
+        allocation::STATEMENTS,
+        audit::STATEMENTS,
+        bundle::STATEMENTS,
+        host::STATEMENTS,
+        inbox::STATEMENTS,
+        inbox::work::STATEMENTS,
+        kit::STATEMENTS,
+        mailbox::STATEMENTS,
+        outbox::STATEMENTS,
+        outbox::work::STATEMENTS,
+        pending::STATEMENTS,
+        secret::STATEMENTS,
+        study::STATEMENTS,
+        subject::STATEMENTS,
+    ]
+    .into_iter()
+    .flatten()
+}

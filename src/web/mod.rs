@@ -1,1 +1,53 @@
-//! web
+//! Pages: health and metrics for the operator, the post office of the demonstration.
+//!
+//! In charge of HTTP: routes, guards, headers. Reads the store; acts only through what it is handed. Never knows a
+//! mail's bytes. To add a page: a file with its `router`, and a template in `templates/pages/<language>/`.
+
+pub mod guard;
+pub mod health;
+pub mod post_office;
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// Why the pages could not be served.
+#[derive(Debug, thiserror::Error)]
+pub enum WebError {
+    /// The address is taken, or not ours.
+    #[error("cannot listen on {address}: {source}; choose another address under [web] listen")]
+    Listen {
+        /// Address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Serving ended with an error.
+    #[error("the web server ended: {0}")]
+    Serve(#[from] std::io::Error),
+}
+
+/// Takes the address; port 0 takes a free one.
+///
+/// # Errors
+/// The address cannot be listened on.
+pub async fn listen(address: SocketAddr) -> Result<TcpListener, WebError> {
+    TcpListener::bind(address).await.map_err(|source| WebError::Listen { address, source })
+}
+
+/// Serves until `stop` turns true, then lets running requests finish.
+///
+/// # Errors
+/// The listener breaks.
+pub async fn serve(listener: TcpListener, pages: Router, mut stop: watch::Receiver<bool>) -> Result<(), WebError> {
+    let guarded = guard::guarded(pages);
+    axum::serve(listener, guarded)
+        .with_graceful_shutdown(async move {
+            // An error means that the sender is gone, which is a stop too.
+            let _ = stop.wait_for(|stop| *stop).await;
+        })
+        .await?;
+    Ok(())
+}

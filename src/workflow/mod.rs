@@ -1,1 +1,144 @@
-//! workflow
+//! The use cases: one function per thing a person can ask for, one transaction per request.
+//!
+//! In charge of the order of things: deduplicate, check, decide (through `domain`), record (through `store`), write
+//! letters (through `letters`), all in one transaction. Never speaks IMAP, SMTP or HTTP, and never waits for a network
+//! while a transaction is open. To add a request: a variant of [`Act`](crate::domain::request::Act), a file here, an arm
+//! in [`accept::accept`].
+
+pub mod accept;
+pub mod compose;
+pub mod confirm;
+pub mod enroll;
+pub mod ledger;
+pub mod life;
+pub mod proof;
+pub mod report;
+pub mod shelf;
+
+use crate::domain::chain::Sha256Digest;
+use crate::domain::time::{Dice, Instant};
+use crate::domain::token::AddressKey;
+use crate::store::StoreError;
+
+/// What a use case needs beside the transaction: the time, the dice, the installation's key, and the address we are.
+#[derive(Clone, Copy)]
+pub struct Means<'a> {
+    /// The moment of deciding.
+    pub now: Instant,
+    /// For tokens and Message-IDs; never for draws.
+    pub dice: &'a dyn Dice,
+    /// Authenticates the tokens in our addresses and the receipts.
+    pub keys: &'a Keys,
+    /// The mailbox that speaks for us.
+    pub desk: &'a DeskAddress,
+}
+
+/// The installation's keys, derived from the one secret that the store keeps.
+#[derive(Clone)]
+pub struct Keys {
+    /// Of the codes in our addresses.
+    pub address: AddressKey,
+    /// Of receipts.
+    pub receipt: [u8; 32],
+}
+
+impl Keys {
+    /// The keys of an installation's secret; each use has its own.
+    pub fn derive(secret: &[u8]) -> Keys {
+        use sha2::{Digest, Sha256};
+        let of = |purpose: &str| -> [u8; 32] { Sha256::new().chain_update(purpose).chain_update(secret).finalize().into() };
+        Keys { address: AddressKey::new(&of("hagaki address ")), receipt: of("hagaki receipt ") }
+    }
+}
+
+/// A mailbox of ours as letters show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeskAddress {
+    /// Name of the mailbox: which transport a letter takes.
+    pub mailbox: String,
+    /// Service address, such as `reg@example.jp`.
+    pub address: String,
+    /// Name shown beside it.
+    pub display: String,
+    /// Right-hand side of our Message-IDs.
+    pub message_id_domain: String,
+}
+
+impl DeskAddress {
+    /// The address with a sub-address (RFC 5233): `reg+sub@example.jp`.
+    pub fn with(&self, sub: &str) -> String {
+        match self.address.rsplit_once('@') {
+            Some((local, domain)) => format!("{local}+{sub}@{domain}"),
+            None => self.address.clone(),
+        }
+    }
+}
+
+/// What a mail that asks for something brought with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    /// Its inbox row.
+    pub inbox_id: i64,
+    /// Address on file that it was written from; answers go there and nowhere else.
+    pub sender: &'a str,
+    /// Its Message-ID without brackets, if it has a valid one.
+    pub message_id: Option<&'a str>,
+    /// Message-IDs of the thread it belongs to, oldest first.
+    pub references: &'a [String],
+    /// What identifies the message wherever it is seen: its Message-ID, else a digest.
+    pub message_key: &'a str,
+    /// Digest of what it says.
+    pub content_digest: &'a Sha256Digest,
+    /// Site whose token stood in the address, if its code was right.
+    pub site_token: Option<&'a str>,
+}
+
+/// How a mail was settled: what its inbox row will say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// Decided, or kept for a person.
+    pub held: Held,
+    /// One of the dispositions of DESIGN section 6.
+    pub disposition: &'static str,
+    /// Why, as a key for people and programs: `enrolled`, `refused:range`, `conflict`, …
+    pub reason: String,
+    /// Study it concerned.
+    pub study_id: Option<i64>,
+    /// Subject it concerned.
+    pub subject_id: Option<i64>,
+    /// Person who asked.
+    pub person: Option<String>,
+}
+
+/// Whether a mail is decided or waits for a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// Decided; it goes to Processed.
+    No,
+    /// Kept for a person; it goes to Quarantine.
+    Yes,
+}
+
+/// Why a use case failed (not: refused). The transaction is rolled back and the mail tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A letter could not be written: a study's own template is broken for these facts.
+    #[error("letter cannot be written: {0}")]
+    Letter(String),
+    /// A stored bundle can no longer be read by this version.
+    #[error("study {slug} version {version} cannot be read: {why}")]
+    Bundle {
+        /// Which study.
+        slug: String,
+        /// Which version.
+        version: i64,
+        /// First problem.
+        why: String,
+    },
+    /// What the database holds contradicts itself; a person must look.
+    #[error("the records contradict each other: {0}")]
+    Contradiction(String),
+}

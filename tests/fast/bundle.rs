@@ -145,6 +145,8 @@ mod reading {
         assert_eq!(form.answers["remarks"].typed, "①㈱髙﨑\n  second line");
         assert_eq!(form.value("physician").unwrap(), "髙﨑 花子");
         assert_eq!(form.unknown, [("TEL".to_string(), "00-0000".to_string())]);
+        let twice = read(&study, &format!("{SOUND}\n年齢: ６５"));
+        assert_eq!((twice.typed["age"].as_str(), twice.value("age").as_deref()), ("65", Some("65")));
         let literal = read(&study, &format!("{SOUND}\nRemarks: =HYPERLINK(\"http://example.org\",\"x\")"));
         assert_eq!(literal.value("remarks").unwrap(), "=HYPERLINK(\"http://example.org\",\"x\")");
     }
@@ -295,51 +297,377 @@ mod slips {
         }
     }
 
+    const S: &str = "study.toml";
+    const I: &str = "instruments/registration.toml";
+    const A: &str = "allocation.toml";
+
+    /// One slip, and everything that is said about it.
+    #[track_caller]
+    fn slip(file: &str, from: &str, to: &str, said: &[&str]) {
+        assert_eq!(problems(&broken(&[(file, from, to)])), said, "{file}: {from} → {to}");
+    }
+
     #[test]
-    fn show() {
-        let s = "study.toml";
-        let i = "instruments/registration.toml";
-        let a = "allocation.toml";
-        for change in [
-            (s, "time_zone =", "timezone ="),
-            (s, "Asia/Tokyo", "Tokyo"),
-            (s, "slug = \"my-study\"", "slug = \"My Study\""),
-            (s, "slug = \"my-study\"", "slug = “my-study”"),
-            (s, "en = \"My study\"", "eng = \"My study\""),
-            (s, "{ ja = \"第一病院\", en = \"First Hospital\" }", "{ ja = \"第一病院\" }"),
-            (s, "\"001\", \"002\"", "\"01\", \"002\""),
-            (s, "investigator\"", "investigater\""),
-            (s, "code = \"002\"", "code = \"００１\""),
-            (s, "\"open\"", "\"blinded\""),
-            (s, "age >= 20\"", "Age >= 20\""),
-            (s, "age >= 20\"", "age > '20'\""),
-            (s, "age >= 20\"", "age >= 20 and sex == 'F'\""),
-            (s, "age >= 20\"", "sex == 'W'\""),
-            (s, "age >= 20\"", "!pregnant\""),
-            (s, "office@example.jp", "sato@example.jp"),
-            (s, "office@example.jp", "Office <office@example.jp>"),
-            (s, "[trust]", "[trusts]"),
-            (s, "site_item = \"site\"", "site_item = \"center\""),
-            (s, "code = \"A\"", "code = \"C\""),
-            (s, "planned_subjects = 100", "planned_subjects = \"100\""),
-            (s, "[registration]", "[registration"),
-            (i, "sex == 'F'", "consent_date == today"),
-            (i, "en = \"Age\"", "en = \"Date\""),
-            (i, "aliases = [\"施設\"", "aliases = [\"ｾｲﾍﾞﾂ\", \"性別\""),
-            (i, "kind = \"integer\"", "kind = \"number\""),
-            (i, "kind = \"integer\"", "kind = \"text\""),
-            (i, "[A-Z]-[0-9]{4}'", "[A-Z-[0-9]{4}'"),
-            (i, "\"F\", label", "\"M\", label"),
-            (i, "latest = \"today\"", "latest = \"tomorrow\""),
-            (i, "soft = { min = 20", "soft = { min = -5"),
-            (i, "required = true\n# For text", "# For text"),
-            (a, "[\"F\", \"M\"]", "[\"F\", \"M\", \"X\"]"),
-            (a, "{ id = \"sex\"", "{ id = \"sexe\""),
-            (a, "{ id = \"sex\", levels = [\"F\", \"M\"] }", "{ id = \"pregnant\" }"),
+    fn keys_and_names() {
+        slip(S, "time_zone =", "timezone =", &["study.toml:13: timezone: is not known — did you mean `time_zone`?"]);
+        slip(S, "[trust]", "[trusts]", &["study.toml:21: trusts: is not known — did you mean `trust`?"]);
+        slip(S, "tag = \"MY-STUDY\"\n", "", &["study.toml:1: tag: is missing — write tag = \"MY-STUDY\""]);
+        slip(
+            S,
+            "slug = \"my-study\"",
+            "slug = \"My Study\"",
+            &[
+                "study.toml:5: slug: \"My Study\" cannot be used here — use at most 40 small letters, digits and -, a letter first, such as \"my-study\"",
+            ],
+        );
+        slip(
+            S,
+            "\"Asia/Tokyo\"",
+            "\"Tokyo\"",
+            &[
+                "study.toml:13: time_zone: \"Tokyo\" is not known — write a name of the IANA list, such as \"Asia/Tokyo\" or \"Europe/Berlin\"",
+            ],
+        );
+        slip(
+            S,
+            "planned_subjects = 100",
+            "planned_subjects = \"100\"",
+            &["study.toml:18: planned_subjects: is a text — write a whole number, such as planned_subjects = 100"],
+        );
+        slip(
+            S,
+            "slug = \"my-study\"",
+            "slug = “my-study”",
+            &[
+                "study.toml:5: this line cannot be read (string values must be quoted, expected literal string) — there is a full-width “ in it: write = \" [ ] , and blanks half-width",
+            ],
+        );
+        slip(
+            S,
+            "{ ja = \"第一病院\", en = \"First Hospital\" }",
+            "{ ja = \"第一病院\" }",
+            &[
+                "study.toml:54: sites[1].name: has no wording in English (en) — write en = \"…\" beside the other, or one text for all languages: name = \"…\"",
+            ],
+        );
+    }
+
+    #[test]
+    fn people_and_sites() {
+        slip(
+            S,
+            "[\"001\", \"002\"]",
+            "[\"1\", \"002\"]",
+            &["study.toml:72: people[1].sites: there is no site \"1\" — did you mean \"001\"?"],
+        );
+        slip(
+            S,
+            "[\"investigator\"]",
+            "[\"investigater\"]",
+            &["study.toml:70: people[1].roles: \"investigater\" is no role — did you mean \"investigator\"?"],
+        );
+        slip(
+            S,
+            "office@example.jp",
+            "Sato@example.jp",
+            &[
+                "study.toml:79: people[2].addresses: Sato@example.jp stands on line 67 already — give each person their own addresses",
+            ],
+        );
+        slip(
+            S,
+            "office@example.jp",
+            "Office <office@example.jp>",
+            &[
+                "study.toml:79: people[2].addresses: \"Office <office@example.jp>\" is no mail address — write the bare address, such as \"yamada@example.jp\"",
+            ],
+        );
+        slip(
+            S,
+            "[\"001\", \"002\"]",
+            "[\"００１\", \"002\"]",
+            &["study.toml:72: people[1].sites: there is no site \"００１\" — did you mean \"001\"?"],
+        );
+        slip(
+            S,
+            "site_item = \"site\"",
+            "site_item = \"center\"",
+            &[
+                "study.toml:30: registration.site_item: instruments/registration.toml has no item \"center\" — write site_item = \"site\"",
+            ],
+        );
+    }
+
+    #[test]
+    fn rules() {
+        let said = |what: &str| format!("study.toml:92: eligibility[1].rule: {what}");
+        for (rule, what) in [
+            ("Age >= 20", "no item is named `Age` — did you mean `age`?"),
+            (
+                "age > '20'",
+                "`>` stands between a whole number and a text — write numbers without quotes, and compare texts with texts",
+            ),
+            (
+                "age >= 20 and sex == 'F'",
+                "this expression cannot be read (mismatched input 'and') — write && for and, || for or",
+            ),
+            ("sex == 'W'", "'W' is none of the choices — write one of F, M"),
+            (
+                "!pregnant",
+                "cannot be told when `pregnant` is left blank — make pregnant required, or write answered(pregnant) && … (or !answered(pregnant) || …)",
+            ),
+            ("age + 1", "is no condition but a whole number — write a comparison, such as age >= 20"),
+            ("100 / (age - 120) < 1", "fails on ordinary answers (Division by zero of Int(100))"),
+            (
+                "age >= 20 && remarks.year > 1",
+                "there is no function `.year` here — use answered(item), days_between(from, to), years_between(from, to), size(…), and the text functions contains, startsWith, endsWith, matches",
+            ),
         ] {
-            println!("{:?}", change);
-            for p in problems(&broken(&[change])) {
-                println!("      {p}");
+            slip(S, "\"age >= 20\"", &format!("\"{rule}\""), &[&said(what)]);
+        }
+        slip(
+            I,
+            "when = \"sex == 'F'\"",
+            "when = \"consent_date == today\"",
+            &[
+                "instruments/registration.toml:62: items[5].when: `consent_date` is asked later, or asks nothing — move its item up; an expression can only name items that stand above it",
+            ],
+        );
+    }
+
+    #[test]
+    fn items() {
+        slip(
+            I,
+            "en = \"Age\"",
+            "en = \"Date\"",
+            &[
+                "instruments/registration.toml:36: items[3].label: \"Date\" is also a line in the header of a quoted mail — choose another word, such as \"Consent date\" for \"Date\"",
+            ],
+        );
+        slip(
+            I,
+            "aliases = [\"施設\"",
+            "aliases = [\"性　別\"",
+            &[
+                "instruments/registration.toml:48: items[4].label: \"性別\" already means the item `site` (line 14) — give each item its own labels and aliases; width and case do not matter",
+            ],
+        );
+        slip(
+            I,
+            "kind = \"integer\"",
+            "kind = \"number\"",
+            &[
+                "instruments/registration.toml:35: items[3].kind: \"number\" is not known — write one of \"text\", \"note\", \"integer\", \"decimal\", \"date\", \"time\", \"datetime\", \"yesno\", \"choice\", \"choices\", \"scale\", \"file\", \"heading\", \"calculation\"",
+            ],
+        );
+        slip(
+            I,
+            "[A-Z]-[0-9]{4}'",
+            "[A-Z-[0-9]{4}'",
+            &[
+                "instruments/registration.toml:29: items[2].pattern: is no regular expression (unclosed character class) — write it in single quotes, such as '[A-Z]-[0-9]{4}'",
+            ],
+        );
+        slip(
+            I,
+            "code = \"F\"",
+            "code = \"m\"",
+            &[
+                "instruments/registration.toml:53: items[4].choices[2].code: \"M\" is taken on line 52 already — give each its own",
+            ],
+        );
+        slip(
+            I,
+            "latest = \"today\"",
+            "latest = \"tomorrow\"",
+            &[
+                "instruments/registration.toml:70: items[6].hard.latest: \"tomorrow\" is no day — write \"2026-04-01\", \"today\", \"today-30\" or \"today+7\"",
+            ],
+        );
+        slip(
+            I,
+            "soft = { min = 20",
+            "soft = { min = -5",
+            &[
+                "instruments/registration.toml:43: items[3].soft: reaches beyond hard, where answers are refused already — draw the soft limits inside the hard ones",
+            ],
+        );
+        slip(
+            I,
+            "required = true\n# For text",
+            "# For text",
+            &[
+                "study.toml:30: registration.subject_item: `subject_ref` may be left blank — write required = true there, and no when",
+            ],
+        );
+    }
+
+    #[test]
+    fn the_statisticians_file() {
+        slip(
+            S,
+            "code = \"A\"",
+            "code = \"C\"",
+            &[
+                "study.toml:42: arms[1].code: allocation.toml has no arm \"C\" — give both files the same arms",
+                "allocation.toml:6: arms[1].code: study.toml names no arm \"A\" — name it there, or write one of \"C\", \"B\"",
+            ],
+        );
+        slip(
+            A,
+            "levels = [\"F\", \"M\"]",
+            "levels = [\"F\", \"X\"]",
+            &[
+                "allocation.toml:8: factors[2].levels: lacks \"M\" of `sex` — list every answer, or leave levels out",
+                "allocation.toml:8: factors[2].levels: nobody can have the level \"X\" of `sex` — write one of \"F\", \"M\"",
+            ],
+        );
+        slip(
+            A,
+            "id = \"sex\", levels = [\"F\", \"M\"]",
+            "id = \"pregnant\"",
+            &[
+                "allocation.toml:8: factors[2].id: `pregnant` may be left blank, but decides the allocation — write required = true in instruments/registration.toml, and no when",
+            ],
+        );
+        slip(
+            S,
+            "blinding = \"open\"",
+            "blinding = \"blinded\"",
+            &[
+                "study.toml: a blinded study needs somebody who may know the arms — give somebody the role \"pharmacist\" or \"statistician\"",
+                "kits.csv: is missing, though the study is blinded — add a list with the first line code,arm and one line for each kit",
+            ],
+        );
+    }
+
+    #[test]
+    fn all_problems_come_at_once() {
+        let bundle = broken(&[
+            (S, "\"Asia/Tokyo\"", "\"Tokyo\""),
+            (S, "\"age >= 20\"", "\"agee >= 20\""),
+            (I, "kind = \"integer\"", "kind = \"int\""),
+            (A, "{ id = \"sex\"", "{ id = \"sexe\""),
+        ]);
+        assert_eq!(
+            problems(&bundle).iter().map(|said| said.split(' ').next().unwrap().to_string()).collect::<Vec<_>>(),
+            ["study.toml:13:", "study.toml:92:", "allocation.toml:8:", "instruments/registration.toml:35:"]
+        );
+    }
+
+    #[test]
+    fn kit_lists() {
+        let kits = |text: &str| {
+            let mut files = samples::borealis().files().clone();
+            files.insert("kits.csv".to_string(), text.to_string());
+            problems(&Bundle::from_files(files))
+        };
+        assert_eq!(
+            kits("code,arm\nX1,P\nX2,Q\nx1,L\n"),
+            [
+                "kits.csv: there is no kit for arm \"H\" — list the kits of every arm",
+                "kits.csv:3: arm: there is no arm \"Q\" — write one of \"P\", \"L\", \"H\"",
+                "kits.csv:4: code: kit \"x1\" stands on line 2 already — list each kit once",
+            ]
+        );
+        assert_eq!(
+            kits("kit;arm\n"),
+            [
+                "kits.csv:1: the first line is not code,arm or code,arm,site — write one of the two, without quotes or blanks"
+            ]
+        );
+        let telling: String =
+            ["P", "L", "H"].iter().flat_map(|arm| (0..5).map(move |n| format!("{arm}{n},{arm}\n"))).collect();
+        assert_eq!(
+            kits(&format!("code,arm\n{telling}")),
+            ["kits.csv: the codes in their order show the arm — number the kits at random over all arms"]
+        );
+        assert_eq!(
+            kits("code,arm,site\nA1,P,101\nB1,P,102\nC1,P,\nD1,L,\nE1,H,101\nF1,H,102\n"),
+            ["kits.csv: site \"103\" has no kit for arm \"H\" — give it some, or leave the site of some kits blank"]
+        );
+    }
+
+    #[test]
+    fn files_that_are_none() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(
+            problems(&Bundle::read(folder.path())),
+            [
+                "study.toml: is missing — a bundle is a folder with study.toml in it; hagaki init writes one to start from"
+            ]
+        );
+        let nowhere = folder.path().join("nowhere");
+        assert_eq!(
+            problems(&Bundle::read(&nowhere)),
+            [format!("study.toml: there is no folder {} — name the folder that holds study.toml", nowhere.display())]
+        );
+        samples::write_template(folder.path()).unwrap();
+        let instrument = folder.path().join(I);
+        let text = std::fs::read_to_string(&instrument).unwrap();
+        let (cp932, _, _) = encoding_rs::SHIFT_JIS.encode(&text);
+        std::fs::write(&instrument, cp932).unwrap();
+        std::fs::write(folder.path().join("plan.docx"), "x").unwrap();
+        std::fs::create_dir(folder.path().join("letters")).unwrap();
+        std::fs::write(folder.path().join("letters/assignment.txt"), "x").unwrap();
+        std::fs::write(folder.path().join(".DS_Store"), [0xff, 0xfe]).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", folder.path().join("kits.csv")).unwrap();
+        assert_eq!(
+            problems(&Bundle::read(folder.path())),
+            [
+                "instruments/registration.toml: is in Shift_JIS (CP932), not in UTF-8: line 3 — save it again as UTF-8 (in Notepad: Save as, Encoding: UTF-8)",
+                "kits.csv: is a link to another file and was left out — copy the file itself here",
+                "letters/assignment.txt: lies in no folder of a language of the study and is never used — move it to letters/ja/",
+                "plan.docx: is no file of a bundle and was left out",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_told_and_left_out() {
+        let bundle = broken(&[(S, "# The main file", "\u{FEFF}# The main file")]);
+        let (study, warnings) = definition::load(&bundle).unwrap();
+        assert_eq!(study.slug, "my-study");
+        assert_eq!(
+            shown(&warnings),
+            ["study.toml: begins with a byte order mark, which was left out — save it as UTF-8 without BOM"]
+        );
+        assert_eq!(warnings[0].weight, Weight::Warning);
+        assert_eq!(bundle.digest(), samples::template().digest());
+    }
+
+    #[test]
+    fn two_bundles_of_one_name_are_told_apart() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        samples::write_template(one.path()).unwrap();
+        samples::write_template(other.path()).unwrap();
+        let checked = definition::check(&[one.path(), other.path()]);
+        assert!(checked[0].is_sound() && !checked[1].is_sound());
+        assert_eq!(
+            shown(&checked[1].problems),
+            [
+                format!(
+                    "study.toml: slug: \"my-study\" is taken by {} — give each study its own",
+                    one.path().display()
+                ),
+                format!("study.toml: tag: \"MY-STUDY\" is taken by {} — give each study its own", one.path().display()),
+            ]
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(120))]
+        #[test]
+        fn any_damage_is_told_without_panic(at in 0usize..9000, cut in 0usize..40, put in "[\\[\\]{}=\"'a-z\n#.,0-9あ]{0,8}", which in 0usize..3) {
+            let mut files = samples::borealis().files().clone();
+            let file = [S, I, A][which];
+            let chars: Vec<char> = files[file].chars().collect();
+            let at = at % chars.len();
+            let damaged: String = chars[..at].iter().copied().chain(put.chars()).chain(chars[(at + cut).min(chars.len())..].iter().copied()).collect();
+            files.insert(file.to_string(), damaged);
+            if let Err(problems) = definition::load(&Bundle::from_files(files)) {
+                prop_assert!(problems.iter().any(|problem| problem.weight == Weight::Error));
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use hagaki::cli::read::{self as command, Output};
+use hagaki::cli::reading::{self as command, Output};
 use hagaki::definition::{self, Bundle};
 use hagaki::domain::study::Study;
 use hagaki::domain::time::Instant;

@@ -133,9 +133,14 @@ impl Reader<'_> {
             }
             return;
         }
-        let shown = distinct(&filled).join(CONFLICT_MARK);
+        let reading = self.read_agreeing(item, &filled);
+        let distinct = distinct(&filled);
+        let shown = match &reading {
+            Err(wrong) if wrong.code == FaultCode::Conflict => distinct.join(CONFLICT_MARK),
+            _ => distinct.into_iter().next().unwrap_or_default(),
+        };
         self.form.typed.insert(item.id.clone(), shown.clone());
-        match self.read_agreeing(item, &filled) {
+        match reading {
             Ok(value) => self.accept(item, shown, value),
             Err(wrong) => self.fault(item, shown, wrong),
         }

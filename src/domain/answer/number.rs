@@ -93,7 +93,7 @@ fn filled(fraction: &str) -> Option<String> {
 fn thousands(text: &str, separator: char) -> Option<String> {
     let mut groups = text.split(separator);
     let first = groups.next()?;
-    let sound = (1..=3).contains(&first.len()) && groups.all(|group| group.len() == 3);
+    let sound = (1..=3).contains(&first.len()) && !first.starts_with('0') && groups.all(|group| group.len() == 3);
     sound.then(|| text.replace(separator, ""))
 }
 

@@ -1,0 +1,67 @@
+//! `hagaki check BUNDLE…`: every problem at once, then every letter rendered with every sample.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::{End, Output};
+use crate::definition::{self, Bundle, Problem, Weight};
+use crate::letters::{Kind, Stationery};
+
+pub(super) fn run(bundles: &[PathBuf], output: Output) -> anyhow::Result<End> {
+    let mut sound = true;
+    for mut checked in definition::check(bundles) {
+        let bundle = Bundle::read(&checked.folder);
+        let letters = match Stationery::load(&bundle.letters()) {
+            Ok(_) => Kind::ALL.len(),
+            Err(problems) => {
+                checked.problems.extend(problems);
+                0
+            }
+        };
+        sound &= checked.problems.iter().all(|problem| problem.weight == Weight::Warning);
+        if output.json {
+            println!("{}", report(&checked, letters));
+        } else {
+            print(&checked, letters);
+        }
+    }
+    Ok(if sound { End::Done } else { End::Refused })
+}
+
+fn report(checked: &definition::Checked, letters: usize) -> Value {
+    let problem = |problem: &Problem| {
+        json!({ "file": problem.file, "line": problem.line, "key": problem.key, "wrong": problem.wrong,
+                "right": problem.right, "weight": weight(problem) })
+    };
+    json!({
+        "bundle": checked.folder.display().to_string(),
+        "sound": checked.problems.iter().all(|problem| problem.weight == Weight::Warning),
+        "slug": checked.study.as_ref().map(|(slug, _)| slug),
+        "tag": checked.study.as_ref().map(|(_, tag)| tag),
+        "digest": checked.digest,
+        "letters": letters,
+        "problems": checked.problems.iter().map(problem).collect::<Vec<_>>(),
+    })
+}
+
+fn print(checked: &definition::Checked, letters: usize) {
+    let errors = checked.problems.iter().filter(|problem| problem.weight == Weight::Error).count();
+    let warnings = checked.problems.len() - errors;
+    for problem in &checked.problems {
+        println!("{}: {}/{problem}", weight(problem), checked.folder.display());
+    }
+    let name = checked.study.as_ref().map_or("no study", |(slug, _)| slug.as_str());
+    let verdict = if errors == 0 { "sound" } else { "cannot be used" };
+    println!(
+        "{} ({name}): {verdict}; {errors} errors, {warnings} warnings; {letters} kinds of letters rendered in every language",
+        checked.folder.display()
+    );
+}
+
+fn weight(problem: &Problem) -> &'static str {
+    match problem.weight {
+        Weight::Error => "error",
+        Weight::Warning => "warning",
+    }
+}

@@ -1,0 +1,72 @@
+//! What every command on an installation needs: its settings, its store, the clock, the dice, and whose name acts are
+//! recorded under.
+
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow, bail};
+use tokio::runtime::Runtime;
+
+use super::Installation;
+use crate::daemon::machine::{SystemClock, SystemDice};
+use crate::daemon::run::open_store;
+use crate::domain::time::{Clock, Instant};
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::workflow::shelf::{Shelf, ShelvedStudy};
+
+/// An installation opened by a command.
+pub(super) struct Opened {
+    pub(super) runtime: Runtime,
+    pub(super) settings: Settings,
+    pub(super) store: Store,
+    pub(super) clock: Arc<SystemClock>,
+    pub(super) dice: Arc<SystemDice>,
+    /// Who acts, as the machine knows them: `operator:NAME`.
+    pub(super) actor: String,
+}
+
+/// The operator's file, or every problem of it in one error.
+pub(super) fn settings(installation: &Installation) -> anyhow::Result<Settings> {
+    Settings::load(&installation.config).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        anyhow!("the installation cannot be used:\n{}", lines.join("\n"))
+    })
+}
+
+/// A runtime for one command.
+pub(super) fn runtime() -> anyhow::Result<Runtime> {
+    Runtime::new().context("the system gives no threads")
+}
+
+impl Opened {
+    /// Opens the installation's settings and store.
+    pub(super) fn open(installation: &Installation) -> anyhow::Result<Opened> {
+        let settings = settings(installation)?;
+        let runtime = runtime()?;
+        let store = runtime.block_on(open_store(&settings))?;
+        let name = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|key| std::env::var(key).ok());
+        let name = name.filter(|name| !name.is_empty()).unwrap_or_else(|| "unknown".to_string());
+        Ok(Opened {
+            runtime,
+            settings,
+            store,
+            clock: Arc::new(SystemClock::default()),
+            dice: Arc::new(SystemDice),
+            actor: format!("operator:{name}"),
+        })
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// The current study of a slug; with its definition.
+    pub(super) fn study(&self, slug: &str) -> anyhow::Result<ShelvedStudy> {
+        self.runtime.block_on(async {
+            let Some(row) = crate::store::study::find_current(&self.store, slug).await? else {
+                bail!("no study {slug} is active here; `hagaki study list` shows those that are");
+            };
+            Ok(Shelf::new(self.store.clone()).load(&row).await?)
+        })
+    }
+}

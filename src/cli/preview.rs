@@ -1,0 +1,95 @@
+//! `hagaki preview SLUG LETTER`: one letter as it would go out, or the facts its templates may state.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, anyhow, bail};
+use clap::Args;
+use serde_json::json;
+
+use super::installation::Opened;
+use super::{End, Installation, Output};
+use crate::daemon::machine::SystemClock;
+use crate::definition::{self, Bundle};
+use crate::domain::language::Language;
+use crate::domain::study::{Stage, Study};
+use crate::domain::time::Clock;
+use crate::letters::{Kind, Stationery, samples};
+
+/// Arguments of `hagaki preview`.
+#[derive(Debug, Args)]
+pub struct PreviewArgs {
+    /// Slug of an active study, or a bundle's folder.
+    study: String,
+    /// Kind of letter; without one, the kinds there are.
+    letter: Option<String>,
+    /// Language: ja or en; else the study's first.
+    #[arg(long)]
+    language: Option<String>,
+    /// Print the facts its templates may state.
+    #[arg(long)]
+    fields: bool,
+    /// Which installation.
+    #[command(flatten)]
+    installation: Installation,
+    /// For people or for programs.
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(super) fn run(args: PreviewArgs) -> anyhow::Result<End> {
+    let Some(letter) = &args.letter else {
+        for kind in Kind::ALL {
+            println!("{}", kind.key());
+        }
+        return Ok(End::Done);
+    };
+    let kind = Kind::find(letter).ok_or_else(|| {
+        let known: Vec<&str> = Kind::ALL.iter().map(|kind| kind.key()).collect();
+        anyhow!("there is no letter {letter}; there are {}", known.join(", "))
+    })?;
+    let (study, stationery, stage) = defined(&args)?;
+    let language = match &args.language {
+        None => study.languages[0],
+        Some(code) => Language::find(code).ok_or_else(|| anyhow!("{code} is no language of ours; write ja or en"))?,
+    };
+    let Some(person) = study.people.iter().find(|person| kind.may_go_to(study.blinding, person)) else {
+        bail!("nobody in this study may be sent a {} letter", kind.key());
+    };
+    let service = study.post.as_ref().map_or_else(|| "reg@example.jp".to_string(), |post| post.address.clone());
+    let now = SystemClock::default().now();
+    let sample = samples::for_study(kind, &study, stage, person, &service, now, language);
+    if args.fields {
+        let fields = stationery.fields(&sample).context("the facts cannot be shown")?;
+        println!("{}", serde_json::to_string_pretty(&fields).context("the facts are JSON")?);
+        return Ok(End::Done);
+    }
+    let composed = stationery.compose(&sample).map_err(|fault| anyhow!("{fault}"))?;
+    if args.output.json {
+        println!("{}", json!({ "letter": kind.key(), "language": language.code(), "subject": composed.subject,
+                               "text": composed.text, "html": composed.html }));
+    } else {
+        println!("Subject: {}\n\n{}", composed.subject, composed.text);
+    }
+    Ok(End::Done)
+}
+
+/// The study of a folder, or of the installation.
+fn defined(args: &PreviewArgs) -> anyhow::Result<(Study, Stationery, Stage)> {
+    let folder = PathBuf::from(&args.study);
+    let problems = |problems: Vec<definition::Problem>| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        anyhow!("the bundle cannot be used:\n{}", lines.join("\n"))
+    };
+    let (bundle, stage) = if folder.join("study.toml").is_file() {
+        (Bundle::read(&folder), Stage::Development)
+    } else {
+        let opened = Opened::open(&args.installation)?;
+        let shelved = opened.study(&args.study)?;
+        let row = opened.runtime.block_on(crate::store::bundle::load(&opened.store, shelved.id, shelved.version))?;
+        let files = serde_json::from_str(&row.files).context("the stored bundle is not whole")?;
+        (Bundle::from_files(files), shelved.stage)
+    };
+    let (study, _) = definition::load(&bundle).map_err(problems)?;
+    let stationery = Stationery::load(&bundle.letters()).map_err(problems)?;
+    Ok((study, stationery, stage))
+}

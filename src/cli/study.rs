@@ -1,0 +1,290 @@
+//! `hagaki study`: a study's life, from rehearsal to close.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, anyhow};
+use clap::Subcommand;
+use serde_json::json;
+
+use super::installation::Opened;
+use super::{End, Installation, Output};
+use crate::daemon::run::{desk_address, keys};
+use crate::definition::{self, Bundle};
+use crate::domain::study::{Stage, Study};
+use crate::domain::token;
+use crate::letters::Stationery;
+use crate::store::study::{self, State};
+use crate::store::{bundle, kit};
+use crate::workflow::life::{self, Act, LifeError};
+
+/// Commands on a study's life.
+#[derive(Debug, Subcommand)]
+pub enum StudyCommand {
+    /// Every study here.
+    List {
+        /// Which installation.
+        #[command(flatten)]
+        installation: Installation,
+        /// For people or for programs.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// One study: stage, state, counts, bundle versions, kits.
+    Show {
+        /// The study.
+        slug: String,
+        /// Which installation.
+        #[command(flatten)]
+        installation: Installation,
+        /// For people or for programs.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Put a bundle into force: for rehearsal, or with --production for good.
+    Activate {
+        /// The bundle's folder.
+        bundle: PathBuf,
+        /// Begin the real thing: new secret, numbers from 1; from here on the bundle changes only by amendment.
+        #[arg(long)]
+        production: bool,
+        /// Why, and where.
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Change the bundle by a numbered amendment.
+    Amend {
+        /// The changed bundle's folder.
+        bundle: PathBuf,
+        /// Why, and where.
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Take no enrollments for the time being.
+    Pause {
+        /// The study.
+        slug: String,
+        /// Why, and where.
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Take enrollments again.
+    Resume {
+        /// The study.
+        slug: String,
+        /// Why, and where.
+        #[command(flatten)]
+        why: Why,
+    },
+    /// End enrollment for good.
+    Close {
+        /// The study.
+        slug: String,
+        /// Why, and where.
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Forget everything a rehearsal brought; production is never purged.
+    Purge {
+        /// The study.
+        slug: String,
+        /// Why, and where.
+        #[command(flatten)]
+        why: Why,
+    },
+    /// The addresses that sites write to in a study that wants a site's token.
+    Addresses {
+        /// The study.
+        slug: String,
+        /// Which installation.
+        #[command(flatten)]
+        installation: Installation,
+        /// For people or for programs.
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+/// Why, and where.
+#[derive(Debug, clap::Args)]
+pub struct Why {
+    /// Why: stands in the audit chain. Needed in production.
+    #[arg(long, default_value = "")]
+    reason: String,
+    /// Which installation.
+    #[command(flatten)]
+    installation: Installation,
+}
+
+pub(super) fn run(command: StudyCommand) -> anyhow::Result<End> {
+    match command {
+        StudyCommand::List { installation, output } => list(&installation, output),
+        StudyCommand::Show { slug, installation, output } => show(&slug, &installation, output),
+        StudyCommand::Activate { bundle, production, why } => {
+            activate(&bundle, if production { Stage::Production } else { Stage::Development }, &why)
+        }
+        StudyCommand::Amend { bundle, why } => amend(&bundle, &why),
+        StudyCommand::Pause { slug, why } => set_state(&slug, State::Paused, &why),
+        StudyCommand::Resume { slug, why } => set_state(&slug, State::Open, &why),
+        StudyCommand::Close { slug, why } => set_state(&slug, State::Closed, &why),
+        StudyCommand::Purge { slug, why } => purge(&slug, &why),
+        StudyCommand::Addresses { slug, installation, output } => addresses(&slug, &installation, output),
+    }
+}
+
+/// Prints a refusal and ends with 1; hands a failure on.
+fn judged<T>(result: Result<T, LifeError>) -> anyhow::Result<Option<T>> {
+    match result {
+        Ok(done) => Ok(Some(done)),
+        Err(LifeError::Refused(refusal)) => {
+            eprintln!("hagaki: {refusal}");
+            Ok(None)
+        }
+        Err(LifeError::Failed(failure)) => Err(failure.into()),
+    }
+}
+
+/// A bundle that is sound in itself and in its letters; else its problems are printed.
+fn sound(folder: &PathBuf) -> anyhow::Result<Option<(Bundle, Study)>> {
+    let bundle = Bundle::read(folder);
+    let mut problems = Vec::new();
+    let study = match definition::load(&bundle) {
+        Ok((study, warnings)) => {
+            for warning in warnings {
+                eprintln!("warning: {}/{warning}", folder.display());
+            }
+            Some(study)
+        }
+        Err(found) => {
+            problems.extend(found);
+            None
+        }
+    };
+    problems.extend(Stationery::load(&bundle.letters()).err().unwrap_or_default());
+    for problem in &problems {
+        eprintln!("{}/{problem}", folder.display());
+    }
+    if !problems.is_empty() {
+        eprintln!("hagaki: nothing was changed; mend these and try again");
+    }
+    Ok(study.filter(|_| problems.is_empty()).map(|study| (bundle, study)))
+}
+
+fn activate(folder: &PathBuf, stage: Stage, why: &Why) -> anyhow::Result<End> {
+    let Some((bundle, study)) = sound(folder)? else { return Ok(End::Refused) };
+    let opened = Opened::open(&why.installation)?;
+    let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
+    let activating = life::activate(&opened.store, &bundle, &study, stage, act, &*opened.dice);
+    let Some(done) = judged(opened.runtime.block_on(activating))? else { return Ok(End::Refused) };
+    println!("{} runs in {}, bundle version {}", study.slug, done.stage.key(), done.version);
+    println!("bundle digest (SHA-256):  {}", done.bundle_digest);
+    println!("digest of the secret:     {}", done.secret_digest);
+    println!("Keep both with the protocol: the secret that all draws come from can be proved against its digest later.");
+    if stage == Stage::Development {
+        println!("This is a rehearsal: every letter says TEST. Begin with `hagaki study activate {} --production`.", folder.display());
+    }
+    Ok(End::Done)
+}
+
+fn amend(folder: &PathBuf, why: &Why) -> anyhow::Result<End> {
+    let Some((bundle, study)) = sound(folder)? else { return Ok(End::Refused) };
+    let opened = Opened::open(&why.installation)?;
+    let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
+    let amending = life::amend(&opened.store, &bundle, &study, act);
+    let Some(version) = judged(opened.runtime.block_on(amending))? else { return Ok(End::Refused) };
+    println!("{}: amendment {version} is in force", study.slug);
+    Ok(End::Done)
+}
+
+fn set_state(slug: &str, state: State, why: &Why) -> anyhow::Result<End> {
+    let opened = Opened::open(&why.installation)?;
+    let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
+    let setting = life::set_state(&opened.store, slug, state, act);
+    let Some(stage) = judged(opened.runtime.block_on(setting))? else { return Ok(End::Refused) };
+    println!("{slug} ({}) is {}", stage.key(), state.key());
+    Ok(End::Done)
+}
+
+fn purge(slug: &str, why: &Why) -> anyhow::Result<End> {
+    let opened = Opened::open(&why.installation)?;
+    let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
+    let purging = life::purge(&opened.store, slug, act, &*opened.dice);
+    let Some(subjects) = judged(opened.runtime.block_on(purging))? else { return Ok(End::Refused) };
+    println!("{slug}: {subjects} subjects of the rehearsal are gone; a new secret was drawn");
+    Ok(End::Done)
+}
+
+fn list(installation: &Installation, output: Output) -> anyhow::Result<End> {
+    let opened = Opened::open(installation)?;
+    let rows = opened.runtime.block_on(study::list(&opened.store))?;
+    for row in &rows {
+        if output.json {
+            println!("{}", json!({ "study": row.slug, "stage": row.stage.key(), "state": row.state.key(),
+                                   "subjects": row.subjects, "bundle_version": row.bundle_version }));
+        } else {
+            println!("{:<20} {:<12} {:<7} {:>7} subjects  bundle version {}", row.slug, row.stage.key(),
+                     row.state.key(), row.subjects, row.bundle_version);
+        }
+    }
+    if rows.is_empty() && !output.json {
+        println!("No study yet: hagaki init my-study, then hagaki study activate my-study");
+    }
+    Ok(End::Done)
+}
+
+fn show(slug: &str, installation: &Installation, output: Output) -> anyhow::Result<End> {
+    let opened = Opened::open(installation)?;
+    let shelved = opened.study(slug)?;
+    let (row, versions, kits) = opened.runtime.block_on(async {
+        let row = study::load(&opened.store, shelved.id).await?;
+        let versions = bundle::list(&opened.store, shelved.id).await?;
+        let kits = kit::left(&opened.store, shelved.id).await?;
+        Ok::<_, crate::store::StoreError>((row, versions, kits))
+    })?;
+    let hex = |digest: &[u8]| data_encoding::HEXLOWER.encode(digest);
+    // How many kits are left per arm tells what was allocated; the operator sees the sum.
+    let kits_left: i64 = kits.iter().map(|(_, _, left)| left).sum();
+    if output.json {
+        let versions: Vec<_> = versions
+            .iter()
+            .map(|version| json!({ "version": version.version, "digest": hex(&version.digest),
+                                   "at": version.activated_at.utc(), "actor": version.actor, "reason": version.reason }))
+            .collect();
+        println!("{}", json!({ "study": row.slug, "tag": shelved.study.tag, "stage": row.stage.key(),
+            "state": row.state.key(), "subjects": row.subjects, "planned": shelved.study.planned_subjects,
+            "secret_digest": hex(&row.secret_digest), "chain": { "length": row.chain.length, "head": hex(&row.chain.digest) },
+            "kits_left": kits_left, "versions": versions }));
+        return Ok(End::Done);
+    }
+    println!("{} [{}] — {}", row.slug, shelved.study.tag, shelved.study.title.in_language(shelved.study.languages[0]));
+    println!("stage     {} ({})", row.stage.key(), row.state.key());
+    let planned = shelved.study.planned_subjects.map(|planned| format!(" of {planned} planned")).unwrap_or_default();
+    println!("subjects  {}{planned}", row.subjects);
+    println!("secret    {} (SHA-256)", hex(&row.secret_digest));
+    println!("chain     {} entries, head {}", row.chain.length, hex(&row.chain.digest));
+    if !shelved.study.kits.is_empty() {
+        println!("kits      {kits_left} left");
+    }
+    for version in versions {
+        println!("bundle    version {} {} by {} {}", version.version, version.activated_at.local(shelved.study.zone),
+                 version.actor, version.reason);
+    }
+    Ok(End::Done)
+}
+
+fn addresses(slug: &str, installation: &Installation, output: Output) -> anyhow::Result<End> {
+    let opened = Opened::open(installation)?;
+    let shelved = opened.study(slug)?;
+    let keys = opened.runtime.block_on(keys(&opened.store, &*opened.dice))?;
+    let mailbox = opened.settings.mailboxes.first().ok_or_else(|| anyhow!("no mailbox is configured"))?;
+    let desk = desk_address(mailbox);
+    for site in &shelved.study.sites {
+        let address = desk.with(&token::site_token(&keys.address, slug, &site.code, None));
+        if output.json {
+            println!("{}", json!({ "site": site.code, "address": address }));
+        } else {
+            println!("{:<12} {address}", site.code);
+        }
+    }
+    opened.runtime.block_on(opened.store.ping()).context("the database went away")?;
+    Ok(End::Done)
+}

@@ -1,0 +1,28 @@
+//! Structured logs: text for people, JSON for collectors; never a mail's content, an address or a secret.
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt;
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One readable line each.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Starts logging to standard error at `level` (or what `HAGAKI_LOG` says). A second call changes nothing.
+pub fn start(format: Format, level: &str) {
+    let filter = || {
+        EnvFilter::try_from_env("HAGAKI_LOG")
+            .or_else(|_| EnvFilter::try_new(level))
+            .unwrap_or_else(|_| EnvFilter::new("info"))
+    };
+    let lines = fmt().with_writer(std::io::stderr).with_env_filter(filter()).with_target(true);
+    // An error means that somebody (a test) has started logging already.
+    let _ = match format {
+        Format::Text => lines.compact().try_init(),
+        Format::Json => lines.json().try_init(),
+    };
+}

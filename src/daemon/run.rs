@@ -1,0 +1,232 @@
+//! Builds the loops from the operator's file, starts them, and stops them in order.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+use super::supervise::supervise;
+use crate::domain::study::Post;
+use crate::domain::time::{Clock, Dice};
+use crate::mail::Worker;
+use crate::mail::connection::ConnectError;
+use crate::mail::desk::{Counter, Desk};
+use crate::mail::dispatch::Dispatch;
+use crate::mail::intake::Intake;
+use crate::mail::mailbox::Mailbox;
+use crate::mail::transport::Transport;
+use crate::settings::{Engine, MailboxSettings, Settings};
+use crate::store::{Store, StoreError, secret};
+use crate::web::health::{Health, Pulse};
+use crate::web::{self, WebError};
+use crate::workflow::shelf::Shelf;
+use crate::workflow::{DeskAddress, Failure, Keys};
+
+/// Why the daemon cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A stored study.
+    #[error(transparent)]
+    Workflow(#[from] Failure),
+    /// A transport's certificate authority.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The pages.
+    #[error(transparent)]
+    Web(#[from] WebError),
+    /// The database's folder cannot be made.
+    #[error("{}: the folder cannot be made ({source}); create it, or name another under [database] url", path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// A daemon, built and not yet running.
+pub struct Daemon {
+    /// Its store.
+    pub store: Store,
+    /// Its studies.
+    pub shelf: Arc<Shelf>,
+    /// Its keys.
+    pub keys: Arc<Keys>,
+    /// Its loops.
+    pub workers: Vec<Worker>,
+    pulse: Arc<Pulse>,
+    clock: Arc<dyn Clock>,
+    metrics: PrometheusHandle,
+}
+
+/// Opens the database that the settings name; makes the folder of an embedded one.
+///
+/// # Errors
+/// The database cannot be used.
+pub async fn open_store(settings: &Settings) -> Result<Store, DaemonError> {
+    let url = match &settings.database.engine {
+        Engine::Sqlite(path) => {
+            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                std::fs::create_dir_all(folder)
+                    .map_err(|source| DaemonError::Folder { path: folder.to_path_buf(), source })?;
+            }
+            format!("sqlite://{}", path.display())
+        }
+        Engine::Postgres(url) => match &settings.database.password {
+            None => url.clone(),
+            Some(password) => with_password(url, password.expose_secret()),
+        },
+    };
+    Ok(Store::open(&url).await?)
+}
+
+/// `postgres://user@host/db` with the password behind the user, percent-encoded.
+fn with_password(url: &str, password: &str) -> String {
+    let encoded: String = password
+        .bytes()
+        .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect();
+    match url.split_once('@') {
+        Some((user, rest)) => format!("{user}:{encoded}@{rest}"),
+        None => url.to_string(),
+    }
+}
+
+/// The installation's keys, made once and kept in its store.
+///
+/// # Errors
+/// The database.
+pub async fn keys(store: &Store, dice: &dyn Dice) -> Result<Keys, StoreError> {
+    let mut fresh = [0; 32];
+    dice.fill(&mut fresh);
+    Ok(Keys::derive(&secret::secret_or_insert(store, "installation", &fresh).await?))
+}
+
+/// A mailbox as letters show it.
+pub fn desk_address(mailbox: &MailboxSettings) -> DeskAddress {
+    DeskAddress {
+        mailbox: mailbox.name.clone(),
+        address: mailbox.address.clone(),
+        display: mailbox.display.clone().unwrap_or_default(),
+        message_id_domain: mailbox.message_id_domain.clone(),
+    }
+}
+
+impl Daemon {
+    /// Opens the store and builds every loop; connects to no mail server yet.
+    ///
+    /// # Errors
+    /// The database, or a certificate file.
+    pub async fn build(
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+        dice: Arc<dyn Dice>,
+    ) -> Result<Daemon, DaemonError> {
+        let store = open_store(settings).await?;
+        let keys = Arc::new(keys(&store, &*dice).await?);
+        let shelf = Arc::new(Shelf::new(store.clone()));
+        let interval = Duration::from_secs(settings.daemon.interval_seconds);
+        let lease_seconds = i64::try_from(settings.daemon.lease_seconds).unwrap_or(i64::MAX);
+        let owner = settings.daemon.owner.clone();
+        let desk_bell = Arc::new(Notify::new());
+        let mut counters = BTreeMap::new();
+        let (mut dispatch_bells, mut filing_bells, mut workers) = (Vec::new(), Vec::new(), Vec::new());
+        for mailbox in &settings.mailboxes {
+            let (dispatch_bell, filing_bell) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+            let desk = desk_address(mailbox);
+            let post = Post {
+                address: mailbox.address.clone(),
+                authserv_ids: mailbox.authserv_ids.clone(),
+                message_id_domain: mailbox.message_id_domain.clone(),
+            };
+            counters.insert(mailbox.name.clone(), Counter { desk: desk.clone(), post });
+            workers.push(Worker::Intake(Box::new(Intake::new(
+                store.clone(),
+                Arc::clone(&clock),
+                Arc::clone(&dice),
+                mailbox.name.clone(),
+                Mailbox::open(&mailbox.source, &*dice),
+                owner.clone(),
+                lease_seconds,
+                interval,
+                Arc::clone(&desk_bell),
+                Arc::clone(&filing_bell),
+            ))));
+            workers.push(Worker::Dispatch(Box::new(Dispatch {
+                store: store.clone(),
+                clock: Arc::clone(&clock),
+                dice: Arc::clone(&dice),
+                keys: Arc::clone(&keys),
+                shelf: Arc::clone(&shelf),
+                desk,
+                transport: Transport::open(&mailbox.delivery, Arc::clone(&clock))?,
+                owner: owner.clone(),
+                lease_seconds,
+                interval,
+                bell: Arc::clone(&dispatch_bell),
+                away: AtomicBool::new(true),
+            })));
+            dispatch_bells.push(dispatch_bell);
+            filing_bells.push(filing_bell);
+        }
+        workers.push(Worker::Desk(Box::new(Desk {
+            store: store.clone(),
+            clock: Arc::clone(&clock),
+            dice,
+            shelf: Arc::clone(&shelf),
+            keys: Arc::clone(&keys),
+            counters: Arc::new(counters),
+            owner,
+            lease_seconds,
+            interval,
+            bell: desk_bell,
+            dispatch_bells,
+            filing_bells,
+        })));
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let metrics = recorder.handle();
+        // Fails only if a recorder is there already (tests build several daemons): then that one counts.
+        let _ = metrics::set_global_recorder(recorder);
+        Ok(Daemon { store, shelf, keys, workers, pulse: Arc::new(Pulse::default()), clock, metrics })
+    }
+
+    /// The health pages of this daemon.
+    pub fn health(&self) -> Health {
+        Health {
+            store: self.store.clone(),
+            pulse: Arc::clone(&self.pulse),
+            metrics: self.metrics.clone(),
+            clock: Arc::clone(&self.clock),
+        }
+    }
+
+    /// Runs until `stop` turns true: the pages stop taking requests, each loop finishes its step, the store is closed.
+    ///
+    /// # Errors
+    /// The pages' listener breaks.
+    pub async fn run(
+        self,
+        listener: TcpListener,
+        pages: axum::Router,
+        stop: watch::Receiver<bool>,
+    ) -> Result<(), DaemonError> {
+        let mut loops = JoinSet::new();
+        for worker in self.workers {
+            loops.spawn(supervise(worker, Arc::clone(&self.clock), Arc::clone(&self.pulse), stop.clone()));
+        }
+        let served = web::serve(listener, pages, stop).await;
+        while loops.join_next().await.is_some() {}
+        self.store.close().await;
+        Ok(served?)
+    }
+}

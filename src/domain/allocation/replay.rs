@@ -1,0 +1,81 @@
+//! Replay: every allocation decided again from the secret, and compared with what the journal says.
+
+use super::scheme::Scheme;
+use super::state::State;
+use super::{Allotment, Fault, Levels};
+
+/// One allocation as the journal holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Allocation number.
+    pub number: u64,
+    /// The subject's levels as they were used.
+    pub levels: Levels,
+    /// What was allocated.
+    pub allotment: Allotment,
+}
+
+/// What the scheme would have done at a number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Replayed {
+    /// Allocated that.
+    Allotted(Allotment),
+    /// Nothing: those levels could not be allocated.
+    Impossible(Fault),
+    /// Another number comes next: one is missing, doubled or out of order.
+    Number(u64),
+}
+
+/// The first place where the journal and the secret part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FirstDifference {
+    /// Allocation number in the journal.
+    pub number: u64,
+    /// What follows from the secret and the rows before.
+    pub expected: Replayed,
+    /// What the journal says.
+    pub found: Allotment,
+}
+
+/// Decides every allocation again, from number 1 on. `verify` passes if this does.
+pub fn replay(
+    scheme: &Scheme,
+    secret: &[u8; 32],
+    rows: impl IntoIterator<Item = Row>,
+) -> Result<State, Box<FirstDifference>> {
+    let mut state = State::new(scheme);
+    state.replay(scheme, secret, 1, rows)?;
+    Ok(state)
+}
+
+impl State {
+    /// Decides on from this state; `first` is the number the first row must have. On a difference the state is that before
+    /// it.
+    pub fn replay(
+        &mut self,
+        scheme: &Scheme,
+        secret: &[u8; 32],
+        first: u64,
+        rows: impl IntoIterator<Item = Row>,
+    ) -> Result<(), Box<FirstDifference>> {
+        for (next, row) in (first..).zip(rows) {
+            let expected = if row.number == next {
+                match self.decide(scheme, &row.levels, secret, next) {
+                    Ok(decision) => Replayed::Allotted(decision.allotment),
+                    Err(fault) => Replayed::Impossible(fault),
+                }
+            } else {
+                Replayed::Number(next)
+            };
+            let same = matches!(&expected, Replayed::Allotted(allotment) if *allotment == row.allotment);
+            if !same {
+                return Err(Box::new(FirstDifference { number: row.number, expected, found: row.allotment }));
+            }
+            if let Err(fault) = self.record(scheme, &row.levels, &row.allotment) {
+                let expected = Replayed::Impossible(fault);
+                return Err(Box::new(FirstDifference { number: row.number, expected, found: row.allotment }));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,217 @@
+//! The scheme: how arms are allocated, as the statistician's file says.
+
+use super::plan::Plan;
+use crate::domain::number::Rational;
+
+/// Id of the factor whose levels are the recruiting sites.
+pub const SITE: &str = "site";
+/// Id of the factor whose one level all subjects share: the overall balance of the arms.
+pub const TOTAL: &str = "total";
+
+/// How arms are allocated: the checked content of `allocation.toml`.
+#[derive(Clone, Debug)]
+pub struct Scheme {
+    arms: Vec<Arm>,
+    factors: Vec<Factor>,
+    strata: Vec<String>,
+    method: Method,
+    plan: Plan,
+}
+
+/// Two schemes are equal if their files say the same; what is derived from them follows.
+impl PartialEq for Scheme {
+    fn eq(&self, other: &Scheme) -> bool {
+        (&self.arms, &self.factors, &self.strata, &self.method) == (&other.arms, &other.factors, &other.strata, &other.method)
+    }
+}
+
+/// An arm and its share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arm {
+    /// Code as in the file; unique.
+    pub code: String,
+    /// Share among the arms, from 1.
+    pub ratio: u64,
+}
+
+/// A property of subjects that the allocation balances or stratifies by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Factor {
+    /// An item's id, [`SITE`] or [`TOTAL`].
+    pub id: String,
+    /// Its levels; `None` where new ones may appear.
+    pub levels: Option<Vec<String>>,
+    /// How much its imbalance counts; not negative.
+    pub weight: Rational,
+}
+
+/// The method of a scheme.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Everybody gets the one arm, or there is none.
+    None,
+    /// Each subject by itself, in the arms' ratio.
+    Simple,
+    /// Permuted blocks; the sizes ascend.
+    Block(Vec<BlockSize>),
+    /// Efron 1971; two equal arms.
+    BiasedCoin {
+        /// Probability of the arm that is behind, from 1/2.
+        p: Rational,
+    },
+    /// Soares & Wu 1983; two equal arms.
+    BigStick {
+        /// Greatest difference of the arms.
+        limit: u64,
+    },
+    /// Chen 1999; two equal arms.
+    Chen {
+        /// Greatest difference of the arms.
+        limit: u64,
+        /// Probability of the arm that is behind, from 1/2.
+        p: Rational,
+    },
+    /// Zhao & Weng 2011.
+    BlockUrn {
+        /// Copies of the minimal balanced set in the urn.
+        lambda: u64,
+    },
+    /// Wei 1977; two equal arms.
+    WeiUrn {
+        /// Balls of each arm at the beginning.
+        alpha: Rational,
+        /// Balls of the other arm added after each subject.
+        beta: Rational,
+    },
+    /// Pocock & Simon 1975, Taves 1974, Han et al. 2009.
+    Minimization(Minimization),
+}
+
+/// One size of blocks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockSize {
+    /// Subjects in the block, a multiple of the sum of the ratios.
+    pub size: u64,
+    /// How likely it is, relative to the others; positive.
+    pub weight: Rational,
+}
+
+/// The settings of minimization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Minimization {
+    /// How far apart the arms are within one level of a factor.
+    pub distance: Distance,
+    /// How the imbalances become probabilities.
+    pub rule: Rule,
+    /// First subjects of the study, who are allocated by ratio alone.
+    pub burn_in: u64,
+}
+
+/// How far apart the arms are within one level of a factor; on counts divided by ratios.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Distance {
+    /// Greatest minus least.
+    Range,
+    /// Variance with divisor K - 1.
+    Variance,
+    /// Its square root.
+    Sd,
+    /// The arm's own count, before the subject is added (Taves 1974).
+    MarginalTotal,
+    /// Sum of all pairs' differences over (K - 1) times the sum (Han et al. 2009).
+    MarginalBalance,
+}
+
+/// How the imbalances become probabilities.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// `p` for the best arm, the rest in equal parts.
+    Best {
+        /// Probability of the best arm.
+        p: Rational,
+    },
+    /// `q - 2 (K q - 1) r / (K (K + 1))` for the arm of rank r = 1 … K (Pocock & Simon 1975).
+    Rank {
+        /// Between 1/K and 2/(K - 1).
+        q: Rational,
+    },
+    /// `(1 - t G / ΣG) / (K - t)` (Pocock & Simon 1975).
+    Proportional {
+        /// From 0 to 1.
+        t: Rational,
+    },
+    /// `p` is for the arm of the smallest ratio; the others follow (Han et al. 2009).
+    RatioCoin {
+        /// Probability of the arm of the smallest ratio, when it is best.
+        p: Rational,
+    },
+    /// `p` for the best of as many equal dummy arms as the ratios sum to (Kuznetsova & Tymofyeyev 2012).
+    RatioArms {
+        /// Probability of the best dummy arm.
+        p: Rational,
+    },
+}
+
+impl Method {
+    /// Name in `allocation.toml`.
+    pub const fn key(&self) -> &'static str {
+        match self {
+            Method::None => "none",
+            Method::Simple => "simple",
+            Method::Block(_) => "block",
+            Method::BiasedCoin { .. } => "biased-coin",
+            Method::BigStick { .. } => "big-stick",
+            Method::Chen { .. } => "chen",
+            Method::BlockUrn { .. } => "block-urn",
+            Method::WeiUrn { .. } => "wei-urn",
+            Method::Minimization(_) => "minimization",
+        }
+    }
+}
+
+impl Scheme {
+    /// Builds a scheme from parts that `definition::allocation_file` has checked.
+    pub(crate) fn new(arms: Vec<Arm>, factors: Vec<Factor>, strata: Vec<String>, method: Method) -> Scheme {
+        let plan = Plan::new(&arms, &factors, &strata, &method);
+        Scheme { arms, factors, strata, method, plan }
+    }
+
+    /// The arms, in the order of the file; empty only for the method `none`.
+    pub fn arms(&self) -> &[Arm] {
+        &self.arms
+    }
+
+    /// The factors, in the order of the file.
+    pub fn factors(&self) -> &[Factor] {
+        &self.factors
+    }
+
+    /// Ids of what the scheme stratifies by, in the order of the file.
+    pub fn strata(&self) -> &[String] {
+        &self.strata
+    }
+
+    /// The method.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Whether two subjects may get different arms.
+    pub fn randomizes(&self) -> bool {
+        !matches!(self.method, Method::None)
+    }
+
+    /// Ids whose levels a decision needs, sorted; items' ids or [`SITE`].
+    pub fn needs(&self) -> impl Iterator<Item = &str> {
+        self.plan.dimensions.iter().map(|dimension| dimension.id.as_str())
+    }
+
+    /// Whether its allocations have slots (`ratio-arms`).
+    pub fn has_slots(&self) -> bool {
+        matches!(&self.method, Method::Minimization(Minimization { rule: Rule::RatioArms { .. }, .. }))
+    }
+
+    pub(super) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+}

@@ -1,0 +1,132 @@
+//! Sequence methods: the law of the next decision within one stratum, from the counts of its arms.
+
+use num_bigint::BigInt;
+use num_traits::{One, Zero};
+
+use super::Fault;
+use super::law::Law;
+use super::plan::Plan;
+use super::scheme::{BlockSize, Method};
+use crate::domain::number::{self, Rational};
+
+/// What a stratum remembers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stratum {
+    /// Subjects of each arm.
+    pub(super) arms: Vec<u64>,
+    /// The block that is not full, if any.
+    pub(super) block: Option<OpenBlock>,
+}
+
+/// A block that is not full.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct OpenBlock {
+    /// Its size.
+    pub(super) size: u64,
+    /// Its subjects of each arm.
+    pub(super) arms: Vec<u64>,
+}
+
+impl Stratum {
+    pub(super) fn new(arms: usize) -> Stratum {
+        Stratum { arms: vec![0; arms], block: None }
+    }
+
+    /// Counts a subject of that arm, in a block of that size under `block`.
+    pub(super) fn record(&mut self, plan: &Plan, method: &Method, arm: usize, size: Option<u64>) -> Result<(), Fault> {
+        if let Method::Block(sizes) = method {
+            self.record_in_block(plan, sizes, arm, size)?;
+        }
+        if let Some(count) = self.arms.get_mut(arm) {
+            *count += 1;
+        }
+        Ok(())
+    }
+
+    fn record_in_block(
+        &mut self,
+        plan: &Plan,
+        sizes: &[BlockSize],
+        arm: usize,
+        size: Option<u64>,
+    ) -> Result<(), Fault> {
+        let size = size.ok_or(Fault::BlockSize)?;
+        let known = match &self.block {
+            Some(block) => block.size == size,
+            None => sizes.iter().any(|known| known.size == size),
+        };
+        if !known {
+            return Err(Fault::BlockSize);
+        }
+        let mut block = self.block.clone().unwrap_or_else(|| OpenBlock { size, arms: vec![0; plan.arms.len()] });
+        let left = block.left(plan).get(arm).copied().unwrap_or(0);
+        if left == 0 {
+            return Err(Fault::NoPlace(plan.arms.get(arm).map(|arm| arm.code.clone()).unwrap_or_default()));
+        }
+        if let Some(count) = block.arms.get_mut(arm) {
+            *count += 1;
+        }
+        self.block = (block.arms.iter().sum::<u64>() < size).then_some(block);
+        Ok(())
+    }
+}
+
+impl OpenBlock {
+    /// Places left for each arm.
+    pub(super) fn left(&self, plan: &Plan) -> Vec<u64> {
+        let sum: u64 = plan.arms.iter().map(|arm| arm.ratio).sum();
+        let rounds = self.size / sum.max(1);
+        plan.arms.iter().zip(&self.arms).map(|(arm, given)| (arm.ratio * rounds).saturating_sub(*given)).collect()
+    }
+}
+
+/// The law of the next arm in that stratum; `block` is the open one, or the one just opened.
+pub(super) fn law(plan: &Plan, method: &Method, stratum: &Stratum, block: Option<&OpenBlock>) -> Result<Law, Fault> {
+    Ok(match method {
+        Method::None | Method::Simple | Method::Minimization(_) => {
+            if plan.arms.is_empty() {
+                return Err(Fault::NoArms);
+            }
+            plan.by_ratio.clone()
+        }
+        Method::Block(_) => match block {
+            Some(block) => Law::from_u64(&block.left(plan)),
+            None => plan.by_ratio.clone(),
+        },
+        Method::BiasedCoin { p } => coin(&stratum.arms, p),
+        Method::BigStick { limit } => coin(&stratum.arms, &stick(&stratum.arms, *limit, number::ratio(1, 2))),
+        Method::Chen { limit, p } => coin(&stratum.arms, &stick(&stratum.arms, *limit, p.clone())),
+        Method::BlockUrn { lambda } => {
+            let rounds = plan.arms.iter().zip(&stratum.arms).map(|(arm, count)| count / arm.ratio.max(1)).min();
+            let urn = lambda + rounds.unwrap_or(0);
+            let mut weights = Vec::with_capacity(plan.arms.len());
+            for (arm, count) in plan.arms.iter().zip(&stratum.arms) {
+                // Only a history of other origin can have taken more balls than the urn held.
+                let left = (u128::from(arm.ratio) * u128::from(urn)).checked_sub(u128::from(*count));
+                weights.push(BigInt::from(left.ok_or_else(|| Fault::NoPlace(arm.code.clone()))?));
+            }
+            Law::from_weights(weights).expect("weights are not negative")
+        }
+        Method::WeiUrn { alpha, beta } => {
+            let balls = |other: &u64| alpha + beta * number::ratio(*other, 1);
+            let weights: Vec<Rational> = stratum.arms.iter().rev().map(balls).collect();
+            if weights.iter().all(Zero::is_zero) { plan.by_ratio.clone() } else { Law::from_fractions(&weights) }
+        }
+    })
+}
+
+/// `p` for the arm that is behind, even chances for none.
+fn coin(arms: &[u64], p: &Rational) -> Law {
+    let [first, second] = arms else { unreachable!("definition admits this method for two arms only") };
+    let rest = Rational::one() - p;
+    match first.cmp(second) {
+        std::cmp::Ordering::Equal => Law::from_u64(&[1, 1]),
+        std::cmp::Ordering::Less => Law::from_fractions(&[p.clone(), rest]),
+        std::cmp::Ordering::Greater => Law::from_fractions(&[rest, p.clone()]),
+    }
+}
+
+fn stick(arms: &[u64], limit: u64, within: Rational) -> Rational {
+    let [first, second] = arms else { return within };
+    if first.abs_diff(*second) >= limit { Rational::one() } else { within }
+}

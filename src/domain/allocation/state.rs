@@ -1,0 +1,289 @@
+//! The state: everything the next decision depends on, as counts whose size does not grow with the subjects.
+
+use std::collections::BTreeMap;
+
+use super::decision::{Decision, Outlook};
+use super::draw::Draw;
+use super::minimization;
+use super::plan::Plan;
+use super::scheme::{Method, SITE, Scheme, TOTAL};
+use super::sequence::{self, OpenBlock, Stratum};
+use super::{Allotment, Fault, Levels};
+use crate::domain::study::Caps;
+
+/// Everything the next decision depends on. Two states are equal if the same allocations led to them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    total: u64,
+    /// Subjects of each arm, arms as in the plan.
+    arms: Vec<u64>,
+    sites: BTreeMap<String, u64>,
+    /// For each dimension, the number of each level seen.
+    levels: Vec<BTreeMap<String, u32>>,
+    /// For each factor minimized, the counts of each level and cell.
+    tables: Vec<Vec<u32>>,
+    strata: BTreeMap<Vec<u32>, Stratum>,
+}
+
+/// Which cap leaves no place. Says nothing of which arm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// The study.
+    Total,
+    /// Some arm: the study is closed to everybody, so that no refusal tells an arm.
+    Arm,
+    /// The subject's site.
+    Site,
+    /// The subject's stratum.
+    Stratum,
+}
+
+impl State {
+    /// Before the first subject.
+    pub fn new(scheme: &Scheme) -> State {
+        let plan = scheme.plan();
+        State {
+            total: 0,
+            arms: vec![0; plan.arms.len()],
+            sites: BTreeMap::new(),
+            levels: vec![BTreeMap::new(); plan.dimensions.len()],
+            tables: vec![Vec::new(); plan.tables.len()],
+            strata: BTreeMap::new(),
+        }
+    }
+
+    /// Subjects allocated.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Subjects of that arm.
+    pub fn of_arm(&self, scheme: &Scheme, code: &str) -> u64 {
+        scheme.plan().find_arm(code).ok().and_then(|place| self.arms.get(place).copied()).unwrap_or(0)
+    }
+
+    /// Subjects of that site.
+    pub fn of_site(&self, code: &str) -> u64 {
+        self.sites.get(code).copied().unwrap_or(0)
+    }
+
+    /// Subjects with the same levels of all strata; all subjects where the scheme has none.
+    pub fn of_stratum(&self, scheme: &Scheme, levels: &Levels) -> Result<u64, Fault> {
+        let position = self.locate(scheme.plan(), levels)?;
+        let stratum = self.find_stratum(scheme.plan(), &position);
+        Ok(stratum.map_or(0, |stratum| stratum.arms.iter().sum()))
+    }
+
+    /// The cap that leaves no place for that subject, if one does; `site_cap` is the cap of their site.
+    pub fn find_full(
+        &self,
+        scheme: &Scheme,
+        caps: &Caps,
+        site_cap: Option<u32>,
+        levels: &Levels,
+    ) -> Result<Option<Full>, Fault> {
+        let reached = |count: u64, cap: Option<u32>| cap.is_some_and(|cap| count >= u64::from(cap));
+        if reached(self.total, caps.total) {
+            return Ok(Some(Full::Total));
+        }
+        if caps.arms.iter().any(|(code, cap)| reached(self.of_arm(scheme, code), Some(*cap))) {
+            return Ok(Some(Full::Arm));
+        }
+        if levels.get(SITE).is_some_and(|site| reached(self.of_site(site), site_cap)) {
+            return Ok(Some(Full::Site));
+        }
+        let stratum = caps.stratum.is_some() && reached(self.of_stratum(scheme, levels)?, caps.stratum);
+        Ok(stratum.then_some(Full::Stratum))
+    }
+
+    /// What the next decision will be like, to somebody who does not hold the secret.
+    pub fn outlook(&self, scheme: &Scheme, levels: &Levels) -> Result<Outlook, Fault> {
+        let position = self.locate(scheme.plan(), levels)?;
+        let block = self.find_stratum(scheme.plan(), &position).and_then(|stratum| stratum.block.as_ref());
+        self.outlook_at(scheme, &position, block)
+    }
+
+    /// The decision of that allocation number: a function of this state, the levels, the secret and the number.
+    pub fn decide(&self, scheme: &Scheme, levels: &Levels, secret: &[u8; 32], number: u64) -> Result<Decision, Fault> {
+        let plan = scheme.plan();
+        let position = self.locate(plan, levels)?;
+        let mut draw = Draw::new(secret, number);
+        let mut draws = Vec::with_capacity(1);
+        let open = self.find_stratum(plan, &position).and_then(|stratum| stratum.block.as_ref());
+        let mut opened = None;
+        if let (Method::Block(sizes), None, Some(law)) = (scheme.method(), open, &plan.by_size) {
+            let (place, drawn) = law.pick(&mut draw);
+            draws.push(drawn);
+            let size = sizes.get(place).expect("the law has one cell per size").size;
+            opened = Some(OpenBlock { size, arms: vec![0; plan.arms.len()] });
+        }
+        let block = open.or(opened.as_ref());
+        let outlook = self.outlook_at(scheme, &position, block)?;
+        let (cell, drawn) = outlook.law().pick(&mut draw);
+        draws.push(drawn);
+        let cell = plan.cells.get(cell).expect("the law has one weight per cell");
+        let arm = plan.arms.get(cell.arm).expect("a cell belongs to an arm").code.clone();
+        let allotment = Allotment { arm, slot: cell.slot, block_size: block.map(|block| block.size) };
+        let place_in_block = block.map(|block| block.arms.iter().sum::<u64>() + 1);
+        Ok(Decision { number, allotment, place_in_block, draws, outlook })
+    }
+
+    /// Counts an allocation, decided just now or read back from the history; changes nothing if it cannot be one.
+    pub fn record(&mut self, scheme: &Scheme, levels: &Levels, allotment: &Allotment) -> Result<(), Fault> {
+        let plan = scheme.plan();
+        let arm = plan.find_arm(&allotment.arm)?;
+        let cell = plan.find_cell(arm, allotment.slot).ok_or_else(|| Fault::Slot(allotment.arm.clone()))?;
+        let position = self.locate(plan, levels)?;
+        let mut stratum = self.find_stratum(plan, &position).cloned().unwrap_or_else(|| Stratum::new(plan.arms.len()));
+        stratum.record(plan, scheme.method(), arm, allotment.block_size)?;
+        let numbers = self.number_levels(plan, levels, &position);
+        let key: Vec<u32> = plan.strata.iter().filter_map(|place| numbers.get(*place).copied()).collect();
+        self.strata.insert(key, stratum);
+        for (table, dimension) in self.tables.iter_mut().zip(&plan.tables) {
+            let level = dimension.and_then(|place| numbers.get(place).copied()).unwrap_or(0) as usize;
+            let place = level * plan.cells.len() + cell;
+            if table.len() < (level + 1) * plan.cells.len() {
+                table.resize((level + 1) * plan.cells.len(), 0);
+            }
+            if let Some(count) = table.get_mut(place) {
+                *count += 1;
+            }
+        }
+        self.total += 1;
+        if let Some(count) = self.arms.get_mut(arm) {
+            *count += 1;
+        }
+        if let Some(site) = levels.get(SITE) {
+            match self.sites.get_mut(site) {
+                Some(count) => *count += 1,
+                None => {
+                    self.sites.insert(site.clone(), 1);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// For each factor minimized (or of the subject's `stratum` and open `block`) the subjects of each cell who share the
+    /// subject's level.
+    pub(super) fn margins(&self, scheme: &Scheme, levels: &Levels) -> Result<Vec<(String, Vec<u64>)>, Fault> {
+        let plan = scheme.plan();
+        let position = self.locate(plan, levels)?;
+        if plan.minimization.is_none() {
+            let stratum = self.find_stratum(plan, &position);
+            let given = stratum.map(|stratum| stratum.arms.clone());
+            let in_block = stratum.and_then(|stratum| stratum.block.as_ref()).map(|block| block.arms.clone());
+            let or_none = |counts: Option<Vec<u64>>| counts.unwrap_or_else(|| vec![0; plan.arms.len()]);
+            let mut margins = vec![("stratum".to_owned(), or_none(given))];
+            if let Method::Block(_) = scheme.method() {
+                margins.push(("block".to_owned(), or_none(in_block)));
+            }
+            return Ok(margins);
+        }
+        let id = |place: &Option<usize>| match place {
+            Some(place) => plan.dimensions.get(*place).map(|dimension| dimension.id.clone()).unwrap_or_default(),
+            None => TOTAL.to_owned(),
+        };
+        let widen = |row: Option<&[u32]>| match row {
+            Some(row) => row.iter().map(|count| u64::from(*count)).collect(),
+            None => vec![0; plan.cells.len()],
+        };
+        Ok(plan.tables.iter().map(id).zip(self.rows(plan, &position).into_iter().map(widen)).collect())
+    }
+
+    /// The slot a history without slots most plausibly had: of the arm's dummies the one that minimization would have ranked
+    /// best, among equals the one with the fewest subjects, then the lowest. `None` where the scheme has no slots.
+    pub fn likely_slot(&self, scheme: &Scheme, levels: &Levels, arm: &str) -> Result<Option<u32>, Fault> {
+        let plan = scheme.plan();
+        let place = plan.find_arm(arm)?;
+        if !scheme.has_slots() {
+            return Ok(None);
+        }
+        let position = self.locate(plan, levels)?;
+        let Some(scales) = &plan.minimization else { return Ok(None) };
+        let classes = minimization::classes(scales, &self.rows(plan, &position));
+        let load = |cell: usize| {
+            let counts = |table: &Vec<u32>| {
+                table.iter().skip(cell).step_by(plan.cells.len()).map(|n| u64::from(*n)).sum::<u64>()
+            };
+            self.tables.iter().map(counts).sum::<u64>()
+        };
+        let own = plan.cells.iter().enumerate().filter(|(_, cell)| cell.arm == place);
+        let best = own.min_by_key(|(at, cell)| (classes.get(*at).copied(), load(*at), cell.slot));
+        Ok(best.and_then(|(_, cell)| cell.slot))
+    }
+
+    fn outlook_at(
+        &self,
+        scheme: &Scheme,
+        position: &[Option<u32>],
+        block: Option<&OpenBlock>,
+    ) -> Result<Outlook, Fault> {
+        let plan = scheme.plan();
+        if let Some(scales) = &plan.minimization {
+            if self.total < scales.burn_in {
+                return Ok(Outlook::new(plan.by_ratio.clone(), None));
+            }
+            let (law, scores) = minimization::decide(scales, &plan.by_ratio, &self.rows(plan, position));
+            return Ok(Outlook::new(law, Some(scores)));
+        }
+        let fresh;
+        let stratum = match self.find_stratum(plan, position) {
+            Some(stratum) => stratum,
+            None => {
+                fresh = Stratum::new(plan.arms.len());
+                &fresh
+            }
+        };
+        Ok(Outlook::new(sequence::law(plan, scheme.method(), stratum, block)?, None))
+    }
+
+    /// For each factor minimized the counts of the subject's level.
+    fn rows(&self, plan: &Plan, position: &[Option<u32>]) -> Vec<Option<&[u32]>> {
+        let row = |(table, dimension): (&'_ Vec<u32>, &Option<usize>)| {
+            let level = match dimension {
+                None => 0,
+                Some(place) => position.get(*place).copied().flatten()? as usize,
+            };
+            Some(level * plan.cells.len()..(level + 1) * plan.cells.len()).filter(|range| range.end <= table.len())
+        };
+        self.tables
+            .iter()
+            .zip(&plan.tables)
+            .map(|(table, dimension)| row((table, dimension)).and_then(|range| table.get(range)))
+            .collect()
+    }
+
+    /// For each dimension the number of the subject's level; `None` where nobody has had it.
+    fn locate(&self, plan: &Plan, levels: &Levels) -> Result<Vec<Option<u32>>, Fault> {
+        let mut position = Vec::with_capacity(plan.dimensions.len());
+        for (dimension, known) in plan.dimensions.iter().zip(&self.levels) {
+            // A level that has been counted needs no second look at the list.
+            let number = levels.get(&dimension.id).and_then(|level| known.get(level).copied());
+            if number.is_none() {
+                dimension.level_of(levels)?;
+            }
+            position.push(number);
+        }
+        Ok(position)
+    }
+
+    /// The numbers of the levels, numbering those not seen before.
+    fn number_levels(&mut self, plan: &Plan, levels: &Levels, position: &[Option<u32>]) -> Vec<u32> {
+        let numbered = plan.dimensions.iter().zip(&mut self.levels).zip(position);
+        numbered
+            .map(|((dimension, known), number)| {
+                number.unwrap_or_else(|| {
+                    let next = u32::try_from(known.len()).expect("a study has fewer subjects than 2^32");
+                    known.insert(levels.get(&dimension.id).cloned().unwrap_or_default(), next);
+                    next
+                })
+            })
+            .collect()
+    }
+
+    fn find_stratum(&self, plan: &Plan, position: &[Option<u32>]) -> Option<&Stratum> {
+        let key: Option<Vec<u32>> = plan.strata.iter().map(|place| position.get(*place).copied().flatten()).collect();
+        self.strata.get(&key?)
+    }
+}

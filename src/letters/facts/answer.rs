@@ -1,0 +1,282 @@
+//! Facts of letters that answer a request without enrolling.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::form::{FaultLine, FormFacts, Reader, Shown, UnknownKey, shown_value};
+use super::short;
+use crate::domain::answer::Form;
+use crate::domain::instrument::Instrument;
+use crate::domain::language::Language;
+use crate::domain::request::Act;
+use crate::domain::study::Study;
+use crate::domain::time::Instant;
+use crate::limits;
+
+/// Why a registration is refused, other than by a fault in the form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Criteria do not hold; their ids in the order of the study.
+    NotEligible(Vec<String>),
+    /// The study has as many subjects as planned. Also said when an arm is full, so that no refusal tells an arm.
+    StudyFull,
+    /// The site has as many subjects as planned.
+    SiteFull,
+    /// This kind of subject is there in the planned number.
+    StratumFull,
+    /// Enrollment pauses.
+    Paused,
+    /// Enrollment has ended.
+    Closed,
+    /// No kit can be handed out. Never says of which arm.
+    NoKits,
+    /// The sender does not act for that site.
+    SiteNotTheirs(String),
+    /// The sender has no role that enrolls.
+    NoRole,
+    /// The study wants the site's token in the address, and it was not there.
+    NoToken,
+}
+
+impl Reason {
+    /// Key in templates (`reason-<key>`), audit entries and metrics.
+    pub const fn key(&self) -> &'static str {
+        match self {
+            Reason::NotEligible(_) => "not-eligible",
+            Reason::StudyFull => "study-full",
+            Reason::SiteFull => "site-full",
+            Reason::StratumFull => "stratum-full",
+            Reason::Paused => "paused",
+            Reason::Closed => "closed",
+            Reason::NoKits => "no-kits",
+            Reason::SiteNotTheirs(_) => "site-not-theirs",
+            Reason::NoRole => "no-role",
+            Reason::NoToken => "no-token",
+        }
+    }
+
+    /// Whether mending the form, or waiting, can help.
+    const fn form_helps(&self) -> bool {
+        !matches!(self, Reason::StudyFull | Reason::SiteFull | Reason::StratumFull | Reason::Closed | Reason::NoRole)
+    }
+}
+
+/// A reason, as a letter states it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReasonLine {
+    /// The reason's key.
+    pub code: String,
+    /// Name of the template that words it.
+    pub partial: String,
+    /// The study's own messages for criteria that do not hold.
+    pub messages: Vec<String>,
+    /// Code of the site that is not theirs; empty otherwise.
+    pub site: String,
+}
+
+impl ReasonLine {
+    fn new(study: &Study, reason: &Reason, language: Language) -> ReasonLine {
+        let messages = match reason {
+            Reason::NotEligible(ids) => {
+                let failed = study.eligibility.iter().filter(|criterion| ids.contains(&criterion.id));
+                failed.map(|criterion| short(criterion.message.in_language(language))).collect()
+            }
+            _ => Vec::new(),
+        };
+        let site = if let Reason::SiteNotTheirs(site) = reason { short(site) } else { String::new() };
+        ReasonLine { code: reason.key().into(), partial: format!("reason-{}", reason.key()), messages, site }
+    }
+}
+
+/// Not enrolled: why, what to mend, and the form filled in again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Faults of the mail as a whole and of its items.
+    pub faults: Vec<FaultLine>,
+    /// Whether there are more faults than listed.
+    pub more: bool,
+    /// Other reasons.
+    pub reasons: Vec<ReasonLine>,
+    /// Keys that were not understood.
+    pub unknown: Vec<UnknownKey>,
+    /// The form filled in again; null where sending it again cannot help.
+    pub form: Option<FormFacts>,
+}
+
+impl Refusal {
+    /// The refusal of `form` for its faults and for `reasons`.
+    pub fn new(reader: &Reader<'_>, instrument: &Instrument, form: &Form, reasons: &[Reason]) -> Refusal {
+        let faults = form.faults.iter().take(limits::FAULTS_LISTED);
+        let helps = reasons.iter().all(Reason::form_helps);
+        Refusal {
+            faults: faults.map(|fault| FaultLine::fault(reader, instrument, fault)).collect(),
+            more: form.faults.len() > limits::FAULTS_LISTED,
+            reasons: reasons.iter().map(|reason| ReasonLine::new(reader.study, reason, reader.language)).collect(),
+            unknown: UnknownKey::list(form),
+            form: helps.then(|| FormFacts::filled(reader, instrument, form)),
+        }
+    }
+}
+
+/// Whether the sender of a conflicting registration acts for the site that enrolled the subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sameness {
+    /// They do: they may see the values registered before.
+    SameSite,
+    /// They do not: they learn which items differ, and nothing of the subject.
+    OtherSite,
+}
+
+/// The same subject, other data: nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conflict {
+    /// Our subject number; empty for a sender of another site.
+    pub subject: String,
+    /// When the first registration was recorded; empty for a sender of another site.
+    pub enrolled_at: String,
+    /// The items that differ, in the order of the form.
+    pub differences: Vec<Difference>,
+}
+
+/// One item that differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// Its label.
+    pub label: String,
+    /// Whether the values may be shown to this reader.
+    pub shown: bool,
+    /// As registered; empty where not shown or not answered.
+    pub registered: String,
+    /// As sent now; empty where not shown or not answered.
+    pub sent: String,
+}
+
+impl Conflict {
+    /// The differences between canonical answers `registered` for `subject` and `sent` now.
+    pub fn new(
+        reader: &Reader<'_>,
+        instrument: &Instrument,
+        subject: &str,
+        enrolled_at: Instant,
+        registered: &BTreeMap<String, String>,
+        sent: &BTreeMap<String, String>,
+        sameness: Sameness,
+    ) -> Conflict {
+        let same_site = sameness == Sameness::SameSite;
+        let differing = instrument.items.iter().filter(|item| registered.get(&item.id) != sent.get(&item.id));
+        let differences = differing.map(|item| {
+            let shown = same_site && !item.personal;
+            let value = |values: &BTreeMap<String, String>| match values.get(&item.id) {
+                Some(value) if shown => shown_value(reader.study, item, value, reader.language),
+                _ => String::new(),
+            };
+            let label = short(item.label.in_language(reader.language));
+            Difference { label, shown, registered: value(registered), sent: value(sent) }
+        });
+        Conflict {
+            subject: if same_site { short(subject) } else { String::new() },
+            enrolled_at: if same_site { enrolled_at.local(reader.study.zone) } else { String::new() },
+            differences: differences.collect(),
+        }
+    }
+}
+
+/// What was read; a reply to the one-time address goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirm {
+    /// What was read; personal items masked.
+    pub answers: Vec<Shown>,
+    /// Values outside the soft limits.
+    pub doubts: Vec<FaultLine>,
+    /// Address with the one-time token, to reply to.
+    pub reply_to: String,
+    /// Until when, in the study's zone.
+    pub expires_at: String,
+}
+
+impl Confirm {
+    /// What was read in `form`, the address that carries the token and when it expires.
+    pub fn new(
+        reader: &Reader<'_>,
+        instrument: &Instrument,
+        form: &Form,
+        reply_to: &str,
+        expires_at: Instant,
+    ) -> Confirm {
+        let doubts = form.doubts.iter().take(limits::FAULTS_LISTED);
+        Confirm {
+            answers: Shown::list(reader.study, instrument, &form.canonical(), reader.language),
+            doubts: doubts.map(|doubt| FaultLine::doubt(reader, instrument, doubt)).collect(),
+            reply_to: reply_to.to_string(),
+            expires_at: expires_at.local(reader.study.zone),
+        }
+    }
+}
+
+/// The reply token is spent, expired or unknown: which of them is not said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfirmExpired {}
+
+/// The registration form, empty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlankForm {
+    /// Heading of the form.
+    pub title: String,
+    /// Its lines.
+    pub form: FormFacts,
+}
+
+impl BlankForm {
+    /// The form of `instrument`.
+    pub fn new(reader: &Reader<'_>, instrument: &Instrument) -> BlankForm {
+        let title = short(instrument.title.in_language(reader.language));
+        BlankForm { title, form: FormFacts::blank(reader, instrument) }
+    }
+}
+
+/// How to write to us.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Help {
+    /// Whether the study asks for a confirmation of each registration.
+    pub confirm: bool,
+    /// Whether the sender may enroll.
+    pub enrolls: bool,
+}
+
+impl Help {
+    /// The help for this reader.
+    pub fn new(reader: &Reader<'_>) -> Help {
+        Help { confirm: reader.study.trust.confirm, enrolls: reader.person.roles.iter().any(|role| role.enrolls()) }
+    }
+}
+
+/// No subject of that reference is known to the sender.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusUnknown {
+    /// What was asked for, as typed; empty if their latest.
+    pub asked: String,
+}
+
+impl StatusUnknown {
+    /// The reference as typed, if one was; left out where the study's references identify a person.
+    pub fn new(study: &Study, asked: Option<&str>) -> StatusUnknown {
+        let item = study.registration_instrument().find(&study.registration.subject_item);
+        let asked = asked.filter(|_| item.is_some_and(|item| !item.personal));
+        StatusUnknown { asked: short(asked.unwrap_or_default()) }
+    }
+}
+
+/// The sender may not ask for that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotEntitled {
+    /// Key of what was asked for.
+    pub act: String,
+}
+
+impl NotEntitled {
+    /// What was asked for.
+    pub fn new(act: &Act) -> NotEntitled {
+        NotEntitled { act: act.key().to_string() }
+    }
+}

@@ -1,0 +1,185 @@
+//! Facts of an enrollment: what the physician is told, once and whenever they ask again.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::form::Shown;
+use super::short;
+use crate::domain::language::Language;
+use crate::domain::receipt::{Receipt, Told};
+use crate::domain::study::{Arm, Stage, Study};
+use crate::domain::time::Instant;
+
+/// An enrollment as every audience may know it: no arm, no kit.
+#[derive(Clone, Copy, Debug)]
+pub struct Enrollment<'a> {
+    /// The study.
+    pub study: &'a Study,
+    /// Whether it was rehearsing.
+    pub stage: Stage,
+    /// Our subject number.
+    pub subject: &'a str,
+    /// The site's code.
+    pub site: &'a str,
+    /// When it was recorded.
+    pub at: Instant,
+    /// Position among the study's enrollments, from 1.
+    pub allocation: u64,
+    /// Digest of its audit entry, in lower-case hexadecimal.
+    pub chain: &'a str,
+    /// Canonical answers by item id.
+    pub answers: &'a BTreeMap<String, String>,
+}
+
+impl Enrollment<'_> {
+    pub(super) fn site(&self, language: Language) -> Site {
+        let name = self.study.find_site(self.site).map_or("", |site| site.name.in_language(language));
+        Site { code: short(self.site), name: short(name) }
+    }
+
+    pub(super) fn at(&self) -> String {
+        self.at.local(self.study.zone)
+    }
+
+    fn shown(&self, language: Language) -> Vec<Shown> {
+        Shown::list(self.study, self.study.registration_instrument(), self.answers, language)
+    }
+
+    fn receipt(&self, told: Told, key: &[u8]) -> String {
+        Receipt {
+            study: self.study.slug.clone(),
+            stage: self.stage,
+            subject: self.subject.to_string(),
+            told,
+            at: self.at,
+            allocation: self.allocation,
+            chain: self.chain.to_string(),
+        }
+        .render(key)
+    }
+}
+
+/// A site, as letters name it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Site {
+    /// Code.
+    pub code: String,
+    /// Name.
+    pub name: String,
+}
+
+/// An arm, as letters name it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArmName {
+    /// Code.
+    pub code: String,
+    /// Public name.
+    pub name: String,
+}
+
+impl ArmName {
+    /// The arm in that language.
+    pub fn new(arm: &Arm, language: Language) -> ArmName {
+        ArmName { code: short(&arm.code), name: short(arm.name.in_language(language)) }
+    }
+}
+
+/// The subject is enrolled and has this arm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssignmentOpen {
+    /// Our subject number.
+    pub subject: String,
+    /// Where.
+    pub site: Site,
+    /// When it was recorded, in the study's zone.
+    pub enrolled_at: String,
+    /// Position among the study's enrollments.
+    pub allocation: u64,
+    /// The arm.
+    pub arm: ArmName,
+    /// What was registered; personal items masked.
+    pub answers: Vec<Shown>,
+    /// The machine-readable block.
+    pub receipt: String,
+}
+
+impl AssignmentOpen {
+    /// The facts of `enrollment` into `arm`; `key` authenticates the receipt.
+    pub fn new(enrollment: &Enrollment<'_>, arm: &Arm, key: &[u8], language: Language) -> AssignmentOpen {
+        AssignmentOpen {
+            subject: short(enrollment.subject),
+            site: enrollment.site(language),
+            enrolled_at: enrollment.at(),
+            allocation: enrollment.allocation,
+            arm: ArmName::new(arm, language),
+            answers: enrollment.shown(language),
+            receipt: enrollment.receipt(Told::Arm(arm.code.clone()), key),
+        }
+    }
+}
+
+/// The subject is enrolled and gets the kit of this code. There is no arm in this type (promise 6).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssignmentBlinded {
+    /// Our subject number.
+    pub subject: String,
+    /// Where.
+    pub site: Site,
+    /// When it was recorded, in the study's zone.
+    pub enrolled_at: String,
+    /// Position among the study's enrollments.
+    pub allocation: u64,
+    /// Code of the kit to hand out.
+    pub code: String,
+    /// What was registered; personal items masked.
+    pub answers: Vec<Shown>,
+    /// The machine-readable block.
+    pub receipt: String,
+}
+
+impl AssignmentBlinded {
+    /// The facts of `enrollment` and the code handed out (not the kit: a kit knows its arm).
+    pub fn new(enrollment: &Enrollment<'_>, code: &str, key: &[u8], language: Language) -> AssignmentBlinded {
+        AssignmentBlinded {
+            subject: short(enrollment.subject),
+            site: enrollment.site(language),
+            enrolled_at: enrollment.at(),
+            allocation: enrollment.allocation,
+            code: short(code),
+            answers: enrollment.shown(language),
+            receipt: enrollment.receipt(Told::Code(code.to_string()), key),
+        }
+    }
+}
+
+/// The subject is registered; the study does not randomize.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistrationDone {
+    /// Our subject number.
+    pub subject: String,
+    /// Where.
+    pub site: Site,
+    /// When it was recorded, in the study's zone.
+    pub enrolled_at: String,
+    /// Position among the study's enrollments.
+    pub allocation: u64,
+    /// What was registered; personal items masked.
+    pub answers: Vec<Shown>,
+    /// The machine-readable block.
+    pub receipt: String,
+}
+
+impl RegistrationDone {
+    /// The facts of `enrollment`.
+    pub fn new(enrollment: &Enrollment<'_>, key: &[u8], language: Language) -> RegistrationDone {
+        RegistrationDone {
+            subject: short(enrollment.subject),
+            site: enrollment.site(language),
+            enrolled_at: enrollment.at(),
+            allocation: enrollment.allocation,
+            answers: enrollment.shown(language),
+            receipt: enrollment.receipt(Told::Registered, key),
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! Facts of a form: its lines as our own reader takes them, what was wrong, what would be right, what was read.
+
+use std::collections::BTreeMap;
+
+use num_traits::{One, Signed, Zero};
+use serde::{Deserialize, Serialize};
+
+use super::short;
+use crate::domain::answer::{Fault, Form};
+use crate::domain::instrument::{Choices, DayBound, Instrument, Item, ItemKind, Limits};
+use crate::domain::language::{Language, Text};
+use crate::domain::number::Rational;
+use crate::domain::study::{Person, Study};
+use crate::letters::clean;
+use crate::limits;
+
+/// For whom a form is worded, and on which day (relative day limits name the day they mean).
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<'a> {
+    /// The study.
+    pub study: &'a Study,
+    /// Who reads it: a choice of sites names theirs.
+    pub person: &'a Person,
+    /// Day of reading in the study's zone.
+    pub today: chrono::NaiveDate,
+    /// Language of the labels.
+    pub language: Language,
+}
+
+/// What stands for a personal value (all letters but the sender's own form).
+const MASK: &str = "●●●";
+
+/// One registered answer, as a letter repeats it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// The item's label.
+    pub label: String,
+    /// The value in words; masked if personal.
+    pub value: String,
+    /// Unit behind it; empty if none.
+    pub unit: String,
+}
+
+impl Shown {
+    /// The answers in the order of the items, from canonical values by item id; personal ones masked.
+    pub fn list(
+        study: &Study,
+        instrument: &Instrument,
+        canonical: &BTreeMap<String, String>,
+        language: Language,
+    ) -> Vec<Shown> {
+        let answered = instrument.items.iter().filter_map(|item| Some((item, canonical.get(&item.id)?)));
+        answered.map(|(item, value)| Shown::new(study, item, value, language)).collect()
+    }
+
+    fn new(study: &Study, item: &Item, canonical: &str, language: Language) -> Shown {
+        Shown {
+            label: short(item.label.in_language(language)),
+            value: shown_value(study, item, canonical, language),
+            unit: in_language(item.unit.as_ref(), language),
+        }
+    }
+}
+
+/// A canonical value in words: choices by label and code, personal values masked.
+pub(super) fn shown_value(study: &Study, item: &Item, canonical: &str, language: Language) -> String {
+    if item.personal {
+        return MASK.to_string();
+    }
+    let named = |code: &str| match choice_label(study, item, code, language) {
+        Some(label) if label != code => format!("{label} ({code})"),
+        _ => code.to_string(),
+    };
+    match &item.kind {
+        ItemKind::Choice(_) => short(&named(canonical)),
+        ItemKind::Choices(_) => short(&canonical.split(';').map(named).collect::<Vec<_>>().join(", ")),
+        _ => short(canonical),
+    }
+}
+
+fn choice_label(study: &Study, item: &Item, code: &str, language: Language) -> Option<String> {
+    let (ItemKind::Choice(choices) | ItemKind::Choices(choices)) = &item.kind else { return None };
+    let label = match choices {
+        Choices::Sites => &study.find_site(code)?.name,
+        Choices::Listed(listed) => &listed.iter().find(|choice| choice.code == code)?.label,
+    };
+    Some(label.in_language(language).to_string())
+}
+
+/// One choice, as letters name it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChoiceName {
+    /// What to type.
+    pub code: String,
+    /// What it means; equal to the code if it has no name.
+    pub label: String,
+    /// Whether code and label are the same.
+    pub plain: bool,
+}
+
+/// What an item takes: the templates `expected-<kind>` word it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expected {
+    /// Name of the template that words it.
+    pub partial: String,
+    /// Least value, inclusive; null if any.
+    pub low: Option<String>,
+    /// Greatest value, inclusive; null if any.
+    pub high: Option<String>,
+    /// Choices, at most [`limits::CHOICES_NAMED`].
+    pub choices: Vec<ChoiceName>,
+    /// Whether there are more choices than named.
+    pub more: bool,
+    /// Digits allowed behind the point.
+    pub places: u32,
+    /// Unit; empty if none.
+    pub unit: String,
+    /// Sentence of help of the item; empty if none.
+    pub help: String,
+    /// Pattern of a text; empty if none.
+    pub pattern: String,
+}
+
+impl Expected {
+    /// What `item` takes within `limits` (its hard or its soft ones).
+    fn new(reader: &Reader<'_>, item: &Item, bounds: &Limits) -> Expected {
+        let (low, high) = bounds_of(&item.kind, bounds, reader.today);
+        let (choices, more) = named_choices(reader, item);
+        let pattern = match &item.kind {
+            ItemKind::Text { pattern: Some(pattern) } => short(&pattern.source),
+            _ => String::new(),
+        };
+        Expected {
+            partial: format!("expected-{}", kind_key(&item.kind)),
+            low,
+            high,
+            choices,
+            more,
+            places: if let ItemKind::Decimal { places } = item.kind { places } else { 0 },
+            unit: in_language(item.unit.as_ref(), reader.language),
+            help: in_language(item.help.as_ref(), reader.language),
+            pattern,
+        }
+    }
+}
+
+/// One fault or doubt: the templates `fault-<code>` word it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultLine {
+    /// Label of the item; empty for the mail as a whole.
+    pub label: String,
+    /// The fault's code.
+    pub code: String,
+    /// Name of the template that words it.
+    pub partial: String,
+    /// What was typed, in one line, cut if long; empty if nothing.
+    pub typed: String,
+    /// What would be right; null for the mail as a whole.
+    pub expected: Option<Expected>,
+}
+
+impl FaultLine {
+    /// A fault against the hard limits.
+    pub fn fault(reader: &Reader<'_>, instrument: &Instrument, fault: &Fault) -> FaultLine {
+        FaultLine::new(reader, instrument, fault, |item| &item.hard)
+    }
+
+    /// A doubt about a value outside of the soft limits.
+    pub fn doubt(reader: &Reader<'_>, instrument: &Instrument, fault: &Fault) -> FaultLine {
+        FaultLine::new(reader, instrument, fault, |item| &item.soft)
+    }
+
+    fn new(reader: &Reader<'_>, instrument: &Instrument, fault: &Fault, bounds: fn(&Item) -> &Limits) -> FaultLine {
+        let item = instrument.find(&fault.item);
+        FaultLine {
+            label: item.map_or_else(String::new, |item| short(item.label.in_language(reader.language))),
+            code: fault.code.key().to_string(),
+            partial: format!("fault-{}", fault.code.key()),
+            typed: short(&fault.typed),
+            expected: item.map(|item| Expected::new(reader, item, bounds(item))),
+        }
+    }
+}
+
+/// A key that matches no item, with its value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnknownKey {
+    /// As typed.
+    pub key: String,
+    /// As typed.
+    pub value: String,
+}
+
+impl UnknownKey {
+    /// The unknown keys of a form, bounded.
+    pub fn list(form: &Form) -> Vec<UnknownKey> {
+        let named = form.unknown.iter().take(limits::FAULTS_LISTED);
+        named.map(|(key, value)| UnknownKey { key: short(key), value: short(value) }).collect()
+    }
+}
+
+/// A form to send back, blank or filled in; the template `form` makes its text, the renderer its `mailto:` link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormFacts {
+    /// One entry per item that can be typed.
+    pub lines: Vec<FormLine>,
+}
+
+/// One item's line in a form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormLine {
+    /// The key, as our reader takes it: the label, or the id where the label could be misread.
+    pub key: String,
+    /// First line of what was typed; empty in a blank form.
+    pub value: String,
+    /// Further lines, to be indented.
+    pub more: Vec<String>,
+    /// Whether an answer is needed.
+    pub required: bool,
+    /// Faults to be marked above the line.
+    pub faults: Vec<FaultLine>,
+    /// What the item takes, said above the line of a blank form; null in a filled-in one.
+    pub expected: Option<Expected>,
+}
+
+impl FormFacts {
+    /// The blank form, each line with what it takes.
+    pub fn blank(reader: &Reader<'_>, instrument: &Instrument) -> FormFacts {
+        let lines = typed_items(instrument).map(|item| FormLine {
+            expected: Some(Expected::new(reader, item, &item.hard)),
+            ..FormLine::new(item, "", reader.language)
+        });
+        FormFacts { lines: lines.collect() }
+    }
+
+    /// The sender's own form again: every value as typed, faulty lines marked. Personal values are shown: they are
+    /// the sender's own words, and the form must be ready to send back.
+    pub fn filled(reader: &Reader<'_>, instrument: &Instrument, form: &Form) -> FormFacts {
+        let lines = typed_items(instrument).map(|item| {
+            let typed = form.typed.get(&item.id).or_else(|| form.answers.get(&item.id).map(|answer| &answer.typed));
+            let own = form.faults.iter().filter(|fault| fault.item == item.id);
+            FormLine {
+                faults: own.map(|fault| FaultLine::fault(reader, instrument, fault)).collect(),
+                ..FormLine::new(item, typed.map_or("", String::as_str), reader.language)
+            }
+        });
+        FormFacts { lines: lines.collect() }
+    }
+}
+
+impl FormLine {
+    fn new(item: &Item, typed: &str, language: Language) -> FormLine {
+        let (value, more) = match item.kind {
+            ItemKind::Note => {
+                let mut lines = clean::lines(typed).into_iter();
+                (lines.next().unwrap_or_default(), lines.collect())
+            }
+            _ => (clean::line(typed, usize::MAX), Vec::new()),
+        };
+        FormLine {
+            key: key_of(item, language),
+            value,
+            more,
+            required: item.required,
+            faults: Vec::new(),
+            expected: None,
+        }
+    }
+}
+
+/// Items that a mail can answer.
+fn typed_items(instrument: &Instrument) -> impl Iterator<Item = &Item> {
+    instrument
+        .items
+        .iter()
+        .filter(|item| !matches!(item.kind, ItemKind::Heading | ItemKind::Calculation(_) | ItemKind::File))
+}
+
+/// The label, unless our reader would split it, cut it or take it for a comment.
+fn key_of(item: &Item, language: Language) -> String {
+    let label = clean::line(item.label.in_language(language), usize::MAX);
+    let misread = label.is_empty()
+        || label.contains([':', '：', '=', '＝'])
+        || label.starts_with(['#', '＃', '>', '＞', '|', '｜', '-', '―', '━', '─']);
+    if misread { item.id.clone() } else { label }
+}
+
+const fn kind_key(kind: &ItemKind) -> &'static str {
+    match kind {
+        ItemKind::Text { .. } => "text",
+        ItemKind::Note => "note",
+        ItemKind::Integer => "integer",
+        ItemKind::Decimal { .. } => "decimal",
+        ItemKind::Date => "date",
+        ItemKind::Time => "time",
+        ItemKind::DateTime => "datetime",
+        ItemKind::YesNo => "yesno",
+        ItemKind::Choice(_) => "choice",
+        ItemKind::Choices(_) => "choices",
+        ItemKind::Scale { .. } => "scale",
+        ItemKind::File => "file",
+        ItemKind::Heading => "heading",
+        ItemKind::Calculation(_) => "calculation",
+    }
+}
+
+fn bounds_of(kind: &ItemKind, bounds: &Limits, today: chrono::NaiveDate) -> (Option<String>, Option<String>) {
+    match kind {
+        ItemKind::Scale { low, high } => {
+            let low = bounds.min.as_ref().map_or_else(|| low.to_string(), decimal_text);
+            let high = bounds.max.as_ref().map_or_else(|| high.to_string(), decimal_text);
+            (Some(low), Some(high))
+        }
+        ItemKind::Date | ItemKind::DateTime => {
+            let day = |bound: DayBound| match bound {
+                DayBound::On(day) => day,
+                DayBound::Today(days) => {
+                    chrono::TimeDelta::try_days(days).and_then(|delta| today.checked_add_signed(delta)).unwrap_or(today)
+                }
+            };
+            let text = |bound: Option<DayBound>| bound.map(|bound| day(bound).format("%Y-%m-%d").to_string());
+            (text(bounds.earliest), text(bounds.latest))
+        }
+        _ => (bounds.min.as_ref().map(decimal_text), bounds.max.as_ref().map(decimal_text)),
+    }
+}
+
+/// An exact number in the digits a person types: `36.5`; a fraction where decimals do not end.
+fn decimal_text(number: &Rational) -> String {
+    let ten = num_bigint::BigInt::from(10);
+    let mut scale = num_bigint::BigInt::one();
+    let mut places = 0;
+    while !(&scale % number.denom()).is_zero() {
+        if places == 20 {
+            return number.to_string();
+        }
+        scale *= &ten;
+        places += 1;
+    }
+    let digits = (number.numer().abs() * &scale / number.denom()).to_string();
+    let digits = format!("{digits:0>width$}", width = places + 1);
+    let (whole, part) = digits.split_at(digits.len() - places);
+    let sign = if number.is_negative() { "-" } else { "" };
+    if part.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part}") }
+}
+
+/// The choices named to this reader, and whether there are more.
+fn named_choices(reader: &Reader<'_>, item: &Item) -> (Vec<ChoiceName>, bool) {
+    let (ItemKind::Choice(choices) | ItemKind::Choices(choices)) = &item.kind else { return (Vec::new(), false) };
+    let mut named: Vec<ChoiceName> = match choices {
+        Choices::Sites => {
+            let own = reader.study.sites.iter().filter(|site| reader.person.acts_for(&site.code));
+            own.take(limits::CHOICES_NAMED + 1).map(|site| choice(&site.code, &site.name, reader.language)).collect()
+        }
+        Choices::Listed(listed) => {
+            let some = listed.iter().take(limits::CHOICES_NAMED + 1);
+            some.map(|one| choice(&one.code, &one.label, reader.language)).collect()
+        }
+    };
+    let more = named.len() > limits::CHOICES_NAMED;
+    named.truncate(limits::CHOICES_NAMED);
+    (named, more)
+}
+
+fn choice(code: &str, label: &Text, language: Language) -> ChoiceName {
+    let label = label.in_language(language);
+    let label = if label.is_empty() { code } else { label };
+    ChoiceName { code: short(code), label: short(label), plain: label == code }
+}
+
+fn in_language(text: Option<&Text>, language: Language) -> String {
+    text.map_or_else(String::new, |text| short(text.in_language(language)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_told_in_the_digits_a_person_types() {
+        for (numer, denom, text) in [
+            (20, 1, "20"),
+            (-5, 1, "-5"),
+            (73, 2, "36.5"),
+            (-1, 8, "-0.125"),
+            (1, 40, "0.025"),
+            (0, 1, "0"),
+            (1, 3, "1/3"),
+        ] {
+            assert_eq!(decimal_text(&Rational::new(numer.into(), denom.into())), text);
+        }
+    }
+}

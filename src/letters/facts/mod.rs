@@ -1,0 +1,228 @@
+//! What each letter may state: plain typed facts per letter and audience, in one language.
+//!
+//! In charge of turning a study's types into what templates read. A facts type for a blinded reader has no arm in it
+//! and is built from types without one (promise 6). Field names are the templates' interface: `hagaki preview
+//! --fields` prints them, and both languages use the same.
+
+mod answer;
+mod enrollment;
+mod form;
+mod notice;
+
+pub use answer::{
+    BlankForm, Confirm, ConfirmExpired, Conflict, Difference, Help, NotEntitled, Reason, ReasonLine, Refusal, Sameness,
+    StatusUnknown,
+};
+pub use enrollment::{ArmName, AssignmentBlinded, AssignmentOpen, Enrollment, RegistrationDone, Site};
+pub use form::{ChoiceName, Expected, FaultLine, FormFacts, FormLine, Reader, Shown, UnknownKey};
+pub use notice::{AssignmentFailedAlert, NoticeBlind, NoticeOpen, NoticeUnblinded, QuarantineNotice};
+
+use serde::{Deserialize, Serialize};
+
+use super::clean;
+use super::kind::Kind;
+use crate::domain::language::Language;
+use crate::domain::study::{Blinding, Person, Role, Stage, Study};
+use crate::domain::time::Instant;
+use crate::limits;
+
+/// A letter before it is worded: what every letter states, and what this one does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Letter {
+    /// Language of its facts and templates.
+    pub language: Language,
+    /// What every letter states.
+    pub head: Head,
+    /// What this one states.
+    pub facts: Facts,
+}
+
+impl Letter {
+    /// A letter in `language`; the recipient is not judged: for previews and the operator.
+    pub const fn new(language: Language, head: Head, facts: Facts) -> Letter {
+        Letter { language, head, facts }
+    }
+
+    /// A letter to `person`, if they may read it in a study blinded so (promise 6).
+    ///
+    /// # Errors
+    /// [`NotForThem`] where the letter names an arm and the person is, or may be, blinded.
+    pub fn to(
+        person: &Person,
+        blinding: Blinding,
+        language: Language,
+        head: Head,
+        facts: Facts,
+    ) -> Result<Letter, NotForThem> {
+        let kind = facts.kind();
+        if kind.may_go_to(blinding, person) {
+            Ok(Letter::new(language, head, facts))
+        } else {
+            Err(NotForThem { kind, person: person.id.clone() })
+        }
+    }
+
+    /// Its kind.
+    pub const fn kind(&self) -> Kind {
+        self.facts.kind()
+    }
+}
+
+/// A letter that names an arm was about to go to somebody who must not know it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a {} letter names the arm and must not go to {person}", .kind.key())]
+pub struct NotForThem {
+    /// Kind of letter.
+    pub kind: Kind,
+    /// Id of the person.
+    pub person: String,
+}
+
+/// What every letter states.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// The study.
+    pub study: StudyName,
+    /// Who reads it.
+    pub to: Reading,
+    /// The address that forms are sent to.
+    pub service: String,
+    /// Whom a person may ask, other than the service.
+    pub contact: Option<Contact>,
+    /// When it was written, in the study's zone, with the offset.
+    pub at: String,
+}
+
+/// The study, as letters name it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StudyName {
+    /// Name in subject lines.
+    pub tag: String,
+    /// Full name.
+    pub title: String,
+    /// Name in commands.
+    pub slug: String,
+    /// Whether it rehearses: every letter then says TEST.
+    pub development: bool,
+}
+
+/// Who reads a letter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Name to greet; empty for the operator.
+    pub name: String,
+}
+
+/// Somebody a person may write to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contact {
+    /// Name.
+    pub name: String,
+    /// Address.
+    pub address: String,
+}
+
+impl Head {
+    /// What every letter to `person` states; the contact is the first coordinator who acts for `site`.
+    ///
+    /// `service` is the address that registration forms are sent to, sub-address included.
+    pub fn new(
+        study: &Study,
+        stage: Stage,
+        person: &Person,
+        site: Option<&str>,
+        service: &str,
+        now: Instant,
+        language: Language,
+    ) -> Head {
+        let contact = study.people.iter().find(|one| {
+            one.has(Role::Coordinator) && one.id != person.id && site.is_none_or(|site| one.acts_for(site))
+        });
+        let contact = contact.and_then(|one| {
+            let address = one.addresses.first()?.clone();
+            Some(Contact { name: short(one.name.in_language(language)), address })
+        });
+        let to = Reading { name: short(person.name.in_language(language)) };
+        Head { to, contact, ..Head::to_operator(study, stage, service, now, language) }
+    }
+
+    /// What every letter to the operator states, who is not of the study's staff.
+    pub fn to_operator(study: &Study, stage: Stage, service: &str, now: Instant, language: Language) -> Head {
+        Head {
+            study: StudyName {
+                tag: short(&study.tag),
+                title: short(study.title.in_language(language)),
+                slug: study.slug.clone(),
+                development: stage == Stage::Development,
+            },
+            to: Reading { name: String::new() },
+            service: service.to_string(),
+            contact: None,
+            at: now.local(study.zone),
+        }
+    }
+}
+
+/// What a letter states, by kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "each variant is the Kind of the same name, which says what it is")]
+pub enum Facts {
+    AssignmentOpen(AssignmentOpen),
+    AssignmentBlinded(AssignmentBlinded),
+    RegistrationDone(RegistrationDone),
+    DuplicateOpen(AssignmentOpen),
+    DuplicateBlinded(AssignmentBlinded),
+    DuplicateRegistration(RegistrationDone),
+    StatusOpen(AssignmentOpen),
+    StatusBlinded(AssignmentBlinded),
+    StatusRegistration(RegistrationDone),
+    StatusUnknown(StatusUnknown),
+    Refusal(Refusal),
+    Conflict(Conflict),
+    Confirm(Confirm),
+    ConfirmExpired(ConfirmExpired),
+    BlankForm(BlankForm),
+    Help(Help),
+    NotEntitled(NotEntitled),
+    NoticeBlind(NoticeBlind),
+    NoticeOpen(NoticeOpen),
+    NoticeUnblinded(NoticeUnblinded),
+    QuarantineNotice(QuarantineNotice),
+    AssignmentFailedAlert(AssignmentFailedAlert),
+}
+
+impl Facts {
+    /// The kind of letter that states them.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Facts::AssignmentOpen(_) => Kind::AssignmentOpen,
+            Facts::AssignmentBlinded(_) => Kind::AssignmentBlinded,
+            Facts::RegistrationDone(_) => Kind::RegistrationDone,
+            Facts::DuplicateOpen(_) => Kind::DuplicateOpen,
+            Facts::DuplicateBlinded(_) => Kind::DuplicateBlinded,
+            Facts::DuplicateRegistration(_) => Kind::DuplicateRegistration,
+            Facts::StatusOpen(_) => Kind::StatusOpen,
+            Facts::StatusBlinded(_) => Kind::StatusBlinded,
+            Facts::StatusRegistration(_) => Kind::StatusRegistration,
+            Facts::StatusUnknown(_) => Kind::StatusUnknown,
+            Facts::Refusal(_) => Kind::Refusal,
+            Facts::Conflict(_) => Kind::Conflict,
+            Facts::Confirm(_) => Kind::Confirm,
+            Facts::ConfirmExpired(_) => Kind::ConfirmExpired,
+            Facts::BlankForm(_) => Kind::BlankForm,
+            Facts::Help(_) => Kind::Help,
+            Facts::NotEntitled(_) => Kind::NotEntitled,
+            Facts::NoticeBlind(_) => Kind::NoticeBlind,
+            Facts::NoticeOpen(_) => Kind::NoticeOpen,
+            Facts::NoticeUnblinded(_) => Kind::NoticeUnblinded,
+            Facts::QuarantineNotice(_) => Kind::QuarantineNotice,
+            Facts::AssignmentFailedAlert(_) => Kind::AssignmentFailedAlert,
+        }
+    }
+}
+
+/// One line of foreign or configured text, bounded.
+fn short(text: &str) -> String {
+    clean::line(text, limits::REPEATED_CHARS)
+}

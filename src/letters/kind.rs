@@ -1,0 +1,205 @@
+//! Which letters there are, whom each is for, and whether it may name an arm.
+
+use crate::domain::study::{Blinding, Person, Role};
+
+/// A kind of letter: a closed list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// The subject is enrolled and has this arm (open label).
+    AssignmentOpen,
+    /// The subject is enrolled and gets the kit of this code (blinded).
+    AssignmentBlinded,
+    /// The subject is registered (no randomization).
+    RegistrationDone,
+    /// The same registration came again: the assignment repeated, open label.
+    DuplicateOpen,
+    /// The same registration came again: the assignment repeated, blinded.
+    DuplicateBlinded,
+    /// The same registration came again, no randomization.
+    DuplicateRegistration,
+    /// What became of a subject: the assignment repeated, open label.
+    StatusOpen,
+    /// What became of a subject: the assignment repeated, blinded.
+    StatusBlinded,
+    /// What became of a subject, no randomization.
+    StatusRegistration,
+    /// No subject of that reference is known to the sender.
+    StatusUnknown,
+    /// Not enrolled: what to mend, and the form filled in again.
+    Refusal,
+    /// The same subject with other data: nothing was changed.
+    Conflict,
+    /// What was read; reply to go on.
+    Confirm,
+    /// The reply token is spent, expired or unknown.
+    ConfirmExpired,
+    /// The registration form, empty.
+    BlankForm,
+    /// How to write to us.
+    Help,
+    /// The sender may not ask for that.
+    NotEntitled,
+    /// A subject was enrolled: number, site, time.
+    NoticeBlind,
+    /// A subject was enrolled, with its arm (open label).
+    NoticeOpen,
+    /// A subject was enrolled, with its arm and kit (unblinded staff of a blinded study).
+    NoticeUnblinded,
+    /// A mail is held for a person.
+    QuarantineNotice,
+    /// An assignment letter could not be delivered.
+    AssignmentFailedAlert,
+}
+
+/// Whom a kind of letter is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Whoever wrote to us: a person on file, answered at the address on file.
+    Sender,
+    /// Staff who are told of what happened.
+    Staff,
+    /// Staff who may know the arm in a blinded study.
+    Unblinded,
+}
+
+impl Kind {
+    /// Every kind, in the order of the manual.
+    pub const ALL: [Kind; 22] = [
+        Kind::AssignmentOpen,
+        Kind::AssignmentBlinded,
+        Kind::RegistrationDone,
+        Kind::DuplicateOpen,
+        Kind::DuplicateBlinded,
+        Kind::DuplicateRegistration,
+        Kind::StatusOpen,
+        Kind::StatusBlinded,
+        Kind::StatusRegistration,
+        Kind::StatusUnknown,
+        Kind::Refusal,
+        Kind::Conflict,
+        Kind::Confirm,
+        Kind::ConfirmExpired,
+        Kind::BlankForm,
+        Kind::Help,
+        Kind::NotEntitled,
+        Kind::NoticeBlind,
+        Kind::NoticeOpen,
+        Kind::NoticeUnblinded,
+        Kind::QuarantineNotice,
+        Kind::AssignmentFailedAlert,
+    ];
+
+    /// Name of the templates' folder; also in commands, tables and logs.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Kind::AssignmentOpen => "assignment-open",
+            Kind::AssignmentBlinded => "assignment-blinded",
+            Kind::RegistrationDone => "registration-done",
+            Kind::DuplicateOpen => "duplicate-open",
+            Kind::DuplicateBlinded => "duplicate-blinded",
+            Kind::DuplicateRegistration => "duplicate-registration",
+            Kind::StatusOpen => "status-open",
+            Kind::StatusBlinded => "status-blinded",
+            Kind::StatusRegistration => "status-registration",
+            Kind::StatusUnknown => "status-unknown",
+            Kind::Refusal => "refusal",
+            Kind::Conflict => "conflict",
+            Kind::Confirm => "confirm",
+            Kind::ConfirmExpired => "confirm-expired",
+            Kind::BlankForm => "blank-form",
+            Kind::Help => "help",
+            Kind::NotEntitled => "not-entitled",
+            Kind::NoticeBlind => "notice-blind",
+            Kind::NoticeOpen => "notice-open",
+            Kind::NoticeUnblinded => "notice-unblinded",
+            Kind::QuarantineNotice => "quarantine-notice",
+            Kind::AssignmentFailedAlert => "assignment-failed-alert",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn find(key: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.key() == key)
+    }
+
+    /// Whom it is for.
+    pub const fn audience(self) -> Audience {
+        match self {
+            Kind::NoticeUnblinded => Audience::Unblinded,
+            Kind::NoticeBlind | Kind::NoticeOpen | Kind::QuarantineNotice | Kind::AssignmentFailedAlert => {
+                Audience::Staff
+            }
+            _ => Audience::Sender,
+        }
+    }
+
+    /// Whether its facts have an arm in them.
+    pub const fn names_arm(self) -> bool {
+        matches!(
+            self,
+            Kind::AssignmentOpen | Kind::DuplicateOpen | Kind::StatusOpen | Kind::NoticeOpen | Kind::NoticeUnblinded
+        )
+    }
+
+    /// Whether it tells the outcome of an enrollment to the one who asked: its loss must alert somebody.
+    pub const fn is_assignment(self) -> bool {
+        matches!(self, Kind::AssignmentOpen | Kind::AssignmentBlinded | Kind::RegistrationDone)
+    }
+
+    /// Whether it answers a mail, rather than being written unasked (RFC 3834 section 5).
+    pub const fn answers(self) -> bool {
+        matches!(self.audience(), Audience::Sender)
+    }
+
+    /// Whether `person` may be sent it in a study blinded so (promise 6).
+    ///
+    /// In a blinded study whoever enrolls is blinded, whatever other role they have.
+    pub fn may_go_to(self, blinding: Blinding, person: &Person) -> bool {
+        let unblinded = person.roles.iter().any(|role| role.unblinded())
+            && !person.roles.iter().any(|role| role.enrolls() || *role == Role::Monitor);
+        match blinding {
+            Blinding::Open => true,
+            Blinding::Blinded => !self.names_arm() || (self.audience() == Audience::Unblinded && unblinded),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_name_of_its_own() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::find(kind.key()), Some(kind));
+        }
+    }
+
+    #[test]
+    fn in_a_blinded_study_only_unblinded_staff_may_read_of_an_arm() {
+        let person = |roles: &[Role]| Person {
+            id: "p".into(),
+            name: Default::default(),
+            addresses: vec![],
+            roles: roles.to_vec(),
+            sites: vec![],
+            language: None,
+        };
+        let naming: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| kind.names_arm()).collect();
+        assert_eq!(naming.len(), 5);
+        for kind in naming {
+            let unblinded = kind == Kind::NoticeUnblinded;
+            for (roles, expected) in [
+                (&[Role::Pharmacist][..], unblinded),
+                (&[Role::Statistician, Role::Manager], unblinded),
+                (&[Role::Pharmacist, Role::Investigator], false),
+                (&[Role::Statistician, Role::Monitor], false),
+                (&[Role::Coordinator], false),
+                (&[], false),
+            ] {
+                assert_eq!(kind.may_go_to(Blinding::Blinded, &person(roles)), expected, "{kind:?} {roles:?}");
+                assert!(kind.may_go_to(Blinding::Open, &person(roles)));
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! One sample of every letter in every language: what `check` renders, `preview` shows and `--fields` lists.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::facts::{
+    AssignmentBlinded, AssignmentFailedAlert, AssignmentOpen, BlankForm, Confirm, Conflict, Enrollment, Facts, Head,
+    Help, Letter, NoticeBlind, NoticeOpen, NoticeUnblinded, Reader, Refusal, RegistrationDone, Sameness,
+};
+use super::kind::Kind;
+use super::stationery::built_in_file;
+use crate::domain::answer::{Answer, Fault, FaultCode, Form, Value as Meaning};
+use crate::domain::instrument::{Choices, Item, ItemKind};
+use crate::domain::language::Language;
+use crate::domain::study::{Arm, Person, Stage, Study};
+use crate::domain::time::Instant;
+
+/// The built-in sample of a letter, from `templates/<language>/samples.json`.
+pub fn sample(kind: Kind, language: Language) -> Letter {
+    let file = built_in_file(language, "samples.json").expect("the samples of every language are built in");
+    let mut samples: Value = serde_json::from_str(file).expect("a test reads every sample");
+    let head: Head = serde_json::from_value(samples["head"].take()).expect("a test reads every sample");
+    let facts = samples["letters"][base(kind).key()].take();
+    let facts = Value::Object([(kind.key().to_string(), facts)].into_iter().collect());
+    let facts: Facts = serde_json::from_value(facts).expect("a test reads every sample");
+    Letter::new(language, head, facts)
+}
+
+/// The sample, and what differs most from it: in development, to the operator, with nobody to ask, with nothing listed.
+pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
+    let full = sample(kind, language);
+    let mut bare = full.clone();
+    bare.head.study.development = true;
+    bare.head.to.name = String::new();
+    bare.head.contact = None;
+    match &mut bare.facts {
+        Facts::Refusal(refusal) => {
+            refusal.form = None;
+            refusal.faults.clear();
+            refusal.unknown.clear();
+        }
+        Facts::Confirm(confirm) => confirm.doubts.clear(),
+        Facts::Conflict(conflict) => {
+            conflict.subject = String::new();
+            conflict.enrolled_at = String::new();
+            for difference in &mut conflict.differences {
+                difference.shown = false;
+            }
+        }
+        Facts::StatusUnknown(status) => status.asked = String::new(),
+        Facts::NoticeUnblinded(notice) => notice.kit = String::new(),
+        Facts::Help(help) => {
+            help.confirm = !help.confirm;
+            help.enrolls = false;
+        }
+        _ => {}
+    }
+    vec![full, bare]
+}
+
+/// Repeated assignments have the same facts as the first.
+const fn base(kind: Kind) -> Kind {
+    match kind {
+        Kind::DuplicateOpen | Kind::StatusOpen => Kind::AssignmentOpen,
+        Kind::DuplicateBlinded | Kind::StatusBlinded => Kind::AssignmentBlinded,
+        Kind::DuplicateRegistration | Kind::StatusRegistration => Kind::RegistrationDone,
+        other => other,
+    }
+}
+
+/// The sample of a letter as this study would send it to `person`: its names, form, sites and arms, invented answers.
+pub fn for_study(
+    kind: Kind,
+    study: &Study,
+    stage: Stage,
+    person: &Person,
+    service: &str,
+    now: Instant,
+    language: Language,
+) -> Letter {
+    let site = study.sites.iter().find(|site| person.acts_for(&site.code)).map_or("", |site| site.code.as_str());
+    let head = Head::new(study, stage, person, Some(site), service, now, language);
+    let reader = Reader { study, person, today: now.day_in(study.zone), language };
+    let instrument = study.registration_instrument();
+    let form = invented_form(study, site, reader.today);
+    let answers = form.canonical();
+    let enrollment =
+        Enrollment { study, stage, subject: "0001", site, at: now, allocation: 1, chain: "00", answers: &answers };
+    let invented = sample(kind, language).facts;
+    let arm = study.arms.first();
+    let kit = study.kits.first().map(|kit| kit.code.as_str());
+    let key = b"sample";
+    let open = |arm: &Arm| AssignmentOpen::new(&enrollment, arm, key, language);
+    let blinded = || AssignmentBlinded::new(&enrollment, kit.unwrap_or("K-0001"), key, language);
+    let registered = || RegistrationDone::new(&enrollment, key, language);
+    let facts = match (kind, arm) {
+        (Kind::AssignmentOpen, Some(arm)) => Facts::AssignmentOpen(open(arm)),
+        (Kind::DuplicateOpen, Some(arm)) => Facts::DuplicateOpen(open(arm)),
+        (Kind::StatusOpen, Some(arm)) => Facts::StatusOpen(open(arm)),
+        (Kind::AssignmentBlinded, _) => Facts::AssignmentBlinded(blinded()),
+        (Kind::DuplicateBlinded, _) => Facts::DuplicateBlinded(blinded()),
+        (Kind::StatusBlinded, _) => Facts::StatusBlinded(blinded()),
+        (Kind::RegistrationDone, _) => Facts::RegistrationDone(registered()),
+        (Kind::DuplicateRegistration, _) => Facts::DuplicateRegistration(registered()),
+        (Kind::StatusRegistration, _) => Facts::StatusRegistration(registered()),
+        (Kind::NoticeBlind, _) => Facts::NoticeBlind(NoticeBlind::new(&enrollment, language)),
+        (Kind::NoticeOpen, Some(arm)) => Facts::NoticeOpen(NoticeOpen::new(&enrollment, arm, language)),
+        (Kind::NoticeUnblinded, Some(arm)) => {
+            Facts::NoticeUnblinded(NoticeUnblinded::new(&enrollment, arm, kit, language))
+        }
+        (Kind::AssignmentFailedAlert, _) => {
+            Facts::AssignmentFailedAlert(AssignmentFailedAlert::new(&enrollment, person, "1", "5.1.1", language))
+        }
+        (Kind::BlankForm, _) => Facts::BlankForm(BlankForm::new(&reader, instrument)),
+        (Kind::Help, _) => Facts::Help(Help::new(&reader)),
+        (Kind::Refusal, _) => Facts::Refusal(Refusal::new(&reader, instrument, &with_a_gap(form), &[])),
+        (Kind::Confirm, _) => {
+            let reply_to = service.replacen('@', "+TOKEN@", 1);
+            Facts::Confirm(Confirm::new(&reader, instrument, &form, &reply_to, now.plus_seconds(86_400)))
+        }
+        (Kind::Conflict, _) => {
+            let registered = with_a_gap(form.clone()).canonical();
+            Facts::Conflict(Conflict::new(&reader, instrument, "0001", now, &registered, &answers, Sameness::SameSite))
+        }
+        _ => invented,
+    };
+    Letter::new(language, head, facts)
+}
+
+/// A form with an answer for every item that has an obvious one.
+fn invented_form(study: &Study, site: &str, today: chrono::NaiveDate) -> Form {
+    let mut form = Form::default();
+    for item in &study.registration_instrument().items {
+        let Some(value) = invented_value(item, site, today) else { continue };
+        let typed = value.canonical();
+        form.typed.insert(item.id.clone(), typed.clone());
+        form.answers.insert(item.id.clone(), Answer { typed, value });
+    }
+    form
+}
+
+fn invented_value(item: &Item, site: &str, today: chrono::NaiveDate) -> Option<Meaning> {
+    let first = |choices: &Choices| match choices {
+        Choices::Sites => Some(site.to_string()),
+        Choices::Listed(listed) => listed.first().map(|choice| choice.code.clone()),
+    };
+    match &item.kind {
+        ItemKind::Text { .. } | ItemKind::Note => Some(Meaning::Text("A-0001".into())),
+        ItemKind::Integer => {
+            let least = item.hard.min.as_ref().map(|least| least.ceil().to_integer());
+            Some(Meaning::Integer(least.and_then(|least| i64::try_from(least).ok()).unwrap_or(1)))
+        }
+        ItemKind::Decimal { .. } => Some(Meaning::Decimal("1.0".into())),
+        ItemKind::Date => Some(Meaning::Date(today)),
+        ItemKind::Time => chrono::NaiveTime::from_hms_opt(9, 0, 0).map(Meaning::Time),
+        ItemKind::DateTime => today.and_hms_opt(9, 0, 0).map(Meaning::DateTime),
+        ItemKind::YesNo => Some(Meaning::YesNo(true)),
+        ItemKind::Choice(choices) => first(choices).map(Meaning::Choice),
+        ItemKind::Choices(choices) => first(choices).map(|code| Meaning::Choices(vec![code])),
+        ItemKind::Scale { low, .. } => Some(Meaning::Integer(*low)),
+        ItemKind::File | ItemKind::Heading | ItemKind::Calculation(_) => None,
+    }
+}
+
+/// The form without its last answer, and the fault that this is.
+fn with_a_gap(mut form: Form) -> Form {
+    if let Some((item, _)) = form.answers.pop_last() {
+        form.typed.remove(&item);
+        form.faults.push(Fault { item, code: FaultCode::Missing, typed: String::new(), expected: String::new() });
+    }
+    form
+}
+
+/// Every sample by kind and language.
+pub fn all() -> BTreeMap<(Kind, Language), Letter> {
+    let kinds = Kind::ALL.into_iter().flat_map(|kind| Language::ALL.map(|language| (kind, language)));
+    kinds.map(|(kind, language)| ((kind, language), sample(kind, language))).collect()
+}

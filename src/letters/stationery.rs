@@ -1,0 +1,351 @@
+//! Templates, compiled once: a [`Letter`] goes in, worded subject, text and HTML come out.
+//!
+//! In charge of finding, checking and rendering templates. Everything is strict: a name that a letter's facts do not
+//! have is an error, found when the stationery is loaded, because every letter is rendered with its sample then.
+//! Studies without wording of their own should share one stationery: compiled templates are not small.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use handlebars::{Context, Handlebars, no_escape};
+use include_dir::{Dir, include_dir};
+use serde_json::{Map, Value};
+
+use super::facts::Letter;
+use super::kind::Kind;
+use super::pieces::Pieces;
+use super::{clean, fields, mailto, samples};
+use crate::definition::problem::{Problem, Weight};
+use crate::domain::language::Language;
+use crate::limits;
+
+static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
+
+/// A worded letter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Composed {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its language.
+    pub language: Language,
+    /// Subject, one line.
+    pub subject: String,
+    /// Text, complete in itself, lines parted by `\n`.
+    pub text: String,
+    /// The same as HTML, where the kind has it.
+    pub html: Option<String>,
+}
+
+/// A template that cannot state a letter's facts.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("template {template} cannot be rendered{}: {reason}", .line.map_or(String::new(), |line| format!(" (line {line})")))]
+pub struct ComposeFault {
+    /// Name of the template, such as `ja/refusal/text`.
+    pub template: String,
+    /// Line, from 1, where known.
+    pub line: Option<usize>,
+    /// What the template engine says.
+    pub reason: String,
+}
+
+/// Compiled templates of every letter in every language.
+pub struct Stationery {
+    sheets: BTreeMap<Language, Sheet>,
+}
+
+/// Compiled templates of one language. Names: `<letter>/<part>`, `frame/<part>`, and bare names of shared pieces.
+struct Sheet {
+    text: Handlebars<'static>,
+    html: Handlebars<'static>,
+    /// Kinds that have an HTML part.
+    with_html: BTreeSet<Kind>,
+}
+
+impl Stationery {
+    /// Compiles the built-in templates, shadowed by a study's own.
+    ///
+    /// `overrides` maps paths in the bundle, `letters/<language>/<letter>/{subject,text,html}.hbs`, to contents. A
+    /// study that words a letter's text but not its HTML sends it as text only, so that the two never contradict.
+    ///
+    /// # Errors
+    /// Every problem at once: templates that are absent, do not compile, name facts their letter does not have, put an
+    /// arm or an answer into a subject, or lie at a path that is no letter's.
+    pub fn load(overrides: &BTreeMap<String, String>) -> Result<Stationery, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let own = own_templates(overrides, &mut problems);
+        let mut sheets = BTreeMap::new();
+        for language in Language::ALL {
+            sheets.insert(language, Sheet::load(language, &own, &mut problems));
+        }
+        let stationery = Stationery { sheets };
+        problems.extend(stationery.render_samples(&own));
+        if problems.is_empty() { Ok(stationery) } else { Err(problems) }
+    }
+
+    /// Words a letter.
+    ///
+    /// # Errors
+    /// A template that names what the facts do not have; [`Stationery::load`] has tried each with its sample.
+    pub fn compose(&self, letter: &Letter) -> Result<Composed, ComposeFault> {
+        let kind = letter.kind();
+        let sheet = self.sheets.get(&letter.language).expect("load makes a sheet of every language");
+        let fault = |error: handlebars::RenderError| compose_fault(letter.language, kind, &error);
+        let mut context = sheet.context(letter).map_err(fault)?;
+
+        let subject = sheet.text.render_with_context(&format!("{}/subject", kind.key()), &context).map_err(fault)?;
+        put(&mut context, "subject_line", clean::line(&subject, limits::HEADER_VALUE_CHARS));
+        let subject = sheet.text.render_with_context("frame/subject", &context).map_err(fault)?;
+        let subject = clean::line(&subject, limits::HEADER_VALUE_CHARS);
+        put(&mut context, "subject_line", subject.clone());
+
+        let body = sheet.text.render_with_context(&format!("{}/text", kind.key()), &context).map_err(fault)?;
+        put(&mut context, "body", body.trim_end().to_string());
+        let text = sheet.text.render_with_context("frame/text", &context).map_err(fault)?;
+        let text = format!("{}\n", text.trim_end());
+
+        let html = if sheet.with_html.contains(&kind) {
+            let body = sheet.html.render_with_context(&format!("{}/html", kind.key()), &context).map_err(fault)?;
+            put(&mut context, "body", body);
+            Some(sheet.html.render_with_context("frame/html", &context).map_err(fault)?)
+        } else {
+            None
+        };
+        Ok(Composed { kind, language: letter.language, subject, text, html })
+    }
+
+    /// What the templates of a letter can name, as JSON: its facts and what rendering adds (`hagaki preview --fields`).
+    ///
+    /// # Errors
+    /// As [`Stationery::compose`].
+    pub fn fields(&self, letter: &Letter) -> Result<Value, ComposeFault> {
+        let sheet = self.sheets.get(&letter.language).expect("load makes a sheet of every language");
+        let mut context =
+            sheet.context(letter).map_err(|error| compose_fault(letter.language, letter.kind(), &error))?;
+        Ok(context.data_mut().take())
+    }
+
+    /// Renders every letter in every language with its sample, strictly; names the study's `own` files as such.
+    fn render_samples(&self, own: &BTreeMap<(Language, String), (String, String)>) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for language in Language::ALL {
+            for kind in Kind::ALL {
+                for letter in samples::variants(kind, language) {
+                    let Err(fault) = self.compose(&letter) else { continue };
+                    let name = fault.template.split_once('/').map_or("", |(_, name)| name).to_string();
+                    let file = match own.get(&(language, name)) {
+                        Some((path, _)) => path.clone(),
+                        None => format!("templates/{}.hbs", fault.template),
+                    };
+                    problems.push(Problem {
+                        file,
+                        line: fault.line,
+                        key: String::new(),
+                        wrong: format!("the letter {} cannot be rendered: {}", kind.key(), fault.reason),
+                        right: format!("`hagaki preview SLUG {} --fields` lists what it can name", kind.key()),
+                        weight: Weight::Error,
+                    });
+                }
+            }
+        }
+        problems.sort();
+        problems.dedup();
+        problems
+    }
+}
+
+impl Sheet {
+    fn load(
+        language: Language,
+        own: &BTreeMap<(Language, String), (String, String)>,
+        problems: &mut Vec<Problem>,
+    ) -> Sheet {
+        let mut sheet = Sheet { text: registry(), html: registry(), with_html: BTreeSet::new() };
+        sheet.text.register_escape_fn(no_escape);
+        let folder = TEMPLATES.get_dir(language.code()).expect("the templates of every language are built in");
+        let (text, html) = Pieces::load(folder);
+        for (registry, pieces) in [(&mut sheet.text, &text), (&mut sheet.html, &html)] {
+            for (name, file, source) in pieces.all() {
+                register(registry, name, file, &pieces.put_into(source), problems);
+            }
+        }
+        let own = |kind: Kind, part: &str| own.get(&(language, format!("{}/{part}", kind.key())));
+        for part in ["subject", "text", "html"] {
+            let (registry, pieces) = if part == "html" { (&mut sheet.html, &html) } else { (&mut sheet.text, &text) };
+            built_in(registry, language, &format!("frame/{part}"), pieces, problems);
+            for kind in Kind::ALL {
+                let name = format!("{}/{part}", kind.key());
+                if let Some((path, source)) = own(kind, part)
+                    && register(registry, &name, path, source, problems)
+                {
+                    continue;
+                }
+                // Also in place of an own one that cannot be read, so that the rest can still be tried.
+                if part != "html" || built_in_file(language, &format!("{name}.hbs")).is_some() {
+                    built_in(registry, language, &name, pieces, problems);
+                }
+            }
+        }
+        let has_html = |kind: &Kind| sheet.html.has_template(&format!("{}/html", kind.key()));
+        let contradicts = |kind: Kind| own(kind, "text").is_some() && own(kind, "html").is_none();
+        sheet.with_html = Kind::ALL.into_iter().filter(|kind| has_html(kind) && !contradicts(*kind)).collect();
+        sheet
+    }
+
+    /// What the templates of a letter can name: its facts, and what must be rendered or encoded before them.
+    fn context(&self, letter: &Letter) -> Result<Context, handlebars::RenderError> {
+        let mut data = object(serde_json::to_value(&letter.head));
+        // Facts serialize as one entry, named by their kind, that holds them.
+        for (_, facts) in object(serde_json::to_value(&letter.facts)) {
+            data.extend(object(Ok(facts)));
+        }
+        data.entry("receipt").or_insert(Value::Null);
+        data.insert("letter".into(), Value::String(letter.kind().key().into()));
+        data.insert("mailto".into(), Value::Null);
+        let has_form = data.get("form").is_some_and(Value::is_object);
+        let reply_to = data.get("reply_to").and_then(Value::as_str).map(str::to_string);
+        // Set, not wrapped: wrapping would copy it.
+        let mut context = Context::null();
+        *context.data_mut() = Value::Object(data);
+        if has_form {
+            let text = self.text.render_with_context("form", &context)?.trim_end().to_string();
+            let subject = self.text.render_with_context("form-subject", &context)?;
+            // If the marks make it too long, better a link without them than none.
+            let bare = || text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");
+            let service = letter.head.service.as_str();
+            let link = mailto::link(service, &subject, &text).or_else(|| mailto::link(service, &subject, &bare()));
+            put(&mut context, "form_text", text);
+            if let Some(link) = link {
+                put(&mut context, "mailto", link);
+            }
+        } else if let Some(reply_to) = reply_to {
+            let subject = self.text.render_with_context("confirm-subject", &context)?;
+            let body = self.text.render_with_context("confirm-body", &context)?;
+            if let Some(link) = mailto::link(&reply_to, &subject, &body) {
+                put(&mut context, "mailto", link);
+            }
+        }
+        Ok(context)
+    }
+}
+
+fn registry() -> Handlebars<'static> {
+    let mut registry = Handlebars::new();
+    registry.set_strict_mode(true);
+    registry.set_prevent_indent(true);
+    fields::strict_conditions(&mut registry);
+    registry
+}
+
+/// A built-in file of a language.
+pub(super) fn built_in_file(language: Language, name: &str) -> Option<&'static str> {
+    TEMPLATES.get_file(format!("{}/{name}", language.code()))?.contents_utf8()
+}
+
+/// Compiles a built-in template; its absence is a problem.
+fn built_in(
+    registry: &mut Handlebars<'static>,
+    language: Language,
+    name: &str,
+    pieces: &Pieces,
+    problems: &mut Vec<Problem>,
+) {
+    let file = format!("templates/{}/{name}.hbs", language.code());
+    match built_in_file(language, &format!("{name}.hbs")) {
+        Some(source) => {
+            register(registry, name, &file, &pieces.put_into(source), problems);
+        }
+        None => problems.push(problem(file, None, "the template is absent", "every letter needs it")),
+    }
+}
+
+/// Compiles a template under a name; says whether that went well.
+fn register(
+    sheet: &mut Handlebars<'static>,
+    name: &str,
+    file: &str,
+    source: &str,
+    problems: &mut Vec<Problem>,
+) -> bool {
+    if name.ends_with("/subject") && name != "frame/subject" {
+        for field in fields::named(source).iter().filter(|field| !fields::fit_for_subject(field)) {
+            problems.push(problem(
+                file.to_string(),
+                None,
+                &format!("a subject line names `{field}`"),
+                "arms, codes, answers and what somebody typed stay in the text (subjects are seen by everybody)",
+            ));
+        }
+    }
+    let Err(error) = sheet.register_template_string(name, source) else { return true };
+    let line = error.pos().map(|(line, _)| line);
+    problems.push(problem(file.to_string(), line, &format!("the template cannot be read: {}", error.reason()), ""));
+    false
+}
+
+/// The study's own templates by language and name, with the path each lies at; what is wrong with paths and contents.
+fn own_templates(
+    overrides: &BTreeMap<String, String>,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<(Language, String), (String, String)> {
+    let mut own = BTreeMap::new();
+    for (path, source) in overrides {
+        let mut fault = |wrong: &str, right: &str| problems.push(problem(path.clone(), None, wrong, right));
+        let pieces: Vec<&str> = path.split('/').collect();
+        let ["letters", language, letter, part] = pieces.as_slice() else {
+            fault("this is no letter's place", "letters/<language>/<letter>/{subject,text,html}.hbs");
+            continue;
+        };
+        let Some(language) = Language::find(language) else {
+            fault("there are no letters in this language", "en or ja");
+            continue;
+        };
+        let Some(kind) = Kind::find(letter) else {
+            fault("there is no such letter", &format!("did you mean {}?", nearest_letter(letter)));
+            continue;
+        };
+        let Some(part) = part.strip_suffix(".hbs").filter(|part| matches!(*part, "subject" | "text" | "html")) else {
+            fault("a letter has no such part", "subject.hbs, text.hbs or html.hbs");
+            continue;
+        };
+        if source.len() > limits::LETTER_TEMPLATE_BYTES {
+            fault("the template is too long", &format!("at most {} bytes", limits::LETTER_TEMPLATE_BYTES));
+            continue;
+        }
+        if part == "html" && (source.contains("{{{") || source.contains("{{&")) {
+            fault("HTML is put in unescaped", "two braces, `{{name}}`: what somebody typed must not become HTML");
+            continue;
+        }
+        own.insert((language, format!("{}/{part}", kind.key())), (path.clone(), source.clone()));
+    }
+    own
+}
+
+fn nearest_letter(typed: &str) -> &'static str {
+    let nearest = Kind::ALL.into_iter().min_by_key(|kind| strsim::damerau_levenshtein(kind.key(), typed));
+    nearest.map_or("", Kind::key)
+}
+
+fn problem(file: String, line: Option<usize>, wrong: &str, right: &str) -> Problem {
+    Problem { file, line, key: String::new(), wrong: wrong.into(), right: right.into(), weight: Weight::Error }
+}
+
+fn compose_fault(language: Language, kind: Kind, error: &handlebars::RenderError) -> ComposeFault {
+    let name = error.template_name.clone().unwrap_or_else(|| kind.key().to_string());
+    ComposeFault {
+        template: format!("{}/{name}", language.code()),
+        line: error.line_no,
+        reason: error.reason().to_string(),
+    }
+}
+
+fn put(context: &mut Context, key: &str, value: String) {
+    if let Value::Object(data) = context.data_mut() {
+        data.insert(key.to_string(), Value::String(value));
+    }
+}
+
+fn object(value: serde_json::Result<Value>) -> Map<String, Value> {
+    match value.expect("facts are plain structs with text keys, which always serialize") {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}

@@ -1,0 +1,322 @@
+//! The desk loop: inbox row → reading → outcome, in one transaction for each study of a claimed batch.
+//!
+//! Reading needs no database and contains its own panics. If anything fails in a batch, the batch is rolled back and each
+//! mail is tried alone, so that one bad mail cannot hold up its neighbors; a mail that still fails is tried again, and
+//! after [`limits::READ_TRIES`] tries it is set aside for a person.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use serde_json::json;
+use tokio::sync::Notify;
+
+use super::reading::{self, Disposition, Reading, SubAddress, Vouched, World};
+use super::{Did, StepError};
+use crate::domain::chain::Sha256Digest;
+use crate::domain::study::{Post, Study};
+use crate::domain::time::{Clock, Dice, Instant};
+use crate::domain::token;
+use crate::limits;
+use crate::store::inbox::{self, InboxItem, Outcome, State};
+use crate::store::{Store, StoreError};
+use crate::workflow::accept;
+use crate::workflow::ledger::Ledger;
+use crate::workflow::report::{self, Delivery};
+use crate::workflow::shelf::{Shelf, ShelvedStudy};
+use crate::workflow::{Arrival, DeskAddress, Failure, Held, Keys, Means, Settled};
+
+/// An address of ours with the facts its mails are judged by.
+#[derive(Clone, Debug)]
+pub struct Counter {
+    /// As letters show it.
+    pub desk: DeskAddress,
+    /// Service address, trusted servers, Message-ID domain.
+    pub post: Post,
+}
+
+/// The desk.
+pub struct Desk {
+    /// Where mails wait.
+    pub store: Store,
+    /// The time of reading.
+    pub clock: Arc<dyn Clock>,
+    /// Tokens and Message-IDs.
+    pub dice: Arc<dyn Dice>,
+    /// Studies.
+    pub shelf: Arc<Shelf>,
+    /// The installation's keys.
+    pub keys: Arc<Keys>,
+    /// Our addresses, by mailbox name.
+    pub counters: Arc<BTreeMap<String, Counter>>,
+    /// Name of this process in leases.
+    pub owner: String,
+    /// How long a claimed mail is ours, in seconds.
+    pub lease_seconds: i64,
+    /// Longest wait for the doorbell.
+    pub interval: Duration,
+    /// Rung when a mail was taken in.
+    pub bell: Arc<Notify>,
+    /// To be rung when letters were written.
+    pub dispatch_bells: Vec<Arc<Notify>>,
+    /// To be rung when mails can be moved.
+    pub filing_bells: Vec<Arc<Notify>>,
+}
+
+/// A claimed mail with its reading.
+struct Read<'a> {
+    item: &'a InboxItem,
+    reading: Reading,
+    counter: &'a Counter,
+    study: Option<Arc<ShelvedStudy>>,
+}
+
+impl Desk {
+    /// Claims a batch of mails, reads them, decides them.
+    ///
+    /// # Errors
+    /// The database. What was not decided is claimed again when the lease has run out.
+    pub async fn step(&mut self) -> Result<Did, StepError> {
+        let now = self.clock.now();
+        let items = inbox::claim(&self.store, &self.owner, now, self.lease_seconds, limits::DESK_BATCH).await?;
+        if items.is_empty() {
+            return Ok(Did::Nothing);
+        }
+        self.shelf.refresh().await?;
+        let studies = self.shelf.list();
+        let definitions: Vec<&Study> = studies.iter().map(|shelved| &*shelved.study).collect();
+        let reads: Vec<Read<'_>> =
+            items.iter().filter_map(|item| self.read(item, &definitions, now)).collect();
+        let mut groups: BTreeMap<Option<i64>, Vec<&Read<'_>>> = BTreeMap::new();
+        for read in &reads {
+            groups.entry(read.study.as_ref().map(|study| study.id)).or_default().push(read);
+        }
+        let mut failed = None;
+        for group in groups.values() {
+            if let Err(error) = self.decide(group).await {
+                failed = Some(error);
+            }
+        }
+        for bell in self.dispatch_bells.iter().chain(&self.filing_bells) {
+            bell.notify_one();
+        }
+        failed.map_or(Ok(Did::Something), Err)
+    }
+
+    /// Waits for a mail.
+    pub async fn wait(&mut self) {
+        let _ = tokio::time::timeout(self.interval, self.bell.notified()).await;
+    }
+
+    /// Reads one mail; none if it came from a mailbox that this daemon does not know.
+    fn read<'a>(&'a self, item: &'a InboxItem, studies: &[&Study], now: Instant) -> Option<Read<'a>> {
+        let Some(counter) = self.counters.get(&item.mailbox) else {
+            tracing::warn!(mail = item.id, mailbox = item.mailbox, "no such mailbox is configured; the mail waits");
+            return None;
+        };
+        let vouched = match &item.released_by {
+            Some(_) => Vouched::ByPerson,
+            None => Vouched::ByNobody,
+        };
+        let world = World { studies, post: &counter.post, now, vouched };
+        let mut reading = reading::read_contained(&world, &item.raw);
+        if i64::try_from(item.raw.len()).is_ok_and(|kept| kept < item.size) {
+            reading = reading.too_large();
+        }
+        let study = reading.study.as_deref().and_then(|slug| self.shelf.find(slug));
+        Some(Read { item, reading, counter, study })
+    }
+
+    /// Decides the mails of one study together; if that fails, each alone.
+    async fn decide(&self, group: &[&Read<'_>]) -> Result<(), StepError> {
+        match self.attempt(group).await {
+            Ok(()) => return Ok(()),
+            Err(error) if group.len() > 1 && !is_lost_lease(&error) => {
+                tracing::warn!(%error, mails = group.len(), "a batch failed; trying each mail alone");
+            }
+            Err(error) => return self.set_aside_or(group, error).await,
+        }
+        let mut failed = None;
+        for read in group {
+            let alone = std::slice::from_ref(read);
+            if let Err(error) = self.attempt(alone).await
+                && let Err(error) = self.set_aside_or(alone, error).await
+            {
+                failed = Some(error);
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// A mail that failed for the last time goes to quarantine; otherwise the failure stands and it is tried again.
+    async fn set_aside_or(&self, group: &[&Read<'_>], error: StepError) -> Result<(), StepError> {
+        let transient = matches!(&error, StepError::Store(error) | StepError::Workflow(Failure::Store(error))
+            if error.is_transient());
+        let [read] = group else { return Err(error) };
+        if transient || read.item.tries < limits::READ_TRIES {
+            return Err(error);
+        }
+        tracing::error!(mail = read.item.id, %error, "a mail cannot be decided; it is set aside for a person");
+        let mut ledger = Ledger::begin(&self.shelf).await?;
+        let settled = quarantined(&read.reading, "poison".to_string(), read.study.as_deref());
+        self.settle(&mut ledger, read, &settled).await?;
+        ledger.commit().await?;
+        Ok(())
+    }
+
+    async fn attempt(&self, group: &[&Read<'_>]) -> Result<(), StepError> {
+        let attempt = AssertUnwindSafe(self.transact(group)).catch_unwind();
+        attempt.await.unwrap_or_else(|_| {
+            Err(StepError::Workflow(Failure::Contradiction("deciding a mail panicked".to_string())))
+        })
+    }
+
+    async fn transact(&self, group: &[&Read<'_>]) -> Result<(), StepError> {
+        let mut ledger = Ledger::begin(&self.shelf).await?;
+        for read in group {
+            let settled = self.settle_one(&mut ledger, read).await?;
+            self.settle(&mut ledger, read, &settled).await?;
+        }
+        ledger.commit().await?;
+        for read in group {
+            metrics::counter!("hagaki_mails_decided_total", "disposition" => read.reading.disposition.key()).increment(1);
+        }
+        Ok(())
+    }
+
+    async fn settle(&self, ledger: &mut Ledger<'_>, read: &Read<'_>, settled: &Settled) -> Result<(), StepError> {
+        let state = match settled.held {
+            Held::No => State::Done,
+            Held::Yes => State::Held,
+        };
+        let outcome = Outcome {
+            id: read.item.id,
+            owner: &self.owner,
+            state,
+            disposition: settled.disposition,
+            reason: &settled.reason,
+            study_id: settled.study_id,
+            subject_id: settled.subject_id,
+            person: settled.person.as_deref(),
+            reading: &summary(&read.reading),
+            at: self.clock.now(),
+        };
+        inbox::record_outcome(&mut ledger.tx, &outcome).await?;
+        if settled.held == Held::Yes
+            && let Some(study) = &read.study
+        {
+            let means = self.means(read.counter);
+            let reasons: Vec<&str> = settled.reason.split(' ').collect();
+            accept::hold(ledger, study, means, read.item.id, read.item.received_at, &reasons).await?;
+        }
+        Ok(())
+    }
+
+    fn means<'a>(&'a self, counter: &'a Counter) -> Means<'a> {
+        Means { now: self.clock.now(), dice: &*self.dice, keys: &self.keys, desk: &counter.desk }
+    }
+
+    async fn settle_one(&self, ledger: &mut Ledger<'_>, read: &Read<'_>) -> Result<Settled, StepError> {
+        let Read { item, reading, counter, study } = read;
+        let means = self.means(counter);
+        let reasons = || reading.reasons.iter().map(|reason| reason.key()).collect::<Vec<_>>().join(" ");
+        match (reading.disposition, &reading.request, study) {
+            (Disposition::Quarantine, _, study) => Ok(quarantined(reading, reasons(), study.as_deref())),
+            (Disposition::NoReply, ..) => Ok(Settled {
+                held: Held::No,
+                disposition: Disposition::NoReply.key(),
+                reason: reasons(),
+                study_id: None,
+                subject_id: None,
+                person: None,
+            }),
+            (Disposition::Bounce, ..) => self.bounce(ledger, reading, means).await,
+            (_, Some(request), Some(study)) => {
+                let site_token = reading.site_token().and_then(|text| {
+                    let sites = study.study.sites.iter().map(|site| site.code.as_str());
+                    token::check_site_token(&self.keys.address, &study.study.slug, sites, text, means.now)
+                });
+                let arrival = Arrival {
+                    inbox_id: item.id,
+                    sender: reading.sender.as_deref().unwrap_or_default(),
+                    message_id: reading.message_id.as_deref(),
+                    references: &reading.references,
+                    message_key: &reading.message_key,
+                    content_digest: &digest_of(&reading.content_digest),
+                    site_token,
+                };
+                Ok(accept::accept(ledger, study, means, arrival, request).await?)
+            }
+            (_, _, study) => Ok(quarantined(reading, "no-request".to_string(), study.as_deref())),
+        }
+    }
+
+    /// A delivery report counts only if the address it came to carries our own code.
+    async fn bounce(&self, ledger: &mut Ledger<'_>, reading: &Reading, means: Means<'_>) -> Result<Settled, StepError> {
+        let letter = match &reading.sub_address {
+            Some(SubAddress::Bounce(text)) => token::check_verp(&self.keys.address, text),
+            _ => None,
+        };
+        let (Some(letter), Some(found)) = (letter, &reading.bounce) else {
+            return Ok(quarantined(reading, "bounce-unverified".to_string(), None));
+        };
+        let delivery = Delivery {
+            letter,
+            action: found.action.key().to_string(),
+            status: found.status.clone().unwrap_or_default(),
+        };
+        Ok(report::record(ledger, means, &delivery).await?)
+    }
+}
+
+fn quarantined(reading: &Reading, reason: String, study: Option<&ShelvedStudy>) -> Settled {
+    Settled {
+        held: Held::Yes,
+        disposition: Disposition::Quarantine.key(),
+        reason,
+        study_id: study.map(|study| study.id),
+        subject_id: None,
+        person: reading.person.clone(),
+    }
+}
+
+/// How a mail was read, for people who look at it later; no more text than a person needs.
+fn summary(reading: &Reading) -> String {
+    let (fields, faults) = reading.form().map_or((json!({}), json!([])), |form| {
+        let faults: Vec<_> = form
+            .faults
+            .iter()
+            .map(|fault| json!({ "item": fault.item, "code": fault.code.key(), "typed": fault.typed }))
+            .collect();
+        (json!(form.canonical()), json!(faults))
+    });
+    json!({
+        "subject": reading.subject,
+        "sender": reading.sender,
+        "text": reading.text.chars().take(limits::SUMMARY_CHARS).collect::<String>(),
+        "fields": fields,
+        "faults": faults,
+        "charset_guess": reading.charset_guess,
+    })
+    .to_string()
+}
+
+fn digest_of(hexadecimal: &str) -> Sha256Digest {
+    let mut digest = Sha256Digest::default();
+    if let Ok(bytes) = data_encoding::HEXLOWER.decode(hexadecimal.as_bytes())
+        && bytes.len() == digest.len()
+    {
+        digest.copy_from_slice(&bytes);
+    }
+    digest
+}
+
+fn is_lost_lease(error: &StepError) -> bool {
+    let store = match error {
+        StepError::Store(error) | StepError::Workflow(Failure::Store(error)) => error,
+        _ => return false,
+    };
+    matches!(store, StoreError::LostLease { .. })
+}

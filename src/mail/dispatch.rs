@@ -1,0 +1,228 @@
+//! The dispatch loop of one mailbox: outbox row → transport → verdict.
+//!
+//! A letter is claimed with a lease and its attempt counted before the attempt is made, so that a letter which crashes
+//! the sender cannot loop for ever. A crash between the server's 250 and the record sends the same bytes, with the same
+//! Message-ID, once more; that is the only way a letter arrives twice. When the server is away, the server is left
+//! alone, and no letter fails for it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream;
+use tokio::sync::Notify;
+
+use super::transport::{Envelope, Reply, Transport, Verdict};
+use super::{Did, StepError};
+use crate::domain::retry::{self, Jitter, NextTry};
+use crate::domain::time::{Clock, Dice, Instant};
+use crate::domain::token;
+use crate::limits;
+use crate::store::outbox::{self, OutboxItem};
+use crate::store::{Store, host};
+use crate::workflow::report;
+use crate::workflow::ledger::Ledger;
+use crate::workflow::shelf::Shelf;
+use crate::workflow::{DeskAddress, Keys, Means};
+
+/// The dispatch of one mailbox's letters.
+pub struct Dispatch {
+    /// Where letters wait.
+    pub store: Store,
+    /// Tells when a letter is due.
+    pub clock: Arc<dyn Clock>,
+    /// Spreads retries.
+    pub dice: Arc<dyn Dice>,
+    /// Authenticates bounce addresses.
+    pub keys: Arc<Keys>,
+    /// Studies, for the alert when an assignment letter is refused.
+    pub shelf: Arc<Shelf>,
+    /// The mailbox whose letters these are.
+    pub desk: DeskAddress,
+    /// What carries them.
+    pub transport: Transport,
+    /// Name of this process in leases.
+    pub owner: String,
+    /// How long a claimed letter is ours, in seconds.
+    pub lease_seconds: i64,
+    /// Longest wait for the doorbell.
+    pub interval: Duration,
+    /// Rung when a letter was written.
+    pub bell: Arc<Notify>,
+    /// Whether the server was away when it was last tried, as far as this process knows; true at first.
+    pub away: AtomicBool,
+}
+
+impl Dispatch {
+    /// Claims a batch of due letters, sends them, and records every verdict.
+    ///
+    /// # Errors
+    /// The database. Letters sent but not recorded are sent again when the lease has run out.
+    pub async fn step(&mut self) -> Result<Did, StepError> {
+        let now = self.clock.now();
+        if let Some(away) = host::find(&self.store, &self.desk.mailbox).await?
+            && away.suspended_until > now
+        {
+            return Ok(Did::Nothing);
+        }
+        let mailbox = &self.desk.mailbox;
+        let claimed =
+            outbox::claim(&self.store, mailbox, &self.owner, now, self.lease_seconds, limits::DISPATCH_BATCH).await?;
+        if claimed.is_empty() {
+            return Ok(Did::Nothing);
+        }
+        self.send_all(claimed).await?;
+        Ok(Did::Something)
+    }
+
+    /// Waits for a letter, or until one is due again.
+    pub async fn wait(&mut self) {
+        // Due times lie in the database; the interval is short enough for retries, the bell for everything else.
+        let _ = tokio::time::timeout(self.interval, self.bell.notified()).await;
+    }
+
+    /// Sends with as many connections as the transport has, and records what is finished as it comes.
+    async fn send_all(&self, claimed: Vec<OutboxItem>) -> Result<(), StepError> {
+        let width = self.transport.width().max(1);
+        let sends = claimed.into_iter().map(|letter| async move {
+            let verdict = self.send(&letter).await;
+            (letter, verdict)
+        });
+        let mut finished = stream::iter(sends).buffer_unordered(width).ready_chunks(limits::VERDICT_BATCH);
+        let mut host_failed = false;
+        while let Some(chunk) = finished.next().await {
+            host_failed |= chunk.iter().any(|(_, verdict)| verdict.suspends_host());
+            self.record(chunk).await?;
+        }
+        drop(finished);
+        if host_failed {
+            self.suspend().await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, letter: &OutboxItem) -> Verdict {
+        let from = Some(self.desk.with(&token::verp(&self.keys.address, letter.id)));
+        let envelope = Envelope { from, to: letter.recipient.clone() };
+        self.transport.send(&envelope, &letter.raw).await
+    }
+
+    /// Records what became of a few letters in one transaction, with the alerts that follow from it.
+    async fn record(&self, chunk: Vec<(OutboxItem, Verdict)>) -> Result<(), StepError> {
+        let now = self.clock.now();
+        let mut ledger = Ledger::begin(&self.shelf).await?;
+        let mut accepted: Vec<(i64, i64, String)> = Vec::new();
+        for (letter, verdict) in &chunk {
+            match verdict {
+                Verdict::Accepted(reply) => accepted.push((letter.id, i64::from(reply.code), bounded(&reply.text))),
+                Verdict::Deferred { reply, .. } => {
+                    let lost = || (0, "the connection was lost".to_string());
+                    let (code, text) = reply.as_ref().map_or_else(lost, said);
+                    self.retry(&mut ledger, letter, code, &text, now).await?;
+                }
+                Verdict::Unreachable { text, .. } => {
+                    // No try of the letter's: the server is left alone, and so long the letter waits.
+                    let soon = retry::host(1, self.jitter()).as_secs();
+                    let at = now.plus_seconds(i64::try_from(soon).unwrap_or(1));
+                    let said = outbox::Verdict { code: 0, text: &bounded(text) };
+                    if now.seconds_since(letter.created_at) >= limits::LETTER_AGE_SECONDS {
+                        self.fail(&mut ledger, letter, said, now).await?;
+                    } else {
+                        outbox::record_retry(&mut ledger.tx, letter.id, &self.owner, now, at, said).await?;
+                    }
+                }
+                Verdict::Refused(reply) => {
+                    let (code, text) = said(reply);
+                    self.fail(&mut ledger, letter, outbox::Verdict { code, text: &text }, now).await?;
+                }
+            }
+        }
+        let sent: Vec<(i64, outbox::Verdict<'_>)> =
+            accepted.iter().map(|(id, code, text)| (*id, outbox::Verdict { code: *code, text })).collect();
+        outbox::record_sent_many(&mut ledger.tx, now, &sent).await?;
+        ledger.commit().await?;
+        if !sent.is_empty() && self.away.swap(false, Ordering::Relaxed) {
+            host::record_success(&self.store, &self.desk.mailbox).await?;
+        }
+        for (_, verdict) in &chunk {
+            metrics::counter!("hagaki_letters_total", "verdict" => word(verdict)).increment(1);
+        }
+        Ok(())
+    }
+
+    async fn retry(
+        &self,
+        ledger: &mut Ledger<'_>,
+        letter: &OutboxItem,
+        code: i64,
+        text: &str,
+        now: Instant,
+    ) -> Result<(), StepError> {
+        let tries = u32::try_from(letter.attempts).unwrap_or(u32::MAX);
+        let said = outbox::Verdict { code, text };
+        match retry::letter(letter.created_at, tries, now, self.jitter()) {
+            NextTry::At(at) => outbox::record_retry(&mut ledger.tx, letter.id, &self.owner, now, at, said).await?,
+            NextTry::GiveUp => self.fail(ledger, letter, said, now).await?,
+        }
+        Ok(())
+    }
+
+    /// There will be no other attempt; whoever must know is told in the same transaction.
+    async fn fail(
+        &self,
+        ledger: &mut Ledger<'_>,
+        letter: &OutboxItem,
+        said: outbox::Verdict<'_>,
+        now: Instant,
+    ) -> Result<(), StepError> {
+        tracing::warn!(letter = letter.id, kind = letter.kind, code = said.code, "a letter failed for good");
+        outbox::record_failed(&mut ledger.tx, letter.id, &self.owner, now, said).await?;
+        let means = Means { now, dice: &*self.dice, keys: &self.keys, desk: &self.desk };
+        let status = said.text.split(' ').next().filter(|word| is_status(word)).map(str::to_string);
+        let status = status.unwrap_or_else(|| said.code.to_string());
+        report::alert(ledger, means, letter.id, &status).await?;
+        // The alert is a letter too.
+        self.bell.notify_one();
+        Ok(())
+    }
+
+    async fn suspend(&self) -> Result<(), StepError> {
+        let now = self.clock.now();
+        let failures = host::find(&self.store, &self.desk.mailbox).await?.map_or(0, |row| row.failures) + 1;
+        let pause = retry::host(u32::try_from(failures).unwrap_or(u32::MAX), self.jitter());
+        let until = now.plus_seconds(i64::try_from(pause.as_secs()).unwrap_or(i64::MAX).max(1));
+        host::record_failure(&self.store, &self.desk.mailbox, until).await?;
+        self.away.store(true, Ordering::Relaxed);
+        tracing::warn!(mailbox = self.desk.mailbox, failures, seconds = pause.as_secs(), "the mail server is away; letters wait");
+        Ok(())
+    }
+
+    fn jitter(&self) -> Jitter {
+        let mut bytes = [0; 4];
+        self.dice.fill(&mut bytes);
+        Jitter(u32::from_le_bytes(bytes))
+    }
+}
+
+/// Whether a word is an enhanced status code (RFC 3463).
+fn is_status(word: &str) -> bool {
+    word.split('.').count() == 3 && word.split('.').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
+}
+
+fn said(reply: &Reply) -> (i64, String) {
+    (i64::from(reply.code), bounded(&reply.text))
+}
+
+fn bounded(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(limits::VERDICT_CHARS).collect()
+}
+
+fn word(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Accepted(_) => "accepted",
+        Verdict::Deferred { .. } => "deferred",
+        Verdict::Refused(_) => "refused",
+        Verdict::Unreachable { .. } => "unreachable",
+    }
+}

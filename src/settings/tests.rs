@@ -1,0 +1,206 @@
+use std::os::unix::fs::PermissionsExt as _;
+
+use secrecy::ExposeSecret as _;
+use tempfile::TempDir;
+
+use super::*;
+
+/// A scratch folder with `hagaki.toml` and mailboxes.
+struct Files(TempDir);
+
+impl Files {
+    fn new() -> Files {
+        Files(TempDir::new().unwrap())
+    }
+
+    fn with(self, path: &str, text: &str) -> Files {
+        let path = self.0.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        self
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.0.path().join(path)
+    }
+
+    fn load(&self) -> Result<Settings, Vec<Problem>> {
+        Settings::load_with(&self.path("config/hagaki.toml"), &|name| {
+            (name == "HAGAKI_TEST_PASSWORD").then(|| "from the environment".to_owned())
+        })
+    }
+
+    /// The problems without the scratch folder's name in them.
+    fn problems(&self) -> Vec<String> {
+        let folder = format!("{}/", self.0.path().display());
+        self.load().expect_err("there are problems").iter().map(|p| p.to_string().replace(&folder, "")).collect()
+    }
+}
+
+const GOOD: &str = "[database]\nurl = \"sqlite:hagaki.db\"\n[web]\nlisten = \"127.0.0.1:0\"\npublic_url = \"http://localhost/\"\n\
+                    [mailboxes]\nfolder = \"../mailboxes\"\n[operator]\naddress = \"op@example.jp\"\n";
+const FOLDERS: &str = "address = \"reg@example.jp\"\n[maildir]\npath = \"in\"\n[folder]\npath = \"/out\"\n";
+
+#[test]
+fn the_example_files_load_as_they_are() {
+    let files = Files::new()
+        .with("config/hagaki.toml", include_str!("../../config/hagaki.example.toml"))
+        .with("mailboxes/example/mailbox.toml", include_str!("../../mailboxes/example/mailbox.toml"))
+        .with("mailboxes/example/secrets/imap", "pass word\n")
+        .with("mailboxes/example/secrets/smtp", "other\n");
+    let settings = files.load().unwrap();
+    assert_eq!(settings.database.engine, Engine::Sqlite(files.path("config/../data/hagaki.db")));
+    assert_eq!(settings.web.public_url, "https://hagaki.example.jp");
+    assert_eq!(settings.operator, "operator@example.jp");
+    let [mailbox] = settings.mailboxes.as_slice() else { panic!("one mailbox") };
+    assert_eq!((mailbox.name.as_str(), mailbox.message_id_domain.as_str()), ("example", "example.jp"));
+    let MailSource::Imap(imap) = &mailbox.source else { panic!("imap") };
+    assert_eq!((imap.port, imap.security, imap.password.expose_secret()), (993, Security::Tls, "pass word"));
+    let Delivery::Smtp(smtp) = &mailbox.delivery else { panic!("smtp") };
+    assert_eq!((smtp.port, smtp.security, smtp.ehlo.as_str()), (587, Security::StartTls, "example.jp"));
+    assert_eq!(smtp.login.as_ref().unwrap().1.expose_secret(), "other");
+    assert!(!format!("{settings:?}").contains("pass word"), "a password is in debug output");
+}
+
+/// Each commented key of the examples is one the reader knows, and its shown value is the one that holds without it.
+#[test]
+fn the_commented_keys_of_the_example_are_true() {
+    let uncommented = |text: &str| -> String {
+        let keep = ["# owner", "# interval_seconds", "# lease_seconds", "# format", "# level"];
+        let line = |line: &str| {
+            if keep.iter().any(|key| line.starts_with(key)) { line[2..].to_owned() } else { line.to_owned() }
+        };
+        text.lines().map(line).collect::<Vec<_>>().join("\n")
+    };
+    let example = include_str!("../../config/hagaki.example.toml");
+    let files =
+        Files::new().with("config/hagaki.toml", &uncommented(example)).with("mailboxes/a/mailbox.toml", FOLDERS);
+    let settings = files.load().unwrap();
+    assert_eq!(settings.daemon, DaemonSettings::usual());
+    assert_eq!(settings.logs, LogSettings::usual());
+
+    let example = include_str!("../../mailboxes/example/mailbox.toml");
+    let keep =
+        ["# port", "# inbox", "# processed", "# quarantine", "# ehlo", "# connections", "# timeout", "# message_id"];
+    let line =
+        |line: &str| if keep.iter().any(|key| line.starts_with(key)) { line[2..].to_owned() } else { line.to_owned() };
+    let shown: String = example.lines().map(|text| line(text) + "\n").collect();
+    let read = |text: &str| {
+        let files = Files::new()
+            .with("config/hagaki.toml", GOOD)
+            .with("mailboxes/a/mailbox.toml", text)
+            .with("mailboxes/a/secrets/imap", "a")
+            .with("mailboxes/a/secrets/smtp", "b");
+        format!("{:#?}", files.load().unwrap().mailboxes)
+    };
+    assert_ne!(shown, example);
+    assert_eq!(read(&shown), read(example));
+}
+
+#[test]
+fn postgres_takes_its_password_from_a_file_or_the_environment() {
+    let files = Files::new()
+        .with(
+            "config/hagaki.toml",
+            &GOOD.replace("sqlite:hagaki.db\"", "postgres://app@db/hagaki\"\npassword_env = \"HAGAKI_TEST_PASSWORD\""),
+        )
+        .with("mailboxes/a/mailbox.toml", FOLDERS);
+    let database = files.load().unwrap().database;
+    assert_eq!(database.engine, Engine::Postgres("postgres://app@db/hagaki".to_owned()));
+    assert_eq!(database.password.unwrap().expose_secret(), "from the environment");
+}
+
+#[test]
+fn every_problem_of_every_file_is_told_at_once() {
+    let files = Files::new()
+        .with(
+            "config/hagaki.toml",
+            "[database]\nurl = \"mysql://x\"\n[web]\nlisten = \"8080\"\npublic_ulr = \"https://x\"\n[mailboxes]\nfolder = \"../mailboxes\"\n[deamon]\nowner = \"a\"\n",
+        )
+        .with(
+            "mailboxes/a/mailbox.toml",
+            "address = \"Reg <reg@example.jp>\"\n[imap]\nhost = \"h\"\nuser = \"u\"\npassword = \"p\"\nport = 99999\nsecurity = \"none\"\n[memory]\n",
+        )
+        .with("mailboxes/b/mailbox.toml", "address = \"b@example.jp\"\n[smtp]\nhost = \"mx.example.jp\"\nsecurity = \"none\"\nuser = \"b\"\npassword_file = \"secret\"\n");
+    let told = [
+        "config/../mailboxes/a/mailbox.toml:1: address: \"Reg <reg@example.jp>\" is no mail address — write it bare, as reg@example.jp",
+        "config/../mailboxes/a/mailbox.toml:5: imap.password: passwords do not belong here — put it alone into a file and name that with password_file, or use password_env",
+        "config/../mailboxes/a/mailbox.toml:6: imap.port: is no number that fits — a whole number from 1 to 65535, without quotes",
+        "config/../mailboxes/a/mailbox.toml:7: imap.security: \"none\" is not known — one of \"tls\", \"starttls\"",
+        "config/../mailboxes/b/mailbox.toml: imap: is missing — say where mails come from: a section [imap] or [maildir]",
+        "config/../mailboxes/b/mailbox.toml:4: smtp.security: letters to another machine would be readable on the way — use \"starttls\" or \"tls\"; \"none\" is for a server on this machine",
+        "config/../mailboxes/b/mailbox.toml:6: smtp.password_file: config/../mailboxes/b/secret: No such file or directory (os error 2) — create it with the password alone in it, readable by the daemon only (chmod 600)",
+        "config/hagaki.toml: operator: is missing — add the section [operator]; config/hagaki.example.toml shows all of them",
+        "config/hagaki.toml:2: database.url: names no engine we know — begin with sqlite: for a file, or postgres:// for a server",
+        "config/hagaki.toml:3: web.public_url: is missing — for example public_url = \"https://hagaki.example.jp\"",
+        "config/hagaki.toml:4: web.listen: \"8080\" is no address to listen on — an IP address and a port, as 127.0.0.1:8080 or [::1]:8080",
+        "config/hagaki.toml:5: web.public_ulr: unknown key — did you mean public_url?",
+        "config/hagaki.toml:8: deamon: unknown key — did you mean daemon?",
+    ];
+    assert_eq!(files.problems(), told);
+}
+
+#[test]
+fn what_is_no_toml_is_a_problem_with_its_line() {
+    let files = Files::new()
+        .with("config/hagaki.toml", &format!("{GOOD}[logs]\nlevel = info\n"))
+        .with("mailboxes/a/mailbox.toml", FOLDERS);
+    let problems = files.problems();
+    assert!(problems.iter().any(|problem| problem.starts_with("config/hagaki.toml:11")), "{problems:#?}");
+}
+
+#[test]
+fn missing_files_and_folders_are_told() {
+    let files = Files::new();
+    assert_eq!(
+        files.problems(),
+        [
+            "config/hagaki.toml: No such file or directory (os error 2) — copy the example file of that name and fill it in"
+        ]
+    );
+    let files = Files::new().with("config/hagaki.toml", GOOD);
+    assert_eq!(
+        files.problems(),
+        [
+            "config/hagaki.toml: mailboxes.folder: config/../mailboxes: No such file or directory (os error 2) — name the folder that holds one folder per mailbox, each with a mailbox.toml"
+        ]
+    );
+    let files = Files::new().with("config/hagaki.toml", GOOD).with("mailboxes/README", "none yet");
+    assert_eq!(
+        files.problems(),
+        [
+            "config/hagaki.toml: mailboxes.folder: no mailbox in config/../mailboxes — copy mailboxes/example there and fill it in"
+        ]
+    );
+}
+
+#[test]
+fn an_address_belongs_to_one_mailbox() {
+    let files = Files::new()
+        .with("config/hagaki.toml", GOOD)
+        .with("mailboxes/a/mailbox.toml", FOLDERS)
+        .with("mailboxes/b/mailbox.toml", &FOLDERS.replace("reg@", "Reg@"));
+    assert_eq!(
+        files.problems(),
+        [
+            "config/../mailboxes/b/mailbox.toml: address: Reg@example.jp is the address of mailbox a, too — one mailbox per address"
+        ]
+    );
+}
+
+#[test]
+fn a_secret_that_everybody_can_read_is_refused() {
+    let files = Files::new().with("config/hagaki.toml", GOOD).with("mailboxes/a/secret", "word\n").with(
+        "mailboxes/a/mailbox.toml",
+        "address = \"a@example.jp\"\n[imap]\nhost = \"h\"\nuser = \"u\"\npassword_file = \"secret\"\n[memory]\n",
+    );
+    files.load().unwrap();
+    fs::set_permissions(files.path("mailboxes/a/secret"), fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(
+        files.problems(),
+        [
+            "config/../mailboxes/a/mailbox.toml:5: imap.password_file: config/../mailboxes/a/secret: everybody on this machine can use it — chmod o= config/../mailboxes/a/secret"
+        ]
+    );
+}

@@ -1,0 +1,153 @@
+//! Allocations: the journal of decisions, never changed.
+
+use super::sql::{Row, binds, statements};
+use super::tx::Expect;
+use super::{Reader, StoreError, Tx};
+use crate::domain::time::Instant;
+use crate::limits;
+
+/// A decision as stored, without the record of how it came about; see [`load_record`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AllocationRow {
+    /// Study.
+    pub study_id: i64,
+    /// Counted from 1 in the study.
+    pub number: i64,
+    /// Who was allocated.
+    pub subject_id: i64,
+    /// Code of the arm.
+    pub arm: String,
+    /// Place in the stratum's sequence, where the method has one.
+    pub slot: Option<i64>,
+    /// Size of the block, where there are blocks.
+    pub block_size: Option<i64>,
+    /// JSON, factor to level.
+    pub levels: String,
+    /// Code of the kit handed out.
+    pub kit: Option<String>,
+    /// Version of the rules.
+    pub bundle_version: i64,
+    /// When.
+    pub allocated_at: Instant,
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT study_id, number, subject_id, arm, slot, block_size, levels, kit, bundle_version, allocated_at ",
+            "FROM allocation ",
+            $rest
+        )
+    };
+}
+
+statements! { "allocation":
+    INSERT = same "INSERT INTO allocation (study_id, number, subject_id, arm, slot, block_size, levels, kit, \
+        bundle_version, allocated_at, record) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+    JOURNAL = same select!("WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3");
+    BY_NUMBER = same select!("WHERE study_id = $1 AND number = $2");
+    BY_SUBJECT = same select!("WHERE subject_id = $1");
+    RECORD = same "SELECT record FROM allocation WHERE study_id = $1 AND number = $2";
+    COUNT_ARMS = same "SELECT arm, count(*) FROM allocation WHERE study_id = $1 GROUP BY arm ORDER BY arm";
+}
+
+fn read(mut row: Row) -> Result<AllocationRow, StoreError> {
+    Ok(AllocationRow {
+        study_id: row.int()?,
+        number: row.int()?,
+        subject_id: row.int()?,
+        arm: row.text()?,
+        slot: row.opt_int()?,
+        block_size: row.opt_int()?,
+        levels: row.text()?,
+        kit: row.opt_text()?,
+        bundle_version: row.int()?,
+        allocated_at: row.instant()?,
+    })
+}
+
+/// Writes a decision and the JSON record of how it came about.
+///
+/// # Errors
+/// [`StoreError::Conflict`] if number or subject have one already; it may come from a later call.
+pub async fn insert(tx: &mut Tx, new: &AllocationRow, record: &str) -> Result<(), StoreError> {
+    let binds = binds![
+        new.study_id,
+        new.number,
+        new.subject_id,
+        &new.arm,
+        new.slot,
+        new.block_size,
+        &new.levels,
+        new.kit.as_deref(),
+        new.bundle_version,
+        new.allocated_at,
+        record
+    ];
+    tx.later(&INSERT, binds, Expect::Any).await
+}
+
+/// Every decision of a study behind number `after`, in order.
+///
+/// # Errors
+/// Those of the database.
+pub async fn journal<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    after: i64,
+) -> Result<Vec<AllocationRow>, StoreError> {
+    let mut from = from.into();
+    let mut journal: Vec<AllocationRow> = Vec::new();
+    loop {
+        let last = journal.last().map_or(after, |row| row.number);
+        let page = from.fetch(&JOURNAL, binds![study_id, last, limits::PAGE_ROWS]).await?;
+        let whole = page.len() as i64 == limits::PAGE_ROWS;
+        for row in page {
+            journal.push(read(row)?);
+        }
+        if !whole {
+            return Ok(journal);
+        }
+    }
+}
+
+/// The decision of that number.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    number: i64,
+) -> Result<Option<AllocationRow>, StoreError> {
+    from.into().find(&BY_NUMBER, binds![study_id, number]).await?.map(read).transpose()
+}
+
+/// The decision about that subject.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find_by_subject<'a>(
+    from: impl Into<Reader<'a>>,
+    subject_id: i64,
+) -> Result<Option<AllocationRow>, StoreError> {
+    from.into().find(&BY_SUBJECT, binds![subject_id]).await?.map(read).transpose()
+}
+
+/// How the decision of that number came about, as JSON.
+///
+/// # Errors
+/// [`StoreError::Missing`].
+pub async fn load_record<'a>(from: impl Into<Reader<'a>>, study_id: i64, number: i64) -> Result<String, StoreError> {
+    let found = from.into().find(&RECORD, binds![study_id, number]).await?;
+    found.ok_or_else(|| StoreError::Missing { noun: "allocation", key: number.to_string() })?.text()
+}
+
+/// Number of subjects in each arm that has any, by code.
+///
+/// # Errors
+/// Those of the database.
+pub async fn count_arms<'a>(from: impl Into<Reader<'a>>, study_id: i64) -> Result<Vec<(String, i64)>, StoreError> {
+    let rows = from.into().fetch(&COUNT_ARMS, binds![study_id]).await?;
+    rows.into_iter().map(|mut row| Ok((row.text()?, row.int()?))).collect()
+}

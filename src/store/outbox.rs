@@ -1,0 +1,407 @@
+//! Letters written: stored with the fact they tell, looked at and steered by people. The sender's own work on them is
+//! in [`work`].
+
+use std::collections::BTreeMap;
+
+use super::sql::{Bind, Row, Rows, binds, chunks, statements, words};
+use super::tx::Expect;
+use super::{Reader, StoreError, Tx};
+use crate::domain::time::Instant;
+
+pub mod work;
+
+pub use work::*;
+
+words! {
+    /// How far a letter has come.
+    State {
+        /// To be sent.
+        Waiting = "waiting",
+        /// The server took it.
+        Sent = "sent",
+        /// A person stopped it.
+        Held = "held",
+        /// It will not be tried again.
+        Failed = "failed",
+        /// Put aside by a person.
+        Dropped = "dropped",
+        /// A report says that it arrived.
+        Delivered = "delivered",
+        /// A report says that it did not arrive.
+        Bounced = "bounced",
+    }
+}
+
+/// A letter to be stored.
+#[derive(Clone, Copy, Debug)]
+pub struct NewLetter<'a> {
+    /// Mailbox it is sent from.
+    pub mailbox: &'a str,
+    /// Message-ID, fixed from here on.
+    pub message_id: &'a str,
+    /// Study it belongs to.
+    pub study_id: Option<i64>,
+    /// Name of its templates.
+    pub kind: &'a str,
+    /// Address, one for each letter.
+    pub recipient: &'a str,
+    /// The finished mail.
+    pub raw: &'a [u8],
+    /// Smaller goes first.
+    pub priority: i64,
+    /// Now.
+    pub created_at: Instant,
+    /// Not before.
+    pub next_attempt_at: Instant,
+    /// Mail it answers.
+    pub inbox_id: Option<i64>,
+    /// Subject it is about.
+    pub subject_id: Option<i64>,
+}
+
+/// A letter as stored, without its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// Number in the database.
+    pub id: i64,
+    /// Message-ID.
+    pub message_id: String,
+    /// Study it belongs to.
+    pub study_id: Option<i64>,
+    /// Name of its templates.
+    pub kind: String,
+    /// Address.
+    pub recipient: String,
+    /// Smaller goes first.
+    pub priority: i64,
+    /// How far it has come.
+    pub state: State,
+    /// Attempts to send it.
+    pub attempts: i64,
+    /// Not before.
+    pub next_attempt_at: Instant,
+    /// When it was written.
+    pub created_at: Instant,
+    /// When the server took it.
+    pub sent_at: Option<Instant>,
+    /// SMTP reply code of the last attempt; 0 if there was no reply.
+    pub verdict_code: Option<i64>,
+    /// Its text.
+    pub verdict_text: Option<String>,
+    /// Mail it answers.
+    pub inbox_id: Option<i64>,
+    /// Subject it is about.
+    pub subject_id: Option<i64>,
+    /// Status of the delivery report (RFC 3463).
+    pub report_status: Option<String>,
+    /// When the report came.
+    pub reported_at: Option<Instant>,
+}
+
+/// An attempt that did not succeed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptRow {
+    /// Counted from 1; begins anew when a person has the letter tried again.
+    pub attempt: i64,
+    /// When it ended.
+    pub attempted_at: Instant,
+    /// SMTP reply code; 0 if there was no reply.
+    pub code: i64,
+    /// What the server said, or what happened.
+    pub text: String,
+}
+
+/// Which letters a list is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// All.
+    All,
+    /// Those in that state.
+    State(State),
+    /// Those of that study.
+    Study(i64),
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, message_id, study_id, kind, recipient, priority, state, attempts, next_attempt_at, created_at, ",
+            "sent_at, verdict_code, verdict_text, inbox_id, subject_id, report_status, reported_at FROM outbox ",
+            $rest
+        )
+    };
+}
+
+statements! { "outbox":
+    INSERT = rows Rows {
+        head: "INSERT INTO outbox (mailbox, message_id, study_id, kind, recipient, priority, created_at, next_attempt_at, inbox_id, \
+            subject_id) VALUES",
+        first: 1,
+        columns: 10,
+        tail: "RETURNING id, message_id",
+    };
+    INSERT_RAW = rows Rows { head: "INSERT INTO outbox_raw (outbox_id, raw) VALUES", first: 1, columns: 2, tail: "" };
+    BY_ID = same select!("WHERE id = $1");
+    BY_MESSAGE_ID = same select!("WHERE message_id = $1");
+    BY_INBOX = same select!("WHERE inbox_id = $1 ORDER BY id");
+    RAW = same "SELECT raw FROM outbox_raw WHERE outbox_id = $1";
+    ATTEMPTS = same "SELECT attempt, attempted_at, code, text FROM outbox_attempt WHERE outbox_id = $1 \
+        ORDER BY attempted_at";
+    LIST = same select!("WHERE id < $1 ORDER BY id DESC LIMIT $2");
+    LIST_WAITING = same select!("WHERE state = 'waiting' AND id < $1 ORDER BY id DESC LIMIT $2");
+    LIST_SENT = same select!("WHERE state = 'sent' AND id < $1 ORDER BY id DESC LIMIT $2");
+    LIST_HELD = same select!("WHERE state = 'held' AND id < $1 ORDER BY id DESC LIMIT $2");
+    LIST_FAILED = same select!("WHERE state = 'failed' AND id < $1 ORDER BY id DESC LIMIT $2");
+    LIST_DROPPED = same select!("WHERE state = 'dropped' AND id < $1 ORDER BY id DESC LIMIT $2");
+    LIST_DELIVERED = same select!("WHERE state = 'delivered' AND id < $1 ORDER BY id DESC LIMIT $2");
+    LIST_BOUNCED = same select!("WHERE state = 'bounced' AND id < $1 ORDER BY id DESC LIMIT $2");
+    LIST_STUDY = same select!("WHERE study_id = $3 AND id < $1 ORDER BY id DESC LIMIT $2");
+    COUNT = same "SELECT count(*) FROM outbox";
+    COUNT_WAITING = same "SELECT count(*) FROM outbox WHERE state = 'waiting'";
+    RECENT = same "SELECT kind, count(*) FROM outbox WHERE recipient = $1 AND created_at >= $2 GROUP BY kind";
+    HOLD = same "UPDATE outbox SET state = 'held', lease_until = 0, lease_owner = '' \
+        WHERE id = $1 AND state = 'waiting'";
+    FREE = same "UPDATE outbox SET state = 'waiting', next_attempt_at = $2 WHERE id = $1 AND state = 'held'";
+    DROP = same "UPDATE outbox SET state = 'dropped', lease_until = 0, lease_owner = '' \
+        WHERE id = $1 AND state IN ('waiting', 'held', 'failed')";
+    RETRY = same "UPDATE outbox SET state = 'waiting', attempts = 0, next_attempt_at = $2, lease_until = 0, \
+        lease_owner = '' WHERE id = $1 AND state IN ('waiting', 'held', 'failed', 'bounced')";
+    DELIVERED = same "UPDATE outbox SET state = 'delivered', report_status = $2, reported_at = $3 \
+        WHERE id = $1 AND state = 'sent'";
+    BOUNCED = same "UPDATE outbox SET state = 'bounced', report_status = $2, reported_at = $3 \
+        WHERE id = $1 AND state IN ('sent', 'delivered')";
+}
+
+fn read(mut row: Row) -> Result<OutboxRow, StoreError> {
+    Ok(OutboxRow {
+        id: row.int()?,
+        message_id: row.text()?,
+        study_id: row.opt_int()?,
+        kind: row.text()?,
+        recipient: row.text()?,
+        priority: row.int()?,
+        state: row.word(State::find)?,
+        attempts: row.int()?,
+        next_attempt_at: row.instant()?,
+        created_at: row.instant()?,
+        sent_at: row.opt_instant()?,
+        verdict_code: row.opt_int()?,
+        verdict_text: row.opt_text()?,
+        inbox_id: row.opt_int()?,
+        subject_id: row.opt_int()?,
+        report_status: row.opt_text()?,
+        reported_at: row.opt_instant()?,
+    })
+}
+
+/// Stores letters and gives their numbers, in the order given.
+///
+/// # Errors
+/// [`StoreError::Conflict`] if a Message-ID exists.
+pub async fn insert_many(tx: &mut Tx, letters: &[NewLetter<'_>]) -> Result<Vec<i64>, StoreError> {
+    let mut ids: BTreeMap<String, i64> = BTreeMap::new();
+    for run in chunks(letters) {
+        let mut binds = Vec::with_capacity(run.len() * 10);
+        for letter in run {
+            binds.extend([
+                Bind::from(letter.mailbox),
+                letter.message_id.into(),
+                letter.study_id.into(),
+                letter.kind.into(),
+                letter.recipient.into(),
+                letter.priority.into(),
+                letter.created_at.into(),
+                letter.next_attempt_at.into(),
+                letter.inbox_id.into(),
+                letter.subject_id.into(),
+            ]);
+        }
+        for mut row in tx.fetch_rows(&INSERT, run.len(), &binds).await? {
+            let id = row.int()?;
+            ids.insert(row.text()?, id);
+        }
+    }
+    let mut numbered = Vec::with_capacity(letters.len());
+    for letter in letters {
+        let missing = || StoreError::Missing { noun: "letter", key: letter.message_id.to_owned() };
+        numbered.push((*ids.get(letter.message_id).ok_or_else(missing)?, letter.raw));
+    }
+    for run in chunks(&numbered) {
+        let binds: Vec<Bind<'_>> = run.iter().flat_map(|&(id, raw)| [Bind::from(id), raw.into()]).collect();
+        tx.later_rows(&INSERT_RAW, run.len(), &binds, Expect::Any).await?;
+    }
+    Ok(numbered.into_iter().map(|(id, _)| id).collect())
+}
+
+/// The letter of that number.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find<'a>(from: impl Into<Reader<'a>>, id: i64) -> Result<Option<OutboxRow>, StoreError> {
+    from.into().find(&BY_ID, binds![id]).await?.map(read).transpose()
+}
+
+/// The letter of that Message-ID.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find_by_message_id<'a>(
+    from: impl Into<Reader<'a>>,
+    message_id: &str,
+) -> Result<Option<OutboxRow>, StoreError> {
+    from.into().find(&BY_MESSAGE_ID, binds![message_id]).await?.map(read).transpose()
+}
+
+/// The letters written in answer to a mail, in the order they were written.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find_by_inbox<'a>(from: impl Into<Reader<'a>>, inbox_id: i64) -> Result<Vec<OutboxRow>, StoreError> {
+    from.into().fetch(&BY_INBOX, binds![inbox_id]).await?.into_iter().map(read).collect()
+}
+
+/// The bytes of that letter.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find_raw<'a>(from: impl Into<Reader<'a>>, id: i64) -> Result<Option<Vec<u8>>, StoreError> {
+    from.into().find(&RAW, binds![id]).await?.map(|mut row| row.blob()).transpose()
+}
+
+/// The attempts to send a letter that did not succeed, in order.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list_attempts<'a>(from: impl Into<Reader<'a>>, id: i64) -> Result<Vec<AttemptRow>, StoreError> {
+    let rows = from.into().fetch(&ATTEMPTS, binds![id]).await?;
+    let read = |mut row: Row| {
+        Ok(AttemptRow { attempt: row.int()?, attempted_at: row.instant()?, code: row.int()?, text: row.text()? })
+    };
+    rows.into_iter().map(read).collect()
+}
+
+/// At most `limit` letters, newest first, older than number `before` if given.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list<'a>(
+    from: impl Into<Reader<'a>>,
+    which: Which,
+    before: Option<i64>,
+    limit: i64,
+) -> Result<Vec<OutboxRow>, StoreError> {
+    let before = before.unwrap_or(i64::MAX);
+    let mut from = from.into();
+    let statement = match which {
+        Which::All => &LIST,
+        Which::State(State::Waiting) => &LIST_WAITING,
+        Which::State(State::Sent) => &LIST_SENT,
+        Which::State(State::Held) => &LIST_HELD,
+        Which::State(State::Failed) => &LIST_FAILED,
+        Which::State(State::Dropped) => &LIST_DROPPED,
+        Which::State(State::Delivered) => &LIST_DELIVERED,
+        Which::State(State::Bounced) => &LIST_BOUNCED,
+        Which::Study(_) => &LIST_STUDY,
+    };
+    let rows = match which {
+        Which::Study(study_id) => from.fetch(statement, binds![before, limit, study_id]).await?,
+        _ => from.fetch(statement, binds![before, limit]).await?,
+    };
+    rows.into_iter().map(read).collect()
+}
+
+/// Number of letters there are. Looks at every one: for demonstrations.
+///
+/// # Errors
+/// Those of the database.
+pub async fn count<'a>(from: impl Into<Reader<'a>>) -> Result<i64, StoreError> {
+    from.into().find(&COUNT, &[]).await?.map_or(Ok(0), |mut row| row.int())
+}
+
+/// Number of letters to be sent.
+///
+/// # Errors
+/// Those of the database.
+pub async fn waiting_count<'a>(from: impl Into<Reader<'a>>) -> Result<i64, StoreError> {
+    from.into().find(&COUNT_WAITING, &[]).await?.map_or(Ok(0), |mut row| row.int())
+}
+
+/// Number of letters of these kinds (all kinds if none is given) written to a recipient since an instant.
+///
+/// # Errors
+/// Those of the database.
+pub async fn count_recent<'a>(
+    from: impl Into<Reader<'a>>,
+    recipient: &str,
+    kinds: &[&str],
+    since: Instant,
+) -> Result<i64, StoreError> {
+    let mut total = 0;
+    for mut row in from.into().fetch(&RECENT, binds![recipient, since]).await? {
+        let (kind, count) = (row.text()?, row.int()?);
+        if kinds.is_empty() || kinds.contains(&kind.as_str()) {
+            total += count;
+        }
+    }
+    Ok(total)
+}
+
+/// Stops a letter that waits; false if it does not wait.
+///
+/// # Errors
+/// Those of the database.
+pub async fn hold(tx: &mut Tx, id: i64) -> Result<bool, StoreError> {
+    Ok(tx.execute(&HOLD, binds![id]).await? == 1)
+}
+
+/// Lets a held letter go; false if it is not held.
+///
+/// # Errors
+/// Those of the database.
+pub async fn release(tx: &mut Tx, id: i64, now: Instant) -> Result<bool, StoreError> {
+    Ok(tx.execute(&FREE, binds![id, now]).await? == 1)
+}
+
+/// Puts a letter aside that waits, is held or has failed; false if it is none of these.
+///
+/// # Errors
+/// Those of the database.
+pub async fn drop(tx: &mut Tx, id: i64) -> Result<bool, StoreError> {
+    Ok(tx.execute(&DROP, binds![id]).await? == 1)
+}
+
+/// Has a letter tried again at once, its attempts counted anew; false if it was sent or dropped.
+///
+/// # Errors
+/// Those of the database.
+pub async fn retry(tx: &mut Tx, id: i64, now: Instant) -> Result<bool, StoreError> {
+    Ok(tx.execute(&RETRY, binds![id, now]).await? == 1)
+}
+
+/// What a delivery report says (RFC 3464 section 2.3.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// The letter arrived.
+    Delivered,
+    /// It did not.
+    Bounced,
+}
+
+/// Writes what a delivery report said of a letter that was sent; false if it tells nothing new. A bounce outweighs an
+/// arrival that was reported before.
+///
+/// # Errors
+/// Those of the database.
+pub async fn record_report(
+    tx: &mut Tx,
+    id: i64,
+    report: Report,
+    status: &str,
+    at: Instant,
+) -> Result<bool, StoreError> {
+    let statement = match report {
+        Report::Delivered => &DELIVERED,
+        Report::Bounced => &BOUNCED,
+    };
+    Ok(tx.execute(statement, binds![id, status, at]).await? == 1)
+}

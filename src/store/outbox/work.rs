@@ -1,0 +1,185 @@
+//! The sender's work on letters: claim, verdict.
+
+use super::super::sql::{Bind, Row, Rows, binds, chunks, statements};
+use super::super::tx::Expect;
+use super::super::{Store, StoreError, Tx};
+use crate::domain::time::Instant;
+
+/// A letter claimed for sending.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxItem {
+    /// Number in the database.
+    pub id: i64,
+    /// Message-ID.
+    pub message_id: String,
+    /// Study it belongs to.
+    pub study_id: Option<i64>,
+    /// Name of its templates.
+    pub kind: String,
+    /// Address.
+    pub recipient: String,
+    /// The finished mail.
+    pub raw: Vec<u8>,
+    /// Smaller goes first.
+    pub priority: i64,
+    /// Attempts to send it, this one among them.
+    pub attempts: i64,
+    /// It was due at.
+    pub next_attempt_at: Instant,
+    /// When it was written.
+    pub created_at: Instant,
+    /// Mail it answers.
+    pub inbox_id: Option<i64>,
+    /// Subject it is about.
+    pub subject_id: Option<i64>,
+}
+
+/// What a server said of an attempt.
+#[derive(Clone, Copy, Debug)]
+pub struct Verdict<'a> {
+    /// SMTP reply code; 0 if there was no reply.
+    pub code: i64,
+    /// What it said, or what happened.
+    pub text: &'a str,
+}
+
+macro_rules! claim {
+    ($lock:literal) => {
+        concat!(
+            "WITH due AS MATERIALIZED (SELECT id FROM outbox WHERE mailbox = $5 AND state = 'waiting' AND next_attempt_at <= $1 ",
+            "AND lease_until <= $1 ORDER BY priority, next_attempt_at, id LIMIT $2 ",
+            $lock,
+            ") UPDATE outbox SET attempts = attempts + 1, lease_until = $3, lease_owner = $4 ",
+            "WHERE id IN (SELECT id FROM due) ",
+            "RETURNING id, message_id, study_id, kind, recipient, ",
+            "(SELECT raw FROM outbox_raw WHERE outbox_id = outbox.id), priority, attempts, next_attempt_at, created_at, ",
+            "inbox_id, subject_id"
+        )
+    };
+}
+
+statements! { "outbox":
+    CLAIM = twin [claim!(""), claim!("FOR UPDATE SKIP LOCKED")];
+    GIVE_BACK = rows Rows {
+        head: "WITH back (id) AS (VALUES",
+        first: 2,
+        columns: 1,
+        tail: ") UPDATE outbox SET attempts = attempts - 1, lease_until = 0, lease_owner = '' \
+            WHERE id IN (SELECT CAST(id AS BIGINT) FROM back) AND lease_owner = $1 AND state = 'waiting' AND attempts > 0",
+    };
+    // Whoever has the lease by now: that the server took the letter is a fact.
+    SENT = rows Rows {
+        head: "WITH verdict (id, code, reply) AS (VALUES",
+        first: 2,
+        columns: 3,
+        tail: ") UPDATE outbox SET state = 'sent', sent_at = $1, lease_until = 0, lease_owner = '', \
+            verdict_code = CAST(verdict.code AS BIGINT), verdict_text = verdict.reply FROM verdict \
+            WHERE outbox.id = CAST(verdict.id AS BIGINT) AND outbox.state IN ('waiting', 'held')",
+    };
+    RETRY_LATER = same "UPDATE outbox SET next_attempt_at = $3, verdict_code = $4, verdict_text = $5, lease_until = 0, \
+        lease_owner = '' WHERE id = $1 AND lease_owner = $2 AND state = 'waiting'";
+    FAILED = same "UPDATE outbox SET state = 'failed', verdict_code = $3, verdict_text = $4, lease_until = 0, \
+        lease_owner = '' WHERE id = $1 AND lease_owner = $2 AND state = 'waiting'";
+    ATTEMPT = same "INSERT INTO outbox_attempt (outbox_id, attempted_at, attempt, code, text) \
+        SELECT id, CAST($2 AS BIGINT), attempts, CAST($3 AS BIGINT), CAST($4 AS TEXT) FROM outbox WHERE id = $1 \
+        ON CONFLICT (outbox_id, attempted_at) DO NOTHING";
+}
+
+fn read(mut row: Row) -> Result<OutboxItem, StoreError> {
+    Ok(OutboxItem {
+        id: row.int()?,
+        message_id: row.text()?,
+        study_id: row.opt_int()?,
+        kind: row.text()?,
+        recipient: row.text()?,
+        raw: row.blob()?,
+        priority: row.int()?,
+        attempts: row.int()?,
+        next_attempt_at: row.instant()?,
+        created_at: row.instant()?,
+        inbox_id: row.opt_int()?,
+        subject_id: row.opt_int()?,
+    })
+}
+
+/// Takes at most `limit` letters of a mailbox that are due, by priority and then by what is due longest, and owns them until `now`
+/// plus the lease. Each attempt is counted before it is made, so that a letter that kills its sender cannot do so for
+/// ever.
+///
+/// # Errors
+/// Those of the database.
+pub async fn claim(
+    store: &Store,
+    mailbox: &str,
+    owner: &str,
+    now: Instant,
+    lease_seconds: i64,
+    limit: i64,
+) -> Result<Vec<OutboxItem>, StoreError> {
+    let until = now.plus_seconds(lease_seconds);
+    let rows = store.write(&CLAIM, binds![now, limit, until, owner, mailbox]).await?;
+    let mut items: Vec<OutboxItem> = rows.into_iter().map(read).collect::<Result<_, _>>()?;
+    items.sort_by_key(|item| (item.priority, item.next_attempt_at, item.id));
+    Ok(items)
+}
+
+/// Gives claimed letters back unsent, without counting the attempt: the daemon stops, or the server is suspended.
+///
+/// # Errors
+/// Those of the database.
+pub async fn give_back(tx: &mut Tx, owner: &str, ids: &[i64]) -> Result<(), StoreError> {
+    for run in chunks(ids) {
+        let mut binds = vec![Bind::from(owner)];
+        binds.extend(run.iter().map(|&id| Bind::from(id)));
+        tx.later_rows(&GIVE_BACK, run.len(), &binds, Expect::Any).await?;
+    }
+    Ok(())
+}
+
+/// Writes that the server took letters, with what it said of each.
+///
+/// # Errors
+/// Those of the database.
+pub async fn record_sent_many(tx: &mut Tx, at: Instant, sent: &[(i64, Verdict<'_>)]) -> Result<(), StoreError> {
+    for run in chunks(sent) {
+        let mut binds = vec![Bind::from(at)];
+        for (id, verdict) in run {
+            binds.extend([Bind::from(*id), verdict.code.into(), verdict.text.into()]);
+        }
+        tx.later_rows(&SENT, run.len(), &binds, Expect::Any).await?;
+    }
+    Ok(())
+}
+
+/// Writes that an attempt did not succeed and when the next is due.
+///
+/// # Errors
+/// [`StoreError::LostLease`] if the letter is not the owner's any more; it may come from a later call.
+pub async fn record_retry(
+    tx: &mut Tx,
+    id: i64,
+    owner: &str,
+    at: Instant,
+    next_attempt_at: Instant,
+    verdict: Verdict<'_>,
+) -> Result<(), StoreError> {
+    tx.later(&ATTEMPT, binds![id, at, verdict.code, verdict.text], Expect::Any).await?;
+    let binds = binds![id, owner, next_attempt_at, verdict.code, verdict.text];
+    tx.later(&RETRY_LATER, binds, Expect::Lease { noun: "outbox", id }).await
+}
+
+/// Writes that an attempt did not succeed and that there will be no other.
+///
+/// # Errors
+/// [`StoreError::LostLease`] if the letter is not the owner's any more; it may come from a later call.
+pub async fn record_failed(
+    tx: &mut Tx,
+    id: i64,
+    owner: &str,
+    at: Instant,
+    verdict: Verdict<'_>,
+) -> Result<(), StoreError> {
+    tx.later(&ATTEMPT, binds![id, at, verdict.code, verdict.text], Expect::Any).await?;
+    let binds = binds![id, owner, verdict.code, verdict.text];
+    tx.later(&FAILED, binds, Expect::Lease { noun: "outbox", id }).await
+}

@@ -1,0 +1,272 @@
+//! Studies, their counters and the row lock that serializes what happens in one of them.
+
+use super::sql::{Row, binds, statements, words};
+use super::tx::Expect;
+use super::{Reader, StoreError, Tx};
+use crate::domain::chain::{Head, Sha256Digest};
+pub use crate::domain::study::Stage;
+use crate::domain::time::Instant;
+
+words! {
+    /// Whether a study takes enrollments.
+    State {
+        /// It does.
+        Open = "open",
+        /// Not at present.
+        Paused = "paused",
+        /// Never again.
+        Closed = "closed",
+    }
+}
+
+/// What a study's draws are made from; never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StudySecret(pub [u8; 32]);
+
+impl std::fmt::Debug for StudySecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StudySecret")
+    }
+}
+
+/// A study as stored. The counters are current only in a row that [`lock`] gave.
+#[derive(Clone, Debug)]
+pub struct StudyRow {
+    /// Number in the database.
+    pub id: i64,
+    /// Name in addresses, folders and commands.
+    pub slug: String,
+    /// Rehearsal or the real thing.
+    pub stage: Stage,
+    /// Whether it takes enrollments.
+    pub state: State,
+    /// Version of the bundle in force.
+    pub bundle_version: i64,
+    /// What the draws are made from.
+    pub secret: StudySecret,
+    /// SHA-256 of the secret.
+    pub secret_digest: Sha256Digest,
+    /// Number of the last subject.
+    pub subjects: i64,
+    /// Number of the last allocation.
+    pub allocations: i64,
+    /// End of the audit chain.
+    pub chain: Head,
+    /// When the first bundle of this stage came into force.
+    pub activated_at: Instant,
+    /// When state or bundle last changed.
+    pub changed_at: Instant,
+}
+
+/// A study to be stored.
+#[derive(Clone, Debug)]
+pub struct NewStudy<'a> {
+    /// Name in addresses, folders and commands.
+    pub slug: &'a str,
+    /// Rehearsal or the real thing.
+    pub stage: Stage,
+    /// What the draws are made from.
+    pub secret: &'a StudySecret,
+    /// SHA-256 of the secret.
+    pub secret_digest: &'a Sha256Digest,
+    /// Now.
+    pub at: Instant,
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, slug, stage, state, bundle_version, secret, secret_digest, subjects, allocations, ",
+            "chain_length, chain_head, activated_at, changed_at FROM study ",
+            $rest
+        )
+    };
+}
+
+statements! { "study":
+    // SQLite holds its write lock since BEGIN IMMEDIATE. NO KEY, so that rows that refer to the study can still be
+    // written beside.
+    LOCK = twin [select!("WHERE id = $1"), select!("WHERE id = $1 FOR NO KEY UPDATE")];
+    BY_ID = same select!("WHERE id = $1");
+    BY_SLUG = same select!("WHERE slug = $1 AND stage = $2");
+    // 'production' sorts behind 'development'.
+    CURRENT = same select!("WHERE slug = $1 ORDER BY stage DESC LIMIT 1");
+    FINGERPRINT = same "SELECT count(*), max(changed_at) FROM study";
+    ALL = same select!("ORDER BY slug, stage");
+    INSERT = same "INSERT INTO study (slug, stage, state, bundle_version, secret, secret_digest, subjects, allocations, \
+        chain_length, chain_head, activated_at, changed_at) VALUES ($1, $2, 'open', 1, $3, $4, 0, 0, 0, $5, $6, $6) \
+        RETURNING id";
+    COUNTERS = same "UPDATE study SET subjects = $2, allocations = $3, chain_length = $4, chain_head = $5 WHERE id = $1";
+    SET_STATE = same "UPDATE study SET state = $2, changed_at = $3 WHERE id = $1";
+    SET_BUNDLE = same "UPDATE study SET bundle_version = $2, changed_at = $3 WHERE id = $1";
+    NEW_SECRET = same "UPDATE study SET secret = $2, secret_digest = $3, changed_at = $4 WHERE id = $1";
+    PURGE_ATTEMPTS = same "DELETE FROM outbox_attempt WHERE outbox_id IN (SELECT id FROM outbox WHERE study_id = $1)";
+    PURGE_LETTERS_RAW = same "DELETE FROM outbox_raw WHERE outbox_id IN (SELECT id FROM outbox WHERE study_id = $1)";
+    PURGE_LETTERS = same "DELETE FROM outbox WHERE study_id = $1";
+    PURGE_MAILS_RAW = same "DELETE FROM inbox_raw WHERE inbox_id IN (SELECT id FROM inbox WHERE study_id = $1)";
+    PURGE_MESSAGES = same "DELETE FROM message WHERE inbox_id IN (SELECT id FROM inbox WHERE study_id = $1)";
+    PURGE_MAILS = same "UPDATE inbox SET person = NULL, subject_id = NULL WHERE study_id = $1";
+    PURGE_ALLOCATIONS = same "DELETE FROM allocation WHERE study_id = $1";
+    PURGE_KITS = same "UPDATE kit SET allocation_number = NULL WHERE study_id = $1 AND allocation_number IS NOT NULL";
+    PURGE_SUBJECTS = same "DELETE FROM subject WHERE study_id = $1";
+    PURGE_PENDING = same "DELETE FROM pending WHERE study_id = $1";
+    PURGE_AUDIT = same "DELETE FROM audit WHERE study_id = $1";
+}
+
+fn read(mut row: Row) -> Result<StudyRow, StoreError> {
+    Ok(StudyRow {
+        id: row.int()?,
+        slug: row.text()?,
+        stage: row.word(Stage::find)?,
+        state: row.word(State::find)?,
+        bundle_version: row.int()?,
+        secret: StudySecret(row.digest()?),
+        secret_digest: row.digest()?,
+        subjects: row.int()?,
+        allocations: row.int()?,
+        chain: Head { length: row.int()?, digest: row.digest()? },
+        activated_at: row.instant()?,
+        changed_at: row.instant()?,
+    })
+}
+
+fn missing(key: impl ToString) -> StoreError {
+    StoreError::Missing { noun: "study", key: key.to_string() }
+}
+
+/// Takes the study's row lock until the end of the transaction and reads its counters: from here on nobody else enrolls
+/// into it.
+///
+/// # Errors
+/// Missing, busy.
+pub async fn lock(tx: &mut Tx, id: i64) -> Result<StudyRow, StoreError> {
+    let rows = tx.fetch(&LOCK, binds![id]).await?;
+    rows.into_iter().next().map_or_else(|| Err(missing(id)), read)
+}
+
+/// Writes the counters and chain head of a row that [`lock`] gave.
+///
+/// # Errors
+/// Those of the database.
+pub async fn save_counters(tx: &mut Tx, row: &StudyRow) -> Result<(), StoreError> {
+    let expect = Expect::Present { noun: "study", key: row.id.to_string() };
+    let binds = binds![row.id, row.subjects, row.allocations, row.chain.length, &row.chain.digest];
+    tx.later(&COUNTERS, binds, expect).await
+}
+
+/// Stores a study at bundle version 1, open, with empty counters, and gives its number.
+///
+/// # Errors
+/// [`StoreError::Conflict`] if there is one of that slug and stage.
+pub async fn insert(tx: &mut Tx, new: &NewStudy<'_>) -> Result<i64, StoreError> {
+    let empty = Head::EMPTY.digest;
+    let binds = binds![new.slug, new.stage.key(), &new.secret.0, new.secret_digest, &empty, new.at];
+    let rows = tx.fetch(&INSERT, binds).await?;
+    rows.into_iter().next().map_or_else(|| Err(missing(new.slug)), |mut row| row.int())
+}
+
+/// The study of that number.
+///
+/// # Errors
+/// [`StoreError::Missing`].
+pub async fn load<'a>(from: impl Into<Reader<'a>>, id: i64) -> Result<StudyRow, StoreError> {
+    from.into().find(&BY_ID, binds![id]).await?.map_or_else(|| Err(missing(id)), read)
+}
+
+/// The study of that slug and stage.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find<'a>(from: impl Into<Reader<'a>>, slug: &str, stage: Stage) -> Result<Option<StudyRow>, StoreError> {
+    from.into().find(&BY_SLUG, binds![slug, stage.key()]).await?.map(read).transpose()
+}
+
+/// The study mails of that slug belong to: in production if it has got there, else in development.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find_current<'a>(from: impl Into<Reader<'a>>, slug: &str) -> Result<Option<StudyRow>, StoreError> {
+    from.into().find(&CURRENT, binds![slug]).await?.map(read).transpose()
+}
+
+/// Every study, by slug and stage.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list<'a>(from: impl Into<Reader<'a>>) -> Result<Vec<StudyRow>, StoreError> {
+    from.into().fetch(&ALL, &[]).await?.into_iter().map(read).collect()
+}
+
+/// Opens, pauses or closes.
+///
+/// # Errors
+/// Missing.
+pub async fn set_state(tx: &mut Tx, id: i64, state: State, at: Instant) -> Result<(), StoreError> {
+    tx.later(&SET_STATE, binds![id, state.key(), at], Expect::Present { noun: "study", key: id.to_string() }).await
+}
+
+/// Puts a version of the bundle into force.
+///
+/// # Errors
+/// Missing.
+pub async fn set_bundle(tx: &mut Tx, id: i64, version: i64, at: Instant) -> Result<(), StoreError> {
+    tx.later(&SET_BUNDLE, binds![id, version, at], Expect::Present { noun: "study", key: id.to_string() }).await
+}
+
+/// Forgets everything a rehearsal brought: subjects, allocations, letters, what the mails said, and the audit entries;
+/// kits are free again, the counters back at nothing, and the draws made from a new secret, so that nobody can take the
+/// new numbers for the old. The mails' rows stay, so that none is taken in twice.
+///
+/// # Errors
+/// [`StoreError::Missing`] if there is no such study in development: a study in production is never purged.
+pub async fn purge(
+    tx: &mut Tx,
+    id: i64,
+    secret: &StudySecret,
+    secret_digest: &Sha256Digest,
+    at: Instant,
+) -> Result<(), StoreError> {
+    let mut row = lock(tx, id).await?;
+    if row.stage != Stage::Development {
+        return Err(StoreError::Missing { noun: "study in development", key: row.slug });
+    }
+    let steps = [
+        &PURGE_ATTEMPTS,
+        &PURGE_LETTERS_RAW,
+        &PURGE_LETTERS,
+        &PURGE_MAILS_RAW,
+        &PURGE_MESSAGES,
+        &PURGE_MAILS,
+        &PURGE_ALLOCATIONS,
+        &PURGE_KITS,
+        &PURGE_SUBJECTS,
+        &PURGE_PENDING,
+        &PURGE_AUDIT,
+    ];
+    for step in steps {
+        tx.execute(step, binds![id]).await?;
+    }
+    row.subjects = 0;
+    row.allocations = 0;
+    row.chain = Head::EMPTY;
+    tx.execute(&NEW_SECRET, binds![id, &secret.0, secret_digest, at]).await?;
+    save_counters(tx, &row).await
+}
+
+/// What changes whenever a study is activated, amended, paused, resumed, closed or purged: cheap to ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint {
+    studies: i64,
+    changed_at: Option<i64>,
+}
+
+/// The fingerprint of all studies.
+///
+/// # Errors
+/// Those of the database.
+pub async fn fingerprint<'a>(from: impl Into<Reader<'a>>) -> Result<Fingerprint, StoreError> {
+    let Some(mut row) = from.into().find(&FINGERPRINT, &[]).await? else {
+        return Ok(Fingerprint { studies: 0, changed_at: None });
+    };
+    Ok(Fingerprint { studies: row.int()?, changed_at: row.opt_int()? })
+}

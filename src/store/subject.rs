@@ -1,0 +1,182 @@
+//! Subjects: persons enrolled, known by number.
+
+use super::sql::{Row, binds, statements};
+use super::{Reader, StoreError, Tx};
+use crate::domain::chain::Sha256Digest;
+use crate::domain::time::Instant;
+
+/// A subject as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubjectRow {
+    /// Number in the database.
+    pub id: i64,
+    /// Study.
+    pub study_id: i64,
+    /// Counted from 1 in the study.
+    pub number: i64,
+    /// The site's own reference, normalized; what makes a subject the same.
+    pub reference_key: String,
+    /// Code of the site; empty in a study without sites.
+    pub site: String,
+    /// Id of the person who enrolled.
+    pub person: String,
+    /// When.
+    pub enrolled_at: Instant,
+    /// JSON, item to normalized value.
+    pub answers: String,
+    /// JSON, item to text as typed.
+    pub typed: String,
+    /// Mail that enrolled.
+    pub inbox_id: Option<i64>,
+    /// Digest of the audit entry that recorded it.
+    pub audit_digest: Sha256Digest,
+}
+
+/// A subject to be stored; fields as in [`SubjectRow`].
+#[derive(Clone, Copy, Debug)]
+pub struct NewSubject<'a> {
+    /// Study.
+    pub study_id: i64,
+    /// Counted from 1 in the study: the locked study's last number plus one.
+    pub number: i64,
+    /// The site's own reference, normalized.
+    pub reference_key: &'a str,
+    /// Code of the site, or empty.
+    pub site: &'a str,
+    /// Id of the person who enrolls.
+    pub person: &'a str,
+    /// Now.
+    pub enrolled_at: Instant,
+    /// JSON, item to normalized value.
+    pub answers: &'a str,
+    /// JSON, item to text as typed.
+    pub typed: &'a str,
+    /// Mail that enrolls.
+    pub inbox_id: Option<i64>,
+    /// Digest of the audit entry that records it.
+    pub audit_digest: &'a Sha256Digest,
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, study_id, number, reference_key, site, person, enrolled_at, answers, typed, inbox_id, audit_digest FROM subject ",
+            $rest
+        )
+    };
+}
+
+statements! { "subject":
+    INSERT = same "INSERT INTO subject (study_id, number, reference_key, site, person, enrolled_at, answers, typed, \
+        inbox_id, audit_digest) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id";
+    BY_ID = same select!("WHERE id = $1");
+    BY_REFERENCE = same select!("WHERE study_id = $1 AND reference_key = $2");
+    BY_NUMBER = same select!("WHERE study_id = $1 AND number = $2");
+    LATEST_OF = same select!("WHERE study_id = $1 AND person = $2 ORDER BY id DESC LIMIT 1");
+    LIST = same select!("WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3");
+    AT_SITE = same "SELECT count(*) FROM subject WHERE study_id = $1 AND site = $2";
+}
+
+fn read(mut row: Row) -> Result<SubjectRow, StoreError> {
+    Ok(SubjectRow {
+        id: row.int()?,
+        study_id: row.int()?,
+        number: row.int()?,
+        reference_key: row.text()?,
+        site: row.text()?,
+        person: row.text()?,
+        enrolled_at: row.instant()?,
+        answers: row.text()?,
+        typed: row.text()?,
+        inbox_id: row.opt_int()?,
+        audit_digest: row.digest()?,
+    })
+}
+
+/// Stores a subject and gives its number in the database.
+///
+/// # Errors
+/// [`StoreError::Conflict`] if number or reference exist in the study.
+pub async fn insert(tx: &mut Tx, new: &NewSubject<'_>) -> Result<i64, StoreError> {
+    let binds = binds![
+        new.study_id,
+        new.number,
+        new.reference_key,
+        new.site,
+        new.person,
+        new.enrolled_at,
+        new.answers,
+        new.typed,
+        new.inbox_id,
+        new.audit_digest
+    ];
+    let rows = tx.fetch(&INSERT, binds).await?;
+    let missing = || StoreError::Missing { noun: "subject", key: new.number.to_string() };
+    rows.into_iter().next().ok_or_else(missing)?.int()
+}
+
+/// The subject of that number in the database.
+///
+/// # Errors
+/// [`StoreError::Missing`].
+pub async fn load<'a>(from: impl Into<Reader<'a>>, id: i64) -> Result<SubjectRow, StoreError> {
+    let found = from.into().find(&BY_ID, binds![id]).await?;
+    found.map_or_else(|| Err(StoreError::Missing { noun: "subject", key: id.to_string() }), read)
+}
+
+/// The subject of that reference.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find_by_reference<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    reference_key: &str,
+) -> Result<Option<SubjectRow>, StoreError> {
+    from.into().find(&BY_REFERENCE, binds![study_id, reference_key]).await?.map(read).transpose()
+}
+
+/// The subject of that number in the study.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find_by_number<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    number: i64,
+) -> Result<Option<SubjectRow>, StoreError> {
+    from.into().find(&BY_NUMBER, binds![study_id, number]).await?.map(read).transpose()
+}
+
+/// The subject that person enrolled last.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find_latest_of<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    person: &str,
+) -> Result<Option<SubjectRow>, StoreError> {
+    from.into().find(&LATEST_OF, binds![study_id, person]).await?.map(read).transpose()
+}
+
+/// At most `limit` subjects behind number `after`, in order.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<SubjectRow>, StoreError> {
+    from.into().fetch(&LIST, binds![study_id, after, limit]).await?.into_iter().map(read).collect()
+}
+
+/// Number of subjects of a site.
+///
+/// # Errors
+/// Those of the database.
+pub async fn count_at_site<'a>(from: impl Into<Reader<'a>>, study_id: i64, site: &str) -> Result<i64, StoreError> {
+    from.into().find(&AT_SITE, binds![study_id, site]).await?.map_or(Ok(0), |mut row| row.int())
+}

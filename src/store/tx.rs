@@ -1,0 +1,517 @@
+//! The passage to the database: every statement, begin and commit goes through here, past the fuse.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgArguments, PgTransactionManager};
+use sqlx::sqlite::{SqliteArguments, SqliteTransactionManager};
+use sqlx::{AssertSqlSafe, Either, Executor, PgConnection, Postgres, SqlSafeStr, Sqlite, SqliteConnection};
+use sqlx_core::transaction::TransactionManager;
+use tokio::sync::OwnedMutexGuard;
+
+use super::engine::Connections;
+use super::error::StoreError;
+use super::fuse::{Fuse, Passage, Step};
+use super::sql::{self, Bind, Engine, Row, Sql};
+use crate::limits;
+
+/// A database with its tables up to date. Cheap to clone; clones share the connections.
+#[derive(Clone)]
+pub struct Store {
+    connections: Arc<Connections>,
+    fuse: Option<Arc<Fuse>>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Store({:?})", self.engine())
+    }
+}
+
+impl Store {
+    /// Opens `sqlite:///path`, `sqlite://relative/path` or `postgres://user:password@host:port/name`; makes the file if
+    /// there is none, and brings the tables up to date.
+    ///
+    /// # Errors
+    /// One clear sentence each for an address, server, user, folder or version that does not fit; see [`StoreError`].
+    pub async fn open(url: &str) -> Result<Store, StoreError> {
+        Ok(Store { connections: Arc::new(Connections::open(url).await?), fuse: None })
+    }
+
+    /// The same store with a fuse in its passage (tests).
+    pub fn with_fuse(&self, fuse: Arc<Fuse>) -> Store {
+        Store { connections: Arc::clone(&self.connections), fuse: Some(fuse) }
+    }
+
+    /// Which engine it lives in.
+    pub fn engine(&self) -> Engine {
+        self.connections.engine()
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// Busy or disconnected.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        super::study::fingerprint(self).await.map(drop)
+    }
+
+    /// Waits for work in progress and closes the connections; the store is of no use afterwards.
+    pub async fn close(&self) {
+        self.connections.close().await;
+    }
+
+    /// Prepares every statement of the store, so that one an engine does not understand shows; gives their number.
+    ///
+    /// # Errors
+    /// The first statement that cannot be prepared, by name.
+    pub async fn prepare_all(&self) -> Result<usize, StoreError> {
+        let mut prepared = 0;
+        for statement in super::statements() {
+            for &rows in statement.sizes() {
+                let text = AssertSqlSafe(statement.text(self.engine(), rows).into_owned()).into_sql_str();
+                let done = match &*self.connections {
+                    Connections::Sqlite { writer, .. } => (&mut *writer.lock().await).prepare(text).await.map(drop),
+                    Connections::Postgres(pool) => pool.prepare(text).await.map(drop),
+                };
+                done.map_err(|error| StoreError::of(statement.name, error))?;
+                prepared += 1;
+            }
+        }
+        Ok(prepared)
+    }
+
+    /// Begins a transaction that writes: on SQLite it holds the write lock from here on (BEGIN IMMEDIATE), on PostgreSQL
+    /// it is READ COMMITTED. Dropping it undoes everything.
+    ///
+    /// # Errors
+    /// Busy or disconnected.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        let passage = before(&self.fuse, Step::Plain).await?;
+        let connection = match &*self.connections {
+            Connections::Sqlite { writer, .. } => {
+                let mut guard = Arc::clone(writer).lock_owned().await;
+                SqliteTransactionManager::begin(&mut guard, Some("BEGIN IMMEDIATE".into_sql_str()))
+                    .await
+                    .map_err(|error| StoreError::of("BEGIN", error))?;
+                Connection::Sqlite { guard, queue: Queue::default() }
+            }
+            Connections::Postgres(pool) => {
+                let mut connection = pool.acquire().await.map_err(|error| StoreError::of("BEGIN", error))?;
+                within_time("BEGIN", PgTransactionManager::begin(&mut connection, None)).await?;
+                Connection::Postgres(connection)
+            }
+        };
+        let tx = Tx { engine: self.engine(), connection: Some(connection), fuse: self.fuse.clone(), busy: false };
+        after(&self.fuse, passage).await?;
+        Ok(tx)
+    }
+
+    /// A read that stands alone.
+    pub(super) async fn read(&self, sql: &Sql, count: usize, binds: &[Bind<'_>]) -> Result<Vec<Row>, StoreError> {
+        let passage = before(&self.fuse, Step::Plain).await?;
+        let rows = match &*self.connections {
+            Connections::Sqlite { readers, turn, .. } => {
+                let reader = Connections::next_reader(readers, turn);
+                let mut connection = reader.lock().await;
+                fetch_sqlite(&mut connection, sql, count, binds).await?
+            }
+            Connections::Postgres(pool) => fetch_pool(pool, sql, count, binds).await?,
+        };
+        after(&self.fuse, passage).await?;
+        Ok(rows)
+    }
+
+    /// A writing statement that is its own transaction.
+    pub(super) async fn write(&self, sql: &Sql, binds: &[Bind<'_>]) -> Result<Vec<Row>, StoreError> {
+        let passage = before(&self.fuse, Step::Commit).await?;
+        let rows = match &*self.connections {
+            Connections::Sqlite { writer, .. } => {
+                let mut connection = writer.lock().await;
+                fetch_sqlite(&mut connection, sql, 1, binds).await?
+            }
+            Connections::Postgres(pool) => fetch_pool(pool, sql, 1, binds).await?,
+        };
+        after(&self.fuse, passage).await?;
+        Ok(rows)
+    }
+}
+
+/// A transaction that writes. Dropping it undoes everything. After an error nothing in it can be trusted: it is undone at
+/// once, gives up its locks, and answers [`StoreError::Abandoned`] from then on.
+pub struct Tx {
+    engine: Engine,
+    connection: Option<Connection>,
+    fuse: Option<Arc<Fuse>>,
+    /// A step is on its way; if this is found at the next one, its future was dropped.
+    busy: bool,
+}
+
+enum Connection {
+    Sqlite { guard: OwnedMutexGuard<SqliteConnection>, queue: Queue },
+    Postgres(PoolConnection<Postgres>),
+}
+
+/// Statements of SQLite whose result nobody waits for. They are sent together before the next read or the commit,
+/// because each errand to the connection's thread costs several times what the statement itself does.
+#[derive(Default)]
+struct Queue {
+    text: String,
+    arguments: SqliteArguments,
+    binds: usize,
+    expected: Vec<(&'static str, Expect)>,
+}
+
+/// How many rows a statement must touch.
+#[derive(Clone, Debug)]
+pub(super) enum Expect {
+    /// Any number.
+    Any,
+    /// At least one, else the lease on that row is lost.
+    Lease { noun: &'static str, id: i64 },
+    /// At least one, else there is no such thing.
+    Present { noun: &'static str, key: String },
+}
+
+impl Expect {
+    fn check(&self, touched: u64) -> Result<(), StoreError> {
+        match self {
+            _ if touched > 0 => Ok(()),
+            Expect::Any => Ok(()),
+            Expect::Lease { noun, id } => Err(StoreError::LostLease { noun, id: *id }),
+            Expect::Present { noun, key } => Err(StoreError::Missing { noun, key: key.clone() }),
+        }
+    }
+}
+
+impl std::fmt::Debug for Tx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tx({:?})", self.engine)
+    }
+}
+
+impl Tx {
+    /// Makes everything durable. When this returns, it is on the disk.
+    ///
+    /// # Errors
+    /// After an error it is unknown whether the commit happened, if the connection broke; otherwise it did not.
+    pub async fn commit(mut self) -> Result<(), StoreError> {
+        self.flush().await?;
+        let passage = before(&self.fuse, Step::Commit).await?;
+        match self.open()? {
+            Connection::Sqlite { guard, .. } => {
+                SqliteTransactionManager::commit(guard).await.map_err(|error| StoreError::of("COMMIT", error))?
+            }
+            Connection::Postgres(connection) => {
+                within_time("COMMIT", PgTransactionManager::commit(connection)).await?;
+            }
+        }
+        // The connection goes back before a fuse can freeze this step for ever.
+        self.connection = None;
+        after(&self.fuse, passage).await
+    }
+
+    /// Runs a statement and gives its rows.
+    pub(super) async fn fetch(&mut self, sql: &Sql, binds: &[Bind<'_>]) -> Result<Vec<Row>, StoreError> {
+        self.fetch_rows(sql, 1, binds).await
+    }
+
+    /// Runs a statement that takes `count` rows of binds, and gives its rows.
+    pub(super) async fn fetch_rows(
+        &mut self,
+        sql: &Sql,
+        count: usize,
+        binds: &[Bind<'_>],
+    ) -> Result<Vec<Row>, StoreError> {
+        self.flush().await?;
+        let passage = self.enter().await?;
+        let fetched = match self.open()? {
+            Connection::Sqlite { guard, .. } => fetch_sqlite(guard, sql, count, binds).await,
+            Connection::Postgres(connection) => fetch_postgres(connection, sql, count, binds).await,
+        };
+        self.leave(passage, fetched).await
+    }
+
+    /// Runs a statement and gives the number of rows it touched.
+    pub(super) async fn execute(&mut self, sql: &Sql, binds: &[Bind<'_>]) -> Result<u64, StoreError> {
+        self.execute_rows(sql, 1, binds).await
+    }
+
+    /// Runs a statement that takes `count` rows of binds, and gives the number of rows it touched.
+    pub(super) async fn execute_rows(
+        &mut self,
+        sql: &Sql,
+        count: usize,
+        binds: &[Bind<'_>],
+    ) -> Result<u64, StoreError> {
+        self.flush().await?;
+        let passage = self.enter().await?;
+        let touched = match self.open()? {
+            Connection::Sqlite { guard, .. } => execute_sqlite(guard, sql, count, binds).await,
+            Connection::Postgres(connection) => execute_postgres(connection, sql, count, binds).await,
+        };
+        self.leave(passage, touched).await
+    }
+
+    /// Runs a statement nobody waits for, at the latest before the next read or the commit; what it touches is checked
+    /// then. Errors may therefore come from a later call.
+    pub(super) async fn later(&mut self, sql: &Sql, binds: &[Bind<'_>], expect: Expect) -> Result<(), StoreError> {
+        self.later_rows(sql, 1, binds, expect).await
+    }
+
+    /// As [`Tx::later`], for a statement that takes `count` rows of binds.
+    pub(super) async fn later_rows(
+        &mut self,
+        sql: &Sql,
+        count: usize,
+        binds: &[Bind<'_>],
+        expect: Expect,
+    ) -> Result<(), StoreError> {
+        let passage = self.enter().await?;
+        let done = match self.open()? {
+            Connection::Sqlite { queue, .. } => queue.push(sql, count, binds, expect),
+            Connection::Postgres(connection) => match execute_postgres(connection, sql, count, binds).await {
+                Ok(touched) => expect.check(touched),
+                Err(error) => Err(error),
+            },
+        };
+        self.leave(passage, done).await
+    }
+
+    /// Sends what is queued.
+    async fn flush(&mut self) -> Result<(), StoreError> {
+        self.refuse_if_busy()?;
+        let Connection::Sqlite { queue, .. } = self.open()? else { return Ok(()) };
+        if queue.expected.is_empty() {
+            return Ok(());
+        }
+        let queue = std::mem::take(queue);
+        self.busy = true;
+        let Connection::Sqlite { guard, .. } = self.open()? else { return Ok(()) };
+        let sent = queue.send(guard).await;
+        self.busy = false;
+        if sent.is_err() {
+            self.abandon();
+        }
+        sent
+    }
+
+    fn open(&mut self) -> Result<&mut Connection, StoreError> {
+        self.connection.as_mut().ok_or(StoreError::Abandoned)
+    }
+
+    fn refuse_if_busy(&mut self) -> Result<(), StoreError> {
+        if self.busy {
+            self.abandon();
+        }
+        self.open().map(drop)
+    }
+
+    async fn enter(&mut self) -> Result<Option<Passage>, StoreError> {
+        self.refuse_if_busy()?;
+        let passage = before(&self.fuse, Step::Plain).await;
+        match passage {
+            Ok(_) => self.busy = true,
+            Err(_) => self.abandon(),
+        }
+        passage
+    }
+
+    async fn leave<T>(&mut self, passage: Option<Passage>, done: Result<T, StoreError>) -> Result<T, StoreError> {
+        let done = match done {
+            Ok(value) => after(&self.fuse, passage).await.map(|()| value),
+            error => error,
+        };
+        self.busy = false;
+        if done.is_err() {
+            self.abandon();
+        }
+        done
+    }
+
+    /// Undoes everything and gives the connection back.
+    fn abandon(&mut self) {
+        match &mut self.connection {
+            Some(Connection::Sqlite { guard, .. }) => SqliteTransactionManager::start_rollback(guard),
+            Some(Connection::Postgres(connection)) => PgTransactionManager::start_rollback(connection),
+            None => {}
+        }
+        self.connection = None;
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        self.abandon();
+    }
+}
+
+impl Queue {
+    fn push(&mut self, sql: &Sql, count: usize, binds: &[Bind<'_>], expect: Expect) -> Result<(), StoreError> {
+        if !self.expected.is_empty() {
+            self.text.push_str(";\n");
+        }
+        sql::renumber(&sql.text(Engine::Sqlite, count), self.binds, &mut self.text);
+        sql::add_sqlite(&mut self.arguments, binds).map_err(|error| StoreError::of(sql.name, error))?;
+        self.binds += binds.len();
+        self.expected.push((sql.name, expect));
+        Ok(())
+    }
+
+    async fn send(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        let query = sqlx::query_with::<Sqlite, _>(AssertSqlSafe(self.text), self.arguments);
+        let mut results = connection.fetch_many(query);
+        let mut expected = self.expected.into_iter();
+        while let Some(result) = results.next().await {
+            match result {
+                Ok(Either::Left(done)) => {
+                    let (_, expect) = expected.next().ok_or(StoreError::Abandoned)?;
+                    expect.check(done.rows_affected())?;
+                }
+                Ok(Either::Right(_)) => {}
+                Err(error) => {
+                    let name = expected.next().map_or("a statement", |(name, _)| name);
+                    return Err(StoreError::of(name, error));
+                }
+            }
+        }
+        match expected.next() {
+            Some((name, _)) => Err(StoreError::Other { what: name.to_owned(), cause: "it was not run".to_owned() }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Where a read goes: to the store as last committed, or into a transaction that sees its own writes.
+#[derive(Debug)]
+pub enum Reader<'a> {
+    /// The last commit.
+    Store(&'a Store),
+    /// Inside.
+    Tx(&'a mut Tx),
+}
+
+impl<'a> From<&'a Store> for Reader<'a> {
+    fn from(store: &'a Store) -> Reader<'a> {
+        Reader::Store(store)
+    }
+}
+
+impl<'a> From<&'a mut Tx> for Reader<'a> {
+    fn from(tx: &'a mut Tx) -> Reader<'a> {
+        Reader::Tx(tx)
+    }
+}
+
+impl Reader<'_> {
+    pub(super) async fn fetch(&mut self, sql: &Sql, binds: &[Bind<'_>]) -> Result<Vec<Row>, StoreError> {
+        self.fetch_rows(sql, 1, binds).await
+    }
+
+    pub(super) async fn fetch_rows(
+        &mut self,
+        sql: &Sql,
+        count: usize,
+        binds: &[Bind<'_>],
+    ) -> Result<Vec<Row>, StoreError> {
+        match self {
+            Reader::Store(store) => store.read(sql, count, binds).await,
+            Reader::Tx(tx) => tx.fetch_rows(sql, count, binds).await,
+        }
+    }
+
+    /// The only row, or none.
+    pub(super) async fn find(&mut self, sql: &Sql, binds: &[Bind<'_>]) -> Result<Option<Row>, StoreError> {
+        Ok(self.fetch(sql, binds).await?.into_iter().next())
+    }
+}
+
+async fn before(fuse: &Option<Arc<Fuse>>, step: Step) -> Result<Option<Passage>, StoreError> {
+    match fuse {
+        Some(fuse) => fuse.before(step).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn after(fuse: &Option<Arc<Fuse>>, passage: Option<Passage>) -> Result<(), StoreError> {
+    match (fuse, passage) {
+        (Some(fuse), Some(passage)) => fuse.after(passage).await,
+        _ => Ok(()),
+    }
+}
+
+async fn execute_sqlite(
+    connection: &mut SqliteConnection,
+    sql: &Sql,
+    count: usize,
+    binds: &[Bind<'_>],
+) -> Result<u64, StoreError> {
+    let mut arguments = SqliteArguments::default();
+    sql::add_sqlite(&mut arguments, binds).map_err(|error| StoreError::of(sql.name, error))?;
+    let query = sqlx::query_with::<Sqlite, _>(AssertSqlSafe(sql.text(Engine::Sqlite, count)), arguments);
+    let done = query.execute(connection).await.map_err(|error| StoreError::of(sql.name, error))?;
+    Ok(done.rows_affected())
+}
+
+async fn execute_postgres(
+    connection: &mut PoolConnection<Postgres>,
+    sql: &Sql,
+    count: usize,
+    binds: &[Bind<'_>],
+) -> Result<u64, StoreError> {
+    let arguments = sql::to_postgres(binds).map_err(|error| StoreError::of(sql.name, error))?;
+    let query = sqlx::query_with::<Postgres, PgArguments>(AssertSqlSafe(sql.text(Engine::Postgres, count)), arguments);
+    let inner: &mut PgConnection = &mut *connection;
+    let done = within_time(sql.name, query.execute(inner)).await;
+    if matches!(done, Err(StoreError::Disconnected(_))) {
+        connection.close_on_drop();
+    }
+    Ok(done?.rows_affected())
+}
+
+async fn fetch_sqlite(
+    connection: &mut SqliteConnection,
+    sql: &Sql,
+    count: usize,
+    binds: &[Bind<'_>],
+) -> Result<Vec<Row>, StoreError> {
+    let mut arguments = SqliteArguments::default();
+    sql::add_sqlite(&mut arguments, binds).map_err(|error| StoreError::of(sql.name, error))?;
+    let query = sqlx::query_with::<Sqlite, _>(AssertSqlSafe(sql.text(Engine::Sqlite, count)), arguments);
+    let rows = query.fetch_all(connection).await.map_err(|error| StoreError::of(sql.name, error))?;
+    Ok(rows.into_iter().map(Row::sqlite).collect())
+}
+
+async fn fetch_postgres(
+    connection: &mut PoolConnection<Postgres>,
+    sql: &Sql,
+    count: usize,
+    binds: &[Bind<'_>],
+) -> Result<Vec<Row>, StoreError> {
+    let arguments = sql::to_postgres(binds).map_err(|error| StoreError::of(sql.name, error))?;
+    let query = sqlx::query_with::<Postgres, PgArguments>(AssertSqlSafe(sql.text(Engine::Postgres, count)), arguments);
+    let inner: &mut PgConnection = &mut *connection;
+    let fetched = within_time(sql.name, query.fetch_all(inner)).await;
+    if matches!(fetched, Err(StoreError::Disconnected(_))) {
+        connection.close_on_drop();
+    }
+    Ok(fetched?.into_iter().map(Row::postgres).collect())
+}
+
+async fn fetch_pool(pool: &sqlx::PgPool, sql: &Sql, count: usize, binds: &[Bind<'_>]) -> Result<Vec<Row>, StoreError> {
+    let mut connection = pool.acquire().await.map_err(|error| StoreError::of(sql.name, error))?;
+    fetch_postgres(&mut connection, sql, count, binds).await
+}
+
+/// A server that has gone silent counts as gone.
+async fn within_time<T>(
+    what: &str,
+    work: impl std::future::Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(Duration::from_secs(limits::STATEMENT_SECONDS), work).await {
+        Ok(done) => done.map_err(|error| StoreError::of(what, error)),
+        Err(_) => Err(StoreError::Disconnected(format!("no answer to {what}"))),
+    }
+}

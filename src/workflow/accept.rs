@@ -1,0 +1,331 @@
+//! One request of one person: looked up, carried out, answered, in the caller's transaction.
+
+use super::compose::{self, Addressing, Outgoing, Telling};
+use super::enroll::{self, Application, Confirmed, Enrolled, Enrollment};
+use super::ledger::Ledger;
+use super::shelf::ShelvedStudy;
+use super::{Arrival, Failure, Held, Means, Settled, confirm};
+use crate::domain::answer::Form;
+use crate::domain::language::Language;
+use crate::domain::request::{Act, Request};
+use crate::domain::study::{Person, Study};
+use crate::domain::text;
+use crate::letters::facts::{self, BlankForm, Conflict, Help, NotEntitled, Reader, Refusal, Sameness, StatusUnknown};
+use crate::letters::{Facts, Kind};
+use crate::limits;
+use crate::store::inbox::{self, FirstSight};
+use crate::store::subject::{self, SubjectRow};
+use crate::store::{allocation, outbox};
+
+/// Who asks, of which study, in answer to which mail.
+#[derive(Clone, Copy)]
+pub(super) struct Asking<'a> {
+    pub(super) shelved: &'a ShelvedStudy,
+    pub(super) means: Means<'a>,
+    pub(super) arrival: Arrival<'a>,
+    pub(super) person: &'a Person,
+    pub(super) language: Language,
+}
+
+impl<'a> Asking<'a> {
+    pub(super) fn study(&self) -> &'a Study {
+        &self.shelved.study
+    }
+
+    pub(super) fn reader(&self) -> Reader<'a> {
+        Reader {
+            study: self.study(),
+            person: self.person,
+            today: self.means.now.day_in(self.study().zone),
+            language: self.language,
+        }
+    }
+
+    pub(super) fn to_sender(&self) -> Addressing<'a> {
+        Addressing::answer(self.person, self.language, self.arrival)
+    }
+
+    pub(super) fn settled(&self, disposition: &'static str, reason: impl Into<String>) -> Settled {
+        Settled {
+            held: Held::No,
+            disposition,
+            reason: reason.into(),
+            study_id: Some(self.shelved.id),
+            subject_id: None,
+            person: Some(self.person.id.clone()),
+        }
+    }
+
+    fn held(&self, reason: &str) -> Settled {
+        Settled { held: Held::Yes, ..self.settled("quarantine", reason) }
+    }
+
+    /// Composes an answer and stores it, unless the sender's budget of answers is spent: then a person looks.
+    pub(super) async fn reply(
+        &self,
+        ledger: &mut Ledger<'_>,
+        to: Addressing<'_>,
+        facts: Facts,
+        settled: Settled,
+    ) -> Result<Settled, Failure> {
+        let letter = compose::compose(self.shelved, self.means, to, facts)?;
+        self.send(ledger, letter, settled).await
+    }
+
+    async fn send(
+        &self,
+        ledger: &mut Ledger<'_>,
+        letter: Outgoing,
+        settled: Settled,
+    ) -> Result<Settled, Failure> {
+        if !budget_left(ledger, self.means, self.arrival.sender).await? {
+            return Ok(self.held("reply-budget"));
+        }
+        let inbox_id = Some(self.arrival.inbox_id);
+        compose::post(&mut ledger.tx, self.shelved, self.means, inbox_id, std::slice::from_ref(&letter)).await?;
+        Ok(settled)
+    }
+}
+
+/// Carries a request out and writes its answer; what the mail's row will say.
+///
+/// # Errors
+/// The database, a broken template, contradicting records: the caller rolls back and tries again.
+pub async fn accept(
+    ledger: &mut Ledger<'_>,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    arrival: Arrival<'_>,
+    request: &Request,
+) -> Result<Settled, Failure> {
+    let study = &shelved.study;
+    let person = study
+        .people
+        .iter()
+        .find(|person| person.id == request.person)
+        .ok_or_else(|| Failure::Contradiction(format!("{} is not in study {}", request.person, study.slug)))?;
+    let asking = Asking { shelved, means, arrival, person, language: request.language };
+    // One writer per study from here on: what is looked up below cannot change under us.
+    ledger.lock(shelved).await?;
+    let sight =
+        inbox::first_sight(&mut ledger.tx, arrival.message_key, arrival.content_digest, arrival.inbox_id, means.now);
+    match sight.await? {
+        FirstSight::Same(first) if first != arrival.inbox_id => return repeat(ledger, asking, first).await,
+        FirstSight::Different(_) => return Ok(asking.held("message-id-reused")),
+        FirstSight::New | FirstSight::Same(_) => {}
+    }
+    match &request.act {
+        Act::Enroll(form) => enrollment(ledger, asking, form, Confirmed::NotYet).await,
+        Act::Confirm(token) => confirm::confirm(ledger, asking, token).await,
+        Act::Status(wanted) => status(ledger, asking, wanted.as_deref()).await,
+        Act::BlankForm => {
+            let facts = BlankForm::new(&asking.reader(), study.registration_instrument());
+            asking.reply(ledger, asking.to_sender(), Facts::BlankForm(facts), asking.settled("reply", "form")).await
+        }
+        Act::Help => {
+            let facts = Help::new(&asking.reader());
+            asking.reply(ledger, asking.to_sender(), Facts::Help(facts), asking.settled("reply", "help")).await
+        }
+    }
+}
+
+/// Enrolls, and answers whatever comes of it.
+pub(super) async fn enrollment(
+    ledger: &mut Ledger<'_>,
+    asking: Asking<'_>,
+    form: &Form,
+    confirmed: Confirmed,
+) -> Result<Settled, Failure> {
+    let Asking { shelved, means, arrival, person, .. } = asking;
+    let application = Application { person, form, confirmed };
+    match enroll::enroll(ledger, shelved, means, arrival, application).await? {
+        Enrollment::Enrolled(enrolled) => enrolled_now(ledger, asking, &enrolled).await,
+        Enrollment::Duplicate(enrolled) => {
+            let settled = Settled {
+                subject_id: Some(enrolled.subject.id),
+                ..asking.settled("reply_duplicate", "duplicate")
+            };
+            tell(ledger, asking, &enrolled, Telling::Duplicate, settled).await
+        }
+        Enrollment::Conflict { subject, .. } => conflict(ledger, asking, &subject, form).await,
+        Enrollment::ToConfirm => confirm::ask(ledger, asking, form).await,
+        Enrollment::Refused(reasons) => {
+            let keys = enroll::refusal_keys(&reasons, form).join(" ");
+            let facts = Refusal::new(&asking.reader(), asking.study().registration_instrument(), form, &reasons);
+            let settled = asking.settled("reply_error", keys);
+            asking.reply(ledger, asking.to_sender(), Facts::Refusal(facts), settled).await
+        }
+    }
+}
+
+/// The assignment letter is never held back by a budget: whoever enrolled is always told.
+async fn enrolled_now(ledger: &mut Ledger<'_>, asking: Asking<'_>, enrolled: &Enrolled) -> Result<Settled, Failure> {
+    let Asking { shelved, means, arrival, language, .. } = asking;
+    let facts = compose::assignment(shelved, means, enrolled, Telling::First, language)?;
+    let to = Addressing {
+        site: Some(&enrolled.subject.site),
+        subject_id: Some(enrolled.subject.id),
+        ..asking.to_sender()
+    };
+    let mut outgoing = vec![compose::compose(shelved, means, to, facts)?];
+    outgoing.extend(compose::notices(shelved, means, enrolled)?);
+    compose::post(&mut ledger.tx, shelved, means, Some(arrival.inbox_id), &outgoing).await?;
+    metrics::counter!("hagaki_enrollments_total", "study" => shelved.study.slug.clone()).increment(1);
+    Ok(Settled { subject_id: Some(enrolled.subject.id), ..asking.settled("register", "enrolled") })
+}
+
+pub(super) async fn tell(
+    ledger: &mut Ledger<'_>,
+    asking: Asking<'_>,
+    enrolled: &Enrolled,
+    telling: Telling,
+    settled: Settled,
+) -> Result<Settled, Failure> {
+    let facts = compose::assignment(asking.shelved, asking.means, enrolled, telling, asking.language)?;
+    let to = Addressing {
+        site: Some(&enrolled.subject.site),
+        subject_id: Some(enrolled.subject.id),
+        ..asking.to_sender()
+    };
+    asking.reply(ledger, to, facts, settled).await
+}
+
+async fn conflict(
+    ledger: &mut Ledger<'_>,
+    asking: Asking<'_>,
+    known: &SubjectRow,
+    form: &Form,
+) -> Result<Settled, Failure> {
+    let study = asking.study();
+    let own = enroll::site_of(study, form);
+    let same = own.as_deref() == Some(known.site.as_str()) && asking.person.acts_for(&known.site);
+    let sameness = if same { Sameness::SameSite } else { Sameness::OtherSite };
+    let facts = Conflict::new(
+        &asking.reader(),
+        study.registration_instrument(),
+        &study.subject_number(known.number),
+        known.enrolled_at,
+        &enroll::stored_answers(known)?,
+        &form.canonical(),
+        sameness,
+    );
+    let to = Addressing { site: own.as_deref(), ..asking.to_sender() };
+    let settled = Settled { subject_id: Some(known.id), ..asking.settled("reply_error", "conflict") };
+    asking.reply(ledger, to, Facts::Conflict(facts), settled).await
+}
+
+/// The same message once more: the same answer, and nothing else.
+async fn repeat(ledger: &mut Ledger<'_>, asking: Asking<'_>, first: i64) -> Result<Settled, Failure> {
+    let earlier = inbox::find(&mut ledger.tx, first).await?;
+    let Some(earlier) = earlier.filter(|mail| mail.state == inbox::State::Done) else {
+        return Ok(asking.held("copy-of-held-mail"));
+    };
+    let settled = Settled { subject_id: earlier.subject_id, ..asking.settled("reply_duplicate", "same-message") };
+    if earlier.reason == "enrolled"
+        && let Some(id) = earlier.subject_id
+    {
+        let enrolled = load(ledger, id).await?;
+        return tell(ledger, asking, &enrolled, Telling::Duplicate, settled).await;
+    }
+    let answers = outbox::find_by_inbox(&mut ledger.tx, first).await?;
+    for answer in answers.iter().filter(|answer| answer.recipient == asking.arrival.sender) {
+        let Some(kind) = Kind::find(&answer.kind).filter(|kind| kind.answers()) else { continue };
+        if let Some(raw) = outbox::find_raw(&mut ledger.tx, answer.id).await? {
+            let letter = compose::again(asking.means, kind, &answer.recipient, answer.subject_id, &raw);
+            return asking.send(ledger, letter, settled).await;
+        }
+    }
+    Ok(settled)
+}
+
+/// What became of a subject: by our number, by the site's reference, or the sender's latest.
+async fn status(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: Option<&str>) -> Result<Settled, Failure> {
+    let study = asking.study();
+    let found = match wanted {
+        None => subject::find_latest_of(&mut ledger.tx, asking.shelved.id, &asking.person.id).await?,
+        Some(wanted) => find_wanted(ledger, asking, wanted).await?,
+    };
+    let Some(found) = found.filter(|subject| asking.person.acts_for(&subject.site)) else {
+        let facts = Facts::StatusUnknown(StatusUnknown::new(asking.study(), wanted));
+        return asking.reply(ledger, asking.to_sender(), facts, asking.settled("reply", "status-unknown")).await;
+    };
+    if !asking.person.roles.iter().any(|role| role.enrolls()) {
+        let facts = Facts::NotEntitled(NotEntitled::new(&Act::Status(None)));
+        return asking.reply(ledger, asking.to_sender(), facts, asking.settled("reply", "not-entitled")).await;
+    }
+    let enrolled = load(ledger, found.id).await?;
+    let settled = Settled { subject_id: Some(found.id), ..asking.settled("reply", "status") };
+    debug_assert_eq!(enrolled.subject.study_id, asking.shelved.id, "found in {}", study.slug);
+    tell(ledger, asking, &enrolled, Telling::Status, settled).await
+}
+
+async fn find_wanted(
+    ledger: &mut Ledger<'_>,
+    asking: Asking<'_>,
+    wanted: &str,
+) -> Result<Option<SubjectRow>, Failure> {
+    let (study, id) = (asking.study(), asking.shelved.id);
+    if let Some(number) = study.parse_subject_number(wanted) {
+        return Ok(subject::find_by_number(&mut ledger.tx, id, number).await?);
+    }
+    let reference = text::fold_tight(wanted);
+    // Where references are unique per site only, the sender's own sites are looked through.
+    for key in enroll::possible_keys(study, asking.person, &reference) {
+        if let Some(found) = subject::find_by_reference(&mut ledger.tx, id, &key).await? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// A subject with its allocation.
+pub(super) async fn load(ledger: &mut Ledger<'_>, subject_id: i64) -> Result<Enrolled, Failure> {
+    let subject = subject::load(&mut ledger.tx, subject_id).await?;
+    let allocation = allocation::find_by_subject(&mut ledger.tx, subject_id).await?;
+    Ok(Enrolled::new(subject, allocation))
+}
+
+/// Whether one more answer may go to this sender: every sender has a budget, so that two machines cannot talk for ever.
+async fn budget_left(ledger: &mut Ledger<'_>, means: Means<'_>, sender: &str) -> Result<bool, Failure> {
+    let kinds: Vec<&str> = Kind::ALL
+        .into_iter()
+        .filter(|kind| kind.answers() && !kind.is_assignment())
+        .map(Kind::key)
+        .collect();
+    for (seconds, most) in [(3600, limits::ANSWERS_PER_HOUR), (24 * 3600, limits::ANSWERS_PER_DAY)] {
+        let since = means.now.plus_seconds(-seconds);
+        if outbox::count_recent(&mut ledger.tx, sender, &kinds, since).await? >= most {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// A mail that is kept for a person: the study's coordinators are told, within their own budget.
+///
+/// # Errors
+/// The database, a broken template.
+pub async fn hold(
+    ledger: &mut Ledger<'_>,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    inbox_id: i64,
+    received_at: crate::domain::time::Instant,
+    reasons: &[&str],
+) -> Result<(), Failure> {
+    let study = &shelved.study;
+    let number = inbox_id.to_string();
+    let since = means.now.plus_seconds(-3600);
+    let mut outgoing = Vec::new();
+    for person in study.people.iter().filter(|person| person.has(crate::domain::study::Role::Coordinator)) {
+        let Some(address) = person.addresses.first() else { continue };
+        let kinds = [Kind::QuarantineNotice.key()];
+        if outbox::count_recent(&mut ledger.tx, address, &kinds, since).await? >= limits::HOLD_NOTICES_PER_HOUR {
+            continue;
+        }
+        let facts = facts::QuarantineNotice::new(&number, &received_at.local(study.zone), reasons);
+        let to = Addressing::unasked(study, person);
+        outgoing.push(compose::compose(shelved, means, to, Facts::QuarantineNotice(facts))?);
+    }
+    compose::post(&mut ledger.tx, shelved, means, Some(inbox_id), &outgoing).await
+}

@@ -1,0 +1,301 @@
+//! Letters on their way into the outbox: to whom, in which language, with which facts.
+//!
+//! Whoever may read of an arm is decided here by the kind of letter chosen, and checked once more against
+//! [`Kind::may_go_to`] before a letter is stored (promise 6).
+
+use std::collections::BTreeMap;
+
+use super::enroll::Enrolled;
+use super::shelf::ShelvedStudy;
+use super::{Arrival, Failure, Means};
+use crate::domain::language::Language;
+use crate::domain::study::{Blinding, Person, Study};
+use crate::letters::facts::{
+    AssignmentBlinded, AssignmentOpen, Enrollment, NoticeBlind, NoticeOpen, NoticeUnblinded, RegistrationDone,
+};
+use crate::letters::{self, Envelope, Facts, Head, Kind, Letter};
+use crate::store::Tx;
+use crate::store::outbox::{self, NewLetter};
+
+/// A finished letter, to be stored.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    kind: Kind,
+    message_id: String,
+    recipient: String,
+    raw: Vec<u8>,
+    subject_id: Option<i64>,
+}
+
+/// Whom a letter is for, and what it answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Addressing<'a> {
+    /// The person.
+    pub person: &'a Person,
+    /// Which of their addresses; the first where nothing was asked.
+    pub address: Option<&'a str>,
+    /// Language of the letter.
+    pub language: Language,
+    /// The mail it answers.
+    pub answers: Option<Arrival<'a>>,
+    /// Site it is about: whose coordinator is named as contact.
+    pub site: Option<&'a str>,
+    /// Where a reply goes, if not to the service address.
+    pub reply_to: Option<&'a str>,
+    /// Subject it is about.
+    pub subject_id: Option<i64>,
+}
+
+impl<'a> Addressing<'a> {
+    /// An answer to whoever wrote.
+    pub fn answer(person: &'a Person, language: Language, arrival: Arrival<'a>) -> Addressing<'a> {
+        Addressing {
+            person,
+            address: Some(arrival.sender),
+            language,
+            answers: Some(arrival),
+            site: None,
+            reply_to: None,
+            subject_id: None,
+        }
+    }
+
+    /// A letter nobody asked for.
+    pub fn unasked(study: &Study, person: &'a Person) -> Addressing<'a> {
+        Addressing {
+            person,
+            address: None,
+            language: study.language_of(person),
+            answers: None,
+            site: None,
+            reply_to: None,
+            subject_id: None,
+        }
+    }
+}
+
+/// Words and finishes a letter.
+///
+/// # Errors
+/// A study's own template that cannot state these facts; a letter that its reader may not have.
+pub fn compose(
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    to: Addressing<'_>,
+    facts: Facts,
+) -> Result<Outgoing, Failure> {
+    let study = &shelved.study;
+    let kind = facts.kind();
+    if !kind.may_go_to(study.blinding, to.person) {
+        return Err(Failure::Contradiction(format!("{} may not be sent a {} letter", to.person.id, kind.key())));
+    }
+    let service = means.desk.with(&study.slug);
+    let head = Head::new(study, shelved.stage, to.person, to.site, &service, means.now, to.language);
+    let composed = shelved
+        .stationery
+        .compose(&Letter::new(to.language, head, facts))
+        .map_err(|fault| Failure::Letter(fault.to_string()))?;
+    let recipient = to.address.or(to.person.addresses.first().map(String::as_str)).unwrap_or_default();
+    let message_id = fresh_message_id(means);
+    let reply_to = to.reply_to.unwrap_or(&service);
+    let bracketed: Vec<String> =
+        to.answers.iter().flat_map(|arrival| arrival.references).map(|id| format!("<{id}>")).collect();
+    let in_reply_to = to.answers.and_then(|arrival| arrival.message_id).map(|id| format!("<{id}>"));
+    let envelope = Envelope {
+        study: &study.slug,
+        from: &means.desk.address,
+        from_name: &means.desk.display,
+        to: recipient,
+        to_name: to.person.name.in_language(to.language),
+        reply_to: Some(reply_to),
+        message_id: &message_id,
+        in_reply_to: in_reply_to.as_deref(),
+        references: &bracketed,
+        at: means.now,
+        zone: study.zone,
+    };
+    let finished = letters::finish(&composed, &envelope).map_err(|fault| Failure::Letter(fault.to_string()))?;
+    Ok(Outgoing {
+        kind,
+        message_id: finished.message_id,
+        recipient: finished.recipient,
+        raw: finished.raw,
+        subject_id: to.subject_id,
+    })
+}
+
+/// A Message-ID nobody had before: 120 random bits.
+fn fresh_message_id(means: Means<'_>) -> String {
+    let mut bytes = [0; 15];
+    means.dice.fill(&mut bytes);
+    format!("<{}@{}>", data_encoding::HEXLOWER.encode(&bytes), means.desk.message_id_domain)
+}
+
+/// A letter sent before, once more: the same words under a Message-ID of its own.
+pub fn again(means: Means<'_>, kind: Kind, recipient: &str, subject_id: Option<i64>, raw: &[u8]) -> Outgoing {
+    let message_id = fresh_message_id(means);
+    let raw = letters::mail::readdress(raw, &message_id);
+    Outgoing { kind, message_id, recipient: recipient.to_string(), raw, subject_id }
+}
+
+/// Stores letters; they leave when the transaction has committed.
+///
+/// # Errors
+/// The database.
+pub async fn post(
+    tx: &mut Tx,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    inbox_id: Option<i64>,
+    outgoing: &[Outgoing],
+) -> Result<(), Failure> {
+    let rows: Vec<NewLetter<'_>> = outgoing
+        .iter()
+        .map(|letter| NewLetter {
+            mailbox: &means.desk.mailbox,
+            message_id: &letter.message_id,
+            study_id: Some(shelved.id),
+            kind: letter.kind.key(),
+            recipient: &letter.recipient,
+            raw: &letter.raw,
+            priority: priority(letter.kind),
+            created_at: means.now,
+            next_attempt_at: means.now,
+            inbox_id,
+            subject_id: letter.subject_id,
+        })
+        .collect();
+    outbox::insert_many(tx, &rows).await?;
+    Ok(())
+}
+
+/// Somebody waits for an answer; a notice can wait for it.
+const fn priority(kind: Kind) -> i64 {
+    if kind.is_assignment() {
+        0
+    } else if kind.answers() {
+        1
+    } else {
+        2
+    }
+}
+
+/// Whether an assignment is told for the first time, again because the registration came again, or on request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Telling {
+    /// The registration itself.
+    First,
+    /// The same registration came again.
+    Duplicate,
+    /// Somebody asked.
+    Status,
+}
+
+/// The facts of an enrollment for whoever enrolls: the arm in the open, a code when blinded.
+///
+/// # Errors
+/// Records that contradict each other.
+pub fn assignment(
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    enrolled: &Enrolled,
+    telling: Telling,
+    language: Language,
+) -> Result<Facts, Failure> {
+    let study = &shelved.study;
+    let answers = enrolled.answers()?;
+    let number = study.subject_number(enrolled.subject.number);
+    let enrollment = enrollment(shelved, enrolled, &number, &answers);
+    let key = &means.keys.receipt[..];
+    let Some(allocation) = &enrolled.allocation else {
+        let facts = RegistrationDone::new(&enrollment, key, language);
+        return Ok(match telling {
+            Telling::First => Facts::RegistrationDone(facts),
+            Telling::Duplicate => Facts::DuplicateRegistration(facts),
+            Telling::Status => Facts::StatusRegistration(facts),
+        });
+    };
+    match study.blinding {
+        Blinding::Open => {
+            let arm = study.find_arm(&allocation.arm).ok_or_else(|| no_arm(&allocation.arm))?;
+            let facts = AssignmentOpen::new(&enrollment, arm, key, language);
+            Ok(match telling {
+                Telling::First => Facts::AssignmentOpen(facts),
+                Telling::Duplicate => Facts::DuplicateOpen(facts),
+                Telling::Status => Facts::StatusOpen(facts),
+            })
+        }
+        Blinding::Blinded => {
+            let code = allocation.kit.as_deref().ok_or_else(|| Failure::Contradiction("no kit".to_string()))?;
+            let facts = AssignmentBlinded::new(&enrollment, code, key, language);
+            Ok(match telling {
+                Telling::First => Facts::AssignmentBlinded(facts),
+                Telling::Duplicate => Facts::DuplicateBlinded(facts),
+                Telling::Status => Facts::StatusBlinded(facts),
+            })
+        }
+    }
+}
+
+/// What everybody may know of an enrollment.
+pub fn enrollment<'a>(
+    shelved: &'a ShelvedStudy,
+    enrolled: &'a Enrolled,
+    number: &'a str,
+    answers: &'a BTreeMap<String, String>,
+) -> Enrollment<'a> {
+    Enrollment {
+        study: &shelved.study,
+        stage: shelved.stage,
+        subject: number,
+        site: &enrolled.subject.site,
+        at: enrolled.subject.enrolled_at,
+        allocation: enrolled.subject.number.unsigned_abs(),
+        chain: &enrolled.digest,
+        answers,
+    }
+}
+
+/// The notices the study sends of an enrollment: the arm to those who may know it, the bare fact to everybody else.
+///
+/// # Errors
+/// As [`compose`].
+pub fn notices(shelved: &ShelvedStudy, means: Means<'_>, enrolled: &Enrolled) -> Result<Vec<Outgoing>, Failure> {
+    let study = &shelved.study;
+    let site = enrolled.subject.site.as_str();
+    let number = study.subject_number(enrolled.subject.number);
+    let answers = enrolled.answers()?;
+    let enrollment = enrollment(shelved, enrolled, &number, &answers);
+    let arm = match &enrolled.allocation {
+        None => None,
+        Some(allocation) => Some(study.find_arm(&allocation.arm).ok_or_else(|| no_arm(&allocation.arm))?),
+    };
+    let kit = enrolled.allocation.as_ref().and_then(|allocation| allocation.kit.as_deref());
+    let mut outgoing = Vec::new();
+    for person in &study.people {
+        let told = study.notices.iter().any(|notice| person.has(notice.role)) && person.acts_for(site);
+        if !told || person.id == enrolled.subject.person {
+            continue;
+        }
+        let language = study.language_of(person);
+        let facts = match (study.blinding, arm) {
+            (_, None) => Facts::NoticeBlind(NoticeBlind::new(&enrollment, language)),
+            (Blinding::Open, Some(arm)) => Facts::NoticeOpen(NoticeOpen::new(&enrollment, arm, language)),
+            (Blinding::Blinded, Some(arm)) if Kind::NoticeUnblinded.may_go_to(study.blinding, person) => {
+                Facts::NoticeUnblinded(NoticeUnblinded::new(&enrollment, arm, kit, language))
+            }
+            (Blinding::Blinded, Some(_)) => Facts::NoticeBlind(NoticeBlind::new(&enrollment, language)),
+        };
+        let to = Addressing {
+            site: Some(site),
+            subject_id: Some(enrolled.subject.id),
+            ..Addressing::unasked(study, person)
+        };
+        outgoing.push(compose(shelved, means, to, facts)?);
+    }
+    Ok(outgoing)
+}
+
+fn no_arm(code: &str) -> Failure {
+    Failure::Contradiction(format!("arm {code} is on file but not in the study"))
+}

@@ -1,0 +1,477 @@
+//! Enrolling a subject: duplicates, eligibility, caps, kits, the allocation, and the facts they leave.
+//!
+//! The order matters. What was enrolled before is answered before anything can refuse it; every refusal comes before
+//! the draw, so that a refused mail consumes none (promise 5); arm-dependent shortages close the study for everybody,
+//! so that no refusal tells an arm (promise 6).
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::ledger::{Ledger, Page};
+use super::shelf::ShelvedStudy;
+use super::{Arrival, Failure, Means};
+use crate::domain::allocation::{Decision, Full, Levels, SITE, Scheme, record as allocation_journal};
+use crate::domain::answer::{self, Form};
+use crate::domain::chain::Sha256Digest;
+use crate::domain::study::{Blinding, Person, Study, UniqueWithin};
+use crate::domain::text;
+use crate::letters::facts::Reason;
+use crate::store::allocation::AllocationRow;
+use crate::store::kit::KitRow;
+use crate::store::study::State as StudyState;
+use crate::store::subject::{NewSubject, SubjectRow};
+use crate::store::{Tx, allocation, audit, kit, subject};
+
+/// What speaks against an enrollment, as keys: `faults` with the faulty items, then the reasons.
+pub fn refusal_keys(reasons: &[Reason], form: &Form) -> Vec<String> {
+    let faults = form.faults.iter().map(|fault| format!("{}:{}", fault.code.key(), fault.item));
+    let others = reasons.iter().map(|reason| match reason {
+        Reason::NotEligible(criteria) => format!("{}:{}", reason.key(), criteria.join(",")),
+        other => other.key().to_string(),
+    });
+    faults.chain(others).collect()
+}
+
+/// Whether the sender has been asked already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirmed {
+    /// First mail: ask where the study or a doubtful answer demands it.
+    NotYet,
+    /// By the reply to our one-time token.
+    ByReply,
+}
+
+/// What came of an enrollment.
+#[derive(Clone, Debug)]
+pub enum Enrollment {
+    /// Enrolled now.
+    Enrolled(Box<Enrolled>),
+    /// The same subject with the same data was enrolled before.
+    Duplicate(Box<Enrolled>),
+    /// The subject was enrolled before with other data; nothing was changed.
+    Conflict {
+        /// The subject on file.
+        subject: Box<SubjectRow>,
+        /// Ids of the items that differ.
+        items: Vec<String>,
+    },
+    /// Nothing recorded; the sender must confirm first.
+    ToConfirm,
+    /// Refused, for the faults of the form or for these reasons; nothing recorded but the refusal.
+    Refused(Vec<Reason>),
+}
+
+/// A subject on file with its allocation.
+#[derive(Clone, Debug)]
+pub struct Enrolled {
+    /// The subject.
+    pub subject: SubjectRow,
+    /// Its allocation, in a study that randomizes.
+    pub allocation: Option<AllocationRow>,
+    /// Digest of the audit entry that recorded it, in lower-case hexadecimal.
+    pub digest: String,
+}
+
+impl Enrolled {
+    /// A subject as stored.
+    pub fn new(subject: SubjectRow, allocation: Option<AllocationRow>) -> Enrolled {
+        let digest = data_encoding::HEXLOWER.encode(&subject.audit_digest);
+        Enrolled { subject, allocation, digest }
+    }
+
+    /// Its canonical answers by item id.
+    ///
+    /// # Errors
+    /// Answers that cannot have been written by this program.
+    pub fn answers(&self) -> Result<BTreeMap<String, String>, Failure> {
+        stored_answers(&self.subject)
+    }
+}
+
+/// A subject's canonical answers by item id.
+///
+/// # Errors
+/// Answers that cannot have been written by this program.
+pub fn stored_answers(subject: &SubjectRow) -> Result<BTreeMap<String, String>, Failure> {
+    serde_json::from_str(&subject.answers)
+        .map_err(|error| Failure::Contradiction(format!("answers of subject {}: {error}", subject.id)))
+}
+
+/// The site a form names: the only site of a study without a site item.
+pub fn site_of(study: &Study, form: &Form) -> Option<String> {
+    match &study.registration.site_item {
+        Some(item) => form.value(item),
+        None => study.sites.first().map(|site| site.code.clone()),
+    }
+}
+
+/// The business key of a form's subject: folded, so that `a-0031` and `Ａ－００３１` are one subject.
+fn reference_key(study: &Study, site: &str, form: &Form) -> Option<String> {
+    let reference = text::fold_tight(&form.value(&study.registration.subject_item)?);
+    Some(match study.registration.unique_within {
+        UniqueWithin::Study => reference,
+        UniqueWithin::Site => format!("{site}/{reference}"),
+    })
+}
+
+/// One person's application to enroll one subject.
+#[derive(Clone, Copy, Debug)]
+pub struct Application<'a> {
+    /// Who asks.
+    pub person: &'a Person,
+    /// The form as read.
+    pub form: &'a Form,
+    /// Whether they were asked already.
+    pub confirmed: Confirmed,
+}
+
+/// The keys under which a person may have enrolled a subject of that (folded) reference.
+pub fn possible_keys(study: &Study, person: &Person, reference: &str) -> Vec<String> {
+    match study.registration.unique_within {
+        UniqueWithin::Study => vec![reference.to_string()],
+        UniqueWithin::Site => study
+            .sites
+            .iter()
+            .filter(|site| person.acts_for(&site.code))
+            .map(|site| format!("{}/{reference}", site.code))
+            .collect(),
+    }
+}
+
+/// The subject on file that a form names, if there is one.
+///
+/// # Errors
+/// The database.
+pub async fn find_known(
+    ledger: &mut Ledger<'_>,
+    shelved: &ShelvedStudy,
+    form: &Form,
+) -> Result<Option<SubjectRow>, Failure> {
+    let study = &shelved.study;
+    let key = site_of(study, form).and_then(|site| reference_key(study, &site, form));
+    let Some(key) = key else { return Ok(None) };
+    Ok(subject::find_by_reference(&mut ledger.tx, shelved.id, &key).await?)
+}
+
+/// Decides one application and records what came of it.
+///
+/// # Errors
+/// The database, or records that contradict each other.
+pub async fn enroll(
+    ledger: &mut Ledger<'_>,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    arrival: Arrival<'_>,
+    application: Application<'_>,
+) -> Result<Enrollment, Failure> {
+    let (tx, page) = ledger.lock(shelved).await?;
+    let enrollment = decide(tx, page, shelved, means, arrival, application).await?;
+    let actor = &application.person.id;
+    match &enrollment {
+        Enrollment::Conflict { subject, items } => {
+            let body = json!({ "subject": subject.number, "inbox": arrival.inbox_id, "items": items });
+            append(tx, page, means, actor, "conflict", &body).await?;
+        }
+        Enrollment::Refused(reasons) => {
+            let site = site_of(&shelved.study, application.form);
+            let body = json!({ "inbox": arrival.inbox_id, "reasons": refusal_keys(reasons, application.form), "site": site });
+            append(tx, page, means, actor, "refuse", &body).await?;
+        }
+        Enrollment::Enrolled(_) | Enrollment::Duplicate(_) | Enrollment::ToConfirm => {}
+    }
+    Ok(enrollment)
+}
+
+async fn decide(
+    tx: &mut Tx,
+    page: &mut Page,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    arrival: Arrival<'_>,
+    application: Application<'_>,
+) -> Result<Enrollment, Failure> {
+    let Application { person, form, confirmed } = application;
+    let study = &shelved.study;
+    if !form.faults.is_empty() {
+        return Ok(Enrollment::Refused(Vec::new()));
+    }
+    let site = site_of(study, form)
+        .ok_or_else(|| Failure::Contradiction("a form without faults names no site".to_string()))?;
+    if let Some(reason) = unentitled(study, person, &site, arrival) {
+        return Ok(Enrollment::Refused(vec![reason]));
+    }
+    let key = reference_key(study, &site, form)
+        .ok_or_else(|| Failure::Contradiction("a form without faults names no subject".to_string()))?;
+    if let Some(known) = subject::find_by_reference(&mut *tx, shelved.id, &key).await? {
+        return compare(tx, known, form).await;
+    }
+    let reasons = refusals(tx, page, shelved, means, &site, form).await?;
+    if !reasons.is_empty() {
+        return Ok(Enrollment::Refused(reasons));
+    }
+    if confirmed == Confirmed::NotYet && (study.trust.confirm || !form.doubts.is_empty()) {
+        return Ok(Enrollment::ToConfirm);
+    }
+    let enrolled = record(tx, page, shelved, means, arrival, application, Place { site, key }).await?;
+    Ok(Enrollment::Enrolled(Box::new(enrolled)))
+}
+
+/// Why this person may not enroll at this site, if they may not.
+fn unentitled(study: &Study, person: &Person, site: &str, arrival: Arrival<'_>) -> Option<Reason> {
+    if !person.roles.iter().any(|role| role.enrolls()) {
+        return Some(Reason::NoRole);
+    }
+    if !person.acts_for(site) {
+        return Some(Reason::SiteNotTheirs(site.to_string()));
+    }
+    if study.trust.token && arrival.site_token != Some(site) {
+        return Some(Reason::NoToken);
+    }
+    None
+}
+
+/// The same subject again: with the same data it is a duplicate, with other data a conflict.
+async fn compare(tx: &mut Tx, known: SubjectRow, form: &Form) -> Result<Enrollment, Failure> {
+    let now: BTreeMap<String, String> = form.canonical();
+    let then = stored_answers(&known)?;
+    let items: Vec<String> = then
+        .keys()
+        .chain(now.keys().filter(|item| !then.contains_key(*item)))
+        .filter(|item| then.get(*item) != now.get(*item))
+        .cloned()
+        .collect();
+    if !items.is_empty() {
+        return Ok(Enrollment::Conflict { subject: Box::new(known), items });
+    }
+    let allocation = allocation::find_by_subject(tx, known.id).await?;
+    Ok(Enrollment::Duplicate(Box::new(Enrolled::new(known, allocation))))
+}
+
+/// Everything that speaks against enrolling a new subject now; all reasons at once, none of which tells an arm.
+async fn refusals(
+    tx: &mut Tx,
+    page: &Page,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    site: &str,
+    form: &Form,
+) -> Result<Vec<Reason>, Failure> {
+    let study = &shelved.study;
+    match page.row.state {
+        StudyState::Paused => return Ok(vec![Reason::Paused]),
+        StudyState::Closed => return Ok(vec![Reason::Closed]),
+        StudyState::Open => {}
+    }
+    let mut reasons = Vec::new();
+    let unmet = answer::unmet(study, form, means.now.day_in(study.zone))
+        .map_err(|error| Failure::Contradiction(format!("a criterion cannot be evaluated: {error}")))?;
+    if !unmet.is_empty() {
+        reasons.push(Reason::NotEligible(unmet.iter().map(|criterion| criterion.id.clone()).collect()));
+    }
+    let site_cap = study.find_site(site).and_then(|site| site.cap);
+    match (&study.scheme, &page.state) {
+        (Some(scheme), Some(state)) => {
+            let levels = levels_of(study, scheme, site, form);
+            match state.find_full(scheme, &study.caps, site_cap, &levels).map_err(no_levels)? {
+                Some(Full::Total | Full::Arm) => reasons.push(Reason::StudyFull),
+                Some(Full::Site) => reasons.push(Reason::SiteFull),
+                Some(Full::Stratum) => reasons.push(Reason::StratumFull),
+                None => {}
+            }
+            if study.blinding == Blinding::Blinded && reasons.is_empty() && !kits_at_hand(tx, shelved, site).await? {
+                reasons.push(Reason::NoKits);
+            }
+        }
+        // A registry has no allocation state: subjects are counted in the store.
+        _ => {
+            if study.caps.total.is_some_and(|cap| page.row.subjects >= i64::from(cap)) {
+                reasons.push(Reason::StudyFull);
+            } else if let Some(cap) = site_cap
+                && subject::count_at_site(&mut *tx, shelved.id, site).await? >= i64::from(cap)
+            {
+                reasons.push(Reason::SiteFull);
+            }
+        }
+    }
+    Ok(reasons)
+}
+
+/// Whether a kit of every arm can be handed out at the site: the shortage of one closes enrollment for all.
+async fn kits_at_hand(tx: &mut Tx, shelved: &ShelvedStudy, site: &str) -> Result<bool, Failure> {
+    for arm in &shelved.study.arms {
+        if kit::next_kit(tx, shelved.id, &arm.code, site).await?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn no_levels(fault: crate::domain::allocation::Fault) -> Failure {
+    Failure::Contradiction(format!("a checked form cannot be allocated: {fault}"))
+}
+
+/// The levels an allocation looks at: the site, and the canonical answers of the factors' and strata's items.
+pub fn levels_of(study: &Study, scheme: &Scheme, site: &str, form: &Form) -> Levels {
+    let site_item = study.registration.site_item.as_deref();
+    let mut levels: Levels = scheme
+        .needs()
+        .filter_map(|id| {
+            let level = if id == SITE || Some(id) == site_item { Some(site.to_string()) } else { form.value(id) };
+            Some((id.to_string(), level?))
+        })
+        .collect();
+    levels.insert(SITE.to_string(), site.to_string());
+    levels
+}
+
+/// Where a new subject belongs.
+struct Place {
+    site: String,
+    key: String,
+}
+
+async fn record(
+    tx: &mut Tx,
+    page: &mut Page,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    arrival: Arrival<'_>,
+    application: Application<'_>,
+    place: Place,
+) -> Result<Enrolled, Failure> {
+    let Application { person, form, .. } = application;
+    let number = page.row.subjects + 1;
+    let drawn = draw(tx, page, shelved, &place.site, form).await?;
+    let body = json!({
+        "subject": number,
+        "site": place.site,
+        "inbox": arrival.inbox_id,
+        "answers": form.canonical(),
+        "bundle": shelved.version,
+        "allocation": drawn.as_ref().map(|drawn| json!({
+            "number": drawn.number,
+            "arm": drawn.decision.allotment.arm,
+            "kit": drawn.kit.as_ref().map(|kit| &kit.code),
+            "levels": drawn.levels,
+        })),
+    });
+    let digest = append(tx, page, means, &person.id, "enroll", &body).await?;
+    page.row.subjects = number;
+    let answers = serde_json::to_string(&form.canonical()).expect("a map of texts is JSON");
+    let typed = serde_json::to_string(&form.typed).expect("a map of texts is JSON");
+    let new = NewSubject {
+        study_id: shelved.id,
+        number,
+        reference_key: &place.key,
+        site: &place.site,
+        person: &person.id,
+        enrolled_at: means.now,
+        answers: &answers,
+        typed: &typed,
+        inbox_id: Some(arrival.inbox_id),
+        audit_digest: &digest,
+    };
+    let id = subject::insert(tx, &new).await?;
+    let allocation = match drawn {
+        None => None,
+        Some(drawn) => Some(commit_draw(tx, page, shelved, means, id, drawn).await?),
+    };
+    let subject = SubjectRow {
+        id,
+        study_id: shelved.id,
+        number,
+        reference_key: place.key,
+        site: place.site,
+        person: person.id.clone(),
+        enrolled_at: means.now,
+        answers,
+        typed,
+        inbox_id: Some(arrival.inbox_id),
+        audit_digest: digest,
+    };
+    Ok(Enrolled::new(subject, allocation))
+}
+
+/// A decision made but not yet recorded.
+struct Drawn {
+    number: i64,
+    levels: Levels,
+    decision: Decision,
+    kit: Option<KitRow>,
+    journal: String,
+}
+
+async fn draw(
+    tx: &mut Tx,
+    page: &Page,
+    shelved: &ShelvedStudy,
+    site: &str,
+    form: &Form,
+) -> Result<Option<Drawn>, Failure> {
+    let study = &shelved.study;
+    let (Some(scheme), Some(state)) = (&study.scheme, &page.state) else { return Ok(None) };
+    let number = page.row.allocations + 1;
+    let levels = levels_of(study, scheme, site, form);
+    let decision = state.decide(scheme, &levels, &page.row.secret.0, number.unsigned_abs()).map_err(no_levels)?;
+    let journal = allocation_journal(scheme, state, &levels, &decision).map_err(no_levels)?.to_string();
+    let kit = match study.blinding {
+        Blinding::Open => None,
+        Blinding::Blinded => {
+            let kit = kit::next_kit(tx, shelved.id, &decision.allotment.arm, site).await?;
+            Some(kit.ok_or_else(|| Failure::Contradiction("a kit was there a moment ago".to_string()))?)
+        }
+    };
+    Ok(Some(Drawn { number, levels, decision, kit, journal }))
+}
+
+async fn commit_draw(
+    tx: &mut Tx,
+    page: &mut Page,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    subject_id: i64,
+    drawn: Drawn,
+) -> Result<AllocationRow, Failure> {
+    let Drawn { number, levels, decision, kit, journal } = drawn;
+    if let Some(kit) = &kit {
+        kit::record_use(tx, kit, number).await?;
+    }
+    let allotment = decision.allotment;
+    if let (Some(scheme), Some(state)) = (&shelved.study.scheme, &mut page.state) {
+        state.record(scheme, &levels, &allotment).map_err(no_levels)?;
+    }
+    page.row.allocations = number;
+    page.touch();
+    let row = AllocationRow {
+        study_id: shelved.id,
+        number,
+        subject_id,
+        slot: allotment.slot.map(i64::from),
+        block_size: allotment.block_size.and_then(|size| i64::try_from(size).ok()),
+        arm: allotment.arm,
+        levels: serde_json::to_string(&levels).expect("a map of texts is JSON"),
+        kit: kit.map(|kit| kit.code),
+        bundle_version: shelved.version,
+        allocated_at: means.now,
+    };
+    allocation::insert(tx, &row, &journal).await?;
+    Ok(row)
+}
+
+/// Appends an entry to the study's chain and moves its head; the entry's digest.
+///
+/// # Errors
+/// The database.
+pub async fn append(
+    tx: &mut Tx,
+    page: &mut Page,
+    means: Means<'_>,
+    actor: &str,
+    action: &str,
+    body: &serde_json::Value,
+) -> Result<Sha256Digest, Failure> {
+    let digest = audit::append(tx, &mut page.row, means.now, actor, action, &body.to_string()).await?;
+    page.touch();
+    Ok(digest)
+}

@@ -1,0 +1,103 @@
+//! One open transaction with the studies it has locked, their counters and their allocation states.
+//!
+//! The state an allocation needs is a pure function of the journal up to a number. The process keeps it in memory; the
+//! locked study row tells the number it must be at. What a transaction changes is a working copy, which the
+//! [`Shelf`] gets back only after the commit is known to have happened.
+
+use std::collections::BTreeMap;
+
+use super::Failure;
+use super::shelf::{Shelf, ShelvedStudy};
+use crate::domain::allocation::State;
+use crate::store::study::StudyRow;
+use crate::store::{Tx, allocation, study};
+
+/// An open write transaction.
+pub struct Ledger<'a> {
+    /// The transaction, for statements that concern no study's counters.
+    pub tx: Tx,
+    shelf: &'a Shelf,
+    pages: BTreeMap<i64, Page>,
+}
+
+/// A locked study: its row as it will be saved, and its allocation state.
+#[derive(Debug)]
+pub struct Page {
+    /// Counters and chain head; saved at commit.
+    pub row: StudyRow,
+    /// At allocation number `row.allocations`; `None` for a registry.
+    pub state: Option<State>,
+    changed: bool,
+}
+
+impl Page {
+    /// Says that the row or the state was changed and must be saved.
+    pub fn touch(&mut self) {
+        self.changed = true;
+    }
+}
+
+impl<'a> Ledger<'a> {
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn begin(shelf: &'a Shelf) -> Result<Ledger<'a>, Failure> {
+        Ok(Ledger { tx: shelf.store().begin().await?, shelf, pages: BTreeMap::new() })
+    }
+
+    /// Locks a study (once per transaction) and brings its allocation state up to the journal.
+    ///
+    /// # Errors
+    /// The database; a journal that its own scheme cannot have made.
+    pub async fn lock(&mut self, study: &ShelvedStudy) -> Result<(&mut Tx, &mut Page), Failure> {
+        if !self.pages.contains_key(&study.id) {
+            let row = study::lock(&mut self.tx, study.id).await?;
+            let state = match &study.study.scheme {
+                None => None,
+                Some(scheme) => {
+                    let (mut number, mut state) =
+                        self.shelf.state_of(study.id, &row.secret).unwrap_or_else(|| (0, State::new(scheme)));
+                    if number > row.allocations {
+                        // A commit that we believed in did not happen: start over.
+                        (number, state) = (0, State::new(scheme));
+                    }
+                    if number < row.allocations {
+                        for fact in allocation::journal(&mut self.tx, study.id, number).await? {
+                            super::proof::record(&mut state, scheme, &fact)?;
+                        }
+                    }
+                    Some(state)
+                }
+            };
+            self.pages.insert(study.id, Page { row, state, changed: false });
+        }
+        let page = self.pages.get_mut(&study.id).expect("inserted above if it was absent");
+        Ok((&mut self.tx, page))
+    }
+
+    /// The studies behind this transaction.
+    pub fn shelf(&self) -> &'a Shelf {
+        self.shelf
+    }
+
+    /// Saves the counters of changed studies and commits; then, and only then, the shelf learns the new states.
+    ///
+    /// # Errors
+    /// The database. The commit may have happened all the same: the shelf forgets the states it can no longer vouch for.
+    pub async fn commit(mut self) -> Result<(), Failure> {
+        for page in self.pages.values().filter(|page| page.changed) {
+            study::save_counters(&mut self.tx, &page.row).await?;
+        }
+        for id in self.pages.keys() {
+            self.shelf.forget_state(*id);
+        }
+        self.tx.commit().await?;
+        for (id, page) in self.pages {
+            if let Some(state) = page.state {
+                self.shelf.keep_state(id, &page.row.secret, page.row.allocations, state);
+            }
+        }
+        Ok(())
+    }
+}

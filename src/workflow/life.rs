@@ -1,0 +1,334 @@
+//! A study's life: activated, amended, paused, resumed, closed, purged. Each act is one entry in its chain.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::Failure;
+use crate::definition::Bundle;
+use crate::domain::chain::Sha256Digest;
+use crate::domain::study::{Kit, Stage, Study};
+use crate::domain::time::{Dice, Instant};
+use crate::store::bundle::BundleRow;
+use crate::store::study::{NewStudy, State, StudyRow, StudySecret};
+use crate::store::{Store, Tx, audit, bundle, kit, study};
+
+/// Who acts, when, and why: what every entry of a study's life says.
+#[derive(Clone, Copy, Debug)]
+pub struct Act<'a> {
+    /// Who: the operator's own name, as the machine knows it.
+    pub actor: &'a str,
+    /// When.
+    pub at: Instant,
+    /// Why, in their words; may be empty where nobody needs a reason.
+    pub reason: &'a str,
+}
+
+/// What an activation did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Activated {
+    /// Stage it now runs in.
+    pub stage: Stage,
+    /// Version of the bundle.
+    pub version: i64,
+    /// Digest of the bundle.
+    pub bundle_digest: String,
+    /// SHA-256 of the secret that all draws come from; published now, so that the secret can be proved later.
+    pub secret_digest: String,
+}
+
+/// Why an act on a study is refused. The texts are for the operator's terminal.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// No such study.
+    #[error("no study {0} is active here; `hagaki study list` shows those that are")]
+    Unknown(String),
+    /// It runs in production already.
+    #[error("study {0} is in production; change it with `hagaki study amend`")]
+    InProduction(String),
+    /// It was closed.
+    #[error("study {0} is closed; a closed study is not changed")]
+    Closed(String),
+    /// The amendment would change how later subjects are allocated.
+    #[error("{what} of study {slug} cannot change after the first allocation; everything else in the bundle can")]
+    SchemeChanged {
+        /// Which study.
+        slug: String,
+        /// What differs.
+        what: &'static str,
+    },
+    /// Kits that were listed before are missing or changed.
+    #[error("kit {0} was listed before and must stay as it was; kits can only be added")]
+    KitChanged(String),
+    /// Nothing differs.
+    #[error("nothing would change: it is so already")]
+    Unchanged,
+    /// Only development data can be purged.
+    #[error("study {0} has no development data")]
+    NothingToPurge(String),
+    /// An act in production needs its reason.
+    #[error("say why, with --reason: it stands in the audit chain")]
+    NoReason,
+}
+
+/// An act's failure: refused, or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LifeError {
+    /// We say no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// We could not.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+impl From<crate::store::StoreError> for LifeError {
+    fn from(error: crate::store::StoreError) -> LifeError {
+        LifeError::Failed(Failure::Store(error))
+    }
+}
+
+/// SHA-256 of a text file set, as bytes.
+fn digest_bytes(hexadecimal: &str) -> Result<Sha256Digest, Failure> {
+    let mut digest = Sha256Digest::default();
+    let bytes = data_encoding::HEXLOWER.decode(hexadecimal.as_bytes()).unwrap_or_default();
+    if bytes.len() != digest.len() {
+        return Err(Failure::Contradiction("a bundle's digest is not SHA-256".to_string()));
+    }
+    digest.copy_from_slice(&bytes);
+    Ok(digest)
+}
+
+fn fresh_secret(dice: &dyn Dice) -> (StudySecret, Sha256Digest) {
+    let mut secret = [0; 32];
+    dice.fill(&mut secret);
+    let digest = Sha256::digest(secret).into();
+    (StudySecret(secret), digest)
+}
+
+/// Puts a checked bundle into force: a new study, a study in development replaced by its next version, or the step from
+/// development into production.
+///
+/// # Errors
+/// A [`Refusal`], or the database.
+pub async fn activate(
+    store: &Store,
+    bundle: &Bundle,
+    defined: &Study,
+    stage: Stage,
+    act: Act<'_>,
+    dice: &dyn Dice,
+) -> Result<Activated, LifeError> {
+    let slug = &defined.slug;
+    let mut tx = store.begin().await?;
+    if study::find(&mut tx, slug, Stage::Production).await?.is_some() {
+        return Err(Refusal::InProduction(slug.clone()).into());
+    }
+    let rehearsal = study::find(&mut tx, slug, Stage::Development).await?;
+    let row = match (stage, rehearsal) {
+        (Stage::Development, Some(old)) => {
+            let mut row = study::lock(&mut tx, old.id).await?;
+            row.bundle_version = replace(&mut tx, &row, bundle, defined, act).await?;
+            if row.state == State::Closed {
+                study::set_state(&mut tx, row.id, State::Open, act.at).await?;
+            }
+            row
+        }
+        (_, rehearsal) => {
+            if let Some(old) = rehearsal {
+                study::set_state(&mut tx, old.id, State::Closed, act.at).await?;
+            }
+            begin(&mut tx, bundle, defined, stage, act, dice).await?
+        }
+    };
+    let activated = Activated {
+        stage,
+        version: row.bundle_version,
+        bundle_digest: bundle.digest(),
+        secret_digest: data_encoding::HEXLOWER.encode(&row.secret_digest),
+    };
+    let body = json!({ "slug": slug, "stage": stage.key(), "version": row.bundle_version, "reason": act.reason,
+                       "bundle": activated.bundle_digest, "secret": activated.secret_digest });
+    log(&mut tx, row, act, "activate", &body).await?;
+    tx.commit().await?;
+    Ok(activated)
+}
+
+/// A study of its own stage: own secret, own numbers, own chain.
+async fn begin(
+    tx: &mut Tx,
+    bundle: &Bundle,
+    defined: &Study,
+    stage: Stage,
+    act: Act<'_>,
+    dice: &dyn Dice,
+) -> Result<StudyRow, LifeError> {
+    let (secret, secret_digest) = fresh_secret(dice);
+    let new = NewStudy { slug: &defined.slug, stage, secret: &secret, secret_digest: &secret_digest, at: act.at };
+    let id = study::insert(tx, &new).await?;
+    store_version(tx, id, 1, bundle, act).await?;
+    kit::insert_many(tx, id, &listed(defined.kits.iter())).await?;
+    Ok(study::lock(tx, id).await?)
+}
+
+fn listed<'a>(kits: impl Iterator<Item = &'a Kit>) -> Vec<(&'a str, &'a str, &'a str)> {
+    kits.map(|kit| (kit.code.as_str(), kit.arm.as_str(), kit.site.as_deref().unwrap_or_default())).collect()
+}
+
+async fn store_version(tx: &mut Tx, id: i64, version: i64, bundle: &Bundle, act: Act<'_>) -> Result<(), LifeError> {
+    let row = BundleRow {
+        study_id: id,
+        version,
+        digest: digest_bytes(&bundle.digest())?,
+        files: serde_json::to_string(bundle.files()).expect("a map of texts is JSON"),
+        activated_at: act.at,
+        actor: act.actor.to_string(),
+        reason: act.reason.to_string(),
+    };
+    Ok(bundle::insert(tx, &row).await?)
+}
+
+/// Puts the next version of a locked study's bundle into force; its number.
+async fn replace(
+    tx: &mut Tx,
+    row: &StudyRow,
+    bundle: &Bundle,
+    defined: &Study,
+    act: Act<'_>,
+) -> Result<i64, LifeError> {
+    let stored = bundle::load(&mut *tx, row.id, row.bundle_version).await?;
+    if stored.digest == digest_bytes(&bundle.digest())? {
+        return Err(Refusal::Unchanged.into());
+    }
+    let old = super::shelf::definition_of(row, &stored.files)?;
+    if row.allocations > 0 {
+        unchanged_scheme(&row.slug, &old, defined)?;
+    }
+    let added = added_kits(&old, defined)?;
+    let version = row.bundle_version + 1;
+    store_version(tx, row.id, version, bundle, act).await?;
+    study::set_bundle(tx, row.id, version, act.at).await?;
+    kit::insert_many(tx, row.id, &listed(added.into_iter())).await?;
+    Ok(version)
+}
+
+/// After the first allocation the decisions to come rest on those made: the scheme and what its levels mean stay.
+fn unchanged_scheme(slug: &str, old: &Study, new: &Study) -> Result<(), Refusal> {
+    let changed = |what| Refusal::SchemeChanged { slug: slug.to_string(), what };
+    if old.scheme != new.scheme {
+        return Err(changed("the allocation scheme"));
+    }
+    if old.blinding != new.blinding {
+        return Err(changed("the blinding"));
+    }
+    if old.registration.subject_item != new.registration.subject_item
+        || old.registration.site_item != new.registration.site_item
+        || old.registration.unique_within != new.registration.unique_within
+    {
+        return Err(changed("what makes a subject the same"));
+    }
+    if old.sites.iter().any(|site| new.find_site(&site.code).is_none()) {
+        return Err(changed("the list of sites (a site can be capped at its present number, not removed)"));
+    }
+    Ok(())
+}
+
+fn added_kits<'a>(old: &Study, new: &'a Study) -> Result<Vec<&'a Kit>, Refusal> {
+    let before: BTreeMap<&str, &Kit> = old.kits.iter().map(|kit| (kit.code.as_str(), kit)).collect();
+    let after: BTreeMap<&str, &Kit> = new.kits.iter().map(|kit| (kit.code.as_str(), kit)).collect();
+    if let Some(code) = before.iter().find(|(code, kit)| after.get(*code) != Some(kit)).map(|(code, _)| *code) {
+        return Err(Refusal::KitChanged(code.to_string()));
+    }
+    Ok(new.kits.iter().filter(|kit| !before.contains_key(kit.code.as_str())).collect())
+}
+
+/// Puts an entry on the study's chain and its digest on the installation's, so that a whole chain cannot be replaced.
+async fn log(
+    tx: &mut Tx,
+    mut row: StudyRow,
+    act: Act<'_>,
+    action: &str,
+    body: &serde_json::Value,
+) -> Result<(), LifeError> {
+    let digest = audit::append(tx, &mut row, act.at, act.actor, action, &body.to_string()).await?;
+    study::save_counters(tx, &row).await?;
+    let own = json!({ "study": row.id, "slug": row.slug, "stage": row.stage.key(),
+                      "entry": row.chain.length, "digest": data_encoding::HEXLOWER.encode(&digest) });
+    audit::append_own(tx, act.at, act.actor, &format!("study-{action}"), &own.to_string()).await?;
+    Ok(())
+}
+
+/// The current row of a study, locked.
+async fn locked(tx: &mut Tx, slug: &str) -> Result<StudyRow, LifeError> {
+    let found = study::find_current(&mut *tx, slug).await?;
+    let row = found.ok_or_else(|| Refusal::Unknown(slug.to_string()))?;
+    Ok(study::lock(tx, row.id).await?)
+}
+
+/// Changes the bundle of a study by a numbered amendment; its number.
+///
+/// # Errors
+/// A [`Refusal`], or the database.
+pub async fn amend(store: &Store, bundle: &Bundle, defined: &Study, act: Act<'_>) -> Result<i64, LifeError> {
+    let mut tx = store.begin().await?;
+    let mut row = locked(&mut tx, &defined.slug).await?;
+    if row.state == State::Closed {
+        return Err(Refusal::Closed(row.slug).into());
+    }
+    if row.stage == Stage::Production && act.reason.trim().is_empty() {
+        return Err(Refusal::NoReason.into());
+    }
+    let version = replace(&mut tx, &row, bundle, defined, act).await?;
+    row.bundle_version = version;
+    let body = json!({ "version": version, "bundle": bundle.digest(), "reason": act.reason });
+    log(&mut tx, row, act, "amend", &body).await?;
+    tx.commit().await?;
+    Ok(version)
+}
+
+/// Opens, pauses or closes enrollment of a study.
+///
+/// # Errors
+/// A [`Refusal`], or the database.
+pub async fn set_state(store: &Store, slug: &str, state: State, act: Act<'_>) -> Result<Stage, LifeError> {
+    let mut tx = store.begin().await?;
+    let row = locked(&mut tx, slug).await?;
+    if row.state == State::Closed {
+        return Err(Refusal::Closed(row.slug).into());
+    }
+    if row.stage == Stage::Production && act.reason.trim().is_empty() {
+        return Err(Refusal::NoReason.into());
+    }
+    if row.state == state {
+        return Err(Refusal::Unchanged.into());
+    }
+    let stage = row.stage;
+    study::set_state(&mut tx, row.id, state, act.at).await?;
+    let action = match state {
+        State::Open => "resume",
+        State::Paused => "pause",
+        State::Closed => "close",
+    };
+    log(&mut tx, row, act, action, &json!({ "reason": act.reason })).await?;
+    tx.commit().await?;
+    Ok(stage)
+}
+
+/// Forgets everything a rehearsal brought. The act stands in the installation's own chain; production is never purged.
+///
+/// # Errors
+/// A [`Refusal`], or the database.
+pub async fn purge(store: &Store, slug: &str, act: Act<'_>, dice: &dyn Dice) -> Result<i64, LifeError> {
+    let mut tx = store.begin().await?;
+    let found = study::find(&mut tx, slug, Stage::Development).await?;
+    let row = found.ok_or_else(|| Refusal::NothingToPurge(slug.to_string()))?;
+    let row = study::lock(&mut tx, row.id).await?;
+    let (secret, secret_digest) = fresh_secret(dice);
+    study::purge(&mut tx, row.id, &secret, &secret_digest, act.at).await?;
+    let own = json!({ "study": row.id, "slug": slug, "subjects": row.subjects, "reason": act.reason,
+                      "head": data_encoding::HEXLOWER.encode(&row.chain.digest) });
+    audit::append_own(&mut tx, act.at, act.actor, "study-purge", &own.to_string()).await?;
+    tx.commit().await?;
+    Ok(row.subjects)
+}

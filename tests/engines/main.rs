@@ -1,0 +1,9 @@
+//! Tests of the store on real databases: every one runs on SQLite and on PostgreSQL.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod opening;
+mod postgres;
+mod schema;
+mod store;
+mod world;

@@ -1,0 +1,224 @@
+//! A blinded study with names that can be looked for, and the letters of a day in it.
+
+use std::collections::BTreeMap;
+
+use hagaki::domain::answer::{Answer, Fault, FaultCode, Form, Value};
+use hagaki::domain::instrument::{Choice, Choices, DayBound, Instrument, Item, ItemKind, Limits};
+use hagaki::domain::language::{Language, Text};
+use hagaki::domain::study::{
+    Arm, Authentication, Blinding, Caps, Kit, Person, Registration, Role, Site, Stage, Study, Trust, UniqueWithin,
+};
+use hagaki::domain::time::{Instant, Zone};
+use hagaki::letters::facts::{
+    AssignmentBlinded, AssignmentFailedAlert, BlankForm, Confirm, Conflict, Enrollment, Facts, Head, Help, NoticeBlind,
+    NoticeUnblinded, Reader, Reason, Refusal, Sameness,
+};
+use hagaki::letters::{Kind, Letter};
+
+pub(crate) const SERVICE: &str = "reg+borealis@example.jp";
+pub(crate) const KEY: &[u8] = b"installation key";
+/// Nothing but an unblinded letter may hold any of these.
+pub(crate) const ARM_WORDS: [&str; 6] = ["ZZRED", "ZZBLUE", "Crimson", "Cobalt", "紅の群", "藍の群"];
+
+pub(crate) fn both(en: &str, ja: &str) -> Text {
+    Text::new([(Language::En, en.to_string()), (Language::Ja, ja.to_string())])
+}
+
+pub(crate) fn item(id: &str, en: &str, ja: &str, kind: ItemKind) -> Item {
+    Item {
+        id: id.into(),
+        kind,
+        label: both(en, ja),
+        help: None,
+        aliases: vec![],
+        required: true,
+        when: None,
+        unit: None,
+        personal: false,
+        hard: Limits::default(),
+        soft: Limits::default(),
+    }
+}
+
+fn integer(number: i64) -> Option<hagaki::domain::number::Rational> {
+    Some(hagaki::domain::number::Rational::from_integer(number.into()))
+}
+
+pub(crate) fn study() -> Study {
+    let sex = [("F", "Female", "女"), ("M", "Male", "男")];
+    let choice =
+        |(code, en, ja): (&str, &str, &str)| Choice { code: code.into(), label: both(en, ja), aliases: vec![] };
+    let items = vec![
+        item("site_code", "Site", "施設コード", ItemKind::Choice(Choices::Sites)),
+        Item { personal: true, ..item("subject_ref", "Subject ref", "識別番号", ItemKind::Text { pattern: None }) },
+        Item {
+            unit: Some(both("years", "歳")),
+            hard: Limits { min: integer(20), max: integer(99), ..Limits::default() },
+            soft: Limits { min: integer(20), max: integer(85), ..Limits::default() },
+            ..item("age", "Age", "年齢", ItemKind::Integer)
+        },
+        item("sex", "Sex", "性別", ItemKind::Choice(Choices::Listed(sex.map(choice).to_vec()))),
+        Item {
+            hard: Limits {
+                earliest: Some(DayBound::Today(-30)),
+                latest: Some(DayBound::Today(0)),
+                ..Limits::default()
+            },
+            ..item("consent_date", "Consent date", "同意取得日", ItemKind::Date)
+        },
+        Item { required: false, ..item("remarks", "Remarks", "備考", ItemKind::Note) },
+    ];
+    let person = |id: &str, en: &str, ja: &str, roles: &[Role], sites: &[&str]| Person {
+        id: id.into(),
+        name: both(en, ja),
+        addresses: vec![format!("{id}@example.jp")],
+        roles: roles.to_vec(),
+        sites: sites.iter().map(|site| site.to_string()).collect(),
+        language: None,
+    };
+    Study {
+        slug: "borealis".into(),
+        tag: "BOREALIS".into(),
+        title: both("The Borealis Trial", "ボレアリス試験"),
+        languages: vec![Language::Ja, Language::En],
+        zone: Zone::find("Asia/Tokyo").expect("a zone"),
+        blinding: Blinding::Blinded,
+        arms: vec![
+            Arm { code: "ZZRED".into(), name: both("Crimson", "紅の群") },
+            Arm { code: "ZZBLUE".into(), name: both("Cobalt", "藍の群") },
+        ],
+        sites: ["012", "013"]
+            .map(|code| Site {
+                code: code.into(),
+                name: both(&format!("Hospital {code}"), &format!("第{code}病院")),
+                cap: None,
+            })
+            .to_vec(),
+        people: vec![
+            person("yamada", "Taro Yamada", "山田 太郎", &[Role::Investigator], &["012"]),
+            person("sato", "Hanako Sato", "佐藤 花子", &[Role::Coordinator], &[]),
+            person("kato", "Jiro Kato", "加藤 次郎", &[Role::Pharmacist], &[]),
+        ],
+        trust: Trust { authentication: Authentication::Dmarc, token: false, confirm: true },
+        registration: Registration {
+            instrument: "registration".into(),
+            site_item: Some("site_code".into()),
+            subject_item: "subject_ref".into(),
+            unique_within: UniqueWithin::Site,
+        },
+        instruments: vec![Instrument { id: "registration".into(), title: both("Registration", "症例登録"), items }],
+        eligibility: vec![],
+        scheme: None,
+        caps: Caps { total: None, arms: vec![("ZZRED".into(), 7)], stratum: None },
+        kits: vec![Kit { code: "K-4711".into(), arm: "ZZRED".into(), site: None }],
+        notices: vec![],
+        post: None,
+    }
+}
+
+pub(crate) fn now() -> Instant {
+    Instant::parse_rfc3339("2026-11-20T09:05:00+09:00").expect("an instant")
+}
+
+pub(crate) fn good_form() -> Form {
+    let mut form = Form::default();
+    let mut answer = |item: &str, typed: &str, value: Value| {
+        form.typed.insert(item.into(), typed.into());
+        form.answers.insert(item.into(), Answer { typed: typed.into(), value });
+    };
+    answer("site_code", "０１２", Value::Choice("012".into()));
+    answer("subject_ref", "A-0031", Value::Text("A-0031".into()));
+    answer("age", "９７", Value::Integer(97));
+    answer("sex", "女", Value::Choice("F".into()));
+    answer("consent_date", "R8.11.1", Value::Date(chrono::NaiveDate::from_ymd_opt(2026, 11, 1).expect("a day")));
+    answer("remarks", "first\n\n> third: x\n-- \n# fifth", Value::Text("first".into()));
+    form
+}
+
+pub(crate) fn faulty_form() -> Form {
+    let mut form = good_form();
+    for (item, code, typed) in [
+        ("body", FaultCode::Control, ""),
+        ("age", FaultCode::Range, "650"),
+        ("sex", FaultCode::Code, "<b>X</b>{{arm}}"),
+        ("consent_date", FaultCode::Date, "2026/2/30\u{202e}\r\nBcc: x"),
+        ("subject_ref", FaultCode::Missing, ""),
+    ] {
+        form.answers.remove(item);
+        if item != "body" {
+            form.typed.insert(item.into(), typed.into());
+        }
+        form.faults.push(Fault { item: item.into(), code, typed: typed.into(), expected: String::new() });
+    }
+    form.unknown.push(("差出人".into(), "<i>somebody</i>".into()));
+    form
+}
+
+/// Every letter a blinded study sends, from its own types; to whom.
+pub(crate) fn letters(study: &Study, language: Language) -> Vec<(Letter, Person)> {
+    let stage = Stage::Production;
+    let [yamada, sato, kato] = study.people.as_slice() else { panic!("three people") };
+    let instrument = study.registration_instrument();
+    let form = good_form();
+    let answers = form.canonical();
+    let chain = "0123456789abcdef".repeat(4);
+    let enrollment = Enrollment {
+        study,
+        stage,
+        subject: "B-0003",
+        site: "012",
+        at: now(),
+        allocation: 3,
+        chain: &chain,
+        answers: &answers,
+    };
+    let reader = Reader { study, person: yamada, today: now().day_in(study.zone), language };
+    let mut doubtful = form.clone();
+    doubtful.doubts.push(Fault {
+        item: "age".into(),
+        code: FaultCode::Range,
+        typed: "９７".into(),
+        expected: "20..85".into(),
+    });
+    let mut changed: BTreeMap<String, String> = answers.clone();
+    changed.insert("age".into(), "66".into());
+    changed.insert("subject_ref".into(), "A-0032".into());
+    let conflict = |sameness| Conflict::new(&reader, instrument, "B-0003", now(), &answers, &changed, sameness);
+    let blinded = || AssignmentBlinded::new(&enrollment, "K-4711", KEY, language);
+    let reasons = [
+        Reason::StudyFull,
+        Reason::SiteFull,
+        Reason::StratumFull,
+        Reason::Paused,
+        Reason::Closed,
+        Reason::NoKits,
+        Reason::SiteNotTheirs("013".into()),
+        Reason::NoRole,
+    ];
+    let reply_to = "reg+borealis+c.abc@example.jp";
+    let facts = vec![
+        (Facts::AssignmentBlinded(blinded()), yamada),
+        (Facts::DuplicateBlinded(blinded()), yamada),
+        (Facts::StatusBlinded(blinded()), yamada),
+        (Facts::Refusal(Refusal::new(&reader, instrument, &faulty_form(), &[])), yamada),
+        (Facts::Refusal(Refusal::new(&reader, instrument, &form, &reasons)), yamada),
+        (Facts::Conflict(conflict(Sameness::SameSite)), yamada),
+        (Facts::Conflict(conflict(Sameness::OtherSite)), yamada),
+        (Facts::Confirm(Confirm::new(&reader, instrument, &doubtful, reply_to, now().plus_seconds(86_400))), yamada),
+        (Facts::BlankForm(BlankForm::new(&reader, instrument)), yamada),
+        (Facts::Help(Help::new(&reader)), yamada),
+        (Facts::NoticeBlind(NoticeBlind::new(&enrollment, language)), sato),
+        (Facts::NoticeUnblinded(NoticeUnblinded::new(&enrollment, &study.arms[0], Some("K-4711"), language)), kato),
+        (Facts::AssignmentFailedAlert(AssignmentFailedAlert::new(&enrollment, yamada, "43", "5.1.1", language)), sato),
+    ];
+    let letter = |(facts, person): (Facts, &Person)| {
+        let head = Head::new(study, stage, person, Some("012"), SERVICE, now(), language);
+        (Letter::to(person, study.blinding, language, head, facts).expect("they may read it"), person.clone())
+    };
+    let mut all: Vec<(Letter, Person)> = facts.into_iter().map(letter).collect();
+    for kind in [Kind::StatusUnknown, Kind::ConfirmExpired, Kind::NotEntitled, Kind::QuarantineNotice] {
+        let letter = hagaki::letters::samples::for_study(kind, study, stage, yamada, SERVICE, now(), language);
+        all.push((letter, yamada.clone()));
+    }
+    all
+}

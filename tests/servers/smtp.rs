@@ -1,0 +1,187 @@
+//! The SMTP transport against a real Postfix, and against a sink that fails as it is told.
+
+use std::net::TcpListener;
+
+use hagaki::mail::transport::{Envelope, Scope, Smtp, Transport, Trouble, Verdict};
+use hagaki::settings::{Security, SmtpSettings};
+
+use crate::harness::{SERVICE, Servers, Sink, bare_smtp, can_run, free_ports};
+
+const LETTER: &[u8] = b"From: reg@example.jp\r\nTo: dr.sato@example.jp\r\nSubject: arm\r\n\r\nA\r\n";
+
+fn envelope(to: &str) -> Envelope {
+    Envelope { from: Some("reg+b.1.abc@example.jp".to_owned()), to: to.to_owned() }
+}
+
+fn transport(settings: SmtpSettings) -> Transport {
+    Transport::Smtp(Smtp::new(settings).unwrap())
+}
+
+async fn send(settings: SmtpSettings) -> Verdict {
+    transport(settings).send(&envelope("dr.sato@example.jp"), LETTER).await
+}
+
+#[tokio::test]
+async fn letters_arrive_byte_for_byte_over_starttls_and_tls() {
+    let Some(servers) = Servers::start() else { return };
+    // 8-bit text, lines that begin with dots, an empty end.
+    let letter = "Subject: =?UTF-8?B?5Ymy5LuY?=\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\
+                  Content-Transfer-Encoding: 8bit\r\n\r\n.\r\n..割付群: A\r\n.\r\n\r\n\r\n";
+    for (count, security) in [(1, Security::StartTls), (2, Security::Tls)] {
+        let transport = transport(servers.smtp_settings(security));
+        transport.probe().await.unwrap();
+        let verdict = transport.send(&envelope("dr.sato+x@example.jp"), letter.as_bytes()).await;
+        assert!(matches!(&verdict, Verdict::Accepted(reply) if reply.code == 250), "{verdict:?}");
+        for mail in servers.wait_for_mails("dr.sato@example.jp", "INBOX", count) {
+            let text = String::from_utf8(mail).unwrap().replace("\r\n", "\n");
+            let (headers, body) = text.split_once("\n\n").unwrap();
+            assert_eq!(body, ".\n..割付群: A\n.\n\n\n");
+            assert!(headers.contains("Return-Path: <reg+b.1.abc@example.jp>"), "{headers}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn many_letters_share_few_connections() {
+    let Some(servers) = Servers::start() else { return };
+    let transport = transport(servers.smtp_settings(Security::StartTls));
+    let sends = (0..40).map(|number| {
+        let transport = transport.clone();
+        tokio::spawn(async move { transport.send(&envelope(&format!("p{number}@example.jp")), LETTER).await })
+    });
+    for send in sends.collect::<Vec<_>>() {
+        let verdict = send.await.unwrap();
+        assert!(matches!(verdict, Verdict::Accepted(_)), "{verdict:?}");
+    }
+    for number in 0..40 {
+        servers.wait_for_mails(&format!("p{number}@example.jp"), "INBOX", 1);
+    }
+    let log = std::fs::read_to_string(servers.path().join("maillog")).unwrap();
+    let logins = log.lines().filter(|line| line.contains("smtpd") && line.contains(": connect from localhost")).count();
+    // Two connections, beside the harness's own look whether the port is open.
+    assert!(logins <= 2 + 3, "{logins} connections for 40 letters:\n{log}");
+}
+
+#[tokio::test]
+async fn letters_beyond_ascii_go_only_where_they_are_taken() {
+    let Some(servers) = Servers::start() else { return };
+    let sink = Sink::start(&[]);
+    let verdict = transport(bare_smtp(sink.port, Security::Bare)).send(&envelope("佐藤@example.jp"), LETTER).await;
+    assert!(matches!(&verdict, Verdict::Refused(reply) if reply.enhanced() == Some("5.6.7")), "{verdict:?}");
+    let verdict = transport(servers.smtp_settings(Security::Tls)).send(&envelope("佐藤@example.jp"), LETTER).await;
+    assert!(matches!(verdict, Verdict::Accepted(_)), "{verdict:?}");
+    let plain = Sink::start(&["-8"]);
+    let transport = transport(bare_smtp(plain.port, Security::Bare));
+    let verdict = transport.send(&envelope("a@example.jp"), "Subject: x\r\n\r\n群\r\n".as_bytes()).await;
+    assert!(matches!(&verdict, Verdict::Refused(reply) if reply.enhanced() == Some("5.6.3")), "{verdict:?}");
+    // The connection is as good as before.
+    let verdict = transport.send(&envelope("a@example.jp"), LETTER).await;
+    assert!(matches!(verdict, Verdict::Accepted(_)), "{verdict:?}");
+}
+
+#[tokio::test]
+async fn wrong_passwords_and_missing_logins_suspend_the_server() {
+    let Some(servers) = Servers::start() else { return };
+    let usual = servers.smtp_settings(Security::StartTls);
+    let wrong = SmtpSettings { login: Some((SERVICE.to_owned(), "wrong".into())), ..usual.clone() };
+    let verdict = send(wrong).await;
+    let Verdict::Unreachable { trouble: Trouble::Authentication, text } = &verdict else { panic!("{verdict:?}") };
+    assert!(text.contains("are user and password right?"), "{text}");
+    // Without a login Postfix refuses each recipient: that is about the letter.
+    let verdict = send(SmtpSettings { login: None, ..usual.clone() }).await;
+    assert!(matches!(&verdict, Verdict::Refused(reply) if reply.enhanced() == Some("5.7.1")), "{verdict:?}");
+    let other = SmtpSettings { ca_file: Some(servers.other_ca_file()), ..usual };
+    let verdict = send(other).await;
+    assert!(matches!(verdict, Verdict::Unreachable { trouble: Trouble::Tls, .. }), "{verdict:?}");
+}
+
+#[tokio::test]
+async fn a_server_without_starttls_gets_nothing() {
+    if !can_run() {
+        return;
+    }
+    let sink = Sink::start(&[]);
+    let verdict = send(bare_smtp(sink.port, Security::StartTls)).await;
+    let Verdict::Unreachable { trouble: Trouble::Tls, text } = &verdict else { panic!("{verdict:?}") };
+    assert!(text.contains("does not offer STARTTLS"), "{text}");
+}
+
+#[tokio::test]
+async fn nobody_there_or_nobody_answers() {
+    let [nobody] = free_ports();
+    let verdict = send(bare_smtp(nobody, Security::Bare)).await;
+    let Verdict::Unreachable { trouble: Trouble::Connection, text } = &verdict else { panic!("{verdict:?}") };
+    assert!(text.contains("is the mail server running"), "{text}");
+    // The system accepts the connection, nobody speaks.
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    for security in [Security::Bare, Security::StartTls] {
+        let settings = bare_smtp(mute.local_addr().unwrap().port(), security);
+        let verdict = send(SmtpSettings { timeout_seconds: 1, ..settings }).await;
+        assert!(matches!(verdict, Verdict::Unreachable { trouble: Trouble::TimedOut, .. }), "{verdict:?}");
+    }
+}
+
+/// Sends two letters by a sink with these options and gives the verdict, which must be the same for both.
+async fn verdict_of_sink(options: &[&str]) -> Verdict {
+    let sink = Sink::start(options);
+    let transport = transport(bare_smtp(sink.port, Security::Bare));
+    let first = transport.send(&envelope("a@example.jp"), LETTER).await;
+    let second = transport.send(&envelope("a@example.jp"), LETTER).await;
+    assert_eq!(first, second, "{options:?}");
+    first
+}
+
+#[tokio::test]
+async fn each_failure_at_each_point_has_its_meaning() {
+    if !can_run() {
+        return;
+    }
+    let cases: [(&[&str], &str); 16] = [
+        (&[], "sent"),
+        (&["-r", "RCPT"], "letter waits"),
+        (&["-r", "DATA"], "letter waits"),
+        (&["-r", "."], "letter waits"),
+        (&["-r", "MAIL"], "server waits"),
+        (&["-f", "MAIL"], "failed"),
+        (&["-f", "RCPT"], "failed"),
+        (&["-f", "."], "failed"),
+        (&["-Q", "MAIL"], "server waits"),
+        (&["-Q", "RCPT"], "server waits"),
+        (&["-Q", "."], "server waits"),
+        (&["-q", "RCPT"], "server waits"),
+        (&["-q", "DATA"], "server waits"),
+        (&["-q", "."], "perhaps sent"),
+        (&["-f", "CONNECT"], "unusable Unwelcome"),
+        (&["-q", "CONNECT"], "unusable Connection"),
+    ];
+    for (options, meaning) in cases {
+        let verdict = verdict_of_sink(options).await;
+        let told = match &verdict {
+            Verdict::Accepted(_) => "sent".to_owned(),
+            Verdict::Refused(reply) => {
+                assert!(reply.code >= 500 && reply.enhanced().is_some(), "{reply}");
+                "failed".to_owned()
+            }
+            Verdict::Deferred { maybe_sent: true, .. } => "perhaps sent".to_owned(),
+            Verdict::Deferred { scope: Scope::Letter, .. } => "letter waits".to_owned(),
+            Verdict::Deferred { scope: Scope::Host, .. } => "server waits".to_owned(),
+            Verdict::Unreachable { trouble, .. } => format!("unusable {trouble:?}"),
+        };
+        assert_eq!(told, meaning, "{options:?}: {verdict:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_parked_connection_that_died_costs_no_letter() {
+    if !can_run() {
+        return;
+    }
+    let sink = Sink::start(&[]);
+    let port = sink.port;
+    let transport = transport(bare_smtp(port, Security::Bare));
+    assert!(matches!(transport.send(&envelope("a@example.jp"), LETTER).await, Verdict::Accepted(_)));
+    drop(sink);
+    let _sink = Sink::start_at(port, &[]);
+    let verdict = transport.send(&envelope("a@example.jp"), LETTER).await;
+    assert!(matches!(verdict, Verdict::Accepted(_)), "{verdict:?}");
+}
