@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use hagaki::definition::{self, Bundle};
 use hagaki::domain::study::Study;
 use hagaki::domain::time::Instant;
-use hagaki::mail::reading::{World, read};
+use hagaki::mail::reading::{Vouched, World, read};
 use libfuzzer_sys::fuzz_target;
 
 static STUDY: LazyLock<Study> = LazyLock::new(|| {
@@ -19,7 +19,8 @@ fuzz_target!(|raw: &[u8]| {
     let study: &Study = &STUDY;
     let studies = [study];
     let now = Instant::parse_rfc3339("2026-11-20T09:05:00+09:00").expect("a fixed time");
-    let world = World { studies: &studies, post: study.post.as_ref().expect("the test study has its post"), now };
+    let post = study.post.as_ref().expect("the test study has its post");
+    let world = World { studies: &studies, post, now, vouched: Vouched::ByNobody };
     let reading = read(&world, raw);
     if reading.request.is_some() {
         assert!(reading.sender.is_some() && reading.person.is_some());

@@ -182,7 +182,8 @@ async fn exchange(store: &Store, inbox_folder: &Path, studies: &[Study], clock: 
         show::exchange(place + 1, sample, now, &mail, &letters);
         if let Some(token_address) = letters.iter().find_map(|(row, letter)| confirm_address(row, letter)) {
             let reply = SampleMail::confirmation(sample, &letters[0].1.subject);
-            let (mail, letters) = one(store, inbox_folder, &reply.encode_to(&token_address, clock.now()), clock).await?;
+            let (mail, letters) =
+                one(store, inbox_folder, &reply.encode_to(&token_address, clock.now()), clock).await?;
             show::exchange(place + 1, &reply, clock.now(), &mail, &letters);
         }
     }

@@ -127,11 +127,7 @@ impl Daemon {
     ///
     /// # Errors
     /// The database, or a certificate file.
-    pub async fn build(
-        settings: &Settings,
-        clock: Arc<dyn Clock>,
-        dice: Arc<dyn Dice>,
-    ) -> Result<Daemon, DaemonError> {
+    pub async fn build(settings: &Settings, clock: Arc<dyn Clock>, dice: Arc<dyn Dice>) -> Result<Daemon, DaemonError> {
         let store = open_store(settings).await?;
         let keys = Arc::new(keys(&store, &*dice).await?);
         let shelf = Arc::new(Shelf::new(store.clone()));

@@ -87,8 +87,7 @@ impl Desk {
         self.shelf.refresh().await?;
         let studies = self.shelf.list();
         let definitions: Vec<&Study> = studies.iter().map(|shelved| &*shelved.study).collect();
-        let reads: Vec<Read<'_>> =
-            items.iter().filter_map(|item| self.read(item, &definitions, now)).collect();
+        let reads: Vec<Read<'_>> = items.iter().filter_map(|item| self.read(item, &definitions, now)).collect();
         let mut groups: BTreeMap<Option<i64>, Vec<&Read<'_>>> = BTreeMap::new();
         for read in &reads {
             groups.entry(read.study.as_ref().map(|study| study.id)).or_default().push(read);
@@ -181,7 +180,8 @@ impl Desk {
         }
         ledger.commit().await?;
         for read in group {
-            metrics::counter!("hagaki_mails_decided_total", "disposition" => read.reading.disposition.key()).increment(1);
+            metrics::counter!("hagaki_mails_decided_total", "disposition" => read.reading.disposition.key())
+                .increment(1);
         }
         Ok(())
     }

@@ -21,8 +21,8 @@ use crate::domain::token;
 use crate::limits;
 use crate::store::outbox::{self, OutboxItem};
 use crate::store::{Store, host};
-use crate::workflow::report;
 use crate::workflow::ledger::Ledger;
+use crate::workflow::report;
 use crate::workflow::shelf::Shelf;
 use crate::workflow::{DeskAddress, Keys, Means};
 
@@ -194,7 +194,12 @@ impl Dispatch {
         let until = now.plus_seconds(i64::try_from(pause.as_secs()).unwrap_or(i64::MAX).max(1));
         host::record_failure(&self.store, &self.desk.mailbox, until).await?;
         self.away.store(true, Ordering::Relaxed);
-        tracing::warn!(mailbox = self.desk.mailbox, failures, seconds = pause.as_secs(), "the mail server is away; letters wait");
+        tracing::warn!(
+            mailbox = self.desk.mailbox,
+            failures,
+            seconds = pause.as_secs(),
+            "the mail server is away; letters wait"
+        );
         Ok(())
     }
 
@@ -207,7 +212,8 @@ impl Dispatch {
 
 /// Whether a word is an enhanced status code (RFC 3463).
 fn is_status(word: &str) -> bool {
-    word.split('.').count() == 3 && word.split('.').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
+    word.split('.').count() == 3
+        && word.split('.').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn said(reply: &Reply) -> (i64, String) {

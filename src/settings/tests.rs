@@ -1,3 +1,5 @@
+//! Whole files read and every slip told, for the parent module.
+
 use std::os::unix::fs::PermissionsExt as _;
 
 use secrecy::ExposeSecret as _;

@@ -25,9 +25,9 @@ const HEADERS: [(HeaderName, &str); 5] = [
 
 /// Puts the guards around pages.
 pub fn guarded(pages: Router) -> Router {
-    let mut guarded = pages
-        .layer(RequestBodyLimitLayer::new(limits::FORM_BYTES))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(limits::PAGE_SECONDS)));
+    let mut guarded = pages.layer(RequestBodyLimitLayer::new(limits::FORM_BYTES)).layer(
+        TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(limits::PAGE_SECONDS)),
+    );
     for (name, value) in HEADERS {
         guarded = guarded.layer(SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value)));
     }

@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::{Form, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
-use axum::Router;
 use handlebars::Handlebars;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -105,8 +105,12 @@ impl PostOffice {
     ) -> Result<PostOffice, Box<handlebars::TemplateError>> {
         let mut pages = Handlebars::new();
         pages.set_strict_mode(true);
-        pages.register_template_string("en", include_str!("../../templates/pages/en/post_office.hbs")).map_err(Box::new)?;
-        pages.register_template_string("ja", include_str!("../../templates/pages/ja/post_office.hbs")).map_err(Box::new)?;
+        pages
+            .register_template_string("en", include_str!("../../templates/pages/en/post_office.hbs"))
+            .map_err(Box::new)?;
+        pages
+            .register_template_string("ja", include_str!("../../templates/pages/ja/post_office.hbs"))
+            .map_err(Box::new)?;
         Ok(PostOffice { store, address, folder, writers, samples, zone, deliver, guard, pages: Arc::new(pages) })
     }
 
@@ -115,7 +119,10 @@ impl PostOffice {
         Router::new()
             .route("/", get(show).post(write))
             .route("/post-office/count", get(count))
-            .route("/post-office.css", get(|| async { asset("text/css", include_str!("../../templates/pages/post_office.css")) }))
+            .route(
+                "/post-office.css",
+                get(|| async { asset("text/css", include_str!("../../templates/pages/post_office.css")) }),
+            )
             .route(
                 "/post-office.js",
                 get(|| async { asset("text/javascript", include_str!("../../templates/pages/post_office.js")) }),
@@ -125,8 +132,11 @@ impl PostOffice {
 
     async fn exchanges(&self) -> Result<Vec<Value>, crate::store::StoreError> {
         let mut exchanges = Vec::new();
-        for (place, mail) in inbox::list(&self.store, inbox::Which::All, None, limits::POST_OFFICE_MAILS).await?.into_iter().enumerate() {
-            let read: Value = mail.reading.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null);
+        for (place, mail) in
+            inbox::list(&self.store, inbox::Which::All, None, limits::POST_OFFICE_MAILS).await?.into_iter().enumerate()
+        {
+            let read: Value =
+                mail.reading.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null);
             let mut letters = Vec::new();
             for letter in outbox::find_by_inbox(&self.store, mail.id).await? {
                 let open = opened::open(&outbox::find_raw(&self.store, letter.id).await?.unwrap_or_default());

@@ -41,7 +41,7 @@ impl<'a> Asking<'a> {
         }
     }
 
-    pub(super) fn to_sender(&self) -> Addressing<'a> {
+    pub(super) fn to_sender(self) -> Addressing<'a> {
         Addressing::answer(self.person, self.language, self.arrival)
     }
 
@@ -72,12 +72,7 @@ impl<'a> Asking<'a> {
         self.send(ledger, letter, settled).await
     }
 
-    async fn send(
-        &self,
-        ledger: &mut Ledger<'_>,
-        letter: Outgoing,
-        settled: Settled,
-    ) -> Result<Settled, Failure> {
+    async fn send(&self, ledger: &mut Ledger<'_>, letter: Outgoing, settled: Settled) -> Result<Settled, Failure> {
         if !budget_left(ledger, self.means, self.arrival.sender).await? {
             return Ok(self.held("reply-budget"));
         }
@@ -141,10 +136,8 @@ pub(super) async fn enrollment(
     match enroll::enroll(ledger, shelved, means, arrival, application).await? {
         Enrollment::Enrolled(enrolled) => enrolled_now(ledger, asking, &enrolled).await,
         Enrollment::Duplicate(enrolled) => {
-            let settled = Settled {
-                subject_id: Some(enrolled.subject.id),
-                ..asking.settled("reply_duplicate", "duplicate")
-            };
+            let settled =
+                Settled { subject_id: Some(enrolled.subject.id), ..asking.settled("reply_duplicate", "duplicate") };
             tell(ledger, asking, &enrolled, Telling::Duplicate, settled).await
         }
         Enrollment::Conflict { subject, .. } => conflict(ledger, asking, &subject, form).await,
@@ -162,11 +155,8 @@ pub(super) async fn enrollment(
 async fn enrolled_now(ledger: &mut Ledger<'_>, asking: Asking<'_>, enrolled: &Enrolled) -> Result<Settled, Failure> {
     let Asking { shelved, means, arrival, language, .. } = asking;
     let facts = compose::assignment(shelved, means, enrolled, Telling::First, language)?;
-    let to = Addressing {
-        site: Some(&enrolled.subject.site),
-        subject_id: Some(enrolled.subject.id),
-        ..asking.to_sender()
-    };
+    let to =
+        Addressing { site: Some(&enrolled.subject.site), subject_id: Some(enrolled.subject.id), ..asking.to_sender() };
     let mut outgoing = vec![compose::compose(shelved, means, to, facts)?];
     outgoing.extend(compose::notices(shelved, means, enrolled)?);
     compose::post(&mut ledger.tx, shelved, means, Some(arrival.inbox_id), &outgoing).await?;
@@ -182,11 +172,8 @@ pub(super) async fn tell(
     settled: Settled,
 ) -> Result<Settled, Failure> {
     let facts = compose::assignment(asking.shelved, asking.means, enrolled, telling, asking.language)?;
-    let to = Addressing {
-        site: Some(&enrolled.subject.site),
-        subject_id: Some(enrolled.subject.id),
-        ..asking.to_sender()
-    };
+    let to =
+        Addressing { site: Some(&enrolled.subject.site), subject_id: Some(enrolled.subject.id), ..asking.to_sender() };
     asking.reply(ledger, to, facts, settled).await
 }
 
@@ -259,11 +246,7 @@ async fn status(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: Option<&str
     tell(ledger, asking, &enrolled, Telling::Status, settled).await
 }
 
-async fn find_wanted(
-    ledger: &mut Ledger<'_>,
-    asking: Asking<'_>,
-    wanted: &str,
-) -> Result<Option<SubjectRow>, Failure> {
+async fn find_wanted(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: &str) -> Result<Option<SubjectRow>, Failure> {
     let (study, id) = (asking.study(), asking.shelved.id);
     if let Some(number) = study.parse_subject_number(wanted) {
         return Ok(subject::find_by_number(&mut ledger.tx, id, number).await?);
@@ -287,11 +270,8 @@ pub(super) async fn load(ledger: &mut Ledger<'_>, subject_id: i64) -> Result<Enr
 
 /// Whether one more answer may go to this sender: every sender has a budget, so that two machines cannot talk for ever.
 async fn budget_left(ledger: &mut Ledger<'_>, means: Means<'_>, sender: &str) -> Result<bool, Failure> {
-    let kinds: Vec<&str> = Kind::ALL
-        .into_iter()
-        .filter(|kind| kind.answers() && !kind.is_assignment())
-        .map(Kind::key)
-        .collect();
+    let kinds: Vec<&str> =
+        Kind::ALL.into_iter().filter(|kind| kind.answers() && !kind.is_assignment()).map(Kind::key).collect();
     for (seconds, most) in [(3600, limits::ANSWERS_PER_HOUR), (24 * 3600, limits::ANSWERS_PER_DAY)] {
         let since = means.now.plus_seconds(-seconds);
         if outbox::count_recent(&mut ledger.tx, sender, &kinds, since).await? >= most {

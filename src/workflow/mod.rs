@@ -46,7 +46,8 @@ impl Keys {
     /// The keys of an installation's secret; each use has its own.
     pub fn derive(secret: &[u8]) -> Keys {
         use sha2::{Digest, Sha256};
-        let of = |purpose: &str| -> [u8; 32] { Sha256::new().chain_update(purpose).chain_update(secret).finalize().into() };
+        let of =
+            |purpose: &str| -> [u8; 32] { Sha256::new().chain_update(purpose).chain_update(secret).finalize().into() };
         Keys { address: AddressKey::new(&of("hagaki address ")), receipt: of("hagaki receipt ") }
     }
 }

@@ -107,7 +107,13 @@ impl Shelf {
         let (study, bundle) = read(row, &stored.files)?;
         let own = bundle.letters();
         let stationery = if own.is_empty() { self.common()? } else { Arc::new(stationery(row, &own)?) };
-        Ok(ShelvedStudy { id: row.id, stage: row.stage, version: row.bundle_version, study: Arc::new(study), stationery })
+        Ok(ShelvedStudy {
+            id: row.id,
+            stage: row.stage,
+            version: row.bundle_version,
+            study: Arc::new(study),
+            stationery,
+        })
     }
 
     fn common(&self) -> Result<Arc<Stationery>, Failure> {

@@ -186,7 +186,12 @@ pub(super) fn samples(studies: &[Study], now: Instant, _zone: Zone) -> anyhow::R
     let known = |mail: &SampleMail| studies.iter().any(|study| study.find_person_by_address(&mail.from).is_some());
     let samples = all()?.into_iter().filter(|mail| !mail.automatic && known(mail)).map(|mail| Sample {
         writer: format!("{}/{}", mail.study, mail.from),
-        name: Language::ALL.iter().filter_map(|language| mail.name.get(language.code())).cloned().collect::<Vec<_>>().join(" / "),
+        name: Language::ALL
+            .iter()
+            .filter_map(|language| mail.name.get(language.code()))
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(" / "),
         subject: mail.subject.clone(),
         body: mail.text(now).trim_start().to_string(),
         key: mail.key,

@@ -37,7 +37,8 @@ pub(super) fn exchange(
     println!("\n{}", "━".repeat(78));
     println!("{place}. {} wrote ({}): {}", sample.from, sample.charset, sample.subject);
     indented(&sample.text(now), "   │ ");
-    let reading: Value = mail.reading.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null);
+    let reading: Value =
+        mail.reading.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null);
     for (item, value) in reading.get("fields").and_then(Value::as_object).into_iter().flatten() {
         println!("   read: {item} = {}", value.as_str().unwrap_or_default());
     }
