@@ -91,7 +91,7 @@ fn without_quotes<'t>(lines: &[Kept<'t>], known: Known<'_>) -> Vec<Kept<'t>> {
             continue;
         }
         if !is_data(at) {
-            if words.originals.iter().any(|pattern| pattern.is_match(mark)) || is_header_block(&marks, at) {
+            if words.originals.is_match(mark) || is_header_block(&marks, at) {
                 break;
             }
             if let Some(length) = attribution(&marks, at, &is_data) {
@@ -103,7 +103,7 @@ fn without_quotes<'t>(lines: &[Kept<'t>], known: Known<'_>) -> Vec<Kept<'t>> {
                 at += length;
                 continue;
             }
-            if words.footers.iter().any(|pattern| pattern.is_match(mark)) {
+            if words.footers.is_match(mark) {
                 at += 1;
                 continue;
             }
@@ -127,7 +127,7 @@ fn attribution(marks: &[String], at: usize, is_data: &dyn Fn(usize) -> bool) -> 
         }
         joined.push_str(mark);
         let dated = joined.chars().any(|c| c.is_ascii_digit()) || joined.contains('@') || joined.ends_with(':');
-        if dated && vocabulary().attributions.iter().any(|pattern| pattern.is_match(&joined)) {
+        if dated && vocabulary().attributions.is_match(&joined) {
             return Some(length);
         }
     }

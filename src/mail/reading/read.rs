@@ -12,7 +12,7 @@ use super::recipient::SubAddress;
 use super::structure::{self, Part};
 use super::subject::{self, Subject};
 use super::vocabulary::{Wish, vocabulary};
-use super::{automatic, bounce, cut, identity, lines, recipient, returned, trust};
+use super::{automatic, bounce, charset, cut, identity, lines, recipient, returned, trust, word};
 use crate::domain::answer::{self, BODY, Fault, FaultCode, Form};
 use crate::domain::language::Language;
 use crate::domain::request::{Act, Request};
@@ -115,7 +115,7 @@ pub struct Reading {
     pub attachments: Vec<Attachment>,
     /// Charset of the text where the label did not tell it.
     pub charset_guess: Option<&'static str>,
-    /// The decoded text, for a person to look at.
+    /// The decoded text without control characters, for a person to look at.
     pub text: String,
 }
 
@@ -177,7 +177,7 @@ pub fn read(world: &World<'_>, raw: &[u8]) -> Reading {
         return Reading { disposition: Disposition::NoReply, reasons: signs, ..reading };
     }
     let content = content::read(&root, &familiar);
-    reading.text.clone_from(&content.text);
+    reading.text = text::without_controls(&content.text);
     reading.attachments.clone_from(&content.attachments);
     reading.charset_guess = content.charset_guess;
     let study = match find_study(world, &reading, &subject) {
@@ -253,11 +253,12 @@ fn oversized(raw: &[u8], header: &Header<'_>) -> Option<Reason> {
     Lines::new(body).any(|(line, _)| line.len() > limits::LINE_BYTES).then_some(Reason::LineSize)
 }
 
-/// The mailboxes of every `From` field, in raw UTF-8 (RFC 6532) or ASCII.
+/// The mailboxes of every `From` field: ASCII, UTF-8 (RFC 6532), or with a display name in any raw charset.
 fn from(header: &Header<'_>) -> Mailboxes {
     let mut found = Mailboxes::default();
     for (at, field) in header.all("from").enumerate() {
-        let mailboxes = address::parse(&field.text());
+        // Raw Japanese bytes of a display name hold signs that are special in ASCII, so they are decoded first.
+        let mailboxes = address::parse(&word::decode_bytes(&field.value(), None, &charset::nobody));
         found.addresses.extend(mailboxes.addresses);
         found.group |= mailboxes.group;
         found.broken |= mailboxes.broken;
@@ -491,7 +492,8 @@ fn is_japanese(text: &str) -> bool {
 
 /// How many keys of the studies' forms a text holds that are not plain ASCII.
 fn count_keys(world: &World<'_>, candidate: &str) -> usize {
-    let folded = text::fold(candidate);
+    let start: String = candidate.chars().take(limits::ANSWER_CHARS).collect();
+    let folded = text::fold(&start);
     let keys = world.studies.iter().flat_map(|study| answer::keys(study.registration_instrument()).into_keys());
     keys.filter(|key| !key.is_ascii() && folded.contains(key.as_str())).count()
 }
