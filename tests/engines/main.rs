@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod harness;
 mod opening;
 mod postgres;
 mod schema;
 mod store;
+mod stories;
 mod world;
