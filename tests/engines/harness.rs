@@ -264,7 +264,7 @@ pub(crate) struct Center {
     folder: tempfile::TempDir,
     starts: u64,
     looked: usize,
-    finished: AtomicBool,
+    end: End,
 }
 
 impl Center {
@@ -298,7 +298,7 @@ impl Center {
             folder,
             starts: 1,
             looked: 0,
-            finished: AtomicBool::new(false),
+            end: End(false),
         }
     }
 
@@ -402,6 +402,15 @@ impl Center {
             received.push(self.receive(letter.envelope.from.as_deref(), &letter.envelope.to, &letter.raw).await);
         }
         self.looked = sent.len();
+        received
+    }
+
+    /// Every letter that ever arrived.
+    pub(crate) async fn all_letters(&self) -> Vec<Received> {
+        let mut received = Vec::new();
+        for letter in self.memory.sent() {
+            received.push(self.receive(letter.envelope.from.as_deref(), &letter.envelope.to, &letter.raw).await);
+        }
         received
     }
 
@@ -570,9 +579,18 @@ impl Center {
     /// Ends a story: nothing may be left over, every promise must hold.
     pub(crate) async fn finish(self) {
         self.check().await;
-        self.finished.store(true, Ordering::SeqCst);
-        let Center { world, .. } = &self;
-        world.remove().await;
+        self.end.reached();
+        drop(self.process);
+        self.world.close().await;
+    }
+
+    /// Ends a story whose database is the beginning of others, to be copied with [`World::copy`].
+    pub(crate) async fn into_world(self) -> World {
+        self.check().await;
+        self.end.reached();
+        drop(self.process);
+        self.world.store.close().await;
+        self.world
     }
 
     /// That nothing is left over and every promise holds.
@@ -584,10 +602,18 @@ impl Center {
     }
 }
 
-impl Drop for Center {
+/// Fails a story that just stops.
+struct End(bool);
+
+impl End {
+    fn reached(mut self) {
+        self.0 = true;
+    }
+}
+
+impl Drop for End {
     fn drop(&mut self) {
-        let finished = self.finished.load(Ordering::SeqCst);
-        assert!(finished || std::thread::panicking(), "a story must be finished");
+        assert!(self.0 || std::thread::panicking(), "a story must be finished");
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod anomaly;
 mod harness;
 mod opening;
 mod postgres;
