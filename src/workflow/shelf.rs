@@ -53,6 +53,12 @@ impl Shelf {
         }
     }
 
+    /// The same shelf with the built-in letters at hand: compiling them takes a while.
+    #[must_use]
+    pub fn with_letters(self, common: Arc<Stationery>) -> Shelf {
+        Shelf { common: Mutex::new(Some(common)), ..self }
+    }
+
     /// The store below.
     pub fn store(&self) -> &Store {
         &self.store
