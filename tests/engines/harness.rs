@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use hagaki::daemon::run::keys;
 use hagaki::definition::{self, Bundle};
+use hagaki::domain::language::Language;
 use hagaki::domain::study::{Blinding, Post, Stage};
 use hagaki::domain::time::{Clock, Dice, Instant, Zone};
 use hagaki::letters::{Stationery, opened};
@@ -28,7 +29,7 @@ use hagaki::store::{Engine, Store, allocation, audit, inbox, outbox, study, subj
 use hagaki::workflow::life::{self, Act, Activated};
 use hagaki::workflow::proof::{self, Verdict};
 use hagaki::workflow::shelf::{Shelf, ShelvedStudy};
-use hagaki::workflow::{DeskAddress, Keys};
+use hagaki::workflow::{DeskAddress, Keys, Operator};
 use mail_parser::MessageParser;
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
@@ -287,19 +288,7 @@ impl Center {
             owner: "daemon-1".to_owned(),
         };
         let process = parts.build();
-        Center {
-            world,
-            clock,
-            dice,
-            memory,
-            transport,
-            keys,
-            process,
-            folder,
-            starts: 1,
-            looked: 0,
-            end: End(false),
-        }
+        Center { world, clock, dice, memory, transport, keys, process, folder, starts: 1, looked: 0, end: End(false) }
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -686,6 +675,7 @@ impl Parts<'_> {
             shelf,
             keys: self.keys.clone(),
             counters: Arc::new(counters),
+            operator: Operator { address: "operator@example.jp".to_owned(), language: Language::En },
             owner: self.owner,
             lease_seconds: LEASE,
             interval,
