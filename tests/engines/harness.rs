@@ -24,7 +24,7 @@ use hagaki::store::fuse::Fuse;
 use hagaki::store::inbox::{InboxRow, Which};
 use hagaki::store::outbox::OutboxRow;
 use hagaki::store::subject::SubjectRow;
-use hagaki::store::{Engine, Store, allocation, audit, inbox, outbox, study, subject};
+use hagaki::store::{Store, allocation, audit, inbox, outbox, study, subject};
 use hagaki::workflow::life::{self, Act, Activated};
 use hagaki::workflow::proof::{self, Verdict};
 use hagaki::workflow::shelf::{Shelf, ShelvedStudy};
@@ -264,14 +264,19 @@ pub(crate) struct Center {
     folder: tempfile::TempDir,
     starts: u64,
     looked: usize,
-    finished: AtomicBool,
+    end: End,
 }
 
 impl Center {
     /// With no study yet.
     pub(crate) async fn open(world: World) -> Center {
+        Center::with_dice(world, 0).await
+    }
+
+    /// In a database in which dice were thrown before: these begin elsewhere.
+    pub(crate) async fn with_dice(world: World, thrown: u64) -> Center {
         let clock = Arc::new(HandClock(AtomicI64::new(NOW.0)));
-        let dice = Arc::new(SeededDice(Mutex::new(0)));
+        let dice = Arc::new(SeededDice(Mutex::new(thrown)));
         let memory = Memory::new();
         let keys = Arc::new(keys(&world.store, &*dice).await.unwrap());
         let folder = tempfile::tempdir().unwrap();
@@ -287,19 +292,23 @@ impl Center {
             owner: "daemon-1".to_owned(),
         };
         let process = parts.build();
-        Center {
-            world,
-            clock,
-            dice,
-            memory,
-            transport,
-            keys,
-            process,
-            folder,
-            starts: 1,
-            looked: 0,
-            finished: AtomicBool::new(false),
-        }
+        Center { world, clock, dice, memory, transport, keys, process, folder, starts: 1, looked: 0, end: End(false) }
+    }
+
+    /// An empty shelf over a store.
+    pub(crate) fn shelf_on(&self, store: &Store) -> Shelf {
+        shelf(store)
+    }
+
+    /// The database as it is now, once more. The store is closed for it: call [`Center::reconnect`] afterwards.
+    pub(crate) async fn copy(&self) -> World {
+        self.world.store.close().await;
+        self.world.copy().await
+    }
+
+    /// Opens the database again after [`Center::copy`].
+    pub(crate) async fn reconnect(&mut self) {
+        self.kill_and_restart().await;
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -405,6 +414,15 @@ impl Center {
         received
     }
 
+    /// Every letter that ever arrived.
+    pub(crate) async fn all_letters(&self) -> Vec<Received> {
+        let mut received = Vec::new();
+        for letter in self.memory.sent() {
+            received.push(self.receive(letter.envelope.from.as_deref(), &letter.envelope.to, &letter.raw).await);
+        }
+        received
+    }
+
     async fn receive(&self, from: Option<&str>, to: &str, raw: &[u8]) -> Received {
         let mail = MessageParser::default().parse(raw).unwrap();
         let words = opened::open(raw);
@@ -431,11 +449,16 @@ impl Center {
         }
     }
 
+    /// Lets everybody work, and gives the letters that arrived from it.
+    pub(crate) async fn settle(&mut self) -> Vec<Received> {
+        self.quiet().await;
+        self.arrived().await
+    }
+
     /// Delivers a mail, lets everybody work, and gives the letters that arrived from it.
     pub(crate) async fn exchange(&mut self, mail: &Mail) -> Vec<Received> {
         self.deliver(mail);
-        self.quiet().await;
-        self.arrived().await
+        self.settle().await
     }
 
     /// As [`Center::exchange`], for a mail with one answer; gives it.
@@ -457,12 +480,6 @@ impl Center {
     /// An act of the operator's, now.
     pub(crate) fn act<'a>(&self, reason: &'a str) -> Act<'a> {
         Act { actor: "operator:tester", at: self.clock.now(), reason }
-    }
-
-    /// The study of that slug as it is now.
-    pub(crate) async fn study(&self, slug: &str) -> ShelvedStudy {
-        let row = study::find_current(self.store(), slug).await.unwrap().unwrap();
-        shelf(self.store()).load(&row).await.unwrap()
     }
 
     /// Subjects of a study in order, each with its arm (empty in a registry) and kit.
@@ -539,7 +556,7 @@ impl Center {
             match proof::verify(self.store(), &shelved).await.unwrap() {
                 Verdict::Proved(count) => assert_eq!(count, row.allocations.unsigned_abs()),
                 Verdict::NoScheme => assert_eq!(row.allocations, 0),
-                Verdict::Differs(difference) => panic!("{}: {difference:?}", row.slug),
+                other => panic!("{}: {other:?}", row.slug),
             }
             if shelved.study.blinding == Blinding::Blinded {
                 self.assert_concealed(&shelved).await;
@@ -570,9 +587,18 @@ impl Center {
     /// Ends a story: nothing may be left over, every promise must hold.
     pub(crate) async fn finish(self) {
         self.check().await;
-        self.finished.store(true, Ordering::SeqCst);
-        let Center { world, .. } = &self;
-        world.remove().await;
+        self.end.reached();
+        drop(self.process);
+        self.world.close().await;
+    }
+
+    /// Ends a story whose database is the beginning of others, to be copied with [`World::copy`].
+    pub(crate) async fn into_world(self) -> World {
+        self.check().await;
+        self.end.reached();
+        drop(self.process);
+        self.world.store.close().await;
+        self.world
     }
 
     /// That nothing is left over and every promise holds.
@@ -584,10 +610,18 @@ impl Center {
     }
 }
 
-impl Drop for Center {
+/// Fails a story that just stops.
+struct End(bool);
+
+impl End {
+    fn reached(mut self) {
+        self.0 = true;
+    }
+}
+
+impl Drop for End {
     fn drop(&mut self) {
-        let finished = self.finished.load(Ordering::SeqCst);
-        assert!(finished || std::thread::panicking(), "a story must be finished");
+        assert!(self.0 || std::thread::panicking(), "a story must be finished");
     }
 }
 
@@ -728,6 +762,3 @@ macro_rules! stories {
     };
 }
 pub(crate) use stories;
-
-/// Both engines, for tests that name them.
-pub(crate) const ENGINES: [Engine; 2] = [Engine::Sqlite, Engine::Postgres];

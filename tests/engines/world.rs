@@ -117,13 +117,8 @@ impl World {
 
     /// Takes the database away.
     pub(crate) async fn close(self) {
-        self.remove().await;
-        drop(self.folder);
-    }
-
-    /// Takes the database away; the world is of no use afterwards.
-    pub(crate) async fn remove(&self) {
         self.store.close().await;
+        drop(self.folder);
         if self.store.engine() == Engine::Postgres {
             let (base, name) = self.url.rsplit_once('/').unwrap();
             let mut server = PgConnection::connect(&format!("{base}/postgres")).await.unwrap();
