@@ -105,7 +105,7 @@ statements! { "study":
     PURGE_LETTERS = same "DELETE FROM outbox WHERE study_id = $1";
     PURGE_MAILS_RAW = same "DELETE FROM inbox_raw WHERE inbox_id IN (SELECT id FROM inbox WHERE study_id = $1)";
     PURGE_MESSAGES = same "DELETE FROM message WHERE inbox_id IN (SELECT id FROM inbox WHERE study_id = $1)";
-    PURGE_MAILS = same "UPDATE inbox SET person = NULL, subject_id = NULL WHERE study_id = $1";
+    PURGE_MAILS = same "UPDATE inbox SET person = NULL, subject_id = NULL, reading = NULL WHERE study_id = $1";
     PURGE_ALLOCATIONS = same "DELETE FROM allocation WHERE study_id = $1";
     PURGE_KITS = same "UPDATE kit SET allocation_number = NULL WHERE study_id = $1 AND allocation_number IS NOT NULL";
     PURGE_SUBJECTS = same "DELETE FROM subject WHERE study_id = $1";

@@ -55,6 +55,9 @@ stories! {
         for table in ["subject", "allocation", "outbox", "outbox_raw", "pending", "message"] {
             assert_eq!(center.world.number(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
         }
+        for mail in inbox::list(center.store(), inbox::Which::All, None, 10).await.unwrap() {
+            assert_eq!((mail.person, mail.reading), (None, None), "what the mail said is forgotten");
+        }
         // The same mail acts anew.
         let letters = center.exchange(&form).await;
         assert_eq!(letters.iter().filter(|letter| letter.kind == "assignment-blinded").count(), 1);
