@@ -113,4 +113,21 @@ stories! {
         assert_eq!(reason(center).await, "enrolled");
     }
 
+    async fn an_amendment_counts_though_the_clock_went_back(center: &mut Center) {
+        aurora(center).await;
+        borealis(center).await;
+        center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0001"))).await;
+        center.wind(-3600);
+        let older = edited(&samples::aurora(), "study.toml", "age >= 20", "age >= 70");
+        life::amend(center.store(), &older, &defined(&older), center.act("protocol 1.2")).await.unwrap();
+        center.wind(LEASE + 1);
+        center.recover().await;
+        center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0002"))).await;
+        center.recover().await;
+        assert!(reason(center).await.contains("not-eligible:adult"), "{}", reason(center).await);
+        center.wind(3600);
+        center.recover().await;
+        let row = study::find_current(center.store(), "aurora").await.unwrap().unwrap();
+        assert_eq!((row.bundle_version, row.subjects), (2, 1));
+    }
 }
