@@ -105,6 +105,17 @@ stories! {
         assert!(answer.text.contains("お知らせ"), "{}", answer.text);
     }
 
+    async fn what_was_read_before_an_amendment_is_not_decided_after_it(center: &mut Center) {
+        aurora(center).await;
+        center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0001"))).await;
+        let shelf = center.process.desk.shelf.clone();
+        let read = shelf.find("aurora").unwrap();
+        amend(center, &edited(&samples::aurora(), "study.toml", "age >= 20", "age >= 70"), "protocol 1.2").await.unwrap();
+        let mut ledger = Ledger::begin(&shelf).await.unwrap();
+        let refused = ledger.lock(&read).await.err();
+        assert!(matches!(&refused, Some(Failure::Store(error)) if error.is_transient()), "{refused:?}");
+    }
+
     async fn before_the_first_allocation_the_scheme_may_change(center: &mut Center) {
         aurora(center).await;
         let scheme = capped("p = \"4/5\"", "p = \"3/4\"");
