@@ -124,6 +124,15 @@ stories! {
         assert_eq!(reason(center).await, "enrolled");
     }
 
+    async fn what_makes_a_subject_the_same_stays_in_a_registry_too(center: &mut Center) {
+        let registry = with_file(&samples::aurora(), "allocation.toml", "method = \"none\"\n");
+        center.activate(&registry, Stage::Production).await;
+        center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0001"))).await;
+        let wider = edited(&registry, "study.toml", "unique_within = \"site\"", "unique_within = \"study\"");
+        let refused = amend(center, &wider, "references are unique").await;
+        assert!(matches!(refused, Err(LifeError::Refused(Refusal::SchemeChanged { .. }))), "{refused:?}");
+    }
+
     async fn an_amendment_counts_though_the_clock_went_back(center: &mut Center) {
         aurora(center).await;
         borealis(center).await;
