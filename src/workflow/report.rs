@@ -12,6 +12,7 @@ use crate::domain::study::Role;
 use crate::letters::facts::AssignmentFailedAlert;
 use crate::letters::{Facts, Kind};
 use crate::store::outbox::{self, OutboxRow, Report};
+use crate::store::study;
 
 /// What a delivery report says of one letter (RFC 3464 section 2.3.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,18 +59,16 @@ pub async fn record(ledger: &mut Ledger<'_>, means: Means<'_>, delivery: &Delive
 ///
 /// # Errors
 /// The database, a broken template.
-pub async fn alert(
-    ledger: &mut Ledger<'_>,
-    means: Means<'_>,
-    letter: i64,
-    status: &str,
-) -> Result<(), Failure> {
+pub async fn alert(ledger: &mut Ledger<'_>, means: Means<'_>, letter: i64, status: &str) -> Result<(), Failure> {
     let Some(letter) = outbox::find(&mut ledger.tx, letter).await? else { return Ok(()) };
     let assignment = Kind::find(&letter.kind).is_some_and(Kind::is_assignment);
     let (true, Some(study_id), Some(subject_id)) = (assignment, letter.study_id, letter.subject_id) else {
         return Ok(());
     };
-    let Some(shelved) = ledger.shelf().find_by_id(study_id) else { return Ok(()) };
+    // A process that only sends has perhaps never looked at this study.
+    let row = study::load(&mut ledger.tx, study_id).await?;
+    let shelf = ledger.shelf();
+    let shelved = shelf.find_or_load(&row).await?;
     let enrolled = accept::load(ledger, subject_id).await?;
     let (tx, page) = ledger.lock(&shelved).await?;
     let body = json!({ "letter": letter.id, "subject": enrolled.subject.number, "status": status });

@@ -141,6 +141,18 @@ impl Shelf {
         self.read().values().find(|shelved| shelved.id == id).cloned()
     }
 
+    /// The study of that row as it is now: from the shelf, or read anew where it was activated or amended since, or is a
+    /// rehearsal that production has taken the place of.
+    ///
+    /// # Errors
+    /// The database; a stored bundle this version cannot read.
+    pub async fn find_or_load(&self, row: &StudyRow) -> Result<Arc<ShelvedStudy>, Failure> {
+        match self.find_by_id(row.id).filter(|shelved| shelved.version == row.bundle_version) {
+            Some(shelved) => Ok(shelved),
+            None => Ok(Arc::new(self.load(row).await?)),
+        }
+    }
+
     /// Every active study, by slug.
     pub fn list(&self) -> Vec<Arc<ShelvedStudy>> {
         self.read().values().cloned().collect()

@@ -98,6 +98,21 @@ stories! {
         assert_eq!(center.answer(&DR_YAMADA.writes("状況", "")).await.kind, "status-open");
     }
 
+    async fn a_daemon_that_only_sends_alerts_too(center: &mut Center) {
+        aurora(center).await;
+        let mail = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"));
+        center.deliver(&mail);
+        center.process.intake.step().await.unwrap();
+        center.process.desk.step().await.unwrap();
+        // Another process, whose desk never saw a mail of this study, sends the letter.
+        center.kill_and_restart().await;
+        center.memory.order(1, Order::Refuse);
+        center.process.dispatch.step().await.unwrap();
+        center.wind(LEASE + 1);
+        let letters = center.settle().await;
+        assert!(kinds(&letters).contains(&("assignment-failed-alert", CENTER)), "{:?}", kinds(&letters));
+    }
+
     async fn a_deferred_letter_is_tried_until_it_is_given_up(center: &mut Center) {
         center.activate(&yamada_at("deferred@example.jp"), Stage::Production).await;
         let mail = Mail {
