@@ -122,7 +122,11 @@ impl Shelf {
         })
     }
 
-    fn common(&self) -> Result<Arc<Stationery>, Failure> {
+    /// The built-in letters, in no study's own words.
+    ///
+    /// # Errors
+    /// This program's own templates are broken.
+    pub fn common(&self) -> Result<Arc<Stationery>, Failure> {
         let mut common = self.common.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(stationery) = &*common {
             return Ok(Arc::clone(stationery));

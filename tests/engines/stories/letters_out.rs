@@ -171,6 +171,45 @@ stories! {
         assert_eq!(letters.len(), 3);
     }
 
+    async fn a_failure_that_cannot_be_told_ends_all_the_same(center: &mut Center) {
+        aurora(center).await;
+        let mail = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"));
+        center.deliver(&mail);
+        center.process.intake.step().await.unwrap();
+        center.process.desk.step().await.unwrap();
+        center.world.tamper("UPDATE subject SET answers = 'no JSON'").await;
+        center.memory.order(1, Order::Refuse);
+        center.recover().await;
+        assert_eq!(kinds(&center.arrived().await), [("notice-open", CENTER), ("notice-open", STATISTICIAN)], "each once");
+        let failed = outbox::list(center.store(), outbox::Which::State(State::Failed), None, 9).await.unwrap();
+        assert_eq!(failed.len(), 1);
+    }
+
+    async fn one_bad_letter_does_not_send_its_neighbors_again(center: &mut Center) {
+        // Own words for the alert that this very subject cannot be told in.
+        let own = "{{#if (eq subject \"AURORA-0001\")}}{{no_such_fact}}{{/if}} {{subject}}\n";
+        let mut bundle = yamada_at("refused@example.jp");
+        for language in ["ja", "en"] {
+            bundle = with_file(&bundle, &format!("letters/{language}/assignment-failed-alert/text.hbs"), own);
+        }
+        center.activate(&bundle, Stage::Production).await;
+        let mail = Mail {
+            from: "refused@example.jp".to_owned(),
+            ..DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"))
+        };
+        center.deliver(&mail);
+        center.recover().await;
+        let letters = center.arrived().await;
+        assert_eq!(kinds(&letters), [
+            ("assignment-failed-alert", CENTER),
+            ("notice-open", CENTER),
+            ("notice-open", STATISTICIAN),
+        ]);
+        let failed = outbox::list(center.store(), outbox::Which::State(State::Failed), None, 9).await.unwrap();
+        assert_eq!(failed.len(), 1);
+        assert_eq!(chain_actions(center, "aurora").await, ["activate", "enroll", "letter-failed"]);
+    }
+
     async fn letters_into_a_folder(center: &mut Center) {
         let folder = center.send_into_a_folder();
         borealis(center).await;
