@@ -3,6 +3,7 @@
 mod disorder;
 mod enrolling;
 mod letters_out;
+mod proofs;
 mod study_life;
 mod trust;
 
