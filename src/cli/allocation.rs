@@ -82,6 +82,14 @@ fn verify(slug: &str, installation: &Installation, output: Output) -> anyhow::Re
             println!("{slug} ({stage}) randomizes nobody");
             End::Done
         }
+        Verdict::Unrecorded(number) => {
+            if output.json {
+                println!("{}", json!({ "study": slug, "stage": stage, "proved": false, "number": number }));
+            } else {
+                println!("{slug} ({stage}): allocation {number} is not as the audit chain tells it");
+            }
+            End::Refused
+        }
         Verdict::Differs(difference) => {
             let (expected, found) = (format!("{:?}", difference.expected), format!("{:?}", difference.found));
             if output.json {

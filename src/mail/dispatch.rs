@@ -20,11 +20,11 @@ use crate::domain::time::{Clock, Dice, Instant};
 use crate::domain::token;
 use crate::limits;
 use crate::store::outbox::{self, OutboxItem};
-use crate::store::{Store, host};
+use crate::store::{Store, StoreError, host};
 use crate::workflow::ledger::Ledger;
 use crate::workflow::report;
 use crate::workflow::shelf::Shelf;
-use crate::workflow::{DeskAddress, Keys, Means};
+use crate::workflow::{DeskAddress, Failure, Keys, Means};
 
 /// The dispatch of one mailbox's letters.
 pub struct Dispatch {
@@ -130,15 +130,55 @@ impl Dispatch {
         self.transport.send(&envelope, &letter.raw).await
     }
 
-    /// Records what became of a few letters in one transaction, with the alerts that follow from it.
+    /// Records what became of a few letters together; if that fails for one of them, each alone, because what is not
+    /// recorded is sent again.
     async fn record(&self, chunk: Vec<(OutboxItem, Verdict)>) -> Result<(), StepError> {
         if chunk.is_empty() {
             return Ok(());
         }
+        match self.record_together(&chunk).await {
+            Err(error) if chunk.len() > 1 && is_of_one_letter(&error) => {
+                tracing::warn!(%error, letters = chunk.len(), "verdicts could not be recorded together; recording each alone");
+            }
+            Err(error) => return self.fail_unalerted_or(&chunk, error).await,
+            Ok(()) => return Ok(()),
+        }
+        let mut failed = None;
+        for one in &chunk {
+            let alone = std::slice::from_ref(one);
+            if let Err(error) = self.record_together(alone).await
+                && let Err(error) = self.fail_unalerted_or(alone, error).await
+            {
+                failed = Some(error);
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// A letter whose failure cannot be told (the records contradict each other) has failed all the same: trying it again
+    /// would not mend them.
+    async fn fail_unalerted_or(&self, chunk: &[(OutboxItem, Verdict)], error: StepError) -> Result<(), StepError> {
+        let [(letter, verdict)] = chunk else { return Err(error) };
+        if matches!(error, StepError::Store(_) | StepError::Workflow(Failure::Store(_))) {
+            return Err(error);
+        }
+        tracing::error!(letter = letter.id, %error, "a letter failed, and nobody could be told; look at `hagaki outbox list`");
+        let (code, text) = match verdict {
+            Verdict::Refused(reply) | Verdict::Deferred { reply: Some(reply), .. } => said(reply),
+            _ => (0, "it was given up".to_string()),
+        };
+        let mut ledger = Ledger::begin(&self.shelf).await?;
+        let said = outbox::Verdict { code, text: &text };
+        outbox::record_failed(&mut ledger.tx, letter.id, &self.owner, self.clock.now(), said).await?;
+        Ok(ledger.commit().await?)
+    }
+
+    /// Records what became of a few letters in one transaction, with the alerts that follow from it.
+    async fn record_together(&self, chunk: &[(OutboxItem, Verdict)]) -> Result<(), StepError> {
         let now = self.clock.now();
         let mut ledger = Ledger::begin(&self.shelf).await?;
         let mut accepted: Vec<(i64, i64, String)> = Vec::new();
-        for (letter, verdict) in &chunk {
+        for (letter, verdict) in chunk {
             match verdict {
                 Verdict::Accepted(reply) => accepted.push((letter.id, i64::from(reply.code), bounded(&reply.text))),
                 Verdict::Deferred { reply, .. } => {
@@ -170,7 +210,7 @@ impl Dispatch {
         if !sent.is_empty() && self.away.swap(false, Ordering::Relaxed) {
             host::record_success(&self.store, &self.desk.mailbox).await?;
         }
-        for (_, verdict) in &chunk {
+        for (_, verdict) in chunk {
             metrics::counter!("hagaki_letters_total", "verdict" => word(verdict)).increment(1);
         }
         Ok(())
@@ -232,6 +272,16 @@ impl Dispatch {
         let mut bytes = [0; 4];
         self.dice.fill(&mut bytes);
         Jitter(u32::from_le_bytes(bytes))
+    }
+}
+
+/// Whether an error concerns one letter of several, and not the database.
+fn is_of_one_letter(error: &StepError) -> bool {
+    match error {
+        StepError::Store(error) | StepError::Workflow(Failure::Store(error)) => {
+            matches!(error, StoreError::LostLease { .. }) || !error.is_transient()
+        }
+        _ => true,
     }
 }
 

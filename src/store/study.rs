@@ -91,7 +91,8 @@ statements! { "study":
     BY_SLUG = same select!("WHERE slug = $1 AND stage = $2");
     // 'production' sorts behind 'development'.
     CURRENT = same select!("WHERE slug = $1 ORDER BY stage DESC LIMIT 1");
-    FINGERPRINT = same "SELECT count(*), max(changed_at) FROM study";
+    // Versions only grow; the greatest time alone would miss what happens after a clock went back.
+    FINGERPRINT = same "SELECT count(*), CAST(sum(bundle_version) AS BIGINT), max(changed_at) FROM study";
     ALL = same select!("ORDER BY slug, stage");
     INSERT = same "INSERT INTO study (slug, stage, state, bundle_version, secret, secret_digest, subjects, allocations, \
         chain_length, chain_head, activated_at, changed_at) VALUES ($1, $2, 'open', 1, $3, $4, 0, 0, 0, $5, $6, $6) \
@@ -105,7 +106,7 @@ statements! { "study":
     PURGE_LETTERS = same "DELETE FROM outbox WHERE study_id = $1";
     PURGE_MAILS_RAW = same "DELETE FROM inbox_raw WHERE inbox_id IN (SELECT id FROM inbox WHERE study_id = $1)";
     PURGE_MESSAGES = same "DELETE FROM message WHERE inbox_id IN (SELECT id FROM inbox WHERE study_id = $1)";
-    PURGE_MAILS = same "UPDATE inbox SET person = NULL, subject_id = NULL WHERE study_id = $1";
+    PURGE_MAILS = same "UPDATE inbox SET person = NULL, subject_id = NULL, reading = NULL WHERE study_id = $1";
     PURGE_ALLOCATIONS = same "DELETE FROM allocation WHERE study_id = $1";
     PURGE_KITS = same "UPDATE kit SET allocation_number = NULL WHERE study_id = $1 AND allocation_number IS NOT NULL";
     PURGE_SUBJECTS = same "DELETE FROM subject WHERE study_id = $1";
@@ -257,6 +258,7 @@ pub async fn purge(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
     studies: i64,
+    versions: Option<i64>,
     changed_at: Option<i64>,
 }
 
@@ -266,7 +268,7 @@ pub struct Fingerprint {
 /// Those of the database.
 pub async fn fingerprint<'a>(from: impl Into<Reader<'a>>) -> Result<Fingerprint, StoreError> {
     let Some(mut row) = from.into().find(&FINGERPRINT, &[]).await? else {
-        return Ok(Fingerprint { studies: 0, changed_at: None });
+        return Ok(Fingerprint { studies: 0, versions: None, changed_at: None });
     };
-    Ok(Fingerprint { studies: row.int()?, changed_at: row.opt_int()? })
+    Ok(Fingerprint { studies: row.int()?, versions: row.opt_int()?, changed_at: row.opt_int()? })
 }

@@ -10,7 +10,7 @@ use super::Failure;
 use super::shelf::{Shelf, ShelvedStudy};
 use crate::domain::allocation::State;
 use crate::store::study::StudyRow;
-use crate::store::{Tx, allocation, study};
+use crate::store::{StoreError, Tx, allocation, study};
 
 /// An open write transaction.
 pub struct Ledger<'a> {
@@ -49,10 +49,16 @@ impl<'a> Ledger<'a> {
     /// Locks a study (once per transaction) and brings its allocation state up to the journal.
     ///
     /// # Errors
-    /// The database; a journal that its own scheme cannot have made.
+    /// The database; [`StoreError::Busy`] if the study was amended since it was read; a journal that its own scheme cannot
+    /// have made.
     pub async fn lock(&mut self, study: &ShelvedStudy) -> Result<(&mut Tx, &mut Page), Failure> {
         if !self.pages.contains_key(&study.id) {
             let row = study::lock(&mut self.tx, study.id).await?;
+            if row.bundle_version != study.version {
+                // What was read by the old rules must not be decided after the new ones came into force.
+                let moment = format!("study {} was amended a moment ago", row.slug);
+                return Err(Failure::Store(StoreError::Busy(moment)));
+            }
             let state = match &study.study.scheme {
                 None => None,
                 Some(scheme) => {

@@ -50,8 +50,8 @@ pub enum Refusal {
     /// It was closed.
     #[error("study {0} is closed; a closed study is not changed")]
     Closed(String),
-    /// The amendment would change how later subjects are allocated.
-    #[error("{what} of study {slug} cannot change after the first allocation; everything else in the bundle can")]
+    /// The amendment would change how later subjects are allocated, or which of them are one.
+    #[error("{what} of study {slug} cannot change after the first enrollment; everything else in the bundle can")]
     SchemeChanged {
         /// Which study.
         slug: String,
@@ -202,7 +202,7 @@ async fn replace(
         return Err(Refusal::Unchanged.into());
     }
     let old = super::shelf::definition_of(row, &stored.files)?;
-    if row.allocations > 0 {
+    if row.subjects > 0 {
         unchanged_scheme(&row.slug, &old, defined)?;
     }
     let added = added_kits(&old, defined)?;
@@ -213,7 +213,8 @@ async fn replace(
     Ok(version)
 }
 
-/// After the first allocation the decisions to come rest on those made: the scheme and what its levels mean stay.
+/// After the first enrollment what is to come rests on what was decided: the scheme, what its levels mean and what makes a
+/// subject the same stay, in a registry too.
 fn unchanged_scheme(slug: &str, old: &Study, new: &Study) -> Result<(), Refusal> {
     let changed = |what| Refusal::SchemeChanged { slug: slug.to_string(), what };
     if old.scheme != new.scheme {

@@ -12,6 +12,7 @@ use crate::domain::study::Role;
 use crate::letters::facts::AssignmentFailedAlert;
 use crate::letters::{Facts, Kind};
 use crate::store::outbox::{self, OutboxRow, Report};
+use crate::store::study;
 
 /// What a delivery report says of one letter (RFC 3464 section 2.3.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,12 +65,27 @@ pub async fn alert(ledger: &mut Ledger<'_>, means: Means<'_>, letter: i64, statu
     let (true, Some(study_id), Some(subject_id)) = (assignment, letter.study_id, letter.subject_id) else {
         return Ok(());
     };
-    let Some(shelved) = ledger.shelf().find_by_id(study_id) else { return Ok(()) };
+    // A process that only sends has perhaps never looked at this study.
+    let row = study::load(&mut ledger.tx, study_id).await?;
+    let shelf = ledger.shelf();
+    let shelved = shelf.find_or_load(&row).await?;
     let enrolled = accept::load(ledger, subject_id).await?;
     let (tx, page) = ledger.lock(&shelved).await?;
     let body = json!({ "letter": letter.id, "subject": enrolled.subject.number, "status": status });
     super::enroll::append(tx, page, means, "system", "letter-failed", &body).await?;
-    let outgoing = alerts(&shelved, means, &letter, &enrolled, status)?;
+    let outgoing = match alerts(&shelved, means, &letter, &enrolled, status) {
+        // Somebody must know, if not in the study's own words.
+        Err(Failure::Letter(why)) => {
+            tracing::error!(
+                study = shelved.study.slug,
+                why,
+                "the study's own alert cannot be written; the built-in one goes"
+            );
+            let plain = ShelvedStudy { stationery: shelf.common()?, ..(*shelved).clone() };
+            alerts(&plain, means, &letter, &enrolled, status)?
+        }
+        written => written?,
+    };
     compose::post(tx, Some(shelved.id), means, None, &outgoing).await
 }
 

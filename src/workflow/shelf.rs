@@ -122,10 +122,10 @@ impl Shelf {
         })
     }
 
-    /// The stationery of everybody who has no letters of their own.
+    /// The built-in letters, in no study's own words.
     ///
     /// # Errors
-    /// A template of ours is broken.
+    /// This program's own templates are broken.
     pub fn common(&self) -> Result<Arc<Stationery>, Failure> {
         let mut common = self.common.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(stationery) = &*common {
@@ -143,6 +143,18 @@ impl Shelf {
     /// The study of that row.
     pub fn find_by_id(&self, id: i64) -> Option<Arc<ShelvedStudy>> {
         self.read().values().find(|shelved| shelved.id == id).cloned()
+    }
+
+    /// The study of that row as it is now: from the shelf, or read anew where it was activated or amended since, or is a
+    /// rehearsal that production has taken the place of.
+    ///
+    /// # Errors
+    /// The database; a stored bundle this version cannot read.
+    pub async fn find_or_load(&self, row: &StudyRow) -> Result<Arc<ShelvedStudy>, Failure> {
+        match self.find_by_id(row.id).filter(|shelved| shelved.version == row.bundle_version) {
+            Some(shelved) => Ok(shelved),
+            None => Ok(Arc::new(self.load(row).await?)),
+        }
     }
 
     /// Every active study, by slug.

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use hagaki::definition::{Bundle, samples};
 use hagaki::domain::study::Stage;
+use hagaki::mail::StepError;
 use hagaki::mail::transport::Order;
 use hagaki::store::fuse::Fuse;
 use hagaki::store::inbox::State;
-use hagaki::store::{Engine, outbox};
+use hagaki::store::{Engine, StoreError, outbox};
+use hagaki::workflow::Failure;
 
 use crate::harness::*;
 use crate::world::World;
@@ -27,11 +29,7 @@ const OPEN: Story = Story {
     bundle: samples::aurora,
     slug: "aurora",
     mail: || DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031")),
-    letters: &[
-        ("assignment-open", DR_YAMADA.address),
-        ("notice-open", CENTER),
-        ("notice-open", STATISTICIAN),
-    ],
+    letters: &[("assignment-open", DR_YAMADA.address), ("notice-open", CENTER), ("notice-open", STATISTICIAN)],
 };
 
 const BLINDED: Story = Story {
@@ -96,7 +94,7 @@ async fn template(story: &Story, engine: Engine) -> Option<World> {
 
 /// Tells the story once, with that trouble, until nothing is left over.
 async fn run(template: &World, story: &Story, trouble: Trouble) -> Outcome {
-    let mut center = Center::open(template.copy().await).await;
+    let mut center = Center::with_dice(template.copy().await, 1_000).await;
     // The first process's claims have run out by now.
     center.wind(10 * LEASE);
     let fuse = trouble.fuse();
@@ -114,8 +112,12 @@ async fn run(template: &World, story: &Story, trouble: Trouble) -> Outcome {
                 };
                 match round {
                     None => disturbed = true,
-                    Some(round) if round.something => continue,
-                    Some(_) => {}
+                    Some(round) => {
+                        assert!(round.errors.is_empty(), "{trouble:?}: {:?}", round.errors);
+                        if round.something {
+                            continue;
+                        }
+                    }
                 }
                 break;
             }
@@ -123,14 +125,24 @@ async fn run(template: &World, story: &Story, trouble: Trouble) -> Outcome {
         }
         _ => {}
     }
-    center.recover().await;
+    let errors = center.recover().await;
+    // Only the trouble itself may show, and what it leaves of the transaction or lease it struck.
+    for error in &errors {
+        assert!(is_of_trouble(error), "{trouble:?}: {error}");
+    }
     disturbed |= match trouble {
         Trouble::Server(n, _) => center.memory.shown() >= n,
         _ => fuse.struck(),
     };
+    assert!(disturbed || errors.is_empty(), "{trouble:?}: {errors:?}");
     let allocated = assert_promises(&center, story, trouble).await;
     center.finish().await;
     Outcome { disturbed, allocated }
+}
+
+fn is_of_trouble(error: &StepError) -> bool {
+    let (StepError::Store(error) | StepError::Workflow(Failure::Store(error))) = error else { return false };
+    matches!(error, StoreError::Struck(_) | StoreError::LostLease { .. })
 }
 
 /// One subject, one allocation, every letter out, copies only under one Message-ID, the mail put away.

@@ -25,7 +25,7 @@ use hagaki::store::fuse::Fuse;
 use hagaki::store::inbox::{InboxRow, Which};
 use hagaki::store::outbox::OutboxRow;
 use hagaki::store::subject::SubjectRow;
-use hagaki::store::{Engine, Store, allocation, audit, inbox, outbox, study, subject};
+use hagaki::store::{Store, allocation, audit, inbox, outbox, study, subject};
 use hagaki::workflow::life::{self, Act, Activated};
 use hagaki::workflow::proof::{self, Verdict};
 use hagaki::workflow::shelf::{Shelf, ShelvedStudy};
@@ -271,8 +271,13 @@ pub(crate) struct Center {
 impl Center {
     /// With no study yet.
     pub(crate) async fn open(world: World) -> Center {
+        Center::with_dice(world, 0).await
+    }
+
+    /// In a database in which dice were thrown before: these begin elsewhere.
+    pub(crate) async fn with_dice(world: World, thrown: u64) -> Center {
         let clock = Arc::new(HandClock(AtomicI64::new(NOW.0)));
-        let dice = Arc::new(SeededDice(Mutex::new(0)));
+        let dice = Arc::new(SeededDice(Mutex::new(thrown)));
         let memory = Memory::new();
         let keys = Arc::new(keys(&world.store, &*dice).await.unwrap());
         let folder = tempfile::tempdir().unwrap();
@@ -289,6 +294,22 @@ impl Center {
         };
         let process = parts.build();
         Center { world, clock, dice, memory, transport, keys, process, folder, starts: 1, looked: 0, end: End(false) }
+    }
+
+    /// An empty shelf over a store.
+    pub(crate) fn shelf_on(&self, store: &Store) -> Shelf {
+        shelf(store)
+    }
+
+    /// The database as it is now, once more. The store is closed for it: call [`Center::reconnect`] afterwards.
+    pub(crate) async fn copy(&self) -> World {
+        self.world.store.close().await;
+        self.world.copy().await
+    }
+
+    /// Opens the database again after [`Center::copy`].
+    pub(crate) async fn reconnect(&mut self) {
+        self.kill_and_restart().await;
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -429,11 +450,16 @@ impl Center {
         }
     }
 
+    /// Lets everybody work, and gives the letters that arrived from it.
+    pub(crate) async fn settle(&mut self) -> Vec<Received> {
+        self.quiet().await;
+        self.arrived().await
+    }
+
     /// Delivers a mail, lets everybody work, and gives the letters that arrived from it.
     pub(crate) async fn exchange(&mut self, mail: &Mail) -> Vec<Received> {
         self.deliver(mail);
-        self.quiet().await;
-        self.arrived().await
+        self.settle().await
     }
 
     /// As [`Center::exchange`], for a mail with one answer; gives it.
@@ -455,12 +481,6 @@ impl Center {
     /// An act of the operator's, now.
     pub(crate) fn act<'a>(&self, reason: &'a str) -> Act<'a> {
         Act { actor: "operator:tester", at: self.clock.now(), reason }
-    }
-
-    /// The study of that slug as it is now.
-    pub(crate) async fn study(&self, slug: &str) -> ShelvedStudy {
-        let row = study::find_current(self.store(), slug).await.unwrap().unwrap();
-        shelf(self.store()).load(&row).await.unwrap()
     }
 
     /// Subjects of a study in order, each with its arm (empty in a registry) and kit.
@@ -537,7 +557,7 @@ impl Center {
             match proof::verify(self.store(), &shelved).await.unwrap() {
                 Verdict::Proved(count) => assert_eq!(count, row.allocations.unsigned_abs()),
                 Verdict::NoScheme => assert_eq!(row.allocations, 0),
-                Verdict::Differs(difference) => panic!("{}: {difference:?}", row.slug),
+                other => panic!("{}: {other:?}", row.slug),
             }
             if shelved.study.blinding == Blinding::Blinded {
                 self.assert_concealed(&shelved).await;
@@ -744,6 +764,3 @@ macro_rules! stories {
     };
 }
 pub(crate) use stories;
-
-/// Both engines, for tests that name them.
-pub(crate) const ENGINES: [Engine; 2] = [Engine::Sqlite, Engine::Postgres];

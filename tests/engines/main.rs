@@ -6,6 +6,7 @@ mod anomaly;
 mod harness;
 mod opening;
 mod postgres;
+mod races;
 mod schema;
 mod store;
 mod stories;

@@ -1,0 +1,162 @@
+//! Two daemons on one database: every place is given once, every number follows the one before.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use hagaki::definition::{Bundle, samples};
+use hagaki::domain::study::Stage;
+use hagaki::mail::{Did, StepError};
+use hagaki::store::inbox::Which;
+use hagaki::store::{Engine, Store, inbox, outbox, study};
+
+use crate::harness::*;
+use crate::world::World;
+
+const SITES: usize = 20;
+const SUBJECTS: usize = 300;
+const PLACES: usize = 290;
+const COPIES: usize = 10;
+
+/// AURORA with twenty sites more, an investigator at each, and fewer places than will be asked for.
+fn crowded() -> Bundle {
+    let bundle = edited(&samples::aurora(), "allocation.toml", "total = 240", &format!("total = {PLACES}"));
+    let mut study = bundle.file("study.toml").unwrap().to_owned();
+    for site in 0..SITES {
+        write!(
+            study,
+            "\n[[sites]]\ncode = \"{code}\"\nname = {{ ja = \"病院 {code}\", en = \"Hospital {code}\" }}\n\
+             [[people]]\nid = \"dr{code}\"\nname = {{ ja = \"医師 {code}\", en = \"Dr {code}\" }}\n\
+             addresses = [\"dr{code}@example.jp\"]\nroles = [\"investigator\"]\nsites = [\"{code}\"]\n",
+            code = 500 + site
+        )
+        .unwrap();
+    }
+    with_file(&bundle, "study.toml", &study)
+}
+
+fn registration(number: usize) -> Mail {
+    let site = 500 + number % SITES;
+    let form = aurora_form(&site.to_string(), &format!("R-{number:04}"));
+    // The levels differ, so that every decision depends on those before.
+    let (sex, stage) = (["男", "女"][number % 2], ["II", "III", "IV"][number % 3]);
+    let form = form.replace("性別: 男", &format!("性別: {sex}")).replace("病期: III", &format!("病期: {stage}"));
+    Mail { from: format!("dr{site}@example.jp"), ..DR_YAMADA.writes("登録", &form) }
+}
+
+/// Steps a process until nothing is left, or until either of the two has failed; how many of the desk's steps did
+/// something, and what went wrong.
+async fn work(mut process: Process, store: Store, failed: Arc<AtomicBool>) -> (u32, Option<StepError>) {
+    let mut decided = 0;
+    while !failed.load(Ordering::SeqCst) {
+        let steps = [process.intake.step().await, process.desk.step().await, process.dispatch.step().await];
+        decided += u32::from(matches!(steps[1], Ok(Did::Something)));
+        if let Some(error) = steps.into_iter().find_map(Result::err) {
+            failed.store(true, Ordering::SeqCst);
+            return (decided, Some(error));
+        }
+        let unread = inbox::waiting_count(&store).await.unwrap();
+        if unread == 0 && outbox::waiting_count(&store).await.unwrap() == 0 {
+            break;
+        }
+    }
+    process.intake.stop().await;
+    (decided, None)
+}
+
+async fn everybody_at_once(engine: Engine) {
+    let Some(world) = World::open(engine).await else { return };
+    let mut center = Center::open(world).await;
+    center.activate(&crowded(), Stage::Production).await;
+    let copied = registration(100);
+    for number in 0..SUBJECTS {
+        let mail = if number == 100 { copied.clone() } else { registration(number) };
+        center.deliver(&mail);
+        if (100..100 + COPIES - 1).contains(&number) {
+            center.deliver(&copied);
+        }
+    }
+    // All mails are there before the race begins.
+    while center.process.intake.step().await.unwrap() == Did::Something {}
+    let failed = Arc::new(AtomicBool::new(false));
+    let mut tasks = Vec::new();
+    for _ in 0..2 {
+        let store = Store::open(&center.world.url).await.unwrap();
+        let process = center.start_on(&store);
+        tasks.push(tokio::spawn(work(process, store, failed.clone())));
+    }
+    center.process.intake.stop().await;
+    let mut shares = Vec::new();
+    for task in tasks {
+        let (decided, error) = task.await.unwrap();
+        assert!(error.is_none(), "{error:?}");
+        shares.push(decided);
+    }
+    println!("{engine:?}: the two desks decided {shares:?} batches");
+    center.quiet().await;
+
+    assert_eq!(center.enrolled("aurora").await.len(), PLACES, "numbers 1 to {PLACES}, none left out");
+    let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
+    for mail in inbox::list(center.store(), Which::All, None, 1_000).await.unwrap() {
+        *reasons.entry(mail.reason).or_default() += 1;
+    }
+    let expected = [("enrolled", PLACES), ("same-message", COPIES - 1), ("study-full", SUBJECTS - PLACES)];
+    assert_eq!(reasons, expected.map(|(reason, count)| (reason.to_owned(), count)).into());
+    let mut letters: BTreeMap<String, usize> = BTreeMap::new();
+    for letter in center.arrived().await {
+        *letters.entry(letter.kind).or_default() += 1;
+    }
+    let expected = [
+        ("assignment-open", PLACES),
+        ("duplicate-open", COPIES - 1),
+        ("notice-open", 2 * PLACES),
+        ("refusal", SUBJECTS - PLACES),
+    ];
+    assert_eq!(letters, expected.map(|(kind, count)| (kind.to_owned(), count)).into());
+    // Replay equal, chain whole, nothing left over.
+    center.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_daemons_on_one_postgres() {
+    everybody_at_once(Engine::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_daemons_on_one_sqlite_file() {
+    everybody_at_once(Engine::Sqlite).await;
+}
+
+/// Two desks hold one mail each and wait for the study's lock; there is one place left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_last_place_is_given_once() {
+    let Some(world) = World::open(Engine::Postgres).await else { return };
+    let mut center = Center::open(world).await;
+    let one_place = edited(&samples::aurora(), "allocation.toml", "total = 240", "total = 1");
+    center.activate(&one_place, Stage::Production).await;
+    let row = study::find_current(center.store(), "aurora").await.unwrap().unwrap();
+    let mut gate = center.store().begin().await.unwrap();
+    study::lock(&mut gate, row.id).await.unwrap();
+    let mut tasks = Vec::new();
+    for claimed in 1..=2 {
+        center.deliver(&DR_YAMADA.writes("登録", &aurora_form("011", &format!("Y-{claimed:04}"))));
+        while center.process.intake.step().await.unwrap() == Did::Something {}
+        let mut desk = center.start(None).desk;
+        tasks.push(tokio::spawn(async move { desk.step().await }));
+        while center.world.number("SELECT count(*) FROM inbox WHERE lease_owner <> ''").await < claimed {
+            assert!(!tasks.iter().any(tokio::task::JoinHandle::is_finished), "a desk ended before the gate opened");
+        }
+    }
+    drop(gate);
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    center.quiet().await;
+    let mails = inbox::list(center.store(), Which::All, None, 9).await.unwrap();
+    let mut reasons: Vec<&str> = mails.iter().map(|mail| mail.reason.as_str()).collect();
+    reasons.sort_unstable();
+    assert_eq!(reasons, ["enrolled", "study-full"]);
+    assert_eq!(center.enrolled("aurora").await.len(), 1);
+    center.finish().await;
+}

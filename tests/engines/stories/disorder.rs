@@ -1,0 +1,71 @@
+//! Disorder: mails that cannot be decided, processes that die in the middle.
+
+use hagaki::limits;
+use hagaki::store::inbox::{self, State};
+
+use super::*;
+
+stories! {
+    async fn a_poison_mail_is_set_aside_and_its_neighbors_go_on(center: &mut Center) {
+        // The study's own words cannot tell the second subject's assignment.
+        let own = "{{#if (eq subject \"AURORA-0002\")}}{{no_such_fact}}{{/if}} {{arm.code}}\n";
+        let bundle = with_file(&samples::aurora(), "letters/ja/assignment-open/text.hbs", own);
+        center.activate(&bundle, Stage::Production).await;
+        center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0001"))).await;
+        let poison = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0002"));
+        center.deliver(&poison);
+        center.deliver(&DR_YAMADA.writes("使い方", ""));
+        center.deliver(&DR_YAMADA.writes("状況 Y-0001", ""));
+        center.process.intake.step().await.unwrap();
+        assert!(center.process.desk.step().await.is_err(), "the poison shows");
+        // The neighbors of the same batch are decided all the same, at once.
+        let new = inbox::list(center.store(), inbox::Which::State(State::New), None, 9).await.unwrap();
+        assert_eq!(new.len(), 1);
+        let errors = center.recover().await;
+        assert_eq!(errors.len(), limits::READ_TRIES as usize - 2, "{errors:?}");
+        let letters = center.arrived().await;
+        let kinds: Vec<&str> = letters.iter().map(|letter| letter.kind.as_str()).collect();
+        assert!(kinds.contains(&"help") && kinds.contains(&"status-open"), "{kinds:?}");
+        let mail = inbox::find(center.store(), new[0].id).await.unwrap().unwrap();
+        assert_eq!((mail.state, mail.reason.as_str(), mail.tries), (State::Held, "poison", limits::READ_TRIES));
+        assert_eq!(letters.iter().filter(|letter| letter.kind == "quarantine-notice").count(), 1);
+        assert_eq!(center.enrolled("aurora").await.len(), 1, "the draw was not consumed");
+        assert_eq!(center.lying_in(".Quarantine"), 1);
+    }
+
+    async fn a_restart_in_the_middle_of_the_day(center: &mut Center) {
+        aurora(center).await;
+        borealis(center).await;
+        for number in 0..6 {
+            center.deliver(&DR_YAMADA.writes("登録", &aurora_form("011", &format!("Y-{number:04}"))));
+            center.deliver(&DR_KOBAYASHI.writes("登録", &borealis_form("101", &format!("101-00{number}"))));
+            // One worker's step at most between two deaths.
+            match number % 3 {
+                0 => drop(center.process.intake.step().await.unwrap()),
+                1 => drop(center.process.desk.step().await.unwrap()),
+                _ => drop(center.process.dispatch.step().await.unwrap()),
+            }
+            center.kill_and_restart().await;
+            center.wind(LEASE + 1);
+        }
+        center.quiet().await;
+        assert_eq!(center.arms("aurora").await.len(), 6);
+        assert_eq!(center.arms("borealis").await.len(), 6);
+        assert_eq!(center.arrived().await.len(), 6 * 3 + 6 * 4);
+    }
+
+    async fn mails_of_every_study_in_one_batch(center: &mut Center) {
+        aurora(center).await;
+        borealis(center).await;
+        for number in 0..20 {
+            center.deliver(&DR_YAMADA.writes("登録", &aurora_form("011", &format!("Y-{number:04}"))));
+            center.deliver(&DR_LARSEN.writes("enroll", &borealis_form("103", &format!("103-{number:03}"))));
+            center.deliver(&DR_YAMADA.writes("使い方", "").vouched(Vouched::Nothing));
+        }
+        center.quiet().await;
+        assert_eq!(center.arms("aurora").await.len(), 20);
+        assert_eq!(center.arms("borealis").await.len(), 20);
+        assert_eq!(center.lying_in(".Processed"), 40);
+        assert_eq!(center.lying_in(".Quarantine"), 20);
+    }
+}

@@ -1,0 +1,295 @@
+//! Enrolling: once, whatever is sent how often; refusals that consume nothing; caps and kits to the last place.
+
+use super::*;
+use crate::world::World;
+
+const MARKS: [&str; 3] = ["ZQPLACEBO", "ZQLOWER", "ZQHIGHER"];
+
+/// BOREALIS with arms that cannot be overlooked in a letter.
+fn marked() -> Bundle {
+    let mut bundle = samples::borealis();
+    for (code, marked) in ["P", "L", "H"].into_iter().zip(MARKS) {
+        bundle = edited(&bundle, "study.toml", &format!("code = \"{code}\""), &format!("code = \"{marked}\""));
+        bundle = edited(&bundle, "allocation.toml", &format!("code = \"{code}\""), &format!("code = \"{marked}\""));
+        bundle = edited(&bundle, "kits.csv", &format!(",{code}\n"), &format!(",{marked}\n"));
+    }
+    bundle
+}
+
+/// Enrolls subjects `Y-0100 …` of site 011 until `count` mails were sent; the reasons.
+async fn enroll_many(center: &mut Center, count: usize) -> Vec<String> {
+    let mut reasons = Vec::new();
+    for number in 0..count {
+        center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", &format!("Y-{:04}", 100 + number)))).await;
+        reasons.push(reason(center).await);
+        center.wind(60);
+    }
+    reasons
+}
+
+stories! {
+    async fn dr_yamada_enrolls_in_the_open(center: &mut Center) {
+        aurora(center).await;
+        let mail = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"));
+        let letters = center.exchange(&mail).await;
+        assert_eq!(kinds(&letters), [
+            ("assignment-open", DR_YAMADA.address),
+            ("notice-open", CENTER),
+            ("notice-open", STATISTICIAN),
+        ]);
+        let arm = center.arms("aurora").await.remove(0);
+        let answer = letters.iter().find(|letter| letter.to == DR_YAMADA.address).unwrap();
+        assert_eq!(answer.in_reply_to, mail.message_id);
+        assert!(answer.text.contains(&format!("({arm})")) && answer.text.contains("AURORA-0001"), "{}", answer.text);
+        assert!(!answer.subject.contains(&arm) && !answer.subject.contains("TEST"), "{}", answer.subject);
+        assert_eq!(answer.reply_to, "reg+aurora@example.jp");
+        assert_eq!(center.lying_in(".Processed"), 1);
+    }
+
+    async fn nobody_blinded_reads_of_an_arm(center: &mut Center) {
+        let bundle = marked();
+        center.activate(&bundle, Stage::Production).await;
+        let mut seen = std::collections::BTreeSet::new();
+        for number in 1..=12 {
+            let mail = DR_KOBAYASHI.writes("登録", &borealis_form("101", &format!("101-{number:03}")));
+            let letters = center.exchange(&mail).await;
+            assert_eq!(kinds(&letters), [
+                ("assignment-blinded", DR_KOBAYASHI.address),
+                ("notice-blind", OFFICE),
+                ("notice-unblinded", PHARMACY),
+                ("notice-unblinded", BLIND_STATISTICIAN),
+            ]);
+            let (_, arm, kit) = center.enrolled("borealis").await.pop().unwrap();
+            let kit = kit.unwrap();
+            for letter in &letters {
+                let told = letter.everything.contains(&arm);
+                let may = letter.to == PHARMACY || letter.to == BLIND_STATISTICIAN;
+                assert_eq!(told, may, "{} of {arm}:\n{}", letter.to, letter.text);
+                let wants_kit = letter.to == DR_KOBAYASHI.address || letter.to == PHARMACY;
+                assert!(!wants_kit || letter.text.contains(&kit), "{} does not read of kit {kit}", letter.to);
+            }
+            seen.insert(arm);
+        }
+        assert_eq!(seen.len(), 3, "each arm was given: {seen:?}");
+        // Nor from any other answer: again, status, conflict, a fault.
+        let again = DR_KOBAYASHI.writes("登録", &borealis_form("101", "101-001"));
+        let others = [
+            again.clone(),
+            again.mended("1985-04-12", "1985-04-13"),
+            again.mended("101-001", "???"),
+            DR_KOBAYASHI.writes("状況 101-002", ""),
+        ];
+        for mail in others {
+            let answer = center.answer(&mail).await;
+            assert!(MARKS.iter().all(|mark| !answer.everything.contains(mark)), "{}", answer.text);
+        }
+    }
+
+    async fn a_faulty_form_comes_back_and_is_mended(center: &mut Center) {
+        aurora(center).await;
+        let faulty = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031").replace("年齢: 58", "年齢: 5x"));
+        let answer = center.answer(&faulty).await;
+        assert_eq!(answer.kind, "refusal");
+        assert!(answer.text.contains("年齢: 5x") && answer.text.contains('▲'), "{}", answer.text);
+        assert!(center.enrolled("aurora").await.is_empty());
+        // The answer is sent back as a mail program quotes nothing: the form with one line mended.
+        let form: String = answer.text.lines().skip_while(|line| !line.starts_with("施設コード")).fold(
+            String::new(),
+            |form, line| form + line + "\n",
+        );
+        let mended = Mail { body: form.replace("年齢: 5x", "年齢: 58"), ..faulty.anew() };
+        let letters = center.exchange(&mended).await;
+        assert_eq!(letters.iter().filter(|letter| letter.kind == "assignment-open").count(), 1, "{:?}", kinds(&letters));
+    }
+
+    async fn a_refused_mail_consumes_no_draw(center: &mut Center) {
+        let other = World::open(center.store().engine()).await.unwrap();
+        let mut other = Center::open(other).await;
+        let (one, same) = (
+            center.activate(&samples::aurora(), Stage::Production).await,
+            other.activate(&samples::aurora(), Stage::Production).await,
+        );
+        assert_eq!(one.secret_digest, same.secret_digest, "seeded dice make the same secret");
+        for number in 0..8 {
+            let good = DR_YAMADA.writes("登録", &aurora_form("011", &format!("Y-{number:04}")));
+            other.exchange(&good).await;
+            // Here each is preceded by what cannot be enrolled.
+            center.exchange(&good.mended("年齢: 58", "年齢: 12")).await;
+            assert!(reason(center).await.contains("not-eligible"), "{}", reason(center).await);
+            center.exchange(&good.mended("病期: III", "病期: 9")).await;
+            center.exchange(&good.mended("施設コード: 011", "施設コード: 012")).await;
+            assert_eq!(center.enrolled("aurora").await.len(), number);
+            center.exchange(&good).await;
+            center.exchange(&good.anew()).await;
+            center.wind(1800);
+        }
+        assert_eq!(center.arms("aurora").await, other.arms("aurora").await);
+        other.finish().await;
+    }
+
+    async fn the_same_mail_acts_once(center: &mut Center) {
+        aurora(center).await;
+        let mail = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"));
+        for _ in 0..10 {
+            center.deliver(&mail);
+        }
+        center.quiet().await;
+        let letters = center.arrived().await;
+        let arm = center.arms("aurora").await;
+        assert_eq!(arm.len(), 1);
+        let answers: Vec<_> = letters.iter().filter(|letter| letter.to == DR_YAMADA.address).collect();
+        assert_eq!(answers.len(), 10, "every copy is answered");
+        assert!(answers.iter().all(|letter| letter.text.contains(&format!("({})", arm[0]))), "and alike");
+        assert_eq!(answers.iter().filter(|letter| letter.kind == "assignment-open").count(), 1);
+        assert_eq!(answers.iter().filter(|letter| letter.kind == "duplicate-open").count(), 9);
+        assert_eq!(letters.len(), 12, "notices go out once: {:?}", kinds(&letters));
+        // And once more later, after a restart.
+        center.kill_and_restart().await;
+        center.wind(LEASE + 1);
+        assert_eq!(center.answer(&mail).await.kind, "duplicate-open");
+        assert_eq!(reason(center).await, "same-message");
+        assert_eq!(center.arms("aurora").await, arm);
+    }
+
+    async fn a_refusal_is_repeated_for_each_copy(center: &mut Center) {
+        aurora(center).await;
+        let mail = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031").replace("年齢: 58", "年齢: 12"));
+        let first = center.answer(&mail).await;
+        let second = center.answer(&mail).await;
+        assert_eq!((first.kind.as_str(), &first.text), (second.kind.as_str(), &second.text));
+        assert_ne!(first.message_id, second.message_id);
+    }
+
+    async fn the_same_data_again_is_a_duplicate_and_other_data_a_conflict(center: &mut Center) {
+        aurora(center).await;
+        let mail = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"));
+        center.exchange(&mail).await;
+        let before = center.enrolled("aurora").await;
+        let again = center.answer(&mail.mended("識別番号: Y-0031", "識別番号: ｙ－００３１")).await;
+        assert_eq!((again.kind.as_str(), reason(center).await.as_str()), ("duplicate-open", "duplicate"));
+        let conflict = center.answer(&mail.mended("病期: III", "病期: IV")).await;
+        assert_eq!((conflict.kind.as_str(), reason(center).await.as_str()), ("conflict", "conflict"));
+        assert_eq!(center.enrolled("aurora").await, before, "nothing was changed");
+        // A Message-ID that comes again with other words is not believed.
+        let reused = Mail { body: mail.body.replace("Y-0031", "Y-0032"), ..mail };
+        center.deliver(&reused);
+        center.quiet().await;
+        assert_eq!(reason(center).await, "message-id-reused");
+        assert_eq!(kinds(&center.arrived().await), [("quarantine-notice", CENTER)]);
+        assert_eq!(center.enrolled("aurora").await, before);
+    }
+
+    async fn who_may_not_is_told_so(center: &mut Center) {
+        aurora(center).await;
+        let good = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"));
+        for (mail, why) in [
+            (good.mended("年齢: 58", "年齢: 12"), "not-eligible:adult"),
+            (good.mended("ECOG PS: 1", "ECOG PS: 4"), "not-eligible:fit"),
+            (good.mended("施設コード: 011", "施設コード: 999"), "site"),
+            (good.mended("施設コード: 011", "施設コード: 012"), "site-not-theirs"),
+            (Mail { from: STATISTICIAN.to_owned(), ..good.anew() }, "no-role"),
+        ] {
+            let answer = center.answer(&mail).await;
+            assert_eq!(answer.kind, "refusal", "{why}");
+            assert!(reason(center).await.contains(why), "{why}: {}", reason(center).await);
+        }
+        assert!(center.enrolled("aurora").await.is_empty());
+    }
+
+    async fn the_whole_study_is_capped(center: &mut Center) {
+        center.activate(&capped("total = 240", "total = 3"), Stage::Production).await;
+        let reasons = enroll_many(center, 5).await;
+        assert_eq!(reasons, ["enrolled", "enrolled", "enrolled", "study-full", "study-full"]);
+        // Whoever is on file is answered all the same.
+        let again = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0101"));
+        assert_eq!(center.answer(&again).await.kind, "duplicate-open");
+    }
+
+    async fn a_site_is_capped(center: &mut Center) {
+        center.activate(&capped("total = 240", "total = 240\nsite = { 011 = 2 }"), Stage::Production).await;
+        assert_eq!(enroll_many(center, 3).await, ["enrolled", "enrolled", "site-full"]);
+        let elsewhere = DR_MILLER.writes("enroll", &aurora_form("021", "M-0001"));
+        center.exchange(&elsewhere).await;
+        assert_eq!(reason(center).await, "enrolled");
+    }
+
+    async fn an_arm_is_capped_and_closes_for_all(center: &mut Center) {
+        center.activate(&capped("total = 240", "total = 240\narms = { STD = 2 }"), Stage::Production).await;
+        let reasons = enroll_many(center, 12).await;
+        let first = reasons.iter().position(|reason| reason == "study-full").unwrap();
+        assert!(reasons[first..].iter().all(|reason| reason == "study-full"), "{reasons:?}");
+        let arms = center.arms("aurora").await;
+        assert_eq!(arms.iter().filter(|arm| *arm == "STD").count(), 2, "{arms:?}");
+        assert_eq!(arms.last().unwrap(), "STD", "the last place of the arm was given before anything closed");
+    }
+
+    async fn a_stratum_is_capped(center: &mut Center) {
+        let bundle = edited(&samples::borealis(), "allocation.toml", "total = 96", "total = 96\nstratum = 2");
+        center.activate(&bundle, Stage::Production).await;
+        let mut reasons = Vec::new();
+        for number in 1..=3 {
+            center.exchange(&DR_KOBAYASHI.writes("登録", &borealis_form("101", &format!("101-{number:03}")))).await;
+            reasons.push(reason(center).await);
+        }
+        assert_eq!(reasons, ["enrolled", "enrolled", "stratum-full"]);
+        let severe = borealis_form("101", "101-009").replace("score: 19", "score: 24");
+        center.exchange(&DR_KOBAYASHI.writes("登録", &severe)).await;
+        assert_eq!(reason(center).await, "enrolled", "another stratum is open");
+    }
+
+    async fn when_one_arms_kits_are_gone_nobody_is_enrolled(center: &mut Center) {
+        let mut kits = "code,arm\n".to_owned();
+        for (place, (code, arm)) in samples::borealis()
+            .file("kits.csv")
+            .unwrap()
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split_once(','))
+            .enumerate()
+        {
+            // One kit of P, plenty of the others.
+            let p_before = kits.matches(",P\n").count();
+            if place < 60 && !(arm == "P" && p_before == 1) {
+                kits.push_str(&format!("{code},{arm}\n"));
+            }
+        }
+        let bundle = with_file(&samples::borealis(), "kits.csv", &kits);
+        center.activate(&bundle, Stage::Production).await;
+        let mut reasons = Vec::new();
+        for number in 1..=12 {
+            center.exchange(&DR_KOBAYASHI.writes("登録", &borealis_form("101", &format!("101-{number:03}")))).await;
+            reasons.push(reason(center).await);
+        }
+        let first = reasons.iter().position(|reason| reason == "no-kits").unwrap();
+        assert!(first > 0 && reasons[first..].iter().all(|reason| reason == "no-kits"), "{reasons:?}");
+        let arms = center.arms("borealis").await;
+        assert_eq!(arms.iter().filter(|arm| *arm == "P").count(), 1, "{arms:?}");
+        assert_eq!(arms.last().unwrap(), "P");
+    }
+
+    async fn a_registry_numbers_and_draws_nothing(center: &mut Center) {
+        let bundle = with_file(
+            &edited(&samples::aurora(), "study.toml", "[[arms]]\ncode = \"STD\"", "[[arms]]\ncode = \"STD\""),
+            "allocation.toml",
+            "method = \"none\"\n[caps]\ntotal = 3\nsite = { 011 = 2 }\n",
+        );
+        center.activate(&bundle, Stage::Production).await;
+        let letters = center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0001"))).await;
+        assert_eq!(kinds(&letters), [
+            ("notice-blind", CENTER),
+            ("notice-blind", STATISTICIAN),
+            ("registration-done", DR_YAMADA.address),
+        ]);
+        for (mail, why) in [
+            (DR_YAMADA.writes("登録", &aurora_form("011", "Y-0001")), "duplicate"),
+            (DR_YAMADA.writes("登録", &aurora_form("011", "Y-0002")), "enrolled"),
+            (DR_YAMADA.writes("登録", &aurora_form("011", "Y-0003")), "site-full"),
+            (DR_MILLER.writes("enroll", &aurora_form("021", "M-0001")), "enrolled"),
+            (DR_MILLER.writes("enroll", &aurora_form("021", "M-0002")), "study-full"),
+        ] {
+            center.exchange(&mail).await;
+            assert_eq!(reason(center).await, why);
+        }
+        assert_eq!(center.arms("aurora").await, ["", "", ""]);
+    }
+}

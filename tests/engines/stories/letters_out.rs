@@ -1,0 +1,228 @@
+//! What becomes of letters: refused, deferred, bounced, kept while the server is away.
+
+use hagaki::letters::opened;
+use hagaki::limits;
+use hagaki::mail::transport::Order;
+use hagaki::store::outbox::{self, State};
+use hagaki::store::{audit, study};
+
+use super::*;
+
+/// A delivery report (RFC 3464) to the address a letter came from.
+fn report(to: &str, action: &str, status: &str, message_id: &str) -> Vec<u8> {
+    format!(
+        "Return-Path: <>\r\nDelivered-To: {to}\r\nDate: Wed, 18 Nov 2026 20:10:00 +0900\r\n\
+         From: Mail Delivery System <MAILER-DAEMON@mx.example.jp>\r\nTo: {to}\r\n\
+         Subject: Undelivered Mail Returned to Sender\r\nMessage-ID: <{action}.{status}.{to}>\r\nMIME-Version: 1.0\r\n\
+         Auto-Submitted: auto-replied\r\n\
+         Content-Type: multipart/report; report-type=delivery-status; boundary=\"b\"\r\n\r\n\
+         --b\r\nContent-Type: text/plain\r\n\r\nIt did not arrive.\r\n\
+         --b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.example.jp\r\n\r\n\
+         Final-Recipient: rfc822; yamada@example.jp\r\nAction: {action}\r\nStatus: {status}\r\n\r\n\
+         --b\r\nContent-Type: text/rfc822-headers\r\n\r\nMessage-ID: <{message_id}>\r\n\r\n--b--\r\n"
+    )
+    .into_bytes()
+}
+
+async fn chain_actions(center: &Center, slug: &str) -> Vec<String> {
+    let row = study::find_current(center.store(), slug).await.unwrap().unwrap();
+    let entries = audit::list(center.store(), row.id, 0, 100).await.unwrap();
+    entries.into_iter().map(|entry| entry.action).collect()
+}
+
+async fn enroll(center: &mut Center) -> Received {
+    let letters = center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"))).await;
+    letters.into_iter().find(|letter| letter.kind == "assignment-open").unwrap()
+}
+
+/// AURORA whose Dr Yamada reads mail at another address.
+fn yamada_at(address: &str) -> Bundle {
+    edited(&samples::aurora(), "study.toml", "\"yamada@example.jp\"", &format!("\"{address}\", \"yamada@example.jp\""))
+}
+
+stories! {
+    async fn a_bounced_assignment_alerts_the_center(center: &mut Center) {
+        aurora(center).await;
+        let letter = enroll(center).await;
+        center.deliver_bytes(&report(&letter.bounces_to, "failed", "5.1.1", &letter.message_id));
+        let letters = center.settle().await;
+        assert_eq!(kinds(&letters), [("assignment-failed-alert", CENTER)]);
+        assert!(letters[0].text.contains("AURORA-0001") && letters[0].text.contains("5.1.1"), "{}", letters[0].text);
+        let row = center.letter(&letter).await;
+        assert_eq!((row.state, row.report_status.as_deref()), (State::Bounced, Some("5.1.1")));
+        assert_eq!(chain_actions(center, "aurora").await, ["activate", "enroll", "letter-failed"]);
+        // The report again changes nothing.
+        center.deliver_bytes(&report(&letter.bounces_to, "failed", "5.1.1", "another"));
+        assert!(center.settle().await.is_empty());
+        // Delays are no end, and arrival does not undo a failure.
+        for (action, status) in [("delayed", "4.4.1"), ("delivered", "2.0.0")] {
+            center.deliver_bytes(&report(&letter.bounces_to, action, status, &letter.message_id));
+            assert!(center.settle().await.is_empty());
+        }
+        assert_eq!(center.letter(&letter).await.state, State::Bounced);
+    }
+
+    async fn a_forged_report_is_not_believed(center: &mut Center) {
+        aurora(center).await;
+        let letter = enroll(center).await;
+        let (head, code) = letter.bounces_to.split_once("+b.1.").unwrap();
+        let other = if code.starts_with('a') { "b" } else { "a" };
+        let forged = [
+            format!("{head}+b.1.{other}{}", &code[1..]),
+            format!("{head}+b.2.{code}"),
+            "reg+b.1.@example.jp".to_owned(),
+            "reg@example.jp".to_owned(),
+        ];
+        for to in forged {
+            center.deliver_bytes(&report(&to, "failed", "5.1.1", &letter.message_id));
+            assert!(center.settle().await.is_empty(), "{to}");
+            assert_eq!(reason(center).await, "bounce-unverified", "{to}");
+        }
+        assert_eq!(center.letter(&letter).await.state, State::Sent);
+    }
+
+    async fn a_refused_assignment_alerts_the_center_at_once(center: &mut Center) {
+        center.activate(&yamada_at("refused@example.jp"), Stage::Production).await;
+        let mail = Mail {
+            from: "refused@example.jp".to_owned(),
+            ..DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"))
+        };
+        let letters = center.exchange(&mail).await;
+        assert_eq!(kinds(&letters), [
+            ("assignment-failed-alert", CENTER),
+            ("notice-open", CENTER),
+            ("notice-open", STATISTICIAN),
+        ]);
+        assert_eq!(chain_actions(center, "aurora").await, ["activate", "enroll", "letter-failed"]);
+        // Asked for from another address, it arrives.
+        assert_eq!(center.answer(&DR_YAMADA.writes("状況", "")).await.kind, "status-open");
+    }
+
+    async fn a_daemon_that_only_sends_alerts_too(center: &mut Center) {
+        aurora(center).await;
+        let mail = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"));
+        center.deliver(&mail);
+        center.process.intake.step().await.unwrap();
+        center.process.desk.step().await.unwrap();
+        // Another process, whose desk never saw a mail of this study, sends the letter.
+        center.kill_and_restart().await;
+        center.memory.order(1, Order::Refuse);
+        center.process.dispatch.step().await.unwrap();
+        center.wind(LEASE + 1);
+        let letters = center.settle().await;
+        assert!(kinds(&letters).contains(&("assignment-failed-alert", CENTER)), "{:?}", kinds(&letters));
+    }
+
+    async fn a_deferred_letter_is_tried_until_it_is_given_up(center: &mut Center) {
+        center.activate(&yamada_at("deferred@example.jp"), Stage::Production).await;
+        let mail = Mail {
+            from: "deferred@example.jp".to_owned(),
+            ..DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"))
+        };
+        let letters = center.exchange(&mail).await;
+        assert_eq!(letters.len(), 2, "notices do not wait for it: {:?}", kinds(&letters));
+        let row = outbox::list(center.store(), outbox::Which::State(State::Waiting), None, 9).await.unwrap().remove(0);
+        let begun = hagaki::domain::time::Clock::now(&*center.clock);
+        let mut tries = 1;
+        let alert = loop {
+            let waiting = outbox::find(center.store(), row.id).await.unwrap().unwrap();
+            if waiting.state != State::Waiting {
+                break center.arrived().await;
+            }
+            assert_eq!(waiting.attempts, tries);
+            let pause = waiting.next_attempt_at.seconds_since(hagaki::domain::time::Clock::now(&*center.clock));
+            assert!(pause <= 4 * 3600, "{pause}");
+            center.wind(pause - 1);
+            center.quiet().await;
+            assert_eq!(outbox::find(center.store(), row.id).await.unwrap().unwrap().attempts, tries, "not before it is due");
+            center.wind(2);
+            center.quiet().await;
+            tries += 1;
+        };
+        assert_eq!(kinds(&alert), [("assignment-failed-alert", CENTER)]);
+        let lasted = hagaki::domain::time::Clock::now(&*center.clock).seconds_since(begun);
+        assert!((limits::LETTER_AGE_SECONDS..limits::LETTER_AGE_SECONDS + 100).contains(&lasted), "{lasted}");
+        assert!(tries > 25, "{tries}");
+        let attempts = outbox::list_attempts(center.store(), row.id).await.unwrap();
+        assert_eq!(attempts.len(), tries as usize, "every attempt is on file");
+    }
+
+    async fn while_the_server_is_away_no_letter_fails(center: &mut Center) {
+        aurora(center).await;
+        // Two days of nothing but time-outs.
+        center.deliver(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031")));
+        let mut tried = 0;
+        for _ in 0..2 * 24 * 12 {
+            for n in 1..=3 {
+                center.memory.order(n, Order::TimeOut);
+                center.process.round().await;
+            }
+            center.wind(300);
+            tried = center.memory.shown();
+        }
+        assert!(tried < 800, "the server is left alone: {tried} tries");
+        let waiting = outbox::list(center.store(), outbox::Which::State(State::Waiting), None, 9).await.unwrap();
+        let sent = center.memory.sent().len();
+        assert_eq!(waiting.len() + sent, 3, "nothing failed");
+        center.wind(3600);
+        center.recover().await;
+        let letters = center.arrived().await;
+        assert!(letters.iter().any(|letter| letter.kind == "assignment-open"), "{:?}", kinds(&letters));
+        assert_eq!(letters.len(), 3);
+    }
+
+    async fn a_failure_that_cannot_be_told_ends_all_the_same(center: &mut Center) {
+        aurora(center).await;
+        let mail = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"));
+        center.deliver(&mail);
+        center.process.intake.step().await.unwrap();
+        center.process.desk.step().await.unwrap();
+        center.world.tamper("UPDATE subject SET answers = 'no JSON'").await;
+        center.memory.order(1, Order::Refuse);
+        center.recover().await;
+        assert_eq!(kinds(&center.arrived().await), [("notice-open", CENTER), ("notice-open", STATISTICIAN)], "each once");
+        let failed = outbox::list(center.store(), outbox::Which::State(State::Failed), None, 9).await.unwrap();
+        assert_eq!(failed.len(), 1);
+    }
+
+    async fn one_bad_letter_does_not_send_its_neighbors_again(center: &mut Center) {
+        // Own words for the alert that this very subject cannot be told in.
+        let own = "{{#if (eq subject \"AURORA-0001\")}}{{no_such_fact}}{{/if}} {{subject}}\n";
+        let mut bundle = yamada_at("refused@example.jp");
+        for language in ["ja", "en"] {
+            bundle = with_file(&bundle, &format!("letters/{language}/assignment-failed-alert/text.hbs"), own);
+        }
+        center.activate(&bundle, Stage::Production).await;
+        let mail = Mail {
+            from: "refused@example.jp".to_owned(),
+            ..DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"))
+        };
+        center.deliver(&mail);
+        center.recover().await;
+        let letters = center.arrived().await;
+        assert_eq!(kinds(&letters), [
+            ("assignment-failed-alert", CENTER),
+            ("notice-open", CENTER),
+            ("notice-open", STATISTICIAN),
+        ]);
+        let failed = outbox::list(center.store(), outbox::Which::State(State::Failed), None, 9).await.unwrap();
+        assert_eq!(failed.len(), 1);
+        assert_eq!(chain_actions(center, "aurora").await, ["activate", "enroll", "letter-failed"]);
+    }
+
+    async fn letters_into_a_folder(center: &mut Center) {
+        let folder = center.send_into_a_folder();
+        borealis(center).await;
+        center.deliver(&DR_LARSEN.writes("enroll", &borealis_form("103", "103-001")));
+        center.quiet().await;
+        center.kill_and_restart().await;
+        center.wind(LEASE + 1);
+        center.quiet().await;
+        let mut to: Vec<String> = std::fs::read_dir(folder.join("new"))
+            .unwrap()
+            .map(|entry| opened::open(&std::fs::read(entry.unwrap().path()).unwrap()).to)
+            .collect();
+        to.sort();
+        assert_eq!(to, [OFFICE, PHARMACY, BLIND_STATISTICIAN, DR_LARSEN.address]);
+    }
+}

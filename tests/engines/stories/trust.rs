@@ -1,0 +1,175 @@
+//! Whom we believe: our border, a person, a token; and whom we never answer.
+
+use hagaki::domain::token;
+use hagaki::limits;
+use hagaki::store::inbox::{self, State};
+
+use super::*;
+
+fn ok(asked: &Received, mail: &Mail) -> Mail {
+    Mail { to: asked.reply_to.clone(), body: "OK\n".to_owned(), ..mail.anew() }
+}
+
+async fn release(center: &Center, id: i64) {
+    let mut tx = center.store().begin().await.unwrap();
+    assert!(inbox::release(&mut tx, id, "operator:tester").await.unwrap());
+    tx.commit().await.unwrap();
+}
+
+stories! {
+    async fn a_registration_is_confirmed_by_reply(center: &mut Center) {
+        center.activate(&confirming(), Stage::Production).await;
+        let mail = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"));
+        let asked = center.answer(&mail).await;
+        assert_eq!(asked.kind, "confirm");
+        assert!(asked.reply_to.starts_with("reg+c."), "{}", asked.reply_to);
+        assert!(center.enrolled("aurora").await.is_empty());
+        // The same mail again is answered with the same token.
+        assert_eq!(center.answer(&mail).await.reply_to, asked.reply_to);
+        // Nobody else can use it.
+        let foreign = Mail { from: DR_SUZUKI.address.to_owned(), ..ok(&asked, &mail) };
+        assert_eq!(center.answer(&foreign).await.kind, "confirm-expired");
+        let reply = ok(&asked, &mail);
+        let letters = center.exchange(&reply).await;
+        assert_eq!(kinds(&letters), [
+            ("assignment-open", DR_YAMADA.address),
+            ("notice-open", CENTER),
+            ("notice-open", STATISTICIAN),
+        ]);
+        // Spent: whoever is on file is told again, and nothing else happens.
+        assert_eq!(center.answer(&reply).await.kind, "duplicate-open");
+        assert_eq!(center.answer(&reply.anew()).await.kind, "duplicate-open");
+        let unknown = reply.anew().to(&format!("reg+c.{}@example.jp", "a".repeat(26)));
+        assert_eq!(center.answer(&unknown).await.kind, "confirm-expired");
+        assert_eq!(center.enrolled("aurora").await.len(), 1);
+    }
+
+    async fn a_token_expires(center: &mut Center) {
+        center.activate(&confirming(), Stage::Production).await;
+        let mail = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"));
+        let asked = center.answer(&mail).await;
+        center.wind(limits::CONFIRM_SECONDS + 1);
+        assert_eq!(center.answer(&ok(&asked, &mail)).await.kind, "confirm-expired");
+        assert!(center.enrolled("aurora").await.is_empty());
+    }
+
+    async fn an_unusual_value_is_asked_about(center: &mut Center) {
+        aurora(center).await;
+        let mail = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031").replace("年齢: 58", "年齢: 91"));
+        let asked = center.answer(&mail).await;
+        assert_eq!(asked.kind, "confirm");
+        let letters = center.exchange(&ok(&asked, &mail)).await;
+        assert_eq!(letters.len(), 3, "{:?}", kinds(&letters));
+        assert_eq!(reason(center).await, "enrolled");
+    }
+
+    async fn a_site_token_is_demanded(center: &mut Center) {
+        let bundle = edited(&samples::aurora(), "study.toml", "token = false", "token = true");
+        center.activate(&bundle, Stage::Production).await;
+        let mail = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"));
+        let token = |site: &str| {
+            let text = token::site_token(&center.keys.address, "aurora", site, None);
+            format!("reg+{text}@example.jp")
+        };
+        let (right, wrong) = (token("011"), token("012"));
+        let forged = right.replace("@", "a@");
+        for to in [mail.to.as_str(), &wrong, &forged] {
+            let answer = center.answer(&mail.anew().to(to)).await;
+            assert_eq!((answer.kind.as_str(), reason(center).await.as_str()), ("refusal", "no-token"), "{to}");
+        }
+        center.exchange(&mail.anew().to(&right)).await;
+        assert_eq!(reason(center).await, "enrolled");
+    }
+
+    async fn status_help_and_form(center: &mut Center) {
+        aurora(center).await;
+        let form = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"));
+        center.exchange(&form).await;
+        let arm = center.arms("aurora").await.remove(0);
+        for asked in ["状況", "状況 Y-0031", "状況 AURORA-0001"] {
+            let answer = center.answer(&DR_YAMADA.writes(asked, "")).await;
+            assert_eq!(answer.kind, "status-open", "{asked}");
+            assert!(answer.text.contains(&format!("({arm})")), "{}", answer.text);
+        }
+        let unknown = center.answer(&DR_YAMADA.writes("状況 Y-9999", "")).await;
+        assert_eq!(unknown.kind, "status-unknown");
+        // Another site's subject does not exist for them.
+        let other = center.answer(&DR_SUZUKI.writes("状況 AURORA-0001", "")).await;
+        assert_eq!(other.kind, "status-unknown");
+        assert_eq!(center.answer(&DR_YAMADA.writes("使い方", "")).await.kind, "help");
+        let blank = center.answer(&DR_YAMADA.writes("用紙", "")).await;
+        assert_eq!(blank.kind, "blank-form");
+        assert!(blank.text.contains("施設コード:"), "{}", blank.text);
+    }
+
+    async fn an_unvouched_mail_waits_for_a_person(center: &mut Center) {
+        aurora(center).await;
+        for (vouched, why) in [(Vouched::Nothing, "auth-none"), (Vouched::Fail, "auth-fail")] {
+            let mail = DR_YAMADA.writes("登録", &aurora_form("011", &format!("Y-{}", 1000 + why.len())));
+            let letters = center.exchange(&mail.vouched(vouched)).await;
+            assert_eq!(kinds(&letters), [("quarantine-notice", CENTER)], "the sender is not answered");
+            assert_eq!((reason(center).await.as_str(), center.last_mail().await.state), (why, State::Held));
+        }
+        assert_eq!(center.lying_in(".Quarantine"), 2);
+        assert!(center.enrolled("aurora").await.is_empty());
+        // A person vouches for sender and date; what the mail says is judged as ever.
+        let held = center.last_mail().await.id - 1;
+        center.wind(40 * 24 * 3600);
+        release(center, held).await;
+        assert_eq!(kinds(&center.settle().await), [("refusal", DR_YAMADA.address)]);
+        let mail = inbox::find(center.store(), held).await.unwrap().unwrap();
+        assert_eq!(mail.reason, "not-eligible:recent_consent");
+        assert_eq!((mail.state, mail.released_by.as_deref()), (State::Done, Some("operator:tester")));
+    }
+
+    async fn a_released_mail_enrolls(center: &mut Center) {
+        aurora(center).await;
+        let mail = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031")).vouched(Vouched::Nothing);
+        center.exchange(&mail).await;
+        let held = center.last_mail().await.id;
+        release(center, held).await;
+        let letters = center.settle().await;
+        assert_eq!(kinds(&letters), [
+            ("assignment-open", DR_YAMADA.address),
+            ("notice-open", CENTER),
+            ("notice-open", STATISTICIAN),
+        ]);
+        assert_eq!(reason(center).await, "enrolled");
+        // Its vouched copy is a copy.
+        assert_eq!(center.answer(&mail.vouched(Vouched::Pass)).await.kind, "duplicate-open");
+    }
+
+    async fn strangers_and_machines_are_not_answered(center: &mut Center) {
+        aurora(center).await;
+        let form = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"));
+        let stranger = Mail { from: "stranger@example.jp".to_owned(), ..form.anew() };
+        assert_eq!(kinds(&center.exchange(&stranger).await), [("quarantine-notice", CENTER)]);
+        assert_eq!(reason(center).await, "unknown-sender");
+        for field in ["Auto-Submitted: auto-replied", "Precedence: bulk", "List-Id: <x.example.jp>"] {
+            let letters = center.exchange(&form.anew().with(field)).await;
+            assert!(letters.is_empty(), "{field}: {:?}", kinds(&letters));
+            assert_eq!(center.last_mail().await.disposition, "no_reply", "{field}");
+        }
+        assert!(center.enrolled("aurora").await.is_empty());
+    }
+
+    async fn answers_have_a_budget_and_assignments_do_not(center: &mut Center) {
+        aurora(center).await;
+        for _ in 0..limits::ANSWERS_PER_HOUR {
+            assert_eq!(center.answer(&DR_YAMADA.writes("使い方", "")).await.kind, "help");
+        }
+        let letters = center.exchange(&DR_YAMADA.writes("使い方", "")).await;
+        assert_eq!(kinds(&letters), [("quarantine-notice", CENTER)]);
+        assert_eq!(reason(center).await, "reply-budget");
+        let letters = center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"))).await;
+        assert!(letters.iter().any(|letter| letter.kind == "assignment-open"), "{:?}", kinds(&letters));
+        // The coordinator is not flooded either.
+        let mut notices = 1;
+        for _ in 0..2 * limits::HOLD_NOTICES_PER_HOUR {
+            notices += center.exchange(&DR_YAMADA.writes("使い方", "")).await.len();
+        }
+        assert_eq!(notices, usize::try_from(limits::HOLD_NOTICES_PER_HOUR).unwrap());
+        center.wind(3601);
+        assert_eq!(center.answer(&DR_YAMADA.writes("使い方", "")).await.kind, "help");
+    }
+}
