@@ -64,7 +64,7 @@ pub async fn alert(ledger: &mut Ledger<'_>, means: Means<'_>, letter: i64, statu
     let (true, Some(study_id), Some(subject_id)) = (assignment, letter.study_id, letter.subject_id) else {
         return Ok(());
     };
-    let Some(shelved) = ledger.shelf().find_by_id(study_id) else { return Ok(()) };
+    let shelved = ledger.shelf().find_by_id(study_id).await?;
     let enrolled = accept::load(ledger, subject_id).await?;
     let (tx, page) = ledger.lock(&shelved).await?;
     let body = json!({ "letter": letter.id, "subject": enrolled.subject.number, "status": status });
