@@ -92,6 +92,10 @@ pub const MAILBOXES: usize = 1_000;
 pub const SMTP_CONNECTIONS: i64 = 64;
 /// Most mails taken from a mailbox in one step.
 pub const INTAKE_BATCH: usize = 256;
+/// Most studies kept ready in memory; of more, those that no mail asked for longest are loaded again when one does.
+pub const SHELVED_STUDIES: usize = 64;
+/// Most studies of one name that a mail is read against; names of studies are unique, tags should be.
+pub const STUDIES_OF_A_NAME: usize = 8;
 /// Most mails read and decided in one transaction.
 pub const DESK_BATCH: i64 = 32;
 /// Most letters claimed by one dispatch step.

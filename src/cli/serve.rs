@@ -11,6 +11,7 @@ use super::{End, Installation};
 use crate::daemon::machine::{SystemClock, SystemDice};
 use crate::daemon::{Daemon, logs};
 use crate::settings::LogFormat;
+use crate::store::study;
 use crate::web::{self, health};
 
 pub(super) fn run(installation: &Installation) -> anyhow::Result<End> {
@@ -22,7 +23,7 @@ pub(super) fn run(installation: &Installation) -> anyhow::Result<End> {
     logs::start(format, &settings.logs.level);
     runtime()?.block_on(async {
         let daemon = Daemon::build(&settings, Arc::new(SystemClock::default()), Arc::new(SystemDice)).await?;
-        daemon.shelf.refresh().await.context("a stored study cannot be read")?;
+        let studies = study::list(&daemon.store).await?.len();
         let listener = web::listen(settings.web.listen).await?;
         let address = listener.local_addr().context("the listener has no address")?;
         let pages = health::router(daemon.health());
@@ -37,7 +38,7 @@ pub(super) fn run(installation: &Installation) -> anyhow::Result<End> {
             // An error means that the daemon is gone already.
             let _ = stop.send(true);
         });
-        tracing::info!(studies = daemon.shelf.list().len(), mailboxes = settings.mailboxes.len(), %address, "hagaki runs");
+        tracing::info!(studies, mailboxes = settings.mailboxes.len(), %address, "hagaki runs");
         daemon.run(listener, pages, stopped).await?;
         Ok(End::Done)
     })

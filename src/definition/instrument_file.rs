@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::document::{Report, Section, Source};
 use super::item_file::{self, ReadItem};
 use crate::domain::expression::TODAY;
-use crate::domain::instrument::{Instrument, Item, ItemKind};
+use crate::domain::instrument::{self, Instrument, Item, ItemKind};
 use crate::domain::language::Language;
 use crate::domain::text;
 use crate::limits;
@@ -73,7 +73,7 @@ pub(super) fn read(
     let title = root.need_wording("title", languages);
     let mut read = InstrumentFile {
         file: file.to_string(),
-        instrument: Instrument { id: id.to_string(), title, items: Vec::new() },
+        instrument: Instrument { id: id.to_string(), title, items: Vec::new(), keys: instrument::Keys::default() },
         places: Vec::new(),
         faulty: BTreeSet::new(),
     };

@@ -1,5 +1,8 @@
 //! A form as defined: its items, their kinds, choices and limits.
 
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
 use super::expression::Expression;
 use super::language::Text;
 use super::number::Rational;
@@ -13,7 +16,14 @@ pub struct Instrument {
     pub title: Text,
     /// At least one; ids unique.
     pub items: Vec<Item>,
+    /// What a mail's keys mean; see [`keys`](super::answer::keys).
+    pub keys: Keys,
 }
+
+/// The items that a mail's keys mean, by folded key: folded once, when first asked for, because every mail asks. The
+/// items must not change after that.
+#[derive(Clone, Debug, Default)]
+pub struct Keys(pub(super) OnceLock<BTreeMap<String, String>>);
 
 impl Instrument {
     /// The item of that id.

@@ -86,10 +86,7 @@ impl Desk {
         if items.is_empty() {
             return Ok(Did::Nothing);
         }
-        self.shelf.refresh().await?;
-        let studies = self.shelf.list();
-        let definitions: Vec<&Study> = studies.iter().map(|shelved| &*shelved.study).collect();
-        let reads: Vec<Read<'_>> = items.iter().filter_map(|item| self.read(item, &definitions, now)).collect();
+        let reads = self.read_all(&items, now).await?;
         let mut groups: BTreeMap<Option<i64>, Vec<&Read<'_>>> = BTreeMap::new();
         for read in &reads {
             groups.entry(read.study.as_ref().map(|study| study.id)).or_default().push(read);
@@ -111,23 +108,67 @@ impl Desk {
         let _ = tokio::time::timeout(self.interval, self.bell.notified()).await;
     }
 
-    /// Reads one mail; none if it came from a mailbox that this daemon does not know.
-    fn read<'a>(&'a self, item: &'a InboxItem, studies: &[&Study], now: Instant) -> Option<Read<'a>> {
-        let Some(counter) = self.counters.get(&item.mailbox) else {
-            tracing::warn!(mail = item.id, mailbox = item.mailbox, "no such mailbox is configured; the mail waits");
-            return None;
-        };
+    /// Reads the mails, each against the studies that it can mean; without those that must wait, because their mailbox
+    /// is not configured or their study cannot be read.
+    async fn read_all<'a>(&'a self, items: &'a [InboxItem], now: Instant) -> Result<Vec<Read<'a>>, StepError> {
+        let mut signed = Vec::with_capacity(items.len());
+        for item in items {
+            match self.counters.get(&item.mailbox) {
+                Some(counter) => signed.push((item, counter, reading::signs_contained(&counter.post, &item.raw))),
+                None => tracing::warn!(
+                    mail = item.id,
+                    mailbox = item.mailbox,
+                    "no such mailbox is configured; the mail waits"
+                ),
+            }
+        }
+        let names = signed.iter().flat_map(|(_, _, signs)| signs.names.iter().cloned()).collect();
+        let named = self.shelf.candidates(&names, limits::STUDIES_OF_A_NAME).await?;
+        // A sender tells the study only of a mail that names none, and only if it is no more than one.
+        let nameless = signed.iter().filter(|(_, _, signs)| named.of(&signs.names).is_empty());
+        let senders = nameless.filter_map(|(_, _, signs)| signs.sender.clone()).collect();
+        let sent = self.shelf.candidates(&senders, 2).await?;
+        let mut only = None;
+        let mut reads = Vec::with_capacity(signed.len());
+        for (item, counter, signs) in signed {
+            if named.is_unreadable(&signs.names) || sent.is_unreadable(&signs.sender) {
+                continue;
+            }
+            let mut studies = named.of(&signs.names);
+            if studies.is_empty() {
+                studies = sent.of(&signs.sender);
+            }
+            if studies.is_empty() {
+                let only = match &only {
+                    Some(only) => only,
+                    None => only.insert(self.shelf.only().await?),
+                };
+                studies = only.of(std::iter::once(&String::new()));
+            }
+            reads.push(self.read(item, counter, &studies, now));
+        }
+        Ok(reads)
+    }
+
+    fn read<'a>(
+        &self,
+        item: &'a InboxItem,
+        counter: &'a Counter,
+        studies: &BTreeMap<String, Arc<ShelvedStudy>>,
+        now: Instant,
+    ) -> Read<'a> {
         let vouched = match &item.released_by {
             Some(_) => Vouched::ByPerson,
             None => Vouched::ByNobody,
         };
-        let world = World { studies, post: &counter.post, now, vouched };
+        let definitions: Vec<&Study> = studies.values().map(|shelved| &*shelved.study).collect();
+        let world = World { studies: &definitions, post: &counter.post, now, vouched };
         let mut reading = reading::read_contained(&world, &item.raw);
         if i64::try_from(item.raw.len()).is_ok_and(|kept| kept < item.size) {
             reading = reading.too_large();
         }
-        let study = reading.study.as_deref().and_then(|slug| self.shelf.find(slug));
-        Some(Read { item, reading, counter, study })
+        let study = reading.study.as_ref().and_then(|slug| studies.get(slug)).cloned();
+        Read { item, reading, counter, study }
     }
 
     /// Decides the mails of one study together; if that fails, each alone.

@@ -27,6 +27,7 @@ mod sql;
 pub mod study;
 pub mod subject;
 mod tx;
+pub mod word;
 
 pub use error::StoreError;
 pub use sql::Engine;
@@ -49,6 +50,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         secret::STATEMENTS,
         study::STATEMENTS,
         subject::STATEMENTS,
+        word::STATEMENTS,
     ]
     .into_iter()
     .flatten()

@@ -154,8 +154,9 @@ enum Connection {
     Postgres(PoolConnection<Postgres>),
 }
 
-/// Statements of SQLite whose result nobody waits for. They are sent together before the next read or the commit,
-/// because each errand to the connection's thread costs several times what the statement itself does.
+/// Statements of SQLite whose result nobody waits for. They are sent together with the next one that somebody waits for,
+/// or before the commit, because each errand to the connection's thread costs several times what the statement itself
+/// does.
 #[derive(Default)]
 struct Queue {
     text: String,
@@ -225,10 +226,12 @@ impl Tx {
         count: usize,
         binds: &[Bind<'_>],
     ) -> Result<Vec<Row>, StoreError> {
-        self.flush().await?;
         let passage = self.enter().await?;
         let fetched = match self.open()? {
-            Connection::Sqlite { guard, .. } => fetch_sqlite(guard, sql, count, binds).await,
+            Connection::Sqlite { guard, queue } => match std::mem::take(queue) {
+                queue if queue.is_empty() => fetch_sqlite(guard, sql, count, binds).await,
+                queue => queue.send_with(guard, sql, count, binds).await.map(|(rows, _)| rows),
+            },
             Connection::Postgres(connection) => fetch_postgres(connection, sql, count, binds).await,
         };
         self.leave(passage, fetched).await
@@ -246,10 +249,12 @@ impl Tx {
         count: usize,
         binds: &[Bind<'_>],
     ) -> Result<u64, StoreError> {
-        self.flush().await?;
         let passage = self.enter().await?;
         let touched = match self.open()? {
-            Connection::Sqlite { guard, .. } => execute_sqlite(guard, sql, count, binds).await,
+            Connection::Sqlite { guard, queue } => match std::mem::take(queue) {
+                queue if queue.is_empty() => execute_sqlite(guard, sql, count, binds).await,
+                queue => queue.send_with(guard, sql, count, binds).await.map(|(_, touched)| touched),
+            },
             Connection::Postgres(connection) => execute_postgres(connection, sql, count, binds).await,
         };
         self.leave(passage, touched).await
@@ -284,7 +289,7 @@ impl Tx {
     async fn flush(&mut self) -> Result<(), StoreError> {
         self.refuse_if_busy()?;
         let Connection::Sqlite { queue, .. } = self.open()? else { return Ok(()) };
-        if queue.expected.is_empty() {
+        if queue.is_empty() {
             return Ok(());
         }
         let queue = std::mem::take(queue);
@@ -295,7 +300,7 @@ impl Tx {
         if sent.is_err() {
             self.abandon();
         }
-        sent
+        sent.map(drop)
     }
 
     fn open(&mut self) -> Result<&mut Connection, StoreError> {
@@ -349,8 +354,12 @@ impl Drop for Tx {
 }
 
 impl Queue {
+    fn is_empty(&self) -> bool {
+        self.expected.is_empty()
+    }
+
     fn push(&mut self, sql: &Sql, count: usize, binds: &[Bind<'_>], expect: Expect) -> Result<(), StoreError> {
-        if !self.expected.is_empty() {
+        if !self.is_empty() {
             self.text.push_str(";\n");
         }
         sql::renumber(&sql.text(Engine::Sqlite, count), self.binds, &mut self.text);
@@ -360,16 +369,32 @@ impl Queue {
         Ok(())
     }
 
-    async fn send(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    /// Sends what is queued and one statement behind it; gives the rows of that one and the number it touched.
+    async fn send_with(
+        mut self,
+        connection: &mut SqliteConnection,
+        sql: &Sql,
+        count: usize,
+        binds: &[Bind<'_>],
+    ) -> Result<(Vec<Row>, u64), StoreError> {
+        self.push(sql, count, binds, Expect::Any)?;
+        self.send(connection).await
+    }
+
+    /// Sends what is queued; gives the rows of the last statement and the number it touched.
+    async fn send(self, connection: &mut SqliteConnection) -> Result<(Vec<Row>, u64), StoreError> {
         let query = sqlx::query_with::<Sqlite, _>(AssertSqlSafe(self.text), self.arguments);
         let mut results = connection.fetch_many(query);
         let mut expected = self.expected.into_iter();
+        let (mut rows, mut touched) = (Vec::new(), 0);
         while let Some(result) = results.next().await {
             match result {
                 Ok(Either::Left(done)) => {
                     let (_, expect) = expected.next().ok_or(StoreError::Abandoned)?;
-                    expect.check(done.rows_affected())?;
+                    touched = done.rows_affected();
+                    expect.check(touched)?;
                 }
+                Ok(Either::Right(row)) if expected.len() == 1 => rows.push(Row::sqlite(row)),
                 Ok(Either::Right(_)) => {}
                 Err(error) => {
                     let name = expected.next().map_or("a statement", |(name, _)| name);
@@ -379,7 +404,7 @@ impl Queue {
         }
         match expected.next() {
             Some((name, _)) => Err(StoreError::Other { what: name.to_owned(), cause: "it was not run".to_owned() }),
-            None => Ok(()),
+            None => Ok((rows, touched)),
         }
     }
 }

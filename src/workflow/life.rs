@@ -1,6 +1,6 @@
 //! A study's life: activated, amended, paused, resumed, closed, purged. Each act is one entry in its chain.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -9,10 +9,11 @@ use super::Failure;
 use crate::definition::Bundle;
 use crate::domain::chain::Sha256Digest;
 use crate::domain::study::{Kit, Stage, Study};
+use crate::domain::text;
 use crate::domain::time::{Dice, Instant};
 use crate::store::bundle::BundleRow;
 use crate::store::study::{NewStudy, State, StudyRow, StudySecret};
-use crate::store::{Store, Tx, audit, bundle, kit, study};
+use crate::store::{Store, Tx, audit, bundle, kit, study, word};
 
 /// Who acts, when, and why: what every entry of a study's life says.
 #[derive(Clone, Copy, Debug)]
@@ -138,6 +139,8 @@ pub async fn activate(
         (_, rehearsal) => {
             if let Some(old) = rehearsal {
                 study::set_state(&mut tx, old.id, State::Closed, act.at).await?;
+                // Mails are for the study in production from now on.
+                word::replace(&mut tx, old.id, &BTreeSet::new()).await?;
             }
             begin(&mut tx, bundle, defined, stage, act, dice).await?
         }
@@ -168,12 +171,19 @@ async fn begin(
     let new = NewStudy { slug: &defined.slug, stage, secret: &secret, secret_digest: &secret_digest, at: act.at };
     let id = study::insert(tx, &new).await?;
     store_version(tx, id, 1, bundle, act).await?;
+    word::replace(tx, id, &words_of(defined)).await?;
     kit::insert_many(tx, id, &listed(defined.kits.iter())).await?;
     Ok(study::lock(tx, id).await?)
 }
 
 fn listed<'a>(kits: impl Iterator<Item = &'a Kit>) -> Vec<(&'a str, &'a str, &'a str)> {
     kits.map(|kit| (kit.code.as_str(), kit.arm.as_str(), kit.site.as_deref().unwrap_or_default())).collect()
+}
+
+/// What a mail's words are compared with to find its study.
+fn words_of(study: &Study) -> BTreeSet<String> {
+    let names = [text::fold(&study.slug), text::fold(&study.tag)];
+    names.into_iter().chain(study.people.iter().flat_map(|person| person.addresses.iter().cloned())).collect()
 }
 
 async fn store_version(tx: &mut Tx, id: i64, version: i64, bundle: &Bundle, act: Act<'_>) -> Result<(), LifeError> {
@@ -209,6 +219,7 @@ async fn replace(
     let version = row.bundle_version + 1;
     store_version(tx, row.id, version, bundle, act).await?;
     study::set_bundle(tx, row.id, version, act.at).await?;
+    word::replace(tx, row.id, &words_of(defined)).await?;
     kit::insert_many(tx, row.id, &listed(added.into_iter())).await?;
     Ok(version)
 }

@@ -12,7 +12,6 @@ use crate::domain::study::Role;
 use crate::letters::facts::AssignmentFailedAlert;
 use crate::letters::{Facts, Kind};
 use crate::store::outbox::{self, OutboxRow, Report};
-use crate::store::study;
 
 /// What a delivery report says of one letter (RFC 3464 section 2.3.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,9 +65,8 @@ pub async fn alert(ledger: &mut Ledger<'_>, means: Means<'_>, letter: i64, statu
         return Ok(());
     };
     // A process that only sends has perhaps never looked at this study.
-    let row = study::load(&mut ledger.tx, study_id).await?;
     let shelf = ledger.shelf();
-    let shelved = shelf.find_or_load(&row).await?;
+    let shelved = shelf.find_by_id(study_id).await?;
     let enrolled = accept::load(ledger, subject_id).await?;
     let (tx, page) = ledger.lock(&shelved).await?;
     let body = json!({ "letter": letter.id, "subject": enrolled.subject.number, "status": status });

@@ -1,18 +1,21 @@
 //! The studies this process holds in memory: definitions, stationery, allocation states.
 //!
-//! Everything here can be rebuilt from the database and is: a definition when its version changes, a state when the
-//! journal has moved on. Nothing here is ever the truth.
+//! Only those that mails asked for lately: an installation may have thousands. Everything here can be rebuilt from the
+//! database and is: a definition when its version changes, a state when the journal has moved on. Nothing here is ever
+//! the truth.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Failure;
 use crate::definition::{self, Bundle};
 use crate::domain::allocation::State;
 use crate::domain::study::{Stage, Study};
 use crate::letters::Stationery;
-use crate::store::study::{Fingerprint, StudyRow, StudySecret};
-use crate::store::{Store, bundle, study};
+use crate::limits;
+use crate::store::study::{StudyRow, StudySecret};
+use crate::store::word::Told;
+use crate::store::{Store, bundle, study, word};
 
 /// A study with the row it belongs to.
 #[derive(Clone)]
@@ -29,28 +32,68 @@ pub struct ShelvedStudy {
     pub stationery: Arc<Stationery>,
 }
 
+/// What is kept of one study.
+struct Place {
+    /// When it was last asked for, as the shelf counts.
+    used: u64,
+    study: Option<Arc<ShelvedStudy>>,
+    state: Option<StateAt>,
+}
+
 /// The secret a state was drawn with, and the allocation number it stands at.
 type StateAt = (StudySecret, i64, State);
 
 /// The shelf.
 pub struct Shelf {
     store: Store,
-    studies: RwLock<BTreeMap<String, Arc<ShelvedStudy>>>,
-    states: Mutex<BTreeMap<i64, StateAt>>,
-    seen: Mutex<Option<Fingerprint>>,
+    places: Mutex<Places>,
     common: Mutex<Option<Arc<Stationery>>>,
+}
+
+#[derive(Default)]
+struct Places {
+    by_id: BTreeMap<i64, Place>,
+    asked: u64,
+}
+
+impl Places {
+    /// The place of a study, which counts as used now. If that makes too many, the one unused for longest goes.
+    fn at(&mut self, id: i64) -> &mut Place {
+        self.asked += 1;
+        if self.by_id.len() >= limits::SHELVED_STUDIES && !self.by_id.contains_key(&id) {
+            let oldest = self.by_id.iter().min_by_key(|(_, place)| place.used).map(|(id, _)| *id);
+            oldest.map(|id| self.by_id.remove(&id));
+        }
+        let place = self.by_id.entry(id).or_insert(Place { used: 0, study: None, state: None });
+        place.used = self.asked;
+        place
+    }
+}
+
+/// Studies by the words that tell them; those that cannot be read are named apart.
+#[derive(Default)]
+pub struct Candidates {
+    by_word: BTreeMap<String, Vec<Arc<ShelvedStudy>>>,
+    unreadable: BTreeSet<String>,
+}
+
+impl Candidates {
+    /// The studies that any of these words tells, by slug.
+    pub fn of<'a>(&self, words: impl IntoIterator<Item = &'a String>) -> BTreeMap<String, Arc<ShelvedStudy>> {
+        let told = words.into_iter().filter_map(|word| self.by_word.get(word)).flatten();
+        told.map(|shelved| (shelved.study.slug.clone(), Arc::clone(shelved))).collect()
+    }
+
+    /// Whether one of these words tells a study that this version cannot read.
+    pub fn is_unreadable<'a>(&self, words: impl IntoIterator<Item = &'a String>) -> bool {
+        words.into_iter().any(|word| self.unreadable.contains(word))
+    }
 }
 
 impl Shelf {
     /// An empty shelf over a store.
     pub fn new(store: Store) -> Shelf {
-        Shelf {
-            store,
-            studies: RwLock::default(),
-            states: Mutex::default(),
-            seen: Mutex::default(),
-            common: Mutex::default(),
-        }
+        Shelf { store, places: Mutex::default(), common: Mutex::default() }
     }
 
     /// The same shelf with the built-in letters at hand: compiling them takes a while.
@@ -64,44 +107,64 @@ impl Shelf {
         &self.store
     }
 
-    /// Whether anything was activated or amended since the last refresh; one cheap statement.
-    async fn is_current(&self) -> Result<bool, Failure> {
-        let now = study::fingerprint(&self.store).await?;
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let current = *seen == Some(now);
-        *seen = Some(now);
-        Ok(current)
+    /// The studies that words tell, in the version that is in force now; one cheap statement for some dozens of words.
+    /// Of each word at most `most` studies are looked at.
+    ///
+    /// # Errors
+    /// The database. A stored bundle that this version cannot read is logged and named in the answer.
+    pub async fn candidates(&self, words: &BTreeSet<String>, most: usize) -> Result<Candidates, Failure> {
+        let mut candidates = Candidates::default();
+        for told in word::told(&self.store, words).await? {
+            self.add(&mut candidates, told, most).await?;
+        }
+        Ok(candidates)
     }
 
-    /// Loads what was activated or amended since the last time; one cheap statement if nothing was.
+    /// The only study there is, under the empty word, if there is only one.
+    ///
+    /// # Errors
+    /// As [`Shelf::candidates`].
+    pub async fn only(&self) -> Result<Candidates, Failure> {
+        let mut candidates = Candidates::default();
+        if let Some(told) = word::only(&self.store).await? {
+            self.add(&mut candidates, told, 1).await?;
+        }
+        Ok(candidates)
+    }
+
+    async fn add(&self, candidates: &mut Candidates, told: Told, most: usize) -> Result<(), Failure> {
+        if candidates.by_word.get(&told.word).is_some_and(|there| there.len() >= most) {
+            return Ok(());
+        }
+        match self.current(told.study_id, told.bundle_version).await {
+            Ok(shelved) => candidates.by_word.entry(told.word).or_default().push(shelved),
+            Err(error @ (Failure::Bundle { .. } | Failure::Letter(_))) => {
+                tracing::error!(study = told.slug, %error, "a study cannot be read; its mails wait");
+                candidates.unreadable.insert(told.word);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// The study of that row in that version.
+    async fn current(&self, id: i64, version: i64) -> Result<Arc<ShelvedStudy>, Failure> {
+        if let Some(known) = self.places().at(id).study.clone().filter(|known| known.version == version) {
+            return Ok(known);
+        }
+        let row = study::load(&self.store, id).await?;
+        let shelved = Arc::new(self.load(&row).await?);
+        self.places().at(id).study = Some(Arc::clone(&shelved));
+        Ok(shelved)
+    }
+
+    /// The study of that row, in the version that is in force now.
     ///
     /// # Errors
     /// The database; a stored bundle this version cannot read.
-    pub async fn refresh(&self) -> Result<(), Failure> {
-        if self.is_current().await? {
-            return Ok(());
-        }
-        let result = self.reload().await;
-        if result.is_err() {
-            *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        }
-        result
-    }
-
-    async fn reload(&self) -> Result<(), Failure> {
-        // In the order of slug and stage: production comes last and so wins.
-        let rows = study::list(&self.store).await?;
-        let heads: BTreeMap<String, StudyRow> = rows.into_iter().map(|row| (row.slug.clone(), row)).collect();
-        let known: BTreeMap<String, (i64, i64)> =
-            self.read().iter().map(|(slug, shelved)| (slug.clone(), (shelved.id, shelved.version))).collect();
-        for head in heads.values() {
-            if known.get(&head.slug) != Some(&(head.id, head.bundle_version)) {
-                let shelved = self.load(head).await?;
-                self.write().insert(head.slug.clone(), Arc::new(shelved));
-            }
-        }
-        self.write().retain(|slug, _| heads.contains_key(slug));
-        Ok(())
+    pub async fn find_by_id(&self, id: i64) -> Result<Arc<ShelvedStudy>, Failure> {
+        let row = study::load(&self.store, id).await?;
+        self.current(id, row.bundle_version).await
     }
 
     /// Reads a stored study. Studies without letters of their own share one stationery: compiled templates are not small.
@@ -135,56 +198,27 @@ impl Shelf {
         Ok(Arc::clone(common.insert(Arc::new(stationery))))
     }
 
-    /// The study of that slug, if it is active.
-    pub fn find(&self, slug: &str) -> Option<Arc<ShelvedStudy>> {
-        self.read().get(slug).cloned()
-    }
-
-    /// The study of that row.
-    pub fn find_by_id(&self, id: i64) -> Option<Arc<ShelvedStudy>> {
-        self.read().values().find(|shelved| shelved.id == id).cloned()
-    }
-
-    /// The study of that row as it is now: from the shelf, or read anew where it was activated or amended since, or is a
-    /// rehearsal that production has taken the place of.
-    ///
-    /// # Errors
-    /// The database; a stored bundle this version cannot read.
-    pub async fn find_or_load(&self, row: &StudyRow) -> Result<Arc<ShelvedStudy>, Failure> {
-        match self.find_by_id(row.id).filter(|shelved| shelved.version == row.bundle_version) {
-            Some(shelved) => Ok(shelved),
-            None => Ok(Arc::new(self.load(row).await?)),
-        }
-    }
-
-    /// Every active study, by slug.
-    pub fn list(&self) -> Vec<Arc<ShelvedStudy>> {
-        self.read().values().cloned().collect()
-    }
-
     /// The allocation state kept for a study, with the number it stands at, if it was made with this secret.
     pub fn state_of(&self, id: i64, secret: &StudySecret) -> Option<(i64, State)> {
-        let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        states.get(&id).filter(|(own, _, _)| own == secret).map(|(_, number, state)| (*number, state.clone()))
+        let places = self.places();
+        let kept = places.by_id.get(&id)?.state.as_ref();
+        kept.filter(|(own, _, _)| own == secret).map(|(_, number, state)| (*number, state.clone()))
     }
 
     /// Keeps a state whose journal is known to be durable.
     pub fn keep_state(&self, id: i64, secret: &StudySecret, number: i64, state: State) {
-        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        states.insert(id, (secret.clone(), number, state));
+        self.places().at(id).state = Some((secret.clone(), number, state));
     }
 
     /// Forgets a state, so that the next transaction reads the journal.
     pub fn forget_state(&self, id: i64) {
-        self.states.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        if let Some(place) = self.places().by_id.get_mut(&id) {
+            place.state = None;
+        }
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, Arc<ShelvedStudy>>> {
-        self.studies.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, Arc<ShelvedStudy>>> {
-        self.studies.write().unwrap_or_else(PoisonError::into_inner)
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -214,4 +248,85 @@ fn stationery(row: &StudyRow, own: &BTreeMap<String, String>) -> Result<Statione
 
 fn first(problems: &[definition::Problem]) -> String {
     problems.first().map(ToString::to_string).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition::samples;
+    use crate::domain::time::{Dice, Instant};
+    use crate::workflow::life::{self, Act};
+
+    struct Ones;
+
+    impl Dice for Ones {
+        fn fill(&self, buffer: &mut [u8]) {
+            buffer.fill(1);
+        }
+    }
+
+    const ACT: Act<'static> = Act { actor: "test", at: Instant(1_795_000_000_000_000), reason: "test" };
+
+    /// `aurora` under another slug and tag; its people stay the same.
+    fn aurora(slug: &str) -> (Bundle, Study) {
+        let mut files = samples::aurora().files().clone();
+        let text = files.get_mut("study.toml").unwrap();
+        *text = text.replace("slug = \"aurora\"", &format!("slug = \"{slug}\""));
+        *text = text.replace("tag = \"AURORA\"", &format!("tag = \"{}\"", slug.to_uppercase()));
+        let bundle = Bundle::from_files(files);
+        let study = definition::load(&bundle).unwrap().0;
+        (bundle, study)
+    }
+
+    async fn activate(store: &Store, slug: &str, stage: Stage) {
+        let (bundle, study) = aurora(slug);
+        life::activate(store, &bundle, &study, stage, ACT, &Ones).await.unwrap();
+    }
+
+    async fn told(shelf: &Shelf, word: &str) -> Vec<(String, Stage, i64)> {
+        let words = BTreeSet::from([word.to_owned()]);
+        let candidates = shelf.candidates(&words, 100).await.unwrap();
+        candidates.of(&words).into_values().map(|one| (one.study.slug.clone(), one.stage, one.version)).collect()
+    }
+
+    #[tokio::test]
+    async fn words_tell_the_study_in_force() {
+        let scratch = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite://{}/a.db", scratch.path().display())).await.unwrap();
+        let shelf = Shelf::new(store.clone());
+        assert!(shelf.only().await.unwrap().by_word.is_empty());
+        activate(&store, "one", Stage::Development).await;
+        activate(&store, "one", Stage::Production).await;
+        let only = shelf.only().await.unwrap();
+        assert_eq!(
+            only.of([&String::new()]).into_values().map(|one| one.stage).collect::<Vec<_>>(),
+            [Stage::Production]
+        );
+        assert_eq!(told(&shelf, "one").await, [("one".to_owned(), Stage::Production, 1)]);
+
+        let (mut bundle, study) = aurora("one");
+        let mut files = bundle.files().clone();
+        files.get_mut("study.toml").unwrap().push_str("\n# Another version.\n");
+        bundle = Bundle::from_files(files);
+        life::amend(&store, &bundle, &study, ACT).await.unwrap();
+        assert_eq!(told(&shelf, "one").await, [("one".to_owned(), Stage::Production, 2)]);
+
+        activate(&store, "two", Stage::Development).await;
+        assert!(shelf.only().await.unwrap().by_word.is_empty());
+        assert_eq!(told(&shelf, "yamada@example.jp").await.len(), 2);
+        assert!(told(&shelf, "nobody@example.jp").await.is_empty());
+    }
+
+    #[test]
+    fn what_was_not_asked_for_longest_goes() {
+        let mut places = Places::default();
+        let most = limits::SHELVED_STUDIES as i64;
+        for id in 0..most {
+            places.at(id);
+        }
+        places.at(0);
+        places.at(most);
+        assert_eq!(places.by_id.len(), limits::SHELVED_STUDIES);
+        assert!(places.by_id.contains_key(&0) && !places.by_id.contains_key(&1));
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hagaki::domain::answer::{Answer, Fault, FaultCode, Form, Value};
-use hagaki::domain::instrument::{Choice, Choices, DayBound, Instrument, Item, ItemKind, Limits};
+use hagaki::domain::instrument::{Choice, Choices, DayBound, Instrument, Item, ItemKind, Keys, Limits};
 use hagaki::domain::language::{Language, Text};
 use hagaki::domain::study::{
     Arm, Authentication, Blinding, Caps, Kit, Person, Registration, Role, Site, Stage, Study, Trust, UniqueWithin,
@@ -107,7 +107,12 @@ pub(crate) fn study() -> Study {
             subject_item: "subject_ref".into(),
             unique_within: UniqueWithin::Site,
         },
-        instruments: vec![Instrument { id: "registration".into(), title: both("Registration", "症例登録"), items }],
+        instruments: vec![Instrument {
+            id: "registration".into(),
+            title: both("Registration", "症例登録"),
+            items,
+            keys: Keys::default(),
+        }],
         eligibility: vec![],
         scheme: None,
         caps: Caps { total: None, arms: vec![("ZZRED".into(), 7)], stratum: None },

@@ -65,15 +65,17 @@ pub fn unmet<'s>(study: &'s Study, form: &Form, today: NaiveDate) -> Result<Vec<
 }
 
 /// The items that a mail key can mean, by folded id, label and alias. Definition admits no key of two items.
-pub fn keys(instrument: &Instrument) -> BTreeMap<String, &str> {
-    let mut keys = BTreeMap::new();
-    for item in instrument.items.iter().filter(|item| is_typed(&item.kind)) {
-        let labels = item.label.wordings().map(|(_, label)| label);
-        for key in [item.id.as_str()].into_iter().chain(labels).chain(item.aliases.iter().map(String::as_str)) {
-            keys.entry(text::fold_tight(key)).or_insert(item.id.as_str());
+pub fn keys(instrument: &Instrument) -> &BTreeMap<String, String> {
+    instrument.keys.0.get_or_init(|| {
+        let mut keys = BTreeMap::new();
+        for item in instrument.items.iter().filter(|item| is_typed(&item.kind)) {
+            let labels = item.label.wordings().map(|(_, label)| label);
+            for key in [item.id.as_str()].into_iter().chain(labels).chain(item.aliases.iter().map(String::as_str)) {
+                keys.entry(text::fold_tight(key)).or_insert_with(|| item.id.clone());
+            }
         }
-    }
-    keys
+        keys
+    })
 }
 
 /// Whether an answer of this kind comes in a mail.
@@ -91,7 +93,7 @@ fn sort<'a>(instrument: &'a Instrument, lines: &'a [Line]) -> (Typed<'a>, Vec<(S
     for line in lines.iter().take(limits::KEYS) {
         let found = keys.get(&text::fold_tight(&line.key)).or_else(|| keys.get(&text::fold_key_undecorated(&line.key)));
         match found {
-            Some(item) => typed.entry(*item).or_default().push(&line.value),
+            Some(item) => typed.entry(item.as_str()).or_default().push(&line.value),
             None => unknown.push((text::without_controls(&line.key), text::without_controls(&line.value))),
         }
     }

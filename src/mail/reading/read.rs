@@ -24,7 +24,7 @@ use crate::limits;
 /// What a mail is read against.
 #[derive(Clone, Copy, Debug)]
 pub struct World<'a> {
-    /// Every study that this mailbox serves.
+    /// Every study that the mail can mean: those that its [`signs`](super::signs) tell, or all.
     pub studies: &'a [&'a Study],
     /// The mailbox's address and whom it trusts.
     pub post: &'a Post,
@@ -215,10 +215,7 @@ pub fn read_contained(world: &World<'_>, raw: &[u8]) -> Reading {
 
 /// What can be told of any mail, however broken.
 fn outline(world: &World<'_>, header: &Header<'_>, root: &Part<'_>, subject: &Subject, senders: &Mailboxes) -> Reading {
-    let sender = match senders.addresses.as_slice() {
-        [only] if !senders.broken && !senders.group => Some(address::fold(only)),
-        _ => None,
-    };
+    let sender = sender(senders);
     let message_id = identity::message_id(header);
     let content_digest = identity::content_digest(sender.as_deref().unwrap_or_default(), &subject.text, root);
     let default = world.studies.first().and_then(|study| study.languages.first()).copied().unwrap_or(Language::En);
@@ -244,6 +241,14 @@ fn outline(world: &World<'_>, header: &Header<'_>, root: &Part<'_>, subject: &Su
     }
 }
 
+/// The one address a mail is from, folded.
+pub(super) fn sender(senders: &Mailboxes) -> Option<String> {
+    match senders.addresses.as_slice() {
+        [only] if !senders.broken && !senders.group => Some(address::fold(only)),
+        _ => None,
+    }
+}
+
 /// What is too large, beside what counting fields and parts finds.
 fn oversized(raw: &[u8], header: &Header<'_>) -> Option<Reason> {
     if raw.len() > limits::MAIL_BYTES {
@@ -254,7 +259,7 @@ fn oversized(raw: &[u8], header: &Header<'_>) -> Option<Reason> {
 }
 
 /// The mailboxes of every `From` field: ASCII, UTF-8 (RFC 6532), or with a display name in any raw charset.
-fn from(header: &Header<'_>) -> Mailboxes {
+pub(super) fn from(header: &Header<'_>) -> Mailboxes {
     let mut found = Mailboxes::default();
     for (at, field) in header.all("from").enumerate() {
         // Raw Japanese bytes of a display name hold signs that are special in ASCII, so they are decoded first.
@@ -428,7 +433,7 @@ fn fill_text(world: &World<'_>, study: &Study, text: &str) -> Result<Form, Reaso
     let keys = answer::keys(instrument);
     let known = |key: &str| {
         let item = keys.get(&text::fold(key)).or_else(|| keys.get(&text::fold_key_undecorated(key)));
-        item.map(|item| (*item).to_string())
+        item.cloned()
     };
     let lines = lines::split(&cut::cut(text, &known), &known);
     if lines.len() > limits::KEYS {
@@ -494,6 +499,6 @@ fn is_japanese(text: &str) -> bool {
 fn count_keys(world: &World<'_>, candidate: &str) -> usize {
     let start: String = candidate.chars().take(limits::ANSWER_CHARS).collect();
     let folded = text::fold(&start);
-    let keys = world.studies.iter().flat_map(|study| answer::keys(study.registration_instrument()).into_keys());
+    let keys = world.studies.iter().flat_map(|study| answer::keys(study.registration_instrument()).keys());
     keys.filter(|key| !key.is_ascii() && folded.contains(key.as_str())).count()
 }

@@ -109,7 +109,8 @@ stories! {
         aurora(center).await;
         center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0001"))).await;
         let shelf = center.process.desk.shelf.clone();
-        let read = shelf.find("aurora").unwrap();
+        let row = study::find_current(center.store(), "aurora").await.unwrap().unwrap();
+        let read = shelf.find_by_id(row.id).await.unwrap();
         amend(center, &edited(&samples::aurora(), "study.toml", "age >= 20", "age >= 70"), "protocol 1.2").await.unwrap();
         let mut ledger = Ledger::begin(&shelf).await.unwrap();
         let refused = ledger.lock(&read).await.err();
