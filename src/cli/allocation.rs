@@ -85,10 +85,16 @@ fn verify(slug: &str, installation: &Installation, output: Output) -> anyhow::Re
         Verdict::Differs(difference) => {
             let (expected, found) = (format!("{:?}", difference.expected), format!("{:?}", difference.found));
             if output.json {
-                println!("{}", json!({ "study": slug, "stage": stage, "proved": false, "number": difference.number,
-                                       "expected": expected, "found": found }));
+                println!(
+                    "{}",
+                    json!({ "study": slug, "stage": stage, "proved": false, "number": difference.number,
+                                       "expected": expected, "found": found })
+                );
             } else {
-                println!("{slug} ({stage}): allocation {} differs: expected {expected}, found {found}", difference.number);
+                println!(
+                    "{slug} ({stage}): allocation {} differs: expected {expected}, found {found}",
+                    difference.number
+                );
             }
             End::Refused
         }

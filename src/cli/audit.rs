@@ -33,9 +33,12 @@ pub(super) fn run(command: AuditCommand) -> anyhow::Result<End> {
         };
         let mut whole = true;
         for report in audit::verify_all(&opened.store).await? {
-            let chain = if report.study_id == INSTALLATION { "installation".to_string() } else { name(report.study_id) };
+            let chain =
+                if report.study_id == INSTALLATION { "installation".to_string() } else { name(report.study_id) };
             match report.result {
-                Ok(entries) if output.json => println!("{}", json!({ "chain": chain, "whole": true, "entries": entries })),
+                Ok(entries) if output.json => {
+                    println!("{}", json!({ "chain": chain, "whole": true, "entries": entries }))
+                }
                 Ok(entries) => println!("{chain}: whole, {entries} entries"),
                 Err(at) => {
                     whole = false;

@@ -25,7 +25,10 @@ pub(super) fn run(installation: &Installation, output: Output) -> anyhow::Result
     let well = findings.iter().all(|finding| finding.trouble.is_none());
     for finding in &findings {
         if output.json {
-            println!("{}", json!({ "trial": finding.what, "well": finding.trouble.is_none(), "trouble": finding.trouble }));
+            println!(
+                "{}",
+                json!({ "trial": finding.what, "well": finding.trouble.is_none(), "trouble": finding.trouble })
+            );
         } else {
             match &finding.trouble {
                 None => println!("well     {}", finding.what),

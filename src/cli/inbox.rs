@@ -132,20 +132,30 @@ fn reading_of(mail: &InboxRow) -> Value {
 fn list(state: Option<&str>, installation: &Installation, output: Output) -> anyhow::Result<End> {
     let which = match state {
         None => Which::All,
-        Some(word) => {
-            Which::State(State::find(word).ok_or_else(|| anyhow!("{word} is no state; write new, done, held or dropped"))?)
-        }
+        Some(word) => Which::State(
+            State::find(word).ok_or_else(|| anyhow!("{word} is no state; write new, done, held or dropped"))?,
+        ),
     };
     let opened = Opened::open(installation)?;
     for mail in opened.runtime.block_on(inbox::list(&opened.store, which, None, limits::LISTED))? {
         let read = reading_of(&mail);
         let subject = read.get("subject").and_then(Value::as_str).unwrap_or_default();
         if output.json {
-            println!("{}", json!({ "id": mail.id, "received_at": mail.received_at.utc(), "state": mail.state.key(),
-                "disposition": mail.disposition, "reason": mail.reason, "person": mail.person, "subject": subject }));
+            println!(
+                "{}",
+                json!({ "id": mail.id, "received_at": mail.received_at.utc(), "state": mail.state.key(),
+                "disposition": mail.disposition, "reason": mail.reason, "person": mail.person, "subject": subject })
+            );
         } else {
-            println!("{:>7}  {}  {:<8} {:<16} {:<28} {}", mail.id, mail.received_at.local(Zone::UTC), mail.state.key(),
-                     mail.disposition, mail.reason, subject);
+            println!(
+                "{:>7}  {}  {:<8} {:<16} {:<28} {}",
+                mail.id,
+                mail.received_at.local(Zone::UTC),
+                mail.state.key(),
+                mail.disposition,
+                mail.reason,
+                subject
+            );
         }
     }
     Ok(End::Done)
@@ -181,7 +191,13 @@ fn show(id: i64, raw: bool, installation: &Installation, output: Output) -> anyh
         println!("{facts}");
         return Ok(End::Done);
     }
-    println!("mail {} from mailbox {}, received {}, {} bytes", mail.id, mail.mailbox, mail.received_at.utc(), mail.size);
+    println!(
+        "mail {} from mailbox {}, received {}, {} bytes",
+        mail.id,
+        mail.mailbox,
+        mail.received_at.utc(),
+        mail.size
+    );
     println!("{}: {} {}", mail.state.key(), mail.disposition, mail.reason);
     for key in ["sender", "subject"] {
         if let Some(text) = facts.pointer(&format!("/reading/{key}")).and_then(Value::as_str) {
@@ -196,8 +212,13 @@ fn show(id: i64, raw: bool, installation: &Installation, output: Output) -> anyh
         println!("  {}: {} {}", text("code"), text("item"), text("typed"));
     }
     for letter in &letters {
-        println!("letter {} ({}) to {}: {}", letter["id"], letter["kind"].as_str().unwrap_or_default(),
-                 letter["to"].as_str().unwrap_or_default(), letter["state"].as_str().unwrap_or_default());
+        println!(
+            "letter {} ({}) to {}: {}",
+            letter["id"],
+            letter["kind"].as_str().unwrap_or_default(),
+            letter["to"].as_str().unwrap_or_default(),
+            letter["state"].as_str().unwrap_or_default()
+        );
     }
     Ok(End::Done)
 }

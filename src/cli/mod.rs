@@ -15,8 +15,8 @@ mod installation;
 mod outbox;
 mod preview;
 mod read;
-mod receipt;
 pub mod reading;
+mod receipt;
 mod serve;
 mod study;
 

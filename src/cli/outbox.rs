@@ -163,8 +163,14 @@ fn list(state: Option<&str>, installation: &Installation, output: Output) -> any
             println!("{}", line(&letter));
         } else {
             let said = letter.report_status.or(letter.verdict_text).unwrap_or_default();
-            println!("{:>7}  {}  {:<9} {:<24} {:<32} {said}", letter.id, letter.created_at.local(Zone::UTC),
-                     letter.state.key(), letter.kind, letter.recipient);
+            println!(
+                "{:>7}  {}  {:<9} {:<24} {:<32} {said}",
+                letter.id,
+                letter.created_at.local(Zone::UTC),
+                letter.state.key(),
+                letter.kind,
+                letter.recipient
+            );
         }
     }
     Ok(End::Done)
@@ -190,8 +196,10 @@ fn show(id: i64, raw: bool, installation: &Installation, output: Output) -> anyh
     if output.json {
         let attempts: Vec<_> = attempts
             .iter()
-            .map(|attempt| json!({ "attempt": attempt.attempt, "at": attempt.attempted_at.utc(), "code": attempt.code,
-                                   "said": attempt.text }))
+            .map(|attempt| {
+                json!({ "attempt": attempt.attempt, "at": attempt.attempted_at.utc(), "code": attempt.code,
+                                   "said": attempt.text })
+            })
             .collect();
         let mut facts = line(&letter);
         facts["attempts_failed"] = json!(attempts);

@@ -65,8 +65,11 @@ pub(super) fn run(args: PreviewArgs) -> anyhow::Result<End> {
     }
     let composed = stationery.compose(&sample).map_err(|fault| anyhow!("{fault}"))?;
     if args.output.json {
-        println!("{}", json!({ "letter": kind.key(), "language": language.code(), "subject": composed.subject,
-                               "text": composed.text, "html": composed.html }));
+        println!(
+            "{}",
+            json!({ "letter": kind.key(), "language": language.code(), "subject": composed.subject,
+                               "text": composed.text, "html": composed.html })
+        );
     } else {
         println!("Subject: {}\n\n{}", composed.subject, composed.text);
     }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 
-use super::reading::{self, Output};
 use super::End;
+use super::reading::{self, Output};
 use crate::daemon::machine::SystemClock;
 use crate::definition::{self, Bundle};
 use crate::domain::time::{Clock, Instant};

@@ -73,7 +73,10 @@ async fn judge(opened: &Opened, bytes: &[u8]) -> anyhow::Result<Result<Receipt, 
     };
     let number = receipt.subject.rsplit('-').next().and_then(|digits| digits.parse().ok()).unwrap_or(0);
     let Some(on_file) = subject::find_by_number(&opened.store, row.id, number).await? else {
-        return Ok(Err(format!("genuine, but {} is not on file: development data may have been purged", receipt.subject)));
+        return Ok(Err(format!(
+            "genuine, but {} is not on file: development data may have been purged",
+            receipt.subject
+        )));
     };
     if data_encoding::HEXLOWER.encode(&on_file.audit_digest) != receipt.chain {
         return Ok(Err("genuine, but the audit entry it names is another one now".to_string()));

@@ -1,6 +1,6 @@
 //! `hagaki study`: a study's life, from rehearsal to close.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use clap::Subcommand;
@@ -144,7 +144,7 @@ fn judged<T>(result: Result<T, LifeError>) -> anyhow::Result<Option<T>> {
 }
 
 /// A bundle that is sound in itself and in its letters; else its problems are printed.
-fn sound(folder: &PathBuf) -> anyhow::Result<Option<(Bundle, Study)>> {
+fn sound(folder: &Path) -> anyhow::Result<Option<(Bundle, Study)>> {
     let bundle = Bundle::read(folder);
     let mut problems = Vec::new();
     let study = match definition::load(&bundle) {
@@ -169,7 +169,7 @@ fn sound(folder: &PathBuf) -> anyhow::Result<Option<(Bundle, Study)>> {
     Ok(study.filter(|_| problems.is_empty()).map(|study| (bundle, study)))
 }
 
-fn activate(folder: &PathBuf, stage: Stage, why: &Why) -> anyhow::Result<End> {
+fn activate(folder: &Path, stage: Stage, why: &Why) -> anyhow::Result<End> {
     let Some((bundle, study)) = sound(folder)? else { return Ok(End::Refused) };
     let opened = Opened::open(&why.installation)?;
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
@@ -178,14 +178,19 @@ fn activate(folder: &PathBuf, stage: Stage, why: &Why) -> anyhow::Result<End> {
     println!("{} runs in {}, bundle version {}", study.slug, done.stage.key(), done.version);
     println!("bundle digest (SHA-256):  {}", done.bundle_digest);
     println!("digest of the secret:     {}", done.secret_digest);
-    println!("Keep both with the protocol: the secret that all draws come from can be proved against its digest later.");
+    println!(
+        "Keep both with the protocol: the secret that all draws come from can be proved against its digest later."
+    );
     if stage == Stage::Development {
-        println!("This is a rehearsal: every letter says TEST. Begin with `hagaki study activate {} --production`.", folder.display());
+        println!(
+            "This is a rehearsal: every letter says TEST. Begin with `hagaki study activate {} --production`.",
+            folder.display()
+        );
     }
     Ok(End::Done)
 }
 
-fn amend(folder: &PathBuf, why: &Why) -> anyhow::Result<End> {
+fn amend(folder: &Path, why: &Why) -> anyhow::Result<End> {
     let Some((bundle, study)) = sound(folder)? else { return Ok(End::Refused) };
     let opened = Opened::open(&why.installation)?;
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
@@ -218,11 +223,20 @@ fn list(installation: &Installation, output: Output) -> anyhow::Result<End> {
     let rows = opened.runtime.block_on(study::list(&opened.store))?;
     for row in &rows {
         if output.json {
-            println!("{}", json!({ "study": row.slug, "stage": row.stage.key(), "state": row.state.key(),
-                                   "subjects": row.subjects, "bundle_version": row.bundle_version }));
+            println!(
+                "{}",
+                json!({ "study": row.slug, "stage": row.stage.key(), "state": row.state.key(),
+                                   "subjects": row.subjects, "bundle_version": row.bundle_version })
+            );
         } else {
-            println!("{:<20} {:<12} {:<7} {:>7} subjects  bundle version {}", row.slug, row.stage.key(),
-                     row.state.key(), row.subjects, row.bundle_version);
+            println!(
+                "{:<20} {:<12} {:<7} {:>7} subjects  bundle version {}",
+                row.slug,
+                row.stage.key(),
+                row.state.key(),
+                row.subjects,
+                row.bundle_version
+            );
         }
     }
     if rows.is_empty() && !output.json {
@@ -246,13 +260,18 @@ fn show(slug: &str, installation: &Installation, output: Output) -> anyhow::Resu
     if output.json {
         let versions: Vec<_> = versions
             .iter()
-            .map(|version| json!({ "version": version.version, "digest": hex(&version.digest),
-                                   "at": version.activated_at.utc(), "actor": version.actor, "reason": version.reason }))
+            .map(|version| {
+                json!({ "version": version.version, "digest": hex(&version.digest),
+                                   "at": version.activated_at.utc(), "actor": version.actor, "reason": version.reason })
+            })
             .collect();
-        println!("{}", json!({ "study": row.slug, "tag": shelved.study.tag, "stage": row.stage.key(),
+        println!(
+            "{}",
+            json!({ "study": row.slug, "tag": shelved.study.tag, "stage": row.stage.key(),
             "state": row.state.key(), "subjects": row.subjects, "planned": shelved.study.planned_subjects,
             "secret_digest": hex(&row.secret_digest), "chain": { "length": row.chain.length, "head": hex(&row.chain.digest) },
-            "kits_left": kits_left, "versions": versions }));
+            "kits_left": kits_left, "versions": versions })
+        );
         return Ok(End::Done);
     }
     println!("{} [{}] — {}", row.slug, shelved.study.tag, shelved.study.title.in_language(shelved.study.languages[0]));
@@ -265,8 +284,13 @@ fn show(slug: &str, installation: &Installation, output: Output) -> anyhow::Resu
         println!("kits      {kits_left} left");
     }
     for version in versions {
-        println!("bundle    version {} {} by {} {}", version.version, version.activated_at.local(shelved.study.zone),
-                 version.actor, version.reason);
+        println!(
+            "bundle    version {} {} by {} {}",
+            version.version,
+            version.activated_at.local(shelved.study.zone),
+            version.actor,
+            version.reason
+        );
     }
     Ok(End::Done)
 }

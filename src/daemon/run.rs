@@ -27,7 +27,7 @@ use crate::store::{Store, StoreError, secret};
 use crate::web::health::{Health, Pulse};
 use crate::web::{self, WebError};
 use crate::workflow::shelf::Shelf;
-use crate::workflow::{DeskAddress, Failure, Keys};
+use crate::workflow::{DeskAddress, Failure, Keys, Operator};
 
 /// Why the daemon cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -127,11 +127,7 @@ impl Daemon {
     ///
     /// # Errors
     /// The database, or a certificate file.
-    pub async fn build(
-        settings: &Settings,
-        clock: Arc<dyn Clock>,
-        dice: Arc<dyn Dice>,
-    ) -> Result<Daemon, DaemonError> {
+    pub async fn build(settings: &Settings, clock: Arc<dyn Clock>, dice: Arc<dyn Dice>) -> Result<Daemon, DaemonError> {
         let store = open_store(settings).await?;
         let keys = Arc::new(keys(&store, &*dice).await?);
         let shelf = Arc::new(Shelf::new(store.clone()));
@@ -186,6 +182,7 @@ impl Daemon {
             shelf: Arc::clone(&shelf),
             keys: Arc::clone(&keys),
             counters: Arc::new(counters),
+            operator: Operator { address: settings.operator.address.clone(), language: settings.operator.language },
             owner,
             lease_seconds,
             interval,

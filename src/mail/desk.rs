@@ -20,13 +20,13 @@ use crate::domain::study::{Post, Study};
 use crate::domain::time::{Clock, Dice, Instant};
 use crate::domain::token;
 use crate::limits;
+use crate::store::Store;
 use crate::store::inbox::{self, InboxItem, Outcome, State};
-use crate::store::{Store, StoreError};
-use crate::workflow::accept;
+use crate::workflow::accept::{self, HeldMail};
 use crate::workflow::ledger::Ledger;
 use crate::workflow::report::{self, Delivery};
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
-use crate::workflow::{Arrival, DeskAddress, Failure, Held, Keys, Means, Settled};
+use crate::workflow::{Arrival, DeskAddress, Failure, Held, Keys, Means, Operator, Settled};
 
 /// An address of ours with the facts its mails are judged by.
 #[derive(Clone, Debug)]
@@ -51,6 +51,8 @@ pub struct Desk {
     pub keys: Arc<Keys>,
     /// Our addresses, by mailbox name.
     pub counters: Arc<BTreeMap<String, Counter>>,
+    /// Hears of held mails that belong to no study.
+    pub operator: Operator,
     /// Name of this process in leases.
     pub owner: String,
     /// How long a claimed mail is ours, in seconds.
@@ -87,8 +89,7 @@ impl Desk {
         self.shelf.refresh().await?;
         let studies = self.shelf.list();
         let definitions: Vec<&Study> = studies.iter().map(|shelved| &*shelved.study).collect();
-        let reads: Vec<Read<'_>> =
-            items.iter().filter_map(|item| self.read(item, &definitions, now)).collect();
+        let reads: Vec<Read<'_>> = items.iter().filter_map(|item| self.read(item, &definitions, now)).collect();
         let mut groups: BTreeMap<Option<i64>, Vec<&Read<'_>>> = BTreeMap::new();
         for read in &reads {
             groups.entry(read.study.as_ref().map(|study| study.id)).or_default().push(read);
@@ -133,7 +134,7 @@ impl Desk {
     async fn decide(&self, group: &[&Read<'_>]) -> Result<(), StepError> {
         match self.attempt(group).await {
             Ok(()) => return Ok(()),
-            Err(error) if group.len() > 1 && !is_lost_lease(&error) => {
+            Err(error) if group.len() > 1 => {
                 tracing::warn!(%error, mails = group.len(), "a batch failed; trying each mail alone");
             }
             Err(error) => return self.set_aside_or(group, error).await,
@@ -156,6 +157,16 @@ impl Desk {
             if error.is_transient());
         let [read] = group else { return Err(error) };
         if transient || read.item.tries < limits::READ_TRIES {
+            // Best effort, so that the next try need not wait for the lease: a try that the database spoiled does not
+            // count, one that the mail spoiled does.
+            let freed = if transient {
+                inbox::give_back(&self.store, read.item.id, &self.owner).await
+            } else {
+                inbox::set_free(&self.store, read.item.id, &self.owner).await
+            };
+            if let Err(lease) = freed {
+                tracing::warn!(mail = read.item.id, error = %lease, "the mail waits until its lease runs out");
+            }
             return Err(error);
         }
         tracing::error!(mail = read.item.id, %error, "a mail cannot be decided; it is set aside for a person");
@@ -181,7 +192,8 @@ impl Desk {
         }
         ledger.commit().await?;
         for read in group {
-            metrics::counter!("hagaki_mails_decided_total", "disposition" => read.reading.disposition.key()).increment(1);
+            metrics::counter!("hagaki_mails_decided_total", "disposition" => read.reading.disposition.key())
+                .increment(1);
         }
         Ok(())
     }
@@ -204,12 +216,11 @@ impl Desk {
             at: self.clock.now(),
         };
         inbox::record_outcome(&mut ledger.tx, &outcome).await?;
-        if settled.held == Held::Yes
-            && let Some(study) = &read.study
-        {
+        if settled.held == Held::Yes {
             let means = self.means(read.counter);
             let reasons: Vec<&str> = settled.reason.split(' ').collect();
-            accept::hold(ledger, study, means, read.item.id, read.item.received_at, &reasons).await?;
+            let mail = HeldMail { inbox_id: read.item.id, received_at: read.item.received_at, reasons: &reasons };
+            accept::hold(ledger, read.study.as_deref(), means, &self.operator, mail).await?;
         }
         Ok(())
     }
@@ -311,12 +322,4 @@ fn digest_of(hexadecimal: &str) -> Sha256Digest {
         digest.copy_from_slice(&bytes);
     }
     digest
-}
-
-fn is_lost_lease(error: &StepError) -> bool {
-    let store = match error {
-        StepError::Store(error) | StepError::Workflow(Failure::Store(error)) => error,
-        _ => return false,
-    };
-    matches!(store, StoreError::LostLease { .. })
 }

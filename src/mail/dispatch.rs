@@ -21,8 +21,8 @@ use crate::domain::token;
 use crate::limits;
 use crate::store::outbox::{self, OutboxItem};
 use crate::store::{Store, host};
-use crate::workflow::report;
 use crate::workflow::ledger::Ledger;
+use crate::workflow::report;
 use crate::workflow::shelf::Shelf;
 use crate::workflow::{DeskAddress, Keys, Means};
 
@@ -83,20 +83,42 @@ impl Dispatch {
     }
 
     /// Sends with as many connections as the transport has, and records what is finished as it comes.
+    ///
+    /// Letters are no longer begun once the server is seen to be away, or half of the lease is over: they are given back,
+    /// and nobody else sends what we still might.
     async fn send_all(&self, claimed: Vec<OutboxItem>) -> Result<(), StepError> {
         let width = self.transport.width().max(1);
+        let host_failed = &AtomicBool::new(false);
+        let deadline = self.clock.now().plus_seconds(self.lease_seconds / 2);
         let sends = claimed.into_iter().map(|letter| async move {
+            if host_failed.load(Ordering::Relaxed) || self.clock.now() >= deadline {
+                return (letter, None);
+            }
             let verdict = self.send(&letter).await;
-            (letter, verdict)
+            if verdict.suspends_host() {
+                host_failed.store(true, Ordering::Relaxed);
+            }
+            (letter, Some(verdict))
         });
         let mut finished = stream::iter(sends).buffer_unordered(width).ready_chunks(limits::VERDICT_BATCH);
-        let mut host_failed = false;
+        let mut untried = Vec::new();
         while let Some(chunk) = finished.next().await {
-            host_failed |= chunk.iter().any(|(_, verdict)| verdict.suspends_host());
-            self.record(chunk).await?;
+            let mut judged = Vec::with_capacity(chunk.len());
+            for (letter, verdict) in chunk {
+                match verdict {
+                    Some(verdict) => judged.push((letter, verdict)),
+                    None => untried.push(letter.id),
+                }
+            }
+            self.record(judged).await?;
         }
         drop(finished);
-        if host_failed {
+        if !untried.is_empty() {
+            let mut tx = self.store.begin().await?;
+            outbox::give_back(&mut tx, &self.owner, &untried).await?;
+            tx.commit().await?;
+        }
+        if host_failed.load(Ordering::Relaxed) {
             self.suspend().await?;
         }
         Ok(())
@@ -110,6 +132,9 @@ impl Dispatch {
 
     /// Records what became of a few letters in one transaction, with the alerts that follow from it.
     async fn record(&self, chunk: Vec<(OutboxItem, Verdict)>) -> Result<(), StepError> {
+        if chunk.is_empty() {
+            return Ok(());
+        }
         let now = self.clock.now();
         let mut ledger = Ledger::begin(&self.shelf).await?;
         let mut accepted: Vec<(i64, i64, String)> = Vec::new();
@@ -194,7 +219,12 @@ impl Dispatch {
         let until = now.plus_seconds(i64::try_from(pause.as_secs()).unwrap_or(i64::MAX).max(1));
         host::record_failure(&self.store, &self.desk.mailbox, until).await?;
         self.away.store(true, Ordering::Relaxed);
-        tracing::warn!(mailbox = self.desk.mailbox, failures, seconds = pause.as_secs(), "the mail server is away; letters wait");
+        tracing::warn!(
+            mailbox = self.desk.mailbox,
+            failures,
+            seconds = pause.as_secs(),
+            "the mail server is away; letters wait"
+        );
         Ok(())
     }
 
@@ -207,7 +237,8 @@ impl Dispatch {
 
 /// Whether a word is an enhanced status code (RFC 3463).
 fn is_status(word: &str) -> bool {
-    word.split('.').count() == 3 && word.split('.').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
+    word.split('.').count() == 3
+        && word.split('.').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn said(reply: &Reply) -> (i64, String) {

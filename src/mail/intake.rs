@@ -82,8 +82,7 @@ impl Intake {
     /// The mailbox or the database; nothing is lost, and the next step begins anew.
     pub async fn step(&mut self) -> Result<Did, StepError> {
         let now = self.clock.now();
-        self.ours =
-            mailbox::claim(&self.store, &self.name, &self.owner, now, self.lease_seconds).await?.is_some();
+        self.ours = mailbox::claim(&self.store, &self.name, &self.owner, now, self.lease_seconds).await?.is_some();
         if !self.ours {
             self.position = None;
             return Ok(Did::Nothing);
@@ -217,7 +216,8 @@ impl Intake {
             .collect();
         let taken = inbox::insert_many(&mut tx, &fresh).await?.len();
         let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        mailbox::save_position(&mut tx, &self.name, signed(fetched.position.epoch), signed(fetched.position.last)).await?;
+        mailbox::save_position(&mut tx, &self.name, signed(fetched.position.epoch), signed(fetched.position.last))
+            .await?;
         tx.commit().await?;
         Ok(taken)
     }

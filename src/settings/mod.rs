@@ -17,6 +17,7 @@ use secrecy::SecretString;
 pub use mailbox::{Delivery, ImapSettings, MailSource, MailboxSettings, Security, SmtpSettings};
 pub use problem::Problem;
 
+use crate::domain::language::Language;
 use crate::limits;
 use section::{Section, Source};
 
@@ -32,8 +33,8 @@ pub struct Settings {
     pub web: WebSettings,
     /// `[daemon]`: the loops.
     pub daemon: DaemonSettings,
-    /// `[operator]` address: who hears of trouble.
-    pub operator: String,
+    /// `[operator]`: who hears of mails that belong to no study.
+    pub operator: OperatorSettings,
     /// `[logs]`: how the daemon reports.
     pub logs: LogSettings,
     /// The addresses we own, by name; at least one.
@@ -76,6 +77,15 @@ pub struct DaemonSettings {
     pub interval_seconds: u64,
     /// Time after which another daemon may take over claimed work, in seconds.
     pub lease_seconds: u64,
+}
+
+/// `[operator]`: who hears of mails that belong to no study.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperatorSettings {
+    /// Their address.
+    pub address: String,
+    /// Language of their letters.
+    pub language: Language,
 }
 
 /// `[logs]`: how the daemon reports.
@@ -124,7 +134,7 @@ impl Settings {
             section.path("folder")
         });
         let daemon = optional(&root, "daemon", daemon, DaemonSettings::usual);
-        let operator = required(&root, "operator", |section| section.address("address", "operator@example.jp"));
+        let operator = required(&root, "operator", operator);
         let logs = optional(&root, "logs", logs, LogSettings::usual);
         root.finish();
 
@@ -227,7 +237,11 @@ fn web(section: &Section<'_, '_>) -> Option<WebSettings> {
 
 impl DaemonSettings {
     fn usual() -> DaemonSettings {
-        DaemonSettings { owner: "hagaki".to_owned(), interval_seconds: 30, lease_seconds: 120 }
+        // The machine's name tells daemons on several machines apart without anybody having to think of it.
+        let machine = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let machine = machine.trim();
+        let owner = if machine.is_empty() { "hagaki".to_owned() } else { machine.to_owned() };
+        DaemonSettings { owner, interval_seconds: 30, lease_seconds: 120 }
     }
 }
 
@@ -261,6 +275,13 @@ fn logs(section: &Section<'_, '_>) -> Option<LogSettings> {
         readable
     });
     Some(LogSettings { format: format?, level: level? })
+}
+
+fn operator(section: &Section<'_, '_>) -> Option<OperatorSettings> {
+    let address = section.address("address", "operator@example.jp");
+    let words = Language::ALL.map(|language| (language.code(), language));
+    let language = if section.has("language") { section.word("language", &words) } else { Some(Language::En) };
+    Some(OperatorSettings { address: address?, language: language? })
 }
 
 /// The filter takes any bare word for a module's name; here a bare word must be a level.

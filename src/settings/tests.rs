@@ -1,3 +1,5 @@
+//! Whole files read and every slip told, for the parent module.
+
 use std::os::unix::fs::PermissionsExt as _;
 
 use secrecy::ExposeSecret as _;
@@ -52,7 +54,7 @@ fn the_example_files_load_as_they_are() {
     let settings = files.load().unwrap();
     assert_eq!(settings.database.engine, Engine::Sqlite(files.path("config/../data/hagaki.db")));
     assert_eq!(settings.web.public_url, "https://hagaki.example.jp");
-    assert_eq!(settings.operator, "operator@example.jp");
+    assert_eq!(settings.operator.address, "operator@example.jp");
     let [mailbox] = settings.mailboxes.as_slice() else { panic!("one mailbox") };
     assert_eq!((mailbox.name.as_str(), mailbox.message_id_domain.as_str()), ("example", "example.jp"));
     let MailSource::Imap(imap) = &mailbox.source else { panic!("imap") };
@@ -77,7 +79,8 @@ fn the_commented_keys_of_the_example_are_true() {
     let files =
         Files::new().with("config/hagaki.toml", &uncommented(example)).with("mailboxes/a/mailbox.toml", FOLDERS);
     let settings = files.load().unwrap();
-    assert_eq!(settings.daemon, DaemonSettings::usual());
+    // The owner is the machine's name where nothing is said, so the example can only show one.
+    assert_eq!(settings.daemon, DaemonSettings { owner: "hagaki".to_owned(), ..DaemonSettings::usual() });
     assert_eq!(settings.logs, LogSettings::usual());
 
     let example = include_str!("../../mailboxes/example/mailbox.toml");

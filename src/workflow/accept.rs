@@ -4,12 +4,13 @@ use super::compose::{self, Addressing, Outgoing, Telling};
 use super::enroll::{self, Application, Confirmed, Enrolled, Enrollment};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
-use super::{Arrival, Failure, Held, Means, Settled, confirm};
+use super::{Arrival, Failure, Held, Means, Operator, Settled, confirm};
 use crate::domain::answer::Form;
 use crate::domain::language::Language;
 use crate::domain::request::{Act, Request};
-use crate::domain::study::{Person, Study};
+use crate::domain::study::{Person, Role, Study};
 use crate::domain::text;
+use crate::domain::time::{Instant, Zone};
 use crate::letters::facts::{self, BlankForm, Conflict, Help, NotEntitled, Reader, Refusal, Sameness, StatusUnknown};
 use crate::letters::{Facts, Kind};
 use crate::limits;
@@ -41,7 +42,7 @@ impl<'a> Asking<'a> {
         }
     }
 
-    pub(super) fn to_sender(&self) -> Addressing<'a> {
+    pub(super) fn to_sender(self) -> Addressing<'a> {
         Addressing::answer(self.person, self.language, self.arrival)
     }
 
@@ -72,17 +73,13 @@ impl<'a> Asking<'a> {
         self.send(ledger, letter, settled).await
     }
 
-    async fn send(
-        &self,
-        ledger: &mut Ledger<'_>,
-        letter: Outgoing,
-        settled: Settled,
-    ) -> Result<Settled, Failure> {
+    async fn send(&self, ledger: &mut Ledger<'_>, letter: Outgoing, settled: Settled) -> Result<Settled, Failure> {
         if !budget_left(ledger, self.means, self.arrival.sender).await? {
             return Ok(self.held("reply-budget"));
         }
         let inbox_id = Some(self.arrival.inbox_id);
-        compose::post(&mut ledger.tx, self.shelved, self.means, inbox_id, std::slice::from_ref(&letter)).await?;
+        compose::post(&mut ledger.tx, Some(self.shelved.id), self.means, inbox_id, std::slice::from_ref(&letter))
+            .await?;
         Ok(settled)
     }
 }
@@ -141,10 +138,8 @@ pub(super) async fn enrollment(
     match enroll::enroll(ledger, shelved, means, arrival, application).await? {
         Enrollment::Enrolled(enrolled) => enrolled_now(ledger, asking, &enrolled).await,
         Enrollment::Duplicate(enrolled) => {
-            let settled = Settled {
-                subject_id: Some(enrolled.subject.id),
-                ..asking.settled("reply_duplicate", "duplicate")
-            };
+            let settled =
+                Settled { subject_id: Some(enrolled.subject.id), ..asking.settled("reply_duplicate", "duplicate") };
             tell(ledger, asking, &enrolled, Telling::Duplicate, settled).await
         }
         Enrollment::Conflict { subject, .. } => conflict(ledger, asking, &subject, form).await,
@@ -162,14 +157,11 @@ pub(super) async fn enrollment(
 async fn enrolled_now(ledger: &mut Ledger<'_>, asking: Asking<'_>, enrolled: &Enrolled) -> Result<Settled, Failure> {
     let Asking { shelved, means, arrival, language, .. } = asking;
     let facts = compose::assignment(shelved, means, enrolled, Telling::First, language)?;
-    let to = Addressing {
-        site: Some(&enrolled.subject.site),
-        subject_id: Some(enrolled.subject.id),
-        ..asking.to_sender()
-    };
+    let to =
+        Addressing { site: Some(&enrolled.subject.site), subject_id: Some(enrolled.subject.id), ..asking.to_sender() };
     let mut outgoing = vec![compose::compose(shelved, means, to, facts)?];
     outgoing.extend(compose::notices(shelved, means, enrolled)?);
-    compose::post(&mut ledger.tx, shelved, means, Some(arrival.inbox_id), &outgoing).await?;
+    compose::post(&mut ledger.tx, Some(shelved.id), means, Some(arrival.inbox_id), &outgoing).await?;
     metrics::counter!("hagaki_enrollments_total", "study" => shelved.study.slug.clone()).increment(1);
     Ok(Settled { subject_id: Some(enrolled.subject.id), ..asking.settled("register", "enrolled") })
 }
@@ -182,11 +174,8 @@ pub(super) async fn tell(
     settled: Settled,
 ) -> Result<Settled, Failure> {
     let facts = compose::assignment(asking.shelved, asking.means, enrolled, telling, asking.language)?;
-    let to = Addressing {
-        site: Some(&enrolled.subject.site),
-        subject_id: Some(enrolled.subject.id),
-        ..asking.to_sender()
-    };
+    let to =
+        Addressing { site: Some(&enrolled.subject.site), subject_id: Some(enrolled.subject.id), ..asking.to_sender() };
     asking.reply(ledger, to, facts, settled).await
 }
 
@@ -259,11 +248,7 @@ async fn status(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: Option<&str
     tell(ledger, asking, &enrolled, Telling::Status, settled).await
 }
 
-async fn find_wanted(
-    ledger: &mut Ledger<'_>,
-    asking: Asking<'_>,
-    wanted: &str,
-) -> Result<Option<SubjectRow>, Failure> {
+async fn find_wanted(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: &str) -> Result<Option<SubjectRow>, Failure> {
     let (study, id) = (asking.study(), asking.shelved.id);
     if let Some(number) = study.parse_subject_number(wanted) {
         return Ok(subject::find_by_number(&mut ledger.tx, id, number).await?);
@@ -287,11 +272,8 @@ pub(super) async fn load(ledger: &mut Ledger<'_>, subject_id: i64) -> Result<Enr
 
 /// Whether one more answer may go to this sender: every sender has a budget, so that two machines cannot talk for ever.
 async fn budget_left(ledger: &mut Ledger<'_>, means: Means<'_>, sender: &str) -> Result<bool, Failure> {
-    let kinds: Vec<&str> = Kind::ALL
-        .into_iter()
-        .filter(|kind| kind.answers() && !kind.is_assignment())
-        .map(Kind::key)
-        .collect();
+    let kinds: Vec<&str> =
+        Kind::ALL.into_iter().filter(|kind| kind.answers() && !kind.is_assignment()).map(Kind::key).collect();
     for (seconds, most) in [(3600, limits::ANSWERS_PER_HOUR), (24 * 3600, limits::ANSWERS_PER_DAY)] {
         let since = means.now.plus_seconds(-seconds);
         if outbox::count_recent(&mut ledger.tx, sender, &kinds, since).await? >= most {
@@ -301,31 +283,54 @@ async fn budget_left(ledger: &mut Ledger<'_>, means: Means<'_>, sender: &str) ->
     Ok(true)
 }
 
-/// A mail that is kept for a person: the study's coordinators are told, within their own budget.
+/// A mail that is kept for a person: the study's coordinators are told, or the operator where no study (or nobody in it)
+/// can be; each within their own budget.
 ///
 /// # Errors
 /// The database, a broken template.
 pub async fn hold(
     ledger: &mut Ledger<'_>,
-    shelved: &ShelvedStudy,
+    shelved: Option<&ShelvedStudy>,
     means: Means<'_>,
-    inbox_id: i64,
-    received_at: crate::domain::time::Instant,
-    reasons: &[&str],
+    operator: &Operator,
+    mail: HeldMail<'_>,
 ) -> Result<(), Failure> {
-    let study = &shelved.study;
-    let number = inbox_id.to_string();
-    let since = means.now.plus_seconds(-3600);
+    let number = mail.inbox_id.to_string();
+    let facts = |zone: Zone| {
+        let at = mail.received_at.local(zone);
+        Facts::QuarantineNotice(facts::QuarantineNotice::new(&number, &at, mail.reasons))
+    };
     let mut outgoing = Vec::new();
-    for person in study.people.iter().filter(|person| person.has(crate::domain::study::Role::Coordinator)) {
-        let Some(address) = person.addresses.first() else { continue };
-        let kinds = [Kind::QuarantineNotice.key()];
-        if outbox::count_recent(&mut ledger.tx, address, &kinds, since).await? >= limits::HOLD_NOTICES_PER_HOUR {
-            continue;
+    if let Some(shelved) = shelved {
+        let study = &shelved.study;
+        for person in study.people.iter().filter(|person| person.has(Role::Coordinator)) {
+            let Some(address) = person.addresses.first() else { continue };
+            if notices_left(ledger, means, address).await? {
+                outgoing.push(compose::compose(shelved, means, Addressing::unasked(study, person), facts(study.zone))?);
+            }
         }
-        let facts = facts::QuarantineNotice::new(&number, &received_at.local(study.zone), reasons);
-        let to = Addressing::unasked(study, person);
-        outgoing.push(compose::compose(shelved, means, to, Facts::QuarantineNotice(facts))?);
     }
-    compose::post(&mut ledger.tx, shelved, means, Some(inbox_id), &outgoing).await
+    let coordinated = shelved.is_some_and(|one| one.study.people.iter().any(|person| person.has(Role::Coordinator)));
+    if !coordinated && notices_left(ledger, means, &operator.address).await? {
+        let stationery = ledger.shelf().common()?;
+        outgoing.push(compose::to_operator(&stationery, means, operator, facts(Zone::UTC))?);
+    }
+    compose::post(&mut ledger.tx, shelved.map(|one| one.id), means, Some(mail.inbox_id), &outgoing).await
+}
+
+/// A mail that is kept for a person.
+#[derive(Clone, Copy, Debug)]
+pub struct HeldMail<'a> {
+    /// Its inbox row.
+    pub inbox_id: i64,
+    /// When it was taken in.
+    pub received_at: Instant,
+    /// Keys of the reasons.
+    pub reasons: &'a [&'a str],
+}
+
+async fn notices_left(ledger: &mut Ledger<'_>, means: Means<'_>, address: &str) -> Result<bool, Failure> {
+    let since = means.now.plus_seconds(-3600);
+    let kinds = [Kind::QuarantineNotice.key()];
+    Ok(outbox::count_recent(&mut ledger.tx, address, &kinds, since).await? < limits::HOLD_NOTICES_PER_HOUR)
 }

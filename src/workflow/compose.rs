@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 
 use super::enroll::Enrolled;
 use super::shelf::ShelvedStudy;
-use super::{Arrival, Failure, Means};
+use super::{Arrival, Failure, Means, Operator};
 use crate::domain::language::Language;
 use crate::domain::study::{Blinding, Person, Study};
+use crate::domain::time::Zone;
 use crate::letters::facts::{
     AssignmentBlinded, AssignmentOpen, Enrollment, NoticeBlind, NoticeOpen, NoticeUnblinded, RegistrationDone,
 };
-use crate::letters::{self, Envelope, Facts, Head, Kind, Letter};
+use crate::letters::{self, Envelope, Facts, Head, Kind, Letter, Stationery};
 use crate::store::Tx;
 use crate::store::outbox::{self, NewLetter};
 
@@ -131,6 +132,40 @@ fn fresh_message_id(means: Means<'_>) -> String {
     format!("<{}@{}>", data_encoding::HEXLOWER.encode(&bytes), means.desk.message_id_domain)
 }
 
+/// A letter to the operator that concerns no study.
+///
+/// # Errors
+/// An address that cannot stand in a mail.
+pub fn to_operator(
+    stationery: &Stationery,
+    means: Means<'_>,
+    operator: &Operator,
+    facts: Facts,
+) -> Result<Outgoing, Failure> {
+    let kind = facts.kind();
+    let head = Head::of_installation(&means.desk.display, &means.desk.address, means.now);
+    let composed = stationery
+        .compose(&Letter::new(operator.language, head, facts))
+        .map_err(|fault| Failure::Letter(fault.to_string()))?;
+    let message_id = fresh_message_id(means);
+    let envelope = Envelope {
+        study: "hagaki",
+        from: &means.desk.address,
+        from_name: &means.desk.display,
+        to: &operator.address,
+        to_name: "",
+        reply_to: None,
+        message_id: &message_id,
+        in_reply_to: None,
+        references: &[],
+        at: means.now,
+        zone: Zone::UTC,
+    };
+    let finished = letters::finish(&composed, &envelope).map_err(|fault| Failure::Letter(fault.to_string()))?;
+    let recipient = operator.address.clone();
+    Ok(Outgoing { kind, message_id: finished.message_id, recipient, raw: finished.raw, subject_id: None })
+}
+
 /// A letter sent before, once more: the same words under a Message-ID of its own.
 pub fn again(means: Means<'_>, kind: Kind, recipient: &str, subject_id: Option<i64>, raw: &[u8]) -> Outgoing {
     let message_id = fresh_message_id(means);
@@ -144,7 +179,7 @@ pub fn again(means: Means<'_>, kind: Kind, recipient: &str, subject_id: Option<i
 /// The database.
 pub async fn post(
     tx: &mut Tx,
-    shelved: &ShelvedStudy,
+    study_id: Option<i64>,
     means: Means<'_>,
     inbox_id: Option<i64>,
     outgoing: &[Outgoing],
@@ -154,7 +189,7 @@ pub async fn post(
         .map(|letter| NewLetter {
             mailbox: &means.desk.mailbox,
             message_id: &letter.message_id,
-            study_id: Some(shelved.id),
+            study_id,
             kind: letter.kind.key(),
             recipient: &letter.recipient,
             raw: &letter.raw,

@@ -175,7 +175,8 @@ pub async fn enroll(
         }
         Enrollment::Refused(reasons) => {
             let site = site_of(&shelved.study, application.form);
-            let body = json!({ "inbox": arrival.inbox_id, "reasons": refusal_keys(reasons, application.form), "site": site });
+            let body =
+                json!({ "inbox": arrival.inbox_id, "reasons": refusal_keys(reasons, application.form), "site": site });
             append(tx, page, means, actor, "refuse", &body).await?;
         }
         Enrollment::Enrolled(_) | Enrollment::Duplicate(_) | Enrollment::ToConfirm => {}

@@ -16,6 +16,7 @@ pub mod report;
 pub mod shelf;
 
 use crate::domain::chain::Sha256Digest;
+use crate::domain::language::Language;
 use crate::domain::time::{Dice, Instant};
 use crate::domain::token::AddressKey;
 use crate::store::StoreError;
@@ -46,7 +47,8 @@ impl Keys {
     /// The keys of an installation's secret; each use has its own.
     pub fn derive(secret: &[u8]) -> Keys {
         use sha2::{Digest, Sha256};
-        let of = |purpose: &str| -> [u8; 32] { Sha256::new().chain_update(purpose).chain_update(secret).finalize().into() };
+        let of =
+            |purpose: &str| -> [u8; 32] { Sha256::new().chain_update(purpose).chain_update(secret).finalize().into() };
         Keys { address: AddressKey::new(&of("hagaki address ")), receipt: of("hagaki receipt ") }
     }
 }
@@ -72,6 +74,15 @@ impl DeskAddress {
             None => self.address.clone(),
         }
     }
+}
+
+/// Whoever runs the installation: hears of mails that belong to no study.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// Their address.
+    pub address: String,
+    /// Language of their letters.
+    pub language: Language,
 }
 
 /// What a mail that asks for something brought with it.

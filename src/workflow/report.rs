@@ -58,12 +58,7 @@ pub async fn record(ledger: &mut Ledger<'_>, means: Means<'_>, delivery: &Delive
 ///
 /// # Errors
 /// The database, a broken template.
-pub async fn alert(
-    ledger: &mut Ledger<'_>,
-    means: Means<'_>,
-    letter: i64,
-    status: &str,
-) -> Result<(), Failure> {
+pub async fn alert(ledger: &mut Ledger<'_>, means: Means<'_>, letter: i64, status: &str) -> Result<(), Failure> {
     let Some(letter) = outbox::find(&mut ledger.tx, letter).await? else { return Ok(()) };
     let assignment = Kind::find(&letter.kind).is_some_and(Kind::is_assignment);
     let (true, Some(study_id), Some(subject_id)) = (assignment, letter.study_id, letter.subject_id) else {
@@ -75,7 +70,7 @@ pub async fn alert(
     let body = json!({ "letter": letter.id, "subject": enrolled.subject.number, "status": status });
     super::enroll::append(tx, page, means, "system", "letter-failed", &body).await?;
     let outgoing = alerts(&shelved, means, &letter, &enrolled, status)?;
-    compose::post(tx, &shelved, means, None, &outgoing).await
+    compose::post(tx, Some(shelved.id), means, None, &outgoing).await
 }
 
 fn alerts(

@@ -53,6 +53,12 @@ impl Shelf {
         }
     }
 
+    /// The same shelf with the built-in letters at hand: compiling them takes a while.
+    #[must_use]
+    pub fn with_letters(self, common: Arc<Stationery>) -> Shelf {
+        Shelf { common: Mutex::new(Some(common)), ..self }
+    }
+
     /// The store below.
     pub fn store(&self) -> &Store {
         &self.store
@@ -107,10 +113,20 @@ impl Shelf {
         let (study, bundle) = read(row, &stored.files)?;
         let own = bundle.letters();
         let stationery = if own.is_empty() { self.common()? } else { Arc::new(stationery(row, &own)?) };
-        Ok(ShelvedStudy { id: row.id, stage: row.stage, version: row.bundle_version, study: Arc::new(study), stationery })
+        Ok(ShelvedStudy {
+            id: row.id,
+            stage: row.stage,
+            version: row.bundle_version,
+            study: Arc::new(study),
+            stationery,
+        })
     }
 
-    fn common(&self) -> Result<Arc<Stationery>, Failure> {
+    /// The stationery of everybody who has no letters of their own.
+    ///
+    /// # Errors
+    /// A template of ours is broken.
+    pub fn common(&self) -> Result<Arc<Stationery>, Failure> {
         let mut common = self.common.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(stationery) = &*common {
             return Ok(Arc::clone(stationery));

@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod anomaly;
+mod harness;
 mod opening;
 mod postgres;
 mod schema;
 mod store;
+mod stories;
 mod world;

@@ -8,7 +8,7 @@ use hagaki::store::allocation::AllocationRow;
 use hagaki::store::fuse::Fuse;
 use hagaki::store::inbox::{FirstSight, Outcome};
 use hagaki::store::outbox::{Report, Verdict};
-use hagaki::store::study::{Stage, State as StudyState};
+use hagaki::store::study::{Stage, State as StudyState, StudySecret};
 use hagaki::store::subject::NewSubject;
 use hagaki::store::{
     Engine, Store, StoreError, allocation, audit, bundle, host, inbox, kit, mailbox, outbox, pending, secret, study,
@@ -63,6 +63,7 @@ fn outcome(id: i64, disposition: &'static str, subject_id: Option<i64>) -> Outco
         study_id: None,
         subject_id,
         person: Some("tanaka"),
+        reading: r#"{"text":"施設コード: 012"}"#,
         at: NOW,
     }
 }
@@ -78,6 +79,7 @@ fn new_subject(study_id: i64, number: i64, reference_key: &str) -> NewSubject<'_
         answers: r#"{"sex":"F"}"#,
         typed: r#"{"sex":"女"}"#,
         inbox_id: None,
+        audit_digest: &[3; 32],
     }
 }
 
@@ -375,12 +377,12 @@ on_both! {
         let mut tx = store.begin().await.unwrap();
         let extra = outbox::insert_many(&mut tx, &[urgent, tomorrow]).await.unwrap();
         tx.commit().await.unwrap();
-        let claimed = outbox::claim(store, "d1", NOW, LEASE, 120).await.unwrap();
+        let claimed = outbox::claim(store, "reg", "d1", NOW, LEASE, 120).await.unwrap();
         assert_eq!(claimed.len(), 120);
         assert_eq!((claimed[0].id, claimed[0].raw.as_slice()), (extra[0], "urgent".as_bytes()));
         assert_eq!(claimed[1..].iter().map(|letter| letter.id).collect::<Vec<_>>(), ids[..119]);
         assert!(claimed.iter().all(|letter| letter.attempts == 1));
-        let rest = outbox::claim(store, "d2", NOW, LEASE, 500).await.unwrap();
+        let rest = outbox::claim(store, "reg", "d2", NOW, LEASE, 500).await.unwrap();
         assert_eq!(rest.iter().map(|letter| letter.id).collect::<Vec<_>>(), ids[119..]);
 
         let texts: Vec<String> = claimed.iter().map(|letter| format!("2.0.0 queued as {}", letter.id)).collect();
@@ -399,7 +401,7 @@ on_both! {
         let mut tx = store.begin().await.unwrap();
         outbox::give_back(&mut tx, "d2", &back).await.unwrap();
         tx.commit().await.unwrap();
-        let again = outbox::claim(store, "d1", NOW, LEASE, 500).await.unwrap();
+        let again = outbox::claim(store, "reg", "d1", NOW, LEASE, 500).await.unwrap();
         assert_eq!(again.len(), back.len());
         assert!(again.iter().all(|letter| letter.attempts == 1), "an attempt given back does not count");
     }
@@ -407,13 +409,13 @@ on_both! {
     async fn a_letter_is_tried_again_until_it_fails(world: &World) {
         let store = &world.store;
         let id = world.letters(0..1).await[0];
-        outbox::claim(store, "d1", NOW, LEASE, 1).await.unwrap();
+        outbox::claim(store, "reg", "d1", NOW, LEASE, 1).await.unwrap();
         let deferred = Verdict { code: 451, text: "4.7.1 greylisted" };
         let mut tx = store.begin().await.unwrap();
         outbox::record_retry(&mut tx, id, "d1", later(1), later(300), deferred).await.unwrap();
         tx.commit().await.unwrap();
-        assert!(outbox::claim(store, "d1", later(299), LEASE, 1).await.unwrap().is_empty());
-        assert_eq!(outbox::claim(store, "d1", later(300), LEASE, 1).await.unwrap()[0].attempts, 2);
+        assert!(outbox::claim(store, "reg", "d1", later(299), LEASE, 1).await.unwrap().is_empty());
+        assert_eq!(outbox::claim(store, "reg", "d1", later(300), LEASE, 1).await.unwrap()[0].attempts, 2);
         let refused = Verdict { code: 550, text: "5.1.1 no such user" };
         let mut tx = store.begin().await.unwrap();
         let lost = match outbox::record_failed(&mut tx, id, "d2", later(301), refused).await {
@@ -434,12 +436,12 @@ on_both! {
         assert!(outbox::retry(&mut tx, id, later(400)).await.unwrap());
         assert!(outbox::hold(&mut tx, id).await.unwrap());
         tx.commit().await.unwrap();
-        assert!(outbox::claim(store, "d1", later(400), LEASE, 1).await.unwrap().is_empty());
+        assert!(outbox::claim(store, "reg", "d1", later(400), LEASE, 1).await.unwrap().is_empty());
         let mut tx = store.begin().await.unwrap();
         assert!(outbox::release(&mut tx, id, later(500)).await.unwrap());
         assert!(!outbox::release(&mut tx, id, later(500)).await.unwrap());
         tx.commit().await.unwrap();
-        assert_eq!(outbox::claim(store, "d1", later(500), LEASE, 1).await.unwrap()[0].attempts, 1);
+        assert_eq!(outbox::claim(store, "reg", "d1", later(500), LEASE, 1).await.unwrap()[0].attempts, 1);
         let mut tx = store.begin().await.unwrap();
         assert!(outbox::drop(&mut tx, id).await.unwrap());
         tx.commit().await.unwrap();
@@ -683,13 +685,16 @@ on_both! {
         tx.commit().await.unwrap();
 
         let mut tx = store.begin().await.unwrap();
-        assert!(matches!(study::purge(&mut tx, real).await, Err(StoreError::Missing { .. })));
+        let (secret, digest_of_it) = (StudySecret([9; 32]), digest("another secret"));
+        let refused = study::purge(&mut tx, real, &secret, &digest_of_it, NOW).await;
+        assert!(matches!(refused, Err(StoreError::Missing { .. })));
         drop(tx);
         let mut tx = store.begin().await.unwrap();
-        study::purge(&mut tx, id).await.unwrap();
+        study::purge(&mut tx, id, &secret, &digest_of_it, NOW).await.unwrap();
         tx.commit().await.unwrap();
         let row = study::load(store, id).await.unwrap();
         assert_eq!((row.subjects, row.allocations, row.chain), (0, 0, Head::EMPTY));
+        assert_eq!(row.secret, secret, "new numbers come from a new secret");
         assert_eq!(kit::left(store, id).await.unwrap().len(), 1);
         assert_eq!(left_behind(world).await, [0, 0, 0, 0, 1]);
         assert_eq!(inbox::find_raw(store, mail).await.unwrap(), None);

@@ -97,6 +97,24 @@ impl World {
         ids
     }
 
+    /// Another database with the same contents.
+    pub(crate) async fn copy(&self) -> World {
+        let (url, folder) = match self.store.engine() {
+            Engine::Sqlite => {
+                let (url, folder) = fresh_url(Engine::Sqlite).await.unwrap();
+                let path = url.strip_prefix("sqlite://").unwrap().to_owned();
+                self.tamper(&format!("VACUUM INTO '{path}'")).await;
+                (url, folder)
+            }
+            Engine::Postgres => {
+                let (base, template) = self.url.rsplit_once('/').unwrap();
+                (fresh_database(base, &format!("TEMPLATE {template}")).await, None)
+            }
+        };
+        let store = Store::open(&url).await.unwrap();
+        World { store, url, folder }
+    }
+
     /// Takes the database away.
     pub(crate) async fn close(self) {
         self.store.close().await;
@@ -118,14 +136,18 @@ pub(crate) async fn fresh_url(engine: Engine) -> Option<(String, Option<tempfile
             Some((format!("sqlite://{}", folder.path().join("hagaki.db").display()), Some(folder)))
         }
         Engine::Postgres => {
-            static COUNT: AtomicU64 = AtomicU64::new(0);
             let server = server()?;
-            let name = format!("t{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-            let mut connection = PgConnection::connect(&format!("{}/postgres", server.base)).await.unwrap();
-            sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();
-            Some((format!("{}/{name}", server.base), None))
+            Some((fresh_database(&server.base, "").await, None))
         }
     }
+}
+
+async fn fresh_database(base: &str, options: &str) -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let name = format!("t{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let mut connection = PgConnection::connect(&format!("{base}/postgres")).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name} {options}"))).execute(&mut connection).await.unwrap();
+    format!("{base}/{name}")
 }
 
 /// The server; tells if the PostgreSQL half is left out, and fails then if the tests must be complete.
@@ -162,6 +184,7 @@ pub(crate) fn item<'a>(key: &'a str, raw: &'a str) -> inbox::NewItem<'a> {
 /// A letter to be stored.
 pub(crate) fn letter<'a>(message_id: &'a str, raw: &'a str) -> outbox::NewLetter<'a> {
     outbox::NewLetter {
+        mailbox: "reg",
         message_id,
         study_id: None,
         kind: "assignment",

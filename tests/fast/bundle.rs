@@ -529,6 +529,7 @@ mod slips {
             "id = \"pregnant\"",
             &[
                 "allocation.toml:8: factors[2].id: `pregnant` may be left blank, but decides the allocation — write required = true in instruments/registration.toml, and no when",
+                "allocation.toml:10: strata: \"sex\" is no factor — an id of [factors]",
             ],
         );
         slip(
@@ -552,7 +553,13 @@ mod slips {
         ]);
         assert_eq!(
             problems(&bundle).iter().map(|said| said.split(' ').next().unwrap().to_string()).collect::<Vec<_>>(),
-            ["study.toml:13:", "study.toml:92:", "allocation.toml:8:", "instruments/registration.toml:35:"]
+            [
+                "study.toml:13:",
+                "study.toml:92:",
+                "allocation.toml:8:",
+                "allocation.toml:10:",
+                "instruments/registration.toml:35:"
+            ]
         );
     }
 

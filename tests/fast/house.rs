@@ -95,7 +95,11 @@ fn modules_use_only_what_lies_below_them() {
             continue;
         };
         for used in modules_used(code_of(&text)) {
-            if used != module && used != "limits" && allowed.contains_key(used.as_str()) && !below.contains(used.as_str()) {
+            if used != module
+                && used != "limits"
+                && allowed.contains_key(used.as_str())
+                && !below.contains(used.as_str())
+            {
                 breaches.push(format!("{} uses {used}", path.display()));
             }
         }
@@ -109,7 +113,9 @@ fn the_ground_does_no_io_and_asks_no_clock() {
         if module_of(&path) != "domain" {
             continue;
         }
-        for word in [".await", "async fn", "std::fs", "std::net", "tokio", "sqlx", "getrandom", "SystemTime", "Utc::now"] {
+        for word in
+            [".await", "async fn", "std::fs", "std::net", "tokio", "sqlx", "getrandom", "SystemTime", "Utc::now"]
+        {
             assert!(!code_of(&text).contains(word), "{} mentions {word}", path.display());
         }
     }

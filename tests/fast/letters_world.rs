@@ -77,6 +77,7 @@ pub(crate) fn study() -> Study {
         language: None,
     };
     Study {
+        planned_subjects: None,
         slug: "borealis".into(),
         tag: "BOREALIS".into(),
         title: both("The Borealis Trial", "ボレアリス試験"),

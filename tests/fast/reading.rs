@@ -30,7 +30,15 @@ fn now() -> Instant {
 /// Reads a mail in the world of the corpus.
 fn reading(study: &Study, raw: &[u8]) -> Reading {
     let studies = [study];
-    read(&World { studies: &studies, post: study.post.as_ref().expect("study-a has its post"), now: now() }, raw)
+    read(
+        &World {
+            studies: &studies,
+            post: study.post.as_ref().expect("study-a has its post"),
+            now: now(),
+            vouched: Default::default(),
+        },
+        raw,
+    )
 }
 
 /// Every `.eml` of the corpus with its name, in order.

@@ -21,7 +21,8 @@ pub struct Scheme {
 /// Two schemes are equal if their files say the same; what is derived from them follows.
 impl PartialEq for Scheme {
     fn eq(&self, other: &Scheme) -> bool {
-        (&self.arms, &self.factors, &self.strata, &self.method) == (&other.arms, &other.factors, &other.strata, &other.method)
+        (&self.arms, &self.factors, &self.strata, &self.method)
+            == (&other.arms, &other.factors, &other.strata, &other.method)
     }
 }
 

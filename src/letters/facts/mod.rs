@@ -23,7 +23,7 @@ use super::clean;
 use super::kind::Kind;
 use crate::domain::language::Language;
 use crate::domain::study::{Blinding, Person, Role, Stage, Study};
-use crate::domain::time::Instant;
+use crate::domain::time::{Instant, Zone};
 use crate::limits;
 
 /// A letter before it is worded: what every letter states, and what this one does.
@@ -144,6 +144,17 @@ impl Head {
         });
         let to = Reading { name: short(person.name.in_language(language)) };
         Head { to, contact, ..Head::to_operator(study, stage, service, now, language) }
+    }
+
+    /// What every letter to the operator states that concerns no study: the installation stands where the study does.
+    pub fn of_installation(name: &str, service: &str, now: Instant) -> Head {
+        Head {
+            study: StudyName { tag: "hagaki".to_string(), title: short(name), slug: String::new(), development: false },
+            to: Reading { name: String::new() },
+            service: service.to_string(),
+            contact: None,
+            at: now.local(Zone::UTC),
+        }
     }
 
     /// What every letter to the operator states, who is not of the study's staff.

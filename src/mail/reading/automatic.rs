@@ -117,20 +117,7 @@ fn is_auto_submitted(header: &Header<'_>) -> bool {
 }
 
 fn is_list(header: &Header<'_>) -> bool {
-    header.fields.iter().any(|field| {
-        let standard = matches!(
-            field.name.as_str(),
-            "list-id"
-                | "list-post"
-                | "list-help"
-                | "list-unsubscribe"
-                | "list-unsubscribe-post"
-                | "list-subscribe"
-                | "list-owner"
-                | "list-archive"
-        );
-        standard || LIST_MARKS.contains(&field.name.as_str())
-    })
+    header.fields.iter().any(|field| field.name.starts_with("list-") || LIST_MARKS.contains(&field.name.as_str()))
 }
 
 fn is_precedence(header: &Header<'_>) -> bool {

@@ -234,7 +234,7 @@ fn from_text(header: &Header<'_>, whole: &str, post: &Post) -> BounceReport {
             .find_iter(message)
             .map(|found| found.as_str().trim_end_matches('.'))
             .find(|found| !recipient::is_ours(found, &post.address) && !automatic::is_daemon(found))
-            .map(str::to_string)
+            .map(|found| text::clean(found, 320))
     });
     let words = vocabulary();
     let delayed = words.delayed.iter().any(|word| folded.contains(word.as_str()));

@@ -138,10 +138,10 @@ fn wide(bytes: &[u8], declared: Label) -> Option<&'static Encoding> {
     }
 }
 
-/// Decodes without replacement; a byte order mark is taken off.
+/// Decodes without replacement; byte order marks are taken off, of which some programs write two.
 fn strict(encoding: &'static Encoding, bytes: &[u8]) -> Option<String> {
     let text = encoding.decode_without_bom_handling_and_without_replacement(bytes)?;
-    Some(text.strip_prefix('\u{FEFF}').map_or_else(|| text.to_string(), str::to_string))
+    Some(text.trim_start_matches('\u{FEFF}').to_string())
 }
 
 /// In a Western charset every byte string decodes, so a wrong label shows only in what comes out.

@@ -62,7 +62,7 @@ pub fn read(root: &Part<'_>, familiar: Familiar<'_>) -> Content {
         (None, Some(html)) => content.text = html,
         (None, None) => {}
     }
-    if content.text.len() > limits::TEXT_BYTES {
+    if content.text.len() > limits::TEXT_BYTES && !content.problems.contains(&Reason::TextSize) {
         content.problems.push(Reason::TextSize);
     }
     if !is_blank(&content.text) {
@@ -110,7 +110,7 @@ impl Reader<'_> {
             for (own, new) in [(&mut whole.plain, piece.plain), (&mut whole.html, piece.html)] {
                 match (own.as_ref().filter(|own| !is_blank(own)), new) {
                     (None, new) => *own = new.or(own.take()),
-                    (Some(own), Some(new)) if !is_blank(&new) && text::fold(own) != text::fold(&new) => {
+                    (Some(own), Some(new)) if !is_blank(&new) && !same_text(own, &new) => {
                         self.content.problems.push(Reason::AmbiguousStructure);
                     }
                     _ => {}
@@ -136,10 +136,11 @@ impl Reader<'_> {
             (!shown.is_empty()).then(|| shown.join("\n"))
         };
         let shown = |text: &&String| !is_blank(text);
-        let has_html = pieces.iter().any(|piece| piece.html.is_some());
+        let (has_plain, has_html) =
+            (pieces.iter().any(|piece| piece.plain.is_some()), pieces.iter().any(|piece| piece.html.is_some()));
         let plain = join(pieces.iter().filter_map(|p| p.plain.as_ref().filter(shown).or(p.html.as_ref())).collect());
         let html = join(pieces.iter().filter_map(|p| p.html.as_ref().filter(shown).or(p.plain.as_ref())).collect());
-        Piece { plain, html: html.filter(|_| has_html) }
+        Piece { plain: plain.filter(|_| has_plain), html: html.filter(|_| has_html) }
     }
 
     fn leaf(&mut self, part: &Part<'_>) -> Piece {
@@ -167,14 +168,23 @@ impl Reader<'_> {
         }
         let text = decoded.text.replace("\r\n", "\n").replace('\r', "\n");
         if is_html {
-            return Piece { plain: None, html: Some(html::to_text(&text)) };
+            let shown = html::to_text(&text);
+            self.check_size(&shown);
+            return Piece { plain: None, html: Some(shown) };
         }
+        self.check_size(&text);
         let flowed =
             part.content_type.plain("format").is_ok_and(|f| f.is_some_and(|f| f.eq_ignore_ascii_case("flowed")));
         let delsp = part.content_type.plain("delsp").is_ok_and(|d| d.is_some_and(|d| d.eq_ignore_ascii_case("yes")));
         let delsp = if delsp { Delsp::Yes } else { Delsp::No };
         let text = if flowed { flowed::unfold(&text, delsp) } else { text };
         Piece { plain: Some(text), html: None }
+    }
+
+    fn check_size(&mut self, text: &str) {
+        if text.len() > limits::TEXT_BYTES && !self.content.problems.contains(&Reason::TextSize) {
+            self.content.problems.push(Reason::TextSize);
+        }
     }
 
     fn attach_all(&mut self, part: &Part<'_>) {
@@ -201,6 +211,11 @@ impl Reader<'_> {
         }
         self.content.attachments.push(Attachment { name, media: part.media.clone(), bytes: part.body.len() });
     }
+}
+
+/// Whether two texts are the same but for widths, case and blanks; of oversized ones the whole mail is held anyway.
+fn same_text(one: &str, other: &str) -> bool {
+    one.len().max(other.len()) > limits::TEXT_BYTES || text::fold(one) == text::fold(other)
 }
 
 /// A text part with a file name is a file, unless it is the whole mail.
@@ -260,6 +275,15 @@ mod tests {
         let found = content(&multipart("mixed", &["\nAge: 65", "Content-Type: image/png\n\nx", "\nSex: F"]));
         assert_eq!(found.text, "Age: 65\nSex: F");
         assert_eq!(found.attachments.len(), 1);
+    }
+
+    #[test]
+    fn the_nesting_of_apple_mail() {
+        let html = "Content-Type: multipart/mixed; boundary=c\n\n--c\nContent-Type: text/html\n\n<table><tr><td>Age<td>65</table>\n--c\n\
+                    Content-Type: application/pdf; name=a.pdf\n\nx\n--c\nContent-Type: text/html\n\n<br>\n--c--";
+        let found = content(&multipart("alternative", &["\nAge 65", html]));
+        assert_eq!((found.text.as_str(), found.problems.len()), ("Age 65", 0));
+        assert!(found.twin.is_some());
     }
 
     #[test]

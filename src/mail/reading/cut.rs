@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::lines::split_key;
+use super::returned::is_comment;
 use super::vocabulary::vocabulary;
 use crate::domain::text;
 
@@ -31,8 +32,8 @@ const HEADER_LINES: usize = 8;
 
 /// The lines of `text` that are the sender's own.
 pub fn cut<'t>(text: &'t str, known: Known<'_>) -> Vec<Kept<'t>> {
-    let lines: Vec<Kept<'t>> = text.lines().enumerate().map(|(at, line)| Kept { number: at + 1, line }).collect();
-    let lines = without_armor(lines);
+    let lines = text.lines().enumerate().map(|(at, line)| Kept { number: at + 1, line });
+    let lines = without_armor(lines.filter(|kept| !is_comment(kept.line)).collect());
     let lines = without_quotes(&lines, known);
     without_signature(lines, known)
 }
@@ -90,7 +91,7 @@ fn without_quotes<'t>(lines: &[Kept<'t>], known: Known<'_>) -> Vec<Kept<'t>> {
             continue;
         }
         if !is_data(at) {
-            if words.originals.iter().any(|pattern| pattern.is_match(mark)) || is_header_block(&marks, at) {
+            if words.originals.is_match(mark) || is_header_block(&marks, at) {
                 break;
             }
             if let Some(length) = attribution(&marks, at, &is_data) {
@@ -102,7 +103,7 @@ fn without_quotes<'t>(lines: &[Kept<'t>], known: Known<'_>) -> Vec<Kept<'t>> {
                 at += length;
                 continue;
             }
-            if words.footers.iter().any(|pattern| pattern.is_match(mark)) {
+            if words.footers.is_match(mark) {
                 at += 1;
                 continue;
             }
@@ -126,7 +127,7 @@ fn attribution(marks: &[String], at: usize, is_data: &dyn Fn(usize) -> bool) -> 
         }
         joined.push_str(mark);
         let dated = joined.chars().any(|c| c.is_ascii_digit()) || joined.contains('@') || joined.ends_with(':');
-        if dated && vocabulary().attributions.iter().any(|pattern| pattern.is_match(&joined)) {
+        if dated && vocabulary().attributions.is_match(&joined) {
             return Some(length);
         }
     }
@@ -170,7 +171,7 @@ fn without_signature<'t>(lines: Vec<Kept<'t>>, known: Known<'_>) -> Vec<Kept<'t>
 }
 
 /// A line drawn with repeated signs, such as `━━━━━`, `＊＊＊＊＊`, `-=-=-=-`, or a bare `--`.
-fn is_rule(line: &str) -> bool {
+pub(super) fn is_rule(line: &str) -> bool {
     let line = line.trim();
     if matches!(line, "--" | "―" | "—") {
         return true;

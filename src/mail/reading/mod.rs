@@ -29,6 +29,7 @@ pub mod parameter;
 pub mod read;
 pub mod reason;
 pub mod recipient;
+mod returned;
 pub mod structure;
 pub mod subject;
 pub mod trust;

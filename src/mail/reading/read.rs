@@ -11,8 +11,8 @@ use super::reason::Reason;
 use super::recipient::SubAddress;
 use super::structure::{self, Part};
 use super::subject::{self, Subject};
-use super::vocabulary::Wish;
-use super::{automatic, bounce, cut, identity, lines, recipient, trust};
+use super::vocabulary::{Wish, vocabulary};
+use super::{automatic, bounce, charset, cut, identity, lines, recipient, returned, trust, word};
 use crate::domain::answer::{self, BODY, Fault, FaultCode, Form};
 use crate::domain::language::Language;
 use crate::domain::request::{Act, Request};
@@ -115,7 +115,7 @@ pub struct Reading {
     pub attachments: Vec<Attachment>,
     /// Charset of the text where the label did not tell it.
     pub charset_guess: Option<&'static str>,
-    /// The decoded text, for a person to look at.
+    /// The decoded text without control characters, for a person to look at.
     pub text: String,
 }
 
@@ -177,7 +177,7 @@ pub fn read(world: &World<'_>, raw: &[u8]) -> Reading {
         return Reading { disposition: Disposition::NoReply, reasons: signs, ..reading };
     }
     let content = content::read(&root, &familiar);
-    reading.text.clone_from(&content.text);
+    reading.text = text::without_controls(&content.text);
     reading.attachments.clone_from(&content.attachments);
     reading.charset_guess = content.charset_guess;
     let study = match find_study(world, &reading, &subject) {
@@ -253,11 +253,12 @@ fn oversized(raw: &[u8], header: &Header<'_>) -> Option<Reason> {
     Lines::new(body).any(|(line, _)| line.len() > limits::LINE_BYTES).then_some(Reason::LineSize)
 }
 
-/// The mailboxes of every `From` field, in raw UTF-8 (RFC 6532) or ASCII.
+/// The mailboxes of every `From` field: ASCII, UTF-8 (RFC 6532), or with a display name in any raw charset.
 fn from(header: &Header<'_>) -> Mailboxes {
     let mut found = Mailboxes::default();
     for (at, field) in header.all("from").enumerate() {
-        let mailboxes = address::parse(&field.text());
+        // Raw Japanese bytes of a display name hold signs that are special in ASCII, so they are decoded first.
+        let mailboxes = address::parse(&word::decode_bytes(&field.value(), None, &charset::nobody));
         found.addresses.extend(mailboxes.addresses);
         found.group |= mailboxes.group;
         found.broken |= mailboxes.broken;
@@ -359,17 +360,52 @@ fn answer(
     if body.is_none() || body.is_some_and(<[u8]>::is_empty) && wish.is_none() && !confirms {
         return reading.hold([Reason::NoBody]);
     }
-    let form = match fill(world, study, content) {
+    let form = match fill(world, study, content).and_then(|form| mended(world, &reading, study, content, form)) {
         Ok(form) => form,
         Err(reason) => return reading.hold([reason]),
     };
     let (disposition, act) = match &reading.sub_address {
-        Some(SubAddress::Confirm(token)) => (Disposition::Reply, Act::Confirm(token.clone())),
+        // New data in the reply are a new request; anything but a yes is no confirmation.
+        Some(SubAddress::Confirm(token)) if form.typed.is_empty() && affirms(&content.text) => {
+            (Disposition::Reply, Act::Confirm(token.clone()))
+        }
+        Some(SubAddress::Confirm(_)) if form.typed.is_empty() => (Disposition::Reply, Act::Help),
         _ => decide(study, subject, wish, form),
     };
     let reasons = if disposition == Disposition::ReplyError { content.notes.clone() } else { Vec::new() };
     let request = Request { study: study.slug.clone(), person: person.id.clone(), language: reading.language, act };
     Reading { disposition, reasons, request: Some(request), ..reading }
+}
+
+/// The form, or, where a reply to one of our letters holds no data of its own, the form of ours that was mended in its
+/// quotation.
+fn mended(world: &World<'_>, reading: &Reading, study: &Study, content: &Content, form: Form) -> Result<Form, Reason> {
+    let ours = |id: &String| {
+        let domain = id.rsplit_once('@').map(|(_, domain)| domain);
+        domain.is_some_and(|domain| domain.eq_ignore_ascii_case(&world.post.message_id_domain))
+    };
+    if !form.typed.is_empty() || !reading.references.iter().any(ours) {
+        return Ok(form);
+    }
+    let Some(text) = returned::form(&content.text) else { return Ok(form) };
+    let mended = fill_text(world, study, &text)?;
+    let other = content.twin.as_deref().and_then(returned::form);
+    if let Some(twin) = other {
+        let other = fill_text(world, study, &twin)?;
+        if !agree(&mended, &other, &twin) {
+            return Err(Reason::TwinsDiffer);
+        }
+    }
+    Ok(mended)
+}
+
+/// Whether the sender's own words agree: none at all, or a yes in front. An unmarked note of absence does not, and neither
+/// does a no.
+fn affirms(content: &str) -> bool {
+    let nothing = |_: &str| None;
+    let own = cut::cut(content, &nothing);
+    let Some(first) = own.iter().map(|kept| text::fold(kept.line)).find(|line| !line.is_empty()) else { return true };
+    vocabulary().confirms.iter().any(|word| first.starts_with(word.as_str()))
 }
 
 /// The form in the text, or why readers could disagree about it.
@@ -456,7 +492,8 @@ fn is_japanese(text: &str) -> bool {
 
 /// How many keys of the studies' forms a text holds that are not plain ASCII.
 fn count_keys(world: &World<'_>, candidate: &str) -> usize {
-    let folded = text::fold(candidate);
+    let start: String = candidate.chars().take(limits::ANSWER_CHARS).collect();
+    let folded = text::fold(&start);
     let keys = world.studies.iter().flat_map(|study| answer::keys(study.registration_instrument()).into_keys());
     keys.filter(|key| !key.is_ascii() && folded.contains(key.as_str())).count()
 }

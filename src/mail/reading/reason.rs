@@ -1,6 +1,6 @@
 //! Why a mail was not simply accepted: keys for `--json`, logs, metrics and templates, never sentences.
 
-/// A reason; its disposition is the business of [`super::read`].
+/// A reason; its disposition is decided in [`read()`](super::read()).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
     /// The whole mail exceeds `limits::MAIL_BYTES`.

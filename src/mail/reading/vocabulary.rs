@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use regex::{Regex, RegexBuilder};
+use regex::{RegexSet, RegexSetBuilder};
 use serde::Deserialize;
 
 use crate::domain::text;
@@ -31,6 +31,7 @@ pub enum Wish {
 #[serde(deny_unknown_fields)]
 struct File {
     request: Request,
+    reply: Reply,
     subject: Subject,
     bounce: Bounce,
     quote: Quote,
@@ -44,6 +45,12 @@ struct Request {
     help: Vec<String>,
     link: Vec<String>,
     enroll: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reply {
+    confirm: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -78,6 +85,8 @@ struct Quote {
 pub struct Vocabulary {
     /// Request words with what they ask for; more specific wishes first.
     pub wishes: Vec<(String, Wish)>,
+    /// How a reply that confirms begins.
+    pub confirms: Vec<String>,
     /// `re`, `fw`, `返信` before a colon.
     pub prefixes: Vec<String>,
     /// How the subjects of automatic answers begin.
@@ -93,11 +102,11 @@ pub struct Vocabulary {
     /// What stands before the copy of the mail that was not delivered.
     pub original_copy: Vec<String>,
     /// Lines below which another mail follows.
-    pub originals: Vec<Regex>,
+    pub originals: RegexSet,
     /// Lines that introduce a quotation.
-    pub attributions: Vec<Regex>,
+    pub attributions: RegexSet,
     /// Lines that phones and programs add.
-    pub footers: Vec<Regex>,
+    pub footers: RegexSet,
     /// Key of the sender in a quoted header block.
     pub header_from: Vec<String>,
     /// The other keys of such a block.
@@ -117,6 +126,7 @@ impl Vocabulary {
     fn new(files: &[File]) -> Vocabulary {
         let mut words = Vocabulary::default();
         for file in files {
+            words.confirms.extend(folded(&file.reply.confirm));
             words.prefixes.extend(folded(&file.subject.prefixes));
             words.automatic.extend(folded(&file.subject.automatic));
             words.bounces.extend(folded(&file.subject.bounce));
@@ -124,12 +134,13 @@ impl Vocabulary {
             words.unknown_user.extend(folded(&file.bounce.unknown));
             words.full_mailbox.extend(folded(&file.bounce.full));
             words.original_copy.extend(folded(&file.bounce.original));
-            words.originals.extend(patterns(&file.quote.original));
-            words.attributions.extend(patterns(&file.quote.attribution));
-            words.footers.extend(patterns(&file.quote.footers));
             words.header_from.extend(folded(&file.quote.from));
             words.header_others.extend(folded(&file.quote.others));
         }
+        let quotes = |list: fn(&Quote) -> &[String]| patterns(files.iter().flat_map(move |file| list(&file.quote)));
+        words.originals = quotes(|quote| &quote.original);
+        words.attributions = quotes(|quote| &quote.attribution);
+        words.footers = quotes(|quote| &quote.footers);
         for wish in [Wish::Form, Wish::Status, Wish::Help, Wish::Link, Wish::Enroll] {
             for file in files {
                 let list = match wish {
@@ -151,13 +162,11 @@ fn folded(list: &[String]) -> impl Iterator<Item = String> {
 }
 
 /// Patterns are matched against lines after [`text::fold_width`], whatever their case.
-fn patterns(list: &[String]) -> impl Iterator<Item = Regex> {
-    list.iter().map(|pattern| {
-        RegexBuilder::new(&format!("^(?:{pattern})$"))
-            .case_insensitive(true)
-            .build()
-            .expect("a test compiles every pattern")
-    })
+fn patterns<'a>(list: impl Iterator<Item = &'a String>) -> RegexSet {
+    RegexSetBuilder::new(list.map(|pattern| format!("^(?:{pattern})$")))
+        .case_insensitive(true)
+        .build()
+        .expect("a test compiles every pattern")
 }
 
 #[cfg(test)]
@@ -169,8 +178,8 @@ mod tests {
         let words = vocabulary();
         assert!(words.wishes.contains(&(text::fold("用紙"), Wish::Form)));
         assert!(words.wishes.contains(&("randomize".into(), Wish::Enroll)));
-        assert!(words.originals.iter().any(|pattern| pattern.is_match("----- 元のメッセージ -----")));
-        assert!(words.footers.iter().any(|pattern| pattern.is_match("iPhoneから送信")));
-        assert!(words.attributions.iter().any(|pattern| pattern.is_match("On Fri, 20 Nov 2026, X <x@y.org> wrote:")));
+        assert!(words.originals.is_match("----- 元のメッセージ -----"));
+        assert!(words.footers.is_match("iPhoneから送信"));
+        assert!(words.attributions.is_match("On Fri, 20 Nov 2026, X <x@y.org> wrote:"));
     }
 }

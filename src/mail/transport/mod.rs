@@ -12,7 +12,7 @@ pub mod verdict;
 use std::sync::Arc;
 
 pub use folder::Folder;
-pub use memory::{Memory, Sent};
+pub use memory::{Memory, Order, Sent};
 pub use smtp::Smtp;
 pub use verdict::{Reply, Scope, Trouble, Verdict};
 

@@ -86,6 +86,8 @@ statements! { "inbox":
         WHERE id = $1 AND lease_owner = $2 AND state = 'new'";
     GIVE_BACK = same "UPDATE inbox SET tries = tries - 1, lease_until = 0, lease_owner = '' \
         WHERE id = $1 AND lease_owner = $2 AND state = 'new' AND tries > 0";
+    SET_FREE = same "UPDATE inbox SET lease_until = 0, lease_owner = '' \
+        WHERE id = $1 AND lease_owner = $2 AND state = 'new'";
     UNFILED = same "SELECT id, item_key, state, disposition FROM inbox \
         WHERE mailbox = $1 AND filed_at IS NULL AND state <> 'new' AND id > $2 ORDER BY id LIMIT $3";
     FILE = rows Rows {
@@ -156,6 +158,14 @@ pub async fn record_outcome(tx: &mut Tx, outcome: &Outcome<'_>) -> Result<(), St
 /// Those of the database.
 pub async fn give_back(store: &Store, id: i64, owner: &str) -> Result<(), StoreError> {
     store.write(&GIVE_BACK, binds![id, owner]).await.map(std::mem::drop)
+}
+
+/// Gives a claimed mail back after a try that failed by the mail's own fault: the try counts.
+///
+/// # Errors
+/// Those of the database.
+pub async fn set_free(store: &Store, id: i64, owner: &str) -> Result<(), StoreError> {
+    store.write(&SET_FREE, binds![id, owner]).await.map(std::mem::drop)
 }
 
 /// At most `limit` mails of a mailbox behind number `after` that are decided or held but not moved yet.

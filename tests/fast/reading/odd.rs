@@ -369,6 +369,14 @@ mod senders {
     }
 
     #[test]
+    fn display_names_in_raw_bytes() {
+        for name in [encoding_rs::ISO_2022_JP, encoding_rs::SHIFT_JIS, encoding_rs::EUC_JP, encoding_rs::UTF_8] {
+            let (name, _, _) = name.encode("ソ連 表山田 太郎");
+            expect(good().with("From", [&name, b" <yamada@example.jp>".as_slice()].concat()), "register");
+        }
+    }
+
+    #[test]
     fn addresses_in_utf_8() {
         let reading = expect(good().with("From", "山田 <山田@example.jp>"), "register");
         assert_eq!(reading.person.as_deref(), Some("yamada-eai"));

@@ -1,0 +1,30 @@
+//! The whole reader in the world of the test corpus: it ends, does not panic, and asks for nothing in nobody's name.
+#![no_main]
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use hagaki::definition::{self, Bundle};
+use hagaki::domain::study::Study;
+use hagaki::domain::time::Instant;
+use hagaki::mail::reading::{Vouched, World, read};
+use libfuzzer_sys::fuzz_target;
+
+static STUDY: LazyLock<Study> = LazyLock::new(|| {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/studies/study-a");
+    definition::load(&Bundle::read(&folder)).expect("the test study loads").0
+});
+
+fuzz_target!(|raw: &[u8]| {
+    let study: &Study = &STUDY;
+    let studies = [study];
+    let now = Instant::parse_rfc3339("2026-11-20T09:05:00+09:00").expect("a fixed time");
+    let post = study.post.as_ref().expect("the test study has its post");
+    let world = World { studies: &studies, post, now, vouched: Vouched::ByNobody };
+    let reading = read(&world, raw);
+    if reading.request.is_some() {
+        assert!(reading.sender.is_some() && reading.person.is_some());
+    }
+    assert!(!reading.subject.contains(['\r', '\n', '\0']));
+    assert!(!reading.text.contains('\0'));
+});
