@@ -210,7 +210,6 @@ fn office(
     PostOffice::new(rooms).context("the post office page is broken")
 }
 
-<<<<<<< HEAD
 /// Drops the sample mails one after another, shows what comes of each, and compares it with what their data say.
 async fn exchange(store: &Store, mailbox: &Path, studies: &[Study], clock: &dyn Clock) -> anyhow::Result<End> {
     let (mut place, mut enrolled, mut surprises) = (0, Vec::new(), Vec::new());
@@ -238,19 +237,6 @@ async fn exchange(store: &Store, mailbox: &Path, studies: &[Study], clock: &dyn 
             } else if sample.confirmed.is_some() && mail.key == sample.key {
                 surprises.push(format!("{}: no letter asked for a confirmation", mail.key));
             }
-=======
-/// Drops the sample mails one after another and shows what comes of each.
-async fn exchange(store: &Store, inbox_folder: &Path, studies: &[Study], clock: &dyn Clock) -> anyhow::Result<()> {
-    for (place, sample) in mails::all()?.iter().enumerate() {
-        let now = clock.now();
-        let (mail, letters) = one(store, inbox_folder, &sample.encode(now), clock).await?;
-        show::exchange(place + 1, sample, now, &mail, &letters);
-        if let Some(token_address) = letters.iter().find_map(|(row, letter)| confirm_address(row, letter)) {
-            let reply = SampleMail::confirmation(sample, &letters[0].1.subject);
-            let (mail, letters) =
-                one(store, inbox_folder, &reply.encode_to(&token_address, clock.now()), clock).await?;
-            show::exchange(place + 1, &reply, clock.now(), &mail, &letters);
->>>>>>> main
         }
     }
     show::summary(store, studies, &enrolled).await?;

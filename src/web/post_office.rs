@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Form, Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 use handlebars::Handlebars;
@@ -289,11 +289,18 @@ impl Wish {
     }
 }
 
-async fn show(State(office): State<PostOffice>, Query(wish): Query<Wish>) -> Response {
+async fn show(State(office): State<PostOffice>, Query(mut wish): Query<Wish>, headers: HeaderMap) -> Response {
+    wish.lang = wish.lang.or_else(|| preferred(&headers));
     match office.draft(&wish).await {
         Ok(draft) => office.respond(StatusCode::OK, &wish, &draft, None).await,
         Err(error) => unreadable(&error),
     }
+}
+
+/// The language a browser asks for first, if it is one of ours (RFC 9110 section 12.5.4).
+fn preferred(headers: &HeaderMap) -> Option<String> {
+    let first = headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?.split([',', ';', '-']).next()?;
+    Language::find(first.trim()).map(|language| language.code().to_string())
 }
 
 async fn total(office: &PostOffice) -> String {

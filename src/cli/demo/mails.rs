@@ -200,17 +200,8 @@ pub(super) fn samples(studies: &[Study], now: Instant) -> anyhow::Result<Vec<Sam
     let known = |mail: &SampleMail| studies.iter().any(|study| study.find_person_by_address(&mail.from).is_some());
     let samples = all()?.into_iter().filter(|mail| !mail.automatic && known(mail)).map(|mail| Sample {
         writer: format!("{}/{}", mail.study, mail.from),
-<<<<<<< HEAD
         name: Text::new(mail.name.iter().filter_map(|(code, name)| Some((Language::find(code)?, name.clone())))),
         to: format!("reg+{}@example.jp", mail.study),
-=======
-        name: Language::ALL
-            .iter()
-            .filter_map(|language| mail.name.get(language.code()))
-            .cloned()
-            .collect::<Vec<_>>()
-            .join(" / "),
->>>>>>> main
         subject: mail.subject.clone(),
         body: mail.text(now).trim_start().to_string(),
         key: mail.key,

@@ -34,7 +34,7 @@ pub(super) fn activated(study: &Study, done: &Activated) {
 pub(super) fn opening(dir: &Path, studies: &[Study]) {
     say!("Folder of this demonstration: {}", dir.display());
     for study in studies {
-        say!("{}: {}", study.tag, study.title.in_language(Language::En));
+        say!("{}", study.title.in_language(Language::En));
     }
 }
 
@@ -53,7 +53,6 @@ pub(super) fn sample(
     rule();
     say!("{place}. {} wrote ({}): {}", sample.from, sample.charset, sample.subject);
     indented(&sample.text(now), "   │ ");
-<<<<<<< HEAD
     outcome(mail, letters);
 }
 
@@ -96,10 +95,6 @@ fn reading(mail: &InboxRow) -> Value {
 
 fn outcome(mail: &InboxRow, letters: &[(OutboxRow, Opened)]) {
     let reading = reading(mail);
-=======
-    let reading: Value =
-        mail.reading.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null);
->>>>>>> main
     for (item, value) in reading.get("fields").and_then(Value::as_object).into_iter().flatten() {
         say!("   read: {item} = {}", plain(value.as_str().unwrap_or_default()));
     }
