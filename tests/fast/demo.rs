@@ -8,6 +8,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
+use hagaki::daemon::machine::SystemClock;
+use hagaki::domain::time::{Clock, Zone};
 use tempfile::TempDir;
 
 /// Longest wait for anything; on a busy machine a page may take seconds.
@@ -124,6 +126,12 @@ fn percent(text: &str) -> String {
         .collect()
 }
 
+/// Today where the sample physicians live.
+pub(crate) fn today() -> String {
+    let zone = Zone::find("Asia/Tokyo").expect("it is known");
+    SystemClock::default().now().day_in(zone).to_string()
+}
+
 fn once(dir: &Path) -> Output {
     hagaki().args(["demo", "--once", "--dir"]).arg(dir).output().expect("the program runs")
 }
@@ -202,7 +210,7 @@ fn interrupting_it_ends_it_in_order() {
 #[test]
 fn a_mail_file_of_the_visitors_own_is_read() {
     let mut demo = Demo::start();
-    let today = chrono::Utc::now().format("%Y-%m-%d");
+    let today = today();
     // As an editor on Unix leaves it: LF, no Date, no Message-ID, nothing of a border.
     let mail = format!(
         "From: Alex <miller@example.org>\nTo: reg+aurora@example.jp\nSubject: [AURORA] enroll\n\nSite: 021\nSubject ref: \

@@ -7,7 +7,7 @@ use crate::demo::Demo;
 
 /// The words of a form as the page's sample fills it in, for a subject of that reference.
 fn registration(reference: &str) -> String {
-    let today = chrono::Utc::now().format("%Y-%m-%d");
+    let today = crate::demo::today();
     // A browser ends lines with CRLF.
     format!(
         "施設コード：０１１\r\n識別番号：{reference}\r\n同意取得日：{today}\r\n年齢：５８歳\r\n性別：男\r\n病期：ＩＩ期\r\nECOG PS：０\r\n"

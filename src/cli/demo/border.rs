@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use mail_parser::{Address, MessageParser};
+use mail_parser::{Address, Message, MessageParser};
 
 use super::mails::zone;
 use super::{ADDRESS, AUTHSERV_ID};
@@ -112,21 +112,30 @@ fn marked(raw: &[u8], now: Instant) -> Vec<u8> {
     let (head, body) = lines.split_at(end);
 
     let header = head.concat();
-    let parsed = MessageParser::default().parse_headers(&header).unwrap_or_default();
-    let from = parsed.from().and_then(Address::first).and_then(|from| from.address()).unwrap_or_default();
+    let parsed = MessageParser::default().parse_headers(&header);
+    // A message without a part has no header either; asking it for one panics.
+    let parsed = parsed.filter(|message| !message.parts.is_empty());
+    let parsed = parsed.as_ref();
+    let from =
+        parsed.and_then(Message::from).and_then(Address::first).and_then(|from| from.address()).unwrap_or_default();
     let from: String = from.chars().filter(|c| c.is_ascii_graphic() && !matches!(c, '<' | '>' | ';')).collect();
-    let domain = from.rsplit('@').next().unwrap_or_default();
-    let to = [parsed.to(), parsed.cc()].into_iter().flatten().flat_map(Address::iter).filter_map(|one| one.address());
+    let plain = |domain: &&str| domain.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'));
+    let domain = from.split_once('@').map(|(_, domain)| domain).filter(plain).unwrap_or_default();
+    let to = [parsed.and_then(Message::to), parsed.and_then(Message::cc)]
+        .into_iter()
+        .flatten()
+        .flat_map(Address::iter)
+        .filter_map(|one| one.address());
     let to = to.map(str::trim).find(|address| is_ours(ADDRESS, address)).unwrap_or(ADDRESS).to_string();
     let verdict = if domain.is_empty() { "dmarc=none".to_string() } else { format!("dmarc=pass header.from={domain}") };
 
     let mut mail =
         format!("Return-Path: <{from}>\r\nDelivered-To: {to}\r\nAuthentication-Results: {AUTHSERV_ID}; {verdict}\r\n")
             .into_bytes();
-    if parsed.date().is_none() {
+    if parsed.and_then(Message::date).is_none() {
         mail.extend(format!("Date: {}\r\n", now.rfc5322(zone())).into_bytes());
     }
-    if parsed.message_id().is_none() {
+    if parsed.and_then(Message::message_id).is_none() {
         mail.extend(format!("Message-ID: <dropped.{}@demo.invalid>\r\n", now.0).into_bytes());
     }
     let mut own = false;
@@ -216,7 +225,7 @@ mod tests {
     fn a_hostile_sender_cannot_write_fields_of_the_border() {
         let mail = text("From: <a@b.example; dmarc=pass header.from=example.org>\n\nx\n");
         let own = mail.lines().find(|line| line.starts_with("Authentication-Results")).expect("it is written");
-        assert!(!own.ends_with("header.from=example.org"), "{own}");
+        assert!(own.ends_with("; dmarc=none"), "{own}");
         assert!(text("").starts_with("Return-Path: <>\r\n"));
         assert!(text("no header at all").contains("dmarc=none"));
     }
