@@ -54,6 +54,12 @@ pub const PAGE_SECONDS: u64 = 20;
 pub const PULSE_SECONDS: i64 = 900;
 /// Most mails the demonstration's post office shows.
 pub const POST_OFFICE_MAILS: i64 = 60;
+/// Longest text of a mail written in the post office, in characters; percent-encoded it fits [`FORM_BYTES`].
+pub const POST_OFFICE_CHARS: usize = 20_000;
+/// Longest subject of a mail written in the post office, in characters.
+pub const POST_OFFICE_SUBJECT_CHARS: usize = 300;
+/// Interval of looking into the demonstration's folder `drop` and at what came of its mails, in milliseconds.
+pub const DEMO_POLL_MILLISECONDS: u64 = 200;
 /// How long the post office waits for an answer before it shows the page, in milliseconds.
 pub const POST_OFFICE_PATIENCE_MS: u64 = 3_000;
 /// Longest pause of a loop after failed steps, in seconds.

@@ -2,8 +2,9 @@
 //! mailbox folder, the daemon on SQLite, and a page to write more.
 //!
 //! The demonstration is an installation like any other: its `hagaki.toml` lies in its folder, and every command works on
-//! it. Only the border is played: mails are dropped with the Authentication-Results that a real one would write.
+//! it. Only the border is played: mails get the Authentication-Results that a real one would write.
 
+mod border;
 mod mails;
 mod show;
 
@@ -12,8 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -24,74 +26,103 @@ use crate::daemon::run::open_store;
 use crate::daemon::{Daemon, logs};
 use crate::definition::{self, samples};
 use crate::domain::study::{Stage, Study};
-use crate::domain::time::{Clock, Dice, Zone};
+use crate::domain::time::{Clock, Dice};
 use crate::letters::opened;
+use crate::limits;
 use crate::mail::mailbox::maildir;
 use crate::settings::Settings;
 use crate::store::inbox::{InboxRow, State};
 use crate::store::outbox::OutboxRow;
 use crate::store::{Store, inbox, outbox};
-use crate::web::post_office::{PostOffice, Written};
-use crate::web::{self, health};
+use crate::web::guard;
+use crate::web::health;
+use crate::web::post_office::{PostOffice, Rooms, Written};
 use crate::workflow::life::{self, Act};
+use border::Border;
 use mails::SampleMail;
+use show::say;
 
 /// Arguments of `hagaki demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Print the exchange of the sample mails and leave.
+    /// Print the exchange of the sample mails and leave; fails if one does not come out as it should.
     #[arg(long)]
     once: bool,
     /// Folder of the demonstration, absent or empty; else one is made among the temporary files.
     #[arg(long)]
     dir: Option<PathBuf>,
-    /// Port of the post office on loopback; else a free one.
+    /// Port of the post office on loopback, 0 for a free one.
     #[arg(long, default_value_t = 0)]
     port: u16,
 }
 
 /// Service address of the demonstration.
 const ADDRESS: &str = "reg@example.jp";
+/// Name of the border's mail server, as `config/demo/mailbox.toml` trusts it.
+const AUTHSERV_ID: &str = "mx.example.jp";
 /// How long one sample mail may take before the demonstration says that something is wrong.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) fn run(args: DemoArgs) -> anyhow::Result<End> {
     logs::start(logs::Format::Text, "warn");
+    // Before anything is written: a taken port must leave nothing behind.
+    let listener = listen(args.port)?;
     let dir = folder(args.dir.as_deref())?;
     let settings = install(&dir)?;
     runtime()?.block_on(async {
+        let listener = TcpListener::from_std(listener).context("the listener cannot be used")?;
+        let address = listener.local_addr().context("the listener has no address")?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let dice: Arc<dyn Dice> = Arc::new(SystemDice);
         let studies = activate(&settings, &*clock, &*dice).await?;
         let daemon = Daemon::build(&settings, Arc::clone(&clock), Arc::clone(&dice)).await?;
         let store = daemon.store.clone();
-        let inbox_folder = dir.join("mailbox");
-        let office = office(&daemon, &studies, &inbox_folder, &clock, &dice)?;
-        let listener = web::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, args.port))).await?;
-        let address = listener.local_addr().context("the listener has no address")?;
-        let pages = health::router(daemon.health()).merge(office.router());
+        let mailbox = dir.join("mailbox");
+        let mut border = Border::new(&dir, &mailbox).context("the folder `drop` cannot be made")?;
+        let office = office(&daemon, &studies, &mailbox, border.folder(), &clock, &dice)?;
+        let pages = guard::loopback_only(health::router(daemon.health()).merge(office.router()));
         let (stop, stopped) = watch::channel(false);
         let running = tokio::spawn(daemon.run(listener, pages, stopped));
-        show::opening(&dir, &inbox_folder, &studies);
-        let shown = exchange(&store, &inbox_folder, &studies, &*clock).await;
-        if let Err(error) = shown {
-            let _ = stop.send(true);
-            running.await.context("the daemon ended badly")??;
-            return Err(error);
-        }
-        if !args.once {
-            show::invitation(&dir, &inbox_folder, address);
-            let mut terminate = signal(SignalKind::terminate()).context("signals cannot be listened to")?;
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
+        show::opening(&dir, &studies);
+        let acting = async {
+            let end = exchange(&store, &mailbox, &studies, &*clock).await?;
+            if args.once {
+                return Ok(end);
             }
-            println!("\nStopping. The folder stays: {}", dir.display());
-        }
+            show::invitation(&dir, &mailbox, border.folder(), address);
+            follow(&store, &mut border, &*clock).await
+        };
+        let ended = tokio::select! {
+            ended = acting => ended,
+            stopping = interrupted() => stopping.map(|()| {
+                say!("\nStopping. The folder stays: {}", dir.display());
+                End::Done
+            }),
+        };
         let _ = stop.send(true);
         running.await.context("the daemon ended badly")??;
-        Ok(End::Done)
+        ended
     })
+}
+
+/// Waits until a person or the system asks to leave.
+async fn interrupted() -> anyhow::Result<()> {
+    let unheard = "signals cannot be listened to";
+    let mut terminate = signal(SignalKind::terminate()).context(unheard)?;
+    let mut hang_up = signal(SignalKind::hangup()).context(unheard)?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = hang_up.recv() => Ok(()),
+        pressed = tokio::signal::ctrl_c() => pressed.context(unheard),
+    }
+}
+
+/// Takes the port of the post office.
+fn listen(port: u16) -> anyhow::Result<std::net::TcpListener> {
+    let listener = std::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+        .map_err(|error| anyhow!("port {port} of this machine cannot be used ({error}); choose another with --port"))?;
+    listener.set_nonblocking(true).context("the listener cannot be used")?;
+    Ok(listener)
 }
 
 /// The folder of the demonstration, made; one that holds something is refused.
@@ -104,11 +135,15 @@ fn folder(wanted: Option<&Path>) -> anyhow::Result<PathBuf> {
             std::env::temp_dir().join(format!("hagaki-demo-{}", data_encoding::HEXLOWER.encode(&bytes)))
         }
     };
+    if dir.exists() && !dir.is_dir() {
+        bail!("{} is a file; name a new folder with --dir", dir.display());
+    }
     if dir.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
         bail!("{} is not empty; name a new folder with --dir", dir.display());
     }
-    std::fs::create_dir_all(&dir).with_context(|| format!("{} cannot be made", dir.display()))?;
-    dir.canonicalize().with_context(|| format!("{} cannot be found", dir.display()))
+    let unusable = || format!("{} cannot be used as the folder of the demonstration", dir.display());
+    std::fs::create_dir_all(&dir).with_context(unusable)?;
+    dir.canonicalize().with_context(unusable)
 }
 
 /// Writes the operator's files of the demonstration and reads them back as any command would.
@@ -148,77 +183,118 @@ async fn activate(settings: &Settings, clock: &dyn Clock, dice: &dyn Dice) -> an
 fn office(
     daemon: &Daemon,
     studies: &[Study],
-    inbox_folder: &Path,
+    mailbox: &Path,
+    drop: &Path,
     clock: &Arc<dyn Clock>,
     dice: &Arc<dyn Dice>,
 ) -> anyhow::Result<PostOffice> {
-    let (folder, at) = (inbox_folder.to_path_buf(), Arc::clone(clock));
+    let (folder, at) = (mailbox.to_path_buf(), Arc::clone(clock));
     let deliver = Arc::new(move |written: Written| {
         let now = at.now();
-        let mail = mails::from_visitor(&written, now);
-        maildir::deliver(&folder, now, &mail).map(drop)
+        maildir::deliver(&folder, now, &mails::from_visitor(&written, now)).map(|_| ())
     });
     let mut bytes = [0; 16];
     dice.fill(&mut bytes);
-    let (today, zone) = (clock.now(), Zone::find("Asia/Tokyo").unwrap_or(Zone::UTC));
-    let office = PostOffice::new(
-        daemon.store.clone(),
-        ADDRESS.to_string(),
-        inbox_folder.display().to_string(),
-        mails::writers(studies),
-        mails::samples(studies, today, zone)?,
-        zone,
+    let rooms = Rooms {
+        store: daemon.store.clone(),
+        shelf: Arc::clone(&daemon.shelf),
+        address: ADDRESS.to_string(),
+        drop: drop.display().to_string(),
+        writers: mails::writers(studies),
+        samples: mails::samples(studies, clock.now())?,
+        zone: mails::zone(),
         deliver,
-        data_encoding::HEXLOWER.encode(&bytes),
-    );
-    office.context("the post office page is broken")
+        is_ours: Arc::new(|address| border::is_ours(ADDRESS, address)),
+        guard: data_encoding::HEXLOWER.encode(&bytes),
+    };
+    PostOffice::new(rooms).context("the post office page is broken")
 }
 
-/// Drops the sample mails one after another and shows what comes of each.
-async fn exchange(store: &Store, inbox_folder: &Path, studies: &[Study], clock: &dyn Clock) -> anyhow::Result<()> {
-    for (place, sample) in mails::all()?.iter().enumerate() {
-        let now = clock.now();
-        let (mail, letters) = one(store, inbox_folder, &sample.encode(now), clock).await?;
-        show::exchange(place + 1, sample, now, &mail, &letters);
-        if let Some(token_address) = letters.iter().find_map(|(row, letter)| confirm_address(row, letter)) {
-            let reply = SampleMail::confirmation(sample, &letters[0].1.subject);
-            let (mail, letters) =
-                one(store, inbox_folder, &reply.encode_to(&token_address, clock.now()), clock).await?;
-            show::exchange(place + 1, &reply, clock.now(), &mail, &letters);
+/// Drops the sample mails one after another, shows what comes of each, and compares it with what their data say.
+async fn exchange(store: &Store, mailbox: &Path, studies: &[Study], clock: &dyn Clock) -> anyhow::Result<End> {
+    let (mut place, mut enrolled, mut surprises) = (0, Vec::new(), Vec::new());
+    for sample in mails::all()? {
+        let mut next = Some((sample.clone(), sample.encode(clock.now()), sample.expect.clone()));
+        while let Some((mail, raw, expected)) = next.take() {
+            place += 1;
+            let now = clock.now();
+            let (row, letters) = one(store, mailbox, &raw, clock).await?;
+            show::sample(place, &mail, now, &row, &letters);
+            let came = format!("{} {}", row.disposition, row.reason);
+            if came != expected {
+                surprises.push(format!("{}: expected {expected}, came {came}", mail.key));
+            }
+            if row.disposition == "register" {
+                enrolled.extend(letters.first().map(|(_, letter)| letter.subject.clone()));
+            }
+            let asks = letters.iter().find(|(letter, _)| letter.kind == "confirm");
+            if let (Some((_, letter)), Some(then)) = (asks, &sample.confirmed) {
+                let to = letter.reply_to.clone().unwrap_or_default();
+                let reply = SampleMail::confirmation(&sample, &letter.subject);
+                let raw = reply.encode_to(&to, clock.now());
+                // Only a first mail asks; its reply is the last of the exchange.
+                next = (mail.key == sample.key).then(|| (reply, raw, then.clone()));
+            } else if sample.confirmed.is_some() && mail.key == sample.key {
+                surprises.push(format!("{}: no letter asked for a confirmation", mail.key));
+            }
         }
     }
-    show::summary(store, studies).await
-}
-
-/// Where a reply to this letter goes, if it asks for a confirmation.
-fn confirm_address(row: &OutboxRow, letter: &opened::Opened) -> Option<String> {
-    (row.kind == "confirm").then(|| letter.reply_to.clone()).flatten()
+    show::summary(store, studies, &enrolled).await?;
+    show::surprises(&surprises);
+    Ok(if surprises.is_empty() { End::Done } else { End::Refused })
 }
 
 type Answered = (InboxRow, Vec<(OutboxRow, opened::Opened)>);
 
 /// Drops one mail and waits until it is decided and its letters have left.
-async fn one(store: &Store, inbox_folder: &Path, raw: &[u8], clock: &dyn Clock) -> anyhow::Result<Answered> {
+async fn one(store: &Store, mailbox: &Path, raw: &[u8], clock: &dyn Clock) -> anyhow::Result<Answered> {
     let before = newest(store).await?;
-    maildir::deliver(inbox_folder, clock.now(), raw).context("the mail cannot be put into the mailbox")?;
+    maildir::deliver(mailbox, clock.now(), raw).context("the mail cannot be put into the mailbox")?;
     let waiting = async {
         loop {
-            let mail = inbox::list(store, inbox::Which::All, None, 1).await?.into_iter().next();
-            if let Some(mail) = mail.filter(|mail| mail.id > before && mail.state != State::New) {
-                let rows = outbox::find_by_inbox(store, mail.id).await?;
-                if rows.iter().all(|letter| letter.state != outbox::State::Waiting) {
-                    let mut letters = Vec::new();
-                    for row in rows {
-                        let raw = outbox::find_raw(store, row.id).await?.unwrap_or_default();
-                        letters.push((row, opened::open(&raw)));
-                    }
-                    return Ok::<_, anyhow::Error>((mail, letters));
+            for answered in answered_after(store, before).await? {
+                if answered.1.iter().all(|(letter, _)| letter.state != outbox::State::Waiting) {
+                    return Ok::<_, anyhow::Error>(answered);
                 }
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
     tokio::time::timeout(PATIENCE, waiting).await.context("a sample mail was not answered in time")?
+}
+
+/// Shows every mail that comes in from now on, and takes what is dropped, until the demonstration is left.
+async fn follow(store: &Store, border: &mut Border, clock: &dyn Clock) -> anyhow::Result<End> {
+    let mut last = newest(store).await?;
+    loop {
+        for dropped in border.look(clock.now()) {
+            show::dropped(&dropped);
+        }
+        for (mail, letters) in answered_after(store, last).await? {
+            last = mail.id;
+            show::arrived(&mail, &letters);
+        }
+        tokio::time::sleep(Duration::from_millis(limits::DEMO_POLL_MILLISECONDS)).await;
+    }
+}
+
+/// The mails behind that number that are decided, up to the first that is not, each with its letters.
+async fn answered_after(store: &Store, last: i64) -> anyhow::Result<Vec<Answered>> {
+    let mut mails = inbox::list(store, inbox::Which::All, None, limits::POST_OFFICE_MAILS).await?;
+    mails.retain(|mail| mail.id > last);
+    let mut answered = Vec::new();
+    for mail in mails.into_iter().rev() {
+        if mail.state == State::New {
+            break;
+        }
+        let mut letters = Vec::new();
+        for row in outbox::find_by_inbox(store, mail.id).await? {
+            let raw = outbox::find_raw(store, row.id).await?.unwrap_or_default();
+            letters.push((row, opened::open(&raw)));
+        }
+        answered.push((mail, letters));
+    }
+    Ok(answered)
 }
 
 async fn newest(store: &Store) -> anyhow::Result<i64> {

@@ -53,7 +53,7 @@ pub(super) fn run(args: PreviewArgs) -> anyhow::Result<End> {
         Some(code) => Language::find(code).ok_or_else(|| anyhow!("{code} is no language of ours; write ja or en"))?,
     };
     let Some(person) = study.people.iter().find(|person| kind.may_go_to(study.blinding, person)) else {
-        bail!("nobody in this study may be sent a {} letter", kind.key());
+        bail!("nobody in this study may be sent the letter {}", kind.key());
     };
     let service = study.post.as_ref().map_or_else(|| "reg@example.jp".to_string(), |post| post.address.clone());
     let now = SystemClock::default().now();

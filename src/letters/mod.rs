@@ -19,6 +19,7 @@ pub mod opened;
 mod pieces;
 pub mod samples;
 pub mod stationery;
+pub mod words;
 
 pub use facts::{Facts, Head, Letter, NotForThem};
 pub use kind::{Audience, Kind};

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -14,14 +17,48 @@ use crate::limits;
 const HEADERS: [(HeaderName, &str); 5] = [
     (
         header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; form-action \
-         'self'; base-uri 'none'; frame-ancestors 'none'",
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; frame-src \
+         'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     ),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
     (header::CACHE_CONTROL, "no-store"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
 ];
+
+/// What a letter's HTML may do in a frame of ours: be seen. No script, no form, no request, no origin.
+pub const LETTER_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; frame-ancestors 'self'; sandbox";
+
+/// Answers only to a browser that means this machine: another name in `Host` is a foreign page that had its name
+/// resolved to loopback (DNS rebinding), and a foreign `Origin` is a foreign page's form.
+pub fn loopback_only(pages: Router) -> Router {
+    pages.layer(middleware::from_fn(
+        async |request: Request, next: Next| {
+            if is_local(request.headers()) { next.run(request).await } else { elsewhere() }
+        },
+    ))
+}
+
+fn elsewhere() -> Response {
+    (StatusCode::MISDIRECTED_REQUEST, "This server answers to 127.0.0.1 and localhost only.\n").into_response()
+}
+
+fn is_local(headers: &HeaderMap) -> bool {
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let Some(host) = text(header::HOST) else { return false };
+    let one_host = headers.get_all(header::HOST).iter().count() == 1;
+    let own_page = text(header::ORIGIN).is_none_or(|origin| origin.strip_prefix("http://") == Some(host));
+    one_host && is_loopback(host) && own_page
+}
+
+/// Whether `host` or `host:port` names this machine to itself.
+fn is_loopback(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    name.eq_ignore_ascii_case("localhost") || matches!(name, "127.0.0.1" | "[::1]")
+}
 
 /// Puts the guards around pages.
 pub fn guarded(pages: Router) -> Router {
@@ -32,4 +69,39 @@ pub fn guarded(pages: Router) -> Router {
         guarded = guarded.layer(SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value)));
     }
     guarded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_pass() {
+        for (host, passes) in [
+            ("127.0.0.1:8080", true),
+            ("localhost", true),
+            ("LocalHost:1", true),
+            ("[::1]:80", true),
+            ("evil.example", false),
+            ("evil.example:8080", false),
+            ("127.0.0.1.evil.example", false),
+            ("127.0.0.1@evil.example", false),
+            ("localhost.", false),
+            ("", false),
+        ] {
+            assert_eq!(is_loopback(host), passes, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_form_of_another_page_does_not_pass() {
+        let with = |origin: Option<&'static str>| {
+            let mut headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("127.0.0.1:8080"))]);
+            headers.extend(origin.map(|origin| (header::ORIGIN, HeaderValue::from_static(origin))));
+            is_local(&headers)
+        };
+        assert!(with(None) && with(Some("http://127.0.0.1:8080")));
+        assert!(!with(Some("http://evil.example")) && !with(Some("null")) && !with(Some("http://127.0.0.1:9090")));
+        assert!(!is_local(&HeaderMap::new()));
+    }
 }

@@ -216,7 +216,7 @@ mod reading {
 
         let future = read(&study, &sound.replace("2026-11-01", "2026-11-21"));
         assert_eq!(faults(&future), ["range:consent_date"]);
-        assert_eq!(future.faults[0].expected, "2026-04-01..2026-11-20");
+        assert_eq!(future.faults[0].expected, "2024-04-01..2026-11-20");
 
         let ineligible =
             read(&study, &format!("{}\nPregnant: ○", sound.replace("Age: 65", "Age: 19").replace("0,7", "1.51")));

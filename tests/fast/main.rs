@@ -3,8 +3,10 @@
 
 mod allocation;
 mod bundle;
+mod demo;
 mod house;
 mod letters;
 mod letters_mail;
 mod letters_world;
+mod pages;
 mod reading;

@@ -6,7 +6,7 @@ use anyhow::Context;
 use encoding_rs::{Encoding, UTF_8};
 use serde::Deserialize;
 
-use crate::domain::language::Language;
+use crate::domain::language::{Language, Text};
 use crate::domain::study::Study;
 use crate::domain::time::{Instant, Zone};
 use crate::web::post_office::{Sample, Writer, Written};
@@ -27,6 +27,10 @@ pub(super) struct SampleMail {
     label: Option<String>,
     #[serde(default)]
     automatic: bool,
+    /// What must come of it: disposition and reason.
+    pub(super) expect: String,
+    /// What must come of the reply to the letter that asks for a confirmation.
+    pub(super) confirmed: Option<String>,
     /// Subject line.
     pub(super) subject: String,
     /// Text, with places for days.
@@ -47,7 +51,7 @@ pub(super) fn all() -> anyhow::Result<Vec<SampleMail>> {
 }
 
 /// The zone the sample physicians live in.
-fn zone() -> Zone {
+pub(super) fn zone() -> Zone {
     Zone::find("Asia/Tokyo").unwrap_or(Zone::UTC)
 }
 
@@ -59,6 +63,7 @@ impl SampleMail {
             subject: format!("Re: {subject}"),
             body: "OK\n".to_string(),
             label: None,
+            confirmed: None,
             charset: "utf-8".to_string(),
             ..asked.clone()
         }
@@ -87,23 +92,26 @@ impl SampleMail {
         let encoding = Encoding::for_label(self.charset.as_bytes()).unwrap_or(UTF_8);
         let label = self.label.as_ref().unwrap_or(&self.charset);
         let automatic = if self.automatic { "Auto-Submitted: auto-replied\r\n" } else { "" };
-        let draft = Draft { from: &self.from, name: "", to, subject: &self.subject, encoding, label, more: automatic };
+        let (from, subject) = (&self.from, &self.subject);
+        let draft = Draft { from, name: "", to, subject, encoding, label, more: automatic };
         draft.encode(&self.text(now), now)
     }
 }
 
 /// A visitor's mail from the post office page.
 pub(super) fn from_visitor(written: &Written, now: Instant) -> Vec<u8> {
+    let reply = written.in_reply_to.as_ref().map_or_else(String::new, |id| format!("In-Reply-To: <{id}>\r\n"));
     let draft = Draft {
         from: &written.from,
         name: &written.name,
-        to: super::ADDRESS,
+        to: &written.to,
         subject: &written.subject,
         encoding: UTF_8,
         label: "utf-8",
-        more: "",
+        more: &reply,
     };
-    draft.encode(&written.body, now)
+    // A browser ends lines with CRLF, whatever was typed.
+    draft.encode(&written.body.replace("\r\n", "\n").replace('\r', "\n"), now)
 }
 
 struct Draft<'a> {
@@ -123,10 +131,11 @@ impl Draft<'_> {
         let name = if self.name.is_empty() { String::new() } else { format!("{} ", encoded_word(UTF_8, self.name)) };
         let head = format!(
             "Return-Path: <{from}>\r\nDelivered-To: {to}\r\n\
-             Authentication-Results: mx.example.jp; dmarc=pass header.from={domain}\r\n\
+             Authentication-Results: {authserv}; dmarc=pass header.from={domain}\r\n\
              Date: {date}\r\nFrom: {name}<{from}>\r\nTo: {to}\r\nSubject: {subject}\r\n\
              Message-ID: <{id}@{domain}>\r\nMIME-Version: 1.0\r\n{more}\
              Content-Type: text/plain; charset={label}\r\nContent-Transfer-Encoding: 8bit\r\n\r\n",
+            authserv = super::AUTHSERV_ID,
             from = self.from,
             to = self.to,
             date = now.rfc5322(zone()),
@@ -141,13 +150,21 @@ impl Draft<'_> {
     }
 }
 
-/// One encoded word (RFC 2047); sample subjects are short.
+/// Characters of one encoded word: in any of the charsets its line stays below 76 (RFC 2047 section 2).
+const WORD_CHARS: usize = 10;
+
+/// Text of a header field: as it is, or in encoded words (RFC 2047), each whole in its charset.
 fn encoded_word(encoding: &'static Encoding, text: &str) -> String {
-    if text.is_ascii() {
+    if text.is_ascii() && !text.contains("=?") {
         return text.to_string();
     }
-    let (bytes, used, _) = encoding.encode(text);
-    format!("=?{}?B?{}?=", used.name(), data_encoding::BASE64.encode(&bytes))
+    let chars: Vec<char> = text.chars().collect();
+    let words = chars.chunks(WORD_CHARS).map(|chunk| {
+        let chunk: String = chunk.iter().collect();
+        let (bytes, used, _) = encoding.encode(&chunk);
+        format!("=?{}?B?{}?=", used.name(), data_encoding::BASE64.encode(&bytes))
+    });
+    words.collect::<Vec<_>>().join("\r\n ")
 }
 
 /// Digits as a Japanese keyboard leaves them.
@@ -163,35 +180,28 @@ fn full_width(text: &str) -> String {
 /// Everybody who can be written as: the staff of the sample studies.
 pub(super) fn writers(studies: &[Study]) -> Vec<Writer> {
     let of = |study: &Study| -> Vec<Writer> {
-        study
-            .people
-            .iter()
-            .filter_map(|person| {
-                let address = person.addresses.first()?.clone();
-                Some(Writer {
-                    key: format!("{}/{address}", study.slug),
-                    name: person.name.in_language(study.language_of(person)).to_string(),
-                    address,
-                    study: study.tag.clone(),
-                    role: person.roles.iter().map(|role| role.key()).collect::<Vec<_>>().join(", "),
-                })
+        let staff = study.people.iter().filter_map(|person| {
+            let address = person.addresses.first()?.clone();
+            Some(Writer {
+                key: format!("{}/{address}", study.slug),
+                name: person.name.clone(),
+                address,
+                study: study.tag.clone(),
+                roles: person.roles.iter().map(|role| role.key().to_string()).collect(),
             })
-            .collect()
+        });
+        staff.collect()
     };
     studies.iter().flat_map(of).collect()
 }
 
 /// The sample mails to start from.
-pub(super) fn samples(studies: &[Study], now: Instant, _zone: Zone) -> anyhow::Result<Vec<Sample>> {
+pub(super) fn samples(studies: &[Study], now: Instant) -> anyhow::Result<Vec<Sample>> {
     let known = |mail: &SampleMail| studies.iter().any(|study| study.find_person_by_address(&mail.from).is_some());
     let samples = all()?.into_iter().filter(|mail| !mail.automatic && known(mail)).map(|mail| Sample {
         writer: format!("{}/{}", mail.study, mail.from),
-        name: Language::ALL
-            .iter()
-            .filter_map(|language| mail.name.get(language.code()))
-            .cloned()
-            .collect::<Vec<_>>()
-            .join(" / "),
+        name: Text::new(mail.name.iter().filter_map(|(code, name)| Some((Language::find(code)?, name.clone())))),
+        to: format!("reg+{}@example.jp", mail.study),
         subject: mail.subject.clone(),
         body: mail.text(now).trim_start().to_string(),
         key: mail.key,

@@ -1,60 +1,116 @@
-//! What the demonstration prints: who wrote what, how it was read, what was decided, the answer.
+//! What the demonstration prints: who wrote what, how it was read, what was decided, the answer. In English; mails and
+//! letters stand in their own language.
 
 use std::net::SocketAddr;
 use std::path::Path;
 
 use serde_json::Value;
 
+use super::border::Dropped;
 use super::mails::SampleMail;
+use crate::domain::language::Language;
 use crate::domain::study::Study;
 use crate::domain::time::Instant;
 use crate::letters::opened::Opened;
+use crate::letters::words;
 use crate::store::inbox::InboxRow;
 use crate::store::outbox::OutboxRow;
 use crate::store::{Store, audit, study};
 use crate::workflow::life::Activated;
 
+/// Prints a line; a reader that has gone away (`| head`) is no reason to fail.
+macro_rules! say {
+    ($($piece:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stdout(), $($piece)*);
+    }};
+}
+pub(super) use say;
+
 pub(super) fn activated(study: &Study, done: &Activated) {
-    println!("Study {} is active. SHA-256 of the secret its draws come from: {}", study.tag, done.secret_digest);
+    say!("Study {} is active. SHA-256 of the secret its draws come from: {}", study.tag, done.secret_digest);
 }
 
-pub(super) fn opening(dir: &Path, inbox_folder: &Path, studies: &[Study]) {
-    println!("Folder of this demonstration: {}", dir.display());
-    println!("Mailbox (drop mail files into its folder `new`): {}", inbox_folder.display());
+pub(super) fn opening(dir: &Path, studies: &[Study]) {
+    say!("Folder of this demonstration: {}", dir.display());
     for study in studies {
-        println!("{}: {}", study.tag, study.title.in_language(study.languages[0]));
+        say!("{}", study.title.in_language(Language::En));
     }
 }
 
-/// One mail and its answer.
-pub(super) fn exchange(
+fn rule() {
+    say!("\n{}", "━".repeat(78));
+}
+
+/// A sample mail and its answer.
+pub(super) fn sample(
     place: usize,
     sample: &SampleMail,
     now: Instant,
     mail: &InboxRow,
     letters: &[(OutboxRow, Opened)],
 ) {
-    println!("\n{}", "━".repeat(78));
-    println!("{place}. {} wrote ({}): {}", sample.from, sample.charset, sample.subject);
+    rule();
+    say!("{place}. {} wrote ({}): {}", sample.from, sample.charset, sample.subject);
     indented(&sample.text(now), "   │ ");
-    let reading: Value =
-        mail.reading.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null);
+    outcome(mail, letters);
+}
+
+/// A mail that came in by itself, and its answer.
+pub(super) fn arrived(mail: &InboxRow, letters: &[(OutboxRow, Opened)]) {
+    let reading = reading(mail);
+    let text = |key: &str| reading.get(key).and_then(Value::as_str).unwrap_or_default();
+    let sender = if text("sender").is_empty() { "Somebody" } else { text("sender") };
+    rule();
+    say!("Mail {}. {} wrote: {}", mail.id, plain(sender), plain(text("subject")));
+    indented(text("text"), "   │ ");
+    outcome(mail, letters);
+    for key in mail.reason.split(' ') {
+        if let Some(words) = words::held(Language::En, key) {
+            say!("   why: {words}");
+        }
+        match key {
+            "auth-none" => say!(
+                "   hint: put the file into the folder `drop` instead. There the demonstration plays the border and writes\n         \
+                 what a real mail server would add: Authentication-Results, Delivered-To, Return-Path."
+            ),
+            "unknown-sender" => {
+                say!("   hint: write as one of the sample physicians, such as From: miller@example.org");
+            }
+            _ => {}
+        }
+    }
+}
+
+pub(super) fn dropped(dropped: &Dropped) {
+    match dropped {
+        Dropped::Taken(name) => say!("\nTook {} from the folder `drop`.", plain(name)),
+        Dropped::Refused(name, why) => say!("\n{} cannot be taken from the folder `drop`: {why}", plain(name)),
+    }
+}
+
+fn reading(mail: &InboxRow) -> Value {
+    mail.reading.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
+}
+
+fn outcome(mail: &InboxRow, letters: &[(OutboxRow, Opened)]) {
+    let reading = reading(mail);
     for (item, value) in reading.get("fields").and_then(Value::as_object).into_iter().flatten() {
-        println!("   read: {item} = {}", value.as_str().unwrap_or_default());
+        say!("   read: {item} = {}", plain(value.as_str().unwrap_or_default()));
     }
     for fault in reading.get("faults").and_then(Value::as_array).into_iter().flatten() {
         let text = |key: &str| fault.get(key).and_then(Value::as_str).unwrap_or_default();
-        println!("   read: {} is wrong ({}) {}", text("item"), text("code"), text("typed"));
+        say!("   read: {} is wrong ({}) {}", text("item"), text("code"), plain(text("typed")));
     }
     if let Some(guess) = reading.get("charset_guess").and_then(Value::as_str) {
-        println!("   read: the label was wrong; the text is {guess}");
+        say!("   read: the label of the charset was wrong or missing; the text is {guess}");
     }
-    println!("   decided: {} {}", mail.disposition, mail.reason);
+    say!("   decided: {} {}", mail.disposition, mail.reason);
     if letters.is_empty() {
-        println!("   no letter");
+        say!("   no letter");
     }
     for (place, (row, letter)) in letters.iter().enumerate() {
-        println!("   letter to {} ({}): {}", row.recipient, row.state.key(), letter.subject);
+        say!("   letter to {} ({}): {}", row.recipient, row.state.key(), letter.subject);
         if place == 0 {
             indented(&letter.text, "     ▏ ");
         }
@@ -63,30 +119,67 @@ pub(super) fn exchange(
 
 fn indented(text: &str, margin: &str) {
     for line in text.trim().lines() {
-        println!("{margin}{line}");
+        say!("{margin}{}", plain(line));
     }
 }
 
+/// A stranger's text cannot steer the terminal.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
 /// What is on file at the end, and that it can be proved.
-pub(super) async fn summary(store: &Store, studies: &[Study]) -> anyhow::Result<()> {
-    println!("\n{}", "━".repeat(78));
+pub(super) async fn summary(store: &Store, studies: &[Study], enrolled: &[String]) -> anyhow::Result<()> {
+    rule();
+    for subject in enrolled {
+        say!("{subject}");
+    }
     for defined in studies {
         if let Some(row) = study::find_current(store, &defined.slug).await? {
-            println!("{}: {} subjects enrolled, {} allocations", defined.tag, row.subjects, row.allocations);
+            say!("{}: {} subjects enrolled, {} randomized", defined.tag, row.subjects, row.allocations);
         }
     }
     for chain in audit::verify_all(store).await? {
         match chain.result {
-            Ok(entries) => println!("audit chain {}: whole, {entries} entries", chain.study_id),
+            Ok(entries) => say!("audit chain {}: whole, {entries} entries", chain.study_id),
             Err(at) => anyhow::bail!("audit chain {} is broken at entry {}", chain.study_id, at.seq),
         }
     }
     Ok(())
 }
 
-pub(super) fn invitation(dir: &Path, inbox_folder: &Path, address: SocketAddr) {
-    println!("\nThe post office: http://{address}/   (all mails and letters, and a form to write another)");
-    println!("Or drop a mail file of your own into {}", inbox_folder.join("new").display());
-    println!("Every command works on it, such as: hagaki outbox list --config {}", dir.join("hagaki.toml").display());
-    println!("Stop with Ctrl-C.");
+/// Sample mails that did not come out as their data say.
+pub(super) fn surprises(surprises: &[String]) {
+    for surprise in surprises {
+        say!("NOT AS EXPECTED  {surprise}");
+    }
+    if surprises.is_empty() {
+        say!("Every sample mail came out as expected.");
+    }
+}
+
+pub(super) fn invitation(dir: &Path, mailbox: &Path, drop: &Path, address: SocketAddr) {
+    say!("\nThe post office: http://{address}/");
+    say!("  All mails and letters, and a form to write as one of the sample physicians.");
+    say!(
+        "A mail file of your own (.eml, or From:, Subject:, an empty line and the text): put it into\n  {}",
+        drop.display()
+    );
+    say!(
+        "  The demonstration plays the border for it and believes its sender. Straight into the mailbox, unproven:\n  {}",
+        mailbox.join("new").display()
+    );
+    say!(
+        "Every command works on this installation, such as:\n  hagaki outbox list --config {}",
+        dir.join("hagaki.toml").display()
+    );
+    say!("Stop with Ctrl-C.");
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_mail_cannot_steer_the_terminal() {
+        assert_eq!(super::plain("a\u{1b}[2Jb\u{9b}c\td"), "a\u{FFFD}[2Jb\u{FFFD}c\td");
+    }
 }

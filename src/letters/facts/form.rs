@@ -9,9 +9,9 @@ use super::short;
 use crate::domain::answer::{Fault, Form};
 use crate::domain::instrument::{Choices, DayBound, Instrument, Item, ItemKind, Limits};
 use crate::domain::language::{Language, Text};
-use crate::domain::number::Rational;
+use crate::domain::number::{self, Rational};
 use crate::domain::study::{Person, Study};
-use crate::letters::clean;
+use crate::letters::{clean, words};
 use crate::limits;
 
 /// For whom a form is worded, and on which day (relative day limits name the day they mean).
@@ -56,7 +56,10 @@ impl Shown {
     fn new(study: &Study, item: &Item, canonical: &str, language: Language) -> Shown {
         Shown {
             label: short(item.label.in_language(language)),
-            value: shown_value(study, item, canonical, language),
+            value: match item.kind {
+                ItemKind::Calculation(_) => rounded(canonical),
+                _ => shown_value(study, item, canonical, language),
+            },
             unit: in_language(item.unit.as_ref(), language),
         }
     }
@@ -71,11 +74,34 @@ pub(super) fn shown_value(study: &Study, item: &Item, canonical: &str, language:
         Some(label) if label != code => format!("{label} ({code})"),
         _ => code.to_string(),
     };
+    let comma = match language {
+        Language::En => ", ",
+        Language::Ja => "、",
+    };
     match &item.kind {
         ItemKind::Choice(_) => short(&named(canonical)),
-        ItemKind::Choices(_) => short(&canonical.split(';').map(named).collect::<Vec<_>>().join(", ")),
+        ItemKind::Choices(_) => short(&canonical.split(';').map(named).collect::<Vec<_>>().join(comma)),
+        ItemKind::YesNo => words::yes_no(language, canonical).to_string(),
         _ => short(canonical),
     }
+}
+
+/// Places behind the point of a computed value in a letter.
+const COMPUTED_PLACES: usize = 2;
+
+/// A computed value as a letter shows it: two places behind the point, more where it is so small that they would say
+/// little. What is stored keeps every digit.
+fn rounded(canonical: &str) -> String {
+    let fraction = canonical.split_once('.').map_or("", |(_, fraction)| fraction);
+    if fraction.len() <= COMPUTED_PLACES {
+        return short(canonical);
+    }
+    let Ok(exact) = number::parse(canonical) else { return short(canonical) };
+    let zeros = fraction.chars().take_while(|digit| *digit == '0').count();
+    let small = exact.abs() < Rational::one();
+    let shown = number::decimal(&exact, if small { zeros + COMPUTED_PLACES } else { COMPUTED_PLACES });
+    let shown = shown.trim_end_matches('0').trim_end_matches('.');
+    short(shown)
 }
 
 fn choice_label(study: &Study, item: &Item, code: &str, language: Language) -> Option<String> {
@@ -375,6 +401,22 @@ fn in_language(text: Option<&Text>, language: Language) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_computed_value_is_shown_with_few_places() {
+        for (canonical, shown) in [
+            ("24.635475", "24.64"),
+            ("24.995", "25"),
+            ("-0.0034567", "-0.0035"),
+            ("0.5", "0.5"),
+            ("18", "18"),
+            ("120000.125", "120000.13"),
+            ("severe", "severe"),
+            ("not.a.number", "not.a.number"),
+        ] {
+            assert_eq!(rounded(canonical), shown);
+        }
+    }
 
     #[test]
     fn limits_are_told_in_the_digits_a_person_types() {

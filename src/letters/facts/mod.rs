@@ -15,7 +15,7 @@ pub use answer::{
 };
 pub use enrollment::{ArmName, AssignmentBlinded, AssignmentOpen, Enrollment, RegistrationDone, Site};
 pub use form::{ChoiceName, Expected, FaultLine, FormFacts, FormLine, Reader, Shown, UnknownKey};
-pub use notice::{AssignmentFailedAlert, NoticeBlind, NoticeOpen, NoticeUnblinded, QuarantineNotice};
+pub use notice::{AssignmentFailedAlert, HeldFor, NoticeBlind, NoticeOpen, NoticeUnblinded, QuarantineNotice};
 
 use serde::{Deserialize, Serialize};
 

@@ -6,6 +6,7 @@ use super::enrollment::{ArmName, Enrollment, Site};
 use super::short;
 use crate::domain::language::Language;
 use crate::domain::study::{Arm, Person};
+use crate::letters::words;
 
 /// A subject was enrolled. There is no arm and no kit in this type (promise 6).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,8 +82,17 @@ pub struct QuarantineNotice {
     pub id: String,
     /// When it came in, in the study's zone.
     pub received_at: String,
-    /// Keys of the reasons it is held for.
-    pub reasons: Vec<String>,
+    /// Why it is held.
+    pub reasons: Vec<HeldFor>,
+}
+
+/// One reason for holding a mail: the templates `held-<code>` word it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldFor {
+    /// The reason's key.
+    pub code: String,
+    /// Name of the template that words it.
+    pub partial: String,
 }
 
 impl QuarantineNotice {
@@ -91,7 +101,10 @@ impl QuarantineNotice {
         QuarantineNotice {
             id: short(id),
             received_at: short(received_at),
-            reasons: reasons.iter().map(|reason| short(reason)).collect(),
+            reasons: reasons
+                .iter()
+                .map(|reason| HeldFor { code: short(reason), partial: words::held_piece(reason) })
+                .collect(),
         }
     }
 }
