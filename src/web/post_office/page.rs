@@ -28,7 +28,7 @@ pub(super) async fn exchanges(
             letters.push(letter_facts(&office.words, language, &letter, &opened::open(&raw)));
         }
         let fresh = since.is_some_and(|since| mail.id > since);
-        let mut facts = mail_facts(office, language, &mail);
+        let mut facts = mail_facts(office, language, &mail).await;
         if let Value::Object(facts) = &mut facts {
             facts.insert("fresh".into(), json!(fresh));
             facts.insert("open".into(), json!(fresh || place == 0));
@@ -39,11 +39,15 @@ pub(super) async fn exchanges(
     Ok(exchanges)
 }
 
-fn mail_facts(office: &PostOffice, language: Language, mail: &InboxRow) -> Value {
+async fn mail_facts(office: &PostOffice, language: Language, mail: &InboxRow) -> Value {
     let words = &office.words;
     let read: Value = mail.reading.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null);
     let text = |key: &str| read.get(key).and_then(Value::as_str).unwrap_or_default();
-    let shelved = mail.study_id.and_then(|id| office.rooms.shelf.find_by_id(id));
+    // A study that cannot be read leaves its items' ids instead of their labels.
+    let shelved = match mail.study_id {
+        Some(id) => office.rooms.shelf.find_by_id(id).await.ok(),
+        None => None,
+    };
     let instrument = shelved.as_ref().map(|shelved| shelved.study.registration_instrument());
     let keys: Vec<&str> = mail.reason.split(' ').filter(|key| !key.is_empty()).collect();
     let hints: Vec<&str> = keys.iter().filter_map(|key| words.find(language, "hint", key)).collect();
