@@ -88,7 +88,7 @@ impl Imap {
         Ok(Fetched { position, items, more, epoch_changed })
     }
 
-    pub(super) async fn file(&mut self, items: &[(ItemKey, Folder)]) -> Result<()> {
+    pub(super) async fn file(&mut self, items: &[(ItemKey, Folder)]) -> Result<u64> {
         let mut link = self.link().await?;
         for folder in [Folder::Processed, Folder::Quarantine] {
             let uids: BTreeSet<u32> = items
@@ -108,8 +108,9 @@ impl Imap {
                 link.put_away(&uid_set(batch), name).await?;
             }
         }
+        let epoch = u64::from(link.epoch);
         self.link = Some(link);
-        Ok(())
+        Ok(epoch)
     }
 
     pub(super) async fn doorbell(&mut self, longest: Duration, call: impl Future<Output = ()>) -> Result<Rang> {
