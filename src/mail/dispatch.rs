@@ -21,8 +21,8 @@ use crate::domain::token;
 use crate::limits;
 use crate::store::outbox::{self, OutboxItem};
 use crate::store::{Store, host};
-use crate::workflow::report;
 use crate::workflow::ledger::Ledger;
+use crate::workflow::report;
 use crate::workflow::shelf::Shelf;
 use crate::workflow::{DeskAddress, Keys, Means};
 
@@ -58,13 +58,14 @@ impl Dispatch {
     /// Claims a batch of due letters, sends them, and records every verdict.
     ///
     /// # Errors
-    /// The database. Letters sent but not recorded are sent again when the lease has run out.
+    /// The database; letters sent but not recorded are sent again when the lease has run out. Or the server is away.
     pub async fn step(&mut self) -> Result<Did, StepError> {
         let now = self.clock.now();
         if let Some(away) = host::find(&self.store, &self.desk.mailbox).await?
             && away.suspended_until > now
         {
-            return Ok(Did::Nothing);
+            let seconds = u64::try_from(away.suspended_until.seconds_since(now)).unwrap_or_default() + 1;
+            return Err(StepError::Away { seconds, why: "it did not take letters".to_string() });
         }
         let mailbox = &self.desk.mailbox;
         let claimed =
@@ -90,16 +91,17 @@ impl Dispatch {
             (letter, verdict)
         });
         let mut finished = stream::iter(sends).buffer_unordered(width).ready_chunks(limits::VERDICT_BATCH);
-        let mut host_failed = false;
+        let mut host_failed = None;
         while let Some(chunk) = finished.next().await {
-            host_failed |= chunk.iter().any(|(_, verdict)| verdict.suspends_host());
+            let failed = chunk.iter().map(|(_, verdict)| verdict).find(|verdict| verdict.suspends_host());
+            host_failed = host_failed.or_else(|| failed.map(told));
             self.record(chunk).await?;
         }
         drop(finished);
-        if host_failed {
-            self.suspend().await?;
+        match host_failed {
+            Some(why) => Err(self.suspend(why).await?),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     async fn send(&self, letter: &OutboxItem) -> Verdict {
@@ -187,15 +189,15 @@ impl Dispatch {
         Ok(())
     }
 
-    async fn suspend(&self) -> Result<(), StepError> {
+    /// Leaves the server alone for a while; gives the error that says so.
+    async fn suspend(&self, why: String) -> Result<StepError, StepError> {
         let now = self.clock.now();
         let failures = host::find(&self.store, &self.desk.mailbox).await?.map_or(0, |row| row.failures) + 1;
         let pause = retry::host(u32::try_from(failures).unwrap_or(u32::MAX), self.jitter());
         let until = now.plus_seconds(i64::try_from(pause.as_secs()).unwrap_or(i64::MAX).max(1));
         host::record_failure(&self.store, &self.desk.mailbox, until).await?;
         self.away.store(true, Ordering::Relaxed);
-        tracing::warn!(mailbox = self.desk.mailbox, failures, seconds = pause.as_secs(), "the mail server is away; letters wait");
-        Ok(())
+        Ok(StepError::Away { seconds: pause.as_secs().max(1), why })
     }
 
     fn jitter(&self) -> Jitter {
@@ -207,7 +209,19 @@ impl Dispatch {
 
 /// Whether a word is an enhanced status code (RFC 3463).
 fn is_status(word: &str) -> bool {
-    word.split('.').count() == 3 && word.split('.').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
+    word.split('.').count() == 3
+        && word.split('.').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Why a server is left alone, without what it says of a letter's reader.
+fn told(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Unreachable { text, .. } => bounded(text),
+        Verdict::Deferred { reply: Some(reply), .. } | Verdict::Accepted(reply) | Verdict::Refused(reply) => {
+            format!("it said {}", reply.code)
+        }
+        Verdict::Deferred { reply: None, .. } => "the connection was lost".to_string(),
+    }
 }
 
 fn said(reply: &Reply) -> (i64, String) {
