@@ -1,5 +1,7 @@
 //! Structured logs: text for people, JSON for collectors; never a mail's content, an address or a secret.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
@@ -19,7 +21,8 @@ pub fn start(format: Format, level: &str) {
             .or_else(|_| EnvFilter::try_new(level))
             .unwrap_or_else(|_| EnvFilter::new("info"))
     };
-    let lines = fmt().with_writer(std::io::stderr).with_env_filter(filter()).with_target(true);
+    let colors = std::io::stderr().is_terminal();
+    let lines = fmt().with_writer(std::io::stderr).with_ansi(colors).with_env_filter(filter()).with_target(true);
     // An error means that somebody (a test) has started logging already.
     let _ = match format {
         Format::Text => lines.compact().try_init(),

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-use super::supervise::supervise;
+use super::supervise::{overdue, supervise};
 use crate::domain::study::Post;
 use crate::domain::time::{Clock, Dice};
 use crate::mail::Worker;
@@ -127,11 +127,7 @@ impl Daemon {
     ///
     /// # Errors
     /// The database, or a certificate file.
-    pub async fn build(
-        settings: &Settings,
-        clock: Arc<dyn Clock>,
-        dice: Arc<dyn Dice>,
-    ) -> Result<Daemon, DaemonError> {
+    pub async fn build(settings: &Settings, clock: Arc<dyn Clock>, dice: Arc<dyn Dice>) -> Result<Daemon, DaemonError> {
         let store = open_store(settings).await?;
         let keys = Arc::new(keys(&store, &*dice).await?);
         let shelf = Arc::new(Shelf::new(store.clone()));
@@ -224,7 +220,11 @@ impl Daemon {
         for worker in self.workers {
             loops.spawn(supervise(worker, Arc::clone(&self.clock), Arc::clone(&self.pulse), stop.clone()));
         }
-        let served = web::serve(listener, pages, stop).await;
+        let served = tokio::select! {
+            served = web::serve(listener, pages, stop.clone()) => served,
+            // A client that never finishes its request keeps nobody.
+            () = overdue(stop) => Ok(()),
+        };
         while loops.join_next().await.is_some() {}
         self.store.close().await;
         Ok(served?)
