@@ -25,12 +25,22 @@ pub(super) fn run(installation: &Installation, output: Output) -> anyhow::Result
     let well = findings.iter().all(|finding| finding.trouble.is_none());
     for finding in &findings {
         if output.json {
-            println!("{}", json!({ "trial": finding.what, "well": finding.trouble.is_none(), "trouble": finding.trouble }));
+            println!(
+                "{}",
+                json!({ "trial": finding.what, "well": finding.trouble.is_none(), "trouble": finding.trouble })
+            );
         } else {
             match &finding.trouble {
                 None => println!("well     {}", finding.what),
                 Some(trouble) => println!("TROUBLE  {}: {trouble}", finding.what),
             }
+        }
+    }
+    if !output.json {
+        let troubles = findings.iter().filter(|finding| finding.trouble.is_some()).count();
+        match troubles {
+            0 => println!("All is well."),
+            _ => println!("{troubles} to mend."),
         }
     }
     Ok(if well { End::Done } else { End::Refused })
