@@ -18,7 +18,8 @@ pub enum Format {
 pub fn start(format: Format, level: &str) {
     let filter = || {
         EnvFilter::try_from_env("HAGAKI_LOG")
-            .or_else(|_| EnvFilter::try_new(level))
+            // At each start PostgreSQL remarks that the tables are there already.
+            .or_else(|_| EnvFilter::try_new(format!("{level},sqlx::postgres::notice=warn")))
             .unwrap_or_else(|_| EnvFilter::new("info"))
     };
     let colors = std::io::stderr().is_terminal();

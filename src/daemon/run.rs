@@ -23,7 +23,7 @@ use crate::mail::intake::Intake;
 use crate::mail::mailbox::Mailbox;
 use crate::mail::transport::Transport;
 use crate::settings::{Engine, MailboxSettings, Settings};
-use crate::store::{Store, StoreError, secret};
+use crate::store::{Store, StoreError, host, secret};
 use crate::web::health::{Health, Pulse};
 use crate::web::{self, WebError};
 use crate::workflow::shelf::Shelf;
@@ -138,6 +138,8 @@ impl Daemon {
         let mut counters = BTreeMap::new();
         let (mut dispatch_bells, mut filing_bells, mut workers) = (Vec::new(), Vec::new(), Vec::new());
         for mailbox in &settings.mailboxes {
+            // Whoever starts the daemon may have mended what was wrong with the server: it is tried at once.
+            host::record_success(&store, &mailbox.name).await?;
             let (dispatch_bell, filing_bell) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
             let desk = desk_address(mailbox);
             let post = Post {
