@@ -62,6 +62,9 @@ pub const POST_OFFICE_SUBJECT_CHARS: usize = 300;
 pub const DEMO_POLL_MILLISECONDS: u64 = 200;
 /// How long the post office waits for an answer before it shows the page, in milliseconds.
 pub const POST_OFFICE_PATIENCE_MS: u64 = 3_000;
+/// Time that steps and pages under way have to finish after the daemon was told to stop, in seconds; below the 90 that
+/// systemd waits before it kills.
+pub const STOP_SECONDS: u64 = 5;
 /// Longest pause of a loop after failed steps, in seconds.
 pub const STEP_PAUSE_SECONDS: u64 = 60;
 /// Most bytes of mails that one fetch from a mailbox brings, so that a step stays small in memory.

@@ -11,7 +11,7 @@ use crate::limits;
 use crate::mail::mailbox::{Mailbox, Position};
 use crate::mail::transport::{Envelope, Transport, Verdict};
 use crate::settings::{Engine, MailboxSettings};
-use crate::store::inbox;
+use crate::store::{StoreError, host, inbox};
 
 /// What one trial found.
 struct Finding {
@@ -36,15 +36,19 @@ pub(super) fn run(installation: &Installation, output: Output) -> anyhow::Result
             }
         }
     }
+    if !output.json {
+        let troubles = findings.iter().filter(|finding| finding.trouble.is_some()).count();
+        match troubles {
+            0 => println!("All is well."),
+            _ => println!("{troubles} to mend."),
+        }
+    }
     Ok(if well { End::Done } else { End::Refused })
 }
 
 async fn examine(opened: &Opened) -> Vec<Finding> {
     let mut findings = vec![
-        Finding {
-            what: "database".to_string(),
-            trouble: opened.store.ping().await.err().map(|error| error.to_string()),
-        },
+        Finding { what: "database".to_string(), trouble: database(opened).await.err().map(|error| error.to_string()) },
         clock(opened).await,
     ];
     findings.extend(disk(opened));
@@ -52,6 +56,12 @@ async fn examine(opened: &Opened) -> Vec<Finding> {
         findings.extend(post(opened, mailbox).await);
     }
     findings
+}
+
+/// Reads, and writes what changes nothing.
+async fn database(opened: &Opened) -> Result<(), StoreError> {
+    opened.store.ping().await?;
+    host::record_success(&opened.store, "").await
 }
 
 /// A clock that stands before the latest mail on file has jumped back.

@@ -1,6 +1,7 @@
 //! `hagaki serve`: the daemon, until it is told to stop.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,7 +22,8 @@ pub(super) fn run(installation: &Installation) -> anyhow::Result<End> {
         LogFormat::Json => logs::Format::Json,
     };
     logs::start(format, &settings.logs.level);
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(async {
         let daemon = Daemon::build(&settings, Arc::new(SystemClock::default()), Arc::new(SystemDice)).await?;
         let studies = study::list(&daemon.store).await?.len();
         let listener = web::listen(settings.web.listen).await?;
@@ -41,5 +43,8 @@ pub(super) fn run(installation: &Installation) -> anyhow::Result<End> {
         tracing::info!(studies, mailboxes = settings.mailboxes.len(), %address, "hagaki runs");
         daemon.run(listener, pages, stopped).await?;
         Ok(End::Done)
-    })
+    });
+    // A look-up of a host's name cannot be called off, and keeps nobody.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
 }

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-use super::supervise::supervise;
+use super::supervise::{overdue, supervise};
 use crate::domain::study::Post;
 use crate::domain::time::{Clock, Dice};
 use crate::mail::Worker;
@@ -23,7 +23,7 @@ use crate::mail::intake::Intake;
 use crate::mail::mailbox::Mailbox;
 use crate::mail::transport::Transport;
 use crate::settings::{Engine, MailboxSettings, Settings};
-use crate::store::{Store, StoreError, secret};
+use crate::store::{Store, StoreError, host, secret};
 use crate::web::health::{Health, Pulse};
 use crate::web::{self, WebError};
 use crate::workflow::shelf::Shelf;
@@ -138,6 +138,8 @@ impl Daemon {
         let mut counters = BTreeMap::new();
         let (mut dispatch_bells, mut filing_bells, mut workers) = (Vec::new(), Vec::new(), Vec::new());
         for mailbox in &settings.mailboxes {
+            // Whoever starts the daemon may have mended what was wrong with the server: it is tried at once.
+            host::record_success(&store, &mailbox.name).await?;
             let (dispatch_bell, filing_bell) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
             let desk = desk_address(mailbox);
             let post = Post {
@@ -221,7 +223,11 @@ impl Daemon {
         for worker in self.workers {
             loops.spawn(supervise(worker, Arc::clone(&self.clock), Arc::clone(&self.pulse), stop.clone()));
         }
-        let served = web::serve(listener, pages, stop).await;
+        let served = tokio::select! {
+            served = web::serve(listener, pages, stop.clone()) => served,
+            // A client that never finishes its request keeps nobody.
+            () = overdue(stop) => Ok(()),
+        };
         while loops.join_next().await.is_some() {}
         self.store.close().await;
         Ok(served?)

@@ -12,13 +12,21 @@ use crate::limits;
 use crate::mail::{Did, Worker};
 use crate::web::health::Pulse;
 
-/// Runs a worker until `stop` turns true; a step under way is finished first.
+/// Runs a worker until `stop` turns true; a step under way is finished first, unless it takes too long: a step that is
+/// given up is like a crash, which loses nothing.
 pub async fn supervise(mut worker: Worker, clock: Arc<dyn Clock>, pulse: Arc<Pulse>, mut stop: watch::Receiver<bool>) {
     let name = worker.name();
     let mut failures: u32 = 0;
     pulse.beat(&name, clock.now());
     while !*stop.borrow() {
-        match AssertUnwindSafe(worker.step()).catch_unwind().await {
+        let stepped = tokio::select! {
+            stepped = AssertUnwindSafe(worker.step()).catch_unwind() => stepped,
+            () = overdue(stop.clone()) => {
+                tracing::warn!(worker = name, "the step under way takes too long; it is given up");
+                break;
+            }
+        };
+        match stepped {
             Ok(Ok(did)) => {
                 failures = 0;
                 pulse.beat(&name, clock.now());
@@ -49,8 +57,17 @@ pub async fn supervise(mut worker: Worker, clock: Arc<dyn Clock>, pulse: Arc<Pul
             }
         }
     }
-    worker.stop().await;
+    if tokio::time::timeout(Duration::from_secs(limits::STOP_SECONDS), worker.stop()).await.is_err() {
+        tracing::warn!(worker = name, "what was held could not be given back in time; its lease will run out");
+    }
     tracing::info!(worker = name, "loop stopped");
+}
+
+/// Done when what was under way at the stop has had its time to finish.
+pub async fn overdue(mut stop: watch::Receiver<bool>) {
+    // An error means that whoever could say stop is gone, which is a stop too.
+    let _ = stop.wait_for(|stop| *stop).await;
+    tokio::time::sleep(Duration::from_secs(limits::STOP_SECONDS)).await;
 }
 
 async fn pause(longest: Duration, stop: &mut watch::Receiver<bool>) {

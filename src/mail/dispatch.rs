@@ -58,13 +58,14 @@ impl Dispatch {
     /// Claims a batch of due letters, sends them, and records every verdict.
     ///
     /// # Errors
-    /// The database. Letters sent but not recorded are sent again when the lease has run out.
+    /// The database; letters sent but not recorded are sent again when the lease has run out. Or the server is away.
     pub async fn step(&mut self) -> Result<Did, StepError> {
         let now = self.clock.now();
         if let Some(away) = host::find(&self.store, &self.desk.mailbox).await?
             && away.suspended_until > now
         {
-            return Ok(Did::Nothing);
+            let seconds = u64::try_from(away.suspended_until.seconds_since(now)).unwrap_or_default() + 1;
+            return Err(StepError::Away { seconds, why: "it did not take letters".to_string() });
         }
         let mailbox = &self.desk.mailbox;
         let claimed =
@@ -102,11 +103,17 @@ impl Dispatch {
         });
         let mut finished = stream::iter(sends).buffer_unordered(width).ready_chunks(limits::VERDICT_BATCH);
         let mut untried = Vec::new();
+        let mut host_trouble = None;
         while let Some(chunk) = finished.next().await {
             let mut judged = Vec::with_capacity(chunk.len());
             for (letter, verdict) in chunk {
                 match verdict {
-                    Some(verdict) => judged.push((letter, verdict)),
+                    Some(verdict) => {
+                        if verdict.suspends_host() {
+                            host_trouble.get_or_insert_with(|| told(&verdict));
+                        }
+                        judged.push((letter, verdict));
+                    }
                     None => untried.push(letter.id),
                 }
             }
@@ -118,10 +125,10 @@ impl Dispatch {
             outbox::give_back(&mut tx, &self.owner, &untried).await?;
             tx.commit().await?;
         }
-        if host_failed.load(Ordering::Relaxed) {
-            self.suspend().await?;
+        match host_trouble {
+            Some(why) => Err(self.suspend(why).await?),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     async fn send(&self, letter: &OutboxItem) -> Verdict {
@@ -252,20 +259,15 @@ impl Dispatch {
         Ok(())
     }
 
-    async fn suspend(&self) -> Result<(), StepError> {
+    /// Leaves the server alone for a while; gives the error that says so.
+    async fn suspend(&self, why: String) -> Result<StepError, StepError> {
         let now = self.clock.now();
         let failures = host::find(&self.store, &self.desk.mailbox).await?.map_or(0, |row| row.failures) + 1;
         let pause = retry::host(u32::try_from(failures).unwrap_or(u32::MAX), self.jitter());
         let until = now.plus_seconds(i64::try_from(pause.as_secs()).unwrap_or(i64::MAX).max(1));
         host::record_failure(&self.store, &self.desk.mailbox, until).await?;
         self.away.store(true, Ordering::Relaxed);
-        tracing::warn!(
-            mailbox = self.desk.mailbox,
-            failures,
-            seconds = pause.as_secs(),
-            "the mail server is away; letters wait"
-        );
-        Ok(())
+        Ok(StepError::Away { seconds: pause.as_secs().max(1), why })
     }
 
     fn jitter(&self) -> Jitter {
@@ -289,6 +291,17 @@ fn is_of_one_letter(error: &StepError) -> bool {
 fn is_status(word: &str) -> bool {
     word.split('.').count() == 3
         && word.split('.').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Why a server is left alone, without what it says of a letter's reader.
+fn told(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Unreachable { text, .. } => bounded(text),
+        Verdict::Deferred { reply: Some(reply), .. } | Verdict::Accepted(reply) | Verdict::Refused(reply) => {
+            format!("it said {}", reply.code)
+        }
+        Verdict::Deferred { reply: None, .. } => "the connection was lost".to_string(),
+    }
 }
 
 fn said(reply: &Reply) -> (i64, String) {

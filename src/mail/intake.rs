@@ -4,6 +4,7 @@
 //! is moved out of the mailbox only after its row was decided, in batches. A crash anywhere in between leaves a mail in
 //! the mailbox that is already known, and nothing else.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +42,9 @@ pub struct Intake {
     pub filing_bell: Arc<Notify>,
     back_off: BackOff,
     position: Option<Position>,
+    /// The epoch in which the mailbox was read to its end. Until then a place of another epoch may belong to a mail that
+    /// lies there under a new one.
+    settled: Option<u64>,
     ours: bool,
 }
 
@@ -72,6 +76,7 @@ impl Intake {
             filing_bell,
             back_off: BackOff::default(),
             position: None,
+            settled: None,
             ours: false,
         }
     }
@@ -85,10 +90,21 @@ impl Intake {
         self.ours = mailbox::claim(&self.store, &self.name, &self.owner, now, self.lease_seconds).await?.is_some();
         if !self.ours {
             self.position = None;
+            self.settled = None;
             return Ok(Did::Nothing);
         }
-        let filed = self.file().await?;
+        let filed = self.file().await;
+        if let Err(error) = &filed
+            && !is_about_filing(error)
+        {
+            return filed;
+        }
+        // A full or locked Processed keeps nobody's new mail waiting.
         let taken = self.take().await?;
+        if taken == Did::Something && filed.is_err() {
+            return Ok(taken);
+        }
+        let filed = filed?;
         self.back_off.succeeded();
         Ok(if filed == Did::Something || taken == Did::Something { Did::Something } else { Did::Nothing })
     }
@@ -129,6 +145,7 @@ impl Intake {
     }
 
     async fn file(&mut self) -> Result<Did, StepError> {
+        let Some(settled) = self.settled else { return Ok(Did::Nothing) };
         let batch = i64::try_from(limits::MOVE_BATCH).unwrap_or(i64::MAX);
         let decided = inbox::unfiled(&self.store, &self.name, 0, batch).await?;
         if decided.is_empty() {
@@ -149,7 +166,11 @@ impl Intake {
                 moves.push((key, folder));
             }
         }
-        self.mailbox.file(&moves).await?;
+        if self.mailbox.file(&moves).await? != settled && matches!(self.mailbox, Mailbox::Imap(_)) {
+            // The mails lie there under other numbers; they are looked at again before any counts as moved.
+            self.settled = None;
+            return Ok(Did::Something);
+        }
         let mut tx = self.store.begin().await?;
         let now = self.clock.now();
         inbox::mark_filed(&mut tx, &processed, "Processed", now).await?;
@@ -164,17 +185,21 @@ impl Intake {
             None => self.stored_position().await?,
         };
         let fetched = self.mailbox.fetch(known, limits::INTAKE_BATCH).await?;
+        let settled = (!fetched.more).then_some(fetched.position.epoch);
+        let news = settled.is_some() && self.settled != settled;
         if fetched.items.is_empty() && fetched.position == known {
             self.position = Some(known);
-            return Ok(Did::Nothing);
+            self.settled = settled;
+            return Ok(if news { Did::Something } else { Did::Nothing });
         }
         let taken = self.store_items(known, &fetched).await?;
         self.position = Some(fetched.position);
+        self.settled = settled;
         if taken > 0 {
             metrics::counter!("hagaki_mails_received_total", "mailbox" => self.name.clone()).increment(taken as u64);
             self.desk_bell.notify_one();
         }
-        Ok(if taken > 0 || fetched.more { Did::Something } else { Did::Nothing })
+        Ok(if taken > 0 || fetched.more || news { Did::Something } else { Did::Nothing })
     }
 
     async fn stored_position(&self) -> Result<Position, StepError> {
@@ -187,18 +212,41 @@ impl Intake {
         }))
     }
 
+    /// Epochs of mails that were not moved away before the mailbox began a new one (RFC 9051 section 2.3.1.1).
+    async fn old_epochs(&self, known: Position, epoch: u64) -> Result<BTreeSet<u64>, StepError> {
+        let mut epochs = BTreeSet::new();
+        if !matches!(self.mailbox, Mailbox::Imap(_)) || self.settled == Some(epoch) {
+            return Ok(epochs);
+        }
+        if known.epoch != 0 && known.epoch != epoch {
+            tracing::warn!(mailbox = self.name, "UIDVALIDITY changed; looking at every mail again");
+            epochs.insert(known.epoch);
+        }
+        let batch = i64::try_from(limits::MOVE_BATCH).unwrap_or(i64::MAX);
+        for mail in inbox::unfiled(&self.store, &self.name, 0, batch).await? {
+            if let Some(ItemKey::Imap { epoch: old, .. }) = ItemKey::parse(&mail.item_key)
+                && u64::from(old) != epoch
+            {
+                epochs.insert(u64::from(old));
+            }
+        }
+        Ok(epochs)
+    }
+
     /// Makes rows of the items that are not known yet, and keeps the position with them; how many were new.
     async fn store_items(&self, known: Position, fetched: &Fetched) -> Result<usize, StepError> {
         let digests: Vec<[u8; 32]> = fetched.items.iter().map(|item| Sha256::digest(&item.bytes).into()).collect();
         let keys: Vec<String> = fetched.items.iter().map(|item| item.key.to_string()).collect();
         let now = self.clock.now();
+        let old_epochs = self.old_epochs(known, fetched.position.epoch).await?;
         let mut tx = self.store.begin().await?;
         let mut moved = vec![false; keys.len()];
-        if known.epoch != 0 && known.epoch != fetched.position.epoch && matches!(self.mailbox, Mailbox::Imap(_)) {
-            tracing::warn!(mailbox = self.name, "UIDVALIDITY changed; looking at every mail again");
+        for epoch in old_epochs {
             // A mail that still lies here under its old number is not a second delivery: it gets its new number.
-            let places: Vec<_> = digests.iter().copied().zip(keys.iter().cloned()).collect();
-            moved = inbox::rekey(&mut tx, &self.name, &format!("{}:", known.epoch), &places).await?;
+            let left: Vec<usize> = (0..keys.len()).filter(|place| !moved[*place]).collect();
+            let places: Vec<_> = left.iter().map(|place| (digests[*place], keys[*place].clone())).collect();
+            let found = inbox::rekey(&mut tx, &self.name, &format!("{epoch}:"), &places).await?;
+            left.iter().zip(found).for_each(|(place, found)| moved[*place] = found);
         }
         let fresh: Vec<NewItem<'_>> = fetched
             .items
@@ -221,6 +269,12 @@ impl Intake {
         tx.commit().await?;
         Ok(taken)
     }
+}
+
+/// Whether the mailbox works, and only what was asked of it is refused.
+fn is_about_filing(error: &StepError) -> bool {
+    use MailboxError::{File, Folder, Refused};
+    matches!(error, StepError::Mailbox(Refused { .. } | Folder { .. } | File { .. }))
 }
 
 impl From<MailboxError> for StepError {

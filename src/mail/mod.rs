@@ -37,6 +37,14 @@ pub enum StepError {
     /// A use case.
     #[error(transparent)]
     Workflow(#[from] Failure),
+    /// The server that takes letters is away or does not take ours; they wait.
+    #[error("letters wait until the mail server is tried again in {seconds} s: {why}")]
+    Away {
+        /// Until it is tried again.
+        seconds: u64,
+        /// What it said, or what happened.
+        why: String,
+    },
 }
 
 /// One of the loops.
@@ -55,7 +63,7 @@ impl Worker {
         match self {
             Worker::Intake(intake) => format!("intake:{}", intake.name),
             Worker::Desk(_) => "desk".to_string(),
-            Worker::Dispatch(_) => "dispatch".to_string(),
+            Worker::Dispatch(dispatch) => format!("dispatch:{}", dispatch.desk.mailbox),
         }
     }
 
@@ -84,7 +92,11 @@ impl Worker {
     pub fn pause_after(&mut self, error: &StepError) -> Option<Duration> {
         match self {
             Worker::Intake(intake) => intake.pause_after(error),
-            Worker::Desk(_) | Worker::Dispatch(_) => None,
+            Worker::Dispatch(_) => match error {
+                StepError::Away { seconds, .. } => Some(Duration::from_secs(*seconds)),
+                _ => None,
+            },
+            Worker::Desk(_) => None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use secrecy::SecretString;
 
 use super::problem::Problem;
-use super::section::{Section, Source};
+use super::section::{Section, Source, is_domain};
 use super::{Environment, read_file};
 use crate::limits;
 
@@ -136,7 +136,7 @@ fn mailbox(root: &Section<'_, '_>, name: &str) -> Option<MailboxSettings> {
     }
     let display = root.optional_text("display");
     let authserv_ids = root.texts("authserv_ids").iter().map(|id| id.to_ascii_lowercase()).collect();
-    let message_id_domain = root.domain("message_id_domain", own_domain);
+    let message_id_domain = message_id_domain(root, address.as_deref());
     let source = source(root);
     let delivery = delivery(root, own_domain);
     Some(MailboxSettings {
@@ -148,6 +148,26 @@ fn mailbox(root: &Section<'_, '_>, name: &str) -> Option<MailboxSettings> {
         delivery: delivery?,
         address: address?,
     })
+}
+
+/// A name of our own: a mail whose Message-ID bears it counts as one of our letters that came back.
+fn message_id_domain(root: &Section<'_, '_>, address: Option<&str>) -> Option<String> {
+    let (local, domain) = address.and_then(|address| address.rsplit_once('@')).unzip();
+    let usual = local.zip(domain).map(|(local, domain)| {
+        let own = format!("{local}.{domain}").to_ascii_lowercase();
+        if is_domain(&own) { own } else { format!("hagaki.{domain}") }
+    });
+    let named = root.domain("message_id_domain", usual.as_deref())?;
+    if domain.is_some_and(|domain| domain.eq_ignore_ascii_case(&named)) {
+        let wrong = "people who write to us may have Message-IDs of this domain, and their mails would count as ours";
+        root.wrong_value(
+            "message_id_domain",
+            wrong,
+            &format!("leave it out, or write a name below it, as reg.{named}"),
+        );
+        return None;
+    }
+    Some(named)
 }
 
 fn source(root: &Section<'_, '_>) -> Option<MailSource> {

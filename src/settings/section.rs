@@ -292,7 +292,7 @@ impl<'s, 'a> Section<'s, 'a> {
 }
 
 /// Whether a text can be the domain of a mail address: dot-separated labels, or a bare host name on closed networks.
-fn is_domain(text: &str) -> bool {
+pub(super) fn is_domain(text: &str) -> bool {
     let label = |label: &str| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_');
     text.len() <= 253 && text.split('.').all(label)
 }

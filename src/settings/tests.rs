@@ -56,7 +56,7 @@ fn the_example_files_load_as_they_are() {
     assert_eq!(settings.web.public_url, "https://hagaki.example.jp");
     assert_eq!(settings.operator.address, "operator@example.jp");
     let [mailbox] = settings.mailboxes.as_slice() else { panic!("one mailbox") };
-    assert_eq!((mailbox.name.as_str(), mailbox.message_id_domain.as_str()), ("example", "example.jp"));
+    assert_eq!((mailbox.name.as_str(), mailbox.message_id_domain.as_str()), ("example", "reg.example.jp"));
     let MailSource::Imap(imap) = &mailbox.source else { panic!("imap") };
     assert_eq!((imap.port, imap.security, imap.password.expose_secret()), (993, Security::Tls, "pass word"));
     let Delivery::Smtp(smtp) = &mailbox.delivery else { panic!("smtp") };
@@ -112,6 +112,19 @@ fn postgres_takes_its_password_from_a_file_or_the_environment() {
     let database = files.load().unwrap().database;
     assert_eq!(database.engine, Engine::Postgres("postgres://app@db/hagaki".to_owned()));
     assert_eq!(database.password.unwrap().expose_secret(), "from the environment");
+}
+
+/// Physicians may share our domain; their mails must not pass for our own letters, which nobody answers.
+#[test]
+fn message_ids_bear_a_name_that_is_ours_alone() {
+    let load = |mailbox: &str| Files::new().with("config/hagaki.toml", GOOD).with("mailboxes/a/mailbox.toml", mailbox);
+    let domain = |mailbox: &str| load(mailbox).load().unwrap().mailboxes[0].message_id_domain.clone();
+    assert_eq!(domain(FOLDERS), "reg.example.jp");
+    assert_eq!(domain(&FOLDERS.replace("reg@", "o'neil@")), "hagaki.example.jp");
+    assert_eq!(domain(&format!("message_id_domain = \"Letters.example.jp\"\n{FOLDERS}")), "letters.example.jp");
+    let told = load(&format!("message_id_domain = \"Example.JP\"\n{FOLDERS}")).problems();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("message_id_domain: people who write to us"), "{told:?}");
 }
 
 #[test]

@@ -22,7 +22,13 @@ static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 /// The connections of a store.
 pub(super) enum Connections {
     /// One writer, because SQLite has one write lock; readers beside it see the last commit (WAL).
-    Sqlite { writer: Arc<Mutex<SqliteConnection>>, readers: Vec<Arc<Mutex<SqliteConnection>>>, turn: AtomicUsize },
+    Sqlite {
+        writer: Arc<Mutex<SqliteConnection>>,
+        readers: Vec<Arc<Mutex<SqliteConnection>>>,
+        turn: AtomicUsize,
+        /// The file, for people.
+        place: String,
+    },
     /// A pool.
     Postgres(PgPool),
 }
@@ -95,7 +101,7 @@ async fn open_sqlite(path: &str) -> Result<Connections, StoreError> {
     for _ in 0..limits::SQLITE_READERS {
         readers.push(Arc::new(Mutex::new(open(&options.clone().pragma("query_only", "1")).await?)));
     }
-    Ok(Connections::Sqlite { writer: Arc::new(Mutex::new(writer)), readers, turn: AtomicUsize::new(0) })
+    Ok(Connections::Sqlite { writer: Arc::new(Mutex::new(writer)), readers, turn: AtomicUsize::new(0), place })
 }
 
 /// Creates the file so that only its owner can read it; SQLite gives its `-wal` and `-shm` files the same rights.

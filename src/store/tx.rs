@@ -93,9 +93,7 @@ impl Store {
         let connection = match &*self.connections {
             Connections::Sqlite { writer, .. } => {
                 let mut guard = Arc::clone(writer).lock_owned().await;
-                SqliteTransactionManager::begin(&mut guard, Some("BEGIN IMMEDIATE".into_sql_str()))
-                    .await
-                    .map_err(|error| StoreError::of("BEGIN", error))?;
+                begin_sqlite(&mut guard).await.map_err(|error| StoreError::of("BEGIN", error))?;
                 Connection::Sqlite { guard, queue: Queue::default() }
             }
             Connections::Postgres(pool) => {
@@ -128,15 +126,29 @@ impl Store {
     pub(super) async fn write(&self, sql: &Sql, binds: &[Bind<'_>]) -> Result<Vec<Row>, StoreError> {
         let passage = before(&self.fuse, Step::Commit).await?;
         let rows = match &*self.connections {
-            Connections::Sqlite { writer, .. } => {
+            Connections::Sqlite { writer, place, .. } => {
                 let mut connection = writer.lock().await;
-                fetch_sqlite(&mut connection, sql, 1, binds).await?
+                fetch_sqlite(&mut connection, sql, 1, binds).await.map_err(|error| error.at_place(place))?
             }
             Connections::Postgres(pool) => fetch_pool(pool, sql, 1, binds).await?,
         };
         after(&self.fuse, passage).await?;
         Ok(rows)
     }
+}
+
+/// Begins with the write lock in hand.
+async fn begin_sqlite(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let begun = SqliteTransactionManager::begin(connection, Some("BEGIN IMMEDIATE".into_sql_str())).await;
+    if !matches!(begun, Err(sqlx::Error::InvalidSavePointStatement)) {
+        return begun;
+    }
+    // SQLite undoes a transaction by itself when the disk is full or fails (sqlite.org/lang_transaction.html section 3).
+    // The rollback that follows then finds none, fails, and the connection counts one as open for ever. So it is given
+    // one to roll back; that beginning fails if there is one after all.
+    let _ = (&mut *connection).execute("BEGIN").await;
+    SqliteTransactionManager::rollback(connection).await?;
+    SqliteTransactionManager::begin(connection, Some("BEGIN IMMEDIATE".into_sql_str())).await
 }
 
 /// A transaction that writes. Dropping it undoes everything. After an error nothing in it can be trusted: it is undone at

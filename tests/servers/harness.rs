@@ -5,12 +5,13 @@
 //! its process number when the value is dropped, also by a panic, and by a guardian process if the test is killed.
 //!
 //! The domain is `example.jp`. Every local part has a mailbox, with the password [`PASSWORD`]; mails to
-//! `name+anything@example.jp` go to `name@example.jp` and keep the whole address in `Delivered-To`. Mails to other
-//! domains go to a port where nobody listens and stay in Postfix's queue.
+//! `name+anything@example.jp` go to `name@example.jp` and keep the whole address in `Delivered-To`. Mails to
+//! `refused.example` go to the port `refusing`, where a test may put a [`Sink`]; mails to other domains go to a port where
+//! nobody listens and stay in Postfix's queue.
 //!
 //! Postfix has three ports. **border** stands for the border of a real site, where a milter checks SPF, DKIM and DMARC:
-//! it writes `Authentication-Results: mx.example.jp; dmarc=pass` for senders (MAIL FROM) of example.jp and `dmarc=fail`
-//! for all others, and removes such fields of that name that came with the mail. **submission** (STARTTLS) and
+//! it writes `Authentication-Results: mx.example.jp; dmarc=pass` for senders (MAIL FROM) of example.jp and
+//! refused.example and `dmarc=fail` for all others, and removes such fields of that name that came with the mail. **submission** (STARTTLS) and
 //! **submissions** (TLS) are where the daemon sends its letters: they want a login.
 
 use std::ffi::OsStr;
@@ -66,6 +67,8 @@ pub(crate) struct Servers {
     pub(crate) border: u16,
     pub(crate) submission: u16,
     pub(crate) submissions: u16,
+    /// Where Postfix takes mails to `refused.example`.
+    pub(crate) refusing: u16,
     guardian: Option<Child>,
     _turn: MutexGuard<'static, ()>,
 }
@@ -88,7 +91,7 @@ impl Servers {
         // Paths of sockets are short, hence /tmp and a short name.
         let folder = tempfile::Builder::new().prefix("hgk").tempdir_in("/tmp").expect("a scratch folder");
         open_folder(folder.path());
-        let [imap, imaps, lmtp, auth, border, submission, submissions] = free_ports();
+        let [imap, imaps, lmtp, auth, border, submission, submissions, refusing] = free_ports();
         let servers = Servers {
             guardian: Some(guard(folder.path())),
             folder,
@@ -100,6 +103,7 @@ impl Servers {
             border,
             submission,
             submissions,
+            refusing,
             _turn: turn,
         };
         write_certificates(servers.path());
@@ -338,7 +342,7 @@ namespace inbox {{
 
     fn write_postfix(&self) {
         let fx = self.path().display();
-        let Servers { lmtp, auth, .. } = self;
+        let Servers { lmtp, auth, refusing, .. } = self;
         // Where nobody listens: nothing ever leaves this machine.
         let [nowhere] = free_ports();
         let conf = self.path().join("conf");
@@ -366,6 +370,7 @@ virtual_mailbox_maps = static:ok
 virtual_transport = lmtp:inet:127.0.0.1:{lmtp}
 recipient_delimiter = +
 default_transport = smtp:[127.0.0.1]:{nowhere}
+transport_maps = inline:{{ refused.example=smtp:[127.0.0.1]:{refusing} }}
 smtp_dns_support_level = disabled
 smtp_host_lookup = native
 smtpd_peername_lookup = no
@@ -394,7 +399,7 @@ header_checks = regexp:{fx}/conf/header_checks
         );
         fs::write(conf.join("header_checks"), checks).unwrap();
         let senders = format!(
-            "/@example\\.jp$/ PREPEND {mark}: mx.example.jp; dmarc=pass header.from=example.jp
+            "/@(example\\.jp|refused\\.example)$/ PREPEND {mark}: mx.example.jp; dmarc=pass header.from=$1
 /@(.+)$/ PREPEND {mark}: mx.example.jp; dmarc=fail header.from=$1
 "
         );

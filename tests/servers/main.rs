@@ -2,6 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "clippy allows it in test functions, but not in what they share")]
 
 mod border;
+mod daemon;
 mod harness;
 mod imap;
+#[path = "../engines/postgres.rs"]
+#[allow(dead_code, reason = "the tests of the engines use more of it")]
+mod postgres;
 mod smtp;

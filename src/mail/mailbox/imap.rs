@@ -88,7 +88,7 @@ impl Imap {
         Ok(Fetched { position, items, more, epoch_changed })
     }
 
-    pub(super) async fn file(&mut self, items: &[(ItemKey, Folder)]) -> Result<()> {
+    pub(super) async fn file(&mut self, items: &[(ItemKey, Folder)]) -> Result<u64> {
         let mut link = self.link().await?;
         for folder in [Folder::Processed, Folder::Quarantine] {
             let uids: BTreeSet<u32> = items
@@ -108,8 +108,9 @@ impl Imap {
                 link.put_away(&uid_set(batch), name).await?;
             }
         }
+        let epoch = u64::from(link.epoch);
         self.link = Some(link);
-        Ok(())
+        Ok(epoch)
     }
 
     pub(super) async fn doorbell(&mut self, longest: Duration, call: impl Future<Output = ()>) -> Result<Rang> {
@@ -404,10 +405,17 @@ async fn drain<T>(
 fn translate(command: &'static str, error: async_imap::error::Error) -> MailboxError {
     use async_imap::error::Error;
     match error {
-        Error::No(why) | Error::Bad(why) => MailboxError::Refused { command, why },
+        Error::No(why) | Error::Bad(why) => MailboxError::Refused { command, why: spoken(&why) },
         Error::Validate(error) => MailboxError::Refused { command, why: error.to_string() },
         other => MailboxError::Lost(other.to_string()),
     }
+}
+
+/// What the server said, out of the library's account of it.
+fn spoken(account: &str) -> String {
+    let marks = ["information: Some(\"", "info: Some(\""];
+    let rest = marks.iter().find_map(|mark| Some(account.split_once(mark)?.1)).unwrap_or(account);
+    rest.rsplit_once("\")").map_or(rest, |(words, _)| words).to_owned()
 }
 
 /// A refused LOGIN is a wrong password, unless the server says that it has troubles of its own (RFC 5530).
@@ -464,6 +472,14 @@ fn uid_set(uids: &[u32]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_servers_own_words_are_told() {
+        let account = r#"outcome: Outcome { code: None, information: Some("Mailbox doesn't exist: A (0.001 secs).") }"#;
+        assert_eq!(spoken(account), "Mailbox doesn't exist: A (0.001 secs).");
+        assert_eq!(spoken(r#"code: Some(Alert), info: Some("no")"#), "no");
+        assert_eq!(spoken("[LIMIT] too many"), "[LIMIT] too many");
+    }
 
     #[test]
     fn uids_are_written_as_ranges() {

@@ -120,7 +120,7 @@ impl Maildir {
         })
     }
 
-    pub(super) async fn file(&mut self, items: &[(ItemKey, Folder)]) -> Result<()> {
+    pub(super) async fn file(&mut self, items: &[(ItemKey, Folder)]) -> Result<u64> {
         let mut moves: BTreeMap<Folder, BTreeSet<String>> = BTreeMap::new();
         for (key, to) in items {
             if let ItemKey::Maildir(base) = key
@@ -130,14 +130,14 @@ impl Maildir {
             }
         }
         if moves.is_empty() {
-            return Ok(());
+            return Ok(self.epoch);
         }
         let gone: BTreeSet<String> = moves.values().flatten().cloned().collect();
         self.blocking(move |folder| put_away(folder, &moves).map_err(|error| trouble(folder, &error))).await?;
         self.brought.retain(|_, found| !gone.contains(&found.base));
         self.waiting.retain(|found| !gone.contains(&found.base));
         self.names.retain(|name| !gone.contains(name));
-        Ok(())
+        Ok(self.epoch)
     }
 
     pub(super) async fn doorbell(&mut self, longest: Duration, call: impl Future<Output = ()>) -> Result<Rang> {

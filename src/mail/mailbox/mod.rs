@@ -220,11 +220,12 @@ impl Mailbox {
         }
     }
 
-    /// Puts mails away. Mails that are no longer there, or of another epoch, are passed over: they were put away before.
+    /// Puts mails away, and gives the epoch of the mailbox. Mails that are no longer there, or of another epoch, are
+    /// passed over: they were put away before, or lie there under another key.
     ///
     /// # Errors
     /// When the mailbox cannot be used; some may have been moved, and the whole may be repeated.
-    pub async fn file(&mut self, items: &[(ItemKey, Folder)]) -> Result<(), MailboxError> {
+    pub async fn file(&mut self, items: &[(ItemKey, Folder)]) -> Result<u64, MailboxError> {
         match self {
             Mailbox::Imap(imap) => imap.file(items).await,
             Mailbox::Maildir(maildir) => maildir.file(items).await,

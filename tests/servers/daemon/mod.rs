@@ -1,0 +1,8 @@
+//! The daemon as a physician and an operator meet it: the real program on real servers, acted on from outside only.
+
+mod exchange;
+mod house;
+mod misfortune;
+mod operation;
+mod relay;
+mod throng;
