@@ -194,14 +194,12 @@ impl Dispatch {
                     self.retry(&mut ledger, letter, code, &text, now).await?;
                 }
                 Verdict::Unreachable { text, .. } => {
-                    // No try of the letter's: the server is left alone, and so long the letter waits.
-                    let soon = retry::host(1, self.jitter()).as_secs();
-                    let at = now.plus_seconds(i64::try_from(soon).unwrap_or(1));
+                    // No try of the letter's: the server is left alone, and the letter is due as soon as that is over.
                     let said = outbox::Verdict { code: 0, text: &bounded(text) };
                     if now.seconds_since(letter.created_at) >= limits::LETTER_AGE_SECONDS {
                         self.fail(&mut ledger, letter, said, now).await?;
                     } else {
-                        outbox::record_retry(&mut ledger.tx, letter.id, &self.owner, now, at, said).await?;
+                        outbox::record_retry(&mut ledger.tx, letter.id, &self.owner, now, now, said).await?;
                     }
                 }
                 Verdict::Refused(reply) => {

@@ -5,6 +5,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
+use hagaki::daemon::machine::SystemDice;
+use hagaki::domain::time::Dice as _;
+
 use super::house::{Engine, Installation, letters, register, wait_for_letter, wait_longer};
 use super::relay::{Taker, relay};
 use crate::harness::{SERVICE, Servers, free_ports, wait_until};
@@ -142,7 +145,9 @@ fn killed_again_and_again_nothing_is_lost_or_made_twice() {
     let Some(house) = Installation::new(&servers, Engine::Sqlite) else { return };
     house.edit("hagaki.toml", "interval_seconds = 60", "interval_seconds = 1");
     let subjects: Vec<String> = (1..=COUNT).map(|number| format!("T-{number:04}")).collect();
-    let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos();
+    let mut seed = [0; 4];
+    SystemDice.fill(&mut seed);
+    let seed = u32::from_le_bytes(seed);
     eprintln!("moments of death from seed {seed}");
     let mut random = u64::from(seed) | 1;
     let mut deaths = 0;

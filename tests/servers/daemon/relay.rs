@@ -27,10 +27,13 @@ pub(crate) fn relay(port: u16, to: u16) {
     });
 }
 
+/// Recipient and bytes of a mail.
+type Taken = (String, Vec<u8>);
+
 /// An SMTP server that takes every mail and keeps it; after saying 250 to the next it may kill its client.
 pub(crate) struct Taker {
     pub(crate) port: u16,
-    taken: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    taken: Arc<Mutex<Vec<Taken>>>,
     victim: Arc<Mutex<Option<u32>>>,
 }
 
@@ -55,8 +58,8 @@ impl Taker {
         *self.victim.lock().unwrap() = Some(pid);
     }
 
-    /// Recipient and bytes of every mail that was answered with 250.
-    pub(crate) fn taken(&self) -> Vec<(String, Vec<u8>)> {
+    /// Every mail that was answered with 250.
+    pub(crate) fn taken(&self) -> Vec<Taken> {
         self.taken.lock().unwrap().clone()
     }
 }
