@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 use super::transport::{Envelope, Reply, Transport, Verdict};
 use super::{Did, StepError};
@@ -82,20 +82,35 @@ impl Dispatch {
         let _ = tokio::time::timeout(self.interval, self.bell.notified()).await;
     }
 
-    /// Sends with as many connections as the transport has, and records what is finished as it comes.
+    /// Sends with as many connections as the transport has, and records meanwhile what is finished: while one record is
+    /// being made durable the next letters are on their way, and the more there are, the more share a record.
     async fn send_all(&self, claimed: Vec<OutboxItem>) -> Result<(), StepError> {
         let width = self.transport.width().max(1);
-        let sends = claimed.into_iter().map(|letter| async move {
+        let (done, mut finished) = mpsc::channel(limits::VERDICT_BATCH);
+        let sends = stream::iter(claimed.into_iter().map(|letter| async move {
             let verdict = self.send(&letter).await;
             (letter, verdict)
-        });
-        let mut finished = stream::iter(sends).buffer_unordered(width).ready_chunks(limits::VERDICT_BATCH);
-        let mut host_failed = false;
-        while let Some(chunk) = finished.next().await {
-            host_failed |= chunk.iter().any(|(_, verdict)| verdict.suspends_host());
-            self.record(chunk).await?;
-        }
-        drop(finished);
+        }));
+        let sending = async move {
+            let mut sent = sends.buffer_unordered(width);
+            while let Some(outcome) = sent.next().await {
+                done.send(outcome).await.expect("the receiver outlives this: both are dropped together");
+            }
+            Ok::<(), StepError>(())
+        };
+        let recording = async {
+            let mut host_failed = false;
+            loop {
+                let mut chunk = Vec::with_capacity(limits::VERDICT_BATCH);
+                if finished.recv_many(&mut chunk, limits::VERDICT_BATCH).await == 0 {
+                    return Ok::<bool, StepError>(host_failed);
+                }
+                host_failed |= chunk.iter().any(|(_, verdict)| verdict.suspends_host());
+                self.record(chunk).await?;
+            }
+        };
+        // The first failed record ends both; what was sent and not recorded is sent again.
+        let ((), host_failed) = futures::try_join!(sending, recording)?;
         if host_failed {
             self.suspend().await?;
         }
