@@ -109,7 +109,8 @@ pub const STUDIES_OF_A_NAME: usize = 8;
 pub const DESK_BATCH: i64 = 32;
 /// Most letters claimed by one dispatch step.
 pub const DISPATCH_BATCH: i64 = 256;
-/// Most verdicts recorded in one transaction: what a crash can at most cause to be sent twice.
+/// Most verdicts recorded in one transaction, and most that wait for that; with the letters under way, this is what a
+/// crash can at most cause to be sent twice.
 pub const VERDICT_BATCH: usize = 32;
 /// Most characters kept of what a mail server said.
 pub const VERDICT_CHARS: usize = 500;

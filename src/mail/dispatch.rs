@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 use super::transport::{Envelope, Reply, Transport, Verdict};
 use super::{Did, StepError};
@@ -83,49 +83,62 @@ impl Dispatch {
         let _ = tokio::time::timeout(self.interval, self.bell.notified()).await;
     }
 
-    /// Sends with as many connections as the transport has, and records what is finished as it comes.
+    /// Sends with as many connections as the transport has, and records meanwhile what is finished: while one record is
+    /// being made durable the next letters are on their way, and the more there are, the more share a record.
     ///
     /// Letters are no longer begun once the server is seen to be away, or half of the lease is over: they are given back,
     /// and nobody else sends what we still might.
     async fn send_all(&self, claimed: Vec<OutboxItem>) -> Result<(), StepError> {
         let width = self.transport.width().max(1);
-        let host_failed = &AtomicBool::new(false);
+        let away = &AtomicBool::new(false);
         let deadline = self.clock.now().plus_seconds(self.lease_seconds / 2);
-        let sends = claimed.into_iter().map(|letter| async move {
-            if host_failed.load(Ordering::Relaxed) || self.clock.now() >= deadline {
+        let (done, mut finished) = mpsc::channel(limits::VERDICT_BATCH);
+        let sends = stream::iter(claimed.into_iter().map(|letter| async move {
+            if away.load(Ordering::Relaxed) || self.clock.now() >= deadline {
                 return (letter, None);
             }
             let verdict = self.send(&letter).await;
             if verdict.suspends_host() {
-                host_failed.store(true, Ordering::Relaxed);
+                away.store(true, Ordering::Relaxed);
             }
             (letter, Some(verdict))
-        });
-        let mut finished = stream::iter(sends).buffer_unordered(width).ready_chunks(limits::VERDICT_BATCH);
-        let mut untried = Vec::new();
-        let mut host_trouble = None;
-        while let Some(chunk) = finished.next().await {
-            let mut judged = Vec::with_capacity(chunk.len());
-            for (letter, verdict) in chunk {
-                match verdict {
-                    Some(verdict) => {
-                        if verdict.suspends_host() {
-                            host_trouble.get_or_insert_with(|| told(&verdict));
-                        }
-                        judged.push((letter, verdict));
-                    }
-                    None => untried.push(letter.id),
-                }
+        }));
+        let sending = async move {
+            let mut sent = sends.buffer_unordered(width);
+            while let Some(outcome) = sent.next().await {
+                done.send(outcome).await.expect("the receiver outlives this: both are dropped together");
             }
-            self.record(judged).await?;
-        }
-        drop(finished);
+            Ok::<(), StepError>(())
+        };
+        let recording = async {
+            let (mut trouble, mut untried) = (None, Vec::new());
+            loop {
+                let mut chunk = Vec::with_capacity(limits::VERDICT_BATCH);
+                if finished.recv_many(&mut chunk, limits::VERDICT_BATCH).await == 0 {
+                    return Ok::<_, StepError>((trouble, untried));
+                }
+                let mut judged = Vec::with_capacity(chunk.len());
+                for (letter, verdict) in chunk {
+                    let Some(verdict) = verdict else {
+                        untried.push(letter.id);
+                        continue;
+                    };
+                    if verdict.suspends_host() {
+                        trouble.get_or_insert_with(|| told(&verdict));
+                    }
+                    judged.push((letter, verdict));
+                }
+                self.record(judged).await?;
+            }
+        };
+        // The first failed record ends both; what was sent and not recorded is sent again.
+        let ((), (trouble, untried)) = futures::try_join!(sending, recording)?;
         if !untried.is_empty() {
             let mut tx = self.store.begin().await?;
             outbox::give_back(&mut tx, &self.owner, &untried).await?;
             tx.commit().await?;
         }
-        match host_trouble {
+        match trouble {
             Some(why) => Err(self.suspend(why).await?),
             None => Ok(()),
         }
