@@ -226,7 +226,9 @@ async fn letters(parent: &Path, count: usize) {
     let cpu = load::cpu_seconds();
     let begun = Instant::now();
     let running = installation.start().await;
-    let waiting = async || count - usize::try_from(outbox::waiting_count(&running.store).await.unwrap()).unwrap();
+    let waiting = async || {
+        count - usize::try_from(outbox::waiting_count(&running.store).await.expect("a count")).expect("a count")
+    };
     until("letters", Duration::from_millis(50), count, waiting).await;
     let rate = count as f64 / begun.elapsed().as_secs_f64();
     let cpu = (load::cpu_seconds() - cpu) * 1_000.0 / count as f64;

@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench servers -- [--count N] [--width CONNECTIONS]`; needs what the tests of the servers need.
 
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used, reason = "the harness of the tests is used in part, and stops where it is")]
 
 #[path = "../tests/servers/harness.rs"]
 mod harness;

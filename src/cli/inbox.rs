@@ -211,6 +211,16 @@ fn show(id: i64, raw: bool, installation: &Installation, output: Output) -> anyh
         let text = |key: &str| fault.get(key).and_then(Value::as_str).unwrap_or_default();
         println!("  {}: {} {}", text("code"), text("item"), text("typed"));
     }
+    let text = facts.pointer("/reading/text").and_then(Value::as_str).unwrap_or_default();
+    if !text.is_empty() {
+        println!("text:");
+        for line in text.lines() {
+            // Control characters of a foreign mail stay off the terminal.
+            println!("  | {}", line.chars().filter(|c| !c.is_control()).collect::<String>());
+        }
+    } else if mail.reading.is_some() {
+        println!("no text was kept readable; `hagaki inbox show {id} --raw` prints the mail itself");
+    }
     for letter in &letters {
         println!(
             "letter {} ({}) to {}: {}",

@@ -48,7 +48,9 @@ pub enum StoreError {
         cause: String,
     },
     /// The file cannot be opened at all.
-    #[error("the database file {path} cannot be opened ({cause}): its folder must exist, and this user must be able to write in it")]
+    #[error(
+        "the database file {path} cannot be opened ({cause}): its folder must exist, and this user must be able to write in it"
+    )]
     CannotOpen {
         /// Path of the file.
         path: String,

@@ -29,7 +29,7 @@ on_both! {
             )
             .await;
         let error = refusal(&world.url).await;
-        assert!(matches!(error, StoreError::Newer { found: 9001, known: 1 }), "{error:?}");
+        assert!(matches!(error, StoreError::Newer { found: 9001, known } if known >= 2), "{error:?}");
     }
 
     async fn an_edited_migration_is_refused(world: &World) {
