@@ -25,7 +25,7 @@ struct Arguments {
     #[arg(long, default_value_t = 3_000)]
     count: usize,
     /// Mails of the look at latency.
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 300)]
     singles: usize,
     /// Studies of the look at growth.
     #[arg(long, default_value_t = 3_000)]
@@ -153,6 +153,8 @@ async fn growth(parent: &Path, studies: usize, subjects: usize, count: usize) {
     let filling = Instant::now();
     let database = installation.folder.path().join("hagaki.db");
     load::growth::fill(&database, studies - 1, subjects).await;
+    // What was filled in without synchronization must not be written back while single mails are measured.
+    std::fs::File::open(&database).and_then(|file| file.sync_all()).expect("written back");
     let megabytes = std::fs::metadata(&database).map_or(0, |data| data.len() / 1_000_000);
     println!("growth: {studies} studies, {subjects} subjects filled in, {megabytes} MB, {:.1?}", filling.elapsed());
 
@@ -226,10 +228,11 @@ async fn letters(parent: &Path, count: usize) {
     let cpu = load::cpu_seconds();
     let begun = Instant::now();
     let running = installation.start().await;
-    let waiting = async || {
-        count - usize::try_from(outbox::waiting_count(&running.store).await.expect("a count")).expect("a count")
+    let taken = async || {
+        let waiting = outbox::waiting_count(&running.store).await.expect("a number");
+        count - usize::try_from(waiting).expect("a number of letters")
     };
-    until("letters", Duration::from_millis(50), count, waiting).await;
+    until("letters", Duration::from_millis(50), count, taken).await;
     let rate = count as f64 / begun.elapsed().as_secs_f64();
     let cpu = (load::cpu_seconds() - cpu) * 1_000.0 / count as f64;
     let peak = memory_mb("VmHWM");

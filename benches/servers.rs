@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench servers -- [--count N] [--width CONNECTIONS]`; needs what the tests of the servers need.
 
-#![allow(dead_code, clippy::unwrap_used, reason = "the harness of the tests is used in part, and stops where it is")]
+#![allow(dead_code, clippy::unwrap_used, reason = "of the tests' servers it uses a part, and stops where they stop")]
 
 #[path = "../tests/servers/harness.rs"]
 mod harness;
@@ -63,6 +63,12 @@ async fn without_us(arguments: &Arguments) -> Option<f64> {
     let servers = Servers::start()?;
     let (border, submission) = (at_border(&servers, arguments.width), at_submission(&servers, arguments.width));
     let letter = letter();
+    // The servers start their processes with the first mails; with us that is over when the burst begins, too.
+    submit(&border, Registration::of(1, 0, 20).map(|mail| (mail.sender().0, SERVICE, mail.letter(clock().now()))))
+        .await;
+    submit(&submission, (0..20).map(|n| (SERVICE, READERS[n % READERS.len()], letter.clone()))).await;
+    let lying_in_all = async || arrived(&servers) + lying(&servers, SERVICE);
+    until("the first mails", Duration::from_millis(20), 40, lying_in_all).await;
     let begun = Instant::now();
     let incoming = async {
         let mails =
@@ -74,9 +80,8 @@ async fn without_us(arguments: &Arguments) -> Option<f64> {
         submit(&submission, letters).await;
     };
     futures::join!(incoming, outgoing);
-    let all = arguments.count * (1 + LETTERS);
-    until("mails without us", Duration::from_millis(20), all, async || arrived(&servers) + lying(&servers, SERVICE))
-        .await;
+    let all = 40 + arguments.count * (1 + LETTERS);
+    until("mails without us", Duration::from_millis(20), all, lying_in_all).await;
     let rate = arguments.count as f64 / begun.elapsed().as_secs_f64();
     println!(
         "without us: {rate:.0} times a second one mail in and {LETTERS} out, {:.0} mails/s; load {}",
