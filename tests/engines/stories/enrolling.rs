@@ -102,6 +102,23 @@ stories! {
         assert_eq!(letters.iter().filter(|letter| letter.kind == "assignment-open").count(), 1, "{:?}", kinds(&letters));
     }
 
+    async fn reply_is_pressed_and_the_form_mended_in_the_quotation(center: &mut Center) {
+        aurora(center).await;
+        let faulty = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031").replace("年齢: 58", "年齢: 5x"));
+        let answer = center.answer(&faulty).await;
+        let quoted = answer.text.replace("年齢: 5x", "年齢: 58").lines().fold(String::new(), |text, line| text + "> " + line + "\n");
+        let body = format!("直しました。山田\n\n2026年11月20日 9:00 データセンター <reg@example.jp>:\n{quoted}");
+        let reply = Mail { subject: format!("Re: {}", answer.subject), body, ..faulty.anew() };
+        // A stranger's quotation is no data: only what answers a letter of ours is looked into.
+        let stray = center.answer(&reply.clone().anew()).await;
+        assert_eq!(stray.kind, "refusal");
+        let reply = reply.to(&answer.reply_to).with(&format!("In-Reply-To: <{}>", answer.message_id.trim_matches(['<', '>'])));
+        let letters = center.exchange(&reply).await;
+        assert_eq!(reason(center).await, "enrolled", "{}", reply.body);
+        assert_eq!(letters.iter().filter(|letter| letter.kind == "assignment-open").count(), 1, "{:?}", kinds(&letters));
+        assert_eq!(center.enrolled("aurora").await.len(), 1);
+    }
+
     async fn a_refused_mail_consumes_no_draw(center: &mut Center) {
         let other = World::open(center.store().engine()).await.unwrap();
         let mut other = Center::open(other).await;

@@ -26,6 +26,11 @@ stories! {
         assert!(center.enrolled("aurora").await.is_empty());
         // The same mail again is answered with the same token.
         assert_eq!(center.answer(&mail).await.reply_to, asked.reply_to);
+        // A no, or an unmarked note of absence, is no confirmation.
+        for words in ["いいえ、取り消してください。\n", "ただいま不在にしております。\n> OK\n"] {
+            let not = Mail { body: words.to_owned(), ..ok(&asked, &mail) };
+            assert_eq!(center.answer(&not).await.kind, "help", "{words}");
+        }
         // Nobody else can use it.
         let foreign = Mail { from: DR_SUZUKI.address.to_owned(), ..ok(&asked, &mail) };
         assert_eq!(center.answer(&foreign).await.kind, "confirm-expired");
