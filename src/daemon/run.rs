@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+use super::alone::{Alone, NotAlone};
 use super::supervise::{overdue, supervise};
 use crate::domain::study::Post;
 use crate::domain::time::{Clock, Dice};
@@ -23,7 +24,7 @@ use crate::mail::intake::Intake;
 use crate::mail::mailbox::Mailbox;
 use crate::mail::transport::Transport;
 use crate::settings::{Engine, MailboxSettings, Settings};
-use crate::store::{Store, StoreError, host, secret};
+use crate::store::{Store, StoreError, host, inbox, outbox, secret};
 use crate::web::health::{Health, Pulse};
 use crate::web::{self, WebError};
 use crate::workflow::shelf::Shelf;
@@ -44,6 +45,9 @@ pub enum DaemonError {
     /// The pages.
     #[error(transparent)]
     Web(#[from] WebError),
+    /// Another daemon runs on the embedded database.
+    #[error(transparent)]
+    NotAlone(#[from] NotAlone),
     /// The database's folder cannot be made.
     #[error("{}: the folder cannot be made ({source}); create it, or name another under [database] url", path.display())]
     Folder {
@@ -67,6 +71,8 @@ pub struct Daemon {
     pulse: Arc<Pulse>,
     clock: Arc<dyn Clock>,
     metrics: PrometheusHandle,
+    /// On an embedded database: that no other daemon runs on it.
+    _alone: Option<Alone>,
 }
 
 /// Opens the database that the settings name; makes the folder of an embedded one.
@@ -129,6 +135,15 @@ impl Daemon {
     /// The database, or a certificate file.
     pub async fn build(settings: &Settings, clock: Arc<dyn Clock>, dice: Arc<dyn Dice>) -> Result<Daemon, DaemonError> {
         let store = open_store(settings).await?;
+        let alone = match &settings.database.engine {
+            Engine::Sqlite(path) => Some(Alone::with(path)?),
+            Engine::Postgres(_) => None,
+        };
+        if alone.is_some() {
+            // Whoever claimed these is dead.
+            inbox::free_all(&store).await?;
+            outbox::free_all(&store).await?;
+        }
         let keys = Arc::new(keys(&store, &*dice).await?);
         let shelf = Arc::new(Shelf::new(store.clone()));
         let interval = Duration::from_secs(settings.daemon.interval_seconds);
@@ -196,7 +211,7 @@ impl Daemon {
         let metrics = recorder.handle();
         // Fails only if a recorder is there already (tests build several daemons): then that one counts.
         let _ = metrics::set_global_recorder(recorder);
-        Ok(Daemon { store, shelf, keys, workers, pulse: Arc::new(Pulse::default()), clock, metrics })
+        Ok(Daemon { store, shelf, keys, workers, pulse: Arc::new(Pulse::default()), clock, metrics, _alone: alone })
     }
 
     /// The health pages of this daemon.

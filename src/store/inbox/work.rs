@@ -88,6 +88,7 @@ statements! { "inbox":
         WHERE id = $1 AND lease_owner = $2 AND state = 'new' AND tries > 0";
     SET_FREE = same "UPDATE inbox SET lease_until = 0, lease_owner = '' \
         WHERE id = $1 AND lease_owner = $2 AND state = 'new'";
+    FREE_ALL = same "UPDATE inbox SET lease_until = 0, lease_owner = '' WHERE state = 'new' AND lease_until > 0";
     UNFILED = same "SELECT id, item_key, state, disposition FROM inbox \
         WHERE mailbox = $1 AND filed_at IS NULL AND state <> 'new' AND id > $2 ORDER BY id LIMIT $3";
     FILE = rows Rows {
@@ -166,6 +167,14 @@ pub async fn give_back(store: &Store, id: i64, owner: &str) -> Result<(), StoreE
 /// Those of the database.
 pub async fn set_free(store: &Store, id: i64, owner: &str) -> Result<(), StoreError> {
     store.write(&SET_FREE, binds![id, owner]).await.map(std::mem::drop)
+}
+
+/// Gives every claimed mail back: for a daemon that knows that no other lives. The tries stay counted.
+///
+/// # Errors
+/// Those of the database.
+pub async fn free_all(store: &Store) -> Result<(), StoreError> {
+    store.write(&FREE_ALL, binds![]).await.map(std::mem::drop)
 }
 
 /// At most `limit` mails of a mailbox behind number `after` that are decided or held but not moved yet.

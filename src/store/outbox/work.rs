@@ -67,6 +67,7 @@ statements! { "outbox":
         tail: ") UPDATE outbox SET attempts = attempts - 1, lease_until = 0, lease_owner = '' \
             WHERE id IN (SELECT CAST(id AS BIGINT) FROM back) AND lease_owner = $1 AND state = 'waiting' AND attempts > 0",
     };
+    FREE_ALL = same "UPDATE outbox SET lease_until = 0, lease_owner = '' WHERE state = 'waiting' AND lease_until > 0";
     // Whoever has the lease by now: that the server took the letter is a fact.
     SENT = rows Rows {
         head: "WITH verdict (id, code, reply) AS (VALUES",
@@ -134,6 +135,14 @@ pub async fn give_back(tx: &mut Tx, owner: &str, ids: &[i64]) -> Result<(), Stor
         tx.later_rows(&GIVE_BACK, run.len(), &binds, Expect::Any).await?;
     }
     Ok(())
+}
+
+/// Gives every claimed letter back: for a daemon that knows that no other lives. The attempts stay counted.
+///
+/// # Errors
+/// Those of the database.
+pub async fn free_all(store: &Store) -> Result<(), StoreError> {
+    store.write(&FREE_ALL, binds![]).await.map(drop)
 }
 
 /// Writes that the server took letters, with what it said of each.
