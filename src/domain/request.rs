@@ -29,6 +29,8 @@ pub enum Act {
     Help,
     /// The reply to a one-time token: go on with what was asked before.
     Confirm(String),
+    /// A reply to a one-time token that says no plain yes: nothing is done, and the token stays good.
+    Unconfirmed(String),
 }
 
 impl Act {
@@ -40,6 +42,7 @@ impl Act {
             Act::Status(_) => "status",
             Act::Help => "help",
             Act::Confirm(_) => "confirm",
+            Act::Unconfirmed(_) => "unconfirmed",
         }
     }
 }

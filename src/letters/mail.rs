@@ -70,10 +70,11 @@ pub enum MailFault {
     MessageId,
 }
 
-/// The same mail under another Message-ID: for a letter that is asked for once more.
+/// The same mail under another Message-ID, in answer to another mail: for a letter that is asked for once more.
 ///
-/// Only the first `Message-ID` line of the header block changes, which [`finish`] wrote on one line of its own or folded.
-pub fn readdress(raw: &[u8], message_id: &str) -> Vec<u8> {
+/// Only the `Message-ID` and `In-Reply-To` lines of the header block change, which [`finish`] wrote on lines of their own,
+/// perhaps folded. `in_reply_to` is left as it was where none is given.
+pub fn readdress(raw: &[u8], message_id: &str, in_reply_to: Option<&str>) -> Vec<u8> {
     let text = String::from_utf8_lossy(raw);
     let mut out = String::with_capacity(raw.len());
     let (mut in_header, mut skipping) = (true, false);
@@ -84,8 +85,13 @@ pub fn readdress(raw: &[u8], message_id: &str) -> Vec<u8> {
             }
             skipping = false;
             in_header = line != "\r\n";
-            if line.get(..11).is_some_and(|name| name.eq_ignore_ascii_case("message-id:")) {
-                out.push_str(&header::identifiers("Message-ID", [message_id]));
+            let replaced = match line.split_once(':').map(|(name, _)| name.to_ascii_lowercase()).as_deref() {
+                Some("message-id") => Some(("Message-ID", message_id)),
+                Some("in-reply-to") => in_reply_to.map(|id| ("In-Reply-To", id)),
+                _ => None,
+            };
+            if let Some((name, id)) = replaced {
+                out.push_str(&header::identifiers(name, [id]));
                 skipping = true;
                 continue;
             }

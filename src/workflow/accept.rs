@@ -73,7 +73,12 @@ impl<'a> Asking<'a> {
         self.send(ledger, letter, settled).await
     }
 
-    async fn send(&self, ledger: &mut Ledger<'_>, letter: Outgoing, settled: Settled) -> Result<Settled, Failure> {
+    pub(super) async fn send(
+        &self,
+        ledger: &mut Ledger<'_>,
+        letter: Outgoing,
+        settled: Settled,
+    ) -> Result<Settled, Failure> {
         if !budget_left(ledger, self.means, self.arrival.sender).await? {
             return Ok(self.held("reply-budget"));
         }
@@ -114,6 +119,7 @@ pub async fn accept(
     match &request.act {
         Act::Enroll(form) => enrollment(ledger, asking, form, Confirmed::NotYet).await,
         Act::Confirm(token) => confirm::confirm(ledger, asking, token).await,
+        Act::Unconfirmed(token) => confirm::unconfirmed(ledger, asking, token).await,
         Act::Status(wanted) => status(ledger, asking, wanted.as_deref()).await,
         Act::BlankForm => {
             let facts = BlankForm::new(&asking.reader(), study.registration_instrument());
@@ -220,7 +226,7 @@ async fn repeat(ledger: &mut Ledger<'_>, asking: Asking<'_>, first: i64) -> Resu
     for answer in answers.iter().filter(|answer| answer.recipient == asking.arrival.sender) {
         let Some(kind) = Kind::find(&answer.kind).filter(|kind| kind.answers()) else { continue };
         if let Some(raw) = outbox::find_raw(&mut ledger.tx, answer.id).await? {
-            let letter = compose::again(asking.means, kind, &answer.recipient, answer.subject_id, &raw);
+            let letter = compose::again(asking.means, kind, asking.arrival, answer.subject_id, &raw);
             return asking.send(ledger, letter, settled).await;
         }
     }

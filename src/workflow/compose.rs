@@ -166,11 +166,12 @@ pub fn to_operator(
     Ok(Outgoing { kind, message_id: finished.message_id, recipient, raw: finished.raw, subject_id: None })
 }
 
-/// A letter sent before, once more: the same words under a Message-ID of its own.
-pub fn again(means: Means<'_>, kind: Kind, recipient: &str, subject_id: Option<i64>, raw: &[u8]) -> Outgoing {
+/// A letter sent before, once more: the same words under a Message-ID of its own, in answer to the latest mail.
+pub fn again(means: Means<'_>, kind: Kind, arrival: Arrival<'_>, subject_id: Option<i64>, raw: &[u8]) -> Outgoing {
     let message_id = fresh_message_id(means);
-    let raw = letters::mail::readdress(raw, &message_id);
-    Outgoing { kind, message_id, recipient: recipient.to_string(), raw, subject_id }
+    let answered = arrival.message_id.map(|id| format!("<{id}>"));
+    let raw = letters::mail::readdress(raw, &message_id, answered.as_deref());
+    Outgoing { kind, message_id, recipient: arrival.sender.to_string(), raw, subject_id }
 }
 
 /// Stores letters; they leave when the transaction has committed.

@@ -6,15 +6,16 @@ use std::collections::BTreeMap;
 use super::Failure;
 use super::Settled;
 use super::accept::{Asking, enrollment};
-use super::compose::Addressing;
+use super::compose::{self, Addressing};
 use super::enroll::Confirmed;
 use super::ledger::Ledger;
 use crate::domain::answer::{self, Form, Line};
 use crate::domain::chain::Sha256Digest;
 use crate::domain::token::{ReplyToken, reply_digest};
-use crate::letters::Facts;
 use crate::letters::facts::{Confirm, ConfirmExpired};
+use crate::letters::{Facts, Kind};
 use crate::limits;
+use crate::store::outbox;
 use crate::store::pending::{self, PendingRow};
 
 /// What waits for the reply: the form as typed, and the day its relative limits meant.
@@ -70,6 +71,25 @@ pub(super) async fn confirm(ledger: &mut Ledger<'_>, asking: Asking<'_>, secret:
     }
     pending::record_used(&mut ledger.tx, &digest, means.now).await?;
     enrollment(ledger, asking, &form, Confirmed::ByReply).await
+}
+
+/// The letter that asked once more, with its token: what was replied was no plain yes, so nothing is done.
+pub(super) async fn unconfirmed(ledger: &mut Ledger<'_>, asking: Asking<'_>, secret: &str) -> Result<Settled, Failure> {
+    let Asking { shelved, means, person, arrival, .. } = asking;
+    let found = pending::find(&mut ledger.tx, &digest_of(secret)).await?;
+    let found = found.filter(|row| row.study_id == shelved.id && row.person == person.id && row.used_at.is_none());
+    let Some(asked) = found.filter(|row| row.expires_at >= means.now).and_then(|row| row.inbox_id) else {
+        return expired(ledger, asking).await;
+    };
+    for letter in outbox::find_by_inbox(&mut ledger.tx, asked).await? {
+        if letter.kind == Kind::Confirm.key()
+            && let Some(raw) = outbox::find_raw(&mut ledger.tx, letter.id).await?
+        {
+            let again = compose::again(means, Kind::Confirm, arrival, letter.subject_id, &raw);
+            return asking.send(ledger, again, asking.settled("reply", "unconfirmed")).await;
+        }
+    }
+    expired(ledger, asking).await
 }
 
 async fn expired(ledger: &mut Ledger<'_>, asking: Asking<'_>) -> Result<Settled, Failure> {

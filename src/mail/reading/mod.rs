@@ -34,6 +34,7 @@ pub mod signs;
 pub mod structure;
 pub mod subject;
 pub mod trust;
+mod veto;
 pub mod vocabulary;
 pub mod word;
 

@@ -11,8 +11,8 @@ use super::reason::Reason;
 use super::recipient::SubAddress;
 use super::structure::{self, Part};
 use super::subject::{self, Subject};
-use super::vocabulary::{Wish, vocabulary};
-use super::{automatic, bounce, charset, cut, identity, lines, recipient, returned, trust, word};
+use super::vocabulary::Wish;
+use super::{automatic, bounce, charset, cut, identity, lines, recipient, returned, trust, veto, word};
 use crate::domain::answer::{self, BODY, Fault, FaultCode, Form};
 use crate::domain::language::Language;
 use crate::domain::request::{Act, Request};
@@ -374,7 +374,15 @@ fn answer(
         Some(SubAddress::Confirm(token)) if form.typed.is_empty() && affirms(&content.text) => {
             (Disposition::Reply, Act::Confirm(token.clone()))
         }
-        Some(SubAddress::Confirm(_)) if form.typed.is_empty() => (Disposition::Reply, Act::Help),
+        Some(SubAddress::Confirm(token)) if form.typed.is_empty() => {
+            (Disposition::Reply, Act::Unconfirmed(token.clone()))
+        }
+        _ if vetoed(study, subject, &content.text) => {
+            if !form.typed.is_empty() {
+                return reading.hold([Reason::OtherRequest]);
+            }
+            (Disposition::Reply, Act::Help)
+        }
         _ => decide(study, subject, wish, form),
     };
     let reasons = if disposition == Disposition::ReplyError { content.notes.clone() } else { Vec::new() };
@@ -404,13 +412,23 @@ fn mended(world: &World<'_>, reading: &Reading, study: &Study, content: &Content
     Ok(mended)
 }
 
-/// Whether the sender's own words agree: none at all, or a yes in front. An unmarked note of absence does not, and neither
-/// does a no.
+/// Whether the sender's own words speak of something else than enrolling.
+fn vetoed(study: &Study, subject: &Subject, content: &str) -> bool {
+    let keys = answer::keys(study.registration_instrument());
+    let known = |key: &str| keys.get(&text::fold_tight(key)).map(|item| item.to_string());
+    let own = cut::cut(content, &known);
+    let prose: Vec<&str> = own
+        .iter()
+        .map(|kept| kept.line)
+        .filter(|line| !line.starts_with([' ', '\t', '\u{3000}']))
+        .filter(|line| lines::split_key(line).is_none_or(|(key, _)| known(key).is_none()))
+        .collect();
+    veto::speaks(subject, &prose)
+}
+
+/// Whether a reply says a plain yes.
 fn affirms(content: &str) -> bool {
-    let nothing = |_: &str| None;
-    let own = cut::cut(content, &nothing);
-    let Some(first) = own.iter().map(|kept| text::fold(kept.line)).find(|line| !line.is_empty()) else { return true };
-    vocabulary().confirms.iter().any(|word| first.starts_with(word.as_str()))
+    veto::affirms(&cut::cut(content, &|_| None))
 }
 
 /// The form in the text, or why readers could disagree about it.

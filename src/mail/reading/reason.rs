@@ -55,6 +55,8 @@ pub enum Reason {
     UnknownSender,
     /// No study, or no single one, can be told from address and subject.
     UnknownStudy,
+    /// The sender's own words speak of something else than enrolling, beside data that would enroll.
+    OtherRequest,
     /// An earlier mail has the same Message-ID and other content.
     MessageIdReused,
     /// The reader itself failed on this mail.
@@ -117,6 +119,7 @@ impl Reason {
             Reason::NoDate => "no-date",
             Reason::UnknownSender => "unknown-sender",
             Reason::UnknownStudy => "unknown-study",
+            Reason::OtherRequest => "other-request",
             Reason::MessageIdReused => "message-id-reused",
             Reason::Panic => "panic",
             Reason::OwnMail => "own-mail",

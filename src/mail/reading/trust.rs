@@ -19,18 +19,19 @@ struct Outcome {
 
 /// Whether our border vouches for the domain of `from` by DMARC (RFC 7489): `Err` says why not.
 pub fn dmarc(header: &Header<'_>, authserv_ids: &[String], from: &str) -> Result<(), Reason> {
+    // Our border writes on top, its fields in one run. Foreign ones are passed over; behind the run stands what a sender
+    // may have written in our name.
     let mut outcomes = Vec::new();
     let mut reached = false;
     for field in &header.fields {
-        if field.name == "authentication-results" {
-            if let Some((id, results)) = parse(&field.text())
-                && authserv_ids.iter().any(|own| own.eq_ignore_ascii_case(&id))
-            {
+        let results = (field.name == "authentication-results").then(|| parse(&field.text())).flatten();
+        match results {
+            Some((id, results)) if authserv_ids.iter().any(|own| own.eq_ignore_ascii_case(&id)) => {
                 reached = true;
                 outcomes.extend(results);
             }
-        } else if reached && !is_trace(&field.name) {
-            break;
+            _ if reached => break,
+            _ => {}
         }
     }
     let Some(outcome) = outcomes.iter().find(|outcome| outcome.method == "dmarc") else {
@@ -42,11 +43,6 @@ pub fn dmarc(header: &Header<'_>, authserv_ids: &[String], from: &str) -> Result
         "pass" if vouched.is_some_and(|domain| is_aligned(domain, address::domain(from))) => Ok(()),
         _ => Err(Reason::AuthFail),
     }
-}
-
-/// Fields that a border writes beside its results; anything else ends its block.
-fn is_trace(name: &str) -> bool {
-    matches!(name, "received-spf" | "dkim-signature") || name.starts_with("arc-") || name.starts_with("x-")
 }
 
 /// The domain itself, or the organization's above it.
@@ -152,7 +148,7 @@ mod tests {
             "Authentication-Results: MX.example.jp 1; spf=fail; DMARC=Pass (p=REJECT; pct=100) Header.From=EXAMPLE.jp",
             "Authentication-Results: (a (b)) mx.example.jp (c); dkim=pass reason=\"a; dmarc=fail\" header.d=x; dmarc/1 = pass header.from=\"example.jp\"",
             "Authentication-Results: mx.example.jp;\n dkim=pass header.d=example.jp;\n\tdmarc=pass policy.dmarc=none header.from=example.jp",
-            "Authentication-Results: mx.example.jp; dkim=pass header.d=example.jp\nReceived-SPF: x\nAuthentication-Results: mx.example.jp; dmarc=pass header.from=example.jp",
+            "Authentication-Results: mx.example.jp; dkim=pass header.d=example.jp\nAuthentication-Results: mx.example.jp; dmarc=pass header.from=example.jp",
             "Authentication-Results: mx.other.org; dmarc=fail header.from=example.jp\nAuthentication-Results: mx.example.jp; dmarc=pass header.from=example.jp",
         ] {
             assert_eq!(ask(field), Ok(()), "{field}");
@@ -162,6 +158,9 @@ mod tests {
     #[test]
     fn nothing_said() {
         for field in [
+            // Behind another field, which a sender may have written, nothing counts any more.
+            "Authentication-Results: mx.example.jp; spf=pass smtp.mailfrom=x\nX-Spam: no\nAuthentication-Results: mx.example.jp; dmarc=pass header.from=example.jp",
+            "Authentication-Results: mx.example.jp; spf=pass smtp.mailfrom=x\nReceived-SPF: x\nAuthentication-Results: mx.example.jp; dmarc=pass header.from=example.jp",
             "X-Nothing: here",
             "Authentication-Results: mx.other.org; dmarc=pass header.from=example.jp",
             "Authentication-Results: mx.example.jp.other.org; dmarc=pass header.from=example.jp",

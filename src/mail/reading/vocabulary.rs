@@ -32,6 +32,7 @@ pub enum Wish {
 struct File {
     request: Request,
     reply: Reply,
+    veto: Veto,
     subject: Subject,
     bounce: Bounce,
     quote: Quote,
@@ -51,6 +52,15 @@ struct Request {
 #[serde(deny_unknown_fields)]
 struct Reply {
     confirm: Vec<String>,
+    but: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Veto {
+    veto: Vec<String>,
+    subject: Vec<String>,
+    other_request: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -85,8 +95,16 @@ struct Quote {
 pub struct Vocabulary {
     /// Request words with what they ask for; more specific wishes first.
     pub wishes: Vec<(String, Wish)>,
-    /// How a reply that confirms begins.
+    /// What a plain yes is.
     pub confirms: Vec<String>,
+    /// What takes a yes back.
+    pub buts: Vec<String>,
+    /// What speaks against enrolling, wherever it stands.
+    pub vetoes: Vec<String>,
+    /// What speaks against enrolling in a subject.
+    pub subject_vetoes: Vec<String>,
+    /// What asks for something else in a subject that does not ask to enroll.
+    pub other_requests: Vec<String>,
     /// `re`, `fw`, `返信` before a colon.
     pub prefixes: Vec<String>,
     /// How the subjects of automatic answers begin.
@@ -127,6 +145,10 @@ impl Vocabulary {
         let mut words = Vocabulary::default();
         for file in files {
             words.confirms.extend(folded(&file.reply.confirm));
+            words.buts.extend(folded(&file.reply.but));
+            words.vetoes.extend(folded(&file.veto.veto));
+            words.subject_vetoes.extend(folded(&file.veto.subject));
+            words.other_requests.extend(folded(&file.veto.other_request));
             words.prefixes.extend(folded(&file.subject.prefixes));
             words.automatic.extend(folded(&file.subject.automatic));
             words.bounces.extend(folded(&file.subject.bounce));

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::world::World;
+use hagaki::store::{audit, study};
 
 const MARKS: [&str; 3] = ["ZQPLACEBO", "ZQLOWER", "ZQHIGHER"];
 
@@ -83,6 +84,29 @@ stories! {
             let answer = center.answer(&mail).await;
             assert!(MARKS.iter().all(|mark| !answer.everything.contains(mark)), "{}", answer.text);
         }
+    }
+
+    async fn a_receipt_does_not_tell_the_arm_to_who_tries_them_all(center: &mut Center) {
+        center.activate(&samples::borealis(), Stage::Production).await;
+        for number in 1..=3 {
+            center.exchange(&DR_KOBAYASHI.writes("登録", &borealis_form("101", &format!("101-{number:03}")))).await;
+        }
+        let row = study::find_current(center.store(), "borealis").await.unwrap().unwrap();
+        let letters = center.all_letters().await;
+        let mut salts = std::collections::BTreeSet::new();
+        for entry in audit::list(center.store(), row.id, 0, 100).await.unwrap() {
+            if entry.action != "enroll" {
+                continue;
+            }
+            let body: serde_json::Value = serde_json::from_str(&entry.body).unwrap();
+            let salt = body["salt"].as_str().unwrap().to_owned();
+            assert_eq!(salt.len(), 32);
+            assert!(letters.iter().all(|letter| !letter.everything.contains(&salt)));
+            // The arm is in the entry; what keeps it from being found by trying is the salt in front of the digest.
+            assert!(body["allocation"]["arm"].is_string());
+            salts.insert(salt);
+        }
+        assert_eq!(salts.len(), 3);
     }
 
     async fn a_faulty_form_comes_back_and_is_mended(center: &mut Center) {

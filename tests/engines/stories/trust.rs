@@ -29,7 +29,9 @@ stories! {
         // A no, or an unmarked note of absence, is no confirmation.
         for words in ["いいえ、取り消してください。\n", "ただいま不在にしております。\n> OK\n"] {
             let not = Mail { body: words.to_owned(), ..ok(&asked, &mail) };
-            assert_eq!(center.answer(&not).await.kind, "help", "{words}");
+            // The letter that asked comes once more, with the same token.
+            let again = center.answer(&not).await;
+            assert_eq!((again.kind.as_str(), &again.reply_to), ("confirm", &asked.reply_to), "{words}");
         }
         // Nobody else can use it.
         let foreign = Mail { from: DR_SUZUKI.address.to_owned(), ..ok(&asked, &mail) };
@@ -47,6 +49,23 @@ stories! {
         let unknown = reply.anew().to(&format!("reg+c.{}@example.jp", "a".repeat(26)));
         assert_eq!(center.answer(&unknown).await.kind, "confirm-expired");
         assert_eq!(center.enrolled("aurora").await.len(), 1);
+    }
+
+    async fn a_mail_that_asks_for_something_else_enrolls_nobody(center: &mut Center) {
+        aurora(center).await;
+        let form = aurora_form("011", "Y-0031");
+        for (subject, body) in [
+            ("取消", form.clone()),
+            ("cancel enrollment", form.clone()),
+            ("登録", format!("この症例の登録を取り消してください。\n\n{form}")),
+        ] {
+            center.deliver(&DR_YAMADA.writes(subject, &body));
+            assert_eq!(kinds(&center.settle().await), [("quarantine-notice", CENTER)], "{subject}");
+            assert_eq!(reason(center).await, "other-request");
+        }
+        assert!(center.enrolled("aurora").await.is_empty());
+        // Without data there is nothing to misread: the sender is told how to write.
+        assert_eq!(center.answer(&DR_YAMADA.writes("取消", "Y-0031 をお願いします。")).await.kind, "help");
     }
 
     async fn a_token_expires(center: &mut Center) {
