@@ -207,13 +207,10 @@ impl Dispatch {
                     self.retry(&mut ledger, letter, code, &text, now).await?;
                 }
                 Verdict::Unreachable { text, .. } => {
-                    // No try of the letter's: the server is left alone, and the letter is due as soon as that is over.
+                    // No try of the letter's: the server is left alone, and the letter is due as soon as that is over,
+                    // however long it takes. No letter fails because a server was away.
                     let said = outbox::Verdict { code: 0, text: &bounded(text) };
-                    if now.seconds_since(letter.created_at) >= limits::LETTER_AGE_SECONDS {
-                        self.fail(&mut ledger, letter, said, now).await?;
-                    } else {
-                        outbox::record_retry(&mut ledger.tx, letter.id, &self.owner, now, now, said).await?;
-                    }
+                    outbox::record_retry(&mut ledger.tx, letter.id, &self.owner, now, now, said).await?;
                 }
                 Verdict::Refused(reply) => {
                     let (code, text) = said(reply);
