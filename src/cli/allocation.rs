@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::installation::Opened;
 use super::{End, Installation, Output, explain};
-use crate::workflow::proof::{self, Verdict};
+use crate::domain::allocation::{Allotment, Replayed};
+use crate::workflow::proof::{self, SecretFault, Verdict};
+use crate::workflow::told::{Discrepancy, What};
 
 /// Commands on allocations.
 #[derive(Debug, Subcommand)]
@@ -27,7 +29,8 @@ pub enum AllocationCommand {
         #[command(flatten)]
         output: Output,
     },
-    /// Replay every allocation of a study from its journal and its secret; names the first that differs.
+    /// Replay every allocation of a study from its journal and its secret, and compare subjects, allocations and kits with
+    /// the audit chain; names the first that differs. Whether the chain is whole, `hagaki audit verify` tells.
     Verify {
         /// The study.
         slug: String,
@@ -69,42 +72,126 @@ fn verify(slug: &str, installation: &Installation, output: Output) -> anyhow::Re
     let shelved = opened.study(slug)?;
     let verdict = opened.runtime.block_on(proof::verify(&opened.store, &shelved))?;
     let stage = shelved.stage.key();
+    if output.json {
+        let mut report = json!({ "study": slug, "stage": stage });
+        if let (Some(report), Value::Object(more)) = (report.as_object_mut(), to_json(&verdict)) {
+            report.extend(more);
+        }
+        println!("{report}");
+    } else {
+        println!("{slug} ({stage}): {}", in_words(&verdict));
+    }
     Ok(match verdict {
-        Verdict::Proved(count) => {
-            if output.json {
-                println!("{}", json!({ "study": slug, "stage": stage, "proved": true, "allocations": count }));
-            } else {
-                println!("{slug} ({stage}): all {count} allocations follow from the secret and the journal");
-            }
-            End::Done
-        }
-        Verdict::NoScheme => {
-            println!("{slug} ({stage}) randomizes nobody");
-            End::Done
-        }
-        Verdict::Unrecorded(number) => {
-            if output.json {
-                println!("{}", json!({ "study": slug, "stage": stage, "proved": false, "number": number }));
-            } else {
-                println!("{slug} ({stage}): allocation {number} is not as the audit chain tells it");
-            }
-            End::Refused
+        Verdict::Proved(_) | Verdict::NoScheme => End::Done,
+        Verdict::Untold(_) | Verdict::Secret(_) | Verdict::Differs(_) => End::Refused,
+    })
+}
+
+/// A verdict for programs; `what` is a key.
+fn to_json(verdict: &Verdict) -> Value {
+    match verdict {
+        Verdict::Proved(count) => json!({ "proved": true, "allocations": count }),
+        Verdict::NoScheme => json!({ "proved": true, "allocations": 0, "randomizes": false }),
+        Verdict::Untold(found) => json!({ "proved": false, "number": found.number, "what": found.what.key() }),
+        Verdict::Secret(fault) => {
+            let what = match fault {
+                SecretFault::Row => "secret-digest",
+                SecretFault::Chain => "secret",
+                SecretFault::Uncommitted => "secret-uncommitted",
+            };
+            json!({ "proved": false, "number": null, "what": what })
         }
         Verdict::Differs(difference) => {
-            let (expected, found) = (format!("{:?}", difference.expected), format!("{:?}", difference.found));
-            if output.json {
-                println!(
-                    "{}",
-                    json!({ "study": slug, "stage": stage, "proved": false, "number": difference.number,
-                                       "expected": expected, "found": found })
-                );
-            } else {
-                println!(
-                    "{slug} ({stage}): allocation {} differs: expected {expected}, found {found}",
-                    difference.number
-                );
-            }
-            End::Refused
+            let expected = match &difference.expected {
+                Replayed::Allotted(allotment) => allotment_json(allotment),
+                Replayed::Impossible(fault) => json!({ "fault": fault.to_string() }),
+                Replayed::Number(number) => json!({ "number": number }),
+            };
+            json!({ "proved": false, "number": difference.number, "what": "draw", "expected": expected,
+                    "found": allotment_json(&difference.found) })
         }
-    })
+    }
+}
+
+fn allotment_json(allotment: &Allotment) -> Value {
+    json!({ "arm": allotment.arm, "slot": allotment.slot, "block_size": allotment.block_size })
+}
+
+/// A verdict for people.
+fn in_words(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Proved(count) => format!("all {count} allocations follow from the secret and the journal"),
+        Verdict::NoScheme => "randomizes nobody; its subjects are as the audit chain tells them".to_string(),
+        Verdict::Untold(found) => discrepancy_in_words(found),
+        Verdict::Secret(SecretFault::Row) => "SHA-256 of the secret is not the digest stored beside it".to_string(),
+        Verdict::Secret(SecretFault::Chain) => {
+            "SHA-256 of the secret is not the digest that the audit chain holds".to_string()
+        }
+        Verdict::Secret(SecretFault::Uncommitted) => "the audit chain holds no digest of the secret".to_string(),
+        Verdict::Differs(difference) => {
+            let expected = match &difference.expected {
+                Replayed::Allotted(allotment) => allotment_in_words(allotment),
+                Replayed::Impossible(fault) => format!("none, for {fault}"),
+                Replayed::Number(number) => format!("allocation {number} first"),
+            };
+            let found = allotment_in_words(&difference.found);
+            format!("allocation {} differs: expected {expected}; found {found}", difference.number)
+        }
+    }
+}
+
+fn allotment_in_words(allotment: &Allotment) -> String {
+    let slot = allotment.slot.map(|slot| format!(", slot {slot}")).unwrap_or_default();
+    let block = allotment.block_size.map(|size| format!(", block of {size}")).unwrap_or_default();
+    format!("arm {}{slot}{block}", allotment.arm)
+}
+
+fn discrepancy_in_words(found: &Discrepancy) -> String {
+    let number = found.number;
+    let subject = |what: &str| format!("{what} of subject {number} is not as the audit chain tells it");
+    let allocation = |what: &str| format!("{what} of allocation {number} is not as the audit chain tells it");
+    match found.what {
+        What::Entry => format!("number {number} is on file, but no entry of the audit chain tells of it"),
+        What::Subject => format!("the audit chain tells of subject {number}, which is not on file"),
+        What::Reference => format!("the reference of subject {number} does not follow from its answers"),
+        What::Answers => format!("the answers of subject {number} are not as the audit chain tells them"),
+        What::Site => subject("the site"),
+        What::Person => subject("the person who enrolled"),
+        What::EnrolledAt => subject("the time of enrollment"),
+        What::Mail => subject("the number of the mail"),
+        What::Digest => format!("the audit digest of subject {number} is not that of its entry"),
+        What::Allocation => format!("the audit chain tells of allocation {number}, which is not on file"),
+        What::Allocated => format!("allocation {number} belongs to another subject than the audit chain tells"),
+        What::Arm => allocation("the arm"),
+        What::Levels => format!("the levels of allocation {number} are not as the audit chain tells them"),
+        What::Kit => allocation("the kit"),
+        What::KitRow => {
+            format!("the kit of allocation {number} is not in the list of kits as it was handed out")
+        }
+        What::Bundle => allocation("the version of the bundle"),
+        What::AllocatedAt => allocation("the time"),
+        What::Record => allocation("the record"),
+        What::Journal => format!("the journal's row of allocation {number} cannot be read"),
+        What::Counters => format!("the study's counters do not stand at number {number}, the last in the audit chain"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::allocation::FirstDifference;
+
+    #[test]
+    fn a_difference_is_told_in_words_and_keys() {
+        let allotment = |arm: &str, slot, block_size| Allotment { arm: arm.to_string(), slot, block_size };
+        let expected = Replayed::Allotted(allotment("STD", Some(2), Some(8)));
+        let difference = FirstDifference { number: 3, expected, found: allotment("COMB", None, None) };
+        let verdict = Verdict::Differs(Box::new(difference));
+        assert_eq!(in_words(&verdict), "allocation 3 differs: expected arm STD, slot 2, block of 8; found arm COMB");
+        let report = to_json(&verdict);
+        assert_eq!((&report["what"], &report["expected"]["block_size"]), (&json!("draw"), &json!(8)));
+        let untold = Verdict::Untold(Discrepancy { number: 4, what: What::AllocatedAt });
+        assert_eq!(to_json(&untold), json!({ "proved": false, "number": 4, "what": "allocated-at" }));
+        assert_eq!(to_json(&Verdict::NoScheme)["proved"], json!(true));
+    }
 }

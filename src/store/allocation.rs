@@ -48,6 +48,7 @@ statements! { "allocation":
     BY_NUMBER = same select!("WHERE study_id = $1 AND number = $2");
     BY_SUBJECT = same select!("WHERE subject_id = $1");
     RECORD = same "SELECT record FROM allocation WHERE study_id = $1 AND number = $2";
+    RECORDS = same "SELECT number, record FROM allocation WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3";
     COUNT_ARMS = same "SELECT arm, count(*) FROM allocation WHERE study_id = $1 GROUP BY arm ORDER BY arm";
 }
 
@@ -141,6 +142,20 @@ pub async fn find_by_subject<'a>(
 pub async fn load_record<'a>(from: impl Into<Reader<'a>>, study_id: i64, number: i64) -> Result<String, StoreError> {
     let found = from.into().find(&RECORD, binds![study_id, number]).await?;
     found.ok_or_else(|| StoreError::Missing { noun: "allocation", key: number.to_string() })?.text()
+}
+
+/// How at most `limit` decisions behind number `after` came about, as JSON, each behind its number, in order.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list_records<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<(i64, String)>, StoreError> {
+    let rows = from.into().fetch(&RECORDS, binds![study_id, after, limit]).await?;
+    rows.into_iter().map(|mut row| Ok((row.int()?, row.text()?))).collect()
 }
 
 /// Number of subjects in each arm that has any, by code.

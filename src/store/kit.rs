@@ -3,6 +3,7 @@
 use super::sql::{Bind, Row, Rows, binds, chunks, statements};
 use super::tx::Expect;
 use super::{Reader, StoreError, Tx};
+use crate::limits;
 
 /// A kit as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +43,8 @@ statements! { "kit":
         GROUP BY arm, site ORDER BY arm, site";
     BY_CODE = same "SELECT study_id, position, code, arm, site, allocation_number FROM kit \
         WHERE study_id = $1 AND code = $2";
+    USED = same "SELECT study_id, position, code, arm, site, allocation_number FROM kit \
+        WHERE study_id = $1 AND position > $2 AND allocation_number IS NOT NULL ORDER BY position LIMIT $3";
     LAST_POSITION = same "SELECT max(position) FROM kit WHERE study_id = $1";
 }
 
@@ -110,4 +113,24 @@ pub async fn find_by_code<'a>(
     code: &str,
 ) -> Result<Option<KitRow>, StoreError> {
     from.into().find(&BY_CODE, binds![study_id, code]).await?.map(read).transpose()
+}
+
+/// Every kit that was handed out, in the order of positions.
+///
+/// # Errors
+/// Those of the database.
+pub async fn used<'a>(from: impl Into<Reader<'a>>, study_id: i64) -> Result<Vec<KitRow>, StoreError> {
+    let mut from = from.into();
+    let mut used: Vec<KitRow> = Vec::new();
+    loop {
+        let last = used.last().map_or(0, |kit| kit.position);
+        let page = from.fetch(&USED, binds![study_id, last, limits::PAGE_ROWS]).await?;
+        let whole = page.len() as i64 == limits::PAGE_ROWS;
+        for row in page {
+            used.push(read(row)?);
+        }
+        if !whole {
+            return Ok(used);
+        }
+    }
 }

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::ledger::{Ledger, Page};
 use super::shelf::ShelvedStudy;
@@ -108,11 +109,16 @@ pub fn site_of(study: &Study, form: &Form) -> Option<String> {
 
 /// The business key of a form's subject: folded, so that `a-0031` and `Ａ－００３１` are one subject.
 fn reference_key(study: &Study, site: &str, form: &Form) -> Option<String> {
-    let reference = text::fold_tight(&form.value(&study.registration.subject_item)?);
-    Some(match study.registration.unique_within {
+    Some(key_of(study, site, &form.value(&study.registration.subject_item)?))
+}
+
+/// The business key of the subject that a site calls so.
+pub fn key_of(study: &Study, site: &str, reference: &str) -> String {
+    let reference = text::fold_tight(reference);
+    match study.registration.unique_within {
         UniqueWithin::Study => reference,
         UniqueWithin::Site => format!("{site}/{reference}"),
-    })
+    }
 }
 
 /// One person's application to enroll one subject.
@@ -355,6 +361,7 @@ async fn record(
             "arm": drawn.decision.allotment.arm,
             "kit": drawn.kit.as_ref().map(|kit| &kit.code),
             "levels": drawn.levels,
+            "record": record_digest(&drawn.journal),
         })),
     });
     let digest = append(tx, page, means, &person.id, "enroll", &body).await?;
@@ -392,6 +399,11 @@ async fn record(
         audit_digest: digest,
     };
     Ok(Enrolled::new(subject, allocation))
+}
+
+/// What the audit chain holds of the record of a decision: its SHA-256, in lower-case hexadecimal.
+pub fn record_digest(record: &str) -> String {
+    data_encoding::HEXLOWER.encode(&Sha256::digest(record))
 }
 
 /// A decision made but not yet recorded.

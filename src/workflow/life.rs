@@ -327,7 +327,8 @@ pub async fn set_state(store: &Store, slug: &str, state: State, act: Act<'_>) ->
     Ok(stage)
 }
 
-/// Forgets everything a rehearsal brought. The act stands in the installation's own chain; production is never purged.
+/// Forgets everything a rehearsal brought; production is never purged. The act stands in the installation's own chain, and
+/// begins the study's new one with the digest of its new secret, as an activation does.
 ///
 /// # Errors
 /// A [`Refusal`], or the database.
@@ -338,8 +339,13 @@ pub async fn purge(store: &Store, slug: &str, act: Act<'_>, dice: &dyn Dice) -> 
     let row = study::lock(&mut tx, row.id).await?;
     let (secret, secret_digest) = fresh_secret(dice);
     study::purge(&mut tx, row.id, &secret, &secret_digest, act.at).await?;
+    let mut emptied = study::lock(&mut tx, row.id).await?;
+    let body = json!({ "reason": act.reason, "secret": data_encoding::HEXLOWER.encode(&secret_digest) });
+    let digest = audit::append(&mut tx, &mut emptied, act.at, act.actor, "purge", &body.to_string()).await?;
+    study::save_counters(&mut tx, &emptied).await?;
     let own = json!({ "study": row.id, "slug": slug, "subjects": row.subjects, "reason": act.reason,
-                      "head": data_encoding::HEXLOWER.encode(&row.chain.digest) });
+                      "head": data_encoding::HEXLOWER.encode(&row.chain.digest),
+                      "digest": data_encoding::HEXLOWER.encode(&digest) });
     audit::append_own(&mut tx, act.at, act.actor, "study-purge", &own.to_string()).await?;
     tx.commit().await?;
     Ok(row.subjects)

@@ -14,6 +14,7 @@ pub mod life;
 pub mod proof;
 pub mod report;
 pub mod shelf;
+pub mod told;
 
 use crate::domain::chain::Sha256Digest;
 use crate::domain::language::Language;

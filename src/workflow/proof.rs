@@ -1,16 +1,15 @@
 //! Proof after the fact: the journal becomes a state again, and every allocation is decided once more.
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
-use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::Failure;
 use super::shelf::ShelvedStudy;
+use super::told::{self, Discrepancy, What};
 use crate::domain::allocation::{Allotment, FirstDifference, Levels, Row, Scheme, State};
-use crate::limits;
+use crate::domain::chain::Sha256Digest;
 use crate::store::allocation::{self, AllocationRow};
-use crate::store::{Store, audit, study};
+use crate::store::study::StudyRow;
+use crate::store::{Store, kit, study};
 
 /// What `hagaki allocation verify` found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,11 +18,23 @@ pub enum Verdict {
     Proved(u64),
     /// This is the first that does not.
     Differs(Box<FirstDifference>),
-    /// The journal and the audit chain differ in the allocation of this number: it is absent from one of them, or has
-    /// another arm, kit or level.
-    Unrecorded(i64),
-    /// The study randomizes nobody.
+    /// This is the first place where what is on file is not as the audit chain tells it.
+    Untold(Discrepancy),
+    /// The secret is not the one that was committed to when the study was activated, or purged.
+    Secret(SecretFault),
+    /// The study randomizes nobody, and its subjects are as the audit chain tells them.
     NoScheme,
+}
+
+/// Where the secret parts from its commitments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretFault {
+    /// Its digest is not the one beside it in the study's row.
+    Row,
+    /// Its digest is not the one in the audit chain.
+    Chain,
+    /// The audit chain holds no digest of a secret.
+    Uncommitted,
 }
 
 /// A journal row as the replay takes it.
@@ -50,67 +61,48 @@ pub fn record(state: &mut State, scheme: &Scheme, fact: &AllocationRow) -> Resul
         .map_err(|fault| Failure::Contradiction(format!("allocation {}: {fault}", fact.number)))
 }
 
-/// Decides every allocation of a study again and compares, with the journal and with what the audit chain tells of it. The
-/// first difference counts. Whether the chain itself is whole is [`crate::store::audit::verify`]'s to say.
+/// Decides every allocation of a study again and compares with the journal, and all that was recorded with what the audit
+/// chain tells of it. The first difference counts; that of the secret comes before all. Whether the chain itself is whole is
+/// [`crate::store::audit::verify`]'s to say.
 ///
 /// # Errors
-/// The database; a journal row that cannot be read.
+/// The database; a text of the chain or the journal that no program of ours can read.
 pub async fn verify(store: &Store, shelved: &ShelvedStudy) -> Result<Verdict, Failure> {
-    let Some(scheme) = &shelved.study.scheme else { return Ok(Verdict::NoScheme) };
     let head = study::load(store, shelved.id).await?;
+    let kits = kit::used(store, shelved.id).await?;
     let facts = allocation::journal(store, shelved.id, 0).await?;
-    let told = first_untold(store, shelved.id, head.allocations, &facts).await?;
-    let rows: Vec<Row> = facts.iter().map(row_of).collect::<Result<_, _>>()?;
-    let count = rows.len() as u64;
-    let replayed = crate::domain::allocation::replay(scheme, &head.secret.0, rows);
+    let heard = told::compare(store, &shelved.study, &head, kits, &facts).await?;
+    if let Some(fault) = secret_fault(&head, &heard.commitments) {
+        return Ok(Verdict::Secret(fault));
+    }
+    let Some(scheme) = &shelved.study.scheme else {
+        return Ok(heard.first.map_or(Verdict::NoScheme, Verdict::Untold));
+    };
+    let readable: Vec<Row> = facts.iter().map_while(|fact| row_of(fact).ok()).collect();
+    let count = readable.len() as u64;
+    let unreadable = facts.get(readable.len()).map(|fact| Discrepancy { number: fact.number, what: What::Journal });
+    let told = match (heard.first, unreadable) {
+        (Some(one), Some(other)) if other.number < one.number => Some(other),
+        (one, other) => one.or(other),
+    };
+    let replayed = crate::domain::allocation::replay(scheme, &head.secret.0, readable);
     Ok(match (replayed, told) {
         (Ok(_), None) => Verdict::Proved(count),
-        (Err(difference), Some(number)) if number.unsigned_abs() < difference.number => Verdict::Unrecorded(number),
+        (Err(difference), Some(told)) if told.number.unsigned_abs() < difference.number => Verdict::Untold(told),
         (Err(difference), _) => Verdict::Differs(difference),
-        (Ok(_), Some(number)) => Verdict::Unrecorded(number),
+        (Ok(_), Some(told)) => Verdict::Untold(told),
     })
 }
 
-/// What an allocation is, as an audit entry tells it.
-#[derive(Debug, PartialEq, Eq, Deserialize)]
-struct Told {
-    number: i64,
-    arm: String,
-    kit: Option<String>,
-    levels: Levels,
-}
-
-/// The first allocation in which journal and audit chain differ. The journal holds at least `known` rows, and the chain is
-/// read after it; what was allocated in between is left out.
-async fn first_untold(
-    store: &Store,
-    study_id: i64,
-    known: i64,
-    facts: &[AllocationRow],
-) -> Result<Option<i64>, Failure> {
-    let last = facts.last().map_or(0, |fact| fact.number).max(known);
-    let mut told: BTreeMap<i64, Told> = BTreeMap::new();
-    let mut after = 0;
-    loop {
-        let page = audit::list(store, study_id, after, limits::PAGE_ROWS).await?;
-        let Some(end) = page.last() else { break };
-        after = end.seq;
-        for entry in page.iter().filter(|entry| entry.action == "enroll") {
-            let body: Value = serde_json::from_str(&entry.body).unwrap_or_default();
-            let found = body.get("allocation").cloned().and_then(|found| serde_json::from_value::<Told>(found).ok());
-            told.extend(found.map(|found| (found.number, found)));
-        }
+/// Whether the secret is the one that was committed to, in the study's row and in every commitment of its chain.
+fn secret_fault(head: &StudyRow, commitments: &[String]) -> Option<SecretFault> {
+    let digest: Sha256Digest = Sha256::digest(head.secret.0).into();
+    let hexadecimal = data_encoding::HEXLOWER.encode(&digest);
+    if digest != head.secret_digest {
+        return Some(SecretFault::Row);
     }
-    told.retain(|number, _| *number <= last);
-    for fact in facts {
-        let levels = row_of(fact)?.levels;
-        let fits = told
-            .remove(&fact.number)
-            .is_some_and(|told| told.arm == fact.arm && told.kit == fact.kit && told.levels == levels);
-        if !fits {
-            let absent = told.keys().next().copied().unwrap_or(fact.number);
-            return Ok(Some(absent.min(fact.number)));
-        }
+    if commitments.is_empty() {
+        return Some(SecretFault::Uncommitted);
     }
-    Ok(told.into_keys().next())
+    commitments.iter().any(|told| *told != hexadecimal).then_some(SecretFault::Chain)
 }

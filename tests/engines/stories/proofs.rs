@@ -2,8 +2,12 @@
 
 use hagaki::domain::receipt::{Receipt, Told};
 use hagaki::letters::opened;
-use hagaki::store::{audit, study};
-use hagaki::workflow::proof::{self, Verdict};
+use hagaki::store::{Engine, audit, study};
+use hagaki::workflow::life;
+use hagaki::workflow::proof::{self, SecretFault, Verdict};
+use hagaki::workflow::told::{Discrepancy, What};
+
+use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::world::World;
@@ -16,15 +20,47 @@ async fn five(center: &mut Center) {
     }
 }
 
+/// What a copy that was tampered with is found to be.
+async fn verdict(center: &Center, world: &World, slug: &str) -> Verdict {
+    let row = study::find_current(&world.store, slug).await.unwrap().unwrap();
+    let shelved = center.shelf_on(&world.store).load(&row).await.unwrap();
+    proof::verify(&world.store, &shelved).await.unwrap()
+}
+
 /// The number at which a tampered copy's allocations differ; none if they are proved.
 async fn first_difference(center: &Center, world: &World) -> Option<u64> {
-    let row = study::find_current(&world.store, "aurora").await.unwrap().unwrap();
-    let shelved = center.shelf_on(&world.store).load(&row).await.unwrap();
-    match proof::verify(&world.store, &shelved).await.unwrap() {
+    match verdict(center, world, "aurora").await {
         Verdict::Proved(_) => None,
         Verdict::Differs(difference) => Some(difference.number),
-        Verdict::Unrecorded(number) => Some(number.unsigned_abs()),
+        Verdict::Untold(found) => Some(found.number.unsigned_abs()),
         other => panic!("{other:?}"),
+    }
+}
+
+/// That each of these changes to a copy leaves the chains whole, and is found to be that.
+async fn assert_found(center: &mut Center, slug: &str, changes: &[(String, Verdict)]) {
+    for (change, expected) in changes {
+        let copy = center.copy().await;
+        copy.tamper(change).await;
+        let found = verdict(center, &copy, slug).await;
+        assert_eq!(&found, expected, "{change}");
+        for report in audit::verify_all(&copy.store).await.unwrap() {
+            assert!(report.result.is_ok(), "{change}");
+        }
+        copy.close().await;
+        center.reconnect().await;
+    }
+}
+
+fn untold(change: &str, number: i64, what: What) -> (String, Verdict) {
+    (change.to_owned(), Verdict::Untold(Discrepancy { number, what }))
+}
+
+/// Thirty-two zero bytes, or as many of another, as SQL.
+fn bytes(center: &Center, byte: &str) -> String {
+    match center.store().engine() {
+        Engine::Sqlite => format!("x'{}'", byte.repeat(32)),
+        Engine::Postgres => format!("decode(repeat('{byte}', 32), 'hex')"),
     }
 }
 
@@ -81,6 +117,112 @@ stories! {
             copy.close().await;
             center.reconnect().await;
         }
+    }
+
+    async fn whatever_is_changed_beside_the_chain_is_named(center: &mut Center) {
+        five(center).await;
+        let zeros = bytes(center, "00");
+        let rest = "study_id, site, person, enrolled_at, answers, typed, inbox_id, audit_digest";
+        let changes = [
+            untold("UPDATE subject SET answers = replace(answers, '58', '57') WHERE number = 3", 3, What::Answers),
+            untold("UPDATE subject SET answers = '{' WHERE number = 3", 3, What::Answers),
+            untold("UPDATE subject SET site = '012' WHERE number = 2", 2, What::Site),
+            untold("UPDATE subject SET person = 'somebody' WHERE number = 4", 4, What::Person),
+            untold("UPDATE subject SET number = 9 WHERE number = 5", 5, What::Subject),
+            untold("UPDATE subject SET number = 9 WHERE number = 2", 2, What::Subject),
+            untold("UPDATE subject SET enrolled_at = enrolled_at - 1 WHERE number = 1", 1, What::EnrolledAt),
+            untold("UPDATE subject SET inbox_id = inbox_id + 1 WHERE number = 1", 1, What::Mail),
+            untold(&format!("UPDATE subject SET audit_digest = {zeros} WHERE number = 3"), 3, What::Digest),
+            untold("UPDATE subject SET reference_key = 'y-9999' WHERE number = 3", 3, What::Reference),
+            untold(
+                &format!(
+                    "INSERT INTO subject (number, reference_key, {rest}) SELECT 6, 'y-0006', {rest} FROM subject WHERE number = 5"
+                ),
+                6,
+                What::Entry,
+            ),
+            untold("UPDATE allocation SET record = replace(record, ',', ' ,') WHERE number = 5", 5, What::Record),
+            untold("UPDATE allocation SET allocated_at = allocated_at + 1 WHERE number = 5", 5, What::AllocatedAt),
+            untold("UPDATE allocation SET bundle_version = 2 WHERE number = 4", 4, What::Bundle),
+            untold("UPDATE allocation SET kit = 'GBNUW' WHERE number = 3", 3, What::Kit),
+            untold("UPDATE allocation SET levels = '[' WHERE number = 3", 3, What::Levels),
+            untold("UPDATE allocation SET slot = -1 WHERE number = 3", 3, What::Journal),
+            untold("DELETE FROM allocation WHERE number = 5", 5, What::Allocation),
+            untold(
+                "DELETE FROM allocation WHERE number = 5; DELETE FROM subject WHERE number = 5; \
+                 UPDATE study SET subjects = 4, allocations = 4",
+                5,
+                What::Subject,
+            ),
+            untold("UPDATE study SET allocations = 4", 5, What::Counters),
+            untold("UPDATE study SET subjects = 6", 5, What::Counters),
+        ];
+        assert_found(center, "aurora", &changes).await;
+    }
+
+    async fn a_secret_is_the_one_committed_to(center: &mut Center) {
+        aurora(center).await;
+        // Nobody is enrolled: nothing but the commitments can tell.
+        let zeros = bytes(center, "00");
+        let digest = data_encoding::HEXLOWER.encode(&<[u8; 32]>::from(Sha256::digest([0; 32])));
+        let digest = match center.store().engine() {
+            Engine::Sqlite => format!("x'{digest}'"),
+            Engine::Postgres => format!("decode('{digest}', 'hex')"),
+        };
+        let changes = [
+            (format!("UPDATE study SET secret = {zeros}"), Verdict::Secret(SecretFault::Row)),
+            (format!("UPDATE study SET secret_digest = {zeros}"), Verdict::Secret(SecretFault::Row)),
+            (format!("UPDATE study SET secret = {zeros}, secret_digest = {digest}"), Verdict::Secret(SecretFault::Chain)),
+            (
+                format!("DELETE FROM audit WHERE study_id <> 0; UPDATE study SET chain_length = 0, chain_head = {zeros}"),
+                Verdict::Secret(SecretFault::Uncommitted),
+            ),
+        ];
+        assert_found(center, "aurora", &changes).await;
+    }
+
+    async fn a_purged_rehearsal_commits_to_its_new_secret(center: &mut Center) {
+        center.activate(&samples::borealis(), Stage::Development).await;
+        let form = DR_KOBAYASHI.writes("登録", &borealis_form("101", "101-001"));
+        center.exchange(&form).await;
+        let before = study::find_current(center.store(), "borealis").await.unwrap().unwrap();
+        life::purge(center.store(), "borealis", center.act("done"), &*center.dice).await.unwrap();
+        let after = study::find_current(center.store(), "borealis").await.unwrap().unwrap();
+        assert_ne!(before.secret, after.secret);
+        center.assert_proved().await;
+        center.exchange(&form).await;
+        center.assert_proved().await;
+        let copy = center.copy().await;
+        assert_eq!(verdict(center, &copy, "borealis").await, Verdict::Proved(1));
+        copy.close().await;
+        center.reconnect().await;
+        let change = format!("UPDATE study SET secret = {}", bytes(center, "07"));
+        assert_found(center, "borealis", &[(change, Verdict::Secret(SecretFault::Row))]).await;
+    }
+
+    async fn a_kit_is_as_it_was_handed_out(center: &mut Center) {
+        borealis(center).await;
+        for number in 1..4 {
+            center.exchange(&DR_LARSEN.writes("enroll", &borealis_form("103", &format!("103-00{number}")))).await;
+        }
+        let second = "allocation_number = 2";
+        let changes = [
+            untold(
+                &format!("UPDATE kit SET arm = (SELECT min(other.arm) FROM kit other WHERE other.arm <> kit.arm) WHERE {second}"),
+                2,
+                What::KitRow,
+            ),
+            untold(&format!("UPDATE kit SET allocation_number = NULL WHERE {second}"), 2, What::KitRow),
+            untold(&format!("UPDATE kit SET allocation_number = 3 WHERE {second}"), 2, What::KitRow),
+            untold(&format!("UPDATE kit SET code = code || 'X' WHERE {second}"), 2, What::KitRow),
+            untold(&format!("UPDATE kit SET site = '102' WHERE {second}"), 2, What::KitRow),
+            untold(
+                "UPDATE kit SET allocation_number = 7 WHERE position = (SELECT max(position) FROM kit)",
+                7,
+                What::KitRow,
+            ),
+        ];
+        assert_found(center, "borealis", &changes).await;
     }
 
     async fn receipts_are_ours_and_say_what_is_on_file(center: &mut Center) {
