@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde_json::json;
 
+use super::explain::{self, ExplainFault};
 use super::installation::Opened;
-use super::{End, Installation, Output, explain};
+use super::{End, Installation, Output, Refused};
 use crate::workflow::proof::{self, Verdict};
 
 /// Commands on allocations.
@@ -45,10 +46,8 @@ pub(super) fn run(command: AllocationCommand) -> anyhow::Result<End> {
         AllocationCommand::Explain { file, history, next, output } => {
             let explanation = match explain::explain(&file, history.as_deref(), next.as_deref()) {
                 Ok(explanation) => explanation,
-                Err(fault) => {
-                    eprintln!("hagaki: {fault}");
-                    return Ok(End::Refused);
-                }
+                Err(fault @ ExplainFault::File { .. }) => return Err(fault.into()),
+                Err(fault) => return Err(Refused(fault.to_string()).into()),
             };
             for warning in &explanation.warnings {
                 eprintln!("warning: {warning}");
@@ -74,12 +73,21 @@ fn verify(slug: &str, installation: &Installation, output: Output) -> anyhow::Re
             if output.json {
                 println!("{}", json!({ "study": slug, "stage": stage, "proved": true, "allocations": count }));
             } else {
-                println!("{slug} ({stage}): all {count} allocations follow from the secret and the journal");
+                let all = if count == 1 {
+                    "its allocation follows".to_string()
+                } else {
+                    format!("all {count} allocations follow")
+                };
+                println!("{slug} ({stage}): {all} from the secret and the journal");
             }
             End::Done
         }
         Verdict::NoScheme => {
-            println!("{slug} ({stage}) randomizes nobody");
+            if output.json {
+                println!("{}", json!({ "study": slug, "stage": stage, "proved": true, "allocations": 0 }));
+            } else {
+                println!("{slug} ({stage}) randomizes nobody");
+            }
             End::Done
         }
         Verdict::Unrecorded(number) => {
