@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use super::explain::{self, ExplainFault};
 use super::installation::Opened;
-use super::{End, Installation, Output, explain};
+use super::{End, Installation, Output, Refused};
 use crate::domain::allocation::{Allotment, Replayed};
 use crate::workflow::proof::{self, SecretFault, Verdict};
 use crate::workflow::told::{Discrepancy, What};
@@ -48,10 +49,8 @@ pub(super) fn run(command: AllocationCommand) -> anyhow::Result<End> {
         AllocationCommand::Explain { file, history, next, output } => {
             let explanation = match explain::explain(&file, history.as_deref(), next.as_deref()) {
                 Ok(explanation) => explanation,
-                Err(fault) => {
-                    eprintln!("hagaki: {fault}");
-                    return Ok(End::Refused);
-                }
+                Err(fault @ ExplainFault::File { .. }) => return Err(fault.into()),
+                Err(fault) => return Err(Refused(fault.to_string()).into()),
             };
             for warning in &explanation.warnings {
                 eprintln!("warning: {warning}");

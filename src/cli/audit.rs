@@ -39,6 +39,7 @@ pub(super) fn run(command: AuditCommand) -> anyhow::Result<End> {
                 Ok(entries) if output.json => {
                     println!("{}", json!({ "chain": chain, "whole": true, "entries": entries }))
                 }
+                Ok(1) => println!("{chain}: whole, 1 entry"),
                 Ok(entries) => println!("{chain}: whole, {entries} entries"),
                 Err(at) => {
                     whole = false;

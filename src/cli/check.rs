@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::{End, Output};
+use super::{End, Output, counted};
 use crate::definition::{self, Bundle, Problem, Weight};
 use crate::letters::{Kind, Stationery};
 
@@ -13,6 +13,8 @@ pub(super) fn run(bundles: &[PathBuf], output: Output) -> anyhow::Result<End> {
     for mut checked in definition::check(bundles) {
         let bundle = Bundle::read(&checked.folder);
         let letters = match Stationery::load(&bundle.letters()) {
+            // Where there is no bundle the built-in letters would be rendered, which says nothing of it.
+            _ if bundle.files().is_empty() => 0,
             Ok(_) => Kind::ALL.len(),
             Err(problems) => {
                 checked.problems.extend(problems);
@@ -53,10 +55,12 @@ fn print(checked: &definition::Checked, letters: usize) {
     }
     let name = checked.study.as_ref().map_or("no study", |(slug, _)| slug.as_str());
     let verdict = if errors == 0 { "sound" } else { "cannot be used" };
-    println!(
-        "{} ({name}): {verdict}; {errors} errors, {warnings} warnings; {letters} kinds of letters rendered in every language",
-        checked.folder.display()
-    );
+    let rendered = match letters {
+        0 => "no letter rendered".to_string(),
+        kinds => format!("{kinds} kinds of letters rendered in every language"),
+    };
+    let (errors, warnings) = (counted(errors, "error"), counted(warnings, "warning"));
+    println!("{} ({name}): {verdict}; {errors}, {warnings}; {rendered}", checked.folder.display());
 }
 
 fn weight(problem: &Problem) -> &'static str {

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -19,8 +19,8 @@ pub enum InboxCommand {
     /// Mails, newest first.
     List {
         /// Only those: new, done, held or dropped.
-        #[arg(long)]
-        state: Option<String>,
+        #[arg(long, value_parser = state)]
+        state: Option<State>,
         /// Which installation.
         #[command(flatten)]
         installation: Installation,
@@ -76,9 +76,13 @@ pub enum InboxCommand {
     },
 }
 
+fn state(word: &str) -> Result<State, String> {
+    State::find(word).ok_or_else(|| "no state; write new, done, held or dropped".to_string())
+}
+
 pub(super) fn run(command: InboxCommand) -> anyhow::Result<End> {
     match command {
-        InboxCommand::List { state, installation, output } => list(state.as_deref(), &installation, output),
+        InboxCommand::List { state, installation, output } => list(state, &installation, output),
         InboxCommand::Show { id, raw, installation, output } => show(id, raw, &installation, output),
         InboxCommand::Release { id, installation } | InboxCommand::Retry { id, installation } => {
             steer(id, &installation, Steer::Release)
@@ -129,12 +133,10 @@ fn reading_of(mail: &InboxRow) -> Value {
     mail.reading.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
 }
 
-fn list(state: Option<&str>, installation: &Installation, output: Output) -> anyhow::Result<End> {
+fn list(state: Option<State>, installation: &Installation, output: Output) -> anyhow::Result<End> {
     let which = match state {
         None => Which::All,
-        Some(word) => Which::State(
-            State::find(word).ok_or_else(|| anyhow!("{word} is no state; write new, done, held or dropped"))?,
-        ),
+        Some(state) => Which::State(state),
     };
     let opened = Opened::open(installation)?;
     for mail in opened.runtime.block_on(inbox::list(&opened.store, which, None, limits::LISTED))? {

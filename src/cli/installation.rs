@@ -3,15 +3,16 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
 use tokio::runtime::Runtime;
 
-use super::Installation;
+use super::{Installation, Refused};
 use crate::daemon::machine::{SystemClock, SystemDice};
 use crate::daemon::run::open_store;
 use crate::domain::time::{Clock, Instant};
 use crate::settings::Settings;
 use crate::store::Store;
+use crate::workflow::life::Refusal;
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
 
 /// An installation opened by a command.
@@ -60,11 +61,11 @@ impl Opened {
         self.clock.now()
     }
 
-    /// The current study of a slug; with its definition.
+    /// The current study of a slug, with its definition; refused if there is none.
     pub(super) fn study(&self, slug: &str) -> anyhow::Result<ShelvedStudy> {
         self.runtime.block_on(async {
             let Some(row) = crate::store::study::find_current(&self.store, slug).await? else {
-                bail!("no study {slug} is active here; `hagaki study list` shows those that are");
+                return Err(Refused(Refusal::Unknown(slug.to_string()).to_string()).into());
             };
             Ok(Shelf::new(self.store.clone()).load(&row).await?)
         })

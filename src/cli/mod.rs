@@ -20,10 +20,13 @@ mod receipt;
 mod serve;
 mod study;
 
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+
+use crate::definition::Problem;
 
 /// Everything that can be typed.
 #[derive(Debug, Parser)]
@@ -117,6 +120,24 @@ pub enum End {
     Refused,
 }
 
+/// A refusal on its way up as an error: it ends with 1, where every other error is a failure.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Refused(String);
+
+impl Refused {
+    /// The bundle has these problems.
+    fn bundle(problems: &[Problem]) -> Refused {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        Refused(format!("the bundle cannot be used:\n{}", lines.join("\n")))
+    }
+}
+
+/// A number with its noun, which takes an `s` unless it is one.
+fn counted<N: Display + PartialEq + From<u8>>(number: N, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == N::from(1) { "" } else { "s" })
+}
+
 /// Runs a parsed line; the process's exit code.
 pub fn run(line: Line) -> ExitCode {
     let ended = match line.command {
@@ -139,7 +160,7 @@ pub fn run(line: Line) -> ExitCode {
         Ok(End::Refused) => ExitCode::from(1),
         Err(error) => {
             eprintln!("hagaki: {error:#}");
-            ExitCode::from(3)
+            ExitCode::from(if error.is::<Refused>() { 1 } else { 3 })
         }
     }
 }

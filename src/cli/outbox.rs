@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use clap::Subcommand;
 use serde_json::json;
 
@@ -20,8 +20,8 @@ pub enum OutboxCommand {
     /// Letters, newest first.
     List {
         /// Only those: waiting, sent, delivered, bounced, failed, held or dropped.
-        #[arg(long)]
-        state: Option<String>,
+        #[arg(long, value_parser = state)]
+        state: Option<State>,
         /// Which installation.
         #[command(flatten)]
         installation: Installation,
@@ -77,9 +77,14 @@ pub enum OutboxCommand {
     },
 }
 
+fn state(word: &str) -> Result<State, String> {
+    State::find(word)
+        .ok_or_else(|| "no state; write waiting, sent, delivered, bounced, failed, held or dropped".to_string())
+}
+
 pub(super) fn run(command: OutboxCommand) -> anyhow::Result<End> {
     match command {
-        OutboxCommand::List { state, installation, output } => list(state.as_deref(), &installation, output),
+        OutboxCommand::List { state, installation, output } => list(state, &installation, output),
         OutboxCommand::Show { id, raw, installation, output } => show(id, raw, &installation, output),
         OutboxCommand::Retry { id, installation } => steer(id, &installation, Steer::Retry),
         OutboxCommand::Hold { id, installation } => steer(id, &installation, Steer::Hold),
@@ -150,12 +155,10 @@ fn line(letter: &OutboxRow) -> serde_json::Value {
             "report": letter.report_status })
 }
 
-fn list(state: Option<&str>, installation: &Installation, output: Output) -> anyhow::Result<End> {
+fn list(state: Option<State>, installation: &Installation, output: Output) -> anyhow::Result<End> {
     let which = match state {
         None => Which::All,
-        Some(word) => Which::State(State::find(word).ok_or_else(|| {
-            anyhow!("{word} is no state; write waiting, sent, delivered, bounced, failed, held or dropped")
-        })?),
+        Some(state) => Which::State(state),
     };
     let opened = Opened::open(installation)?;
     for letter in opened.runtime.block_on(outbox::list(&opened.store, which, None, limits::LISTED))? {

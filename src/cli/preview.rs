@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
 use clap::Args;
 use serde_json::json;
 
 use super::installation::Opened;
-use super::{End, Installation, Output};
+use super::{End, Installation, Output, Refused};
 use crate::daemon::machine::SystemClock;
 use crate::definition::{self, Bundle};
 use crate::domain::language::Language;
@@ -21,10 +21,11 @@ pub struct PreviewArgs {
     /// Slug of an active study, or a bundle's folder.
     study: String,
     /// Kind of letter; without one, the kinds there are.
-    letter: Option<String>,
+    #[arg(value_parser = kind)]
+    letter: Option<Kind>,
     /// Language: ja or en; else the study's first.
-    #[arg(long)]
-    language: Option<String>,
+    #[arg(long, value_parser = language)]
+    language: Option<Language>,
     /// Print the facts its templates may state.
     #[arg(long)]
     fields: bool,
@@ -36,24 +37,27 @@ pub struct PreviewArgs {
     output: Output,
 }
 
+fn kind(word: &str) -> Result<Kind, String> {
+    Kind::find(word).ok_or_else(|| format!("no letter; there are {}", Kind::ALL.map(Kind::key).join(", ")))
+}
+
+fn language(code: &str) -> Result<Language, String> {
+    Language::find(code).ok_or_else(|| "no language of ours; write ja or en".to_string())
+}
+
 pub(super) fn run(args: PreviewArgs) -> anyhow::Result<End> {
-    let Some(letter) = &args.letter else {
-        for kind in Kind::ALL {
-            println!("{}", kind.key());
+    let Some(kind) = args.letter else {
+        if args.output.json {
+            println!("{}", json!({ "letters": Kind::ALL.map(Kind::key) }));
+        } else {
+            println!("{}", Kind::ALL.map(Kind::key).join("\n"));
         }
         return Ok(End::Done);
     };
-    let kind = Kind::find(letter).ok_or_else(|| {
-        let known: Vec<&str> = Kind::ALL.iter().map(|kind| kind.key()).collect();
-        anyhow!("there is no letter {letter}; there are {}", known.join(", "))
-    })?;
     let (study, stationery, stage) = defined(&args)?;
-    let language = match &args.language {
-        None => study.languages[0],
-        Some(code) => Language::find(code).ok_or_else(|| anyhow!("{code} is no language of ours; write ja or en"))?,
-    };
+    let language = args.language.unwrap_or(study.languages[0]);
     let Some(person) = study.people.iter().find(|person| kind.may_go_to(study.blinding, person)) else {
-        bail!("nobody in this study may be sent the letter {}", kind.key());
+        return Err(Refused(format!("nobody in this study may be sent the letter {}", kind.key())).into());
     };
     let service = study.post.as_ref().map_or_else(|| "reg@example.jp".to_string(), |post| post.address.clone());
     let now = SystemClock::default().now();
@@ -79,10 +83,7 @@ pub(super) fn run(args: PreviewArgs) -> anyhow::Result<End> {
 /// The study of a folder, or of the installation.
 fn defined(args: &PreviewArgs) -> anyhow::Result<(Study, Stationery, Stage)> {
     let folder = PathBuf::from(&args.study);
-    let problems = |problems: Vec<definition::Problem>| {
-        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        anyhow!("the bundle cannot be used:\n{}", lines.join("\n"))
-    };
+    let problems = |problems: Vec<definition::Problem>| Refused::bundle(&problems);
     let (bundle, stage) = if folder.join("study.toml").is_file() {
         (Bundle::read(&folder), Stage::Development)
     } else {

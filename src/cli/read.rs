@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use clap::Args;
 
-use super::End;
 use super::reading::{self, Output};
+use super::{End, Refused};
 use crate::daemon::machine::SystemClock;
 use crate::definition::{self, Bundle};
 use crate::domain::time::{Clock, Instant};
@@ -18,8 +18,8 @@ pub struct ReadArgs {
     #[arg(long)]
     bundle: PathBuf,
     /// Time of reading, such as 2026-11-20T09:05:00+09:00; else now.
-    #[arg(long)]
-    now: Option<String>,
+    #[arg(long, value_parser = time)]
+    now: Option<Instant>,
     /// Mail files; several are one inbox, in order.
     #[arg(required = true)]
     files: Vec<PathBuf>,
@@ -28,16 +28,13 @@ pub struct ReadArgs {
     output: super::Output,
 }
 
+fn time(text: &str) -> Result<Instant, String> {
+    Instant::parse_rfc3339(text).ok_or_else(|| "no time; write it like 2026-11-20T09:05:00+09:00".to_string())
+}
+
 pub(super) fn run(args: ReadArgs) -> anyhow::Result<End> {
-    let now = match &args.now {
-        None => SystemClock::default().now(),
-        Some(text) => Instant::parse_rfc3339(text)
-            .ok_or_else(|| anyhow!("{text} is no time; write it like 2026-11-20T09:05:00+09:00"))?,
-    };
-    let (study, _) = definition::load(&Bundle::read(&args.bundle)).map_err(|problems| {
-        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        anyhow!("the bundle cannot be used:\n{}", lines.join("\n"))
-    })?;
+    let now = args.now.unwrap_or_else(|| SystemClock::default().now());
+    let (study, _) = definition::load(&Bundle::read(&args.bundle)).map_err(|problems| Refused::bundle(&problems))?;
     let output = if args.output.json { Output::Json } else { Output::Text };
     let code = reading::run(&study, now, &args.files, output, &mut std::io::stdout(), &mut std::io::stderr())
         .context("the report cannot be written")?;

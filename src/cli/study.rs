@@ -7,7 +7,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::installation::Opened;
-use super::{End, Installation, Output};
+use super::{End, Installation, Output, counted};
 use crate::daemon::run::{desk_address, keys};
 use crate::definition::{self, Bundle};
 use crate::domain::study::{Stage, Study};
@@ -104,7 +104,7 @@ pub enum StudyCommand {
     },
 }
 
-/// Why, and where.
+/// Why, where, and how to tell it.
 #[derive(Debug, clap::Args)]
 pub struct Why {
     /// Why: stands in the audit chain. Needed in production.
@@ -113,6 +113,9 @@ pub struct Why {
     /// Which installation.
     #[command(flatten)]
     installation: Installation,
+    /// For people or for programs.
+    #[command(flatten)]
+    output: Output,
 }
 
 pub(super) fn run(command: StudyCommand) -> anyhow::Result<End> {
@@ -175,6 +178,14 @@ fn activate(folder: &Path, stage: Stage, why: &Why) -> anyhow::Result<End> {
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
     let activating = life::activate(&opened.store, &bundle, &study, stage, act, &*opened.dice);
     let Some(done) = judged(opened.runtime.block_on(activating))? else { return Ok(End::Refused) };
+    if why.output.json {
+        println!(
+            "{}",
+            json!({ "study": study.slug, "stage": done.stage.key(), "version": done.version,
+                    "bundle_digest": done.bundle_digest, "secret_digest": done.secret_digest })
+        );
+        return Ok(End::Done);
+    }
     println!("{} runs in {}, bundle version {}", study.slug, done.stage.key(), done.version);
     println!("bundle digest (SHA-256):  {}", done.bundle_digest);
     println!("digest of the secret:     {}", done.secret_digest);
@@ -196,7 +207,11 @@ fn amend(folder: &Path, why: &Why) -> anyhow::Result<End> {
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
     let amending = life::amend(&opened.store, &bundle, &study, act);
     let Some(version) = judged(opened.runtime.block_on(amending))? else { return Ok(End::Refused) };
-    println!("{}: amendment {version} is in force", study.slug);
+    if why.output.json {
+        println!("{}", json!({ "study": study.slug, "version": version, "bundle_digest": bundle.digest() }));
+    } else {
+        println!("{}: amendment {version} is in force", study.slug);
+    }
     Ok(End::Done)
 }
 
@@ -205,7 +220,11 @@ fn set_state(slug: &str, state: State, why: &Why) -> anyhow::Result<End> {
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
     let setting = life::set_state(&opened.store, slug, state, act);
     let Some(stage) = judged(opened.runtime.block_on(setting))? else { return Ok(End::Refused) };
-    println!("{slug} ({}) is {}", stage.key(), state.key());
+    if why.output.json {
+        println!("{}", json!({ "study": slug, "stage": stage.key(), "state": state.key() }));
+    } else {
+        println!("{slug} ({}) is {}", stage.key(), state.key());
+    }
     Ok(End::Done)
 }
 
@@ -214,7 +233,12 @@ fn purge(slug: &str, why: &Why) -> anyhow::Result<End> {
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
     let purging = life::purge(&opened.store, slug, act, &*opened.dice);
     let Some(subjects) = judged(opened.runtime.block_on(purging))? else { return Ok(End::Refused) };
-    println!("{slug}: {subjects} subjects of the rehearsal are gone; a new secret was drawn");
+    if why.output.json {
+        println!("{}", json!({ "study": slug, "stage": Stage::Development.key(), "subjects": subjects }));
+    } else {
+        let subjects = counted(subjects, "subject");
+        println!("{slug}: {subjects} of the rehearsal forgotten; a new secret was drawn");
+    }
     Ok(End::Done)
 }
 
@@ -230,11 +254,11 @@ fn list(installation: &Installation, output: Output) -> anyhow::Result<End> {
             );
         } else {
             println!(
-                "{:<20} {:<12} {:<7} {:>7} subjects  bundle version {}",
+                "{:<20} {:<12} {:<7} {:>16}  bundle version {}",
                 row.slug,
                 row.stage.key(),
                 row.state.key(),
-                row.subjects,
+                counted(row.subjects, "subject"),
                 row.bundle_version
             );
         }

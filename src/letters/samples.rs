@@ -40,7 +40,13 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
             refusal.faults.clear();
             refusal.unknown.clear();
         }
-        Facts::Confirm(confirm) => confirm.doubts.clear(),
+        Facts::Confirm(confirm) => {
+            confirm.doubts.clear();
+            confirm.unused.clear();
+        }
+        Facts::AssignmentOpen(facts) => facts.unused.clear(),
+        Facts::AssignmentBlinded(facts) => facts.unused.clear(),
+        Facts::RegistrationDone(facts) => facts.unused.clear(),
         Facts::Conflict(conflict) => {
             conflict.subject = String::new();
             conflict.enrolled_at = String::new();
@@ -85,8 +91,9 @@ pub fn for_study(
     let instrument = study.registration_instrument();
     let form = invented_form(study, site, reader.today);
     let answers = form.canonical();
+    let number = study.subject_number(1);
     let enrollment =
-        Enrollment { study, stage, subject: "0001", site, at: now, allocation: 1, chain: "00", answers: &answers };
+        Enrollment { study, stage, subject: &number, site, at: now, allocation: 1, chain: "00", answers: &answers };
     let invented = sample(kind, language).facts;
     let arm = study.arms.first();
     let kit = study.kits.first().map(|kit| kit.code.as_str());
@@ -121,7 +128,7 @@ pub fn for_study(
         }
         (Kind::Conflict, _) => {
             let registered = with_a_gap(form.clone()).canonical();
-            Facts::Conflict(Conflict::new(&reader, instrument, "0001", now, &registered, &answers, Sameness::SameSite))
+            Facts::Conflict(Conflict::new(&reader, instrument, &number, now, &registered, &answers, Sameness::SameSite))
         }
         _ => invented,
     };

@@ -142,7 +142,7 @@ pub(super) async fn enrollment(
     let Asking { shelved, means, arrival, person, .. } = asking;
     let application = Application { person, form, confirmed };
     match enroll::enroll(ledger, shelved, means, arrival, application).await? {
-        Enrollment::Enrolled(enrolled) => enrolled_now(ledger, asking, &enrolled).await,
+        Enrollment::Enrolled(enrolled) => enrolled_now(ledger, asking, form, &enrolled).await,
         Enrollment::Duplicate(enrolled) => {
             let settled =
                 Settled { subject_id: Some(enrolled.subject.id), ..asking.settled("reply_duplicate", "duplicate") };
@@ -160,9 +160,14 @@ pub(super) async fn enrollment(
 }
 
 /// The assignment letter is never held back by a budget: whoever enrolled is always told.
-async fn enrolled_now(ledger: &mut Ledger<'_>, asking: Asking<'_>, enrolled: &Enrolled) -> Result<Settled, Failure> {
+async fn enrolled_now(
+    ledger: &mut Ledger<'_>,
+    asking: Asking<'_>,
+    form: &Form,
+    enrolled: &Enrolled,
+) -> Result<Settled, Failure> {
     let Asking { shelved, means, arrival, language, .. } = asking;
-    let facts = compose::assignment(shelved, means, enrolled, Telling::First, language)?;
+    let facts = compose::assignment(shelved, means, enrolled, Telling::First, Some(form), language)?;
     let to =
         Addressing { site: Some(&enrolled.subject.site), subject_id: Some(enrolled.subject.id), ..asking.to_sender() };
     let mut outgoing = vec![compose::compose(shelved, means, to, facts)?];
@@ -179,7 +184,7 @@ pub(super) async fn tell(
     telling: Telling,
     settled: Settled,
 ) -> Result<Settled, Failure> {
-    let facts = compose::assignment(asking.shelved, asking.means, enrolled, telling, asking.language)?;
+    let facts = compose::assignment(asking.shelved, asking.means, enrolled, telling, None, asking.language)?;
     let to =
         Addressing { site: Some(&enrolled.subject.site), subject_id: Some(enrolled.subject.id), ..asking.to_sender() };
     asking.reply(ledger, to, facts, settled).await

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use super::enroll::Enrolled;
 use super::shelf::ShelvedStudy;
 use super::{Arrival, Failure, Means, Operator};
+use crate::domain::answer::Form;
 use crate::domain::language::Language;
 use crate::domain::study::{Blinding, Person, Study};
 use crate::domain::time::Zone;
@@ -227,7 +228,8 @@ pub enum Telling {
     Status,
 }
 
-/// The facts of an enrollment for whoever enrolls: the arm in the open, a code when blinded.
+/// The facts of an enrollment for whoever enrolls: the arm in the open, a code when blinded. `form` is what enrolled,
+/// where it is at hand: the letter lists its lines that were not used.
 ///
 /// # Errors
 /// Records that contradict each other.
@@ -236,6 +238,7 @@ pub fn assignment(
     means: Means<'_>,
     enrolled: &Enrolled,
     telling: Telling,
+    form: Option<&Form>,
     language: Language,
 ) -> Result<Facts, Failure> {
     let study = &shelved.study;
@@ -244,7 +247,7 @@ pub fn assignment(
     let enrollment = enrollment(shelved, enrolled, &number, &answers);
     let key = &means.keys.receipt[..];
     let Some(allocation) = &enrolled.allocation else {
-        let facts = RegistrationDone::new(&enrollment, key, language);
+        let facts = RegistrationDone::new(&enrollment, key, language).with_unused(form);
         return Ok(match telling {
             Telling::First => Facts::RegistrationDone(facts),
             Telling::Duplicate => Facts::DuplicateRegistration(facts),
@@ -254,7 +257,7 @@ pub fn assignment(
     match study.blinding {
         Blinding::Open => {
             let arm = study.find_arm(&allocation.arm).ok_or_else(|| no_arm(&allocation.arm))?;
-            let facts = AssignmentOpen::new(&enrollment, arm, key, language);
+            let facts = AssignmentOpen::new(&enrollment, arm, key, language).with_unused(form);
             Ok(match telling {
                 Telling::First => Facts::AssignmentOpen(facts),
                 Telling::Duplicate => Facts::DuplicateOpen(facts),
@@ -263,7 +266,7 @@ pub fn assignment(
         }
         Blinding::Blinded => {
             let code = allocation.kit.as_deref().ok_or_else(|| Failure::Contradiction("no kit".to_string()))?;
-            let facts = AssignmentBlinded::new(&enrollment, code, key, language);
+            let facts = AssignmentBlinded::new(&enrollment, code, key, language).with_unused(form);
             Ok(match telling {
                 Telling::First => Facts::AssignmentBlinded(facts),
                 Telling::Duplicate => Facts::DuplicateBlinded(facts),

@@ -44,7 +44,8 @@ pub(super) async fn ask(ledger: &mut Ledger<'_>, asking: Asking<'_>, form: &Form
     };
     pending::insert(&mut ledger.tx, &row).await?;
     let reply_to = means.desk.with(&token.sub_address());
-    let facts = Confirm::new(&asking.reader(), study.registration_instrument(), form, &reply_to, expires_at);
+    let facts =
+        Confirm::new(&asking.reader(), study.registration_instrument(), form, &reply_to, expires_at).with_unused(form);
     let to = Addressing { reply_to: Some(&reply_to), ..asking.to_sender() };
     asking.reply(ledger, to, Facts::Confirm(facts), asking.settled("reply", "to-confirm")).await
 }

@@ -3,6 +3,7 @@
 
 mod allocation;
 mod bundle;
+mod cli;
 mod demo;
 mod house;
 mod letters;

@@ -193,6 +193,9 @@ pub struct Confirm {
     pub reply_to: String,
     /// Until when, in the study's zone.
     pub expires_at: String,
+    /// Lines of the mail that match no item, and were not used.
+    #[serde(default)]
+    pub unused: Vec<UnknownKey>,
 }
 
 impl Confirm {
@@ -210,7 +213,14 @@ impl Confirm {
             doubts: doubts.map(|doubt| FaultLine::doubt(reader, instrument, doubt)).collect(),
             reply_to: reply_to.to_string(),
             expires_at: expires_at.local(reader.study.zone),
+            unused: Vec::new(),
         }
+    }
+
+    /// Tells also which lines of the mail's `form` were not used.
+    #[must_use]
+    pub fn with_unused(self, form: &Form) -> Confirm {
+        Confirm { unused: UnknownKey::list(form), ..self }
     }
 }
 

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::form::Shown;
+use super::form::{Shown, UnknownKey};
 use super::short;
+use crate::domain::answer::Form;
 use crate::domain::language::Language;
 use crate::domain::receipt::{Receipt, Told};
 use crate::domain::study::{Arm, Stage, Study};
@@ -102,6 +103,9 @@ pub struct AssignmentOpen {
     pub answers: Vec<Shown>,
     /// The machine-readable block.
     pub receipt: String,
+    /// Lines of the mail that match no item, and were not used.
+    #[serde(default)]
+    pub unused: Vec<UnknownKey>,
 }
 
 impl AssignmentOpen {
@@ -115,7 +119,14 @@ impl AssignmentOpen {
             arm: ArmName::new(arm, language),
             answers: enrollment.shown(language),
             receipt: enrollment.receipt(Told::Arm(arm.code.clone()), key),
+            unused: Vec::new(),
         }
+    }
+
+    /// Tells also which lines of the mail's `form` were not used.
+    #[must_use]
+    pub fn with_unused(self, form: Option<&Form>) -> AssignmentOpen {
+        AssignmentOpen { unused: form.map(UnknownKey::list).unwrap_or_default(), ..self }
     }
 }
 
@@ -136,6 +147,9 @@ pub struct AssignmentBlinded {
     pub answers: Vec<Shown>,
     /// The machine-readable block.
     pub receipt: String,
+    /// Lines of the mail that match no item, and were not used.
+    #[serde(default)]
+    pub unused: Vec<UnknownKey>,
 }
 
 impl AssignmentBlinded {
@@ -149,7 +163,14 @@ impl AssignmentBlinded {
             code: short(code),
             answers: enrollment.shown(language),
             receipt: enrollment.receipt(Told::Code(code.to_string()), key),
+            unused: Vec::new(),
         }
+    }
+
+    /// Tells also which lines of the mail's `form` were not used.
+    #[must_use]
+    pub fn with_unused(self, form: Option<&Form>) -> AssignmentBlinded {
+        AssignmentBlinded { unused: form.map(UnknownKey::list).unwrap_or_default(), ..self }
     }
 }
 
@@ -168,6 +189,9 @@ pub struct RegistrationDone {
     pub answers: Vec<Shown>,
     /// The machine-readable block.
     pub receipt: String,
+    /// Lines of the mail that match no item, and were not used.
+    #[serde(default)]
+    pub unused: Vec<UnknownKey>,
 }
 
 impl RegistrationDone {
@@ -180,6 +204,13 @@ impl RegistrationDone {
             allocation: enrollment.allocation,
             answers: enrollment.shown(language),
             receipt: enrollment.receipt(Told::Registered, key),
+            unused: Vec::new(),
         }
+    }
+
+    /// Tells also which lines of the mail's `form` were not used.
+    #[must_use]
+    pub fn with_unused(self, form: Option<&Form>) -> RegistrationDone {
+        RegistrationDone { unused: form.map(UnknownKey::list).unwrap_or_default(), ..self }
     }
 }

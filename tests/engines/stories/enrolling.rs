@@ -47,6 +47,25 @@ stories! {
         assert_eq!(center.lying_in(".Processed"), 1);
     }
 
+    async fn a_line_that_was_not_used_is_told_once(center: &mut Center) {
+        aurora(center).await;
+        let form = format!("{}\n血液型: AB\n", aurora_form("011", "Y-0031"));
+        let mail = DR_YAMADA.writes("登録", &form);
+        let letters = center.exchange(&mail).await;
+        let told: Vec<_> = letters.iter().filter(|letter| letter.text.contains("- 血液型 … AB")).collect();
+        assert_eq!(told.len(), 1);
+        assert_eq!((told[0].kind.as_str(), told[0].to.as_str()), ("assignment-open", DR_YAMADA.address));
+        let again = center.answer(&mail.anew()).await;
+        assert!(again.kind == "duplicate-open" && !again.text.contains("血液型"), "{}", again.text);
+    }
+
+    async fn a_line_that_was_not_used_is_told_before_confirming(center: &mut Center) {
+        center.activate(&confirming(), Stage::Production).await;
+        let form = format!("{}\n血液型: AB\n", aurora_form("011", "Y-0031"));
+        let asked = center.answer(&DR_YAMADA.writes("登録", &form)).await;
+        assert!(asked.kind == "confirm" && asked.text.contains("- 血液型 … AB"), "{}", asked.text);
+    }
+
     async fn nobody_blinded_reads_of_an_arm(center: &mut Center) {
         let bundle = marked();
         center.activate(&bundle, Stage::Production).await;
