@@ -151,6 +151,8 @@ pub const EXPRESSION_DEPTH: usize = 9;
 /// Deepest tree of an expression; `&&` and `||` are balanced and hardly count. Evaluation recurses over it, and must fit the
 /// 2 MB stack of a thread even in a debug build.
 pub const EXPRESSION_TREE: usize = 40;
+/// Longest numerator or denominator of a decimal while an expression is computed, in bits.
+pub const EXPRESSION_BITS: u64 = 4_096;
 /// Longest regular expression of a bundle, in characters.
 pub const PATTERN_CHARS: usize = 500;
 /// Most memory of one compiled regular expression, in bytes.

@@ -417,7 +417,7 @@ mod slips {
                 "cannot be told when `pregnant` is left blank — make pregnant required, or write answered(pregnant) && … (or !answered(pregnant) || …)",
             ),
             ("age + 1", "is no condition but a whole number — write a comparison, such as age >= 20"),
-            ("100 / (age - 120) < 1", "fails on ordinary answers (Division by zero of Int(100))"),
+            ("100 / (age - 120) < 1", "fails on ordinary answers (divides by zero)"),
             (
                 "age >= 20 && remarks.year > 1",
                 "there is no function `.year` here — use answered(item), days_between(from, to), years_between(from, to), size(…), and the text functions contains, startsWith, endsWith, matches",
