@@ -145,6 +145,11 @@ pub fn possible_keys(study: &Study, person: &Person, reference: &str) -> Vec<Str
     }
 }
 
+/// The business key of the subject that a form names, if it names one.
+pub fn key_of_form(study: &Study, form: &Form) -> Option<String> {
+    site_of(study, form).and_then(|site| reference_key(study, &site, form))
+}
+
 /// The subject on file that a form names, if there is one.
 ///
 /// # Errors
@@ -154,9 +159,7 @@ pub async fn find_known(
     shelved: &ShelvedStudy,
     form: &Form,
 ) -> Result<Option<SubjectRow>, Failure> {
-    let study = &shelved.study;
-    let key = site_of(study, form).and_then(|site| reference_key(study, &site, form));
-    let Some(key) = key else { return Ok(None) };
+    let Some(key) = key_of_form(&shelved.study, form) else { return Ok(None) };
     Ok(subject::find_by_reference(&mut ledger.tx, shelved.id, &key).await?)
 }
 
@@ -210,7 +213,9 @@ async fn decide(
     }
     let key = reference_key(study, &site, form)
         .ok_or_else(|| Failure::Contradiction("a form without faults names no subject".to_string()))?;
-    if let Some(known) = subject::find_by_reference(&mut *tx, shelved.id, &key).await? {
+    if !page.take_unknown(&key)
+        && let Some(known) = subject::find_by_reference(&mut *tx, shelved.id, &key).await?
+    {
         return compare(tx, known, form).await;
     }
     let reasons = refusals(tx, page, shelved, means, &site, form).await?;
