@@ -187,6 +187,15 @@ pub const RANKED_ARMS: usize = 10;
 pub const BLOCK: u64 = 10_000;
 /// Most sizes of blocks of one scheme.
 pub const BLOCK_SIZES: usize = 20;
+/// Longest sequence of the maximal procedure, in subjects.
+pub const MAXIMAL_SUBJECTS: u64 = 2_000;
+/// Greatest product of a maximal procedure's length and limit: half as many path counts, each of at most as many bits as the
+/// sequence is long, are kept in memory (some megabytes).
+pub const MAXIMAL_CELLS: u64 = 40_000;
+/// Most columns of Atkinson's matrix: one, and one for each level. Elimination takes their third power.
+pub const ATKINSON_COLUMNS: usize = 60;
+/// Most places of an imported list of arms.
+pub const LIST_PLACES: usize = 200_000;
 /// Most levels a factor lists.
 pub const LEVELS: usize = 5_000;
 /// Longest code of an arm, id of a factor or name of a level, in characters.

@@ -288,7 +288,8 @@ async fn refusals(
             match state.find_full(scheme, &study.caps, site_cap, &levels).map_err(no_levels)? {
                 Some(Full::Total | Full::Arm) => reasons.push(Reason::StudyFull),
                 Some(Full::Site) => reasons.push(Reason::SiteFull),
-                Some(Full::Stratum) => reasons.push(Reason::StratumFull),
+                Some(Full::List) if scheme.strata().is_empty() => reasons.push(Reason::StudyFull),
+                Some(Full::Stratum | Full::List) => reasons.push(Reason::StratumFull),
                 None => {}
             }
             if study.blinding == Blinding::Blinded && reasons.is_empty() && !kits_at_hand(tx, shelved, site).await? {
