@@ -25,7 +25,9 @@
 //!   2003). A history of other origin that is further apart than the limit is led back with probability 1.
 //! * **`hu-hu`**: the stratum is the combination of `strata`, or of all factors where none are named. The imbalance shown for an arm is
 //!   the weighted sum of squared differences if it got the subject.
-//! * **`atkinson`**: see [`atkinson`]; even chances for a subject whose levels cannot be estimated from those before.
+//! * **`atkinson`**: every level has a column of its own, so no baseline is chosen; F'F is then singular, and what a subject's row
+//!   asks of it is the same under every generalized inverse if the row lies in the span of those before. If it does not, the
+//!   subject says nothing of the difference of the arms, and both are equally likely.
 //! * **`list`**: nothing is random; each subject takes the next place of its stratum. A list used up is a refusal that tells no arm.
 //! * **Burn-in** counts the subjects of the whole study, and allocates by ratio; no imbalance is shown for it.
 //!
