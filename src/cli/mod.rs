@@ -18,6 +18,7 @@ mod read;
 pub mod reading;
 mod receipt;
 mod serve;
+pub mod simulate;
 mod study;
 
 use std::fmt::Display;

@@ -5,6 +5,7 @@ mod files;
 mod histories;
 mod laws;
 mod properties;
+mod simulation;
 mod vectors;
 
 use std::collections::BTreeMap;
