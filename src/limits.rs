@@ -218,7 +218,7 @@ pub const SIMULATED_PARTS: u64 = 256;
 /// Most cores a simulation uses.
 pub const SIMULATION_CORES: usize = 256;
 /// Most states of a block that are gone through to say how well it can be guessed.
-pub const BLOCK_STATES: u64 = 100_000;
+pub const BLOCK_STATES: u64 = 20_000;
 /// Longest history that `allocation explain` reads, in subjects.
 pub const HISTORY_ROWS: usize = 1_000_000;
 /// Most characters of a mail's text that are kept readable beside its bytes.

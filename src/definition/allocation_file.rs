@@ -4,6 +4,7 @@
 //! instrument, and its arms and sites those of `study.toml`, is checked where the whole bundle is known.
 
 mod caps;
+mod design;
 mod method;
 mod table;
 
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use num_traits::One;
 use toml::de::DeTable;
 
+pub(super) use self::design::percent;
 use self::table::{Desk, Section, nearest};
 use super::problem::Problem;
 use crate::domain::allocation::{Arm, Factor, Method, SITE, Scheme, TOTAL};
@@ -82,6 +84,9 @@ fn read_into(desk: &mut Desk<'_>, text: &str) -> Option<AllocationFile> {
     }
     if desk.errors() > 0 {
         return None;
+    }
+    if let Some(method) = &method {
+        design::look(desk, &root, &arms, method, caps.as_ref().map(|(caps, _)| caps));
     }
     let (caps, sites) = caps?;
     Some(AllocationFile { scheme: Scheme::new(arms, factors, strata, method?), caps, sites })

@@ -32,6 +32,7 @@
 mod decision;
 mod distance;
 pub mod draw;
+pub mod guess;
 mod history;
 mod journal;
 mod law;
