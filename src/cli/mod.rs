@@ -17,6 +17,7 @@ mod preview;
 mod read;
 pub mod reading;
 mod receipt;
+mod rehearse;
 mod serve;
 pub mod simulate;
 mod study;

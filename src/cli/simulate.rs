@@ -4,7 +4,7 @@ mod chart;
 mod page;
 mod people;
 pub mod population;
-mod progress;
+pub(super) mod progress;
 pub mod run;
 
 use std::path::{Path, PathBuf};
@@ -117,20 +117,22 @@ pub(super) fn run(args: SimulateArgs) -> anyhow::Result<End> {
     for scheme in &given {
         scheme.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     }
-    let schemes: Vec<Subjects<'_>> =
-        given.iter().map(|given| Subjects { name: given.name(), scheme: &given.read.scheme, study: given.study.as_ref() }).collect();
+    let schemes: Vec<Subjects<'_>> = given
+        .iter()
+        .map(|given| Subjects { name: given.name(), scheme: &given.read.scheme, study: given.study.as_ref() })
+        .collect();
     let source = population::open(args.population.as_deref())?;
     let (population, described) = population::build(&schemes, source).map_err(Refused)?;
     for own in described.iter().filter(|own| own.is_supposed()) {
         eprintln!("note: {}", people::supposed(own));
     }
-    let frame =
-        Frame { subjects: args.subjects, trials: args.trials, seed, population: args.population, described };
+    let frame = Frame { subjects: args.subjects, trials: args.trials, seed, population: args.population, described };
     let cores = args.cores.and_then(|cores| usize::try_from(cores).ok()).unwrap_or_else(run::all_cores);
     let mut done = Vec::new();
     for given in given {
         let study = given.study.as_ref();
-        let codes = population.find(crate::domain::allocation::SITE).and_then(|at| population.characteristics().get(at));
+        let codes =
+            population.find(crate::domain::allocation::SITE).and_then(|at| population.characteristics().get(at));
         let cap = |code: &String| {
             let own = study.and_then(|study| study.find_site(code)).and_then(|site| site.cap);
             Some((code.clone(), own.or(given.read.sites.of(code))?))
@@ -158,7 +160,10 @@ pub(super) fn run(args: SimulateArgs) -> anyhow::Result<End> {
         let objects: Vec<Value> = done.iter().map(|one| to_json(&frame, one)).collect();
         match objects.as_slice() {
             [one] => println!("{one}"),
-            all => println!("{}", json!({ "seed": frame.seed, "subjects": frame.subjects, "trials": frame.trials, "schemes": all })),
+            all => println!(
+                "{}",
+                json!({ "seed": frame.seed, "subjects": frame.subjects, "trials": frame.trials, "schemes": all })
+            ),
         }
     } else {
         print!("{}", people::tables(&frame, &done));
@@ -200,7 +205,8 @@ fn read(path: &Path) -> anyhow::Result<Given> {
     // A scheme that lies in a bundle is simulated with the sites and answers of its study.
     let folder = path.parent().unwrap_or(Path::new(""));
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let lies_in_bundle = path.file_name().is_some_and(|name| name == "allocation.toml") && folder.join("study.toml").is_file();
+    let lies_in_bundle =
+        path.file_name().is_some_and(|name| name == "allocation.toml") && folder.join("study.toml").is_file();
     let study = lies_in_bundle.then(|| definition::load(&Bundle::read(folder)).ok()).flatten().map(|(study, _)| study);
     Ok(Given { path: path.to_path_buf(), text, read, warnings: problems, study })
 }

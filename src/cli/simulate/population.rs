@@ -30,6 +30,9 @@ pub struct Subjects<'a> {
     pub study: Option<&'a Study>,
 }
 
+/// A row of a CSV with its line.
+pub type Row = (u64, csv::StringRecord);
+
 /// What `--population` says.
 #[derive(Debug)]
 pub enum Given {
@@ -44,7 +47,7 @@ pub enum Given {
         /// Names of the columns.
         columns: Vec<String>,
         /// Its rows with their lines.
-        rows: Vec<(u64, csv::StringRecord)>,
+        rows: Vec<Row>,
     },
 }
 
@@ -156,7 +159,7 @@ fn open_rows(path: &Path) -> anyhow::Result<Given> {
 }
 
 /// A CSV's columns, and its rows with their lines; lines that begin with `#` are left out.
-pub(in crate::cli) fn read_csv(path: &Path) -> anyhow::Result<(Vec<String>, Vec<(u64, csv::StringRecord)>)> {
+pub(in crate::cli) fn read_csv(path: &Path) -> anyhow::Result<(Vec<String>, Vec<Row>)> {
     let shown = path.display();
     let size = std::fs::metadata(path).with_context(|| shown.to_string())?.len();
     if size > limits::COVARIATE_BYTES {
@@ -171,14 +174,41 @@ pub(in crate::cli) fn read_csv(path: &Path) -> anyhow::Result<(Vec<String>, Vec<
         return Err(Refused(format!("{shown}: the column \"{twice}\" stands twice")).into());
     }
     let mut rows = Vec::new();
+    let mut lines = Lines { text: text.as_bytes(), at: 0, line: 1 };
     for record in reader.records() {
         let record = record.map_err(broken)?;
         if rows.len() >= limits::COVARIATE_ROWS {
             return Err(Refused(format!("{shown}: at most {} rows", limits::COVARIATE_ROWS)).into());
         }
-        rows.push((record.position().map_or(0, csv::Position::line), record));
+        lines.go_to(record.position().map_or(0, csv::Position::byte));
+        rows.push((lines.line, record));
     }
     Ok((columns, rows))
+}
+
+/// Counts lines up to a record. The reader's own count is behind by one where lines end in CR LF, and counts comments to the
+/// record that follows them.
+struct Lines<'t> {
+    text: &'t [u8],
+    at: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    /// Goes on to the record that begins at or behind that byte.
+    fn go_to(&mut self, byte: u64) {
+        let byte = usize::try_from(byte).unwrap_or(usize::MAX);
+        let mut in_comment = false;
+        while let Some(next) = self.text.get(self.at) {
+            let skipped = self.at < byte || in_comment || matches!(next, b'\r' | b'\n' | b'#');
+            if !skipped {
+                return;
+            }
+            in_comment = self.at >= byte && *next != b'\n' && (in_comment || *next == b'#');
+            self.line += u64::from(*next == b'\n');
+            self.at += 1;
+        }
+    }
 }
 
 /// The population of all schemes together: every factor and stratum of any, and what `--population` names beside.
@@ -253,12 +283,7 @@ fn whole(id: &str, shares: &[(String, Rational)]) -> Result<Vec<u64>, String> {
 }
 
 /// The levels in a column, sorted, and the place of each row's.
-fn column_of(
-    path: &Path,
-    id: &str,
-    column: usize,
-    rows: &[(u64, csv::StringRecord)],
-) -> Result<(Vec<String>, Vec<u32>), String> {
+fn column_of(path: &Path, id: &str, column: usize, rows: &[Row]) -> Result<(Vec<String>, Vec<u32>), String> {
     let mut levels: Vec<&str> = Vec::new();
     for (line, row) in rows {
         match row.get(column).unwrap_or_default() {
@@ -304,7 +329,10 @@ fn check(own: &Characteristic, schemes: &[Subjects<'_>]) -> Result<(), String> {
         let mut coming = own.levels.iter().enumerate().filter(|(place, _)| can_come(*place)).map(|(_, level)| level);
         if let Some(unknown) = coming.find(|level| !listed.contains(level)) {
             let known = listed.join(", ");
-            return Err(format!("{}: \"{unknown}\" is no level of the factor \"{}\"; it has {known}", scheme.name, own.id));
+            return Err(format!(
+                "{}: \"{unknown}\" is no level of the factor \"{}\"; it has {known}",
+                scheme.name, own.id
+            ));
         }
     }
     Ok(())
@@ -321,4 +349,36 @@ fn shares_of(own: &Characteristic) -> Vec<(String, f64)> {
     };
     let sum: u64 = counts.iter().sum::<u64>().max(1);
     own.levels.iter().cloned().zip(counts.into_iter().map(|count| count as f64 / sum as f64)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_counted_as_an_editor_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.csv");
+        for (text, expected) in [
+            ("a,b\n1,2\n3,4\n", [2, 3]),
+            ("a,b\r\n1,2\r\n3,4\r\n", [2, 3]),
+            ("# said\na,b\n1,2\n# more\n\n3,4\n", [3, 6]),
+            ("a,b\n\"1\n1\",2\n3,4", [2, 4]),
+            ("a,b\r\n#x\r\n1,2\r\n\r\n3,#4\r\n", [3, 5]),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let (_, rows) = read_csv(&path).unwrap();
+            assert_eq!(rows.iter().map(|(line, _)| *line).collect::<Vec<u64>>(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn shares_are_read_exactly() {
+        let shares = read_shares(" sex = F:0.6 , M:0.4 ; age=a:b:1/3").unwrap();
+        assert_eq!(whole("sex", &shares["sex"]).unwrap(), [3, 2]);
+        assert_eq!(shares["age"][0].0, "a:b");
+        for wrong in ["sex", "sex=F:x", "sex=F:-1", "sex=F:0,M:0", "sex=F,F", "sex=F;sex=M", ""] {
+            assert!(read_shares(wrong).is_err(), "{wrong}");
+        }
+    }
 }
