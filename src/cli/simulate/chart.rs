@@ -95,7 +95,8 @@ pub(super) fn rows(words: &Words<'_>, from: f64, most: f64, rows: &[Row]) -> Str
     let base_of = |at: usize| TOP + ROW * (at as f64 + 1.0);
     for (at, row) in rows.iter().enumerate() {
         let base = base_of(at);
-        let _ = write!(svg, r#"<text class="name" x="{left}" y="{:.1}">{}</text>"#, base - ROW + 14.0, escaped(&row.label));
+        let _ =
+            write!(svg, r#"<text class="name" x="{left}" y="{:.1}">{}</text>"#, base - ROW + 14.0, escaped(&row.label));
         for (from, to, share) in &row.bars {
             let (x, end) = (across.at(*from), across.at(*to));
             let tall = (ROW - 22.0) * share;
@@ -110,7 +111,11 @@ pub(super) fn rows(words: &Words<'_>, from: f64, most: f64, rows: &[Row]) -> Str
         let _ = write!(svg, r#"<line class="axis" x1="{left}" x2="{}" y1="{base:.1}" y2="{base:.1}"/>"#, WIDTH - RIGHT);
         if let Some(mark) = row.mark {
             let x = across.at(mark);
-            let _ = write!(svg, r#"<line class="mark" x1="{x:.1}" x2="{x:.1}" y1="{:.1}" y2="{base:.1}"/>"#, base - ROW + 18.0);
+            let _ = write!(
+                svg,
+                r#"<line class="mark" x1="{x:.1}" x2="{x:.1}" y1="{:.1}" y2="{base:.1}"/>"#,
+                base - ROW + 18.0
+            );
         }
     }
     axis_across(&mut svg, &across, base_of(rows.len().saturating_sub(1)), words.across);
@@ -127,7 +132,11 @@ fn open(words: &Words<'_>, height: f64) -> String {
 }
 
 fn axis_across(svg: &mut String, across: &Scale, base: f64, name: &str) {
-    let _ = write!(svg, r#"<line class="axis" x1="{:.1}" x2="{:.1}" y1="{base:.1}" y2="{base:.1}"/>"#, across.low, across.high);
+    let _ = write!(
+        svg,
+        r#"<line class="axis" x1="{:.1}" x2="{:.1}" y1="{base:.1}" y2="{base:.1}"/>"#,
+        across.low, across.high
+    );
     for tick in across.ticks(5) {
         let x = across.at(tick);
         let _ = write!(svg, r#"<line class="axis" x1="{x:.1}" x2="{x:.1}" y1="{base:.1}" y2="{:.1}"/>"#, base + 4.0);
@@ -135,7 +144,12 @@ fn axis_across(svg: &mut String, across: &Scale, base: f64, name: &str) {
         let _ = write!(svg, r#"<text x="{x:.1}" y="{:.1}" text-anchor="{anchor}">{}</text>"#, base + 17.0, shown(tick));
     }
     let middle = (across.low + across.high) / 2.0;
-    let _ = write!(svg, r#"<text class="name" x="{middle:.1}" y="{:.1}" text-anchor="middle">{}</text>"#, base + 36.0, escaped(name));
+    let _ = write!(
+        svg,
+        r#"<text class="name" x="{middle:.1}" y="{:.1}" text-anchor="middle">{}</text>"#,
+        base + 36.0,
+        escaped(name)
+    );
 }
 
 /// From numbers to places.

@@ -44,8 +44,11 @@ pub(super) fn render(frame: &Frame, done: &[Simulated], language: Language, day:
 
 fn facts(frame: &Frame, done: &[Simulated], words: &Words, day: &str) -> Value {
     let scales = Scales::of(done);
-    let schemes: Vec<Value> =
-        done.iter().enumerate().map(|(at, one)| scheme(&Drawing { one, letter: letter(at), words, scales: &scales })).collect();
+    let schemes: Vec<Value> = done
+        .iter()
+        .enumerate()
+        .map(|(at, one)| scheme(&Drawing { one, letter: letter(at), words, scales: &scales }))
+        .collect();
     let factors: Vec<Value> = frame
         .described
         .iter()
@@ -85,7 +88,8 @@ fn command(frame: &Frame, done: &[Simulated]) -> String {
         if plain { text.to_string() } else { format!("'{}'", text.replace('\'', "'\\''")) }
     };
     let files: Vec<String> = done.iter().map(|one| format!("--file {}", quoted(&one.given.name()))).collect();
-    let population = frame.population.as_deref().map(|text| format!(" --population {}", quoted(text))).unwrap_or_default();
+    let population =
+        frame.population.as_deref().map(|text| format!(" --population {}", quoted(text))).unwrap_or_default();
     let (files, seed) = (files.join(" "), quoted(&frame.seed));
     let (subjects, trials) = (frame.subjects, frame.trials);
     format!("hagaki allocation simulate {files} --subjects {subjects} --trials {trials}{population} --seed {seed}")
@@ -100,9 +104,9 @@ fn word<'a>(words: &'a Words, key: &'a str) -> &'a str {
     words.get(key).map_or(key, String::as_str)
 }
 
-/// `62.5 %`.
+/// `62.5 %`, which is not parted at the end of a line.
 fn percent(share: f64) -> String {
-    format!("{:.1} %", 100.0 * share)
+    format!("{:.1}\u{a0}%", 100.0 * share)
 }
 
 /// Greatest values over all schemes, so that plots side by side can be compared.
@@ -117,10 +121,14 @@ impl Scales {
     fn of(done: &[Simulated]) -> Scales {
         let summaries = || done.iter().map(|one| &one.summary);
         let most = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0f64, f64::max);
-        let counts = || summaries().flat_map(|summary| &summary.arms).flat_map(|arm| &arm.spread).map(|(count, _)| *count);
+        let counts =
+            || summaries().flat_map(|summary| &summary.arms).flat_map(|arm| &arm.spread).map(|(count, _)| *count);
         Scales {
-            imbalance: most(&mut summaries().flat_map(|summary| &summary.moments).map(|moment| moment.quantiles[4])).max(1.0) * 1.05,
-            balance: most(&mut summaries().flat_map(|summary| &summary.balances).map(|own| own.max_abs)).max(1.0) * 1.02,
+            imbalance: most(&mut summaries().flat_map(|summary| &summary.moments).map(|moment| moment.quantiles[4]))
+                .max(1.0)
+                * 1.05,
+            balance: most(&mut summaries().flat_map(|summary| &summary.balances).map(|own| own.max_abs)).max(1.0)
+                * 1.02,
             fewest: counts().min().unwrap_or(0) as f64,
             most: counts().max().unwrap_or(1) as f64 + 1.0,
         }
@@ -192,7 +200,7 @@ impl Drawing<'_> {
         let summary = &self.one.summary;
         let steps = summary.probability_by_step.len();
         let stride = steps.div_ceil(200).max(1);
-        let drawn = |step: &usize| *step < EARLY_STEPS || step % stride == 0;
+        let drawn = |step: &usize| *step < EARLY_STEPS || step.is_multiple_of(stride);
         let series: Vec<Series> = (0..summary.arms.len())
             .map(|arm| Series {
                 class: format!("line s{}", arm % chart::STYLES),
@@ -251,7 +259,8 @@ impl Drawing<'_> {
 fn scheme(drawing: &Drawing<'_>) -> Value {
     let one = drawing.one;
     let summary = &one.summary;
-    let share = |right: f64| json!({ "count": format!("{right:.2}"), "share": percent(right / summary.subjects as f64) });
+    let share =
+        |right: f64| json!({ "count": format!("{right:.2}"), "share": percent(right / summary.subjects as f64) });
     let arms: Vec<Value> = (summary.arms.iter().enumerate())
         .map(|(at, arm)| {
             json!({ "code": arm.code, "ratio": arm.ratio, "mean": format!("{:.2}", arm.mean), "sd": format!("{:.2}", arm.sd),

@@ -23,7 +23,8 @@ pub(super) fn tables(frame: &Frame, done: &[Simulated]) -> String {
     let mut text = String::new();
     for one in done {
         let method = one.setup.scheme.method().key();
-        let _ = writeln!(text, "{} ({method}): {} trials of {} subjects", one.given.name(), frame.trials, frame.subjects);
+        let _ =
+            writeln!(text, "{} ({method}): {} trials of {} subjects", one.given.name(), frame.trials, frame.subjects);
         figures(&mut text, &one.summary);
         text.push('\n');
     }

@@ -25,12 +25,7 @@ struct Gathered {
 ///
 /// # Errors
 /// [`Fault`] where the scheme cannot allocate a subject of the population.
-pub fn simulate(
-    setup: &Setup,
-    trials: u64,
-    cores: usize,
-    advance: &(dyn Fn(u64) + Sync),
-) -> Result<Summary, Fault> {
+pub fn simulate(setup: &Setup, trials: u64, cores: usize, advance: &(dyn Fn(u64) + Sync)) -> Result<Summary, Fault> {
     let part = trials.div_ceil(limits::SIMULATED_PARTS).max(1);
     let parts = trials.div_ceil(part);
     let taken = AtomicU64::new(0);

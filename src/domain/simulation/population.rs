@@ -108,11 +108,7 @@ mod tests {
     #[test]
     fn shares_are_met_and_rows_stay_together() {
         let population = Population::new(vec![
-            Characteristic {
-                id: "sex".into(),
-                levels: names(&["F", "M", "X"]),
-                source: Source::Shares(vec![3, 1, 0]),
-            },
+            Characteristic { id: "sex".into(), levels: names(&["F", "M", "X"]), source: Source::Shares(vec![3, 1, 0]) },
             Characteristic { id: "a".into(), levels: names(&["1", "2"]), source: Source::Rows(vec![0, 1, 1]) },
             Characteristic { id: "b".into(), levels: names(&["1", "2"]), source: Source::Rows(vec![0, 1, 0]) },
         ]);

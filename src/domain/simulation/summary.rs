@@ -197,7 +197,8 @@ fn mean_and_sd(spread: &Spread) -> (f64, f64) {
     let count: u64 = spread.values().sum();
     let sum: f64 = spread.iter().map(|(value, count)| f64::from_bits(*value) * *count as f64).sum();
     let mean = sum / count.max(1) as f64;
-    let squares: f64 = spread.iter().map(|(value, count)| (f64::from_bits(*value) - mean).powi(2) * *count as f64).sum();
+    let squares: f64 =
+        spread.iter().map(|(value, count)| (f64::from_bits(*value) - mean).powi(2) * *count as f64).sum();
     let sd = if count < 2 { 0.0 } else { (squares / (count - 1) as f64).sqrt() };
     (mean, sd)
 }

@@ -80,7 +80,9 @@ fn two_arm_methods_follow_their_exact_laws() {
 #[test]
 fn random_small_blocks_are_guessed_better_than_blocks_of_four() {
     let blocks = |sizes: &str| found(&format!("method = \"block\"\n{TWO}[block]\nsizes = {sizes}"), 60, 1_000);
-    for (sizes, right, certain) in [("[2, 4]", 0.7210, 0.3858), ("[4, 6]", 0.6906, 0.2768), ("[2, 4, 6]", 0.7007, 0.3148)] {
+    for (sizes, right, certain) in
+        [("[2, 4]", 0.7210, 0.3858), ("[4, 6]", 0.6906, 0.2768), ("[2, 4, 6]", 0.7007, 0.3148)]
+    {
         let summary = blocks(sizes);
         near(sizes, summary.right_mean / 60.0, right, summary.right_sd / 60.0 / 1_000f64.sqrt() + 0.00005 / 5.0);
         near(sizes, summary.deterministic_mean / 60.0, certain, (certain / 60.0 / 1_000.0).sqrt());
@@ -97,8 +99,11 @@ fn unequal_ratios_are_met_as_another_program_met_them() {
             continue;
         }
         let (means, deviations) = (numbers(row[6]), numbers(row[7]));
-        let arms: Vec<String> =
-            row[0].split(':').enumerate().map(|(at, ratio)| format!("{{ code = \"{at}\", ratio = {ratio} }}")).collect();
+        let arms: Vec<String> = row[0]
+            .split(':')
+            .enumerate()
+            .map(|(at, ratio)| format!("{{ code = \"{at}\", ratio = {ratio} }}"))
+            .collect();
         let rule = if row[1] == "BCM" { "ratio-coin" } else { "best" };
         let p = if arms.len() == 2 { "4/5" } else { "7/10" };
         let text = format!(
@@ -111,7 +116,12 @@ fn unequal_ratios_are_met_as_another_program_met_them() {
         let summary = found(&text, 120, 400);
         for ((arm, mean), deviation) in summary.arms.iter().zip(means).zip(deviations) {
             // Both are means of 400.
-            near(&format!("{row:?} arm {}", arm.code), arm.mean, mean, deviation * (2.0f64 / 400.0).sqrt() + 0.005 / 5.0);
+            near(
+                &format!("{row:?} arm {}", arm.code),
+                arm.mean,
+                mean,
+                deviation * (2.0f64 / 400.0).sqrt() + 0.005 / 5.0,
+            );
             assert!((arm.sd / deviation - 1.0).abs() < 0.25, "{row:?}: {} instead of {deviation}", arm.sd);
         }
         compared += 1;
@@ -159,7 +169,8 @@ fn figures_do_not_depend_on_cores_and_do_on_the_seed() {
 
 #[test]
 fn caps_turn_away_and_shorten_trials() {
-    let mut capped = setup(&format!("method = \"simple\"\n{TWO}factors = [ {{ id = \"site\" }} ]"), 30, Some("site=1:1,2:1"));
+    let mut capped =
+        setup(&format!("method = \"simple\"\n{TWO}factors = [ {{ id = \"site\" }} ]"), 30, Some("site=1:1,2:1"));
     capped.site_caps = [("1".to_owned(), 5)].into();
     let summary = simulate(&capped, 50, 1, &|_| {}).unwrap();
     let sum: f64 = summary.arms.iter().map(|arm| arm.mean).sum();
