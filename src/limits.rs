@@ -204,6 +204,30 @@ pub const NAME_CHARS: usize = 200;
 pub const NUMBER_CHARS: usize = 64;
 /// Greatest decimal exponent of an exact number, either way.
 pub const EXPONENT: i64 = 100;
+/// Most subjects of one simulated trial.
+pub const SIMULATED_SUBJECTS: u64 = 100_000;
+/// Most trials of one simulation.
+pub const SIMULATED_TRIALS: u64 = 1_000_000;
+/// Most allocations of one simulation, all trials and schemes together: some hours on one core.
+pub const SIMULATED_ALLOCATIONS: u64 = 10_000_000_000;
+/// Most schemes compared by one simulation.
+pub const SIMULATED_SCHEMES: usize = 12;
+/// Most factors of a simulated population.
+pub const POPULATION_FACTORS: usize = 60;
+/// Most rows of a CSV that a simulation resamples or a rehearsal walks through.
+pub const COVARIATE_ROWS: usize = 1_000_000;
+/// Largest CSV of covariates, in bytes.
+pub const COVARIATE_BYTES: u64 = 256 * 1024 * 1024;
+/// Longest seed of a simulation or a rehearsal, in characters.
+pub const SEED_CHARS: usize = 200;
+/// Steps at which a simulation keeps the distribution of the imbalance, about.
+pub const SIMULATED_MOMENTS: u64 = 100;
+/// Parts that the trials of a simulation are cut into; the same for any number of cores, so that sums are too.
+pub const SIMULATED_PARTS: u64 = 256;
+/// Most cores a simulation uses.
+pub const SIMULATION_CORES: usize = 256;
+/// Most states of a block that are gone through to say how well it can be guessed.
+pub const BLOCK_STATES: u64 = 20_000;
 /// Longest history that `allocation explain` reads, in subjects.
 pub const HISTORY_ROWS: usize = 1_000_000;
 /// Most characters of a mail's text that are kept readable beside its bytes.

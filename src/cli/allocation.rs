@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use super::explain::{self, ExplainFault};
 use super::installation::Opened;
+use super::rehearse::{self, RehearseArgs};
+use super::simulate::{self, SimulateArgs};
 use super::{End, Installation, Output, Refused};
 use crate::domain::allocation::{Allotment, Replayed};
 use crate::workflow::proof::{self, SecretFault, Verdict};
@@ -30,6 +32,11 @@ pub enum AllocationCommand {
         #[command(flatten)]
         output: Output,
     },
+    /// What would a scheme do? Many trials with subjects drawn from a population: balance, predictability, arm counts.
+    Simulate(Box<SimulateArgs>),
+    /// Walk a bundle through a CSV of subjects, in a scratch database with a secret of its own: who would be enrolled or
+    /// refused, and which arms could come out.
+    Rehearse(RehearseArgs),
     /// Replay every allocation of a study from its journal and its secret, and compare subjects, allocations and kits with
     /// the audit chain; names the first that differs. Whether the chain is whole, `hagaki audit verify` tells.
     Verify {
@@ -62,6 +69,8 @@ pub(super) fn run(command: AllocationCommand) -> anyhow::Result<End> {
             }
             Ok(End::Done)
         }
+        AllocationCommand::Simulate(args) => simulate::run(*args),
+        AllocationCommand::Rehearse(args) => rehearse::run(args),
         AllocationCommand::Verify { slug, installation, output } => verify(&slug, &installation, output),
     }
 }

@@ -17,7 +17,9 @@ mod preview;
 mod read;
 pub mod reading;
 mod receipt;
+mod rehearse;
 mod serve;
+pub mod simulate;
 mod study;
 
 use std::fmt::Display;

@@ -255,14 +255,17 @@ fn check_site_factor(id: &str, levels: Option<&[String]>, study: &StudyFile, rea
 }
 
 /// The answers an item can have.
-enum Codes {
+pub(super) enum Codes {
+    /// These.
     Known(Vec<String>),
     /// Any; only the statistician knows.
     Open,
+    /// None that a factor can take.
     None,
 }
 
-fn codes_of(item: &Item) -> Codes {
+/// The answers that an item can have.
+pub(super) fn codes_of(item: &Item) -> Codes {
     match &item.kind {
         ItemKind::Choice(Choices::Listed(listed)) => {
             Codes::Known(listed.iter().map(|choice| choice.code.clone()).collect())

@@ -4,6 +4,7 @@
 //! instrument, and its arms and sites those of `study.toml`, is checked where the whole bundle is known.
 
 mod caps;
+mod design;
 mod list;
 mod method;
 mod table;
@@ -14,6 +15,7 @@ use std::path::Path;
 use num_traits::One;
 use toml::de::DeTable;
 
+pub(super) use self::design::percent;
 use self::table::{Desk, Section, nearest};
 use super::problem::Problem;
 use crate::domain::allocation::{Arm, Factor, Method, SITE, Scheme, TOTAL};
@@ -116,6 +118,9 @@ fn read_into(desk: &mut Desk<'_>, text: &str, beside: &dyn Fn(&str) -> Option<St
     }
     if desk.errors() > 0 {
         return None;
+    }
+    if let Some(method) = &method {
+        design::look(desk, &root, &arms, method, caps.as_ref().map(|(caps, _)| caps));
     }
     let (caps, sites) = caps?;
     Some(AllocationFile { scheme: Scheme::new(arms, factors, strata, method?), caps, sites })

@@ -9,7 +9,7 @@ use super::document::Report;
 use super::instrument_file::{self, InstrumentFile};
 use super::problem::{Problem, Weight};
 use super::study_file::{self, StudyFile, did_you_mean};
-use super::{agreement, kits_file, rules};
+use super::{agreement, design, kits_file, rules};
 use crate::domain::allocation::{ArmList, Method, Scheme};
 use crate::domain::language::Language;
 use crate::domain::study::{Caps, Criterion, Kit, Site, Study};
@@ -138,6 +138,9 @@ fn build(bundle: &Bundle, report: &Report) -> Option<Study> {
     }
     if let Some(content) = bundle.file(ALLOCATION) {
         agreement::check_allocation(content, &file, registration, report);
+        if let Some(Some(read)) = &allocation {
+            design::check(content, read, &file, registration, report);
+        }
     }
     agreement::check_blinding(&file, bundle, report);
     let kits = bundle.file(KITS).map(|content| kits_file::read(content, &file, report)).unwrap_or_default();

@@ -10,6 +10,7 @@
 mod agreement;
 pub mod allocation_file;
 mod bundle;
+mod design;
 mod document;
 mod instrument_file;
 mod item_file;

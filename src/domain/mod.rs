@@ -14,6 +14,7 @@ pub mod number;
 pub mod receipt;
 pub mod request;
 pub mod retry;
+pub mod simulation;
 pub mod study;
 pub mod text;
 pub mod time;

@@ -9,6 +9,7 @@ mod methods;
 mod order;
 mod properties;
 mod simulated;
+mod simulation;
 mod vectors;
 
 use std::collections::BTreeMap;

@@ -256,3 +256,181 @@ fn copy(from: &Path, to: &Path) {
         }
     }
 }
+
+/// Two arms in blocks of 4 per sex.
+const BLOCKS: &str = "method = \"block\"\narms = [{ code = \"A\" }, { code = \"B\" }]\n\
+    factors = [{ id = \"sex\", levels = [\"F\", \"M\"] }]\nstrata = [\"sex\"]\n[block]\nsizes = [4]\n";
+
+#[test]
+fn a_simulation_is_told_and_comes_again() {
+    let place = Place::new();
+    let file = place.write("blocks.toml", BLOCKS);
+    let line = format!("allocation simulate --file {file} --subjects 30 --trials 40 --population sex=F:0.7,M:0.3");
+    let one = place.ends(0, &format!("{line} --seed 7 --cores 1 --json"));
+    let again = place.ends(0, &format!("{line} --seed 7 --cores 3 --json"));
+    assert_eq!(one.out, again.out);
+    let found = one.json();
+    let number = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("{value} is no number"));
+    let sum: f64 = found["arm_counts_mean"].as_array().unwrap().iter().map(number).sum();
+    assert!((sum - 30.0).abs() < 1e-9, "{sum}");
+    assert_eq!(found["arm_counts_sd"].as_array().unwrap().len(), 2);
+    assert_eq!(found["arm_probability_by_step"].as_array().unwrap().len(), 30);
+    for key in ["p_zero", "mean_abs", "variance", "max_abs"] {
+        number(&found["difference"][key]);
+    }
+    number(&found["guessing"]["correct_mean"]);
+    number(&found["deterministic_mean"]);
+    // Two blocks are open at the end, each of at most two more of one arm.
+    assert!(number(&found["level_imbalance"]["sex"]["max_abs"]) <= 2.0);
+    assert_eq!((&found["subjects"], &found["trials"], &found["seed"]), (&30.into(), &40.into(), &"7".into()));
+
+    // Without a seed a fresh one is told, and gives the same once more.
+    let fresh = place.ends(0, &format!("{line} --json")).json();
+    let seed = fresh["seed"].as_str().unwrap();
+    assert_eq!(place.ends(0, &format!("{line} --seed {seed} --json")).json(), fresh);
+    assert!(place.ends(0, &line).out.contains("seed: "));
+}
+
+#[test]
+fn schemes_are_compared_on_one_page() {
+    let place = Place::new();
+    let one = place.write("blocks.toml", BLOCKS);
+    let other =
+        place.write("simple.toml", "method = \"simple\"\narms = [{ code = \"<A>\" }, { code = \"B\", ratio = 2 }]\n");
+    fs::write(place.path("people.csv"), "sex,name\nF,Ann\nM,Bob\nF,Eve\n").unwrap();
+    let line =
+        format!("allocation simulate --file {one} --file {other} --subjects 24 --trials 20 --seed 1 --date 2026-11-20");
+    for language in ["en", "ja"] {
+        let ran = place
+            .ends(0, &format!("{line} --population @people.csv --report page.html --language {language} --json"))
+            .json();
+        assert_eq!(ran["schemes"].as_array().unwrap().len(), 2);
+        let page = fs::read_to_string(place.path("page.html")).unwrap();
+        assert_eq!(page.matches("<svg role=\"img\"").count(), 10, "five plots of each");
+        assert_eq!(page.matches("<svg role=\"img\"").count(), page.matches("<desc>").count());
+        assert!(page.contains(&format!("<html lang=\"{language}\">")) && page.contains("2026-11-20"));
+        for scheme in ran["schemes"].as_array().unwrap() {
+            assert!(page.contains(scheme["digest"].as_str().unwrap()));
+        }
+        assert!(!page.contains("<A>") && page.contains("&lt;A&gt;"), "codes are escaped");
+        for outside in ["<script", "src=", "@import", "url(", "http://", "https://"] {
+            let inside = page.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
+            assert!(!inside.contains(outside), "the page reaches for {outside}");
+        }
+        assert!(page.contains("66.7\u{a0}%"), "two of three rows are F");
+    }
+}
+
+#[test]
+fn what_cannot_be_simulated_is_refused() {
+    let place = Place::new();
+    let file = place.write("blocks.toml", BLOCKS);
+    let line = format!("allocation simulate --file {file} --subjects 10 --trials 2");
+    for (population, said) in [
+        ("sex=F:0.5,X:0.5", "\"X\" is no level of the factor \"sex\"; it has F, M"),
+        ("sex=F:half", "the share \"half\" is no number"),
+        ("sex=F:0", "no level has a share above 0"),
+        ("@empty.csv", "has no rows"),
+        ("@gap.csv", "gap.csv:3: the column \"sex\" is empty"),
+    ] {
+        place.write("empty.csv", "sex\n");
+        place.write("gap.csv", "sex,a\nF,1\n,2\n");
+        let ran = place.ends(1, &format!("{line} --population {population}"));
+        assert!(ran.err.contains(said), "{population}: {}", ran.err);
+    }
+    place.ends(1, &format!("allocation simulate --file {} --subjects 5", place.write("bad.toml", "method = 7\n")));
+    place.ends(1, &format!("allocation simulate --file {file} --subjects 100000 --trials 1000000"));
+    place.ends(3, "allocation simulate --file nosuch.toml --subjects 5");
+    place.ends(3, &format!("{line} --population @nosuch.csv"));
+    place.ends(2, &format!("allocation simulate --file {file}"));
+    place.ends(2, &format!("{line} --subjects 0"));
+    let sites = place.write(
+        "sites.toml",
+        "method = \"simple\"\narms = [{ code = \"A\" }, { code = \"B\" }]\nfactors = [{ id = \"site\" }]\n",
+    );
+    let ran = place.ends(0, &format!("allocation simulate --file {sites} --subjects 5 --trials 2"));
+    assert!(ran.err.contains("10 equally likely ones were supposed (001 … 010)"), "{}", ran.err);
+}
+
+#[test]
+fn a_rehearsal_tells_each_row_and_comes_again() {
+    let place = Place::new();
+    let head = "site,subject_ref,consent_date,age,性別,stage,ecog_ps,weight,height,prior_therapy,Physician\n";
+    let row = |reference: &str, age: &str, sex: &str| {
+        format!("011,{reference},2026-11-18,{age},{sex},II,0,60,165,none,Dr. Sato\n")
+    };
+    let rows = [
+        row("K-0001", "55", "女"),
+        row("K-0002", "19", "M"),
+        row("K-0001", "55", "F"),
+        row("K-0001", "56", "F"),
+        row("K-0003", "90", "M"),
+        row("K-0004", "300", "M"),
+    ];
+    let many: String = (10..60).map(|at| row(&format!("K-00{at}"), "17", "F")).collect();
+    place.write("people.csv", &format!("{head}{}{many}", rows.concat()));
+    let line = format!(
+        "allocation rehearse {SAMPLES}/aurora --covariates people.csv --seed 3 --now 2026-11-20T09:00:00+09:00"
+    );
+    let told = place.ends(0, &format!("{line} --json"));
+    assert_eq!(told.out, place.ends(0, &format!("{line} --json")).out);
+    let told = told.json();
+    let outcomes: Vec<(&str, &str)> = told["rows"].as_array().unwrap()[..6]
+        .iter()
+        .map(|row| (row["outcome"].as_str().unwrap(), row["reason"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        outcomes,
+        [
+            ("enrolled", "enrolled"),
+            ("refused", "not-eligible:adult"),
+            ("duplicate", "duplicate"),
+            ("conflict", "conflict"),
+            // An unusual age is asked about and confirmed.
+            ("enrolled", "enrolled"),
+            ("refused", "range:age"),
+        ]
+    );
+    assert_eq!((&told["enrolled"], &told["refused"], &told["proved"]), (&2.into(), &52.into(), &true.into()));
+    assert_eq!(told["rows"][0]["line"], 2);
+    assert_eq!(told["rows"][4]["subject"], 2);
+    let of = |counts: &Value| counts.as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum::<u64>();
+    assert_eq!((of(&told["by_arm"]), of(&told["by_site"]["011"]), of(&told["by_factor"]["sex"]["M"])), (2, 2, 1));
+    let text = place.ends(0, &line).out;
+    assert!(
+        text.starts_with("REHEARSAL of aurora: ") && text.contains("line 3      refused    not-eligible:adult"),
+        "{text}"
+    );
+    place.ends(3, &format!("allocation rehearse {SAMPLES}/aurora --covariates nosuch.csv"));
+    place.ends(1, "allocation rehearse nosuch --covariates people.csv");
+}
+
+#[test]
+fn a_blinded_rehearsal_hands_out_kits() {
+    let place = Place::new();
+    place.write(
+        "people.csv",
+        "施設,subject_ref,birth_date,consent_date,ISI,shift_work\n101,101-001,1970-01-02,2026-11-19,18,no\n",
+    );
+    let told = place.ends(
+        0,
+        &format!("allocation rehearse {SAMPLES}/borealis --covariates people.csv --seed 3 --now 2026-11-20T09:00:00+09:00 --json"),
+    );
+    let told = told.json();
+    assert_eq!(told["rows"][0]["outcome"], "enrolled", "{told}");
+    assert!(told["rows"][0]["kit"].is_string() && told["rows"][0]["arm"].is_string());
+}
+
+#[test]
+fn a_poor_design_is_warned_of_and_still_sound() {
+    let place = Place::new();
+    let bundle = place.path("poor");
+    copy(&PathBuf::from(SAMPLES).join("template"), &bundle);
+    let scheme = fs::read_to_string(bundle.join("allocation.toml")).unwrap();
+    fs::write(bundle.join("allocation.toml"), scheme.replace("sizes = [4, 6]", "sizes = [2]")).unwrap();
+    let told = place.ends(0, "check poor --json").json();
+    assert_eq!(told["sound"], true);
+    let problem = &told["problems"][0];
+    assert_eq!((&problem["weight"], &problem["key"]), (&"warning".into(), &"block.sizes".into()));
+    assert!(problem["wrong"].as_str().unwrap().contains("guess 75.0 %"), "{problem}");
+}

@@ -177,13 +177,6 @@ fn block(desk: &mut Desk<'_>, section: &Section<'_, '_>, arms: &[Arm]) -> Option
         } else if sizes.iter().any(|known| known.size == size) {
             desk.error(Some(value.span()), &path, format!("{size} stands twice"), "give it a greater weight instead");
             right = false;
-        } else if size == sum && arms.len() > 1 {
-            desk.warn(
-                Some(value.span()),
-                &path,
-                format!("a block of {size} has one place per share: its end can be foreseen"),
-                "larger blocks, or several sizes",
-            );
         }
         sizes.push(BlockSize { size, weight });
     }
@@ -246,8 +239,8 @@ fn probability(desk: &mut Desk<'_>, section: &Section<'_, '_>, key: &str, least:
         desk.warn(
             Some(value.span()),
             &path,
-            "is 1: allocation can be foreseen",
-            "less than 1, so that every allocation has a random element",
+            "is 1: who knows the allocations so far can foresee the next",
+            "less than 1, such as \"4/5\": ICH E9 asks for a random element in every allocation",
         );
     }
     Some(p)

@@ -42,6 +42,7 @@ mod atkinson;
 mod decision;
 mod distance;
 pub mod draw;
+pub mod guess;
 mod history;
 mod hu_hu;
 mod journal;

@@ -255,6 +255,13 @@ impl Scheme {
         matches!(&self.method, Method::Minimization(Minimization { rule: Rule::RatioArms { .. }, .. }))
     }
 
+    /// For each cell of a [`Law`](super::Law) the place of its arm in [`arms`](Scheme::arms): the arms sorted by code, or under
+    /// `ratio-arms` their dummies.
+    pub fn arms_of_cells(&self) -> Vec<usize> {
+        let place = |arm: usize| self.plan.places.iter().position(|place| *place == arm);
+        self.plan.cells.iter().filter_map(|cell| place(cell.arm)).collect()
+    }
+
     pub(super) fn plan(&self) -> &Plan {
         &self.plan
     }

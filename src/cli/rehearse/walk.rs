@@ -1,0 +1,300 @@
+//! The walk of a rehearsal: each row is a request through the real workflow, one transaction each.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, anyhow};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use sha2::{Digest, Sha256};
+
+use crate::cli::simulate::population::Row;
+use crate::cli::simulate::progress::Bar;
+use crate::daemon::machine::SystemDice;
+use crate::daemon::run::keys;
+use crate::definition::Bundle;
+use crate::domain::allocation::Levels;
+use crate::domain::answer::{self, Line};
+use crate::domain::request::{Act, Request};
+use crate::domain::study::{Person, Stage, Study};
+use crate::domain::time::{Dice, Instant};
+use crate::letters::{Kind, opened};
+use crate::store::inbox::{self, NewItem};
+use crate::store::{Store, allocation, outbox, study, subject};
+use crate::workflow::ledger::Ledger;
+use crate::workflow::shelf::{Shelf, ShelvedStudy};
+use crate::workflow::{Arrival, DeskAddress, Keys, Means, Settled, accept, enroll, life, proof};
+
+/// Where the rehearsal's mails would lie.
+const MAILBOX: &str = "rehearsal";
+
+/// What came of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Came {
+    /// Enrolled, and allocated where the study randomizes.
+    Enrolled,
+    /// The same subject with the same data came before.
+    Duplicate,
+    /// The same subject came before with other data.
+    Conflict,
+    /// Refused.
+    Refused,
+}
+
+impl Came {
+    /// Name in reports.
+    pub(super) const fn key(self) -> &'static str {
+        match self {
+            Came::Enrolled => "enrolled",
+            Came::Duplicate => "duplicate",
+            Came::Conflict => "conflict",
+            Came::Refused => "refused",
+        }
+    }
+}
+
+/// One row and what came of it.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub(super) line: u64,
+    pub(super) came: Came,
+    /// Keys of why, as an inbox row has them.
+    pub(super) reason: String,
+    pub(super) site: String,
+    pub(super) subject: Option<i64>,
+    pub(super) arm: Option<String>,
+    pub(super) kit: Option<String>,
+    pub(super) levels: Levels,
+    /// Letters written.
+    pub(super) letters: usize,
+}
+
+/// A rehearsal.
+#[derive(Debug)]
+pub(super) struct Rehearsed {
+    pub(super) steps: Vec<Step>,
+    pub(super) secret_digest: String,
+    pub(super) bundle_digest: String,
+    /// Whether every allocation follows from the secret and the journal.
+    pub(super) proved: bool,
+}
+
+/// Dice that fall the same for the same seed.
+struct SeededDice(Mutex<ChaCha20Rng>);
+
+impl SeededDice {
+    fn new(seed: &str) -> SeededDice {
+        let key: [u8; 32] = Sha256::new().chain_update("hagaki rehearsal\0").chain_update(seed).finalize().into();
+        SeededDice(Mutex::new(ChaCha20Rng::from_seed(key)))
+    }
+}
+
+impl Dice for SeededDice {
+    fn fill(&self, buffer: &mut [u8]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(buffer);
+    }
+}
+
+/// A folder among the temporary files that goes with the rehearsal.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> anyhow::Result<Scratch> {
+        let mut bytes = [0; 8];
+        SystemDice.fill(&mut bytes);
+        let folder = std::env::temp_dir().join(format!("hagaki-rehearsal-{}", data_encoding::HEXLOWER.encode(&bytes)));
+        std::fs::create_dir(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        Ok(Scratch(folder))
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed is left to the system's own cleaning of temporary files.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What stays the same from row to row.
+struct Walk<'a> {
+    study: &'a Study,
+    shelf: &'a Shelf,
+    shelved: Arc<ShelvedStudy>,
+    dice: &'a SeededDice,
+    keys: &'a Keys,
+    desk: &'a DeskAddress,
+}
+
+/// What is walked through.
+#[derive(Clone, Copy)]
+pub(super) struct Given<'a> {
+    pub(super) seed: &'a str,
+    /// When the first subject comes; each next one comes a second later.
+    pub(super) begin: Instant,
+    pub(super) columns: &'a [String],
+    /// Rows with their lines.
+    pub(super) rows: &'a [Row],
+}
+
+/// Activates the bundle in a scratch database and enrolls row by row.
+pub(super) async fn walk(bundle: &Bundle, study: &Study, given: Given<'_>) -> anyhow::Result<Rehearsed> {
+    let Given { seed, begin, columns, rows } = given;
+    let scratch = Scratch::new()?;
+    let store = Store::open(&format!("sqlite://{}", scratch.path().join("rehearsal.db").display())).await?;
+    let dice = SeededDice::new(seed);
+    let act = life::Act { actor: "rehearsal", at: begin, reason: "rehearsal" };
+    let activated = life::activate(&store, bundle, study, Stage::Development, act, &dice).await?;
+    let keys = keys(&store, &dice).await?;
+    let row = study::find_current(&store, &study.slug).await?.ok_or_else(|| anyhow!("the study was just activated"))?;
+    let shelf = Shelf::new(store.clone());
+    let post = study.post.as_ref();
+    let desk = DeskAddress {
+        mailbox: MAILBOX.to_string(),
+        address: post.map_or_else(|| "reg@example.jp".to_string(), |post| post.address.clone()),
+        display: String::new(),
+        message_id_domain: post.map_or_else(|| "example.jp".to_string(), |post| post.message_id_domain.clone()),
+    };
+    let shelved = shelf.find_by_id(row.id).await?;
+    let walk = Walk { study, shelf: &shelf, shelved, dice: &dice, keys: &keys, desk: &desk };
+    let bar = Bar::new("rehearsal", rows.len() as u64);
+    let mut steps = Vec::with_capacity(rows.len());
+    for (at, (line, record)) in rows.iter().enumerate() {
+        let now = begin.plus_seconds(i64::try_from(at).unwrap_or(0));
+        steps.push(walk.step(*line, columns, record, now).await.with_context(|| format!("line {line}"))?);
+        bar.advance(1);
+    }
+    bar.clear();
+    let verdict = proof::verify(&store, &walk.shelved).await?;
+    let proved = matches!(verdict, proof::Verdict::Proved(_) | proof::Verdict::NoScheme);
+    store.close().await;
+    let life::Activated { secret_digest, bundle_digest, .. } = activated;
+    Ok(Rehearsed { steps, secret_digest, bundle_digest, proved })
+}
+
+impl Walk<'_> {
+    async fn step(
+        &self,
+        line: u64,
+        columns: &[String],
+        record: &csv::StringRecord,
+        now: Instant,
+    ) -> anyhow::Result<Step> {
+        let today = now.day_in(self.study.zone);
+        let lines: Vec<Line> = columns
+            .iter()
+            .zip(record)
+            .enumerate()
+            .filter(|(_, (_, value))| !value.is_empty())
+            .map(|(at, (key, value))| Line { key: key.clone(), value: value.to_string(), number: at + 1 })
+            .collect();
+        let form = answer::read_form(self.study, self.study.registration_instrument(), &lines, today);
+        let site = enroll::site_of(self.study, &form).unwrap_or_default();
+        let refused = |reason: &str| Step {
+            line,
+            came: Came::Refused,
+            reason: reason.to_string(),
+            site: site.clone(),
+            subject: None,
+            arm: None,
+            kit: None,
+            levels: Levels::new(),
+            letters: 0,
+        };
+        let Some(person) = enroller(self.study, &site) else {
+            return Ok(refused("nobody-enrolls-there"));
+        };
+        let text: String = lines.iter().map(|line| format!("{}: {}\n", line.key, line.value)).collect();
+        let first = Mail { key: format!("line-{line}"), text, site: &site, person };
+        let (mut settled, mut inbox) = self.accept(&first, Act::Enroll(form), now).await?;
+        let mut letters = outbox::find_by_inbox(self.shelf.store(), inbox).await?;
+        if settled.reason == "to-confirm" {
+            // Whoever rehearses stands by what they typed.
+            let token = self.token(&letters).await?;
+            let reply = Mail { key: format!("line-{line}-confirmed"), text: "OK\n".to_string(), site: &site, person };
+            (settled, inbox) = self.accept(&reply, Act::Confirm(token), now).await?;
+            letters.extend(outbox::find_by_inbox(self.shelf.store(), inbox).await?);
+        }
+        let came = match (settled.disposition, settled.reason.as_str()) {
+            ("register", _) => Came::Enrolled,
+            ("reply_duplicate", _) => Came::Duplicate,
+            (_, "conflict") => Came::Conflict,
+            _ => Came::Refused,
+        };
+        let mut step = Step { came, letters: letters.len(), ..refused(&settled.reason) };
+        if let Some(id) = settled.subject_id {
+            let store = self.shelf.store();
+            step.subject = Some(subject::load(store, id).await?.number);
+            if let (Some(row), Came::Enrolled | Came::Duplicate) = (allocation::find_by_subject(store, id).await?, came)
+            {
+                step.levels = serde_json::from_str(&row.levels).context("the levels of an allocation are JSON")?;
+                (step.arm, step.kit) = (Some(row.arm), row.kit);
+            }
+        }
+        Ok(step)
+    }
+
+    /// One mail through the workflow, in a transaction of its own; what came of it, and the mail's number.
+    async fn accept(&self, mail: &Mail<'_>, act: Act, now: Instant) -> anyhow::Result<(Settled, i64)> {
+        let digest = Sha256::digest(&mail.text).into();
+        let mut ledger = Ledger::begin(self.shelf).await?;
+        let item = NewItem {
+            mailbox: MAILBOX,
+            item_key: &mail.key,
+            raw_digest: digest,
+            raw: mail.text.as_bytes(),
+            size: i64::try_from(mail.text.len()).unwrap_or(i64::MAX),
+            received_at: now,
+        };
+        let ids = inbox::insert_many(&mut ledger.tx, &[item]).await?;
+        let inbox_id = ids.first().copied().ok_or_else(|| anyhow!("the mail {} came twice", mail.key))?;
+        // An address for each line: answers to one sender have a budget, and a rehearsal comes all at once.
+        let sender = format!("{}@rehearsal.invalid", mail.key);
+        let arrival = Arrival {
+            inbox_id,
+            sender: &sender,
+            message_id: None,
+            references: &[],
+            message_key: &mail.key,
+            content_digest: &digest,
+            site_token: Some(mail.site),
+        };
+        let language = self.study.language_of(mail.person);
+        let request = Request { study: self.study.slug.clone(), person: mail.person.id.clone(), language, act };
+        let means = Means { now, dice: self.dice, keys: self.keys, desk: self.desk };
+        let settled = accept::accept(&mut ledger, &self.shelved, means, arrival, &request).await?;
+        ledger.commit().await?;
+        Ok((settled, inbox_id))
+    }
+
+    /// The one-time token in the letter that asks to confirm.
+    async fn token(&self, letters: &[outbox::OutboxRow]) -> anyhow::Result<String> {
+        let asked = letters.iter().find(|letter| letter.kind == Kind::Confirm.key());
+        let asked = asked.ok_or_else(|| anyhow!("no letter asks for the confirmation"))?;
+        let raw = outbox::find_raw(self.shelf.store(), asked.id).await?.unwrap_or_default();
+        let address = opened::open(&raw).reply_to.unwrap_or_default();
+        let token =
+            address.split_once("+c.").and_then(|(_, rest)| rest.split_once('@')).map(|(token, _)| token.to_string());
+        token.ok_or_else(|| anyhow!("the letter that asks for the confirmation has no token"))
+    }
+}
+
+/// A mail that somebody could have written.
+struct Mail<'a> {
+    key: String,
+    text: String,
+    site: &'a str,
+    person: &'a Person,
+}
+
+/// Who would enroll at that site: somebody of the site, else somebody of all; anybody for a site that is none.
+fn enroller<'s>(study: &'s Study, site: &str) -> Option<&'s Person> {
+    let enrolls = || study.people.iter().filter(|person| person.roles.iter().any(|role| role.enrolls()));
+    if study.find_site(site).is_none() {
+        return enrolls().next();
+    }
+    enrolls().filter(|person| person.acts_for(site)).min_by_key(|person| person.sites.is_empty())
+}

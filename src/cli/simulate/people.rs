@@ -1,0 +1,68 @@
+//! The figures of a simulation as text for the terminal.
+
+use std::fmt::Write;
+
+use super::population::Described;
+use super::{Frame, Simulated};
+use crate::domain::simulation::Summary;
+
+/// Which levels were supposed for a factor.
+pub(super) fn supposed(own: &Described) -> String {
+    let levels: Vec<&str> = own.levels.iter().map(|(level, _)| level.as_str()).collect();
+    format!(
+        "nothing tells the levels of \"{}\": {} equally likely ones were supposed ({} … {}); say otherwise with --population",
+        own.id,
+        levels.len(),
+        levels.first().copied().unwrap_or_default(),
+        levels.last().copied().unwrap_or_default()
+    )
+}
+
+/// One block of figures per scheme.
+pub(super) fn tables(frame: &Frame, done: &[Simulated]) -> String {
+    let mut text = String::new();
+    for one in done {
+        let method = one.setup.scheme.method().key();
+        let _ =
+            writeln!(text, "{} ({method}): {} trials of {} subjects", one.given.name(), frame.trials, frame.subjects);
+        figures(&mut text, &one.summary);
+        text.push('\n');
+    }
+    let again = format!("seed: {} (the same seed gives the same figures)\n", frame.seed);
+    text + &again
+}
+
+fn figures(text: &mut String, summary: &Summary) {
+    let mut line = |label: &str, value: String| {
+        let _ = writeln!(text, "  {label:<34} {value}");
+    };
+    for arm in &summary.arms {
+        line(&format!("arm {}", arm.code), format!("{:.2} subjects (SD {:.2})", arm.mean, arm.sd));
+    }
+    if let Some(found) = &summary.difference {
+        line("difference at the end, mean", format!("{:.3} (greatest {})", found.mean_abs, short(found.max_abs)));
+        line("  zero in", format!("{:.1} % of trials; variance {:.3}", 100.0 * found.p_zero, found.variance));
+    }
+    let share = |right: f64| format!("{right:.2} ({:.1} %)", 100.0 * right / summary.subjects as f64);
+    line("expected right guesses", share(summary.right_mean));
+    if let Some(right) = summary.right_by_site {
+        line("  of who knows one site only", share(right));
+    }
+    if let Some(right) = summary.right_by_stratum {
+        line("  of who knows one stratum only", share(right));
+    }
+    line("allocations without chance", share(summary.deterministic_mean));
+    for own in &summary.balances {
+        let greatest = short(own.max_abs);
+        line(&format!("imbalance within {}", own.id), format!("{:.3} a level (greatest {greatest})", own.mean_abs));
+    }
+    if summary.turned_away_mean > 0.0 {
+        line("turned away by caps", format!("{:.2} subjects", summary.turned_away_mean));
+    }
+}
+
+/// A number with at most three places.
+pub(super) fn short(value: f64) -> String {
+    let text = format!("{value:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_string()
+}

@@ -1,0 +1,384 @@
+//! `--population`: what simulated subjects are like, as typed or from a CSV.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use num_traits::{Signed, ToPrimitive, Zero};
+use serde_json::{Value, json};
+
+use crate::cli::Refused;
+use crate::domain::allocation::{SITE, Scheme, TOTAL};
+use crate::domain::instrument::{Choices, ItemKind};
+use crate::domain::number::{self, Rational};
+use crate::domain::simulation::{Characteristic, Population, Source};
+use crate::domain::study::Study;
+use crate::limits;
+
+/// How many sites there are where nothing tells.
+const SITES_SUPPOSED: usize = 10;
+/// How many levels a factor has where nothing tells.
+const LEVELS_SUPPOSED: usize = 2;
+
+/// A scheme whose subjects are wanted.
+pub struct Subjects<'a> {
+    /// Its file, for problems.
+    pub name: String,
+    /// The scheme.
+    pub scheme: &'a Scheme,
+    /// The study it belongs to, which knows sites and answers.
+    pub study: Option<&'a Study>,
+}
+
+/// A row of a CSV with its line.
+pub type Row = (u64, csv::StringRecord);
+
+/// What `--population` says.
+#[derive(Debug)]
+pub enum Given {
+    /// Nothing.
+    Nothing,
+    /// Shares of levels, by factor.
+    Shares(BTreeMap<String, Vec<(String, Rational)>>),
+    /// A table with a column per factor.
+    Rows {
+        /// Its path.
+        path: PathBuf,
+        /// Names of the columns.
+        columns: Vec<String>,
+        /// Its rows with their lines.
+        rows: Vec<Row>,
+    },
+}
+
+/// Where the levels of a factor come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// `--population`, as shares.
+    Shares,
+    /// `--population`, as a CSV.
+    Rows,
+    /// The scheme's list, equally likely.
+    Listed,
+    /// The study beside the scheme, equally likely.
+    Study,
+    /// Nowhere: supposed, equally likely.
+    Supposed,
+}
+
+impl Origin {
+    /// Name in `--json` and on pages.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Origin::Shares => "shares",
+            Origin::Rows => "csv",
+            Origin::Listed => "equal",
+            Origin::Study => "study",
+            Origin::Supposed => "supposed",
+        }
+    }
+}
+
+/// A factor as it was simulated.
+#[derive(Clone, Debug)]
+pub struct Described {
+    /// Id.
+    pub id: String,
+    /// Levels with their shares.
+    pub levels: Vec<(String, f64)>,
+    /// Where they come from.
+    pub origin: Origin,
+}
+
+impl Described {
+    /// Whether nothing tells its levels.
+    pub fn is_supposed(&self) -> bool {
+        self.origin == Origin::Supposed
+    }
+
+    /// `{factor, from, levels: [{level, share}]}`.
+    pub fn to_json(&self) -> Value {
+        let levels: Vec<Value> =
+            self.levels.iter().map(|(level, share)| json!({ "level": level, "share": share })).collect();
+        json!({ "factor": self.id, "from": self.origin.key(), "levels": levels })
+    }
+}
+
+/// Reads `--population`.
+pub fn open(typed: Option<&str>) -> anyhow::Result<Given> {
+    let Some(typed) = typed else { return Ok(Given::Nothing) };
+    match typed.strip_prefix('@') {
+        Some(path) => open_rows(Path::new(path)),
+        None if typed.contains('=') && !Path::new(typed).is_file() => {
+            read_shares(typed).map(Given::Shares).map_err(|wrong| Refused(format!("--population: {wrong}")).into())
+        }
+        None => open_rows(Path::new(typed)),
+    }
+}
+
+/// `sex=F:0.6,M:0.4;site=001:3,002:1`. A level without a share weighs 1.
+fn read_shares(typed: &str) -> Result<BTreeMap<String, Vec<(String, Rational)>>, String> {
+    let mut factors = BTreeMap::new();
+    for part in typed.split(';').map(str::trim).filter(|part| !part.is_empty()) {
+        let Some((id, levels)) = part.split_once('=') else {
+            return Err(format!("\"{part}\" is not of the form factor=level:share,level:share"));
+        };
+        let id = id.trim();
+        let mut shares: Vec<(String, Rational)> = Vec::new();
+        for pair in levels.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+            let (level, share) = pair.rsplit_once(':').unwrap_or((pair, "1"));
+            let (level, share) = (level.trim(), share.trim());
+            let weight = number::parse(share).map_err(|_| format!("{id}: the share \"{share}\" is no number"))?;
+            if weight.is_negative() {
+                return Err(format!("{id}: the share of \"{level}\" is below 0"));
+            }
+            if shares.iter().any(|(known, _)| known == level) {
+                return Err(format!("{id}: \"{level}\" stands twice"));
+            }
+            shares.push((level.to_string(), weight));
+        }
+        if shares.iter().all(|(_, share)| share.is_zero()) {
+            return Err(format!("{id}: no level has a share above 0"));
+        }
+        if shares.len() > limits::LEVELS {
+            return Err(format!("{id}: at most {} levels", limits::LEVELS));
+        }
+        if factors.insert(id.to_string(), shares).is_some() {
+            return Err(format!("\"{id}\" stands twice"));
+        }
+    }
+    if factors.is_empty() { Err("says nothing; write factor=level:share,level:share".to_string()) } else { Ok(factors) }
+}
+
+fn open_rows(path: &Path) -> anyhow::Result<Given> {
+    let (columns, rows) = read_csv(path)?;
+    if rows.is_empty() {
+        return Err(Refused(format!("{}: has no rows to draw from", path.display())).into());
+    }
+    Ok(Given::Rows { path: path.to_path_buf(), columns, rows })
+}
+
+/// A CSV's columns, and its rows with their lines; lines that begin with `#` are left out.
+pub(in crate::cli) fn read_csv(path: &Path) -> anyhow::Result<(Vec<String>, Vec<Row>)> {
+    let shown = path.display();
+    let size = std::fs::metadata(path).with_context(|| shown.to_string())?.len();
+    if size > limits::COVARIATE_BYTES {
+        return Err(Refused(format!("{shown}: at most {} bytes", limits::COVARIATE_BYTES)).into());
+    }
+    let text = std::fs::read_to_string(path).with_context(|| shown.to_string())?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).trim(csv::Trim::All).from_reader(text.as_bytes());
+    let broken = |wrong: csv::Error| Refused(format!("{shown}: {wrong}"));
+    let columns: Vec<String> = reader.headers().map_err(broken)?.iter().map(ToString::to_string).collect();
+    if let Some(twice) = columns.iter().find(|name| columns.iter().filter(|other| other == name).count() > 1) {
+        return Err(Refused(format!("{shown}: the column \"{twice}\" stands twice")).into());
+    }
+    let mut rows = Vec::new();
+    let mut lines = Lines { text: text.as_bytes(), at: 0, line: 1 };
+    for record in reader.records() {
+        let record = record.map_err(broken)?;
+        if rows.len() >= limits::COVARIATE_ROWS {
+            return Err(Refused(format!("{shown}: at most {} rows", limits::COVARIATE_ROWS)).into());
+        }
+        lines.go_to(record.position().map_or(0, csv::Position::byte));
+        rows.push((lines.line, record));
+    }
+    Ok((columns, rows))
+}
+
+/// Counts lines up to a record. The reader's own count is behind by one where lines end in CR LF, and counts comments to the
+/// record that follows them.
+struct Lines<'t> {
+    text: &'t [u8],
+    at: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    /// Goes on to the record that begins at or behind that byte.
+    fn go_to(&mut self, byte: u64) {
+        let byte = usize::try_from(byte).unwrap_or(usize::MAX);
+        let mut in_comment = false;
+        while let Some(next) = self.text.get(self.at) {
+            let skipped = self.at < byte || in_comment || matches!(next, b'\r' | b'\n' | b'#');
+            if !skipped {
+                return;
+            }
+            in_comment = self.at >= byte && *next != b'\n' && (in_comment || *next == b'#');
+            self.line += u64::from(*next == b'\n');
+            self.at += 1;
+        }
+    }
+}
+
+/// The population of all schemes together: every factor and stratum of any, and what `--population` names beside.
+///
+/// # Errors
+/// What is wrong with `--population`, for a person.
+pub fn build(schemes: &[Subjects<'_>], given: Given) -> Result<(Population, Vec<Described>), String> {
+    let mut ids: Vec<String> = schemes.iter().flat_map(|own| ids_of(own.scheme)).collect();
+    if let Given::Shares(shares) = &given {
+        ids.extend(shares.keys().cloned());
+    }
+    ids.sort();
+    ids.dedup();
+    ids.retain(|id| id != TOTAL);
+    if ids.len() > limits::POPULATION_FACTORS {
+        return Err(format!("{} factors in all; at most {}", ids.len(), limits::POPULATION_FACTORS));
+    }
+    let (mut characteristics, mut described) = (Vec::new(), Vec::new());
+    for id in ids {
+        let (own, origin) = characteristic(&id, schemes, &given)?;
+        check(&own, schemes)?;
+        described.push(Described { id, levels: shares_of(&own), origin });
+        characteristics.push(own);
+    }
+    Ok((Population::new(characteristics), described))
+}
+
+fn ids_of(scheme: &Scheme) -> Vec<String> {
+    scheme.factors().iter().map(|factor| factor.id.clone()).chain(scheme.strata().iter().cloned()).collect()
+}
+
+fn characteristic(id: &str, schemes: &[Subjects<'_>], given: &Given) -> Result<(Characteristic, Origin), String> {
+    let own = |levels: Vec<String>, source| Characteristic { id: id.to_string(), levels, source };
+    match given {
+        Given::Shares(shares) => {
+            if let Some(shares) = shares.get(id) {
+                let weights = whole(id, shares)?;
+                let levels = shares.iter().map(|(level, _)| level.clone()).collect();
+                return Ok((own(levels, Source::Shares(weights)), Origin::Shares));
+            }
+        }
+        Given::Rows { path, columns, rows } => {
+            if let Some(column) = columns.iter().position(|name| name == id) {
+                let (levels, places) = column_of(path, id, column, rows)?;
+                return Ok((own(levels, Source::Rows(places)), Origin::Rows));
+            }
+        }
+        Given::Nothing => {}
+    }
+    let listed = schemes.iter().flat_map(|scheme| scheme.scheme.factors()).filter(|factor| factor.id == id);
+    let listed = listed.filter_map(|factor| factor.levels.clone()).next();
+    let known = || schemes.iter().find_map(|scheme| levels_of(scheme.study?, id));
+    let (levels, origin) = match (listed, id) {
+        (Some(levels), _) => (levels, Origin::Listed),
+        (None, _) => match known() {
+            Some(levels) => (levels, Origin::Study),
+            None if id == SITE => ((1..=SITES_SUPPOSED).map(|site| format!("{site:03}")).collect(), Origin::Supposed),
+            None => ((1..=LEVELS_SUPPOSED).map(|level| level.to_string()).collect(), Origin::Supposed),
+        },
+    };
+    let weights = vec![1; levels.len()];
+    Ok((own(levels, Source::Shares(weights)), origin))
+}
+
+/// Shares as integers in the same proportions.
+fn whole(id: &str, shares: &[(String, Rational)]) -> Result<Vec<u64>, String> {
+    let below = number::common_multiple(shares.iter().map(|(_, share)| share.denom()));
+    let weights: Option<Vec<u64>> =
+        shares.iter().map(|(_, share)| (share.numer() * (&below / share.denom())).to_u64()).collect();
+    let sum = weights.as_ref().and_then(|weights| weights.iter().try_fold(0u64, |sum, own| sum.checked_add(*own)));
+    weights.filter(|_| sum.is_some()).ok_or_else(|| format!("--population: {id}: the shares have too many digits"))
+}
+
+/// The levels in a column, sorted, and the place of each row's.
+fn column_of(path: &Path, id: &str, column: usize, rows: &[Row]) -> Result<(Vec<String>, Vec<u32>), String> {
+    let mut levels: Vec<&str> = Vec::new();
+    for (line, row) in rows {
+        match row.get(column).unwrap_or_default() {
+            "" => return Err(format!("{}:{line}: the column \"{id}\" is empty", path.display())),
+            level => levels.push(level),
+        }
+    }
+    let mut distinct = levels.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    if distinct.len() > limits::LEVELS {
+        return Err(format!("{}: the column \"{id}\" has more than {} levels", path.display(), limits::LEVELS));
+    }
+    let place = |level: &&str| distinct.binary_search(level).ok().and_then(|place| u32::try_from(place).ok());
+    let places = levels.iter().filter_map(place).collect();
+    Ok((distinct.iter().map(ToString::to_string).collect(), places))
+}
+
+/// Sites or fixed answers, as the study knows them.
+fn levels_of(study: &Study, id: &str) -> Option<Vec<String>> {
+    if id == SITE || study.registration.site_item.as_deref() == Some(id) {
+        return Some(study.sites.iter().map(|site| site.code.clone()).collect());
+    }
+    match &study.registration_instrument().find(id)?.kind {
+        ItemKind::Choice(Choices::Listed(listed)) => Some(listed.iter().map(|choice| choice.code.clone()).collect()),
+        ItemKind::YesNo => Some(vec!["yes".to_string(), "no".to_string()]),
+        ItemKind::Scale { low, high } if high.saturating_sub(*low) < 100 => {
+            Some((*low..=*high).map(|step| step.to_string()).collect())
+        }
+        _ => None,
+    }
+}
+
+/// Every level that can come must be one of each scheme's.
+fn check(own: &Characteristic, schemes: &[Subjects<'_>]) -> Result<(), String> {
+    let can_come = |place: usize| match &own.source {
+        Source::Shares(weights) => weights.get(place).is_some_and(|weight| *weight > 0),
+        Source::Rows(_) => true,
+    };
+    for scheme in schemes {
+        let factor = scheme.scheme.factors().iter().find(|factor| factor.id == own.id);
+        let Some(listed) = factor.and_then(|factor| factor.levels.as_ref()) else { continue };
+        let mut coming = own.levels.iter().enumerate().filter(|(place, _)| can_come(*place)).map(|(_, level)| level);
+        if let Some(unknown) = coming.find(|level| !listed.contains(level)) {
+            let known = listed.join(", ");
+            return Err(format!(
+                "{}: \"{unknown}\" is no level of the factor \"{}\"; it has {known}",
+                scheme.name, own.id
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn shares_of(own: &Characteristic) -> Vec<(String, f64)> {
+    let counts: Vec<u64> = match &own.source {
+        Source::Shares(weights) => weights.clone(),
+        Source::Rows(rows) => {
+            let mut counts = vec![0; own.levels.len()];
+            rows.iter().for_each(|place| counts[*place as usize] += 1);
+            counts
+        }
+    };
+    let sum: u64 = counts.iter().sum::<u64>().max(1);
+    own.levels.iter().cloned().zip(counts.into_iter().map(|count| count as f64 / sum as f64)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_counted_as_an_editor_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.csv");
+        for (text, expected) in [
+            ("a,b\n1,2\n3,4\n", [2, 3]),
+            ("a,b\r\n1,2\r\n3,4\r\n", [2, 3]),
+            ("# said\na,b\n1,2\n# more\n\n3,4\n", [3, 6]),
+            ("a,b\n\"1\n1\",2\n3,4", [2, 4]),
+            ("a,b\r\n#x\r\n1,2\r\n\r\n3,#4\r\n", [3, 5]),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let (_, rows) = read_csv(&path).unwrap();
+            assert_eq!(rows.iter().map(|(line, _)| *line).collect::<Vec<u64>>(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn shares_are_read_exactly() {
+        let shares = read_shares(" sex = F:0.6 , M:0.4 ; age=a:b:1/3").unwrap();
+        assert_eq!(whole("sex", &shares["sex"]).unwrap(), [3, 2]);
+        assert_eq!(shares["age"][0].0, "a:b");
+        for wrong in ["sex", "sex=F:x", "sex=F:-1", "sex=F:0,M:0", "sex=F,F", "sex=F;sex=M", ""] {
+            assert!(read_shares(wrong).is_err(), "{wrong}");
+        }
+    }
+}

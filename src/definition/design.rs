@@ -1,0 +1,124 @@
+//! Warnings about designs that are poor for this study: what the statistician's file cannot show by itself.
+
+use num_traits::One;
+
+use super::agreement::{self, Codes};
+use super::allocation_file::{AllocationFile, percent};
+use super::bundle::ALLOCATION;
+use super::document::{Report, Section, Source};
+use super::instrument_file::InstrumentFile;
+use super::study_file::StudyFile;
+use crate::domain::allocation::{Method, Minimization, SITE, guess};
+use crate::domain::number::Rational;
+use crate::domain::study::Blinding;
+
+/// Most rounds of the ratio in a fixed block that an open study is warned of.
+const SMALL_ROUNDS: u64 = 3;
+/// Fewest planned subjects per stratum that are not warned of.
+const SUBJECTS_PER_STRATUM: u64 = 4;
+
+/// Looks at a sound scheme beside its study.
+pub(super) fn check(
+    content: &str,
+    file: &AllocationFile,
+    study: &StudyFile,
+    registration: Option<&InstrumentFile>,
+    report: &Report,
+) {
+    let source = Source::new(ALLOCATION, content);
+    let silent = Report::default();
+    let Some(table) = source.parse(&silent) else { return };
+    let root = Section::whole(&source, &silent, &table);
+    let here = |table: &'static str, key: &str, wrong: String, right: String| {
+        let (line, key) = match root.section(table) {
+            Some(section) if !table.is_empty() => (section.line_of(key), section.key(key)),
+            _ => (root.line_of(key), key.to_string()),
+        };
+        report.warn(ALLOCATION, Some(line), key, wrong, right);
+    };
+    blocks(file, study, &here);
+    strata(file, study, registration, &here);
+    if let (Method::Minimization(Minimization { burn_in, .. }), Some(planned)) =
+        (file.scheme.method(), study.planned_subjects)
+        && *burn_in >= u64::from(planned)
+    {
+        let wrong = format!("is {burn_in}, and {planned} subjects are planned: nobody will be minimized");
+        here("minimization", "burn_in", wrong, "0, or some ten subjects".to_string());
+    }
+    if let (Some(total), Some(planned)) = (file.caps.total, study.planned_subjects)
+        && total < planned
+    {
+        let wrong = format!("closes the study at {total} subjects, though {planned} are planned");
+        here("caps", "total", wrong, format!("{planned}, or another planned_subjects in study.toml"));
+    }
+    for code in file.sites.own.keys().filter(|code| study.sites.iter().all(|site| site.value.code != **code)) {
+        let key = if root.section("caps").is_some_and(|caps| caps.has("sites")) { "sites" } else { "site" };
+        let wrong = format!("caps the site \"{code}\", which the study does not have");
+        here("caps", key, wrong, "a code of a section [[sites]] in study.toml".to_string());
+    }
+}
+
+type Warn<'a> = dyn Fn(&'static str, &str, String, String) + 'a;
+
+/// Who enrolls in an open study sees the arms and can count along.
+fn blocks(file: &AllocationFile, study: &StudyFile, here: &Warn<'_>) {
+    let Method::Block(sizes) = file.scheme.method() else { return };
+    let [only] = sizes.as_slice() else { return };
+    let ratios: Vec<u64> = file.scheme.arms().iter().map(|arm| arm.ratio).collect();
+    let sum: u64 = ratios.iter().sum::<u64>().max(1);
+    // A block of one round is warned of whatever the study is.
+    if study.blinding != Blinding::Open || only.size > SMALL_ROUNDS * sum || only.size == sum || ratios.len() < 2 {
+        return;
+    }
+    let Some(own) = guess::right_share(&ratios, &[(only.size, Rational::one())]) else { return };
+    let wrong = format!(
+        "the study is open: who counts along in fixed blocks of {} guesses {} of the allocations right",
+        only.size,
+        percent(&own)
+    );
+    let better = [3, 4, 5].map(|rounds| (rounds * sum, Rational::one()));
+    let listed = better.iter().map(|(size, _)| size.to_string()).collect::<Vec<String>>().join(", ");
+    let right = match guess::right_share(&ratios, &better) {
+        Some(share) if share < own => {
+            format!(
+                "several sizes, such as sizes = [{listed}] ({}), or minimization over the same factors",
+                percent(&share)
+            )
+        }
+        _ => "several sizes, or minimization over the same factors".to_string(),
+    };
+    here("block", "sizes", wrong, right);
+}
+
+/// Blocks in strata that hardly anybody falls into stay open, and balance nothing.
+fn strata(file: &AllocationFile, study: &StudyFile, registration: Option<&InstrumentFile>, here: &Warn<'_>) {
+    let (Some(planned), false) = (study.planned_subjects, file.scheme.strata().is_empty()) else { return };
+    let levels = |id: &String| {
+        let factor = file.scheme.factors().iter().find(|factor| factor.id == *id);
+        if let Some(listed) = factor.and_then(|factor| factor.levels.as_ref()) {
+            return Some(listed.len() as u64);
+        }
+        if id == SITE || study.registration.value.site_item.as_deref() == Some(id) {
+            return Some(study.sites.len() as u64);
+        }
+        match agreement::codes_of(registration?.instrument.find(id)?) {
+            Codes::Known(codes) => Some(codes.len() as u64),
+            Codes::Open | Codes::None => None,
+        }
+    };
+    let Some(count) = file.scheme.strata().iter().map(levels).try_fold(1u64, |all, own| all.checked_mul(own?)) else {
+        return;
+    };
+    let planned = u64::from(planned);
+    if count * SUBJECTS_PER_STRATUM > planned {
+        let wrong = format!(
+            "make {count} strata for {planned} planned subjects: with fewer than {SUBJECTS_PER_STRATUM} in each, most blocks stay \
+             open and the arms are out of balance"
+        );
+        let right = match planned / SUBJECTS_PER_STRATUM {
+            0 | 1 => "minimization over the same factors".to_string(),
+            most => format!("at most {most} strata, or minimization over the same factors"),
+        };
+        here("", "strata", wrong, right);
+    }
+}

@@ -1,0 +1,29 @@
+//! Simulation: what a scheme would do, trial after trial, with subjects drawn from a population.
+//!
+//! In charge of drawing subjects ([`Population`]), of walking one trial with the same [`State`](super::allocation::State) that
+//! a study uses ([`Walk`]), and of summing up ([`Tally`] → [`Summary`]). Decisions stay exact; what is summed up is statistics
+//! and may use floating point. Files, threads and pages are the caller's.
+//!
+//! # What is counted, where a design has more than two equal arms
+//! * **Count by ratio**: an arm's count divided by its ratio, ratios in lowest terms.
+//! * **Imbalance**: the greatest count by ratio minus the least. For two equal arms it is the absolute difference.
+//! * **Difference** (two arms): the count by ratio of the first arm of the file minus that of the second.
+//! * **Guesser**: guesses the arm whose count by ratio is least so far, each of several such with equal chance. Of a guess the
+//!   probability of being right under the law of the step is summed up, not whether the drawn arm was it: the mean is the
+//!   same and varies less. Under `block` the law is that of the block which is open, or was opened by this very draw.
+//! * **Deterministic**: a step at which one arm has probability 1.
+//!
+//! # Repeatability
+//! Trial `t` of seed `s` has the secret SHA-256(`"hagaki simulation"` 0x00 `s` 0x00 `t` as eight little-endian bytes). Allocations are
+//! drawn from it as in a study; the subjects come from the key stream of allocation number 0, which no study uses. So schemes
+//! that are compared meet the same subjects, and no result depends on the number of cores.
+
+mod population;
+mod summary;
+mod tally;
+mod walk;
+
+pub use population::{Characteristic, Population, Source};
+pub use summary::{ArmSummary, Balance, Difference, LevelBalance, Moment, Summary};
+pub use tally::Tally;
+pub use walk::{Setup, Walk};

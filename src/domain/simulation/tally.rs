@@ -1,0 +1,164 @@
+//! The tally: sums over trials, which can be added to each other.
+
+use std::collections::BTreeMap;
+
+/// How often each value came; keys are the bits of numbers from 0, whose order is that of the numbers.
+pub(super) type Spread = BTreeMap<u64, u64>;
+
+/// Sums over trials.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tally {
+    pub(super) trials: u64,
+    pub(super) away: u64,
+    pub(super) arms: Vec<Spread>,
+    pub(super) difference: Option<DifferenceSums>,
+    /// Per step: trials that got so far, deterministic ones, expected right guesses, and each arm's probability.
+    pub(super) reached: Vec<u64>,
+    pub(super) certain: Vec<u64>,
+    pub(super) right: Vec<f64>,
+    pub(super) probability: Vec<f64>,
+    pub(super) right_squares: f64,
+    right_now: f64,
+    pub(super) has_site: bool,
+    pub(super) has_strata: bool,
+    /// Expected right guesses of who knows the subjects of their site only.
+    pub(super) by_site: f64,
+    /// Expected right guesses of who knows the subjects of the stratum only.
+    pub(super) by_stratum: f64,
+    pub(super) moments: Vec<Spread>,
+    pub(super) levels: Vec<Vec<LevelSums>>,
+}
+
+/// Of the difference of two arms.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct DifferenceSums {
+    pub(super) zero: u64,
+    pub(super) absolute: f64,
+    pub(super) sum: f64,
+    pub(super) squares: f64,
+    pub(super) most: f64,
+}
+
+/// Of one level of a factor.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct LevelSums {
+    pub(super) sum: f64,
+    pub(super) most: f64,
+    pub(super) subjects: u64,
+}
+
+impl Tally {
+    /// Of no trial yet.
+    pub(super) fn new(
+        subjects: u64,
+        arms: usize,
+        moments: usize,
+        levels: impl Iterator<Item = usize>,
+        has_site: bool,
+        has_strata: bool,
+    ) -> Tally {
+        let steps = usize::try_from(subjects).unwrap_or(usize::MAX);
+        Tally {
+            trials: 0,
+            away: 0,
+            arms: vec![Spread::new(); arms],
+            difference: (arms == 2).then(DifferenceSums::default),
+            reached: vec![0; steps],
+            certain: vec![0; steps],
+            right: vec![0.0; steps],
+            probability: vec![0.0; steps * arms],
+            right_squares: 0.0,
+            right_now: 0.0,
+            has_site,
+            has_strata,
+            by_site: 0.0,
+            by_stratum: 0.0,
+            moments: vec![Spread::new(); moments],
+            levels: levels.map(|count| vec![LevelSums::default(); count]).collect(),
+        }
+    }
+
+    pub(super) fn open(&mut self) {
+        self.right_now = 0.0;
+    }
+
+    pub(super) fn step(&mut self, step: usize, shares: &[f64], right: f64, certain: bool) {
+        self.right_now += right;
+        let steps = self.reached.get_mut(step).zip(self.certain.get_mut(step)).zip(self.right.get_mut(step));
+        if let Some(((reached, sure), sum)) = steps {
+            *reached += 1;
+            *sure += u64::from(certain);
+            *sum += right;
+        }
+        let own = self.probability.get_mut(step * shares.len()..(step + 1) * shares.len()).unwrap_or_default();
+        own.iter_mut().zip(shares).for_each(|(sum, share)| *sum += share);
+    }
+
+    pub(super) fn moment(&mut self, moment: usize, imbalance: f64) {
+        if let Some(spread) = self.moments.get_mut(moment) {
+            *spread.entry(imbalance.to_bits()).or_default() += 1;
+        }
+    }
+
+    pub(super) fn level(&mut self, characteristic: usize, level: usize, imbalance: f64, subjects: u64) {
+        if let Some(own) = self.levels.get_mut(characteristic).and_then(|levels| levels.get_mut(level)) {
+            own.sum += imbalance;
+            own.most = own.most.max(imbalance);
+            own.subjects += subjects;
+        }
+    }
+
+    pub(super) fn close(&mut self, counts: &[u64], difference: Option<f64>, away: u64) {
+        self.trials += 1;
+        self.away += away;
+        self.right_squares += self.right_now * self.right_now;
+        for (spread, count) in self.arms.iter_mut().zip(counts) {
+            *spread.entry((*count as f64).to_bits()).or_default() += 1;
+        }
+        if let (Some(sums), Some(difference)) = (&mut self.difference, difference) {
+            sums.zero += u64::from(difference == 0.0);
+            sums.absolute += difference.abs();
+            sums.sum += difference;
+            sums.squares += difference * difference;
+            sums.most = sums.most.max(difference.abs());
+        }
+    }
+
+    /// Adds the trials of another tally of the same setup.
+    pub fn add(&mut self, other: &Tally) {
+        fn counts(own: &mut [u64], other: &[u64]) {
+            own.iter_mut().zip(other).for_each(|(own, other)| *own += other);
+        }
+        fn sums(own: &mut [f64], other: &[f64]) {
+            own.iter_mut().zip(other).for_each(|(own, other)| *own += other);
+        }
+        fn spreads(own: &mut [Spread], other: &[Spread]) {
+            for (own, other) in own.iter_mut().zip(other) {
+                other.iter().for_each(|(value, count)| *own.entry(*value).or_default() += count);
+            }
+        }
+        self.trials += other.trials;
+        self.away += other.away;
+        spreads(&mut self.arms, &other.arms);
+        if let (Some(own), Some(other)) = (&mut self.difference, &other.difference) {
+            own.zero += other.zero;
+            own.absolute += other.absolute;
+            own.sum += other.sum;
+            own.squares += other.squares;
+            own.most = own.most.max(other.most);
+        }
+        counts(&mut self.reached, &other.reached);
+        counts(&mut self.certain, &other.certain);
+        sums(&mut self.right, &other.right);
+        sums(&mut self.probability, &other.probability);
+        self.right_squares += other.right_squares;
+        self.by_site += other.by_site;
+        self.by_stratum += other.by_stratum;
+        spreads(&mut self.moments, &other.moments);
+        for (own, other) in self.levels.iter_mut().flatten().zip(other.levels.iter().flatten()) {
+            own.sum += other.sum;
+            own.most = own.most.max(other.most);
+            own.subjects += other.subjects;
+        }
+    }
+}

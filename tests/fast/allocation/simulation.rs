@@ -1,0 +1,182 @@
+//! Simulated laws against exact ones (`two-arm-exact.csv`), against another program's simulation
+//! (`unequal-ratio-simulation.csv`), and against themselves on other numbers of cores. Seeds are fixed; bounds are five
+//! standard errors, so that a right program fails one of a million such comparisons.
+
+use hagaki::cli::simulate::population::{self, Subjects};
+use hagaki::cli::simulate::run::simulate;
+use hagaki::domain::simulation::{Setup, Summary};
+use hagaki::domain::study::Caps;
+
+use super::scheme;
+
+const TWO: &str = "arms = [ { code = \"A\" }, { code = \"B\" } ]\n";
+
+fn setup(text: &str, subjects: u64, shares: Option<&str>) -> Setup {
+    let scheme = scheme(text);
+    let schemes = [Subjects { name: "allocation.toml".to_owned(), scheme: &scheme, study: None }];
+    let (population, _) = population::build(&schemes, population::open(shares).unwrap()).unwrap();
+    Setup {
+        population,
+        scheme,
+        caps: Caps::default(),
+        site_caps: Default::default(),
+        subjects,
+        seed: "laws".to_owned(),
+    }
+}
+
+fn found(text: &str, subjects: u64, trials: u64) -> Summary {
+    simulate(&setup(text, subjects, None), trials, 2, &|_| {}).unwrap()
+}
+
+fn near(what: &str, found: f64, exact: f64, error: f64) {
+    assert!((found - exact).abs() <= 5.0 * error + 1e-9, "{what}: {found} instead of {exact}, error {error}");
+}
+
+fn rows(text: &str) -> Vec<Vec<&str>> {
+    text.lines().filter(|line| !line.starts_with('#')).skip(1).map(|line| line.split(',').collect()).collect()
+}
+
+#[test]
+fn two_arm_methods_follow_their_exact_laws() {
+    const TRIALS: u64 = 1_000;
+    let exact = rows(include_str!("../../data/allocation/two-arm-exact.csv"));
+    let methods = [
+        ("CRD", "method = \"simple\"\n"),
+        ("EFRON_BCD_2_3", "method = \"biased-coin\"\n[biased-coin]\np = \"2/3\""),
+        ("BIG_STICK_3", "method = \"big-stick\"\n[big-stick]\nlimit = 3"),
+        ("BUD_2", "method = \"block-urn\"\n[block-urn]\nlambda = 2"),
+        ("PBD_2", "method = \"block\"\n[block]\nsizes = [2]"),
+        ("PBD_4", "method = \"block\"\n[block]\nsizes = [4]"),
+        ("WEI_UD_0_1", "method = \"wei-urn\"\n[wei-urn]\nalpha = 0\nbeta = 1"),
+        ("WEI_UD_10_1", "method = \"wei-urn\"\n[wei-urn]\nalpha = 10\nbeta = 1"),
+    ];
+    let mut compared = 0;
+    for (name, text) in methods {
+        let text = text.replacen('\n', &format!("\n{TWO}"), 1);
+        for subjects in [7, 10, 24] {
+            let summary = found(&text, subjects, TRIALS);
+            let row = exact.iter().find(|row| row[0] == name && row[1] == subjects.to_string()).unwrap();
+            let law: Vec<f64> = row[2..].iter().map(|cell| cell.parse().unwrap()).collect();
+            let [p_zero, mean_abs, variance, most, right, certain] = law.try_into().unwrap();
+            let trials = TRIALS as f64;
+            let difference = summary.difference.unwrap();
+            let what = |of: &str| format!("{name}, {subjects} subjects, {of}");
+            near(&what("P(D = 0)"), difference.p_zero, p_zero, (p_zero * (1.0 - p_zero) / trials).sqrt());
+            near(&what("E|D|"), difference.mean_abs, mean_abs, ((variance - mean_abs * mean_abs) / trials).sqrt());
+            // E D⁴ ≤ max² E D².
+            near(&what("Var D"), difference.variance, variance, (most * most * variance / trials).sqrt());
+            assert!(difference.max_abs <= most, "{}", what("max |D|"));
+            near(&what("right guesses"), summary.right_mean, right, summary.right_sd / trials.sqrt());
+            // E X² ≤ n E X.
+            let error = (subjects as f64 * certain / trials).sqrt();
+            near(&what("deterministic"), summary.deterministic_mean, certain, error);
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 24);
+}
+
+#[test]
+fn random_small_blocks_are_guessed_better_than_blocks_of_four() {
+    let blocks = |sizes: &str| found(&format!("method = \"block\"\n{TWO}[block]\nsizes = {sizes}"), 60, 1_000);
+    for (sizes, right, certain) in
+        [("[2, 4]", 0.7210, 0.3858), ("[4, 6]", 0.6906, 0.2768), ("[2, 4, 6]", 0.7007, 0.3148)]
+    {
+        let summary = blocks(sizes);
+        near(sizes, summary.right_mean / 60.0, right, summary.right_sd / 60.0 / 1_000f64.sqrt() + 0.00005 / 5.0);
+        near(sizes, summary.deterministic_mean / 60.0, certain, (certain / 60.0 / 1_000.0).sqrt());
+    }
+    assert!(blocks("[2, 4]").right_mean > blocks("[4]").right_mean);
+}
+
+#[test]
+fn unequal_ratios_are_met_as_another_program_met_them() {
+    let mut compared = 0;
+    for row in rows(include_str!("../../data/allocation/unequal-ratio-simulation.csv")) {
+        let numbers = |cell: &str| cell.split(' ').map(|number| number.parse().unwrap()).collect::<Vec<f64>>();
+        if row[2] != "(n+1)/r" {
+            continue;
+        }
+        let (means, deviations) = (numbers(row[6]), numbers(row[7]));
+        let arms: Vec<String> = row[0]
+            .split(':')
+            .enumerate()
+            .map(|(at, ratio)| format!("{{ code = \"{at}\", ratio = {ratio} }}"))
+            .collect();
+        let rule = if row[1] == "BCM" { "ratio-coin" } else { "best" };
+        let p = if arms.len() == 2 { "4/5" } else { "7/10" };
+        let text = format!(
+            "method = \"minimization\"\narms = [ {} ]\nfactors = [ {{ id = \"a\", levels = [\"1\", \"2\"] }}, \
+             {{ id = \"b\", levels = [\"1\", \"2\", \"3\"] }}, {{ id = \"c\", levels = [\"1\", \"2\"] }}, \
+             {{ id = \"d\", levels = [\"1\", \"2\", \"3\", \"4\", \"5\"] }} ]\n[minimization]\ndistance = \"range\"\n\
+             rule = \"{rule}\"\np = \"{p}\"",
+            arms.join(", ")
+        );
+        let summary = found(&text, 120, 400);
+        for ((arm, mean), deviation) in summary.arms.iter().zip(means).zip(deviations) {
+            // Both are means of 400.
+            near(
+                &format!("{row:?} arm {}", arm.code),
+                arm.mean,
+                mean,
+                deviation * (2.0f64 / 400.0).sqrt() + 0.005 / 5.0,
+            );
+            assert!((arm.sd / deviation - 1.0).abs() < 0.25, "{row:?}: {} instead of {deviation}", arm.sd);
+        }
+        compared += 1;
+    }
+    assert_eq!(compared, 4);
+}
+
+#[test]
+fn dummy_arms_keep_the_ratio_at_every_step() {
+    let text = |rule: &str| {
+        format!(
+            "method = \"minimization\"\narms = [ {{ code = \"A\" }}, {{ code = \"B\", ratio = 2 }} ]\n\
+             factors = [ {{ id = \"a\", levels = [\"1\", \"2\"] }} ]\n[minimization]\ndistance = \"range\"\nrule = \"{rule}\"\np = \"4/5\""
+        )
+    };
+    let kept = found(&text("ratio-arms"), 24, 2_000);
+    let first = kept.probability_by_step[0][0];
+    assert!((first - 1.0 / 3.0).abs() < 1e-12, "{first}");
+    for (step, shares) in kept.probability_by_step.iter().enumerate() {
+        // A probability from 0 to 1 deviates by at most one half.
+        near(&format!("step {step}"), shares[0], 1.0 / 3.0, 0.5 / 2_000f64.sqrt());
+        assert!((shares[0] + shares[1] - 1.0).abs() < 1e-9);
+    }
+    let coin = found(&text("ratio-coin"), 24, 100);
+    assert!((coin.probability_by_step[0][0] - 0.1).abs() < 1e-12, "{}", coin.probability_by_step[0][0]);
+}
+
+#[test]
+fn figures_do_not_depend_on_cores_and_do_on_the_seed() {
+    let text = format!(
+        "method = \"block\"\n{TWO}factors = [ {{ id = \"site\" }}, {{ id = \"sex\", levels = [\"F\", \"M\"] }} ]\n\
+         strata = [\"site\", \"sex\"]\n[block]\nsizes = [4, 6]"
+    );
+    let mut setup = setup(&text, 40, Some("sex=F:0.7,M:0.3;site=001:1/3,002:2/3"));
+    let run = |setup: &Setup, cores| simulate(setup, 300, cores, &|_| {}).unwrap();
+    let one = run(&setup, 1);
+    assert_eq!(one, run(&setup, 3));
+    assert!(one.right_by_stratum.unwrap() > one.right_by_site.unwrap(), "{one:?}");
+    assert!(one.right_by_site.unwrap() > 20.0);
+    let women = &one.balances[0].levels[0];
+    near("women", women.subjects_mean, 28.0, (40.0 * 0.7 * 0.3f64 / 300.0).sqrt());
+    setup.seed = "another".to_owned();
+    assert_ne!(one, run(&setup, 1));
+}
+
+#[test]
+fn caps_turn_away_and_shorten_trials() {
+    let mut capped =
+        setup(&format!("method = \"simple\"\n{TWO}factors = [ {{ id = \"site\" }} ]"), 30, Some("site=1:1,2:1"));
+    capped.site_caps = [("1".to_owned(), 5)].into();
+    let summary = simulate(&capped, 50, 1, &|_| {}).unwrap();
+    let sum: f64 = summary.arms.iter().map(|arm| arm.mean).sum();
+    assert!((sum + summary.turned_away_mean - 30.0).abs() < 1e-9);
+    assert!((summary.balances[0].levels[0].subjects_mean - 5.0).abs() < 0.1);
+    capped.caps.total = Some(8);
+    let summary = simulate(&capped, 50, 1, &|_| {}).unwrap();
+    assert_eq!(summary.probability_by_step.len(), 8);
+}
