@@ -44,6 +44,14 @@ pub const FACTORS: usize = 30;
 pub const RATIO: u64 = 1_000;
 /// Most kits of one study.
 pub const KITS: usize = 1_000_000;
+/// Most kits that one act names.
+pub const KIT_CODES: usize = 10_000;
+/// Longest time a kit can be demanded to be good for when it is given, in days.
+pub const KIT_MINIMUM_DAYS: u32 = 3_650;
+/// Greatest number of kits of an arm below which a shortage is told.
+pub const KIT_THRESHOLD: u32 = 1_000;
+/// Most lots that a letter on a shortage lists for an arm.
+pub const KIT_LOTS: i64 = 20;
 /// Largest file of a bundle, in bytes.
 pub const BUNDLE_FILE_BYTES: usize = 64 * 1024 * 1024;
 /// Largest body of a posted form, in bytes.

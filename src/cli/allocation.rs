@@ -11,6 +11,7 @@ use super::rehearse::{self, RehearseArgs};
 use super::simulate::{self, SimulateArgs};
 use super::{End, Installation, Output, Refused};
 use crate::domain::allocation::{Allotment, Replayed};
+use crate::workflow::kits_told::{KitDiscrepancy, KitWhat};
 use crate::workflow::proof::{self, SecretFault, Verdict};
 use crate::workflow::told::{Discrepancy, What};
 
@@ -91,7 +92,7 @@ fn verify(slug: &str, installation: &Installation, output: Output) -> anyhow::Re
     }
     Ok(match verdict {
         Verdict::Proved(_) | Verdict::NoScheme => End::Done,
-        Verdict::Untold(_) | Verdict::Secret(_) | Verdict::Differs(_) => End::Refused,
+        Verdict::Untold(_) | Verdict::Kit(_) | Verdict::Secret(_) | Verdict::Differs(_) => End::Refused,
     })
 }
 
@@ -100,6 +101,7 @@ fn to_json(verdict: &Verdict) -> Value {
     match verdict {
         Verdict::Proved(count) => json!({ "proved": true, "allocations": count }),
         Verdict::NoScheme => json!({ "proved": true, "allocations": 0, "randomizes": false }),
+        Verdict::Kit(found) => json!({ "proved": false, "number": null, "what": found.what.key(), "kit": found.code }),
         Verdict::Untold(found) => json!({ "proved": false, "number": found.number, "what": found.what.key() }),
         Verdict::Secret(fault) => {
             let what = match fault {
@@ -131,6 +133,7 @@ fn in_words(verdict: &Verdict) -> String {
         Verdict::Proved(count) => format!("all {count} allocations follow from the secret and the journal"),
         Verdict::NoScheme => "randomizes nobody; its subjects are as the audit chain tells them".to_string(),
         Verdict::Untold(found) => discrepancy_in_words(found),
+        Verdict::Kit(found) => kit_in_words(found),
         Verdict::Secret(SecretFault::Row) => "SHA-256 of the secret is not the digest stored beside it".to_string(),
         Verdict::Secret(SecretFault::Chain) => {
             "SHA-256 of the secret is not the digest that the audit chain holds".to_string()
@@ -154,6 +157,22 @@ fn allotment_in_words(allotment: &Allotment) -> String {
     format!("arm {}{slot}{block}", allotment.arm)
 }
 
+fn kit_in_words(found: &KitDiscrepancy) -> String {
+    let code = &found.code;
+    let kit = |what: &str| format!("{what} of kit {code} is not as the audit chain tells it");
+    match found.what {
+        KitWhat::Entry => format!("kit {code} is on file, but no list of kits that the audit chain tells of names it"),
+        KitWhat::Absent => format!("the audit chain tells of kit {code}, which is not on file"),
+        KitWhat::Arm => kit("the arm"),
+        KitWhat::Site => kit("the place"),
+        KitWhat::Lot => kit("the lot"),
+        KitWhat::Expires => kit("the last day"),
+        KitWhat::State => kit("the state"),
+        KitWhat::Allocation => kit("the allocation"),
+        KitWhat::List => format!("the kits in {code} are not those whose digest the audit chain holds"),
+    }
+}
+
 fn discrepancy_in_words(found: &Discrepancy) -> String {
     let number = found.number;
     let subject = |what: &str| format!("{what} of subject {number} is not as the audit chain tells it");
@@ -174,7 +193,7 @@ fn discrepancy_in_words(found: &Discrepancy) -> String {
         What::Levels => format!("the levels of allocation {number} are not as the audit chain tells them"),
         What::Kit => allocation("the kit"),
         What::KitRow => {
-            format!("the kit of allocation {number} is not in the list of kits as it was handed out")
+            format!("a kit of allocation {number} is not in the list of kits as the audit chain tells it")
         }
         What::Bundle => allocation("the version of the bundle"),
         What::AllocatedAt => allocation("the time"),

@@ -1,5 +1,6 @@
 //! `hagaki doctor`: tries what `check` cannot — database, clock, disk, mailboxes, mail servers, a letter to itself.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::json;
@@ -11,7 +12,10 @@ use crate::limits;
 use crate::mail::mailbox::{Mailbox, Position};
 use crate::mail::transport::{Envelope, Transport, Verdict};
 use crate::settings::{Engine, MailboxSettings};
-use crate::store::{StoreError, host, inbox};
+use crate::store::study::State;
+use crate::store::{StoreError, host, inbox, study};
+use crate::workflow::shelf::Shelf;
+use crate::workflow::stock;
 
 /// What one trial found.
 struct Finding {
@@ -52,6 +56,7 @@ async fn examine(opened: &Opened) -> Vec<Finding> {
         clock(opened).await,
     ];
     findings.extend(disk(opened));
+    findings.extend(stocks(opened, opened.now()).await);
     for mailbox in &opened.settings.mailboxes {
         findings.extend(post(opened, mailbox).await);
     }
@@ -90,6 +95,37 @@ fn disk(opened: &Opened) -> Option<Finding> {
         }
         Ok(_) => finding(None),
     }
+}
+
+/// Studies that hand out kits and want to know of shortages. What ran out by expiry alone shows here before the next kit is
+/// handed out. The place is told, the arm is not: see [`stock`].
+async fn stocks(opened: &Opened, now: Instant) -> Vec<Finding> {
+    let rows = study::list(&opened.store).await.unwrap_or_default();
+    let shelf = Shelf::new(opened.store.clone());
+    let mut findings = Vec::new();
+    for row in rows.iter().filter(|row| row.state != State::Closed) {
+        let Ok(shelved) = shelf.load(row).await else { continue };
+        if !shelved.study.stock.tells() {
+            continue;
+        }
+        let trouble = match stock::shortages(&opened.store, row.id, &shelved.study, now).await {
+            Err(error) => Some(error.to_string()),
+            Ok(short) => {
+                let place =
+                    |site: &str| if site.is_empty() { "the central stock".to_string() } else { format!("site {site}") };
+                let places: BTreeSet<String> = short.iter().map(|stock| place(&stock.site)).collect();
+                let places: Vec<String> = places.into_iter().collect();
+                (!places.is_empty()).then(|| {
+                    format!(
+                        "kits are short: {}; send some with `hagaki kit move` or `hagaki kit import`",
+                        places.join(", ")
+                    )
+                })
+            }
+        };
+        findings.push(Finding { what: format!("kits of {}", row.slug), trouble });
+    }
+    findings
 }
 
 /// Connects both ways, then sends a letter to a sub-address of our own and waits for it to come in.

@@ -12,6 +12,7 @@ pub mod explain;
 mod inbox;
 mod init;
 mod installation;
+mod kit;
 mod outbox;
 mod preview;
 mod read;
@@ -105,6 +106,9 @@ pub enum Command {
     /// The next decision explained, and past ones proved.
     #[command(subcommand)]
     Allocation(allocation::AllocationCommand),
+    /// Kits of blinded studies: where each lies, and what became of it.
+    #[command(subcommand)]
+    Kit(kit::KitCommand),
     /// The audit chain.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -154,6 +158,7 @@ pub fn run(line: Line) -> ExitCode {
         Command::Outbox(command) => outbox::run(command),
         Command::Preview(args) => preview::run(args),
         Command::Allocation(command) => allocation::run(command),
+        Command::Kit(command) => kit::run(command),
         Command::Audit(command) => audit::run(command),
         Command::Receipt(command) => receipt::run(command),
     };

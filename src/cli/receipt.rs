@@ -12,7 +12,7 @@ use super::{End, Installation, Output};
 use crate::daemon::run::keys;
 use crate::domain::receipt::{Receipt, Told};
 use crate::letters::opened;
-use crate::store::{allocation, study, subject};
+use crate::store::{allocation, kit, study, subject};
 
 /// Commands on receipts.
 #[derive(Debug, Subcommand)]
@@ -84,7 +84,11 @@ async fn judge(opened: &Opened, bytes: &[u8]) -> anyhow::Result<Result<Receipt, 
     let allocation = allocation::find_by_subject(&opened.store, on_file.id).await?;
     let told = match (&receipt.told, &allocation) {
         (Told::Arm(arm), Some(row)) => *arm == row.arm,
-        (Told::Code(code), Some(row)) => Some(code) == row.kit.as_ref(),
+        // A letter after a replacement names another kit of the same allocation.
+        (Told::Code(code), Some(given)) => {
+            let kits = kit::list_of_allocation(&opened.store, row.id, given.number).await?;
+            kits.iter().any(|kit| kit.code == *code)
+        }
         (Told::Registered, None) => true,
         _ => false,
     };

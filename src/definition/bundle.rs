@@ -36,6 +36,11 @@ impl Bundle {
         Bundle { files, problems: Vec::new() }
     }
 
+    /// Whether it brings a list of kits.
+    pub fn lists_kits(&self) -> bool {
+        self.files.contains_key(KITS)
+    }
+
     /// A bundle from a folder. What cannot be read is a problem that [`super::load`] tells with all others.
     pub fn read(folder: &Path) -> Bundle {
         let mut bundle = Bundle::default();

@@ -1,131 +1,282 @@
-//! `kits.csv`: the kits of a blinded study, in the order they are handed out.
+//! `kits.csv`, and lists of kits that come later: one line for each kit, in the order in which they are handed out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::bundle::KITS;
+use chrono::NaiveDate;
+
 use super::document::{Report, quoted};
-use super::study_file::{StudyFile, did_you_mean};
-use crate::domain::study::Kit;
+use super::problem::{Problem, Weight};
+use super::study_file::did_you_mean;
+use crate::domain::study::{Kit, Study};
 use crate::domain::text;
 use crate::limits;
 
 /// Kits of one arm from which on their codes are looked at for a pattern.
 const PATTERN_FROM: usize = 4;
+/// Longest period that is looked for in the codes.
+const PERIOD: usize = 8;
+/// Columns, the first two of which must be there.
+const COLUMNS: [&str; 5] = ["code", "arm", "site", "expires", "lot"];
 
-/// Reads the list; faulty lines are reported and left out.
-pub(super) fn read(content: &str, study: &StudyFile, report: &Report) -> Vec<Kit> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(content.as_bytes());
-    let header: Vec<String> = match reader.headers() {
-        Ok(header) => header.iter().map(str::to_string).collect(),
-        Err(error) => {
-            report.file(KITS, format!("cannot be read ({error})"), "");
-            return Vec::new();
-        }
+/// What a list is read against.
+pub(super) struct Listing<'a> {
+    /// Name of the file, in problems.
+    pub file: &'a str,
+    /// Codes of the study's arms and sites; nothing where the list was held against them before.
+    pub known: Option<Known<'a>>,
+    /// Codes of kits that the study has already, folded.
+    pub taken: &'a BTreeSet<String>,
+}
+
+/// Codes of a study's arms and sites.
+pub(super) struct Known<'a> {
+    pub arms: Vec<&'a str>,
+    pub sites: Vec<&'a str>,
+}
+
+/// Reads a list of kits that are added to a study, which has kits of the codes `taken` (folded) already.
+///
+/// # Errors
+/// Every problem of the list, warnings among them, if one makes it unusable; otherwise the kits come with the warnings.
+pub fn read_more_kits(
+    file: &str,
+    content: &str,
+    study: &Study,
+    taken: &BTreeSet<String>,
+) -> Result<(Vec<Kit>, Vec<Problem>), Vec<Problem>> {
+    let report = Report::default();
+    let known = Known {
+        arms: study.arms.iter().map(|arm| arm.code.as_str()).collect(),
+        sites: study.sites.iter().map(|site| site.code.as_str()).collect(),
     };
-    if header != ["code", "arm"] && header != ["code", "arm", "site"] {
-        report.at(
-            KITS,
-            Some(1),
-            "",
-            "the first line is not code,arm or code,arm,site",
-            "write one of the two, without quotes or blanks",
-        );
-        return Vec::new();
+    let listing = Listing { file, known: Some(known), taken };
+    let read = listing.read(content, &report);
+    // Where every line is faulty, that has been told.
+    if read.is_some() && content.lines().nth(1).is_none() {
+        report.file(file, "lists no kit", "write one line for each kit below the first line");
     }
-    let mut kits = Vec::new();
-    let mut lines: BTreeMap<String, u64> = BTreeMap::new();
-    for record in reader.records() {
-        let record = match record {
-            Ok(record) => record,
+    let kits = read.unwrap_or_default();
+    if taken.len() + kits.len() > limits::KITS {
+        report.file(file, format!("makes more than {} kits", limits::KITS), "");
+    }
+    listing.check_codes(&kits, &report);
+    let mut problems = report.into_problems();
+    problems.sort();
+    if problems.iter().any(|problem| problem.weight == Weight::Error) { Err(problems) } else { Ok((kits, problems)) }
+}
+
+/// Reads a list that was added before, by the arms and sites of its day.
+pub fn read_kept_kits(content: &str) -> Option<Vec<Kit>> {
+    let report = Report::default();
+    let kits = Listing { file: "", known: None, taken: &BTreeSet::new() }.read(content, &report);
+    kits.filter(|_| report.into_problems().is_empty())
+}
+
+/// Where each column stands in a line.
+struct Columns([Option<usize>; COLUMNS.len()]);
+
+impl Columns {
+    fn read(header: &csv::StringRecord) -> Option<Columns> {
+        let mut places = [None; COLUMNS.len()];
+        for (place, name) in header.iter().enumerate() {
+            let known = COLUMNS.iter().position(|column| *column == name)?;
+            if places[known].replace(place).is_some() {
+                return None;
+            }
+        }
+        (places[0].is_some() && places[1].is_some()).then_some(Columns(places))
+    }
+
+    /// The text in a column that is there and not blank.
+    fn get<'r>(&self, column: usize, record: &'r csv::StringRecord) -> Option<&'r str> {
+        record.get(self.0[column]?).filter(|text| !text.is_empty())
+    }
+}
+
+impl Listing<'_> {
+    /// Reads the list; faulty lines are reported and left out. Nothing if not even the columns can be told.
+    pub(super) fn read(&self, content: &str, report: &Report) -> Option<Vec<Kit>> {
+        let content = content.strip_prefix('\u{feff}').unwrap_or(content);
+        let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(content.as_bytes());
+        let unreadable = |error: csv::Error| report.file(self.file, format!("cannot be read ({error})"), "");
+        let header = match reader.headers() {
+            Ok(header) => header.clone(),
             Err(error) => {
-                report.file(KITS, format!("cannot be read ({error})"), "");
-                return kits;
+                unreadable(error);
+                return None;
             }
         };
-        let line = record.position().map_or(0, csv::Position::line);
-        if let Some(kit) = read_kit(&record, header.len(), line, study, report) {
-            if let Some(first) = lines.insert(text::fold_tight(&kit.code), line) {
-                at(
-                    report,
-                    line,
-                    "code",
-                    format!("kit \"{}\" stands on line {first} already", kit.code),
-                    "list each kit once",
-                );
-            }
-            kits.push(kit);
-        }
-        if kits.len() > limits::KITS {
-            report.file(KITS, format!("lists more than {} kits", limits::KITS), "");
-            return kits;
-        }
-    }
-    check_stock(study, &kits, report);
-    kits
-}
-
-fn at(report: &Report, line: u64, key: &str, wrong: String, right: impl Into<String>) {
-    report.at(KITS, usize::try_from(line).ok(), key, wrong, right);
-}
-
-fn read_kit(record: &csv::StringRecord, columns: usize, line: u64, study: &StudyFile, report: &Report) -> Option<Kit> {
-    if record.len() != columns {
-        at(report, line, "", format!("has {} columns, the first line has {columns}", record.len()), "");
-        return None;
-    }
-    let (code, arm) = (record.get(0)?, record.get(1)?);
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if code.is_empty() || code.len() > 40 || !code.chars().all(plain) {
-        at(report, line, "code", format!("\"{code}\" is no code"), "use at most 40 plain letters, digits, - and _");
-        return None;
-    }
-    let arms: Vec<&str> = study.arms.iter().map(|arm| arm.value.code.as_str()).collect();
-    if !arms.contains(&arm) {
-        at(report, line, "arm", format!("there is no arm \"{arm}\""), format!("write one of {}", quoted(&arms)));
-        return None;
-    }
-    let site = record.get(2).filter(|site| !site.is_empty());
-    if let Some(site) = site {
-        let sites: Vec<&str> = study.sites.iter().map(|site| site.value.code.as_str()).collect();
-        if !sites.contains(&site) {
-            at(report, line, "site", format!("there is no site \"{site}\""), did_you_mean(site, &sites));
+        let Some(columns) = Columns::read(&header) else {
+            report.at(
+                self.file,
+                Some(1),
+                "",
+                "the first line does not name the columns",
+                "write code,arm and behind them any of site,expires,lot, without quotes or blanks",
+            );
             return None;
+        };
+        let mut kits = Vec::new();
+        let mut lines: BTreeMap<String, usize> = BTreeMap::new();
+        for record in reader.records() {
+            let record = match record {
+                Ok(record) => record,
+                Err(error) => {
+                    unreadable(error);
+                    return Some(kits);
+                }
+            };
+            let line = record.position().map_or(0, csv::Position::line);
+            let line = usize::try_from(line).unwrap_or(usize::MAX);
+            if record.len() != header.len() {
+                let wrong = format!("has {} columns, the first line has {}", record.len(), header.len());
+                self.at(report, line, "", wrong, "");
+                continue;
+            }
+            let kit = self.read_kit(&columns, &record, line, &mut lines, report);
+            kits.extend(kit);
+            if kits.len() > limits::KITS {
+                report.file(self.file, format!("lists more than {} kits", limits::KITS), "");
+                return Some(kits);
+            }
         }
+        Some(kits)
     }
-    Some(Kit { code: code.to_string(), arm: arm.to_string(), site: site.map(str::to_string) })
-}
 
-/// Every arm has kits wherever subjects are enrolled, and codes tell nothing.
-fn check_stock(study: &StudyFile, kits: &[Kit], report: &Report) {
-    let stocked: BTreeSet<&str> = kits.iter().map(|kit| kit.arm.as_str()).collect();
-    let central: BTreeSet<&str> = kits.iter().filter(|kit| kit.site.is_none()).map(|kit| kit.arm.as_str()).collect();
-    let local: BTreeSet<(&str, &str)> =
-        kits.iter().filter_map(|kit| Some((kit.site.as_deref()?, kit.arm.as_str()))).collect();
-    for arm in study.arms.iter().map(|arm| arm.value.code.as_str()) {
-        if !stocked.contains(arm) {
-            report.file(KITS, format!("there is no kit for arm \"{arm}\""), "list the kits of every arm");
-            continue;
+    fn at(&self, report: &Report, line: usize, key: &str, wrong: String, right: impl Into<String>) {
+        report.at(self.file, Some(line), key, wrong, right);
+    }
+
+    /// One line; everything that is wrong with it is reported.
+    fn read_kit(
+        &self,
+        columns: &Columns,
+        record: &csv::StringRecord,
+        line: usize,
+        lines: &mut BTreeMap<String, usize>,
+        report: &Report,
+    ) -> Option<Kit> {
+        let mut sound = true;
+        let mut wrong = |key: &str, wrong: String, right: String| {
+            sound = false;
+            self.at(report, line, key, wrong, right);
+        };
+        let code = columns.get(0, record).unwrap_or_default();
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if code.is_empty() || code.len() > 40 || !code.chars().all(plain) {
+            wrong("code", format!("\"{code}\" is no code"), "use at most 40 plain letters, digits, - and _".into());
+        } else if let Some(first) = lines.get(&text::fold_tight(code)) {
+            // The kit counts all the same: its arm is not one without kits.
+            let doubled = format!("kit \"{code}\" stands on line {first} already");
+            self.at(report, line, "code", doubled, "list each kit once");
+        } else {
+            lines.insert(text::fold_tight(code), line);
+            if self.taken.contains(&text::fold_tight(code)) {
+                wrong("code", format!("kit \"{code}\" is in the study already"), "a code is used once".into());
+            }
         }
-        for site in study.sites.iter().map(|site| site.value.code.as_str()) {
-            if !central.contains(arm) && !local.contains(&(site, arm)) {
-                report.file(
-                    KITS,
-                    format!("site \"{site}\" has no kit for arm \"{arm}\""),
+        let arm = columns.get(1, record).unwrap_or_default();
+        let site = columns.get(2, record);
+        if let Some(Known { arms, sites }) = &self.known {
+            if !arms.contains(&arm) {
+                wrong("arm", format!("there is no arm \"{arm}\""), format!("write one of {}", quoted(arms)));
+            }
+            if let Some(site) = site.filter(|site| !sites.contains(site)) {
+                wrong("site", format!("there is no site \"{site}\""), did_you_mean(site, sites));
+            }
+        }
+        let written = columns.get(3, record);
+        let expires = written.and_then(read_day);
+        if let Some(written) = written.filter(|_| expires.is_none()) {
+            wrong("expires", format!("\"{written}\" is no date"), "write year-month-day, such as 2028-03-31".into());
+        }
+        let lot = columns.get(4, record).unwrap_or_default();
+        if lot.chars().count() > 40 || text::has_control(lot) || text::has_bidi(lot) {
+            wrong("lot", "is too long or holds an invisible character".into(), "use at most 40 characters".into());
+        }
+        sound.then(|| Kit {
+            code: code.to_string(),
+            arm: arm.to_string(),
+            site: site.map(str::to_string),
+            expires,
+            lot: lot.to_string(),
+        })
+    }
+
+    /// Every arm has kits wherever subjects are enrolled, and codes tell nothing.
+    pub(super) fn check_stock(&self, kits: &[Kit], report: &Report) {
+        let stocked: BTreeSet<(&str, Option<&str>)> =
+            kits.iter().map(|kit| (kit.arm.as_str(), kit.site.as_deref())).collect();
+        let arms: BTreeSet<&str> = stocked.iter().map(|(arm, _)| *arm).collect();
+        let Some(known) = &self.known else { return };
+        for arm in &known.arms {
+            if !arms.contains(arm) {
+                report.file(self.file, format!("there is no kit for arm \"{arm}\""), "list the kits of every arm");
+                continue;
+            }
+            if stocked.contains(&(*arm, None)) {
+                continue;
+            }
+            for site in known.sites.iter().filter(|site| !stocked.contains(&(*arm, Some(**site)))) {
+                // Kits can be sent there, or added, while the study runs.
+                report.warn(
+                    self.file,
+                    None,
+                    "",
+                    format!("site \"{site}\" has no kit for arm \"{arm}\" and can enroll nobody until some are sent"),
                     "give it some, or leave the site of some kits blank",
                 );
             }
         }
+        self.check_codes(kits, report);
     }
-    if show_arms(kits) {
-        report.warn(KITS, None, "", "the codes in their order show the arm", "number the kits at random over all arms");
+
+    /// What the codes, or what may stand on a label beside them, tell of the arm.
+    pub(super) fn check_codes(&self, kits: &[Kit], report: &Report) {
+        let warn = |key: &str, wrong: &str, right: &str| report.warn(self.file, None, key, wrong, right);
+        let arms: BTreeSet<&str> = kits.iter().map(|kit| kit.arm.as_str()).collect();
+        if arms.len() < 2 || kits.len() < PATTERN_FROM * arms.len() {
+            return;
+        }
+        let backwards = |code: &str| code.chars().rev().collect::<String>();
+        if show_arms(kits, arms.len(), str::to_string) || show_arms(kits, arms.len(), backwards) {
+            warn("", "the codes in their order show the arm", "number the kits at random over all arms");
+        }
+        let parted = |of: fn(&Kit) -> Option<String>| {
+            let mut owners: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+            for kit in kits {
+                let Some(value) = of(kit) else { return false };
+                owners.entry(value).or_default().insert(&kit.arm);
+            }
+            owners.values().all(|arms| arms.len() == 1)
+        };
+        if parted(|kit| kit.expires.map(|day| day.to_string())) {
+            warn("expires", "no two arms share an expiry", "make sure that labels do not show it");
+        }
+        if parted(|kit| (!kit.lot.is_empty()).then(|| kit.lot.clone())) {
+            warn("lot", "no two arms share a lot", "make sure that labels do not show it");
+        }
     }
 }
 
-/// Whether all kits of each arm lie side by side once sorted by code.
-fn show_arms(kits: &[Kit]) -> bool {
-    let mut sorted: Vec<(&str, &str)> = kits.iter().map(|kit| (kit.code.as_str(), kit.arm.as_str())).collect();
+/// A day as ISO 8601 writes it, and nothing else; its year has four digits.
+fn read_day(written: &str) -> Option<NaiveDate> {
+    let shaped = written.len() == 10
+        && written.bytes().enumerate().all(|(place, byte)| match place {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        });
+    written.parse().ok().filter(|_| shaped)
+}
+
+/// Whether the arms lie side by side, or take regular turns, once the codes are sorted by `key`.
+fn show_arms(kits: &[Kit], arms: usize, key: fn(&str) -> String) -> bool {
+    let mut sorted: Vec<(String, &str)> = kits.iter().map(|kit| (key(&kit.code), kit.arm.as_str())).collect();
     sorted.sort_unstable();
-    let arms: BTreeSet<&str> = sorted.iter().map(|(_, arm)| *arm).collect();
     let changes = sorted.windows(2).filter(|pair| matches!(pair, [(_, one), (_, other)] if one != other)).count();
-    arms.len() > 1 && kits.len() >= PATTERN_FROM * arms.len() && changes + 1 == arms.len()
+    let regular = |period: usize| {
+        sorted.len() >= PATTERN_FROM * period
+            && sorted.iter().zip(sorted.iter().skip(period)).all(|((_, one), (_, other))| one == other)
+    };
+    changes + 1 == arms || (2..=PERIOD).any(regular)
 }

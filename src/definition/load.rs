@@ -1,5 +1,6 @@
 //! A bundle → a study, through all of its files and the checks between them.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -7,9 +8,10 @@ use super::allocation_file::{self, AllocationFile, SiteCaps};
 use super::bundle::{ALLOCATION, Bundle, INSTRUMENTS, KITS, LETTERS, STUDY};
 use super::document::Report;
 use super::instrument_file::{self, InstrumentFile};
+use super::kits_file::{Known, Listing};
 use super::problem::{Problem, Weight};
 use super::study_file::{self, StudyFile, did_you_mean};
-use super::{agreement, design, kits_file, rules};
+use super::{agreement, design, rules};
 use crate::domain::allocation::{ArmList, Method, Scheme};
 use crate::domain::language::Language;
 use crate::domain::study::{Caps, Criterion, Kit, Site, Study};
@@ -143,7 +145,7 @@ fn build(bundle: &Bundle, report: &Report) -> Option<Study> {
         }
     }
     agreement::check_blinding(&file, bundle, report);
-    let kits = bundle.file(KITS).map(|content| kits_file::read(content, &file, report)).unwrap_or_default();
+    let kits = bundle.file(KITS).map(|content| read_kits(content, &file, report)).unwrap_or_default();
     let allocation = match allocation {
         Some(read) => Some(read?),
         None => None,
@@ -172,6 +174,17 @@ fn check_lists(
     if let (Some(scheme), Some(list), Some(registration)) = (scheme, &list, registration) {
         agreement::check_list(list, scheme.factors(), study, registration, report);
     }
+}
+
+fn read_kits(content: &str, study: &StudyFile, report: &Report) -> Vec<Kit> {
+    let known = Known {
+        arms: study.arms.iter().map(|arm| arm.value.code.as_str()).collect(),
+        sites: study.sites.iter().map(|site| site.value.code.as_str()).collect(),
+    };
+    let listing = Listing { file: KITS, known: Some(known), taken: &BTreeSet::new() };
+    let Some(kits) = listing.read(content, report) else { return Vec::new() };
+    listing.check_stock(&kits, report);
+    kits
 }
 
 /// The one place where the statistician's file is read as a scheme.
@@ -277,6 +290,7 @@ fn assemble(
         scheme,
         caps,
         kits,
+        stock: file.stock,
         notices: file.notices,
         planned_subjects: file.planned_subjects,
         post: file.post,

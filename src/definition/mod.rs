@@ -23,5 +23,6 @@ pub mod samples;
 mod study_file;
 
 pub use bundle::Bundle;
+pub use kits_file::{read_kept_kits, read_more_kits};
 pub use load::{Checked, check, load};
 pub use problem::{Problem, Weight};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::document::{Report, Section, Source, nearest, quoted};
 use super::people;
 use crate::domain::expression::Expression;
+use crate::domain::kit::StockRules;
 use crate::domain::language::{Language, Text};
 use crate::domain::study::{
     Arm, Authentication, Blinding, Notice, Person, Post, Registration, Role, Site, Trust, UniqueWithin,
@@ -48,6 +49,7 @@ pub(super) struct StudyFile {
     pub people: Vec<Located<Person>>,
     pub eligibility: Vec<Located<Rule>>,
     pub notices: Vec<Notice>,
+    pub stock: StockRules,
     pub post: Option<Post>,
 }
 
@@ -70,6 +72,7 @@ pub(super) fn read(file: &str, content: &str, report: &Report) -> Option<StudyFi
     let people = people::read(&root, &languages, &sites);
     let eligibility = read_eligibility(&root, &languages);
     let notices = read_notices(&root);
+    let stock = read_stock(&root);
     let post = read_post(&root);
     root.close();
     Some(StudyFile {
@@ -87,6 +90,7 @@ pub(super) fn read(file: &str, content: &str, report: &Report) -> Option<StudyFi
         people,
         eligibility,
         notices,
+        stock,
         post,
     })
 }
@@ -315,6 +319,30 @@ fn read_notices(root: &Section) -> Vec<Notice> {
 /// Every role with its word.
 pub(super) fn roles() -> Vec<(&'static str, Role)> {
     Role::ALL.iter().map(|role| (role.key(), *role)).collect()
+}
+
+/// `[kits]`: numbers from 0 up.
+fn read_stock(root: &Section) -> StockRules {
+    let Some(section) = root.section("kits") else { return StockRules::default() };
+    let number = |key: &'static str, most: u32| -> u32 {
+        let Some(number) = section.whole_number(key) else { return 0 };
+        let sound = u32::try_from(number).ok().filter(|number| *number <= most);
+        if sound.is_none() {
+            section.wrong(
+                key,
+                format!("{number} is too small or too large"),
+                format!("write a number from 0 to {most}"),
+            );
+        }
+        sound.unwrap_or(0)
+    };
+    let stock = StockRules {
+        minimum_days: number("minimum_days", limits::KIT_MINIMUM_DAYS),
+        threshold: number("threshold", limits::KIT_THRESHOLD),
+        central_threshold: number("central_threshold", limits::KIT_THRESHOLD),
+    };
+    section.close();
+    stock
 }
 
 fn read_post(root: &Section) -> Option<Post> {

@@ -9,6 +9,7 @@ pub mod calendar;
 pub mod chain;
 pub mod expression;
 pub mod instrument;
+pub mod kit;
 pub mod language;
 pub mod number;
 pub mod receipt;

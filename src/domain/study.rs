@@ -3,6 +3,7 @@
 use super::allocation::Scheme;
 use super::expression::Expression;
 use super::instrument::Instrument;
+use super::kit::StockRules;
 use super::language::{Language, Text};
 use super::time::Zone;
 
@@ -39,8 +40,10 @@ pub struct Study {
     pub scheme: Option<Scheme>,
     /// Greatest numbers of subjects.
     pub caps: Caps,
-    /// Kits of a blinded study, in the order they are handed out; empty where there are none.
+    /// Kits of a blinded study, in the order of the list; empty where there are none.
     pub kits: Vec<Kit>,
+    /// What is demanded of the stock of kits.
+    pub stock: StockRules,
     /// Which roles get which notice after an enrollment.
     pub notices: Vec<Notice>,
     /// How many subjects the protocol plans; shown in reports, no cap.
@@ -291,6 +294,10 @@ pub struct Kit {
     pub arm: String,
     /// Site it lies at; `None` for a central stock.
     pub site: Option<String>,
+    /// Last day it may be given; `None` if it does not expire.
+    pub expires: Option<chrono::NaiveDate>,
+    /// Lot it was made in; empty if none was listed.
+    pub lot: String,
 }
 
 /// Who is told of an enrollment, beside the physician.

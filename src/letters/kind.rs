@@ -49,6 +49,14 @@ pub enum Kind {
     QuarantineNotice,
     /// An assignment letter could not be delivered.
     AssignmentFailedAlert,
+    /// A subject gets another kit: its code (blinded).
+    KitReplacedBlinded,
+    /// A subject gets another kit, with its arm (unblinded staff of a blinded study).
+    KitReplacedUnblinded,
+    /// Kits run short at a place: nothing but the place.
+    KitsShortBlinded,
+    /// Kits run short at a place, arm by arm (unblinded staff of a blinded study).
+    KitsShortUnblinded,
 }
 
 /// Whom a kind of letter is for.
@@ -64,7 +72,7 @@ pub enum Audience {
 
 impl Kind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Kind; 22] = [
+    pub const ALL: [Kind; 26] = [
         Kind::AssignmentOpen,
         Kind::AssignmentBlinded,
         Kind::RegistrationDone,
@@ -87,6 +95,10 @@ impl Kind {
         Kind::NoticeUnblinded,
         Kind::QuarantineNotice,
         Kind::AssignmentFailedAlert,
+        Kind::KitReplacedBlinded,
+        Kind::KitReplacedUnblinded,
+        Kind::KitsShortBlinded,
+        Kind::KitsShortUnblinded,
     ];
 
     /// Name of the templates' folder; also in commands, tables and logs.
@@ -114,6 +126,10 @@ impl Kind {
             Kind::NoticeUnblinded => "notice-unblinded",
             Kind::QuarantineNotice => "quarantine-notice",
             Kind::AssignmentFailedAlert => "assignment-failed-alert",
+            Kind::KitReplacedBlinded => "kit-replaced-blinded",
+            Kind::KitReplacedUnblinded => "kit-replaced-unblinded",
+            Kind::KitsShortBlinded => "kits-short-blinded",
+            Kind::KitsShortUnblinded => "kits-short-unblinded",
         }
     }
 
@@ -125,10 +141,13 @@ impl Kind {
     /// Whom it is for.
     pub const fn audience(self) -> Audience {
         match self {
-            Kind::NoticeUnblinded => Audience::Unblinded,
-            Kind::NoticeBlind | Kind::NoticeOpen | Kind::QuarantineNotice | Kind::AssignmentFailedAlert => {
-                Audience::Staff
-            }
+            Kind::NoticeUnblinded | Kind::KitReplacedUnblinded | Kind::KitsShortUnblinded => Audience::Unblinded,
+            Kind::NoticeBlind
+            | Kind::NoticeOpen
+            | Kind::QuarantineNotice
+            | Kind::AssignmentFailedAlert
+            | Kind::KitReplacedBlinded
+            | Kind::KitsShortBlinded => Audience::Staff,
             _ => Audience::Sender,
         }
     }
@@ -137,7 +156,13 @@ impl Kind {
     pub const fn names_arm(self) -> bool {
         matches!(
             self,
-            Kind::AssignmentOpen | Kind::DuplicateOpen | Kind::StatusOpen | Kind::NoticeOpen | Kind::NoticeUnblinded
+            Kind::AssignmentOpen
+                | Kind::DuplicateOpen
+                | Kind::StatusOpen
+                | Kind::NoticeOpen
+                | Kind::NoticeUnblinded
+                | Kind::KitReplacedUnblinded
+                | Kind::KitsShortUnblinded
         )
     }
 
@@ -186,9 +211,9 @@ mod tests {
             language: None,
         };
         let naming: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| kind.names_arm()).collect();
-        assert_eq!(naming.len(), 5);
+        assert_eq!(naming.len(), 7);
         for kind in naming {
-            let unblinded = kind == Kind::NoticeUnblinded;
+            let unblinded = kind.audience() == Audience::Unblinded;
             for (roles, expected) in [
                 (&[Role::Pharmacist][..], unblinded),
                 (&[Role::Statistician, Role::Manager], unblinded),

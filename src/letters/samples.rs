@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::facts::{
     AssignmentBlinded, AssignmentFailedAlert, AssignmentOpen, BlankForm, Confirm, Conflict, Enrollment, Facts, Head,
-    Help, Letter, NoticeBlind, NoticeOpen, NoticeUnblinded, Reader, Refusal, RegistrationDone, Sameness,
+    Help, KitReplacedBlinded, KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded, Letter, NoticeBlind,
+    NoticeOpen, NoticeUnblinded, Reader, Refusal, RegistrationDone, Replacement, Sameness, ShortArm,
 };
 use super::kind::Kind;
 use super::stationery::built_in_file;
@@ -56,6 +57,15 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
         }
         Facts::StatusUnknown(status) => status.asked = String::new(),
         Facts::NoticeUnblinded(notice) => notice.kit = String::new(),
+        Facts::KitReplacedBlinded(facts) => facts.reason = String::new(),
+        Facts::KitReplacedUnblinded(facts) => facts.reason = String::new(),
+        Facts::KitsShortBlinded(facts) => facts.central = true,
+        Facts::KitsShortUnblinded(facts) => {
+            facts.central = true;
+            for line in facts.arms.iter_mut().flat_map(|short| &mut short.lots) {
+                (line.lot, line.expires) = (String::new(), String::new());
+            }
+        }
         Facts::Help(help) => {
             help.confirm = !help.confirm;
             help.enrolls = false;
@@ -101,6 +111,8 @@ pub fn for_study(
     let open = |arm: &Arm| AssignmentOpen::new(&enrollment, arm, key, language);
     let blinded = || AssignmentBlinded::new(&enrollment, kit.unwrap_or("K-0001"), key, language);
     let registered = || RegistrationDone::new(&enrollment, key, language);
+    let [old, new] = [0, 1].map(|place| study.kits.get(place).map_or("K-0001", |kit| kit.code.as_str()));
+    let replaced = Replacement { study, subject: &number, site, at: now, old, new, reason: "" };
     let facts = match (kind, arm) {
         (Kind::AssignmentOpen, Some(arm)) => Facts::AssignmentOpen(open(arm)),
         (Kind::DuplicateOpen, Some(arm)) => Facts::DuplicateOpen(open(arm)),
@@ -115,6 +127,15 @@ pub fn for_study(
         (Kind::NoticeOpen, Some(arm)) => Facts::NoticeOpen(NoticeOpen::new(&enrollment, arm, language)),
         (Kind::NoticeUnblinded, Some(arm)) => {
             Facts::NoticeUnblinded(NoticeUnblinded::new(&enrollment, arm, kit, language))
+        }
+        (Kind::KitReplacedBlinded, _) => Facts::KitReplacedBlinded(KitReplacedBlinded::new(&replaced, language)),
+        (Kind::KitReplacedUnblinded, Some(arm)) => {
+            Facts::KitReplacedUnblinded(KitReplacedUnblinded::new(&replaced, arm, language))
+        }
+        (Kind::KitsShortBlinded, _) => Facts::KitsShortBlinded(KitsShortBlinded::new(study, site, language)),
+        (Kind::KitsShortUnblinded, Some(arm)) => {
+            let facts = KitsShortUnblinded::new(study, site, vec![ShortArm::new(arm, 0, &[], language)], language);
+            Facts::KitsShortUnblinded(KitsShortUnblinded { threshold: facts.threshold.max(1), ..facts })
         }
         (Kind::AssignmentFailedAlert, _) => {
             Facts::AssignmentFailedAlert(AssignmentFailedAlert::new(&enrollment, person, "1", "5.1.1", language))

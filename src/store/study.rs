@@ -108,7 +108,9 @@ statements! { "study":
     PURGE_MESSAGES = same "DELETE FROM message WHERE inbox_id IN (SELECT id FROM inbox WHERE study_id = $1)";
     PURGE_MAILS = same "UPDATE inbox SET person = NULL, subject_id = NULL, reading = NULL WHERE study_id = $1";
     PURGE_ALLOCATIONS = same "DELETE FROM allocation WHERE study_id = $1";
-    PURGE_KITS = same "UPDATE kit SET allocation_number = NULL WHERE study_id = $1 AND allocation_number IS NOT NULL";
+    PURGE_KITS = same "DELETE FROM kit WHERE study_id = $1";
+    PURGE_KIT_LISTS = same "DELETE FROM kit_list WHERE study_id = $1";
+    PURGE_SHORTAGES = same "DELETE FROM kit_shortage WHERE study_id = $1";
     PURGE_SUBJECTS = same "DELETE FROM subject WHERE study_id = $1";
     PURGE_PENDING = same "DELETE FROM pending WHERE study_id = $1";
     PURGE_AUDIT = same "DELETE FROM audit WHERE study_id = $1";
@@ -215,7 +217,7 @@ pub async fn set_bundle(tx: &mut Tx, id: i64, version: i64, at: Instant) -> Resu
 }
 
 /// Forgets everything a rehearsal brought: subjects, allocations, letters, what the mails said, and the audit entries;
-/// kits are free again, the counters back at nothing, and the draws made from a new secret, so that nobody can take the
+/// the kits (those of the bundle must be listed anew), the counters back at nothing, and the draws made from a new secret, so that nobody can take the
 /// new numbers for the old. The mails' rows stay, so that none is taken in twice.
 ///
 /// # Errors
@@ -240,6 +242,8 @@ pub async fn purge(
         &PURGE_MAILS,
         &PURGE_ALLOCATIONS,
         &PURGE_KITS,
+        &PURGE_KIT_LISTS,
+        &PURGE_SHORTAGES,
         &PURGE_SUBJECTS,
         &PURGE_PENDING,
         &PURGE_AUDIT,

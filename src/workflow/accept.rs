@@ -15,8 +15,8 @@ use crate::letters::facts::{self, BlankForm, Conflict, Help, NotEntitled, Reader
 use crate::letters::{Facts, Kind};
 use crate::limits;
 use crate::store::inbox::{self, FirstSight};
+use crate::store::outbox;
 use crate::store::subject::{self, SubjectRow};
-use crate::store::{allocation, outbox};
 
 /// Who asks, of which study, in answer to which mail.
 #[derive(Clone, Copy)]
@@ -275,8 +275,7 @@ async fn find_wanted(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: &str) 
 /// A subject with its allocation.
 pub(super) async fn load(ledger: &mut Ledger<'_>, subject_id: i64) -> Result<Enrolled, Failure> {
     let subject = subject::load(&mut ledger.tx, subject_id).await?;
-    let allocation = allocation::find_by_subject(&mut ledger.tx, subject_id).await?;
-    Ok(Enrolled::new(subject, allocation))
+    Enrolled::load(&mut ledger.tx, subject).await
 }
 
 /// Whether one more answer may go to this sender: every sender has a budget, so that two machines cannot talk for ever.

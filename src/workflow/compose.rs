@@ -265,7 +265,7 @@ pub fn assignment(
             })
         }
         Blinding::Blinded => {
-            let code = allocation.kit.as_deref().ok_or_else(|| Failure::Contradiction("no kit".to_string()))?;
+            let code = enrolled.kit.as_deref().ok_or_else(|| Failure::Contradiction("no kit".to_string()))?;
             let facts = AssignmentBlinded::new(&enrollment, code, key, language).with_unused(form);
             Ok(match telling {
                 Telling::First => Facts::AssignmentBlinded(facts),
@@ -309,7 +309,7 @@ pub fn notices(shelved: &ShelvedStudy, means: Means<'_>, enrolled: &Enrolled) ->
         None => None,
         Some(allocation) => Some(study.find_arm(&allocation.arm).ok_or_else(|| no_arm(&allocation.arm))?),
     };
-    let kit = enrolled.allocation.as_ref().and_then(|allocation| allocation.kit.as_deref());
+    let kit = enrolled.kit.as_deref();
     let mut outgoing = Vec::new();
     for person in &study.people {
         let told = study.notices.iter().any(|notice| person.has(notice.role)) && person.acts_for(site);

@@ -11,7 +11,8 @@ use sha2::{Digest, Sha256};
 
 use super::ledger::{Ledger, Page};
 use super::shelf::ShelvedStudy;
-use super::{Arrival, Failure, Means};
+use super::stock::AtHand;
+use super::{Arrival, Failure, Means, compose};
 use crate::domain::allocation::{Decision, Full, Levels, SITE, Scheme, record as allocation_journal};
 use crate::domain::answer::{self, Form};
 use crate::domain::chain::Sha256Digest;
@@ -70,15 +71,32 @@ pub struct Enrolled {
     pub subject: SubjectRow,
     /// Its allocation, in a study that randomizes.
     pub allocation: Option<AllocationRow>,
+    /// Code of the kit it was given last, in a blinded study: not that of the allocation, if that was replaced.
+    pub kit: Option<String>,
     /// Digest of the audit entry that recorded it, in lower-case hexadecimal.
     pub digest: String,
 }
 
 impl Enrolled {
-    /// A subject as stored.
+    /// A subject enrolled just now.
     pub fn new(subject: SubjectRow, allocation: Option<AllocationRow>) -> Enrolled {
         let digest = data_encoding::HEXLOWER.encode(&subject.audit_digest);
-        Enrolled { subject, allocation, digest }
+        let kit = allocation.as_ref().and_then(|allocation| allocation.kit.clone());
+        Enrolled { subject, allocation, kit, digest }
+    }
+
+    /// A subject as stored.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn load(tx: &mut Tx, subject: SubjectRow) -> Result<Enrolled, Failure> {
+        let allocation = allocation::find_by_subject(&mut *tx, subject.id).await?;
+        let mut enrolled = Enrolled::new(subject, allocation);
+        if let Some(given) = enrolled.allocation.as_ref().filter(|given| given.kit.is_some()) {
+            let kits = kit::list_of_allocation(tx, given.study_id, given.number).await?;
+            enrolled.kit = kits.into_iter().next_back().map(|kit| kit.code).or(enrolled.kit);
+        }
+        Ok(enrolled)
     }
 
     /// Its canonical answers by item id.
@@ -218,14 +236,15 @@ async fn decide(
     {
         return compare(tx, known, form).await;
     }
-    let reasons = refusals(tx, page, shelved, means, &site, form).await?;
-    if !reasons.is_empty() {
-        return Ok(Enrollment::Refused(reasons));
-    }
+    let at_hand = match refusals(tx, page, shelved, means, &site, form).await? {
+        Ok(at_hand) => at_hand,
+        Err(reasons) => return Ok(Enrollment::Refused(reasons)),
+    };
     if confirmed == Confirmed::NotYet && (study.trust.confirm || !form.doubts.is_empty()) {
         return Ok(Enrollment::ToConfirm);
     }
-    let enrolled = record(tx, page, shelved, means, arrival, application, Place { site, key }).await?;
+    let place = Place { site, key, at_hand };
+    let enrolled = record(tx, page, shelved, means, arrival, application, place).await?;
     Ok(Enrollment::Enrolled(Box::new(enrolled)))
 }
 
@@ -256,11 +275,11 @@ async fn compare(tx: &mut Tx, known: SubjectRow, form: &Form) -> Result<Enrollme
     if !items.is_empty() {
         return Ok(Enrollment::Conflict { subject: Box::new(known), items });
     }
-    let allocation = allocation::find_by_subject(tx, known.id).await?;
-    Ok(Enrollment::Duplicate(Box::new(Enrolled::new(known, allocation))))
+    Ok(Enrollment::Duplicate(Box::new(Enrolled::load(tx, known).await?)))
 }
 
-/// Everything that speaks against enrolling a new subject now; all reasons at once, none of which tells an arm.
+/// Everything that speaks against enrolling a new subject now; all reasons at once, none of which tells an arm. If nothing
+/// does: the kits at hand, in a blinded study.
 async fn refusals(
     tx: &mut Tx,
     page: &Page,
@@ -268,14 +287,15 @@ async fn refusals(
     means: Means<'_>,
     site: &str,
     form: &Form,
-) -> Result<Vec<Reason>, Failure> {
+) -> Result<Result<Option<AtHand>, Vec<Reason>>, Failure> {
     let study = &shelved.study;
     match page.row.state {
-        StudyState::Paused => return Ok(vec![Reason::Paused]),
-        StudyState::Closed => return Ok(vec![Reason::Closed]),
+        StudyState::Paused => return Ok(Err(vec![Reason::Paused])),
+        StudyState::Closed => return Ok(Err(vec![Reason::Closed])),
         StudyState::Open => {}
     }
     let mut reasons = Vec::new();
+    let mut at_hand = None;
     let unmet = answer::unmet(study, form, means.now.day_in(study.zone))
         .map_err(|error| Failure::Contradiction(format!("a criterion cannot be evaluated: {error}")))?;
     if !unmet.is_empty() {
@@ -292,8 +312,12 @@ async fn refusals(
                 Some(Full::Stratum | Full::List) => reasons.push(Reason::StratumFull),
                 None => {}
             }
-            if study.blinding == Blinding::Blinded && reasons.is_empty() && !kits_at_hand(tx, shelved, site).await? {
-                reasons.push(Reason::NoKits);
+            if study.blinding == Blinding::Blinded && reasons.is_empty() {
+                let counted = AtHand::count(tx, shelved, means.now, site).await?;
+                if !counted.covers_all_arms(study) {
+                    reasons.push(Reason::NoKits);
+                }
+                at_hand = Some(counted);
             }
         }
         // A registry has no allocation state: subjects are counted in the store.
@@ -307,17 +331,7 @@ async fn refusals(
             }
         }
     }
-    Ok(reasons)
-}
-
-/// Whether a kit of every arm can be handed out at the site: the shortage of one closes enrollment for all.
-async fn kits_at_hand(tx: &mut Tx, shelved: &ShelvedStudy, site: &str) -> Result<bool, Failure> {
-    for arm in &shelved.study.arms {
-        if kit::next_kit(tx, shelved.id, &arm.code, site).await?.is_none() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    Ok(if reasons.is_empty() { Ok(at_hand) } else { Err(reasons) })
 }
 
 fn no_levels(fault: crate::domain::allocation::Fault) -> Failure {
@@ -338,10 +352,11 @@ pub fn levels_of(study: &Study, scheme: &Scheme, site: &str, form: &Form) -> Lev
     levels
 }
 
-/// Where a new subject belongs.
+/// Where a new subject belongs, and the kits at hand there.
 struct Place {
     site: String,
     key: String,
+    at_hand: Option<AtHand>,
 }
 
 async fn record(
@@ -355,7 +370,7 @@ async fn record(
 ) -> Result<Enrolled, Failure> {
     let Application { person, form, .. } = application;
     let number = page.row.subjects + 1;
-    let drawn = draw(tx, page, shelved, &place.site, form).await?;
+    let drawn = draw(tx, page, shelved, &place, form).await?;
     let body = json!({
         "subject": number,
         "site": place.site,
@@ -387,10 +402,15 @@ async fn record(
         audit_digest: &digest,
     };
     let id = subject::insert(tx, &new).await?;
+    let kit = drawn.as_ref().and_then(|drawn| drawn.kit.clone());
     let allocation = match drawn {
         None => None,
         Some(drawn) => Some(commit_draw(tx, page, shelved, means, id, drawn).await?),
     };
+    if let (Some(at_hand), Some(kit)) = (place.at_hand, &kit) {
+        let letters = at_hand.tell_without(tx, shelved, means, kit).await?;
+        compose::post(tx, Some(shelved.id), means, Some(arrival.inbox_id), &letters).await?;
+    }
     let subject = SubjectRow {
         id,
         study_id: shelved.id,
@@ -425,7 +445,7 @@ async fn draw(
     tx: &mut Tx,
     page: &Page,
     shelved: &ShelvedStudy,
-    site: &str,
+    Place { site, at_hand, .. }: &Place,
     form: &Form,
 ) -> Result<Option<Drawn>, Failure> {
     let study = &shelved.study;
@@ -434,10 +454,10 @@ async fn draw(
     let levels = levels_of(study, scheme, site, form);
     let decision = state.decide(scheme, &levels, &page.row.secret.0, number.unsigned_abs()).map_err(no_levels)?;
     let journal = allocation_journal(scheme, state, &levels, &decision).map_err(no_levels)?.to_string();
-    let kit = match study.blinding {
-        Blinding::Open => None,
-        Blinding::Blinded => {
-            let kit = kit::next_kit(tx, shelved.id, &decision.allotment.arm, site).await?;
+    let kit = match at_hand {
+        None => None,
+        Some(at_hand) => {
+            let kit = at_hand.next(tx, shelved, &decision.allotment.arm, site).await?;
             Some(kit.ok_or_else(|| Failure::Contradiction("a kit was there a moment ago".to_string()))?)
         }
     };
@@ -454,7 +474,7 @@ async fn commit_draw(
 ) -> Result<AllocationRow, Failure> {
     let Drawn { number, levels, decision, kit, journal } = drawn;
     if let Some(kit) = &kit {
-        kit::record_use(tx, kit, number).await?;
+        kit::record_use(tx, kit, number, 1).await?;
     }
     let allotment = decision.allotment;
     if let (Some(scheme), Some(state)) = (&shelved.study.scheme, &mut page.state) {

@@ -6,12 +6,16 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::Failure;
+use super::kits::new_kit;
 use crate::definition::Bundle;
 use crate::domain::chain::Sha256Digest;
+use crate::domain::kit::State as KitState;
 use crate::domain::study::{Kit, Stage, Study};
 use crate::domain::text;
 use crate::domain::time::{Dice, Instant};
+use crate::limits;
 use crate::store::bundle::BundleRow;
+use crate::store::kit::NewKit;
 use crate::store::study::{NewStudy, State, StudyRow, StudySecret};
 use crate::store::{Store, Tx, audit, bundle, kit, study, word};
 
@@ -59,9 +63,9 @@ pub enum Refusal {
         /// What differs.
         what: &'static str,
     },
-    /// Kits that were listed before are missing or changed.
-    #[error("kit {0} was listed before and must stay as it was; kits can only be added")]
-    KitChanged(String),
+    /// The list of kits contradicts the kits there are: one line for each.
+    #[error("{}", .0.join("\n"))]
+    Kits(Vec<String>),
     /// Nothing differs.
     #[error("nothing would change: it is so already")]
     Unchanged,
@@ -127,10 +131,11 @@ pub async fn activate(
         return Err(Refusal::InProduction(slug.clone()).into());
     }
     let rehearsal = study::find(&mut tx, slug, Stage::Development).await?;
+    let mut kits = Relisted { added: defined.kits.len(), withdrawn: Vec::new() };
     let row = match (stage, rehearsal) {
         (Stage::Development, Some(old)) => {
             let mut row = study::lock(&mut tx, old.id).await?;
-            row.bundle_version = replace(&mut tx, &row, bundle, defined, act).await?;
+            (row.bundle_version, kits) = replace(&mut tx, &row, bundle, defined, act).await?;
             if row.state == State::Closed {
                 study::set_state(&mut tx, row.id, State::Open, act.at).await?;
             }
@@ -152,7 +157,7 @@ pub async fn activate(
         secret_digest: data_encoding::HEXLOWER.encode(&row.secret_digest),
     };
     let body = json!({ "slug": slug, "stage": stage.key(), "version": row.bundle_version, "reason": act.reason,
-                       "bundle": activated.bundle_digest, "secret": activated.secret_digest });
+                       "bundle": activated.bundle_digest, "secret": activated.secret_digest, "kits": kits });
     log(&mut tx, row, act, "activate", &body).await?;
     tx.commit().await?;
     Ok(activated)
@@ -172,12 +177,13 @@ async fn begin(
     let id = study::insert(tx, &new).await?;
     store_version(tx, id, 1, bundle, act).await?;
     word::replace(tx, id, &words_of(defined)).await?;
-    kit::insert_many(tx, id, &listed(defined.kits.iter())).await?;
+    list_kits(tx, id, defined.kits.iter()).await?;
     Ok(study::lock(tx, id).await?)
 }
 
-fn listed<'a>(kits: impl Iterator<Item = &'a Kit>) -> Vec<(&'a str, &'a str, &'a str)> {
-    kits.map(|kit| (kit.code.as_str(), kit.arm.as_str(), kit.site.as_deref().unwrap_or_default())).collect()
+async fn list_kits(tx: &mut Tx, id: i64, kits: impl Iterator<Item = &Kit>) -> Result<(), LifeError> {
+    let new: Vec<NewKit<'_>> = kits.map(new_kit).collect();
+    Ok(kit::insert_many(tx, id, &new).await?)
 }
 
 /// What a mail's words are compared with to find its study.
@@ -199,14 +205,23 @@ async fn store_version(tx: &mut Tx, id: i64, version: i64, bundle: &Bundle, act:
     Ok(bundle::insert(tx, &row).await?)
 }
 
-/// Puts the next version of a locked study's bundle into force; its number.
+/// What a new version of the bundle did to the list of kits.
+#[derive(Debug, Default, serde::Serialize)]
+struct Relisted {
+    /// How many kits came.
+    added: usize,
+    /// Codes of the kits that are taken off the list.
+    withdrawn: Vec<String>,
+}
+
+/// Puts the next version of a locked study's bundle into force; its number, and what became of the list of kits.
 async fn replace(
     tx: &mut Tx,
     row: &StudyRow,
     bundle: &Bundle,
     defined: &Study,
     act: Act<'_>,
-) -> Result<i64, LifeError> {
+) -> Result<(i64, Relisted), LifeError> {
     let stored = bundle::load(&mut *tx, row.id, row.bundle_version).await?;
     if stored.digest == digest_bytes(&bundle.digest())? {
         return Err(Refusal::Unchanged.into());
@@ -215,13 +230,14 @@ async fn replace(
     if row.subjects > 0 {
         unchanged_scheme(&row.slug, &old, defined)?;
     }
-    let added = added_kits(&old, defined)?;
     let version = row.bundle_version + 1;
     store_version(tx, row.id, version, bundle, act).await?;
     study::set_bundle(tx, row.id, version, act.at).await?;
     word::replace(tx, row.id, &words_of(defined)).await?;
-    kit::insert_many(tx, row.id, &listed(added.into_iter())).await?;
-    Ok(version)
+    let relisted = relist(tx, row.id, &old, defined).await?;
+    // What comes back to the list may end a shortage.
+    super::stock::forget_over(tx, row.id, defined, act.at).await?;
+    Ok((version, relisted))
 }
 
 /// After the first enrollment what is to come rests on what was decided: the scheme (but for places added to the ends of an
@@ -250,13 +266,45 @@ fn unchanged_scheme(slug: &str, old: &Study, new: &Study) -> Result<(), Refusal>
     Ok(())
 }
 
-fn added_kits<'a>(old: &Study, new: &'a Study) -> Result<Vec<&'a Kit>, Refusal> {
+/// Kits that are new in the list are added, those that are gone from it are withdrawn if they are still free; a kit that
+/// was handed out stays listed, and what was said of a kit stays as it was.
+async fn relist(tx: &mut Tx, id: i64, old: &Study, new: &Study) -> Result<Relisted, LifeError> {
     let before: BTreeMap<&str, &Kit> = old.kits.iter().map(|kit| (kit.code.as_str(), kit)).collect();
     let after: BTreeMap<&str, &Kit> = new.kits.iter().map(|kit| (kit.code.as_str(), kit)).collect();
-    if let Some(code) = before.iter().find(|(code, kit)| after.get(*code) != Some(kit)).map(|(code, _)| *code) {
-        return Err(Refusal::KitChanged(code.to_string()));
+    let added: Vec<&Kit> = new.kits.iter().filter(|kit| !before.contains_key(kit.code.as_str())).collect();
+    let gone: Vec<&str> = before.keys().copied().filter(|code| !after.contains_key(code)).collect();
+    let mut faults: Vec<String> = before
+        .iter()
+        .filter(|(code, kit)| after.get(*code).is_some_and(|now| now != *kit))
+        .map(|(code, _)| {
+            format!("kits.csv: kit {code} is listed otherwise than before; leave its line as it was (kits are shipped with `hagaki kit move`)")
+        })
+        .collect();
+    if !added.is_empty() {
+        let known: BTreeSet<String> =
+            kit::codes(&mut *tx, id).await?.iter().map(|code| text::fold_tight(code)).collect();
+        let doubled = added.iter().filter(|kit| known.contains(&text::fold_tight(&kit.code)));
+        faults.extend(doubled.map(|kit| {
+            format!("kits.csv: kit {} is in the study already; remove its line (a code is used once)", kit.code)
+        }));
     }
-    Ok(new.kits.iter().filter(|kit| !before.contains_key(kit.code.as_str())).collect())
+    let mut relisted = Relisted { added: added.len(), withdrawn: Vec::new() };
+    for code in gone {
+        let row = kit::find_by_code(&mut *tx, id, code).await?;
+        let Some(row) = row else { continue };
+        if row.allocation_number.is_some() {
+            faults.push(format!("kits.csv: kit {code} was handed out; put its line back"));
+        } else if row.state.may_become(KitState::Withdrawn) {
+            kit::record_state(tx, &row, KitState::Withdrawn).await?;
+            relisted.withdrawn.push(code.to_string());
+        }
+    }
+    if !faults.is_empty() {
+        faults.truncate(limits::PROBLEMS);
+        return Err(Refusal::Kits(faults).into());
+    }
+    list_kits(tx, id, added.into_iter()).await?;
+    Ok(relisted)
 }
 
 /// Puts an entry on the study's chain and its digest on the installation's, so that a whole chain cannot be replaced.
@@ -295,9 +343,9 @@ pub async fn amend(store: &Store, bundle: &Bundle, defined: &Study, act: Act<'_>
     if row.stage == Stage::Production && act.reason.trim().is_empty() {
         return Err(Refusal::NoReason.into());
     }
-    let version = replace(&mut tx, &row, bundle, defined, act).await?;
+    let (version, kits) = replace(&mut tx, &row, bundle, defined, act).await?;
     row.bundle_version = version;
-    let body = json!({ "version": version, "bundle": bundle.digest(), "reason": act.reason });
+    let body = json!({ "version": version, "bundle": bundle.digest(), "reason": act.reason, "kits": kits });
     log(&mut tx, row, act, "amend", &body).await?;
     tx.commit().await?;
     Ok(version)
@@ -343,8 +391,10 @@ pub async fn purge(store: &Store, slug: &str, act: Act<'_>, dice: &dyn Dice) -> 
     let row = study::lock(&mut tx, row.id).await?;
     let (secret, secret_digest) = fresh_secret(dice);
     study::purge(&mut tx, row.id, &secret, &secret_digest, act.at).await?;
+    let stored = bundle::load(&mut tx, row.id, row.bundle_version).await?;
+    list_kits(&mut tx, row.id, super::shelf::definition_of(&row, &stored.files)?.kits.iter()).await?;
     let mut emptied = study::lock(&mut tx, row.id).await?;
-    let body = json!({ "reason": act.reason, "secret": data_encoding::HEXLOWER.encode(&secret_digest) });
+    let body = json!({ "reason": act.reason, "version": row.bundle_version, "secret": data_encoding::HEXLOWER.encode(&secret_digest) });
     let digest = audit::append(&mut tx, &mut emptied, act.at, act.actor, "purge", &body.to_string()).await?;
     study::save_counters(&mut tx, &emptied).await?;
     let own = json!({ "study": row.id, "slug": slug, "subjects": row.subjects, "reason": act.reason,

@@ -9,11 +9,14 @@ pub mod accept;
 pub mod compose;
 pub mod confirm;
 pub mod enroll;
+pub mod kits;
+pub mod kits_told;
 pub mod ledger;
 pub mod life;
 pub mod proof;
 pub mod report;
 pub mod shelf;
+pub mod stock;
 pub mod told;
 
 use crate::domain::chain::Sha256Digest;

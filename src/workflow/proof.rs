@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::Failure;
+use super::kits_told::KitDiscrepancy;
 use super::shelf::ShelvedStudy;
 use super::told::{self, Discrepancy, What};
 use crate::domain::allocation::{Allotment, FirstDifference, Levels, Row, Scheme, State};
@@ -20,6 +21,8 @@ pub enum Verdict {
     Differs(Box<FirstDifference>),
     /// This is the first place where what is on file is not as the audit chain tells it.
     Untold(Discrepancy),
+    /// The first kit of no allocation that is not as the audit chain tells it.
+    Kit(KitDiscrepancy),
     /// The secret is not the one that was committed to when the study was activated, or purged.
     Secret(SecretFault),
     /// The study randomizes nobody, and its subjects are as the audit chain tells them.
@@ -69,14 +72,18 @@ pub fn record(state: &mut State, scheme: &Scheme, fact: &AllocationRow) -> Resul
 /// The database; a text of the chain or the journal that no program of ours can read.
 pub async fn verify(store: &Store, shelved: &ShelvedStudy) -> Result<Verdict, Failure> {
     let head = study::load(store, shelved.id).await?;
-    let kits = kit::used(store, shelved.id).await?;
+    let kits = kit::list(store, shelved.id).await?;
     let facts = allocation::journal(store, shelved.id, 0).await?;
     let heard = told::compare(store, &shelved.study, &head, kits, &facts).await?;
     if let Some(fault) = secret_fault(&head, &heard.commitments) {
         return Ok(Verdict::Secret(fault));
     }
     let Some(scheme) = &shelved.study.scheme else {
-        return Ok(heard.first.map_or(Verdict::NoScheme, Verdict::Untold));
+        return Ok(match (heard.first, heard.kit) {
+            (Some(first), _) => Verdict::Untold(first),
+            (None, Some(kit)) => Verdict::Kit(kit),
+            (None, None) => Verdict::NoScheme,
+        });
     };
     let readable: Vec<Row> = facts.iter().map_while(|fact| row_of(fact).ok()).collect();
     let count = readable.len() as u64;
@@ -87,7 +94,7 @@ pub async fn verify(store: &Store, shelved: &ShelvedStudy) -> Result<Verdict, Fa
     };
     let replayed = crate::domain::allocation::replay(scheme, &head.secret.0, readable);
     Ok(match (replayed, told) {
-        (Ok(_), None) => Verdict::Proved(count),
+        (Ok(_), None) => heard.kit.map_or(Verdict::Proved(count), Verdict::Kit),
         (Err(difference), Some(told)) if told.number.unsigned_abs() < difference.number => Verdict::Untold(told),
         (Err(difference), _) => Verdict::Differs(difference),
         (Ok(_), Some(told)) => Verdict::Untold(told),

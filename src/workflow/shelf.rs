@@ -230,11 +230,22 @@ pub fn definition_of(row: &StudyRow, files: &str) -> Result<Study, Failure> {
     read(row, files).map(|(study, _)| study)
 }
 
+/// A stored bundle.
+///
+/// # Errors
+/// Files that no version of ours can have stored.
+pub fn bundle_of(row: &StudyRow, files: &str) -> Result<Bundle, Failure> {
+    let files = serde_json::from_str(files).map_err(|error| unreadable(row, error.to_string()))?;
+    Ok(Bundle::from_files(files))
+}
+
+fn unreadable(row: &StudyRow, why: String) -> Failure {
+    Failure::Bundle { slug: row.slug.clone(), version: row.bundle_version, why }
+}
+
 fn read(row: &StudyRow, files: &str) -> Result<(Study, Bundle), Failure> {
-    let unreadable = |why: String| Failure::Bundle { slug: row.slug.clone(), version: row.bundle_version, why };
-    let files = serde_json::from_str(files).map_err(|error| unreadable(error.to_string()))?;
-    let bundle = Bundle::from_files(files);
-    let (study, _) = definition::load(&bundle).map_err(|problems| unreadable(first(&problems)))?;
+    let bundle = bundle_of(row, files)?;
+    let (study, _) = definition::load(&bundle).map_err(|problems| unreadable(row, first(&problems)))?;
     Ok((study, bundle))
 }
 

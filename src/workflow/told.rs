@@ -8,9 +8,10 @@ use serde_json::Value;
 
 use super::Failure;
 use super::enroll::{key_of, record_digest};
+use super::kits_told::{KitDiscrepancy, Stock};
 use crate::domain::allocation::Levels;
 use crate::domain::chain::Entry;
-use crate::domain::study::{Kit, Study};
+use crate::domain::study::Study;
 use crate::limits;
 use crate::store::allocation::{self, AllocationRow};
 use crate::store::kit::KitRow;
@@ -75,7 +76,7 @@ whats! {
     Levels = "levels",
     /// The kit's code.
     Kit = "kit",
-    /// The kit's row: absent, of another arm, or handed out for another allocation.
+    /// The row of one of its kits: absent, or not as the entries tell it.
     KitRow = "kit-row",
     /// The version of the rules.
     Bundle = "bundle",
@@ -94,6 +95,8 @@ whats! {
 pub struct Heard {
     /// The first discrepancy.
     pub first: Option<Discrepancy>,
+    /// The first discrepancy of kits that belong to no allocation.
+    pub kit: Option<KitDiscrepancy>,
     /// The digests of secrets that the chain commits the study to, in lower-case hexadecimal, in order.
     pub commitments: Vec<String>,
 }
@@ -119,10 +122,12 @@ struct Told {
     record: String,
 }
 
-/// The enrollments of a chain, in order, page by page; what else is in it is passed over, but for the commitments.
+/// The enrollments of a chain, in order, page by page; what else is in it is passed over, but for the commitments and what
+/// it tells of kits.
 struct Chain<'a> {
     store: &'a Store,
     study_id: i64,
+    stock: Stock<'a>,
     page: IntoIter<Entry>,
     seq: i64,
     commitments: Vec<String>,
@@ -134,6 +139,7 @@ impl Chain<'_> {
         loop {
             for entry in self.page.by_ref() {
                 self.seq = entry.seq;
+                self.stock.hear(&entry).await?;
                 match entry.action.as_str() {
                     "enroll" => return Ok(Some(entry)),
                     "activate" | "purge" => {
@@ -184,8 +190,6 @@ impl Records<'_> {
 struct Files<'a> {
     study: &'a Study,
     facts: std::iter::Peekable<std::slice::Iter<'a, AllocationRow>>,
-    listed: BTreeMap<&'a str, &'a Kit>,
-    kits: BTreeMap<String, KitRow>,
     records: Records<'a>,
 }
 
@@ -202,18 +206,26 @@ pub async fn compare(
     kits: Vec<KitRow>,
     facts: &[AllocationRow],
 ) -> Result<Heard, Failure> {
-    let mut chain = Chain { store, study_id: head.id, page: Vec::new().into_iter(), seq: 0, commitments: Vec::new() };
+    let stock = Stock::new(store, head);
+    let page = Vec::new().into_iter();
+    let mut chain = Chain { store, study_id: head.id, stock, page, seq: 0, commitments: Vec::new() };
     let mut files = Files {
         study,
         facts: facts.iter().peekable(),
-        listed: study.kits.iter().map(|kit| (kit.code.as_str(), kit)).collect(),
-        kits: kits.into_iter().map(|kit| (kit.code.clone(), kit)).collect(),
         records: Records { store, study_id: head.id, page: Vec::new().into_iter(), last: i64::MIN },
     };
     let first = first_discrepancy(&mut chain, &mut files, head).await?;
-    // The commitments are of the whole chain, wherever the comparison ended.
+    // The commitments and the stock are of the whole chain, wherever the comparison ended.
     while chain.next().await?.is_some() {}
-    Ok(Heard { first, commitments: chain.commitments })
+    let mut heard = Heard { first, kit: None, commitments: chain.commitments };
+    match chain.stock.compare(kits) {
+        Some(KitDiscrepancy { allocation: Some(number), .. }) => {
+            let found = Discrepancy { number, what: What::KitRow };
+            heard.first = Some(heard.first.filter(|first| first.number <= number).unwrap_or(found));
+        }
+        other => heard.kit = other,
+    }
+    Ok(heard)
 }
 
 async fn first_discrepancy(
@@ -253,9 +265,6 @@ async fn first_discrepancy(
     if let Some(fact) = files.facts.next() {
         return Ok(Some(Discrepancy { number: fact.number, what: What::Entry }));
     }
-    if let Some(number) = files.kits.values().filter_map(|kit| kit.allocation_number).min() {
-        return Ok(Some(Discrepancy { number, what: What::KitRow }));
-    }
     let counted = (subjects, allocations) == (head.subjects, head.allocations);
     Ok((!counted).then_some(Discrepancy { number: subjects, what: What::Counters }))
 }
@@ -288,29 +297,13 @@ impl Files<'_> {
             _ => return Ok(Some(Discrepancy { number: given.number, what: What::Allocation })),
         };
         self.facts.next();
-        let mut what =
-            allocation_differs(entry, told, given, row, fact).or_else(|| self.kit_differs(fact, entry, head));
+        let mut what = allocation_differs(entry, told, given, row, fact);
         if what.is_none() {
             let record = self.records.find(fact.number).await?;
             let same = record.is_some_and(|record| record_digest(&record) == given.record);
             what = (!same).then_some(What::Record);
         }
         Ok(what.map(|what| Discrepancy { number: fact.number, what }))
-    }
-
-    /// How the kit that was handed out differs from its allocation and from the study's list.
-    fn kit_differs(&mut self, fact: &AllocationRow, entry: &Entry, head: &StudyRow) -> Option<What> {
-        let code = fact.kit.as_ref()?;
-        let Some(kit) = self.kits.remove(code) else {
-            // It was handed out after the kits were read.
-            return (entry.seq <= head.chain.length).then_some(What::KitRow);
-        };
-        let listed = self.listed.get(code.as_str());
-        let same = kit.arm == fact.arm
-            && kit.allocation_number == Some(fact.number)
-            && listed
-                .is_some_and(|listed| listed.arm == kit.arm && listed.site.as_deref().unwrap_or_default() == kit.site);
-        (!same).then_some(What::KitRow)
     }
 }
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hagaki::definition::{Bundle, samples};
+use hagaki::domain::kit::State;
 use hagaki::domain::study::Stage;
 use hagaki::mail::{Did, StepError};
 use hagaki::store::inbox::Which;
-use hagaki::store::{Engine, Store, inbox, outbox, study};
+use hagaki::store::{Engine, Store, inbox, kit, outbox, study};
 
 use crate::harness::*;
 use crate::world::World;
@@ -159,4 +160,56 @@ async fn the_last_place_is_given_once() {
     assert_eq!(reasons, ["enrolled", "study-full"]);
     assert_eq!(center.enrolled("aurora").await.len(), 1);
     center.finish().await;
+}
+
+/// Two desks hold mails of two sites that live from one central stock, until one arm has nothing left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn each_kit_is_given_once() {
+    for engine in [Engine::Postgres, Engine::Sqlite] {
+        let Some(world) = World::open(engine).await else { continue };
+        let mut center = Center::open(world).await;
+        let bundle = edited(&samples::borealis(), "allocation.toml", "total = 96", "total = 960");
+        let rules = format!("{}\n[kits]\ncentral_threshold = 6\n", bundle.file("study.toml").unwrap());
+        center.activate(&with_file(&bundle, "study.toml", &rules), Stage::Production).await;
+        const MAILS: usize = 120;
+        for number in 0..MAILS {
+            let (writer, site) = [(DR_KOBAYASHI, "101"), (DR_LARSEN, "103")][number % 2];
+            center.deliver(&writer.writes("登録", &borealis_form(site, &format!("{site}-{number:03}"))));
+        }
+        while center.process.intake.step().await.unwrap() == Did::Something {}
+        let failed = Arc::new(AtomicBool::new(false));
+        let mut tasks = Vec::new();
+        for _ in 0..2 {
+            let store = Store::open(&center.world.url).await.unwrap();
+            let process = center.start_on(&store);
+            tasks.push(tokio::spawn(work(process, store, failed.clone())));
+        }
+        center.process.intake.stop().await;
+        for task in tasks {
+            let (_, error) = task.await.unwrap();
+            assert!(error.is_none(), "{error:?}");
+        }
+        center.quiet().await;
+        let enrolled = center.enrolled("borealis").await;
+        let kits: std::collections::BTreeSet<String> =
+            enrolled.iter().map(|(_, _, kit)| kit.clone().unwrap()).collect();
+        assert_eq!(kits.len(), enrolled.len(), "no kit twice");
+        // Enrollment closed for all arms when the first had nothing left, and not before.
+        let id = study::find_current(center.store(), "borealis").await.unwrap().unwrap().id;
+        let mut left: BTreeMap<String, usize> = ["P", "L", "H"].map(|arm| (arm.to_owned(), 0)).into();
+        for kit in kit::list(center.store(), id).await.unwrap() {
+            *left.get_mut(&kit.arm).unwrap() += usize::from(kit.state == State::Available);
+        }
+        assert!(enrolled.len() < MAILS && left.values().any(|left| *left == 0), "{left:?}");
+        let mails = inbox::list(center.store(), Which::All, None, 1_000).await.unwrap();
+        let refused = mails.iter().filter(|mail| mail.reason == "no-kits").count();
+        assert_eq!((mails.len(), refused), (MAILS, MAILS - enrolled.len()));
+        // The shortage was told once of each arm, and once to blinded people, however many kits were given at a time.
+        let letters = center.arrived().await;
+        let told = |kind: &str| letters.iter().filter(|letter| letter.kind == kind).count();
+        let short = left.values().filter(|left| **left < 6).count();
+        assert_eq!(told("kits-short-blinded"), 1);
+        assert!((1..=short).contains(&told("kits-short-unblinded")), "{} of {left:?}", told("kits-short-unblinded"));
+        center.finish().await;
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use hagaki::domain::chain::{Head, INSTALLATION, Why};
+use hagaki::domain::kit::{Day, State};
 use hagaki::domain::time::Instant;
 use hagaki::store::allocation::AllocationRow;
 use hagaki::store::fuse::Fuse;
@@ -107,6 +108,13 @@ async fn left_behind(world: &World) -> [i64; 5] {
         world.number("SELECT count(*) FROM outbox o JOIN outbox_raw r ON r.outbox_id = o.id").await,
         world.number("SELECT count(*) FROM inbox WHERE state = 'done'").await,
     ]
+}
+
+const TODAY: Day = Day(20_261_120);
+
+/// A kit (code, arm, site) that never expires.
+fn new_kit((code, arm, site): (&'static str, &'static str, &'static str)) -> kit::NewKit<'static> {
+    kit::NewKit { code, arm, site, lot: "", expires_on: Day::NEVER }
 }
 
 on_both! {
@@ -542,31 +550,67 @@ on_both! {
     async fn kits_go_out_in_order_the_sites_own_first(world: &World) {
         let store = &world.store;
         let study_id = world.study("borealis").await;
-        let kits = [("K1", "A", ""), ("K2", "A", "012"), ("K3", "B", ""), ("K4", "A", "012"), ("K5", "A", "")];
+        let kits = [("K1", "A", ""), ("K2", "A", "012"), ("K3", "B", ""), ("K4", "A", "012"), ("K5", "A", "")].map(new_kit);
         let mut tx = store.begin().await.unwrap();
         kit::insert_many(&mut tx, study_id, &kits).await.unwrap();
         let mut handed = Vec::new();
         let mut number = 0;
-        while let Some(next) = kit::next_kit(&mut tx, study_id, "A", "012").await.unwrap() {
+        while let Some(next) = kit::next_kit(&mut tx, study_id, "A", "012", TODAY).await.unwrap() {
             number += 1;
-            kit::record_use(&mut tx, &next, number).await.unwrap();
+            kit::record_use(&mut tx, &next, number, 1).await.unwrap();
             handed.push(next.code);
         }
         assert_eq!(handed, ["K2", "K4", "K1", "K5"]);
-        assert_eq!(kit::next_kit(&mut tx, study_id, "B", "099").await.unwrap().unwrap().code, "K3");
+        assert_eq!(kit::next_kit(&mut tx, study_id, "B", "099", TODAY).await.unwrap().unwrap().code, "K3");
         tx.commit().await.unwrap();
         assert_eq!(kit::left(store, study_id).await.unwrap(), [("B".to_owned(), String::new(), 1)]);
         let used = kit::find_by_code(store, study_id, "K4").await.unwrap().unwrap();
         assert_eq!(used.allocation_number, Some(2));
         let mut tx = store.begin().await.unwrap();
-        kit::record_use(&mut tx, &used, 9).await.ok();
+        kit::record_use(&mut tx, &used, 9, 1).await.ok();
         assert!(tx.commit().await.is_err(), "a kit goes out once");
         let mut tx = store.begin().await.unwrap();
-        kit::insert_many(&mut tx, study_id, &[("K6", "B", "")]).await.unwrap();
+        kit::insert_many(&mut tx, study_id, &[new_kit(("K6", "B", ""))]).await.unwrap();
         assert!(matches!(
-            kit::insert_many(&mut tx, study_id, &[("K1", "B", "")]).await,
+            kit::insert_many(&mut tx, study_id, &[new_kit(("K1", "B", ""))]).await,
             Err(StoreError::Conflict { .. })
         ));
+    }
+
+    async fn the_kit_that_expires_first_goes_out_first_and_none_after_its_day(world: &World) {
+        let study_id = world.study("borealis").await;
+        let kit = |code, site, expires_on| kit::NewKit { expires_on: Day(expires_on), ..new_kit((code, "A", site)) };
+        let kits = [
+            kit("LATE", "012", 20_270_401),
+            kit("GONE", "012", 20_261_119),
+            kit("SOON", "012", 20_270_301),
+            kit("SAME", "012", 20_270_301),
+            kit("LAST", "012", 20_261_120),
+            kit("FIRST", "", 20_261_121),
+        ];
+        let mut tx = world.store.begin().await.unwrap();
+        kit::insert_many(&mut tx, study_id, &kits).await.unwrap();
+        let places = [("A", "012"), ("A", ""), ("B", "012"), ("A", "013")];
+        let counted = |stocks: Vec<kit::Stock>| -> Vec<(i64, bool)> {
+            stocks.into_iter().map(|stock| (stock.usable, stock.keeps)).collect()
+        };
+        let stocks = kit::usable(&mut tx, study_id, TODAY, 3, &places).await.unwrap();
+        assert_eq!(counted(stocks), [(3, true), (1, true), (0, true), (0, false)], "counting stops at three");
+        let stocks = kit::usable(&mut tx, study_id, Day(20_270_301), 3, &places).await.unwrap();
+        assert_eq!(counted(stocks), [(3, true), (0, true), (0, true), (0, false)]);
+        let mut handed = Vec::new();
+        while let Some(next) = kit::next_kit(&mut tx, study_id, "A", "012", TODAY).await.unwrap() {
+            kit::record_use(&mut tx, &next, 1 + handed.len() as i64, 1).await.unwrap();
+            handed.push(next.code);
+        }
+        assert_eq!(handed, ["LAST", "SOON", "SAME", "LATE", "FIRST"]);
+        let gone = kit::find_by_code(&mut tx, study_id, "GONE").await.unwrap().unwrap();
+        kit::record_state(&mut tx, &gone, State::Quarantined).await.unwrap();
+        assert_eq!(kit::next_kit(&mut tx, study_id, "A", "012", Day(0)).await.unwrap(), None);
+        tx.commit().await.unwrap();
+        let mut tx = world.store.begin().await.unwrap();
+        kit::record_state(&mut tx, &gone, State::Lost).await.ok();
+        assert!(tx.commit().await.is_err(), "it is not as it was read");
     }
 
     async fn a_token_is_used_once(world: &World) {
@@ -679,9 +723,9 @@ on_both! {
         world.tamper(&format!("UPDATE outbox SET study_id = {id}")).await;
         let real = world.study_at("aurora", Stage::Production).await.unwrap();
         let mut tx = store.begin().await.unwrap();
-        kit::insert_many(&mut tx, id, &[("K1", "A", "")]).await.unwrap();
-        let next = kit::next_kit(&mut tx, id, "A", "").await.unwrap().unwrap();
-        kit::record_use(&mut tx, &next, 1).await.unwrap();
+        kit::insert_many(&mut tx, id, &[new_kit(("K1", "A", ""))]).await.unwrap();
+        let next = kit::next_kit(&mut tx, id, "A", "", TODAY).await.unwrap().unwrap();
+        kit::record_use(&mut tx, &next, 1, 1).await.unwrap();
         tx.commit().await.unwrap();
 
         let mut tx = store.begin().await.unwrap();
@@ -695,7 +739,7 @@ on_both! {
         let row = study::load(store, id).await.unwrap();
         assert_eq!((row.subjects, row.allocations, row.chain), (0, 0, Head::EMPTY));
         assert_eq!(row.secret, secret, "new numbers come from a new secret");
-        assert_eq!(kit::left(store, id).await.unwrap().len(), 1);
+        assert_eq!(kit::left(store, id).await.unwrap().len(), 0, "those of the bundle are listed anew by the workflow");
         assert_eq!(left_behind(world).await, [0, 0, 0, 0, 1]);
         assert_eq!(inbox::find_raw(store, mail).await.unwrap(), None);
         assert_eq!(inbox::find(store, mail).await.unwrap().unwrap().person, None);

@@ -2,6 +2,7 @@
 
 mod disorder;
 mod enrolling;
+mod kits;
 mod letters_out;
 mod proofs;
 mod study_life;

@@ -599,9 +599,9 @@ mod slips {
             "# [caps]",
             "[caps]\ntotal = 60\nsites = { XX = 3 }\n# [caps]",
             &[
-                "allocation.toml:18: caps.total: closes the study at 60 subjects, though 100 are planned — 100, or another \
+                "allocation.toml:40: caps.total: closes the study at 60 subjects, though 100 are planned — 100, or another \
                planned_subjects in study.toml",
-                "allocation.toml:19: caps.sites: caps the site \"XX\", which the study does not have — a code of a section \
+                "allocation.toml:41: caps.sites: caps the site \"XX\", which the study does not have — a code of a section \
                [[sites]] in study.toml",
             ],
         );
@@ -636,7 +636,7 @@ mod slips {
         assert_eq!(
             kits("kit;arm\n"),
             [
-                "kits.csv:1: the first line is not code,arm or code,arm,site — write one of the two, without quotes or blanks"
+                "kits.csv:1: the first line does not name the columns — write code,arm and behind them any of site,expires,lot, without quotes or blanks"
             ]
         );
         let telling: String =
@@ -647,8 +647,74 @@ mod slips {
         );
         assert_eq!(
             kits("code,arm,site\nA1,P,101\nB1,P,102\nC1,P,\nD1,L,\nE1,H,101\nF1,H,102\n"),
-            ["kits.csv: site \"103\" has no kit for arm \"H\" — give it some, or leave the site of some kits blank"]
+            [
+                "kits.csv: site \"103\" has no kit for arm \"H\" and can enroll nobody until some are sent — give it some, or leave the site of some kits blank"
+            ]
         );
+    }
+
+    #[test]
+    fn every_column_of_a_kit_list_is_checked_at_once() {
+        let kits = |text: &str| {
+            let mut files = samples::borealis().files().clone();
+            files.insert("kits.csv".to_string(), text.to_string());
+            problems(&Bundle::from_files(files))
+        };
+        assert_eq!(
+            kits(
+                "code,arm,expires,lot,site\nX1,P,2028-02-30,L1,109\nX2,L,2028/03/31,,\nX3,H,20280331,,\nX4,H,2028-03-31,,\nX5,L,,,\nX6,P,,,\n"
+            ),
+            [
+                "kits.csv:2: expires: \"2028-02-30\" is no date — write year-month-day, such as 2028-03-31",
+                "kits.csv:2: site: there is no site \"109\" — write one of \"101\", \"102\", \"103\"",
+                "kits.csv:3: expires: \"2028/03/31\" is no date — write year-month-day, such as 2028-03-31",
+                "kits.csv:4: expires: \"20280331\" is no date — write year-month-day, such as 2028-03-31",
+            ]
+        );
+        let columns = "write code,arm and behind them any of site,expires,lot, without quotes or blanks";
+        for header in ["code,site", "code,arm,arm", "code,arm,batch"] {
+            assert_eq!(
+                kits(&format!("{header}\nX1,P,\n")),
+                [format!("kits.csv:1: the first line does not name the columns — {columns}")]
+            );
+        }
+    }
+
+    #[test]
+    fn codes_and_labels_that_tell_the_arm_are_warned_of() {
+        let warned = |lines: &dyn Fn(usize, &str) -> String| {
+            let mut files = samples::borealis().files().clone();
+            let list: String = (0..24).map(|n| lines(n, ["P", "L", "H"][n % 3]) + "\n").collect();
+            files.insert("kits.csv".to_string(), format!("code,arm,expires,lot\n{list}"));
+            problems(&Bundle::from_files(files))
+        };
+        let scattered = |n: usize| format!("{:03}", n * 7919 % 1009 * 31 % 997);
+        let codes = ["kits.csv: the codes in their order show the arm — number the kits at random over all arms"];
+        assert_eq!(warned(&|n, arm| format!("K{n:02},{arm},,")), codes, "by turns");
+        assert_eq!(warned(&|n, arm| format!("{}{arm},{arm},,", scattered(n))), codes, "by the last letter");
+        assert!(warned(&|n, arm| format!("{},{arm},2028-01-01,L1", scattered(n))).is_empty());
+        assert_eq!(
+            warned(&|n, arm| format!("{},{arm},2028-01-0{},L{}", scattered(n), n % 3 + 1, n % 3)),
+            [
+                "kits.csv: expires: no two arms share an expiry — make sure that labels do not show it",
+                "kits.csv: lot: no two arms share a lot — make sure that labels do not show it",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_demanded_of_the_stock() {
+        let stock = |text: &str| {
+            let mut files = samples::borealis().files().clone();
+            files.get_mut("study.toml").unwrap().push_str(text);
+            Bundle::from_files(files)
+        };
+        let read = definition::load(&stock("\n[kits]\nminimum_days = 30\nthreshold = 3\n")).unwrap().0.stock;
+        assert_eq!((read.minimum_days, read.threshold, read.central_threshold), (30, 3, 0));
+        let wrong = problems(&stock("\n[kits]\nminimum_days = -1\ntreshold = 3\n"));
+        assert_eq!(wrong.len(), 2, "{wrong:?}");
+        assert!(wrong[0].contains("kits.minimum_days: -1 is too small or too large"), "{wrong:?}");
+        assert!(wrong[1].contains("threshold"), "{wrong:?}");
     }
 
     #[test]

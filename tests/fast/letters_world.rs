@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use hagaki::domain::answer::{Answer, Fault, FaultCode, Form, Value};
 use hagaki::domain::instrument::{Choice, Choices, DayBound, Instrument, Item, ItemKind, Keys, Limits};
+use hagaki::domain::kit::{Day, StockRules};
 use hagaki::domain::language::{Language, Text};
 use hagaki::domain::study::{
     Arm, Authentication, Blinding, Caps, Kit, Person, Registration, Role, Site, Stage, Study, Trust, UniqueWithin,
 };
 use hagaki::domain::time::{Instant, Zone};
 use hagaki::letters::facts::{
-    AssignmentBlinded, AssignmentFailedAlert, BlankForm, Confirm, Conflict, Enrollment, Facts, Head, Help, NoticeBlind,
-    NoticeUnblinded, Reader, Reason, Refusal, Sameness,
+    AssignmentBlinded, AssignmentFailedAlert, BlankForm, Confirm, Conflict, Enrollment, Facts, Head, Help,
+    KitReplacedBlinded, KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded, NoticeBlind, NoticeUnblinded,
+    Reader, Reason, Refusal, Replacement, Sameness, ShortArm,
 };
 use hagaki::letters::{Kind, Letter};
 
@@ -116,7 +118,8 @@ pub(crate) fn study() -> Study {
         eligibility: vec![],
         scheme: None,
         caps: Caps { total: None, arms: vec![("ZZRED".into(), 7)], stratum: None },
-        kits: vec![Kit { code: "K-4711".into(), arm: "ZZRED".into(), site: None }],
+        kits: vec![Kit { code: "K-4711".into(), arm: "ZZRED".into(), site: None, expires: None, lot: String::new() }],
+        stock: StockRules { minimum_days: 0, threshold: 3, central_threshold: 5 },
         notices: vec![],
         post: None,
     }
@@ -217,6 +220,26 @@ pub(crate) fn letters(study: &Study, language: Language) -> Vec<(Letter, Person)
         (Facts::NoticeUnblinded(NoticeUnblinded::new(&enrollment, &study.arms[0], Some("K-4711"), language)), kato),
         (Facts::AssignmentFailedAlert(AssignmentFailedAlert::new(&enrollment, yamada, "43", "5.1.1", language)), sato),
     ];
+    let replaced = Replacement {
+        study,
+        subject: "B-0003",
+        site: "012",
+        at: now(),
+        old: "K-4711",
+        new: "K-4802",
+        reason: "冷蔵庫の故障",
+    };
+    let lots = [("L77".to_string(), Day(20_270_331), 2)];
+    let short = |place: usize, left: i64, lots: &[_]| ShortArm::new(&study.arms[place], left, lots, language);
+    let both_short = vec![short(0, 2, &lots), short(1, 0, &[])];
+    let kits = [
+        (Facts::KitReplacedBlinded(KitReplacedBlinded::new(&replaced, language)), yamada),
+        (Facts::KitReplacedUnblinded(KitReplacedUnblinded::new(&replaced, &study.arms[0], language)), kato),
+        (Facts::KitsShortBlinded(KitsShortBlinded::new(study, "012", language)), sato),
+        (Facts::KitsShortBlinded(KitsShortBlinded::new(study, "", language)), sato),
+        (Facts::KitsShortUnblinded(KitsShortUnblinded::new(study, "012", both_short, language)), kato),
+        (Facts::KitsShortUnblinded(KitsShortUnblinded::new(study, "", vec![short(0, 1, &[])], language)), kato),
+    ];
     let letter = |(facts, person): (Facts, &Person)| {
         let head = Head::new(study, stage, person, Some("012"), SERVICE, now(), language);
         (Letter::to(person, study.blinding, language, head, facts).expect("they may read it"), person.clone())
@@ -225,6 +248,13 @@ pub(crate) fn letters(study: &Study, language: Language) -> Vec<(Letter, Person)
     for kind in [Kind::StatusUnknown, Kind::ConfirmExpired, Kind::NotEntitled, Kind::QuarantineNotice] {
         let letter = hagaki::letters::samples::for_study(kind, study, stage, yamada, SERVICE, now(), language);
         all.push((letter, yamada.clone()));
+    }
+    for (facts, person) in kits {
+        let head = Head::new(study, stage, person, Some("012"), SERVICE, now(), language);
+        all.push((
+            Letter::to(person, study.blinding, language, head, facts).expect("they may read it"),
+            person.clone(),
+        ));
     }
     all
 }

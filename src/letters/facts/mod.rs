@@ -7,6 +7,7 @@
 mod answer;
 mod enrollment;
 mod form;
+mod kit;
 mod notice;
 
 pub use answer::{
@@ -15,6 +16,9 @@ pub use answer::{
 };
 pub use enrollment::{ArmName, AssignmentBlinded, AssignmentOpen, Enrollment, RegistrationDone, Site};
 pub use form::{ChoiceName, Expected, FaultLine, FormFacts, FormLine, Reader, Shown, UnknownKey};
+pub use kit::{
+    KitReplacedBlinded, KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded, LotLine, Replacement, ShortArm,
+};
 pub use notice::{AssignmentFailedAlert, HeldFor, NoticeBlind, NoticeOpen, NoticeUnblinded, QuarantineNotice};
 
 use serde::{Deserialize, Serialize};
@@ -201,6 +205,10 @@ pub enum Facts {
     NoticeUnblinded(NoticeUnblinded),
     QuarantineNotice(QuarantineNotice),
     AssignmentFailedAlert(AssignmentFailedAlert),
+    KitReplacedBlinded(KitReplacedBlinded),
+    KitReplacedUnblinded(KitReplacedUnblinded),
+    KitsShortBlinded(KitsShortBlinded),
+    KitsShortUnblinded(KitsShortUnblinded),
 }
 
 impl Facts {
@@ -229,6 +237,10 @@ impl Facts {
             Facts::NoticeUnblinded(_) => Kind::NoticeUnblinded,
             Facts::QuarantineNotice(_) => Kind::QuarantineNotice,
             Facts::AssignmentFailedAlert(_) => Kind::AssignmentFailedAlert,
+            Facts::KitReplacedBlinded(_) => Kind::KitReplacedBlinded,
+            Facts::KitReplacedUnblinded(_) => Kind::KitReplacedUnblinded,
+            Facts::KitsShortBlinded(_) => Kind::KitsShortBlinded,
+            Facts::KitsShortUnblinded(_) => Kind::KitsShortUnblinded,
         }
     }
 }

@@ -1,0 +1,499 @@
+//! Acts upon kits: lists added, shipments, quarantine, write-offs, and another kit for a subject.
+//!
+//! Each act is one entry in the study's chain, names every kit it concerns, and happens whole or not at all. Callers commit.
+//! An act by mail calls the same functions as a command; only who asks differs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::compose::{self, Addressing, Outgoing};
+use super::enroll::append;
+use super::ledger::Ledger;
+use super::shelf::ShelvedStudy;
+use super::stock::{self, AtHand, least_expiry};
+use super::{Failure, Means};
+use crate::definition::{self, Problem};
+use crate::domain::kit::{Day, State};
+use crate::domain::study::{Blinding, Kit, Person, Role, Stage, Study};
+use crate::domain::text;
+use crate::letters::facts::{KitReplacedBlinded, KitReplacedUnblinded, Replacement};
+use crate::letters::{Facts, Kind};
+use crate::limits;
+use crate::store::kit::{self, KitRow, NewKit};
+use crate::store::subject::SubjectRow;
+use crate::store::{Tx, allocation};
+
+/// Who asks for an act, and why: stands in the audit chain.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// `operator:NAME`, or the id of a person of the study.
+    pub actor: &'a str,
+    /// Why, in their words.
+    pub reason: &'a str,
+    /// The mail that asks, by its number in the inbox; none for a command.
+    pub inbox_id: Option<i64>,
+}
+
+/// Why an act upon kits is refused. The texts are for a terminal; none tells an arm.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// Kits are for blinded studies.
+    #[error("study {0} hands out no kits: it is not blinded")]
+    NoKits(String),
+    /// An act in production needs its reason.
+    #[error("say why, with --reason: it stands in the audit chain")]
+    NoReason,
+    /// One line for each kit that speaks against the act.
+    #[error("{}\nnothing was changed", .0.join("\n"))]
+    Kits(Vec<String>),
+    /// Too many at once.
+    #[error("more than {} kits in one act; do it in several", limits::KIT_CODES)]
+    TooMany,
+    /// Nothing to act upon.
+    #[error("no kit is meant: name codes, or where they lie")]
+    None,
+    /// A place that is no site.
+    #[error("study has no site {0}; name one, or \"central\" for the central stock")]
+    NoSite(String),
+    /// The list of kits cannot be used.
+    #[error("{}\nnothing was added", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    List(Vec<Problem>),
+    /// The subject has no kit that could be replaced.
+    #[error("{0} was given no kit")]
+    NotGiven(String),
+    /// A person of the study whose roles or sites do not allow it.
+    #[error("{0} may not do that there")]
+    NotEntitled(String),
+    /// No kit can be handed out.
+    #[error("there is no kit to give now; send some to the site, or to the central stock, and try again")]
+    Short,
+}
+
+/// An act's failure: refused, or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum KitError {
+    /// We say no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// We could not.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+impl From<crate::store::StoreError> for KitError {
+    fn from(error: crate::store::StoreError) -> KitError {
+        KitError::Failed(Failure::Store(error))
+    }
+}
+
+/// Kits of one arm, place and lot in a list that was added.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct ListCount {
+    /// Code of the arm.
+    pub arm: String,
+    /// Where; empty for the central stock.
+    pub site: String,
+    /// Lot; empty if none was listed.
+    pub lot: String,
+    /// How many.
+    pub kits: usize,
+}
+
+/// A list that was added.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// Its number in the study.
+    pub list: i64,
+    /// SHA-256 of the file, in lower-case hexadecimal.
+    pub digest: String,
+    /// How many kits.
+    pub kits: usize,
+    /// The same by arm, place and lot.
+    pub counts: Vec<ListCount>,
+    /// What should be looked at.
+    pub warnings: Vec<Problem>,
+}
+
+/// What a shipment takes.
+#[derive(Clone, Copy, Debug)]
+pub enum Load<'a> {
+    /// The kits of these codes.
+    Codes(&'a [String]),
+    /// So many of each arm that can be handed out at a place (empty for the central stock), those that expire first.
+    PerArm(&'a str, u32),
+    /// All that can be shipped from a place.
+    All(&'a str),
+}
+
+/// Who asks for an act upon kits.
+#[derive(Clone, Copy, Debug)]
+pub enum Asker<'a> {
+    /// A command.
+    Operator,
+    /// A person of the study.
+    Person(&'a Person),
+}
+
+impl Asker<'_> {
+    /// Whether they may give a subject of that site another kit, or turn a kit that lies there into `next`: whoever treats
+    /// or hands out there may replace and keep back, and whoever hands out may do all else.
+    fn may(self, site: &str, next: State) -> bool {
+        let Asker::Person(person) = self else { return true };
+        let here = if site.is_empty() { person.sites.is_empty() } else { person.acts_for(site) };
+        let roles: &[Role] = match next {
+            State::Replaced | State::Quarantined => &[Role::Investigator, Role::Coordinator, Role::Pharmacist],
+            _ => &[Role::Pharmacist],
+        };
+        here && roles.iter().any(|role| person.has(*role))
+    }
+
+    /// Whether they may learn of arms.
+    fn knows_arms(self, study: &Study) -> bool {
+        match self {
+            Asker::Operator => true,
+            Asker::Person(person) => Kind::KitReplacedUnblinded.may_go_to(study.blinding, person),
+        }
+    }
+}
+
+/// Another kit was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// The subject's number as people read it.
+    pub subject: String,
+    /// Code of the kit that was given before.
+    pub old: String,
+    /// Code of the kit to be given.
+    pub new: String,
+}
+
+fn check(shelved: &ShelvedStudy, order: Order<'_>) -> Result<(), Refusal> {
+    if shelved.study.blinding != Blinding::Blinded {
+        return Err(Refusal::NoKits(shelved.study.slug.clone()));
+    }
+    if shelved.stage == Stage::Production && order.reason.trim().is_empty() {
+        return Err(Refusal::NoReason);
+    }
+    Ok(())
+}
+
+/// The kits of these codes, and one line for each code that is none.
+async fn find_all(tx: &mut Tx, id: i64, codes: &[String]) -> Result<(Vec<KitRow>, Vec<String>), KitError> {
+    if codes.is_empty() {
+        return Err(Refusal::None.into());
+    }
+    if codes.len() > limits::KIT_CODES {
+        return Err(Refusal::TooMany.into());
+    }
+    let (mut kits, mut faults, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
+    for code in codes {
+        match kit::find_by_code(&mut *tx, id, code).await? {
+            Some(_) if !seen.insert(code) => faults.push(format!("kit {code} is named twice")),
+            Some(kit) => kits.push(kit),
+            None => faults.push(format!("there is no kit {code}")),
+        }
+    }
+    Ok((kits, faults))
+}
+
+/// Turns kits from what they are into `next`, if all of them may become that.
+///
+/// # Errors
+/// A [`Refusal`], or the database.
+pub async fn change(
+    ledger: &mut Ledger<'_>,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    order: Order<'_>,
+    asker: Asker<'_>,
+    codes: &[String],
+    next: State,
+) -> Result<Vec<KitRow>, KitError> {
+    check(shelved, order)?;
+    let (tx, page) = ledger.lock(shelved).await?;
+    let (mut kits, mut faults) = find_all(tx, shelved.id, codes).await?;
+    // What lies where somebody has no business is told from what is not there by nothing.
+    let foreign = kits.extract_if(.., |kit| !asker.may(&kit.site, next));
+    faults.extend(foreign.map(|kit| format!("there is no kit {}", kit.code)));
+    for kit in kits.iter().filter(|kit| !kit.state.may_become(next)) {
+        faults.push(format!("kit {} is {} and cannot become {}", kit.code, kit.state.key(), next.key()));
+    }
+    if !faults.is_empty() {
+        return Err(Refusal::Kits(faults).into());
+    }
+    for kit in &kits {
+        kit::record_state(tx, kit, next).await?;
+    }
+    let action = match next {
+        State::Available => "kit-release",
+        State::Quarantined => "kit-quarantine",
+        _ => "kit-mark",
+    };
+    let body = json!({ "state": next.key(), "codes": codes, "reason": order.reason, "inbox": order.inbox_id });
+    append(tx, page, means, order.actor, action, &body).await?;
+    tell(ledger, shelved, means, order).await?;
+    Ok(kits)
+}
+
+/// Ships kits to a site, or (empty) to the central stock; gives their codes.
+///
+/// # Errors
+/// A [`Refusal`], or the database.
+pub async fn ship(
+    ledger: &mut Ledger<'_>,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    order: Order<'_>,
+    load: Load<'_>,
+    to: &str,
+) -> Result<Vec<String>, KitError> {
+    check(shelved, order)?;
+    let study = &shelved.study;
+    let named = match load {
+        Load::Codes(_) => None,
+        Load::PerArm(from, _) | Load::All(from) => Some(from),
+    };
+    if let Some(place) = [Some(to), named].into_iter().flatten().find(|place| !is_place(study, place)) {
+        return Err(Refusal::NoSite(place.to_string()).into());
+    }
+    let (tx, page) = ledger.lock(shelved).await?;
+    let (kits, mut faults) = match load {
+        Load::Codes(codes) => find_all(tx, shelved.id, codes).await?,
+        Load::All(from) => (lying(tx, shelved.id, from).await?, Vec::new()),
+        Load::PerArm(from, most) => {
+            let kits = lying(tx, shelved.id, from).await?;
+            let least = least_expiry(study, means.now);
+            match earliest(study, kits, least, most) {
+                Some(kits) => (kits, Vec::new()),
+                // Which arm is short is nothing that a shipper should learn.
+                None => return Err(Refusal::Short.into()),
+            }
+        }
+    };
+    for kit in &kits {
+        if kit.site == to {
+            faults.push(format!("kit {} lies there already", kit.code));
+        } else if !kit.state.may_move() {
+            faults.push(format!("kit {} is {} and cannot be shipped", kit.code, kit.state.key()));
+        }
+    }
+    if !faults.is_empty() {
+        return Err(Refusal::Kits(faults).into());
+    }
+    if kits.is_empty() {
+        return Err(Refusal::None.into());
+    }
+    if kits.len() > limits::KIT_CODES {
+        return Err(Refusal::TooMany.into());
+    }
+    for kit in &kits {
+        kit::record_move(tx, kit, to).await?;
+    }
+    // Shipped in the order of the codes, so that the order of a packing list tells nothing.
+    let mut codes: Vec<String> = kits.into_iter().map(|kit| kit.code).collect();
+    codes.sort_unstable();
+    let body = json!({ "codes": codes, "to": to, "reason": order.reason, "inbox": order.inbox_id });
+    append(tx, page, means, order.actor, "kit-move", &body).await?;
+    tell(ledger, shelved, means, order).await?;
+    Ok(codes)
+}
+
+fn is_place(study: &Study, place: &str) -> bool {
+    place.is_empty() || study.find_site(place).is_some()
+}
+
+async fn lying(tx: &mut Tx, id: i64, site: &str) -> Result<Vec<KitRow>, Failure> {
+    let kits = kit::list(&mut *tx, id).await?;
+    Ok(kits.into_iter().filter(|kit| kit.site == site && kit.state.may_move()).collect())
+}
+
+/// So many of each arm, those that expire first; nothing if one arm has fewer.
+fn earliest(study: &Study, mut kits: Vec<KitRow>, least: Day, most: u32) -> Option<Vec<KitRow>> {
+    kits.retain(|kit| kit.state == State::Available && kit.expires_on >= least);
+    kits.sort_by_key(|kit| (kit.expires_on, kit.position));
+    let most = usize::try_from(most).ok()?;
+    let mut taken = Vec::new();
+    for arm in &study.arms {
+        let of_arm: Vec<&KitRow> = kits.iter().filter(|kit| kit.arm == arm.code).take(most).collect();
+        if of_arm.len() < most {
+            return None;
+        }
+        taken.extend(of_arm.into_iter().cloned());
+    }
+    Some(taken)
+}
+
+/// Adds a list of kits to a study in force, whole or not at all. `file` names it in problems.
+///
+/// # Errors
+/// A [`Refusal`] with every problem of the list, or the database.
+pub async fn import(
+    ledger: &mut Ledger<'_>,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    order: Order<'_>,
+    file: &str,
+    content: &str,
+) -> Result<Imported, KitError> {
+    check(shelved, order)?;
+    let (tx, page) = ledger.lock(shelved).await?;
+    let known: BTreeSet<String> =
+        kit::codes(&mut *tx, shelved.id).await?.iter().map(|code| text::fold_tight(code)).collect();
+    let (listed, warnings) =
+        definition::read_more_kits(file, content, &shelved.study, &known).map_err(Refusal::List)?;
+    let new: Vec<NewKit<'_>> = listed.iter().map(new_kit).collect();
+    kit::insert_many(tx, shelved.id, &new).await?;
+    let list = kit::insert_list(tx, shelved.id, content).await?;
+    let digest = digest_of(content);
+    let counts = count(&listed);
+    let body = json!({ "list": list, "digest": digest, "kits": listed.len(), "counts": counts,
+                       "reason": order.reason, "inbox": order.inbox_id });
+    append(tx, page, means, order.actor, "kit-import", &body).await?;
+    tell(ledger, shelved, means, order).await?;
+    Ok(Imported { list, digest, kits: listed.len(), counts, warnings })
+}
+
+/// SHA-256 of a list, in lower-case hexadecimal.
+pub fn digest_of(content: &str) -> String {
+    data_encoding::HEXLOWER.encode(&Sha256::digest(content))
+}
+
+/// A listed kit as the store takes it.
+pub(super) fn new_kit(kit: &Kit) -> NewKit<'_> {
+    NewKit {
+        code: &kit.code,
+        arm: &kit.arm,
+        site: kit.site.as_deref().unwrap_or_default(),
+        lot: &kit.lot,
+        expires_on: Day::of_expiry(kit.expires),
+    }
+}
+
+fn count(listed: &[Kit]) -> Vec<ListCount> {
+    let mut counts: BTreeMap<(&str, &str, &str), usize> = BTreeMap::new();
+    for kit in listed {
+        *counts.entry((&kit.arm, kit.site.as_deref().unwrap_or_default(), &kit.lot)).or_default() += 1;
+    }
+    let line = |((arm, site, lot), kits): ((&str, &str, &str), usize)| ListCount {
+        arm: arm.to_string(),
+        site: site.to_string(),
+        lot: lot.to_string(),
+        kits,
+    };
+    counts.into_iter().map(line).collect()
+}
+
+/// Gives a subject another kit of its arm; the one it had is not to be used any more. The allocation stays as it is.
+///
+/// Where a blinded person asks, the shortage of any arm refuses, as it does an enrollment: otherwise they could learn which
+/// subjects share the arm that is short. Whoever may know arms, and the operator, are refused by the subject's own arm only.
+///
+/// # Errors
+/// A [`Refusal`], or the database.
+pub async fn replace(
+    ledger: &mut Ledger<'_>,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    order: Order<'_>,
+    subject: &SubjectRow,
+    asker: Asker<'_>,
+) -> Result<Replaced, KitError> {
+    check(shelved, order)?;
+    let study = &shelved.study;
+    if let Asker::Person(person) = asker
+        && !asker.may(&subject.site, State::Replaced)
+    {
+        return Err(Refusal::NotEntitled(person.id.clone()).into());
+    }
+    let number = study.subject_number(subject.number);
+    let (tx, page) = ledger.lock(shelved).await?;
+    let Some(given) = allocation::find_by_subject(&mut *tx, subject.id).await? else {
+        return Err(Refusal::NotGiven(number).into());
+    };
+    let Some(old) = kit::list_of_allocation(&mut *tx, shelved.id, given.number).await?.pop() else {
+        return Err(Refusal::NotGiven(number).into());
+    };
+    let at_hand = AtHand::count(tx, shelved, means.now, &subject.site).await?;
+    if !asker.knows_arms(study) && !at_hand.covers_all_arms(study) {
+        return Err(Refusal::Short.into());
+    }
+    let next = at_hand.next(tx, shelved, &given.arm, &subject.site).await?.ok_or(Refusal::Short)?;
+    if old.state == State::Dispensed {
+        kit::record_state(tx, &old, State::Replaced).await?;
+    }
+    let turn = old.turn + 1;
+    kit::record_use(tx, &next, given.number, turn).await?;
+    let body = json!({ "subject": subject.number, "allocation": given.number, "from": old.code, "to": next.code,
+                       "turn": turn, "reason": order.reason, "inbox": order.inbox_id });
+    append(tx, page, means, order.actor, "kit-replace", &body).await?;
+    let replacement = Replacement {
+        study,
+        subject: &number,
+        site: &subject.site,
+        at: means.now,
+        old: &old.code,
+        new: &next.code,
+        reason: order.reason,
+    };
+    let mut outgoing = replaced_letters(shelved, means, &replacement, subject, &given.arm, asker)?;
+    outgoing.extend(at_hand.tell_without(tx, shelved, means, &next).await?);
+    compose::post(tx, Some(shelved.id), means, order.inbox_id, &outgoing).await?;
+    Ok(Replaced { subject: number.clone(), old: old.code, new: next.code })
+}
+
+/// To whoever enrolled the subject and whoever asks: the code. To whoever hands out kits: the arm too.
+fn replaced_letters(
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    replacement: &Replacement<'_>,
+    subject: &SubjectRow,
+    arm: &str,
+    asker: Asker<'_>,
+) -> Result<Vec<Outgoing>, Failure> {
+    let study = &shelved.study;
+    let site = subject.site.as_str();
+    let arm = study
+        .find_arm(arm)
+        .ok_or_else(|| Failure::Contradiction(format!("arm {arm} is on file but not in the study")))?;
+    let keepers = stock::keepers(study, Kind::KitReplacedUnblinded, site);
+    // What somebody who may know the arm has to say could tell it.
+    let concealed =
+        Replacement { reason: if asker.knows_arms(study) { "" } else { replacement.reason }, ..*replacement };
+    let asked = |person: &Person| matches!(asker, Asker::Person(one) if one.id == person.id);
+    let enrolled_by = |person: &Person| person.id == subject.person && person.acts_for(site);
+    let reachable = study.people.iter().any(enrolled_by);
+    let mut outgoing = Vec::new();
+    for person in &study.people {
+        let keeps = keepers.iter().any(|keeper| keeper.id == person.id);
+        // Where whoever enrolled is gone, everybody who could have enrolled there.
+        let treats = if reachable {
+            enrolled_by(person)
+        } else {
+            person.acts_for(site) && person.roles.iter().any(|role| role.enrolls())
+        };
+        if !keeps && !treats && !asked(person) {
+            continue;
+        }
+        let language = study.language_of(person);
+        let facts = if Kind::KitReplacedUnblinded.may_go_to(study.blinding, person) {
+            Facts::KitReplacedUnblinded(KitReplacedUnblinded::new(replacement, arm, language))
+        } else {
+            Facts::KitReplacedBlinded(KitReplacedBlinded::new(&concealed, language))
+        };
+        let to = Addressing { site: Some(site), subject_id: Some(subject.id), ..Addressing::unasked(study, person) };
+        outgoing.push(compose::compose(shelved, means, to, facts)?);
+    }
+    Ok(outgoing)
+}
+
+async fn tell(
+    ledger: &mut Ledger<'_>,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    order: Order<'_>,
+) -> Result<(), Failure> {
+    let letters = stock::tell_all(&mut ledger.tx, shelved, means).await?;
+    compose::post(&mut ledger.tx, Some(shelved.id), means, order.inbox_id, &letters).await
+}

@@ -1,0 +1,229 @@
+//! The stock of kits: what can be handed out where, and who is told when it runs short.
+//!
+//! Blinded people must not learn from a shortage whose arm is short. So a shortage of one arm closes enrollment for all
+//! (`AtHand::covers_all_arms`), and what coordinators are told names the place and nothing else, once for a place,
+//! however many arms fall short there one after the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::compose::{self, Addressing, Outgoing};
+use super::shelf::ShelvedStudy;
+use super::{Failure, Means};
+use crate::domain::kit::Day;
+use crate::domain::study::{Person, Role, Study};
+use crate::domain::time::Instant;
+use crate::letters::facts::{KitsShortBlinded, KitsShortUnblinded, ShortArm};
+use crate::letters::{Facts, Kind};
+use crate::store::kit::{self, KitRow, Stock};
+use crate::store::{Reader, Tx};
+
+/// What can be handed out at one site, from its own stock and the central one.
+#[derive(Clone, Debug)]
+pub(super) struct AtHand {
+    least: Day,
+    stocks: Vec<Stock>,
+}
+
+/// The least expiry a kit handed out now must have.
+pub(super) fn least_expiry(study: &Study, now: Instant) -> Day {
+    study.stock.least_expiry(now.day_in(study.zone))
+}
+
+impl AtHand {
+    /// Counts, no further than anybody has to know.
+    pub(super) async fn count(
+        tx: &mut Tx,
+        shelved: &ShelvedStudy,
+        now: Instant,
+        site: &str,
+    ) -> Result<AtHand, Failure> {
+        let study = &shelved.study;
+        let least = least_expiry(study, now);
+        let places: Vec<(&str, &str)> =
+            study.arms.iter().flat_map(|arm| [(arm.code.as_str(), site), (arm.code.as_str(), "")]).collect();
+        // One more than the thresholds: a count after a kit is taken is then still told apart from them.
+        let most = i64::from(study.stock.threshold.max(study.stock.central_threshold)) + 1;
+        Ok(AtHand { least, stocks: kit::usable(tx, shelved.id, least, most, &places).await? })
+    }
+
+    /// Whether a kit of every arm can be handed out: the shortage of one closes enrollment for all.
+    pub(super) fn covers_all_arms(&self, study: &Study) -> bool {
+        study.arms.iter().all(|arm| self.stocks.iter().any(|stock| stock.arm == arm.code && stock.usable > 0))
+    }
+
+    /// The kit of an arm to hand out next.
+    pub(super) async fn next(
+        &self,
+        tx: &mut Tx,
+        shelved: &ShelvedStudy,
+        arm: &str,
+        site: &str,
+    ) -> Result<Option<KitRow>, Failure> {
+        Ok(kit::next_kit(tx, shelved.id, arm, site, self.least).await?)
+    }
+
+    /// Counts a kit that was handed out just now.
+    fn without(mut self, taken: &KitRow) -> AtHand {
+        for stock in self.stocks.iter_mut().filter(|stock| stock.arm == taken.arm && stock.site == taken.site) {
+            stock.usable -= 1;
+        }
+        self
+    }
+
+    /// The letters on what falls short now that a kit was handed out.
+    pub(super) async fn tell_without(
+        self,
+        tx: &mut Tx,
+        shelved: &ShelvedStudy,
+        means: Means<'_>,
+        taken: &KitRow,
+    ) -> Result<Vec<Outgoing>, Failure> {
+        // Handing out and the passing of days only make stocks smaller: no shortage can be over.
+        tell(tx, shelved, means, short_of(&shelved.study, self.without(taken).stocks)).await
+    }
+}
+
+/// The letters on what falls short after any other change; shortages that are over are forgotten, so that they are told
+/// when they come again. For whoever changes the stock, and for a daily look at what expired.
+///
+/// # Errors
+/// The database; a study's own template that cannot state these facts.
+pub async fn tell_all(tx: &mut Tx, shelved: &ShelvedStudy, means: Means<'_>) -> Result<Vec<Outgoing>, Failure> {
+    let short = forget_over(tx, shelved.id, &shelved.study, means.now).await?;
+    tell(tx, shelved, means, short).await
+}
+
+/// Forgets the shortages that are over, and gives those that are not or are new.
+pub(super) async fn forget_over(tx: &mut Tx, id: i64, study: &Study, now: Instant) -> Result<Vec<Stock>, Failure> {
+    let short = shortages(&mut *tx, id, study, now).await?;
+    for (site, arm) in kit::shortages(&mut *tx, id).await? {
+        // An empty arm stands for what blinded staff were told of the place.
+        if !short.iter().any(|stock| stock.site == site && (arm.is_empty() || stock.arm == arm)) {
+            kit::delete_shortage(tx, id, &site, &arm).await?;
+        }
+    }
+    Ok(short)
+}
+
+/// Every arm that is short anywhere.
+///
+/// # Errors
+/// The database.
+pub async fn shortages<'a>(
+    from: impl Into<Reader<'a>>,
+    id: i64,
+    study: &Study,
+    now: Instant,
+) -> Result<Vec<Stock>, Failure> {
+    if !study.stock.tells() {
+        return Ok(Vec::new());
+    }
+    let counted = kit::stock(from, id, least_expiry(study, now)).await?;
+    let sites: BTreeSet<String> = counted.iter().map(|stock| stock.site.clone()).chain([String::new()]).collect();
+    let counts: BTreeMap<(&str, &str), i64> =
+        counted.iter().map(|stock| ((stock.site.as_str(), stock.arm.as_str()), stock.usable)).collect();
+    let stocks = sites.iter().flat_map(|site| {
+        study.arms.iter().map(|arm| Stock {
+            arm: arm.code.clone(),
+            site: site.clone(),
+            usable: counts.get(&(site.as_str(), arm.code.as_str())).copied().unwrap_or(0),
+            keeps: true,
+        })
+    });
+    Ok(short_of(study, stocks.collect()))
+}
+
+/// Those below their threshold. A site that was never given kits of its own lives from the central stock.
+fn short_of(study: &Study, stocks: Vec<Stock>) -> Vec<Stock> {
+    let short = |stock: &Stock| {
+        (stock.keeps || stock.site.is_empty()) && stock.usable < i64::from(study.stock.threshold_at(&stock.site))
+    };
+    stocks.into_iter().filter(short).collect()
+}
+
+/// Letters on the shortages that were not told yet; they are written down as told.
+async fn tell(
+    tx: &mut Tx,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    short: Vec<Stock>,
+) -> Result<Vec<Outgoing>, Failure> {
+    let mut outgoing = Vec::new();
+    if short.is_empty() {
+        return Ok(outgoing);
+    }
+    let told: BTreeSet<(String, String)> = kit::shortages(&mut *tx, shelved.id).await?.into_iter().collect();
+    let mut places: BTreeMap<&str, Vec<&Stock>> = BTreeMap::new();
+    for stock in &short {
+        places.entry(&stock.site).or_default().push(stock);
+    }
+    for (site, stocks) in places {
+        let known = |arm: &str| told.contains(&(site.to_string(), arm.to_string()));
+        let news: Vec<&str> = stocks.iter().map(|stock| stock.arm.as_str()).filter(|arm| !known(arm)).collect();
+        for arm in &news {
+            kit::insert_shortage(tx, shelved.id, site, arm, means.now).await?;
+        }
+        if !news.is_empty() {
+            outgoing.extend(unblinded(tx, shelved, means, site, &stocks).await?);
+        }
+        if !known("") {
+            kit::insert_shortage(tx, shelved.id, site, "", means.now).await?;
+            outgoing.extend(blinded(shelved, means, site)?);
+        }
+    }
+    Ok(outgoing)
+}
+
+/// Whoever hands out kits for a place and may know arms; where there is no pharmacist, everybody who may.
+pub(super) fn keepers<'a>(study: &'a Study, kind: Kind, site: &str) -> Vec<&'a Person> {
+    let may = |person: &&Person| {
+        kind.may_go_to(study.blinding, person)
+            && person.roles.iter().any(|role| role.unblinded())
+            && (site.is_empty() || person.acts_for(site))
+    };
+    let all: Vec<&Person> = study.people.iter().filter(may).collect();
+    let pharmacists: Vec<&Person> = all.iter().copied().filter(|person| person.has(Role::Pharmacist)).collect();
+    if pharmacists.is_empty() { all } else { pharmacists }
+}
+
+fn about<'a>(study: &Study, person: &'a Person, site: &'a str) -> Addressing<'a> {
+    Addressing { site: Some(site).filter(|site| !site.is_empty()), ..Addressing::unasked(study, person) }
+}
+
+async fn unblinded(
+    tx: &mut Tx,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    site: &str,
+    stocks: &[&Stock],
+) -> Result<Vec<Outgoing>, Failure> {
+    let study = &shelved.study;
+    let least = least_expiry(study, means.now);
+    let mut arms = Vec::new();
+    for stock in stocks {
+        let Some(arm) = study.find_arm(&stock.arm) else { continue };
+        arms.push((arm, stock.usable, kit::lots(tx, shelved.id, &stock.arm, site, least).await?));
+    }
+    let letter = |person| {
+        let language = study.language_of(person);
+        let lines = arms.iter().map(|(arm, usable, lots)| ShortArm::new(arm, *usable, lots, language)).collect();
+        let facts = KitsShortUnblinded::new(study, site, lines, language);
+        compose::compose(shelved, means, about(study, person, site), Facts::KitsShortUnblinded(facts))
+    };
+    keepers(study, Kind::KitsShortUnblinded, site).into_iter().map(letter).collect()
+}
+
+fn blinded(shelved: &ShelvedStudy, means: Means<'_>, site: &str) -> Result<Vec<Outgoing>, Failure> {
+    let study = &shelved.study;
+    let told = keepers(study, Kind::KitsShortUnblinded, site);
+    let coordinators = study.people.iter().filter(|person| {
+        person.has(Role::Coordinator)
+            && (site.is_empty() || person.acts_for(site))
+            && !told.iter().any(|one| one.id == person.id)
+    });
+    let letter = |person| {
+        let facts = KitsShortBlinded::new(study, site, study.language_of(person));
+        compose::compose(shelved, means, about(study, person, site), Facts::KitsShortBlinded(facts))
+    };
+    coordinators.map(letter).collect()
+}
