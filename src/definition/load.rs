@@ -239,6 +239,7 @@ fn assemble(
         caps,
         kits,
         notices: file.notices,
+        unblinding: file.unblinding,
         planned_subjects: file.planned_subjects,
         post: file.post,
     }

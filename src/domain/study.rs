@@ -1,6 +1,7 @@
 //! A study as its bundle defines it: sites, people, rules. Built by `definition`, never changed.
 
 use super::allocation::Scheme;
+use super::deed::Unblinding;
 use super::expression::Expression;
 use super::instrument::Instrument;
 use super::language::{Language, Text};
@@ -43,6 +44,8 @@ pub struct Study {
     pub kits: Vec<Kit>,
     /// Which roles get which notice after an enrollment.
     pub notices: Vec<Notice>,
+    /// Who may be told one subject's arm by request.
+    pub unblinding: Unblinding,
     /// How many subjects the protocol plans; shown in reports, no cap.
     pub planned_subjects: Option<u32>,
     /// The address and trust facts the bundle brings itself (test bundles, `hagaki read`), else the mailbox decides.

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::facts::{
-    AssignmentBlinded, AssignmentFailedAlert, AssignmentOpen, BlankForm, Confirm, Conflict, Enrollment, Facts, Head,
-    Help, Letter, NoticeBlind, NoticeOpen, NoticeUnblinded, Reader, Refusal, RegistrationDone, Sameness,
+    AssignmentBlinded, AssignmentFailedAlert, AssignmentOpen, BlankForm, Change, Confirm, Conflict, Disclosure,
+    Enrollment, Facts, Head, Help, Letter, NoticeBlind, NoticeOpen, NoticeUnblinded, Opening, Reader, Refusal,
+    RegistrationDone, Sameness, Unblinded, UnblindingNotice,
 };
 use super::kind::Kind;
 use super::stationery::built_in_file;
@@ -56,6 +57,14 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
         }
         Facts::StatusUnknown(status) => status.asked = String::new(),
         Facts::NoticeUnblinded(notice) => notice.kit = String::new(),
+        Facts::NotEntitled(facts) => facts.no_token = true,
+        Facts::Unblinded(facts) => facts.kit = String::new(),
+        Facts::UnblindingNotice(facts) => facts.reason = String::new(),
+        Facts::DeedForm(facts) => facts.act = "correct".to_string(),
+        Facts::DeedConfirm(facts) => {
+            facts.act = "correct".to_string();
+            facts.changes.push(Change { label: "Age".into(), shown: true, was: "56".into(), is: "65".into() });
+        }
         Facts::Help(help) => {
             help.confirm = !help.confirm;
             help.enrolls = false;
@@ -68,7 +77,7 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
 /// Repeated assignments have the same facts as the first.
 const fn base(kind: Kind) -> Kind {
     match kind {
-        Kind::DuplicateOpen | Kind::StatusOpen => Kind::AssignmentOpen,
+        Kind::DuplicateOpen | Kind::StatusOpen | Kind::UnblindOpen => Kind::AssignmentOpen,
         Kind::DuplicateBlinded | Kind::StatusBlinded => Kind::AssignmentBlinded,
         Kind::DuplicateRegistration | Kind::StatusRegistration => Kind::RegistrationDone,
         other => other,
@@ -105,6 +114,16 @@ pub fn for_study(
         (Kind::AssignmentOpen, Some(arm)) => Facts::AssignmentOpen(open(arm)),
         (Kind::DuplicateOpen, Some(arm)) => Facts::DuplicateOpen(open(arm)),
         (Kind::StatusOpen, Some(arm)) => Facts::StatusOpen(open(arm)),
+        (Kind::UnblindOpen, Some(arm)) => Facts::UnblindOpen(open(arm)),
+        (Kind::Unblinded, Some(arm)) => {
+            let opening = Opening { by: person, at: now, reason: "Anaphylaxis" };
+            let disclosure = Disclosure::of_sample(arm, kit);
+            Facts::Unblinded(Unblinded::new(&enrollment, opening, &disclosure, language))
+        }
+        (Kind::UnblindingNotice, _) => {
+            let opening = Opening { by: person, at: now, reason: "Anaphylaxis" };
+            Facts::UnblindingNotice(UnblindingNotice::new(&enrollment, opening, language))
+        }
         (Kind::AssignmentBlinded, _) => Facts::AssignmentBlinded(blinded()),
         (Kind::DuplicateBlinded, _) => Facts::DuplicateBlinded(blinded()),
         (Kind::StatusBlinded, _) => Facts::StatusBlinded(blinded()),

@@ -4,7 +4,7 @@ use super::compose::{self, Addressing, Outgoing, Telling};
 use super::enroll::{self, Application, Confirmed, Enrolled, Enrollment};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
-use super::{Arrival, Failure, Held, Means, Operator, Settled, confirm};
+use super::{Arrival, Failure, Held, Means, Operator, Settled, confirm, deed};
 use crate::domain::answer::Form;
 use crate::domain::language::Language;
 use crate::domain::request::{Act, Request};
@@ -57,7 +57,7 @@ impl<'a> Asking<'a> {
         }
     }
 
-    fn held(&self, reason: &str) -> Settled {
+    pub(super) fn held(&self, reason: &str) -> Settled {
         Settled { held: Held::Yes, ..self.settled("quarantine", reason) }
     }
 
@@ -118,6 +118,7 @@ pub async fn accept(
     }
     match &request.act {
         Act::Enroll(form) => enrollment(ledger, asking, form, Confirmed::NotYet).await,
+        Act::Deed(wanted) => deed::deed(ledger, asking, wanted, Confirmed::NotYet).await,
         Act::Confirm(token) => confirm::confirm(ledger, asking, token).await,
         Act::Unconfirmed(token) => confirm::unconfirmed(ledger, asking, token).await,
         Act::Status(wanted) => status(ledger, asking, wanted.as_deref()).await,
@@ -284,7 +285,7 @@ pub(super) async fn load(ledger: &mut Ledger<'_>, subject_id: i64) -> Result<Enr
 /// Whether one more answer may go to this sender: every sender has a budget, so that two machines cannot talk for ever.
 async fn budget_left(ledger: &mut Ledger<'_>, means: Means<'_>, sender: &str) -> Result<bool, Failure> {
     let kinds: Vec<&str> =
-        Kind::ALL.into_iter().filter(|kind| kind.answers() && !kind.is_assignment()).map(Kind::key).collect();
+        Kind::ALL.into_iter().filter(|kind| kind.answers() && !kind.must_arrive()).map(Kind::key).collect();
     for (seconds, most) in [(3600, limits::ANSWERS_PER_HOUR), (24 * 3600, limits::ANSWERS_PER_DAY)] {
         let since = means.now.plus_seconds(-seconds);
         if outbox::count_recent(&mut ledger.tx, sender, &kinds, since).await? >= most {

@@ -208,7 +208,7 @@ pub async fn post(
 
 /// Somebody waits for an answer; a notice can wait for it.
 const fn priority(kind: Kind) -> i64 {
-    if kind.is_assignment() {
+    if kind.must_arrive() {
         0
     } else if kind.answers() {
         1
@@ -335,6 +335,7 @@ pub fn notices(shelved: &ShelvedStudy, means: Means<'_>, enrolled: &Enrolled) ->
     Ok(outgoing)
 }
 
-fn no_arm(code: &str) -> Failure {
+/// An arm on file that the study does not have.
+pub(super) fn no_arm(code: &str) -> Failure {
     Failure::Contradiction(format!("arm {code} is on file but not in the study"))
 }

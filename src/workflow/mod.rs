@@ -8,6 +8,7 @@
 pub mod accept;
 pub mod compose;
 pub mod confirm;
+pub mod deed;
 pub mod enroll;
 pub mod ledger;
 pub mod life;
@@ -15,6 +16,7 @@ pub mod proof;
 pub mod report;
 pub mod shelf;
 pub mod told;
+pub mod unblind;
 
 use crate::domain::chain::Sha256Digest;
 use crate::domain::language::Language;

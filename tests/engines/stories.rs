@@ -6,6 +6,7 @@ mod letters_out;
 mod proofs;
 mod study_life;
 mod trust;
+mod unblinding;
 
 use hagaki::definition::{Bundle, samples};
 use hagaki::domain::study::Stage;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use hagaki::domain::answer::{Answer, Fault, FaultCode, Form, Value};
+use hagaki::domain::deed::{Deed, Lack, Unblinding, Wanted};
 use hagaki::domain::instrument::{Choice, Choices, DayBound, Instrument, Item, ItemKind, Keys, Limits};
 use hagaki::domain::language::{Language, Text};
 use hagaki::domain::study::{
@@ -10,8 +11,9 @@ use hagaki::domain::study::{
 };
 use hagaki::domain::time::{Instant, Zone};
 use hagaki::letters::facts::{
-    AssignmentBlinded, AssignmentFailedAlert, BlankForm, Confirm, Conflict, Enrollment, Facts, Head, Help, NoticeBlind,
-    NoticeUnblinded, Reader, Reason, Refusal, Sameness,
+    AssignmentBlinded, AssignmentFailedAlert, BlankForm, Change, Confirm, Conflict, DeedConfirm, DeedForm, Disclosure,
+    Enrollment, Facts, Head, Help, NoticeBlind, NoticeUnblinded, Opening, Reader, Reason, Refusal, Sameness, Unblinded,
+    UnblindingNotice,
 };
 use hagaki::letters::{Kind, Letter};
 
@@ -118,6 +120,7 @@ pub(crate) fn study() -> Study {
         caps: Caps { total: None, arms: vec![("ZZRED".into(), 7)], stratum: None },
         kits: vec![Kit { code: "K-4711".into(), arm: "ZZRED".into(), site: None }],
         notices: vec![],
+        unblinding: Unblinding::default(),
         post: None,
     }
 }
@@ -226,5 +229,45 @@ pub(crate) fn letters(study: &Study, language: Language) -> Vec<(Letter, Person)
         let letter = hagaki::letters::samples::for_study(kind, study, stage, yamada, SERVICE, now(), language);
         all.push((letter, yamada.clone()));
     }
+    all.extend(deeds(study, &enrollment, &reader, &changed).into_iter().map(letter));
     all
+}
+
+/// The letters of acts about one subject.
+fn deeds<'a>(
+    study: &'a Study,
+    enrollment: &Enrollment<'_>,
+    reader: &Reader<'_>,
+    changed: &BTreeMap<String, String>,
+) -> Vec<(Facts, &'a Person)> {
+    let [yamada, sato, _] = study.people.as_slice() else { panic!("three people") };
+    let language = reader.language;
+    let typed = "Anaphylaxis\r\nBcc: x <b>{{arm}}</b>";
+    let wanted = Wanted {
+        deed: Deed::Unblind,
+        subject: String::new(),
+        site: None,
+        reason: typed.into(),
+        changes: BTreeMap::new(),
+    };
+    let correcting = Wanted { deed: Deed::Correct, subject: "B-0003".into(), ..wanted.clone() };
+    let until = now().plus_seconds(86_400);
+    let reply_to = "reg+c.abc@example.jp";
+    let changes = Change::list(reader, study.registration_instrument(), enrollment.answers, changed);
+    let opening = Opening { by: yamada, at: now(), reason: typed };
+    let telling = Opening { reason: "the nurse says that he gets crimson", ..opening };
+    let disclosure = Disclosure::to(study, yamada, "012", &study.arms[0], Some("K-4711")).expect("they may");
+    assert!(Disclosure::to(study, yamada, "013", &study.arms[0], None).is_none(), "not their site");
+    assert!(Disclosure::to(study, sato, "012", &study.arms[0], None).is_none(), "not their role");
+    vec![
+        (Facts::DeedForm(DeedForm::new(&wanted, &[Lack::Subject])), yamada),
+        (Facts::DeedForm(DeedForm::new(&correcting, &[Lack::Changes])), yamada),
+        (
+            Facts::DeedConfirm(DeedConfirm::new(enrollment, Deed::Correct, typed, changes, reply_to, until, language)),
+            yamada,
+        ),
+        (Facts::Unblinded(Unblinded::new(enrollment, opening, &disclosure, language)), yamada),
+        (Facts::UnblindingNotice(UnblindingNotice::new(enrollment, opening, language)), sato),
+        (Facts::UnblindingNotice(UnblindingNotice::new(enrollment, telling, language)), sato),
+    ]
 }

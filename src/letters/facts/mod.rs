@@ -5,6 +5,7 @@
 //! --fields` prints them, and both languages use the same.
 
 mod answer;
+mod deed;
 mod enrollment;
 mod form;
 mod notice;
@@ -13,6 +14,7 @@ pub use answer::{
     BlankForm, Confirm, ConfirmExpired, Conflict, Difference, Help, NotEntitled, Reason, ReasonLine, Refusal, Sameness,
     StatusUnknown,
 };
+pub use deed::{Change, DeedConfirm, DeedForm, Disclosure, Lacking, Opening, Unblinded, UnblindingNotice};
 pub use enrollment::{ArmName, AssignmentBlinded, AssignmentOpen, Enrollment, RegistrationDone, Site};
 pub use form::{ChoiceName, Expected, FaultLine, FormFacts, FormLine, Reader, Shown, UnknownKey};
 pub use notice::{AssignmentFailedAlert, HeldFor, NoticeBlind, NoticeOpen, NoticeUnblinded, QuarantineNotice};
@@ -196,6 +198,11 @@ pub enum Facts {
     BlankForm(BlankForm),
     Help(Help),
     NotEntitled(NotEntitled),
+    DeedForm(DeedForm),
+    DeedConfirm(DeedConfirm),
+    Unblinded(Unblinded),
+    UnblindOpen(AssignmentOpen),
+    UnblindingNotice(UnblindingNotice),
     NoticeBlind(NoticeBlind),
     NoticeOpen(NoticeOpen),
     NoticeUnblinded(NoticeUnblinded),
@@ -224,6 +231,11 @@ impl Facts {
             Facts::BlankForm(_) => Kind::BlankForm,
             Facts::Help(_) => Kind::Help,
             Facts::NotEntitled(_) => Kind::NotEntitled,
+            Facts::DeedForm(_) => Kind::DeedForm,
+            Facts::DeedConfirm(_) => Kind::DeedConfirm,
+            Facts::Unblinded(_) => Kind::Unblinded,
+            Facts::UnblindOpen(_) => Kind::UnblindOpen,
+            Facts::UnblindingNotice(_) => Kind::UnblindingNotice,
             Facts::NoticeBlind(_) => Kind::NoticeBlind,
             Facts::NoticeOpen(_) => Kind::NoticeOpen,
             Facts::NoticeUnblinded(_) => Kind::NoticeUnblinded,

@@ -1,0 +1,63 @@
+//! What becomes known of a subject after its enrollment: a fact beside the enrollment, which stays as it was (promise 4).
+
+/// Kinds of facts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FactKind {
+    /// A person was told its arm.
+    Unblinded,
+    /// It was enrolled by mistake.
+    RandomizedInError,
+    /// It did not meet the criteria.
+    Ineligible,
+    /// It was allocated by levels that were wrong.
+    WrongStratum,
+    /// It is another subject that had been enrolled before.
+    Duplicate,
+    /// It withdrew.
+    Withdrawn,
+    /// Answers were wrong that no allocation looks at.
+    Corrected,
+}
+
+impl FactKind {
+    /// Every kind.
+    pub const ALL: [FactKind; 7] = [
+        FactKind::Unblinded,
+        FactKind::RandomizedInError,
+        FactKind::Ineligible,
+        FactKind::WrongStratum,
+        FactKind::Duplicate,
+        FactKind::Withdrawn,
+        FactKind::Corrected,
+    ];
+
+    /// Name in tables, commands, templates (`fact-<key>`) and audit entries.
+    pub const fn key(self) -> &'static str {
+        match self {
+            FactKind::Unblinded => "unblinded",
+            FactKind::RandomizedInError => "randomized-in-error",
+            FactKind::Ineligible => "ineligible",
+            FactKind::WrongStratum => "wrong-stratum",
+            FactKind::Duplicate => "duplicate",
+            FactKind::Withdrawn => "withdrawn",
+            FactKind::Corrected => "corrected",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn find(key: &str) -> Option<FactKind> {
+        FactKind::ALL.into_iter().find(|kind| kind.key() == key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_name_of_its_own() {
+        for kind in FactKind::ALL {
+            assert_eq!(FactKind::find(kind.key()), Some(kind));
+        }
+    }
+}
