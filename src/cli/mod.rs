@@ -19,6 +19,8 @@ pub mod reading;
 mod receipt;
 mod serve;
 mod study;
+mod subject;
+mod unblind;
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -98,6 +100,11 @@ pub enum Command {
     /// Every letter that goes out, and its fate.
     #[command(subcommand)]
     Outbox(outbox::OutboxCommand),
+    /// Who is enrolled, what became known since, and noting more of it.
+    #[command(subcommand)]
+    Subject(subject::SubjectCommand),
+    /// Disclose one subject's arm to one person, for a reason.
+    Unblind(unblind::UnblindArgs),
     /// Show one letter as it would go out.
     Preview(preview::PreviewArgs),
     /// The next decision explained, and past ones proved.
@@ -148,6 +155,8 @@ pub fn run(line: Line) -> ExitCode {
         Command::Serve { installation } => serve::run(&installation),
         Command::Doctor { installation, output } => doctor::run(&installation, output),
         Command::Study(command) => study::run(command),
+        Command::Subject(command) => subject::run(command),
+        Command::Unblind(args) => unblind::run(args),
         Command::Inbox(command) => inbox::run(command),
         Command::Outbox(command) => outbox::run(command),
         Command::Preview(args) => preview::run(args),

@@ -5,6 +5,7 @@
 
 mod caps;
 mod method;
+mod recounting;
 mod table;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use toml::de::DeTable;
 use self::table::{Desk, Section, nearest};
 use super::problem::Problem;
 use crate::domain::allocation::{Arm, Factor, Method, SITE, Scheme, TOTAL};
+use crate::domain::fact::Recounting;
 use crate::domain::number::Rational;
 use crate::domain::study::Caps;
 use crate::limits;
@@ -24,6 +26,8 @@ use crate::limits;
 pub struct AllocationFile {
     /// How arms are allocated.
     pub scheme: Scheme,
+    /// How later decisions count subjects of which something became known.
+    pub recounting: Recounting,
     /// Greatest numbers of subjects in all, per arm and per stratum.
     pub caps: Caps,
     /// Greatest numbers of subjects per site.
@@ -65,7 +69,7 @@ fn read_into(desk: &mut Desk<'_>, text: &str) -> Option<AllocationFile> {
         return None;
     }
     let root = Section::root(document.get_ref());
-    let mut known = vec!["method", "arms", "factors", "strata", "caps"];
+    let mut known = vec!["method", "arms", "factors", "strata", "caps", "corrections", "exclude"];
     known.extend(method::TABLES);
     root.know(desk, &known);
     let arms = arms(desk, &root);
@@ -73,6 +77,7 @@ fn read_into(desk: &mut Desk<'_>, text: &str) -> Option<AllocationFile> {
     let mut strata = strata(desk, &root, &factors);
     let method = method::read(desk, &root, &arms, &factors);
     let caps = caps::read(desk, &root, &arms, &strata);
+    let recounting = recounting::read(desk, &root);
     let stratifies = !matches!(&method, Some(Method::None | Method::Simple | Method::Minimization(_)));
     if let (false, Some((caps, _)), Some(value)) = (stratifies, &caps, root.get("strata"))
         && caps.stratum.is_none()
@@ -84,7 +89,7 @@ fn read_into(desk: &mut Desk<'_>, text: &str) -> Option<AllocationFile> {
         return None;
     }
     let (caps, sites) = caps?;
-    Some(AllocationFile { scheme: Scheme::new(arms, factors, strata, method?), caps, sites })
+    Some(AllocationFile { scheme: Scheme::new(arms, factors, strata, method?), recounting, caps, sites })
 }
 
 fn arms(desk: &mut Desk<'_>, root: &Section<'_, '_>) -> Vec<Arm> {

@@ -50,6 +50,22 @@ impl FactKind {
     }
 }
 
+/// How the counts of later decisions take facts: declared before the study, so that nobody chooses by what they see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recounting {
+    /// Whether a subject counts at its corrected levels; else at those it was allocated by.
+    pub corrected: bool,
+    /// Facts after which a subject counts nowhere.
+    pub exclude: Vec<FactKind>,
+}
+
+impl Default for Recounting {
+    /// Original levels; only void duplicates are left out (Yelland et al. 2015).
+    fn default() -> Recounting {
+        Recounting { corrected: false, exclude: vec![FactKind::Duplicate] }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

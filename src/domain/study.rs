@@ -3,6 +3,7 @@
 use super::allocation::Scheme;
 use super::deed::Unblinding;
 use super::expression::Expression;
+use super::fact::Recounting;
 use super::instrument::Instrument;
 use super::language::{Language, Text};
 use super::time::Zone;
@@ -38,6 +39,8 @@ pub struct Study {
     pub eligibility: Vec<Criterion>,
     /// How arms are allocated; `None` for a registry.
     pub scheme: Option<Scheme>,
+    /// How later decisions count subjects of which something became known.
+    pub recounting: Recounting,
     /// Greatest numbers of subjects.
     pub caps: Caps,
     /// Kits of a blinded study, in the order they are handed out; empty where there are none.

@@ -49,6 +49,10 @@ pub enum Kind {
     UnblindOpen,
     /// A person was told a subject's arm: who, when, why, and never which.
     UnblindingNotice,
+    /// A fact about a subject was recorded, to whoever told it.
+    FactDone,
+    /// A fact about a subject was recorded, to those who must know.
+    FactNotice,
     /// A subject was enrolled: number, site, time.
     NoticeBlind,
     /// A subject was enrolled, with its arm (open label).
@@ -76,7 +80,7 @@ pub enum Audience {
 
 impl Kind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Kind; 27] = [
+    pub const ALL: [Kind; 29] = [
         Kind::AssignmentOpen,
         Kind::AssignmentBlinded,
         Kind::RegistrationDone,
@@ -99,6 +103,8 @@ impl Kind {
         Kind::Unblinded,
         Kind::UnblindOpen,
         Kind::UnblindingNotice,
+        Kind::FactDone,
+        Kind::FactNotice,
         Kind::NoticeBlind,
         Kind::NoticeOpen,
         Kind::NoticeUnblinded,
@@ -131,6 +137,8 @@ impl Kind {
             Kind::Unblinded => "unblinded",
             Kind::UnblindOpen => "unblind-open",
             Kind::UnblindingNotice => "unblinding-notice",
+            Kind::FactDone => "fact-done",
+            Kind::FactNotice => "fact-notice",
             Kind::NoticeBlind => "notice-blind",
             Kind::NoticeOpen => "notice-open",
             Kind::NoticeUnblinded => "notice-unblinded",
@@ -152,6 +160,7 @@ impl Kind {
             Kind::NoticeBlind
             | Kind::NoticeOpen
             | Kind::UnblindingNotice
+            | Kind::FactNotice
             | Kind::QuarantineNotice
             | Kind::AssignmentFailedAlert => Audience::Staff,
             _ => Audience::Sender,

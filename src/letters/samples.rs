@@ -6,12 +6,13 @@ use serde_json::Value;
 
 use super::facts::{
     AssignmentBlinded, AssignmentFailedAlert, AssignmentOpen, BlankForm, Change, Confirm, Conflict, Disclosure,
-    Enrollment, Facts, Head, Help, Letter, NoticeBlind, NoticeOpen, NoticeUnblinded, Opening, Reader, Refusal,
+    Enrollment, Facts, Head, Help, Letter, Noted, NoticeBlind, NoticeOpen, NoticeUnblinded, Opening, Reader, Refusal,
     RegistrationDone, Sameness, Unblinded, UnblindingNotice,
 };
 use super::kind::Kind;
 use super::stationery::built_in_file;
 use crate::domain::answer::{Answer, Fault, FaultCode, Form, Value as Meaning};
+use crate::domain::fact::FactKind;
 use crate::domain::instrument::{Choices, Item, ItemKind};
 use crate::domain::language::Language;
 use crate::domain::study::{Arm, Person, Stage, Study};
@@ -45,9 +46,18 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
             confirm.doubts.clear();
             confirm.unused.clear();
         }
-        Facts::AssignmentOpen(facts) => facts.unused.clear(),
-        Facts::AssignmentBlinded(facts) => facts.unused.clear(),
-        Facts::RegistrationDone(facts) => facts.unused.clear(),
+        Facts::AssignmentOpen(facts) | Facts::StatusOpen(facts) => {
+            facts.unused.clear();
+            facts.known.clear();
+        }
+        Facts::AssignmentBlinded(facts) | Facts::StatusBlinded(facts) => {
+            facts.unused.clear();
+            facts.known.clear();
+        }
+        Facts::RegistrationDone(facts) | Facts::StatusRegistration(facts) => {
+            facts.unused.clear();
+            facts.known.clear();
+        }
         Facts::Conflict(conflict) => {
             conflict.subject = String::new();
             conflict.enrolled_at = String::new();
@@ -57,10 +67,18 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
         }
         Facts::StatusUnknown(status) => status.asked = String::new(),
         Facts::NoticeUnblinded(notice) => notice.kit = String::new(),
+        Facts::FactDone(facts) | Facts::FactNotice(facts) => {
+            facts.reason = String::new();
+            facts.of = String::new();
+            facts.changes.clear();
+        }
         Facts::NotEntitled(facts) => facts.no_token = true,
         Facts::Unblinded(facts) => facts.kit = String::new(),
         Facts::UnblindingNotice(facts) => facts.reason = String::new(),
-        Facts::DeedForm(facts) => facts.act = "correct".to_string(),
+        Facts::DeedForm(facts) => {
+            facts.act = "correct".to_string();
+            facts.faults.clear();
+        }
         Facts::DeedConfirm(facts) => {
             facts.act = "correct".to_string();
             facts.changes.push(Change { label: "Age".into(), shown: true, was: "56".into(), is: "65".into() });
@@ -80,6 +98,7 @@ const fn base(kind: Kind) -> Kind {
         Kind::DuplicateOpen | Kind::StatusOpen | Kind::UnblindOpen => Kind::AssignmentOpen,
         Kind::DuplicateBlinded | Kind::StatusBlinded => Kind::AssignmentBlinded,
         Kind::DuplicateRegistration | Kind::StatusRegistration => Kind::RegistrationDone,
+        Kind::FactNotice => Kind::FactDone,
         other => other,
     }
 }
@@ -119,6 +138,11 @@ pub fn for_study(
             let opening = Opening { by: person, at: now, reason: "Anaphylaxis" };
             let disclosure = Disclosure::of_sample(arm, kit);
             Facts::Unblinded(Unblinded::new(&enrollment, opening, &disclosure, language))
+        }
+        (Kind::FactDone | Kind::FactNotice, _) => {
+            let by = person.name.in_language(language);
+            let noted = Noted::new(&enrollment, FactKind::Withdrawn, by, now, "Moved away", "", Vec::new(), language);
+            if kind == Kind::FactDone { Facts::FactDone(noted) } else { Facts::FactNotice(noted) }
         }
         (Kind::UnblindingNotice, _) => {
             let opening = Opening { by: person, at: now, reason: "Anaphylaxis" };

@@ -16,7 +16,7 @@ use crate::letters::{Facts, Kind};
 use crate::limits;
 use crate::store::inbox::{self, FirstSight};
 use crate::store::subject::{self, SubjectRow};
-use crate::store::{allocation, outbox};
+use crate::store::{allocation, fact, outbox};
 
 /// Who asks, of which study, in answer to which mail.
 #[derive(Clone, Copy)]
@@ -275,11 +275,12 @@ async fn find_wanted(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: &str) 
     Ok(None)
 }
 
-/// A subject with its allocation.
+/// A subject with its allocation, and what became known since.
 pub(super) async fn load(ledger: &mut Ledger<'_>, subject_id: i64) -> Result<Enrolled, Failure> {
     let subject = subject::load(&mut ledger.tx, subject_id).await?;
     let allocation = allocation::find_by_subject(&mut ledger.tx, subject_id).await?;
-    Ok(Enrolled::new(subject, allocation))
+    let facts = fact::list_by_subject(&mut ledger.tx, subject_id).await?;
+    Ok(Enrolled { facts, ..Enrolled::new(subject, allocation) })
 }
 
 /// Whether one more answer may go to this sender: every sender has a budget, so that two machines cannot talk for ever.

@@ -12,7 +12,7 @@ use super::accept::{self, Asking};
 use super::compose::{self, Addressing};
 use super::enroll::{self, Confirmed, Enrolled};
 use super::ledger::Ledger;
-use super::{Failure, Settled, confirm, unblind};
+use super::{Failure, Settled, confirm, note, unblind};
 use crate::domain::deed::{Deed, Lack, Wanted};
 use crate::domain::language::Language;
 use crate::domain::request::Act;
@@ -64,7 +64,7 @@ pub(super) async fn deed(
     let enrolled = accept::load(ledger, found.id).await?;
     match wanted.deed {
         Deed::Unblind => unblind::by_mail(ledger, asking, wanted, &enrolled, confirmed).await,
-        Deed::Withdraw | Deed::Correct => Ok(asking.held("other-request")),
+        Deed::Withdraw | Deed::Correct => note::by_mail(ledger, asking, wanted, &enrolled, confirmed).await,
     }
 }
 

@@ -19,6 +19,7 @@ use crate::domain::study::{Blinding, Person, Study, UniqueWithin};
 use crate::domain::text;
 use crate::letters::facts::Reason;
 use crate::store::allocation::AllocationRow;
+use crate::store::fact::FactRow;
 use crate::store::kit::KitRow;
 use crate::store::study::State as StudyState;
 use crate::store::subject::{NewSubject, SubjectRow};
@@ -72,13 +73,15 @@ pub struct Enrolled {
     pub allocation: Option<AllocationRow>,
     /// Digest of the audit entry that recorded it, in lower-case hexadecimal.
     pub digest: String,
+    /// What became known of it since; only where it was looked up.
+    pub facts: Vec<FactRow>,
 }
 
 impl Enrolled {
     /// A subject as stored.
     pub fn new(subject: SubjectRow, allocation: Option<AllocationRow>) -> Enrolled {
         let digest = data_encoding::HEXLOWER.encode(&subject.audit_digest);
-        Enrolled { subject, allocation, digest }
+        Enrolled { subject, allocation, digest, facts: Vec::new() }
     }
 
     /// Its canonical answers by item id.

@@ -6,16 +6,20 @@
 //! in [`accept::accept`].
 
 pub mod accept;
+pub mod command;
 pub mod compose;
 pub mod confirm;
 pub mod deed;
 pub mod enroll;
+pub mod facts;
 pub mod ledger;
 pub mod life;
+pub mod note;
 pub mod proof;
 pub mod report;
 pub mod shelf;
 pub mod told;
+mod told_fact;
 pub mod unblind;
 
 use crate::domain::chain::Sha256Digest;

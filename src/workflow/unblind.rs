@@ -2,11 +2,14 @@
 //!
 //! Nothing here opens more than one subject before the study is closed. The chain tells who was told, never what.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::accept::Asking;
 use super::compose::{self, Addressing, Outgoing};
 use super::enroll::{self, Confirmed, Enrolled};
+use super::facts::{self, NewFact};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
 use super::{Failure, Means, Settled, deed};
@@ -126,46 +129,25 @@ pub async fn record(
     what: Break<'_>,
 ) -> Result<Broken, Failure> {
     let known = known(ledger, what.enrolled, what.person).await?;
-    let (tx, page) = ledger.lock(shelved).await?;
-    let subject = &what.enrolled.subject;
     if let Some(fact) = known {
-        let body = json!({ "subject": subject.number, "fact": fact.number, "person": what.person.id,
+        let (tx, page) = ledger.lock(shelved).await?;
+        let body = json!({ "subject": what.enrolled.subject.number, "fact": fact.number, "person": what.person.id,
                            "inbox": what.inbox_id, "reason": what.reason });
         enroll::append(tx, page, means, what.actor, "unblind-look", &body).await?;
         return Ok(Broken::Before(fact));
     }
-    let number = page.row.facts + 1;
-    let body = json!({
-        "fact": number,
-        "subject": subject.number,
-        "kind": FactKind::Unblinded.key(),
-        "person": what.person.id,
-        "reason": what.reason,
-        "changes": {},
-        "levels": null,
-        "of": null,
-        "after": page.row.allocations,
-        "inbox": what.inbox_id,
-    });
-    let audit_digest = enroll::append(tx, page, means, what.actor, "fact", &body).await?;
-    let row = FactRow {
-        study_id: shelved.id,
-        number,
-        subject_id: subject.id,
+    let new = NewFact {
         kind: FactKind::Unblinded,
-        person: what.person.id.clone(),
-        actor: what.actor.to_string(),
-        reason: what.reason.to_string(),
-        changes: "{}".to_string(),
+        enrolled: what.enrolled,
+        person: &what.person.id,
+        actor: what.actor,
+        reason: what.reason,
+        changes: &BTreeMap::new(),
         levels: None,
-        of_subject_id: None,
-        after_allocation: page.row.allocations,
-        recorded_at: means.now,
+        of: None,
         inbox_id: what.inbox_id,
-        audit_digest,
     };
-    page.row.facts = number;
-    fact::insert(tx, &row).await?;
+    let row = facts::record(ledger, shelved, means, new).await?;
     metrics::counter!("hagaki_unblindings_total", "study" => shelved.study.slug.clone()).increment(1);
     Ok(Broken::Now(row))
 }

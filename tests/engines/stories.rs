@@ -2,6 +2,7 @@
 
 mod disorder;
 mod enrolling;
+mod facts;
 mod letters_out;
 mod proofs;
 mod study_life;

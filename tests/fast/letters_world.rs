@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use hagaki::domain::answer::{Answer, Fault, FaultCode, Form, Value};
 use hagaki::domain::deed::{Deed, Lack, Unblinding, Wanted};
+use hagaki::domain::fact::{FactKind, Recounting};
 use hagaki::domain::instrument::{Choice, Choices, DayBound, Instrument, Item, ItemKind, Keys, Limits};
 use hagaki::domain::language::{Language, Text};
 use hagaki::domain::study::{
@@ -12,8 +13,8 @@ use hagaki::domain::study::{
 use hagaki::domain::time::{Instant, Zone};
 use hagaki::letters::facts::{
     AssignmentBlinded, AssignmentFailedAlert, BlankForm, Change, Confirm, Conflict, DeedConfirm, DeedForm, Disclosure,
-    Enrollment, Facts, Head, Help, NoticeBlind, NoticeUnblinded, Opening, Reader, Reason, Refusal, Sameness, Unblinded,
-    UnblindingNotice,
+    Enrollment, Facts, Head, Help, Noted, NoticeBlind, NoticeUnblinded, Opening, Reader, Reason, Refusal, Sameness,
+    Unblinded, UnblindingNotice,
 };
 use hagaki::letters::{Kind, Letter};
 
@@ -117,6 +118,7 @@ pub(crate) fn study() -> Study {
         }],
         eligibility: vec![],
         scheme: None,
+        recounting: Recounting::default(),
         caps: Caps { total: None, arms: vec![("ZZRED".into(), 7)], stratum: None },
         kits: vec![Kit { code: "K-4711".into(), arm: "ZZRED".into(), site: None }],
         notices: vec![],
@@ -265,6 +267,19 @@ fn deeds<'a>(
         (
             Facts::DeedConfirm(DeedConfirm::new(enrollment, Deed::Correct, typed, changes, reply_to, until, language)),
             yamada,
+        ),
+        (
+            Facts::FactNotice(Noted::new(
+                enrollment,
+                FactKind::Duplicate,
+                "Taro Yamada",
+                now(),
+                typed,
+                "B-0001",
+                Vec::new(),
+                language,
+            )),
+            sato,
         ),
         (Facts::Unblinded(Unblinded::new(enrollment, opening, &disclosure, language)), yamada),
         (Facts::UnblindingNotice(UnblindingNotice::new(enrollment, opening, language)), sato),

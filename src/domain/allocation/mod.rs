@@ -29,6 +29,7 @@
 //! To add a method: a variant of [`Method`], its keys in `definition::allocation_file`, and the arms of the matches the
 //! compiler then points at.
 
+mod amendment;
 mod decision;
 mod distance;
 pub mod draw;
@@ -48,11 +49,12 @@ mod whole;
 
 use std::collections::BTreeMap;
 
+pub use amendment::{Amender, Amendment, Counts};
 pub use decision::{ArmOutlook, Decision, Measure, Outlook};
 pub use history::{HistoryRow, Outcome, explain};
 pub use journal::record;
 pub use law::{Drawn, Law};
-pub use replay::{FirstDifference, Replayed, Row, replay};
+pub use replay::{FirstDifference, Replayed, Row, replay, replay_amended};
 pub use scheme::{Arm, BlockSize, Distance, Factor, Method, Minimization, Rule, SITE, Scheme, TOTAL};
 pub use state::{Full, State};
 

@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::enrollment::{ArmName, Enrollment, Site};
-use super::form::{Reader, shown_value};
+use super::form::{FaultLine, Reader, shown_value};
 use super::short;
+use crate::domain::answer::Fault;
 use crate::domain::deed::{Deed, Lack, Wanted, tells_arm};
+use crate::domain::fact::FactKind;
 use crate::domain::instrument::Instrument;
 use crate::domain::language::Language;
 use crate::domain::study::{Arm, Person, Study};
@@ -33,6 +35,8 @@ pub struct DeedForm {
     pub named: String,
     /// Reason as typed; empty if none was.
     pub reason: String,
+    /// What is wrong with the values that were to be right.
+    pub faults: Vec<FaultLine>,
 }
 
 impl DeedForm {
@@ -47,7 +51,15 @@ impl DeedForm {
                 .collect(),
             named: short(named),
             reason: words(&wanted.reason),
+            faults: Vec::new(),
         }
+    }
+
+    /// Tells also what is wrong with the values that were to be right.
+    #[must_use]
+    pub fn with_faults(self, reader: &Reader<'_>, instrument: &Instrument, faults: &[Fault]) -> DeedForm {
+        let faults = faults.iter().take(limits::FAULTS_LISTED);
+        DeedForm { faults: faults.map(|fault| FaultLine::fault(reader, instrument, fault)).collect(), ..self }
     }
 }
 
@@ -240,4 +252,76 @@ impl UnblindingNotice {
 /// A reason in one line, whole.
 fn words(reason: &str) -> String {
     clean::line(reason, limits::DEED_REASON_CHARS)
+}
+
+/// A fact about a subject was recorded. There is no arm and no kit in this type (promise 6).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noted {
+    /// Our subject number.
+    pub subject: String,
+    /// Where.
+    pub site: Site,
+    /// Key of what became known.
+    pub fact: String,
+    /// Name of the template that words it.
+    pub partial: String,
+    /// Who told it.
+    pub person: String,
+    /// When it was recorded, in the study's zone.
+    pub recorded_at: String,
+    /// Why, in their words; empty where those would give an arm away.
+    pub reason: String,
+    /// Number of the subject enrolled before, of which it is a duplicate; else empty.
+    pub of: String,
+    /// What would have been right.
+    pub changes: Vec<Change>,
+}
+
+impl Noted {
+    /// What everybody on the staff may know of a fact.
+    #[expect(clippy::too_many_arguments, reason = "each is one line of the letter")]
+    pub fn new(
+        enrollment: &Enrollment<'_>,
+        kind: FactKind,
+        by: &str,
+        at: Instant,
+        reason: &str,
+        of: &str,
+        changes: Vec<Change>,
+        language: Language,
+    ) -> Noted {
+        Noted {
+            subject: short(enrollment.subject),
+            site: enrollment.site(language),
+            fact: kind.key().to_string(),
+            partial: format!("fact-{}", kind.key()),
+            person: short(by),
+            recorded_at: at.local(enrollment.study.zone),
+            reason: if tells_arm(enrollment.study, reason) { String::new() } else { words(reason) },
+            of: short(of),
+            changes,
+        }
+    }
+}
+
+/// One fact in a status letter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FactLine {
+    /// Key of what became known.
+    pub fact: String,
+    /// Name of the template that words it.
+    pub partial: String,
+    /// When it was recorded, in the study's zone.
+    pub recorded_at: String,
+}
+
+impl FactLine {
+    /// A fact of that kind, recorded then.
+    pub fn new(study: &Study, kind: FactKind, at: Instant) -> FactLine {
+        FactLine {
+            fact: kind.key().to_string(),
+            partial: format!("fact-{}", kind.key()),
+            recorded_at: at.local(study.zone),
+        }
+    }
 }

@@ -14,7 +14,9 @@ pub use answer::{
     BlankForm, Confirm, ConfirmExpired, Conflict, Difference, Help, NotEntitled, Reason, ReasonLine, Refusal, Sameness,
     StatusUnknown,
 };
-pub use deed::{Change, DeedConfirm, DeedForm, Disclosure, Lacking, Opening, Unblinded, UnblindingNotice};
+pub use deed::{
+    Change, DeedConfirm, DeedForm, Disclosure, FactLine, Lacking, Noted, Opening, Unblinded, UnblindingNotice,
+};
 pub use enrollment::{ArmName, AssignmentBlinded, AssignmentOpen, Enrollment, RegistrationDone, Site};
 pub use form::{ChoiceName, Expected, FaultLine, FormFacts, FormLine, Reader, Shown, UnknownKey};
 pub use notice::{AssignmentFailedAlert, HeldFor, NoticeBlind, NoticeOpen, NoticeUnblinded, QuarantineNotice};
@@ -203,6 +205,8 @@ pub enum Facts {
     Unblinded(Unblinded),
     UnblindOpen(AssignmentOpen),
     UnblindingNotice(UnblindingNotice),
+    FactDone(Noted),
+    FactNotice(Noted),
     NoticeBlind(NoticeBlind),
     NoticeOpen(NoticeOpen),
     NoticeUnblinded(NoticeUnblinded),
@@ -236,6 +240,8 @@ impl Facts {
             Facts::Unblinded(_) => Kind::Unblinded,
             Facts::UnblindOpen(_) => Kind::UnblindOpen,
             Facts::UnblindingNotice(_) => Kind::UnblindingNotice,
+            Facts::FactDone(_) => Kind::FactDone,
+            Facts::FactNotice(_) => Kind::FactNotice,
             Facts::NoticeBlind(_) => Kind::NoticeBlind,
             Facts::NoticeOpen(_) => Kind::NoticeOpen,
             Facts::NoticeUnblinded(_) => Kind::NoticeUnblinded,
