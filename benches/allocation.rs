@@ -18,6 +18,12 @@ fn scheme(distance: &str) -> Scheme {
     allocation_file::read(&text, "allocation.toml", &mut problems).expect("the scheme is right").scheme
 }
 
+/// The other methods that balance factors, over the same ones.
+const OTHERS: [&str; 2] = [
+    "method = \"hu-hu\"\nREST\n[hu-hu]\np = 0.85\ntotal_weight = 0.2\nstratum_weight = 0.3",
+    "method = \"atkinson\"\nREST",
+];
+
 /// Subjects of 10 sites, 2 sexes, 3 ages and 2 stages.
 fn subjects(count: u64) -> Vec<Levels> {
     let subject = |number| {
@@ -51,6 +57,25 @@ fn decisions(criterion: &mut Criterion) {
         let (state, _) = allocate(&scheme, &[2; 32], &subjects);
         let mut number = 1_000;
         criterion.bench_function(&format!("one decision, minimization, 4 factors, 2 arms, {distance}"), |bencher| {
+            bencher.iter(|| {
+                number += 1;
+                let levels = &subjects[number as usize % subjects.len()];
+                black_box(state.decide(&scheme, levels, &[2; 32], number).expect("every level is known"))
+            });
+        });
+    }
+}
+
+fn other_decisions(criterion: &mut Criterion) {
+    let subjects = subjects(1_000);
+    let rest = "arms = [ { code = \"A\" }, { code = \"B\" } ]\nfactors = [ { id = \"site\" }, { id = \"sex\" }, { id = \"age\" }, { id = \"stage\" } ]";
+    for text in OTHERS {
+        let mut problems = Vec::new();
+        let file = allocation_file::read(&text.replace("REST", rest), "allocation.toml", &mut problems);
+        let scheme = file.expect("the scheme is right").scheme;
+        let (state, _) = allocate(&scheme, &[2; 32], &subjects);
+        let mut number = 1_000;
+        criterion.bench_function(&format!("one decision, {}, 4 factors", scheme.method().key()), |bencher| {
             bencher.iter(|| {
                 number += 1;
                 let levels = &subjects[number as usize % subjects.len()];
@@ -99,5 +124,5 @@ fn simulations(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decisions, replays, simulations);
+criterion_group!(benches, decisions, other_decisions, replays, simulations);
 criterion_main!(benches);

@@ -107,11 +107,15 @@ pub const SHELVED_STUDIES: usize = 64;
 pub const STUDIES_OF_A_NAME: usize = 8;
 /// Most mails read and decided in one transaction.
 pub const DESK_BATCH: i64 = 32;
+/// Most letters that are written into a folder together and share the waiting for the disk.
+pub const FOLDER_BATCH: usize = 64;
+/// Most files of them that are waited for at the same time.
+pub const FOLDER_SYNCS: usize = 4;
 /// Most letters claimed by one dispatch step.
 pub const DISPATCH_BATCH: i64 = 256;
 /// Most verdicts recorded in one transaction, and most that wait for that; with the letters under way, this is what a
 /// crash can at most cause to be sent twice.
-pub const VERDICT_BATCH: usize = 32;
+pub const VERDICT_BATCH: usize = 64;
 /// Most characters kept of what a mail server said.
 pub const VERDICT_CHARS: usize = 500;
 /// Largest letter template of a study's own, in bytes.
@@ -187,6 +191,15 @@ pub const RANKED_ARMS: usize = 10;
 pub const BLOCK: u64 = 10_000;
 /// Most sizes of blocks of one scheme.
 pub const BLOCK_SIZES: usize = 20;
+/// Longest sequence of the maximal procedure, in subjects.
+pub const MAXIMAL_SUBJECTS: u64 = 2_000;
+/// Greatest product of a maximal procedure's length and limit: half as many path counts, each of at most as many bits as the
+/// sequence is long, are kept in memory (some megabytes).
+pub const MAXIMAL_CELLS: u64 = 40_000;
+/// Most columns of Atkinson's matrix: one, and one for each level. Elimination takes their third power.
+pub const ATKINSON_COLUMNS: usize = 60;
+/// Most places of an imported list of arms.
+pub const LIST_PLACES: usize = 200_000;
 /// Most levels a factor lists.
 pub const LEVELS: usize = 5_000;
 /// Longest code of an arm, id of a factor or name of a level, in characters.

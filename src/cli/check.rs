@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{End, Output, counted};
 use crate::definition::{self, Bundle, Problem, Weight};
+use crate::domain::allocation::ArmList;
 use crate::letters::{Kind, Stationery};
 
 pub(super) fn run(bundles: &[PathBuf], output: Output) -> anyhow::Result<End> {
@@ -43,6 +44,7 @@ fn report(checked: &definition::Checked, letters: usize) -> Value {
         "tag": checked.study.as_ref().map(|(_, tag)| tag),
         "digest": checked.digest,
         "letters": letters,
+        "list": checked.list.as_ref().map(|list| list_report(list)),
         "problems": checked.problems.iter().map(problem).collect::<Vec<_>>(),
     })
 }
@@ -53,6 +55,9 @@ fn print(checked: &definition::Checked, letters: usize) {
     for problem in &checked.problems {
         println!("{}: {}/{problem}", weight(problem), checked.folder.display());
     }
+    if let Some(list) = &checked.list {
+        print_list(list);
+    }
     let name = checked.study.as_ref().map_or("no study", |(slug, _)| slug.as_str());
     let verdict = if errors == 0 { "sound" } else { "cannot be used" };
     let rendered = match letters {
@@ -61,6 +66,29 @@ fn print(checked: &definition::Checked, letters: usize) {
     };
     let (errors, warnings) = (counted(errors, "error"), counted(warnings, "warning"));
     println!("{} ({name}): {verdict}; {errors}, {warnings}; {rendered}", checked.folder.display());
+}
+
+/// What is to be held against the sender's own counts: nothing of it tells the order of the arms.
+fn list_report(list: &ArmList) -> Value {
+    let arms: serde_json::Map<String, Value> =
+        list.arm_counts().into_iter().map(|(code, count)| (code.to_string(), json!(count))).collect();
+    let strata = list.sequences().map(|(levels, places)| {
+        let levels: serde_json::Map<String, Value> =
+            list.strata().iter().zip(levels).map(|(id, level)| (id.clone(), json!(level))).collect();
+        json!({ "levels": levels, "places": places })
+    });
+    json!({ "file": list.file(), "digest": list.digest(), "places": list.places(), "arms": arms,
+            "strata": strata.collect::<Vec<_>>() })
+}
+
+fn print_list(list: &ArmList) {
+    println!("{}: SHA-256 {}", list.file(), list.digest());
+    let arms: Vec<String> = list.arm_counts().into_iter().map(|(code, count)| format!("{code} {count}")).collect();
+    println!("{}: {}; arms {}", list.file(), counted(list.places(), "place"), arms.join(", "));
+    for (levels, places) in list.sequences().filter(|(levels, _)| !levels.is_empty()) {
+        let levels: Vec<String> = list.strata().iter().zip(levels).map(|(id, level)| format!("{id}={level}")).collect();
+        println!("{}: {}: {}", list.file(), levels.join(","), counted(places, "place"));
+    }
 }
 
 fn weight(problem: &Problem) -> &'static str {

@@ -102,10 +102,9 @@ impl Explanation {
 /// Says what the next decision would be: `history` is a CSV file with a column per factor and `arm`, `next` the next
 /// subject's levels such as `sex=F,site=012`.
 pub fn explain(allocation: &Path, history: Option<&Path>, next: Option<&str>) -> Result<Explanation, ExplainFault> {
-    let text = read_file(allocation)?;
-    let name = allocation.to_string_lossy();
     let mut problems = Vec::new();
-    let Some(AllocationFile { scheme, .. }) = allocation_file::read(&text, &name, &mut problems) else {
+    let file = |source| ExplainFault::File { path: allocation.to_owned(), source };
+    let Some(AllocationFile { scheme, .. }) = allocation_file::open(allocation, &mut problems).map_err(file)? else {
         problems.retain(|problem| problem.weight == Weight::Error);
         return Err(ExplainFault::Scheme(problems));
     };

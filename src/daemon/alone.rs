@@ -21,10 +21,13 @@ pub enum NotAlone {
     #[error("{}: another daemon runs on this database; stop it first, or use PostgreSQL for several", .0.display())]
     Another(PathBuf),
     /// The lock's file cannot be made.
-    #[error("{}: the daemon's lock cannot be made ({source}); may the daemon write there?", path.display())]
+    #[error(
+        "{} cannot be used: the daemon's lock beside it cannot be made ({source}); may the daemon write there?",
+        database.display()
+    )]
     File {
-        /// Which.
-        path: PathBuf,
+        /// Beside which database.
+        database: PathBuf,
         /// What the system said.
         source: io::Error,
     },
@@ -38,13 +41,12 @@ impl Alone {
     pub fn with(database: &Path) -> Result<Alone, NotAlone> {
         let mut path = database.as_os_str().to_owned();
         path.push(".daemon");
-        let path = PathBuf::from(path);
-        let opened = File::options().create(true).truncate(false).write(true).open(&path);
-        let file = opened.map_err(|source| NotAlone::File { path: path.clone(), source })?;
+        let failed = |source| NotAlone::File { database: database.to_path_buf(), source };
+        let file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Alone { _file: file }),
             Err(TryLockError::WouldBlock) => Err(NotAlone::Another(database.to_path_buf())),
-            Err(TryLockError::Error(source)) => Err(NotAlone::File { path, source }),
+            Err(TryLockError::Error(source)) => Err(failed(source)),
         }
     }
 }

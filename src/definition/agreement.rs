@@ -6,9 +6,10 @@ use super::bundle::{ALLOCATION, Bundle, KITS, STUDY};
 use super::document::{Report, Section, Source, quoted};
 use super::instrument_file::InstrumentFile;
 use super::study_file::{StudyFile, did_you_mean};
-use crate::domain::allocation::TOTAL;
+use crate::domain::allocation::{ArmList, Factor, TOTAL};
 use crate::domain::instrument::{Choices, Item, ItemKind};
 use crate::domain::study::{Blinding, Role, UniqueWithin};
+use crate::limits;
 
 /// The word in `factors` and `strata` that means the site, whatever its item is called.
 const SITE: &str = "site";
@@ -127,11 +128,75 @@ pub(super) fn check_allocation(content: &str, study: &StudyFile, read: Option<&I
             here(&factor, key, wrong, right);
         }
     }
+    if root.peek_text("method") == Some("atkinson") {
+        // What the file lists itself, its own reader has counted.
+        let count = |factor: Section| match factor.has("levels") {
+            true => factor.texts("levels", "F").len(),
+            false => factor.peek_text("id").and_then(|id| known_levels(id, study, read)).map_or(1, |codes| codes.len()),
+        };
+        let levels: usize = root.sections("factors").into_iter().map(count).sum();
+        if levels >= limits::ATKINSON_COLUMNS {
+            let right = format!("at most {} levels in all, or minimization", limits::ATKINSON_COLUMNS - 1);
+            here(&root, "factors", format!("{levels} levels in all are too many for the method \"atkinson\""), right);
+        }
+    }
     for id in root.texts("strata", SITE).iter().filter(|id| !factors.contains(*id)) {
         for (_, wrong, right) in check_factor(id, None, study, read) {
             here(&root, "strata", wrong, right);
         }
     }
+}
+
+/// The levels that subjects can have of a factor, where the answers are fixed.
+fn known_levels(id: &str, study: &StudyFile, read: &InstrumentFile) -> Option<Vec<String>> {
+    if id == SITE || study.registration.value.site_item.as_deref() == Some(id) {
+        return Some(study.sites.iter().map(|site| site.value.code.clone()).collect());
+    }
+    match codes_of(read.instrument.find(id)?) {
+        Codes::Known(codes) => Some(codes),
+        Codes::Open | Codes::None => None,
+    }
+}
+
+/// Checks an imported list against the answers that subjects can give: a level nobody can have is most often a code written
+/// otherwise, and a combination without places is refused.
+pub(super) fn check_list(
+    list: &ArmList,
+    factors: &[Factor],
+    study: &StudyFile,
+    read: &InstrumentFile,
+    report: &Report,
+) {
+    let listed = |id: &String| factors.iter().find(|factor| factor.id == *id).and_then(|factor| factor.levels.clone());
+    let levels = |id: &String| known_levels(id, study, read).or_else(|| listed(id));
+    let strata: Vec<Option<Vec<String>>> = list.strata().iter().map(levels).collect();
+    let mut sound = true;
+    for (at, (id, known)) in list.strata().iter().zip(&strata).enumerate() {
+        let Some(known) = known else { continue };
+        let levels: BTreeSet<&String> = list.sequences().filter_map(|(levels, _)| levels.get(at)).collect();
+        for level in levels.into_iter().filter(|level| !known.contains(level)) {
+            let names: Vec<&str> = known.iter().map(String::as_str).collect();
+            report.file(
+                list.file(),
+                format!("nobody can have the level \"{level}\" of `{id}`"),
+                did_you_mean(level, &names),
+            );
+            sound = false;
+        }
+    }
+    let Some(strata) = strata.into_iter().collect::<Option<Vec<Vec<String>>>>() else { return };
+    let possible = strata.iter().try_fold(1usize, |product, levels| product.checked_mul(levels.len()));
+    if let Some(missing) = possible.and_then(|possible| possible.checked_sub(list.sequences().count()))
+        && sound
+        && missing > 0
+    {
+        let wrong = format!("has no place for {missing} of the combinations of {}", quoted_ids(list.strata()));
+        report.warn(list.file(), None, "", wrong, "their subjects will be refused; add lines for them");
+    }
+}
+
+fn quoted_ids(ids: &[String]) -> String {
+    quoted(&ids.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 type Finding = (&'static str, String, String);

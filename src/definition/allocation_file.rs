@@ -4,11 +4,13 @@
 //! instrument, and its arms and sites those of `study.toml`, is checked where the whole bundle is known.
 
 mod caps;
+mod list;
 mod method;
 mod recounting;
 mod table;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use num_traits::One;
 use toml::de::DeTable;
@@ -50,17 +52,47 @@ impl SiteCaps {
     }
 }
 
-/// Reads the text of an `allocation.toml`. Problems name `file`; `None` if one of them makes the scheme unusable.
+/// Reads the text of an `allocation.toml` that needs no other file. Problems name `file`; `None` if one of them makes the
+/// scheme unusable.
 pub fn read(text: &str, file: &str, problems: &mut Vec<Problem>) -> Option<AllocationFile> {
+    read_with(text, file, &|_| None, problems)
+}
+
+/// Reads an `allocation.toml` from a folder, and the list beside it if it names one.
+///
+/// # Errors
+/// If `path` itself cannot be read as UTF-8; a list that cannot is a problem.
+pub fn open(path: &Path, problems: &mut Vec<Problem>) -> std::io::Result<Option<AllocationFile>> {
+    let read = |path: &Path| {
+        let wrong = |wrong| std::io::Error::new(std::io::ErrorKind::InvalidData, wrong);
+        String::from_utf8(std::fs::read(path)?).map_err(wrong)
+    };
+    let text = read(path)?;
+    let beside = |name: &str| read(&path.parent().unwrap_or(Path::new("")).join(name)).ok();
+    Ok(read_with(&text, &path.to_string_lossy(), &beside, problems))
+}
+
+/// Whether a file of a bundle can be an imported list: `list.csv`, or `list-….csv`.
+pub(super) fn is_list(name: &str) -> bool {
+    list::is_name(name)
+}
+
+/// As [`read`]; `beside` gives the text of another file of the same folder.
+pub fn read_with(
+    text: &str,
+    file: &str,
+    beside: &dyn Fn(&str) -> Option<String>,
+    problems: &mut Vec<Problem>,
+) -> Option<AllocationFile> {
     let first = problems.len();
-    let found = read_into(&mut Desk::new(file, text, problems), text);
+    let found = read_into(&mut Desk::new(file, text, problems), text, beside);
     if let Some(own) = problems.get_mut(first..) {
         own.sort();
     }
     found
 }
 
-fn read_into(desk: &mut Desk<'_>, text: &str) -> Option<AllocationFile> {
+fn read_into(desk: &mut Desk<'_>, text: &str, beside: &dyn Fn(&str) -> Option<String>) -> Option<AllocationFile> {
     let (document, faults) = DeTable::parse_recoverable(text);
     for fault in &faults {
         desk.error(fault.span(), "", format!("is no TOML: {}", fault.message()), "");
@@ -75,14 +107,16 @@ fn read_into(desk: &mut Desk<'_>, text: &str) -> Option<AllocationFile> {
     let arms = arms(desk, &root);
     let factors = factors(desk, &root);
     let mut strata = strata(desk, &root, &factors);
-    let method = method::read(desk, &root, &arms, &factors);
+    let method = method::read(desk, &root, &arms, &factors, &strata, beside);
     let caps = caps::read(desk, &root, &arms, &strata);
-    let recounting = recounting::read(desk, &root);
-    let stratifies = !matches!(&method, Some(Method::None | Method::Simple | Method::Minimization(_)));
+    let recounting = recounting::read(desk, &root, method.as_ref());
+    let stratifies =
+        !matches!(&method, Some(Method::None | Method::Simple | Method::Minimization(_) | Method::Atkinson));
     if let (false, Some((caps, _)), Some(value)) = (stratifies, &caps, root.get("strata"))
         && caps.stratum.is_none()
     {
-        desk.warn(Some(value.span()), "strata", "the method does not stratify", "name them as factors of minimization");
+        let right = "name them as factors of minimization, hu-hu or atkinson";
+        desk.warn(Some(value.span()), "strata", "the method does not stratify", right);
         strata.clear();
     }
     if desk.errors() > 0 {

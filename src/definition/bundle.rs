@@ -6,6 +6,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use super::allocation_file::is_list;
 use super::problem::{Problem, Weight};
 use crate::limits;
 
@@ -196,5 +197,9 @@ impl Bundle {
 /// Whether a path can be part of a bundle.
 fn belongs(name: &str) -> bool {
     let instrument = name.strip_prefix(INSTRUMENTS).is_some_and(|rest| rest.ends_with(".toml") && !rest.contains('/'));
-    [STUDY, ALLOCATION, KITS].contains(&name) || OTHERS.contains(&name) || instrument || name.starts_with(LETTERS)
+    [STUDY, ALLOCATION, KITS].contains(&name)
+        || OTHERS.contains(&name)
+        || instrument
+        || is_list(name)
+        || name.starts_with(LETTERS)
 }

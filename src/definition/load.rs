@@ -1,6 +1,7 @@
 //! A bundle → a study, through all of its files and the checks between them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::allocation_file::{self, AllocationFile, SiteCaps};
 use super::bundle::{ALLOCATION, Bundle, INSTRUMENTS, KITS, LETTERS, STUDY};
@@ -9,7 +10,7 @@ use super::instrument_file::{self, InstrumentFile};
 use super::problem::{Problem, Weight};
 use super::study_file::{self, StudyFile, did_you_mean};
 use super::{agreement, kits_file, rules};
-use crate::domain::allocation::Scheme;
+use crate::domain::allocation::{ArmList, Method, Scheme};
 use crate::domain::fact::Recounting;
 use crate::domain::language::Language;
 use crate::domain::study::{Caps, Criterion, Kit, Site, Study};
@@ -48,6 +49,8 @@ pub struct Checked {
     pub study: Option<(String, String)>,
     /// Digest of its files.
     pub digest: String,
+    /// The imported list of arms, where the study has one: its counts and digest are to be held against what was sent.
+    pub list: Option<Arc<ArmList>>,
     /// Everything that is wrong with it or should be looked at.
     pub problems: Vec<Problem>,
 }
@@ -65,9 +68,12 @@ pub fn check<P: AsRef<Path>>(folders: &[P]) -> Vec<Checked> {
     for folder in folders {
         let folder = folder.as_ref();
         let bundle = Bundle::read(folder);
-        let (study, mut problems) = match load(&bundle) {
-            Ok((study, warnings)) => (Some((study.slug, study.tag)), warnings),
-            Err(problems) => (None, problems),
+        let (study, list, mut problems) = match load(&bundle) {
+            Ok((study, warnings)) => {
+                let list = study.scheme.as_ref().and_then(list_of);
+                (Some((study.slug, study.tag)), list, warnings)
+            }
+            Err(problems) => (None, None, problems),
         };
         if let Some((slug, tag)) = &study {
             for (other, (other_slug, other_tag)) in
@@ -91,9 +97,16 @@ pub fn check<P: AsRef<Path>>(folders: &[P]) -> Vec<Checked> {
                 }
             }
         }
-        checked.push(Checked { folder: folder.to_path_buf(), study, digest: bundle.digest(), problems });
+        checked.push(Checked { folder: folder.to_path_buf(), study, digest: bundle.digest(), list, problems });
     }
     checked
+}
+
+fn list_of(scheme: &Scheme) -> Option<Arc<ArmList>> {
+    match scheme.method() {
+        Method::List(list) => Some(Arc::clone(list)),
+        _ => None,
+    }
 }
 
 /// Reads every file, then checks them against each other; `None` only if there is no study to be built.
@@ -112,7 +125,7 @@ fn build(bundle: &Bundle, report: &Report) -> Option<Study> {
     let file = study_file::read(STUDY, content, report);
     let languages = file.as_ref().map(|file| file.languages.clone()).unwrap_or_default();
     let instruments = read_instruments(bundle, &languages, report);
-    let allocation = bundle.file(ALLOCATION).map(|content| read_allocation(content, report));
+    let allocation = bundle.file(ALLOCATION).map(|content| read_allocation(content, bundle, report));
     check_letters(bundle, &languages, report);
     let file = file?;
 
@@ -133,14 +146,37 @@ fn build(bundle: &Bundle, report: &Report) -> Option<Study> {
         Some(read) => Some(read?),
         None => None,
     };
+    check_lists(bundle, allocation.as_ref(), &file, registration, report);
     let sound_languages = !file.languages.is_empty();
     sound_languages.then(|| assemble(file, instruments, allocation, kits))
 }
 
+/// A list is used by the statistician's file, and speaks of what subjects can answer.
+fn check_lists(
+    bundle: &Bundle,
+    allocation: Option<&AllocationFile>,
+    study: &StudyFile,
+    registration: Option<&InstrumentFile>,
+    report: &Report,
+) {
+    let scheme = allocation.map(|file| &file.scheme);
+    let list = scheme.and_then(list_of);
+    for path in bundle.files().keys().filter(|path| allocation_file::is_list(path)) {
+        if list.as_ref().is_none_or(|list| list.file() != path) {
+            let right = format!("name it in {ALLOCATION}, or remove it");
+            report.warn(path, None, "", "is a list of arms that is not used", right);
+        }
+    }
+    if let (Some(scheme), Some(list), Some(registration)) = (scheme, &list, registration) {
+        agreement::check_list(list, scheme.factors(), study, registration, report);
+    }
+}
+
 /// The one place where the statistician's file is read as a scheme.
-fn read_allocation(content: &str, report: &Report) -> Option<AllocationFile> {
+fn read_allocation(content: &str, bundle: &Bundle, report: &Report) -> Option<AllocationFile> {
     let mut problems = Vec::new();
-    let read = allocation_file::read(content, ALLOCATION, &mut problems);
+    let beside = |name: &str| bundle.file(name).map(str::to_owned);
+    let read = allocation_file::read_with(content, ALLOCATION, &beside, &mut problems);
     for problem in problems {
         report.add(problem);
     }

@@ -4,7 +4,7 @@
 //! mail is tried alone, so that one bad mail cannot hold up its neighbors; a mail that still fails is tried again, and
 //! after [`limits::READ_TRIES`] tries it is set aside for a person.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use super::reading::{self, Disposition, Reading, SubAddress, Vouched, World};
 use super::{Did, StepError};
 use crate::domain::chain::Sha256Digest;
+use crate::domain::request::Act;
 use crate::domain::study::{Post, Study};
 use crate::domain::time::{Clock, Dice, Instant};
 use crate::domain::token;
@@ -23,6 +24,7 @@ use crate::limits;
 use crate::store::Store;
 use crate::store::inbox::{self, InboxItem, Outcome, State};
 use crate::workflow::accept::{self, HeldMail};
+use crate::workflow::enroll;
 use crate::workflow::ledger::Ledger;
 use crate::workflow::report::{self, Delivery};
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
@@ -227,6 +229,12 @@ impl Desk {
 
     async fn transact(&self, group: &[&Read<'_>]) -> Result<(), StepError> {
         let mut ledger = Ledger::begin(&self.shelf).await?;
+        if let [first, _, ..] = group
+            && let Some(study) = &first.study
+        {
+            let (messages, references) = asked_for(study, group);
+            ledger.foresee(study, &messages, &references).await?;
+        }
         for read in group {
             let settled = self.settle_one(&mut ledger, read).await?;
             self.settle(&mut ledger, read, &settled).await?;
@@ -321,6 +329,19 @@ impl Desk {
         };
         Ok(report::record(ledger, means, &delivery).await?)
     }
+}
+
+/// The messages and the references of subjects that a group of mails to one study will ask the database for.
+fn asked_for(study: &ShelvedStudy, group: &[&Read<'_>]) -> (BTreeSet<String>, BTreeSet<String>) {
+    let requests = group.iter().filter_map(|read| Some((read, read.reading.request.as_ref()?)));
+    let (mut messages, mut references) = (BTreeSet::new(), BTreeSet::new());
+    for (read, request) in requests {
+        messages.insert(read.reading.message_key.clone());
+        if let Act::Enroll(form) = &request.act {
+            references.extend(enroll::key_of_form(&study.study, form));
+        }
+    }
+    (messages, references)
 }
 
 fn quarantined(reading: &Reading, reason: String, study: Option<&ShelvedStudy>) -> Settled {

@@ -142,6 +142,12 @@ statements! { "inbox":
     FIRST = same "INSERT INTO message (message_key, content_digest, inbox_id, seen_at) VALUES ($1, $2, $3, $4) \
         ON CONFLICT (message_key) DO NOTHING";
     SEEN = same "SELECT content_digest, inbox_id FROM message WHERE message_key = $1";
+    SEEN_OF = rows Rows {
+        head: "SELECT message_key FROM message WHERE message_key IN (VALUES",
+        first: 1,
+        columns: 1,
+        tail: ")",
+    };
     KNOWN = rows Rows {
         head: "SELECT item_key FROM inbox WHERE mailbox = $1 AND item_key IN (VALUES",
         first: 2,
@@ -244,6 +250,37 @@ pub async fn first_sight(
     let mut row = rows.into_iter().next().ok_or_else(missing)?;
     let (digest, first) = (row.digest()?, row.int()?);
     Ok(if digest == *content_digest { FirstSight::Same(first) } else { FirstSight::Different(first) })
+}
+
+/// Those of some messages that were not seen yet.
+///
+/// # Errors
+/// Those of the database.
+pub async fn unseen(tx: &mut Tx, message_keys: &BTreeSet<String>) -> Result<BTreeSet<String>, StoreError> {
+    let keys: Vec<&String> = message_keys.iter().collect();
+    let mut unseen = message_keys.clone();
+    for run in chunks(&keys) {
+        let binds: Vec<Bind<'_>> = run.iter().map(|key| Bind::from(*key)).collect();
+        for mut row in tx.fetch_rows(&SEEN_OF, run.len(), &binds).await? {
+            unseen.remove(&row.text()?);
+        }
+    }
+    Ok(unseen)
+}
+
+/// Notes a message that [`unseen`] told in this transaction, waiting for nothing.
+///
+/// # Errors
+/// [`StoreError::Missing`] if it was seen meanwhile after all; it may come from a later call.
+pub async fn note_first_sight(
+    tx: &mut Tx,
+    message_key: &str,
+    content_digest: &Sha256Digest,
+    inbox_id: i64,
+    at: Instant,
+) -> Result<(), StoreError> {
+    let expect = Expect::Present { noun: "first sight", key: message_key.to_owned() };
+    tx.later(&FIRST, binds![message_key, content_digest, inbox_id, at], expect).await
 }
 
 /// The mail of that number.

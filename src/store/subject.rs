@@ -1,6 +1,8 @@
 //! Subjects: persons enrolled, known by number.
 
-use super::sql::{Row, binds, statements};
+use std::collections::BTreeSet;
+
+use super::sql::{Bind, Row, Rows, binds, chunks, statements};
 use super::{Reader, StoreError, Tx};
 use crate::domain::chain::Sha256Digest;
 use crate::domain::time::Instant;
@@ -71,6 +73,12 @@ statements! { "subject":
         inbox_id, audit_digest) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id";
     BY_ID = same select!("WHERE id = $1");
     BY_REFERENCE = same select!("WHERE study_id = $1 AND reference_key = $2");
+    ON_FILE = rows Rows {
+        head: "SELECT reference_key FROM subject WHERE study_id = $1 AND reference_key IN (VALUES",
+        first: 2,
+        columns: 1,
+        tail: ")",
+    };
     BY_NUMBER = same select!("WHERE study_id = $1 AND number = $2");
     LATEST_OF = same select!("WHERE study_id = $1 AND person = $2 ORDER BY id DESC LIMIT 1");
     LIST = same select!("WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3");
@@ -134,6 +142,27 @@ pub async fn find_by_reference<'a>(
     reference_key: &str,
 ) -> Result<Option<SubjectRow>, StoreError> {
     from.into().find(&BY_REFERENCE, binds![study_id, reference_key]).await?.map(read).transpose()
+}
+
+/// Those of some references that are not on file.
+///
+/// # Errors
+/// Those of the database.
+pub async fn unknown(
+    tx: &mut Tx,
+    study_id: i64,
+    reference_keys: &BTreeSet<String>,
+) -> Result<BTreeSet<String>, StoreError> {
+    let keys: Vec<&String> = reference_keys.iter().collect();
+    let mut unknown = reference_keys.clone();
+    for run in chunks(&keys) {
+        let own = std::iter::once(Bind::from(study_id));
+        let binds: Vec<Bind<'_>> = own.chain(run.iter().map(|key| Bind::from(*key))).collect();
+        for mut row in tx.fetch_rows(&ON_FILE, run.len(), &binds).await? {
+            unknown.remove(&row.text()?);
+        }
+    }
+    Ok(unknown)
 }
 
 /// The subject of that number in the study.

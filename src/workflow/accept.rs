@@ -109,9 +109,7 @@ pub async fn accept(
     let asking = Asking { shelved, means, arrival, person, language: request.language };
     // One writer per study from here on: what is looked up below cannot change under us.
     ledger.lock(shelved).await?;
-    let sight =
-        inbox::first_sight(&mut ledger.tx, arrival.message_key, arrival.content_digest, arrival.inbox_id, means.now);
-    match sight.await? {
+    match ledger.first_sight(arrival, means.now).await? {
         FirstSight::Same(first) if first != arrival.inbox_id => return repeat(ledger, asking, first).await,
         FirstSight::Different(_) => return Ok(asking.held("message-id-reused")),
         FirstSight::New | FirstSight::Same(_) => {}

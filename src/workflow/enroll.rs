@@ -148,6 +148,11 @@ pub fn possible_keys(study: &Study, person: &Person, reference: &str) -> Vec<Str
     }
 }
 
+/// The business key of the subject that a form names, if it names one.
+pub fn key_of_form(study: &Study, form: &Form) -> Option<String> {
+    site_of(study, form).and_then(|site| reference_key(study, &site, form))
+}
+
 /// The subject on file that a form names, if there is one.
 ///
 /// # Errors
@@ -157,9 +162,7 @@ pub async fn find_known(
     shelved: &ShelvedStudy,
     form: &Form,
 ) -> Result<Option<SubjectRow>, Failure> {
-    let study = &shelved.study;
-    let key = site_of(study, form).and_then(|site| reference_key(study, &site, form));
-    let Some(key) = key else { return Ok(None) };
+    let Some(key) = key_of_form(&shelved.study, form) else { return Ok(None) };
     Ok(subject::find_by_reference(&mut ledger.tx, shelved.id, &key).await?)
 }
 
@@ -213,7 +216,9 @@ async fn decide(
     }
     let key = reference_key(study, &site, form)
         .ok_or_else(|| Failure::Contradiction("a form without faults names no subject".to_string()))?;
-    if let Some(known) = subject::find_by_reference(&mut *tx, shelved.id, &key).await? {
+    if !page.take_unknown(&key)
+        && let Some(known) = subject::find_by_reference(&mut *tx, shelved.id, &key).await?
+    {
         return compare(tx, known, form).await;
     }
     let reasons = refusals(tx, page, shelved, means, &site, form).await?;
@@ -286,7 +291,8 @@ async fn refusals(
             match state.find_full(scheme, &study.caps, site_cap, &levels).map_err(no_levels)? {
                 Some(Full::Total | Full::Arm) => reasons.push(Reason::StudyFull),
                 Some(Full::Site) => reasons.push(Reason::SiteFull),
-                Some(Full::Stratum) => reasons.push(Reason::StratumFull),
+                Some(Full::List) if scheme.strata().is_empty() => reasons.push(Reason::StudyFull),
+                Some(Full::Stratum | Full::List) => reasons.push(Reason::StratumFull),
                 None => {}
             }
             if study.blinding == Blinding::Blinded && reasons.is_empty() && !kits_at_hand(tx, shelved, site).await? {

@@ -4,13 +4,15 @@
 //! locked study row tells the number it must be at. What a transaction changes is a working copy, which the
 //! [`Shelf`] gets back only after the commit is known to have happened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::Failure;
 use super::shelf::{Shelf, ShelvedStudy, StateAt};
+use super::{Arrival, Failure};
 use crate::domain::allocation::State;
+use crate::domain::time::Instant;
+use crate::store::inbox::{self, FirstSight};
 use crate::store::study::StudyRow;
-use crate::store::{StoreError, Tx, allocation, study};
+use crate::store::{StoreError, Tx, allocation, study, subject};
 
 /// An open write transaction.
 pub struct Ledger<'a> {
@@ -18,6 +20,8 @@ pub struct Ledger<'a> {
     pub tx: Tx,
     shelf: &'a Shelf,
     pages: BTreeMap<i64, Page>,
+    /// Messages known not to have been seen, by one look for a whole batch.
+    unseen: BTreeSet<String>,
 }
 
 /// A locked study: its row as it will be saved, and its allocation state.
@@ -28,12 +32,19 @@ pub struct Page {
     /// At allocation number `row.allocations`; `None` for a registry.
     pub state: Option<State>,
     changed: bool,
+    /// References of subjects known not to be on file, by one look for a whole batch.
+    unknown: BTreeSet<String>,
 }
 
 impl Page {
     /// Says that the row or the state was changed and must be saved.
     pub fn touch(&mut self) {
         self.changed = true;
+    }
+
+    /// Whether a subject is known not to be on file; told once, because whoever hears it may enroll it.
+    pub fn take_unknown(&mut self, reference_key: &str) -> bool {
+        self.unknown.remove(reference_key)
     }
 }
 
@@ -43,7 +54,7 @@ impl<'a> Ledger<'a> {
     /// # Errors
     /// The database.
     pub async fn begin(shelf: &'a Shelf) -> Result<Ledger<'a>, Failure> {
-        Ok(Ledger { tx: shelf.store().begin().await?, shelf, pages: BTreeMap::new() })
+        Ok(Ledger { tx: shelf.store().begin().await?, shelf, pages: BTreeMap::new(), unseen: BTreeSet::new() })
     }
 
     /// Locks a study (once per transaction) and brings its allocation state up to the journal.
@@ -90,10 +101,43 @@ impl<'a> Ledger<'a> {
                     Some(state)
                 }
             };
-            self.pages.insert(study.id, Page { row, state, changed: false });
+            self.pages.insert(study.id, Page { row, state, changed: false, unknown: BTreeSet::new() });
         }
         let page = self.pages.get_mut(&study.id).expect("inserted above if it was absent");
         Ok((&mut self.tx, page))
+    }
+
+    /// Looks up at once what a batch of requests to one study will ask for one by one; only what is new is remembered.
+    /// The study is locked first, so that none of it changes before it is asked for.
+    ///
+    /// # Errors
+    /// As [`Ledger::lock`].
+    pub async fn foresee(
+        &mut self,
+        study: &ShelvedStudy,
+        message_keys: &BTreeSet<String>,
+        reference_keys: &BTreeSet<String>,
+    ) -> Result<(), Failure> {
+        self.lock(study).await?;
+        self.unseen = inbox::unseen(&mut self.tx, message_keys).await?;
+        let unknown = subject::unknown(&mut self.tx, study.id, reference_keys).await?;
+        if let Some(page) = self.pages.get_mut(&study.id) {
+            page.unknown = unknown;
+        }
+        Ok(())
+    }
+
+    /// Notes that a mail brings this message; whether it is the first.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn first_sight(&mut self, arrival: Arrival<'_>, now: Instant) -> Result<FirstSight, Failure> {
+        let Arrival { message_key, content_digest, inbox_id, .. } = arrival;
+        if self.unseen.remove(message_key) {
+            inbox::note_first_sight(&mut self.tx, message_key, content_digest, inbox_id, now).await?;
+            return Ok(FirstSight::New);
+        }
+        Ok(inbox::first_sight(&mut self.tx, message_key, content_digest, inbox_id, now).await?)
     }
 
     /// The studies behind this transaction.

@@ -224,11 +224,15 @@ async fn replace(
     Ok(version)
 }
 
-/// After the first enrollment what is to come rests on what was decided: the scheme, what its levels mean and what makes a
-/// subject the same stay, in a registry too.
+/// After the first enrollment what is to come rests on what was decided: the scheme (but for places added to the ends of an
+/// imported list), what its levels mean and what makes a subject the same stay, in a registry too.
 fn unchanged_scheme(slug: &str, old: &Study, new: &Study) -> Result<(), Refusal> {
     let changed = |what| Refusal::SchemeChanged { slug: slug.to_string(), what };
-    if old.scheme != new.scheme {
+    let goes_on = match (&old.scheme, &new.scheme) {
+        (Some(old), Some(new)) => new.continues(old),
+        (old, new) => old == new,
+    };
+    if !goes_on {
         return Err(changed("the allocation scheme"));
     }
     if old.recounting != new.recounting {

@@ -3,8 +3,12 @@
 mod cases;
 mod files;
 mod histories;
+mod imported;
 mod laws;
+mod methods;
+mod order;
 mod properties;
+mod simulated;
 mod vectors;
 
 use std::collections::BTreeMap;

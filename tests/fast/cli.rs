@@ -172,6 +172,65 @@ fn a_check_tells_only_what_it_did() {
 }
 
 #[test]
+fn a_check_tells_what_an_imported_list_holds() {
+    let place = Place::new();
+    copy(Path::new(&format!("{SAMPLES}/borealis")), &place.path("study"));
+    let settings = "method = \"list\"\narms = [{ code = \"P\" }, { code = \"L\" }, { code = \"H\" }]\n\
+        factors = [{ id = \"site\" }, { id = \"severity\", levels = [\"moderate\", \"severe\"] }]\n\
+        strata = [\"site\", \"severity\"]\n[list]\nfile = \"list.csv\"\n";
+    place.write("study/allocation.toml", settings);
+    let list = "site,severity,arm\n101,moderate,L\n101,moderate,P\n102,severe,H\n";
+    place.write("study/list.csv", list);
+    let ran = place.ends(0, "check study");
+    for line in [
+        "list.csv: 3 places; arms H 1, L 1, P 1",
+        "list.csv: severity=moderate,site=101: 2 places",
+        "list.csv: severity=severe,site=102: 1 place",
+        "has no place for",
+    ] {
+        assert!(ran.out.contains(line), "{line}\n{}", ran.out);
+    }
+    let report: serde_json::Value = serde_json::from_str(&place.ends(0, "check study --json").out).unwrap();
+    let digest = report["list"]["digest"].as_str().unwrap();
+    assert!(ran.out.contains(&format!("list.csv: SHA-256 {digest}")) && digest.len() == 64);
+    assert_eq!(report["list"]["strata"][0]["levels"]["severity"], "moderate");
+    assert_eq!(report["list"]["strata"][0]["places"], 2);
+    // A code written otherwise, and a list that nothing uses.
+    place.write("study/list.csv", &list.replace("102", "120"));
+    let ran = place.run("check study");
+    assert_eq!(ran.code, 1);
+    assert!(ran.out.contains("nobody can have the level \"120\" of `site`"), "{}", ran.out);
+    place.write("study/list.csv", list);
+    place.write(
+        "study/allocation.toml",
+        &settings.replace("\"list\"", "\"simple\"").replace("[list]\nfile = \"list.csv\"\n", ""),
+    );
+    let ran = place.ends(0, "check study");
+    assert!(ran.out.contains("list.csv: is a list of arms that is not used"), "{}", ran.out);
+}
+
+#[test]
+fn a_check_counts_the_levels_that_atkinson_reckons_with() {
+    let place = Place::new();
+    copy(Path::new(&format!("{SAMPLES}/aurora")), &place.path("study"));
+    let settings =
+        "method = \"atkinson\"\narms = [{ code = \"STD\" }, { code = \"COMB\" }]\nfactors = [{ id = \"site\" }]\n";
+    place.write("study/allocation.toml", settings);
+    place.ends(0, "check study");
+    let mut text = fs::read_to_string(place.path("study/study.toml")).unwrap();
+    for site in 0..60 {
+        text.push_str(&format!(
+            "\n[[sites]]\ncode = \"S{site}\"\nname = {{ ja = \"病院{site}\", en = \"Hospital {site}\" }}\n"
+        ));
+    }
+    place.write("study/study.toml", &text);
+    let ran = place.run("check study");
+    assert_eq!(ran.code, 1);
+    let told = "study/allocation.toml:3: factors: ";
+    assert!(ran.out.contains(told) && ran.out.contains("too many for the method \"atkinson\""), "{}", ran.out);
+}
+
+#[test]
 fn a_bundle_is_begun_in_an_empty_folder_only() {
     let place = Place::new();
     place.ends(0, "init fresh");

@@ -2,16 +2,28 @@
 
 use num_traits::{One, Signed, Zero};
 
+use super::list;
 use super::table::{self, Desk, Section, Value, suggestion};
-use crate::domain::allocation::{Arm, BlockSize, Distance, Factor, Method, Minimization, Rule};
+use crate::domain::allocation::{Arm, BlockSize, Distance, Factor, HuHu, Method, Minimization, Rule, TOTAL};
 use crate::domain::number::{self, Rational};
 use crate::limits;
 
-/// Names of the methods that can be used.
-pub(super) const METHODS: [&str; 9] =
-    ["none", "simple", "block", "biased-coin", "big-stick", "chen", "block-urn", "wei-urn", "minimization"];
-/// Names of methods that the format has and this version does not.
-pub(super) const LATER: [&str; 4] = ["maximal", "hu-hu", "atkinson", "list"];
+/// Names of the methods.
+const METHODS: [&str; 13] = [
+    "none",
+    "simple",
+    "block",
+    "biased-coin",
+    "big-stick",
+    "chen",
+    "block-urn",
+    "wei-urn",
+    "maximal",
+    "minimization",
+    "hu-hu",
+    "atkinson",
+    "list",
+];
 /// Methods with a table of their own.
 pub(super) const TABLES: [&str; 11] = [
     "block",
@@ -37,17 +49,15 @@ const DISTANCES: [(&str, Distance); 5] = [
 const RULES: [&str; 5] = ["best", "rank", "proportional", "ratio-coin", "ratio-arms"];
 
 /// The method that the file names, if it and its table are right.
-pub(super) fn read(desk: &mut Desk<'_>, root: &Section<'_, '_>, arms: &[Arm], factors: &[Factor]) -> Option<Method> {
+pub(super) fn read(
+    desk: &mut Desk<'_>,
+    root: &Section<'_, '_>,
+    arms: &[Arm],
+    factors: &[Factor],
+    strata: &[String],
+    beside: &dyn Fn(&str) -> Option<String>,
+) -> Option<Method> {
     let (name, span) = root.need_name(desk, "method", &format!("one of {}", METHODS.join(", ")))?;
-    if LATER.contains(&name.as_str()) {
-        desk.error(
-            Some(span),
-            "method",
-            format!("\"{name}\" is not available yet"),
-            format!("one of {}", METHODS.join(", ")),
-        );
-        return None;
-    }
     if !METHODS.contains(&name.as_str()) {
         desk.error(Some(span), "method", format!("\"{name}\" is no method"), suggestion(&name, &METHODS));
         return None;
@@ -90,6 +100,19 @@ pub(super) fn read(desk: &mut Desk<'_>, root: &Section<'_, '_>, arms: &[Arm], fa
             let section = own(desk, &["alpha", "beta"])?;
             urn(desk, &section)
         }
+        "maximal" => {
+            let section = own(desk, &["limit", "subjects"])?;
+            maximal(desk, &section)
+        }
+        "hu-hu" => {
+            let section = own(desk, &["p", "total_weight", "stratum_weight"])?;
+            hu_hu(desk, &section, root, factors, strata)
+        }
+        "atkinson" => atkinson(desk, root, factors),
+        "list" => {
+            let section = own(desk, &["file", "columns"])?;
+            list::read(desk, &section, arms, factors, strata, beside).map(|list| Method::List(list.into()))
+        }
         _ => {
             let section = own(desk, &["distance", "rule", "p", "q", "t", "burn_in"])?;
             minimization(desk, &section, root, arms, factors)
@@ -99,7 +122,8 @@ pub(super) fn read(desk: &mut Desk<'_>, root: &Section<'_, '_>, arms: &[Arm], fa
 
 fn check_arms(desk: &mut Desk<'_>, method: &str, span: std::ops::Range<usize>, arms: &[Arm]) {
     let equal = arms.iter().all(|arm| arms.first().is_some_and(|first| first.ratio == arm.ratio));
-    let two_equal = matches!(method, "biased-coin" | "big-stick" | "chen" | "wei-urn");
+    let two_equal =
+        matches!(method, "biased-coin" | "big-stick" | "chen" | "wei-urn" | "maximal" | "hu-hu" | "atkinson");
     if method == "none" && arms.len() > 1 {
         desk.error(
             Some(span),
@@ -241,6 +265,106 @@ fn urn(desk: &mut Desk<'_>, section: &Section<'_, '_>) -> Option<Method> {
     };
     let (alpha, beta) = (part("alpha"), part("beta"));
     Some(Method::WeiUrn { alpha: alpha?, beta: beta? })
+}
+
+fn maximal(desk: &mut Desk<'_>, section: &Section<'_, '_>) -> Option<Method> {
+    let limit = count(desk, section, "limit");
+    let value = section.need(desk, "subjects", "an even number of subjects, of a stratum if there are strata");
+    let path = section.path_of("subjects");
+    let subjects = value.and_then(|value| table::whole(desk, &path, value, 2, limits::MAXIMAL_SUBJECTS));
+    let (limit, subjects, value) = (limit?, subjects?, value?);
+    if subjects % 2 == 1 {
+        // Berger, Ivanova & Knoll 2003 count sequences that end in balance.
+        desk.error(
+            Some(value.span()),
+            &path,
+            format!("is {subjects}: sequences that end in balance have an even length"),
+            format!("{}, for example", subjects + 1),
+        );
+        return None;
+    }
+    let binding = limit.min(subjects / 2);
+    if binding * subjects > limits::MAXIMAL_CELLS {
+        desk.error(
+            Some(value.span()),
+            &path,
+            format!("{subjects} subjects with a limit of {binding} are too many sequences to count"),
+            format!("limit × subjects of at most {}", limits::MAXIMAL_CELLS),
+        );
+        return None;
+    }
+    if limit > subjects / 2 {
+        let wrong = format!("is {limit}, which sequences of {subjects} that end in balance never reach");
+        desk.warn(
+            section.get("limit").map(|value| value.span()),
+            &section.path_of("limit"),
+            wrong,
+            "2 or 3, for example",
+        );
+    }
+    if limit == 1 {
+        let wrong = "is 1: every second allocation can be foreseen";
+        desk.warn(
+            section.get("limit").map(|value| value.span()),
+            &section.path_of("limit"),
+            wrong,
+            "2 or 3, for example",
+        );
+    }
+    Some(Method::Maximal { limit, subjects })
+}
+
+fn hu_hu(
+    desk: &mut Desk<'_>,
+    section: &Section<'_, '_>,
+    root: &Section<'_, '_>,
+    factors: &[Factor],
+    strata: &[String],
+) -> Option<Method> {
+    let p = behind(desk, section);
+    let mut part = |key: &str| {
+        let value = section.need(desk, key, "a number from 0")?;
+        weight(desk, &section.path_of(key), value)
+    };
+    let (total, stratum) = (part("total_weight"), part("stratum_weight"));
+    if factors.iter().any(|factor| factor.id == TOTAL) {
+        let span = root.get("factors").map(|value| value.span());
+        let right = "leave it out, and write its weight as hu-hu.total_weight";
+        desk.error(span, "factors", "\"total\" is no factor of this method", right);
+    }
+    let (p, total_weight, stratum_weight) = (p?, total?, stratum?);
+    if factors.is_empty() && strata.is_empty() && stratum_weight.is_positive() {
+        let right = "strata = [ … ], or factors = [ … ], or stratum_weight = 0";
+        let span = section.get("stratum_weight").map(|value| value.span());
+        desk.error(span, &section.path_of("stratum_weight"), "there is no stratum to weigh", right);
+        return None;
+    }
+    if total_weight.is_zero() && stratum_weight.is_zero() && factors.iter().all(|factor| factor.weight.is_zero()) {
+        let wrong = "all weights are 0: every subject is allocated by even chances";
+        desk.warn(Some(section.span.clone()), &section.path, wrong, "a weight above 0");
+    }
+    Some(Method::HuHu(HuHu { p, total_weight, stratum_weight }))
+}
+
+fn atkinson(desk: &mut Desk<'_>, root: &Section<'_, '_>, factors: &[Factor]) -> Option<Method> {
+    if let Some(value) = root.get("atkinson") {
+        Section::open(desk, "atkinson", value, &[])?;
+    }
+    let span = root.get("factors").map(|value| value.span());
+    if factors.iter().any(|factor| factor.id == TOTAL) {
+        let wrong = "\"total\" is no factor of this method, which always heeds the whole study";
+        desk.error(span.clone(), "factors", wrong, "leave it out");
+    }
+    if factors.iter().any(|factor| !factor.weight.is_one()) {
+        desk.warn(span.clone(), "factors", "the method does not use weights", "leave them out");
+    }
+    let columns = 1 + factors.iter().map(|factor| factor.levels.as_ref().map_or(1, Vec::len)).sum::<usize>();
+    if columns > limits::ATKINSON_COLUMNS {
+        let right = format!("at most {} levels in all", limits::ATKINSON_COLUMNS - 1);
+        desk.error(span, "factors", format!("{} levels in all are too many for this method", columns - 1), right);
+        return None;
+    }
+    Some(Method::Atkinson)
 }
 
 fn minimization(

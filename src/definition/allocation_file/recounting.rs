@@ -1,14 +1,22 @@
 //! `corrections` and `exclude`: how later decisions count subjects of which something became known.
 
 use super::table::{self, Desk, Section, nearest};
+use crate::domain::allocation::Method;
 use crate::domain::fact::{FactKind, Recounting};
 
 /// Facts after which a subject may be left out.
 const EXCLUDABLE: [FactKind; 4] =
     [FactKind::Duplicate, FactKind::RandomizedInError, FactKind::Ineligible, FactKind::Withdrawn];
 
-pub(super) fn read(desk: &mut Desk<'_>, root: &Section<'_, '_>) -> Recounting {
+pub(super) fn read(desk: &mut Desk<'_>, root: &Section<'_, '_>, method: Option<&Method>) -> Recounting {
     let mut recounting = Recounting::default();
+    let told = ["corrections", "exclude"].into_iter().find_map(|key| Some((key, root.get(key)?)));
+    if let (Some((key, value)), Some(method)) = (told, method)
+        && !matches!(method, Method::Minimization(_))
+    {
+        let wrong = "only minimization can count a subject otherwise than it was allocated";
+        desk.error(Some(value.span()), key, wrong, "leave it out");
+    }
     if let Some(value) = root.get("corrections") {
         match table::name(desk, "corrections", value).as_deref() {
             Some("original") => recounting.corrected = false,

@@ -54,6 +54,12 @@ impl<'p> Desk<'p> {
         self.note(span, key, wrong.into(), right.into(), Weight::Warning);
     }
 
+    /// Adds a problem of another file.
+    pub(super) fn elsewhere(&mut self, problem: Problem) {
+        self.errors += usize::from(problem.weight == Weight::Error);
+        self.problems.push(problem);
+    }
+
     fn note(&mut self, span: Option<Range<usize>>, key: &str, wrong: String, right: String, weight: Weight) {
         let line = span.map(|span| self.lines.partition_point(|start| *start <= span.start));
         self.problems.push(Problem { file: self.file.to_owned(), line, key: key.to_owned(), wrong, right, weight });

@@ -32,7 +32,18 @@ pub struct Decision {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outlook {
     law: Law,
-    scores: Option<Scores>,
+    imbalances: Imbalances,
+}
+
+/// What the imbalances of a decision follow from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Imbalances {
+    /// The method has none.
+    None,
+    /// Minimization.
+    Scores(Scores),
+    /// Hu & Hu: differences of the arms as in [`HuHuPlan`](super::hu_hu::HuHuPlan).
+    Apart(Vec<i64>),
 }
 
 /// What is ahead for one arm.
@@ -79,8 +90,8 @@ impl fmt::Display for Measure {
 }
 
 impl Outlook {
-    pub(super) fn new(law: Law, scores: Option<Scores>) -> Outlook {
-        Outlook { law, scores }
+    pub(super) fn new(law: Law, imbalances: Imbalances) -> Outlook {
+        Outlook { law, imbalances }
     }
 
     /// The law over the arms sorted by code, or over their dummies.
@@ -99,7 +110,10 @@ impl Outlook {
         }
         let mut rounded = false;
         let mut imbalances: Vec<Option<(Rational, bool)>> = vec![None; plan.arms.len()];
-        if let (Some(scales), Some(scores)) = (&plan.minimization, &self.scores) {
+        if let (Some(hu_hu), Imbalances::Apart(apart)) = (&plan.hu_hu, &self.imbalances) {
+            imbalances = hu_hu.imbalances(apart).into_iter().map(|value| Some((value, true))).collect();
+        }
+        if let (Some(scales), Imbalances::Scores(scores)) = (&plan.minimization, &self.imbalances) {
             rounded = minimization::is_rounded(scales, scores);
             for (cell, own) in plan.cells.iter().zip(scores.imbalances(scales)) {
                 if let Some(least) = imbalances.get_mut(cell.arm)

@@ -18,7 +18,8 @@
 //!      integers as their weight says, `N` being the least common denominator of the sizes' probabilities.
 //!    - always: one for the arm. The arms sorted by code (by Unicode scalar values, which is the order of their UTF-8 bytes), and
 //!      under `ratio-arms` within an arm its dummy arms by number, own consecutive integers: the first owns `0 … a₁-1`, the next
-//!      `a₁ … a₁+a₂-1`, and so on, where `aₖ / N` is its probability and `N` the least common denominator of all.
+//!      `a₁ … a₁+a₂-1`, and so on, where `aₖ / N` is its probability and `N` the least common denominator of all. Under `list` the
+//!      arm is certain, so `N = 1` and no byte is used.
 
 use num_bigint::BigUint;
 use num_traits::{One, Zero};

@@ -1,6 +1,6 @@
 //! The next decision after a history that came from outside: arms are known, slots and block sizes perhaps not.
 
-use super::decision::{ArmOutlook, Outlook};
+use super::decision::{ArmOutlook, Imbalances, Outlook};
 use super::plan::Plan;
 use super::posterior::{self, Given};
 use super::scheme::{BlockSize, Method, Scheme};
@@ -76,7 +76,7 @@ fn explain_blocks(
     let law = posterior::law(plan, sizes, &given).map_err(|fault| (None, fault))?;
     let unknown = given.iter().filter(|(_, size)| size.is_none()).count();
     let unknown_sizes = if sizes.len() > 1 { unknown } else { 0 };
-    Ok(Outcome { arms: Outlook::new(law, None).arms(scheme), supposed_slots: 0, unknown_sizes })
+    Ok(Outcome { arms: Outlook::new(law, Imbalances::None).arms(scheme), supposed_slots: 0, unknown_sizes })
 }
 
 fn stratum<'a>(plan: &'a Plan, levels: &'a Levels) -> Result<Vec<&'a str>, Fault> {

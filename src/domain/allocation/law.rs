@@ -93,6 +93,15 @@ impl Law {
         Law::from_weights::<BigInt>(weights).expect("fractions are not negative")
     }
 
+    /// The same probabilities for the cells in the opposite order.
+    pub(super) fn reversed(mut self) -> Law {
+        match &mut self {
+            Law::Small { weights, .. } => weights.reverse(),
+            Law::Large { weights, .. } => weights.reverse(),
+        }
+        self
+    }
+
     /// How many cells it has.
     pub fn cells(&self) -> usize {
         match self {

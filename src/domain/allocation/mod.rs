@@ -20,6 +20,15 @@
 //!   than two arms its probabilities are irrational: they are taken to 30 decimal places and divided by their sum.
 //! * **`ratio-arms`** minimizes over as many equal dummy arms as the ratios sum to. The dummy a subject got (its *slot*)
 //!   is part of the allocation and of the history. The imbalance shown for an arm is the least of its dummies.
+//! * **`maximal`**: when the planned number of a stratum is reached, a new sequence of the same length begins; a study must
+//!   not stop because one stratum recruited well. Sequences end in balance, so their length is even (Berger, Ivanova & Knoll
+//!   2003). A history of other origin that is further apart than the limit is led back with probability 1.
+//! * **`hu-hu`**: the stratum is the combination of `strata`, or of all factors where none are named. The imbalance shown for an arm is
+//!   the weighted sum of squared differences if it got the subject.
+//! * **`atkinson`**: every level has a column of its own, so no baseline is chosen; F'F is then singular, and what a subject's row
+//!   asks of it is the same under every generalized inverse if the row lies in the span of those before. If it does not, the
+//!   subject says nothing of the difference of the arms, and both are equally likely.
+//! * **`list`**: nothing is random; each subject takes the next place of its stratum. A list used up is a refusal that tells no arm.
 //! * **Burn-in** counts the subjects of the whole study, and allocates by ratio; no imbalance is shown for it.
 //!
 //! # Order never matters
@@ -30,12 +39,16 @@
 //! compiler then points at.
 
 mod amendment;
+mod atkinson;
 mod decision;
 mod distance;
 pub mod draw;
 mod history;
+mod hu_hu;
 mod journal;
 mod law;
+mod list;
+mod maximal;
 mod minimization;
 mod plan;
 mod posterior;
@@ -54,8 +67,9 @@ pub use decision::{ArmOutlook, Decision, Measure, Outlook};
 pub use history::{HistoryRow, Outcome, explain};
 pub use journal::record;
 pub use law::{Drawn, Law};
+pub use list::ArmList;
 pub use replay::{FirstDifference, Replayed, Row, replay, replay_amended};
-pub use scheme::{Arm, BlockSize, Distance, Factor, Method, Minimization, Rule, SITE, Scheme, TOTAL};
+pub use scheme::{Arm, BlockSize, Distance, Factor, HuHu, Method, Minimization, Rule, SITE, Scheme, TOTAL};
 pub use state::{Full, State};
 
 /// A subject's levels: factor id → level, both as text. What the scheme does not ask for is ignored, except that `site`
@@ -102,6 +116,12 @@ pub enum Fault {
     /// No sequence of blocks of the scheme's sizes gives those arms.
     #[error("the arms of this stratum fit no sequence of the scheme's blocks")]
     Blocks,
+    /// The list has no place left for a subject of those levels.
+    #[error("the list is used up for subjects of these levels")]
+    ListUsedUp,
+    /// Of open levels there are more than can be reckoned with ([`limits::ATKINSON_COLUMNS`](crate::limits::ATKINSON_COLUMNS)).
+    #[error("there are too many levels for this method")]
+    TooManyLevels,
     /// The scheme allocates no arm.
     #[error("the scheme allocates no arm")]
     NoArms,

@@ -1,11 +1,14 @@
 //! The plan: a scheme worked out once, with arms and factors in an order of their own and everything scaled to integers.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use num_bigint::BigInt;
 use num_traits::One;
 
+use super::hu_hu::HuHuPlan;
 use super::law::Law;
+use super::maximal::Maximal;
 use super::rule::RuleNumbers;
 use super::scheme::{Arm, Distance, Factor, Method, Minimization, Rule, TOTAL};
 use super::whole::Whole;
@@ -25,7 +28,7 @@ pub(super) struct Plan {
     pub(super) dimensions: Vec<Dimension>,
     /// Places in `dimensions` of the strata.
     pub(super) strata: Vec<usize>,
-    /// For each factor that is minimized its place in `dimensions`; `None` for the factor `total`.
+    /// For each factor that is balanced its place in `dimensions`; `None` for the factor `total`.
     pub(super) tables: Vec<Option<usize>>,
     /// Allocation by ratio alone.
     pub(super) by_ratio: Law,
@@ -33,6 +36,10 @@ pub(super) struct Plan {
     pub(super) by_size: Option<Law>,
     /// Integers of minimization.
     pub(super) minimization: Option<Scales>,
+    /// Sequences of `maximal`.
+    pub(super) maximal: Option<Arc<Maximal>>,
+    /// Integers of `hu-hu`.
+    pub(super) hu_hu: Option<HuHuPlan>,
 }
 
 /// What a draw chooses among.
@@ -108,7 +115,7 @@ impl Plan {
         let places = arms.iter().filter_map(|arm| place(&arm.code)).collect();
         let cells = cells(&sorted, method);
         let mut used: Vec<&Factor> = match method {
-            Method::Minimization(_) => factors.iter().collect(),
+            Method::Minimization(_) | Method::HuHu(_) | Method::Atkinson => factors.iter().collect(),
             _ => Vec::new(),
         };
         used.sort_by(|one, other| one.id.cmp(&other.id));
@@ -124,7 +131,10 @@ impl Plan {
             })
             .collect();
         let find = |id: &str| dimensions.iter().position(|dimension| dimension.id == id);
-        let mut strata: Vec<usize> = strata.iter().filter_map(|id| find(id)).collect();
+        let mut strata: Vec<usize> = match method {
+            Method::HuHu(_) if strata.is_empty() => used.iter().filter_map(|factor| find(&factor.id)).collect(),
+            _ => strata.iter().filter_map(|id| find(id)).collect(),
+        };
         strata.sort_unstable();
         strata.dedup();
         let by_size = match method {
@@ -138,9 +148,29 @@ impl Plan {
             Method::Minimization(settings) => Some(Scales::new(settings, &used, &cells)),
             _ => None,
         };
+        let maximal = match method {
+            Method::Maximal { limit, subjects } => Some(Arc::new(Maximal::new(*limit, *subjects))),
+            _ => None,
+        };
+        let hu_hu = match method {
+            Method::HuHu(settings) => Some(HuHuPlan::new(settings, &used)),
+            _ => None,
+        };
         let by_ratio = Law::from_u64(&cells.iter().map(|cell| cell.ratio).collect::<Vec<u64>>());
         let tables = used.iter().map(|factor| find(&factor.id)).collect();
-        Plan { arms: sorted, places, cells, dimensions, strata, tables, by_ratio, by_size, minimization }
+        Plan {
+            arms: sorted,
+            places,
+            cells,
+            dimensions,
+            strata,
+            tables,
+            by_ratio,
+            by_size,
+            minimization,
+            maximal,
+            hu_hu,
+        }
     }
 
     /// The place of the arm of that code.

@@ -1,5 +1,8 @@
 //! The scheme: how arms are allocated, as the statistician's file says.
 
+use std::sync::Arc;
+
+use super::list::ArmList;
 use super::plan::Plan;
 use crate::domain::number::Rational;
 
@@ -84,8 +87,21 @@ pub enum Method {
         /// Balls of the other arm added after each subject.
         beta: Rational,
     },
+    /// Berger, Ivanova & Knoll 2003; two equal arms.
+    Maximal {
+        /// Greatest difference of the arms.
+        limit: u64,
+        /// Subjects of one sequence (of a stratum, if there are strata); even.
+        subjects: u64,
+    },
     /// Pocock & Simon 1975, Taves 1974, Han et al. 2009.
     Minimization(Minimization),
+    /// Hu & Hu 2012; two equal arms.
+    HuHu(HuHu),
+    /// Atkinson 1982 (D_A-optimum biased coin); two equal arms.
+    Atkinson,
+    /// Arms from a list that was made elsewhere.
+    List(Arc<ArmList>),
 }
 
 /// One size of blocks.
@@ -95,6 +111,17 @@ pub struct BlockSize {
     pub size: u64,
     /// How likely it is, relative to the others; positive.
     pub weight: Rational,
+}
+
+/// The settings of Hu & Hu 2012; the weights of the factors are theirs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HuHu {
+    /// Probability of the arm that is behind, from 1/2.
+    pub p: Rational,
+    /// How much the difference in the whole study counts; not negative.
+    pub total_weight: Rational,
+    /// How much the difference in the subject's stratum counts; not negative.
+    pub stratum_weight: Rational,
 }
 
 /// The settings of minimization.
@@ -165,7 +192,11 @@ impl Method {
             Method::Chen { .. } => "chen",
             Method::BlockUrn { .. } => "block-urn",
             Method::WeiUrn { .. } => "wei-urn",
+            Method::Maximal { .. } => "maximal",
             Method::Minimization(_) => "minimization",
+            Method::HuHu(_) => "hu-hu",
+            Method::Atkinson => "atkinson",
+            Method::List(_) => "list",
         }
     }
 }
@@ -205,6 +236,18 @@ impl Scheme {
     /// Ids whose levels a decision needs, sorted; items' ids or [`SITE`].
     pub fn needs(&self) -> impl Iterator<Item = &str> {
         self.plan.dimensions.iter().map(|dimension| dimension.id.as_str())
+    }
+
+    /// Whether a study can go on with it where it went by `before`: it is the same, but for places added to the ends of an imported
+    /// list.
+    pub fn continues(&self, before: &Scheme) -> bool {
+        match (&self.method, &before.method) {
+            (Method::List(list), Method::List(known)) => {
+                let same = (&self.arms, &self.factors, &self.strata) == (&before.arms, &before.factors, &before.strata);
+                same && list.continues(known)
+            }
+            _ => self == before,
+        }
     }
 
     /// Whether its allocations have slots (`ratio-arms`).

@@ -83,7 +83,12 @@ impl OpenBlock {
 /// The law of the next arm in that stratum; `block` is the open one, or the one just opened.
 pub(super) fn law(plan: &Plan, method: &Method, stratum: &Stratum, block: Option<&OpenBlock>) -> Result<Law, Fault> {
     Ok(match method {
-        Method::None | Method::Simple | Method::Minimization(_) => {
+        Method::None
+        | Method::Simple
+        | Method::Minimization(_)
+        | Method::HuHu(_)
+        | Method::Atkinson
+        | Method::List(_) => {
             if plan.arms.is_empty() {
                 return Err(Fault::NoArms);
             }
@@ -96,6 +101,11 @@ pub(super) fn law(plan: &Plan, method: &Method, stratum: &Stratum, block: Option
         Method::BiasedCoin { p } => coin(&stratum.arms, p),
         Method::BigStick { limit } => coin(&stratum.arms, &stick(&stratum.arms, *limit, number::ratio(1, 2))),
         Method::Chen { limit, p } => coin(&stratum.arms, &stick(&stratum.arms, *limit, p.clone())),
+        Method::Maximal { .. } => {
+            let sequences = plan.maximal.as_ref().expect("the plan of the method holds its sequences");
+            let (first, second) = two(&stratum.arms);
+            sequences.law(first, second)
+        }
         Method::BlockUrn { lambda } => {
             let rounds = plan.arms.iter().zip(&stratum.arms).map(|(arm, count)| count / arm.ratio.max(1)).min();
             let urn = lambda + rounds.unwrap_or(0);
@@ -117,13 +127,19 @@ pub(super) fn law(plan: &Plan, method: &Method, stratum: &Stratum, block: Option
 
 /// `p` for the arm that is behind, even chances for none.
 fn coin(arms: &[u64], p: &Rational) -> Law {
-    let [first, second] = arms else { unreachable!("definition admits this method for two arms only") };
+    let (first, second) = two(arms);
     let rest = Rational::one() - p;
-    match first.cmp(second) {
+    match first.cmp(&second) {
         std::cmp::Ordering::Equal => Law::from_u64(&[1, 1]),
         std::cmp::Ordering::Less => Law::from_fractions(&[p.clone(), rest]),
         std::cmp::Ordering::Greater => Law::from_fractions(&[rest, p.clone()]),
     }
+}
+
+/// The counts of the two arms of a method that is defined for two.
+pub(super) fn two<T: Copy>(arms: &[T]) -> (T, T) {
+    let [first, second] = arms else { unreachable!("definition admits this method for two arms only") };
+    (*first, *second)
 }
 
 fn stick(arms: &[u64], limit: u64, within: Rational) -> Rational {

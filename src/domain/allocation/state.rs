@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use super::decision::{Decision, Outlook};
+use super::atkinson::Information;
+use super::decision::{Decision, Imbalances, Outlook};
 use super::draw::Draw;
+use super::law::Law;
 use super::minimization;
 use super::plan::Plan;
 use super::scheme::{Method, SITE, Scheme, TOTAL};
 use super::sequence::{self, OpenBlock, Stratum};
 use super::{Allotment, Fault, Levels};
 use crate::domain::study::Caps;
+use crate::limits;
 
 /// Everything the next decision depends on. Two states are equal if the same allocations led to them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +23,10 @@ pub struct State {
     sites: BTreeMap<String, u64>,
     /// For each dimension, the number of each level seen.
     levels: Vec<BTreeMap<String, u32>>,
-    /// For each factor minimized, the counts of each level and cell.
+    /// For each factor balanced, the counts of each level and cell.
     tables: Vec<Vec<u32>>,
+    /// Only under `atkinson`.
+    information: Option<Information>,
     strata: BTreeMap<Vec<u32>, Stratum>,
 }
 
@@ -36,6 +41,8 @@ pub enum Full {
     Site,
     /// The subject's stratum.
     Stratum,
+    /// The imported list has no place left for the subject's stratum, or for any subject where it has no strata.
+    List,
 }
 
 impl State {
@@ -48,6 +55,7 @@ impl State {
             sites: BTreeMap::new(),
             levels: vec![BTreeMap::new(); plan.dimensions.len()],
             tables: vec![Vec::new(); plan.tables.len()],
+            information: matches!(scheme.method(), Method::Atkinson).then(|| Information::new(plan.tables.len())),
             strata: BTreeMap::new(),
         }
     }
@@ -67,7 +75,8 @@ impl State {
         self.sites.get(code).copied().unwrap_or(0)
     }
 
-    /// Subjects with the same levels of all strata; all subjects where the scheme has none.
+    /// Subjects with the same levels of all strata; all subjects where the scheme has none. Under `hu-hu` without strata they are
+    /// the combinations of all factors.
     pub fn of_stratum(&self, scheme: &Scheme, levels: &Levels) -> Result<u64, Fault> {
         let position = self.locate(scheme.plan(), levels)?;
         let stratum = self.find_stratum(scheme.plan(), &position);
@@ -92,15 +101,22 @@ impl State {
         if levels.get(SITE).is_some_and(|site| reached(self.of_site(site), site_cap)) {
             return Ok(Some(Full::Site));
         }
-        let stratum = caps.stratum.is_some() && reached(self.of_stratum(scheme, levels)?, caps.stratum);
-        Ok(stratum.then_some(Full::Stratum))
+        if caps.stratum.is_some() && reached(self.of_stratum(scheme, levels)?, caps.stratum) {
+            return Ok(Some(Full::Stratum));
+        }
+        if let Method::List(list) = scheme.method()
+            && list.find(levels, self.of_stratum(scheme, levels)?)?.is_none()
+        {
+            return Ok(Some(Full::List));
+        }
+        Ok(None)
     }
 
     /// What the next decision will be like, to somebody who does not hold the secret.
     pub fn outlook(&self, scheme: &Scheme, levels: &Levels) -> Result<Outlook, Fault> {
         let position = self.locate(scheme.plan(), levels)?;
         let block = self.find_stratum(scheme.plan(), &position).and_then(|stratum| stratum.block.as_ref());
-        self.outlook_at(scheme, &position, block)
+        self.outlook_at(scheme, levels, &position, block)
     }
 
     /// The decision of that allocation number: a function of this state, the levels, the secret and the number.
@@ -118,7 +134,7 @@ impl State {
             opened = Some(OpenBlock { size, arms: vec![0; plan.arms.len()] });
         }
         let block = open.or(opened.as_ref());
-        let outlook = self.outlook_at(scheme, &position, block)?;
+        let outlook = self.outlook_at(scheme, levels, &position, block)?;
         let (cell, drawn) = outlook.law().pick(&mut draw);
         draws.push(drawn);
         let cell = plan.cells.get(cell).expect("the law has one weight per cell");
@@ -135,6 +151,12 @@ impl State {
         let cell = plan.find_cell(arm, allotment.slot).ok_or_else(|| Fault::Slot(allotment.arm.clone()))?;
         let position = self.locate(plan, levels)?;
         let mut stratum = self.find_stratum(plan, &position).cloned().unwrap_or_else(|| Stratum::new(plan.arms.len()));
+        if let Method::List(list) = scheme.method() {
+            let next = list.find(levels, stratum.arms.iter().sum())?.ok_or(Fault::ListUsedUp)?;
+            if next != arm {
+                return Err(Fault::NoPlace(allotment.arm.clone()));
+            }
+        }
         stratum.record(plan, scheme.method(), arm, allotment.block_size)?;
         let numbers = self.number_levels(plan, levels, &position);
         let key: Vec<u32> = plan.strata.iter().filter_map(|place| numbers.get(*place).copied()).collect();
@@ -148,6 +170,14 @@ impl State {
             if let Some(count) = table.get_mut(place) {
                 *count += 1;
             }
+        }
+        if let Some(information) = &mut self.information {
+            let own: Vec<u32> = plan
+                .tables
+                .iter()
+                .map(|place| place.and_then(|place| numbers.get(place).copied()).unwrap_or(0))
+                .collect();
+            information.record(&own, arm == 0);
         }
         self.total += 1;
         if let Some(count) = self.arms.get_mut(arm) {
@@ -165,7 +195,7 @@ impl State {
     }
 
     /// Counts an allocation made before at other levels, or nowhere, in what later decisions minimize over. What caps look at
-    /// and the sequences of the other methods stay: a slot never returns.
+    /// and the counts of every other method stay: a slot never returns.
     pub fn recount(
         &mut self,
         scheme: &Scheme,
@@ -173,6 +203,9 @@ impl State {
         to: Option<&Levels>,
         allotment: &Allotment,
     ) -> Result<(), Fault> {
+        if !matches!(scheme.method(), Method::Minimization(_)) {
+            return Ok(());
+        }
         let plan = scheme.plan();
         let arm = plan.find_arm(&allotment.arm)?;
         let cell = plan.find_cell(arm, allotment.slot).ok_or_else(|| Fault::Slot(allotment.arm.clone()))?;
@@ -194,22 +227,24 @@ impl State {
         Ok(())
     }
 
-    /// For each factor minimized (or of the subject's `stratum` and open `block`) the subjects of each cell who share the
-    /// subject's level.
+    /// For each factor balanced (or of the subject's `stratum` and open `block`) the subjects of each cell who share the
+    /// subject's level; under `hu-hu` of the stratum and in `total` too, under `atkinson` in `total`.
     pub(super) fn margins(&self, scheme: &Scheme, levels: &Levels) -> Result<Vec<(String, Vec<u64>)>, Fault> {
         let plan = scheme.plan();
         let position = self.locate(plan, levels)?;
-        if plan.minimization.is_none() {
-            let stratum = self.find_stratum(plan, &position);
-            let given = stratum.map(|stratum| stratum.arms.clone());
-            let in_block = stratum.and_then(|stratum| stratum.block.as_ref()).map(|block| block.arms.clone());
-            let or_none = |counts: Option<Vec<u64>>| counts.unwrap_or_else(|| vec![0; plan.arms.len()]);
-            let mut margins = vec![("stratum".to_owned(), or_none(given))];
-            if let Method::Block(_) = scheme.method() {
-                margins.push(("block".to_owned(), or_none(in_block)));
+        let stratum = self.find_stratum(plan, &position);
+        let or_none = |counts: Option<Vec<u64>>| counts.unwrap_or_else(|| vec![0; plan.arms.len()]);
+        let given = || ("stratum".to_owned(), or_none(stratum.map(|stratum| stratum.arms.clone())));
+        let mut margins = match scheme.method() {
+            Method::Minimization(_) => Vec::new(),
+            Method::HuHu(_) => vec![(TOTAL.to_owned(), self.arms.clone()), given()],
+            Method::Atkinson => vec![(TOTAL.to_owned(), self.arms.clone())],
+            Method::Block(_) => {
+                let in_block = stratum.and_then(|stratum| stratum.block.as_ref()).map(|block| block.arms.clone());
+                vec![given(), ("block".to_owned(), or_none(in_block))]
             }
-            return Ok(margins);
-        }
+            _ => vec![given()],
+        };
         let id = |place: &Option<usize>| match place {
             Some(place) => plan.dimensions.get(*place).map(|dimension| dimension.id.clone()).unwrap_or_default(),
             None => TOTAL.to_owned(),
@@ -218,7 +253,8 @@ impl State {
             Some(row) => row.iter().map(|count| u64::from(*count)).collect(),
             None => vec![0; plan.cells.len()],
         };
-        Ok(plan.tables.iter().map(id).zip(self.rows(plan, &position).into_iter().map(widen)).collect())
+        margins.extend(plan.tables.iter().map(id).zip(self.rows(plan, &position).into_iter().map(widen)));
+        Ok(margins)
     }
 
     /// The slot a history without slots most plausibly had: of the arm's dummies the one that minimization would have ranked
@@ -246,16 +282,25 @@ impl State {
     fn outlook_at(
         &self,
         scheme: &Scheme,
+        levels: &Levels,
         position: &[Option<u32>],
         block: Option<&OpenBlock>,
     ) -> Result<Outlook, Fault> {
         let plan = scheme.plan();
         if let Some(scales) = &plan.minimization {
             if self.total < scales.burn_in {
-                return Ok(Outlook::new(plan.by_ratio.clone(), None));
+                return Ok(Outlook::new(plan.by_ratio.clone(), Imbalances::None));
             }
             let (law, scores) = minimization::decide(scales, &plan.by_ratio, &self.rows(plan, position));
-            return Ok(Outlook::new(law, Some(scores)));
+            return Ok(Outlook::new(law, Imbalances::Scores(scores)));
+        }
+        if let Some(information) = &self.information {
+            if information.columns() > limits::ATKINSON_COLUMNS {
+                return Err(Fault::TooManyLevels);
+            }
+            let level = |place: &Option<usize>| place.and_then(|place| position.get(place).copied().flatten());
+            let own: Vec<Option<u32>> = plan.tables.iter().map(level).collect();
+            return Ok(Outlook::new(information.law(&own), Imbalances::None));
         }
         let fresh;
         let stratum = match self.find_stratum(plan, position) {
@@ -265,10 +310,31 @@ impl State {
                 &fresh
             }
         };
-        Ok(Outlook::new(sequence::law(plan, scheme.method(), stratum, block)?, None))
+        if let Some(hu_hu) = &plan.hu_hu {
+            let apart = self.apart(plan, stratum, position);
+            return Ok(Outlook::new(hu_hu.law(&apart), Imbalances::Apart(apart)));
+        }
+        if let Method::List(list) = scheme.method() {
+            let next = list.find(levels, stratum.arms.iter().sum())?.ok_or(Fault::ListUsedUp)?;
+            let certain: Vec<u64> = (0..plan.arms.len()).map(|arm| u64::from(arm == next)).collect();
+            return Ok(Outlook::new(Law::from_u64(&certain), Imbalances::None));
+        }
+        Ok(Outlook::new(sequence::law(plan, scheme.method(), stratum, block)?, Imbalances::None))
     }
 
-    /// For each factor minimized the counts of the subject's level.
+    /// First arm less second: of all subjects, of the subject's stratum, of its level of each factor balanced.
+    fn apart(&self, plan: &Plan, stratum: &Stratum, position: &[Option<u32>]) -> Vec<i64> {
+        fn apart<T: Copy + Into<u64>>(arms: &[T]) -> i64 {
+            let (first, second) = sequence::two(arms);
+            // A study has fewer subjects than 2^32.
+            first.into().cast_signed() - second.into().cast_signed()
+        }
+        let mut all = vec![apart(&self.arms), apart(&stratum.arms)];
+        all.extend(self.rows(plan, position).into_iter().map(|row| row.map_or(0, apart)));
+        all
+    }
+
+    /// For each factor balanced the counts of the subject's level.
     fn rows(&self, plan: &Plan, position: &[Option<u32>]) -> Vec<Option<&[u32]>> {
         let row = |(table, dimension): (&'_ Vec<u32>, &Option<usize>)| {
             let level = match dimension {

@@ -204,13 +204,75 @@ impl Maildir {
 /// # Errors
 /// Whatever the system says; then there is no such mail.
 pub fn deliver(folder: &Path, now: time::Instant, bytes: &[u8]) -> io::Result<String> {
-    let name = place(folder, now, bytes)?;
-    sync_folder(&folder.join("new"))?;
-    Ok(name)
+    deliver_all(folder, now, &[bytes]).pop().expect("one result for each mail")
 }
 
-/// As [`deliver`], but without the last sync: the mail is durable, its name may not be.
-pub(crate) fn place(folder: &Path, now: time::Instant, bytes: &[u8]) -> io::Result<String> {
+/// As [`deliver`], for several mails that share the waiting: one result for each, in their order.
+pub(crate) fn deliver_all<B: AsRef<[u8]>>(folder: &Path, now: time::Instant, mails: &[B]) -> Vec<io::Result<String>> {
+    let written: Vec<io::Result<Written>> = mails.iter().map(|bytes| write_new(folder, now, bytes.as_ref())).collect();
+    let synced = sync_files(written);
+    let mut placed: Vec<io::Result<String>> =
+        synced.into_iter().map(|written| written.and_then(|written| written.place(folder))).collect();
+    if placed.iter().any(|placed| placed.is_ok())
+        && let Err(error) = sync_folder(&folder.join("new"))
+    {
+        let again = || io::Error::new(error.kind(), error.to_string());
+        placed.iter_mut().filter(|placed| placed.is_ok()).for_each(|placed| *placed = Err(again()));
+    }
+    placed
+}
+
+/// Makes files durable, some at a time: a journaling file system serves those that wait together with one commit, and one
+/// after another each would wait for its own.
+fn sync_files(mut written: Vec<io::Result<Written>>) -> Vec<io::Result<Written>> {
+    for written in written.iter().flatten() {
+        // Starts all of them on their way to the disk before the first is waited for; a hint, so it may fail.
+        let _ = rustix::fs::fadvise(&written.file, 0, None, rustix::fs::Advice::DontNeed);
+    }
+    let sync = |slot: &mut io::Result<Written>| {
+        if let Ok(written) = slot
+            && let Err(error) = written.file.sync_all()
+        {
+            *slot = Err(error);
+        }
+    };
+    let share = written.len().div_ceil(limits::FOLDER_SYNCS).max(1);
+    std::thread::scope(|scope| {
+        let mut shares = written.chunks_mut(share);
+        let own = shares.next();
+        for other in shares {
+            scope.spawn(move || other.iter_mut().for_each(sync));
+        }
+        own.into_iter().flatten().for_each(sync);
+    });
+    written
+}
+
+/// A mail in `tmp`, not yet in `new`; dropped before it is there, it is gone, so that a full disk does not fill with halves.
+struct Written {
+    file: File,
+    tmp: PathBuf,
+    name: String,
+    placed: bool,
+}
+
+impl Written {
+    fn place(mut self, folder: &Path) -> io::Result<String> {
+        fs::rename(&self.tmp, folder.join("new").join(&self.name))?;
+        self.placed = true;
+        Ok(std::mem::take(&mut self.name))
+    }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        if !self.placed {
+            let _ = fs::remove_file(&self.tmp);
+        }
+    }
+}
+
+fn write_new(folder: &Path, now: time::Instant, bytes: &[u8]) -> io::Result<Written> {
     static DELIVERIES: AtomicU64 = AtomicU64::new(0);
     let count = DELIVERIES.fetch_add(1, Ordering::Relaxed);
     // The process number may be the same in two containers that share the folder.
@@ -219,23 +281,16 @@ pub(crate) fn place(folder: &Path, now: time::Instant, bytes: &[u8]) -> io::Resu
     let process = std::process::id();
     let name = format!("{seconds}.M{micros:06}Q{count:08}P{process}R{chance:08x}.hagaki");
     let tmp = folder.join("tmp").join(&name);
-    let mut file = match File::create_new(&tmp) {
+    let file = match File::create_new(&tmp) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             create(folder)?;
             File::create_new(&tmp)?
         }
         opened => opened?,
     };
-    let written = file
-        .write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .and_then(|()| fs::rename(&tmp, folder.join("new").join(&name)));
-    if let Err(error) = written {
-        // A full disk shall not fill with halves; the error that counts is the first.
-        let _ = fs::remove_file(&tmp);
-        return Err(error);
-    }
-    Ok(name)
+    let mut written = Written { file, tmp, name, placed: false };
+    written.file.write_all(bytes)?;
+    Ok(written)
 }
 
 /// Makes what was renamed into a folder durable.

@@ -2,16 +2,18 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::oneshot;
 
 use super::Envelope;
 use super::verdict::{Reply, Trouble, Verdict};
 use crate::domain::time::Clock;
+use crate::limits;
 use crate::mail::mailbox::maildir;
 
 /// A transport that writes each letter into a Maildir, with `Return-Path` and `Delivered-To` in front as a mail
-/// server's delivery would.
+/// server's delivery would. Letters sent at the same time are made durable together.
 #[derive(Clone)]
 pub struct Folder {
     shared: Arc<Shared>,
@@ -20,25 +22,38 @@ pub struct Folder {
 struct Shared {
     path: PathBuf,
     clock: Arc<dyn Clock>,
-    /// Letters renamed into place so far.
-    placed: AtomicU64,
-    /// How many of those the folder's last sync covers.
-    synced: Mutex<u64>,
+    waiting: Mutex<Waiting>,
+}
+
+/// Letters that wait to be written.
+#[derive(Default)]
+struct Waiting {
+    letters: Vec<Job>,
+    /// Somebody is writing, and will come back for what waits.
+    written: bool,
+}
+
+struct Job {
+    bytes: Vec<u8>,
+    done: oneshot::Sender<io::Result<String>>,
 }
 
 impl Folder {
     /// A transport into the Maildir at `path`, which is created with the first letter.
     pub fn new(path: &Path, clock: Arc<dyn Clock>) -> Folder {
-        let shared = Shared { path: path.to_owned(), clock, placed: AtomicU64::new(0), synced: Mutex::new(0) };
-        Folder { shared: Arc::new(shared) }
+        Folder { shared: Arc::new(Shared { path: path.to_owned(), clock, waiting: Mutex::default() }) }
     }
 
     pub(super) async fn send(&self, envelope: &Envelope, raw: &[u8]) -> Verdict {
         let from = envelope.from.as_deref().unwrap_or_default();
         let mut bytes = format!("Return-Path: <{from}>\r\nDelivered-To: {}\r\n", envelope.to).into_bytes();
         bytes.extend_from_slice(raw);
-        let shared = Arc::clone(&self.shared);
-        match tokio::task::spawn_blocking(move || shared.deliver(&bytes)).await {
+        let (done, outcome) = oneshot::channel();
+        if self.shared.join_queue(Job { bytes, done }) {
+            let shared = Arc::clone(&self.shared);
+            tokio::task::spawn_blocking(move || shared.write_all());
+        }
+        match outcome.await {
             Ok(Ok(name)) => Verdict::Accepted(Reply::new(250, format!("2.0.0 {name}"))),
             Ok(Err(error)) => self.trouble(&error),
             Err(error) => self.trouble(&error),
@@ -53,17 +68,46 @@ impl Folder {
 }
 
 impl Shared {
-    fn deliver(&self, bytes: &[u8]) -> io::Result<String> {
-        let name = maildir::place(&self.path, self.clock.now(), bytes)?;
-        // Senders at the same time share one sync of the folder: it covers every letter placed before it began.
-        let mine = self.placed.fetch_add(1, Ordering::SeqCst) + 1;
-        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
-        if *synced < mine {
-            let covered = self.placed.load(Ordering::SeqCst);
-            maildir::sync_folder(&self.path.join("new"))?;
-            *synced = covered;
+    /// Puts a letter into the queue; whether the caller must see that it is written.
+    fn join_queue(&self, job: Job) -> bool {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.letters.push(job);
+        !std::mem::replace(&mut waiting.written, true)
+    }
+
+    /// What waits, no more than one batch; nothing ends the writing.
+    fn take_batch(&self) -> Vec<Job> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.written = !waiting.letters.is_empty();
+        let batch = waiting.letters.len().min(limits::FOLDER_BATCH);
+        waiting.letters.drain(..batch).collect()
+    }
+
+    fn write_all(&self) {
+        let _guard = Guard(self);
+        loop {
+            let batch = self.take_batch();
+            if batch.is_empty() {
+                return;
+            }
+            let (letters, done): (Vec<_>, Vec<_>) = batch.into_iter().map(|job| (job.bytes, job.done)).unzip();
+            let placed = maildir::deliver_all(&self.path, self.clock.now(), &letters);
+            for (done, placed) in done.into_iter().zip(placed) {
+                // A sender that has gone away records nothing; the letter goes again, as after a crash.
+                let _ = done.send(placed);
+            }
         }
-        Ok(name)
+    }
+}
+
+/// Lets the next letter find a writer even if this one panicked: whoever waited is told that it failed.
+struct Guard<'a>(&'a Shared);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            *self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Waiting::default();
+        }
     }
 }
 

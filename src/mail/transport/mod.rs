@@ -17,6 +17,7 @@ pub use smtp::Smtp;
 pub use verdict::{Reply, Scope, Trouble, Verdict};
 
 use crate::domain::time::Clock;
+use crate::limits;
 use crate::mail::connection::ConnectError;
 use crate::settings::Delivery;
 
@@ -74,7 +75,7 @@ impl Transport {
     pub fn width(&self) -> usize {
         match self {
             Transport::Smtp(smtp) => smtp.connections(),
-            Transport::Folder(_) => 4,
+            Transport::Folder(_) => limits::FOLDER_BATCH,
             Transport::Memory(_) => 1,
         }
     }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::world::World;
 use hagaki::store::{audit, study};
+use hagaki::workflow::life;
 
 const MARKS: [&str; 3] = ["ZQPLACEBO", "ZQLOWER", "ZQHIGHER"];
 
@@ -295,6 +296,36 @@ stories! {
         let severe = borealis_form("101", "101-009").replace("score: 19", "score: 24");
         center.exchange(&DR_KOBAYASHI.writes("登録", &severe)).await;
         assert_eq!(reason(center).await, "enrolled", "another stratum is open");
+    }
+
+    async fn an_imported_list_is_used_up_and_prolonged(center: &mut Center) {
+        let settings = "method = \"list\"\narms = [{ code = \"P\" }, { code = \"L\" }, { code = \"H\" }]\n\
+            factors = [{ id = \"site\" }, { id = \"severity\", levels = [\"moderate\", \"severe\"] }]\n\
+            strata = [\"site\", \"severity\"]\n[list]\nfile = \"list.csv\"\n";
+        let list = "site,severity,arm\n101,moderate,L\n101,severe,H\n101,moderate,P\n102,severe,P\n";
+        let bundle = with_file(&with_file(&samples::borealis(), "allocation.toml", settings), "list.csv", list);
+        center.activate(&bundle, Stage::Production).await;
+        let severe = |form: String| form.replace("score: 19", "score: 24");
+        let mut reasons = Vec::new();
+        for number in 1..=3 {
+            center.exchange(&DR_KOBAYASHI.writes("登録", &borealis_form("101", &format!("101-{number:03}")))).await;
+            reasons.push(reason(center).await);
+        }
+        assert_eq!(reasons, ["enrolled", "enrolled", "stratum-full"]);
+        center.exchange(&DR_KOBAYASHI.writes("登録", &severe(borealis_form("101", "101-009")))).await;
+        assert_eq!(reason(center).await, "enrolled", "another stratum has a place left");
+        assert_eq!(center.arms("borealis").await, ["L", "P", "H"]);
+        // More lines at the end, and the study goes on where it was.
+        let longer = with_file(&bundle, "list.csv", &format!("{list}101,moderate,H\n"));
+        let amend = async |bundle: &Bundle| {
+            life::amend(center.store(), bundle, &defined(bundle), center.act("list prolonged")).await
+        };
+        let other = with_file(&bundle, "list.csv", &list.replace("moderate,P", "moderate,H"));
+        let refused = amend(&other).await;
+        assert!(matches!(refused, Err(life::LifeError::Refused(life::Refusal::SchemeChanged { .. }))), "{refused:?}");
+        amend(&longer).await.unwrap();
+        center.exchange(&DR_KOBAYASHI.writes("登録", &borealis_form("101", "101-003"))).await;
+        assert_eq!(center.arms("borealis").await, ["L", "P", "H", "H"]);
     }
 
     async fn when_one_arms_kits_are_gone_nobody_is_enrolled(center: &mut Center) {

@@ -93,7 +93,43 @@ fn what_cannot_be_is_refused() {
     };
     let cases: Vec<(String, &str)> = vec![
         (String::new(), "allocation.toml: arms: is missing"),
-        ("method = \"maximal\"\n".to_owned() + two, "\"maximal\" is not available yet"),
+        ("method = \"maximal\"\n".to_owned() + two, "maximal: is missing"),
+        (format!("method = \"maximal\"\n{three}\n[maximal]\nlimit = 3\nsubjects = 50"), "for two arms of equal ratio"),
+        (format!("method = \"maximal\"\n{two}\n[maximal]\nlimit = 3\nsubjects = 51"), "have an even length — 52"),
+        (
+            format!("method = \"maximal\"\n{two}\n[maximal]\nlimit = 900\nsubjects = 1800"),
+            "too many sequences to count",
+        ),
+        (format!("method = \"maximal\"\n{two}\n[maximal]\nlimit = 3\nsubjects = 2002"), "an integer from 2 to 2000"),
+        (format!("method = \"hu-hu\"\n{three}\n[hu-hu]\np = 0.8\ntotal_weight = 1"), "for two arms of equal ratio"),
+        (
+            format!("method = \"hu-hu\"\n{three}\n[hu-hu]\np = 0.8\ntotal_weight = 1"),
+            "hu-hu.stratum_weight: is missing",
+        ),
+        (
+            format!("method = \"hu-hu\"\n{two}\n[hu-hu]\np = 0.8\ntotal_weight = 1\nstratum_weight = 1"),
+            "there is no stratum to weigh",
+        ),
+        (
+            format!(
+                "method = \"hu-hu\"\n{two}\nfactors = [{{ id = \"total\" }}]\n[hu-hu]\np = 0.8\ntotal_weight = 1\nstratum_weight = 0"
+            ),
+            "write its weight as hu-hu.total_weight",
+        ),
+        (format!("method = \"hu-hu\"\n{two}\n[hu-hu]\np = 0.3\ntotal_weight = 1\nstratum_weight = 0"), "from 1/2 to 1"),
+        ("method = \"atkinson\"\n".to_owned() + three, "for two arms of equal ratio"),
+        (format!("method = \"atkinson\"\n{two}\n[atkinson]\np = 1"), "atkinson.p: unknown key"),
+        (format!("method = \"atkinson\"\n{two}\nfactors = [{{ id = \"total\" }}]"), "always heeds the whole study"),
+        (
+            format!(
+                "method = \"atkinson\"\n{two}\nfactors = [{{ id = \"x\", levels = {:?} }}]",
+                (0..60).map(|n| n.to_string()).collect::<Vec<_>>()
+            ),
+            "60 levels in all are too many",
+        ),
+        ("method = \"list\"\n".to_owned() + two, "list: is missing"),
+        (format!("method = \"list\"\n{two}\n[list]\nfile = \"../list.csv\""), "is no name of a list — list.csv"),
+        (format!("method = \"list\"\n{two}\n[list]\nfile = \"list.csv\""), "there is no file list.csv"),
         ("method = \"minimisation\"\n".to_owned() + two, "did you mean \"minimization\"?"),
         ("method = \"block\"\n".to_owned() + two, "block: is missing"),
         (
@@ -150,6 +186,17 @@ fn poor_designs_are_warned_of() {
     );
     assert!(warned(&GOOD.replace("[caps]", "[block]\nsizes = [4]\n[caps]"))[0].contains("is not used by the method"));
     assert!(warned(&GOOD.replace("burn_in", "q = 1\nburn_in"))[0].contains("is not used by the rule"));
+    let two = "arms = [ { code = \"A\" }, { code = \"B\" } ]";
+    let maximal = |limit: u32| format!("method = \"maximal\"\n{two}\n[maximal]\nlimit = {limit}\nsubjects = 8");
+    assert!(warned(&maximal(1))[0].contains("every second allocation can be foreseen"));
+    assert!(warned(&maximal(5))[0].contains("never reach"));
+    assert_eq!(warned(&maximal(2)), Vec::<String>::new());
+    let hu_hu = format!("method = \"hu-hu\"\n{two}\n[hu-hu]\np = 0.85\ntotal_weight = 0\nstratum_weight = 0");
+    assert!(warned(&hu_hu)[0].contains("all weights are 0"));
+    let atkinson = format!("method = \"atkinson\"\n{two}\nfactors = [{{ id = \"x\", weight = 2 }}]\nstrata = [\"x\"]");
+    let said = warned(&atkinson);
+    assert!(said.iter().any(|line| line.contains("does not use weights")), "{said:?}");
+    assert!(said.iter().any(|line| line.contains("does not stratify")), "{said:?}");
     let block = "method = \"block\"\narms = [ { code = \"A\" }, { code = \"B\" } ]\n[block]\nsizes = [2, 4]";
     assert!(warned(block)[0].contains("can be foreseen"));
 }

@@ -65,6 +65,9 @@ fn two_arm_procedures_follow_their_exact_laws() {
     let procedures = [
         ("CRD", "simple", ""),
         ("EFRON_BCD_2_3", "biased-coin", "p = \"2/3\""),
+        // What these two come to where only the whole study is balanced.
+        ("EFRON_BCD_2_3", "hu-hu", "p = \"2/3\"\ntotal_weight = \"0.3\"\nstratum_weight = 0"),
+        ("EFRON_BCD_2_3", "chen", "limit = 100\np = \"2/3\""),
         ("BIG_STICK_3", "big-stick", "limit = 3"),
         ("BUD_2", "block-urn", "lambda = 2"),
         ("PBD_2", "block", "sizes = [2]"),
@@ -88,7 +91,7 @@ fn two_arm_procedures_follow_their_exact_laws() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 128);
+    assert_eq!(checked, 160);
 }
 
 #[test]
