@@ -152,6 +152,10 @@ pub const ANSWERS_PER_DAY: i64 = 100;
 pub const HOLD_NOTICES_PER_HOUR: i64 = 6;
 /// How long a one-time reply token is good, in seconds (3 days).
 pub const CONFIRM_SECONDS: i64 = 3 * 24 * 3600;
+/// Longest name of a subject in a request about it, in characters.
+pub const DEED_SUBJECT_CHARS: usize = 100;
+/// Most characters kept of the reason of a request about a subject; the mail itself keeps all of it.
+pub const DEED_REASON_CHARS: usize = 1_000;
 /// Longest text that is tried as a day or a time, in characters.
 pub const DAY_CHARS: usize = 64;
 /// Longest expression of a bundle, in characters.

@@ -199,6 +199,7 @@ fn discrepancy_in_words(found: &Discrepancy) -> String {
         What::AllocatedAt => allocation("the time"),
         What::Record => allocation("the record"),
         What::Journal => format!("the journal's row of allocation {number} cannot be read"),
+        What::Fact => format!("what was recorded of subject {number} later is not as the audit chain tells it"),
         What::Counters => format!("the study's counters do not stand at number {number}, the last in the audit chain"),
     }
 }

@@ -22,6 +22,8 @@ mod rehearse;
 mod serve;
 pub mod simulate;
 mod study;
+mod subject;
+mod unblind;
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -101,6 +103,11 @@ pub enum Command {
     /// Every letter that goes out, and its fate.
     #[command(subcommand)]
     Outbox(outbox::OutboxCommand),
+    /// Who is enrolled, what became known since, and noting more of it.
+    #[command(subcommand)]
+    Subject(subject::SubjectCommand),
+    /// Disclose one subject's arm to one person, for a reason.
+    Unblind(unblind::UnblindArgs),
     /// Show one letter as it would go out.
     Preview(preview::PreviewArgs),
     /// The next decision explained, and past ones proved.
@@ -154,6 +161,8 @@ pub fn run(line: Line) -> ExitCode {
         Command::Serve { installation } => serve::run(&installation),
         Command::Doctor { installation, output } => doctor::run(&installation, output),
         Command::Study(command) => study::run(command),
+        Command::Subject(command) => subject::run(command),
+        Command::Unblind(args) => unblind::run(args),
         Command::Inbox(command) => inbox::run(command),
         Command::Outbox(command) => outbox::run(command),
         Command::Preview(args) => preview::run(args),

@@ -147,6 +147,7 @@ pub fn to_json(file: &str, reading: &Reading, duplicate_of: Option<&str>) -> Val
 fn asked_for(act: &Act) -> Option<&str> {
     match act {
         Act::Status(reference) => reference.as_deref(),
+        Act::Deed(wanted) => Some(&wanted.subject).filter(|subject| !subject.is_empty()).map(String::as_str),
         _ => None,
     }
 }

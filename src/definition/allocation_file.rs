@@ -7,6 +7,7 @@ mod caps;
 mod design;
 mod list;
 mod method;
+mod recounting;
 mod table;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ pub(super) use self::design::percent;
 use self::table::{Desk, Section, nearest};
 use super::problem::Problem;
 use crate::domain::allocation::{Arm, Factor, Method, SITE, Scheme, TOTAL};
+use crate::domain::fact::Recounting;
 use crate::domain::number::Rational;
 use crate::domain::study::Caps;
 use crate::limits;
@@ -28,6 +30,8 @@ use crate::limits;
 pub struct AllocationFile {
     /// How arms are allocated.
     pub scheme: Scheme,
+    /// How later decisions count subjects of which something became known.
+    pub recounting: Recounting,
     /// Greatest numbers of subjects in all, per arm and per stratum.
     pub caps: Caps,
     /// Greatest numbers of subjects per site.
@@ -99,7 +103,7 @@ fn read_into(desk: &mut Desk<'_>, text: &str, beside: &dyn Fn(&str) -> Option<St
         return None;
     }
     let root = Section::root(document.get_ref());
-    let mut known = vec!["method", "arms", "factors", "strata", "caps"];
+    let mut known = vec!["method", "arms", "factors", "strata", "caps", "corrections", "exclude"];
     known.extend(method::TABLES);
     root.know(desk, &known);
     let arms = arms(desk, &root);
@@ -107,6 +111,7 @@ fn read_into(desk: &mut Desk<'_>, text: &str, beside: &dyn Fn(&str) -> Option<St
     let mut strata = strata(desk, &root, &factors);
     let method = method::read(desk, &root, &arms, &factors, &strata, beside);
     let caps = caps::read(desk, &root, &arms, &strata);
+    let recounting = recounting::read(desk, &root, method.as_ref());
     let stratifies =
         !matches!(&method, Some(Method::None | Method::Simple | Method::Minimization(_) | Method::Atkinson));
     if let (false, Some((caps, _)), Some(value)) = (stratifies, &caps, root.get("strata"))
@@ -123,7 +128,7 @@ fn read_into(desk: &mut Desk<'_>, text: &str, beside: &dyn Fn(&str) -> Option<St
         design::look(desk, &root, &arms, method, caps.as_ref().map(|(caps, _)| caps));
     }
     let (caps, sites) = caps?;
-    Some(AllocationFile { scheme: Scheme::new(arms, factors, strata, method?), caps, sites })
+    Some(AllocationFile { scheme: Scheme::new(arms, factors, strata, method?), recounting, caps, sites })
 }
 
 fn arms(desk: &mut Desk<'_>, root: &Section<'_, '_>) -> Vec<Arm> {

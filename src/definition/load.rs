@@ -13,6 +13,7 @@ use super::problem::{Problem, Weight};
 use super::study_file::{self, StudyFile, did_you_mean};
 use super::{agreement, design, rules};
 use crate::domain::allocation::{ArmList, Method, Scheme};
+use crate::domain::fact::Recounting;
 use crate::domain::language::Language;
 use crate::domain::study::{Caps, Criterion, Kit, Site, Study};
 
@@ -260,10 +261,10 @@ fn assemble(
     allocation: Option<AllocationFile>,
     kits: Vec<Kit>,
 ) -> Study {
-    let (scheme, caps, site_caps) = match allocation {
+    let (scheme, recounting, caps, site_caps) = match allocation {
         // A registry's file may hold caps all the same.
-        Some(file) => (Some(file.scheme).filter(Scheme::randomizes), file.caps, file.sites),
-        None => (None, Caps::default(), SiteCaps::default()),
+        Some(file) => (Some(file.scheme).filter(Scheme::randomizes), file.recounting, file.caps, file.sites),
+        None => (None, Recounting::default(), Caps::default(), SiteCaps::default()),
     };
     let sites = file.sites.into_iter().map(|located| located.value);
     // The site's own section comes before the statistician's file, which gives a cap to many sites at once.
@@ -288,10 +289,12 @@ fn assemble(
         instruments: instruments.into_iter().map(|read| read.instrument).collect(),
         eligibility: eligibility.collect(),
         scheme,
+        recounting,
         caps,
         kits,
         stock: file.stock,
         notices: file.notices,
+        unblinding: file.unblinding,
         planned_subjects: file.planned_subjects,
         post: file.post,
     }

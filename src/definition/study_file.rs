@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::document::{Report, Section, Source, nearest, quoted};
 use super::people;
+use crate::domain::deed::Unblinding;
 use crate::domain::expression::Expression;
 use crate::domain::kit::StockRules;
 use crate::domain::language::{Language, Text};
@@ -50,6 +51,7 @@ pub(super) struct StudyFile {
     pub eligibility: Vec<Located<Rule>>,
     pub notices: Vec<Notice>,
     pub stock: StockRules,
+    pub unblinding: Unblinding,
     pub post: Option<Post>,
 }
 
@@ -73,6 +75,7 @@ pub(super) fn read(file: &str, content: &str, report: &Report) -> Option<StudyFi
     let eligibility = read_eligibility(&root, &languages);
     let notices = read_notices(&root);
     let stock = read_stock(&root);
+    let unblinding = read_unblinding(&root);
     let post = read_post(&root);
     root.close();
     Some(StudyFile {
@@ -91,6 +94,7 @@ pub(super) fn read(file: &str, content: &str, report: &Report) -> Option<StudyFi
         eligibility,
         notices,
         stock,
+        unblinding,
         post,
     })
 }
@@ -314,6 +318,37 @@ fn read_notices(root: &Section) -> Vec<Notice> {
         section.close();
     }
     notices
+}
+
+fn read_unblinding(root: &Section) -> Unblinding {
+    let default = Unblinding::default();
+    let Some(section) = root.section("unblinding") else { return default };
+    let unblinding = Unblinding {
+        roles: read_roles(&section, "roles").unwrap_or(default.roles),
+        tell: read_roles(&section, "tell").unwrap_or(default.tell),
+        confirm: section.flag("confirm").unwrap_or(default.confirm),
+    };
+    section.close();
+    unblinding
+}
+
+/// A list of roles; none if the key is absent.
+fn read_roles(section: &Section, key: &'static str) -> Option<Vec<Role>> {
+    if !section.has(key) {
+        return None;
+    }
+    let known: Vec<&str> = Role::ALL.iter().map(|role| role.key()).collect();
+    let mut listed = Vec::new();
+    for word in section.texts(key, "investigator") {
+        match Role::ALL.into_iter().find(|role| role.key() == word) {
+            Some(role) if listed.contains(&role) => {
+                section.wrong(key, format!("\"{word}\" stands in it twice"), "name each role once");
+            }
+            Some(role) => listed.push(role),
+            None => section.wrong(key, format!("\"{word}\" is no role"), did_you_mean(&word, &known)),
+        }
+    }
+    Some(listed)
 }
 
 /// Every role with its word.

@@ -1,6 +1,7 @@
 //! What a person can ask for, whichever way it came in (mail, page, command): a closed list.
 
 use super::answer::Form;
+use super::deed::Wanted;
 use super::language::Language;
 
 /// One request of one person to one study.
@@ -27,6 +28,8 @@ pub enum Act {
     Status(Option<String>),
     /// How to write to us.
     Help,
+    /// An act about one subject. It may still lack something: then a form is sent.
+    Deed(Wanted),
     /// The reply to a one-time token: go on with what was asked before.
     Confirm(String),
     /// A reply to a one-time token that says no plain yes: nothing is done, and the token stays good.
@@ -41,6 +44,7 @@ impl Act {
             Act::BlankForm => "form",
             Act::Status(_) => "status",
             Act::Help => "help",
+            Act::Deed(wanted) => wanted.deed.key(),
             Act::Confirm(_) => "confirm",
             Act::Unconfirmed(_) => "unconfirmed",
         }

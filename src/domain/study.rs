@@ -1,7 +1,9 @@
 //! A study as its bundle defines it: sites, people, rules. Built by `definition`, never changed.
 
 use super::allocation::Scheme;
+use super::deed::Unblinding;
 use super::expression::Expression;
+use super::fact::Recounting;
 use super::instrument::Instrument;
 use super::kit::StockRules;
 use super::language::{Language, Text};
@@ -38,6 +40,8 @@ pub struct Study {
     pub eligibility: Vec<Criterion>,
     /// How arms are allocated; `None` for a registry.
     pub scheme: Option<Scheme>,
+    /// How later decisions count subjects of which something became known.
+    pub recounting: Recounting,
     /// Greatest numbers of subjects.
     pub caps: Caps,
     /// Kits of a blinded study, in the order of the list; empty where there are none.
@@ -46,6 +50,8 @@ pub struct Study {
     pub stock: StockRules,
     /// Which roles get which notice after an enrollment.
     pub notices: Vec<Notice>,
+    /// Who may be told one subject's arm by request.
+    pub unblinding: Unblinding,
     /// How many subjects the protocol plans; shown in reports, no cap.
     pub planned_subjects: Option<u32>,
     /// The address and trust facts the bundle brings itself (test bundles, `hagaki read`), else the mailbox decides.

@@ -39,6 +39,20 @@ pub enum Kind {
     Help,
     /// The sender may not ask for that.
     NotEntitled,
+    /// What a request about a subject lacks, and the form to fill in.
+    DeedForm,
+    /// What was read of a request about a subject; reply to go on.
+    DeedConfirm,
+    /// One subject's arm, to the person who asked with a reason and may know.
+    Unblinded,
+    /// One subject's arm, in a study that conceals none (open label).
+    UnblindOpen,
+    /// A person was told a subject's arm: who, when, why, and never which.
+    UnblindingNotice,
+    /// A fact about a subject was recorded, to whoever told it.
+    FactDone,
+    /// A fact about a subject was recorded, to those who must know.
+    FactNotice,
     /// A subject was enrolled: number, site, time.
     NoticeBlind,
     /// A subject was enrolled, with its arm (open label).
@@ -68,11 +82,13 @@ pub enum Audience {
     Staff,
     /// Staff who may know the arm in a blinded study.
     Unblinded,
+    /// Whoever asked for one subject's arm and may be told it: judged where the letter's facts are made.
+    Entitled,
 }
 
 impl Kind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Kind; 26] = [
+    pub const ALL: [Kind; 33] = [
         Kind::AssignmentOpen,
         Kind::AssignmentBlinded,
         Kind::RegistrationDone,
@@ -90,6 +106,13 @@ impl Kind {
         Kind::BlankForm,
         Kind::Help,
         Kind::NotEntitled,
+        Kind::DeedForm,
+        Kind::DeedConfirm,
+        Kind::Unblinded,
+        Kind::UnblindOpen,
+        Kind::UnblindingNotice,
+        Kind::FactDone,
+        Kind::FactNotice,
         Kind::NoticeBlind,
         Kind::NoticeOpen,
         Kind::NoticeUnblinded,
@@ -121,6 +144,13 @@ impl Kind {
             Kind::BlankForm => "blank-form",
             Kind::Help => "help",
             Kind::NotEntitled => "not-entitled",
+            Kind::DeedForm => "deed-form",
+            Kind::DeedConfirm => "deed-confirm",
+            Kind::Unblinded => "unblinded",
+            Kind::UnblindOpen => "unblind-open",
+            Kind::UnblindingNotice => "unblinding-notice",
+            Kind::FactDone => "fact-done",
+            Kind::FactNotice => "fact-notice",
             Kind::NoticeBlind => "notice-blind",
             Kind::NoticeOpen => "notice-open",
             Kind::NoticeUnblinded => "notice-unblinded",
@@ -142,8 +172,11 @@ impl Kind {
     pub const fn audience(self) -> Audience {
         match self {
             Kind::NoticeUnblinded | Kind::KitReplacedUnblinded | Kind::KitsShortUnblinded => Audience::Unblinded,
+            Kind::Unblinded => Audience::Entitled,
             Kind::NoticeBlind
             | Kind::NoticeOpen
+            | Kind::UnblindingNotice
+            | Kind::FactNotice
             | Kind::QuarantineNotice
             | Kind::AssignmentFailedAlert
             | Kind::KitReplacedBlinded
@@ -159,6 +192,8 @@ impl Kind {
             Kind::AssignmentOpen
                 | Kind::DuplicateOpen
                 | Kind::StatusOpen
+                | Kind::Unblinded
+                | Kind::UnblindOpen
                 | Kind::NoticeOpen
                 | Kind::NoticeUnblinded
                 | Kind::KitReplacedUnblinded
@@ -166,25 +201,35 @@ impl Kind {
         )
     }
 
-    /// Whether it tells the outcome of an enrollment to the one who asked: its loss must alert somebody.
+    /// Whether it tells the outcome of an enrollment to the one who asked.
     pub const fn is_assignment(self) -> bool {
         matches!(self, Kind::AssignmentOpen | Kind::AssignmentBlinded | Kind::RegistrationDone)
     }
 
+    /// Whether its loss must alert somebody, and no budget of answers holds it back: somebody waits to treat a patient by it.
+    pub const fn must_arrive(self) -> bool {
+        self.is_assignment() || matches!(self, Kind::Unblinded)
+    }
+
     /// Whether it answers a mail, rather than being written unasked (RFC 3834 section 5).
     pub const fn answers(self) -> bool {
-        matches!(self.audience(), Audience::Sender)
+        matches!(self.audience(), Audience::Sender | Audience::Entitled)
     }
 
     /// Whether `person` may be sent it in a study blinded so (promise 6).
     ///
-    /// In a blinded study whoever enrolls is blinded, whatever other role they have.
+    /// In a blinded study whoever enrolls is blinded, whatever other role they have. Who may be told one subject's arm by
+    /// request is the study's to say: [`Disclosure`](crate::letters::facts::Disclosure) asks it.
     pub fn may_go_to(self, blinding: Blinding, person: &Person) -> bool {
         let unblinded = person.roles.iter().any(|role| role.unblinded())
             && !person.roles.iter().any(|role| role.enrolls() || *role == Role::Monitor);
         match blinding {
             Blinding::Open => true,
-            Blinding::Blinded => !self.names_arm() || (self.audience() == Audience::Unblinded && unblinded),
+            Blinding::Blinded => match self.audience() {
+                Audience::Entitled => true,
+                Audience::Unblinded => unblinded,
+                Audience::Sender | Audience::Staff => !self.names_arm(),
+            },
         }
     }
 }
@@ -212,7 +257,7 @@ mod tests {
         };
         let naming: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| kind.names_arm()).collect();
         assert_eq!(naming.len(), 7);
-        for kind in naming {
+        for kind in naming.into_iter().filter(|kind| kind.audience() != Audience::Entitled) {
             let unblinded = kind.audience() == Audience::Unblinded;
             for (roles, expected) in [
                 (&[Role::Pharmacist][..], unblinded),

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::facts::{
-    AssignmentBlinded, AssignmentFailedAlert, AssignmentOpen, BlankForm, Confirm, Conflict, Enrollment, Facts, Head,
-    Help, KitReplacedBlinded, KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded, Letter, NoticeBlind,
-    NoticeOpen, NoticeUnblinded, Reader, Refusal, RegistrationDone, Replacement, Sameness, ShortArm,
+    AssignmentBlinded, AssignmentFailedAlert, AssignmentOpen, BlankForm, Change, Confirm, Conflict, Disclosure,
+    Enrollment, Facts, Head, Help, KitReplacedBlinded, KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded,
+    Letter, Noted, NoticeBlind, NoticeOpen, NoticeUnblinded, Opening, Reader, Refusal, RegistrationDone, Replacement,
+    Sameness, ShortArm, Unblinded, UnblindingNotice,
 };
 use super::kind::Kind;
 use super::stationery::built_in_file;
 use crate::domain::answer::{Answer, Fault, FaultCode, Form, Value as Meaning};
+use crate::domain::fact::FactKind;
 use crate::domain::instrument::{Choices, Item, ItemKind};
 use crate::domain::language::Language;
 use crate::domain::study::{Arm, Person, Stage, Study};
@@ -45,9 +47,18 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
             confirm.doubts.clear();
             confirm.unused.clear();
         }
-        Facts::AssignmentOpen(facts) => facts.unused.clear(),
-        Facts::AssignmentBlinded(facts) => facts.unused.clear(),
-        Facts::RegistrationDone(facts) => facts.unused.clear(),
+        Facts::AssignmentOpen(facts) | Facts::StatusOpen(facts) => {
+            facts.unused.clear();
+            facts.known.clear();
+        }
+        Facts::AssignmentBlinded(facts) | Facts::StatusBlinded(facts) => {
+            facts.unused.clear();
+            facts.known.clear();
+        }
+        Facts::RegistrationDone(facts) | Facts::StatusRegistration(facts) => {
+            facts.unused.clear();
+            facts.known.clear();
+        }
         Facts::Conflict(conflict) => {
             conflict.subject = String::new();
             conflict.enrolled_at = String::new();
@@ -66,6 +77,22 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
                 (line.lot, line.expires) = (String::new(), String::new());
             }
         }
+        Facts::FactDone(facts) | Facts::FactNotice(facts) => {
+            facts.reason = String::new();
+            facts.of = String::new();
+            facts.changes.clear();
+        }
+        Facts::NotEntitled(facts) => facts.no_token = true,
+        Facts::Unblinded(facts) => facts.kit = String::new(),
+        Facts::UnblindingNotice(facts) => facts.reason = String::new(),
+        Facts::DeedForm(facts) => {
+            facts.act = "correct".to_string();
+            facts.faults.clear();
+        }
+        Facts::DeedConfirm(facts) => {
+            facts.act = "correct".to_string();
+            facts.changes.push(Change { label: "Age".into(), shown: true, was: "56".into(), is: "65".into() });
+        }
         Facts::Help(help) => {
             help.confirm = !help.confirm;
             help.enrolls = false;
@@ -78,9 +105,10 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
 /// Repeated assignments have the same facts as the first.
 const fn base(kind: Kind) -> Kind {
     match kind {
-        Kind::DuplicateOpen | Kind::StatusOpen => Kind::AssignmentOpen,
+        Kind::DuplicateOpen | Kind::StatusOpen | Kind::UnblindOpen => Kind::AssignmentOpen,
         Kind::DuplicateBlinded | Kind::StatusBlinded => Kind::AssignmentBlinded,
         Kind::DuplicateRegistration | Kind::StatusRegistration => Kind::RegistrationDone,
+        Kind::FactNotice => Kind::FactDone,
         other => other,
     }
 }
@@ -117,6 +145,21 @@ pub fn for_study(
         (Kind::AssignmentOpen, Some(arm)) => Facts::AssignmentOpen(open(arm)),
         (Kind::DuplicateOpen, Some(arm)) => Facts::DuplicateOpen(open(arm)),
         (Kind::StatusOpen, Some(arm)) => Facts::StatusOpen(open(arm)),
+        (Kind::UnblindOpen, Some(arm)) => Facts::UnblindOpen(open(arm)),
+        (Kind::Unblinded, Some(arm)) => {
+            let opening = Opening { by: person, at: now, reason: "Anaphylaxis" };
+            let disclosure = Disclosure::of_sample(arm, kit);
+            Facts::Unblinded(Unblinded::new(&enrollment, opening, &disclosure, language))
+        }
+        (Kind::FactDone | Kind::FactNotice, _) => {
+            let by = person.name.in_language(language);
+            let noted = Noted::new(&enrollment, FactKind::Withdrawn, by, now, "Moved away", "", Vec::new(), language);
+            if kind == Kind::FactDone { Facts::FactDone(noted) } else { Facts::FactNotice(noted) }
+        }
+        (Kind::UnblindingNotice, _) => {
+            let opening = Opening { by: person, at: now, reason: "Anaphylaxis" };
+            Facts::UnblindingNotice(UnblindingNotice::new(&enrollment, opening, language))
+        }
         (Kind::AssignmentBlinded, _) => Facts::AssignmentBlinded(blinded()),
         (Kind::DuplicateBlinded, _) => Facts::DuplicateBlinded(blinded()),
         (Kind::StatusBlinded, _) => Facts::StatusBlinded(blinded()),

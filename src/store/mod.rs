@@ -15,6 +15,7 @@ pub mod audit;
 pub mod bundle;
 mod engine;
 mod error;
+pub mod fact;
 pub mod fuse;
 pub mod host;
 pub mod inbox;
@@ -39,6 +40,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         allocation::STATEMENTS,
         audit::STATEMENTS,
         bundle::STATEMENTS,
+        fact::STATEMENTS,
         host::STATEMENTS,
         inbox::STATEMENTS,
         inbox::work::STATEMENTS,

@@ -50,6 +50,8 @@ pub struct StudyRow {
     pub subjects: i64,
     /// Number of the last allocation.
     pub allocations: i64,
+    /// Number of the last fact about a subject.
+    pub facts: i64,
     /// End of the audit chain.
     pub chain: Head,
     /// When the first bundle of this stage came into force.
@@ -76,7 +78,7 @@ pub struct NewStudy<'a> {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, slug, stage, state, bundle_version, secret, secret_digest, subjects, allocations, ",
+            "SELECT id, slug, stage, state, bundle_version, secret, secret_digest, subjects, allocations, facts, ",
             "chain_length, chain_head, activated_at, changed_at FROM study ",
             $rest
         )
@@ -97,7 +99,8 @@ statements! { "study":
     INSERT = same "INSERT INTO study (slug, stage, state, bundle_version, secret, secret_digest, subjects, allocations, \
         chain_length, chain_head, activated_at, changed_at) VALUES ($1, $2, 'open', 1, $3, $4, 0, 0, 0, $5, $6, $6) \
         RETURNING id";
-    COUNTERS = same "UPDATE study SET subjects = $2, allocations = $3, chain_length = $4, chain_head = $5 WHERE id = $1";
+    COUNTERS = same "UPDATE study SET subjects = $2, allocations = $3, facts = $4, chain_length = $5, chain_head = $6 \
+        WHERE id = $1";
     SET_STATE = same "UPDATE study SET state = $2, changed_at = $3 WHERE id = $1";
     SET_BUNDLE = same "UPDATE study SET bundle_version = $2, changed_at = $3 WHERE id = $1";
     NEW_SECRET = same "UPDATE study SET secret = $2, secret_digest = $3, changed_at = $4 WHERE id = $1";
@@ -107,6 +110,7 @@ statements! { "study":
     PURGE_MAILS_RAW = same "DELETE FROM inbox_raw WHERE inbox_id IN (SELECT id FROM inbox WHERE study_id = $1)";
     PURGE_MESSAGES = same "DELETE FROM message WHERE inbox_id IN (SELECT id FROM inbox WHERE study_id = $1)";
     PURGE_MAILS = same "UPDATE inbox SET person = NULL, subject_id = NULL, reading = NULL WHERE study_id = $1";
+    PURGE_FACTS = same "DELETE FROM subject_fact WHERE study_id = $1";
     PURGE_ALLOCATIONS = same "DELETE FROM allocation WHERE study_id = $1";
     PURGE_KITS = same "DELETE FROM kit WHERE study_id = $1";
     PURGE_KIT_LISTS = same "DELETE FROM kit_list WHERE study_id = $1";
@@ -127,6 +131,7 @@ fn read(mut row: Row) -> Result<StudyRow, StoreError> {
         secret_digest: row.digest()?,
         subjects: row.int()?,
         allocations: row.int()?,
+        facts: row.int()?,
         chain: Head { length: row.int()?, digest: row.digest()? },
         activated_at: row.instant()?,
         changed_at: row.instant()?,
@@ -153,7 +158,7 @@ pub async fn lock(tx: &mut Tx, id: i64) -> Result<StudyRow, StoreError> {
 /// Those of the database.
 pub async fn save_counters(tx: &mut Tx, row: &StudyRow) -> Result<(), StoreError> {
     let expect = Expect::Present { noun: "study", key: row.id.to_string() };
-    let binds = binds![row.id, row.subjects, row.allocations, row.chain.length, &row.chain.digest];
+    let binds = binds![row.id, row.subjects, row.allocations, row.facts, row.chain.length, &row.chain.digest];
     tx.later(&COUNTERS, binds, expect).await
 }
 
@@ -240,6 +245,7 @@ pub async fn purge(
         &PURGE_MAILS_RAW,
         &PURGE_MESSAGES,
         &PURGE_MAILS,
+        &PURGE_FACTS,
         &PURGE_ALLOCATIONS,
         &PURGE_KITS,
         &PURGE_KIT_LISTS,
@@ -253,6 +259,7 @@ pub async fn purge(
     }
     row.subjects = 0;
     row.allocations = 0;
+    row.facts = 0;
     row.chain = Head::EMPTY;
     tx.execute(&NEW_SECRET, binds![id, &secret.0, secret_digest, at]).await?;
     save_counters(tx, &row).await

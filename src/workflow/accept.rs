@@ -4,7 +4,7 @@ use super::compose::{self, Addressing, Outgoing, Telling};
 use super::enroll::{self, Application, Confirmed, Enrolled, Enrollment};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
-use super::{Arrival, Failure, Held, Means, Operator, Settled, confirm};
+use super::{Arrival, Failure, Held, Means, Operator, Settled, confirm, deed};
 use crate::domain::answer::Form;
 use crate::domain::language::Language;
 use crate::domain::request::{Act, Request};
@@ -15,8 +15,8 @@ use crate::letters::facts::{self, BlankForm, Conflict, Help, NotEntitled, Reader
 use crate::letters::{Facts, Kind};
 use crate::limits;
 use crate::store::inbox::{self, FirstSight};
-use crate::store::outbox;
 use crate::store::subject::{self, SubjectRow};
+use crate::store::{fact, outbox};
 
 /// Who asks, of which study, in answer to which mail.
 #[derive(Clone, Copy)]
@@ -57,7 +57,7 @@ impl<'a> Asking<'a> {
         }
     }
 
-    fn held(&self, reason: &str) -> Settled {
+    pub(super) fn held(&self, reason: &str) -> Settled {
         Settled { held: Held::Yes, ..self.settled("quarantine", reason) }
     }
 
@@ -116,6 +116,7 @@ pub async fn accept(
     }
     match &request.act {
         Act::Enroll(form) => enrollment(ledger, asking, form, Confirmed::NotYet).await,
+        Act::Deed(wanted) => deed::deed(ledger, asking, wanted, Confirmed::NotYet).await,
         Act::Confirm(token) => confirm::confirm(ledger, asking, token).await,
         Act::Unconfirmed(token) => confirm::unconfirmed(ledger, asking, token).await,
         Act::Status(wanted) => status(ledger, asking, wanted.as_deref()).await,
@@ -272,16 +273,17 @@ async fn find_wanted(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: &str) 
     Ok(None)
 }
 
-/// A subject with its allocation.
+/// A subject with its allocation, and what became known since.
 pub(super) async fn load(ledger: &mut Ledger<'_>, subject_id: i64) -> Result<Enrolled, Failure> {
     let subject = subject::load(&mut ledger.tx, subject_id).await?;
-    Enrolled::load(&mut ledger.tx, subject).await
+    let facts = fact::list_by_subject(&mut ledger.tx, subject_id).await?;
+    Ok(Enrolled { facts, ..Enrolled::load(&mut ledger.tx, subject).await? })
 }
 
 /// Whether one more answer may go to this sender: every sender has a budget, so that two machines cannot talk for ever.
 async fn budget_left(ledger: &mut Ledger<'_>, means: Means<'_>, sender: &str) -> Result<bool, Failure> {
     let kinds: Vec<&str> =
-        Kind::ALL.into_iter().filter(|kind| kind.answers() && !kind.is_assignment()).map(Kind::key).collect();
+        Kind::ALL.into_iter().filter(|kind| kind.answers() && !kind.must_arrive()).map(Kind::key).collect();
     for (seconds, most) in [(3600, limits::ANSWERS_PER_HOUR), (24 * 3600, limits::ANSWERS_PER_DAY)] {
         let since = means.now.plus_seconds(-seconds);
         if outbox::count_recent(&mut ledger.tx, sender, &kinds, since).await? >= most {

@@ -13,7 +13,7 @@ use crate::domain::language::Language;
 use crate::domain::study::{Blinding, Person, Study};
 use crate::domain::time::Zone;
 use crate::letters::facts::{
-    AssignmentBlinded, AssignmentOpen, Enrollment, NoticeBlind, NoticeOpen, NoticeUnblinded, RegistrationDone,
+    AssignmentBlinded, AssignmentOpen, Enrollment, FactLine, NoticeBlind, NoticeOpen, NoticeUnblinded, RegistrationDone,
 };
 use crate::letters::{self, Envelope, Facts, Head, Kind, Letter, Stationery};
 use crate::store::Tx;
@@ -208,7 +208,7 @@ pub async fn post(
 
 /// Somebody waits for an answer; a notice can wait for it.
 const fn priority(kind: Kind) -> i64 {
-    if kind.is_assignment() {
+    if kind.must_arrive() {
         0
     } else if kind.answers() {
         1
@@ -247,7 +247,9 @@ pub fn assignment(
     let enrollment = enrollment(shelved, enrolled, &number, &answers);
     let key = &means.keys.receipt[..];
     let Some(allocation) = &enrolled.allocation else {
-        let facts = RegistrationDone::new(&enrollment, key, language).with_unused(form);
+        let facts = RegistrationDone::new(&enrollment, key, language)
+            .with_unused(form)
+            .with_known(known(study, enrolled, telling));
         return Ok(match telling {
             Telling::First => Facts::RegistrationDone(facts),
             Telling::Duplicate => Facts::DuplicateRegistration(facts),
@@ -257,7 +259,9 @@ pub fn assignment(
     match study.blinding {
         Blinding::Open => {
             let arm = study.find_arm(&allocation.arm).ok_or_else(|| no_arm(&allocation.arm))?;
-            let facts = AssignmentOpen::new(&enrollment, arm, key, language).with_unused(form);
+            let facts = AssignmentOpen::new(&enrollment, arm, key, language)
+                .with_unused(form)
+                .with_known(known(study, enrolled, telling));
             Ok(match telling {
                 Telling::First => Facts::AssignmentOpen(facts),
                 Telling::Duplicate => Facts::DuplicateOpen(facts),
@@ -266,12 +270,24 @@ pub fn assignment(
         }
         Blinding::Blinded => {
             let code = enrolled.kit.as_deref().ok_or_else(|| Failure::Contradiction("no kit".to_string()))?;
-            let facts = AssignmentBlinded::new(&enrollment, code, key, language).with_unused(form);
+            let facts = AssignmentBlinded::new(&enrollment, code, key, language)
+                .with_unused(form)
+                .with_known(known(study, enrolled, telling));
             Ok(match telling {
                 Telling::First => Facts::AssignmentBlinded(facts),
                 Telling::Duplicate => Facts::DuplicateBlinded(facts),
                 Telling::Status => Facts::StatusBlinded(facts),
             })
+        }
+    }
+}
+
+/// What became known of a subject since, for whoever asks after it.
+fn known(study: &Study, enrolled: &Enrolled, telling: Telling) -> Vec<FactLine> {
+    match telling {
+        Telling::First | Telling::Duplicate => Vec::new(),
+        Telling::Status => {
+            enrolled.facts.iter().map(|fact| FactLine::new(study, fact.kind, fact.recorded_at)).collect()
         }
     }
 }
@@ -335,6 +351,7 @@ pub fn notices(shelved: &ShelvedStudy, means: Means<'_>, enrolled: &Enrolled) ->
     Ok(outgoing)
 }
 
-fn no_arm(code: &str) -> Failure {
+/// An arm on file that the study does not have.
+pub(super) fn no_arm(code: &str) -> Failure {
     Failure::Contradiction(format!("arm {code} is on file but not in the study"))
 }

@@ -1,5 +1,6 @@
 //! Confirmation by reply: a one-time token is mailed to the address on file, and the reply to it goes on.
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -7,10 +8,12 @@ use super::Failure;
 use super::Settled;
 use super::accept::{Asking, enrollment};
 use super::compose::{self, Addressing};
+use super::deed::{self, WaitingDeed};
 use super::enroll::Confirmed;
 use super::ledger::Ledger;
 use crate::domain::answer::{self, Form, Line};
 use crate::domain::chain::Sha256Digest;
+use crate::domain::time::Instant;
 use crate::domain::token::{ReplyToken, reply_digest};
 use crate::letters::facts::{Confirm, ConfirmExpired};
 use crate::letters::{Facts, Kind};
@@ -18,36 +21,53 @@ use crate::limits;
 use crate::store::outbox;
 use crate::store::pending::{self, PendingRow};
 
-/// What waits for the reply: the form as typed, and the day its relative limits meant.
+/// What waits for the reply.
 #[derive(Debug, Serialize, Deserialize)]
-struct Waiting {
-    typed: BTreeMap<String, String>,
-    day: String,
+#[serde(untagged)]
+pub(super) enum Waiting {
+    /// An enrollment: the form as typed, and the day its relative limits meant.
+    Enroll {
+        /// Typed text by item id.
+        typed: BTreeMap<String, String>,
+        /// `2026-11-20`.
+        day: String,
+    },
+    /// An act about a subject.
+    Deed(WaitingDeed),
 }
 
 /// Keeps the form and mails the token to the sender's address on file.
 pub(super) async fn ask(ledger: &mut Ledger<'_>, asking: Asking<'_>, form: &Form) -> Result<Settled, Failure> {
+    let study = asking.study();
+    let waiting = Waiting::Enroll { typed: form.typed.clone(), day: asking.means.now.day_in(study.zone).to_string() };
+    let (reply_to, expires_at) = wait(ledger, asking, &waiting).await?;
+    let facts =
+        Confirm::new(&asking.reader(), study.registration_instrument(), form, &reply_to, expires_at).with_unused(form);
+    let to = Addressing { reply_to: Some(&reply_to), ..asking.to_sender() };
+    asking.reply(ledger, to, Facts::Confirm(facts), asking.settled("reply", "to-confirm")).await
+}
+
+/// Keeps what waits under a fresh token: the address with it, and until when it is good.
+pub(super) async fn wait(
+    ledger: &mut Ledger<'_>,
+    asking: Asking<'_>,
+    waiting: &Waiting,
+) -> Result<(String, Instant), Failure> {
     let Asking { shelved, means, arrival, person, .. } = asking;
-    let study = &shelved.study;
     let token = ReplyToken::new(means.dice);
     let expires_at = means.now.plus_seconds(limits::CONFIRM_SECONDS);
-    let waiting = Waiting { typed: form.typed.clone(), day: means.now.day_in(study.zone).to_string() };
     let row = PendingRow {
         token_digest: digest_of(&token.text),
         study_id: shelved.id,
         person: person.id.clone(),
         inbox_id: Some(arrival.inbox_id),
-        body: serde_json::to_string(&waiting).expect("a map of texts is JSON"),
+        body: serde_json::to_string(waiting).expect("a map of texts is JSON"),
         created_at: means.now,
         expires_at,
         used_at: None,
     };
     pending::insert(&mut ledger.tx, &row).await?;
-    let reply_to = means.desk.with(&token.sub_address());
-    let facts =
-        Confirm::new(&asking.reader(), study.registration_instrument(), form, &reply_to, expires_at).with_unused(form);
-    let to = Addressing { reply_to: Some(&reply_to), ..asking.to_sender() };
-    asking.reply(ledger, to, Facts::Confirm(facts), asking.settled("reply", "to-confirm")).await
+    Ok((means.desk.with(&token.sub_address()), expires_at))
 }
 
 /// Goes on with what waited. Spent, expired and foreign tokens get one and the same answer.
@@ -58,7 +78,22 @@ pub(super) async fn confirm(ledger: &mut Ledger<'_>, asking: Asking<'_>, secret:
     let Some(row) = found.filter(|row| row.study_id == shelved.id && row.person == person.id) else {
         return expired(ledger, asking).await;
     };
-    let form = reread(asking, &row)?;
+    let broken = |why: String| Failure::Contradiction(format!("a waiting request cannot be read: {why}"));
+    let form = match serde_json::from_str(&row.body).map_err(|error| broken(error.to_string()))? {
+        Waiting::Enroll { typed, day } => {
+            reread(asking, typed, day.parse().map_err(|_| broken("its day".to_string()))?)
+        }
+        Waiting::Deed(waiting) => {
+            // What was done by this token is told again; it begins nothing new.
+            if row.used_at.is_none() {
+                if row.expires_at < means.now {
+                    return expired(ledger, asking).await;
+                }
+                pending::record_used(&mut ledger.tx, &digest, means.now).await?;
+            }
+            return deed::resume(ledger, asking, waiting).await;
+        }
+    };
     if row.used_at.is_some() {
         // The reply came twice: whoever is on file gets the same answer again, and nothing new is begun.
         let known = super::enroll::find_known(ledger, shelved, &form).await?;
@@ -83,10 +118,11 @@ pub(super) async fn unconfirmed(ledger: &mut Ledger<'_>, asking: Asking<'_>, sec
         return expired(ledger, asking).await;
     };
     for letter in outbox::find_by_inbox(&mut ledger.tx, asked).await? {
-        if letter.kind == Kind::Confirm.key()
+        let asked = [Kind::Confirm, Kind::DeedConfirm].into_iter().find(|kind| kind.key() == letter.kind);
+        if let Some(kind) = asked
             && let Some(raw) = outbox::find_raw(&mut ledger.tx, letter.id).await?
         {
-            let again = compose::again(means, Kind::Confirm, arrival, letter.subject_id, &raw);
+            let again = compose::again(means, kind, arrival, letter.subject_id, &raw);
             return asking.send(ledger, again, asking.settled("reply", "unconfirmed")).await;
         }
     }
@@ -98,18 +134,11 @@ async fn expired(ledger: &mut Ledger<'_>, asking: Asking<'_>) -> Result<Settled,
     asking.reply(ledger, asking.to_sender(), facts, asking.settled("reply", "confirm-expired")).await
 }
 
-fn reread(asking: Asking<'_>, row: &PendingRow) -> Result<Form, Failure> {
-    let broken = |why: String| Failure::Contradiction(format!("a waiting request cannot be read: {why}"));
-    let waiting: Waiting = serde_json::from_str(&row.body).map_err(|error| broken(error.to_string()))?;
-    let day = waiting.day.parse().map_err(|_| broken("its day".to_string()))?;
+fn reread(asking: Asking<'_>, typed: BTreeMap<String, String>, day: NaiveDate) -> Form {
     let study = asking.study();
-    let lines: Vec<Line> = waiting
-        .typed
-        .into_iter()
-        .enumerate()
-        .map(|(number, (key, value))| Line { key, value, number: number + 1 })
-        .collect();
-    Ok(answer::read_form(study, study.registration_instrument(), &lines, day))
+    let lines: Vec<Line> =
+        typed.into_iter().enumerate().map(|(number, (key, value))| Line { key, value, number: number + 1 }).collect();
+    answer::read_form(study, study.registration_instrument(), &lines, day)
 }
 
 fn digest_of(token: &str) -> Sha256Digest {

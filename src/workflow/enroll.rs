@@ -20,6 +20,7 @@ use crate::domain::study::{Blinding, Person, Study, UniqueWithin};
 use crate::domain::text;
 use crate::letters::facts::Reason;
 use crate::store::allocation::AllocationRow;
+use crate::store::fact::FactRow;
 use crate::store::kit::KitRow;
 use crate::store::study::State as StudyState;
 use crate::store::subject::{NewSubject, SubjectRow};
@@ -75,6 +76,8 @@ pub struct Enrolled {
     pub kit: Option<String>,
     /// Digest of the audit entry that recorded it, in lower-case hexadecimal.
     pub digest: String,
+    /// What became known of it since; only where it was looked up.
+    pub facts: Vec<FactRow>,
 }
 
 impl Enrolled {
@@ -82,7 +85,7 @@ impl Enrolled {
     pub fn new(subject: SubjectRow, allocation: Option<AllocationRow>) -> Enrolled {
         let digest = data_encoding::HEXLOWER.encode(&subject.audit_digest);
         let kit = allocation.as_ref().and_then(|allocation| allocation.kit.clone());
-        Enrolled { subject, allocation, kit, digest }
+        Enrolled { subject, allocation, kit, digest, facts: Vec::new() }
     }
 
     /// A subject as stored.

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::shelf::{Shelf, ShelvedStudy};
+use super::shelf::{Shelf, ShelvedStudy, StateAt};
 use super::{Arrival, Failure};
 use crate::domain::allocation::State;
 use crate::domain::time::Instant;
@@ -73,17 +73,31 @@ impl<'a> Ledger<'a> {
             let state = match &study.study.scheme {
                 None => None,
                 Some(scheme) => {
-                    let (mut number, mut state) =
-                        self.shelf.state_of(study.id, &row.secret).unwrap_or_else(|| (0, State::new(scheme)));
-                    if number > row.allocations {
-                        // A commit that we believed in did not happen: start over.
-                        (number, state) = (0, State::new(scheme));
-                    }
-                    if number < row.allocations {
-                        for fact in allocation::journal(&mut self.tx, study.id, number).await? {
-                            super::proof::record(&mut state, scheme, &fact)?;
+                    // What is ahead of the row comes of a commit that did not happen after all; a fact that this process
+                    // has not seen may change what was counted before it. Both are rare: start over.
+                    let kept = self.shelf.state_of(study.id, &row.secret);
+                    let kept = kept.filter(|(at, _)| at.allocations <= row.allocations && at.facts == row.facts);
+                    let state = match kept {
+                        Some((at, mut state)) => {
+                            if at.allocations < row.allocations {
+                                for fact in allocation::journal(&mut self.tx, study.id, at.allocations).await? {
+                                    super::proof::record(&mut state, scheme, &fact)?;
+                                }
+                            }
+                            state
                         }
-                    }
+                        None => {
+                            let journal = match row.allocations {
+                                0 => Vec::new(),
+                                _ => allocation::journal(&mut self.tx, study.id, 0).await?,
+                            };
+                            let facts = match row.facts {
+                                0 => Vec::new(),
+                                _ => super::proof::all_facts(&mut self.tx, study.id).await?,
+                            };
+                            super::proof::state_at(&study.study, scheme, &journal, &facts)?
+                        }
+                    };
                     Some(state)
                 }
             };
@@ -145,7 +159,8 @@ impl<'a> Ledger<'a> {
         self.tx.commit().await?;
         for (id, page) in self.pages {
             if let Some(state) = page.state {
-                self.shelf.keep_state(id, &page.row.secret, page.row.allocations, state);
+                let at = StateAt { allocations: page.row.allocations, facts: page.row.facts };
+                self.shelf.keep_state(id, &page.row.secret, at, state);
             }
         }
         Ok(())

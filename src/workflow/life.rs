@@ -251,6 +251,9 @@ fn unchanged_scheme(slug: &str, old: &Study, new: &Study) -> Result<(), Refusal>
     if !goes_on {
         return Err(changed("the allocation scheme"));
     }
+    if old.recounting != new.recounting {
+        return Err(changed("how later decisions count corrected and excluded subjects"));
+    }
     if old.blinding != new.blinding {
         return Err(changed("the blinding"));
     }

@@ -6,18 +6,24 @@
 //! in [`accept::accept`].
 
 pub mod accept;
+pub mod command;
 pub mod compose;
 pub mod confirm;
+pub mod deed;
 pub mod enroll;
+pub mod facts;
 pub mod kits;
 pub mod kits_told;
 pub mod ledger;
 pub mod life;
+pub mod note;
 pub mod proof;
 pub mod report;
 pub mod shelf;
 pub mod stock;
 pub mod told;
+mod told_fact;
+pub mod unblind;
 
 use crate::domain::chain::Sha256Digest;
 use crate::domain::language::Language;

@@ -1,16 +1,20 @@
 //! Proof after the fact: the journal becomes a state again, and every allocation is decided once more.
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest, Sha256};
 
 use super::Failure;
 use super::kits_told::KitDiscrepancy;
 use super::shelf::ShelvedStudy;
 use super::told::{self, Discrepancy, What};
-use crate::domain::allocation::{Allotment, FirstDifference, Levels, Row, Scheme, State};
+use crate::domain::allocation::{Allotment, Amender, Amendment, Counts, FirstDifference, Levels, Row, Scheme, State};
 use crate::domain::chain::Sha256Digest;
+use crate::domain::study::Study;
 use crate::store::allocation::{self, AllocationRow};
+use crate::store::fact::{self, FactRow};
 use crate::store::study::StudyRow;
-use crate::store::{Store, kit, study};
+use crate::store::{Reader, Store, kit, study};
 
 /// What `hagaki allocation verify` found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +57,68 @@ pub fn row_of(fact: &AllocationRow) -> Result<Row, Failure> {
     Ok(Row { number, levels, allotment: Allotment { arm: fact.arm.clone(), slot, block_size } })
 }
 
+/// Where a fact has its subject count from then on, as the study declared; none where it changes nothing.
+///
+/// # Errors
+/// A row that cannot have been written by this program.
+pub fn counts(study: &Study, fact: &FactRow) -> Result<Option<Counts>, Failure> {
+    if study.recounting.exclude.contains(&fact.kind) {
+        return Ok(Some(Counts::Nowhere));
+    }
+    let Some(levels) = fact.levels.as_ref().filter(|_| study.recounting.corrected) else { return Ok(None) };
+    let levels = serde_json::from_str(levels)
+        .map_err(|error| Failure::Contradiction(format!("levels of fact {}: {error}", fact.number)))?;
+    Ok(Some(Counts::At(levels)))
+}
+
+/// The facts that change what later decisions count, in their order.
+///
+/// # Errors
+/// As [`counts`].
+pub fn amendments(study: &Study, facts: &[FactRow], allocations: &[AllocationRow]) -> Result<Vec<Amendment>, Failure> {
+    let numbers: BTreeMap<i64, i64> = allocations.iter().map(|row| (row.subject_id, row.number)).collect();
+    let mut amendments = Vec::new();
+    for fact in facts {
+        if let (Some(number), Some(counts)) = (numbers.get(&fact.subject_id), counts(study, fact)?) {
+            let (after, allocation) = (fact.after_allocation.unsigned_abs(), number.unsigned_abs());
+            amendments.push(Amendment { after, allocation, counts });
+        }
+    }
+    Ok(amendments)
+}
+
+/// The state at the end of a journal and its facts.
+///
+/// # Errors
+/// A row that the scheme cannot have made.
+pub fn state_at(
+    study: &Study,
+    scheme: &Scheme,
+    allocations: &[AllocationRow],
+    facts: &[FactRow],
+) -> Result<State, Failure> {
+    let amendments = amendments(study, facts, allocations)?;
+    let mut amender = Amender::new(&amendments);
+    let mut state = State::new(scheme);
+    let broken = |fault| Failure::Contradiction(format!("a fact cannot be counted: {fault}"));
+    for row in allocations {
+        let counted = row_of(row)?;
+        amender.before(counted.number, scheme, &mut state).map_err(broken)?;
+        record(&mut state, scheme, row)?;
+        amender.counted(&counted);
+    }
+    amender.finish(scheme, &mut state).map_err(broken)?;
+    Ok(state)
+}
+
+/// Every fact of a study, in order.
+///
+/// # Errors
+/// The database.
+pub async fn all_facts<'a>(from: impl Into<Reader<'a>>, study_id: i64) -> Result<Vec<FactRow>, Failure> {
+    Ok(fact::list(from, study_id, 0, i64::MAX).await?)
+}
+
 /// Counts a journal row into a state.
 ///
 /// # Errors
@@ -74,7 +140,8 @@ pub async fn verify(store: &Store, shelved: &ShelvedStudy) -> Result<Verdict, Fa
     let head = study::load(store, shelved.id).await?;
     let kits = kit::list(store, shelved.id).await?;
     let facts = allocation::journal(store, shelved.id, 0).await?;
-    let heard = told::compare(store, &shelved.study, &head, kits, &facts).await?;
+    let known = all_facts(store, shelved.id).await?;
+    let heard = told::compare(store, &shelved.study, &head, kits, &facts, &known).await?;
     if let Some(fault) = secret_fault(&head, &heard.commitments) {
         return Ok(Verdict::Secret(fault));
     }
@@ -92,7 +159,8 @@ pub async fn verify(store: &Store, shelved: &ShelvedStudy) -> Result<Verdict, Fa
         (Some(one), Some(other)) if other.number < one.number => Some(other),
         (one, other) => one.or(other),
     };
-    let replayed = crate::domain::allocation::replay(scheme, &head.secret.0, readable);
+    let amended = amendments(&shelved.study, &known, &facts)?;
+    let replayed = crate::domain::allocation::replay_amended(scheme, &head.secret.0, readable, &amended);
     Ok(match (replayed, told) {
         (Ok(_), None) => heard.kit.map_or(Verdict::Proved(count), Verdict::Kit),
         (Err(difference), Some(told)) if told.number.unsigned_abs() < difference.number => Verdict::Untold(told),

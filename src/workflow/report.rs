@@ -24,7 +24,7 @@ pub struct Delivery {
     pub status: String,
 }
 
-/// Writes a delivery report to its letter; a failed assignment letter alerts the coordinators.
+/// Writes a delivery report to its letter; a failed letter of an arm alerts the coordinators.
 ///
 /// # Errors
 /// The database, a broken template.
@@ -54,13 +54,13 @@ pub async fn record(ledger: &mut Ledger<'_>, means: Means<'_>, delivery: &Delive
     Ok(settled(format!("{}:{}", delivery.action, delivery.status), Some(&letter)))
 }
 
-/// Tells the coordinators (and the chain) that an assignment letter did not arrive. Other letters alert nobody.
+/// Tells the coordinators (and the chain) that a letter somebody treats by did not arrive. Other letters alert nobody.
 ///
 /// # Errors
 /// The database, a broken template.
 pub async fn alert(ledger: &mut Ledger<'_>, means: Means<'_>, letter: i64, status: &str) -> Result<(), Failure> {
     let Some(letter) = outbox::find(&mut ledger.tx, letter).await? else { return Ok(()) };
-    let assignment = Kind::find(&letter.kind).is_some_and(Kind::is_assignment);
+    let assignment = Kind::find(&letter.kind).is_some_and(Kind::must_arrive);
     let (true, Some(study_id), Some(subject_id)) = (assignment, letter.study_id, letter.subject_id) else {
         return Ok(());
     };

@@ -37,11 +37,20 @@ struct Place {
     /// When it was last asked for, as the shelf counts.
     used: u64,
     study: Option<Arc<ShelvedStudy>>,
-    state: Option<StateAt>,
+    state: Option<KeptState>,
 }
 
-/// The secret a state was drawn with, and the allocation number it stands at.
-type StateAt = (StudySecret, i64, State);
+/// Where a state stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateAt {
+    /// Number of the last allocation in it.
+    pub allocations: i64,
+    /// Number of the last fact it knows of.
+    pub facts: i64,
+}
+
+/// The secret a state was drawn with, where it stands, and the state.
+type KeptState = (StudySecret, StateAt, State);
 
 /// The shelf.
 pub struct Shelf {
@@ -198,16 +207,16 @@ impl Shelf {
         Ok(Arc::clone(common.insert(Arc::new(stationery))))
     }
 
-    /// The allocation state kept for a study, with the number it stands at, if it was made with this secret.
-    pub fn state_of(&self, id: i64, secret: &StudySecret) -> Option<(i64, State)> {
+    /// The allocation state kept for a study, with where it stands, if it was made with this secret.
+    pub fn state_of(&self, id: i64, secret: &StudySecret) -> Option<(StateAt, State)> {
         let places = self.places();
         let kept = places.by_id.get(&id)?.state.as_ref();
-        kept.filter(|(own, _, _)| own == secret).map(|(_, number, state)| (*number, state.clone()))
+        kept.filter(|(own, _, _)| own == secret).map(|(_, at, state)| (*at, state.clone()))
     }
 
     /// Keeps a state whose journal is known to be durable.
-    pub fn keep_state(&self, id: i64, secret: &StudySecret, number: i64, state: State) {
-        self.places().at(id).state = Some((secret.clone(), number, state));
+    pub fn keep_state(&self, id: i64, secret: &StudySecret, at: StateAt, state: State) {
+        self.places().at(id).state = Some((secret.clone(), at, state));
     }
 
     /// Forgets a state, so that the next transaction reads the journal.

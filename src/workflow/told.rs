@@ -6,14 +6,15 @@ use std::vec::IntoIter;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Failure;
 use super::enroll::{key_of, record_digest};
 use super::kits_told::{KitDiscrepancy, Stock};
+use super::{Failure, told_fact};
 use crate::domain::allocation::Levels;
 use crate::domain::chain::Entry;
 use crate::domain::study::Study;
 use crate::limits;
 use crate::store::allocation::{self, AllocationRow};
+use crate::store::fact::FactRow;
 use crate::store::kit::KitRow;
 use crate::store::study::StudyRow;
 use crate::store::subject::{self, SubjectRow};
@@ -86,6 +87,8 @@ whats! {
     Record = "record",
     /// The journal's row cannot be read.
     Journal = "journal",
+    /// A fact about a subject is not as its entry tells it, or there is one without the other.
+    Fact = "fact",
     /// The study's counters are not at the last numbers.
     Counters = "counters",
 }
@@ -131,6 +134,7 @@ struct Chain<'a> {
     page: IntoIter<Entry>,
     seq: i64,
     commitments: Vec<String>,
+    facts: Vec<Entry>,
 }
 
 impl Chain<'_> {
@@ -147,6 +151,7 @@ impl Chain<'_> {
                         let secret = body.get("secret").and_then(Value::as_str).unwrap_or_default();
                         self.commitments.push(secret.to_string());
                     }
+                    "fact" => self.facts.push(entry),
                     _ => {}
                 }
             }
@@ -205,18 +210,28 @@ pub async fn compare(
     head: &StudyRow,
     kits: Vec<KitRow>,
     facts: &[AllocationRow],
+    known: &[FactRow],
 ) -> Result<Heard, Failure> {
-    let stock = Stock::new(store, head);
-    let page = Vec::new().into_iter();
-    let mut chain = Chain { store, study_id: head.id, stock, page, seq: 0, commitments: Vec::new() };
+    let mut chain = Chain {
+        store,
+        study_id: head.id,
+        stock: Stock::new(store, head),
+        page: Vec::new().into_iter(),
+        seq: 0,
+        commitments: Vec::new(),
+        facts: Vec::new(),
+    };
     let mut files = Files {
         study,
         facts: facts.iter().peekable(),
         records: Records { store, study_id: head.id, page: Vec::new().into_iter(), last: i64::MIN },
     };
-    let first = first_discrepancy(&mut chain, &mut files, head).await?;
+    let mut first = first_discrepancy(&mut chain, &mut files, head).await?;
     // The commitments and the stock are of the whole chain, wherever the comparison ended.
     while chain.next().await?.is_some() {}
+    if first.is_none() {
+        first = told_fact::first_discrepancy(store, head, &chain.facts, known).await?;
+    }
     let mut heard = Heard { first, kit: None, commitments: chain.commitments };
     match chain.stock.compare(kits) {
         Some(KitDiscrepancy { allocation: Some(number), .. }) => {

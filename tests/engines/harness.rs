@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use hagaki::daemon::run::keys;
 use hagaki::definition::{self, Bundle};
+use hagaki::domain::deed::Deed;
 use hagaki::domain::language::Language;
 use hagaki::domain::study::{Blinding, Post, Stage};
 use hagaki::domain::time::{Clock, Dice, Instant, Zone};
@@ -575,6 +576,11 @@ impl Center {
                 continue;
             }
             let received = self.receive(None, &letter.envelope.to, &letter.raw).await;
+            // The answer to a request to be told, which only whom the study lets ask gets.
+            if received.kind == "unblinded" {
+                assert!(person.is_some_and(|person| Deed::Unblind.allowed(study, person)), "{}", received.to);
+                continue;
+            }
             for arm in &study.arms {
                 let names = study.languages.iter().map(|language| arm.name.in_language(*language));
                 let codes = std::iter::once(arm.code.as_str()).filter(|code| code.len() > 3);

@@ -60,8 +60,17 @@ async fn sqlite_schema(url: &str) -> Schema {
         let (name, sql): (String, String) = (table.get(0), table.get(1));
         // SQLite keeps the text of the statement, comments included.
         let comment_of = |start: &str| {
+            // A column added later stands behind the last one, before that one's comment, with its own between stars.
+            let added = sql.split_once(&format!(", {start}")).and_then(|(_, rest)| rest.split_once(" /* "));
+            let added = added.filter(|(column, _)| !column.contains([',', '\n']));
             let line = sql.lines().find(|line| line.trim_start().starts_with(start));
-            line.and_then(|line| line.split_once(" -- ")).map(|(_, comment)| comment.to_owned()).unwrap_or_default()
+            match added.and_then(|(_, rest)| rest.split_once(" */")) {
+                Some((comment, _)) => comment.to_owned(),
+                None => line
+                    .and_then(|line| line.split_once(" -- "))
+                    .map(|(_, comment)| comment.to_owned())
+                    .unwrap_or_default(),
+            }
         };
         let mut columns = BTreeMap::from([(String::new(), format!(" -- {}", comment_of("CREATE TABLE")))]);
         let infos = sqlx::query("SELECT name, type, \"notnull\", pk FROM pragma_table_info($1)")

@@ -2,11 +2,13 @@
 
 mod disorder;
 mod enrolling;
+mod facts;
 mod kits;
 mod letters_out;
 mod proofs;
 mod study_life;
 mod trust;
+mod unblinding;
 
 use hagaki::definition::{Bundle, samples};
 use hagaki::domain::study::Stage;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use hagaki::domain::answer::{Answer, Fault, FaultCode, Form, Value};
+use hagaki::domain::deed::{Deed, Lack, Unblinding, Wanted};
+use hagaki::domain::fact::{FactKind, Recounting};
 use hagaki::domain::instrument::{Choice, Choices, DayBound, Instrument, Item, ItemKind, Keys, Limits};
 use hagaki::domain::kit::{Day, StockRules};
 use hagaki::domain::language::{Language, Text};
@@ -11,9 +13,10 @@ use hagaki::domain::study::{
 };
 use hagaki::domain::time::{Instant, Zone};
 use hagaki::letters::facts::{
-    AssignmentBlinded, AssignmentFailedAlert, BlankForm, Confirm, Conflict, Enrollment, Facts, Head, Help,
-    KitReplacedBlinded, KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded, NoticeBlind, NoticeUnblinded,
-    Reader, Reason, Refusal, Replacement, Sameness, ShortArm,
+    AssignmentBlinded, AssignmentFailedAlert, BlankForm, Change, Confirm, Conflict, DeedConfirm, DeedForm, Disclosure,
+    Enrollment, Facts, Head, Help, KitReplacedBlinded, KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded,
+    Noted, NoticeBlind, NoticeUnblinded, Opening, Reader, Reason, Refusal, Replacement, Sameness, ShortArm, Unblinded,
+    UnblindingNotice,
 };
 use hagaki::letters::{Kind, Letter};
 
@@ -117,10 +120,12 @@ pub(crate) fn study() -> Study {
         }],
         eligibility: vec![],
         scheme: None,
+        recounting: Recounting::default(),
         caps: Caps { total: None, arms: vec![("ZZRED".into(), 7)], stratum: None },
         kits: vec![Kit { code: "K-4711".into(), arm: "ZZRED".into(), site: None, expires: None, lot: String::new() }],
         stock: StockRules { minimum_days: 0, threshold: 3, central_threshold: 5 },
         notices: vec![],
+        unblinding: Unblinding::default(),
         post: None,
     }
 }
@@ -256,5 +261,58 @@ pub(crate) fn letters(study: &Study, language: Language) -> Vec<(Letter, Person)
             person.clone(),
         ));
     }
+    all.extend(deeds(study, &enrollment, &reader, &changed).into_iter().map(letter));
     all
+}
+
+/// The letters of acts about one subject.
+fn deeds<'a>(
+    study: &'a Study,
+    enrollment: &Enrollment<'_>,
+    reader: &Reader<'_>,
+    changed: &BTreeMap<String, String>,
+) -> Vec<(Facts, &'a Person)> {
+    let [yamada, sato, _] = study.people.as_slice() else { panic!("three people") };
+    let language = reader.language;
+    let typed = "Anaphylaxis\r\nBcc: x <b>{{arm}}</b>";
+    let wanted = Wanted {
+        deed: Deed::Unblind,
+        subject: String::new(),
+        site: None,
+        reason: typed.into(),
+        changes: BTreeMap::new(),
+    };
+    let correcting = Wanted { deed: Deed::Correct, subject: "B-0003".into(), ..wanted.clone() };
+    let until = now().plus_seconds(86_400);
+    let reply_to = "reg+c.abc@example.jp";
+    let changes = Change::list(reader, study.registration_instrument(), enrollment.answers, changed);
+    let opening = Opening { by: yamada, at: now(), reason: typed };
+    let telling = Opening { reason: "the nurse says that he gets crimson", ..opening };
+    let disclosure = Disclosure::to(study, yamada, "012", &study.arms[0], Some("K-4711")).expect("they may");
+    assert!(Disclosure::to(study, yamada, "013", &study.arms[0], None).is_none(), "not their site");
+    assert!(Disclosure::to(study, sato, "012", &study.arms[0], None).is_none(), "not their role");
+    vec![
+        (Facts::DeedForm(DeedForm::new(&wanted, &[Lack::Subject])), yamada),
+        (Facts::DeedForm(DeedForm::new(&correcting, &[Lack::Changes])), yamada),
+        (
+            Facts::DeedConfirm(DeedConfirm::new(enrollment, Deed::Correct, typed, changes, reply_to, until, language)),
+            yamada,
+        ),
+        (
+            Facts::FactNotice(Noted::new(
+                enrollment,
+                FactKind::Duplicate,
+                "Taro Yamada",
+                now(),
+                typed,
+                "B-0001",
+                Vec::new(),
+                language,
+            )),
+            sato,
+        ),
+        (Facts::Unblinded(Unblinded::new(enrollment, opening, &disclosure, language)), yamada),
+        (Facts::UnblindingNotice(UnblindingNotice::new(enrollment, opening, language)), sato),
+        (Facts::UnblindingNotice(UnblindingNotice::new(enrollment, telling, language)), sato),
+    ]
 }

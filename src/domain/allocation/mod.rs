@@ -38,6 +38,7 @@
 //! To add a method: a variant of [`Method`], its keys in `definition::allocation_file`, and the arms of the matches the
 //! compiler then points at.
 
+mod amendment;
 mod atkinson;
 mod decision;
 mod distance;
@@ -62,12 +63,13 @@ mod whole;
 
 use std::collections::BTreeMap;
 
+pub use amendment::{Amender, Amendment, Counts};
 pub use decision::{ArmOutlook, Decision, Measure, Outlook};
 pub use history::{HistoryRow, Outcome, explain};
 pub use journal::record;
 pub use law::{Drawn, Law};
 pub use list::ArmList;
-pub use replay::{FirstDifference, Replayed, Row, replay};
+pub use replay::{FirstDifference, Replayed, Row, replay, replay_amended};
 pub use scheme::{Arm, BlockSize, Distance, Factor, HuHu, Method, Minimization, Rule, SITE, Scheme, TOTAL};
 pub use state::{Full, State};
 

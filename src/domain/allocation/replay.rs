@@ -1,5 +1,6 @@
 //! Replay: every allocation decided again from the secret, and compared with what the journal says.
 
+use super::amendment::{Amender, Amendment};
 use super::scheme::Scheme;
 use super::state::State;
 use super::{Allotment, Fault, Levels};
@@ -43,23 +44,38 @@ pub fn replay(
     secret: &[u8; 32],
     rows: impl IntoIterator<Item = Row>,
 ) -> Result<State, Box<FirstDifference>> {
+    replay_amended(scheme, secret, rows, &[])
+}
+
+/// As [`replay`], each decision knowing the amendments of the facts before it.
+pub fn replay_amended(
+    scheme: &Scheme,
+    secret: &[u8; 32],
+    rows: impl IntoIterator<Item = Row>,
+    amendments: &[Amendment],
+) -> Result<State, Box<FirstDifference>> {
     let mut state = State::new(scheme);
-    state.replay(scheme, secret, 1, rows)?;
+    state.replay(scheme, secret, 1, rows, amendments)?;
     Ok(state)
 }
 
 impl State {
     /// Decides on from this state; `first` is the number the first row must have. On a difference the state is that before
-    /// it.
+    /// it. Amendments must be about these rows.
     pub fn replay(
         &mut self,
         scheme: &Scheme,
         secret: &[u8; 32],
         first: u64,
         rows: impl IntoIterator<Item = Row>,
+        amendments: &[Amendment],
     ) -> Result<(), Box<FirstDifference>> {
+        let mut amender = Amender::new(amendments);
         for (next, row) in (first..).zip(rows) {
-            let expected = if row.number == next {
+            let amended = amender.before(next, scheme, self);
+            let expected = if let Err(fault) = amended {
+                Replayed::Impossible(fault)
+            } else if row.number == next {
                 match self.decide(scheme, &row.levels, secret, next) {
                     Ok(decision) => Replayed::Allotted(decision.allotment),
                     Err(fault) => Replayed::Impossible(fault),
@@ -75,7 +91,10 @@ impl State {
                 let expected = Replayed::Impossible(fault);
                 return Err(Box::new(FirstDifference { number: row.number, expected, found: row.allotment }));
             }
+            amender.counted(&row);
         }
+        // What became known after the last row is brought in all the same; rows that were counted can be recounted.
+        let _ = amender.finish(scheme, self);
         Ok(())
     }
 }

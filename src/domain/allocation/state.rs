@@ -194,6 +194,39 @@ impl State {
         Ok(())
     }
 
+    /// Counts an allocation made before at other levels, or nowhere, in what later decisions minimize over. What caps look at
+    /// and the counts of every other method stay: a slot never returns.
+    pub fn recount(
+        &mut self,
+        scheme: &Scheme,
+        from: &Levels,
+        to: Option<&Levels>,
+        allotment: &Allotment,
+    ) -> Result<(), Fault> {
+        if !matches!(scheme.method(), Method::Minimization(_)) {
+            return Ok(());
+        }
+        let plan = scheme.plan();
+        let arm = plan.find_arm(&allotment.arm)?;
+        let cell = plan.find_cell(arm, allotment.slot).ok_or_else(|| Fault::Slot(allotment.arm.clone()))?;
+        let width = plan.cells.len();
+        for (levels, add) in [(Some(from), false), (to, true)] {
+            let Some(levels) = levels else { continue };
+            let position = self.locate(plan, levels)?;
+            let numbers = self.number_levels(plan, levels, &position);
+            for (table, dimension) in self.tables.iter_mut().zip(&plan.tables) {
+                let level = dimension.and_then(|place| numbers.get(place).copied()).unwrap_or(0) as usize;
+                if table.len() < (level + 1) * width {
+                    table.resize((level + 1) * width, 0);
+                }
+                if let Some(count) = table.get_mut(level * width + cell) {
+                    *count = if add { *count + 1 } else { count.saturating_sub(1) };
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// For each factor balanced (or of the subject's `stratum` and open `block`) the subjects of each cell who share the
     /// subject's level; under `hu-hu` of the stratum and in `total` too, under `atkinson` in `total`.
     pub(super) fn margins(&self, scheme: &Scheme, levels: &Levels) -> Result<Vec<(String, Vec<u64>)>, Fault> {

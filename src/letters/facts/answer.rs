@@ -282,11 +282,18 @@ impl StatusUnknown {
 pub struct NotEntitled {
     /// Key of what was asked for.
     pub act: String,
+    /// Whether the role would do, and only the site's token in the address is missing.
+    pub no_token: bool,
 }
 
 impl NotEntitled {
     /// What was asked for.
     pub fn new(act: &Act) -> NotEntitled {
-        NotEntitled { act: act.key().to_string() }
+        NotEntitled { act: act.key().to_string(), no_token: false }
+    }
+
+    /// The same, to somebody whose role would do, but who wrote to an address without the site's token.
+    pub fn without_token(act: &Act) -> NotEntitled {
+        NotEntitled { no_token: true, ..NotEntitled::new(act) }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::deed::FactLine;
 use super::form::{Shown, UnknownKey};
 use super::short;
 use crate::domain::answer::Form;
@@ -106,6 +107,9 @@ pub struct AssignmentOpen {
     /// Lines of the mail that match no item, and were not used.
     #[serde(default)]
     pub unused: Vec<UnknownKey>,
+    /// What became known of the subject since; told in status letters.
+    #[serde(default)]
+    pub known: Vec<FactLine>,
 }
 
 impl AssignmentOpen {
@@ -120,6 +124,7 @@ impl AssignmentOpen {
             answers: enrollment.shown(language),
             receipt: enrollment.receipt(Told::Arm(arm.code.clone()), key),
             unused: Vec::new(),
+            known: Vec::new(),
         }
     }
 
@@ -127,6 +132,12 @@ impl AssignmentOpen {
     #[must_use]
     pub fn with_unused(self, form: Option<&Form>) -> AssignmentOpen {
         AssignmentOpen { unused: form.map(UnknownKey::list).unwrap_or_default(), ..self }
+    }
+
+    /// Tells also what became known since.
+    #[must_use]
+    pub fn with_known(self, known: Vec<FactLine>) -> AssignmentOpen {
+        AssignmentOpen { known, ..self }
     }
 }
 
@@ -150,6 +161,9 @@ pub struct AssignmentBlinded {
     /// Lines of the mail that match no item, and were not used.
     #[serde(default)]
     pub unused: Vec<UnknownKey>,
+    /// What became known of the subject since; told in status letters.
+    #[serde(default)]
+    pub known: Vec<FactLine>,
 }
 
 impl AssignmentBlinded {
@@ -164,6 +178,7 @@ impl AssignmentBlinded {
             answers: enrollment.shown(language),
             receipt: enrollment.receipt(Told::Code(code.to_string()), key),
             unused: Vec::new(),
+            known: Vec::new(),
         }
     }
 
@@ -171,6 +186,12 @@ impl AssignmentBlinded {
     #[must_use]
     pub fn with_unused(self, form: Option<&Form>) -> AssignmentBlinded {
         AssignmentBlinded { unused: form.map(UnknownKey::list).unwrap_or_default(), ..self }
+    }
+
+    /// Tells also what became known since.
+    #[must_use]
+    pub fn with_known(self, known: Vec<FactLine>) -> AssignmentBlinded {
+        AssignmentBlinded { known, ..self }
     }
 }
 
@@ -192,6 +213,9 @@ pub struct RegistrationDone {
     /// Lines of the mail that match no item, and were not used.
     #[serde(default)]
     pub unused: Vec<UnknownKey>,
+    /// What became known of the subject since; told in status letters.
+    #[serde(default)]
+    pub known: Vec<FactLine>,
 }
 
 impl RegistrationDone {
@@ -205,6 +229,7 @@ impl RegistrationDone {
             answers: enrollment.shown(language),
             receipt: enrollment.receipt(Told::Registered, key),
             unused: Vec::new(),
+            known: Vec::new(),
         }
     }
 
@@ -212,5 +237,11 @@ impl RegistrationDone {
     #[must_use]
     pub fn with_unused(self, form: Option<&Form>) -> RegistrationDone {
         RegistrationDone { unused: form.map(UnknownKey::list).unwrap_or_default(), ..self }
+    }
+
+    /// Tells also what became known since.
+    #[must_use]
+    pub fn with_known(self, known: Vec<FactLine>) -> RegistrationDone {
+        RegistrationDone { known, ..self }
     }
 }

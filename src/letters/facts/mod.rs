@@ -5,6 +5,7 @@
 //! --fields` prints them, and both languages use the same.
 
 mod answer;
+mod deed;
 mod enrollment;
 mod form;
 mod kit;
@@ -13,6 +14,9 @@ mod notice;
 pub use answer::{
     BlankForm, Confirm, ConfirmExpired, Conflict, Difference, Help, NotEntitled, Reason, ReasonLine, Refusal, Sameness,
     StatusUnknown,
+};
+pub use deed::{
+    Change, DeedConfirm, DeedForm, Disclosure, FactLine, Lacking, Noted, Opening, Unblinded, UnblindingNotice,
 };
 pub use enrollment::{ArmName, AssignmentBlinded, AssignmentOpen, Enrollment, RegistrationDone, Site};
 pub use form::{ChoiceName, Expected, FaultLine, FormFacts, FormLine, Reader, Shown, UnknownKey};
@@ -200,6 +204,13 @@ pub enum Facts {
     BlankForm(BlankForm),
     Help(Help),
     NotEntitled(NotEntitled),
+    DeedForm(DeedForm),
+    DeedConfirm(DeedConfirm),
+    Unblinded(Unblinded),
+    UnblindOpen(AssignmentOpen),
+    UnblindingNotice(UnblindingNotice),
+    FactDone(Noted),
+    FactNotice(Noted),
     NoticeBlind(NoticeBlind),
     NoticeOpen(NoticeOpen),
     NoticeUnblinded(NoticeUnblinded),
@@ -232,6 +243,13 @@ impl Facts {
             Facts::BlankForm(_) => Kind::BlankForm,
             Facts::Help(_) => Kind::Help,
             Facts::NotEntitled(_) => Kind::NotEntitled,
+            Facts::DeedForm(_) => Kind::DeedForm,
+            Facts::DeedConfirm(_) => Kind::DeedConfirm,
+            Facts::Unblinded(_) => Kind::Unblinded,
+            Facts::UnblindOpen(_) => Kind::UnblindOpen,
+            Facts::UnblindingNotice(_) => Kind::UnblindingNotice,
+            Facts::FactDone(_) => Kind::FactDone,
+            Facts::FactNotice(_) => Kind::FactNotice,
             Facts::NoticeBlind(_) => Kind::NoticeBlind,
             Facts::NoticeOpen(_) => Kind::NoticeOpen,
             Facts::NoticeUnblinded(_) => Kind::NoticeUnblinded,

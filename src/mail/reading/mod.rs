@@ -18,6 +18,7 @@ pub mod bounce;
 pub mod charset;
 pub mod content;
 pub mod cut;
+mod deed;
 pub mod encoding;
 pub mod flowed;
 pub mod header;

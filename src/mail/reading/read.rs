@@ -12,8 +12,9 @@ use super::recipient::SubAddress;
 use super::structure::{self, Part};
 use super::subject::{self, Subject};
 use super::vocabulary::Wish;
-use super::{automatic, bounce, charset, cut, identity, lines, recipient, returned, trust, veto, word};
+use super::{automatic, bounce, charset, cut, deed, identity, lines, recipient, returned, trust, veto, word};
 use crate::domain::answer::{self, BODY, Fault, FaultCode, Form};
+use crate::domain::deed::Deed;
 use crate::domain::language::Language;
 use crate::domain::request::{Act, Request};
 use crate::domain::study::{Authentication, Person, Post, Study};
@@ -365,6 +366,13 @@ fn answer(
     if body.is_none() || body.is_some_and(<[u8]>::is_empty) && wish.is_none() && !confirms {
         return reading.hold([Reason::NoBody]);
     }
+    if let Some(Wish::Deed(deed)) = wish {
+        match asked(world, &reading, study, deed, subject, content) {
+            Ok(Some(act)) => return requested(reading, study, person, act),
+            Ok(None) => {}
+            Err(reason) => return reading.hold([reason]),
+        }
+    }
     let form = match fill(world, study, content).and_then(|form| mended(world, &reading, study, content, form)) {
         Ok(form) => form,
         Err(reason) => return reading.hold([reason]),
@@ -386,18 +394,63 @@ fn answer(
         _ => decide(study, subject, wish, form),
     };
     let reasons = if disposition == Disposition::ReplyError { content.notes.clone() } else { Vec::new() };
+    Reading { disposition, reasons, ..requested(reading, study, person, act) }
+}
+
+/// The reading of a request that is answered and records no subject.
+fn requested(reading: Reading, study: &Study, person: &Person, act: Act) -> Reading {
     let request = Request { study: study.slug.clone(), person: person.id.clone(), language: reading.language, act };
-    Reading { disposition, reasons, request: Some(request), ..reading }
+    Reading { disposition: Disposition::Reply, request: Some(request), ..reading }
+}
+
+/// The act about a subject that a mail asks for; none for a reply to a one-time token that brings nothing new.
+fn asked(
+    world: &World<'_>,
+    reading: &Reading,
+    study: &Study,
+    deed: Deed,
+    subject: &Subject,
+    content: &Content,
+) -> Result<Option<Act>, Reason> {
+    let readable = if content.undecidable { "" } else { content.text.as_str() };
+    let mut said = deed::read(study, deed, subject, readable)?;
+    let mut twin = content.twin.clone();
+    if matches!(reading.sub_address, Some(SubAddress::Confirm(_))) && !said.keyed {
+        return Ok(None);
+    }
+    if !said.keyed
+        && !said.registers
+        && answers_ours(world, reading)
+        && let Some(mended) = returned::form(&content.text)
+    {
+        said = deed::read(study, deed, subject, &mended)?;
+        twin = content.twin.as_deref().and_then(returned::form);
+    }
+    if let Some(twin) = &twin
+        && !deed::agree(&said, &deed::read(study, deed, subject, twin)?, twin)
+    {
+        return Err(Reason::TwinsDiffer);
+    }
+    // A registration form under such a word could mean either.
+    let unclear = said.registers && !said.keyed && deed != Deed::Unblind;
+    if unclear && !said.wanted.lacks().is_empty() {
+        return Err(Reason::OtherRequest);
+    }
+    Ok(Some(Act::Deed(said.wanted)))
+}
+
+/// Whether a mail answers one of our letters.
+fn answers_ours(world: &World<'_>, reading: &Reading) -> bool {
+    reading.references.iter().any(|id| {
+        let domain = id.rsplit_once('@').map(|(_, domain)| domain);
+        domain.is_some_and(|domain| domain.eq_ignore_ascii_case(&world.post.message_id_domain))
+    })
 }
 
 /// The form, or, where a reply to one of our letters holds no data of its own, the form of ours that was mended in its
 /// quotation.
 fn mended(world: &World<'_>, reading: &Reading, study: &Study, content: &Content, form: Form) -> Result<Form, Reason> {
-    let ours = |id: &String| {
-        let domain = id.rsplit_once('@').map(|(_, domain)| domain);
-        domain.is_some_and(|domain| domain.eq_ignore_ascii_case(&world.post.message_id_domain))
-    };
-    if !form.typed.is_empty() || !reading.references.iter().any(ours) {
+    if !form.typed.is_empty() || !answers_ours(world, reading) {
         return Ok(form);
     }
     let Some(text) = returned::form(&content.text) else { return Ok(form) };

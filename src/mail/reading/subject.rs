@@ -4,6 +4,7 @@ use super::charset::Familiar;
 use super::header::Header;
 use super::vocabulary::{Wish, vocabulary};
 use super::word;
+use crate::domain::deed::Deed;
 use crate::domain::text;
 
 /// Longest subject that is kept, in characters.
@@ -88,7 +89,11 @@ fn brackets(wide: &str) -> (Vec<String>, String) {
 fn find_wish(rest: &str) -> Option<Wish> {
     let tokens: Vec<&str> = rest.split(|c: char| !(c.is_alphanumeric() || c == '-')).collect();
     let stands = |word: &str| if word.is_ascii() { tokens.contains(&word) } else { rest.contains(word) };
-    vocabulary().wishes.iter().find(|(word, _)| stands(word)).map(|(_, wish)| *wish)
+    let mut said = vocabulary().wishes.iter().filter(|(word, _)| stands(word)).map(|(_, wish)| *wish);
+    let first = said.next()?;
+    // A registration that was corrected is still a registration.
+    let enrolls = first == Wish::Deed(Deed::Correct) && said.any(|wish| wish == Wish::Enroll);
+    Some(if enrolls { Wish::Enroll } else { first })
 }
 
 /// Whether a subject begins like those of automatic answers.
@@ -121,6 +126,21 @@ mod tests {
             ("[STUDY-A] 登録状況", "study-a", Some(Wish::Status)),
             ("[STUDY-A] ヘルプ", "study-a", Some(Wish::Help)),
             ("[STUDY-A] リンクを送ってください", "study-a", Some(Wish::Link)),
+            ("[STUDY-A] unblind A-0031", "study-a", Some(Wish::Deed(Deed::Unblind))),
+            ("[STUDY-A] Emergency unblinding", "study-a", Some(Wish::Deed(Deed::Unblind))),
+            ("【STUDY-A】緊急開鍵", "study-a", Some(Wish::Deed(Deed::Unblind))),
+            ("［ＳＴＵＤＹ－Ａ］　割付開示", "study-a", Some(Wish::Deed(Deed::Unblind))),
+            ("Re: [STUDY-A] ＵＮＢＬＩＮＤ", "study-a", Some(Wish::Deed(Deed::Unblind))),
+            ("[STUDY-A] ｷｰｵｰﾌﾟﾝのお願い", "study-a", Some(Wish::Deed(Deed::Unblind))),
+            ("[STUDY-A] 盲検解除", "study-a", Some(Wish::Deed(Deed::Unblind))),
+            ("[STUDY-A] withdraw", "study-a", Some(Wish::Deed(Deed::Withdraw))),
+            ("[STUDY-A] 同意撤回", "study-a", Some(Wish::Deed(Deed::Withdraw))),
+            ("[STUDY-A] 取り消し", "study-a", Some(Wish::Deed(Deed::Withdraw))),
+            ("[STUDY-A] correction", "study-a", Some(Wish::Deed(Deed::Correct))),
+            ("[STUDY-A] 訂正", "study-a", Some(Wish::Deed(Deed::Correct))),
+            ("[STUDY-A] 登録(訂正)", "study-a", Some(Wish::Enroll)),
+            ("[STUDY-A] cancel enrollment", "study-a", Some(Wish::Enroll)),
+            ("[STUDY-A] unblinded", "study-a", None),
             ("[STUDY-A] unhelpful formality", "study-a", None),
             ("[STUDY-A]", "study-a", None),
         ] {

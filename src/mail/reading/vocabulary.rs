@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use regex::{RegexSet, RegexSetBuilder};
 use serde::Deserialize;
 
+use crate::domain::deed::Deed;
 use crate::domain::text;
 
 /// The files, one a language.
@@ -15,6 +16,8 @@ const FILES: [&str; 2] =
 /// What a word in a subject asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
+    /// An act about one subject.
+    Deed(Deed),
     /// A blank form.
     Form,
     /// What became of a subject.
@@ -31,6 +34,7 @@ pub enum Wish {
 #[serde(deny_unknown_fields)]
 struct File {
     request: Request,
+    deed: DeedWords,
     reply: Reply,
     veto: Veto,
     subject: Subject,
@@ -46,6 +50,16 @@ struct Request {
     help: Vec<String>,
     link: Vec<String>,
     enroll: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeedWords {
+    unblind: Vec<String>,
+    withdraw: Vec<String>,
+    correct: Vec<String>,
+    subject: Vec<String>,
+    reason: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -95,6 +109,10 @@ struct Quote {
 pub struct Vocabulary {
     /// Request words with what they ask for; more specific wishes first.
     pub wishes: Vec<(String, Wish)>,
+    /// Keys of the subject that an act is about, without blanks.
+    pub deed_subjects: Vec<String>,
+    /// Keys of the reason of such an act, without blanks.
+    pub deed_reasons: Vec<String>,
     /// What a plain yes is.
     pub confirms: Vec<String>,
     /// What takes a yes back.
@@ -144,6 +162,8 @@ impl Vocabulary {
     fn new(files: &[File]) -> Vocabulary {
         let mut words = Vocabulary::default();
         for file in files {
+            words.deed_subjects.extend(file.deed.subject.iter().map(|word| text::fold_tight(word)));
+            words.deed_reasons.extend(file.deed.reason.iter().map(|word| text::fold_tight(word)));
             words.confirms.extend(folded(&file.reply.confirm));
             words.buts.extend(folded(&file.reply.but));
             words.vetoes.extend(folded(&file.veto.veto));
@@ -163,9 +183,13 @@ impl Vocabulary {
         words.originals = quotes(|quote| &quote.original);
         words.attributions = quotes(|quote| &quote.attribution);
         words.footers = quotes(|quote| &quote.footers);
-        for wish in [Wish::Form, Wish::Status, Wish::Help, Wish::Link, Wish::Enroll] {
+        let requests = [Wish::Form, Wish::Status, Wish::Help, Wish::Link, Wish::Enroll];
+        for wish in Deed::ALL.map(Wish::Deed).into_iter().chain(requests) {
             for file in files {
                 let list = match wish {
+                    Wish::Deed(Deed::Unblind) => &file.deed.unblind,
+                    Wish::Deed(Deed::Withdraw) => &file.deed.withdraw,
+                    Wish::Deed(Deed::Correct) => &file.deed.correct,
                     Wish::Form => &file.request.form,
                     Wish::Status => &file.request.status,
                     Wish::Help => &file.request.help,

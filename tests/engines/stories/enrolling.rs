@@ -8,7 +8,7 @@ use hagaki::workflow::life;
 const MARKS: [&str; 3] = ["ZQPLACEBO", "ZQLOWER", "ZQHIGHER"];
 
 /// BOREALIS with arms that cannot be overlooked in a letter.
-fn marked() -> Bundle {
+pub(super) fn marked() -> Bundle {
     let mut bundle = samples::borealis();
     for (code, marked) in ["P", "L", "H"].into_iter().zip(MARKS) {
         bundle = edited(&bundle, "study.toml", &format!("code = \"{code}\""), &format!("code = \"{marked}\""));

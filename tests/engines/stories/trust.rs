@@ -65,7 +65,7 @@ stories! {
         }
         assert!(center.enrolled("aurora").await.is_empty());
         // Without data there is nothing to misread: the sender is told how to write.
-        assert_eq!(center.answer(&DR_YAMADA.writes("取消", "Y-0031 をお願いします。")).await.kind, "help");
+        assert_eq!(center.answer(&DR_YAMADA.writes("取消", "Y-0031 をお願いします。")).await.kind, "deed-form");
     }
 
     async fn a_token_expires(center: &mut Center) {

@@ -1,0 +1,187 @@
+//! What can be asked about one subject after its enrollment, and who may ask it.
+//!
+//! In charge of the closed list of such acts and of the rule of roles. To add one: a variant of [`Deed`], its words in
+//! `templates/words/`, its letters' words, and the arms of the matches the compiler then points at.
+
+use std::collections::BTreeMap;
+
+use super::study::{Person, Role, Study};
+use super::text;
+
+/// What is asked about one subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Deed {
+    /// To be told its arm.
+    Unblind,
+    /// To record that it withdrew.
+    Withdraw,
+    /// To record which of its answers were wrong, and what would be right.
+    Correct,
+}
+
+impl Deed {
+    /// Every deed.
+    pub const ALL: [Deed; 3] = [Deed::Unblind, Deed::Withdraw, Deed::Correct];
+
+    /// Name in templates, tables, audit entries and logs.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Deed::Unblind => "unblind",
+            Deed::Withdraw => "withdraw",
+            Deed::Correct => "correct",
+        }
+    }
+
+    /// The deed of that name.
+    pub fn find(key: &str) -> Option<Deed> {
+        Deed::ALL.into_iter().find(|deed| deed.key() == key)
+    }
+
+    /// Whether a person of that study may ask for it, of subjects of the sites they act for.
+    pub fn allowed(self, study: &Study, person: &Person) -> bool {
+        match self {
+            Deed::Unblind => study.unblinding.roles.iter().any(|role| person.has(*role)),
+            Deed::Withdraw | Deed::Correct => person.roles.iter().any(|role| role.enrolls()),
+        }
+    }
+}
+
+/// One deed as somebody asked for it: texts as typed, without control characters; empty where nothing was typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// What is asked.
+    pub deed: Deed,
+    /// Our subject number, or the site's own reference.
+    pub subject: String,
+    /// The site that the reference belongs to, if it was named.
+    pub site: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// Items to be corrected, with what would have been right.
+    pub changes: BTreeMap<String, String>,
+}
+
+/// What a request lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// Of which subject.
+    Subject,
+    /// Why.
+    Reason,
+    /// What is to be corrected.
+    Changes,
+}
+
+impl Lack {
+    /// Key in templates (`lack-<key>`) and audit entries.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Lack::Subject => "subject",
+            Lack::Reason => "reason",
+            Lack::Changes => "changes",
+        }
+    }
+}
+
+impl Wanted {
+    /// What must be told before anything can be done.
+    pub fn lacks(&self) -> Vec<Lack> {
+        let mut lacks = Vec::new();
+        if self.subject.is_empty() {
+            lacks.push(Lack::Subject);
+        }
+        if self.reason.is_empty() {
+            lacks.push(Lack::Reason);
+        }
+        if self.deed == Deed::Correct && self.changes.is_empty() {
+            lacks.push(Lack::Changes);
+        }
+        lacks
+    }
+}
+
+/// Who may be told one subject's arm by request, who hears of it, and how sure they must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unblinding {
+    /// Roles that may ask, of subjects of their sites.
+    pub roles: Vec<Role>,
+    /// Roles that are told that it happened, and never the arm.
+    pub tell: Vec<Role>,
+    /// Whether a request by mail is confirmed by replying to a one-time token.
+    pub confirm: bool,
+}
+
+impl Default for Unblinding {
+    /// The investigator of the site and the pharmacist may ask, coordinator and manager hear of it, and it is confirmed.
+    fn default() -> Unblinding {
+        Unblinding {
+            roles: vec![Role::Investigator, Role::Pharmacist],
+            tell: vec![Role::Coordinator, Role::Manager],
+            confirm: true,
+        }
+    }
+}
+
+/// Words beside which a single letter means an arm.
+const ARM_NOUNS: [&str; 4] = ["arm", "group", "群", "treatment"];
+
+/// Whether a text gives away an arm: its name in any language, or its code standing by itself. A code of one letter counts
+/// only in a text that speaks of arms, as it is written: most texts hold an `a`.
+pub fn tells_arm(study: &Study, reason: &str) -> bool {
+    let wide = text::fold_width(reason);
+    let folded = text::fold(reason);
+    let speaks_of_arms = ARM_NOUNS.iter().any(|noun| folded.contains(noun));
+    study.arms.iter().any(|arm| {
+        let named = arm.name.wordings().map(|(_, name)| text::fold(name));
+        let coded = match arm.code.chars().count() {
+            1 => speaks_of_arms && stands_alone(&wide, &arm.code),
+            _ => stands_alone(&folded, &text::fold(&arm.code)),
+        };
+        coded || named.into_iter().any(|name| !name.is_empty() && folded.contains(&name))
+    })
+}
+
+/// Whether a word stands in a text without Latin letters or digits beside it.
+fn stands_alone(text: &str, word: &str) -> bool {
+    let letter = |c: char| c.is_ascii_alphanumeric();
+    text.match_indices(word).any(|(at, found)| {
+        let before = text.get(..at).and_then(|text| text.chars().next_back());
+        let behind = text.get(at + found.len()..).and_then(|text| text.chars().next());
+        !before.is_some_and(letter) && !behind.is_some_and(letter)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(deed: Deed, subject: &str, reason: &str) -> Wanted {
+        let (subject, reason) = (subject.to_owned(), reason.to_owned());
+        Wanted { deed, subject, site: None, reason, changes: BTreeMap::new() }
+    }
+
+    #[test]
+    fn every_deed_has_a_name_of_its_own() {
+        for deed in Deed::ALL {
+            assert_eq!(Deed::find(deed.key()), Some(deed));
+        }
+    }
+
+    #[test]
+    fn what_is_lacking_is_told_at_once() {
+        assert_eq!(wanted(Deed::Unblind, "", "").lacks(), [Lack::Subject, Lack::Reason]);
+        assert_eq!(wanted(Deed::Correct, "A-1", "typing error").lacks(), [Lack::Changes]);
+        assert_eq!(wanted(Deed::Withdraw, "A-1", "moved away").lacks(), []);
+    }
+
+    #[test]
+    fn a_text_that_names_an_arm_is_known() {
+        let study = crate::definition::load(&crate::definition::samples::borealis()).expect("a sample").0;
+        for text in ["gets Placebo", "プラセボ群と聞いた", "arm P?", "群はＰ"] {
+            assert!(tells_arm(&study, text), "{text}");
+        }
+        for text in ["anaphylaxis, patient in shock", "アナフィラキシーのため", "PPI taken"] {
+            assert!(!tells_arm(&study, text), "{text}");
+        }
+    }
+}

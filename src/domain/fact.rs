@@ -1,0 +1,79 @@
+//! What becomes known of a subject after its enrollment: a fact beside the enrollment, which stays as it was (promise 4).
+
+/// Kinds of facts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FactKind {
+    /// A person was told its arm.
+    Unblinded,
+    /// It was enrolled by mistake.
+    RandomizedInError,
+    /// It did not meet the criteria.
+    Ineligible,
+    /// It was allocated by levels that were wrong.
+    WrongStratum,
+    /// It is another subject that had been enrolled before.
+    Duplicate,
+    /// It withdrew.
+    Withdrawn,
+    /// Answers were wrong that no allocation looks at.
+    Corrected,
+}
+
+impl FactKind {
+    /// Every kind.
+    pub const ALL: [FactKind; 7] = [
+        FactKind::Unblinded,
+        FactKind::RandomizedInError,
+        FactKind::Ineligible,
+        FactKind::WrongStratum,
+        FactKind::Duplicate,
+        FactKind::Withdrawn,
+        FactKind::Corrected,
+    ];
+
+    /// Name in tables, commands, templates (`fact-<key>`) and audit entries.
+    pub const fn key(self) -> &'static str {
+        match self {
+            FactKind::Unblinded => "unblinded",
+            FactKind::RandomizedInError => "randomized-in-error",
+            FactKind::Ineligible => "ineligible",
+            FactKind::WrongStratum => "wrong-stratum",
+            FactKind::Duplicate => "duplicate",
+            FactKind::Withdrawn => "withdrawn",
+            FactKind::Corrected => "corrected",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn find(key: &str) -> Option<FactKind> {
+        FactKind::ALL.into_iter().find(|kind| kind.key() == key)
+    }
+}
+
+/// How the counts of later decisions take facts: declared before the study, so that nobody chooses by what they see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recounting {
+    /// Whether a subject counts at its corrected levels; else at those it was allocated by.
+    pub corrected: bool,
+    /// Facts after which a subject counts nowhere.
+    pub exclude: Vec<FactKind>,
+}
+
+impl Default for Recounting {
+    /// Original levels; only void duplicates are left out (Yelland et al. 2015).
+    fn default() -> Recounting {
+        Recounting { corrected: false, exclude: vec![FactKind::Duplicate] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_name_of_its_own() {
+        for kind in FactKind::ALL {
+            assert_eq!(FactKind::find(kind.key()), Some(kind));
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! Facts of letters about one subject's acts: what is lacking, what was read, the arm disclosed, and that it was.
+
+use serde::{Deserialize, Serialize};
+
+use super::enrollment::{ArmName, Enrollment, Site};
+use super::form::{FaultLine, Reader, shown_value};
+use super::short;
+use crate::domain::answer::Fault;
+use crate::domain::deed::{Deed, Lack, Wanted, tells_arm};
+use crate::domain::fact::FactKind;
+use crate::domain::instrument::Instrument;
+use crate::domain::language::Language;
+use crate::domain::study::{Arm, Person, Study};
+use crate::domain::time::Instant;
+use crate::letters::clean;
+use crate::limits;
+
+/// Something that a request lacks: the templates `lack-<code>` word it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lacking {
+    /// Its key.
+    pub code: String,
+    /// Name of the template that words it.
+    pub partial: String,
+}
+
+/// What a request about a subject lacks, and the form to fill in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeedForm {
+    /// Key of what was asked for.
+    pub act: String,
+    /// What is lacking.
+    pub lacks: Vec<Lacking>,
+    /// Subject as typed; empty if none was, or it cannot be told which is meant.
+    pub named: String,
+    /// Reason as typed; empty if none was.
+    pub reason: String,
+    /// What is wrong with the values that were to be right.
+    pub faults: Vec<FaultLine>,
+}
+
+impl DeedForm {
+    /// The form for what was wanted. Of several subjects of one reference, none is named.
+    pub fn new(wanted: &Wanted, lacks: &[Lack]) -> DeedForm {
+        let named = if lacks.contains(&Lack::Subject) { "" } else { wanted.subject.as_str() };
+        DeedForm {
+            act: wanted.deed.key().to_string(),
+            lacks: lacks
+                .iter()
+                .map(|lack| Lacking { code: lack.key().to_string(), partial: format!("lack-{}", lack.key()) })
+                .collect(),
+            named: short(named),
+            reason: words(&wanted.reason),
+            faults: Vec::new(),
+        }
+    }
+
+    /// Tells also what is wrong with the values that were to be right.
+    #[must_use]
+    pub fn with_faults(self, reader: &Reader<'_>, instrument: &Instrument, faults: &[Fault]) -> DeedForm {
+        let faults = faults.iter().take(limits::FAULTS_LISTED);
+        DeedForm { faults: faults.map(|fault| FaultLine::fault(reader, instrument, fault)).collect(), ..self }
+    }
+}
+
+/// One item to be corrected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Its label.
+    pub label: String,
+    /// Whether the values may be shown.
+    pub shown: bool,
+    /// As registered; empty where not shown or not answered.
+    pub was: String,
+    /// What would have been right; empty where not shown.
+    pub is: String,
+}
+
+impl Change {
+    /// Items with their registered and their right canonical values, in the order of the form; personal ones are not shown.
+    pub fn list(
+        reader: &Reader<'_>,
+        instrument: &Instrument,
+        registered: &std::collections::BTreeMap<String, String>,
+        right: &std::collections::BTreeMap<String, String>,
+    ) -> Vec<Change> {
+        let changed = instrument.items.iter().filter_map(|item| Some((item, right.get(&item.id)?)));
+        changed
+            .map(|(item, right)| {
+                let value = |value: Option<&String>| match value {
+                    Some(value) if !item.personal => shown_value(reader.study, item, value, reader.language),
+                    _ => String::new(),
+                };
+                Change {
+                    label: short(item.label.in_language(reader.language)),
+                    shown: !item.personal,
+                    was: value(registered.get(&item.id)),
+                    is: value(Some(right)),
+                }
+            })
+            .collect()
+    }
+}
+
+/// What was read of a request about a subject; a reply to the one-time address goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeedConfirm {
+    /// Key of what was asked for.
+    pub act: String,
+    /// Our subject number.
+    pub subject: String,
+    /// Where.
+    pub site: Site,
+    /// Why.
+    pub reason: String,
+    /// What is to be corrected.
+    pub changes: Vec<Change>,
+    /// Address with the one-time token, to reply to.
+    pub reply_to: String,
+    /// Until when, in the study's zone.
+    pub expires_at: String,
+}
+
+impl DeedConfirm {
+    /// What was read of `deed` for `enrollment`, the address that carries the token and when it expires.
+    pub fn new(
+        enrollment: &Enrollment<'_>,
+        deed: Deed,
+        reason: &str,
+        changes: Vec<Change>,
+        reply_to: &str,
+        expires_at: Instant,
+        language: Language,
+    ) -> DeedConfirm {
+        DeedConfirm {
+            act: deed.key().to_string(),
+            subject: short(enrollment.subject),
+            site: enrollment.site(language),
+            reason: words(reason),
+            changes,
+            reply_to: reply_to.to_string(),
+            expires_at: expires_at.local(enrollment.study.zone),
+        }
+    }
+}
+
+/// The leave to tell one person one subject's arm. Letters that tell it are made from this alone, and this is made only
+/// where the study's rule says yes (promise 6).
+#[derive(Clone, Copy, Debug)]
+pub struct Disclosure<'a> {
+    arm: &'a Arm,
+    kit: Option<&'a str>,
+}
+
+impl<'a> Disclosure<'a> {
+    /// The leave to tell `person` the arm and kit of a subject of `site`; none where the study does not allow it.
+    pub fn to(
+        study: &Study,
+        person: &Person,
+        site: &str,
+        arm: &'a Arm,
+        kit: Option<&'a str>,
+    ) -> Option<Disclosure<'a>> {
+        (Deed::Unblind.allowed(study, person) && person.acts_for(site)).then_some(Disclosure { arm, kit })
+    }
+
+    /// For samples: nobody is told anything by it.
+    pub(in crate::letters) fn of_sample(arm: &'a Arm, kit: Option<&'a str>) -> Disclosure<'a> {
+        Disclosure { arm, kit }
+    }
+}
+
+/// Who was told an arm, when, and why they asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening<'a> {
+    /// Who.
+    pub by: &'a Person,
+    /// When.
+    pub at: Instant,
+    /// Why, in their words.
+    pub reason: &'a str,
+}
+
+/// One subject's arm, to the person who asked for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unblinded {
+    /// Our subject number.
+    pub subject: String,
+    /// The arm.
+    pub arm: ArmName,
+    /// Code of the kit; empty where the study has none.
+    pub kit: String,
+    /// Where.
+    pub site: Site,
+    /// When it was enrolled, in the study's zone.
+    pub enrolled_at: String,
+    /// When the arm was first told to this person, in the study's zone.
+    pub unblinded_at: String,
+    /// Why they asked.
+    pub reason: String,
+}
+
+impl Unblinded {
+    /// What `disclosure` allows to tell of `enrollment`.
+    pub fn new(
+        enrollment: &Enrollment<'_>,
+        opening: Opening<'_>,
+        disclosure: &Disclosure<'_>,
+        language: Language,
+    ) -> Unblinded {
+        Unblinded {
+            subject: short(enrollment.subject),
+            arm: ArmName::new(disclosure.arm, language),
+            kit: short(disclosure.kit.unwrap_or_default()),
+            site: enrollment.site(language),
+            enrolled_at: enrollment.at(),
+            unblinded_at: opening.at.local(enrollment.study.zone),
+            reason: words(opening.reason),
+        }
+    }
+}
+
+/// A person was told a subject's arm. There is no arm and no kit in this type (promise 6).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnblindingNotice {
+    /// Our subject number.
+    pub subject: String,
+    /// Where.
+    pub site: Site,
+    /// When, in the study's zone.
+    pub unblinded_at: String,
+    /// Name of the person who was told.
+    pub person: String,
+    /// Why they asked; empty where their words would give an arm away.
+    pub reason: String,
+}
+
+impl UnblindingNotice {
+    /// What everybody on the staff may know of it.
+    pub fn new(enrollment: &Enrollment<'_>, opening: Opening<'_>, language: Language) -> UnblindingNotice {
+        let telling = tells_arm(enrollment.study, opening.reason);
+        UnblindingNotice {
+            subject: short(enrollment.subject),
+            site: enrollment.site(language),
+            unblinded_at: opening.at.local(enrollment.study.zone),
+            person: short(opening.by.name.in_language(language)),
+            reason: if telling { String::new() } else { words(opening.reason) },
+        }
+    }
+}
+
+/// A reason in one line, whole.
+fn words(reason: &str) -> String {
+    clean::line(reason, limits::DEED_REASON_CHARS)
+}
+
+/// A fact about a subject was recorded. There is no arm and no kit in this type (promise 6).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noted {
+    /// Our subject number.
+    pub subject: String,
+    /// Where.
+    pub site: Site,
+    /// Key of what became known.
+    pub fact: String,
+    /// Name of the template that words it.
+    pub partial: String,
+    /// Who told it.
+    pub person: String,
+    /// When it was recorded, in the study's zone.
+    pub recorded_at: String,
+    /// Why, in their words; empty where those would give an arm away.
+    pub reason: String,
+    /// Number of the subject enrolled before, of which it is a duplicate; else empty.
+    pub of: String,
+    /// What would have been right.
+    pub changes: Vec<Change>,
+}
+
+impl Noted {
+    /// What everybody on the staff may know of a fact.
+    #[expect(clippy::too_many_arguments, reason = "each is one line of the letter")]
+    pub fn new(
+        enrollment: &Enrollment<'_>,
+        kind: FactKind,
+        by: &str,
+        at: Instant,
+        reason: &str,
+        of: &str,
+        changes: Vec<Change>,
+        language: Language,
+    ) -> Noted {
+        Noted {
+            subject: short(enrollment.subject),
+            site: enrollment.site(language),
+            fact: kind.key().to_string(),
+            partial: format!("fact-{}", kind.key()),
+            person: short(by),
+            recorded_at: at.local(enrollment.study.zone),
+            reason: if tells_arm(enrollment.study, reason) { String::new() } else { words(reason) },
+            of: short(of),
+            changes,
+        }
+    }
+}
+
+/// One fact in a status letter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FactLine {
+    /// Key of what became known.
+    pub fact: String,
+    /// Name of the template that words it.
+    pub partial: String,
+    /// When it was recorded, in the study's zone.
+    pub recorded_at: String,
+}
+
+impl FactLine {
+    /// A fact of that kind, recorded then.
+    pub fn new(study: &Study, kind: FactKind, at: Instant) -> FactLine {
+        FactLine {
+            fact: kind.key().to_string(),
+            partial: format!("fact-{}", kind.key()),
+            recorded_at: at.local(study.zone),
+        }
+    }
+}

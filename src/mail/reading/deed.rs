@@ -1,0 +1,182 @@
+//! Acts about one subject: what a mail says beside the word in its subject line.
+//!
+//! The subject and the reason have keys of their own in every language (`templates/words/`); the site's own reference may
+//! also stand under the form's own key, and what is to be corrected stands under the items' keys.
+
+use std::collections::BTreeMap;
+
+use super::cut;
+use super::lines;
+use super::reason::Reason;
+use super::subject::Subject;
+use super::vocabulary::vocabulary;
+use crate::domain::answer;
+use crate::domain::deed::{Deed, Wanted};
+use crate::domain::study::Study;
+use crate::domain::text;
+use crate::limits;
+
+/// Stand for the two keys among the ids of items; no id has a blank in it.
+const SUBJECT: &str = "the subject";
+const REASON: &str = "the reason";
+
+/// What a text says of a deed, and how.
+#[derive(Debug)]
+pub(super) struct Said {
+    pub(super) wanted: Wanted,
+    /// Whether one of the deeds' own keys stood in it.
+    pub(super) keyed: bool,
+    /// Whether it holds data of the registration form beside the subject's reference and site.
+    pub(super) registers: bool,
+}
+
+/// Reads the sender's own lines of a text as `deed`.
+pub(super) fn read(study: &Study, deed: Deed, subject: &Subject, content: &str) -> Result<Said, Reason> {
+    let keys = answer::keys(study.registration_instrument());
+    let known = |key: &str| {
+        let (tight, bare) = (text::fold_tight(key), text::fold_key_undecorated(key));
+        let says = |words: &[String]| words.contains(&tight) || words.contains(&bare);
+        if says(&vocabulary().deed_subjects) {
+            Some(SUBJECT.to_owned())
+        } else if says(&vocabulary().deed_reasons) {
+            Some(REASON.to_owned())
+        } else {
+            keys.get(&tight).or_else(|| keys.get(&bare)).cloned()
+        }
+    };
+    let lines = lines::split(&cut::cut(content, &known), &known);
+    if lines.len() > limits::KEYS {
+        return Err(Reason::KeyCount);
+    }
+    let mut said: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for line in &lines {
+        let value = text::without_controls(&line.value).trim().to_owned();
+        if let (Some(key), false) = (known(&line.key), value.is_empty()) {
+            let values = said.entry(key).or_default();
+            if !values.iter().any(|other| text::fold(other) == text::fold(&value)) {
+                values.push(value);
+            }
+        }
+    }
+    let keyed = said.contains_key(SUBJECT) || said.contains_key(REASON);
+    // Of several subjects none is taken: one at a time.
+    let one = |values: Option<Vec<String>>| match values.as_deref() {
+        Some([only]) => text::clean(only, limits::DEED_SUBJECT_CHARS),
+        _ => String::new(),
+    };
+    let registration = &study.registration;
+    let named = said.remove(SUBJECT);
+    let reason = said.remove(REASON).unwrap_or_default().join("; ");
+    let reason = text::clean(&reason, limits::DEED_REASON_CHARS);
+    let site = registration.site_item.as_ref().and_then(|item| said.get(item)).cloned();
+    let registers = said.keys().any(|item| {
+        *item != registration.subject_item && registration.site_item.as_ref().is_none_or(|site| site != item)
+    });
+    let reference = match &named {
+        // Beside our number, the site's own reference is something to be corrected.
+        Some(_) => None,
+        None => said.remove(&registration.subject_item),
+    };
+    let mut wanted = Wanted {
+        deed,
+        subject: one(named.or(reference)),
+        site: site.map(|site| one(Some(site))).filter(|site| !site.is_empty()),
+        reason,
+        changes: BTreeMap::new(),
+    };
+    if wanted.subject.is_empty() && !keyed_subject(&lines, &known) {
+        wanted.subject = subject.reference.clone().unwrap_or_default();
+    }
+    if deed == Deed::Correct {
+        wanted.changes = said.into_iter().map(|(item, values)| (item, values.join(" / "))).collect();
+    }
+    Ok(Said { wanted, keyed, registers })
+}
+
+/// Whether a subject was named in the text, though none could be taken.
+fn keyed_subject(lines: &[answer::Line], known: &dyn Fn(&str) -> Option<String>) -> bool {
+    lines.iter().any(|line| known(&line.key).as_deref() == Some(SUBJECT) && !line.value.trim().is_empty())
+}
+
+/// Whether a text and its HTML twin say the same: the twin may lack the keys, but not the words, and must not name another
+/// subject, reason or correction.
+pub(super) fn agree(one: &Said, other: &Said, twin: &str) -> bool {
+    let squeezed = |text: &str| text::fold(text).replace(' ', "");
+    let whole = squeezed(twin);
+    let same = |own: &str, others: &str| {
+        let own = squeezed(own);
+        if others.is_empty() { whole.contains(&own) } else { own == squeezed(others) }
+    };
+    let (one, other) = (&one.wanted, &other.wanted);
+    let items = other.changes.keys().all(|item| one.changes.contains_key(item));
+    let changes =
+        one.changes.iter().all(|(item, value)| same(value, other.changes.get(item).map_or("", String::as_str)));
+    same(&one.subject, &other.subject) && same(&one.reason, &other.reason) && items && changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition::{self, samples};
+    use crate::mail::reading::subject::read_text;
+
+    fn said(deed: Deed, subject: &str, content: &str) -> Said {
+        let study = definition::load(&samples::aurora()).expect("a sample").0;
+        read(&study, deed, &read_text(subject), content).expect("few lines")
+    }
+
+    #[test]
+    fn subject_and_reason_in_both_languages_and_any_width() {
+        for content in [
+            "subject: AURORA-0042\nreason: anaphylaxis",
+            "Subject: AURORA-0042\r\nReason: anaphylaxis\r\n",
+            "症例番号：AURORA-0042\n理由：anaphylaxis",
+            "Ｓｕｂｊｅｃｔ　ｎｕｍｂｅｒ：　AURORA-0042\nＲｅａｓｏｎ＝anaphylaxis",
+            "【症例番号】AURORA-0042\n【理由】anaphylaxis",
+            "■ 症例番号: AURORA-0042\n■ 理由:\n  anaphylaxis",
+            "識別番号: AURORA-0042\n理由: anaphylaxis",
+            "お世話になっております。\n\n症例番号: AURORA-0042\n理由: anaphylaxis\n\n-- \n山田",
+        ] {
+            let said = said(Deed::Unblind, "[AURORA] 開鍵", content);
+            assert_eq!((said.wanted.subject.as_str(), said.wanted.reason.as_str()), ("AURORA-0042", "anaphylaxis"));
+            assert!(said.wanted.lacks().is_empty(), "{content}");
+        }
+    }
+
+    #[test]
+    fn the_subject_line_names_the_subject_if_the_text_does_not() {
+        let line = "[AURORA] unblind AURORA-0042";
+        assert_eq!(said(Deed::Unblind, line, "reason: shock").wanted.subject, "AURORA-0042");
+        assert_eq!(said(Deed::Unblind, line, "subject: Y-1\nreason: shock").wanted.subject, "Y-1");
+    }
+
+    #[test]
+    fn of_two_subjects_none_is_taken() {
+        let two = said(Deed::Unblind, "[AURORA] unblind A-1", "subject: A-1\nsubject: A-2\nreason: shock");
+        assert_eq!(two.wanted.subject, "");
+        let same = said(Deed::Unblind, "[AURORA] unblind", "subject: A-1\n症例番号: ａ－１\nreason: shock");
+        assert_eq!(same.wanted.subject, "A-1");
+    }
+
+    #[test]
+    fn what_is_quoted_is_not_taken() {
+        let quoted =
+            said(Deed::Unblind, "[AURORA] unblind", "Please.\n\nOn Friday, X wrote:\n> subject: A-1\n> reason: y\n");
+        assert!(!quoted.keyed && quoted.wanted.subject.is_empty());
+    }
+
+    #[test]
+    fn corrections_are_the_items_beside_our_number() {
+        let by_number = said(
+            Deed::Correct,
+            "[AURORA] 訂正",
+            "症例番号: AURORA-1\n理由: 誤記\n識別番号: Y-2\n年齢: 61\n備考なし: x",
+        );
+        let changes: Vec<_> = by_number.wanted.changes.into_iter().collect();
+        assert_eq!(changes, [("age".into(), "61".into()), ("subject_ref".into(), "Y-2".to_owned())]);
+        let by_reference = said(Deed::Correct, "[AURORA] 訂正", "識別番号: Y-2\n理由: 誤記\n年齢: 61");
+        assert_eq!((by_reference.wanted.subject.as_str(), by_reference.wanted.changes.len()), ("Y-2", 1));
+        assert!(by_reference.registers);
+        assert!(said(Deed::Withdraw, "[AURORA] 取消", "識別番号: Y-2\n年齢: 61").wanted.changes.is_empty());
+    }
+}

@@ -1,0 +1,123 @@
+//! Facts about subjects: what became known after their enrollment, never changed.
+
+use super::sql::{Row, binds, statements};
+use super::tx::Expect;
+use super::{Reader, StoreError, Tx};
+use crate::domain::chain::Sha256Digest;
+use crate::domain::fact::FactKind;
+use crate::domain::time::Instant;
+
+/// A fact as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FactRow {
+    /// Study.
+    pub study_id: i64,
+    /// Counted from 1 in the study.
+    pub number: i64,
+    /// Which subject it is about.
+    pub subject_id: i64,
+    /// What became known.
+    pub kind: FactKind,
+    /// Id of the person who learned the arm or told the fact; the operator's name where nobody of the study did.
+    pub person: String,
+    /// Who had it recorded.
+    pub actor: String,
+    /// Why, in their words.
+    pub reason: String,
+    /// JSON, item to what would have been right.
+    pub changes: String,
+    /// JSON, factor to level, as they should have been.
+    pub levels: Option<String>,
+    /// The subject enrolled before, of which it is a duplicate.
+    pub of_subject_id: Option<i64>,
+    /// Number of the last allocation before it.
+    pub after_allocation: i64,
+    /// When.
+    pub recorded_at: Instant,
+    /// Mail that asked for it.
+    pub inbox_id: Option<i64>,
+    /// Digest of the audit entry that recorded it.
+    pub audit_digest: Sha256Digest,
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT study_id, number, subject_id, kind, person, actor, reason, changes, levels, of_subject_id, ",
+            "after_allocation, recorded_at, inbox_id, audit_digest FROM subject_fact ",
+            $rest
+        )
+    };
+}
+
+statements! { "subject_fact":
+    INSERT = same "INSERT INTO subject_fact (study_id, number, subject_id, kind, person, actor, reason, changes, levels, \
+        of_subject_id, after_allocation, recorded_at, inbox_id, audit_digest) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+    BY_SUBJECT = same select!("WHERE subject_id = $1 ORDER BY number");
+    LIST = same select!("WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3");
+}
+
+fn read(mut row: Row) -> Result<FactRow, StoreError> {
+    Ok(FactRow {
+        study_id: row.int()?,
+        number: row.int()?,
+        subject_id: row.int()?,
+        kind: row.word(FactKind::find)?,
+        person: row.text()?,
+        actor: row.text()?,
+        reason: row.text()?,
+        changes: row.text()?,
+        levels: row.opt_text()?,
+        of_subject_id: row.opt_int()?,
+        after_allocation: row.int()?,
+        recorded_at: row.instant()?,
+        inbox_id: row.opt_int()?,
+        audit_digest: row.digest()?,
+    })
+}
+
+/// Stores a fact; its number is the locked study's last one plus one.
+///
+/// # Errors
+/// [`StoreError::Conflict`] if the number exists; it may come from a later call.
+pub async fn insert(tx: &mut Tx, new: &FactRow) -> Result<(), StoreError> {
+    let binds = binds![
+        new.study_id,
+        new.number,
+        new.subject_id,
+        new.kind.key(),
+        &new.person,
+        &new.actor,
+        &new.reason,
+        &new.changes,
+        new.levels.as_deref(),
+        new.of_subject_id,
+        new.after_allocation,
+        new.recorded_at,
+        new.inbox_id,
+        &new.audit_digest
+    ];
+    tx.later(&INSERT, binds, Expect::Any).await
+}
+
+/// Every fact about a subject, in order.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list_by_subject<'a>(from: impl Into<Reader<'a>>, subject_id: i64) -> Result<Vec<FactRow>, StoreError> {
+    from.into().fetch(&BY_SUBJECT, binds![subject_id]).await?.into_iter().map(read).collect()
+}
+
+/// At most `limit` facts of a study behind number `after`, in order.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<FactRow>, StoreError> {
+    from.into().fetch(&LIST, binds![study_id, after, limit]).await?.into_iter().map(read).collect()
+}

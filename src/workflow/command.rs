@@ -1,0 +1,283 @@
+//! Acts about subjects that an operator has done for somebody: the same records and letters as by mail.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::accept;
+use super::compose::{self, Addressing};
+use super::enroll::{self, Enrolled};
+use super::ledger::Ledger;
+use super::note::{self, Correction, Note};
+use super::shelf::{Shelf, ShelvedStudy};
+use super::unblind::{self, Break, Broken};
+use super::{Failure, Means};
+use crate::domain::deed::Deed;
+use crate::domain::fact::FactKind;
+use crate::domain::study::{Blinding, Study};
+use crate::domain::text;
+use crate::limits;
+use crate::store::allocation::AllocationRow;
+use crate::store::fact::FactRow;
+use crate::store::study::State;
+use crate::store::subject::SubjectRow;
+use crate::store::{Store, allocation, subject};
+
+/// Why such an act is refused. The texts are for the operator's terminal.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// No such subject.
+    #[error("study {0} has no subject {1}; `hagaki subject list {0}` shows those it has")]
+    Subject(String, String),
+    /// No such person.
+    #[error("study {0} has no person \"{1}\"; --by takes an id of [[people]] in study.toml")]
+    Person(String, String),
+    /// The study does not let them.
+    #[error(
+        "{0} may not be told arms of that subject: [unblinding] roles in study.toml, and the person's sites, say who may"
+    )]
+    NotEntitled(String),
+    /// A reason is missing.
+    #[error("write why with --reason: it stands in the audit chain")]
+    NoReason,
+    /// Nothing is concealed.
+    #[error("study {0} is open: `hagaki subject show {0} {1}` shows the arm")]
+    Open(String, String),
+    /// Nothing was allocated.
+    #[error("{0} was not randomized: there is nothing to disclose")]
+    NotRandomized(String),
+    /// Somebody may still be enrolled or treated blindly.
+    #[error("study {0} is not closed: before that, arms are disclosed one subject at a time, for a reason")]
+    NotClosed(String),
+    /// Faults of the values that were to be right.
+    #[error("these cannot be corrected so:\n{0}")]
+    Values(String),
+    /// A kind that needs something else.
+    #[error("{0}")]
+    Incomplete(&'static str),
+}
+
+/// Refused or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// With a reason a person can act on.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// We could not.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+impl From<crate::store::StoreError> for CommandError {
+    fn from(error: crate::store::StoreError) -> CommandError {
+        CommandError::Failed(error.into())
+    }
+}
+
+/// Who has it done, of which subject, and why.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// The operator.
+    pub actor: &'a str,
+    /// Number of the subject, or its reference where those are unique in the study.
+    pub subject: &'a str,
+    /// Why.
+    pub reason: &'a str,
+}
+
+/// A subject by our number, or by its reference where that tells it.
+///
+/// # Errors
+/// The database; a refusal if there is none.
+pub async fn find_subject(
+    store: &Store,
+    study: &Study,
+    study_id: i64,
+    wanted: &str,
+) -> Result<SubjectRow, CommandError> {
+    let number = study.parse_subject_number(wanted).or_else(|| wanted.trim().parse().ok());
+    let mut found = match number {
+        Some(number) => subject::find_by_number(store, study_id, number).await?,
+        None => None,
+    };
+    for site in study.sites.iter().filter(|_| number.is_none()) {
+        let key = enroll::key_of(study, &site.code, wanted);
+        let here = subject::find_by_reference(store, study_id, &key).await?;
+        if let (Some(one), Some(other)) = (&found, &here)
+            && one.id != other.id
+        {
+            return Err(Refusal::Incomplete("several subjects have that reference: write the subject number").into());
+        }
+        found = found.or(here);
+    }
+    found.ok_or_else(|| Refusal::Subject(study.slug.clone(), wanted.to_string()).into())
+}
+
+fn reason_of(order: &Order<'_>) -> Result<String, Refusal> {
+    let reason = text::clean(order.reason, limits::DEED_REASON_CHARS);
+    if reason.is_empty() { Err(Refusal::NoReason) } else { Ok(reason) }
+}
+
+/// Discloses one subject's arm to one person; the letter goes to them, and notices to those who must know. Gives whether it
+/// is the first time, with the allocation.
+///
+/// # Errors
+/// A [`Refusal`], or the database.
+pub async fn unblind(
+    shelf: &Shelf,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    order: Order<'_>,
+    person: &str,
+) -> Result<(Broken, AllocationRow), CommandError> {
+    let study = &shelved.study;
+    let reason = reason_of(&order)?;
+    let unknown = || Refusal::Person(study.slug.clone(), person.to_string());
+    let person = study.people.iter().find(|one| one.id == person).ok_or_else(unknown)?;
+    let found = find_subject(shelf.store(), study, shelved.id, order.subject).await?;
+    let mut ledger = Ledger::begin(shelf).await?;
+    ledger.lock(shelved).await?;
+    let enrolled = accept::load(&mut ledger, found.id).await?;
+    let number = study.subject_number(found.number);
+    let allocation = enrolled.allocation.clone().ok_or_else(|| Refusal::NotRandomized(number.clone()))?;
+    if study.blinding == Blinding::Open {
+        return Err(Refusal::Open(study.slug.clone(), number).into());
+    }
+    if !Deed::Unblind.allowed(study, person) || !person.acts_for(&found.site) {
+        return Err(Refusal::NotEntitled(person.id.clone()).into());
+    }
+    let what = Break { person, actor: order.actor, enrolled: &enrolled, reason: &reason, inbox_id: None };
+    let broken = unblind::record(&mut ledger, shelved, means, what).await?;
+    let to = Addressing { site: Some(&found.site), subject_id: Some(found.id), ..Addressing::unasked(study, person) };
+    let language = study.language_of(person);
+    let mut outgoing = vec![unblind::letter(shelved, means, what, &allocation, broken.fact(), to, language)?];
+    if let Broken::Now(fact) = &broken {
+        outgoing.extend(unblind::notices(shelved, means, what, fact)?);
+    }
+    compose::post(&mut ledger.tx, Some(shelved.id), means, None, &outgoing).await?;
+    ledger.commit().await?;
+    Ok((broken, allocation))
+}
+
+/// Every subject of a closed study with its allocation; the act stands in the chain.
+///
+/// # Errors
+/// A [`Refusal`] unless the study is closed, or the database.
+pub async fn unblind_all(
+    shelf: &Shelf,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    actor: &str,
+    reason: &str,
+) -> Result<Vec<(SubjectRow, Option<AllocationRow>)>, CommandError> {
+    let order = Order { actor, subject: "", reason };
+    let reason = reason_of(&order)?;
+    let mut ledger = Ledger::begin(shelf).await?;
+    let (tx, page) = ledger.lock(shelved).await?;
+    if page.row.state != State::Closed {
+        return Err(Refusal::NotClosed(shelved.study.slug.clone()).into());
+    }
+    let body = json!({ "subjects": page.row.subjects, "reason": reason });
+    enroll::append(tx, page, means, actor, "unblind-all", &body).await?;
+    let journal = allocation::journal(&mut *tx, shelved.id, 0).await?;
+    let mut given: BTreeMap<i64, AllocationRow> = journal.into_iter().map(|row| (row.subject_id, row)).collect();
+    let subjects = subject::list(&mut *tx, shelved.id, 0, i64::MAX).await?;
+    ledger.commit().await?;
+    Ok(subjects.into_iter().map(|subject| (given.remove(&subject.id), subject)).map(|(row, one)| (one, row)).collect())
+}
+
+/// Notes a fact about a subject. Gives its record, and whether it is new.
+///
+/// # Errors
+/// A [`Refusal`], or the database.
+pub async fn note(
+    shelf: &Shelf,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    order: Order<'_>,
+    kind: FactKind,
+    set: &BTreeMap<String, String>,
+    of: Option<&str>,
+) -> Result<(FactRow, bool), CommandError> {
+    let study = &shelved.study;
+    let reason = reason_of(&order)?;
+    let found = find_subject(shelf.store(), study, shelved.id, order.subject).await?;
+    let of = match of {
+        Some(of) => Some(find_subject(shelf.store(), study, shelved.id, of).await?),
+        None => None,
+    };
+    match (kind, &of) {
+        (FactKind::Unblinded, _) => {
+            return Err(Refusal::Incomplete("an arm is disclosed with `hagaki unblind`").into());
+        }
+        (FactKind::Duplicate, None) => {
+            return Err(Refusal::Incomplete("write with --of which subject it is a duplicate of").into());
+        }
+        (FactKind::Duplicate, Some(first)) if first.number >= found.number => {
+            return Err(
+                Refusal::Incomplete("the duplicate is the one that was enrolled later: exchange the two").into()
+            );
+        }
+        (FactKind::Duplicate, Some(_)) | (_, None) => {}
+        (_, Some(_)) => return Err(Refusal::Incomplete("--of is for duplicates only").into()),
+    }
+    let mut ledger = Ledger::begin(shelf).await?;
+    ledger.lock(shelved).await?;
+    let enrolled = accept::load(&mut ledger, found.id).await?;
+    let correction = correction_of(study, &enrolled, kind, set)?;
+    let note = Note {
+        kind,
+        enrolled: &enrolled,
+        person: order.actor,
+        actor: order.actor,
+        reason: &reason,
+        correction: &correction,
+        of: of.as_ref(),
+        inbox_id: None,
+    };
+    if let Some(known) = note::known(&mut ledger, &note).await? {
+        return Ok((known, false));
+    }
+    let fact = note::record(&mut ledger, shelved, means, &note).await?;
+    let outgoing = note::notices(shelved, means, &note, &fact)?;
+    compose::post(&mut ledger.tx, Some(shelved.id), means, None, &outgoing).await?;
+    ledger.commit().await?;
+    Ok((fact, true))
+}
+
+fn correction_of(
+    study: &Study,
+    enrolled: &Enrolled,
+    kind: FactKind,
+    set: &BTreeMap<String, String>,
+) -> Result<Correction, CommandError> {
+    let corrects = matches!(kind, FactKind::WrongStratum | FactKind::Corrected);
+    if set.is_empty() {
+        let lacks = Refusal::Incomplete("write with --set ITEM=VALUE what would have been right");
+        return if corrects { Err(lacks.into()) } else { Ok(Correction::default()) };
+    }
+    if !corrects {
+        return Err(Refusal::Incomplete("--set is for the kinds wrong-stratum and corrected").into());
+    }
+    let instrument = study.registration_instrument();
+    if let Some(unknown) = set.keys().find(|item| instrument.find(item).is_none()) {
+        return Err(Refusal::Values(format!("{unknown}: there is no such item")).into());
+    }
+    let correction = note::read_correction(study, enrolled, set)?.map_err(|faults| {
+        let lines: Vec<String> =
+            faults.iter().map(|fault| format!("{} {}: {}", fault.item, fault.code.key(), fault.typed)).collect();
+        Refusal::Values(lines.join("\n"))
+    })?;
+    if correction.changes.is_empty() {
+        return Err(Refusal::Incomplete("these values are on file already: nothing to correct").into());
+    }
+    if kind == FactKind::WrongStratum && correction.levels.is_none() {
+        let other = "the allocation looks at none of these items: use --kind corrected";
+        return Err(Refusal::Incomplete(other).into());
+    }
+    if kind == FactKind::Corrected && correction.levels.is_some() {
+        let other = "the allocation looks at one of these items: use --kind wrong-stratum";
+        return Err(Refusal::Incomplete(other).into());
+    }
+    Ok(correction)
+}

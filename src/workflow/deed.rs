@@ -1,0 +1,193 @@
+//! Acts about one subject: asked by whom, of which subject, with which reason; then confirmed and done.
+//!
+//! The same order for all: what is lacking is asked for, the role is looked at, then the subject and its site, then the
+//! reply to a one-time token; only then the act itself, in the file of its own. Whatever is refused stands in the chain.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::accept::{self, Asking};
+use super::compose::{self, Addressing};
+use super::enroll::{self, Confirmed, Enrolled};
+use super::ledger::Ledger;
+use super::{Failure, Settled, confirm, note, unblind};
+use crate::domain::deed::{Deed, Lack, Wanted};
+use crate::domain::language::Language;
+use crate::domain::request::Act;
+use crate::domain::text;
+use crate::letters::Facts;
+use crate::letters::facts::{Change, DeedConfirm, DeedForm, NotEntitled, StatusUnknown};
+use crate::limits;
+use crate::store::subject::{self, SubjectRow};
+
+/// A deed that waits for the reply: the subject is known by now.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct WaitingDeed {
+    deed: String,
+    subject: i64,
+    reason: String,
+    changes: BTreeMap<String, String>,
+    /// Language of the request: its confirmation is often too short to tell.
+    language: String,
+}
+
+/// Carries a deed out as far as it goes, and answers.
+pub(super) async fn deed(
+    ledger: &mut Ledger<'_>,
+    asking: Asking<'_>,
+    wanted: &Wanted,
+    confirmed: Confirmed,
+) -> Result<Settled, Failure> {
+    let study = asking.study();
+    if !wanted.deed.allowed(study, asking.person) {
+        return refused(ledger, asking, wanted, None, "no-role").await;
+    }
+    let lacks = wanted.lacks();
+    if !lacks.is_empty() {
+        return lacking(ledger, asking, wanted, &lacks).await;
+    }
+    let found = match find(ledger, asking, wanted).await? {
+        Found::One(found) => found,
+        Found::None => return unknown(ledger, asking, wanted).await,
+        Found::Several => return lacking(ledger, asking, wanted, &[Lack::Subject]).await,
+    };
+    if !asking.person.acts_for(&found.site) {
+        append_refusal(ledger, asking, wanted, Some(&found), "site-not-theirs").await?;
+        return unknown(ledger, asking, wanted).await;
+    }
+    let site_token = asking.arrival.site_token == Some(found.site.as_str());
+    if study.trust.token && confirmed == Confirmed::NotYet && !site_token {
+        return refused(ledger, asking, wanted, Some(&found), "no-token").await;
+    }
+    let enrolled = accept::load(ledger, found.id).await?;
+    match wanted.deed {
+        Deed::Unblind => unblind::by_mail(ledger, asking, wanted, &enrolled, confirmed).await,
+        Deed::Withdraw | Deed::Correct => note::by_mail(ledger, asking, wanted, &enrolled, confirmed).await,
+    }
+}
+
+/// Goes on with a deed that waited.
+pub(super) async fn resume(
+    ledger: &mut Ledger<'_>,
+    asking: Asking<'_>,
+    waiting: WaitingDeed,
+) -> Result<Settled, Failure> {
+    let deed = Deed::find(&waiting.deed)
+        .ok_or_else(|| Failure::Contradiction(format!("a waiting request asks for {}", waiting.deed)))?;
+    let wanted = Wanted {
+        deed,
+        subject: asking.study().subject_number(waiting.subject),
+        site: None,
+        reason: waiting.reason,
+        changes: waiting.changes,
+    };
+    let asking = Asking { language: Language::find(&waiting.language).unwrap_or(asking.language), ..asking };
+    self::deed(ledger, asking, &wanted, Confirmed::ByReply).await
+}
+
+/// Keeps a deed and mails the token to the sender's address on file.
+pub(super) async fn ask(
+    ledger: &mut Ledger<'_>,
+    asking: Asking<'_>,
+    wanted: &Wanted,
+    enrolled: &Enrolled,
+    changes: Vec<Change>,
+) -> Result<Settled, Failure> {
+    let waiting = WaitingDeed {
+        deed: wanted.deed.key().to_string(),
+        subject: enrolled.subject.number,
+        reason: wanted.reason.clone(),
+        changes: wanted.changes.clone(),
+        language: asking.language.code().to_string(),
+    };
+    let (reply_to, expires_at) = confirm::wait(ledger, asking, &confirm::Waiting::Deed(waiting)).await?;
+    let number = asking.study().subject_number(enrolled.subject.number);
+    let answers = enrolled.answers()?;
+    let enrollment = compose::enrollment(asking.shelved, enrolled, &number, &answers);
+    let facts =
+        DeedConfirm::new(&enrollment, wanted.deed, &wanted.reason, changes, &reply_to, expires_at, asking.language);
+    let to = Addressing {
+        reply_to: Some(&reply_to),
+        site: Some(&enrolled.subject.site),
+        subject_id: Some(enrolled.subject.id),
+        ..asking.to_sender()
+    };
+    let settled = Settled { subject_id: Some(enrolled.subject.id), ..asking.settled("reply", "to-confirm") };
+    asking.reply(ledger, to, Facts::DeedConfirm(facts), settled).await
+}
+
+enum Found {
+    None,
+    One(SubjectRow),
+    Several,
+}
+
+/// The subject that is meant: by our number, else by the reference of the sender's sites. Which of several is not guessed.
+async fn find(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: &Wanted) -> Result<Found, Failure> {
+    let (study, id) = (asking.study(), asking.shelved.id);
+    if let Some(number) = study.parse_subject_number(&wanted.subject) {
+        let found = subject::find_by_number(&mut ledger.tx, id, number).await?;
+        return Ok(found.map_or(Found::None, Found::One));
+    }
+    let site = wanted.site.as_deref().map(text::fold_tight);
+    let mut keys = match study.sites.iter().find(|one| Some(text::fold_tight(&one.code)) == site) {
+        Some(site) => vec![enroll::key_of(study, &site.code, &wanted.subject)],
+        None => enroll::possible_keys(study, asking.person, &text::fold_tight(&wanted.subject)),
+    };
+    keys.truncate(limits::SITES);
+    let mut only = None;
+    for key in keys {
+        if let Some(found) = subject::find_by_reference(&mut ledger.tx, id, &key).await?
+            && only.replace(found).is_some()
+        {
+            return Ok(Found::Several);
+        }
+    }
+    Ok(only.map_or(Found::None, Found::One))
+}
+
+/// The form to fill in.
+pub(super) async fn lacking(
+    ledger: &mut Ledger<'_>,
+    asking: Asking<'_>,
+    wanted: &Wanted,
+    lacks: &[Lack],
+) -> Result<Settled, Failure> {
+    let facts = Facts::DeedForm(DeedForm::new(wanted, lacks));
+    let reason = format!("lacking:{}", lacks.iter().map(|lack| lack.key()).collect::<Vec<_>>().join(","));
+    asking.reply(ledger, asking.to_sender(), facts, asking.settled("reply_error", reason)).await
+}
+
+async fn unknown(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: &Wanted) -> Result<Settled, Failure> {
+    let facts = Facts::StatusUnknown(StatusUnknown::new(asking.study(), Some(&wanted.subject)));
+    asking.reply(ledger, asking.to_sender(), facts, asking.settled("reply", "status-unknown")).await
+}
+
+async fn refused(
+    ledger: &mut Ledger<'_>,
+    asking: Asking<'_>,
+    wanted: &Wanted,
+    found: Option<&SubjectRow>,
+    why: &str,
+) -> Result<Settled, Failure> {
+    append_refusal(ledger, asking, wanted, found, why).await?;
+    let act = Act::Deed(wanted.clone());
+    let facts = if why == "no-token" { NotEntitled::without_token(&act) } else { NotEntitled::new(&act) };
+    asking.reply(ledger, asking.to_sender(), Facts::NotEntitled(facts), asking.settled("reply", "not-entitled")).await
+}
+
+async fn append_refusal(
+    ledger: &mut Ledger<'_>,
+    asking: Asking<'_>,
+    wanted: &Wanted,
+    found: Option<&SubjectRow>,
+    why: &str,
+) -> Result<(), Failure> {
+    let (tx, page) = ledger.lock(asking.shelved).await?;
+    let body = json!({ "deed": wanted.deed.key(), "subject": found.map(|found| found.number),
+                       "inbox": asking.arrival.inbox_id, "why": why });
+    enroll::append(tx, page, asking.means, &asking.person.id, "refuse-deed", &body).await?;
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! Facts about subjects are recorded here, and nowhere else: a row, its entry in the chain, and what later decisions count.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::enroll::{self, Enrolled};
+use super::ledger::Ledger;
+use super::proof;
+use super::shelf::ShelvedStudy;
+use super::{Failure, Means};
+use crate::domain::allocation::{Counts, Levels};
+use crate::domain::fact::FactKind;
+use crate::store::fact::{self, FactRow};
+use crate::store::subject::SubjectRow;
+
+/// A fact to be recorded.
+#[derive(Clone, Copy, Debug)]
+pub struct NewFact<'a> {
+    /// What became known.
+    pub kind: FactKind,
+    /// Of which subject.
+    pub enrolled: &'a Enrolled,
+    /// Id of the person who learned the arm or told the fact.
+    pub person: &'a str,
+    /// Who has it recorded.
+    pub actor: &'a str,
+    /// Why, in their words.
+    pub reason: &'a str,
+    /// Items with the canonical values that would have been right.
+    pub changes: &'a BTreeMap<String, String>,
+    /// Levels that would have been right, where the allocation looked at others.
+    pub levels: Option<&'a Levels>,
+    /// The subject enrolled before, of which it is a duplicate.
+    pub of: Option<&'a SubjectRow>,
+    /// The mail that asked, if it was one.
+    pub inbox_id: Option<i64>,
+}
+
+/// What a fact's entry in the chain says.
+pub(super) fn entry(new: &NewFact<'_>, number: i64, after: i64) -> serde_json::Value {
+    json!({
+        "fact": number,
+        "subject": new.enrolled.subject.number,
+        "kind": new.kind.key(),
+        "person": new.person,
+        "reason": new.reason,
+        "changes": new.changes,
+        "levels": new.levels,
+        "of": new.of.map(|of| of.number),
+        "after": after,
+        "inbox": new.inbox_id,
+    })
+}
+
+/// Records a fact. The enrollment and its allocation stay as they are; decisions from the next on count as the study
+/// declared.
+///
+/// # Errors
+/// The database; records that contradict each other.
+pub async fn record(
+    ledger: &mut Ledger<'_>,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    new: NewFact<'_>,
+) -> Result<FactRow, Failure> {
+    let before = fact::list_by_subject(&mut ledger.tx, new.enrolled.subject.id).await?;
+    let (tx, page) = ledger.lock(shelved).await?;
+    let (number, after) = (page.row.facts + 1, page.row.allocations);
+    let audit_digest = enroll::append(tx, page, means, new.actor, "fact", &entry(&new, number, after)).await?;
+    let row = FactRow {
+        study_id: shelved.id,
+        number,
+        subject_id: new.enrolled.subject.id,
+        kind: new.kind,
+        person: new.person.to_string(),
+        actor: new.actor.to_string(),
+        reason: new.reason.to_string(),
+        changes: serde_json::to_string(new.changes).expect("a map of texts is JSON"),
+        levels: new.levels.map(|levels| serde_json::to_string(levels).expect("a map of texts is JSON")),
+        of_subject_id: new.of.map(|of| of.id),
+        after_allocation: after,
+        recorded_at: means.now,
+        inbox_id: new.inbox_id,
+        audit_digest,
+    };
+    page.row.facts = number;
+    if let (Some(scheme), Some(state), Some(allocation)) =
+        (&shelved.study.scheme, &mut page.state, &new.enrolled.allocation)
+    {
+        let given = proof::row_of(allocation)?;
+        let counted = before.iter().try_fold(Counts::At(given.levels), |counted, fact| {
+            let amended = proof::counts(&shelved.study, fact)?;
+            Ok::<_, Failure>(if counted == Counts::Nowhere { counted } else { amended.unwrap_or(counted) })
+        })?;
+        if let (Counts::At(from), Some(to)) = (counted, proof::counts(&shelved.study, &row)?) {
+            let to = match &to {
+                Counts::At(levels) => Some(levels),
+                Counts::Nowhere => None,
+            };
+            state
+                .recount(scheme, &from, to, &given.allotment)
+                .map_err(|fault| Failure::Contradiction(format!("fact {number}: {fault}")))?;
+        }
+    }
+    fact::insert(tx, &row).await?;
+    Ok(row)
+}
