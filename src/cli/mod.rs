@@ -9,6 +9,8 @@ mod check;
 mod demo;
 mod doctor;
 pub mod explain;
+mod export;
+mod import;
 mod inbox;
 mod init;
 mod installation;
@@ -17,6 +19,8 @@ mod preview;
 mod read;
 pub mod reading;
 mod receipt;
+mod rerandomize;
+mod reveal;
 mod serve;
 mod study;
 

@@ -8,9 +8,13 @@
 pub mod accept;
 pub mod compose;
 pub mod confirm;
+pub mod disclosure;
 pub mod enroll;
+pub mod import;
+pub mod journal;
 pub mod ledger;
 pub mod life;
+pub mod package;
 pub mod proof;
 pub mod report;
 pub mod shelf;

@@ -1,11 +1,13 @@
 //! Proof after the fact: the journal becomes a state again, and every allocation is decided once more.
 
+use std::collections::BTreeSet;
+
 use sha2::{Digest, Sha256};
 
 use super::Failure;
 use super::shelf::ShelvedStudy;
 use super::told::{self, Discrepancy, What};
-use crate::domain::allocation::{Allotment, FirstDifference, Levels, Row, Scheme, State};
+use crate::domain::allocation::{Allotment, FirstDifference, Levels, Replayed, Row, Scheme, State};
 use crate::domain::chain::Sha256Digest;
 use crate::store::allocation::{self, AllocationRow};
 use crate::store::study::StudyRow;
@@ -16,6 +18,13 @@ use crate::store::{Store, kit, study};
 pub enum Verdict {
     /// All so many allocations follow from the secret and the journal.
     Proved(u64),
+    /// All allocations follow from the secret and the journal, but for those that were imported.
+    ProvedBesides {
+        /// How many follow.
+        proved: u64,
+        /// How many were imported, and are as the audit chain tells them.
+        imported: u64,
+    },
     /// This is the first that does not.
     Differs(Box<FirstDifference>),
     /// This is the first place where what is on file is not as the audit chain tells it.
@@ -85,13 +94,36 @@ pub async fn verify(store: &Store, shelved: &ShelvedStudy) -> Result<Verdict, Fa
         (Some(one), Some(other)) if other.number < one.number => Some(other),
         (one, other) => one.or(other),
     };
-    let replayed = crate::domain::allocation::replay(scheme, &head.secret.0, readable);
+    let replayed = replay(scheme, &head.secret.0, readable, &heard.imported);
     Ok(match (replayed, told) {
-        (Ok(_), None) => Verdict::Proved(count),
+        (Ok(()), None) if heard.imported.is_empty() => Verdict::Proved(count),
+        (Ok(()), None) => {
+            let imported = heard.imported.len() as u64;
+            Verdict::ProvedBesides { proved: count.saturating_sub(imported), imported }
+        }
         (Err(difference), Some(told)) if told.number.unsigned_abs() < difference.number => Verdict::Untold(told),
         (Err(difference), _) => Verdict::Differs(difference),
-        (Ok(_), Some(told)) => Verdict::Untold(told),
+        (Ok(()), Some(told)) => Verdict::Untold(told),
     })
+}
+
+/// Decides every allocation again but the imported ones, which are counted as they are.
+fn replay(
+    scheme: &Scheme,
+    secret: &[u8; 32],
+    rows: Vec<Row>,
+    imported: &BTreeSet<i64>,
+) -> Result<(), Box<FirstDifference>> {
+    let mut state = State::new(scheme);
+    for (next, row) in (1..).zip(rows) {
+        if row.number != next || !imported.contains(&next.cast_signed()) {
+            state.replay(scheme, secret, next, [row])?;
+        } else if let Err(fault) = state.record(scheme, &row.levels, &row.allotment) {
+            let expected = Replayed::Impossible(fault);
+            return Err(Box::new(FirstDifference { number: next, expected, found: row.allotment }));
+        }
+    }
+    Ok(())
 }
 
 /// Whether the secret is the one that was committed to, in the study's row and in every commitment of its chain.

@@ -1,6 +1,6 @@
 //! What the audit chain tells of subjects, allocations and kits, beside what is on file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::vec::IntoIter;
 
 use serde::Deserialize;
@@ -96,6 +96,8 @@ pub struct Heard {
     pub first: Option<Discrepancy>,
     /// The digests of secrets that the chain commits the study to, in lower-case hexadecimal, in order.
     pub commitments: Vec<String>,
+    /// Numbers of the allocations that the chain tells were made elsewhere and imported.
+    pub imported: BTreeSet<i64>,
 }
 
 /// An enrollment as its entry tells it.
@@ -117,6 +119,8 @@ struct Told {
     kit: Option<String>,
     levels: Levels,
     record: String,
+    #[serde(default)]
+    imported: bool,
 }
 
 /// The enrollments of a chain, in order, page by page; what else is in it is passed over, but for the commitments.
@@ -187,6 +191,7 @@ struct Files<'a> {
     listed: BTreeMap<&'a str, &'a Kit>,
     kits: BTreeMap<String, KitRow>,
     records: Records<'a>,
+    imported: BTreeSet<i64>,
 }
 
 /// Goes through a study's subjects and its chain together. `head`, `kits` and `facts` were read before, in that order:
@@ -209,11 +214,12 @@ pub async fn compare(
         listed: study.kits.iter().map(|kit| (kit.code.as_str(), kit)).collect(),
         kits: kits.into_iter().map(|kit| (kit.code.clone(), kit)).collect(),
         records: Records { store, study_id: head.id, page: Vec::new().into_iter(), last: i64::MIN },
+        imported: BTreeSet::new(),
     };
     let first = first_discrepancy(&mut chain, &mut files, head).await?;
     // The commitments are of the whole chain, wherever the comparison ended.
     while chain.next().await?.is_some() {}
-    Ok(Heard { first, commitments: chain.commitments })
+    Ok(Heard { first, commitments: chain.commitments, imported: files.imported })
 }
 
 async fn first_discrepancy(
@@ -278,6 +284,9 @@ impl Files<'_> {
             return Ok(Some(Discrepancy { number: row.number, what }));
         }
         let Some(given) = &told.allocation else { return Ok(None) };
+        if given.imported {
+            self.imported.insert(given.number);
+        }
         let fact = match self.facts.peek() {
             Some(fact) if fact.number == given.number => *fact,
             Some(fact) if fact.number < given.number => {

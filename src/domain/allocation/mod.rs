@@ -52,6 +52,7 @@ mod minimization;
 mod plan;
 mod posterior;
 mod replay;
+mod rerandomize;
 mod roots;
 mod rule;
 mod scheme;
@@ -67,6 +68,7 @@ pub use journal::record;
 pub use law::{Drawn, Law};
 pub use list::ArmList;
 pub use replay::{FirstDifference, Replayed, Row, replay};
+pub use rerandomize::{Step, rerandomize};
 pub use scheme::{Arm, BlockSize, Distance, Factor, HuHu, Method, Minimization, Rule, SITE, Scheme, TOTAL};
 pub use state::{Full, State};
 
