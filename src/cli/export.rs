@@ -44,9 +44,6 @@ pub struct ExportArgs {
 /// Who gets what tells the arms, and why.
 #[derive(Debug, Args)]
 pub(super) struct Whom {
-    /// Yes, the arms of a blinded study that goes on; needs --by and --reason.
-    #[arg(long)]
-    unblinded: bool,
     /// Id of the person of the study who asked for it; stands in the audit chain.
     #[arg(long, default_value = "")]
     by: String,
@@ -58,7 +55,7 @@ pub(super) struct Whom {
 impl Whom {
     /// Asks for leave to let the journal out; prints the refusal if there is one.
     pub(super) fn permitted(&self, opened: &Opened, shelved: &ShelvedStudy, what: &str) -> anyhow::Result<bool> {
-        let wish = Wish { what, by: &self.by, unblinded: self.unblinded };
+        let wish = Wish { what, by: &self.by };
         let act = Act { actor: &opened.actor, at: opened.now(), reason: &self.reason };
         let asking = disclosure::permit(&opened.store, shelved, wish, act);
         Ok(judged(opened.runtime.block_on(asking))?.is_some())

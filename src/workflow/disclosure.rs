@@ -11,19 +11,17 @@ use crate::domain::study::{Blinding, Stage};
 use crate::store::study::{State, StudyRow};
 use crate::store::{Store, study};
 
-/// What is asked for, for whom, and whether they know that it tells the arms.
+/// What is asked for, and for whom.
 #[derive(Clone, Copy, Debug)]
 pub struct Wish<'a> {
     /// What leaves, as a key.
     pub what: &'a str,
     /// Id of the person who gets it; may be empty where nobody needs to be named.
     pub by: &'a str,
-    /// Whether arms of a blinded study are asked for in so many words.
-    pub unblinded: bool,
 }
 
-/// Lets the journal of a study out, or refuses. While the study goes on an entry tells who got it and why; of a blinded one
-/// only people whose role is unblinded get it, and only if it is asked for in so many words.
+/// Lets the journal of a study out, or refuses: that of a blinded one tells every arm, so it must be closed. While an open
+/// study goes on an entry tells who got it and why.
 ///
 /// # Errors
 /// A [`Refusal`], or the database.
@@ -34,14 +32,9 @@ pub async fn permit(store: &Store, shelved: &ShelvedStudy, wish: Wish<'_>, act: 
         return Ok(());
     }
     if shelved.study.blinding == Blinding::Blinded {
-        if !wish.unblinded || wish.by.is_empty() || act.reason.trim().is_empty() {
-            return Err(Refusal::Blinded(row.slug).into());
-        }
-        if !person(shelved, wish.by)? {
-            let why = format!("{} has no role that may know the arms while the study goes on", wish.by);
-            return Err(Refusal::Person(why).into());
-        }
-    } else if !wish.by.is_empty() {
+        return Err(Refusal::Blinded(row.slug).into());
+    }
+    if !wish.by.is_empty() {
         person(shelved, wish.by)?;
     }
     let body = json!({ "what": wish.what, "by": wish.by, "reason": act.reason, "allocations": row.allocations });
@@ -73,9 +66,10 @@ pub async fn reveal(store: &Store, shelved: &ShelvedStudy, by: &str, act: Act<'_
     Ok(row)
 }
 
-/// Whether the person of that id may know arms while the study goes on.
-fn person(shelved: &ShelvedStudy, id: &str) -> Result<bool, Refusal> {
-    let found = shelved.study.people.iter().find(|person| person.id == id);
-    let unknown = || Refusal::Person(format!("--by {id}: study.toml names no person of that id"));
-    Ok(found.ok_or_else(unknown)?.roles.iter().any(|role| role.unblinded()))
+/// The person of that id must be one of the study's.
+fn person(shelved: &ShelvedStudy, id: &str) -> Result<(), Refusal> {
+    if shelved.study.people.iter().any(|person| person.id == id) {
+        return Ok(());
+    }
+    Err(Refusal::Person(format!("--by {id}: study.toml names no person of that id")))
 }

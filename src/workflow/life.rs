@@ -80,8 +80,8 @@ pub enum Refusal {
     NotClosed(String),
     /// The arms of a blinded study that goes on.
     #[error(
-        "study {0} is blinded and not closed: this would tell every arm; if somebody who is unblinded needs them now, \
-         say so with --unblinded --by PERSON --reason WHY, and it stands in the audit chain"
+        "study {0} is blinded and not closed: this would tell every arm; one subject's arm is told by `hagaki unblind`, all of \
+         them after `hagaki study close`"
     )]
     Blinded(String),
     /// No such person, or one who may not know.

@@ -121,11 +121,11 @@ fn a_secret_is_revealed_after_the_close_and_anybody_can_recompute() {
             .contains("close")
     );
     assert!(!place.path("package").exists());
-    assert!(
-        place.ends(1, &format!("allocation export borealis --format redcap --out - {on}")).err.contains("--unblinded")
-    );
-    let told = place
-        .ends(0, &format!("allocation export borealis --format redcap --out - --unblinded --by stat --reason r {on}"));
+    let refused =
+        place.ends(1, &format!("allocation export borealis --format redcap --out - --by stat --reason r {on}"));
+    assert!(refused.out.is_empty() && refused.err.contains("blinded and not closed"), "{}", refused.err);
+    place.ends(0, &format!("study close borealis --reason done {on}"));
+    let told = place.ends(0, &format!("allocation export borealis --format redcap --out - {on}"));
     assert!(
         told.out
             .starts_with("redcap_randomization_number,redcap_randomization_group,severity,redcap_data_access_group\n")
