@@ -3,6 +3,7 @@
 mod disorder;
 mod enrolling;
 mod facts;
+mod kit_mails;
 mod kits;
 mod letters_out;
 mod proofs;
