@@ -114,13 +114,13 @@ pub const SHELVED_STUDIES: usize = 64;
 /// Most studies of one name that a mail is read against; names of studies are unique, tags should be.
 pub const STUDIES_OF_A_NAME: usize = 8;
 /// Most mails read and decided in one transaction.
-pub const DESK_BATCH: i64 = 32;
+pub const DESK_BATCH: i64 = 64;
 /// Most letters that are written into a folder together and share the waiting for the disk.
 pub const FOLDER_BATCH: usize = 64;
 /// Most files of them that are waited for at the same time.
-pub const FOLDER_SYNCS: usize = 4;
+pub const FOLDER_SYNCS: usize = 8;
 /// Most letters claimed by one dispatch step.
-pub const DISPATCH_BATCH: i64 = 256;
+pub const DISPATCH_BATCH: i64 = 512;
 /// Most verdicts recorded in one transaction, and most that wait for that; with the letters under way, this is what a
 /// crash can at most cause to be sent twice.
 pub const VERDICT_BATCH: usize = 64;

@@ -268,7 +268,7 @@ mod tests {
             language: None,
         };
         let naming: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| kind.names_arm()).collect();
-        assert_eq!(naming.len(), 7);
+        assert_eq!(naming.len(), 9);
         for kind in naming.into_iter().filter(|kind| kind.audience() != Audience::Entitled) {
             let unblinded = kind.audience() == Audience::Unblinded;
             for (roles, expected) in [

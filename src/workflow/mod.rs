@@ -12,7 +12,7 @@ pub mod confirm;
 pub mod deed;
 pub mod enroll;
 pub mod facts;
-mod kit_deed;
+pub mod kit_deed;
 pub mod kits;
 pub mod kits_told;
 pub mod ledger;
