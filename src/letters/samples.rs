@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::facts::{
     AssignmentBlinded, AssignmentFailedAlert, AssignmentOpen, BlankForm, Change, Confirm, Conflict, DeedConfirm,
-    Disclosure, Enrollment, Facts, Head, Help, KitReplacedBlinded, KitReplacedUnblinded, KitsShortBlinded,
+    Disclosure, Enrollment, Facts, Head, Help, KitReplaced, KitReplacedBlinded, KitReplacedUnblinded, KitsShortBlinded,
     KitsShortUnblinded, Letter, Noted, NoticeBlind, NoticeOpen, NoticeUnblinded, Opening, Reader, Refusal,
     RegistrationDone, Replacement, Sameness, ShortArm, Unblinded, UnblindingNotice,
 };
@@ -185,6 +185,10 @@ pub fn for_study(
             Facts::NoticeUnblinded(NoticeUnblinded::new(&enrollment, arm, kit, language))
         }
         (Kind::KitReplacedBlinded, _) => Facts::KitReplacedBlinded(KitReplacedBlinded::new(&replaced, language)),
+        (Kind::KitReplaced, _) => {
+            let Replacement { subject, old, new, .. } = replaced;
+            Facts::KitReplaced(KitReplaced::new(study, subject, site, old, new, false, language))
+        }
         (Kind::KitReplacedUnblinded, Some(arm)) => {
             Facts::KitReplacedUnblinded(KitReplacedUnblinded::new(&replaced, arm, language))
         }
