@@ -244,6 +244,10 @@ pub const SIMULATION_CORES: usize = 256;
 pub const BLOCK_STATES: u64 = 20_000;
 /// Longest history that `allocation explain` reads, in subjects.
 pub const HISTORY_ROWS: usize = 1_000_000;
+/// Replicates of one re-randomization.
+pub const RERANDOMIZATIONS: u64 = 10_000_000;
+/// Replicates that each core works out before they are written.
+pub const RERANDOMIZATION_BATCH: u64 = 64;
 /// Most characters of a mail's text that are kept readable beside its bytes.
 pub const SUMMARY_CHARS: usize = 8_000;
 /// Connections to PostgreSQL that one daemon opens.

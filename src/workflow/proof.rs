@@ -1,6 +1,6 @@
 //! Proof after the fact: the journal becomes a state again, and every allocation is decided once more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
@@ -8,7 +8,9 @@ use super::Failure;
 use super::kits_told::KitDiscrepancy;
 use super::shelf::ShelvedStudy;
 use super::told::{self, Discrepancy, What};
-use crate::domain::allocation::{Allotment, Amender, Amendment, Counts, FirstDifference, Levels, Row, Scheme, State};
+use crate::domain::allocation::{
+    Allotment, Amender, Amendment, Counts, FirstDifference, Levels, Replayed, Row, Scheme, State, replay_amended,
+};
 use crate::domain::chain::Sha256Digest;
 use crate::domain::study::Study;
 use crate::store::allocation::{self, AllocationRow};
@@ -21,6 +23,13 @@ use crate::store::{Reader, Store, kit, study};
 pub enum Verdict {
     /// All so many allocations follow from the secret and the journal.
     Proved(u64),
+    /// All allocations follow from the secret and the journal, but for those that were imported.
+    ProvedBesides {
+        /// How many follow.
+        proved: u64,
+        /// How many were imported, and are as the audit chain tells them.
+        imported: u64,
+    },
     /// This is the first that does not.
     Differs(Box<FirstDifference>),
     /// This is the first place where what is on file is not as the audit chain tells it.
@@ -160,13 +169,49 @@ pub async fn verify(store: &Store, shelved: &ShelvedStudy) -> Result<Verdict, Fa
         (one, other) => one.or(other),
     };
     let amended = amendments(&shelved.study, &known, &facts)?;
-    let replayed = crate::domain::allocation::replay_amended(scheme, &head.secret.0, readable, &amended);
+    let replayed = replay(scheme, &head.secret.0, readable, &heard.imported, &amended);
+    let imported = heard.imported.len() as u64;
     Ok(match (replayed, told) {
-        (Ok(_), None) => heard.kit.map_or(Verdict::Proved(count), Verdict::Kit),
+        (Ok(()), None) => match heard.kit {
+            Some(kit) => Verdict::Kit(kit),
+            None if imported == 0 => Verdict::Proved(count),
+            None => Verdict::ProvedBesides { proved: count.saturating_sub(imported), imported },
+        },
         (Err(difference), Some(told)) if told.number.unsigned_abs() < difference.number => Verdict::Untold(told),
         (Err(difference), _) => Verdict::Differs(difference),
-        (Ok(_), Some(told)) => Verdict::Untold(told),
+        (Ok(()), Some(told)) => Verdict::Untold(told),
     })
+}
+
+/// Decides every allocation again but the imported ones, which are counted as they are.
+fn replay(
+    scheme: &Scheme,
+    secret: &[u8; 32],
+    rows: Vec<Row>,
+    imported: &BTreeSet<i64>,
+    amendments: &[Amendment],
+) -> Result<(), Box<FirstDifference>> {
+    if imported.is_empty() {
+        return replay_amended(scheme, secret, rows, amendments).map(drop);
+    }
+    let mut amender = Amender::new(amendments);
+    let mut state = State::new(scheme);
+    for (next, row) in (1..).zip(rows) {
+        let given = row.number == next && imported.contains(&next.cast_signed());
+        let mut counted = amender.before(next, scheme, &mut state);
+        if counted.is_ok() && given {
+            counted = state.record(scheme, &row.levels, &row.allotment);
+        }
+        if let Err(fault) = counted {
+            let expected = Replayed::Impossible(fault);
+            return Err(Box::new(FirstDifference { number: next, expected, found: row.allotment }));
+        }
+        amender.counted(&row);
+        if !given {
+            state.replay(scheme, secret, next, [row], &[])?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether the secret is the one that was committed to, in the study's row and in every commitment of its chain.

@@ -54,6 +54,7 @@ mod minimization;
 mod plan;
 mod posterior;
 mod replay;
+mod rerandomize;
 mod roots;
 mod rule;
 mod scheme;
@@ -70,6 +71,7 @@ pub use journal::record;
 pub use law::{Drawn, Law};
 pub use list::ArmList;
 pub use replay::{FirstDifference, Replayed, Row, replay, replay_amended};
+pub use rerandomize::{Step, rerandomize};
 pub use scheme::{Arm, BlockSize, Distance, Factor, HuHu, Method, Minimization, Rule, SITE, Scheme, TOTAL};
 pub use state::{Full, State};
 
