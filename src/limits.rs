@@ -152,6 +152,8 @@ pub const ANSWERS_PER_DAY: i64 = 100;
 pub const HOLD_NOTICES_PER_HOUR: i64 = 6;
 /// How long a one-time reply token is good, in seconds (3 days).
 pub const CONFIRM_SECONDS: i64 = 3 * 24 * 3600;
+/// Most kits that one mail names: all of them stand in the letter that asks for confirmation.
+pub const DEED_KITS: usize = 100;
 /// Longest name of a subject in a request about it, in characters.
 pub const DEED_SUBJECT_CHARS: usize = 100;
 /// Most characters kept of the reason of a request about a subject; the mail itself keeps all of it.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+use crate::domain::deed::Wanted;
 use crate::domain::request::Act;
 use crate::domain::study::Study;
 use crate::domain::time::Instant;
@@ -127,6 +128,12 @@ pub fn to_json(file: &str, reading: &Reading, duplicate_of: Option<&str>) -> Val
         "subject_asked_for",
         reading.request.as_ref().and_then(|request| asked_for(&request.act)).map(|text| json!(text)),
     );
+    let wanted = reading.request.as_ref().and_then(|request| wanted(&request.act));
+    add("reason", wanted.filter(|wanted| !wanted.reason.is_empty()).map(|wanted| json!(wanted.reason)));
+    add("changes", wanted.filter(|wanted| !wanted.changes.is_empty()).map(|wanted| json!(wanted.changes)));
+    add("kits", wanted.filter(|wanted| !wanted.kits.is_empty()).map(|wanted| json!(wanted.kits)));
+    let lacks = wanted.map(|wanted| wanted.lacks().iter().map(|lack| lack.key()).collect::<Vec<_>>());
+    add("lacking", lacks.filter(|lacks| !lacks.is_empty()).map(|lacks| json!(lacks)));
     add("sender", reading.sender.as_ref().map(|sender| json!(sender)));
     add("person", reading.person.as_ref().map(|person| json!(person)));
     add("language", reading.request.as_ref().map(|request| json!(request.language.code())));
@@ -148,6 +155,14 @@ fn asked_for(act: &Act) -> Option<&str> {
     match act {
         Act::Status(reference) => reference.as_deref(),
         Act::Deed(wanted) => Some(&wanted.subject).filter(|subject| !subject.is_empty()).map(String::as_str),
+        _ => None,
+    }
+}
+
+/// What is wanted, where it is an act about a subject or kits.
+fn wanted(act: &Act) -> Option<&Wanted> {
+    match act {
+        Act::Deed(wanted) => Some(wanted),
         _ => None,
     }
 }
@@ -199,6 +214,15 @@ fn write_text(out: &mut dyn Write, file: &str, reading: &Reading, duplicate_of: 
     if let Some(request) = &reading.request {
         let about = asked_for(&request.act).map(|about| format!(" {about}")).unwrap_or_default();
         line("asks for", &format!("{}{about}, answer in {}", request.act.key(), request.language))?;
+    }
+    if let Some(wanted) = reading.request.as_ref().and_then(|request| wanted(&request.act)) {
+        line("kits", &wanted.kits.join(", "))?;
+        line("reason", &wanted.reason)?;
+        for (item, value) in &wanted.changes {
+            line("to correct", &format!("{item}: {value}"))?;
+        }
+        let lacks: Vec<&str> = wanted.lacks().iter().map(|lack| lack.key()).collect();
+        line("lacking", &lacks.join(", "))?;
     }
     line("token", &token(reading).map(|token| format!("{token} (not checked)")).unwrap_or_default())?;
     line("charset", &reading.charset_guess.map(|charset| format!("{charset} (guessed)")).unwrap_or_default())?;

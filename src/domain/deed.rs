@@ -1,4 +1,4 @@
-//! What can be asked about one subject after its enrollment, and who may ask it.
+//! What can be asked about one subject, or about kits, by mail after an enrollment, and who may ask it.
 //!
 //! In charge of the closed list of such acts and of the rule of roles. To add one: a variant of [`Deed`], its words in
 //! `templates/words/`, its letters' words, and the arms of the matches the compiler then points at.
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::study::{Person, Role, Study};
 use super::text;
 
-/// What is asked about one subject.
+/// What is asked about one subject, or about kits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Deed {
     /// To be told its arm.
@@ -17,11 +17,15 @@ pub enum Deed {
     Withdraw,
     /// To record which of its answers were wrong, and what would be right.
     Correct,
+    /// To be given another kit for it.
+    ReplaceKit,
+    /// To have kits kept back, so that nobody is given them.
+    QuarantineKit,
 }
 
 impl Deed {
     /// Every deed.
-    pub const ALL: [Deed; 3] = [Deed::Unblind, Deed::Withdraw, Deed::Correct];
+    pub const ALL: [Deed; 5] = [Deed::Unblind, Deed::Withdraw, Deed::Correct, Deed::ReplaceKit, Deed::QuarantineKit];
 
     /// Name in templates, tables, audit entries and logs.
     pub const fn key(self) -> &'static str {
@@ -29,7 +33,14 @@ impl Deed {
             Deed::Unblind => "unblind",
             Deed::Withdraw => "withdraw",
             Deed::Correct => "correct",
+            Deed::ReplaceKit => "replace-kit",
+            Deed::QuarantineKit => "quarantine-kit",
         }
+    }
+
+    /// Whether it is about kits, which only blinded studies hand out.
+    pub const fn concerns_kits(self) -> bool {
+        matches!(self, Deed::ReplaceKit | Deed::QuarantineKit)
     }
 
     /// The deed of that name.
@@ -42,9 +53,13 @@ impl Deed {
         match self {
             Deed::Unblind => study.unblinding.roles.iter().any(|role| person.has(*role)),
             Deed::Withdraw | Deed::Correct => person.roles.iter().any(|role| role.enrolls()),
+            Deed::ReplaceKit | Deed::QuarantineKit => KIT_ROLES.iter().any(|role| person.has(*role)),
         }
     }
 }
+
+/// Who may ask for another kit, and keep kits back: whoever treats, or hands out.
+pub const KIT_ROLES: [Role; 3] = [Role::Investigator, Role::Coordinator, Role::Pharmacist];
 
 /// One deed as somebody asked for it: texts as typed, without control characters; empty where nothing was typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +74,8 @@ pub struct Wanted {
     pub reason: String,
     /// Items to be corrected, with what would have been right.
     pub changes: BTreeMap<String, String>,
+    /// Codes of kits.
+    pub kits: Vec<String>,
 }
 
 /// What a request lacks.
@@ -70,6 +87,10 @@ pub enum Lack {
     Reason,
     /// What is to be corrected.
     Changes,
+    /// Of which subject, or in place of which kit.
+    SubjectOrKit,
+    /// Which kits.
+    Kits,
 }
 
 impl Lack {
@@ -79,6 +100,8 @@ impl Lack {
             Lack::Subject => "subject",
             Lack::Reason => "reason",
             Lack::Changes => "changes",
+            Lack::SubjectOrKit => "subject-or-kit",
+            Lack::Kits => "kits",
         }
     }
 }
@@ -87,8 +110,14 @@ impl Wanted {
     /// What must be told before anything can be done.
     pub fn lacks(&self) -> Vec<Lack> {
         let mut lacks = Vec::new();
-        if self.subject.is_empty() {
-            lacks.push(Lack::Subject);
+        match self.deed {
+            // One kit tells whose it is; of several none is taken.
+            Deed::ReplaceKit if self.kits.len() > 1 || self.kits.is_empty() && self.subject.is_empty() => {
+                lacks.push(Lack::SubjectOrKit);
+            }
+            Deed::QuarantineKit if self.kits.is_empty() => lacks.push(Lack::Kits),
+            Deed::Unblind | Deed::Withdraw | Deed::Correct if self.subject.is_empty() => lacks.push(Lack::Subject),
+            _ => {}
         }
         if self.reason.is_empty() {
             lacks.push(Lack::Reason);
@@ -157,7 +186,7 @@ mod tests {
 
     fn wanted(deed: Deed, subject: &str, reason: &str) -> Wanted {
         let (subject, reason) = (subject.to_owned(), reason.to_owned());
-        Wanted { deed, subject, site: None, reason, changes: BTreeMap::new() }
+        Wanted { deed, subject, site: None, reason, changes: BTreeMap::new(), kits: Vec::new() }
     }
 
     #[test]
@@ -172,6 +201,16 @@ mod tests {
         assert_eq!(wanted(Deed::Unblind, "", "").lacks(), [Lack::Subject, Lack::Reason]);
         assert_eq!(wanted(Deed::Correct, "A-1", "typing error").lacks(), [Lack::Changes]);
         assert_eq!(wanted(Deed::Withdraw, "A-1", "moved away").lacks(), []);
+        assert_eq!(wanted(Deed::ReplaceKit, "", "").lacks(), [Lack::SubjectOrKit, Lack::Reason]);
+        assert_eq!(wanted(Deed::ReplaceKit, "A-1", "broken").lacks(), []);
+        assert_eq!(wanted(Deed::QuarantineKit, "A-1", "too warm").lacks(), [Lack::Kits]);
+        let kits = |deed, kits: &[&str]| {
+            let kits = kits.iter().map(|code| (*code).to_owned()).collect();
+            Wanted { kits, ..wanted(deed, "", "too warm") }.lacks()
+        };
+        assert_eq!(kits(Deed::ReplaceKit, &["K-1"]), []);
+        assert_eq!(kits(Deed::ReplaceKit, &["K-1", "K-2"]), [Lack::SubjectOrKit]);
+        assert_eq!(kits(Deed::QuarantineKit, &["K-1", "K-2"]), []);
     }
 
     #[test]

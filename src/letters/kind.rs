@@ -49,6 +49,12 @@ pub enum Kind {
     UnblindOpen,
     /// A person was told a subject's arm: who, when, why, and never which.
     UnblindingNotice,
+    /// A subject gets another kit: its code, to whoever asked (blinded).
+    KitReplaced,
+    /// Kits are kept back, to whoever asked (blinded).
+    KitsQuarantined,
+    /// An act upon kits was not done, and why.
+    KitRefused,
     /// A fact about a subject was recorded, to whoever told it.
     FactDone,
     /// A fact about a subject was recorded, to those who must know.
@@ -88,7 +94,7 @@ pub enum Audience {
 
 impl Kind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Kind; 33] = [
+    pub const ALL: [Kind; 36] = [
         Kind::AssignmentOpen,
         Kind::AssignmentBlinded,
         Kind::RegistrationDone,
@@ -111,6 +117,9 @@ impl Kind {
         Kind::Unblinded,
         Kind::UnblindOpen,
         Kind::UnblindingNotice,
+        Kind::KitReplaced,
+        Kind::KitsQuarantined,
+        Kind::KitRefused,
         Kind::FactDone,
         Kind::FactNotice,
         Kind::NoticeBlind,
@@ -149,6 +158,9 @@ impl Kind {
             Kind::Unblinded => "unblinded",
             Kind::UnblindOpen => "unblind-open",
             Kind::UnblindingNotice => "unblinding-notice",
+            Kind::KitReplaced => "kit-replaced",
+            Kind::KitsQuarantined => "kits-quarantined",
+            Kind::KitRefused => "kit-refused",
             Kind::FactDone => "fact-done",
             Kind::FactNotice => "fact-notice",
             Kind::NoticeBlind => "notice-blind",
@@ -208,7 +220,7 @@ impl Kind {
 
     /// Whether its loss must alert somebody, and no budget of answers holds it back: somebody waits to treat a patient by it.
     pub const fn must_arrive(self) -> bool {
-        self.is_assignment() || matches!(self, Kind::Unblinded)
+        self.is_assignment() || matches!(self, Kind::Unblinded | Kind::KitReplaced)
     }
 
     /// Whether it answers a mail, rather than being written unasked (RFC 3834 section 5).

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::facts::{
-    AssignmentBlinded, AssignmentFailedAlert, AssignmentOpen, BlankForm, Change, Confirm, Conflict, Disclosure,
-    Enrollment, Facts, Head, Help, KitReplacedBlinded, KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded,
-    Letter, Noted, NoticeBlind, NoticeOpen, NoticeUnblinded, Opening, Reader, Refusal, RegistrationDone, Replacement,
-    Sameness, ShortArm, Unblinded, UnblindingNotice,
+    AssignmentBlinded, AssignmentFailedAlert, AssignmentOpen, BlankForm, Change, Confirm, Conflict, DeedConfirm,
+    Disclosure, Enrollment, Facts, Head, Help, KitReplaced, KitReplacedBlinded, KitReplacedUnblinded, KitsShortBlinded,
+    KitsShortUnblinded, Letter, Noted, NoticeBlind, NoticeOpen, NoticeUnblinded, Opening, Reader, Refusal,
+    RegistrationDone, Replacement, Sameness, ShortArm, Unblinded, UnblindingNotice,
 };
 use super::kind::Kind;
 use super::stationery::built_in_file;
@@ -37,6 +37,7 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
     bare.head.study.development = true;
     bare.head.to.name = String::new();
     bare.head.contact = None;
+    let mut more = Vec::new();
     match &mut bare.facts {
         Facts::Refusal(refusal) => {
             refusal.form = None;
@@ -84,6 +85,12 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
         }
         Facts::NotEntitled(facts) => facts.no_token = true,
         Facts::Unblinded(facts) => facts.kit = String::new(),
+        Facts::KitReplaced(facts) => facts.before = true,
+        Facts::KitsQuarantined(facts) => facts.before = true,
+        Facts::KitRefused(facts) => {
+            facts.partial = "kits-short".to_string();
+            facts.kits.clear();
+        }
         Facts::UnblindingNotice(facts) => facts.reason = String::new(),
         Facts::DeedForm(facts) => {
             facts.act = "correct".to_string();
@@ -92,14 +99,20 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
         Facts::DeedConfirm(facts) => {
             facts.act = "correct".to_string();
             facts.changes.push(Change { label: "Age".into(), shown: true, was: "56".into(), is: "65".into() });
+            let kits = DeedConfirm { act: "quarantine-kit".to_string(), subject: String::new(), ..facts.clone() };
+            let kits = DeedConfirm { changes: Vec::new(), kits: vec!["K-4711".into()], ..kits };
+            more.push(Letter { facts: Facts::DeedConfirm(kits), ..full.clone() });
         }
         Facts::Help(help) => {
             help.confirm = !help.confirm;
             help.enrolls = false;
+            help.unblinds = false;
+            help.kits = false;
         }
         _ => {}
     }
-    vec![full, bare]
+    more.extend([full, bare]);
+    more
 }
 
 /// Repeated assignments have the same facts as the first.
@@ -172,6 +185,10 @@ pub fn for_study(
             Facts::NoticeUnblinded(NoticeUnblinded::new(&enrollment, arm, kit, language))
         }
         (Kind::KitReplacedBlinded, _) => Facts::KitReplacedBlinded(KitReplacedBlinded::new(&replaced, language)),
+        (Kind::KitReplaced, _) => {
+            let Replacement { subject, old, new, .. } = replaced;
+            Facts::KitReplaced(KitReplaced::new(study, subject, site, old, new, false, language))
+        }
         (Kind::KitReplacedUnblinded, Some(arm)) => {
             Facts::KitReplacedUnblinded(KitReplacedUnblinded::new(&replaced, arm, language))
         }

@@ -21,7 +21,7 @@ use crate::store::allocation::AllocationRow;
 use crate::store::fact::FactRow;
 use crate::store::study::State;
 use crate::store::subject::SubjectRow;
-use crate::store::{Store, allocation, subject};
+use crate::store::{Store, allocation, kit, subject};
 
 /// Why such an act is refused. The texts are for the operator's terminal.
 #[derive(Debug, thiserror::Error)]
@@ -119,7 +119,7 @@ fn reason_of(order: &Order<'_>) -> Result<String, Refusal> {
 }
 
 /// Discloses one subject's arm to one person; the letter goes to them, and notices to those who must know. Gives whether it
-/// is the first time, with the allocation.
+/// is the first time, with the allocation and the kit that the subject has now.
 ///
 /// # Errors
 /// A [`Refusal`], or the database.
@@ -156,10 +156,10 @@ pub async fn unblind(
     }
     compose::post(&mut ledger.tx, Some(shelved.id), means, None, &outgoing).await?;
     ledger.commit().await?;
-    Ok((broken, allocation))
+    Ok((broken, AllocationRow { kit: enrolled.kit, ..allocation }))
 }
 
-/// Every subject of a closed study with its allocation; the act stands in the chain.
+/// Every subject of a closed study with its allocation and the kit it had last; the act stands in the chain.
 ///
 /// # Errors
 /// A [`Refusal`] unless the study is closed, or the database.
@@ -181,6 +181,13 @@ pub async fn unblind_all(
     enroll::append(tx, page, means, actor, "unblind-all", &body).await?;
     let journal = allocation::journal(&mut *tx, shelved.id, 0).await?;
     let mut given: BTreeMap<i64, AllocationRow> = journal.into_iter().map(|row| (row.subject_id, row)).collect();
+    let mut kits = kit::list(&mut *tx, shelved.id).await?;
+    kits.sort_by_key(|kit| kit.turn);
+    let last: BTreeMap<i64, String> =
+        kits.into_iter().filter_map(|kit| Some((kit.allocation_number?, kit.code))).collect();
+    for row in given.values_mut() {
+        row.kit = last.get(&row.number).cloned().or(row.kit.take());
+    }
     let subjects = subject::list(&mut *tx, shelved.id, 0, i64::MAX).await?;
     ledger.commit().await?;
     Ok(subjects.into_iter().map(|subject| (given.remove(&subject.id), subject)).map(|(row, one)| (one, row)).collect())

@@ -85,13 +85,14 @@ pub(super) async fn confirm(ledger: &mut Ledger<'_>, asking: Asking<'_>, secret:
         }
         Waiting::Deed(waiting) => {
             // What was done by this token is told again; it begins nothing new.
+            let confirmed = if row.used_at.is_some() { Confirmed::Spent } else { Confirmed::ByReply };
             if row.used_at.is_none() {
                 if row.expires_at < means.now {
                     return expired(ledger, asking).await;
                 }
                 pending::record_used(&mut ledger.tx, &digest, means.now).await?;
             }
-            return deed::resume(ledger, asking, waiting).await;
+            return deed::resume(ledger, asking, waiting, confirmed).await;
         }
     };
     if row.used_at.is_some() {
@@ -129,7 +130,8 @@ pub(super) async fn unconfirmed(ledger: &mut Ledger<'_>, asking: Asking<'_>, sec
     expired(ledger, asking).await
 }
 
-async fn expired(ledger: &mut Ledger<'_>, asking: Asking<'_>) -> Result<Settled, Failure> {
+/// Spent, expired and foreign tokens: the request must be sent anew.
+pub(super) async fn expired(ledger: &mut Ledger<'_>, asking: Asking<'_>) -> Result<Settled, Failure> {
     let facts = Facts::ConfirmExpired(ConfirmExpired {});
     asking.reply(ledger, asking.to_sender(), facts, asking.settled("reply", "confirm-expired")).await
 }

@@ -1,4 +1,4 @@
-//! Acts about one subject: asked by whom, of which subject, with which reason; then confirmed and done.
+//! Acts about one subject, or kits: asked by whom, of which subject, with which reason; then confirmed and done.
 //!
 //! The same order for all: what is lacking is asked for, the role is looked at, then the subject and its site, then the
 //! reply to a one-time token; only then the act itself, in the file of its own. Whatever is refused stands in the chain.
@@ -12,13 +12,14 @@ use super::accept::{self, Asking};
 use super::compose::{self, Addressing};
 use super::enroll::{self, Confirmed, Enrolled};
 use super::ledger::Ledger;
-use super::{Failure, Settled, confirm, note, unblind};
+use super::{Failure, Settled, confirm, kit_deed, note, unblind};
 use crate::domain::deed::{Deed, Lack, Wanted};
 use crate::domain::language::Language;
 use crate::domain::request::Act;
+use crate::domain::study::Blinding;
 use crate::domain::text;
 use crate::letters::Facts;
-use crate::letters::facts::{Change, DeedConfirm, DeedForm, NotEntitled, StatusUnknown};
+use crate::letters::facts::{Change, DeedConfirm, DeedForm, KitRefused, NotEntitled, StatusUnknown};
 use crate::limits;
 use crate::store::subject::{self, SubjectRow};
 
@@ -26,11 +27,28 @@ use crate::store::subject::{self, SubjectRow};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct WaitingDeed {
     deed: String,
-    subject: i64,
+    subject: Option<i64>,
     reason: String,
     changes: BTreeMap<String, String>,
+    /// Kits to be kept back; or the one that the subject had when another was asked for.
+    #[serde(default)]
+    kits: Vec<String>,
     /// Language of the request: its confirmation is often too short to tell.
     language: String,
+}
+
+impl WaitingDeed {
+    /// What waits, of the subject of that number if it is about one.
+    pub(super) fn new(wanted: &Wanted, subject: Option<i64>, language: Language) -> WaitingDeed {
+        WaitingDeed {
+            deed: wanted.deed.key().to_string(),
+            subject,
+            reason: wanted.reason.clone(),
+            changes: wanted.changes.clone(),
+            kits: wanted.kits.clone(),
+            language: language.code().to_string(),
+        }
+    }
 }
 
 /// Carries a deed out as far as it goes, and answers.
@@ -41,6 +59,9 @@ pub(super) async fn deed(
     confirmed: Confirmed,
 ) -> Result<Settled, Failure> {
     let study = asking.study();
+    if wanted.deed.concerns_kits() && study.blinding != Blinding::Blinded {
+        return kit_deed::refuse(ledger, asking, wanted, None, KitRefused::new(wanted.deed, "none")).await;
+    }
     if !wanted.deed.allowed(study, asking.person) {
         return refused(ledger, asking, wanted, None, "no-role").await;
     }
@@ -48,9 +69,15 @@ pub(super) async fn deed(
     if !lacks.is_empty() {
         return lacking(ledger, asking, wanted, &lacks).await;
     }
+    if wanted.deed == Deed::QuarantineKit {
+        return kit_deed::quarantine(ledger, asking, wanted, confirmed).await;
+    }
     let found = match find(ledger, asking, wanted).await? {
         Found::One(found) => found,
         Found::None => return unknown(ledger, asking, wanted).await,
+        Found::Several if wanted.deed == Deed::ReplaceKit => {
+            return lacking(ledger, asking, wanted, &[Lack::SubjectOrKit]).await;
+        }
         Found::Several => return lacking(ledger, asking, wanted, &[Lack::Subject]).await,
     };
     if !asking.person.acts_for(&found.site) {
@@ -65,6 +92,7 @@ pub(super) async fn deed(
     match wanted.deed {
         Deed::Unblind => unblind::by_mail(ledger, asking, wanted, &enrolled, confirmed).await,
         Deed::Withdraw | Deed::Correct => note::by_mail(ledger, asking, wanted, &enrolled, confirmed).await,
+        Deed::ReplaceKit | Deed::QuarantineKit => kit_deed::replace(ledger, asking, wanted, &enrolled, confirmed).await,
     }
 }
 
@@ -73,18 +101,20 @@ pub(super) async fn resume(
     ledger: &mut Ledger<'_>,
     asking: Asking<'_>,
     waiting: WaitingDeed,
+    confirmed: Confirmed,
 ) -> Result<Settled, Failure> {
     let deed = Deed::find(&waiting.deed)
         .ok_or_else(|| Failure::Contradiction(format!("a waiting request asks for {}", waiting.deed)))?;
     let wanted = Wanted {
         deed,
-        subject: asking.study().subject_number(waiting.subject),
+        subject: waiting.subject.map(|number| asking.study().subject_number(number)).unwrap_or_default(),
         site: None,
         reason: waiting.reason,
         changes: waiting.changes,
+        kits: waiting.kits,
     };
     let asking = Asking { language: Language::find(&waiting.language).unwrap_or(asking.language), ..asking };
-    self::deed(ledger, asking, &wanted, Confirmed::ByReply).await
+    self::deed(ledger, asking, &wanted, confirmed).await
 }
 
 /// Keeps a deed and mails the token to the sender's address on file.
@@ -95,19 +125,14 @@ pub(super) async fn ask(
     enrolled: &Enrolled,
     changes: Vec<Change>,
 ) -> Result<Settled, Failure> {
-    let waiting = WaitingDeed {
-        deed: wanted.deed.key().to_string(),
-        subject: enrolled.subject.number,
-        reason: wanted.reason.clone(),
-        changes: wanted.changes.clone(),
-        language: asking.language.code().to_string(),
-    };
+    let waiting = WaitingDeed::new(wanted, Some(enrolled.subject.number), asking.language);
     let (reply_to, expires_at) = confirm::wait(ledger, asking, &confirm::Waiting::Deed(waiting)).await?;
     let number = asking.study().subject_number(enrolled.subject.number);
     let answers = enrolled.answers()?;
     let enrollment = compose::enrollment(asking.shelved, enrolled, &number, &answers);
     let facts =
-        DeedConfirm::new(&enrollment, wanted.deed, &wanted.reason, changes, &reply_to, expires_at, asking.language);
+        DeedConfirm::new(&enrollment, wanted.deed, &wanted.reason, changes, &reply_to, expires_at, asking.language)
+            .with_kits(&wanted.kits);
     let to = Addressing {
         reply_to: Some(&reply_to),
         site: Some(&enrolled.subject.site),
@@ -118,7 +143,8 @@ pub(super) async fn ask(
     asking.reply(ledger, to, Facts::DeedConfirm(facts), settled).await
 }
 
-enum Found {
+/// Subjects that a request can mean.
+pub(super) enum Found {
     None,
     One(SubjectRow),
     Several,
@@ -127,6 +153,9 @@ enum Found {
 /// The subject that is meant: by our number, else by the reference of the sender's sites. Which of several is not guessed.
 async fn find(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: &Wanted) -> Result<Found, Failure> {
     let (study, id) = (asking.study(), asking.shelved.id);
+    if wanted.subject.is_empty() {
+        return kit_deed::whose(ledger, asking, &wanted.kits).await;
+    }
     if let Some(number) = study.parse_subject_number(&wanted.subject) {
         let found = subject::find_by_number(&mut ledger.tx, id, number).await?;
         return Ok(found.map_or(Found::None, Found::One));
@@ -145,7 +174,14 @@ async fn find(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: &Wanted) -> R
             return Ok(Found::Several);
         }
     }
-    Ok(only.map_or(Found::None, Found::One))
+    match only {
+        Some(found) => Ok(Found::One(found)),
+        // Behind the words of the subject line a kit's code may stand, too.
+        None if wanted.deed == Deed::ReplaceKit && wanted.kits.is_empty() => {
+            kit_deed::whose(ledger, asking, std::slice::from_ref(&wanted.subject)).await
+        }
+        None => Ok(Found::None),
+    }
 }
 
 /// The form to fill in.
@@ -160,12 +196,12 @@ pub(super) async fn lacking(
     asking.reply(ledger, asking.to_sender(), facts, asking.settled("reply_error", reason)).await
 }
 
-async fn unknown(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: &Wanted) -> Result<Settled, Failure> {
+pub(super) async fn unknown(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: &Wanted) -> Result<Settled, Failure> {
     let facts = Facts::StatusUnknown(StatusUnknown::new(asking.study(), Some(&wanted.subject)));
     asking.reply(ledger, asking.to_sender(), facts, asking.settled("reply", "status-unknown")).await
 }
 
-async fn refused(
+pub(super) async fn refused(
     ledger: &mut Ledger<'_>,
     asking: Asking<'_>,
     wanted: &Wanted,
@@ -178,7 +214,7 @@ async fn refused(
     asking.reply(ledger, asking.to_sender(), Facts::NotEntitled(facts), asking.settled("reply", "not-entitled")).await
 }
 
-async fn append_refusal(
+pub(super) async fn append_refusal(
     ledger: &mut Ledger<'_>,
     asking: Asking<'_>,
     wanted: &Wanted,

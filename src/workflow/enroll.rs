@@ -44,6 +44,8 @@ pub enum Confirmed {
     NotYet,
     /// By the reply to our one-time token.
     ByReply,
+    /// By a reply to a token that was used before: what was done then is told again, and nothing is begun.
+    Spent,
 }
 
 /// What came of an enrollment.

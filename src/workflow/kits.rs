@@ -15,6 +15,7 @@ use super::shelf::ShelvedStudy;
 use super::stock::{self, AtHand, least_expiry};
 use super::{Failure, Means};
 use crate::definition::{self, Problem};
+use crate::domain::deed::KIT_ROLES;
 use crate::domain::kit::{Day, State};
 use crate::domain::study::{Blinding, Kit, Person, Role, Stage, Study};
 use crate::domain::text;
@@ -45,9 +46,9 @@ pub enum Refusal {
     /// An act in production needs its reason.
     #[error("say why, with --reason: it stands in the audit chain")]
     NoReason,
-    /// One line for each kit that speaks against the act.
-    #[error("{}\nnothing was changed", .0.join("\n"))]
-    Kits(Vec<String>),
+    /// Kits that speak against the act, one line for each.
+    #[error("{}\nnothing was changed", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Kits(Vec<KitFault>),
     /// Too many at once.
     #[error("more than {} kits in one act; do it in several", limits::KIT_CODES)]
     TooMany,
@@ -69,6 +70,48 @@ pub enum Refusal {
     /// No kit can be handed out.
     #[error("there is no kit to give now; send some to the site, or to the central stock, and try again")]
     Short,
+}
+
+/// Why one kit speaks against an act.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KitFault {
+    /// No kit has that code; or it lies where whoever asks has no business.
+    #[error("there is no kit {0}")]
+    Unknown(String),
+    /// Named more than once.
+    #[error("kit {0} is named twice")]
+    Twice(String),
+    /// It is what cannot become what was asked for.
+    #[error("kit {code} is {now} and cannot become {next}", code = .0, now = .1.key(), next = .2.key())]
+    State(String, State, State),
+    /// A shipment would not move it.
+    #[error("kit {0} lies there already")]
+    There(String),
+    /// It is what cannot be shipped.
+    #[error("kit {code} is {now} and cannot be shipped", code = .0, now = .1.key())]
+    Fixed(String, State),
+}
+
+impl KitFault {
+    /// The kit's code, as named.
+    pub fn code(&self) -> &str {
+        match self {
+            KitFault::Unknown(code)
+            | KitFault::Twice(code)
+            | KitFault::State(code, ..)
+            | KitFault::There(code)
+            | KitFault::Fixed(code, _) => code,
+        }
+    }
+
+    /// Key in templates (`kit-<key>`): letters tell what somebody at a site can mend, and nothing of a kit's way.
+    pub const fn key(&self) -> &'static str {
+        match self {
+            KitFault::Unknown(_) => "unknown",
+            KitFault::Twice(_) => "twice",
+            KitFault::State(..) | KitFault::There(_) | KitFault::Fixed(..) => "taken",
+        }
+    }
 }
 
 /// An act's failure: refused, or failed.
@@ -143,7 +186,7 @@ impl Asker<'_> {
         let Asker::Person(person) = self else { return true };
         let here = if site.is_empty() { person.sites.is_empty() } else { person.acts_for(site) };
         let roles: &[Role] = match next {
-            State::Replaced | State::Quarantined => &[Role::Investigator, Role::Coordinator, Role::Pharmacist],
+            State::Replaced | State::Quarantined => &KIT_ROLES,
             _ => &[Role::Pharmacist],
         };
         here && roles.iter().any(|role| person.has(*role))
@@ -179,8 +222,29 @@ fn check(shelved: &ShelvedStudy, order: Order<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The kits of these codes, and one line for each code that is none.
-async fn find_all(tx: &mut Tx, id: i64, codes: &[String]) -> Result<(Vec<KitRow>, Vec<String>), KitError> {
+/// The kits of these codes, and what speaks against turning each into `next`.
+///
+/// # Errors
+/// A [`Refusal`] where there is none or too many, or the database.
+pub(super) async fn judge(
+    tx: &mut Tx,
+    id: i64,
+    asker: Asker<'_>,
+    codes: &[String],
+    next: State,
+) -> Result<(Vec<KitRow>, Vec<KitFault>), KitError> {
+    let (mut kits, mut faults) = find_all(tx, id, codes).await?;
+    // What lies where somebody has no business is told from what is not there by nothing.
+    let foreign = kits.extract_if(.., |kit| !asker.may(&kit.site, next));
+    faults.extend(foreign.map(|kit| KitFault::Unknown(kit.code)));
+    for kit in kits.iter().filter(|kit| !kit.state.may_become(next)) {
+        faults.push(KitFault::State(kit.code.clone(), kit.state, next));
+    }
+    Ok((kits, faults))
+}
+
+/// The kits of these codes, and a fault for each code that is none.
+async fn find_all(tx: &mut Tx, id: i64, codes: &[String]) -> Result<(Vec<KitRow>, Vec<KitFault>), KitError> {
     if codes.is_empty() {
         return Err(Refusal::None.into());
     }
@@ -190,9 +254,9 @@ async fn find_all(tx: &mut Tx, id: i64, codes: &[String]) -> Result<(Vec<KitRow>
     let (mut kits, mut faults, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
     for code in codes {
         match kit::find_by_code(&mut *tx, id, code).await? {
-            Some(_) if !seen.insert(code) => faults.push(format!("kit {code} is named twice")),
+            Some(_) if !seen.insert(code) => faults.push(KitFault::Twice(code.clone())),
             Some(kit) => kits.push(kit),
-            None => faults.push(format!("there is no kit {code}")),
+            None => faults.push(KitFault::Unknown(code.clone())),
         }
     }
     Ok((kits, faults))
@@ -213,13 +277,7 @@ pub async fn change(
 ) -> Result<Vec<KitRow>, KitError> {
     check(shelved, order)?;
     let (tx, page) = ledger.lock(shelved).await?;
-    let (mut kits, mut faults) = find_all(tx, shelved.id, codes).await?;
-    // What lies where somebody has no business is told from what is not there by nothing.
-    let foreign = kits.extract_if(.., |kit| !asker.may(&kit.site, next));
-    faults.extend(foreign.map(|kit| format!("there is no kit {}", kit.code)));
-    for kit in kits.iter().filter(|kit| !kit.state.may_become(next)) {
-        faults.push(format!("kit {} is {} and cannot become {}", kit.code, kit.state.key(), next.key()));
-    }
+    let (kits, faults) = judge(tx, shelved.id, asker, codes, next).await?;
     if !faults.is_empty() {
         return Err(Refusal::Kits(faults).into());
     }
@@ -274,9 +332,9 @@ pub async fn ship(
     };
     for kit in &kits {
         if kit.site == to {
-            faults.push(format!("kit {} lies there already", kit.code));
+            faults.push(KitFault::There(kit.code.clone()));
         } else if !kit.state.may_move() {
-            faults.push(format!("kit {} is {} and cannot be shipped", kit.code, kit.state.key()));
+            faults.push(KitFault::Fixed(kit.code.clone(), kit.state));
         }
     }
     if !faults.is_empty() {
@@ -437,20 +495,22 @@ pub async fn replace(
         new: &next.code,
         reason: order.reason,
     };
-    let mut outgoing = replaced_letters(shelved, means, &replacement, subject, &given.arm, asker)?;
+    let mut outgoing =
+        replaced_letters(shelved, means, &replacement, subject, &given.arm, (asker, order.inbox_id.is_some()))?;
     outgoing.extend(at_hand.tell_without(tx, shelved, means, &next).await?);
     compose::post(tx, Some(shelved.id), means, order.inbox_id, &outgoing).await?;
     Ok(Replaced { subject: number.clone(), old: old.code, new: next.code })
 }
 
-/// To whoever enrolled the subject and whoever asks: the code. To whoever hands out kits: the arm too.
+/// To whoever enrolled the subject: the code. To whoever hands out kits: the arm too. Whoever asks by mail is answered
+/// elsewhere, with the code.
 fn replaced_letters(
     shelved: &ShelvedStudy,
     means: Means<'_>,
     replacement: &Replacement<'_>,
     subject: &SubjectRow,
     arm: &str,
-    asker: Asker<'_>,
+    (asker, by_mail): (Asker<'_>, bool),
 ) -> Result<Vec<Outgoing>, Failure> {
     let study = &shelved.study;
     let site = subject.site.as_str();
@@ -462,6 +522,7 @@ fn replaced_letters(
     let concealed =
         Replacement { reason: if asker.knows_arms(study) { "" } else { replacement.reason }, ..*replacement };
     let asked = |person: &Person| matches!(asker, Asker::Person(one) if one.id == person.id);
+    let answered = |person: &Person| by_mail && asked(person);
     let enrolled_by = |person: &Person| person.id == subject.person && person.acts_for(site);
     let reachable = study.people.iter().any(enrolled_by);
     let mut outgoing = Vec::new();
@@ -473,7 +534,7 @@ fn replaced_letters(
         } else {
             person.acts_for(site) && person.roles.iter().any(|role| role.enrolls())
         };
-        if !keeps && !treats && !asked(person) {
+        if !keeps && (answered(person) || !treats && !asked(person)) {
             continue;
         }
         let language = study.language_of(person);

@@ -15,6 +15,7 @@ pub mod enroll;
 pub mod facts;
 pub mod import;
 pub mod journal;
+pub mod kit_deed;
 pub mod kits;
 pub mod kits_told;
 pub mod ledger;

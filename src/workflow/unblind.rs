@@ -168,7 +168,7 @@ pub fn letter(
     let study = &shelved.study;
     let arm = study.find_arm(&allocation.arm).ok_or_else(|| compose::no_arm(&allocation.arm))?;
     let site = what.enrolled.subject.site.as_str();
-    let disclosure = Disclosure::to(study, what.person, site, arm, allocation.kit.as_deref())
+    let disclosure = Disclosure::to(study, what.person, site, arm, what.enrolled.kit.as_deref())
         .ok_or_else(|| Failure::Contradiction(format!("{} may not be told an arm", what.person.id)))?;
     let answers = what.enrolled.answers()?;
     let number = study.subject_number(what.enrolled.subject.number);

@@ -4,6 +4,7 @@ mod afterwards;
 mod disorder;
 mod enrolling;
 mod facts;
+mod kit_mails;
 mod kits;
 mod letters_out;
 mod proofs;

@@ -113,6 +113,27 @@ fn what_cannot_be_reached_is_a_failure() {
 }
 
 #[test]
+fn what_a_mail_asks_of_a_subject_or_kits_is_shown_with_its_reason() {
+    let place = Place::new();
+    let read = |name: &str, subject: &str, body: &str| {
+        let mail = format!(
+            "Authentication-Results: mx.example.jp; dmarc=pass header.from=example.jp\r\n\
+             Date: Fri, 20 Nov 2026 09:00:00 +0900\r\nFrom: kobayashi@example.jp\r\nTo: reg@example.jp\r\n\
+             Subject: [BOREALIS] {subject}\r\nMessage-ID: <{name}@mua.example.jp>\r\n\r\n{body}\r\n"
+        );
+        let file = place.write(name, &mail);
+        place.ends(0, &format!("read --bundle {SAMPLES}/borealis --now 2026-11-20T09:05:00+09:00 --json {file}")).json()
+    };
+    let corrected = read("1.eml", "correct", "subject: BOREALIS-0001\r\nreason: typing error\r\nisi_score: 19");
+    assert_eq!((&corrected["request"], &corrected["reason"]), (&"correct".into(), &"typing error".into()));
+    assert_eq!(corrected["changes"], serde_json::json!({ "isi_score": "19" }));
+    assert_eq!(corrected["lacking"], Value::Null);
+    let kept = read("2.eml", "quarantine kit", "kits: K-1, K-2");
+    assert_eq!((&kept["request"], &kept["reason"]), (&"quarantine-kit".into(), &Value::Null));
+    assert_eq!((&kept["kits"], &kept["lacking"]), (&serde_json::json!(["K-1", "K-2"]), &serde_json::json!(["reason"])));
+}
+
+#[test]
 fn a_scheme_that_cannot_be_read_is_a_failure_and_a_bad_one_is_refused() {
     let place = Place::new();
     let scheme = format!("{SAMPLES}/aurora/allocation.toml");

@@ -14,9 +14,9 @@ use hagaki::domain::study::{
 use hagaki::domain::time::{Instant, Zone};
 use hagaki::letters::facts::{
     AssignmentBlinded, AssignmentFailedAlert, BlankForm, Change, Confirm, Conflict, DeedConfirm, DeedForm, Disclosure,
-    Enrollment, Facts, Head, Help, KitReplacedBlinded, KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded,
-    Noted, NoticeBlind, NoticeUnblinded, Opening, Reader, Reason, Refusal, Replacement, Sameness, ShortArm, Unblinded,
-    UnblindingNotice,
+    Enrollment, Facts, Head, Help, KitRefused, KitReplaced, KitReplacedBlinded, KitReplacedUnblinded, KitsQuarantined,
+    KitsShortBlinded, KitsShortUnblinded, Noted, NoticeBlind, NoticeUnblinded, Opening, Reader, Reason, Refusal,
+    Replacement, Sameness, ShortArm, Unblinded, UnblindingNotice,
 };
 use hagaki::letters::{Kind, Letter};
 
@@ -281,8 +281,12 @@ fn deeds<'a>(
         site: None,
         reason: typed.into(),
         changes: BTreeMap::new(),
+        kits: Vec::new(),
     };
     let correcting = Wanted { deed: Deed::Correct, subject: "B-0003".into(), ..wanted.clone() };
+    let replacing = Wanted { deed: Deed::ReplaceKit, ..wanted.clone() };
+    let kits = vec!["K-4711".to_string(), "K-4802".to_string()];
+    let keeping = Wanted { deed: Deed::QuarantineKit, reason: String::new(), kits, ..wanted.clone() };
     let until = now().plus_seconds(86_400);
     let reply_to = "reg+c.abc@example.jp";
     let changes = Change::list(reader, study.registration_instrument(), enrollment.answers, changed);
@@ -310,6 +314,24 @@ fn deeds<'a>(
                 language,
             )),
             sato,
+        ),
+        (Facts::DeedForm(DeedForm::new(&replacing, &[Lack::SubjectOrKit])), yamada),
+        (Facts::DeedForm(DeedForm::new(&keeping, &[Lack::Reason])), yamada),
+        (
+            Facts::DeedConfirm(
+                DeedConfirm::of_kits(study, Deed::QuarantineKit, typed, reply_to, until).with_kits(&keeping.kits),
+            ),
+            yamada,
+        ),
+        (Facts::KitReplaced(KitReplaced::new(study, "B-0003", "012", "K-4711", "K-4802", false, language)), yamada),
+        (Facts::KitsQuarantined(KitsQuarantined::new(&keeping.kits, false)), yamada),
+        (Facts::KitRefused(KitRefused::new(Deed::ReplaceKit, "short")), yamada),
+        (
+            Facts::KitRefused(
+                KitRefused::new(Deed::QuarantineKit, "kits")
+                    .with_kits([("K-1<b>", "unknown"), ("K-4711", "taken"), ("K-4802", "twice")].into_iter()),
+            ),
+            yamada,
         ),
         (Facts::Unblinded(Unblinded::new(enrollment, opening, &disclosure, language)), yamada),
         (Facts::UnblindingNotice(UnblindingNotice::new(enrollment, opening, language)), sato),

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::form::{FaultLine, FormFacts, Reader, Shown, UnknownKey, shown_value};
 use super::short;
 use crate::domain::answer::Form;
+use crate::domain::deed::Deed;
 use crate::domain::instrument::Instrument;
 use crate::domain::language::Language;
 use crate::domain::request::Act;
-use crate::domain::study::Study;
+use crate::domain::study::{Blinding, Study};
 use crate::domain::time::Instant;
 use crate::limits;
 
@@ -252,12 +253,24 @@ pub struct Help {
     pub confirm: bool,
     /// Whether the sender may enroll.
     pub enrolls: bool,
+    /// Whether the sender may ask for one subject's arm, which the study conceals.
+    pub unblinds: bool,
+    /// Whether the sender may ask for another kit, and have kits kept back.
+    pub kits: bool,
 }
 
 impl Help {
     /// The help for this reader.
     pub fn new(reader: &Reader<'_>) -> Help {
-        Help { confirm: reader.study.trust.confirm, enrolls: reader.person.roles.iter().any(|role| role.enrolls()) }
+        let Reader { study, person, .. } = reader;
+        let blinded = study.blinding == Blinding::Blinded;
+        let allowed = |deed: Deed| deed.allowed(study, person);
+        Help {
+            confirm: study.trust.confirm,
+            enrolls: person.roles.iter().any(|role| role.enrolls()),
+            unblinds: blinded && allowed(Deed::Unblind),
+            kits: blinded && allowed(Deed::ReplaceKit),
+        }
     }
 }
 

@@ -35,6 +35,8 @@ pub struct DeedForm {
     pub named: String,
     /// Reason as typed; empty if none was.
     pub reason: String,
+    /// Codes of kits as typed, parted by commas; empty if none was.
+    pub kits: String,
     /// What is wrong with the values that were to be right.
     pub faults: Vec<FaultLine>,
 }
@@ -51,6 +53,7 @@ impl DeedForm {
                 .collect(),
             named: short(named),
             reason: words(&wanted.reason),
+            kits: clean::line(&wanted.kits.join(", "), limits::DEED_REASON_CHARS),
             faults: Vec::new(),
         }
     }
@@ -107,14 +110,16 @@ impl Change {
 pub struct DeedConfirm {
     /// Key of what was asked for.
     pub act: String,
-    /// Our subject number.
+    /// Our subject number; empty where it is about kits alone.
     pub subject: String,
-    /// Where.
+    /// Where; empty where it is about kits alone.
     pub site: Site,
     /// Why.
     pub reason: String,
     /// What is to be corrected.
     pub changes: Vec<Change>,
+    /// Codes of the kits to be replaced or kept back.
+    pub kits: Vec<String>,
     /// Address with the one-time token, to reply to.
     pub reply_to: String,
     /// Until when, in the study's zone.
@@ -138,9 +143,30 @@ impl DeedConfirm {
             site: enrollment.site(language),
             reason: words(reason),
             changes,
+            kits: Vec::new(),
             reply_to: reply_to.to_string(),
             expires_at: expires_at.local(enrollment.study.zone),
         }
+    }
+
+    /// What was read of `deed`, which is about kits alone.
+    pub fn of_kits(study: &Study, deed: Deed, reason: &str, reply_to: &str, expires_at: Instant) -> DeedConfirm {
+        DeedConfirm {
+            act: deed.key().to_string(),
+            subject: String::new(),
+            site: Site { code: String::new(), name: String::new() },
+            reason: words(reason),
+            changes: Vec::new(),
+            kits: Vec::new(),
+            reply_to: reply_to.to_string(),
+            expires_at: expires_at.local(study.zone),
+        }
+    }
+
+    /// With the kits that it is about.
+    #[must_use]
+    pub fn with_kits(self, kits: &[String]) -> DeedConfirm {
+        DeedConfirm { kits: kits.iter().map(|code| short(code)).collect(), ..self }
     }
 }
 

@@ -158,7 +158,7 @@ impl KitsShortUnblinded {
     }
 }
 
-fn site_of(study: &Study, code: &str, language: Language) -> Site {
+pub(super) fn site_of(study: &Study, code: &str, language: Language) -> Site {
     let name = study.find_site(code).map_or("", |site| site.name.in_language(language));
     Site { code: short(code), name: short(name) }
 }

@@ -9,6 +9,7 @@ mod deed;
 mod enrollment;
 mod form;
 mod kit;
+mod kit_deed;
 mod notice;
 
 pub use answer::{
@@ -23,6 +24,7 @@ pub use form::{ChoiceName, Expected, FaultLine, FormFacts, FormLine, Reader, Sho
 pub use kit::{
     KitReplacedBlinded, KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded, LotLine, Replacement, ShortArm,
 };
+pub use kit_deed::{KitLine, KitRefused, KitReplaced, KitsQuarantined};
 pub use notice::{AssignmentFailedAlert, HeldFor, NoticeBlind, NoticeOpen, NoticeUnblinded, QuarantineNotice};
 
 use serde::{Deserialize, Serialize};
@@ -209,6 +211,9 @@ pub enum Facts {
     Unblinded(Unblinded),
     UnblindOpen(AssignmentOpen),
     UnblindingNotice(UnblindingNotice),
+    KitReplaced(KitReplaced),
+    KitsQuarantined(KitsQuarantined),
+    KitRefused(KitRefused),
     FactDone(Noted),
     FactNotice(Noted),
     NoticeBlind(NoticeBlind),
@@ -248,6 +253,9 @@ impl Facts {
             Facts::Unblinded(_) => Kind::Unblinded,
             Facts::UnblindOpen(_) => Kind::UnblindOpen,
             Facts::UnblindingNotice(_) => Kind::UnblindingNotice,
+            Facts::KitReplaced(_) => Kind::KitReplaced,
+            Facts::KitsQuarantined(_) => Kind::KitsQuarantined,
+            Facts::KitRefused(_) => Kind::KitRefused,
             Facts::FactDone(_) => Kind::FactDone,
             Facts::FactNotice(_) => Kind::FactNotice,
             Facts::NoticeBlind(_) => Kind::NoticeBlind,

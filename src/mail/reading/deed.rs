@@ -1,6 +1,6 @@
-//! Acts about one subject: what a mail says beside the word in its subject line.
+//! Acts about one subject or kits: what a mail says beside the word in its subject line.
 //!
-//! The subject and the reason have keys of their own in every language (`templates/words/`); the site's own reference may
+//! The subject, kits and the reason have keys of their own in every language (`templates/words/`); the site's own reference may
 //! also stand under the form's own key, and what is to be corrected stands under the items' keys.
 
 use std::collections::BTreeMap;
@@ -16,9 +16,10 @@ use crate::domain::study::Study;
 use crate::domain::text;
 use crate::limits;
 
-/// Stand for the two keys among the ids of items; no id has a blank in it.
+/// Stand for the keys of acts among the ids of items; no id has a blank in it.
 const SUBJECT: &str = "the subject";
 const REASON: &str = "the reason";
+const KITS: &str = "the kits";
 
 /// What a text says of a deed, and how.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub(super) fn read(study: &Study, deed: Deed, subject: &Subject, content: &str) 
         let says = |words: &[String]| words.contains(&tight) || words.contains(&bare);
         if says(&vocabulary().deed_subjects) {
             Some(SUBJECT.to_owned())
+        } else if deed.concerns_kits() && says(&vocabulary().deed_kits) {
+            Some(KITS.to_owned())
         } else if says(&vocabulary().deed_reasons) {
             Some(REASON.to_owned())
         } else {
@@ -58,7 +61,7 @@ pub(super) fn read(study: &Study, deed: Deed, subject: &Subject, content: &str) 
             }
         }
     }
-    let keyed = said.contains_key(SUBJECT) || said.contains_key(REASON);
+    let keyed = [SUBJECT, REASON, KITS].iter().any(|key| said.contains_key(*key));
     // Of several subjects none is taken: one at a time.
     let one = |values: Option<Vec<String>>| match values.as_deref() {
         Some([only]) => text::clean(only, limits::DEED_SUBJECT_CHARS),
@@ -66,6 +69,7 @@ pub(super) fn read(study: &Study, deed: Deed, subject: &Subject, content: &str) 
     };
     let registration = &study.registration;
     let named = said.remove(SUBJECT);
+    let kits = codes(&said.remove(KITS).unwrap_or_default());
     let reason = said.remove(REASON).unwrap_or_default().join("; ");
     let reason = text::clean(&reason, limits::DEED_REASON_CHARS);
     let site = registration.site_item.as_ref().and_then(|item| said.get(item)).cloned();
@@ -83,14 +87,37 @@ pub(super) fn read(study: &Study, deed: Deed, subject: &Subject, content: &str) 
         site: site.map(|site| one(Some(site))).filter(|site| !site.is_empty()),
         reason,
         changes: BTreeMap::new(),
+        kits,
     };
-    if wanted.subject.is_empty() && !keyed_subject(&lines, &known) {
-        wanted.subject = subject.reference.clone().unwrap_or_default();
+    if wanted.subject.is_empty() && wanted.kits.is_empty() && !keyed_subject(&lines, &known) {
+        let reference = subject.reference.clone();
+        if deed == Deed::QuarantineKit {
+            wanted.kits.extend(reference);
+        } else {
+            wanted.subject = reference.unwrap_or_default();
+        }
     }
     if deed == Deed::Correct {
         wanted.changes = said.into_iter().map(|(item, values)| (item, values.join(" / "))).collect();
     }
     Ok(Said { wanted, keyed, registers })
+}
+
+/// Codes of kits, as typed: parted by commas, blanks or lines; each once.
+fn codes(values: &[String]) -> Vec<String> {
+    let mut codes: Vec<String> = Vec::new();
+    for code in values
+        .iter()
+        .flat_map(|value| value.split([',', '、', '，', ';', '；', '･', '・', ' ', '\u{3000}', '\t', '\n']))
+    {
+        let code = text::clean(&text::fold_width(code), limits::DEED_SUBJECT_CHARS);
+        if !code.is_empty() && !codes.iter().any(|other| text::fold_tight(other) == text::fold_tight(&code)) {
+            codes.push(code);
+        }
+    }
+    // One more than can be acted upon, so that it is refused and not cut.
+    codes.truncate(limits::DEED_KITS + 1);
+    codes
 }
 
 /// Whether a subject was named in the text, though none could be taken.
@@ -111,7 +138,12 @@ pub(super) fn agree(one: &Said, other: &Said, twin: &str) -> bool {
     let items = other.changes.keys().all(|item| one.changes.contains_key(item));
     let changes =
         one.changes.iter().all(|(item, value)| same(value, other.changes.get(item).map_or("", String::as_str)));
-    same(&one.subject, &other.subject) && same(&one.reason, &other.reason) && items && changes
+    let codes = |wanted: &Wanted| wanted.kits.join(" ");
+    same(&codes(one), &codes(other))
+        && same(&one.subject, &other.subject)
+        && same(&one.reason, &other.reason)
+        && items
+        && changes
 }
 
 #[cfg(test)]
@@ -163,6 +195,26 @@ mod tests {
         let quoted =
             said(Deed::Unblind, "[AURORA] unblind", "Please.\n\nOn Friday, X wrote:\n> subject: A-1\n> reason: y\n");
         assert!(!quoted.keyed && quoted.wanted.subject.is_empty());
+    }
+
+    #[test]
+    fn kits_are_named_in_both_languages_parted_by_anything() {
+        for content in [
+            "kits: K-1, k-2\nreason: too warm",
+            "キット: Ｋ－１、k-2\n理由: too warm",
+            "薬剤コード：K-1\n薬剤コード：k-2 K-1\n理由：too warm",
+        ] {
+            let said = said(Deed::QuarantineKit, "[AURORA] キット隔離", content);
+            assert_eq!(said.wanted.kits, ["K-1", "k-2"], "{content}");
+            assert!(said.keyed && said.wanted.lacks().is_empty());
+        }
+        let line = said(Deed::QuarantineKit, "[AURORA] quarantine kit K-7", "reason: too warm");
+        assert_eq!(line.wanted.kits, ["K-7"]);
+        let line = said(Deed::ReplaceKit, "[AURORA] replace kit AURORA-0042", "reason: broken");
+        assert_eq!(line.wanted.subject, "AURORA-0042");
+        let keyed = said(Deed::ReplaceKit, "[AURORA] replace kit AURORA-0042", "kit: K-1\nreason: broken");
+        assert_eq!((keyed.wanted.subject.as_str(), keyed.wanted.kits.len()), ("", 1));
+        assert!(said(Deed::Unblind, "[AURORA] unblind", "kit: K-1").wanted.kits.is_empty());
     }
 
     #[test]

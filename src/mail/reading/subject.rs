@@ -85,10 +85,16 @@ fn brackets(wide: &str) -> (Vec<String>, String) {
     (tags, without_prefixes(&plain))
 }
 
-/// Latin words must stand alone; Japanese has no blanks, so there they may stand anywhere.
+/// Latin words must stand alone, several side by side; Japanese has no blanks, so there they may stand anywhere.
 fn find_wish(rest: &str) -> Option<Wish> {
-    let tokens: Vec<&str> = rest.split(|c: char| !(c.is_alphanumeric() || c == '-')).collect();
-    let stands = |word: &str| if word.is_ascii() { tokens.contains(&word) } else { rest.contains(word) };
+    let tokens = rest.split(|c: char| !(c.is_alphanumeric() || c == '-')).filter(|token| !token.is_empty());
+    let tokens: Vec<&str> = tokens.collect();
+    let spaced = format!(" {} ", tokens.join(" "));
+    let stands = |word: &str| match word.is_ascii() {
+        true if word.contains(' ') => spaced.contains(&format!(" {word} ")),
+        true => tokens.contains(&word),
+        false => rest.contains(word),
+    };
     let mut said = vocabulary().wishes.iter().filter(|(word, _)| stands(word)).map(|(_, wish)| *wish);
     let first = said.next()?;
     // A registration that was corrected is still a registration.
@@ -138,6 +144,12 @@ mod tests {
             ("[STUDY-A] 取り消し", "study-a", Some(Wish::Deed(Deed::Withdraw))),
             ("[STUDY-A] correction", "study-a", Some(Wish::Deed(Deed::Correct))),
             ("[STUDY-A] 訂正", "study-a", Some(Wish::Deed(Deed::Correct))),
+            ("[STUDY-A] replace kit K-1", "study-a", Some(Wish::Deed(Deed::ReplaceKit))),
+            ("[STUDY-A] Kit  replacement, A-0031", "study-a", Some(Wish::Deed(Deed::ReplaceKit))),
+            ("[STUDY-A] ｷｯﾄ交換のお願い", "study-a", Some(Wish::Deed(Deed::ReplaceKit))),
+            ("[STUDY-A] Quarantine kits", "study-a", Some(Wish::Deed(Deed::QuarantineKit))),
+            ("[STUDY-A] キット隔離", "study-a", Some(Wish::Deed(Deed::QuarantineKit))),
+            ("[STUDY-A] replace my kitchen", "study-a", None),
             ("[STUDY-A] 登録(訂正)", "study-a", Some(Wish::Enroll)),
             ("[STUDY-A] cancel enrollment", "study-a", Some(Wish::Enroll)),
             ("[STUDY-A] unblinded", "study-a", None),

@@ -58,7 +58,10 @@ struct DeedWords {
     unblind: Vec<String>,
     withdraw: Vec<String>,
     correct: Vec<String>,
+    replace_kit: Vec<String>,
+    quarantine_kit: Vec<String>,
     subject: Vec<String>,
+    kit: Vec<String>,
     reason: Vec<String>,
 }
 
@@ -111,6 +114,8 @@ pub struct Vocabulary {
     pub wishes: Vec<(String, Wish)>,
     /// Keys of the subject that an act is about, without blanks.
     pub deed_subjects: Vec<String>,
+    /// Keys of the kits that an act is about, without blanks.
+    pub deed_kits: Vec<String>,
     /// Keys of the reason of such an act, without blanks.
     pub deed_reasons: Vec<String>,
     /// What a plain yes is.
@@ -163,6 +168,7 @@ impl Vocabulary {
         let mut words = Vocabulary::default();
         for file in files {
             words.deed_subjects.extend(file.deed.subject.iter().map(|word| text::fold_tight(word)));
+            words.deed_kits.extend(file.deed.kit.iter().map(|word| text::fold_tight(word)));
             words.deed_reasons.extend(file.deed.reason.iter().map(|word| text::fold_tight(word)));
             words.confirms.extend(folded(&file.reply.confirm));
             words.buts.extend(folded(&file.reply.but));
@@ -190,6 +196,8 @@ impl Vocabulary {
                     Wish::Deed(Deed::Unblind) => &file.deed.unblind,
                     Wish::Deed(Deed::Withdraw) => &file.deed.withdraw,
                     Wish::Deed(Deed::Correct) => &file.deed.correct,
+                    Wish::Deed(Deed::ReplaceKit) => &file.deed.replace_kit,
+                    Wish::Deed(Deed::QuarantineKit) => &file.deed.quarantine_kit,
                     Wish::Form => &file.request.form,
                     Wish::Status => &file.request.status,
                     Wish::Help => &file.request.help,
