@@ -40,6 +40,8 @@ pub const PEOPLE: usize = 10_000;
 pub const ARMS: usize = 20;
 /// Most factors of one scheme.
 pub const FACTORS: usize = 30;
+/// Greatest epoch of a scheme.
+pub const EPOCHS: u64 = 1_000;
 /// Greatest ratio or integer weight in a scheme.
 pub const RATIO: u64 = 1_000;
 /// Most kits of one study.

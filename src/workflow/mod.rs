@@ -6,6 +6,7 @@
 //! in [`accept::accept`].
 
 pub mod accept;
+pub mod amendment;
 pub mod command;
 pub mod compose;
 pub mod confirm;

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use super::Failure;
+use super::amendment::Schemes;
 use super::kits_told::KitDiscrepancy;
 use super::shelf::ShelvedStudy;
 use super::told::{self, Discrepancy, What};
-use crate::domain::allocation::{Allotment, Amender, Amendment, Counts, FirstDifference, Levels, Row, Scheme, State};
+use crate::domain::allocation::{Allotment, Amendment, Counts, FirstDifference, Levels, Row, Scheme, State};
 use crate::domain::chain::Sha256Digest;
 use crate::domain::study::Study;
 use crate::store::allocation::{self, AllocationRow};
@@ -87,30 +88,6 @@ pub fn amendments(study: &Study, facts: &[FactRow], allocations: &[AllocationRow
     Ok(amendments)
 }
 
-/// The state at the end of a journal and its facts.
-///
-/// # Errors
-/// A row that the scheme cannot have made.
-pub fn state_at(
-    study: &Study,
-    scheme: &Scheme,
-    allocations: &[AllocationRow],
-    facts: &[FactRow],
-) -> Result<State, Failure> {
-    let amendments = amendments(study, facts, allocations)?;
-    let mut amender = Amender::new(&amendments);
-    let mut state = State::new(scheme);
-    let broken = |fault| Failure::Contradiction(format!("a fact cannot be counted: {fault}"));
-    for row in allocations {
-        let counted = row_of(row)?;
-        amender.before(counted.number, scheme, &mut state).map_err(broken)?;
-        record(&mut state, scheme, row)?;
-        amender.counted(&counted);
-    }
-    amender.finish(scheme, &mut state).map_err(broken)?;
-    Ok(state)
-}
-
 /// Every fact of a study, in order.
 ///
 /// # Errors
@@ -160,7 +137,8 @@ pub async fn verify(store: &Store, shelved: &ShelvedStudy) -> Result<Verdict, Fa
         (one, other) => one.or(other),
     };
     let amended = amendments(&shelved.study, &known, &facts)?;
-    let replayed = crate::domain::allocation::replay_amended(scheme, &head.secret.0, readable, &amended);
+    let schemes = Schemes::load(store, &head, scheme).await?;
+    let replayed = schemes.replay(&facts, &head.secret.0, readable, &amended);
     Ok(match (replayed, told) {
         (Ok(_), None) => heard.kit.map_or(Verdict::Proved(count), Verdict::Kit),
         (Err(difference), Some(told)) if told.number.unsigned_abs() < difference.number => Verdict::Untold(told),

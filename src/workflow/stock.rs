@@ -51,6 +51,13 @@ impl AtHand {
         study.arms.iter().all(|arm| self.stocks.iter().any(|stock| stock.arm == arm.code && stock.usable > 0))
     }
 
+    /// Whether a kit of every arm that somebody can still get can be handed out.
+    pub(super) fn covers_open_arms(&self, study: &Study) -> bool {
+        let open = |code: &str| study.scheme.as_ref().is_none_or(|scheme| scheme.is_open(code));
+        let kits = |code: &str| self.stocks.iter().any(|stock| stock.arm == code && stock.usable > 0);
+        study.arms.iter().all(|arm| !open(&arm.code) || kits(&arm.code))
+    }
+
     /// The kit of an arm to hand out next.
     pub(super) async fn next(
         &self,
