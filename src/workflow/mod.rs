@@ -7,6 +7,8 @@
 
 pub mod accept;
 pub mod amendment;
+pub mod balance;
+pub mod calendar;
 pub mod command;
 pub mod compose;
 pub mod confirm;

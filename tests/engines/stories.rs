@@ -1,6 +1,7 @@
 //! Stories: what people write, what is decided, who is told what.
 
 mod amending;
+mod calendar;
 mod disorder;
 mod enrolling;
 mod facts;
