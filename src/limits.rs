@@ -120,13 +120,13 @@ pub const SHELVED_STUDIES: usize = 64;
 /// Most studies of one name that a mail is read against; names of studies are unique, tags should be.
 pub const STUDIES_OF_A_NAME: usize = 8;
 /// Most mails read and decided in one transaction.
-pub const DESK_BATCH: i64 = 32;
+pub const DESK_BATCH: i64 = 64;
 /// Most letters that are written into a folder together and share the waiting for the disk.
 pub const FOLDER_BATCH: usize = 64;
 /// Most files of them that are waited for at the same time.
-pub const FOLDER_SYNCS: usize = 4;
+pub const FOLDER_SYNCS: usize = 8;
 /// Most letters claimed by one dispatch step.
-pub const DISPATCH_BATCH: i64 = 256;
+pub const DISPATCH_BATCH: i64 = 512;
 /// Most verdicts recorded in one transaction, and most that wait for that; with the letters under way, this is what a
 /// crash can at most cause to be sent twice.
 pub const VERDICT_BATCH: usize = 64;
@@ -248,6 +248,10 @@ pub const SIMULATION_CORES: usize = 256;
 pub const BLOCK_STATES: u64 = 20_000;
 /// Longest history that `allocation explain` reads, in subjects.
 pub const HISTORY_ROWS: usize = 1_000_000;
+/// Replicates of one re-randomization.
+pub const RERANDOMIZATIONS: u64 = 10_000_000;
+/// Replicates that each core works out before they are written.
+pub const RERANDOMIZATION_BATCH: u64 = 64;
 /// Most characters of a mail's text that are kept readable beside its bytes.
 pub const SUMMARY_CHARS: usize = 8_000;
 /// Connections to PostgreSQL that one daemon opens.

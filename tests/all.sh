@@ -26,7 +26,7 @@ part() {
 
 missing_packages() {
     local there
-    for package in dovecot-core dovecot-imapd dovecot-lmtpd postfix postgresql wrk chromium fonts-noto-cjk \
+    for package in dovecot-core dovecot-imapd dovecot-lmtpd postfix postgresql wrk chromium fonts-noto-cjk python3 \
         util-linux procps ca-certificates; do
         there=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
         [ "$there" = installed ] || printf '%s\n' "$package"
@@ -57,7 +57,7 @@ install_packages() {
 ensure_packages() {
     local missing
     if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-        echo "This is no Debian; install Dovecot, Postfix, PostgreSQL, wrk, Chromium and Noto CJK fonts by hand."
+        echo "This is no Debian; install Dovecot, Postfix, PostgreSQL, wrk, Chromium, Noto CJK fonts and Python 3.11 by hand."
         return 0
     fi
     mapfile -t missing < <(missing_packages)

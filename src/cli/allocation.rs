@@ -9,7 +9,7 @@ use super::explain::{self, ExplainFault};
 use super::installation::Opened;
 use super::rehearse::{self, RehearseArgs};
 use super::simulate::{self, SimulateArgs};
-use super::{End, Installation, Output, Refused};
+use super::{End, Installation, Output, Refused, export, import, rerandomize, reveal};
 use crate::domain::allocation::{Allotment, Replayed};
 use crate::store::allocation;
 use crate::workflow::balance;
@@ -63,6 +63,14 @@ pub enum AllocationCommand {
         #[command(flatten)]
         output: Output,
     },
+    /// Every allocation, with how it came about, as a file.
+    Export(export::ExportArgs),
+    /// Publish the secret of a closed study, with everything an independent verifier needs.
+    Reveal(reveal::RevealArgs),
+    /// Take over the history of another system, before the first enrollment.
+    Import(import::ImportArgs),
+    /// Allocate the same subjects again from other seeds, many times, for a re-randomization test.
+    Rerandomize(rerandomize::RerandomizeArgs),
 }
 
 pub(super) fn run(command: AllocationCommand) -> anyhow::Result<End> {
@@ -87,6 +95,10 @@ pub(super) fn run(command: AllocationCommand) -> anyhow::Result<End> {
         AllocationCommand::Rehearse(args) => rehearse::run(args),
         AllocationCommand::Balance { slug, installation, output } => balance_of(&slug, &installation, output),
         AllocationCommand::Verify { slug, installation, output } => verify(&slug, &installation, output),
+        AllocationCommand::Export(args) => export::run(&args),
+        AllocationCommand::Reveal(args) => reveal::run(&args),
+        AllocationCommand::Import(args) => import::run(&args),
+        AllocationCommand::Rerandomize(args) => rerandomize::run(&args),
     }
 }
 
@@ -105,7 +117,7 @@ fn verify(slug: &str, installation: &Installation, output: Output) -> anyhow::Re
         println!("{slug} ({stage}): {}", in_words(&verdict));
     }
     Ok(match verdict {
-        Verdict::Proved(_) | Verdict::NoScheme => End::Done,
+        Verdict::Proved(_) | Verdict::ProvedBesides { .. } | Verdict::NoScheme => End::Done,
         Verdict::Untold(_) | Verdict::Kit(_) | Verdict::Secret(_) | Verdict::Differs(_) => End::Refused,
     })
 }
@@ -114,6 +126,9 @@ fn verify(slug: &str, installation: &Installation, output: Output) -> anyhow::Re
 fn to_json(verdict: &Verdict) -> Value {
     match verdict {
         Verdict::Proved(count) => json!({ "proved": true, "allocations": count }),
+        Verdict::ProvedBesides { proved, imported } => {
+            json!({ "proved": true, "allocations": proved + imported, "imported": imported })
+        }
         Verdict::NoScheme => json!({ "proved": true, "allocations": 0, "randomizes": false }),
         Verdict::Kit(found) => json!({ "proved": false, "number": null, "what": found.what.key(), "kit": found.code }),
         Verdict::Untold(found) => json!({ "proved": false, "number": found.number, "what": found.what.key() }),
@@ -145,6 +160,9 @@ fn allotment_json(allotment: &Allotment) -> Value {
 fn in_words(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Proved(count) => format!("all {count} allocations follow from the secret and the journal"),
+        Verdict::ProvedBesides { proved, imported } => format!(
+            "{proved} allocations follow from the secret and the journal; {imported} were imported, and are as the audit chain tells them"
+        ),
         Verdict::NoScheme => "randomizes nobody; its subjects are as the audit chain tells them".to_string(),
         Verdict::Untold(found) => discrepancy_in_words(found),
         Verdict::Kit(found) => kit_in_words(found),

@@ -125,7 +125,7 @@ pub fn explain(allocation: &Path, history: Option<&Path>, next: Option<&str>) ->
     Ok(Explanation { outcome, warnings: problems })
 }
 
-fn read_file(path: &Path) -> Result<String, ExplainFault> {
+pub(super) fn read_file(path: &Path) -> Result<String, ExplainFault> {
     let fault = |source| ExplainFault::File { path: path.to_owned(), source };
     let bytes = std::fs::read(path).map_err(fault)?;
     String::from_utf8(bytes).map_err(|wrong| fault(std::io::Error::new(std::io::ErrorKind::InvalidData, wrong)))
@@ -177,10 +177,20 @@ impl Columns {
     }
 }
 
-/// The rows of a history and the line of each.
-fn read_history(scheme: &Scheme, path: &Path, text: &str) -> Result<(Vec<HistoryRow>, Vec<u64>), ExplainFault> {
+/// Reads a history's records; lines that begin with `#` are comments.
+pub(super) fn reader(text: &str) -> csv::Reader<&[u8]> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).trim(csv::Trim::All).from_reader(text.as_bytes());
+    csv::ReaderBuilder::new().comment(Some(b'#')).trim(csv::Trim::All).from_reader(text.as_bytes())
+}
+
+/// The rows of a history and the line of each.
+pub(super) fn read_history(
+    scheme: &Scheme,
+    path: &Path,
+    text: &str,
+) -> Result<(Vec<HistoryRow>, Vec<u64>), ExplainFault> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut reader = reader(text);
     let texts: Vec<&str> = text.lines().collect();
     // The reader counts comments and empty lines to the record that follows them.
     let line_of = |position: Option<&csv::Position>| {

@@ -9,9 +9,10 @@ use tokio::runtime::Runtime;
 use super::{Installation, Refused};
 use crate::daemon::machine::{SystemClock, SystemDice};
 use crate::daemon::run::open_store;
+use crate::domain::study::Stage;
 use crate::domain::time::{Clock, Instant};
 use crate::settings::Settings;
-use crate::store::Store;
+use crate::store::{Store, study};
 use crate::workflow::life::Refusal;
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
 
@@ -63,8 +64,17 @@ impl Opened {
 
     /// The current study of a slug, with its definition; refused if there is none.
     pub(super) fn study(&self, slug: &str) -> anyhow::Result<ShelvedStudy> {
+        self.study_at(slug, None)
+    }
+
+    /// The study of a slug at that stage, or the current one; refused if there is none.
+    pub(super) fn study_at(&self, slug: &str, stage: Option<Stage>) -> anyhow::Result<ShelvedStudy> {
         self.runtime.block_on(async {
-            let Some(row) = crate::store::study::find_current(&self.store, slug).await? else {
+            let found = match stage {
+                Some(stage) => study::find(&self.store, slug, stage).await?,
+                None => study::find_current(&self.store, slug).await?,
+            };
+            let Some(row) = found else {
                 return Err(Refused(Refusal::Unknown(slug.to_string()).to_string()).into());
             };
             Ok(Shelf::new(self.store.clone()).load(&row).await?)

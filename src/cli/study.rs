@@ -139,7 +139,7 @@ pub(super) fn run(command: StudyCommand) -> anyhow::Result<End> {
 }
 
 /// Prints a refusal and ends with 1; hands a failure on.
-fn judged<T>(result: Result<T, LifeError>) -> anyhow::Result<Option<T>> {
+pub(super) fn judged<T>(result: Result<T, LifeError>) -> anyhow::Result<Option<T>> {
     match result {
         Ok(done) => Ok(Some(done)),
         Err(LifeError::Refused(refusal)) => {

@@ -13,6 +13,7 @@ statements! { "audit":
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     LIST = same "SELECT study_id, seq, at, actor, action, body, previous, digest FROM audit \
         WHERE study_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+    HAS = same "SELECT seq FROM audit WHERE study_id = $1 AND action = $2 ORDER BY seq LIMIT 1";
     STUDY_HEAD = same "SELECT chain_length, chain_head FROM study WHERE id = $1";
     OWN_HEAD = same "SELECT chain_length, chain_head FROM installation WHERE id = 0";
     LOCK_OWN = twin [
@@ -128,6 +129,14 @@ pub async fn list<'a>(
     limit: i64,
 ) -> Result<Vec<Entry>, StoreError> {
     from.into().fetch(&LIST, binds![study_id, after, limit]).await?.into_iter().map(read).collect()
+}
+
+/// Whether a chain has an entry of that action; it is read through for it.
+///
+/// # Errors
+/// Those of the database.
+pub async fn has<'a>(from: impl Into<Reader<'a>>, study_id: i64, action: &str) -> Result<bool, StoreError> {
+    Ok(from.into().find(&HAS, binds![study_id, action]).await?.is_some())
 }
 
 /// Checks one chain against its recorded head while work goes on.

@@ -11,7 +11,7 @@ use super::proof;
 use super::shelf::bundle_of;
 use crate::definition::allocation_file;
 use crate::domain::allocation::{
-    Amendment, Break, FirstDifference, Follower, Method, Row, Scheme, State, Turn, replay_turns,
+    Amendment, Break, FirstDifference, Follower, Method, Replayed, Row, Scheme, State, Turn, replay_turns,
 };
 use crate::domain::study::Study;
 use crate::store::allocation::AllocationRow;
@@ -116,7 +116,7 @@ impl Schemes {
         Ok(state)
     }
 
-    /// Decides every allocation again, each by the scheme that was in force.
+    /// Decides every allocation again, each by the scheme that was in force; the imported ones are counted as they are.
     ///
     /// # Errors
     /// The first that differs.
@@ -125,9 +125,37 @@ impl Schemes {
         allocations: &[AllocationRow],
         secret: &[u8; 32],
         rows: Vec<Row>,
+        imported: &BTreeSet<i64>,
         amendments: &[Amendment],
-    ) -> Result<State, Box<FirstDifference>> {
-        replay_turns(&self.first, &self.turns(allocations), secret, rows, amendments)
+    ) -> Result<(), Box<FirstDifference>> {
+        let turns = self.turns(allocations);
+        if imported.is_empty() {
+            return replay_turns(&self.first, &turns, secret, rows, amendments).map(drop);
+        }
+        let mut follower = Follower::new(&self.first, &turns, amendments);
+        let mut state = State::new(&self.first);
+        for (next, row) in (1..).zip(rows) {
+            let given = row.number == next && imported.contains(&next.cast_signed());
+            let brought = follower.before(next, &mut state);
+            let counted = brought.and_then(|scheme| {
+                if given {
+                    state.record(scheme, &row.levels, &row.allotment)?;
+                }
+                Ok(scheme)
+            });
+            let scheme = match counted {
+                Ok(scheme) => scheme,
+                Err(fault) => {
+                    let expected = Replayed::Impossible(fault);
+                    return Err(Box::new(FirstDifference { number: next, expected, found: row.allotment }));
+                }
+            };
+            follower.counted(&row);
+            if !given {
+                state.replay(scheme, secret, next, [row], &[])?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -18,6 +18,7 @@ use crate::domain::answer::{self, Form};
 use crate::domain::chain::Sha256Digest;
 use crate::domain::study::{Blinding, Person, Study, UniqueWithin};
 use crate::domain::text;
+use crate::domain::time::Dice;
 use crate::letters::facts::Reason;
 use crate::store::allocation::AllocationRow;
 use crate::store::fact::FactRow;
@@ -269,9 +270,11 @@ fn unentitled(study: &Study, person: &Person, site: &str, arrival: Arrival<'_>) 
 async fn compare(tx: &mut Tx, known: SubjectRow, form: &Form) -> Result<Enrollment, Failure> {
     let now: BTreeMap<String, String> = form.canonical();
     let then = stored_answers(&known)?;
+    // Of a subject whose allocation was imported only what the allocation needed is on file.
+    let imported = known.inbox_id.is_none();
     let items: Vec<String> = then
         .keys()
-        .chain(now.keys().filter(|item| !then.contains_key(*item)))
+        .chain(now.keys().filter(|item| !imported && !then.contains_key(*item)))
         .filter(|item| then.get(*item) != now.get(*item))
         .cloned()
         .collect();
@@ -435,6 +438,14 @@ pub fn record_digest(record: &str) -> String {
     data_encoding::HEXLOWER.encode(&Sha256::digest(record))
 }
 
+/// Adds to a decision's record by which rules and by which program it was made.
+pub(super) fn sign(record: &mut serde_json::Value, shelved: &ShelvedStudy) {
+    if let Some(facts) = record.as_object_mut() {
+        facts.insert("bundle".to_string(), json!({ "version": shelved.version, "digest": shelved.digest }));
+        facts.insert("program".to_string(), json!(env!("CARGO_PKG_VERSION")));
+    }
+}
+
 /// A decision made but not yet recorded.
 struct Drawn {
     number: i64,
@@ -456,7 +467,9 @@ async fn draw(
     let number = page.row.allocations + 1;
     let levels = levels_of(study, scheme, site, form);
     let decision = state.decide(scheme, &levels, &page.row.secret.0, number.unsigned_abs()).map_err(no_levels)?;
-    let journal = allocation_journal(scheme, state, &levels, &decision).map_err(no_levels)?.to_string();
+    let mut journal = allocation_journal(scheme, state, &levels, &decision).map_err(no_levels)?;
+    sign(&mut journal, shelved);
+    let journal = journal.to_string();
     let kit = match at_hand {
         None => None,
         Some(at_hand) => {
@@ -516,13 +529,19 @@ pub async fn append(
     action: &str,
     body: &serde_json::Value,
 ) -> Result<Sha256Digest, Failure> {
+    let body = salted(body, means.dice);
+    let digest = audit::append(tx, &mut page.row, means.now, actor, action, &body).await?;
+    page.touch();
+    Ok(digest)
+}
+
+/// The body of an entry with its random bits; see [`append`].
+pub(super) fn salted(body: &serde_json::Value, dice: &dyn Dice) -> String {
     let mut salt = [0; 16];
-    means.dice.fill(&mut salt);
+    dice.fill(&mut salt);
     let mut salted = body.clone();
     if let Some(facts) = salted.as_object_mut() {
         facts.insert("salt".to_string(), json!(data_encoding::HEXLOWER.encode(&salt)));
     }
-    let digest = audit::append(tx, &mut page.row, means.now, actor, action, &salted.to_string()).await?;
-    page.touch();
-    Ok(digest)
+    salted.to_string()
 }

@@ -75,6 +75,24 @@ pub enum Refusal {
     /// Only development data can be purged.
     #[error("study {0} has no development data")]
     NothingToPurge(String),
+    /// Its secret is out: whoever has it knows the next arm.
+    #[error("the secret of the rehearsal {0} was revealed; `hagaki study purge {0}` begins it anew")]
+    Revealed(String),
+    /// What only a closed study gives away.
+    #[error("study {0} is not closed; its secret is revealed after `hagaki study close` and never before")]
+    NotClosed(String),
+    /// The arms of a blinded study that goes on.
+    #[error(
+        "study {0} is blinded and not closed: this would tell every arm; if somebody who is unblinded needs them now, \
+         say so with --unblinded --by PERSON --reason WHY, and it stands in the audit chain"
+    )]
+    Blinded(String),
+    /// No such person, or one who may not know.
+    #[error("{0}")]
+    Person(String),
+    /// A history can only come before everything else.
+    #[error("study {0} has subjects already; a history is imported before the first enrollment")]
+    NotEmpty(String),
     /// An act in production needs its reason.
     #[error("say why, with --reason: it stands in the audit chain")]
     NoReason,
@@ -138,6 +156,9 @@ pub async fn activate(
     let row = match (stage, rehearsal) {
         (Stage::Development, Some(old)) => {
             let mut row = study::lock(&mut tx, old.id).await?;
+            if audit::has(&mut tx, row.id, REVEAL).await? {
+                return Err(Refusal::Revealed(slug.clone()).into());
+            }
             (row.bundle_version, kits) = replace(&mut tx, &row, bundle, defined, act).await?;
             if row.state == State::Closed {
                 study::set_state(&mut tx, row.id, State::Open, act.at).await?;
@@ -284,8 +305,11 @@ async fn relist(tx: &mut Tx, id: i64, old: &Study, new: &Study) -> Result<Relist
     Ok(relisted)
 }
 
+/// The action of the entry that a revealed secret leaves.
+pub(super) const REVEAL: &str = "reveal";
+
 /// Puts an entry on the study's chain and its digest on the installation's, so that a whole chain cannot be replaced.
-async fn log(
+pub(super) async fn log(
     tx: &mut Tx,
     mut row: StudyRow,
     act: Act<'_>,

@@ -22,6 +22,13 @@ use crate::store::{Reader, Store, kit, study};
 pub enum Verdict {
     /// All so many allocations follow from the secret and the journal.
     Proved(u64),
+    /// All allocations follow from the secret and the journal, but for those that were imported.
+    ProvedBesides {
+        /// How many follow.
+        proved: u64,
+        /// How many were imported, and are as the audit chain tells them.
+        imported: u64,
+    },
     /// This is the first that does not.
     Differs(Box<FirstDifference>),
     /// This is the first place where what is on file is not as the audit chain tells it.
@@ -138,12 +145,17 @@ pub async fn verify(store: &Store, shelved: &ShelvedStudy) -> Result<Verdict, Fa
     };
     let amended = amendments(&shelved.study, &known, &facts)?;
     let schemes = Schemes::load(store, &head, scheme).await?;
-    let replayed = schemes.replay(&facts, &head.secret.0, readable, &amended);
+    let replayed = schemes.replay(&facts, &head.secret.0, readable, &heard.imported, &amended);
+    let imported = heard.imported.len() as u64;
     Ok(match (replayed, told) {
-        (Ok(_), None) => heard.kit.map_or(Verdict::Proved(count), Verdict::Kit),
+        (Ok(()), None) => match heard.kit {
+            Some(kit) => Verdict::Kit(kit),
+            None if imported == 0 => Verdict::Proved(count),
+            None => Verdict::ProvedBesides { proved: count.saturating_sub(imported), imported },
+        },
         (Err(difference), Some(told)) if told.number.unsigned_abs() < difference.number => Verdict::Untold(told),
         (Err(difference), _) => Verdict::Differs(difference),
-        (Ok(_), Some(told)) => Verdict::Untold(told),
+        (Ok(()), Some(told)) => Verdict::Untold(told),
     })
 }
 

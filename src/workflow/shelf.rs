@@ -26,6 +26,8 @@ pub struct ShelvedStudy {
     pub stage: Stage,
     /// Version of the bundle in force.
     pub version: i64,
+    /// SHA-256 of that bundle, in lower-case hexadecimal digits.
+    pub digest: String,
     /// Its definition.
     pub study: Arc<Study>,
     /// Its letters.
@@ -191,6 +193,7 @@ impl Shelf {
             id: row.id,
             stage: row.stage,
             version: row.bundle_version,
+            digest: data_encoding::HEXLOWER.encode(&stored.digest),
             study: Arc::new(study),
             stationery,
         })

@@ -1,6 +1,6 @@
 //! What the audit chain tells of subjects, allocations and kits, beside what is on file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::vec::IntoIter;
 
 use serde::Deserialize;
@@ -102,6 +102,8 @@ pub struct Heard {
     pub kit: Option<KitDiscrepancy>,
     /// The digests of secrets that the chain commits the study to, in lower-case hexadecimal, in order.
     pub commitments: Vec<String>,
+    /// Numbers of the allocations that the chain tells were made elsewhere and imported.
+    pub imported: BTreeSet<i64>,
 }
 
 /// An enrollment as its entry tells it.
@@ -123,6 +125,8 @@ struct Told {
     kit: Option<String>,
     levels: Levels,
     record: String,
+    #[serde(default)]
+    imported: bool,
 }
 
 /// The enrollments of a chain, in order, page by page; what else is in it is passed over, but for the commitments and what
@@ -196,6 +200,7 @@ struct Files<'a> {
     study: &'a Study,
     facts: std::iter::Peekable<std::slice::Iter<'a, AllocationRow>>,
     records: Records<'a>,
+    imported: BTreeSet<i64>,
 }
 
 /// Goes through a study's subjects and its chain together. `head`, `kits` and `facts` were read before, in that order:
@@ -225,6 +230,7 @@ pub async fn compare(
         study,
         facts: facts.iter().peekable(),
         records: Records { store, study_id: head.id, page: Vec::new().into_iter(), last: i64::MIN },
+        imported: BTreeSet::new(),
     };
     let mut first = first_discrepancy(&mut chain, &mut files, head).await?;
     // The commitments and the stock are of the whole chain, wherever the comparison ended.
@@ -232,7 +238,7 @@ pub async fn compare(
     if first.is_none() {
         first = told_fact::first_discrepancy(store, head, &chain.facts, known).await?;
     }
-    let mut heard = Heard { first, kit: None, commitments: chain.commitments };
+    let mut heard = Heard { first, kit: None, commitments: chain.commitments, imported: files.imported };
     match chain.stock.compare(kits) {
         Some(KitDiscrepancy { allocation: Some(number), .. }) => {
             let found = Discrepancy { number, what: What::KitRow };
@@ -302,6 +308,9 @@ impl Files<'_> {
             return Ok(Some(Discrepancy { number: row.number, what }));
         }
         let Some(given) = &told.allocation else { return Ok(None) };
+        if given.imported {
+            self.imported.insert(given.number);
+        }
         let fact = match self.facts.peek() {
             Some(fact) if fact.number == given.number => *fact,
             Some(fact) if fact.number < given.number => {

@@ -1,5 +1,6 @@
 //! Stories: what people write, what is decided, who is told what.
 
+mod afterwards;
 mod amending;
 mod calendar;
 mod disorder;

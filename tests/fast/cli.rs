@@ -11,23 +11,23 @@ const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/studies");
 const MAIL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/mail/001-ascii-english.eml");
 
 /// How a command ended, and what it printed.
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Ran {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}{}", self.out, self.err))
     }
 }
 
 /// An installation on an embedded database of its own.
-struct Place(TempDir);
+pub(crate) struct Place(TempDir);
 
 impl Place {
-    fn new() -> Place {
+    pub(crate) fn new() -> Place {
         let place = Place(TempDir::new().unwrap());
         fs::create_dir_all(place.path("mailboxes/reg")).unwrap();
         fs::write(place.path("hagaki.toml"), include_str!("../../config/demo/hagaki.toml")).unwrap();
@@ -35,17 +35,17 @@ impl Place {
         place
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn write(&self, name: &str, text: &str) -> String {
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
         fs::write(self.path(name), text).unwrap();
         self.path(name).display().to_string()
     }
 
     /// Runs the program; words are parted by spaces, so that none of them may hold one.
-    fn run(&self, line: &str) -> Ran {
+    pub(crate) fn run(&self, line: &str) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hagaki"));
         command.args(line.split(' ')).current_dir(self.0.path()).env_remove("HAGAKI_CONFIG");
         let output = command.output().unwrap();
@@ -53,7 +53,7 @@ impl Place {
         Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
     }
 
-    fn ends(&self, code: i32, line: &str) -> Ran {
+    pub(crate) fn ends(&self, code: i32, line: &str) -> Ran {
         let ran = self.run(line);
         assert_eq!(ran.code, code, "hagaki {line}\n{}{}", ran.out, ran.err);
         assert!(code == 0 || !ran.err.is_empty(), "hagaki {line} says nothing of why");
@@ -244,7 +244,7 @@ fn a_bundle_is_begun_in_an_empty_folder_only() {
     assert!(!place.path("other/study.toml").exists());
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();

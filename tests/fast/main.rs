@@ -1,6 +1,7 @@
 //! The fast half of the tests: no server, no network, no database server.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
+mod afterwards;
 mod allocation;
 mod bundle;
 mod cli;
@@ -11,3 +12,4 @@ mod letters_mail;
 mod letters_world;
 mod pages;
 mod reading;
+mod verifier;

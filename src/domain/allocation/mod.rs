@@ -55,6 +55,7 @@ mod minimization;
 mod plan;
 mod posterior;
 mod replay;
+mod rerandomize;
 mod roots;
 mod rule;
 mod scheme;
@@ -72,6 +73,7 @@ pub use journal::record;
 pub use law::{Drawn, Law};
 pub use list::ArmList;
 pub use replay::{FirstDifference, Replayed, Row, replay, replay_amended, replay_turns};
+pub use rerandomize::{Step, rerandomize};
 pub use scheme::{Arm, BlockSize, Distance, Factor, HuHu, Method, Minimization, Rule, SITE, Scheme, TOTAL};
 pub use state::{Full, State};
 

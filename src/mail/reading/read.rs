@@ -385,6 +385,8 @@ fn answer(
         Some(SubAddress::Confirm(token)) if form.typed.is_empty() => {
             (Disposition::Reply, Act::Unconfirmed(token.clone()))
         }
+        // With data in it, it is told apart from a registration below.
+        _ if wish == Some(Wish::Balance) && form.typed.is_empty() => (Disposition::Reply, Act::Balance),
         _ if vetoed(study, subject, &content.text) => {
             if !form.typed.is_empty() {
                 return reading.hold([Reason::OtherRequest]);
@@ -547,7 +549,6 @@ fn decide(study: &Study, subject: &Subject, wish: Option<Wish>, form: Form) -> (
             let typed = form.typed.get(&registration.subject_item).cloned();
             (Disposition::Reply, Act::Status(in_body.or(typed).or_else(|| subject.reference.clone())))
         }
-        Some(Wish::Balance) if form.typed.is_empty() => (Disposition::Reply, Act::Balance),
         Some(Wish::Form) if form.typed.is_empty() => (Disposition::Reply, Act::BlankForm),
         // There are no pages to link to yet: help tells what there is.
         Some(Wish::Help | Wish::Link) if form.typed.is_empty() => (Disposition::Reply, Act::Help),

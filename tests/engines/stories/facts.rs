@@ -25,7 +25,7 @@ fn ok(asked: &Received, writer: Writer) -> Mail {
     Mail { to: asked.reply_to.clone(), body: "OK\n".to_owned(), ..writer.writes("", "") }
 }
 
-async fn enroll(center: &mut Center, numbers: std::ops::Range<u32>) {
+pub(super) async fn enroll(center: &mut Center, numbers: std::ops::Range<u32>) {
     for number in numbers {
         let sex = if number % 3 == 0 { "女" } else { "男" };
         let form = aurora_form("011", &format!("Y-{number:04}")).replace("性別: 男", &format!("性別: {sex}"));
@@ -36,14 +36,14 @@ async fn enroll(center: &mut Center, numbers: std::ops::Range<u32>) {
 }
 
 /// The operator's desk on the center's store.
-struct Operating {
+pub(super) struct Operating {
     shelf: Shelf,
     shelved: ShelvedStudy,
     desk: DeskAddress,
 }
 
 impl Operating {
-    async fn of(center: &Center, slug: &str) -> Operating {
+    pub(super) async fn of(center: &Center, slug: &str) -> Operating {
         let shelf = center.shelf_on(center.store());
         let row = study::find_current(center.store(), slug).await.unwrap().unwrap();
         let shelved = shelf.load(&row).await.unwrap();
@@ -61,7 +61,7 @@ impl Operating {
         Means { now: center.clock.now(), dice: &*center.dice, keys: &center.keys, desk: &self.desk }
     }
 
-    async fn note(
+    pub(super) async fn note(
         &self,
         center: &Center,
         subject: &str,

@@ -1,0 +1,248 @@
+//! After the study: the secret is revealed, somebody else recomputes it all, and a history comes from elsewhere.
+
+use std::path::Path;
+use std::process::Command;
+
+use hagaki::domain::allocation::{HistoryRow, Levels};
+use hagaki::domain::fact::FactKind;
+use hagaki::store::study::{self, State};
+use hagaki::workflow::disclosure::{self, Wish};
+use hagaki::workflow::import::{self, Line, Source};
+use hagaki::workflow::journal::{self, Origin};
+use hagaki::workflow::life::{self, LifeError, Refusal};
+use hagaki::workflow::package::{self, Package};
+use hagaki::workflow::shelf::ShelvedStudy;
+use serde_json::{Value, json};
+
+use super::facts::{Operating, enroll};
+use super::*;
+
+async fn shelved(center: &Center, slug: &str) -> ShelvedStudy {
+    let row = study::find_current(center.store(), slug).await.unwrap().unwrap();
+    center.shelf_on(center.store()).load(&row).await.unwrap()
+}
+
+fn refusal<T: std::fmt::Debug>(result: Result<T, LifeError>) -> Refusal {
+    match result {
+        Err(LifeError::Refused(refusal)) => refusal,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn close(center: &Center, slug: &str) {
+    life::set_state(center.store(), slug, State::Closed, center.act("the last subject is in")).await.unwrap();
+}
+
+async fn revealed(center: &Center, slug: &str, by: &str) -> Package {
+    let shelved = shelved(center, slug).await;
+    let row = disclosure::reveal(center.store(), &shelved, by, center.act("for the report")).await.unwrap();
+    package::pack(center.store(), &shelved, &row, true).await.unwrap()
+}
+
+/// What the verifier says of a package with one text in one of its files changed; `None` if there is no Python here.
+fn verdict(package: &Package, change: Option<(&str, &str, &str)>) -> Option<(i32, Value)> {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = ("package.json".to_owned(), package.manifest.to_string());
+    for (name, text) in package.files.iter().map(|(name, text)| (name.clone(), text.clone())).chain([manifest]) {
+        let path = folder.path().join(&name);
+        let text = match change {
+            Some((file, from, to)) if file == name => {
+                assert!(text.contains(from), "{from} is not in {name}:\n{text}");
+                text.replacen(from, to, 1)
+            }
+            _ => text,
+        };
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/verify/hagaki_verify.py");
+    let Ok(output) = Command::new("python3").arg("-B").arg(script).arg(folder.path()).arg("--json").output() else {
+        assert!(std::env::var_os("HAGAKI_TESTS_COMPLETE").is_none(), "python3 is missing");
+        return None;
+    };
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let wrong = json!(String::from_utf8_lossy(&output.stderr));
+    Some((output.status.code().unwrap(), serde_json::from_str(&said).unwrap_or(wrong)))
+}
+
+fn line(number: u64, site: &str, sex: &str, arm: &str) -> Line {
+    let levels = [("site", site), ("sex", sex), ("stage", "III"), ("ecog_ps", "1")];
+    let levels: Levels = levels.into_iter().map(|(id, level)| (id.to_owned(), level.to_owned())).collect();
+    let row = HistoryRow { levels, arm: arm.to_owned(), slot: None, block_size: None };
+    Line { number, subject: format!("Y-{number:04}"), site: None, kit: None, row }
+}
+
+stories! {
+    async fn somebody_else_recomputes_a_minimization(center: &mut Center) {
+        aurora(center).await;
+        for number in 0..12 {
+            let form = aurora_form("011", &format!("Y-{number:04}"));
+            let form = if number % 3 == 0 { form.replace("性別: 男", "性別: 女") } else { form };
+            center.exchange(&DR_YAMADA.writes("登録", &form)).await;
+            if number == 5 {
+                let bundle = edited(&samples::aurora(), "study.toml", "confirm = false", "confirm = false # as before");
+                life::amend(center.store(), &bundle, &defined(&bundle), center.act("a remark")).await.unwrap();
+            }
+        }
+        let open = shelved(center, "aurora").await;
+        let early = disclosure::reveal(center.store(), &open, "stat", center.act("too early")).await;
+        assert!(matches!(refusal(early), Refusal::NotClosed(_)));
+        close(center, "aurora").await;
+        let nobody = disclosure::reveal(center.store(), &open, "nobody", center.act("for the report")).await;
+        assert!(matches!(refusal(nobody), Refusal::Person(_)));
+        let silent = disclosure::reveal(center.store(), &open, "stat", center.act(" ")).await;
+        assert!(matches!(refusal(silent), Refusal::NoReason));
+
+        let package = revealed(center, "aurora", "stat").await;
+        let Some((code, report)) = verdict(&package, None) else { return };
+        assert_eq!((code, &report["recomputed"], &report["chain_checked"]), (0, &json!(12), &json!(true)), "{report}");
+        assert!(package.files["journal.jsonl"].contains(&format!("\"program\":\"{}\"", env!("CARGO_PKG_VERSION"))));
+        let lines = journal::lines(center.store(), open.id).await.unwrap();
+        assert_eq!((lines[5].fact.bundle_version, lines[6].fact.bundle_version), (1, 2));
+        assert_eq!(lines[6].told["bundle"]["digest"], json!(lines[6].bundle_digest));
+        assert_ne!(lines[5].bundle_digest, lines[6].bundle_digest);
+
+        // Entry 1 tells of the activation, 2 to 7 of the first subjects, 8 of the amendment.
+        let chain = |number: i64| json!(format!("chain entry {number}"));
+        for (file, from, to, what) in [
+            ("chain.jsonl", "Y-0003", "Y-0030", chain(5)),
+            ("chain.jsonl", "\"actor\":\"yamada\"", "\"actor\":\"suzuki\"", chain(2)),
+            ("bundle-2.json", "as before", "as after", json!("bundle version 2")),
+            ("bundle-1/allocation.toml", "4/5", "3/5", json!("bundle version 1")),
+            ("package.json", "\"secret\":\"", "\"secret\":\"00", json!("secret")),
+            ("package.json", "\"length\":", "\"length\":1", json!("chain head")),
+            ("journal.jsonl", "\"origin\":\"drawn\"", "\"origin\":\"imported\"", json!("origin")),
+            ("journal.jsonl", "\"number\":7", "\"number\":8", json!("number")),
+        ] {
+            let (code, report) = verdict(&package, Some((file, from, to))).unwrap();
+            assert_eq!((code, &report["what"]), (1, &what), "{file} {from}: {report}");
+        }
+    }
+
+    async fn somebody_else_recomputes_random_blocks(center: &mut Center) {
+        borealis(center).await;
+        for number in 0..15 {
+            let form = borealis_form("103", &format!("103-{number:03}"));
+            center.exchange(&DR_LARSEN.writes("enroll", &form)).await;
+        }
+        close(center, "borealis").await;
+        let package = revealed(center, "borealis", "stat").await;
+        let Some((code, report)) = verdict(&package, None) else { return };
+        assert_eq!((code, &report["recomputed"]), (0, &json!(15)), "{report}");
+        assert!(package.files["journal.jsonl"].contains("\"block_size\":8") || package.files["journal.jsonl"].contains("\"block_size\":12"));
+    }
+
+    async fn the_journal_of_a_blinded_study_goes_to_the_unblinded_only(center: &mut Center) {
+        borealis(center).await;
+        center.exchange(&DR_LARSEN.writes("enroll", &borealis_form("103", "103-001"))).await;
+        let open = shelved(center, "borealis").await;
+        let entries = async || study::find_current(center.store(), "borealis").await.unwrap().unwrap().chain.length;
+        let before = entries().await;
+        let wish = Wish { what: "journal-csv", by: "stat", unblinded: true };
+        for (wish, reason) in [
+            (Wish { unblinded: false, ..wish }, "interim analysis"),
+            (Wish { by: "", ..wish }, "interim analysis"),
+            (wish, ""),
+        ] {
+            let said = refusal(disclosure::permit(center.store(), &open, wish, center.act(reason)).await);
+            assert!(matches!(said, Refusal::Blinded(_)), "{said}");
+        }
+        for by in ["larsen", "office", "nobody"] {
+            let wish = Wish { by, ..wish };
+            let said = refusal(disclosure::permit(center.store(), &open, wish, center.act("curious")).await);
+            assert!(matches!(said, Refusal::Person(_)), "{said}");
+        }
+        assert_eq!(entries().await, before);
+        disclosure::permit(center.store(), &open, wish, center.act("interim analysis")).await.unwrap();
+        assert_eq!(entries().await, before + 1);
+        // What is closed may be told, and nothing more is owed.
+        close(center, "borealis").await;
+        let anybody = Wish { by: "", unblinded: false, ..wish };
+        disclosure::permit(center.store(), &open, anybody, center.act("")).await.unwrap();
+        assert_eq!(entries().await, before + 2);
+    }
+
+    async fn somebody_else_knows_what_became_known(center: &mut Center) {
+        let bundle = edited(&samples::aurora(), "allocation.toml", "method =", "corrections = \"corrected\"\nmethod =");
+        center.activate(&bundle, Stage::Production).await;
+        enroll(center, 1..8).await;
+        let desk = Operating::of(center, "aurora").await;
+        desk.note(center, "AURORA-0001", FactKind::WrongStratum, &[("stage", "IV")], None).await.unwrap();
+        desk.note(center, "AURORA-0004", FactKind::Duplicate, &[], Some("AURORA-0002")).await.unwrap();
+        enroll(center, 8..16).await;
+        close(center, "aurora").await;
+        let package = revealed(center, "aurora", "stat").await;
+        assert_eq!(package.files["recounts.jsonl"].lines().count(), 2);
+        let Some((code, report)) = verdict(&package, None) else { return };
+        assert_eq!((code, &report["recomputed"]), (0, &json!(15)), "{report}");
+        let (code, report) = verdict(&package, Some(("recounts.jsonl", "\"IV\"", "\"III\""))).unwrap();
+        assert_eq!((code, &report["what"], &report["number"]), (1, &json!("recount"), &json!(1)), "{report}");
+        // Without the chain only the counts can tell, at the first decision that rests on them.
+        let mut bare = package.clone();
+        bare.files.remove("chain.jsonl");
+        assert_eq!(verdict(&bare, None).unwrap().0, 0);
+        let (code, report) = verdict(&bare, Some(("recounts.jsonl", "\"IV\"", "\"III\""))).unwrap();
+        assert_eq!((code, &report["number"]), (1, &json!(8)), "{report}");
+    }
+
+    async fn a_history_from_elsewhere_counts(center: &mut Center) {
+        aurora(center).await;
+        let here = shelved(center, "aurora").await;
+        let scheme = here.study.scheme.clone().unwrap();
+        let arms = ["STD", "STD", "COMB", "STD", "STD"];
+        let lines: Vec<Line> = (1..).zip(arms).map(|(number, arm)| line(number, "011", "M", arm)).collect();
+        for (at, change, wrong) in [
+            (1, Line { row: HistoryRow { arm: "NEW".to_owned(), ..lines[1].row.clone() }, ..lines[1].clone() }, "arm"),
+            (2, line(3, "999", "M", "STD"), "site"),
+            (3, line(4, "011", "X", "STD"), "level"),
+            (4, Line { subject: "ｙ-0001".to_owned(), ..lines[4].clone() }, "twice"),
+            (4, Line { kit: Some("K".to_owned()), ..lines[4].clone() }, "kit"),
+        ] {
+            let mut changed = lines.clone();
+            changed[at] = change;
+            let misfit = import::fit(&here, &scheme, &[], &changed).unwrap_err();
+            assert_eq!(misfit.line, at as u64 + 1);
+            assert!(misfit.wrong.contains(wrong), "{}", misfit.wrong);
+        }
+        let history = import::fit(&here, &scheme, &[], &lines).unwrap();
+        assert_eq!(history.arms.values().copied().collect::<Vec<u64>>(), [1, 4]);
+        let source = Source { name: "old.csv", digest: "ab" };
+        let silent = import::import(center.store(), &here, &history, source, center.act(""), &*center.dice).await;
+        assert!(matches!(refusal(silent), Refusal::NoReason));
+        import::import(center.store(), &here, &history, source, center.act("moved"), &*center.dice).await.unwrap();
+        assert_eq!(center.arms("aurora").await, arms);
+        center.assert_proved().await;
+
+        // Who is mailed again is known, and nothing is drawn for them.
+        let again = center.answer(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0003"))).await;
+        assert_eq!(again.kind, "duplicate-open");
+        let other = aurora_form("011", "Y-0004").replace("性別: 男", "性別: 女");
+        assert_eq!(center.answer(&DR_YAMADA.writes("登録", &other)).await.kind, "conflict");
+        assert_eq!(center.arms("aurora").await.len(), 5);
+
+        // Later decisions count it: with four to one everywhere, the other arm is ahead.
+        center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0006"))).await;
+        let told = journal::lines(center.store(), here.id).await.unwrap();
+        assert_eq!(told.iter().filter(|line| line.origin == Origin::Imported).count(), 5);
+        assert_eq!(told[5].told["counts"]["site"], json!({ "COMB": 1, "STD": 4 }));
+        let second = import::import(center.store(), &here, &history, source, center.act("again"), &*center.dice).await;
+        assert!(matches!(refusal(second), Refusal::NotEmpty(_)));
+        close(center, "aurora").await;
+        let package = revealed(center, "aurora", "stat").await;
+        let Some((code, report)) = verdict(&package, None) else { return };
+        assert_eq!((code, &report["recomputed"], &report["given"]), (0, &json!(1), &json!(5)), "{report}");
+    }
+
+    async fn a_rehearsal_whose_secret_is_out_begins_anew(center: &mut Center) {
+        center.activate(&samples::aurora(), Stage::Development).await;
+        close(center, "aurora").await;
+        revealed(center, "aurora", "stat").await;
+        let bundle = edited(&samples::aurora(), "study.toml", "confirm = false", "confirm = false # once more");
+        let act = center.act("once more");
+        let study = defined(&bundle);
+        let activating = life::activate(center.store(), &bundle, &study, Stage::Development, act, &*center.dice);
+        assert!(matches!(refusal(activating.await), Refusal::Revealed(_)));
+        life::purge(center.store(), "aurora", center.act("done"), &*center.dice).await.unwrap();
+        life::activate(center.store(), &bundle, &study, Stage::Development, act, &*center.dice).await.unwrap();
+    }
+}
