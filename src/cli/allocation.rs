@@ -236,26 +236,6 @@ fn discrepancy_in_words(found: &Discrepancy) -> String {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::allocation::FirstDifference;
-
-    #[test]
-    fn a_difference_is_told_in_words_and_keys() {
-        let allotment = |arm: &str, slot, block_size| Allotment { arm: arm.to_string(), slot, block_size };
-        let expected = Replayed::Allotted(allotment("STD", Some(2), Some(8)));
-        let difference = FirstDifference { number: 3, expected, found: allotment("COMB", None, None) };
-        let verdict = Verdict::Differs(Box::new(difference));
-        assert_eq!(in_words(&verdict), "allocation 3 differs: expected arm STD, slot 2, block of 8; found arm COMB");
-        let report = to_json(&verdict);
-        assert_eq!((&report["what"], &report["expected"]["block_size"]), (&json!("draw"), &json!(8)));
-        let untold = Verdict::Untold(Discrepancy { number: 4, what: What::AllocatedAt });
-        assert_eq!(to_json(&untold), json!({ "proved": false, "number": 4, "what": "allocated-at" }));
-        assert_eq!(to_json(&Verdict::NoScheme)["proved"], json!(true));
-    }
-}
-
 fn balance_of(slug: &str, installation: &Installation, output: Output) -> anyhow::Result<End> {
     let opened = Opened::open(installation)?;
     let shelved = opened.study(slug)?;
@@ -294,4 +274,24 @@ fn balance_of(slug: &str, installation: &Installation, output: Output) -> anyhow
         }
     }
     Ok(End::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::allocation::FirstDifference;
+
+    #[test]
+    fn a_difference_is_told_in_words_and_keys() {
+        let allotment = |arm: &str, slot, block_size| Allotment { arm: arm.to_string(), slot, block_size };
+        let expected = Replayed::Allotted(allotment("STD", Some(2), Some(8)));
+        let difference = FirstDifference { number: 3, expected, found: allotment("COMB", None, None) };
+        let verdict = Verdict::Differs(Box::new(difference));
+        assert_eq!(in_words(&verdict), "allocation 3 differs: expected arm STD, slot 2, block of 8; found arm COMB");
+        let report = to_json(&verdict);
+        assert_eq!((&report["what"], &report["expected"]["block_size"]), (&json!("draw"), &json!(8)));
+        let untold = Verdict::Untold(Discrepancy { number: 4, what: What::AllocatedAt });
+        assert_eq!(to_json(&untold), json!({ "proved": false, "number": 4, "what": "allocated-at" }));
+        assert_eq!(to_json(&Verdict::NoScheme)["proved"], json!(true));
+    }
 }

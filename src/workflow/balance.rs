@@ -10,6 +10,7 @@ use super::proof;
 use crate::domain::allocation::SITE;
 use crate::domain::study::{Blinding, Person, Role, Study};
 use crate::letters::Kind;
+use crate::letters::facts::LevelCounts;
 use crate::store::allocation::AllocationRow;
 
 /// Counts per arm (arms as in the study), in all and by level.
@@ -18,7 +19,7 @@ pub struct Balanced {
     /// Subjects of each arm.
     pub arms: Vec<u64>,
     /// Of each factor its levels, with the subjects of each arm; the site first.
-    pub groups: Vec<(String, Vec<(String, Vec<u64>)>)>,
+    pub groups: Vec<(String, LevelCounts)>,
 }
 
 /// Whether a person may be told the balance.

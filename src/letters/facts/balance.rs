@@ -54,6 +54,9 @@ pub struct Balance {
     pub groups: Vec<BalanceGroup>,
 }
 
+/// Each level of a factor, and its subjects of each arm, arms as in the study.
+pub type LevelCounts = Vec<(String, Vec<u64>)>;
+
 /// One arm's subjects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArmTotal {
@@ -92,12 +95,7 @@ pub struct ArmCount {
 
 impl Balance {
     /// Of counts per arm, arms as in the study, and of each factor's levels.
-    pub fn new(
-        study: &Study,
-        arms: &[u64],
-        groups: &[(String, Vec<(String, Vec<u64>)>)],
-        language: Language,
-    ) -> Balance {
+    pub fn new(study: &Study, arms: &[u64], groups: &[(String, LevelCounts)], language: Language) -> Balance {
         let counts = |counts: &[u64]| -> Vec<ArmCount> {
             let own = study.arms.iter().zip(counts);
             own.map(|(arm, count)| ArmCount { code: short(&arm.code), count: *count }).collect()

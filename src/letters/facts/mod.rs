@@ -16,7 +16,7 @@ pub use answer::{
     BlankForm, Confirm, ConfirmExpired, Conflict, Difference, Help, NotEntitled, Reason, ReasonLine, Refusal, Sameness,
     StatusUnknown,
 };
-pub use balance::{ArmCount, ArmTotal, Balance, BalanceGroup, BalanceLevel, Digest, DigestUnblinded};
+pub use balance::{ArmCount, ArmTotal, Balance, BalanceGroup, BalanceLevel, Digest, DigestUnblinded, LevelCounts};
 pub use deed::{
     Change, DeedConfirm, DeedForm, Disclosure, FactLine, Lacking, Noted, Opening, Unblinded, UnblindingNotice,
 };

@@ -28,7 +28,8 @@ stories! {
         let store = center.store().clone();
         let mut other = center.start_on(&store);
         let (one, two) = tokio::join!(center.process.calendar.step(), other.calendar.step());
-        (one.unwrap(), two.unwrap());
+        one.unwrap();
+        two.unwrap();
         let letters = center.settle().await;
         assert_eq!(kinds(&letters), [("digest-unblinded", STATISTICIAN)]);
         let row = study::find_current(center.store(), "aurora").await.unwrap().unwrap();
