@@ -40,6 +40,12 @@ pub const PEOPLE: usize = 10_000;
 pub const ARMS: usize = 20;
 /// Most factors of one scheme.
 pub const FACTORS: usize = 30;
+/// Studies whose day's work one step of the calendar does.
+pub const CALENDAR_BATCH: i64 = 100;
+/// Least seconds between two looks at what is due.
+pub const CALENDAR_SECONDS: u64 = 20;
+/// Greatest epoch of a scheme.
+pub const EPOCHS: u64 = 1_000;
 /// Greatest ratio or integer weight in a scheme.
 pub const RATIO: u64 = 1_000;
 /// Most kits of one study.

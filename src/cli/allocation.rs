@@ -11,6 +11,8 @@ use super::rehearse::{self, RehearseArgs};
 use super::simulate::{self, SimulateArgs};
 use super::{End, Installation, Output, Refused, export, import, rerandomize, reveal};
 use crate::domain::allocation::{Allotment, Replayed};
+use crate::store::allocation;
+use crate::workflow::balance;
 use crate::workflow::kits_told::{KitDiscrepancy, KitWhat};
 use crate::workflow::proof::{self, SecretFault, Verdict};
 use crate::workflow::told::{Discrepancy, What};
@@ -18,6 +20,17 @@ use crate::workflow::told::{Discrepancy, What};
 /// Commands on allocations.
 #[derive(Debug, Subcommand)]
 pub enum AllocationCommand {
+    /// How many subjects each arm has, in all and by level. Keep it from anybody who enrolls.
+    Balance {
+        /// The study.
+        slug: String,
+        /// Which installation.
+        #[command(flatten)]
+        installation: Installation,
+        /// For people or for programs.
+        #[command(flatten)]
+        output: Output,
+    },
     /// What would the next decision be? From a scheme and a history, without any installation.
     Explain {
         /// The scheme: an `allocation.toml`.
@@ -80,6 +93,7 @@ pub(super) fn run(command: AllocationCommand) -> anyhow::Result<End> {
         }
         AllocationCommand::Simulate(args) => simulate::run(*args),
         AllocationCommand::Rehearse(args) => rehearse::run(args),
+        AllocationCommand::Balance { slug, installation, output } => balance_of(&slug, &installation, output),
         AllocationCommand::Verify { slug, installation, output } => verify(&slug, &installation, output),
         AllocationCommand::Export(args) => export::run(&args),
         AllocationCommand::Reveal(args) => reveal::run(&args),
@@ -220,6 +234,46 @@ fn discrepancy_in_words(found: &Discrepancy) -> String {
         What::Fact => format!("what was recorded of subject {number} later is not as the audit chain tells it"),
         What::Counters => format!("the study's counters do not stand at number {number}, the last in the audit chain"),
     }
+}
+
+fn balance_of(slug: &str, installation: &Installation, output: Output) -> anyhow::Result<End> {
+    let opened = Opened::open(installation)?;
+    let shelved = opened.study(slug)?;
+    let journal = opened.runtime.block_on(allocation::journal(&opened.store, shelved.id, 0))?;
+    let counted = balance::count(&shelved.study, &journal)?;
+    let codes: Vec<&str> = shelved.study.arms.iter().map(|arm| arm.code.as_str()).collect();
+    if output.json {
+        let own = |counts: &[u64]| -> serde_json::Map<String, Value> {
+            codes.iter().zip(counts).map(|(code, count)| ((*code).to_string(), json!(count))).collect()
+        };
+        let groups: serde_json::Map<String, Value> = counted
+            .groups
+            .iter()
+            .map(|(factor, levels)| {
+                let levels = levels.iter().map(|(level, counts)| (level.clone(), Value::Object(own(counts))));
+                (factor.clone(), Value::Object(levels.collect()))
+            })
+            .collect();
+        println!(
+            "{}",
+            json!({ "study": slug, "allocations": journal.len(), "arms": own(&counted.arms), "by": groups })
+        );
+        return Ok(End::Done);
+    }
+    let line = |name: &str, cells: Vec<String>| {
+        let cells: String = cells.iter().map(|cell| format!("{cell:>10}")).collect();
+        println!("{name:<28}{cells}");
+    };
+    let texts = |counts: &[u64]| counts.iter().map(u64::to_string).collect::<Vec<String>>();
+    line("", codes.iter().map(ToString::to_string).collect());
+    line("all", texts(&counted.arms));
+    for (factor, levels) in &counted.groups {
+        println!("{factor}");
+        for (level, counts) in levels {
+            line(&format!("  {level}"), texts(counts));
+        }
+    }
+    Ok(End::Done)
 }
 
 #[cfg(test)]

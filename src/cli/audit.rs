@@ -1,11 +1,17 @@
 //! `hagaki audit verify`: is every chain whole, and if not, where does it break?
 
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
 use clap::Subcommand;
 use serde_json::json;
 
 use super::installation::Opened;
 use super::{End, Installation, Output};
 use crate::domain::chain::INSTALLATION;
+use crate::domain::witness::Witness;
+use crate::letters::opened;
 use crate::store::{audit, study};
 
 /// Commands on the audit chain.
@@ -20,10 +26,24 @@ pub enum AuditCommand {
         #[command(flatten)]
         output: Output,
     },
+    /// Does a chain still hold what a digest letter saw of it? The letter is a text or mail file (or standard input, as `-`).
+    Witness {
+        /// The letter.
+        file: PathBuf,
+        /// Which installation.
+        #[command(flatten)]
+        installation: Installation,
+        /// For people or for programs.
+        #[command(flatten)]
+        output: Output,
+    },
 }
 
 pub(super) fn run(command: AuditCommand) -> anyhow::Result<End> {
-    let AuditCommand::Verify { installation, output } = command;
+    let (installation, output) = match command {
+        AuditCommand::Verify { installation, output } => (installation, output),
+        AuditCommand::Witness { file, installation, output } => return witness(&file, &installation, output),
+    };
     let opened = Opened::open(&installation)?;
     opened.runtime.block_on(async {
         let studies = study::list(&opened.store).await?;
@@ -52,5 +72,47 @@ pub(super) fn run(command: AuditCommand) -> anyhow::Result<End> {
             }
         }
         Ok(if whole { End::Done } else { End::Refused })
+    })
+}
+
+fn witness(file: &Path, installation: &Installation, output: Output) -> anyhow::Result<End> {
+    let mut bytes = Vec::new();
+    if file.as_os_str() == "-" {
+        std::io::stdin().read_to_end(&mut bytes).context("standard input cannot be read")?;
+    } else {
+        bytes = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    }
+    let opened = Opened::open(installation)?;
+    let (holds, words) = opened.runtime.block_on(compare(&opened, &bytes))?;
+    if output.json {
+        println!("{}", json!({ "holds": holds, "says": words }));
+    } else {
+        println!("{words}");
+    }
+    Ok(if holds { End::Done } else { End::Refused })
+}
+
+/// Whether the chain holds what the letter saw, and what to say of it.
+async fn compare(opened: &Opened, bytes: &[u8]) -> anyhow::Result<(bool, String)> {
+    // Else it is a whole mail, whose text is encoded.
+    let seen = Witness::parse(&String::from_utf8_lossy(bytes)).or_else(|| Witness::parse(&opened::open(bytes).text));
+    let Some(seen) = seen else { return Ok((false, "there is no whole witness block in this text".to_string())) };
+    let Witness { study: slug, entries, .. } = &seen;
+    let Some(row) = study::find(&opened.store, slug, seen.stage).await? else {
+        return Ok((false, format!("there is no study {slug} in {} here", seen.stage.key())));
+    };
+    let entry = audit::list(&opened.store, row.id, entries - 1, 1).await?.into_iter().next();
+    let Some(entry) = entry.filter(|entry| entry.seq == *entries) else {
+        return Ok((false, format!("{slug}: the chain has {} entries, the letter saw {entries}", row.chain.length)));
+    };
+    if data_encoding::HEXLOWER.encode(&entry.digest) != seen.head {
+        return Ok((false, format!("{slug}: entry {entries} is not the one that the letter saw")));
+    }
+    Ok(match audit::verify(&opened.store, row.id).await?.result {
+        Ok(whole) => (
+            true,
+            format!("{slug}: the chain holds entry {entries} as the letter saw it, and is whole ({whole} entries)"),
+        ),
+        Err(at) => (false, format!("{slug}: BROKEN at entry {}: {}", at.seq, at.why.key())),
     })
 }

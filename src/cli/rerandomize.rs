@@ -1,10 +1,8 @@
 //! `hagaki allocation rerandomize`: the same subjects allocated many times more, for a re-randomization test.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::thread;
 
 use anyhow::Context;
@@ -15,14 +13,16 @@ use sha2::{Digest, Sha256};
 use super::export::{StageName, Whom};
 use super::installation::Opened;
 use super::{End, Installation, Output, Refused};
-use crate::domain::allocation::{Allotment, Amendment, Fault, Method, Step, rerandomize};
-use crate::domain::study::{Stage, Study};
+use crate::domain::allocation::{Allotment, Amendment, Fault, Method, Scheme, Step, Turn, rerandomize};
+use crate::domain::study::Stage;
 use crate::domain::time::Dice;
 use crate::limits;
-use crate::store::{bundle, study};
+use crate::store::allocation::AllocationRow;
+use crate::store::study;
+use crate::workflow::amendment::Schemes;
 use crate::workflow::journal::{self, Line, Origin};
 use crate::workflow::proof;
-use crate::workflow::shelf::{ShelvedStudy, definition_of};
+use crate::workflow::shelf::ShelvedStudy;
 
 /// What `hagaki allocation rerandomize` takes.
 #[derive(Debug, Args)]
@@ -60,9 +60,9 @@ pub(super) fn run(args: &RerandomizeArgs) -> anyhow::Result<End> {
         return Ok(End::Refused);
     }
     let lines = opened.runtime.block_on(journal::lines(&opened.store, shelved.id))?;
-    let studies = opened.runtime.block_on(versions(&opened, &shelved))?;
+    let schemes = opened.runtime.block_on(schemes(&opened, &shelved))?;
     let amendments = opened.runtime.block_on(journal::amendments(&opened.store, &shelved))?;
-    let course = Real { steps: steps(&args.slug, &lines, &studies)?, amendments };
+    let course = real(&args.slug, &lines, &schemes, amendments)?;
     let steps = &course.steps;
     let seed = args.seed.clone().unwrap_or_else(|| {
         let mut bytes = [0; 16];
@@ -90,36 +90,37 @@ pub(super) fn run(args: &RerandomizeArgs) -> anyhow::Result<End> {
 
 /// What really was: the subjects in their order, and what became known of them.
 struct Real<'a> {
-    steps: Vec<Step<'a>>,
+    first: &'a Scheme,
+    turns: Vec<Turn<'a>>,
+    steps: Vec<Step>,
     amendments: Vec<Amendment>,
 }
 
-/// The study as each version of its bundle defined it.
-async fn versions(opened: &Opened, shelved: &ShelvedStudy) -> anyhow::Result<BTreeMap<i64, Arc<Study>>> {
+/// The schemes of all versions of the study's bundle.
+async fn schemes(opened: &Opened, shelved: &ShelvedStudy) -> anyhow::Result<Schemes> {
     let row = study::load(&opened.store, shelved.id).await?;
-    let mut studies = BTreeMap::new();
-    for listed in bundle::list(&opened.store, shelved.id).await? {
-        let stored = bundle::load(&opened.store, shelved.id, listed.version).await?;
-        studies.insert(listed.version, Arc::new(definition_of(&row, &stored.files)?));
-    }
-    Ok(studies)
+    let Some(scheme) = &shelved.study.scheme else {
+        return Err(Refused(format!("study {} has no allocations", row.slug)).into());
+    };
+    Ok(Schemes::load(&opened.store, &row, scheme).await?)
 }
 
-fn steps<'a>(slug: &str, lines: &[Line], studies: &'a BTreeMap<i64, Arc<Study>>) -> anyhow::Result<Vec<Step<'a>>> {
+fn real<'a>(slug: &str, lines: &[Line], schemes: &'a Schemes, amendments: Vec<Amendment>) -> anyhow::Result<Real<'a>> {
     if lines.is_empty() {
         return Err(Refused(format!("study {slug} has no allocations")).into());
     }
-    let mut steps = Vec::with_capacity(lines.len());
-    for line in lines {
-        let scheme = studies.get(&line.fact.bundle_version).and_then(|study| study.scheme.as_ref());
-        let scheme = scheme.with_context(|| format!("allocation {}: no scheme was in force", line.fact.number))?;
+    let facts: Vec<AllocationRow> = lines.iter().map(|line| line.fact.clone()).collect();
+    let (first, turns) = (schemes.first(), schemes.turns(&facts));
+    for scheme in turns.iter().map(|turn| turn.scheme).chain([first]) {
         if matches!(scheme.method(), Method::List(_) | Method::None) {
             let why = format!("nothing was drawn: the method \"{}\" cannot be re-randomized", scheme.method().key());
             return Err(Refused(why).into());
         }
-        steps.push(Step { scheme, row: proof::row_of(&line.fact)?, given: line.origin == Origin::Imported });
     }
-    Ok(steps)
+    let step = |line: &Line| -> anyhow::Result<Step> {
+        Ok(Step { row: proof::row_of(&line.fact)?, given: line.origin == Origin::Imported })
+    };
+    Ok(Real { first, turns, steps: lines.iter().map(step).collect::<anyhow::Result<_>>()?, amendments })
 }
 
 /// The secret of a replicate: SHA-256 of a label, the seed and its number.
@@ -175,7 +176,9 @@ fn courses(real: &Real<'_>, seed: &str, replicates: std::ops::Range<u64>, cores:
         let workers: Vec<_> = all
             .chunks(share)
             .map(|own| {
-                let course = |replicate: &u64| rerandomize(&real.steps, &real.amendments, &secret(seed, *replicate));
+                let course = |replicate: &u64| {
+                    rerandomize(real.first, &real.turns, &real.steps, &real.amendments, &secret(seed, *replicate))
+                };
                 scope.spawn(move || own.iter().map(course).collect::<Vec<Course>>())
             })
             .collect();

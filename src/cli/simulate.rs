@@ -194,7 +194,7 @@ fn read(path: &Path) -> anyhow::Result<Given> {
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
     let mut problems = Vec::new();
     let read = allocation_file::open(path, &mut problems).with_context(|| path.display().to_string())?;
-    let Some(read) = read else {
+    let Some(mut read) = read else {
         problems.retain(|problem| problem.weight == Weight::Error);
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
         return Err(Refused(lines.join("\n")).into());
@@ -202,6 +202,8 @@ fn read(path: &Path) -> anyhow::Result<Given> {
     if read.scheme.arms().is_empty() {
         return Err(Refused(format!("{}: allocates no arm; there is nothing to simulate", path.display())).into());
     }
+    // Nobody to come gets an arm that is closed.
+    read.scheme = read.scheme.open_part();
     // A scheme that lies in a bundle is simulated with the sites and answers of its study.
     let folder = path.parent().unwrap_or(Path::new(""));
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };

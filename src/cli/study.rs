@@ -55,6 +55,9 @@ pub enum StudyCommand {
     Amend {
         /// The changed bundle's folder.
         bundle: PathBuf,
+        /// Show what would change, and whether it can, and change nothing.
+        #[arg(long)]
+        dry_run: bool,
         /// Why, and where.
         #[command(flatten)]
         why: Why,
@@ -125,7 +128,8 @@ pub(super) fn run(command: StudyCommand) -> anyhow::Result<End> {
         StudyCommand::Activate { bundle, production, why } => {
             activate(&bundle, if production { Stage::Production } else { Stage::Development }, &why)
         }
-        StudyCommand::Amend { bundle, why } => amend(&bundle, &why),
+        StudyCommand::Amend { bundle, dry_run: true, why } => foresee(&bundle, &why),
+        StudyCommand::Amend { bundle, dry_run: false, why } => amend(&bundle, &why),
         StudyCommand::Pause { slug, why } => set_state(&slug, State::Paused, &why),
         StudyCommand::Resume { slug, why } => set_state(&slug, State::Open, &why),
         StudyCommand::Close { slug, why } => set_state(&slug, State::Closed, &why),
@@ -212,6 +216,24 @@ fn amend(folder: &Path, why: &Why) -> anyhow::Result<End> {
     } else {
         println!("{}: amendment {version} is in force", study.slug);
     }
+    Ok(End::Done)
+}
+
+fn foresee(folder: &Path, why: &Why) -> anyhow::Result<End> {
+    let Some((bundle, study)) = sound(folder)? else { return Ok(End::Refused) };
+    let opened = Opened::open(&why.installation)?;
+    let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
+    let foreseeing = life::foresee(&opened.store, &bundle, &study, act);
+    let Some((version, changes)) = judged(opened.runtime.block_on(foreseeing))? else { return Ok(End::Refused) };
+    if why.output.json {
+        println!("{}", json!({ "study": study.slug, "version": version, "changes": changes }));
+        return Ok(End::Done);
+    }
+    println!("{}: amendment {version} would change", study.slug);
+    for change in &changes {
+        println!("  {change}");
+    }
+    println!("Nothing was changed; leave --dry-run out to put it into force.");
     Ok(End::Done)
 }
 

@@ -17,6 +17,7 @@ use super::supervise::{overdue, supervise};
 use crate::domain::study::Post;
 use crate::domain::time::{Clock, Dice};
 use crate::mail::Worker;
+use crate::mail::calendar::Calendar;
 use crate::mail::connection::ConnectError;
 use crate::mail::desk::{Counter, Desk};
 use crate::mail::dispatch::Dispatch;
@@ -191,6 +192,18 @@ impl Daemon {
             })));
             dispatch_bells.push(dispatch_bell);
             filing_bells.push(filing_bell);
+        }
+        if let Some(mailbox) = settings.mailboxes.first() {
+            workers.push(Worker::Calendar(Box::new(Calendar {
+                store: store.clone(),
+                clock: Arc::clone(&clock),
+                dice: Arc::clone(&dice),
+                shelf: Arc::clone(&shelf),
+                keys: Arc::clone(&keys),
+                desk: desk_address(mailbox),
+                interval,
+                dispatch_bells: dispatch_bells.clone(),
+            })));
         }
         workers.push(Worker::Desk(Box::new(Desk {
             store: store.clone(),

@@ -75,7 +75,7 @@ pub fn open(path: &Path, problems: &mut Vec<Problem>) -> std::io::Result<Option<
 }
 
 /// Whether a file of a bundle can be an imported list: `list.csv`, or `list-….csv`.
-pub(super) fn is_list(name: &str) -> bool {
+pub fn is_list(name: &str) -> bool {
     list::is_name(name)
 }
 
@@ -103,13 +103,21 @@ fn read_into(desk: &mut Desk<'_>, text: &str, beside: &dyn Fn(&str) -> Option<St
         return None;
     }
     let root = Section::root(document.get_ref());
-    let mut known = vec!["method", "arms", "factors", "strata", "caps", "corrections", "exclude"];
+    let mut known = vec!["method", "arms", "factors", "strata", "caps", "corrections", "exclude", "epoch"];
     known.extend(method::TABLES);
     root.know(desk, &known);
     let arms = arms(desk, &root);
     let factors = factors(desk, &root);
     let mut strata = strata(desk, &root, &factors);
-    let method = method::read(desk, &root, &arms, &factors, &strata, beside);
+    let open: Vec<Arm> = arms.iter().filter(|arm| !arm.closed).cloned().collect();
+    let method = method::read(desk, &root, &open, &factors, &strata, beside);
+    closed_arms(desk, &root, &arms, &open, method.as_ref());
+    let epoch = match root.get("epoch") {
+        Some(value) => table::whole(desk, "epoch", value, 1, limits::EPOCHS)
+            .and_then(|epoch| u32::try_from(epoch).ok())
+            .unwrap_or(1),
+        None => 1,
+    };
     let caps = caps::read(desk, &root, &arms, &strata);
     let recounting = recounting::read(desk, &root, method.as_ref());
     let stratifies =
@@ -125,10 +133,34 @@ fn read_into(desk: &mut Desk<'_>, text: &str, beside: &dyn Fn(&str) -> Option<St
         return None;
     }
     if let Some(method) = &method {
-        design::look(desk, &root, &arms, method, caps.as_ref().map(|(caps, _)| caps));
+        design::look(desk, &root, &open, method, caps.as_ref().map(|(caps, _)| caps));
     }
     let (caps, sites) = caps?;
-    Some(AllocationFile { scheme: Scheme::new(arms, factors, strata, method?), recounting, caps, sites })
+    Some(AllocationFile {
+        scheme: Scheme::new(arms, factors, strata, method?).in_epoch(epoch),
+        recounting,
+        caps,
+        sites,
+    })
+}
+
+/// What a method must be able to do if arms are closed.
+fn closed_arms(desk: &mut Desk<'_>, root: &Section<'_, '_>, arms: &[Arm], open: &[Arm], method: Option<&Method>) {
+    let Some(value) = root.get("arms").filter(|_| open.len() < arms.len()) else { return };
+    if open.is_empty() {
+        let right = "one open arm; `hagaki study close` ends enrollment";
+        desk.error(Some(value.span()), "arms", "every arm is closed", right);
+    }
+    let goes_on = matches!(
+        method,
+        None | Some(
+            Method::None | Method::Simple | Method::Block(_) | Method::BlockUrn { .. } | Method::Minimization(_)
+        )
+    );
+    if let (false, Some(method)) = (goes_on, method) {
+        let wrong = format!("the method \"{}\" cannot have arms that are closed", method.key());
+        desk.error(Some(value.span()), "arms", wrong, "simple, block, block-urn or minimization; with a higher epoch");
+    }
 }
 
 fn arms(desk: &mut Desk<'_>, root: &Section<'_, '_>) -> Vec<Arm> {
@@ -139,11 +171,15 @@ fn arms(desk: &mut Desk<'_>, root: &Section<'_, '_>) -> Vec<Arm> {
     let mut arms: Vec<Arm> = Vec::new();
     for (number, value) in table::list(desk, "arms", value).unwrap_or_default().iter().enumerate() {
         let path = format!("arms[{}]", number + 1);
-        let Some(section) = Section::open(desk, &path, value, &["code", "ratio"]) else { continue };
+        let Some(section) = Section::open(desk, &path, value, &["code", "ratio", "closed"]) else { continue };
         let code = section.need_name(desk, "code", "a short text, such as \"A\"");
         let ratio = match section.get("ratio") {
             Some(value) => table::whole(desk, &section.path_of("ratio"), value, 1, limits::RATIO).unwrap_or(1),
             None => 1,
+        };
+        let closed = match section.get("closed") {
+            Some(value) => table::flag(desk, &section.path_of("closed"), value).unwrap_or(false),
+            None => false,
         };
         let Some((code, span)) = code else { continue };
         if arms.iter().any(|arm| arm.code == code) {
@@ -154,7 +190,7 @@ fn arms(desk: &mut Desk<'_>, root: &Section<'_, '_>) -> Vec<Arm> {
                 "a code of its own for each arm",
             );
         }
-        arms.push(Arm { code, ratio });
+        arms.push(Arm { code, ratio, closed });
     }
     if arms.len() > limits::ARMS {
         desk.error(Some(value.span()), "arms", format!("{} arms", arms.len()), format!("at most {}", limits::ARMS));

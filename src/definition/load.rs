@@ -295,6 +295,7 @@ fn assemble(
         stock: file.stock,
         notices: file.notices,
         unblinding: file.unblinding,
+        digest: file.digest,
         planned_subjects: file.planned_subjects,
         post: file.post,
     }

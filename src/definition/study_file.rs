@@ -9,7 +9,7 @@ use crate::domain::expression::Expression;
 use crate::domain::kit::StockRules;
 use crate::domain::language::{Language, Text};
 use crate::domain::study::{
-    Arm, Authentication, Blinding, Notice, Person, Post, Registration, Role, Site, Trust, UniqueWithin,
+    Arm, Authentication, Blinding, Digest, Notice, Person, Post, Registration, Role, Site, Trust, UniqueWithin,
 };
 use crate::domain::text;
 use crate::domain::time::Zone;
@@ -52,6 +52,7 @@ pub(super) struct StudyFile {
     pub notices: Vec<Notice>,
     pub stock: StockRules,
     pub unblinding: Unblinding,
+    pub digest: Digest,
     pub post: Option<Post>,
 }
 
@@ -76,6 +77,7 @@ pub(super) fn read(file: &str, content: &str, report: &Report) -> Option<StudyFi
     let notices = read_notices(&root);
     let stock = read_stock(&root);
     let unblinding = read_unblinding(&root);
+    let digest = read_digest(&root);
     let post = read_post(&root);
     root.close();
     Some(StudyFile {
@@ -95,6 +97,7 @@ pub(super) fn read(file: &str, content: &str, report: &Report) -> Option<StudyFi
         notices,
         stock,
         unblinding,
+        digest,
         post,
     })
 }
@@ -318,6 +321,43 @@ fn read_notices(root: &Section) -> Vec<Notice> {
         section.close();
     }
     notices
+}
+
+/// `[digest]`: whom the day's state is sent to, and when.
+fn read_digest(root: &Section) -> Digest {
+    let mut digest = Digest::default();
+    let Some(section) = root.section("digest") else { return digest };
+    if section.has("roles") {
+        digest.roles.clear();
+        for written in section.texts("roles", "statistician") {
+            match Role::ALL.into_iter().find(|role| role.key() == written) {
+                Some(role) if !digest.roles.contains(&role) => digest.roles.push(role),
+                Some(_) => {}
+                None => {
+                    let names = Role::ALL.map(Role::key);
+                    section.wrong("roles", format!("\"{written}\" is no role"), did_you_mean(&written, &names));
+                }
+            }
+        }
+    }
+    if let Some(text) = section.text("at", "07:00") {
+        let parsed = text.split_once(':').and_then(|(hour, minute)| {
+            let plain = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+            let (hour, minute): (u32, u32) =
+                (plain(hour) && plain(minute)).then_some((hour.parse().ok()?, minute.parse().ok()?))?;
+            (hour < 24 && minute < 60).then_some(hour * 60 + minute)
+        });
+        match parsed {
+            Some(minute) => digest.minute = minute,
+            None => section.wrong(
+                "at",
+                format!("\"{text}\" is no time of day"),
+                "write hours and minutes, such as \"07:00\"",
+            ),
+        }
+    }
+    section.close();
+    digest
 }
 
 fn read_unblinding(root: &Section) -> Unblinding {

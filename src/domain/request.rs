@@ -26,6 +26,8 @@ pub enum Act {
     BlankForm,
     /// What became of a subject, by the site's reference or our number; without one, of their latest.
     Status(Option<String>),
+    /// How many subjects each arm has.
+    Balance,
     /// How to write to us.
     Help,
     /// An act about one subject. It may still lack something: then a form is sent.
@@ -43,6 +45,7 @@ impl Act {
             Act::Enroll(_) => "enroll",
             Act::BlankForm => "form",
             Act::Status(_) => "status",
+            Act::Balance => "balance",
             Act::Help => "help",
             Act::Deed(wanted) => wanted.deed.key(),
             Act::Confirm(_) => "confirm",

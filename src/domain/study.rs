@@ -52,6 +52,8 @@ pub struct Study {
     pub notices: Vec<Notice>,
     /// Who may be told one subject's arm by request.
     pub unblinding: Unblinding,
+    /// Who is told each day how far the study and its chain have come.
+    pub digest: Digest,
     /// How many subjects the protocol plans; shown in reports, no cap.
     pub planned_subjects: Option<u32>,
     /// The address and trust facts the bundle brings itself (test bundles, `hagaki read`), else the mailbox decides.
@@ -311,6 +313,22 @@ pub struct Kit {
 pub struct Notice {
     /// Everybody with this role (who acts for the subject's site).
     pub role: Role,
+}
+
+/// Who is told each day how far the study and its chain have come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Digest {
+    /// Roles that get the letter; none switches it off.
+    pub roles: Vec<Role>,
+    /// Minute of the day in the study's zone, from 0.
+    pub minute: u32,
+}
+
+impl Default for Digest {
+    /// The statistician, at seven in the morning.
+    fn default() -> Digest {
+        Digest { roles: vec![Role::Statistician], minute: 7 * 60 }
+    }
 }
 
 /// Address and trust facts a bundle may bring itself.

@@ -77,6 +77,20 @@ impl Zone {
         self.0.name()
     }
 
+    /// The first moment after `after` at which clocks of the zone show that minute of the day (from 0); where they skip it, an
+    /// hour later.
+    pub fn next_at(self, minute: u32, after: Instant) -> Instant {
+        let today = after.day_in(self);
+        let shown = |days: u64, late: u32| {
+            let day = today.checked_add_days(chrono::Days::new(days))?;
+            let time = chrono::NaiveTime::from_hms_opt((minute / 60 + late) % 24, minute % 60, 0)?;
+            let at = self.0.from_local_datetime(&day.and_time(time)).earliest()?;
+            Some(Instant(at.with_timezone(&Utc).timestamp_micros()))
+        };
+        let found = (0..=2).filter_map(|days| shown(days, 0).or_else(|| shown(days, 1))).find(|at| *at > after);
+        found.unwrap_or_else(|| after.plus_seconds(24 * 60 * 60))
+    }
+
     /// Seconds east of Greenwich at `instant`.
     pub fn offset_seconds(self, instant: Instant) -> i32 {
         self.0.offset_from_utc_datetime(&instant.date_time().naive_utc()).fix().local_minus_utc()
@@ -100,6 +114,22 @@ pub trait Dice: Send + Sync {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_next_time_of_day() {
+        let at = |text: &str| Instant::parse_rfc3339(text).unwrap();
+        let tokyo = Zone::find("Asia/Tokyo").unwrap();
+        let berlin = Zone::find("Europe/Berlin").unwrap();
+        for (zone, minute, after, next) in [
+            (tokyo, 420, "2026-11-20T06:59:59+09:00", "2026-11-20T07:00:00+09:00"),
+            (tokyo, 420, "2026-11-20T07:00:00+09:00", "2026-11-21T07:00:00+09:00"),
+            // Berlin skips 02:30 on this day, and shows it twice on the other.
+            (berlin, 150, "2026-03-28T12:00:00+01:00", "2026-03-29T03:30:00+02:00"),
+            (berlin, 150, "2026-10-24T12:00:00+02:00", "2026-10-25T02:30:00+02:00"),
+        ] {
+            assert_eq!(zone.next_at(minute, at(after)), at(next), "{after}");
+        }
+    }
 
     #[test]
     fn dates_of_mails() {

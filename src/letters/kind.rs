@@ -77,6 +77,12 @@ pub enum Kind {
     KitsShortBlinded,
     /// Kits run short at a place, arm by arm (unblinded staff of a blinded study).
     KitsShortUnblinded,
+    /// How far the study and its audit chain have come, once a day.
+    Digest,
+    /// The same, with the balance of the arms (those who may know it).
+    DigestUnblinded,
+    /// The balance of the arms, to those who asked and may know it.
+    Balance,
 }
 
 /// Whom a kind of letter is for.
@@ -94,7 +100,7 @@ pub enum Audience {
 
 impl Kind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Kind; 36] = [
+    pub const ALL: [Kind; 39] = [
         Kind::AssignmentOpen,
         Kind::AssignmentBlinded,
         Kind::RegistrationDone,
@@ -131,6 +137,9 @@ impl Kind {
         Kind::KitReplacedUnblinded,
         Kind::KitsShortBlinded,
         Kind::KitsShortUnblinded,
+        Kind::Digest,
+        Kind::DigestUnblinded,
+        Kind::Balance,
     ];
 
     /// Name of the templates' folder; also in commands, tables and logs.
@@ -172,6 +181,9 @@ impl Kind {
             Kind::KitReplacedUnblinded => "kit-replaced-unblinded",
             Kind::KitsShortBlinded => "kits-short-blinded",
             Kind::KitsShortUnblinded => "kits-short-unblinded",
+            Kind::Digest => "digest",
+            Kind::DigestUnblinded => "digest-unblinded",
+            Kind::Balance => "balance",
         }
     }
 
@@ -183,7 +195,11 @@ impl Kind {
     /// Whom it is for.
     pub const fn audience(self) -> Audience {
         match self {
-            Kind::NoticeUnblinded | Kind::KitReplacedUnblinded | Kind::KitsShortUnblinded => Audience::Unblinded,
+            Kind::NoticeUnblinded
+            | Kind::KitReplacedUnblinded
+            | Kind::KitsShortUnblinded
+            | Kind::DigestUnblinded
+            | Kind::Balance => Audience::Unblinded,
             Kind::Unblinded => Audience::Entitled,
             Kind::NoticeBlind
             | Kind::NoticeOpen
@@ -192,7 +208,8 @@ impl Kind {
             | Kind::QuarantineNotice
             | Kind::AssignmentFailedAlert
             | Kind::KitReplacedBlinded
-            | Kind::KitsShortBlinded => Audience::Staff,
+            | Kind::KitsShortBlinded
+            | Kind::Digest => Audience::Staff,
             _ => Audience::Sender,
         }
     }
@@ -210,6 +227,8 @@ impl Kind {
                 | Kind::NoticeUnblinded
                 | Kind::KitReplacedUnblinded
                 | Kind::KitsShortUnblinded
+                | Kind::DigestUnblinded
+                | Kind::Balance
         )
     }
 
@@ -225,7 +244,7 @@ impl Kind {
 
     /// Whether it answers a mail, rather than being written unasked (RFC 3834 section 5).
     pub const fn answers(self) -> bool {
-        matches!(self.audience(), Audience::Sender | Audience::Entitled)
+        matches!(self.audience(), Audience::Sender | Audience::Entitled) || matches!(self, Kind::Balance)
     }
 
     /// Whether `person` may be sent it in a study blinded so (promise 6).
@@ -268,7 +287,7 @@ mod tests {
             language: None,
         };
         let naming: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| kind.names_arm()).collect();
-        assert_eq!(naming.len(), 9);
+        assert_eq!(naming.len(), 11);
         for kind in naming.into_iter().filter(|kind| kind.audience() != Audience::Entitled) {
             let unblinded = kind.audience() == Audience::Unblinded;
             for (roles, expected) in [

@@ -3,6 +3,7 @@
 //! In charge of everything between a mail server and a [`Request`](crate::domain::request::Request), and between an
 //! outbox row and a mail server. Decides nothing about studies. Each loop has one form: a step, and a wait.
 
+pub mod calendar;
 pub mod connection;
 pub mod desk;
 pub mod dispatch;
@@ -55,6 +56,8 @@ pub enum Worker {
     Desk(Box<desk::Desk>),
     /// Outbox row → mail server.
     Dispatch(Box<dispatch::Dispatch>),
+    /// What is due → letters.
+    Calendar(Box<calendar::Calendar>),
 }
 
 impl Worker {
@@ -64,6 +67,7 @@ impl Worker {
             Worker::Intake(intake) => format!("intake:{}", intake.name),
             Worker::Desk(_) => "desk".to_string(),
             Worker::Dispatch(dispatch) => format!("dispatch:{}", dispatch.desk.mailbox),
+            Worker::Calendar(_) => "calendar".to_string(),
         }
     }
 
@@ -76,6 +80,7 @@ impl Worker {
             Worker::Intake(intake) => intake.step().await,
             Worker::Desk(desk) => desk.step().await,
             Worker::Dispatch(dispatch) => dispatch.step().await,
+            Worker::Calendar(calendar) => calendar.step().await,
         }
     }
 
@@ -85,6 +90,7 @@ impl Worker {
             Worker::Intake(intake) => intake.wait().await,
             Worker::Desk(desk) => desk.wait().await,
             Worker::Dispatch(dispatch) => dispatch.wait().await,
+            Worker::Calendar(calendar) => calendar.wait().await,
         }
     }
 
@@ -96,7 +102,7 @@ impl Worker {
                 StepError::Away { seconds, .. } => Some(Duration::from_secs(*seconds)),
                 _ => None,
             },
-            Worker::Desk(_) => None,
+            Worker::Desk(_) | Worker::Calendar(_) => None,
         }
     }
 

@@ -32,6 +32,7 @@ statements! { "bundle":
         WHERE study_id = $1 AND version = $2";
     LIST = same "SELECT study_id, version, digest, '', activated_at, actor, reason FROM bundle \
         WHERE study_id = $1 ORDER BY version";
+    FILES = same "SELECT files FROM bundle WHERE study_id = $1 ORDER BY version";
 }
 
 fn read(mut row: Row) -> Result<BundleRow, StoreError> {
@@ -70,4 +71,12 @@ pub async fn load<'a>(from: impl Into<Reader<'a>>, study_id: i64, version: i64) 
 /// Those of the database.
 pub async fn list<'a>(from: impl Into<Reader<'a>>, study_id: i64) -> Result<Vec<BundleRow>, StoreError> {
     from.into().fetch(&LIST, binds![study_id]).await?.into_iter().map(read).collect()
+}
+
+/// The files of every version of a study, version 1 first.
+///
+/// # Errors
+/// Those of the database.
+pub async fn files<'a>(from: impl Into<Reader<'a>>, study_id: i64) -> Result<Vec<String>, StoreError> {
+    from.into().fetch(&FILES, binds![study_id]).await?.into_iter().map(|mut row| row.text()).collect()
 }

@@ -13,6 +13,7 @@
 pub mod allocation;
 pub mod audit;
 pub mod bundle;
+pub mod calendar;
 mod engine;
 mod error;
 pub mod fact;
@@ -41,6 +42,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         audit::STATEMENTS,
         bundle::STATEMENTS,
         fact::STATEMENTS,
+        calendar::STATEMENTS,
         host::STATEMENTS,
         inbox::STATEMENTS,
         inbox::work::STATEMENTS,

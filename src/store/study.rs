@@ -114,6 +114,7 @@ statements! { "study":
     PURGE_ALLOCATIONS = same "DELETE FROM allocation WHERE study_id = $1";
     PURGE_KITS = same "DELETE FROM kit WHERE study_id = $1";
     PURGE_KIT_LISTS = same "DELETE FROM kit_list WHERE study_id = $1";
+    PURGE_CALENDAR = same "DELETE FROM calendar_mark WHERE study_id = $1";
     PURGE_SHORTAGES = same "DELETE FROM kit_shortage WHERE study_id = $1";
     PURGE_SUBJECTS = same "DELETE FROM subject WHERE study_id = $1";
     PURGE_PENDING = same "DELETE FROM pending WHERE study_id = $1";
@@ -250,6 +251,7 @@ pub async fn purge(
         &PURGE_KITS,
         &PURGE_KIT_LISTS,
         &PURGE_SHORTAGES,
+        &PURGE_CALENDAR,
         &PURGE_SUBJECTS,
         &PURGE_PENDING,
         &PURGE_AUDIT,

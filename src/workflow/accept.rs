@@ -4,19 +4,21 @@ use super::compose::{self, Addressing, Outgoing, Telling};
 use super::enroll::{self, Application, Confirmed, Enrolled, Enrollment};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
-use super::{Arrival, Failure, Held, Means, Operator, Settled, confirm, deed};
+use super::{Arrival, Failure, Held, Means, Operator, Settled, balance, confirm, deed};
 use crate::domain::answer::Form;
 use crate::domain::language::Language;
 use crate::domain::request::{Act, Request};
 use crate::domain::study::{Person, Role, Study};
 use crate::domain::text;
 use crate::domain::time::{Instant, Zone};
-use crate::letters::facts::{self, BlankForm, Conflict, Help, NotEntitled, Reader, Refusal, Sameness, StatusUnknown};
+use crate::letters::facts::{
+    self, Balance, BlankForm, Conflict, Help, NotEntitled, Reader, Refusal, Sameness, StatusUnknown,
+};
 use crate::letters::{Facts, Kind};
 use crate::limits;
 use crate::store::inbox::{self, FirstSight};
 use crate::store::subject::{self, SubjectRow};
-use crate::store::{fact, outbox};
+use crate::store::{allocation, fact, outbox};
 
 /// Who asks, of which study, in answer to which mail.
 #[derive(Clone, Copy)]
@@ -120,6 +122,16 @@ pub async fn accept(
         Act::Confirm(token) => confirm::confirm(ledger, asking, token).await,
         Act::Unconfirmed(token) => confirm::unconfirmed(ledger, asking, token).await,
         Act::Status(wanted) => status(ledger, asking, wanted.as_deref()).await,
+        Act::Balance => {
+            if !balance::may_know(study, person) {
+                let facts = Facts::NotEntitled(NotEntitled::new(&request.act));
+                return asking.reply(ledger, asking.to_sender(), facts, asking.settled("reply", "not-entitled")).await;
+            }
+            let journal = allocation::journal(&mut ledger.tx, shelved.id, 0).await?;
+            let counted = balance::count(study, &journal)?;
+            let facts = Balance::new(study, &counted.arms, &counted.groups, request.language);
+            asking.reply(ledger, asking.to_sender(), Facts::Balance(facts), asking.settled("reply", "balance")).await
+        }
         Act::BlankForm => {
             let facts = BlankForm::new(&asking.reader(), study.registration_instrument());
             asking.reply(ledger, asking.to_sender(), Facts::BlankForm(facts), asking.settled("reply", "form")).await

@@ -322,7 +322,7 @@ async fn refusals(
             }
             if study.blinding == Blinding::Blinded && reasons.is_empty() {
                 let counted = AtHand::count(tx, shelved, means.now, site).await?;
-                if !counted.covers_all_arms(study) {
+                if !counted.covers_open_arms(study) {
                     reasons.push(Reason::NoKits);
                 }
                 at_hand = Some(counted);

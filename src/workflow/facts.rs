@@ -89,11 +89,12 @@ pub async fn record(
         (&shelved.study.scheme, &mut page.state, &new.enrolled.allocation)
     {
         let given = proof::row_of(allocation)?;
+        let balanced = state.balances(given.number);
         let counted = before.iter().try_fold(Counts::At(given.levels), |counted, fact| {
             let amended = proof::counts(&shelved.study, fact)?;
             Ok::<_, Failure>(if counted == Counts::Nowhere { counted } else { amended.unwrap_or(counted) })
         })?;
-        if let (Counts::At(from), Some(to)) = (counted, proof::counts(&shelved.study, &row)?) {
+        if let (true, Counts::At(from), Some(to)) = (balanced, counted, proof::counts(&shelved.study, &row)?) {
             let to = match &to {
                 Counts::At(levels) => Some(levels),
                 Counts::Nowhere => None,

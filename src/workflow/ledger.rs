@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::amendment::Schemes;
 use super::shelf::{Shelf, ShelvedStudy, StateAt};
 use super::{Arrival, Failure};
 use crate::domain::allocation::State;
@@ -74,9 +75,11 @@ impl<'a> Ledger<'a> {
                 None => None,
                 Some(scheme) => {
                     // What is ahead of the row comes of a commit that did not happen after all; a fact that this process
-                    // has not seen may change what was counted before it. Both are rare: start over.
+                    // has not seen may change what was counted before it, and so may an amendment. All are rare: start over.
                     let kept = self.shelf.state_of(study.id, &row.secret);
-                    let kept = kept.filter(|(at, _)| at.allocations <= row.allocations && at.facts == row.facts);
+                    let kept = kept.filter(|(at, _)| {
+                        at.version == row.bundle_version && at.allocations <= row.allocations && at.facts == row.facts
+                    });
                     let state = match kept {
                         Some((at, mut state)) => {
                             if at.allocations < row.allocations {
@@ -95,7 +98,8 @@ impl<'a> Ledger<'a> {
                                 0 => Vec::new(),
                                 _ => super::proof::all_facts(&mut self.tx, study.id).await?,
                             };
-                            super::proof::state_at(&study.study, scheme, &journal, &facts)?
+                            let schemes = Schemes::load(&mut self.tx, &row, scheme).await?;
+                            schemes.state(&study.study, &journal, &facts)?
                         }
                     };
                     Some(state)
@@ -159,7 +163,8 @@ impl<'a> Ledger<'a> {
         self.tx.commit().await?;
         for (id, page) in self.pages {
             if let Some(state) = page.state {
-                let at = StateAt { allocations: page.row.allocations, facts: page.row.facts };
+                let StudyRow { allocations, facts, bundle_version: version, .. } = page.row;
+                let at = StateAt { version, allocations, facts };
                 self.shelf.keep_state(id, &page.row.secret, at, state);
             }
         }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::Failure;
 use super::kits::new_kit;
+use super::{Failure, amendment};
 use crate::definition::Bundle;
 use crate::domain::chain::Sha256Digest;
 use crate::domain::kit::State as KitState;
@@ -63,6 +63,9 @@ pub enum Refusal {
         /// What differs.
         what: &'static str,
     },
+    /// The amendment leaves open what the next decision counts: one line for each.
+    #[error("{}", .0.join("\n"))]
+    Scheme(Vec<String>),
     /// The list of kits contradicts the kits there are: one line for each.
     #[error("{}", .0.join("\n"))]
     Kits(Vec<String>),
@@ -249,7 +252,7 @@ async fn replace(
     }
     let old = super::shelf::definition_of(row, &stored.files)?;
     if row.subjects > 0 {
-        unchanged_scheme(&row.slug, &old, defined)?;
+        amendment::check(&row.slug, &old, defined)?;
     }
     let version = row.bundle_version + 1;
     store_version(tx, row.id, version, bundle, act).await?;
@@ -259,35 +262,6 @@ async fn replace(
     // What comes back to the list may end a shortage.
     super::stock::forget_over(tx, row.id, defined, act.at).await?;
     Ok((version, relisted))
-}
-
-/// After the first enrollment what is to come rests on what was decided: the scheme (but for places added to the ends of an
-/// imported list), what its levels mean and what makes a subject the same stay, in a registry too.
-fn unchanged_scheme(slug: &str, old: &Study, new: &Study) -> Result<(), Refusal> {
-    let changed = |what| Refusal::SchemeChanged { slug: slug.to_string(), what };
-    let goes_on = match (&old.scheme, &new.scheme) {
-        (Some(old), Some(new)) => new.continues(old),
-        (old, new) => old == new,
-    };
-    if !goes_on {
-        return Err(changed("the allocation scheme"));
-    }
-    if old.recounting != new.recounting {
-        return Err(changed("how later decisions count corrected and excluded subjects"));
-    }
-    if old.blinding != new.blinding {
-        return Err(changed("the blinding"));
-    }
-    if old.registration.subject_item != new.registration.subject_item
-        || old.registration.site_item != new.registration.site_item
-        || old.registration.unique_within != new.registration.unique_within
-    {
-        return Err(changed("what makes a subject the same"));
-    }
-    if old.sites.iter().any(|site| new.find_site(&site.code).is_none()) {
-        return Err(changed("the list of sites (a site can be capped at its present number, not removed)"));
-    }
-    Ok(())
 }
 
 /// Kits that are new in the list are added, those that are gone from it are withdrawn if they are still free; a kit that
@@ -376,6 +350,34 @@ pub async fn amend(store: &Store, bundle: &Bundle, defined: &Study, act: Act<'_>
     log(&mut tx, row, act, "amend", &body).await?;
     tx.commit().await?;
     Ok(version)
+}
+
+/// What an amendment would change, in words, and its number; refused as it would be, and nothing is changed.
+///
+/// # Errors
+/// A [`Refusal`], or the database.
+pub async fn foresee(
+    store: &Store,
+    bundle: &Bundle,
+    defined: &Study,
+    act: Act<'_>,
+) -> Result<(i64, Vec<String>), LifeError> {
+    let mut tx = store.begin().await?;
+    let row = locked(&mut tx, &defined.slug).await?;
+    if row.state == State::Closed {
+        return Err(Refusal::Closed(row.slug).into());
+    }
+    let stored = bundle::load(&mut tx, row.id, row.bundle_version).await?;
+    let old = super::shelf::definition_of(&row, &stored.files)?;
+    let old_files = super::shelf::bundle_of(&row, &stored.files)?;
+    let (version, kits) = replace(&mut tx, &row, bundle, defined, act).await?;
+    let mut lines = amendment::changes(&old, defined, old_files.files(), bundle.files());
+    if kits.added > 0 || !kits.withdrawn.is_empty() {
+        lines.push(format!("kits: {} added, {} withdrawn", kits.added, kits.withdrawn.len()));
+    }
+    // The transaction ends here with nothing kept.
+    drop(tx);
+    Ok((version, lines))
 }
 
 /// Opens, pauses or closes enrollment of a study.

@@ -6,6 +6,9 @@
 //! in [`accept::accept`].
 
 pub mod accept;
+pub mod amendment;
+pub mod balance;
+pub mod calendar;
 pub mod command;
 pub mod compose;
 pub mod confirm;

@@ -1,16 +1,15 @@
 //! Proof after the fact: the journal becomes a state again, and every allocation is decided once more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
 use super::Failure;
+use super::amendment::Schemes;
 use super::kits_told::KitDiscrepancy;
 use super::shelf::ShelvedStudy;
 use super::told::{self, Discrepancy, What};
-use crate::domain::allocation::{
-    Allotment, Amender, Amendment, Counts, FirstDifference, Levels, Replayed, Row, Scheme, State, replay_amended,
-};
+use crate::domain::allocation::{Allotment, Amendment, Counts, FirstDifference, Levels, Row, Scheme, State};
 use crate::domain::chain::Sha256Digest;
 use crate::domain::study::Study;
 use crate::store::allocation::{self, AllocationRow};
@@ -96,30 +95,6 @@ pub fn amendments(study: &Study, facts: &[FactRow], allocations: &[AllocationRow
     Ok(amendments)
 }
 
-/// The state at the end of a journal and its facts.
-///
-/// # Errors
-/// A row that the scheme cannot have made.
-pub fn state_at(
-    study: &Study,
-    scheme: &Scheme,
-    allocations: &[AllocationRow],
-    facts: &[FactRow],
-) -> Result<State, Failure> {
-    let amendments = amendments(study, facts, allocations)?;
-    let mut amender = Amender::new(&amendments);
-    let mut state = State::new(scheme);
-    let broken = |fault| Failure::Contradiction(format!("a fact cannot be counted: {fault}"));
-    for row in allocations {
-        let counted = row_of(row)?;
-        amender.before(counted.number, scheme, &mut state).map_err(broken)?;
-        record(&mut state, scheme, row)?;
-        amender.counted(&counted);
-    }
-    amender.finish(scheme, &mut state).map_err(broken)?;
-    Ok(state)
-}
-
 /// Every fact of a study, in order.
 ///
 /// # Errors
@@ -169,7 +144,8 @@ pub async fn verify(store: &Store, shelved: &ShelvedStudy) -> Result<Verdict, Fa
         (one, other) => one.or(other),
     };
     let amended = amendments(&shelved.study, &known, &facts)?;
-    let replayed = replay(scheme, &head.secret.0, readable, &heard.imported, &amended);
+    let schemes = Schemes::load(store, &head, scheme).await?;
+    let replayed = schemes.replay(&facts, &head.secret.0, readable, &heard.imported, &amended);
     let imported = heard.imported.len() as u64;
     Ok(match (replayed, told) {
         (Ok(()), None) => match heard.kit {
@@ -181,37 +157,6 @@ pub async fn verify(store: &Store, shelved: &ShelvedStudy) -> Result<Verdict, Fa
         (Err(difference), _) => Verdict::Differs(difference),
         (Ok(()), Some(told)) => Verdict::Untold(told),
     })
-}
-
-/// Decides every allocation again but the imported ones, which are counted as they are.
-fn replay(
-    scheme: &Scheme,
-    secret: &[u8; 32],
-    rows: Vec<Row>,
-    imported: &BTreeSet<i64>,
-    amendments: &[Amendment],
-) -> Result<(), Box<FirstDifference>> {
-    if imported.is_empty() {
-        return replay_amended(scheme, secret, rows, amendments).map(drop);
-    }
-    let mut amender = Amender::new(amendments);
-    let mut state = State::new(scheme);
-    for (next, row) in (1..).zip(rows) {
-        let given = row.number == next && imported.contains(&next.cast_signed());
-        let mut counted = amender.before(next, scheme, &mut state);
-        if counted.is_ok() && given {
-            counted = state.record(scheme, &row.levels, &row.allotment);
-        }
-        if let Err(fault) = counted {
-            let expected = Replayed::Impossible(fault);
-            return Err(Box::new(FirstDifference { number: next, expected, found: row.allotment }));
-        }
-        amender.counted(&row);
-        if !given {
-            state.replay(scheme, secret, next, [row], &[])?;
-        }
-    }
-    Ok(())
 }
 
 /// Whether the secret is the one that was committed to, in the study's row and in every commitment of its chain.

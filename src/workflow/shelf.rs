@@ -45,6 +45,8 @@ struct Place {
 /// Where a state stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StateAt {
+    /// Version of the bundle by whose scheme it counts.
+    pub version: i64,
     /// Number of the last allocation in it.
     pub allocations: i64,
     /// Number of the last fact it knows of.

@@ -51,6 +51,13 @@ impl AtHand {
         study.arms.iter().all(|arm| self.stocks.iter().any(|stock| stock.arm == arm.code && stock.usable > 0))
     }
 
+    /// Whether a kit of every arm that somebody can still get can be handed out.
+    pub(super) fn covers_open_arms(&self, study: &Study) -> bool {
+        let open = |code: &str| study.scheme.as_ref().is_none_or(|scheme| scheme.is_open(code));
+        let kits = |code: &str| self.stocks.iter().any(|stock| stock.arm == code && stock.usable > 0);
+        study.arms.iter().all(|arm| !open(&arm.code) || kits(&arm.code))
+    }
+
     /// The kit of an arm to hand out next.
     pub(super) async fn next(
         &self,
@@ -79,18 +86,40 @@ impl AtHand {
         taken: &KitRow,
     ) -> Result<Vec<Outgoing>, Failure> {
         // Handing out and the passing of days only make stocks smaller: no shortage can be over.
-        tell(tx, shelved, means, short_of(&shelved.study, self.without(taken).stocks)).await
+        tell(tx, shelved, means, short_of(&shelved.study, self.without(taken).stocks), Readers::Unblinded).await
     }
 }
 
 /// The letters on what falls short after any other change; shortages that are over are forgotten, so that they are told
-/// when they come again. For whoever changes the stock, and for a daily look at what expired.
+/// when they come again. For whoever changes the stock; blinded staff are told by the daily look.
 ///
 /// # Errors
 /// The database; a study's own template that cannot state these facts.
 pub async fn tell_all(tx: &mut Tx, shelved: &ShelvedStudy, means: Means<'_>) -> Result<Vec<Outgoing>, Failure> {
     let short = forget_over(tx, shelved.id, &shelved.study, means.now).await?;
-    tell(tx, shelved, means, short).await
+    tell(tx, shelved, means, short, Readers::Unblinded).await
+}
+
+/// As [`tell_all`], to blinded staff too: once a day, so that nobody can tell which subject's kit was the last.
+///
+/// # Errors
+/// As [`tell_all`].
+pub(super) async fn tell_daily(
+    tx: &mut Tx,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+) -> Result<Vec<Outgoing>, Failure> {
+    let short = forget_over(tx, shelved.id, &shelved.study, means.now).await?;
+    tell(tx, shelved, means, short, Readers::All).await
+}
+
+/// Whom a shortage is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Readers {
+    /// At once.
+    Unblinded,
+    /// At the daily look.
+    All,
 }
 
 /// Forgets the shortages that are over, and gives those that are not or are new.
@@ -147,6 +176,7 @@ async fn tell(
     shelved: &ShelvedStudy,
     means: Means<'_>,
     short: Vec<Stock>,
+    readers: Readers,
 ) -> Result<Vec<Outgoing>, Failure> {
     let mut outgoing = Vec::new();
     if short.is_empty() {
@@ -166,7 +196,7 @@ async fn tell(
         if !news.is_empty() {
             outgoing.extend(unblinded(tx, shelved, means, site, &stocks).await?);
         }
-        if !known("") {
+        if readers == Readers::All && !known("") {
             kit::insert_shortage(tx, shelved.id, site, "", means.now).await?;
             outgoing.extend(blinded(shelved, means, site)?);
         }

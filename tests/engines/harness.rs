@@ -16,6 +16,7 @@ use hagaki::domain::language::Language;
 use hagaki::domain::study::{Blinding, Post, Stage};
 use hagaki::domain::time::{Clock, Dice, Instant, Zone};
 use hagaki::letters::{Stationery, opened};
+use hagaki::mail::calendar::Calendar;
 use hagaki::mail::desk::{Counter, Desk};
 use hagaki::mail::dispatch::Dispatch;
 use hagaki::mail::intake::Intake;
@@ -229,6 +230,7 @@ pub(crate) struct Process {
     pub(crate) intake: Intake,
     pub(crate) desk: Desk,
     pub(crate) dispatch: Dispatch,
+    pub(crate) calendar: Calendar,
 }
 
 /// What one round of the three workers came to.
@@ -361,6 +363,18 @@ impl Center {
 
     pub(crate) fn wind(&self, seconds: i64) {
         self.clock.wind(seconds);
+    }
+
+    /// The night passes: what is due of a morning is done.
+    pub(crate) async fn dawn(&mut self) {
+        self.attend().await;
+        self.wind(24 * 3600);
+        self.attend().await;
+    }
+
+    /// Steps the calendar until nothing is due.
+    pub(crate) async fn attend(&mut self) {
+        while self.process.calendar.step().await.unwrap() == Did::Something {}
     }
 
     /// Drops a mail into the mailbox.
@@ -683,6 +697,16 @@ impl Parts<'_> {
             bell(),
         );
         let counters = BTreeMap::from([("reg".to_owned(), Counter { desk: desk.clone(), post })]);
+        let calendar = Calendar {
+            store: self.store.clone(),
+            clock: clock.clone(),
+            dice: dice.clone(),
+            shelf: shelf.clone(),
+            keys: self.keys.clone(),
+            desk: desk.clone(),
+            interval,
+            dispatch_bells: Vec::new(),
+        };
         let dispatch = Dispatch {
             store: self.store.clone(),
             clock: clock.clone(),
@@ -712,7 +736,7 @@ impl Parts<'_> {
             dispatch_bells: Vec::new(),
             filing_bells: Vec::new(),
         };
-        Process { intake, desk, dispatch }
+        Process { intake, desk, dispatch, calendar }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Stories: what people write, what is decided, who is told what.
 
 mod afterwards;
+mod amending;
+mod calendar;
 mod disorder;
 mod enrolling;
 mod facts;

@@ -1,6 +1,7 @@
 //! Allocation against published numbers, exact laws, an independent program and properties.
 
 mod cases;
+mod course;
 mod files;
 mod histories;
 mod imported;

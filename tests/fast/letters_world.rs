@@ -13,10 +13,10 @@ use hagaki::domain::study::{
 };
 use hagaki::domain::time::{Instant, Zone};
 use hagaki::letters::facts::{
-    AssignmentBlinded, AssignmentFailedAlert, BlankForm, Change, Confirm, Conflict, DeedConfirm, DeedForm, Disclosure,
-    Enrollment, Facts, Head, Help, KitRefused, KitReplaced, KitReplacedBlinded, KitReplacedUnblinded, KitsQuarantined,
-    KitsShortBlinded, KitsShortUnblinded, Noted, NoticeBlind, NoticeUnblinded, Opening, Reader, Reason, Refusal,
-    Replacement, Sameness, ShortArm, Unblinded, UnblindingNotice,
+    AssignmentBlinded, AssignmentFailedAlert, Balance, BlankForm, Change, Confirm, Conflict, DeedConfirm, DeedForm,
+    Digest, DigestUnblinded, Disclosure, Enrollment, Facts, Head, Help, KitRefused, KitReplaced, KitReplacedBlinded,
+    KitReplacedUnblinded, KitsQuarantined, KitsShortBlinded, KitsShortUnblinded, Noted, NoticeBlind, NoticeUnblinded,
+    Opening, Reader, Reason, Refusal, Replacement, Sameness, ShortArm, Unblinded, UnblindingNotice,
 };
 use hagaki::letters::{Kind, Letter};
 
@@ -123,6 +123,7 @@ pub(crate) fn study() -> Study {
         recounting: Recounting::default(),
         caps: Caps { total: None, arms: vec![("ZZRED".into(), 7)], stratum: None },
         kits: vec![Kit { code: "K-4711".into(), arm: "ZZRED".into(), site: None, expires: None, lot: String::new() }],
+        digest: hagaki::domain::study::Digest::default(),
         stock: StockRules { minimum_days: 0, threshold: 3, central_threshold: 5 },
         notices: vec![],
         unblinding: Unblinding::default(),
@@ -262,6 +263,15 @@ pub(crate) fn letters(study: &Study, language: Language) -> Vec<(Letter, Person)
         ));
     }
     all.extend(deeds(study, &enrollment, &reader, &changed).into_iter().map(letter));
+    let digest = Digest::new(study, stage, "2026-11-20", (3, 3), (9, &"5f".repeat(32)));
+    let levels = vec![("012".to_owned(), vec![1, 2])];
+    let balance = Balance::new(study, &[1, 2], &[("site".to_owned(), levels)], language);
+    let daily = [
+        (Facts::Digest(digest.clone()), sato),
+        (Facts::DigestUnblinded(DigestUnblinded { digest, balance: balance.clone() }), kato),
+        (Facts::Balance(balance), kato),
+    ];
+    all.extend(daily.into_iter().map(letter));
     all
 }
 

@@ -244,3 +244,14 @@ pub(super) fn whole(desk: &mut Desk<'_>, path: &str, value: &Value<'_>, least: u
     }
     inside
 }
+
+/// Yes or no.
+pub(super) fn flag(desk: &mut Desk<'_>, path: &str, value: &Value<'_>) -> Option<bool> {
+    match value.get_ref() {
+        DeValue::Boolean(flag) => Some(*flag),
+        _ => {
+            desk.error(Some(value.span()), path, format!("{} instead of yes or no", kind(value)), "true or false");
+            None
+        }
+    }
+}

@@ -71,6 +71,13 @@ impl<'a> Amender<'a> {
         Ok(())
     }
 
+    /// What was counted so far counts no more, whatever becomes known of it.
+    pub(super) fn forget(&mut self) {
+        for (counts, _) in self.counted.values_mut() {
+            *counts = Counts::Nowhere;
+        }
+    }
+
     /// Brings in everything that is left.
     ///
     /// # Errors

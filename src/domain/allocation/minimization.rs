@@ -174,8 +174,11 @@ mod tests {
     use crate::domain::allocation::scheme::{Arm, Factor, Method, Minimization};
 
     fn plan(ratios: &[u64], weights: &[u64], distance: Distance, rule: Rule) -> Plan {
-        let arms: Vec<Arm> =
-            ratios.iter().zip('a'..).map(|(ratio, code)| Arm { code: code.to_string(), ratio: *ratio }).collect();
+        let arms: Vec<Arm> = ratios
+            .iter()
+            .zip('a'..)
+            .map(|(ratio, code)| Arm { code: code.to_string(), ratio: *ratio, closed: false })
+            .collect();
         let factor = |(at, weight): (usize, &u64)| Factor {
             id: format!("f{at}"),
             levels: None,

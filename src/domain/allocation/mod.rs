@@ -40,6 +40,7 @@
 
 mod amendment;
 mod atkinson;
+mod course;
 mod decision;
 mod distance;
 pub mod draw;
@@ -65,12 +66,13 @@ mod whole;
 use std::collections::BTreeMap;
 
 pub use amendment::{Amender, Amendment, Counts};
+pub use course::{Break, Follower, Turn};
 pub use decision::{ArmOutlook, Decision, Measure, Outlook};
 pub use history::{HistoryRow, Outcome, explain};
 pub use journal::record;
 pub use law::{Drawn, Law};
 pub use list::ArmList;
-pub use replay::{FirstDifference, Replayed, Row, replay, replay_amended};
+pub use replay::{FirstDifference, Replayed, Row, replay, replay_amended, replay_turns};
 pub use rerandomize::{Step, rerandomize};
 pub use scheme::{Arm, BlockSize, Distance, Factor, HuHu, Method, Minimization, Rule, SITE, Scheme, TOTAL};
 pub use state::{Full, State};

@@ -18,12 +18,16 @@ use crate::domain::number::{self, Rational};
 /// A scheme worked out.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
-    /// Arms sorted by code.
+    /// Arms sorted by code, those that are closed after all others.
     pub(super) arms: Vec<Arm>,
+    /// How many of them are open.
+    pub(super) open_arms: usize,
     /// For each arm of the file its place in `arms`.
     pub(super) places: Vec<usize>,
-    /// What a draw chooses among: the arms, or under `ratio-arms` their dummies.
+    /// What a draw chooses among: the arms, or under `ratio-arms` their dummies; those of closed arms, whom none chooses, last.
     pub(super) cells: Vec<Cell>,
+    /// How many of them are open.
+    pub(super) open: usize,
     /// What a decision needs to know of a subject, sorted by id.
     pub(super) dimensions: Vec<Dimension>,
     /// Places in `dimensions` of the strata.
@@ -110,10 +114,12 @@ pub(super) struct Numbers<T> {
 impl Plan {
     pub(super) fn new(arms: &[Arm], factors: &[Factor], strata: &[String], method: &Method) -> Plan {
         let mut sorted = arms.to_vec();
-        sorted.sort_by(|one, other| one.code.cmp(&other.code));
+        sorted.sort_by(|one, other| (one.closed, &one.code).cmp(&(other.closed, &other.code)));
+        let open_arms = sorted.iter().filter(|arm| !arm.closed).count();
         let place = |code: &str| sorted.iter().position(|arm| arm.code == code);
         let places = arms.iter().filter_map(|arm| place(&arm.code)).collect();
         let cells = cells(&sorted, method);
+        let open_cells: Vec<Cell> = cells.iter().filter(|cell| cell.arm < open_arms).cloned().collect();
         let mut used: Vec<&Factor> = match method {
             Method::Minimization(_) | Method::HuHu(_) | Method::Atkinson => factors.iter().collect(),
             _ => Vec::new(),
@@ -145,7 +151,7 @@ impl Plan {
             _ => None,
         };
         let minimization = match method {
-            Method::Minimization(settings) => Some(Scales::new(settings, &used, &cells)),
+            Method::Minimization(settings) => Some(Scales::new(settings, &used, &open_cells)),
             _ => None,
         };
         let maximal = match method {
@@ -156,11 +162,13 @@ impl Plan {
             Method::HuHu(settings) => Some(HuHuPlan::new(settings, &used)),
             _ => None,
         };
-        let by_ratio = Law::from_u64(&cells.iter().map(|cell| cell.ratio).collect::<Vec<u64>>());
+        let by_ratio = Law::from_u64(&open_cells.iter().map(|cell| cell.ratio).collect::<Vec<u64>>());
         let tables = used.iter().map(|factor| find(&factor.id)).collect();
         Plan {
             arms: sorted,
+            open_arms,
             places,
+            open: open_cells.len(),
             cells,
             dimensions,
             strata,
@@ -175,8 +183,13 @@ impl Plan {
 
     /// The place of the arm of that code.
     pub(super) fn find_arm(&self, code: &str) -> Result<usize, Fault> {
-        let place = self.arms.binary_search_by(|arm| arm.code.as_str().cmp(code));
-        place.map_err(|_| Fault::UnknownArm(code.to_owned()))
+        let place = self.arms.iter().position(|arm| arm.code == code);
+        place.ok_or_else(|| Fault::UnknownArm(code.to_owned()))
+    }
+
+    /// The cells of open arms.
+    pub(super) fn open_cells(&self) -> &[Cell] {
+        self.cells.get(..self.open).unwrap_or_default()
     }
 
     /// The cell of that arm and slot.

@@ -94,7 +94,7 @@ pub(super) fn law(plan: &Plan, sizes: &[BlockSize], history: &[Given]) -> Result
 
 fn mix(sizes: &Sizes<'_>, history: &[Given], origin: usize, open: &[Beginning]) -> Result<Law, Fault> {
     let last = sizes.powers(history.len() - origin);
-    let mut shares = vec![Rational::zero(); sizes.plan.arms.len()];
+    let mut shares = vec![Rational::zero(); sizes.plan.open_arms];
     for beginning in open {
         let weight = &beginning.weight * power(&sizes.unit, last - sizes.powers(beginning.at - origin));
         let seen = history.get(beginning.at..).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! Replay: every allocation decided again from the secret, and compared with what the journal says.
 
-use super::amendment::{Amender, Amendment};
+use super::amendment::Amendment;
+use super::course::{Follower, Turn};
 use super::scheme::Scheme;
 use super::state::State;
 use super::{Allotment, Fault, Levels};
@@ -54,8 +55,19 @@ pub fn replay_amended(
     rows: impl IntoIterator<Item = Row>,
     amendments: &[Amendment],
 ) -> Result<State, Box<FirstDifference>> {
-    let mut state = State::new(scheme);
-    state.replay(scheme, secret, 1, rows, amendments)?;
+    replay_turns(scheme, &[], secret, rows, amendments)
+}
+
+/// As [`replay_amended`], each decision made by the scheme that was in force; `turns` in their order.
+pub fn replay_turns(
+    first: &Scheme,
+    turns: &[Turn<'_>],
+    secret: &[u8; 32],
+    rows: impl IntoIterator<Item = Row>,
+    amendments: &[Amendment],
+) -> Result<State, Box<FirstDifference>> {
+    let mut state = State::new(first);
+    state.follow(Follower::new(first, turns, amendments), secret, 1, rows)?;
     Ok(state)
 }
 
@@ -70,12 +82,25 @@ impl State {
         rows: impl IntoIterator<Item = Row>,
         amendments: &[Amendment],
     ) -> Result<(), Box<FirstDifference>> {
-        let mut amender = Amender::new(amendments);
+        self.follow(Follower::new(scheme, &[], amendments), secret, first, rows)
+    }
+
+    fn follow(
+        &mut self,
+        mut follower: Follower<'_>,
+        secret: &[u8; 32],
+        first: u64,
+        rows: impl IntoIterator<Item = Row>,
+    ) -> Result<(), Box<FirstDifference>> {
         for (next, row) in (first..).zip(rows) {
-            let amended = amender.before(next, scheme, self);
-            let expected = if let Err(fault) = amended {
-                Replayed::Impossible(fault)
-            } else if row.number == next {
+            let scheme = match follower.before(next, self) {
+                Ok(scheme) => scheme,
+                Err(fault) => {
+                    let expected = Replayed::Impossible(fault);
+                    return Err(Box::new(FirstDifference { number: row.number, expected, found: row.allotment }));
+                }
+            };
+            let expected = if row.number == next {
                 match self.decide(scheme, &row.levels, secret, next) {
                     Ok(decision) => Replayed::Allotted(decision.allotment),
                     Err(fault) => Replayed::Impossible(fault),
@@ -91,10 +116,10 @@ impl State {
                 let expected = Replayed::Impossible(fault);
                 return Err(Box::new(FirstDifference { number: row.number, expected, found: row.allotment }));
             }
-            amender.counted(&row);
+            follower.counted(&row);
         }
         // What became known after the last row is brought in all the same; rows that were counted can be recounted.
-        let _ = amender.finish(scheme, self);
+        let _ = follower.finish(self);
         Ok(())
     }
 }

@@ -4,7 +4,8 @@
 //! (Simon & Simon 2011). Each subject is allocated by the scheme that was in force for it; what was imported, and so not
 //! allocated here, stays as it was. What became known of a subject changes its counts where it did.
 
-use super::amendment::{Amender, Amendment};
+use super::amendment::Amendment;
+use super::course::{Follower, Turn};
 use super::replay::Row;
 use super::scheme::Scheme;
 use super::state::State;
@@ -12,9 +13,7 @@ use super::{Allotment, Fault};
 
 /// One subject of a course.
 #[derive(Clone, Debug)]
-pub struct Step<'a> {
-    /// The scheme in force.
-    pub scheme: &'a Scheme,
+pub struct Step {
     /// What the journal says.
     pub row: Row,
     /// Whether it was made elsewhere, and stays.
@@ -26,17 +25,18 @@ pub struct Step<'a> {
 /// # Errors
 /// The number of the first subject that cannot be allocated, and why.
 pub fn rerandomize(
-    steps: &[Step<'_>],
+    first: &Scheme,
+    turns: &[Turn<'_>],
+    steps: &[Step],
     amendments: &[Amendment],
     secret: &[u8; 32],
 ) -> Result<Vec<Allotment>, (u64, Fault)> {
-    let Some(first) = steps.first() else { return Ok(Vec::new()) };
-    let mut state = State::new(first.scheme);
-    let mut amender = Amender::new(amendments);
+    let mut state = State::new(first);
+    let mut follower = Follower::new(first, turns, amendments);
     let mut allotments = Vec::with_capacity(steps.len());
-    for Step { scheme, row, given } in steps {
+    for Step { row, given } in steps {
         let at = |fault| (row.number, fault);
-        amender.before(row.number, scheme, &mut state).map_err(at)?;
+        let scheme = follower.before(row.number, &mut state).map_err(at)?;
         let allotment = if *given {
             row.allotment.clone()
         } else {
@@ -44,7 +44,7 @@ pub fn rerandomize(
         };
         state.record(scheme, &row.levels, &allotment).map_err(at)?;
         if !amendments.is_empty() {
-            amender.counted(&Row { allotment: allotment.clone(), ..row.clone() });
+            follower.counted(&Row { allotment: allotment.clone(), ..row.clone() });
         }
         allotments.push(allotment);
     }
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn the_true_secret_gives_the_true_course_and_what_was_given_stays() {
-        let arm = |code: &str| Arm { code: code.to_owned(), ratio: 1 };
+        let arm = |code: &str| Arm { code: code.to_owned(), ratio: 1, closed: false };
         let size = BlockSize { size: 4, weight: number::ratio(1, 1) };
         let scheme = Scheme::new(vec![arm("A"), arm("B")], Vec::new(), Vec::new(), Method::Block(vec![size]));
         let given = |number| Row {
@@ -69,12 +69,11 @@ mod tests {
             allotment: Allotment { arm: "B".to_owned(), slot: None, block_size: Some(4) },
         };
         // The first two are given and alike, so the block can only end with two of the other arm.
-        let steps: Vec<Step<'_>> =
-            (1..=8).map(|number| Step { scheme: &scheme, row: given(number), given: number <= 2 }).collect();
+        let steps: Vec<Step> = (1..=8).map(|number| Step { row: given(number), given: number <= 2 }).collect();
         let mut seen = std::collections::BTreeSet::new();
         for secret in 0..60u8 {
             let arms: Vec<String> =
-                rerandomize(&steps, &[], &[secret; 32]).unwrap().into_iter().map(|one| one.arm).collect();
+                rerandomize(&scheme, &[], &steps, &[], &[secret; 32]).unwrap().into_iter().map(|one| one.arm).collect();
             assert_eq!(arms[..4], ["B", "B", "A", "A"]);
             seen.insert(arms[4..].concat());
         }

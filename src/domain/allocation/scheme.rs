@@ -18,14 +18,15 @@ pub struct Scheme {
     factors: Vec<Factor>,
     strata: Vec<String>,
     method: Method,
+    epoch: u32,
     plan: Plan,
 }
 
 /// Two schemes are equal if their files say the same; what is derived from them follows.
 impl PartialEq for Scheme {
     fn eq(&self, other: &Scheme) -> bool {
-        (&self.arms, &self.factors, &self.strata, &self.method)
-            == (&other.arms, &other.factors, &other.strata, &other.method)
+        (&self.arms, &self.factors, &self.strata, &self.method, self.epoch)
+            == (&other.arms, &other.factors, &other.strata, &other.method, other.epoch)
     }
 }
 
@@ -36,6 +37,8 @@ pub struct Arm {
     pub code: String,
     /// Share among the arms, from 1.
     pub ratio: u64,
+    /// Whether nobody gets it any more: it keeps its history, and the others share what is to come.
+    pub closed: bool,
 }
 
 /// A property of subjects that the allocation balances or stratifies by.
@@ -205,7 +208,30 @@ impl Scheme {
     /// Builds a scheme from parts that `definition::allocation_file` has checked.
     pub(crate) fn new(arms: Vec<Arm>, factors: Vec<Factor>, strata: Vec<String>, method: Method) -> Scheme {
         let plan = Plan::new(&arms, &factors, &strata, &method);
-        Scheme { arms, factors, strata, method, plan }
+        Scheme { arms, factors, strata, method, epoch: 1, plan }
+    }
+
+    /// The same scheme in that epoch.
+    #[must_use]
+    pub(crate) fn in_epoch(self, epoch: u32) -> Scheme {
+        Scheme { epoch, ..self }
+    }
+
+    /// The same scheme as if it had never had the arms that are closed.
+    #[must_use]
+    pub fn open_part(&self) -> Scheme {
+        let open = self.arms.iter().filter(|arm| !arm.closed).cloned().collect();
+        Scheme::new(open, self.factors.clone(), self.strata.clone(), self.method.clone()).in_epoch(self.epoch)
+    }
+
+    /// Number of the epoch: where an amendment raises it, what decisions balance begins anew.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// Whether somebody can still get the arm of that code.
+    pub fn is_open(&self, code: &str) -> bool {
+        self.arms.iter().any(|arm| arm.code == code && !arm.closed)
     }
 
     /// The arms, in the order of the file; empty only for the method `none`.
@@ -238,28 +264,16 @@ impl Scheme {
         self.plan.dimensions.iter().map(|dimension| dimension.id.as_str())
     }
 
-    /// Whether a study can go on with it where it went by `before`: it is the same, but for places added to the ends of an imported
-    /// list.
-    pub fn continues(&self, before: &Scheme) -> bool {
-        match (&self.method, &before.method) {
-            (Method::List(list), Method::List(known)) => {
-                let same = (&self.arms, &self.factors, &self.strata) == (&before.arms, &before.factors, &before.strata);
-                same && list.continues(known)
-            }
-            _ => self == before,
-        }
-    }
-
     /// Whether its allocations have slots (`ratio-arms`).
     pub fn has_slots(&self) -> bool {
         matches!(&self.method, Method::Minimization(Minimization { rule: Rule::RatioArms { .. }, .. }))
     }
 
-    /// For each cell of a [`Law`](super::Law) the place of its arm in [`arms`](Scheme::arms): the arms sorted by code, or under
+    /// For each cell of a [`Law`](super::Law) the place of its arm in [`arms`](Scheme::arms): the open arms sorted by code, or under
     /// `ratio-arms` their dummies.
     pub fn arms_of_cells(&self) -> Vec<usize> {
         let place = |arm: usize| self.plan.places.iter().position(|place| *place == arm);
-        self.plan.cells.iter().filter_map(|cell| place(cell.arm)).collect()
+        self.plan.open_cells().iter().filter_map(|cell| place(cell.arm)).collect()
     }
 
     pub(super) fn plan(&self) -> &Plan {

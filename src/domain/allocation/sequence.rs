@@ -12,8 +12,10 @@ use crate::domain::number::{self, Rational};
 /// What a stratum remembers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stratum {
-    /// Subjects of each arm.
+    /// Subjects of each arm, from the beginning of the epoch or the urn.
     pub(super) arms: Vec<u64>,
+    /// Subjects before that.
+    pub(super) before: u64,
     /// The block that is not full, if any.
     pub(super) block: Option<OpenBlock>,
 }
@@ -29,7 +31,7 @@ pub(super) struct OpenBlock {
 
 impl Stratum {
     pub(super) fn new(arms: usize) -> Stratum {
-        Stratum { arms: vec![0; arms], block: None }
+        Stratum { arms: vec![0; arms], before: 0, block: None }
     }
 
     /// Counts a subject of that arm, in a block of that size under `block`.
@@ -72,11 +74,12 @@ impl Stratum {
 }
 
 impl OpenBlock {
-    /// Places left for each arm.
+    /// Places left for each open arm.
     pub(super) fn left(&self, plan: &Plan) -> Vec<u64> {
-        let sum: u64 = plan.arms.iter().map(|arm| arm.ratio).sum();
+        let open = || plan.arms.iter().take(plan.open_arms);
+        let sum: u64 = open().map(|arm| arm.ratio).sum();
         let rounds = self.size / sum.max(1);
-        plan.arms.iter().zip(&self.arms).map(|(arm, given)| (arm.ratio * rounds).saturating_sub(*given)).collect()
+        open().zip(&self.arms).map(|(arm, given)| (arm.ratio * rounds).saturating_sub(*given)).collect()
     }
 }
 
@@ -89,7 +92,7 @@ pub(super) fn law(plan: &Plan, method: &Method, stratum: &Stratum, block: Option
         | Method::HuHu(_)
         | Method::Atkinson
         | Method::List(_) => {
-            if plan.arms.is_empty() {
+            if plan.open_arms == 0 {
                 return Err(Fault::NoArms);
             }
             plan.by_ratio.clone()
@@ -107,10 +110,11 @@ pub(super) fn law(plan: &Plan, method: &Method, stratum: &Stratum, block: Option
             sequences.law(first, second)
         }
         Method::BlockUrn { lambda } => {
-            let rounds = plan.arms.iter().zip(&stratum.arms).map(|(arm, count)| count / arm.ratio.max(1)).min();
+            let open = || plan.arms.iter().take(plan.open_arms).zip(&stratum.arms);
+            let rounds = open().map(|(arm, count)| count / arm.ratio.max(1)).min();
             let urn = lambda + rounds.unwrap_or(0);
-            let mut weights = Vec::with_capacity(plan.arms.len());
-            for (arm, count) in plan.arms.iter().zip(&stratum.arms) {
+            let mut weights = Vec::with_capacity(plan.open_arms);
+            for (arm, count) in open() {
                 // Only a history of other origin can have taken more balls than the urn held.
                 let left = (u128::from(arm.ratio) * u128::from(urn)).checked_sub(u128::from(*count));
                 weights.push(BigInt::from(left.ok_or_else(|| Fault::NoPlace(arm.code.clone()))?));

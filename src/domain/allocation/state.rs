@@ -17,17 +17,21 @@ use crate::limits;
 /// Everything the next decision depends on. Two states are equal if the same allocations led to them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
-    total: u64,
+    pub(super) total: u64,
+    /// How many of them came before the epoch.
+    pub(super) before_epoch: u64,
     /// Subjects of each arm, arms as in the plan.
-    arms: Vec<u64>,
-    sites: BTreeMap<String, u64>,
+    pub(super) arms: Vec<u64>,
+    /// Subjects of each arm before the epoch.
+    pub(super) arms_before: Vec<u64>,
+    pub(super) sites: BTreeMap<String, u64>,
     /// For each dimension, the number of each level seen.
-    levels: Vec<BTreeMap<String, u32>>,
+    pub(super) levels: Vec<BTreeMap<String, u32>>,
     /// For each factor balanced, the counts of each level and cell.
-    tables: Vec<Vec<u32>>,
+    pub(super) tables: Vec<Vec<u32>>,
     /// Only under `atkinson`.
-    information: Option<Information>,
-    strata: BTreeMap<Vec<u32>, Stratum>,
+    pub(super) information: Option<Information>,
+    pub(super) strata: BTreeMap<Vec<u32>, Stratum>,
 }
 
 /// Which cap leaves no place. Says nothing of which arm.
@@ -51,7 +55,9 @@ impl State {
         let plan = scheme.plan();
         State {
             total: 0,
+            before_epoch: 0,
             arms: vec![0; plan.arms.len()],
+            arms_before: vec![0; plan.arms.len()],
             sites: BTreeMap::new(),
             levels: vec![BTreeMap::new(); plan.dimensions.len()],
             tables: vec![Vec::new(); plan.tables.len()],
@@ -65,9 +71,19 @@ impl State {
         self.total
     }
 
+    /// Whether decisions balance what that allocation gave: it was made in this epoch.
+    pub fn balances(&self, number: u64) -> bool {
+        number > self.before_epoch
+    }
+
     /// Subjects of that arm.
     pub fn of_arm(&self, scheme: &Scheme, code: &str) -> u64 {
         scheme.plan().find_arm(code).ok().and_then(|place| self.arms.get(place).copied()).unwrap_or(0)
+    }
+
+    /// Subjects of each arm that decisions balance, arms as in the plan.
+    fn arms_of_epoch(&self) -> Vec<u64> {
+        self.arms.iter().zip(&self.arms_before).map(|(all, before)| all - before).collect()
     }
 
     /// Subjects of that site.
@@ -80,7 +96,13 @@ impl State {
     pub fn of_stratum(&self, scheme: &Scheme, levels: &Levels) -> Result<u64, Fault> {
         let position = self.locate(scheme.plan(), levels)?;
         let stratum = self.find_stratum(scheme.plan(), &position);
-        Ok(stratum.map_or(0, |stratum| stratum.arms.iter().sum()))
+        Ok(stratum.map_or(0, |stratum| stratum.before + stratum.arms.iter().sum::<u64>()))
+    }
+
+    /// Places of an imported list that are taken in the subject's stratum.
+    fn places_taken(&self, plan: &Plan, levels: &Levels) -> Result<u64, Fault> {
+        let position = self.locate(plan, levels)?;
+        Ok(self.find_stratum(plan, &position).map_or(0, |stratum| stratum.arms.iter().sum()))
     }
 
     /// The cap that leaves no place for that subject, if one does; `site_cap` is the cap of their site.
@@ -95,7 +117,8 @@ impl State {
         if reached(self.total, caps.total) {
             return Ok(Some(Full::Total));
         }
-        if caps.arms.iter().any(|(code, cap)| reached(self.of_arm(scheme, code), Some(*cap))) {
+        let full = |code: &str, cap: u32| scheme.is_open(code) && reached(self.of_arm(scheme, code), Some(cap));
+        if caps.arms.iter().any(|(code, cap)| full(code, *cap)) {
             return Ok(Some(Full::Arm));
         }
         if levels.get(SITE).is_some_and(|site| reached(self.of_site(site), site_cap)) {
@@ -105,7 +128,7 @@ impl State {
             return Ok(Some(Full::Stratum));
         }
         if let Method::List(list) = scheme.method()
-            && list.find(levels, self.of_stratum(scheme, levels)?)?.is_none()
+            && list.find(levels, self.places_taken(scheme.plan(), levels)?)?.is_none()
         {
             return Ok(Some(Full::List));
         }
@@ -237,8 +260,8 @@ impl State {
         let given = || ("stratum".to_owned(), or_none(stratum.map(|stratum| stratum.arms.clone())));
         let mut margins = match scheme.method() {
             Method::Minimization(_) => Vec::new(),
-            Method::HuHu(_) => vec![(TOTAL.to_owned(), self.arms.clone()), given()],
-            Method::Atkinson => vec![(TOTAL.to_owned(), self.arms.clone())],
+            Method::HuHu(_) => vec![(TOTAL.to_owned(), self.arms_of_epoch()), given()],
+            Method::Atkinson => vec![(TOTAL.to_owned(), self.arms_of_epoch())],
             Method::Block(_) => {
                 let in_block = stratum.and_then(|stratum| stratum.block.as_ref()).map(|block| block.arms.clone());
                 vec![given(), ("block".to_owned(), or_none(in_block))]
@@ -251,7 +274,7 @@ impl State {
         };
         let widen = |row: Option<&[u32]>| match row {
             Some(row) => row.iter().map(|count| u64::from(*count)).collect(),
-            None => vec![0; plan.cells.len()],
+            None => vec![0; plan.open],
         };
         margins.extend(plan.tables.iter().map(id).zip(self.rows(plan, &position).into_iter().map(widen)));
         Ok(margins)
@@ -288,7 +311,7 @@ impl State {
     ) -> Result<Outlook, Fault> {
         let plan = scheme.plan();
         if let Some(scales) = &plan.minimization {
-            if self.total < scales.burn_in {
+            if self.total - self.before_epoch < scales.burn_in {
                 return Ok(Outlook::new(plan.by_ratio.clone(), Imbalances::None));
             }
             let (law, scores) = minimization::decide(scales, &plan.by_ratio, &self.rows(plan, position));
@@ -329,7 +352,7 @@ impl State {
             // A study has fewer subjects than 2^32.
             first.into().cast_signed() - second.into().cast_signed()
         }
-        let mut all = vec![apart(&self.arms), apart(&stratum.arms)];
+        let mut all = vec![apart(&self.arms_of_epoch()), apart(&stratum.arms)];
         all.extend(self.rows(plan, position).into_iter().map(|row| row.map_or(0, apart)));
         all
     }
@@ -341,7 +364,8 @@ impl State {
                 None => 0,
                 Some(place) => position.get(*place).copied().flatten()? as usize,
             };
-            Some(level * plan.cells.len()..(level + 1) * plan.cells.len()).filter(|range| range.end <= table.len())
+            Some(level * plan.cells.len()..level * plan.cells.len() + plan.open)
+                .filter(|range| range.end <= table.len())
         };
         self.tables
             .iter()

@@ -5,6 +5,7 @@
 //! --fields` prints them, and both languages use the same.
 
 mod answer;
+mod balance;
 mod deed;
 mod enrollment;
 mod form;
@@ -16,6 +17,7 @@ pub use answer::{
     BlankForm, Confirm, ConfirmExpired, Conflict, Difference, Help, NotEntitled, Reason, ReasonLine, Refusal, Sameness,
     StatusUnknown,
 };
+pub use balance::{ArmCount, ArmTotal, Balance, BalanceGroup, BalanceLevel, Digest, DigestUnblinded, LevelCounts};
 pub use deed::{
     Change, DeedConfirm, DeedForm, Disclosure, FactLine, Lacking, Noted, Opening, Unblinded, UnblindingNotice,
 };
@@ -225,6 +227,9 @@ pub enum Facts {
     KitReplacedUnblinded(KitReplacedUnblinded),
     KitsShortBlinded(KitsShortBlinded),
     KitsShortUnblinded(KitsShortUnblinded),
+    Digest(Digest),
+    DigestUnblinded(DigestUnblinded),
+    Balance(Balance),
 }
 
 impl Facts {
@@ -267,6 +272,9 @@ impl Facts {
             Facts::KitReplacedUnblinded(_) => Kind::KitReplacedUnblinded,
             Facts::KitsShortBlinded(_) => Kind::KitsShortBlinded,
             Facts::KitsShortUnblinded(_) => Kind::KitsShortUnblinded,
+            Facts::Digest(_) => Kind::Digest,
+            Facts::DigestUnblinded(_) => Kind::DigestUnblinded,
+            Facts::Balance(_) => Kind::Balance,
         }
     }
 }

@@ -385,6 +385,8 @@ fn answer(
         Some(SubAddress::Confirm(token)) if form.typed.is_empty() => {
             (Disposition::Reply, Act::Unconfirmed(token.clone()))
         }
+        // With data in it, it is told apart from a registration below.
+        _ if wish == Some(Wish::Balance) && form.typed.is_empty() => (Disposition::Reply, Act::Balance),
         _ if vetoed(study, subject, &content.text) => {
             if !form.typed.is_empty() {
                 return reading.hold([Reason::OtherRequest]);

@@ -22,6 +22,8 @@ pub enum Wish {
     Form,
     /// What became of a subject.
     Status,
+    /// How many subjects each arm has.
+    Balance,
     /// How to write to us.
     Help,
     /// A link to a page.
@@ -47,6 +49,7 @@ struct File {
 struct Request {
     form: Vec<String>,
     status: Vec<String>,
+    balance: Vec<String>,
     help: Vec<String>,
     link: Vec<String>,
     enroll: Vec<String>,
@@ -189,7 +192,7 @@ impl Vocabulary {
         words.originals = quotes(|quote| &quote.original);
         words.attributions = quotes(|quote| &quote.attribution);
         words.footers = quotes(|quote| &quote.footers);
-        let requests = [Wish::Form, Wish::Status, Wish::Help, Wish::Link, Wish::Enroll];
+        let requests = [Wish::Balance, Wish::Form, Wish::Status, Wish::Help, Wish::Link, Wish::Enroll];
         for wish in Deed::ALL.map(Wish::Deed).into_iter().chain(requests) {
             for file in files {
                 let list = match wish {
@@ -200,6 +203,7 @@ impl Vocabulary {
                     Wish::Deed(Deed::QuarantineKit) => &file.deed.quarantine_kit,
                     Wish::Form => &file.request.form,
                     Wish::Status => &file.request.status,
+                    Wish::Balance => &file.request.balance,
                     Wish::Help => &file.request.help,
                     Wish::Link => &file.request.link,
                     Wish::Enroll => &file.request.enroll,

@@ -322,7 +322,7 @@ stories! {
         };
         let other = with_file(&bundle, "list.csv", &list.replace("moderate,P", "moderate,H"));
         let refused = amend(&other).await;
-        assert!(matches!(refused, Err(life::LifeError::Refused(life::Refusal::SchemeChanged { .. }))), "{refused:?}");
+        assert!(matches!(refused, Err(life::LifeError::Refused(life::Refusal::Scheme(_)))), "{refused:?}");
         amend(&longer).await.unwrap();
         center.exchange(&DR_KOBAYASHI.writes("登録", &borealis_form("101", "101-003"))).await;
         assert_eq!(center.arms("borealis").await, ["L", "P", "H", "H"]);

@@ -83,12 +83,12 @@ stories! {
         assert!(matches!(twice, Err(LifeError::Refused(Refusal::InProduction(_)))), "{twice:?}");
     }
 
-    async fn an_amendment_may_change_everything_but_the_scheme(center: &mut Center) {
+    async fn an_amendment_may_change_everything_but_what_counts_rest_on(center: &mut Center) {
         aurora(center).await;
         center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0001"))).await;
-        let scheme = capped("p = \"4/5\"", "p = \"3/4\"");
+        let scheme = with_file(&samples::aurora(), "allocation.toml", "method = \"simple\"\narms = [{ code = \"STD\" }, { code = \"COMB\" }]\n");
         let refused = amend(center, &scheme, "tuning").await;
-        assert!(matches!(refused, Err(LifeError::Refused(Refusal::SchemeChanged { .. }))), "{refused:?}");
+        assert!(matches!(refused, Err(LifeError::Refused(Refusal::Scheme(_)))), "{refused:?}");
         let older = edited(&samples::aurora(), "study.toml", "age >= 20", "age >= 70");
         let silent = amend(center, &older, " ").await;
         assert!(matches!(silent, Err(LifeError::Refused(Refusal::NoReason))), "{silent:?}");

@@ -137,16 +137,19 @@ fn a_list_without_strata_is_one_sequence() {
 fn a_list_may_be_prolonged_and_nothing_else() {
     let list = "sex,site,arm\nF,1,A\nF,1,B\nM,1,B\nM,1,A\n";
     let before = read(LIST, list).0.unwrap();
-    let continues = |text: &str, list: &str| read(text, list).0.unwrap().continues(&before);
+    let continues = |text: &str, list: &str| read(text, list).0.unwrap().breaks(&before).is_empty();
     assert!(continues(LIST, list));
     assert!(continues(LIST, &format!("{list}F,1,A\nF,2,B\n")));
     assert!(!continues(LIST, "sex,site,arm\nF,1,A\nF,1,B\nM,1,B\n"), "cut short");
     assert!(!continues(LIST, "sex,site,arm\nF,1,A\nF,1,B\nM,1,A\nM,1,B\n"), "changed");
     assert!(!continues(LIST, "sex,site,arm\nF,1,A\nF,1,B\n"), "without a stratum");
-    assert!(!continues(&LIST.replace("{ id = \"site\" }", "{ id = \"site\" }, { id = \"x\" }"), list));
+    assert!(
+        continues(&LIST.replace("{ id = \"site\" }", "{ id = \"site\" }, { id = \"x\" }"), list),
+        "a factor nobody asks for"
+    );
     let simple = "method = \"simple\"\narms = [ { code = \"A\" }, { code = \"B\" } ]";
     assert!(!continues(simple, ""));
-    assert!(scheme(simple).continues(&scheme(simple)));
+    assert!(scheme(simple).breaks(&scheme(simple)).is_empty());
 }
 
 #[test]

@@ -1,0 +1,117 @@
+//! Facts of the day's digest, and of the balance of the arms.
+
+use serde::{Deserialize, Serialize};
+
+use super::enrollment::ArmName;
+use super::short;
+use crate::domain::language::Language;
+use crate::domain::study::{Stage, Study};
+use crate::domain::witness::Witness;
+
+/// How far a study and its audit chain have come. There is no arm in this type (promise 6).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digest {
+    /// The day, year-month-day in the study's zone.
+    pub day: String,
+    /// Subjects enrolled.
+    pub subjects: i64,
+    /// Of them, allocated.
+    pub allocations: i64,
+    /// Entries of the audit chain.
+    pub entries: i64,
+    /// Digest of the last of them, in lower-case hexadecimal.
+    pub head: String,
+    /// The same for machines.
+    pub witness: String,
+}
+
+impl Digest {
+    /// Of that day: subjects, allocations, and where the chain ends (entries, digest in hexadecimal).
+    pub fn new(study: &Study, stage: Stage, day: &str, counts: (i64, i64), chain: (i64, &str)) -> Digest {
+        let (entries, head) = (chain.0, short(chain.1));
+        let witness = Witness { study: study.slug.clone(), stage, entries, head: head.clone() }.render();
+        Digest { day: short(day), subjects: counts.0, allocations: counts.1, entries, head, witness }
+    }
+}
+
+/// The same with the balance of the arms: for those who may know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DigestUnblinded {
+    /// How far study and chain have come.
+    pub digest: Digest,
+    /// The balance.
+    pub balance: Balance,
+}
+
+/// How many subjects each arm has, in all and by level: for those who may know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Balance {
+    /// Subjects allocated.
+    pub allocations: u64,
+    /// The arms, in the order of the file.
+    pub arms: Vec<ArmTotal>,
+    /// By site, factor and stratum.
+    pub groups: Vec<BalanceGroup>,
+}
+
+/// Each level of a factor, and its subjects of each arm, arms as in the study.
+pub type LevelCounts = Vec<(String, Vec<u64>)>;
+
+/// One arm's subjects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArmTotal {
+    /// The arm.
+    pub arm: ArmName,
+    /// How many.
+    pub count: u64,
+}
+
+/// The levels of one factor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BalanceGroup {
+    /// Its id in the statistician's file.
+    pub factor: String,
+    /// Its levels.
+    pub levels: Vec<BalanceLevel>,
+}
+
+/// Subjects of one level.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BalanceLevel {
+    /// The level.
+    pub level: String,
+    /// Per arm, in the order of the arms.
+    pub counts: Vec<ArmCount>,
+}
+
+/// One arm's subjects at a level.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArmCount {
+    /// Code of the arm.
+    pub code: String,
+    /// How many.
+    pub count: u64,
+}
+
+impl Balance {
+    /// Of counts per arm, arms as in the study, and of each factor's levels.
+    pub fn new(study: &Study, arms: &[u64], groups: &[(String, LevelCounts)], language: Language) -> Balance {
+        let counts = |counts: &[u64]| -> Vec<ArmCount> {
+            let own = study.arms.iter().zip(counts);
+            own.map(|(arm, count)| ArmCount { code: short(&arm.code), count: *count }).collect()
+        };
+        let level = |(level, own): &(String, Vec<u64>)| BalanceLevel { level: short(level), counts: counts(own) };
+        let totals = study.arms.iter().zip(arms);
+        Balance {
+            allocations: arms.iter().sum(),
+            arms: totals.map(|(arm, count)| ArmTotal { arm: ArmName::new(arm, language), count: *count }).collect(),
+            groups: groups
+                .iter()
+                .map(|(factor, levels)| BalanceGroup {
+                    factor: short(factor),
+                    levels: levels.iter().map(level).collect(),
+                })
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The calendar: the loop that writes what nobody asked for just now. What is due is the database's to say.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::{Did, StepError};
+use crate::domain::time::{Clock, Dice};
+use crate::limits;
+use crate::store::{Store, calendar};
+use crate::workflow::ledger::Ledger;
+use crate::workflow::shelf::{Shelf, ShelvedStudy};
+use crate::workflow::{DeskAddress, Failure, Keys, Means, calendar as daily};
+
+/// The loop.
+pub struct Calendar {
+    /// Where marks and letters lie.
+    pub store: Store,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// For Message-IDs.
+    pub dice: Arc<dyn Dice>,
+    /// The studies.
+    pub shelf: Arc<Shelf>,
+    /// The installation's keys.
+    pub keys: Arc<Keys>,
+    /// The mailbox that letters leave from.
+    pub desk: DeskAddress,
+    /// How long to wait when nothing is due.
+    pub interval: Duration,
+    /// Rung when there are letters.
+    pub dispatch_bells: Vec<Arc<Notify>>,
+}
+
+impl Calendar {
+    /// Attends to the studies that are due. One that fails is logged and left for the next step; the others go on.
+    ///
+    /// # Errors
+    /// The database, if no study could be attended to.
+    pub async fn step(&mut self) -> Result<Did, StepError> {
+        let due = calendar::due(&self.store, self.clock.now(), limits::CALENDAR_BATCH).await?;
+        let (mut did, mut failed) = (Did::Nothing, None);
+        for id in due {
+            match self.attend(id).await {
+                Ok(true) => did = Did::Something,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::error!(study = id, %error, "the day's work of a study failed; it is tried again");
+                    failed = Some(error);
+                }
+            }
+        }
+        if did == Did::Something {
+            self.dispatch_bells.iter().for_each(|bell| bell.notify_one());
+        }
+        match failed {
+            Some(error) if did == Did::Nothing => Err(error.into()),
+            _ => Ok(did),
+        }
+    }
+
+    async fn attend(&self, id: i64) -> Result<bool, Failure> {
+        let shelved = self.shelf.find_by_id(id).await?;
+        match self.attend_with(&shelved).await {
+            // The witness must leave the house, if not in the study's own words.
+            Err(Failure::Letter(why)) => {
+                tracing::error!(
+                    study = shelved.study.slug,
+                    why,
+                    "the study's own letter cannot be written; the built-in one goes"
+                );
+                let plain = ShelvedStudy { stationery: self.shelf.common()?, ..(*shelved).clone() };
+                self.attend_with(&plain).await
+            }
+            other => other,
+        }
+    }
+
+    async fn attend_with(&self, shelved: &ShelvedStudy) -> Result<bool, Failure> {
+        let means = Means { now: self.clock.now(), dice: &*self.dice, keys: &self.keys, desk: &self.desk };
+        let mut ledger = Ledger::begin(&self.shelf).await?;
+        let did = daily::attend(&mut ledger, shelved, means).await?;
+        ledger.commit().await?;
+        Ok(did)
+    }
+
+    /// Waits until something may be due.
+    pub async fn wait(&mut self) {
+        tokio::time::sleep(self.interval.max(Duration::from_secs(limits::CALENDAR_SECONDS))).await;
+    }
+}

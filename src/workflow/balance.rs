@@ -1,0 +1,60 @@
+//! The balance of the arms: who may know it, and what it is.
+//!
+//! In an open study it is no secret whose arm is whose, but the counts make the next arm guessable. So nobody who enrolls as an
+//! investigator is ever told, and of blinded studies only those who may know arms.
+
+use std::collections::BTreeMap;
+
+use super::Failure;
+use super::proof;
+use crate::domain::allocation::SITE;
+use crate::domain::study::{Blinding, Person, Role, Study};
+use crate::letters::Kind;
+use crate::letters::facts::LevelCounts;
+use crate::store::allocation::AllocationRow;
+
+/// Counts per arm (arms as in the study), in all and by level.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Balanced {
+    /// Subjects of each arm.
+    pub arms: Vec<u64>,
+    /// Of each factor its levels, with the subjects of each arm; the site first.
+    pub groups: Vec<(String, LevelCounts)>,
+}
+
+/// Whether a person may be told the balance.
+pub fn may_know(study: &Study, person: &Person) -> bool {
+    let roles = [Role::Statistician, Role::Manager, Role::Coordinator];
+    study.scheme.as_ref().is_some_and(|scheme| scheme.randomizes())
+        && !person.has(Role::Investigator)
+        && match study.blinding {
+            Blinding::Blinded => Kind::Balance.may_go_to(study.blinding, person),
+            Blinding::Open => roles.iter().any(|role| person.has(*role)),
+        }
+}
+
+/// Counts a journal.
+///
+/// # Errors
+/// A row that cannot have been written by this program.
+pub fn count(study: &Study, allocations: &[AllocationRow]) -> Result<Balanced, Failure> {
+    let place = |code: &str| study.arms.iter().position(|arm| arm.code == code);
+    let mut arms = vec![0; study.arms.len()];
+    let mut groups: BTreeMap<(bool, String), BTreeMap<String, Vec<u64>>> = BTreeMap::new();
+    for fact in allocations {
+        let row = proof::row_of(fact)?;
+        let Some(arm) = place(&row.allotment.arm) else { continue };
+        let add = |counts: &mut Vec<u64>| {
+            if let Some(count) = counts.get_mut(arm) {
+                *count += 1;
+            }
+        };
+        add(&mut arms);
+        for (factor, level) in row.levels {
+            let levels = groups.entry((factor != SITE, factor)).or_default();
+            add(levels.entry(level).or_insert_with(|| vec![0; study.arms.len()]));
+        }
+    }
+    let groups = groups.into_iter().map(|((_, factor), levels)| (factor, levels.into_iter().collect()));
+    Ok(Balanced { arms, groups: groups.collect() })
+}

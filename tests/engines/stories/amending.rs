@@ -1,0 +1,101 @@
+//! A study in production that is amended with subjects in it: each version decides its own, and all of it is proved.
+
+use hagaki::domain::study::Stage;
+use hagaki::store::{allocation, study};
+use hagaki::workflow::life::{self, LifeError, Refusal};
+
+use super::*;
+
+const TWO: &str = "arms = [{ code = \"STD\", ratio = 1 }, { code = \"COMB\", ratio = 1 }]";
+const OPEN: &str =
+    "arms = [{ code = \"STD\", ratio = 1 }, { code = \"COMB\", ratio = 1 }, { code = \"HIGH\", ratio = 1 }]";
+const SHUT: &str = "arms = [{ code = \"STD\", ratio = 2 }, { code = \"COMB\", ratio = 1, closed = true }, { code = \"HIGH\", ratio = 1 }]";
+
+/// AURORA with these arms, under this head of the statistician's file.
+fn with_arms(arms: &str, head: &str) -> Bundle {
+    let mut bundle = samples::aurora();
+    if arms != TWO {
+        let added = "[[arms]]\ncode = \"HIGH\"\nname = { ja = \"高用量\", en = \"High dose\" }\n\n[[sites]]";
+        let study = bundle.file("study.toml").unwrap().replacen("[[sites]]", added, 1);
+        bundle = with_file(&bundle, "study.toml", &study);
+    }
+    let file = format!("{head}{}", bundle.file("allocation.toml").unwrap().replace(TWO, arms));
+    with_file(&bundle, "allocation.toml", &file)
+}
+
+async fn amend(center: &mut Center, bundle: &Bundle) -> Result<i64, LifeError> {
+    center.wind(1);
+    life::amend(center.store(), bundle, &defined(bundle), center.act("protocol 2.0")).await
+}
+
+async fn enroll(center: &mut Center, first: usize, count: usize) {
+    for number in first..first + count {
+        let sex = ["男", "女"][number % 2];
+        let form = aurora_form("011", &format!("Y-{number:04}")).replace("性別: 男", &format!("性別: {sex}"));
+        center.exchange(&DR_YAMADA.writes("登録", &form)).await;
+        assert_eq!(reason(center).await, "enrolled");
+        center.wind(1);
+    }
+}
+
+async fn versions(center: &Center) -> Vec<i64> {
+    let row = study::find_current(center.store(), "aurora").await.unwrap().unwrap();
+    allocation::journal(center.store(), row.id, 0).await.unwrap().iter().map(|row| row.bundle_version).collect()
+}
+
+stories! {
+    async fn arms_come_and_go_while_the_study_runs(center: &mut Center) {
+        center.activate(&with_arms(TWO, ""), Stage::Production).await;
+        enroll(center, 1, 6).await;
+        // With --dry-run everything is told and nothing is done.
+        let three = with_arms(OPEN, "");
+        let (version, told) = life::foresee(center.store(), &three, &defined(&three), center.act("look")).await.unwrap();
+        assert_eq!(version, 2);
+        assert!(told.iter().any(|line| line.starts_with("arm HIGH: added")), "{told:?}");
+        assert!(told.iter().any(|line| line.contains("go on counting")), "{told:?}");
+        assert_eq!(study::find_current(center.store(), "aurora").await.unwrap().unwrap().bundle_version, 1);
+        assert_eq!(amend(center, &three).await.unwrap(), 2);
+        enroll(center, 7, 8).await;
+        assert!(center.arms("aurora").await[6..].contains(&"HIGH".to_owned()), "the arm that is behind is favored");
+        assert_eq!(amend(center, &with_arms(SHUT, "")).await.unwrap(), 3);
+        enroll(center, 15, 8).await;
+        assert!(!center.arms("aurora").await[14..].contains(&"COMB".to_owned()));
+        // A process that held nothing in memory goes on in the same way.
+        center.kill_and_restart().await;
+        center.wind(LEASE + 1);
+        assert_eq!(amend(center, &with_arms(SHUT, "epoch = 2\n")).await.unwrap(), 4);
+        enroll(center, 23, 6).await;
+        let expected: Vec<i64> = [(1, 6), (2, 8), (3, 8), (4, 6)].iter().flat_map(|(v, n)| vec![*v; *n]).collect();
+        assert_eq!(versions(center).await, expected);
+        // The same rows under one scheme would be found out: the proof at the end of the story follows the versions.
+    }
+
+    async fn what_counts_rest_on_is_refused_by_name(center: &mut Center) {
+        center.activate(&with_arms(OPEN, ""), Stage::Production).await;
+        enroll(center, 1, 2).await;
+        let refused = amend(center, &with_arms(TWO, "")).await;
+        let Err(LifeError::Refused(Refusal::Scheme(told))) = refused else { panic!("{refused:?}") };
+        assert!(told[0].contains("arm HIGH is gone from the list") && told[0].contains("closed = true"), "{told:?}");
+        let other = with_arms(OPEN, "");
+        let other = edited(&other, "allocation.toml", "{ id = \"sex\", levels = [\"F\", \"M\"], weight = 1 },", "");
+        let refused = amend(center, &other).await;
+        let Err(LifeError::Refused(Refusal::Scheme(told))) = refused else { panic!("{refused:?}") };
+        assert!(told[0].contains("factors and strata") && told[0].contains("raise `epoch`"), "{told:?}");
+        // In a new epoch it can be done, and the study goes on.
+        let text = format!("epoch = 2\n{}", other.file("allocation.toml").unwrap());
+        assert_eq!(amend(center, &with_file(&other, "allocation.toml", &text)).await.unwrap(), 2);
+        enroll(center, 3, 4).await;
+    }
+
+    async fn caps_follow_an_amendment(center: &mut Center) {
+        center.activate(&capped("total = 240", "total = 2"), Stage::Production).await;
+        enroll(center, 1, 2).await;
+        center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0003"))).await;
+        assert_eq!(reason(center).await, "study-full");
+        assert_eq!(amend(center, &capped("total = 240", "total = 3")).await.unwrap(), 2);
+        enroll(center, 3, 1).await;
+        center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0004"))).await;
+        assert_eq!(reason(center).await, "study-full");
+        assert_eq!(center.enrolled("aurora").await.len(), 3);
+    }
+}
