@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+use chrono::NaiveDate;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -301,6 +302,20 @@ impl<'d> Section<'d> {
             self.wrong(key, format!("{number} is too small or too large"), "write a number from 1 up");
         }
         count
+    }
+
+    /// A day, with or without quotes: `2026-12-01`.
+    pub(super) fn day(&self, key: &'static str) -> Option<NaiveDate> {
+        let written = match self.get(key)?.get_ref() {
+            DeValue::Datetime(day) => day.to_string(),
+            DeValue::String(text) => text.to_string(),
+            _ => String::new(),
+        };
+        let day = NaiveDate::parse_from_str(written.trim(), "%Y-%m-%d").ok();
+        if day.is_none() {
+            self.wrong(key, "is no day", "write a day such as 2026-12-01");
+        }
+        day
     }
 
     /// An exact number: whole, or decimal, with or without quotes.

@@ -224,8 +224,22 @@ fn read_sites(root: &Section, languages: &[Language]) -> Vec<Located<Site>> {
         let code = section.need_code("code", "012");
         let name = section.need_wording("name", languages);
         let cap = section.count("cap");
+        let (opens, closes) = (section.day("opens"), section.day("closes"));
+        if let (Some(first), Some(last)) = (opens, closes)
+            && last < first
+        {
+            section.wrong(
+                "closes",
+                format!("{last} lies before opens = {first}"),
+                "the last day on which the site enrolls",
+            );
+        }
         codes.add(&section, &code);
-        sites.push(Located { value: Site { code, name, cap }, line: section.line, key: section.key("") });
+        sites.push(Located {
+            value: Site { code, name, cap, opens, closes },
+            line: section.line,
+            key: section.key(""),
+        });
         section.close();
     }
     if sites.is_empty() && !root.has("sites") {

@@ -1,5 +1,7 @@
 //! A study as its bundle defines it: sites, people, rules. Built by `definition`, never changed.
 
+use chrono::NaiveDate;
+
 use super::allocation::Scheme;
 use super::deed::Unblinding;
 use super::expression::Expression;
@@ -153,6 +155,10 @@ pub struct Site {
     pub name: Text,
     /// Greatest number of subjects from here.
     pub cap: Option<u32>,
+    /// First day on which it enrolls, in the study's zone; from the beginning if none.
+    pub opens: Option<NaiveDate>,
+    /// Last day on which it enrolls; to the end if none.
+    pub closes: Option<NaiveDate>,
 }
 
 /// A member of the staff.

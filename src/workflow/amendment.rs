@@ -194,7 +194,7 @@ pub fn check(slug: &str, old: &Study, new: &Study) -> Result<(), Refusal> {
         return Err(changed("what makes a subject the same"));
     }
     if old.sites.iter().any(|site| new.find_site(&site.code).is_none()) {
-        return Err(changed("the list of sites (a site can be closed with `closes = DATE`, not removed)"));
+        return Err(changed("the list of sites (a site can be closed with `closes = 2026-12-01`, not removed)"));
     }
     Ok(())
 }

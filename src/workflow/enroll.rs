@@ -309,7 +309,17 @@ async fn refusals(
     if !unmet.is_empty() {
         reasons.push(Reason::NotEligible(unmet.iter().map(|criterion| criterion.id.clone()).collect()));
     }
-    let site_cap = study.find_site(site).and_then(|site| site.cap);
+    let today = means.now.day_in(study.zone);
+    let own = study.find_site(site);
+    match own.and_then(|site| site.opens) {
+        Some(opens) if today < opens => reasons.push(Reason::SiteNotOpen(opens)),
+        _ => {}
+    }
+    match own.and_then(|site| site.closes) {
+        Some(closes) if today > closes => reasons.push(Reason::SiteClosed(closes)),
+        _ => {}
+    }
+    let site_cap = own.and_then(|site| site.cap);
     match (&study.scheme, &page.state) {
         (Some(scheme), Some(state)) => {
             let levels = levels_of(study, scheme, site, form);

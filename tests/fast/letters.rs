@@ -358,6 +358,8 @@ fn every_fault_of_every_kind_of_item_has_its_words() {
             Reason::Paused,
             Reason::Closed,
             Reason::NoKits,
+            Reason::SiteNotOpen("2026-12-01".parse().unwrap()),
+            Reason::SiteClosed("2026-11-19".parse().unwrap()),
             Reason::SiteNotTheirs("013".into()),
             Reason::NoRole,
         ];
@@ -366,12 +368,19 @@ fn every_fault_of_every_kind_of_item_has_its_words() {
             let refusal = Refusal::new(&reader, &study.instruments[0], &Form::default(), std::slice::from_ref(&reason));
             assert_eq!(
                 refusal.form.is_some(),
-                matches!(reason, Reason::NotEligible(_) | Reason::Paused | Reason::NoKits | Reason::SiteNotTheirs(_))
+                matches!(
+                    reason,
+                    Reason::NotEligible(_)
+                        | Reason::Paused
+                        | Reason::NoKits
+                        | Reason::SiteNotOpen(_)
+                        | Reason::SiteNotTheirs(_)
+                )
             );
             let head = Head::new(&study, Stage::Production, &person, None, world::SERVICE, world::now(), language);
             let text = stationery.compose(&Letter::new(language, head, Facts::Refusal(refusal))).expect("words").text;
             words.insert(text.lines().find(|line| line.starts_with("- ")).expect("a reason").to_string());
         }
-        assert_eq!(words.len(), 9);
+        assert_eq!(words.len(), 11);
     }
 }

@@ -98,6 +98,8 @@ pub(crate) fn study() -> Study {
                 code: code.into(),
                 name: both(&format!("Hospital {code}"), &format!("第{code}病院")),
                 cap: None,
+                opens: None,
+                closes: None,
             })
             .to_vec(),
         people: vec![
@@ -203,6 +205,8 @@ pub(crate) fn letters(study: &Study, language: Language) -> Vec<(Letter, Person)
     let reasons = [
         Reason::StudyFull,
         Reason::SiteFull,
+        Reason::SiteNotOpen("2026-12-01".parse().expect("a day")),
+        Reason::SiteClosed("2026-11-19".parse().expect("a day")),
         Reason::StratumFull,
         Reason::Paused,
         Reason::Closed,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::form::{FaultLine, FormFacts, Reader, Shown, UnknownKey, shown_value};
@@ -32,6 +33,10 @@ pub enum Reason {
     Closed,
     /// No kit can be handed out. Never says of which arm.
     NoKits,
+    /// The site enrolls from that day on.
+    SiteNotOpen(NaiveDate),
+    /// That was the last day on which the site enrolled.
+    SiteClosed(NaiveDate),
     /// The sender does not act for that site.
     SiteNotTheirs(String),
     /// The sender has no role that enrolls.
@@ -51,6 +56,8 @@ impl Reason {
             Reason::Paused => "paused",
             Reason::Closed => "closed",
             Reason::NoKits => "no-kits",
+            Reason::SiteNotOpen(_) => "site-not-open",
+            Reason::SiteClosed(_) => "site-closed",
             Reason::SiteNotTheirs(_) => "site-not-theirs",
             Reason::NoRole => "no-role",
             Reason::NoToken => "no-token",
@@ -59,7 +66,15 @@ impl Reason {
 
     /// Whether mending the form, or waiting, can help.
     const fn form_helps(&self) -> bool {
-        !matches!(self, Reason::StudyFull | Reason::SiteFull | Reason::StratumFull | Reason::Closed | Reason::NoRole)
+        !matches!(
+            self,
+            Reason::StudyFull
+                | Reason::SiteFull
+                | Reason::StratumFull
+                | Reason::Closed
+                | Reason::SiteClosed(_)
+                | Reason::NoRole
+        )
     }
 }
 
@@ -74,6 +89,8 @@ pub struct ReasonLine {
     pub messages: Vec<String>,
     /// Code of the site that is not theirs; empty otherwise.
     pub site: String,
+    /// The day the site opens or closed (`2026-12-01`); empty otherwise.
+    pub day: String,
 }
 
 impl ReasonLine {
@@ -86,7 +103,11 @@ impl ReasonLine {
             _ => Vec::new(),
         };
         let site = if let Reason::SiteNotTheirs(site) = reason { short(site) } else { String::new() };
-        ReasonLine { code: reason.key().into(), partial: format!("reason-{}", reason.key()), messages, site }
+        let day = match reason {
+            Reason::SiteNotOpen(day) | Reason::SiteClosed(day) => day.to_string(),
+            _ => String::new(),
+        };
+        ReasonLine { code: reason.key().into(), partial: format!("reason-{}", reason.key()), messages, site, day }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::world::World;
+use hagaki::domain::time::Zone;
 use hagaki::store::{audit, study};
 use hagaki::workflow::life;
 
@@ -27,6 +28,11 @@ async fn enroll_many(center: &mut Center, count: usize) -> Vec<String> {
         center.wind(60);
     }
     reasons
+}
+
+/// The day so many days from the center's today, in Japan.
+fn today_and(days: i64) -> String {
+    crate::world::NOW.plus_seconds(days * 24 * 3600).day_in(Zone::find("Asia/Tokyo").unwrap()).to_string()
 }
 
 stories! {
@@ -271,6 +277,27 @@ stories! {
         assert_eq!(enroll_many(center, 3).await, ["enrolled", "enrolled", "site-full"]);
         let elsewhere = DR_MILLER.writes("enroll", &aurora_form("021", "M-0001"));
         center.exchange(&elsewhere).await;
+        assert_eq!(reason(center).await, "enrolled");
+    }
+
+    async fn a_site_enrolls_between_its_days(center: &mut Center) {
+        let (yesterday, tomorrow) = (today_and(-1), today_and(1));
+        let with = |days: &str| edited(&samples::aurora(), "study.toml", "code = \"011\"\n", &format!("code = \"011\"\n{days}\n"));
+        center.activate(&with(&format!("opens = {tomorrow}\ncloses = \"{tomorrow}\"")), Stage::Production).await;
+        let mail = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0100"));
+        let refusal = center.answer(&mail).await;
+        assert_eq!(reason(center).await, "site-not-open");
+        assert!(refusal.text.contains(&format!("{tomorrow} に始まります")), "{}", refusal.text);
+        assert!(!refusal.text.contains(&yesterday));
+        center.wind(24 * 3600);
+        assert_eq!(enroll_many(center, 1).await, ["enrolled"]);
+        center.wind(24 * 3600);
+        center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0102"))).await;
+        assert_eq!(reason(center).await, "site-closed");
+        // Whoever is on file is answered all the same, and other sites go on.
+        let again = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0100"));
+        assert_eq!(center.answer(&again).await.kind, "duplicate-open");
+        center.exchange(&DR_MILLER.writes("enroll", &aurora_form("021", "M-0001"))).await;
         assert_eq!(reason(center).await, "enrolled");
     }
 
