@@ -11,7 +11,8 @@ use super::rehearse::{self, RehearseArgs};
 use super::simulate::{self, SimulateArgs};
 use super::{End, Installation, Output, Refused, export, import, rerandomize, reveal};
 use crate::domain::allocation::{Allotment, Replayed};
-use crate::store::allocation;
+use crate::domain::study::Blinding;
+use crate::store::{allocation, study};
 use crate::workflow::balance;
 use crate::workflow::kits_told::{KitDiscrepancy, KitWhat};
 use crate::workflow::proof::{self, SecretFault, Verdict};
@@ -107,14 +108,16 @@ fn verify(slug: &str, installation: &Installation, output: Output) -> anyhow::Re
     let shelved = opened.study(slug)?;
     let verdict = opened.runtime.block_on(proof::verify(&opened.store, &shelved))?;
     let stage = shelved.stage.key();
+    let closed = opened.runtime.block_on(study::load(&opened.store, shelved.id))?.state == study::State::Closed;
+    let told = closed || shelved.study.blinding == Blinding::Open;
     if output.json {
         let mut report = json!({ "study": slug, "stage": stage });
-        if let (Some(report), Value::Object(more)) = (report.as_object_mut(), to_json(&verdict)) {
+        if let (Some(report), Value::Object(more)) = (report.as_object_mut(), to_json(&verdict, told)) {
             report.extend(more);
         }
         println!("{report}");
     } else {
-        println!("{slug} ({stage}): {}", in_words(&verdict));
+        println!("{slug} ({stage}): {}", in_words(&verdict, told));
     }
     Ok(match verdict {
         Verdict::Proved(_) | Verdict::ProvedBesides { .. } | Verdict::NoScheme => End::Done,
@@ -122,8 +125,8 @@ fn verify(slug: &str, installation: &Installation, output: Output) -> anyhow::Re
     })
 }
 
-/// A verdict for programs; `what` is a key.
-fn to_json(verdict: &Verdict) -> Value {
+/// A verdict for programs; `what` is a key. Arms and blocks of a blinded study that goes on are not `told`.
+fn to_json(verdict: &Verdict, told: bool) -> Value {
     match verdict {
         Verdict::Proved(count) => json!({ "proved": true, "allocations": count }),
         Verdict::ProvedBesides { proved, imported } => {
@@ -139,6 +142,9 @@ fn to_json(verdict: &Verdict) -> Value {
                 SecretFault::Uncommitted => "secret-uncommitted",
             };
             json!({ "proved": false, "number": null, "what": what })
+        }
+        Verdict::Differs(difference) if !told => {
+            json!({ "proved": false, "number": difference.number, "what": "draw" })
         }
         Verdict::Differs(difference) => {
             let expected = match &difference.expected {
@@ -157,7 +163,7 @@ fn allotment_json(allotment: &Allotment) -> Value {
 }
 
 /// A verdict for people.
-fn in_words(verdict: &Verdict) -> String {
+fn in_words(verdict: &Verdict, told: bool) -> String {
     match verdict {
         Verdict::Proved(count) => format!("all {count} allocations follow from the secret and the journal"),
         Verdict::ProvedBesides { proved, imported } => format!(
@@ -171,6 +177,10 @@ fn in_words(verdict: &Verdict) -> String {
             "SHA-256 of the secret is not the digest that the audit chain holds".to_string()
         }
         Verdict::Secret(SecretFault::Uncommitted) => "the audit chain holds no digest of the secret".to_string(),
+        Verdict::Differs(difference) if !told => format!(
+            "allocation {} does not follow from the secret and the journal; what was expected and found is told after the close",
+            difference.number
+        ),
         Verdict::Differs(difference) => {
             let expected = match &difference.expected {
                 Replayed::Allotted(allotment) => allotment_in_words(allotment),
@@ -287,11 +297,17 @@ mod tests {
         let expected = Replayed::Allotted(allotment("STD", Some(2), Some(8)));
         let difference = FirstDifference { number: 3, expected, found: allotment("COMB", None, None) };
         let verdict = Verdict::Differs(Box::new(difference));
-        assert_eq!(in_words(&verdict), "allocation 3 differs: expected arm STD, slot 2, block of 8; found arm COMB");
-        let report = to_json(&verdict);
+        let blinded = format!("{} {}", in_words(&verdict, false), to_json(&verdict, false));
+        assert!(blinded.contains("allocation 3") && !blinded.contains("STD") && !blinded.contains("COMB"), "{blinded}");
+        assert!(!blinded.contains("block") && !blinded.contains('8'), "{blinded}");
+        assert_eq!(
+            in_words(&verdict, true),
+            "allocation 3 differs: expected arm STD, slot 2, block of 8; found arm COMB"
+        );
+        let report = to_json(&verdict, true);
         assert_eq!((&report["what"], &report["expected"]["block_size"]), (&json!("draw"), &json!(8)));
         let untold = Verdict::Untold(Discrepancy { number: 4, what: What::AllocatedAt });
-        assert_eq!(to_json(&untold), json!({ "proved": false, "number": 4, "what": "allocated-at" }));
-        assert_eq!(to_json(&Verdict::NoScheme)["proved"], json!(true));
+        assert_eq!(to_json(&untold, true), json!({ "proved": false, "number": 4, "what": "allocated-at" }));
+        assert_eq!(to_json(&Verdict::NoScheme, true)["proved"], json!(true));
     }
 }

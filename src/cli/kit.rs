@@ -21,8 +21,9 @@ use crate::store::subject::{self, SubjectRow};
 use crate::store::{allocation, audit};
 use crate::workflow::kits::{self, Asker, Imported, KitError, Load, Order, Replaced};
 use crate::workflow::ledger::Ledger;
+use crate::workflow::life::Act;
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
-use crate::workflow::{Means, stock};
+use crate::workflow::{Means, disclosure, stock};
 
 /// The word for the central stock.
 const CENTRAL: &str = "central";
@@ -43,6 +44,12 @@ pub enum KitCommand {
         /// Show arm, lot and expiry of kits that no subject was given: for whoever keeps the stock and may know arms.
         #[arg(long)]
         unblinded: bool,
+        /// Who keeps the stock: id of a person of the study; with --unblinded, while the study goes on.
+        #[arg(long, default_value = "", requires = "unblinded")]
+        by: String,
+        /// Why; stands in the audit chain.
+        #[arg(long, default_value = "", requires = "unblinded")]
+        reason: String,
         /// Which installation.
         #[command(flatten)]
         installation: Installation,
@@ -178,9 +185,10 @@ fn written_off(word: &str) -> Result<State, String> {
 
 pub(super) fn run(command: KitCommand) -> anyhow::Result<End> {
     match command {
-        KitCommand::List { slug, site, state, unblinded, installation, output } => {
+        KitCommand::List { slug, site, state, unblinded, by, reason, installation, output } => {
             let site = site.map(place);
-            list(&slug, site.as_deref(), state, unblinded, &installation, output)
+            let told = unblinded.then_some((by.as_str(), reason.as_str()));
+            list(&slug, site.as_deref(), state, told, &installation, output)
         }
         KitCommand::Show { slug, code, installation, output } => show(&slug, &code, &installation, output),
         KitCommand::Import { slug, file, dry_run, why } => import(&slug, &file, dry_run, &why),
@@ -218,13 +226,20 @@ fn list(
     slug: &str,
     site: Option<&str>,
     state: Option<Wanted>,
-    unblinded: bool,
+    unblinded: Option<(&str, &str)>,
     installation: &Installation,
     output: Output,
 ) -> anyhow::Result<End> {
     let opened = Opened::open(installation)?;
     let shelved = opened.study(slug)?;
     let now = opened.now();
+    if let Some((by, reason)) = unblinded {
+        let act = Act { actor: &opened.actor, at: now, reason };
+        let permitted = disclosure::permit_stock(&opened.store, &shelved, by, act);
+        if super::study::judged(opened.runtime.block_on(permitted))?.is_none() {
+            return Ok(End::Refused);
+        }
+    }
     let (kits, subjects, short) = opened.runtime.block_on(async {
         let kits = kit::list(&opened.store, shelved.id).await?;
         let subjects = subjects_of(&opened, &shelved, &kits).await?;
@@ -247,7 +262,7 @@ fn list(
     for kit in &shown {
         let subject = kit.allocation_number.and_then(|number| subjects.get(&number)).map(String::as_str);
         let usable = kit.state == State::Available && kit.expires_on >= least;
-        let told = unblinded && kit.allocation_number.is_none();
+        let told = unblinded.is_some() && kit.allocation_number.is_none();
         if output.json {
             let mut line = json!({ "code": kit.code, "site": kit.site, "state": state_word(kit, today),
                                    "usable": usable, "subject": subject });

@@ -9,10 +9,10 @@ use serde_json::json;
 use super::installation::Opened;
 use super::{End, Installation, Output};
 use crate::domain::time::{Instant, Zone};
-use crate::letters::opened;
+use crate::letters::{Kind, opened};
 use crate::limits;
 use crate::store::outbox::{self, OutboxRow, State, Which};
-use crate::store::{Tx, audit};
+use crate::store::{Tx, audit, study};
 
 /// Commands on letters.
 #[derive(Debug, Subcommand)]
@@ -191,6 +191,11 @@ fn show(id: i64, raw: bool, installation: &Installation, output: Output) -> anyh
         eprintln!("hagaki: there is no letter {id}");
         return Ok(End::Refused);
     };
+    let withheld = opened.runtime.block_on(withholds(&opened, &letter))?;
+    if raw && withheld {
+        eprintln!("hagaki: letter {id} {WITHHELD}");
+        return Ok(End::Refused);
+    }
     if raw {
         std::io::stdout().write_all(&bytes).context("the letter cannot be printed")?;
         return Ok(End::Done);
@@ -207,7 +212,8 @@ fn show(id: i64, raw: bool, installation: &Installation, output: Output) -> anyh
         let mut facts = line(&letter);
         facts["attempts_failed"] = json!(attempts);
         facts["subject"] = json!(words.subject);
-        facts["text"] = json!(words.text);
+        facts["text"] = if withheld { json!(null) } else { json!(words.text) };
+        facts["withheld"] = json!(withheld);
         println!("{facts}");
         return Ok(End::Done);
     }
@@ -221,6 +227,24 @@ fn show(id: i64, raw: bool, installation: &Installation, output: Output) -> anyh
     if let (Some(status), Some(at)) = (&letter.report_status, letter.reported_at) {
         println!("delivery report at {}: {status}", at.utc());
     }
-    println!("\nSubject: {}\n\n{}", words.subject, words.text);
+    println!("\nSubject: {}\n", words.subject);
+    if withheld {
+        println!("(this letter {WITHHELD})");
+    } else {
+        println!("{}", words.text);
+    }
     Ok(End::Done)
+}
+
+const WITHHELD: &str =
+    "tells an arm of a blinded study; its reader has it, and it is shown here after `hagaki study close`";
+
+/// Whether a letter is for somebody who may know arms, in a blinded study that goes on: nobody else reads it (promise 6).
+async fn withholds(opened: &Opened, letter: &OutboxRow) -> anyhow::Result<bool> {
+    let tells = matches!(
+        Kind::find(&letter.kind),
+        Some(Kind::NoticeUnblinded | Kind::Unblinded | Kind::KitReplacedUnblinded | Kind::KitsShortUnblinded)
+    );
+    let Some(study_id) = letter.study_id.filter(|_| tells) else { return Ok(false) };
+    Ok(study::load(&opened.store, study_id).await?.state != study::State::Closed)
 }

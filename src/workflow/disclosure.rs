@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::life::{Act, LifeError, REVEAL, Refusal, log};
 use super::shelf::ShelvedStudy;
-use crate::domain::study::{Blinding, Stage};
+use crate::domain::study::{Blinding, Person, Stage};
 use crate::store::study::{State, StudyRow};
 use crate::store::{Store, study};
 
@@ -34,10 +34,42 @@ pub async fn permit(store: &Store, shelved: &ShelvedStudy, wish: Wish<'_>, act: 
     if shelved.study.blinding == Blinding::Blinded {
         return Err(Refusal::Blinded(row.slug).into());
     }
-    if !wish.by.is_empty() {
-        person(shelved, wish.by)?;
+    if row.stage == Stage::Production && (wish.by.is_empty() || act.reason.trim().is_empty()) {
+        return Err(Refusal::Unaccounted(row.slug).into());
+    }
+    // Who enrolls could tell the next arm from blocks and counts.
+    if !wish.by.is_empty() && person(shelved, wish.by)?.roles.iter().any(|role| role.enrolls()) {
+        return Err(
+            Refusal::Person(format!("--by {}: whoever enrolls learns no blocks, counts or draws", wish.by)).into()
+        );
     }
     let body = json!({ "what": wish.what, "by": wish.by, "reason": act.reason, "allocations": row.allocations });
+    log(&mut tx, row, act, "export", &body).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Lets somebody who may know arms read which kits of the stock belong to which, with an entry of who and why; freely
+/// after the close.
+///
+/// # Errors
+/// A [`Refusal`], or the database.
+pub async fn permit_stock(store: &Store, shelved: &ShelvedStudy, by: &str, act: Act<'_>) -> Result<(), LifeError> {
+    let mut tx = store.begin().await?;
+    let row = study::lock(&mut tx, shelved.id).await?;
+    if row.state == State::Closed {
+        return Ok(());
+    }
+    if by.is_empty() || act.reason.trim().is_empty() {
+        return Err(Refusal::Unaccounted(row.slug).into());
+    }
+    let roles = &person(shelved, by)?.roles;
+    if !roles.iter().any(|role| role.unblinded()) || roles.iter().any(|role| role.enrolls()) {
+        return Err(
+            Refusal::Person(format!("--by {by}: has no role that may know arms while the study goes on")).into()
+        );
+    }
+    let body = json!({ "what": "kits", "by": by, "reason": act.reason });
     log(&mut tx, row, act, "export", &body).await?;
     tx.commit().await?;
     Ok(())
@@ -67,9 +99,7 @@ pub async fn reveal(store: &Store, shelved: &ShelvedStudy, by: &str, act: Act<'_
 }
 
 /// The person of that id must be one of the study's.
-fn person(shelved: &ShelvedStudy, id: &str) -> Result<(), Refusal> {
-    if shelved.study.people.iter().any(|person| person.id == id) {
-        return Ok(());
-    }
-    Err(Refusal::Person(format!("--by {id}: study.toml names no person of that id")))
+fn person<'a>(shelved: &'a ShelvedStudy, id: &str) -> Result<&'a Person, Refusal> {
+    let found = shelved.study.people.iter().find(|person| person.id == id);
+    found.ok_or_else(|| Refusal::Person(format!("--by {id}: study.toml names no person of that id")))
 }

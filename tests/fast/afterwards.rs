@@ -121,10 +121,35 @@ fn a_secret_is_revealed_after_the_close_and_anybody_can_recompute() {
             .contains("close")
     );
     assert!(!place.path("package").exists());
+    // Who runs the machine learns no arm of a blinded study by looking at letters or at the stock.
+    let letters = place.ends(0, &format!("outbox list --json {on}")).out;
+    let unblinded: Vec<Value> = letters
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|letter| letter["kind"] == "notice-unblinded")
+        .collect();
+    assert!(!unblinded.is_empty());
+    let id = &unblinded[0]["id"];
+    let shown = place.ends(0, &format!("outbox show {id} {on}")).out;
+    assert!(shown.contains("tells an arm of a blinded study") && !shown.contains("BRL-7, "), "{shown}");
+    let shown = place.ends(0, &format!("outbox show {id} --json {on}")).json();
+    assert_eq!((&shown["text"], &shown["withheld"]), (&Value::Null, &json!(true)));
+    assert!(place.ends(1, &format!("outbox show {id} --raw {on}")).out.is_empty());
+    let entries = || place.ends(0, &format!("study show borealis --json {on}")).json()["chain"]["length"].as_u64();
+    let before = entries().unwrap();
+    for whom in ["", " --by pharmacy", " --by kobayashi --reason r", " --by office --reason r"] {
+        let refused = place.ends(1, &format!("kit list borealis --unblinded{whom} {on}"));
+        assert!(refused.out.is_empty(), "{whom}: {}", refused.out);
+    }
+    assert_eq!(entries(), Some(before));
+    place.ends(0, &format!("kit list borealis --unblinded --by pharmacy --reason stocktaking {on}"));
+    assert_eq!(entries(), Some(before + 1));
     let refused =
         place.ends(1, &format!("allocation export borealis --format redcap --out - --by stat --reason r {on}"));
     assert!(refused.out.is_empty() && refused.err.contains("blinded and not closed"), "{}", refused.err);
     place.ends(0, &format!("study close borealis --reason done {on}"));
+    let shown = place.ends(0, &format!("outbox show {id} --json {on}")).json();
+    assert!(shown["text"].as_str().unwrap().contains("BOREALIS-"));
     let told = place.ends(0, &format!("allocation export borealis --format redcap --out - {on}"));
     assert!(
         told.out
@@ -160,7 +185,11 @@ fn a_secret_is_revealed_after_the_close_and_anybody_can_recompute() {
     let again = |seed: &str, times: u64| {
         let line = format!("allocation rerandomize aurora --times {times} --out r.csv --seed {seed} --json {on}");
         let report = place.ends(0, &line).json();
-        (report["sha256"].clone(), fs::read_to_string(place.path("r.csv")).unwrap())
+        // What was written before is not written over.
+        assert!(place.ends(1, &line).err.contains("does not exist yet"));
+        let text = fs::read_to_string(place.path("r.csv")).unwrap();
+        fs::remove_file(place.path("r.csv")).unwrap();
+        (report["sha256"].clone(), text)
     };
     let (first, rows) = again("one", 300);
     assert_eq!(rows.lines().count(), 302);
