@@ -57,6 +57,13 @@ pub(super) fn run(args: RehearseArgs) -> anyhow::Result<End> {
     for column in unknown(&study, &columns) {
         eprintln!("note: the column \"{column}\" is no item of the registration and is not used");
     }
+    if rows.is_empty() {
+        let file = args.covariates.display();
+        return Err(Refused(format!(
+            "{file}: holds no subject: write a line of items' ids, then one line for each subject"
+        ))
+        .into());
+    }
     let begin = args.now.unwrap_or_else(|| SystemClock::default().now());
     let rehearsed = runtime()?.block_on(walk::walk(
         &bundle,

@@ -54,6 +54,10 @@ pub struct RerandomizeArgs {
 }
 
 pub(super) fn run(args: &RerandomizeArgs) -> anyhow::Result<End> {
+    if args.out.as_os_str() == "-" || args.out.exists() {
+        let why = "name a file that does not exist yet";
+        return Err(Refused(format!("--out {}: {why}", args.out.display())).into());
+    }
     let opened = Opened::open(&args.installation)?;
     let shelved = opened.study_at(&args.slug, args.stage.map(Stage::from))?;
     if !args.whom.permitted(&opened, &shelved, "rerandomize")? {

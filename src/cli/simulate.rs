@@ -7,6 +7,7 @@ pub mod population;
 pub(super) mod progress;
 pub mod run;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -126,6 +127,9 @@ pub(super) fn run(args: SimulateArgs) -> anyhow::Result<End> {
     for own in described.iter().filter(|own| own.is_supposed()) {
         eprintln!("note: {}", people::supposed(own));
     }
+    if args.population.is_some() {
+        unmatched(&described, &schemes).iter().for_each(|note| eprintln!("note: {note}"));
+    }
     let frame = Frame { subjects: args.subjects, trials: args.trials, seed, population: args.population, described };
     let cores = args.cores.and_then(|cores| usize::try_from(cores).ok()).unwrap_or_else(run::all_cores);
     let mut done = Vec::new();
@@ -172,6 +176,25 @@ pub(super) fn run(args: SimulateArgs) -> anyhow::Result<End> {
         }
     }
     Ok(End::Done)
+}
+
+/// What the population says of factors that no scheme has, and does not say of those that one has.
+fn unmatched(described: &[population::Described], schemes: &[Subjects<'_>]) -> Vec<String> {
+    let looked_at: BTreeSet<&str> = schemes.iter().flat_map(|own| own.scheme.needs()).collect();
+    let note = |own: &population::Described| match (own.is_given(), looked_at.contains(own.id.as_str())) {
+        (true, false) => {
+            let known = looked_at.iter().copied().collect::<Vec<_>>().join(", ");
+            Some(format!(
+                "--population: \"{}\" is looked at by no scheme, and only watched; they look at {known}",
+                own.id
+            ))
+        }
+        (false, true) if !own.is_supposed() => {
+            Some(format!("--population: says nothing of \"{}\"; its levels are taken as equally likely", own.id))
+        }
+        _ => None,
+    };
+    described.iter().filter_map(note).collect()
 }
 
 /// The seed given, or a fresh one.

@@ -91,7 +91,12 @@ pub struct Described {
 }
 
 impl Described {
-    /// Whether nothing tells its levels.
+    /// Whether `--population` tells its levels.
+    pub fn is_given(&self) -> bool {
+        matches!(self.origin, Origin::Shares | Origin::Rows)
+    }
+
+    /// Whether nothing told its levels.
     pub fn is_supposed(&self) -> bool {
         self.origin == Origin::Supposed
     }

@@ -257,6 +257,15 @@ fn urn(desk: &mut Desk<'_>, section: &Section<'_, '_>) -> Option<Method> {
         weight(desk, &section.path_of(key), value)
     };
     let (alpha, beta) = (part("alpha"), part("beta"));
+    if alpha.as_ref().is_some_and(Zero::is_zero) && beta.as_ref().is_some_and(|beta| !beta.is_zero()) {
+        let (_, at, _) = section.entries().find(|(key, _, _)| *key == "alpha")?;
+        desk.warn(
+            Some(at),
+            &section.path_of("alpha"),
+            "is 0: the second allocation is certain, in each stratum",
+            "1 or more: ICH E9 asks for a random element in every allocation",
+        );
+    }
     Some(Method::WeiUrn { alpha: alpha?, beta: beta? })
 }
 
@@ -460,6 +469,14 @@ fn rule_of(
         "proportional" => {
             let value = section.need(desk, "t", "a number from 0 to 1")?;
             let t = between(desk, &section.path_of("t"), value, &Rational::zero(), &Rational::one())?;
+            if t.is_one() && count == 2 {
+                desk.warn(
+                    Some(value.span()),
+                    &section.path_of("t"),
+                    "is 1: with two arms, the other arm is certain wherever one is without imbalance",
+                    "less than 1, such as \"4/5\": ICH E9 asks for a random element in every allocation",
+                );
+            }
             Some(Rule::Proportional { t })
         }
         _ => {
