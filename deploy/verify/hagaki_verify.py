@@ -6,11 +6,11 @@ needs nothing but Python 3.11 and its standard library, and is meant to be read.
 
     python3 hagaki_verify.py PACKAGE [--json]
 
-Exit code 0: everything that was checked agrees. 1: something differs; the first difference is named.
-2: the package cannot be read, or the command line is wrong.
+Exit code 0: everything that was checked agrees. 1: something differs, and the first difference is named; or no allocation
+was there to be recomputed. 2: the package cannot be read, or the command line is wrong.
 
-How it is laid out: draws (ChaCha20, integers), numbers, the scheme, the counts, the law of each method, then the checks
-of the secret, of the audit chain and of the journal.
+How it is laid out: reading, draws (ChaCha20, integers), numbers, the scheme, the counts, the law of each method, then the
+checks of the secret, of the audit chain and of the journal.
 """
 
 import csv
@@ -20,6 +20,8 @@ import json
 import struct
 import sys
 import tomllib
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from fractions import Fraction
 from functools import cache
 from math import isqrt, lcm
@@ -34,8 +36,122 @@ class Differs(Exception):
         self.report = {"number": number, "what": what, "expected": expected, "found": found}
 
 
+class Impossible(Exception):
+    """By the scheme there can be no such allocation."""
+
+
 class Unreadable(Exception):
-    """The package is not one, or this version of the verifier does not know something in it."""
+    """The package is not one, or this version of the verifier does not know something in it; and where, as far as known."""
+
+    def __init__(self, what):
+        super().__init__(what)
+        self.file = self.line = self.number = None
+
+    def __str__(self):
+        place = self.file or "the package"
+        if self.line is not None:
+            place += f", line {self.line}"
+        if self.number is not None:
+            place += f", allocation {self.number}"
+        return f"{place}: {self.args[0]}"
+
+
+# ---- reading --------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def reading(file, line=None, number=None):
+    """Whatever goes wrong in there is told with the place; what is inside knows better where it is."""
+    try:
+        yield
+    except (Differs, Impossible):
+        raise
+    except Exception as fault:
+        told = fault if isinstance(fault, Unreadable) else Unreadable(in_a_sentence(fault))
+        if told.file in (None, file):
+            told.file = file
+            told.line = line if told.line is None else told.line
+        told.number = number if told.number is None else told.number
+        raise told from None
+
+
+def in_a_sentence(fault):
+    match fault:
+        case OSError():
+            return fault.strerror or str(fault)
+        case UnicodeError():
+            return "the text is not UTF-8"
+        case json.JSONDecodeError():
+            return f"not JSON: {fault.msg} at character {fault.pos + 1}"
+        case KeyError():
+            return f"{fault.args[0]!r} is absent"
+        case RecursionError():
+            return "nested too deeply"
+    return f"this makes no sense to the verifier: {type(fault).__name__}: {' '.join(str(fault).split())}"
+
+
+INTEGER, TEXT, OBJECT, LIST, NOTHING = int, str, dict, list, type(None)
+NAMES = {int: "an integer", str: "a text", dict: "an object", list: "a list", NOTHING: "null"}
+
+
+def typed(value, what, *kinds):
+    """The value, if it is of one of those kinds; true and false are no integers, and integers have 64 bits."""
+    if type(value) not in kinds or type(value) is int and not -(1 << 63) <= value < 1 << 63:
+        raise Unreadable(f"{what} must be {' or '.join(NAMES[kind] for kind in kinds)}")
+    return value
+
+
+def typed_keys(table, what, **kinds):
+    """An object with at least those keys."""
+    typed(table, what, OBJECT)
+    for key, kind in kinds.items():
+        if key not in table:
+            raise Unreadable(f"{what} has no key {key!r}")
+        typed(table[key], f"{what}: {key!r}", *(kind if isinstance(kind, tuple) else (kind,)))
+    return table
+
+
+def typed_levels(levels, what):
+    for name, level in typed(levels, what, OBJECT).items():
+        typed(level, f"{what}: {name!r}", TEXT)
+    return levels
+
+
+def parse(text):
+    def refuse(word):
+        raise Unreadable(f"{word} is no number")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def read_text(folder, name):
+    with reading(name):
+        return (folder / name).read_text("utf-8")
+
+
+def read_lines(folder, name):
+    """Number of the line and what it holds."""
+    for line, text in enumerate(read_text(folder, name).split("\n"), 1):
+        if text:
+            with reading(name, line):
+                row = typed(parse(text), "the line", OBJECT)
+            yield line, row
+
+
+def read_package(folder):
+    with reading("package.json"):
+        package = typed_keys(parse(read_text(folder, "package.json")), "the file", format=TEXT)
+        if package["format"] != "hagaki allocation package 1":
+            raise Unreadable("this is not of the format this verifier reads")
+        typed_keys(package, "the file", study=TEXT, study_id=INTEGER, stage=TEXT, secret=TEXT, secret_digest=TEXT)
+        typed_keys(package, "the file", allocations=INTEGER, bundles=LIST)
+        for at, row in enumerate(package["bundles"], 1):
+            typed_keys(row, f"'bundles', number {at}", version=INTEGER, digest=TEXT, allocation=TEXT)
+            typed(row.get("files"), f"'bundles', number {at}: 'files'", TEXT, NOTHING)
+        versions = [row["version"] for row in package["bundles"]]
+        if not versions or len(set(versions)) != len(versions):
+            raise Unreadable("'bundles' must hold each version once")
+    return package
 
 
 # ---- draws ----------------------------------------------------------------------------------------------------------
@@ -103,7 +219,10 @@ def exact(value):
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         raise Unreadable(f"{value!r} is no number")
     above, _, below = str(value).replace("_", "").partition("/")
-    return Fraction(above.strip()) / (Fraction(below.strip()) if below else 1)
+    try:
+        return Fraction(above.strip()) / (Fraction(below.strip()) if below else 1)
+    except (ValueError, ZeroDivisionError):
+        raise Unreadable(f"{value!r} is no number") from None
 
 
 def is_square(number):
@@ -189,21 +308,32 @@ class Roots:
 # ---- the scheme -----------------------------------------------------------------------------------------------------
 
 COUNTING = ("minimization", "hu-hu", "atkinson")
+OF_TWO_ARMS = ("biased-coin", "big-stick", "chen", "wei-urn", "maximal", "hu-hu", "atkinson")
+METHODS = ("none", "simple", "block", "block-urn", "list", "minimization", *OF_TWO_ARMS)
 
 
 class Scheme:
     """An allocation.toml, with everything in an order of its own: arms and factors sorted, so that the file's cannot matter."""
 
-    def __init__(self, path):
+    def __init__(self, folder, name):
         # A float stays the text it was written as.
-        file = tomllib.loads(path.read_text("utf-8"), parse_float=str)
-        self.file = file
-        self.method = file["method"]
+        file = tomllib.loads(read_text(folder, name), parse_float=str)
+        self.name, self.method = name, typed_keys(file, "the file", method=TEXT)["method"]
+        if self.method not in METHODS:
+            raise Unreadable(f"the method {self.method!r} is not known to this verifier")
+        for at, arm in enumerate(file.get("arms", []), 1):
+            typed_keys(arm, f"arm {at}", code=TEXT)
+            if typed(arm.get("ratio", 1), f"arm {at}: 'ratio'", INTEGER) < 1:
+                raise Unreadable(f"arm {at}: 'ratio' must be at least 1")
         self.shown = [arm["code"] for arm in file.get("arms", [])]
-        arms = {arm["code"]: int(arm.get("ratio", 1)) for arm in file.get("arms", [])}
+        arms = {arm["code"]: arm.get("ratio", 1) for arm in file.get("arms", [])}
+        if not arms or len(arms) != len(self.shown) or self.method in OF_TWO_ARMS and len(arms) != 2:
+            raise Unreadable(f"these cannot be the arms of the method {self.method!r}")
         self.arms = sorted(arms)
         self.ratios = [arms[code] for code in self.arms]
-        self.own = file.get(self.method, {})
+        self.own = typed(file.get(self.method, {}), f"[{self.method}]", OBJECT)
+        for key in ("limit", "lambda", "subjects", "burn_in"):
+            typed(self.own.get(key, 0), f"[{self.method}]: {key!r}", INTEGER)
         self.rule = self.own.get("rule", "")
         # What a draw chooses among: the arms, or under ratio-arms as many equal dummies of each as its ratio says.
         if self.rule == "ratio-arms":
@@ -230,16 +360,21 @@ class Scheme:
             weights = self.own.get("weights", [1] * len(sizes))
             self.sizes = sorted((int(size), exact(weight)) for size, weight in zip(sizes, weights))
         if self.method == "list":
-            self.list = self.read_list(path.parent / self.own["file"])
+            file = str(Path(name).parent / self.own["file"])
+            with reading(file):
+                self.list = self.read_list(read_text(folder, file))
 
-    def read_list(self, path):
+    def read_list(self, text):
         """Levels of the strata → arms in order; this program's columns, or those of a REDCap allocation table."""
-        text = path.read_text("utf-8").removeprefix("\ufeff")
-        lines = [[cell.strip() for cell in line] for line in csv.reader(io.StringIO(text)) if line]
-        header = lines[0]
+        rows = csv.reader(io.StringIO(text.removeprefix("\ufeff")))
+        lines = [[cell.strip() for cell in line] for line in rows if line]
+        header = lines[0] if lines else []
 
         def column(*names):
-            return next(header.index(name) for name in names if name in header)
+            for name in names:
+                if name in header:
+                    return header.index(name)
+            raise Unreadable(f"there is no column {names[0]!r}")
 
         renamed = self.own.get("columns", {})
         arm = column("arm", "redcap_randomization_group")
@@ -248,7 +383,9 @@ class Scheme:
             names = [renamed.get(name, name)] + (["redcap_data_access_group"] if name == "site" else [])
             places.append(column(*names))
         sequences = {}
-        for line in lines[1:]:
+        for at, line in enumerate(lines[1:], 2):
+            if len(line) != len(header):
+                raise Unreadable(f"row {at} has {len(line)} cells, the first has {len(header)}")
             sequences.setdefault(tuple(line[place] for place in places), []).append(line[arm])
         return sequences
 
@@ -268,6 +405,11 @@ class State:
         self.blocks = {}  # levels of the strata → [size, subjects of each arm], while the block is not full
         self.rows = []  # under atkinson: (levels of the factors, +1 or -1) of everybody
 
+    def require(self, levels):
+        for name in self.scheme.needs:
+            if name not in levels:
+                raise Impossible(f"no level is given for {name}")
+
     def stratum_of(self, levels):
         return tuple(levels[name] for name in self.scheme.strata)
 
@@ -281,19 +423,20 @@ class State:
         return self.tables.get((factor, self.level_of(factor, levels)), [0] * len(self.scheme.cells))
 
     def record(self, levels, arm, slot, block_size):
-        """Counts an allocation; the place of its cell. LookupError if it cannot be one."""
+        """Counts an allocation; the place of its cell. Impossible if it cannot be one."""
         scheme = self.scheme
+        self.require(levels)
         cell = next((at for at, known in enumerate(scheme.cells) if known[:2] == (arm, slot)), None)
         if cell is None:
-            raise LookupError("the scheme has no such arm or slot")
+            raise Impossible("the scheme has no such arm or slot")
         place = scheme.arms.index(arm)
         key = self.stratum_of(levels)
         if scheme.method == "block":
             block = self.blocks.setdefault(key, [block_size, [0] * len(scheme.arms)])
             if block[0] != block_size or block_size not in [size for size, _ in scheme.sizes]:
-                raise LookupError("the block has another size")
+                raise Impossible("the block has another size")
             if block[1][place] >= scheme.ratios[place] * block_size // sum(scheme.ratios):
-                raise LookupError("the block has no place left for the arm")
+                raise Impossible("the block has no place left for the arm")
             block[1][place] += 1
             if sum(block[1]) == block_size:
                 del self.blocks[key]
@@ -372,7 +515,7 @@ def law(state, levels, block):
             sequence = scheme.list.get(state.stratum_of(levels), [])
             given = sum(counts)
             if given >= len(sequence):
-                raise LookupError("the list is used up")
+                raise Impossible("the list is used up")
             return Law([1 if code == sequence[given] else 0 for code in scheme.arms])
         case "hu-hu":
             return hu_hu(state, levels)
@@ -627,11 +770,10 @@ def thirty_places(scheme, rows, ratios):
 def decide(state, levels, secret, number):
     """What the scheme allocates: everything the journal holds of a decision."""
     scheme = state.scheme
+    state.require(levels)
     for name in scheme.needs:
-        if name not in levels:
-            raise LookupError(f"no level is given for {name}")
         if scheme.levels.get(name) is not None and levels[name] not in scheme.levels[name]:
-            raise LookupError(f"{levels[name]!r} is no level of {name}")
+            raise Impossible(f"{levels[name]!r} is no level of {name}")
     draw, block = Draw(secret, number), None
     if scheme.method == "block":
         block = state.blocks.get(state.stratum_of(levels))
@@ -648,6 +790,7 @@ def decide(state, levels, secret, number):
     arms = [{"code": code, "imbalance": imbalances[code], "probability": text(chances[code])} for code in scheme.shown]
     code, slot, _ = scheme.cells[cell]
     return {
+        "method": scheme.method,
         "arm": code,
         "slot": slot,
         "block_size": block and block[0],
@@ -659,66 +802,139 @@ def decide(state, levels, secret, number):
 
 
 def check_secret(package):
-    secret = bytes.fromhex(package["secret"])
+    with reading("package.json"):
+        try:
+            secret = bytes.fromhex(package["secret"])
+        except ValueError:
+            raise Unreadable("'secret' must be hexadecimal digits") from None
     found = hashlib.sha256(secret).hexdigest()
     if len(secret) != 32 or found != package["secret_digest"]:
         raise Differs(None, "secret", package["secret_digest"], found)
     return secret
 
 
+def read_schemes(folder, package):
+    schemes = {}
+    for row in package["bundles"]:
+        with reading(row["allocation"]):
+            schemes[row["version"]] = Scheme(folder, row["allocation"])
+    return schemes
+
+
+def read_recounts(folder):
+    recounts = []
+    for line, row in read_lines(folder, "recounts.jsonl"):
+        with reading("recounts.jsonl", line):
+            typed_keys(row, "the line", after=INTEGER, allocation=INTEGER, levels=(OBJECT, NOTHING))
+            if row["levels"] is not None:
+                typed_levels(row["levels"], "'levels'")
+        recounts.append(row)
+    return recounts
+
+
 def check_journal(folder, package, secret, entries):
     """Decides every allocation again; the numbers of those recomputed and of those taken as given."""
-    schemes = {row["version"]: Scheme(folder / row["allocation"]) for row in package["bundles"]}
-    recounts = list(read_lines(folder / "recounts.jsonl"))
+    schemes = read_schemes(folder, package)
+    digests = {row["version"]: row["digest"] for row in package["bundles"]}
+    recounts = read_recounts(folder)
     if entries is not None:
         check_recounts(recounts, entries, schemes[max(schemes)])
     state, version, recomputed, given = None, None, 0, 0
     counted = {}  # number → where it counts (None: nowhere), and its cell
     expected_number = 1
-    for row in read_lines(folder / "journal.jsonl"):
-        number = row["number"]
+    for line, row in read_lines(folder, "journal.jsonl"):
+        with reading("journal.jsonl", line):
+            number = typed_keys(row, "the line", number=INTEGER)["number"]
         if number != expected_number:
             raise Differs(expected_number, "number", expected_number, number)
         expected_number += 1
-        if row["bundle"]["version"] != version:
-            version = row["bundle"]["version"]
-            if version not in schemes:
-                raise Differs(number, "bundle", sorted(schemes), version)
-            if state is None:
-                state = State(schemes[version])
-            elif state.scheme.shape != schemes[version].shape:
-                raise Unreadable(f"version {version} changes the method, which this verifier cannot follow")
-            state.scheme = schemes[version]
-        while recounts and recounts[0]["after"] < number:
-            recount = recounts.pop(0)
-            before, cell = counted[recount["allocation"]]
-            if before is not None:
-                state.recount(before, recount["levels"], cell)
-                counted[recount["allocation"]] = (recount["levels"], cell)
-        levels, allotment = row["levels"], (row["arm"], row["slot"], row["block_size"])
-        check_record(row)
-        if entries is not None:
-            check_entry(row, entries["allocations"].get(number))
-        if row["origin"] == "drawn":
+        with reading("journal.jsonl", line, number):
+            check_line(row)
+            check_record(row)
+            if row["bundle"]["version"] != version:
+                version = row["bundle"]["version"]
+                if version not in schemes:
+                    raise Differs(number, "bundle", sorted(schemes), version)
+                if state is None:
+                    state = State(schemes[version])
+                elif state.scheme.shape != schemes[version].shape:
+                    raise Unreadable(f"version {version} changes the method, which this verifier cannot follow")
+                state.scheme = schemes[version]
+            if row["bundle"]["digest"] != digests[version]:
+                raise Differs(number, "bundle.digest", digests[version], row["bundle"]["digest"])
+            if entries is not None:
+                check_entry(row, entries["allocations"].get(number))
+            while recounts and recounts[0]["after"] < number:
+                recount = recounts.pop(0)
+                if recount["allocation"] not in counted:
+                    raise Differs(number, "recount", "of an allocation before", recount)
+                before, cell = counted[recount["allocation"]]
+                if before is not None:
+                    try:
+                        state.require(before if recount["levels"] is None else recount["levels"])
+                    except Impossible as fault:
+                        raise Differs(recount["allocation"], "recount", str(fault), recount["levels"]) from None
+                    state.recount(before, recount["levels"], cell)
+                    counted[recount["allocation"]] = (recount["levels"], cell)
+            levels, allotment = row["levels"], (row["arm"], row["slot"], row["block_size"])
+            if row["origin"] == "drawn":
+                check_draw(row, state, secret)
+                recomputed += 1
+            elif recomputed:
+                raise Differs(number, "origin", "drawn, as one before: a history is imported first or not at all", "imported")
+            else:
+                given += 1
             try:
-                follows = decide(state, levels, secret, number)
-            except LookupError as fault:
-                raise Differs(number, "levels", str(fault), levels) from None
-            for what, expected in follows.items():
-                if row.get(what) != expected:
-                    raise Differs(number, what, expected, row.get(what))
-            recomputed += 1
-        elif row["origin"] == "imported":
-            given += 1
-        else:
-            raise Unreadable(f"allocation {number} is {row['origin']!r}, which this verifier does not know")
-        try:
-            counted[number] = (levels, state.record(levels, *allotment))
-        except LookupError as fault:
-            raise Differs(number, "arm", str(fault), row["arm"]) from None
+                counted[number] = (levels, state.record(levels, *allotment))
+            except Impossible as fault:
+                raise Differs(number, "arm", str(fault), row["arm"]) from None
     if expected_number - 1 != package["allocations"]:
         raise Differs(expected_number, "number", f"{package['allocations']} allocations", expected_number - 1)
     return recomputed, given
+
+
+def check_draw(row, state, secret):
+    """What follows for this allocation is what the line says."""
+    number = row["number"]
+    try:
+        follows = decide(state, row["levels"], secret, number)
+    except Impossible as fault:
+        raise Differs(number, "levels", str(fault), row["levels"]) from None
+    except Unreadable:
+        raise
+    except Exception as fault:
+        raise Unreadable(f"{state.scheme.name} decides nothing here: {in_a_sentence(fault)}") from None
+    for what, expected in follows.items():
+        if row[what] != expected:
+            raise Differs(number, what, expected, row[what])
+
+
+# What every line holds; what a drawn one holds besides, and its record; what its record holds where it is not null.
+OF_EACH = ("subject", "at", "at_microseconds", "origin", "levels", "arm", "slot", "block_size", "kit", "bundle", "record")
+OF_DRAWN = ("method", "counts", "arms", "draws", "place_in_block", "program")
+RECORDED = ("number", "method", "levels", "counts", "arms", "draws", "arm")
+RECORDED_IF_ANY = ("slot", "block_size", "place_in_block", "program")
+
+
+def check_line(row):
+    """The line holds every key it must have, each of its kind, and tells one time in both ways."""
+    number = row["number"]
+    for key in OF_EACH + (OF_DRAWN if row.get("origin") != "imported" else ()):
+        if key not in row:
+            raise Differs(number, key, "a key of that name, be it null", "no such key")
+    typed_keys(row, "the line", subject=INTEGER, at=TEXT, at_microseconds=INTEGER, origin=TEXT, bundle=OBJECT, record=TEXT)
+    typed_keys(row, "the line", arm=TEXT, slot=(INTEGER, NOTHING), block_size=(INTEGER, NOTHING), kit=(TEXT, NOTHING))
+    typed_keys(row["bundle"], "'bundle'", version=INTEGER, digest=TEXT)
+    typed_levels(row["levels"], "'levels'")
+    if row["origin"] not in ("drawn", "imported"):
+        raise Unreadable(f"the origin {row['origin']!r} is not known to this verifier")
+    try:
+        instant = datetime(1970, 1, 1) + timedelta(microseconds=row["at_microseconds"])
+    except OverflowError:
+        raise Unreadable("'at_microseconds' is no time") from None
+    at = instant.isoformat(timespec="seconds") + "Z"
+    if row["at"] != at:
+        raise Differs(number, "at", f"{at}, which is what at_microseconds says", row["at"])
 
 
 def check_recounts(recounts, entries, scheme):
@@ -731,7 +947,7 @@ def check_recounts(recounts, entries, scheme):
             continue
         if fact["kind"] in scheme.exclude:
             expected.append({**line, "levels": None})
-        elif scheme.corrected and fact["levels"] is not None:
+        elif scheme.corrected and fact.get("levels") is not None:
             expected.append({**line, "levels": fact["levels"]})
     for at in range(max(len(expected), len(recounts))):
         one, other = (lines[at] if at < len(lines) else None for lines in (expected, recounts))
@@ -740,13 +956,22 @@ def check_recounts(recounts, entries, scheme):
 
 
 def check_record(row):
-    """What the database keeps of the decision, byte for byte, says the same as the line."""
-    for key, value in json.loads(row["record"]).items():
-        own = row["levels"] if key == "levels" else row.get(key)
+    """What the database keeps of the decision, byte for byte, holds every key it must have and says the same as the line."""
+    number, record = row["number"], typed(parse(row["record"]), "'record'", OBJECT)
+    for key, value in record.items():
+        own = row.get(key)
         if key == "levels":
-            own = {name: own.get(name) for name in value}
+            own = {name: own.get(name) for name in typed_levels(value, "'levels' of 'record'")}
         if key in row and own != value:
-            raise Differs(row["number"], "record", value, own)
+            raise Differs(number, "record", {key: value}, {key: own})
+    if row["origin"] == "imported":
+        return
+    # Records made before the program was noted hold no bundle either; the export then writes null for the program.
+    for key in RECORDED + tuple(key for key in RECORDED_IF_ANY if row[key] is not None):
+        if key not in record:
+            raise Differs(number, f"record.{key}", "a key of that name", "no such key")
+    if "program" in record and "bundle" not in record:
+        raise Differs(number, "record.bundle", "a key of that name", "no such key")
 
 
 def check_entry(row, entry):
@@ -770,74 +995,111 @@ def check_entry(row, entry):
             raise Differs(number, what, expected, found)
 
 
+def check_no_chain(folder, package):
+    """Nothing says that there was an audit chain: with it come the bundles whole."""
+    signs = [f"package.json names {row['files']}" for row in package["bundles"] if row.get("files") is not None]
+    signs += [f"there is {path.name}" for path in sorted(folder.glob("bundle-*.json"))]
+    if signs:
+        raise Differs(None, "chain.jsonl", f"the audit chain, for {signs[0]}", "no such file")
+
+
 def check_chain(folder, package):
     """Recomputes the digest of every entry and the links between them; the entries of allocations by number, and of facts."""
-    previous, length, commitments, versions = bytes(32), 0, [], {}
-    allocations, facts = {}, []
-    for entry in read_lines(folder / "chain.jsonl"):
+    with reading("package.json"):
+        typed_keys(package, "the file", chain=OBJECT)
+    previous, length = bytes(32), 0
+    told = {"commitments": [], "versions": {}, "allocations": {}, "facts": [], "first": None}
+    for line, entry in read_lines(folder, "chain.jsonl"):
         length += 1
-        digest = hashlib.sha256()
-        for part in (
-            b"hagaki audit chain 1",
-            struct.pack(">q", package["study_id"]),
-            struct.pack(">q", length),
-            struct.pack(">q", entry["at"]),
-            entry["actor"].encode(),
-            entry["action"].encode(),
-            entry["body"].encode(),
-            previous,
-        ):
-            digest.update(struct.pack(">Q", len(part)) + part)
-        if entry["seq"] != length or digest.hexdigest() != entry["digest"]:
-            raise Differs(None, f"chain entry {length}", digest.hexdigest(), entry["digest"])
-        previous = digest.digest()
-        body = json.loads(entry["body"])
-        if entry["action"] in ("activate", "purge"):
-            commitments.append(body["secret"])
-        if entry["action"] in ("activate", "amend"):
-            versions[body["version"]] = body["bundle"]
-        if entry["action"] == "enroll" and body.get("allocation"):
-            allocations[body["allocation"]["number"]] = {"at": entry["at"], "body": body}
-        if entry["action"] == "fact":
-            facts.append(body)
+        with reading("chain.jsonl", line):
+            typed_keys(entry, "the entry", seq=INTEGER, at=INTEGER, actor=TEXT, action=TEXT, body=TEXT, digest=TEXT)
+            digest = hashlib.sha256()
+            for part in (
+                b"hagaki audit chain 1",
+                struct.pack(">q", package["study_id"]),
+                struct.pack(">q", length),
+                struct.pack(">q", entry["at"]),
+                entry["actor"].encode(),
+                entry["action"].encode(),
+                entry["body"].encode(),
+                previous,
+            ):
+                digest.update(struct.pack(">Q", len(part)) + part)
+            if entry["seq"] != length or digest.hexdigest() != entry["digest"]:
+                raise Differs(None, f"chain entry {length}", digest.hexdigest(), entry["digest"])
+            previous = digest.digest()
+            heed(told, entry, typed(parse(entry["body"]), "the body", OBJECT), package)
     head = {"length": length, "head": previous.hex()}
     if head != package["chain"]:
         raise Differs(None, "chain head", package["chain"], head)
-    if not commitments or any(told != package["secret_digest"] for told in commitments):
+    commitments = told["commitments"]
+    if not commitments or any(commitment != package["secret_digest"] for commitment in commitments):
         raise Differs(None, "secret commitment in the chain", commitments, package["secret_digest"])
     for row in package["bundles"]:
-        check_bundle(folder, row, versions.get(row["version"]))
-    return {"allocations": allocations, "facts": facts}
+        check_bundle(folder, row, package, told)
+    return told
 
 
-def check_bundle(folder, row, told):
+def heed(told, entry, body, package):
+    """Keeps what an entry tells of the study, and compares how the study is called and whether it was a rehearsal."""
+    action = entry["action"]
+    if told["first"] is None:
+        told["first"] = (action, body.get("version"))
+        if action not in ("activate", "purge"):
+            raise Differs(None, "first entry of the chain", "activate or purge", action)
+    if action == "activate":
+        typed_keys(body, "the body", slug=TEXT, stage=TEXT)
+        for what, name in (("study", "slug"), ("stage", "stage")):
+            if body[name] != package[what]:
+                raise Differs(None, what, body[name], package[what])
+    if action == "purge" and package["stage"] != "development":
+        raise Differs(None, "stage", "development, for nothing else is purged", package["stage"])
+    if action in ("activate", "purge"):
+        told["commitments"].append(typed_keys(body, "the body", secret=TEXT, version=INTEGER)["secret"])
+    if action in ("activate", "amend"):
+        typed_keys(body, "the body", version=INTEGER, bundle=TEXT)
+        told["versions"][body["version"]] = body["bundle"]
+    if action == "enroll" and body.get("allocation") is not None:
+        typed_keys(body, "the body", subject=INTEGER, bundle=INTEGER, allocation=OBJECT)
+        typed_keys(body["allocation"], "'allocation'", number=INTEGER, arm=TEXT, levels=OBJECT, record=TEXT)
+        typed_keys(body["allocation"], "'allocation'", kit=(TEXT, NOTHING))
+        told["allocations"][body["allocation"]["number"]] = {"at": entry["at"], "body": body}
+    if action == "fact":
+        typed_keys(body, "the body", after=INTEGER, subject=INTEGER, kind=TEXT)
+        typed(body.get("levels"), "'levels'", OBJECT, NOTHING)
+        told["facts"].append(body)
+
+
+def check_bundle(folder, row, package, told):
     """The bundle's digest, from all of its files, is what the chain tells; its allocation.toml is the one that was used."""
-    files = json.loads((folder / row["files"]).read_text("utf-8"))
-    digest = hashlib.sha256()
-    for path in sorted(files, key=str.encode):
-        for part in (path.encode(), files[path].encode()):
-            digest.update(struct.pack(">Q", len(part)) + part)
-    if not digest.hexdigest() == row["digest"] == told:
-        raise Differs(None, f"bundle version {row['version']}", told, digest.hexdigest())
-    for name in (folder / row["allocation"]).parent.iterdir():
-        if name.read_text("utf-8") != files.get(name.name):
-            raise Differs(None, f"bundle version {row['version']}", f"{name.name} as in the bundle", "another text")
-
-
-def read_lines(path):
-    for number, line in enumerate(path.read_text("utf-8").split("\n"), 1):
-        if line:
-            try:
-                yield json.loads(line)
-            except ValueError as fault:
-                raise Unreadable(f"{path.name}:{number}: {fault}") from None
+    what = f"bundle version {row['version']}"
+    if row.get("files") is None:
+        raise Differs(None, what, "all of its files, as there is a chain", "package.json names none")
+    with reading(row["files"]):
+        files = typed(parse(read_text(folder, row["files"])), "the file", OBJECT)
+        digest = hashlib.sha256()
+        for path in sorted(files, key=str.encode):
+            for part in (path.encode(), typed(files[path], repr(path), TEXT).encode()):
+                digest.update(struct.pack(">Q", len(part)) + part)
+        digest = digest.hexdigest()
+        expected = told["versions"].get(row["version"])
+        if expected is None and told["first"][0] == "purge" and row["version"] <= told["first"][1]:
+            # A purge begins the chain anew; the versions up to then were told by the one that is gone.
+            expected = row["digest"]
+        if not digest == row["digest"] == expected:
+            raise Differs(None, what, expected, row["digest"] if digest == expected else digest)
+        slug = tomllib.loads(typed(files.get("study.toml"), "'study.toml'", TEXT)).get("slug")
+        if slug != package["study"]:
+            raise Differs(None, "study", slug, package["study"])
+    with reading(str(Path(row["allocation"]).parent)):
+        for path in (folder / row["allocation"]).parent.iterdir():
+            if path.read_text("utf-8") != files.get(path.name):
+                raise Differs(None, what, f"{path.name} as in the bundle", "another text")
 
 
 def verify(folder):
     """The report on a package."""
-    package = json.loads((folder / "package.json").read_text("utf-8"))
-    if package.get("format") != "hagaki allocation package 1":
-        raise Unreadable("package.json is not of the format this verifier reads")
+    package = read_package(folder)
     report = {"study": package["study"], "stage": package["stage"], "proved": True, "chain_checked": False}
     try:
         secret = check_secret(package)
@@ -845,15 +1107,28 @@ def verify(folder):
         if (folder / "chain.jsonl").exists():
             entries = check_chain(folder, package)
             report["chain_checked"] = True
+        else:
+            check_no_chain(folder, package)
         report["recomputed"], report["given"] = check_journal(folder, package, secret, entries)
         if entries is not None and len(entries["allocations"]) != package["allocations"]:
             raise Differs(package["allocations"] + 1, "number", len(entries["allocations"]), package["allocations"])
     except Differs as difference:
-        report = {"study": package["study"], "stage": package["stage"], "proved": False, **difference.report}
+        return {"study": package["study"], "stage": package["stage"], "proved": False, **difference.report}
+    if report["recomputed"] == 0:
+        report["proved"] = False
+        report["imported_only"] = report["given"] > 0 and report["chain_checked"]
+        if report["given"] == 0:
+            report["reason"] = "there is no allocation in the package"
+        elif report["chain_checked"]:
+            report["reason"] = "every allocation was imported, as the audit chain says too, so nothing was drawn"
+        else:
+            report["reason"] = "every allocation is said to be imported, and there is no audit chain to say so too"
     return report
 
 
 def in_words(report):
+    if "reason" in report:
+        return f"{report['study']} ({report['stage']}): nothing was recomputed and nothing is proved: {report['reason']}"
     if not report["proved"]:
         where = f"allocation {report['number']}" if report["number"] else "the package"
         return f"{where} differs: {report['what']}: expected {report['expected']}; found {report['found']}"
@@ -861,7 +1136,8 @@ def in_words(report):
         "Each entry of the audit chain has the digest it must have and tells the same of each allocation. Whether the chain's head\n"
         "is the one you were mailed while the study ran, only you can tell: compare it."
         if report["chain_checked"]
-        else "The package holds no audit chain: that the journal is the one that was written then was not checked."
+        else "The package holds no audit chain: that the journal is the one that was written then,\n"
+        "and that the study and its stage are those of package.json, was not checked."
     )
     return (
         f"{report['study']} ({report['stage']}): {report['recomputed']} allocations recomputed: every draw, count, probability, block and\n"
@@ -872,20 +1148,30 @@ def in_words(report):
     )
 
 
+def fail(error, as_json, file=None, line=None, number=None):
+    if as_json:
+        report = {"proved": False, "error": error, "file": file, "line": line, "number": number}
+        print(json.dumps(report, ensure_ascii=False))
+    else:
+        print(error, file=sys.stderr)
+    return 2
+
+
 def main(words):
     as_json = "--json" in words
     folders = [word for word in words if word != "--json"]
-    if len(folders) != 1 or folders[0].startswith("-"):
-        print("usage: hagaki_verify.py PACKAGE [--json]", file=sys.stderr)
-        return 2
     try:
+        if len(folders) != 1 or folders[0].startswith("-"):
+            return fail("usage: hagaki_verify.py PACKAGE [--json]", as_json)
         report = verify(Path(folders[0]))
-    except (Unreadable, OSError, ValueError, KeyError, TypeError, StopIteration) as fault:
-        print(f"the package cannot be read: {type(fault).__name__}: {fault}", file=sys.stderr)
-        return 2
+    except Exception as fault:
+        told = fault if isinstance(fault, Unreadable) else Unreadable(in_a_sentence(fault))
+        return fail(f"the package cannot be read: {told}", as_json, told.file, told.line, told.number)
     print(json.dumps(report, ensure_ascii=False) if as_json else in_words(report))
     return 0 if report["proved"] else 1
 
 
 if __name__ == "__main__":
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     sys.exit(main(sys.argv[1:]))

@@ -165,9 +165,15 @@ stories! {
         assert_eq!((code, &report["recomputed"]), (0, &json!(15)), "{report}");
         let (code, report) = verdict(&package, Some(("recounts.jsonl", "\"IV\"", "\"III\""))).unwrap();
         assert_eq!((code, &report["what"], &report["number"]), (1, &json!("recount"), &json!(1)), "{report}");
-        // Without the chain only the counts can tell, at the first decision that rests on them.
-        let mut bare = package.clone();
-        bare.files.remove("chain.jsonl");
+        // A chain that was taken away is missed.
+        let mut robbed = package.clone();
+        robbed.files.remove("chain.jsonl");
+        let (code, report) = verdict(&robbed, None).unwrap();
+        assert_eq!((code, &report["what"]), (1, &json!("chain.jsonl")), "{report}");
+        // In a package made without one only the counts can tell, at the first decision that rests on them.
+        let shelved = shelved(center, "aurora").await;
+        let row = study::load(center.store(), shelved.id).await.unwrap();
+        let bare = package::pack(center.store(), &shelved, &row, false).await.unwrap();
         assert_eq!(verdict(&bare, None).unwrap().0, 0);
         let (code, report) = verdict(&bare, Some(("recounts.jsonl", "\"IV\"", "\"III\""))).unwrap();
         assert_eq!((code, &report["number"]), (1, &json!(8)), "{report}");
