@@ -1,7 +1,7 @@
 //! How fast enrolling is, whole: mails in a Maildir in, SQLite with full synchronization, letters in a folder out. Prints
 //! each figure beside what the same disk allowed in the same run.
 //!
-//! `cargo bench --bench enroll -- [--only one,group,latency,letters,growth] [--count N] [--dir FOLDER]`
+//! `cargo bench --bench enroll -- [--only plain,one,group,latency,letters,growth] [--count N] [--dir FOLDER]`
 
 mod load;
 
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use futures::{StreamExt as _, stream};
+use hagaki::definition::Bundle;
 use hagaki::mail::mailbox::maildir;
 use hagaki::mail::transport::{Envelope, Transport, Verdict};
 use hagaki::store::outbox;
@@ -54,11 +55,15 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let wanted = |part: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| only == part);
+        if wanted("plain") {
+            let studies = [load::plain_study(0)].into();
+            burst("one study, the answer alone", &parent, None, (studies, 1), arguments.count).await;
+        }
         if wanted("one") {
-            burst("one study", &parent, None, 1, arguments.count).await;
+            burst("one study", &parent, None, told(1), arguments.count).await;
         }
         if wanted("group") {
-            burst("8 studies", &parent, None, 8, arguments.count).await;
+            burst("8 studies", &parent, None, told(8), arguments.count).await;
         }
         if wanted("latency") {
             latency("one at a time", &parent, arguments.singles).await;
@@ -73,25 +78,37 @@ fn main() {
             for (name, studies) in [("one", 1), ("group", 8)] {
                 if wanted(name) {
                     let url = limit::fresh_database(server, "hagaki_load").await;
-                    burst(&format!("{studies} studies, PostgreSQL"), &parent, Some(&url), studies, arguments.count)
-                        .await;
+                    let what = format!("{studies} studies, PostgreSQL");
+                    burst(&what, &parent, Some(&url), told(studies), arguments.count).await;
                 }
             }
         }
     });
 }
 
+/// So many studies whose coordinator and statistician are told of each registration, with the letters of one.
+fn told(studies: usize) -> (Vec<Bundle>, usize) {
+    ((0..studies).map(load::study).collect(), LETTERS)
+}
+
 /// Registrations that lie in the mailbox when the daemon starts, until every letter lies in the folder.
-async fn burst(what: &str, parent: &Path, database: Option<&str>, studies: usize, count: usize) {
+async fn burst(
+    what: &str,
+    parent: &Path,
+    database: Option<&str>,
+    (bundles, letters): (Vec<Bundle>, usize),
+    count: usize,
+) {
     let installation = Installation::embedded(parent, database);
-    installation.activate(studies).await;
+    let studies = bundles.len();
+    installation.activate_all(bundles.into_iter()).await;
     let (syncs, commits) = limits(&installation, database).await;
     installation.drop_mails(Registration::of(studies, 0, count));
     load::forget_peak();
     let cpu = load::cpu_seconds();
     let begun = Instant::now();
     let running = installation.start().await;
-    until(what, Duration::from_millis(100), count * LETTERS, async || installation.letters()).await;
+    until(what, Duration::from_millis(100), count * letters, async || installation.letters()).await;
     let seconds = begun.elapsed().as_secs_f64();
     let cpu = load::cpu_seconds() - cpu;
     let peak = memory_mb("VmHWM");
@@ -100,7 +117,7 @@ async fn burst(what: &str, parent: &Path, database: Option<&str>, studies: usize
     println!(
         "{what}: {rate:.0} registrations/s, {:.0} letters/s ({count} in {seconds:.2} s; {:.2} ms of processor each); \
          single-row durable commits {commits:.0}/s, ratio {:.2}; syncs {syncs:.0}/s; peak {peak:.0} MB; load {}",
-        rate * LETTERS as f64,
+        rate * letters as f64,
         cpu * 1_000.0 / count as f64,
         rate / commits,
         load_average(),

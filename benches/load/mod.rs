@@ -109,12 +109,16 @@ impl Installation {
         open_store(&self.settings).await.expect("a database")
     }
 
-    /// Activates so many studies, `aurora0`, `aurora1` and so on.
+    /// Activates so many studies, `aurora0`, `aurora1` and so on, each with [`LETTERS`] for a registration.
     pub(crate) async fn activate(&self, studies: usize) {
+        self.activate_all((0..studies).map(study)).await;
+    }
+
+    /// Activates these studies.
+    pub(crate) async fn activate_all(&self, bundles: impl Iterator<Item = Bundle>) {
         let store = self.store().await;
         let (clock, dice) = (clock(), dice());
-        for number in 0..studies {
-            let bundle = study(number);
+        for bundle in bundles {
             let (study, _) = definition::load(&bundle).expect("the sample study");
             let act = Act { actor: "load", at: clock.now(), reason: "load" };
             life::activate(&store, &bundle, &study, Stage::Production, act, &*dice).await.expect("activated");
@@ -175,6 +179,16 @@ pub(crate) fn study(number: usize) -> Bundle {
     edit("study.toml", "cap = 40\n", "");
     // Everybody has a mailbox at the servers of the load.
     edit("study.toml", "@example.org", "@example.jp");
+    Bundle::from_files(files)
+}
+
+/// As [`study`], with nobody to be told but the sender: one letter for a registration.
+pub(crate) fn plain_study(number: usize) -> Bundle {
+    let mut files = study(number).files().clone();
+    let text = files.get_mut("study.toml").expect("a sample study has one");
+    let (before, after) = text.split_once("[[notices]]").expect("the sample study has notices");
+    let after = after.split_once("[mail]").expect("the sample study names its address").1;
+    *text = format!("{before}[mail]{after}");
     Bundle::from_files(files)
 }
 
