@@ -36,6 +36,8 @@ pub const CHOICES: usize = 500;
 pub const SITES: usize = 5_000;
 /// Most people of one study.
 pub const PEOPLE: usize = 10_000;
+/// Most participants who get their credentials in one transaction.
+pub const CREDENTIAL_BATCH: usize = 500;
 /// Most arms of one scheme.
 pub const ARMS: usize = 20;
 /// Most factors of one scheme.
@@ -62,6 +64,8 @@ pub const KIT_LOTS: i64 = 20;
 pub const BUNDLE_FILE_BYTES: usize = 64 * 1024 * 1024;
 /// Largest body of a posted form, in bytes.
 pub const FORM_BYTES: usize = 256 * 1024;
+/// Most fields of a posted form that are looked at.
+pub const FORM_FIELDS: usize = 5_000;
 /// Longest time a page may take, in seconds.
 pub const PAGE_SECONDS: u64 = 20;
 /// Age of a loop's last step beyond which the daemon says that it is not ready, in seconds.

@@ -5,14 +5,32 @@ use std::collections::BTreeSet;
 use super::bundle::{ALLOCATION, Bundle, KITS, STUDY};
 use super::document::{Report, Section, Source, quoted};
 use super::instrument_file::InstrumentFile;
-use super::study_file::{StudyFile, did_you_mean};
+use super::study_file::{Located, StudyFile, did_you_mean};
 use crate::domain::allocation::{ArmList, Factor, TOTAL};
 use crate::domain::instrument::{Choices, Item, ItemKind};
 use crate::domain::study::{Blinding, Role, UniqueWithin};
+use crate::domain::survey::Survey;
 use crate::limits;
 
 /// The word in `factors` and `strata` that means the site, whatever its item is called.
 const SITE: &str = "site";
+
+/// What a survey hides is not asked for in its own instrument.
+pub(super) fn check_survey(survey: &Located<Survey>, instruments: &[InstrumentFile], report: &Report) {
+    if survey.value.privacy.names() {
+        return;
+    }
+    let Some(read) = instruments.iter().find(|read| read.instrument.id == survey.value.instrument) else { return };
+    for (item, place) in read.instrument.items.iter().zip(&read.places).filter(|(item, _)| item.personal) {
+        report.warn(
+            &read.file,
+            None,
+            place.key.clone(),
+            format!("`{}` tells who answered, though the survey is \"{}\"", item.id, survey.value.privacy.key()),
+            "leave it out, or write privacy = \"named\"",
+        );
+    }
+}
 
 /// Checks `[registration]` against its instrument.
 pub(super) fn check_registration(study: &StudyFile, read: &InstrumentFile, report: &Report) {

@@ -10,12 +10,12 @@ use super::document::Report;
 use super::instrument_file::{self, InstrumentFile};
 use super::kits_file::{Known, Listing};
 use super::problem::{Problem, Weight};
-use super::study_file::{self, StudyFile, did_you_mean};
+use super::study_file::{self, Located, StudyFile, did_you_mean};
 use super::{agreement, design, rules};
 use crate::domain::allocation::{ArmList, Method, Scheme};
 use crate::domain::fact::Recounting;
 use crate::domain::language::Language;
-use crate::domain::study::{Caps, Criterion, Kit, Site, Study};
+use crate::domain::study::{Caps, Criterion, Kit, Registration, Site, Study};
 
 /// Loads a bundle.
 ///
@@ -131,12 +131,21 @@ fn build(bundle: &Bundle, report: &Report) -> Option<Study> {
     check_letters(bundle, &languages, report);
     let file = file?;
 
-    let registration = find_registration(&file, &instruments, bundle, report);
+    let registration = find_instrument(&file.registration, &instruments, bundle, report);
+    if let Some(survey) = file.survey.as_ref().filter(|_| file.registers) {
+        let place = Located { value: survey.value.instrument.as_str(), line: survey.line, key: survey.key.clone() };
+        find_instrument_named(&place, &instruments, bundle, report);
+    }
+    if let Some(survey) = &file.survey {
+        agreement::check_survey(survey, &instruments, report);
+    }
     for read in &instruments {
         let types = rules::check_instrument(read, &file, report);
         if registration.is_some_and(|registration| registration.instrument.id == read.instrument.id) {
             rules::check_eligibility(&file, STUDY, read, &types, report);
-            agreement::check_registration(&file, read, report);
+            if file.registers {
+                agreement::check_registration(&file, read, report);
+            }
         }
     }
     if let Some(content) = bundle.file(ALLOCATION) {
@@ -211,13 +220,25 @@ fn read_instruments(bundle: &Bundle, languages: &[Language], report: &Report) ->
     instruments
 }
 
-fn find_registration<'i>(
-    file: &StudyFile,
+fn find_instrument<'i>(
+    registration: &Located<Registration>,
     instruments: &'i [InstrumentFile],
     bundle: &Bundle,
     report: &Report,
 ) -> Option<&'i InstrumentFile> {
-    let id = file.registration.value.instrument.as_str();
+    let id = registration.value.instrument.as_str();
+    let place = Located { value: id, line: registration.line, key: registration.key.clone() };
+    find_instrument_named(&place, instruments, bundle, report)
+}
+
+/// The instrument that a section names; where there is none, what would be right.
+fn find_instrument_named<'i>(
+    place: &Located<&str>,
+    instruments: &'i [InstrumentFile],
+    bundle: &Bundle,
+    report: &Report,
+) -> Option<&'i InstrumentFile> {
+    let id = place.value;
     let found = instruments.iter().find(|read| read.instrument.id == id);
     // A file that cannot be read is there and has been told of.
     let path = format!("{INSTRUMENTS}{id}.toml");
@@ -228,8 +249,8 @@ fn find_registration<'i>(
             right if right.is_empty() => format!("add the file {INSTRUMENTS}{id}.toml"),
             right => right,
         };
-        let key = format!("{}.instrument", file.registration.key);
-        report.at(STUDY, Some(file.registration.line), key, format!("there is no file {INSTRUMENTS}{id}.toml"), right);
+        let key = format!("{}.instrument", place.key);
+        report.at(STUDY, Some(place.line), key, format!("there is no file {INSTRUMENTS}{id}.toml"), right);
     }
     found
 }
@@ -286,6 +307,8 @@ fn assemble(
         people: file.people.into_iter().map(|located| located.value).collect(),
         trust: file.trust,
         registration: file.registration.value,
+        registers: file.registers,
+        survey: file.survey.map(|located| located.value),
         instruments: instruments.into_iter().map(|read| read.instrument).collect(),
         eligibility: eligibility.collect(),
         scheme,

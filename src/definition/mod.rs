@@ -21,6 +21,7 @@ pub mod problem;
 mod rules;
 pub mod samples;
 mod study_file;
+mod survey_file;
 
 pub use bundle::Bundle;
 pub use kits_file::{read_kept_kits, read_more_kits};

@@ -9,8 +9,13 @@ use crate::domain::study::{Person, Role, Site};
 use crate::domain::text;
 use crate::limits;
 
-/// Reads everybody, and checks that somebody may enroll.
-pub(super) fn read(root: &Section, languages: &[Language], sites: &[Located<Site>]) -> Vec<Located<Person>> {
+/// Reads everybody, and checks that somebody may enroll where the study registers subjects, and that a survey has a manager.
+pub(super) fn read(
+    root: &Section,
+    languages: &[Language],
+    sites: &[Located<Site>],
+    registers: bool,
+) -> Vec<Located<Person>> {
     let mut ids = Codes::default();
     let mut addresses = BTreeMap::new();
     let mut people = Vec::new();
@@ -31,7 +36,11 @@ pub(super) fn read(root: &Section, languages: &[Language], sites: &[Located<Site
     if people.len() > limits::PEOPLE {
         root.wrong("people", format!("there are more than {} people", limits::PEOPLE), "");
     }
-    if !people.iter().any(|person| person.value.roles.iter().any(|role| role.enrolls())) {
+    if !registers {
+        if !people.iter().any(|person| person.value.has(Role::Manager)) {
+            root.wrong("people", "nobody looks after the survey", "give somebody the role \"manager\"");
+        }
+    } else if !people.iter().any(|person| person.value.roles.iter().any(|role| role.enrolls())) {
         root.wrong("people", "nobody may enroll", "give somebody the role \"investigator\" or \"coordinator\"");
     } else {
         warn_of_deserted_sites(root, &people, sites);

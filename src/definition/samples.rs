@@ -12,6 +12,8 @@ static TEMPLATE: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/template
 static AURORA: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/aurora");
 static BOREALIS: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/borealis");
 
+static WELLBEING: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/wellbeing");
+
 /// The starting point of `hagaki init`: minimal, valid, every key commented.
 pub fn template() -> Bundle {
     bundle(&TEMPLATE)
@@ -27,9 +29,14 @@ pub fn borealis() -> Bundle {
     bundle(&BOREALIS)
 }
 
+/// A weekly diary that participants fill in about themselves, by temporary credentials.
+pub fn wellbeing() -> Bundle {
+    bundle(&WELLBEING)
+}
+
 /// The sample studies in the order of their names.
 pub fn all() -> Vec<Bundle> {
-    vec![aurora(), borealis()]
+    vec![aurora(), borealis(), wellbeing()]
 }
 
 /// Writes the starting point into a folder, which is made if it is not there, and gives the paths written.

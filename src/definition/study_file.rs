@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::document::{Report, Section, Source, nearest, quoted};
-use super::people;
+use super::{people, survey_file};
 use crate::domain::deed::Unblinding;
 use crate::domain::expression::Expression;
 use crate::domain::kit::StockRules;
@@ -11,6 +11,7 @@ use crate::domain::language::{Language, Text};
 use crate::domain::study::{
     Arm, Authentication, Blinding, Digest, Notice, Person, Post, Registration, Role, Site, Trust, UniqueWithin,
 };
+use crate::domain::survey::Survey;
 use crate::domain::text;
 use crate::domain::time::Zone;
 use crate::limits;
@@ -44,7 +45,11 @@ pub(super) struct StudyFile {
     pub blinding: Blinding,
     pub planned_subjects: Option<u32>,
     pub trust: Trust,
+    /// Of a study that registers nobody: the survey's instrument, and no items.
     pub registration: Located<Registration>,
+    /// Whether it registers subjects.
+    pub registers: bool,
+    pub survey: Option<Located<Survey>>,
     pub arms: Vec<Located<Arm>>,
     pub sites: Vec<Located<Site>>,
     pub people: Vec<Located<Person>>,
@@ -66,13 +71,19 @@ pub(super) fn read(file: &str, content: &str, report: &Report) -> Option<StudyFi
     let languages = read_languages(&root);
     let title = root.need_wording("title", &languages);
     let zone = read_zone(&root);
-    let blinding = root.need_word("blinding", &[("open", Blinding::Open), ("blinded", Blinding::Blinded)]);
+    let survey = survey_file::read(&root);
+    let registers = survey.is_none() || root.has("registration");
+    let blindings = [("open", Blinding::Open), ("blinded", Blinding::Blinded)];
+    let blinding = if registers { root.need_word("blinding", &blindings) } else { root.word("blinding", &blindings) };
     let planned_subjects = root.count("planned_subjects");
     let trust = read_trust(&root);
-    let registration = read_registration(&root);
+    let registration = match &survey {
+        Some(survey) if !registers => registration_of(survey),
+        _ => read_registration(&root),
+    };
     let arms = read_arms(&root, &languages);
-    let sites = read_sites(&root, &languages);
-    let people = people::read(&root, &languages, &sites);
+    let sites = read_sites(&root, &languages, registers);
+    let people = people::read(&root, &languages, &sites, registers);
     let eligibility = read_eligibility(&root, &languages);
     let notices = read_notices(&root);
     let stock = read_stock(&root);
@@ -90,6 +101,8 @@ pub(super) fn read(file: &str, content: &str, report: &Report) -> Option<StudyFi
         planned_subjects,
         trust,
         registration,
+        registers,
+        survey,
         arms,
         sites,
         people,
@@ -201,6 +214,17 @@ fn read_registration(root: &Section) -> Located<Registration> {
     Located { value: registration, line, key }
 }
 
+/// A survey alone registers nobody: its instrument is the one that mails to the study fill in.
+fn registration_of(survey: &Located<Survey>) -> Located<Registration> {
+    let registration = Registration {
+        instrument: survey.value.instrument.clone(),
+        site_item: None,
+        subject_item: String::new(),
+        unique_within: UniqueWithin::Study,
+    };
+    Located { value: registration, line: survey.line, key: survey.key.clone() }
+}
+
 fn read_arms(root: &Section, languages: &[Language]) -> Vec<Located<Arm>> {
     let mut codes = Codes::default();
     let mut arms = Vec::new();
@@ -217,7 +241,7 @@ fn read_arms(root: &Section, languages: &[Language]) -> Vec<Located<Arm>> {
     arms
 }
 
-fn read_sites(root: &Section, languages: &[Language]) -> Vec<Located<Site>> {
+fn read_sites(root: &Section, languages: &[Language], needed: bool) -> Vec<Located<Site>> {
     let mut codes = Codes::default();
     let mut sites = Vec::new();
     for section in root.sections("sites") {
@@ -242,7 +266,7 @@ fn read_sites(root: &Section, languages: &[Language]) -> Vec<Located<Site>> {
         });
         section.close();
     }
-    if sites.is_empty() && !root.has("sites") {
+    if needed && sites.is_empty() && !root.has("sites") {
         root.wrong("sites", "there is no site", "write a section [[sites]] with code and name for each");
     }
     if sites.len() > limits::SITES {

@@ -103,6 +103,28 @@ pub enum ItemKind {
     Calculation(Expression),
 }
 
+impl ItemKind {
+    /// Its word in bundles and templates.
+    pub const fn key(&self) -> &'static str {
+        match self {
+            ItemKind::Text { .. } => "text",
+            ItemKind::Note => "note",
+            ItemKind::Integer => "integer",
+            ItemKind::Decimal { .. } => "decimal",
+            ItemKind::Date => "date",
+            ItemKind::Time => "time",
+            ItemKind::DateTime => "datetime",
+            ItemKind::YesNo => "yesno",
+            ItemKind::Choice(_) => "choice",
+            ItemKind::Choices(_) => "choices",
+            ItemKind::Scale { .. } => "scale",
+            ItemKind::File => "file",
+            ItemKind::Heading => "heading",
+            ItemKind::Calculation(_) => "calculation",
+        }
+    }
+}
+
 /// What an item offers to choose from.
 #[derive(Clone, Debug)]
 pub enum Choices {

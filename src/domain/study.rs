@@ -9,6 +9,7 @@ use super::fact::Recounting;
 use super::instrument::Instrument;
 use super::kit::StockRules;
 use super::language::{Language, Text};
+use super::survey::Survey;
 use super::time::Zone;
 
 /// A study: what its files say, checked as a whole.
@@ -34,8 +35,12 @@ pub struct Study {
     pub people: Vec<Person>,
     /// What the study demands before it acts on a mail.
     pub trust: Trust,
-    /// How a subject is registered.
+    /// How a subject is registered; of a survey alone, its instrument and no items.
     pub registration: Registration,
+    /// Whether it registers subjects.
+    pub registers: bool,
+    /// What participants or members are asked.
+    pub survey: Option<Survey>,
     /// Every instrument, the registration's among them.
     pub instruments: Vec<Instrument>,
     /// What must hold before a subject is enrolled.
@@ -69,6 +74,11 @@ impl Study {
             .iter()
             .find(|instrument| instrument.id == self.registration.instrument)
             .expect("definition admits no study whose registration instrument is absent")
+    }
+
+    /// The instrument of that id.
+    pub fn find_instrument(&self, id: &str) -> Option<&Instrument> {
+        self.instruments.iter().find(|instrument| instrument.id == id)
     }
 
     /// The site of that code.

@@ -20,7 +20,7 @@ const REPLY_BYTES: usize = 16;
 const DAY_SECONDS: i64 = 24 * 3600;
 
 /// Base32 in lower case, either case accepted, no padding.
-static LETTERS: LazyLock<Encoding> = LazyLock::new(|| {
+pub static LETTERS: LazyLock<Encoding> = LazyLock::new(|| {
     let mut specification = Specification::new();
     specification.symbols.push_str("abcdefghijklmnopqrstuvwxyz234567");
     specification.translate.from.push_str("ABCDEFGHIJKLMNOPQRSTUVWXYZ");

@@ -14,6 +14,8 @@ pub mod allocation;
 pub mod audit;
 pub mod bundle;
 pub mod calendar;
+pub mod credential;
+pub mod draft;
 mod engine;
 mod error;
 pub mod fact;
@@ -23,7 +25,9 @@ pub mod inbox;
 pub mod kit;
 pub mod mailbox;
 pub mod outbox;
+pub mod participant;
 pub mod pending;
+pub mod response;
 pub mod secret;
 mod sql;
 pub mod study;
@@ -43,6 +47,8 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         bundle::STATEMENTS,
         fact::STATEMENTS,
         calendar::STATEMENTS,
+        credential::STATEMENTS,
+        draft::STATEMENTS,
         host::STATEMENTS,
         inbox::STATEMENTS,
         inbox::work::STATEMENTS,
@@ -50,7 +56,9 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         mailbox::STATEMENTS,
         outbox::STATEMENTS,
         outbox::work::STATEMENTS,
+        participant::STATEMENTS,
         pending::STATEMENTS,
+        response::STATEMENTS,
         secret::STATEMENTS,
         study::STATEMENTS,
         subject::STATEMENTS,

@@ -11,6 +11,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, Row as _};
 
 use super::error::StoreError;
+use crate::domain::survey::Mark;
 use crate::domain::time::Instant;
 
 /// Which database a store lives in.
@@ -164,6 +165,9 @@ bind_from! {
     &'a [u8] => |value| Bind::Blob(Some(value));
     &'a Vec<u8> => |value| Bind::Blob(Some(value));
     &'a [u8; 32] => |value| Bind::Blob(Some(value));
+    &'a Option<[u8; 32]> => |value| Bind::Blob(value.as_ref().map(<[u8; 32]>::as_slice));
+    &'a Mark => |value| Bind::Blob(Some(&value.0));
+    &'a Option<Mark> => |value| Bind::Blob(value.as_ref().map(|mark| mark.0.as_slice()));
 }
 
 /// The binds of a statement: `binds![id, &name, at]`.
@@ -281,9 +285,29 @@ impl Row {
     /// The next column, 32 bytes.
     pub(super) fn digest(&mut self) -> Result<[u8; 32], StoreError> {
         let bytes = self.blob()?;
-        <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| StoreError::Unreadable {
+        self.exactly(&bytes)
+    }
+
+    /// The next column, 32 bytes or nothing.
+    pub(super) fn opt_digest(&mut self) -> Result<Option<[u8; 32]>, StoreError> {
+        self.opt_blob()?.map(|bytes| self.exactly(&bytes)).transpose()
+    }
+
+    /// The next column, a random mark.
+    pub(super) fn mark(&mut self) -> Result<Mark, StoreError> {
+        let bytes = self.blob()?;
+        self.exactly(&bytes).map(Mark)
+    }
+
+    /// The next column, a random mark or nothing.
+    pub(super) fn opt_mark(&mut self) -> Result<Option<Mark>, StoreError> {
+        self.opt_blob()?.map(|bytes| self.exactly(&bytes).map(Mark)).transpose()
+    }
+
+    fn exactly<const N: usize>(&self, bytes: &[u8]) -> Result<[u8; N], StoreError> {
+        <[u8; N]>::try_from(bytes).map_err(|_| StoreError::Unreadable {
             what: format!("column {}", self.next),
-            cause: format!("{} bytes where a digest has 32", bytes.len()),
+            cause: format!("{} bytes where there should be {N}", bytes.len()),
         })
     }
 

@@ -52,6 +52,10 @@ pub struct StudyRow {
     pub allocations: i64,
     /// Number of the last fact about a subject.
     pub facts: i64,
+    /// Number of the last participant.
+    pub participants: i64,
+    /// Number of responses that count.
+    pub responses: i64,
     /// End of the audit chain.
     pub chain: Head,
     /// When the first bundle of this stage came into force.
@@ -78,7 +82,7 @@ pub struct NewStudy<'a> {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, slug, stage, state, bundle_version, secret, secret_digest, subjects, allocations, facts, ",
+            "SELECT id, slug, stage, state, bundle_version, secret, secret_digest, subjects, allocations, facts, participants, responses, ",
             "chain_length, chain_head, activated_at, changed_at FROM study ",
             $rest
         )
@@ -99,8 +103,8 @@ statements! { "study":
     INSERT = same "INSERT INTO study (slug, stage, state, bundle_version, secret, secret_digest, subjects, allocations, \
         chain_length, chain_head, activated_at, changed_at) VALUES ($1, $2, 'open', 1, $3, $4, 0, 0, 0, $5, $6, $6) \
         RETURNING id";
-    COUNTERS = same "UPDATE study SET subjects = $2, allocations = $3, facts = $4, chain_length = $5, chain_head = $6 \
-        WHERE id = $1";
+    COUNTERS = same "UPDATE study SET subjects = $2, allocations = $3, facts = $4, participants = $5, responses = $6, \
+        chain_length = $7, chain_head = $8 WHERE id = $1";
     SET_STATE = same "UPDATE study SET state = $2, changed_at = $3 WHERE id = $1";
     SET_BUNDLE = same "UPDATE study SET bundle_version = $2, changed_at = $3 WHERE id = $1";
     NEW_SECRET = same "UPDATE study SET secret = $2, secret_digest = $3, changed_at = $4 WHERE id = $1";
@@ -116,6 +120,11 @@ statements! { "study":
     PURGE_KIT_LISTS = same "DELETE FROM kit_list WHERE study_id = $1";
     PURGE_CALENDAR = same "DELETE FROM calendar_mark WHERE study_id = $1";
     PURGE_SHORTAGES = same "DELETE FROM kit_shortage WHERE study_id = $1";
+    PURGE_DRAFTS = same "DELETE FROM draft WHERE credential_id IN (SELECT id FROM credential WHERE study_id = $1)";
+    PURGE_ANSWERED = same "DELETE FROM answered WHERE credential_id IN (SELECT id FROM credential WHERE study_id = $1)";
+    PURGE_CREDENTIALS = same "DELETE FROM credential WHERE study_id = $1";
+    PURGE_RESPONSES = same "DELETE FROM response WHERE study_id = $1";
+    PURGE_PARTICIPANTS = same "DELETE FROM participant WHERE study_id = $1";
     PURGE_SUBJECTS = same "DELETE FROM subject WHERE study_id = $1";
     PURGE_PENDING = same "DELETE FROM pending WHERE study_id = $1";
     PURGE_AUDIT = same "DELETE FROM audit WHERE study_id = $1";
@@ -133,6 +142,8 @@ fn read(mut row: Row) -> Result<StudyRow, StoreError> {
         subjects: row.int()?,
         allocations: row.int()?,
         facts: row.int()?,
+        participants: row.int()?,
+        responses: row.int()?,
         chain: Head { length: row.int()?, digest: row.digest()? },
         activated_at: row.instant()?,
         changed_at: row.instant()?,
@@ -159,7 +170,8 @@ pub async fn lock(tx: &mut Tx, id: i64) -> Result<StudyRow, StoreError> {
 /// Those of the database.
 pub async fn save_counters(tx: &mut Tx, row: &StudyRow) -> Result<(), StoreError> {
     let expect = Expect::Present { noun: "study", key: row.id.to_string() };
-    let binds = binds![row.id, row.subjects, row.allocations, row.facts, row.chain.length, &row.chain.digest];
+    let StudyRow { id, subjects, allocations, facts, participants, responses, chain, .. } = row;
+    let binds = binds![*id, *subjects, *allocations, *facts, *participants, *responses, chain.length, &chain.digest];
     tx.later(&COUNTERS, binds, expect).await
 }
 
@@ -252,6 +264,11 @@ pub async fn purge(
         &PURGE_KIT_LISTS,
         &PURGE_SHORTAGES,
         &PURGE_CALENDAR,
+        &PURGE_DRAFTS,
+        &PURGE_ANSWERED,
+        &PURGE_CREDENTIALS,
+        &PURGE_RESPONSES,
+        &PURGE_PARTICIPANTS,
         &PURGE_SUBJECTS,
         &PURGE_PENDING,
         &PURGE_AUDIT,
@@ -262,6 +279,8 @@ pub async fn purge(
     row.subjects = 0;
     row.allocations = 0;
     row.facts = 0;
+    row.participants = 0;
+    row.responses = 0;
     row.chain = Head::EMPTY;
     tx.execute(&NEW_SECRET, binds![id, &secret.0, secret_digest, at]).await?;
     save_counters(tx, &row).await

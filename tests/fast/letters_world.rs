@@ -114,6 +114,8 @@ pub(crate) fn study() -> Study {
             subject_item: "subject_ref".into(),
             unique_within: UniqueWithin::Site,
         },
+        registers: true,
+        survey: None,
         instruments: vec![Instrument {
             id: "registration".into(),
             title: both("Registration", "症例登録"),

@@ -1,0 +1,185 @@
+//! Participants: persons who answer about themselves.
+
+use super::sql::{Bind, Row, Rows, binds, chunks, statements, words};
+use super::{Reader, StoreError, Tx};
+use crate::domain::time::Instant;
+
+words! {
+    /// Whether a participant is asked.
+    State {
+        /// They are.
+        Active = "active",
+        /// They withdrew.
+        Withdrawn = "withdrawn",
+    }
+}
+
+/// A participant as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParticipantRow {
+    /// Number in the database.
+    pub id: i64,
+    /// Study.
+    pub study_id: i64,
+    /// Counted from 1 in the study.
+    pub number: i64,
+    /// What the list of participants calls them; empty where it does not.
+    pub reference: String,
+    /// Name to greet; empty if unknown.
+    pub name: String,
+    /// Folded address; empty where there is none.
+    pub address: String,
+    /// Code of the language of their letters and pages; empty for the study's first.
+    pub language: String,
+    /// JSON, further columns of the list of participants.
+    pub attributes: String,
+    /// Whether they are asked.
+    pub state: State,
+    /// When they came in.
+    pub created_at: Instant,
+}
+
+/// A participant to be stored; fields as in [`ParticipantRow`].
+#[derive(Clone, Debug)]
+pub struct NewParticipant {
+    /// Counted from 1 in the study: the locked study's last number plus one.
+    pub number: i64,
+    /// What the list calls them, or empty.
+    pub reference: String,
+    /// Name, or empty.
+    pub name: String,
+    /// Folded address, or empty.
+    pub address: String,
+    /// Code of a language, or empty.
+    pub language: String,
+    /// JSON.
+    pub attributes: String,
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, study_id, number, reference, name, address, language, attributes, state, created_at FROM participant ",
+            $rest
+        )
+    };
+}
+
+statements! { "participant":
+    INSERT = rows Rows {
+        head: "INSERT INTO participant (study_id, number, reference, name, address, language, attributes, state, created_at) VALUES",
+        first: 1,
+        columns: 9,
+        tail: "RETURNING id, number",
+    };
+    BY_ID = same select!("WHERE id = $1");
+    BY_NUMBER = same select!("WHERE study_id = $1 AND number = $2");
+    BY_ADDRESS = same select!("WHERE study_id = $1 AND address = $2 AND state = 'active' ORDER BY id");
+    BY_REFERENCE = same select!("WHERE study_id = $1 AND reference = $2");
+    LIST = same select!("WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3");
+}
+
+fn read(mut row: Row) -> Result<ParticipantRow, StoreError> {
+    Ok(ParticipantRow {
+        id: row.int()?,
+        study_id: row.int()?,
+        number: row.int()?,
+        reference: row.text()?,
+        name: row.text()?,
+        address: row.text()?,
+        language: row.text()?,
+        attributes: row.text()?,
+        state: row.word(State::find)?,
+        created_at: row.instant()?,
+    })
+}
+
+/// Stores participants and gives their numbers in the database, in the order given.
+///
+/// # Errors
+/// [`StoreError::Conflict`] if a number or reference exists in the study.
+pub async fn insert(tx: &mut Tx, study_id: i64, new: &[NewParticipant], at: Instant) -> Result<Vec<i64>, StoreError> {
+    let mut ids = Vec::with_capacity(new.len());
+    for run in chunks(new) {
+        let mut binds: Vec<Bind<'_>> = Vec::with_capacity(run.len() * 9);
+        for one in run {
+            binds.extend::<[Bind<'_>; 9]>([
+                study_id.into(),
+                one.number.into(),
+                (&one.reference).into(),
+                (&one.name).into(),
+                (&one.address).into(),
+                (&one.language).into(),
+                (&one.attributes).into(),
+                State::Active.key().into(),
+                at.into(),
+            ]);
+        }
+        let mut given = Vec::with_capacity(run.len());
+        for mut row in tx.fetch_rows(&INSERT, run.len(), &binds).await? {
+            let id = row.int()?;
+            given.push((row.int()?, id));
+        }
+        given.sort_unstable();
+        ids.extend(given.into_iter().map(|(_, id)| id));
+    }
+    Ok(ids)
+}
+
+/// The participant of that number in the database.
+///
+/// # Errors
+/// [`StoreError::Missing`].
+pub async fn load<'a>(from: impl Into<Reader<'a>>, id: i64) -> Result<ParticipantRow, StoreError> {
+    let found = from.into().find(&BY_ID, binds![id]).await?;
+    found.map_or_else(|| Err(StoreError::Missing { noun: "participant", key: id.to_string() }), read)
+}
+
+/// The participant of that number in the study.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find_by_number<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    number: i64,
+) -> Result<Option<ParticipantRow>, StoreError> {
+    from.into().find(&BY_NUMBER, binds![study_id, number]).await?.map(read).transpose()
+}
+
+/// The participants who are asked at that (folded) address; a household may share one.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list_by_address<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    address: &str,
+) -> Result<Vec<ParticipantRow>, StoreError> {
+    from.into().fetch(&BY_ADDRESS, binds![study_id, address]).await?.into_iter().map(read).collect()
+}
+
+/// The participant whom the list calls so.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find_by_reference<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    reference: &str,
+) -> Result<Option<ParticipantRow>, StoreError> {
+    from.into().find(&BY_REFERENCE, binds![study_id, reference]).await?.map(read).transpose()
+}
+
+/// At most `most` participants behind number `after`, by number.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    after: i64,
+    most: i64,
+) -> Result<Vec<ParticipantRow>, StoreError> {
+    from.into().fetch(&LIST, binds![study_id, after, most]).await?.into_iter().map(read).collect()
+}

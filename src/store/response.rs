@@ -1,0 +1,174 @@
+//! Responses: instruments filled in.
+
+use super::sql::{Row, binds, statements, words};
+use super::tx::Expect;
+use super::{Reader, StoreError, Tx};
+use crate::domain::chain::Sha256Digest;
+use crate::domain::survey::Mark;
+use crate::domain::time::Instant;
+
+words! {
+    /// Which way a response came.
+    Channel {
+        /// Through a page.
+        Web = "web",
+        /// By mail.
+        Mail = "mail",
+        /// From a file.
+        Import = "import",
+    }
+}
+
+/// A response as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResponseRow {
+    /// Random name.
+    pub id: Mark,
+    /// Study.
+    pub study_id: i64,
+    /// Id of the instrument.
+    pub instrument: String,
+    /// Version of the bundle it was read by.
+    pub bundle_version: i64,
+    /// Who answered about themselves; none where nobody may know.
+    pub participant_id: Option<i64>,
+    /// Which subject it is about.
+    pub subject_id: Option<i64>,
+    /// Id of the event of a subject's course, or empty.
+    pub event: String,
+    /// Counted from 1 among those of the same person or subject, instrument and event.
+    pub occasion: i64,
+    /// Id of the person or member who answered; empty for participants.
+    pub person: String,
+    /// Which way it came.
+    pub channel: Channel,
+    /// Code of the language of the page or mail; empty where nobody may know.
+    pub language: String,
+    /// JSON, item to normalized value.
+    pub answers: String,
+    /// JSON, item to text as typed; empty where nobody may know.
+    pub typed: String,
+    /// When; none where times could join a person to answers.
+    pub answered_at: Option<Instant>,
+    /// The response of which it is a correction.
+    pub replaces: Option<Mark>,
+    /// Why it was corrected.
+    pub reason: String,
+    /// Whether no correction of it came.
+    pub current: bool,
+    /// Digest of the audit entry that recorded it; none where it could join a person to answers.
+    pub audit_digest: Option<Sha256Digest>,
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, study_id, instrument, bundle_version, participant_id, subject_id, event, occasion, person, channel, ",
+            "language, answers, typed, answered_at, replaces, reason, current, audit_digest FROM response ",
+            $rest
+        )
+    };
+}
+
+statements! { "response":
+    INSERT = same "INSERT INTO response (id, study_id, instrument, bundle_version, participant_id, subject_id, event, \
+        occasion, person, channel, language, answers, typed, answered_at, replaces, reason, current, audit_digest) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+    SUPERSEDE = same "UPDATE response SET current = 0 WHERE id = $1 AND current = 1";
+    FIND = same select!("WHERE id = $1");
+    OF_PARTICIPANT = same select!("WHERE participant_id = $1 AND instrument = $2 AND current = 1 ORDER BY occasion");
+    LIST = same select!("WHERE study_id = $1 AND id > $2 ORDER BY id LIMIT $3");
+}
+
+fn read(mut row: Row) -> Result<ResponseRow, StoreError> {
+    Ok(ResponseRow {
+        id: row.mark()?,
+        study_id: row.int()?,
+        instrument: row.text()?,
+        bundle_version: row.int()?,
+        participant_id: row.opt_int()?,
+        subject_id: row.opt_int()?,
+        event: row.text()?,
+        occasion: row.int()?,
+        person: row.text()?,
+        channel: row.word(Channel::find)?,
+        language: row.text()?,
+        answers: row.text()?,
+        typed: row.text()?,
+        answered_at: row.opt_instant()?,
+        replaces: row.opt_mark()?,
+        reason: row.text()?,
+        current: row.int()? == 1,
+        audit_digest: row.opt_digest()?,
+    })
+}
+
+/// Stores a response.
+///
+/// # Errors
+/// [`StoreError::Conflict`] if the same person, subject, instrument, event and occasion has one that counts; it may come
+/// from a later call.
+pub async fn insert(tx: &mut Tx, new: &ResponseRow) -> Result<(), StoreError> {
+    let binds = binds![
+        &new.id,
+        new.study_id,
+        &new.instrument,
+        new.bundle_version,
+        new.participant_id,
+        new.subject_id,
+        &new.event,
+        new.occasion,
+        &new.person,
+        new.channel.key(),
+        &new.language,
+        &new.answers,
+        &new.typed,
+        new.answered_at,
+        &new.replaces,
+        &new.reason,
+        i64::from(new.current),
+        &new.audit_digest,
+    ];
+    tx.later(&INSERT, binds, Expect::Any).await
+}
+
+/// Says of a response that a correction takes its place.
+///
+/// # Errors
+/// [`StoreError::Missing`] if another correction came before; it may come from a later call.
+pub async fn supersede(tx: &mut Tx, id: &Mark) -> Result<(), StoreError> {
+    tx.later(&SUPERSEDE, binds![id], Expect::Present { noun: "current response", key: id.text() }).await
+}
+
+/// The response of that name.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find<'a>(from: impl Into<Reader<'a>>, id: &Mark) -> Result<Option<ResponseRow>, StoreError> {
+    from.into().find(&FIND, binds![id]).await?.map(read).transpose()
+}
+
+/// The responses of a participant to an instrument that count, by occasion.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list_of<'a>(
+    from: impl Into<Reader<'a>>,
+    participant_id: i64,
+    instrument: &str,
+) -> Result<Vec<ResponseRow>, StoreError> {
+    from.into().fetch(&OF_PARTICIPANT, binds![participant_id, instrument]).await?.into_iter().map(read).collect()
+}
+
+/// At most `most` responses of a study, superseded ones among them, behind one of that name, by name: in no order of time.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    after: &Mark,
+    most: i64,
+) -> Result<Vec<ResponseRow>, StoreError> {
+    from.into().fetch(&LIST, binds![study_id, after, most]).await?.into_iter().map(read).collect()
+}
