@@ -80,7 +80,11 @@ pub(super) fn run(args: DemoArgs) -> anyhow::Result<End> {
         let mailbox = dir.join("mailbox");
         let mut border = Border::new(&dir, &mailbox).context("the folder `drop` cannot be made")?;
         let office = office(&daemon, &studies, &mailbox, border.folder(), &clock, &dice)?;
-        let pages = guard::loopback_only(health::router(daemon.health()).merge(office.router()));
+        let mut pages = health::router(daemon.health()).merge(office.router());
+        if let Some(survey) = daemon.survey_pages(&settings)? {
+            pages = pages.merge(survey.router());
+        }
+        let pages = guard::loopback_only(pages);
         let (stop, stopped) = watch::channel(false);
         let running = tokio::spawn(daemon.run(listener, pages, stopped));
         show::opening(&dir, &studies);

@@ -6,6 +6,7 @@
 mod allocation;
 mod audit;
 mod check;
+mod credentials;
 mod demo;
 mod doctor;
 pub mod explain;
@@ -110,6 +111,9 @@ pub enum Command {
     /// Who is enrolled, what became known since, and noting more of it.
     #[command(subcommand)]
     Subject(subject::SubjectCommand),
+    /// Temporary credentials for participants.
+    #[command(subcommand)]
+    Credentials(credentials::CredentialsCommand),
     /// Disclose one subject's arm to one person, for a reason.
     Unblind(unblind::UnblindArgs),
     /// Show one letter as it would go out.
@@ -166,6 +170,7 @@ pub fn run(line: Line) -> ExitCode {
         Command::Doctor { installation, output } => doctor::run(&installation, output),
         Command::Study(command) => study::run(command),
         Command::Subject(command) => subject::run(command),
+        Command::Credentials(command) => credentials::run(command),
         Command::Unblind(args) => unblind::run(args),
         Command::Inbox(command) => inbox::run(command),
         Command::Outbox(command) => outbox::run(command),

@@ -28,7 +28,10 @@ pub(super) fn run(installation: &Installation) -> anyhow::Result<End> {
         let studies = study::list(&daemon.store).await?.len();
         let listener = web::listen(settings.web.listen).await?;
         let address = listener.local_addr().context("the listener has no address")?;
-        let pages = health::router(daemon.health());
+        let mut pages = health::router(daemon.health());
+        if let Some(survey) = daemon.survey_pages(&settings)? {
+            pages = pages.merge(survey.router());
+        }
         let (stop, stopped) = watch::channel(false);
         let mut terminate = signal(SignalKind::terminate()).context("signals cannot be listened to")?;
         tokio::spawn(async move {

@@ -27,6 +27,8 @@ use crate::mail::transport::Transport;
 use crate::settings::{Engine, MailboxSettings, Settings};
 use crate::store::{Store, StoreError, host, inbox, outbox, secret};
 use crate::web::health::{Health, Pulse};
+use crate::web::pages::PagesError;
+use crate::web::survey::{SurveyPages, Tools};
 use crate::web::{self, WebError};
 use crate::workflow::shelf::Shelf;
 use crate::workflow::{DeskAddress, Failure, Keys, Operator};
@@ -71,6 +73,7 @@ pub struct Daemon {
     pub workers: Vec<Worker>,
     pulse: Arc<Pulse>,
     clock: Arc<dyn Clock>,
+    dice: Arc<dyn Dice>,
     metrics: PrometheusHandle,
     /// On an embedded database: that no other daemon runs on it.
     _alone: Option<Alone>,
@@ -208,7 +211,7 @@ impl Daemon {
         workers.push(Worker::Desk(Box::new(Desk {
             store: store.clone(),
             clock: Arc::clone(&clock),
-            dice,
+            dice: Arc::clone(&dice),
             shelf: Arc::clone(&shelf),
             keys: Arc::clone(&keys),
             counters: Arc::new(counters),
@@ -224,7 +227,17 @@ impl Daemon {
         let metrics = recorder.handle();
         // Fails only if a recorder is there already (tests build several daemons): then that one counts.
         let _ = metrics::set_global_recorder(recorder);
-        Ok(Daemon { store, shelf, keys, workers, pulse: Arc::new(Pulse::default()), clock, metrics, _alone: alone })
+        Ok(Daemon {
+            store,
+            shelf,
+            keys,
+            workers,
+            pulse: Arc::new(Pulse::default()),
+            clock,
+            dice,
+            metrics,
+            _alone: alone,
+        })
     }
 
     /// The health pages of this daemon.
@@ -235,6 +248,22 @@ impl Daemon {
             metrics: self.metrics.clone(),
             clock: Arc::clone(&self.clock),
         }
+    }
+
+    /// The pages of questionnaires; none without a mailbox that speaks for us.
+    ///
+    /// # Errors
+    /// A template of ours is broken.
+    pub fn survey_pages(&self, settings: &Settings) -> Result<Option<SurveyPages>, PagesError> {
+        let Some(mailbox) = settings.mailboxes.first() else { return Ok(None) };
+        let tools = Tools {
+            shelf: Arc::clone(&self.shelf),
+            clock: Arc::clone(&self.clock),
+            dice: Arc::clone(&self.dice),
+            keys: Arc::clone(&self.keys),
+            desk: desk_address(mailbox),
+        };
+        SurveyPages::new(tools).map(Some)
     }
 
     /// Runs until `stop` turns true: the pages stop taking requests, each loop finishes its step, the store is closed.

@@ -83,6 +83,8 @@ pub enum Kind {
     DigestUnblinded,
     /// The balance of the arms, to those who asked and may know it.
     Balance,
+    /// Somebody is asked to answer, with their own way in.
+    Invitation,
 }
 
 /// Whom a kind of letter is for.
@@ -96,11 +98,13 @@ pub enum Audience {
     Unblinded,
     /// Whoever asked for one subject's arm and may be told it: judged where the letter's facts are made.
     Entitled,
+    /// Participants, who answer about themselves.
+    Participant,
 }
 
 impl Kind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Kind; 39] = [
+    pub const ALL: [Kind; 40] = [
         Kind::AssignmentOpen,
         Kind::AssignmentBlinded,
         Kind::RegistrationDone,
@@ -140,6 +144,7 @@ impl Kind {
         Kind::Digest,
         Kind::DigestUnblinded,
         Kind::Balance,
+        Kind::Invitation,
     ];
 
     /// Name of the templates' folder; also in commands, tables and logs.
@@ -184,6 +189,7 @@ impl Kind {
             Kind::Digest => "digest",
             Kind::DigestUnblinded => "digest-unblinded",
             Kind::Balance => "balance",
+            Kind::Invitation => "invitation",
         }
     }
 
@@ -201,6 +207,7 @@ impl Kind {
             | Kind::DigestUnblinded
             | Kind::Balance => Audience::Unblinded,
             Kind::Unblinded => Audience::Entitled,
+            Kind::Invitation => Audience::Participant,
             Kind::NoticeBlind
             | Kind::NoticeOpen
             | Kind::UnblindingNotice
@@ -259,7 +266,7 @@ impl Kind {
             Blinding::Blinded => match self.audience() {
                 Audience::Entitled => true,
                 Audience::Unblinded => unblinded,
-                Audience::Sender | Audience::Staff => !self.names_arm(),
+                Audience::Sender | Audience::Staff | Audience::Participant => !self.names_arm(),
             },
         }
     }

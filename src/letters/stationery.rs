@@ -227,6 +227,24 @@ impl Sheet {
     }
 }
 
+/// A registry with the pieces of a language as HTML, for pages that word faults as letters do.
+///
+/// # Errors
+/// A piece of ours that cannot be read.
+pub fn pieces_for_pages(language: Language) -> Result<Handlebars<'static>, String> {
+    let folder = TEMPLATES.get_dir(language.code()).expect("the templates of every language are built in");
+    let (_, html) = Pieces::load(folder);
+    let mut registry = registry();
+    let mut problems = Vec::new();
+    for (name, file, source) in html.all() {
+        register(&mut registry, name, file, &html.put_into(source), &mut problems);
+    }
+    match problems.first() {
+        Some(problem) => Err(problem.to_string()),
+        None => Ok(registry),
+    }
+}
+
 fn registry() -> Handlebars<'static> {
     let mut registry = Handlebars::new();
     registry.set_strict_mode(true);

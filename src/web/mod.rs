@@ -1,11 +1,13 @@
-//! Pages: health and metrics for the operator, the post office of the demonstration.
+//! Pages: questionnaires for participants, health and metrics for the operator, the post office of the demonstration.
 //!
 //! In charge of HTTP: routes, guards, headers. Reads the store; acts only through what it is handed. Never knows a
 //! mail's bytes. To add a page: a file with its `router`, and a template in `templates/pages/<language>/`.
 
 pub mod guard;
 pub mod health;
+pub mod pages;
 pub mod post_office;
+pub mod survey;
 
 use std::net::SocketAddr;
 

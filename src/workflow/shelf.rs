@@ -160,8 +160,11 @@ impl Shelf {
         Ok(())
     }
 
-    /// The study of that row in that version.
-    async fn current(&self, id: i64, version: i64) -> Result<Arc<ShelvedStudy>, Failure> {
+    /// The study of that row in that version, which must be the one in force.
+    ///
+    /// # Errors
+    /// As [`Shelf::load`].
+    pub async fn current(&self, id: i64, version: i64) -> Result<Arc<ShelvedStudy>, Failure> {
         if let Some(known) = self.places().at(id).study.clone().filter(|known| known.version == version) {
             return Ok(known);
         }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod anomaly;
+mod browser;
 mod harness;
 mod opening;
 mod postgres;

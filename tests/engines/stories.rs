@@ -11,6 +11,7 @@ mod kits;
 mod letters_out;
 mod proofs;
 mod study_life;
+mod survey;
 mod trust;
 mod unblinding;
 

@@ -53,6 +53,22 @@ impl Shown {
         answered.map(|(item, value)| Shown::new(study, item, value, language)).collect()
     }
 
+    /// As [`Shown::list`], for whoever gave the answers: nothing is masked.
+    pub fn own(
+        study: &Study,
+        instrument: &Instrument,
+        canonical: &BTreeMap<String, String>,
+        language: Language,
+    ) -> Vec<Shown> {
+        let answered = instrument.items.iter().filter_map(|item| Some((item, canonical.get(&item.id)?)));
+        answered
+            .map(|(item, value)| match item.personal {
+                true => Shown::new(study, &Item { personal: false, ..item.clone() }, value, language),
+                false => Shown::new(study, item, value, language),
+            })
+            .collect()
+    }
+
     fn new(study: &Study, item: &Item, canonical: &str, language: Language) -> Shown {
         Shown {
             label: short(item.label.in_language(language)),
@@ -148,6 +164,11 @@ pub struct Expected {
 }
 
 impl Expected {
+    /// What `item` takes at all.
+    pub fn of(reader: &Reader<'_>, item: &Item) -> Expected {
+        Expected::new(reader, item, &item.hard)
+    }
+
     /// What `item` takes within `limits` (its hard or its soft ones).
     fn new(reader: &Reader<'_>, item: &Item, bounds: &Limits) -> Expected {
         let (low, high) = bounds_of(&item.kind, bounds, reader.today);
@@ -157,7 +178,7 @@ impl Expected {
             _ => String::new(),
         };
         Expected {
-            partial: format!("expected-{}", kind_key(&item.kind)),
+            partial: format!("expected-{}", item.kind.key()),
             low,
             high,
             choices,
@@ -309,25 +330,6 @@ fn key_of(item: &Item, language: Language) -> String {
         || label.contains([':', '：', '=', '＝'])
         || label.starts_with(['#', '＃', '>', '＞', '|', '｜', '-', '―', '━', '─']);
     if misread { item.id.clone() } else { label }
-}
-
-const fn kind_key(kind: &ItemKind) -> &'static str {
-    match kind {
-        ItemKind::Text { .. } => "text",
-        ItemKind::Note => "note",
-        ItemKind::Integer => "integer",
-        ItemKind::Decimal { .. } => "decimal",
-        ItemKind::Date => "date",
-        ItemKind::Time => "time",
-        ItemKind::DateTime => "datetime",
-        ItemKind::YesNo => "yesno",
-        ItemKind::Choice(_) => "choice",
-        ItemKind::Choices(_) => "choices",
-        ItemKind::Scale { .. } => "scale",
-        ItemKind::File => "file",
-        ItemKind::Heading => "heading",
-        ItemKind::Calculation(_) => "calculation",
-    }
 }
 
 fn bounds_of(kind: &ItemKind, bounds: &Limits, today: chrono::NaiveDate) -> (Option<String>, Option<String>) {

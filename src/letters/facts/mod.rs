@@ -9,6 +9,7 @@ mod balance;
 mod deed;
 mod enrollment;
 mod form;
+mod invitation;
 mod kit;
 mod kit_deed;
 mod notice;
@@ -23,6 +24,7 @@ pub use deed::{
 };
 pub use enrollment::{ArmName, AssignmentBlinded, AssignmentOpen, Enrollment, RegistrationDone, Site};
 pub use form::{ChoiceName, Expected, FaultLine, FormFacts, FormLine, Reader, Shown, UnknownKey};
+pub use invitation::{Invitation, Invited};
 pub use kit::{
     KitReplacedBlinded, KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded, LotLine, Replacement, ShortArm,
 };
@@ -230,6 +232,7 @@ pub enum Facts {
     Digest(Digest),
     DigestUnblinded(DigestUnblinded),
     Balance(Balance),
+    Invitation(Invitation),
 }
 
 impl Facts {
@@ -275,6 +278,7 @@ impl Facts {
             Facts::Digest(_) => Kind::Digest,
             Facts::DigestUnblinded(_) => Kind::DigestUnblinded,
             Facts::Balance(_) => Kind::Balance,
+            Facts::Invitation(_) => Kind::Invitation,
         }
     }
 }

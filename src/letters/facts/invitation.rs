@@ -1,0 +1,73 @@
+//! Facts of letters to participants: how to get to the form.
+
+use serde::{Deserialize, Serialize};
+
+use super::short;
+use crate::domain::credential::{Login, Validity};
+use crate::domain::language::Language;
+use crate::domain::study::Study;
+use crate::domain::survey::{Privacy, Responses};
+
+/// Somebody is asked to answer: their way in, until when, and what is kept of whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invitation {
+    /// Heading of the form.
+    pub form: String,
+    /// Their own link; empty where they get none.
+    pub link: String,
+    /// What is typed beside the password; empty where they get none.
+    pub login: String,
+    /// The password, in groups of letters; empty where they get none.
+    pub password: String,
+    /// Page on which both are typed.
+    pub sign_in: String,
+    /// Not before, in the study's zone.
+    pub from: String,
+    /// Not from then on, in the study's zone; empty if it does not expire.
+    pub until: String,
+    /// Last day on which answers are taken; empty if there is none.
+    pub closes: String,
+    /// Whether they may answer more than once.
+    pub repeated: bool,
+    /// Whether answers stand with the person.
+    pub named: bool,
+    /// Whether that they answered is known, and nothing else.
+    pub anonymous: bool,
+}
+
+/// The way in.
+#[derive(Clone, Copy, Debug)]
+pub struct Invited<'a> {
+    /// Their own link.
+    pub link: Option<&'a str>,
+    /// What is typed beside the password.
+    pub login: Option<&'a Login>,
+    /// The password, as it is printed.
+    pub password: Option<&'a str>,
+    /// Page on which both are typed.
+    pub sign_in: &'a str,
+    /// When it is good.
+    pub validity: Validity,
+}
+
+impl Invitation {
+    /// Of a study's survey.
+    pub fn new(study: &Study, invited: &Invited<'_>, language: Language) -> Invitation {
+        let survey = study.survey.as_ref();
+        let form = survey.and_then(|survey| study.find_instrument(&survey.instrument));
+        let privacy = survey.map_or(Privacy::Named, |survey| survey.privacy);
+        Invitation {
+            form: form.map(|form| short(form.title.in_language(language))).unwrap_or_default(),
+            link: invited.link.unwrap_or_default().to_string(),
+            login: invited.login.map(Login::grouped).unwrap_or_default(),
+            password: invited.password.unwrap_or_default().to_string(),
+            sign_in: invited.sign_in.to_string(),
+            from: invited.validity.from.local(study.zone),
+            until: invited.validity.until.map(|until| until.local(study.zone)).unwrap_or_default(),
+            closes: survey.and_then(|survey| survey.closes).map(|day| day.to_string()).unwrap_or_default(),
+            repeated: survey.is_some_and(|survey| survey.responses == Responses::Repeated),
+            named: privacy == Privacy::Named,
+            anonymous: privacy == Privacy::Anonymous,
+        }
+    }
+}

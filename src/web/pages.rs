@@ -1,0 +1,140 @@
+//! The pages' templates and words: one markup for all languages in `templates/pages/<place>/`, its words in
+//! `templates/pages/<language>/<place>.toml`, and the letters' shared pieces, so that a fault is worded on a page as in a
+//! letter.
+
+use std::collections::BTreeMap;
+
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use handlebars::Handlebars;
+use serde_json::{Value, json};
+
+use crate::domain::language::Language;
+use crate::letters::stationery;
+
+/// Why pages cannot be built: a file of ours is broken.
+#[derive(Debug, thiserror::Error)]
+pub enum PagesError {
+    /// A template.
+    #[error(transparent)]
+    Template(#[from] Box<handlebars::TemplateError>),
+    /// The words.
+    #[error(transparent)]
+    Words(#[from] toml::de::Error),
+    /// A piece of the letters.
+    #[error("{0}")]
+    Piece(String),
+}
+
+/// Compiled pages of one place, in every language.
+#[derive(Debug)]
+pub struct Pages {
+    sheets: BTreeMap<Language, Sheet>,
+}
+
+#[derive(Debug)]
+struct Sheet {
+    registry: Handlebars<'static>,
+    words: Value,
+}
+
+/// A page's template: its name and source.
+pub type Source = (&'static str, &'static str);
+
+impl Pages {
+    /// Compiles the templates of a place once for each language; `words` are the languages' files.
+    ///
+    /// # Errors
+    /// A template or a words file of ours is broken.
+    pub fn load(templates: &[Source], words: &[(Language, &str)]) -> Result<Pages, PagesError> {
+        let mut sheets = BTreeMap::new();
+        for (language, file) in words {
+            let mut registry = stationery::pieces_for_pages(*language).map_err(PagesError::Piece)?;
+            for (name, source) in templates {
+                registry.register_template_string(name, source).map_err(Box::new)?;
+            }
+            let words: Value = toml::from_str(file)?;
+            sheets.insert(*language, Sheet { registry, words });
+        }
+        Ok(Pages { sheets })
+    }
+
+    /// A page; `facts` is an object, to which `t` (the words), `language` and `page` are added.
+    ///
+    /// # Errors
+    /// A template that names what the facts do not have.
+    pub fn render(&self, language: Language, page: &str, facts: Value) -> Result<String, handlebars::RenderError> {
+        let Some(sheet) = self.sheets.get(&language).or_else(|| self.sheets.values().next()) else {
+            return Ok(String::new());
+        };
+        let mut facts = facts;
+        if let Some(object) = facts.as_object_mut() {
+            object.insert("t".to_string(), sheet.words.clone());
+            object.insert("language".to_string(), json!(language.code()));
+            object.insert("page".to_string(), json!(page));
+        }
+        sheet.registry.render(page, &facts)
+    }
+
+    /// A page as a response. A template of ours that fails on real facts is worth a log line and a page that says so.
+    pub fn respond(&self, status: StatusCode, language: Language, page: &str, facts: Value) -> Response {
+        match self.render(language, page, facts) {
+            Ok(text) => (status, [(header::CONTENT_LANGUAGE, language.code())], Html(text)).into_response(),
+            Err(error) => {
+                tracing::error!(page, %error, "a page cannot be rendered");
+                StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            }
+        }
+    }
+
+    /// A word of that key, with `{name}` in it replaced.
+    pub fn word(&self, language: Language, key: &str, fill: &[(&str, &str)]) -> String {
+        let word = self.sheets.get(&language).and_then(|sheet| sheet.words.get(key)).and_then(Value::as_str);
+        let mut word = word.unwrap_or(key).to_string();
+        for (name, value) in fill {
+            word = word.replace(&format!("{{{name}}}"), value);
+        }
+        word
+    }
+}
+
+/// The first language of `offered` that a browser asks for (RFC 9110 section 12.5.4), if it asks for any of them.
+pub fn accepted(headers: &HeaderMap, offered: &[Language]) -> Option<Language> {
+    let text = headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?;
+    let mut wishes: Vec<(u32, Language)> = text
+        .split(',')
+        .take(20)
+        .filter_map(|wish| {
+            let (tag, quality) = wish.split_once(';').unwrap_or((wish, ""));
+            let primary = tag.trim().split('-').next()?.to_ascii_lowercase();
+            let language = Language::find(&primary).filter(|language| offered.contains(language))?;
+            let quality = quality.trim().strip_prefix("q=").map_or(Some(1.0_f32), |q| q.parse().ok())?;
+            let thousandths = (quality.clamp(0.0, 1.0) * 1000.0) as u32;
+            (thousandths > 0).then_some((thousandths, language))
+        })
+        .collect();
+    // Stable: of equal wishes the first stays first.
+    wishes.sort_by_key(|(quality, _)| std::cmp::Reverse(*quality));
+    wishes.first().map(|(_, language)| *language)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn browsers_say_which_language_they_like_best() {
+        let asked = |text: &'static str, offered: &[Language]| {
+            accepted(&HeaderMap::from_iter([(header::ACCEPT_LANGUAGE, HeaderValue::from_static(text))]), offered)
+        };
+        let both = [Language::Ja, Language::En];
+        assert_eq!(asked("en-US,en;q=0.9,ja;q=0.8", &both), Some(Language::En));
+        assert_eq!(asked("fr, ja;q=0.3, en;q=0.2", &both), Some(Language::Ja));
+        assert_eq!(asked("en;q=0, ja", &both), Some(Language::Ja));
+        assert_eq!(asked("en", &[Language::Ja]), None);
+        assert_eq!(asked("*", &both), None);
+        assert_eq!(accepted(&HeaderMap::new(), &both), None);
+    }
+}

@@ -1,0 +1,332 @@
+//! The questionnaire behind a link: the form, the answers once more, the receipt.
+//!
+//! A link is the capability: whoever has it may answer, and nobody who has it not can send a form in its name, so its pages
+//! need neither cookie nor session. A GET uses nothing up. Answers travel with the page until they are sent; everything works
+//! without scripts.
+
+mod form;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Form, Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::pages::{Pages, PagesError, accepted};
+use crate::domain::answer;
+use crate::domain::credential::{Secret, Unfit};
+use crate::domain::instrument::Instrument;
+use crate::domain::language::Language;
+use crate::domain::survey::{Mark, Responses, Shut, Survey};
+use crate::domain::time::{Clock, Dice};
+use crate::store::StoreError;
+use crate::store::credential::{self, AnsweredRow, CredentialRow};
+use crate::store::participant;
+use crate::store::response::Channel;
+use crate::store::study::{self, StudyRow};
+use crate::workflow::respond::{self, Barred, Outcome, Submission};
+use crate::workflow::shelf::{Shelf, ShelvedStudy};
+use crate::workflow::{DeskAddress, Failure, Keys, Means};
+use form::{FormPage, Posted, Step};
+
+/// What the pages work with.
+#[derive(Clone)]
+pub struct Tools {
+    /// Studies.
+    pub shelf: Arc<Shelf>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// For marks and receipts.
+    pub dice: Arc<dyn Dice>,
+    /// The installation's keys.
+    pub keys: Arc<Keys>,
+    /// The mailbox that speaks for us.
+    pub desk: DeskAddress,
+}
+
+impl Tools {
+    fn means(&self) -> Means<'_> {
+        Means { now: self.clock.now(), dice: &*self.dice, keys: &self.keys, desk: &self.desk }
+    }
+}
+
+/// The questionnaire's pages.
+#[derive(Clone)]
+pub struct SurveyPages {
+    tools: Tools,
+    pages: Arc<Pages>,
+}
+
+impl SurveyPages {
+    /// The pages; their templates are compiled once.
+    ///
+    /// # Errors
+    /// A template or a words file of ours is broken.
+    pub fn new(tools: Tools) -> Result<SurveyPages, PagesError> {
+        let templates = [
+            ("top", include_str!("../../templates/pages/survey/top.hbs")),
+            ("bottom", include_str!("../../templates/pages/survey/bottom.hbs")),
+            ("item", include_str!("../../templates/pages/survey/item.hbs")),
+            ("form", include_str!("../../templates/pages/survey/form.hbs")),
+            ("review", include_str!("../../templates/pages/survey/review.hbs")),
+            ("thanks", include_str!("../../templates/pages/survey/thanks.hbs")),
+            ("barred", include_str!("../../templates/pages/survey/barred.hbs")),
+        ];
+        let words = [
+            (Language::En, include_str!("../../templates/pages/en/survey.toml")),
+            (Language::Ja, include_str!("../../templates/pages/ja/survey.toml")),
+        ];
+        Ok(SurveyPages { tools, pages: Arc::new(Pages::load(&templates, &words)?) })
+    }
+
+    /// Their routes.
+    pub fn router(self) -> Router {
+        let style = || async {
+            (
+                [(header::CONTENT_TYPE, "text/css; charset=utf-8")],
+                include_str!("../../templates/pages/survey/survey.css"),
+            )
+        };
+        Router::new().route("/survey.css", get(style)).route("/a/{secret}", get(open).post(send)).with_state(self)
+    }
+
+    /// Whom a link lets in; none for what is no link of ours.
+    async fn enter(&self, secret: &str) -> Result<Option<Visit>, Failure> {
+        let Some(secret) = Secret::parse(secret) else { return Ok(None) };
+        let store = self.tools.shelf.store();
+        let Some(credential) = credential::find_by_link(store, &secret.link_digest()).await? else { return Ok(None) };
+        let row = study::load(store, credential.study_id).await?;
+        let shelved = self.tools.shelf.current(row.id, row.bundle_version).await?;
+        if shelved.study.survey.is_none() {
+            return Ok(None);
+        }
+        let uses = credential::uses(store, &credential.id).await?;
+        let wish = match credential.participant_id {
+            Some(id) => Language::find(&participant::load(store, id).await?.language),
+            None => None,
+        };
+        Ok(Some(Visit { secret, row, shelved, credential, uses, wish }))
+    }
+}
+
+/// Somebody whose link is known.
+struct Visit {
+    secret: Secret,
+    row: StudyRow,
+    shelved: Arc<ShelvedStudy>,
+    credential: CredentialRow,
+    uses: Vec<AnsweredRow>,
+    /// Language of the participant.
+    wish: Option<Language>,
+}
+
+impl Visit {
+    fn survey(&self) -> &Survey {
+        self.shelved.study.survey.as_ref().expect("nobody is let in where there is no survey")
+    }
+
+    fn instrument(&self) -> &Instrument {
+        let study = &self.shelved.study;
+        study.find_instrument(&self.survey().instrument).expect("definition admits no survey without its instrument")
+    }
+
+    /// Chosen by link, else the participant's, else the browser's, else the study's first.
+    fn language(&self, chosen: Option<&str>, headers: &HeaderMap) -> Language {
+        let offered = &self.shelved.study.languages;
+        let of_study = |language: &Language| offered.contains(language);
+        chosen
+            .and_then(Language::find)
+            .filter(of_study)
+            .or(self.wish.filter(of_study))
+            .or_else(|| accepted(headers, offered))
+            .or(offered.first().copied())
+            .unwrap_or(Language::En)
+    }
+
+    fn path(&self) -> String {
+        format!("/a/{}", self.secret.text())
+    }
+
+    /// What every page of this survey states.
+    fn head(&self, language: Language) -> Value {
+        let study = &self.shelved.study;
+        let path = self.path();
+        let languages: Vec<Value> = study
+            .languages
+            .iter()
+            .map(|other| {
+                json!({ "code": other.code(), "link": format!("{path}?lang={}", other.code()), "chosen": *other == language,
+                        "name": match other { Language::En => "English", Language::Ja => "日本語" } })
+            })
+            .collect();
+        json!({
+            "study": { "title": study.title.in_language(language), "tag": study.tag,
+                       "test": self.shelved.stage == study::Stage::Development },
+            "title": self.instrument().title.in_language(language),
+            "languages": languages, "several": study.languages.len() > 1,
+            "path": path, "privacy": self.survey().privacy.key(),
+        })
+    }
+}
+
+/// What a link may carry.
+#[derive(Debug, Deserialize)]
+struct Wish {
+    lang: Option<String>,
+    receipt: Option<String>,
+}
+
+async fn open(
+    State(pages): State<SurveyPages>,
+    Path(secret): Path<String>,
+    Query(wish): Query<Wish>,
+    headers: HeaderMap,
+) -> Response {
+    match pages.enter(&secret).await {
+        Ok(Some(visit)) => pages.show(&visit, &wish, &headers),
+        Ok(None) => pages.stranger(&headers),
+        Err(failure) => pages.unavailable(&failure, &headers),
+    }
+}
+
+async fn send(
+    State(pages): State<SurveyPages>,
+    Path(secret): Path<String>,
+    headers: HeaderMap,
+    Form(fields): Form<Vec<(String, String)>>,
+) -> Response {
+    let posted = Posted::new(fields);
+    match pages.enter(&secret).await {
+        Ok(Some(visit)) => match pages.take(&visit, &posted, &headers).await {
+            Ok(response) => response,
+            Err(failure) => pages.unavailable(&failure, &headers),
+        },
+        Ok(None) => pages.stranger(&headers),
+        Err(failure) => pages.unavailable(&failure, &headers),
+    }
+}
+
+impl SurveyPages {
+    fn show(&self, visit: &Visit, wish: &Wish, headers: &HeaderMap) -> Response {
+        let language = visit.language(wish.lang.as_deref(), headers);
+        let told = wish.receipt.as_deref().and_then(|receipt| visit.uses.iter().find(|used| used.receipt == receipt));
+        let only = visit.uses.first().filter(|_| visit.survey().responses == Responses::Once);
+        if let Some(used) = told.or(only) {
+            return self.thanks(visit, language, used, told.is_none());
+        }
+        let means = self.tools.means();
+        let survey = visit.survey();
+        if let Some(barred) =
+            respond::barred(survey, &visit.shelved, visit.row.state, visit.row.responses, &visit.credential, means)
+        {
+            return self.barred(visit, language, barred);
+        }
+        let page = FormPage::blank(&visit.shelved.study, visit.instrument(), means.now, language);
+        let mut facts = visit.head(language);
+        page.state(&mut facts, &Mark::new(means.dice));
+        self.pages.respond(StatusCode::OK, language, "form", facts)
+    }
+
+    async fn take(&self, visit: &Visit, posted: &Posted, headers: &HeaderMap) -> Result<Response, Failure> {
+        let language = visit.language(posted.language(), headers);
+        let means = self.tools.means();
+        let (study, survey) = (&visit.shelved.study, visit.survey());
+        let mark = posted.mark().unwrap_or_else(|| Mark::new(means.dice));
+        if let Some(receipt) = respond::receipt_before(survey, &visit.uses, &mark) {
+            return Ok(seen(visit, &receipt, language));
+        }
+        if let Some(barred) =
+            respond::barred(survey, &visit.shelved, visit.row.state, visit.row.responses, &visit.credential, means)
+        {
+            return Ok(self.barred(visit, language, barred));
+        }
+        let lines = posted.lines(visit.instrument());
+        let form = answer::read_form(study, visit.instrument(), &lines, means.now.day_in(study.zone));
+        let page = FormPage::filled(study, visit.instrument(), &form, posted, means.now, language);
+        let mut facts = visit.head(language);
+        page.state(&mut facts, &mark);
+        let step = posted.step();
+        if !form.faults.is_empty() || step == Step::Change {
+            let status = if step == Step::Change { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+            return Ok(self.pages.respond(status, language, "form", facts));
+        }
+        // What is unusual is asked about even where nothing else is shown again.
+        if step == Step::Answer && (survey.review || !form.doubts.is_empty()) {
+            return Ok(self.pages.respond(StatusCode::OK, language, "review", facts));
+        }
+        let credential = visit.credential.id;
+        let submission = Submission { credential, mark, form: &form, language, channel: Channel::Web };
+        match respond::submit(&self.tools.shelf, &visit.shelved, means, submission).await {
+            Ok(Outcome::Recorded(receipt) | Outcome::Before(receipt)) => Ok(seen(visit, &receipt, language)),
+            Ok(Outcome::Barred(barred)) => Ok(self.barred(visit, language, barred)),
+            // The study was amended since the form was read: it is shown again by the new rules, nothing lost.
+            Err(Failure::Store(StoreError::Busy(why))) => {
+                tracing::info!(why, "a response is to be sent once more");
+                if let Some(object) = facts.as_object_mut() {
+                    object.insert("again".to_string(), json!(true));
+                }
+                Ok(self.pages.respond(StatusCode::CONFLICT, language, "form", facts))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn thanks(&self, visit: &Visit, language: Language, used: &AnsweredRow, before: bool) -> Response {
+        let mut facts = visit.head(language);
+        if let Some(object) = facts.as_object_mut() {
+            object.insert("receipt".to_string(), json!(used.receipt));
+            object.insert("day".to_string(), json!(used.day));
+            object.insert("before".to_string(), json!(before));
+            object.insert("repeated".to_string(), json!(visit.survey().responses == Responses::Repeated));
+        }
+        self.pages.respond(StatusCode::OK, language, "thanks", facts)
+    }
+
+    fn barred(&self, visit: &Visit, language: Language, barred: Barred) -> Response {
+        let zone = visit.shelved.study.zone;
+        let (key, moment) = match barred {
+            Barred::Revoked => ("revoked", String::new()),
+            Barred::Unfit(Unfit::NotYet(from)) => ("not_yet", from.local(zone)),
+            Barred::Unfit(Unfit::Expired(until)) => ("expired", until.local(zone)),
+            Barred::Shut(Shut::NotYet(day)) => ("not_open", day.to_string()),
+            Barred::Shut(Shut::Over(day)) => ("over", day.to_string()),
+            Barred::Paused => ("paused", String::new()),
+            Barred::Closed => ("closed", String::new()),
+            Barred::Full => ("full", String::new()),
+            Barred::Withdrawn => ("withdrawn", String::new()),
+        };
+        let mut facts = visit.head(language);
+        if let Some(object) = facts.as_object_mut() {
+            object.insert("why".to_string(), json!(self.pages.word(language, key, &[("at", &moment)])));
+        }
+        self.pages.respond(StatusCode::FORBIDDEN, language, "barred", facts)
+    }
+
+    /// What is no link of ours: nothing is told but that.
+    fn stranger(&self, headers: &HeaderMap) -> Response {
+        self.bare(StatusCode::NOT_FOUND, "unknown", headers)
+    }
+
+    fn unavailable(&self, failure: &Failure, headers: &HeaderMap) -> Response {
+        tracing::error!(%failure, "a page of a survey failed");
+        self.bare(StatusCode::SERVICE_UNAVAILABLE, "unavailable", headers)
+    }
+
+    fn bare(&self, status: StatusCode, key: &str, headers: &HeaderMap) -> Response {
+        let language = accepted(headers, &Language::ALL).unwrap_or(Language::En);
+        let facts = json!({
+            "study": { "title": "hagaki", "tag": "", "test": false }, "title": "", "languages": [], "several": false, "path": "",
+            "privacy": "", "why": self.pages.word(language, key, &[]),
+        });
+        self.pages.respond(status, language, "barred", facts)
+    }
+}
+
+/// Away from the posted form, so that a reload sends nothing again.
+fn seen(visit: &Visit, receipt: &str, language: Language) -> Response {
+    Redirect::to(&format!("{}?receipt={receipt}&lang={}", visit.path(), language.code())).into_response()
+}

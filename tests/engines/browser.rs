@@ -1,0 +1,88 @@
+//! A browser without scripts: asks our pages over TCP, as a phone or an attacker does.
+
+use std::net::SocketAddr;
+
+use hagaki::web;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+/// Our pages on a port of their own, until dropped.
+pub(crate) struct Served {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub(crate) struct Page {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Page {
+    /// Where a redirection leads.
+    pub(crate) fn location(&self) -> String {
+        let field = self.head.lines().find_map(|line| line.strip_prefix("location: "));
+        field.unwrap_or_else(|| panic!("no redirection: {self:?}")).to_owned()
+    }
+
+    /// The value of a hidden field.
+    pub(crate) fn field(&self, name: &str) -> String {
+        let behind = self.body.split(&format!("name=\"{name}\" value=\"")).nth(1);
+        behind.and_then(|rest| rest.split('"').next()).unwrap_or_else(|| panic!("no field {name}: {self:?}")).to_owned()
+    }
+}
+
+impl Served {
+    /// Serves pages with every guard they have in the daemon.
+    pub(crate) async fn start(pages: axum::Router) -> Served {
+        let listener = web::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(web::serve(listener, pages, stopped));
+        Served { address, stop }
+    }
+
+    /// Asks for a page.
+    pub(crate) async fn get(&self, path: &str) -> Page {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")).await
+    }
+
+    /// Sends a form.
+    pub(crate) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Page {
+        let encoded: Vec<String> =
+            fields.iter().map(|(name, value)| format!("{}={}", percent(name), percent(value))).collect();
+        let body = encoded.join("&");
+        self.ask(&format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        ))
+        .await
+    }
+
+    /// Sends a request as it stands.
+    pub(crate) async fn ask(&self, request: &str) -> Page {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await.unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+        Page { status, head: head.replace("\r\n", "\n"), body: body.to_owned() }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.stop.send(true);
+    }
+}
+
+fn percent(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}

@@ -1,0 +1,217 @@
+//! A diary by personal links: invited by mail, answered on a page, counted once however it is sent.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use hagaki::domain::survey::Mark;
+use hagaki::domain::time::Clock;
+use hagaki::store::study::State;
+use hagaki::store::{credential, response, study};
+use hagaki::web::survey::{SurveyPages, Tools};
+use hagaki::workflow::credentials::{self, Candidate, Form, Issued, Terms};
+use hagaki::workflow::{Means, life};
+
+use super::*;
+use crate::browser::Served;
+
+/// WELLBEING, answered once and not shown again before it is sent.
+fn once() -> Bundle {
+    let bundle = edited(&samples::wellbeing(), "study.toml", "responses = \"repeat\"", "responses = \"once\"");
+    edited(&bundle, "study.toml", "review = true", "review = false")
+}
+
+/// Credentials for so many people with addresses, mailed.
+async fn invite(center: &Center, many: usize, until: Option<i64>) -> Vec<Issued> {
+    let row = study::find_current(center.store(), "wellbeing").await.unwrap().unwrap();
+    let shelf = center.shelf_on(center.store());
+    let shelved = shelf.current(row.id, row.bundle_version).await.unwrap();
+    let desk = center.process.calendar.desk.clone();
+    let means = Means { now: center.clock.now(), dice: &*center.dice, keys: &center.keys, desk: &desk };
+    let candidates: Vec<Candidate> = (0..many)
+        .map(|number| Candidate {
+            address: format!("p{number}@example.jp"),
+            name: format!("P {number}"),
+            ..Candidate::default()
+        })
+        .collect();
+    let terms = Terms {
+        form: Form::Both,
+        from: means.now,
+        until: until.map(|seconds| means.now.plus_seconds(seconds)),
+        mailed: true,
+        public_url: "https://hagaki.example.jp/",
+    };
+    let batch =
+        credentials::issue(&shelf, &shelved, means, center.act("first wave"), &candidates, terms).await.unwrap();
+    batch.issued
+}
+
+async fn serve(center: &Center) -> Served {
+    let tools = Tools {
+        shelf: Arc::new(center.shelf_on(center.store())),
+        clock: center.clock.clone(),
+        dice: center.dice.clone(),
+        keys: center.keys.clone(),
+        desk: center.process.calendar.desk.clone(),
+    };
+    Served::start(SurveyPages::new(tools).unwrap().router()).await
+}
+
+/// The path of the link in a letter.
+fn link_in(text: &str) -> String {
+    let link = text.split_whitespace().find_map(|word| word.strip_prefix("https://hagaki.example.jp"));
+    link.unwrap_or_else(|| panic!("no link in {text}")).to_owned()
+}
+
+const FILLED: [(&str, &str); 3] = [("day", "令和8年11月1日"), ("mood", "7"), ("pain", "no")];
+
+fn with<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    FILLED.iter().chain(more).copied().collect()
+}
+
+async fn responses(center: &Center) -> Vec<response::ResponseRow> {
+    let row = study::find_current(center.store(), "wellbeing").await.unwrap().unwrap();
+    let all = response::list(center.store(), row.id, &Mark([0; 16]), 10_000).await.unwrap();
+    assert_eq!(all.len() as i64, row.responses, "the counter of the study is right");
+    all
+}
+
+stories! {
+    async fn a_participant_is_invited_answers_and_is_thanked(center: &mut Center) {
+        center.activate(&once(), Stage::Production).await;
+        let issued = invite(center, 2, None).await;
+        let letters = center.settle().await;
+        assert_eq!(kinds(&letters), [("invitation", "p0@example.jp"), ("invitation", "p1@example.jp")]);
+        assert!(!letters[0].subject.contains("P 0") && letters[0].text.contains(&issued[0].link.clone().unwrap()));
+        assert!(letters[0].text.contains(issued[0].password.as_deref().unwrap()));
+        let pages = serve(center).await;
+        let path = link_in(&letters[0].text);
+
+        // A mail scanner opens the link as often as it likes.
+        for _ in 0..3 {
+            assert_eq!(pages.get(&path).await.status, 200);
+        }
+        let form = pages.get(&format!("{path}?lang=en")).await;
+        assert!(form.body.contains("This week") && form.head.contains("content-language: en"), "{form:?}");
+        let mark = form.field("_mark");
+
+        let faulty = pages.post(&path, &[("_mark", &mark), ("_lang", "en"), ("mood", "11"), ("pain", "はい")]).await;
+        assert_eq!(faulty.status, 422);
+        assert!(faulty.body.contains("Expected is a whole number from 0 to 10") && faulty.body.contains("href=\"#day\""), "{faulty:?}");
+        assert_eq!(responses(center).await, []);
+
+        let sent = pages.post(&path, &with(&[("_mark", &mark), ("_lang", "en")])).await;
+        assert_eq!(sent.status, 303, "{sent:?}");
+        let thanks = pages.get(&sent.location()).await;
+        assert!(thanks.body.contains("Your answers were recorded"), "{thanks:?}");
+        let receipt = sent.location().split("receipt=").nth(1).unwrap().split('&').next().unwrap().to_owned();
+        assert!(thanks.body.contains(&receipt));
+
+        // Sent again, reloaded, or opened anew: the same receipt, and nothing more counts.
+        let again = pages.post(&path, &with(&[("_mark", &mark), ("_lang", "en")])).await;
+        assert_eq!(again.location(), sent.location());
+        let other_tab = pages.post(&path, &with(&[("_mark", &"ab".repeat(16)), ("_lang", "en")])).await;
+        assert!(other_tab.location().contains(&receipt));
+        let opened = pages.get(&path).await;
+        assert!(opened.body.contains("すでに回答いただいています") && opened.body.contains(&receipt), "{opened:?}");
+        let all = responses(center).await;
+        assert_eq!(all.len(), 1);
+        assert_eq!(all[0].answers, "{\"day\":\"2026-11-01\",\"mood\":\"7\",\"pain\":\"no\"}");
+        assert!(all[0].participant_id.is_some() && all[0].audit_digest.is_some());
+    }
+
+    async fn a_diary_is_answered_as_often_as_wanted(center: &mut Center) {
+        center.activate(&samples::wellbeing(), Stage::Production).await;
+        let issued = invite(center, 1, None).await;
+        center.settle().await;
+        let pages = serve(center).await;
+        let path = link_in(issued[0].link.as_deref().unwrap());
+        for occasion in 1..=3 {
+            let mark = pages.get(&path).await.field("_mark");
+            let slept = [("_mark", mark.as_str()), ("_lang", "ja"), ("slept", "13")];
+            let review = pages.post(&path, &with(&slept)).await;
+            assert_eq!(review.status, 200);
+            assert!(review.body.contains("この回答でよろしいですか") && review.body.contains("通常と異なる回答"), "{review:?}");
+            assert_eq!(responses(center).await.len(), occasion - 1);
+            let change = pages.post(&path, &with(&[slept[0], slept[1], slept[2], ("_step", "change")])).await;
+            assert!(change.status == 200 && change.body.contains("value=\"13\""), "{change:?}");
+            let sent = pages.post(&path, &with(&[slept[0], slept[1], slept[2], ("_step", "send")])).await;
+            assert_eq!(sent.status, 303);
+            assert_eq!(responses(center).await.len(), occasion);
+        }
+        let mut occasions: Vec<i64> = responses(center).await.iter().map(|one| one.occasion).collect();
+        occasions.sort_unstable();
+        assert_eq!(occasions, [1, 2, 3]);
+    }
+
+    async fn of_many_who_send_at_once_each_counts_once(center: &mut Center) {
+        center.activate(&once(), Stage::Production).await;
+        let issued = invite(center, 40, None).await;
+        center.settle().await;
+        let pages = Arc::new(serve(center).await);
+        let mut pairs = tokio::task::JoinSet::new();
+        for one in &issued {
+            for tab in ["aa", "bb"] {
+                let (pages, path) = (Arc::clone(&pages), link_in(one.link.as_deref().unwrap()));
+                pairs.spawn(async move {
+                    let mark = tab.repeat(16);
+                    (path.clone(), pages.post(&path, &with(&[("_mark", &mark)])).await)
+                });
+            }
+        }
+        let mut told: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        while let Some(done) = pairs.join_next().await {
+            let (path, page) = done.unwrap();
+            assert_eq!(page.status, 303, "{page:?}");
+            told.entry(path).or_default().insert(page.location());
+        }
+        assert!(told.values().all(|places| places.len() == 1), "both were told the same: {told:?}");
+        assert_eq!(responses(center).await.len(), 40);
+    }
+
+    async fn a_cap_is_never_passed(center: &mut Center) {
+        let bundle = edited(&once(), "study.toml", "responses = \"once\"", "responses = \"once\"\ncap = 7");
+        center.activate(&bundle, Stage::Production).await;
+        let issued = invite(center, 20, None).await;
+        center.settle().await;
+        let pages = Arc::new(serve(center).await);
+        let mut all = tokio::task::JoinSet::new();
+        for one in issued {
+            let (pages, path) = (Arc::clone(&pages), link_in(one.link.as_deref().unwrap()));
+            all.spawn(async move { pages.post(&path, &with(&[("_mark", &"cc".repeat(16))])).await.status });
+        }
+        let statuses = all.join_all().await;
+        assert_eq!(statuses.iter().filter(|status| **status == 303).count(), 7);
+        assert_eq!(statuses.iter().filter(|status| **status == 403).count(), 13);
+        assert_eq!(responses(center).await.len(), 7);
+    }
+
+    async fn nothing_is_taken_out_of_its_time(center: &mut Center) {
+        center.activate(&once(), Stage::Production).await;
+        let issued = invite(center, 1, Some(3600)).await;
+        center.settle().await;
+        let pages = serve(center).await;
+        let path = link_in(issued[0].link.as_deref().unwrap());
+        life::set_state(center.store(), "wellbeing", State::Paused, center.act("look")).await.unwrap();
+        assert!(pages.get(&path).await.body.contains("現在は回答を受け付けていません"));
+        assert_eq!(pages.post(&path, &with(&[])).await.status, 403);
+        life::set_state(center.store(), "wellbeing", State::Open, center.act("looked")).await.unwrap();
+        center.wind(3600);
+        assert!(pages.get(&path).await.body.contains("有効期限"));
+        assert_eq!(pages.post(&path, &with(&[])).await.status, 403);
+        assert_eq!(pages.get("/a/aaaaaaaaaaaaaaaaaaaaaaaaaa").await.status, 404);
+        assert_eq!(pages.get("/a/..%2f..%2fetc").await.status, 404);
+        assert_eq!(responses(center).await, []);
+    }
+
+    async fn whoever_is_known_is_not_asked_twice(center: &mut Center) {
+        center.activate(&once(), Stage::Development).await;
+        assert_eq!(invite(center, 3, None).await.len(), 3);
+        assert_eq!(invite(center, 5, None).await.len(), 2);
+        let letters = center.settle().await;
+        assert_eq!(letters.len(), 5);
+        assert!(letters.iter().all(|letter| letter.subject.starts_with("[TEST]")));
+        let row = study::find_current(center.store(), "wellbeing").await.unwrap().unwrap();
+        assert_eq!(credential::count(center.store(), row.id).await.unwrap(), [(credential::State::Active, 5)]);
+    }
+}
