@@ -20,10 +20,11 @@ import json
 import struct
 import sys
 import tomllib
+from collections import Counter, defaultdict
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from math import isqrt, lcm
 from pathlib import Path
 
@@ -146,7 +147,7 @@ def read_package(folder):
         typed_keys(package, "the file", study=TEXT, study_id=INTEGER, stage=TEXT, secret=TEXT, secret_digest=TEXT)
         typed_keys(package, "the file", allocations=INTEGER, bundles=LIST)
         for at, row in enumerate(package["bundles"], 1):
-            typed_keys(row, f"'bundles', number {at}", version=INTEGER, digest=TEXT, allocation=TEXT)
+            typed_keys(row, f"'bundles', number {at}", version=INTEGER, digest=TEXT, allocation=(TEXT, NOTHING))
             typed(row.get("files"), f"'bundles', number {at}: 'files'", TEXT, NOTHING)
         versions = [row["version"] for row in package["bundles"]]
         if not versions or len(set(versions)) != len(versions):
@@ -214,6 +215,7 @@ class Draw:
 # ---- numbers --------------------------------------------------------------------------------------------------------
 
 
+@lru_cache(typed=True)
 def exact(value):
     """A number of the file, exactly: 2, 0.8, "0.8", "4/5"."""
     if isinstance(value, bool) or not isinstance(value, (int, str)):
@@ -321,25 +323,29 @@ class Scheme:
         self.name, self.method = name, typed_keys(file, "the file", method=TEXT)["method"]
         if self.method not in METHODS:
             raise Unreadable(f"the method {self.method!r} is not known to this verifier")
+        self.epoch = typed(file.get("epoch", 1), "'epoch'", INTEGER)
         for at, arm in enumerate(file.get("arms", []), 1):
             typed_keys(arm, f"arm {at}", code=TEXT)
             if typed(arm.get("ratio", 1), f"arm {at}: 'ratio'", INTEGER) < 1:
                 raise Unreadable(f"arm {at}: 'ratio' must be at least 1")
+            if type(arm.get("closed", False)) is not bool:
+                raise Unreadable(f"arm {at}: 'closed' must be true or false")
         self.shown = [arm["code"] for arm in file.get("arms", [])]
-        arms = {arm["code"]: arm.get("ratio", 1) for arm in file.get("arms", [])}
-        if not arms or len(arms) != len(self.shown) or self.method in OF_TWO_ARMS and len(arms) != 2:
+        self.ratio = {arm["code"]: arm.get("ratio", 1) for arm in file.get("arms", [])}
+        self.arms = sorted(self.ratio)
+        # Nobody gets a closed arm any more: decisions are made among the open ones, as if there were no others.
+        self.open = sorted(arm["code"] for arm in file.get("arms", []) if not arm.get("closed", False))
+        two = self.method not in OF_TWO_ARMS or len(self.arms) == len(self.open) == 2
+        if not self.open or len(self.arms) != len(self.shown) or not two:
             raise Unreadable(f"these cannot be the arms of the method {self.method!r}")
-        self.arms = sorted(arms)
-        self.ratios = [arms[code] for code in self.arms]
+        self.ratios = [self.ratio[code] for code in self.open]
         self.own = typed(file.get(self.method, {}), f"[{self.method}]", OBJECT)
         for key in ("limit", "lambda", "subjects", "burn_in"):
             typed(self.own.get(key, 0), f"[{self.method}]: {key!r}", INTEGER)
         self.rule = self.own.get("rule", "")
         # What a draw chooses among: the arms, or under ratio-arms as many equal dummies of each as its ratio says.
-        if self.rule == "ratio-arms":
-            self.cells = [(code, slot, 1) for code in self.arms for slot in range(arms[code])]
-        else:
-            self.cells = [(code, None, arms[code]) for code in self.arms]
+        self.slots = self.rule == "ratio-arms"
+        self.cells = [cell for code in self.open for cell in self.cells_of(code)]
         factors = sorted(file.get("factors", []), key=lambda factor: factor["id"])
         self.levels = {factor["id"]: factor.get("levels") for factor in factors}
         self.factors = [factor["id"] for factor in factors] if self.method in COUNTING else []
@@ -350,8 +356,6 @@ class Scheme:
         if self.method == "hu-hu" and not strata:
             strata = self.factors
         self.strata = sorted(set(strata))
-        # What must stay when the rules are amended, so that the counts so far can be used.
-        self.shape = (self.method, self.cells, self.factors, self.strata)
         self.corrected = file.get("corrections", "original") == "corrected"
         self.exclude = file.get("exclude", ["duplicate"])
         self.needs = sorted({name for name in (*self.factors, *strata) if name != "total"})
@@ -363,6 +367,12 @@ class Scheme:
             file = str(Path(name).parent / self.own["file"])
             with reading(file):
                 self.list = self.read_list(read_text(folder, file))
+
+    def cells_of(self, code):
+        """(arm, number of the dummy, share) of each cell of an arm."""
+        if self.slots:
+            return [(code, slot, 1) for slot in range(self.ratio[code])]
+        return [(code, None, self.ratio[code])]
 
     def read_list(self, text):
         """Levels of the strata → arms in order; this program's columns, or those of a REDCap allocation table."""
@@ -394,16 +404,51 @@ class Scheme:
 
 
 class State:
-    """Everything the next decision depends on: who got what so far."""
+    """Everything the next decision depends on: who got what so far, by the arms' codes.
+
+    `go_on_by` says what an amendment of the rules leaves of it.
+    """
 
     def __init__(self, scheme):
         self.scheme = scheme
+        self.begun = False  # whether there was any allocation, of whatever epoch
+        self.begin_epoch()
+
+    def begin_epoch(self):
+        """From here on nothing that came before counts."""
         self.total = 0
-        self.arms = [0] * len(scheme.arms)
-        self.tables = {}  # (factor, level) → subjects of each cell
-        self.strata = {}  # levels of the strata → subjects of each arm
-        self.blocks = {}  # levels of the strata → [size, subjects of each arm], while the block is not full
-        self.rows = []  # under atkinson: (levels of the factors, +1 or -1) of everybody
+        self.arms = Counter()  # arm → subjects
+        self.tables = defaultdict(Counter)  # (factor, level) → (arm, dummy) → subjects
+        self.strata = defaultdict(Counter)  # levels of the strata → arm → subjects
+        self.blocks = {}  # levels of the strata → (size, arm → subjects), while the block is not full
+        # Under atkinson, with a column for everybody (None) and one for each level of a factor seen:
+        self.columns = {None: 0}
+        self.both = Counter()  # two columns → subjects with both
+        self.apart = Counter()  # column → subjects of the first arm less those of the second
+
+    def go_on_by(self, scheme):
+        """What is counted so far goes on under other rules, as far as it has a meaning there. Impossible if they cannot follow."""
+        before, self.scheme = self.scheme, scheme
+        if not self.begun:
+            return
+        gone = [code for code in before.arms if code not in scheme.ratio]
+        if gone:
+            raise Impossible(f"the arm {gone[0]!r} is gone; it may be closed, but its subjects stay")
+        if scheme.epoch < before.epoch:
+            raise Impossible("the epoch is lower than it was")
+        if scheme.epoch > before.epoch:
+            self.begin_epoch()
+            return
+        changed = what_needs_an_epoch(before, scheme)
+        if changed:
+            raise Impossible(f"{changed} changed without a higher epoch")
+        same_arms = (before.ratio, before.open) == (scheme.ratio, scheme.open)
+        if scheme.method == "block" and not (same_arms and before.sizes == scheme.sizes):
+            self.blocks.clear()  # open blocks end as they are
+        if scheme.method == "block-urn":
+            only_closes = all(code in before.open and before.ratio[code] == scheme.ratio[code] for code in scheme.open)
+            if before.own["lambda"] != scheme.own["lambda"] or not only_closes:
+                self.strata.clear()  # each stratum begins a new urn
 
     def require(self, levels):
         for name in self.scheme.needs:
@@ -417,63 +462,88 @@ class State:
         return "" if factor == "total" else levels[factor]
 
     def stratum(self, levels):
-        return self.strata.get(self.stratum_of(levels), [0] * len(self.scheme.arms))
+        """Subjects of each open arm in the subject's stratum."""
+        counts = self.strata.get(self.stratum_of(levels), {})
+        return [counts.get(code, 0) for code in self.scheme.open]
 
     def table(self, factor, levels):
-        return self.tables.get((factor, self.level_of(factor, levels)), [0] * len(self.scheme.cells))
+        """Subjects of each open cell who have the subject's level of the factor."""
+        counts = self.tables.get((factor, self.level_of(factor, levels)), {})
+        return [counts.get((code, slot), 0) for code, slot, _ in self.scheme.cells]
 
     def record(self, levels, arm, slot, block_size):
-        """Counts an allocation; the place of its cell. Impossible if it cannot be one."""
+        """Counts an allocation. Impossible if it cannot be one."""
         scheme = self.scheme
         self.require(levels)
-        cell = next((at for at, known in enumerate(scheme.cells) if known[:2] == (arm, slot)), None)
-        if cell is None:
+        if arm not in scheme.ratio or (arm, slot) not in [cell[:2] for cell in scheme.cells_of(arm)]:
             raise Impossible("the scheme has no such arm or slot")
-        place = scheme.arms.index(arm)
         key = self.stratum_of(levels)
         if scheme.method == "block":
-            block = self.blocks.setdefault(key, [block_size, [0] * len(scheme.arms)])
-            if block[0] != block_size or block_size not in [size for size, _ in scheme.sizes]:
+            size, given = self.blocks.setdefault(key, (block_size, Counter()))
+            if size != block_size or block_size not in [size for size, _ in scheme.sizes]:
                 raise Impossible("the block has another size")
-            if block[1][place] >= scheme.ratios[place] * block_size // sum(scheme.ratios):
+            if arm not in scheme.open or given[arm] >= scheme.ratio[arm] * size // sum(scheme.ratios):
                 raise Impossible("the block has no place left for the arm")
-            block[1][place] += 1
-            if sum(block[1]) == block_size:
+            given[arm] += 1
+            if given.total() == size:
                 del self.blocks[key]
-        self.strata.setdefault(key, [0] * len(scheme.arms))[place] += 1
+        self.strata[key][arm] += 1
         for factor in scheme.factors:
-            row = self.tables.setdefault((factor, self.level_of(factor, levels)), [0] * len(scheme.cells))
-            row[cell] += 1
+            self.tables[factor, self.level_of(factor, levels)][arm, slot] += 1
         if scheme.method == "atkinson":
-            self.rows.append((tuple(levels[factor] for factor in scheme.factors), 1 if place == 0 else -1))
+            row = [self.columns.setdefault(name, len(self.columns)) for name in self.row_of(levels)]
+            for one in row:
+                self.apart[one] += 1 if arm == scheme.arms[0] else -1
+                for other in row:
+                    self.both[one, other] += 1
+        self.begun = True
         self.total += 1
-        self.arms[place] += 1
-        return cell
+        self.arms[arm] += 1
 
-    def recount(self, before, after, cell):
+    def row_of(self, levels):
+        """The names of a subject's columns under atkinson."""
+        return [None] + [(factor, levels[factor]) for factor in self.scheme.factors]
+
+    def recount(self, before, after, arm, slot):
         """Counts an allocation at other levels, or nowhere (None): what minimization compares, and nothing else."""
         if self.scheme.method == "minimization":
             for levels, step in ((before, -1), (after, 1)):
                 for factor in self.scheme.factors if levels is not None else []:
-                    key = (factor, self.level_of(factor, levels))
-                    self.tables.setdefault(key, [0] * len(self.scheme.cells))[cell] += step
+                    self.tables[factor, self.level_of(factor, levels)][arm, slot] += step
 
     def margins(self, levels):
         """The counts a decision rests on, as the journal shows them."""
         scheme = self.scheme
-        arms = lambda counts: dict(zip(scheme.arms, counts))
-        shown = {}
+        arms = lambda counts: {code: counts.get(code, 0) for code in scheme.arms}
+        key, shown = self.stratum_of(levels), {}
         if scheme.method in ("hu-hu", "atkinson"):
             shown["total"] = arms(self.arms)
         if scheme.method not in ("minimization", "atkinson"):
-            shown["stratum"] = arms(self.stratum(levels))
+            shown["stratum"] = arms(self.strata.get(key, {}))
         if scheme.method == "block":
-            open_block = self.blocks.get(self.stratum_of(levels), [0, [0] * len(scheme.arms)])
-            shown["block"] = arms(open_block[1])
+            shown["block"] = arms(self.blocks.get(key, (0, {}))[1])
         names = [code if slot is None else f"{code}#{slot}" for code, slot, _ in scheme.cells]
         for factor in scheme.factors:
             shown[factor] = dict(zip(names, self.table(factor, levels)))
         return shown
+
+
+def what_needs_an_epoch(before, scheme):
+    """What of the rules changed that the counts so far have no meaning under; None if they go on."""
+    if scheme.method != before.method:
+        return "the method"
+    if (scheme.factors, scheme.strata, scheme.needs) != (before.factors, before.strata, before.needs):
+        return "the factors or strata"
+    ratios_changed = any(scheme.ratio[code] != ratio for code, ratio in before.ratio.items())
+    if scheme.slots != before.slots or scheme.slots and ratios_changed:
+        return "the dummy arms of ratio-arms"
+    if scheme.method == "maximal" and scheme.own != before.own:
+        return "the limit or the length of maximal"
+    if scheme.method == "list":
+        longer = lambda key: scheme.list.get(key, [])[: len(before.list[key])]
+        if scheme.arms != before.arms or any(longer(key) != before.list[key] for key in before.list):
+            return "places of the list"
+    return None
 
 
 # ---- the law of each method -----------------------------------------------------------------------------------------
@@ -497,7 +567,7 @@ def law(state, levels, block):
         case "block":
             size, given = block
             rounds = size // sum(scheme.ratios)
-            return Law([ratio * rounds - count for ratio, count in zip(scheme.ratios, given)])
+            return Law([scheme.ratio[code] * rounds - given[code] for code in scheme.open])
         case "biased-coin":
             return coin(counts, exact(scheme.own["p"]))
         case "big-stick" | "chen":
@@ -516,7 +586,7 @@ def law(state, levels, block):
             given = sum(counts)
             if given >= len(sequence):
                 raise Impossible("the list is used up")
-            return Law([1 if code == sequence[given] else 0 for code in scheme.arms])
+            return Law([1 if code == sequence[given] else 0 for code in scheme.open])
         case "hu-hu":
             return hu_hu(state, levels)
         case "atkinson":
@@ -565,7 +635,8 @@ def hu_hu(state, levels):
     """Hu & Hu 2012: a coin by the weighted sum of differences in the study, the stratum and each level."""
     scheme = state.scheme
     stratum = state.stratum(levels)
-    parts = [(exact(scheme.own["total_weight"]), state.arms[0] - state.arms[1])]
+    first, second = scheme.arms
+    parts = [(exact(scheme.own["total_weight"]), state.arms[first] - state.arms[second])]
     parts.append((exact(scheme.own["stratum_weight"]), stratum[0] - stratum[1]))
     for factor in scheme.factors:
         row = state.table(factor, levels)
@@ -579,25 +650,13 @@ def hu_hu(state, levels):
 
 def atkinson(state, levels):
     """Atkinson 1982, D_A: (1 - g)² : (1 + g)² with g = x' (F'F)⁻ F'b; even chances if x is not in the span of F."""
-    columns = {None: 0}
-    for row, _ in state.rows:
-        for pair in enumerate(row):
-            columns.setdefault(pair, len(columns))
-    size = len(columns)
-    own = [None] + list(enumerate(tuple(levels[factor] for factor in state.scheme.factors)))
-    if any(column not in columns for column in own):
+    size, own = len(state.columns), state.row_of(levels)
+    if any(name not in state.columns for name in own):
         return Law([1, 1])
     # Augmented matrix of F'F y = x; then g = y' F'b.
-    matrix = [[Fraction(0)] * (size + 1) for _ in range(size)]
-    apart = [0] * size
-    for row, sign in state.rows:
-        places = [0] + [columns[pair] for pair in enumerate(row)]
-        for one in places:
-            apart[one] += sign
-            for other in places:
-                matrix[one][other] += 1
-    for column in own:
-        matrix[columns[column]][size] = Fraction(1)
+    matrix = [[Fraction(state.both[one, other]) for other in range(size)] + [Fraction(0)] for one in range(size)]
+    for name in own:
+        matrix[state.columns[name]][size] = Fraction(1)
     pivots = []
     for column in range(size):
         at = len(pivots)
@@ -614,7 +673,7 @@ def atkinson(state, levels):
         pivots.append(column)
     if any(matrix[line][size] != 0 for line in range(len(pivots), size)):
         return Law([1, 1])
-    g = sum(matrix[line][size] * apart[column] for line, column in enumerate(pivots))
+    g = sum(matrix[line][size] * state.apart[column] for line, column in enumerate(pivots))
     return Law([(1 - g) ** 2, (1 + g) ** 2])
 
 
@@ -645,7 +704,7 @@ def minimization(state, levels, by_ratio):
     else:
         weights = best(scheme, classes, ratios)
     # An arm's imbalance is the least of its dummies'.
-    for code in scheme.arms:
+    for code in scheme.open:
         own = [value for value, cell in zip(scores, scheme.cells) if cell[0] == code]
         imbalances.append(shown(min(own)))
     return Law(weights, imbalances, rounded)
@@ -779,22 +838,22 @@ def decide(state, levels, secret, number):
         block = state.blocks.get(state.stratum_of(levels))
         if block is None:
             place = draw.pick([weight for _, weight in scheme.sizes])
-            block = [scheme.sizes[place][0], [0] * len(scheme.arms)]
+            block = (scheme.sizes[place][0], Counter())
     odds = law(state, levels, block)
     cell = draw.pick(odds.weights)
     chances = dict.fromkeys(scheme.arms, Fraction(0))
     for (code, _, _), weight in zip(scheme.cells, odds.weights):
         chances[code] += Fraction(weight) / sum(odds.weights)
-    imbalances = dict(zip(scheme.arms, odds.imbalances or [None] * len(scheme.arms)))
+    imbalances = dict(zip(scheme.open, odds.imbalances or []))
     text = decimal if odds.rounded else str
-    arms = [{"code": code, "imbalance": imbalances[code], "probability": text(chances[code])} for code in scheme.shown]
+    arms = [{"code": code, "imbalance": imbalances.get(code), "probability": text(chances[code])} for code in scheme.shown]
     code, slot, _ = scheme.cells[cell]
     return {
         "method": scheme.method,
         "arm": code,
         "slot": slot,
         "block_size": block and block[0],
-        "place_in_block": block and sum(block[1]) + 1,
+        "place_in_block": block and block[1].total() + 1,
         "draws": draw.drawn,
         "counts": state.margins(levels),
         "arms": arms,
@@ -814,10 +873,14 @@ def check_secret(package):
 
 
 def read_schemes(folder, package):
+    """The rules of each version, in order; a version that allocated nobody may have none."""
     schemes = {}
-    for row in package["bundles"]:
-        with reading(row["allocation"]):
-            schemes[row["version"]] = Scheme(folder, row["allocation"])
+    for row in sorted(package["bundles"], key=lambda row: row["version"]):
+        if row["allocation"] is not None:
+            with reading(row["allocation"]):
+                schemes[row["version"]] = Scheme(folder, row["allocation"])
+    if not schemes:
+        raise Unreadable("no version has an allocation.toml")
     return schemes
 
 
@@ -839,8 +902,8 @@ def check_journal(folder, package, secret, entries):
     recounts = read_recounts(folder)
     if entries is not None:
         check_recounts(recounts, entries, schemes[max(schemes)])
-    state, version, recomputed, given = None, None, 0, 0
-    counted = {}  # number → where it counts (None: nowhere), and its cell
+    course = Course(schemes, recounts)
+    recomputed, given = 0, 0
     expected_number = 1
     for line, row in read_lines(folder, "journal.jsonl"):
         with reading("journal.jsonl", line):
@@ -851,46 +914,73 @@ def check_journal(folder, package, secret, entries):
         with reading("journal.jsonl", line, number):
             check_line(row)
             check_record(row)
-            if row["bundle"]["version"] != version:
-                version = row["bundle"]["version"]
-                if version not in schemes:
-                    raise Differs(number, "bundle", sorted(schemes), version)
-                if state is None:
-                    state = State(schemes[version])
-                elif state.scheme.shape != schemes[version].shape:
-                    raise Unreadable(f"version {version} changes the method, which this verifier cannot follow")
-                state.scheme = schemes[version]
+            version = row["bundle"]["version"]
+            if version not in schemes:
+                raise Differs(number, "bundle", sorted(schemes), version)
             if row["bundle"]["digest"] != digests[version]:
                 raise Differs(number, "bundle.digest", digests[version], row["bundle"]["digest"])
             if entries is not None:
                 check_entry(row, entries["allocations"].get(number))
-            while recounts and recounts[0]["after"] < number:
-                recount = recounts.pop(0)
-                if recount["allocation"] not in counted:
-                    raise Differs(number, "recount", "of an allocation before", recount)
-                before, cell = counted[recount["allocation"]]
-                if before is not None:
-                    try:
-                        state.require(before if recount["levels"] is None else recount["levels"])
-                    except Impossible as fault:
-                        raise Differs(recount["allocation"], "recount", str(fault), recount["levels"]) from None
-                    state.recount(before, recount["levels"], cell)
-                    counted[recount["allocation"]] = (recount["levels"], cell)
-            levels, allotment = row["levels"], (row["arm"], row["slot"], row["block_size"])
+            course.before(number, version)
             if row["origin"] == "drawn":
-                check_draw(row, state, secret)
+                check_draw(row, course.state, secret)
                 recomputed += 1
             elif recomputed:
                 raise Differs(number, "origin", "drawn, as one before: a history is imported first or not at all", "imported")
             else:
                 given += 1
-            try:
-                counted[number] = (levels, state.record(levels, *allotment))
-            except Impossible as fault:
-                raise Differs(number, "arm", str(fault), row["arm"]) from None
+            course.record(row)
     if expected_number - 1 != package["allocations"]:
         raise Differs(expected_number, "number", f"{package['allocations']} allocations", expected_number - 1)
     return recomputed, given
+
+
+class Course:
+    """Follows the state through the versions of the rules and through what became known of subjects, both in their order."""
+
+    def __init__(self, schemes, recounts):
+        self.versions, self.recounts = list(schemes.items()), list(recounts)
+        self.version, scheme = self.versions.pop(0)
+        self.state = State(scheme)
+        self.counted = {}  # number → the levels at which it counts (None: nowhere), its arm and its dummy
+
+    def before(self, number, version):
+        """Brings the state to where that allocation was decided, by that version."""
+        if version < self.version:
+            raise Differs(number, "bundle", f"version {self.version} or a later one, as before", version)
+        while self.recounts and self.recounts[0]["after"] < number:
+            self.recount(number, self.recounts.pop(0))
+        # Versions by which nobody was allocated are gone through as well: they may have ended blocks, or an epoch.
+        while self.versions and self.versions[0][0] <= version:
+            self.version, scheme = self.versions.pop(0)
+            epoch = self.state.scheme.epoch
+            try:
+                self.state.go_on_by(scheme)
+            except Impossible as fault:
+                raise Differs(number, "amendment", f"rules that can follow those before version {self.version}", str(fault)) from None
+            if scheme.epoch > epoch:
+                self.counted = {known: (None, *cell) for known, (_, *cell) in self.counted.items()}
+
+    def recount(self, number, recount):
+        if recount["allocation"] not in self.counted:
+            raise Differs(number, "recount", "of an allocation before", recount)
+        levels, arm, slot = self.counted[recount["allocation"]]
+        if levels is None:
+            return
+        try:
+            self.state.require(levels if recount["levels"] is None else recount["levels"])
+        except Impossible as fault:
+            raise Differs(recount["allocation"], "recount", str(fault), recount["levels"]) from None
+        self.state.recount(levels, recount["levels"], arm, slot)
+        self.counted[recount["allocation"]] = (recount["levels"], arm, slot)
+
+    def record(self, row):
+        """Counts the allocation of a line of the journal."""
+        try:
+            self.state.record(row["levels"], row["arm"], row["slot"], row["block_size"])
+        except Impossible as fault:
+            raise Differs(row["number"], "arm", str(fault), row["arm"]) from None
+        self.counted[row["number"]] = (row["levels"], row["arm"], row["slot"])
 
 
 def check_draw(row, state, secret):
@@ -1091,6 +1181,10 @@ def check_bundle(folder, row, package, told):
         slug = tomllib.loads(typed(files.get("study.toml"), "'study.toml'", TEXT)).get("slug")
         if slug != package["study"]:
             raise Differs(None, "study", slug, package["study"])
+    if row["allocation"] is None:
+        if "allocation.toml" in files:
+            raise Differs(None, what, "its allocation.toml", "package.json names none")
+        return
     with reading(str(Path(row["allocation"]).parent)):
         for path in (folder / row["allocation"]).parent.iterdir():
             if path.read_text("utf-8") != files.get(path.name):

@@ -47,8 +47,10 @@ pub async fn pack(store: &Store, shelved: &ShelvedStudy, row: &StudyRow, with_ch
         for (path, text) in texts.iter().filter(|(path, _)| *path == "allocation.toml" || is_list(path)) {
             files.insert(format!("bundle-{version}/{path}"), text.clone());
         }
+        // A version by which nobody was allocated may have been that of a registry.
+        let rules = texts.contains_key("allocation.toml").then(|| format!("bundle-{version}/allocation.toml"));
         let mut entry = json!({ "version": version, "digest": hex(&stored.digest), "at": stored.activated_at.utc(),
-                                "allocation": format!("bundle-{version}/allocation.toml") });
+                                "allocation": rules });
         if let Some(entry) = entry.as_object_mut().filter(|_| with_chain) {
             let name = format!("bundle-{version}.json");
             entry.insert("files".to_owned(), json!(name));

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use hagaki::definition::allocation_file;
 use hagaki::domain::allocation::draw::Draw;
-use hagaki::domain::allocation::{Levels, Scheme, State, record};
+use hagaki::domain::allocation::{Amendment, Counts, Follower, Levels, Row, Scheme, State, Turn, record};
 use hagaki::domain::time::Instant;
 use hagaki::store::allocation::AllocationRow;
 use hagaki::workflow::journal::{Line, Origin};
@@ -43,29 +43,57 @@ fn hex(bytes: &[u8]) -> String {
 struct Package {
     folder: TempDir,
     lines: Vec<Value>,
+    recounts: Vec<Value>,
     manifest: Value,
+}
+
+/// One version of a bundle: its rules, the list beside them, and how many subjects it allocated.
+#[derive(Clone, Copy)]
+struct Version<'a> {
+    text: &'a str,
+    list: Option<&'a str>,
+    count: u64,
+}
+
+fn version(text: &str, count: u64) -> Version<'_> {
+    Version { text, list: None, count }
 }
 
 impl Package {
     /// So many subjects allocated by that scheme.
-    fn new(text: &str, beside: &[(&str, &str)], count: u64) -> Package {
+    fn new(text: &str, list: Option<&str>, count: u64) -> Package {
+        Package::amended(&[Version { text, list, count }], &[])
+    }
+
+    /// A study that went by those versions one after another; `amendments` is what became known of its subjects.
+    fn amended(versions: &[Version<'_>], amendments: &[Amendment]) -> Package {
         let folder = TempDir::new().unwrap();
-        let bundle = folder.path().join("bundle-1");
-        std::fs::create_dir(&bundle).unwrap();
-        std::fs::write(bundle.join("allocation.toml"), text).unwrap();
-        for (name, text) in beside {
-            std::fs::write(bundle.join(name), text).unwrap();
+        let (mut schemes, mut bundles, mut from) = (Vec::new(), Vec::new(), 1);
+        for (number, version) in (1..).zip(versions) {
+            let bundle = folder.path().join(format!("bundle-{number}"));
+            std::fs::create_dir(&bundle).unwrap();
+            std::fs::write(bundle.join("allocation.toml"), version.text).unwrap();
+            if let Some(list) = version.list {
+                std::fs::write(bundle.join("list.csv"), list).unwrap();
+            }
+            let mut problems = Vec::new();
+            let file = allocation_file::open(&bundle.join("allocation.toml"), &mut problems).unwrap();
+            schemes.push((from, file.unwrap_or_else(|| panic!("{problems:?}")).scheme));
+            from += version.count;
+            let path = format!("bundle-{number}/allocation.toml");
+            bundles.push(json!({ "version": number, "digest": format!("d{number}"), "allocation": path }));
         }
-        let mut problems = Vec::new();
-        let file = allocation_file::open(&bundle.join("allocation.toml"), &mut problems).unwrap();
-        let scheme = file.unwrap_or_else(|| panic!("{problems:?}")).scheme;
-        let lines = lines(&scheme, count);
+        let lines = lines(&schemes, from - 1, amendments);
         let manifest = json!({
             "format": FORMAT, "study": "s", "study_id": 1, "stage": "production", "secret": hex(&SECRET),
-            "secret_digest": hex(&Sha256::digest(SECRET)), "allocations": count,
-            "bundles": [{ "version": 1, "digest": "d", "allocation": "bundle-1/allocation.toml" }],
+            "secret_digest": hex(&Sha256::digest(SECRET)), "allocations": lines.len(), "bundles": bundles,
         });
-        Package { folder, lines, manifest }
+        let recount = |amendment: &Amendment| {
+            let levels = if let Counts::At(levels) = &amendment.counts { Some(levels) } else { None };
+            json!({ "after": amendment.after, "allocation": amendment.allocation, "levels": levels })
+        };
+        let recounts = amendments.iter().map(recount).collect();
+        Package { folder, lines, recounts, manifest }
     }
 
     fn path(&self) -> &Path {
@@ -76,7 +104,8 @@ impl Package {
     fn verify(&self) -> (i32, Value) {
         let text: String = self.lines.iter().map(|line| format!("{line}\n")).collect();
         std::fs::write(self.path().join("journal.jsonl"), text).unwrap();
-        std::fs::write(self.path().join("recounts.jsonl"), "").unwrap();
+        let text: String = self.recounts.iter().map(|line| format!("{line}\n")).collect();
+        std::fs::write(self.path().join("recounts.jsonl"), text).unwrap();
         std::fs::write(self.path().join("package.json"), self.manifest.to_string()).unwrap();
         run(self.path())
     }
@@ -101,9 +130,15 @@ fn run(folder: &Path) -> (i32, Value) {
     (output.status.code().unwrap(), serde_json::from_str(&said).unwrap_or(json!(wrong)))
 }
 
-fn lines(scheme: &Scheme, count: u64) -> Vec<Value> {
-    let mut state = State::new(scheme);
-    let line = |number| {
+/// The journal of so many subjects; each scheme decides from its number on.
+fn lines(schemes: &[(u64, Scheme)], count: u64, amendments: &[Amendment]) -> Vec<Value> {
+    let [(_, first), later @ ..] = schemes else { panic!("there is a scheme") };
+    let turns: Vec<Turn<'_>> = later.iter().map(|(from, scheme)| Turn { from: *from, scheme }).collect();
+    let mut follower = Follower::new(first, &turns, amendments);
+    let mut state = State::new(first);
+    let mut line = |number| {
+        let scheme = follower.before(number, &mut state).unwrap();
+        let version = schemes.iter().filter(|(from, _)| *from <= number).count();
         let mut draw = Draw::new(&[9; 32], number);
         let mut level = |levels: &[&str]| levels[draw.below(levels.len() as u64) as usize].to_owned();
         let levels = Levels::from([
@@ -114,6 +149,7 @@ fn lines(scheme: &Scheme, count: u64) -> Vec<Value> {
         let decision = state.decide(scheme, &levels, &SECRET, number).unwrap();
         let told = record(scheme, &state, &levels, &decision).unwrap();
         state.record(scheme, &levels, &decision.allotment).unwrap();
+        follower.counted(&Row { number, levels: levels.clone(), allotment: decision.allotment.clone() });
         let fact = AllocationRow {
             study_id: 1,
             number: number.cast_signed(),
@@ -123,7 +159,7 @@ fn lines(scheme: &Scheme, count: u64) -> Vec<Value> {
             block_size: decision.allotment.block_size.map(u64::cast_signed),
             levels: serde_json::to_string(&levels).unwrap(),
             kit: None,
-            bundle_version: 1,
+            bundle_version: version as i64,
             allocated_at: Instant(number.cast_signed()),
         };
         let told_map = told.as_object().unwrap().clone();
@@ -133,11 +169,11 @@ fn lines(scheme: &Scheme, count: u64) -> Vec<Value> {
             record: told.to_string(),
             told: told_map,
             origin: Origin::Drawn,
-            bundle_digest: "d".to_owned(),
+            bundle_digest: format!("d{version}"),
         };
         line.to_proof()
     };
-    (1..=count).map(line).collect()
+    (1..=count).map(&mut line).collect()
 }
 
 #[test]
@@ -156,7 +192,7 @@ fn simple_and_blocks_are_recomputed() {
             400,
         ),
     ] {
-        Package::new(&text, &[], count).assert_proved(name);
+        Package::new(&text, None, count).assert_proved(name);
     }
 }
 
@@ -175,21 +211,21 @@ fn coins_urns_and_lists_are_recomputed() {
         ("maximal", "limit = 3\nsubjects = 20"),
         ("hu-hu", "p = 0.85\ntotal_weight = 0.3\nstratum_weight = 0.5"),
     ] {
-        Package::new(&format!("method = \"{name}\"\n{strata}\n[{name}]\n{table}"), &[], 150).assert_proved(name);
+        Package::new(&format!("method = \"{name}\"\n{strata}\n[{name}]\n{table}"), None, 150).assert_proved(name);
     }
-    Package::new(&format!("method = \"block-urn\"\n{FOUR}\n[block-urn]\nlambda = 1"), &[], 150)
+    Package::new(&format!("method = \"block-urn\"\n{FOUR}\n[block-urn]\nlambda = 1"), None, 150)
         .assert_proved("urn of four");
     let weighted =
         format!("method = \"hu-hu\"\n{TWO}\n{FACTORS}\n[hu-hu]\np = 0.8\ntotal_weight = 0\nstratum_weight = \"1/7\"");
-    Package::new(&weighted, &[], 150).assert_proved("hu-hu of all factors");
+    Package::new(&weighted, None, 150).assert_proved("hu-hu of all factors");
     let optimum = format!(
         "method = \"atkinson\"\n{TWO}\nfactors = [{{ id = \"site\" }}, {{ id = \"sex\" }}, {{ id = \"age\" }}]"
     );
-    Package::new(&optimum, &[], 60).assert_proved("atkinson");
+    Package::new(&optimum, None, 60).assert_proved("atkinson");
     let list: String = (0..120).map(|n| format!("{},{}\n", ["F", "M"][n % 2], ["A", "B", "B"][n % 3])).collect();
     let file = format!("sex,arm\n{list}");
     let text = format!("method = \"list\"\n{TWO}\n{PLAIN}\nstrata = [\"sex\"]\n[list]\nfile = \"list.csv\"");
-    Package::new(&text, &[("list.csv", &file)], 80).assert_proved("list");
+    Package::new(&text, Some(&file), 80).assert_proved("list");
 }
 
 #[test]
@@ -211,7 +247,7 @@ fn minimization_is_recomputed_with_every_distance_and_rule() {
             let text = format!(
                 "method = \"minimization\"\n{arms}\n{FACTORS}\n[minimization]\ndistance = \"{distance}\"\nrule = \"{rule}\"\n{numbers}"
             );
-            Package::new(&text, &[], 60).assert_proved(&format!("{distance} {rule}"));
+            Package::new(&text, None, 60).assert_proved(&format!("{distance} {rule}"));
         }
     }
 }
@@ -222,7 +258,7 @@ fn the_first_difference_is_named() {
         return;
     }
     let text = format!("method = \"block\"\n{THREE}\n{PLAIN}\nstrata = [\"site\", \"sex\"]\n[block]\nsizes = [4, 8]");
-    let whole = || Package::new(&text, &[], 60);
+    let whole = || Package::new(&text, None, 60);
     let other = |arm: &Value| if *arm == json!("P") { json!("L") } else { json!("P") };
     // The arm, in the line and in its record: nothing but the draw can tell.
     let mut changed = whole();
@@ -291,4 +327,226 @@ fn the_draw_vectors_are_those_of_the_verifier() {
         .unwrap();
     let count: u64 = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap_or(0);
     assert!(count > 30, "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Rules of minimization over the three factors.
+fn minimization(arms: &str, rest: &str) -> String {
+    format!("method = \"minimization\"\n{arms}\n{FACTORS}\n[minimization]\ndistance = \"range\"\n{rest}")
+}
+
+const BEST: &str = "rule = \"best\"\np = 0.8";
+
+/// `arms` with one of them closed.
+fn closed(arms: &str, code: &str) -> String {
+    arms.replace(&format!("code = \"{code}\""), &format!("code = \"{code}\", closed = true"))
+}
+
+/// `arms` with one more.
+fn added(arms: &str, arm: &str) -> String {
+    arms.replace(" }]", &format!(" }}, {{ {arm} }}]"))
+}
+
+fn assert_course_proved(name: &str, texts: &[String]) {
+    let versions: Vec<Version<'_>> = texts.iter().map(|text| version(text, 30)).collect();
+    let package = Package::amended(&versions, &[]);
+    package.assert_proved(name);
+    // Whoever goes by the rules of before does not come to the same.
+    let last = texts.len();
+    let before = std::fs::read(package.path().join(format!("bundle-{}/allocation.toml", last - 1))).unwrap();
+    std::fs::write(package.path().join(format!("bundle-{last}/allocation.toml")), before).unwrap();
+    assert_eq!(package.verify().0, 1, "{name}");
+}
+
+#[test]
+fn closed_and_added_arms_ratios_and_settings_are_followed() {
+    if !python() {
+        return;
+    }
+    let urn = |arms: &str, lambda: u64| {
+        format!("method = \"block-urn\"\n{arms}\n{PLAIN}\nstrata = [\"sex\"]\n[block-urn]\nlambda = {lambda}")
+    };
+    let block = |arms: &str, sizes: &str| {
+        format!("method = \"block\"\n{arms}\n{PLAIN}\nstrata = [\"site\"]\n[block]\nsizes = [{sizes}]")
+    };
+    let simple = |arms: &str| format!("method = \"simple\"\n{arms}");
+    let dummies = |arms: &str| minimization(arms, "rule = \"ratio-arms\"\np = 0.7");
+    let wider = THREE.replace("code = \"L\", ratio = 1", "code = \"L\", ratio = 3");
+    let five = added(FOUR, "code = \"AA\", ratio = 2");
+    let biased =
+        |p: &str| format!("method = \"biased-coin\"\n{TWO}\n{PLAIN}\nstrata = [\"sex\"]\n[biased-coin]\np = {p}");
+    let hu_hu = |weight: &str| {
+        format!("method = \"hu-hu\"\n{TWO}\n{PLAIN}\n[hu-hu]\np = 0.8\ntotal_weight = {weight}\nstratum_weight = 0.5")
+    };
+    for (name, texts) in [
+        ("simple", vec![simple(THREE), simple(&closed(THREE, "H")), simple(&wider)]),
+        (
+            "block",
+            vec![block(THREE, "4"), block(&closed(THREE, "L"), "3, 6"), block(THREE, "4, 8"), block(&wider, "6")],
+        ),
+        ("urn, closed", vec![urn(FOUR, 2), urn(&closed(FOUR, "群"), 2)]),
+        ("urn, added", vec![urn(FOUR, 2), urn(&closed(FOUR, "群"), 2), urn(&five, 2), urn(&five, 1)]),
+        (
+            "minimization, closed and open again",
+            vec![minimization(FOUR, BEST), minimization(&closed(FOUR, "a"), BEST), minimization(FOUR, BEST)],
+        ),
+        (
+            "minimization, added, ratio",
+            vec![
+                minimization(THREE, BEST),
+                minimization(&added(THREE, "code = \"0\""), BEST),
+                minimization(&added(&wider, "code = \"0\""), BEST),
+            ],
+        ),
+        (
+            "minimization, rule",
+            vec![
+                minimization(FOUR, "rule = \"rank\"\nq = \"1/2\""),
+                minimization(FOUR, "rule = \"proportional\"\nt = 0.9"),
+                minimization(FOUR, "rule = \"ratio-coin\"\np = 0.7"),
+            ],
+        ),
+        (
+            "minimization, dummy arms",
+            vec![dummies(THREE), dummies(&closed(THREE, "P")), dummies(&added(THREE, "code = \"Z\", ratio = 2"))],
+        ),
+        ("biased coin", vec![biased("0.6"), biased("0.95")]),
+        ("hu-hu", vec![hu_hu("0.1"), hu_hu("3")]),
+    ] {
+        assert_course_proved(name, &texts);
+    }
+    // The places of a list go on where they were; those that were added come at its end.
+    let list: String = (0..20).map(|n| format!("{}\n", ["A", "B", "B"][n % 3])).collect();
+    let longer = format!("{list}{}", "A\n".repeat(20));
+    let text = format!("method = \"list\"\n{TWO}\n[list]\nfile = \"list.csv\"");
+    let (first, second) = (format!("arm\n{list}"), format!("arm\n{longer}"));
+    let own = |list, count| Version { text: &text, list: Some(list), count };
+    Package::amended(&[own(&first, 15), own(&second, 20)], &[]).assert_proved("list");
+    let other = second.replacen('A', "B", 1);
+    let package = Package::amended(&[own(&first, 15), own(&second, 20)], &[]);
+    std::fs::write(package.path().join("bundle-2/list.csv"), other).unwrap();
+    package.assert_differs(16, "amendment");
+}
+
+#[test]
+fn an_epoch_begins_anew_with_whatever_method() {
+    if !python() {
+        return;
+    }
+    let epoch = |epoch: u32, text: &str| format!("epoch = {epoch}\n{text}");
+    let burning = minimization(TWO, "rule = \"best\"\np = 0.9\nburn_in = 5");
+    let block = format!("method = \"block\"\n{TWO}\n{PLAIN}\nstrata = [\"site\", \"sex\"]\n[block]\nsizes = [4]");
+    let other_strata = block.replace("strata = [\"site\", \"sex\"]", "strata = [\"sex\"]");
+    let stick = format!("method = \"big-stick\"\n{TWO}\n[big-stick]\nlimit = 2");
+    let maximal = |limit: u64| format!("method = \"maximal\"\n{TWO}\n[maximal]\nlimit = {limit}\nsubjects = 20");
+    let optimum = format!("method = \"atkinson\"\n{TWO}\n{PLAIN}");
+    let hu_hu = format!("method = \"hu-hu\"\n{TWO}\n{PLAIN}\n[hu-hu]\np = 0.8\ntotal_weight = 1\nstratum_weight = 0.5");
+    for (name, texts) in [
+        ("burn-in", vec![burning.clone(), epoch(2, &burning), epoch(3, &burning.replace("0.9", "0.6"))]),
+        ("strata", vec![block.clone(), epoch(2, &other_strata)]),
+        (
+            "factors",
+            vec![
+                minimization(TWO, BEST),
+                epoch(2, &minimization(TWO, BEST).replace("{ id = \"site\", weight = 0.3 }, ", "")),
+            ],
+        ),
+        (
+            "method",
+            vec![minimization(TWO, BEST), epoch(2, &block), epoch(5, &stick), epoch(6, &optimum), epoch(7, &hu_hu)],
+        ),
+        ("maximal", vec![maximal(3), epoch(2, &maximal(2))]),
+        (
+            "dummy arms",
+            vec![minimization(THREE, BEST), epoch(2, &minimization(THREE, "rule = \"ratio-arms\"\np = 0.9"))],
+        ),
+    ] {
+        assert_course_proved(name, &texts);
+    }
+}
+
+#[test]
+fn versions_that_allocated_nobody_and_what_became_known_are_followed() {
+    if !python() {
+        return;
+    }
+    let block = |sizes: &str| format!("method = \"block\"\n{THREE}\n[block]\nsizes = [{sizes}]");
+    // The version between ended the open block, though nobody was allocated by it.
+    let (eight, four) = (block("8"), block("4"));
+    let package = Package::amended(&[version(&eight, 5), version(&four, 0), version(&eight, 30)], &[]);
+    package.assert_proved("a version by which nobody was allocated");
+    let mut without = Package::amended(&[version(&eight, 5), version(&four, 0), version(&eight, 30)], &[]);
+    without.manifest["bundles"].as_array_mut().unwrap().remove(1);
+    assert_eq!(without.verify().0, 1);
+    // A registry's version has no rules.
+    let mut registry = Package::amended(&[version(&eight, 0), version(&eight, 30)], &[]);
+    registry.manifest["bundles"][0]["allocation"] = Value::Null;
+    registry.assert_proved("a version without rules");
+
+    // Known before the epoch, after it of who came before, and after it of who came since.
+    let levels = |site: &str| {
+        Counts::At(
+            [("site", site), ("sex", "F"), ("age", "-49")].map(|(id, level)| (id.to_owned(), level.to_owned())).into(),
+        )
+    };
+    let amendments = [
+        Amendment { after: 20, allocation: 3, counts: levels("東京") },
+        Amendment { after: 30, allocation: 5, counts: Counts::Nowhere },
+        Amendment { after: 45, allocation: 4, counts: levels("011") },
+        Amendment { after: 45, allocation: 41, counts: levels("011") },
+        Amendment { after: 50, allocation: 3, counts: Counts::Nowhere },
+    ];
+    let rules = minimization(THREE, BEST);
+    let anew = format!("epoch = 2\n{rules}");
+    let known = || Package::amended(&[version(&rules, 30), version(&anew, 40)], &amendments);
+    known().assert_proved("what became known, across an epoch");
+    let mut changed = known();
+    changed.recounts.remove(3);
+    assert_eq!(changed.verify().0, 1);
+}
+
+#[test]
+fn rules_that_cannot_follow_are_a_difference() {
+    if !python() {
+        return;
+    }
+    let rules = minimization(THREE, BEST);
+    let later = format!("epoch = 2\n{}", minimization(&closed(THREE, "L"), BEST));
+    let package = || Package::amended(&[version(&rules, 20), version(&later, 20)], &[]);
+    package().assert_proved("as it was");
+    for (name, text) in [
+        ("an arm is gone", later.replace("{ code = \"L\", closed = true, ratio = 1 }, ", "")),
+        ("the epoch is lower", later.replace("epoch = 2", "epoch = 0")),
+        ("another factor", later.replace("epoch = 2", "epoch = 1").replace("\"age\"", "\"sexe\"")),
+        ("another method", "method = \"simple\"\n".to_owned() + THREE),
+        ("dummy arms", minimization(THREE, "rule = \"ratio-arms\"\np = 0.8")),
+    ] {
+        let changed = package();
+        assert_ne!(text, later, "{name}");
+        std::fs::write(changed.path().join("bundle-2/allocation.toml"), text).unwrap();
+        let (code, report) = changed.verify();
+        assert_eq!(
+            (code, &report["number"], &report["what"]),
+            (1, &json!(21), &json!("amendment")),
+            "{name}: {report}"
+        );
+    }
+    // The epoch is what the later decisions rest on.
+    let changed = package();
+    std::fs::write(changed.path().join("bundle-2/allocation.toml"), later.replace("epoch = 2", "epoch = 1")).unwrap();
+    assert_eq!(changed.verify().0, 1);
+    // An arm that is closed is given to nobody.
+    let mut given = package();
+    let at = given.lines.iter().rposition(|line| line["arm"] != json!("L")).unwrap();
+    let mut kept: Value = serde_json::from_str(given.lines[at]["record"].as_str().unwrap()).unwrap();
+    kept["arm"] = json!("L");
+    given.lines[at]["record"] = json!(kept.to_string());
+    given.lines[at]["arm"] = json!("L");
+    given.assert_differs(at + 1, "arm");
+    // A version that was over decides nothing more, nor does one before its time.
+    let mut back = package();
+    back.lines[25]["bundle"] = json!({ "version": 1, "digest": "d1" });
+    back.assert_differs(26, "bundle");
+    let mut early = package();
+    early.lines[19]["bundle"] = json!({ "version": 2, "digest": "d2" });
+    assert_eq!(early.verify().0, 1);
 }

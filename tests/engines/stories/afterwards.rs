@@ -119,6 +119,42 @@ stories! {
         }
     }
 
+    async fn somebody_else_follows_the_amendments(center: &mut Center) {
+        aurora(center).await;
+        enroll(center, 1..6).await;
+        let amend = async |center: &Center, bundle: &Bundle| {
+            life::amend(center.store(), bundle, &defined(bundle), center.act("protocol 2")).await.unwrap();
+        };
+        // Version 2 allocates nobody; 3 begins anew by blocks; 4 has other sizes, and ends the block that is open.
+        let weighted = edited(&samples::aurora(), "allocation.toml", "p = \"4/5\"", "p = \"9/10\"");
+        amend(center, &weighted).await;
+        let begun = weighted.file("allocation.toml").unwrap().split("[minimization]").next().unwrap().to_owned();
+        let rules = begun.replace("method = \"minimization\"", "epoch = 2\nmethod = \"block\"\nstrata = [\"sex\"]");
+        let blocks = with_file(&weighted, "allocation.toml", &format!("{rules}[block]\nsizes = [4]\n"));
+        amend(center, &blocks).await;
+        enroll(center, 6..11).await;
+        amend(center, &edited(&blocks, "allocation.toml", "sizes = [4]", "sizes = [6, 8]")).await;
+        enroll(center, 11..15).await;
+        center.assert_proved().await;
+        close(center, "aurora").await;
+        let package = revealed(center, "aurora", "stat").await;
+        let Some((code, report)) = verdict(&package, None) else { return };
+        assert_eq!((code, &report["recomputed"], &report["chain_checked"]), (0, &json!(14), &json!(true)), "{report}");
+        // Without the chain the counts tell: the first decision by other rules is found.
+        let row = study::find_current(center.store(), "aurora").await.unwrap().unwrap();
+        let bare = package::pack(center.store(), &shelved(center, "aurora").await, &row, false).await.unwrap();
+        assert_eq!(verdict(&bare, None).unwrap().0, 0);
+        for (file, from, to, number, what) in [
+            ("bundle-3/allocation.toml", "epoch = 2", "epoch = 1", 6, "amendment"),
+            ("bundle-4/allocation.toml", "epoch = 2", "epoch = 1", 11, "amendment"),
+            ("bundle-4/allocation.toml", "sizes = [6, 8]", "sizes = [4]", 11, "block_size"),
+            ("bundle-3/allocation.toml", "strata = [\"sex\"]", "strata = [\"stage\"]", 6, "levels"),
+        ] {
+            let (code, report) = verdict(&bare, Some((file, from, to))).unwrap();
+            assert_eq!((code, &report["number"], &report["what"]), (1, &json!(number), &json!(what)), "{report}");
+        }
+    }
+
     async fn somebody_else_recomputes_random_blocks(center: &mut Center) {
         borealis(center).await;
         for number in 0..15 {
