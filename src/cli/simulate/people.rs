@@ -40,7 +40,12 @@ fn figures(text: &mut String, summary: &Summary) {
         line(&format!("arm {}", arm.code), format!("{:.2} subjects (SD {:.2})", arm.mean, arm.sd));
     }
     if let Some(found) = &summary.difference {
-        line("difference at the end, mean", format!("{:.3} (greatest {})", found.mean_abs, short(found.max_abs)));
+        let asked = summary.asked_difference().filter(|asked| *asked > 0.0);
+        let asked = asked.map_or_else(String::new, |asked| format!("; the ratio asks for {}", short(asked)));
+        line(
+            "difference at the end, mean",
+            format!("{:.3} (greatest {}{asked})", found.mean_abs, short(found.max_abs)),
+        );
         line("  zero in", format!("{:.1} % of trials; variance {:.3}", 100.0 * found.p_zero, found.variance));
     }
     let share = |right: f64| format!("{right:.2} ({:.1} %)", 100.0 * right / summary.subjects as f64);

@@ -7,7 +7,8 @@
 //! # What is counted, where a design has more than two equal arms
 //! * **Count by ratio**: an arm's count divided by its ratio, ratios in lowest terms.
 //! * **Imbalance**: the greatest count by ratio minus the least. For two equal arms it is the absolute difference.
-//! * **Difference** (two arms): the count by ratio of the first arm of the file minus that of the second.
+//! * **Difference** (two arms): the subjects of the first arm of the file minus those of the second, whatever the ratio. Under
+//!   an unequal one it lies about [`Summary::asked_difference`], not about zero; how well the ratio is kept, the imbalance tells.
 //! * **Guesser**: guesses the arm whose count by ratio is least so far, each of several such with equal chance. Of a guess the
 //!   probability of being right under the law of the step is summed up, not whether the drawn arm was it: the mean is the
 //!   same and varies less. Under `block` the law is that of the block which is open, or was opened by this very draw.

@@ -17,7 +17,7 @@ pub struct Summary {
     pub turned_away_mean: f64,
     /// The arms, in the order of the file.
     pub arms: Vec<ArmSummary>,
-    /// Of the counts by ratio at the end; two arms only.
+    /// Of the subjects of the first arm and the second at the end; two arms only.
     pub difference: Option<Difference>,
     /// Mean of the expected number of right guesses of who knows all subjects so far.
     pub right_mean: f64,
@@ -107,6 +107,13 @@ pub struct Moment {
 }
 
 impl Summary {
+    /// The difference that the ratio of two arms asks for, absolute: 0 for equal ones.
+    pub fn asked_difference(&self) -> Option<f64> {
+        let [one, other] = self.arms.as_slice() else { return None };
+        let share = one.ratio.abs_diff(other.ratio) as f64 / (one.ratio + other.ratio).max(1) as f64;
+        Some(share * (one.mean + other.mean))
+    }
+
     /// What a tally of that setup says.
     pub fn new(setup: &Setup, tally: &Tally) -> Summary {
         let trials = tally.trials.max(1) as f64;

@@ -256,8 +256,8 @@ impl<'a> Walk<'a> {
                 tally.level(at, level, imbalance(counts, &self.ratios), counts.iter().sum());
             }
         }
-        let difference = match (self.all.as_slice(), self.ratios.as_slice()) {
-            ([first, second], [one, other]) => Some(*first as f64 / *one as f64 - *second as f64 / *other as f64),
+        let difference = match self.all.as_slice() {
+            [first, second] => Some(*first as f64 - *second as f64),
             _ => None,
         };
         tally.close(&self.all, difference, away);

@@ -78,6 +78,19 @@ fn two_arm_methods_follow_their_exact_laws() {
 }
 
 #[test]
+fn the_difference_of_two_arms_is_that_of_their_subjects_whatever_the_ratio() {
+    let arms = "arms = [ { code = \"A\" }, { code = \"B\", ratio = 2 } ]\n";
+    let summary = found(&format!("method = \"block\"\n{arms}[block]\nsizes = [3]"), 30, 50);
+    // Ten whole blocks: ten subjects and twenty in every trial.
+    let difference = summary.difference.unwrap();
+    assert_eq!((difference.p_zero, difference.mean_abs, difference.max_abs), (0.0, 10.0, 10.0));
+    assert!(difference.variance.abs() < 1e-9, "{difference:?}");
+    assert_eq!(summary.asked_difference(), Some(10.0));
+    let equal = found(&format!("method = \"simple\"\n{TWO}"), 10, 50);
+    assert_eq!(equal.asked_difference(), Some(0.0));
+}
+
+#[test]
 fn random_small_blocks_are_guessed_better_than_blocks_of_four() {
     let blocks = |sizes: &str| found(&format!("method = \"block\"\n{TWO}[block]\nsizes = {sizes}"), 60, 1_000);
     for (sizes, right, certain) in
