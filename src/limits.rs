@@ -274,6 +274,10 @@ pub const LOCK_WAIT_SECONDS: u64 = 30;
 pub const STATEMENT_SECONDS: u64 = 120;
 /// Rows read at a time where all rows of a table are gone through.
 pub const PAGE_ROWS: i64 = 10_000;
+/// Rows read at a time while they are compared with the audit chain: three tables at once, each a page ahead.
+pub const PROOF_PAGE_ROWS: i64 = 2_000;
+/// Pages of allocations that wait to be decided again.
+pub const REPLAY_PAGES_AHEAD: usize = 4;
 /// Most rows a `list` command prints.
 pub const LISTED: i64 = 200;
 /// Free disk space below which `hagaki doctor` warns, in bytes.

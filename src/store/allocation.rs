@@ -1,5 +1,7 @@
 //! Allocations: the journal of decisions, never changed.
 
+use std::collections::BTreeMap;
+
 use super::sql::{Row, binds, statements};
 use super::tx::Expect;
 use super::{Reader, StoreError, Tx};
@@ -31,13 +33,24 @@ pub struct AllocationRow {
     pub allocated_at: Instant,
 }
 
+/// A decision with the JSON record of how it came about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// The decision.
+    pub row: AllocationRow,
+    /// How it came about.
+    pub record: String,
+}
+
+macro_rules! columns {
+    () => {
+        "study_id, number, subject_id, arm, slot, block_size, levels, kit, bundle_version, allocated_at "
+    };
+}
+
 macro_rules! select {
     ($rest:literal) => {
-        concat!(
-            "SELECT study_id, number, subject_id, arm, slot, block_size, levels, kit, bundle_version, allocated_at ",
-            "FROM allocation ",
-            $rest
-        )
+        concat!("SELECT ", columns!(), "FROM allocation ", $rest)
     };
 }
 
@@ -49,6 +62,13 @@ statements! { "allocation":
     BY_SUBJECT = same select!("WHERE subject_id = $1");
     RECORD = same "SELECT record FROM allocation WHERE study_id = $1 AND number = $2";
     RECORDS = same "SELECT number, record FROM allocation WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3";
+    RECORDED = same concat!("SELECT record, ", columns!(), "FROM allocation \
+        WHERE study_id = $1 AND number > $2 AND number <= $3 ORDER BY number LIMIT $4");
+    LAST = same "SELECT max(number) FROM allocation WHERE study_id = $1";
+    BEGINNINGS = same "SELECT bundle_version, min(number) FROM allocation WHERE study_id = $1 AND number <= $2 \
+        GROUP BY bundle_version ORDER BY bundle_version";
+    OF_FACTS = same "SELECT subject_id, number FROM allocation WHERE study_id = $1 \
+        AND subject_id IN (SELECT subject_id FROM subject_fact WHERE study_id = $1)";
     COUNT_ARMS = same "SELECT arm, count(*) FROM allocation WHERE study_id = $1 GROUP BY arm ORDER BY arm";
 }
 
@@ -156,6 +176,59 @@ pub async fn list_records<'a>(
 ) -> Result<Vec<(i64, String)>, StoreError> {
     let rows = from.into().fetch(&RECORDS, binds![study_id, after, limit]).await?;
     rows.into_iter().map(|mut row| Ok((row.int()?, row.text()?))).collect()
+}
+
+/// At most `limit` decisions with their records, of the numbers behind `after` up to `last`, in order.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list_recorded<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    after: i64,
+    last: i64,
+    limit: i64,
+) -> Result<Vec<Recorded>, StoreError> {
+    let rows = from.into().fetch(&RECORDED, binds![study_id, after, last, limit]).await?;
+    rows.into_iter()
+        .map(|mut row| {
+            let record = row.text()?;
+            Ok(Recorded { row: read(row)?, record })
+        })
+        .collect()
+}
+
+/// The greatest number of a study's decisions; `None` if there are none.
+///
+/// # Errors
+/// Those of the database.
+pub async fn last_number<'a>(from: impl Into<Reader<'a>>, study_id: i64) -> Result<Option<i64>, StoreError> {
+    from.into().find(&LAST, binds![study_id]).await?.map_or(Ok(None), |mut row| row.opt_int())
+}
+
+/// Each version of the rules that decided, and the number of its first decision, among the numbers up to `last`.
+///
+/// # Errors
+/// Those of the database.
+pub async fn beginnings<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    last: i64,
+) -> Result<Vec<(i64, i64)>, StoreError> {
+    let rows = from.into().fetch(&BEGINNINGS, binds![study_id, last]).await?;
+    rows.into_iter().map(|mut row| Ok((row.int()?, row.int()?))).collect()
+}
+
+/// Numbers of the decisions about subjects of which something became known, by the subject's number in the database.
+///
+/// # Errors
+/// Those of the database.
+pub async fn numbers_of_facts<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+) -> Result<BTreeMap<i64, i64>, StoreError> {
+    let rows = from.into().fetch(&OF_FACTS, binds![study_id]).await?;
+    rows.into_iter().map(|mut row| Ok((row.int()?, row.int()?))).collect()
 }
 
 /// Number of subjects in each arm that has any, by code.

@@ -284,8 +284,8 @@ impl Row {
 
     /// The next column, 32 bytes.
     pub(super) fn digest(&mut self) -> Result<[u8; 32], StoreError> {
-        let bytes = self.blob()?;
-        self.exactly(&bytes)
+        let bytes = cell!(self, &[u8])?;
+        self.exactly(bytes)
     }
 
     /// The next column, 32 bytes or nothing.

@@ -34,6 +34,29 @@ pub struct SubjectRow {
     pub audit_digest: Sha256Digest,
 }
 
+/// What is on file of a subject, without what was typed; fields as in [`SubjectRow`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnFile {
+    /// Number in the database.
+    pub id: i64,
+    /// Counted from 1 in the study.
+    pub number: i64,
+    /// The site's own reference, normalized.
+    pub reference_key: String,
+    /// Code of the site.
+    pub site: String,
+    /// Id of the person who enrolled.
+    pub person: String,
+    /// When.
+    pub enrolled_at: Instant,
+    /// JSON, item to normalized value.
+    pub answers: String,
+    /// Mail that enrolled.
+    pub inbox_id: Option<i64>,
+    /// Digest of the audit entry that recorded it.
+    pub audit_digest: Sha256Digest,
+}
+
 /// A subject to be stored; fields as in [`SubjectRow`].
 #[derive(Clone, Copy, Debug)]
 pub struct NewSubject<'a> {
@@ -82,6 +105,8 @@ statements! { "subject":
     BY_NUMBER = same select!("WHERE study_id = $1 AND number = $2");
     LATEST_OF = same select!("WHERE study_id = $1 AND person = $2 ORDER BY id DESC LIMIT 1");
     LIST = same select!("WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3");
+    LIST_ON_FILE = same "SELECT id, number, reference_key, site, person, enrolled_at, answers, inbox_id, audit_digest \
+        FROM subject WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3";
     AT_SITE = same "SELECT count(*) FROM subject WHERE study_id = $1 AND site = $2";
 }
 
@@ -200,6 +225,32 @@ pub async fn list<'a>(
     limit: i64,
 ) -> Result<Vec<SubjectRow>, StoreError> {
     from.into().fetch(&LIST, binds![study_id, after, limit]).await?.into_iter().map(read).collect()
+}
+
+/// As [`list`], without what was typed.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list_on_file<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<OnFile>, StoreError> {
+    let read = |mut row: Row| {
+        Ok(OnFile {
+            id: row.int()?,
+            number: row.int()?,
+            reference_key: row.text()?,
+            site: row.text()?,
+            person: row.text()?,
+            enrolled_at: row.instant()?,
+            answers: row.text()?,
+            inbox_id: row.opt_int()?,
+            audit_digest: row.digest()?,
+        })
+    };
+    from.into().fetch(&LIST_ON_FILE, binds![study_id, after, limit]).await?.into_iter().map(read).collect()
 }
 
 /// Number of subjects of a site.

@@ -11,7 +11,7 @@ use super::proof;
 use super::shelf::bundle_of;
 use crate::definition::allocation_file;
 use crate::domain::allocation::{
-    Amendment, Break, FirstDifference, Follower, Method, Replayed, Row, Scheme, State, Turn, replay_turns,
+    Amendment, Break, FirstDifference, Follower, Method, Replayed, Row, Scheme, State, Turn,
 };
 use crate::domain::study::Study;
 use crate::store::allocation::AllocationRow;
@@ -76,6 +76,11 @@ impl Schemes {
         Ok(Schemes::of(row, &versions)?.unwrap_or_else(|| Schemes::single(current)))
     }
 
+    /// Whether the scheme never changed.
+    pub fn is_single(&self) -> bool {
+        self.later.is_empty()
+    }
+
     /// The scheme that decided first.
     pub fn first(&self) -> &Scheme {
         &self.first
@@ -92,6 +97,15 @@ impl Schemes {
         let from = |version: i64| {
             let first = allocations.iter().find(|row| row.bundle_version >= version);
             first.map_or(after_all, |row| row.number).unsigned_abs()
+        };
+        self.later.iter().map(|(version, scheme)| Turn { from: from(*version), scheme }).collect()
+    }
+
+    /// As [`Schemes::turns`], from the number of the first allocation that each version made.
+    pub fn turns_of(&self, beginnings: &[(i64, i64)]) -> Vec<Turn<'_>> {
+        let from = |version: i64| {
+            let later = beginnings.iter().filter(|(own, _)| *own >= version).map(|(_, first)| first.unsigned_abs());
+            later.min().unwrap_or(u64::MAX)
         };
         self.later.iter().map(|(version, scheme)| Turn { from: from(*version), scheme }).collect()
     }
@@ -116,26 +130,21 @@ impl Schemes {
         Ok(state)
     }
 
-    /// Decides every allocation again, each by the scheme that was in force; the imported ones are counted as they are.
+    /// Decides every allocation again, each by the scheme that was in force; those that were imported are counted as they are.
     ///
     /// # Errors
     /// The first that differs.
     pub fn replay(
         &self,
-        allocations: &[AllocationRow],
+        turns: &[Turn<'_>],
         secret: &[u8; 32],
-        rows: Vec<Row>,
-        imported: &BTreeSet<i64>,
+        rows: impl Iterator<Item = (Row, bool)>,
         amendments: &[Amendment],
     ) -> Result<(), Box<FirstDifference>> {
-        let turns = self.turns(allocations);
-        if imported.is_empty() {
-            return replay_turns(&self.first, &turns, secret, rows, amendments).map(drop);
-        }
-        let mut follower = Follower::new(&self.first, &turns, amendments);
+        let mut follower = Follower::new(&self.first, turns, amendments);
         let mut state = State::new(&self.first);
-        for (next, row) in (1..).zip(rows) {
-            let given = row.number == next && imported.contains(&next.cast_signed());
+        for (next, (row, imported)) in (1..).zip(rows) {
+            let given = row.number == next && imported;
             let brought = follower.before(next, &mut state);
             let counted = brought.and_then(|scheme| {
                 if given {

@@ -194,6 +194,11 @@ impl<'a> Stock<'a> {
         Ok(())
     }
 
+    /// Takes an enrollment's entry as far as it concerns kits: the kit that it tells was handed out for that allocation.
+    pub(super) fn hear_given(&mut self, code: &str, number: i64, entry: &Entry) {
+        self.give(code, number, 1, entry.seq > self.head.chain.length);
+    }
+
     /// The kits that a version of the bundle lists and were not listed before. A purge names no digest.
     async fn hear_bundle(&mut self, version: i64, digest: Option<&str>, late: bool) -> Result<(), Failure> {
         let stored = bundle::load(self.store, self.head.id, version).await?;

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use super::Failure;
 use super::amendment::Schemes;
 use super::kits_told::KitDiscrepancy;
+use super::replaying::{self, Replay, Replaying, Rows};
 use super::shelf::ShelvedStudy;
 use super::told::{self, Discrepancy, What};
 use crate::domain::allocation::{Allotment, Amendment, Counts, FirstDifference, Levels, Row, Scheme, State};
@@ -84,7 +85,12 @@ pub fn counts(study: &Study, fact: &FactRow) -> Result<Option<Counts>, Failure> 
 /// # Errors
 /// As [`counts`].
 pub fn amendments(study: &Study, facts: &[FactRow], allocations: &[AllocationRow]) -> Result<Vec<Amendment>, Failure> {
-    let numbers: BTreeMap<i64, i64> = allocations.iter().map(|row| (row.subject_id, row.number)).collect();
+    let numbers = allocations.iter().map(|row| (row.subject_id, row.number)).collect();
+    amendments_of(study, facts, &numbers)
+}
+
+/// As [`amendments`], from the numbers of the allocations by those of their subjects in the database.
+fn amendments_of(study: &Study, facts: &[FactRow], numbers: &BTreeMap<i64, i64>) -> Result<Vec<Amendment>, Failure> {
     let mut amendments = Vec::new();
     for fact in facts {
         if let (Some(number), Some(counts)) = (numbers.get(&fact.subject_id), counts(study, fact)?) {
@@ -123,31 +129,35 @@ pub fn record(state: &mut State, scheme: &Scheme, fact: &AllocationRow) -> Resul
 pub async fn verify(store: &Store, shelved: &ShelvedStudy) -> Result<Verdict, Failure> {
     let head = study::load(store, shelved.id).await?;
     let kits = kit::list(store, shelved.id).await?;
-    let facts = allocation::journal(store, shelved.id, 0).await?;
+    let last = allocation::last_number(store, shelved.id).await?.unwrap_or(0);
     let known = all_facts(store, shelved.id).await?;
-    let heard = told::compare(store, &shelved.study, &head, kits, &facts, &known).await?;
+    let begun = match &shelved.study.scheme {
+        Some(scheme) => Some(begin(store, shelved, &head, scheme, last, &known).await),
+        None => None,
+    };
+    let (rows, replaying) = match begun {
+        Some(Ok((rows, replaying))) => (Some(rows), Some(Ok(replaying))),
+        Some(Err(failure)) => (None, Some(Err(failure))),
+        None => (None, None),
+    };
+    let heard = told::compare(store, &shelved.study, &head, kits, last, &known, rows).await?;
     if let Some(fault) = secret_fault(&head, &heard.commitments) {
         return Ok(Verdict::Secret(fault));
     }
-    let Some(scheme) = &shelved.study.scheme else {
+    let Some(replaying) = replaying else {
         return Ok(match (heard.first, heard.kit) {
             (Some(first), _) => Verdict::Untold(first),
             (None, Some(kit)) => Verdict::Kit(kit),
             (None, None) => Verdict::NoScheme,
         });
     };
-    let readable: Vec<Row> = facts.iter().map_while(|fact| row_of(fact).ok()).collect();
-    let count = readable.len() as u64;
-    let unreadable = facts.get(readable.len()).map(|fact| Discrepancy { number: fact.number, what: What::Journal });
+    let Replay { result, count, imported, unreadable } = replaying?.end().await;
+    let unreadable = unreadable.map(|number| Discrepancy { number, what: What::Journal });
     let told = match (heard.first, unreadable) {
         (Some(one), Some(other)) if other.number < one.number => Some(other),
         (one, other) => one.or(other),
     };
-    let amended = amendments(&shelved.study, &known, &facts)?;
-    let schemes = Schemes::load(store, &head, scheme).await?;
-    let replayed = schemes.replay(&facts, &head.secret.0, readable, &heard.imported, &amended);
-    let imported = heard.imported.len() as u64;
-    Ok(match (replayed, told) {
+    Ok(match (result, told) {
         (Ok(()), None) => match heard.kit {
             Some(kit) => Verdict::Kit(kit),
             None if imported == 0 => Verdict::Proved(count),
@@ -157,6 +167,27 @@ pub async fn verify(store: &Store, shelved: &ShelvedStudy) -> Result<Verdict, Fa
         (Err(difference), _) => Verdict::Differs(difference),
         (Ok(()), Some(told)) => Verdict::Untold(told),
     })
+}
+
+async fn begin(
+    store: &Store,
+    shelved: &ShelvedStudy,
+    head: &StudyRow,
+    scheme: &Scheme,
+    last: i64,
+    known: &[FactRow],
+) -> Result<(Rows, Replaying), Failure> {
+    let numbers = match known {
+        [] => BTreeMap::new(),
+        _ => allocation::numbers_of_facts(store, shelved.id).await?,
+    };
+    let amendments = amendments_of(&shelved.study, known, &numbers)?;
+    let schemes = Schemes::load(store, head, scheme).await?;
+    let beginnings = match schemes.is_single() {
+        true => Vec::new(),
+        false => allocation::beginnings(store, shelved.id, last).await?,
+    };
+    Ok(replaying::begin(schemes, head.secret.0, beginnings, amendments))
 }
 
 /// Whether the secret is the one that was committed to, in the study's row and in every commitment of its chain.

@@ -1,23 +1,24 @@
 //! What the audit chain tells of subjects, allocations and kits, beside what is on file.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::vec::IntoIter;
+use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::enroll::{key_of, record_digest};
 use super::kits_told::{KitDiscrepancy, Stock};
+use super::pages::Pages;
+use super::replaying::Rows;
+use super::texts::Texts;
 use super::{Failure, told_fact};
-use crate::domain::allocation::Levels;
 use crate::domain::chain::Entry;
 use crate::domain::study::Study;
 use crate::limits;
-use crate::store::allocation::{self, AllocationRow};
+use crate::store::allocation::{self, Recorded};
 use crate::store::fact::FactRow;
 use crate::store::kit::KitRow;
 use crate::store::study::StudyRow;
-use crate::store::subject::{self, SubjectRow};
+use crate::store::subject::{self, OnFile};
 use crate::store::{Store, audit};
 
 /// Where what is on file parts from the chain.
@@ -102,143 +103,139 @@ pub struct Heard {
     pub kit: Option<KitDiscrepancy>,
     /// The digests of secrets that the chain commits the study to, in lower-case hexadecimal, in order.
     pub commitments: Vec<String>,
-    /// Numbers of the allocations that the chain tells were made elsewhere and imported.
-    pub imported: BTreeSet<i64>,
 }
 
 /// An enrollment as its entry tells it.
 #[derive(Deserialize)]
-struct Enrollment {
+struct Enrollment<'a> {
     subject: i64,
-    site: String,
+    #[serde(borrow)]
+    site: Cow<'a, str>,
     inbox: Option<i64>,
-    answers: BTreeMap<String, String>,
+    answers: Texts<'a>,
     bundle: i64,
-    allocation: Option<Told>,
+    allocation: Option<Told<'a>>,
 }
 
 /// An allocation as the entry tells it.
 #[derive(Deserialize)]
-struct Told {
+struct Told<'a> {
     number: i64,
-    arm: String,
+    #[serde(borrow)]
+    arm: Cow<'a, str>,
     kit: Option<String>,
-    levels: Levels,
-    record: String,
+    levels: Texts<'a>,
+    record: Cow<'a, str>,
     #[serde(default)]
     imported: bool,
 }
 
-/// The enrollments of a chain, in order, page by page; what else is in it is passed over, but for the commitments and what
-/// it tells of kits.
+/// The enrollments of a chain, in order; what else is in it is passed over, but for the commitments, what became known of
+/// subjects, and what it tells of kits.
 struct Chain<'a> {
-    store: &'a Store,
-    study_id: i64,
+    entries: Pages<Entry>,
     stock: Stock<'a>,
-    page: IntoIter<Entry>,
-    seq: i64,
     commitments: Vec<String>,
     facts: Vec<Entry>,
 }
 
 impl Chain<'_> {
-    /// The next entry of an enrollment: none if there is none now, though one may be put on later.
+    /// The next entry of an enrollment, whose kit is not heard yet: none if there is none now, though one may be put on later.
     async fn next(&mut self) -> Result<Option<Entry>, Failure> {
-        loop {
-            for entry in self.page.by_ref() {
-                self.seq = entry.seq;
-                self.stock.hear(&entry).await?;
-                match entry.action.as_str() {
-                    "enroll" => return Ok(Some(entry)),
-                    "activate" | "purge" => {
-                        let body: Value = serde_json::from_str(&entry.body).unwrap_or_default();
-                        let secret = body.get("secret").and_then(Value::as_str).unwrap_or_default();
-                        self.commitments.push(secret.to_string());
-                    }
-                    "fact" => self.facts.push(entry),
-                    _ => {}
+        while let Some(entry) = self.entries.next().await? {
+            match entry.action.as_str() {
+                "enroll" => return Ok(Some(entry)),
+                "activate" | "purge" => {
+                    let body: Value = serde_json::from_str(&entry.body).unwrap_or_default();
+                    let secret = body.get("secret").and_then(Value::as_str).unwrap_or_default();
+                    self.commitments.push(secret.to_string());
                 }
+                _ => {}
             }
-            let page = audit::list(self.store, self.study_id, self.seq, limits::PAGE_ROWS).await?;
-            if page.is_empty() {
-                return Ok(None);
+            self.stock.hear(&entry).await?;
+            if entry.action == "fact" {
+                self.facts.push(entry);
             }
-            self.page = page.into_iter();
         }
+        Ok(None)
     }
-}
 
-/// The records of a study's decisions, in order, page by page.
-struct Records<'a> {
-    store: &'a Store,
-    study_id: i64,
-    page: IntoIter<(i64, String)>,
-    last: i64,
-}
-
-impl Records<'_> {
-    /// The record of that number, which is greater than that of the call before.
-    async fn find(&mut self, number: i64) -> Result<Option<String>, Failure> {
-        loop {
-            for (found, record) in self.page.by_ref() {
-                self.last = found;
-                if found >= number {
-                    return Ok((found == number).then_some(record));
-                }
-            }
-            let page = allocation::list_records(self.store, self.study_id, self.last, limits::PAGE_ROWS).await?;
-            if page.is_empty() {
-                return Ok(None);
-            }
-            self.page = page.into_iter();
+    /// What an entry of an enrollment tells, and hears its kit; none if it is none that we wrote.
+    async fn read<'e>(&mut self, entry: &'e Entry) -> Result<Option<Enrollment<'e>>, Failure> {
+        let Ok(told) = serde_json::from_str::<Enrollment<'_>>(&entry.body) else {
+            self.stock.hear(entry).await?;
+            return Ok(None);
+        };
+        if let Some((number, code)) = told.allocation.as_ref().and_then(|own| Some((own.number, own.kit.as_ref()?))) {
+            self.stock.hear_given(code, number, entry);
         }
+        Ok(Some(told))
     }
 }
 
 /// What is on file and not yet compared.
 struct Files<'a> {
     study: &'a Study,
-    facts: std::iter::Peekable<std::slice::Iter<'a, AllocationRow>>,
-    records: Records<'a>,
-    imported: BTreeSet<i64>,
+    journal: Pages<Recorded>,
+    next: Option<Recorded>,
+    /// Where allocations go to be decided again, as far as they were compared.
+    replay: Option<Rows>,
 }
 
-/// Goes through a study's subjects and its chain together. `head`, `kits` and `facts` were read before, in that order:
-/// a row and its entry commit together, so that every row read has its entry by now, and every entry that `head` knows of
-/// its rows. What was enrolled in between is compared as far as it was read.
+/// Goes through a study's subjects and its chain together. `head`, `kits`, `last` (the greatest number of an allocation) and `known`
+/// were read before, in that order: a row and its entry commit together, so that every row read has its entry by now, and every
+/// entry that `head` knows of its rows. What was enrolled in between is compared as far as it was read. Allocations go on to
+/// `replay`, up to the first discrepancy.
 ///
 /// # Errors
 /// The database.
-pub async fn compare(
+pub(super) async fn compare(
     store: &Store,
     study: &Study,
     head: &StudyRow,
     kits: Vec<KitRow>,
-    facts: &[AllocationRow],
+    last: i64,
     known: &[FactRow],
+    replay: Option<Rows>,
 ) -> Result<Heard, Failure> {
-    let mut chain = Chain {
-        store,
-        study_id: head.id,
-        stock: Stock::new(store, head),
-        page: Vec::new().into_iter(),
-        seq: 0,
-        commitments: Vec::new(),
-        facts: Vec::new(),
-    };
-    let mut files = Files {
-        study,
-        facts: facts.iter().peekable(),
-        records: Records { store, study_id: head.id, page: Vec::new().into_iter(), last: i64::MIN },
-        imported: BTreeSet::new(),
-    };
-    let mut first = first_discrepancy(&mut chain, &mut files, head).await?;
+    const ROWS: i64 = limits::PROOF_PAGE_ROWS;
+    let id = head.id;
+    let own = store.clone();
+    let entries = Pages::new(
+        |entry: &Entry| entry.seq,
+        move |after| {
+            let store = own.clone();
+            Box::pin(async move { audit::list(&store, id, after, ROWS).await })
+        },
+    );
+    let own = store.clone();
+    let journal = Pages::new(
+        |recorded: &Recorded| recorded.row.number,
+        move |after| {
+            let store = own.clone();
+            Box::pin(async move { allocation::list_recorded(&store, id, after, last, ROWS).await })
+        },
+    );
+    let own = store.clone();
+    let subjects = Pages::new(
+        |subject: &OnFile| subject.number,
+        move |after| {
+            let store = own.clone();
+            Box::pin(async move { subject::list_on_file(&store, id, after, ROWS).await })
+        },
+    );
+    let mut chain = Chain { entries, stock: Stock::new(store, head), commitments: Vec::new(), facts: Vec::new() };
+    let mut files = Files { study, journal, next: None, replay };
+    let mut first = first_discrepancy(&mut chain, &mut files, subjects, head).await?;
+    files.send_up_to(first).await?;
     // The commitments and the stock are of the whole chain, wherever the comparison ended.
-    while chain.next().await?.is_some() {}
+    while let Some(entry) = chain.next().await? {
+        chain.read(&entry).await?;
+    }
     if first.is_none() {
         first = told_fact::first_discrepancy(store, head, &chain.facts, known).await?;
     }
-    let mut heard = Heard { first, kit: None, commitments: chain.commitments, imported: files.imported };
+    let mut heard = Heard { first, kit: None, commitments: chain.commitments };
     match chain.stock.compare(kits) {
         Some(KitDiscrepancy { allocation: Some(number), .. }) => {
             let found = Discrepancy { number, what: What::KitRow };
@@ -252,51 +249,70 @@ pub async fn compare(
 async fn first_discrepancy(
     chain: &mut Chain<'_>,
     files: &mut Files<'_>,
+    mut on_file: Pages<OnFile>,
     head: &StudyRow,
 ) -> Result<Option<Discrepancy>, Failure> {
     let (mut subjects, mut allocations) = (0, 0);
-    let mut after = i64::MIN;
-    loop {
-        let page = subject::list(chain.store, head.id, after, limits::PAGE_ROWS).await?;
-        let Some(end) = page.last() else { break };
-        after = end.number;
-        for row in &page {
-            let Some(entry) = chain.next().await? else {
-                return Ok(Some(Discrepancy { number: row.number, what: What::Entry }));
-            };
-            let Ok(told) = serde_json::from_str::<Enrollment>(&entry.body) else {
-                return Ok(Some(Discrepancy { number: row.number, what: What::Entry }));
-            };
-            if let Some(found) = files.differ(&entry, &told, row, head).await? {
-                return Ok(Some(found));
-            }
-            if entry.seq <= head.chain.length {
-                subjects = told.subject;
-                allocations = told.allocation.map_or(allocations, |told| told.number);
-            }
+    while let Some(row) = on_file.next().await? {
+        let Some(entry) = chain.next().await? else {
+            return Ok(Some(Discrepancy { number: row.number, what: What::Entry }));
+        };
+        let Some(told) = chain.read(&entry).await? else {
+            return Ok(Some(Discrepancy { number: row.number, what: What::Entry }));
+        };
+        if let Some(found) = files.differ(&entry, &told, &row, head).await? {
+            return Ok(Some(found));
+        }
+        if entry.seq <= head.chain.length {
+            subjects = told.subject;
+            allocations = told.allocation.map_or(allocations, |told| told.number);
         }
     }
     while let Some(entry) = chain.next().await? {
+        let told = chain.read(&entry).await?;
         if entry.seq <= head.chain.length {
-            let told = serde_json::from_str::<Enrollment>(&entry.body);
             let number = told.map_or(subjects + 1, |told| told.subject);
             return Ok(Some(Discrepancy { number, what: What::Subject }));
         }
     }
-    if let Some(fact) = files.facts.next() {
-        return Ok(Some(Discrepancy { number: fact.number, what: What::Entry }));
+    if let Some(fact) = files.peek().await? {
+        return Ok(Some(Discrepancy { number: fact.row.number, what: What::Entry }));
     }
     let counted = (subjects, allocations) == (head.subjects, head.allocations);
     Ok((!counted).then_some(Discrepancy { number: subjects, what: What::Counters }))
 }
 
 impl Files<'_> {
+    /// The next allocation.
+    async fn peek(&mut self) -> Result<Option<&Recorded>, Failure> {
+        if self.next.is_none() {
+            self.next = self.journal.next().await?;
+        }
+        Ok(self.next.as_ref())
+    }
+
+    /// Sends what is left on to be decided again: all, or up to the number of a discrepancy. What comes behind that is told
+    /// of in no case.
+    async fn send_up_to(&mut self, first: Option<Discrepancy>) -> Result<(), Failure> {
+        let Some(mut replay) = self.replay.take() else { return Ok(()) };
+        while let Some(fact) = self.peek().await? {
+            if first.is_some_and(|first| fact.row.number > first.number) {
+                break;
+            }
+            if let Some(fact) = self.next.take() {
+                replay.send(fact.row, false).await;
+            }
+        }
+        replay.finish().await;
+        Ok(())
+    }
+
     /// How one subject and its allocation differ from their entry.
     async fn differ(
         &mut self,
         entry: &Entry,
-        told: &Enrollment,
-        row: &SubjectRow,
+        told: &Enrollment<'_>,
+        row: &OnFile,
         head: &StudyRow,
     ) -> Result<Option<Discrepancy>, Failure> {
         if told.subject != row.number {
@@ -308,34 +324,29 @@ impl Files<'_> {
             return Ok(Some(Discrepancy { number: row.number, what }));
         }
         let Some(given) = &told.allocation else { return Ok(None) };
-        if given.imported {
-            self.imported.insert(given.number);
-        }
-        let fact = match self.facts.peek() {
-            Some(fact) if fact.number == given.number => *fact,
-            Some(fact) if fact.number < given.number => {
-                return Ok(Some(Discrepancy { number: fact.number, what: What::Entry }));
+        match self.peek().await? {
+            Some(fact) if fact.row.number == given.number => {}
+            Some(fact) if fact.row.number < given.number => {
+                return Ok(Some(Discrepancy { number: fact.row.number, what: What::Entry }));
             }
             // It was allocated after the journal was read.
             None if entry.seq > head.chain.length => return Ok(None),
             _ => return Ok(Some(Discrepancy { number: given.number, what: What::Allocation })),
-        };
-        self.facts.next();
-        let mut what = allocation_differs(entry, told, given, row, fact);
-        if what.is_none() {
-            let record = self.records.find(fact.number).await?;
-            let same = record.is_some_and(|record| record_digest(&record) == given.record);
-            what = (!same).then_some(What::Record);
         }
-        Ok(what.map(|what| Discrepancy { number: fact.number, what }))
+        let Some(fact) = self.next.take() else { return Ok(None) };
+        let what = allocation_differs(entry, told, given, row, &fact);
+        let number = fact.row.number;
+        if let Some(replay) = &mut self.replay {
+            replay.send(fact.row, given.imported).await;
+        }
+        Ok(what.map(|what| Discrepancy { number, what }))
     }
 }
 
-fn subject_differs(study: &Study, entry: &Entry, told: &Enrollment, row: &SubjectRow) -> Option<What> {
-    let answers: Option<BTreeMap<String, String>> = serde_json::from_str(&row.answers).ok();
+fn subject_differs(study: &Study, entry: &Entry, told: &Enrollment<'_>, row: &OnFile) -> Option<What> {
     let reference = told.answers.get(&study.registration.subject_item);
     [
-        (What::Answers, answers.as_ref() == Some(&told.answers)),
+        (What::Answers, told.answers.is(&row.answers)),
         (What::Site, row.site == told.site),
         (What::Person, row.person == entry.actor),
         (What::EnrolledAt, row.enrolled_at == entry.at),
@@ -349,19 +360,19 @@ fn subject_differs(study: &Study, entry: &Entry, told: &Enrollment, row: &Subjec
 
 fn allocation_differs(
     entry: &Entry,
-    told: &Enrollment,
-    given: &Told,
-    row: &SubjectRow,
-    fact: &AllocationRow,
+    told: &Enrollment<'_>,
+    given: &Told<'_>,
+    subject: &OnFile,
+    Recorded { row, record }: &Recorded,
 ) -> Option<What> {
-    let levels: Option<Levels> = serde_json::from_str(&fact.levels).ok();
     [
-        (What::Allocated, fact.subject_id == row.id),
-        (What::Arm, fact.arm == given.arm),
-        (What::Kit, fact.kit == given.kit),
-        (What::Levels, levels.as_ref() == Some(&given.levels)),
-        (What::Bundle, fact.bundle_version == told.bundle),
-        (What::AllocatedAt, fact.allocated_at == entry.at),
+        (What::Allocated, row.subject_id == subject.id),
+        (What::Arm, row.arm == given.arm),
+        (What::Kit, row.kit == given.kit),
+        (What::Levels, given.levels.is(&row.levels)),
+        (What::Bundle, row.bundle_version == told.bundle),
+        (What::AllocatedAt, row.allocated_at == entry.at),
+        (What::Record, record_digest(record) == given.record),
     ]
     .into_iter()
     .find_map(|(what, same)| (!same).then_some(what))

@@ -1,0 +1,66 @@
+//! Rows that are gone through page by page; the next page is on its way while one is looked at.
+
+use std::vec::IntoIter;
+
+use futures::future::BoxFuture;
+use tokio::task::JoinHandle;
+
+use super::Failure;
+use crate::limits;
+use crate::store::StoreError;
+
+type Page<T> = Result<Vec<T>, StoreError>;
+
+/// Rows in the order of a key, each page the one behind the last row of the page before.
+pub(super) struct Pages<T> {
+    fetch: Box<dyn Fn(i64) -> BoxFuture<'static, Page<T>> + Send + Sync>,
+    key: fn(&T) -> i64,
+    page: IntoIter<T>,
+    /// The key of the last row of the page.
+    last: i64,
+    ahead: Option<JoinHandle<Page<T>>>,
+}
+
+impl<T: Send + 'static> Pages<T> {
+    /// `fetch` gives at most [`limits::PROOF_PAGE_ROWS`] rows behind a key, in order.
+    pub(super) fn new(
+        key: fn(&T) -> i64,
+        fetch: impl Fn(i64) -> BoxFuture<'static, Page<T>> + Send + Sync + 'static,
+    ) -> Pages<T> {
+        Pages { fetch: Box::new(fetch), key, page: Vec::new().into_iter(), last: i64::MIN, ahead: None }
+    }
+
+    /// The next row; none if there is none now, though one may be put on later.
+    ///
+    /// # Errors
+    /// The database.
+    pub(super) async fn next(&mut self) -> Result<Option<T>, Failure> {
+        loop {
+            if let Some(row) = self.page.next() {
+                return Ok(Some(row));
+            }
+            let mut page = match self.ahead.take() {
+                Some(ahead) => ahead.await.unwrap_or_else(|fault| std::panic::resume_unwind(fault.into_panic()))?,
+                None => Vec::new(),
+            };
+            if page.is_empty() {
+                // What was asked for ahead of time may have come since.
+                page = (self.fetch)(self.last).await?;
+            }
+            let Some(end) = page.last() else { return Ok(None) };
+            self.last = (self.key)(end);
+            if page.len() as i64 == limits::PROOF_PAGE_ROWS {
+                self.ahead = Some(tokio::spawn((self.fetch)(self.last)));
+            }
+            self.page = page.into_iter();
+        }
+    }
+}
+
+impl<T> Drop for Pages<T> {
+    fn drop(&mut self) {
+        if let Some(ahead) = &self.ahead {
+            ahead.abort();
+        }
+    }
+}
