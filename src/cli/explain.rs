@@ -162,33 +162,80 @@ struct Columns {
 }
 
 impl Columns {
-    fn find(scheme: &Scheme, headers: &csv::StringRecord) -> Result<Columns, String> {
+    /// Where each column is; `also` are others that must be there. Everything that is wrong with them at once.
+    fn find(scheme: &Scheme, headers: &csv::StringRecord, also: &[&str]) -> Result<Columns, String> {
         let find = |name: &str| headers.iter().position(|header| header == name);
-        let need = |name: &str| find(name).ok_or_else(|| format!("there is no column \"{name}\""));
-        let mut read: Vec<&str> = scheme.needs().collect();
-        read.push(ARM);
-        if let Some(twice) = read.iter().find(|name| headers.iter().filter(|header| header == *name).count() > 1) {
-            return Err(format!("the column \"{twice}\" stands twice"));
+        let mut wrong = Vec::new();
+        for name in also.iter().copied().chain(scheme.needs()).chain([ARM]) {
+            match headers.iter().filter(|header| *header == name).count() {
+                0 => wrong.push(format!("there is no column \"{name}\"")),
+                1 => {}
+                _ => wrong.push(format!("the column \"{name}\" stands twice")),
+            }
         }
-        let factors = scheme.needs().map(|id| Ok((id.to_owned(), need(id)?))).collect::<Result<_, String>>()?;
+        let factors: Vec<(String, usize)> = scheme.needs().filter_map(|id| Some((id.to_owned(), find(id)?))).collect();
         let slot = find(SLOT).filter(|_| scheme.has_slots());
         let block_size = find(BLOCK_SIZE).filter(|_| matches!(scheme.method(), Method::Block(_)));
-        Ok(Columns { arm: need(ARM)?, slot, block_size, factors })
+        match find(ARM).filter(|_| wrong.is_empty()) {
+            Some(arm) => Ok(Columns { arm, slot, block_size, factors }),
+            None => Err(wrong.join("; ")),
+        }
     }
 }
 
 /// Reads a history's records; lines that begin with `#` are comments.
-pub(super) fn reader(text: &str) -> csv::Reader<&[u8]> {
+fn reader(text: &str) -> csv::Reader<&[u8]> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     csv::ReaderBuilder::new().comment(Some(b'#')).trim(csv::Trim::All).from_reader(text.as_bytes())
 }
 
-/// The rows of a history and the line of each.
-pub(super) fn read_history(
-    scheme: &Scheme,
-    path: &Path,
-    text: &str,
-) -> Result<(Vec<HistoryRow>, Vec<u64>), ExplainFault> {
+/// The rows of a history and the line of each; of what is wrong with its lines, the first.
+fn read_history(scheme: &Scheme, path: &Path, text: &str) -> Result<(Vec<HistoryRow>, Vec<u64>), ExplainFault> {
+    let (mut rows, mut lines) = (Vec::new(), Vec::new());
+    for read in read_lines(scheme, path, text, &[])?.lines {
+        let fault = |wrong| ExplainFault::History { path: path.to_owned(), line: Some(read.line), wrong };
+        rows.push(read.row.map_err(|wrong| fault(wrong.into_iter().next().unwrap_or_default()))?);
+        lines.push(read.line);
+    }
+    Ok((rows, lines))
+}
+
+/// A history as it stands in its file.
+pub(super) struct ReadHistory {
+    headers: csv::StringRecord,
+    /// Its lines, in order.
+    pub(super) lines: Vec<ReadLine>,
+}
+
+/// A line of a history.
+pub(super) struct ReadLine {
+    /// Its number, counted from 1.
+    pub(super) line: u64,
+    cells: csv::StringRecord,
+    /// The subject, or everything that is wrong with it.
+    pub(super) row: Result<HistoryRow, Vec<String>>,
+}
+
+impl ReadHistory {
+    /// Where the column of that name is.
+    pub(super) fn find(&self, name: &str) -> Option<usize> {
+        self.headers.iter().position(|header| header == name)
+    }
+}
+
+impl ReadLine {
+    /// What stands in a column, if anything does.
+    pub(super) fn cell(&self, column: Option<usize>) -> Option<&str> {
+        column.and_then(|column| self.cells.get(column)).filter(|text| !text.is_empty())
+    }
+}
+
+/// The lines of a history, each with everything that is wrong with it; `also` are columns that must be there beside those of
+/// the scheme.
+///
+/// # Errors
+/// A file without the columns, or that is too long.
+pub(super) fn read_lines(scheme: &Scheme, path: &Path, text: &str, also: &[&str]) -> Result<ReadHistory, ExplainFault> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = reader(text);
     let texts: Vec<&str> = text.lines().collect();
@@ -202,18 +249,23 @@ pub(super) fn read_history(
     let fault = |line: Option<u64>, wrong: String| ExplainFault::History { path: path.to_owned(), line, wrong };
     let broken = |wrong: csv::Error| fault(line_of(wrong.position()), csv_fault(&wrong));
     let headers = reader.headers().map_err(broken)?;
-    let columns = Columns::find(scheme, headers).map_err(|wrong| fault(line_of(headers.position()), wrong))?;
-    let (mut rows, mut lines) = (Vec::new(), Vec::new());
+    let columns = Columns::find(scheme, headers, also).map_err(|wrong| fault(line_of(headers.position()), wrong))?;
+    let headers = headers.clone();
+    let mut lines = Vec::new();
     for record in reader.records() {
-        let record = record.map_err(broken)?;
-        let line = line_of(record.position());
-        if rows.len() >= limits::HISTORY_ROWS {
+        let (cells, line, row) = match record {
+            Ok(record) => {
+                let (line, row) = (line_of(record.position()), read_row(&columns, &record));
+                (record, line, row)
+            }
+            Err(wrong) => (csv::StringRecord::new(), line_of(wrong.position()), Err(vec![csv_fault(&wrong)])),
+        };
+        if lines.len() >= limits::HISTORY_ROWS {
             return Err(fault(line, format!("more than {} subjects", limits::HISTORY_ROWS)));
         }
-        rows.push(read_row(&columns, &record).map_err(|wrong| fault(line, wrong))?);
-        lines.push(line.unwrap_or(0));
+        lines.push(ReadLine { line: line.unwrap_or(0), cells, row });
     }
-    Ok((rows, lines))
+    Ok(ReadHistory { headers, lines })
 }
 
 fn csv_fault(wrong: &csv::Error) -> String {
@@ -225,21 +277,26 @@ fn csv_fault(wrong: &csv::Error) -> String {
     }
 }
 
-fn read_row(columns: &Columns, record: &csv::StringRecord) -> Result<HistoryRow, String> {
-    let value = |name: &str, column: usize| match record.get(column).unwrap_or_default() {
-        "" => Err(format!("the column \"{name}\" is empty")),
-        value => Ok(value.to_owned()),
+fn read_row(columns: &Columns, record: &csv::StringRecord) -> Result<HistoryRow, Vec<String>> {
+    let mut wrong = Vec::new();
+    let mut value = |name: &str, column: usize| match record.get(column).unwrap_or_default() {
+        "" => {
+            wrong.push(format!("the column \"{name}\" is empty"));
+            String::new()
+        }
+        value => value.to_owned(),
     };
-    let mut levels = Levels::new();
-    for (id, column) in &columns.factors {
-        levels.insert(id.clone(), value(id, *column)?);
-    }
-    Ok(HistoryRow {
-        levels,
-        arm: value(ARM, columns.arm)?,
-        slot: optional(SLOT, columns.slot, record)?,
-        block_size: optional(BLOCK_SIZE, columns.block_size, record)?,
-    })
+    let levels: Levels = columns.factors.iter().map(|(id, column)| (id.clone(), value(id, *column))).collect();
+    let arm = value(ARM, columns.arm);
+    let slot = optional(SLOT, columns.slot, record).unwrap_or_else(|fault| {
+        wrong.push(fault);
+        None
+    });
+    let block_size = optional(BLOCK_SIZE, columns.block_size, record).unwrap_or_else(|fault| {
+        wrong.push(fault);
+        None
+    });
+    if wrong.is_empty() { Ok(HistoryRow { levels, arm, slot, block_size }) } else { Err(wrong) }
 }
 
 fn optional<T: std::str::FromStr>(

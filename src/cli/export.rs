@@ -131,10 +131,11 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<End> {
 }
 
 /// Columns of the journal that are no levels.
-const COLUMNS: [&str; 17] = [
+const COLUMNS: [&str; 18] = [
     "number",
     "subject",
     "at",
+    "originally_at",
     "origin",
     "arm",
     "slot",
@@ -157,11 +158,11 @@ fn factors(lines: &[Line]) -> BTreeSet<String> {
     lines.iter().flat_map(|line| levels(line).into_iter().map(|(id, _)| id)).collect()
 }
 
-/// `number … program`, with one column for each factor behind `origin`; one whose id is the name of a column has `level_`
+/// `number … program`; `originally_at` is when another system made what was imported at `at`. With one column for each factor behind `origin`; one whose id is the name of a column has `level_`
 /// before it.
 fn journal_csv(study: &Study, lines: &[Line]) -> anyhow::Result<String> {
     let factors = factors(lines);
-    let (before, behind) = COLUMNS.split_at(4);
+    let (before, behind) = COLUMNS.split_at(5);
     let column = |id: &String| if COLUMNS.contains(&id.as_str()) { format!("level_{id}") } else { id.clone() };
     let header = before.iter().map(ToString::to_string).chain(factors.iter().map(column));
     let header: Vec<String> = header.chain(behind.iter().map(ToString::to_string)).collect();
@@ -175,6 +176,7 @@ fn journal_csv(study: &Study, lines: &[Line]) -> anyhow::Result<String> {
             "imbalances" => pairs(&entry, "arms", "code", "imbalance", "="),
             "draws" => pairs(&entry, "draws", "value", "below", " of "),
             "counts" => entry.get("counts").map(Value::to_string).unwrap_or_default(),
+            "originally_at" => plain(entry.get("imported").and_then(|imported| imported.get("at"))),
             "bundle_version" => line.fact.bundle_version.to_string(),
             "bundle_digest" => line.bundle_digest.clone(),
             _ => plain(entry.get(key)),

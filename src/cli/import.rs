@@ -1,19 +1,21 @@
 //! `hagaki allocation import`: the history of another system, counted back before it is taken.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::explain::{self, ExplainFault};
 use super::installation::Opened;
 use super::study::judged;
 use super::{End, Installation, Output, Refused, counted};
-use crate::domain::allocation::Scheme;
-use crate::domain::study::Blinding;
+use crate::domain::allocation::{SITE, Scheme};
+use crate::domain::study::{Blinding, Study};
+use crate::limits;
 use crate::store::kit;
-use crate::workflow::import::{self, History, Line, Source};
+use crate::workflow::import::{self, ArmCounts, History, Line, Misfit, Source};
 use crate::workflow::life::Act;
 
 /// What `hagaki allocation import` takes.
@@ -23,7 +25,8 @@ pub struct ImportArgs {
     slug: String,
     /// The subjects in the order of their allocation: a CSV with the columns `subject` and `arm`, one for each factor or stratum,
     /// `site` where the study has several, `block_size` for blocks (with the open ones last in their stratum), `slot` for
-    /// dummy arms, `kit` in a blinded study.
+    /// dummy arms, `kit` (the kit that the subject has) in a blinded study, and, if it is known, `at`: the day or moment of the
+    /// allocation.
     file: PathBuf,
     /// Only count back, which is what happens without --yes too.
     #[arg(long, conflicts_with = "yes")]
@@ -31,6 +34,9 @@ pub struct ImportArgs {
     /// The counts are right: take it.
     #[arg(long)]
     yes: bool,
+    /// In a blinded study: id of the person who may know the arms and asked for it; stands in the audit chain, also of a trial.
+    #[arg(long, default_value = "")]
+    by: String,
     /// Why; stands in the audit chain.
     #[arg(long, default_value = "")]
     reason: String,
@@ -48,27 +54,37 @@ pub(super) fn run(args: &ImportArgs) -> anyhow::Result<End> {
     let Some(scheme) = &shelved.study.scheme else {
         return Err(Refused(format!("study {} randomizes nobody; there is nothing to import", args.slug)).into());
     };
-    let (lines, digest) = match read(args, scheme, shelved.study.blinding, shelved.study.sites.len()) {
+    let act = Act { actor: &opened.actor, at: opened.now(), reason: &args.reason };
+    let admitted = import::admit(&opened.store, &shelved, &args.by, act);
+    if judged(opened.runtime.block_on(admitted))?.is_none() {
+        return Ok(End::Refused);
+    }
+    let Read { lines, mut misfits, digest } = match read(args, scheme, &shelved.study) {
         Ok(read) => read,
         Err(fault @ ExplainFault::File { .. }) => return Err(fault.into()),
         Err(fault) => return Err(Refused(fault.to_string()).into()),
     };
     let kits = opened.runtime.block_on(kit::list(&opened.store, shelved.id))?;
-    let history = import::fit(&shelved, scheme, &kits, &lines)
-        .map_err(|misfit| Refused(format!("{}:{}: {}", args.file.display(), misfit.line, misfit.wrong)))?;
+    let history = match import::fit(&shelved, scheme, &kits, &lines, act.at) {
+        Ok(history) if misfits.is_empty() => history,
+        fitted => {
+            misfits.extend(fitted.err().unwrap_or_default());
+            return Err(Refused(in_a_list(args, misfits)).into());
+        }
+    };
     if args.yes {
         let name = args.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let source = Source { name: &name, digest: &digest };
-        let act = Act { actor: &opened.actor, at: opened.now(), reason: &args.reason };
         let importing = import::import(&opened.store, &shelved, &history, source, act, &*opened.dice);
         if judged(opened.runtime.block_on(importing))?.is_none() {
             return Ok(End::Refused);
         }
     }
+    let told = shelved.study.blinding == Blinding::Open;
     if args.output.json {
-        println!("{}", to_json(&history, scheme, &digest, args.yes));
+        println!("{}", to_json(&history, scheme, &digest, args.yes, told));
     } else {
-        print!("{}", in_words(&history, scheme, &digest));
+        print!("{}", in_words(&history, scheme, &digest, told));
         match args.yes {
             true => println!("{}: {} imported", args.slug, counted(history.len() as u64, "subject")),
             false => println!("Nothing was changed. If the counts are right: the same again with --yes --reason WHY"),
@@ -77,56 +93,98 @@ pub(super) fn run(args: &ImportArgs) -> anyhow::Result<End> {
     Ok(End::Done)
 }
 
-/// The lines of the file, and its SHA-256.
-fn read(
-    args: &ImportArgs,
-    scheme: &Scheme,
-    blinding: Blinding,
-    sites: usize,
-) -> Result<(Vec<Line>, String), ExplainFault> {
-    let text = explain::read_file(&args.file)?;
-    let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(text.as_bytes()));
-    let (rows, numbers) = explain::read_history(scheme, &args.file, &text)?;
-    let fault = |line: Option<u64>, wrong: String| ExplainFault::History { path: args.file.clone(), line, wrong };
-    let mut reader = explain::reader(&text);
-    let headers = reader.headers().map_err(|wrong| fault(None, wrong.to_string()))?.clone();
-    let find = |name: &str| headers.iter().position(|header| header == name);
-    let need = |name: &str| find(name).ok_or_else(|| fault(None, format!("there is no column \"{name}\"")));
-    let subject = need("subject")?;
-    let kit = if blinding == Blinding::Blinded { Some(need("kit")?) } else { None };
-    let known = scheme.needs().any(|id| id == crate::domain::allocation::SITE);
-    let site = if known || sites == 1 { None } else { find("site") };
-    let mut lines = Vec::with_capacity(rows.len());
-    for ((record, row), number) in reader.records().zip(rows).zip(numbers) {
-        let record = record.map_err(|wrong| fault(Some(number), wrong.to_string()))?;
-        let cell = |column: Option<usize>| {
-            column.and_then(|column| record.get(column)).filter(|text| !text.is_empty()).map(str::to_owned)
-        };
-        let empty = || fault(Some(number), "the column \"subject\" is empty".to_owned());
-        let subject = cell(Some(subject)).ok_or_else(empty)?;
-        lines.push(Line { number, subject, site: cell(site), kit: cell(kit), row });
-    }
-    if lines.is_empty() {
-        return Err(fault(None, "has no line with a subject".to_owned()));
-    }
-    Ok((lines, digest))
+/// What stands in the file.
+struct Read {
+    lines: Vec<Line>,
+    /// What is wrong with lines by themselves.
+    misfits: Vec<Misfit>,
+    /// SHA-256 of the file.
+    digest: String,
 }
 
-fn to_json(history: &History, scheme: &Scheme, digest: &str, imported: bool) -> Value {
-    let strata = history.strata.iter().map(|(levels, arms)| {
-        let named = scheme.strata().iter().zip(levels).map(|(id, level)| (id.clone(), json!(level)));
-        json!({ "levels": Value::Object(named.collect()), "arms": arms })
-    });
-    let blocks = history.blocks.iter().map(|block| {
-        let named = scheme.strata().iter().zip(&block.stratum).map(|(id, level)| (id.clone(), json!(level)));
-        json!({ "levels": Value::Object(named.collect()), "size": block.size, "arms": block.arms })
-    });
-    json!({ "sha256": digest, "subjects": history.len(), "arms": history.arms, "strata": strata.collect::<Vec<Value>>(),
+fn read(args: &ImportArgs, scheme: &Scheme, study: &Study) -> Result<Read, ExplainFault> {
+    let text = explain::read_file(&args.file)?;
+    let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(text.as_bytes()));
+    let mut also = vec!["subject"];
+    if study.blinding == Blinding::Blinded {
+        also.push("kit");
+    }
+    let read = explain::read_lines(scheme, &args.file, &text, &also).map_err(|fault| match fault {
+        ExplainFault::History { path, line, wrong } if wrong.contains("no column \"kit\"") => {
+            let hint = "the study is blinded, so each line names the kit that the subject has, and kits.csv lists it";
+            ExplainFault::History { path, line, wrong: format!("{wrong} ({hint})") }
+        }
+        other => other,
+    })?;
+    let known = scheme.needs().any(|id| id == SITE);
+    let site = if known || study.sites.len() == 1 { None } else { read.find(SITE) };
+    let columns = ["subject", "kit", "at"].map(|name| read.find(name));
+    let (mut lines, mut misfits) = (Vec::with_capacity(read.lines.len()), Vec::new());
+    for own in &read.lines {
+        let [subject, kit, at] = columns.map(|column| own.cell(column));
+        let number = own.line;
+        let mut wrong = own.row.as_ref().err().cloned().unwrap_or_default();
+        if own.row.is_ok() && subject.is_none() {
+            wrong.push("the column \"subject\" is empty".to_owned());
+        }
+        misfits.extend(wrong.into_iter().map(|wrong| Misfit { line: number, wrong }));
+        if let (Ok(row), Some(subject)) = (&own.row, subject) {
+            let owned = |text: Option<&str>| text.map(str::to_owned);
+            let (subject, row) = (subject.to_owned(), row.clone());
+            lines.push(Line { number, subject, site: owned(own.cell(site)), kit: owned(kit), at: owned(at), row });
+        }
+    }
+    if read.lines.is_empty() {
+        let wrong = "has no line with a subject".to_owned();
+        return Err(ExplainFault::History { path: args.file.clone(), line: None, wrong });
+    }
+    Ok(Read { lines, misfits, digest })
+}
+
+/// Everything that is wrong, a line for each, in the order of the file.
+fn in_a_list(args: &ImportArgs, mut misfits: Vec<Misfit>) -> String {
+    misfits.sort_by_key(|misfit| misfit.line);
+    let told = misfits.iter().take(limits::PROBLEMS);
+    let mut lines: Vec<String> =
+        told.map(|misfit| format!("{}:{}: {}", args.file.display(), misfit.line, misfit.wrong)).collect();
+    if let Some(more) = misfits.len().checked_sub(limits::PROBLEMS).filter(|more| *more > 0) {
+        lines.push(format!("and {more} more"));
+    }
+    lines.join("\n")
+}
+
+/// Counts as they may be told: of a blinded study that goes on, without arms.
+fn counts(arms: &ArmCounts, told: bool) -> Value {
+    if told { json!(arms) } else { json!(arms.values().sum::<u64>()) }
+}
+
+fn to_json(history: &History, scheme: &Scheme, digest: &str, imported: bool, told: bool) -> Value {
+    let key = if told { "arms" } else { "subjects" };
+    let named = |levels: &[String]| -> Value {
+        let pairs = scheme.strata().iter().zip(levels).map(|(id, level)| (id.clone(), json!(level)));
+        Value::Object(pairs.collect())
+    };
+    let strata =
+        history.strata.iter().map(|(levels, arms)| json!({ "levels": named(levels), key: counts(arms, told) }));
+    let blocks = history
+        .blocks
+        .iter()
+        .map(|block| json!({ "levels": named(&block.stratum), "size": block.size, key: counts(&block.arms, told) }));
+    let of_levels = |levels: &BTreeMap<String, ArmCounts>| -> Value {
+        Value::Object(levels.iter().map(|(level, arms)| (level.clone(), counts(arms, told))).collect())
+    };
+    let margins: Map<String, Value> =
+        history.margins.iter().map(|(factor, levels)| (factor.clone(), of_levels(levels))).collect();
+    json!({ "sha256": digest, "subjects": history.len(), "dated": history.dated(),
+            "arms": told.then_some(&history.arms), "margins": margins, "strata": strata.collect::<Vec<Value>>(),
             "blocks": blocks.collect::<Vec<Value>>(), "imported": imported })
 }
 
-fn in_words(history: &History, scheme: &Scheme, digest: &str) -> String {
-    let arms = |arms: &std::collections::BTreeMap<String, u64>| {
+fn in_words(history: &History, scheme: &Scheme, digest: &str, told: bool) -> String {
+    let arms = |arms: &ArmCounts| {
+        if !told {
+            return arms.values().sum::<u64>().to_string();
+        }
         let count = |code: &String| format!("{code} {}", arms.get(code).copied().unwrap_or(0));
         history.arms.keys().map(count).collect::<Vec<String>>().join(", ")
     };
@@ -135,7 +193,17 @@ fn in_words(history: &History, scheme: &Scheme, digest: &str) -> String {
         named.collect::<Vec<String>>().join(" ")
     };
     let mut text = format!("SHA-256 of the file: {digest}\n");
-    text.push_str(&format!("{}: {}\n", counted(history.len() as u64, "subject"), arms(&history.arms)));
+    let all = if told { format!(": {}", arms(&history.arms)) } else { String::new() };
+    let dated = match history.dated() {
+        0 => String::new(),
+        dated => format!("; {dated} with the date of their allocation"),
+    };
+    text.push_str(&format!("{}{all}{dated}\n", counted(history.len() as u64, "subject")));
+    for (factor, levels) in &history.margins {
+        for (level, counts) in levels {
+            text.push_str(&format!("  {factor}={level}: {}\n", arms(counts)));
+        }
+    }
     for (levels, counts) in history.strata.iter().filter(|(levels, _)| !levels.is_empty()) {
         text.push_str(&format!("  {}: {}\n", place(levels), arms(counts)));
     }

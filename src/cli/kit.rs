@@ -235,7 +235,8 @@ fn list(
     let now = opened.now();
     if let Some((by, reason)) = unblinded {
         let act = Act { actor: &opened.actor, at: now, reason };
-        let permitted = disclosure::permit_stock(&opened.store, &shelved, by, act);
+        let wish = disclosure::Wish { what: "kits", by };
+        let permitted = disclosure::permit_stock(&opened.store, &shelved, wish, act);
         if super::study::judged(opened.runtime.block_on(permitted))?.is_none() {
             return Ok(End::Refused);
         }

@@ -91,6 +91,20 @@ impl Zone {
         found.unwrap_or_else(|| after.plus_seconds(24 * 60 * 60))
     }
 
+    /// The moment of a text such as `2026-11-20T09:05:00+09:00`, or of `2026-11-20 09:05` as clocks of the zone showed it;
+    /// seconds may be left out or given, and a `T` may stand between.
+    pub fn moment(self, text: &str) -> Option<Instant> {
+        if let Some(at) = Instant::parse_rfc3339(text) {
+            return Some(at);
+        }
+        let text = text.replacen('T', " ", 1);
+        let forms = ["%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M"];
+        let read = |form: &&str| chrono::NaiveDateTime::parse_from_str(&text, form).ok();
+        let shown = forms.iter().find_map(read)?;
+        let at = self.0.from_local_datetime(&shown).earliest()?;
+        Some(Instant(at.with_timezone(&Utc).timestamp_micros()))
+    }
+
     /// Seconds east of Greenwich at `instant`.
     pub fn offset_seconds(self, instant: Instant) -> i32 {
         self.0.offset_from_utc_datetime(&instant.date_time().naive_utc()).fix().local_minus_utc()
@@ -128,6 +142,28 @@ mod tests {
             (berlin, 150, "2026-10-24T12:00:00+02:00", "2026-10-25T02:30:00+02:00"),
         ] {
             assert_eq!(zone.next_at(minute, at(after)), at(next), "{after}");
+        }
+    }
+
+    #[test]
+    fn moments_as_people_and_programs_write_them() {
+        let tokyo = Zone::find("Asia/Tokyo").unwrap();
+        let expected = Instant::parse_rfc3339("2026-11-20T00:05:00Z");
+        for text in [
+            "2026-11-20T09:05:00+09:00",
+            "2026-11-20T00:05:00Z",
+            "2026-11-20 09:05",
+            "2026-11-20 09:05:00",
+            "2026-11-20T09:05",
+        ] {
+            assert_eq!(tokyo.moment(text), expected, "{text}");
+        }
+        // Clocks in Berlin never showed the first; the second they showed twice.
+        let berlin = Zone::find("Europe/Berlin").unwrap();
+        assert_eq!(berlin.moment("2026-03-29 02:30"), None);
+        assert_eq!(berlin.moment("2026-10-25 02:30"), Instant::parse_rfc3339("2026-10-25T02:30:00+02:00"));
+        for text in ["", "2026-11-20", "20.11.2026 09:05", "2026-11-20 25:00", "yesterday"] {
+            assert_eq!(tokyo.moment(text), None, "{text}");
         }
     }
 

@@ -49,12 +49,17 @@ pub async fn permit(store: &Store, shelved: &ShelvedStudy, wish: Wish<'_>, act: 
     Ok(())
 }
 
-/// Lets somebody who may know arms read which kits of the stock belong to which, with an entry of who and why; freely
-/// after the close.
+/// Lets somebody who may know arms read, or find out by comparing, which kits of the stock belong to which, with an entry of who
+/// and why; freely after the close.
 ///
 /// # Errors
 /// A [`Refusal`], or the database.
-pub async fn permit_stock(store: &Store, shelved: &ShelvedStudy, by: &str, act: Act<'_>) -> Result<(), LifeError> {
+pub async fn permit_stock(
+    store: &Store,
+    shelved: &ShelvedStudy,
+    Wish { what, by }: Wish<'_>,
+    act: Act<'_>,
+) -> Result<(), LifeError> {
     let mut tx = store.begin().await?;
     let row = study::lock(&mut tx, shelved.id).await?;
     if row.state == State::Closed {
@@ -69,7 +74,7 @@ pub async fn permit_stock(store: &Store, shelved: &ShelvedStudy, by: &str, act: 
             Refusal::Person(format!("--by {by}: has no role that may know arms while the study goes on")).into()
         );
     }
-    let body = json!({ "what": "kits", "by": by, "reason": act.reason });
+    let body = json!({ "what": what, "by": by, "reason": act.reason });
     log(&mut tx, row, act, "export", &body).await?;
     tx.commit().await?;
     Ok(())

@@ -1,20 +1,24 @@
 //! The history of another system: an ongoing trial moves here, and its allocations count from the first decision on.
 //!
-//! Only a study without subjects takes one. Each line becomes a subject and an allocation as an enrollment would make them,
+//! Only a study without subjects takes one, and of a blinded one only from somebody who may know its arms: whether a kit fits an
+//! arm is told, and whoever may try could find out. Each line becomes a subject and an allocation as an enrollment would make them,
 //! with an audit entry of its own, so that the same subject is known when it is mailed again; the record says that it was
 //! imported, and nobody recomputes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::NaiveDate;
 use serde_json::{Value, json};
 
 use super::Failure;
+use super::disclosure::{self, Wish};
 use super::enroll::{key_of, record_digest, salted, sign};
 use super::life::{Act, LifeError, Refusal, log};
 use super::shelf::ShelvedStudy;
-use crate::domain::allocation::{Allotment, HistoryRow, Levels, Method, SITE, Scheme, State};
-use crate::domain::study::Blinding;
-use crate::domain::time::Dice;
+use crate::domain::allocation::{Allotment, Fault, HistoryRow, Levels, Method, SITE, Scheme, State};
+use crate::domain::kit::State as KitState;
+use crate::domain::study::{Blinding, Study};
+use crate::domain::time::{Dice, Instant};
 use crate::store::allocation::AllocationRow;
 use crate::store::kit::KitRow;
 use crate::store::study::{State as StudyState, StudyRow};
@@ -32,6 +36,8 @@ pub struct Line {
     pub site: Option<String>,
     /// Code of the kit, in a blinded study.
     pub kit: Option<String>,
+    /// When it was allocated there: a day, or a moment.
+    pub at: Option<String>,
     /// Levels and arm.
     pub row: HistoryRow,
 }
@@ -45,14 +51,19 @@ pub struct Misfit {
     pub wrong: String,
 }
 
+/// Subjects of each arm, by code.
+pub type ArmCounts = BTreeMap<String, u64>;
+
 /// A history that fits the study, with its counts.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct History {
     subjects: Vec<Subject>,
+    /// Subjects of each arm with each level of each factor, where a method balances factors.
+    pub margins: BTreeMap<String, BTreeMap<String, ArmCounts>>,
     /// Subjects of each arm, by code.
-    pub arms: BTreeMap<String, u64>,
+    pub arms: ArmCounts,
     /// Subjects of each arm in each combination of levels of the strata; one combination where there are none.
-    pub strata: BTreeMap<Vec<String>, BTreeMap<String, u64>>,
+    pub strata: BTreeMap<Vec<String>, ArmCounts>,
     /// The blocks in the order they were opened; empty for other methods.
     pub blocks: Vec<Block>,
 }
@@ -65,7 +76,7 @@ pub struct Block {
     /// Its size.
     pub size: u64,
     /// Its subjects of each arm, by code.
-    pub arms: BTreeMap<String, u64>,
+    pub arms: ArmCounts,
 }
 
 #[derive(Clone, Debug)]
@@ -75,11 +86,55 @@ struct Subject {
     key: String,
     site: String,
     kit: Option<String>,
+    /// When it was allocated elsewhere, as it is kept.
+    at: Option<String>,
     levels: Levels,
     allotment: Allotment,
 }
 
+/// When an allocation was made elsewhere, as exactly as is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    Day(NaiveDate),
+    Moment(Instant),
+}
+
+impl When {
+    /// `2026-11-20`, or a moment as [`Zone::moment`](crate::domain::time::Zone::moment) takes it.
+    fn read(study: &Study, text: &str) -> Option<When> {
+        let moment = || study.zone.moment(text).map(When::Moment);
+        text.parse().ok().map(When::Day).or_else(moment)
+    }
+
+    fn day(self, study: &Study) -> NaiveDate {
+        match self {
+            When::Day(day) => day,
+            When::Moment(at) => at.day_in(study.zone),
+        }
+    }
+
+    /// Whether it is surely earlier than the other.
+    fn is_before(self, other: When, study: &Study) -> bool {
+        match (self, other) {
+            (When::Moment(own), When::Moment(other)) => own < other,
+            _ => self.day(study) < other.day(study),
+        }
+    }
+
+    fn kept(self) -> String {
+        match self {
+            When::Day(day) => day.to_string(),
+            When::Moment(at) => at.utc(),
+        }
+    }
+}
+
 impl History {
+    /// How many of its subjects have a date.
+    pub fn dated(&self) -> usize {
+        self.subjects.iter().filter(|subject| subject.at.is_some()).count()
+    }
+
     /// How many subjects it has.
     pub fn len(&self) -> usize {
         self.subjects.len()
@@ -91,69 +146,158 @@ impl History {
     }
 }
 
-/// Fits a history to the study's scheme, line by line; `kits` are those on file, for a blinded study.
+/// Fits a history to the study's scheme, line by line; `kits` are those on file, for a blinded study, and `now` is the moment
+/// that nothing in it can be later than.
 ///
 /// # Errors
-/// The first line that does not fit.
-pub fn fit(shelved: &ShelvedStudy, scheme: &Scheme, kits: &[KitRow], lines: &[Line]) -> Result<History, Misfit> {
+/// Everything that does not fit, in the order of the lines. Of a stratum whose sequence is broken only the first is told: what
+/// comes behind it there follows from it.
+pub fn fit(
+    shelved: &ShelvedStudy,
+    scheme: &Scheme,
+    kits: &[KitRow],
+    lines: &[Line],
+    now: Instant,
+) -> Result<History, Vec<Misfit>> {
+    let study = &shelved.study;
+    let kits: BTreeMap<&str, &KitRow> = kits.iter().map(|kit| (kit.code.as_str(), kit)).collect();
     let mut state = State::new(scheme);
-    let mut history =
-        History { subjects: Vec::new(), arms: BTreeMap::new(), strata: BTreeMap::new(), blocks: Vec::new() };
-    let (mut keys, mut used) = (BTreeSet::new(), BTreeSet::new());
+    let mut history = History::default();
+    let mut misfits = Vec::new();
+    let (mut keys, mut used, mut broken) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let mut before: Option<When> = None;
     for line in lines {
-        let misfit = |wrong: String| Misfit { line: line.number, wrong };
-        let subject = subject_of(shelved, kits, line).map_err(misfit)?;
-        if !keys.insert(subject.key.clone()) {
-            return Err(misfit(format!("the subject \"{}\" stands twice", subject.reference)));
-        }
-        if let Some(kit) = &subject.kit
-            && !used.insert(kit.clone())
+        let mut wrong = Vec::new();
+        let at = when(study, line, before, now, &mut wrong);
+        before = at.or(before);
+        if let Some(kit) = &line.kit
+            && !used.insert(kit.as_str())
         {
-            return Err(misfit(format!("the kit \"{kit}\" stands twice")));
+            wrong.push(format!("the kit \"{kit}\" stands twice"));
         }
-        let fault = |fault: crate::domain::allocation::Fault| misfit(fault.to_string());
-        state.record(scheme, &subject.levels, &subject.allotment).map_err(fault)?;
-        history.count(scheme, &subject);
+        let Some(subject) = subject_of(shelved, &kits, line, at, &mut wrong) else {
+            misfits.extend(wrong.into_iter().map(|wrong| Misfit { line: line.number, wrong }));
+            continue;
+        };
+        if !keys.insert(subject.key.clone()) {
+            wrong.push(format!("the subject \"{}\" stands twice", subject.reference));
+        }
+        let stratum = stratum_of(scheme, &subject.levels);
+        match state.record(scheme, &subject.levels, &subject.allotment) {
+            Ok(()) => history.count(scheme, &subject),
+            Err(Fault::NoPlace(_) | Fault::BlockSize | Fault::ListUsedUp) if broken.contains(&stratum) => {}
+            Err(fault) => {
+                if matches!(fault, Fault::NoPlace(_) | Fault::BlockSize | Fault::ListUsedUp) {
+                    broken.insert(stratum);
+                }
+                wrong.push(fault.to_string());
+            }
+        }
+        misfits.extend(wrong.into_iter().map(|wrong| Misfit { line: line.number, wrong }));
         history.subjects.push(subject);
     }
-    Ok(history)
+    if misfits.is_empty() { Ok(history) } else { Err(misfits) }
 }
 
-fn subject_of(shelved: &ShelvedStudy, kits: &[KitRow], line: &Line) -> Result<Subject, String> {
+/// When a line says that it was allocated; what is wrong with that.
+fn when(study: &Study, line: &Line, before: Option<When>, now: Instant, wrong: &mut Vec<String>) -> Option<When> {
+    let text = line.at.as_ref()?;
+    let Some(at) = When::read(study, text) else {
+        wrong.push(format!(
+            "\"{text}\" in the column \"at\" is no date such as 2026-11-20 or 2026-11-20T09:05:00+09:00"
+        ));
+        return None;
+    };
+    if When::Moment(now).is_before(at, study) {
+        wrong.push(format!("\"{text}\" in the column \"at\" is yet to come"));
+        return None;
+    }
+    if before.is_some_and(|before| at.is_before(before, study)) {
+        wrong.push(format!(
+            "\"{text}\" in the column \"at\" is before a line above: put the lines in the order of allocation"
+        ));
+    }
+    Some(at)
+}
+
+fn subject_of(
+    shelved: &ShelvedStudy,
+    kits: &BTreeMap<&str, &KitRow>,
+    line: &Line,
+    at: Option<When>,
+    wrong: &mut Vec<String>,
+) -> Option<Subject> {
     let study = &shelved.study;
     let site_item = study.registration.site_item.as_deref();
     let named = line.row.levels.iter().find(|(id, _)| *id == SITE || Some(id.as_str()) == site_item);
     let site = match (named.map(|(_, level)| level).or(line.site.as_ref()), study.sites.as_slice()) {
         (Some(site), _) => site.clone(),
         (None, [only]) => only.code.clone(),
-        (None, _) => return Err("the column \"site\" is empty".to_owned()),
+        (None, _) => {
+            wrong.push("the column \"site\" is empty".to_owned());
+            return None;
+        }
     };
     if study.find_site(&site).is_none() {
-        return Err(format!("\"{site}\" is no site of the study"));
+        wrong.push(format!("\"{site}\" is no site of the study"));
+        return None;
     }
     let mut levels = line.row.levels.clone();
     levels.insert(SITE.to_owned(), site.clone());
-    if study.blinding == Blinding::Blinded {
-        let code = line.kit.as_ref().ok_or("the column \"kit\" is empty; the study is blinded")?;
-        let free = kits.iter().find(|kit| kit.code == *code && kit.allocation_number.is_none());
-        if free.is_none_or(|kit| kit.arm != line.row.arm) {
-            return Err(format!("\"{code}\" is no free kit of that arm"));
+    match (study.blinding, &line.kit) {
+        (Blinding::Blinded, None) => wrong.push("the column \"kit\" is empty; the study is blinded".to_owned()),
+        (Blinding::Blinded, Some(code)) => {
+            wrong.extend(kit_fault(kits.get(code.as_str()).copied(), code, &line.row.arm, &site));
         }
-    } else if line.kit.is_some() {
-        return Err("a kit is given, but the study hands out none".to_owned());
+        (Blinding::Open, Some(_)) => wrong.push("a kit is given, but the study hands out none".to_owned()),
+        (Blinding::Open, None) => {}
     }
     let allotment = Allotment { arm: line.row.arm.clone(), slot: line.row.slot, block_size: line.row.block_size };
     let key = key_of(study, &site, &line.subject);
-    let (reference, kit) = (line.subject.clone(), line.kit.clone());
-    Ok(Subject { line: line.number, reference, key, site, kit, levels, allotment })
+    let (reference, kit, at) = (line.subject.clone(), line.kit.clone(), at.map(When::kept));
+    Some(Subject { line: line.number, reference, key, site, kit, at, levels, allotment })
+}
+
+/// Why a subject of that arm at that site cannot have that kit.
+fn kit_fault(kit: Option<&KitRow>, code: &str, arm: &str, site: &str) -> Option<String> {
+    let Some(kit) = kit else {
+        return Some(format!(
+            "there is no kit \"{code}\": list every kit that a subject has in kits.csv, or with `hagaki kit import`"
+        ));
+    };
+    if kit.allocation_number.is_some() {
+        return Some(format!("the kit \"{code}\" was handed out here"));
+    }
+    if kit.state != KitState::Available {
+        let state = kit.state.key();
+        return Some(format!("the kit \"{code}\" is {state}: the subject has it, so `hagaki kit release` it first"));
+    }
+    if !kit.site.is_empty() && kit.site != site {
+        return Some(format!(
+            "the kit \"{code}\" lies at the site {}: `hagaki kit move --codes {code} --to {site}` first",
+            kit.site
+        ));
+    }
+    (kit.arm != arm).then(|| format!("the kit \"{code}\" is not of the arm that the line names"))
+}
+
+/// The subject's levels of the strata.
+fn stratum_of(scheme: &Scheme, levels: &Levels) -> Vec<String> {
+    scheme.strata().iter().map(|id| levels.get(id).cloned().unwrap_or_default()).collect()
 }
 
 impl History {
     fn count(&mut self, scheme: &Scheme, subject: &Subject) {
         let arm = &subject.allotment.arm;
         *self.arms.entry(arm.clone()).or_default() += 1;
-        let level = |id: &String| subject.levels.get(id).cloned().unwrap_or_default();
-        let stratum: Vec<String> = scheme.strata().iter().map(level).collect();
+        if matches!(scheme.method(), Method::Minimization(_) | Method::HuHu(_) | Method::Atkinson) {
+            for factor in scheme.factors() {
+                let Some(level) = subject.levels.get(&factor.id) else { continue };
+                let levels = self.margins.entry(factor.id.clone()).or_default();
+                *levels.entry(level.clone()).or_default().entry(arm.clone()).or_default() += 1;
+            }
+        }
+        let stratum = stratum_of(scheme, &subject.levels);
         *self.strata.entry(stratum.clone()).or_default().entry(arm.clone()).or_default() += 1;
         let (Method::Block(_), Some(size)) = (scheme.method(), subject.allotment.block_size) else { return };
         let open = self.blocks.iter_mut().rev().find(|block| block.stratum == stratum);
@@ -171,6 +315,31 @@ pub struct Source<'a> {
     pub name: &'a str,
     /// Its SHA-256, in lower-case hexadecimal digits.
     pub digest: &'a str,
+}
+
+/// Whether the study may take a history, and from whom: `by` is a person of the study, needed where it is blinded. Asked before
+/// anything is compared, so that nobody finds out the arms of kits by trying; an entry of the chain tells of it.
+///
+/// # Errors
+/// A [`Refusal`], or the database.
+pub async fn admit(store: &Store, shelved: &ShelvedStudy, by: &str, act: Act<'_>) -> Result<(), LifeError> {
+    let row = study::load(store, shelved.id).await?;
+    empty(&row)?;
+    if shelved.study.blinding == Blinding::Blinded {
+        disclosure::permit_stock(store, shelved, Wish { what: "import", by }, act).await?;
+    }
+    Ok(())
+}
+
+/// A study takes a history while it is open and nobody is enrolled.
+fn empty(row: &StudyRow) -> Result<(), Refusal> {
+    if row.state == StudyState::Closed {
+        return Err(Refusal::Closed(row.slug.clone()));
+    }
+    if row.subjects > 0 || row.allocations > 0 {
+        return Err(Refusal::NotEmpty(row.slug.clone()));
+    }
+    Ok(())
 }
 
 /// Records a history that fits, whole or not at all.
@@ -191,12 +360,7 @@ pub async fn import(
         let moment = format!("study {} was amended a moment ago", row.slug);
         return Err(StoreError::Busy(moment).into());
     }
-    if row.state == StudyState::Closed {
-        return Err(Refusal::Closed(row.slug).into());
-    }
-    if row.subjects > 0 || row.allocations > 0 {
-        return Err(Refusal::NotEmpty(row.slug).into());
-    }
+    empty(&row)?;
     if act.reason.trim().is_empty() {
         return Err(Refusal::NoReason.into());
     }
@@ -204,7 +368,7 @@ pub async fn import(
         record(&mut tx, &mut row, shelved, subject, source, act, dice).await?;
     }
     let body = json!({ "file": source.name, "sha256": source.digest, "subjects": history.len(), "arms": history.arms,
-                       "reason": act.reason });
+                       "dated": history.dated(), "reason": act.reason });
     log(&mut tx, row, act, "import", &body).await?;
     tx.commit().await?;
     Ok(())
@@ -225,7 +389,7 @@ async fn record(
     let kit = free_kit(tx, row.id, subject).await?;
     let method = shelved.study.scheme.as_ref().map(|scheme| scheme.method().key());
     let mut told = json!({ "number": number, "method": method, "levels": subject.levels, "arm": given.arm,
-                           "imported": { "sha256": source.digest, "line": subject.line } });
+                           "imported": { "sha256": source.digest, "line": subject.line, "at": subject.at } });
     for (key, value) in [("slot", given.slot.map(u64::from)), ("block_size", given.block_size)] {
         if let (Some(facts), Some(value)) = (told.as_object_mut(), value) {
             facts.insert(key.to_owned(), json!(value));

@@ -54,7 +54,8 @@ pub struct Line {
 impl Line {
     /// `{number, subject, at, at_microseconds, origin, levels, arm, slot, block_size, place_in_block, kit, bundle: {version,
     /// digest}, program, method, counts, arms: [{code, imbalance, probability}], draws: [{below, value}]}`; null where there is
-    /// none, and for `program` in records made before it was noted.
+    /// none, and for `program` in records made before it was noted. Of what was imported also `imported: {sha256, line, at}`: the file,
+    /// its line, and when the other system allocated, as far as the file told.
     pub fn to_json(&self) -> Value {
         let mut line = self.told.clone();
         let levels: Value = serde_json::from_str(&self.fact.levels).unwrap_or_default();

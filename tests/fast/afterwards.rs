@@ -70,6 +70,144 @@ fn a_history_is_counted_back_before_it_is_taken() {
 }
 
 #[test]
+fn everything_that_is_wrong_with_a_history_is_told_at_once() {
+    let place = blocks();
+    let text = "subject,sex,site,arm,block_size,at\n\
+         A-01,F,011,STD,4,2024-05-01\nA-01,F,011,COMB,4,2024-05-02\nA-03,X,011,STD,4,2024-05-02\n,,011,STD,six,\n\
+         A-05,F,011,COMB\nA-06,F,900,COMB,4,soon\nA-07,F,011,NEW,4,2024-05-01\nA-08,F,011,STD,5,2999-01-01\nA-09,F,011,STD,5,\n\
+         B-01,M,011,STD,4,2024-05-03T09:00\nB-02,M,011,STD,4,2024-05-03 08:00\n";
+    place.write("bad.csv", text);
+    let said = place.ends(1, "allocation import aurora bad.csv --yes --reason moved").err;
+    for wrong in [
+        "bad.csv:3: the subject \"A-01\" stands twice",
+        "bad.csv:4: \"X\" is no level of the factor \"sex\"",
+        "bad.csv:5: the column \"sex\" is empty",
+        "bad.csv:5: \"six\" in the column \"block_size\" is no integer",
+        "bad.csv:6: 4 values where the first line has 6 columns",
+        "bad.csv:7: \"soon\" in the column \"at\" is no date",
+        "bad.csv:7: \"900\" is no site of the study",
+        "bad.csv:8: \"2024-05-01\" in the column \"at\" is before a line above",
+        "bad.csv:8: \"NEW\" is no arm of the scheme",
+        "bad.csv:9: \"2999-01-01\" in the column \"at\" is yet to come",
+        "bad.csv:9: the block size is missing or wrong",
+        "bad.csv:12: \"2024-05-03 08:00\" in the column \"at\" is before a line above",
+    ] {
+        assert!(said.contains(wrong), "{wrong} is not in\n{said}");
+    }
+    // What follows from a sequence that is broken is not told once more.
+    assert!(!said.contains("bad.csv:10:") && !said.contains("bad.csv:11:"), "{said}");
+    assert_eq!(said.matches("bad.csv:").count(), 12, "{said}");
+    place.write("bad.csv", "sex,site,sex,block_size\nF,011,F,4\n");
+    let said = place.ends(1, "allocation import aurora bad.csv").err;
+    for wrong in ["no column \"subject\"", "no column \"arm\"", "column \"sex\" stands twice"] {
+        assert!(said.contains(wrong), "{said}");
+    }
+    assert_eq!(place.ends(0, "study show aurora --json").json()["subjects"], 0);
+}
+
+#[test]
+fn a_history_keeps_its_dates_and_is_counted_by_levels_under_minimization() {
+    let place = Place::new();
+    copy(&PathBuf::from(SAMPLES).join("aurora"), &place.path("aurora"));
+    place.ends(0, "study activate aurora --production --reason go");
+    let text = "subject,site,sex,stage,ecog_ps,arm,at\nA-01,011,F,II,0,STD,2024-05-01\n\
+         A-02,012,M,II,1,COMB,2024-05-01T09:30:00+09:00\nA-03,011,F,IV,0,COMB,2024-05-02 08:15\nA-04,011,M,II,0,STD,\n";
+    place.write("h.csv", text);
+    let counted = place.ends(0, "allocation import aurora h.csv --json").json();
+    assert_eq!(counted["margins"]["sex"], json!({ "F": { "STD": 1, "COMB": 1 }, "M": { "STD": 1, "COMB": 1 } }));
+    assert_eq!(counted["margins"]["stage"], json!({ "II": { "STD": 2, "COMB": 1 }, "IV": { "COMB": 1 } }));
+    assert_eq!((&counted["dated"], &counted["subjects"]), (&json!(3), &json!(4)));
+    let words = place.ends(0, "allocation import aurora h.csv").out;
+    assert!(words.contains("site=011: COMB 1, STD 2") && words.contains("3 with the date"), "{words}");
+    place.ends(0, "allocation import aurora h.csv --yes --reason moved");
+    place.ends(0, "allocation verify aurora");
+    place.ends(0, "audit verify");
+    let export = |format: &str| {
+        place.ends(0, &format!("allocation export aurora --format {format} --out - --by stat --reason look")).out
+    };
+    let lines: Vec<Value> = export("journal-jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let originally: Vec<&Value> = lines.iter().map(|line| &line["imported"]["at"]).collect();
+    let expected = [json!("2024-05-01"), json!("2024-05-01T00:30:00Z"), json!("2024-05-01T23:15:00Z"), Value::Null];
+    assert_eq!(originally, expected.iter().collect::<Vec<_>>());
+    // Beside it stands the time of the import, which is the same for all.
+    assert!(lines.iter().all(|line| line["at"] == lines[0]["at"] && line["at"] != "2024-05-01"));
+    let table = export("journal-csv");
+    let mut table = csv::Reader::from_reader(table.as_bytes());
+    let column = table.headers().unwrap().iter().position(|name| name == "originally_at").unwrap();
+    let cells: Vec<String> = table.records().map(|row| row.unwrap()[column].to_owned()).collect();
+    assert_eq!(cells, ["2024-05-01", "2024-05-01T00:30:00Z", "2024-05-01T23:15:00Z", ""]);
+}
+
+#[test]
+fn a_history_of_a_blinded_study_names_kits_and_tells_no_arm() {
+    let place = Place::new();
+    let bundle = place.path("borealis");
+    copy(&PathBuf::from(SAMPLES).join("borealis"), &bundle);
+    place.ends(0, "study activate borealis --production --reason go");
+    let listed = fs::read_to_string(bundle.join("kits.csv")).unwrap();
+    let of = |arm: &str| -> Vec<String> {
+        let own = listed.lines().skip(1).filter_map(|line| line.split_once(',')).filter(|(_, own)| *own == arm);
+        own.map(|(code, _)| code.to_owned()).collect()
+    };
+    let (p, h) = (of("P"), of("H"));
+    let text = |rows: &[(&str, &str)]| -> String {
+        let rows = rows.iter().enumerate();
+        let line = |(at, (arm, kit)): (usize, &(&str, &str))| format!("101-{:03},101,severe,{arm},8,{kit}\n", at + 1);
+        "subject,site,severity,arm,block_size,kit\n".to_owned() + &rows.map(line).collect::<String>()
+    };
+    place.write("h.csv", &text(&[("P", &p[0]), ("H", &h[0]), ("H", &h[1])]));
+    let entries = || place.ends(0, "study show borealis --json").json()["chain"]["length"].as_i64().unwrap();
+    let before = entries();
+    // Whoever compares kits with arms could find out by trying: it is for those who may know, and leaves its trace.
+    for whom in [
+        "",
+        " --by stat",
+        " --by kobayashi --reason moved",
+        " --by office --reason moved",
+        " --by nobody --reason moved",
+    ] {
+        let said = place.ends(1, &format!("allocation import borealis h.csv --dry-run{whom}"));
+        assert!(said.out.is_empty(), "{whom}: {}", said.out);
+    }
+    assert_eq!(entries(), before);
+    let whom = "--by stat --reason moved";
+    let counted = place.ends(0, &format!("allocation import borealis h.csv --dry-run --json {whom}")).json();
+    assert_eq!(entries(), before + 1);
+    assert_eq!((&counted["subjects"], &counted["arms"]), (&json!(3), &Value::Null));
+    assert_eq!(counted["strata"], json!([{ "levels": { "site": "101", "severity": "severe" }, "subjects": 3 }]));
+    assert_eq!(counted["blocks"][0]["subjects"], json!(3));
+    let words = place.ends(0, &format!("allocation import borealis h.csv {whom}")).out;
+    for arm in ["P ", "H ", "L "] {
+        assert!(!words.contains(arm), "{words}");
+    }
+    // What a kit must be: listed, free, fit to be handed out, at hand for the site, of the arm.
+    place.ends(0, &format!("kit move borealis --codes {} --to 102 --reason ship", p[1]));
+    place.ends(0, &format!("kit quarantine borealis {} --reason warm", h[2]));
+    place.write(
+        "bad.csv",
+        &text(&[("P", "NOSUCH"), ("P", &p[1]), ("H", &h[2]), ("H", &p[2]), ("H", &h[0]), ("H", &h[0])]),
+    );
+    let said = place.ends(1, &format!("allocation import borealis bad.csv {whom}")).err;
+    for wrong in [
+        "bad.csv:2: there is no kit \"NOSUCH\": list every kit".to_owned(),
+        format!("bad.csv:3: the kit \"{}\" lies at the site 102: `hagaki kit move", p[1]),
+        format!("bad.csv:4: the kit \"{}\" is quarantined", h[2]),
+        format!("bad.csv:5: the kit \"{}\" is not of the arm", p[2]),
+        format!("bad.csv:7: the kit \"{}\" stands twice", h[0]),
+    ] {
+        assert!(said.contains(&wrong), "{wrong} is not in\n{said}");
+    }
+    place.write("bare.csv", "subject,site,severity,arm,block_size\n101-001,101,severe,P,8\n");
+    let said = place.ends(1, &format!("allocation import borealis bare.csv {whom}")).err;
+    assert!(said.contains("no column \"kit\"") && said.contains("kits.csv lists it"), "{said}");
+    place.ends(0, &format!("allocation import borealis h.csv --yes {whom}"));
+    let proved = place.ends(0, "allocation verify borealis --json").json();
+    assert_eq!((&proved["proved"], &proved["imported"]), (&json!(true), &json!(3)));
+    // Once somebody is enrolled there is nothing left to try.
+    assert!(place.ends(1, &format!("allocation import borealis bad.csv --dry-run {whom}")).err.contains("borealis"));
+}
+
+#[test]
 fn what_is_exported_can_be_read_again() {
     let place = blocks();
     place.write("h.csv", HISTORY);

@@ -69,7 +69,7 @@ fn line(number: u64, site: &str, sex: &str, arm: &str) -> Line {
     let levels = [("site", site), ("sex", sex), ("stage", "III"), ("ecog_ps", "1")];
     let levels: Levels = levels.into_iter().map(|(id, level)| (id.to_owned(), level.to_owned())).collect();
     let row = HistoryRow { levels, arm: arm.to_owned(), slot: None, block_size: None };
-    Line { number, subject: format!("Y-{number:04}"), site: None, kit: None, row }
+    Line { number, subject: format!("Y-{number:04}"), site: None, kit: None, at: None, row }
 }
 
 stories! {
@@ -230,11 +230,12 @@ stories! {
         ] {
             let mut changed = lines.clone();
             changed[at] = change;
-            let misfit = import::fit(&here, &scheme, &[], &changed).unwrap_err();
+            let misfits = import::fit(&here, &scheme, &[], &changed, center.act("").at).unwrap_err();
+            let [misfit] = misfits.as_slice() else { panic!("{misfits:?}") };
             assert_eq!(misfit.line, at as u64 + 1);
             assert!(misfit.wrong.contains(wrong), "{}", misfit.wrong);
         }
-        let history = import::fit(&here, &scheme, &[], &lines).unwrap();
+        let history = import::fit(&here, &scheme, &[], &lines, center.act("").at).unwrap();
         assert_eq!(history.arms.values().copied().collect::<Vec<u64>>(), [1, 4]);
         let source = Source { name: "old.csv", digest: "ab" };
         let silent = import::import(center.store(), &here, &history, source, center.act(""), &*center.dice).await;
