@@ -1,6 +1,6 @@
 //! Warnings about designs that are poor for this study: what the statistician's file cannot show by itself.
 
-use num_traits::One;
+use num_traits::{One, Zero};
 
 use super::agreement::{self, Codes};
 use super::allocation_file::{AllocationFile, percent};
@@ -90,9 +90,21 @@ fn blocks(file: &AllocationFile, study: &StudyFile, here: &Warn<'_>) {
     here("block", "sizes", wrong, right);
 }
 
-/// Blocks in strata that hardly anybody falls into stay open, and balance nothing.
+/// Strata that hardly anybody falls into balance nothing: blocks in them stay open.
 fn strata(file: &AllocationFile, study: &StudyFile, registration: Option<&InstrumentFile>, here: &Warn<'_>) {
-    let (Some(planned), false) = (study.planned_subjects, file.scheme.strata().is_empty()) else { return };
+    let mut strata: Vec<&String> = file.scheme.strata().iter().collect();
+    let mut key = "strata";
+    if let Method::HuHu(settings) = file.scheme.method() {
+        if settings.stratum_weight.is_zero() {
+            return;
+        }
+        if strata.is_empty() {
+            // Then the combinations of all factors are the strata.
+            strata = file.scheme.factors().iter().map(|factor| &factor.id).collect();
+            key = "factors";
+        }
+    }
+    let (Some(planned), false) = (study.planned_subjects, strata.is_empty()) else { return };
     let levels = |id: &String| {
         let factor = file.scheme.factors().iter().find(|factor| factor.id == *id);
         if let Some(listed) = factor.and_then(|factor| factor.levels.as_ref()) {
@@ -106,19 +118,25 @@ fn strata(file: &AllocationFile, study: &StudyFile, registration: Option<&Instru
             Codes::Open | Codes::None => None,
         }
     };
-    let Some(count) = file.scheme.strata().iter().map(levels).try_fold(1u64, |all, own| all.checked_mul(own?)) else {
-        return;
-    };
+    let product = strata.into_iter().map(levels).try_fold(1u64, |all, own| all.checked_mul(own?));
+    let Some(count) = product else { return };
     let planned = u64::from(planned);
     if count * SUBJECTS_PER_STRATUM > planned {
+        let follows = match file.scheme.method() {
+            Method::Block(_) => "most blocks stay open and the arms are out of balance",
+            Method::HuHu(_) => "`stratum_weight` balances next to nothing",
+            _ => "the arms are out of balance in most",
+        };
         let wrong = format!(
-            "make {count} strata for {planned} planned subjects: with fewer than {SUBJECTS_PER_STRATUM} in each, most blocks stay \
-             open and the arms are out of balance"
+            "make {count} strata for {planned} planned subjects: with fewer than {SUBJECTS_PER_STRATUM} in each, {follows}"
         );
         let right = match planned / SUBJECTS_PER_STRATUM {
             0 | 1 => "minimization over the same factors".to_string(),
-            most => format!("at most {most} strata, or minimization over the same factors"),
+            most => {
+                let named = if key == "factors" { " (name them: strata = [ … ])" } else { "" };
+                format!("at most {most} strata{named}, or minimization over the same factors")
+            }
         };
-        here("", "strata", wrong, right);
+        here("", key, wrong, right);
     }
 }

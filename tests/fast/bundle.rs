@@ -616,6 +616,26 @@ mod slips {
               some ten subjects"
             ]
         );
+        let hu_hu = |weight: &str, strata: &str| {
+            let mut files = samples::template().files().clone();
+            let text = format!(
+                "method = \"hu-hu\"\narms = [{{ code = \"A\" }}, {{ code = \"B\" }}]\nfactors = [{{ id = \"site\" }}, {{ id = \"sex\" }}]\n\
+                 {strata}[hu-hu]\np = 0.85\ntotal_weight = 1\nstratum_weight = {weight}\n"
+            );
+            files.insert(A.to_string(), text);
+            let study = files.get_mut(S).unwrap();
+            *study = study.replace("planned_subjects = 100", "planned_subjects = 15");
+            problems(&Bundle::from_files(files))
+        };
+        assert_eq!(
+            hu_hu("0.5", ""),
+            [
+                "allocation.toml:3: factors: make 4 strata for 15 planned subjects: with fewer than 4 in each, `stratum_weight` \
+              balances next to nothing — at most 3 strata (name them: strata = [ … ]), or minimization over the same factors"
+            ]
+        );
+        assert_eq!(hu_hu("0", ""), Vec::<String>::new());
+        assert_eq!(hu_hu("0.5", "strata = [\"sex\"]\n"), Vec::<String>::new());
     }
 
     #[test]

@@ -20,6 +20,11 @@ pub(super) fn look(desk: &mut Desk<'_>, root: &Section<'_, '_>, arms: &[Arm], me
             let wrong = "is 1: every second allocation is certain, and whoever knows the others guesses 75 % right";
             warn(desk, root, method.key(), "limit", wrong.to_owned(), "3, for example");
         }
+        Method::Atkinson => {
+            let wrong = "the second subject, if it has the levels of the first, gets the other arm for certain";
+            let right = "minimization, or hu-hu, with p below 1: ICH E9 asks for a random element in every allocation";
+            desk.warn(root.get("method").map(|value| value.span()), "method", wrong, right);
+        }
         Method::BlockUrn { lambda: 1 } => {
             let sum: u64 = arms.iter().map(|arm| arm.ratio).sum();
             let wrong = format!("is 1: the urn is a block of {sum}, and its last allocation is certain");

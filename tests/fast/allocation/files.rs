@@ -197,6 +197,10 @@ fn poor_designs_are_warned_of() {
     let said = warned(&atkinson);
     assert!(said.iter().any(|line| line.contains("does not use weights")), "{said:?}");
     assert!(said.iter().any(|line| line.contains("does not stratify")), "{said:?}");
+    assert!(
+        said.iter().any(|line| line.contains("the levels of the first, gets the other arm for certain")),
+        "{said:?}"
+    );
     let block = "method = \"block\"\narms = [ { code = \"A\" }, { code = \"B\" } ]\n[block]\nsizes = [2, 4]";
     assert!(
         warned(block)[0].contains("guess 72.2 % of all allocations right, fixed blocks of 4 in 70.8 %"),
