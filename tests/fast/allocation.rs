@@ -2,6 +2,7 @@
 
 mod cases;
 mod course;
+mod exact;
 mod files;
 mod histories;
 mod imported;

@@ -117,34 +117,41 @@ mod tests {
         assert_eq!(compare(&terms(&[(1, 4), (1, 9)]), &terms(&[(1, 25)])), Ordering::Equal);
     }
 
+    /// The even and the odd terms of the k-th difference of √ at m: `Σ (-1)^i C(k, i) √(m + i)`. All derivatives of √ alternate in sign, so
+    /// the even side is the lesser one, whatever k and m.
+    fn difference(order: u32, from: i64) -> [Vec<Term<BigInt>>; 2] {
+        let mut sides = [Vec::new(), Vec::new()];
+        let mut factor = BigInt::one();
+        for place in 0..=order {
+            let side = if place % 2 == 0 { 0 } else { 1 };
+            sides[side].push((factor.clone(), BigInt::from(from + i64::from(place))));
+            factor = factor * BigInt::from(order - place) / BigInt::from(place + 1);
+        }
+        sides
+    }
+
     #[test]
-    fn sums_that_differ_in_the_sixteenth_decimal_are_ordered() {
-        // √10 + √11 against √5 + √18 is far; √(n) sums of Graham's kind are near: the two below differ by about 1e-11.
-        let first = terms(&[
-            (1, 1_000_000),
-            (1, 1_000_025),
-            (1, 1_000_031),
-            (1, 1_000_084),
-            (1, 1_000_087),
-            (1, 1_000_134),
-            (1, 1_000_158),
-            (1, 1_000_182),
-            (1, 1_000_198),
-        ]);
-        let second = terms(&[
-            (1, 1_000_002),
-            (1, 1_000_018),
-            (1, 1_000_042),
-            (1, 1_000_066),
-            (1, 1_000_113),
-            (1, 1_000_116),
-            (1, 1_000_169),
-            (1, 1_000_175),
-            (1, 1_000_200),
-        ]);
-        let order = compare(&first, &second);
-        assert_ne!(order, Ordering::Equal);
-        assert_eq!(compare(&second, &first), order.reverse());
+    fn sums_that_nearly_agree_are_ordered() {
+        // By decimals of 120 places the sides differ by 1e-13, 5e-43 and 1e-97.
+        for (order, from) in [(5, 1_000), (8, 1_000_000), (12, 1_000_000_000), (5, 1_000_000_000)] {
+            let [even, odd] = difference(order, from);
+            let expected = Ordering::Less;
+            assert_eq!(compare(&even, &odd), expected, "{order} {from}");
+            assert_eq!(compare(&odd, &even), expected.reverse(), "{order} {from}");
+            assert!(compare_roughly(&even, &odd).is_none_or(|rough| rough == expected), "{order} {from}");
+            // Every root in another form, 5 √n as √(25 n), and the sides are equal; one unit more, and they are not.
+            let times = |terms: &[Term<BigInt>], inside: bool| -> Vec<Term<BigInt>> {
+                let part = |(factor, root): &Term<BigInt>| match inside {
+                    true => (factor.clone(), root * 25),
+                    false => (factor * 5, root.clone()),
+                };
+                terms.iter().map(part).collect()
+            };
+            assert_eq!(compare(&times(&even, true), &times(&even, false)), Ordering::Equal);
+            let mut more = times(&even, true);
+            more.push((BigInt::one(), BigInt::one()));
+            assert_eq!(compare(&times(&even, false), &more), Ordering::Less);
+        }
     }
 
     proptest! {

@@ -57,33 +57,96 @@ fn check_scheme(scheme: &Scheme, formula: &Formula) {
     }
     for n in AT {
         let law = exact(formula, n);
-        let (mut square, mut cells) = (0.0, 0usize);
-        // What is rare is taken together, so that each cell is expected at least five times.
-        let (mut rare, mut seen) = (0.0, 0.0);
-        let mut counted = 0;
-        for (apart, chance) in &law {
-            let (expected, count) = (chance * TRIALS as f64, found.get(&(n, *apart)).copied().unwrap_or(0));
-            counted += count;
-            assert!(*chance > 1e-12 || count == 0, "{n}: {apart} apart cannot be");
-            if expected < 5.0 {
-                rare += expected;
-                seen += count as f64;
-            } else {
-                square += (count as f64 - expected).powi(2) / expected;
-                cells += 1;
-            }
-        }
-        assert_eq!(counted, TRIALS, "{n}: a difference that cannot be");
-        if rare >= 5.0 {
-            square += (seen - rare).powi(2) / rare;
-            cells += 1;
+        assert_fits(&n.to_string(), &law, &|apart| found.get(&(n, apart)).copied().unwrap_or(0));
+    }
+}
+
+/// That so many of the trials came out at each difference as its law says.
+fn assert_fits(what: &str, law: &BTreeMap<u64, f64>, found: &dyn Fn(u64) -> u64) {
+    let (mut square, mut cells) = (0.0, 0usize);
+    // What is rare is taken together, so that each cell is expected at least five times.
+    let (mut rare, mut seen) = (0.0, 0.0);
+    let mut counted = 0;
+    for (apart, chance) in law {
+        let (expected, count) = (chance * TRIALS as f64, found(*apart));
+        counted += count;
+        assert!(*chance > 1e-12 || count == 0, "{what}: {apart} apart cannot be");
+        if expected < 5.0 {
+            rare += expected;
+            seen += count as f64;
         } else {
-            assert!(seen <= 20.0, "{n}: {seen} for {rare}");
+            square += (count as f64 - expected).powi(2) / expected;
+            cells += 1;
         }
-        match cells.checked_sub(2) {
-            Some(at) => assert!(square < QUANTILES[at], "{n}: {square} with {} degrees of freedom", cells - 1),
-            None => assert!(square < 1e-9, "{n}: a certain difference"),
+    }
+    assert_eq!(counted, TRIALS, "{what}: a difference that cannot be");
+    if rare >= 5.0 {
+        square += (seen - rare).powi(2) / rare;
+        cells += 1;
+    } else {
+        assert!(seen <= 20.0, "{what}: {seen} for {rare}");
+    }
+    match cells.checked_sub(2) {
+        Some(at) => assert!(square < QUANTILES[at], "{what}: {square} with {} degrees of freedom", cells - 1),
+        None => assert!(square < 1e-9, "{what}: a certain difference"),
+    }
+}
+
+/// Levels of the two factors of the n-th subject, from 0.
+fn factors_of(subject: usize) -> [usize; 2] {
+    [subject % 2, subject / 3 % 2]
+}
+
+/// Subjects with factors, of whom every sequence of arms is gone through.
+const WITH_FACTORS: usize = 12;
+
+/// Probability of A for a subject of those levels after the arms (A: true) of those before.
+type FormulaWithFactors = dyn Fn(&[bool], [usize; 2]) -> f64;
+
+/// A less B among the subjects before whose levels are as asked for.
+fn apart(before: &[bool], like: impl Fn([usize; 2]) -> bool) -> f64 {
+    let own = before.iter().enumerate().filter(|(at, _)| like(factors_of(*at)));
+    own.map(|(_, first)| if *first { 1.0 } else { -1.0 }).sum()
+}
+
+/// The laws of |D| in the whole study, in the level 0 of the first factor, and in the stratum (0, 0).
+fn check_with_factors(scheme: &Scheme, formula: &FormulaWithFactors) {
+    let looks: [(&str, fn([usize; 2]) -> bool); 3] =
+        [("all", |_| true), ("level 0", |own| own[0] == 0), ("stratum", |own| own == [0, 0])];
+    let mut laws = vec![BTreeMap::<u64, f64>::new(); looks.len()];
+    let mut sequences: Vec<(Vec<bool>, f64)> = vec![(Vec::new(), 1.0)];
+    for subject in 0..WITH_FACTORS {
+        let step = |(before, chance): (Vec<bool>, f64)| {
+            let p = formula(&before, factors_of(subject));
+            [(true, p), (false, 1.0 - p)].map(|(arm, p)| ([before.as_slice(), &[arm]].concat(), chance * p))
+        };
+        sequences = sequences.into_iter().flat_map(step).filter(|(_, chance)| *chance > 0.0).collect();
+    }
+    for (arms, chance) in &sequences {
+        for (law, (_, like)) in laws.iter_mut().zip(looks) {
+            *law.entry(apart(arms, like).abs() as u64).or_default() += chance;
         }
+    }
+    let mut found = vec![BTreeMap::<u64, u64>::new(); looks.len()];
+    for trial in 0..TRIALS {
+        let mut secret = [0xc3; 32];
+        secret[..8].copy_from_slice(&trial.to_le_bytes());
+        let mut state = State::new(scheme);
+        let mut arms = Vec::new();
+        for subject in 0..WITH_FACTORS {
+            let [f, g] = factors_of(subject);
+            let levels = Levels::from([("f".to_owned(), f.to_string()), ("g".to_owned(), g.to_string())]);
+            let decision = state.decide(scheme, &levels, &secret, subject as u64 + 1).unwrap();
+            state.record(scheme, &levels, &decision.allotment).unwrap();
+            arms.push(decision.allotment.arm == "A");
+        }
+        for (counts, (_, like)) in found.iter_mut().zip(looks) {
+            *counts.entry(apart(&arms, like).abs() as u64).or_default() += 1;
+        }
+    }
+    for ((law, counts), (what, _)) in laws.iter().zip(&found).zip(looks) {
+        assert!(law.len() > 1, "{what}: nothing is left to chance");
+        assert_fits(what, law, &|apart| counts.get(&apart).copied().unwrap_or(0));
     }
 }
 
@@ -247,4 +310,76 @@ fn atkinson() {
         (1.0 - g).powi(2) / ((1.0 - g).powi(2) + (1.0 + g).powi(2))
     };
     check("method = \"atkinson\"", &formula);
+}
+
+const FACTORS: &str = "factors = [ { id = \"f\", weight = 2 }, { id = \"g\" } ]";
+
+#[test]
+fn minimization_over_two_factors() {
+    // Range of two arms is |D|, so what A and B would add differs by the signs of the levels' differences; that is a coin.
+    let table = format!("{FACTORS}\n[minimization]\ndistance = \"range\"\nrule = \"best\"\np = 0.8");
+    check_with_factors(&two("method = \"minimization\"", &table), &|before, [f, g]| {
+        let (first, second) = (apart(before, |own| own[0] == f), apart(before, |own| own[1] == g));
+        let sum = |step: f64| 2.0 * (first + step).abs() + (second + step).abs();
+        if sum(1.0) < sum(-1.0) {
+            0.8
+        } else if sum(1.0) > sum(-1.0) {
+            0.2
+        } else {
+            0.5
+        }
+    });
+}
+
+#[test]
+fn hu_hu_over_study_stratum_and_factors() {
+    let table = format!("{FACTORS}\n[hu-hu]\np = 0.85\ntotal_weight = 0.5\nstratum_weight = 3");
+    check_with_factors(&two("method = \"hu-hu\"", &table), &|before, [f, g]| {
+        let lean = 0.5 * apart(before, |_| true)
+            + 3.0 * apart(before, |own| own == [f, g])
+            + 2.0 * apart(before, |own| own[0] == f)
+            + apart(before, |own| own[1] == g);
+        if lean < 0.0 {
+            0.85
+        } else if lean > 0.0 {
+            0.15
+        } else {
+            0.5
+        }
+    });
+}
+
+#[test]
+fn atkinson_over_a_factor() {
+    // With one factor the fitted value is the mean within the level; a level that nobody had says nothing.
+    let table = "factors = [ { id = \"f\" } ]";
+    check_with_factors(&two("method = \"atkinson\"", table), &|before, [f, _]| {
+        let count = (0..before.len()).filter(|at| factors_of(*at)[0] == f).count();
+        if count == 0 {
+            return 0.5;
+        }
+        let g = apart(before, |own| own[0] == f) / count as f64;
+        (1.0 - g).powi(2) / ((1.0 - g).powi(2) + (1.0 + g).powi(2))
+    });
+}
+
+#[test]
+fn sequences_within_strata() {
+    // Each stratum has a coin, a stick, an urn of its own.
+    let strata = |method: &str, table: &str| {
+        two(&format!("method = {method:?}"), &format!("strata = [\"f\", \"g\"]\n[{method}]\n{table}"))
+    };
+    fn own(before: &[bool], level: [usize; 2]) -> f64 {
+        apart(before, |other| other == level)
+    }
+    check_with_factors(&strata("biased-coin", "p = 0.75"), &|before, level| match own(before, level) {
+        apart if apart < 0.0 => 0.75,
+        apart if apart > 0.0 => 0.25,
+        _ => 0.5,
+    });
+    check_with_factors(&strata("big-stick", "limit = 2"), &|before, level| match own(before, level) {
+        apart if apart <= -2.0 => 1.0,
+        apart if apart >= 2.0 => 0.0,
+        _ => 0.5,
+    });
 }
