@@ -64,3 +64,66 @@ impl<T> Drop for Pages<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// The numbers on file, and those asked for.
+    #[derive(Default)]
+    struct Table {
+        rows: Vec<i64>,
+        asked: Vec<i64>,
+    }
+
+    fn pages(table: &Arc<Mutex<Table>>) -> Pages<i64> {
+        let table = Arc::clone(table);
+        Pages::new(
+            |row| *row,
+            move |after| {
+                let table = Arc::clone(&table);
+                Box::pin(async move {
+                    let mut table = table.lock().expect("nobody panics with it");
+                    table.asked.push(after);
+                    let behind = table.rows.iter().copied().filter(|row| *row > after);
+                    Ok(behind.take(limits::PROOF_PAGE_ROWS as usize).collect())
+                })
+            },
+        )
+    }
+
+    #[tokio::test]
+    async fn every_row_comes_once_and_in_order() {
+        for count in [0, 1, limits::PROOF_PAGE_ROWS, limits::PROOF_PAGE_ROWS + 1, 3 * limits::PROOF_PAGE_ROWS] {
+            let table = Arc::new(Mutex::new(Table { rows: (1..=count).collect(), asked: Vec::new() }));
+            let mut pages = pages(&table);
+            let mut found = Vec::new();
+            while let Some(row) = pages.next().await.unwrap() {
+                found.push(row);
+            }
+            assert!(found.into_iter().eq(1..=count), "{count}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_comes_after_it_was_asked_for_ahead_is_found() {
+        let whole = limits::PROOF_PAGE_ROWS;
+        let table = Arc::new(Mutex::new(Table { rows: (1..=whole).collect(), asked: Vec::new() }));
+        let mut pages = pages(&table);
+        pages.next().await.unwrap();
+        while table.lock().unwrap().asked != [i64::MIN, whole] {
+            tokio::task::yield_now().await;
+        }
+        // Nothing was there when the second page was asked for; two rows are there when it is needed, and one after the end.
+        table.lock().unwrap().rows.extend([whole + 1, whole + 2]);
+        for number in 2..=whole + 2 {
+            assert_eq!(pages.next().await.unwrap(), Some(number));
+        }
+        assert_eq!(pages.next().await.unwrap(), None);
+        table.lock().unwrap().rows.push(whole + 3);
+        assert_eq!(pages.next().await.unwrap(), Some(whole + 3));
+        assert_eq!(pages.next().await.unwrap(), None);
+    }
+}

@@ -1,8 +1,11 @@
 //! Proof after the fact: whoever changes what was recorded is found out, and where.
 
+use hagaki::domain::allocation::HistoryRow;
 use hagaki::domain::receipt::{Receipt, Told};
 use hagaki::letters::opened;
+use hagaki::limits;
 use hagaki::store::{Engine, audit, study};
+use hagaki::workflow::import::{self, Line, Source};
 use hagaki::workflow::life;
 use hagaki::workflow::proof::{self, SecretFault, Verdict};
 use hagaki::workflow::told::{Discrepancy, What};
@@ -156,6 +159,34 @@ stories! {
             ),
             untold("UPDATE study SET allocations = 4", 5, What::Counters),
             untold("UPDATE study SET subjects = 6", 5, What::Counters),
+        ];
+        assert_found(center, "aurora", &changes).await;
+    }
+
+    async fn a_change_on_a_later_page_is_named(center: &mut Center) {
+        aurora(center).await;
+        let row = study::find_current(center.store(), "aurora").await.unwrap().unwrap();
+        let shelved = center.shelf_on(center.store()).load(&row).await.unwrap();
+        let count = limits::PROOF_PAGE_ROWS + 10;
+        let line = |number: i64| {
+            let levels = [("site", "011"), ("sex", ["F", "M"][number as usize % 2]), ("stage", "III"), ("ecog_ps", "1")];
+            let levels = levels.map(|(id, level)| (id.to_owned(), level.to_owned())).into();
+            let row = HistoryRow { levels, arm: "STD".to_owned(), slot: None, block_size: None };
+            Line { number: number.unsigned_abs(), subject: format!("Y-{number:04}"), site: None, kit: None, at: None, row }
+        };
+        let lines: Vec<Line> = (1..=count).map(line).collect();
+        let act = center.act("moved");
+        let scheme = shelved.study.scheme.as_ref().unwrap();
+        let history = import::fit(&shelved, scheme, &[], &lines, act.at).unwrap();
+        let source = Source { name: "old.csv", digest: "ab" };
+        import::import(center.store(), &shelved, &history, source, act, &*center.dice).await.unwrap();
+        let whole = Verdict::ProvedBesides { proved: 0, imported: count.unsigned_abs() };
+        let last = limits::PROOF_PAGE_ROWS;
+        let changes = [
+            ("UPDATE study SET changed_at = changed_at".to_owned(), whole),
+            untold(&format!("UPDATE allocation SET record = record || ' ' WHERE number = {last}"), last, What::Record),
+            untold(&format!("UPDATE subject SET site = '012' WHERE number = {}", last + 1), last + 1, What::Site),
+            untold(&format!("UPDATE allocation SET slot = -1 WHERE number = {}", last + 2), last + 2, What::Journal),
         ];
         assert_found(center, "aurora", &changes).await;
     }
