@@ -710,6 +710,11 @@ def minimization(state, levels, by_ratio):
     return Law(weights, imbalances, rounded)
 
 
+def variance(counts):
+    cells = len(counts)
+    return (cells * sum(z * z for z in counts) - sum(counts) ** 2) / (cells * (cells - 1))
+
+
 def score(distance, rows, ratios, cell):
     """The imbalance if that cell got the subject: a fraction, or a sum of roots for `sd`."""
     total, terms, cells = Fraction(0), [], len(ratios)
@@ -717,14 +722,13 @@ def score(distance, rows, ratios, cell):
         before = [Fraction(count, ratio) for count, ratio in zip(counts, ratios)]
         after = before.copy()
         after[cell] += Fraction(1, ratios[cell])
-        variance = (cells * sum(z * z for z in after) - sum(after) ** 2) / (cells * (cells - 1))
         match distance:
             case "range":
                 total += weight * (max(after) - min(after))
             case "variance":
-                total += weight * variance
+                total += weight * variance(after)
             case "sd":
-                terms.append((weight, variance))
+                terms.append((weight, variance(after)))
             case "marginal-total":
                 total += weight * before[cell]
             case "marginal-balance":

@@ -57,18 +57,18 @@ fn check_scheme(scheme: &Scheme, formula: &Formula) {
     }
     for n in AT {
         let law = exact(formula, n);
-        assert_fits(&n.to_string(), &law, &|apart| found.get(&(n, apart)).copied().unwrap_or(0));
+        assert_fits(&n.to_string(), TRIALS, &law, &|apart| found.get(&(n, apart)).copied().unwrap_or(0));
     }
 }
 
 /// That so many of the trials came out at each difference as its law says.
-fn assert_fits(what: &str, law: &BTreeMap<u64, f64>, found: &dyn Fn(u64) -> u64) {
+fn assert_fits(what: &str, trials: u64, law: &BTreeMap<u64, f64>, found: &dyn Fn(u64) -> u64) {
     let (mut square, mut cells) = (0.0, 0usize);
     // What is rare is taken together, so that each cell is expected at least five times.
     let (mut rare, mut seen) = (0.0, 0.0);
     let mut counted = 0;
     for (apart, chance) in law {
-        let (expected, count) = (chance * TRIALS as f64, found(*apart));
+        let (expected, count) = (chance * trials as f64, found(*apart));
         counted += count;
         assert!(*chance > 1e-12 || count == 0, "{what}: {apart} apart cannot be");
         if expected < 5.0 {
@@ -79,7 +79,7 @@ fn assert_fits(what: &str, law: &BTreeMap<u64, f64>, found: &dyn Fn(u64) -> u64)
             cells += 1;
         }
     }
-    assert_eq!(counted, TRIALS, "{what}: a difference that cannot be");
+    assert_eq!(counted, trials, "{what}: a difference that cannot be");
     if rare >= 5.0 {
         square += (seen - rare).powi(2) / rare;
         cells += 1;
@@ -99,6 +99,8 @@ fn factors_of(subject: usize) -> [usize; 2] {
 
 /// Subjects with factors, of whom every sequence of arms is gone through.
 const WITH_FACTORS: usize = 12;
+/// Trials of methods that balance factors.
+const FACTOR_TRIALS: u64 = 6_000;
 
 /// Probability of A for a subject of those levels after the arms (A: true) of those before.
 type FormulaWithFactors = dyn Fn(&[bool], [usize; 2]) -> f64;
@@ -128,7 +130,7 @@ fn check_with_factors(scheme: &Scheme, formula: &FormulaWithFactors) {
         }
     }
     let mut found = vec![BTreeMap::<u64, u64>::new(); looks.len()];
-    for trial in 0..TRIALS {
+    for trial in 0..FACTOR_TRIALS {
         let mut secret = [0xc3; 32];
         secret[..8].copy_from_slice(&trial.to_le_bytes());
         let mut state = State::new(scheme);
@@ -146,7 +148,7 @@ fn check_with_factors(scheme: &Scheme, formula: &FormulaWithFactors) {
     }
     for ((law, counts), (what, _)) in laws.iter().zip(&found).zip(looks) {
         assert!(law.len() > 1, "{what}: nothing is left to chance");
-        assert_fits(what, law, &|apart| counts.get(&apart).copied().unwrap_or(0));
+        assert_fits(what, FACTOR_TRIALS, law, &|apart| counts.get(&apart).copied().unwrap_or(0));
     }
 }
 
