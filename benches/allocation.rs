@@ -8,7 +8,7 @@ use hagaki::cli::simulate::population::{self, Subjects};
 use hagaki::cli::simulate::run::simulate;
 use hagaki::definition::allocation_file;
 use hagaki::domain::allocation::draw::Draw;
-use hagaki::domain::allocation::{Levels, Row, Scheme, State, replay};
+use hagaki::domain::allocation::{Levels, Origin, Row, Scheme, State, replay};
 use hagaki::domain::simulation::Setup;
 use hagaki::domain::study::Caps;
 
@@ -49,7 +49,7 @@ fn allocate(scheme: &Scheme, secret: &[u8; 32], subjects: &[Levels]) -> (State, 
     for (number, levels) in (1..).zip(subjects) {
         let decision = state.decide(scheme, levels, secret, number).expect("every level is known");
         state.record(scheme, levels, &decision.allotment).expect("it was just decided");
-        rows.push(Row { number, levels: levels.clone(), allotment: decision.allotment });
+        rows.push(Row { number, levels: levels.clone(), allotment: decision.allotment, origin: Origin::Drawn });
     }
     (state, rows)
 }

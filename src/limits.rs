@@ -46,6 +46,8 @@ pub const FACTORS: usize = 30;
 pub const CALENDAR_BATCH: i64 = 100;
 /// Least seconds between two looks at what is due.
 pub const CALENDAR_SECONDS: u64 = 20;
+/// Most allocations of one study that are given by hand.
+pub const FORCED: u32 = 10_000;
 /// Greatest epoch of a scheme.
 pub const EPOCHS: u64 = 1_000;
 /// Greatest ratio or integer weight in a scheme.

@@ -356,6 +356,8 @@ class Scheme:
         if self.method == "hu-hu" and not strata:
             strata = self.factors
         self.strata = sorted(set(strata))
+        # How many allocations may be given by hand.
+        self.forced = typed(typed(file.get("forced", {}), "[forced]", OBJECT).get("limit", 0), "[forced]: 'limit'", INTEGER)
         self.corrected = file.get("corrections", "original") == "corrected"
         self.exclude = file.get("exclude", ["duplicate"])
         self.needs = sorted({name for name in (*self.factors, *strata) if name != "total"})
@@ -471,14 +473,32 @@ class State:
         counts = self.tables.get((factor, self.level_of(factor, levels)), {})
         return [counts.get((code, slot), 0) for code, slot, _ in self.scheme.cells]
 
-    def record(self, levels, arm, slot, block_size):
-        """Counts an allocation. Impossible if it cannot be one."""
+    def place_in_open_block(self, levels, arm):
+        """Size of the block in which an arm given by hand takes a place; None if no open block has one for it."""
+        size, given = self.blocks.get(self.stratum_of(levels), (0, Counter()))
+        return size if given[arm] < self.scheme.ratio[arm] * size // sum(self.scheme.ratios) else None
+
+    def outside(self, levels, arm):
+        """Whether the urn or the list has no ball or next place for an arm given by hand."""
+        counts = self.stratum(levels)
+        if self.scheme.method == "block-urn":
+            return urn(self.scheme, counts)[self.scheme.open.index(arm)] < 1
+        if self.scheme.method == "list":
+            return self.scheme.list.get(self.stratum_of(levels), [])[sum(counts) :][:1] != [arm]
+        return False
+
+    def record(self, levels, arm, slot, block_size, by_hand=False):
+        """Counts an allocation. Impossible if it cannot be one.
+
+        Given by hand, it takes a place of its arm in the open block, a ball, or the next place of the list, where there is one;
+        else no block, urn or list counts it.
+        """
         scheme = self.scheme
         self.require(levels)
         if arm not in scheme.ratio or (arm, slot) not in [cell[:2] for cell in scheme.cells_of(arm)]:
             raise Impossible("the scheme has no such arm or slot")
         key = self.stratum_of(levels)
-        if scheme.method == "block":
+        if scheme.method == "block" and not (by_hand and block_size is None):
             size, given = self.blocks.setdefault(key, (block_size, Counter()))
             if size != block_size or block_size not in [size for size, _ in scheme.sizes]:
                 raise Impossible("the block has another size")
@@ -487,7 +507,8 @@ class State:
             given[arm] += 1
             if given.total() == size:
                 del self.blocks[key]
-        self.strata[key][arm] += 1
+        if not (by_hand and self.outside(levels, arm)):
+            self.strata[key][arm] += 1
         for factor in scheme.factors:
             self.tables[factor, self.level_of(factor, levels)][arm, slot] += 1
         if scheme.method == "atkinson":
@@ -574,8 +595,7 @@ def law(state, levels, block):
             p = exact(scheme.own["p"]) if scheme.method == "chen" else Fraction(1, 2)
             return coin(counts, Fraction(1) if abs(counts[0] - counts[1]) >= scheme.own["limit"] else p)
         case "block-urn":
-            urn = scheme.own["lambda"] + min(count // ratio for count, ratio in zip(counts, scheme.ratios))
-            return Law([ratio * urn - count for ratio, count in zip(scheme.ratios, counts)])
+            return Law(urn(scheme, counts))
         case "wei-urn":
             balls = [exact(scheme.own["alpha"]) + exact(scheme.own["beta"]) * other for other in reversed(counts)]
             return Law(balls) if any(balls) else by_ratio
@@ -594,6 +614,12 @@ def law(state, levels, block):
         case "minimization":
             return by_ratio if state.total < scheme.own.get("burn_in", 0) else minimization(state, levels, by_ratio)
     raise Unreadable(f"the method {scheme.method!r} is not known to this verifier")
+
+
+def urn(scheme, counts):
+    """The balls of each arm that are left."""
+    copies = scheme.own["lambda"] + min(count // ratio for count, ratio in zip(counts, scheme.ratios))
+    return [ratio * copies - count for ratio, count in zip(scheme.ratios, counts)]
 
 
 def coin(counts, p):
@@ -900,14 +926,14 @@ def read_recounts(folder):
 
 
 def check_journal(folder, package, secret, entries):
-    """Decides every allocation again; the numbers of those recomputed and of those taken as given."""
+    """Decides every allocation again; how many were drawn, imported and forced (given by hand)."""
     schemes = read_schemes(folder, package)
     digests = {row["version"]: row["digest"] for row in package["bundles"]}
     recounts = read_recounts(folder)
     if entries is not None:
         check_recounts(recounts, entries, schemes[max(schemes)])
     course = Course(schemes, recounts)
-    recomputed, given = 0, 0
+    counts = {"drawn": 0, "imported": 0, "forced": 0}
     expected_number = 1
     for line, row in read_lines(folder, "journal.jsonl"):
         with reading("journal.jsonl", line):
@@ -928,15 +954,31 @@ def check_journal(folder, package, secret, entries):
             course.before(number, version)
             if row["origin"] == "drawn":
                 check_draw(row, course.state, secret)
-                recomputed += 1
-            elif recomputed:
+            elif row["origin"] == "forced":
+                check_forced(row, course.state, counts["forced"] + 1)
+            elif counts["drawn"] or counts["forced"]:
                 raise Differs(number, "origin", "drawn, as one before: a history is imported first or not at all", "imported")
-            else:
-                given += 1
+            counts[row["origin"]] += 1
             course.record(row)
     if expected_number - 1 != package["allocations"]:
         raise Differs(expected_number, "number", f"{package['allocations']} allocations", expected_number - 1)
-    return recomputed, given
+    return counts
+
+
+def check_forced(row, state, count):
+    """An arm given by hand is one of the scheme's, within the limit of the rules, and stands in the open block if it has a place."""
+    number, scheme = row["number"], state.scheme
+    if count > scheme.forced:
+        raise Differs(number, "forced", f"at most {scheme.forced}, by [forced] limit", count)
+    if row["arm"] not in scheme.open:
+        raise Differs(number, "arm", scheme.open, row["arm"])
+    try:
+        state.require(row["levels"])
+    except Impossible as fault:
+        raise Differs(number, "levels", str(fault), row["levels"]) from None
+    block_size = state.place_in_open_block(row["levels"], row["arm"])
+    if row["block_size"] != block_size:
+        raise Differs(number, "block_size", block_size, row["block_size"])
 
 
 class Course:
@@ -981,7 +1023,7 @@ class Course:
     def record(self, row):
         """Counts the allocation of a line of the journal."""
         try:
-            self.state.record(row["levels"], row["arm"], row["slot"], row["block_size"])
+            self.state.record(row["levels"], row["arm"], row["slot"], row["block_size"], by_hand=row["origin"] == "forced")
         except Impossible as fault:
             raise Differs(row["number"], "arm", str(fault), row["arm"]) from None
         self.counted[row["number"]] = (row["levels"], row["arm"], row["slot"])
@@ -1013,14 +1055,14 @@ RECORDED_IF_ANY = ("slot", "block_size", "place_in_block", "program")
 def check_line(row):
     """The line holds every key it must have, each of its kind, and tells one time in both ways."""
     number = row["number"]
-    for key in OF_EACH + (OF_DRAWN if row.get("origin") != "imported" else ()):
+    for key in OF_EACH + (OF_DRAWN if row.get("origin") == "drawn" else ()):
         if key not in row:
             raise Differs(number, key, "a key of that name, be it null", "no such key")
     typed_keys(row, "the line", subject=INTEGER, at=TEXT, at_microseconds=INTEGER, origin=TEXT, bundle=OBJECT, record=TEXT)
     typed_keys(row, "the line", arm=TEXT, slot=(INTEGER, NOTHING), block_size=(INTEGER, NOTHING), kit=(TEXT, NOTHING))
     typed_keys(row["bundle"], "'bundle'", version=INTEGER, digest=TEXT)
     typed_levels(row["levels"], "'levels'")
-    if row["origin"] not in ("drawn", "imported"):
+    if row["origin"] not in ("drawn", "imported", "forced"):
         raise Unreadable(f"the origin {row['origin']!r} is not known to this verifier")
     try:
         instant = datetime(1970, 1, 1) + timedelta(microseconds=row["at_microseconds"])
@@ -1058,7 +1100,9 @@ def check_record(row):
             own = {name: own.get(name) for name in typed_levels(value, "'levels' of 'record'")}
         if key in row and own != value:
             raise Differs(number, "record", {key: value}, {key: own})
-    if row["origin"] == "imported":
+    if (row["origin"] == "forced") != ("forced" in record):
+        raise Differs(number, "origin", "forced" if "forced" in record else "not forced", row["origin"])
+    if row["origin"] != "drawn":
         return
     # Records made before the program was noted hold no bundle either; the export then writes null for the program.
     for key in RECORDED + tuple(key for key in RECORDED_IF_ANY if row[key] is not None):
@@ -1079,7 +1123,7 @@ def check_entry(row, entry):
         ("arm", told["arm"], row["arm"]),
         ("levels", told["levels"], row["levels"]),
         ("kit", told["kit"], row["kit"]),
-        ("origin", "imported" if told.get("imported") else "drawn", row["origin"]),
+        ("origin", "imported" if told.get("imported") else "forced" if told.get("forced") else "drawn", row["origin"]),
         ("bundle", body["bundle"], row["bundle"]["version"]),
         ("at", entry["at"], row["at_microseconds"]),
         ("record", told["record"], hashlib.sha256(row["record"].encode()).hexdigest()),
@@ -1207,20 +1251,23 @@ def verify(folder):
             report["chain_checked"] = True
         else:
             check_no_chain(folder, package)
-        report["recomputed"], report["given"] = check_journal(folder, package, secret, entries)
+        counts = check_journal(folder, package, secret, entries)
+        report["recomputed"], report["given"] = counts["drawn"], counts["imported"] + counts["forced"]
+        report["imported"], report["forced"] = counts["imported"], counts["forced"]
         if entries is not None and len(entries["allocations"]) != package["allocations"]:
             raise Differs(package["allocations"] + 1, "number", len(entries["allocations"]), package["allocations"])
     except Differs as difference:
         return {"study": package["study"], "stage": package["stage"], "proved": False, **difference.report}
     if report["recomputed"] == 0:
         report["proved"] = False
-        report["imported_only"] = report["given"] > 0 and report["chain_checked"]
+        report["imported_only"] = report["given"] > 0 and report["forced"] == 0 and report["chain_checked"]
+        how = "imported" if report["forced"] == 0 else "imported or given by hand"
         if report["given"] == 0:
             report["reason"] = "there is no allocation in the package"
         elif report["chain_checked"]:
-            report["reason"] = "every allocation was imported, as the audit chain says too, so nothing was drawn"
+            report["reason"] = f"every allocation was {how}, as the audit chain says too, so nothing was drawn"
         else:
-            report["reason"] = "every allocation is said to be imported, and there is no audit chain to say so too"
+            report["reason"] = f"every allocation is said to be {how}, and there is no audit chain to say so too"
     return report
 
 
@@ -1241,7 +1288,7 @@ def in_words(report):
         f"{report['study']} ({report['stage']}): {report['recomputed']} allocations recomputed: every draw, count, probability, block and\n"
         f"arm follows from the secret, and SHA-256 of the secret is the digest in the package. Compare that digest with the one\n"
         f"you were given when the study was activated.\n"
-        f"{report['given']} allocations were imported and are taken as given.\n{chain}\n"
+        f"{report['imported']} allocations were imported and {report['forced']} given by hand; these are taken as given.\n{chain}\n"
         f"Not checked: caps, eligibility, kits, and whether levels were what the subjects really had."
     )
 

@@ -9,7 +9,7 @@ use super::explain::{self, ExplainFault};
 use super::installation::Opened;
 use super::rehearse::{self, RehearseArgs};
 use super::simulate::{self, SimulateArgs};
-use super::{End, Installation, Output, Refused, export, import, rerandomize, reveal};
+use super::{End, Installation, Output, Refused, export, force, import, rerandomize, reveal};
 use crate::domain::allocation::{Allotment, Replayed};
 use crate::domain::study::Blinding;
 use crate::store::{allocation, study};
@@ -64,6 +64,8 @@ pub enum AllocationCommand {
         #[command(flatten)]
         output: Output,
     },
+    /// Enroll a subject with an arm given by hand, for a reason: the daemon could not be reached, or the sponsor decided.
+    Force(force::ForceArgs),
     /// Every allocation, with how it came about, as a file.
     Export(export::ExportArgs),
     /// Publish the secret of a closed study, with everything an independent verifier needs.
@@ -96,6 +98,7 @@ pub(super) fn run(command: AllocationCommand) -> anyhow::Result<End> {
         AllocationCommand::Rehearse(args) => rehearse::run(args),
         AllocationCommand::Balance { slug, installation, output } => balance_of(&slug, &installation, output),
         AllocationCommand::Verify { slug, installation, output } => verify(&slug, &installation, output),
+        AllocationCommand::Force(args) => force::run(&args),
         AllocationCommand::Export(args) => export::run(&args),
         AllocationCommand::Reveal(args) => reveal::run(&args),
         AllocationCommand::Import(args) => import::run(&args),
@@ -129,8 +132,8 @@ fn verify(slug: &str, installation: &Installation, output: Output) -> anyhow::Re
 fn to_json(verdict: &Verdict, told: bool) -> Value {
     match verdict {
         Verdict::Proved(count) => json!({ "proved": true, "allocations": count }),
-        Verdict::ProvedBesides { proved, imported } => {
-            json!({ "proved": true, "allocations": proved + imported, "imported": imported })
+        Verdict::ProvedBesides { proved, imported, forced } => {
+            json!({ "proved": true, "allocations": proved + imported + forced, "imported": imported, "forced": forced })
         }
         Verdict::NoScheme => json!({ "proved": true, "allocations": 0, "randomizes": false }),
         Verdict::Kit(found) => json!({ "proved": false, "number": null, "what": found.what.key(), "kit": found.code }),
@@ -166,9 +169,15 @@ fn allotment_json(allotment: &Allotment) -> Value {
 fn in_words(verdict: &Verdict, told: bool) -> String {
     match verdict {
         Verdict::Proved(count) => format!("all {count} allocations follow from the secret and the journal"),
-        Verdict::ProvedBesides { proved, imported } => format!(
-            "{proved} allocations follow from the secret and the journal; {imported} were imported, and are as the audit chain tells them"
-        ),
+        Verdict::ProvedBesides { proved, imported, forced } => {
+            let parts = [(*imported, "imported"), (*forced, "forced")];
+            let given = parts.iter().filter(|(count, _)| *count > 0);
+            let given: Vec<String> = given.map(|(count, how)| format!("{count} {how}")).collect();
+            format!(
+                "{proved} proved: they follow from the secret and the journal; {}: as the audit chain tells them",
+                given.join(", ")
+            )
+        }
         Verdict::NoScheme => "randomizes nobody; its subjects are as the audit chain tells them".to_string(),
         Verdict::Untold(found) => discrepancy_in_words(found),
         Verdict::Kit(found) => kit_in_words(found),
@@ -240,6 +249,9 @@ fn discrepancy_in_words(found: &Discrepancy) -> String {
         What::Bundle => allocation("the version of the bundle"),
         What::AllocatedAt => allocation("the time"),
         What::Record => allocation("the record"),
+        What::Origin => format!(
+            "whether allocation {number} was drawn, imported or forced is not as the audit chain tells it"
+        ),
         What::Journal => format!("the journal's row of allocation {number} cannot be read"),
         What::Fact => format!("what was recorded of subject {number} later is not as the audit chain tells it"),
         What::Counters => format!("the study's counters do not stand at number {number}, the last in the audit chain"),
@@ -266,7 +278,8 @@ fn balance_of(slug: &str, installation: &Installation, output: Output) -> anyhow
             .collect();
         println!(
             "{}",
-            json!({ "study": slug, "allocations": journal.len(), "arms": own(&counted.arms), "by": groups })
+            json!({ "study": slug, "allocations": journal.len(), "arms": own(&counted.arms), "by": groups,
+                    "forced": counted.forced, "forced_limit": shelved.study.forcing.limit })
         );
         return Ok(End::Done);
     }
@@ -277,6 +290,9 @@ fn balance_of(slug: &str, installation: &Installation, output: Output) -> anyhow
     let texts = |counts: &[u64]| counts.iter().map(u64::to_string).collect::<Vec<String>>();
     line("", codes.iter().map(ToString::to_string).collect());
     line("all", texts(&counted.arms));
+    if counted.forced > 0 || shelved.study.forcing.limit > 0 {
+        println!("{} given by hand, at most {}", counted.forced, shelved.study.forcing.limit);
+    }
     for (factor, levels) in &counted.groups {
         println!("{factor}");
         for (level, counts) in levels {

@@ -131,7 +131,7 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<End> {
 }
 
 /// Columns of the journal that are no levels.
-const COLUMNS: [&str; 18] = [
+const COLUMNS: [&str; 21] = [
     "number",
     "subject",
     "at",
@@ -150,6 +150,9 @@ const COLUMNS: [&str; 18] = [
     "bundle_version",
     "bundle_digest",
     "program",
+    "forced_by",
+    "forced_reason",
+    "forced_at",
 ];
 
 /// Factors and strata, the site among them, of all lines.
@@ -177,6 +180,10 @@ fn journal_csv(study: &Study, lines: &[Line]) -> anyhow::Result<String> {
             "draws" => pairs(&entry, "draws", "value", "below", " of "),
             "counts" => entry.get("counts").map(Value::to_string).unwrap_or_default(),
             "originally_at" => plain(entry.get("imported").and_then(|imported| imported.get("at"))),
+            "forced_by" | "forced_reason" | "forced_at" => {
+                let told = entry.get("forced").and_then(|told| told.get(key.trim_start_matches("forced_")));
+                plain(told)
+            }
             "bundle_version" => line.fact.bundle_version.to_string(),
             "bundle_digest" => line.bundle_digest.clone(),
             _ => plain(entry.get(key)),

@@ -11,6 +11,7 @@ mod demo;
 mod doctor;
 pub mod explain;
 mod export;
+mod force;
 mod import;
 mod inbox;
 mod init;

@@ -13,14 +13,14 @@ use sha2::{Digest, Sha256};
 use super::export::{StageName, Whom};
 use super::installation::Opened;
 use super::{End, Installation, Output, Refused};
-use crate::domain::allocation::{Allotment, Amendment, Fault, Method, Scheme, Step, Turn, rerandomize};
+use crate::domain::allocation::{Allotment, Amendment, Fault, Method, Origin, Row, Scheme, Turn, rerandomize};
 use crate::domain::study::Stage;
 use crate::domain::time::Dice;
 use crate::limits;
 use crate::store::allocation::AllocationRow;
 use crate::store::study;
 use crate::workflow::amendment::Schemes;
-use crate::workflow::journal::{self, Line, Origin};
+use crate::workflow::journal::{self, Line};
 use crate::workflow::proof;
 use crate::workflow::shelf::ShelvedStudy;
 
@@ -67,25 +67,28 @@ pub(super) fn run(args: &RerandomizeArgs) -> anyhow::Result<End> {
     let schemes = opened.runtime.block_on(schemes(&opened, &shelved))?;
     let amendments = opened.runtime.block_on(journal::amendments(&opened.store, &shelved))?;
     let course = real(&args.slug, &lines, &schemes, amendments)?;
-    let steps = &course.steps;
+    let rows = &course.rows;
     let seed = args.seed.clone().unwrap_or_else(|| {
         let mut bytes = [0; 16];
         opened.dice.fill(&mut bytes);
         data_encoding::HEXLOWER.encode(&bytes)
     });
     let digest = write(args, &course, &seed).with_context(|| format!("{} cannot be written", args.out.display()))?;
-    let given = steps.iter().filter(|step| step.given).count();
+    let of = |origin: Origin| rows.iter().filter(|row| row.origin == origin).count();
+    let (imported, forced) = (of(Origin::Imported), of(Origin::Forced));
     if args.output.json {
         println!(
             "{}",
             json!({ "study": args.slug, "stage": shelved.stage.key(), "times": args.times, "seed": seed,
-                    "allocations": steps.len(), "imported": given, "file": args.out.display().to_string(),
+                    "allocations": rows.len(), "imported": imported, "forced": forced, "file": args.out.display().to_string(),
                     "sha256": digest })
         );
     } else {
-        println!("{}: {} allocations, {} times, seed {seed}", args.out.display(), steps.len(), args.times);
-        if given > 0 {
-            println!("{given} were imported and stay as they were in every replicate");
+        println!("{}: {} allocations, {} times, seed {seed}", args.out.display(), rows.len(), args.times);
+        for (count, how) in [(imported, "imported"), (forced, "given by hand")] {
+            if count > 0 {
+                println!("{count} of them, {how}, keep their arm in every replicate");
+            }
         }
         println!("SHA-256: {digest}");
     }
@@ -96,7 +99,7 @@ pub(super) fn run(args: &RerandomizeArgs) -> anyhow::Result<End> {
 struct Real<'a> {
     first: &'a Scheme,
     turns: Vec<Turn<'a>>,
-    steps: Vec<Step>,
+    rows: Vec<Row>,
     amendments: Vec<Amendment>,
 }
 
@@ -121,10 +124,8 @@ fn real<'a>(slug: &str, lines: &[Line], schemes: &'a Schemes, amendments: Vec<Am
             return Err(Refused(why).into());
         }
     }
-    let step = |line: &Line| -> anyhow::Result<Step> {
-        Ok(Step { row: proof::row_of(&line.fact)?, given: line.origin == Origin::Imported })
-    };
-    Ok(Real { first, turns, steps: lines.iter().map(step).collect::<anyhow::Result<_>>()?, amendments })
+    let rows = facts.iter().map(|fact| Ok(proof::row_of(fact)?)).collect::<anyhow::Result<_>>()?;
+    Ok(Real { first, turns, rows, amendments })
 }
 
 /// The secret of a replicate: SHA-256 of a label, the seed and its number.
@@ -143,9 +144,9 @@ fn write(args: &RerandomizeArgs, real: &Real<'_>, seed: &str) -> anyhow::Result<
         hash.update(&bytes);
         Ok(file.write_all(&bytes)?)
     };
-    let numbers = real.steps.iter().map(|step| step.row.number.to_string());
+    let numbers = real.rows.iter().map(|row| row.number.to_string());
     put(std::iter::once("replicate".to_owned()).chain(numbers).collect())?;
-    let arms = real.steps.iter().map(|step| step.row.allotment.arm.clone());
+    let arms = real.rows.iter().map(|row| row.allotment.arm.clone());
     put(std::iter::once("0".to_owned()).chain(arms).collect())?;
     let cores = thread::available_parallelism().map_or(1, usize::from) as u64;
     let shown = std::io::stderr().is_terminal();
@@ -181,7 +182,7 @@ fn courses(real: &Real<'_>, seed: &str, replicates: std::ops::Range<u64>, cores:
             .chunks(share)
             .map(|own| {
                 let course = |replicate: &u64| {
-                    rerandomize(real.first, &real.turns, &real.steps, &real.amendments, &secret(seed, *replicate))
+                    rerandomize(real.first, &real.turns, &real.rows, &real.amendments, &secret(seed, *replicate))
                 };
                 scope.spawn(move || own.iter().map(course).collect::<Vec<Course>>())
             })

@@ -8,7 +8,7 @@ use super::instrument_file::InstrumentFile;
 use super::study_file::{Located, StudyFile, did_you_mean};
 use crate::domain::allocation::{ArmList, Factor, TOTAL};
 use crate::domain::instrument::{Choices, Item, ItemKind};
-use crate::domain::study::{Blinding, Role, UniqueWithin};
+use crate::domain::study::{Blinding, Forcing, Person, Role, UniqueWithin};
 use crate::domain::survey::Survey;
 use crate::limits;
 
@@ -136,6 +136,9 @@ pub(super) fn check_allocation(content: &str, study: &StudyFile, read: Option<&I
             report.at(STUDY, Some(arm.line), format!("{}.code", arm.key), wrong, "give both files the same arms");
         }
     }
+    if let Some(forced) = root.section("forced") {
+        check_forced(&forced, study, report);
+    }
     let Some(read) = read else { return };
     let mut factors = BTreeSet::new();
     for factor in root.sections("factors") {
@@ -162,6 +165,26 @@ pub(super) fn check_allocation(content: &str, study: &StudyFile, read: Option<&I
         for (_, wrong, right) in check_factor(id, None, study, read) {
             here(&root, "strata", wrong, right);
         }
+    }
+}
+
+/// Whoever gives an arm by hand must be there, and in a blinded study be one who may know it.
+fn check_forced(forced: &Section, study: &StudyFile, report: &Report) {
+    let line = Some(forced.line_of("roles"));
+    let roles: Vec<Role> = forced
+        .texts("roles", "statistician")
+        .iter()
+        .filter_map(|word| Role::ALL.into_iter().find(|role| role.key() == word))
+        .collect();
+    for role in roles.iter().filter(|role| study.blinding == Blinding::Blinded && !role.unblinded()) {
+        let wrong = format!("\"{}\" may not know arms in a blinded study", role.key());
+        report.at(ALLOCATION, line, forced.key("roles"), wrong, "write \"statistician\" or \"pharmacist\"");
+    }
+    let forcing = Forcing { limit: 1, roles };
+    let may = |person: &Located<Person>| forcing.allows(study.blinding, &person.value);
+    if !forcing.roles.is_empty() && !study.people.iter().any(may) {
+        let wrong = "nobody can give an arm by hand: no person has such a role and enrolls nobody";
+        report.warn(ALLOCATION, line, forced.key("roles"), wrong, format!("give somebody in {STUDY} one of these roles"));
     }
 }
 

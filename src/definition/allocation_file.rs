@@ -5,6 +5,7 @@
 
 mod caps;
 mod design;
+mod forced;
 mod list;
 mod method;
 mod recounting;
@@ -22,7 +23,7 @@ use super::problem::Problem;
 use crate::domain::allocation::{Arm, Factor, Method, SITE, Scheme, TOTAL};
 use crate::domain::fact::Recounting;
 use crate::domain::number::Rational;
-use crate::domain::study::Caps;
+use crate::domain::study::{Caps, Forcing};
 use crate::limits;
 
 /// What an `allocation.toml` says.
@@ -32,6 +33,8 @@ pub struct AllocationFile {
     pub scheme: Scheme,
     /// How later decisions count subjects of which something became known.
     pub recounting: Recounting,
+    /// Who may give an arm by hand, and how often.
+    pub forcing: Forcing,
     /// Greatest numbers of subjects in all, per arm and per stratum.
     pub caps: Caps,
     /// Greatest numbers of subjects per site.
@@ -103,7 +106,7 @@ fn read_into(desk: &mut Desk<'_>, text: &str, beside: &dyn Fn(&str) -> Option<St
         return None;
     }
     let root = Section::root(document.get_ref());
-    let mut known = vec!["method", "arms", "factors", "strata", "caps", "corrections", "exclude", "epoch"];
+    let mut known = vec!["method", "arms", "factors", "strata", "caps", "corrections", "exclude", "epoch", "forced"];
     known.extend(method::TABLES);
     root.know(desk, &known);
     let arms = arms(desk, &root);
@@ -120,6 +123,7 @@ fn read_into(desk: &mut Desk<'_>, text: &str, beside: &dyn Fn(&str) -> Option<St
     };
     let caps = caps::read(desk, &root, &arms, &strata);
     let recounting = recounting::read(desk, &root, method.as_ref());
+    let forcing = forced::read(desk, &root, method.as_ref());
     let stratifies =
         !matches!(&method, Some(Method::None | Method::Simple | Method::Minimization(_) | Method::Atkinson));
     if let (false, Some((caps, _)), Some(value)) = (stratifies, &caps, root.get("strata"))
@@ -139,6 +143,7 @@ fn read_into(desk: &mut Desk<'_>, text: &str, beside: &dyn Fn(&str) -> Option<St
     Some(AllocationFile {
         scheme: Scheme::new(arms, factors, strata, method?).in_epoch(epoch),
         recounting,
+        forcing,
         caps,
         sites,
     })

@@ -15,7 +15,7 @@ use super::{agreement, design, rules};
 use crate::domain::allocation::{ArmList, Method, Scheme};
 use crate::domain::fact::Recounting;
 use crate::domain::language::Language;
-use crate::domain::study::{Caps, Criterion, Kit, Registration, Site, Study};
+use crate::domain::study::{Caps, Criterion, Forcing, Kit, Registration, Site, Study};
 
 /// Loads a bundle.
 ///
@@ -282,10 +282,12 @@ fn assemble(
     allocation: Option<AllocationFile>,
     kits: Vec<Kit>,
 ) -> Study {
-    let (scheme, recounting, caps, site_caps) = match allocation {
+    let (scheme, recounting, forcing, caps, site_caps) = match allocation {
         // A registry's file may hold caps all the same.
-        Some(file) => (Some(file.scheme).filter(Scheme::randomizes), file.recounting, file.caps, file.sites),
-        None => (None, Recounting::default(), Caps::default(), SiteCaps::default()),
+        Some(file) => {
+            (Some(file.scheme).filter(Scheme::randomizes), file.recounting, file.forcing, file.caps, file.sites)
+        }
+        None => (None, Recounting::default(), Forcing::default(), Caps::default(), SiteCaps::default()),
     };
     let sites = file.sites.into_iter().map(|located| located.value);
     // The site's own section comes before the statistician's file, which gives a cap to many sites at once.
@@ -313,6 +315,7 @@ fn assemble(
         eligibility: eligibility.collect(),
         scheme,
         recounting,
+        forcing,
         caps,
         kits,
         stock: file.stock,

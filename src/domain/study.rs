@@ -49,6 +49,8 @@ pub struct Study {
     pub scheme: Option<Scheme>,
     /// How later decisions count subjects of which something became known.
     pub recounting: Recounting,
+    /// Who may give an arm by hand, and how often.
+    pub forcing: Forcing,
     /// Greatest numbers of subjects.
     pub caps: Caps,
     /// Kits of a blinded study, in the order of the list; empty where there are none.
@@ -307,6 +309,31 @@ pub struct Caps {
     pub arms: Vec<(String, u32)>,
     /// In each stratum (combination of the factors the scheme stratifies by).
     pub stratum: Option<u32>,
+}
+
+/// Who may give an arm by hand instead of having it drawn, and how often.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forcing {
+    /// How many allocations of the study at most; 0 where arms are only drawn.
+    pub limit: u32,
+    /// Roles that may.
+    pub roles: Vec<Role>,
+}
+
+impl Forcing {
+    /// Whether a person may give an arm in a study blinded so: never one who enrolls, under whatever other role, and in a
+    /// blinded study only one who may know arms.
+    pub fn allows(&self, blinding: Blinding, person: &Person) -> bool {
+        let knows = match blinding {
+            Blinding::Open => true,
+            Blinding::Blinded => {
+                person.roles.iter().any(|role| role.unblinded()) && !person.has(Role::Monitor)
+            }
+        };
+        knows
+            && self.roles.iter().any(|role| person.has(*role))
+            && !person.roles.iter().any(|role| role.enrolls())
+    }
 }
 
 /// One kit of a blinded study.

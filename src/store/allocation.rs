@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::sql::{Row, binds, statements};
 use super::tx::Expect;
 use super::{Reader, StoreError, Tx};
+use crate::domain::allocation::Origin;
 use crate::domain::time::Instant;
 use crate::limits;
 
@@ -31,6 +32,8 @@ pub struct AllocationRow {
     pub bundle_version: i64,
     /// When.
     pub allocated_at: Instant,
+    /// Whether it was drawn here, imported, or given by hand.
+    pub origin: Origin,
 }
 
 /// A decision with the JSON record of how it came about.
@@ -44,7 +47,7 @@ pub struct Recorded {
 
 macro_rules! columns {
     () => {
-        "study_id, number, subject_id, arm, slot, block_size, levels, kit, bundle_version, allocated_at "
+        "study_id, number, subject_id, arm, slot, block_size, levels, kit, bundle_version, allocated_at, origin "
     };
 }
 
@@ -56,7 +59,7 @@ macro_rules! select {
 
 statements! { "allocation":
     INSERT = same "INSERT INTO allocation (study_id, number, subject_id, arm, slot, block_size, levels, kit, \
-        bundle_version, allocated_at, record) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+        bundle_version, allocated_at, origin, record) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
     JOURNAL = same select!("WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3");
     BY_NUMBER = same select!("WHERE study_id = $1 AND number = $2");
     BY_SUBJECT = same select!("WHERE subject_id = $1");
@@ -69,6 +72,7 @@ statements! { "allocation":
         GROUP BY bundle_version ORDER BY bundle_version";
     OF_FACTS = same "SELECT subject_id, number FROM allocation WHERE study_id = $1 \
         AND subject_id IN (SELECT subject_id FROM subject_fact WHERE study_id = $1)";
+    COUNT_FORCED = same "SELECT count(*) FROM allocation WHERE study_id = $1 AND origin = 'forced'";
     COUNT_ARMS = same "SELECT arm, count(*) FROM allocation WHERE study_id = $1 GROUP BY arm ORDER BY arm";
 }
 
@@ -84,6 +88,7 @@ fn read(mut row: Row) -> Result<AllocationRow, StoreError> {
         kit: row.opt_text()?,
         bundle_version: row.int()?,
         allocated_at: row.instant()?,
+        origin: row.word(Origin::find)?,
     })
 }
 
@@ -103,6 +108,7 @@ pub async fn insert(tx: &mut Tx, new: &AllocationRow, record: &str) -> Result<()
         new.kit.as_deref(),
         new.bundle_version,
         new.allocated_at,
+        new.origin.key(),
         record
     ];
     tx.later(&INSERT, binds, Expect::Any).await
@@ -229,6 +235,14 @@ pub async fn numbers_of_facts<'a>(
 ) -> Result<BTreeMap<i64, i64>, StoreError> {
     let rows = from.into().fetch(&OF_FACTS, binds![study_id]).await?;
     rows.into_iter().map(|mut row| Ok((row.int()?, row.int()?))).collect()
+}
+
+/// Number of allocations of a study that were given by hand.
+///
+/// # Errors
+/// Those of the database.
+pub async fn count_forced<'a>(from: impl Into<Reader<'a>>, study_id: i64) -> Result<i64, StoreError> {
+    from.into().find(&COUNT_FORCED, binds![study_id]).await?.map_or(Ok(0), |mut row| row.int())
 }
 
 /// Number of subjects in each arm that has any, by code.

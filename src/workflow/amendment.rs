@@ -11,7 +11,7 @@ use super::proof;
 use super::shelf::bundle_of;
 use crate::definition::allocation_file;
 use crate::domain::allocation::{
-    Amendment, Break, FirstDifference, Follower, Method, Replayed, Row, Scheme, State, Turn,
+    Amendment, Break, FirstDifference, Follower, Method, Row, Scheme, State, Turn, replay_turns,
 };
 use crate::domain::study::Study;
 use crate::store::allocation::AllocationRow;
@@ -130,7 +130,7 @@ impl Schemes {
         Ok(state)
     }
 
-    /// Decides every allocation again, each by the scheme that was in force; those that were imported are counted as they are.
+    /// Decides every allocation again, each by the scheme that was in force; what was given is counted as it is.
     ///
     /// # Errors
     /// The first that differs.
@@ -138,33 +138,10 @@ impl Schemes {
         &self,
         turns: &[Turn<'_>],
         secret: &[u8; 32],
-        rows: impl Iterator<Item = (Row, bool)>,
+        rows: impl Iterator<Item = Row>,
         amendments: &[Amendment],
     ) -> Result<(), Box<FirstDifference>> {
-        let mut follower = Follower::new(&self.first, turns, amendments);
-        let mut state = State::new(&self.first);
-        for (next, (row, imported)) in (1..).zip(rows) {
-            let given = row.number == next && imported;
-            let brought = follower.before(next, &mut state);
-            let counted = brought.and_then(|scheme| {
-                if given {
-                    state.record(scheme, &row.levels, &row.allotment)?;
-                }
-                Ok(scheme)
-            });
-            let scheme = match counted {
-                Ok(scheme) => scheme,
-                Err(fault) => {
-                    let expected = Replayed::Impossible(fault);
-                    return Err(Box::new(FirstDifference { number: next, expected, found: row.allotment }));
-                }
-            };
-            follower.counted(&row);
-            if !given {
-                state.replay(scheme, secret, next, [row], &[])?;
-            }
-        }
-        Ok(())
+        replay_turns(&self.first, turns, secret, rows, amendments).map(drop)
     }
 }
 
@@ -232,6 +209,15 @@ pub fn changes(
         scheme_changes(old, new, &mut lines);
     }
     cap_changes(old, new, &mut lines);
+    if old.forcing != new.forcing {
+        let roles: Vec<&str> = new.forcing.roles.iter().map(|role| role.key()).collect();
+        lines.push(format!(
+            "given by hand: at most {} instead of {}, by {}",
+            new.forcing.limit,
+            old.forcing.limit,
+            if roles.is_empty() { "nobody".to_string() } else { roles.join(", ") }
+        ));
+    }
     site_changes(old, new, &mut lines);
     let names = old_files.keys().chain(new_files.keys().filter(|name| !old_files.contains_key(*name)));
     for name in names {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::Failure;
 use super::proof;
-use crate::domain::allocation::SITE;
+use crate::domain::allocation::{Origin, SITE};
 use crate::domain::study::{Blinding, Person, Role, Study};
 use crate::letters::Kind;
 use crate::letters::facts::LevelCounts;
@@ -18,6 +18,8 @@ use crate::store::allocation::AllocationRow;
 pub struct Balanced {
     /// Subjects of each arm.
     pub arms: Vec<u64>,
+    /// How many of them were given by hand.
+    pub forced: u64,
     /// Of each factor its levels, with the subjects of each arm; the site first.
     pub groups: Vec<(String, LevelCounts)>,
 }
@@ -40,6 +42,7 @@ pub fn may_know(study: &Study, person: &Person) -> bool {
 pub fn count(study: &Study, allocations: &[AllocationRow]) -> Result<Balanced, Failure> {
     let place = |code: &str| study.arms.iter().position(|arm| arm.code == code);
     let mut arms = vec![0; study.arms.len()];
+    let mut forced = 0;
     let mut groups: BTreeMap<(bool, String), BTreeMap<String, Vec<u64>>> = BTreeMap::new();
     for fact in allocations {
         let row = proof::row_of(fact)?;
@@ -50,11 +53,12 @@ pub fn count(study: &Study, allocations: &[AllocationRow]) -> Result<Balanced, F
             }
         };
         add(&mut arms);
+        forced += u64::from(fact.origin == Origin::Forced);
         for (factor, level) in row.levels {
             let levels = groups.entry((factor != SITE, factor)).or_default();
             add(levels.entry(level).or_insert_with(|| vec![0; study.arms.len()]));
         }
     }
     let groups = groups.into_iter().map(|((_, factor), levels)| (factor, levels.into_iter().collect()));
-    Ok(Balanced { arms, groups: groups.collect() })
+    Ok(Balanced { arms, forced, groups: groups.collect() })
 }

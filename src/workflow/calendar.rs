@@ -62,7 +62,7 @@ async fn digests(
         let counts = (row.subjects, row.allocations);
         let digest = Digest::new(study, shelved.stage, &day, counts, (row.chain.length, &head));
         let facts = if balance::may_know(study, person) {
-            let balance = Balance::new(study, &counted.arms, &counted.groups, to.language);
+            let balance = Balance::new(study, &counted.arms, &counted.groups, to.language).with_forced(counted.forced);
             Facts::DigestUnblinded(DigestUnblinded { digest, balance })
         } else {
             Facts::Digest(digest)

@@ -55,6 +55,39 @@ pub enum Refusal {
     /// A kind that needs something else.
     #[error("{0}")]
     Incomplete(&'static str),
+    /// The study gives no arm by hand.
+    #[error("study {0} gives no arm by hand: [forced] limit and roles in allocation.toml allow it")]
+    NeverForced(String),
+    /// Not this person.
+    #[error("{0} may not give an arm: [forced] roles in allocation.toml say who may, and whoever enrolls never does")]
+    MayNotForce(String),
+    /// As many were given as may be.
+    #[error("{0} allocations were given by hand, as many as [forced] limit in allocation.toml allows; an amendment can raise it")]
+    ForcedLimit(u32),
+    /// No such arm, or one that is closed.
+    #[error("\"{0}\" is no open arm of the study; there are {1}")]
+    NoArm(String, String),
+    /// The registration has faults.
+    #[error("nothing was recorded; mend these answers:\n{0}")]
+    Form(String),
+    /// The registration has answers outside of the soft limits.
+    #[error("nothing was recorded; these answers are unusual (if they are right: the same again with --sure):\n{0}")]
+    Unusual(String),
+    /// The subject is there.
+    #[error("the subject is enrolled already, as {0}; its allocation stays as it is")]
+    EnrolledBefore(String),
+    /// What speaks against enrolling, one line each.
+    #[error("not enrolled:\n{0}")]
+    NotEnrolled(String),
+    /// Such a kit cannot be handed out.
+    #[error("{0} is no kit of that arm that can be handed out at site {1}; `hagaki kit show` tells what became of it")]
+    KitNotThere(String, String),
+    /// That person does not enroll there.
+    #[error("{0} does not enroll at site {1}; --for takes an investigator or coordinator of the site")]
+    NotOfTheSite(String, String),
+    /// Nobody or several enroll there.
+    #[error("say with --for whose subject it is, and who gets the letter: at site {0} enroll [{1}]")]
+    WhoseSubject(String, String),
 }
 
 /// Refused or failed.

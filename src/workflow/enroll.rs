@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 use super::ledger::{Ledger, Page};
 use super::shelf::ShelvedStudy;
 use super::stock::AtHand;
-use super::{Arrival, Failure, Means, compose};
-use crate::domain::allocation::{Decision, Full, Levels, SITE, Scheme, record as allocation_journal};
+use super::{Arrival, Failure, Means, compose, proof};
+use crate::domain::allocation::{Allotment, Full, Levels, Origin, SITE, Scheme, record as allocation_journal};
 use crate::domain::answer::{self, Form};
 use crate::domain::chain::Sha256Digest;
 use crate::domain::study::{Blinding, Person, Study, UniqueWithin};
@@ -132,7 +132,7 @@ pub fn site_of(study: &Study, form: &Form) -> Option<String> {
 }
 
 /// The business key of a form's subject: folded, so that `a-0031` and `Ａ－００３１` are one subject.
-fn reference_key(study: &Study, site: &str, form: &Form) -> Option<String> {
+pub(super) fn reference_key(study: &Study, site: &str, form: &Form) -> Option<String> {
     Some(key_of(study, site, &form.value(&study.registration.subject_item)?))
 }
 
@@ -249,8 +249,8 @@ async fn decide(
     if confirmed == Confirmed::NotYet && (study.trust.confirm || !form.doubts.is_empty()) {
         return Ok(Enrollment::ToConfirm);
     }
-    let place = Place { site, key, at_hand };
-    let enrolled = record(tx, page, shelved, means, arrival, application, place).await?;
+    let place = Place { site, key, at_hand, given: None };
+    let enrolled = record(tx, page, shelved, means, Some(arrival.inbox_id), application, place).await?;
     Ok(Enrollment::Enrolled(Box::new(enrolled)))
 }
 
@@ -272,8 +272,9 @@ fn unentitled(study: &Study, person: &Person, site: &str, arrival: Arrival<'_>) 
 async fn compare(tx: &mut Tx, known: SubjectRow, form: &Form) -> Result<Enrollment, Failure> {
     let now: BTreeMap<String, String> = form.canonical();
     let then = stored_answers(&known)?;
+    let enrolled = Enrolled::load(tx, known).await?;
     // Of a subject whose allocation was imported only what the allocation needed is on file.
-    let imported = known.inbox_id.is_none();
+    let imported = enrolled.allocation.as_ref().is_some_and(|given| given.origin == Origin::Imported);
     let items: Vec<String> = then
         .keys()
         .chain(now.keys().filter(|item| !imported && !then.contains_key(*item)))
@@ -281,14 +282,14 @@ async fn compare(tx: &mut Tx, known: SubjectRow, form: &Form) -> Result<Enrollme
         .cloned()
         .collect();
     if !items.is_empty() {
-        return Ok(Enrollment::Conflict { subject: Box::new(known), items });
+        return Ok(Enrollment::Conflict { subject: Box::new(enrolled.subject), items });
     }
-    Ok(Enrollment::Duplicate(Box::new(Enrolled::load(tx, known).await?)))
+    Ok(Enrollment::Duplicate(Box::new(enrolled)))
 }
 
 /// Everything that speaks against enrolling a new subject now; all reasons at once, none of which tells an arm. If nothing
 /// does: the kits at hand, in a blinded study.
-async fn refusals(
+pub(super) async fn refusals(
     tx: &mut Tx,
     page: &Page,
     shelved: &ShelvedStudy,
@@ -370,40 +371,60 @@ pub fn levels_of(study: &Study, scheme: &Scheme, site: &str, form: &Form) -> Lev
     levels
 }
 
-/// Where a new subject belongs, and the kits at hand there.
-struct Place {
-    site: String,
-    key: String,
-    at_hand: Option<AtHand>,
+/// Where a new subject belongs, the kits at hand there, and the arm if it is given by hand.
+pub(super) struct Place<'a> {
+    pub(super) site: String,
+    pub(super) key: String,
+    pub(super) at_hand: Option<AtHand>,
+    pub(super) given: Option<Given<'a>>,
 }
 
-async fn record(
+/// An arm given by hand, and by whom.
+#[derive(Clone, Debug)]
+pub(super) struct Given<'a> {
+    /// Code of the arm.
+    pub(super) arm: &'a str,
+    /// A kit of that arm that was handed out already; else the next one is.
+    pub(super) kit: Option<KitRow>,
+    /// Who has it recorded.
+    pub(super) actor: &'a str,
+    /// Who decided so, why, and when it happened: `{by, reason, at}`.
+    pub(super) told: serde_json::Value,
+}
+
+pub(super) async fn record(
     tx: &mut Tx,
     page: &mut Page,
     shelved: &ShelvedStudy,
     means: Means<'_>,
-    arrival: Arrival<'_>,
+    inbox_id: Option<i64>,
     application: Application<'_>,
-    place: Place,
+    place: Place<'_>,
 ) -> Result<Enrolled, Failure> {
     let Application { person, form, .. } = application;
     let number = page.row.subjects + 1;
     let drawn = draw(tx, page, shelved, &place, form).await?;
-    let body = json!({
+    let mut body = json!({
         "subject": number,
         "site": place.site,
-        "inbox": arrival.inbox_id,
+        "inbox": inbox_id,
         "answers": form.canonical(),
         "bundle": shelved.version,
         "allocation": drawn.as_ref().map(|drawn| json!({
             "number": drawn.number,
-            "arm": drawn.decision.allotment.arm,
+            "arm": drawn.allotment.arm,
             "kit": drawn.kit.as_ref().map(|kit| &kit.code),
             "levels": drawn.levels,
             "record": record_digest(&drawn.journal),
         })),
     });
-    let digest = append(tx, page, means, &person.id, "enroll", &body).await?;
+    if let Some(given) = &place.given {
+        // The entry's actor is whoever acted; whose subject it is stands beside.
+        body["person"] = json!(person.id);
+        body["allocation"]["forced"] = given.told.clone();
+    }
+    let actor = place.given.as_ref().map_or(person.id.as_str(), |given| given.actor);
+    let digest = append(tx, page, means, actor, "enroll", &body).await?;
     page.row.subjects = number;
     let answers = serde_json::to_string(&form.canonical()).expect("a map of texts is JSON");
     let typed = serde_json::to_string(&form.typed).expect("a map of texts is JSON");
@@ -416,7 +437,7 @@ async fn record(
         enrolled_at: means.now,
         answers: &answers,
         typed: &typed,
-        inbox_id: Some(arrival.inbox_id),
+        inbox_id: inbox_id,
         audit_digest: &digest,
     };
     let id = subject::insert(tx, &new).await?;
@@ -427,7 +448,7 @@ async fn record(
     };
     if let (Some(at_hand), Some(kit)) = (place.at_hand, &kit) {
         let letters = at_hand.tell_without(tx, shelved, means, kit).await?;
-        compose::post(tx, Some(shelved.id), means, Some(arrival.inbox_id), &letters).await?;
+        compose::post(tx, Some(shelved.id), means, inbox_id, &letters).await?;
     }
     let subject = SubjectRow {
         id,
@@ -439,7 +460,7 @@ async fn record(
         enrolled_at: means.now,
         answers,
         typed,
-        inbox_id: Some(arrival.inbox_id),
+        inbox_id: inbox_id,
         audit_digest: digest,
     };
     Ok(Enrolled::new(subject, allocation))
@@ -458,11 +479,12 @@ pub(super) fn sign(record: &mut serde_json::Value, shelved: &ShelvedStudy) {
     }
 }
 
-/// A decision made but not yet recorded.
+/// An allocation decided or given, but not yet recorded.
 struct Drawn {
     number: i64,
     levels: Levels,
-    decision: Decision,
+    allotment: Allotment,
+    origin: Origin,
     kit: Option<KitRow>,
     journal: String,
 }
@@ -471,25 +493,46 @@ async fn draw(
     tx: &mut Tx,
     page: &Page,
     shelved: &ShelvedStudy,
-    Place { site, at_hand, .. }: &Place,
+    Place { site, at_hand, given, .. }: &Place<'_>,
     form: &Form,
 ) -> Result<Option<Drawn>, Failure> {
     let study = &shelved.study;
     let (Some(scheme), Some(state)) = (&study.scheme, &page.state) else { return Ok(None) };
     let number = page.row.allocations + 1;
     let levels = levels_of(study, scheme, site, form);
-    let decision = state.decide(scheme, &levels, &page.row.secret.0, number.unsigned_abs()).map_err(no_levels)?;
-    let mut journal = allocation_journal(scheme, state, &levels, &decision).map_err(no_levels)?;
+    let (allotment, origin, mut journal) = match given {
+        None => {
+            let decision =
+                state.decide(scheme, &levels, &page.row.secret.0, number.unsigned_abs()).map_err(no_levels)?;
+            let journal = allocation_journal(scheme, state, &levels, &decision).map_err(no_levels)?;
+            (decision.allotment, Origin::Drawn, journal)
+        }
+        Some(given) => {
+            let allotment = state.give(scheme, &levels, given.arm).map_err(no_levels)?;
+            let needed: Levels =
+                scheme.needs().filter_map(|id| Some((id.to_string(), levels.get(id)?.clone()))).collect();
+            let mut journal = json!({ "number": number, "method": scheme.method().key(), "levels": needed,
+                                      "arm": allotment.arm, "forced": given.told });
+            if let Some(slot) = allotment.slot {
+                journal["slot"] = json!(slot);
+            }
+            if let Some(size) = allotment.block_size {
+                journal["block_size"] = json!(size);
+            }
+            (allotment, Origin::Forced, journal)
+        }
+    };
     sign(&mut journal, shelved);
     let journal = journal.to_string();
-    let kit = match at_hand {
-        None => None,
-        Some(at_hand) => {
-            let kit = at_hand.next(tx, shelved, &decision.allotment.arm, site).await?;
+    let kit = match (at_hand, given.as_ref().and_then(|given| given.kit.clone())) {
+        (None, _) => None,
+        (Some(_), Some(kit)) => Some(kit),
+        (Some(at_hand), None) => {
+            let kit = at_hand.next(tx, shelved, &allotment.arm, site).await?;
             Some(kit.ok_or_else(|| Failure::Contradiction("a kit was there a moment ago".to_string()))?)
         }
     };
-    Ok(Some(Drawn { number, levels, decision, kit, journal }))
+    Ok(Some(Drawn { number, levels, allotment, origin, kit, journal }))
 }
 
 async fn commit_draw(
@@ -500,16 +543,10 @@ async fn commit_draw(
     subject_id: i64,
     drawn: Drawn,
 ) -> Result<AllocationRow, Failure> {
-    let Drawn { number, levels, decision, kit, journal } = drawn;
+    let Drawn { number, levels, allotment, origin, kit, journal } = drawn;
     if let Some(kit) = &kit {
         kit::record_use(tx, kit, number, 1).await?;
     }
-    let allotment = decision.allotment;
-    if let (Some(scheme), Some(state)) = (&shelved.study.scheme, &mut page.state) {
-        state.record(scheme, &levels, &allotment).map_err(no_levels)?;
-    }
-    page.row.allocations = number;
-    page.touch();
     let row = AllocationRow {
         study_id: shelved.id,
         number,
@@ -521,7 +558,13 @@ async fn commit_draw(
         kit: kit.map(|kit| kit.code),
         bundle_version: shelved.version,
         allocated_at: means.now,
+        origin,
     };
+    if let (Some(scheme), Some(state)) = (&shelved.study.scheme, &mut page.state) {
+        proof::record(state, scheme, &row)?;
+    }
+    page.row.allocations = number;
+    page.touch();
     allocation::insert(tx, &row, &journal).await?;
     Ok(row)
 }

@@ -15,7 +15,7 @@ use super::disclosure::{self, Wish};
 use super::enroll::{key_of, record_digest, salted, sign};
 use super::life::{Act, LifeError, Refusal, log};
 use super::shelf::ShelvedStudy;
-use crate::domain::allocation::{Allotment, Fault, HistoryRow, Levels, Method, SITE, Scheme, State};
+use crate::domain::allocation::{Allotment, Fault, HistoryRow, Levels, Method, Origin, SITE, Scheme, State};
 use crate::domain::kit::State as KitState;
 use crate::domain::study::{Blinding, Study};
 use crate::domain::time::{Dice, Instant};
@@ -100,9 +100,9 @@ enum When {
 }
 
 impl When {
-    /// `2026-11-20`, or a moment as [`Zone::moment`](crate::domain::time::Zone::moment) takes it.
+    /// `2026-11-20`, or a moment as [`Zone::parse_moment`](crate::domain::time::Zone::parse_moment) takes it.
     fn read(study: &Study, text: &str) -> Option<When> {
-        let moment = || study.zone.moment(text).map(When::Moment);
+        let moment = || study.zone.parse_moment(text).map(When::Moment);
         text.parse().ok().map(When::Day).or_else(moment)
     }
 
@@ -436,6 +436,7 @@ async fn record(
         kit: subject.kit.clone(),
         bundle_version: shelved.version,
         allocated_at: act.at,
+        origin: Origin::Imported,
     };
     allocation::insert(tx, &fact, &told).await?;
     Ok(())

@@ -15,25 +15,6 @@ use crate::limits;
 use crate::store::allocation::{self, AllocationRow};
 use crate::store::{Store, bundle, subject};
 
-/// Where an allocation came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// Drawn here from the study's secret.
-    Drawn,
-    /// Made by another system and imported.
-    Imported,
-}
-
-impl Origin {
-    /// Name in journals.
-    pub const fn key(self) -> &'static str {
-        match self {
-            Origin::Drawn => "drawn",
-            Origin::Imported => "imported",
-        }
-    }
-}
-
 /// One allocation with its subject and the record of how it came about.
 #[derive(Clone, Debug)]
 pub struct Line {
@@ -45,8 +26,6 @@ pub struct Line {
     pub record: String,
     /// The same, read.
     pub told: Map<String, Value>,
-    /// Where it came from.
-    pub origin: Origin,
     /// SHA-256 of the bundle it was made by, in lower-case hexadecimal digits.
     pub bundle_digest: String,
 }
@@ -55,7 +34,7 @@ impl Line {
     /// `{number, subject, at, at_microseconds, origin, levels, arm, slot, block_size, place_in_block, kit, bundle: {version,
     /// digest}, program, method, counts, arms: [{code, imbalance, probability}], draws: [{below, value}]}`; null where there is
     /// none, and for `program` in records made before it was noted. Of what was imported also `imported: {sha256, line, at}`: the file,
-    /// its line, and when the other system allocated, as far as the file told.
+    /// its line, and when the other system allocated, as far as the file told. Of one given by hand also `forced: {by, reason, at}`.
     pub fn to_json(&self) -> Value {
         let mut line = self.told.clone();
         let levels: Value = serde_json::from_str(&self.fact.levels).unwrap_or_default();
@@ -64,7 +43,7 @@ impl Line {
             ("subject", json!(self.subject)),
             ("at", json!(self.fact.allocated_at.utc())),
             ("at_microseconds", json!(self.fact.allocated_at.0)),
-            ("origin", json!(self.origin.key())),
+            ("origin", json!(self.fact.origin.key())),
             ("levels", levels),
             ("arm", json!(self.fact.arm)),
             ("slot", json!(self.fact.slot)),
@@ -114,10 +93,9 @@ pub async fn lines(store: &Store, study_id: i64) -> Result<Vec<Line>, Failure> {
         let subject = *numbers.get(&fact.subject_id).ok_or_else(|| broken("its subject is absent"))?;
         let record = records.remove(&fact.number).ok_or_else(|| broken("its record is absent"))?;
         let told: Map<String, Value> = serde_json::from_str(&record).map_err(|error| broken(&error.to_string()))?;
-        let origin = if told.contains_key("imported") { Origin::Imported } else { Origin::Drawn };
         let digest = digests.get(&fact.bundle_version).ok_or_else(|| broken("its bundle is absent"))?;
         let bundle_digest = data_encoding::HEXLOWER.encode(digest);
-        Ok(Line { fact, subject, record, told, origin, bundle_digest })
+        Ok(Line { fact, subject, record, told, bundle_digest })
     };
     facts.into_iter().map(line).collect()
 }

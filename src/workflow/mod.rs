@@ -17,6 +17,7 @@ pub mod deed;
 pub mod disclosure;
 pub mod enroll;
 pub mod facts;
+pub mod force;
 pub mod import;
 pub mod journal;
 pub mod kit_deed;

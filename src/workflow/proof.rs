@@ -10,7 +10,7 @@ use super::kits_told::KitDiscrepancy;
 use super::replaying::{self, Replay, Replaying, Rows};
 use super::shelf::ShelvedStudy;
 use super::told::{self, Discrepancy, What};
-use crate::domain::allocation::{Allotment, Amendment, Counts, FirstDifference, Levels, Row, Scheme, State};
+use crate::domain::allocation::{Allotment, Amendment, Counts, FirstDifference, Levels, Origin, Row, Scheme, State};
 use crate::domain::chain::Sha256Digest;
 use crate::domain::study::Study;
 use crate::store::allocation::{self, AllocationRow};
@@ -23,12 +23,15 @@ use crate::store::{Reader, Store, kit, study};
 pub enum Verdict {
     /// All so many allocations follow from the secret and the journal.
     Proved(u64),
-    /// All allocations follow from the secret and the journal, but for those that were imported.
+    /// All allocations follow from the secret and the journal, but for those that were given; these are as the audit chain tells
+    /// them.
     ProvedBesides {
         /// How many follow.
         proved: u64,
-        /// How many were imported, and are as the audit chain tells them.
+        /// How many were imported.
         imported: u64,
+        /// How many were given by hand.
+        forced: u64,
     },
     /// This is the first that does not.
     Differs(Box<FirstDifference>),
@@ -63,7 +66,7 @@ pub fn row_of(fact: &AllocationRow) -> Result<Row, Failure> {
     let slot = fact.slot.map(u32::try_from).transpose().map_err(|_| broken("its slot"))?;
     let block_size = fact.block_size.map(u64::try_from).transpose().map_err(|_| broken("its block size"))?;
     let number = u64::try_from(fact.number).map_err(|_| broken("its number"))?;
-    Ok(Row { number, levels, allotment: Allotment { arm: fact.arm.clone(), slot, block_size } })
+    Ok(Row { number, levels, allotment: Allotment { arm: fact.arm.clone(), slot, block_size }, origin: fact.origin })
 }
 
 /// Where a fact has its subject count from then on, as the study declared; none where it changes nothing.
@@ -116,7 +119,7 @@ pub async fn all_facts<'a>(from: impl Into<Reader<'a>>, study_id: i64) -> Result
 pub fn record(state: &mut State, scheme: &Scheme, fact: &AllocationRow) -> Result<(), Failure> {
     let row = row_of(fact)?;
     state
-        .record(scheme, &row.levels, &row.allotment)
+        .record_row(scheme, &row)
         .map_err(|fault| Failure::Contradiction(format!("allocation {}: {fault}", fact.number)))
 }
 
@@ -151,7 +154,7 @@ pub async fn verify(store: &Store, shelved: &ShelvedStudy) -> Result<Verdict, Fa
             (None, None) => Verdict::NoScheme,
         });
     };
-    let Replay { result, count, imported, unreadable } = replaying?.end().await;
+    let Replay { result, count, imported, forced, unreadable } = replaying?.end().await;
     let unreadable = unreadable.map(|number| Discrepancy { number, what: What::Journal });
     let told = match (heard.first, unreadable) {
         (Some(one), Some(other)) if other.number < one.number => Some(other),
@@ -160,8 +163,8 @@ pub async fn verify(store: &Store, shelved: &ShelvedStudy) -> Result<Verdict, Fa
     Ok(match (result, told) {
         (Ok(()), None) => match heard.kit {
             Some(kit) => Verdict::Kit(kit),
-            None if imported == 0 => Verdict::Proved(count),
-            None => Verdict::ProvedBesides { proved: count.saturating_sub(imported), imported },
+            None if imported + forced == 0 => Verdict::Proved(count),
+            None => Verdict::ProvedBesides { proved: count.saturating_sub(imported + forced), imported, forced },
         },
         (Err(difference), Some(told)) if told.number.unsigned_abs() < difference.number => Verdict::Untold(told),
         (Err(difference), _) => Verdict::Differs(difference),

@@ -6,18 +6,15 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::amendment::Schemes;
 use super::proof::row_of;
-use crate::domain::allocation::{Amendment, FirstDifference};
+use crate::domain::allocation::{Amendment, FirstDifference, Origin};
 use crate::limits;
 use crate::store::allocation::AllocationRow;
 
-/// An allocation, and whether it was made elsewhere.
-type Sent = (AllocationRow, bool);
-
 /// Where allocations go in, in order.
 pub(super) struct Rows {
-    page: Vec<Sent>,
+    page: Vec<AllocationRow>,
     /// None once the replay wants no more.
-    to: Option<Sender<Vec<Sent>>>,
+    to: Option<Sender<Vec<AllocationRow>>>,
 }
 
 /// What came of a replay.
@@ -28,6 +25,8 @@ pub(super) struct Replay {
     pub(super) count: u64,
     /// How many of them were made elsewhere.
     pub(super) imported: u64,
+    /// How many of them were given by hand.
+    pub(super) forced: u64,
     /// Number of the first that cannot be read.
     pub(super) unreadable: Option<i64>,
 }
@@ -49,8 +48,8 @@ pub(super) fn begin(
 
 impl Rows {
     /// Takes the next allocation.
-    pub(super) async fn send(&mut self, row: AllocationRow, imported: bool) {
-        self.page.push((row, imported));
+    pub(super) async fn send(&mut self, row: AllocationRow) {
+        self.page.push(row);
         if self.page.len() as i64 >= limits::PROOF_PAGE_ROWS {
             self.pass_on().await;
         }
@@ -84,15 +83,16 @@ fn replay(
     secret: &[u8; 32],
     beginnings: &[(i64, i64)],
     amendments: &[Amendment],
-    mut from: Receiver<Vec<Sent>>,
+    mut from: Receiver<Vec<AllocationRow>>,
 ) -> Replay {
-    let (mut count, mut imported, mut unreadable) = (0, 0, None);
+    let (mut count, mut imported, mut forced, mut unreadable) = (0, 0, 0, None);
     let sent = std::iter::from_fn(|| from.blocking_recv()).flatten();
-    let rows = sent.map_while(|(fact, given)| match row_of(&fact) {
+    let rows = sent.map_while(|fact| match row_of(&fact) {
         Ok(row) => {
             count += 1;
-            imported += u64::from(given);
-            Some((row, given))
+            imported += u64::from(row.origin == Origin::Imported);
+            forced += u64::from(row.origin == Origin::Forced);
+            Some(row)
         }
         Err(_) => {
             unreadable = Some(fact.number);
@@ -100,5 +100,5 @@ fn replay(
         }
     });
     let result = schemes.replay(&schemes.turns_of(beginnings), secret, rows, amendments);
-    Replay { result, count, imported, unreadable }
+    Replay { result, count, imported, forced, unreadable }
 }

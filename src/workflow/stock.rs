@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::compose::{self, Addressing, Outgoing};
 use super::shelf::ShelvedStudy;
 use super::{Failure, Means};
-use crate::domain::kit::Day;
+use crate::domain::kit::{Day, State};
 use crate::domain::study::{Person, Role, Study};
 use crate::domain::time::Instant;
 use crate::letters::facts::{KitsShortBlinded, KitsShortUnblinded, ShortArm};
@@ -56,6 +56,11 @@ impl AtHand {
         let open = |code: &str| study.scheme.as_ref().is_none_or(|scheme| scheme.is_open(code));
         let kits = |code: &str| self.stocks.iter().any(|stock| stock.arm == code && stock.usable > 0);
         study.arms.iter().all(|arm| !open(&arm.code) || kits(&arm.code))
+    }
+
+    /// Whether a kit lies here or centrally and may be handed out.
+    pub(super) fn holds(&self, kit: &KitRow, site: &str) -> bool {
+        kit.state == State::Available && kit.expires_on >= self.least && (kit.site == site || kit.site.is_empty())
     }
 
     /// The kit of an arm to hand out next.

@@ -11,6 +11,7 @@ use super::pages::Pages;
 use super::replaying::Rows;
 use super::texts::Texts;
 use super::{Failure, told_fact};
+use crate::domain::allocation::Origin;
 use crate::domain::chain::Entry;
 use crate::domain::study::Study;
 use crate::limits;
@@ -86,6 +87,8 @@ whats! {
     AllocatedAt = "allocated-at",
     /// The record of how it came about.
     Record = "record",
+    /// Whether it was drawn, imported or given by hand.
+    Origin = "origin",
     /// The journal's row cannot be read.
     Journal = "journal",
     /// A fact about a subject is not as its entry tells it, or there is one without the other.
@@ -111,6 +114,8 @@ struct Enrollment<'a> {
     subject: i64,
     #[serde(borrow)]
     site: Cow<'a, str>,
+    /// Whose subject it is, where somebody else acted.
+    person: Option<String>,
     inbox: Option<i64>,
     answers: Texts<'a>,
     bundle: i64,
@@ -128,6 +133,18 @@ struct Told<'a> {
     record: Cow<'a, str>,
     #[serde(default)]
     imported: bool,
+    /// By whom and why, if it was given by hand.
+    forced: Option<Value>,
+}
+
+impl Told<'_> {
+    fn origin(&self) -> Origin {
+        match (self.imported, &self.forced) {
+            (true, _) => Origin::Imported,
+            (false, Some(_)) => Origin::Forced,
+            (false, None) => Origin::Drawn,
+        }
+    }
 }
 
 /// The enrollments of a chain, in order; what else is in it is passed over, but for the commitments, what became known of
@@ -300,7 +317,7 @@ impl Files<'_> {
                 break;
             }
             if let Some(fact) = self.next.take() {
-                replay.send(fact.row, false).await;
+                replay.send(fact.row).await;
             }
         }
         replay.finish().await;
@@ -337,7 +354,7 @@ impl Files<'_> {
         let what = allocation_differs(entry, told, given, row, &fact);
         let number = fact.row.number;
         if let Some(replay) = &mut self.replay {
-            replay.send(fact.row, given.imported).await;
+            replay.send(fact.row).await;
         }
         Ok(what.map(|what| Discrepancy { number, what }))
     }
@@ -348,7 +365,7 @@ fn subject_differs(study: &Study, entry: &Entry, told: &Enrollment<'_>, row: &On
     [
         (What::Answers, told.answers.is(&row.answers)),
         (What::Site, row.site == told.site),
-        (What::Person, row.person == entry.actor),
+        (What::Person, row.person == *told.person.as_ref().unwrap_or(&entry.actor)),
         (What::EnrolledAt, row.enrolled_at == entry.at),
         (What::Mail, row.inbox_id == told.inbox),
         (What::Digest, row.audit_digest == entry.digest),
@@ -370,6 +387,7 @@ fn allocation_differs(
         (What::Arm, row.arm == given.arm),
         (What::Kit, row.kit == given.kit),
         (What::Levels, given.levels.is(&row.levels)),
+        (What::Origin, row.origin == given.origin()),
         (What::Bundle, row.bundle_version == told.bundle),
         (What::AllocatedAt, row.allocated_at == entry.at),
         (What::Record, record_digest(record) == given.record),

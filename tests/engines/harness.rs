@@ -571,8 +571,8 @@ impl Center {
             let shelved = shelf.load(&row).await.unwrap();
             match proof::verify(self.store(), &shelved).await.unwrap() {
                 Verdict::Proved(count) => assert_eq!(count, row.allocations.unsigned_abs()),
-                Verdict::ProvedBesides { proved, imported } => {
-                    assert_eq!(proved + imported, row.allocations.unsigned_abs());
+                Verdict::ProvedBesides { proved, imported, forced } => {
+                    assert_eq!(proved + imported + forced, row.allocations.unsigned_abs());
                 }
                 Verdict::NoScheme => assert_eq!(row.allocations, 0),
                 other => panic!("{}: {other:?}", row.slug),

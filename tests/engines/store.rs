@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use hagaki::domain::allocation::Origin;
 use hagaki::domain::chain::{Head, INSTALLATION, Why};
 use hagaki::domain::kit::{Day, State};
 use hagaki::domain::time::Instant;
@@ -96,6 +97,7 @@ fn decision(study_id: i64, number: i64, subject_id: i64) -> AllocationRow {
         kit: None,
         bundle_version: 1,
         allocated_at: NOW,
+        origin: Origin::Drawn,
     }
 }
 

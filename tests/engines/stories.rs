@@ -6,6 +6,7 @@ mod calendar;
 mod disorder;
 mod enrolling;
 mod facts;
+mod forcing;
 mod kit_mails;
 mod kits;
 mod letters_out;

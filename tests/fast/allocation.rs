@@ -4,6 +4,7 @@ mod cases;
 mod course;
 mod exact;
 mod files;
+mod forced;
 mod histories;
 mod imported;
 mod laws;

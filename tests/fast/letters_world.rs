@@ -9,7 +9,7 @@ use hagaki::domain::instrument::{Choice, Choices, DayBound, Instrument, Item, It
 use hagaki::domain::kit::{Day, StockRules};
 use hagaki::domain::language::{Language, Text};
 use hagaki::domain::study::{
-    Arm, Authentication, Blinding, Caps, Kit, Person, Registration, Role, Site, Stage, Study, Trust, UniqueWithin,
+    Arm, Authentication, Blinding, Caps, Forcing, Kit, Person, Registration, Role, Site, Stage, Study, Trust, UniqueWithin,
 };
 use hagaki::domain::time::{Instant, Zone};
 use hagaki::letters::facts::{
@@ -125,6 +125,7 @@ pub(crate) fn study() -> Study {
         eligibility: vec![],
         scheme: None,
         recounting: Recounting::default(),
+        forcing: Forcing { limit: 5, roles: vec![Role::Pharmacist] },
         caps: Caps { total: None, arms: vec![("ZZRED".into(), 7)], stratum: None },
         kits: vec![Kit { code: "K-4711".into(), arm: "ZZRED".into(), site: None, expires: None, lot: String::new() }],
         digest: hagaki::domain::study::Digest::default(),

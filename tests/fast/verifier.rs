@@ -6,10 +6,10 @@ use std::process::Command;
 
 use hagaki::definition::allocation_file;
 use hagaki::domain::allocation::draw::Draw;
-use hagaki::domain::allocation::{Amendment, Counts, Follower, Levels, Row, Scheme, State, Turn, record};
+use hagaki::domain::allocation::{Amendment, Counts, Follower, Levels, Origin, Row, Scheme, State, Turn, record};
 use hagaki::domain::time::Instant;
 use hagaki::store::allocation::AllocationRow;
-use hagaki::workflow::journal::{Line, Origin};
+use hagaki::workflow::journal::Line;
 use hagaki::workflow::package::FORMAT;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -83,7 +83,7 @@ impl Package {
             let path = format!("bundle-{number}/allocation.toml");
             bundles.push(json!({ "version": number, "digest": format!("d{number}"), "allocation": path }));
         }
-        let lines = lines(&schemes, from - 1, amendments);
+        let lines = lines(&schemes, from - 1, amendments, &[]);
         let manifest = json!({
             "format": FORMAT, "study": "s", "study_id": 1, "stage": "production", "secret": hex(&SECRET),
             "secret_digest": hex(&Sha256::digest(SECRET)), "allocations": lines.len(), "bundles": bundles,
@@ -94,6 +94,17 @@ impl Package {
         };
         let recounts = amendments.iter().map(recount).collect();
         Package { folder, lines, recounts, manifest }
+    }
+
+    /// As many, of which these numbers were given that arm by hand.
+    fn with_forced(text: &str, list: Option<&str>, count: u64, forced: &[(u64, &str)]) -> Package {
+        let whole = Package::new(text, list, 0);
+        let mut problems = Vec::new();
+        let file = allocation_file::open(&whole.path().join("bundle-1/allocation.toml"), &mut problems).unwrap();
+        let lines = lines(&[(1, file.unwrap().scheme)], count, &[], forced);
+        let mut manifest = whole.manifest.clone();
+        manifest["allocations"] = json!(count);
+        Package { lines, manifest, ..whole }
     }
 
     fn path(&self) -> &Path {
@@ -131,7 +142,7 @@ fn run(folder: &Path) -> (i32, Value) {
 }
 
 /// The journal of so many subjects; each scheme decides from its number on.
-fn lines(schemes: &[(u64, Scheme)], count: u64, amendments: &[Amendment]) -> Vec<Value> {
+fn lines(schemes: &[(u64, Scheme)], count: u64, amendments: &[Amendment], forced: &[(u64, &str)]) -> Vec<Value> {
     let [(_, first), later @ ..] = schemes else { panic!("there is a scheme") };
     let turns: Vec<Turn<'_>> = later.iter().map(|(from, scheme)| Turn { from: *from, scheme }).collect();
     let mut follower = Follower::new(first, &turns, amendments);
@@ -146,21 +157,40 @@ fn lines(schemes: &[(u64, Scheme)], count: u64, amendments: &[Amendment]) -> Vec
             ("sex".to_owned(), level(&["F", "M"])),
             ("age".to_owned(), level(&["-49", "50-64", "65-"])),
         ]);
-        let decision = state.decide(scheme, &levels, &SECRET, number).unwrap();
-        let told = record(scheme, &state, &levels, &decision).unwrap();
-        state.record(scheme, &levels, &decision.allotment).unwrap();
-        follower.counted(&Row { number, levels: levels.clone(), allotment: decision.allotment.clone() });
+        let (allotment, origin, told) = match forced.iter().find(|(own, _)| *own == number) {
+            None => {
+                let decision = state.decide(scheme, &levels, &SECRET, number).unwrap();
+                let told = record(scheme, &state, &levels, &decision).unwrap();
+                (decision.allotment, Origin::Drawn, told)
+            }
+            Some((_, arm)) => {
+                let given = state.give(scheme, &levels, arm).unwrap();
+                let mut told = json!({ "number": number, "method": scheme.method().key(), "arm": given.arm, "levels": {},
+                                       "forced": { "by": "stat", "reason": "no power", "at": "2026-11-20T00:05:00Z" } });
+                if let Some(slot) = given.slot {
+                    told["slot"] = json!(slot);
+                }
+                if let Some(size) = given.block_size {
+                    told["block_size"] = json!(size);
+                }
+                (given, Origin::Forced, told)
+            }
+        };
+        let row = Row { number, levels: levels.clone(), allotment: allotment.clone(), origin };
+        state.record_row(scheme, &row).unwrap();
+        follower.counted(&row);
         let fact = AllocationRow {
             study_id: 1,
             number: number.cast_signed(),
             subject_id: 1,
-            arm: decision.allotment.arm,
-            slot: decision.allotment.slot.map(i64::from),
-            block_size: decision.allotment.block_size.map(u64::cast_signed),
+            arm: allotment.arm,
+            slot: allotment.slot.map(i64::from),
+            block_size: allotment.block_size.map(u64::cast_signed),
             levels: serde_json::to_string(&levels).unwrap(),
             kit: None,
             bundle_version: version as i64,
             allocated_at: Instant(number.cast_signed()),
+            origin,
         };
         let told_map = told.as_object().unwrap().clone();
         let line = Line {
@@ -168,7 +198,6 @@ fn lines(schemes: &[(u64, Scheme)], count: u64, amendments: &[Amendment]) -> Vec
             subject: number.cast_signed(),
             record: told.to_string(),
             told: told_map,
-            origin: Origin::Drawn,
             bundle_digest: format!("d{version}"),
         };
         line.to_proof()
@@ -549,4 +578,59 @@ fn rules_that_cannot_follow_are_a_difference() {
     let mut early = package();
     early.lines[19]["bundle"] = json!({ "version": 2, "digest": "d2" });
     assert_eq!(early.verify().0, 1);
+}
+
+#[test]
+fn what_was_given_by_hand_is_counted_where_it_stands() {
+    if !python() {
+        return;
+    }
+    let table = "\n[forced]\nlimit = 12\nroles = [\"statistician\"]";
+    let forced: Vec<(u64, &str)> = (5..=14).map(|number| (number, "A")).chain([(20, "B"), (40, "A")]).collect();
+    let strata = format!("{TWO}\n{PLAIN}\nstrata = [\"sex\"]");
+    let list: String = (0..120).map(|n| format!("{},{}\n", ["F", "M"][n % 2], ["A", "B", "B"][n % 3])).collect();
+    let list = format!("sex,arm\n{list}");
+    let uneven = "arms = [{ code = \"A\", ratio = 1 }, { code = \"B\", ratio = 2 }]";
+    for (name, text, beside) in [
+        ("simple", format!("method = \"simple\"\n{TWO}{table}"), None),
+        ("block", format!("method = \"block\"\n{strata}\n[block]\nsizes = [2, 4, 6]{table}"), None),
+        ("block-urn", format!("method = \"block-urn\"\n{strata}\n[block-urn]\nlambda = 1{table}"), None),
+        ("chen", format!("method = \"chen\"\n{strata}\n[chen]\nlimit = 2\np = 0.7{table}"), None),
+        ("maximal", format!("method = \"maximal\"\n{strata}\n[maximal]\nlimit = 2\nsubjects = 20{table}"), None),
+        (
+            "dummies",
+            format!("method = \"minimization\"\n{uneven}\n{FACTORS}\n[minimization]\ndistance = \"range\"\nrule = \"ratio-arms\"\np = 0.8{table}"),
+            None,
+        ),
+        (
+            "list",
+            format!("method = \"list\"\n{strata}\n[list]\nfile = \"list.csv\"{table}"),
+            Some(list.as_str()),
+        ),
+    ] {
+        let package = Package::with_forced(&text, beside, 50, &forced);
+        let (code, report) = package.verify();
+        assert_eq!((code, &report["recomputed"], &report["forced"]), (0, &json!(38), &json!(12)), "{name}: {report}");
+        // One more than the rules allow.
+        let path = package.path().join("bundle-1/allocation.toml");
+        std::fs::write(&path, text.replace("limit = 12", "limit = 11")).unwrap();
+        package.assert_differs(40, "forced");
+        std::fs::write(&path, &text).unwrap();
+        // Drawn ones are not passed off as given: the record tells.
+        let mut changed = package;
+        changed.lines[44]["origin"] = json!("forced");
+        changed.assert_differs(45, "origin");
+    }
+    // Where it stands follows, and is not to be chosen.
+    let text = format!("method = \"block\"\n{TWO}\n[block]\nsizes = [4]{table}");
+    let whole = || Package::with_forced(&text, None, 12, &[(2, "A"), (5, "B")]);
+    let mut changed = whole();
+    for (key, value) in [("block_size", Value::Null)] {
+        let mut kept: Value = serde_json::from_str(changed.lines[1]["record"].as_str().unwrap()).unwrap();
+        kept.as_object_mut().unwrap().remove(key);
+        changed.lines[1]["record"] = json!(kept.to_string());
+        changed.lines[1][key] = value;
+    }
+    changed.assert_differs(2, "block_size");
+    assert_eq!(whole().verify().0, 0);
 }

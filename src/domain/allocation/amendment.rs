@@ -91,6 +91,7 @@ impl<'a> Amender<'a> {
 mod tests {
     use super::*;
     use crate::definition::{self, samples};
+    use crate::domain::allocation::Origin;
 
     fn levels(stage: &str, sex: &str) -> Levels {
         [("site", "011"), ("sex", sex), ("stage", stage), ("ecog_ps", "1")]
@@ -104,7 +105,7 @@ mod tests {
         let rows = arms.into_iter().zip(1..).map(|(arm, number)| {
             let allotment = Allotment { arm: arm.to_owned(), slot: None, block_size: None };
             let sex = if number % 2 == 0 { "F" } else { "M" };
-            Row { number, levels: levels("III", sex), allotment }
+            Row { number, levels: levels("III", sex), allotment, origin: Origin::Drawn }
         });
         assert!(!scheme.has_slots());
         rows.collect()

@@ -29,6 +29,10 @@
 //!   asks of it is the same under every generalized inverse if the row lies in the span of those before. If it does not, the
 //!   subject says nothing of the difference of the arms, and both are equally likely.
 //! * **`list`**: nothing is random; each subject takes the next place of its stratum. A list used up is a refusal that tells no arm.
+//! * **An arm given by hand** ([`State::give`]) consumes no draw of its number. It takes the open block's place of its arm, the urn's
+//!   ball, the list's next place where that is of its arm; where there is none it stands outside: no later block, ball or place
+//!   knows of it, but caps, totals, minimization and the differences of the coins count it. So a block always holds its own
+//!   subjects and no others.
 //! * **Burn-in** counts the subjects of the whole study, and allocates by ratio; no imbalance is shown for it.
 //!
 //! # Order never matters
@@ -72,8 +76,8 @@ pub use history::{HistoryRow, Outcome, explain};
 pub use journal::record;
 pub use law::{Drawn, Law};
 pub use list::ArmList;
-pub use replay::{FirstDifference, Replayed, Row, replay, replay_amended, replay_turns};
-pub use rerandomize::{Step, rerandomize};
+pub use replay::{FirstDifference, Origin, Replayed, Row, replay, replay_amended, replay_turns};
+pub use rerandomize::rerandomize;
 pub use scheme::{Arm, BlockSize, Distance, Factor, HuHu, Method, Minimization, Rule, SITE, Scheme, TOTAL};
 pub use state::{Full, State};
 

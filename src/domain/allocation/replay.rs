@@ -6,6 +6,38 @@ use super::scheme::Scheme;
 use super::state::State;
 use super::{Allotment, Fault, Levels};
 
+/// Where an allocation came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Origin {
+    /// Drawn here from the study's secret.
+    Drawn,
+    /// Made by another system and imported.
+    Imported,
+    /// Given by hand, for a reason.
+    Forced,
+}
+
+impl Origin {
+    /// Name in tables, journals and audit entries.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Origin::Drawn => "drawn",
+            Origin::Imported => "imported",
+            Origin::Forced => "forced",
+        }
+    }
+
+    /// The origin of that name.
+    pub fn find(key: &str) -> Option<Origin> {
+        [Origin::Drawn, Origin::Imported, Origin::Forced].into_iter().find(|origin| origin.key() == key)
+    }
+
+    /// Whether no draw decided it: it is counted, and nobody recomputes its arm.
+    pub const fn is_given(self) -> bool {
+        !matches!(self, Origin::Drawn)
+    }
+}
+
 /// One allocation as the journal holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -15,6 +47,8 @@ pub struct Row {
     pub levels: Levels,
     /// What was allocated.
     pub allotment: Allotment,
+    /// Where it came from.
+    pub origin: Origin,
 }
 
 /// What the scheme would have done at a number.
@@ -39,7 +73,7 @@ pub struct FirstDifference {
     pub found: Allotment,
 }
 
-/// Decides every allocation again, from number 1 on. `verify` passes if this does.
+/// Decides every allocation again, from number 1 on; what was given is counted. `verify` passes if this does.
 pub fn replay(
     scheme: &Scheme,
     secret: &[u8; 32],
@@ -101,10 +135,12 @@ impl State {
                 }
             };
             let expected = if row.number == next {
-                match self.decide(scheme, &row.levels, secret, next) {
-                    Ok(decision) => Replayed::Allotted(decision.allotment),
-                    Err(fault) => Replayed::Impossible(fault),
-                }
+                let follows = match row.origin {
+                    Origin::Drawn => self.decide(scheme, &row.levels, secret, next).map(|decision| decision.allotment),
+                    Origin::Imported => Ok(row.allotment.clone()),
+                    Origin::Forced => self.give(scheme, &row.levels, &row.allotment.arm),
+                };
+                follows.map_or_else(Replayed::Impossible, Replayed::Allotted)
             } else {
                 Replayed::Number(next)
             };
@@ -112,7 +148,7 @@ impl State {
             if !same {
                 return Err(Box::new(FirstDifference { number: row.number, expected, found: row.allotment }));
             }
-            if let Err(fault) = self.record(scheme, &row.levels, &row.allotment) {
+            if let Err(fault) = self.record_row(scheme, &row) {
                 let expected = Replayed::Impossible(fault);
                 return Err(Box::new(FirstDifference { number: row.number, expected, found: row.allotment }));
             }

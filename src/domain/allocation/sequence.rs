@@ -14,7 +14,7 @@ use crate::domain::number::{self, Rational};
 pub(super) struct Stratum {
     /// Subjects of each arm, from the beginning of the epoch or the urn.
     pub(super) arms: Vec<u64>,
-    /// Subjects before that.
+    /// Subjects before that, and those who were given an arm that the urn or the list had no place for.
     pub(super) before: u64,
     /// The block that is not full, if any.
     pub(super) block: Option<OpenBlock>,
@@ -43,6 +43,14 @@ impl Stratum {
             *count += 1;
         }
         Ok(())
+    }
+
+    /// Whether the urn of `block-urn` holds a ball of that arm.
+    pub(super) fn has_ball(&self, plan: &Plan, lambda: u64, arm: usize) -> bool {
+        let open = || plan.arms.iter().take(plan.open_arms).zip(&self.arms);
+        let rounds = open().map(|(arm, count)| count / arm.ratio.max(1)).min().unwrap_or(0);
+        let own = open().nth(arm).map(|(arm, count)| (arm.ratio.saturating_mul(lambda + rounds), *count));
+        own.is_some_and(|(balls, taken)| taken < balls)
     }
 
     fn record_in_block(

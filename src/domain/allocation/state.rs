@@ -8,6 +8,7 @@ use super::draw::Draw;
 use super::law::Law;
 use super::minimization;
 use super::plan::Plan;
+use super::replay::{Origin, Row};
 use super::scheme::{Method, SITE, Scheme, TOTAL};
 use super::sequence::{self, OpenBlock, Stratum};
 use super::{Allotment, Fault, Levels};
@@ -167,20 +168,66 @@ impl State {
         Ok(Decision { number, allotment, place_in_block, draws, outlook })
     }
 
+    /// What a subject of those levels gets with an arm that is given by hand: the place of that arm which the method has for it
+    /// now, if it has one (the open block, under `ratio-arms` the likeliest dummy); else it stands outside of every block.
+    ///
+    /// # Errors
+    /// [`Fault::NoPlace`] of an arm that is closed; levels or an arm that the scheme does not have.
+    pub fn give(&self, scheme: &Scheme, levels: &Levels, arm: &str) -> Result<Allotment, Fault> {
+        let plan = scheme.plan();
+        let place = plan.find_arm(arm)?;
+        if place >= plan.open_arms {
+            return Err(Fault::NoPlace(arm.to_owned()));
+        }
+        let position = self.locate(plan, levels)?;
+        let open = self.find_stratum(plan, &position).and_then(|stratum| stratum.block.as_ref());
+        let block = open.filter(|block| block.left(plan).get(place).is_some_and(|left| *left > 0));
+        let slot = self.likely_slot(scheme, levels, arm)?;
+        Ok(Allotment { arm: arm.to_owned(), slot, block_size: block.map(|block| block.size) })
+    }
+
     /// Counts an allocation, decided just now or read back from the history; changes nothing if it cannot be one.
     pub fn record(&mut self, scheme: &Scheme, levels: &Levels, allotment: &Allotment) -> Result<(), Fault> {
+        self.count(scheme, levels, allotment, Origin::Drawn)
+    }
+
+    /// Counts a row of a journal; changes nothing if it cannot be one. What was [given](State::give) by hand takes the block's
+    /// slot, the urn's ball or the list's next place if that is of its arm; else it stands outside of these, and is counted by
+    /// caps and by everything else that counts subjects.
+    pub fn record_row(&mut self, scheme: &Scheme, row: &Row) -> Result<(), Fault> {
+        self.count(scheme, &row.levels, &row.allotment, row.origin)
+    }
+
+    fn count(
+        &mut self,
+        scheme: &Scheme,
+        levels: &Levels,
+        allotment: &Allotment,
+        origin: Origin,
+    ) -> Result<(), Fault> {
         let plan = scheme.plan();
         let arm = plan.find_arm(&allotment.arm)?;
         let cell = plan.find_cell(arm, allotment.slot).ok_or_else(|| Fault::Slot(allotment.arm.clone()))?;
         let position = self.locate(plan, levels)?;
         let mut stratum = self.find_stratum(plan, &position).cloned().unwrap_or_else(|| Stratum::new(plan.arms.len()));
-        if let Method::List(list) = scheme.method() {
-            let next = list.find(levels, stratum.arms.iter().sum())?.ok_or(Fault::ListUsedUp)?;
-            if next != arm {
-                return Err(Fault::NoPlace(allotment.arm.clone()));
+        let outside = match scheme.method() {
+            Method::List(list) => {
+                let next = list.find(levels, stratum.arms.iter().sum())?;
+                if origin != Origin::Forced && next != Some(arm) {
+                    return Err(next.map_or(Fault::ListUsedUp, |_| Fault::NoPlace(allotment.arm.clone())));
+                }
+                next != Some(arm)
             }
+            Method::BlockUrn { lambda } => origin == Origin::Forced && !stratum.has_ball(plan, *lambda, arm),
+            _ => false,
+        };
+        if outside {
+            stratum.before += 1;
+        } else if origin == Origin::Forced && allotment.block_size.is_none() {
+            stratum.record(plan, &Method::Simple, arm, None)?;
+        } else {
+            stratum.record(plan, scheme.method(), arm, allotment.block_size)?;
         }
-        stratum.record(plan, scheme.method(), arm, allotment.block_size)?;
         let numbers = self.number_levels(plan, levels, &position);
         let key: Vec<u32> = plan.strata.iter().filter_map(|place| numbers.get(*place).copied()).collect();
         self.strata.insert(key, stratum);

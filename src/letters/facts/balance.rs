@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::enrollment::ArmName;
+use super::form::shown_value;
 use super::short;
+use crate::domain::allocation::SITE;
 use crate::domain::language::Language;
 use crate::domain::study::{Stage, Study};
 use crate::domain::witness::Witness;
@@ -52,6 +54,12 @@ pub struct Balance {
     pub arms: Vec<ArmTotal>,
     /// By site, factor and stratum.
     pub groups: Vec<BalanceGroup>,
+    /// How many of them were given by hand.
+    #[serde(default)]
+    pub forced: u64,
+    /// How many may be; 0 where arms are only drawn.
+    #[serde(default)]
+    pub forced_limit: u32,
 }
 
 /// Each level of a factor, and its subjects of each arm, arms as in the study.
@@ -71,6 +79,9 @@ pub struct ArmTotal {
 pub struct BalanceGroup {
     /// Its id in the statistician's file.
     pub factor: String,
+    /// Label of its item; empty where it is none.
+    #[serde(default)]
+    pub name: String,
     /// Its levels.
     pub levels: Vec<BalanceLevel>,
 }
@@ -80,6 +91,9 @@ pub struct BalanceGroup {
 pub struct BalanceLevel {
     /// The level.
     pub level: String,
+    /// What it means, with its code.
+    #[serde(default)]
+    pub name: String,
     /// Per arm, in the order of the arms.
     pub counts: Vec<ArmCount>,
 }
@@ -100,18 +114,39 @@ impl Balance {
             let own = study.arms.iter().zip(counts);
             own.map(|(arm, count)| ArmCount { code: short(&arm.code), count: *count }).collect()
         };
-        let level = |(level, own): &(String, Vec<u64>)| BalanceLevel { level: short(level), counts: counts(own) };
+        let instrument = study.registration_instrument();
+        let group = |(factor, levels): &(String, LevelCounts)| {
+            let site_item = study.registration.site_item.as_deref().filter(|_| factor == SITE);
+            let item = instrument.find(site_item.unwrap_or(factor));
+            let shown = |level: &str| match (item, study.find_site(level)) {
+                (Some(item), _) => shown_value(study, item, level, language),
+                (None, Some(site)) if factor == SITE => short(&format!("{} ({level})", site.name.in_language(language))),
+                (None, _) => short(level),
+            };
+            let level = |(level, own): &(String, Vec<u64>)| BalanceLevel {
+                level: short(level),
+                name: shown(level),
+                counts: counts(own),
+            };
+            BalanceGroup {
+                factor: short(factor),
+                name: item.map_or_else(String::new, |item| short(item.label.in_language(language))),
+                levels: levels.iter().map(level).collect(),
+            }
+        };
         let totals = study.arms.iter().zip(arms);
         Balance {
             allocations: arms.iter().sum(),
             arms: totals.map(|(arm, count)| ArmTotal { arm: ArmName::new(arm, language), count: *count }).collect(),
-            groups: groups
-                .iter()
-                .map(|(factor, levels)| BalanceGroup {
-                    factor: short(factor),
-                    levels: levels.iter().map(level).collect(),
-                })
-                .collect(),
+            groups: groups.iter().map(group).collect(),
+            forced: 0,
+            forced_limit: study.forcing.limit,
         }
+    }
+
+    /// Tells also how many allocations were given by hand.
+    #[must_use]
+    pub fn with_forced(self, forced: u64) -> Balance {
+        Balance { forced, ..self }
     }
 }

@@ -43,7 +43,7 @@ pub use address::fold as fold_address;
 pub use bounce::{Action, BounceReport};
 pub use content::Attachment;
 pub use inbox::Inbox;
-pub use read::{Disposition, Reading, Vouched, World, read, read_contained};
+pub use read::{Disposition, Reading, Vouched, World, form_in_file, read, read_contained};
 pub use reason::Reason;
 pub use recipient::SubAddress;
 pub use signs::{Signs, signs_contained};

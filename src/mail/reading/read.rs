@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use chrono::NaiveDate;
+
 use super::address::{self, Mailboxes};
 use super::bounce::BounceReport;
 use super::content::{self, Attachment, Content};
@@ -456,10 +458,11 @@ fn mended(world: &World<'_>, reading: &Reading, study: &Study, content: &Content
         return Ok(form);
     }
     let Some(text) = returned::form(&content.text) else { return Ok(form) };
-    let mended = fill_text(world, study, &text)?;
+    let today = world.now.day_in(study.zone);
+    let mended = fill_text(study, &text, today)?;
     let other = content.twin.as_deref().and_then(returned::form);
     if let Some(twin) = other {
-        let other = fill_text(world, study, &twin)?;
+        let other = fill_text(study, &twin, today)?;
         if !agree(&mended, &other, &twin) {
             return Err(Reason::TwinsDiffer);
         }
@@ -491,9 +494,10 @@ fn fill(world: &World<'_>, study: &Study, content: &Content) -> Result<Form, Rea
     if content.undecidable {
         return Ok(body_fault(FaultCode::Charset));
     }
-    let form = fill_text(world, study, &content.text)?;
+    let today = world.now.day_in(study.zone);
+    let form = fill_text(study, &content.text, today)?;
     if let Some(twin) = &content.twin {
-        let other = fill_text(world, study, twin)?;
+        let other = fill_text(study, twin, today)?;
         if !agree(&form, &other, twin) {
             return Err(Reason::TwinsDiffer);
         }
@@ -501,7 +505,7 @@ fn fill(world: &World<'_>, study: &Study, content: &Content) -> Result<Form, Rea
     Ok(form)
 }
 
-fn fill_text(world: &World<'_>, study: &Study, text: &str) -> Result<Form, Reason> {
+fn fill_text(study: &Study, text: &str, today: NaiveDate) -> Result<Form, Reason> {
     let instrument = study.registration_instrument();
     let keys = answer::keys(instrument);
     let known = |key: &str| {
@@ -512,8 +516,30 @@ fn fill_text(world: &World<'_>, study: &Study, text: &str) -> Result<Form, Reaso
     if lines.len() > limits::KEYS {
         return Err(Reason::KeyCount);
     }
-    let form = answer::read_form(study, instrument, &lines, world.now.day_in(study.zone));
+    let form = answer::read_form(study, instrument, &lines, today);
     Ok(if form.typed.is_empty() { Form { unknown: form.unknown, ..body_fault(FaultCode::Empty) } } else { form })
+}
+
+/// The registration form in a file: a mail as it was saved, or the lines of a form by themselves. Who sent it is not looked at.
+///
+/// # Errors
+/// Why a mail of that content would be held.
+pub fn form_in_file(study: &Study, raw: &[u8], today: NaiveDate) -> Result<Form, Reason> {
+    let familiar = |_: &str| 0;
+    let header = Header::parse(raw);
+    if !(header.has("from") && (header.has("date") || header.has("message-id"))) {
+        return match charset::decode(raw, None, &familiar) {
+            Ok(decoded) => fill_text(study, &decoded.text, today),
+            Err(_) => Ok(body_fault(FaultCode::Charset)),
+        };
+    }
+    let (root, problems) = structure::split(header.clone());
+    let content = content::read(&root, &familiar);
+    match problems.iter().chain(&header.problems).chain(&content.problems).next() {
+        Some(problem) => Err(*problem),
+        None if content.undecidable => Ok(body_fault(FaultCode::Charset)),
+        None => fill_text(study, &content.text, today),
+    }
 }
 
 fn body_fault(code: FaultCode) -> Form {

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::process::Command;
 
-use hagaki::domain::allocation::{HistoryRow, Levels};
+use hagaki::domain::allocation::{HistoryRow, Levels, Origin};
 use hagaki::domain::fact::FactKind;
 use hagaki::store::study::{self, State};
 use hagaki::workflow::disclosure::{self, Wish};
 use hagaki::workflow::import::{self, Line, Source};
-use hagaki::workflow::journal::{self, Origin};
+use hagaki::workflow::journal;
 use hagaki::workflow::life::{self, LifeError, Refusal};
 use hagaki::workflow::package::{self, Package};
 use hagaki::workflow::shelf::ShelvedStudy;
@@ -40,7 +40,7 @@ async fn revealed(center: &Center, slug: &str, by: &str) -> Package {
 }
 
 /// What the verifier says of a package with one text in one of its files changed; `None` if there is no Python here.
-fn verdict(package: &Package, change: Option<(&str, &str, &str)>) -> Option<(i32, Value)> {
+pub(super) fn verdict(package: &Package, change: Option<(&str, &str, &str)>) -> Option<(i32, Value)> {
     let folder = tempfile::tempdir().unwrap();
     let manifest = ("package.json".to_owned(), package.manifest.to_string());
     for (name, text) in package.files.iter().map(|(name, text)| (name.clone(), text.clone())).chain([manifest]) {
@@ -254,7 +254,7 @@ stories! {
         // Later decisions count it: with four to one everywhere, the other arm is ahead.
         center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0006"))).await;
         let told = journal::lines(center.store(), here.id).await.unwrap();
-        assert_eq!(told.iter().filter(|line| line.origin == Origin::Imported).count(), 5);
+        assert_eq!(told.iter().filter(|line| line.fact.origin == Origin::Imported).count(), 5);
         assert_eq!(told[5].told["counts"]["site"], json!({ "COMB": 1, "STD": 4 }));
         let second = import::import(center.store(), &here, &history, source, center.act("again"), &*center.dice).await;
         assert!(matches!(refusal(second), Refusal::NotEmpty(_)));

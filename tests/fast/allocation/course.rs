@@ -1,6 +1,6 @@
 //! Schemes that are amended while a study runs: what is carried over, what begins anew, what is refused.
 
-use hagaki::domain::allocation::{Break, Levels, Row, Turn, replay_turns};
+use hagaki::domain::allocation::{Break, Levels, Origin, Row, Turn, replay_turns};
 use hagaki::domain::study::Caps;
 use proptest::prelude::*;
 
@@ -173,7 +173,7 @@ proptest! {
             let decision = state.decide(own, &subject, &secret, at as u64 + 1).unwrap();
             prop_assert!(own.is_open(&decision.allotment.arm));
             state.record(own, &subject, &decision.allotment).unwrap();
-            journal.push(Row { number: at as u64 + 1, levels: subject, allotment: decision.allotment });
+            journal.push(Row { number: at as u64 + 1, levels: subject, allotment: decision.allotment, origin: Origin::Drawn });
         }
         let replayed = replay_turns(&schemes[0], &turns, &secret, journal.clone(), &[]).unwrap();
         prop_assert_eq!(&replayed, &state);

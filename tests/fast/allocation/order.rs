@@ -1,6 +1,6 @@
 //! For every method: neither the order of arms, factors, levels or sizes in the file nor their names change a probability.
 
-use hagaki::domain::allocation::{Allotment, Row, record, replay};
+use hagaki::domain::allocation::{Allotment, Origin, Row, record, replay};
 use proptest::prelude::*;
 
 use super::*;
@@ -142,7 +142,7 @@ proptest! {
                 state.record(&plain, &levels, &decision.allotment).unwrap();
                 second.record(&turned, &levels, &decision.allotment).unwrap();
                 third.record(&named, &theirs, &renamed(&decision.allotment, PLAIN.arms, other.arms)).unwrap();
-                journal.push(Row { number, levels, allotment: decision.allotment });
+                journal.push(Row { number, levels, allotment: decision.allotment, origin: Origin::Drawn });
             }
             prop_assert_eq!(&replay(&plain, &seed, journal.clone()).unwrap(), &state);
             // A journal whose last arm was changed by hand is found out.

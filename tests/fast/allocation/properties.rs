@@ -1,6 +1,6 @@
 //! Properties of every scheme: exact against a plain second computation, indifferent to order, blocks that close.
 
-use hagaki::domain::allocation::{Full, HistoryRow, record, replay};
+use hagaki::domain::allocation::{Full, HistoryRow, Origin, record, replay};
 use hagaki::domain::study::Caps;
 use num_traits::{One, Zero};
 use proptest::prelude::*;
@@ -289,7 +289,7 @@ proptest! {
             state.record(&scheme, &subject, &decision.allotment).unwrap();
             let Allotment { arm, slot, block_size } = decision.allotment.clone();
             history.push(HistoryRow { levels: subject.clone(), arm, slot, block_size });
-            journal.push(hagaki::domain::allocation::Row { number, levels: subject, allotment: decision.allotment });
+            journal.push(hagaki::domain::allocation::Row { number, levels: subject, allotment: decision.allotment, origin: Origin::Drawn });
         }
         prop_assert_eq!(replay(&scheme, &seed, journal).unwrap(), state.clone());
         prop_assert_eq!(state.total(), rows.len() as u64);

@@ -1,7 +1,7 @@
 //! The draw convention, pinned by vectors that an independent program made.
 
 use hagaki::domain::allocation::draw::Draw;
-use hagaki::domain::allocation::{Replayed, Row, replay};
+use hagaki::domain::allocation::{Origin, Replayed, Row, replay};
 use num_bigint::BigUint;
 use serde_json::Value;
 
@@ -70,6 +70,7 @@ fn a_sequence_of_stratified_blocks() {
             number,
             levels: levels(&[("site", row[0].as_str().unwrap())]),
             allotment: Allotment { arm: text(&row[1]), slot: None, block_size: row[2].as_u64() },
+            origin: Origin::Drawn,
         })
         .collect();
     let state = replay(&scheme, &secret, rows.clone()).unwrap();

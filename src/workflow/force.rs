@@ -1,0 +1,199 @@
+//! An arm given by hand: the daemon could not be reached and the site opened an envelope, or the sponsor decided.
+//!
+//! In charge of who may, how often, and for whose subject; everything else is an enrollment like any other, with the same
+//! checks, letters and notices, so that nobody who is blinded can tell it from one. The study's lock makes the limit exact.
+
+use serde_json::json;
+
+use super::command::{CommandError, Refusal};
+use super::compose::{self, Addressing, Telling};
+use super::enroll::{self, Application, Confirmed, Enrolled, Given, Place};
+use super::ledger::Ledger;
+use super::shelf::{Shelf, ShelvedStudy};
+use super::{Failure, Means};
+use crate::domain::answer::Form;
+use crate::domain::study::{Blinding, Person, Study};
+use crate::domain::text;
+use crate::domain::time::Instant;
+use crate::letters::facts::Reason;
+use crate::limits;
+use crate::store::{allocation, kit, subject};
+
+/// What is to be given, by whom, to whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// The operator.
+    pub actor: &'a str,
+    /// Id of the person who decided it.
+    pub by: &'a str,
+    /// Why.
+    pub reason: &'a str,
+    /// Code of the arm.
+    pub arm: &'a str,
+    /// Code of the kit that was handed out already, in a blinded study; else the next one is.
+    pub kit: Option<&'a str>,
+    /// Id of the person whose subject it is; whoever alone enrolls at the site if left out.
+    pub enrolled_by: Option<&'a str>,
+    /// When it happened.
+    pub happened_at: Instant,
+    /// The registration.
+    pub form: &'a Form,
+    /// Whether unusual answers are right.
+    pub sure: bool,
+}
+
+/// A subject enrolled with an arm given by hand.
+#[derive(Clone, Debug)]
+pub struct Forced {
+    /// The subject with its allocation.
+    pub enrolled: Enrolled,
+    /// How many allocations of the study were given by hand, this one among them.
+    pub used: i64,
+}
+
+/// Enrolls a subject with an arm given by hand; the letters go out as after any enrollment.
+///
+/// # Errors
+/// A [`Refusal`], or the database.
+pub async fn force(
+    shelf: &Shelf,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    order: Order<'_>,
+) -> Result<Forced, CommandError> {
+    let study = &shelved.study;
+    let reason = text::clean(order.reason, limits::DEED_REASON_CHARS);
+    if reason.is_empty() {
+        return Err(Refusal::NoReason.into());
+    }
+    let by = find_person(study, order.by)?;
+    if study.forcing.limit == 0 {
+        return Err(Refusal::NeverForced(study.slug.clone()).into());
+    }
+    if !study.forcing.allows(study.blinding, by) {
+        return Err(Refusal::MayNotForce(by.id.clone()).into());
+    }
+    check_arm(study, order.arm)?;
+    if order.happened_at > means.now {
+        return Err(Refusal::Incomplete("--at lies in the future: write when the arm was given").into());
+    }
+    let site = check_form(study, &order)?;
+    let person = whose(study, &site, order.enrolled_by)?;
+    let mut ledger = Ledger::begin(shelf).await?;
+    let (tx, page) = ledger.lock(shelved).await?;
+    let used = allocation::count_forced(&mut *tx, shelved.id).await?;
+    if used >= i64::from(study.forcing.limit) {
+        return Err(Refusal::ForcedLimit(study.forcing.limit).into());
+    }
+    let key = enroll::reference_key(study, &site, order.form)
+        .ok_or_else(|| Failure::Contradiction("a form without faults names no subject".to_string()))?;
+    if let Some(known) = subject::find_by_reference(&mut *tx, shelved.id, &key).await? {
+        return Err(Refusal::EnrolledBefore(study.subject_number(known.number)).into());
+    }
+    // What had to hold then is judged by the day on which it happened.
+    let then = Means { now: order.happened_at, ..means };
+    let at_hand = match enroll::refusals(tx, page, shelved, then, &site, order.form).await? {
+        Ok(at_hand) => at_hand,
+        Err(reasons) => return Err(Refusal::NotEnrolled(in_words(study, &reasons)).into()),
+    };
+    let kit = match (order.kit, &at_hand) {
+        (None, _) => None,
+        (Some(_), None) => return Err(Refusal::Incomplete("--kit: the study hands out no kits").into()),
+        (Some(code), Some(at_hand)) => {
+            let found = kit::find_by_code(&mut *tx, shelved.id, code).await?;
+            let fits = found.filter(|kit| kit.arm == order.arm && at_hand.holds(kit, &site));
+            Some(fits.ok_or_else(|| Refusal::KitNotThere(code.to_string(), site.clone()))?)
+        }
+    };
+    let told = json!({ "by": by.id, "reason": reason, "at": order.happened_at.utc() });
+    let given = Given { arm: order.arm, kit, actor: order.actor, told };
+    let application = Application { person, form: order.form, confirmed: Confirmed::ByReply };
+    let place = Place { site, key, at_hand, given: Some(given) };
+    let enrolled = enroll::record(tx, page, shelved, means, None, application, place).await?;
+    let language = study.language_of(person);
+    let facts = compose::assignment(shelved, means, &enrolled, Telling::First, None, language)?;
+    let to = Addressing {
+        site: Some(&enrolled.subject.site),
+        subject_id: Some(enrolled.subject.id),
+        ..Addressing::unasked(study, person)
+    };
+    let mut outgoing = vec![compose::compose(shelved, means, to, facts)?];
+    outgoing.extend(compose::notices(shelved, means, &enrolled)?);
+    compose::post(&mut ledger.tx, Some(shelved.id), means, None, &outgoing).await?;
+    ledger.commit().await?;
+    metrics::counter!("hagaki_enrollments_total", "study" => study.slug.clone()).increment(1);
+    Ok(Forced { enrolled, used: used + 1 })
+}
+
+fn find_person<'a>(study: &'a Study, id: &str) -> Result<&'a Person, Refusal> {
+    let found = study.people.iter().find(|person| person.id == id);
+    found.ok_or_else(|| Refusal::Person(study.slug.clone(), id.to_string()))
+}
+
+fn check_arm(study: &Study, arm: &str) -> Result<(), Refusal> {
+    let Some(scheme) = &study.scheme else { return Err(Refusal::NeverForced(study.slug.clone())) };
+    if scheme.is_open(arm) {
+        return Ok(());
+    }
+    let open = scheme.arms().iter().filter(|arm| !arm.closed).map(|arm| arm.code.as_str());
+    Err(Refusal::NoArm(arm.to_string(), open.collect::<Vec<&str>>().join(", ")))
+}
+
+/// The site that a form names, if there is nothing to mend in it.
+fn check_form(study: &Study, order: &Order<'_>) -> Result<String, Refusal> {
+    let form = order.form;
+    let line = |fault: &crate::domain::answer::Fault| {
+        let expected = if fault.expected.is_empty() { String::new() } else { format!(", expected {}", fault.expected) };
+        format!("{}: {} \"{}\"{expected}", fault.item, fault.code.key(), fault.typed)
+    };
+    if !form.faults.is_empty() {
+        return Err(Refusal::Form(form.faults.iter().map(line).collect::<Vec<String>>().join("\n")));
+    }
+    if !form.doubts.is_empty() && !order.sure {
+        return Err(Refusal::Unusual(form.doubts.iter().map(line).collect::<Vec<String>>().join("\n")));
+    }
+    enroll::site_of(study, form).ok_or(Refusal::Incomplete("the form names no site"))
+}
+
+/// Whose subject it is: the person named, or the only investigator of the site.
+fn whose<'a>(study: &'a Study, site: &str, named: Option<&str>) -> Result<&'a Person, Refusal> {
+    let enrolls = |person: &&Person| person.roles.iter().any(|role| role.enrolls()) && person.acts_for(site);
+    if let Some(id) = named {
+        let person = find_person(study, id)?;
+        return if enrolls(&person) {
+            Ok(person)
+        } else {
+            Err(Refusal::NotOfTheSite(person.id.clone(), site.to_string()))
+        };
+    }
+    // Whoever acts for every site is of none in particular.
+    let own: Vec<&Person> =
+        study.people.iter().filter(|person| enrolls(person) && (!person.sites.is_empty() || study.sites.len() == 1)).collect();
+    match own.as_slice() {
+        [only] => Ok(only),
+        several => {
+            let ids: Vec<&str> = several.iter().map(|person| person.id.as_str()).collect();
+            Err(Refusal::WhoseSubject(site.to_string(), ids.join(", ")))
+        }
+    }
+}
+
+/// Reasons for a terminal, one line each.
+fn in_words(study: &Study, reasons: &[Reason]) -> String {
+    let line = |reason: &Reason| match reason {
+        Reason::NotEligible(ids) => format!("not eligible: {}", ids.join(", ")),
+        Reason::StudyFull if study.blinding == Blinding::Blinded => {
+            "the study is full (an arm that is full closes it to everybody)".to_string()
+        }
+        Reason::StudyFull => "the study or one of its arms is full".to_string(),
+        Reason::SiteFull => "the site is full".to_string(),
+        Reason::StratumFull => "the stratum is full".to_string(),
+        Reason::Paused => format!("enrollment is paused; `hagaki study resume {}` opens it again", study.slug),
+        Reason::Closed => "enrollment has ended".to_string(),
+        Reason::NoKits => "kits of some arm are out at the site; `hagaki kit list` shows what is there".to_string(),
+        Reason::SiteNotOpen(day) => format!("the site enrolls from {day} on"),
+        Reason::SiteClosed(day) => format!("the site enrolled until {day}"),
+        other => other.key().to_string(),
+    };
+    reasons.iter().map(line).collect::<Vec<String>>().join("\n")
+}

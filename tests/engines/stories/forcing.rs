@@ -1,0 +1,241 @@
+//! Arms given by hand: by whom, how often, and that nobody who is blinded can tell.
+
+use hagaki::domain::allocation::Origin;
+use hagaki::domain::answer::{self, Form, Line};
+use hagaki::domain::study::Study;
+use hagaki::domain::time::Clock;
+use hagaki::store::{allocation, audit, study};
+use hagaki::workflow::command::{CommandError, Refusal};
+use hagaki::workflow::force::{self, Forced, Order};
+use hagaki::workflow::proof::Verdict;
+use hagaki::workflow::shelf::ShelvedStudy;
+use hagaki::workflow::told::What;
+use hagaki::workflow::{DeskAddress, Means, disclosure, life, package, proof};
+
+use super::afterwards::verdict;
+use super::*;
+use crate::world::NOW;
+
+/// AURORA whose statistician may give so many arms.
+fn forcing(limit: u32) -> Bundle {
+    let table = format!("[forced]\nlimit = {limit}\nroles = [\"statistician\"]\n\n[caps]");
+    edited(&samples::aurora(), "allocation.toml", "[caps]", &table)
+}
+
+fn form_of(study: &Study, text: &str) -> Form {
+    let line = |(number, line): (usize, &str)| {
+        let (key, value) = line.split_once(": ").unwrap();
+        Line { key: key.to_owned(), value: value.to_owned(), number: number + 1 }
+    };
+    let lines: Vec<Line> = text.lines().enumerate().map(line).collect();
+    let day = NOW.day_in(study.zone);
+    answer::read_form(study, study.registration_instrument(), &lines, day)
+}
+
+struct Hand<'a> {
+    by: &'a str,
+    arm: &'a str,
+    kit: Option<&'a str>,
+    reason: &'a str,
+    form: String,
+}
+
+impl Hand<'_> {
+    fn new<'a>(arm: &'a str, form: String) -> Hand<'a> {
+        Hand { by: "stat", arm, kit: None, reason: "no power at the site", form }
+    }
+}
+
+async fn shelved(center: &Center, slug: &str) -> ShelvedStudy {
+    let row = study::find_current(center.store(), slug).await.unwrap().unwrap();
+    center.shelf_on(center.store()).load(&row).await.unwrap()
+}
+
+async fn give(center: &Center, slug: &str, hand: &Hand<'_>) -> Result<Forced, CommandError> {
+    let shelved = shelved(center, slug).await;
+    let form = form_of(&shelved.study, &hand.form);
+    let desk = DeskAddress {
+        mailbox: "reg".to_owned(),
+        address: SERVICE.to_owned(),
+        display: "Registration".to_owned(),
+        message_id_domain: "reg.example.jp".to_owned(),
+    };
+    let now = center.clock.now();
+    let means = Means { now, dice: &*center.dice, keys: &center.keys, desk: &desk };
+    let order = Order {
+        actor: "operator:tester",
+        by: hand.by,
+        reason: hand.reason,
+        arm: hand.arm,
+        kit: hand.kit,
+        enrolled_by: None,
+        happened_at: now.plus_seconds(-3600),
+        form: &form,
+        sure: false,
+    };
+    force::force(&center.shelf_on(center.store()), &shelved, means, order).await
+}
+
+fn refusal(result: Result<Forced, CommandError>) -> Refusal {
+    match result {
+        Err(CommandError::Refused(refusal)) => refusal,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn by_mail(center: &mut Center, numbers: std::ops::Range<usize>) {
+    for number in numbers {
+        center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", &format!("Y-{number:04}")))).await;
+        assert_eq!(reason(center).await, "enrolled");
+    }
+}
+
+stories! {
+    async fn an_arm_given_by_hand_is_an_enrollment_like_any_other(center: &mut Center) {
+        center.activate(&forcing(2), Stage::Production).await;
+        by_mail(center, 1..4).await;
+        let letters = center.all_letters().await;
+        let owned = |(kind, to): (&str, &str)| (kind.to_owned(), to.to_owned());
+        let expected: Vec<(String, String)> = kinds(&letters[..letters.len() / 3]).into_iter().map(owned).collect();
+        let given = give(center, "aurora", &Hand::new("COMB", aurora_form("011", "Y-0100").trim_end().to_owned())).await.unwrap();
+        assert_eq!((given.used, given.enrolled.subject.person.as_str()), (1, "yamada"));
+        let letters = center.settle().await;
+        let told: Vec<(String, String)> = kinds(&letters).into_iter().map(owned).collect();
+        assert_eq!(told, expected, "the same letters to the same people");
+        let row = allocation::find_by_subject(center.store(), given.enrolled.subject.id).await.unwrap().unwrap();
+        assert_eq!((row.number, row.arm.as_str(), row.origin), (4, "COMB", Origin::Forced));
+        let record = allocation::load_record(center.store(), row.study_id, 4).await.unwrap();
+        assert!(record.contains("\"by\":\"stat\"") && record.contains("no power at the site"), "{record}");
+        let entries = audit::list(center.store(), row.study_id, 0, 100).await.unwrap();
+        let entry = entries.iter().rfind(|entry| entry.action == "enroll").unwrap();
+        assert!(entry.actor == "operator:tester" && entry.body.contains("no power at the site"), "{entry:?}");
+        // The subject is known by mail, too.
+        let again = center.answer(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0100"))).await;
+        assert_eq!(again.kind, "duplicate-open");
+        let other = aurora_form("011", "Y-0100").replace("性別: 男", "性別: 女");
+        assert_eq!(center.answer(&DR_YAMADA.writes("登録", &other)).await.kind, "conflict");
+        // A process that held nothing in memory goes on in the same way, and all of it is proved.
+        by_mail(center, 4..7).await;
+        center.kill_and_restart().await;
+        center.wind(LEASE + 1);
+        by_mail(center, 7..10).await;
+        match proof::verify(center.store(), &shelved(center, "aurora").await).await.unwrap() {
+            Verdict::ProvedBesides { proved, imported, forced } => assert_eq!((proved, imported, forced), (9, 0, 1)),
+            other => panic!("{other:?}"),
+        }
+        // What was drawn is not passed off as given, nor the other way round.
+        for (number, origin) in [(4, "drawn"), (5, "forced"), (4, "imported")] {
+            let then = if number == 4 { "forced" } else { "drawn" };
+            center.world.tamper(&format!("UPDATE allocation SET origin = '{origin}' WHERE number = {number}")).await;
+            match proof::verify(center.store(), &shelved(center, "aurora").await).await.unwrap() {
+                Verdict::Untold(found) => assert_eq!((found.number, found.what), (number, What::Origin)),
+                Verdict::Differs(found) => assert_eq!(found.number, number.unsigned_abs()),
+                other => panic!("{other:?}"),
+            }
+            center.world.tamper(&format!("UPDATE allocation SET origin = '{then}' WHERE number = {number}")).await;
+        }
+        // Somebody else recomputes the rest.
+        life::set_state(center.store(), "aurora", study::State::Closed, center.act("done")).await.unwrap();
+        let closed = shelved(center, "aurora").await;
+        let row = disclosure::reveal(center.store(), &closed, "stat", center.act("report")).await.unwrap();
+        let package = package::pack(center.store(), &closed, &row, true).await.unwrap();
+        let Some((code, report)) = verdict(&package, None) else { return };
+        assert_eq!((code, &report["recomputed"], &report["forced"]), (0, &serde_json::json!(9), &serde_json::json!(1)), "{report}");
+        let (code, report) = verdict(&package, Some(("journal.jsonl", "\"origin\":\"forced\"", "\"origin\":\"drawn\""))).unwrap();
+        assert_eq!((code, &report["number"]), (1, &serde_json::json!(4)), "{report}");
+    }
+
+    async fn what_speaks_against_it_is_told_and_nothing_is_recorded(center: &mut Center) {
+        center.activate(&samples::aurora(), Stage::Production).await;
+        let form = || aurora_form("011", "Y-0001").trim_end().to_owned();
+        assert!(matches!(refusal(give(center, "aurora", &Hand::new("STD", form())).await), Refusal::NeverForced(_)));
+        let bundle = edited(&forcing(1), "study.toml", "roles = [\"investigator\"]\nsites = [\"011\"]", "roles = [\"investigator\", \"statistician\"]\nsites = [\"011\"]");
+        life::amend(center.store(), &bundle, &defined(&bundle), center.act("protocol 2")).await.unwrap();
+        for (hand, told) in [
+            (Hand { by: "nobody", ..Hand::new("STD", form()) }, "no person"),
+            (Hand { by: "center", ..Hand::new("STD", form()) }, "may not give an arm"),
+            (Hand { by: "yamada", ..Hand::new("STD", form()) }, "may not give an arm"),
+            (Hand { reason: " ", ..Hand::new("STD", form()) }, "--reason"),
+            (Hand::new("NEW", form()), "no open arm of the study; there are STD, COMB"),
+            (Hand { kit: Some("K"), ..Hand::new("STD", form()) }, "hands out no kits"),
+            (Hand::new("STD", form().replace("年齢: 58", "年齢: 12")), "--sure):\nage: range \"12\", expected 20..85"),
+            (Hand::new("STD", form().replace("病期: III", "病期: I")), "mend these answers:\nstage: code \"I\""),
+            (Hand::new("STD", form().replace("2026-11-18", "2026-01-18")), "not enrolled:\nnot eligible: recent_consent"),
+        ] {
+            let said = refusal(give(center, "aurora", &hand).await).to_string();
+            assert!(said.contains(told), "{told}: {said}");
+        }
+        assert_eq!(center.enrolled("aurora").await.len(), 0);
+        give(center, "aurora", &Hand::new("STD", form())).await.unwrap();
+        let again = refusal(give(center, "aurora", &Hand::new("COMB", aurora_form("011", "Y-0002").trim_end().to_owned())).await);
+        assert!(matches!(again, Refusal::ForcedLimit(1)), "{again}");
+        center.settle().await;
+    }
+
+    async fn the_limit_and_the_caps_are_exact_however_many_ask_at_once(center: &mut Center) {
+        let bundle = edited(&forcing(5), "allocation.toml", "total = 240", "total = 8");
+        center.activate(&bundle, Stage::Production).await;
+        let asked = (1..=12).map(|number| {
+            let center = &*center;
+            async move {
+                let form = aurora_form("011", &format!("Y-{number:04}")).trim_end().to_owned();
+                give(center, "aurora", &Hand::new(["STD", "COMB"][number % 2], form)).await
+            }
+        });
+        let results = futures::future::join_all(asked).await;
+        assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 5);
+        for refused in results.into_iter().filter(Result::is_err) {
+            assert!(matches!(refusal(refused), Refusal::ForcedLimit(5)));
+        }
+        center.settle().await;
+        by_mail(center, 21..24).await;
+        center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0030"))).await;
+        assert_eq!(reason(center).await, "study-full", "the cap counts them");
+        assert_eq!(center.enrolled("aurora").await.len(), 8);
+    }
+
+    async fn blinded_people_cannot_tell_it_from_a_draw(center: &mut Center) {
+        let table = "[forced]\nlimit = 3\nroles = [\"pharmacist\"]\n\n[caps]";
+        let bundle = edited(&samples::borealis(), "allocation.toml", "[caps]", table);
+        center.activate(&bundle, Stage::Production).await;
+        let letters = center.exchange(&DR_LARSEN.writes("enroll", &borealis_form("103", "103-001"))).await;
+        let drawn = kinds(&letters).into_iter().map(|(kind, to)| (kind.to_owned(), to.to_owned())).collect::<Vec<_>>();
+        let words = |letters: &[Received]| letters.iter().find(|one| one.kind == "assignment-blinded").unwrap().text.lines().count();
+        let lines = words(&letters);
+        let form = |number: &str| borealis_form("103", number).trim_end().to_owned();
+        let pharmacy = |arm, number: &str| Hand { by: "pharmacy", ..Hand::new(arm, form(number)) };
+        let given = give(center, "borealis", &pharmacy("H", "103-002")).await.unwrap();
+        let letters = center.settle().await;
+        assert_eq!(kinds(&letters).into_iter().map(|(kind, to)| (kind.to_owned(), to.to_owned())).collect::<Vec<_>>(), drawn);
+        assert_eq!(words(&letters), lines);
+        for letter in letters.iter().filter(|letter| letter.kind != "notice-unblinded") {
+            assert!(!letter.everything.contains("forced") && !letter.everything.contains("power"), "{}", letter.text);
+        }
+        assert_eq!(given.enrolled.allocation.unwrap().arm, "H");
+        // The kit that was handed out from the shelf, if it was one of that arm.
+        let kits = hagaki::store::kit::list(center.store(), shelved(center, "borealis").await.id).await.unwrap();
+        let free = |arm: &str| {
+            let lies = |site: &str| site == "103" || site.is_empty();
+            kits.iter().rev().find(|kit| kit.arm == arm && kit.allocation_number.is_none() && lies(&kit.site)).unwrap().code.clone()
+        };
+        let (own, other) = (free("L"), free("P"));
+        let wrong = give(center, "borealis", &Hand { kit: Some(&other), ..pharmacy("L", "103-003") }).await;
+        assert!(matches!(refusal(wrong), Refusal::KitNotThere(..)));
+        let given = give(center, "borealis", &Hand { kit: Some(&own), ..pharmacy("L", "103-003") }).await.unwrap();
+        assert_eq!(given.enrolled.kit.as_deref(), Some(own.as_str()));
+        // Blinded roles never give one.
+        for by in ["office", "larsen"] {
+            assert!(matches!(refusal(give(center, "borealis", &Hand { by, ..pharmacy("L", "103-004") }).await), Refusal::MayNotForce(_)));
+        }
+        center.settle().await;
+        // Blocks go on, whole.
+        for number in 10..30 {
+            center.exchange(&DR_LARSEN.writes("enroll", &borealis_form("103", &format!("103-{number:03}")))).await;
+        }
+        center.check().await;
+        // Who may know the balance hears how many there are.
+        let writer = Writer { address: BLIND_STATISTICIAN, study: "borealis" };
+        let balance = center.answer(&writer.writes("[BOREALIS] balance", "\n")).await;
+        assert!(balance.text.contains("2 (at most 3)") || balance.text.contains("2 例(上限 3 例)"), "{}", balance.text);
+    }
+}
