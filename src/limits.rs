@@ -48,6 +48,8 @@ pub const CALENDAR_BATCH: i64 = 100;
 pub const CALENDAR_SECONDS: u64 = 20;
 /// Most allocations of one study that are given by hand.
 pub const FORCED: u32 = 10_000;
+/// How often one person may be screened again.
+pub const RESCREENINGS: u32 = 9;
 /// Greatest epoch of a scheme.
 pub const EPOCHS: u64 = 1_000;
 /// Greatest ratio or integer weight in a scheme.

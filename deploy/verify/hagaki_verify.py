@@ -1120,6 +1120,7 @@ def check_entry(row, entry):
     body, told = entry["body"], entry["body"]["allocation"]
     pairs = [
         ("subject", body["subject"], row["subject"]),
+        ("rescreens", body.get("rescreens"), row.get("rescreens")),
         ("arm", told["arm"], row["arm"]),
         ("levels", told["levels"], row["levels"]),
         ("kit", told["kit"], row["kit"]),

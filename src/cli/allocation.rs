@@ -234,6 +234,7 @@ fn discrepancy_in_words(found: &Discrepancy) -> String {
         What::Reference => format!("the reference of subject {number} does not follow from its answers"),
         What::Answers => format!("the answers of subject {number} are not as the audit chain tells them"),
         What::Site => subject("the site"),
+        What::Rescreens => subject("the earlier screening"),
         What::Person => subject("the person who enrolled"),
         What::EnrolledAt => subject("the time of enrollment"),
         What::Mail => subject("the number of the mail"),

@@ -153,6 +153,7 @@ const COLUMNS: [&str; 21] = [
     "forced_by",
     "forced_reason",
     "forced_at",
+    "rescreens",
 ];
 
 /// Factors and strata, the site among them, of all lines.
@@ -175,6 +176,7 @@ fn journal_csv(study: &Study, lines: &[Line]) -> anyhow::Result<String> {
         let entry = line.to_json();
         let cell = |key: &str| match key {
             "subject" => study.subject_number(line.subject),
+            "rescreens" => line.rescreens.map(|earlier| study.subject_number(earlier)).unwrap_or_default(),
             "probabilities" => pairs(&entry, "arms", "code", "probability", "="),
             "imbalances" => pairs(&entry, "arms", "code", "imbalance", "="),
             "draws" => pairs(&entry, "draws", "value", "below", " of "),

@@ -43,6 +43,9 @@ pub struct ForceArgs {
     /// Code of the kit that was handed out already, in a blinded study; else the next one is.
     #[arg(long)]
     kit: Option<String>,
+    /// Number of the earlier subject that is screened again; with --form the file tells it.
+    #[arg(long, conflicts_with = "form")]
+    rescreens: Option<String>,
     /// When it happened, such as 2027-01-15T09:05 (in the study's time zone); now if left out. Criteria are judged by that day.
     #[arg(long)]
     at: Option<String>,
@@ -126,6 +129,7 @@ fn form(args: &ForceArgs, study: &Study, happened_at: Instant) -> anyhow::Result
         lines.push(Line { key: pair.0.trim().to_string(), value: pair.1.trim().to_string(), number });
     }
     let form = answer::read_form(study, study.registration_instrument(), &lines, today);
+    let form = Form { rescreens: args.rescreens.clone(), ..form };
     if let Some((key, _)) = form.unknown.first() {
         let items = study.registration_instrument().items.iter().map(|item| item.id.as_str());
         let known = items.collect::<Vec<&str>>().join(", ");

@@ -146,6 +146,7 @@ pub fn to_json(file: &str, reading: &Reading, duplicate_of: Option<&str>) -> Val
     add("attachments", (!attached.is_empty()).then(|| json!(attached)));
     let unknown: Option<Vec<&String>> = form.map(|form| form.unknown.iter().map(|(key, _)| key).collect());
     add("unknown_keys", unknown.filter(|keys| !keys.is_empty()).map(|keys| json!(keys)));
+    add("rescreening_of", form.and_then(|form| form.rescreens.as_ref()).map(|earlier| json!(earlier)));
     add("bounce", bounce(reading));
     add("duplicate_of", duplicate_of.map(|file| json!(file)));
     Value::Object(object)

@@ -159,19 +159,31 @@ fn show(slug: &str, wanted: &str, installation: &Installation, output: Output) -
     let arm = given.as_ref().filter(|_| study.blinding == Blinding::Open).map(|given| given.arm.as_str());
     let kit = given.as_ref().and_then(|given| given.kit.as_deref());
     let answers = shown_answers(study, &row)?;
+    let earlier = match row.rescreens_id {
+        Some(id) => Some(opened.runtime.block_on(subject::load(&opened.store, id))?),
+        None => None,
+    };
+    let later = opened.runtime.block_on(subject::find_rescreening(&opened.store, row.id))?;
+    let [earlier, later] = [earlier, later].map(|other| other.map(|other| study.subject_number(other.number)));
     if output.json {
         let facts: Vec<Value> = facts.iter().map(|fact| fact_json(study, fact)).collect();
         println!(
             "{}",
             json!({ "subject": study.subject_number(row.number), "site": row.site, "person": row.person,
             "enrolled_at": row.enrolled_at.local(study.zone), "answers": answers, "arm": arm, "kit": kit,
-            "facts": facts })
+            "rescreens": earlier, "rescreened_as": later, "facts": facts })
         );
         return Ok(End::Done);
     }
     println!("{}", study.subject_number(row.number));
     println!("  site         {}", row.site);
     println!("  enrolled     {} by {}", row.enrolled_at.local(study.zone), row.person);
+    if let Some(earlier) = earlier {
+        println!("  rescreens    {earlier}");
+    }
+    if let Some(later) = later {
+        println!("  screened again as {later}");
+    }
     if let Some(arm) = arm {
         println!("  arm          {arm}");
     }

@@ -6,10 +6,11 @@ use super::document::{Report, Section, Source, nearest, quoted};
 use super::{people, survey_file};
 use crate::domain::deed::Unblinding;
 use crate::domain::expression::Expression;
+use crate::domain::fact::FactKind;
 use crate::domain::kit::StockRules;
 use crate::domain::language::{Language, Text};
 use crate::domain::study::{
-    Arm, Authentication, Blinding, Digest, Notice, Person, Post, Registration, Role, Site, Trust, UniqueWithin,
+    Arm, Authentication, Blinding, Digest, Notice, Person, Post, Registration, Rescreening, Role, Site, Trust, UniqueWithin,
 };
 use crate::domain::survey::Survey;
 use crate::domain::text;
@@ -192,6 +193,7 @@ fn read_registration(root: &Section) -> Located<Registration> {
         site_item: None,
         subject_item: String::new(),
         unique_within: UniqueWithin::Site,
+        rescreening: Rescreening::default(),
     };
     let key = "registration".to_string();
     let Some(section) = root.section("registration") else {
@@ -209,6 +211,7 @@ fn read_registration(root: &Section) -> Located<Registration> {
     registration.subject_item = section.need_text("subject_item", "subject_ref");
     let words = [("site", UniqueWithin::Site), ("study", UniqueWithin::Study)];
     registration.unique_within = section.word("unique_within", &words).unwrap_or(UniqueWithin::Site);
+    registration.rescreening = read_rescreening(&section);
     let line = section.line;
     section.close();
     Located { value: registration, line, key }
@@ -221,8 +224,43 @@ fn registration_of(survey: &Located<Survey>) -> Located<Registration> {
         site_item: None,
         subject_item: String::new(),
         unique_within: UniqueWithin::Study,
+        rescreening: Rescreening::default(),
     };
     Located { value: registration, line: survey.line, key: survey.key.clone() }
+}
+
+/// `rescreening` and `rescreenings`: after which facts, and how often.
+fn read_rescreening(section: &Section) -> Rescreening {
+    const AFTER: [FactKind; 3] = [FactKind::Ineligible, FactKind::RandomizedInError, FactKind::Withdrawn];
+    let mut rescreening = Rescreening::default();
+    let known: Vec<&str> = AFTER.iter().map(|kind| kind.key()).collect();
+    if section.has("rescreening") {
+        for word in section.texts("rescreening", "withdrawn") {
+            match AFTER.into_iter().find(|kind| kind.key() == word) {
+                Some(kind) if rescreening.after.contains(&kind) => {
+                    section.wrong("rescreening", format!("\"{word}\" stands in it twice"), "name each once");
+                }
+                Some(kind) => rescreening.after.push(kind),
+                None => section.wrong(
+                    "rescreening",
+                    format!("nobody is screened again after \"{word}\""),
+                    did_you_mean(&word, &known),
+                ),
+            }
+        }
+    }
+    if let Some(most) = section.count("rescreenings") {
+        if most > limits::RESCREENINGS {
+            let right = format!("write a number from 1 to {}", limits::RESCREENINGS);
+            section.wrong("rescreenings", format!("{most} is too many"), right);
+        }
+        if !section.has("rescreening") {
+            let right = format!("write rescreening = [{}], or some of them", quoted(&known));
+            section.wrong("rescreenings", "does not say after what a subject may be screened again", right);
+        }
+        rescreening.most = most;
+    }
+    rescreening
 }
 
 fn read_arms(root: &Section, languages: &[Language]) -> Vec<Located<Arm>> {

@@ -139,6 +139,8 @@ pub struct Form {
     pub typed: BTreeMap<String, String>,
     /// Keys that match no item, with their values: reported, no fault.
     pub unknown: Vec<(String, String)>,
+    /// The earlier subject that is screened again, as typed.
+    pub rescreens: Option<String>,
 }
 
 impl Form {

@@ -5,7 +5,7 @@ use chrono::NaiveDate;
 use super::allocation::Scheme;
 use super::deed::Unblinding;
 use super::expression::Expression;
-use super::fact::Recounting;
+use super::fact::{FactKind, Recounting};
 use super::instrument::Instrument;
 use super::kit::StockRules;
 use super::language::{Language, Text};
@@ -278,6 +278,24 @@ pub struct Registration {
     pub subject_item: String,
     /// How far that reference is unique.
     pub unique_within: UniqueWithin,
+    /// Whether a subject may be screened again.
+    pub rescreening: Rescreening,
+}
+
+/// Whether a subject may be screened again, as another one that points at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rescreening {
+    /// What must have become known of the earlier subject: one of these; never if there is none.
+    pub after: Vec<FactKind>,
+    /// How often a person may be screened again.
+    pub most: u32,
+}
+
+impl Default for Rescreening {
+    /// Never.
+    fn default() -> Rescreening {
+        Rescreening { after: Vec::new(), most: 1 }
+    }
 }
 
 /// How far a subject reference is unique.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::facts::{
     AssignmentBlinded, AssignmentFailedAlert, AssignmentOpen, BlankForm, Change, Confirm, Conflict, DeedConfirm,
     Disclosure, Enrollment, Facts, Head, Help, KitReplaced, KitReplacedBlinded, KitReplacedUnblinded, KitsShortBlinded,
-    KitsShortUnblinded, Letter, Noted, NoticeBlind, NoticeOpen, NoticeUnblinded, Opening, Reader, Refusal,
+    KitsShortUnblinded, Letter, Links, Noted, NoticeBlind, NoticeOpen, NoticeUnblinded, Opening, Reader, Refusal,
     RegistrationDone, Replacement, Sameness, ShortArm, Unblinded, UnblindingNotice,
 };
 use super::kind::Kind;
@@ -46,21 +46,31 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
         }
         Facts::Confirm(confirm) => {
             confirm.doubts.clear();
+            confirm.rescreens = "A-0003".to_string();
             confirm.unused.clear();
         }
-        Facts::AssignmentOpen(facts) | Facts::StatusOpen(facts) => {
+        Facts::AssignmentOpen(facts) | Facts::StatusOpen(facts) | Facts::DuplicateOpen(facts) => {
             facts.unused.clear();
             facts.known.clear();
+            facts.may_rescreen = false;
+            (facts.rescreens, facts.rescreened_as) = (facts.subject.clone(), facts.subject.clone());
         }
-        Facts::AssignmentBlinded(facts) | Facts::StatusBlinded(facts) => {
+        Facts::AssignmentBlinded(facts) | Facts::StatusBlinded(facts) | Facts::DuplicateBlinded(facts) => {
             facts.unused.clear();
             facts.known.clear();
+            facts.may_rescreen = false;
+            (facts.rescreens, facts.rescreened_as) = (facts.subject.clone(), facts.subject.clone());
         }
-        Facts::RegistrationDone(facts) | Facts::StatusRegistration(facts) => {
+        Facts::RegistrationDone(facts) | Facts::StatusRegistration(facts) | Facts::DuplicateRegistration(facts) => {
             facts.unused.clear();
             facts.known.clear();
+            facts.may_rescreen = false;
+            (facts.rescreens, facts.rescreened_as) = (facts.subject.clone(), facts.subject.clone());
         }
+        Facts::NoticeBlind(notice) => notice.rescreens = notice.subject.clone(),
+        Facts::NoticeOpen(notice) => notice.rescreens = notice.subject.clone(),
         Facts::Conflict(conflict) => {
+            conflict.may_rescreen = false;
             conflict.subject = String::new();
             conflict.enrolled_at = String::new();
             for difference in &mut conflict.differences {
@@ -68,7 +78,10 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
             }
         }
         Facts::StatusUnknown(status) => status.asked = String::new(),
-        Facts::NoticeUnblinded(notice) => notice.kit = String::new(),
+        Facts::NoticeUnblinded(notice) => {
+            notice.kit = String::new();
+            notice.rescreens = notice.subject.clone();
+        }
         Facts::KitReplacedBlinded(facts) => facts.reason = String::new(),
         Facts::KitReplacedUnblinded(facts) => facts.reason = String::new(),
         Facts::KitsShortBlinded(facts) => facts.central = true,
@@ -143,8 +156,9 @@ pub fn for_study(
     let form = invented_form(study, site, reader.today);
     let answers = form.canonical();
     let number = study.subject_number(1);
+    let (links, chain) = (Links::default(), "00");
     let enrollment =
-        Enrollment { study, stage, subject: &number, site, at: now, allocation: 1, chain: "00", answers: &answers };
+        Enrollment { study, stage, subject: &number, site, at: now, allocation: 1, chain, answers: &answers, links };
     let invented = sample(kind, language).facts;
     let arm = study.arms.first();
     let kit = study.kits.first().map(|kit| kit.code.as_str());

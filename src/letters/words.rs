@@ -18,6 +18,11 @@ pub fn yes_no(language: Language, canonical: &str) -> &str {
     piece(language, name).unwrap_or(canonical)
 }
 
+/// The key under which a registration names the earlier subject that is screened again.
+pub fn rescreening_key(language: Language) -> &'static str {
+    piece(language, "rescreening-key").expect("the words of every language are built in")
+}
+
 /// Name of the piece that words why a mail is held or not answered; `held-other` for a key without words.
 pub fn held_piece(key: &str) -> String {
     let name = format!("held-{key}");

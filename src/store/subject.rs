@@ -32,6 +32,8 @@ pub struct SubjectRow {
     pub inbox_id: Option<i64>,
     /// Digest of the audit entry that recorded it.
     pub audit_digest: Sha256Digest,
+    /// Number in the database of the earlier subject that is screened again as this one.
+    pub rescreens_id: Option<i64>,
 }
 
 /// What is on file of a subject, without what was typed; fields as in [`SubjectRow`].
@@ -55,6 +57,8 @@ pub struct OnFile {
     pub inbox_id: Option<i64>,
     /// Digest of the audit entry that recorded it.
     pub audit_digest: Sha256Digest,
+    /// Number of the earlier subject of the study that is screened again; 0 if that is none.
+    pub rescreens: Option<i64>,
 }
 
 /// A subject to be stored; fields as in [`SubjectRow`].
@@ -80,12 +84,14 @@ pub struct NewSubject<'a> {
     pub inbox_id: Option<i64>,
     /// Digest of the audit entry that records it.
     pub audit_digest: &'a Sha256Digest,
+    /// Number in the database of the earlier subject that is screened again as this one.
+    pub rescreens_id: Option<i64>,
 }
 
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, study_id, number, reference_key, site, person, enrolled_at, answers, typed, inbox_id, audit_digest FROM subject ",
+            "SELECT id, study_id, number, reference_key, site, person, enrolled_at, answers, typed, inbox_id, audit_digest, rescreens_id FROM subject ",
             $rest
         )
     };
@@ -93,8 +99,9 @@ macro_rules! select {
 
 statements! { "subject":
     INSERT = same "INSERT INTO subject (study_id, number, reference_key, site, person, enrolled_at, answers, typed, \
-        inbox_id, audit_digest) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id";
+        inbox_id, audit_digest, rescreens_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id";
     BY_ID = same select!("WHERE id = $1");
+    BY_EARLIER = same select!("WHERE rescreens_id = $1");
     BY_REFERENCE = same select!("WHERE study_id = $1 AND reference_key = $2");
     ON_FILE = rows Rows {
         head: "SELECT reference_key FROM subject WHERE study_id = $1 AND reference_key IN (VALUES",
@@ -105,7 +112,9 @@ statements! { "subject":
     BY_NUMBER = same select!("WHERE study_id = $1 AND number = $2");
     LATEST_OF = same select!("WHERE study_id = $1 AND person = $2 ORDER BY id DESC LIMIT 1");
     LIST = same select!("WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3");
-    LIST_ON_FILE = same "SELECT id, number, reference_key, site, person, enrolled_at, answers, inbox_id, audit_digest \
+    LIST_ON_FILE = same "SELECT id, number, reference_key, site, person, enrolled_at, answers, inbox_id, audit_digest, \
+        CASE WHEN rescreens_id IS NOT NULL THEN coalesce((SELECT earlier.number FROM subject AS earlier \
+        WHERE earlier.id = subject.rescreens_id AND earlier.study_id = subject.study_id AND earlier.number < subject.number), 0) END \
         FROM subject WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3";
     AT_SITE = same "SELECT count(*) FROM subject WHERE study_id = $1 AND site = $2";
 }
@@ -123,13 +132,14 @@ fn read(mut row: Row) -> Result<SubjectRow, StoreError> {
         typed: row.text()?,
         inbox_id: row.opt_int()?,
         audit_digest: row.digest()?,
+        rescreens_id: row.opt_int()?,
     })
 }
 
 /// Stores a subject and gives its number in the database.
 ///
 /// # Errors
-/// [`StoreError::Conflict`] if number or reference exist in the study.
+/// [`StoreError::Conflict`] if number or reference exist in the study, or the earlier subject was screened again already.
 pub async fn insert(tx: &mut Tx, new: &NewSubject<'_>) -> Result<i64, StoreError> {
     let binds = binds![
         new.study_id,
@@ -141,7 +151,8 @@ pub async fn insert(tx: &mut Tx, new: &NewSubject<'_>) -> Result<i64, StoreError
         new.answers,
         new.typed,
         new.inbox_id,
-        new.audit_digest
+        new.audit_digest,
+        new.rescreens_id
     ];
     let rows = tx.fetch(&INSERT, binds).await?;
     let missing = || StoreError::Missing { noun: "subject", key: new.number.to_string() };
@@ -167,6 +178,14 @@ pub async fn find_by_reference<'a>(
     reference_key: &str,
 ) -> Result<Option<SubjectRow>, StoreError> {
     from.into().find(&BY_REFERENCE, binds![study_id, reference_key]).await?.map(read).transpose()
+}
+
+/// The subject as which that one was screened again.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find_rescreening<'a>(from: impl Into<Reader<'a>>, id: i64) -> Result<Option<SubjectRow>, StoreError> {
+    from.into().find(&BY_EARLIER, binds![id]).await?.map(read).transpose()
 }
 
 /// Those of some references that are not on file.
@@ -248,6 +267,7 @@ pub async fn list_on_file<'a>(
             answers: row.text()?,
             inbox_id: row.opt_int()?,
             audit_digest: row.digest()?,
+            rescreens: row.opt_int()?,
         })
     };
     from.into().fetch(&LIST_ON_FILE, binds![study_id, after, limit]).await?.into_iter().map(read).collect()

@@ -4,7 +4,7 @@ use super::compose::{self, Addressing, Outgoing, Telling};
 use super::enroll::{self, Application, Confirmed, Enrolled, Enrollment};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
-use super::{Arrival, Failure, Held, Means, Operator, Settled, balance, confirm, deed};
+use super::{Arrival, Failure, Held, Means, Operator, Settled, balance, confirm, deed, rescreen};
 use crate::domain::answer::Form;
 use crate::domain::language::Language;
 use crate::domain::request::{Act, Request};
@@ -158,7 +158,8 @@ pub(super) async fn enrollment(
         Enrollment::Duplicate(enrolled) => {
             let settled =
                 Settled { subject_id: Some(enrolled.subject.id), ..asking.settled("reply_duplicate", "duplicate") };
-            tell(ledger, asking, &enrolled, Telling::Duplicate, settled).await
+            let may_rescreen = rescreen::may(&mut ledger.tx, asking.study(), &enrolled.subject).await?;
+            tell(ledger, asking, &enrolled, Telling::Duplicate { may_rescreen }, settled).await
         }
         Enrollment::Conflict { subject, .. } => conflict(ledger, asking, &subject, form).await,
         Enrollment::ToConfirm => confirm::ask(ledger, asking, form).await,
@@ -220,7 +221,8 @@ async fn conflict(
         &enroll::stored_answers(known)?,
         &form.canonical(),
         sameness,
-    );
+    )
+    .with_rescreening(rescreen::may(&mut ledger.tx, study, known).await?);
     let to = Addressing { site: own.as_deref(), ..asking.to_sender() };
     let settled = Settled { subject_id: Some(known.id), ..asking.settled("reply_error", "conflict") };
     asking.reply(ledger, to, Facts::Conflict(facts), settled).await
@@ -237,7 +239,7 @@ async fn repeat(ledger: &mut Ledger<'_>, asking: Asking<'_>, first: i64) -> Resu
         && let Some(id) = earlier.subject_id
     {
         let enrolled = load(ledger, id).await?;
-        return tell(ledger, asking, &enrolled, Telling::Duplicate, settled).await;
+        return tell(ledger, asking, &enrolled, Telling::Duplicate { may_rescreen: false }, settled).await;
     }
     let answers = outbox::find_by_inbox(&mut ledger.tx, first).await?;
     for answer in answers.iter().filter(|answer| answer.recipient == asking.arrival.sender) {
@@ -280,7 +282,7 @@ async fn find_wanted(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: &str) 
     // Where references are unique per site only, the sender's own sites are looked through.
     for key in enroll::possible_keys(study, asking.person, &reference) {
         if let Some(found) = subject::find_by_reference(&mut ledger.tx, id, &key).await? {
-            return Ok(Some(found));
+            return Ok(Some(rescreen::latest(&mut ledger.tx, found).await?));
         }
     }
     Ok(None)

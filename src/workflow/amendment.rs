@@ -209,6 +209,14 @@ pub fn changes(
         scheme_changes(old, new, &mut lines);
     }
     cap_changes(old, new, &mut lines);
+    let (before, now) = (&old.registration.rescreening, &new.registration.rescreening);
+    if before != now {
+        let kinds: Vec<&str> = now.after.iter().map(|kind| kind.key()).collect();
+        lines.push(match kinds.as_slice() {
+            [] => "rescreening: never".to_string(),
+            kinds => format!("rescreening: after {}, at most {} times", kinds.join(", "), now.most),
+        });
+    }
     if old.forcing != new.forcing {
         let roles: Vec<&str> = new.forcing.roles.iter().map(|role| role.key()).collect();
         lines.push(format!(

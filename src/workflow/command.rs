@@ -143,6 +143,13 @@ pub async fn find_subject(
         }
         found = found.or(here);
     }
+    // Of a person who was screened again the reference means the latest screening.
+    while let (None, Some(row)) = (number, &found) {
+        match subject::find_rescreening(store, row.id).await? {
+            Some(later) => found = Some(later),
+            None => break,
+        }
+    }
     found.ok_or_else(|| Refusal::Subject(study.slug.clone(), wanted.to_string()).into())
 }
 

@@ -223,7 +223,10 @@ pub enum Telling {
     /// The registration itself.
     First,
     /// The same registration came again.
-    Duplicate,
+    Duplicate {
+        /// Whether the subject may be screened again, which would be another registration.
+        may_rescreen: bool,
+    },
     /// Somebody asked.
     Status,
 }
@@ -242,6 +245,7 @@ pub fn assignment(
     language: Language,
 ) -> Result<Facts, Failure> {
     let study = &shelved.study;
+    let again = telling == (Telling::Duplicate { may_rescreen: true });
     let answers = enrolled.answers()?;
     let number = study.subject_number(enrolled.subject.number);
     let enrollment = enrollment(shelved, enrolled, &number, &answers);
@@ -249,10 +253,11 @@ pub fn assignment(
     let Some(allocation) = &enrolled.allocation else {
         let facts = RegistrationDone::new(&enrollment, key, language)
             .with_unused(form)
-            .with_known(known(study, enrolled, telling));
+            .with_known(known(study, enrolled, telling))
+            .with_rescreening(again);
         return Ok(match telling {
             Telling::First => Facts::RegistrationDone(facts),
-            Telling::Duplicate => Facts::DuplicateRegistration(facts),
+            Telling::Duplicate { .. } => Facts::DuplicateRegistration(facts),
             Telling::Status => Facts::StatusRegistration(facts),
         });
     };
@@ -261,10 +266,11 @@ pub fn assignment(
             let arm = study.find_arm(&allocation.arm).ok_or_else(|| no_arm(&allocation.arm))?;
             let facts = AssignmentOpen::new(&enrollment, arm, key, language)
                 .with_unused(form)
-                .with_known(known(study, enrolled, telling));
+                .with_known(known(study, enrolled, telling))
+                .with_rescreening(again);
             Ok(match telling {
                 Telling::First => Facts::AssignmentOpen(facts),
-                Telling::Duplicate => Facts::DuplicateOpen(facts),
+                Telling::Duplicate { .. } => Facts::DuplicateOpen(facts),
                 Telling::Status => Facts::StatusOpen(facts),
             })
         }
@@ -272,10 +278,11 @@ pub fn assignment(
             let code = enrolled.kit.as_deref().ok_or_else(|| Failure::Contradiction("no kit".to_string()))?;
             let facts = AssignmentBlinded::new(&enrollment, code, key, language)
                 .with_unused(form)
-                .with_known(known(study, enrolled, telling));
+                .with_known(known(study, enrolled, telling))
+                .with_rescreening(again);
             Ok(match telling {
                 Telling::First => Facts::AssignmentBlinded(facts),
-                Telling::Duplicate => Facts::DuplicateBlinded(facts),
+                Telling::Duplicate { .. } => Facts::DuplicateBlinded(facts),
                 Telling::Status => Facts::StatusBlinded(facts),
             })
         }
@@ -285,7 +292,7 @@ pub fn assignment(
 /// What became known of a subject since, for whoever asks after it.
 fn known(study: &Study, enrolled: &Enrolled, telling: Telling) -> Vec<FactLine> {
     match telling {
-        Telling::First | Telling::Duplicate => Vec::new(),
+        Telling::First | Telling::Duplicate { .. } => Vec::new(),
         Telling::Status => {
             enrolled.facts.iter().map(|fact| FactLine::new(study, fact.kind, fact.recorded_at)).collect()
         }
@@ -308,6 +315,7 @@ pub fn enrollment<'a>(
         allocation: enrolled.subject.number.unsigned_abs(),
         chain: &enrolled.digest,
         answers,
+        links: enrolled.links,
     }
 }
 

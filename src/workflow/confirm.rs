@@ -31,6 +31,9 @@ pub(super) enum Waiting {
         typed: BTreeMap<String, String>,
         /// `2026-11-20`.
         day: String,
+        /// The earlier subject that is screened again, as typed.
+        #[serde(default)]
+        rescreens: Option<String>,
     },
     /// An act about a subject.
     Deed(WaitingDeed),
@@ -39,7 +42,11 @@ pub(super) enum Waiting {
 /// Keeps the form and mails the token to the sender's address on file.
 pub(super) async fn ask(ledger: &mut Ledger<'_>, asking: Asking<'_>, form: &Form) -> Result<Settled, Failure> {
     let study = asking.study();
-    let waiting = Waiting::Enroll { typed: form.typed.clone(), day: asking.means.now.day_in(study.zone).to_string() };
+    let waiting = Waiting::Enroll {
+        typed: form.typed.clone(),
+        day: asking.means.now.day_in(study.zone).to_string(),
+        rescreens: form.rescreens.clone(),
+    };
     let (reply_to, expires_at) = wait(ledger, asking, &waiting).await?;
     let facts =
         Confirm::new(&asking.reader(), study.registration_instrument(), form, &reply_to, expires_at).with_unused(form);
@@ -80,8 +87,9 @@ pub(super) async fn confirm(ledger: &mut Ledger<'_>, asking: Asking<'_>, secret:
     };
     let broken = |why: String| Failure::Contradiction(format!("a waiting request cannot be read: {why}"));
     let form = match serde_json::from_str(&row.body).map_err(|error| broken(error.to_string()))? {
-        Waiting::Enroll { typed, day } => {
-            reread(asking, typed, day.parse().map_err(|_| broken("its day".to_string()))?)
+        Waiting::Enroll { typed, day, rescreens } => {
+            let day = day.parse().map_err(|_| broken("its day".to_string()))?;
+            Form { rescreens, ..reread(asking, typed, day) }
         }
         Waiting::Deed(waiting) => {
             // What was done by this token is told again; it begins nothing new.
@@ -97,7 +105,7 @@ pub(super) async fn confirm(ledger: &mut Ledger<'_>, asking: Asking<'_>, secret:
     };
     if row.used_at.is_some() {
         // The reply came twice: whoever is on file gets the same answer again, and nothing new is begun.
-        let known = super::enroll::find_known(ledger, shelved, &form).await?;
+        let known = super::enroll::find_known(ledger, shelved, person, &form).await?;
         return match known {
             Some(_) => enrollment(ledger, asking, &form, Confirmed::ByReply).await,
             None => expired(ledger, asking).await,

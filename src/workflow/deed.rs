@@ -12,7 +12,7 @@ use super::accept::{self, Asking};
 use super::compose::{self, Addressing};
 use super::enroll::{self, Confirmed, Enrolled};
 use super::ledger::Ledger;
-use super::{Failure, Settled, confirm, kit_deed, note, unblind};
+use super::{Failure, Settled, confirm, kit_deed, note, rescreen, unblind};
 use crate::domain::deed::{Deed, Lack, Wanted};
 use crate::domain::language::Language;
 use crate::domain::request::Act;
@@ -175,7 +175,7 @@ async fn find(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: &Wanted) -> R
         }
     }
     match only {
-        Some(found) => Ok(Found::One(found)),
+        Some(found) => Ok(Found::One(rescreen::latest(&mut ledger.tx, found).await?)),
         // Behind the words of the subject line a kit's code may stand, too.
         None if wanted.deed == Deed::ReplaceKit && wanted.kits.is_empty() => {
             kit_deed::whose(ledger, asking, std::slice::from_ref(&wanted.subject)).await

@@ -12,14 +12,15 @@ use sha2::{Digest, Sha256};
 use super::ledger::{Ledger, Page};
 use super::shelf::ShelvedStudy;
 use super::stock::AtHand;
-use super::{Arrival, Failure, Means, compose, proof};
+use super::reference::reference_key;
+pub use super::reference::{find_known, key_of, key_of_form, possible_keys, site_of};
+use super::{Arrival, Failure, Means, compose, proof, rescreen};
 use crate::domain::allocation::{Allotment, Full, Levels, Origin, SITE, Scheme, record as allocation_journal};
 use crate::domain::answer::{self, Form};
 use crate::domain::chain::Sha256Digest;
-use crate::domain::study::{Blinding, Person, Study, UniqueWithin};
-use crate::domain::text;
+use crate::domain::study::{Blinding, Person, Study};
 use crate::domain::time::Dice;
-use crate::letters::facts::Reason;
+use crate::letters::facts::{Links, Reason};
 use crate::store::allocation::AllocationRow;
 use crate::store::fact::FactRow;
 use crate::store::kit::KitRow;
@@ -81,6 +82,8 @@ pub struct Enrolled {
     pub digest: String,
     /// What became known of it since; only where it was looked up.
     pub facts: Vec<FactRow>,
+    /// The person's other screenings.
+    pub links: Links,
 }
 
 impl Enrolled {
@@ -88,7 +91,7 @@ impl Enrolled {
     pub fn new(subject: SubjectRow, allocation: Option<AllocationRow>) -> Enrolled {
         let digest = data_encoding::HEXLOWER.encode(&subject.audit_digest);
         let kit = allocation.as_ref().and_then(|allocation| allocation.kit.clone());
-        Enrolled { subject, allocation, kit, digest, facts: Vec::new() }
+        Enrolled { subject, allocation, kit, digest, facts: Vec::new(), links: Links::default() }
     }
 
     /// A subject as stored.
@@ -97,7 +100,8 @@ impl Enrolled {
     /// The database.
     pub async fn load(tx: &mut Tx, subject: SubjectRow) -> Result<Enrolled, Failure> {
         let allocation = allocation::find_by_subject(&mut *tx, subject.id).await?;
-        let mut enrolled = Enrolled::new(subject, allocation);
+        let links = rescreen::links(tx, &subject).await?;
+        let mut enrolled = Enrolled { links, ..Enrolled::new(subject, allocation) };
         if let Some(given) = enrolled.allocation.as_ref().filter(|given| given.kit.is_some()) {
             let kits = kit::list_of_allocation(tx, given.study_id, given.number).await?;
             enrolled.kit = kits.into_iter().next_back().map(|kit| kit.code).or(enrolled.kit);
@@ -123,28 +127,6 @@ pub fn stored_answers(subject: &SubjectRow) -> Result<BTreeMap<String, String>, 
         .map_err(|error| Failure::Contradiction(format!("answers of subject {}: {error}", subject.id)))
 }
 
-/// The site a form names: the only site of a study without a site item.
-pub fn site_of(study: &Study, form: &Form) -> Option<String> {
-    match &study.registration.site_item {
-        Some(item) => form.value(item),
-        None => study.sites.first().map(|site| site.code.clone()),
-    }
-}
-
-/// The business key of a form's subject: folded, so that `a-0031` and `Ａ－００３１` are one subject.
-pub(super) fn reference_key(study: &Study, site: &str, form: &Form) -> Option<String> {
-    Some(key_of(study, site, &form.value(&study.registration.subject_item)?))
-}
-
-/// The business key of the subject that a site calls so.
-pub fn key_of(study: &Study, site: &str, reference: &str) -> String {
-    let reference = text::fold_tight(reference);
-    match study.registration.unique_within {
-        UniqueWithin::Study => reference,
-        UniqueWithin::Site => format!("{site}/{reference}"),
-    }
-}
-
 /// One person's application to enroll one subject.
 #[derive(Clone, Copy, Debug)]
 pub struct Application<'a> {
@@ -154,37 +136,6 @@ pub struct Application<'a> {
     pub form: &'a Form,
     /// Whether they were asked already.
     pub confirmed: Confirmed,
-}
-
-/// The keys under which a person may have enrolled a subject of that (folded) reference.
-pub fn possible_keys(study: &Study, person: &Person, reference: &str) -> Vec<String> {
-    match study.registration.unique_within {
-        UniqueWithin::Study => vec![reference.to_string()],
-        UniqueWithin::Site => study
-            .sites
-            .iter()
-            .filter(|site| person.acts_for(&site.code))
-            .map(|site| format!("{}/{reference}", site.code))
-            .collect(),
-    }
-}
-
-/// The business key of the subject that a form names, if it names one.
-pub fn key_of_form(study: &Study, form: &Form) -> Option<String> {
-    site_of(study, form).and_then(|site| reference_key(study, &site, form))
-}
-
-/// The subject on file that a form names, if there is one.
-///
-/// # Errors
-/// The database.
-pub async fn find_known(
-    ledger: &mut Ledger<'_>,
-    shelved: &ShelvedStudy,
-    form: &Form,
-) -> Result<Option<SubjectRow>, Failure> {
-    let Some(key) = key_of_form(&shelved.study, form) else { return Ok(None) };
-    Ok(subject::find_by_reference(&mut ledger.tx, shelved.id, &key).await?)
 }
 
 /// Decides one application and records what came of it.
@@ -237,11 +188,29 @@ async fn decide(
     }
     let key = reference_key(study, &site, form)
         .ok_or_else(|| Failure::Contradiction("a form without faults names no subject".to_string()))?;
-    if !page.take_unknown(&key)
-        && let Some(known) = subject::find_by_reference(&mut *tx, shelved.id, &key).await?
-    {
-        return compare(tx, known, form).await;
-    }
+    let (key, again) = match rescreen::judge(tx, shelved.id, study, person, form).await? {
+        Err(reason) => return Ok(Enrollment::Refused(vec![reason])),
+        Ok(None) => {
+            if !page.take_unknown(&key)
+                && let Some(known) = subject::find_by_reference(&mut *tx, shelved.id, &key).await?
+            {
+                return compare_all(tx, known, form).await;
+            }
+            (key, None)
+        }
+        Ok(Some(again)) => {
+            if let Some(done) = again.done {
+                return compare(tx, done, form).await;
+            }
+            match again.key(tx, shelved.id, &key).await? {
+                Ok(key) => (key, Some(again.of)),
+                Err(_) => {
+                    let earlier = study.subject_number(again.of.number);
+                    return Ok(Enrollment::Refused(vec![Reason::RescreeningTaken(earlier)]));
+                }
+            }
+        }
+    };
     let at_hand = match refusals(tx, page, shelved, means, &site, form).await? {
         Ok(at_hand) => at_hand,
         Err(reasons) => return Ok(Enrollment::Refused(reasons)),
@@ -249,7 +218,7 @@ async fn decide(
     if confirmed == Confirmed::NotYet && (study.trust.confirm || !form.doubts.is_empty()) {
         return Ok(Enrollment::ToConfirm);
     }
-    let place = Place { site, key, at_hand, given: None };
+    let place = Place { site, key, at_hand, given: None, again };
     let enrolled = record(tx, page, shelved, means, Some(arrival.inbox_id), application, place).await?;
     Ok(Enrollment::Enrolled(Box::new(enrolled)))
 }
@@ -266,6 +235,20 @@ fn unentitled(study: &Study, person: &Person, site: &str, arrival: Arrival<'_>) 
         return Some(Reason::NoToken);
     }
     None
+}
+
+/// As [`compare`], where the person may have been screened several times: a copy of any registration is known as what it is;
+/// other data conflict with the latest.
+async fn compare_all(tx: &mut Tx, known: SubjectRow, form: &Form) -> Result<Enrollment, Failure> {
+    let latest = rescreen::latest(tx, known.clone()).await?;
+    let of_latest = compare(tx, latest.clone(), form).await?;
+    if latest.id == known.id || matches!(of_latest, Enrollment::Duplicate(_)) {
+        return Ok(of_latest);
+    }
+    match compare(tx, known, form).await? {
+        duplicate @ Enrollment::Duplicate(_) => Ok(duplicate),
+        _ => Ok(of_latest),
+    }
 }
 
 /// The same subject again: with the same data it is a duplicate, with other data a conflict.
@@ -377,6 +360,8 @@ pub(super) struct Place<'a> {
     pub(super) key: String,
     pub(super) at_hand: Option<AtHand>,
     pub(super) given: Option<Given<'a>>,
+    /// The earlier subject that is screened again.
+    pub(super) again: Option<SubjectRow>,
 }
 
 /// An arm given by hand, and by whom.
@@ -418,6 +403,9 @@ pub(super) async fn record(
             "record": record_digest(&drawn.journal),
         })),
     });
+    if let Some(earlier) = &place.again {
+        body["rescreens"] = json!(earlier.number);
+    }
     if let Some(given) = &place.given {
         // The entry's actor is whoever acted; whose subject it is stands beside.
         body["person"] = json!(person.id);
@@ -439,6 +427,7 @@ pub(super) async fn record(
         typed: &typed,
         inbox_id: inbox_id,
         audit_digest: &digest,
+        rescreens_id: place.again.as_ref().map(|earlier| earlier.id),
     };
     let id = subject::insert(tx, &new).await?;
     let kit = drawn.as_ref().and_then(|drawn| drawn.kit.clone());
@@ -462,8 +451,10 @@ pub(super) async fn record(
         typed,
         inbox_id: inbox_id,
         audit_digest: digest,
+        rescreens_id: place.again.as_ref().map(|earlier| earlier.id),
     };
-    Ok(Enrolled::new(subject, allocation))
+    let links = Links { rescreens: place.again.map(|earlier| earlier.number), rescreened_as: None };
+    Ok(Enrolled { links, ..Enrolled::new(subject, allocation) })
 }
 
 /// What the audit chain holds of the record of a decision: its SHA-256, in lower-case hexadecimal.

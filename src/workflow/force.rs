@@ -10,7 +10,7 @@ use super::compose::{self, Addressing, Telling};
 use super::enroll::{self, Application, Confirmed, Enrolled, Given, Place};
 use super::ledger::Ledger;
 use super::shelf::{Shelf, ShelvedStudy};
-use super::{Failure, Means};
+use super::{Failure, Means, reference, rescreen};
 use crate::domain::answer::Form;
 use crate::domain::study::{Blinding, Person, Study};
 use crate::domain::text;
@@ -85,11 +85,29 @@ pub async fn force(
     if used >= i64::from(study.forcing.limit) {
         return Err(Refusal::ForcedLimit(study.forcing.limit).into());
     }
-    let key = enroll::reference_key(study, &site, order.form)
+    let key = reference::reference_key(study, &site, order.form)
         .ok_or_else(|| Failure::Contradiction("a form without faults names no subject".to_string()))?;
-    if let Some(known) = subject::find_by_reference(&mut *tx, shelved.id, &key).await? {
-        return Err(Refusal::EnrolledBefore(study.subject_number(known.number)).into());
-    }
+    let (key, again) = match rescreen::judge(tx, shelved.id, study, person, order.form).await? {
+        Err(reason) => return Err(Refusal::NotEnrolled(in_words(study, &[reason])).into()),
+        Ok(None) => match subject::find_by_reference(&mut *tx, shelved.id, &key).await? {
+            None => (key, None),
+            Some(known) => return Err(Refusal::EnrolledBefore(study.subject_number(known.number)).into()),
+        },
+        Ok(Some(again)) => {
+            let known = again.done.clone();
+            match (known, again.key(tx, shelved.id, &key).await?) {
+                (None, Ok(key)) => (key, Some(again.of)),
+                (None, Err(_)) => {
+                    let earlier = study.subject_number(again.of.number);
+                    let taken = in_words(study, &[Reason::RescreeningTaken(earlier)]);
+                    return Err(Refusal::NotEnrolled(taken).into());
+                }
+                (Some(known), _) => {
+                    return Err(Refusal::EnrolledBefore(study.subject_number(known.number)).into());
+                }
+            }
+        }
+    };
     // What had to hold then is judged by the day on which it happened.
     let then = Means { now: order.happened_at, ..means };
     let at_hand = match enroll::refusals(tx, page, shelved, then, &site, order.form).await? {
@@ -108,7 +126,7 @@ pub async fn force(
     let told = json!({ "by": by.id, "reason": reason, "at": order.happened_at.utc() });
     let given = Given { arm: order.arm, kit, actor: order.actor, told };
     let application = Application { person, form: order.form, confirmed: Confirmed::ByReply };
-    let place = Place { site, key, at_hand, given: Some(given) };
+    let place = Place { site, key, at_hand, given: Some(given), again };
     let enrolled = enroll::record(tx, page, shelved, means, None, application, place).await?;
     let language = study.language_of(person);
     let facts = compose::assignment(shelved, means, &enrolled, Telling::First, None, language)?;
@@ -193,6 +211,14 @@ fn in_words(study: &Study, reasons: &[Reason]) -> String {
         Reason::NoKits => "kits of some arm are out at the site; `hagaki kit list` shows what is there".to_string(),
         Reason::SiteNotOpen(day) => format!("the site enrolls from {day} on"),
         Reason::SiteClosed(day) => format!("the site enrolled until {day}"),
+        Reason::RescreeningNever => "the study screens nobody again: [registration] rescreening in study.toml".to_string(),
+        Reason::RescreeningUnknown(typed) => format!("there is no subject {typed} at that person's sites"),
+        Reason::RescreeningNoFact(subject, kinds) => {
+            let kinds: Vec<&str> = kinds.iter().map(|kind| kind.key()).collect();
+            format!("nothing of this is recorded of {subject}: {}; `hagaki subject note` records it", kinds.join(", "))
+        }
+        Reason::RescreeningTaken(subject) => format!("the reference is that of another person than {subject}"),
+        Reason::RescreeningSpent(subject) => format!("{subject} was screened as often as may be"),
         other => other.key().to_string(),
     };
     reasons.iter().map(line).collect::<Vec<String>>().join("\n")

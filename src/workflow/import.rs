@@ -420,6 +420,7 @@ async fn record(
         typed: &answers,
         inbox_id: None,
         audit_digest: &digest,
+        rescreens_id: None,
     };
     let subject_id = subject::insert(tx, &new).await?;
     if let Some(kit) = &kit {

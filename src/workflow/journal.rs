@@ -22,6 +22,8 @@ pub struct Line {
     pub fact: AllocationRow,
     /// Number of the subject.
     pub subject: i64,
+    /// Number of the earlier subject that is screened again as this one.
+    pub rescreens: Option<i64>,
     /// Its record, byte for byte as stored.
     pub record: String,
     /// The same, read.
@@ -34,7 +36,8 @@ impl Line {
     /// `{number, subject, at, at_microseconds, origin, levels, arm, slot, block_size, place_in_block, kit, bundle: {version,
     /// digest}, program, method, counts, arms: [{code, imbalance, probability}], draws: [{below, value}]}`; null where there is
     /// none, and for `program` in records made before it was noted. Of what was imported also `imported: {sha256, line, at}`: the file,
-    /// its line, and when the other system allocated, as far as the file told. Of one given by hand also `forced: {by, reason, at}`.
+    /// its line, and when the other system allocated, as far as the file told. Of one given by hand also `forced: {by, reason, at}`, of a
+    /// person screened again `rescreens`, the number of the earlier subject.
     pub fn to_json(&self) -> Value {
         let mut line = self.told.clone();
         let levels: Value = serde_json::from_str(&self.fact.levels).unwrap_or_default();
@@ -53,6 +56,9 @@ impl Line {
         ];
         for (key, value) in own {
             line.insert(key.to_string(), value);
+        }
+        if let Some(earlier) = self.rescreens {
+            line.insert("rescreens".to_string(), json!(earlier));
         }
         for key in ["place_in_block", "program"] {
             line.entry(key).or_insert(Value::Null);
@@ -90,12 +96,13 @@ pub async fn lines(store: &Store, study_id: i64) -> Result<Vec<Line>, Failure> {
     }
     let line = |fact: AllocationRow| {
         let broken = |what: &str| Failure::Contradiction(format!("allocation {}: {what}", fact.number));
-        let subject = *numbers.get(&fact.subject_id).ok_or_else(|| broken("its subject is absent"))?;
+        let (subject, earlier) = *numbers.get(&fact.subject_id).ok_or_else(|| broken("its subject is absent"))?;
+        let rescreens = earlier.and_then(|id| numbers.get(&id)).map(|(number, _)| *number);
         let record = records.remove(&fact.number).ok_or_else(|| broken("its record is absent"))?;
         let told: Map<String, Value> = serde_json::from_str(&record).map_err(|error| broken(&error.to_string()))?;
         let digest = digests.get(&fact.bundle_version).ok_or_else(|| broken("its bundle is absent"))?;
         let bundle_digest = data_encoding::HEXLOWER.encode(digest);
-        Ok(Line { fact, subject, record, told, bundle_digest })
+        Ok(Line { fact, subject, rescreens, record, told, bundle_digest })
     };
     facts.into_iter().map(line).collect()
 }
@@ -110,14 +117,14 @@ pub async fn amendments(store: &Store, shelved: &ShelvedStudy) -> Result<Vec<Ame
     proof::amendments(&shelved.study, &known, &facts)
 }
 
-/// Numbers of a study's subjects by their number in the database.
-async fn subject_numbers(store: &Store, study_id: i64) -> Result<BTreeMap<i64, i64>, Failure> {
+/// Numbers of a study's subjects by their number in the database, each with that of the earlier screening.
+async fn subject_numbers(store: &Store, study_id: i64) -> Result<BTreeMap<i64, (i64, Option<i64>)>, Failure> {
     let mut numbers = BTreeMap::new();
     let mut after = i64::MIN;
     loop {
         let page = subject::list(store, study_id, after, limits::PAGE_ROWS).await?;
         let Some(end) = page.last() else { return Ok(numbers) };
         after = end.number;
-        numbers.extend(page.iter().map(|row| (row.id, row.number)));
+        numbers.extend(page.iter().map(|row| (row.id, (row.number, row.rescreens_id))));
     }
 }

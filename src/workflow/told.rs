@@ -9,6 +9,7 @@ use super::enroll::{key_of, record_digest};
 use super::kits_told::{KitDiscrepancy, Stock};
 use super::pages::Pages;
 use super::replaying::Rows;
+use super::rescreen::is_key_of;
 use super::texts::Texts;
 use super::{Failure, told_fact};
 use crate::domain::allocation::Origin;
@@ -61,6 +62,8 @@ whats! {
     Answers = "answers",
     /// The subject's site.
     Site = "site",
+    /// The earlier subject that is screened again as this one.
+    Rescreens = "rescreens",
     /// Who enrolled it.
     Person = "person",
     /// When it was enrolled.
@@ -116,6 +119,8 @@ struct Enrollment<'a> {
     site: Cow<'a, str>,
     /// Whose subject it is, where somebody else acted.
     person: Option<String>,
+    /// Number of the earlier subject that is screened again.
+    rescreens: Option<i64>,
     inbox: Option<i64>,
     answers: Texts<'a>,
     bundle: i64,
@@ -337,6 +342,9 @@ impl Files<'_> {
                 if told.subject < row.number { (told.subject, What::Subject) } else { (row.number, What::Entry) };
             return Ok(Some(Discrepancy { number, what }));
         }
+        if row.rescreens != told.rescreens {
+            return Ok(Some(Discrepancy { number: row.number, what: What::Rescreens }));
+        }
         if let Some(what) = subject_differs(self.study, entry, told, row) {
             return Ok(Some(Discrepancy { number: row.number, what }));
         }
@@ -369,7 +377,7 @@ fn subject_differs(study: &Study, entry: &Entry, told: &Enrollment<'_>, row: &On
         (What::EnrolledAt, row.enrolled_at == entry.at),
         (What::Mail, row.inbox_id == told.inbox),
         (What::Digest, row.audit_digest == entry.digest),
-        (What::Reference, reference.is_some_and(|text| key_of(study, &told.site, text) == row.reference_key)),
+        (What::Reference, reference.is_some_and(|text| is_key_of(&row.reference_key, &key_of(study, &told.site, text)))),
     ]
     .into_iter()
     .find_map(|(what, same)| (!same).then_some(what))

@@ -82,6 +82,7 @@ fn new_subject(study_id: i64, number: i64, reference_key: &str) -> NewSubject<'_
         typed: r#"{"sex":"女"}"#,
         inbox_id: None,
         audit_digest: &[3; 32],
+        rescreens_id: None,
     }
 }
 

@@ -11,6 +11,7 @@ mod kit_mails;
 mod kits;
 mod letters_out;
 mod proofs;
+mod rescreening;
 mod study_life;
 mod survey;
 mod trust;

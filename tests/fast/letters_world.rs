@@ -9,13 +9,13 @@ use hagaki::domain::instrument::{Choice, Choices, DayBound, Instrument, Item, It
 use hagaki::domain::kit::{Day, StockRules};
 use hagaki::domain::language::{Language, Text};
 use hagaki::domain::study::{
-    Arm, Authentication, Blinding, Caps, Forcing, Kit, Person, Registration, Role, Site, Stage, Study, Trust, UniqueWithin,
+    Arm, Authentication, Blinding, Caps, Forcing, Kit, Person, Registration, Rescreening, Role, Site, Stage, Study, Trust, UniqueWithin,
 };
 use hagaki::domain::time::{Instant, Zone};
 use hagaki::letters::facts::{
     AssignmentBlinded, AssignmentFailedAlert, Balance, BlankForm, Change, Confirm, Conflict, DeedConfirm, DeedForm,
     Digest, DigestUnblinded, Disclosure, Enrollment, Facts, Head, Help, KitRefused, KitReplaced, KitReplacedBlinded,
-    KitReplacedUnblinded, KitsQuarantined, KitsShortBlinded, KitsShortUnblinded, Noted, NoticeBlind, NoticeUnblinded,
+    KitReplacedUnblinded, KitsQuarantined, KitsShortBlinded, KitsShortUnblinded, Links, Noted, NoticeBlind, NoticeUnblinded,
     Opening, Reader, Reason, Refusal, Replacement, Sameness, ShortArm, Unblinded, UnblindingNotice,
 };
 use hagaki::letters::{Kind, Letter};
@@ -113,6 +113,7 @@ pub(crate) fn study() -> Study {
             site_item: Some("site_code".into()),
             subject_item: "subject_ref".into(),
             unique_within: UniqueWithin::Site,
+            rescreening: Rescreening::default(),
         },
         registers: true,
         survey: None,
@@ -191,6 +192,7 @@ pub(crate) fn letters(study: &Study, language: Language) -> Vec<(Letter, Person)
         allocation: 3,
         chain: &chain,
         answers: &answers,
+        links: Links::default(),
     };
     let reader = Reader { study, person: yamada, today: now().day_in(study.zone), language };
     let mut doubtful = form.clone();

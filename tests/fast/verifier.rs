@@ -196,6 +196,7 @@ fn lines(schemes: &[(u64, Scheme)], count: u64, amendments: &[Amendment], forced
         let line = Line {
             fact,
             subject: number.cast_signed(),
+            rescreens: None,
             record: told.to_string(),
             told: told_map,
             bundle_digest: format!("d{version}"),

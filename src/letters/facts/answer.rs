@@ -9,6 +9,7 @@ use super::form::{FaultLine, FormFacts, Reader, Shown, UnknownKey, shown_value};
 use super::short;
 use crate::domain::answer::Form;
 use crate::domain::deed::Deed;
+use crate::domain::fact::FactKind;
 use crate::domain::instrument::Instrument;
 use crate::domain::language::Language;
 use crate::domain::request::Act;
@@ -37,6 +38,16 @@ pub enum Reason {
     SiteNotOpen(NaiveDate),
     /// That was the last day on which the site enrolled.
     SiteClosed(NaiveDate),
+    /// The study screens nobody again.
+    RescreeningNever,
+    /// The sender has no subject of that number or reference, which was to be screened again.
+    RescreeningUnknown(String),
+    /// Nothing of this became known of that subject, after which it might be screened again.
+    RescreeningNoFact(String, Vec<FactKind>),
+    /// The person was screened as often as may be, last as that subject.
+    RescreeningSpent(String),
+    /// The reference in the form is that of another person than that subject.
+    RescreeningTaken(String),
     /// The sender does not act for that site.
     SiteNotTheirs(String),
     /// The sender has no role that enrolls.
@@ -58,6 +69,11 @@ impl Reason {
             Reason::NoKits => "no-kits",
             Reason::SiteNotOpen(_) => "site-not-open",
             Reason::SiteClosed(_) => "site-closed",
+            Reason::RescreeningNever => "rescreening-never",
+            Reason::RescreeningUnknown(_) => "rescreening-unknown",
+            Reason::RescreeningNoFact(..) => "rescreening-no-fact",
+            Reason::RescreeningSpent(_) => "rescreening-spent",
+            Reason::RescreeningTaken(_) => "rescreening-taken",
             Reason::SiteNotTheirs(_) => "site-not-theirs",
             Reason::NoRole => "no-role",
             Reason::NoToken => "no-token",
@@ -73,6 +89,7 @@ impl Reason {
                 | Reason::StratumFull
                 | Reason::Closed
                 | Reason::SiteClosed(_)
+                | Reason::RescreeningSpent(_)
                 | Reason::NoRole
         )
     }
@@ -91,6 +108,21 @@ pub struct ReasonLine {
     pub site: String,
     /// The day the site opens or closed (`2026-12-01`); empty otherwise.
     pub day: String,
+    /// The subject that was to be screened again; empty otherwise.
+    #[serde(default)]
+    pub subject: String,
+    /// What must become known before.
+    #[serde(default)]
+    pub facts: Vec<FactName>,
+}
+
+/// A kind of fact: the templates `fact-<code>` word it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FactName {
+    /// Its key.
+    pub code: String,
+    /// Name of the template that words it.
+    pub partial: String,
 }
 
 impl ReasonLine {
@@ -107,7 +139,22 @@ impl ReasonLine {
             Reason::SiteNotOpen(day) | Reason::SiteClosed(day) => day.to_string(),
             _ => String::new(),
         };
-        ReasonLine { code: reason.key().into(), partial: format!("reason-{}", reason.key()), messages, site, day }
+        let subject = match reason {
+            Reason::RescreeningUnknown(subject)
+            | Reason::RescreeningNoFact(subject, _)
+            | Reason::RescreeningSpent(subject)
+            | Reason::RescreeningTaken(subject) => short(subject),
+            _ => String::new(),
+        };
+        let facts = match reason {
+            Reason::RescreeningNoFact(_, kinds) => kinds
+                .iter()
+                .map(|kind| FactName { code: kind.key().to_string(), partial: format!("fact-{}", kind.key()) })
+                .collect(),
+            _ => Vec::new(),
+        };
+        let partial = format!("reason-{}", reason.key());
+        ReasonLine { code: reason.key().into(), partial, messages, site, day, subject, facts }
     }
 }
 
@@ -159,6 +206,9 @@ pub struct Conflict {
     pub enrolled_at: String,
     /// The items that differ, in the order of the form.
     pub differences: Vec<Difference>,
+    /// Whether the subject may be screened again, which would be another registration.
+    #[serde(default)]
+    pub may_rescreen: bool,
 }
 
 /// One item that differs.
@@ -200,7 +250,14 @@ impl Conflict {
             subject: if same_site { short(subject) } else { String::new() },
             enrolled_at: if same_site { enrolled_at.local(reader.study.zone) } else { String::new() },
             differences: differences.collect(),
+            may_rescreen: false,
         }
+    }
+
+    /// Tells also whether the subject may be screened again, to a sender of its own site.
+    #[must_use]
+    pub fn with_rescreening(self, may_rescreen: bool) -> Conflict {
+        Conflict { may_rescreen: may_rescreen && !self.subject.is_empty(), ..self }
     }
 }
 
@@ -215,6 +272,9 @@ pub struct Confirm {
     pub reply_to: String,
     /// Until when, in the study's zone.
     pub expires_at: String,
+    /// The earlier subject that is screened again, as typed; empty if none.
+    #[serde(default)]
+    pub rescreens: String,
     /// Lines of the mail that match no item, and were not used.
     #[serde(default)]
     pub unused: Vec<UnknownKey>,
@@ -235,6 +295,7 @@ impl Confirm {
             doubts: doubts.map(|doubt| FaultLine::doubt(reader, instrument, doubt)).collect(),
             reply_to: reply_to.to_string(),
             expires_at: expires_at.local(reader.study.zone),
+            rescreens: form.rescreens.as_deref().map(short).unwrap_or_default(),
             unused: Vec::new(),
         }
     }

@@ -32,6 +32,17 @@ pub struct Enrollment<'a> {
     pub chain: &'a str,
     /// Canonical answers by item id.
     pub answers: &'a BTreeMap<String, String>,
+    /// Numbers of the subject's other screenings.
+    pub links: Links,
+}
+
+/// A person who is screened again is another subject: which ones belong together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Links {
+    /// Number of the earlier subject that is screened again as this one.
+    pub rescreens: Option<i64>,
+    /// Number of the later subject as which this one was screened again.
+    pub rescreened_as: Option<i64>,
 }
 
 impl Enrollment<'_> {
@@ -42,6 +53,12 @@ impl Enrollment<'_> {
 
     pub(super) fn at(&self) -> String {
         self.at.local(self.study.zone)
+    }
+
+    /// The earlier and the later subject, as people read them; empty where there is none.
+    pub(super) fn linked(&self) -> (String, String) {
+        let shown = |number: Option<i64>| number.map(|number| self.study.subject_number(number)).unwrap_or_default();
+        (shown(self.links.rescreens), shown(self.links.rescreened_as))
     }
 
     fn shown(&self, language: Language) -> Vec<Shown> {
@@ -110,11 +127,21 @@ pub struct AssignmentOpen {
     /// What became known of the subject since; told in status letters.
     #[serde(default)]
     pub known: Vec<FactLine>,
+    /// The earlier subject that is screened again as this one; empty if none.
+    #[serde(default)]
+    pub rescreens: String,
+    /// The later subject as which this one was screened again; empty if none.
+    #[serde(default)]
+    pub rescreened_as: String,
+    /// Whether it may be screened again; told where the same registration came again.
+    #[serde(default)]
+    pub may_rescreen: bool,
 }
 
 impl AssignmentOpen {
     /// The facts of `enrollment` into `arm`; `key` authenticates the receipt.
     pub fn new(enrollment: &Enrollment<'_>, arm: &Arm, key: &[u8], language: Language) -> AssignmentOpen {
+        let (rescreens, rescreened_as) = enrollment.linked();
         AssignmentOpen {
             subject: short(enrollment.subject),
             site: enrollment.site(language),
@@ -125,6 +152,9 @@ impl AssignmentOpen {
             receipt: enrollment.receipt(Told::Arm(arm.code.clone()), key),
             unused: Vec::new(),
             known: Vec::new(),
+            rescreens,
+            rescreened_as,
+            may_rescreen: false,
         }
     }
 
@@ -138,6 +168,12 @@ impl AssignmentOpen {
     #[must_use]
     pub fn with_known(self, known: Vec<FactLine>) -> AssignmentOpen {
         AssignmentOpen { known, ..self }
+    }
+
+    /// Tells also whether it may be screened again.
+    #[must_use]
+    pub fn with_rescreening(self, may_rescreen: bool) -> AssignmentOpen {
+        AssignmentOpen { may_rescreen, ..self }
     }
 }
 
@@ -164,11 +200,21 @@ pub struct AssignmentBlinded {
     /// What became known of the subject since; told in status letters.
     #[serde(default)]
     pub known: Vec<FactLine>,
+    /// The earlier subject that is screened again as this one; empty if none.
+    #[serde(default)]
+    pub rescreens: String,
+    /// The later subject as which this one was screened again; empty if none.
+    #[serde(default)]
+    pub rescreened_as: String,
+    /// Whether it may be screened again; told where the same registration came again.
+    #[serde(default)]
+    pub may_rescreen: bool,
 }
 
 impl AssignmentBlinded {
     /// The facts of `enrollment` and the code handed out (not the kit: a kit knows its arm).
     pub fn new(enrollment: &Enrollment<'_>, code: &str, key: &[u8], language: Language) -> AssignmentBlinded {
+        let (rescreens, rescreened_as) = enrollment.linked();
         AssignmentBlinded {
             subject: short(enrollment.subject),
             site: enrollment.site(language),
@@ -179,6 +225,9 @@ impl AssignmentBlinded {
             receipt: enrollment.receipt(Told::Code(code.to_string()), key),
             unused: Vec::new(),
             known: Vec::new(),
+            rescreens,
+            rescreened_as,
+            may_rescreen: false,
         }
     }
 
@@ -192,6 +241,12 @@ impl AssignmentBlinded {
     #[must_use]
     pub fn with_known(self, known: Vec<FactLine>) -> AssignmentBlinded {
         AssignmentBlinded { known, ..self }
+    }
+
+    /// Tells also whether it may be screened again.
+    #[must_use]
+    pub fn with_rescreening(self, may_rescreen: bool) -> AssignmentBlinded {
+        AssignmentBlinded { may_rescreen, ..self }
     }
 }
 
@@ -216,11 +271,21 @@ pub struct RegistrationDone {
     /// What became known of the subject since; told in status letters.
     #[serde(default)]
     pub known: Vec<FactLine>,
+    /// The earlier subject that is screened again as this one; empty if none.
+    #[serde(default)]
+    pub rescreens: String,
+    /// The later subject as which this one was screened again; empty if none.
+    #[serde(default)]
+    pub rescreened_as: String,
+    /// Whether it may be screened again; told where the same registration came again.
+    #[serde(default)]
+    pub may_rescreen: bool,
 }
 
 impl RegistrationDone {
     /// The facts of `enrollment`.
     pub fn new(enrollment: &Enrollment<'_>, key: &[u8], language: Language) -> RegistrationDone {
+        let (rescreens, rescreened_as) = enrollment.linked();
         RegistrationDone {
             subject: short(enrollment.subject),
             site: enrollment.site(language),
@@ -230,6 +295,9 @@ impl RegistrationDone {
             receipt: enrollment.receipt(Told::Registered, key),
             unused: Vec::new(),
             known: Vec::new(),
+            rescreens,
+            rescreened_as,
+            may_rescreen: false,
         }
     }
 
@@ -243,5 +311,11 @@ impl RegistrationDone {
     #[must_use]
     pub fn with_known(self, known: Vec<FactLine>) -> RegistrationDone {
         RegistrationDone { known, ..self }
+    }
+
+    /// Tells also whether it may be screened again.
+    #[must_use]
+    pub fn with_rescreening(self, may_rescreen: bool) -> RegistrationDone {
+        RegistrationDone { may_rescreen, ..self }
     }
 }

@@ -291,7 +291,15 @@ impl FormFacts {
                 ..FormLine::new(item, typed.map_or("", String::as_str), reader.language)
             }
         });
-        FormFacts { lines: lines.collect() }
+        let earlier = form.rescreens.iter().map(|earlier| FormLine {
+            key: words::rescreening_key(reader.language).to_string(),
+            value: clean::line(earlier, limits::DEED_SUBJECT_CHARS),
+            more: Vec::new(),
+            required: false,
+            faults: Vec::new(),
+            expected: None,
+        });
+        FormFacts { lines: lines.chain(earlier).collect() }
     }
 }
 

@@ -15,14 +15,14 @@ mod kit_deed;
 mod notice;
 
 pub use answer::{
-    BlankForm, Confirm, ConfirmExpired, Conflict, Difference, Help, NotEntitled, Reason, ReasonLine, Refusal, Sameness,
+    BlankForm, Confirm, ConfirmExpired, Conflict, Difference, FactName, Help, NotEntitled, Reason, ReasonLine, Refusal, Sameness,
     StatusUnknown,
 };
 pub use balance::{ArmCount, ArmTotal, Balance, BalanceGroup, BalanceLevel, Digest, DigestUnblinded, LevelCounts};
 pub use deed::{
     Change, DeedConfirm, DeedForm, Disclosure, FactLine, Lacking, Noted, Opening, Unblinded, UnblindingNotice,
 };
-pub use enrollment::{ArmName, AssignmentBlinded, AssignmentOpen, Enrollment, RegistrationDone, Site};
+pub use enrollment::{ArmName, AssignmentBlinded, AssignmentOpen, Enrollment, Links, RegistrationDone, Site};
 pub use form::{ChoiceName, Expected, FaultLine, FormFacts, FormLine, Reader, Shown, UnknownKey};
 pub use invitation::{Invitation, Invited};
 pub use kit::{

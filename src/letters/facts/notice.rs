@@ -17,6 +17,9 @@ pub struct NoticeBlind {
     pub site: Site,
     /// When it was recorded, in the study's zone.
     pub enrolled_at: String,
+    /// The earlier subject that is screened again as this one; empty if none.
+    #[serde(default)]
+    pub rescreens: String,
 }
 
 impl NoticeBlind {
@@ -26,6 +29,7 @@ impl NoticeBlind {
             subject: short(enrollment.subject),
             site: enrollment.site(language),
             enrolled_at: enrollment.at(),
+            rescreens: enrollment.linked().0,
         }
     }
 }
@@ -41,13 +45,16 @@ pub struct NoticeOpen {
     pub enrolled_at: String,
     /// The arm.
     pub arm: ArmName,
+    /// The earlier subject that is screened again as this one; empty if none.
+    #[serde(default)]
+    pub rescreens: String,
 }
 
 impl NoticeOpen {
     /// The facts of `enrollment` into `arm`.
     pub fn new(enrollment: &Enrollment<'_>, arm: &Arm, language: Language) -> NoticeOpen {
-        let NoticeBlind { subject, site, enrolled_at } = NoticeBlind::new(enrollment, language);
-        NoticeOpen { subject, site, enrolled_at, arm: ArmName::new(arm, language) }
+        let NoticeBlind { subject, site, enrolled_at, rescreens } = NoticeBlind::new(enrollment, language);
+        NoticeOpen { subject, site, enrolled_at, arm: ArmName::new(arm, language), rescreens }
     }
 }
 
@@ -64,14 +71,17 @@ pub struct NoticeUnblinded {
     pub arm: ArmName,
     /// Code of the kit; empty where the study has none.
     pub kit: String,
+    /// The earlier subject that is screened again as this one; empty if none.
+    #[serde(default)]
+    pub rescreens: String,
 }
 
 impl NoticeUnblinded {
     /// The facts of `enrollment` into `arm`, with the code of the kit handed out, if the study has kits.
     pub fn new(enrollment: &Enrollment<'_>, arm: &Arm, kit: Option<&str>, language: Language) -> NoticeUnblinded {
-        let NoticeBlind { subject, site, enrolled_at } = NoticeBlind::new(enrollment, language);
+        let NoticeBlind { subject, site, enrolled_at, rescreens } = NoticeBlind::new(enrollment, language);
         let kit = short(kit.unwrap_or_default());
-        NoticeUnblinded { subject, site, enrolled_at, arm: ArmName::new(arm, language), kit }
+        NoticeUnblinded { subject, site, enrolled_at, arm: ArmName::new(arm, language), kit, rescreens }
     }
 }
 
@@ -135,7 +145,7 @@ impl AssignmentFailedAlert {
         status: &str,
         language: Language,
     ) -> AssignmentFailedAlert {
-        let NoticeBlind { subject, site, enrolled_at } = NoticeBlind::new(enrollment, language);
+        let NoticeBlind { subject, site, enrolled_at, .. } = NoticeBlind::new(enrollment, language);
         let person = short(person.name.in_language(language));
         AssignmentFailedAlert { subject, site, enrolled_at, person, id: short(id), status: short(status) }
     }

@@ -1,9 +1,6 @@
 //! The steps in their order: a raw mail and the world it came into → a [`Reading`].
 
-use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use chrono::NaiveDate;
 
 use super::address::{self, Mailboxes};
 use super::bounce::BounceReport;
@@ -14,8 +11,8 @@ use super::recipient::SubAddress;
 use super::structure::{self, Part};
 use super::subject::{self, Subject};
 use super::vocabulary::Wish;
-use super::{automatic, bounce, charset, cut, deed, identity, lines, recipient, returned, trust, veto, word};
-use crate::domain::answer::{self, BODY, Fault, FaultCode, Form};
+use super::{automatic, bounce, charset, cut, deed, form, identity, lines, recipient, returned, trust, veto, word};
+use crate::domain::answer::{self, Form};
 use crate::domain::deed::Deed;
 use crate::domain::language::Language;
 use crate::domain::request::{Act, Request};
@@ -375,7 +372,7 @@ fn answer(
             Err(reason) => return reading.hold([reason]),
         }
     }
-    let form = match fill(world, study, content).and_then(|form| mended(world, &reading, study, content, form)) {
+    let form = match form::fill(world, study, content).and_then(|form| mended(world, &reading, study, content, form)) {
         Ok(form) => form,
         Err(reason) => return reading.hold([reason]),
     };
@@ -459,11 +456,11 @@ fn mended(world: &World<'_>, reading: &Reading, study: &Study, content: &Content
     }
     let Some(text) = returned::form(&content.text) else { return Ok(form) };
     let today = world.now.day_in(study.zone);
-    let mended = fill_text(study, &text, today)?;
+    let mended = form::fill_text(study, &text, today)?;
     let other = content.twin.as_deref().and_then(returned::form);
     if let Some(twin) = other {
-        let other = fill_text(study, &twin, today)?;
-        if !agree(&mended, &other, &twin) {
+        let other = form::fill_text(study, &twin, today)?;
+        if !form::agree(&mended, &other, &twin) {
             return Err(Reason::TwinsDiffer);
         }
     }
@@ -487,79 +484,6 @@ fn vetoed(study: &Study, subject: &Subject, content: &str) -> bool {
 /// Whether a reply says a plain yes.
 fn affirms(content: &str) -> bool {
     veto::affirms(&cut::cut(content, &|_| None))
-}
-
-/// The form in the text, or why readers could disagree about it.
-fn fill(world: &World<'_>, study: &Study, content: &Content) -> Result<Form, Reason> {
-    if content.undecidable {
-        return Ok(body_fault(FaultCode::Charset));
-    }
-    let today = world.now.day_in(study.zone);
-    let form = fill_text(study, &content.text, today)?;
-    if let Some(twin) = &content.twin {
-        let other = fill_text(study, twin, today)?;
-        if !agree(&form, &other, twin) {
-            return Err(Reason::TwinsDiffer);
-        }
-    }
-    Ok(form)
-}
-
-fn fill_text(study: &Study, text: &str, today: NaiveDate) -> Result<Form, Reason> {
-    let instrument = study.registration_instrument();
-    let keys = answer::keys(instrument);
-    let known = |key: &str| {
-        let item = keys.get(&text::fold(key)).or_else(|| keys.get(&text::fold_key_undecorated(key)));
-        item.cloned()
-    };
-    let lines = lines::split(&cut::cut(text, &known), &known);
-    if lines.len() > limits::KEYS {
-        return Err(Reason::KeyCount);
-    }
-    let form = answer::read_form(study, instrument, &lines, today);
-    Ok(if form.typed.is_empty() { Form { unknown: form.unknown, ..body_fault(FaultCode::Empty) } } else { form })
-}
-
-/// The registration form in a file: a mail as it was saved, or the lines of a form by themselves. Who sent it is not looked at.
-///
-/// # Errors
-/// Why a mail of that content would be held.
-pub fn form_in_file(study: &Study, raw: &[u8], today: NaiveDate) -> Result<Form, Reason> {
-    let familiar = |_: &str| 0;
-    let header = Header::parse(raw);
-    if !(header.has("from") && (header.has("date") || header.has("message-id"))) {
-        return match charset::decode(raw, None, &familiar) {
-            Ok(decoded) => fill_text(study, &decoded.text, today),
-            Err(_) => Ok(body_fault(FaultCode::Charset)),
-        };
-    }
-    let (root, problems) = structure::split(header.clone());
-    let content = content::read(&root, &familiar);
-    match problems.iter().chain(&header.problems).chain(&content.problems).next() {
-        Some(problem) => Err(*problem),
-        None if content.undecidable => Ok(body_fault(FaultCode::Charset)),
-        None => fill_text(study, &content.text, today),
-    }
-}
-
-fn body_fault(code: FaultCode) -> Form {
-    let fault = Fault { item: BODY.to_string(), code, typed: String::new(), expected: String::new() };
-    Form { faults: vec![fault], ..Form::default() }
-}
-
-/// Whether a text and its HTML twin say the same: what both say must be alike, the twin may say nothing of its own, and what
-/// only the text says as data must at least stand somewhere in the twin.
-fn agree(form: &Form, other: &Form, twin: &str) -> bool {
-    let meaning =
-        |form: &Form, item: &str| form.value(item).or_else(|| form.typed.get(item).map(|typed| text::fold(typed)));
-    let items: BTreeSet<&String> = form.typed.keys().chain(other.typed.keys()).collect();
-    let squeezed = |text: &str| text::fold(text).replace(' ', "");
-    let whole = squeezed(twin);
-    items.into_iter().all(|item| match (meaning(form, item), meaning(other, item)) {
-        (Some(one), Some(two)) => one == two || squeezed(&one) == squeezed(&two),
-        (None, _) => false,
-        (Some(_), None) => form.typed.get(item).is_some_and(|typed| whole.contains(&squeezed(typed))),
-    })
 }
 
 /// Data decide before words: the answer to a blank form still has `form` in its subject. Only a question for a subject's

@@ -37,6 +37,7 @@ pub enum Wish {
 struct File {
     request: Request,
     deed: DeedWords,
+    registration: RegistrationWords,
     reply: Reply,
     veto: Veto,
     subject: Subject,
@@ -66,6 +67,12 @@ struct DeedWords {
     subject: Vec<String>,
     kit: Vec<String>,
     reason: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RegistrationWords {
+    rescreening: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -121,6 +128,8 @@ pub struct Vocabulary {
     pub deed_kits: Vec<String>,
     /// Keys of the reason of such an act, without blanks.
     pub deed_reasons: Vec<String>,
+    /// Keys of the earlier subject that is screened again, without blanks.
+    pub rescreenings: Vec<String>,
     /// What a plain yes is.
     pub confirms: Vec<String>,
     /// What takes a yes back.
@@ -173,6 +182,7 @@ impl Vocabulary {
             words.deed_subjects.extend(file.deed.subject.iter().map(|word| text::fold_tight(word)));
             words.deed_kits.extend(file.deed.kit.iter().map(|word| text::fold_tight(word)));
             words.deed_reasons.extend(file.deed.reason.iter().map(|word| text::fold_tight(word)));
+            words.rescreenings.extend(file.registration.rescreening.iter().map(|word| text::fold_tight(word)));
             words.confirms.extend(folded(&file.reply.confirm));
             words.buts.extend(folded(&file.reply.but));
             words.vetoes.extend(folded(&file.veto.veto));

@@ -21,7 +21,7 @@ async fn facts(center: &Center, slug: &str) -> Vec<FactRow> {
     fact::list(center.store(), row.id, 0, 1_000).await.unwrap()
 }
 
-fn ok(asked: &Received, writer: Writer) -> Mail {
+pub(super) fn ok(asked: &Received, writer: Writer) -> Mail {
     Mail { to: asked.reply_to.clone(), body: "OK\n".to_owned(), ..writer.writes("", "") }
 }
 
@@ -38,7 +38,7 @@ pub(super) async fn enroll(center: &mut Center, numbers: std::ops::Range<u32>) {
 /// The operator's desk on the center's store.
 pub(super) struct Operating {
     shelf: Shelf,
-    shelved: ShelvedStudy,
+    pub(super) shelved: ShelvedStudy,
     desk: DeskAddress,
 }
 
