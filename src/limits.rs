@@ -50,6 +50,8 @@ pub const CALENDAR_SECONDS: u64 = 20;
 pub const FORCED: u32 = 10_000;
 /// How often one person may be screened again.
 pub const RESCREENINGS: u32 = 9;
+/// Most cohorts of one study.
+pub const COHORTS: usize = 50;
 /// Greatest epoch of a scheme.
 pub const EPOCHS: u64 = 1_000;
 /// Greatest ratio or integer weight in a scheme.

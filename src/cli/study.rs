@@ -7,15 +7,17 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::installation::Opened;
-use super::{End, Installation, Output, counted};
+use super::{End, Installation, Output, Refused, counted};
 use crate::daemon::run::{desk_address, keys};
 use crate::definition::{self, Bundle};
 use crate::domain::study::{Stage, Study};
+use crate::domain::time::Instant;
 use crate::domain::token;
 use crate::letters::Stationery;
 use crate::store::study::{self, State};
-use crate::store::{bundle, kit};
+use crate::store::{bundle, kit, planned};
 use crate::workflow::life::{self, Act, LifeError};
+use crate::workflow::{cohorts, planned as planned_acts};
 
 /// Commands on a study's life.
 #[derive(Debug, Subcommand)]
@@ -51,10 +53,17 @@ pub enum StudyCommand {
         #[command(flatten)]
         why: Why,
     },
-    /// Change the bundle by a numbered amendment.
+    /// Change the bundle by a numbered amendment, at once or on a day.
     Amend {
-        /// The changed bundle's folder.
-        bundle: PathBuf,
+        /// The changed bundle's folder, with the study before it if you like; with --withdraw the study alone.
+        #[arg(required = true, num_args = 1..=2, value_name = "[STUDY] BUNDLE")]
+        what: Vec<PathBuf>,
+        /// Put it into force then and not now: a day (its first moment in the study's time zone), or 2027-01-15T09:00.
+        #[arg(long, value_name = "WHEN", conflicts_with = "withdraw")]
+        on: Option<String>,
+        /// Take back the planned amendment of that number.
+        #[arg(long, value_name = "NUMBER", conflicts_with = "dry_run")]
+        withdraw: Option<i64>,
         /// Show what would change, and whether it can, and change nothing.
         #[arg(long)]
         dry_run: bool,
@@ -128,8 +137,17 @@ pub(super) fn run(command: StudyCommand) -> anyhow::Result<End> {
         StudyCommand::Activate { bundle, production, why } => {
             activate(&bundle, if production { Stage::Production } else { Stage::Development }, &why)
         }
-        StudyCommand::Amend { bundle, dry_run: true, why } => foresee(&bundle, &why),
-        StudyCommand::Amend { bundle, dry_run: false, why } => amend(&bundle, &why),
+        StudyCommand::Amend { what, on: _, withdraw: Some(number), dry_run: _, why } => {
+            withdraw_planned(&what, number, &why)
+        }
+        StudyCommand::Amend { what, on, withdraw: None, dry_run, why } => {
+            let (slug, bundle) = named(&what);
+            match (dry_run, on) {
+                (true, on) => foresee(slug.as_deref(), bundle, on.as_deref(), &why),
+                (false, None) => amend(slug.as_deref(), bundle, &why),
+                (false, Some(on)) => plan(slug.as_deref(), bundle, &on, &why),
+            }
+        }
         StudyCommand::Pause { slug, why } => set_state(&slug, State::Paused, &why),
         StudyCommand::Resume { slug, why } => set_state(&slug, State::Open, &why),
         StudyCommand::Close { slug, why } => set_state(&slug, State::Closed, &why),
@@ -205,8 +223,74 @@ fn activate(folder: &Path, stage: Stage, why: &Why) -> anyhow::Result<End> {
     Ok(End::Done)
 }
 
-fn amend(folder: &Path, why: &Why) -> anyhow::Result<End> {
-    let Some((bundle, study)) = sound(folder)? else { return Ok(End::Refused) };
+/// The study, if it was named, and the bundle's folder.
+fn named(what: &[PathBuf]) -> (Option<String>, &Path) {
+    match what {
+        [slug, bundle, ..] => (Some(slug.to_string_lossy().into_owned()), bundle),
+        [bundle] => (None, bundle),
+        [] => (None, Path::new("")),
+    }
+}
+
+/// A sound bundle of the study that was named, if one was.
+fn sound_of(slug: Option<&str>, folder: &Path) -> anyhow::Result<Option<(Bundle, Study)>> {
+    let found = sound(folder)?;
+    if let (Some(slug), Some((_, study))) = (slug, &found)
+        && study.slug != slug
+    {
+        let other = format!("{} is a bundle of the study {}, not of {slug}", folder.display(), study.slug);
+        return Err(Refused(other).into());
+    }
+    Ok(found)
+}
+
+/// The moment that `--on` names.
+fn moment(study: &Study, text: &str) -> anyhow::Result<Instant> {
+    let wrong = || Refused(format!("--on {text}: write a day such as 2027-01-15, or with the time 2027-01-15T09:00"));
+    Ok(study.zone.parse_moment(text).ok_or_else(wrong)?)
+}
+
+fn plan(slug: Option<&str>, folder: &Path, on: &str, why: &Why) -> anyhow::Result<End> {
+    let Some((bundle, study)) = sound_of(slug, folder)? else { return Ok(End::Refused) };
+    let due_at = moment(&study, on)?;
+    let opened = Opened::open(&why.installation)?;
+    let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
+    let planning = planned_acts::plan(&opened.store, &bundle, &study, due_at, act);
+    let Some(number) = judged(opened.runtime.block_on(planning))? else { return Ok(End::Refused) };
+    let at = due_at.local(study.zone);
+    if why.output.json {
+        println!(
+            "{}",
+            json!({ "study": study.slug, "planned": number, "on": at, "bundle_digest": bundle.digest() })
+        );
+    } else {
+        println!("{}: planned as No. {number}; it comes into force on {at}", study.slug);
+        println!("Take it back with `hagaki study amend {} --withdraw {number}`.", study.slug);
+    }
+    Ok(End::Done)
+}
+
+fn withdraw_planned(what: &[PathBuf], number: i64, why: &Why) -> anyhow::Result<End> {
+    let [slug] = what else {
+        return Err(Refused("--withdraw takes the study's name and no bundle".to_string()).into());
+    };
+    let slug = slug.to_string_lossy();
+    let opened = Opened::open(&why.installation)?;
+    let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
+    let withdrawing = planned_acts::withdraw(&opened.store, &slug, number, act);
+    if judged(opened.runtime.block_on(withdrawing))?.is_none() {
+        return Ok(End::Refused);
+    }
+    if why.output.json {
+        println!("{}", json!({ "study": slug, "planned": number, "state": "withdrawn" }));
+    } else {
+        println!("{slug}: planned amendment No. {number} is withdrawn");
+    }
+    Ok(End::Done)
+}
+
+fn amend(slug: Option<&str>, folder: &Path, why: &Why) -> anyhow::Result<End> {
+    let Some((bundle, study)) = sound_of(slug, folder)? else { return Ok(End::Refused) };
     let opened = Opened::open(&why.installation)?;
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
     let amending = life::amend(&opened.store, &bundle, &study, act);
@@ -219,17 +303,20 @@ fn amend(folder: &Path, why: &Why) -> anyhow::Result<End> {
     Ok(End::Done)
 }
 
-fn foresee(folder: &Path, why: &Why) -> anyhow::Result<End> {
-    let Some((bundle, study)) = sound(folder)? else { return Ok(End::Refused) };
+fn foresee(slug: Option<&str>, folder: &Path, on: Option<&str>, why: &Why) -> anyhow::Result<End> {
+    let Some((bundle, study)) = sound_of(slug, folder)? else { return Ok(End::Refused) };
+    let due_at = on.map(|on| moment(&study, on)).transpose()?;
     let opened = Opened::open(&why.installation)?;
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
     let foreseeing = life::foresee(&opened.store, &bundle, &study, act);
     let Some((version, changes)) = judged(opened.runtime.block_on(foreseeing))? else { return Ok(End::Refused) };
     if why.output.json {
-        println!("{}", json!({ "study": study.slug, "version": version, "changes": changes }));
+        println!("{}", json!({ "study": study.slug, "version": version, "changes": changes,
+                                 "on": due_at.map(|at| at.local(study.zone)) }));
         return Ok(End::Done);
     }
-    println!("{}: amendment {version} would change", study.slug);
+    let then = due_at.map(|at| format!(", on {},", at.local(study.zone))).unwrap_or_default();
+    println!("{}: amendment {version}{then} would change", study.slug);
     for change in &changes {
         println!("  {change}");
     }
@@ -300,6 +387,9 @@ fn show(slug: &str, installation: &Installation, output: Output) -> anyhow::Resu
         let kits = kit::left(&opened.store, shelved.id).await?;
         Ok::<_, crate::store::StoreError>((row, versions, kits))
     })?;
+    let filled = opened.runtime.block_on(cohorts::count(&opened.store, &shelved))?;
+    let planned_rows = opened.runtime.block_on(planned::list(&opened.store, shelved.id))?;
+    let zone = shelved.study.zone;
     let hex = |digest: &[u8]| data_encoding::HEXLOWER.encode(digest);
     // How many kits are left per arm tells what was allocated; the operator sees the sum.
     let kits_left: i64 = kits.iter().map(|(_, _, left)| left).sum();
@@ -311,12 +401,23 @@ fn show(slug: &str, installation: &Installation, output: Output) -> anyhow::Resu
                                    "at": version.activated_at.utc(), "actor": version.actor, "reason": version.reason })
             })
             .collect();
+        let levels = shelved.study.cohorts.iter().zip(&filled);
+        let levels: Vec<_> = levels
+            .map(|(cohort, count)| json!({ "cohort": cohort.id, "subjects": count, "cap": cohort.cap }))
+            .collect();
+        let amendments: Vec<_> = planned_rows
+            .iter()
+            .map(|one| {
+                json!({ "number": one.number, "state": one.state.key(), "on": one.due_at.local(zone), "reason": one.reason,
+                        "actor": one.actor, "digest": hex(&one.digest), "why": one.note })
+            })
+            .collect();
         println!(
             "{}",
             json!({ "study": row.slug, "tag": shelved.study.tag, "stage": row.stage.key(),
             "state": row.state.key(), "subjects": row.subjects, "planned": shelved.study.planned_subjects,
             "secret_digest": hex(&row.secret_digest), "chain": { "length": row.chain.length, "head": hex(&row.chain.digest) },
-            "kits_left": kits_left, "versions": versions })
+            "kits_left": kits_left, "cohorts": levels, "planned_amendments": amendments, "versions": versions })
         );
         return Ok(End::Done);
     }
@@ -328,6 +429,13 @@ fn show(slug: &str, installation: &Installation, output: Output) -> anyhow::Resu
     println!("chain     {} entries, head {}", row.chain.length, hex(&row.chain.digest));
     if !shelved.study.kits.is_empty() {
         println!("kits      {kits_left} left");
+    }
+    for (cohort, count) in shelved.study.cohorts.iter().zip(&filled) {
+        println!("cohort    {} {count} of {}", cohort.id, cohort.cap);
+    }
+    for one in &planned_rows {
+        let note = if one.note.is_empty() { String::new() } else { format!(" — {}", one.note.replace('\n', "; ")) };
+        println!("planned   No. {} for {} ({}) {}{note}", one.number, one.due_at.local(zone), one.state.key(), one.reason);
     }
     for version in versions {
         println!(

@@ -11,7 +11,7 @@ use super::instrument_file::{self, InstrumentFile};
 use super::kits_file::{Known, Listing};
 use super::problem::{Problem, Weight};
 use super::study_file::{self, Located, StudyFile, did_you_mean};
-use super::{agreement, design, rules};
+use super::{agreement, cohorts, design, rules};
 use crate::domain::allocation::{ArmList, Method, Scheme};
 use crate::domain::fact::Recounting;
 use crate::domain::language::Language;
@@ -139,6 +139,7 @@ fn build(bundle: &Bundle, report: &Report) -> Option<Study> {
     if let Some(survey) = &file.survey {
         agreement::check_survey(survey, &instruments, report);
     }
+    let mut registered = None;
     for read in &instruments {
         let types = rules::check_instrument(read, &file, report);
         if registration.is_some_and(|registration| registration.instrument.id == read.instrument.id) {
@@ -146,8 +147,11 @@ fn build(bundle: &Bundle, report: &Report) -> Option<Study> {
             if file.registers {
                 agreement::check_registration(&file, read, report);
             }
+            registered = Some((read, types));
         }
     }
+    let registered = registered.as_ref().map(|(read, types)| (*read, types));
+    let cohorts = bundle.file(ALLOCATION).map(|content| cohorts::read(content, &file, registered, report));
     if let Some(content) = bundle.file(ALLOCATION) {
         agreement::check_allocation(content, &file, registration, report);
         if let Some(Some(read)) = &allocation {
@@ -162,7 +166,7 @@ fn build(bundle: &Bundle, report: &Report) -> Option<Study> {
     };
     check_lists(bundle, allocation.as_ref(), &file, registration, report);
     let sound_languages = !file.languages.is_empty();
-    sound_languages.then(|| assemble(file, instruments, allocation, kits))
+    sound_languages.then(|| Study { cohorts: cohorts.unwrap_or_default(), ..assemble(file, instruments, allocation, kits) })
 }
 
 /// A list is used by the statistician's file, and speaks of what subjects can answer.
@@ -317,6 +321,7 @@ fn assemble(
         recounting,
         forcing,
         caps,
+        cohorts: Vec::new(),
         kits,
         stock: file.stock,
         notices: file.notices,

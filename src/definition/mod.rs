@@ -10,6 +10,7 @@
 mod agreement;
 pub mod allocation_file;
 mod bundle;
+mod cohorts;
 mod design;
 mod document;
 mod instrument_file;

@@ -7,7 +7,7 @@ mod number;
 mod value;
 
 pub use form::{BODY, keys, read_form, unmet};
-pub use value::exact;
+pub use value::{exact, of_canonical};
 
 /// One `key: value` line of a mail, as typed; continuation lines are part of the value, parted by `\n`.
 #[derive(Clone, Debug, PartialEq, Eq)]

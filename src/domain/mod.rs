@@ -7,6 +7,7 @@ pub mod allocation;
 pub mod answer;
 pub mod calendar;
 pub mod chain;
+pub mod cohort;
 pub mod credential;
 pub mod deed;
 pub mod expression;

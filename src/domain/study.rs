@@ -3,6 +3,7 @@
 use chrono::NaiveDate;
 
 use super::allocation::Scheme;
+use super::cohort::Cohort;
 use super::deed::Unblinding;
 use super::expression::Expression;
 use super::fact::{FactKind, Recounting};
@@ -53,6 +54,8 @@ pub struct Study {
     pub forcing: Forcing,
     /// Greatest numbers of subjects.
     pub caps: Caps,
+    /// Kinds of subjects of whom only so many are taken.
+    pub cohorts: Vec<Cohort>,
     /// Kits of a blinded study, in the order of the list; empty where there are none.
     pub kits: Vec<Kit>,
     /// What is demanded of the stock of kits.

@@ -77,6 +77,10 @@ pub enum Kind {
     KitsShortBlinded,
     /// Kits run short at a place, arm by arm (unblinded staff of a blinded study).
     KitsShortUnblinded,
+    /// A cohort is filling, or full.
+    CohortFilling,
+    /// An amendment planned for a day could not come into force.
+    AmendmentFailed,
     /// How far the study and its audit chain have come, once a day.
     Digest,
     /// The same, with the balance of the arms (those who may know it).
@@ -104,7 +108,7 @@ pub enum Audience {
 
 impl Kind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Kind; 40] = [
+    pub const ALL: [Kind; 42] = [
         Kind::AssignmentOpen,
         Kind::AssignmentBlinded,
         Kind::RegistrationDone,
@@ -141,6 +145,8 @@ impl Kind {
         Kind::KitReplacedUnblinded,
         Kind::KitsShortBlinded,
         Kind::KitsShortUnblinded,
+        Kind::CohortFilling,
+        Kind::AmendmentFailed,
         Kind::Digest,
         Kind::DigestUnblinded,
         Kind::Balance,
@@ -186,6 +192,8 @@ impl Kind {
             Kind::KitReplacedUnblinded => "kit-replaced-unblinded",
             Kind::KitsShortBlinded => "kits-short-blinded",
             Kind::KitsShortUnblinded => "kits-short-unblinded",
+            Kind::CohortFilling => "cohort-filling",
+            Kind::AmendmentFailed => "amendment-failed",
             Kind::Digest => "digest",
             Kind::DigestUnblinded => "digest-unblinded",
             Kind::Balance => "balance",
@@ -216,6 +224,8 @@ impl Kind {
             | Kind::AssignmentFailedAlert
             | Kind::KitReplacedBlinded
             | Kind::KitsShortBlinded
+            | Kind::CohortFilling
+            | Kind::AmendmentFailed
             | Kind::Digest => Audience::Staff,
             _ => Audience::Sender,
         }

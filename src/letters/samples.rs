@@ -84,6 +84,9 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
         }
         Facts::KitReplacedBlinded(facts) => facts.reason = String::new(),
         Facts::KitReplacedUnblinded(facts) => facts.reason = String::new(),
+        Facts::CohortFilling(facts) => facts.full = true,
+        Facts::AmendmentFailed(facts) => facts.reason = String::new(),
+        Facts::Digest(facts) => facts.cohorts.clear(),
         Facts::KitsShortBlinded(facts) => facts.central = true,
         Facts::KitsShortUnblinded(facts) => {
             facts.central = true;

@@ -8,8 +8,9 @@ use tokio::sync::Notify;
 use super::{Did, StepError};
 use crate::domain::time::{Clock, Dice};
 use crate::limits;
-use crate::store::{Store, calendar};
+use crate::store::{Store, calendar, planned as planned_rows};
 use crate::workflow::ledger::Ledger;
+use crate::workflow::planned::{self, Settled};
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
 use crate::workflow::{DeskAddress, Failure, Keys, Means, calendar as daily};
 
@@ -39,8 +40,22 @@ impl Calendar {
     /// # Errors
     /// The database, if no study could be attended to.
     pub async fn step(&mut self) -> Result<Did, StepError> {
-        let due = calendar::due(&self.store, self.clock.now(), limits::CALENDAR_BATCH).await?;
         let (mut did, mut failed) = (Did::Nothing, None);
+        // What a day brings is decided by the rules of that day.
+        for (id, number) in planned_rows::due(&self.store, self.clock.now(), limits::CALENDAR_BATCH).await? {
+            match planned::settle(&self.shelf, self.means(), id, number).await {
+                Ok(Settled::Before) => {}
+                Ok(settled) => {
+                    tracing::info!(study = id, number, ?settled, "a planned amendment was due");
+                    did = Did::Something;
+                }
+                Err(error) => {
+                    tracing::error!(study = id, number, %error, "a planned amendment could not be settled; it is tried again");
+                    failed = Some(error);
+                }
+            }
+        }
+        let due = calendar::due(&self.store, self.clock.now(), limits::CALENDAR_BATCH).await?;
         for id in due {
             match self.attend(id).await {
                 Ok(true) => did = Did::Something,
@@ -58,6 +73,10 @@ impl Calendar {
             Some(error) if did == Did::Nothing => Err(error.into()),
             _ => Ok(did),
         }
+    }
+
+    fn means(&self) -> Means<'_> {
+        Means { now: self.clock.now(), dice: &*self.dice, keys: &self.keys, desk: &self.desk }
     }
 
     async fn attend(&self, id: i64) -> Result<bool, Failure> {
@@ -78,9 +97,8 @@ impl Calendar {
     }
 
     async fn attend_with(&self, shelved: &ShelvedStudy) -> Result<bool, Failure> {
-        let means = Means { now: self.clock.now(), dice: &*self.dice, keys: &self.keys, desk: &self.desk };
         let mut ledger = Ledger::begin(&self.shelf).await?;
-        let did = daily::attend(&mut ledger, shelved, means).await?;
+        let did = daily::attend(&mut ledger, shelved, self.means()).await?;
         ledger.commit().await?;
         Ok(did)
     }

@@ -14,6 +14,7 @@ pub mod allocation;
 pub mod audit;
 pub mod bundle;
 pub mod calendar;
+pub mod cohort;
 pub mod credential;
 pub mod draft;
 mod engine;
@@ -27,6 +28,7 @@ pub mod mailbox;
 pub mod outbox;
 pub mod participant;
 pub mod pending;
+pub mod planned;
 pub mod response;
 pub mod secret;
 mod sql;
@@ -47,6 +49,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         bundle::STATEMENTS,
         fact::STATEMENTS,
         calendar::STATEMENTS,
+        cohort::STATEMENTS,
         credential::STATEMENTS,
         draft::STATEMENTS,
         host::STATEMENTS,
@@ -58,6 +61,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         outbox::work::STATEMENTS,
         participant::STATEMENTS,
         pending::STATEMENTS,
+        planned::STATEMENTS,
         response::STATEMENTS,
         secret::STATEMENTS,
         study::STATEMENTS,

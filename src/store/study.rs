@@ -125,6 +125,7 @@ statements! { "study":
     PURGE_CREDENTIALS = same "DELETE FROM credential WHERE study_id = $1";
     PURGE_RESPONSES = same "DELETE FROM response WHERE study_id = $1";
     PURGE_PARTICIPANTS = same "DELETE FROM participant WHERE study_id = $1";
+    PURGE_COHORTS = same "DELETE FROM cohort_notice WHERE study_id = $1";
     PURGE_SUBJECTS = same "DELETE FROM subject WHERE study_id = $1";
     PURGE_PENDING = same "DELETE FROM pending WHERE study_id = $1";
     PURGE_AUDIT = same "DELETE FROM audit WHERE study_id = $1";
@@ -269,6 +270,7 @@ pub async fn purge(
         &PURGE_CREDENTIALS,
         &PURGE_RESPONSES,
         &PURGE_PARTICIPANTS,
+        &PURGE_COHORTS,
         &PURGE_SUBJECTS,
         &PURGE_PENDING,
         &PURGE_AUDIT,

@@ -209,6 +209,12 @@ pub fn changes(
         scheme_changes(old, new, &mut lines);
     }
     cap_changes(old, new, &mut lines);
+    for cohort in &new.cohorts {
+        let known = old.cohorts.iter().find(|known| known.id == cohort.id);
+        if known.is_some_and(|known| known.when != cohort.when) {
+            lines.push(format!("cohort {}: its rule changes; everybody on file is counted by the new one", cohort.id));
+        }
+    }
     let (before, now) = (&old.registration.rescreening, &new.registration.rescreening);
     if before != now {
         let kinds: Vec<&str> = now.after.iter().map(|kind| kind.key()).collect();
@@ -317,6 +323,13 @@ fn cap_changes(old: &Study, new: &Study, lines: &mut Vec<String>) {
         |study: &Study, code: &str| study.caps.arms.iter().filter(|(own, _)| own == code).map(|(_, cap)| *cap).min();
     for arm in &new.arms {
         told(format!("of arm {}", arm.code), of(old, &arm.code), of(new, &arm.code));
+    }
+    for cohort in &new.cohorts {
+        let before = old.cohorts.iter().find(|known| known.id == cohort.id);
+        told(format!("of cohort {}", cohort.id), before.map(|known| known.cap), Some(cohort.cap));
+    }
+    for gone in old.cohorts.iter().filter(|known| !new.cohorts.iter().any(|cohort| cohort.id == known.id)) {
+        told(format!("of cohort {}", gone.id), Some(gone.cap), None);
     }
     for site in &new.sites {
         let before = old.find_site(&site.code).and_then(|site| site.cap);

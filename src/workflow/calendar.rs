@@ -10,7 +10,7 @@ use super::shelf::ShelvedStudy;
 use super::{Failure, Means, stock};
 use crate::domain::study::{Person, Stage};
 use crate::letters::Facts;
-use crate::letters::facts::{Balance, Digest, DigestUnblinded};
+use crate::letters::facts::{Balance, CohortLevel, Digest, DigestUnblinded};
 use crate::store::calendar::{self, Mark};
 use crate::store::study::StudyRow;
 use crate::store::{Tx, allocation};
@@ -21,7 +21,7 @@ use crate::store::{Tx, allocation};
 /// The database; records that contradict each other.
 pub async fn attend(ledger: &mut Ledger<'_>, shelved: &ShelvedStudy, means: Means<'_>) -> Result<bool, Failure> {
     let (tx, page) = ledger.lock(shelved).await?;
-    let row = page.row.clone();
+    let (row, filled) = (page.row.clone(), page.cohorts.clone());
     let mark = calendar::find(&mut *tx, shelved.id).await?;
     if mark.is_some_and(|mark| mark.next_at > means.now) {
         return Ok(false);
@@ -32,7 +32,7 @@ pub async fn attend(ledger: &mut Ledger<'_>, shelved: &ShelvedStudy, means: Mean
     let Some(mark) = mark else { return Ok(true) };
     let mut outgoing = stock::tell_daily(tx, shelved, means).await?;
     if shelved.stage == Stage::Production && row.chain.length > mark.seen {
-        outgoing.extend(digests(tx, shelved, means, &row).await?);
+        outgoing.extend(digests(tx, shelved, means, &row, &filled).await?);
     }
     compose::post(tx, Some(shelved.id), means, None, &outgoing).await?;
     Ok(true)
@@ -43,6 +43,7 @@ async fn digests(
     shelved: &ShelvedStudy,
     means: Means<'_>,
     row: &StudyRow,
+    filled: &[u64],
 ) -> Result<Vec<Outgoing>, Failure> {
     let study = &shelved.study;
     if !study.scheme.as_ref().is_some_and(|scheme| scheme.randomizes()) {
@@ -60,7 +61,8 @@ async fn digests(
     let letter = |person| {
         let to = Addressing::unasked(study, person);
         let counts = (row.subjects, row.allocations);
-        let digest = Digest::new(study, shelved.stage, &day, counts, (row.chain.length, &head));
+        let digest = Digest::new(study, shelved.stage, &day, counts, (row.chain.length, &head))
+            .with_cohorts(CohortLevel::list(study, filled, to.language));
         let facts = if balance::may_know(study, person) {
             let balance = Balance::new(study, &counted.arms, &counted.groups, to.language).with_forced(counted.forced);
             Facts::DigestUnblinded(DigestUnblinded { digest, balance })

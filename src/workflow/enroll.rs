@@ -14,12 +14,13 @@ use super::shelf::ShelvedStudy;
 use super::stock::AtHand;
 use super::reference::reference_key;
 pub use super::reference::{find_known, key_of, key_of_form, possible_keys, site_of};
-use super::{Arrival, Failure, Means, compose, proof, rescreen};
+use super::{Arrival, Failure, Means, cohorts, compose, proof, rescreen};
 use crate::domain::allocation::{Allotment, Full, Levels, Origin, SITE, Scheme, record as allocation_journal};
 use crate::domain::answer::{self, Form};
 use crate::domain::chain::Sha256Digest;
+use crate::domain::cohort;
 use crate::domain::study::{Blinding, Person, Study};
-use crate::domain::time::Dice;
+use crate::domain::time::{Dice, Instant};
 use crate::letters::facts::{Links, Reason};
 use crate::store::allocation::AllocationRow;
 use crate::store::fact::FactRow;
@@ -32,7 +33,7 @@ use crate::store::{Tx, allocation, audit, kit, subject};
 pub fn refusal_keys(reasons: &[Reason], form: &Form) -> Vec<String> {
     let faults = form.faults.iter().map(|fault| format!("{}:{}", fault.code.key(), fault.item));
     let others = reasons.iter().map(|reason| match reason {
-        Reason::NotEligible(criteria) => format!("{}:{}", reason.key(), criteria.join(",")),
+        Reason::NotEligible(ids) | Reason::CohortFull(ids) => format!("{}:{}", reason.key(), ids.join(",")),
         other => other.key().to_string(),
     });
     faults.chain(others).collect()
@@ -211,7 +212,7 @@ async fn decide(
             }
         }
     };
-    let at_hand = match refusals(tx, page, shelved, means, &site, form).await? {
+    let at_hand = match refusals(tx, page, shelved, means, means.now, &site, form).await? {
         Ok(at_hand) => at_hand,
         Err(reasons) => return Ok(Enrollment::Refused(reasons)),
     };
@@ -271,12 +272,13 @@ async fn compare(tx: &mut Tx, known: SubjectRow, form: &Form) -> Result<Enrollme
 }
 
 /// Everything that speaks against enrolling a new subject now; all reasons at once, none of which tells an arm. If nothing
-/// does: the kits at hand, in a blinded study.
+/// does: the kits at hand, in a blinded study. Criteria and opening days are judged at `means.now`, cohorts as they are recorded.
 pub(super) async fn refusals(
     tx: &mut Tx,
     page: &Page,
     shelved: &ShelvedStudy,
     means: Means<'_>,
+    recorded_at: Instant,
     site: &str,
     form: &Form,
 ) -> Result<Result<Option<AtHand>, Vec<Reason>>, Failure> {
@@ -302,6 +304,13 @@ pub(super) async fn refusals(
     match own.and_then(|site| site.closes) {
         Some(closes) if today > closes => reasons.push(Reason::SiteClosed(closes)),
         _ => {}
+    }
+    let members = cohort::members(study, &form.canonical(), recorded_at.day_in(study.zone));
+    let taken = study.cohorts.iter().zip(&page.cohorts).zip(members);
+    let full = taken.filter(|((cohort, count), member)| *member && **count >= u64::from(cohort.cap));
+    let full: Vec<String> = full.map(|((cohort, _), _)| cohort.id.clone()).collect();
+    if !full.is_empty() {
+        reasons.push(Reason::CohortFull(full));
     }
     let site_cap = own.and_then(|site| site.cap);
     match (&study.scheme, &page.state) {
@@ -435,6 +444,10 @@ pub(super) async fn record(
         None => None,
         Some(drawn) => Some(commit_draw(tx, page, shelved, means, id, drawn).await?),
     };
+    let members = cohort::members(&shelved.study, &form.canonical(), means.now.day_in(shelved.study.zone));
+    page.cohorts.iter_mut().zip(&members).for_each(|(count, member)| *count += u64::from(*member));
+    let filling = cohorts::tell(tx, shelved, means, &page.cohorts, &members).await?;
+    compose::post(tx, Some(shelved.id), means, inbox_id, &filling).await?;
     if let (Some(at_hand), Some(kit)) = (place.at_hand, &kit) {
         let letters = at_hand.tell_without(tx, shelved, means, kit).await?;
         compose::post(tx, Some(shelved.id), means, inbox_id, &letters).await?;

@@ -110,7 +110,7 @@ pub async fn force(
     };
     // What had to hold then is judged by the day on which it happened.
     let then = Means { now: order.happened_at, ..means };
-    let at_hand = match enroll::refusals(tx, page, shelved, then, &site, order.form).await? {
+    let at_hand = match enroll::refusals(tx, page, shelved, then, means.now, &site, order.form).await? {
         Ok(at_hand) => at_hand,
         Err(reasons) => return Err(Refusal::NotEnrolled(in_words(study, &reasons)).into()),
     };
@@ -200,6 +200,7 @@ fn whose<'a>(study: &'a Study, site: &str, named: Option<&str>) -> Result<&'a Pe
 fn in_words(study: &Study, reasons: &[Reason]) -> String {
     let line = |reason: &Reason| match reason {
         Reason::NotEligible(ids) => format!("not eligible: {}", ids.join(", ")),
+        Reason::CohortFull(ids) => format!("full cohorts: {}", ids.join(", ")),
         Reason::StudyFull if study.blinding == Blinding::Blinded => {
             "the study is full (an arm that is full closes it to everybody)".to_string()
         }

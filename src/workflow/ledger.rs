@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::amendment::Schemes;
-use super::shelf::{Shelf, ShelvedStudy, StateAt};
+use super::shelf::{CohortsAt, Shelf, ShelvedStudy, StateAt};
 use super::{Arrival, Failure};
 use crate::domain::allocation::State;
 use crate::domain::time::Instant;
@@ -32,6 +32,8 @@ pub struct Page {
     pub row: StudyRow,
     /// At allocation number `row.allocations`; `None` for a registry.
     pub state: Option<State>,
+    /// Subjects of each cohort at subject number `row.subjects`, cohorts as in the study.
+    pub cohorts: Vec<u64>,
     changed: bool,
     /// References of subjects known not to be on file, by one look for a whole batch.
     unknown: BTreeSet<String>,
@@ -105,7 +107,19 @@ impl<'a> Ledger<'a> {
                     Some(state)
                 }
             };
-            self.pages.insert(study.id, Page { row, state, changed: false, unknown: BTreeSet::new() });
+            let cohorts = match study.study.cohorts.is_empty() {
+                true => Vec::new(),
+                false => {
+                    let kept = self.shelf.cohorts_of(study.id, &row.secret);
+                    let kept = kept.filter(|(at, _)| at.version == row.bundle_version && at.subjects <= row.subjects);
+                    let (after, counts) = kept.map_or((0, Vec::new()), |(at, counts)| (at.subjects, counts));
+                    match after < row.subjects {
+                        true => super::cohorts::count_on(&mut self.tx, study.id, &study.study, after, counts).await?,
+                        false => super::cohorts::sized(&study.study, counts),
+                    }
+                }
+            };
+            self.pages.insert(study.id, Page { row, state, cohorts, changed: false, unknown: BTreeSet::new() });
         }
         let page = self.pages.get_mut(&study.id).expect("inserted above if it was absent");
         Ok((&mut self.tx, page))
@@ -162,6 +176,10 @@ impl<'a> Ledger<'a> {
         }
         self.tx.commit().await?;
         for (id, page) in self.pages {
+            if !page.cohorts.is_empty() {
+                let at = CohortsAt { version: page.row.bundle_version, subjects: page.row.subjects };
+                self.shelf.keep_cohorts(id, &page.row.secret, at, page.cohorts);
+            }
             if let Some(state) = page.state {
                 let StudyRow { allocations, facts, bundle_version: version, .. } = page.row;
                 let at = StateAt { version, allocations, facts };

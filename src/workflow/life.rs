@@ -17,7 +17,7 @@ use crate::limits;
 use crate::store::bundle::BundleRow;
 use crate::store::kit::NewKit;
 use crate::store::study::{NewStudy, State, StudyRow, StudySecret};
-use crate::store::{Store, Tx, audit, bundle, kit, study, word};
+use crate::store::{Store, Tx, audit, bundle, cohort, kit, planned, study, word};
 
 /// Who acts, when, and why: what every entry of a study's life says.
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +96,12 @@ pub enum Refusal {
     /// A history can only come before everything else.
     #[error("study {0} has subjects already; a history is imported before the first enrollment")]
     NotEmpty(String),
+    /// A planned amendment lies ahead.
+    #[error("--on must lie in the future; without it the amendment comes into force at once")]
+    Past,
+    /// No planned amendment of that number waits.
+    #[error("study {0} has no planned amendment No. {1} that waits; `hagaki study show {0}` lists them")]
+    NotPlanned(String, i64),
     /// An act in production needs its reason.
     #[error("say why, with --reason: it stands in the audit chain")]
     NoReason,
@@ -119,7 +125,7 @@ impl From<crate::store::StoreError> for LifeError {
 }
 
 /// SHA-256 of a text file set, as bytes.
-fn digest_bytes(hexadecimal: &str) -> Result<Sha256Digest, Failure> {
+pub(super) fn digest_bytes(hexadecimal: &str) -> Result<Sha256Digest, Failure> {
     let mut digest = Sha256Digest::default();
     let bytes = data_encoding::HEXLOWER.decode(hexadecimal.as_bytes()).unwrap_or_default();
     if bytes.len() != digest.len() {
@@ -171,6 +177,7 @@ pub async fn activate(
         (_, rehearsal) => {
             if let Some(old) = rehearsal {
                 study::set_state(&mut tx, old.id, State::Closed, act.at).await?;
+                planned::withdraw_all(&mut tx, old.id, act.at, "the study went into production").await?;
                 // Mails are for the study in production from now on.
                 word::replace(&mut tx, old.id, &BTreeSet::new()).await?;
             }
@@ -234,7 +241,7 @@ async fn store_version(tx: &mut Tx, id: i64, version: i64, bundle: &Bundle, act:
 
 /// What a new version of the bundle did to the list of kits.
 #[derive(Debug, Default, serde::Serialize)]
-struct Relisted {
+pub(super) struct Relisted {
     /// How many kits came.
     added: usize,
     /// Codes of the kits that are taken off the list.
@@ -242,7 +249,7 @@ struct Relisted {
 }
 
 /// Puts the next version of a locked study's bundle into force; its number, and what became of the list of kits.
-async fn replace(
+pub(super) async fn replace(
     tx: &mut Tx,
     row: &StudyRow,
     bundle: &Bundle,
@@ -262,6 +269,10 @@ async fn replace(
     study::set_bundle(tx, row.id, version, act.at).await?;
     word::replace(tx, row.id, &words_of(defined)).await?;
     let relisted = relist(tx, row.id, &old, defined).await?;
+    // A cohort that is another one now is told of anew.
+    for known in old.cohorts.iter().filter(|known| !defined.cohorts.contains(known)) {
+        cohort::forget(tx, row.id, &known.id).await?;
+    }
     // What comes back to the list may end a shortage.
     super::stock::forget_over(tx, row.id, defined, act.at).await?;
     Ok((version, relisted))
@@ -328,7 +339,7 @@ pub(super) async fn log(
 }
 
 /// The current row of a study, locked.
-async fn locked(tx: &mut Tx, slug: &str) -> Result<StudyRow, LifeError> {
+pub(super) async fn locked(tx: &mut Tx, slug: &str) -> Result<StudyRow, LifeError> {
     let found = study::find_current(&mut *tx, slug).await?;
     let row = found.ok_or_else(|| Refusal::Unknown(slug.to_string()))?;
     Ok(study::lock(tx, row.id).await?)

@@ -40,6 +40,16 @@ struct Place {
     used: u64,
     study: Option<Arc<ShelvedStudy>>,
     state: Option<KeptState>,
+    cohorts: Option<(StudySecret, CohortsAt, Vec<u64>)>,
+}
+
+/// Where the counts of cohorts stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CohortsAt {
+    /// Version of the bundle whose cohorts they are.
+    pub version: i64,
+    /// Number of the last subject in them.
+    pub subjects: i64,
 }
 
 /// Where a state stands.
@@ -77,7 +87,7 @@ impl Places {
             let oldest = self.by_id.iter().min_by_key(|(_, place)| place.used).map(|(id, _)| *id);
             oldest.map(|id| self.by_id.remove(&id));
         }
-        let place = self.by_id.entry(id).or_insert(Place { used: 0, study: None, state: None });
+        let place = self.by_id.entry(id).or_insert(Place { used: 0, study: None, state: None, cohorts: None });
         place.used = self.asked;
         place
     }
@@ -227,11 +237,23 @@ impl Shelf {
         self.places().at(id).state = Some((secret.clone(), at, state));
     }
 
-    /// Forgets a state, so that the next transaction reads the journal.
+    /// Forgets a state and counts, so that the next transaction reads the journal.
     pub fn forget_state(&self, id: i64) {
         if let Some(place) = self.places().by_id.get_mut(&id) {
-            place.state = None;
+            (place.state, place.cohorts) = (None, None);
         }
+    }
+
+    /// The counts of cohorts kept for a study, with where they stand, if they are of this secret's subjects.
+    pub fn cohorts_of(&self, id: i64, secret: &StudySecret) -> Option<(CohortsAt, Vec<u64>)> {
+        let places = self.places();
+        let kept = places.by_id.get(&id)?.cohorts.as_ref();
+        kept.filter(|(own, _, _)| own == secret).map(|(_, at, counts)| (*at, counts.clone()))
+    }
+
+    /// Keeps counts of subjects that are known to be durable.
+    pub fn keep_cohorts(&self, id: i64, secret: &StudySecret, at: CohortsAt, counts: Vec<u64>) {
+        self.places().at(id).cohorts = Some((secret.clone(), at, counts));
     }
 
     fn places(&self) -> MutexGuard<'_, Places> {

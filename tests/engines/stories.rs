@@ -3,6 +3,7 @@
 mod afterwards;
 mod amending;
 mod calendar;
+mod cohorts;
 mod disorder;
 mod enrolling;
 mod facts;
@@ -10,6 +11,7 @@ mod forcing;
 mod kit_mails;
 mod kits;
 mod letters_out;
+mod planned;
 mod proofs;
 mod rescreening;
 mod study_life;

@@ -20,7 +20,7 @@ pub(super) fn read(
 ) -> Option<(Caps, SiteCaps)> {
     let (mut caps, mut sites) = (Caps::default(), SiteCaps::default());
     let Some(value) = root.get("caps") else { return Some((caps, sites)) };
-    let section = Section::open(desk, "caps", value, &["total", "arm", "arms", "site", "sites", "stratum"])?;
+    let section = Section::open(desk, "caps", value, &["total", "arm", "arms", "site", "sites", "stratum", "cohort"])?;
     if let Some(value) = section.get("total") {
         caps.total = cap(desk, "caps.total", value);
     }

@@ -285,6 +285,27 @@ fn resolve(bound: DayBound, today: NaiveDate) -> Option<NaiveDate> {
     }
 }
 
+/// What a stored answer means: the value whose [canonical](Value::canonical) form the text is; `None` for texts that are none, and
+/// for kinds without answers or whose answers are computed.
+pub fn of_canonical(kind: &ItemKind, text: &str) -> Option<Value> {
+    Some(match kind {
+        ItemKind::Text { .. } | ItemKind::Note => Value::Text(text.to_string()),
+        ItemKind::Integer | ItemKind::Scale { .. } => Value::Integer(text.parse().ok()?),
+        ItemKind::Decimal { .. } => Value::Decimal(text.to_string()),
+        ItemKind::Date => Value::Date(text.parse().ok()?),
+        ItemKind::Time => Value::Time(chrono::NaiveTime::parse_from_str(text, "%H:%M").ok()?),
+        ItemKind::DateTime => Value::DateTime(chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M").ok()?),
+        ItemKind::YesNo => Value::YesNo(match text {
+            "yes" => true,
+            "no" => false,
+            _ => return None,
+        }),
+        ItemKind::Choice(_) => Value::Choice(text.to_string()),
+        ItemKind::Choices(_) => Value::Choices(text.split(';').map(str::to_string).collect()),
+        ItemKind::File | ItemKind::Heading | ItemKind::Calculation(_) => return None,
+    })
+}
+
 /// The exact number of canonical digits such as `-12.5`.
 pub fn exact(digits: &str) -> Option<Rational> {
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));

@@ -28,6 +28,8 @@ pub enum Reason {
     SiteFull,
     /// This kind of subject is there in the planned number.
     StratumFull,
+    /// Of these cohorts, by id, there are as many subjects as planned.
+    CohortFull(Vec<String>),
     /// Enrollment pauses.
     Paused,
     /// Enrollment has ended.
@@ -64,6 +66,7 @@ impl Reason {
             Reason::StudyFull => "study-full",
             Reason::SiteFull => "site-full",
             Reason::StratumFull => "stratum-full",
+            Reason::CohortFull(_) => "cohort-full",
             Reason::Paused => "paused",
             Reason::Closed => "closed",
             Reason::NoKits => "no-kits",
@@ -87,6 +90,7 @@ impl Reason {
             Reason::StudyFull
                 | Reason::SiteFull
                 | Reason::StratumFull
+                | Reason::CohortFull(_)
                 | Reason::Closed
                 | Reason::SiteClosed(_)
                 | Reason::RescreeningSpent(_)
@@ -102,7 +106,7 @@ pub struct ReasonLine {
     pub code: String,
     /// Name of the template that words it.
     pub partial: String,
-    /// The study's own messages for criteria that do not hold.
+    /// The study's own messages for criteria that do not hold, or the names of cohorts that are full.
     pub messages: Vec<String>,
     /// Code of the site that is not theirs; empty otherwise.
     pub site: String,
@@ -131,6 +135,10 @@ impl ReasonLine {
             Reason::NotEligible(ids) => {
                 let failed = study.eligibility.iter().filter(|criterion| ids.contains(&criterion.id));
                 failed.map(|criterion| short(criterion.message.in_language(language))).collect()
+            }
+            Reason::CohortFull(ids) => {
+                let full = study.cohorts.iter().filter(|cohort| ids.contains(&cohort.id));
+                full.map(|cohort| short(cohort.label(language))).collect()
             }
             _ => Vec::new(),
         };

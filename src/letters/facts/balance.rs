@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::cohort::CohortLevel;
 use super::enrollment::ArmName;
 use super::form::shown_value;
 use super::short;
@@ -25,6 +26,9 @@ pub struct Digest {
     pub head: String,
     /// The same for machines.
     pub witness: String,
+    /// How full each cohort is.
+    #[serde(default)]
+    pub cohorts: Vec<CohortLevel>,
 }
 
 impl Digest {
@@ -32,7 +36,13 @@ impl Digest {
     pub fn new(study: &Study, stage: Stage, day: &str, counts: (i64, i64), chain: (i64, &str)) -> Digest {
         let (entries, head) = (chain.0, short(chain.1));
         let witness = Witness { study: study.slug.clone(), stage, entries, head: head.clone() }.render();
-        Digest { day: short(day), subjects: counts.0, allocations: counts.1, entries, head, witness }
+        Digest { day: short(day), subjects: counts.0, allocations: counts.1, entries, head, witness, cohorts: Vec::new() }
+    }
+
+    /// Tells also how full each cohort is.
+    #[must_use]
+    pub fn with_cohorts(self, cohorts: Vec<CohortLevel>) -> Digest {
+        Digest { cohorts, ..self }
     }
 }
 

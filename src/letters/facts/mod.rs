@@ -4,8 +4,10 @@
 //! and is built from types without one (promise 6). Field names are the templates' interface: `hagaki preview
 //! --fields` prints them, and both languages use the same.
 
+mod amendment;
 mod answer;
 mod balance;
+mod cohort;
 mod deed;
 mod enrollment;
 mod form;
@@ -14,11 +16,13 @@ mod kit;
 mod kit_deed;
 mod notice;
 
+pub use amendment::AmendmentFailed;
 pub use answer::{
     BlankForm, Confirm, ConfirmExpired, Conflict, Difference, FactName, Help, NotEntitled, Reason, ReasonLine, Refusal, Sameness,
     StatusUnknown,
 };
 pub use balance::{ArmCount, ArmTotal, Balance, BalanceGroup, BalanceLevel, Digest, DigestUnblinded, LevelCounts};
+pub use cohort::{CohortFilling, CohortLevel};
 pub use deed::{
     Change, DeedConfirm, DeedForm, Disclosure, FactLine, Lacking, Noted, Opening, Unblinded, UnblindingNotice,
 };
@@ -229,6 +233,8 @@ pub enum Facts {
     KitReplacedUnblinded(KitReplacedUnblinded),
     KitsShortBlinded(KitsShortBlinded),
     KitsShortUnblinded(KitsShortUnblinded),
+    CohortFilling(CohortFilling),
+    AmendmentFailed(AmendmentFailed),
     Digest(Digest),
     DigestUnblinded(DigestUnblinded),
     Balance(Balance),
@@ -275,6 +281,8 @@ impl Facts {
             Facts::KitReplacedUnblinded(_) => Kind::KitReplacedUnblinded,
             Facts::KitsShortBlinded(_) => Kind::KitsShortBlinded,
             Facts::KitsShortUnblinded(_) => Kind::KitsShortUnblinded,
+            Facts::CohortFilling(_) => Kind::CohortFilling,
+            Facts::AmendmentFailed(_) => Kind::AmendmentFailed,
             Facts::Digest(_) => Kind::Digest,
             Facts::DigestUnblinded(_) => Kind::DigestUnblinded,
             Facts::Balance(_) => Kind::Balance,

@@ -1,0 +1,187 @@
+//! Amendments for a day: checked when they are planned, kept, and put in force when the moment comes, once.
+//!
+//! The calendar loop brings them into force under the study's lock, so two daemons or a restart never do it twice. What can no longer
+//! come into force changes nothing; the managers hear why.
+
+use serde_json::json;
+
+use super::compose::{self, Addressing};
+use super::life::{self, Act, LifeError, Refusal, log};
+use super::shelf::{Shelf, ShelvedStudy, bundle_of};
+use super::{Failure, Means};
+use crate::definition::{self, Bundle};
+use crate::domain::study::{Person, Role, Stage, Study};
+use crate::domain::time::Instant;
+use crate::letters::facts::AmendmentFailed;
+use crate::letters::{Facts, Stationery};
+use crate::store::planned::{self, PlannedRow, State};
+use crate::store::study::{State as StudyState, StudyRow};
+use crate::store::{Store, Tx, study};
+
+/// Keeps an amendment for a moment, if it could come into force now; its number among the planned ones.
+///
+/// # Errors
+/// A [`Refusal`], or the database.
+pub async fn plan(
+    store: &Store,
+    bundle: &Bundle,
+    defined: &Study,
+    due_at: Instant,
+    act: Act<'_>,
+) -> Result<i64, LifeError> {
+    if due_at <= act.at {
+        return Err(Refusal::Past.into());
+    }
+    life::foresee(store, bundle, defined, act).await?;
+    let mut tx = store.begin().await?;
+    let row = life::locked(&mut tx, &defined.slug).await?;
+    if row.state == StudyState::Closed {
+        return Err(Refusal::Closed(row.slug).into());
+    }
+    if row.stage == Stage::Production && act.reason.trim().is_empty() {
+        return Err(Refusal::NoReason.into());
+    }
+    let new = PlannedRow {
+        study_id: row.id,
+        number: 0,
+        digest: life::digest_bytes(&bundle.digest())?,
+        files: serde_json::to_string(bundle.files()).expect("a map of texts is JSON"),
+        due_at,
+        planned_at: act.at,
+        actor: act.actor.to_string(),
+        reason: act.reason.to_string(),
+        state: State::Waiting,
+        note: String::new(),
+    };
+    let number = planned::insert(&mut tx, &new).await?;
+    let body = json!({ "planned": number, "bundle": bundle.digest(), "on": due_at.utc(), "reason": act.reason });
+    log(&mut tx, row, act, "plan-amendment", &body).await?;
+    tx.commit().await?;
+    Ok(number)
+}
+
+/// Takes a planned amendment back.
+///
+/// # Errors
+/// A [`Refusal`] if it does not wait, or the database.
+pub async fn withdraw(store: &Store, slug: &str, number: i64, act: Act<'_>) -> Result<(), LifeError> {
+    let mut tx = store.begin().await?;
+    let row = life::locked(&mut tx, slug).await?;
+    if row.stage == Stage::Production && act.reason.trim().is_empty() {
+        return Err(Refusal::NoReason.into());
+    }
+    let found = planned::find(&mut tx, row.id, number).await?;
+    let waiting = found.filter(|one| one.state == State::Waiting);
+    let one = waiting.ok_or_else(|| Refusal::NotPlanned(slug.to_string(), number))?;
+    planned::settle(&mut tx, &one, State::Withdrawn, act.at, act.reason).await?;
+    let body = json!({ "planned": number, "reason": act.reason });
+    log(&mut tx, row, act, "withdraw-amendment", &body).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// What came of an amendment whose moment has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// It is in force, as that version.
+    InForce(i64),
+    /// It could not come into force.
+    Failed,
+    /// Somebody else settled it a moment ago.
+    Before,
+}
+
+/// Puts a planned amendment in force; if it cannot be, nothing changes and the managers are written to.
+///
+/// # Errors
+/// The database; a letter that cannot be written.
+pub async fn settle(shelf: &Shelf, means: Means<'_>, study_id: i64, number: i64) -> Result<Settled, Failure> {
+    let mut tx = shelf.store().begin().await?;
+    let Some((row, one)) = waiting(&mut tx, means, study_id, number).await? else { return Ok(Settled::Before) };
+    let act = Act { actor: &one.actor, at: means.now, reason: &one.reason };
+    let why = match put_in_force(tx, row, &one, act).await {
+        Ok(version) => return Ok(Settled::InForce(version)),
+        Err(LifeError::Failed(failure)) => return Err(failure),
+        Err(LifeError::Refused(refusal)) => refusal.to_string(),
+    };
+    // What was begun is undone; that it failed is recorded by itself.
+    let shelved = shelf.find_by_id(study_id).await?;
+    match fail(shelf, &shelved, means, number, &why).await {
+        // Managers must hear of it, if not in the study's own words.
+        Err(Failure::Letter(_)) => {
+            let plain = ShelvedStudy { stationery: shelf.common()?, ..(*shelved).clone() };
+            fail(shelf, &plain, means, number, &why).await
+        }
+        other => other,
+    }
+}
+
+/// The locked study and the amendment, if that still waits and its moment has come.
+async fn waiting(
+    tx: &mut Tx,
+    means: Means<'_>,
+    study_id: i64,
+    number: i64,
+) -> Result<Option<(StudyRow, PlannedRow)>, Failure> {
+    let row = study::lock(tx, study_id).await?;
+    let found = planned::find(&mut *tx, study_id, number).await?;
+    Ok(found.filter(|one| one.state == State::Waiting && one.due_at <= means.now).map(|one| (row, one)))
+}
+
+/// In the words of the checks, what is wrong with the stored bundle now.
+fn sound(row: &StudyRow, one: &PlannedRow) -> Result<(Bundle, Study), LifeError> {
+    let bundle = bundle_of(row, &one.files)?;
+    let refused = |problems: Vec<definition::Problem>| {
+        LifeError::Refused(Refusal::Scheme(problems.iter().map(ToString::to_string).collect()))
+    };
+    let (defined, _) = definition::load(&bundle).map_err(refused)?;
+    Stationery::load(&bundle.letters()).map_err(refused)?;
+    Ok((bundle, defined))
+}
+
+async fn put_in_force(mut tx: Tx, mut row: StudyRow, one: &PlannedRow, act: Act<'_>) -> Result<i64, LifeError> {
+    if row.state == StudyState::Closed {
+        return Err(Refusal::Closed(row.slug).into());
+    }
+    let (bundle, defined) = sound(&row, one)?;
+    let (version, kits) = life::replace(&mut tx, &row, &bundle, &defined, act).await?;
+    row.bundle_version = version;
+    planned::settle(&mut tx, one, State::InForce, act.at, "").await?;
+    let body = json!({ "version": version, "bundle": bundle.digest(), "reason": act.reason, "kits": kits,
+                       "planned": one.number });
+    log(&mut tx, row, act, "amend", &body).await?;
+    tx.commit().await?;
+    Ok(version)
+}
+
+async fn fail(
+    shelf: &Shelf,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    number: i64,
+    why: &str,
+) -> Result<Settled, Failure> {
+    let mut tx = shelf.store().begin().await?;
+    let Some((row, one)) = waiting(&mut tx, means, shelved.id, number).await? else { return Ok(Settled::Before) };
+    let study = &shelved.study;
+    let of = |role: Role| study.people.iter().filter(|person| person.has(role)).collect::<Vec<&Person>>();
+    let managers = Some(of(Role::Manager)).filter(|managers| !managers.is_empty());
+    let mut outgoing = Vec::new();
+    for person in managers.unwrap_or_else(|| of(Role::Coordinator)) {
+        let facts = AmendmentFailed::new(number, &one.due_at.local(study.zone), &one.reason, why);
+        let to = Addressing::unasked(study, person);
+        outgoing.push(compose::compose(shelved, means, to, Facts::AmendmentFailed(facts))?);
+    }
+    planned::settle(&mut tx, &one, State::Failed, means.now, why).await?;
+    compose::post(&mut tx, Some(shelved.id), means, None, &outgoing).await?;
+    let act = Act { actor: &one.actor, at: means.now, reason: &one.reason };
+    let logged = log(&mut tx, row, act, "fail-amendment", &json!({ "planned": number, "why": why })).await;
+    match logged {
+        Ok(()) => {}
+        Err(LifeError::Failed(failure)) => return Err(failure),
+        Err(LifeError::Refused(refusal)) => return Err(Failure::Contradiction(refusal.to_string())),
+    }
+    tx.commit().await?;
+    tracing::warn!(study = study.slug, number, why, "a planned amendment could not come into force");
+    Ok(Settled::Failed)
+}

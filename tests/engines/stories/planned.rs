@@ -1,0 +1,115 @@
+//! Amendments for a day: in force once, or not at all and the manager hears why.
+
+use hagaki::domain::time::Clock;
+use hagaki::store::planned::{self as rows, PlannedRow, State};
+use hagaki::store::study;
+use hagaki::store::{audit, bundle};
+use hagaki::workflow::life::{self, LifeError, Refusal};
+use hagaki::workflow::planned;
+
+use super::*;
+
+async fn plan(center: &Center, bundle: &Bundle, seconds: i64) -> Result<i64, LifeError> {
+    let due_at = center.clock.now().plus_seconds(seconds);
+    planned::plan(center.store(), bundle, &defined(bundle), due_at, center.act("protocol 2.0")).await
+}
+
+async fn listed(center: &Center) -> Vec<PlannedRow> {
+    let row = study::find_current(center.store(), "aurora").await.unwrap().unwrap();
+    rows::list(center.store(), row.id).await.unwrap()
+}
+
+async fn version(center: &Center) -> i64 {
+    study::find_current(center.store(), "aurora").await.unwrap().unwrap().bundle_version
+}
+
+async fn actions(center: &Center) -> Vec<String> {
+    let row = study::find_current(center.store(), "aurora").await.unwrap().unwrap();
+    let entries = audit::list(center.store(), row.id, 0, 1_000).await.unwrap();
+    entries.into_iter().map(|entry| entry.action).filter(|action| action.contains("amend")).collect()
+}
+
+const HOUR: i64 = 3600;
+
+stories! {
+    async fn it_comes_into_force_once_on_its_day(center: &mut Center) {
+        aurora(center).await;
+        center.attend().await;
+        let bundle = capped("total = 240", "total = 2");
+        assert_eq!(plan(center, &bundle, HOUR).await.unwrap(), 1);
+        let past = plan(center, &bundle, -1).await;
+        assert!(matches!(past, Err(LifeError::Refused(Refusal::Past))), "{past:?}");
+        // What could not come into force now is refused now.
+        let same = plan(center, &samples::aurora(), HOUR).await;
+        assert!(matches!(same, Err(LifeError::Refused(Refusal::Unchanged))), "{same:?}");
+        for number in 1..=3 {
+            center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", &format!("Y-{number:04}")))).await;
+            assert_eq!(reason(center).await, "enrolled", "the rules of today hold");
+        }
+        center.attend().await;
+        assert_eq!((version(center).await, listed(center).await[0].state), (1, State::Waiting));
+        center.wind(HOUR);
+        // Two daemons at the same moment.
+        let store = center.store().clone();
+        let mut other = center.start_on(&store);
+        let (one, two) = tokio::join!(center.process.calendar.step(), other.calendar.step());
+        one.unwrap();
+        two.unwrap();
+        center.attend().await;
+        assert_eq!((version(center).await, listed(center).await[0].state), (2, State::InForce));
+        assert_eq!(actions(center).await, ["plan-amendment", "amend"]);
+        let row = study::find_current(center.store(), "aurora").await.unwrap().unwrap();
+        let stored = bundle::load(center.store(), row.id, 2).await.unwrap();
+        assert_eq!((stored.actor.as_str(), stored.reason.as_str()), ("operator:tester", "protocol 2.0"));
+        center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0004"))).await;
+        assert_eq!(reason(center).await, "study-full");
+    }
+
+    async fn it_is_taken_back(center: &mut Center) {
+        aurora(center).await;
+        center.attend().await;
+        plan(center, &capped("total = 240", "total = 2"), HOUR).await.unwrap();
+        plan(center, &capped("total = 240", "total = 200"), 2 * HOUR).await.unwrap();
+        let silent = planned::withdraw(center.store(), "aurora", 1, center.act("")).await;
+        assert!(matches!(silent, Err(LifeError::Refused(Refusal::NoReason))), "{silent:?}");
+        planned::withdraw(center.store(), "aurora", 1, center.act("not approved")).await.unwrap();
+        for number in [1, 3] {
+            let again = planned::withdraw(center.store(), "aurora", number, center.act("again")).await;
+            assert!(matches!(again, Err(LifeError::Refused(Refusal::NotPlanned(_, _)))), "{again:?}");
+        }
+        center.wind(3 * HOUR);
+        center.attend().await;
+        let states: Vec<State> = listed(center).await.into_iter().map(|one| one.state).collect();
+        assert_eq!(states, [State::Withdrawn, State::InForce]);
+        assert_eq!(version(center).await, 2);
+        assert_eq!(actions(center).await, ["plan-amendment", "plan-amendment", "withdraw-amendment", "amend"]);
+    }
+
+    async fn what_no_longer_can_changes_nothing_and_the_manager_hears_why(center: &mut Center) {
+        aurora(center).await;
+        center.attend().await;
+        // It may change the factors as long as nobody is enrolled.
+        let other = edited(&samples::aurora(), "allocation.toml", "{ id = \"sex\", levels = [\"F\", \"M\"], weight = 1 },", "");
+        plan(center, &other, HOUR).await.unwrap();
+        center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0001"))).await;
+        center.wind(HOUR);
+        center.attend().await;
+        let letters = center.settle().await;
+        assert_eq!(kinds(&letters), [("amendment-failed", CENTER)]);
+        assert!(letters[0].text.contains("factors and strata"), "{}", letters[0].text);
+        let row = listed(center).await.remove(0);
+        assert_eq!((row.state, version(center).await), (State::Failed, 1));
+        assert!(row.note.contains("factors and strata"), "{}", row.note);
+        assert_eq!(actions(center).await, ["plan-amendment", "fail-amendment"]);
+        center.attend().await;
+        center.wind(HOUR);
+        center.attend().await;
+        assert_eq!(kinds(&center.settle().await), [], "once");
+        // A study that is closed by then stays as it is, too.
+        plan(center, &capped("total = 240", "total = 2"), HOUR).await.unwrap();
+        life::set_state(center.store(), "aurora", study::State::Closed, center.act("done")).await.unwrap();
+        center.wind(HOUR);
+        center.attend().await;
+        assert_eq!(kinds(&center.settle().await).first(), Some(&("amendment-failed", CENTER)));
+    }
+}
