@@ -2,14 +2,12 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 /// What a shell sees of a program that a closed pipe ended: 128 + SIGPIPE.
 const PIPE_CLOSED: i32 = 141;
 
 fn main() -> ExitCode {
     leave_when_nobody_reads();
-    hagaki::cli::run(hagaki::cli::Line::parse())
+    hagaki::cli::main()
 }
 
 /// `hagaki … | head` ends quietly: Rust turns a closed pipe into a panic of `println!`.

@@ -250,9 +250,9 @@ fn discrepancy_in_words(found: &Discrepancy) -> String {
         What::Bundle => allocation("the version of the bundle"),
         What::AllocatedAt => allocation("the time"),
         What::Record => allocation("the record"),
-        What::Origin => format!(
-            "whether allocation {number} was drawn, imported or forced is not as the audit chain tells it"
-        ),
+        What::Origin => {
+            format!("whether allocation {number} was drawn, imported or forced is not as the audit chain tells it")
+        }
         What::Journal => format!("the journal's row of allocation {number} cannot be read"),
         What::Fact => format!("what was recorded of subject {number} later is not as the audit chain tells it"),
         What::Counters => format!("the study's counters do not stand at number {number}, the last in the audit chain"),

@@ -53,12 +53,12 @@ pub(super) struct Whom {
 }
 
 impl Whom {
-    /// Asks for leave to let the journal out; prints the refusal if there is one.
-    pub(super) fn permitted(&self, opened: &Opened, shelved: &ShelvedStudy, what: &str) -> anyhow::Result<bool> {
+    /// Asks for leave to let the journal out.
+    pub(super) fn ask(&self, opened: &Opened, shelved: &ShelvedStudy, what: &str) -> anyhow::Result<()> {
         let wish = Wish { what, by: &self.by };
         let act = Act { actor: &opened.actor, at: opened.now(), reason: &self.reason };
         let asking = disclosure::permit(&opened.store, shelved, wish, act);
-        Ok(judged(opened.runtime.block_on(asking))?.is_some())
+        judged(opened.runtime.block_on(asking))
     }
 }
 
@@ -104,9 +104,7 @@ impl From<StageName> for Stage {
 pub(super) fn run(args: &ExportArgs) -> anyhow::Result<End> {
     let opened = Opened::open(&args.installation)?;
     let shelved = opened.study_at(&args.slug, args.stage.map(Stage::from))?;
-    if !args.whom.permitted(&opened, &shelved, args.format.key())? {
-        return Ok(End::Refused);
-    }
+    args.whom.ask(&opened, &shelved, args.format.key())?;
     let lines = opened.runtime.block_on(journal::lines(&opened.store, shelved.id))?;
     let text = match args.format {
         Format::JournalCsv => journal_csv(&shelved.study, &lines)?,

@@ -87,7 +87,7 @@ pub(super) fn run(args: &ForceArgs) -> anyhow::Result<End> {
         sure: args.sure,
     };
     let forcing = force::force(&shelf, &shelved, means, order);
-    let Some(done) = judged(opened.runtime.block_on(forcing))? else { return Ok(End::Refused) };
+    let done = judged(opened.runtime.block_on(forcing))?;
     let subject = &done.enrolled.subject;
     let number = study.subject_number(subject.number);
     let kit = done.enrolled.kit.as_deref();
@@ -120,12 +120,15 @@ fn form(args: &ForceArgs, study: &Study, happened_at: Instant) -> anyhow::Result
     let today = happened_at.day_in(study.zone);
     if let Some(path) = &args.form {
         let raw = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
-        let held = |reason: reading::Reason| Refused(format!("{}: such a mail would be held: {}", path.display(), reason.key()));
+        let held = |reason: reading::Reason| {
+            Refused(format!("{}: such a mail would be held: {}", path.display(), reason.key()))
+        };
         return Ok(reading::form_in_file(study, &raw, today).map_err(held)?);
     }
     let mut lines = Vec::with_capacity(args.answers.len());
     for (number, answer) in (1..).zip(&args.answers) {
-        let pair = answer.split_once('=').ok_or_else(|| Refused(format!("{answer}: write ITEM=VALUE, such as sex=F")))?;
+        let pair =
+            answer.split_once('=').ok_or_else(|| Refused(format!("{answer}: write ITEM=VALUE, such as sex=F")))?;
         lines.push(Line { key: pair.0.trim().to_string(), value: pair.1.trim().to_string(), number });
     }
     let form = answer::read_form(study, study.registration_instrument(), &lines, today);

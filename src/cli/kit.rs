@@ -237,9 +237,7 @@ fn list(
         let act = Act { actor: &opened.actor, at: now, reason };
         let wish = disclosure::Wish { what: "kits", by };
         let permitted = disclosure::permit_stock(&opened.store, &shelved, wish, act);
-        if super::study::judged(opened.runtime.block_on(permitted))?.is_none() {
-            return Ok(End::Refused);
-        }
+        super::study::judged(opened.runtime.block_on(permitted))?;
     }
     let (kits, subjects, short) = opened.runtime.block_on(async {
         let kits = kit::list(&opened.store, shelved.id).await?;
@@ -382,14 +380,11 @@ async fn story(opened: &Opened, shelved: &ShelvedStudy, code: &str) -> anyhow::R
     }
 }
 
-/// Prints a refusal and ends with 1; hands a failure on.
-fn judged<T>(result: Result<T, KitError>) -> anyhow::Result<Option<T>> {
+/// A refusal on its way up, or a failure.
+fn judged<T>(result: Result<T, KitError>) -> anyhow::Result<T> {
     match result {
-        Ok(done) => Ok(Some(done)),
-        Err(KitError::Refused(refusal)) => {
-            eprintln!("hagaki: {refusal}");
-            Ok(None)
-        }
+        Ok(done) => Ok(done),
+        Err(KitError::Refused(refusal)) => Err(Refused(refusal.to_string()).into()),
         Err(KitError::Failed(failure)) => Err(failure.into()),
     }
 }
@@ -434,7 +429,7 @@ fn change(codes: &Codes, next: State) -> anyhow::Result<End> {
         ledger.commit().await?;
         Ok(kits)
     });
-    let Some(kits) = judged(done)? else { return Ok(End::Refused) };
+    let kits = judged(done)?;
     if codes.why.output.json {
         println!("{}", json!({ "study": codes.slug, "state": next.key(), "codes": codes.codes }));
     } else {
@@ -451,7 +446,7 @@ fn ship(slug: &str, load: Load<'_>, to: &str, why: &Why) -> anyhow::Result<End> 
         ledger.commit().await?;
         Ok(codes)
     });
-    let Some(codes) = judged(done)? else { return Ok(End::Refused) };
+    let codes = judged(done)?;
     if why.output.json {
         println!("{}", json!({ "study": slug, "to": to, "codes": codes }));
     } else {
@@ -480,7 +475,7 @@ fn import(slug: &str, file: &Path, dry_run: bool, why: &Why) -> anyhow::Result<E
         }
         Ok(imported)
     });
-    let Some(imported) = judged(done)? else { return Ok(End::Refused) };
+    let imported = judged(done)?;
     tell_import(slug, &imported, dry_run, why.output);
     Ok(End::Done)
 }
@@ -524,7 +519,7 @@ fn replace(slug: &str, code: Option<String>, subject: Option<String>, why: &Why)
         ledger.commit().await?;
         Ok(Ok(replaced))
     });
-    let Some(done) = judged(done)? else { return Ok(End::Refused) };
+    let done = judged(done)?;
     let Replaced { subject, old, new } = done?;
     if why.output.json {
         println!("{}", json!({ "study": slug, "subject": subject, "old": old, "new": new }));

@@ -35,7 +35,7 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::definition::Problem;
 
@@ -160,8 +160,23 @@ fn counted<N: Display + PartialEq + From<u8>>(number: N, noun: &str) -> String {
     format!("{number} {noun}{}", if number == N::from(1) { "" } else { "s" })
 }
 
-/// Runs a parsed line; the process's exit code.
-pub fn run(line: Line) -> ExitCode {
+/// Parses what was typed and runs it; the process's exit code. A refusal is told on the terminal, and to programs that asked for JSON
+/// as one object on standard output: `{"refused": …}`.
+pub fn main() -> ExitCode {
+    let matches = Line::command().get_matches();
+    let line = Line::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    run(line, asks_for_json(&matches))
+}
+
+/// Whether the innermost command was given `--json`.
+fn asks_for_json(matches: &ArgMatches) -> bool {
+    match matches.subcommand() {
+        Some((_, inner)) => asks_for_json(inner),
+        None => matches.try_get_one::<bool>("json").ok().flatten().copied().unwrap_or(false),
+    }
+}
+
+fn run(line: Line, json: bool) -> ExitCode {
     let ended = match line.command {
         Command::Demo(args) => demo::run(args),
         Command::Init { dir } => init::run(&dir),
@@ -186,6 +201,9 @@ pub fn run(line: Line) -> ExitCode {
         Ok(End::Refused) => ExitCode::from(1),
         Err(error) => {
             eprintln!("hagaki: {error:#}");
+            if json && error.is::<Refused>() {
+                println!("{}", serde_json::json!({ "refused": format!("{error:#}") }));
+            }
             ExitCode::from(if error.is::<Refused>() { 1 } else { 3 })
         }
     }

@@ -60,9 +60,7 @@ pub(super) fn run(args: &RerandomizeArgs) -> anyhow::Result<End> {
     }
     let opened = Opened::open(&args.installation)?;
     let shelved = opened.study_at(&args.slug, args.stage.map(Stage::from))?;
-    if !args.whom.permitted(&opened, &shelved, "rerandomize")? {
-        return Ok(End::Refused);
-    }
+    args.whom.ask(&opened, &shelved, "rerandomize")?;
     let lines = opened.runtime.block_on(journal::lines(&opened.store, shelved.id))?;
     let schemes = opened.runtime.block_on(schemes(&opened, &shelved))?;
     let amendments = opened.runtime.block_on(journal::amendments(&opened.store, &shelved))?;

@@ -65,7 +65,7 @@ pub(super) fn run(args: &RevealArgs) -> anyhow::Result<End> {
     }
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &args.reason };
     let revealing = disclosure::reveal(&opened.store, &shelved, &args.by, act);
-    let Some(row) = judged(opened.runtime.block_on(revealing))? else { return Ok(End::Refused) };
+    let row = judged(opened.runtime.block_on(revealing))?;
     let Package { manifest, mut files } =
         opened.runtime.block_on(package::pack(&opened.store, &shelved, &row, args.with_chain))?;
     for (name, language, template) in READMES {

@@ -156,20 +156,17 @@ pub(super) fn run(command: StudyCommand) -> anyhow::Result<End> {
     }
 }
 
-/// Prints a refusal and ends with 1; hands a failure on.
-pub(super) fn judged<T>(result: Result<T, LifeError>) -> anyhow::Result<Option<T>> {
+/// A refusal on its way up, or a failure.
+pub(super) fn judged<T>(result: Result<T, LifeError>) -> anyhow::Result<T> {
     match result {
-        Ok(done) => Ok(Some(done)),
-        Err(LifeError::Refused(refusal)) => {
-            eprintln!("hagaki: {refusal}");
-            Ok(None)
-        }
+        Ok(done) => Ok(done),
+        Err(LifeError::Refused(refusal)) => Err(Refused(refusal.to_string()).into()),
         Err(LifeError::Failed(failure)) => Err(failure.into()),
     }
 }
 
-/// A bundle that is sound in itself and in its letters; else its problems are printed.
-fn sound(folder: &Path) -> anyhow::Result<Option<(Bundle, Study)>> {
+/// A bundle that is sound in itself and in its letters; else its problems are the refusal.
+fn sound(folder: &Path) -> anyhow::Result<(Bundle, Study)> {
     let bundle = Bundle::read(folder);
     let mut problems = Vec::new();
     let study = match definition::load(&bundle) {
@@ -185,21 +182,21 @@ fn sound(folder: &Path) -> anyhow::Result<Option<(Bundle, Study)>> {
         }
     };
     problems.extend(Stationery::load(&bundle.letters()).err().unwrap_or_default());
-    for problem in &problems {
-        eprintln!("{}/{problem}", folder.display());
+    match study.filter(|_| problems.is_empty()) {
+        Some(study) => Ok((bundle, study)),
+        None => {
+            let lines: Vec<String> = problems.iter().map(|problem| format!("{}/{problem}", folder.display())).collect();
+            Err(Refused(format!("nothing was changed; mend these and try again:\n{}", lines.join("\n"))).into())
+        }
     }
-    if !problems.is_empty() {
-        eprintln!("hagaki: nothing was changed; mend these and try again");
-    }
-    Ok(study.filter(|_| problems.is_empty()).map(|study| (bundle, study)))
 }
 
 fn activate(folder: &Path, stage: Stage, why: &Why) -> anyhow::Result<End> {
-    let Some((bundle, study)) = sound(folder)? else { return Ok(End::Refused) };
+    let (bundle, study) = sound(folder)?;
     let opened = Opened::open(&why.installation)?;
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
     let activating = life::activate(&opened.store, &bundle, &study, stage, act, &*opened.dice);
-    let Some(done) = judged(opened.runtime.block_on(activating))? else { return Ok(End::Refused) };
+    let done = judged(opened.runtime.block_on(activating))?;
     if why.output.json {
         println!(
             "{}",
@@ -233,15 +230,13 @@ fn named(what: &[PathBuf]) -> (Option<String>, &Path) {
 }
 
 /// A sound bundle of the study that was named, if one was.
-fn sound_of(slug: Option<&str>, folder: &Path) -> anyhow::Result<Option<(Bundle, Study)>> {
-    let found = sound(folder)?;
-    if let (Some(slug), Some((_, study))) = (slug, &found)
-        && study.slug != slug
-    {
+fn sound_of(slug: Option<&str>, folder: &Path) -> anyhow::Result<(Bundle, Study)> {
+    let (bundle, study) = sound(folder)?;
+    if let Some(slug) = slug.filter(|slug| study.slug != *slug) {
         let other = format!("{} is a bundle of the study {}, not of {slug}", folder.display(), study.slug);
         return Err(Refused(other).into());
     }
-    Ok(found)
+    Ok((bundle, study))
 }
 
 /// The moment that `--on` names.
@@ -251,18 +246,15 @@ fn moment(study: &Study, text: &str) -> anyhow::Result<Instant> {
 }
 
 fn plan(slug: Option<&str>, folder: &Path, on: &str, why: &Why) -> anyhow::Result<End> {
-    let Some((bundle, study)) = sound_of(slug, folder)? else { return Ok(End::Refused) };
+    let (bundle, study) = sound_of(slug, folder)?;
     let due_at = moment(&study, on)?;
     let opened = Opened::open(&why.installation)?;
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
     let planning = planned_acts::plan(&opened.store, &bundle, &study, due_at, act);
-    let Some(number) = judged(opened.runtime.block_on(planning))? else { return Ok(End::Refused) };
+    let number = judged(opened.runtime.block_on(planning))?;
     let at = due_at.local(study.zone);
     if why.output.json {
-        println!(
-            "{}",
-            json!({ "study": study.slug, "planned": number, "on": at, "bundle_digest": bundle.digest() })
-        );
+        println!("{}", json!({ "study": study.slug, "planned": number, "on": at, "bundle_digest": bundle.digest() }));
     } else {
         println!("{}: planned as No. {number}; it comes into force on {at}", study.slug);
         println!("Take it back with `hagaki study amend {} --withdraw {number}`.", study.slug);
@@ -278,9 +270,7 @@ fn withdraw_planned(what: &[PathBuf], number: i64, why: &Why) -> anyhow::Result<
     let opened = Opened::open(&why.installation)?;
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
     let withdrawing = planned_acts::withdraw(&opened.store, &slug, number, act);
-    if judged(opened.runtime.block_on(withdrawing))?.is_none() {
-        return Ok(End::Refused);
-    }
+    judged(opened.runtime.block_on(withdrawing))?;
     if why.output.json {
         println!("{}", json!({ "study": slug, "planned": number, "state": "withdrawn" }));
     } else {
@@ -290,11 +280,11 @@ fn withdraw_planned(what: &[PathBuf], number: i64, why: &Why) -> anyhow::Result<
 }
 
 fn amend(slug: Option<&str>, folder: &Path, why: &Why) -> anyhow::Result<End> {
-    let Some((bundle, study)) = sound_of(slug, folder)? else { return Ok(End::Refused) };
+    let (bundle, study) = sound_of(slug, folder)?;
     let opened = Opened::open(&why.installation)?;
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
     let amending = life::amend(&opened.store, &bundle, &study, act);
-    let Some(version) = judged(opened.runtime.block_on(amending))? else { return Ok(End::Refused) };
+    let version = judged(opened.runtime.block_on(amending))?;
     if why.output.json {
         println!("{}", json!({ "study": study.slug, "version": version, "bundle_digest": bundle.digest() }));
     } else {
@@ -304,15 +294,18 @@ fn amend(slug: Option<&str>, folder: &Path, why: &Why) -> anyhow::Result<End> {
 }
 
 fn foresee(slug: Option<&str>, folder: &Path, on: Option<&str>, why: &Why) -> anyhow::Result<End> {
-    let Some((bundle, study)) = sound_of(slug, folder)? else { return Ok(End::Refused) };
+    let (bundle, study) = sound_of(slug, folder)?;
     let due_at = on.map(|on| moment(&study, on)).transpose()?;
     let opened = Opened::open(&why.installation)?;
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
     let foreseeing = life::foresee(&opened.store, &bundle, &study, act);
-    let Some((version, changes)) = judged(opened.runtime.block_on(foreseeing))? else { return Ok(End::Refused) };
+    let (version, changes) = judged(opened.runtime.block_on(foreseeing))?;
     if why.output.json {
-        println!("{}", json!({ "study": study.slug, "version": version, "changes": changes,
-                                 "on": due_at.map(|at| at.local(study.zone)) }));
+        println!(
+            "{}",
+            json!({ "study": study.slug, "version": version, "changes": changes,
+                                 "on": due_at.map(|at| at.local(study.zone)) })
+        );
         return Ok(End::Done);
     }
     let then = due_at.map(|at| format!(", on {},", at.local(study.zone))).unwrap_or_default();
@@ -328,7 +321,7 @@ fn set_state(slug: &str, state: State, why: &Why) -> anyhow::Result<End> {
     let opened = Opened::open(&why.installation)?;
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
     let setting = life::set_state(&opened.store, slug, state, act);
-    let Some(stage) = judged(opened.runtime.block_on(setting))? else { return Ok(End::Refused) };
+    let stage = judged(opened.runtime.block_on(setting))?;
     if why.output.json {
         println!("{}", json!({ "study": slug, "stage": stage.key(), "state": state.key() }));
     } else {
@@ -341,7 +334,7 @@ fn purge(slug: &str, why: &Why) -> anyhow::Result<End> {
     let opened = Opened::open(&why.installation)?;
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
     let purging = life::purge(&opened.store, slug, act, &*opened.dice);
-    let Some(subjects) = judged(opened.runtime.block_on(purging))? else { return Ok(End::Refused) };
+    let subjects = judged(opened.runtime.block_on(purging))?;
     if why.output.json {
         println!("{}", json!({ "study": slug, "stage": Stage::Development.key(), "subjects": subjects }));
     } else {
@@ -435,7 +428,13 @@ fn show(slug: &str, installation: &Installation, output: Output) -> anyhow::Resu
     }
     for one in &planned_rows {
         let note = if one.note.is_empty() { String::new() } else { format!(" — {}", one.note.replace('\n', "; ")) };
-        println!("planned   No. {} for {} ({}) {}{note}", one.number, one.due_at.local(zone), one.state.key(), one.reason);
+        println!(
+            "planned   No. {} for {} ({}) {}{note}",
+            one.number,
+            one.due_at.local(zone),
+            one.state.key(),
+            one.reason
+        );
     }
     for version in versions {
         println!(

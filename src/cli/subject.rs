@@ -101,7 +101,7 @@ pub(super) fn run(command: SubjectCommand) -> anyhow::Result<End> {
             let order = Order { actor: &opened.actor, subject: &subject, reason: &reason };
             let set: BTreeMap<String, String> = set.into_iter().collect();
             let noting = command::note(&shelf, &shelved, means, order, kind, &set, of.as_deref());
-            let Some((fact, new)) = judged(opened.runtime.block_on(noting))? else { return Ok(End::Refused) };
+            let (fact, new) = judged(opened.runtime.block_on(noting))?;
             if output.json {
                 println!("{}", json!({ "fact": fact_json(&shelved.study, &fact), "new": new }));
             } else if new {
@@ -153,7 +153,7 @@ fn show(slug: &str, wanted: &str, installation: &Installation, output: Output) -
     let shelved = opened.study(slug)?;
     let study = &shelved.study;
     let finding = command::find_subject(&opened.store, study, shelved.id, wanted);
-    let Some(row) = judged(opened.runtime.block_on(finding))? else { return Ok(End::Refused) };
+    let row = judged(opened.runtime.block_on(finding))?;
     let facts = opened.runtime.block_on(fact::list_by_subject(&opened.store, row.id))?;
     let given = opened.runtime.block_on(allocation::find_by_subject(&opened.store, row.id))?;
     let arm = given.as_ref().filter(|_| study.blinding == Blinding::Open).map(|given| given.arm.as_str());

@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::installation::Opened;
-use super::{End, Installation, Output};
+use super::{End, Installation, Output, Refused};
 use crate::daemon::run::{desk_address, keys};
 use crate::workflow::Means;
 use crate::workflow::command::{self, CommandError, Order};
@@ -40,14 +40,11 @@ pub struct UnblindArgs {
     output: Output,
 }
 
-/// Prints a refusal and ends with 1; hands a failure on.
-pub(super) fn judged<T>(result: Result<T, CommandError>) -> anyhow::Result<Option<T>> {
+/// A refusal on its way up, or a failure.
+pub(super) fn judged<T>(result: Result<T, CommandError>) -> anyhow::Result<T> {
     match result {
-        Ok(done) => Ok(Some(done)),
-        Err(CommandError::Refused(refusal)) => {
-            eprintln!("hagaki: {refusal}");
-            Ok(None)
-        }
+        Ok(done) => Ok(done),
+        Err(CommandError::Refused(refusal)) => Err(Refused(refusal.to_string()).into()),
         Err(CommandError::Failed(failure)) => Err(failure.into()),
     }
 }
@@ -63,7 +60,7 @@ pub(super) fn run(args: UnblindArgs) -> anyhow::Result<End> {
     let study = &shelved.study;
     if args.all {
         let listing = command::unblind_all(&shelf, &shelved, means, &opened.actor, &args.reason);
-        let Some(all) = judged(opened.runtime.block_on(listing))? else { return Ok(End::Refused) };
+        let all = judged(opened.runtime.block_on(listing))?;
         if !args.output.json {
             println!("subject,site,enrolled_at,arm,kit");
         }
@@ -86,7 +83,7 @@ pub(super) fn run(args: UnblindArgs) -> anyhow::Result<End> {
     };
     let order = Order { actor: &opened.actor, subject, reason: &args.reason };
     let disclosing = command::unblind(&shelf, &shelved, means, order, by);
-    let Some((broken, allocation)) = judged(opened.runtime.block_on(disclosing))? else { return Ok(End::Refused) };
+    let (broken, allocation) = judged(opened.runtime.block_on(disclosing))?;
     let first = matches!(broken, Broken::Now(_));
     let shown = args.show.then_some(&allocation);
     if args.output.json {

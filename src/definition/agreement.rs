@@ -184,7 +184,13 @@ fn check_forced(forced: &Section, study: &StudyFile, report: &Report) {
     let may = |person: &Located<Person>| forcing.allows(study.blinding, &person.value);
     if !forcing.roles.is_empty() && !study.people.iter().any(may) {
         let wrong = "nobody can give an arm by hand: no person has such a role and enrolls nobody";
-        report.warn(ALLOCATION, line, forced.key("roles"), wrong, format!("give somebody in {STUDY} one of these roles"));
+        report.warn(
+            ALLOCATION,
+            line,
+            forced.key("roles"),
+            wrong,
+            format!("give somebody in {STUDY} one of these roles"),
+        );
     }
 }
 

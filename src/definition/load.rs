@@ -166,7 +166,8 @@ fn build(bundle: &Bundle, report: &Report) -> Option<Study> {
     };
     check_lists(bundle, allocation.as_ref(), &file, registration, report);
     let sound_languages = !file.languages.is_empty();
-    sound_languages.then(|| Study { cohorts: cohorts.unwrap_or_default(), ..assemble(file, instruments, allocation, kits) })
+    sound_languages
+        .then(|| Study { cohorts: cohorts.unwrap_or_default(), ..assemble(file, instruments, allocation, kits) })
 }
 
 /// A list is used by the statistician's file, and speaks of what subjects can answer.

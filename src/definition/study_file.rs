@@ -10,7 +10,8 @@ use crate::domain::fact::FactKind;
 use crate::domain::kit::StockRules;
 use crate::domain::language::{Language, Text};
 use crate::domain::study::{
-    Arm, Authentication, Blinding, Digest, Notice, Person, Post, Registration, Rescreening, Role, Site, Trust, UniqueWithin,
+    Arm, Authentication, Blinding, Digest, Notice, Person, Post, Registration, Rescreening, Role, Site, Trust,
+    UniqueWithin,
 };
 use crate::domain::survey::Survey;
 use crate::domain::text;

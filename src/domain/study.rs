@@ -347,13 +347,9 @@ impl Forcing {
     pub fn allows(&self, blinding: Blinding, person: &Person) -> bool {
         let knows = match blinding {
             Blinding::Open => true,
-            Blinding::Blinded => {
-                person.roles.iter().any(|role| role.unblinded()) && !person.has(Role::Monitor)
-            }
+            Blinding::Blinded => person.roles.iter().any(|role| role.unblinded()) && !person.has(Role::Monitor),
         };
-        knows
-            && self.roles.iter().any(|role| person.has(*role))
-            && !person.roles.iter().any(|role| role.enrolls())
+        knows && self.roles.iter().any(|role| person.has(*role)) && !person.roles.iter().any(|role| role.enrolls())
     }
 }
 

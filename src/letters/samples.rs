@@ -124,6 +124,7 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
             help.enrolls = false;
             help.unblinds = false;
             help.kits = false;
+            help.balance = false;
         }
         _ => {}
     }

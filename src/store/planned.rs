@@ -90,16 +90,8 @@ fn read(mut row: Row) -> Result<PlannedRow, StoreError> {
 pub async fn insert(tx: &mut Tx, new: &PlannedRow) -> Result<i64, StoreError> {
     let last = Reader::from(&mut *tx).find(&LAST, binds![new.study_id]).await?;
     let number = last.map_or(Ok(None), |mut row| row.opt_int())?.unwrap_or(0) + 1;
-    let binds = binds![
-        new.study_id,
-        number,
-        &new.digest,
-        &new.files,
-        new.due_at,
-        new.planned_at,
-        &new.actor,
-        &new.reason
-    ];
+    let binds =
+        binds![new.study_id, number, &new.digest, &new.files, new.due_at, new.planned_at, &new.actor, &new.reason];
     tx.execute(&INSERT, binds).await?;
     Ok(number)
 }
@@ -137,13 +129,7 @@ pub async fn due<'a>(from: impl Into<Reader<'a>>, now: Instant, limit: i64) -> R
 ///
 /// # Errors
 /// [`StoreError::Missing`] if it waits no more.
-pub async fn settle(
-    tx: &mut Tx,
-    row: &PlannedRow,
-    state: State,
-    at: Instant,
-    note: &str,
-) -> Result<(), StoreError> {
+pub async fn settle(tx: &mut Tx, row: &PlannedRow, state: State, at: Instant, note: &str) -> Result<(), StoreError> {
     let expect = Expect::Present { noun: "planned amendment", key: row.number.to_string() };
     tx.later(&SETTLE, binds![row.study_id, row.number, state.key(), at, note], expect).await
 }

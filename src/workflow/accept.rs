@@ -129,8 +129,8 @@ pub async fn accept(
             }
             let journal = allocation::journal(&mut ledger.tx, shelved.id, 0).await?;
             let counted = balance::count(study, &journal)?;
-            let facts = Balance::new(study, &counted.arms, &counted.groups, request.language)
-                .with_forced(counted.forced);
+            let facts =
+                Balance::new(study, &counted.arms, &counted.groups, request.language).with_forced(counted.forced);
             asking.reply(ledger, asking.to_sender(), Facts::Balance(facts), asking.settled("reply", "balance")).await
         }
         Act::BlankForm => {

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use super::Failure;
 use super::proof;
 use crate::domain::allocation::{Origin, SITE};
-use crate::domain::study::{Blinding, Person, Role, Study};
-use crate::letters::Kind;
+use crate::domain::study::Study;
 use crate::letters::facts::LevelCounts;
+pub use crate::letters::facts::may_know_balance as may_know;
 use crate::store::allocation::AllocationRow;
 
 /// Counts per arm (arms as in the study), in all and by level.
@@ -22,17 +22,6 @@ pub struct Balanced {
     pub forced: u64,
     /// Of each factor its levels, with the subjects of each arm; the site first.
     pub groups: Vec<(String, LevelCounts)>,
-}
-
-/// Whether a person may be told the balance.
-pub fn may_know(study: &Study, person: &Person) -> bool {
-    let roles = [Role::Statistician, Role::Manager, Role::Coordinator];
-    study.scheme.as_ref().is_some_and(|scheme| scheme.randomizes())
-        && !person.has(Role::Investigator)
-        && match study.blinding {
-            Blinding::Blinded => Kind::Balance.may_go_to(study.blinding, person),
-            Blinding::Open => roles.iter().any(|role| person.has(*role)),
-        }
 }
 
 /// Counts a journal.

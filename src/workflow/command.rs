@@ -62,7 +62,9 @@ pub enum Refusal {
     #[error("{0} may not give an arm: [forced] roles in allocation.toml say who may, and whoever enrolls never does")]
     MayNotForce(String),
     /// As many were given as may be.
-    #[error("{0} allocations were given by hand, as many as [forced] limit in allocation.toml allows; an amendment can raise it")]
+    #[error(
+        "{0} allocations were given by hand, as many as [forced] limit in allocation.toml allows; an amendment can raise it"
+    )]
     ForcedLimit(u32),
     /// No such arm, or one that is closed.
     #[error("\"{0}\" is no open arm of the study; there are {1}")]

@@ -7,27 +7,27 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
+use super::entry::sign;
+pub use super::entry::{append, record_digest};
 use super::ledger::{Ledger, Page};
-use super::shelf::ShelvedStudy;
-use super::stock::AtHand;
 use super::reference::reference_key;
 pub use super::reference::{find_known, key_of, key_of_form, possible_keys, site_of};
+use super::shelf::ShelvedStudy;
+use super::stock::AtHand;
 use super::{Arrival, Failure, Means, cohorts, compose, proof, rescreen};
 use crate::domain::allocation::{Allotment, Full, Levels, Origin, SITE, Scheme, record as allocation_journal};
 use crate::domain::answer::{self, Form};
-use crate::domain::chain::Sha256Digest;
 use crate::domain::cohort;
 use crate::domain::study::{Blinding, Person, Study};
-use crate::domain::time::{Dice, Instant};
+use crate::domain::time::Instant;
 use crate::letters::facts::{Links, Reason};
 use crate::store::allocation::AllocationRow;
 use crate::store::fact::FactRow;
 use crate::store::kit::KitRow;
 use crate::store::study::State as StudyState;
 use crate::store::subject::{NewSubject, SubjectRow};
-use crate::store::{Tx, allocation, audit, kit, subject};
+use crate::store::{Tx, allocation, kit, subject};
 
 /// What speaks against an enrollment, as keys: `faults` with the faulty items, then the reasons.
 pub fn refusal_keys(reasons: &[Reason], form: &Form) -> Vec<String> {
@@ -317,6 +317,7 @@ pub(super) async fn refusals(
         (Some(scheme), Some(state)) => {
             let levels = levels_of(study, scheme, site, form);
             match state.find_full(scheme, &study.caps, site_cap, &levels).map_err(no_levels)? {
+                Some(Full::Arm) if study.blinding == Blinding::Open => reasons.push(Reason::ArmFull),
                 Some(Full::Total | Full::Arm) => reasons.push(Reason::StudyFull),
                 Some(Full::Site) => reasons.push(Reason::SiteFull),
                 Some(Full::List) if scheme.strata().is_empty() => reasons.push(Reason::StudyFull),
@@ -470,19 +471,6 @@ pub(super) async fn record(
     Ok(Enrolled { links, ..Enrolled::new(subject, allocation) })
 }
 
-/// What the audit chain holds of the record of a decision: its SHA-256, in lower-case hexadecimal.
-pub fn record_digest(record: &str) -> String {
-    data_encoding::HEXLOWER.encode(&Sha256::digest(record))
-}
-
-/// Adds to a decision's record by which rules and by which program it was made.
-pub(super) fn sign(record: &mut serde_json::Value, shelved: &ShelvedStudy) {
-    if let Some(facts) = record.as_object_mut() {
-        facts.insert("bundle".to_string(), json!({ "version": shelved.version, "digest": shelved.digest }));
-        facts.insert("program".to_string(), json!(env!("CARGO_PKG_VERSION")));
-    }
-}
-
 /// An allocation decided or given, but not yet recorded.
 struct Drawn {
     number: i64,
@@ -571,36 +559,4 @@ async fn commit_draw(
     page.touch();
     allocation::insert(tx, &row, &journal).await?;
     Ok(row)
-}
-
-/// Appends an entry to the study's chain and moves its head; the entry's digest.
-///
-/// Receipts carry digests of entries to people who must not learn what the entries say. So each body gets 128 random bits
-/// that leave the database with no letter: without them an arm could be found by trying all of them.
-///
-/// # Errors
-/// The database.
-pub async fn append(
-    tx: &mut Tx,
-    page: &mut Page,
-    means: Means<'_>,
-    actor: &str,
-    action: &str,
-    body: &serde_json::Value,
-) -> Result<Sha256Digest, Failure> {
-    let body = salted(body, means.dice);
-    let digest = audit::append(tx, &mut page.row, means.now, actor, action, &body).await?;
-    page.touch();
-    Ok(digest)
-}
-
-/// The body of an entry with its random bits; see [`append`].
-pub(super) fn salted(body: &serde_json::Value, dice: &dyn Dice) -> String {
-    let mut salt = [0; 16];
-    dice.fill(&mut salt);
-    let mut salted = body.clone();
-    if let Some(facts) = salted.as_object_mut() {
-        facts.insert("salt".to_string(), json!(data_encoding::HEXLOWER.encode(&salt)));
-    }
-    salted.to_string()
 }

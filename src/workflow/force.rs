@@ -185,8 +185,11 @@ fn whose<'a>(study: &'a Study, site: &str, named: Option<&str>) -> Result<&'a Pe
         };
     }
     // Whoever acts for every site is of none in particular.
-    let own: Vec<&Person> =
-        study.people.iter().filter(|person| enrolls(person) && (!person.sites.is_empty() || study.sites.len() == 1)).collect();
+    let own: Vec<&Person> = study
+        .people
+        .iter()
+        .filter(|person| enrolls(person) && (!person.sites.is_empty() || study.sites.len() == 1))
+        .collect();
     match own.as_slice() {
         [only] => Ok(only),
         several => {
@@ -204,7 +207,8 @@ fn in_words(study: &Study, reasons: &[Reason]) -> String {
         Reason::StudyFull if study.blinding == Blinding::Blinded => {
             "the study is full (an arm that is full closes it to everybody)".to_string()
         }
-        Reason::StudyFull => "the study or one of its arms is full".to_string(),
+        Reason::StudyFull => "the study is full".to_string(),
+        Reason::ArmFull => "an arm is full, which closes the study to everybody".to_string(),
         Reason::SiteFull => "the site is full".to_string(),
         Reason::StratumFull => "the stratum is full".to_string(),
         Reason::Paused => format!("enrollment is paused; `hagaki study resume {}` opens it again", study.slug),
@@ -212,7 +216,9 @@ fn in_words(study: &Study, reasons: &[Reason]) -> String {
         Reason::NoKits => "kits of some arm are out at the site; `hagaki kit list` shows what is there".to_string(),
         Reason::SiteNotOpen(day) => format!("the site enrolls from {day} on"),
         Reason::SiteClosed(day) => format!("the site enrolled until {day}"),
-        Reason::RescreeningNever => "the study screens nobody again: [registration] rescreening in study.toml".to_string(),
+        Reason::RescreeningNever => {
+            "the study screens nobody again: [registration] rescreening in study.toml".to_string()
+        }
         Reason::RescreeningUnknown(typed) => format!("there is no subject {typed} at that person's sites"),
         Reason::RescreeningNoFact(subject, kinds) => {
             let kinds: Vec<&str> = kinds.iter().map(|kind| kind.key()).collect();

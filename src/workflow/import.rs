@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use super::Failure;
 use super::disclosure::{self, Wish};
-use super::enroll::{key_of, record_digest, salted, sign};
+use super::enroll::key_of;
+use super::entry::{record_digest, salted, sign};
 use super::life::{Act, LifeError, Refusal, log};
 use super::shelf::ShelvedStudy;
 use crate::domain::allocation::{Allotment, Fault, HistoryRow, Levels, Method, Origin, SITE, Scheme, State};

@@ -41,7 +41,7 @@ pub struct Order<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// Kits are for blinded studies.
-    #[error("study {0} hands out no kits: it is not blinded")]
+    #[error("study {0} hands out no kits: it is not blinded (blinding in study.toml)")]
     NoKits(String),
     /// An act in production needs its reason.
     #[error("say why, with --reason: it stands in the audit chain")]
@@ -56,16 +56,20 @@ pub enum Refusal {
     #[error("no kit is meant: name codes, or where they lie")]
     None,
     /// A place that is no site.
-    #[error("study has no site {0}; name one, or \"central\" for the central stock")]
+    #[error(
+        "the study has no site {0}; write the code of a section [[sites]] of study.toml, or \"central\" for the central stock"
+    )]
     NoSite(String),
     /// The list of kits cannot be used.
     #[error("{}\nnothing was added", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     List(Vec<Problem>),
     /// The subject has no kit that could be replaced.
-    #[error("{0} was given no kit")]
+    #[error("{0} was given no kit, so there is none to replace; `hagaki subject show` tells what it has")]
     NotGiven(String),
     /// A person of the study whose roles or sites do not allow it.
-    #[error("{0} may not do that there")]
+    #[error(
+        "{0} may not do that there: it takes an investigator, coordinator or pharmacist who acts for the site (roles and sites in study.toml)"
+    )]
     NotEntitled(String),
     /// No kit can be handed out.
     #[error("there is no kit to give now; send some to the site, or to the central stock, and try again")]
@@ -76,19 +80,19 @@ pub enum Refusal {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KitFault {
     /// No kit has that code; or it lies where whoever asks has no business.
-    #[error("there is no kit {0}")]
+    #[error("there is no kit {0}; `hagaki kit list` shows those there are")]
     Unknown(String),
     /// Named more than once.
-    #[error("kit {0} is named twice")]
+    #[error("kit {0} is named twice; name each once")]
     Twice(String),
     /// It is what cannot become what was asked for.
-    #[error("kit {code} is {now} and cannot become {next}", code = .0, now = .1.key(), next = .2.key())]
+    #[error("kit {code} is {now} and cannot become {next}; leave it out, or look at it with `hagaki kit show`", code = .0, now = .1.key(), next = .2.key())]
     State(String, State, State),
     /// A shipment would not move it.
-    #[error("kit {0} lies there already")]
+    #[error("kit {0} lies there already; leave it out")]
     There(String),
     /// It is what cannot be shipped.
-    #[error("kit {code} is {now} and cannot be shipped", code = .0, now = .1.key())]
+    #[error("kit {code} is {now} and cannot be shipped; only kits that are available or quarantined can", code = .0, now = .1.key())]
     Fixed(String, State),
 }
 

@@ -15,9 +15,10 @@ use crate::domain::text;
 use crate::domain::time::{Dice, Instant};
 use crate::limits;
 use crate::store::bundle::BundleRow;
+use crate::store::calendar::Mark;
 use crate::store::kit::NewKit;
 use crate::store::study::{NewStudy, State, StudyRow, StudySecret};
-use crate::store::{Store, Tx, audit, bundle, cohort, kit, planned, study, word};
+use crate::store::{Store, Tx, audit, bundle, calendar, cohort, kit, planned, study, word};
 
 /// Who acts, when, and why: what every entry of a study's life says.
 #[derive(Clone, Copy, Debug)]
@@ -269,6 +270,13 @@ pub(super) async fn replace(
     study::set_bundle(tx, row.id, version, act.at).await?;
     word::replace(tx, row.id, &words_of(defined)).await?;
     let relisted = relist(tx, row.id, &old, defined).await?;
+    // Another time of day for the digest counts from now on.
+    if (old.digest.minute, old.zone) != (defined.digest.minute, defined.zone)
+        && let Some(mark) = calendar::find(&mut *tx, row.id).await?
+    {
+        let next_at = defined.zone.next_at(defined.digest.minute, act.at);
+        calendar::save(tx, row.id, Mark { next_at, ..mark }).await?;
+    }
     // A cohort that is another one now is told of anew.
     for known in old.cohorts.iter().filter(|known| !defined.cohorts.contains(known)) {
         cohort::forget(tx, row.id, &known.id).await?;

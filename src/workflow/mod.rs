@@ -17,6 +17,7 @@ pub mod credentials;
 pub mod deed;
 pub mod disclosure;
 pub mod enroll;
+mod entry;
 pub mod facts;
 pub mod force;
 pub mod import;

@@ -27,7 +27,12 @@ pub(super) struct Again {
 
 impl Again {
     /// The key of the new subject, whose reference has `key`; the subject of somebody else that has it, if one does.
-    pub(super) async fn key(&self, tx: &mut Tx, study_id: i64, key: &str) -> Result<Result<String, SubjectRow>, Failure> {
+    pub(super) async fn key(
+        &self,
+        tx: &mut Tx,
+        study_id: i64,
+        key: &str,
+    ) -> Result<Result<String, SubjectRow>, Failure> {
         match subject::find_by_reference(tx, study_id, key).await? {
             None => Ok(Ok(key.to_string())),
             Some(own) if self.chain.contains(&own.id) => Ok(Ok(format!("{key} {}", self.chain.len() + 1))),

@@ -377,7 +377,10 @@ fn subject_differs(study: &Study, entry: &Entry, told: &Enrollment<'_>, row: &On
         (What::EnrolledAt, row.enrolled_at == entry.at),
         (What::Mail, row.inbox_id == told.inbox),
         (What::Digest, row.audit_digest == entry.digest),
-        (What::Reference, reference.is_some_and(|text| is_key_of(&row.reference_key, &key_of(study, &told.site, text)))),
+        (
+            What::Reference,
+            reference.is_some_and(|text| is_key_of(&row.reference_key, &key_of(study, &told.site, text))),
+        ),
     ]
     .into_iter()
     .find_map(|(what, same)| (!same).then_some(what))

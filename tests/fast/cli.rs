@@ -86,6 +86,35 @@ fn what_is_not_there_is_refused() {
 }
 
 #[test]
+fn programs_read_why_they_are_refused() {
+    let place = Place::new();
+    let refused = |line: &str| {
+        let ran = place.ends(1, line);
+        let told = ran.json()["refused"].as_str().unwrap().to_owned();
+        assert!(ran.err.contains(told.lines().next().unwrap()), "the terminal reads the same");
+        told
+    };
+    assert!(refused("study show nosuch --json").contains("no study nosuch"));
+    assert!(refused("study pause nosuch --json").contains("no study nosuch"));
+    assert!(refused("study activate nosuch --json").contains("study.toml: is missing"));
+    place.ends(0, &format!("study activate {SAMPLES}/aurora --production --reason go --json"));
+    assert!(refused(&format!("study activate {SAMPLES}/aurora --json")).contains("is in production"));
+    assert!(refused("study pause aurora --json").contains("--reason"));
+    assert!(refused("subject show aurora AURORA-0007 --json").contains("no subject AURORA-0007"));
+    assert!(refused("unblind aurora AURORA-0007 --by stat --reason x --json").contains("no subject AURORA-0007"));
+    assert!(refused("kit quarantine aurora K-1 --reason x --json").contains("hands out no kits"));
+    assert!(refused("allocation rerandomize aurora --times 3 --out r.csv --json").contains("--by PERSON"));
+    assert!(refused("allocation force aurora sex=F --arm STD --by stat --reason x --json").contains("[forced]"));
+    assert!(refused(&format!("study amend borealis {SAMPLES}/aurora --reason x --json")).contains("not of borealis"));
+    assert!(
+        refused(&format!("study amend aurora {SAMPLES}/aurora --on soon --reason x --json")).contains("2027-01-15")
+    );
+    assert!(refused("study amend aurora --withdraw 3 --reason x --json").contains("No. 3"));
+    // Without --json nothing stands where programs read.
+    assert_eq!(place.ends(1, "study show nosuch").out, "");
+}
+
+#[test]
 fn what_cannot_be_meant_is_a_usage_error() {
     let place = Place::new();
     for line in [

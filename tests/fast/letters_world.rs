@@ -9,14 +9,15 @@ use hagaki::domain::instrument::{Choice, Choices, DayBound, Instrument, Item, It
 use hagaki::domain::kit::{Day, StockRules};
 use hagaki::domain::language::{Language, Text};
 use hagaki::domain::study::{
-    Arm, Authentication, Blinding, Caps, Forcing, Kit, Person, Registration, Rescreening, Role, Site, Stage, Study, Trust, UniqueWithin,
+    Arm, Authentication, Blinding, Caps, Forcing, Kit, Person, Registration, Rescreening, Role, Site, Stage, Study,
+    Trust, UniqueWithin,
 };
 use hagaki::domain::time::{Instant, Zone};
 use hagaki::letters::facts::{
     AssignmentBlinded, AssignmentFailedAlert, Balance, BlankForm, Change, Confirm, Conflict, DeedConfirm, DeedForm,
     Digest, DigestUnblinded, Disclosure, Enrollment, Facts, Head, Help, KitRefused, KitReplaced, KitReplacedBlinded,
-    KitReplacedUnblinded, KitsQuarantined, KitsShortBlinded, KitsShortUnblinded, Links, Noted, NoticeBlind, NoticeUnblinded,
-    Opening, Reader, Reason, Refusal, Replacement, Sameness, ShortArm, Unblinded, UnblindingNotice,
+    KitReplacedUnblinded, KitsQuarantined, KitsShortBlinded, KitsShortUnblinded, Links, Noted, NoticeBlind,
+    NoticeUnblinded, Opening, Reader, Reason, Refusal, Replacement, Sameness, ShortArm, Unblinded, UnblindingNotice,
 };
 use hagaki::letters::{Kind, Letter};
 

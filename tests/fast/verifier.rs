@@ -600,7 +600,9 @@ fn what_was_given_by_hand_is_counted_where_it_stands() {
         ("maximal", format!("method = \"maximal\"\n{strata}\n[maximal]\nlimit = 2\nsubjects = 20{table}"), None),
         (
             "dummies",
-            format!("method = \"minimization\"\n{uneven}\n{FACTORS}\n[minimization]\ndistance = \"range\"\nrule = \"ratio-arms\"\np = 0.8{table}"),
+            format!(
+                "method = \"minimization\"\n{uneven}\n{FACTORS}\n[minimization]\ndistance = \"range\"\nrule = \"ratio-arms\"\np = 0.8{table}"
+            ),
             None,
         ),
         (

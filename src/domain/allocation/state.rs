@@ -198,13 +198,7 @@ impl State {
         self.count(scheme, &row.levels, &row.allotment, row.origin)
     }
 
-    fn count(
-        &mut self,
-        scheme: &Scheme,
-        levels: &Levels,
-        allotment: &Allotment,
-        origin: Origin,
-    ) -> Result<(), Fault> {
+    fn count(&mut self, scheme: &Scheme, levels: &Levels, allotment: &Allotment, origin: Origin) -> Result<(), Fault> {
         let plan = scheme.plan();
         let arm = plan.find_arm(&allotment.arm)?;
         let cell = plan.find_cell(arm, allotment.slot).ok_or_else(|| Fault::Slot(allotment.arm.clone()))?;

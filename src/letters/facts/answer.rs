@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
+use super::balance::may_know_balance;
 use super::form::{FaultLine, FormFacts, Reader, Shown, UnknownKey, shown_value};
 use super::short;
 use crate::domain::answer::Form;
@@ -24,6 +25,9 @@ pub enum Reason {
     NotEligible(Vec<String>),
     /// The study has as many subjects as planned. Also said when an arm is full, so that no refusal tells an arm.
     StudyFull,
+    /// Some arm has as many subjects as planned, in a study that conceals none; nobody is enrolled then. Of blinded studies
+    /// [`Reason::StudyFull`] is said.
+    ArmFull,
     /// The site has as many subjects as planned.
     SiteFull,
     /// This kind of subject is there in the planned number.
@@ -64,6 +68,7 @@ impl Reason {
         match self {
             Reason::NotEligible(_) => "not-eligible",
             Reason::StudyFull => "study-full",
+            Reason::ArmFull => "arm-full",
             Reason::SiteFull => "site-full",
             Reason::StratumFull => "stratum-full",
             Reason::CohortFull(_) => "cohort-full",
@@ -88,6 +93,7 @@ impl Reason {
         !matches!(
             self,
             Reason::StudyFull
+                | Reason::ArmFull
                 | Reason::SiteFull
                 | Reason::StratumFull
                 | Reason::CohortFull(_)
@@ -347,6 +353,9 @@ pub struct Help {
     pub unblinds: bool,
     /// Whether the sender may ask for another kit, and have kits kept back.
     pub kits: bool,
+    /// Whether the sender may ask how many subjects each arm has.
+    #[serde(default)]
+    pub balance: bool,
 }
 
 impl Help {
@@ -360,6 +369,7 @@ impl Help {
             enrolls: person.roles.iter().any(|role| role.enrolls()),
             unblinds: blinded && allowed(Deed::Unblind),
             kits: blinded && allowed(Deed::ReplaceKit),
+            balance: may_know_balance(study, person),
         }
     }
 }

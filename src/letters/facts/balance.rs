@@ -8,8 +8,9 @@ use super::form::shown_value;
 use super::short;
 use crate::domain::allocation::SITE;
 use crate::domain::language::Language;
-use crate::domain::study::{Stage, Study};
+use crate::domain::study::{Blinding, Person, Role, Stage, Study};
 use crate::domain::witness::Witness;
+use crate::letters::kind::Kind;
 
 /// How far a study and its audit chain have come. There is no arm in this type (promise 6).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +37,15 @@ impl Digest {
     pub fn new(study: &Study, stage: Stage, day: &str, counts: (i64, i64), chain: (i64, &str)) -> Digest {
         let (entries, head) = (chain.0, short(chain.1));
         let witness = Witness { study: study.slug.clone(), stage, entries, head: head.clone() }.render();
-        Digest { day: short(day), subjects: counts.0, allocations: counts.1, entries, head, witness, cohorts: Vec::new() }
+        Digest {
+            day: short(day),
+            subjects: counts.0,
+            allocations: counts.1,
+            entries,
+            head,
+            witness,
+            cohorts: Vec::new(),
+        }
     }
 
     /// Tells also how full each cohort is.
@@ -53,6 +62,17 @@ pub struct DigestUnblinded {
     pub digest: Digest,
     /// The balance.
     pub balance: Balance,
+}
+
+/// Whether a person may be told the balance.
+pub fn may_know_balance(study: &Study, person: &Person) -> bool {
+    let roles = [Role::Statistician, Role::Manager, Role::Coordinator];
+    study.scheme.as_ref().is_some_and(|scheme| scheme.randomizes())
+        && !person.has(Role::Investigator)
+        && match study.blinding {
+            Blinding::Blinded => Kind::Balance.may_go_to(study.blinding, person),
+            Blinding::Open => roles.iter().any(|role| person.has(*role)),
+        }
 }
 
 /// How many subjects each arm has, in all and by level: for those who may know it.
@@ -130,7 +150,9 @@ impl Balance {
             let item = instrument.find(site_item.unwrap_or(factor));
             let shown = |level: &str| match (item, study.find_site(level)) {
                 (Some(item), _) => shown_value(study, item, level, language),
-                (None, Some(site)) if factor == SITE => short(&format!("{} ({level})", site.name.in_language(language))),
+                (None, Some(site)) if factor == SITE => {
+                    short(&format!("{} ({level})", site.name.in_language(language)))
+                }
                 (None, _) => short(level),
             };
             let level = |(level, own): &(String, Vec<u64>)| BalanceLevel {

@@ -18,10 +18,12 @@ mod notice;
 
 pub use amendment::AmendmentFailed;
 pub use answer::{
-    BlankForm, Confirm, ConfirmExpired, Conflict, Difference, FactName, Help, NotEntitled, Reason, ReasonLine, Refusal, Sameness,
-    StatusUnknown,
+    BlankForm, Confirm, ConfirmExpired, Conflict, Difference, FactName, Help, NotEntitled, Reason, ReasonLine, Refusal,
+    Sameness, StatusUnknown,
 };
-pub use balance::{ArmCount, ArmTotal, Balance, BalanceGroup, BalanceLevel, Digest, DigestUnblinded, LevelCounts};
+pub use balance::{
+    ArmCount, ArmTotal, Balance, BalanceGroup, BalanceLevel, Digest, DigestUnblinded, LevelCounts, may_know_balance,
+};
 pub use cohort::{CohortFilling, CohortLevel};
 pub use deed::{
     Change, DeedConfirm, DeedForm, Disclosure, FactLine, Lacking, Noted, Opening, Unblinded, UnblindingNotice,

@@ -107,9 +107,10 @@ pub(super) fn agree(form: &Form, other: &Form, twin: &str) -> bool {
         (Some(one), None) => whole.contains(&squeezed(one)),
         (None, linked) => linked.is_none(),
     };
-    linked && items.into_iter().all(|item| match (meaning(form, item), meaning(other, item)) {
-        (Some(one), Some(two)) => one == two || squeezed(&one) == squeezed(&two),
-        (None, _) => false,
-        (Some(_), None) => form.typed.get(item).is_some_and(|typed| whole.contains(&squeezed(typed))),
-    })
+    linked
+        && items.into_iter().all(|item| match (meaning(form, item), meaning(other, item)) {
+            (Some(one), Some(two)) => one == two || squeezed(&one) == squeezed(&two),
+            (None, _) => false,
+            (Some(_), None) => form.typed.get(item).is_some_and(|typed| whole.contains(&squeezed(typed))),
+        })
 }

@@ -70,6 +70,22 @@ stories! {
         assert!(arms.iter().all(|arm| letters[1].text.contains(&format!("({})", arm.code))), "{}", letters[1].text);
     }
 
+    async fn another_time_of_day_counts_at_once(center: &mut Center) {
+        aurora(center).await;
+        center.attend().await;
+        enroll(center, 1).await;
+        // It is morning in Tokyo, and the digest is due tomorrow at seven; by the amendment it is due in the next hours.
+        let text = format!("{}\n[digest]\nat = \"23:00\"\n", samples::aurora().file("study.toml").unwrap());
+        let bundle = with_file(&samples::aurora(), "study.toml", &text);
+        hagaki::workflow::life::amend(center.store(), &bundle, &defined(&bundle), center.act("later")).await.unwrap();
+        let row = study::find_current(center.store(), "aurora").await.unwrap().unwrap();
+        let next = hagaki::store::calendar::find(center.store(), row.id).await.unwrap().unwrap().next_at;
+        assert!(next.local(defined(&bundle).zone).contains(" 23:00 "), "{}", next.local(defined(&bundle).zone));
+        center.wind(24 * 3600);
+        center.attend().await;
+        assert_eq!(kinds(&center.settle().await), [("digest-unblinded", STATISTICIAN)]);
+    }
+
     async fn the_digest_can_be_left_out(center: &mut Center) {
         let text = format!("{}\n[digest]\nroles = []\n", samples::aurora().file("study.toml").unwrap());
         center.activate(&with_file(&samples::aurora(), "study.toml", &text), Stage::Production).await;

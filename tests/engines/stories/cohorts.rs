@@ -15,7 +15,10 @@ fn limited(women: u32, here: u32) -> Bundle {
 }
 
 fn woman(number: usize) -> Mail {
-    DR_YAMADA.writes("登録", &aurora_form("011", &format!("W-{number:04}")).replace("性別: 男", "性別: 女\n妊娠の有無: いいえ"))
+    DR_YAMADA.writes(
+        "登録",
+        &aurora_form("011", &format!("W-{number:04}")).replace("性別: 男", "性別: 女\n妊娠の有無: いいえ"),
+    )
 }
 
 async fn filled(center: &Center) -> Vec<u64> {
@@ -55,6 +58,7 @@ stories! {
 
     async fn an_amendment_counts_everybody_by_the_new_rule(center: &mut Center) {
         center.activate(&limited(4, 5), Stage::Production).await;
+        center.attend().await;
         for number in 1..=5 {
             center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", &format!("M-{number:04}")))).await;
         }

@@ -13,7 +13,8 @@ use super::facts::{Operating, ok};
 use super::*;
 
 fn again(most: u32) -> Bundle {
-    let rules = format!("unique_within = \"site\"\nrescreening = [\"withdrawn\", \"ineligible\"]\nrescreenings = {most}");
+    let rules =
+        format!("unique_within = \"site\"\nrescreening = [\"withdrawn\", \"ineligible\"]\nrescreenings = {most}");
     edited(&samples::aurora(), "study.toml", "unique_within = \"site\"", &rules)
 }
 

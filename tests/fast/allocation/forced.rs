@@ -1,6 +1,6 @@
 //! Arms given by hand among drawn ones: every method goes on, blocks stay whole, a replay agrees and finds what was changed.
 
-use hagaki::domain::allocation::{FirstDifference, Origin, Replayed, Row, rerandomize, replay};
+use hagaki::domain::allocation::{FirstDifference, Origin, Replayed, Row, replay, rerandomize};
 use proptest::prelude::*;
 
 use super::*;
@@ -69,14 +69,19 @@ fn every_method_goes_on_after_a_run_by_hand_and_is_replayed() {
         // A drawn one that is passed off as forced, and the other way round, is counted otherwise or drawn otherwise.
         let mut changed = rows.clone();
         changed[6].origin = Origin::Drawn;
-        if changed[6].allotment != state_of(&scheme, &rows[..6]).decide(&scheme, &rows[6].levels, &SECRET, 7).unwrap().allotment {
+        if changed[6].allotment
+            != state_of(&scheme, &rows[..6]).decide(&scheme, &rows[6].levels, &SECRET, 7).unwrap().allotment
+        {
             assert_eq!(replay(&scheme, &SECRET, changed).unwrap_err().number, 7, "{name}");
         }
         let again = rerandomize(&scheme, &[], &rows, &[], &[9; 32]).unwrap();
         for number in forced.keys() {
             assert_eq!(again[*number as usize - 1].arm, forced[number], "{name}: it keeps its arm");
         }
-        assert_ne!(again.iter().map(|one| &one.arm).collect::<Vec<_>>(), rows.iter().map(|row| &row.allotment.arm).collect::<Vec<_>>());
+        assert_ne!(
+            again.iter().map(|one| &one.arm).collect::<Vec<_>>(),
+            rows.iter().map(|row| &row.allotment.arm).collect::<Vec<_>>()
+        );
     }
 }
 
