@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::sql::{Row, binds, statements};
+use super::gathered::Turn;
+use super::sql::{Row, Rows, binds, statements};
 use super::tx::Expect;
 use super::{Reader, StoreError, Tx};
 use crate::domain::allocation::Origin;
@@ -58,8 +59,13 @@ macro_rules! select {
 }
 
 statements! { "allocation":
-    INSERT = same "INSERT INTO allocation (study_id, number, subject_id, arm, slot, block_size, levels, kit, \
-        bundle_version, allocated_at, origin, record) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+    INSERT = rows Rows {
+        head: "INSERT INTO allocation (study_id, number, subject_id, arm, slot, block_size, levels, kit, bundle_version, \
+            allocated_at, origin, record) VALUES",
+        first: 1,
+        columns: 12,
+        tail: "",
+    };
     JOURNAL = same select!("WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3");
     BY_NUMBER = same select!("WHERE study_id = $1 AND number = $2");
     BY_SUBJECT = same select!("WHERE subject_id = $1");
@@ -111,7 +117,7 @@ pub async fn insert(tx: &mut Tx, new: &AllocationRow, record: &str) -> Result<()
         new.origin.key(),
         record
     ];
-    tx.later(&INSERT, binds, Expect::Any).await
+    tx.gather(Turn::Allocation, &INSERT, binds, Expect::Any).await
 }
 
 /// Every decision of a study behind number `after`, in order.

@@ -1,6 +1,7 @@
 //! The audit chains, one for each study and one for the installation; see [`crate::domain::chain`].
 
-use super::sql::{Row, binds, statements};
+use super::gathered::Turn;
+use super::sql::{Row, Rows, binds, statements};
 use super::study::StudyRow;
 use super::tx::Expect;
 use super::{Reader, Store, StoreError, Tx};
@@ -9,8 +10,12 @@ use crate::domain::time::Instant;
 use crate::limits;
 
 statements! { "audit":
-    INSERT = same "INSERT INTO audit (study_id, seq, at, actor, action, body, previous, digest) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    INSERT = rows Rows {
+        head: "INSERT INTO audit (study_id, seq, at, actor, action, body, previous, digest) VALUES",
+        first: 1,
+        columns: 8,
+        tail: "",
+    };
     LIST = same "SELECT study_id, seq, at, actor, action, body, previous, digest FROM audit \
         WHERE study_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
     HAS = same "SELECT seq FROM audit WHERE study_id = $1 AND action = $2 ORDER BY seq LIMIT 1";
@@ -59,7 +64,7 @@ async fn insert(tx: &mut Tx, entry: &Entry) -> Result<(), StoreError> {
         &entry.previous,
         &entry.digest
     ];
-    tx.later(&INSERT, binds, Expect::Any).await
+    tx.gather(Turn::Entry, &INSERT, binds, Expect::Any).await
 }
 
 /// Puts an entry on a locked study's chain and moves the head in `study`; [`super::study::save_counters`] must follow.

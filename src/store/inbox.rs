@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::gathered::Turn;
 use super::sql::{Bind, Row, Rows, binds, chunks, statements, words};
 use super::tx::Expect;
 use super::{Reader, StoreError, Tx};
@@ -139,8 +140,12 @@ statements! { "inbox":
         lease_owner = '', released_by = $2, decided_at = NULL WHERE id = $1 AND state IN ('held', 'dropped')";
     DROP = same "UPDATE inbox SET state = 'dropped', decided_at = $2, lease_until = 0, lease_owner = '' \
         WHERE id = $1 AND state IN ('new', 'held')";
-    FIRST = same "INSERT INTO message (message_key, content_digest, inbox_id, seen_at) VALUES ($1, $2, $3, $4) \
-        ON CONFLICT (message_key) DO NOTHING";
+    FIRST = rows Rows {
+        head: "INSERT INTO message (message_key, content_digest, inbox_id, seen_at) VALUES",
+        first: 1,
+        columns: 4,
+        tail: "ON CONFLICT (message_key) DO NOTHING",
+    };
     SEEN = same "SELECT content_digest, inbox_id FROM message WHERE message_key = $1";
     SEEN_OF = rows Rows {
         head: "SELECT message_key FROM message WHERE message_key IN (VALUES",
@@ -271,7 +276,7 @@ pub async fn unseen(tx: &mut Tx, message_keys: &BTreeSet<String>) -> Result<BTre
 /// Notes a message that [`unseen`] told in this transaction, waiting for nothing.
 ///
 /// # Errors
-/// [`StoreError::Missing`] if it was seen meanwhile after all; it may come from a later call.
+/// It was seen meanwhile after all; this may come from a later call.
 pub async fn note_first_sight(
     tx: &mut Tx,
     message_key: &str,
@@ -280,7 +285,7 @@ pub async fn note_first_sight(
     at: Instant,
 ) -> Result<(), StoreError> {
     let expect = Expect::Present { noun: "first sight", key: message_key.to_owned() };
-    tx.later(&FIRST, binds![message_key, content_digest, inbox_id, at], expect).await
+    tx.gather(Turn::Message, &FIRST, binds![message_key, content_digest, inbox_id, at], expect).await
 }
 
 /// The mail of that number.

@@ -38,7 +38,7 @@ pub(crate) struct Sql {
 enum Text {
     Same(&'static str),
     Twin { sqlite: &'static str, postgres: &'static str },
-    Rows { head: &'static str, first: usize, columns: usize, tail: &'static str },
+    Rows { head: &'static str, first: usize, columns: usize, tail: &'static str, numbered: bool },
 }
 
 impl Sql {
@@ -54,10 +54,17 @@ impl Sql {
 
     /// `head ($first, …), (…) tail` with as many groups of `columns` parameters as there are rows.
     pub(super) const fn rows(name: &'static str, parts: Rows) -> Sql {
-        Sql {
-            name,
-            text: Text::Rows { head: parts.head, first: parts.first, columns: parts.columns, tail: parts.tail },
-        }
+        Sql::many(name, parts, false)
+    }
+
+    /// As [`Sql::rows`], for an insert that brings numbers which the database gave beforehand; `head` ends before `VALUES`.
+    pub(super) const fn numbered(name: &'static str, parts: Rows) -> Sql {
+        Sql::many(name, parts, true)
+    }
+
+    const fn many(name: &'static str, parts: Rows, numbered: bool) -> Sql {
+        let Rows { head, first, columns, tail } = parts;
+        Sql { name, text: Text::Rows { head, first, columns, tail, numbered } }
     }
 
     /// Its text on that engine; `rows` counts only for statements that take many.
@@ -68,7 +75,27 @@ impl Sql {
                 Engine::Sqlite => sqlite,
                 Engine::Postgres => postgres,
             }),
-            Text::Rows { head, first, columns, tail } => Cow::Owned(with_rows(head, first, columns, rows, tail)),
+            Text::Rows { head, first, columns, tail, numbered } => {
+                // PostgreSQL gives numbers by itself unless it is told not to.
+                let between = match (numbered, engine) {
+                    (false, _) => "",
+                    (true, Engine::Sqlite) => " VALUES",
+                    (true, Engine::Postgres) => " OVERRIDING SYSTEM VALUE VALUES",
+                };
+                Cow::Owned(with_rows(&[head, between], Some(first), columns, rows, tail))
+            }
+        }
+    }
+
+    /// Its text on SQLite where it is not joined with others: parameters without numbers, if they are in order. SQLite looks
+    /// a numbered one up in the list of all of them, which for some hundred takes longer than writing the rows.
+    pub(super) fn text_alone(&self, rows: usize) -> Cow<'static, str> {
+        match self.text {
+            Text::Rows { head, first: 1, columns, tail, numbered } => {
+                let between = if numbered { " VALUES" } else { "" };
+                Cow::Owned(with_rows(&[head, between], None, columns, rows, tail))
+            }
+            _ => self.text(Engine::Sqlite, rows),
         }
     }
 
@@ -93,16 +120,20 @@ pub(super) struct Rows {
     pub(super) tail: &'static str,
 }
 
-fn with_rows(head: &str, first: usize, columns: usize, rows: usize, tail: &str) -> String {
+/// The parameters are numbered from `first` on, or by their order alone.
+fn with_rows(head: &[&str], first: Option<usize>, columns: usize, rows: usize, tail: &str) -> String {
     use std::fmt::Write;
-    let mut text = String::with_capacity(head.len() + tail.len() + rows * columns * 6 + 8);
-    text.push_str(head);
-    let mut number = first;
+    let mut text = head.concat();
+    text.reserve(tail.len() + rows * columns * 6 + 8);
+    let mut number = first.unwrap_or_default();
     for row in 0..rows {
         text.push_str(if row == 0 { " (" } else { ", (" });
         for column in 0..columns {
-            let comma = if column == 0 { "" } else { ", " };
-            write!(text, "{comma}${number}").expect("writing to a String cannot fail");
+            text.push_str(if column == 0 { "" } else { ", " });
+            match first {
+                Some(_) => write!(text, "${number}").expect("writing to a String cannot fail"),
+                None => text.push('?'),
+            }
             number += 1;
         }
         text.push(')');
@@ -364,6 +395,19 @@ mod tests {
     fn many_rows_are_numbered_on() {
         let sql = Sql::rows("t", Rows { head: "VALUES", first: 2, columns: 2, tail: "RETURNING id" });
         assert_eq!(sql.text(Engine::Sqlite, 2), "VALUES ($2, $3), ($4, $5) RETURNING id");
+        // The first parameter is shared, so the others must be numbered.
+        assert_eq!(sql.text_alone(2), "VALUES ($2, $3), ($4, $5) RETURNING id");
+    }
+
+    #[test]
+    fn rows_alone_need_no_numbers() {
+        let rows = || Rows { head: "INSERT INTO t (a, b)", first: 1, columns: 2, tail: "RETURNING a" };
+        let sql = Sql::numbered("t", rows());
+        assert_eq!(sql.text_alone(2), "INSERT INTO t (a, b) VALUES (?, ?), (?, ?) RETURNING a");
+        assert_eq!(
+            sql.text(Engine::Postgres, 1),
+            "INSERT INTO t (a, b) OVERRIDING SYSTEM VALUE VALUES ($1, $2) RETURNING a"
+        );
     }
 
     #[test]

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use super::gathered::Turn;
 use super::sql::{Bind, Row, Rows, binds, chunks, statements};
+use super::tx::{Expect, Numbers};
 use super::{Reader, StoreError, Tx};
 use crate::domain::chain::Sha256Digest;
 use crate::domain::time::Instant;
+use crate::limits;
 
 /// A subject as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,8 +101,19 @@ macro_rules! select {
 }
 
 statements! { "subject":
-    INSERT = same "INSERT INTO subject (study_id, number, reference_key, site, person, enrolled_at, answers, typed, \
-        inbox_id, audit_digest, rescreens_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id";
+    INSERT = numbered Rows {
+        head: "INSERT INTO subject (id, study_id, number, reference_key, site, person, enrolled_at, answers, typed, inbox_id, \
+            audit_digest, rescreens_id)",
+        first: 1,
+        columns: 12,
+        tail: "",
+    };
+    // SQLite never gives a number again below the one it remembers, and has one writer.
+    NUMBERS = twin [
+        "WITH RECURSIVE steps (step) AS (SELECT 1 UNION ALL SELECT step + 1 FROM steps WHERE step < $1) \
+            SELECT (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'subject') + step FROM steps",
+        "SELECT nextval(pg_get_serial_sequence('subject', 'id')) FROM generate_series(1, CAST($1 AS BIGINT))",
+    ];
     BY_ID = same select!("WHERE id = $1");
     BY_EARLIER = same select!("WHERE rescreens_id = $1");
     BY_REFERENCE = same select!("WHERE study_id = $1 AND reference_key = $2");
@@ -139,9 +153,17 @@ fn read(mut row: Row) -> Result<SubjectRow, StoreError> {
 /// Stores a subject and gives its number in the database.
 ///
 /// # Errors
-/// [`StoreError::Conflict`] if number or reference exist in the study, or the earlier subject was screened again already.
+/// [`StoreError::Conflict`] if number or reference exist in the study, or the earlier subject was screened again already; it may
+/// come from a later call.
 pub async fn insert(tx: &mut Tx, new: &NewSubject<'_>) -> Result<i64, StoreError> {
+    if tx.numbers.left.is_empty() {
+        // Twice as many as the last time: a single enrollment leaves no gap, and a long import asks seldom.
+        reserve(tx, (tx.numbers.asked * 2).max(1)).await?;
+    }
+    let missing = || StoreError::Missing { noun: "number for a subject", key: new.number.to_string() };
+    let id = tx.numbers.left.pop().ok_or_else(missing)?;
     let binds = binds![
+        id,
         new.study_id,
         new.number,
         new.reference_key,
@@ -154,9 +176,23 @@ pub async fn insert(tx: &mut Tx, new: &NewSubject<'_>) -> Result<i64, StoreError
         new.audit_digest,
         new.rescreens_id
     ];
-    let rows = tx.fetch(&INSERT, binds).await?;
-    let missing = || StoreError::Missing { noun: "subject", key: new.number.to_string() };
-    rows.into_iter().next().ok_or_else(missing)?.int()
+    tx.gather(Turn::Subject, &INSERT, binds, Expect::Any).await?;
+    Ok(id)
+}
+
+/// Asks for the numbers of so many subjects that are likely to be stored in this transaction.
+///
+/// # Errors
+/// Those of the database.
+pub async fn reserve(tx: &mut Tx, count: i64) -> Result<(), StoreError> {
+    let count = count.min(limits::NUMBERS_AHEAD);
+    if count > 0 && tx.numbers.left.is_empty() {
+        let rows = tx.fetch(&NUMBERS, binds![count]).await?;
+        let mut left = rows.into_iter().map(|mut row| row.int()).collect::<Result<Vec<_>, _>>()?;
+        left.sort_unstable_by(|one, other| other.cmp(one));
+        tx.numbers = Numbers { left, asked: count };
+    }
+    Ok(())
 }
 
 /// The subject of that number in the database.

@@ -3,17 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgTransactionManager};
 use sqlx::sqlite::{SqliteArguments, SqliteTransactionManager};
-use sqlx::{AssertSqlSafe, Either, Executor, PgConnection, Postgres, SqlSafeStr, Sqlite, SqliteConnection};
+use sqlx::{AssertSqlSafe, Executor, PgConnection, Postgres, SqlSafeStr, Sqlite, SqliteConnection};
 use sqlx_core::transaction::TransactionManager;
 use tokio::sync::OwnedMutexGuard;
 
 use super::engine::Connections;
 use super::error::StoreError;
 use super::fuse::{Fuse, Passage, Step};
+use super::gathered::{Gathered, Turn};
+pub(super) use super::queue::Expect;
+use super::queue::Queue;
 use super::sql::{self, Bind, Engine, Row, Sql};
 use crate::limits;
 
@@ -71,12 +73,16 @@ impl Store {
         let mut prepared = 0;
         for statement in super::statements() {
             for &rows in statement.sizes() {
-                let text = AssertSqlSafe(statement.text(self.engine(), rows).into_owned()).into_sql_str();
-                let done = match &*self.connections {
-                    Connections::Sqlite { writer, .. } => (&mut *writer.lock().await).prepare(text).await.map(drop),
-                    Connections::Postgres(pool) => pool.prepare(text).await.map(drop),
-                };
-                done.map_err(|error| StoreError::of(statement.name, error))?;
+                let text = statement.text(self.engine(), rows);
+                let alone = (self.engine() == Engine::Sqlite).then(|| statement.text_alone(rows));
+                for text in std::iter::once(text).chain(alone) {
+                    let text = AssertSqlSafe(text.into_owned()).into_sql_str();
+                    let done = match &*self.connections {
+                        Connections::Sqlite { writer, .. } => (&mut *writer.lock().await).prepare(text).await.map(drop),
+                        Connections::Postgres(pool) => pool.prepare(text).await.map(drop),
+                    };
+                    done.map_err(|error| StoreError::of(statement.name, error))?;
+                }
                 prepared += 1;
             }
         }
@@ -102,7 +108,14 @@ impl Store {
                 Connection::Postgres(connection)
             }
         };
-        let tx = Tx { engine: self.engine(), connection: Some(connection), fuse: self.fuse.clone(), busy: false };
+        let tx = Tx {
+            engine: self.engine(),
+            connection: Some(connection),
+            fuse: self.fuse.clone(),
+            busy: false,
+            gathered: Gathered::default(),
+            numbers: Numbers::default(),
+        };
         after(&self.fuse, passage).await?;
         Ok(tx)
     }
@@ -159,6 +172,19 @@ pub struct Tx {
     fuse: Option<Arc<Fuse>>,
     /// A step is on its way; if this is found at the next one, its future was dropped.
     busy: bool,
+    /// Rows that nobody waits for.
+    gathered: Gathered,
+    /// Numbers of subjects that were asked for ahead.
+    pub(super) numbers: Numbers,
+}
+
+/// Numbers that the database gave for rows which are still to be written.
+#[derive(Default)]
+pub(super) struct Numbers {
+    /// The greatest first.
+    pub(super) left: Vec<i64>,
+    /// How many were asked for last.
+    pub(super) asked: i64,
 }
 
 enum Connection {
@@ -166,38 +192,8 @@ enum Connection {
     Postgres(PoolConnection<Postgres>),
 }
 
-/// Statements of SQLite whose result nobody waits for. They are sent together with the next one that somebody waits for,
-/// or before the commit, because each errand to the connection's thread costs several times what the statement itself
-/// does.
-#[derive(Default)]
-struct Queue {
-    text: String,
-    arguments: SqliteArguments,
-    binds: usize,
-    expected: Vec<(&'static str, Expect)>,
-}
-
-/// How many rows a statement must touch.
-#[derive(Clone, Debug)]
-pub(super) enum Expect {
-    /// Any number.
-    Any,
-    /// At least one, else the lease on that row is lost.
-    Lease { noun: &'static str, id: i64 },
-    /// At least one, else there is no such thing.
-    Present { noun: &'static str, key: String },
-}
-
-impl Expect {
-    fn check(&self, touched: u64) -> Result<(), StoreError> {
-        match self {
-            _ if touched > 0 => Ok(()),
-            Expect::Any => Ok(()),
-            Expect::Lease { noun, id } => Err(StoreError::LostLease { noun, id: *id }),
-            Expect::Present { noun, key } => Err(StoreError::Missing { noun, key: key.clone() }),
-        }
-    }
-}
+/// Rows of one statement that are worth an errand of their own; see [`Sql::text_alone`].
+const ROWS_ALONE: usize = 16;
 
 impl std::fmt::Debug for Tx {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -211,6 +207,7 @@ impl Tx {
     /// # Errors
     /// After an error it is unknown whether the commit happened, if the connection broke; otherwise it did not.
     pub async fn commit(mut self) -> Result<(), StoreError> {
+        self.write_gathered().await?;
         self.flush().await?;
         let passage = before(&self.fuse, Step::Commit).await?;
         match self.open()? {
@@ -238,6 +235,7 @@ impl Tx {
         count: usize,
         binds: &[Bind<'_>],
     ) -> Result<Vec<Row>, StoreError> {
+        self.write_gathered().await?;
         let passage = self.enter().await?;
         let fetched = match self.open()? {
             Connection::Sqlite { guard, queue } => match std::mem::take(queue) {
@@ -261,6 +259,7 @@ impl Tx {
         count: usize,
         binds: &[Bind<'_>],
     ) -> Result<u64, StoreError> {
+        self.write_gathered().await?;
         let passage = self.enter().await?;
         let touched = match self.open()? {
             Connection::Sqlite { guard, queue } => match std::mem::take(queue) {
@@ -286,8 +285,44 @@ impl Tx {
         binds: &[Bind<'_>],
         expect: Expect,
     ) -> Result<(), StoreError> {
+        self.write_gathered().await?;
+        self.queue(sql, count, binds, expect).await
+    }
+
+    /// Puts a row aside for a statement that takes many. The rows of one statement go together, in the order of their
+    /// [`Turn`], at the latest before anything else is done in this transaction, the commit among it; what they touch is
+    /// checked then. Errors may therefore come from a later call.
+    pub(super) async fn gather(
+        &mut self,
+        turn: Turn,
+        sql: &'static Sql,
+        binds: &[Bind<'_>],
+        expect: Expect,
+    ) -> Result<(), StoreError> {
+        self.refuse_if_busy()?;
+        self.gathered.add(turn, sql, binds, expect);
+        if self.gathered.is_full() { self.write_gathered().await } else { Ok(()) }
+    }
+
+    /// Queues what was gathered.
+    async fn write_gathered(&mut self) -> Result<(), StoreError> {
+        for rows in self.gathered.take() {
+            for run in sql::chunks(&rows.rows) {
+                let binds: Vec<Bind<'_>> = run.iter().flat_map(|row| row.binds()).collect();
+                self.queue(rows.sql, run.len(), &binds, rows.expect_of(run)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn queue(&mut self, sql: &Sql, count: usize, binds: &[Bind<'_>], expect: Expect) -> Result<(), StoreError> {
         let passage = self.enter().await?;
         let done = match self.open()? {
+            Connection::Sqlite { guard, queue } if count >= ROWS_ALONE => match std::mem::take(queue).send(guard).await
+            {
+                Ok(_) => execute_sqlite(guard, sql, count, binds).await.and_then(|touched| expect.check(touched)),
+                Err(error) => Err(error),
+            },
             Connection::Sqlite { queue, .. } => queue.push(sql, count, binds, expect),
             Connection::Postgres(connection) => match execute_postgres(connection, sql, count, binds).await {
                 Ok(touched) => expect.check(touched),
@@ -365,62 +400,6 @@ impl Drop for Tx {
     }
 }
 
-impl Queue {
-    fn is_empty(&self) -> bool {
-        self.expected.is_empty()
-    }
-
-    fn push(&mut self, sql: &Sql, count: usize, binds: &[Bind<'_>], expect: Expect) -> Result<(), StoreError> {
-        if !self.is_empty() {
-            self.text.push_str(";\n");
-        }
-        sql::renumber(&sql.text(Engine::Sqlite, count), self.binds, &mut self.text);
-        sql::add_sqlite(&mut self.arguments, binds).map_err(|error| StoreError::of(sql.name, error))?;
-        self.binds += binds.len();
-        self.expected.push((sql.name, expect));
-        Ok(())
-    }
-
-    /// Sends what is queued and one statement behind it; gives the rows of that one and the number it touched.
-    async fn send_with(
-        mut self,
-        connection: &mut SqliteConnection,
-        sql: &Sql,
-        count: usize,
-        binds: &[Bind<'_>],
-    ) -> Result<(Vec<Row>, u64), StoreError> {
-        self.push(sql, count, binds, Expect::Any)?;
-        self.send(connection).await
-    }
-
-    /// Sends what is queued; gives the rows of the last statement and the number it touched.
-    async fn send(self, connection: &mut SqliteConnection) -> Result<(Vec<Row>, u64), StoreError> {
-        let query = sqlx::query_with::<Sqlite, _>(AssertSqlSafe(self.text), self.arguments);
-        let mut results = connection.fetch_many(query);
-        let mut expected = self.expected.into_iter();
-        let (mut rows, mut touched) = (Vec::new(), 0);
-        while let Some(result) = results.next().await {
-            match result {
-                Ok(Either::Left(done)) => {
-                    let (_, expect) = expected.next().ok_or(StoreError::Abandoned)?;
-                    touched = done.rows_affected();
-                    expect.check(touched)?;
-                }
-                Ok(Either::Right(row)) if expected.len() == 1 => rows.push(Row::sqlite(row)),
-                Ok(Either::Right(_)) => {}
-                Err(error) => {
-                    let name = expected.next().map_or("a statement", |(name, _)| name);
-                    return Err(StoreError::of(name, error));
-                }
-            }
-        }
-        match expected.next() {
-            Some((name, _)) => Err(StoreError::Other { what: name.to_owned(), cause: "it was not run".to_owned() }),
-            None => Ok((rows, touched)),
-        }
-    }
-}
-
 /// Where a read goes: to the store as last committed, or into a transaction that sees its own writes.
 #[derive(Debug)]
 pub enum Reader<'a> {
@@ -487,7 +466,7 @@ async fn execute_sqlite(
 ) -> Result<u64, StoreError> {
     let mut arguments = SqliteArguments::default();
     sql::add_sqlite(&mut arguments, binds).map_err(|error| StoreError::of(sql.name, error))?;
-    let query = sqlx::query_with::<Sqlite, _>(AssertSqlSafe(sql.text(Engine::Sqlite, count)), arguments);
+    let query = sqlx::query_with::<Sqlite, _>(AssertSqlSafe(sql.text_alone(count)), arguments);
     let done = query.execute(connection).await.map_err(|error| StoreError::of(sql.name, error))?;
     Ok(done.rows_affected())
 }
@@ -516,7 +495,7 @@ async fn fetch_sqlite(
 ) -> Result<Vec<Row>, StoreError> {
     let mut arguments = SqliteArguments::default();
     sql::add_sqlite(&mut arguments, binds).map_err(|error| StoreError::of(sql.name, error))?;
-    let query = sqlx::query_with::<Sqlite, _>(AssertSqlSafe(sql.text(Engine::Sqlite, count)), arguments);
+    let query = sqlx::query_with::<Sqlite, _>(AssertSqlSafe(sql.text_alone(count)), arguments);
     let rows = query.fetch_all(connection).await.map_err(|error| StoreError::of(sql.name, error))?;
     Ok(rows.into_iter().map(Row::sqlite).collect())
 }

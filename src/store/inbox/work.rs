@@ -1,5 +1,6 @@
 //! The reader's and the intake's work on mails received: claim, outcome, filing.
 
+use super::super::gathered::Turn;
 use super::super::sql::{Bind, Row, Rows, binds, chunks, statements};
 use super::super::tx::Expect;
 use super::super::{Reader, Store, StoreError, Tx};
@@ -81,9 +82,16 @@ macro_rules! claim {
 
 statements! { "inbox":
     CLAIM = twin [claim!(""), claim!("FOR UPDATE SKIP LOCKED")];
-    OUTCOME = same "UPDATE inbox SET state = $3, disposition = $4, reason = $5, study_id = $6, subject_id = $7, \
-        person = $8, reading = $9, decided_at = $10, lease_until = 0, lease_owner = '' \
-        WHERE id = $1 AND lease_owner = $2 AND state = 'new'";
+    OUTCOME = rows Rows {
+        head: "WITH outcome (id, owner, state, disposition, reason, study, subject, person, reading, decided) AS (VALUES",
+        first: 1,
+        columns: 10,
+        tail: ") UPDATE inbox SET state = outcome.state, disposition = outcome.disposition, reason = outcome.reason, \
+            study_id = CAST(outcome.study AS BIGINT), subject_id = CAST(outcome.subject AS BIGINT), \
+            person = outcome.person, reading = outcome.reading, decided_at = CAST(outcome.decided AS BIGINT), \
+            lease_until = 0, lease_owner = '' FROM outcome WHERE inbox.id = CAST(outcome.id AS BIGINT) \
+            AND inbox.lease_owner = outcome.owner AND inbox.state = 'new'",
+    };
     GIVE_BACK = same "UPDATE inbox SET tries = tries - 1, lease_until = 0, lease_owner = '' \
         WHERE id = $1 AND lease_owner = $2 AND state = 'new' AND tries > 0";
     SET_FREE = same "UPDATE inbox SET lease_until = 0, lease_owner = '' \
@@ -136,7 +144,8 @@ fn read(mut row: Row) -> Result<InboxItem, StoreError> {
 /// Writes what became of a claimed mail.
 ///
 /// # Errors
-/// [`StoreError::LostLease`] if the mail is not the owner's any more; it may come from a later call.
+/// [`StoreError::LostLease`] if the mail is not the owner's any more (or, where several are written together, that one of them
+/// is not); it may come from a later call.
 pub async fn record_outcome(tx: &mut Tx, outcome: &Outcome<'_>) -> Result<(), StoreError> {
     let binds = binds![
         outcome.id,
@@ -150,7 +159,7 @@ pub async fn record_outcome(tx: &mut Tx, outcome: &Outcome<'_>) -> Result<(), St
         outcome.reading,
         outcome.at
     ];
-    tx.later(&OUTCOME, binds, Expect::Lease { noun: "inbox", id: outcome.id }).await
+    tx.gather(Turn::Outcome, &OUTCOME, binds, Expect::Lease { noun: "inbox", id: outcome.id }).await
 }
 
 /// Gives a claimed mail back unread, without counting the try: the daemon stops, or the database was away.
