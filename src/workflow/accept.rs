@@ -154,7 +154,7 @@ pub(super) async fn enrollment(
     let Asking { shelved, means, arrival, person, .. } = asking;
     let application = Application { person, form, confirmed };
     match enroll::enroll(ledger, shelved, means, arrival, application).await? {
-        Enrollment::Enrolled(enrolled) => enrolled_now(ledger, asking, form, &enrolled).await,
+        Enrollment::Enrolled(enrolled) => enrolled_now(ledger, asking, form, &enrolled),
         Enrollment::Duplicate(enrolled) => {
             let settled =
                 Settled { subject_id: Some(enrolled.subject.id), ..asking.settled("reply_duplicate", "duplicate") };
@@ -173,7 +173,7 @@ pub(super) async fn enrollment(
 }
 
 /// The assignment letter is never held back by a budget: whoever enrolled is always told.
-async fn enrolled_now(
+fn enrolled_now(
     ledger: &mut Ledger<'_>,
     asking: Asking<'_>,
     form: &Form,
@@ -183,9 +183,9 @@ async fn enrolled_now(
     let facts = compose::assignment(shelved, means, enrolled, Telling::First, Some(form), language)?;
     let to =
         Addressing { site: Some(&enrolled.subject.site), subject_id: Some(enrolled.subject.id), ..asking.to_sender() };
-    let mut outgoing = vec![compose::compose(shelved, means, to, facts)?];
-    outgoing.extend(compose::notices(shelved, means, enrolled)?);
-    compose::post(&mut ledger.tx, Some(shelved.id), means, Some(arrival.inbox_id), &outgoing).await?;
+    let mut drafts = vec![compose::draft(shelved, means, to, facts)?];
+    drafts.extend(compose::notices(shelved, means, enrolled)?);
+    ledger.put_aside(shelved.id, means, arrival.inbox_id, drafts);
     metrics::counter!("hagaki_enrollments_total", "study" => shelved.study.slug.clone()).increment(1);
     Ok(Settled { subject_id: Some(enrolled.subject.id), ..asking.settled("register", "enrolled") })
 }
@@ -241,10 +241,10 @@ async fn repeat(ledger: &mut Ledger<'_>, asking: Asking<'_>, first: i64) -> Resu
         let enrolled = load(ledger, id).await?;
         return tell(ledger, asking, &enrolled, Telling::Duplicate { may_rescreen: false }, settled).await;
     }
-    let answers = outbox::find_by_inbox(&mut ledger.tx, first).await?;
+    let answers = outbox::find_by_inbox(ledger.outbox().await?, first).await?;
     for answer in answers.iter().filter(|answer| answer.recipient == asking.arrival.sender) {
         let Some(kind) = Kind::find(&answer.kind).filter(|kind| kind.answers()) else { continue };
-        if let Some(raw) = outbox::find_raw(&mut ledger.tx, answer.id).await? {
+        if let Some(raw) = outbox::find_raw(ledger.outbox().await?, answer.id).await? {
             let letter = compose::again(asking.means, kind, asking.arrival, answer.subject_id, &raw);
             return asking.send(ledger, letter, settled).await;
         }
@@ -301,7 +301,7 @@ async fn budget_left(ledger: &mut Ledger<'_>, means: Means<'_>, sender: &str) ->
         Kind::ALL.into_iter().filter(|kind| kind.answers() && !kind.must_arrive()).map(Kind::key).collect();
     for (seconds, most) in [(3600, limits::ANSWERS_PER_HOUR), (24 * 3600, limits::ANSWERS_PER_DAY)] {
         let since = means.now.plus_seconds(-seconds);
-        if outbox::count_recent(&mut ledger.tx, sender, &kinds, since).await? >= most {
+        if outbox::count_recent(ledger.outbox().await?, sender, &kinds, since).await? >= most {
             return Ok(false);
         }
     }
@@ -357,5 +357,5 @@ pub struct HeldMail<'a> {
 async fn notices_left(ledger: &mut Ledger<'_>, means: Means<'_>, address: &str) -> Result<bool, Failure> {
     let since = means.now.plus_seconds(-3600);
     let kinds = [Kind::QuarantineNotice.key()];
-    Ok(outbox::count_recent(&mut ledger.tx, address, &kinds, since).await? < limits::HOLD_NOTICES_PER_HOUR)
+    Ok(outbox::count_recent(ledger.outbox().await?, address, &kinds, since).await? < limits::HOLD_NOTICES_PER_HOUR)
 }

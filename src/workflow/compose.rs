@@ -4,6 +4,7 @@
 //! [`Kind::may_go_to`] before a letter is stored (promise 6).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::enroll::Enrolled;
 use super::shelf::ShelvedStudy;
@@ -11,11 +12,12 @@ use super::{Arrival, Failure, Means, Operator};
 use crate::domain::answer::Form;
 use crate::domain::language::Language;
 use crate::domain::study::{Blinding, Person, Study};
-use crate::domain::time::Zone;
+use crate::domain::time::{Instant, Zone};
 use crate::letters::facts::{
     AssignmentBlinded, AssignmentOpen, Enrollment, FactLine, NoticeBlind, NoticeOpen, NoticeUnblinded, RegistrationDone,
 };
 use crate::letters::{self, Envelope, Facts, Head, Kind, Letter, Stationery};
+use crate::limits;
 use crate::store::Tx;
 use crate::store::outbox::{self, NewLetter};
 
@@ -27,6 +29,31 @@ pub struct Outgoing {
     recipient: String,
     raw: Vec<u8>,
     subject_id: Option<i64>,
+}
+
+impl Outgoing {
+    /// The row it will be in the outbox.
+    pub(super) fn row<'a>(
+        &'a self,
+        mailbox: &'a str,
+        study_id: Option<i64>,
+        inbox_id: Option<i64>,
+        at: Instant,
+    ) -> NewLetter<'a> {
+        NewLetter {
+            mailbox,
+            message_id: &self.message_id,
+            study_id,
+            kind: self.kind.key(),
+            recipient: &self.recipient,
+            raw: &self.raw,
+            priority: priority(self.kind),
+            created_at: at,
+            next_attempt_at: at,
+            inbox_id,
+            subject_id: self.subject_id,
+        }
+    }
 }
 
 /// Whom a letter is for, and what it answers.
@@ -76,6 +103,86 @@ impl<'a> Addressing<'a> {
     }
 }
 
+/// Everything a letter will say and where it goes, not yet worded. It needs nothing else, so that others can be worded at the
+/// same time.
+#[derive(Clone)]
+pub struct Draft {
+    stationery: Arc<Stationery>,
+    letter: Letter,
+    study: String,
+    from: String,
+    from_name: String,
+    recipient: String,
+    to_name: String,
+    reply_to: String,
+    message_id: String,
+    in_reply_to: Option<String>,
+    references: Vec<String>,
+    at: Instant,
+    zone: Zone,
+    subject_id: Option<i64>,
+}
+
+impl Draft {
+    /// Words and finishes the letter.
+    ///
+    /// # Errors
+    /// A study's own template that cannot state these facts.
+    pub fn write(&self) -> Result<Outgoing, Failure> {
+        let composed = self.stationery.compose(&self.letter).map_err(|fault| Failure::Letter(fault.to_string()))?;
+        let envelope = Envelope {
+            study: &self.study,
+            from: &self.from,
+            from_name: &self.from_name,
+            to: &self.recipient,
+            to_name: &self.to_name,
+            reply_to: Some(&self.reply_to),
+            message_id: &self.message_id,
+            in_reply_to: self.in_reply_to.as_deref(),
+            references: &self.references,
+            at: self.at,
+            zone: self.zone,
+        };
+        let finished = letters::finish(&composed, &envelope).map_err(|fault| Failure::Letter(fault.to_string()))?;
+        Ok(Outgoing {
+            kind: finished.kind,
+            message_id: finished.message_id,
+            recipient: finished.recipient,
+            raw: finished.raw,
+            subject_id: self.subject_id,
+        })
+    }
+}
+
+/// Words and finishes letters, many of them on several cores; the first failure is told.
+///
+/// # Errors
+/// As [`Draft::write`].
+pub async fn write_all(drafts: Vec<Draft>) -> Result<Vec<Outgoing>, Failure> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let share = drafts.len().div_ceil(cores).max(limits::LETTERS_OF_A_CORE);
+    let mut drafts = drafts.into_iter();
+    let own: Vec<Draft> = drafts.by_ref().take(share).collect();
+    let mut others = Vec::new();
+    loop {
+        let next: Vec<Draft> = drafts.by_ref().take(share).collect();
+        if next.is_empty() {
+            break;
+        }
+        others.push(tokio::task::spawn_blocking(move || write_each(&next)));
+    }
+    let mut written = write_each(&own)?;
+    for other in others {
+        let finished = other.await.map_err(|_| Failure::Contradiction("writing a letter panicked".to_string()))?;
+        written.extend(finished?);
+    }
+    Ok(written)
+}
+
+fn write_each(drafts: &[Draft]) -> Result<Vec<Outgoing>, Failure> {
+    drafts.iter().map(Draft::write).collect()
+}
+
 /// Words and finishes a letter.
 ///
 /// # Errors
@@ -86,6 +193,14 @@ pub fn compose(
     to: Addressing<'_>,
     facts: Facts,
 ) -> Result<Outgoing, Failure> {
+    draft(shelved, means, to, facts)?.write()
+}
+
+/// A letter to be worded later.
+///
+/// # Errors
+/// A letter that its reader may not have.
+pub fn draft(shelved: &ShelvedStudy, means: Means<'_>, to: Addressing<'_>, facts: Facts) -> Result<Draft, Failure> {
     let study = &shelved.study;
     let kind = facts.kind();
     if !kind.may_go_to(study.blinding, to.person) {
@@ -93,35 +208,22 @@ pub fn compose(
     }
     let service = means.desk.with(&study.slug);
     let head = Head::new(study, shelved.stage, to.person, to.site, &service, means.now, to.language);
-    let composed = shelved
-        .stationery
-        .compose(&Letter::new(to.language, head, facts))
-        .map_err(|fault| Failure::Letter(fault.to_string()))?;
     let recipient = to.address.or(to.person.addresses.first().map(String::as_str)).unwrap_or_default();
-    let message_id = fresh_message_id(means);
-    let reply_to = to.reply_to.unwrap_or(&service);
-    let bracketed: Vec<String> =
-        to.answers.iter().flat_map(|arrival| arrival.references).map(|id| format!("<{id}>")).collect();
-    let in_reply_to = to.answers.and_then(|arrival| arrival.message_id).map(|id| format!("<{id}>"));
-    let envelope = Envelope {
-        study: &study.slug,
-        from: &means.desk.address,
-        from_name: &means.desk.display,
-        to: recipient,
-        to_name: to.person.name.in_language(to.language),
-        reply_to: Some(reply_to),
-        message_id: &message_id,
-        in_reply_to: in_reply_to.as_deref(),
-        references: &bracketed,
+    let references = to.answers.iter().flat_map(|arrival| arrival.references).map(|id| format!("<{id}>")).collect();
+    Ok(Draft {
+        stationery: Arc::clone(&shelved.stationery),
+        letter: Letter::new(to.language, head, facts),
+        study: study.slug.clone(),
+        from: means.desk.address.clone(),
+        from_name: means.desk.display.clone(),
+        recipient: recipient.to_string(),
+        to_name: to.person.name.in_language(to.language).to_string(),
+        reply_to: to.reply_to.map_or(service, str::to_string),
+        message_id: fresh_message_id(means),
+        in_reply_to: to.answers.and_then(|arrival| arrival.message_id).map(|id| format!("<{id}>")),
+        references,
         at: means.now,
         zone: study.zone,
-    };
-    let finished = letters::finish(&composed, &envelope).map_err(|fault| Failure::Letter(fault.to_string()))?;
-    Ok(Outgoing {
-        kind,
-        message_id: finished.message_id,
-        recipient: finished.recipient,
-        raw: finished.raw,
         subject_id: to.subject_id,
     })
 }
@@ -186,22 +288,8 @@ pub async fn post(
     inbox_id: Option<i64>,
     outgoing: &[Outgoing],
 ) -> Result<(), Failure> {
-    let rows: Vec<NewLetter<'_>> = outgoing
-        .iter()
-        .map(|letter| NewLetter {
-            mailbox: &means.desk.mailbox,
-            message_id: &letter.message_id,
-            study_id,
-            kind: letter.kind.key(),
-            recipient: &letter.recipient,
-            raw: &letter.raw,
-            priority: priority(letter.kind),
-            created_at: means.now,
-            next_attempt_at: means.now,
-            inbox_id,
-            subject_id: letter.subject_id,
-        })
-        .collect();
+    let rows: Vec<NewLetter<'_>> =
+        outgoing.iter().map(|letter| letter.row(&means.desk.mailbox, study_id, inbox_id, means.now)).collect();
     outbox::insert_many(tx, &rows).await?;
     Ok(())
 }
@@ -322,8 +410,8 @@ pub fn enrollment<'a>(
 /// The notices the study sends of an enrollment: the arm to those who may know it, the bare fact to everybody else.
 ///
 /// # Errors
-/// As [`compose`].
-pub fn notices(shelved: &ShelvedStudy, means: Means<'_>, enrolled: &Enrolled) -> Result<Vec<Outgoing>, Failure> {
+/// As [`draft`].
+pub fn notices(shelved: &ShelvedStudy, means: Means<'_>, enrolled: &Enrolled) -> Result<Vec<Draft>, Failure> {
     let study = &shelved.study;
     let site = enrolled.subject.site.as_str();
     let number = study.subject_number(enrolled.subject.number);
@@ -334,7 +422,7 @@ pub fn notices(shelved: &ShelvedStudy, means: Means<'_>, enrolled: &Enrolled) ->
         Some(allocation) => Some(study.find_arm(&allocation.arm).ok_or_else(|| no_arm(&allocation.arm))?),
     };
     let kit = enrolled.kit.as_deref();
-    let mut outgoing = Vec::new();
+    let mut drafts = Vec::new();
     for person in &study.people {
         let told = study.notices.iter().any(|notice| person.has(notice.role)) && person.acts_for(site);
         if !told || person.id == enrolled.subject.person {
@@ -354,9 +442,9 @@ pub fn notices(shelved: &ShelvedStudy, means: Means<'_>, enrolled: &Enrolled) ->
             subject_id: Some(enrolled.subject.id),
             ..Addressing::unasked(study, person)
         };
-        outgoing.push(compose(shelved, means, to, facts)?);
+        drafts.push(draft(shelved, means, to, facts)?);
     }
-    Ok(outgoing)
+    Ok(drafts)
 }
 
 /// An arm on file that the study does not have.

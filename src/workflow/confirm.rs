@@ -126,10 +126,10 @@ pub(super) async fn unconfirmed(ledger: &mut Ledger<'_>, asking: Asking<'_>, sec
     let Some(asked) = found.filter(|row| row.expires_at >= means.now).and_then(|row| row.inbox_id) else {
         return expired(ledger, asking).await;
     };
-    for letter in outbox::find_by_inbox(&mut ledger.tx, asked).await? {
+    for letter in outbox::find_by_inbox(ledger.outbox().await?, asked).await? {
         let asked = [Kind::Confirm, Kind::DeedConfirm].into_iter().find(|kind| kind.key() == letter.kind);
         if let Some(kind) = asked
-            && let Some(raw) = outbox::find_raw(&mut ledger.tx, letter.id).await?
+            && let Some(raw) = outbox::find_raw(ledger.outbox().await?, letter.id).await?
         {
             let again = compose::again(means, kind, arrival, letter.subject_id, &raw);
             return asking.send(ledger, again, asking.settled("reply", "unconfirmed")).await;

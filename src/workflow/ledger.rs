@@ -7,13 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::amendment::Schemes;
+use super::compose::{self, Draft};
 use super::shelf::{CohortsAt, Shelf, ShelvedStudy, StateAt};
-use super::{Arrival, Failure};
+use super::{Arrival, Failure, Means};
 use crate::domain::allocation::State;
 use crate::domain::time::Instant;
 use crate::store::inbox::{self, FirstSight};
 use crate::store::study::StudyRow;
-use crate::store::{StoreError, Tx, allocation, study, subject};
+use crate::store::{StoreError, Tx, allocation, outbox, study, subject};
 
 /// An open write transaction.
 pub struct Ledger<'a> {
@@ -23,6 +24,17 @@ pub struct Ledger<'a> {
     pages: BTreeMap<i64, Page>,
     /// Messages known not to have been seen, by one look for a whole batch.
     unseen: BTreeSet<String>,
+    /// Letters that are still to be worded and stored.
+    drafts: Vec<Posting>,
+}
+
+/// A letter that will be worded and stored with others.
+struct Posting {
+    draft: Draft,
+    mailbox: String,
+    study_id: i64,
+    inbox_id: i64,
+    at: Instant,
 }
 
 /// A locked study: its row as it will be saved, and its allocation state.
@@ -57,7 +69,13 @@ impl<'a> Ledger<'a> {
     /// # Errors
     /// The database.
     pub async fn begin(shelf: &'a Shelf) -> Result<Ledger<'a>, Failure> {
-        Ok(Ledger { tx: shelf.store().begin().await?, shelf, pages: BTreeMap::new(), unseen: BTreeSet::new() })
+        Ok(Ledger {
+            tx: shelf.store().begin().await?,
+            shelf,
+            pages: BTreeMap::new(),
+            unseen: BTreeSet::new(),
+            drafts: Vec::new(),
+        })
     }
 
     /// Locks a study (once per transaction) and brings its allocation state up to the journal.
@@ -139,6 +157,7 @@ impl<'a> Ledger<'a> {
         self.lock(study).await?;
         self.unseen = inbox::unseen(&mut self.tx, message_keys).await?;
         let unknown = subject::unknown(&mut self.tx, study.id, reference_keys).await?;
+        subject::reserve(&mut self.tx, i64::try_from(unknown.len()).unwrap_or(i64::MAX)).await?;
         if let Some(page) = self.pages.get_mut(&study.id) {
             page.unknown = unknown;
         }
@@ -158,6 +177,46 @@ impl<'a> Ledger<'a> {
         Ok(inbox::first_sight(&mut self.tx, message_key, content_digest, inbox_id, now).await?)
     }
 
+    /// Puts the letters of an enrollment aside: those of a whole batch are worded together, on every core, and stored with
+    /// one statement for many. At the latest at the commit; before, by [`Ledger::write_letters`], where the outbox is read.
+    pub fn put_aside(&mut self, study_id: i64, means: Means<'_>, inbox_id: i64, drafts: Vec<Draft>) {
+        let posting = |draft| Posting { draft, mailbox: means.desk.mailbox.clone(), study_id, inbox_id, at: means.now };
+        self.drafts.extend(drafts.into_iter().map(posting));
+    }
+
+    /// Words and stores the letters that were put aside, in their order.
+    ///
+    /// # Errors
+    /// The database; a template that cannot state a letter's facts.
+    pub async fn write_letters(&mut self) -> Result<(), Failure> {
+        if self.drafts.is_empty() {
+            return Ok(());
+        }
+        let (drafts, places): (Vec<_>, Vec<_>) = std::mem::take(&mut self.drafts)
+            .into_iter()
+            .map(|posting| (posting.draft, (posting.mailbox, posting.study_id, posting.inbox_id, posting.at)))
+            .unzip();
+        let letters = compose::write_all(drafts).await?;
+        let rows: Vec<_> = letters
+            .iter()
+            .zip(&places)
+            .map(|(letter, (mailbox, study_id, inbox_id, at))| {
+                letter.row(mailbox, Some(*study_id), Some(*inbox_id), *at)
+            })
+            .collect();
+        outbox::insert_many(&mut self.tx, &rows).await?;
+        Ok(())
+    }
+
+    /// The transaction, for a look at the outbox: whatever was put aside is in it.
+    ///
+    /// # Errors
+    /// As [`Ledger::write_letters`].
+    pub async fn outbox(&mut self) -> Result<&mut Tx, Failure> {
+        self.write_letters().await?;
+        Ok(&mut self.tx)
+    }
+
     /// The studies behind this transaction.
     pub fn shelf(&self) -> &'a Shelf {
         self.shelf
@@ -168,6 +227,7 @@ impl<'a> Ledger<'a> {
     /// # Errors
     /// The database. The commit may have happened all the same: the shelf forgets the states it can no longer vouch for.
     pub async fn commit(mut self) -> Result<(), Failure> {
+        self.write_letters().await?;
         for page in self.pages.values().filter(|page| page.changed) {
             study::save_counters(&mut self.tx, &page.row).await?;
         }

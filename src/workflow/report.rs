@@ -37,7 +37,7 @@ pub async fn record(ledger: &mut Ledger<'_>, means: Means<'_>, delivery: &Delive
         subject_id: letter.and_then(|letter| letter.subject_id),
         person: None,
     };
-    let Some(letter) = outbox::find(&mut ledger.tx, delivery.letter).await? else {
+    let Some(letter) = outbox::find(ledger.outbox().await?, delivery.letter).await? else {
         return Ok(settled("letter-unknown".to_string(), None));
     };
     let report = match delivery.action.as_str() {
@@ -59,7 +59,7 @@ pub async fn record(ledger: &mut Ledger<'_>, means: Means<'_>, delivery: &Delive
 /// # Errors
 /// The database, a broken template.
 pub async fn alert(ledger: &mut Ledger<'_>, means: Means<'_>, letter: i64, status: &str) -> Result<(), Failure> {
-    let Some(letter) = outbox::find(&mut ledger.tx, letter).await? else { return Ok(()) };
+    let Some(letter) = outbox::find(ledger.outbox().await?, letter).await? else { return Ok(()) };
     let assignment = Kind::find(&letter.kind).is_some_and(Kind::must_arrive);
     let (true, Some(study_id), Some(subject_id)) = (assignment, letter.study_id, letter.subject_id) else {
         return Ok(());

@@ -121,6 +121,24 @@ fn the_ground_does_no_io_and_asks_no_clock() {
     }
 }
 
+/// What an enrollment put aside must be written before a look at the outbox misses it: `Ledger::outbox`.
+#[test]
+fn the_outbox_is_read_with_the_letters_put_aside() {
+    let mut reads = 0;
+    for (path, text) in sources() {
+        for (at, _) in text.match_indices("outbox::") {
+            let call: String = text[at..].chars().take_while(|c| !matches!(c, ';' | '{')).collect();
+            let reads_letters =
+                ["outbox::find", "outbox::count_recent", "outbox::list"].iter().any(|of| call.starts_with(of));
+            if module_of(&path) == "workflow" && reads_letters {
+                reads += 1;
+                assert!(call.contains("(ledger.outbox().await?"), "{}: {call}", path.display());
+            }
+        }
+    }
+    assert!(reads > 4, "only {reads} looks at the outbox found");
+}
+
 #[test]
 fn a_file_holds_one_noun() {
     for (path, text) in sources() {
