@@ -166,7 +166,7 @@ impl Daemon {
                 authserv_ids: mailbox.authserv_ids.clone(),
                 message_id_domain: mailbox.message_id_domain.clone(),
             };
-            counters.insert(mailbox.name.clone(), Counter { desk: desk.clone(), post });
+            counters.insert(mailbox.name.clone(), Arc::new(Counter { desk: desk.clone(), post }));
             workers.push(Worker::Intake(Box::new(Intake::new(
                 store.clone(),
                 Arc::clone(&clock),
@@ -222,6 +222,7 @@ impl Daemon {
             bell: desk_bell,
             dispatch_bells,
             filing_bells,
+            ahead: None,
         })));
         let recorder = PrometheusBuilder::new().build_recorder();
         let metrics = recorder.handle();

@@ -1,6 +1,7 @@
 //! The desk loop: inbox row → reading → outcome, in one transaction for each study of a claimed batch.
 //!
-//! Reading needs no database and contains its own panics. If anything fails in a batch, the batch is rolled back and each
+//! Reading needs no database and contains its own panics; while a full batch is decided, the next one is read on another
+//! core. If anything fails in a batch, the batch is rolled back and each
 //! mail is tried alone, so that one bad mail cannot hold up its neighbors; a mail that still fails is tried again, and
 //! after [`limits::READ_TRIES`] tries it is set aside for a person.
 
@@ -52,7 +53,7 @@ pub struct Desk {
     /// The installation's keys.
     pub keys: Arc<Keys>,
     /// Our addresses, by mailbox name.
-    pub counters: Arc<BTreeMap<String, Counter>>,
+    pub counters: Arc<BTreeMap<String, Arc<Counter>>>,
     /// Hears of held mails that belong to no study.
     pub operator: Operator,
     /// Name of this process in leases.
@@ -67,30 +68,86 @@ pub struct Desk {
     pub dispatch_bells: Vec<Arc<Notify>>,
     /// To be rung when mails can be moved.
     pub filing_bells: Vec<Arc<Notify>>,
+    /// Mails that were claimed and read while those before them were decided; none at first.
+    pub ahead: Option<Batch>,
+}
+
+/// Claimed mails with their readings, in their order.
+#[derive(Default)]
+pub struct Batch {
+    reads: Vec<Read>,
+    /// How many were claimed; some may have to wait, unread.
+    claimed: usize,
+}
+
+impl Batch {
+    /// Whether there are likely to be more mails behind it.
+    fn is_full(&self) -> bool {
+        i64::try_from(self.claimed).is_ok_and(|claimed| claimed >= limits::DESK_BATCH)
+    }
 }
 
 /// A claimed mail with its reading.
-struct Read<'a> {
-    item: &'a InboxItem,
+struct Read {
+    item: InboxItem,
     reading: Reading,
-    counter: &'a Counter,
+    counter: Arc<Counter>,
     study: Option<Arc<ShelvedStudy>>,
 }
 
+/// A claimed mail with the studies that it can mean.
+struct Unread {
+    item: InboxItem,
+    counter: Arc<Counter>,
+    studies: BTreeMap<String, Arc<ShelvedStudy>>,
+}
+
 impl Desk {
-    /// Claims a batch of mails, reads them, decides them.
+    /// Claims a batch of mails, reads them, decides them; if it was full, reads the next one meanwhile.
     ///
     /// # Errors
     /// The database. What was not decided is claimed again when the lease has run out.
     pub async fn step(&mut self) -> Result<Did, StepError> {
-        let now = self.clock.now();
-        let items = inbox::claim(&self.store, &self.owner, now, self.lease_seconds, limits::DESK_BATCH).await?;
-        if items.is_empty() {
+        let batch = match self.ahead.take() {
+            Some(batch) => batch,
+            None => self.read_all(self.claim().await?).await?,
+        };
+        if batch.claimed == 0 {
             return Ok(Did::Nothing);
         }
-        let reads = self.read_all(&items, now).await?;
-        let mut groups: BTreeMap<Option<i64>, Vec<&Read<'_>>> = BTreeMap::new();
-        for read in &reads {
+        // Claimed before deciding begins: on SQLite it would have to wait for the end of that.
+        let next = match batch.is_full() {
+            true => self.claim().await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "the next mails could not be claimed yet");
+                Vec::new()
+            }),
+            false => Vec::new(),
+        };
+        let (decided, ahead) = futures::join!(self.decide_all(&batch.reads), self.read_all(next));
+        for bell in self.dispatch_bells.iter().chain(&self.filing_bells) {
+            bell.notify_one();
+        }
+        self.ahead = Some(ahead?).filter(|ahead| ahead.claimed > 0);
+        decided.map(|()| Did::Something)
+    }
+
+    /// Gives back what was read ahead.
+    pub async fn stop(&mut self) {
+        for read in self.ahead.take().into_iter().flat_map(|batch| batch.reads) {
+            if let Err(error) = inbox::give_back(&self.store, read.item.id, &self.owner).await {
+                tracing::warn!(mail = read.item.id, %error, "the mail waits until its lease runs out");
+            }
+        }
+    }
+
+    async fn claim(&self) -> Result<Vec<InboxItem>, StepError> {
+        let now = self.clock.now();
+        Ok(inbox::claim(&self.store, &self.owner, now, self.lease_seconds, limits::DESK_BATCH).await?)
+    }
+
+    async fn decide_all(&self, reads: &[Read]) -> Result<(), StepError> {
+        let mut groups: BTreeMap<Option<i64>, Vec<&Read>> = BTreeMap::new();
+        for read in reads {
             groups.entry(read.study.as_ref().map(|study| study.id)).or_default().push(read);
         }
         let mut failed = None;
@@ -99,10 +156,7 @@ impl Desk {
                 failed = Some(error);
             }
         }
-        for bell in self.dispatch_bells.iter().chain(&self.filing_bells) {
-            bell.notify_one();
-        }
-        failed.map_or(Ok(Did::Something), Err)
+        failed.map_or(Ok(()), Err)
     }
 
     /// Waits for a mail.
@@ -112,18 +166,13 @@ impl Desk {
 
     /// Reads the mails, each against the studies that it can mean; without those that must wait, because their mailbox
     /// is not configured or their study cannot be read.
-    async fn read_all<'a>(&'a self, items: &'a [InboxItem], now: Instant) -> Result<Vec<Read<'a>>, StepError> {
-        let mut signed = Vec::with_capacity(items.len());
-        for item in items {
-            match self.counters.get(&item.mailbox) {
-                Some(counter) => signed.push((item, counter, reading::signs_contained(&counter.post, &item.raw))),
-                None => tracing::warn!(
-                    mail = item.id,
-                    mailbox = item.mailbox,
-                    "no such mailbox is configured; the mail waits"
-                ),
-            }
+    async fn read_all(&self, items: Vec<InboxItem>) -> Result<Batch, StepError> {
+        let claimed = items.len();
+        if claimed == 0 {
+            return Ok(Batch::default());
         }
+        let counters = Arc::clone(&self.counters);
+        let signed = aside(claimed, move || signed(items, &counters)).await?;
         let names = signed.iter().flat_map(|(_, _, signs)| signs.names.iter().cloned()).collect();
         let named = self.shelf.candidates(&names, limits::STUDIES_OF_A_NAME).await?;
         // A sender tells the study only of a mail that names none, and only if it is no more than one.
@@ -131,7 +180,7 @@ impl Desk {
         let senders = nameless.filter_map(|(_, _, signs)| signs.sender.clone()).collect();
         let sent = self.shelf.candidates(&senders, 2).await?;
         let mut only = None;
-        let mut reads = Vec::with_capacity(signed.len());
+        let mut unread = Vec::with_capacity(signed.len());
         for (item, counter, signs) in signed {
             if named.is_unreadable(&signs.names) || sent.is_unreadable(&signs.sender) {
                 continue;
@@ -147,34 +196,15 @@ impl Desk {
                 };
                 studies = only.of(std::iter::once(&String::new()));
             }
-            reads.push(self.read(item, counter, &studies, now));
+            unread.push(Unread { item, counter, studies });
         }
-        Ok(reads)
-    }
-
-    fn read<'a>(
-        &self,
-        item: &'a InboxItem,
-        counter: &'a Counter,
-        studies: &BTreeMap<String, Arc<ShelvedStudy>>,
-        now: Instant,
-    ) -> Read<'a> {
-        let vouched = match &item.released_by {
-            Some(_) => Vouched::ByPerson,
-            None => Vouched::ByNobody,
-        };
-        let definitions: Vec<&Study> = studies.values().map(|shelved| &*shelved.study).collect();
-        let world = World { studies: &definitions, post: &counter.post, now, vouched };
-        let mut reading = reading::read_contained(&world, &item.raw);
-        if i64::try_from(item.raw.len()).is_ok_and(|kept| kept < item.size) {
-            reading = reading.too_large();
-        }
-        let study = reading.study.as_ref().and_then(|slug| studies.get(slug)).cloned();
-        Read { item, reading, counter, study }
+        let now = self.clock.now();
+        let reads = aside(unread.len(), move || unread.into_iter().map(|unread| unread.read(now)).collect()).await?;
+        Ok(Batch { reads, claimed })
     }
 
     /// Decides the mails of one study together; if that fails, each alone.
-    async fn decide(&self, group: &[&Read<'_>]) -> Result<(), StepError> {
+    async fn decide(&self, group: &[&Read]) -> Result<(), StepError> {
         match self.attempt(group).await {
             Ok(()) => return Ok(()),
             Err(error) if group.len() > 1 => {
@@ -195,7 +225,7 @@ impl Desk {
     }
 
     /// A mail that failed for the last time goes to quarantine; otherwise the failure stands and it is tried again.
-    async fn set_aside_or(&self, group: &[&Read<'_>], error: StepError) -> Result<(), StepError> {
+    async fn set_aside_or(&self, group: &[&Read], error: StepError) -> Result<(), StepError> {
         let transient = matches!(&error, StepError::Store(error) | StepError::Workflow(Failure::Store(error))
             if error.is_transient());
         let [read] = group else { return Err(error) };
@@ -220,14 +250,14 @@ impl Desk {
         Ok(())
     }
 
-    async fn attempt(&self, group: &[&Read<'_>]) -> Result<(), StepError> {
+    async fn attempt(&self, group: &[&Read]) -> Result<(), StepError> {
         let attempt = AssertUnwindSafe(self.transact(group)).catch_unwind();
         attempt.await.unwrap_or_else(|_| {
             Err(StepError::Workflow(Failure::Contradiction("deciding a mail panicked".to_string())))
         })
     }
 
-    async fn transact(&self, group: &[&Read<'_>]) -> Result<(), StepError> {
+    async fn transact(&self, group: &[&Read]) -> Result<(), StepError> {
         let mut ledger = Ledger::begin(&self.shelf).await?;
         if let [first, _, ..] = group
             && let Some(study) = &first.study
@@ -247,7 +277,7 @@ impl Desk {
         Ok(())
     }
 
-    async fn settle(&self, ledger: &mut Ledger<'_>, read: &Read<'_>, settled: &Settled) -> Result<(), StepError> {
+    async fn settle(&self, ledger: &mut Ledger<'_>, read: &Read, settled: &Settled) -> Result<(), StepError> {
         let state = match settled.held {
             Held::No => State::Done,
             Held::Yes => State::Held,
@@ -266,7 +296,7 @@ impl Desk {
         };
         inbox::record_outcome(&mut ledger.tx, &outcome).await?;
         if settled.held == Held::Yes {
-            let means = self.means(read.counter);
+            let means = self.means(&read.counter);
             let reasons: Vec<&str> = settled.reason.split(' ').collect();
             let mail = HeldMail { inbox_id: read.item.id, received_at: read.item.received_at, reasons: &reasons };
             accept::hold(ledger, read.study.as_deref(), means, &self.operator, mail).await?;
@@ -278,7 +308,7 @@ impl Desk {
         Means { now: self.clock.now(), dice: &*self.dice, keys: &self.keys, desk: &counter.desk }
     }
 
-    async fn settle_one(&self, ledger: &mut Ledger<'_>, read: &Read<'_>) -> Result<Settled, StepError> {
+    async fn settle_one(&self, ledger: &mut Ledger<'_>, read: &Read) -> Result<Settled, StepError> {
         let Read { item, reading, counter, study } = read;
         let means = self.means(counter);
         let reasons = || reading.reasons.iter().map(|reason| reason.key()).collect::<Vec<_>>().join(" ");
@@ -331,8 +361,55 @@ impl Desk {
     }
 }
 
+impl Unread {
+    fn read(self, now: Instant) -> Read {
+        let Unread { item, counter, studies } = self;
+        let vouched = match &item.released_by {
+            Some(_) => Vouched::ByPerson,
+            None => Vouched::ByNobody,
+        };
+        let definitions: Vec<&Study> = studies.values().map(|shelved| &*shelved.study).collect();
+        let world = World { studies: &definitions, post: &counter.post, now, vouched };
+        let mut reading = reading::read_contained(&world, &item.raw);
+        if i64::try_from(item.raw.len()).is_ok_and(|kept| kept < item.size) {
+            reading = reading.too_large();
+        }
+        let study = reading.study.as_ref().and_then(|slug| studies.get(slug)).cloned();
+        Read { item, reading, counter, study }
+    }
+}
+
+/// The mails of mailboxes that are configured, with what each tells of its study.
+fn signed(
+    items: Vec<InboxItem>,
+    counters: &BTreeMap<String, Arc<Counter>>,
+) -> Vec<(InboxItem, Arc<Counter>, reading::Signs)> {
+    let mut signed = Vec::with_capacity(items.len());
+    for item in items {
+        match counters.get(&item.mailbox) {
+            Some(counter) => {
+                let signs = reading::signs_contained(&counter.post, &item.raw);
+                signed.push((item, Arc::clone(counter), signs));
+            }
+            None => {
+                tracing::warn!(mail = item.id, mailbox = item.mailbox, "no such mailbox is configured; the mail waits")
+            }
+        }
+    }
+    signed
+}
+
+/// Does work on several mails on another core; on a single one here, because the way there takes as long.
+async fn aside<T: Send + 'static>(mails: usize, work: impl FnOnce() -> T + Send + 'static) -> Result<T, StepError> {
+    if mails < 2 {
+        return Ok(work());
+    }
+    let lost = |_| StepError::Workflow(Failure::Contradiction("reading a mail panicked".to_string()));
+    tokio::task::spawn_blocking(work).await.map_err(lost)
+}
+
 /// The messages and the references of subjects that a group of mails to one study will ask the database for.
-fn asked_for(study: &ShelvedStudy, group: &[&Read<'_>]) -> (BTreeSet<String>, BTreeSet<String>) {
+fn asked_for(study: &ShelvedStudy, group: &[&Read]) -> (BTreeSet<String>, BTreeSet<String>) {
     let requests = group.iter().filter_map(|read| Some((read, read.reading.request.as_ref()?)));
     let (mut messages, mut references) = (BTreeSet::new(), BTreeSet::new());
     for (read, request) in requests {

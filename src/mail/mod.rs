@@ -108,8 +108,10 @@ impl Worker {
 
     /// Gives back what is held, before the daemon ends.
     pub async fn stop(&mut self) {
-        if let Worker::Intake(intake) = self {
-            intake.stop().await;
+        match self {
+            Worker::Intake(intake) => intake.stop().await,
+            Worker::Desk(desk) => desk.stop().await,
+            Worker::Dispatch(_) | Worker::Calendar(_) => {}
         }
     }
 }

@@ -696,7 +696,7 @@ impl Parts<'_> {
             bell(),
             bell(),
         );
-        let counters = BTreeMap::from([("reg".to_owned(), Counter { desk: desk.clone(), post })]);
+        let counters = BTreeMap::from([("reg".to_owned(), Arc::new(Counter { desk: desk.clone(), post }))]);
         let calendar = Calendar {
             store: self.store.clone(),
             clock: clock.clone(),
@@ -735,6 +735,7 @@ impl Parts<'_> {
             bell: bell(),
             dispatch_bells: Vec::new(),
             filing_bells: Vec::new(),
+            ahead: None,
         };
         Process { intake, desk, dispatch, calendar }
     }
