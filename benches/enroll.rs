@@ -1,9 +1,13 @@
 //! How fast enrolling is, whole: mails in a Maildir in, SQLite with full synchronization, letters in a folder out. Prints
-//! each figure beside what the same disk allowed in the same run.
+//! each figure beside what the same disk allowed in the same run. `postgres` is the same on a PostgreSQL server of its own
+//! on loopback (or of `HAGAKI_TEST_POSTGRES=postgres://user@host:port`), beside what that server allowed.
 //!
-//! `cargo bench --bench enroll -- [--only plain,one,group,latency,letters,growth] [--count N] [--dir FOLDER]`
+//! `cargo bench --bench enroll -- [--only plain,one,group,latency,letters,growth,postgres] [--count N] [--dir FOLDER]`
 
 mod load;
+#[allow(dead_code, reason = "of the tests' server it uses a part")]
+#[path = "../tests/engines/postgres.rs"]
+mod postgres;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -40,9 +44,6 @@ struct Arguments {
     /// Folder on the disk to measure; else below target/.
     #[arg(long)]
     dir: Option<PathBuf>,
-    /// A PostgreSQL server (postgres://user@host:port) to measure, too.
-    #[arg(long, env = "HAGAKI_TEST_POSTGRES")]
-    postgres: Option<String>,
     /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,
@@ -74,16 +75,22 @@ fn main() {
         if wanted("growth") {
             growth(&parent, arguments.studies, arguments.subjects, arguments.singles).await;
         }
-        if let Some(server) = &arguments.postgres {
-            for (name, studies) in [("one", 1), ("group", 8)] {
-                if wanted(name) {
-                    let url = limit::fresh_database(server, "hagaki_load").await;
-                    let what = format!("{studies} studies, PostgreSQL");
-                    burst(&what, &parent, Some(&url), told(studies), arguments.count).await;
+        if wanted("postgres") {
+            match postgres::server() {
+                Ok(server) => {
+                    let plain = ([load::plain_study(0)].into(), 1);
+                    for (what, studies) in
+                        [("one study, the answer alone, PostgreSQL", plain), ("one study, PostgreSQL", told(1))]
+                    {
+                        let url = limit::fresh_database(&server.base, "hagaki_load").await;
+                        burst(what, &parent, Some(&url), studies, arguments.count).await;
+                    }
                 }
+                Err(why) => println!("PostgreSQL: left out: {why}"),
             }
         }
     });
+    load::clear_up();
 }
 
 /// So many studies whose coordinator and statistician are told of each registration, with the letters of one.

@@ -56,6 +56,7 @@ fn main() {
             println!("through Postfix and Dovecot: ratio {:.2} of what they carry without us", with / without);
         }
     });
+    load::clear_up();
 }
 
 /// As many mails in and out as with us, at the same time, by the same transport; rounds of registration a second.

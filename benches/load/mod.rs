@@ -45,10 +45,19 @@ pub(crate) fn dice() -> Arc<dyn Dice> {
     Arc::new(SystemDice)
 }
 
-/// An installation in a folder of its own, gone when dropped.
+/// Folders of installations, which go when the program ends and not before: some file systems (ext4 without a journal) pass
+/// over the inodes deleted in the last minutes one by one, so that clearing up after one part would slow the next one down.
+static FOLDERS: std::sync::Mutex<Vec<Arc<TempDir>>> = std::sync::Mutex::new(Vec::new());
+
+/// Removes the folders of all installations; to be called last.
+pub(crate) fn clear_up() {
+    FOLDERS.lock().expect("nobody panicked here").clear();
+}
+
+/// An installation in a folder of its own.
 pub(crate) struct Installation {
     /// Its folder.
-    pub(crate) folder: TempDir,
+    pub(crate) folder: Arc<TempDir>,
     /// Its settings.
     pub(crate) settings: Settings,
 }
@@ -62,6 +71,8 @@ impl Installation {
     /// With these sections for where mails come from and how letters leave.
     pub(crate) fn new(parent: &Path, database: Option<&str>, edges: &str) -> Installation {
         let folder = tempfile::Builder::new().prefix("hagaki-load").tempdir_in(parent).expect("a scratch folder");
+        let folder = Arc::new(folder);
+        FOLDERS.lock().expect("nobody panicked here").push(Arc::clone(&folder));
         let url = database.unwrap_or("sqlite:hagaki.db");
         let main = format!(
             "[database]\nurl = \"{url}\"\n[web]\nlisten = \"127.0.0.1:0\"\npublic_url = \"http://127.0.0.1\"\n\
