@@ -182,7 +182,7 @@ async fn verify(file: &Path, kind: &str, count: u64) -> Duration {
     let took = begun.elapsed();
     match kind {
         "drawn" => assert_eq!(verdict, Verdict::Proved(count)),
-        _ => assert_eq!(verdict, Verdict::ProvedBesides { proved: 0, imported: count }),
+        _ => assert_eq!(verdict, Verdict::ProvedBesides { proved: 0, imported: count, forced: 0 }),
     }
     store.close().await;
     took

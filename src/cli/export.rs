@@ -129,7 +129,7 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<End> {
 }
 
 /// Columns of the journal that are no levels.
-const COLUMNS: [&str; 21] = [
+const COLUMNS: [&str; 22] = [
     "number",
     "subject",
     "at",

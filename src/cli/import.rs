@@ -56,9 +56,7 @@ pub(super) fn run(args: &ImportArgs) -> anyhow::Result<End> {
     };
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &args.reason };
     let admitted = import::admit(&opened.store, &shelved, &args.by, act);
-    if judged(opened.runtime.block_on(admitted))?.is_none() {
-        return Ok(End::Refused);
-    }
+    judged(opened.runtime.block_on(admitted))?;
     let Read { lines, mut misfits, digest } = match read(args, scheme, &shelved.study) {
         Ok(read) => read,
         Err(fault @ ExplainFault::File { .. }) => return Err(fault.into()),

@@ -135,8 +135,9 @@ pub async fn force(
         subject_id: Some(enrolled.subject.id),
         ..Addressing::unasked(study, person)
     };
-    let mut outgoing = vec![compose::compose(shelved, means, to, facts)?];
-    outgoing.extend(compose::notices(shelved, means, &enrolled)?);
+    let mut drafts = vec![compose::draft(shelved, means, to, facts)?];
+    drafts.extend(compose::notices(shelved, means, &enrolled)?);
+    let outgoing = drafts.iter().map(compose::Draft::write).collect::<Result<Vec<_>, _>>()?;
     compose::post(&mut ledger.tx, Some(shelved.id), means, None, &outgoing).await?;
     ledger.commit().await?;
     metrics::counter!("hagaki_enrollments_total", "study" => study.slug.clone()).increment(1);

@@ -10,7 +10,7 @@ use super::kits_told::KitDiscrepancy;
 use super::replaying::{self, Replay, Replaying, Rows};
 use super::shelf::ShelvedStudy;
 use super::told::{self, Discrepancy, What};
-use crate::domain::allocation::{Allotment, Amendment, Counts, FirstDifference, Levels, Origin, Row, Scheme, State};
+use crate::domain::allocation::{Allotment, Amendment, Counts, FirstDifference, Levels, Row, Scheme, State};
 use crate::domain::chain::Sha256Digest;
 use crate::domain::study::Study;
 use crate::store::allocation::{self, AllocationRow};

@@ -605,11 +605,7 @@ fn what_was_given_by_hand_is_counted_where_it_stands() {
             ),
             None,
         ),
-        (
-            "list",
-            format!("method = \"list\"\n{strata}\n[list]\nfile = \"list.csv\"{table}"),
-            Some(list.as_str()),
-        ),
+        ("list", format!("method = \"list\"\n{strata}\n[list]\nfile = \"list.csv\"{table}"), Some(list.as_str())),
     ] {
         let package = Package::with_forced(&text, beside, 50, &forced);
         let (code, report) = package.verify();
