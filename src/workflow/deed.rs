@@ -146,7 +146,7 @@ pub(super) async fn ask(
 /// Subjects that a request can mean.
 pub(super) enum Found {
     None,
-    One(SubjectRow),
+    One(Box<SubjectRow>),
     Several,
 }
 
@@ -158,7 +158,7 @@ async fn find(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: &Wanted) -> R
     }
     if let Some(number) = study.parse_subject_number(&wanted.subject) {
         let found = subject::find_by_number(&mut ledger.tx, id, number).await?;
-        return Ok(found.map_or(Found::None, Found::One));
+        return Ok(found.map_or(Found::None, |found| Found::One(Box::new(found))));
     }
     let site = wanted.site.as_deref().map(text::fold_tight);
     let mut keys = match study.sites.iter().find(|one| Some(text::fold_tight(&one.code)) == site) {
@@ -175,7 +175,7 @@ async fn find(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: &Wanted) -> R
         }
     }
     match only {
-        Some(found) => Ok(Found::One(rescreen::latest(&mut ledger.tx, found).await?)),
+        Some(found) => Ok(Found::One(Box::new(rescreen::latest(&mut ledger.tx, found).await?))),
         // Behind the words of the subject line a kit's code may stand, too.
         None if wanted.deed == Deed::ReplaceKit && wanted.kits.is_empty() => {
             kit_deed::whose(ledger, asking, std::slice::from_ref(&wanted.subject)).await

@@ -435,7 +435,7 @@ pub(super) async fn record(
         enrolled_at: means.now,
         answers: &answers,
         typed: &typed,
-        inbox_id: inbox_id,
+        inbox_id,
         audit_digest: &digest,
         rescreens_id: place.again.as_ref().map(|earlier| earlier.id),
     };
@@ -463,7 +463,7 @@ pub(super) async fn record(
         enrolled_at: means.now,
         answers,
         typed,
-        inbox_id: inbox_id,
+        inbox_id,
         audit_digest: digest,
         rescreens_id: place.again.as_ref().map(|earlier| earlier.id),
     };

@@ -41,7 +41,7 @@ pub(super) async fn whose(ledger: &mut Ledger<'_>, asking: Asking<'_>, codes: &[
         return Ok(Found::None);
     };
     let Some(given) = allocation::find(&mut ledger.tx, id, number).await? else { return Ok(Found::None) };
-    Ok(Found::One(subject::load(&mut ledger.tx, given.subject_id).await?))
+    Ok(Found::One(Box::new(subject::load(&mut ledger.tx, given.subject_id).await?)))
 }
 
 /// Gives the subject another kit, once that is confirmed.

@@ -304,8 +304,8 @@ stories! {
     async fn an_arm_is_capped_and_closes_for_all(center: &mut Center) {
         center.activate(&capped("total = 240", "total = 240\narms = { STD = 2 }"), Stage::Production).await;
         let reasons = enroll_many(center, 12).await;
-        let first = reasons.iter().position(|reason| reason == "study-full").unwrap();
-        assert!(reasons[first..].iter().all(|reason| reason == "study-full"), "{reasons:?}");
+        let first = reasons.iter().position(|reason| reason == "arm-full").unwrap();
+        assert!(reasons[first..].iter().all(|reason| reason == "arm-full"), "{reasons:?}");
         let arms = center.arms("aurora").await;
         assert_eq!(arms.iter().filter(|arm| *arm == "STD").count(), 2, "{arms:?}");
         assert_eq!(arms.last().unwrap(), "STD", "the last place of the arm was given before anything closed");

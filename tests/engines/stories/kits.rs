@@ -359,7 +359,7 @@ stories! {
             let done = change_by(center, Asker::Person(of(person)), &[code], next).await;
             assert_eq!(done.is_ok(), may, "{person} {code} {next:?}: {done:?}");
             if let Err(error) = done {
-                assert!(error.to_string().starts_with(&format!("there is no kit {code}\n")), "{error}");
+                assert!(error.to_string().starts_with(&format!("there is no kit {code};")), "{error}");
             }
         }
         for (person, may) in [("mori", false), ("stat", false), ("office", true), ("kobayashi", true), ("pharmacy", true)] {

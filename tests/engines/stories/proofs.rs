@@ -180,7 +180,7 @@ stories! {
         let history = import::fit(&shelved, scheme, &[], &lines, act.at).unwrap();
         let source = Source { name: "old.csv", digest: "ab" };
         import::import(center.store(), &shelved, &history, source, act, &*center.dice).await.unwrap();
-        let whole = Verdict::ProvedBesides { proved: 0, imported: count.unsigned_abs() };
+        let whole = Verdict::ProvedBesides { proved: 0, imported: count.unsigned_abs(), forced: 0 };
         let last = limits::PROOF_PAGE_ROWS;
         let changes = [
             ("UPDATE study SET changed_at = changed_at".to_owned(), whole),

@@ -21,7 +21,7 @@ fn scheme_of(rule: &str) -> Scheme {
 fn history(scheme: &Scheme, first: u64, second: u64) -> State {
     let mut state = State::new(scheme);
     for arm in ["A", "B"] {
-        let count = |at: u64| if (at % 2 == 0) == (arm == "A") { first + at } else { second + at };
+        let count = |at: u64| if at.is_multiple_of(2) == (arm == "A") { first + at } else { second + at };
         for subject in 0..first.max(second) + BEFORE {
             let level = |at: u64| if subject < count(at) { "x" } else { "other" };
             let levels: Levels =

@@ -105,6 +105,9 @@ const FACTOR_TRIALS: u64 = 6_000;
 /// Probability of A for a subject of those levels after the arms (A: true) of those before.
 type FormulaWithFactors = dyn Fn(&[bool], [usize; 2]) -> f64;
 
+/// Which subjects are looked at, by their levels.
+type Look = fn([usize; 2]) -> bool;
+
 /// A less B among the subjects before whose levels are as asked for.
 fn apart(before: &[bool], like: impl Fn([usize; 2]) -> bool) -> f64 {
     let own = before.iter().enumerate().filter(|(at, _)| like(factors_of(*at)));
@@ -113,7 +116,7 @@ fn apart(before: &[bool], like: impl Fn([usize; 2]) -> bool) -> f64 {
 
 /// The laws of |D| in the whole study, in the level 0 of the first factor, and in the stratum (0, 0).
 fn check_with_factors(scheme: &Scheme, formula: &FormulaWithFactors) {
-    let looks: [(&str, fn([usize; 2]) -> bool); 3] =
+    let looks: [(&str, Look); 3] =
         [("all", |_| true), ("level 0", |own| own[0] == 0), ("stratum", |own| own == [0, 0])];
     let mut laws = vec![BTreeMap::<u64, f64>::new(); looks.len()];
     let mut sequences: Vec<(Vec<bool>, f64)> = vec![(Vec::new(), 1.0)];
