@@ -96,7 +96,7 @@ fn programs_read_why_they_are_refused() {
     };
     assert!(refused("study show nosuch --json").contains("no study nosuch"));
     assert!(refused("study pause nosuch --json").contains("no study nosuch"));
-    assert!(refused("study activate nosuch --json").contains("study.toml: is missing"));
+    assert!(refused("study activate nosuch --json").contains("there is no folder nosuch"));
     place.ends(0, &format!("study activate {SAMPLES}/aurora --production --reason go --json"));
     assert!(refused(&format!("study activate {SAMPLES}/aurora --json")).contains("is in production"));
     assert!(refused("study pause aurora --json").contains("--reason"));
