@@ -9,8 +9,13 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 /// Text that means the same in any width: NFKC, invisible characters removed, every blank a space, wave dashes alike,
 /// dash look-alikes (but for the prolonged sound mark) a hyphen. Case, line breaks and inner blanks stay.
 pub fn fold_width(text: &str) -> String {
-    // Composition can bring a character that folds again (and removal can bring two together), hence the second pass.
-    let once: String = text.chars().filter(|c| !is_invisible(*c)).nfkc().map(fold_char).collect();
+    // Composition can bring a character that folds again (and removal can bring two together), hence the second pass. Most
+    // text is normal as it is, and looking is cheaper than normalizing.
+    let once: String = if is_normal(text) {
+        text.chars().map(fold_char).collect()
+    } else {
+        text.chars().filter(|c| !is_invisible(*c)).nfkc().map(fold_char).collect()
+    };
     if is_normal(&once) {
         return once;
     }
