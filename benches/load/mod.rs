@@ -321,9 +321,14 @@ pub(crate) fn load_average() -> String {
     text.split(' ').next().unwrap_or("?").to_owned()
 }
 
-/// Processor time of this process so far, all threads, in seconds.
+/// Processor time of this process so far, in seconds, without that of its first thread, which looks how far things are.
 pub(crate) fn cpu_seconds() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    ticks("/proc/self/stat") - ticks(&format!("/proc/self/task/{}/stat", std::process::id()))
+}
+
+/// The processor time in a `stat` file of /proc, in seconds.
+fn ticks(path: &str) -> f64 {
+    let stat = fs::read_to_string(path).unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     // utime and stime, the 14th and 15th field; ticks are hundredths of a second on Linux.
     let ticks = |place: usize| fields.get(place).and_then(|word| word.parse::<f64>().ok()).unwrap_or(0.0);
