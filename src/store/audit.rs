@@ -18,6 +18,8 @@ statements! { "audit":
     };
     LIST = same "SELECT study_id, seq, at, actor, action, body, previous, digest FROM audit \
         WHERE study_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+    LIST_UNLINKED = same "SELECT seq, at, actor, action, body, digest FROM audit \
+        WHERE study_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
     HAS = same "SELECT seq FROM audit WHERE study_id = $1 AND action = $2 ORDER BY seq LIMIT 1";
     STUDY_HEAD = same "SELECT chain_length, chain_head FROM study WHERE id = $1";
     OWN_HEAD = same "SELECT chain_length, chain_head FROM installation WHERE id = 0";
@@ -38,6 +40,23 @@ pub struct ChainReport {
     pub study_id: i64,
     /// Number of entries, or where the chain breaks.
     pub result: Result<i64, Break>,
+}
+
+/// An entry without what links it to the one before, for whoever asks only what it tells; fields as in [`Entry`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unlinked {
+    /// Place in the chain.
+    pub seq: i64,
+    /// When.
+    pub at: Instant,
+    /// Who.
+    pub actor: String,
+    /// What.
+    pub action: String,
+    /// The particulars.
+    pub body: String,
+    /// Digest of the entry.
+    pub digest: Sha256Digest,
 }
 
 fn read(mut row: Row) -> Result<Entry, StoreError> {
@@ -134,6 +153,29 @@ pub async fn list<'a>(
     limit: i64,
 ) -> Result<Vec<Entry>, StoreError> {
     from.into().fetch(&LIST, binds![study_id, after, limit]).await?.into_iter().map(read).collect()
+}
+
+/// As [`list`], without the links.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list_unlinked<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<Unlinked>, StoreError> {
+    let read = |mut row: Row| {
+        Ok(Unlinked {
+            seq: row.int()?,
+            at: row.instant()?,
+            actor: row.text()?,
+            action: row.text()?,
+            body: row.text()?,
+            digest: row.digest()?,
+        })
+    };
+    from.into().fetch(&LIST_UNLINKED, binds![study_id, after, limit]).await?.into_iter().map(read).collect()
 }
 
 /// Whether a chain has an entry of that action; it is read through for it.

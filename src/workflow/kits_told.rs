@@ -12,9 +12,9 @@ use super::kits::{digest_of, new_kit};
 use super::shelf::definition_of;
 use super::{Failure, shelf};
 use crate::definition;
-use crate::domain::chain::Entry;
 use crate::domain::kit::{Day, State};
 use crate::domain::study::Kit;
+use crate::store::audit::Unlinked;
 use crate::store::kit::{KitRow, NewKit};
 use crate::store::study::StudyRow;
 use crate::store::{Store, bundle, kit};
@@ -145,7 +145,7 @@ impl<'a> Stock<'a> {
     ///
     /// # Errors
     /// The database; a stored bundle this version cannot read.
-    pub(super) async fn hear(&mut self, entry: &Entry) -> Result<(), Failure> {
+    pub(super) async fn hear(&mut self, entry: &Unlinked) -> Result<(), Failure> {
         let action = entry.action.as_str();
         if !matches!(action, "enroll" | "activate" | "amend" | "purge") && !action.starts_with("kit-") {
             return Ok(());
@@ -195,7 +195,7 @@ impl<'a> Stock<'a> {
     }
 
     /// Takes an enrollment's entry as far as it concerns kits: the kit that it tells was handed out for that allocation.
-    pub(super) fn hear_given(&mut self, code: &str, number: i64, entry: &Entry) {
+    pub(super) fn hear_given(&mut self, code: &str, number: i64, entry: &Unlinked) {
         self.give(code, number, 1, entry.seq > self.head.chain.length);
     }
 

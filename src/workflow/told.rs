@@ -13,15 +13,15 @@ use super::rescreen::is_key_of;
 use super::texts::Texts;
 use super::{Failure, told_fact};
 use crate::domain::allocation::Origin;
-use crate::domain::chain::Entry;
 use crate::domain::study::Study;
 use crate::limits;
+use crate::store::Store;
 use crate::store::allocation::{self, Recorded};
+use crate::store::audit::{self, Unlinked};
 use crate::store::fact::FactRow;
 use crate::store::kit::KitRow;
 use crate::store::study::StudyRow;
 use crate::store::subject::{self, OnFile};
-use crate::store::{Store, audit};
 
 /// Where what is on file parts from the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,15 +155,15 @@ impl Told<'_> {
 /// The enrollments of a chain, in order; what else is in it is passed over, but for the commitments, what became known of
 /// subjects, and what it tells of kits.
 struct Chain<'a> {
-    entries: Pages<Entry>,
+    entries: Pages<Unlinked>,
     stock: Stock<'a>,
     commitments: Vec<String>,
-    facts: Vec<Entry>,
+    facts: Vec<Unlinked>,
 }
 
 impl Chain<'_> {
     /// The next entry of an enrollment, whose kit is not heard yet: none if there is none now, though one may be put on later.
-    async fn next(&mut self) -> Result<Option<Entry>, Failure> {
+    async fn next(&mut self) -> Result<Option<Unlinked>, Failure> {
         while let Some(entry) = self.entries.next().await? {
             match entry.action.as_str() {
                 "enroll" => return Ok(Some(entry)),
@@ -183,7 +183,7 @@ impl Chain<'_> {
     }
 
     /// What an entry of an enrollment tells, and hears its kit; none if it is none that we wrote.
-    async fn read<'e>(&mut self, entry: &'e Entry) -> Result<Option<Enrollment<'e>>, Failure> {
+    async fn read<'e>(&mut self, entry: &'e Unlinked) -> Result<Option<Enrollment<'e>>, Failure> {
         let Ok(told) = serde_json::from_str::<Enrollment<'_>>(&entry.body) else {
             self.stock.hear(entry).await?;
             return Ok(None);
@@ -224,10 +224,10 @@ pub(super) async fn compare(
     let id = head.id;
     let own = store.clone();
     let entries = Pages::new(
-        |entry: &Entry| entry.seq,
+        |entry: &Unlinked| entry.seq,
         move |after| {
             let store = own.clone();
-            Box::pin(async move { audit::list(&store, id, after, ROWS).await })
+            Box::pin(async move { audit::list_unlinked(&store, id, after, ROWS).await })
         },
     );
     let own = store.clone();
@@ -332,7 +332,7 @@ impl Files<'_> {
     /// How one subject and its allocation differ from their entry.
     async fn differ(
         &mut self,
-        entry: &Entry,
+        entry: &Unlinked,
         told: &Enrollment<'_>,
         row: &OnFile,
         head: &StudyRow,
@@ -368,7 +368,7 @@ impl Files<'_> {
     }
 }
 
-fn subject_differs(study: &Study, entry: &Entry, told: &Enrollment<'_>, row: &OnFile) -> Option<What> {
+fn subject_differs(study: &Study, entry: &Unlinked, told: &Enrollment<'_>, row: &OnFile) -> Option<What> {
     let reference = told.answers.get(&study.registration.subject_item);
     [
         (What::Answers, told.answers.is(&row.answers)),
@@ -387,7 +387,7 @@ fn subject_differs(study: &Study, entry: &Entry, told: &Enrollment<'_>, row: &On
 }
 
 fn allocation_differs(
-    entry: &Entry,
+    entry: &Unlinked,
     told: &Enrollment<'_>,
     given: &Told<'_>,
     subject: &OnFile,

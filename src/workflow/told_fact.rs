@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::Failure;
 use super::told::{Discrepancy, What};
 use crate::domain::allocation::Levels;
-use crate::domain::chain::Entry;
+use crate::store::audit::Unlinked;
 use crate::store::fact::FactRow;
 use crate::store::study::StudyRow;
 use crate::store::{Store, subject};
@@ -32,7 +32,7 @@ struct Told {
 pub(super) async fn first_discrepancy(
     store: &Store,
     head: &StudyRow,
-    entries: &[Entry],
+    entries: &[Unlinked],
     known: &[FactRow],
 ) -> Result<Option<Discrepancy>, Failure> {
     let mut rows = known.iter();
@@ -60,7 +60,7 @@ pub(super) async fn first_discrepancy(
     Ok((last != head.facts).then_some(Discrepancy { number: last, what: What::Counters }))
 }
 
-async fn same(store: &Store, entry: &Entry, told: &Told, row: &FactRow) -> Result<bool, Failure> {
+async fn same(store: &Store, entry: &Unlinked, told: &Told, row: &FactRow) -> Result<bool, Failure> {
     let about = subject::load(store, row.subject_id).await?;
     let of = match row.of_subject_id {
         Some(of) => Some(subject::load(store, of).await?.number),
