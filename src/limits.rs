@@ -40,6 +40,8 @@ pub const PEOPLE: usize = 10_000;
 pub const CREDENTIAL_BATCH: usize = 500;
 /// Most arms of one scheme.
 pub const ARMS: usize = 20;
+/// Most further randomizations of one study.
+pub const RANDOMIZATIONS: usize = 8;
 /// Most factors of one scheme.
 pub const FACTORS: usize = 30;
 /// Studies whose day's work one step of the calendar does.

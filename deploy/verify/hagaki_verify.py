@@ -149,6 +149,7 @@ def read_package(folder):
         for at, row in enumerate(package["bundles"], 1):
             typed_keys(row, f"'bundles', number {at}", version=INTEGER, digest=TEXT, allocation=(TEXT, NOTHING))
             typed(row.get("files"), f"'bundles', number {at}: 'files'", TEXT, NOTHING)
+            typed_levels(row.get("further", {}), f"'bundles', number {at}: 'further'")
         versions = [row["version"] for row in package["bundles"]]
         if not versions or len(set(versions)) != len(versions):
             raise Unreadable("'bundles' must hold each version once")
@@ -902,14 +903,19 @@ def check_secret(package):
     return secret
 
 
+# How the allocation of allocation.toml is called where subjects are allocated more than once.
+FIRST = "first"
+
+
 def read_schemes(folder, package):
-    """The rules of each version, in order; a version that allocated nobody may have none."""
+    """By the id of the allocation the rules of each version, in order; a version that allocated nobody may have none."""
     schemes = {}
     for row in sorted(package["bundles"], key=lambda row: row["version"]):
-        if row["allocation"] is not None:
-            with reading(row["allocation"]):
-                schemes[row["version"]] = Scheme(folder, row["allocation"])
-    if not schemes:
+        for which, file in ({FIRST: row["allocation"]} | row.get("further", {})).items():
+            if file is not None:
+                with reading(file):
+                    schemes.setdefault(which, {})[row["version"]] = Scheme(folder, file)
+    if FIRST not in schemes:
         raise Unreadable("no version has an allocation.toml")
     return schemes
 
@@ -931,9 +937,11 @@ def check_journal(folder, package, secret, entries):
     digests = {row["version"]: row["digest"] for row in package["bundles"]}
     recounts = read_recounts(folder)
     if entries is not None:
-        check_recounts(recounts, entries, schemes[max(schemes)])
-    course = Course(schemes, recounts)
+        check_recounts(recounts, entries, {which: own[max(own)] for which, own in schemes.items()})
+    courses = {which: Course(own) for which, own in schemes.items()}
     counts = {"drawn": 0, "imported": 0, "forced": 0}
+    counting = {}  # number → the course that counts it
+    arms = {}  # subject and allocation → arm
     expected_number = 1
     for line, row in read_lines(folder, "journal.jsonl"):
         with reading("journal.jsonl", line):
@@ -944,13 +952,22 @@ def check_journal(folder, package, secret, entries):
         with reading("journal.jsonl", line, number):
             check_line(row)
             check_record(row)
-            version = row["bundle"]["version"]
-            if version not in schemes:
-                raise Differs(number, "bundle", sorted(schemes), version)
+            which, version = row["randomization"], row["bundle"]["version"]
+            if which not in schemes:
+                raise Differs(number, "randomization", sorted(schemes), which)
+            if version not in schemes[which]:
+                raise Differs(number, "bundle", sorted(schemes[which]), version)
+            course = courses[which]
+            check_arms_before(row, arms, schemes)
             if row["bundle"]["digest"] != digests[version]:
                 raise Differs(number, "bundle.digest", digests[version], row["bundle"]["digest"])
             if entries is not None:
                 check_entry(row, entries["allocations"].get(number))
+            while recounts and recounts[0]["after"] < number:
+                recount = recounts.pop(0)
+                if recount["allocation"] not in counting:
+                    raise Differs(number, "recount", "of an allocation before", recount)
+                counting[recount["allocation"]].recount(recount)
             course.before(number, version)
             if row["origin"] == "drawn":
                 check_draw(row, course.state, secret)
@@ -960,6 +977,7 @@ def check_journal(folder, package, secret, entries):
                 raise Differs(number, "origin", "drawn, as one before: a history is imported first or not at all", "imported")
             counts[row["origin"]] += 1
             course.record(row)
+            counting[number] = course
     if expected_number - 1 != package["allocations"]:
         raise Differs(expected_number, "number", f"{package['allocations']} allocations", expected_number - 1)
     return counts
@@ -982,10 +1000,10 @@ def check_forced(row, state, count):
 
 
 class Course:
-    """Follows the state through the versions of the rules and through what became known of subjects, both in their order."""
+    """Follows the state of an allocation through the versions of its rules and what became known of subjects, both in order."""
 
-    def __init__(self, schemes, recounts):
-        self.versions, self.recounts = list(schemes.items()), list(recounts)
+    def __init__(self, schemes):
+        self.versions = list(schemes.items())
         self.version, scheme = self.versions.pop(0)
         self.state = State(scheme)
         self.counted = {}  # number → the levels at which it counts (None: nowhere), its arm and its dummy
@@ -994,8 +1012,6 @@ class Course:
         """Brings the state to where that allocation was decided, by that version."""
         if version < self.version:
             raise Differs(number, "bundle", f"version {self.version} or a later one, as before", version)
-        while self.recounts and self.recounts[0]["after"] < number:
-            self.recount(number, self.recounts.pop(0))
         # Versions by which nobody was allocated are gone through as well: they may have ended blocks, or an epoch.
         while self.versions and self.versions[0][0] <= version:
             self.version, scheme = self.versions.pop(0)
@@ -1007,9 +1023,8 @@ class Course:
             if scheme.epoch > epoch:
                 self.counted = {known: (None, *cell) for known, (_, *cell) in self.counted.items()}
 
-    def recount(self, number, recount):
-        if recount["allocation"] not in self.counted:
-            raise Differs(number, "recount", "of an allocation before", recount)
+    def recount(self, recount):
+        """Counts an allocation of before at other levels, or nowhere."""
         levels, arm, slot = self.counted[recount["allocation"]]
         if levels is None:
             return
@@ -1027,6 +1042,18 @@ class Course:
         except Impossible as fault:
             raise Differs(row["number"], "arm", str(fault), row["arm"]) from None
         self.counted[row["number"]] = (row["levels"], row["arm"], row["slot"])
+
+
+def check_arms_before(row, arms, schemes):
+    """A subject is allocated once in each allocation; a level that is an earlier arm is that arm."""
+    which, subject = row["randomization"], row["subject"]
+    if (subject, which) in arms:
+        raise Differs(row["number"], "subject", f"allocated once in {which!r}", subject)
+    for earlier in schemes if which != FIRST else ():
+        name = f"{earlier}_arm"
+        if name in row["levels"] and row["levels"][name] != arms.get((subject, earlier)):
+            raise Differs(row["number"], name, arms.get((subject, earlier)), row["levels"][name])
+    arms[subject, which] = row["arm"]
 
 
 def check_draw(row, state, secret):
@@ -1055,6 +1082,8 @@ RECORDED_IF_ANY = ("slot", "block_size", "place_in_block", "program")
 def check_line(row):
     """The line holds every key it must have, each of its kind, and tells one time in both ways."""
     number = row["number"]
+    # Lines of the time before there could be several allocations name none.
+    typed(row.setdefault("randomization", FIRST), "'randomization'", TEXT)
     for key in OF_EACH + (OF_DRAWN if row.get("origin") == "drawn" else ()):
         if key not in row:
             raise Differs(number, key, "a key of that name, be it null", "no such key")
@@ -1073,18 +1102,26 @@ def check_line(row):
         raise Differs(number, "at", f"{at}, which is what at_microseconds says", row["at"])
 
 
-def check_recounts(recounts, entries, scheme):
-    """What became known of subjects changes the counts where the chain says that it became known, and as the rules say."""
-    numbers = {entry["body"]["subject"]: number for number, entry in entries["allocations"].items()}
+def check_recounts(recounts, entries, schemes):
+    """What became known of subjects changes the counts where the chain says that it became known, and as the rules say.
+
+    Each allocation follows its own rules; between the same two numbers, the allocations come in the order of their ids."""
+    numbers = {}
+    for number, entry in entries["allocations"].items():
+        numbers[entry["body"]["subject"], entry["body"].get("randomization", FIRST)] = number
     expected = []
-    for fact in entries["facts"]:
-        line = {"after": fact["after"], "allocation": numbers.get(fact["subject"])}
-        if line["allocation"] is None:
-            continue
-        if fact["kind"] in scheme.exclude:
-            expected.append({**line, "levels": None})
-        elif scheme.corrected and fact.get("levels") is not None:
-            expected.append({**line, "levels": fact["levels"]})
+    for which, scheme in sorted(schemes.items()):
+        for fact in entries["facts"]:
+            line = {"after": fact["after"], "allocation": numbers.get((fact["subject"], which))}
+            # What became known before, the decision knew.
+            if line["allocation"] is None or line["allocation"] > fact["after"]:
+                continue
+            levels = fact.get("levels") if which == FIRST else (fact.get("further") or {}).get(which)
+            if fact["kind"] in scheme.exclude:
+                expected.append({**line, "levels": None})
+            elif scheme.corrected and levels is not None:
+                expected.append({**line, "levels": levels})
+    expected.sort(key=lambda line: line["after"])
     for at in range(max(len(expected), len(recounts))):
         one, other = (lines[at] if at < len(lines) else None for lines in (expected, recounts))
         if one != other:
@@ -1105,7 +1142,8 @@ def check_record(row):
     if row["origin"] != "drawn":
         return
     # Records made before the program was noted hold no bundle either; the export then writes null for the program.
-    for key in RECORDED + tuple(key for key in RECORDED_IF_ANY if row[key] is not None):
+    several = () if row["randomization"] == FIRST else ("randomization",)
+    for key in RECORDED + several + tuple(key for key in RECORDED_IF_ANY if row[key] is not None):
         if key not in record:
             raise Differs(number, f"record.{key}", "a key of that name", "no such key")
     if "program" in record and "bundle" not in record:
@@ -1120,6 +1158,7 @@ def check_entry(row, entry):
     body, told = entry["body"], entry["body"]["allocation"]
     pairs = [
         ("subject", body["subject"], row["subject"]),
+        ("randomization", body.get("randomization", FIRST), row["randomization"]),
         ("rescreens", body.get("rescreens"), row.get("rescreens")),
         ("arm", told["arm"], row["arm"]),
         ("levels", told["levels"], row["levels"]),
@@ -1198,14 +1237,17 @@ def heed(told, entry, body, package):
     if action in ("activate", "amend"):
         typed_keys(body, "the body", version=INTEGER, bundle=TEXT)
         told["versions"][body["version"]] = body["bundle"]
-    if action == "enroll" and body.get("allocation") is not None:
+    if action == "randomize" or action == "enroll" and body.get("allocation") is not None:
         typed_keys(body, "the body", subject=INTEGER, bundle=INTEGER, allocation=OBJECT)
+        if action == "randomize":
+            typed_keys(body, "the body", randomization=TEXT)
         typed_keys(body["allocation"], "'allocation'", number=INTEGER, arm=TEXT, levels=OBJECT, record=TEXT)
         typed_keys(body["allocation"], "'allocation'", kit=(TEXT, NOTHING))
         told["allocations"][body["allocation"]["number"]] = {"at": entry["at"], "body": body}
     if action == "fact":
         typed_keys(body, "the body", after=INTEGER, subject=INTEGER, kind=TEXT)
         typed(body.get("levels"), "'levels'", OBJECT, NOTHING)
+        typed(body.get("further"), "'further'", OBJECT, NOTHING)
         told["facts"].append(body)
 
 
@@ -1227,9 +1269,13 @@ def check_bundle(folder, row, package, told):
             expected = row["digest"]
         if not digest == row["digest"] == expected:
             raise Differs(None, what, expected, row["digest"] if digest == expected else digest)
-        slug = tomllib.loads(typed(files.get("study.toml"), "'study.toml'", TEXT)).get("slug")
-        if slug != package["study"]:
-            raise Differs(None, "study", slug, package["study"])
+        study = tomllib.loads(typed(files.get("study.toml"), "'study.toml'", TEXT))
+        if study.get("slug") != package["study"]:
+            raise Differs(None, "study", study.get("slug"), package["study"])
+        at = f"bundle-{row['version']}"
+        further = {own["id"]: f"{at}/{own['file']}" for own in study.get("allocation", [])}
+        if further != row.get("further", {}):
+            raise Differs(None, what, further, row.get("further", {}))
     if row["allocation"] is None:
         if "allocation.toml" in files:
             raise Differs(None, what, "its allocation.toml", "package.json names none")

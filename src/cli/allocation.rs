@@ -11,9 +11,9 @@ use super::rehearse::{self, RehearseArgs};
 use super::simulate::{self, SimulateArgs};
 use super::{End, Installation, Output, Refused, export, force, import, rerandomize, reveal};
 use crate::domain::allocation::{Allotment, Replayed};
-use crate::domain::study::Blinding;
+use crate::domain::study::{Blinding, FIRST, Rules};
 use crate::store::{allocation, study};
-use crate::workflow::balance;
+use crate::workflow::balance::{self, Balanced};
 use crate::workflow::kits_told::{KitDiscrepancy, KitWhat};
 use crate::workflow::proof::{self, SecretFault, Verdict};
 use crate::workflow::told::{Discrepancy, What};
@@ -241,6 +241,10 @@ fn discrepancy_in_words(found: &Discrepancy) -> String {
         What::Digest => format!("the audit digest of subject {number} is not that of its entry"),
         What::Allocation => format!("the audit chain tells of allocation {number}, which is not on file"),
         What::Allocated => format!("allocation {number} belongs to another subject than the audit chain tells"),
+        What::Randomization => {
+            format!("allocation {number} is of another of the study's randomizations than the audit chain tells")
+        }
+        What::Request => format!("what was sent for allocation {number} is not as the audit chain tells it"),
         What::Arm => allocation("the arm"),
         What::Levels => format!("the levels of allocation {number} are not as the audit chain tells them"),
         What::Kit => allocation("the kit"),
@@ -263,44 +267,75 @@ fn balance_of(slug: &str, installation: &Installation, output: Output) -> anyhow
     let opened = Opened::open(installation)?;
     let shelved = opened.study(slug)?;
     let journal = opened.runtime.block_on(allocation::journal(&opened.store, shelved.id, 0))?;
-    let counted = balance::count(&shelved.study, &journal)?;
-    let codes: Vec<&str> = shelved.study.arms.iter().map(|arm| arm.code.as_str()).collect();
-    if output.json {
-        let own = |counts: &[u64]| -> serde_json::Map<String, Value> {
-            codes.iter().zip(counts).map(|(code, count)| ((*code).to_string(), json!(count))).collect()
-        };
-        let groups: serde_json::Map<String, Value> = counted
-            .groups
-            .iter()
-            .map(|(factor, levels)| {
-                let levels = levels.iter().map(|(level, counts)| (level.clone(), Value::Object(own(counts))));
-                (factor.clone(), Value::Object(levels.collect()))
-            })
-            .collect();
-        println!(
-            "{}",
-            json!({ "study": slug, "allocations": journal.len(), "arms": own(&counted.arms), "by": groups,
-                    "forced": counted.forced, "forced_limit": shelved.study.forcing.limit })
-        );
-        return Ok(End::Done);
+    let study = &shelved.study;
+    let mut further = serde_json::Map::new();
+    let mut first = Value::Null;
+    for rules in study.allocations() {
+        let counted = balance::count(rules, &journal)?;
+        if output.json {
+            let told = balance_json(rules, &counted);
+            match rules.id {
+                FIRST => {
+                    first = told;
+                    first["forced"] = json!(counted.forced);
+                    first["forced_limit"] = json!(study.forcing.limit);
+                }
+                id => drop(further.insert(id.to_string(), told)),
+            }
+            continue;
+        }
+        if !study.randomizations.is_empty() {
+            let gap = if rules.id == FIRST { "" } else { "\n" };
+            println!("{gap}allocation {}", rules.id);
+        }
+        print_balance(rules, &counted);
+        if rules.id == FIRST && (counted.forced > 0 || study.forcing.limit > 0) {
+            println!("{} given by hand, at most {}", counted.forced, study.forcing.limit);
+        }
     }
+    if output.json {
+        let mut report = json!({ "study": slug, "allocations": 0, "arms": {}, "by": {} });
+        if let (Some(report), Value::Object(told)) = (report.as_object_mut(), first) {
+            report.extend(told);
+            if !further.is_empty() {
+                report.insert("further".to_string(), Value::Object(further));
+            }
+        }
+        println!("{report}");
+    }
+    Ok(End::Done)
+}
+
+/// `{allocations, arms, by}` of one of the study's allocations.
+fn balance_json(rules: Rules<'_>, counted: &Balanced) -> Value {
+    let own = |counts: &[u64]| -> serde_json::Map<String, Value> {
+        rules.arms.iter().zip(counts).map(|(arm, count)| (arm.code.clone(), json!(count))).collect()
+    };
+    let groups: serde_json::Map<String, Value> = counted
+        .groups
+        .iter()
+        .map(|(factor, levels)| {
+            let levels = levels.iter().map(|(level, counts)| (level.clone(), Value::Object(own(counts))));
+            (factor.clone(), Value::Object(levels.collect()))
+        })
+        .collect();
+    json!({ "allocations": counted.arms.iter().sum::<u64>(), "arms": own(&counted.arms), "by": groups })
+}
+
+fn print_balance(rules: Rules<'_>, counted: &Balanced) {
     let line = |name: &str, cells: Vec<String>| {
         let cells: String = cells.iter().map(|cell| format!("{cell:>10}")).collect();
         println!("{name:<28}{cells}");
     };
     let texts = |counts: &[u64]| counts.iter().map(u64::to_string).collect::<Vec<String>>();
-    line("", codes.iter().map(ToString::to_string).collect());
+    line("", rules.arms.iter().map(|arm| arm.code.clone()).collect());
     line("all", texts(&counted.arms));
-    if counted.forced > 0 || shelved.study.forcing.limit > 0 {
-        println!("{} given by hand, at most {}", counted.forced, shelved.study.forcing.limit);
-    }
     for (factor, levels) in &counted.groups {
         println!("{factor}");
         for (level, counts) in levels {
             line(&format!("  {level}"), texts(counts));
         }
     }
-    Ok(End::Done)
 }
 
 #[cfg(test)]

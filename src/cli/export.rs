@@ -11,9 +11,9 @@ use serde_json::{Map, Value};
 
 use super::installation::Opened;
 use super::study::judged;
-use super::{End, Installation, counted};
+use super::{End, Installation, Refused, counted};
 use crate::domain::allocation::SITE;
-use crate::domain::study::{Stage, Study};
+use crate::domain::study::{FIRST, Rules, Stage, Study};
 use crate::workflow::disclosure::{self, Wish};
 use crate::workflow::journal::{self, Line};
 use crate::workflow::life::Act;
@@ -36,6 +36,10 @@ pub struct ExportArgs {
     /// For whom.
     #[command(flatten)]
     whom: Whom,
+    /// Which of the study's allocations a REDCap table is of: "first", or the id of a section [[allocation]]. The journals hold
+    /// all of them.
+    #[arg(long, default_value = FIRST)]
+    allocation: String,
     /// Which installation.
     #[command(flatten)]
     installation: Installation,
@@ -105,11 +109,12 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<End> {
     let opened = Opened::open(&args.installation)?;
     let shelved = opened.study_at(&args.slug, args.stage.map(Stage::from))?;
     args.whom.ask(&opened, &shelved, args.format.key())?;
+    find_rules(&shelved.study, &args.allocation)?;
     let lines = opened.runtime.block_on(journal::lines(&opened.store, shelved.id))?;
     let text = match args.format {
         Format::JournalCsv => journal_csv(&shelved.study, &lines)?,
         Format::JournalJsonl => lines.iter().map(|line| format!("{}\n", line.to_json())).collect(),
-        Format::Redcap => redcap(&shelved.study, &lines)?,
+        Format::Redcap => redcap(&shelved.study, &args.allocation, &lines)?,
     };
     if args.out == Path::new("-") {
         std::io::stdout().write_all(text.as_bytes()).context("the journal cannot be printed")?;
@@ -128,8 +133,18 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<End> {
     Ok(End::Done)
 }
 
+/// The rules of the allocation of that id.
+pub(super) fn find_rules<'s>(study: &'s Study, id: &str) -> anyhow::Result<Rules<'s>> {
+    let known: Vec<&str> = study.allocations().map(|rules| rules.id).collect();
+    let wrong = || match known.as_slice() {
+        [] => format!("study {} has no allocations", study.slug),
+        known => format!("--allocation {id}: study {} has {}", study.slug, known.join(", ")),
+    };
+    study.find_rules(id).ok_or_else(|| Refused(wrong()).into())
+}
+
 /// Columns of the journal that are no levels.
-const COLUMNS: [&str; 22] = [
+const COLUMNS: [&str; 23] = [
     "number",
     "subject",
     "at",
@@ -152,6 +167,7 @@ const COLUMNS: [&str; 22] = [
     "forced_reason",
     "forced_at",
     "rescreens",
+    "randomization",
 ];
 
 /// Factors and strata, the site among them, of all lines.
@@ -160,7 +176,7 @@ fn factors(lines: &[Line]) -> BTreeSet<String> {
     lines.iter().flat_map(|line| levels(line).into_iter().map(|(id, _)| id)).collect()
 }
 
-/// `number … program`; `originally_at` is when another system made what was imported at `at`. With one column for each factor behind `origin`; one whose id is the name of a column has `level_`
+/// `number … randomization`; `originally_at` is when another system made what was imported at `at`. With one column for each factor behind `origin`; one whose id is the name of a column has `level_`
 /// before it.
 fn journal_csv(study: &Study, lines: &[Line]) -> anyhow::Result<String> {
     let factors = factors(lines);
@@ -215,14 +231,14 @@ fn plain(value: Option<&Value>) -> String {
 
 /// `redcap_randomization_number, redcap_randomization_group`, a column for each stratum or factor, and
 /// `redcap_data_access_group` for the site. Numbers are those of the allocations, kits' codes in a blinded study.
-fn redcap(study: &Study, lines: &[Line]) -> anyhow::Result<String> {
-    let scheme = study.scheme.as_ref();
+fn redcap(study: &Study, id: &str, lines: &[Line]) -> anyhow::Result<String> {
+    let scheme = study.find_rules(id).map(|rules| rules.scheme);
     let needed: Vec<&str> = scheme.map(|scheme| scheme.needs().collect()).unwrap_or_default();
     let column = |id: &str| if id == SITE { "redcap_data_access_group".to_owned() } else { id.to_owned() };
     let mut writer = csv::Writer::from_writer(Vec::new());
     let header = ["redcap_randomization_number", "redcap_randomization_group"].map(str::to_owned);
     writer.write_record(header.into_iter().chain(needed.iter().map(|id| column(id))))?;
-    for line in lines {
+    for line in lines.iter().filter(|line| line.fact.randomization == id) {
         let levels: Value = serde_json::from_str(&line.fact.levels).unwrap_or_default();
         let number = line.fact.kit.clone().unwrap_or_else(|| line.fact.number.to_string());
         let cells = [number, line.fact.arm.clone()].into_iter();

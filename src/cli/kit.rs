@@ -514,8 +514,16 @@ fn replace(slug: &str, code: Option<String>, subject: Option<String>, why: &Why)
         };
         let mut ledger = Ledger::begin(&acting.shelf).await?;
         let order = acting.order(why);
-        let replaced =
-            kits::replace(&mut ledger, &acting.shelved, acting.means(), order, &subject, Asker::Operator).await?;
+        let replaced = kits::replace(
+            &mut ledger,
+            &acting.shelved,
+            acting.means(),
+            order,
+            &subject,
+            code.as_deref(),
+            Asker::Operator,
+        )
+        .await?;
         ledger.commit().await?;
         Ok(Ok(replaced))
     });

@@ -128,6 +128,7 @@ pub fn to_json(file: &str, reading: &Reading, duplicate_of: Option<&str>) -> Val
         "subject_asked_for",
         reading.request.as_ref().and_then(|request| asked_for(&request.act)).map(|text| json!(text)),
     );
+    add("randomization", reading.request.as_ref().and_then(|request| randomization(&request.act)).map(|id| json!(id)));
     let wanted = reading.request.as_ref().and_then(|request| wanted(&request.act));
     add("reason", wanted.filter(|wanted| !wanted.reason.is_empty()).map(|wanted| json!(wanted.reason)));
     add("changes", wanted.filter(|wanted| !wanted.changes.is_empty()).map(|wanted| json!(wanted.changes)));
@@ -155,7 +156,16 @@ pub fn to_json(file: &str, reading: &Reading, duplicate_of: Option<&str>) -> Val
 fn asked_for(act: &Act) -> Option<&str> {
     match act {
         Act::Status(reference) => reference.as_deref(),
+        Act::Randomize(wanted) => Some(&wanted.subject).filter(|subject| !subject.is_empty()).map(String::as_str),
         Act::Deed(wanted) => Some(&wanted.subject).filter(|subject| !subject.is_empty()).map(String::as_str),
+        _ => None,
+    }
+}
+
+/// Id of the further randomization that is asked for, where that can be told.
+fn randomization(act: &Act) -> Option<&str> {
+    match act {
+        Act::Randomize(wanted) => wanted.randomization.as_deref(),
         _ => None,
     }
 }
@@ -214,7 +224,8 @@ fn write_text(out: &mut dyn Write, file: &str, reading: &Reading, duplicate_of: 
     line("subject", &reading.subject)?;
     if let Some(request) = &reading.request {
         let about = asked_for(&request.act).map(|about| format!(" {about}")).unwrap_or_default();
-        line("asks for", &format!("{}{about}, answer in {}", request.act.key(), request.language))?;
+        let which = randomization(&request.act).map(|id| format!(" ({id})")).unwrap_or_default();
+        line("asks for", &format!("{}{which}{about}, answer in {}", request.act.key(), request.language))?;
     }
     if let Some(wanted) = reading.request.as_ref().and_then(|request| wanted(&request.act)) {
         line("kits", &wanted.kits.join(", "))?;

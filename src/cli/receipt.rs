@@ -11,8 +11,10 @@ use super::installation::Opened;
 use super::{End, Installation, Output};
 use crate::daemon::run::keys;
 use crate::domain::receipt::{Receipt, Told};
+use crate::domain::study::FIRST;
 use crate::letters::opened;
-use crate::store::{allocation, kit, study, subject};
+use crate::store::allocation::{self, AllocationRow};
+use crate::store::{kit, randomization, study, subject};
 
 /// Commands on receipts.
 #[derive(Debug, Subcommand)]
@@ -81,16 +83,35 @@ async fn judge(opened: &Opened, bytes: &[u8]) -> anyhow::Result<Result<Receipt, 
     if data_encoding::HEXLOWER.encode(&on_file.audit_digest) != receipt.chain {
         return Ok(Err("genuine, but the audit entry it names is another one now".to_string()));
     }
-    let allocation = allocation::find_by_subject(&opened.store, on_file.id).await?;
-    let told = match (&receipt.told, &allocation) {
+    let given = allocation::list_by_subject(&opened.store, on_file.id).await?;
+    let of = |id: &str| given.iter().find(|given| given.randomization == id);
+    for again in &receipt.again {
+        let Some(own) = of(&again.randomization).filter(|own| own.number.unsigned_abs() == again.allocation) else {
+            return Ok(Err(OTHER.to_string()));
+        };
+        let request = randomization::find(&opened.store, row.id, own.number).await?;
+        let digest = request.map(|request| data_encoding::HEXLOWER.encode(&request.audit_digest));
+        if digest.as_ref() != Some(&again.chain) || !was_told(opened, row.id, &again.told, Some(own)).await? {
+            return Ok(Err(OTHER.to_string()));
+        }
+    }
+    let told = was_told(opened, row.id, &receipt.told, of(FIRST)).await?;
+    Ok(if told { Ok(receipt) } else { Err(OTHER.to_string()) })
+}
+
+/// What is said of a receipt that names something else than what is on file.
+const OTHER: &str = "genuine, but another allocation is on file";
+
+/// Whether an allocation on file is what a receipt tells of it.
+async fn was_told(opened: &Opened, study_id: i64, told: &Told, given: Option<&AllocationRow>) -> anyhow::Result<bool> {
+    Ok(match (told, given) {
         (Told::Arm(arm), Some(row)) => *arm == row.arm,
         // A letter after a replacement names another kit of the same allocation.
         (Told::Code(code), Some(given)) => {
-            let kits = kit::list_of_allocation(&opened.store, row.id, given.number).await?;
+            let kits = kit::list_of_allocation(&opened.store, study_id, given.number).await?;
             kits.iter().any(|kit| kit.code == *code)
         }
         (Told::Registered, None) => true,
         _ => false,
-    };
-    Ok(if told { Ok(receipt) } else { Err("genuine, but another allocation is on file".to_string()) })
+    })
 }

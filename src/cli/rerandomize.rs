@@ -10,16 +10,16 @@ use clap::Args;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::export::{StageName, Whom};
+use super::export::{self, StageName, Whom};
 use super::installation::Opened;
 use super::{End, Installation, Output, Refused};
 use crate::domain::allocation::{Allotment, Amendment, Fault, Method, Origin, Row, Scheme, Turn, rerandomize};
-use crate::domain::study::Stage;
+use crate::domain::study::{FIRST, Rules, Stage};
 use crate::domain::time::Dice;
 use crate::limits;
 use crate::store::allocation::AllocationRow;
 use crate::store::study;
-use crate::workflow::amendment::Schemes;
+use crate::workflow::amendment::{AllSchemes, Schemes};
 use crate::workflow::journal::{self, Line};
 use crate::workflow::proof;
 use crate::workflow::shelf::ShelvedStudy;
@@ -36,6 +36,10 @@ pub struct RerandomizeArgs {
     /// (replicate 0), each other one a replicate.
     #[arg(long)]
     out: PathBuf,
+    /// Which of the study's allocations: "first", or the id of a section [[allocation]]. The subjects' levels stay as they were, an
+    /// earlier arm among them.
+    #[arg(long, default_value = FIRST)]
+    allocation: String,
     /// Any text; the same text gives the same replicates. Drawn and told if left out.
     #[arg(long)]
     seed: Option<String>,
@@ -61,10 +65,11 @@ pub(super) fn run(args: &RerandomizeArgs) -> anyhow::Result<End> {
     let opened = Opened::open(&args.installation)?;
     let shelved = opened.study_at(&args.slug, args.stage.map(Stage::from))?;
     args.whom.ask(&opened, &shelved, "rerandomize")?;
+    let rules = export::find_rules(&shelved.study, &args.allocation)?;
     let lines = opened.runtime.block_on(journal::lines(&opened.store, shelved.id))?;
     let schemes = opened.runtime.block_on(schemes(&opened, &shelved))?;
-    let amendments = opened.runtime.block_on(journal::amendments(&opened.store, &shelved))?;
-    let course = real(&args.slug, &lines, &schemes, amendments)?;
+    let amendments = opened.runtime.block_on(journal::amendments(&opened.store, &shelved, rules))?;
+    let course = real(&args.slug, rules, &lines, schemes.of(rules.id)?, amendments)?;
     let rows = &course.rows;
     let seed = args.seed.clone().unwrap_or_else(|| {
         let mut bytes = [0; 16];
@@ -102,16 +107,20 @@ struct Real<'a> {
 }
 
 /// The schemes of all versions of the study's bundle.
-async fn schemes(opened: &Opened, shelved: &ShelvedStudy) -> anyhow::Result<Schemes> {
+async fn schemes(opened: &Opened, shelved: &ShelvedStudy) -> anyhow::Result<AllSchemes> {
     let row = study::load(&opened.store, shelved.id).await?;
-    let Some(scheme) = &shelved.study.scheme else {
-        return Err(Refused(format!("study {} has no allocations", row.slug)).into());
-    };
-    Ok(Schemes::load(&opened.store, &row, scheme).await?)
+    Ok(Schemes::load(&opened.store, &row, &shelved.study).await?)
 }
 
-fn real<'a>(slug: &str, lines: &[Line], schemes: &'a Schemes, amendments: Vec<Amendment>) -> anyhow::Result<Real<'a>> {
-    if lines.is_empty() {
+fn real<'a>(
+    slug: &str,
+    rules: Rules<'_>,
+    lines: &[Line],
+    schemes: &'a Schemes,
+    amendments: Vec<Amendment>,
+) -> anyhow::Result<Real<'a>> {
+    let own: Vec<&Line> = lines.iter().filter(|line| line.fact.randomization == rules.id).collect();
+    if own.is_empty() {
         return Err(Refused(format!("study {slug} has no allocations")).into());
     }
     let facts: Vec<AllocationRow> = lines.iter().map(|line| line.fact.clone()).collect();
@@ -122,7 +131,7 @@ fn real<'a>(slug: &str, lines: &[Line], schemes: &'a Schemes, amendments: Vec<Am
             return Err(Refused(why).into());
         }
     }
-    let rows = facts.iter().map(|fact| Ok(proof::row_of(fact)?)).collect::<anyhow::Result<_>>()?;
+    let rows = own.iter().map(|line| Ok(proof::row_of(&line.fact)?)).collect::<anyhow::Result<_>>()?;
     Ok(Real { first, turns, rows, amendments })
 }
 

@@ -11,11 +11,12 @@ use super::unblind::judged;
 use super::{End, Installation, Output};
 use crate::daemon::run::{desk_address, keys};
 use crate::domain::fact::FactKind;
-use crate::domain::study::{Blinding, Study};
+use crate::domain::study::{Blinding, FIRST, Study};
 use crate::limits;
+use crate::store::allocation::{self, AllocationRow};
 use crate::store::fact::{self, FactRow};
+use crate::store::subject;
 use crate::store::subject::SubjectRow;
-use crate::store::{allocation, subject};
 use crate::workflow::Means;
 use crate::workflow::command::{self, Order};
 use crate::workflow::shelf::Shelf;
@@ -155,9 +156,12 @@ fn show(slug: &str, wanted: &str, installation: &Installation, output: Output) -
     let finding = command::find_subject(&opened.store, study, shelved.id, wanted);
     let row = judged(opened.runtime.block_on(finding))?;
     let facts = opened.runtime.block_on(fact::list_by_subject(&opened.store, row.id))?;
-    let given = opened.runtime.block_on(allocation::find_by_subject(&opened.store, row.id))?;
-    let arm = given.as_ref().filter(|_| study.blinding == Blinding::Open).map(|given| given.arm.as_str());
-    let kit = given.as_ref().and_then(|given| given.kit.as_deref());
+    let given = opened.runtime.block_on(allocation::list_by_subject(&opened.store, row.id))?;
+    let shown = |given: &AllocationRow| (study.blinding == Blinding::Open).then(|| given.arm.clone());
+    let first = given.iter().find(|given| given.randomization == FIRST);
+    let arm = first.and_then(shown);
+    let kit = first.and_then(|given| given.kit.as_deref());
+    let further: Vec<&AllocationRow> = given.iter().filter(|given| given.randomization != FIRST).collect();
     let answers = shown_answers(study, &row)?;
     let earlier = match row.rescreens_id {
         Some(id) => Some(opened.runtime.block_on(subject::load(&opened.store, id))?),
@@ -171,7 +175,11 @@ fn show(slug: &str, wanted: &str, installation: &Installation, output: Output) -
             "{}",
             json!({ "subject": study.subject_number(row.number), "site": row.site, "person": row.person,
             "enrolled_at": row.enrolled_at.local(study.zone), "answers": answers, "arm": arm, "kit": kit,
-            "rescreens": earlier, "rescreened_as": later, "facts": facts })
+            "rescreens": earlier, "rescreened_as": later,
+            "further": further.iter().map(|own| json!({
+                "randomization": own.randomization, "arm": shown(own), "kit": own.kit,
+                "randomized_at": own.allocated_at.local(study.zone) })).collect::<Vec<Value>>(),
+            "facts": facts })
         );
         return Ok(End::Done);
     }
@@ -189,6 +197,12 @@ fn show(slug: &str, wanted: &str, installation: &Installation, output: Output) -
     }
     if let Some(kit) = kit {
         println!("  kit          {kit}");
+    }
+    for own in further {
+        let told = shown(own).map(|arm| format!("arm {arm}"));
+        let kit = own.kit.as_ref().map(|kit| format!("kit {kit}"));
+        let told: Vec<String> = told.into_iter().chain(kit).collect();
+        println!("  {:<12} {} at {}", own.randomization, told.join(", "), own.allocated_at.local(study.zone));
     }
     for (item, value) in &answers {
         println!("  {item:<12} {value}");

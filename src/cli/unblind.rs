@@ -7,6 +7,8 @@ use serde_json::json;
 use super::installation::Opened;
 use super::{End, Installation, Output, Refused};
 use crate::daemon::run::{desk_address, keys};
+use crate::domain::study::FIRST;
+use crate::store::allocation::AllocationRow;
 use crate::workflow::Means;
 use crate::workflow::command::{self, CommandError, Order};
 use crate::workflow::shelf::Shelf;
@@ -61,19 +63,36 @@ pub(super) fn run(args: UnblindArgs) -> anyhow::Result<End> {
     if args.all {
         let listing = command::unblind_all(&shelf, &shelved, means, &opened.actor, &args.reason);
         let all = judged(opened.runtime.block_on(listing))?;
+        let ids: Vec<&str> = study.randomizations.iter().map(|own| own.id.as_str()).collect();
         if !args.output.json {
-            println!("subject,site,enrolled_at,arm,kit");
+            let more: String = ids.iter().map(|id| format!(",{id}_arm,{id}_kit")).collect();
+            println!("subject,site,enrolled_at,arm,kit{more}");
         }
-        for (subject, allocation) in all {
-            let (arm, kit) = allocation.map_or((String::new(), None), |given| (given.arm, given.kit));
+        for (subject, mut given) in all {
+            let mut of = |id: &str| given.extract_if(.., |given| given.randomization == id).next();
+            let told = |given: Option<AllocationRow>| given.map_or((String::new(), None), |one| (one.arm, one.kit));
+            let (arm, kit) = told(of(FIRST));
+            let further: Vec<(&str, String, Option<String>)> = ids
+                .iter()
+                .map(|id| {
+                    let (arm, kit) = told(of(id));
+                    (*id, arm, kit)
+                })
+                .collect();
             let (number, at) = (study.subject_number(subject.number), subject.enrolled_at.local(study.zone));
             if args.output.json {
-                println!(
-                    "{}",
-                    json!({ "subject": number, "site": subject.site, "enrolled_at": at, "arm": arm, "kit": kit })
-                );
+                let mut line =
+                    json!({ "subject": number, "site": subject.site, "enrolled_at": at, "arm": arm, "kit": kit });
+                if let (Some(line), false) = (line.as_object_mut(), further.is_empty()) {
+                    let own = further.iter().filter(|(_, arm, _)| !arm.is_empty());
+                    let own = own.map(|(id, arm, kit)| ((*id).to_string(), json!({ "arm": arm, "kit": kit })));
+                    line.insert("further".to_string(), own.collect());
+                }
+                println!("{line}");
             } else {
-                println!("{number},{},{at},{arm},{}", subject.site, kit.unwrap_or_default());
+                let more = further.iter().map(|(_, arm, kit)| format!(",{arm},{}", kit.as_deref().unwrap_or_default()));
+                let more: String = more.collect();
+                println!("{number},{},{at},{arm},{}{more}", subject.site, kit.unwrap_or_default());
             }
         }
         return Ok(End::Done);
@@ -83,15 +102,21 @@ pub(super) fn run(args: UnblindArgs) -> anyhow::Result<End> {
     };
     let order = Order { actor: &opened.actor, subject, reason: &args.reason };
     let disclosing = command::unblind(&shelf, &shelved, means, order, by);
-    let (broken, allocation) = judged(opened.runtime.block_on(disclosing))?;
+    let (broken, given) = judged(opened.runtime.block_on(disclosing))?;
     let first = matches!(broken, Broken::Now(_));
-    let shown = args.show.then_some(&allocation);
+    let first_given = given.iter().find(|given| given.randomization == FIRST);
+    let shown = first_given.filter(|_| args.show);
+    let further: Vec<&AllocationRow> = given.iter().filter(|given| args.show && given.randomization != FIRST).collect();
     if args.output.json {
-        println!(
-            "{}",
-            json!({ "subject": subject, "to": by, "first": first, "fact": broken.fact().number,
-                    "arm": shown.map(|given| &given.arm), "kit": shown.and_then(|given| given.kit.as_ref()) })
-        );
+        let mut report = json!({ "subject": subject, "to": by, "first": first, "fact": broken.fact().number,
+                                 "arm": shown.map(|given| &given.arm),
+                                 "kit": shown.and_then(|given| given.kit.as_ref()) });
+        if let (Some(report), false) = (report.as_object_mut(), further.is_empty()) {
+            let own = further.iter();
+            let own = own.map(|one| (one.randomization.clone(), json!({ "arm": one.arm, "kit": one.kit })));
+            report.insert("further".to_string(), own.collect());
+        }
+        println!("{report}");
         return Ok(End::Done);
     }
     println!("the letter with the arm of {subject} goes to {by}");
@@ -103,6 +128,10 @@ pub(super) fn run(args: UnblindArgs) -> anyhow::Result<End> {
     if let Some(given) = shown {
         let kit = given.kit.as_ref().map(|kit| format!(", kit {kit}")).unwrap_or_default();
         println!("arm {}{kit}", given.arm);
+    }
+    for given in further {
+        let kit = given.kit.as_ref().map(|kit| format!(", kit {kit}")).unwrap_or_default();
+        println!("{}: arm {}{kit}", given.randomization, given.arm);
     }
     Ok(End::Done)
 }

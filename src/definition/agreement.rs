@@ -8,7 +8,7 @@ use super::instrument_file::InstrumentFile;
 use super::study_file::{Located, StudyFile, did_you_mean};
 use crate::domain::allocation::{ArmList, Factor, TOTAL};
 use crate::domain::instrument::{Choices, Item, ItemKind};
-use crate::domain::study::{Blinding, Forcing, Person, Role, UniqueWithin};
+use crate::domain::study::{Arm, Blinding, Forcing, Person, Role, UniqueWithin};
 use crate::domain::survey::Survey;
 use crate::limits;
 
@@ -105,47 +105,105 @@ pub(super) fn check_registration(study: &StudyFile, read: &InstrumentFile, repor
     }
 }
 
-/// Checks the statistician's file against arms and items. Reads of it only what concerns other files; the scheme itself is
-/// checked by `allocation_file`.
-pub(super) fn check_allocation(content: &str, study: &StudyFile, read: Option<&InstrumentFile>, report: &Report) {
-    let source = Source::new(ALLOCATION, content);
+/// What the factors of an allocation can be: items of the registration, for a further one also those of its own form and the
+/// arms given before.
+pub(super) struct Grounds<'a> {
+    pub study: &'a StudyFile,
+    pub registration: Option<&'a InstrumentFile>,
+    /// The form of a further randomization.
+    pub instrument: Option<&'a InstrumentFile>,
+    /// What is known of a subject from before, as items.
+    pub earlier: &'a [Item],
+}
+
+impl<'a> Grounds<'a> {
+    /// The item of that id, with its file.
+    fn find(&self, id: &str) -> Option<(&'a Item, &'a InstrumentFile)> {
+        let files = [self.registration, self.instrument].into_iter().flatten();
+        files.filter_map(|read| Some((read.instrument.find(id)?, read))).next()
+    }
+
+    /// The levels that subjects can have of a factor, where the answers are fixed.
+    pub(super) fn known_levels(&self, id: &str) -> Option<Vec<String>> {
+        if id == SITE || self.study.registration.value.site_item.as_deref() == Some(id) {
+            return Some(self.study.sites.iter().map(|site| site.value.code.clone()).collect());
+        }
+        let item = self.earlier.iter().find(|known| known.id == id).or_else(|| self.find(id).map(|(item, _)| item));
+        match codes_of(item?) {
+            Codes::Known(codes) => Some(codes),
+            Codes::Open | Codes::None => None,
+        }
+    }
+}
+
+/// Checks a file of the statistician's against arms and items. Reads of it only what concerns other files; the scheme itself is
+/// checked by `allocation_file`. The arms stand in study.toml under that key.
+pub(super) fn check_allocation(
+    (file, content): (&str, &str),
+    (key, arms): (&str, &[Located<Arm>]),
+    grounds: &Grounds<'_>,
+    report: &Report,
+) {
+    let source = Source::new(file, content);
     // What is wrong with this file alone is told by its own reader.
     let silent = Report::default();
     let Some(table) = source.parse(&silent) else { return };
     let root = Section::whole(&source, &silent, &table);
     let here = |section: &Section, key: &str, wrong: String, right: String| {
-        report.at(ALLOCATION, Some(section.line_of(key)), section.key(key), wrong, right);
+        report.at(file, Some(section.line_of(key)), section.key(key), wrong, right);
     };
     let mut coded = BTreeSet::new();
-    let named: Vec<&str> = study.arms.iter().map(|arm| arm.value.code.as_str()).collect();
+    let named: Vec<&str> = arms.iter().map(|arm| arm.value.code.as_str()).collect();
     for arm in root.sections("arms") {
         let Some(code) = arm.peek_text("code") else { continue };
         coded.insert(code.to_string());
         if !named.contains(&code) {
             let right = if named.is_empty() {
-                format!("write a section [[arms]] with code = \"{code}\" there")
+                let section = if key == "arms" { "[[arms]]" } else { "[[allocation.arms]]" };
+                format!("write a section {section} with code = \"{code}\" there")
             } else {
                 format!("name it there, or write one of {}", quoted(&named))
             };
-            here(&arm, "code", format!("{STUDY} names no arm \"{code}\""), right);
+            let wrong = match key {
+                "arms" => format!("{STUDY} names no arm \"{code}\""),
+                _ => format!("{STUDY} names no arm \"{code}\" of this allocation"),
+            };
+            here(&arm, "code", wrong, right);
         }
     }
     if root.has("arms") {
-        for arm in study.arms.iter().filter(|arm| !coded.contains(&arm.value.code) && !arm.value.code.is_empty()) {
-            let wrong = format!("{ALLOCATION} has no arm \"{}\"", arm.value.code);
+        for arm in arms.iter().filter(|arm| !coded.contains(&arm.value.code) && !arm.value.code.is_empty()) {
+            let wrong = format!("{file} has no arm \"{}\"", arm.value.code);
             report.at(STUDY, Some(arm.line), format!("{}.code", arm.key), wrong, "give both files the same arms");
         }
     }
     if let Some(forced) = root.section("forced") {
-        check_forced(&forced, study, report);
+        match key {
+            "arms" => check_forced(&forced, grounds.study, report),
+            _ => {
+                let wrong = "arms of a further allocation are drawn, never given by hand".to_string();
+                here(&root, "forced", wrong, format!("leave it out; [forced] stands in {ALLOCATION}"));
+            }
+        }
     }
-    let Some(read) = read else { return };
+    if let Some(caps) = root.section("caps").filter(|caps| key != "arms" && caps.has("cohort")) {
+        let wrong = format!("cohorts are of subjects who enroll, and stand in {ALLOCATION}");
+        here(
+            &caps,
+            "cohort",
+            wrong,
+            "leave them out; the condition `when` can say who is randomized again".to_string(),
+        );
+    }
+    if grounds.registration.is_none() {
+        return;
+    }
     let mut factors = BTreeSet::new();
     for factor in root.sections("factors") {
         let Some(id) = factor.peek_text("id") else { continue };
         factors.insert(id.to_string());
         let levels = factor.has("levels").then(|| factor.texts("levels", "F"));
-        for (key, wrong, right) in check_factor(id, levels.as_deref(), study, read) {
+        for (key, wrong, right) in check_factor(id, levels.as_deref(), grounds) {
             here(&factor, key, wrong, right);
         }
     }
@@ -153,7 +211,7 @@ pub(super) fn check_allocation(content: &str, study: &StudyFile, read: Option<&I
         // What the file lists itself, its own reader has counted.
         let count = |factor: Section| match factor.has("levels") {
             true => factor.texts("levels", "F").len(),
-            false => factor.peek_text("id").and_then(|id| known_levels(id, study, read)).map_or(1, |codes| codes.len()),
+            false => factor.peek_text("id").and_then(|id| grounds.known_levels(id)).map_or(1, |codes| codes.len()),
         };
         let levels: usize = root.sections("factors").into_iter().map(count).sum();
         if levels >= limits::ATKINSON_COLUMNS {
@@ -162,7 +220,7 @@ pub(super) fn check_allocation(content: &str, study: &StudyFile, read: Option<&I
         }
     }
     for id in root.texts("strata", SITE).iter().filter(|id| !factors.contains(*id)) {
-        for (_, wrong, right) in check_factor(id, None, study, read) {
+        for (_, wrong, right) in check_factor(id, None, grounds) {
             here(&root, "strata", wrong, right);
         }
     }
@@ -194,28 +252,11 @@ fn check_forced(forced: &Section, study: &StudyFile, report: &Report) {
     }
 }
 
-/// The levels that subjects can have of a factor, where the answers are fixed.
-fn known_levels(id: &str, study: &StudyFile, read: &InstrumentFile) -> Option<Vec<String>> {
-    if id == SITE || study.registration.value.site_item.as_deref() == Some(id) {
-        return Some(study.sites.iter().map(|site| site.value.code.clone()).collect());
-    }
-    match codes_of(read.instrument.find(id)?) {
-        Codes::Known(codes) => Some(codes),
-        Codes::Open | Codes::None => None,
-    }
-}
-
 /// Checks an imported list against the answers that subjects can give: a level nobody can have is most often a code written
 /// otherwise, and a combination without places is refused.
-pub(super) fn check_list(
-    list: &ArmList,
-    factors: &[Factor],
-    study: &StudyFile,
-    read: &InstrumentFile,
-    report: &Report,
-) {
+pub(super) fn check_list(list: &ArmList, factors: &[Factor], grounds: &Grounds<'_>, report: &Report) {
     let listed = |id: &String| factors.iter().find(|factor| factor.id == *id).and_then(|factor| factor.levels.clone());
-    let levels = |id: &String| known_levels(id, study, read).or_else(|| listed(id));
+    let levels = |id: &String| grounds.known_levels(id).or_else(|| listed(id));
     let strata: Vec<Option<Vec<String>>> = list.strata().iter().map(levels).collect();
     let mut sound = true;
     for (at, (id, known)) in list.strata().iter().zip(&strata).enumerate() {
@@ -249,18 +290,40 @@ fn quoted_ids(ids: &[String]) -> String {
 type Finding = (&'static str, String, String);
 
 /// What is wrong with a factor: the key, the fault, and what would be right.
-fn check_factor(id: &str, levels: Option<&[String]>, study: &StudyFile, read: &InstrumentFile) -> Vec<Finding> {
+fn check_factor(id: &str, levels: Option<&[String]>, grounds: &Grounds<'_>) -> Vec<Finding> {
+    let study = grounds.study;
+    let Some(registration) = grounds.registration else { return Vec::new() };
     if id == TOTAL {
         // Not an item: every subject has the same level of it.
         return Vec::new();
     }
     let site_item = study.registration.value.site_item.as_deref();
     if id == SITE || site_item == Some(id) {
-        return check_site_factor(id, levels, study, read);
+        return check_site_factor(id, levels, study, registration);
     }
-    let Some(item) = read.instrument.find(id) else {
-        let ids: Vec<&str> = read.instrument.items.iter().map(|item| item.id.as_str()).collect();
-        return vec![("id", format!("{} has no item \"{id}\"", read.file), did_you_mean(id, &ids))];
+    if let Some(known) = grounds.earlier.iter().find(|known| known.id == id) {
+        return match codes_of(known) {
+            Codes::Known(codes) => check_levels(id, levels, &codes),
+            Codes::Open | Codes::None => {
+                vec![(
+                    "id",
+                    format!("`{id}` is a day, and no factor"),
+                    "a calculation of the form that gives a level".into(),
+                )]
+            }
+        };
+    }
+    let Some((item, read)) = grounds.find(id) else {
+        let files: Vec<&InstrumentFile> = [Some(registration), grounds.instrument].into_iter().flatten().collect();
+        let arms = grounds.earlier.iter().filter(|known| matches!(codes_of(known), Codes::Known(_)));
+        let items = files.iter().flat_map(|read| &read.instrument.items).chain(arms);
+        let ids: Vec<&str> = items.map(|item| item.id.as_str()).collect();
+        let named: Vec<&str> = files.iter().map(|read| read.file.as_str()).collect();
+        let wrong = match named.as_slice() {
+            [only] => format!("{only} has no item \"{id}\""),
+            several => format!("neither of {} has an item \"{id}\"", several.join(" and ")),
+        };
+        return vec![("id", wrong, did_you_mean(id, &ids))];
     };
     if read.faulty.contains(id) {
         return Vec::new();

@@ -11,7 +11,6 @@ mod method;
 mod recounting;
 mod table;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use num_traits::One;
@@ -23,7 +22,7 @@ use super::problem::Problem;
 use crate::domain::allocation::{Arm, Factor, Method, SITE, Scheme, TOTAL};
 use crate::domain::fact::Recounting;
 use crate::domain::number::Rational;
-use crate::domain::study::{Caps, Forcing};
+use crate::domain::study::{Caps, Forcing, SiteCaps};
 use crate::limits;
 
 /// What an `allocation.toml` says.
@@ -39,22 +38,6 @@ pub struct AllocationFile {
     pub caps: Caps,
     /// Greatest numbers of subjects per site.
     pub sites: SiteCaps,
-}
-
-/// Greatest numbers of subjects per site.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SiteCaps {
-    /// Of every site without one of its own.
-    pub each: Option<u32>,
-    /// Of single sites, by code.
-    pub own: BTreeMap<String, u32>,
-}
-
-impl SiteCaps {
-    /// The cap of that site.
-    pub fn of(&self, code: &str) -> Option<u32> {
-        self.own.get(code).copied().or(self.each)
-    }
 }
 
 /// Reads the text of an `allocation.toml` that needs no other file. Problems name `file`; `None` if one of them makes the

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::allocation_file::is_list;
 use super::problem::{Problem, Weight};
+use super::randomization::is_file as is_further;
 use crate::limits;
 
 /// Name of the main file.
@@ -206,5 +207,6 @@ fn belongs(name: &str) -> bool {
         || OTHERS.contains(&name)
         || instrument
         || is_list(name)
+        || is_further(name)
         || name.starts_with(LETTERS)
 }

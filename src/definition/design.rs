@@ -2,13 +2,11 @@
 
 use num_traits::{One, Zero};
 
-use super::agreement::{self, Codes};
+use super::agreement::Grounds;
 use super::allocation_file::{AllocationFile, percent};
-use super::bundle::ALLOCATION;
 use super::document::{Report, Section, Source};
-use super::instrument_file::InstrumentFile;
 use super::study_file::StudyFile;
-use crate::domain::allocation::{Method, Minimization, SITE, guess};
+use crate::domain::allocation::{Method, Minimization, guess};
 use crate::domain::number::Rational;
 use crate::domain::study::Blinding;
 
@@ -17,15 +15,16 @@ const SMALL_ROUNDS: u64 = 3;
 /// Fewest planned subjects per stratum that are not warned of.
 const SUBJECTS_PER_STRATUM: u64 = 4;
 
-/// Looks at a sound scheme beside its study.
+/// Looks at a sound scheme beside its study; `planned` is how many subjects it is for, where that is known.
 pub(super) fn check(
-    content: &str,
+    (name, content): (&str, &str),
     file: &AllocationFile,
-    study: &StudyFile,
-    registration: Option<&InstrumentFile>,
+    grounds: &Grounds<'_>,
+    planned: Option<u32>,
     report: &Report,
 ) {
-    let source = Source::new(ALLOCATION, content);
+    let study = grounds.study;
+    let source = Source::new(name, content);
     let silent = Report::default();
     let Some(table) = source.parse(&silent) else { return };
     let root = Section::whole(&source, &silent, &table);
@@ -34,18 +33,17 @@ pub(super) fn check(
             Some(section) if !table.is_empty() => (section.line_of(key), section.key(key)),
             _ => (root.line_of(key), key.to_string()),
         };
-        report.warn(ALLOCATION, Some(line), key, wrong, right);
+        report.warn(name, Some(line), key, wrong, right);
     };
     blocks(file, study, &here);
-    strata(file, study, registration, &here);
-    if let (Method::Minimization(Minimization { burn_in, .. }), Some(planned)) =
-        (file.scheme.method(), study.planned_subjects)
+    strata(file, grounds, planned, &here);
+    if let (Method::Minimization(Minimization { burn_in, .. }), Some(planned)) = (file.scheme.method(), planned)
         && *burn_in >= u64::from(planned)
     {
         let wrong = format!("is {burn_in}, and {planned} subjects are planned: nobody will be minimized");
         here("minimization", "burn_in", wrong, "0, or some ten subjects".to_string());
     }
-    if let (Some(total), Some(planned)) = (file.caps.total, study.planned_subjects)
+    if let (Some(total), Some(planned)) = (file.caps.total, planned)
         && total < planned
     {
         let wrong = format!("closes the study at {total} subjects, though {planned} are planned");
@@ -91,7 +89,7 @@ fn blocks(file: &AllocationFile, study: &StudyFile, here: &Warn<'_>) {
 }
 
 /// Strata that hardly anybody falls into balance nothing: blocks in them stay open.
-fn strata(file: &AllocationFile, study: &StudyFile, registration: Option<&InstrumentFile>, here: &Warn<'_>) {
+fn strata(file: &AllocationFile, grounds: &Grounds<'_>, planned: Option<u32>, here: &Warn<'_>) {
     let mut strata: Vec<&String> = file.scheme.strata().iter().collect();
     let mut key = "strata";
     if let Method::HuHu(settings) = file.scheme.method() {
@@ -104,18 +102,12 @@ fn strata(file: &AllocationFile, study: &StudyFile, registration: Option<&Instru
             key = "factors";
         }
     }
-    let (Some(planned), false) = (study.planned_subjects, strata.is_empty()) else { return };
+    let (Some(planned), false) = (planned, strata.is_empty()) else { return };
     let levels = |id: &String| {
         let factor = file.scheme.factors().iter().find(|factor| factor.id == *id);
-        if let Some(listed) = factor.and_then(|factor| factor.levels.as_ref()) {
-            return Some(listed.len() as u64);
-        }
-        if id == SITE || study.registration.value.site_item.as_deref() == Some(id) {
-            return Some(study.sites.len() as u64);
-        }
-        match agreement::codes_of(registration?.instrument.find(id)?) {
-            Codes::Known(codes) => Some(codes.len() as u64),
-            Codes::Open | Codes::None => None,
+        match factor.and_then(|factor| factor.levels.as_ref()) {
+            Some(listed) => Some(listed.len() as u64),
+            None => grounds.known_levels(id).map(|codes| codes.len() as u64),
         }
     };
     let product = strata.into_iter().map(levels).try_fold(1u64, |all, own| all.checked_mul(own?));

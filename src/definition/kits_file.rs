@@ -46,7 +46,7 @@ pub fn read_more_kits(
 ) -> Result<(Vec<Kit>, Vec<Problem>), Vec<Problem>> {
     let report = Report::default();
     let known = Known {
-        arms: study.arms.iter().map(|arm| arm.code.as_str()).collect(),
+        arms: study.every_arm().map(|arm| arm.code.as_str()).collect(),
         sites: study.sites.iter().map(|site| site.code.as_str()).collect(),
     };
     let listing = Listing { file, known: Some(known), taken };

@@ -1,21 +1,22 @@
 //! A bundle → a study, through all of its files and the checks between them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::allocation_file::{self, AllocationFile, SiteCaps};
+use super::agreement::Grounds;
+use super::allocation_file::{self, AllocationFile};
 use super::bundle::{ALLOCATION, Bundle, INSTRUMENTS, KITS, LETTERS, STUDY};
 use super::document::Report;
 use super::instrument_file::{self, InstrumentFile};
 use super::kits_file::{Known, Listing};
 use super::problem::{Problem, Weight};
 use super::study_file::{self, Located, StudyFile, did_you_mean};
-use super::{agreement, cohorts, design, rules};
+use super::{agreement, cohorts, design, randomization, rules};
 use crate::domain::allocation::{ArmList, Method, Scheme};
 use crate::domain::fact::Recounting;
 use crate::domain::language::Language;
-use crate::domain::study::{Caps, Criterion, Forcing, Kit, Registration, Site, Study};
+use crate::domain::study::{Caps, Criterion, Forcing, Kit, Randomization, Registration, Site, SiteCaps, Study};
 
 /// Loads a bundle.
 ///
@@ -127,7 +128,7 @@ fn build(bundle: &Bundle, report: &Report) -> Option<Study> {
     let file = study_file::read(STUDY, content, report);
     let languages = file.as_ref().map(|file| file.languages.clone()).unwrap_or_default();
     let instruments = read_instruments(bundle, &languages, report);
-    let allocation = bundle.file(ALLOCATION).map(|content| read_allocation(content, bundle, report));
+    let allocation = bundle.file(ALLOCATION).map(|content| read_allocation(content, ALLOCATION, bundle, report));
     check_letters(bundle, &languages, report);
     let file = file?;
 
@@ -139,7 +140,7 @@ fn build(bundle: &Bundle, report: &Report) -> Option<Study> {
     if let Some(survey) = &file.survey {
         agreement::check_survey(survey, &instruments, report);
     }
-    let mut registered = None;
+    let mut all_types = BTreeMap::new();
     for read in &instruments {
         let types = rules::check_instrument(read, &file, report);
         if registration.is_some_and(|registration| registration.instrument.id == read.instrument.id) {
@@ -147,53 +148,71 @@ fn build(bundle: &Bundle, report: &Report) -> Option<Study> {
             if file.registers {
                 agreement::check_registration(&file, read, report);
             }
-            registered = Some((read, types));
         }
+        all_types.insert(read.instrument.id.clone(), types);
     }
-    let registered = registered.as_ref().map(|(read, types)| (*read, types));
+    let registered = registration.and_then(|read| Some((read, all_types.get(&read.instrument.id)?)));
     let cohorts = bundle.file(ALLOCATION).map(|content| cohorts::read(content, &file, registered, report));
+    let grounds = Grounds { study: &file, registration, instrument: None, earlier: &[] };
     if let Some(content) = bundle.file(ALLOCATION) {
-        agreement::check_allocation(content, &file, registration, report);
+        agreement::check_allocation((ALLOCATION, content), ("arms", &file.arms), &grounds, report);
         if let Some(Some(read)) = &allocation {
-            design::check(content, read, &file, registration, report);
+            design::check((ALLOCATION, content), read, &grounds, file.planned_subjects, report);
         }
     }
+    let beside = randomization::Beside {
+        bundle,
+        study: &file,
+        registration,
+        instruments: &instruments,
+        types: &all_types,
+        report,
+    };
+    let randomizations = randomization::build(&beside);
     agreement::check_blinding(&file, bundle, report);
     let kits = bundle.file(KITS).map(|content| read_kits(content, &file, report)).unwrap_or_default();
     let allocation = match allocation {
         Some(read) => Some(read?),
         None => None,
     };
-    check_lists(bundle, allocation.as_ref(), &file, registration, report);
+    let scheme = allocation.as_ref().map(|file| &file.scheme);
+    if let Some(scheme) = scheme {
+        check_list(scheme, &grounds, report);
+    }
+    if let (Some(first), true) = (file.randomizations.first(), scheme.is_some_and(|scheme| !scheme.randomizes())) {
+        let wrong = format!("{ALLOCATION} randomizes nobody, so there is nothing to go on from");
+        report.at(STUDY, Some(first.line), first.key.clone(), wrong, "a method there, or no section [[allocation]]");
+    }
+    let schemes = scheme.into_iter().chain(randomizations.iter().map(|own| &own.scheme));
+    check_unused_lists(bundle, &schemes.collect::<Vec<&Scheme>>(), report);
     let sound_languages = !file.languages.is_empty();
-    sound_languages
-        .then(|| Study { cohorts: cohorts.unwrap_or_default(), ..assemble(file, instruments, allocation, kits) })
+    sound_languages.then(|| Study {
+        cohorts: cohorts.unwrap_or_default(),
+        ..assemble(file, instruments, allocation, randomizations, kits)
+    })
 }
 
-/// A list is used by the statistician's file, and speaks of what subjects can answer.
-fn check_lists(
-    bundle: &Bundle,
-    allocation: Option<&AllocationFile>,
-    study: &StudyFile,
-    registration: Option<&InstrumentFile>,
-    report: &Report,
-) {
-    let scheme = allocation.map(|file| &file.scheme);
-    let list = scheme.and_then(list_of);
+/// A list speaks of what subjects can answer.
+pub(super) fn check_list(scheme: &Scheme, grounds: &Grounds<'_>, report: &Report) {
+    if let (Some(list), Some(_)) = (list_of(scheme), grounds.registration) {
+        agreement::check_list(&list, scheme.factors(), grounds, report);
+    }
+}
+
+/// A list is used by one of the statistician's files.
+fn check_unused_lists(bundle: &Bundle, schemes: &[&Scheme], report: &Report) {
+    let used: Vec<Arc<ArmList>> = schemes.iter().filter_map(|scheme| list_of(scheme)).collect();
     for path in bundle.files().keys().filter(|path| allocation_file::is_list(path)) {
-        if list.as_ref().is_none_or(|list| list.file() != path) {
+        if used.iter().all(|list| list.file() != path) {
             let right = format!("name it in {ALLOCATION}, or remove it");
             report.warn(path, None, "", "is a list of arms that is not used", right);
         }
-    }
-    if let (Some(scheme), Some(list), Some(registration)) = (scheme, &list, registration) {
-        agreement::check_list(list, scheme.factors(), study, registration, report);
     }
 }
 
 fn read_kits(content: &str, study: &StudyFile, report: &Report) -> Vec<Kit> {
     let known = Known {
-        arms: study.arms.iter().map(|arm| arm.value.code.as_str()).collect(),
+        arms: study.every_arm().map(|arm| arm.value.code.as_str()).collect(),
         sites: study.sites.iter().map(|site| site.value.code.as_str()).collect(),
     };
     let listing = Listing { file: KITS, known: Some(known), taken: &BTreeSet::new() };
@@ -202,11 +221,11 @@ fn read_kits(content: &str, study: &StudyFile, report: &Report) -> Vec<Kit> {
     kits
 }
 
-/// The one place where the statistician's file is read as a scheme.
-fn read_allocation(content: &str, bundle: &Bundle, report: &Report) -> Option<AllocationFile> {
+/// The one place where a file of the statistician's is read as a scheme.
+pub(super) fn read_allocation(content: &str, file: &str, bundle: &Bundle, report: &Report) -> Option<AllocationFile> {
     let mut problems = Vec::new();
     let beside = |name: &str| bundle.file(name).map(str::to_owned);
-    let read = allocation_file::read_with(content, ALLOCATION, &beside, &mut problems);
+    let read = allocation_file::read_with(content, file, &beside, &mut problems);
     for problem in problems {
         report.add(problem);
     }
@@ -285,6 +304,7 @@ fn assemble(
     file: StudyFile,
     instruments: Vec<InstrumentFile>,
     allocation: Option<AllocationFile>,
+    randomizations: Vec<Randomization>,
     kits: Vec<Kit>,
 ) -> Study {
     let (scheme, recounting, forcing, caps, site_caps) = match allocation {
@@ -323,6 +343,7 @@ fn assemble(
         forcing,
         caps,
         cohorts: Vec::new(),
+        randomizations,
         kits,
         stock: file.stock,
         notices: file.notices,

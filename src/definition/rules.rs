@@ -17,10 +17,10 @@ use crate::limits;
 const TRIES: usize = 3_000;
 
 /// Where an expression stands.
-struct Place<'a> {
-    file: &'a str,
-    line: usize,
-    key: String,
+pub(super) struct Place<'a> {
+    pub file: &'a str,
+    pub line: usize,
+    pub key: String,
 }
 
 /// Checks the `when`s and calculations of an instrument, and gives the type of each item.
@@ -91,12 +91,33 @@ pub(super) fn check_cohort(
     }
 }
 
+/// Checks the condition of a further randomization; `asked` are the items of both forms and what else is known of a subject.
+pub(super) fn check_further(
+    rule: &Expression,
+    place: &Place,
+    types: &BTreeMap<String, Type>,
+    asked: &[&Item],
+    report: &Report,
+) {
+    let result = check_names(rule, place, types, &[], report);
+    check_condition(rule, result, place, types, asked, report);
+    if rule.names().all(|name| name == TODAY) && result_is_sound(rule, types) {
+        report.warn(
+            place.file,
+            Some(place.line),
+            place.key.clone(),
+            "names no item, so it is the same for everybody",
+            "",
+        );
+    }
+}
+
 fn result_is_sound(rule: &Expression, types: &BTreeMap<String, Type>) -> bool {
     rule.check(types).1.is_empty()
 }
 
 /// Type of an item's value in expressions.
-fn type_of(kind: &ItemKind, study: &StudyFile) -> Type {
+pub(super) fn type_of(kind: &ItemKind, study: &StudyFile) -> Type {
     let codes = |choices: &Choices| match choices {
         Choices::Sites => study.sites.iter().map(|site| site.value.code.clone()).collect(),
         Choices::Listed(listed) => listed.iter().map(|choice| choice.code.clone()).collect(),

@@ -10,6 +10,7 @@ use super::Bundle;
 
 static TEMPLATE: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/template");
 static AURORA: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/aurora");
+static CYGNUS: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/cygnus");
 static BOREALIS: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/borealis");
 
 static WELLBEING: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/wellbeing");
@@ -34,7 +35,12 @@ pub fn wellbeing() -> Bundle {
     bundle(&WELLBEING)
 }
 
-/// The sample studies in the order of their names.
+/// Two arms by blocks, then a second randomization of those who did not respond; open label.
+pub fn cygnus() -> Bundle {
+    bundle(&CYGNUS)
+}
+
+/// The sample studies that the demonstration runs, in the order of their names.
 pub fn all() -> Vec<Bundle> {
     vec![aurora(), borealis(), wellbeing()]
 }

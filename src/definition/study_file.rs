@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::document::{Report, Section, Source, nearest, quoted};
+use super::randomization::{self, Further};
 use super::{people, survey_file};
 use crate::domain::deed::Unblinding;
 use crate::domain::expression::Expression;
@@ -53,6 +54,7 @@ pub(super) struct StudyFile {
     pub registers: bool,
     pub survey: Option<Located<Survey>>,
     pub arms: Vec<Located<Arm>>,
+    pub randomizations: Vec<Located<Further>>,
     pub sites: Vec<Located<Site>>,
     pub people: Vec<Located<Person>>,
     pub eligibility: Vec<Located<Rule>>,
@@ -61,6 +63,13 @@ pub(super) struct StudyFile {
     pub unblinding: Unblinding,
     pub digest: Digest,
     pub post: Option<Post>,
+}
+
+impl StudyFile {
+    /// The arms of every allocation.
+    pub(super) fn every_arm(&self) -> impl Iterator<Item = &Located<Arm>> {
+        self.arms.iter().chain(self.randomizations.iter().flat_map(|own| &own.value.arms))
+    }
 }
 
 /// Reads `study.toml`; `None` only if it is no TOML.
@@ -83,7 +92,9 @@ pub(super) fn read(file: &str, content: &str, report: &Report) -> Option<StudyFi
         Some(survey) if !registers => registration_of(survey),
         _ => read_registration(&root),
     };
-    let arms = read_arms(&root, &languages);
+    let mut codes = Codes::default();
+    let arms = read_arms(&root, &languages, &mut codes);
+    let randomizations = randomization::read(&root, &languages, &mut codes);
     let sites = read_sites(&root, &languages, registers);
     let people = people::read(&root, &languages, &sites, registers);
     let eligibility = read_eligibility(&root, &languages);
@@ -106,6 +117,7 @@ pub(super) fn read(file: &str, content: &str, report: &Report) -> Option<StudyFi
         registers,
         survey,
         arms,
+        randomizations,
         sites,
         people,
         eligibility,
@@ -264,8 +276,8 @@ fn read_rescreening(section: &Section) -> Rescreening {
     rescreening
 }
 
-fn read_arms(root: &Section, languages: &[Language]) -> Vec<Located<Arm>> {
-    let mut codes = Codes::default();
+/// The arms of an allocation; their codes are distinct from those so far.
+pub(super) fn read_arms(root: &Section, languages: &[Language], codes: &mut Codes) -> Vec<Located<Arm>> {
     let mut arms = Vec::new();
     for section in root.sections("arms") {
         let code = section.need_code("code", "A");

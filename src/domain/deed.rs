@@ -160,7 +160,7 @@ pub fn tells_arm(study: &Study, reason: &str) -> bool {
     let wide = text::fold_width(reason);
     let folded = text::fold(reason);
     let speaks_of_arms = ARM_NOUNS.iter().any(|noun| folded.contains(noun));
-    study.arms.iter().any(|arm| {
+    study.every_arm().any(|arm| {
         let named = arm.name.wordings().map(|(_, name)| text::fold(name));
         let coded = match arm.code.chars().count() {
             1 => speaks_of_arms && stands_alone(&wide, &arm.code),

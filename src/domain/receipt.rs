@@ -6,7 +6,8 @@
 //! Each line is a word, a blank and a value; no colon and no equals sign stands in the block, so that a reader of
 //! `key: value` lines passes over it. Values are percent-encoded (RFC 3986 section 2.1), so that no charset, width
 //! conversion or re-wrapping changes what they mean. To add a line: add it to `Receipt::lines` and to
-//! [`Receipt::parse`], in the same place, and raise [`VERSION`].
+//! [`Receipt::parse`], in the same place, and raise the version. A receipt on a subject with further allocations is of
+//! [`VERSION_AGAIN`]: the same lines, and a group of its own for each of them before the code.
 
 use std::fmt::Write as _;
 
@@ -22,6 +23,8 @@ pub const BEGIN: &str = "-----BEGIN HAGAKI RECEIPT-----";
 pub const END: &str = "-----END HAGAKI RECEIPT-----";
 /// Version of the block's form.
 pub const VERSION: &str = "1";
+/// Version of the form that tells of further allocations.
+pub const VERSION_AGAIN: &str = "2";
 
 /// Characters of the authentication code in the block (SHA-256 in hexadecimal).
 const CHECK_CHARS: usize = 64;
@@ -40,6 +43,23 @@ pub struct Receipt {
     /// When it was recorded; the block keeps whole microseconds.
     pub at: Instant,
     /// Position among the study's enrollments, from 1: their order, which is no secret; never a count of an arm.
+    pub allocation: u64,
+    /// Digest of the audit entry, in lower-case hexadecimal.
+    pub chain: String,
+    /// Further allocations of the subject, in order.
+    pub again: Vec<Again>,
+}
+
+/// A further allocation of the subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Again {
+    /// Id of the randomization.
+    pub randomization: String,
+    /// What the reader of the letter was told.
+    pub told: Told,
+    /// When it was recorded; the block keeps whole microseconds.
+    pub at: Instant,
+    /// Number of the allocation in the study: their order, which is no secret.
     pub allocation: u64,
     /// Digest of the audit entry, in lower-case hexadecimal.
     pub chain: String,
@@ -107,49 +127,45 @@ impl Receipt {
         let words = block_words(text)?;
         let mut rest = words.as_slice();
         let version = take(&mut rest, "hagaki", &["study"])?;
-        if version != VERSION {
+        if version != VERSION && version != VERSION_AGAIN {
             return Err(ReceiptFault::Value("hagaki"));
         }
         let study = decoded(&take(&mut rest, "study", &["stage"])?, "study")?;
         let stage = Stage::find(&take(&mut rest, "stage", &["subject"])?).ok_or(ReceiptFault::Value("stage"))?;
         let subject = decoded(&take(&mut rest, "subject", &["arm", "code", "registered"])?, "subject")?;
-        let told = match rest.first().map(String::as_str) {
-            Some("arm") => Told::Arm(decoded(&take(&mut rest, "arm", &["time"])?, "arm")?),
-            Some("code") => Told::Code(decoded(&take(&mut rest, "code", &["time"])?, "code")?),
-            Some("registered") => match take(&mut rest, "registered", &["time"])?.as_str() {
-                "yes" => Told::Registered,
-                _ => return Err(ReceiptFault::Value("registered")),
-            },
-            _ => return Err(ReceiptFault::Line("arm")),
-        };
-        let at = whole(&take(&mut rest, "time", &["allocation"])?).ok_or(ReceiptFault::Value("time"))?;
-        let allocation = whole(&take(&mut rest, "allocation", &["chain"])?).ok_or(ReceiptFault::Value("allocation"))?;
-        let chain = decoded(&take(&mut rest, "chain", &["check"])?, "chain")?;
+        let (told, at, allocation, chain) = take_told(&mut rest)?;
+        let mut again = Vec::new();
+        while version == VERSION_AGAIN && rest.first().is_some_and(|word| word == "randomization") {
+            let next = &["arm", "code", "registered"];
+            let randomization = decoded(&take(&mut rest, "randomization", next)?, "randomization")?;
+            let (told, at, allocation, chain) = take_told(&mut rest)?;
+            again.push(Again { randomization, told, at, allocation, chain });
+        }
+        if again.is_empty() && version == VERSION_AGAIN {
+            return Err(ReceiptFault::Line("randomization"));
+        }
         let check = take(&mut rest, "check", &[])?.to_ascii_lowercase();
         if check.len() != CHECK_CHARS || !check.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(ReceiptFault::Value("check"));
         }
-        let at = Instant(i64::try_from(at).map_err(|_| ReceiptFault::Value("time"))?);
-        Ok(Claimed { receipt: Receipt { study, stage, subject, told, at, allocation, chain }, check })
+        Ok(Claimed { receipt: Receipt { study, stage, subject, told, at, allocation, chain, again }, check })
     }
 
     /// The authenticated lines.
     fn lines(&self) -> String {
-        let (word, told) = match &self.told {
-            Told::Arm(arm) => ("arm", encoded(arm)),
-            Told::Code(code) => ("code", encoded(code)),
-            Told::Registered => ("registered", "yes".to_string()),
-        };
-        format!(
-            "hagaki {VERSION}\nstudy {}\nstage {}\nsubject {}\n{word} {told}\ntime {}\nallocation {}\nchain {}\n",
+        let version = if self.again.is_empty() { VERSION } else { VERSION_AGAIN };
+        let mut lines = format!(
+            "hagaki {version}\nstudy {}\nstage {}\nsubject {}\n{}",
             encoded(&self.study),
             self.stage.key(),
             encoded(&self.subject),
-            // Nothing is enrolled before 1970; microseconds keep the value exact and free of colons.
-            self.at.0.max(0),
-            self.allocation,
-            encoded(&self.chain),
-        )
+            told_lines(&self.told, self.at, self.allocation, &self.chain),
+        );
+        for again in &self.again {
+            lines.push_str(&format!("randomization {}\n", encoded(&again.randomization)));
+            lines.push_str(&told_lines(&again.told, again.at, again.allocation, &again.chain));
+        }
+        lines
     }
 
     fn code(&self, key: &[u8]) -> String {
@@ -158,6 +174,35 @@ impl Receipt {
         mac.update(self.lines().as_bytes());
         data_encoding::HEXLOWER.encode(&mac.finalize().into_bytes())
     }
+}
+
+/// The lines of one allocation.
+fn told_lines(told: &Told, at: Instant, allocation: u64, chain: &str) -> String {
+    let (word, told) = match told {
+        Told::Arm(arm) => ("arm", encoded(arm)),
+        Told::Code(code) => ("code", encoded(code)),
+        Told::Registered => ("registered", "yes".to_string()),
+    };
+    // Nothing is enrolled before 1970; microseconds keep the value exact and free of colons.
+    format!("{word} {told}\ntime {}\nallocation {allocation}\nchain {}\n", at.0.max(0), encoded(chain))
+}
+
+/// Takes the lines of one allocation.
+fn take_told(rest: &mut &[String]) -> Result<(Told, Instant, u64, String), ReceiptFault> {
+    let told = match rest.first().map(String::as_str) {
+        Some("arm") => Told::Arm(decoded(&take(rest, "arm", &["time"])?, "arm")?),
+        Some("code") => Told::Code(decoded(&take(rest, "code", &["time"])?, "code")?),
+        Some("registered") => match take(rest, "registered", &["time"])?.as_str() {
+            "yes" => Told::Registered,
+            _ => return Err(ReceiptFault::Value("registered")),
+        },
+        _ => return Err(ReceiptFault::Line("arm")),
+    };
+    let at = whole(&take(rest, "time", &["allocation"])?).ok_or(ReceiptFault::Value("time"))?;
+    let allocation = whole(&take(rest, "allocation", &["chain"])?).ok_or(ReceiptFault::Value("allocation"))?;
+    let chain = decoded(&take(rest, "chain", &["randomization", "check"])?, "chain")?;
+    let at = Instant(i64::try_from(at).map_err(|_| ReceiptFault::Value("time"))?);
+    Ok((told, at, allocation, chain))
 }
 
 /// The words between the block's first and last line.
@@ -271,6 +316,7 @@ mod tests {
             at: Instant(1_795_133_100_000_000),
             allocation: 17,
             chain: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into(),
+            again: Vec::new(),
         }
     }
 
@@ -329,7 +375,7 @@ mod tests {
             Receipt::parse(&block.replace("study aurora", "study aur%zzora")),
             Err(ReceiptFault::Value("study"))
         );
-        assert_eq!(Receipt::parse(&block.replace("hagaki 1", "hagaki 2")), Err(ReceiptFault::Value("hagaki")));
+        assert_eq!(Receipt::parse(&block.replace("hagaki 1", "hagaki 3")), Err(ReceiptFault::Value("hagaki")));
     }
 
     proptest! {
@@ -337,10 +383,14 @@ mod tests {
         fn every_receipt_is_read_as_it_was_written(
             study in ".{0,40}", subject in "\\PC{0,20}", told in 0..3u8, value in ".{0,20}",
             at in 0..i64::MAX, allocation: u64, chain in "[0-9a-f]{64}", development: bool,
+            again in proptest::collection::vec(("[a-z_]{1,8}", ".{0,10}", any::<u64>()), 0..3),
             width in 20..90usize, quote in prop::sample::select(vec!["", "> ", ">", ">>> ", "| "]),
         ) {
+            let again = again.into_iter().map(|(randomization, arm, allocation)| Again {
+                randomization, told: Told::Arm(arm), at: Instant(at), allocation, chain: chain.clone(),
+            });
             let receipt = Receipt {
-                study, subject, allocation, chain, at: Instant(at),
+                study, subject, allocation, again: again.collect(), chain, at: Instant(at),
                 stage: if development { Stage::Development } else { Stage::Production },
                 told: match told { 0 => Told::Arm(value), 1 => Told::Code(value), _ => Told::Registered },
             };

@@ -30,12 +30,27 @@ pub enum Act {
     Balance,
     /// How to write to us.
     Help,
+    /// Randomize a subject who is enrolled once more. It may still lack something, or its form have faults.
+    Randomize(Randomize),
     /// An act about one subject. It may still lack something: then a form is sent.
     Deed(Wanted),
     /// The reply to a one-time token: go on with what was asked before.
     Confirm(String),
     /// A reply to a one-time token that says no plain yes: nothing is done, and the token stays good.
     Unconfirmed(String),
+}
+
+/// A request to randomize a subject who is enrolled once more: texts as typed, without control characters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Randomize {
+    /// Id of the randomization; none where it cannot be told which of several is meant.
+    pub randomization: Option<String>,
+    /// Our subject number, or the site's own reference; empty where none was named.
+    pub subject: String,
+    /// The site that the reference belongs to, if it was named.
+    pub site: Option<String>,
+    /// The form as filled in; nothing is typed in it where it is only asked for.
+    pub form: Form,
 }
 
 impl Act {
@@ -47,6 +62,7 @@ impl Act {
             Act::Status(_) => "status",
             Act::Balance => "balance",
             Act::Help => "help",
+            Act::Randomize(_) => "randomize",
             Act::Deed(wanted) => wanted.deed.key(),
             Act::Confirm(_) => "confirm",
             Act::Unconfirmed(_) => "unconfirmed",

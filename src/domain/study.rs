@@ -1,5 +1,7 @@
 //! A study as its bundle defines it: sites, people, rules. Built by `definition`, never changed.
 
+use std::collections::BTreeMap;
+
 use chrono::NaiveDate;
 
 use super::allocation::Scheme;
@@ -12,6 +14,21 @@ use super::kit::StockRules;
 use super::language::{Language, Text};
 use super::survey::Survey;
 use super::time::Zone;
+
+/// Id of the allocation that comes with enrolling; further ones are called as `study.toml` says.
+pub const FIRST: &str = "first";
+/// Name of the day of enrollment in the conditions of further randomizations.
+pub const ENROLLED_ON: &str = "enrolled_on";
+
+/// Name of the arm that an allocation gave, as a factor of later ones and in their conditions: `first_arm`.
+pub fn arm_name(id: &str) -> String {
+    format!("{id}_arm")
+}
+
+/// Name of the day of a further randomization in the conditions of later ones: `second_on`.
+pub fn day_name(id: &str) -> String {
+    format!("{id}_on")
+}
 
 /// A study: what its files say, checked as a whole.
 #[derive(Clone, Debug)]
@@ -56,6 +73,8 @@ pub struct Study {
     pub caps: Caps,
     /// Kinds of subjects of whom only so many are taken.
     pub cohorts: Vec<Cohort>,
+    /// Further randomizations of subjects who are enrolled, in the order of the file; none where the first allocation is all.
+    pub randomizations: Vec<Randomization>,
     /// Kits of a blinded study, in the order of the list; empty where there are none.
     pub kits: Vec<Kit>,
     /// What is demanded of the stock of kits.
@@ -96,9 +115,36 @@ impl Study {
         self.people.iter().find(|person| person.addresses.iter().any(|own| own == address))
     }
 
-    /// The arm of that code.
+    /// The arm of that code, of whichever allocation: codes are distinct across all of them.
     pub fn find_arm(&self, code: &str) -> Option<&Arm> {
-        self.arms.iter().find(|arm| arm.code == code)
+        self.every_arm().find(|arm| arm.code == code)
+    }
+
+    /// The arms of every allocation, those of the first before the others.
+    pub fn every_arm(&self) -> impl Iterator<Item = &Arm> {
+        self.arms.iter().chain(self.randomizations.iter().flat_map(|own| &own.arms))
+    }
+
+    /// The further randomization of that id.
+    pub fn find_randomization(&self, id: &str) -> Option<&Randomization> {
+        self.randomizations.iter().find(|own| own.id == id)
+    }
+
+    /// The rules of every allocation, in the order of the file; empty for a registry.
+    pub fn allocations(&self) -> impl Iterator<Item = Rules<'_>> {
+        let first = self.scheme.as_ref().map(|scheme| Rules {
+            id: FIRST,
+            scheme,
+            arms: &self.arms,
+            caps: &self.caps,
+            recounting: &self.recounting,
+        });
+        first.into_iter().chain(self.randomizations.iter().map(Randomization::rules))
+    }
+
+    /// The rules of the allocation of that id.
+    pub fn find_rules(&self, id: &str) -> Option<Rules<'_>> {
+        self.allocations().find(|rules| rules.id == id)
     }
 
     /// A subject's number as people read and write it: `AURORA-0042`.
@@ -351,6 +397,68 @@ impl Forcing {
         };
         knows && self.roles.iter().any(|role| person.has(*role)) && !person.roles.iter().any(|role| role.enrolls())
     }
+}
+
+/// Greatest numbers of subjects per site.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SiteCaps {
+    /// Of every site without one of its own.
+    pub each: Option<u32>,
+    /// Of single sites, by code.
+    pub own: BTreeMap<String, u32>,
+}
+
+impl SiteCaps {
+    /// The cap of that site.
+    pub fn of(&self, code: &str) -> Option<u32> {
+        self.own.get(code).copied().or(self.each)
+    }
+}
+
+/// A further randomization of subjects who are enrolled, such as a second one of responders.
+#[derive(Clone, Debug)]
+pub struct Randomization {
+    /// Lower-case name without digits; never [`FIRST`].
+    pub id: String,
+    /// What people read.
+    pub title: Text,
+    /// Id of the instrument whose items a request fills in.
+    pub instrument: String,
+    /// What must hold, if anything must; its id is that of the randomization.
+    pub condition: Option<Criterion>,
+    /// Public names of its arms, whose codes no other allocation of the study has.
+    pub arms: Vec<Arm>,
+    /// How arms are allocated.
+    pub scheme: Scheme,
+    /// How its later decisions count subjects of which something became known.
+    pub recounting: Recounting,
+    /// Greatest numbers of subjects in it.
+    pub caps: Caps,
+    /// Greatest numbers of subjects in it per site.
+    pub site_caps: SiteCaps,
+}
+
+impl Randomization {
+    /// Its rules.
+    pub fn rules(&self) -> Rules<'_> {
+        let Randomization { id, scheme, arms, caps, recounting, .. } = self;
+        Rules { id, scheme, arms, caps, recounting }
+    }
+}
+
+/// What one allocation goes by, be it the first or a further one.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// How arms are allocated.
+    pub scheme: &'a Scheme,
+    /// Public names of its arms.
+    pub arms: &'a [Arm],
+    /// Greatest numbers of subjects, those of sites aside.
+    pub caps: &'a Caps,
+    /// How later decisions count subjects of which something became known.
+    pub recounting: &'a Recounting,
 }
 
 /// One kit of a blinded study.

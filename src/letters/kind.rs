@@ -89,6 +89,28 @@ pub enum Kind {
     Balance,
     /// Somebody is asked to answer, with their own way in.
     Invitation,
+    /// The subject was randomized again and has this arm (open label).
+    RandomizedOpen,
+    /// The subject was randomized again and gets the kit of this code (blinded).
+    RandomizedBlinded,
+    /// The same request came again: the further allocation repeated, open label.
+    RandomizedBeforeOpen,
+    /// The same request came again: the further allocation repeated, blinded.
+    RandomizedBeforeBlinded,
+    /// Not randomized again: what to mend, and the form filled in again.
+    RandomizationRefused,
+    /// The subject was randomized before by other data: nothing was changed.
+    RandomizationConflict,
+    /// What was read of a request for a further randomization; reply to go on.
+    RandomizationConfirm,
+    /// The form of a further randomization, and what a request lacks.
+    RandomizationForm,
+    /// A subject was randomized again: number, site, time.
+    NoticeRandomizedBlind,
+    /// A subject was randomized again, with its arm (open label).
+    NoticeRandomizedOpen,
+    /// A subject was randomized again, with its arm and kit (unblinded staff of a blinded study).
+    NoticeRandomizedUnblinded,
 }
 
 /// Whom a kind of letter is for.
@@ -108,7 +130,7 @@ pub enum Audience {
 
 impl Kind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Kind; 42] = [
+    pub const ALL: [Kind; 53] = [
         Kind::AssignmentOpen,
         Kind::AssignmentBlinded,
         Kind::RegistrationDone,
@@ -151,6 +173,17 @@ impl Kind {
         Kind::DigestUnblinded,
         Kind::Balance,
         Kind::Invitation,
+        Kind::RandomizedOpen,
+        Kind::RandomizedBlinded,
+        Kind::RandomizedBeforeOpen,
+        Kind::RandomizedBeforeBlinded,
+        Kind::RandomizationRefused,
+        Kind::RandomizationConflict,
+        Kind::RandomizationConfirm,
+        Kind::RandomizationForm,
+        Kind::NoticeRandomizedBlind,
+        Kind::NoticeRandomizedOpen,
+        Kind::NoticeRandomizedUnblinded,
     ];
 
     /// Name of the templates' folder; also in commands, tables and logs.
@@ -198,6 +231,17 @@ impl Kind {
             Kind::DigestUnblinded => "digest-unblinded",
             Kind::Balance => "balance",
             Kind::Invitation => "invitation",
+            Kind::RandomizedOpen => "randomized-open",
+            Kind::RandomizedBlinded => "randomized-blinded",
+            Kind::RandomizedBeforeOpen => "randomized-before-open",
+            Kind::RandomizedBeforeBlinded => "randomized-before-blinded",
+            Kind::RandomizationRefused => "randomization-refused",
+            Kind::RandomizationConflict => "randomization-conflict",
+            Kind::RandomizationConfirm => "randomization-confirm",
+            Kind::RandomizationForm => "randomization-form",
+            Kind::NoticeRandomizedBlind => "notice-randomized-blind",
+            Kind::NoticeRandomizedOpen => "notice-randomized-open",
+            Kind::NoticeRandomizedUnblinded => "notice-randomized-unblinded",
         }
     }
 
@@ -210,6 +254,7 @@ impl Kind {
     pub const fn audience(self) -> Audience {
         match self {
             Kind::NoticeUnblinded
+            | Kind::NoticeRandomizedUnblinded
             | Kind::KitReplacedUnblinded
             | Kind::KitsShortUnblinded
             | Kind::DigestUnblinded
@@ -218,6 +263,8 @@ impl Kind {
             Kind::Invitation => Audience::Participant,
             Kind::NoticeBlind
             | Kind::NoticeOpen
+            | Kind::NoticeRandomizedBlind
+            | Kind::NoticeRandomizedOpen
             | Kind::UnblindingNotice
             | Kind::FactNotice
             | Kind::QuarantineNotice
@@ -242,6 +289,10 @@ impl Kind {
                 | Kind::UnblindOpen
                 | Kind::NoticeOpen
                 | Kind::NoticeUnblinded
+                | Kind::RandomizedOpen
+                | Kind::RandomizedBeforeOpen
+                | Kind::NoticeRandomizedOpen
+                | Kind::NoticeRandomizedUnblinded
                 | Kind::KitReplacedUnblinded
                 | Kind::KitsShortUnblinded
                 | Kind::DigestUnblinded
@@ -249,9 +300,16 @@ impl Kind {
         )
     }
 
-    /// Whether it tells the outcome of an enrollment to the one who asked.
+    /// Whether it tells the outcome of an enrollment or a further randomization to the one who asked.
     pub const fn is_assignment(self) -> bool {
-        matches!(self, Kind::AssignmentOpen | Kind::AssignmentBlinded | Kind::RegistrationDone)
+        matches!(
+            self,
+            Kind::AssignmentOpen
+                | Kind::AssignmentBlinded
+                | Kind::RegistrationDone
+                | Kind::RandomizedOpen
+                | Kind::RandomizedBlinded
+        )
     }
 
     /// Whether its loss must alert somebody, and no budget of answers holds it back: somebody waits to treat a patient by it.
@@ -304,7 +362,7 @@ mod tests {
             language: None,
         };
         let naming: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| kind.names_arm()).collect();
-        assert_eq!(naming.len(), 11);
+        assert_eq!(naming.len(), 15);
         for kind in naming.into_iter().filter(|kind| kind.audience() != Audience::Entitled) {
             let unblinded = kind.audience() == Audience::Unblinded;
             for (roles, expected) in [

@@ -5,17 +5,21 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::facts::{
-    AssignmentBlinded, AssignmentFailedAlert, AssignmentOpen, BlankForm, Change, Confirm, Conflict, DeedConfirm,
-    Disclosure, Enrollment, Facts, Head, Help, KitReplaced, KitReplacedBlinded, KitReplacedUnblinded, KitsShortBlinded,
-    KitsShortUnblinded, Letter, Links, Noted, NoticeBlind, NoticeOpen, NoticeUnblinded, Opening, Reader, Refusal,
-    RegistrationDone, Replacement, Sameness, ShortArm, Unblinded, UnblindingNotice,
+    AssignmentBlinded, AssignmentFailedAlert, AssignmentOpen, Balance, BlankForm, Change, Confirm, Conflict,
+    DeedConfirm, Disclosure, Enrollment, Facts, FurtherBalance, FurtherBlinded, FurtherCount, FurtherOpen, Head, Help,
+    KitReplaced, KitReplacedBlinded, KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded, Lacking, Letter,
+    Links, Noted, NoticeBlind, NoticeOpen, NoticeRandomized, NoticeRandomizedBlind, NoticeUnblinded, Opening,
+    RandomizationConfirm, RandomizationConflict, RandomizationForm, RandomizationName, RandomizationRefused,
+    Randomized, RandomizedBlinded, RandomizedOpen, Reader, Refusal, RegistrationDone, Replacement, Sameness, ShortArm,
+    Unblinded, UnblindedFurther, UnblindingNotice,
 };
 use super::kind::Kind;
 use super::stationery::built_in_file;
 use crate::domain::answer::{Answer, Fault, FaultCode, Form, Value as Meaning};
 use crate::domain::fact::FactKind;
-use crate::domain::instrument::{Choices, Item, ItemKind};
+use crate::domain::instrument::{Choices, Instrument, Item, ItemKind};
 use crate::domain::language::Language;
+use crate::domain::receipt::Told;
 use crate::domain::study::{Arm, Person, Stage, Study};
 use crate::domain::time::Instant;
 
@@ -99,6 +103,21 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
             facts.of = String::new();
             facts.changes.clear();
         }
+        Facts::RandomizedOpen(facts) => facts.unused.clear(),
+        Facts::RandomizedBlinded(facts) => facts.unused.clear(),
+        Facts::RandomizationRefused(refusal) => {
+            refusal.form = None;
+            refusal.faults.clear();
+            refusal.unknown.clear();
+        }
+        Facts::RandomizationConfirm(confirm) => confirm.unused.clear(),
+        Facts::RandomizationForm(facts) => {
+            let lacking = RandomizationForm { lacks: vec![Lacking::subject()], ..facts.clone() };
+            more.push(Letter { facts: Facts::RandomizationForm(lacking), ..full.clone() });
+            facts.form = None;
+            facts.choices = vec![RandomizationName { id: "second".into(), title: "second".into() }];
+        }
+        Facts::NoticeRandomizedUnblinded(notice) => notice.kit = String::new(),
         Facts::NotEntitled(facts) => facts.no_token = true,
         Facts::Unblinded(facts) => facts.kit = String::new(),
         Facts::KitReplaced(facts) => facts.before = true,
@@ -125,11 +144,51 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
             help.unblinds = false;
             help.kits = false;
             help.balance = false;
+            help.randomizations.clear();
         }
         _ => {}
     }
+    more.extend(with_further(&full).map(|facts| Letter { facts, ..full.clone() }));
     more.extend([full, bare]);
     more
+}
+
+/// The same of a subject, or a study, with a further randomization; none where the letter does not tell of it.
+fn with_further(letter: &Letter) -> Option<Facts> {
+    let mut facts = letter.facts.clone();
+    let Facts::RandomizedOpen(open) = sample(Kind::RandomizedOpen, letter.language).facts else { return None };
+    let Facts::RandomizedBlinded(blinded) = sample(Kind::RandomizedBlinded, letter.language).facts else { return None };
+    match &mut facts {
+        Facts::DuplicateOpen(own) | Facts::StatusOpen(own) | Facts::UnblindOpen(own) => own.further.push(FurtherOpen {
+            randomization: open.randomization,
+            arm: open.arm,
+            randomized_at: open.randomized_at,
+            allocation: open.allocation,
+        }),
+        Facts::DuplicateBlinded(own) | Facts::StatusBlinded(own) => own.further.push(FurtherBlinded {
+            randomization: blinded.randomization,
+            code: blinded.code,
+            randomized_at: blinded.randomized_at,
+            allocation: blinded.allocation,
+        }),
+        Facts::Unblinded(own) => {
+            own.further.push(UnblindedFurther { randomization: open.randomization, arm: open.arm, kit: blinded.code })
+        }
+        Facts::Balance(own) => again(own, open.randomization),
+        Facts::DigestUnblinded(own) => {
+            again(&mut own.balance, open.randomization.clone());
+            own.digest.further.push(FurtherCount { randomization: open.randomization, count: 3 });
+        }
+        Facts::Digest(own) => own.further.push(FurtherCount { randomization: open.randomization, count: 3 }),
+        _ => return None,
+    }
+    Some(facts)
+}
+
+/// The same balance once more, as that of a further randomization.
+fn again(balance: &mut Balance, randomization: String) {
+    let Balance { allocations, arms, groups, .. } = balance.clone();
+    balance.further.push(FurtherBalance { randomization, allocations, arms, groups });
 }
 
 /// Repeated assignments have the same facts as the first.
@@ -137,6 +196,9 @@ const fn base(kind: Kind) -> Kind {
     match kind {
         Kind::DuplicateOpen | Kind::StatusOpen | Kind::UnblindOpen => Kind::AssignmentOpen,
         Kind::DuplicateBlinded | Kind::StatusBlinded => Kind::AssignmentBlinded,
+        Kind::RandomizedBeforeOpen => Kind::RandomizedOpen,
+        Kind::RandomizedBeforeBlinded => Kind::RandomizedBlinded,
+        Kind::NoticeRandomizedOpen => Kind::NoticeRandomizedUnblinded,
         Kind::DuplicateRegistration | Kind::StatusRegistration => Kind::RegistrationDone,
         Kind::FactNotice => Kind::FactDone,
         other => other,
@@ -157,7 +219,7 @@ pub fn for_study(
     let head = Head::new(study, stage, person, Some(site), service, now, language);
     let reader = Reader { study, person, today: now.day_in(study.zone), language };
     let instrument = study.registration_instrument();
-    let form = invented_form(study, site, reader.today);
+    let form = invented_form(instrument, site, reader.today);
     let answers = form.canonical();
     let number = study.subject_number(1);
     let (links, chain) = (Links::default(), "00");
@@ -172,6 +234,9 @@ pub fn for_study(
     let registered = || RegistrationDone::new(&enrollment, key, language);
     let [old, new] = [0, 1].map(|place| study.kits.get(place).map_or("K-0001", |kit| kit.code.as_str()));
     let replaced = Replacement { study, subject: &number, site, at: now, old, new, reason: "" };
+    if let Some(facts) = of_randomization(kind, &reader, &enrollment, service, now) {
+        return Letter::new(language, head, facts);
+    }
     let facts = match (kind, arm) {
         (Kind::AssignmentOpen, Some(arm)) => Facts::AssignmentOpen(open(arm)),
         (Kind::DuplicateOpen, Some(arm)) => Facts::DuplicateOpen(open(arm)),
@@ -234,10 +299,68 @@ pub fn for_study(
     Letter::new(language, head, facts)
 }
 
+/// The letters on further randomizations, as a study that has one would send them.
+fn of_randomization(
+    kind: Kind,
+    reader: &Reader<'_>,
+    enrollment: &Enrollment<'_>,
+    service: &str,
+    now: Instant,
+) -> Option<Facts> {
+    let (study, language) = (reader.study, reader.language);
+    let own = study.randomizations.first()?;
+    let instrument = study.find_instrument(&own.instrument)?;
+    let form = invented_form(instrument, enrollment.site, reader.today);
+    let (answers, number, key) = (form.canonical(), enrollment.subject, b"sample");
+    let randomized = Randomized { enrollment, own, at: now, allocation: 2, chain: "00", answers: &answers };
+    let arm = own.arms.first()?;
+    let kit = study.kits.iter().find(|kit| kit.arm == arm.code).map_or("K-0002", |kit| kit.code.as_str());
+    let open = || {
+        let told = study.arms.first().map_or(Told::Registered, |arm| Told::Arm(arm.code.clone()));
+        let receipt = enrollment.receipt(told, vec![randomized.again(Told::Arm(arm.code.clone()))], key);
+        RandomizedOpen::new(&randomized, arm, receipt, None, language)
+    };
+    let blinded = || {
+        let told = Told::Code("K-0001".to_string());
+        let receipt = enrollment.receipt(told, vec![randomized.again(Told::Code(kit.to_string()))], key);
+        RandomizedBlinded::new(&randomized, kit, receipt, None, language)
+    };
+    let notice = |kit| NoticeRandomized::new(&randomized, arm, kit, language);
+    Some(match kind {
+        Kind::RandomizedOpen => Facts::RandomizedOpen(open()),
+        Kind::RandomizedBeforeOpen => Facts::RandomizedBeforeOpen(open()),
+        Kind::RandomizedBlinded => Facts::RandomizedBlinded(blinded()),
+        Kind::RandomizedBeforeBlinded => Facts::RandomizedBeforeBlinded(blinded()),
+        Kind::NoticeRandomizedBlind => Facts::NoticeRandomizedBlind(NoticeRandomizedBlind::new(&randomized, language)),
+        Kind::NoticeRandomizedOpen => Facts::NoticeRandomizedOpen(notice(None)),
+        Kind::NoticeRandomizedUnblinded => Facts::NoticeRandomizedUnblinded(notice(Some(kit))),
+        Kind::RandomizationForm => {
+            let blank = Form::default();
+            Facts::RandomizationForm(RandomizationForm::new(reader, Some((own, instrument)), number, &blank))
+        }
+        Kind::RandomizationRefused => {
+            let form = with_a_gap(form);
+            Facts::RandomizationRefused(RandomizationRefused::new(reader, own, instrument, number, &form, &[]))
+        }
+        Kind::RandomizationConflict => {
+            let then = with_a_gap(form).canonical();
+            Facts::RandomizationConflict(RandomizationConflict::new(
+                reader, own, instrument, number, now, &then, &answers,
+            ))
+        }
+        Kind::RandomizationConfirm => {
+            let (reply_to, until) = (service.replacen('@', "+TOKEN@", 1), now.plus_seconds(86_400));
+            let facts = RandomizationConfirm::new(reader, own, instrument, number, &form, &reply_to, until);
+            Facts::RandomizationConfirm(facts)
+        }
+        _ => return None,
+    })
+}
+
 /// A form with an answer for every item that has an obvious one.
-fn invented_form(study: &Study, site: &str, today: chrono::NaiveDate) -> Form {
+fn invented_form(instrument: &Instrument, site: &str, today: chrono::NaiveDate) -> Form {
     let mut form = Form::default();
-    for item in &study.registration_instrument().items {
+    for item in &instrument.items {
         let Some(value) = invented_value(item, site, today) else { continue };
         let typed = value.canonical();
         form.typed.insert(item.id.clone(), typed.clone());

@@ -19,6 +19,8 @@ pub struct AllocationRow {
     pub number: i64,
     /// Who was allocated.
     pub subject_id: i64,
+    /// Which of the study's allocations: that of enrolling, or the id of a further one.
+    pub randomization: String,
     /// Code of the arm.
     pub arm: String,
     /// Place in the stratum's sequence, where the method has one.
@@ -48,7 +50,8 @@ pub struct Recorded {
 
 macro_rules! columns {
     () => {
-        "study_id, number, subject_id, arm, slot, block_size, levels, kit, bundle_version, allocated_at, origin "
+        "study_id, number, subject_id, randomization, arm, slot, block_size, levels, kit, bundle_version, allocated_at, \
+         origin "
     };
 }
 
@@ -60,15 +63,15 @@ macro_rules! select {
 
 statements! { "allocation":
     INSERT = rows Rows {
-        head: "INSERT INTO allocation (study_id, number, subject_id, arm, slot, block_size, levels, kit, bundle_version, \
-            allocated_at, origin, record) VALUES",
+        head: "INSERT INTO allocation (study_id, number, subject_id, randomization, arm, slot, block_size, levels, kit, \
+            bundle_version, allocated_at, origin, record) VALUES",
         first: 1,
-        columns: 12,
+        columns: 13,
         tail: "",
     };
     JOURNAL = same select!("WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3");
     BY_NUMBER = same select!("WHERE study_id = $1 AND number = $2");
-    BY_SUBJECT = same select!("WHERE subject_id = $1");
+    BY_SUBJECT = same select!("WHERE subject_id = $1 ORDER BY number");
     RECORD = same "SELECT record FROM allocation WHERE study_id = $1 AND number = $2";
     RECORDS = same "SELECT number, record FROM allocation WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3";
     RECORDED = same concat!("SELECT record, ", columns!(), "FROM allocation \
@@ -76,10 +79,12 @@ statements! { "allocation":
     LAST = same "SELECT max(number) FROM allocation WHERE study_id = $1";
     BEGINNINGS = same "SELECT bundle_version, min(number) FROM allocation WHERE study_id = $1 AND number <= $2 \
         GROUP BY bundle_version ORDER BY bundle_version";
-    OF_FACTS = same "SELECT subject_id, number FROM allocation WHERE study_id = $1 \
+    OF_FACTS = same "SELECT randomization, subject_id, number FROM allocation WHERE study_id = $1 \
         AND subject_id IN (SELECT subject_id FROM subject_fact WHERE study_id = $1)";
     COUNT_FORCED = same "SELECT count(*) FROM allocation WHERE study_id = $1 AND origin = 'forced'";
     COUNT_ARMS = same "SELECT arm, count(*) FROM allocation WHERE study_id = $1 GROUP BY arm ORDER BY arm";
+    COUNT_KINDS = same "SELECT randomization, count(*) FROM allocation WHERE study_id = $1 GROUP BY randomization \
+        ORDER BY randomization";
 }
 
 fn read(mut row: Row) -> Result<AllocationRow, StoreError> {
@@ -87,6 +92,7 @@ fn read(mut row: Row) -> Result<AllocationRow, StoreError> {
         study_id: row.int()?,
         number: row.int()?,
         subject_id: row.int()?,
+        randomization: row.text()?,
         arm: row.text()?,
         slot: row.opt_int()?,
         block_size: row.opt_int()?,
@@ -101,12 +107,13 @@ fn read(mut row: Row) -> Result<AllocationRow, StoreError> {
 /// Writes a decision and the JSON record of how it came about.
 ///
 /// # Errors
-/// [`StoreError::Conflict`] if number or subject have one already; it may come from a later call.
+/// [`StoreError::Conflict`] if the number has one already, or the subject one of that kind; it may come from a later call.
 pub async fn insert(tx: &mut Tx, new: &AllocationRow, record: &str) -> Result<(), StoreError> {
     let binds = binds![
         new.study_id,
         new.number,
         new.subject_id,
+        &new.randomization,
         &new.arm,
         new.slot,
         new.block_size,
@@ -156,15 +163,15 @@ pub async fn find<'a>(
     from.into().find(&BY_NUMBER, binds![study_id, number]).await?.map(read).transpose()
 }
 
-/// The decision about that subject.
+/// The decisions about that subject, in order; at most one of each of the study's allocations.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn find_by_subject<'a>(
+pub async fn list_by_subject<'a>(
     from: impl Into<Reader<'a>>,
     subject_id: i64,
-) -> Result<Option<AllocationRow>, StoreError> {
-    from.into().find(&BY_SUBJECT, binds![subject_id]).await?.map(read).transpose()
+) -> Result<Vec<AllocationRow>, StoreError> {
+    from.into().fetch(&BY_SUBJECT, binds![subject_id]).await?.into_iter().map(read).collect()
 }
 
 /// How the decision of that number came about, as JSON.
@@ -231,16 +238,17 @@ pub async fn beginnings<'a>(
     rows.into_iter().map(|mut row| Ok((row.int()?, row.int()?))).collect()
 }
 
-/// Numbers of the decisions about subjects of which something became known, by the subject's number in the database.
+/// Numbers of the decisions about subjects of which something became known, by which of the study's allocations they are and
+/// the subject's number in the database.
 ///
 /// # Errors
 /// Those of the database.
 pub async fn numbers_of_facts<'a>(
     from: impl Into<Reader<'a>>,
     study_id: i64,
-) -> Result<BTreeMap<i64, i64>, StoreError> {
+) -> Result<BTreeMap<(String, i64), i64>, StoreError> {
     let rows = from.into().fetch(&OF_FACTS, binds![study_id]).await?;
-    rows.into_iter().map(|mut row| Ok((row.int()?, row.int()?))).collect()
+    rows.into_iter().map(|mut row| Ok(((row.text()?, row.int()?), row.int()?))).collect()
 }
 
 /// Number of allocations of a study that were given by hand.
@@ -251,11 +259,20 @@ pub async fn count_forced<'a>(from: impl Into<Reader<'a>>, study_id: i64) -> Res
     from.into().find(&COUNT_FORCED, binds![study_id]).await?.map_or(Ok(0), |mut row| row.int())
 }
 
-/// Number of subjects in each arm that has any, by code.
+/// Number of subjects in each arm that has any, by code; codes are distinct across a study's allocations.
 ///
 /// # Errors
 /// Those of the database.
 pub async fn count_arms<'a>(from: impl Into<Reader<'a>>, study_id: i64) -> Result<Vec<(String, i64)>, StoreError> {
     let rows = from.into().fetch(&COUNT_ARMS, binds![study_id]).await?;
+    rows.into_iter().map(|mut row| Ok((row.text()?, row.int()?))).collect()
+}
+
+/// Number of allocations of each of the study's kinds that has any, by id.
+///
+/// # Errors
+/// Those of the database.
+pub async fn count_kinds<'a>(from: impl Into<Reader<'a>>, study_id: i64) -> Result<Vec<(String, i64)>, StoreError> {
+    let rows = from.into().fetch(&COUNT_KINDS, binds![study_id]).await?;
     rows.into_iter().map(|mut row| Ok((row.text()?, row.int()?))).collect()
 }

@@ -28,6 +28,8 @@ pub struct FactRow {
     pub changes: String,
     /// JSON, factor to level, as they should have been.
     pub levels: Option<String>,
+    /// JSON, id of a further randomization to its levels as they should have been.
+    pub further: Option<String>,
     /// The subject enrolled before, of which it is a duplicate.
     pub of_subject_id: Option<i64>,
     /// Number of the last allocation before it.
@@ -43,7 +45,7 @@ pub struct FactRow {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT study_id, number, subject_id, kind, person, actor, reason, changes, levels, of_subject_id, ",
+            "SELECT study_id, number, subject_id, kind, person, actor, reason, changes, levels, further, of_subject_id, ",
             "after_allocation, recorded_at, inbox_id, audit_digest FROM subject_fact ",
             $rest
         )
@@ -52,8 +54,8 @@ macro_rules! select {
 
 statements! { "subject_fact":
     INSERT = same "INSERT INTO subject_fact (study_id, number, subject_id, kind, person, actor, reason, changes, levels, \
-        of_subject_id, after_allocation, recorded_at, inbox_id, audit_digest) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+        further, of_subject_id, after_allocation, recorded_at, inbox_id, audit_digest) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
     BY_SUBJECT = same select!("WHERE subject_id = $1 ORDER BY number");
     LIST = same select!("WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3");
 }
@@ -69,6 +71,7 @@ fn read(mut row: Row) -> Result<FactRow, StoreError> {
         reason: row.text()?,
         changes: row.text()?,
         levels: row.opt_text()?,
+        further: row.opt_text()?,
         of_subject_id: row.opt_int()?,
         after_allocation: row.int()?,
         recorded_at: row.instant()?,
@@ -92,6 +95,7 @@ pub async fn insert(tx: &mut Tx, new: &FactRow) -> Result<(), StoreError> {
         &new.reason,
         &new.changes,
         new.levels.as_deref(),
+        new.further.as_deref(),
         new.of_subject_id,
         new.after_allocation,
         new.recorded_at,

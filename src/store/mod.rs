@@ -31,6 +31,7 @@ pub mod participant;
 pub mod pending;
 pub mod planned;
 mod queue;
+pub mod randomization;
 pub mod response;
 pub mod secret;
 mod sql;
@@ -64,6 +65,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         participant::STATEMENTS,
         pending::STATEMENTS,
         planned::STATEMENTS,
+        randomization::STATEMENTS,
         response::STATEMENTS,
         secret::STATEMENTS,
         study::STATEMENTS,

@@ -115,6 +115,7 @@ statements! { "study":
     PURGE_MESSAGES = same "DELETE FROM message WHERE inbox_id IN (SELECT id FROM inbox WHERE study_id = $1)";
     PURGE_MAILS = same "UPDATE inbox SET person = NULL, subject_id = NULL, reading = NULL WHERE study_id = $1";
     PURGE_FACTS = same "DELETE FROM subject_fact WHERE study_id = $1";
+    PURGE_RANDOMIZATIONS = same "DELETE FROM randomization WHERE study_id = $1";
     PURGE_ALLOCATIONS = same "DELETE FROM allocation WHERE study_id = $1";
     PURGE_KITS = same "DELETE FROM kit WHERE study_id = $1";
     PURGE_KIT_LISTS = same "DELETE FROM kit_list WHERE study_id = $1";
@@ -260,6 +261,7 @@ pub async fn purge(
         &PURGE_MESSAGES,
         &PURGE_MAILS,
         &PURGE_FACTS,
+        &PURGE_RANDOMIZATIONS,
         &PURGE_ALLOCATIONS,
         &PURGE_KITS,
         &PURGE_KIT_LISTS,

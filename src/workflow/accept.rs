@@ -4,16 +4,14 @@ use super::compose::{self, Addressing, Outgoing, Telling};
 use super::enroll::{self, Application, Confirmed, Enrolled, Enrollment};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
-use super::{Arrival, Failure, Held, Means, Operator, Settled, balance, confirm, deed, rescreen};
+use super::{Arrival, Failure, Held, Means, Operator, Settled, balance, confirm, deed, randomize, rescreen};
 use crate::domain::answer::Form;
 use crate::domain::language::Language;
 use crate::domain::request::{Act, Request};
 use crate::domain::study::{Person, Role, Study};
 use crate::domain::text;
 use crate::domain::time::{Instant, Zone};
-use crate::letters::facts::{
-    self, Balance, BlankForm, Conflict, Help, NotEntitled, Reader, Refusal, Sameness, StatusUnknown,
-};
+use crate::letters::facts::{self, BlankForm, Conflict, Help, NotEntitled, Reader, Refusal, Sameness, StatusUnknown};
 use crate::letters::{Facts, Kind};
 use crate::limits;
 use crate::store::inbox::{self, FirstSight};
@@ -118,6 +116,7 @@ pub async fn accept(
     }
     match &request.act {
         Act::Enroll(form) => enrollment(ledger, asking, form, Confirmed::NotYet).await,
+        Act::Randomize(wanted) => randomize::randomize(ledger, asking, wanted, Confirmed::NotYet).await,
         Act::Deed(wanted) => deed::deed(ledger, asking, wanted, Confirmed::NotYet).await,
         Act::Confirm(token) => confirm::confirm(ledger, asking, token).await,
         Act::Unconfirmed(token) => confirm::unconfirmed(ledger, asking, token).await,
@@ -128,9 +127,7 @@ pub async fn accept(
                 return asking.reply(ledger, asking.to_sender(), facts, asking.settled("reply", "not-entitled")).await;
             }
             let journal = allocation::journal(&mut ledger.tx, shelved.id, 0).await?;
-            let counted = balance::count(study, &journal)?;
-            let facts =
-                Balance::new(study, &counted.arms, &counted.groups, request.language).with_forced(counted.forced);
+            let facts = balance::facts(study, &journal, request.language)?;
             asking.reply(ledger, asking.to_sender(), Facts::Balance(facts), asking.settled("reply", "balance")).await
         }
         Act::BlankForm => {

@@ -9,20 +9,41 @@ use super::Failure;
 use super::life::Refusal;
 use super::proof;
 use super::shelf::bundle_of;
-use crate::definition::allocation_file;
-use crate::domain::allocation::{
-    Amendment, Break, FirstDifference, Follower, Method, Row, Scheme, State, Turn, replay_turns,
-};
-use crate::domain::study::Study;
+use crate::definition::{self, Bundle, allocation_file};
+use crate::domain::allocation::{Break, Follower, Method, Scheme, State, Turn};
+use crate::domain::study::{FIRST, Rules, Study};
 use crate::store::allocation::AllocationRow;
 use crate::store::fact::FactRow;
 use crate::store::study::StudyRow;
 use crate::store::{Reader, bundle};
 
-/// Name of the statistician's file in a bundle.
-const ALLOCATION: &str = "allocation.toml";
+/// The schemes of each of a study's allocations, by id.
+#[derive(Clone, Debug)]
+pub struct AllSchemes(BTreeMap<String, Schemes>);
 
-/// The schemes of a study in the order in which they came into force.
+impl AllSchemes {
+    /// Those of one allocation.
+    ///
+    /// # Errors
+    /// A contradiction where the study has none of that id.
+    pub fn of(&self, id: &str) -> Result<&Schemes, Failure> {
+        self.0.get(id).ok_or_else(|| absent(id))
+    }
+
+    /// As [`AllSchemes::of`], and takes them out.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn take(&mut self, id: &str) -> Result<Schemes, Failure> {
+        self.0.remove(id).ok_or_else(|| absent(id))
+    }
+}
+
+fn absent(id: &str) -> Failure {
+    Failure::Contradiction(format!("the study has no allocation \"{id}\""))
+}
+
+/// The schemes of one of a study's allocations in the order in which they came into force.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schemes {
     first: Scheme,
@@ -37,43 +58,48 @@ impl Schemes {
     }
 
     /// Of the versions' files, oldest first.
-    fn of(row: &StudyRow, versions: &[String]) -> Result<Option<Schemes>, Failure> {
+    fn among(versions: &[Bundle], id: &str) -> Option<Schemes> {
         let mut schemes: Option<Schemes> = None;
         let mut before: Option<BTreeMap<String, String>> = None;
-        for (files, version) in versions.iter().zip(1..) {
-            let mut own = bundle_of(row, files)?.files().clone();
-            own.retain(|name, _| name == ALLOCATION || allocation_file::is_list(name));
+        for (bundle, version) in versions.iter().zip(1..) {
+            let files = definition::allocation_files(bundle);
+            // A version without that allocation decided nothing of it.
+            let Some((_, file)) = files.iter().find(|(own, _)| own == id) else { continue };
+            let mut own = bundle.files().clone();
+            own.retain(|name, _| name == file || allocation_file::is_list(name));
             if before.as_ref() == Some(&own) {
                 continue;
             }
-            let mut problems = Vec::new();
-            let beside = |name: &str| own.get(name).cloned();
-            let text = own.get(ALLOCATION).map(String::as_str).unwrap_or_default();
-            let read = allocation_file::read_with(text, ALLOCATION, &beside, &mut problems);
             // A study without subjects may have become another altogether; what it allocated, if anything, tells.
-            if let Some(read) = read {
+            if let Some(scheme) = definition::read_scheme(bundle, file) {
                 match &mut schemes {
-                    None => schemes = Some(Schemes::single(&read.scheme)),
-                    Some(schemes) if *schemes.last() != read.scheme => schemes.later.push((version, read.scheme)),
+                    None => schemes = Some(Schemes::single(&scheme)),
+                    Some(schemes) if *schemes.last() != scheme => schemes.later.push((version, scheme)),
                     Some(_) => {}
                 }
             }
             before = Some(own);
         }
-        Ok(schemes)
+        schemes
     }
 
-    /// The schemes of all versions up to the one in force; `current` is that of the version in force.
+    /// The schemes of each allocation in all versions up to the one in force; `current` is that version.
     ///
     /// # Errors
     /// The database; stored bundles that this version cannot read.
-    pub async fn load<'a>(from: impl Into<Reader<'a>>, row: &StudyRow, current: &Scheme) -> Result<Schemes, Failure> {
+    pub async fn load<'a>(from: impl Into<Reader<'a>>, row: &StudyRow, current: &Study) -> Result<AllSchemes, Failure> {
         let mut versions = Vec::new();
         // One version needs no look.
         if row.bundle_version > 1 && row.allocations > 0 {
-            versions = bundle::files(from, row.id).await?;
+            for files in bundle::files(from, row.id).await? {
+                versions.push(bundle_of(row, &files)?);
+            }
         }
-        Ok(Schemes::of(row, &versions)?.unwrap_or_else(|| Schemes::single(current)))
+        let own = |rules: Rules<'_>| {
+            let schemes = Schemes::among(&versions, rules.id).unwrap_or_else(|| Schemes::single(rules.scheme));
+            (rules.id.to_string(), schemes)
+        };
+        Ok(AllSchemes(current.allocations().map(own).collect()))
     }
 
     /// Whether the scheme never changed.
@@ -91,11 +117,12 @@ impl Schemes {
         self.later.last().map_or(&self.first, |(_, scheme)| scheme)
     }
 
-    /// From which allocation on each later scheme decides: the first that was made by its version, or a later one.
-    pub fn turns(&self, allocations: &[AllocationRow]) -> Vec<Turn<'_>> {
-        let after_all = allocations.last().map_or(1, |row| row.number + 1);
+    /// From which allocation on each later scheme decides: the first that was made by its version, or a later one. `journal` is
+    /// that of all allocations of the study.
+    pub fn turns(&self, journal: &[AllocationRow]) -> Vec<Turn<'_>> {
+        let after_all = journal.last().map_or(1, |row| row.number + 1);
         let from = |version: i64| {
-            let first = allocations.iter().find(|row| row.bundle_version >= version);
+            let first = journal.iter().find(|row| row.bundle_version >= version);
             first.map_or(after_all, |row| row.number).unsigned_abs()
         };
         self.later.iter().map(|(version, scheme)| Turn { from: from(*version), scheme }).collect()
@@ -110,17 +137,17 @@ impl Schemes {
         self.later.iter().map(|(version, scheme)| Turn { from: from(*version), scheme }).collect()
     }
 
-    /// The state at the end of a journal and its facts.
+    /// The state at the end of the study's journal and its facts.
     ///
     /// # Errors
     /// A row that the schemes cannot have made.
-    pub fn state(&self, study: &Study, allocations: &[AllocationRow], facts: &[FactRow]) -> Result<State, Failure> {
-        let amendments = proof::amendments(study, facts, allocations)?;
-        let turns = self.turns(allocations);
+    pub fn state(&self, rules: Rules<'_>, journal: &[AllocationRow], facts: &[FactRow]) -> Result<State, Failure> {
+        let amendments = proof::amendments(rules, facts, journal)?;
+        let turns = self.turns(journal);
         let mut follower = Follower::new(&self.first, &turns, &amendments);
         let mut state = State::new(&self.first);
         let broken = |fault| Failure::Contradiction(format!("the journal cannot be counted: {fault}"));
-        for row in allocations {
+        for row in proof::own(rules, journal) {
             let counted = proof::row_of(row)?;
             let scheme = follower.before(counted.number, &mut state).map_err(broken)?;
             proof::record(&mut state, scheme, row)?;
@@ -128,20 +155,6 @@ impl Schemes {
         }
         follower.finish(&mut state).map_err(broken)?;
         Ok(state)
-    }
-
-    /// Decides every allocation again, each by the scheme that was in force; what was given is counted as it is.
-    ///
-    /// # Errors
-    /// The first that differs.
-    pub fn replay(
-        &self,
-        turns: &[Turn<'_>],
-        secret: &[u8; 32],
-        rows: impl Iterator<Item = Row>,
-        amendments: &[Amendment],
-    ) -> Result<(), Box<FirstDifference>> {
-        replay_turns(&self.first, turns, secret, rows, amendments).map(drop)
     }
 }
 
@@ -152,23 +165,28 @@ impl Schemes {
 /// What cannot change.
 pub fn check(slug: &str, old: &Study, new: &Study) -> Result<(), Refusal> {
     let changed = |what| Refusal::SchemeChanged { slug: slug.to_string(), what };
-    let caps_strata = new.caps.stratum.is_some();
-    match (&old.scheme, &new.scheme) {
-        (Some(old), Some(new)) => {
-            let breaks = new.breaks(old);
-            if !breaks.is_empty() {
-                return Err(Refusal::Scheme(breaks.iter().map(told).collect()));
-            }
-            let sorted = |ids: &[String]| ids.iter().cloned().collect::<BTreeSet<String>>();
-            if caps_strata && sorted(old.strata()) != sorted(new.strata()) {
-                return Err(changed("the strata while [caps] stratum counts them"));
-            }
-        }
-        (None, None) => {}
-        _ => return Err(changed("whether subjects are allocated")),
+    if old.scheme.is_some() != new.scheme.is_some() {
+        return Err(changed("whether subjects are allocated"));
     }
-    if old.recounting != new.recounting {
-        return Err(changed("how later decisions count corrected and excluded subjects"));
+    for before in old.allocations() {
+        let Some(now) = new.find_rules(before.id) else {
+            return Err(Refusal::Scheme(vec![format!(
+                "study.toml: the section [[allocation]] with id = \"{}\" is gone, but subjects may have been allocated by it; put it back (when = \"false\" ends it)",
+                before.id
+            )]));
+        };
+        let file = if before.id == FIRST { "allocation.toml".to_string() } else { format!("allocation {}", before.id) };
+        let breaks = now.scheme.breaks(before.scheme);
+        if !breaks.is_empty() {
+            return Err(Refusal::Scheme(breaks.iter().map(|broken| told(broken, &file)).collect()));
+        }
+        let sorted = |ids: &[String]| ids.iter().cloned().collect::<BTreeSet<String>>();
+        if now.caps.stratum.is_some() && sorted(before.scheme.strata()) != sorted(now.scheme.strata()) {
+            return Err(changed("the strata while [caps] stratum counts them"));
+        }
+        if before.recounting != now.recounting {
+            return Err(changed("how later decisions count corrected and excluded subjects"));
+        }
     }
     if old.blinding != new.blinding {
         return Err(changed("the blinding"));
@@ -185,14 +203,14 @@ pub fn check(slug: &str, old: &Study, new: &Study) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn told(broken: &Break) -> String {
+fn told(broken: &Break, file: &str) -> String {
     match broken {
         Break::ArmGone(code) => format!(
-            "allocation.toml: arm {code} is gone from the list, but the study may have subjects in it; put it back with `closed = true`"
+            "{file}: arm {code} is gone from the list, but the study may have subjects in it; put it back with `closed = true`"
         ),
-        Break::EpochBack => "allocation.toml: `epoch` is lower than it was; it can only rise".to_string(),
+        Break::EpochBack => format!("{file}: `epoch` is lower than it was; it can only rise"),
         Break::NeedsEpoch(what) => format!(
-            "allocation.toml: {what} cannot change while counts go on; raise `epoch` by one to begin them anew, or put it back"
+            "{file}: {what} cannot change while counts go on; raise `epoch` by one to begin them anew, or put it back"
         ),
     }
 }
@@ -205,16 +223,24 @@ pub fn changes(
     new_files: &BTreeMap<String, String>,
 ) -> Vec<String> {
     let mut lines = Vec::new();
-    if let (Some(old), Some(new)) = (&old.scheme, &new.scheme) {
-        scheme_changes(old, new, &mut lines);
-    }
-    cap_changes(old, new, &mut lines);
-    for cohort in &new.cohorts {
-        let known = old.cohorts.iter().find(|known| known.id == cohort.id);
-        if known.is_some_and(|known| known.when != cohort.when) {
-            lines.push(format!("cohort {}: its rule changes; everybody on file is counted by the new one", cohort.id));
+    for now in new.allocations() {
+        let first = lines.len();
+        match old.find_rules(now.id) {
+            Some(before) => {
+                scheme_changes(before.scheme, now.scheme, &mut lines);
+                cap_changes(before, now, &mut lines);
+            }
+            None => lines.push("new; it begins without subjects".to_string()),
+        }
+        if now.id != FIRST {
+            lines.iter_mut().skip(first).for_each(|line| *line = format!("allocation {}: {line}", now.id));
         }
     }
+    if new.scheme.is_none() {
+        cap_change(&mut lines, "in all", old.caps.total, new.caps.total);
+    }
+    cohort_changes(old, new, &mut lines);
+    site_cap_changes(old, new, &mut lines);
     let (before, now) = (&old.registration.rescreening, &new.registration.rescreening);
     if before != now {
         let kinds: Vec<&str> = now.after.iter().map(|kind| kind.key()).collect();
@@ -310,31 +336,47 @@ fn scheme_changes(old: &Scheme, new: &Scheme, lines: &mut Vec<String>) {
     });
 }
 
-fn cap_changes(old: &Study, new: &Study, lines: &mut Vec<String>) {
+fn cap_change(lines: &mut Vec<String>, what: &str, before: Option<u32>, now: Option<u32>) {
     let shown = |cap: Option<u32>| cap.map_or_else(|| "none".to_string(), |cap| cap.to_string());
-    let mut told = |what: String, before: Option<u32>, now: Option<u32>| {
-        if before != now {
-            lines.push(format!("cap {what}: {} instead of {}", shown(now), shown(before)));
-        }
-    };
-    told("in all".to_string(), old.caps.total, new.caps.total);
-    told("of each stratum".to_string(), old.caps.stratum, new.caps.stratum);
-    let of =
-        |study: &Study, code: &str| study.caps.arms.iter().filter(|(own, _)| own == code).map(|(_, cap)| *cap).min();
-    for arm in &new.arms {
-        told(format!("of arm {}", arm.code), of(old, &arm.code), of(new, &arm.code));
+    if before != now {
+        lines.push(format!("cap {what}: {} instead of {}", shown(now), shown(before)));
     }
+}
+
+fn cohort_changes(old: &Study, new: &Study, lines: &mut Vec<String>) {
     for cohort in &new.cohorts {
         let before = old.cohorts.iter().find(|known| known.id == cohort.id);
-        told(format!("of cohort {}", cohort.id), before.map(|known| known.cap), Some(cohort.cap));
+        if before.is_some_and(|known| known.when != cohort.when) {
+            lines.push(format!("cohort {}: its rule changes; everybody on file is counted by the new one", cohort.id));
+        }
+        cap_change(lines, &format!("of cohort {}", cohort.id), before.map(|known| known.cap), Some(cohort.cap));
     }
     for gone in old.cohorts.iter().filter(|known| !new.cohorts.iter().any(|cohort| cohort.id == known.id)) {
-        told(format!("of cohort {}", gone.id), Some(gone.cap), None);
+        cap_change(lines, &format!("of cohort {}", gone.id), Some(gone.cap), None);
     }
+}
+
+fn cap_changes(old: Rules<'_>, new: Rules<'_>, lines: &mut Vec<String>) {
+    cap_change(lines, "in all", old.caps.total, new.caps.total);
+    cap_change(lines, "of each stratum", old.caps.stratum, new.caps.stratum);
+    let of =
+        |rules: Rules<'_>, code: &str| rules.caps.arms.iter().filter(|(own, _)| own == code).map(|(_, cap)| *cap).min();
+    for arm in new.arms {
+        cap_change(lines, &format!("of arm {}", arm.code), of(old, &arm.code), of(new, &arm.code));
+    }
+}
+
+fn site_cap_changes(old: &Study, new: &Study, lines: &mut Vec<String>) {
     for site in &new.sites {
-        let before = old.find_site(&site.code).and_then(|site| site.cap);
-        if old.find_site(&site.code).is_some() {
-            told(format!("of site {}", site.code), before, site.cap);
+        if let Some(before) = old.find_site(&site.code) {
+            cap_change(lines, &format!("of site {}", site.code), before.cap, site.cap);
+        }
+        for own in &new.randomizations {
+            let before = old.find_randomization(&own.id).map(|before| before.site_caps.of(&site.code));
+            if let Some(before) = before {
+                let what = format!("of site {} in allocation {}", site.code, own.id);
+                cap_change(lines, &what, before, own.site_caps.of(&site.code));
+            }
         }
     }
 }

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use super::Failure;
 use super::proof;
 use crate::domain::allocation::{Origin, SITE};
-use crate::domain::study::Study;
-use crate::letters::facts::LevelCounts;
+use crate::domain::language::Language;
+use crate::domain::study::{Rules, Study};
 pub use crate::letters::facts::may_know_balance as may_know;
+use crate::letters::facts::{Balance, LevelCounts};
 use crate::store::allocation::AllocationRow;
 
 /// Counts per arm (arms as in the study), in all and by level.
@@ -24,16 +25,16 @@ pub struct Balanced {
     pub groups: Vec<(String, LevelCounts)>,
 }
 
-/// Counts a journal.
+/// Counts one of the study's allocations in the journal of all.
 ///
 /// # Errors
 /// A row that cannot have been written by this program.
-pub fn count(study: &Study, allocations: &[AllocationRow]) -> Result<Balanced, Failure> {
-    let place = |code: &str| study.arms.iter().position(|arm| arm.code == code);
-    let mut arms = vec![0; study.arms.len()];
+pub fn count(rules: Rules<'_>, journal: &[AllocationRow]) -> Result<Balanced, Failure> {
+    let place = |code: &str| rules.arms.iter().position(|arm| arm.code == code);
+    let mut arms = vec![0; rules.arms.len()];
     let mut forced = 0;
     let mut groups: BTreeMap<(bool, String), BTreeMap<String, Vec<u64>>> = BTreeMap::new();
-    for fact in allocations {
+    for fact in proof::own(rules, journal) {
         let row = proof::row_of(fact)?;
         let Some(arm) = place(&row.allotment.arm) else { continue };
         let add = |counts: &mut Vec<u64>| {
@@ -45,9 +46,26 @@ pub fn count(study: &Study, allocations: &[AllocationRow]) -> Result<Balanced, F
         forced += u64::from(fact.origin == Origin::Forced);
         for (factor, level) in row.levels {
             let levels = groups.entry((factor != SITE, factor)).or_default();
-            add(levels.entry(level).or_insert_with(|| vec![0; study.arms.len()]));
+            add(levels.entry(level).or_insert_with(|| vec![0; rules.arms.len()]));
         }
     }
     let groups = groups.into_iter().map(|((_, factor), levels)| (factor, levels.into_iter().collect()));
     Ok(Balanced { arms, forced, groups: groups.collect() })
+}
+
+/// The balance of every allocation of the study, as letters tell it.
+///
+/// # Errors
+/// As [`count`].
+pub fn facts(study: &Study, journal: &[AllocationRow], language: Language) -> Result<Balance, Failure> {
+    let mut balance = Balance::new(study, &[], &[], &[], language);
+    for rules in study.allocations() {
+        let counted = count(rules, journal)?;
+        let own = Balance::new(study, rules.arms, &counted.arms, &counted.groups, language);
+        match study.find_randomization(rules.id) {
+            Some(randomization) => balance.further.push(own.of(&randomization.title, language)),
+            None => balance = own.with_forced(counted.forced),
+        }
+    }
+    Ok(balance)
 }

@@ -8,9 +8,9 @@ use super::compose::{self, Addressing, Outgoing};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
 use super::{Failure, Means, stock};
-use crate::domain::study::{Person, Stage};
+use crate::domain::study::{FIRST, Person, Stage};
 use crate::letters::Facts;
-use crate::letters::facts::{Balance, CohortLevel, Digest, DigestUnblinded};
+use crate::letters::facts::{CohortLevel, Digest, DigestUnblinded, FurtherCount};
 use crate::store::calendar::{self, Mark};
 use crate::store::study::StudyRow;
 use crate::store::{Tx, allocation};
@@ -55,16 +55,19 @@ async fn digests(
         return Ok(Vec::new());
     }
     let journal = allocation::journal(&mut *tx, shelved.id, 0).await?;
-    let counted = balance::count(study, &journal)?;
+    let of = |id: &str| journal.iter().filter(|row| row.randomization == id).count() as i64;
     let day = means.now.day_in(study.zone).to_string();
     let head = data_encoding::HEXLOWER.encode(&row.chain.digest);
     let letter = |person| {
         let to = Addressing::unasked(study, person);
-        let counts = (row.subjects, row.allocations);
+        let counts = (row.subjects, of(FIRST));
+        let further = study.randomizations.iter();
+        let further = further.map(|own| FurtherCount::new(&own.title, of(&own.id), to.language)).collect();
         let digest = Digest::new(study, shelved.stage, &day, counts, (row.chain.length, &head))
             .with_cohorts(CohortLevel::list(study, filled, to.language));
+        let digest = Digest { further, ..digest };
         let facts = if balance::may_know(study, person) {
-            let balance = Balance::new(study, &counted.arms, &counted.groups, to.language).with_forced(counted.forced);
+            let balance = balance::facts(study, &journal, to.language)?;
             Facts::DigestUnblinded(DigestUnblinded { digest, balance })
         } else {
             Facts::Digest(digest)

@@ -161,7 +161,7 @@ fn reason_of(order: &Order<'_>) -> Result<String, Refusal> {
 }
 
 /// Discloses one subject's arm to one person; the letter goes to them, and notices to those who must know. Gives whether it
-/// is the first time, with the allocation and the kit that the subject has now.
+/// is the first time, with the allocations, each with the kit that the subject has now.
 ///
 /// # Errors
 /// A [`Refusal`], or the database.
@@ -171,7 +171,7 @@ pub async fn unblind(
     means: Means<'_>,
     order: Order<'_>,
     person: &str,
-) -> Result<(Broken, AllocationRow), CommandError> {
+) -> Result<(Broken, Vec<AllocationRow>), CommandError> {
     let study = &shelved.study;
     let reason = reason_of(&order)?;
     let unknown = || Refusal::Person(study.slug.clone(), person.to_string());
@@ -198,10 +198,12 @@ pub async fn unblind(
     }
     compose::post(&mut ledger.tx, Some(shelved.id), means, None, &outgoing).await?;
     ledger.commit().await?;
-    Ok((broken, AllocationRow { kit: enrolled.kit, ..allocation }))
+    let first = AllocationRow { kit: enrolled.kit, ..allocation };
+    let further = enrolled.further.into_iter().map(|own| AllocationRow { kit: own.kit, ..own.allocation });
+    Ok((broken, std::iter::once(first).chain(further).collect()))
 }
 
-/// Every subject of a closed study with its allocation and the kit it had last; the act stands in the chain.
+/// Every subject of a closed study with its allocations, each with the kit it had last; the act stands in the chain.
 ///
 /// # Errors
 /// A [`Refusal`] unless the study is closed, or the database.
@@ -211,7 +213,7 @@ pub async fn unblind_all(
     means: Means<'_>,
     actor: &str,
     reason: &str,
-) -> Result<Vec<(SubjectRow, Option<AllocationRow>)>, CommandError> {
+) -> Result<Vec<(SubjectRow, Vec<AllocationRow>)>, CommandError> {
     let order = Order { actor, subject: "", reason };
     let reason = reason_of(&order)?;
     let mut ledger = Ledger::begin(shelf).await?;
@@ -222,17 +224,24 @@ pub async fn unblind_all(
     let body = json!({ "subjects": page.row.subjects, "reason": reason });
     enroll::append(tx, page, means, actor, "unblind-all", &body).await?;
     let journal = allocation::journal(&mut *tx, shelved.id, 0).await?;
-    let mut given: BTreeMap<i64, AllocationRow> = journal.into_iter().map(|row| (row.subject_id, row)).collect();
+    let mut given: BTreeMap<i64, Vec<AllocationRow>> = BTreeMap::new();
+    for row in journal {
+        given.entry(row.subject_id).or_default().push(row);
+    }
     let mut kits = kit::list(&mut *tx, shelved.id).await?;
     kits.sort_by_key(|kit| kit.turn);
     let last: BTreeMap<i64, String> =
         kits.into_iter().filter_map(|kit| Some((kit.allocation_number?, kit.code))).collect();
-    for row in given.values_mut() {
+    for row in given.values_mut().flatten() {
         row.kit = last.get(&row.number).cloned().or(row.kit.take());
     }
     let subjects = subject::list(&mut *tx, shelved.id, 0, i64::MAX).await?;
     ledger.commit().await?;
-    Ok(subjects.into_iter().map(|subject| (given.remove(&subject.id), subject)).map(|(row, one)| (one, row)).collect())
+    let all = subjects.into_iter().map(|subject| {
+        let own = given.remove(&subject.id).unwrap_or_default();
+        (subject, own)
+    });
+    Ok(all.collect())
 }
 
 /// Notes a fact about a subject. Gives its record, and whether it is new.
@@ -320,11 +329,11 @@ fn correction_of(
     if correction.changes.is_empty() {
         return Err(Refusal::Incomplete("these values are on file already: nothing to correct").into());
     }
-    if kind == FactKind::WrongStratum && correction.levels.is_none() {
+    if kind == FactKind::WrongStratum && !correction.moves() {
         let other = "the allocation looks at none of these items: use --kind corrected";
         return Err(Refusal::Incomplete(other).into());
     }
-    if kind == FactKind::Corrected && correction.levels.is_some() {
+    if kind == FactKind::Corrected && correction.moves() {
         let other = "the allocation looks at one of these items: use --kind wrong-stratum";
         return Err(Refusal::Incomplete(other).into());
     }

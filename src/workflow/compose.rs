@@ -6,19 +6,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::enroll::Enrolled;
+use super::enroll::{Enrolled, Further};
 use super::shelf::ShelvedStudy;
 use super::{Arrival, Failure, Means, Operator};
 use crate::domain::answer::Form;
 use crate::domain::language::Language;
-use crate::domain::study::{Blinding, Person, Study};
+use crate::domain::receipt::Told;
+use crate::domain::study::{Arm, Blinding, Person, Study};
 use crate::domain::time::{Instant, Zone};
 use crate::letters::facts::{
-    AssignmentBlinded, AssignmentOpen, Enrollment, FactLine, NoticeBlind, NoticeOpen, NoticeUnblinded, RegistrationDone,
+    AssignmentBlinded, AssignmentOpen, Enrollment, FactLine, FurtherBlinded, FurtherOpen, NoticeBlind, NoticeOpen,
+    NoticeRandomized, NoticeRandomizedBlind, NoticeUnblinded, Randomized, RandomizedBlinded, RandomizedOpen,
+    RegistrationDone,
 };
 use crate::letters::{self, Envelope, Facts, Head, Kind, Letter, Stationery};
 use crate::limits;
 use crate::store::Tx;
+use crate::store::allocation::AllocationRow;
 use crate::store::outbox::{self, NewLetter};
 
 /// A finished letter, to be stored.
@@ -352,10 +356,18 @@ pub fn assignment(
     match study.blinding {
         Blinding::Open => {
             let arm = study.find_arm(&allocation.arm).ok_or_else(|| no_arm(&allocation.arm))?;
-            let facts = AssignmentOpen::new(&enrollment, arm, key, language)
+            let mut facts = AssignmentOpen::new(&enrollment, arm, key, language)
                 .with_unused(form)
                 .with_known(known(study, enrolled, telling))
                 .with_rescreening(again);
+            if !enrolled.further.is_empty() {
+                let mut told = Vec::new();
+                each_further(study, enrolled, &enrollment, |randomized, own| {
+                    told.push(FurtherOpen::new(&randomized, arm_of(study, own)?, language));
+                    Ok(())
+                })?;
+                facts = facts.with_further(told, receipt(shelved, means, enrolled, &enrollment)?);
+            }
             Ok(match telling {
                 Telling::First => Facts::AssignmentOpen(facts),
                 Telling::Duplicate { .. } => Facts::DuplicateOpen(facts),
@@ -364,10 +376,18 @@ pub fn assignment(
         }
         Blinding::Blinded => {
             let code = enrolled.kit.as_deref().ok_or_else(|| Failure::Contradiction("no kit".to_string()))?;
-            let facts = AssignmentBlinded::new(&enrollment, code, key, language)
+            let mut facts = AssignmentBlinded::new(&enrollment, code, key, language)
                 .with_unused(form)
                 .with_known(known(study, enrolled, telling))
                 .with_rescreening(again);
+            if !enrolled.further.is_empty() {
+                let mut told = Vec::new();
+                each_further(study, enrolled, &enrollment, |randomized, own| {
+                    told.push(FurtherBlinded::new(&randomized, code_of(own)?, language));
+                    Ok(())
+                })?;
+                facts = facts.with_further(told, receipt(shelved, means, enrolled, &enrollment)?);
+            }
             Ok(match telling {
                 Telling::First => Facts::AssignmentBlinded(facts),
                 Telling::Duplicate { .. } => Facts::DuplicateBlinded(facts),
@@ -375,6 +395,153 @@ pub fn assignment(
             })
         }
     }
+}
+
+/// Calls with each further allocation of a subject, as everybody may know it.
+fn each_further(
+    study: &Study,
+    enrolled: &Enrolled,
+    enrollment: &Enrollment<'_>,
+    mut call: impl FnMut(Randomized<'_>, &Further) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    for further in &enrolled.further {
+        let given = &further.allocation;
+        let own = study.find_randomization(&given.randomization).ok_or_else(|| no_randomization(given))?;
+        let (answers, chain) = (further.answers()?, further.digest());
+        let (at, allocation) = (given.allocated_at, given.number.unsigned_abs());
+        call(Randomized { enrollment, own, at, allocation, chain: &chain, answers: &answers }, further)?;
+    }
+    Ok(())
+}
+
+fn no_randomization(given: &AllocationRow) -> Failure {
+    Failure::Contradiction(format!(
+        "allocation {} is of {}, which the study does not have",
+        given.number, given.randomization
+    ))
+}
+
+fn arm_of<'a>(study: &'a Study, further: &Further) -> Result<&'a Arm, Failure> {
+    study.find_arm(&further.allocation.arm).ok_or_else(|| no_arm(&further.allocation.arm))
+}
+
+fn code_of(further: &Further) -> Result<&str, Failure> {
+    further.kit.as_deref().ok_or_else(|| Failure::Contradiction("no kit".to_string()))
+}
+
+/// The block on every allocation of a subject: arms in the open, codes when blinded.
+fn receipt(
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    enrolled: &Enrolled,
+    enrollment: &Enrollment<'_>,
+) -> Result<String, Failure> {
+    let study = &shelved.study;
+    let blinded = study.blinding == Blinding::Blinded;
+    let mut again = Vec::new();
+    each_further(study, enrolled, enrollment, |randomized, own| {
+        let told = if blinded { Told::Code(code_of(own)?.to_string()) } else { Told::Arm(own.allocation.arm.clone()) };
+        again.push(randomized.again(told));
+        Ok(())
+    })?;
+    let told = match (&enrolled.allocation, &enrolled.kit) {
+        (None, _) => Told::Registered,
+        (Some(_), Some(code)) if blinded => Told::Code(code.clone()),
+        (Some(given), _) => Told::Arm(given.arm.clone()),
+    };
+    Ok(enrollment.receipt(told, again, &means.keys.receipt[..]))
+}
+
+/// The facts of a further randomization for whoever asked: the arm in the open, a code when blinded. `form` is what was sent,
+/// where it is at hand.
+///
+/// # Errors
+/// Records that contradict each other.
+pub(super) fn randomized(
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    enrolled: &Enrolled,
+    further: &Further,
+    telling: Telling,
+    form: Option<&Form>,
+    language: Language,
+) -> Result<Facts, Failure> {
+    let study = &shelved.study;
+    let answers = enrolled.answers()?;
+    let number = study.subject_number(enrolled.subject.number);
+    let enrollment = enrollment(shelved, enrolled, &number, &answers);
+    let receipt = receipt(shelved, means, enrolled, &enrollment)?;
+    let mut facts = None;
+    each_further(study, enrolled, &enrollment, |randomized, own| {
+        if own.allocation.number == further.allocation.number {
+            facts = Some(match (study.blinding, telling) {
+                (Blinding::Open, telling) => {
+                    let arm = arm_of(study, own)?;
+                    let facts = RandomizedOpen::new(&randomized, arm, receipt.clone(), form, language);
+                    match telling {
+                        Telling::First => Facts::RandomizedOpen(facts),
+                        Telling::Duplicate { .. } | Telling::Status => Facts::RandomizedBeforeOpen(facts),
+                    }
+                }
+                (Blinding::Blinded, telling) => {
+                    let facts = RandomizedBlinded::new(&randomized, code_of(own)?, receipt.clone(), form, language);
+                    match telling {
+                        Telling::First => Facts::RandomizedBlinded(facts),
+                        Telling::Duplicate { .. } | Telling::Status => Facts::RandomizedBeforeBlinded(facts),
+                    }
+                }
+            });
+        }
+        Ok(())
+    })?;
+    facts.ok_or_else(|| no_randomization(&further.allocation))
+}
+
+/// The notices the study sends of a further randomization: as those of an enrollment.
+///
+/// # Errors
+/// As [`compose`].
+pub(super) fn randomization_notices(
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    enrolled: &Enrolled,
+    further: &Further,
+) -> Result<Vec<Outgoing>, Failure> {
+    let study = &shelved.study;
+    let site = enrolled.subject.site.as_str();
+    let number = study.subject_number(enrolled.subject.number);
+    let answers = enrolled.answers()?;
+    let enrollment = enrollment(shelved, enrolled, &number, &answers);
+    let arm = arm_of(study, further)?;
+    let mut outgoing = Vec::new();
+    each_further(study, enrolled, &enrollment, |randomized, own| {
+        if own.allocation.number != further.allocation.number {
+            return Ok(());
+        }
+        for person in &study.people {
+            let told = study.notices.iter().any(|notice| person.has(notice.role)) && person.acts_for(site);
+            if !told || person.id == further.request.person {
+                continue;
+            }
+            let language = study.language_of(person);
+            let full = || NoticeRandomized::new(&randomized, arm, own.kit.as_deref(), language);
+            let facts = match study.blinding {
+                Blinding::Open => Facts::NoticeRandomizedOpen(full()),
+                Blinding::Blinded if Kind::NoticeRandomizedUnblinded.may_go_to(study.blinding, person) => {
+                    Facts::NoticeRandomizedUnblinded(full())
+                }
+                Blinding::Blinded => Facts::NoticeRandomizedBlind(NoticeRandomizedBlind::new(&randomized, language)),
+            };
+            let to = Addressing {
+                site: Some(site),
+                subject_id: Some(enrolled.subject.id),
+                ..Addressing::unasked(study, person)
+            };
+            outgoing.push(compose(shelved, means, to, facts)?);
+        }
+        Ok(())
+    })?;
+    Ok(outgoing)
 }
 
 /// What became known of a subject since, for whoever asks after it.

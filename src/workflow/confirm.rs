@@ -11,6 +11,7 @@ use super::compose::{self, Addressing};
 use super::deed::{self, WaitingDeed};
 use super::enroll::Confirmed;
 use super::ledger::Ledger;
+use super::randomize::{self, WaitingRandomization};
 use crate::domain::answer::{self, Form, Line};
 use crate::domain::chain::Sha256Digest;
 use crate::domain::time::Instant;
@@ -25,6 +26,8 @@ use crate::store::pending::{self, PendingRow};
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Waiting {
+    /// A further randomization. Before the enrollment, which would take what it knows of it for its own.
+    Randomization(WaitingRandomization),
     /// An enrollment: the form as typed, and the day its relative limits meant.
     Enroll {
         /// Typed text by item id.
@@ -92,15 +95,16 @@ pub(super) async fn confirm(ledger: &mut Ledger<'_>, asking: Asking<'_>, secret:
             Form { rescreens, ..reread(asking, typed, day) }
         }
         Waiting::Deed(waiting) => {
-            // What was done by this token is told again; it begins nothing new.
-            let confirmed = if row.used_at.is_some() { Confirmed::Spent } else { Confirmed::ByReply };
-            if row.used_at.is_none() {
-                if row.expires_at < means.now {
-                    return expired(ledger, asking).await;
-                }
-                pending::record_used(&mut ledger.tx, &digest, means.now).await?;
-            }
-            return deed::resume(ledger, asking, waiting, confirmed).await;
+            return match spend(ledger, asking, &row).await? {
+                Some(confirmed) => deed::resume(ledger, asking, waiting, confirmed).await,
+                None => expired(ledger, asking).await,
+            };
+        }
+        Waiting::Randomization(waiting) => {
+            return match spend(ledger, asking, &row).await? {
+                Some(confirmed) => randomize::resume(ledger, asking, waiting, confirmed).await,
+                None => expired(ledger, asking).await,
+            };
         }
     };
     if row.used_at.is_some() {
@@ -118,6 +122,18 @@ pub(super) async fn confirm(ledger: &mut Ledger<'_>, asking: Asking<'_>, secret:
     enrollment(ledger, asking, &form, Confirmed::ByReply).await
 }
 
+/// Spends a token. What was done by a spent one is told again; it begins nothing new. None where its time is over.
+async fn spend(ledger: &mut Ledger<'_>, asking: Asking<'_>, row: &PendingRow) -> Result<Option<Confirmed>, Failure> {
+    if row.used_at.is_some() {
+        return Ok(Some(Confirmed::Spent));
+    }
+    if row.expires_at < asking.means.now {
+        return Ok(None);
+    }
+    pending::record_used(&mut ledger.tx, &row.token_digest, asking.means.now).await?;
+    Ok(Some(Confirmed::ByReply))
+}
+
 /// The letter that asked once more, with its token: what was replied was no plain yes, so nothing is done.
 pub(super) async fn unconfirmed(ledger: &mut Ledger<'_>, asking: Asking<'_>, secret: &str) -> Result<Settled, Failure> {
     let Asking { shelved, means, person, arrival, .. } = asking;
@@ -127,7 +143,9 @@ pub(super) async fn unconfirmed(ledger: &mut Ledger<'_>, asking: Asking<'_>, sec
         return expired(ledger, asking).await;
     };
     for letter in outbox::find_by_inbox(ledger.outbox().await?, asked).await? {
-        let asked = [Kind::Confirm, Kind::DeedConfirm].into_iter().find(|kind| kind.key() == letter.kind);
+        let asked = [Kind::Confirm, Kind::DeedConfirm, Kind::RandomizationConfirm]
+            .into_iter()
+            .find(|kind| kind.key() == letter.kind);
         if let Some(kind) = asked
             && let Some(raw) = outbox::find_raw(ledger.outbox().await?, letter.id).await?
         {

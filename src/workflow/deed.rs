@@ -150,20 +150,36 @@ pub(super) enum Found {
     Several,
 }
 
-/// The subject that is meant: by our number, else by the reference of the sender's sites. Which of several is not guessed.
+/// The subject that a deed means.
 async fn find(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: &Wanted) -> Result<Found, Failure> {
-    let (study, id) = (asking.study(), asking.shelved.id);
     if wanted.subject.is_empty() {
         return kit_deed::whose(ledger, asking, &wanted.kits).await;
     }
-    if let Some(number) = study.parse_subject_number(&wanted.subject) {
+    match find_named(ledger, asking, &wanted.subject, wanted.site.as_deref()).await? {
+        // Behind the words of the subject line a kit's code may stand, too.
+        Found::None if wanted.deed == Deed::ReplaceKit && wanted.kits.is_empty() => {
+            kit_deed::whose(ledger, asking, std::slice::from_ref(&wanted.subject)).await
+        }
+        found => Ok(found),
+    }
+}
+
+/// The subject of that name: by our number, else by the reference of the sender's sites. Which of several is not guessed.
+pub(super) async fn find_named(
+    ledger: &mut Ledger<'_>,
+    asking: Asking<'_>,
+    wanted: &str,
+    site: Option<&str>,
+) -> Result<Found, Failure> {
+    let (study, id) = (asking.study(), asking.shelved.id);
+    if let Some(number) = study.parse_subject_number(wanted) {
         let found = subject::find_by_number(&mut ledger.tx, id, number).await?;
         return Ok(found.map_or(Found::None, |found| Found::One(Box::new(found))));
     }
-    let site = wanted.site.as_deref().map(text::fold_tight);
+    let site = site.map(text::fold_tight);
     let mut keys = match study.sites.iter().find(|one| Some(text::fold_tight(&one.code)) == site) {
-        Some(site) => vec![enroll::key_of(study, &site.code, &wanted.subject)],
-        None => enroll::possible_keys(study, asking.person, &text::fold_tight(&wanted.subject)),
+        Some(site) => vec![enroll::key_of(study, &site.code, wanted)],
+        None => enroll::possible_keys(study, asking.person, &text::fold_tight(wanted)),
     };
     keys.truncate(limits::SITES);
     let mut only = None;
@@ -176,10 +192,6 @@ async fn find(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: &Wanted) -> R
     }
     match only {
         Some(found) => Ok(Found::One(Box::new(rescreen::latest(&mut ledger.tx, found).await?))),
-        // Behind the words of the subject line a kit's code may stand, too.
-        None if wanted.deed == Deed::ReplaceKit && wanted.kits.is_empty() => {
-            kit_deed::whose(ledger, asking, std::slice::from_ref(&wanted.subject)).await
-        }
         None => Ok(Found::None),
     }
 }

@@ -8,26 +8,27 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::entry::sign;
+pub(super) use super::draw::Given;
+use super::draw::{Drawn, Wanted, draw, no_levels};
 pub use super::entry::{append, record_digest};
 use super::ledger::{Ledger, Page};
 use super::reference::reference_key;
 pub use super::reference::{find_known, key_of, key_of_form, possible_keys, site_of};
 use super::shelf::ShelvedStudy;
 use super::stock::AtHand;
-use super::{Arrival, Failure, Means, cohorts, compose, proof, rescreen};
-use crate::domain::allocation::{Allotment, Full, Levels, Origin, SITE, Scheme, record as allocation_journal};
+use super::{Arrival, Failure, Means, cohorts, compose, rescreen};
+use crate::domain::allocation::{Full, Levels, Origin, SITE, Scheme};
 use crate::domain::answer::{self, Form};
 use crate::domain::cohort;
-use crate::domain::study::{Blinding, Person, Study};
+use crate::domain::study::{Blinding, FIRST, Person, Study};
 use crate::domain::time::Instant;
 use crate::letters::facts::{Links, Reason};
 use crate::store::allocation::AllocationRow;
 use crate::store::fact::FactRow;
-use crate::store::kit::KitRow;
+use crate::store::randomization::RandomizationRow;
 use crate::store::study::State as StudyState;
 use crate::store::subject::{NewSubject, SubjectRow};
-use crate::store::{Tx, allocation, kit, subject};
+use crate::store::{Tx, allocation, kit, randomization, subject};
 
 /// What speaks against an enrollment, as keys: `faults` with the faulty items, then the reasons.
 pub fn refusal_keys(reasons: &[Reason], form: &Form) -> Vec<String> {
@@ -75,8 +76,10 @@ pub enum Enrollment {
 pub struct Enrolled {
     /// The subject.
     pub subject: SubjectRow,
-    /// Its allocation, in a study that randomizes.
+    /// Its allocation, in a study that randomizes: the one that came with enrolling.
     pub allocation: Option<AllocationRow>,
+    /// Its further allocations, in order.
+    pub further: Vec<Further>,
     /// Code of the kit it was given last, in a blinded study: not that of the allocation, if that was replaced.
     pub kit: Option<String>,
     /// Digest of the audit entry that recorded it, in lower-case hexadecimal.
@@ -87,12 +90,40 @@ pub struct Enrolled {
     pub links: Links,
 }
 
+/// A further allocation of a subject.
+#[derive(Clone, Debug)]
+pub struct Further {
+    /// The allocation.
+    pub allocation: AllocationRow,
+    /// What was sent for it.
+    pub request: RandomizationRow,
+    /// Code of the kit it was given last, in a blinded study.
+    pub kit: Option<String>,
+}
+
+impl Further {
+    /// What was sent: canonical answers by item id.
+    ///
+    /// # Errors
+    /// Answers that cannot have been written by this program.
+    pub fn answers(&self) -> Result<BTreeMap<String, String>, Failure> {
+        let number = self.allocation.number;
+        serde_json::from_str(&self.request.answers)
+            .map_err(|error| Failure::Contradiction(format!("answers of allocation {number}: {error}")))
+    }
+
+    /// Digest of the entry that recorded it, in lower-case hexadecimal.
+    pub fn digest(&self) -> String {
+        data_encoding::HEXLOWER.encode(&self.request.audit_digest)
+    }
+}
+
 impl Enrolled {
     /// A subject enrolled just now.
     pub fn new(subject: SubjectRow, allocation: Option<AllocationRow>) -> Enrolled {
         let digest = data_encoding::HEXLOWER.encode(&subject.audit_digest);
         let kit = allocation.as_ref().and_then(|allocation| allocation.kit.clone());
-        Enrolled { subject, allocation, kit, digest, facts: Vec::new(), links: Links::default() }
+        Enrolled { subject, allocation, further: Vec::new(), kit, digest, facts: Vec::new(), links: Links::default() }
     }
 
     /// A subject as stored.
@@ -100,14 +131,30 @@ impl Enrolled {
     /// # Errors
     /// The database.
     pub async fn load(tx: &mut Tx, subject: SubjectRow) -> Result<Enrolled, Failure> {
-        let allocation = allocation::find_by_subject(&mut *tx, subject.id).await?;
+        let given = allocation::list_by_subject(&mut *tx, subject.id).await?;
+        let (first, others): (Vec<_>, Vec<_>) = given.into_iter().partition(|given| given.randomization == FIRST);
         let links = rescreen::links(tx, &subject).await?;
-        let mut enrolled = Enrolled { links, ..Enrolled::new(subject, allocation) };
-        if let Some(given) = enrolled.allocation.as_ref().filter(|given| given.kit.is_some()) {
-            let kits = kit::list_of_allocation(tx, given.study_id, given.number).await?;
-            enrolled.kit = kits.into_iter().next_back().map(|kit| kit.code).or(enrolled.kit);
+        let mut enrolled = Enrolled { links, ..Enrolled::new(subject, first.into_iter().next()) };
+        if let Some(given) = &enrolled.allocation {
+            enrolled.kit = last_kit(tx, given).await?;
+        }
+        for allocation in others {
+            let request = randomization::find(&mut *tx, allocation.study_id, allocation.number).await?;
+            let absent = || Failure::Contradiction(format!("allocation {}: its request is absent", allocation.number));
+            let (request, kit) = (request.ok_or_else(absent)?, last_kit(tx, &allocation).await?);
+            enrolled.further.push(Further { allocation, request, kit });
         }
         Ok(enrolled)
+    }
+
+    /// Its allocations, in order.
+    pub fn allocations(&self) -> impl Iterator<Item = &AllocationRow> {
+        self.allocation.iter().chain(self.further.iter().map(|further| &further.allocation))
+    }
+
+    /// Its further allocation of that id.
+    pub fn find_further(&self, id: &str) -> Option<&Further> {
+        self.further.iter().find(|further| further.allocation.randomization == id)
     }
 
     /// Its canonical answers by item id.
@@ -117,6 +164,15 @@ impl Enrolled {
     pub fn answers(&self) -> Result<BTreeMap<String, String>, Failure> {
         stored_answers(&self.subject)
     }
+}
+
+/// Code of the kit that an allocation's subject was given last.
+async fn last_kit(tx: &mut Tx, given: &AllocationRow) -> Result<Option<String>, Failure> {
+    if given.kit.is_none() {
+        return Ok(None);
+    }
+    let kits = kit::list_of_allocation(tx, given.study_id, given.number).await?;
+    Ok(kits.into_iter().next_back().map(|kit| kit.code).or_else(|| given.kit.clone()))
 }
 
 /// A subject's canonical answers by item id.
@@ -313,7 +369,7 @@ pub(super) async fn refusals(
         reasons.push(Reason::CohortFull(full));
     }
     let site_cap = own.and_then(|site| site.cap);
-    match (&study.scheme, &page.state) {
+    match (&study.scheme, page.states.get(FIRST)) {
         (Some(scheme), Some(state)) => {
             let levels = levels_of(study, scheme, site, form);
             match state.find_full(scheme, &study.caps, site_cap, &levels).map_err(no_levels)? {
@@ -325,8 +381,8 @@ pub(super) async fn refusals(
                 None => {}
             }
             if study.blinding == Blinding::Blinded && reasons.is_empty() {
-                let counted = AtHand::count(tx, shelved, means.now, site).await?;
-                if !counted.covers_open_arms(study) {
+                let counted = AtHand::count(tx, shelved, &study.arms, means.now, site).await?;
+                if !counted.covers_open_arms(scheme, &study.arms) {
                     reasons.push(Reason::NoKits);
                 }
                 at_hand = Some(counted);
@@ -344,10 +400,6 @@ pub(super) async fn refusals(
         }
     }
     Ok(if reasons.is_empty() { Ok(at_hand) } else { Err(reasons) })
-}
-
-fn no_levels(fault: crate::domain::allocation::Fault) -> Failure {
-    Failure::Contradiction(format!("a checked form cannot be allocated: {fault}"))
 }
 
 /// The levels an allocation looks at: the site, and the canonical answers of the factors' and strata's items.
@@ -374,17 +426,11 @@ pub(super) struct Place<'a> {
     pub(super) again: Option<SubjectRow>,
 }
 
-/// An arm given by hand, and by whom.
-#[derive(Clone, Debug)]
-pub(super) struct Given<'a> {
-    /// Code of the arm.
-    pub(super) arm: &'a str,
-    /// A kit of that arm that was handed out already; else the next one is.
-    pub(super) kit: Option<KitRow>,
-    /// Who has it recorded.
-    pub(super) actor: &'a str,
-    /// Who decided so, why, and when it happened: `{by, reason, at}`.
-    pub(super) told: serde_json::Value,
+impl Place<'_> {
+    /// The decision that is wanted there.
+    fn wanted(&self, levels: Levels) -> Wanted<'_> {
+        Wanted { levels, site: &self.site, at_hand: self.at_hand.as_ref(), given: self.given.as_ref() }
+    }
 }
 
 pub(super) async fn record(
@@ -398,20 +444,21 @@ pub(super) async fn record(
 ) -> Result<Enrolled, Failure> {
     let Application { person, form, .. } = application;
     let number = page.row.subjects + 1;
-    let drawn = draw(tx, page, shelved, &place, form).await?;
+    let rules = shelved.study.find_rules(FIRST);
+    let drawn = match rules {
+        None => None,
+        Some(rules) => {
+            let levels = levels_of(&shelved.study, rules.scheme, &place.site, form);
+            Some(draw(tx, page, shelved, rules, place.wanted(levels)).await?)
+        }
+    };
     let mut body = json!({
         "subject": number,
         "site": place.site,
         "inbox": inbox_id,
         "answers": form.canonical(),
         "bundle": shelved.version,
-        "allocation": drawn.as_ref().map(|drawn| json!({
-            "number": drawn.number,
-            "arm": drawn.allotment.arm,
-            "kit": drawn.kit.as_ref().map(|kit| &kit.code),
-            "levels": drawn.levels,
-            "record": record_digest(&drawn.journal),
-        })),
+        "allocation": drawn.as_ref().map(Drawn::told),
     });
     if let Some(earlier) = &place.again {
         body["rescreens"] = json!(earlier.number);
@@ -440,10 +487,10 @@ pub(super) async fn record(
         rescreens_id: place.again.as_ref().map(|earlier| earlier.id),
     };
     let id = subject::insert(tx, &new).await?;
-    let kit = drawn.as_ref().and_then(|drawn| drawn.kit.clone());
-    let allocation = match drawn {
-        None => None,
-        Some(drawn) => Some(commit_draw(tx, page, shelved, means, id, drawn).await?),
+    let kit = drawn.as_ref().and_then(|drawn| drawn.kit().cloned());
+    let allocation = match (drawn, rules) {
+        (Some(drawn), Some(rules)) => Some(drawn.commit(tx, page, shelved, rules, means, id).await?),
+        _ => None,
     };
     let members = cohort::members(&shelved.study, &form.canonical(), means.now.day_in(shelved.study.zone));
     page.cohorts.iter_mut().zip(&members).for_each(|(count, member)| *count += u64::from(*member));
@@ -469,94 +516,4 @@ pub(super) async fn record(
     };
     let links = Links { rescreens: place.again.map(|earlier| earlier.number), rescreened_as: None };
     Ok(Enrolled { links, ..Enrolled::new(subject, allocation) })
-}
-
-/// An allocation decided or given, but not yet recorded.
-struct Drawn {
-    number: i64,
-    levels: Levels,
-    allotment: Allotment,
-    origin: Origin,
-    kit: Option<KitRow>,
-    journal: String,
-}
-
-async fn draw(
-    tx: &mut Tx,
-    page: &Page,
-    shelved: &ShelvedStudy,
-    Place { site, at_hand, given, .. }: &Place<'_>,
-    form: &Form,
-) -> Result<Option<Drawn>, Failure> {
-    let study = &shelved.study;
-    let (Some(scheme), Some(state)) = (&study.scheme, &page.state) else { return Ok(None) };
-    let number = page.row.allocations + 1;
-    let levels = levels_of(study, scheme, site, form);
-    let (allotment, origin, mut journal) = match given {
-        None => {
-            let decision =
-                state.decide(scheme, &levels, &page.row.secret.0, number.unsigned_abs()).map_err(no_levels)?;
-            let journal = allocation_journal(scheme, state, &levels, &decision).map_err(no_levels)?;
-            (decision.allotment, Origin::Drawn, journal)
-        }
-        Some(given) => {
-            let allotment = state.give(scheme, &levels, given.arm).map_err(no_levels)?;
-            let needed: Levels =
-                scheme.needs().filter_map(|id| Some((id.to_string(), levels.get(id)?.clone()))).collect();
-            let mut journal = json!({ "number": number, "method": scheme.method().key(), "levels": needed,
-                                      "arm": allotment.arm, "forced": given.told });
-            if let Some(slot) = allotment.slot {
-                journal["slot"] = json!(slot);
-            }
-            if let Some(size) = allotment.block_size {
-                journal["block_size"] = json!(size);
-            }
-            (allotment, Origin::Forced, journal)
-        }
-    };
-    sign(&mut journal, shelved);
-    let journal = journal.to_string();
-    let kit = match (at_hand, given.as_ref().and_then(|given| given.kit.clone())) {
-        (None, _) => None,
-        (Some(_), Some(kit)) => Some(kit),
-        (Some(at_hand), None) => {
-            let kit = at_hand.next(tx, shelved, &allotment.arm, site).await?;
-            Some(kit.ok_or_else(|| Failure::Contradiction("a kit was there a moment ago".to_string()))?)
-        }
-    };
-    Ok(Some(Drawn { number, levels, allotment, origin, kit, journal }))
-}
-
-async fn commit_draw(
-    tx: &mut Tx,
-    page: &mut Page,
-    shelved: &ShelvedStudy,
-    means: Means<'_>,
-    subject_id: i64,
-    drawn: Drawn,
-) -> Result<AllocationRow, Failure> {
-    let Drawn { number, levels, allotment, origin, kit, journal } = drawn;
-    if let Some(kit) = &kit {
-        kit::record_use(tx, kit, number, 1).await?;
-    }
-    let row = AllocationRow {
-        study_id: shelved.id,
-        number,
-        subject_id,
-        slot: allotment.slot.map(i64::from),
-        block_size: allotment.block_size.and_then(|size| i64::try_from(size).ok()),
-        arm: allotment.arm,
-        levels: serde_json::to_string(&levels).expect("a map of texts is JSON"),
-        kit: kit.map(|kit| kit.code),
-        bundle_version: shelved.version,
-        allocated_at: means.now,
-        origin,
-    };
-    if let (Some(scheme), Some(state)) = (&shelved.study.scheme, &mut page.state) {
-        proof::record(state, scheme, &row)?;
-    }
-    page.row.allocations = number;
-    page.touch();
-    allocation::insert(tx, &row, &journal).await?;
-    Ok(row)
 }

@@ -31,6 +31,8 @@ pub struct NewFact<'a> {
     pub changes: &'a BTreeMap<String, String>,
     /// Levels that would have been right, where the allocation looked at others.
     pub levels: Option<&'a Levels>,
+    /// The same of further randomizations, by their ids.
+    pub further: &'a BTreeMap<String, Levels>,
     /// The subject enrolled before, of which it is a duplicate.
     pub of: Option<&'a SubjectRow>,
     /// The mail that asked, if it was one.
@@ -39,7 +41,7 @@ pub struct NewFact<'a> {
 
 /// What a fact's entry in the chain says.
 pub(super) fn entry(new: &NewFact<'_>, number: i64, after: i64) -> serde_json::Value {
-    json!({
+    let mut body = json!({
         "fact": number,
         "subject": new.enrolled.subject.number,
         "kind": new.kind.key(),
@@ -50,7 +52,11 @@ pub(super) fn entry(new: &NewFact<'_>, number: i64, after: i64) -> serde_json::V
         "of": new.of.map(|of| of.number),
         "after": after,
         "inbox": new.inbox_id,
-    })
+    });
+    if let (Some(facts), false) = (body.as_object_mut(), new.further.is_empty()) {
+        facts.insert("further".to_string(), json!(new.further));
+    }
+    body
 }
 
 /// Records a fact. The enrollment and its allocation stay as they are; decisions from the next on count as the study
@@ -78,6 +84,9 @@ pub async fn record(
         reason: new.reason.to_string(),
         changes: serde_json::to_string(new.changes).expect("a map of texts is JSON"),
         levels: new.levels.map(|levels| serde_json::to_string(levels).expect("a map of texts is JSON")),
+        further: Some(new.further)
+            .filter(|further| !further.is_empty())
+            .map(|further| serde_json::to_string(further).expect("a map of maps of texts is JSON")),
         of_subject_id: new.of.map(|of| of.id),
         after_allocation: after,
         recorded_at: means.now,
@@ -85,22 +94,24 @@ pub async fn record(
         audit_digest,
     };
     page.row.facts = number;
-    if let (Some(scheme), Some(state), Some(allocation)) =
-        (&shelved.study.scheme, &mut page.state, &new.enrolled.allocation)
-    {
+    for allocation in new.enrolled.allocations() {
+        let Some(rules) = shelved.study.find_rules(&allocation.randomization) else { continue };
+        let state = page.state_mut(rules.id)?;
         let given = proof::row_of(allocation)?;
         let balanced = state.balances(given.number);
-        let counted = before.iter().try_fold(Counts::At(given.levels), |counted, fact| {
-            let amended = proof::counts(&shelved.study, fact)?;
+        // What became known before the allocation, the decision knew.
+        let mut before = before.iter().filter(|fact| fact.after_allocation >= allocation.number);
+        let counted = before.try_fold(Counts::At(given.levels), |counted, fact| {
+            let amended = proof::counts(rules, fact)?;
             Ok::<_, Failure>(if counted == Counts::Nowhere { counted } else { amended.unwrap_or(counted) })
         })?;
-        if let (true, Counts::At(from), Some(to)) = (balanced, counted, proof::counts(&shelved.study, &row)?) {
+        if let (true, Counts::At(from), Some(to)) = (balanced, counted, proof::counts(rules, &row)?) {
             let to = match &to {
                 Counts::At(levels) => Some(levels),
                 Counts::Nowhere => None,
             };
             state
-                .recount(scheme, &from, to, &given.allotment)
+                .recount(rules.scheme, &from, to, &given.allotment)
                 .map_err(|fault| Failure::Contradiction(format!("fact {number}: {fault}")))?;
         }
     }

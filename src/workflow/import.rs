@@ -18,7 +18,7 @@ use super::life::{Act, LifeError, Refusal, log};
 use super::shelf::ShelvedStudy;
 use crate::domain::allocation::{Allotment, Fault, HistoryRow, Levels, Method, Origin, SITE, Scheme, State};
 use crate::domain::kit::State as KitState;
-use crate::domain::study::{Blinding, Study};
+use crate::domain::study::{Blinding, FIRST, Study};
 use crate::domain::time::{Dice, Instant};
 use crate::store::allocation::AllocationRow;
 use crate::store::kit::KitRow;
@@ -431,6 +431,7 @@ async fn record(
         study_id: row.id,
         number,
         subject_id,
+        randomization: FIRST.to_string(),
         arm: given.arm.clone(),
         slot: given.slot.map(i64::from),
         block_size: given.block_size.and_then(|size| i64::try_from(size).ok()),

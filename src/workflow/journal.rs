@@ -11,6 +11,7 @@ use super::shelf::ShelvedStudy;
 use super::{Failure, proof};
 use crate::domain::allocation::Amendment;
 use crate::domain::chain::Sha256Digest;
+use crate::domain::study::Rules;
 use crate::limits;
 use crate::store::allocation::{self, AllocationRow};
 use crate::store::{Store, bundle, subject};
@@ -33,7 +34,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// `{number, subject, at, at_microseconds, origin, levels, arm, slot, block_size, place_in_block, kit, bundle: {version,
+    /// `{number, subject, at, at_microseconds, origin, randomization, levels, arm, slot, block_size, place_in_block, kit, bundle: {version,
     /// digest}, program, method, counts, arms: [{code, imbalance, probability}], draws: [{below, value}]}`; null where there is
     /// none, and for `program` in records made before it was noted. Of what was imported also `imported: {sha256, line, at}`: the file,
     /// its line, and when the other system allocated, as far as the file told. Of one given by hand also `forced: {by, reason, at}`, of a
@@ -47,6 +48,7 @@ impl Line {
             ("at", json!(self.fact.allocated_at.utc())),
             ("at_microseconds", json!(self.fact.allocated_at.0)),
             ("origin", json!(self.fact.origin.key())),
+            ("randomization", json!(self.fact.randomization)),
             ("levels", levels),
             ("arm", json!(self.fact.arm)),
             ("slot", json!(self.fact.slot)),
@@ -107,14 +109,14 @@ pub async fn lines(store: &Store, study_id: i64) -> Result<Vec<Line>, Failure> {
     facts.into_iter().map(line).collect()
 }
 
-/// What became known of subjects, as far as later decisions count it, in order.
+/// What became known of subjects, as far as later decisions of one of the study's allocations count it, in order.
 ///
 /// # Errors
 /// As [`lines`].
-pub async fn amendments(store: &Store, shelved: &ShelvedStudy) -> Result<Vec<Amendment>, Failure> {
+pub async fn amendments(store: &Store, shelved: &ShelvedStudy, rules: Rules<'_>) -> Result<Vec<Amendment>, Failure> {
     let facts = allocation::journal(store, shelved.id, 0).await?;
     let known = proof::all_facts(store, shelved.id).await?;
-    proof::amendments(&shelved.study, &known, &facts)
+    proof::amendments(rules, &known, &facts)
 }
 
 /// Numbers of a study's subjects by their number in the database, each with that of the earlier screening.

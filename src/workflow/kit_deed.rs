@@ -11,7 +11,7 @@ use super::enroll::{Confirmed, Enrolled};
 use super::kits::{self, Asker, KitError, KitFault, Order, Refusal};
 use super::ledger::Ledger;
 use super::{Failure, Settled};
-use crate::domain::deed::Wanted;
+use crate::domain::deed::{Lack, Wanted};
 use crate::domain::kit::State;
 use crate::domain::text;
 use crate::letters::Facts;
@@ -53,19 +53,22 @@ pub(super) async fn replace(
     confirmed: Confirmed,
 ) -> Result<Settled, Failure> {
     let id = asking.shelved.id;
-    let given = match &enrolled.allocation {
-        Some(given) => kit::list_of_allocation(&mut ledger.tx, id, given.number).await?,
-        None => Vec::new(),
-    };
-    let Some(now) = given.last() else {
+    let mut had = kits::had(&mut ledger.tx, &enrolled.subject).await?;
+    if had.is_empty() {
         let facts = KitRefused::new(wanted.deed, "not-given");
         return refuse(ledger, asking, wanted, Some(enrolled), facts).await;
-    };
-    let meant = match wanted.kits.first().map(|code| text::fold_tight(code)) {
-        None => Some(now),
-        Some(code) => given.iter().find(|kit| text::fold_tight(&kit.code) == code),
-    };
-    let Some(meant) = meant else {
+    }
+    let code = wanted.kits.first().map(|code| text::fold_tight(code));
+    let named = |kit: &KitRow| code.as_ref().is_none_or(|code| text::fold_tight(&kit.code) == *code);
+    had.retain(|(_, kits)| kits.iter().any(named));
+    if had.len() > 1 {
+        // Kits of several randomizations: which one is meant is not guessed.
+        return deed::lacking(ledger, asking, wanted, &[Lack::SubjectOrKit]).await;
+    }
+    let given = had.pop().map(|(_, kits)| kits).unwrap_or_default();
+    let now = given.last();
+    let meant = if code.is_none() { now } else { given.iter().find(|kit| named(kit)) };
+    let (Some(meant), Some(now)) = (meant, now) else {
         let fault = KitFault::Unknown(wanted.kits.concat());
         let facts = refused_kits(wanted, std::slice::from_ref(&fault));
         return refuse(ledger, asking, wanted, Some(enrolled), facts).await;
@@ -90,7 +93,9 @@ pub(super) async fn replace(
         Confirmed::Spent => confirm::expired(ledger, asking).await,
         Confirmed::ByReply => {
             let (order, asker) = (order(asking, wanted), Asker::Person(asking.person));
-            match kits::replace(ledger, asking.shelved, asking.means, order, &enrolled.subject, asker).await {
+            match kits::replace(ledger, asking.shelved, asking.means, order, &enrolled.subject, Some(&now.code), asker)
+                .await
+            {
                 Ok(done) => {
                     // Somebody waits to treat a patient by it: told, whatever they asked before.
                     let facts = told(&done.old, &done.new, false);

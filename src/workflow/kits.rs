@@ -22,6 +22,7 @@ use crate::domain::text;
 use crate::letters::facts::{KitReplacedBlinded, KitReplacedUnblinded, Replacement};
 use crate::letters::{Facts, Kind};
 use crate::limits;
+use crate::store::allocation::AllocationRow;
 use crate::store::kit::{self, KitRow, NewKit};
 use crate::store::subject::SubjectRow;
 use crate::store::{Tx, allocation};
@@ -66,6 +67,9 @@ pub enum Refusal {
     /// The subject has no kit that could be replaced.
     #[error("{0} was given no kit, so there is none to replace; `hagaki subject show` tells what it has")]
     NotGiven(String),
+    /// The subject has kits of several allocations.
+    #[error("{0} has kits of several randomizations; name the one to be replaced by its code")]
+    SeveralGiven(String),
     /// A person of the study whose roles or sites do not allow it.
     #[error(
         "{0} may not do that there: it takes an investigator, coordinator or pharmacist who acts for the site (roles and sites in study.toml)"
@@ -377,7 +381,7 @@ fn earliest(study: &Study, mut kits: Vec<KitRow>, least: Day, most: u32) -> Opti
     kits.sort_by_key(|kit| (kit.expires_on, kit.position));
     let most = usize::try_from(most).ok()?;
     let mut taken = Vec::new();
-    for arm in &study.arms {
+    for arm in study.every_arm() {
         let of_arm: Vec<&KitRow> = kits.iter().filter(|kit| kit.arm == arm.code).take(most).collect();
         if of_arm.len() < most {
             return None;
@@ -447,10 +451,23 @@ fn count(listed: &[Kit]) -> Vec<ListCount> {
     counts.into_iter().map(line).collect()
 }
 
+/// The allocations of a subject for which it was given kits, each with its kits in their order.
+pub(super) async fn had(tx: &mut Tx, subject: &SubjectRow) -> Result<Vec<(AllocationRow, Vec<KitRow>)>, Failure> {
+    let mut had = Vec::new();
+    for given in allocation::list_by_subject(&mut *tx, subject.id).await? {
+        let kits = kit::list_of_allocation(&mut *tx, given.study_id, given.number).await?;
+        if !kits.is_empty() {
+            had.push((given, kits));
+        }
+    }
+    Ok(had)
+}
+
 /// Gives a subject another kit of its arm; the one it had is not to be used any more. The allocation stays as it is.
 ///
 /// Where a blinded person asks, the shortage of any arm refuses, as it does an enrollment: otherwise they could learn which
 /// subjects share the arm that is short. Whoever may know arms, and the operator, are refused by the subject's own arm only.
+/// `code` is that of a kit it was given, which tells for which of its allocations another one is wanted.
 ///
 /// # Errors
 /// A [`Refusal`], or the database.
@@ -460,6 +477,7 @@ pub async fn replace(
     means: Means<'_>,
     order: Order<'_>,
     subject: &SubjectRow,
+    code: Option<&str>,
     asker: Asker<'_>,
 ) -> Result<Replaced, KitError> {
     check(shelved, order)?;
@@ -471,14 +489,20 @@ pub async fn replace(
     }
     let number = study.subject_number(subject.number);
     let (tx, page) = ledger.lock(shelved).await?;
-    let Some(given) = allocation::find_by_subject(&mut *tx, subject.id).await? else {
+    let mut had = had(tx, subject).await?;
+    if let Some(code) = code {
+        had.retain(|(_, kits)| kits.iter().any(|kit| kit.code == code));
+    }
+    if had.len() > 1 {
+        return Err(Refusal::SeveralGiven(number).into());
+    }
+    let Some((given, Some(old))) = had.pop().map(|(given, mut kits)| (given, kits.pop())) else {
         return Err(Refusal::NotGiven(number).into());
     };
-    let Some(old) = kit::list_of_allocation(&mut *tx, shelved.id, given.number).await?.pop() else {
-        return Err(Refusal::NotGiven(number).into());
-    };
-    let at_hand = AtHand::count(tx, shelved, means.now, &subject.site).await?;
-    if !asker.knows_arms(study) && !at_hand.covers_all_arms(study) {
+    let rules = study.find_rules(&given.randomization);
+    let arms = rules.map_or(&study.arms[..], |rules| rules.arms);
+    let at_hand = AtHand::count(tx, shelved, arms, means.now, &subject.site).await?;
+    if !asker.knows_arms(study) && !at_hand.covers_all_arms(arms) {
         return Err(Refusal::Short.into());
     }
     let next = at_hand.next(tx, shelved, &given.arm, &subject.site).await?.ok_or(Refusal::Short)?;

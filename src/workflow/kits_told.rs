@@ -147,13 +147,13 @@ impl<'a> Stock<'a> {
     /// The database; a stored bundle this version cannot read.
     pub(super) async fn hear(&mut self, entry: &Unlinked) -> Result<(), Failure> {
         let action = entry.action.as_str();
-        if !matches!(action, "enroll" | "activate" | "amend" | "purge") && !action.starts_with("kit-") {
+        if !matches!(action, "enroll" | "randomize" | "activate" | "amend" | "purge") && !action.starts_with("kit-") {
             return Ok(());
         }
         let body: Body = serde_json::from_str(&entry.body).unwrap_or_default();
         let late = entry.seq > self.head.chain.length;
         match action {
-            "enroll" => {
+            "enroll" | "randomize" => {
                 let text = |key: &str| body.allocation.get(key);
                 let code = text("kit").and_then(serde_json::Value::as_str);
                 let number = text("number").and_then(serde_json::Value::as_i64);

@@ -1,6 +1,6 @@
 //! One open transaction with the studies it has locked, their counters and their allocation states.
 //!
-//! The state an allocation needs is a pure function of the journal up to a number. The process keeps it in memory; the
+//! The state each allocation of a study needs is a pure function of the journal up to a number. The process keeps it in memory; the
 //! locked study row tells the number it must be at. What a transaction changes is a working copy, which the
 //! [`Shelf`] gets back only after the commit is known to have happened.
 
@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::amendment::Schemes;
 use super::compose::{self, Draft};
-use super::shelf::{CohortsAt, Shelf, ShelvedStudy, StateAt};
+use super::shelf::{CohortsAt, Shelf, ShelvedStudy, StateAt, States};
 use super::{Arrival, Failure, Means};
 use crate::domain::allocation::State;
 use crate::domain::time::Instant;
@@ -42,8 +42,8 @@ struct Posting {
 pub struct Page {
     /// Counters and chain head; saved at commit.
     pub row: StudyRow,
-    /// At allocation number `row.allocations`; `None` for a registry.
-    pub state: Option<State>,
+    /// Of each of the study's allocations, by id, at allocation number `row.allocations`; none for a registry.
+    pub states: States,
     /// Subjects of each cohort at subject number `row.subjects`, cohorts as in the study.
     pub cohorts: Vec<u64>,
     changed: bool,
@@ -57,10 +57,30 @@ impl Page {
         self.changed = true;
     }
 
+    /// The state of one of the study's allocations.
+    ///
+    /// # Errors
+    /// A contradiction where the study has none of that id.
+    pub fn state(&self, id: &str) -> Result<&State, Failure> {
+        self.states.get(id).ok_or_else(|| stateless(id))
+    }
+
+    /// The same, to be changed.
+    ///
+    /// # Errors
+    /// As [`Page::state`].
+    pub fn state_mut(&mut self, id: &str) -> Result<&mut State, Failure> {
+        self.states.get_mut(id).ok_or_else(|| stateless(id))
+    }
+
     /// Whether a subject is known not to be on file; told once, because whoever hears it may enroll it.
     pub fn take_unknown(&mut self, reference_key: &str) -> bool {
         self.unknown.remove(reference_key)
     }
+}
+
+fn stateless(id: &str) -> Failure {
+    Failure::Contradiction(format!("the study has no allocation \"{id}\""))
 }
 
 impl<'a> Ledger<'a> {
@@ -91,40 +111,42 @@ impl<'a> Ledger<'a> {
                 let moment = format!("study {} was amended a moment ago", row.slug);
                 return Err(Failure::Store(StoreError::Busy(moment)));
             }
-            let state = match &study.study.scheme {
-                None => None,
-                Some(scheme) => {
-                    // What is ahead of the row comes of a commit that did not happen after all; a fact that this process
-                    // has not seen may change what was counted before it, and so may an amendment. All are rare: start over.
-                    let kept = self.shelf.state_of(study.id, &row.secret);
-                    let kept = kept.filter(|(at, _)| {
-                        at.version == row.bundle_version && at.allocations <= row.allocations && at.facts == row.facts
-                    });
-                    let state = match kept {
-                        Some((at, mut state)) => {
-                            if at.allocations < row.allocations {
-                                for fact in allocation::journal(&mut self.tx, study.id, at.allocations).await? {
-                                    super::proof::record(&mut state, scheme, &fact)?;
-                                }
+            let mut states = States::new();
+            if study.study.allocations().next().is_some() {
+                // What is ahead of the row comes of a commit that did not happen after all; a fact that this process
+                // has not seen may change what was counted before it, and so may an amendment. All are rare: start over.
+                let kept = self.shelf.states_of(study.id, &row.secret);
+                let kept = kept.filter(|(at, _)| {
+                    at.version == row.bundle_version && at.allocations <= row.allocations && at.facts == row.facts
+                });
+                states = match kept {
+                    Some((at, mut states)) => {
+                        if at.allocations < row.allocations {
+                            for fact in allocation::journal(&mut self.tx, study.id, at.allocations).await? {
+                                super::proof::catch_up(&study.study, &mut states, &fact)?;
                             }
-                            state
                         }
-                        None => {
-                            let journal = match row.allocations {
-                                0 => Vec::new(),
-                                _ => allocation::journal(&mut self.tx, study.id, 0).await?,
-                            };
-                            let facts = match row.facts {
-                                0 => Vec::new(),
-                                _ => super::proof::all_facts(&mut self.tx, study.id).await?,
-                            };
-                            let schemes = Schemes::load(&mut self.tx, &row, scheme).await?;
-                            schemes.state(&study.study, &journal, &facts)?
+                        states
+                    }
+                    None => {
+                        let journal = match row.allocations {
+                            0 => Vec::new(),
+                            _ => allocation::journal(&mut self.tx, study.id, 0).await?,
+                        };
+                        let facts = match row.facts {
+                            0 => Vec::new(),
+                            _ => super::proof::all_facts(&mut self.tx, study.id).await?,
+                        };
+                        let schemes = Schemes::load(&mut self.tx, &row, &study.study).await?;
+                        let mut states = States::new();
+                        for rules in study.study.allocations() {
+                            let own = schemes.of(rules.id)?;
+                            states.insert(rules.id.to_string(), own.state(rules, &journal, &facts)?);
                         }
-                    };
-                    Some(state)
-                }
-            };
+                        states
+                    }
+                };
+            }
             let cohorts = match study.study.cohorts.is_empty() {
                 true => Vec::new(),
                 false => {
@@ -137,7 +159,7 @@ impl<'a> Ledger<'a> {
                     }
                 }
             };
-            self.pages.insert(study.id, Page { row, state, cohorts, changed: false, unknown: BTreeSet::new() });
+            self.pages.insert(study.id, Page { row, states, cohorts, changed: false, unknown: BTreeSet::new() });
         }
         let page = self.pages.get_mut(&study.id).expect("inserted above if it was absent");
         Ok((&mut self.tx, page))
@@ -232,7 +254,7 @@ impl<'a> Ledger<'a> {
             study::save_counters(&mut self.tx, &page.row).await?;
         }
         for id in self.pages.keys() {
-            self.shelf.forget_state(*id);
+            self.shelf.forget_states(*id);
         }
         self.tx.commit().await?;
         for (id, page) in self.pages {
@@ -240,10 +262,10 @@ impl<'a> Ledger<'a> {
                 let at = CohortsAt { version: page.row.bundle_version, subjects: page.row.subjects };
                 self.shelf.keep_cohorts(id, &page.row.secret, at, page.cohorts);
             }
-            if let Some(state) = page.state {
+            if !page.states.is_empty() {
                 let StudyRow { allocations, facts, bundle_version: version, .. } = page.row;
                 let at = StateAt { version, allocations, facts };
-                self.shelf.keep_state(id, &page.row.secret, at, state);
+                self.shelf.keep_states(id, &page.row.secret, at, page.states);
             }
         }
         Ok(())

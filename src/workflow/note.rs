@@ -8,7 +8,7 @@ use super::enroll::{self, Confirmed, Enrolled};
 use super::facts::{self, NewFact};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
-use super::{Failure, Means, Settled, deed};
+use super::{Failure, Means, Settled, deed, randomize};
 use crate::domain::allocation::Levels;
 use crate::domain::answer::{self, Fault, Line};
 use crate::domain::deed::{Deed, Lack, Wanted};
@@ -30,6 +30,15 @@ pub struct Correction {
     pub changes: BTreeMap<String, String>,
     /// Levels of the allocation, where it looked at others.
     pub levels: Option<Levels>,
+    /// Levels of further allocations, where they looked at others, by their ids.
+    pub further: BTreeMap<String, Levels>,
+}
+
+impl Correction {
+    /// Whether an allocation looked at other levels.
+    pub fn moves(&self) -> bool {
+        self.levels.is_some() || !self.further.is_empty()
+    }
 }
 
 /// One fact to be noted.
@@ -85,7 +94,17 @@ pub fn read_correction(
         }
         _ => None,
     };
-    Ok(Ok(Correction { changes, levels }))
+    let mut further = BTreeMap::new();
+    for own in &enrolled.further {
+        let id = own.allocation.randomization.as_str();
+        let Some(randomization) = study.find_randomization(id) else { continue };
+        let right = randomize::levels_again(study, randomization, enrolled, own, &form)?;
+        let used = super::proof::row_of(&own.allocation)?.levels;
+        if right != used && right.len() == used.len() {
+            further.insert(id.to_string(), right);
+        }
+    }
+    Ok(Ok(Correction { changes, levels, further }))
 }
 
 /// Answers a request by mail; the sender may ask, and the subject is of their site.
@@ -112,7 +131,7 @@ pub(super) async fn by_mail(
         _ => Correction::default(),
     };
     let kind = match wanted.deed {
-        Deed::Correct if correction.levels.is_some() => FactKind::WrongStratum,
+        Deed::Correct if correction.moves() => FactKind::WrongStratum,
         Deed::Correct => FactKind::Corrected,
         _ => FactKind::Withdrawn,
     };
@@ -187,6 +206,7 @@ pub async fn record(
         reason: note.reason,
         changes: &note.correction.changes,
         levels: note.correction.levels.as_ref(),
+        further: &note.correction.further,
         of: note.of,
         inbox_id: note.inbox_id,
     };

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::shelf::ShelvedStudy;
 use super::{Failure, journal};
+use crate::definition::{self, Bundle};
 use crate::domain::allocation::{Amendment, Counts};
 use crate::limits;
 use crate::store::study::StudyRow;
@@ -43,14 +44,21 @@ pub async fn pack(store: &Store, shelved: &ShelvedStudy, row: &StudyRow, with_ch
         let stored = bundle::load(store, row.id, version).await?;
         let broken = |error: serde_json::Error| Failure::Contradiction(format!("bundle {version}: {error}"));
         let texts: BTreeMap<String, String> = serde_json::from_str(&stored.files).map_err(broken)?;
+        let schemes = definition::allocation_files(&Bundle::from_files(texts.clone()));
+        let is_scheme = |path: &str| schemes.iter().any(|(_, file)| file == path);
         let is_list = |path: &str| path.starts_with("list") && path.ends_with(".csv");
-        for (path, text) in texts.iter().filter(|(path, _)| *path == "allocation.toml" || is_list(path)) {
+        for (path, text) in texts.iter().filter(|(path, _)| is_scheme(path) || is_list(path)) {
             files.insert(format!("bundle-{version}/{path}"), text.clone());
         }
         // A version by which nobody was allocated may have been that of a registry.
         let rules = texts.contains_key("allocation.toml").then(|| format!("bundle-{version}/allocation.toml"));
         let mut entry = json!({ "version": version, "digest": hex(&stored.digest), "at": stored.activated_at.utc(),
                                 "allocation": rules });
+        if let (Some(entry), true) = (entry.as_object_mut(), schemes.len() > 1) {
+            let further =
+                schemes.iter().skip(1).map(|(id, file)| (id.clone(), json!(format!("bundle-{version}/{file}"))));
+            entry.insert("further".to_owned(), Value::Object(further.collect()));
+        }
         if let Some(entry) = entry.as_object_mut().filter(|_| with_chain) {
             let name = format!("bundle-{version}.json");
             entry.insert("files".to_owned(), json!(name));
@@ -63,8 +71,14 @@ pub async fn pack(store: &Store, shelved: &ShelvedStudy, row: &StudyRow, with_ch
         lines.push_str(&format!("{}\n", line.to_proof()));
     }
     files.insert("journal.jsonl".to_owned(), lines);
-    let recounts = journal::amendments(store, shelved).await?;
-    files.insert("recounts.jsonl".to_owned(), recounts.iter().map(recount).collect());
+    let mut recounts = Vec::new();
+    for rules in shelved.study.allocations() {
+        let own = journal::amendments(store, shelved, rules).await?;
+        recounts.extend(own.into_iter().map(|recount| (recount.after, rules.id, recount)));
+    }
+    // In the order in which they became known; what became known between the same two allocations by the ids of what it changes.
+    recounts.sort_by_key(|(after, id, _)| (*after, *id));
+    files.insert("recounts.jsonl".to_owned(), recounts.iter().map(|(_, _, own)| recount(own)).collect());
     if with_chain {
         files.insert("chain.jsonl".to_owned(), chain(store, row).await?);
     }

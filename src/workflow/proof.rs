@@ -7,12 +7,12 @@ use sha2::{Digest, Sha256};
 use super::Failure;
 use super::amendment::Schemes;
 use super::kits_told::KitDiscrepancy;
-use super::replaying::{self, Replay, Replaying, Rows};
-use super::shelf::ShelvedStudy;
+use super::replaying::{self, Own, Replay, Replaying, Rows};
+use super::shelf::{ShelvedStudy, States};
 use super::told::{self, Discrepancy, What};
 use crate::domain::allocation::{Allotment, Amendment, Counts, FirstDifference, Levels, Row, Scheme, State};
 use crate::domain::chain::Sha256Digest;
-use crate::domain::study::Study;
+use crate::domain::study::{FIRST, Rules, Study};
 use crate::store::allocation::{self, AllocationRow};
 use crate::store::fact::{self, FactRow};
 use crate::store::study::StudyRow;
@@ -69,34 +69,59 @@ pub fn row_of(fact: &AllocationRow) -> Result<Row, Failure> {
     Ok(Row { number, levels, allotment: Allotment { arm: fact.arm.clone(), slot, block_size }, origin: fact.origin })
 }
 
-/// Where a fact has its subject count from then on, as the study declared; none where it changes nothing.
+/// The rows of one of the study's allocations.
+pub fn own<'j>(rules: Rules<'_>, journal: &'j [AllocationRow]) -> impl Iterator<Item = &'j AllocationRow> {
+    journal.iter().filter(move |row| row.randomization == rules.id)
+}
+
+/// Where a fact has its subject count from then on in one of the study's allocations, as that declared; none where it changes
+/// nothing.
 ///
 /// # Errors
 /// A row that cannot have been written by this program.
-pub fn counts(study: &Study, fact: &FactRow) -> Result<Option<Counts>, Failure> {
-    if study.recounting.exclude.contains(&fact.kind) {
+pub fn counts(rules: Rules<'_>, fact: &FactRow) -> Result<Option<Counts>, Failure> {
+    if rules.recounting.exclude.contains(&fact.kind) {
         return Ok(Some(Counts::Nowhere));
     }
-    let Some(levels) = fact.levels.as_ref().filter(|_| study.recounting.corrected) else { return Ok(None) };
-    let levels = serde_json::from_str(levels)
-        .map_err(|error| Failure::Contradiction(format!("levels of fact {}: {error}", fact.number)))?;
-    Ok(Some(Counts::At(levels)))
+    if !rules.recounting.corrected {
+        return Ok(None);
+    }
+    let broken = |error| Failure::Contradiction(format!("levels of fact {}: {error}", fact.number));
+    if rules.id == FIRST {
+        let levels = fact.levels.as_ref().map(|levels| serde_json::from_str(levels).map_err(broken)).transpose()?;
+        return Ok(levels.map(Counts::At));
+    }
+    let Some(further) = &fact.further else { return Ok(None) };
+    let mut further: BTreeMap<String, Levels> = serde_json::from_str(further).map_err(broken)?;
+    Ok(further.remove(rules.id).map(Counts::At))
 }
 
-/// The facts that change what later decisions count, in their order.
+/// The facts that change what later decisions of one of the study's allocations count, in their order; `journal` is that of
+/// all of them.
 ///
 /// # Errors
 /// As [`counts`].
-pub fn amendments(study: &Study, facts: &[FactRow], allocations: &[AllocationRow]) -> Result<Vec<Amendment>, Failure> {
-    let numbers = allocations.iter().map(|row| (row.subject_id, row.number)).collect();
-    amendments_of(study, facts, &numbers)
+pub fn amendments(rules: Rules<'_>, facts: &[FactRow], journal: &[AllocationRow]) -> Result<Vec<Amendment>, Failure> {
+    if facts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let numbers = own(rules, journal).map(|row| ((row.randomization.clone(), row.subject_id), row.number)).collect();
+    amendments_of(rules, facts, &numbers)
 }
 
-/// As [`amendments`], from the numbers of the allocations by those of their subjects in the database.
-fn amendments_of(study: &Study, facts: &[FactRow], numbers: &BTreeMap<i64, i64>) -> Result<Vec<Amendment>, Failure> {
+/// As [`amendments`], from the numbers of the allocations by which of the study's they are and those of their subjects in the
+/// database.
+fn amendments_of(
+    rules: Rules<'_>,
+    facts: &[FactRow],
+    numbers: &BTreeMap<(String, i64), i64>,
+) -> Result<Vec<Amendment>, Failure> {
     let mut amendments = Vec::new();
     for fact in facts {
-        if let (Some(number), Some(counts)) = (numbers.get(&fact.subject_id), counts(study, fact)?) {
+        // What became known before the subject was allocated, the decision knew.
+        let number = numbers.get(&(rules.id.to_string(), fact.subject_id));
+        let number = number.filter(|number| **number <= fact.after_allocation);
+        if let (Some(number), Some(counts)) = (number, counts(rules, fact)?) {
             let (after, allocation) = (fact.after_allocation.unsigned_abs(), number.unsigned_abs());
             amendments.push(Amendment { after, allocation, counts });
         }
@@ -123,6 +148,16 @@ pub fn record(state: &mut State, scheme: &Scheme, fact: &AllocationRow) -> Resul
         .map_err(|fault| Failure::Contradiction(format!("allocation {}: {fault}", fact.number)))
 }
 
+/// Counts a journal row into the state of its allocation, which goes by the rules in force.
+///
+/// # Errors
+/// As [`record`]; a row of an allocation that the study does not have.
+pub fn catch_up(study: &Study, states: &mut States, fact: &AllocationRow) -> Result<(), Failure> {
+    let unknown = || Failure::Contradiction(format!("allocation {} is \"{}\"", fact.number, fact.randomization));
+    let rules = study.find_rules(&fact.randomization).ok_or_else(unknown)?;
+    record(states.get_mut(rules.id).ok_or_else(unknown)?, rules.scheme, fact)
+}
+
 /// Decides every allocation of a study again and compares with the journal, and all that was recorded with what the audit
 /// chain tells of it. The first difference counts; that of the secret comes before all. Whether the chain itself is whole is
 /// [`crate::store::audit::verify`]'s to say.
@@ -135,7 +170,7 @@ pub async fn verify(store: &Store, shelved: &ShelvedStudy) -> Result<Verdict, Fa
     let last = allocation::last_number(store, shelved.id).await?.unwrap_or(0);
     let known = all_facts(store, shelved.id).await?;
     let begun = match &shelved.study.scheme {
-        Some(scheme) => Some(begin(store, shelved, &head, scheme, last, &known).await),
+        Some(_) => Some(begin(store, shelved, &head, last, &known).await),
         None => None,
     };
     let (rows, replaying) = match begun {
@@ -176,7 +211,6 @@ async fn begin(
     store: &Store,
     shelved: &ShelvedStudy,
     head: &StudyRow,
-    scheme: &Scheme,
     last: i64,
     known: &[FactRow],
 ) -> Result<(Rows, Replaying), Failure> {
@@ -184,13 +218,17 @@ async fn begin(
         [] => BTreeMap::new(),
         _ => allocation::numbers_of_facts(store, shelved.id).await?,
     };
-    let amendments = amendments_of(&shelved.study, known, &numbers)?;
-    let schemes = Schemes::load(store, head, scheme).await?;
-    let beginnings = match schemes.is_single() {
+    let mut schemes = Schemes::load(store, head, &shelved.study).await?;
+    let mut own = Vec::new();
+    for rules in shelved.study.allocations() {
+        let amendments = amendments_of(rules, known, &numbers)?;
+        own.push(Own { id: rules.id.to_string(), schemes: schemes.take(rules.id)?, amendments });
+    }
+    let beginnings = match own.iter().all(|own| own.schemes.is_single()) {
         true => Vec::new(),
         false => allocation::beginnings(store, shelved.id, last).await?,
     };
-    Ok(replaying::begin(schemes, head.secret.0, beginnings, amendments))
+    Ok(replaying::begin(own, head.secret.0, beginnings))
 }
 
 /// Whether the secret is the one that was committed to, in the study's row and in every commitment of its chain.

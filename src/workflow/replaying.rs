@@ -6,7 +6,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::amendment::Schemes;
 use super::proof::row_of;
-use crate::domain::allocation::{Amendment, FirstDifference, Origin};
+use crate::domain::allocation::{Amendment, Course, FirstDifference, Origin, Row, Turn, replay_among};
 use crate::limits;
 use crate::store::allocation::AllocationRow;
 
@@ -34,15 +34,20 @@ pub(super) struct Replay {
 /// A replay at work.
 pub(super) struct Replaying(JoinHandle<Replay>);
 
+/// One of the study's allocations, to be decided again.
+pub(super) struct Own {
+    /// Its id.
+    pub(super) id: String,
+    /// Its schemes.
+    pub(super) schemes: Schemes,
+    /// What became known and changes its counts.
+    pub(super) amendments: Vec<Amendment>,
+}
+
 /// Begins a replay; `beginnings` holds the first number of each version, as [`crate::store::allocation::beginnings`] gives them.
-pub(super) fn begin(
-    schemes: Schemes,
-    secret: [u8; 32],
-    beginnings: Vec<(i64, i64)>,
-    amendments: Vec<Amendment>,
-) -> (Rows, Replaying) {
+pub(super) fn begin(own: Vec<Own>, secret: [u8; 32], beginnings: Vec<(i64, i64)>) -> (Rows, Replaying) {
     let (to, from) = channel(limits::REPLAY_PAGES_AHEAD);
-    let work = spawn_blocking(move || replay(&schemes, &secret, &beginnings, &amendments, from));
+    let work = spawn_blocking(move || replay(&own, &secret, &beginnings, from));
     (Rows { page: Vec::new(), to: Some(to) }, Replaying(work))
 }
 
@@ -78,27 +83,28 @@ impl Replaying {
     }
 }
 
-fn replay(
-    schemes: &Schemes,
-    secret: &[u8; 32],
-    beginnings: &[(i64, i64)],
-    amendments: &[Amendment],
-    mut from: Receiver<Vec<AllocationRow>>,
-) -> Replay {
+fn replay(own: &[Own], secret: &[u8; 32], beginnings: &[(i64, i64)], mut from: Receiver<Vec<AllocationRow>>) -> Replay {
     let (mut count, mut imported, mut forced, mut unreadable) = (0, 0, 0, None);
     let sent = std::iter::from_fn(|| from.blocking_recv()).flatten();
-    let rows = sent.map_while(|fact| match row_of(&fact) {
-        Ok(row) => {
-            count += 1;
-            imported += u64::from(row.origin == Origin::Imported);
-            forced += u64::from(row.origin == Origin::Forced);
-            Some(row)
-        }
-        Err(_) => {
+    let read = |fact: &AllocationRow| -> Option<(usize, Row)> {
+        Some((own.iter().position(|own| own.id == fact.randomization)?, row_of(fact).ok()?))
+    };
+    let rows = sent.map_while(|fact| {
+        let Some((place, row)) = read(&fact) else {
             unreadable = Some(fact.number);
-            None
-        }
+            return None;
+        };
+        count += 1;
+        imported += u64::from(row.origin == Origin::Imported);
+        forced += u64::from(row.origin == Origin::Forced);
+        Some((place, row))
     });
-    let result = schemes.replay(&schemes.turns_of(beginnings), secret, rows, amendments);
+    let turns: Vec<Vec<Turn<'_>>> = own.iter().map(|own| own.schemes.turns_of(beginnings)).collect();
+    let courses: Vec<Course<'_>> = own
+        .iter()
+        .zip(&turns)
+        .map(|(own, turns)| Course { first: own.schemes.first(), turns, amendments: &own.amendments })
+        .collect();
+    let result = replay_among(&courses, secret, rows).map(drop);
     Replay { result, count, imported, forced, unreadable }
 }

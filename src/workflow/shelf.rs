@@ -39,7 +39,7 @@ struct Place {
     /// When it was last asked for, as the shelf counts.
     used: u64,
     study: Option<Arc<ShelvedStudy>>,
-    state: Option<KeptState>,
+    states: Option<KeptStates>,
     cohorts: Option<(StudySecret, CohortsAt, Vec<u64>)>,
 }
 
@@ -52,7 +52,7 @@ pub struct CohortsAt {
     pub subjects: i64,
 }
 
-/// Where a state stands.
+/// Where the states of a study stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StateAt {
     /// Version of the bundle by whose scheme it counts.
@@ -63,8 +63,11 @@ pub struct StateAt {
     pub facts: i64,
 }
 
-/// The secret a state was drawn with, where it stands, and the state.
-type KeptState = (StudySecret, StateAt, State);
+/// The states of a study's allocations, by their ids.
+pub type States = BTreeMap<String, State>;
+
+/// The secret that states were drawn with, where they stand, and the states.
+type KeptStates = (StudySecret, StateAt, States);
 
 /// The shelf.
 pub struct Shelf {
@@ -87,7 +90,7 @@ impl Places {
             let oldest = self.by_id.iter().min_by_key(|(_, place)| place.used).map(|(id, _)| *id);
             oldest.map(|id| self.by_id.remove(&id));
         }
-        let place = self.by_id.entry(id).or_insert(Place { used: 0, study: None, state: None, cohorts: None });
+        let place = self.by_id.entry(id).or_insert(Place { used: 0, study: None, states: None, cohorts: None });
         place.used = self.asked;
         place
     }
@@ -225,22 +228,22 @@ impl Shelf {
         Ok(Arc::clone(common.insert(Arc::new(stationery))))
     }
 
-    /// The allocation state kept for a study, with where it stands, if it was made with this secret.
-    pub fn state_of(&self, id: i64, secret: &StudySecret) -> Option<(StateAt, State)> {
+    /// The allocation states kept for a study, with where they stand, if they were made with this secret.
+    pub fn states_of(&self, id: i64, secret: &StudySecret) -> Option<(StateAt, States)> {
         let places = self.places();
-        let kept = places.by_id.get(&id)?.state.as_ref();
-        kept.filter(|(own, _, _)| own == secret).map(|(_, at, state)| (*at, state.clone()))
+        let kept = places.by_id.get(&id)?.states.as_ref();
+        kept.filter(|(own, _, _)| own == secret).map(|(_, at, states)| (*at, states.clone()))
     }
 
-    /// Keeps a state whose journal is known to be durable.
-    pub fn keep_state(&self, id: i64, secret: &StudySecret, at: StateAt, state: State) {
-        self.places().at(id).state = Some((secret.clone(), at, state));
+    /// Keeps states whose journal is known to be durable.
+    pub fn keep_states(&self, id: i64, secret: &StudySecret, at: StateAt, states: States) {
+        self.places().at(id).states = Some((secret.clone(), at, states));
     }
 
-    /// Forgets a state and counts, so that the next transaction reads the journal.
-    pub fn forget_state(&self, id: i64) {
+    /// Forgets states and counts, so that the next transaction reads the journal.
+    pub fn forget_states(&self, id: i64) {
         if let Some(place) = self.places().by_id.get_mut(&id) {
-            (place.state, place.cohorts) = (None, None);
+            (place.states, place.cohorts) = (None, None);
         }
     }
 

@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::compose::{self, Addressing, Outgoing};
 use super::shelf::ShelvedStudy;
 use super::{Failure, Means};
+use crate::domain::allocation::Scheme;
 use crate::domain::kit::{Day, State};
-use crate::domain::study::{Person, Role, Study};
+use crate::domain::study::{Arm, Person, Role, Study};
 use crate::domain::time::Instant;
 use crate::letters::facts::{KitsShortBlinded, KitsShortUnblinded, ShortArm};
 use crate::letters::{Facts, Kind};
@@ -30,32 +31,33 @@ pub(super) fn least_expiry(study: &Study, now: Instant) -> Day {
 }
 
 impl AtHand {
-    /// Counts, no further than anybody has to know.
+    /// Counts the kits of those arms, no further than anybody has to know.
     pub(super) async fn count(
         tx: &mut Tx,
         shelved: &ShelvedStudy,
+        arms: &[Arm],
         now: Instant,
         site: &str,
     ) -> Result<AtHand, Failure> {
         let study = &shelved.study;
         let least = least_expiry(study, now);
         let places: Vec<(&str, &str)> =
-            study.arms.iter().flat_map(|arm| [(arm.code.as_str(), site), (arm.code.as_str(), "")]).collect();
+            arms.iter().flat_map(|arm| [(arm.code.as_str(), site), (arm.code.as_str(), "")]).collect();
         // One more than the thresholds: a count after a kit is taken is then still told apart from them.
         let most = i64::from(study.stock.threshold.max(study.stock.central_threshold)) + 1;
         Ok(AtHand { least, stocks: kit::usable(tx, shelved.id, least, most, &places).await? })
     }
 
-    /// Whether a kit of every arm can be handed out: the shortage of one closes enrollment for all.
-    pub(super) fn covers_all_arms(&self, study: &Study) -> bool {
-        study.arms.iter().all(|arm| self.stocks.iter().any(|stock| stock.arm == arm.code && stock.usable > 0))
+    /// Whether a kit of each of those arms can be handed out: the shortage of one closes enrollment for all.
+    pub(super) fn covers_all_arms(&self, arms: &[Arm]) -> bool {
+        arms.iter().all(|arm| self.stocks.iter().any(|stock| stock.arm == arm.code && stock.usable > 0))
     }
 
-    /// Whether a kit of every arm that somebody can still get can be handed out.
-    pub(super) fn covers_open_arms(&self, study: &Study) -> bool {
-        let open = |code: &str| study.scheme.as_ref().is_none_or(|scheme| scheme.is_open(code));
+    /// Whether a kit of each of those arms that somebody can still get can be handed out.
+    pub(super) fn covers_open_arms(&self, scheme: &Scheme, arms: &[Arm]) -> bool {
+        let open = |code: &str| scheme.is_open(code);
         let kits = |code: &str| self.stocks.iter().any(|stock| stock.arm == code && stock.usable > 0);
-        study.arms.iter().all(|arm| !open(&arm.code) || kits(&arm.code))
+        arms.iter().all(|arm| !open(&arm.code) || kits(&arm.code))
     }
 
     /// Whether a kit lies here or centrally and may be handed out.
@@ -157,7 +159,7 @@ pub async fn shortages<'a>(
     let counts: BTreeMap<(&str, &str), i64> =
         counted.iter().map(|stock| ((stock.site.as_str(), stock.arm.as_str()), stock.usable)).collect();
     let stocks = sites.iter().flat_map(|site| {
-        study.arms.iter().map(|arm| Stock {
+        study.every_arm().map(|arm| Stock {
             arm: arm.code.clone(),
             site: site.clone(),
             usable: counts.get(&(site.as_str(), arm.code.as_str())).copied().unwrap_or(0),

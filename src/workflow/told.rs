@@ -1,6 +1,7 @@
 //! What the audit chain tells of subjects, allocations and kits, beside what is on file.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -13,13 +14,14 @@ use super::rescreen::is_key_of;
 use super::texts::Texts;
 use super::{Failure, told_fact};
 use crate::domain::allocation::Origin;
-use crate::domain::study::Study;
+use crate::domain::study::{FIRST, Study};
 use crate::limits;
 use crate::store::Store;
 use crate::store::allocation::{self, Recorded};
 use crate::store::audit::{self, Unlinked};
 use crate::store::fact::FactRow;
 use crate::store::kit::KitRow;
+use crate::store::randomization::{self, RandomizationRow};
 use crate::store::study::StudyRow;
 use crate::store::subject::{self, OnFile};
 
@@ -76,6 +78,10 @@ whats! {
     Allocation = "allocation",
     /// The allocation belongs to another subject.
     Allocated = "allocated-subject",
+    /// Which of the study's allocations it is.
+    Randomization = "randomization",
+    /// What was sent for a further allocation.
+    Request = "request",
     /// The arm.
     Arm = "arm",
     /// The levels that were looked at.
@@ -152,8 +158,20 @@ impl Told<'_> {
     }
 }
 
-/// The enrollments of a chain, in order; what else is in it is passed over, but for the commitments, what became known of
-/// subjects, and what it tells of kits.
+/// A further allocation as its entry tells it.
+#[derive(Deserialize)]
+struct Again<'a> {
+    subject: i64,
+    #[serde(borrow)]
+    randomization: Cow<'a, str>,
+    inbox: Option<i64>,
+    answers: Texts<'a>,
+    bundle: i64,
+    allocation: Told<'a>,
+}
+
+/// The enrollments and further allocations of a chain, in order; what else is in it is passed over, but for the commitments,
+/// what became known of subjects, and what it tells of kits.
 struct Chain<'a> {
     entries: Pages<Unlinked>,
     stock: Stock<'a>,
@@ -162,11 +180,16 @@ struct Chain<'a> {
 }
 
 impl Chain<'_> {
-    /// The next entry of an enrollment, whose kit is not heard yet: none if there is none now, though one may be put on later.
+    /// The next entry of an enrollment, whose kit is not heard yet, or of a further allocation: none if there is none now, though
+    /// one may be put on later.
     async fn next(&mut self) -> Result<Option<Unlinked>, Failure> {
         while let Some(entry) = self.entries.next().await? {
             match entry.action.as_str() {
                 "enroll" => return Ok(Some(entry)),
+                "randomize" => {
+                    self.stock.hear(&entry).await?;
+                    return Ok(Some(entry));
+                }
                 "activate" | "purge" => {
                     let body: Value = serde_json::from_str(&entry.body).unwrap_or_default();
                     let secret = body.get("secret").and_then(Value::as_str).unwrap_or_default();
@@ -202,6 +225,10 @@ struct Files<'a> {
     next: Option<Recorded>,
     /// Where allocations go to be decided again, as far as they were compared.
     replay: Option<Rows>,
+    requests: Pages<RandomizationRow>,
+    next_request: Option<RandomizationRow>,
+    /// Subjects' numbers in the database by their numbers in the study, where further allocations ask for them.
+    subjects: BTreeMap<i64, i64>,
 }
 
 /// Goes through a study's subjects and its chain together. `head`, `kits`, `last` (the greatest number of an allocation) and `known`
@@ -246,13 +273,24 @@ pub(super) async fn compare(
             Box::pin(async move { subject::list_on_file(&store, id, after, ROWS).await })
         },
     );
+    let own = store.clone();
+    let requests = Pages::new(
+        |request: &RandomizationRow| request.allocation_number,
+        move |after| {
+            let store = own.clone();
+            Box::pin(async move { randomization::list(&store, id, after, ROWS).await })
+        },
+    );
     let mut chain = Chain { entries, stock: Stock::new(store, head), commitments: Vec::new(), facts: Vec::new() };
-    let mut files = Files { study, journal, next: None, replay };
+    let subject_ids = BTreeMap::new();
+    let mut files = Files { study, journal, next: None, replay, requests, next_request: None, subjects: subject_ids };
     let mut first = first_discrepancy(&mut chain, &mut files, subjects, head).await?;
     files.send_up_to(first).await?;
     // The commitments and the stock are of the whole chain, wherever the comparison ended.
     while let Some(entry) = chain.next().await? {
-        chain.read(&entry).await?;
+        if entry.action == "enroll" {
+            chain.read(&entry).await?;
+        }
     }
     if first.is_none() {
         first = told_fact::first_discrepancy(store, head, &chain.facts, known).await?;
@@ -276,9 +314,21 @@ async fn first_discrepancy(
 ) -> Result<Option<Discrepancy>, Failure> {
     let (mut subjects, mut allocations) = (0, 0);
     while let Some(row) = on_file.next().await? {
-        let Some(entry) = chain.next().await? else {
+        let mut next = chain.next().await?;
+        while let Some(entry) = next.take_if(|entry| entry.action == "randomize") {
+            match files.differ_again(&entry, head).await? {
+                Ok(number) if entry.seq <= head.chain.length => allocations = number,
+                Ok(_) => {}
+                Err(found) => return Ok(Some(found)),
+            }
+            next = chain.next().await?;
+        }
+        let Some(entry) = next else {
             return Ok(Some(Discrepancy { number: row.number, what: What::Entry }));
         };
+        if !files.study.randomizations.is_empty() {
+            files.subjects.insert(row.number, row.id);
+        }
         let Some(told) = chain.read(&entry).await? else {
             return Ok(Some(Discrepancy { number: row.number, what: What::Entry }));
         };
@@ -291,11 +341,22 @@ async fn first_discrepancy(
         }
     }
     while let Some(entry) = chain.next().await? {
+        if entry.action == "randomize" {
+            match files.differ_again(&entry, head).await? {
+                Ok(number) if entry.seq <= head.chain.length => allocations = number,
+                Ok(_) => {}
+                Err(found) => return Ok(Some(found)),
+            }
+            continue;
+        }
         let told = chain.read(&entry).await?;
         if entry.seq <= head.chain.length {
             let number = told.map_or(subjects + 1, |told| told.subject);
             return Ok(Some(Discrepancy { number, what: What::Subject }));
         }
+    }
+    if let Some(request) = files.peek_request().await? {
+        return Ok(Some(Discrepancy { number: request.allocation_number, what: What::Entry }));
     }
     if let Some(fact) = files.peek().await? {
         return Ok(Some(Discrepancy { number: fact.row.number, what: What::Entry }));
@@ -311,6 +372,14 @@ impl Files<'_> {
             self.next = self.journal.next().await?;
         }
         Ok(self.next.as_ref())
+    }
+
+    /// What was sent for the next further allocation.
+    async fn peek_request(&mut self) -> Result<Option<&RandomizationRow>, Failure> {
+        if self.next_request.is_none() {
+            self.next_request = self.requests.next().await?;
+        }
+        Ok(self.next_request.as_ref())
     }
 
     /// Sends what is left on to be decided again: all, or up to the number of a discrepancy. What comes behind that is told
@@ -349,22 +418,66 @@ impl Files<'_> {
             return Ok(Some(Discrepancy { number: row.number, what }));
         }
         let Some(given) = &told.allocation else { return Ok(None) };
-        match self.peek().await? {
-            Some(fact) if fact.row.number == given.number => {}
-            Some(fact) if fact.row.number < given.number => {
-                return Ok(Some(Discrepancy { number: fact.row.number, what: What::Entry }));
-            }
-            // It was allocated after the journal was read.
-            None if entry.seq > head.chain.length => return Ok(None),
-            _ => return Ok(Some(Discrepancy { number: given.number, what: What::Allocation })),
-        }
-        let Some(fact) = self.next.take() else { return Ok(None) };
-        let what = allocation_differs(entry, told, given, row, &fact);
+        let fact = match self.take(entry, given.number, head).await? {
+            Ok(Some(fact)) => fact,
+            Ok(None) => return Ok(None),
+            Err(found) => return Ok(Some(found)),
+        };
+        let what = allocation_differs(entry, told.bundle, given, (row.id, FIRST), &fact);
+        Ok(self.send(fact, what).await.err())
+    }
+
+    /// The row of an allocation that the chain tells next; none if it was allocated after the journal was read.
+    async fn take(
+        &mut self,
+        entry: &Entry,
+        number: i64,
+        head: &StudyRow,
+    ) -> Result<Result<Option<Recorded>, Discrepancy>, Failure> {
+        Ok(match self.peek().await? {
+            Some(fact) if fact.row.number == number => Ok(self.next.take()),
+            Some(fact) if fact.row.number < number => Err(Discrepancy { number: fact.row.number, what: What::Entry }),
+            None if entry.seq > head.chain.length => Ok(None),
+            _ => Err(Discrepancy { number, what: What::Allocation }),
+        })
+    }
+
+    /// Sends an allocation that was compared on to be decided again; its number, if nothing differs.
+    async fn send(&mut self, fact: Recorded, what: Option<What>) -> Result<i64, Discrepancy> {
         let number = fact.row.number;
         if let Some(replay) = &mut self.replay {
             replay.send(fact.row).await;
         }
-        Ok(what.map(|what| Discrepancy { number, what }))
+        what.map_or(Ok(number), |what| Err(Discrepancy { number, what }))
+    }
+
+    /// The number of a further allocation, or how it differs from its entry.
+    async fn differ_again(&mut self, entry: &Entry, head: &StudyRow) -> Result<Result<i64, Discrepancy>, Failure> {
+        let Ok(told) = serde_json::from_str::<Again<'_>>(&entry.body) else {
+            let number = self.peek().await?.map_or(0, |fact| fact.row.number);
+            return Ok(Err(Discrepancy { number, what: What::Entry }));
+        };
+        let given = &told.allocation;
+        let Some(id) = self.subjects.get(&told.subject).copied() else {
+            return Ok(Err(Discrepancy { number: given.number, what: What::Allocated }));
+        };
+        let fact = match self.take(entry, given.number, head).await? {
+            Ok(Some(fact)) => fact,
+            Ok(None) => return Ok(Ok(given.number)),
+            Err(found) => return Ok(Err(found)),
+        };
+        // Those of earlier allocations stay, and are missed here.
+        let own = self.peek_request().await?.is_some_and(|request| request.allocation_number == given.number);
+        let request = if own { self.next_request.take() } else { None };
+        let asked = |request: &RandomizationRow| {
+            request.person == entry.actor
+                && request.inbox_id == told.inbox
+                && request.audit_digest == entry.digest
+                && told.answers.is(&request.answers)
+        };
+        let what = allocation_differs(entry, told.bundle, given, (id, &told.randomization), &fact);
+        let what = what.or_else(|| (!request.as_ref().is_some_and(asked)).then_some(What::Request));
+        Ok(self.send(fact, what).await)
     }
 }
 
@@ -388,18 +501,19 @@ fn subject_differs(study: &Study, entry: &Unlinked, told: &Enrollment<'_>, row: 
 
 fn allocation_differs(
     entry: &Unlinked,
-    told: &Enrollment<'_>,
+    bundle: i64,
     given: &Told<'_>,
-    subject: &OnFile,
+    (subject, randomization): (i64, &str),
     Recorded { row, record }: &Recorded,
 ) -> Option<What> {
     [
-        (What::Allocated, row.subject_id == subject.id),
+        (What::Allocated, row.subject_id == subject),
+        (What::Randomization, row.randomization == randomization),
         (What::Arm, row.arm == given.arm),
         (What::Kit, row.kit == given.kit),
         (What::Levels, given.levels.is(&row.levels)),
         (What::Origin, row.origin == given.origin()),
-        (What::Bundle, row.bundle_version == told.bundle),
+        (What::Bundle, row.bundle_version == bundle),
         (What::AllocatedAt, row.allocated_at == entry.at),
         (What::Record, record_digest(record) == given.record),
     ]

@@ -22,6 +22,8 @@ struct Told {
     reason: String,
     changes: BTreeMap<String, String>,
     levels: Option<Levels>,
+    #[serde(default)]
+    further: BTreeMap<String, Levels>,
     of: Option<i64>,
     after: i64,
     inbox: Option<i64>,
@@ -67,6 +69,8 @@ async fn same(store: &Store, entry: &Unlinked, told: &Told, row: &FactRow) -> Re
         None => None,
     };
     let levels: Option<Levels> = row.levels.as_ref().and_then(|levels| serde_json::from_str(levels).ok());
+    let further: Option<BTreeMap<String, Levels>> =
+        row.further.as_ref().map_or(Some(BTreeMap::new()), |further| serde_json::from_str(further).ok());
     let changes: Option<BTreeMap<String, String>> = serde_json::from_str(&row.changes).ok();
     Ok(row.number == told.fact
         && about.number == told.subject
@@ -78,6 +82,7 @@ async fn same(store: &Store, entry: &Unlinked, told: &Told, row: &FactRow) -> Re
         && changes.as_ref() == Some(&told.changes)
         && levels == told.levels
         && levels.is_some() == row.levels.is_some()
+        && further.as_ref() == Some(&told.further)
         && of == told.of
         && row.after_allocation == told.after
         && row.inbox_id == told.inbox

@@ -18,7 +18,7 @@ use crate::domain::fact::FactKind;
 use crate::domain::language::Language;
 use crate::domain::study::{Blinding, Person};
 use crate::letters::Facts;
-use crate::letters::facts::{AssignmentOpen, Disclosure, Opening, Unblinded, UnblindingNotice};
+use crate::letters::facts::{Disclosed, Disclosure, Opening, Unblinded, UnblindingNotice};
 use crate::store::allocation::AllocationRow;
 use crate::store::fact::{self, FactRow};
 
@@ -79,11 +79,11 @@ pub(super) async fn by_mail(
         return asking.reply(ledger, to, facts, settled("not-randomized")).await;
     };
     if study.blinding == Blinding::Open {
-        let answers = enrolled.answers()?;
-        let number = study.subject_number(enrolled.subject.number);
-        let enrollment = compose::enrollment(asking.shelved, enrolled, &number, &answers);
-        let arm = study.find_arm(&allocation.arm).ok_or_else(|| compose::no_arm(&allocation.arm))?;
-        let facts = AssignmentOpen::new(&enrollment, arm, &asking.means.keys.receipt[..], asking.language);
+        let telling = compose::Telling::Duplicate { may_rescreen: false };
+        let told = compose::assignment(asking.shelved, asking.means, enrolled, telling, None, asking.language)?;
+        let Facts::DuplicateOpen(facts) = told else {
+            return Err(Failure::Contradiction("an open study told no arm".to_string()));
+        };
         return asking.reply(ledger, to, Facts::UnblindOpen(facts), settled("open-label")).await;
     }
     let told = known(ledger, enrolled, asking.person).await?;
@@ -144,6 +144,7 @@ pub async fn record(
         reason: what.reason,
         changes: &BTreeMap::new(),
         levels: None,
+        further: &BTreeMap::new(),
         of: None,
         inbox_id: what.inbox_id,
     };
@@ -168,8 +169,17 @@ pub fn letter(
     let study = &shelved.study;
     let arm = study.find_arm(&allocation.arm).ok_or_else(|| compose::no_arm(&allocation.arm))?;
     let site = what.enrolled.subject.site.as_str();
+    let mut further = Vec::new();
+    for own in &what.enrolled.further {
+        let code = &own.allocation.arm;
+        let arm = study.find_arm(code).ok_or_else(|| compose::no_arm(code))?;
+        let randomization = study.find_randomization(&own.allocation.randomization);
+        let randomization = randomization.ok_or_else(|| compose::no_arm(code))?;
+        further.push(Disclosed { own: randomization, arm, kit: own.kit.as_deref() });
+    }
     let disclosure = Disclosure::to(study, what.person, site, arm, what.enrolled.kit.as_deref())
-        .ok_or_else(|| Failure::Contradiction(format!("{} may not be told an arm", what.person.id)))?;
+        .ok_or_else(|| Failure::Contradiction(format!("{} may not be told an arm", what.person.id)))?
+        .with_further(&further);
     let answers = what.enrolled.answers()?;
     let number = study.subject_number(what.enrolled.subject.number);
     let enrollment = compose::enrollment(shelved, what.enrolled, &number, &answers);

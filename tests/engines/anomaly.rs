@@ -1,5 +1,6 @@
-//! Stories of enrolling, unblinding and another kit, disturbed at every single place in turn: each statement, each commit, each reply of the mail
-//! server, and the death of the process after each step. Whatever happens, the promises hold afterwards.
+//! Stories of enrolling, a second randomization, unblinding and another kit, disturbed at every single place in turn: each
+//! statement, each commit, each reply of the mail server, and the death of the process after each step. Whatever happens, the
+//! promises hold afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -85,6 +86,33 @@ const ANOTHER_KIT: Story = Story {
     letters: &[("kit-replaced", DR_KOBAYASHI.address), ("kit-replaced-unblinded", PHARMACY)],
 };
 
+const AGAIN: Story = Story {
+    bundle: quickly,
+    slug: "cygnus",
+    before: &[
+        || DR_MORI.writes("登録", &cygnus_form("201", "201-001")),
+        || DR_NOVAK.writes("enroll", &cygnus_form("202", "202-001")),
+        || DR_NOVAK.writes("randomize", &soon("CYGNUS-0002")),
+    ],
+    mail: |_| DR_MORI.writes("割付", &soon("CYGNUS-0001")),
+    reason: "randomized",
+    entry: "randomize",
+    letters: &[
+        ("notice-randomized-open", CYGNUS_OFFICE),
+        ("notice-randomized-open", CYGNUS_STATISTICIAN),
+        ("randomized-open", DR_MORI.address),
+    ],
+};
+
+/// CYGNUS without the weeks between its two randomizations.
+fn quickly() -> Bundle {
+    edited(&samples::cygnus(), "study.toml", " && days_between(enrolled_on, assessed_on) >= 49", "")
+}
+
+fn soon(subject: &str) -> String {
+    response_form(subject).replace("2027-01-12", "2026-11-18")
+}
+
 /// What goes wrong at the n-th place.
 #[derive(Clone, Copy, Debug)]
 enum Trouble {
@@ -124,6 +152,8 @@ struct Outcome {
 struct File {
     /// Each subject's arm, with its kits in the order in which it was given them.
     subjects: Vec<(String, Vec<String>)>,
+    /// Further allocations: subject, randomization, arm, kit.
+    further: Vec<(i64, String, String, Option<String>)>,
     /// Each fact's kind, and whom it names.
     facts: Vec<(FactKind, String)>,
     /// The entries of the chain.
@@ -143,6 +173,7 @@ impl File {
         let entries = audit::list(store, row.id, 0, 1_000).await.unwrap();
         File {
             subjects,
+            further: center.randomized(slug).await,
             facts: facts.into_iter().map(|fact| (fact.kind, fact.person)).collect(),
             entries: entries.into_iter().map(|entry| entry.action).collect(),
         }
@@ -321,6 +352,16 @@ macro_rules! anomalies {
             #[tokio::test]
             async fn another_kit_postgres() {
                 told(&ANOTHER_KIT, Engine::Postgres).await;
+            }
+
+            #[tokio::test]
+            async fn again_sqlite() {
+                told(&AGAIN, Engine::Sqlite).await;
+            }
+
+            #[tokio::test]
+            async fn again_postgres() {
+                told(&AGAIN, Engine::Postgres).await;
             }
         })*
     };

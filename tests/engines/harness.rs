@@ -13,7 +13,7 @@ use hagaki::daemon::run::keys;
 use hagaki::definition::{self, Bundle};
 use hagaki::domain::deed::Deed;
 use hagaki::domain::language::Language;
-use hagaki::domain::study::{Blinding, Post, Stage};
+use hagaki::domain::study::{Blinding, FIRST, Post, Stage};
 use hagaki::domain::time::{Clock, Dice, Instant, Zone};
 use hagaki::letters::{Stationery, opened};
 use hagaki::mail::calendar::Calendar;
@@ -58,6 +58,14 @@ pub(crate) const DR_SUZUKI: Writer = Writer { address: "suzuki@example.jp", stud
 pub(crate) const DR_MILLER: Writer = Writer { address: "miller@example.org", study: "aurora" };
 /// Enrolls into BOREALIS at site 101.
 pub(crate) const DR_KOBAYASHI: Writer = Writer { address: "kobayashi@example.jp", study: "borealis" };
+/// Enrolls into CYGNUS at site 201.
+pub(crate) const DR_MORI: Writer = Writer { address: "mori@example.jp", study: "cygnus" };
+/// Enrolls into CYGNUS at site 202, in English.
+pub(crate) const DR_NOVAK: Writer = Writer { address: "novak@example.org", study: "cygnus" };
+/// Coordinates CYGNUS.
+pub(crate) const CYGNUS_OFFICE: &str = "cygnus-office@example.jp";
+/// Statistician of CYGNUS.
+pub(crate) const CYGNUS_STATISTICIAN: &str = "cygnus-stat@example.org";
 /// Enrolls into BOREALIS at site 103, in English.
 pub(crate) const DR_LARSEN: Writer = Writer { address: "larsen@example.org", study: "borealis" };
 /// Coordinates AURORA.
@@ -177,6 +185,16 @@ pub(crate) fn borealis_form(site: &str, reference: &str) -> String {
         "Site: {site}\nSubject ref: {reference}\nBirth date: 1985-04-12\nConsent date: 2026-11-18\n\
          Insomnia severity score: 19\nNight shifts: no\n"
     )
+}
+
+/// A registration for CYGNUS that nothing speaks against.
+pub(crate) fn cygnus_form(site: &str, reference: &str) -> String {
+    format!("施設コード: {site}\n識別番号: {reference}\n年齢: 48\n性別: 女\n")
+}
+
+/// What is sent for the second randomization of a subject of CYGNUS that nothing speaks against, eight weeks on.
+pub(crate) fn response_form(subject: &str) -> String {
+    format!("subject: {subject}\nAssessed on: 2027-01-12\nResponder: no\nInsomnia severity score: 23\n")
 }
 
 /// A letter of ours as it reached the other side.
@@ -504,9 +522,23 @@ impl Center {
         let mut all = Vec::new();
         for number in 1..=row.subjects {
             let subject = subject::find_by_number(self.store(), row.id, number).await.unwrap().unwrap();
-            let given = allocation::find_by_subject(self.store(), subject.id).await.unwrap();
+            let given = allocation::list_by_subject(self.store(), subject.id).await.unwrap();
+            let given = given.into_iter().find(|given| given.randomization == FIRST);
             let (arm, kit) = given.map_or((String::new(), None), |given| (given.arm, given.kit));
             all.push((subject, arm, kit));
+        }
+        all
+    }
+
+    /// Further allocations of a study in their order: subject, randomization, arm, kit.
+    pub(crate) async fn randomized(&self, slug: &str) -> Vec<(i64, String, String, Option<String>)> {
+        let row = study::find_current(self.store(), slug).await.unwrap().unwrap();
+        let mut all = Vec::new();
+        for given in allocation::journal(self.store(), row.id, 0).await.unwrap() {
+            if given.randomization != FIRST {
+                let subject = subject::load(self.store(), given.subject_id).await.unwrap();
+                all.push((subject.number, given.randomization, given.arm, given.kit));
+            }
         }
         all
     }

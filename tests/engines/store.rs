@@ -10,6 +10,7 @@ use hagaki::store::allocation::AllocationRow;
 use hagaki::store::fuse::Fuse;
 use hagaki::store::inbox::{FirstSight, Outcome};
 use hagaki::store::outbox::{Report, Verdict};
+use hagaki::store::randomization::{self, RandomizationRow};
 use hagaki::store::study::{Stage, State as StudyState, StudySecret};
 use hagaki::store::subject::NewSubject;
 use hagaki::store::{
@@ -91,6 +92,7 @@ fn decision(study_id: i64, number: i64, subject_id: i64) -> AllocationRow {
         study_id,
         number,
         subject_id,
+        randomization: "first".to_owned(),
         arm: if number % 2 == 0 { "A" } else { "B" }.to_owned(),
         slot: None,
         block_size: Some(4),
@@ -531,7 +533,7 @@ on_both! {
         let journal = allocation::journal(store, study_id, 2).await.unwrap();
         assert_eq!(journal.iter().map(|row| row.number).collect::<Vec<_>>(), [3, 4, 5]);
         assert_eq!(journal[0], decision(study_id, 3, found.id));
-        assert_eq!(allocation::find_by_subject(store, found.id).await.unwrap().unwrap(), journal[0]);
+        assert_eq!(allocation::list_by_subject(store, found.id).await.unwrap(), [journal[0].clone()]);
         assert_eq!(allocation::find(store, study_id, 3).await.unwrap().unwrap(), journal[0]);
         assert_eq!(allocation::load_record(store, study_id, 3).await.unwrap(), r#"{"n":3}"#);
         let arms = allocation::count_arms(store, study_id).await.unwrap();
@@ -550,7 +552,33 @@ on_both! {
             Ok(()) => tx.commit().await,
             early => early,
         };
-        assert!(matches!(twice, Err(StoreError::Conflict { .. })), "one subject has one allocation: {twice:?}");
+        assert!(matches!(twice, Err(StoreError::Conflict { .. })), "one subject has one of each kind: {twice:?}");
+        let second = AllocationRow { randomization: "second".to_owned(), ..decision(study_id, 6, found.id) };
+        let request = RandomizationRow {
+            study_id,
+            allocation_number: 6,
+            person: "tanaka".to_owned(),
+            answers: r#"{"responder":"no"}"#.to_owned(),
+            typed: r#"{"responder":"いいえ"}"#.to_owned(),
+            inbox_id: None,
+            audit_digest: [4; 32],
+        };
+        let mut tx = store.begin().await.unwrap();
+        allocation::insert(&mut tx, &second, "{}").await.unwrap();
+        randomization::insert(&mut tx, &request).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(allocation::list_by_subject(store, found.id).await.unwrap(), [journal[0].clone(), second.clone()]);
+        assert_eq!(randomization::find(store, study_id, 6).await.unwrap(), Some(request.clone()));
+        assert_eq!(randomization::list(store, study_id, 5, 10).await.unwrap(), [request]);
+        let kinds = allocation::count_kinds(store, study_id).await.unwrap();
+        assert_eq!(kinds, [("first".to_owned(), 5), ("second".to_owned(), 1)]);
+        let mut tx = store.begin().await.unwrap();
+        let again = AllocationRow { number: 7, ..second };
+        let twice = match allocation::insert(&mut tx, &again, "{}").await {
+            Ok(()) => tx.commit().await,
+            early => early,
+        };
+        assert!(matches!(twice, Err(StoreError::Conflict { .. })), "no subject is randomized twice: {twice:?}");
     }
 
     async fn many_rows_are_written_together_and_number_on(world: &World) {

@@ -13,6 +13,7 @@ mod kits;
 mod letters_out;
 mod planned;
 mod proofs;
+mod randomizing;
 mod rescreening;
 mod study_life;
 mod survey;

@@ -130,6 +130,7 @@ pub(crate) fn study() -> Study {
         forcing: Forcing { limit: 5, roles: vec![Role::Pharmacist] },
         caps: Caps { total: None, arms: vec![("ZZRED".into(), 7)], stratum: None },
         cohorts: vec![],
+        randomizations: vec![],
         kits: vec![Kit { code: "K-4711".into(), arm: "ZZRED".into(), site: None, expires: None, lot: String::new() }],
         digest: hagaki::domain::study::Digest::default(),
         stock: StockRules { minimum_days: 0, threshold: 3, central_threshold: 5 },
@@ -276,7 +277,7 @@ pub(crate) fn letters(study: &Study, language: Language) -> Vec<(Letter, Person)
     all.extend(deeds(study, &enrollment, &reader, &changed).into_iter().map(letter));
     let digest = Digest::new(study, stage, "2026-11-20", (3, 3), (9, &"5f".repeat(32)));
     let levels = vec![("012".to_owned(), vec![1, 2])];
-    let balance = Balance::new(study, &[1, 2], &[("site".to_owned(), levels)], language);
+    let balance = Balance::new(study, &study.arms, &[1, 2], &[("site".to_owned(), levels)], language);
     let daily = [
         (Facts::Digest(digest.clone()), sato),
         (Facts::DigestUnblinded(DigestUnblinded { digest, balance: balance.clone() }), kato),

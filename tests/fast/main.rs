@@ -11,5 +11,6 @@ mod letters;
 mod letters_mail;
 mod letters_world;
 mod pages;
+mod randomization;
 mod reading;
 mod verifier;

@@ -183,6 +183,7 @@ fn lines(schemes: &[(u64, Scheme)], count: u64, amendments: &[Amendment], forced
             study_id: 1,
             number: number.cast_signed(),
             subject_id: 1,
+            randomization: "first".to_owned(),
             arm: allotment.arm,
             slot: allotment.slot.map(i64::from),
             block_size: allotment.block_size.map(u64::cast_signed),

@@ -228,8 +228,8 @@ impl Walk<'_> {
         if let Some(id) = settled.subject_id {
             let store = self.shelf.store();
             step.subject = Some(subject::load(store, id).await?.number);
-            if let (Some(row), Came::Enrolled | Came::Duplicate) = (allocation::find_by_subject(store, id).await?, came)
-            {
+            let given = allocation::list_by_subject(store, id).await?;
+            if let (Some(row), Came::Enrolled | Came::Duplicate) = (given.into_iter().next(), came) {
                 step.levels = serde_json::from_str(&row.levels).context("the levels of an allocation are JSON")?;
                 (step.arm, step.kit) = (Some(row.arm), row.kit);
             }

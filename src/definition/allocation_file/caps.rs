@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use toml::de::DeValue;
 
-use super::SiteCaps;
 use super::table::{self, Desk, Section, Value, nearest};
 use crate::domain::allocation::Arm;
-use crate::domain::study::Caps;
+use crate::domain::study::{Caps, SiteCaps};
 
 const MOST: u64 = u32::MAX as u64;
 

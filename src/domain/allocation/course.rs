@@ -93,11 +93,12 @@ impl Scheme {
 }
 
 impl State {
-    /// The state in which a study goes on by `to` where it went by `from`.
+    /// The state in which a study goes on by `to` where it went by `from`; `number` is that of the first allocation that `to` can
+    /// decide.
     ///
     /// # Errors
     /// An arm with subjects that `to` does not have.
-    pub fn carry(self, from: &Scheme, to: &Scheme) -> Result<State, Fault> {
+    pub fn carry(self, from: &Scheme, to: &Scheme, number: u64) -> Result<State, Fault> {
         if from == to {
             return Ok(self);
         }
@@ -123,6 +124,7 @@ impl State {
         };
         if to.epoch() > from.epoch() {
             next.before_epoch = self.total;
+            next.epoch_from = number;
             next.arms_before = next.arms.clone();
             // Strata that are still the same go on being counted, for their caps.
             let ids = |scheme: &Scheme| -> Vec<String> {
@@ -140,6 +142,7 @@ impl State {
             return Ok(next);
         }
         next.before_epoch = self.before_epoch;
+        next.epoch_from = self.epoch_from;
         next.arms_before = arms(&self.arms_before);
         let cell = |cell: &Cell| new.find_cell(*places.get(cell.arm)?, cell.slot);
         let cells: Vec<Option<usize>> = old.cells.iter().map(cell).collect();
@@ -220,7 +223,7 @@ impl<'a> Follower<'a> {
         while let Some(turn) = self.turns.next_if(|turn| turn.from <= number) {
             self.amender.before(turn.from, self.scheme, state)?;
             let held = std::mem::replace(state, State::new(turn.scheme));
-            *state = held.carry(self.scheme, turn.scheme)?;
+            *state = held.carry(self.scheme, turn.scheme, turn.from)?;
             if turn.scheme.epoch() > self.scheme.epoch() {
                 self.amender.forget();
             }

@@ -4,7 +4,7 @@
 //! counts both rest on. It never asks a clock or a random source: the dice are a function of the study's secret and the
 //! allocation number ([`draw`]), and everything else is integers and fractions.
 //!
-//! A workflow holds one [`State`] per study and, for each subject: [`State::find_full`] → [`State::decide`] →
+//! A workflow holds one [`State`] for each allocation of a study and, for each subject: [`State::find_full`] → [`State::decide`] →
 //! [`State::record`]. Only `record` changes anything, so a refused mail consumes nothing.
 //!
 //! # What a scheme means where the literature leaves it open
@@ -76,7 +76,7 @@ pub use history::{HistoryRow, Outcome, explain};
 pub use journal::record;
 pub use law::{Drawn, Law};
 pub use list::ArmList;
-pub use replay::{FirstDifference, Origin, Replayed, Row, replay, replay_amended, replay_turns};
+pub use replay::{Course, FirstDifference, Origin, Replayed, Row, replay, replay_amended, replay_among, replay_turns};
 pub use rerandomize::rerandomize;
 pub use scheme::{Arm, BlockSize, Distance, Factor, HuHu, Method, Minimization, Rule, SITE, Scheme, TOTAL};
 pub use state::{Full, State};

@@ -105,6 +105,40 @@ pub fn replay_turns(
     Ok(state)
 }
 
+/// What one of several allocations of a study goes by.
+#[derive(Clone, Copy, Debug)]
+pub struct Course<'a> {
+    /// The scheme that decides first.
+    pub first: &'a Scheme,
+    /// The later ones, in their order.
+    pub turns: &'a [Turn<'a>],
+    /// The amendments of its rows.
+    pub amendments: &'a [Amendment],
+}
+
+/// As [`replay_turns`], of several allocations whose numbers run through the study together: each row comes with the place
+/// of its own among `courses`. The states, in that order.
+///
+/// # Panics
+/// If a row's place is none.
+pub fn replay_among(
+    courses: &[Course<'_>],
+    secret: &[u8; 32],
+    rows: impl IntoIterator<Item = (usize, Row)>,
+) -> Result<Vec<State>, Box<FirstDifference>> {
+    let mut followers: Vec<Follower<'_>> =
+        courses.iter().map(|own| Follower::new(own.first, own.turns, own.amendments)).collect();
+    let mut states: Vec<State> = courses.iter().map(|own| State::new(own.first)).collect();
+    for (next, (place, row)) in (1..).zip(rows) {
+        states[place].step(&mut followers[place], secret, next, row)?;
+    }
+    for (state, follower) in states.iter_mut().zip(followers) {
+        // What became known after the last row is brought in all the same; rows that were counted can be recounted.
+        let _ = follower.finish(state);
+    }
+    Ok(states)
+}
+
 impl State {
     /// Decides on from this state; `first` is the number the first row must have. On a difference the state is that before
     /// it. Amendments must be about these rows.
@@ -127,35 +161,43 @@ impl State {
         rows: impl IntoIterator<Item = Row>,
     ) -> Result<(), Box<FirstDifference>> {
         for (next, row) in (first..).zip(rows) {
-            let scheme = match follower.before(next, self) {
-                Ok(scheme) => scheme,
-                Err(fault) => {
-                    let expected = Replayed::Impossible(fault);
-                    return Err(Box::new(FirstDifference { number: row.number, expected, found: row.allotment }));
-                }
-            };
-            let expected = if row.number == next {
-                let follows = match row.origin {
-                    Origin::Drawn => self.decide(scheme, &row.levels, secret, next).map(|decision| decision.allotment),
-                    Origin::Imported => Ok(row.allotment.clone()),
-                    Origin::Forced => self.give(scheme, &row.levels, &row.allotment.arm),
-                };
-                follows.map_or_else(Replayed::Impossible, Replayed::Allotted)
-            } else {
-                Replayed::Number(next)
-            };
-            let same = matches!(&expected, Replayed::Allotted(allotment) if *allotment == row.allotment);
-            if !same {
-                return Err(Box::new(FirstDifference { number: row.number, expected, found: row.allotment }));
-            }
-            if let Err(fault) = self.record_row(scheme, &row) {
-                let expected = Replayed::Impossible(fault);
-                return Err(Box::new(FirstDifference { number: row.number, expected, found: row.allotment }));
-            }
-            follower.counted(&row);
+            self.step(&mut follower, secret, next, row)?;
         }
         // What became known after the last row is brought in all the same; rows that were counted can be recounted.
         let _ = follower.finish(self);
+        Ok(())
+    }
+
+    /// Decides one row, which must have the number `next`, and counts it.
+    fn step(
+        &mut self,
+        follower: &mut Follower<'_>,
+        secret: &[u8; 32],
+        next: u64,
+        row: Row,
+    ) -> Result<(), Box<FirstDifference>> {
+        let differs =
+            |expected, row: Row| Err(Box::new(FirstDifference { number: row.number, expected, found: row.allotment }));
+        let scheme = match follower.before(next, self) {
+            Ok(scheme) => scheme,
+            Err(fault) => return differs(Replayed::Impossible(fault), row),
+        };
+        if row.number != next {
+            return differs(Replayed::Number(next), row);
+        }
+        let follows = match row.origin {
+            Origin::Drawn => self.decide(scheme, &row.levels, secret, next).map(|decision| decision.allotment),
+            Origin::Imported => Ok(row.allotment.clone()),
+            Origin::Forced => self.give(scheme, &row.levels, &row.allotment.arm),
+        };
+        let expected = follows.map_or_else(Replayed::Impossible, Replayed::Allotted);
+        if !matches!(&expected, Replayed::Allotted(allotment) if *allotment == row.allotment) {
+            return differs(expected, row);
+        }
+        if let Err(fault) = self.record_row(scheme, &row) {
+            return differs(Replayed::Impossible(fault), row);
+        }
+        follower.counted(&row);
         Ok(())
     }
 }

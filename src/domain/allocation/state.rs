@@ -21,6 +21,8 @@ pub struct State {
     pub(super) total: u64,
     /// How many of them came before the epoch.
     pub(super) before_epoch: u64,
+    /// Number of the first allocation that can belong to the epoch; numbers have gaps where a study has several allocations.
+    pub(super) epoch_from: u64,
     /// Subjects of each arm, arms as in the plan.
     pub(super) arms: Vec<u64>,
     /// Subjects of each arm before the epoch.
@@ -57,6 +59,7 @@ impl State {
         State {
             total: 0,
             before_epoch: 0,
+            epoch_from: 0,
             arms: vec![0; plan.arms.len()],
             arms_before: vec![0; plan.arms.len()],
             sites: BTreeMap::new(),
@@ -74,7 +77,7 @@ impl State {
 
     /// Whether decisions balance what that allocation gave: it was made in this epoch.
     pub fn balances(&self, number: u64) -> bool {
-        number > self.before_epoch
+        number >= self.epoch_from
     }
 
     /// Subjects of that arm.

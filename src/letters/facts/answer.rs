@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::balance::may_know_balance;
 use super::form::{FaultLine, FormFacts, Reader, Shown, UnknownKey, shown_value};
+use super::randomization::RandomizationName;
 use super::short;
 use crate::domain::answer::Form;
 use crate::domain::deed::Deed;
 use crate::domain::fact::FactKind;
-use crate::domain::instrument::Instrument;
+use crate::domain::instrument::{Instrument, Item};
 use crate::domain::language::Language;
 use crate::domain::request::Act;
 use crate::domain::study::{Blinding, Study};
@@ -60,6 +61,20 @@ pub enum Reason {
     NoRole,
     /// The study wants the site's token in the address, and it was not there.
     NoToken,
+    /// The condition of the randomization of that id does not hold.
+    Condition(String),
+    /// Something is known of the subject by which it is randomized no more.
+    SubjectOut(FactKind),
+    /// The allocation of that id must come first.
+    Earlier(String),
+    /// What is on file of the subject lacks something that the randomization needs.
+    DataMissing,
+    /// The randomization has as many subjects as planned. Also said when an arm is full.
+    RandomizationFull,
+    /// The site has as many subjects in the randomization as planned.
+    RandomizationSiteFull,
+    /// This kind of subject is in the randomization in the planned number.
+    RandomizationStratumFull,
 }
 
 impl Reason {
@@ -85,11 +100,20 @@ impl Reason {
             Reason::SiteNotTheirs(_) => "site-not-theirs",
             Reason::NoRole => "no-role",
             Reason::NoToken => "no-token",
+            Reason::Condition(_) => "condition",
+            Reason::SubjectOut(FactKind::Withdrawn) => "subject-withdrawn",
+            Reason::SubjectOut(FactKind::Duplicate) => "subject-duplicate",
+            Reason::SubjectOut(_) => "subject-in-error",
+            Reason::Earlier(_) => "earlier",
+            Reason::DataMissing => "data-missing",
+            Reason::RandomizationFull => "randomization-full",
+            Reason::RandomizationSiteFull => "randomization-site-full",
+            Reason::RandomizationStratumFull => "randomization-stratum-full",
         }
     }
 
     /// Whether mending the form, or waiting, can help.
-    const fn form_helps(&self) -> bool {
+    pub(super) const fn form_helps(&self) -> bool {
         !matches!(
             self,
             Reason::StudyFull
@@ -101,6 +125,11 @@ impl Reason {
                 | Reason::SiteClosed(_)
                 | Reason::RescreeningSpent(_)
                 | Reason::NoRole
+                | Reason::SubjectOut(_)
+                | Reason::DataMissing
+                | Reason::RandomizationFull
+                | Reason::RandomizationSiteFull
+                | Reason::RandomizationStratumFull
         )
     }
 }
@@ -112,7 +141,8 @@ pub struct ReasonLine {
     pub code: String,
     /// Name of the template that words it.
     pub partial: String,
-    /// The study's own messages for criteria that do not hold, or the names of cohorts that are full.
+    /// The study's own messages for criteria that do not hold, or the names of cohorts that are full; or the title of the
+    /// randomization that must come first.
     pub messages: Vec<String>,
     /// Code of the site that is not theirs; empty otherwise.
     pub site: String,
@@ -136,7 +166,7 @@ pub struct FactName {
 }
 
 impl ReasonLine {
-    fn new(study: &Study, reason: &Reason, language: Language) -> ReasonLine {
+    pub(super) fn new(study: &Study, reason: &Reason, language: Language) -> ReasonLine {
         let messages = match reason {
             Reason::NotEligible(ids) => {
                 let failed = study.eligibility.iter().filter(|criterion| ids.contains(&criterion.id));
@@ -145,6 +175,14 @@ impl ReasonLine {
             Reason::CohortFull(ids) => {
                 let full = study.cohorts.iter().filter(|cohort| ids.contains(&cohort.id));
                 full.map(|cohort| short(cohort.label(language))).collect()
+            }
+            Reason::Condition(id) => {
+                let condition = study.find_randomization(id).and_then(|own| own.condition.as_ref());
+                condition.map(|condition| short(condition.message.in_language(language))).into_iter().collect()
+            }
+            Reason::Earlier(id) => {
+                let title = study.find_randomization(id).map(|own| own.title.in_language(language));
+                title.map(short).into_iter().collect()
             }
             _ => Vec::new(),
         };
@@ -250,20 +288,10 @@ impl Conflict {
         sameness: Sameness,
     ) -> Conflict {
         let same_site = sameness == Sameness::SameSite;
-        let differing = instrument.items.iter().filter(|item| registered.get(&item.id) != sent.get(&item.id));
-        let differences = differing.map(|item| {
-            let shown = same_site && !item.personal;
-            let value = |values: &BTreeMap<String, String>| match values.get(&item.id) {
-                Some(value) if shown => shown_value(reader.study, item, value, reader.language),
-                _ => String::new(),
-            };
-            let label = short(item.label.in_language(reader.language));
-            Difference { label, shown, registered: value(registered), sent: value(sent) }
-        });
         Conflict {
             subject: if same_site { short(subject) } else { String::new() },
             enrolled_at: if same_site { enrolled_at.local(reader.study.zone) } else { String::new() },
-            differences: differences.collect(),
+            differences: differences(reader, instrument, registered, sent, same_site),
             may_rescreen: false,
         }
     }
@@ -273,6 +301,27 @@ impl Conflict {
     pub fn with_rescreening(self, may_rescreen: bool) -> Conflict {
         Conflict { may_rescreen: may_rescreen && !self.subject.is_empty(), ..self }
     }
+}
+
+/// The items that differ, in the order of the form; values are told only where `same_site`, and personal ones never.
+pub(super) fn differences(
+    reader: &Reader<'_>,
+    instrument: &Instrument,
+    registered: &BTreeMap<String, String>,
+    sent: &BTreeMap<String, String>,
+    same_site: bool,
+) -> Vec<Difference> {
+    let differing = instrument.items.iter().filter(|item| registered.get(&item.id) != sent.get(&item.id));
+    let difference = |item: &Item| {
+        let shown = same_site && !item.personal;
+        let value = |values: &BTreeMap<String, String>| match values.get(&item.id) {
+            Some(value) if shown => shown_value(reader.study, item, value, reader.language),
+            _ => String::new(),
+        };
+        let label = short(item.label.in_language(reader.language));
+        Difference { label, shown, registered: value(registered), sent: value(sent) }
+    };
+    differing.map(difference).collect()
 }
 
 /// What was read; a reply to the one-time address goes on.
@@ -356,6 +405,9 @@ pub struct Help {
     /// Whether the sender may ask how many subjects each arm has.
     #[serde(default)]
     pub balance: bool,
+    /// Further randomizations that the sender may ask for.
+    #[serde(default)]
+    pub randomizations: Vec<RandomizationName>,
 }
 
 impl Help {
@@ -370,6 +422,10 @@ impl Help {
             unblinds: blinded && allowed(Deed::Unblind),
             kits: blinded && allowed(Deed::ReplaceKit),
             balance: may_know_balance(study, person),
+            randomizations: match person.roles.iter().any(|role| role.enrolls()) {
+                true => study.randomizations.iter().map(|own| RandomizationName::new(own, reader.language)).collect(),
+                false => Vec::new(),
+            },
         }
     }
 }

@@ -7,8 +7,8 @@ use super::enrollment::ArmName;
 use super::form::shown_value;
 use super::short;
 use crate::domain::allocation::SITE;
-use crate::domain::language::Language;
-use crate::domain::study::{Blinding, Person, Role, Stage, Study};
+use crate::domain::language::{Language, Text};
+use crate::domain::study::{Arm, Blinding, Person, Role, Stage, Study};
 use crate::domain::witness::Witness;
 use crate::letters::kind::Kind;
 
@@ -21,6 +21,9 @@ pub struct Digest {
     pub subjects: i64,
     /// Of them, allocated.
     pub allocations: i64,
+    /// How many were randomized further.
+    #[serde(default)]
+    pub further: Vec<FurtherCount>,
     /// Entries of the audit chain.
     pub entries: i64,
     /// Digest of the last of them, in lower-case hexadecimal.
@@ -32,6 +35,22 @@ pub struct Digest {
     pub cohorts: Vec<CohortLevel>,
 }
 
+/// How many subjects a further randomization has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FurtherCount {
+    /// Its title.
+    pub randomization: String,
+    /// Its subjects.
+    pub count: i64,
+}
+
+impl FurtherCount {
+    /// So many, in the randomization of that title.
+    pub fn new(title: &Text, count: i64, language: Language) -> FurtherCount {
+        FurtherCount { randomization: short(title.in_language(language)), count }
+    }
+}
+
 impl Digest {
     /// Of that day: subjects, allocations, and where the chain ends (entries, digest in hexadecimal).
     pub fn new(study: &Study, stage: Stage, day: &str, counts: (i64, i64), chain: (i64, &str)) -> Digest {
@@ -41,6 +60,7 @@ impl Digest {
             day: short(day),
             subjects: counts.0,
             allocations: counts.1,
+            further: Vec::new(),
             entries,
             head,
             witness,
@@ -90,6 +110,22 @@ pub struct Balance {
     /// How many may be; 0 where arms are only drawn.
     #[serde(default)]
     pub forced_limit: u32,
+    /// The same of each further randomization.
+    #[serde(default)]
+    pub further: Vec<FurtherBalance>,
+}
+
+/// The balance of a further randomization.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FurtherBalance {
+    /// Its title.
+    pub randomization: String,
+    /// Subjects allocated by it.
+    pub allocations: u64,
+    /// Its arms, in the order of the file.
+    pub arms: Vec<ArmTotal>,
+    /// By site, factor and stratum.
+    pub groups: Vec<BalanceGroup>,
 }
 
 /// Each level of a factor, and its subjects of each arm, arms as in the study.
@@ -138,22 +174,35 @@ pub struct ArmCount {
 }
 
 impl Balance {
-    /// Of counts per arm, arms as in the study, and of each factor's levels.
-    pub fn new(study: &Study, arms: &[u64], groups: &[(String, LevelCounts)], language: Language) -> Balance {
+    /// Of counts per arm, in the order of `named`, and of each factor's levels, for a study whose arms they are.
+    pub fn new(
+        study: &Study,
+        named: &[Arm],
+        arms: &[u64],
+        groups: &[(String, LevelCounts)],
+        language: Language,
+    ) -> Balance {
         let counts = |counts: &[u64]| -> Vec<ArmCount> {
-            let own = study.arms.iter().zip(counts);
+            let own = named.iter().zip(counts);
             own.map(|(arm, count)| ArmCount { code: short(&arm.code), count: *count }).collect()
         };
-        let instrument = study.registration_instrument();
+        let find = |id: &str| {
+            let own = study.registration_instrument().find(id);
+            let further = || study.randomizations.iter().filter_map(|own| study.find_instrument(&own.instrument));
+            own.or_else(|| further().find_map(|instrument| instrument.find(id)))
+        };
         let group = |(factor, levels): &(String, LevelCounts)| {
             let site_item = study.registration.site_item.as_deref().filter(|_| factor == SITE);
-            let item = instrument.find(site_item.unwrap_or(factor));
+            let item = find(site_item.unwrap_or(factor));
             let shown = |level: &str| match (item, study.find_site(level)) {
                 (Some(item), _) => shown_value(study, item, level, language),
                 (None, Some(site)) if factor == SITE => {
                     short(&format!("{} ({level})", site.name.in_language(language)))
                 }
-                (None, _) => short(level),
+                (None, _) => match study.find_arm(level).filter(|_| factor.ends_with("_arm")) {
+                    Some(arm) => short(&format!("{} ({level})", arm.name.in_language(language))),
+                    None => short(level),
+                },
             };
             let level = |(level, own): &(String, Vec<u64>)| BalanceLevel {
                 level: short(level),
@@ -166,11 +215,12 @@ impl Balance {
                 levels: levels.iter().map(level).collect(),
             }
         };
-        let totals = study.arms.iter().zip(arms);
+        let totals = named.iter().zip(arms);
         Balance {
             allocations: arms.iter().sum(),
             arms: totals.map(|(arm, count)| ArmTotal { arm: ArmName::new(arm, language), count: *count }).collect(),
             groups: groups.iter().map(group).collect(),
+            further: Vec::new(),
             forced: 0,
             forced_limit: study.forcing.limit,
         }
@@ -180,5 +230,11 @@ impl Balance {
     #[must_use]
     pub fn with_forced(self, forced: u64) -> Balance {
         Balance { forced, ..self }
+    }
+
+    /// The same as that of a further randomization of that title.
+    pub fn of(self, title: &Text, language: Language) -> FurtherBalance {
+        let Balance { allocations, arms, groups, .. } = self;
+        FurtherBalance { randomization: short(title.in_language(language)), allocations, arms, groups }
     }
 }

@@ -10,7 +10,7 @@ use crate::domain::deed::{Deed, Lack, Wanted, tells_arm};
 use crate::domain::fact::FactKind;
 use crate::domain::instrument::Instrument;
 use crate::domain::language::Language;
-use crate::domain::study::{Arm, Person, Study};
+use crate::domain::study::{Arm, Person, Randomization, Study};
 use crate::domain::time::Instant;
 use crate::letters::clean;
 use crate::limits;
@@ -22,6 +22,17 @@ pub struct Lacking {
     pub code: String,
     /// Name of the template that words it.
     pub partial: String,
+}
+
+impl Lacking {
+    fn new(lack: Lack) -> Lacking {
+        Lacking { code: lack.key().to_string(), partial: format!("lack-{}", lack.key()) }
+    }
+
+    /// The subject.
+    pub(in crate::letters) fn subject() -> Lacking {
+        Lacking::new(Lack::Subject)
+    }
 }
 
 /// What a request about a subject lacks, and the form to fill in.
@@ -47,10 +58,7 @@ impl DeedForm {
         let named = if lacks.contains(&Lack::Subject) { "" } else { wanted.subject.as_str() };
         DeedForm {
             act: wanted.deed.key().to_string(),
-            lacks: lacks
-                .iter()
-                .map(|lack| Lacking { code: lack.key().to_string(), partial: format!("lack-{}", lack.key()) })
-                .collect(),
+            lacks: lacks.iter().copied().map(Lacking::new).collect(),
             named: short(named),
             reason: words(&wanted.reason),
             kits: clean::line(&wanted.kits.join(", "), limits::DEED_REASON_CHARS),
@@ -176,6 +184,18 @@ impl DeedConfirm {
 pub struct Disclosure<'a> {
     arm: &'a Arm,
     kit: Option<&'a str>,
+    further: &'a [Disclosed<'a>],
+}
+
+/// The arm and kit of a further allocation.
+#[derive(Clone, Copy, Debug)]
+pub struct Disclosed<'a> {
+    /// Which randomization.
+    pub own: &'a Randomization,
+    /// The arm.
+    pub arm: &'a Arm,
+    /// Code of the kit.
+    pub kit: Option<&'a str>,
 }
 
 impl<'a> Disclosure<'a> {
@@ -187,12 +207,19 @@ impl<'a> Disclosure<'a> {
         arm: &'a Arm,
         kit: Option<&'a str>,
     ) -> Option<Disclosure<'a>> {
-        (Deed::Unblind.allowed(study, person) && person.acts_for(site)).then_some(Disclosure { arm, kit })
+        let may = Deed::Unblind.allowed(study, person) && person.acts_for(site);
+        may.then_some(Disclosure { arm, kit, further: &[] })
+    }
+
+    /// The same leave for the subject's further allocations too.
+    #[must_use]
+    pub fn with_further(self, further: &'a [Disclosed<'a>]) -> Disclosure<'a> {
+        Disclosure { further, ..self }
     }
 
     /// For samples: nobody is told anything by it.
     pub(in crate::letters) fn of_sample(arm: &'a Arm, kit: Option<&'a str>) -> Disclosure<'a> {
-        Disclosure { arm, kit }
+        Disclosure { arm, kit, further: &[] }
     }
 }
 
@@ -216,6 +243,9 @@ pub struct Unblinded {
     pub arm: ArmName,
     /// Code of the kit; empty where the study has none.
     pub kit: String,
+    /// The arms of further allocations.
+    #[serde(default)]
+    pub further: Vec<UnblindedFurther>,
     /// Where.
     pub site: Site,
     /// When it was enrolled, in the study's zone.
@@ -224,6 +254,27 @@ pub struct Unblinded {
     pub unblinded_at: String,
     /// Why they asked.
     pub reason: String,
+}
+
+/// The arm of a further allocation, to the person who asked for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnblindedFurther {
+    /// Title of the randomization.
+    pub randomization: String,
+    /// The arm.
+    pub arm: ArmName,
+    /// Code of the kit; empty where the study has none.
+    pub kit: String,
+}
+
+impl UnblindedFurther {
+    fn new(own: &Disclosed<'_>, language: Language) -> UnblindedFurther {
+        UnblindedFurther {
+            randomization: short(own.own.title.in_language(language)),
+            arm: ArmName::new(own.arm, language),
+            kit: short(own.kit.unwrap_or_default()),
+        }
+    }
 }
 
 impl Unblinded {
@@ -238,6 +289,7 @@ impl Unblinded {
             subject: short(enrollment.subject),
             arm: ArmName::new(disclosure.arm, language),
             kit: short(disclosure.kit.unwrap_or_default()),
+            further: disclosure.further.iter().map(|own| UnblindedFurther::new(own, language)).collect(),
             site: enrollment.site(language),
             enrolled_at: enrollment.at(),
             unblinded_at: opening.at.local(enrollment.study.zone),

@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::deed::FactLine;
 use super::form::{Shown, UnknownKey};
+use super::randomization::{FurtherBlinded, FurtherOpen};
 use super::short;
 use crate::domain::answer::Form;
 use crate::domain::language::Language;
-use crate::domain::receipt::{Receipt, Told};
+use crate::domain::receipt::{Again, Receipt, Told};
 use crate::domain::study::{Arm, Stage, Study};
 use crate::domain::time::Instant;
 
@@ -65,8 +66,10 @@ impl Enrollment<'_> {
         Shown::list(self.study, self.study.registration_instrument(), self.answers, language)
     }
 
-    fn receipt(&self, told: Told, key: &[u8]) -> String {
+    /// The block for a reader who was told that, on every allocation of the subject.
+    pub fn receipt(&self, told: Told, again: Vec<Again>, key: &[u8]) -> String {
         Receipt {
+            again,
             study: self.study.slug.clone(),
             stage: self.stage,
             subject: self.subject.to_string(),
@@ -117,6 +120,9 @@ pub struct AssignmentOpen {
     pub allocation: u64,
     /// The arm.
     pub arm: ArmName,
+    /// Further allocations since; told in duplicate and status letters.
+    #[serde(default)]
+    pub further: Vec<FurtherOpen>,
     /// What was registered; personal items masked.
     pub answers: Vec<Shown>,
     /// The machine-readable block.
@@ -148,8 +154,9 @@ impl AssignmentOpen {
             enrolled_at: enrollment.at(),
             allocation: enrollment.allocation,
             arm: ArmName::new(arm, language),
+            further: Vec::new(),
             answers: enrollment.shown(language),
-            receipt: enrollment.receipt(Told::Arm(arm.code.clone()), key),
+            receipt: enrollment.receipt(Told::Arm(arm.code.clone()), Vec::new(), key),
             unused: Vec::new(),
             known: Vec::new(),
             rescreens,
@@ -175,6 +182,12 @@ impl AssignmentOpen {
     pub fn with_rescreening(self, may_rescreen: bool) -> AssignmentOpen {
         AssignmentOpen { may_rescreen, ..self }
     }
+
+    /// Tells also of further allocations, with the block that is on all of them.
+    #[must_use]
+    pub fn with_further(self, further: Vec<FurtherOpen>, receipt: String) -> AssignmentOpen {
+        AssignmentOpen { further, receipt, ..self }
+    }
 }
 
 /// The subject is enrolled and gets the kit of this code. There is no arm in this type (promise 6).
@@ -190,6 +203,9 @@ pub struct AssignmentBlinded {
     pub allocation: u64,
     /// Code of the kit to hand out.
     pub code: String,
+    /// Further allocations since; told in duplicate and status letters.
+    #[serde(default)]
+    pub further: Vec<FurtherBlinded>,
     /// What was registered; personal items masked.
     pub answers: Vec<Shown>,
     /// The machine-readable block.
@@ -221,8 +237,9 @@ impl AssignmentBlinded {
             enrolled_at: enrollment.at(),
             allocation: enrollment.allocation,
             code: short(code),
+            further: Vec::new(),
             answers: enrollment.shown(language),
-            receipt: enrollment.receipt(Told::Code(code.to_string()), key),
+            receipt: enrollment.receipt(Told::Code(code.to_string()), Vec::new(), key),
             unused: Vec::new(),
             known: Vec::new(),
             rescreens,
@@ -247,6 +264,12 @@ impl AssignmentBlinded {
     #[must_use]
     pub fn with_rescreening(self, may_rescreen: bool) -> AssignmentBlinded {
         AssignmentBlinded { may_rescreen, ..self }
+    }
+
+    /// Tells also of further allocations, with the block that is on all of them.
+    #[must_use]
+    pub fn with_further(self, further: Vec<FurtherBlinded>, receipt: String) -> AssignmentBlinded {
+        AssignmentBlinded { further, receipt, ..self }
     }
 }
 
@@ -292,7 +315,7 @@ impl RegistrationDone {
             enrolled_at: enrollment.at(),
             allocation: enrollment.allocation,
             answers: enrollment.shown(language),
-            receipt: enrollment.receipt(Told::Registered, key),
+            receipt: enrollment.receipt(Told::Registered, Vec::new(), key),
             unused: Vec::new(),
             known: Vec::new(),
             rescreens,

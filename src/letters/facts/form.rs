@@ -10,7 +10,7 @@ use crate::domain::answer::{Fault, Form};
 use crate::domain::instrument::{Choices, DayBound, Instrument, Item, ItemKind, Limits};
 use crate::domain::language::{Language, Text};
 use crate::domain::number::{self, Rational};
-use crate::domain::study::{Person, Study};
+use crate::domain::study::{Person, Randomization, Study};
 use crate::letters::{clean, words};
 use crate::limits;
 
@@ -249,8 +249,20 @@ impl UnknownKey {
 /// A form to send back, blank or filled in; the template `form` makes its text, the renderer its `mailto:` link.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FormFacts {
+    /// What a form of a further randomization says before its items; null in a registration.
+    #[serde(default)]
+    pub randomize: Option<FormHead>,
     /// One entry per item that can be typed.
     pub lines: Vec<FormLine>,
+}
+
+/// What a form of a further randomization says before its items.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormHead {
+    /// Our subject number; empty where the sender must fill it in.
+    pub subject: String,
+    /// Id of the randomization, where a study has several; else empty.
+    pub id: String,
 }
 
 /// One item's line in a form.
@@ -277,7 +289,13 @@ impl FormFacts {
             expected: Some(Expected::new(reader, item, &item.hard)),
             ..FormLine::new(item, "", reader.language)
         });
-        FormFacts { lines: lines.collect() }
+        FormFacts { randomize: None, lines: lines.collect() }
+    }
+
+    /// The same as the form of a further randomization of that subject.
+    pub(super) fn of_randomization(self, study: &Study, own: &Randomization, subject: &str) -> FormFacts {
+        let id = if study.randomizations.len() > 1 { short(&own.id) } else { String::new() };
+        FormFacts { randomize: Some(FormHead { subject: short(subject), id }), ..self }
     }
 
     /// The sender's own form again: every value as typed, faulty lines marked. Personal values are shown: they are
@@ -299,7 +317,7 @@ impl FormFacts {
             faults: Vec::new(),
             expected: None,
         });
-        FormFacts { lines: lines.chain(earlier).collect() }
+        FormFacts { randomize: None, lines: lines.chain(earlier).collect() }
     }
 }
 

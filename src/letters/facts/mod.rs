@@ -15,6 +15,7 @@ mod invitation;
 mod kit;
 mod kit_deed;
 mod notice;
+mod randomization;
 
 pub use amendment::AmendmentFailed;
 pub use answer::{
@@ -22,20 +23,26 @@ pub use answer::{
     Sameness, StatusUnknown,
 };
 pub use balance::{
-    ArmCount, ArmTotal, Balance, BalanceGroup, BalanceLevel, Digest, DigestUnblinded, LevelCounts, may_know_balance,
+    ArmCount, ArmTotal, Balance, BalanceGroup, BalanceLevel, Digest, DigestUnblinded, FurtherBalance, FurtherCount,
+    LevelCounts, may_know_balance,
 };
 pub use cohort::{CohortFilling, CohortLevel};
 pub use deed::{
-    Change, DeedConfirm, DeedForm, Disclosure, FactLine, Lacking, Noted, Opening, Unblinded, UnblindingNotice,
+    Change, DeedConfirm, DeedForm, Disclosed, Disclosure, FactLine, Lacking, Noted, Opening, Unblinded,
+    UnblindedFurther, UnblindingNotice,
 };
 pub use enrollment::{ArmName, AssignmentBlinded, AssignmentOpen, Enrollment, Links, RegistrationDone, Site};
-pub use form::{ChoiceName, Expected, FaultLine, FormFacts, FormLine, Reader, Shown, UnknownKey};
+pub use form::{ChoiceName, Expected, FaultLine, FormFacts, FormHead, FormLine, Reader, Shown, UnknownKey};
 pub use invitation::{Invitation, Invited};
 pub use kit::{
     KitReplacedBlinded, KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded, LotLine, Replacement, ShortArm,
 };
 pub use kit_deed::{KitLine, KitRefused, KitReplaced, KitsQuarantined};
 pub use notice::{AssignmentFailedAlert, HeldFor, NoticeBlind, NoticeOpen, NoticeUnblinded, QuarantineNotice};
+pub use randomization::{
+    FurtherBlinded, FurtherOpen, NoticeRandomized, NoticeRandomizedBlind, RandomizationConfirm, RandomizationConflict,
+    RandomizationForm, RandomizationName, RandomizationRefused, Randomized, RandomizedBlinded, RandomizedOpen,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -241,6 +248,17 @@ pub enum Facts {
     DigestUnblinded(DigestUnblinded),
     Balance(Balance),
     Invitation(Invitation),
+    RandomizedOpen(RandomizedOpen),
+    RandomizedBlinded(RandomizedBlinded),
+    RandomizedBeforeOpen(RandomizedOpen),
+    RandomizedBeforeBlinded(RandomizedBlinded),
+    RandomizationRefused(RandomizationRefused),
+    RandomizationConflict(RandomizationConflict),
+    RandomizationConfirm(RandomizationConfirm),
+    RandomizationForm(RandomizationForm),
+    NoticeRandomizedBlind(NoticeRandomizedBlind),
+    NoticeRandomizedOpen(NoticeRandomized),
+    NoticeRandomizedUnblinded(NoticeRandomized),
 }
 
 impl Facts {
@@ -289,6 +307,17 @@ impl Facts {
             Facts::DigestUnblinded(_) => Kind::DigestUnblinded,
             Facts::Balance(_) => Kind::Balance,
             Facts::Invitation(_) => Kind::Invitation,
+            Facts::RandomizedOpen(_) => Kind::RandomizedOpen,
+            Facts::RandomizedBlinded(_) => Kind::RandomizedBlinded,
+            Facts::RandomizedBeforeOpen(_) => Kind::RandomizedBeforeOpen,
+            Facts::RandomizedBeforeBlinded(_) => Kind::RandomizedBeforeBlinded,
+            Facts::RandomizationRefused(_) => Kind::RandomizationRefused,
+            Facts::RandomizationConflict(_) => Kind::RandomizationConflict,
+            Facts::RandomizationConfirm(_) => Kind::RandomizationConfirm,
+            Facts::RandomizationForm(_) => Kind::RandomizationForm,
+            Facts::NoticeRandomizedBlind(_) => Kind::NoticeRandomizedBlind,
+            Facts::NoticeRandomizedOpen(_) => Kind::NoticeRandomizedOpen,
+            Facts::NoticeRandomizedUnblinded(_) => Kind::NoticeRandomizedUnblinded,
         }
     }
 }

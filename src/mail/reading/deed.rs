@@ -17,9 +17,15 @@ use crate::domain::text;
 use crate::limits;
 
 /// Stand for the keys of acts among the ids of items; no id has a blank in it.
-const SUBJECT: &str = "the subject";
+pub(super) const SUBJECT: &str = "the subject";
 const REASON: &str = "the reason";
 const KITS: &str = "the kits";
+
+/// Whether a key is one of those that name a subject, whatever the study's form calls it.
+pub(super) fn says_subject(key: &str) -> bool {
+    let words = &vocabulary().deed_subjects;
+    words.contains(&text::fold_tight(key)) || words.contains(&text::fold_key_undecorated(key))
+}
 
 /// What a text says of a deed, and how.
 #[derive(Debug)]

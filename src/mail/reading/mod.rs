@@ -13,6 +13,7 @@
 //! odd mail is a file in `tests/data/mail`, first.
 
 pub mod address;
+mod asked;
 pub mod automatic;
 pub mod bounce;
 pub mod charset;
@@ -28,8 +29,9 @@ pub mod identity;
 pub mod inbox;
 pub mod lines;
 pub mod parameter;
+pub mod randomize;
 pub mod read;
-pub mod reason;
+mod reason;
 pub mod recipient;
 mod returned;
 pub mod signs;

@@ -11,9 +11,8 @@ use super::recipient::SubAddress;
 use super::structure::{self, Part};
 use super::subject::{self, Subject};
 use super::vocabulary::Wish;
-use super::{automatic, bounce, charset, cut, deed, form, identity, lines, recipient, returned, trust, veto, word};
+use super::{asked, automatic, bounce, charset, cut, form, identity, lines, recipient, returned, trust, veto, word};
 use crate::domain::answer::{self, Form};
-use crate::domain::deed::Deed;
 use crate::domain::language::Language;
 use crate::domain::request::{Act, Request};
 use crate::domain::study::{Authentication, Person, Post, Study};
@@ -120,10 +119,11 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// The form that was filled in, if enrolling is asked for.
+    /// The form that was filled in, if enrolling or a further randomization is asked for.
     pub fn form(&self) -> Option<&Form> {
         match &self.request.as_ref()?.act {
             Act::Enroll(form) => Some(form),
+            Act::Randomize(wanted) => Some(&wanted.form),
             _ => None,
         }
     }
@@ -360,14 +360,32 @@ fn answer(
     if !content.problems.is_empty() {
         return reading.hold(content.problems.clone());
     }
-    let wish = subject.wish.filter(|wish| *wish != Wish::Enroll);
+    // A study that randomizes once has one word the more for enrolling.
+    let again = !study.randomizations.is_empty();
+    let wish = subject.wish.filter(|wish| *wish != Wish::Enroll && (again || *wish != Wish::Randomize));
     let confirms = matches!(reading.sub_address, Some(SubAddress::Confirm(_)));
     if body.is_none() || body.is_some_and(<[u8]>::is_empty) && wish.is_none() && !confirms {
         return reading.hold([Reason::NoBody]);
     }
     if let Some(Wish::Deed(deed)) = wish {
-        match asked(world, &reading, study, deed, subject, content) {
+        match asked::deed(world, &reading, study, deed, subject, content) {
             Ok(Some(act)) => return requested(reading, study, person, act),
+            Ok(None) => {}
+            Err(reason) => return reading.hold([reason]),
+        }
+    }
+    if again {
+        match asked::randomization(world, &reading, study, wish, subject, content) {
+            Ok(Some(wanted)) => {
+                let faulty = !wanted.form.faults.is_empty();
+                let disposition = match wanted.form.typed.is_empty() {
+                    true => Disposition::Reply,
+                    false if faulty => Disposition::ReplyError,
+                    false => Disposition::Register,
+                };
+                let reading = requested(reading, study, person, Act::Randomize(wanted));
+                return Reading { disposition, ..reading };
+            }
             Ok(None) => {}
             Err(reason) => return reading.hold([reason]),
         }
@@ -404,44 +422,8 @@ fn requested(reading: Reading, study: &Study, person: &Person, act: Act) -> Read
     Reading { disposition: Disposition::Reply, request: Some(request), ..reading }
 }
 
-/// The act about a subject that a mail asks for; none for a reply to a one-time token that brings nothing new.
-fn asked(
-    world: &World<'_>,
-    reading: &Reading,
-    study: &Study,
-    deed: Deed,
-    subject: &Subject,
-    content: &Content,
-) -> Result<Option<Act>, Reason> {
-    let readable = if content.undecidable { "" } else { content.text.as_str() };
-    let mut said = deed::read(study, deed, subject, readable)?;
-    let mut twin = content.twin.clone();
-    if matches!(reading.sub_address, Some(SubAddress::Confirm(_))) && !said.keyed {
-        return Ok(None);
-    }
-    if !said.keyed
-        && !said.registers
-        && answers_ours(world, reading)
-        && let Some(mended) = returned::form(&content.text)
-    {
-        said = deed::read(study, deed, subject, &mended)?;
-        twin = content.twin.as_deref().and_then(returned::form);
-    }
-    if let Some(twin) = &twin
-        && !deed::agree(&said, &deed::read(study, deed, subject, twin)?, twin)
-    {
-        return Err(Reason::TwinsDiffer);
-    }
-    // A registration form under such a word could mean either.
-    let unclear = said.registers && !said.keyed && deed != Deed::Unblind;
-    if unclear && !said.wanted.lacks().is_empty() {
-        return Err(Reason::OtherRequest);
-    }
-    Ok(Some(Act::Deed(said.wanted)))
-}
-
 /// Whether a mail answers one of our letters.
-fn answers_ours(world: &World<'_>, reading: &Reading) -> bool {
+pub(super) fn answers_ours(world: &World<'_>, reading: &Reading) -> bool {
     reading.references.iter().any(|id| {
         let domain = id.rsplit_once('@').map(|(_, domain)| domain);
         domain.is_some_and(|domain| domain.eq_ignore_ascii_case(&world.post.message_id_domain))
@@ -470,8 +452,12 @@ fn mended(world: &World<'_>, reading: &Reading, study: &Study, content: &Content
 /// Whether the sender's own words speak of something else than enrolling.
 fn vetoed(study: &Study, subject: &Subject, content: &str) -> bool {
     let keys = answer::keys(study.registration_instrument());
-    let known = |key: &str| keys.get(&text::fold_tight(key)).map(|item| item.to_string());
-    let own = cut::cut(content, &known);
+    speaks_of_else(subject, content, &|key: &str| keys.get(&text::fold_tight(key)).map(|item| item.to_string()))
+}
+
+/// Whether the subject, or a line of the sender's own that is no answer, speaks against what is asked.
+pub(super) fn speaks_of_else(subject: &Subject, content: &str, known: &dyn Fn(&str) -> Option<String>) -> bool {
+    let own = cut::cut(content, known);
     let prose: Vec<&str> = own
         .iter()
         .map(|kept| kept.line)
@@ -522,6 +508,10 @@ fn is_japanese(text: &str) -> bool {
 fn count_keys(world: &World<'_>, candidate: &str) -> usize {
     let start: String = candidate.chars().take(limits::ANSWER_CHARS).collect();
     let folded = text::fold(&start);
-    let keys = world.studies.iter().flat_map(|study| answer::keys(study.registration_instrument()).keys());
+    let forms = world.studies.iter().flat_map(|study| {
+        let further = study.randomizations.iter().filter_map(|own| study.find_instrument(&own.instrument));
+        further.chain([study.registration_instrument()])
+    });
+    let keys = forms.flat_map(|form| answer::keys(form).keys());
     keys.filter(|key| !key.is_ascii() && folded.contains(key.as_str())).count()
 }

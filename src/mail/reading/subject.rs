@@ -21,6 +21,8 @@ pub struct Subject {
     pub rest: String,
     /// What its words ask for.
     pub wish: Option<Wish>,
+    /// Whether a word for randomizing is among its words, whatever else they ask for.
+    pub randomizes: bool,
     /// The first word with a digit in it, as typed: a subject's reference.
     pub reference: Option<String>,
 }
@@ -41,12 +43,14 @@ pub fn read_text(decoded: &str) -> Subject {
     let wide = without_prefixes(&text::fold_width(&clean));
     let (tags, plain) = brackets(&wide);
     let rest = text::fold(&plain);
-    let wish = find_wish(&rest);
+    let said = wishes(&rest);
+    let wish = find_wish(&said);
+    let randomizes = said.contains(&Wish::Randomize);
     let reference = plain
         .split(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/')))
         .find(|token| token.chars().any(|c| c.is_ascii_digit()))
         .map(str::to_string);
-    Subject { text: clean, tags, rest, wish, reference }
+    Subject { text: clean, tags, rest, wish, randomizes, reference }
 }
 
 /// Takes `Re:`, `RE[2]:`, `Fwd:`, `返信:` off the front, however many there are.
@@ -85,8 +89,9 @@ fn brackets(wide: &str) -> (Vec<String>, String) {
     (tags, without_prefixes(&plain))
 }
 
-/// Latin words must stand alone, several side by side; Japanese has no blanks, so there they may stand anywhere.
-fn find_wish(rest: &str) -> Option<Wish> {
+/// What the words of a subject ask for, the more specific first. Latin words must stand alone, several side by side; Japanese
+/// has no blanks, so there they may stand anywhere.
+fn wishes(rest: &str) -> Vec<Wish> {
     let tokens = rest.split(|c: char| !(c.is_alphanumeric() || c == '-')).filter(|token| !token.is_empty());
     let tokens: Vec<&str> = tokens.collect();
     let spaced = format!(" {} ", tokens.join(" "));
@@ -95,10 +100,14 @@ fn find_wish(rest: &str) -> Option<Wish> {
         true => tokens.contains(&word),
         false => rest.contains(word),
     };
-    let mut said = vocabulary().wishes.iter().filter(|(word, _)| stands(word)).map(|(_, wish)| *wish);
+    vocabulary().wishes.iter().filter(|(word, _)| stands(word)).map(|(_, wish)| *wish).collect()
+}
+
+fn find_wish(said: &[Wish]) -> Option<Wish> {
+    let mut said = said.iter().copied();
     let first = said.next()?;
     // A registration that was corrected is still a registration.
-    let enrolls = first == Wish::Deed(Deed::Correct) && said.any(|wish| wish == Wish::Enroll);
+    let enrolls = first == Wish::Deed(Deed::Correct) && said.any(Wish::enrolls);
     Some(if enrolls { Wish::Enroll } else { first })
 }
 

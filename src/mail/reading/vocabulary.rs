@@ -30,6 +30,15 @@ pub enum Wish {
     Link,
     /// To enroll a subject.
     Enroll,
+    /// To randomize: a subject who is enrolled once more, where the study does that; else to enroll.
+    Randomize,
+}
+
+impl Wish {
+    /// Whether it can be a wish to enroll.
+    pub(super) fn enrolls(self) -> bool {
+        matches!(self, Wish::Enroll | Wish::Randomize)
+    }
 }
 
 #[derive(Deserialize)]
@@ -54,6 +63,7 @@ struct Request {
     help: Vec<String>,
     link: Vec<String>,
     enroll: Vec<String>,
+    randomize: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -202,7 +212,7 @@ impl Vocabulary {
         words.originals = quotes(|quote| &quote.original);
         words.attributions = quotes(|quote| &quote.attribution);
         words.footers = quotes(|quote| &quote.footers);
-        let requests = [Wish::Balance, Wish::Form, Wish::Status, Wish::Help, Wish::Link, Wish::Enroll];
+        let requests = [Wish::Balance, Wish::Form, Wish::Status, Wish::Help, Wish::Link, Wish::Enroll, Wish::Randomize];
         for wish in Deed::ALL.map(Wish::Deed).into_iter().chain(requests) {
             for file in files {
                 let list = match wish {
@@ -217,6 +227,7 @@ impl Vocabulary {
                     Wish::Help => &file.request.help,
                     Wish::Link => &file.request.link,
                     Wish::Enroll => &file.request.enroll,
+                    Wish::Randomize => &file.request.randomize,
                 };
                 words.wishes.extend(folded(list).map(|word| (word, wish)));
             }
@@ -245,7 +256,7 @@ mod tests {
     fn every_file_is_read() {
         let words = vocabulary();
         assert!(words.wishes.contains(&(text::fold("用紙"), Wish::Form)));
-        assert!(words.wishes.contains(&("randomize".into(), Wish::Enroll)));
+        assert!(words.wishes.contains(&("randomize".into(), Wish::Randomize)));
         assert!(words.originals.is_match("----- 元のメッセージ -----"));
         assert!(words.footers.is_match("iPhoneから送信"));
         assert!(words.attributions.is_match("On Fri, 20 Nov 2026, X <x@y.org> wrote:"));

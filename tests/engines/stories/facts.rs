@@ -43,6 +43,11 @@ pub(super) struct Operating {
 }
 
 impl Operating {
+    /// The study.
+    pub(super) fn shelved(self) -> ShelvedStudy {
+        self.shelved
+    }
+
     pub(super) async fn of(center: &Center, slug: &str) -> Operating {
         let shelf = center.shelf_on(center.store());
         let row = study::find_current(center.store(), slug).await.unwrap().unwrap();
@@ -197,7 +202,7 @@ stories! {
             let means = operating.means(center);
             let order = order("101-001", "telephone call at night");
             let done = command::unblind(&operating.shelf, &operating.shelved, means, order, "kobayashi").await.unwrap();
-            assert_eq!((matches!(done.0, Broken::Now(_)), done.1.arm.as_str()), (first, arm.as_str()));
+            assert_eq!((matches!(done.0, Broken::Now(_)), done.1[0].arm.as_str()), (first, arm.as_str()));
             let letters = center.settle().await;
             let notices = usize::from(first);
             assert_eq!(letters.len(), 1 + notices, "{:?}", kinds(&letters));
@@ -213,7 +218,7 @@ stories! {
         life::set_state(center.store(), "borealis", State::Closed, center.act("last visit done")).await.unwrap();
         assert!(matches!(all("").await, Err(CommandError::Refused(_))), "a reason is needed");
         let listed = all("analysis").await.unwrap();
-        let arms: Vec<String> = listed.into_iter().map(|(_, given)| given.unwrap().arm).collect();
+        let arms: Vec<String> = listed.into_iter().map(|(_, mut given)| given.remove(0).arm).collect();
         assert_eq!(arms, center.arms("borealis").await);
         let row = study::find_current(center.store(), "borealis").await.unwrap().unwrap();
         let actions: BTreeMap<String, usize> =

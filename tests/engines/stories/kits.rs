@@ -106,7 +106,7 @@ async fn import(center: &Center, list: &str) -> Result<Imported, KitError> {
 async fn replace(center: &Center, subject: usize, asker: Option<&Person>) -> Result<Replaced, KitError> {
     let (row, ..) = center.enrolled("borealis").await.swap_remove(subject - 1);
     let asker = asker.map_or(Asker::Operator, Asker::Person);
-    act!(center, |ledger, shelved, means, order| kits::replace(ledger, shelved, means, order, &row, asker))
+    act!(center, |ledger, shelved, means, order| kits::replace(ledger, shelved, means, order, &row, None, asker))
 }
 
 async fn enroll(center: &mut Center, number: usize) -> Vec<Received> {
@@ -467,7 +467,7 @@ stories! {
                     let row = study::find_current(&store, "borealis").await?.unwrap();
                     let shelved = shelf.load(&row).await?;
                     let mut ledger = Ledger::begin(&shelf).await?;
-                    kits::replace(&mut ledger, &shelved, means, order, &subject, Asker::Operator).await?;
+                    kits::replace(&mut ledger, &shelved, means, order, &subject, None, Asker::Operator).await?;
                     Ok(ledger.commit().await?)
                 }
                 .await;

@@ -9,7 +9,8 @@ use super::*;
 fn amended(state: State, from: &str, to: &str) -> (State, Scheme) {
     let (from, to) = (scheme(from), scheme(to));
     assert_eq!(to.breaks(&from), [], "{to:?}");
-    (state.carry(&from, &to).unwrap(), to)
+    let next = state.total() + 1;
+    (state.carry(&from, &to, next).unwrap(), to)
 }
 
 fn law(state: &State, scheme: &Scheme, subject: &Levels) -> Vec<String> {
@@ -166,7 +167,7 @@ proptest! {
             let own = &schemes[at / 10];
             if at % 10 == 0 && at > 0 {
                 prop_assert_eq!(own.breaks(&schemes[at / 10 - 1]), []);
-                state = state.carry(&schemes[at / 10 - 1], own).unwrap();
+                state = state.carry(&schemes[at / 10 - 1], own, at as u64 + 1).unwrap();
                 turns.push(Turn { from: at as u64 + 1, scheme: own });
             }
             let subject = levels(&[("site", &site.to_string())]);

@@ -1,0 +1,102 @@
+//! Requests about subjects who are enrolled: what a mail asks for by its words and its lines, or in a form of ours that it quotes.
+
+use super::content::Content;
+use super::form::agree;
+use super::read::{World, answers_ours, speaks_of_else};
+use super::reason::Reason;
+use super::recipient::SubAddress;
+use super::subject::Subject;
+use super::vocabulary::Wish;
+use super::{Reading, randomize, returned};
+use crate::domain::deed::Deed;
+use crate::domain::request::{Act, Randomize};
+use crate::domain::study::Study;
+
+/// The act about a subject that a mail asks for; none for a reply to a one-time token that brings nothing new.
+pub(super) fn deed(
+    world: &World<'_>,
+    reading: &Reading,
+    study: &Study,
+    deed: Deed,
+    subject: &Subject,
+    content: &Content,
+) -> Result<Option<Act>, Reason> {
+    let readable = if content.undecidable { "" } else { content.text.as_str() };
+    let mut said = super::deed::read(study, deed, subject, readable)?;
+    let mut twin = content.twin.clone();
+    if matches!(reading.sub_address, Some(SubAddress::Confirm(_))) && !said.keyed {
+        return Ok(None);
+    }
+    if !said.keyed
+        && !said.registers
+        && answers_ours(world, reading)
+        && let Some(mended) = returned::form(&content.text)
+    {
+        said = super::deed::read(study, deed, subject, &mended)?;
+        twin = content.twin.as_deref().and_then(returned::form);
+    }
+    if let Some(twin) = &twin
+        && !super::deed::agree(&said, &super::deed::read(study, deed, subject, twin)?, twin)
+    {
+        return Err(Reason::TwinsDiffer);
+    }
+    // A registration form under such a word could mean either.
+    let unclear = said.registers && !said.keyed && deed != Deed::Unblind;
+    if unclear && !said.wanted.lacks().is_empty() {
+        return Err(Reason::OtherRequest);
+    }
+    Ok(Some(Act::Deed(said.wanted)))
+}
+
+/// The further randomization that a mail asks for; none where it asks for something else, or is a reply to a one-time token
+/// that brings nothing new.
+pub(super) fn randomization(
+    world: &World<'_>,
+    reading: &Reading,
+    study: &Study,
+    wish: Option<Wish>,
+    subject: &Subject,
+    content: &Content,
+) -> Result<Option<Randomize>, Reason> {
+    let today = world.now.day_in(study.zone);
+    let readable = if content.undecidable { "" } else { content.text.as_str() };
+    let mut said = randomize::read(study, subject, readable, today)?;
+    let mut twin = content.twin.clone();
+    if !said.keyed
+        && !said.registers
+        && answers_ours(world, reading)
+        && let Some(mended) = returned::form(&content.text)
+    {
+        said = randomize::read(study, subject, &mended, today)?;
+        twin = content.twin.as_deref().and_then(returned::form);
+    }
+    let filled = !said.wanted.form.typed.is_empty();
+    let confirms = matches!(reading.sub_address, Some(SubAddress::Confirm(_)));
+    let means_it = match wish {
+        // A reply without new data is a yes, or none.
+        _ if confirms && !filled => false,
+        Some(Wish::Randomize) => !said.registers || filled,
+        Some(Wish::Form) => subject.randomizes && !filled && !said.registers,
+        // Data decide before words.
+        None => filled && !said.registers,
+        Some(_) => false,
+    };
+    if !means_it {
+        return Ok(None);
+    }
+    // Data of both forms could mean either.
+    if said.registers {
+        return Err(Reason::OtherRequest);
+    }
+    if let Some(twin) = &twin {
+        let other = randomize::read(study, subject, twin, today)?;
+        if !randomize::names_same(&said, &other, twin) || !agree(&said.wanted.form, &other.wanted.form, twin) {
+            return Err(Reason::TwinsDiffer);
+        }
+    }
+    let known = |key: &str| randomize::is_known(study, key).then(String::new);
+    if filled && speaks_of_else(subject, &content.text, &known) {
+        return Err(Reason::OtherRequest);
+    }
+    Ok(Some(said.wanted))
+}
