@@ -72,6 +72,20 @@ pub const KIT_LOTS: i64 = 20;
 pub const BUNDLE_FILE_BYTES: usize = 64 * 1024 * 1024;
 /// Largest body of a posted form, in bytes.
 pub const FORM_BYTES: usize = 256 * 1024;
+/// Tries to sign in with one login that may fail before anybody has to wait.
+pub const SIGN_IN_FREE_TRIES: u32 = 5;
+/// Tries to sign in from one place that may fail before anybody there has to wait: a ward may share an address.
+pub const SIGN_IN_FREE_TRIES_ORIGIN: u32 = 50;
+/// First wait after too many failures, in seconds; each further one doubles it.
+pub const SIGN_IN_WAIT_SECONDS: i64 = 30;
+/// Longest wait after failures, in seconds (10 minutes).
+pub const SIGN_IN_WAIT_MOST_SECONDS: i64 = 600;
+/// Time without a failure after which those before are forgotten, in seconds (1 hour).
+pub const SIGN_IN_QUIET_SECONDS: i64 = 3600;
+/// Time after which a session that is not used ends, in seconds (30 minutes).
+pub const SESSION_IDLE_SECONDS: i64 = 30 * 60;
+/// Time after which a session ends in any case, in seconds (12 hours).
+pub const SESSION_SECONDS: i64 = 12 * 3600;
 /// Most fields of a posted form that are looked at.
 pub const FORM_FIELDS: usize = 5_000;
 /// Longest time a page may take, in seconds.

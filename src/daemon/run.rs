@@ -263,6 +263,7 @@ impl Daemon {
             dice: Arc::clone(&self.dice),
             keys: Arc::clone(&self.keys),
             desk: desk_address(mailbox),
+            public_url: settings.web.public_url.clone(),
         };
         SurveyPages::new(tools).map(Some)
     }

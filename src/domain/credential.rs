@@ -63,6 +63,16 @@ impl Secret {
         digest("password", &[&login.0, &self.0])
     }
 
+    /// What is kept of a session's cookie.
+    pub fn session_digest(&self) -> Sha256Digest {
+        digest("session", &[&self.0])
+    }
+
+    /// What a form on a page of a session carries, so that no other site can send one: it cannot read the cookie.
+    pub fn guard(&self) -> String {
+        data_encoding::HEXLOWER.encode(&digest("guard", &[&self.0]))
+    }
+
     /// The key that seals what its owner has not sent yet: nobody else can read it.
     pub fn draft_key(&self) -> [u8; 32] {
         digest("draft", &[&self.0])

@@ -34,6 +34,7 @@ mod queue;
 pub mod randomization;
 pub mod response;
 pub mod secret;
+pub mod session;
 mod sql;
 pub mod study;
 pub mod subject;
@@ -68,6 +69,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         randomization::STATEMENTS,
         response::STATEMENTS,
         secret::STATEMENTS,
+        session::STATEMENTS,
         study::STATEMENTS,
         subject::STATEMENTS,
         word::STATEMENTS,

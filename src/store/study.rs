@@ -121,6 +121,7 @@ statements! { "study":
     PURGE_KIT_LISTS = same "DELETE FROM kit_list WHERE study_id = $1";
     PURGE_CALENDAR = same "DELETE FROM calendar_mark WHERE study_id = $1";
     PURGE_SHORTAGES = same "DELETE FROM kit_shortage WHERE study_id = $1";
+    PURGE_SESSIONS = same "DELETE FROM session WHERE study_id = $1";
     PURGE_DRAFTS = same "DELETE FROM draft WHERE credential_id IN (SELECT id FROM credential WHERE study_id = $1)";
     PURGE_ANSWERED = same "DELETE FROM answered WHERE credential_id IN (SELECT id FROM credential WHERE study_id = $1)";
     PURGE_CREDENTIALS = same "DELETE FROM credential WHERE study_id = $1";
@@ -267,6 +268,7 @@ pub async fn purge(
         &PURGE_KIT_LISTS,
         &PURGE_SHORTAGES,
         &PURGE_CALENDAR,
+        &PURGE_SESSIONS,
         &PURGE_DRAFTS,
         &PURGE_ANSWERED,
         &PURGE_CREDENTIALS,

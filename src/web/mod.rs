@@ -45,7 +45,7 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, WebError> {
 /// The listener breaks.
 pub async fn serve(listener: TcpListener, pages: Router, mut stop: watch::Receiver<bool>) -> Result<(), WebError> {
     let guarded = guard::guarded(pages);
-    axum::serve(listener, guarded)
+    axum::serve(listener, guarded.into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(async move {
             // An error means that the sender is gone, which is a stop too.
             let _ = stop.wait_for(|stop| *stop).await;

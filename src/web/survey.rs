@@ -1,10 +1,11 @@
 //! The questionnaire behind a link: the form, the answers once more, the receipt.
 //!
 //! A link is the capability: whoever has it may answer, and nobody who has it not can send a form in its name, so its pages
-//! need neither cookie nor session. A GET uses nothing up. Answers travel with the page until they are sent; everything works
-//! without scripts.
+//! need neither cookie nor session. Whoever types a login and a password instead has a session, in a cookie, and a guard in
+//! each form. A GET uses nothing up. Answers travel with the page until they are sent; everything works without scripts.
 
 mod form;
+mod sign_in;
 
 use std::sync::Arc;
 
@@ -12,15 +13,17 @@ use axum::Router;
 use axum::extract::{Form, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use subtle::ConstantTimeEq;
 
 use super::pages::{Pages, PagesError, accepted};
 use crate::domain::answer;
 use crate::domain::credential::{Secret, Unfit};
 use crate::domain::instrument::Instrument;
 use crate::domain::language::Language;
+use crate::domain::study::Study;
 use crate::domain::survey::{Mark, Responses, Shut, Survey};
 use crate::domain::time::{Clock, Dice};
 use crate::store::StoreError;
@@ -28,6 +31,7 @@ use crate::store::credential::{self, AnsweredRow, CredentialRow};
 use crate::store::participant;
 use crate::store::response::Channel;
 use crate::store::study::{self, StudyRow};
+use crate::workflow;
 use crate::workflow::respond::{self, Barred, Outcome, Submission};
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
 use crate::workflow::{DeskAddress, Failure, Keys, Means};
@@ -46,6 +50,8 @@ pub struct Tools {
     pub keys: Arc<Keys>,
     /// The mailbox that speaks for us.
     pub desk: DeskAddress,
+    /// What links begin with; tells whether cookies may ask for https.
+    pub public_url: String,
 }
 
 impl Tools {
@@ -75,6 +81,7 @@ impl SurveyPages {
             ("review", include_str!("../../templates/pages/survey/review.hbs")),
             ("thanks", include_str!("../../templates/pages/survey/thanks.hbs")),
             ("barred", include_str!("../../templates/pages/survey/barred.hbs")),
+            ("sign_in", include_str!("../../templates/pages/survey/sign_in.hbs")),
         ];
         let words = [
             (Language::En, include_str!("../../templates/pages/en/survey.toml")),
@@ -91,14 +98,43 @@ impl SurveyPages {
                 include_str!("../../templates/pages/survey/survey.css"),
             )
         };
-        Router::new().route("/survey.css", get(style)).route("/a/{secret}", get(open).post(send)).with_state(self)
+        Router::new()
+            .route("/survey.css", get(style))
+            .route("/a/{secret}", get(open).post(send))
+            .route("/s/{slug}", get(sign_in::show).post(sign_in::try_in))
+            .route("/s/{slug}/form", get(open_signed_in).post(send_signed_in))
+            .route("/s/{slug}/leave", post(sign_in::leave))
+            .with_state(self)
     }
 
     /// Whom a link lets in; none for what is no link of ours.
     async fn enter(&self, secret: &str) -> Result<Option<Visit>, Failure> {
         let Some(secret) = Secret::parse(secret) else { return Ok(None) };
+        let found = credential::find_by_link(self.tools.shelf.store(), &secret.link_digest()).await?;
+        let Some(credential) = found else { return Ok(None) };
+        self.visit(credential, format!("/a/{}", secret.text()), None).await
+    }
+
+    /// Whom a session lets in; none if it is over, or of another study.
+    async fn resume(&self, slug: &str, headers: &HeaderMap) -> Result<Option<Visit>, Failure> {
+        let Some(secret) = self.cookie(headers) else { return Ok(None) };
         let store = self.tools.shelf.store();
-        let Some(credential) = credential::find_by_link(store, &secret.link_digest()).await? else { return Ok(None) };
+        let Some(session) = workflow::sign_in::resume(store, &secret, self.tools.clock.now()).await? else {
+            return Ok(None);
+        };
+        let Some(id) = session.credential_id else { return Ok(None) };
+        let Some(credential) = credential::find(store, &id).await? else { return Ok(None) };
+        let visit = self.visit(credential, format!("/s/{slug}/form"), Some(secret.guard())).await?;
+        Ok(visit.filter(|visit| visit.row.slug == slug))
+    }
+
+    async fn visit(
+        &self,
+        credential: CredentialRow,
+        path: String,
+        guard: Option<String>,
+    ) -> Result<Option<Visit>, Failure> {
+        let store = self.tools.shelf.store();
         let row = study::load(store, credential.study_id).await?;
         let shelved = self.tools.shelf.current(row.id, row.bundle_version).await?;
         if shelved.study.survey.is_none() {
@@ -109,13 +145,16 @@ impl SurveyPages {
             Some(id) => Language::find(&participant::load(store, id).await?.language),
             None => None,
         };
-        Ok(Some(Visit { secret, row, shelved, credential, uses, wish }))
+        Ok(Some(Visit { path, guard, row, shelved, credential, uses, wish }))
     }
 }
 
-/// Somebody whose link is known.
+/// Somebody whose link or session is known.
 struct Visit {
-    secret: Secret,
+    /// Where the form is sent.
+    path: String,
+    /// What a form of a session must carry; none for a link, which nobody else knows.
+    guard: Option<String>,
     row: StudyRow,
     shelved: Arc<ShelvedStudy>,
     credential: CredentialRow,
@@ -147,30 +186,38 @@ impl Visit {
             .unwrap_or(Language::En)
     }
 
-    fn path(&self) -> String {
-        format!("/a/{}", self.secret.text())
+    /// Whether a form came from our own page.
+    fn guards(&self, posted: Option<&str>) -> bool {
+        match (&self.guard, posted) {
+            (Some(guard), Some(posted)) => guard.as_bytes().ct_eq(posted.as_bytes()).into(),
+            (Some(_), None) => false,
+            (None, _) => true,
+        }
     }
 
     /// What every page of this survey states.
     fn head(&self, language: Language) -> Value {
         let study = &self.shelved.study;
-        let path = self.path();
-        let languages: Vec<Value> = study
-            .languages
-            .iter()
-            .map(|other| {
-                json!({ "code": other.code(), "link": format!("{path}?lang={}", other.code()), "chosen": *other == language,
-                        "name": match other { Language::En => "English", Language::Ja => "日本語" } })
-            })
-            .collect();
+        let path = &self.path;
+        let languages = languages(study, path, language);
         json!({
             "study": { "title": study.title.in_language(language), "tag": study.tag,
                        "test": self.shelved.stage == study::Stage::Development },
             "title": self.instrument().title.in_language(language),
             "languages": languages, "several": study.languages.len() > 1,
-            "path": path, "privacy": self.survey().privacy.key(),
+            "path": path, "privacy": self.survey().privacy.key(), "guard": self.guard,
+            "leave": self.guard.as_ref().map(|_| format!("/s/{}/leave", study.slug)),
         })
     }
+}
+
+/// The languages of a study, as links to the same page.
+fn languages(study: &Study, path: &str, chosen: Language) -> Vec<Value> {
+    let link = |other: &Language| {
+        json!({ "code": other.code(), "link": format!("{path}?lang={}", other.code()), "chosen": *other == chosen,
+                "name": match other { Language::En => "English", Language::Ja => "日本語" } })
+    };
+    study.languages.iter().map(link).collect()
 }
 
 /// What a link may carry.
@@ -189,6 +236,37 @@ async fn open(
     match pages.enter(&secret).await {
         Ok(Some(visit)) => pages.show(&visit, &wish, &headers),
         Ok(None) => pages.stranger(&headers),
+        Err(failure) => pages.unavailable(&failure, &headers),
+    }
+}
+
+async fn open_signed_in(
+    State(pages): State<SurveyPages>,
+    Path(slug): Path<String>,
+    Query(wish): Query<Wish>,
+    headers: HeaderMap,
+) -> Response {
+    match pages.resume(&slug, &headers).await {
+        Ok(Some(visit)) => pages.show(&visit, &wish, &headers),
+        Ok(None) => sign_in::first(&slug),
+        Err(failure) => pages.unavailable(&failure, &headers),
+    }
+}
+
+async fn send_signed_in(
+    State(pages): State<SurveyPages>,
+    Path(slug): Path<String>,
+    headers: HeaderMap,
+    Form(fields): Form<Vec<(String, String)>>,
+) -> Response {
+    let posted = Posted::new(fields);
+    match pages.resume(&slug, &headers).await {
+        Ok(Some(visit)) if !visit.guards(posted.guard()) => pages.bare(StatusCode::FORBIDDEN, "elsewhere", &headers),
+        Ok(Some(visit)) => match pages.take(&visit, &posted, &headers).await {
+            Ok(response) => response,
+            Err(failure) => pages.unavailable(&failure, &headers),
+        },
+        Ok(None) => pages.bare(StatusCode::FORBIDDEN, "session_over", &headers),
         Err(failure) => pages.unavailable(&failure, &headers),
     }
 }
@@ -320,7 +398,7 @@ impl SurveyPages {
         let language = accepted(headers, &Language::ALL).unwrap_or(Language::En);
         let facts = json!({
             "study": { "title": "hagaki", "tag": "", "test": false }, "title": "", "languages": [], "several": false, "path": "",
-            "privacy": "", "why": self.pages.word(language, key, &[]),
+            "privacy": "", "guard": Value::Null, "leave": Value::Null, "why": self.pages.word(language, key, &[]),
         });
         self.pages.respond(status, language, "barred", facts)
     }
@@ -328,5 +406,5 @@ impl SurveyPages {
 
 /// Away from the posted form, so that a reload sends nothing again.
 fn seen(visit: &Visit, receipt: &str, language: Language) -> Response {
-    Redirect::to(&format!("{}?receipt={receipt}&lang={}", visit.path(), language.code())).into_response()
+    Redirect::to(&format!("{}?receipt={receipt}&lang={}", visit.path, language.code())).into_response()
 }

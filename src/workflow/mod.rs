@@ -40,6 +40,7 @@ pub mod report;
 mod rescreen;
 pub mod respond;
 pub mod shelf;
+pub mod sign_in;
 pub mod stock;
 mod texts;
 pub mod told;

@@ -28,6 +28,12 @@ impl Page {
         field.unwrap_or_else(|| panic!("no redirection: {self:?}")).to_owned()
     }
 
+    /// The cookie that is set, `name=value`.
+    pub(crate) fn cookie(&self) -> String {
+        let field = self.head.lines().find_map(|line| line.strip_prefix("set-cookie: "));
+        field.and_then(|field| field.split(';').next()).unwrap_or_else(|| panic!("no cookie: {self:?}")).to_owned()
+    }
+
     /// The value of a hidden field.
     pub(crate) fn field(&self, name: &str) -> String {
         let behind = self.body.split(&format!("name=\"{name}\" value=\"")).nth(1);
@@ -50,14 +56,25 @@ impl Served {
         self.ask(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")).await
     }
 
+    /// Asks for a page with a cookie.
+    pub(crate) async fn get_with(&self, path: &str, cookie: &str) -> Page {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n"))
+            .await
+    }
+
     /// Sends a form.
     pub(crate) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Page {
+        self.post_with(path, fields, "").await
+    }
+
+    /// Sends a form with further header fields, each ended by CRLF.
+    pub(crate) async fn post_with(&self, path: &str, fields: &[(&str, &str)], more: &str) -> Page {
         let encoded: Vec<String> =
             fields.iter().map(|(name, value)| format!("{}={}", percent(name), percent(value))).collect();
         let body = encoded.join("&");
         self.ask(&format!(
             "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\n\
-             Content-Length: {}\r\n\r\n{body}",
+             Content-Length: {}\r\n{more}\r\n{body}",
             body.len()
         ))
         .await

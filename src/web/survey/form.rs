@@ -16,6 +16,7 @@ use crate::limits;
 const MARK: &str = "_mark";
 const STEP: &str = "_step";
 const LANGUAGE: &str = "_lang";
+const GUARD: &str = "_guard";
 
 /// What a button of the page asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,10 @@ impl Posted {
 
     pub(super) fn language(&self) -> Option<&str> {
         self.find(LANGUAGE)
+    }
+
+    pub(super) fn guard(&self) -> Option<&str> {
+        self.find(GUARD)
     }
 
     pub(super) fn step(&self) -> Step {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use hagaki::domain::survey::Mark;
 use hagaki::domain::time::Clock;
+use hagaki::limits;
 use hagaki::store::study::State;
 use hagaki::store::{credential, response, study};
 use hagaki::web::survey::{SurveyPages, Tools};
@@ -13,6 +14,7 @@ use hagaki::workflow::{Means, life};
 
 use super::*;
 use crate::browser::Served;
+use crate::world::NOW;
 
 /// WELLBEING, answered once and not shown again before it is sent.
 fn once() -> Bundle {
@@ -53,6 +55,7 @@ async fn serve(center: &Center) -> Served {
         dice: center.dice.clone(),
         keys: center.keys.clone(),
         desk: center.process.calendar.desk.clone(),
+        public_url: "https://hagaki.example.jp".to_owned(),
     };
     Served::start(SurveyPages::new(tools).unwrap().router()).await
 }
@@ -213,5 +216,95 @@ stories! {
         assert!(letters.iter().all(|letter| letter.subject.starts_with("[TEST]")));
         let row = study::find_current(center.store(), "wellbeing").await.unwrap().unwrap();
         assert_eq!(credential::count(center.store(), row.id).await.unwrap(), [(credential::State::Active, 5)]);
+    }
+
+    async fn an_id_and_a_password_open_a_session(center: &mut Center) {
+        center.activate(&once(), Stage::Production).await;
+        let issued = invite(center, 2, None).await;
+        center.settle().await;
+        let pages = serve(center).await;
+        let (login, password) = (issued[0].login.clone().unwrap().grouped(), issued[0].password.clone().unwrap());
+        let page = pages.get("/s/wellbeing").await;
+        assert!(page.status == 200 && page.body.contains("type=\"password\""), "{page:?}");
+        assert_eq!(pages.get("/s/nothing").await.status, 404);
+        assert_eq!(pages.get("/s/wellbeing/form").await.location(), "/s/wellbeing");
+        // What a stranger put into the browser before is worth nothing afterwards.
+        let planted = format!("__Host-hagaki={}", "a".repeat(26));
+        let typed = [("login", login.as_str()), ("password", password.as_str()), ("lang", "en")];
+        let entered = pages.post_with("/s/wellbeing", &typed, &format!("Cookie: {planted}\r\n")).await;
+        assert_eq!(entered.status, 303, "{entered:?}");
+        assert!(entered.head.contains("HttpOnly; SameSite=Lax") && entered.head.contains("; Secure"), "{entered:?}");
+        let cookie = entered.cookie();
+        assert!(cookie.starts_with("__Host-hagaki=") && cookie != planted);
+        assert_eq!(pages.get_with("/s/wellbeing/form", &planted).await.location(), "/s/wellbeing");
+        let form = pages.get_with("/s/wellbeing/form", &cookie).await;
+        let (mark, guard) = (form.field("_mark"), form.field("_guard"));
+        let header = format!("Cookie: {cookie}\r\n");
+
+        // A form of another site has the cookie and not the guard.
+        for wrong in ["", "0", &"ab".repeat(32)] {
+            let foreign = with(&[("_mark", &mark), ("_guard", wrong)]);
+            assert_eq!(pages.post_with("/s/wellbeing/form", &foreign, &header).await.status, 403);
+        }
+        assert_eq!(responses(center).await, []);
+        let sent = pages.post_with("/s/wellbeing/form", &with(&[("_mark", &mark), ("_guard", &guard)]), &header).await;
+        assert_eq!(sent.status, 303, "{sent:?}");
+        let thanks = pages.get_with(&sent.location(), &cookie).await;
+        assert!(thanks.body.contains("回答を記録しました"), "{thanks:?}");
+        // The link of the same credential knows it, too.
+        let by_link = pages.get(&link_in(issued[0].link.as_deref().unwrap())).await;
+        assert!(by_link.body.contains("すでに回答いただいています"), "{by_link:?}");
+        assert_eq!(responses(center).await.len(), 1);
+
+        let left = pages.post_with("/s/wellbeing/leave", &[("_guard", &guard)], &header).await;
+        assert!(left.status == 303 && left.head.contains("Max-Age=0"), "{left:?}");
+        assert_eq!(pages.get_with("/s/wellbeing/form", &cookie).await.location(), "/s/wellbeing");
+    }
+
+    async fn a_session_ends_by_itself(center: &mut Center) {
+        center.activate(&once(), Stage::Production).await;
+        let issued = invite(center, 1, None).await;
+        center.settle().await;
+        let pages = serve(center).await;
+        let (login, password) = (issued[0].login.clone().unwrap().grouped(), issued[0].password.clone().unwrap());
+        let cookie = pages.post("/s/wellbeing", &[("login", &login), ("password", &password)]).await.cookie();
+        for _ in 0..30 {
+            center.wind(limits::SESSION_IDLE_SECONDS - 60);
+            let page = pages.get_with("/s/wellbeing/form", &cookie).await;
+            if page.status == 303 {
+                // Used all the time, it ends after its longest time all the same.
+                assert!(center.clock.now().seconds_since(NOW) >= limits::SESSION_SECONDS);
+                break;
+            }
+        }
+        assert_eq!(pages.get_with("/s/wellbeing/form", &cookie).await.status, 303);
+        let cookie = pages.post("/s/wellbeing", &[("login", &login), ("password", &password)]).await.cookie();
+        center.wind(limits::SESSION_IDLE_SECONDS + 1);
+        assert_eq!(pages.get_with("/s/wellbeing/form", &cookie).await.status, 303);
+    }
+
+    async fn guessing_is_slowed_down_and_told_nothing(center: &mut Center) {
+        center.activate(&once(), Stage::Production).await;
+        let issued = invite(center, 1, None).await;
+        center.settle().await;
+        let pages = serve(center).await;
+        let (login, password) = (issued[0].login.clone().unwrap().grouped(), issued[0].password.clone().unwrap());
+        let wrong = "aaaaa-aaaaa-aaaaa-aaaaa-aaaaa-a";
+        let strip = |page: &crate::browser::Page, login: &str| page.body.replace(login, "LOGIN");
+        let known = pages.post("/s/wellbeing", &[("login", &login), ("password", wrong)]).await;
+        let unknown = pages.post("/s/wellbeing", &[("login", "aaaa-aaaa"), ("password", wrong)]).await;
+        assert_eq!((known.status, unknown.status), (403, 403));
+        assert_eq!(strip(&known, &login), strip(&unknown, "aaaa-aaaa"), "whether a login exists is not told");
+        for _ in 1..limits::SIGN_IN_FREE_TRIES {
+            assert_eq!(pages.post("/s/wellbeing", &[("login", &login), ("password", wrong)]).await.status, 403);
+        }
+        assert_eq!(pages.post("/s/wellbeing", &[("login", &login), ("password", wrong)]).await.status, 403);
+        // Now even the right password has to wait, but not for long.
+        let right = [("login", login.as_str()), ("password", password.as_str())];
+        assert_eq!(pages.post("/s/wellbeing", &right).await.status, 429);
+        center.wind(limits::SIGN_IN_WAIT_SECONDS + 1);
+        assert_eq!(pages.post("/s/wellbeing", &right).await.status, 303);
+        let row = study::find_current(center.store(), "wellbeing").await.unwrap().unwrap();
+        assert!(row.id > 0 && center.world.number("SELECT count(*) FROM sign_in_failure").await > 0);
     }
 }

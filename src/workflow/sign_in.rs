@@ -1,0 +1,124 @@
+//! Signing in with a login and a password: guarded against guessing, the same answer for whatever is wrong.
+
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::shelf::ShelvedStudy;
+use super::{Failure, Means};
+use crate::domain::chain::Sha256Digest;
+use crate::domain::credential::{Login, Secret};
+use crate::domain::patience::{Failures, Protected};
+use crate::domain::time::Instant;
+use crate::limits;
+use crate::store::credential::{self, State};
+use crate::store::session::{self, FailureRow, SessionRow};
+use crate::store::{Store, StoreError};
+
+/// What came of a try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tried {
+    /// A session was begun; this goes into the cookie and is not kept.
+    In(Secret),
+    /// Login or password are wrong; which is not said.
+    Wrong,
+    /// Nothing is tried before that moment.
+    Wait(Instant),
+}
+
+/// Tries to sign in to a study; `origin` is where the try comes from.
+///
+/// # Errors
+/// The database.
+pub async fn sign_in(
+    store: &Store,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    origin: &str,
+    login: &str,
+    password: &str,
+) -> Result<Tried, Failure> {
+    let login = Login::parse(login);
+    let by_origin = key("origin", &[origin]);
+    // What cannot be a login of ours is counted against where it comes from, and nothing else.
+    let by_login = login.as_ref().map(|login| key("login", &[&shelved.id.to_string(), login.text()]));
+    let guarded: Vec<(Protected, Sha256Digest)> = [(Protected::Origin, Some(by_origin)), (Protected::Login, by_login)]
+        .into_iter()
+        .filter_map(|(what, key)| Some((what, key?)))
+        .collect();
+    let mut before = Vec::with_capacity(guarded.len());
+    for (_, key) in &guarded {
+        before.push(session::failures(store, key).await?.map(failures));
+    }
+    let wait = before.iter().flatten().map(|failed| failed.until).filter(|until| means.now < *until).max();
+    if let Some(until) = wait {
+        return Ok(Tried::Wait(until));
+    }
+    let found = match &login {
+        Some(login) => credential::find_by_login(store, shelved.id, login.text()).await?,
+        None => None,
+    };
+    let typed = login.as_ref().zip(Secret::parse(password)).map(|(login, secret)| secret.password_digest(login));
+    let kept = found.as_ref().and_then(|credential| credential.password_digest);
+    let right = match (kept, typed) {
+        (Some(kept), Some(typed)) => bool::from(kept.ct_eq(&typed)),
+        _ => false,
+    };
+    match found.filter(|credential| right && credential.state == State::Active) {
+        None => {
+            for ((what, key), before) in guarded.iter().zip(before) {
+                let Failures { count, last, until } = what.after(before, means.now);
+                let row = FailureRow { failures: i64::from(count), last_at: last, until };
+                session::record_failure(store, key, &row).await?;
+            }
+            metrics::counter!("hagaki_sign_ins_failed_total").increment(1);
+            Ok(Tried::Wrong)
+        }
+        Some(credential) => {
+            for (_, key) in guarded.iter().filter(|(what, _)| *what == Protected::Login) {
+                session::forgive(store, key).await?;
+            }
+            session::sweep(store, means.now, means.now.plus_seconds(-limits::SIGN_IN_QUIET_SECONDS)).await?;
+            // Always a new one: what a stranger may have put into the browser before is worth nothing.
+            let secret = Secret::new(means.dice);
+            let row = SessionRow {
+                digest: secret.session_digest(),
+                study_id: shelved.id,
+                credential_id: Some(credential.id),
+                idle_at: means.now.plus_seconds(limits::SESSION_IDLE_SECONDS),
+                ends_at: means.now.plus_seconds(limits::SESSION_SECONDS),
+            };
+            session::insert(store, &row).await?;
+            Ok(Tried::In(secret))
+        }
+    }
+}
+
+/// The session of a cookie's secret, if it is not over; it goes on.
+///
+/// # Errors
+/// The database.
+pub async fn resume(store: &Store, secret: &Secret, now: Instant) -> Result<Option<SessionRow>, StoreError> {
+    let digest = secret.session_digest();
+    let found = session::find(store, &digest).await?;
+    let Some(row) = found.filter(|row| now < row.idle_at && now < row.ends_at) else { return Ok(None) };
+    // Not with every page: a write each would cost more than it is worth.
+    let idle_at = now.plus_seconds(limits::SESSION_IDLE_SECONDS);
+    if idle_at.seconds_since(row.idle_at) > limits::SESSION_IDLE_SECONDS / 10 {
+        session::prolong(store, &digest, idle_at).await?;
+    }
+    Ok(Some(row))
+}
+
+fn failures(row: FailureRow) -> Failures {
+    Failures { count: u32::try_from(row.failures).unwrap_or(u32::MAX), last: row.last_at, until: row.until }
+}
+
+/// Kept as a digest, so that the table holds neither logins nor addresses.
+fn key(kind: &str, parts: &[&str]) -> Sha256Digest {
+    let mut hash = Sha256::new_with_prefix("hagaki sign-in ");
+    for part in [kind].iter().chain(parts) {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    hash.finalize().into()
+}
