@@ -430,7 +430,7 @@ impl Files<'_> {
     /// The row of an allocation that the chain tells next; none if it was allocated after the journal was read.
     async fn take(
         &mut self,
-        entry: &Entry,
+        entry: &Unlinked,
         number: i64,
         head: &StudyRow,
     ) -> Result<Result<Option<Recorded>, Discrepancy>, Failure> {
@@ -452,7 +452,7 @@ impl Files<'_> {
     }
 
     /// The number of a further allocation, or how it differs from its entry.
-    async fn differ_again(&mut self, entry: &Entry, head: &StudyRow) -> Result<Result<i64, Discrepancy>, Failure> {
+    async fn differ_again(&mut self, entry: &Unlinked, head: &StudyRow) -> Result<Result<i64, Discrepancy>, Failure> {
         let Ok(told) = serde_json::from_str::<Again<'_>>(&entry.body) else {
             let number = self.peek().await?.map_or(0, |fact| fact.row.number);
             return Ok(Err(Discrepancy { number, what: What::Entry }));
