@@ -54,6 +54,31 @@ stories! {
         assert_eq!(center.arrived().await.len(), 6 * 3 + 6 * 4);
     }
 
+    async fn what_was_read_ahead_keeps_its_order_and_is_given_back_at_a_stop(center: &mut Center) {
+        let bundle = edited(&samples::aurora(), "study.toml", "cap = 40", "cap = 200");
+        center.activate(&bundle, Stage::Production).await;
+        let batch = usize::try_from(limits::DESK_BATCH).unwrap();
+        for number in 0..2 * batch + 3 {
+            center.deliver(&DR_YAMADA.writes("登録", &aurora_form("011", &format!("Y-{number:04}"))));
+        }
+        center.process.intake.step().await.unwrap();
+        for decided in [batch, 2 * batch] {
+            center.process.desk.step().await.unwrap();
+            assert!(center.process.desk.ahead.is_some(), "the next mails were read meanwhile");
+            assert_eq!(center.arms("aurora").await.len(), decided);
+        }
+        center.process.desk.stop().await;
+        let given_back = inbox::list(center.store(), inbox::Which::State(State::New), None, 9).await.unwrap();
+        assert_eq!(given_back.iter().map(|mail| mail.tries).collect::<Vec<_>>(), [0; 3]);
+        // Nobody has to wait for a lease.
+        center.quiet().await;
+        let enrolled = center.enrolled("aurora").await;
+        let references: Vec<&str> = enrolled.iter().map(|(subject, ..)| subject.reference_key.as_str()).collect();
+        let asked: Vec<String> = (0..2 * batch + 3).map(|number| format!("y-{number:04}")).collect();
+        assert_eq!(references, asked, "first come, first served");
+        assert_eq!(center.arrived().await.len(), 3 * asked.len());
+    }
+
     async fn mails_of_every_study_in_one_batch(center: &mut Center) {
         aurora(center).await;
         borealis(center).await;
