@@ -60,7 +60,7 @@ pub(super) async fn count_on(
 /// How many subjects each cohort has, cohorts as in the study.
 ///
 /// # Errors
-/// As [`count_on`].
+/// The database; answers that cannot have been written by this program.
 pub async fn count(store: &Store, shelved: &ShelvedStudy) -> Result<Vec<u64>, Failure> {
     let (study, mut after) = (&shelved.study, 0);
     let mut counts = vec![0; study.cohorts.len()];

@@ -245,13 +245,13 @@ async fn decide(
     }
     let key = reference_key(study, &site, form)
         .ok_or_else(|| Failure::Contradiction("a form without faults names no subject".to_string()))?;
-    let (key, again) = match rescreen::judge(tx, shelved.id, study, person, form).await? {
+    let (key, again) = match Box::pin(rescreen::judge(tx, shelved.id, study, person, form)).await? {
         Err(reason) => return Ok(Enrollment::Refused(vec![reason])),
         Ok(None) => {
             if !page.take_unknown(&key)
                 && let Some(known) = subject::find_by_reference(&mut *tx, shelved.id, &key).await?
             {
-                return compare_all(tx, known, form).await;
+                return Box::pin(compare_all(tx, known, form)).await;
             }
             (key, None)
         }
@@ -276,7 +276,8 @@ async fn decide(
         return Ok(Enrollment::ToConfirm);
     }
     let place = Place { site, key, at_hand, given: None, again };
-    let enrolled = record(tx, page, shelved, means, Some(arrival.inbox_id), application, place).await?;
+    let recording = record(tx, page, shelved, means, Some(arrival.inbox_id), application, place);
+    let enrolled = Box::pin(recording).await?;
     Ok(Enrollment::Enrolled(Box::new(enrolled)))
 }
 

@@ -708,6 +708,7 @@ impl Parts<'_> {
             address: SERVICE.to_owned(),
             display: "Registration".to_owned(),
             message_id_domain: "reg.example.jp".to_owned(),
+            public_url: "https://hagaki.example.jp".to_owned(),
         };
         let post = Post {
             address: SERVICE.to_owned(),
@@ -813,7 +814,8 @@ macro_rules! stories {
             async fn run(engine: hagaki::store::Engine) {
                 let Some(world) = $crate::world::World::open(engine).await else { return };
                 let mut center = $crate::harness::Center::open(world).await;
-                story(&mut center).await;
+                // On the heap: a long story would not fit on the stack of a test.
+                Box::pin(story(&mut center)).await;
                 center.finish().await;
             }
 
