@@ -111,6 +111,7 @@ async fn draw(store: &Store, shelved: &ShelvedStudy, count: usize) {
         address: "reg@example.jp".to_owned(),
         display: String::new(),
         message_id_domain: "example.jp".to_owned(),
+        public_url: "http://localhost".to_string(),
     };
     let registrations: Vec<Registration> = Registration::of(1, 0, count).collect();
     for batch in registrations.chunks(BATCH) {

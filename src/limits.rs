@@ -36,6 +36,10 @@ pub const CHOICES: usize = 500;
 pub const SITES: usize = 5_000;
 /// Most people of one study.
 pub const PEOPLE: usize = 10_000;
+/// Most participants of one list.
+pub const PARTICIPANTS: usize = 1_000_000;
+/// Most participants of one address who get a link each when one asks.
+pub const PARTICIPANTS_OF_AN_ADDRESS: usize = 10;
 /// Most participants who get their credentials in one transaction.
 pub const CREDENTIAL_BATCH: usize = 500;
 /// Most arms of one scheme.

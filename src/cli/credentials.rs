@@ -1,28 +1,83 @@
-//! `hagaki credentials`: temporary credentials for participants, issued and handed out.
+//! `hagaki credentials`: temporary credentials for participants: issued, looked at, prolonged, called back, issued anew.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
+use chrono::NaiveDate;
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::installation::Opened;
 use super::simulate::progress::Bar;
 use super::{End, Installation, Output, Refused, counted};
 use crate::daemon::run::{desk_address, keys};
-use crate::domain::time::Instant;
+use crate::definition::participants_file::{self, Charset};
+use crate::domain::participant::Candidate;
+use crate::domain::survey::Privacy;
+use crate::domain::time::{Instant, Zone};
 use crate::limits;
-use crate::workflow::Means;
-use crate::workflow::credentials::{self, Candidate, Form, Issued, Terms};
+use crate::store::participant::{self, ParticipantRow};
+use crate::store::{Store, credential};
+use crate::workflow::credentials::{self, Change, Form, Issued, Terms};
 use crate::workflow::life::Act;
-use crate::workflow::shelf::Shelf;
+use crate::workflow::shelf::{Shelf, ShelvedStudy};
+use crate::workflow::{DeskAddress, Keys, Means};
 
 /// Commands on credentials.
 #[derive(Debug, Subcommand)]
 pub enum CredentialsCommand {
     /// Issue credentials to so many, or to everybody on a list.
     Issue(IssueArgs),
+    /// Participants and the state of their credentials; never a secret, for none is kept.
+    List {
+        /// The study.
+        slug: String,
+        /// Which installation.
+        #[command(flatten)]
+        installation: Installation,
+        /// For people or for programs.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Call a participant's credentials back: nothing opens any more.
+    Revoke(OneArgs),
+    /// Give a participant's credentials another end.
+    Extend {
+        /// Whose.
+        #[command(flatten)]
+        one: OneArgs,
+        /// Day (to its end) or moment until which they are good, by the study's clock; without it for good.
+        #[arg(long)]
+        until: Option<String>,
+    },
+    /// Issue a participant's credential anew: those before open nothing any more.
+    Reissue {
+        /// Whose.
+        #[command(flatten)]
+        one: OneArgs,
+        /// File to write it to, as CSV; needed for those without an address.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+}
+
+/// One participant.
+#[derive(Debug, Args)]
+pub struct OneArgs {
+    /// The study.
+    slug: String,
+    /// Number of the participant, or what the list calls them.
+    participant: String,
+    /// Why; stands in the audit chain.
+    #[arg(long, default_value = "")]
+    reason: String,
+    /// Which installation.
+    #[command(flatten)]
+    installation: Installation,
+    /// For people or for programs.
+    #[command(flatten)]
+    output: Output,
 }
 
 /// Arguments of `hagaki credentials issue`.
@@ -33,21 +88,34 @@ pub struct IssueArgs {
     /// How many, for people who are not on a list.
     #[arg(long, required_unless_present = "csv", conflicts_with = "csv")]
     count: Option<u32>,
-    /// List of participants, with a column email and any of firstname, lastname, language.
+    /// List of participants as LimeSurvey has it: a column email and any of firstname, lastname, token, language, validfrom,
+    /// validuntil, attribute_1 <name>.
     #[arg(long)]
     csv: Option<PathBuf>,
+    /// Charset of the list.
+    #[arg(long, value_enum, default_value_t = ListCharset::Auto, requires = "csv")]
+    charset: ListCharset,
+    /// Pass over rows of the list that cannot be used, instead of issuing nothing.
+    #[arg(long, requires = "csv")]
+    skip: bool,
     /// A link, an ID with a password, or both.
     #[arg(long, value_enum, default_value_t = Kind::Link)]
     kind: Kind,
-    /// How many days they are good for; without it until the survey closes.
-    #[arg(long)]
+    /// How many days from now they are good for; without it until the survey closes.
+    #[arg(long, conflicts_with = "until")]
     days: Option<u32>,
+    /// Day (to its end) or moment until which they are good, by the study's clock.
+    #[arg(long)]
+    until: Option<String>,
     /// File to write them to, as CSV: this is the only time that they can be read. Needed for those without an address.
     #[arg(long)]
     out: Option<PathBuf>,
     /// Do not mail them, only write them to --out.
     #[arg(long, requires = "out")]
     no_mail: bool,
+    /// Say who would get one, and issue nothing.
+    #[arg(long)]
+    dry_run: bool,
     /// Why; stands in the audit chain.
     #[arg(long, default_value = "")]
     reason: String,
@@ -70,51 +138,140 @@ enum Kind {
     Both,
 }
 
+/// Charset of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ListCharset {
+    /// The one that fits.
+    Auto,
+    /// UTF-8.
+    #[value(name = "utf-8")]
+    Utf8,
+    /// What Excel in Japan writes.
+    Cp932,
+    /// EUC-JP.
+    EucJp,
+}
+
 pub(super) fn run(command: CredentialsCommand) -> anyhow::Result<End> {
     match command {
         CredentialsCommand::Issue(args) => issue(&args),
+        CredentialsCommand::List { slug, installation, output } => list(&slug, &installation, output),
+        CredentialsCommand::Revoke(one) => change(&one, Change::Revoke),
+        CredentialsCommand::Extend { one, until } => {
+            let office = Office::open(&one.slug, &one.installation)?;
+            let until = until.as_deref().map(|written| moment(written, office.shelved.study.zone)).transpose()?;
+            change(&one, Change::Extend(until))
+        }
+        CredentialsCommand::Reissue { one, out } => reissue(&one, out.as_deref()),
+    }
+}
+
+/// An installation with a study that asks participants.
+struct Office {
+    opened: Opened,
+    shelf: Shelf,
+    shelved: ShelvedStudy,
+    keys: Keys,
+    desk: DeskAddress,
+}
+
+impl Office {
+    fn open(slug: &str, installation: &Installation) -> anyhow::Result<Office> {
+        let opened = Opened::open(installation)?;
+        let shelved = opened.study(slug)?;
+        if shelved.study.survey.is_none() {
+            return Err(Refused(format!("study {slug} asks nobody: there is no [survey] in its study.toml")).into());
+        }
+        let keys = opened.runtime.block_on(keys(&opened.store, &*opened.dice))?;
+        let mailbox = opened.settings.mailboxes.first().ok_or_else(|| anyhow!("no mailbox is configured"))?;
+        let desk = desk_address(mailbox, &opened.settings.web);
+        let shelf = Shelf::new(opened.store.clone());
+        Ok(Office { opened, shelf, shelved, keys, desk })
+    }
+
+    fn means(&self) -> Means<'_> {
+        Means { now: self.opened.now(), dice: &*self.opened.dice, keys: &self.keys, desk: &self.desk }
+    }
+
+    fn act<'a>(&'a self, reason: &'a str) -> Act<'a> {
+        Act { actor: &self.opened.actor, at: self.opened.now(), reason }
+    }
+
+    /// The participant of that number or reference; refused where nobody may know whose credential is whose.
+    fn participant(&self, wanted: &str) -> anyhow::Result<ParticipantRow> {
+        if self.shelved.study.survey.as_ref().is_some_and(|survey| survey.privacy == Privacy::FullyAnonymous) {
+            let why = "the survey is fully anonymous: nobody can tell whose credential is whose";
+            return Err(Refused(why.to_string()).into());
+        }
+        let (store, id) = (&self.opened.store, self.shelved.id);
+        let found = self.opened.runtime.block_on(async {
+            let by_reference = participant::find_by_reference(store, id, wanted).await?;
+            match (by_reference, wanted.parse()) {
+                (None, Ok(number)) => participant::find_by_number(store, id, number).await,
+                (found, _) => Ok(found),
+            }
+        })?;
+        let unknown = || Refused(format!("there is no participant {wanted}; `hagaki credentials list` shows them"));
+        Ok(found.ok_or_else(unknown)?)
     }
 }
 
 fn issue(args: &IssueArgs) -> anyhow::Result<End> {
-    let opened = Opened::open(&args.installation)?;
-    let shelved = opened.study(&args.slug)?;
-    if shelved.study.survey.is_none() {
-        return Err(Refused(format!("study {} asks nobody: there is no [survey] in its study.toml", args.slug)).into());
-    }
+    let office = Office::open(&args.slug, &args.installation)?;
+    let study = &office.shelved.study;
+    let mut finished = 0;
     let candidates = match (&args.csv, args.count) {
-        (Some(path), _) => read_list(path)?,
+        (Some(path), _) => {
+            let bytes = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+            let charset = match args.charset {
+                ListCharset::Auto => Charset::Guessed,
+                ListCharset::Utf8 => Charset::Utf8,
+                ListCharset::Cp932 => Charset::Cp932,
+                ListCharset::EucJp => Charset::EucJp,
+            };
+            let name = path.display().to_string();
+            let listed = participants_file::read(&name, &bytes, charset, study.zone, &study.languages);
+            listed.problems.iter().for_each(|problem| eprintln!("{problem}"));
+            if listed.is_broken() && !args.skip {
+                let why = "nothing was issued: mend these rows, or pass over them with --skip";
+                return Err(Refused(why.to_string()).into());
+            }
+            finished = listed.finished;
+            listed.candidates
+        }
         (None, count) => vec![Candidate::default(); count.unwrap_or(0) as usize],
     };
     if args.out.is_none() && candidates.iter().any(|candidate| candidate.address.is_empty()) {
         return Err(Refused("some have no address: name a file for their credentials with --out".to_string()).into());
     }
-    let mut out = match &args.out {
-        Some(path) => Some(sheet(path)?),
-        None => None,
+    let now = office.opened.now();
+    let until = match (&args.until, args.days) {
+        (Some(written), _) => Some(moment(written, study.zone)?),
+        (None, days) => days.map(|days| now.plus_seconds(i64::from(days) * 24 * 3600)),
     };
-    let keys = opened.runtime.block_on(keys(&opened.store, &*opened.dice))?;
-    let mailbox = opened.settings.mailboxes.first().ok_or_else(|| anyhow!("no mailbox is configured"))?;
-    let desk = desk_address(mailbox);
-    let shelf = Shelf::new(opened.store.clone());
-    let until = args.days.map(|days| opened.now().plus_seconds(i64::from(days) * 24 * 3600));
-    let terms = Terms {
-        form: match args.kind {
-            Kind::Link => Form::Link,
-            Kind::Password => Form::Password,
-            Kind::Both => Form::Both,
-        },
-        from: opened.now(),
-        until,
-        mailed: !args.no_mail,
-        public_url: &opened.settings.web.public_url,
-    };
+    if until.is_some_and(|until| until <= now) {
+        return Err(Refused("--until is over already".to_string()).into());
+    }
+    let terms = Terms { form: form(args.kind), from: now, until, mailed: !args.no_mail };
+    if args.dry_run {
+        let mailed = candidates.iter().filter(|one| terms.mailed && !one.address.is_empty()).count();
+        if args.output.json {
+            println!("{}", json!({ "candidates": candidates.len(), "with_address": mailed, "finished": finished }));
+        } else {
+            println!(
+                "{} on the list, {mailed} of them would be written to; who is known already gets none",
+                counted(candidates.len() as u64, "person")
+            );
+        }
+        return Ok(End::Done);
+    }
+    let mut out = args.out.as_deref().map(sheet).transpose()?;
     let bar = Bar::new("credentials", candidates.len() as u64);
     let (mut issued, mut mailed, mut known) = (0, 0, 0);
     for run in candidates.chunks(limits::CREDENTIAL_BATCH) {
-        let means = Means { now: opened.now(), dice: &*opened.dice, keys: &keys, desk: &desk };
-        let act = Act { actor: &opened.actor, at: means.now, reason: &args.reason };
-        let batch = opened.runtime.block_on(credentials::issue(&shelf, &shelved, means, act, run, terms))?;
+        let issuing =
+            credentials::issue(&office.shelf, &office.shelved, office.means(), office.act(&args.reason), run, terms);
+        let batch = office.opened.runtime.block_on(issuing)?;
         if let Some(out) = &mut out {
             batch.issued.iter().try_for_each(|one| out.write_record(row(one)))?;
             // What is not on the disk when the next batch fails is lost for good.
@@ -127,26 +284,150 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
     }
     bar.clear();
     if args.output.json {
-        println!("{}", json!({ "issued": issued, "mailed": mailed, "known": known }));
-    } else {
-        println!("{} issued, {mailed} of them go out by mail", counted(issued as u64, "credential"));
-        if known > 0 {
-            println!("{known} on the list were known already and got none");
+        println!("{}", json!({ "issued": issued, "mailed": mailed, "known": known, "finished": finished }));
+        return Ok(End::Done);
+    }
+    println!("{} issued, {mailed} of them go out by mail", counted(issued as u64, "credential"));
+    if known > 0 {
+        println!("{known} on the list were known already and got none");
+    }
+    if finished > 0 {
+        println!("{finished} on the list have answered, or may not any more, and got none");
+    }
+    if let Some(path) = &args.out {
+        println!("{}: keep it safe; the database holds only digests", path.display());
+    }
+    Ok(End::Done)
+}
+
+const fn form(kind: Kind) -> Form {
+    match kind {
+        Kind::Link => Form::Link,
+        Kind::Password => Form::Password,
+        Kind::Both => Form::Both,
+    }
+}
+
+/// A day, of which the end is meant, or a moment.
+fn moment(written: &str, zone: Zone) -> anyhow::Result<Instant> {
+    // Of a day its end is meant.
+    let next = written.parse::<NaiveDate>().ok().and_then(|day| day.succ_opt());
+    let written_so = next.map_or_else(|| written.to_string(), |day| day.to_string());
+    let wrong = || Refused(format!("\"{written}\" is no moment: write it as 2026-12-31 or \"2026-12-31 18:00\""));
+    Ok(zone.parse_moment(&written_so).ok_or_else(wrong)?)
+}
+
+fn list(slug: &str, installation: &Installation, output: Output) -> anyhow::Result<End> {
+    let office = Office::open(slug, installation)?;
+    let (store, study) = (&office.opened.store, &office.shelved.study);
+    let counts = office.opened.runtime.block_on(credential::count(store, office.shelved.id))?;
+    if study.survey.as_ref().is_some_and(|survey| survey.privacy == Privacy::FullyAnonymous) {
+        for (state, count) in counts {
+            match output.json {
+                true => println!("{}", json!({ "state": state.key(), "count": count })),
+                false => println!("{:<10} {count}", state.key()),
+            }
         }
-        if let Some(path) = &args.out {
-            println!("{}: keep it safe; the database holds only digests", path.display());
+        return Ok(End::Done);
+    }
+    let mut after = 0;
+    loop {
+        let page = participant::list(store, office.shelved.id, after, limits::PAGE_ROWS);
+        let page = office.opened.runtime.block_on(page)?;
+        let Some(last) = page.last() else { return Ok(End::Done) };
+        after = last.number;
+        for one in &page {
+            let facts = office.opened.runtime.block_on(state_of(store, one, study.zone))?;
+            match output.json {
+                true => println!("{facts}"),
+                false => println!(
+                    "{:>6}  {:<12} {:<10} {:<20} {}",
+                    one.number,
+                    one.reference,
+                    facts["state"].as_str().unwrap_or_default(),
+                    facts["until"].as_str().unwrap_or("-"),
+                    facts["answered"].as_array().map_or(0, Vec::len)
+                ),
+            }
+        }
+    }
+}
+
+/// What is known of a participant's credentials; no name and no address.
+async fn state_of(store: &Store, one: &ParticipantRow, zone: Zone) -> anyhow::Result<Value> {
+    let own = credential::list_of(store, one.id).await?;
+    let uses = credential::uses_of_participant(store, one.id).await?;
+    let latest = own.iter().max_by_key(|one| (one.state == credential::State::Active, one.validity.from));
+    let answered: Vec<&str> = uses.iter().map(|used| used.day.as_str()).collect();
+    Ok(json!({
+        "number": one.number, "reference": one.reference, "participant": one.state.key(),
+        "state": latest.map(|latest| latest.state.key()),
+        "until": latest.and_then(|latest| latest.validity.until).map(|until| until.local(zone)),
+        "credentials": own.len(), "answered": answered,
+    }))
+}
+
+fn change(args: &OneArgs, change: Change) -> anyhow::Result<End> {
+    let office = Office::open(&args.slug, &args.installation)?;
+    let whose = office.participant(&args.participant)?;
+    let changing =
+        credentials::change(&office.shelf, &office.shelved, office.means(), office.act(&args.reason), &whose, change);
+    let many = office.opened.runtime.block_on(changing)?;
+    if many == 0 {
+        return Err(Refused(format!("participant {} has no credential that opens anything", whose.number)).into());
+    }
+    match (args.output.json, change) {
+        (true, _) => println!("{}", json!({ "participant": whose.number, "changed": many })),
+        (false, Change::Revoke) => {
+            println!("{} of participant {} called back", counted(many as u64, "credential"), whose.number)
+        }
+        (false, Change::Extend(until)) => {
+            let until = until.map_or_else(
+                || "for good".to_string(),
+                |until| format!("until {}", until.local(office.shelved.study.zone)),
+            );
+            println!("{} of participant {} good {until}", counted(many as u64, "credential"), whose.number);
         }
     }
     Ok(End::Done)
 }
 
+fn reissue(args: &OneArgs, out: Option<&Path>) -> anyhow::Result<End> {
+    let office = Office::open(&args.slug, &args.installation)?;
+    let whose = office.participant(&args.participant)?;
+    if out.is_none() && whose.address.is_empty() {
+        return Err(Refused("there is no address: name a file for the credential with --out".to_string()).into());
+    }
+    let mut out = out.map(sheet).transpose()?;
+    let issuing =
+        credentials::reissue(&office.shelf, &office.shelved, office.means(), office.act(&args.reason), &whose);
+    let Some(issued) = office.opened.runtime.block_on(issuing)? else {
+        let why =
+            format!("participant {} has answered, or their credential was called back: none is issued", whose.number);
+        return Err(Refused(why).into());
+    };
+    if let Some(out) = &mut out {
+        out.write_record(row(&issued))?;
+        out.flush().context("the credential cannot be written")?;
+    }
+    match args.output.json {
+        true => println!("{}", json!({ "participant": whose.number, "mailed": issued.mailed })),
+        false if issued.mailed => {
+            println!("participant {} gets a fresh credential by mail; the old one is dead", whose.number)
+        }
+        false => println!("participant {} has a fresh credential; the old one is dead", whose.number),
+    }
+    Ok(End::Done)
+}
+
 /// A new file that only its owner can read.
-fn sheet(path: &std::path::Path) -> anyhow::Result<csv::Writer<std::fs::File>> {
+fn sheet(path: &Path) -> anyhow::Result<csv::Writer<std::fs::File>> {
     use std::os::unix::fs::OpenOptionsExt;
     let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let file = file.with_context(|| format!("{} cannot be written (it must not be there yet)", path.display()))?;
     let mut writer = csv::Writer::from_writer(file);
     writer.write_record(["number", "reference", "name", "email", "link", "login", "password", "from", "until"])?;
+    writer.flush()?;
     writer.get_ref().flush()?;
     Ok(writer)
 }
@@ -163,25 +444,4 @@ fn row(one: &Issued) -> [String; 9] {
         one.validity.from.utc(),
         one.validity.until.map(Instant::utc).unwrap_or_default(),
     ]
-}
-
-fn read_list(path: &std::path::Path) -> anyhow::Result<Vec<Candidate>> {
-    let mut reader = csv::Reader::from_path(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    let headers = reader.headers()?.clone();
-    let place = |name: &str| headers.iter().position(|header| header.trim_start_matches('\u{feff}').trim() == name);
-    let email = place("email").ok_or_else(|| Refused(format!("{}: there is no column email", path.display())))?;
-    let (first, last, token) = (place("firstname"), place("lastname"), place("token"));
-    let mut list = Vec::new();
-    for record in reader.records() {
-        let record = record?;
-        let cell = |at: Option<usize>| at.and_then(|at| record.get(at)).unwrap_or_default().trim().to_string();
-        let name = [cell(last), cell(first)].join(" ").trim().to_string();
-        list.push(Candidate {
-            reference: cell(token),
-            name,
-            address: cell(Some(email)).to_lowercase(),
-            ..Candidate::default()
-        });
-    }
-    Ok(list)
 }

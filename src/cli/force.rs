@@ -72,7 +72,7 @@ pub(super) fn run(args: &ForceArgs) -> anyhow::Result<End> {
     let form = form(args, study, happened_at)?;
     let keys = opened.runtime.block_on(keys(&opened.store, &*opened.dice))?;
     let mailbox = opened.settings.mailboxes.first().ok_or_else(|| anyhow!("no mailbox is configured"))?;
-    let desk = desk_address(mailbox);
+    let desk = desk_address(mailbox, &opened.settings.web);
     let means = Means { now, dice: &*opened.dice, keys: &keys, desk: &desk };
     let shelf = Shelf::new(opened.store.clone());
     let order = Order {

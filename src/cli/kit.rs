@@ -404,7 +404,7 @@ impl Acting {
         let shelved = opened.study(slug)?;
         let keys = opened.runtime.block_on(keys(&opened.store, &*opened.dice))?;
         let mailbox = opened.settings.mailboxes.first().ok_or_else(|| anyhow!("no mailbox is configured"))?;
-        let desk = desk_address(mailbox);
+        let desk = desk_address(mailbox, &opened.settings.web);
         let shelf = Shelf::new(opened.store.clone());
         Ok(Acting { opened, shelf, shelved, keys, desk })
     }

@@ -453,7 +453,7 @@ fn addresses(slug: &str, installation: &Installation, output: Output) -> anyhow:
     let shelved = opened.study(slug)?;
     let keys = opened.runtime.block_on(keys(&opened.store, &*opened.dice))?;
     let mailbox = opened.settings.mailboxes.first().ok_or_else(|| anyhow!("no mailbox is configured"))?;
-    let desk = desk_address(mailbox);
+    let desk = desk_address(mailbox, &opened.settings.web);
     for site in &shelved.study.sites {
         let address = desk.with(&token::site_token(&keys.address, slug, &site.code, None));
         if output.json {

@@ -96,7 +96,7 @@ pub(super) fn run(command: SubjectCommand) -> anyhow::Result<End> {
             let shelved = opened.study(&slug)?;
             let keys = opened.runtime.block_on(keys(&opened.store, &*opened.dice))?;
             let mailbox = opened.settings.mailboxes.first().ok_or_else(|| anyhow!("no mailbox is configured"))?;
-            let desk = desk_address(mailbox);
+            let desk = desk_address(mailbox, &opened.settings.web);
             let means = Means { now: opened.now(), dice: &*opened.dice, keys: &keys, desk: &desk };
             let shelf = Shelf::new(opened.store.clone());
             let order = Order { actor: &opened.actor, subject: &subject, reason: &reason };

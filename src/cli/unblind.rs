@@ -56,7 +56,7 @@ pub(super) fn run(args: UnblindArgs) -> anyhow::Result<End> {
     let shelved = opened.study(&args.slug)?;
     let keys = opened.runtime.block_on(keys(&opened.store, &*opened.dice))?;
     let mailbox = opened.settings.mailboxes.first().ok_or_else(|| anyhow!("no mailbox is configured"))?;
-    let desk = desk_address(mailbox);
+    let desk = desk_address(mailbox, &opened.settings.web);
     let means = Means { now: opened.now(), dice: &*opened.dice, keys: &keys, desk: &desk };
     let shelf = Shelf::new(opened.store.clone());
     let study = &shelved.study;

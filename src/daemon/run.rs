@@ -24,7 +24,7 @@ use crate::mail::dispatch::Dispatch;
 use crate::mail::intake::Intake;
 use crate::mail::mailbox::Mailbox;
 use crate::mail::transport::Transport;
-use crate::settings::{Engine, MailboxSettings, Settings};
+use crate::settings::{Engine, MailboxSettings, Settings, WebSettings};
 use crate::store::{Store, StoreError, host, inbox, outbox, secret};
 use crate::web::health::{Health, Pulse};
 use crate::web::pages::PagesError;
@@ -123,12 +123,13 @@ pub async fn keys(store: &Store, dice: &dyn Dice) -> Result<Keys, StoreError> {
 }
 
 /// A mailbox as letters show it.
-pub fn desk_address(mailbox: &MailboxSettings) -> DeskAddress {
+pub fn desk_address(mailbox: &MailboxSettings, web: &WebSettings) -> DeskAddress {
     DeskAddress {
         mailbox: mailbox.name.clone(),
         address: mailbox.address.clone(),
         display: mailbox.display.clone().unwrap_or_default(),
         message_id_domain: mailbox.message_id_domain.clone(),
+        public_url: web.public_url.clone(),
     }
 }
 
@@ -160,7 +161,7 @@ impl Daemon {
             // Whoever starts the daemon may have mended what was wrong with the server: it is tried at once.
             host::record_success(&store, &mailbox.name).await?;
             let (dispatch_bell, filing_bell) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-            let desk = desk_address(mailbox);
+            let desk = desk_address(mailbox, &settings.web);
             let post = Post {
                 address: mailbox.address.clone(),
                 authserv_ids: mailbox.authserv_ids.clone(),
@@ -203,7 +204,7 @@ impl Daemon {
                 dice: Arc::clone(&dice),
                 shelf: Arc::clone(&shelf),
                 keys: Arc::clone(&keys),
-                desk: desk_address(mailbox),
+                desk: desk_address(mailbox, &settings.web),
                 interval,
                 dispatch_bells: dispatch_bells.clone(),
             })));
@@ -262,8 +263,7 @@ impl Daemon {
             clock: Arc::clone(&self.clock),
             dice: Arc::clone(&self.dice),
             keys: Arc::clone(&self.keys),
-            desk: desk_address(mailbox),
-            public_url: settings.web.public_url.clone(),
+            desk: desk_address(mailbox, &settings.web),
         };
         SurveyPages::new(tools).map(Some)
     }

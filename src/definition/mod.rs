@@ -17,6 +17,7 @@ mod instrument_file;
 mod item_file;
 mod kits_file;
 mod load;
+pub mod participants_file;
 mod people;
 pub mod problem;
 mod randomization;

@@ -16,6 +16,7 @@ pub mod instrument;
 pub mod kit;
 pub mod language;
 pub mod number;
+pub mod participant;
 pub mod patience;
 pub mod receipt;
 pub mod request;

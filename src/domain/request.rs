@@ -9,7 +9,7 @@ use super::language::Language;
 pub struct Request {
     /// Study's slug.
     pub study: String,
-    /// Id of the person who asks; already authenticated as the study demands.
+    /// Id of the person who asks; already authenticated as the study demands. Empty for whoever is none of the staff.
     pub person: String,
     /// Language to answer in.
     pub language: Language,
@@ -32,6 +32,8 @@ pub enum Act {
     Help,
     /// Randomize a subject who is enrolled once more. It may still lack something, or its form have faults.
     Randomize(Randomize),
+    /// A participant asks for a fresh link; whether they are one is not known yet.
+    Link,
     /// An act about one subject. It may still lack something: then a form is sent.
     Deed(Wanted),
     /// The reply to a one-time token: go on with what was asked before.
@@ -63,6 +65,7 @@ impl Act {
             Act::Balance => "balance",
             Act::Help => "help",
             Act::Randomize(_) => "randomize",
+            Act::Link => "link",
             Act::Deed(wanted) => wanted.deed.key(),
             Act::Confirm(_) => "confirm",
             Act::Unconfirmed(_) => "unconfirmed",

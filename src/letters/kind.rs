@@ -111,6 +111,8 @@ pub enum Kind {
     NoticeRandomizedOpen,
     /// A subject was randomized again, with its arm and kit (unblinded staff of a blinded study).
     NoticeRandomizedUnblinded,
+    /// A fresh link was asked for; whether one was sent is not told.
+    LinkAsked,
 }
 
 /// Whom a kind of letter is for.
@@ -130,7 +132,7 @@ pub enum Audience {
 
 impl Kind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Kind; 53] = [
+    pub const ALL: [Kind; 54] = [
         Kind::AssignmentOpen,
         Kind::AssignmentBlinded,
         Kind::RegistrationDone,
@@ -184,6 +186,7 @@ impl Kind {
         Kind::NoticeRandomizedBlind,
         Kind::NoticeRandomizedOpen,
         Kind::NoticeRandomizedUnblinded,
+        Kind::LinkAsked,
     ];
 
     /// Name of the templates' folder; also in commands, tables and logs.
@@ -242,6 +245,7 @@ impl Kind {
             Kind::NoticeRandomizedBlind => "notice-randomized-blind",
             Kind::NoticeRandomizedOpen => "notice-randomized-open",
             Kind::NoticeRandomizedUnblinded => "notice-randomized-unblinded",
+            Kind::LinkAsked => "link-asked",
         }
     }
 

@@ -88,6 +88,9 @@ statements! { "credential":
     USE = same "INSERT INTO answered (credential_id, occasion, submission, receipt, day) VALUES ($1, $2, $3, $4, $5) \
         ON CONFLICT DO NOTHING";
     USES = same "SELECT occasion, submission, receipt, day FROM answered WHERE credential_id = $1 ORDER BY occasion";
+    // Whoever got another credential goes on where the one before ended.
+    USES_OF_PARTICIPANT = same "SELECT occasion, submission, receipt, day FROM answered JOIN credential \
+        ON credential.id = answered.credential_id WHERE credential.participant_id = $1 ORDER BY occasion";
 }
 
 fn read(mut row: Row) -> Result<CredentialRow, StoreError> {
@@ -215,15 +218,28 @@ pub async fn record_use(tx: &mut Tx, id: &Mark, used: &AnsweredRow) -> Result<bo
     Ok(tx.execute(&USE, binds).await? > 0)
 }
 
-/// Every use of a credential, in order.
+fn read_use(mut row: Row) -> Result<AnsweredRow, StoreError> {
+    Ok(AnsweredRow { occasion: row.int()?, submission: row.mark()?, receipt: row.text()?, day: row.text()? })
+}
+
+/// Every use of a credential, in order; of a participant's, every use of any that they had.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn uses<'a>(from: impl Into<Reader<'a>>, id: &Mark) -> Result<Vec<AnsweredRow>, StoreError> {
-    let rows = from.into().fetch(&USES, binds![id]).await?;
-    rows.into_iter()
-        .map(|mut row| {
-            Ok(AnsweredRow { occasion: row.int()?, submission: row.mark()?, receipt: row.text()?, day: row.text()? })
-        })
-        .collect()
+pub async fn uses<'a>(from: impl Into<Reader<'a>>, credential: &CredentialRow) -> Result<Vec<AnsweredRow>, StoreError> {
+    match credential.participant_id {
+        Some(id) => uses_of_participant(from, id).await,
+        None => from.into().fetch(&USES, binds![&credential.id]).await?.into_iter().map(read_use).collect(),
+    }
+}
+
+/// Every use of any credential of a participant, in order.
+///
+/// # Errors
+/// Those of the database.
+pub async fn uses_of_participant<'a>(
+    from: impl Into<Reader<'a>>,
+    participant_id: i64,
+) -> Result<Vec<AnsweredRow>, StoreError> {
+    from.into().fetch(&USES_OF_PARTICIPANT, binds![participant_id]).await?.into_iter().map(read_use).collect()
 }

@@ -1,7 +1,8 @@
 //! Sessions on pages, known by the digest of their cookie, and failed tries to begin one.
 
 use super::sql::{binds, statements};
-use super::{Reader, Store, StoreError};
+use super::tx::Expect;
+use super::{Reader, Store, StoreError, Tx};
 use crate::domain::chain::Sha256Digest;
 use crate::domain::survey::Mark;
 use crate::domain::time::Instant;
@@ -90,9 +91,9 @@ pub async fn end(store: &Store, digest: &Sha256Digest) -> Result<(), StoreError>
 /// Ends every session that was begun with a credential.
 ///
 /// # Errors
-/// Those of the database.
-pub async fn end_of_credential(store: &Store, credential: &Mark) -> Result<(), StoreError> {
-    store.write(&END_OF_CREDENTIAL, binds![credential]).await.map(drop)
+/// Those of the database; they may come from a later call.
+pub async fn end_of_credential(tx: &mut Tx, credential: &Mark) -> Result<(), StoreError> {
+    tx.later(&END_OF_CREDENTIAL, binds![credential], Expect::Any).await
 }
 
 /// Takes away what is over: sessions, and failures of a quiet time ago.

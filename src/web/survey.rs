@@ -48,10 +48,8 @@ pub struct Tools {
     pub dice: Arc<dyn Dice>,
     /// The installation's keys.
     pub keys: Arc<Keys>,
-    /// The mailbox that speaks for us.
+    /// The mailbox that speaks for us, and what links begin with.
     pub desk: DeskAddress,
-    /// What links begin with; tells whether cookies may ask for https.
-    pub public_url: String,
 }
 
 impl Tools {
@@ -140,7 +138,7 @@ impl SurveyPages {
         if shelved.study.survey.is_none() {
             return Ok(None);
         }
-        let uses = credential::uses(store, &credential.id).await?;
+        let uses = credential::uses(store, &credential).await?;
         let wish = match credential.participant_id {
             Some(id) => Language::find(&participant::load(store, id).await?.language),
             None => None,

@@ -4,7 +4,7 @@ use super::compose::{self, Addressing, Outgoing, Telling};
 use super::enroll::{self, Application, Confirmed, Enrolled, Enrollment};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
-use super::{Arrival, Failure, Held, Means, Operator, Settled, balance, confirm, deed, randomize, rescreen};
+use super::{Arrival, Failure, Held, Means, Operator, Settled, balance, confirm, deed, randomize, rescreen, visitor};
 use crate::domain::answer::Form;
 use crate::domain::language::Language;
 use crate::domain::request::{Act, Request};
@@ -101,9 +101,11 @@ pub async fn accept(
     request: &Request,
 ) -> Result<Settled, Failure> {
     let study = &shelved.study;
+    let stranger = visitor::stranger(study, arrival.sender);
     let person = study
         .people
         .iter()
+        .chain(request.person.is_empty().then_some(&stranger))
         .find(|person| person.id == request.person)
         .ok_or_else(|| Failure::Contradiction(format!("{} is not in study {}", request.person, study.slug)))?;
     let asking = Asking { shelved, means, arrival, person, language: request.language };
@@ -120,6 +122,7 @@ pub async fn accept(
         Act::Deed(wanted) => deed::deed(ledger, asking, wanted, Confirmed::NotYet).await,
         Act::Confirm(token) => confirm::confirm(ledger, asking, token).await,
         Act::Unconfirmed(token) => confirm::unconfirmed(ledger, asking, token).await,
+        Act::Link => visitor::link(ledger, asking).await,
         Act::Status(wanted) => status(ledger, asking, wanted.as_deref()).await,
         Act::Balance => {
             if !balance::may_know(study, person) {
@@ -149,8 +152,12 @@ pub(super) async fn enrollment(
     confirmed: Confirmed,
 ) -> Result<Settled, Failure> {
     let Asking { shelved, means, arrival, person, .. } = asking;
+    if !shelved.study.registers {
+        return Err(Failure::Contradiction(format!("study {} registers nobody", shelved.study.slug)));
+    }
     let application = Application { person, form, confirmed };
-    match enroll::enroll(ledger, shelved, means, arrival, application).await? {
+    // On the heap: what a request waits in grows with every use case, and the stack of a worker does not.
+    match Box::pin(enroll::enroll(ledger, shelved, means, arrival, application)).await? {
         Enrollment::Enrolled(enrolled) => enrolled_now(ledger, asking, form, &enrolled),
         Enrollment::Duplicate(enrolled) => {
             let settled =

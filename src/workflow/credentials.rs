@@ -10,12 +10,13 @@ use serde_json::json;
 
 use super::compose::{self, Addressing};
 use super::enroll::append;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Page};
 use super::life::Act;
 use super::shelf::{Shelf, ShelvedStudy};
 use super::{Failure, Means};
 use crate::domain::credential::{Login, Secret, Validity};
 use crate::domain::language::{Language, Text};
+use crate::domain::participant::Candidate;
 use crate::domain::study::{Person, Study};
 use crate::domain::survey::{Mark, Privacy, Responses};
 use crate::domain::time::Instant;
@@ -23,25 +24,20 @@ use crate::letters::Facts;
 use crate::letters::facts::{Invitation, Invited};
 use crate::limits;
 use crate::store::credential::{self, CredentialRow, State};
-use crate::store::participant::{self, NewParticipant};
+use crate::store::participant::{self, NewParticipant, ParticipantRow};
+use crate::store::{Tx, session};
 
-/// Somebody who is to answer, as a list of participants has them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Candidate {
-    /// What the list calls them, or empty.
-    pub reference: String,
-    /// Name to greet, or empty.
-    pub name: String,
-    /// Folded address, or empty.
-    pub address: String,
-    /// Language of their letters, if the list says.
-    pub language: Option<Language>,
-    /// Further columns.
-    pub attributes: std::collections::BTreeMap<String, String>,
-    /// Not before, where the list says.
-    pub from: Option<Instant>,
-    /// Not from then on, where the list says.
-    pub until: Option<Instant>,
+/// A participant on file, as a list would have them.
+fn on_file(row: &ParticipantRow) -> Candidate {
+    Candidate {
+        reference: row.reference.clone(),
+        name: row.name.clone(),
+        address: row.address.clone(),
+        language: Language::find(&row.language),
+        attributes: serde_json::from_str(&row.attributes).unwrap_or_default(),
+        from: None,
+        until: None,
+    }
 }
 
 /// What a credential is made of.
@@ -57,7 +53,7 @@ pub enum Form {
 
 /// The terms of credentials.
 #[derive(Clone, Copy, Debug)]
-pub struct Terms<'a> {
+pub struct Terms {
     /// What each is made of.
     pub form: Form,
     /// Not before.
@@ -66,8 +62,6 @@ pub struct Terms<'a> {
     pub until: Option<Instant>,
     /// Whether the daemon mails them to those who have an address.
     pub mailed: bool,
-    /// What links begin with.
-    pub public_url: &'a str,
 }
 
 /// A credential that was issued, with the secret that is not kept.
@@ -108,7 +102,7 @@ pub async fn issue(
     means: Means<'_>,
     act: Act<'_>,
     candidates: &[Candidate],
-    terms: Terms<'_>,
+    terms: Terms,
 ) -> Result<Batch, Failure> {
     let study = &shelved.study;
     let Some(survey) = &study.survey else {
@@ -162,7 +156,7 @@ pub async fn issue(
         });
         let one = Issued {
             number: (!anonymous).then_some(number),
-            link: made.link.as_ref().map(|secret| link(terms.public_url, secret)),
+            link: made.link.as_ref().map(|secret| link(&means.desk.public_url, secret)),
             login: made.password.as_ref().map(|(login, _)| login.clone()),
             password: made.password.as_ref().map(|(_, secret)| secret.grouped()),
             validity,
@@ -170,7 +164,7 @@ pub async fn issue(
             candidate,
         };
         if one.mailed {
-            letters.push(invitation(shelved, means, &one, terms)?);
+            letters.push(invitation(shelved, means, &one)?);
         }
         issued.push(one);
     }
@@ -188,6 +182,131 @@ pub async fn issue(
     compose::post(tx, Some(shelved.id), means, None, &letters).await?;
     ledger.commit().await?;
     Ok(Batch { issued, known })
+}
+
+/// Whose way in is to be changed, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing opens any more.
+    Revoke,
+    /// It is good until then, or for good.
+    Extend(Option<Instant>),
+}
+
+/// Calls back or prolongs every good credential of a participant; how many there were. Sessions begun with one called back end.
+///
+/// # Errors
+/// The database.
+pub async fn change(
+    shelf: &Shelf,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    act: Act<'_>,
+    whose: &ParticipantRow,
+    change: Change,
+) -> Result<usize, Failure> {
+    let mut ledger = Ledger::begin(shelf).await?;
+    let (tx, page) = ledger.lock(shelved).await?;
+    let own = credential::list_of(&mut *tx, whose.id).await?;
+    let good: Vec<&CredentialRow> = own.iter().filter(|one| one.state == State::Active).collect();
+    for one in &good {
+        match change {
+            Change::Revoke => {
+                credential::set_state(tx, &one.id, State::Revoked).await?;
+                session::end_of_credential(tx, &one.id).await?;
+            }
+            Change::Extend(until) => credential::set_expiry(tx, &one.id, until).await?,
+        }
+    }
+    if !good.is_empty() {
+        let (action, until) = match change {
+            Change::Revoke => ("revoke-credentials", None),
+            Change::Extend(until) => ("extend-credentials", until),
+        };
+        let body = json!({ "participant": whose.number, "credentials": good.len(), "until": until.map(Instant::utc),
+                           "reason": act.reason });
+        append(tx, page, means, act.actor, action, &body).await?;
+    }
+    let many = good.len();
+    ledger.commit().await?;
+    Ok(many)
+}
+
+/// A fresh credential for a participant whose study is locked: those before open nothing any more. None where one was used
+/// up already, or where nobody may know whose is whose.
+///
+/// # Errors
+/// The database.
+pub(super) async fn renew(
+    tx: &mut Tx,
+    page: &mut Page,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    actor: &str,
+    whose: &ParticipantRow,
+) -> Result<Option<Issued>, Failure> {
+    let Some(survey) = &shelved.study.survey else { return Ok(None) };
+    let own = credential::list_of(&mut *tx, whose.id).await?;
+    let used = !credential::uses_of_participant(&mut *tx, whose.id).await?.is_empty();
+    if (used && survey.responses == Responses::Once) || survey.privacy == Privacy::FullyAnonymous {
+        return Ok(None);
+    }
+    // What was called back stays so; its end is that of the one before.
+    let Some(before) = own.iter().rfind(|one| one.state == State::Active) else { return Ok(None) };
+    let form = match (before.link_digest.is_some(), before.login.is_some()) {
+        (true, true) => Form::Both,
+        (false, true) => Form::Password,
+        _ => Form::Link,
+    };
+    let made = Made::new(form, means);
+    for one in own.iter().filter(|one| one.state == State::Active) {
+        session::end_of_credential(tx, &one.id).await?;
+    }
+    credential::replace_all(tx, whose.id).await?;
+    let validity = Validity { from: means.now, until: before.validity.until };
+    let row = CredentialRow {
+        id: Mark::new(means.dice),
+        link_digest: made.link.as_ref().map(Secret::link_digest),
+        login: made.password.as_ref().map(|(login, _)| login.text().to_string()),
+        password_digest: made.password.as_ref().map(|(login, secret)| secret.password_digest(login)),
+        validity,
+        issued_at: Some(means.now),
+        ..before.clone()
+    };
+    credential::insert(tx, std::slice::from_ref(&row)).await?;
+    append(tx, page, means, actor, "renew-credential", &json!({ "participant": whose.number })).await?;
+    Ok(Some(Issued {
+        number: Some(whose.number),
+        candidate: on_file(whose),
+        link: made.link.as_ref().map(|secret| link(&means.desk.public_url, secret)),
+        login: made.password.as_ref().map(|(login, _)| login.clone()),
+        password: made.password.as_ref().map(|(_, secret)| secret.grouped()),
+        validity,
+        mailed: !whose.address.is_empty(),
+    }))
+}
+
+/// A fresh credential for a participant, mailed if they have an address; none where one was used up, called back, or nobody may
+/// know whose is whose.
+///
+/// # Errors
+/// The database; a template that cannot state an invitation.
+pub async fn reissue(
+    shelf: &Shelf,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    act: Act<'_>,
+    whose: &ParticipantRow,
+) -> Result<Option<Issued>, Failure> {
+    let mut ledger = Ledger::begin(shelf).await?;
+    let (tx, page) = ledger.lock(shelved).await?;
+    let Some(issued) = renew(tx, page, shelved, means, act.actor, whose).await? else { return Ok(None) };
+    if issued.mailed {
+        let letter = invitation(shelved, means, &issued)?;
+        compose::post(tx, Some(shelved.id), means, None, std::slice::from_ref(&letter)).await?;
+    }
+    ledger.commit().await?;
+    Ok(Some(issued))
 }
 
 /// The candidates whom neither reference nor, without one, address shows to be known, and how many are.
@@ -242,11 +361,10 @@ pub fn sign_in(public_url: &str, study: &Study) -> String {
     format!("{}/s/{}", public_url.trim_end_matches('/'), study.slug)
 }
 
-fn invitation(
+pub(super) fn invitation(
     shelved: &ShelvedStudy,
     means: Means<'_>,
     issued: &Issued,
-    terms: Terms<'_>,
 ) -> Result<compose::Outgoing, Failure> {
     let study = &shelved.study;
     let person = addressee(study, &issued.candidate);
@@ -255,7 +373,7 @@ fn invitation(
         link: issued.link.as_deref(),
         login: issued.login.as_ref(),
         password: issued.password.as_deref(),
-        sign_in: &sign_in(terms.public_url, study),
+        sign_in: &sign_in(&means.desk.public_url, study),
         validity: issued.validity,
     };
     let facts = Invitation::new(study, &invited, language);

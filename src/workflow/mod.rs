@@ -46,6 +46,7 @@ mod texts;
 pub mod told;
 mod told_fact;
 pub mod unblind;
+pub mod visitor;
 
 use crate::domain::chain::Sha256Digest;
 use crate::domain::language::Language;
@@ -96,6 +97,8 @@ pub struct DeskAddress {
     pub display: String,
     /// Right-hand side of our Message-IDs.
     pub message_id_domain: String,
+    /// What links in letters begin with.
+    pub public_url: String,
 }
 
 impl DeskAddress {

@@ -109,7 +109,7 @@ pub async fn submit(
     let (tx, page) = ledger.lock(shelved).await?;
     let missing = || StoreError::Missing { noun: "credential", key: submission.credential.text() };
     let credential = credential::find(&mut *tx, &submission.credential).await?.ok_or_else(missing)?;
-    let uses = credential::uses(&mut *tx, &credential.id).await?;
+    let uses = credential::uses(&mut *tx, &credential).await?;
     if let Some(receipt) = receipt_before(survey, &uses, &submission.mark) {
         return Ok(Outcome::Before(receipt));
     }

@@ -157,6 +157,7 @@ pub(super) async fn walk(bundle: &Bundle, study: &Study, given: Given<'_>) -> an
         address: post.map_or_else(|| "reg@example.jp".to_string(), |post| post.address.clone()),
         display: String::new(),
         message_id_domain: post.map_or_else(|| "example.jp".to_string(), |post| post.message_id_domain.clone()),
+        public_url: "https://hagaki.example.jp".to_string(),
     };
     let shelved = shelf.find_by_id(row.id).await?;
     let walk = Walk { study, shelf: &shelf, shelved, dice: &dice, keys: &keys, desk: &desk };

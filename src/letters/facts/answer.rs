@@ -418,7 +418,7 @@ impl Help {
         let allowed = |deed: Deed| deed.allowed(study, person);
         Help {
             confirm: study.trust.confirm,
-            enrolls: person.roles.iter().any(|role| role.enrolls()),
+            enrolls: study.registers && person.roles.iter().any(|role| role.enrolls()),
             unblinds: blinded && allowed(Deed::Unblind),
             kits: blinded && allowed(Deed::ReplaceKit),
             balance: may_know_balance(study, person),

@@ -71,3 +71,10 @@ impl Invitation {
         }
     }
 }
+
+/// A fresh link was asked for. The same for everybody: whether the address is on file is not told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkAsked {
+    /// Whether nobody may know whose link is whose, so that none can be sent again.
+    pub anonymous: bool,
+}

@@ -33,7 +33,7 @@ pub use deed::{
 };
 pub use enrollment::{ArmName, AssignmentBlinded, AssignmentOpen, Enrollment, Links, RegistrationDone, Site};
 pub use form::{ChoiceName, Expected, FaultLine, FormFacts, FormHead, FormLine, Reader, Shown, UnknownKey};
-pub use invitation::{Invitation, Invited};
+pub use invitation::{Invitation, Invited, LinkAsked};
 pub use kit::{
     KitReplacedBlinded, KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded, LotLine, Replacement, ShortArm,
 };
@@ -259,6 +259,7 @@ pub enum Facts {
     NoticeRandomizedBlind(NoticeRandomizedBlind),
     NoticeRandomizedOpen(NoticeRandomized),
     NoticeRandomizedUnblinded(NoticeRandomized),
+    LinkAsked(LinkAsked),
 }
 
 impl Facts {
@@ -318,6 +319,7 @@ impl Facts {
             Facts::NoticeRandomizedBlind(_) => Kind::NoticeRandomizedBlind,
             Facts::NoticeRandomizedOpen(_) => Kind::NoticeRandomizedOpen,
             Facts::NoticeRandomizedUnblinded(_) => Kind::NoticeRandomizedUnblinded,
+            Facts::LinkAsked(_) => Kind::LinkAsked,
         }
     }
 }

@@ -190,6 +190,9 @@ pub fn read(world: &World<'_>, raw: &[u8]) -> Reading {
     reading.study = Some(study.slug.clone());
     let doubts = distrust(world, &header, &reading, &senders, Some(study));
     let Some(person) = reading.sender.as_deref().and_then(|sender| study.find_person_by_address(sender)) else {
+        if doubts.is_empty() && study.survey.is_some() && subject.wish == Some(Wish::Link) {
+            return visitor(reading, study, &content);
+        }
         let unknown = doubts.is_empty().then_some(Reason::UnknownSender);
         return reading.hold(doubts.into_iter().chain(unknown));
     };
@@ -416,6 +419,16 @@ fn answer(
     Reading { disposition, reasons, ..requested(reading, study, person, act) }
 }
 
+/// What somebody asks for who is none of the staff, and may be a participant: that is for the database to tell.
+fn visitor(reading: Reading, study: &Study, content: &Content) -> Reading {
+    if !content.problems.is_empty() {
+        return reading.hold(content.problems.clone());
+    }
+    let language = script(study, &reading).or(study.languages.first().copied()).unwrap_or(reading.language);
+    let request = Request { study: study.slug.clone(), person: String::new(), language, act: Act::Link };
+    Reading { disposition: Disposition::Reply, request: Some(request), language, ..reading }
+}
+
 /// The reading of a request that is answered and records no subject.
 fn requested(reading: Reading, study: &Study, person: &Person, act: Act) -> Reading {
     let request = Request { study: study.slug.clone(), person: person.id.clone(), language: reading.language, act };
@@ -486,8 +499,10 @@ fn decide(study: &Study, subject: &Subject, wish: Option<Wish>, form: Form) -> (
             (Disposition::Reply, Act::Status(in_body.or(typed).or_else(|| subject.reference.clone())))
         }
         Some(Wish::Form) if form.typed.is_empty() => (Disposition::Reply, Act::BlankForm),
-        // There are no pages to link to yet: help tells what there is.
+        Some(Wish::Link) if study.survey.is_some() => (Disposition::Reply, Act::Link),
         Some(Wish::Help | Wish::Link) if form.typed.is_empty() => (Disposition::Reply, Act::Help),
+        // A survey alone takes nobody in by mail.
+        _ if !study.registers => (Disposition::Reply, Act::Help),
         _ if form.faults.is_empty() => (Disposition::Register, Act::Enroll(form)),
         _ => (Disposition::ReplyError, Act::Enroll(form)),
     }
@@ -495,9 +510,13 @@ fn decide(study: &Study, subject: &Subject, wish: Option<Wish>, form: Form) -> (
 
 /// The person's own language, else the mail's, if the study speaks it.
 fn language(study: &Study, person: &Person, reading: &Reading) -> Language {
+    person.language.or_else(|| script(study, reading)).unwrap_or_else(|| study.language_of(person))
+}
+
+/// The language of a mail, if the study speaks it.
+fn script(study: &Study, reading: &Reading) -> Option<Language> {
     let script = if is_japanese(&reading.subject) || is_japanese(&reading.text) { Language::Ja } else { Language::En };
-    let spoken = || study.languages.contains(&script).then_some(script);
-    person.language.or_else(spoken).unwrap_or_else(|| study.language_of(person))
+    study.languages.contains(&script).then_some(script)
 }
 
 fn is_japanese(text: &str) -> bool {

@@ -27,7 +27,7 @@ const SECURE_COOKIE: &str = "__Host-hagaki";
 
 impl SurveyPages {
     fn secure(&self) -> bool {
-        self.tools.public_url.starts_with("https://")
+        self.tools.desk.public_url.starts_with("https://")
     }
 
     /// The secret in the session's cookie.

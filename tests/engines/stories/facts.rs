@@ -57,6 +57,7 @@ impl Operating {
             address: SERVICE.to_owned(),
             display: "Registration".to_owned(),
             message_id_domain: "reg.example.jp".to_owned(),
+            public_url: "https://hagaki.example.jp".to_owned(),
         };
         Operating { shelf, shelved, desk }
     }

@@ -59,6 +59,7 @@ async fn give(center: &Center, slug: &str, hand: &Hand<'_>) -> Result<Forced, Co
         address: SERVICE.to_owned(),
         display: "Registration".to_owned(),
         message_id_domain: "reg.example.jp".to_owned(),
+        public_url: "https://hagaki.example.jp".to_owned(),
     };
     let now = center.clock.now();
     let means = Means { now, dice: &*center.dice, keys: &center.keys, desk: &desk };

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use hagaki::domain::participant::Candidate;
 use hagaki::domain::survey::Mark;
 use hagaki::domain::time::Clock;
 use hagaki::limits;
 use hagaki::store::study::State;
 use hagaki::store::{credential, response, study};
 use hagaki::web::survey::{SurveyPages, Tools};
-use hagaki::workflow::credentials::{self, Candidate, Form, Issued, Terms};
+use hagaki::workflow::credentials::{self, Form, Issued, Terms};
 use hagaki::workflow::{Means, life};
 
 use super::*;
@@ -41,7 +42,6 @@ async fn invite(center: &Center, many: usize, until: Option<i64>) -> Vec<Issued>
         from: means.now,
         until: until.map(|seconds| means.now.plus_seconds(seconds)),
         mailed: true,
-        public_url: "https://hagaki.example.jp/",
     };
     let batch =
         credentials::issue(&shelf, &shelved, means, center.act("first wave"), &candidates, terms).await.unwrap();
@@ -55,7 +55,6 @@ async fn serve(center: &Center) -> Served {
         dice: center.dice.clone(),
         keys: center.keys.clone(),
         desk: center.process.calendar.desk.clone(),
-        public_url: "https://hagaki.example.jp".to_owned(),
     };
     Served::start(SurveyPages::new(tools).unwrap().router()).await
 }
@@ -306,5 +305,54 @@ stories! {
         assert_eq!(pages.post("/s/wellbeing", &right).await.status, 303);
         let row = study::find_current(center.store(), "wellbeing").await.unwrap().unwrap();
         assert!(row.id > 0 && center.world.number("SELECT count(*) FROM sign_in_failure").await > 0);
+    }
+
+    async fn a_link_is_asked_for_by_mail(center: &mut Center) {
+        center.activate(&samples::wellbeing(), Stage::Production).await;
+        let issued = invite(center, 2, None).await;
+        center.settle().await;
+        let pages = serve(center).await;
+        let old = link_in(issued[0].link.as_deref().unwrap());
+        let sent = pages.post(&old, &with(&[("_step", "send"), ("_mark", &"aa".repeat(16))])).await;
+        assert_eq!(sent.status, 303);
+
+        const P0: Writer = Writer { address: "p0@example.jp", study: "wellbeing" };
+        const STRANGER: Writer = Writer { address: "stranger@example.net", study: "wellbeing" };
+        let letters = center.exchange(&P0.writes("リンク", "お願いします")).await;
+        assert_eq!(kinds(&letters), [("invitation", "p0@example.jp"), ("link-asked", "p0@example.jp")]);
+        let told = center.exchange(&STRANGER.writes("リンク", "お願いします")).await;
+        assert_eq!(kinds(&told), [("link-asked", "stranger@example.net")]);
+        assert_eq!(letters[1].text, told[0].text, "whether the address is on the list is not told");
+
+        // The old link dies, the diary goes on with the new one.
+        let fresh = link_in(&letters[0].text);
+        assert!(pages.get(&old).await.body.contains("使えません"));
+        assert_eq!(pages.post(&old, &with(&[("_step", "send")])).await.status, 403);
+        let again = pages.post(&fresh, &with(&[("_step", "send"), ("_mark", &"bb".repeat(16))])).await;
+        assert_eq!(again.status, 303, "{again:?}");
+        let mut occasions: Vec<i64> = responses(center).await.iter().map(|one| one.occasion).collect();
+        occasions.sort_unstable();
+        assert_eq!(occasions, [1, 2]);
+
+        // The same mail again asks for nothing new, and a forged one is kept for a person.
+        let mail = P0.writes("link", "please");
+        assert_eq!(center.exchange(&mail).await.len(), 2);
+        center.exchange(&mail).await;
+        assert_eq!(reason(center).await, "same-message");
+        center.exchange(&P0.writes("link", "please").vouched(Vouched::Fail)).await;
+        assert!(reason(center).await.contains("auth-fail"));
+    }
+
+    async fn a_used_up_credential_is_not_renewed(center: &mut Center) {
+        center.activate(&once(), Stage::Production).await;
+        let issued = invite(center, 1, None).await;
+        center.settle().await;
+        let pages = serve(center).await;
+        let path = link_in(issued[0].link.as_deref().unwrap());
+        assert_eq!(pages.post(&path, &with(&[])).await.status, 303);
+        const P0: Writer = Writer { address: "p0@example.jp", study: "wellbeing" };
+        let letters = center.exchange(&P0.writes("link", "please")).await;
+        assert_eq!(kinds(&letters), [("link-asked", "p0@example.jp")]);
+        assert_eq!(responses(center).await.len(), 1);
     }
 }

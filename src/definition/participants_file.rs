@@ -1,0 +1,371 @@
+//! A list of participants as CSV, in the form that LimeSurvey exports and imports, or any part of it.
+//!
+//! The columns are `email`, `firstname`, `lastname`, `token`, `language`, `validfrom`, `validuntil`, `emailstatus`,
+//! `completed`, `usesleft` and `attribute_N <description>`; the separator is a comma or a semicolon, the charset UTF-8,
+//! CP932 or EUC-JP. (LimeSurvey 6.2.1, "Import survey participants from CSV".)
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use encoding_rs::{EUC_JP, Encoding, SHIFT_JIS, UTF_8};
+
+use super::problem::{Problem, Weight};
+use crate::domain::language::Language;
+use crate::domain::participant::Candidate;
+use crate::domain::text;
+use crate::domain::time::Zone;
+use crate::limits;
+
+/// Charset of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Charset {
+    /// The first of UTF-8, EUC-JP and CP932 (in this order: text of the first two is rarely sound in the next) in which every byte has a meaning.
+    Guessed,
+    /// UTF-8, with or without a byte order mark.
+    Utf8,
+    /// Windows code page 932, which Excel in Japan writes.
+    Cp932,
+    /// EUC-JP.
+    EucJp,
+}
+
+impl Charset {
+    fn candidates(self) -> Vec<&'static Encoding> {
+        match self {
+            Charset::Guessed => vec![UTF_8, EUC_JP, SHIFT_JIS],
+            Charset::Utf8 => vec![UTF_8],
+            Charset::Cp932 => vec![SHIFT_JIS],
+            Charset::EucJp => vec![EUC_JP],
+        }
+    }
+}
+
+/// What a list says.
+#[derive(Clone, Debug, Default)]
+pub struct Listed {
+    /// Who is to answer, in the order of the list.
+    pub candidates: Vec<Candidate>,
+    /// How many have answered elsewhere, or may not answer any more, by the list's own word.
+    pub finished: usize,
+    /// What is wrong: errors are of rows that are not among the candidates.
+    pub problems: Vec<Problem>,
+}
+
+impl Listed {
+    /// Whether some rows cannot be used.
+    pub fn is_broken(&self) -> bool {
+        self.problems.iter().any(|problem| problem.weight == Weight::Error)
+    }
+}
+
+/// Columns with a meaning, as LimeSurvey names them.
+const KNOWN: [&str; 9] =
+    ["email", "firstname", "lastname", "token", "language", "validfrom", "validuntil", "emailstatus", "completed"];
+/// Columns that are about letters and answers of the other system, and say nothing here.
+const PASSED_OVER: [&str; 8] =
+    ["tid", "invited", "sent", "reminded", "remindersent", "remindercount", "started", "blacklisted"];
+
+/// Reads a list. `languages` are the study's.
+pub fn read(file: &str, bytes: &[u8], charset: Charset, zone: Zone, languages: &[Language]) -> Listed {
+    let mut reader = Reader { file, zone, languages, listed: Listed::default() };
+    let Some(content) = decode(bytes, charset) else {
+        reader.wrong(None, "", "is in no charset that can be told", "save it as UTF-8, or name it with --charset");
+        return reader.listed;
+    };
+    reader.read(&content);
+    reader.listed
+}
+
+fn decode(bytes: &[u8], charset: Charset) -> Option<String> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let decoded = |encoding: &'static Encoding| {
+        encoding.decode_without_bom_handling_and_without_replacement(bytes).map(|text| text.into_owned())
+    };
+    charset.candidates().into_iter().find_map(decoded)
+}
+
+struct Reader<'a> {
+    file: &'a str,
+    zone: Zone,
+    languages: &'a [Language],
+    listed: Listed,
+}
+
+/// Where each column stands.
+#[derive(Default)]
+struct Columns {
+    known: BTreeMap<&'static str, usize>,
+    attributes: Vec<(String, usize)>,
+    uses: Option<usize>,
+}
+
+impl Reader<'_> {
+    fn wrong(&mut self, line: Option<usize>, key: &str, wrong: &str, right: &str) {
+        self.problem(line, key, wrong, right, Weight::Error);
+    }
+
+    fn problem(&mut self, line: Option<usize>, key: &str, wrong: &str, right: &str, weight: Weight) {
+        if self.listed.problems.len() < limits::PROBLEMS {
+            self.listed.problems.push(Problem {
+                file: self.file.to_string(),
+                line,
+                key: key.to_string(),
+                wrong: wrong.to_string(),
+                right: right.to_string(),
+                weight,
+            });
+        }
+    }
+
+    fn read(&mut self, content: &str) {
+        let first = content.lines().next().unwrap_or_default();
+        let delimiter = if first.matches(';').count() > first.matches(',').count() { b';' } else { b',' };
+        let mut rows = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(content.as_bytes());
+        let Ok(header) = rows.headers().cloned() else {
+            return self.wrong(Some(1), "", "the first line cannot be read", "it names the columns");
+        };
+        let Some(columns) = self.columns(&header) else { return };
+        let mut seen = BTreeSet::new();
+        for row in rows.records() {
+            let row = match row {
+                Ok(row) => row,
+                Err(error) => {
+                    let line = error.position().and_then(|at| usize::try_from(at.line()).ok());
+                    self.wrong(line, "", "the row cannot be read", "quotation marks stand in pairs");
+                    continue;
+                }
+            };
+            let line = row.position().and_then(|at| usize::try_from(at.line()).ok());
+            if row.iter().all(|cell| cell.trim().is_empty()) {
+                continue;
+            }
+            if row.len() != header.len() {
+                let wrong = format!("has {} cells where the first line has {}", row.len(), header.len());
+                self.wrong(line, "", &wrong, "put cells with a separator in them into quotation marks");
+                continue;
+            }
+            if self.listed.candidates.len() >= limits::PARTICIPANTS {
+                let wrong = format!("there are more than {} rows", limits::PARTICIPANTS);
+                return self.wrong(line, "", &wrong, "split the list");
+            }
+            self.row(line, &columns, &row, &mut seen);
+        }
+    }
+
+    fn columns(&mut self, header: &csv::StringRecord) -> Option<Columns> {
+        let mut columns = Columns::default();
+        for (at, written) in header.iter().enumerate() {
+            let (name, description) = match written.split_once('<') {
+                Some((name, rest)) => (name.trim(), rest.trim_end_matches('>').trim()),
+                None => (written.trim(), ""),
+            };
+            let name = name.to_lowercase();
+            if let Some(known) = KNOWN.iter().find(|known| **known == name) {
+                if columns.known.insert(known, at).is_some() {
+                    self.wrong(Some(1), &name, "stands there twice", "keep one of the two columns");
+                }
+            } else if name == "usesleft" {
+                columns.uses = Some(at);
+            } else if name.starts_with("attribute_") {
+                let name = if description.is_empty() { name } else { description.to_string() };
+                columns.attributes.push((name, at));
+            } else if !PASSED_OVER.contains(&name.as_str()) {
+                self.problem(
+                    Some(1),
+                    &name,
+                    "is a column that is not used",
+                    "attributes are called attribute_1 <name>",
+                    Weight::Warning,
+                );
+            }
+        }
+        if !columns.known.contains_key("email") && !columns.known.contains_key("token") {
+            self.wrong(
+                Some(1),
+                "",
+                "there is no column email",
+                "name the columns in the first line: email,firstname,lastname",
+            );
+            return None;
+        }
+        Some(columns)
+    }
+
+    fn row(&mut self, line: Option<usize>, columns: &Columns, row: &csv::StringRecord, seen: &mut BTreeSet<String>) {
+        let cell = |name: &str| columns.known.get(name).and_then(|at| row.get(*at)).unwrap_or_default().trim();
+        let uses = columns.uses.and_then(|at| row.get(at)).unwrap_or("1").trim();
+        if !matches!(cell("completed"), "" | "N") || uses == "0" || uses.starts_with('-') {
+            self.listed.finished += 1;
+            return;
+        }
+        let errors = self.listed.problems.len();
+        let address = self.address(line, cell("email"), cell("emailstatus"));
+        let language = self.language(line, cell("language"));
+        let from = self.moment(line, "validfrom", cell("validfrom"));
+        let until = self.moment(line, "validuntil", cell("validuntil"));
+        if let (Some(from), Some(until)) = (from, until)
+            && until <= from
+        {
+            self.wrong(line, "validuntil", "does not lie after validfrom", "mend one of the two");
+        }
+        let reference = text::squeeze(cell("token"));
+        let name = text::squeeze(&format!("{} {}", cell("lastname"), cell("firstname")));
+        if let Some(key) = [("token", &reference), ("firstname", &name)]
+            .into_iter()
+            .find(|(_, value)| text::has_control(value) || value.chars().count() > limits::REPEATED_CHARS)
+            .map(|(key, _)| key)
+        {
+            self.wrong(line, key, "is too long or holds control characters", "write it in one short line");
+        }
+        let key = if reference.is_empty() { format!("{name}\n{address}") } else { reference.clone() };
+        if !seen.insert(key) {
+            self.wrong(line, "", "is the same person as a row above", "remove one of the two");
+        }
+        let broken = self.listed.problems.iter().skip(errors).any(|problem| problem.weight == Weight::Error);
+        if broken {
+            return;
+        }
+        let own =
+            columns.attributes.iter().filter_map(|(name, at)| Some((name.clone(), row.get(*at)?.trim().to_string())));
+        self.listed.candidates.push(Candidate {
+            reference,
+            name,
+            address,
+            language,
+            attributes: own.filter(|(_, value)| !value.is_empty()).collect(),
+            from,
+            until,
+        });
+    }
+
+    /// The first of the addresses, folded; none where the list says that nothing can be sent there.
+    fn address(&mut self, line: Option<usize>, written: &str, status: &str) -> String {
+        let mut all = written.split([';', ',']).map(str::trim).filter(|one| !one.is_empty());
+        let Some(first) = all.next() else { return String::new() };
+        if all.next().is_some() {
+            self.problem(line, "email", "holds several addresses", "letters go to the first", Weight::Warning);
+        }
+        let folded = text::fold_width(first).to_lowercase();
+        let sound = folded.split_once('@').is_some_and(|(local, domain)| {
+            let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"<>\",;:()[]\\".contains(c);
+            !local.is_empty() && domain.contains('.') && !domain.contains('@') && folded.chars().all(plain)
+        });
+        if !sound || folded.len() > limits::ADDRESS_BYTES {
+            self.wrong(line, "email", &format!("\"{first}\" is no mail address"), "write it bare, as hana@example.jp");
+            return String::new();
+        }
+        if !matches!(status, "" | "OK") {
+            let wrong = format!("says \"{status}\"");
+            self.problem(
+                line,
+                "emailstatus",
+                &wrong,
+                "nothing is mailed there; hand the credential over in another way",
+                Weight::Warning,
+            );
+            return String::new();
+        }
+        folded
+    }
+
+    fn language(&mut self, line: Option<usize>, written: &str) -> Option<Language> {
+        if written.is_empty() {
+            return None;
+        }
+        let primary = written.split(['-', '_']).next().unwrap_or_default().to_lowercase();
+        let found = Language::find(&primary).filter(|language| self.languages.contains(language));
+        if found.is_none() {
+            let wrong = format!("\"{written}\" is no language of the study");
+            self.problem(line, "language", &wrong, "letters come in its first language", Weight::Warning);
+        }
+        found
+    }
+
+    fn moment(&mut self, line: Option<usize>, key: &str, written: &str) -> Option<crate::domain::time::Instant> {
+        if written.is_empty() {
+            return None;
+        }
+        let at = self.zone.parse_moment(written);
+        if at.is_none() {
+            self.wrong(
+                line,
+                key,
+                &format!("\"{written}\" is no moment"),
+                "write it as 2026-12-01 09:00, by the study's clock",
+            );
+        }
+        at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(text: &str) -> Listed {
+        let zone = Zone::find("Asia/Tokyo").unwrap();
+        read("people.csv", text.as_bytes(), Charset::Guessed, zone, &[Language::Ja, Language::En])
+    }
+
+    const EXPORTED: &str = "\u{feff}tid,firstname,lastname,email,emailstatus,token,language,validfrom,validuntil,invited,reminded,remindercount,completed,usesleft, attribute_1 <Ward>\n\
+        1,花,山田,Hana@Example.jp,OK,P001,ja,2026-12-01 09:00,,N,N,0,N,1,3 East\n\
+        2,Kim,Larsen,kim@example.org;k2@example.org,OK,P002,en-GB,,2026-12-31,2026-11-01 10:00,N,0,N,1,\n\
+        3,Done,Already,done@example.org,OK,P003,en,,,N,N,0,2026-11-02 10:00,0,\n\
+        4,Opt,Out,opt@example.org,OptOut,P004,fr,,,N,N,0,N,1,\n";
+
+    #[test]
+    fn an_export_of_limesurvey_is_read_as_it_is() {
+        let listed = list(EXPORTED);
+        assert!(!listed.is_broken(), "{:?}", listed.problems);
+        let [hana, kim, opt] = listed.candidates.as_slice() else { panic!("{listed:?}") };
+        assert_eq!(
+            (hana.name.as_str(), hana.address.as_str(), hana.reference.as_str()),
+            ("山田 花", "hana@example.jp", "P001")
+        );
+        assert_eq!(hana.attributes.get("Ward").map(String::as_str), Some("3 East"));
+        assert_eq!(hana.from, crate::domain::time::Instant::parse_rfc3339("2026-12-01T09:00:00+09:00"));
+        assert_eq!((kim.address.as_str(), kim.language), ("kim@example.org", Some(Language::En)));
+        assert_eq!(kim.until, crate::domain::time::Instant::parse_rfc3339("2026-12-31T00:00:00+09:00"));
+        assert_eq!((opt.address.as_str(), opt.language), ("", None));
+        assert_eq!(listed.finished, 1);
+        let told: Vec<&str> = listed.problems.iter().map(|problem| problem.key.as_str()).collect();
+        assert_eq!(told, ["email", "emailstatus", "language"]);
+    }
+
+    #[test]
+    fn excel_in_japan_writes_semicolons_and_other_charsets() {
+        let text = "email;lastname;firstname\nhana@example.jp;髙橋;花子\n";
+        let zone = Zone::find("Asia/Tokyo").unwrap();
+        for (encoding, charset) in
+            [(SHIFT_JIS, Charset::Cp932), (SHIFT_JIS, Charset::Guessed), (UTF_8, Charset::Guessed)]
+        {
+            let (bytes, _, _) = encoding.encode(text);
+            let listed = read("people.csv", &bytes, charset, zone, &[Language::Ja]);
+            assert_eq!(listed.candidates[0].name, "髙橋 花子", "{charset:?}");
+        }
+        let (bytes, _, _) = EUC_JP.encode("email,lastname\nhana@example.jp,山田\n");
+        assert_eq!(read("people.csv", &bytes, Charset::EucJp, zone, &[]).candidates[0].name, "山田");
+        assert!(read("people.csv", b"email\n\xff\xfe@\xff", Charset::Utf8, zone, &[]).is_broken());
+    }
+
+    #[test]
+    fn every_bad_row_is_named_with_its_line() {
+        let listed = list(
+            "email,firstname,validfrom,validuntil\nno address,A,,\na@example.jp,A,tomorrow,\na@example.jp,B\nb@example.jp,B,2026-12-02,2026-12-01\nc@example.jp,C,,\nc@example.jp,C,,\n\"c@example.jp\nBcc: x@example.net\",D,,\n",
+        );
+        let told: Vec<(Option<usize>, &str)> = listed.problems.iter().map(|one| (one.line, one.key.as_str())).collect();
+        assert_eq!(
+            told,
+            [
+                (Some(2), "email"),
+                (Some(3), "validfrom"),
+                (Some(4), ""),
+                (Some(5), "validuntil"),
+                (Some(7), ""),
+                (Some(8), "email")
+            ]
+        );
+        assert_eq!(listed.candidates.len(), 1);
+        assert!(list("name\nA\n").is_broken());
+        assert!(list("").is_broken());
+    }
+}

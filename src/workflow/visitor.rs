@@ -1,0 +1,49 @@
+//! Whoever writes and is none of the staff: a participant who asks for a fresh link, or a stranger.
+//!
+//! Both get the same answer. A participant gets the link in a letter of its own, to the address on file.
+
+use super::accept::Asking;
+use super::ledger::Ledger;
+use super::{Failure, Settled, compose, credentials};
+use crate::domain::language::Text;
+use crate::domain::study::{Person, Study};
+use crate::domain::survey::Privacy;
+use crate::letters::Facts;
+use crate::letters::facts::LinkAsked;
+use crate::limits;
+use crate::store::participant;
+
+/// A sender as the one an answer is written to: without a name, for none may be told.
+pub(super) fn stranger(study: &Study, sender: &str) -> Person {
+    Person {
+        id: String::new(),
+        name: Text::new(study.languages.iter().map(|language| (*language, String::new()))),
+        addresses: vec![sender.to_string()],
+        roles: Vec::new(),
+        sites: Vec::new(),
+        language: None,
+    }
+}
+
+/// Answers whoever asks for a link, and sends one to every participant at that address.
+pub(super) async fn link(ledger: &mut Ledger<'_>, asking: Asking<'_>) -> Result<Settled, Failure> {
+    let Asking { shelved, means, arrival, person, .. } = asking;
+    let anonymous = shelved.study.survey.as_ref().is_some_and(|survey| survey.privacy == Privacy::FullyAnonymous);
+    let facts = Facts::LinkAsked(LinkAsked { anonymous });
+    let settled = asking.reply(ledger, asking.to_sender(), facts, asking.settled("reply", "link")).await?;
+    if settled.held == super::Held::Yes || anonymous {
+        return Ok(settled);
+    }
+    let (tx, page) = ledger.lock(shelved).await?;
+    let known = participant::list_by_address(&mut *tx, shelved.id, arrival.sender).await?;
+    let mut letters = Vec::new();
+    for one in known.iter().take(limits::PARTICIPANTS_OF_AN_ADDRESS) {
+        if let Some(issued) = credentials::renew(tx, page, shelved, means, "participant", one).await? {
+            letters.push(credentials::invitation(shelved, means, &issued)?);
+        }
+    }
+    compose::post(tx, Some(shelved.id), means, Some(arrival.inbox_id), &letters).await?;
+    // Whether a link went out is nobody's to see in a list of mails either.
+    debug_assert!(person.roles.is_empty() || !person.id.is_empty());
+    Ok(settled)
+}
