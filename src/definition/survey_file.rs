@@ -30,6 +30,13 @@ pub(super) fn read(root: &Section) -> Option<Located<Survey>> {
             "the last day on which answers are taken",
         );
     }
+    if !survey.privacy.names() {
+        section.wrong(
+            "privacy",
+            format!("\"{}\" cannot be kept yet against somebody who has the whole database", survey.privacy.key()),
+            "write privacy = \"named\"; what is not kept must not be promised to participants",
+        );
+    }
     if survey.edit && !survey.privacy.names() {
         section.wrong(
             "edit",

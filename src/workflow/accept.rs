@@ -4,7 +4,9 @@ use super::compose::{self, Addressing, Outgoing, Telling};
 use super::enroll::{self, Application, Confirmed, Enrolled, Enrollment};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
-use super::{Arrival, Failure, Held, Means, Operator, Settled, balance, confirm, deed, randomize, rescreen, visitor};
+use super::{
+    Arrival, Failure, Held, Means, Operator, Settled, balance, confirm, deed, notices, randomize, rescreen, visitor,
+};
 use crate::domain::answer::Form;
 use crate::domain::language::Language;
 use crate::domain::request::{Act, Request};
@@ -188,7 +190,7 @@ fn enrolled_now(
     let to =
         Addressing { site: Some(&enrolled.subject.site), subject_id: Some(enrolled.subject.id), ..asking.to_sender() };
     let mut drafts = vec![compose::draft(shelved, means, to, facts)?];
-    drafts.extend(compose::notices(shelved, means, enrolled)?);
+    drafts.extend(notices::notices(shelved, means, enrolled)?);
     ledger.put_aside(shelved.id, means, arrival.inbox_id, drafts);
     metrics::counter!("hagaki_enrollments_total", "study" => shelved.study.slug.clone()).increment(1);
     Ok(Settled { subject_id: Some(enrolled.subject.id), ..asking.settled("register", "enrolled") })

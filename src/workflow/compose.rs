@@ -15,9 +15,8 @@ use crate::domain::receipt::Told;
 use crate::domain::study::{Arm, Blinding, Person, Study};
 use crate::domain::time::{Instant, Zone};
 use crate::letters::facts::{
-    AssignmentBlinded, AssignmentOpen, Enrollment, FactLine, FurtherBlinded, FurtherOpen, NoticeBlind, NoticeOpen,
-    NoticeRandomized, NoticeRandomizedBlind, NoticeUnblinded, Randomized, RandomizedBlinded, RandomizedOpen,
-    RegistrationDone,
+    AssignmentBlinded, AssignmentOpen, Enrollment, FactLine, FurtherBlinded, FurtherOpen, NoticeRandomized,
+    NoticeRandomizedBlind, Randomized, RandomizedBlinded, RandomizedOpen, RegistrationDone,
 };
 use crate::letters::{self, Envelope, Facts, Head, Kind, Letter, Stationery};
 use crate::limits;
@@ -572,46 +571,6 @@ pub fn enrollment<'a>(
         answers,
         links: enrolled.links,
     }
-}
-
-/// The notices the study sends of an enrollment: the arm to those who may know it, the bare fact to everybody else.
-///
-/// # Errors
-/// As [`draft`].
-pub fn notices(shelved: &ShelvedStudy, means: Means<'_>, enrolled: &Enrolled) -> Result<Vec<Draft>, Failure> {
-    let study = &shelved.study;
-    let site = enrolled.subject.site.as_str();
-    let number = study.subject_number(enrolled.subject.number);
-    let answers = enrolled.answers()?;
-    let enrollment = enrollment(shelved, enrolled, &number, &answers);
-    let arm = match &enrolled.allocation {
-        None => None,
-        Some(allocation) => Some(study.find_arm(&allocation.arm).ok_or_else(|| no_arm(&allocation.arm))?),
-    };
-    let kit = enrolled.kit.as_deref();
-    let mut drafts = Vec::new();
-    for person in &study.people {
-        let told = study.notices.iter().any(|notice| person.has(notice.role)) && person.acts_for(site);
-        if !told || person.id == enrolled.subject.person {
-            continue;
-        }
-        let language = study.language_of(person);
-        let facts = match (study.blinding, arm) {
-            (_, None) => Facts::NoticeBlind(NoticeBlind::new(&enrollment, language)),
-            (Blinding::Open, Some(arm)) => Facts::NoticeOpen(NoticeOpen::new(&enrollment, arm, language)),
-            (Blinding::Blinded, Some(arm)) if Kind::NoticeUnblinded.may_go_to(study.blinding, person) => {
-                Facts::NoticeUnblinded(NoticeUnblinded::new(&enrollment, arm, kit, language))
-            }
-            (Blinding::Blinded, Some(_)) => Facts::NoticeBlind(NoticeBlind::new(&enrollment, language)),
-        };
-        let to = Addressing {
-            site: Some(site),
-            subject_id: Some(enrolled.subject.id),
-            ..Addressing::unasked(study, person)
-        };
-        drafts.push(draft(shelved, means, to, facts)?);
-    }
-    Ok(drafts)
 }
 
 /// An arm on file that the study does not have.

@@ -136,7 +136,7 @@ pub async fn force(
         ..Addressing::unasked(study, person)
     };
     let mut drafts = vec![compose::draft(shelved, means, to, facts)?];
-    drafts.extend(compose::notices(shelved, means, &enrolled)?);
+    drafts.extend(super::notices::notices(shelved, means, &enrolled)?);
     let outgoing = drafts.iter().map(compose::Draft::write).collect::<Result<Vec<_>, _>>()?;
     compose::post(&mut ledger.tx, Some(shelved.id), means, None, &outgoing).await?;
     ledger.commit().await?;

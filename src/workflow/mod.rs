@@ -29,6 +29,7 @@ pub mod kits_told;
 pub mod ledger;
 pub mod life;
 pub mod note;
+pub mod notices;
 pub mod package;
 mod pages;
 pub mod planned;

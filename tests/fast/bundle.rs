@@ -356,7 +356,7 @@ mod slips {
             "{ ja = \"第一病院\", en = \"First Hospital\" }",
             "{ ja = \"第一病院\" }",
             &[
-                "study.toml:54: sites[1].name: has no wording in English (en) — write en = \"…\" beside the other, or one text for all languages: name = \"…\"",
+                "study.toml:78: sites[1].name: has no wording in English (en) — write en = \"…\" beside the other, or one text for all languages: name = \"…\"",
             ],
         );
     }
@@ -367,20 +367,20 @@ mod slips {
             S,
             "[\"001\", \"002\"]",
             "[\"1\", \"002\"]",
-            &["study.toml:74: people[1].sites: there is no site \"1\" — did you mean \"001\"?"],
+            &["study.toml:98: people[1].sites: there is no site \"1\" — did you mean \"001\"?"],
         );
         slip(
             S,
             "[\"investigator\"]",
             "[\"investigater\"]",
-            &["study.toml:72: people[1].roles: \"investigater\" is no role — did you mean \"investigator\"?"],
+            &["study.toml:96: people[1].roles: \"investigater\" is no role — did you mean \"investigator\"?"],
         );
         slip(
             S,
             "office@example.jp",
             "Sato@example.jp",
             &[
-                "study.toml:81: people[2].addresses: Sato@example.jp stands on line 69 already — give each person their own addresses",
+                "study.toml:105: people[2].addresses: Sato@example.jp stands on line 93 already — give each person their own addresses",
             ],
         );
         slip(
@@ -388,14 +388,14 @@ mod slips {
             "office@example.jp",
             "Office <office@example.jp>",
             &[
-                "study.toml:81: people[2].addresses: \"Office <office@example.jp>\" is no mail address — write the bare address, such as \"yamada@example.jp\"",
+                "study.toml:105: people[2].addresses: \"Office <office@example.jp>\" is no mail address — write the bare address, such as \"yamada@example.jp\"",
             ],
         );
         slip(
             S,
             "[\"001\", \"002\"]",
             "[\"００１\", \"002\"]",
-            &["study.toml:74: people[1].sites: there is no site \"００１\" — did you mean \"001\"?"],
+            &["study.toml:98: people[1].sites: there is no site \"００１\" — did you mean \"001\"?"],
         );
         slip(
             S,
@@ -409,7 +409,7 @@ mod slips {
 
     #[test]
     fn rules() {
-        let said = |what: &str| format!("study.toml:94: eligibility[1].rule: {what}");
+        let said = |what: &str| format!("study.toml:118: eligibility[1].rule: {what}");
         for (rule, what) in [
             ("Age >= 20", "no item is named `Age` — did you mean `age`?"),
             (
@@ -564,7 +564,7 @@ mod slips {
             problems(&bundle).iter().map(|said| said.split(' ').next().unwrap().to_string()).collect::<Vec<_>>(),
             [
                 "study.toml:13:",
-                "study.toml:94:",
+                "study.toml:118:",
                 "allocation.toml:8:",
                 "allocation.toml:10:",
                 "instruments/registration.toml:35:"

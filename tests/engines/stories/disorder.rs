@@ -74,7 +74,7 @@ stories! {
         center.quiet().await;
         let enrolled = center.enrolled("aurora").await;
         let references: Vec<&str> = enrolled.iter().map(|(subject, ..)| subject.reference_key.as_str()).collect();
-        let asked: Vec<String> = (0..2 * batch + 3).map(|number| format!("y-{number:04}")).collect();
+        let asked: Vec<String> = (0..2 * batch + 3).map(|number| format!("011/y-{number:04}")).collect();
         assert_eq!(references, asked, "first come, first served");
         assert_eq!(center.arrived().await.len(), 3 * asked.len());
     }
