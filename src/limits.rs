@@ -36,6 +36,8 @@ pub const CHOICES: usize = 500;
 pub const SITES: usize = 5_000;
 /// Most people of one study.
 pub const PEOPLE: usize = 10_000;
+/// Most threads for work that blocks: files, wording of letters, reading ahead.
+pub const BLOCKING_THREADS: usize = 4;
 /// Most participants of one list.
 pub const PARTICIPANTS: usize = 1_000_000;
 /// Most participants of one address who get a link each when one asks.

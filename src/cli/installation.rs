@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 
 use super::{Installation, Refused};
 use crate::daemon::machine::{SystemClock, SystemDice};
 use crate::daemon::run::open_store;
 use crate::domain::study::Stage;
 use crate::domain::time::{Clock, Instant};
+use crate::limits;
 use crate::settings::Settings;
 use crate::store::{Store, study};
 use crate::workflow::life::Refusal;
@@ -37,7 +38,9 @@ pub(super) fn settings(installation: &Installation) -> anyhow::Result<Settings> 
 
 /// A runtime for one command.
 pub(super) fn runtime() -> anyhow::Result<Runtime> {
-    Runtime::new().context("the system gives no threads")
+    // Each thread keeps memory of its own: a few are enough for what blocks.
+    let few = Builder::new_multi_thread().enable_all().max_blocking_threads(limits::BLOCKING_THREADS).build();
+    few.context("the system gives no threads")
 }
 
 impl Opened {

@@ -227,7 +227,7 @@ impl Sheet {
     }
 }
 
-/// A registry with the pieces of a language as HTML, for pages that word faults as letters do.
+/// A registry with the pieces of a language that word faults and what is expected, as HTML, for pages that do so as letters do.
 ///
 /// # Errors
 /// A piece of ours that cannot be read.
@@ -236,7 +236,9 @@ pub fn pieces_for_pages(language: Language) -> Result<Handlebars<'static>, Strin
     let (_, html) = Pieces::load(folder);
     let mut registry = registry();
     let mut problems = Vec::new();
-    for (name, file, source) in html.all() {
+    // No others: compiled templates are not small.
+    let needed = |name: &str| name.starts_with("fault-") || name.starts_with("expected");
+    for (name, file, source) in html.all().filter(|(name, ..)| needed(name)) {
         register(&mut registry, name, file, &html.put_into(source), &mut problems);
     }
     match problems.first() {

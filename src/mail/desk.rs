@@ -337,7 +337,7 @@ impl Desk {
                     content_digest: &digest_of(&reading.content_digest),
                     site_token,
                 };
-                Ok(accept::accept(ledger, study, means, arrival, request).await?)
+                Ok(Box::pin(accept::accept(ledger, study, means, arrival, request)).await?)
             }
             (_, _, study) => Ok(quarantined(reading, "no-request".to_string(), study.as_deref())),
         }

@@ -114,18 +114,19 @@ pub async fn accept(
     // One writer per study from here on: what is looked up below cannot change under us.
     ledger.lock(shelved).await?;
     match ledger.first_sight(arrival, means.now).await? {
-        FirstSight::Same(first) if first != arrival.inbox_id => return repeat(ledger, asking, first).await,
+        FirstSight::Same(first) if first != arrival.inbox_id => return Box::pin(repeat(ledger, asking, first)).await,
         FirstSight::Different(_) => return Ok(asking.held("message-id-reused")),
         FirstSight::New | FirstSight::Same(_) => {}
     }
     match &request.act {
-        Act::Enroll(form) => enrollment(ledger, asking, form, Confirmed::NotYet).await,
-        Act::Randomize(wanted) => randomize::randomize(ledger, asking, wanted, Confirmed::NotYet).await,
-        Act::Deed(wanted) => deed::deed(ledger, asking, wanted, Confirmed::NotYet).await,
-        Act::Confirm(token) => confirm::confirm(ledger, asking, token).await,
+        // On the heap: what a request waits in grows with every use case, and the stack of a worker does not.
+        Act::Enroll(form) => Box::pin(enrollment(ledger, asking, form, Confirmed::NotYet)).await,
+        Act::Randomize(wanted) => Box::pin(randomize::randomize(ledger, asking, wanted, Confirmed::NotYet)).await,
+        Act::Deed(wanted) => Box::pin(deed::deed(ledger, asking, wanted, Confirmed::NotYet)).await,
+        Act::Confirm(token) => Box::pin(confirm::confirm(ledger, asking, token)).await,
         Act::Unconfirmed(token) => confirm::unconfirmed(ledger, asking, token).await,
-        Act::Link => visitor::link(ledger, asking).await,
-        Act::Status(wanted) => status(ledger, asking, wanted.as_deref()).await,
+        Act::Link => Box::pin(visitor::link(ledger, asking)).await,
+        Act::Status(wanted) => Box::pin(status(ledger, asking, wanted.as_deref())).await,
         Act::Balance => {
             if !balance::may_know(study, person) {
                 let facts = Facts::NotEntitled(NotEntitled::new(&request.act));
@@ -158,7 +159,6 @@ pub(super) async fn enrollment(
         return Err(Failure::Contradiction(format!("study {} registers nobody", shelved.study.slug)));
     }
     let application = Application { person, form, confirmed };
-    // On the heap: what a request waits in grows with every use case, and the stack of a worker does not.
     match Box::pin(enroll::enroll(ledger, shelved, means, arrival, application)).await? {
         Enrollment::Enrolled(enrolled) => enrolled_now(ledger, asking, form, &enrolled),
         Enrollment::Duplicate(enrolled) => {
