@@ -37,7 +37,7 @@ pub const SITES: usize = 5_000;
 /// Most people of one study.
 pub const PEOPLE: usize = 10_000;
 /// Most threads for work that blocks: files, wording of letters, reading ahead.
-pub const BLOCKING_THREADS: usize = 4;
+pub const BLOCKING_THREADS: usize = 2;
 /// Most participants of one list.
 pub const PARTICIPANTS: usize = 1_000_000;
 /// Most participants of one address who get a link each when one asks.
@@ -146,7 +146,7 @@ pub const MAILBOXES: usize = 1_000;
 /// Most connections to one SMTP server.
 pub const SMTP_CONNECTIONS: i64 = 64;
 /// Most mails taken from a mailbox in one step.
-pub const INTAKE_BATCH: usize = 256;
+pub const INTAKE_BATCH: usize = 128;
 /// Most studies kept ready in memory; of more, those that no mail asked for longest are loaded again when one does.
 pub const SHELVED_STUDIES: usize = 64;
 /// Most studies of one name that a mail is read against; names of studies are unique, tags should be.

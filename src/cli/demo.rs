@@ -81,7 +81,7 @@ pub(super) fn run(args: DemoArgs) -> anyhow::Result<End> {
         let mut border = Border::new(&dir, &mailbox).context("the folder `drop` cannot be made")?;
         let office = office(&daemon, &studies, &mailbox, border.folder(), &clock, &dice)?;
         let mut pages = health::router(daemon.health()).merge(office.router());
-        if let Some(survey) = daemon.survey_pages(&settings)? {
+        if let Some(survey) = daemon.survey_pages(&settings) {
             pages = pages.merge(survey.router());
         }
         let pages = guard::loopback_only(pages);

@@ -27,7 +27,6 @@ use crate::mail::transport::Transport;
 use crate::settings::{Engine, MailboxSettings, Settings, WebSettings};
 use crate::store::{Store, StoreError, host, inbox, outbox, secret};
 use crate::web::health::{Health, Pulse};
-use crate::web::pages::PagesError;
 use crate::web::survey::{SurveyPages, Tools};
 use crate::web::{self, WebError};
 use crate::workflow::shelf::Shelf;
@@ -253,11 +252,8 @@ impl Daemon {
     }
 
     /// The pages of questionnaires; none without a mailbox that speaks for us.
-    ///
-    /// # Errors
-    /// A template of ours is broken.
-    pub fn survey_pages(&self, settings: &Settings) -> Result<Option<SurveyPages>, PagesError> {
-        let Some(mailbox) = settings.mailboxes.first() else { return Ok(None) };
+    pub fn survey_pages(&self, settings: &Settings) -> Option<SurveyPages> {
+        let mailbox = settings.mailboxes.first()?;
         let tools = Tools {
             shelf: Arc::clone(&self.shelf),
             clock: Arc::clone(&self.clock),
@@ -265,7 +261,7 @@ impl Daemon {
             keys: Arc::clone(&self.keys),
             desk: desk_address(mailbox, &settings.web),
         };
-        SurveyPages::new(tools).map(Some)
+        Some(SurveyPages::new(tools))
     }
 
     /// Runs until `stop` turns true: the pages stop taking requests, each loop finishes its step, the store is closed.

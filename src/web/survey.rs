@@ -7,7 +7,7 @@
 mod form;
 mod sign_in;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::extract::{Form, Path, Query, State};
@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
-use super::pages::{Pages, PagesError, accepted};
+use super::pages::{Pages, accepted};
 use crate::domain::answer;
 use crate::domain::credential::{Secret, Unfit};
 use crate::domain::instrument::Instrument;
@@ -58,34 +58,35 @@ impl Tools {
     }
 }
 
+/// Compiled when the first page is asked for: a daemon that asks nobody keeps the memory.
+static PAGES: LazyLock<Pages> = LazyLock::new(|| {
+    let templates = [
+        ("top", include_str!("../../templates/pages/survey/top.hbs")),
+        ("bottom", include_str!("../../templates/pages/survey/bottom.hbs")),
+        ("item", include_str!("../../templates/pages/survey/item.hbs")),
+        ("form", include_str!("../../templates/pages/survey/form.hbs")),
+        ("review", include_str!("../../templates/pages/survey/review.hbs")),
+        ("thanks", include_str!("../../templates/pages/survey/thanks.hbs")),
+        ("barred", include_str!("../../templates/pages/survey/barred.hbs")),
+        ("sign_in", include_str!("../../templates/pages/survey/sign_in.hbs")),
+    ];
+    let words = [
+        (Language::En, include_str!("../../templates/pages/en/survey.toml")),
+        (Language::Ja, include_str!("../../templates/pages/ja/survey.toml")),
+    ];
+    Pages::load(&templates, &words).expect("a test renders every page")
+});
+
 /// The questionnaire's pages.
 #[derive(Clone)]
 pub struct SurveyPages {
     tools: Tools,
-    pages: Arc<Pages>,
 }
 
 impl SurveyPages {
-    /// The pages; their templates are compiled once.
-    ///
-    /// # Errors
-    /// A template or a words file of ours is broken.
-    pub fn new(tools: Tools) -> Result<SurveyPages, PagesError> {
-        let templates = [
-            ("top", include_str!("../../templates/pages/survey/top.hbs")),
-            ("bottom", include_str!("../../templates/pages/survey/bottom.hbs")),
-            ("item", include_str!("../../templates/pages/survey/item.hbs")),
-            ("form", include_str!("../../templates/pages/survey/form.hbs")),
-            ("review", include_str!("../../templates/pages/survey/review.hbs")),
-            ("thanks", include_str!("../../templates/pages/survey/thanks.hbs")),
-            ("barred", include_str!("../../templates/pages/survey/barred.hbs")),
-            ("sign_in", include_str!("../../templates/pages/survey/sign_in.hbs")),
-        ];
-        let words = [
-            (Language::En, include_str!("../../templates/pages/en/survey.toml")),
-            (Language::Ja, include_str!("../../templates/pages/ja/survey.toml")),
-        ];
-        Ok(SurveyPages { tools, pages: Arc::new(Pages::load(&templates, &words)?) })
+    /// The pages.
+    pub fn new(tools: Tools) -> SurveyPages {
+        SurveyPages { tools }
     }
 
     /// Their routes.
@@ -304,7 +305,7 @@ impl SurveyPages {
         let page = FormPage::blank(&visit.shelved.study, visit.instrument(), means.now, language);
         let mut facts = visit.head(language);
         page.state(&mut facts, &Mark::new(means.dice));
-        self.pages.respond(StatusCode::OK, language, "form", facts)
+        PAGES.respond(StatusCode::OK, language, "form", facts)
     }
 
     async fn take(&self, visit: &Visit, posted: &Posted, headers: &HeaderMap) -> Result<Response, Failure> {
@@ -328,11 +329,11 @@ impl SurveyPages {
         let step = posted.step();
         if !form.faults.is_empty() || step == Step::Change {
             let status = if step == Step::Change { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-            return Ok(self.pages.respond(status, language, "form", facts));
+            return Ok(PAGES.respond(status, language, "form", facts));
         }
         // What is unusual is asked about even where nothing else is shown again.
         if step == Step::Answer && (survey.review || !form.doubts.is_empty()) {
-            return Ok(self.pages.respond(StatusCode::OK, language, "review", facts));
+            return Ok(PAGES.respond(StatusCode::OK, language, "review", facts));
         }
         let credential = visit.credential.id;
         let submission = Submission { credential, mark, form: &form, language, channel: Channel::Web };
@@ -345,7 +346,7 @@ impl SurveyPages {
                 if let Some(object) = facts.as_object_mut() {
                     object.insert("again".to_string(), json!(true));
                 }
-                Ok(self.pages.respond(StatusCode::CONFLICT, language, "form", facts))
+                Ok(PAGES.respond(StatusCode::CONFLICT, language, "form", facts))
             }
             Err(failure) => Err(failure),
         }
@@ -359,7 +360,7 @@ impl SurveyPages {
             object.insert("before".to_string(), json!(before));
             object.insert("repeated".to_string(), json!(visit.survey().responses == Responses::Repeated));
         }
-        self.pages.respond(StatusCode::OK, language, "thanks", facts)
+        PAGES.respond(StatusCode::OK, language, "thanks", facts)
     }
 
     fn barred(&self, visit: &Visit, language: Language, barred: Barred) -> Response {
@@ -377,9 +378,9 @@ impl SurveyPages {
         };
         let mut facts = visit.head(language);
         if let Some(object) = facts.as_object_mut() {
-            object.insert("why".to_string(), json!(self.pages.word(language, key, &[("at", &moment)])));
+            object.insert("why".to_string(), json!(PAGES.word(language, key, &[("at", &moment)])));
         }
-        self.pages.respond(StatusCode::FORBIDDEN, language, "barred", facts)
+        PAGES.respond(StatusCode::FORBIDDEN, language, "barred", facts)
     }
 
     /// What is no link of ours: nothing is told but that.
@@ -396,9 +397,9 @@ impl SurveyPages {
         let language = accepted(headers, &Language::ALL).unwrap_or(Language::En);
         let facts = json!({
             "study": { "title": "hagaki", "tag": "", "test": false }, "title": "", "languages": [], "several": false, "path": "",
-            "privacy": "", "guard": Value::Null, "leave": Value::Null, "why": self.pages.word(language, key, &[]),
+            "privacy": "", "guard": Value::Null, "leave": Value::Null, "why": PAGES.word(language, key, &[]),
         });
-        self.pages.respond(status, language, "barred", facts)
+        PAGES.respond(status, language, "barred", facts)
     }
 }
 

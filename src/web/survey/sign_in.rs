@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 use subtle::ConstantTimeEq;
 
-use super::{SurveyPages, Wish};
+use super::{PAGES, SurveyPages, Wish};
 use crate::domain::credential::Secret;
 use crate::domain::language::Language;
 use crate::limits;
@@ -72,7 +72,7 @@ impl SurveyPages {
             "languages": languages, "several": study.languages.len() > 1, "path": path, "guard": null, "leave": null,
             "login": login, "problem": problem,
         });
-        self.pages.respond(status, language, "sign_in", facts)
+        PAGES.respond(status, language, "sign_in", facts)
     }
 }
 
@@ -137,12 +137,12 @@ pub(super) async fn try_in(
             ([(header::SET_COOKIE, pages.set_cookie(Some(&secret)))], Redirect::to(&to)).into_response()
         }
         Ok(Tried::Wrong) => {
-            let problem = pages.pages.word(language, "wrong", &[]);
+            let problem = PAGES.word(language, "wrong", &[]);
             pages.sign_in_page(StatusCode::FORBIDDEN, &shelved, language, &login, Some(problem))
         }
         Ok(Tried::Wait(until)) => {
             let at = until.local(shelved.study.zone);
-            let problem = pages.pages.word(language, "wait", &[("at", &at)]);
+            let problem = PAGES.word(language, "wait", &[("at", &at)]);
             pages.sign_in_page(StatusCode::TOO_MANY_REQUESTS, &shelved, language, &login, Some(problem))
         }
         Err(failure) => pages.unavailable(&failure, &headers),

@@ -56,7 +56,7 @@ async fn serve(center: &Center) -> Served {
         keys: center.keys.clone(),
         desk: center.process.calendar.desk.clone(),
     };
-    Served::start(SurveyPages::new(tools).unwrap().router()).await
+    Served::start(SurveyPages::new(tools).router()).await
 }
 
 /// The path of the link in a letter.
