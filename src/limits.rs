@@ -146,7 +146,7 @@ pub const MAILBOXES: usize = 1_000;
 /// Most connections to one SMTP server.
 pub const SMTP_CONNECTIONS: i64 = 64;
 /// Most mails taken from a mailbox in one step.
-pub const INTAKE_BATCH: usize = 128;
+pub const INTAKE_BATCH: usize = 160;
 /// Most studies kept ready in memory; of more, those that no mail asked for longest are loaded again when one does.
 pub const SHELVED_STUDIES: usize = 64;
 /// Most studies of one name that a mail is read against; names of studies are unique, tags should be.
