@@ -304,6 +304,10 @@ pub const PREPARED_STATEMENTS: usize = 500;
 pub const DATABASE_CONNECT_SECONDS: u64 = 10;
 /// Longest wait for another transaction's lock, in seconds.
 pub const LOCK_WAIT_SECONDS: u64 = 30;
+/// How often an SQLite file is tried to be opened while another process makes or changes it.
+pub const OPENING_TRIES: u32 = 20;
+/// Between two of those tries, in milliseconds.
+pub const OPENING_PAUSE_MILLISECONDS: u64 = 100;
 /// Longest wait for the answer to one statement before the server counts as gone, in seconds.
 pub const STATEMENT_SECONDS: u64 = 120;
 /// Rows read at a time where all rows of a table are gone through.

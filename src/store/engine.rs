@@ -95,8 +95,7 @@ async fn open_sqlite(path: &str) -> Result<Connections, StoreError> {
     let open = async |options: &SqliteConnectOptions| {
         options.connect().await.map_err(|error| StoreError::of("opening", error).at_place(&place))
     };
-    let mut writer = open(&options).await?;
-    migrate_sqlite(&mut writer).await.map_err(|error| error.at_place(&place))?;
+    let writer = open_writer(&options).await.map_err(|error| error.at_place(&place))?;
     let mut readers = Vec::new();
     for _ in 0..limits::SQLITE_READERS {
         readers.push(Arc::new(Mutex::new(open(&options.clone().pragma("query_only", "1")).await?)));
@@ -124,18 +123,26 @@ fn make_private_file(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Two processes that open a new file at once get into each other's way here, because the migrator cannot lock SQLite;
-/// the one that comes second finds the work done when it looks again.
-async fn migrate_sqlite(writer: &mut SqliteConnection) -> Result<(), StoreError> {
-    for _ in 0..5 {
-        match migrate(&SQLITE_MIGRATIONS, writer).await {
+/// Opens the connection that writes, and brings the file to this version.
+///
+/// Two processes that open a new file at once get into each other's way here: the migrator cannot lock SQLite, and a
+/// change to write-ahead logging does not wait for others (sqlite.org/pragma.html#pragma_journal_mode answers "locked"
+/// at once). The one that comes second finds the work done when it looks again.
+async fn open_writer(options: &SqliteConnectOptions) -> Result<SqliteConnection, StoreError> {
+    let attempt = async || {
+        let mut writer = options.connect().await.map_err(|error| StoreError::of("opening", error))?;
+        migrate(&SQLITE_MIGRATIONS, &mut writer).await?;
+        Ok(writer)
+    };
+    for _ in 1..limits::OPENING_TRIES {
+        match attempt().await {
             Err(StoreError::Other { .. } | StoreError::Busy(_) | StoreError::Conflict { .. }) => {
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                tokio::time::sleep(Duration::from_millis(limits::OPENING_PAUSE_MILLISECONDS)).await;
             }
             done => return done,
         }
     }
-    migrate(&SQLITE_MIGRATIONS, writer).await
+    attempt().await
 }
 
 async fn open_postgres(url: &str) -> Result<Connections, StoreError> {
