@@ -92,6 +92,8 @@ pub const SIGN_IN_QUIET_SECONDS: i64 = 3600;
 pub const SESSION_IDLE_SECONDS: i64 = 30 * 60;
 /// Time after which a session ends in any case, in seconds (12 hours).
 pub const SESSION_SECONDS: i64 = 12 * 3600;
+/// Most checks of one instrument.
+pub const CHECKS: usize = 200;
 /// Most fields of a posted form that are looked at.
 pub const FORM_FIELDS: usize = 5_000;
 /// Longest time a page may take, in seconds.

@@ -17,10 +17,20 @@ const SITE: &str = "site";
 
 /// What a survey hides is not asked for in its own instrument.
 pub(super) fn check_survey(survey: &Located<Survey>, instruments: &[InstrumentFile], report: &Report) {
+    let Some(read) = instruments.iter().find(|read| read.instrument.id == survey.value.instrument) else { return };
+    let items = || read.instrument.items.iter().zip(&read.places);
+    for (item, place) in items().filter(|(item, _)| matches!(item.kind, ItemKind::File)) {
+        report.at(
+            &read.file,
+            Some(place.line),
+            format!("{}.kind", place.key),
+            format!("`{}` asks for a file, which the pages of a survey do not take yet", item.id),
+            "remove the item, and say in a heading how the file is to be sent",
+        );
+    }
     if survey.value.privacy.names() {
         return;
     }
-    let Some(read) = instruments.iter().find(|read| read.instrument.id == survey.value.instrument) else { return };
     for (item, place) in read.instrument.items.iter().zip(&read.places).filter(|(item, _)| item.personal) {
         report.warn(
             &read.file,

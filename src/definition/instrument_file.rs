@@ -1,10 +1,16 @@
 //! `instruments/*.toml`: one form each.
 
+mod checks;
+mod matrix;
+mod other;
+mod pages;
+mod pipes;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::{Report, Section, Source};
 use super::item_file::{self, ReadItem};
-use crate::domain::expression::TODAY;
+use crate::domain::expression::{Expression, TODAY};
 use crate::domain::instrument::{self, Instrument, Item, ItemKind};
 use crate::domain::language::Language;
 use crate::domain::text;
@@ -47,6 +53,8 @@ pub(super) struct InstrumentFile {
     pub instrument: Instrument,
     /// Where each item stands.
     pub places: Vec<ItemPlace>,
+    /// Line and key of each check.
+    pub checks: Vec<(usize, String)>,
     /// Items of which something is wrong already, so that their type cannot be relied on.
     pub faulty: BTreeSet<String>,
 }
@@ -55,8 +63,11 @@ pub(super) struct InstrumentFile {
 #[derive(Clone, Debug)]
 pub(super) struct ItemPlace {
     pub key: String,
+    pub line: usize,
     pub when_line: usize,
     pub calculation_line: usize,
+    /// The item's own condition, without that of its page.
+    pub when: Option<Expression>,
 }
 
 /// Reads an instrument; `None` only if it is no TOML.
@@ -73,35 +84,58 @@ pub(super) fn read(
     let title = root.need_wording("title", languages);
     let mut read = InstrumentFile {
         file: file.to_string(),
-        instrument: Instrument { id: id.to_string(), title, items: Vec::new(), keys: instrument::Keys::default() },
+        instrument: Instrument {
+            id: id.to_string(),
+            title,
+            items: Vec::new(),
+            checks: Vec::new(),
+            keys: instrument::Keys::default(),
+        },
         places: Vec::new(),
+        checks: Vec::new(),
         faulty: BTreeSet::new(),
     };
     let mut keys = Keys::default();
     for section in root.sections("items") {
+        let ReadItem { item, faulty } = item_file::read(&section, languages);
         let place = ItemPlace {
             key: section.key(""),
+            line: section.line,
             when_line: section.line_of("when"),
             calculation_line: section.line_of("calculation"),
+            when: item.when.clone(),
         };
-        let ReadItem { item, faulty } = item_file::read(&section, languages);
         if RESERVED.contains(&item.id.as_str()) {
             section.wrong("id", format!("\"{}\" means something else", item.id), "choose another id");
         }
         keys.add(&section, &item);
+        let other = other::item(&section, &item, languages);
+        if let Some(other) = &other {
+            keys.add(&section, other);
+        }
         section.close();
         if faulty {
             read.faulty.insert(item.id.clone());
         }
         read.instrument.items.push(item);
-        read.places.push(place);
+        if let Some(other) = other {
+            read.places.push(place.clone());
+            read.instrument.items.push(other);
+            read.places.push(ItemPlace { when: None, ..place });
+        } else {
+            read.places.push(place);
+        }
     }
+    checks::read(&root, languages, &mut read);
     if read.instrument.items.is_empty() && !root.has("items") {
         root.wrong("items", "asks nothing", "write a section [[items]] with id, kind and label for each question");
     }
     if read.instrument.items.len() > limits::ITEMS {
         root.wrong("items", format!("there are more than {} items", limits::ITEMS), "");
     }
+    pages::inherit(&mut read, report);
+    matrix::check(&read, report);
+    pipes::check(&read, report);
     root.close();
     Some(read)
 }

@@ -55,10 +55,12 @@ const WORDS: [(&str, Word); 14] = [
 ];
 
 /// Keys that go with some kinds only.
-const PARTICULAR: [(&str, &[Word]); 11] = [
+const PARTICULAR: [(&str, &[Word]); 13] = [
     ("pattern", &[Word::Text]),
     ("places", &[Word::Decimal]),
     ("choices", &[Word::Choice, Word::Choices]),
+    ("page", &[Word::Heading]),
+    ("matrix", &[Word::Choice, Word::Scale]),
     ("low", &[Word::Scale]),
     ("high", &[Word::Scale]),
     ("calculation", &[Word::Calculation]),
@@ -134,6 +136,8 @@ pub(super) fn read(section: &Section, languages: &[Language]) -> ReadItem {
         personal: section.flag("personal").unwrap_or(false),
         hard,
         soft,
+        begins_page: section.flag("page").unwrap_or(false),
+        matrix: section.has("matrix").then(|| section.need_name("matrix", "symptoms", '_')),
         kind: kind.clone().unwrap_or(ItemKind::Note),
     };
     let faulty = kind.is_none() || item.id.is_empty();
@@ -230,8 +234,19 @@ fn read_choices(section: &Section, languages: &[Language]) -> Option<Choices> {
     for choice in section.sections("choices") {
         let code = choice.need_code("code", "F");
         codes.add(&choice, &code);
-        let read =
-            Choice { code, label: choice.need_wording("label", languages), aliases: choice.texts("aliases", "female") };
+        let read = Choice {
+            code,
+            label: choice.need_wording("label", languages),
+            aliases: choice.texts("aliases", "female"),
+            other: choice.flag("other").unwrap_or(false),
+        };
+        if let Some(first) = listed.iter().find(|one| one.other && read.other) {
+            choice.wrong(
+                "other",
+                format!("\"{}\" has a text beside it already", first.code),
+                "one choice can have one",
+            );
+        }
         claim_words(&choice, &read, &mut words);
         choice.close();
         listed.push(read);

@@ -136,12 +136,18 @@ fn known(id: &str, kind: ItemKind, required: bool) -> Item {
         personal: false,
         hard: Limits::default(),
         soft: Limits::default(),
+        begins_page: false,
+        matrix: None,
     }
 }
 
 fn arms_of(id: &str, arms: &[Located<Arm>], required: bool) -> Item {
-    let choice =
-        |arm: &Located<Arm>| Choice { code: arm.value.code.clone(), label: Text::default(), aliases: Vec::new() };
+    let choice = |arm: &Located<Arm>| Choice {
+        code: arm.value.code.clone(),
+        label: Text::default(),
+        aliases: Vec::new(),
+        other: false,
+    };
     known(&arm_name(id), ItemKind::Choice(Choices::Listed(arms.iter().map(choice).collect())), required)
 }
 

@@ -28,7 +28,7 @@ pub(super) fn check_instrument(read: &InstrumentFile, study: &StudyFile, report:
     let mut known = BTreeMap::from([(TODAY.to_string(), Type::Date)]);
     let mut asked: Vec<&Item> = Vec::new();
     for (item, place) in read.instrument.items.iter().zip(&read.places) {
-        if let Some(when) = &item.when {
+        if let Some(when) = &place.when {
             let place = Place { file: &read.file, line: place.when_line, key: format!("{}.when", place.key) };
             let result = check_names(when, &place, &known, &read.instrument.items, report);
             check_condition(when, result, &place, &known, &asked, report);
@@ -47,6 +47,11 @@ pub(super) fn check_instrument(read: &InstrumentFile, study: &StudyFile, report:
             known.insert(item.id.clone(), own);
             asked.push(item);
         }
+    }
+    for (check, (line, key)) in read.instrument.checks.iter().zip(&read.checks) {
+        let place = Place { file: &read.file, line: *line, key: key.clone() };
+        let result = check_names(&check.rule, &place, &known, &read.instrument.items, report);
+        check_condition(&check.rule, result, &place, &known, &asked, report);
     }
     known
 }

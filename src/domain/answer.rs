@@ -1,11 +1,13 @@
 //! An item's answer: what was typed, what it means, or what is wrong with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+mod course;
 mod form;
 mod number;
 mod value;
 
+pub use course::pages_asked;
 pub use form::{BODY, keys, read_form, unmet};
 pub use value::{exact, of_canonical};
 
@@ -105,6 +107,8 @@ pub enum FaultCode {
     Control,
     /// Nothing to read.
     Empty,
+    /// It does not go with other answers; [`Fault::expected`] is the id of the check.
+    Check,
 }
 
 impl FaultCode {
@@ -122,6 +126,7 @@ impl FaultCode {
             FaultCode::Charset => "charset",
             FaultCode::Control => "control",
             FaultCode::Empty => "empty",
+            FaultCode::Check => "check",
         }
     }
 }
@@ -131,12 +136,14 @@ impl FaultCode {
 pub struct Form {
     /// Accepted answers by item id.
     pub answers: BTreeMap<String, Answer>,
-    /// Faults, in the order of the items, `body` first.
+    /// Faults, in the order of the items, `body` first, those between answers last.
     pub faults: Vec<Fault>,
     /// Answers outside the soft limits: (item id, expected), to be confirmed by the sender.
     pub doubts: Vec<Fault>,
     /// What was typed for each item, faulty or not, to fill the form in again.
     pub typed: BTreeMap<String, String>,
+    /// Items that are not asked, or of which it cannot be told yet whether they are.
+    pub unasked: BTreeSet<String>,
     /// Keys that match no item, with their values: reported, no fault.
     pub unknown: Vec<(String, String)>,
     /// The earlier subject that is screened again, as typed.

@@ -7,6 +7,8 @@ use super::expression::Expression;
 use super::language::Text;
 use super::number::Rational;
 
+pub mod pipe;
+
 /// A form: items in the order they are asked.
 #[derive(Clone, Debug)]
 pub struct Instrument {
@@ -16,6 +18,8 @@ pub struct Instrument {
     pub title: Text,
     /// At least one; ids unique.
     pub items: Vec<Item>,
+    /// What must hold between its answers.
+    pub checks: Vec<Check>,
     /// What a mail's keys mean; see [`keys`](super::answer::keys).
     pub keys: Keys,
 }
@@ -30,6 +34,44 @@ impl Instrument {
     pub fn find(&self, id: &str) -> Option<&Item> {
         self.items.iter().find(|item| item.id == id)
     }
+
+    /// Its pages in their order, none of them empty: each begins with a heading that says so, the first with the first item.
+    pub fn pages(&self) -> Vec<&[Item]> {
+        let mut pages = Vec::new();
+        let mut from = 0;
+        for at in (1..self.items.len()).filter(|at| self.items[*at].begins_page) {
+            pages.push(&self.items[from..at]);
+            from = at;
+        }
+        pages.push(&self.items[from..]);
+        pages
+    }
+
+    /// The item that asks what is meant by the choice of `item` that lets people write something else, if it has one.
+    pub fn other_text(&self, item: &Item) -> Option<&Item> {
+        item.kind.other()?;
+        self.find(&other_id(&item.id))
+    }
+}
+
+/// Id of the text beside the choice of an item that lets people write something else.
+pub fn other_id(item: &str) -> String {
+    format!("{item}_other")
+}
+
+/// Something that must hold between answers.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// Lower-case letters, digits and `_`; unique in the instrument.
+    pub id: String,
+    /// What must hold; what cannot be told because something is blank holds.
+    pub rule: Expression,
+    /// Whether answers are refused where it does not hold; else the sender is asked whether they are sure.
+    pub hard: bool,
+    /// What people read where it does not hold.
+    pub message: Text,
+    /// Ids of the items concerned, in the order of the items; at least one.
+    pub items: Vec<String>,
 }
 
 /// One question (or a heading or note that asks nothing).
@@ -57,6 +99,10 @@ pub struct Item {
     pub hard: Limits,
     /// Outside of it the sender is asked whether they are sure.
     pub soft: Limits,
+    /// A heading that begins a new page.
+    pub begins_page: bool,
+    /// Name of the matrix that it is a row of, with those of the same name beside it.
+    pub matrix: Option<String>,
 }
 
 /// What kind of answer an item takes.
@@ -123,6 +169,21 @@ impl ItemKind {
             ItemKind::Calculation(_) => "calculation",
         }
     }
+
+    /// Whether people are asked for an answer.
+    pub const fn asks(&self) -> bool {
+        !matches!(self, ItemKind::Heading | ItemKind::Calculation(_))
+    }
+
+    /// The choice that lets people write something else, if there is one.
+    pub fn other(&self) -> Option<&Choice> {
+        match self {
+            ItemKind::Choice(Choices::Listed(listed)) | ItemKind::Choices(Choices::Listed(listed)) => {
+                listed.iter().find(|choice| choice.other)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What an item offers to choose from.
@@ -143,6 +204,8 @@ pub struct Choice {
     pub label: Text,
     /// Other things people type for it.
     pub aliases: Vec<String>,
+    /// Whether people write what they mean beside it; then they must, and it is the answer of an item of its own.
+    pub other: bool,
 }
 
 /// A regular expression that a whole text must match, compiled once.

@@ -5,23 +5,24 @@
 //! each form. A GET uses nothing up. Answers travel with the page until they are sent; everything works without scripts.
 
 mod form;
+mod page;
 mod sign_in;
 
 use std::sync::{Arc, LazyLock};
 
-use axum::Router;
-use axum::extract::{Form, Path, Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use axum::{Router, extract};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 use super::pages::{Pages, accepted};
-use crate::domain::answer;
+use crate::domain::answer::{self, Fault, Form};
 use crate::domain::credential::{Secret, Unfit};
-use crate::domain::instrument::Instrument;
+use crate::domain::instrument::{Instrument, Item};
 use crate::domain::language::Language;
 use crate::domain::study::Study;
 use crate::domain::survey::{Mark, Responses, Shut, Survey};
@@ -35,7 +36,8 @@ use crate::workflow;
 use crate::workflow::respond::{self, Barred, Outcome, Submission};
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
 use crate::workflow::{DeskAddress, Failure, Keys, Means};
-use form::{FormPage, Posted, Step};
+use form::{Place, Posted, Step};
+use page::Filled;
 
 /// What the pages work with.
 #[derive(Clone)]
@@ -64,6 +66,7 @@ static PAGES: LazyLock<Pages> = LazyLock::new(|| {
         ("top", include_str!("../../templates/pages/survey/top.hbs")),
         ("bottom", include_str!("../../templates/pages/survey/bottom.hbs")),
         ("item", include_str!("../../templates/pages/survey/item.hbs")),
+        ("matrix", include_str!("../../templates/pages/survey/matrix.hbs")),
         ("form", include_str!("../../templates/pages/survey/form.hbs")),
         ("review", include_str!("../../templates/pages/survey/review.hbs")),
         ("thanks", include_str!("../../templates/pages/survey/thanks.hbs")),
@@ -172,6 +175,11 @@ impl Visit {
         study.find_instrument(&self.survey().instrument).expect("definition admits no survey without its instrument")
     }
 
+    /// What was filled in so far.
+    fn filled<'a>(&'a self, form: &'a Form, posted: &'a Posted, means: Means<'_>, language: Language) -> Filled<'a> {
+        Filled { study: &self.shelved.study, instrument: self.instrument(), form, posted, now: means.now, language }
+    }
+
     /// Chosen by link, else the participant's, else the browser's, else the study's first.
     fn language(&self, chosen: Option<&str>, headers: &HeaderMap) -> Language {
         let offered = &self.shelved.study.languages;
@@ -204,7 +212,8 @@ impl Visit {
                        "test": self.shelved.stage == study::Stage::Development },
             "title": self.instrument().title.in_language(language),
             "languages": languages, "several": study.languages.len() > 1,
-            "path": path, "privacy": self.survey().privacy.key(), "guard": self.guard,
+            "path": path, "privacy": self.survey().privacy.key(), "guard": self.guard, "answering": false,
+            "number": 1, "of": 1,
             "leave": self.guard.as_ref().map(|_| format!("/s/{}/leave", study.slug)),
         })
     }
@@ -256,7 +265,7 @@ async fn send_signed_in(
     State(pages): State<SurveyPages>,
     Path(slug): Path<String>,
     headers: HeaderMap,
-    Form(fields): Form<Vec<(String, String)>>,
+    extract::Form(fields): extract::Form<Vec<(String, String)>>,
 ) -> Response {
     let posted = Posted::new(fields);
     match pages.resume(&slug, &headers).await {
@@ -274,7 +283,7 @@ async fn send(
     State(pages): State<SurveyPages>,
     Path(secret): Path<String>,
     headers: HeaderMap,
-    Form(fields): Form<Vec<(String, String)>>,
+    extract::Form(fields): extract::Form<Vec<(String, String)>>,
 ) -> Response {
     let posted = Posted::new(fields);
     match pages.enter(&secret).await {
@@ -302,16 +311,21 @@ impl SurveyPages {
         {
             return self.barred(visit, language, barred);
         }
-        let page = FormPage::blank(&visit.shelved.study, visit.instrument(), means.now, language);
+        let posted = Posted::new(Vec::new());
+        let form = read(visit, &posted, means);
         let mut facts = visit.head(language);
-        page.state(&mut facts, &Mark::new(means.dice));
+        visit.filled(&form, &posted, means, language).page(&mut facts, &Mark::new(means.dice), 0, &[], false);
         PAGES.respond(StatusCode::OK, language, "form", facts)
     }
 
     async fn take(&self, visit: &Visit, posted: &Posted, headers: &HeaderMap) -> Result<Response, Failure> {
-        let language = visit.language(posted.language(), headers);
+        let spoken = match posted.step() {
+            Step::Speak(language) => Some(language.code()),
+            _ => posted.language(),
+        };
+        let language = visit.language(spoken, headers);
         let means = self.tools.means();
-        let (study, survey) = (&visit.shelved.study, visit.survey());
+        let survey = visit.survey();
         let mark = posted.mark().unwrap_or_else(|| Mark::new(means.dice));
         if let Some(receipt) = respond::receipt_before(survey, &visit.uses, &mark) {
             return Ok(seen(visit, &receipt, language));
@@ -321,18 +335,54 @@ impl SurveyPages {
         {
             return Ok(self.barred(visit, language, barred));
         }
-        let lines = posted.lines(visit.instrument());
-        let form = answer::read_form(study, visit.instrument(), &lines, means.now.day_in(study.zone));
-        let page = FormPage::filled(study, visit.instrument(), &form, posted, means.now, language);
+        let form = read(visit, posted, means);
+        let filled = visit.filled(&form, posted, means, language);
         let mut facts = visit.head(language);
-        page.state(&mut facts, &mark);
+        let instrument = visit.instrument();
+        let shown = answer::pages_asked(instrument, &form);
+        let first = shown.first().copied().unwrap_or(0);
+        let mut page = |status, at, faults: &[&Fault], more| {
+            filled.page(&mut facts, &mark, at, faults, more);
+            Ok(PAGES.respond(status, language, "form", std::mem::take(&mut facts)))
+        };
         let step = posted.step();
-        if !form.faults.is_empty() || step == Step::Change {
-            let status = if step == Step::Change { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-            return Ok(PAGES.respond(status, language, "form", facts));
+        match (step, posted.place()) {
+            (Step::Change(at), _) => return page(StatusCode::OK, at, &[], false),
+            (Step::Speak(_), Place::Page(at)) => return page(StatusCode::OK, at, &[], false),
+            (Step::Back, Place::Page(at)) => {
+                let before = shown.iter().rfind(|page| **page < at).copied().unwrap_or(first);
+                return page(StatusCode::OK, before, &[], false);
+            }
+            (Step::Answer, Place::Page(at)) => {
+                let own = instrument.pages().get(at).copied().unwrap_or_default();
+                let seen = posted.seen();
+                let was_seen = |id: &str| seen.as_ref().is_none_or(|seen| seen.contains(id));
+                let on_page = |fault: &&Fault| own.iter().any(|item| item.id == fault.item) && was_seen(&fault.item);
+                let faults: Vec<&Fault> = form.faults.iter().filter(on_page).collect();
+                if !faults.is_empty() {
+                    return page(StatusCode::UNPROCESSABLE_ENTITY, at, &faults, false);
+                }
+                // What was answered here may bring up questions of the same page.
+                if own.iter().any(|item| item.kind.asks() && filled.is_shown(item) && !was_seen(&item.id)) {
+                    return page(StatusCode::OK, at, &[], true);
+                }
+                if let Some(next) = shown.iter().find(|page| **page > at) {
+                    return page(StatusCode::OK, *next, &[], false);
+                }
+            }
+            _ => {}
+        }
+        // Everything was answered, as far as the pages tell.
+        if let Some(fault) = form.faults.first() {
+            let pages = instrument.pages();
+            let of_page = |page: &[Item], fault: &Fault| page.iter().any(|item| item.id == fault.item);
+            let at = pages.iter().position(|page| of_page(page, fault)).unwrap_or(first);
+            let faults: Vec<&Fault> = form.faults.iter().filter(|one| of_page(pages[at], one)).collect();
+            return page(StatusCode::UNPROCESSABLE_ENTITY, at, &faults, false);
         }
         // What is unusual is asked about even where nothing else is shown again.
-        if step == Step::Answer && (survey.review || !form.doubts.is_empty()) {
+        if step != Step::Send && (survey.review || !form.doubts.is_empty()) {
+            filled.review(&mut facts, &mark);
             return Ok(PAGES.respond(StatusCode::OK, language, "review", facts));
         }
         let credential = visit.credential.id;
@@ -343,6 +393,7 @@ impl SurveyPages {
             // The study was amended since the form was read: it is shown again by the new rules, nothing lost.
             Err(Failure::Store(StoreError::Busy(why))) => {
                 tracing::info!(why, "a response is to be sent once more");
+                filled.page(&mut facts, &mark, first, &[], false);
                 if let Some(object) = facts.as_object_mut() {
                     object.insert("again".to_string(), json!(true));
                 }
@@ -397,10 +448,17 @@ impl SurveyPages {
         let language = accepted(headers, &Language::ALL).unwrap_or(Language::En);
         let facts = json!({
             "study": { "title": "hagaki", "tag": "", "test": false }, "title": "", "languages": [], "several": false, "path": "",
-            "privacy": "", "guard": Value::Null, "leave": Value::Null, "why": PAGES.word(language, key, &[]),
+            "privacy": "", "guard": Value::Null, "leave": Value::Null, "answering": false, "number": 1, "of": 1, "why": PAGES.word(language, key, &[]),
         });
         PAGES.respond(status, language, "barred", facts)
     }
+}
+
+/// A posted page by the rules of its instrument.
+fn read(visit: &Visit, posted: &Posted, means: Means<'_>) -> Form {
+    let study = &visit.shelved.study;
+    let lines = posted.lines(visit.instrument());
+    answer::read_form(study, visit.instrument(), &lines, means.now.day_in(study.zone))
 }
 
 /// Away from the posted form, so that a reload sends nothing again.

@@ -34,6 +34,24 @@ impl Page {
         field.and_then(|field| field.split(';').next()).unwrap_or_else(|| panic!("no cookie: {self:?}")).to_owned()
     }
 
+    /// The hidden fields of the form, as a browser sends them back.
+    pub(crate) fn hidden(&self) -> Vec<(String, String)> {
+        let plain = |text: &str| {
+            text.replace("&quot;", "\"")
+                .replace("&lt;", "<")
+                .replace("&gt;", ">")
+                .replace("&#x27;", "'")
+                .replace("&#x3D;", "=")
+                .replace("&amp;", "&")
+        };
+        let inputs = self.body.split("<input type=\"hidden\" name=\"").skip(1);
+        let named = inputs.filter_map(|rest| {
+            let (name, rest) = rest.split_once("\" value=\"")?;
+            Some((name.to_owned(), plain(rest.split('"').next()?)))
+        });
+        named.collect()
+    }
+
     /// The value of a hidden field.
     pub(crate) fn field(&self, name: &str) -> String {
         let behind = self.body.split(&format!("name=\"{name}\" value=\"")).nth(1);
@@ -65,6 +83,14 @@ impl Served {
     /// Sends a form.
     pub(crate) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Page {
         self.post_with(path, fields, "").await
+    }
+
+    /// Fills in a page that was shown and presses one of its buttons.
+    pub(crate) async fn fill(&self, path: &str, page: &Page, typed: &[(&str, &str)], step: &str) -> Page {
+        let hidden = page.hidden();
+        let own = hidden.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let fields: Vec<(&str, &str)> = own.chain(typed.iter().copied()).chain([("_step", step)]).collect();
+        self.post(path, &fields).await
     }
 
     /// Sends a form with further header fields, each ended by CRLF.

@@ -301,8 +301,14 @@ fn every_fault_of_every_kind_of_item_has_its_words() {
     let stationery = stationery();
     let mut study = world::study();
     let person = study.people[0].clone();
-    let listed =
-        || Choices::Listed(vec![Choice { code: "1".into(), label: world::both("one", "一"), aliases: vec![] }]);
+    let listed = || {
+        Choices::Listed(vec![Choice {
+            code: "1".into(),
+            label: world::both("one", "一"),
+            aliases: vec![],
+            other: false,
+        }])
+    };
     let kinds = [
         ItemKind::Text { pattern: None },
         ItemKind::Note,
@@ -330,6 +336,7 @@ fn every_fault_of_every_kind_of_item_has_its_words() {
         FaultCode::Charset,
         FaultCode::Control,
         FaultCode::Empty,
+        FaultCode::Check,
     ];
     let items = kinds.into_iter().enumerate();
     study.instruments[0].items =

@@ -43,6 +43,8 @@ pub(crate) fn item(id: &str, en: &str, ja: &str, kind: ItemKind) -> Item {
         personal: false,
         hard: Limits::default(),
         soft: Limits::default(),
+        begins_page: false,
+        matrix: None,
     }
 }
 
@@ -52,8 +54,12 @@ fn integer(number: i64) -> Option<hagaki::domain::number::Rational> {
 
 pub(crate) fn study() -> Study {
     let sex = [("F", "Female", "女"), ("M", "Male", "男")];
-    let choice =
-        |(code, en, ja): (&str, &str, &str)| Choice { code: code.into(), label: both(en, ja), aliases: vec![] };
+    let choice = |(code, en, ja): (&str, &str, &str)| Choice {
+        code: code.into(),
+        label: both(en, ja),
+        aliases: vec![],
+        other: false,
+    };
     let items = vec![
         item("site_code", "Site", "施設コード", ItemKind::Choice(Choices::Sites)),
         Item { personal: true, ..item("subject_ref", "Subject ref", "識別番号", ItemKind::Text { pattern: None }) },
@@ -122,6 +128,7 @@ pub(crate) fn study() -> Study {
             id: "registration".into(),
             title: both("Registration", "症例登録"),
             items,
+            checks: vec![],
             keys: Keys::default(),
         }],
         eligibility: vec![],

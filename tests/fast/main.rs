@@ -11,6 +11,7 @@ mod letters;
 mod letters_mail;
 mod letters_world;
 mod pages;
+mod questionnaire;
 mod randomization;
 mod reading;
 mod verifier;

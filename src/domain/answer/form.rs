@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use super::value::{self, Wrong};
 use super::{Answer, Fault, FaultCode, Form, Line, Value};
 use crate::domain::expression::{Expression, ExpressionError, Scope};
-use crate::domain::instrument::{Instrument, Item, ItemKind};
+use crate::domain::instrument::{Check, Instrument, Item, ItemKind, other_id};
 use crate::domain::study::{Criterion, Study};
 use crate::domain::text;
 use crate::limits;
@@ -20,7 +20,7 @@ const CONFLICT_MARK: &str = " / ";
 
 /// Reads the lines of a mail (or of a page) as a form of `instrument`, on the day `today` of the study's zone.
 ///
-/// Never fails: what cannot be read is a fault of the form. Keys that match no item are kept in [`Form::unknown`], as are
+/// Never fails: what cannot be read is a fault of the form, and so is what does not go with other answers; that is told of last. Keys that match no item are kept in [`Form::unknown`], as are
 /// answers to items that are not asked (their `when` is false).
 pub fn read_form(study: &Study, instrument: &Instrument, lines: &[Line], today: NaiveDate) -> Form {
     let mut form = Form::default();
@@ -43,7 +43,14 @@ pub fn read_form(study: &Study, instrument: &Instrument, lines: &[Line], today: 
         form,
     };
     for item in &instrument.items {
-        reader.read_item(item, typed.get(item.id.as_str()).map_or(&[], Vec::as_slice));
+        let own = typed.get(item.id.as_str()).map_or(&[][..], Vec::as_slice);
+        match meant(item, own, &typed) {
+            Some(chosen) => reader.read_item(item, &[&chosen]),
+            None => reader.read_item(item, own),
+        }
+    }
+    for check in &instrument.checks {
+        reader.check(check);
     }
     reader.form
 }
@@ -100,6 +107,21 @@ fn sort<'a>(instrument: &'a Instrument, lines: &'a [Line]) -> (Typed<'a>, Vec<(S
     (typed, unknown)
 }
 
+/// Whoever writes the text beside a choice makes that choice, unless they made another: what to read then.
+fn meant(item: &Item, own: &[&str], typed: &Typed<'_>) -> Option<String> {
+    let choice = item.kind.other()?;
+    let beside = typed.get(other_id(&item.id).as_str())?;
+    if beside.iter().all(|value| is_blank(value)) {
+        return None;
+    }
+    let filled: Vec<&str> = own.iter().copied().filter(|value| !is_blank(value)).collect();
+    match (&item.kind, filled.as_slice()) {
+        (_, []) => Some(choice.code.clone()),
+        (ItemKind::Choices(_), [only]) => Some(format!("{only};{}", choice.code)),
+        _ => None,
+    }
+}
+
 struct Reader<'s> {
     study: &'s Study,
     today: NaiveDate,
@@ -121,6 +143,9 @@ enum Asked {
 impl Reader<'_> {
     fn read_item(&mut self, item: &Item, typed: &[&str]) {
         let asked = self.asked(item);
+        if asked != Asked::Yes {
+            self.form.unasked.insert(item.id.clone());
+        }
         if let ItemKind::Calculation(expression) = &item.kind {
             return self.calculate(item, expression, asked);
         }
@@ -192,6 +217,18 @@ impl Reader<'_> {
             Ok(false) => Asked::No,
             Err(_) => Asked::Unsure,
         }
+    }
+
+    /// What depends on a faulty answer cannot be told, and what is blank holds.
+    fn check(&mut self, check: &Check) {
+        let unsure = check.rule.names().any(|name| self.unsure.contains(name));
+        let (false, Ok(false), Some(last)) = (unsure, check.rule.holds(&self.scope), check.items.last()) else {
+            return;
+        };
+        // Told of the last of its items: by then all of them were asked.
+        let typed = self.form.typed.get(last).cloned().unwrap_or_default();
+        let fault = Fault { item: last.clone(), code: FaultCode::Check, typed, expected: check.id.clone() };
+        if check.hard { self.form.faults.push(fault) } else { self.form.doubts.push(fault) }
     }
 
     fn calculate(&mut self, item: &Item, expression: &Expression, asked: Asked) {

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use num_traits::{One, Signed, Zero};
 use serde::{Deserialize, Serialize};
 
+use super::piped::piped;
 use super::short;
-use crate::domain::answer::{Fault, Form};
-use crate::domain::instrument::{Choices, DayBound, Instrument, Item, ItemKind, Limits};
+use crate::domain::answer::{Fault, FaultCode, Form};
+use crate::domain::instrument::{Choices, DayBound, Instrument, Item, ItemKind, Limits, pipe};
 use crate::domain::language::{Language, Text};
 use crate::domain::number::{self, Rational};
 use crate::domain::study::{Person, Randomization, Study};
@@ -50,23 +51,31 @@ impl Shown {
         language: Language,
     ) -> Vec<Shown> {
         let answered = instrument.items.iter().filter_map(|item| Some((item, canonical.get(&item.id)?)));
-        answered.map(|(item, value)| Shown::new(study, item, value, language)).collect()
+        let shown = |(item, value): (&Item, &String)| {
+            let label = short(&piped(study, instrument, canonical, item.label.in_language(language), language));
+            Shown { label, ..Shown::new(study, item, value, language) }
+        };
+        answered.map(shown).collect()
     }
 
-    /// As [`Shown::list`], for whoever gave the answers: nothing is masked.
+    /// One answer for whoever gave it: nothing is masked or cut.
     pub fn own(
         study: &Study,
         instrument: &Instrument,
+        item: &Item,
         canonical: &BTreeMap<String, String>,
         language: Language,
-    ) -> Vec<Shown> {
-        let answered = instrument.items.iter().filter_map(|item| Some((item, canonical.get(&item.id)?)));
-        answered
-            .map(|(item, value)| match item.personal {
-                true => Shown::new(study, &Item { personal: false, ..item.clone() }, value, language),
-                false => Shown::new(study, item, value, language),
-            })
-            .collect()
+    ) -> Shown {
+        let value = canonical.get(&item.id).map_or("", String::as_str);
+        let shown = Shown::new(study, &Item { personal: false, ..item.clone() }, value, language);
+        Shown {
+            label: piped(study, instrument, canonical, item.label.in_language(language), language),
+            value: match item.kind {
+                ItemKind::Text { .. } | ItemKind::Note => value.to_string(),
+                _ => shown.value,
+            },
+            ..shown
+        }
     }
 
     fn new(study: &Study, item: &Item, canonical: &str, language: Language) -> Shown {
@@ -185,7 +194,7 @@ impl Expected {
             more,
             places: if let ItemKind::Decimal { places } = item.kind { places } else { 0 },
             unit: in_language(item.unit.as_ref(), reader.language),
-            help: in_language(item.help.as_ref(), reader.language),
+            help: pipe::blank(&in_language(item.help.as_ref(), reader.language)),
             pattern,
         }
     }
@@ -204,6 +213,9 @@ pub struct FaultLine {
     pub typed: String,
     /// What would be right; null for the mail as a whole.
     pub expected: Option<Expected>,
+    /// The study's own words for answers that do not go together; empty otherwise.
+    #[serde(default)]
+    pub message: String,
 }
 
 impl FaultLine {
@@ -219,12 +231,16 @@ impl FaultLine {
 
     fn new(reader: &Reader<'_>, instrument: &Instrument, fault: &Fault, bounds: fn(&Item) -> &Limits) -> FaultLine {
         let item = instrument.find(&fault.item);
+        let check = instrument.checks.iter().find(|check| fault.code == FaultCode::Check && check.id == fault.expected);
         FaultLine {
-            label: item.map_or_else(String::new, |item| short(item.label.in_language(reader.language))),
+            label: item.map_or_else(String::new, |item| short(&pipe::blank(item.label.in_language(reader.language)))),
             code: fault.code.key().to_string(),
             partial: format!("fault-{}", fault.code.key()),
             typed: short(&fault.typed),
             expected: item.map(|item| Expected::new(reader, item, bounds(item))),
+            message: check.map_or_else(String::new, |check| {
+                clean::line(check.message.in_language(reader.language), limits::WORDING_CHARS)
+            }),
         }
     }
 }
@@ -280,6 +296,9 @@ pub struct FormLine {
     pub faults: Vec<FaultLine>,
     /// What the item takes, said above the line of a blank form; null in a filled-in one.
     pub expected: Option<Expected>,
+    /// The question, where the key does not say it; else empty.
+    #[serde(default)]
+    pub question: String,
 }
 
 impl FormFacts {
@@ -287,6 +306,7 @@ impl FormFacts {
     pub fn blank(reader: &Reader<'_>, instrument: &Instrument) -> FormFacts {
         let lines = typed_items(instrument).map(|item| FormLine {
             expected: Some(Expected::new(reader, item, &item.hard)),
+            question: question_of(item, reader.language, pipe::blank),
             ..FormLine::new(item, "", reader.language)
         });
         FormFacts { randomize: None, lines: lines.collect() }
@@ -301,11 +321,15 @@ impl FormFacts {
     /// The sender's own form again: every value as typed, faulty lines marked. Personal values are shown: they are
     /// the sender's own words, and the form must be ready to send back.
     pub fn filled(reader: &Reader<'_>, instrument: &Instrument, form: &Form) -> FormFacts {
+        let canonical = form.canonical();
         let lines = typed_items(instrument).map(|item| {
             let typed = form.typed.get(&item.id).or_else(|| form.answers.get(&item.id).map(|answer| &answer.typed));
             let own = form.faults.iter().filter(|fault| fault.item == item.id);
             FormLine {
                 faults: own.map(|fault| FaultLine::fault(reader, instrument, fault)).collect(),
+                question: question_of(item, reader.language, |text| {
+                    piped(reader.study, instrument, &canonical, text, reader.language)
+                }),
                 ..FormLine::new(item, typed.map_or("", String::as_str), reader.language)
             }
         });
@@ -316,6 +340,7 @@ impl FormFacts {
             required: false,
             faults: Vec::new(),
             expected: None,
+            question: String::new(),
         });
         FormFacts { randomize: None, lines: lines.chain(earlier).collect() }
     }
@@ -337,6 +362,7 @@ impl FormLine {
             required: item.required,
             faults: Vec::new(),
             expected: None,
+            question: String::new(),
         }
     }
 }
@@ -353,9 +379,16 @@ fn typed_items(instrument: &Instrument) -> impl Iterator<Item = &Item> {
 fn key_of(item: &Item, language: Language) -> String {
     let label = clean::line(item.label.in_language(language), usize::MAX);
     let misread = label.is_empty()
+        || pipe::names(&label).next().is_some()
         || label.contains([':', '：', '=', '＝'])
         || label.starts_with(['#', '＃', '>', '＞', '|', '｜', '-', '―', '━', '─']);
     if misread { item.id.clone() } else { label }
+}
+
+/// The question with the answers that stand in it, where they keep it from being a key.
+fn question_of(item: &Item, language: Language, fill: impl Fn(&str) -> String) -> String {
+    let label = item.label.in_language(language);
+    if pipe::names(label).next().is_none() { String::new() } else { clean::line(&fill(label), limits::WORDING_CHARS) }
 }
 
 fn bounds_of(kind: &ItemKind, bounds: &Limits, today: chrono::NaiveDate) -> (Option<String>, Option<String>) {

@@ -15,6 +15,7 @@ mod invitation;
 mod kit;
 mod kit_deed;
 mod notice;
+mod piped;
 mod randomization;
 
 pub use amendment::AmendmentFailed;
@@ -39,6 +40,7 @@ pub use kit::{
 };
 pub use kit_deed::{KitLine, KitRefused, KitReplaced, KitsQuarantined};
 pub use notice::{AssignmentFailedAlert, HeldFor, NoticeBlind, NoticeOpen, NoticeUnblinded, QuarantineNotice};
+pub use piped::piped;
 pub use randomization::{
     FurtherBlinded, FurtherOpen, NoticeRandomized, NoticeRandomizedBlind, RandomizationConfirm, RandomizationConflict,
     RandomizationForm, RandomizationName, RandomizationRefused, Randomized, RandomizedBlinded, RandomizedOpen,

@@ -70,7 +70,7 @@ impl SurveyPages {
                        "test": shelved.stage == study::Stage::Development },
             "title": instrument.map_or("", |instrument| instrument.title.in_language(language)),
             "languages": languages, "several": study.languages.len() > 1, "path": path, "guard": null, "leave": null,
-            "login": login, "problem": problem,
+            "answering": false, "number": 1, "of": 1, "login": login, "problem": problem,
         });
         PAGES.respond(status, language, "sign_in", facts)
     }

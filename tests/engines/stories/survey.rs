@@ -65,7 +65,8 @@ fn link_in(text: &str) -> String {
     link.unwrap_or_else(|| panic!("no link in {text}")).to_owned()
 }
 
-const FILLED: [(&str, &str); 3] = [("day", "令和8年11月1日"), ("mood", "7"), ("pain", "no")];
+const FILLED: [(&str, &str); 6] =
+    [("day", "令和8年11月1日"), ("mood", "7"), ("pain", "no"), ("tired", "2"), ("worried", "1"), ("met", "3")];
 
 fn with<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     FILLED.iter().chain(more).copied().collect()
@@ -118,7 +119,7 @@ stories! {
         assert!(opened.body.contains("すでに回答いただいています") && opened.body.contains(&receipt), "{opened:?}");
         let all = responses(center).await;
         assert_eq!(all.len(), 1);
-        assert_eq!(all[0].answers, "{\"day\":\"2026-11-01\",\"mood\":\"7\",\"pain\":\"no\"}");
+        assert_eq!(all[0].answers, "{\"day\":\"2026-11-01\",\"met\":\"3\",\"mood\":\"7\",\"pain\":\"no\",\"tired\":\"2\",\"worried\":\"1\"}");
         assert!(all[0].participant_id.is_some() && all[0].audit_digest.is_some());
     }
 
@@ -144,6 +145,91 @@ stories! {
         let mut occasions: Vec<i64> = responses(center).await.iter().map(|one| one.occasion).collect();
         occasions.sort_unstable();
         assert_eq!(occasions, [1, 2, 3]);
+    }
+
+    async fn pages_follow_from_the_answers(center: &mut Center) {
+        center.activate(&samples::wellbeing(), Stage::Production).await;
+        let issued = invite(center, 1, None).await;
+        center.settle().await;
+        let pages = serve(center).await;
+        let path = link_in(issued[0].link.as_deref().unwrap());
+        let first = pages.get(&format!("{path}?lang=en")).await;
+        assert!(first.body.contains("Page 1 / 3") && !first.body.contains("value=\"back\""), "{first:?}");
+        assert!(first.body.contains("Your answers are kept together with your name"));
+
+        // Only what stands on the page is complained of, and what was typed on it is kept.
+        let faulty = pages.fill(&path, &first, &[("mood", "11"), ("pain", "yes")], "answer").await;
+        assert_eq!(faulty.status, 422);
+        assert!(faulty.body.contains("href=\"#day\"") && !faulty.body.contains("href=\"#tired\""), "{faulty:?}");
+
+        let pain = [("day", "2026-11-01"), ("mood", "2"), ("pain", "yes")];
+        let second = pages.fill(&path, &faulty, &pain, "answer").await;
+        assert!(second.status == 200 && second.body.contains("Page 2 / 4") && second.body.contains("Your pain"), "{second:?}");
+        assert!(!second.body.contains("Your answers are kept together"));
+        // A choice with a text beside it wants the text, and the text alone makes the choice.
+        let lacks = pages.fill(&path, &second, &[("where", "head"), ("where", "other")], "answer").await;
+        assert!(lacks.status == 422 && lacks.body.contains("href=\"#where_other\""), "{lacks:?}");
+        let third = pages.fill(&path, &lacks, &[("where", "head"), ("where_other", "<b>left</b> ear")], "answer").await;
+        assert!(third.status == 200 && third.body.contains("Page 3 / 4"), "{third:?}");
+
+        // Answers that do not go together are told of where the last of them stands.
+        let much = pages.fill(&path, &third, &[("slept", "20"), ("napped", "6")], "answer").await;
+        assert!(much.status == 422 && much.body.contains("more than 24 together"), "{much:?}");
+        assert!(much.body.contains("href=\"#napped\""));
+        let fourth = pages.fill(&path, &much, &[("slept", "7"), ("napped", "1")], "answer").await;
+        assert!(fourth.body.contains("You gave your mood 2. What was on your mind?"), "{fourth:?}");
+        assert!(fourth.body.contains("aria-labelledby=\"tired-label days-matrix-1\""), "{fourth:?}");
+
+        // Another language keeps what was typed, and the way back does, too.
+        let days = [("tired", "1"), ("worried", "1"), ("met", "3"), ("remark", "a < b")];
+        let spoken = pages.fill(&path, &fourth, &days, "lang-ja").await;
+        assert!(spoken.body.contains("ページ 4 / 4") && spoken.body.contains("a &lt; b</textarea>"), "{spoken:?}");
+        let spoken = pages.fill(&path, &spoken, &days, "lang-en").await;
+        let back = pages.fill(&path, &spoken, &days, "back").await;
+        assert!(back.body.contains("Page 3 / 4") && back.body.contains("name=\"slept\" value=\"7\""), "{back:?}");
+        let fourth = pages.fill(&path, &back, &[("slept", "7"), ("napped", "1")], "answer").await;
+        let review = pages.fill(&path, &fourth, &days, "answer").await;
+        assert!(review.status == 200 && review.body.contains("Are these your answers?"), "{review:?}");
+        assert!(review.body.contains("you were neither tired nor worried"), "a doubt: {review:?}");
+        assert!(review.body.contains("&lt;b&gt;left&lt;/b&gt; ear") && review.body.contains("<h2>Your pain</h2>"), "{review:?}");
+        assert_eq!(responses(center).await, []);
+
+        // What is not asked any more is not recorded.
+        let change = pages.fill(&path, &review, &[], "page-0").await;
+        assert!(change.body.contains("name=\"pain\" value=\"yes\" checked"), "{change:?}");
+        let sleep = pages.fill(&path, &change, &[("day", "2026-11-01"), ("mood", "8"), ("pain", "no")], "answer").await;
+        assert!(sleep.body.contains("Page 2 / 3") && sleep.body.contains("Your sleep"), "{sleep:?}");
+        let days_again = pages.fill(&path, &sleep, &[("slept", ""), ("napped", "1")], "answer").await;
+        assert!(days_again.body.contains("You gave your mood 8."), "{days_again:?}");
+        let review = pages.fill(&path, &days_again, &days, "answer").await;
+        assert!(review.body.contains("no answer") && !review.body.contains("Your pain"), "{review:?}");
+        let sent = pages.fill(&path, &review, &[], "send").await;
+        assert_eq!(sent.status, 303, "{sent:?}");
+        let all = responses(center).await;
+        assert_eq!(
+            all[0].answers,
+            "{\"day\":\"2026-11-01\",\"met\":\"3\",\"mood\":\"8\",\"napped\":\"1\",\"pain\":\"no\",\"remark\":\"a < b\",\"tired\":\"1\",\"worried\":\"1\"}"
+        );
+    }
+
+    async fn a_question_that_comes_up_on_its_own_page_is_shown_before_the_next(center: &mut Center) {
+        let bundle = edited(&once(), "instruments/weekly.toml", "[[items]]\nid = \"pain_page\"\nkind = \"heading\"\npage = true", "[[items]]\nid = \"pain_page\"\nkind = \"heading\"");
+        let bundle = edited(&bundle, "instruments/weekly.toml", "en = \"Where did it hurt?\" }", "en = \"Where did it hurt?\" }\nwhen = \"pain\"\nrequired = true");
+        center.activate(&bundle, Stage::Production).await;
+        let issued = invite(center, 1, None).await;
+        center.settle().await;
+        let pages = serve(center).await;
+        let path = link_in(issued[0].link.as_deref().unwrap());
+        let first = pages.get(&format!("{path}?lang=en")).await;
+        assert!(!first.body.contains("Where did it hurt"), "{first:?}");
+        let pain = [("day", "2026-11-01"), ("mood", "2"), ("pain", "yes")];
+        let more = pages.fill(&path, &first, &pain, "answer").await;
+        assert!(more.status == 200 && more.body.contains("A question came up"), "{more:?}");
+        assert!(more.body.contains("Where did it hurt") && !more.body.contains("class=\"fault\""), "{more:?}");
+        let lacks = pages.fill(&path, &more, &pain, "answer").await;
+        assert!(lacks.status == 422 && lacks.body.contains("href=\"#where\""), "{lacks:?}");
+        let with_place: Vec<(&str, &str)> = pain.into_iter().chain([("where", "back")]).collect();
+        assert!(pages.fill(&path, &lacks, &with_place, "answer").await.body.contains("Your sleep"));
     }
 
     async fn of_many_who_send_at_once_each_counts_once(center: &mut Center) {

@@ -1,0 +1,42 @@
+//! Answers given before, put into the texts that show them.
+
+use std::collections::BTreeMap;
+
+use super::form::shown_value;
+use super::short;
+use crate::domain::instrument::{Choices, Instrument, Item, ItemKind, pipe};
+use crate::domain::language::Language;
+use crate::domain::study::Study;
+
+/// A label or a help text with the answers that stand in it, in words, from canonical values by item id.
+pub fn piped(
+    study: &Study,
+    instrument: &Instrument,
+    canonical: &BTreeMap<String, String>,
+    text: &str,
+    language: Language,
+) -> String {
+    pipe::fill(text, |name| {
+        let answer = instrument.find(name).and_then(|item| Some(words(study, item, canonical.get(name)?, language)));
+        answer.unwrap_or_else(|| pipe::BLANK.to_string())
+    })
+}
+
+/// An answer as it reads in a sentence: a choice without its code.
+fn words(study: &Study, item: &Item, canonical: &str, language: Language) -> String {
+    let (ItemKind::Choice(choices) | ItemKind::Choices(choices)) = &item.kind else {
+        return shown_value(study, item, canonical, language);
+    };
+    let label = |code: &str| {
+        let label = match choices {
+            Choices::Sites => study.find_site(code).map(|site| &site.name),
+            Choices::Listed(listed) => listed.iter().find(|choice| choice.code == code).map(|choice| &choice.label),
+        };
+        label.map_or(code, |label| label.in_language(language)).to_string()
+    };
+    let comma = match language {
+        Language::En => ", ",
+        Language::Ja => "、",
+    };
+    short(&canonical.split(';').map(label).collect::<Vec<_>>().join(comma))
+}

@@ -1,0 +1,309 @@
+//! A page of a questionnaire, and the review of all of them, as their templates read them.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::form::Posted;
+use crate::domain::answer::{Fault, Form, pages_asked};
+use crate::domain::instrument::{Choices, Instrument, Item, ItemKind};
+use crate::domain::language::{Language, Text};
+use crate::domain::study::{Person, Study};
+use crate::domain::survey::Mark;
+use crate::domain::time::Instant;
+use crate::letters::facts::{Expected, FaultLine, Reader, Shown, piped};
+use crate::limits;
+
+/// A form as somebody filled it in so far, and in which language it is shown.
+#[derive(Clone, Copy)]
+pub(super) struct Filled<'a> {
+    pub(super) study: &'a Study,
+    pub(super) instrument: &'a Instrument,
+    pub(super) form: &'a Form,
+    pub(super) posted: &'a Posted,
+    pub(super) now: Instant,
+    pub(super) language: Language,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct FaultFacts {
+    id: String,
+    fault: FaultLine,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct ItemFacts {
+    id: String,
+    kind: &'static str,
+    label: String,
+    help: String,
+    unit: String,
+    required: bool,
+    value: String,
+    options: Vec<OptionFacts>,
+    expected: Option<Expected>,
+    faults: Vec<FaultLine>,
+    mode: &'static str,
+    complete: &'static str,
+    most: usize,
+    /// The text beside a choice.
+    other: Option<Box<ItemFacts>>,
+    /// The rows of a matrix, in place of everything else.
+    rows: Vec<ItemFacts>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct OptionFacts {
+    /// Counted from 1.
+    place: usize,
+    code: String,
+    label: String,
+    chosen: bool,
+}
+
+/// All answers of one page in the review.
+#[derive(Clone, Debug, Serialize)]
+struct Part {
+    page: usize,
+    title: String,
+    shown: Vec<Shown>,
+}
+
+impl Filled<'_> {
+    /// The page at a place, with the faults to be mended on it. `more` says that questions came up by what was answered on it.
+    pub(super) fn page(&self, facts: &mut Value, mark: &Mark, at: usize, faults: &[&Fault], more: bool) {
+        let shown = pages_asked(self.instrument, self.form);
+        let at = if shown.contains(&at) { at } else { shown.first().copied().unwrap_or(0) };
+        let number = shown.iter().position(|page| *page == at).unwrap_or(0) + 1;
+        let pages = self.instrument.pages();
+        let page = pages.get(at).copied().unwrap_or_default();
+        let person = nobody();
+        let reader = self.reader(&person);
+        let canonical = self.form.canonical();
+        let faults: Vec<FaultFacts> = faults
+            .iter()
+            .map(|fault| FaultFacts {
+                id: fault.item.clone(),
+                fault: self.worded(FaultLine::fault(&reader, self.instrument, fault), fault, &canonical),
+            })
+            .collect();
+        let asked: Vec<&Item> = page.iter().filter(|item| self.is_shown(item)).collect();
+        let seen: Vec<&str> = asked.iter().map(|item| item.id.as_str()).collect();
+        let items = asked
+            .iter()
+            .filter(|item| !self.stands_beside(item))
+            .map(|item| self.item(&reader, item, &faults, &canonical))
+            .collect();
+        self.state(facts, mark, |item| !seen.contains(&item.id.as_str()));
+        put(facts, "items", json!(rows_together(items)));
+        put(facts, "faults", json!(faults));
+        put(facts, "more", json!(more));
+        put(facts, "at", json!(at));
+        put(facts, "seen", json!(seen.join(" ")));
+        put(facts, "number", json!(number));
+        put(facts, "of", json!(shown.len()));
+        put(facts, "back", json!(number > 1));
+    }
+
+    /// Everything that was asked, page by page.
+    pub(super) fn review(&self, facts: &mut Value, mark: &Mark) {
+        let person = nobody();
+        let reader = self.reader(&person);
+        let canonical = self.form.canonical();
+        let doubts: Vec<FaultLine> = self
+            .form
+            .doubts
+            .iter()
+            .map(|doubt| self.worded(FaultLine::doubt(&reader, self.instrument, doubt), doubt, &canonical))
+            .collect();
+        let pages = self.instrument.pages();
+        let parts = pages_asked(self.instrument, self.form).into_iter().map(|at| {
+            let page = pages.get(at).copied().unwrap_or_default();
+            let title = page.first().filter(|first| first.begins_page);
+            let computed =
+                |item: &Item| matches!(item.kind, ItemKind::Calculation(_)) && canonical.contains_key(&item.id);
+            let shown = page
+                .iter()
+                .filter(|item| !self.form.unasked.contains(&item.id) && (item.kind.asks() || computed(item)));
+            let own = |item: &Item| Shown::own(self.study, self.instrument, item, &canonical, self.language);
+            Part {
+                page: at,
+                title: title.map_or_else(String::new, |first| self.text(&first.label, &canonical)),
+                shown: shown.map(own).collect(),
+            }
+        });
+        let parts: Vec<Part> = parts.filter(|part| !part.shown.is_empty()).collect();
+        self.state(facts, mark, |_| true);
+        put(facts, "several_pages", json!(parts.len() > 1));
+        put(facts, "parts", json!(parts));
+        put(facts, "doubts", json!(doubts));
+        put(facts, "at", json!("review"));
+    }
+
+    /// What goes with either: the mark, and the answers that stand in no field to be seen.
+    fn state(&self, facts: &mut Value, mark: &Mark, carried: impl Fn(&Item) -> bool) {
+        let fields: Vec<Value> = self
+            .instrument
+            .items
+            .iter()
+            .filter(|item| carried(item))
+            .flat_map(|item| self.posted.all(&item.id).map(|value| json!({ "name": item.id, "value": value })))
+            .collect();
+        put(facts, "fields", json!(fields));
+        put(facts, "mark", json!(mark.text()));
+        put(facts, "again", json!(false));
+        put(facts, "answering", json!(true));
+    }
+
+    /// Whether an item stands on its page.
+    pub(super) fn is_shown(&self, item: &Item) -> bool {
+        let beside = self.stands_beside(item);
+        let computed = matches!(item.kind, ItemKind::Calculation(_));
+        match beside {
+            // It is there as soon as its choice is offered, so that it can be written at once.
+            true => self.instrument.items.iter().any(|of| self.is_other_of(of, item) && self.is_shown(of)),
+            false => !computed && !self.form.unasked.contains(&item.id),
+        }
+    }
+
+    fn is_other_of(&self, of: &Item, item: &Item) -> bool {
+        self.instrument.other_text(of).is_some_and(|other| other.id == item.id)
+    }
+
+    fn stands_beside(&self, item: &Item) -> bool {
+        item.id.ends_with("_other") && self.instrument.items.iter().any(|of| self.is_other_of(of, item))
+    }
+
+    fn reader<'r>(&'r self, person: &'r Person) -> Reader<'r> {
+        Reader { study: self.study, person, today: self.now.day_in(self.study.zone), language: self.language }
+    }
+
+    fn text(&self, text: &Text, canonical: &BTreeMap<String, String>) -> String {
+        piped(self.study, self.instrument, canonical, text.in_language(self.language), self.language)
+    }
+
+    fn worded(&self, line: FaultLine, fault: &Fault, canonical: &BTreeMap<String, String>) -> FaultLine {
+        let label = self.instrument.find(&fault.item).map(|item| self.text(&item.label, canonical));
+        FaultLine { label: label.unwrap_or_default(), ..line }
+    }
+
+    fn item(
+        &self,
+        reader: &Reader<'_>,
+        item: &Item,
+        faults: &[FaultFacts],
+        canonical: &BTreeMap<String, String>,
+    ) -> ItemFacts {
+        let own = faults.iter().filter(|fault| fault.id == item.id).map(|fault| fault.fault.clone());
+        let chosen: Vec<&str> = self.posted.all(&item.id).collect();
+        let (mode, most) = match &item.kind {
+            ItemKind::Integer => ("numeric", 40),
+            ItemKind::Decimal { .. } => ("decimal", 40),
+            ItemKind::Date | ItemKind::Time | ItemKind::DateTime => ("text", 40),
+            _ => ("text", limits::ANSWER_CHARS),
+        };
+        let other = self.instrument.other_text(item);
+        ItemFacts {
+            id: item.id.clone(),
+            kind: item.kind.key(),
+            label: self.text(&item.label, canonical),
+            help: item.help.as_ref().map_or_else(String::new, |help| self.text(help, canonical)),
+            unit: item.unit.as_ref().map_or_else(String::new, |unit| unit.in_language(self.language).to_string()),
+            required: item.required,
+            value: self.posted.typed(item),
+            options: options(reader, item, &chosen),
+            expected: Some(Expected::of(reader, item)),
+            faults: own.collect(),
+            mode,
+            complete: if item.personal { "on" } else { "off" },
+            most,
+            other: other.map(|other| Box::new(self.item(reader, other, faults, canonical))),
+            rows: item.matrix.iter().map(|_| self.row_of(item)).collect(),
+        }
+    }
+
+    /// Marks an item as the row of a matrix, until its rows are put together.
+    fn row_of(&self, item: &Item) -> ItemFacts {
+        ItemFacts {
+            id: format!("{}-matrix", item.matrix.as_deref().unwrap_or_default()),
+            kind: "matrix",
+            label: String::new(),
+            help: String::new(),
+            unit: String::new(),
+            required: false,
+            value: String::new(),
+            options: Vec::new(),
+            expected: None,
+            faults: Vec::new(),
+            mode: "text",
+            complete: "off",
+            most: 0,
+            other: None,
+            rows: Vec::new(),
+        }
+    }
+}
+
+/// Puts neighbors of one matrix under one head.
+fn rows_together(items: Vec<ItemFacts>) -> Vec<ItemFacts> {
+    let mut whole: Vec<ItemFacts> = Vec::with_capacity(items.len());
+    for mut item in items {
+        let Some(head) = item.rows.pop() else {
+            whole.push(item);
+            continue;
+        };
+        match whole.last_mut() {
+            Some(last) if last.id == head.id && last.kind == head.kind => last.rows.push(item),
+            _ => whole.push(ItemFacts { options: item.options.clone(), rows: vec![item], ..head }),
+        }
+    }
+    whole
+}
+
+fn put(facts: &mut Value, key: &str, value: Value) {
+    if let Some(object) = facts.as_object_mut() {
+        object.insert(key.to_string(), value);
+    }
+}
+
+/// What an item offers to choose from.
+fn options(reader: &Reader<'_>, item: &Item, chosen: &[&str]) -> Vec<OptionFacts> {
+    let language = reader.language;
+    let offered: Vec<(String, String)> = match &item.kind {
+        ItemKind::Choice(Choices::Listed(listed)) | ItemKind::Choices(Choices::Listed(listed)) => {
+            listed.iter().map(|one| (one.code.clone(), one.label.in_language(language).to_string())).collect()
+        }
+        ItemKind::Choice(Choices::Sites) | ItemKind::Choices(Choices::Sites) => {
+            let own = reader.study.sites.iter().filter(|site| reader.person.acts_for(&site.code));
+            own.map(|site| (site.code.clone(), site.name.in_language(language).to_string())).collect()
+        }
+        ItemKind::YesNo => {
+            let word = |code: &str| (code.to_string(), crate::letters::words::yes_no(language, code).to_string());
+            vec![word("yes"), word("no")]
+        }
+        ItemKind::Scale { low, high } => {
+            (*low..=*high).take(limits::CHOICES).map(|step| (step.to_string(), String::new())).collect()
+        }
+        _ => Vec::new(),
+    };
+    let option = |(at, (code, label)): (usize, (String, String))| OptionFacts {
+        place: at + 1,
+        chosen: chosen.contains(&code.as_str()),
+        label: if label.is_empty() { code.clone() } else { label },
+        code,
+    };
+    offered.into_iter().enumerate().map(option).collect()
+}
+
+/// A participant is none of the staff, and acts for every site.
+fn nobody() -> Person {
+    Person {
+        id: String::new(),
+        name: Text::default(),
+        addresses: Vec::new(),
+        roles: Vec::new(),
+        sites: Vec::new(),
+        language: None,
+    }
+}
