@@ -44,6 +44,20 @@ pub const PARTICIPANTS: usize = 1_000_000;
 pub const PARTICIPANTS_OF_AN_ADDRESS: usize = 10;
 /// Most participants who get their credentials in one transaction.
 pub const CREDENTIAL_BATCH: usize = 500;
+/// Responses of a survey without names that are opened together at least, where the study does not ask for more.
+pub const URN_BATCH: u32 = 10;
+/// Smallest number that a study may ask for: of fewer, who answered what can be guessed.
+pub const URN_BATCH_LEAST: u32 = 5;
+/// Greatest number that a study may ask for: twice as many may wait until the survey closes.
+pub const URN_BATCH_MOST: u32 = 500;
+/// Most responses opened in one transaction; at least twice [`URN_BATCH_MOST`], so that what is left is a batch, too.
+pub const URN_OPENED: usize = 1_000;
+/// Least room for the answers of a sealed response, in bytes.
+pub const SEALED_BYTES_LEAST: usize = 1_024;
+/// Most room for them, in bytes; each response of a survey without names takes the same, so that none is known by its length.
+pub const SEALED_BYTES_MOST: usize = 32 * 1_024;
+/// Most keys of a key file, those that only open among them.
+pub const KEYS_KEPT: usize = 64;
 /// Most arms of one scheme.
 pub const ARMS: usize = 20;
 /// Most further randomizations of one study.

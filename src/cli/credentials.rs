@@ -18,7 +18,7 @@ use crate::domain::survey::Privacy;
 use crate::domain::time::{Instant, Zone};
 use crate::limits;
 use crate::store::participant::{self, ParticipantRow};
-use crate::store::{Store, credential};
+use crate::store::{Store, credential, study};
 use crate::workflow::credentials::{self, Change, Form, Issued, Terms};
 use crate::workflow::life::Act;
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
@@ -244,6 +244,11 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
     if args.out.is_none() && candidates.iter().any(|candidate| candidate.address.is_empty()) {
         return Err(Refused("some have no address: name a file for their credentials with --out".to_string()).into());
     }
+    let survey = study.survey.as_ref();
+    let nobodys = survey.is_some_and(|survey| survey.privacy == Privacy::FullyAnonymous);
+    if nobodys && args.csv.is_some() {
+        fits_nobodys(args, &candidates)?;
+    }
     let now = office.opened.now();
     let until = match (&args.until, args.days) {
         (Some(written), _) => Some(moment(written, study.zone)?),
@@ -268,10 +273,21 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
     let mut out = args.out.as_deref().map(sheet).transpose()?;
     let bar = Bar::new("credentials", candidates.len() as u64);
     let (mut issued, mut mailed, mut known) = (0, 0, 0);
-    for run in candidates.chunks(limits::CREDENTIAL_BATCH) {
+    // Parts of about one size: a small one at the end could be told from the others.
+    let parts = candidates.len().div_ceil(limits::CREDENTIAL_BATCH).max(1);
+    for run in candidates.chunks(candidates.len().div_ceil(parts).max(1)) {
         let issuing =
             credentials::issue(&office.shelf, &office.shelved, office.means(), office.act(&args.reason), run, terms);
         let batch = office.opened.runtime.block_on(issuing)?;
+        if batch.too_few > 0 {
+            let least = survey.map_or(0, |survey| survey.batch);
+            return Err(Refused(format!(
+                "{issued} were issued, and no more: the survey is fully anonymous, and of {} at once ({} are known already) it could be \
+                 told whose is whose; issue {least} or more together",
+                counted(batch.too_few as u64, "credential"), batch.known
+            ))
+            .into());
+        }
         if let Some(out) = &mut out {
             batch.issued.iter().try_for_each(|one| out.write_record(row(one)))?;
             // What is not on the disk when the next batch fails is lost for good.
@@ -300,6 +316,21 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
     Ok(End::Done)
 }
 
+/// Whether nothing asked for would tell whose credential is whose.
+fn fits_nobodys(args: &IssueArgs, candidates: &[Candidate]) -> anyhow::Result<()> {
+    if args.out.is_some() {
+        let why = "the survey is fully anonymous: a file with people and their credentials would tell who answered; have them \
+                   mailed, or issue sheets for nobody in particular with --count";
+        return Err(Refused(why.to_string()).into());
+    }
+    if candidates.iter().any(|one| one.from.is_some() || one.until.is_some()) {
+        let why = "the survey is fully anonymous: times of their own would tell whose credential is whose; remove the columns \
+                   validfrom and validuntil, and use --until for all";
+        return Err(Refused(why.to_string()).into());
+    }
+    Ok(())
+}
+
 const fn form(kind: Kind) -> Form {
     match kind {
         Kind::Link => Form::Link,
@@ -322,10 +353,12 @@ fn list(slug: &str, installation: &Installation, output: Output) -> anyhow::Resu
     let (store, study) = (&office.opened.store, &office.shelved.study);
     let counts = office.opened.runtime.block_on(credential::count(store, office.shelved.id))?;
     if study.survey.as_ref().is_some_and(|survey| survey.privacy == Privacy::FullyAnonymous) {
-        for (state, count) in counts {
+        let row = office.opened.runtime.block_on(study::load(store, office.shelved.id))?;
+        let counts = counts.into_iter().map(|(state, count)| (state.key(), count));
+        for (state, count) in counts.chain([("answered", row.responses)]) {
             match output.json {
-                true => println!("{}", json!({ "state": state.key(), "count": count })),
-                false => println!("{:<10} {count}", state.key()),
+                true => println!("{}", json!({ "state": state, "count": count })),
+                false => println!("{state:<10} {count}"),
             }
         }
         return Ok(End::Done);

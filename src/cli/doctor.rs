@@ -13,9 +13,9 @@ use crate::mail::mailbox::{Mailbox, Position};
 use crate::mail::transport::{Envelope, Transport, Verdict};
 use crate::settings::{Engine, MailboxSettings};
 use crate::store::study::State;
-use crate::store::{StoreError, host, inbox, study};
+use crate::store::{StoreError, host, inbox, study, urn};
 use crate::workflow::shelf::Shelf;
-use crate::workflow::stock;
+use crate::workflow::{stock, urn as sealed_urn};
 
 /// What one trial found.
 struct Finding {
@@ -57,6 +57,7 @@ async fn examine(opened: &Opened) -> Vec<Finding> {
     ];
     findings.extend(disk(opened));
     findings.extend(stocks(opened, opened.now()).await);
+    findings.extend(sealed(opened).await);
     for mailbox in &opened.settings.mailboxes {
         findings.extend(post(opened, mailbox).await);
     }
@@ -95,6 +96,25 @@ fn disk(opened: &Opened) -> Option<Finding> {
         }
         Ok(_) => finding(None),
     }
+}
+
+/// Surveys without names: that there is a key, and that it opens what is sealed.
+async fn sealed(opened: &Opened) -> Vec<Finding> {
+    let rows = study::list(&opened.store).await.unwrap_or_default();
+    let shelf = Shelf::new(opened.store.clone());
+    let mut findings = Vec::new();
+    for row in rows {
+        let Ok(shelved) = shelf.load(&row).await else { continue };
+        let waiting = urn::count(&opened.store, row.id).await.unwrap_or_default();
+        let nameless = shelved.study.survey.as_ref().is_some_and(|survey| !survey.privacy.names());
+        if waiting == 0 && (!nameless || row.state == State::Closed) {
+            continue;
+        }
+        let trouble = sealed_urn::unopened(&opened.store, &shelved, &opened.settings.keys).await;
+        let what = format!("sealed answers of {} ({waiting})", row.slug);
+        findings.push(Finding { what, trouble });
+    }
+    findings
 }
 
 /// Studies that hand out kits and want to know of shortages. What ran out by expiry alone shows here before the next kit is

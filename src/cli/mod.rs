@@ -16,6 +16,7 @@ mod import;
 mod inbox;
 mod init;
 mod installation;
+mod key;
 mod kit;
 mod outbox;
 mod preview;
@@ -112,6 +113,9 @@ pub enum Command {
     /// Who is enrolled, what became known since, and noting more of it.
     #[command(subcommand)]
     Subject(subject::SubjectCommand),
+    /// The key file, which stands outside the database.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// Temporary credentials for participants.
     #[command(subcommand)]
     Credentials(credentials::CredentialsCommand),
@@ -192,6 +196,7 @@ fn run(line: Line, json: bool) -> ExitCode {
         Command::Outbox(command) => outbox::run(command),
         Command::Preview(args) => preview::run(args),
         Command::Allocation(command) => allocation::run(command),
+        Command::Key(command) => key::run(command),
         Command::Kit(command) => kit::run(command),
         Command::Audit(command) => audit::run(command),
         Command::Receipt(command) => receipt::run(command),

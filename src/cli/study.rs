@@ -10,12 +10,13 @@ use super::installation::Opened;
 use super::{End, Installation, Output, Refused, counted};
 use crate::daemon::run::{desk_address, keys};
 use crate::definition::{self, Bundle};
+use crate::domain::seal::NoKey;
 use crate::domain::study::{Stage, Study};
 use crate::domain::time::Instant;
 use crate::domain::token;
 use crate::letters::Stationery;
 use crate::store::study::{self, State};
-use crate::store::{bundle, kit, planned};
+use crate::store::{bundle, kit, planned, urn};
 use crate::workflow::life::{self, Act, LifeError};
 use crate::workflow::{cohorts, planned as planned_acts};
 
@@ -191,9 +192,19 @@ fn sound(folder: &Path) -> anyhow::Result<(Bundle, Study)> {
     }
 }
 
+/// A survey without names needs a key outside the database.
+fn has_key(opened: &Opened, study: &Study) -> anyhow::Result<()> {
+    let needs = study.survey.as_ref().is_some_and(|survey| !survey.privacy.names());
+    if needs && opened.settings.keys.is_empty() {
+        return Err(Refused(format!("the survey is kept without names, and {NoKey}")).into());
+    }
+    Ok(())
+}
+
 fn activate(folder: &Path, stage: Stage, why: &Why) -> anyhow::Result<End> {
     let (bundle, study) = sound(folder)?;
     let opened = Opened::open(&why.installation)?;
+    has_key(&opened, &study)?;
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
     let activating = life::activate(&opened.store, &bundle, &study, stage, act, &*opened.dice);
     let done = judged(opened.runtime.block_on(activating))?;
@@ -249,6 +260,7 @@ fn plan(slug: Option<&str>, folder: &Path, on: &str, why: &Why) -> anyhow::Resul
     let (bundle, study) = sound_of(slug, folder)?;
     let due_at = moment(&study, on)?;
     let opened = Opened::open(&why.installation)?;
+    has_key(&opened, &study)?;
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
     let planning = planned_acts::plan(&opened.store, &bundle, &study, due_at, act);
     let number = judged(opened.runtime.block_on(planning))?;
@@ -282,6 +294,7 @@ fn withdraw_planned(what: &[PathBuf], number: i64, why: &Why) -> anyhow::Result<
 fn amend(slug: Option<&str>, folder: &Path, why: &Why) -> anyhow::Result<End> {
     let (bundle, study) = sound_of(slug, folder)?;
     let opened = Opened::open(&why.installation)?;
+    has_key(&opened, &study)?;
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
     let amending = life::amend(&opened.store, &bundle, &study, act);
     let version = judged(opened.runtime.block_on(amending))?;
@@ -374,11 +387,12 @@ fn list(installation: &Installation, output: Output) -> anyhow::Result<End> {
 fn show(slug: &str, installation: &Installation, output: Output) -> anyhow::Result<End> {
     let opened = Opened::open(installation)?;
     let shelved = opened.study(slug)?;
-    let (row, versions, kits) = opened.runtime.block_on(async {
+    let (row, versions, kits, sealed) = opened.runtime.block_on(async {
         let row = study::load(&opened.store, shelved.id).await?;
+        let sealed = urn::count(&opened.store, shelved.id).await?;
         let versions = bundle::list(&opened.store, shelved.id).await?;
         let kits = kit::left(&opened.store, shelved.id).await?;
-        Ok::<_, crate::store::StoreError>((row, versions, kits))
+        Ok::<_, crate::store::StoreError>((row, versions, kits, sealed))
     })?;
     let filled = opened.runtime.block_on(cohorts::count(&opened.store, &shelved))?;
     let planned_rows = opened.runtime.block_on(planned::list(&opened.store, shelved.id))?;
@@ -409,6 +423,7 @@ fn show(slug: &str, installation: &Installation, output: Output) -> anyhow::Resu
             "{}",
             json!({ "study": row.slug, "tag": shelved.study.tag, "stage": row.stage.key(),
             "state": row.state.key(), "subjects": row.subjects, "planned": shelved.study.planned_subjects,
+            "responses": row.responses, "sealed": sealed,
             "secret_digest": hex(&row.secret_digest), "chain": { "length": row.chain.length, "head": hex(&row.chain.digest) },
             "kits_left": kits_left, "cohorts": levels, "planned_amendments": amendments, "versions": versions })
         );
@@ -418,6 +433,17 @@ fn show(slug: &str, installation: &Installation, output: Output) -> anyhow::Resu
     println!("stage     {} ({})", row.stage.key(), row.state.key());
     let planned = shelved.study.planned_subjects.map(|planned| format!(" of {planned} planned")).unwrap_or_default();
     println!("subjects  {}{planned}", row.subjects);
+    if let Some(survey) = &shelved.study.survey {
+        let still = match survey.privacy.names() {
+            true => String::new(),
+            false => format!(
+                " ({}), {sealed} of them sealed; opened {} or more together",
+                survey.privacy.key(),
+                survey.batch
+            ),
+        };
+        println!("responses {}{still}", row.responses);
+    }
     println!("secret    {} (SHA-256)", hex(&row.secret_digest));
     println!("chain     {} entries, head {}", row.chain.length, hex(&row.chain.digest));
     if !shelved.study.kits.is_empty() {

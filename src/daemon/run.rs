@@ -148,7 +148,7 @@ impl Daemon {
             inbox::free_all(&store).await?;
             outbox::free_all(&store).await?;
         }
-        let keys = Arc::new(keys(&store, &*dice).await?);
+        let keys = Arc::new(keys(&store, &*dice).await?.with_ring(settings.keys.clone()));
         let shelf = Arc::new(Shelf::new(store.clone()));
         let interval = Duration::from_secs(settings.daemon.interval_seconds);
         let lease_seconds = i64::try_from(settings.daemon.lease_seconds).unwrap_or(i64::MAX);

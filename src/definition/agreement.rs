@@ -31,12 +31,13 @@ pub(super) fn check_survey(survey: &Located<Survey>, instruments: &[InstrumentFi
     if survey.value.privacy.names() {
         return;
     }
-    for (item, place) in read.instrument.items.iter().zip(&read.places).filter(|(item, _)| item.personal) {
-        report.warn(
+    let mode = survey.value.privacy.key();
+    for (item, place) in items().filter(|(item, _)| item.personal) {
+        report.at(
             &read.file,
             None,
             place.key.clone(),
-            format!("`{}` tells who answered, though the survey is \"{}\"", item.id, survey.value.privacy.key()),
+            format!("`{}` tells who answered, though the survey is \"{mode}\"", item.id),
             "leave it out, or write privacy = \"named\"",
         );
     }

@@ -3,6 +3,7 @@
 use super::document::Section;
 use super::study_file::Located;
 use crate::domain::survey::{Access, Privacy, Responses, Survey};
+use crate::limits;
 
 /// Reads `[survey]`; `None` if there is none.
 pub(super) fn read(root: &Section) -> Option<Located<Survey>> {
@@ -20,6 +21,7 @@ pub(super) fn read(root: &Section) -> Option<Located<Survey>> {
         cap: section.count("cap"),
         review: section.flag("review").unwrap_or(true),
         edit: section.flag("edit").unwrap_or(false),
+        batch: section.count("batch").unwrap_or(limits::URN_BATCH),
     };
     if let (Some(first), Some(last)) = (survey.opens, survey.closes)
         && last < first
@@ -30,12 +32,14 @@ pub(super) fn read(root: &Section) -> Option<Located<Survey>> {
             "the last day on which answers are taken",
         );
     }
-    if !survey.privacy.names() {
-        section.wrong(
-            "privacy",
-            format!("\"{}\" cannot be kept yet against somebody who has the whole database", survey.privacy.key()),
-            "write privacy = \"named\"; what is not kept must not be promised to participants",
-        );
+    match survey.privacy.names() {
+        true if section.has("batch") => section.wrong(
+            "batch",
+            "answers stand with the person, so that none are mixed",
+            "remove batch, or write privacy = \"anonymous\"",
+        ),
+        true => {}
+        false => nameless(&section, &survey),
     }
     if survey.access == Access::Members {
         section.wrong("access", "accounts of members are not built yet", "write access = \"credentials\"");
@@ -60,4 +64,43 @@ pub(super) fn read(root: &Section) -> Option<Located<Survey>> {
     let (line, key) = (section.line, section.key(""));
     section.close();
     Some(Located { value: survey, line, key })
+}
+
+/// What a survey must say, and must not, so that its answers cannot be joined to persons.
+fn nameless(section: &Section, survey: &Survey) {
+    let mode = survey.privacy.key();
+    if !(limits::URN_BATCH_LEAST..=limits::URN_BATCH_MOST).contains(&survey.batch) {
+        section.wrong(
+            "batch",
+            format!("{} answers cannot be opened together", survey.batch),
+            format!("a number from {} to {}", limits::URN_BATCH_LEAST, limits::URN_BATCH_MOST),
+        );
+    } else if survey.batch < limits::URN_BATCH {
+        section.warn(
+            "batch",
+            format!("somebody who knows the {} who answered last can guess who wrote what", survey.batch),
+            format!("{} or more; take more where people know each other", limits::URN_BATCH),
+        );
+    }
+    if survey.closes.is_none() {
+        section.wrong(
+            "closes",
+            format!("answers of an \"{mode}\" survey are opened in batches, and the last of them when it closes"),
+            "name the last day on which answers are taken",
+        );
+    }
+    if survey.responses == Responses::Repeated {
+        section.wrong(
+            "responses",
+            format!("several answers of one person could make up a batch by themselves, and the survey is \"{mode}\""),
+            "write responses = \"once\", or privacy = \"named\"",
+        );
+    }
+    if survey.cap.is_some_and(|cap| cap < survey.batch) {
+        section.wrong(
+            "cap",
+            format!("fewer answers are taken than are opened together ({}), so that none could be read", survey.batch),
+            "a cap of at least one batch",
+        );
+    }
 }

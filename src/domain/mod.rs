@@ -21,6 +21,7 @@ pub mod patience;
 pub mod receipt;
 pub mod request;
 pub mod retry;
+pub mod seal;
 pub mod simulation;
 pub mod study;
 pub mod survey;

@@ -2,7 +2,9 @@
 
 use chrono::NaiveDate;
 
+use super::instrument::{Choices, Instrument, ItemKind};
 use super::time::Dice;
+use crate::limits;
 
 /// What a study asks its participants or members.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub struct Survey {
     pub review: bool,
     /// Whether an answer may be mended until the survey closes.
     pub edit: bool,
+    /// Where answers stand without the person: how many are opened together at least.
+    pub batch: u32,
 }
 
 impl Survey {
@@ -35,6 +39,39 @@ impl Survey {
             (_, Some(closes)) if day > closes => Err(Shut::Over(closes)),
             _ => Ok(()),
         }
+    }
+
+    /// How many of so many sealed responses are opened now. Never fewer than a batch; and unless the survey is `over`, a batch is left
+    /// behind, so that the last of all is none of two or three. Of fewer than a batch in all none is ever opened.
+    pub fn opens_now(&self, sealed: usize, over: bool) -> usize {
+        let batch = usize::try_from(self.batch).unwrap_or(usize::MAX).max(1);
+        let may = match over {
+            true if sealed <= limits::URN_OPENED => sealed,
+            _ => sealed.saturating_sub(batch).min(limits::URN_OPENED),
+        };
+        if may >= batch { may } else { 0 }
+    }
+
+    /// Room for the sealed answers to an instrument, in bytes: what the longest take, so that each takes the same; where free text may be
+    /// longer than [`limits::SEALED_BYTES_MOST`] lets it, that.
+    pub fn sealed_bytes(instrument: &Instrument) -> usize {
+        let longest = |kind: &ItemKind| match kind {
+            ItemKind::Text { .. } | ItemKind::Note | ItemKind::File | ItemKind::Calculation(_) => {
+                limits::SEALED_BYTES_MOST
+            }
+            ItemKind::Choices(Choices::Listed(listed)) => listed.iter().map(|one| one.code.len() * 6 + 1).sum(),
+            ItemKind::Choices(Choices::Sites) => limits::SEALED_BYTES_MOST,
+            ItemKind::Choice(Choices::Listed(listed)) => {
+                listed.iter().map(|one| one.code.len() * 6).max().unwrap_or_default()
+            }
+            ItemKind::Choice(Choices::Sites) => limits::NAME_CHARS * 6,
+            // Numbers and moments; see `limits::NUMBER_DIGITS`.
+            _ => 2 * limits::NUMBER_CHARS,
+        };
+        // Quotes, colon and comma.
+        let item = |item: &super::instrument::Item| item.id.len() + longest(&item.kind) + 6;
+        let whole: usize = instrument.items.iter().map(item).fold(8, usize::saturating_add);
+        whole.clamp(limits::SEALED_BYTES_LEAST, limits::SEALED_BYTES_MOST).next_power_of_two()
     }
 }
 
@@ -123,6 +160,21 @@ impl Mark {
 mod tests {
     use super::*;
 
+    fn survey() -> Survey {
+        Survey {
+            instrument: "weekly".into(),
+            privacy: Privacy::Named,
+            access: Access::Credentials,
+            responses: Responses::Once,
+            opens: None,
+            closes: None,
+            cap: None,
+            review: false,
+            edit: false,
+            batch: limits::URN_BATCH,
+        }
+    }
+
     #[test]
     fn marks_come_back() {
         let mark = Mark([7; 16]);
@@ -133,19 +185,36 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_is_never_small_and_leaves_one_behind() {
+        let survey = Survey { batch: 10, ..survey() };
+        let steps = [9, 10, 19, 20, 21, 5_000].map(|sealed| survey.opens_now(sealed, false));
+        assert_eq!(steps, [0, 0, 0, 10, 11, limits::URN_OPENED]);
+        let steps = [0, 9, 10, 19, 1_000, 1_001].map(|sealed| survey.opens_now(sealed, true));
+        assert_eq!(steps, [0, 0, 10, 19, 1_000, 991]);
+        for batch in [limits::URN_BATCH_LEAST, 10, limits::URN_BATCH_MOST] {
+            let survey = Survey { batch, ..survey.clone() };
+            let batch = batch as usize;
+            for start in 0..3_000 {
+                let mut sealed = start;
+                loop {
+                    let opened = survey.opens_now(sealed, true);
+                    assert!(opened == 0 || opened >= batch, "{opened} of {sealed}");
+                    sealed -= opened;
+                    if opened == 0 {
+                        break;
+                    }
+                }
+                assert!(sealed == 0 || start < batch, "{sealed} of {start} are left for ever");
+                let opened = survey.opens_now(start, false);
+                assert!(opened == 0 || (opened >= batch && start - opened >= batch), "{opened} of {start}");
+            }
+        }
+    }
+
+    #[test]
     fn a_survey_is_open_from_its_first_day_to_its_last() {
         let day = |day| NaiveDate::from_ymd_opt(2026, 12, day).unwrap();
-        let survey = Survey {
-            instrument: "weekly".into(),
-            privacy: Privacy::Named,
-            access: Access::Credentials,
-            responses: Responses::Once,
-            opens: Some(day(2)),
-            closes: Some(day(4)),
-            cap: None,
-            review: false,
-            edit: false,
-        };
+        let survey = Survey { opens: Some(day(2)), closes: Some(day(4)), ..survey() };
         assert_eq!(survey.open_on(day(1)), Err(Shut::NotYet(day(2))));
         assert_eq!([2, 3, 4].map(|on| survey.open_on(day(on))), [Ok(()); 3]);
         assert_eq!(survey.open_on(day(5)), Err(Shut::Over(day(4))));

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use super::{Did, StepError};
 use crate::domain::time::{Clock, Dice};
 use crate::limits;
-use crate::store::{Store, calendar, planned as planned_rows};
+use crate::store::{Store, calendar, planned as planned_rows, urn};
 use crate::workflow::ledger::Ledger;
 use crate::workflow::planned::{self, Settled};
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
@@ -66,6 +66,20 @@ impl Calendar {
                 }
             }
         }
+        for (id, _) in urn::studies(&self.store).await? {
+            match self.open_urn(id).await {
+                Ok(true) => did = Did::Something,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::error!(study = id, %error, "the sealed answers of a study could not be opened; they stay, and it is tried again");
+                    failed = Some(error);
+                }
+            }
+        }
+        // Nothing waits for it, and it is tried again at the next step.
+        if let Err(error) = self.store.wipe_traces().await {
+            tracing::warn!(%error, "what was taken away could not be wiped yet");
+        }
         if did == Did::Something {
             self.dispatch_bells.iter().for_each(|bell| bell.notify_one());
         }
@@ -94,6 +108,11 @@ impl Calendar {
             }
             other => other,
         }
+    }
+
+    async fn open_urn(&self, id: i64) -> Result<bool, Failure> {
+        let shelved = self.shelf.find_by_id(id).await?;
+        crate::workflow::urn::attend(&self.shelf, &shelved, self.means()).await
     }
 
     async fn attend_with(&self, shelved: &ShelvedStudy) -> Result<bool, Failure> {

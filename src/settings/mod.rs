@@ -18,6 +18,7 @@ pub use mailbox::{Delivery, ImapSettings, MailSource, MailboxSettings, Security,
 pub use problem::Problem;
 
 use crate::domain::language::Language;
+use crate::domain::seal::KeyRing;
 use crate::limits;
 use section::{Section, Source};
 
@@ -37,6 +38,8 @@ pub struct Settings {
     pub operator: OperatorSettings,
     /// `[logs]`: how the daemon reports.
     pub logs: LogSettings,
+    /// `[keys]`: what seals answers and opens them; empty where there is no key file.
+    pub keys: KeyRing,
     /// The addresses we own, by name; at least one.
     pub mailboxes: Vec<MailboxSettings>,
 }
@@ -136,6 +139,7 @@ impl Settings {
         let daemon = optional(&root, "daemon", daemon, DaemonSettings::usual);
         let operator = required(&root, "operator", operator);
         let logs = optional(&root, "logs", logs, LogSettings::usual);
+        let keys = optional(&root, "keys", keys, KeyRing::default);
         root.finish();
 
         let mut problems = source.into_problems();
@@ -144,9 +148,11 @@ impl Settings {
             None => Vec::new(),
         };
         problems.sort();
-        match (database, web, daemon, operator, logs) {
-            (Some(database), Some(web), Some(daemon), Some(operator), Some(logs)) if problems.is_empty() => {
-                Ok(Settings { database, web, daemon, operator, logs, mailboxes })
+        match (database, web, daemon, operator, logs, keys) {
+            (Some(database), Some(web), Some(daemon), Some(operator), Some(logs), Some(keys))
+                if problems.is_empty() =>
+            {
+                Ok(Settings { database, web, daemon, operator, logs, keys, mailboxes })
             }
             _ => Err(problems),
         }
@@ -275,6 +281,13 @@ fn logs(section: &Section<'_, '_>) -> Option<LogSettings> {
         readable
     });
     Some(LogSettings { format: format?, level: level? })
+}
+
+fn keys(section: &Section<'_, '_>) -> Option<KeyRing> {
+    if !section.has("file") {
+        section.missing("file", "for example file = \"secrets/keys\"");
+    }
+    section.key_ring("file")
 }
 
 fn operator(section: &Section<'_, '_>) -> Option<OperatorSettings> {

@@ -16,6 +16,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::Environment;
 use super::problem::Problem;
+use crate::domain::seal::{KeyFault, KeyRing};
 use crate::limits;
 
 /// A file and what was found wrong in it.
@@ -249,6 +250,25 @@ impl<'s, 'a> Section<'s, 'a> {
         }
     }
 
+    /// The keys in the file under `key`, if it is named.
+    pub(super) fn key_ring(&self, key: &'static str) -> Option<KeyRing> {
+        let file = self.path(key)?;
+        let create = format!("make it with `hagaki key make {}`", file.display());
+        let read = read_private(&file, create.clone()).and_then(|text| {
+            KeyRing::parse(&text).map_err(|fault| match fault {
+                KeyFault::Line(line) => {
+                    (format!("line {line} is no key"), "put the line back as it was made".to_owned())
+                }
+                KeyFault::Empty => ("there is no key in it".to_owned(), create),
+                KeyFault::Many => {
+                    let right = format!("take old ones out; at most {} fit", limits::KEYS_KEPT);
+                    ("there are too many keys in it".to_owned(), right)
+                }
+            })
+        });
+        read.map_err(|(wrong, right)| self.wrong_value(key, &format!("{}: {wrong}", file.display()), &right)).ok()
+    }
+
     /// A secret that must be there.
     pub(super) fn required_secret(&self) -> Option<SecretString> {
         let secret = self.secret();
@@ -300,6 +320,16 @@ pub(super) fn is_domain(text: &str) -> bool {
 /// The first line of a secret's file, or what is wrong and what would be right.
 fn read_secret(file: &Path) -> Result<SecretString, (String, String)> {
     let create = || "create it with the password alone in it, readable by the daemon only (chmod 600)".to_owned();
+    let text = read_private(file, create())?;
+    match text.lines().next().filter(|line| !line.is_empty()) {
+        Some(line) => Ok(SecretString::from(line)),
+        None => Err(("its first line is empty".to_owned(), create())),
+    }
+}
+
+/// The text of a file that not everybody may read, or what is wrong and what would be right: `create` where there is none.
+fn read_private(file: &Path, create: String) -> Result<String, (String, String)> {
+    let create = || create.clone();
     let mut opened = fs::File::open(file).map_err(|error| (error.to_string(), create()))?;
     let metadata = opened.metadata().map_err(|error| (error.to_string(), create()))?;
     if metadata.permissions().mode() & 0o007 != 0 {
@@ -308,8 +338,5 @@ fn read_secret(file: &Path) -> Result<SecretString, (String, String)> {
     let mut text = String::new();
     let read = opened.by_ref().take(limits::SECRET_FILE_BYTES).read_to_string(&mut text);
     read.map_err(|error| (error.to_string(), create()))?;
-    match text.lines().next().filter(|line| !line.is_empty()) {
-        Some(line) => Ok(SecretString::from(line)),
-        None => Err(("its first line is empty".to_owned(), create())),
-    }
+    Ok(text)
 }

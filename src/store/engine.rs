@@ -9,7 +9,7 @@ use std::time::Duration;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, Executor, SqliteConnection};
 use tokio::sync::Mutex;
 
 use super::error::StoreError;
@@ -62,6 +62,26 @@ impl Connections {
         Arc::clone(readers.get(index).expect("open makes at least one reader"))
     }
 
+    /// Wipes what deleted and overwritten rows left; whether all of it is gone. Deleted cells and free pages of SQLite are zeroed at
+    /// once (`secure_delete`), what remains are older pages in its log. PostgreSQL keeps dead rows until they are vacuumed.
+    pub(super) async fn wipe_traces(&self) -> Result<bool, StoreError> {
+        match self {
+            Connections::Sqlite { writer, .. } => {
+                let mut writer = writer.lock().await;
+                let checkpoint = sqlx::query_scalar::<_, i64>("PRAGMA wal_checkpoint(TRUNCATE)");
+                let busy = checkpoint.fetch_one(&mut *writer).await;
+                // A reader that still looks at an older state keeps it; it is tried again.
+                Ok(busy.map_err(|error| StoreError::of("checkpoint", error))? == 0)
+            }
+            Connections::Postgres(pool) => {
+                for table in ["VACUUM urn"] {
+                    pool.execute(table).await.map_err(|error| StoreError::of("VACUUM", error))?;
+                }
+                Ok(true)
+            }
+        }
+    }
+
     /// Closes every connection, waiting for those in use.
     pub(super) async fn close(&self) {
         match self {
@@ -88,6 +108,8 @@ async fn open_sqlite(path: &str) -> Result<Connections, StoreError> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
+        // What is deleted or overwritten is zeroed, on free pages too: an answer or a secret is not found again in the file.
+        .pragma("secure_delete", "1")
         .busy_timeout(Duration::from_secs(limits::LOCK_WAIT_SECONDS))
         .statement_cache_capacity(limits::PREPARED_STATEMENTS)
         .row_buffer_size(1_000)

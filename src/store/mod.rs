@@ -39,6 +39,7 @@ mod sql;
 pub mod study;
 pub mod subject;
 mod tx;
+pub mod urn;
 pub mod word;
 
 pub use error::StoreError;
@@ -72,6 +73,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         session::STATEMENTS,
         study::STATEMENTS,
         subject::STATEMENTS,
+        urn::STATEMENTS,
         word::STATEMENTS,
     ]
     .into_iter()

@@ -125,6 +125,7 @@ statements! { "study":
     PURGE_DRAFTS = same "DELETE FROM draft WHERE credential_id IN (SELECT id FROM credential WHERE study_id = $1)";
     PURGE_ANSWERED = same "DELETE FROM answered WHERE credential_id IN (SELECT id FROM credential WHERE study_id = $1)";
     PURGE_CREDENTIALS = same "DELETE FROM credential WHERE study_id = $1";
+    PURGE_URN = same "DELETE FROM urn WHERE study_id = $1";
     PURGE_RESPONSES = same "DELETE FROM response WHERE study_id = $1";
     PURGE_PARTICIPANTS = same "DELETE FROM participant WHERE study_id = $1";
     PURGE_COHORTS = same "DELETE FROM cohort_notice WHERE study_id = $1";
@@ -272,6 +273,7 @@ pub async fn purge(
         &PURGE_DRAFTS,
         &PURGE_ANSWERED,
         &PURGE_CREDENTIALS,
+        &PURGE_URN,
         &PURGE_RESPONSES,
         &PURGE_PARTICIPANTS,
         &PURGE_COHORTS,
@@ -288,6 +290,7 @@ pub async fn purge(
     row.participants = 0;
     row.responses = 0;
     row.chain = Head::EMPTY;
+    tx.leaves_traces();
     tx.execute(&NEW_SECRET, binds![id, &secret.0, secret_digest, at]).await?;
     save_counters(tx, &row).await
 }

@@ -1,6 +1,7 @@
 //! The passage to the database: every statement, begin and commit goes through here, past the fuse.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
@@ -24,6 +25,8 @@ use crate::limits;
 pub struct Store {
     connections: Arc<Connections>,
     fuse: Option<Arc<Fuse>>,
+    /// Something was overwritten or deleted that must not be found again; true at first, for nobody knows what was before.
+    traces: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Store {
@@ -39,12 +42,13 @@ impl Store {
     /// # Errors
     /// One clear sentence each for an address, server, user, folder or version that does not fit; see [`StoreError`].
     pub async fn open(url: &str) -> Result<Store, StoreError> {
-        Ok(Store { connections: Arc::new(Connections::open(url).await?), fuse: None })
+        let traces = Arc::new(AtomicBool::new(true));
+        Ok(Store { connections: Arc::new(Connections::open(url).await?), fuse: None, traces })
     }
 
     /// The same store with a fuse in its passage (tests).
     pub fn with_fuse(&self, fuse: Arc<Fuse>) -> Store {
-        Store { connections: Arc::clone(&self.connections), fuse: Some(fuse) }
+        Store { connections: Arc::clone(&self.connections), fuse: Some(fuse), traces: Arc::clone(&self.traces) }
     }
 
     /// Which engine it lives in.
@@ -58,6 +62,24 @@ impl Store {
     /// Busy or disconnected.
     pub async fn ping(&self) -> Result<(), StoreError> {
         super::study::fingerprint(self).await.map(drop)
+    }
+
+    /// Wipes what rows that must not be found again have left behind, if this process took any away since: pages in the
+    /// write-ahead log of SQLite, dead rows of PostgreSQL. What the server archives or somebody copied before is out of reach.
+    ///
+    /// # Errors
+    /// Those of the database; it is tried again at the next call.
+    pub async fn wipe_traces(&self) -> Result<(), StoreError> {
+        if !self.traces.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let passage = before(&self.fuse, Step::Plain).await?;
+        let wiped = self.connections.wipe_traces().await;
+        if !matches!(wiped, Ok(true)) {
+            self.traces.store(true, Ordering::Release);
+        }
+        wiped?;
+        after(&self.fuse, passage).await
     }
 
     /// Waits for work in progress and closes the connections; the store is of no use afterwards.
@@ -115,6 +137,7 @@ impl Store {
             busy: false,
             gathered: Gathered::default(),
             numbers: Numbers::default(),
+            traces: (Arc::clone(&self.traces), false),
         };
         after(&self.fuse, passage).await?;
         Ok(tx)
@@ -176,6 +199,8 @@ pub struct Tx {
     gathered: Gathered,
     /// Numbers of subjects that were asked for ahead.
     pub(super) numbers: Numbers,
+    /// The store's mark of traces, and whether it is to be set.
+    traces: (Arc<AtomicBool>, bool),
 }
 
 /// Numbers that the database gave for rows which are still to be written.
@@ -218,9 +243,17 @@ impl Tx {
                 within_time("COMMIT", PgTransactionManager::commit(connection)).await?;
             }
         }
+        if self.traces.1 {
+            self.traces.0.store(true, Ordering::Release);
+        }
         // The connection goes back before a fuse can freeze this step for ever.
         self.connection = None;
         after(&self.fuse, passage).await
+    }
+
+    /// Says that this transaction takes away what must not be found again: [`Store::wipe_traces`] has work then.
+    pub(super) fn leaves_traces(&mut self) {
+        self.traces.1 = true;
     }
 
     /// Runs a statement and gives its rows.

@@ -202,6 +202,12 @@ impl Visit {
         }
     }
 
+    /// What becomes of the answers, and who can know whose they are.
+    fn promise(&self, language: Language) -> String {
+        let survey = self.survey();
+        PAGES.word(language, survey.privacy.key(), &[("batch", &survey.batch.to_string())])
+    }
+
     /// What every page of this survey states.
     fn head(&self, language: Language) -> Value {
         let study = &self.shelved.study;
@@ -212,8 +218,8 @@ impl Visit {
                        "test": self.shelved.stage == study::Stage::Development },
             "title": self.instrument().title.in_language(language),
             "languages": languages, "several": study.languages.len() > 1,
-            "path": path, "privacy": self.survey().privacy.key(), "guard": self.guard, "answering": false,
-            "number": 1, "of": 1,
+            "path": path, "guard": self.guard, "named": self.survey().privacy.names(), "promise": self.promise(language),
+            "answering": false, "number": 1, "of": 1,
             "leave": self.guard.as_ref().map(|_| format!("/s/{}/leave", study.slug)),
         })
     }
@@ -389,6 +395,17 @@ impl SurveyPages {
         let submission = Submission { credential, mark, form: &form, language, channel: Channel::Web };
         match respond::submit(&self.tools.shelf, &visit.shelved, means, submission).await {
             Ok(Outcome::Recorded(receipt) | Outcome::Before(receipt)) => Ok(seen(visit, &receipt, language)),
+            Ok(Outcome::Barred(Barred::TooLong)) => {
+                let answers = form.canonical();
+                let longest = answers.iter().max_by_key(|(_, answer)| answer.len()).map(|(id, _)| id.as_str());
+                let holds = |page: &&[Item]| page.iter().any(|item| longest == Some(item.id.as_str()));
+                let at = instrument.pages().iter().position(|page| holds(&&page[..])).unwrap_or(first);
+                filled.page(&mut facts, &mark, at, &[], false);
+                if let Some(object) = facts.as_object_mut() {
+                    object.insert("long".to_string(), json!(true));
+                }
+                Ok(PAGES.respond(StatusCode::UNPROCESSABLE_ENTITY, language, "form", facts))
+            }
             Ok(Outcome::Barred(barred)) => Ok(self.barred(visit, language, barred)),
             // The study was amended since the form was read: it is shown again by the new rules, nothing lost.
             Err(Failure::Store(StoreError::Busy(why))) => {
@@ -426,6 +443,7 @@ impl SurveyPages {
             Barred::Closed => ("closed", String::new()),
             Barred::Full => ("full", String::new()),
             Barred::Withdrawn => ("withdrawn", String::new()),
+            Barred::TooLong => ("too_long", String::new()),
         };
         let mut facts = visit.head(language);
         if let Some(object) = facts.as_object_mut() {
@@ -448,7 +466,7 @@ impl SurveyPages {
         let language = accepted(headers, &Language::ALL).unwrap_or(Language::En);
         let facts = json!({
             "study": { "title": "hagaki", "tag": "", "test": false }, "title": "", "languages": [], "several": false, "path": "",
-            "privacy": "", "guard": Value::Null, "leave": Value::Null, "answering": false, "number": 1, "of": 1, "why": PAGES.word(language, key, &[]),
+            "promise": "", "named": false, "guard": Value::Null, "leave": Value::Null, "answering": false, "number": 1, "of": 1, "why": PAGES.word(language, key, &[]),
         });
         PAGES.respond(status, language, "barred", facts)
     }

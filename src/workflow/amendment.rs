@@ -203,6 +203,26 @@ pub fn check(slug: &str, old: &Study, new: &Study) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// What participants were promised when they were asked stays, in whatever version they answer.
+///
+/// # Errors
+/// What cannot change.
+pub fn check_promises(slug: &str, old: &Study, new: &Study) -> Result<(), Refusal> {
+    let Some(before) = &old.survey else { return Ok(()) };
+    let promised = |what| Refusal::Promised { slug: slug.to_string(), what };
+    let Some(now) = &new.survey else { return Err(promised("that there is a survey")) };
+    if before.privacy != now.privacy {
+        return Err(promised("the privacy of the survey"));
+    }
+    if !before.privacy.names() && before.batch != now.batch {
+        return Err(promised("how many answers are opened together"));
+    }
+    if !before.privacy.names() && before.instrument != now.instrument {
+        return Err(promised("the instrument of a survey without names"));
+    }
+    Ok(())
+}
+
 fn told(broken: &Break, file: &str) -> String {
     match broken {
         Break::ArmGone(code) => format!(

@@ -90,6 +90,9 @@ pub struct Batch {
     pub issued: Vec<Issued>,
     /// How many were known already and got none.
     pub known: usize,
+    /// How many got none because too few came together: where nobody may know whose credential is whose, a few in one transaction
+    /// could be told apart by it.
+    pub too_few: usize,
 }
 
 /// Takes participants in and issues a credential to each, at most [`limits::CREDENTIAL_BATCH`] of them in one transaction.
@@ -127,11 +130,14 @@ pub async fn issue(
         })
         .collect();
     if new.is_empty() {
-        return Ok(Batch { issued: Vec::new(), known });
+        return Ok(Batch { known, ..Batch::default() });
+    }
+    let anonymous = survey.privacy == Privacy::FullyAnonymous;
+    if anonymous && new.len() < usize::try_from(survey.batch).unwrap_or(usize::MAX) {
+        return Ok(Batch { known, too_few: new.len(), ..Batch::default() });
     }
     let ids = participant::insert(tx, shelved.id, &new, means.now).await?;
     page.row.participants += i64::try_from(ids.len()).unwrap_or(i64::MAX);
-    let anonymous = survey.privacy == Privacy::FullyAnonymous;
     let uses = match survey.responses {
         Responses::Once => 1,
         Responses::Repeated => 0,
@@ -141,7 +147,9 @@ pub async fn issue(
     let mut letters = Vec::new();
     for ((candidate, id), number) in candidates.into_iter().zip(ids).zip(first..) {
         let made = Made::new(terms.form, means);
-        let validity = Validity { from: candidate.from.unwrap_or(terms.from), until: candidate.until.or(terms.until) };
+        let own = Validity { from: candidate.from.unwrap_or(terms.from), until: candidate.until.or(terms.until) };
+        // Of one's own it would tell whose credential it is.
+        let validity = if anonymous { Validity { from: terms.from, until: terms.until } } else { own };
         rows.push(CredentialRow {
             id: Mark::new(means.dice),
             study_id: shelved.id,
@@ -181,7 +189,7 @@ pub async fn issue(
     append(tx, page, means, act.actor, "issue-credentials", &body).await?;
     compose::post(tx, Some(shelved.id), means, None, &letters).await?;
     ledger.commit().await?;
-    Ok(Batch { issued, known })
+    Ok(Batch { issued, known, too_few: 0 })
 }
 
 /// Whose way in is to be changed, and how.

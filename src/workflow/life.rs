@@ -64,6 +64,14 @@ pub enum Refusal {
         /// What differs.
         what: &'static str,
     },
+    /// The amendment would break what participants were told.
+    #[error("{what} of study {slug} cannot change any more: participants were asked on that promise")]
+    Promised {
+        /// Which study.
+        slug: String,
+        /// What differs.
+        what: &'static str,
+    },
     /// The amendment leaves open what the next decision counts: one line for each.
     #[error("{}", .0.join("\n"))]
     Scheme(Vec<String>),
@@ -264,6 +272,9 @@ pub(super) async fn replace(
     let old = super::shelf::definition_of(row, &stored.files)?;
     if row.subjects > 0 {
         amendment::check(&row.slug, &old, defined)?;
+    }
+    if row.participants > 0 && row.stage == Stage::Production {
+        amendment::check_promises(&row.slug, &old, defined)?;
     }
     let version = row.bundle_version + 1;
     store_version(tx, row.id, version, bundle, act).await?;

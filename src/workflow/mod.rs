@@ -47,10 +47,12 @@ mod texts;
 pub mod told;
 mod told_fact;
 pub mod unblind;
+pub mod urn;
 pub mod visitor;
 
 use crate::domain::chain::Sha256Digest;
 use crate::domain::language::Language;
+use crate::domain::seal::{KeyRing, NoKey, Unopened};
 use crate::domain::time::{Dice, Instant};
 use crate::domain::token::AddressKey;
 use crate::store::StoreError;
@@ -68,13 +70,15 @@ pub struct Means<'a> {
     pub desk: &'a DeskAddress,
 }
 
-/// The installation's keys, derived from the one secret that the store keeps.
+/// The installation's keys: derived from the one secret that the store keeps, and those of the key file.
 #[derive(Clone)]
 pub struct Keys {
     /// Of the codes in our addresses.
     pub address: AddressKey,
     /// Of receipts.
     pub receipt: [u8; 32],
+    /// Those of the key file, which stand outside the database; empty where there is none.
+    pub ring: KeyRing,
 }
 
 impl Keys {
@@ -83,7 +87,16 @@ impl Keys {
         use sha2::{Digest, Sha256};
         let of =
             |purpose: &str| -> [u8; 32] { Sha256::new().chain_update(purpose).chain_update(secret).finalize().into() };
-        Keys { address: AddressKey::new(&of("hagaki address ")), receipt: of("hagaki receipt ") }
+        Keys {
+            address: AddressKey::new(&of("hagaki address ")),
+            receipt: of("hagaki receipt "),
+            ring: KeyRing::default(),
+        }
+    }
+
+    /// With those of a key file.
+    pub fn with_ring(self, ring: KeyRing) -> Keys {
+        Keys { ring, ..self }
     }
 }
 
@@ -184,6 +197,17 @@ pub enum Failure {
         version: i64,
         /// First problem.
         why: String,
+    },
+    /// Something has to be sealed, and there is no key.
+    #[error(transparent)]
+    NoKey(#[from] NoKey),
+    /// Something sealed does not open.
+    #[error("what is sealed of study {slug} cannot be opened: {why}")]
+    Unopened {
+        /// Which study.
+        slug: String,
+        /// Why.
+        why: Unopened,
     },
     /// What the database holds contradicts itself; a person must look.
     #[error("the records contradict each other: {0}")]

@@ -6,19 +6,20 @@
 use serde_json::json;
 
 use super::enroll::append;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Page};
 use super::shelf::{Shelf, ShelvedStudy};
-use super::{Failure, Means};
+use super::{Failure, Means, urn};
 use crate::domain::answer::Form;
 use crate::domain::credential::Unfit;
 use crate::domain::language::Language;
-use crate::domain::survey::{Mark, Responses, Shut, Survey};
+use crate::domain::seal;
+use crate::domain::survey::{Mark, Privacy, Responses, Shut, Survey};
 use crate::domain::token::LETTERS;
 use crate::store::credential::{self, AnsweredRow, CredentialRow, State};
 use crate::store::participant;
 use crate::store::response::{self, Channel, ResponseRow};
 use crate::store::study::State as StudyState;
-use crate::store::{StoreError, draft};
+use crate::store::{StoreError, Tx, draft};
 
 /// A filled-in form on its way.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +64,8 @@ pub enum Barred {
     Full,
     /// The participant withdrew.
     Withdrawn,
+    /// It is longer than answers that nobody may know apart can be.
+    TooLong,
 }
 
 /// Whether something would be taken with a credential now; what a page asks before it shows the form.
@@ -74,6 +77,10 @@ pub fn barred(
     credential: &CredentialRow,
     means: Means<'_>,
 ) -> Option<Barred> {
+    if !survey.privacy.names() && means.keys.ring.is_empty() {
+        tracing::error!(study = shelved.study.slug, "{}; no answers are taken until then", seal::NoKey);
+        return Some(Barred::Paused);
+    }
     match state {
         StudyState::Paused => return Some(Barred::Paused),
         StudyState::Closed => return Some(Barred::Closed),
@@ -123,61 +130,77 @@ pub async fn submit(
     }
     let receipt = receipt(means);
     let occasion = uses.last().map_or(1, |last| last.occasion + 1);
-    let day = means.now.day_in(study.zone).to_string();
+    let day = match survey.privacy {
+        Privacy::Named | Privacy::Anonymous => means.now.day_in(study.zone).to_string(),
+        Privacy::FullyAnonymous => String::new(),
+    };
     let used = AnsweredRow { occasion, submission: submission.mark, receipt: receipt.clone(), day };
     if !credential::record_use(tx, &credential.id, &used).await? {
         // Somebody was quicker: the lock of the study keeps others away, so this is a contradiction and no race.
         return Err(Failure::Contradiction("a credential was used and was not".to_string()));
     }
-    let form = submission.form;
-    let answers = serde_json::to_string(&form.canonical()).expect("a map of texts is JSON");
-    let mut row = ResponseRow {
-        id: Mark::new(means.dice),
-        study_id: shelved.id,
-        instrument: survey.instrument.clone(),
-        bundle_version: shelved.version,
-        participant_id: None,
-        subject_id: None,
-        event: String::new(),
-        occasion: 1,
-        person: String::new(),
-        channel: submission.channel,
-        language: String::new(),
-        answers,
-        typed: "{}".to_string(),
-        answered_at: None,
-        replaces: None,
-        reason: String::new(),
-        current: true,
-        audit_digest: None,
-    };
-    if survey.privacy.names() {
-        let body = json!({
-            "response": row.id.text(),
-            "participant": credential.participant_id,
-            "instrument": survey.instrument,
-            "occasion": occasion,
-            "bundle": shelved.version,
-            "answers": super::enroll::record_digest(&row.answers),
-        });
-        let audit_digest = append(tx, page, means, "participant", "respond", &body).await?;
-        row = ResponseRow {
-            participant_id: credential.participant_id,
-            occasion,
-            language: submission.language.code().to_string(),
-            typed: serde_json::to_string(&form.typed).expect("a map of texts is JSON"),
-            answered_at: Some(means.now),
-            audit_digest: Some(audit_digest),
-            ..row
-        };
+    let named = survey.privacy.names();
+    if named {
+        record(tx, page, shelved, means, survey, submission, (credential.participant_id, occasion)).await?;
+    } else if submission.channel != Channel::Web {
+        // The mail would lie in the inbox, with its sender.
+        return Err(Failure::Contradiction("an answer that nobody may join to a person came by mail".to_string()));
+    } else if urn::put(tx, shelved, means, survey, submission.form).await? == urn::Put::TooLong {
+        return Ok(Outcome::Barred(Barred::TooLong));
     }
     page.row.responses += 1;
     page.touch();
-    response::insert(tx, &row).await?;
     draft::forget(tx, &credential.id).await?;
     ledger.commit().await?;
-    metrics::counter!("hagaki_responses_total", "study" => study.slug.clone()).increment(1);
+    // Of others when they are opened: a counter that is read every few seconds is a clock.
+    if named {
+        metrics::counter!("hagaki_responses_total", "study" => study.slug.clone()).increment(1);
+    }
     Ok(Outcome::Recorded(receipt))
+}
+
+/// Writes a response that stands with the person: the participant and their so-many-th.
+async fn record(
+    tx: &mut Tx,
+    page: &mut Page,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    survey: &Survey,
+    submission: Submission<'_>,
+    (participant_id, occasion): (Option<i64>, i64),
+) -> Result<(), Failure> {
+    let (id, form) = (Mark::new(means.dice), submission.form);
+    let answers = serde_json::to_string(&form.canonical()).expect("a map of texts is JSON");
+    let body = json!({
+        "response": id.text(),
+        "participant": participant_id,
+        "instrument": survey.instrument,
+        "occasion": occasion,
+        "bundle": shelved.version,
+        "answers": super::enroll::record_digest(&answers),
+    });
+    let audit_digest = append(tx, page, means, "participant", "respond", &body).await?;
+    let row = ResponseRow {
+        id,
+        study_id: shelved.id,
+        instrument: survey.instrument.clone(),
+        bundle_version: shelved.version,
+        participant_id,
+        subject_id: None,
+        event: String::new(),
+        occasion,
+        person: String::new(),
+        channel: submission.channel,
+        language: submission.language.code().to_string(),
+        answers,
+        typed: serde_json::to_string(&form.typed).expect("a map of texts is JSON"),
+        answered_at: Some(means.now),
+        replaces: None,
+        reason: String::new(),
+        current: true,
+        audit_digest: Some(audit_digest),
+    };
+    Ok(response::insert(tx, &row).await?)
 }
 
 /// The receipt of the same page, or of the one response that there may be.

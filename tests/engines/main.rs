@@ -7,6 +7,7 @@ mod browser;
 mod harness;
 mod opening;
 mod postgres;
+mod privacy;
 mod races;
 mod schema;
 mod store;

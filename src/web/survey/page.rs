@@ -153,6 +153,7 @@ impl Filled<'_> {
         put(facts, "fields", json!(fields));
         put(facts, "mark", json!(mark.text()));
         put(facts, "again", json!(false));
+        put(facts, "long", json!(false));
         put(facts, "answering", json!(true));
     }
 

@@ -1,0 +1,58 @@
+//! `hagaki key`: the file with the keys that seal what the database alone must not tell.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Subcommand;
+
+use super::{End, Refused};
+use crate::daemon::machine::SystemDice;
+use crate::domain::seal::KeyRing;
+
+/// Commands on the key file.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a key file; in one that is there, put a new key before the others: it seals from then on, all of them open.
+    Make {
+        /// The file, as [keys] file in hagaki.toml names it.
+        file: PathBuf,
+    },
+}
+
+pub(super) fn run(command: KeyCommand) -> anyhow::Result<End> {
+    match command {
+        KeyCommand::Make { file } => make(&file),
+    }
+}
+
+fn make(file: &Path) -> anyhow::Result<End> {
+    let shown = file.display();
+    let old = match fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(error).with_context(|| format!("{shown} cannot be read")),
+    };
+    // A file that holds something else is not written over.
+    if !old.is_empty() && KeyRing::parse(&old).is_err() {
+        return Err(Refused(format!("{shown} is there and is no key file; name another")).into());
+    }
+    let fresh = KeyRing::fresh_line(&SystemDice);
+    let name = KeyRing::parse(&fresh).map(|ring| ring.names().concat()).unwrap_or_default();
+    // Beside it first, so that a full disk costs no key.
+    let beside = file.with_extension("new");
+    let written = (|| {
+        let mut options = fs::OpenOptions::new();
+        let mut new = options.write(true).create_new(true).mode(0o600).open(&beside)?;
+        writeln!(new, "# {name}\n{fresh}")?;
+        new.write_all(old.as_bytes())?;
+        new.sync_all()?;
+        fs::rename(&beside, file)
+    })();
+    written.with_context(|| format!("{shown} cannot be written by way of {}", beside.display()))?;
+    println!("key {name} is the first in {shown}; keep a copy in a safe place, apart from copies of the database");
+    println!("a daemon that runs takes it up when it is started again");
+    Ok(End::Done)
+}
