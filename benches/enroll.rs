@@ -236,6 +236,7 @@ async fn letters(parent: &Path, count: usize) {
                 kind: "help",
                 recipient: "yamada@example.jp",
                 raw: &raw,
+                masked: None,
                 priority: 1,
                 created_at: now,
                 next_attempt_at: now,

@@ -11,7 +11,7 @@ use super::{End, Installation, Output};
 use crate::domain::time::{Instant, Zone};
 use crate::letters::{Kind, opened};
 use crate::limits;
-use crate::store::outbox::{self, OutboxRow, State, Which};
+use crate::store::outbox::{self, OutboxRow, Secret, State, Which};
 use crate::store::{Tx, audit, study};
 
 /// Commands on letters.
@@ -141,6 +141,10 @@ fn steer(id: i64, installation: &Installation, steer: Steer) -> anyhow::Result<E
     }
     match opened.runtime.block_on(outbox::find(&opened.store, id))? {
         None => eprintln!("hagaki: there is no letter {id}"),
+        Some(letter) if letter.secret == Secret::Gone && matches!(steer, Steer::Retry) => eprintln!(
+            "hagaki: letter {id} let somebody in, and its secret was taken out when it had left; issue another with `hagaki \
+             credentials reissue`"
+        ),
         Some(letter) => {
             eprintln!("hagaki: letter {id} is {}; {} does not apply to it", letter.state.key(), steer.word());
         }

@@ -190,6 +190,7 @@ impl Dispatch {
         let mut ledger = Ledger::begin(&self.shelf).await?;
         let said = outbox::Verdict { code, text: &text };
         outbox::record_failed(&mut ledger.tx, letter.id, &self.owner, self.clock.now(), said).await?;
+        mask(&mut ledger, [letter]).await?;
         Ok(ledger.commit().await?)
     }
 
@@ -221,6 +222,8 @@ impl Dispatch {
         let sent: Vec<(i64, outbox::Verdict<'_>)> =
             accepted.iter().map(|(id, code, text)| (*id, outbox::Verdict { code: *code, text })).collect();
         outbox::record_sent_many(&mut ledger.tx, now, &sent).await?;
+        let left = chunk.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Accepted(_)));
+        mask(&mut ledger, left.map(|(letter, _)| letter)).await?;
         ledger.commit().await?;
         if !sent.is_empty() && self.away.swap(false, Ordering::Relaxed) {
             host::record_success(&self.store, &self.desk.mailbox).await?;
@@ -258,6 +261,7 @@ impl Dispatch {
     ) -> Result<(), StepError> {
         tracing::warn!(letter = letter.id, kind = letter.kind, code = said.code, "a letter failed for good");
         outbox::record_failed(&mut ledger.tx, letter.id, &self.owner, now, said).await?;
+        mask(ledger, [letter]).await?;
         let means = Means { now, dice: &*self.dice, keys: &self.keys, desk: &self.desk };
         let status = said.text.split(' ').next().filter(|word| is_status(word)).map(str::to_string);
         let status = status.unwrap_or_else(|| said.code.to_string());
@@ -283,6 +287,15 @@ impl Dispatch {
         self.dice.fill(&mut bytes);
         Jitter(u32::from_le_bytes(bytes))
     }
+}
+
+/// Takes the secrets out of letters that are sent no more, in the transaction that says so.
+async fn mask<'a>(
+    ledger: &mut Ledger<'_>,
+    letters: impl IntoIterator<Item = &'a OutboxItem>,
+) -> Result<(), StoreError> {
+    let ids: Vec<i64> = letters.into_iter().filter(|letter| letter.secret).map(|letter| letter.id).collect();
+    if ids.is_empty() { Ok(()) } else { outbox::mask(&mut ledger.tx, &ids).await }
 }
 
 /// Whether an error concerns one letter of several, and not the database.

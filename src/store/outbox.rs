@@ -47,6 +47,8 @@ pub struct NewLetter<'a> {
     pub recipient: &'a str,
     /// The finished mail.
     pub raw: &'a [u8],
+    /// The same with its secret masked, where it lets somebody in: takes its place once it has left.
+    pub masked: Option<&'a [u8]>,
     /// Smaller goes first.
     pub priority: i64,
     /// Now.
@@ -57,6 +59,27 @@ pub struct NewLetter<'a> {
     pub inbox_id: Option<i64>,
     /// Subject it is about.
     pub subject_id: Option<i64>,
+}
+
+/// Whether a letter lets somebody in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secret {
+    /// It does not.
+    None,
+    /// It does, until it has left.
+    Held,
+    /// It did; it left, or was given up, and its secret was taken out.
+    Gone,
+}
+
+impl Secret {
+    fn find(number: i64) -> Secret {
+        match number {
+            0 => Secret::None,
+            1 => Secret::Held,
+            _ => Secret::Gone,
+        }
+    }
 }
 
 /// A letter as stored, without its bytes.
@@ -96,6 +119,8 @@ pub struct OutboxRow {
     pub report_status: Option<String>,
     /// When the report came.
     pub reported_at: Option<Instant>,
+    /// Whether it lets somebody in.
+    pub secret: Secret,
 }
 
 /// An attempt that did not succeed.
@@ -126,7 +151,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, message_id, study_id, kind, recipient, priority, state, attempts, next_attempt_at, created_at, ",
-            "sent_at, verdict_code, verdict_text, inbox_id, subject_id, report_status, reported_at FROM outbox ",
+            "sent_at, verdict_code, verdict_text, inbox_id, subject_id, report_status, reported_at, secret FROM outbox ",
             $rest
         )
     };
@@ -135,16 +160,22 @@ macro_rules! select {
 statements! { "outbox":
     INSERT = rows Rows {
         head: "INSERT INTO outbox (mailbox, message_id, study_id, kind, recipient, priority, created_at, next_attempt_at, inbox_id, \
-            subject_id) VALUES",
+            subject_id, secret) VALUES",
         first: 1,
-        columns: 10,
+        columns: 11,
         tail: "RETURNING id, message_id",
     };
     INSERT_RAW = rows Rows { head: "INSERT INTO outbox_raw (outbox_id, raw) VALUES", first: 1, columns: 2, tail: "" };
+    INSERT_RAW_MASKED = rows Rows {
+        head: "INSERT INTO outbox_raw (outbox_id, raw, masked) VALUES",
+        first: 1,
+        columns: 3,
+        tail: "",
+    };
     BY_ID = same select!("WHERE id = $1");
     BY_MESSAGE_ID = same select!("WHERE message_id = $1");
     BY_INBOX = same select!("WHERE inbox_id = $1 ORDER BY id");
-    RAW = same "SELECT raw FROM outbox_raw WHERE outbox_id = $1";
+    RAW = same "SELECT COALESCE(masked, raw) FROM outbox_raw WHERE outbox_id = $1";
     ATTEMPTS = same "SELECT attempt, attempted_at, code, text FROM outbox_attempt WHERE outbox_id = $1 \
         ORDER BY attempted_at";
     LIST = same select!("WHERE id < $1 ORDER BY id DESC LIMIT $2");
@@ -165,7 +196,7 @@ statements! { "outbox":
     DROP = same "UPDATE outbox SET state = 'dropped', lease_until = 0, lease_owner = '' \
         WHERE id = $1 AND state IN ('waiting', 'held', 'failed')";
     RETRY = same "UPDATE outbox SET state = 'waiting', attempts = 0, next_attempt_at = $2, lease_until = 0, \
-        lease_owner = '' WHERE id = $1 AND state IN ('waiting', 'held', 'failed', 'bounced')";
+        lease_owner = '' WHERE id = $1 AND state IN ('waiting', 'held', 'failed', 'bounced') AND secret <> 2";
     DELIVERED = same "UPDATE outbox SET state = 'delivered', report_status = $2, reported_at = $3 \
         WHERE id = $1 AND state = 'sent'";
     BOUNCED = same "UPDATE outbox SET state = 'bounced', report_status = $2, reported_at = $3 \
@@ -191,6 +222,7 @@ fn read(mut row: Row) -> Result<OutboxRow, StoreError> {
         subject_id: row.opt_int()?,
         report_status: row.opt_text()?,
         reported_at: row.opt_instant()?,
+        secret: Secret::find(row.int()?),
     })
 }
 
@@ -201,7 +233,7 @@ fn read(mut row: Row) -> Result<OutboxRow, StoreError> {
 pub async fn insert_many(tx: &mut Tx, letters: &[NewLetter<'_>]) -> Result<Vec<i64>, StoreError> {
     let mut ids: BTreeMap<String, i64> = BTreeMap::new();
     for run in chunks(letters) {
-        let mut binds = Vec::with_capacity(run.len() * 10);
+        let mut binds = Vec::with_capacity(run.len() * 11);
         for letter in run {
             binds.extend([
                 Bind::from(letter.mailbox),
@@ -214,6 +246,7 @@ pub async fn insert_many(tx: &mut Tx, letters: &[NewLetter<'_>]) -> Result<Vec<i
                 letter.next_attempt_at.into(),
                 letter.inbox_id.into(),
                 letter.subject_id.into(),
+                i64::from(letter.masked.is_some()).into(),
             ]);
         }
         for mut row in tx.fetch_rows(&INSERT, run.len(), &binds).await? {
@@ -222,15 +255,26 @@ pub async fn insert_many(tx: &mut Tx, letters: &[NewLetter<'_>]) -> Result<Vec<i
         }
     }
     let mut numbered = Vec::with_capacity(letters.len());
+    let (mut plain, mut secret) = (Vec::with_capacity(letters.len()), Vec::new());
     for letter in letters {
         let missing = || StoreError::Missing { noun: "letter", key: letter.message_id.to_owned() };
-        numbered.push((*ids.get(letter.message_id).ok_or_else(missing)?, letter.raw));
+        let id = *ids.get(letter.message_id).ok_or_else(missing)?;
+        numbered.push(id);
+        match letter.masked {
+            None => plain.push((id, letter.raw)),
+            Some(masked) => secret.push((id, letter.raw, masked)),
+        }
     }
-    for run in chunks(&numbered) {
+    for run in chunks(&plain) {
         let binds: Vec<Bind<'_>> = run.iter().flat_map(|&(id, raw)| [Bind::from(id), raw.into()]).collect();
         tx.later_rows(&INSERT_RAW, run.len(), &binds, Expect::Any).await?;
     }
-    Ok(numbered.into_iter().map(|(id, _)| id).collect())
+    for run in chunks(&secret) {
+        let binds: Vec<Bind<'_>> =
+            run.iter().flat_map(|&(id, raw, masked)| [Bind::from(id), raw.into(), masked.into()]).collect();
+        tx.later_rows(&INSERT_RAW_MASKED, run.len(), &binds, Expect::Any).await?;
+    }
+    Ok(numbered)
 }
 
 /// The letter of that number.
@@ -260,7 +304,7 @@ pub async fn find_by_inbox<'a>(from: impl Into<Reader<'a>>, inbox_id: i64) -> Re
     from.into().fetch(&BY_INBOX, binds![inbox_id]).await?.into_iter().map(read).collect()
 }
 
-/// The bytes of that letter.
+/// The bytes of that letter as people may see them: a secret in it is masked, whether it has left or not.
 ///
 /// # Errors
 /// Those of the database.
@@ -367,10 +411,15 @@ pub async fn release(tx: &mut Tx, id: i64, now: Instant) -> Result<bool, StoreEr
 /// # Errors
 /// Those of the database.
 pub async fn drop(tx: &mut Tx, id: i64) -> Result<bool, StoreError> {
-    Ok(tx.execute(&DROP, binds![id]).await? == 1)
+    let dropped = tx.execute(&DROP, binds![id]).await? == 1;
+    if dropped {
+        work::mask(tx, &[id]).await?;
+    }
+    Ok(dropped)
 }
 
-/// Has a letter tried again at once, its attempts counted anew; false if it was sent or dropped.
+/// Has a letter tried again at once, its attempts counted anew; false if it was sent or dropped, or its secret is gone: without
+/// it nobody would be served.
 ///
 /// # Errors
 /// Those of the database.

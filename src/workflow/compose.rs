@@ -31,6 +31,7 @@ pub struct Outgoing {
     message_id: String,
     recipient: String,
     raw: Vec<u8>,
+    masked: Option<Vec<u8>>,
     subject_id: Option<i64>,
 }
 
@@ -50,6 +51,7 @@ impl Outgoing {
             kind: self.kind.key(),
             recipient: &self.recipient,
             raw: &self.raw,
+            masked: self.masked.as_deref(),
             priority: priority(self.kind),
             created_at: at,
             next_attempt_at: at,
@@ -152,6 +154,7 @@ impl Draft {
             message_id: finished.message_id,
             recipient: finished.recipient,
             raw: finished.raw,
+            masked: None,
             subject_id: self.subject_id,
         })
     }
@@ -197,6 +200,24 @@ pub fn compose(
     facts: Facts,
 ) -> Result<Outgoing, Failure> {
     draft(shelved, means, to, facts)?.write()
+}
+
+/// Words and finishes a letter that lets its reader in, and the same letter with the secret masked, which takes its place once
+/// it has left.
+///
+/// # Errors
+/// As [`compose`].
+pub fn compose_secret(
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    to: Addressing<'_>,
+    facts: Facts,
+    masked: Facts,
+) -> Result<Outgoing, Failure> {
+    let whole = draft(shelved, means, to, facts)?;
+    let mut blank = whole.clone();
+    blank.letter.retell(masked);
+    Ok(Outgoing { masked: Some(blank.write()?.raw), ..whole.write()? })
 }
 
 /// A letter to be worded later.
@@ -269,7 +290,7 @@ pub fn to_operator(
     };
     let finished = letters::finish(&composed, &envelope).map_err(|fault| Failure::Letter(fault.to_string()))?;
     let recipient = operator.address.clone();
-    Ok(Outgoing { kind, message_id: finished.message_id, recipient, raw: finished.raw, subject_id: None })
+    Ok(Outgoing { kind, message_id: finished.message_id, recipient, raw: finished.raw, masked: None, subject_id: None })
 }
 
 /// A letter sent before, once more: the same words under a Message-ID of its own, in answer to the latest mail.
@@ -277,7 +298,7 @@ pub fn again(means: Means<'_>, kind: Kind, arrival: Arrival<'_>, subject_id: Opt
     let message_id = fresh_message_id(means);
     let answered = arrival.message_id.map(|id| format!("<{id}>"));
     let raw = letters::mail::readdress(raw, &message_id, answered.as_deref());
-    Outgoing { kind, message_id, recipient: arrival.sender.to_string(), raw, subject_id }
+    Outgoing { kind, message_id, recipient: arrival.sender.to_string(), raw, masked: None, subject_id }
 }
 
 /// Stores letters; they leave when the transaction has committed.

@@ -385,7 +385,9 @@ pub(super) fn invitation(
         validity: issued.validity,
     };
     let facts = Invitation::new(study, &invited, language);
-    compose::compose(shelved, means, Addressing::unasked(study, &person), Facts::Invitation(facts))
+    let masked = Facts::Invitation(facts.masked(&means.desk.public_url));
+    let to = Addressing::unasked(study, &person);
+    compose::compose_secret(shelved, means, to, Facts::Invitation(facts), masked)
 }
 
 /// A participant as the one a letter is written to: nobody of the staff.

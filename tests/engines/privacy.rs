@@ -4,6 +4,7 @@
 
 mod attack;
 mod dump;
+mod letters;
 mod urn;
 
 use std::io::Write;

@@ -103,7 +103,7 @@ impl World {
             Engine::Sqlite => {
                 let (url, folder) = fresh_url(Engine::Sqlite).await.unwrap();
                 let path = url.strip_prefix("sqlite://").unwrap().to_owned();
-                self.tamper(&format!("VACUUM INTO '{path}'")).await;
+                self.tamper(&format!("PRAGMA secure_delete = 1; VACUUM INTO '{path}'")).await;
                 (url, folder)
             }
             Engine::Postgres => {
@@ -190,6 +190,7 @@ pub(crate) fn letter<'a>(message_id: &'a str, raw: &'a str) -> outbox::NewLetter
         kind: "assignment",
         recipient: "tanaka@example.jp",
         raw: raw.as_bytes(),
+        masked: None,
         priority: 1,
         created_at: NOW,
         next_attempt_at: NOW,

@@ -70,7 +70,21 @@ impl Invitation {
             anonymous: privacy == Privacy::Anonymous,
         }
     }
+
+    /// The same with nothing that lets somebody in, or tells whose credential is whose.
+    pub fn masked(&self, public_url: &str) -> Invitation {
+        let hide = |text: &str, mask: &str| if text.is_empty() { String::new() } else { mask.to_string() };
+        Invitation {
+            link: hide(&self.link, &format!("{}/a/{MASK}", public_url.trim_end_matches('/'))),
+            login: hide(&self.login, MASK),
+            password: hide(&self.password, MASK),
+            ..self.clone()
+        }
+    }
 }
+
+/// Stands in place of a secret in letters that have left.
+const MASK: &str = "*****";
 
 /// A fresh link was asked for. The same for everybody: whether the address is on file is not told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

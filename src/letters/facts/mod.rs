@@ -72,6 +72,12 @@ impl Letter {
         Letter { language, head, facts }
     }
 
+    /// States other facts of the same kind, so that whoever may read the one may read the other.
+    pub fn retell(&mut self, facts: Facts) {
+        debug_assert_eq!(self.facts.kind(), facts.kind(), "a letter of another kind has other readers");
+        self.facts = facts;
+    }
+
     /// A letter to `person`, if they may read it in a study blinded so (promise 6).
     ///
     /// # Errors

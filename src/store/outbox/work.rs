@@ -32,6 +32,8 @@ pub struct OutboxItem {
     pub inbox_id: Option<i64>,
     /// Subject it is about.
     pub subject_id: Option<i64>,
+    /// Whether it lets somebody in: then it is masked with the verdict that is its last.
+    pub secret: bool,
 }
 
 /// What a server said of an attempt.
@@ -53,7 +55,7 @@ macro_rules! claim {
             "WHERE id IN (SELECT id FROM due) ",
             "RETURNING id, message_id, study_id, kind, recipient, ",
             "(SELECT raw FROM outbox_raw WHERE outbox_id = outbox.id), priority, attempts, next_attempt_at, created_at, ",
-            "inbox_id, subject_id"
+            "inbox_id, subject_id, secret"
         )
     };
 }
@@ -81,6 +83,19 @@ statements! { "outbox":
         lease_owner = '' WHERE id = $1 AND lease_owner = $2 AND state = 'waiting'";
     FAILED = same "UPDATE outbox SET state = 'failed', verdict_code = $3, verdict_text = $4, lease_until = 0, \
         lease_owner = '' WHERE id = $1 AND lease_owner = $2 AND state = 'waiting'";
+    MASK = rows Rows {
+        head: "WITH left_us (id) AS (VALUES",
+        first: 1,
+        columns: 1,
+        tail: ") UPDATE outbox_raw SET raw = masked, masked = NULL \
+            WHERE masked IS NOT NULL AND outbox_id IN (SELECT CAST(id AS BIGINT) FROM left_us)",
+    };
+    MASKED = rows Rows {
+        head: "WITH left_us (id) AS (VALUES",
+        first: 1,
+        columns: 1,
+        tail: ") UPDATE outbox SET secret = 2 WHERE secret = 1 AND id IN (SELECT CAST(id AS BIGINT) FROM left_us)",
+    };
     ATTEMPT = same "INSERT INTO outbox_attempt (outbox_id, attempted_at, attempt, code, text) \
         SELECT id, CAST($2 AS BIGINT), attempts, CAST($3 AS BIGINT), CAST($4 AS TEXT) FROM outbox WHERE id = $1 \
         ON CONFLICT (outbox_id, attempted_at) DO NOTHING";
@@ -100,6 +115,7 @@ fn read(mut row: Row) -> Result<OutboxItem, StoreError> {
         created_at: row.instant()?,
         inbox_id: row.opt_int()?,
         subject_id: row.opt_int()?,
+        secret: row.int()? == 1,
     })
 }
 
@@ -157,6 +173,21 @@ pub async fn record_sent_many(tx: &mut Tx, at: Instant, sent: &[(i64, Verdict<'_
         }
         tx.later_rows(&SENT, run.len(), &binds, Expect::Any).await?;
     }
+    Ok(())
+}
+
+/// Takes the secrets out of letters that are sent no more: each is overwritten by the same mail with the secret masked. Belongs
+/// into the transaction that records the last verdict, so that what may have to be sent again is still whole.
+///
+/// # Errors
+/// Those of the database; they may come from a later call.
+pub async fn mask(tx: &mut Tx, ids: &[i64]) -> Result<(), StoreError> {
+    for run in chunks(ids) {
+        let binds: Vec<Bind<'_>> = run.iter().map(|&id| Bind::from(id)).collect();
+        tx.later_rows(&MASK, run.len(), &binds, Expect::Any).await?;
+        tx.later_rows(&MASKED, run.len(), &binds, Expect::Any).await?;
+    }
+    tx.leaves_traces();
     Ok(())
 }
 
