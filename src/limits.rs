@@ -169,8 +169,6 @@ pub const SHELVED_STUDIES: usize = 64;
 pub const STUDIES_OF_A_NAME: usize = 8;
 /// Most mails read and decided in one transaction.
 pub const DESK_BATCH: i64 = 64;
-/// Least letters that are worthwhile to be worded on a core of their own.
-pub const LETTERS_OF_A_CORE: usize = 256;
 /// Most rows that a transaction puts aside to write them together.
 pub const GATHERED_ROWS: usize = 1_024;
 /// Most numbers of subjects asked for ahead in one transaction; what is not used of them leaves a gap on PostgreSQL.

@@ -7,9 +7,20 @@ use std::collections::BTreeMap;
 
 use include_dir::Dir;
 
-/// Sources of shared pieces by bare name, with the file each comes from.
+/// The block that is worded by itself, for the form in a letter's `mailto:` link.
+const FORM: &str = "form";
+
+/// A piece's source, with the file it comes from.
+#[derive(Clone)]
+struct Piece {
+    file: String,
+    source: &'static str,
+    block: bool,
+}
+
+/// Shared pieces by bare name.
 #[derive(Default)]
-pub(super) struct Pieces(BTreeMap<String, (String, &'static str)>);
+pub(super) struct Pieces(BTreeMap<String, Piece>);
 
 impl Pieces {
     /// The pieces of a language for text and for HTML: `inline` ones are parts of a sentence, `blocks` are whole lines. A
@@ -23,7 +34,8 @@ impl Pieces {
                 let Some(name) = base.strip_suffix(".hbs") else { continue };
                 let source = file.contents_utf8().unwrap_or_default();
                 let source = if kind == "inline" { source.trim_end() } else { source };
-                let piece = (format!("templates/{}", file.path().display()), source);
+                let file = format!("templates/{}", file.path().display());
+                let piece = Piece { file, source, block: kind == "blocks" };
                 if let Some(name) = name.strip_suffix(".html") {
                     html.0.insert(name.to_string(), piece);
                 } else {
@@ -35,9 +47,10 @@ impl Pieces {
         (text, html)
     }
 
-    /// Every piece: name, file, source.
-    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &str, &'static str)> {
-        self.0.iter().map(|(name, (file, source))| (name.as_str(), file.as_str(), *source))
+    /// The pieces that are entered while rendering: name, file, source. Blocks are all named outright but [`FORM`].
+    pub(super) fn entered(&self) -> impl Iterator<Item = (&str, &str, &'static str)> {
+        let entered = self.0.iter().filter(|(name, piece)| !piece.block || *name == FORM);
+        entered.map(|(name, piece)| (name.as_str(), piece.file.as_str(), piece.source))
     }
 
     /// A built-in template with its pieces put in. A tag alone on its line takes the line end with it, as in the engine.
@@ -53,7 +66,7 @@ impl Pieces {
             };
             rest = after;
             match self.0.get(name) {
-                Some((_, piece)) => {
+                Some(Piece { source: piece, .. }) => {
                     let alone = (out.is_empty() || out.ends_with('\n')) && after.starts_with('\n');
                     out.push_str(&self.put_into(piece));
                     if alone && piece.ends_with('\n') {
@@ -79,7 +92,8 @@ mod tests {
     #[test]
     fn a_named_piece_is_put_in_and_a_looked_up_one_is_left() {
         let pieces = [("lines", "a\n{{> word}}\n"), ("word", "w")];
-        let pieces = pieces.map(|(name, source)| (name.to_string(), (String::new(), source)));
+        let piece = |source| Piece { file: String::new(), source, block: false };
+        let pieces = pieces.map(|(name, source)| (name.to_string(), piece(source)));
         let pieces = Pieces(pieces.into_iter().collect());
         let put = pieces.put_into("x {{> word}} y\n{{> lines}}\nz {{> (lookup this \"p\")}} {{> absent}}");
         assert_eq!(put, "x w y\na\nw\nz {{> (lookup this \"p\")}} {{> absent}}");

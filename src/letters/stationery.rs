@@ -1,10 +1,12 @@
 //! Templates, compiled once: a [`Letter`] goes in, worded subject, text and HTML come out.
 //!
 //! In charge of finding, checking and rendering templates. Everything is strict: a name that a letter's facts do not
-//! have is an error, found when the stationery is loaded, because every letter is rendered with its sample then.
-//! Studies without wording of their own should share one stationery: compiled templates are not small.
+//! have is an error, found by [`Stationery::load`], because every letter is rendered with its sample then.
+//! Compiled templates are not small: what a daemon keeps compiles a letter when it is first written
+//! ([`Stationery::lean`]), and studies without wording of their own should share one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use handlebars::{Context, Handlebars, no_escape};
 use include_dir::{Dir, include_dir};
@@ -47,21 +49,27 @@ pub struct ComposeFault {
     pub reason: String,
 }
 
-/// Compiled templates of every letter in every language.
+/// Templates of every letter in every language.
 pub struct Stationery {
-    sheets: BTreeMap<Language, Sheet>,
+    sheets: BTreeMap<Language, RwLock<Sheet>>,
 }
 
-/// Compiled templates of one language. Names: `<letter>/<part>`, `frame/<part>`, and bare names of shared pieces.
+/// Templates of one language. Names: `<letter>/<part>`, `frame/<part>`, and bare names of shared pieces.
 struct Sheet {
+    language: Language,
     text: Handlebars<'static>,
     html: Handlebars<'static>,
-    /// Kinds that have an HTML part.
+    /// Kinds whose templates are compiled.
+    compiled: BTreeSet<Kind>,
+    /// Kinds that have an HTML part, of those.
     with_html: BTreeSet<Kind>,
 }
 
+/// A study's own templates by language and name, with the path each lies at.
+type Own = BTreeMap<(Language, String), (String, String)>;
+
 impl Stationery {
-    /// Compiles the built-in templates, shadowed by a study's own.
+    /// Compiles all built-in templates, shadowed by a study's own, and tries every letter.
     ///
     /// `overrides` maps paths in the bundle, `letters/<language>/<letter>/{subject,text,html}.hbs`, to contents. A
     /// study that words a letter's text but not its HTML sends it as text only, so that the two never contradict.
@@ -70,15 +78,54 @@ impl Stationery {
     /// Every problem at once: templates that are absent, do not compile, name facts their letter does not have, put an
     /// arm or an answer into a subject, or lie at a path that is no letter's.
     pub fn load(overrides: &BTreeMap<String, String>) -> Result<Stationery, Vec<Problem>> {
+        let (stationery, own, mut problems) = Stationery::with_kinds(overrides, |_, _, _| true);
+        problems.extend(stationery.render_samples(&own));
+        if problems.is_empty() { Ok(stationery) } else { Err(problems) }
+    }
+
+    /// The same templates, of which only the letters that a study words itself are compiled now, the others when they are
+    /// first written; nothing is tried. For what a bundle's activation, or a test of ours, has tried.
+    ///
+    /// # Errors
+    /// As [`Stationery::load`], of the study's own templates alone.
+    pub fn lean(overrides: &BTreeMap<String, String>) -> Result<Stationery, Vec<Problem>> {
+        let (stationery, _, problems) = Stationery::with_kinds(overrides, |own, language, kind| {
+            ["subject", "text", "html"]
+                .iter()
+                .any(|part| own.contains_key(&(language, format!("{}/{part}", kind.key()))))
+        });
+        if problems.is_empty() { Ok(stationery) } else { Err(problems) }
+    }
+
+    fn with_kinds(
+        overrides: &BTreeMap<String, String>,
+        wanted: impl Fn(&Own, Language, Kind) -> bool,
+    ) -> (Stationery, Own, Vec<Problem>) {
         let mut problems = Vec::new();
         let own = own_templates(overrides, &mut problems);
         let mut sheets = BTreeMap::new();
         for language in Language::ALL {
-            sheets.insert(language, Sheet::load(language, &own, &mut problems));
+            let mut sheet = Sheet::new(language, &mut problems);
+            sheet.compile(Kind::ALL.into_iter().filter(|kind| wanted(&own, language, *kind)), &own, &mut problems);
+            sheets.insert(language, RwLock::new(sheet));
         }
-        let stationery = Stationery { sheets };
-        problems.extend(stationery.render_samples(&own));
-        if problems.is_empty() { Ok(stationery) } else { Err(problems) }
+        (Stationery { sheets }, own, problems)
+    }
+
+    /// The sheet of a language, with the templates of a kind compiled.
+    fn sheet(&self, language: Language, kind: Kind) -> Result<RwLockReadGuard<'_, Sheet>, ComposeFault> {
+        let lock = self.sheets.get(&language).expect("there is a sheet of every language");
+        let sheet = lock.read().unwrap_or_else(PoisonError::into_inner);
+        if sheet.compiled.contains(&kind) {
+            return Ok(sheet);
+        }
+        drop(sheet);
+        let mut problems = Vec::new();
+        lock.write().unwrap_or_else(PoisonError::into_inner).compile([kind], &Own::new(), &mut problems);
+        match problems.into_iter().next() {
+            None => Ok(lock.read().unwrap_or_else(PoisonError::into_inner)),
+            Some(Problem { file, line, wrong, .. }) => Err(ComposeFault { template: file, line, reason: wrong }),
+        }
     }
 
     /// Words a letter.
@@ -87,7 +134,7 @@ impl Stationery {
     /// A template that names what the facts do not have; [`Stationery::load`] has tried each with its sample.
     pub fn compose(&self, letter: &Letter) -> Result<Composed, ComposeFault> {
         let kind = letter.kind();
-        let sheet = self.sheets.get(&letter.language).expect("load makes a sheet of every language");
+        let sheet = self.sheet(letter.language, kind)?;
         let fault = |error: handlebars::RenderError| compose_fault(letter.language, kind, &error);
         let mut context = sheet.context(letter).map_err(fault)?;
 
@@ -117,14 +164,14 @@ impl Stationery {
     /// # Errors
     /// As [`Stationery::compose`].
     pub fn fields(&self, letter: &Letter) -> Result<Value, ComposeFault> {
-        let sheet = self.sheets.get(&letter.language).expect("load makes a sheet of every language");
+        let sheet = self.sheet(letter.language, letter.kind())?;
         let mut context =
             sheet.context(letter).map_err(|error| compose_fault(letter.language, letter.kind(), &error))?;
         Ok(context.data_mut().take())
     }
 
     /// Renders every letter in every language with its sample, strictly; names the study's `own` files as such.
-    fn render_samples(&self, own: &BTreeMap<(Language, String), (String, String)>) -> Vec<Problem> {
+    fn render_samples(&self, own: &Own) -> Vec<Problem> {
         let mut problems = Vec::new();
         for language in Language::ALL {
             for kind in Kind::ALL {
@@ -153,27 +200,36 @@ impl Stationery {
 }
 
 impl Sheet {
-    fn load(
-        language: Language,
-        own: &BTreeMap<(Language, String), (String, String)>,
-        problems: &mut Vec<Problem>,
-    ) -> Sheet {
-        let mut sheet = Sheet { text: registry(), html: registry(), with_html: BTreeSet::new() };
-        sheet.text.register_escape_fn(no_escape);
-        let folder = TEMPLATES.get_dir(language.code()).expect("the templates of every language are built in");
-        let (text, html) = Pieces::load(folder);
-        for (registry, pieces) in [(&mut sheet.text, &text), (&mut sheet.html, &html)] {
-            for (name, file, source) in pieces.all() {
+    /// A sheet with the frame of letters and the pieces that are entered while rendering.
+    fn new(language: Language, problems: &mut Vec<Problem>) -> Sheet {
+        let (mut text, mut html) = (registry(), registry());
+        text.register_escape_fn(no_escape);
+        let (text_pieces, html_pieces) = Pieces::load(folder(language));
+        for (registry, pieces) in [(&mut text, &text_pieces), (&mut html, &html_pieces)] {
+            for (name, file, source) in pieces.entered() {
                 register(registry, name, file, &pieces.put_into(source), problems);
             }
         }
-        let own = |kind: Kind, part: &str| own.get(&(language, format!("{}/{part}", kind.key())));
-        for part in ["subject", "text", "html"] {
-            let (registry, pieces) = if part == "html" { (&mut sheet.html, &html) } else { (&mut sheet.text, &text) };
-            built_in(registry, language, &format!("frame/{part}"), pieces, problems);
-            for kind in Kind::ALL {
+        for part in ["subject", "text"] {
+            built_in(&mut text, language, &format!("frame/{part}"), &text_pieces, problems);
+        }
+        built_in(&mut html, language, "frame/html", &html_pieces, problems);
+        Sheet { language, text, html, compiled: BTreeSet::new(), with_html: BTreeSet::new() }
+    }
+
+    /// Compiles the templates of these kinds.
+    fn compile(&mut self, kinds: impl IntoIterator<Item = Kind>, own: &Own, problems: &mut Vec<Problem>) {
+        let language = self.language;
+        let (text, html) = Pieces::load(folder(language));
+        for kind in kinds {
+            if !self.compiled.insert(kind) {
+                continue;
+            }
+            let own = |part: &str| own.get(&(language, format!("{}/{part}", kind.key())));
+            for part in ["subject", "text", "html"] {
+                let (registry, pieces) = if part == "html" { (&mut self.html, &html) } else { (&mut self.text, &text) };
                 let name = format!("{}/{part}", kind.key());
-                if let Some((path, source)) = own(kind, part)
+                if let Some((path, source)) = own(part)
                     && register(registry, &name, path, source, problems)
                 {
                     continue;
@@ -183,11 +239,11 @@ impl Sheet {
                     built_in(registry, language, &name, pieces, problems);
                 }
             }
+            let contradicts = own("text").is_some() && own("html").is_none();
+            if self.html.has_template(&format!("{}/html", kind.key())) && !contradicts {
+                self.with_html.insert(kind);
+            }
         }
-        let has_html = |kind: &Kind| sheet.html.has_template(&format!("{}/html", kind.key()));
-        let contradicts = |kind: Kind| own(kind, "text").is_some() && own(kind, "html").is_none();
-        sheet.with_html = Kind::ALL.into_iter().filter(|kind| has_html(kind) && !contradicts(*kind)).collect();
-        sheet
     }
 
     /// What the templates of a letter can name: its facts, and what must be rendered or encoded before them.
@@ -232,13 +288,12 @@ impl Sheet {
 /// # Errors
 /// A piece of ours that cannot be read.
 pub fn pieces_for_pages(language: Language) -> Result<Handlebars<'static>, String> {
-    let folder = TEMPLATES.get_dir(language.code()).expect("the templates of every language are built in");
-    let (_, html) = Pieces::load(folder);
+    let (_, html) = Pieces::load(folder(language));
     let mut registry = registry();
     let mut problems = Vec::new();
     // No others: compiled templates are not small.
     let needed = |name: &str| name.starts_with("fault-") || name.starts_with("expected");
-    for (name, file, source) in html.all().filter(|(name, ..)| needed(name)) {
+    for (name, file, source) in html.entered().filter(|(name, ..)| needed(name)) {
         register(&mut registry, name, file, &html.put_into(source), &mut problems);
     }
     match problems.first() {
@@ -253,6 +308,10 @@ fn registry() -> Handlebars<'static> {
     registry.set_prevent_indent(true);
     fields::strict_conditions(&mut registry);
     registry
+}
+
+fn folder(language: Language) -> &'static Dir<'static> {
+    TEMPLATES.get_dir(language.code()).expect("the templates of every language are built in")
 }
 
 /// A built-in file of a language.
@@ -301,12 +360,9 @@ fn register(
     false
 }
 
-/// The study's own templates by language and name, with the path each lies at; what is wrong with paths and contents.
-fn own_templates(
-    overrides: &BTreeMap<String, String>,
-    problems: &mut Vec<Problem>,
-) -> BTreeMap<(Language, String), (String, String)> {
-    let mut own = BTreeMap::new();
+/// The study's own templates; what is wrong with paths and contents.
+fn own_templates(overrides: &BTreeMap<String, String>, problems: &mut Vec<Problem>) -> Own {
+    let mut own = Own::new();
     for (path, source) in overrides {
         let mut fault = |wrong: &str, right: &str| problems.push(problem(path.clone(), None, wrong, right));
         let pieces: Vec<&str> = path.split('/').collect();

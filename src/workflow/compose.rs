@@ -19,7 +19,6 @@ use crate::letters::facts::{
     NoticeRandomizedBlind, Randomized, RandomizedBlinded, RandomizedOpen, RegistrationDone,
 };
 use crate::letters::{self, Envelope, Facts, Head, Kind, Letter, Stationery};
-use crate::limits;
 use crate::store::Tx;
 use crate::store::allocation::AllocationRow;
 use crate::store::outbox::{self, NewLetter};
@@ -158,35 +157,6 @@ impl Draft {
             subject_id: self.subject_id,
         })
     }
-}
-
-/// Words and finishes letters, many of them on several cores; the first failure is told.
-///
-/// # Errors
-/// As [`Draft::write`].
-pub async fn write_all(drafts: Vec<Draft>) -> Result<Vec<Outgoing>, Failure> {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let share = drafts.len().div_ceil(cores).max(limits::LETTERS_OF_A_CORE);
-    let mut drafts = drafts.into_iter();
-    let own: Vec<Draft> = drafts.by_ref().take(share).collect();
-    let mut others = Vec::new();
-    loop {
-        let next: Vec<Draft> = drafts.by_ref().take(share).collect();
-        if next.is_empty() {
-            break;
-        }
-        others.push(tokio::task::spawn_blocking(move || write_each(&next)));
-    }
-    let mut written = write_each(&own)?;
-    for other in others {
-        let finished = other.await.map_err(|_| Failure::Contradiction("writing a letter panicked".to_string()))?;
-        written.extend(finished?);
-    }
-    Ok(written)
-}
-
-fn write_each(drafts: &[Draft]) -> Result<Vec<Outgoing>, Failure> {
-    drafts.iter().map(Draft::write).collect()
 }
 
 /// Words and finishes a letter.

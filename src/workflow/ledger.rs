@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::amendment::Schemes;
-use super::compose::{self, Draft};
+use super::compose::Draft;
 use super::shelf::{CohortsAt, Shelf, ShelvedStudy, StateAt, States};
 use super::{Arrival, Failure, Means};
 use crate::domain::allocation::State;
@@ -214,16 +214,12 @@ impl<'a> Ledger<'a> {
         if self.drafts.is_empty() {
             return Ok(());
         }
-        let (drafts, places): (Vec<_>, Vec<_>) = std::mem::take(&mut self.drafts)
-            .into_iter()
-            .map(|posting| (posting.draft, (posting.mailbox, posting.study_id, posting.inbox_id, posting.at)))
-            .unzip();
-        let letters = compose::write_all(drafts).await?;
-        let rows: Vec<_> = letters
-            .iter()
-            .zip(&places)
-            .map(|(letter, (mailbox, study_id, inbox_id, at))| {
-                letter.row(mailbox, Some(*study_id), Some(*inbox_id), *at)
+        let postings = std::mem::take(&mut self.drafts);
+        let letters = postings.iter().map(|posting| posting.draft.write()).collect::<Result<Vec<_>, Failure>>()?;
+        let placed = letters.iter().zip(&postings);
+        let rows: Vec<_> = placed
+            .map(|(letter, posting)| {
+                letter.row(&posting.mailbox, Some(posting.study_id), Some(posting.inbox_id), posting.at)
             })
             .collect();
         outbox::insert_many(&mut self.tx, &rows).await?;

@@ -224,7 +224,7 @@ impl Shelf {
         if let Some(stationery) = &*common {
             return Ok(Arc::clone(stationery));
         }
-        let stationery = Stationery::load(&BTreeMap::new()).map_err(|problems| Failure::Letter(first(&problems)))?;
+        let stationery = Stationery::lean(&BTreeMap::new()).map_err(|problems| Failure::Letter(first(&problems)))?;
         Ok(Arc::clone(common.insert(Arc::new(stationery))))
     }
 
@@ -292,7 +292,8 @@ fn read(row: &StudyRow, files: &str) -> Result<(Study, Bundle), Failure> {
 }
 
 fn stationery(row: &StudyRow, own: &BTreeMap<String, String>) -> Result<Stationery, Failure> {
-    Stationery::load(own).map_err(|problems| Failure::Bundle {
+    // Tried when it was activated, but perhaps by another version: tried whole again, and kept small.
+    Stationery::load(own).and_then(|_| Stationery::lean(own)).map_err(|problems| Failure::Bundle {
         slug: row.slug.clone(),
         version: row.bundle_version,
         why: first(&problems),
