@@ -137,6 +137,7 @@ async fn draw(store: &Store, shelved: &ShelvedStudy, count: usize) {
                 references: &[],
                 message_key: "",
                 content_digest: &[0; 32],
+                released: false,
                 site_token: None,
             };
             let application =

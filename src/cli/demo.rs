@@ -13,14 +13,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::End;
 use super::installation::runtime;
+use super::{End, Refused};
 use crate::daemon::machine::{SystemClock, SystemDice};
 use crate::daemon::run::open_store;
 use crate::daemon::{Daemon, logs};
@@ -140,10 +140,10 @@ fn folder(wanted: Option<&Path>) -> anyhow::Result<PathBuf> {
         }
     };
     if dir.exists() && !dir.is_dir() {
-        bail!("{} is a file; name a new folder with --dir", dir.display());
+        return Err(Refused(format!("{} is a file; name a new folder with --dir", dir.display())).into());
     }
     if dir.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
-        bail!("{} is not empty; name a new folder with --dir", dir.display());
+        return Err(Refused(format!("{} is not empty; name a new folder with --dir", dir.display())).into());
     }
     let unusable = || format!("{} cannot be used as the folder of the demonstration", dir.display());
     std::fs::create_dir_all(&dir).with_context(unusable)?;

@@ -1,19 +1,22 @@
 //! `hagaki doctor`: tries what `check` cannot — database, clock, disk, mailboxes, mail servers, a letter to itself.
 
 use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 
-use super::installation::Opened;
-use super::{End, Installation, Output};
-use crate::domain::time::{Dice, Instant, Zone};
+use super::{End, Installation, Output, counted, installation};
+use crate::daemon::machine::{SystemClock, SystemDice};
+use crate::daemon::run::open_store;
+use crate::domain::time::{Clock, Dice, Instant, Zone};
 use crate::limits;
 use crate::mail::mailbox::{Mailbox, Position};
 use crate::mail::transport::{Envelope, Transport, Verdict};
-use crate::settings::{Engine, MailboxSettings};
+use crate::settings::{Delivery, Engine, MailboxSettings, Settings};
 use crate::store::study::State;
-use crate::store::{StoreError, host, inbox, study, urn};
+use crate::store::{Store, host, inbox, study, urn};
 use crate::workflow::shelf::Shelf;
 use crate::workflow::{stock, urn as sealed_urn};
 
@@ -23,9 +26,30 @@ struct Finding {
     trouble: Option<String>,
 }
 
+/// What trials work with; no store where it cannot be opened.
+struct Surgery {
+    settings: Settings,
+    store: Option<Store>,
+    clock: Arc<SystemClock>,
+    dice: SystemDice,
+}
+
+impl Surgery {
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+}
+
 pub(super) fn run(installation: &Installation, output: Output) -> anyhow::Result<End> {
-    let opened = Opened::open(installation)?;
-    let findings = opened.runtime.block_on(examine(&opened));
+    let settings = installation::settings(installation)?;
+    let runtime = installation::runtime()?;
+    let findings = runtime.block_on(async {
+        let (store, database) = database(&settings).await;
+        let surgery = Surgery { settings, store, clock: Arc::new(SystemClock::default()), dice: SystemDice };
+        let mut findings = vec![database];
+        findings.extend(examine(&surgery).await);
+        findings
+    });
     let well = findings.iter().all(|finding| finding.trouble.is_none());
     for finding in &findings {
         if output.json {
@@ -50,30 +74,50 @@ pub(super) fn run(installation: &Installation, output: Output) -> anyhow::Result
     Ok(if well { End::Done } else { End::Refused })
 }
 
-async fn examine(opened: &Opened) -> Vec<Finding> {
-    let mut findings = vec![
-        Finding { what: "database".to_string(), trouble: database(opened).await.err().map(|error| error.to_string()) },
-        clock(opened).await,
-    ];
-    findings.extend(disk(opened));
-    findings.extend(stocks(opened, opened.now()).await);
-    findings.extend(sealed(opened).await);
-    for mailbox in &opened.settings.mailboxes {
-        findings.extend(post(opened, mailbox).await);
+async fn examine(surgery: &Surgery) -> Vec<Finding> {
+    let mut findings = vec![clock(surgery).await];
+    findings.extend(disk(&surgery.settings));
+    if let Some(store) = &surgery.store {
+        findings.extend(studies(store, surgery.now()).await);
+        findings.extend(sealed(store, &surgery.settings).await);
+    }
+    for mailbox in &surgery.settings.mailboxes {
+        findings.extend(post(surgery, mailbox).await);
     }
     findings
 }
 
-/// Reads, and writes what changes nothing.
-async fn database(opened: &Opened) -> Result<(), StoreError> {
-    opened.store.ping().await?;
-    host::record_success(&opened.store, "").await
+/// Opens the database, reads, and writes what changes nothing. None is made: a mistyped path would look well for ever.
+async fn database(settings: &Settings) -> (Option<Store>, Finding) {
+    let finding = |trouble| Finding { what: "database".to_string(), trouble };
+    if let Engine::Sqlite(path) = &settings.database.engine
+        && !path.exists()
+    {
+        let trouble = format!(
+            "there is no {} yet; `hagaki study activate BUNDLE` makes it with the first study, or correct [database] url",
+            path.display()
+        );
+        return (None, finding(Some(trouble)));
+    }
+    let store = match open_store(settings).await {
+        Ok(store) => store,
+        Err(error) => return (None, finding(Some(error.to_string()))),
+    };
+    let tried = async {
+        store.ping().await?;
+        host::record_success(&store, "").await
+    };
+    let trouble = tried.await.err().map(|error| error.to_string());
+    (Some(store), finding(trouble))
 }
 
 /// A clock that stands before the latest mail on file has jumped back.
-async fn clock(opened: &Opened) -> Finding {
-    let now = opened.now();
-    let latest = inbox::list(&opened.store, inbox::Which::All, None, 1).await.ok();
+async fn clock(surgery: &Surgery) -> Finding {
+    let now = surgery.now();
+    let latest = match &surgery.store {
+        Some(store) => inbox::list(store, inbox::Which::All, None, 1).await.ok(),
+        None => None,
+    };
     let latest = latest.and_then(|mails| mails.first().map(|mail| mail.received_at));
     let trouble = latest.filter(|latest| *latest > now.plus_seconds(60)).map(|latest| {
         format!(
@@ -85,9 +129,11 @@ async fn clock(opened: &Opened) -> Finding {
     Finding { what: format!("clock ({})", now.utc()), trouble }
 }
 
-fn disk(opened: &Opened) -> Option<Finding> {
-    let Engine::Sqlite(path) = &opened.settings.database.engine else { return None };
+fn disk(settings: &Settings) -> Option<Finding> {
+    let Engine::Sqlite(path) = &settings.database.engine else { return None };
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(path);
+    // A folder to come lies where the nearest one above it lies.
+    let folder = folder.ancestors().find(|above| above.exists()).unwrap_or_else(|| Path::new("."));
     let finding = |trouble| Some(Finding { what: "disk under the database".to_string(), trouble });
     match fs4::available_space(folder) {
         Err(error) => finding(Some(format!("its free space cannot be told ({error})"))),
@@ -99,36 +145,43 @@ fn disk(opened: &Opened) -> Option<Finding> {
 }
 
 /// Surveys without names: that there is a key, and that it opens what is sealed.
-async fn sealed(opened: &Opened) -> Vec<Finding> {
-    let rows = study::list(&opened.store).await.unwrap_or_default();
-    let shelf = Shelf::new(opened.store.clone());
+async fn sealed(store: &Store, settings: &Settings) -> Vec<Finding> {
+    let rows = study::list(store).await.unwrap_or_default();
+    let shelf = Shelf::new(store.clone());
     let mut findings = Vec::new();
     for row in rows {
         let Ok(shelved) = shelf.load(&row).await else { continue };
-        let waiting = urn::count(&opened.store, row.id).await.unwrap_or_default();
+        let waiting = urn::count(store, row.id).await.unwrap_or_default();
         let nameless = shelved.study.survey.as_ref().is_some_and(|survey| !survey.privacy.names());
         if waiting == 0 && (!nameless || row.state == State::Closed) {
             continue;
         }
-        let trouble = sealed_urn::unopened(&opened.store, &shelved, &opened.settings.keys).await;
+        let trouble = sealed_urn::unopened(store, &shelved, &settings.keys).await;
         let what = format!("sealed answers of {} ({waiting})", row.slug);
         findings.push(Finding { what, trouble });
     }
     findings
 }
 
-/// Studies that hand out kits and want to know of shortages. What ran out by expiry alone shows here before the next kit is
-/// handed out. The place is told, the arm is not: see [`stock`].
-async fn stocks(opened: &Opened, now: Instant) -> Vec<Finding> {
-    let rows = study::list(&opened.store).await.unwrap_or_default();
-    let shelf = Shelf::new(opened.store.clone());
-    let mut findings = Vec::new();
+/// Which studies there are, and those that hand out kits and want to know of shortages. What ran out by expiry alone shows here
+/// before the next kit is handed out. The place is told, the arm is not: see [`stock`].
+async fn studies(store: &Store, now: Instant) -> Vec<Finding> {
+    let rows = match study::list(store).await {
+        Ok(rows) => rows,
+        Err(error) => return vec![Finding { what: "studies".to_string(), trouble: Some(error.to_string()) }],
+    };
+    let what = match rows.len() {
+        0 => "no study yet; `hagaki study activate BUNDLE` brings one in".to_string(),
+        count => counted(count as u64, "study").replace("studys", "studies"),
+    };
+    let mut findings = vec![Finding { what, trouble: None }];
+    let shelf = Shelf::new(store.clone());
     for row in rows.iter().filter(|row| row.state != State::Closed) {
         let Ok(shelved) = shelf.load(row).await else { continue };
         if !shelved.study.stock.tells() {
             continue;
         }
-        let trouble = match stock::shortages(&opened.store, row.id, &shelved.study, now).await {
+        let trouble = match stock::shortages(store, row.id, &shelved.study, now).await {
             Err(error) => Some(error.to_string()),
             Ok(short) => {
                 let place =
@@ -149,20 +202,25 @@ async fn stocks(opened: &Opened, now: Instant) -> Vec<Finding> {
 }
 
 /// Connects both ways, then sends a letter to a sub-address of our own and waits for it to come in.
-async fn post(opened: &Opened, settings: &MailboxSettings) -> Vec<Finding> {
+async fn post(surgery: &Surgery, settings: &MailboxSettings) -> Vec<Finding> {
     let name = |what: &str| format!("mailbox {}: {what}", settings.name);
-    let mut mailbox = Mailbox::open(&settings.source, &*opened.dice);
+    let mut mailbox = Mailbox::open(&settings.source, &surgery.dice);
     let connected = mailbox.connect().await;
     let incoming = Finding { what: name("incoming"), trouble: connected.as_ref().err().map(ToString::to_string) };
-    let transport = match Transport::open(&settings.delivery, opened.clock.clone()) {
+    let transport = match Transport::open(&settings.delivery, surgery.clock.clone()) {
         Ok(transport) => transport,
         Err(error) => return vec![incoming, Finding { what: name("outgoing"), trouble: Some(error.to_string()) }],
     };
     let probe = transport.probe().await.err().map(|verdict| told(&verdict));
     let can_post = matches!(transport, Transport::Smtp(_)) && connected.is_ok() && probe.is_none();
-    let mut findings = vec![incoming, Finding { what: name("outgoing"), trouble: probe }];
+    let outgoing = match &settings.delivery {
+        Delivery::Folder { path } => format!("outgoing: letters are written into {}, none is sent", path.display()),
+        Delivery::Smtp(_) => "outgoing".to_string(),
+        Delivery::Memory => "outgoing: letters are forgotten, none is sent".to_string(),
+    };
+    let mut findings = vec![incoming, Finding { what: name(&outgoing), trouble: probe }];
     if can_post {
-        let trouble = letter_to_itself(opened, settings, &mut mailbox, &transport).await.err();
+        let trouble = letter_to_itself(surgery, settings, &mut mailbox, &transport).await.err();
         findings.push(Finding { what: name("a letter to itself"), trouble });
     }
     findings
@@ -178,7 +236,7 @@ fn told(verdict: &Verdict) -> String {
 }
 
 async fn letter_to_itself(
-    opened: &Opened,
+    surgery: &Surgery,
     settings: &MailboxSettings,
     mailbox: &mut Mailbox,
     transport: &Transport,
@@ -193,11 +251,11 @@ async fn letter_to_itself(
         }
     }
     let mut bytes = [0; 10];
-    opened.dice.fill(&mut bytes);
+    surgery.dice.fill(&mut bytes);
     let word = data_encoding::HEXLOWER.encode(&bytes);
     let (local, domain) = settings.address.rsplit_once('@').unwrap_or((&settings.address, ""));
     let to = format!("{local}+probe-{word}@{domain}");
-    let raw = probe_mail(settings, &to, &word, opened.now());
+    let raw = probe_mail(settings, &to, &word, surgery.now());
     let envelope = Envelope { from: Some(settings.address.clone()), to: to.clone() };
     match transport.send(&envelope, raw.as_bytes()).await {
         Verdict::Accepted(_) => {}
@@ -207,7 +265,7 @@ async fn letter_to_itself(
         let fetched = mailbox.fetch(position, limits::INTAKE_BATCH).await.map_err(|error| error.to_string())?;
         position = fetched.position;
         let came = fetched.items.iter().any(|item| String::from_utf8_lossy(&item.bytes).contains(&word));
-        if came || taken_in(opened, &word).await {
+        if came || taken_in(surgery, &word).await {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -219,9 +277,10 @@ async fn letter_to_itself(
 }
 
 /// A running daemon may have been faster and moved it away.
-async fn taken_in(opened: &Opened, word: &str) -> bool {
-    for mail in inbox::list(&opened.store, inbox::Which::All, None, 20).await.unwrap_or_default() {
-        let raw = inbox::find_raw(&opened.store, mail.id).await.ok().flatten().unwrap_or_default();
+async fn taken_in(surgery: &Surgery, word: &str) -> bool {
+    let Some(store) = &surgery.store else { return false };
+    for mail in inbox::list(store, inbox::Which::All, None, 20).await.unwrap_or_default() {
+        let raw = inbox::find_raw(store, mail.id).await.ok().flatten().unwrap_or_default();
         if String::from_utf8_lossy(&raw).contains(word) {
             return true;
         }

@@ -27,7 +27,7 @@ pub struct Explanation {
 #[derive(Debug, thiserror::Error)]
 pub enum ExplainFault {
     /// A file cannot be read.
-    #[error("{path}: {source}")]
+    #[error("{path} cannot be read")]
     File {
         /// Its path.
         path: PathBuf,

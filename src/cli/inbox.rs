@@ -118,7 +118,14 @@ fn steer(id: i64, installation: &Installation, steer: Steer) -> anyhow::Result<E
         Ok::<_, crate::store::StoreError>((word, done))
     })?;
     if done {
-        println!("mail {id}: {word}");
+        println!(
+            "mail {id}: {}",
+            match steer {
+                Steer::Release => "the daemon will read it again; what it says is judged as ever",
+                Steer::Hold => "held until somebody releases it",
+                Steer::Drop => "put aside for good; it stays on file",
+            }
+        );
         return Ok(End::Done);
     }
     let found = opened.runtime.block_on(inbox::find(&opened.store, id))?;

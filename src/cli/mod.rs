@@ -74,6 +74,9 @@ pub enum Command {
     Init {
         /// Folder to make; must be absent or empty.
         dir: PathBuf,
+        /// Write the operator's file and a mailbox to fill in, instead of a study.
+        #[arg(long)]
+        installation: bool,
     },
     /// Find every problem of one or more bundles, then render every letter with every sample.
     Check {
@@ -183,7 +186,7 @@ fn asks_for_json(matches: &ArgMatches) -> bool {
 fn run(line: Line, json: bool) -> ExitCode {
     let ended = match line.command {
         Command::Demo(args) => demo::run(args),
-        Command::Init { dir } => init::run(&dir),
+        Command::Init { dir, installation } => init::run(&dir, installation),
         Command::Check { bundles, output } => check::run(&bundles, output),
         Command::Read(args) => read::run(args),
         Command::Serve { installation } => serve::run(&installation),

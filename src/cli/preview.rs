@@ -47,6 +47,7 @@ fn language(code: &str) -> Result<Language, String> {
 
 pub(super) fn run(args: PreviewArgs) -> anyhow::Result<End> {
     let Some(kind) = args.letter else {
+        defined(&args)?;
         if args.output.json {
             println!("{}", json!({ "letters": Kind::ALL.map(Kind::key).to_vec() }));
         } else {

@@ -120,8 +120,8 @@ pub enum StudyCommand {
 /// Why, where, and how to tell it.
 #[derive(Debug, clap::Args)]
 pub struct Why {
-    /// Why: stands in the audit chain. Needed in production.
-    #[arg(long, default_value = "")]
+    /// Why: stands in the audit chain. Needed to change a study in production.
+    #[arg(long, default_value = "", hide_default_value = true)]
     reason: String,
     /// Which installation.
     #[command(flatten)]

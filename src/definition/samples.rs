@@ -59,17 +59,25 @@ pub fn write_template(folder: &Path) -> io::Result<Vec<String>> {
 /// # Errors
 /// As [`write_template`].
 pub fn write(bundle: &Bundle, folder: &Path) -> io::Result<Vec<String>> {
-    if let Some(there) = bundle.files().keys().map(|path| folder.join(path)).find(|path| path.exists()) {
+    write_files(bundle.files(), folder)
+}
+
+/// Writes files, by their paths below a folder, into it; see [`write_template`].
+///
+/// # Errors
+/// As [`write_template`].
+pub fn write_files(files: &BTreeMap<String, String>, folder: &Path) -> io::Result<Vec<String>> {
+    if let Some(there) = files.keys().map(|path| folder.join(path)).find(|path| path.exists()) {
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} is there already", there.display())));
     }
-    for (path, text) in bundle.files() {
+    for (path, text) in files {
         let path = folder.join(path);
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent)?;
         }
         std::fs::write(path, text)?;
     }
-    Ok(bundle.files().keys().cloned().collect())
+    Ok(files.keys().cloned().collect())
 }
 
 fn bundle(folder: &Dir) -> Bundle {

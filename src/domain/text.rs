@@ -189,11 +189,12 @@ fn fold_kana(c: char) -> char {
     }
 }
 
-/// Zero-width characters, soft hyphen, byte order mark, word joiner, variation selectors.
+/// Zero-width characters, soft hyphen, byte order mark, word joiner, variation selectors, and the bare direction marks that some
+/// programs copy along: they turn nothing around.
 pub fn is_invisible(c: char) -> bool {
     matches!(
         c,
-        '\u{00AD}' | '\u{034F}' | '\u{180B}'..='\u{180E}' | '\u{200B}'..='\u{200D}' | '\u{2060}'..='\u{2064}'
+        '\u{00AD}' | '\u{034F}' | '\u{180B}'..='\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2060}'..='\u{2064}'
             | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{E0100}'..='\u{E01EF}'
     )
 }
@@ -205,7 +206,7 @@ pub fn is_control(c: char) -> bool {
 
 /// Characters that turn the direction of text around (UAX 9): a coded value that holds one may read otherwise than it is.
 pub fn is_bidi(c: char) -> bool {
-    matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+    matches!(c, '\u{061C}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Whether an answer holds a control character.

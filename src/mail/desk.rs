@@ -335,6 +335,7 @@ impl Desk {
                     references: &reading.references,
                     message_key: &reading.message_key,
                     content_digest: &digest_of(&reading.content_digest),
+                    released: item.released_by.is_some(),
                     site_token,
                 };
                 Ok(Box::pin(accept::accept(ledger, study, means, arrival, request)).await?)

@@ -7,6 +7,7 @@ mod mailbox;
 mod problem;
 mod section;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
 use std::net::SocketAddr;
@@ -24,6 +25,19 @@ use section::{Section, Source};
 
 /// Looks up environment variables; a test brings its own.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The operator's file and a mailbox to fill in, by their paths below the folder of an installation.
+pub fn template() -> BTreeMap<String, String> {
+    // The examples of the source tree lie in folders beside one another.
+    let settings = include_str!("../../config/hagaki.example.toml")
+        .replace("\"sqlite:../", "\"sqlite:")
+        .replace("\"../mailboxes\"", "\"mailboxes\"");
+    let mailbox = include_str!("../../mailboxes/example/mailbox.toml");
+    BTreeMap::from([
+        ("hagaki.toml".to_owned(), settings),
+        ("mailboxes/example/mailbox.toml".to_owned(), mailbox.to_owned()),
+    ])
+}
 
 /// All the operator decides.
 #[derive(Clone, Debug)]
@@ -366,7 +380,7 @@ fn read_file(file: &Path) -> Result<String, Vec<Problem>> {
         vec![Problem { file: file.to_owned(), line: None, key: String::new(), wrong, right: right.to_owned() }]
     };
     let opened = fs::File::open(file)
-        .map_err(|error| complain(error.to_string(), "copy the example file of that name and fill it in"))?;
+        .map_err(|error| complain(error.to_string(), "`hagaki init DIR --installation` writes one to fill in"))?;
     let mut text = String::new();
     opened
         .take(limits::SETTINGS_FILE_BYTES + 1)

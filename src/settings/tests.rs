@@ -172,7 +172,7 @@ fn missing_files_and_folders_are_told() {
     assert_eq!(
         files.problems(),
         [
-            "config/hagaki.toml: No such file or directory (os error 2) — copy the example file of that name and fill it in"
+            "config/hagaki.toml: No such file or directory (os error 2) — `hagaki init DIR --installation` writes one to fill in"
         ]
     );
     let files = Files::new().with("config/hagaki.toml", GOOD);

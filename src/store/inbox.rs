@@ -146,6 +146,7 @@ statements! { "inbox":
         columns: 4,
         tail: "ON CONFLICT (message_key) DO NOTHING",
     };
+    MOVE_FIRST = same "UPDATE message SET inbox_id = $2 WHERE message_key = $1";
     SEEN = same "SELECT content_digest, inbox_id FROM message WHERE message_key = $1";
     SEEN_OF = rows Rows {
         head: "SELECT message_key FROM message WHERE message_key IN (VALUES",
@@ -233,6 +234,21 @@ pub async fn known_keys<'a>(
         }
     }
     Ok(known)
+}
+
+/// The key of a message to a study: what was sent to several studies is a request to each, and a study in production knows
+/// nothing of its rehearsal.
+pub fn message_key(study_id: i64, key: &str) -> String {
+    format!("{study_id} {key}")
+}
+
+/// Says that another mail stands for a message from now on.
+///
+/// # Errors
+/// [`StoreError::Missing`] if the message was never seen.
+pub async fn move_first_sight(tx: &mut Tx, message_key: &str, inbox_id: i64) -> Result<(), StoreError> {
+    let expect = Expect::Present { noun: "message", key: message_key.to_owned() };
+    tx.later(&MOVE_FIRST, binds![message_key, inbox_id], expect).await
 }
 
 /// Writes that this mail brought a message, unless it was seen before, and says what was known. Two copies that race

@@ -113,7 +113,7 @@ pub async fn accept(
     let asking = Asking { shelved, means, arrival, person, language: request.language };
     // One writer per study from here on: what is looked up below cannot change under us.
     ledger.lock(shelved).await?;
-    match ledger.first_sight(arrival, means.now).await? {
+    match ledger.first_sight(shelved.id, arrival, means.now).await? {
         FirstSight::Same(first) if first != arrival.inbox_id => return Box::pin(repeat(ledger, asking, first)).await,
         FirstSight::Different(_) => return Ok(asking.held("message-id-reused")),
         FirstSight::New | FirstSight::Same(_) => {}

@@ -177,7 +177,8 @@ impl<'a> Ledger<'a> {
         reference_keys: &BTreeSet<String>,
     ) -> Result<(), Failure> {
         self.lock(study).await?;
-        self.unseen = inbox::unseen(&mut self.tx, message_keys).await?;
+        let keys = message_keys.iter().map(|key| inbox::message_key(study.id, key)).collect();
+        self.unseen = inbox::unseen(&mut self.tx, &keys).await?;
         let unknown = subject::unknown(&mut self.tx, study.id, reference_keys).await?;
         subject::reserve(&mut self.tx, i64::try_from(unknown.len()).unwrap_or(i64::MAX)).await?;
         if let Some(page) = self.pages.get_mut(&study.id) {
@@ -186,17 +187,38 @@ impl<'a> Ledger<'a> {
         Ok(())
     }
 
-    /// Notes that a mail brings this message; whether it is the first.
+    /// Notes that a mail brings this message to a study; whether it is the first.
+    ///
+    /// What a person released from quarantine is a message of its own where its Message-ID was used for another before, and
+    /// stands for the message where the first that brought it still waits.
     ///
     /// # Errors
     /// The database.
-    pub async fn first_sight(&mut self, arrival: Arrival<'_>, now: Instant) -> Result<FirstSight, Failure> {
-        let Arrival { message_key, content_digest, inbox_id, .. } = arrival;
-        if self.unseen.remove(message_key) {
-            inbox::note_first_sight(&mut self.tx, message_key, content_digest, inbox_id, now).await?;
+    pub async fn first_sight(
+        &mut self,
+        study_id: i64,
+        arrival: Arrival<'_>,
+        now: Instant,
+    ) -> Result<FirstSight, Failure> {
+        let Arrival { content_digest, inbox_id, released, .. } = arrival;
+        let mut key = inbox::message_key(study_id, arrival.message_key);
+        if self.unseen.remove(&key) {
+            inbox::note_first_sight(&mut self.tx, &key, content_digest, inbox_id, now).await?;
             return Ok(FirstSight::New);
         }
-        Ok(inbox::first_sight(&mut self.tx, message_key, content_digest, inbox_id, now).await?)
+        let mut sight = inbox::first_sight(&mut self.tx, &key, content_digest, inbox_id, now).await?;
+        if let (FirstSight::Different(_), true) = (&sight, released) {
+            key = format!("{key} {}", data_encoding::HEXLOWER.encode(content_digest));
+            sight = inbox::first_sight(&mut self.tx, &key, content_digest, inbox_id, now).await?;
+        }
+        if let (FirstSight::Same(first), true) = (&sight, released)
+            && *first != inbox_id
+            && inbox::find(&mut self.tx, *first).await?.is_none_or(|mail| mail.state != inbox::State::Done)
+        {
+            inbox::move_first_sight(&mut self.tx, &key, inbox_id).await?;
+            return Ok(FirstSight::New);
+        }
+        Ok(sight)
     }
 
     /// Puts the letters of an enrollment aside: those of a whole batch are worded together, on every core, and stored with

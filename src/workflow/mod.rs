@@ -149,6 +149,8 @@ pub struct Arrival<'a> {
     pub message_key: &'a str,
     /// Digest of what it says.
     pub content_digest: &'a Sha256Digest,
+    /// Whether a person let it out of quarantine.
+    pub released: bool,
     /// Site whose token stood in the address, if its code was right.
     pub site_token: Option<&'a str>,
 }

@@ -203,7 +203,7 @@ fn a_study_lives_and_programs_can_read_it() {
 #[test]
 fn a_preview_is_as_the_real_letter() {
     let place = Place::new();
-    let kinds = place.ends(0, "preview aurora --json").json();
+    let kinds = place.ends(0, &format!("preview {SAMPLES}/aurora --json")).json();
     assert!(kinds["letters"].as_array().unwrap().contains(&"assignment-open".into()), "{kinds}");
     let letter = place.ends(0, &format!("preview {SAMPLES}/aurora assignment-open --json")).json();
     let text = letter["text"].as_str().unwrap();

@@ -134,15 +134,20 @@ pub(super) async fn summary(store: &Store, studies: &[Study], enrolled: &[String
     for subject in enrolled {
         say!("{subject}");
     }
+    let mut names = Vec::new();
     for defined in studies {
         if let Some(row) = study::find_current(store, &defined.slug).await? {
+            names.push((row.id, defined.tag.clone()));
             say!("{}: {} subjects enrolled, {} randomized", defined.tag, row.subjects, row.allocations);
         }
     }
     for chain in audit::verify_all(store).await? {
+        let of = names.iter().find(|(id, _)| *id == chain.study_id).map_or("installation", |(_, tag)| tag.as_str());
         match chain.result {
-            Ok(entries) => say!("audit chain {}: whole, {entries} entries", chain.study_id),
-            Err(at) => anyhow::bail!("audit chain {} is broken at entry {}", chain.study_id, at.seq),
+            Ok(entries) => {
+                say!("audit chain of {of}: whole, {entries} {}", if entries == 1 { "entry" } else { "entries" })
+            }
+            Err(at) => anyhow::bail!("audit chain of {of} is broken at entry {}", at.seq),
         }
     }
     Ok(())

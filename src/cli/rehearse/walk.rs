@@ -261,6 +261,7 @@ impl Walk<'_> {
             references: &[],
             message_key: &mail.key,
             content_digest: &digest,
+            released: false,
             site_token: Some(mail.site),
         };
         let language = self.study.language_of(mail.person);

@@ -637,7 +637,7 @@ mod tests {
         let folder = TempDir::new().unwrap();
         fs::write(folder.path().join("new"), "no folder").unwrap();
         let error = open(&folder).fetch(Position::default(), 5).await.unwrap_err();
-        assert!(error.to_string().contains("is there a Maildir"), "{error}");
+        assert!(error.to_string().contains("a folder that holds new, cur and tmp"), "{error}");
         let none = folder.path().join("slip");
         let error = Maildir::new(&none, &NoDice(1)).connect().await.unwrap_err();
         assert!(error.to_string().contains("slip: No such file"), "{error}");

@@ -159,7 +159,9 @@ pub enum MailboxError {
         why: String,
     },
     /// A file or folder of a Maildir cannot be used.
-    #[error("{path}: {why}; is there a Maildir, and may the daemon use it?")]
+    #[error(
+        "{path}: {why}; [maildir] path must name a folder that holds new, cur and tmp, and the daemon must be allowed to write there"
+    )]
     File {
         /// Which.
         path: PathBuf,

@@ -94,8 +94,8 @@ pub(super) fn randomization(
             return Err(Reason::TwinsDiffer);
         }
     }
-    let known = |key: &str| randomize::is_known(study, key).then(String::new);
-    if filled && speaks_of_else(subject, &content.text, &known) {
+    let known = |key: &str| randomize::known_item(study, key);
+    if filled && speaks_of_else(subject, &content.text, &known, &randomize::reaches(study)) {
         return Err(Reason::OtherRequest);
     }
     Ok(Some(said.wanted))

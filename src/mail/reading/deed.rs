@@ -53,7 +53,9 @@ pub(super) fn read(study: &Study, deed: Deed, subject: &Subject, content: &str) 
             keys.get(&tight).or_else(|| keys.get(&bare)).cloned()
         }
     };
-    let lines = lines::split(&cut::cut(content, &known), &known);
+    let form = lines::reaches(study.registration_instrument());
+    let reaches = |key: &str| if key == REASON { lines::Reach::Lines } else { form(key) };
+    let (lines, _) = lines::split(&cut::cut(content, &known), &known, &reaches);
     if lines.len() > limits::KEYS {
         return Err(Reason::KeyCount);
     }

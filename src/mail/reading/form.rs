@@ -24,6 +24,10 @@ pub(super) fn fill(world: &World<'_>, study: &Study, content: &Content) -> Resul
     let form = fill_text(study, &content.text, today)?;
     if let Some(twin) = &content.twin {
         let other = fill_text(study, twin, today)?;
+        // Programs that only ask for another reader, or write one cell of a table to a line, say nothing of their own.
+        if form.typed.is_empty() && form.rescreens.is_none() && !other.typed.is_empty() {
+            return Ok(other);
+        }
         if !agree(&form, &other, twin) {
             return Err(Reason::TwinsDiffer);
         }
@@ -42,7 +46,7 @@ pub(super) fn fill_text(study: &Study, text: &str, today: NaiveDate) -> Result<F
         };
         item.or_else(|| keys.get(&bare)).cloned().or_else(rescreens)
     };
-    let lines = lines::split(&cut::cut(text, &known), &known);
+    let (lines, _) = lines::split(&cut::cut(text, &known), &known, &lines::reaches(instrument));
     if lines.len() > limits::KEYS {
         return Err(Reason::KeyCount);
     }
@@ -100,7 +104,7 @@ pub(super) fn agree(form: &Form, other: &Form, twin: &str) -> bool {
     let meaning =
         |form: &Form, item: &str| form.value(item).or_else(|| form.typed.get(item).map(|typed| text::fold(typed)));
     let items: BTreeSet<&String> = form.typed.keys().chain(other.typed.keys()).collect();
-    let squeezed = |text: &str| text::fold(text).replace(' ', "");
+    let squeezed = |text: &str| text::fold(text).replace(char::is_whitespace, "");
     let whole = squeezed(twin);
     let linked = match (&form.rescreens, &other.rescreens) {
         (Some(one), Some(two)) => squeezed(one) == squeezed(two),

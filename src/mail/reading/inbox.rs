@@ -10,12 +10,12 @@ use super::reason::Reason;
 /// What was seen so far.
 #[derive(Clone, Debug, Default)]
 pub struct Inbox {
-    /// Name and content digest of the first mail of each key.
-    seen: BTreeMap<String, (String, String)>,
+    /// Name and content digest of the first mail of each key to each study.
+    seen: BTreeMap<(Option<String>, String), (String, String)>,
 }
 
 impl Inbox {
-    /// Notes a mail under `name`, and returns it as it must be treated after those before: the same key and content is a
+    /// Notes a mail under `name`, and returns it as it must be treated after those before to the same study: the same key and content is a
     /// duplicate (with the name of the first), the same key with other content is held. Mail that is never answered is
     /// neither noted nor changed, so that nobody can take a key away from an honest sender.
     pub fn take(&mut self, name: &str, mut reading: Reading) -> (Reading, Option<String>) {
@@ -24,7 +24,8 @@ impl Inbox {
         if !answered {
             return (reading, None);
         }
-        match self.seen.get(&reading.message_key) {
+        let key = (reading.study.clone(), reading.message_key.clone());
+        match self.seen.get(&key) {
             Some((first, digest)) if *digest == reading.content_digest => {
                 reading.disposition = Disposition::ReplyDuplicate;
                 (reading, Some(first.clone()))
@@ -37,7 +38,7 @@ impl Inbox {
             }
             None => {
                 let digest = reading.content_digest.clone();
-                self.seen.insert(reading.message_key.clone(), (name.to_string(), digest));
+                self.seen.insert(key, (name.to_string(), digest));
                 (reading, None)
             }
         }

@@ -49,7 +49,7 @@ pub(super) fn read(study: &Study, subject: &Subject, content: &str, today: Naive
             Key::Registered => String::new(),
         })
     };
-    let lines = lines::split(&cut::cut(content, &known), &known);
+    let (lines, _) = lines::split(&cut::cut(content, &known), &known, &reaches(study));
     if lines.len() > limits::KEYS {
         return Err(Reason::KeyCount);
     }
@@ -142,7 +142,7 @@ fn which<'s>(study: &'s Study, subject: &Subject, content: &str) -> Option<&'s R
             Some(Key::Own(item)) => Some(item),
             _ => None,
         };
-        let lines = lines::split(&cut::cut(content, &known), &known);
+        let (lines, _) = lines::split(&cut::cut(content, &known), &known, &reaches(study));
         let count = lines.iter().filter(|line| known(&line.key).is_some()).count();
         if count > 0 {
             answered.insert(&own.id, count);
@@ -154,9 +154,25 @@ fn which<'s>(study: &'s Study, subject: &Subject, content: &str) -> Option<&'s R
     }
 }
 
-/// The keys of every form of the study, as the cutting of quotations needs them.
-pub(super) fn is_known(study: &Study, key: &str) -> bool {
-    study.randomizations.iter().any(|own| meaning(study, Some(own), key).is_some())
+/// How far the answers of any form of the study go.
+pub(super) fn reaches(study: &Study) -> impl Fn(&str) -> lines::Reach {
+    |item| {
+        let own = study
+            .randomizations
+            .iter()
+            .filter_map(|own| study.find_instrument(&own.instrument))
+            .find(|form| form.find(item).is_some());
+        lines::reaches(own.unwrap_or_else(|| study.registration_instrument()))(item)
+    }
+}
+
+/// The item that a key of any form of the study means, empty where it is none, as the cutting of quotations needs them.
+pub(super) fn known_item(study: &Study, key: &str) -> Option<String> {
+    let mut meanings = study.randomizations.iter().filter_map(|own| meaning(study, Some(own), key));
+    meanings.next().map(|key| match key {
+        Key::Named(item) | Key::Own(item) => item,
+        Key::Subject | Key::Registered => String::new(),
+    })
 }
 
 /// Whether a text and its HTML twin say the same of the subject.

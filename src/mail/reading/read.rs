@@ -366,8 +366,8 @@ fn answer(
     // A study that randomizes once has one word the more for enrolling.
     let again = !study.randomizations.is_empty();
     let wish = subject.wish.filter(|wish| *wish != Wish::Enroll && (again || *wish != Wish::Randomize));
-    let confirms = matches!(reading.sub_address, Some(SubAddress::Confirm(_)));
-    if body.is_none() || body.is_some_and(<[u8]>::is_empty) && wish.is_none() && !confirms {
+    // Headers alone are a mail that was cut off; an empty body is an honest slip, and answered.
+    if body.is_none() {
         return reading.hold([Reason::NoBody]);
     }
     if let Some(Wish::Deed(deed)) = wish {
@@ -465,18 +465,19 @@ fn mended(world: &World<'_>, reading: &Reading, study: &Study, content: &Content
 /// Whether the sender's own words speak of something else than enrolling.
 fn vetoed(study: &Study, subject: &Subject, content: &str) -> bool {
     let keys = answer::keys(study.registration_instrument());
-    speaks_of_else(subject, content, &|key: &str| keys.get(&text::fold_tight(key)).map(|item| item.to_string()))
+    let known = |key: &str| keys.get(&text::fold_tight(key)).map(|item| item.to_string());
+    speaks_of_else(subject, content, &known, &lines::reaches(study.registration_instrument()))
 }
 
 /// Whether the subject, or a line of the sender's own that is no answer, speaks against what is asked.
-pub(super) fn speaks_of_else(subject: &Subject, content: &str, known: &dyn Fn(&str) -> Option<String>) -> bool {
-    let own = cut::cut(content, known);
-    let prose: Vec<&str> = own
-        .iter()
-        .map(|kept| kept.line)
-        .filter(|line| !line.starts_with([' ', '\t', '\u{3000}']))
-        .filter(|line| lines::split_key(line).is_none_or(|(key, _)| known(key).is_none()))
-        .collect();
+pub(super) fn speaks_of_else(
+    subject: &Subject,
+    content: &str,
+    known: &dyn Fn(&str) -> Option<String>,
+    reaches: lines::Reaches<'_>,
+) -> bool {
+    let (_, mut prose) = lines::split(&cut::cut(content, known), known, reaches);
+    prose.retain(|line| !line.starts_with([' ', '\t', '\u{3000}']));
     veto::speaks(subject, &prose)
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::world::World;
 use hagaki::domain::time::Zone;
-use hagaki::store::{audit, study};
+use hagaki::store::{audit, inbox, study};
 use hagaki::workflow::life;
 
 const MARKS: [&str; 3] = ["ZQPLACEBO", "ZQLOWER", "ZQHIGHER"];
@@ -244,6 +244,68 @@ stories! {
         assert_eq!(reason(center).await, "message-id-reused");
         assert_eq!(kinds(&center.arrived().await), [("quarantine-notice", CENTER)]);
         assert_eq!(center.enrolled("aurora").await, before);
+    }
+
+    async fn a_copy_to_another_study_is_a_request_of_its_own(center: &mut Center) {
+        aurora(center).await;
+        let other = edited(&samples::aurora(), "study.toml", "slug = \"aurora\"", "slug = \"zephyr\"");
+        let other = edited(&other, "study.toml", "tag = \"AURORA\"", "tag = \"ZEPHYR\"");
+        center.activate(&other, Stage::Production).await;
+        let mail = Mail { subject: "登録".into(), ..DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031")) };
+        let first = center.answer(&mail.clone().to("reg+aurora@example.jp")).await;
+        assert!(first.subject.contains("[AURORA]") && first.text.contains("AURORA-0001"), "{}", first.text);
+        let second = center.answer(&mail.clone().to("reg+zephyr@example.jp")).await;
+        assert_eq!((second.kind.as_str(), reason(center).await.as_str()), ("assignment-open", "enrolled"));
+        assert!(second.subject.contains("[ZEPHYR]") && second.text.contains("ZEPHYR-0001"), "{}", second.text);
+        // And each of them acts once.
+        for (to, number) in [("reg+aurora@example.jp", "AURORA-0001"), ("reg+zephyr@example.jp", "ZEPHYR-0001")] {
+            let again = center.answer(&mail.clone().to(to)).await;
+            assert_eq!((again.kind.as_str(), reason(center).await.as_str()), ("duplicate-open", "same-message"));
+            assert!(again.text.contains(number), "{}", again.text);
+        }
+        assert_eq!((center.enrolled("aurora").await.len(), center.enrolled("zephyr").await.len()), (1, 1));
+    }
+
+    async fn what_was_rehearsed_is_not_answered_for_in_production(center: &mut Center) {
+        let bundle = samples::aurora();
+        center.activate(&bundle, Stage::Development).await;
+        let mail = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"));
+        let rehearsed = center.answer(&mail).await;
+        assert!(rehearsed.subject.contains("TEST"), "{}", rehearsed.subject);
+        center.activate(&bundle, Stage::Production).await;
+        let real = center.answer(&mail).await;
+        assert_eq!((real.kind.as_str(), reason(center).await.as_str()), ("assignment-open", "enrolled"));
+        assert!(!real.subject.contains("TEST"), "{}", real.subject);
+    }
+
+    async fn a_person_can_release_a_message_id_that_was_used_before(center: &mut Center) {
+        aurora(center).await;
+        let mail = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"));
+        center.exchange(&mail).await;
+        let other = Mail { body: mail.body.replace("Y-0031", "Y-0032"), ..mail };
+        for copy in 0..2 {
+            center.deliver(&other);
+            center.quiet().await;
+            assert_eq!(reason(center).await, "message-id-reused");
+            center.arrived().await;
+            let held = center.last_mail().await.id;
+            let mut tx = center.store().begin().await.unwrap();
+            assert!(inbox::release(&mut tx, held, "operator:sato").await.unwrap());
+            tx.commit().await.unwrap();
+            let answer = center.settle().await.remove(0);
+            let expected = if copy == 0 { ("assignment-open", "enrolled") } else { ("duplicate-open", "same-message") };
+            assert_eq!((answer.kind.as_str(), reason(center).await.as_str()), expected);
+            assert!(answer.text.contains("AURORA-0002"), "{}", answer.text);
+        }
+        assert_eq!(center.enrolled("aurora").await.len(), 2);
+    }
+
+    async fn notes_are_stored_whole(center: &mut Center) {
+        aurora(center).await;
+        let form = format!("{}\n備考: 一行目\n二行目\n  三行目\n\n山田", aurora_form("011", "Y-0031"));
+        center.exchange(&DR_YAMADA.writes("登録", &form)).await;
+        let (subject, ..) = center.enrolled("aurora").await.remove(0);
+        assert!(subject.answers.contains("一行目\\n二行目\\n三行目"), "{}", subject.answers);
     }
 
     async fn who_may_not_is_told_so(center: &mut Center) {

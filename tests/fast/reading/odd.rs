@@ -333,7 +333,7 @@ mod texts {
         expect(good().body("\n"), "reply_error empty:body");
         expect(good().body("Please enroll my patient.\n"), "reply_error empty:body");
         expect(good().body("TEL: 00-0000-0000\n"), "reply_error empty:body");
-        expect(good().body(""), "quarantine no-body");
+        expect(good().body(""), "reply_error empty:body");
     }
 
     #[test]

@@ -142,7 +142,12 @@ fn the_doctor_names_what_to_mend() {
 /// Each command says it in one sentence, with 3; the daemon does not start.
 #[track_caller]
 fn told_by_all(house: &Installation, words: &[&str]) {
-    for command in [&["serve"][..], &["doctor"], &["study", "list"], &["inbox", "list"], &["audit", "verify"]] {
+    let doctor = house.hagaki(&["doctor"]);
+    assert_ne!(doctor.code, 0, "{doctor:?}");
+    for word in words {
+        assert!(doctor.out.contains(word) || doctor.err.contains(word), "no {word} in {doctor:?}");
+    }
+    for command in [&["serve"][..], &["study", "list"], &["inbox", "list"], &["audit", "verify"]] {
         let told = house.hagaki(command).failed();
         if command[0] == "serve" {
             eprintln!("{told}");
