@@ -10,6 +10,7 @@ mod house;
 mod letters;
 mod letters_mail;
 mod letters_world;
+mod nameless;
 mod pages;
 mod questionnaire;
 mod randomization;

@@ -1,0 +1,136 @@
+//! Surveys without names as managers and operators meet them: what a bundle must say, the key file, and what commands tell.
+
+use hagaki::definition::{self, Bundle, samples};
+use serde_json::Value;
+
+use crate::cli::Place;
+
+/// WELLBEING with other lines in its `study.toml`.
+fn wellbeing(changes: &[(&str, &str)]) -> Bundle {
+    let mut files = samples::wellbeing().files().clone();
+    let text = files.get_mut("study.toml").unwrap();
+    for (from, to) in changes {
+        assert!(text.contains(from), "{from}");
+        *text = text.replace(from, to);
+    }
+    Bundle::from_files(files)
+}
+
+/// WELLBEING in a mode, answered once.
+fn nameless<'a>(mode: &'a str, more: &[(&'a str, &'a str)]) -> Bundle {
+    let privacy = format!("privacy = \"{mode}\"");
+    let mut changes =
+        vec![("privacy = \"named\"", privacy.as_str()), ("responses = \"repeat\"", "responses = \"once\"")];
+    changes.extend(more);
+    wellbeing(&changes)
+}
+
+fn told(bundle: &Bundle) -> Vec<String> {
+    let problems = match definition::load(bundle) {
+        Ok((_, warnings)) => warnings,
+        Err(problems) => problems,
+    };
+    problems.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn what_could_join_an_answer_to_a_person_is_refused() {
+    for mode in ["anonymous", "fully-anonymous"] {
+        assert_eq!(told(&nameless(mode, &[])), [""; 0], "{mode}");
+        for (from, to, expected) in [
+            ("responses = \"once\"", "responses = \"repeat\"", "make up a batch"),
+            ("closes = 2036-03-31", "", "opened in batches"),
+            ("review = true", "batch = 4", "4 answers cannot be opened together"),
+            ("review = true", "batch = 501", "a number from 5 to 500"),
+            ("review = true", "batch = 20\ncap = 19", "so that none could be read"),
+            ("review = true", "batch = 5", "knows the 5 who answered last"),
+            ("review = true", "edit = true", "cannot be found again"),
+        ] {
+            let told = told(&nameless(mode, &[(from, to)]));
+            assert!(told.iter().any(|one| one.contains(expected)), "{mode}, {to}: {told:?}");
+        }
+        let mut files = nameless(mode, &[]).files().clone();
+        let form = files.get_mut("instruments/weekly.toml").unwrap();
+        *form = form.replacen("kind = \"date\"", "kind = \"date\"\npersonal = true", 1);
+        assert!(definition::load(&Bundle::from_files(files)).is_err(), "{mode}: who answers stands in the answer");
+    }
+    let told = told(&wellbeing(&[("review = true", "batch = 20")]));
+    assert!(told[0].contains("answers stand with the person"), "{told:?}");
+}
+
+/// A folder with that bundle.
+fn folder(place: &Place, bundle: &Bundle) -> String {
+    for (name, text) in bundle.files() {
+        let path = place.path(&format!("study/{name}"));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    place.path("study").display().to_string()
+}
+
+fn list(place: &Place, name: &str, header: &str, many: usize, cells: impl Fn(usize) -> String) -> String {
+    let rows: Vec<String> = (0..many).map(cells).collect();
+    place.write(name, &format!("{header}\n{}\n", rows.join("\n")))
+}
+
+#[test]
+fn a_fully_anonymous_survey_is_set_up_and_tells_counts_only() {
+    let place = Place::new();
+    let folder = folder(&place, &nameless("fully-anonymous", &[]));
+    let activate = format!("study activate {folder} --production --reason go");
+    assert!(place.ends(1, &activate).err.contains("hagaki key make"));
+    let made = place.ends(0, "key make keys");
+    let name = made.out.split(' ').nth(1).unwrap().to_owned();
+    let settings = std::fs::read_to_string(place.path("hagaki.toml")).unwrap();
+    place.write("hagaki.toml", &format!("{settings}\n[keys]\nfile = \"keys\"\n"));
+    place.ends(0, &activate);
+
+    // A second key is put before the first; what is no key file is not written over.
+    place.ends(0, "key make keys");
+    let lines = std::fs::read_to_string(place.path("keys")).unwrap();
+    assert!(lines.lines().count() == 4 && lines.lines().nth(2) == Some(&format!("# {name}")), "{lines}");
+    place.ends(1, "key make hagaki.toml");
+
+    let people = |number: usize| format!("p{number}@example.jp,Person {number}");
+    let few = list(&place, "few.csv", "email,firstname", 9, people);
+    assert!(place.ends(1, &format!("credentials issue wellbeing --csv {few}")).err.contains("10 or more together"));
+    let all = list(&place, "all.csv", "email,firstname", 12, people);
+    let refused = place.ends(1, &format!("credentials issue wellbeing --csv {all} --out secrets.csv")).err;
+    assert!(refused.contains("would tell who answered"), "{refused}");
+    let timed = list(&place, "timed.csv", "email,validuntil", 12, |number| {
+        format!("q{number}@example.jp,2030-01-{:02} 10:00", number + 1)
+    });
+    assert!(place.ends(1, &format!("credentials issue wellbeing --csv {timed}")).err.contains("times of their own"));
+    let issued = place.ends(0, &format!("credentials issue wellbeing --csv {all} --json")).json();
+    assert_eq!((&issued["issued"], &issued["mailed"]), (&Value::from(12), &Value::from(12)));
+
+    let shown = place.ends(0, "credentials list wellbeing --json").out;
+    let counts: Vec<Value> = shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        counts,
+        [serde_json::json!({ "state": "active", "count": 12 }), serde_json::json!({ "state": "answered", "count": 0 })]
+    );
+    for act in ["revoke", "extend", "reissue"] {
+        assert!(place.ends(1, &format!("credentials {act} wellbeing 1")).err.contains("nobody can tell whose"));
+    }
+    assert!(place.ends(0, "outbox show 1").out.contains("/a/*****"));
+    let shown = place.ends(0, "study show wellbeing --json").json();
+    assert_eq!((&shown["responses"], &shown["sealed"]), (&Value::from(0), &Value::from(0)));
+    place.write("keys", "no key\n");
+    assert!(place.ends(3, "study show wellbeing").err.contains("line 1 is no key"));
+}
+
+#[test]
+fn who_answered_an_anonymous_survey_is_listed_by_day() {
+    let place = Place::new();
+    let folder = folder(&place, &nameless("anonymous", &[]));
+    place.ends(0, "key make keys");
+    let settings = std::fs::read_to_string(place.path("hagaki.toml")).unwrap();
+    place.write("hagaki.toml", &format!("{settings}\n[keys]\nfile = \"keys\"\n"));
+    place.ends(0, &format!("study activate {folder} --production --reason go"));
+    place.ends(0, "credentials issue wellbeing --count 2 --out secrets.csv");
+    let shown = place.ends(0, "credentials list wellbeing --json").out;
+    let first: Value = serde_json::from_str(shown.lines().next().unwrap()).unwrap();
+    assert_eq!((&first["number"], &first["answered"]), (&Value::from(1), &serde_json::json!([])));
+    assert!(place.ends(0, "study show wellbeing").out.contains("responses 0 (anonymous), 0 of them sealed"));
+}
