@@ -44,9 +44,6 @@ pub(super) fn read(root: &Section) -> Option<Located<Survey>> {
     if survey.access == Access::Members {
         section.wrong("access", "accounts of members are not built yet", "write access = \"credentials\"");
     }
-    if survey.edit {
-        section.wrong("edit", "mending an answer that was sent is not built yet", "remove edit = true");
-    }
     if survey.edit && !survey.privacy.names() {
         section.wrong(
             "edit",

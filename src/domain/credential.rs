@@ -7,6 +7,7 @@
 use sha2::{Digest, Sha256};
 
 use super::chain::Sha256Digest;
+use super::draft::DraftKey;
 use super::time::{Dice, Instant};
 use super::token::LETTERS;
 
@@ -74,8 +75,13 @@ impl Secret {
     }
 
     /// The key that seals what its owner has not sent yet: nobody else can read it.
-    pub fn draft_key(&self) -> [u8; 32] {
-        digest("draft", &[&self.0])
+    pub fn draft_key(&self) -> DraftKey {
+        DraftKey::derive(&self.0, "kept")
+    }
+
+    /// The key that seals the draft key of a password while its session lasts.
+    pub fn session_key(&self) -> DraftKey {
+        DraftKey::derive(&self.0, "session")
     }
 }
 
@@ -198,8 +204,9 @@ mod tests {
     #[test]
     fn uses_of_a_secret_are_kept_apart() {
         let (secret, login) = (Secret::new(&Ones), Login::new(&Ones));
-        let digests = [secret.link_digest(), secret.password_digest(&login), secret.draft_key()];
+        let digests = [secret.link_digest(), secret.password_digest(&login), secret.session_digest()];
         assert!(digests[0] != digests[1] && digests[1] != digests[2] && digests[0] != digests[2]);
+        assert!(secret.draft_key() != secret.session_key());
         assert_eq!(Login::parse(&login.grouped().to_uppercase()), Some(login));
     }
 

@@ -2,13 +2,13 @@
 
 use super::sql::{binds, statements};
 use super::tx::Expect;
-use super::{Reader, Store, StoreError, Tx};
+use super::{Reader, StoreError, Tx};
 use crate::domain::survey::Mark;
 
 statements! { "draft":
     PUT = same "INSERT INTO draft (credential_id, sealed, day) VALUES ($1, $2, $3) \
         ON CONFLICT (credential_id) DO UPDATE SET sealed = excluded.sealed, day = excluded.day";
-    FIND = same "SELECT sealed FROM draft WHERE credential_id = $1";
+    FIND = same "SELECT sealed, day FROM draft WHERE credential_id = $1";
     FORGET = same "DELETE FROM draft WHERE credential_id = $1";
 }
 
@@ -16,19 +16,20 @@ statements! { "draft":
 ///
 /// # Errors
 /// Those of the database.
-pub async fn put(store: &Store, credential: &Mark, sealed: &[u8], day: &str) -> Result<(), StoreError> {
-    store.write(&PUT, binds![credential, sealed, day]).await.map(drop)
+pub async fn put(tx: &mut Tx, credential: &Mark, sealed: &[u8], day: &str) -> Result<(), StoreError> {
+    tx.execute(&PUT, binds![credential, sealed, day]).await.map(drop)
 }
 
-/// The draft of a credential, sealed.
+/// The draft of a credential, sealed, and the day on which it was kept.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn find<'a>(from: impl Into<Reader<'a>>, credential: &Mark) -> Result<Option<Vec<u8>>, StoreError> {
-    from.into().find(&FIND, binds![credential]).await?.map(|mut row| row.blob()).transpose()
+pub async fn find<'a>(from: impl Into<Reader<'a>>, credential: &Mark) -> Result<Option<(Vec<u8>, String)>, StoreError> {
+    let found = from.into().find(&FIND, binds![credential]).await?;
+    found.map(|mut row| Ok((row.blob()?, row.text()?))).transpose()
 }
 
-/// Forgets a draft: its answers were sent.
+/// Forgets a draft: its answers were sent, or nobody can open it any more.
 ///
 /// # Errors
 /// Those of the database; they may come from a later call.

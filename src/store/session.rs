@@ -8,7 +8,7 @@ use crate::domain::survey::Mark;
 use crate::domain::time::Instant;
 
 /// A session as stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionRow {
     /// SHA-256 of the secret in the cookie.
     pub digest: Sha256Digest,
@@ -20,6 +20,8 @@ pub struct SessionRow {
     pub idle_at: Instant,
     /// When it ends in any case.
     pub ends_at: Instant,
+    /// Key of what was kept with the password, sealed by the secret in the cookie.
+    pub draft_key: Option<Vec<u8>>,
 }
 
 /// How often signing in failed.
@@ -34,8 +36,9 @@ pub struct FailureRow {
 }
 
 statements! { "session":
-    INSERT = same "INSERT INTO session (digest, study_id, credential_id, idle_at, ends_at) VALUES ($1, $2, $3, $4, $5)";
-    FIND = same "SELECT digest, study_id, credential_id, idle_at, ends_at FROM session WHERE digest = $1";
+    INSERT = same "INSERT INTO session (digest, study_id, credential_id, idle_at, ends_at, draft_key) \
+        VALUES ($1, $2, $3, $4, $5, $6)";
+    FIND = same "SELECT digest, study_id, credential_id, idle_at, ends_at, draft_key FROM session WHERE digest = $1";
     PROLONG = same "UPDATE session SET idle_at = $2 WHERE digest = $1";
     END = same "DELETE FROM session WHERE digest = $1";
     END_OF_CREDENTIAL = same "DELETE FROM session WHERE credential_id = $1";
@@ -53,7 +56,7 @@ statements! { "session":
 /// # Errors
 /// [`StoreError::Conflict`] if the secret exists.
 pub async fn insert(store: &Store, new: &SessionRow) -> Result<(), StoreError> {
-    let binds = binds![&new.digest, new.study_id, &new.credential_id, new.idle_at, new.ends_at];
+    let binds = binds![&new.digest, new.study_id, &new.credential_id, new.idle_at, new.ends_at, new.draft_key.as_deref()];
     store.write(&INSERT, binds).await.map(drop)
 }
 
@@ -69,6 +72,7 @@ pub async fn find<'a>(from: impl Into<Reader<'a>>, digest: &Sha256Digest) -> Res
         credential_id: row.opt_mark()?,
         idle_at: row.instant()?,
         ends_at: row.instant()?,
+        draft_key: row.opt_blob()?,
     }))
 }
 

@@ -195,6 +195,7 @@ bind_from! {
     Option<&'a str> => |value| Bind::Text(value);
     &'a [u8] => |value| Bind::Blob(Some(value));
     &'a Vec<u8> => |value| Bind::Blob(Some(value));
+    Option<&'a [u8]> => |value| Bind::Blob(value);
     &'a [u8; 32] => |value| Bind::Blob(Some(value));
     &'a Option<[u8; 32]> => |value| Bind::Blob(value.as_ref().map(<[u8; 32]>::as_slice));
     &'a Mark => |value| Bind::Blob(Some(&value.0));

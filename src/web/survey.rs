@@ -22,6 +22,7 @@ use subtle::ConstantTimeEq;
 use super::pages::{Pages, accepted};
 use crate::domain::answer::{self, Fault, Form};
 use crate::domain::credential::{Secret, Unfit};
+use crate::domain::draft::DraftKey;
 use crate::domain::instrument::{Instrument, Item};
 use crate::domain::language::Language;
 use crate::domain::study::Study;
@@ -33,9 +34,10 @@ use crate::store::participant;
 use crate::store::response::Channel;
 use crate::store::study::{self, StudyRow};
 use crate::workflow;
+use crate::workflow::drafts::Kept;
 use crate::workflow::respond::{self, Barred, Outcome, Submission};
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
-use crate::workflow::{DeskAddress, Failure, Keys, Means};
+use crate::workflow::{DeskAddress, Failure, Keys, Means, drafts, mend};
 use form::{Place, Posted, Step};
 use page::Filled;
 
@@ -114,7 +116,7 @@ impl SurveyPages {
         let Some(secret) = Secret::parse(secret) else { return Ok(None) };
         let found = credential::find_by_link(self.tools.shelf.store(), &secret.link_digest()).await?;
         let Some(credential) = found else { return Ok(None) };
-        self.visit(credential, format!("/a/{}", secret.text()), None).await
+        self.visit(credential, format!("/a/{}", secret.text()), None, Some(secret.draft_key())).await
     }
 
     /// Whom a session lets in; none if it is over, or of another study.
@@ -126,7 +128,9 @@ impl SurveyPages {
         };
         let Some(id) = session.credential_id else { return Ok(None) };
         let Some(credential) = credential::find(store, &id).await? else { return Ok(None) };
-        let visit = self.visit(credential, format!("/s/{slug}/form"), Some(secret.guard())).await?;
+        let sealed = session.draft_key.as_deref();
+        let key = sealed.and_then(|sealed| secret.session_key().unwrap_key(&credential.id, sealed));
+        let visit = self.visit(credential, format!("/s/{slug}/form"), Some(secret.guard()), key).await?;
         Ok(visit.filter(|visit| visit.row.slug == slug))
     }
 
@@ -135,6 +139,7 @@ impl SurveyPages {
         credential: CredentialRow,
         path: String,
         guard: Option<String>,
+        key: Option<DraftKey>,
     ) -> Result<Option<Visit>, Failure> {
         let store = self.tools.shelf.store();
         let row = study::load(store, credential.study_id).await?;
@@ -147,7 +152,7 @@ impl SurveyPages {
             Some(id) => Language::find(&participant::load(store, id).await?.language),
             None => None,
         };
-        Ok(Some(Visit { path, guard, row, shelved, credential, uses, wish }))
+        Ok(Some(Visit { path, guard, key, row, shelved, credential, uses, wish }))
     }
 }
 
@@ -157,6 +162,8 @@ struct Visit {
     path: String,
     /// What a form of a session must carry; none for a link, which nobody else knows.
     guard: Option<String>,
+    /// What seals and opens answers that are kept; none for a session that began before there was one.
+    key: Option<DraftKey>,
     row: StudyRow,
     shelved: Arc<ShelvedStudy>,
     credential: CredentialRow,
@@ -177,7 +184,32 @@ impl Visit {
 
     /// What was filled in so far.
     fn filled<'a>(&'a self, form: &'a Form, posted: &'a Posted, means: Means<'_>, language: Language) -> Filled<'a> {
-        Filled { study: &self.shelved.study, instrument: self.instrument(), form, posted, now: means.now, language }
+        Filled { study: &self.shelved.study, instrument: self.instrument(), form, posted, now: means.now, language, mends: posted.mends() }
+    }
+
+    /// The page at a place, with what more its template is to know.
+    fn form_page(
+        &self,
+        means: Means<'_>,
+        language: Language,
+        posted: &Posted,
+        at: usize,
+        with: impl FnOnce(Filled<'_>) -> Filled<'_>,
+        more: &[(&str, Value)],
+    ) -> Response {
+        let form = read(self, posted, means);
+        let mut facts = self.head(language);
+        with(self.filled(&form, posted, means, language)).page(&mut facts, &Mark::new(means.dice), at, &[], false);
+        for (key, value) in more {
+            page::put(&mut facts, key, value.clone());
+        }
+        PAGES.respond(StatusCode::OK, language, "form", facts)
+    }
+
+    /// Why nothing would be taken now; `mends` where a response counts already and would be mended.
+    fn barred(&self, means: Means<'_>, mends: bool) -> Option<Barred> {
+        let others = self.row.responses - i64::from(mends);
+        respond::barred(self.survey(), &self.shelved, self.row.state, others, &self.credential, means)
     }
 
     /// Chosen by link, else the participant's, else the browser's, else the study's first.
@@ -239,6 +271,7 @@ fn languages(study: &Study, path: &str, chosen: Language) -> Vec<Value> {
 struct Wish {
     lang: Option<String>,
     receipt: Option<String>,
+    mend: Option<String>,
 }
 
 async fn open(
@@ -248,7 +281,7 @@ async fn open(
     headers: HeaderMap,
 ) -> Response {
     match pages.enter(&secret).await {
-        Ok(Some(visit)) => pages.show(&visit, &wish, &headers),
+        Ok(Some(visit)) => pages.shown(&visit, &wish, &headers).await,
         Ok(None) => pages.stranger(&headers),
         Err(failure) => pages.unavailable(&failure, &headers),
     }
@@ -261,7 +294,7 @@ async fn open_signed_in(
     headers: HeaderMap,
 ) -> Response {
     match pages.resume(&slug, &headers).await {
-        Ok(Some(visit)) => pages.show(&visit, &wish, &headers),
+        Ok(Some(visit)) => pages.shown(&visit, &wish, &headers).await,
         Ok(None) => sign_in::first(&slug),
         Err(failure) => pages.unavailable(&failure, &headers),
     }
@@ -303,25 +336,49 @@ async fn send(
 }
 
 impl SurveyPages {
-    fn show(&self, visit: &Visit, wish: &Wish, headers: &HeaderMap) -> Response {
+    async fn shown(&self, visit: &Visit, wish: &Wish, headers: &HeaderMap) -> Response {
+        let shown = self.show(visit, wish, headers).await;
+        shown.unwrap_or_else(|failure| self.unavailable(&failure, headers))
+    }
+
+    async fn show(&self, visit: &Visit, wish: &Wish, headers: &HeaderMap) -> Result<Response, Failure> {
         let language = visit.language(wish.lang.as_deref(), headers);
+        let (means, survey) = (self.tools.means(), visit.survey());
+        if wish.mend.is_some() && mend::may_mend(survey) && visit.barred(means, true).is_none() {
+            let sent = mend::sent(self.tools.shelf.store(), survey, &visit.credential).await?;
+            if let Some(sent) = sent {
+                let answers = serde_json::from_str(&sent.answers).unwrap_or_default();
+                let posted = Posted::of_answers(visit.instrument(), &answers);
+                return Ok(visit.form_page(means, language, &posted, 0, |filled| Filled { mends: true, ..filled }, &[]));
+            }
+        }
         let told = wish.receipt.as_deref().and_then(|receipt| visit.uses.iter().find(|used| used.receipt == receipt));
-        let only = visit.uses.first().filter(|_| visit.survey().responses == Responses::Once);
+        let only = visit.uses.first().filter(|_| survey.responses == Responses::Once);
         if let Some(used) = told.or(only) {
-            return self.thanks(visit, language, used, told.is_none());
+            return Ok(self.thanks(visit, language, used, told.is_none()));
         }
-        let means = self.tools.means();
-        let survey = visit.survey();
-        if let Some(barred) =
-            respond::barred(survey, &visit.shelved, visit.row.state, visit.row.responses, &visit.credential, means)
-        {
-            return self.barred(visit, language, barred);
+        if let Some(barred) = visit.barred(means, false) {
+            return Ok(self.barred(visit, language, barred));
         }
-        let posted = Posted::new(Vec::new());
-        let form = read(visit, &posted, means);
-        let mut facts = visit.head(language);
-        visit.filled(&form, &posted, means, language).page(&mut facts, &Mark::new(means.dice), 0, &[], false);
-        PAGES.respond(StatusCode::OK, language, "form", facts)
+        let store = self.tools.shelf.store();
+        let kept = match &visit.key {
+            Some(key) => drafts::find(store, key, &visit.credential.id).await?,
+            None => Kept::Nothing,
+        };
+        let blank = Posted::new(Vec::new());
+        Ok(match kept {
+            Kept::Nothing => visit.form_page(means, language, &blank, 0, |filled| filled, &[]),
+            Kept::OtherWay => visit.form_page(means, language, &blank, 0, |filled| filled, &[("other_way", json!(true))]),
+            Kept::Text(text, day) => {
+                let posted = Posted::of_kept(&text).unwrap_or(blank);
+                let at = match posted.place() {
+                    Place::Page(at) => at,
+                    Place::Review | Place::Whole => usize::MAX,
+                };
+                let since = if day.is_empty() { json!(true) } else { json!(day) };
+                visit.form_page(means, language, &posted, at, |filled| filled, &[("kept_before", since)])
+            }
+        })
     }
 
     async fn take(&self, visit: &Visit, posted: &Posted, headers: &HeaderMap) -> Result<Response, Failure> {
@@ -333,12 +390,11 @@ impl SurveyPages {
         let means = self.tools.means();
         let survey = visit.survey();
         let mark = posted.mark().unwrap_or_else(|| Mark::new(means.dice));
-        if let Some(receipt) = respond::receipt_before(survey, &visit.uses, &mark) {
+        let mends = posted.mends() && mend::may_mend(survey) && !visit.uses.is_empty();
+        if let Some(receipt) = respond::receipt_before(survey, &visit.uses, &mark).filter(|_| !mends) {
             return Ok(seen(visit, &receipt, language));
         }
-        if let Some(barred) =
-            respond::barred(survey, &visit.shelved, visit.row.state, visit.row.responses, &visit.credential, means)
-        {
+        if let Some(barred) = visit.barred(means, mends) {
             return Ok(self.barred(visit, language, barred));
         }
         let form = read(visit, posted, means);
@@ -353,6 +409,19 @@ impl SurveyPages {
         };
         let step = posted.step();
         match (step, posted.place()) {
+            (Step::Keep, place) if !mends => {
+                let at = if let Place::Page(at) = place { at } else { first };
+                if !self.keep(visit, posted, means).await? {
+                    return Ok(Redirect::to(&format!("{}?lang={}", visit.path, language.code())).into_response());
+                }
+                filled.page(&mut facts, &mark, at, &[], false);
+                page::put(&mut facts, "kept", json!(true));
+                return Ok(PAGES.respond(StatusCode::OK, language, "form", facts));
+            }
+            (Step::Forget, _) => {
+                drafts::forget(&self.tools.shelf, &visit.shelved, &visit.credential.id).await?;
+                return Ok(Redirect::to(&format!("{}?lang={}", visit.path, language.code())).into_response());
+            }
             (Step::Change(at), _) => return page(StatusCode::OK, at, &[], false),
             (Step::Speak(_), Place::Page(at)) => return page(StatusCode::OK, at, &[], false),
             (Step::Back, Place::Page(at)) => {
@@ -393,7 +462,11 @@ impl SurveyPages {
         }
         let credential = visit.credential.id;
         let submission = Submission { credential, mark, form: &form, language, channel: Channel::Web };
-        match respond::submit(&self.tools.shelf, &visit.shelved, means, submission).await {
+        let done = match mends {
+            true => mend::mend(&self.tools.shelf, &visit.shelved, means, submission).await,
+            false => respond::submit(&self.tools.shelf, &visit.shelved, means, submission).await,
+        };
+        match done {
             Ok(Outcome::Recorded(receipt) | Outcome::Before(receipt)) => Ok(seen(visit, &receipt, language)),
             Ok(Outcome::Barred(Barred::TooLong)) => {
                 let answers = form.canonical();
@@ -420,12 +493,23 @@ impl SurveyPages {
         }
     }
 
+    /// Seals what was typed with the key of the way in; whether it is kept.
+    async fn keep(&self, visit: &Visit, posted: &Posted, means: Means<'_>) -> Result<bool, Failure> {
+        let Some(key) = &visit.key else { return Ok(false) };
+        let credential = &visit.credential.id;
+        let sealed = key.seal(means.dice, credential, &posted.to_keep(visit.instrument()));
+        let of = (credential, visit.uses.len());
+        drafts::keep(&self.tools.shelf, &visit.shelved, means, visit.survey(), of, &sealed).await
+    }
+
     fn thanks(&self, visit: &Visit, language: Language, used: &AnsweredRow, before: bool) -> Response {
         let mut facts = visit.head(language);
         if let Some(object) = facts.as_object_mut() {
             object.insert("receipt".to_string(), json!(used.receipt));
             object.insert("day".to_string(), json!(used.day));
             object.insert("before".to_string(), json!(before));
+            let may_mend = mend::may_mend(visit.survey()) && visit.barred(self.tools.means(), true).is_none();
+            object.insert("may_mend".to_string(), json!(may_mend));
             object.insert("repeated".to_string(), json!(visit.survey().responses == Responses::Repeated));
         }
         PAGES.respond(StatusCode::OK, language, "thanks", facts)

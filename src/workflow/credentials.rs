@@ -25,7 +25,7 @@ use crate::letters::facts::{Invitation, Invited};
 use crate::limits;
 use crate::store::credential::{self, CredentialRow, State};
 use crate::store::participant::{self, NewParticipant, ParticipantRow};
-use crate::store::{Tx, session};
+use crate::store::{Tx, draft, session};
 
 /// A participant on file, as a list would have them.
 fn on_file(row: &ParticipantRow) -> Candidate {
@@ -222,6 +222,7 @@ pub async fn change(
             Change::Revoke => {
                 credential::set_state(tx, &one.id, State::Revoked).await?;
                 session::end_of_credential(tx, &one.id).await?;
+                draft::forget(tx, &one.id).await?;
             }
             Change::Extend(until) => credential::set_expiry(tx, &one.id, until).await?,
         }
@@ -269,6 +270,7 @@ pub(super) async fn renew(
     let made = Made::new(form, means);
     for one in own.iter().filter(|one| one.state == State::Active) {
         session::end_of_credential(tx, &one.id).await?;
+        draft::forget(tx, &one.id).await?;
     }
     credential::replace_all(tx, whose.id).await?;
     let validity = Validity { from: means.now, until: before.validity.until };

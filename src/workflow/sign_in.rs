@@ -80,12 +80,16 @@ pub async fn sign_in(
             session::sweep(store, means.now, means.now.plus_seconds(-limits::SIGN_IN_QUIET_SECONDS)).await?;
             // Always a new one: what a stranger may have put into the browser before is worth nothing.
             let secret = Secret::new(means.dice);
+            // The password is known now and not kept: its key waits, sealed by the new secret.
+            let draft_key = Secret::parse(password)
+                .map(|password| secret.session_key().wrap(means.dice, &credential.id, &password.draft_key()));
             let row = SessionRow {
                 digest: secret.session_digest(),
                 study_id: shelved.id,
                 credential_id: Some(credential.id),
                 idle_at: means.now.plus_seconds(limits::SESSION_IDLE_SECONDS),
                 ends_at: means.now.plus_seconds(limits::SESSION_SECONDS),
+                draft_key,
             };
             session::insert(store, &row).await?;
             Ok(Tried::In(secret))

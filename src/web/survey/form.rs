@@ -1,9 +1,9 @@
 //! A posted page: which button was pressed, and what was typed on this page and those before.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::answer::Line;
-use crate::domain::instrument::{Instrument, Item};
+use crate::domain::instrument::{Instrument, Item, ItemKind};
 use crate::domain::language::Language;
 use crate::domain::survey::Mark;
 use crate::limits;
@@ -15,6 +15,7 @@ const LANGUAGE: &str = "_lang";
 const GUARD: &str = "_guard";
 const PAGE: &str = "_page";
 const SEEN: &str = "_seen";
+const MEND: &str = "_mend";
 
 /// What a button of the page asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,10 @@ pub(super) enum Step {
     Change(usize),
     /// Send what was shown.
     Send,
+    /// Keep what was typed, to go on another time.
+    Keep,
+    /// Forget what was kept.
+    Forget,
     /// The same page in another language.
     Speak(Language),
 }
@@ -81,6 +86,8 @@ impl Posted {
         match step {
             "send" => Step::Send,
             "back" => Step::Back,
+            "keep" => Step::Keep,
+            "forget" => Step::Forget,
             "change" => Step::Change(0),
             _ => numbered.or(spoken).unwrap_or(Step::Answer),
         }
@@ -92,6 +99,36 @@ impl Posted {
             Some(number) => number.parse().map_or(Place::Whole, Place::Page),
             None => Place::Whole,
         }
+    }
+
+    /// Whether answers that were sent are mended.
+    pub(super) fn mends(&self) -> bool {
+        self.find(MEND) == Some("1")
+    }
+
+    /// The answers of an instrument's items and the page they were typed on, as text to be kept.
+    pub(super) fn to_keep(&self, instrument: &Instrument) -> Vec<u8> {
+        let items = instrument.items.iter().flat_map(|item| self.all(&item.id).map(|value| (item.id.as_str(), value)));
+        let fields: Vec<(&str, &str)> = self.find(PAGE).map(|page| (PAGE, page)).into_iter().chain(items).collect();
+        serde_json::to_vec(&fields).expect("pairs of texts are JSON")
+    }
+
+    /// What was kept.
+    pub(super) fn of_kept(text: &[u8]) -> Option<Posted> {
+        serde_json::from_slice(text).ok().map(Posted::new)
+    }
+
+    /// Answers that were sent, as they would be typed again.
+    pub(super) fn of_answers(instrument: &Instrument, answers: &BTreeMap<String, String>) -> Posted {
+        let fields = instrument.items.iter().filter_map(|item| Some((item, answers.get(&item.id)?)));
+        let each = |(item, value): (&Item, &String)| -> Vec<(String, String)> {
+            let values = match item.kind {
+                ItemKind::Choices(_) => value.split(';').map(str::to_string).collect(),
+                _ => vec![value.clone()],
+            };
+            values.into_iter().map(|value| (item.id.clone(), value)).collect()
+        };
+        Posted::new(fields.flat_map(each).collect())
     }
 
     /// Items that stood on the posted page; none if it does not say.

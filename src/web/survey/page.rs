@@ -24,6 +24,8 @@ pub(super) struct Filled<'a> {
     pub(super) posted: &'a Posted,
     pub(super) now: Instant,
     pub(super) language: Language,
+    /// Whether answers that were sent are mended.
+    pub(super) mends: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -152,8 +154,10 @@ impl Filled<'_> {
             .collect();
         put(facts, "fields", json!(fields));
         put(facts, "mark", json!(mark.text()));
-        put(facts, "again", json!(false));
-        put(facts, "long", json!(false));
+        put(facts, "mends", json!(self.mends));
+        for absent in ["again", "long", "more", "kept", "kept_before", "other_way"] {
+            put(facts, absent, json!(false));
+        }
         put(facts, "answering", json!(true));
     }
 
@@ -262,7 +266,7 @@ fn rows_together(items: Vec<ItemFacts>) -> Vec<ItemFacts> {
     whole
 }
 
-fn put(facts: &mut Value, key: &str, value: Value) {
+pub(super) fn put(facts: &mut Value, key: &str, value: Value) {
     if let Some(object) = facts.as_object_mut() {
         object.insert(key.to_string(), value);
     }

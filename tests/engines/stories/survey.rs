@@ -232,6 +232,91 @@ stories! {
         assert!(pages.fill(&path, &lacks, &with_place, "answer").await.body.contains("Your sleep"));
     }
 
+    async fn what_is_kept_opens_for_its_writer_alone(center: &mut Center) {
+        center.activate(&once(), Stage::Production).await;
+        let issued = invite(center, 2, None).await;
+        center.settle().await;
+        let pages = serve(center).await;
+        let path = link_in(issued[0].link.as_deref().unwrap());
+        let first = pages.get(&format!("{path}?lang=en")).await;
+        let typed = [("day", "soon enough"), ("mood", "3"), ("pain", "no")];
+        let kept = pages.fill(&path, &first, &typed, "keep").await;
+        assert!(kept.status == 200 && kept.body.contains("Your answers are kept, but not sent yet. Open the same link"), "{kept:?}");
+        assert_eq!(center.world.number("SELECT count(*) FROM draft WHERE length(sealed) > 4096").await, 1);
+        assert_eq!(center.world.number("SELECT count(*) FROM response").await, 0);
+
+        // The link shows it again, to whoever has it; the password of the same credential does not open it.
+        let again = pages.get(&format!("{path}?lang=en")).await;
+        assert!(again.body.contains("These are the answers you kept") && again.body.contains("value=\"soon enough\""), "{again:?}");
+        let other = pages.get(&format!("{}?lang=en", link_in(issued[1].link.as_deref().unwrap()))).await;
+        assert!(!other.body.contains("kept") && !other.body.contains("soon enough"), "{other:?}");
+        let (login, password) = (issued[0].login.clone().unwrap().grouped(), issued[0].password.clone().unwrap());
+        let typed_in = [("login", login.as_str()), ("password", password.as_str()), ("lang", "en")];
+        let cookie = pages.post("/s/wellbeing", &typed_in).await.cookie();
+        let form = pages.get_with("/s/wellbeing/form?lang=en", &cookie).await;
+        assert!(form.body.contains("Only the link opens them") && !form.body.contains("soon enough"), "{form:?}");
+
+        // What is kept with the password opens in a later session, and no more by the link.
+        let guard = form.field("_guard");
+        let header = format!("Cookie: {cookie}\r\n");
+        let fields = [("_guard", guard.as_str()), ("_lang", "en"), ("_page", "0"), ("mood", "4"), ("_step", "keep")];
+        let kept = pages.post_with("/s/wellbeing/form", &fields, &header).await;
+        assert!(kept.body.contains("Sign in with the same ID and password"), "{kept:?}");
+        let later = pages.post("/s/wellbeing", &typed_in).await.cookie();
+        assert_ne!(later, cookie);
+        let form = pages.get_with("/s/wellbeing/form?lang=en", &later).await;
+        assert!(form.body.contains("name=\"mood\" value=\"4\" checked"), "{form:?}");
+        let by_link = pages.get(&format!("{path}?lang=en")).await;
+        assert!(by_link.body.contains("Only the password opens them"), "{by_link:?}");
+
+        // It can be forgotten, and is gone once answers are sent; a page left open keeps nothing afterwards.
+        let forgotten = pages.fill(&path, &by_link, &[], "forget").await;
+        assert_eq!((forgotten.status, center.world.number("SELECT count(*) FROM draft").await), (303, 0));
+        let kept = pages.fill(&path, &by_link, &typed, "keep").await;
+        assert_eq!((kept.status, center.world.number("SELECT count(*) FROM draft").await), (200, 1));
+        let sent = pages.post(&path, &with(&[("_mark", &"ab".repeat(16))])).await;
+        assert_eq!((sent.status, center.world.number("SELECT count(*) FROM draft").await), (303, 0));
+        let late = pages.fill(&path, &kept, &typed, "keep").await;
+        assert_eq!((late.status, center.world.number("SELECT count(*) FROM draft").await), (303, 0));
+    }
+
+    async fn sent_answers_are_mended_where_the_study_allows_it(center: &mut Center) {
+        let bundle = edited(&once(), "study.toml", "responses = \"once\"", "responses = \"once\"\nedit = true\ncap = 1");
+        center.activate(&bundle, Stage::Production).await;
+        let issued = invite(center, 1, None).await;
+        center.settle().await;
+        let pages = serve(center).await;
+        let path = link_in(issued[0].link.as_deref().unwrap());
+        let sent = pages.post(&path, &with(&[("_mark", &"ab".repeat(16)), ("_lang", "en"), ("remark", "one\r\ntwo")])).await;
+        let thanks = pages.get(&sent.location()).await;
+        assert!(thanks.body.contains("?mend=1") && thanks.body.contains("Change my answers"), "{thanks:?}");
+        let form = pages.get(&format!("{path}?mend=1&lang=en")).await;
+        assert!(form.body.contains("You are changing answers that were sent"), "{form:?}");
+        assert!(form.body.contains("name=\"mood\" value=\"7\" checked") && form.body.contains("value=\"2026-11-01\""));
+        let mut page = form.clone();
+        let first = [("day", "2026-11-01"), ("mood", "8"), ("pain", "no")];
+        page = pages.fill(&path, &page, &first, "answer").await;
+        page = pages.fill(&path, &page, &[("slept", "7"), ("napped", "")], "answer").await;
+        assert!(page.body.contains("one\ntwo</textarea>"), "{page:?}");
+        let last = [("tired", "2"), ("worried", "1"), ("met", "3"), ("remark", "one\ntwo")];
+        let mended = pages.fill(&path, &page, &last, "answer").await;
+        assert_eq!(mended.location(), sent.location(), "the receipt stays good");
+        // Sent again, it is the same.
+        assert_eq!(pages.fill(&path, &page, &last, "answer").await.location(), sent.location());
+        let row = study::find_current(center.store(), "wellbeing").await.unwrap().unwrap();
+        let all = response::list(center.store(), row.id, &Mark([0; 16]), 10).await.unwrap();
+        assert_eq!((all.len(), row.responses), (2, 1));
+        let current = all.iter().find(|one| one.current).unwrap();
+        let before = all.iter().find(|one| !one.current).unwrap();
+        assert!(current.answers.contains("\"mood\":\"8\"") && before.answers.contains("\"mood\":\"7\""), "{all:?}");
+        assert_eq!((current.replaces, current.occasion), (Some(before.id), before.occasion));
+        assert_eq!(center.world.number("SELECT count(*) FROM audit WHERE action = 'mend-response'").await, 1);
+        // Not after the end, and not where the study does not say so.
+        life::set_state(center.store(), "wellbeing", State::Closed, center.act("over")).await.unwrap();
+        assert!(!pages.get(&path).await.body.contains("?mend=1"));
+        assert_eq!(pages.fill(&path, &page, &first, "send").await.status, 403);
+    }
+
     async fn of_many_who_send_at_once_each_counts_once(center: &mut Center) {
         center.activate(&once(), Stage::Production).await;
         let issued = invite(center, 40, None).await;

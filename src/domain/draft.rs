@@ -1,0 +1,115 @@
+//! Answers not sent yet, sealed so that only their writer's own secret opens them: not the database, not whoever runs it.
+//!
+//! The key is derived from the secret in the link, or from the password; of both only digests of another purpose are kept. A
+//! session has a secret of its own, so it keeps the password's key sealed by that: with the cookie, and only with it, the key
+//! is known. XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha), whose nonce of 192 bits can be random.
+
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+use super::survey::Mark;
+use super::time::Dice;
+
+/// Bytes of a nonce.
+const NONCE_BYTES: usize = 24;
+/// What is sealed is filled up to a multiple of so many bytes, so that its length does not tell whose answers these were.
+const BLOCK_BYTES: usize = 4096;
+/// Stands behind the text, before the filling.
+const END: u8 = 0x80;
+
+/// What seals and opens a draft.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DraftKey([u8; 32]);
+
+impl std::fmt::Debug for DraftKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DraftKey(…)")
+    }
+}
+
+impl DraftKey {
+    /// The key of a secret for a purpose (HMAC-SHA-256 under the secret, RFC 2104).
+    pub(super) fn derive(secret: &str, purpose: &str) -> DraftKey {
+        let mut mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(secret.as_bytes()).expect("HMAC takes any key");
+        mac.update(b"hagaki draft ");
+        mac.update(purpose.as_bytes());
+        DraftKey(mac.finalize().into_bytes().into())
+    }
+
+    /// Seals a text for one credential; a draft that is moved to another does not open there.
+    pub fn seal(&self, dice: &dyn Dice, credential: &Mark, plain: &[u8]) -> Vec<u8> {
+        let mut padded = plain.to_vec();
+        padded.push(END);
+        padded.resize(padded.len().next_multiple_of(BLOCK_BYTES), 0);
+        self.encrypt(dice, credential, &padded)
+    }
+
+    /// What was sealed; none if by another key, for another credential, or if it was changed.
+    pub fn open(&self, credential: &Mark, sealed: &[u8]) -> Option<Vec<u8>> {
+        let mut padded = self.decrypt(credential, sealed)?;
+        let end = padded.iter().rposition(|byte| *byte != 0).filter(|end| padded[*end] == END)?;
+        padded.truncate(end);
+        Some(padded)
+    }
+
+    /// Another key, sealed by this one.
+    pub fn wrap(&self, dice: &dyn Dice, credential: &Mark, other: &DraftKey) -> Vec<u8> {
+        self.encrypt(dice, credential, &other.0)
+    }
+
+    /// The key that was sealed by this one.
+    pub fn unwrap_key(&self, credential: &Mark, sealed: &[u8]) -> Option<DraftKey> {
+        Some(DraftKey(self.decrypt(credential, sealed)?.try_into().ok()?))
+    }
+
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new(&Key::from(self.0))
+    }
+
+    fn encrypt(&self, dice: &dyn Dice, credential: &Mark, plain: &[u8]) -> Vec<u8> {
+        let mut nonce = [0; NONCE_BYTES];
+        dice.fill(&mut nonce);
+        let payload = Payload { msg: plain, aad: &credential.0 };
+        let sealed = self.cipher().encrypt(&XNonce::from(nonce), payload).expect("a page is no 256 GiB");
+        [nonce.as_slice(), &sealed].concat()
+    }
+
+    fn decrypt(&self, credential: &Mark, sealed: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, rest) = sealed.split_at_checked(NONCE_BYTES)?;
+        let nonce: [u8; NONCE_BYTES] = nonce.try_into().ok()?;
+        self.cipher().decrypt(&XNonce::from(nonce), Payload { msg: rest, aad: &credential.0 }).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Sevens;
+
+    impl Dice for Sevens {
+        fn fill(&self, buffer: &mut [u8]) {
+            buffer.fill(7);
+        }
+    }
+
+    #[test]
+    fn only_the_own_secret_opens_a_draft() {
+        let (own, other) = (DraftKey::derive("secret", "keep"), DraftKey::derive("other", "keep"));
+        let mark = Mark([1; 16]);
+        for plain in [&b""[..], b"answers", &[0; 5000], &[END; 4096]] {
+            let sealed = own.seal(&Sevens, &mark, plain);
+            assert_eq!(own.open(&mark, &sealed).unwrap(), plain);
+            assert_eq!((other.open(&mark, &sealed), own.open(&Mark([2; 16]), &sealed)), (None, None));
+            assert_eq!(own.open(&mark, &sealed[..sealed.len() - 1]), None);
+        }
+        assert_eq!(own.seal(&Sevens, &mark, b"short").len(), own.seal(&Sevens, &mark, b"somewhat longer").len());
+        let session = DraftKey::derive("secret", "session");
+        assert!(session != own);
+        let wrapped = session.wrap(&Sevens, &mark, &own);
+        assert_eq!(session.unwrap_key(&mark, &wrapped), Some(own.clone()));
+        assert_eq!(own.unwrap_key(&mark, &wrapped), None);
+    }
+}

@@ -1,0 +1,68 @@
+//! Answers that are kept and not sent: sealed before they come here, gone once answers are sent.
+
+use super::ledger::Ledger;
+use super::shelf::{Shelf, ShelvedStudy};
+use super::{Failure, Means};
+use crate::domain::draft::DraftKey;
+use crate::domain::survey::{Mark, Privacy, Survey};
+use crate::store::{Store, StoreError, credential, draft};
+
+/// What was kept with a credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// Nothing.
+    Nothing,
+    /// A text, and the day on which it was kept; empty where nobody may know.
+    Text(Vec<u8>, String),
+    /// Something that this way in does not open: a link and a password have each their own key.
+    OtherWay,
+}
+
+/// What was kept with a credential, opened by its key.
+///
+/// # Errors
+/// The database.
+pub async fn find(store: &Store, key: &DraftKey, credential: &Mark) -> Result<Kept, StoreError> {
+    let Some((sealed, day)) = draft::find(store, credential).await? else { return Ok(Kept::Nothing) };
+    Ok(key.open(credential, &sealed).map_or(Kept::OtherWay, |text| Kept::Text(text, day)))
+}
+
+/// Keeps a text in place of what was kept before; whether it was. It is not where answers were sent meanwhile: what was sent
+/// last must not be followed by what was kept before.
+///
+/// # Errors
+/// The database.
+pub async fn keep(
+    shelf: &Shelf,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    survey: &Survey,
+    (credential, uses): (&Mark, usize),
+    sealed: &[u8],
+) -> Result<bool, Failure> {
+    let day = match survey.privacy {
+        Privacy::FullyAnonymous => String::new(),
+        Privacy::Named | Privacy::Anonymous => means.now.day_in(shelved.study.zone).to_string(),
+    };
+    let mut ledger = Ledger::begin(shelf).await?;
+    let (tx, _) = ledger.lock(shelved).await?;
+    let missing = || StoreError::Missing { noun: "credential", key: credential.text() };
+    let row = credential::find(&mut *tx, credential).await?.ok_or_else(missing)?;
+    if credential::uses(&mut *tx, &row).await?.len() != uses || row.state != credential::State::Active {
+        return Ok(false);
+    }
+    draft::put(tx, credential, sealed, &day).await?;
+    ledger.commit().await?;
+    Ok(true)
+}
+
+/// Forgets what was kept.
+///
+/// # Errors
+/// The database.
+pub async fn forget(shelf: &Shelf, shelved: &ShelvedStudy, credential: &Mark) -> Result<(), Failure> {
+    let mut ledger = Ledger::begin(shelf).await?;
+    let (tx, _) = ledger.lock(shelved).await?;
+    draft::forget(tx, credential).await?;
+    ledger.commit().await
+}

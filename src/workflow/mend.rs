@@ -1,0 +1,100 @@
+//! Mending answers that were sent: the response of before stays, superseded, and the new one points at it.
+
+use serde_json::json;
+
+use super::enroll::{append, record_digest};
+use super::ledger::Ledger;
+use super::respond::{Outcome, Submission, barred};
+use super::shelf::{Shelf, ShelvedStudy};
+use super::{Failure, Means};
+use crate::domain::survey::{Mark, Responses, Survey};
+use crate::store::credential::{self, CredentialRow};
+use crate::store::response::{self, ResponseRow};
+use crate::store::{Reader, StoreError, draft};
+
+/// Whether answers to a survey may be mended after they were sent: they stand with the person, and there is one response.
+pub fn may_mend(survey: &Survey) -> bool {
+    survey.edit && survey.privacy.names() && survey.responses == Responses::Once
+}
+
+/// The response that was sent with a credential and counts; none before anything was sent.
+///
+/// # Errors
+/// The database.
+pub async fn sent<'a>(
+    from: impl Into<Reader<'a>>,
+    survey: &Survey,
+    credential: &CredentialRow,
+) -> Result<Option<ResponseRow>, StoreError> {
+    let Some(participant) = credential.participant_id else { return Ok(None) };
+    Ok(response::list_of(from, participant, &survey.instrument).await?.pop())
+}
+
+/// Records mended answers in place of those sent before; the receipt stays. The same page again, or the same answers, change
+/// nothing.
+///
+/// # Errors
+/// The database; [`StoreError::Busy`] if the study was amended since the form was read.
+pub async fn mend(
+    shelf: &Shelf,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    submission: Submission<'_>,
+) -> Result<Outcome, Failure> {
+    let study = &shelved.study;
+    let Some(survey) = study.survey.as_ref().filter(|survey| may_mend(survey)) else {
+        return Err(Failure::Contradiction(format!("answers to study {} cannot be mended", study.slug)));
+    };
+    let mut ledger = Ledger::begin(shelf).await?;
+    let (tx, page) = ledger.lock(shelved).await?;
+    let missing = |noun| StoreError::Missing { noun, key: submission.credential.text() };
+    let credential =
+        credential::find(&mut *tx, &submission.credential).await?.ok_or_else(|| missing("credential"))?;
+    let uses = credential::uses(&mut *tx, &credential).await?;
+    let used = uses.first().ok_or_else(|| missing("use of the credential"))?;
+    let before = sent(&mut *tx, survey, &credential).await?.ok_or_else(|| missing("response"))?;
+    let answers = serde_json::to_string(&submission.form.canonical()).expect("a map of texts is JSON");
+    let told = Outcome::Before(used.receipt.clone());
+    if before.answers == answers {
+        return Ok(told);
+    }
+    // The page's mark names the response, so that a page sent again is found again.
+    let id = match response::find(&mut *tx, &submission.mark).await? {
+        Some(row) if row.participant_id == credential.participant_id => return Ok(told),
+        Some(_) => Mark::new(means.dice),
+        None => submission.mark,
+    };
+    // It is among those that count already.
+    if let Some(barred) = barred(survey, shelved, page.row.state, page.row.responses - 1, &credential, means) {
+        return Ok(Outcome::Barred(barred));
+    }
+    let body = json!({
+        "response": id.text(),
+        "replaces": before.id.text(),
+        "participant": credential.participant_id,
+        "instrument": survey.instrument,
+        "occasion": before.occasion,
+        "bundle": shelved.version,
+        "answers": record_digest(&answers),
+    });
+    let audit_digest = append(tx, page, means, "participant", "mend-response", &body).await?;
+    response::supersede(tx, &before.id).await?;
+    let row = ResponseRow {
+        id,
+        bundle_version: shelved.version,
+        channel: submission.channel,
+        language: submission.language.code().to_string(),
+        answers,
+        typed: serde_json::to_string(&submission.form.typed).expect("a map of texts is JSON"),
+        answered_at: Some(means.now),
+        replaces: Some(before.id),
+        audit_digest: Some(audit_digest),
+        ..before
+    };
+    response::insert(tx, &row).await?;
+    draft::forget(tx, &credential.id).await?;
+    page.touch();
+    let receipt = used.receipt.clone();
+    ledger.commit().await?;
+    Ok(Outcome::Recorded(receipt))
+}
