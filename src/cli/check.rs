@@ -1,13 +1,16 @@
-//! `hagaki check BUNDLE…`: every problem at once, then every letter rendered with every sample.
+//! `hagaki check BUNDLE…`: every problem at once, then every letter and every page of a survey rendered with every sample.
 
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
 use super::{End, Output, counted};
+use crate::daemon::machine::SystemClock;
 use crate::definition::{self, Bundle, Problem, Weight};
 use crate::domain::allocation::ArmList;
+use crate::domain::time::Clock;
 use crate::letters::{Kind, Stationery};
+use crate::web;
 
 pub(super) fn run(bundles: &[PathBuf], output: Output) -> anyhow::Result<End> {
     let mut sound = true;
@@ -22,17 +25,35 @@ pub(super) fn run(bundles: &[PathBuf], output: Output) -> anyhow::Result<End> {
                 0
             }
         };
+        let pages =
+            match checked.asking.as_ref().map(|study| web::survey::rehearse(study, SystemClock::default().now())) {
+                Some(Ok(pages)) => pages,
+                Some(Err(wrong)) => {
+                    let (file, right) =
+                        ("study.toml".to_string(), "this is a fault of the program: please report it".to_string());
+                    checked.problems.push(Problem {
+                        file,
+                        line: None,
+                        key: "survey".to_string(),
+                        wrong,
+                        right,
+                        weight: Weight::Error,
+                    });
+                    0
+                }
+                None => 0,
+            };
         sound &= checked.problems.iter().all(|problem| problem.weight == Weight::Warning);
         if output.json {
-            println!("{}", report(&checked, letters));
+            println!("{}", report(&checked, letters, pages));
         } else {
-            print(&checked, letters);
+            print(&checked, letters, pages);
         }
     }
     Ok(if sound { End::Done } else { End::Refused })
 }
 
-fn report(checked: &definition::Checked, letters: usize) -> Value {
+fn report(checked: &definition::Checked, letters: usize, pages: usize) -> Value {
     let problem = |problem: &Problem| {
         json!({ "file": problem.file, "line": problem.line, "key": problem.key, "wrong": problem.wrong,
                 "right": problem.right, "weight": weight(problem) })
@@ -44,12 +65,13 @@ fn report(checked: &definition::Checked, letters: usize) -> Value {
         "tag": checked.study.as_ref().map(|(_, tag)| tag),
         "digest": checked.digest,
         "letters": letters,
+        "pages": pages,
         "list": checked.list.as_ref().map(|list| list_report(list)),
         "problems": checked.problems.iter().map(problem).collect::<Vec<_>>(),
     })
 }
 
-fn print(checked: &definition::Checked, letters: usize) {
+fn print(checked: &definition::Checked, letters: usize, pages: usize) {
     let errors = checked.problems.iter().filter(|problem| problem.weight == Weight::Error).count();
     let warnings = checked.problems.len() - errors;
     for problem in &checked.problems {
@@ -64,6 +86,8 @@ fn print(checked: &definition::Checked, letters: usize) {
         0 => "no letter rendered".to_string(),
         kinds => format!("{kinds} kinds of letters rendered in every language"),
     };
+    let rendered =
+        if pages == 0 { rendered } else { format!("{rendered}; {} rendered with samples", counted(pages, "page")) };
     let (errors, warnings) = (counted(errors, "error"), counted(warnings, "warning"));
     println!("{} ({name}): {verdict}; {errors}, {warnings}; {rendered}", checked.folder.display());
 }

@@ -52,6 +52,8 @@ pub struct Checked {
     pub study: Option<(String, String)>,
     /// Digest of its files.
     pub digest: String,
+    /// The study, if it can be used and asks participants: its pages can be tried.
+    pub asking: Option<Arc<Study>>,
     /// The imported list of arms, where the study has one: its counts and digest are to be held against what was sent.
     pub list: Option<Arc<ArmList>>,
     /// Everything that is wrong with it or should be looked at.
@@ -71,12 +73,13 @@ pub fn check<P: AsRef<Path>>(folders: &[P]) -> Vec<Checked> {
     for folder in folders {
         let folder = folder.as_ref();
         let bundle = Bundle::read(folder);
-        let (study, list, mut problems) = match load(&bundle) {
+        let (study, asking, list, mut problems) = match load(&bundle) {
             Ok((study, warnings)) => {
                 let list = study.scheme.as_ref().and_then(list_of);
-                (Some((study.slug, study.tag)), list, warnings)
+                let names = (study.slug.clone(), study.tag.clone());
+                (Some(names), study.survey.is_some().then(|| Arc::new(study)), list, warnings)
             }
-            Err(problems) => (None, None, problems),
+            Err(problems) => (None, None, None, problems),
         };
         if let Some((slug, tag)) = &study {
             for (other, (other_slug, other_tag)) in
@@ -100,7 +103,7 @@ pub fn check<P: AsRef<Path>>(folders: &[P]) -> Vec<Checked> {
                 }
             }
         }
-        checked.push(Checked { folder: folder.to_path_buf(), study, digest: bundle.digest(), list, problems });
+        checked.push(Checked { folder: folder.to_path_buf(), study, asking, digest: bundle.digest(), list, problems });
     }
     checked
 }

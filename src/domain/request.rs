@@ -34,6 +34,10 @@ pub enum Act {
     Randomize(Randomize),
     /// A participant asks for a fresh link; whether they are one is not known yet.
     Link,
+    /// The blank form of a survey.
+    SurveyForm,
+    /// Answers to a survey. They may still have faults: then they are refused.
+    Respond(Form),
     /// An act about one subject. It may still lack something: then a form is sent.
     Deed(Wanted),
     /// The reply to a one-time token: go on with what was asked before.
@@ -66,6 +70,8 @@ impl Act {
             Act::Help => "help",
             Act::Randomize(_) => "randomize",
             Act::Link => "link",
+            Act::SurveyForm => "survey-form",
+            Act::Respond(_) => "respond",
             Act::Deed(wanted) => wanted.deed.key(),
             Act::Confirm(_) => "confirm",
             Act::Unconfirmed(_) => "unconfirmed",

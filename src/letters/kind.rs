@@ -113,6 +113,14 @@ pub enum Kind {
     NoticeRandomizedUnblinded,
     /// A fresh link was asked for; whether one was sent is not told.
     LinkAsked,
+    /// The form of a survey, to be answered by mail.
+    SurveyForm,
+    /// Answers by mail that were not recorded: why, or what to mend.
+    SurveyRefused,
+    /// Answers by mail were recorded, now or before.
+    SurveyDone,
+    /// Answers by mail are unusual; reply to go on.
+    SurveyConfirm,
 }
 
 /// Whom a kind of letter is for.
@@ -132,7 +140,7 @@ pub enum Audience {
 
 impl Kind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Kind; 54] = [
+    pub const ALL: [Kind; 58] = [
         Kind::AssignmentOpen,
         Kind::AssignmentBlinded,
         Kind::RegistrationDone,
@@ -187,6 +195,10 @@ impl Kind {
         Kind::NoticeRandomizedOpen,
         Kind::NoticeRandomizedUnblinded,
         Kind::LinkAsked,
+        Kind::SurveyForm,
+        Kind::SurveyRefused,
+        Kind::SurveyDone,
+        Kind::SurveyConfirm,
     ];
 
     /// Name of the templates' folder; also in commands, tables and logs.
@@ -246,6 +258,10 @@ impl Kind {
             Kind::NoticeRandomizedOpen => "notice-randomized-open",
             Kind::NoticeRandomizedUnblinded => "notice-randomized-unblinded",
             Kind::LinkAsked => "link-asked",
+            Kind::SurveyForm => "survey-form",
+            Kind::SurveyRefused => "survey-refused",
+            Kind::SurveyDone => "survey-done",
+            Kind::SurveyConfirm => "survey-confirm",
         }
     }
 

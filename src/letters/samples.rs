@@ -11,7 +11,7 @@ use super::facts::{
     Links, Noted, NoticeBlind, NoticeOpen, NoticeRandomized, NoticeRandomizedBlind, NoticeUnblinded, Opening,
     RandomizationConfirm, RandomizationConflict, RandomizationForm, RandomizationName, RandomizationRefused,
     Randomized, RandomizedBlinded, RandomizedOpen, Reader, Refusal, RegistrationDone, Replacement, Sameness, ShortArm,
-    Unblinded, UnblindedFurther, UnblindingNotice,
+    SurveyConfirm, SurveyDone, SurveyForm, SurveyRefused, Unblinded, UnblindedFurther, UnblindingNotice,
 };
 use super::kind::Kind;
 use super::stationery::built_in_file;
@@ -138,6 +138,22 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
             let kits = DeedConfirm { changes: Vec::new(), kits: vec!["K-4711".into()], ..kits };
             more.push(Letter { facts: Facts::DeedConfirm(kits), ..full.clone() });
         }
+        Facts::SurveyForm(facts) => facts.closes = String::new(),
+        Facts::SurveyRefused(facts) => {
+            (facts.reason, facts.form) = (String::new(), None);
+            facts.faults.clear();
+            facts.unknown.clear();
+        }
+        Facts::SurveyDone(facts) => {
+            facts.before = true;
+            facts.answers.clear();
+            facts.unused.clear();
+            more.push(Letter {
+                facts: Facts::SurveyDone(SurveyDone { before: false, mended: true, ..facts.clone() }),
+                ..full.clone()
+            });
+        }
+        Facts::SurveyConfirm(facts) => facts.unused.clear(),
         Facts::Help(help) => {
             help.confirm = !help.confirm;
             help.enrolls = false;
@@ -219,6 +235,8 @@ pub fn for_study(
     let head = Head::new(study, stage, person, Some(site), service, now, language);
     let reader = Reader { study, person, today: now.day_in(study.zone), language };
     let instrument = study.registration_instrument();
+    let asked =
+        study.survey.as_ref().and_then(|survey| study.find_instrument(&survey.instrument)).unwrap_or(instrument);
     let form = invented_form(instrument, site, reader.today);
     let answers = form.canonical();
     let number = study.subject_number(1);
@@ -290,6 +308,20 @@ pub fn for_study(
             let reply_to = service.replacen('@', "+TOKEN@", 1);
             Facts::Confirm(Confirm::new(&reader, instrument, &form, &reply_to, now.plus_seconds(86_400)))
         }
+        (Kind::SurveyForm, _) => Facts::SurveyForm(SurveyForm::new(&reader, asked)),
+        (Kind::SurveyRefused, _) => {
+            let form = with_a_gap(invented_form(asked, site, reader.today));
+            Facts::SurveyRefused(SurveyRefused::faulty(&reader, asked, &form))
+        }
+        (Kind::SurveyDone, _) => {
+            let form = invented_form(asked, site, reader.today);
+            Facts::SurveyDone(SurveyDone::new(&reader, asked, &form, "ABCD-EFGH-IJKL", &reader.today.to_string()))
+        }
+        (Kind::SurveyConfirm, _) => {
+            let form = invented_form(asked, site, reader.today);
+            let (reply_to, until) = (service.replacen('@', "+TOKEN@", 1), now.plus_seconds(86_400));
+            Facts::SurveyConfirm(SurveyConfirm::new(&reader, asked, &form, &reply_to, until))
+        }
         (Kind::Conflict, _) => {
             let registered = with_a_gap(form.clone()).canonical();
             Facts::Conflict(Conflict::new(&reader, instrument, &number, now, &registered, &answers, Sameness::SameSite))
@@ -358,7 +390,7 @@ fn of_randomization(
 }
 
 /// A form with an answer for every item that has an obvious one.
-fn invented_form(instrument: &Instrument, site: &str, today: chrono::NaiveDate) -> Form {
+pub fn invented_form(instrument: &Instrument, site: &str, today: chrono::NaiveDate) -> Form {
     let mut form = Form::default();
     for item in &instrument.items {
         let Some(value) = invented_value(item, site, today) else { continue };

@@ -56,7 +56,8 @@ statements! { "session":
 /// # Errors
 /// [`StoreError::Conflict`] if the secret exists.
 pub async fn insert(store: &Store, new: &SessionRow) -> Result<(), StoreError> {
-    let binds = binds![&new.digest, new.study_id, &new.credential_id, new.idle_at, new.ends_at, new.draft_key.as_deref()];
+    let binds =
+        binds![&new.digest, new.study_id, &new.credential_id, new.idle_at, new.ends_at, new.draft_key.as_deref()];
     store.write(&INSERT, binds).await.map(drop)
 }
 

@@ -6,7 +6,10 @@
 
 mod form;
 mod page;
+mod rehearsal;
 mod sign_in;
+
+pub use rehearsal::rehearse;
 
 use std::sync::{Arc, LazyLock};
 
@@ -184,7 +187,15 @@ impl Visit {
 
     /// What was filled in so far.
     fn filled<'a>(&'a self, form: &'a Form, posted: &'a Posted, means: Means<'_>, language: Language) -> Filled<'a> {
-        Filled { study: &self.shelved.study, instrument: self.instrument(), form, posted, now: means.now, language, mends: posted.mends() }
+        Filled {
+            study: &self.shelved.study,
+            instrument: self.instrument(),
+            form,
+            posted,
+            now: means.now,
+            language,
+            mends: posted.mends(),
+        }
     }
 
     /// The page at a place, with what more its template is to know.
@@ -234,27 +245,30 @@ impl Visit {
         }
     }
 
-    /// What becomes of the answers, and who can know whose they are.
-    fn promise(&self, language: Language) -> String {
-        let survey = self.survey();
-        PAGES.word(language, survey.privacy.key(), &[("batch", &survey.batch.to_string())])
-    }
-
     /// What every page of this survey states.
     fn head(&self, language: Language) -> Value {
-        let study = &self.shelved.study;
-        let path = &self.path;
-        let languages = languages(study, path, language);
-        json!({
-            "study": { "title": study.title.in_language(language), "tag": study.tag,
-                       "test": self.shelved.stage == study::Stage::Development },
-            "title": self.instrument().title.in_language(language),
-            "languages": languages, "several": study.languages.len() > 1,
-            "path": path, "guard": self.guard, "named": self.survey().privacy.names(), "promise": self.promise(language),
-            "answering": false, "number": 1, "of": 1,
-            "leave": self.guard.as_ref().map(|_| format!("/s/{}/leave", study.slug)),
-        })
+        head((&self.shelved.study, self.shelved.stage), &self.path, self.guard.as_deref(), language)
     }
+}
+
+/// What becomes of the answers, and who can know whose they are.
+fn promise(survey: &Survey, language: Language) -> String {
+    PAGES.word(language, survey.privacy.key(), &[("batch", &survey.batch.to_string())])
+}
+
+/// What every page of a survey states.
+fn head((study, stage): (&Study, study::Stage), path: &str, guard: Option<&str>, language: Language) -> Value {
+    let survey = study.survey.as_ref();
+    let instrument = survey.and_then(|survey| study.find_instrument(&survey.instrument));
+    json!({
+        "study": { "title": study.title.in_language(language), "tag": study.tag,
+                   "test": stage == study::Stage::Development },
+        "title": instrument.map_or("", |instrument| instrument.title.in_language(language)),
+        "languages": languages(study, path, language), "several": study.languages.len() > 1,
+        "path": path, "guard": guard, "named": survey.is_some_and(|survey| survey.privacy.names()),
+        "promise": survey.map(|survey| promise(survey, language)), "answering": false, "number": 1, "of": 1,
+        "leave": guard.map(|_| format!("/s/{}/leave", study.slug)),
+    })
 }
 
 /// The languages of a study, as links to the same page.
@@ -349,7 +363,14 @@ impl SurveyPages {
             if let Some(sent) = sent {
                 let answers = serde_json::from_str(&sent.answers).unwrap_or_default();
                 let posted = Posted::of_answers(visit.instrument(), &answers);
-                return Ok(visit.form_page(means, language, &posted, 0, |filled| Filled { mends: true, ..filled }, &[]));
+                return Ok(visit.form_page(
+                    means,
+                    language,
+                    &posted,
+                    0,
+                    |filled| Filled { mends: true, ..filled },
+                    &[],
+                ));
             }
         }
         let told = wish.receipt.as_deref().and_then(|receipt| visit.uses.iter().find(|used| used.receipt == receipt));
@@ -368,7 +389,9 @@ impl SurveyPages {
         let blank = Posted::new(Vec::new());
         Ok(match kept {
             Kept::Nothing => visit.form_page(means, language, &blank, 0, |filled| filled, &[]),
-            Kept::OtherWay => visit.form_page(means, language, &blank, 0, |filled| filled, &[("other_way", json!(true))]),
+            Kept::OtherWay => {
+                visit.form_page(means, language, &blank, 0, |filled| filled, &[("other_way", json!(true))])
+            }
             Kept::Text(text, day) => {
                 let posted = Posted::of_kept(&text).unwrap_or(blank);
                 let at = match posted.place() {

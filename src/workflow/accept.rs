@@ -5,7 +5,8 @@ use super::enroll::{self, Application, Confirmed, Enrolled, Enrollment};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
 use super::{
-    Arrival, Failure, Held, Means, Operator, Settled, balance, confirm, deed, notices, randomize, rescreen, visitor,
+    Arrival, Failure, Held, Means, Operator, Settled, balance, by_mail, confirm, deed, notices, randomize, rescreen,
+    visitor,
 };
 use crate::domain::answer::Form;
 use crate::domain::language::Language;
@@ -126,6 +127,8 @@ pub async fn accept(
         Act::Confirm(token) => Box::pin(confirm::confirm(ledger, asking, token)).await,
         Act::Unconfirmed(token) => confirm::unconfirmed(ledger, asking, token).await,
         Act::Link => Box::pin(visitor::link(ledger, asking)).await,
+        Act::SurveyForm => Box::pin(by_mail::blank(ledger, asking)).await,
+        Act::Respond(form) => Box::pin(by_mail::take(ledger, asking, form)).await,
         Act::Status(wanted) => Box::pin(status(ledger, asking, wanted.as_deref())).await,
         Act::Balance => {
             if !balance::may_know(study, person) {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use super::Failure;
 use super::Settled;
 use super::accept::{Asking, enrollment};
+use super::by_mail::{self, WaitingResponse};
 use super::compose::{self, Addressing};
 use super::deed::{self, WaitingDeed};
 use super::enroll::Confirmed;
@@ -26,6 +27,8 @@ use crate::store::pending::{self, PendingRow};
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Waiting {
+    /// Answers to a survey.
+    Respond(WaitingResponse),
     /// A further randomization. Before the enrollment, which would take what it knows of it for its own.
     Randomization(WaitingRandomization),
     /// An enrollment: the form as typed, and the day its relative limits meant.
@@ -94,6 +97,14 @@ pub(super) async fn confirm(ledger: &mut Ledger<'_>, asking: Asking<'_>, secret:
             let day = day.parse().map_err(|_| broken("its day".to_string()))?;
             Form { rescreens, ..reread(asking, typed, day) }
         }
+        // Nobody else's reply spends it.
+        Waiting::Respond(waiting) if waiting.is_of(asking) => {
+            return match spend(ledger, asking, &row).await? {
+                Some(_) => by_mail::resume(ledger, asking, waiting, &digest).await,
+                None => expired(ledger, asking).await,
+            };
+        }
+        Waiting::Respond(_) => return expired(ledger, asking).await,
         Waiting::Deed(waiting) => {
             return match spend(ledger, asking, &row).await? {
                 Some(confirmed) => deed::resume(ledger, asking, waiting, confirmed).await,
@@ -143,7 +154,7 @@ pub(super) async fn unconfirmed(ledger: &mut Ledger<'_>, asking: Asking<'_>, sec
         return expired(ledger, asking).await;
     };
     for letter in outbox::find_by_inbox(ledger.outbox().await?, asked).await? {
-        let asked = [Kind::Confirm, Kind::DeedConfirm, Kind::RandomizationConfirm]
+        let asked = [Kind::Confirm, Kind::DeedConfirm, Kind::RandomizationConfirm, Kind::SurveyConfirm]
             .into_iter()
             .find(|kind| kind.key() == letter.kind);
         if let Some(kind) = asked

@@ -41,15 +41,31 @@ pub async fn mend(
     means: Means<'_>,
     submission: Submission<'_>,
 ) -> Result<Outcome, Failure> {
+    let mut ledger = Ledger::begin(shelf).await?;
+    let outcome = mend_in(&mut ledger, shelved, means, submission).await?;
+    if matches!(outcome, Outcome::Recorded(_)) {
+        ledger.commit().await?;
+    }
+    Ok(outcome)
+}
+
+/// The same in a transaction that goes on.
+///
+/// # Errors
+/// As [`mend`].
+pub(super) async fn mend_in(
+    ledger: &mut Ledger<'_>,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    submission: Submission<'_>,
+) -> Result<Outcome, Failure> {
     let study = &shelved.study;
     let Some(survey) = study.survey.as_ref().filter(|survey| may_mend(survey)) else {
         return Err(Failure::Contradiction(format!("answers to study {} cannot be mended", study.slug)));
     };
-    let mut ledger = Ledger::begin(shelf).await?;
     let (tx, page) = ledger.lock(shelved).await?;
     let missing = |noun| StoreError::Missing { noun, key: submission.credential.text() };
-    let credential =
-        credential::find(&mut *tx, &submission.credential).await?.ok_or_else(|| missing("credential"))?;
+    let credential = credential::find(&mut *tx, &submission.credential).await?.ok_or_else(|| missing("credential"))?;
     let uses = credential::uses(&mut *tx, &credential).await?;
     let used = uses.first().ok_or_else(|| missing("use of the credential"))?;
     let before = sent(&mut *tx, survey, &credential).await?.ok_or_else(|| missing("response"))?;
@@ -94,7 +110,5 @@ pub async fn mend(
     response::insert(tx, &row).await?;
     draft::forget(tx, &credential.id).await?;
     page.touch();
-    let receipt = used.receipt.clone();
-    ledger.commit().await?;
-    Ok(Outcome::Recorded(receipt))
+    Ok(Outcome::Recorded(used.receipt.clone()))
 }

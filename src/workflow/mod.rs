@@ -8,6 +8,7 @@
 pub mod accept;
 pub mod amendment;
 pub mod balance;
+mod by_mail;
 pub mod calendar;
 pub mod cohorts;
 pub mod command;

@@ -108,11 +108,29 @@ pub async fn submit(
     means: Means<'_>,
     submission: Submission<'_>,
 ) -> Result<Outcome, Failure> {
+    let mut ledger = Ledger::begin(shelf).await?;
+    let outcome = respond(&mut ledger, shelved, means, submission).await?;
+    // What was begun for answers that are not taken after all must not stay.
+    if matches!(outcome, Outcome::Recorded(_)) {
+        ledger.commit().await?;
+    }
+    Ok(outcome)
+}
+
+/// The same in a transaction that goes on.
+///
+/// # Errors
+/// As [`submit`].
+pub(super) async fn respond(
+    ledger: &mut Ledger<'_>,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    submission: Submission<'_>,
+) -> Result<Outcome, Failure> {
     let study = &shelved.study;
     let Some(survey) = &study.survey else {
         return Err(Failure::Contradiction(format!("study {} asks nobody", study.slug)));
     };
-    let mut ledger = Ledger::begin(shelf).await?;
     let (tx, page) = ledger.lock(shelved).await?;
     let missing = || StoreError::Missing { noun: "credential", key: submission.credential.text() };
     let credential = credential::find(&mut *tx, &submission.credential).await?.ok_or_else(missing)?;
@@ -151,7 +169,6 @@ pub async fn submit(
     page.row.responses += 1;
     page.touch();
     draft::forget(tx, &credential.id).await?;
-    ledger.commit().await?;
     // Of others when they are opened: a counter that is read every few seconds is a clock.
     if named {
         metrics::counter!("hagaki_responses_total", "study" => study.slug.clone()).increment(1);

@@ -69,6 +69,11 @@ impl Served {
         Served { address, stop }
     }
 
+    /// What a browser on this machine opens to see a path.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
     /// Asks for a page.
     pub(crate) async fn get(&self, path: &str) -> Page {
         self.ask(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")).await

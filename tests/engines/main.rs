@@ -4,6 +4,7 @@
 
 mod anomaly;
 mod browser;
+mod chromium;
 mod harness;
 mod opening;
 mod postgres;

@@ -17,6 +17,8 @@ mod randomizing;
 mod rescreening;
 mod study_life;
 mod survey;
+mod survey_by_mail;
+mod survey_seen;
 mod trust;
 mod unblinding;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use num_traits::{One, Signed, Zero};
 use serde::{Deserialize, Serialize};
 
-use super::piped::piped;
+use super::piped::{in_words, piped};
 use super::short;
 use crate::domain::answer::{Fault, FaultCode, Form};
 use crate::domain::instrument::{Choices, DayBound, Instrument, Item, ItemKind, Limits, pipe};
@@ -72,6 +72,9 @@ impl Shown {
             label: piped(study, instrument, canonical, item.label.in_language(language), language),
             value: match item.kind {
                 ItemKind::Text { .. } | ItemKind::Note => value.to_string(),
+                ItemKind::Choice(_) | ItemKind::Choices(_) if !value.is_empty() => {
+                    in_words(study, item, value, language)
+                }
                 _ => shown.value,
             },
             ..shown
@@ -268,6 +271,9 @@ pub struct FormFacts {
     /// What a form of a further randomization says before its items; null in a registration.
     #[serde(default)]
     pub randomize: Option<FormHead>,
+    /// Whether it is the form of a survey.
+    #[serde(default)]
+    pub survey: bool,
     /// One entry per item that can be typed.
     pub lines: Vec<FormLine>,
 }
@@ -309,7 +315,7 @@ impl FormFacts {
             question: question_of(item, reader.language, pipe::blank),
             ..FormLine::new(item, "", reader.language)
         });
-        FormFacts { randomize: None, lines: lines.collect() }
+        FormFacts { randomize: None, survey: false, lines: lines.collect() }
     }
 
     /// The same as the form of a further randomization of that subject.
@@ -342,7 +348,7 @@ impl FormFacts {
             expected: None,
             question: String::new(),
         });
-        FormFacts { randomize: None, lines: lines.chain(earlier).collect() }
+        FormFacts { randomize: None, survey: false, lines: lines.chain(earlier).collect() }
     }
 }
 
@@ -359,7 +365,8 @@ impl FormLine {
             key: key_of(item, language),
             value,
             more,
-            required: item.required,
+            // What is asked in some cases only may stay empty.
+            required: item.required && item.when.is_none(),
             faults: Vec::new(),
             expected: None,
             question: String::new(),

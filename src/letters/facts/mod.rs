@@ -17,6 +17,7 @@ mod kit_deed;
 mod notice;
 mod piped;
 mod randomization;
+mod survey;
 
 pub use amendment::AmendmentFailed;
 pub use answer::{
@@ -45,6 +46,7 @@ pub use randomization::{
     FurtherBlinded, FurtherOpen, NoticeRandomized, NoticeRandomizedBlind, RandomizationConfirm, RandomizationConflict,
     RandomizationForm, RandomizationName, RandomizationRefused, Randomized, RandomizedBlinded, RandomizedOpen,
 };
+pub use survey::{SurveyConfirm, SurveyDone, SurveyForm, SurveyRefused};
 
 use serde::{Deserialize, Serialize};
 
@@ -268,6 +270,10 @@ pub enum Facts {
     NoticeRandomizedOpen(NoticeRandomized),
     NoticeRandomizedUnblinded(NoticeRandomized),
     LinkAsked(LinkAsked),
+    SurveyForm(SurveyForm),
+    SurveyRefused(SurveyRefused),
+    SurveyDone(SurveyDone),
+    SurveyConfirm(SurveyConfirm),
 }
 
 impl Facts {
@@ -328,6 +334,10 @@ impl Facts {
             Facts::NoticeRandomizedOpen(_) => Kind::NoticeRandomizedOpen,
             Facts::NoticeRandomizedUnblinded(_) => Kind::NoticeRandomizedUnblinded,
             Facts::LinkAsked(_) => Kind::LinkAsked,
+            Facts::SurveyForm(_) => Kind::SurveyForm,
+            Facts::SurveyRefused(_) => Kind::SurveyRefused,
+            Facts::SurveyDone(_) => Kind::SurveyDone,
+            Facts::SurveyConfirm(_) => Kind::SurveyConfirm,
         }
     }
 }

@@ -17,13 +17,13 @@ pub fn piped(
     language: Language,
 ) -> String {
     pipe::fill(text, |name| {
-        let answer = instrument.find(name).and_then(|item| Some(words(study, item, canonical.get(name)?, language)));
+        let answer = instrument.find(name).and_then(|item| Some(in_words(study, item, canonical.get(name)?, language)));
         answer.unwrap_or_else(|| pipe::BLANK.to_string())
     })
 }
 
 /// An answer as it reads in a sentence: a choice without its code.
-fn words(study: &Study, item: &Item, canonical: &str, language: Language) -> String {
+pub(super) fn in_words(study: &Study, item: &Item, canonical: &str, language: Language) -> String {
     let (ItemKind::Choice(choices) | ItemKind::Choices(choices)) = &item.kind else {
         return shown_value(study, item, canonical, language);
     };

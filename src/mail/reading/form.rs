@@ -1,4 +1,4 @@
-//! The registration form in a mail's text, or in a file: which lines answer which item, and whether readers could disagree.
+//! A form in a mail's text, or in a file: which lines answer which item, and whether readers could disagree.
 
 use std::collections::BTreeSet;
 
@@ -11,19 +11,25 @@ use super::reason::Reason;
 use super::vocabulary::vocabulary;
 use super::{charset, cut, lines, structure};
 use crate::domain::answer::{self, BODY, Fault, FaultCode, Form, Line};
+use crate::domain::instrument::Instrument;
 use crate::domain::study::Study;
 use crate::domain::text;
 use crate::limits;
 
 /// The form in the text, or why readers could disagree about it.
-pub(super) fn fill(world: &World<'_>, study: &Study, content: &Content) -> Result<Form, Reason> {
+pub(super) fn fill(
+    world: &World<'_>,
+    study: &Study,
+    instrument: &Instrument,
+    content: &Content,
+) -> Result<Form, Reason> {
     if content.undecidable {
         return Ok(body_fault(FaultCode::Charset));
     }
     let today = world.now.day_in(study.zone);
-    let form = fill_text(study, &content.text, today)?;
+    let form = fill_text(study, instrument, &content.text, today)?;
     if let Some(twin) = &content.twin {
-        let other = fill_text(study, twin, today)?;
+        let other = fill_text(study, instrument, twin, today)?;
         // Programs that only ask for another reader, or write one cell of a table to a line, say nothing of their own.
         if form.typed.is_empty() && form.rescreens.is_none() && !other.typed.is_empty() {
             return Ok(other);
@@ -35,8 +41,7 @@ pub(super) fn fill(world: &World<'_>, study: &Study, content: &Content) -> Resul
     Ok(form)
 }
 
-pub(super) fn fill_text(study: &Study, text: &str, today: NaiveDate) -> Result<Form, Reason> {
-    let instrument = study.registration_instrument();
+pub(super) fn fill_text(study: &Study, instrument: &Instrument, text: &str, today: NaiveDate) -> Result<Form, Reason> {
     let keys = answer::keys(instrument);
     let known = |key: &str| {
         let (bare, item) = (text::fold_key_undecorated(key), keys.get(&text::fold(key)));
@@ -80,7 +85,7 @@ pub fn form_in_file(study: &Study, raw: &[u8], today: NaiveDate) -> Result<Form,
     let header = Header::parse(raw);
     if !(header.has("from") && (header.has("date") || header.has("message-id"))) {
         return match charset::decode(raw, None, &familiar) {
-            Ok(decoded) => fill_text(study, &decoded.text, today),
+            Ok(decoded) => fill_text(study, study.registration_instrument(), &decoded.text, today),
             Err(_) => Ok(body_fault(FaultCode::Charset)),
         };
     }
@@ -89,7 +94,7 @@ pub fn form_in_file(study: &Study, raw: &[u8], today: NaiveDate) -> Result<Form,
     match problems.iter().chain(&header.problems).chain(&content.problems).next() {
         Some(problem) => Err(*problem),
         None if content.undecidable => Ok(body_fault(FaultCode::Charset)),
-        None => fill_text(study, &content.text, today),
+        None => fill_text(study, study.registration_instrument(), &content.text, today),
     }
 }
 

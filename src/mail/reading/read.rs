@@ -13,6 +13,7 @@ use super::subject::{self, Subject};
 use super::vocabulary::Wish;
 use super::{asked, automatic, bounce, charset, cut, form, identity, lines, recipient, returned, trust, veto, word};
 use crate::domain::answer::{self, Form};
+use crate::domain::instrument::Instrument;
 use crate::domain::language::Language;
 use crate::domain::request::{Act, Request};
 use crate::domain::study::{Authentication, Person, Post, Study};
@@ -122,7 +123,7 @@ impl Reading {
     /// The form that was filled in, if enrolling or a further randomization is asked for.
     pub fn form(&self) -> Option<&Form> {
         match &self.request.as_ref()?.act {
-            Act::Enroll(form) => Some(form),
+            Act::Enroll(form) | Act::Respond(form) => Some(form),
             Act::Randomize(wanted) => Some(&wanted.form),
             _ => None,
         }
@@ -190,8 +191,10 @@ pub fn read(world: &World<'_>, raw: &[u8]) -> Reading {
     reading.study = Some(study.slug.clone());
     let doubts = distrust(world, &header, &reading, &senders, Some(study));
     let Some(person) = reading.sender.as_deref().and_then(|sender| study.find_person_by_address(sender)) else {
-        if doubts.is_empty() && study.survey.is_some() && subject.wish == Some(Wish::Link) {
-            return visitor(reading, study, &content);
+        if doubts.is_empty()
+            && let Some(asked) = visitor(world, &reading, study, &subject, &content)
+        {
+            return asked;
         }
         let unknown = doubts.is_empty().then_some(Reason::UnknownSender);
         return reading.hold(doubts.into_iter().chain(unknown));
@@ -393,7 +396,9 @@ fn answer(
             Err(reason) => return reading.hold([reason]),
         }
     }
-    let form = match form::fill(world, study, content).and_then(|form| mended(world, &reading, study, content, form)) {
+    let instrument = study.registration_instrument();
+    let filled = form::fill(world, study, instrument, content);
+    let form = match filled.and_then(|form| mended(world, &reading, study, instrument, content, form)) {
         Ok(form) => form,
         Err(reason) => return reading.hold([reason]),
     };
@@ -407,7 +412,7 @@ fn answer(
         }
         // With data in it, it is told apart from a registration below.
         _ if wish == Some(Wish::Balance) && form.typed.is_empty() => (Disposition::Reply, Act::Balance),
-        _ if vetoed(study, subject, &content.text) => {
+        _ if vetoed(instrument, subject, &content.text) => {
             if !form.typed.is_empty() {
                 return reading.hold([Reason::OtherRequest]);
             }
@@ -419,14 +424,48 @@ fn answer(
     Reading { disposition, reasons, ..requested(reading, study, person, act) }
 }
 
-/// What somebody asks for who is none of the staff, and may be a participant: that is for the database to tell.
-fn visitor(reading: Reading, study: &Study, content: &Content) -> Reading {
+/// What somebody asks for who is none of the staff, and may be a participant: that is for the database to tell. None for what
+/// is nothing of a survey's.
+fn visitor(
+    world: &World<'_>,
+    reading: &Reading,
+    study: &Study,
+    subject: &Subject,
+    content: &Content,
+) -> Option<Reading> {
+    let instrument = study.find_instrument(&study.survey.as_ref()?.instrument)?;
     if !content.problems.is_empty() {
-        return reading.hold(content.problems.clone());
+        return (subject.wish == Some(Wish::Link)).then(|| reading.clone().hold(content.problems.clone()));
     }
-    let language = script(study, &reading).or(study.languages.first().copied()).unwrap_or(reading.language);
-    let request = Request { study: study.slug.clone(), person: String::new(), language, act: Act::Link };
-    Reading { disposition: Disposition::Reply, request: Some(request), language, ..reading }
+    let requested = |disposition, act| {
+        let language = script(study, reading).or(study.languages.first().copied()).unwrap_or(reading.language);
+        let request = Request { study: study.slug.clone(), person: String::new(), language, act };
+        Some(Reading { disposition, request: Some(request), language, ..reading.clone() })
+    };
+    if subject.wish == Some(Wish::Link) {
+        return requested(Disposition::Reply, Act::Link);
+    }
+    let filled = form::fill(world, study, instrument, content);
+    let form = match filled.and_then(|form| mended(world, reading, study, instrument, content, form)) {
+        Ok(form) => form,
+        Err(reason) => return Some(reading.clone().hold([reason])),
+    };
+    match &reading.sub_address {
+        _ if !form.typed.is_empty() => {
+            if vetoed(instrument, subject, &content.text) {
+                return Some(reading.clone().hold([Reason::OtherRequest]));
+            }
+            let faulty = !form.faults.is_empty();
+            let disposition = if faulty { Disposition::ReplyError } else { Disposition::Register };
+            requested(disposition, Act::Respond(form))
+        }
+        Some(SubAddress::Confirm(token)) if affirms(&content.text) => {
+            requested(Disposition::Reply, Act::Confirm(token.clone()))
+        }
+        Some(SubAddress::Confirm(token)) => requested(Disposition::Reply, Act::Unconfirmed(token.clone())),
+        _ if subject.wish == Some(Wish::Form) => requested(Disposition::Reply, Act::SurveyForm),
+        _ => None,
+    }
 }
 
 /// The reading of a request that is answered and records no subject.
@@ -445,16 +484,23 @@ pub(super) fn answers_ours(world: &World<'_>, reading: &Reading) -> bool {
 
 /// The form, or, where a reply to one of our letters holds no data of its own, the form of ours that was mended in its
 /// quotation.
-fn mended(world: &World<'_>, reading: &Reading, study: &Study, content: &Content, form: Form) -> Result<Form, Reason> {
+fn mended(
+    world: &World<'_>,
+    reading: &Reading,
+    study: &Study,
+    instrument: &Instrument,
+    content: &Content,
+    form: Form,
+) -> Result<Form, Reason> {
     if !form.typed.is_empty() || !answers_ours(world, reading) {
         return Ok(form);
     }
     let Some(text) = returned::form(&content.text) else { return Ok(form) };
     let today = world.now.day_in(study.zone);
-    let mended = form::fill_text(study, &text, today)?;
+    let mended = form::fill_text(study, instrument, &text, today)?;
     let other = content.twin.as_deref().and_then(returned::form);
     if let Some(twin) = other {
-        let other = form::fill_text(study, &twin, today)?;
+        let other = form::fill_text(study, instrument, &twin, today)?;
         if !form::agree(&mended, &other, &twin) {
             return Err(Reason::TwinsDiffer);
         }
@@ -462,11 +508,11 @@ fn mended(world: &World<'_>, reading: &Reading, study: &Study, content: &Content
     Ok(mended)
 }
 
-/// Whether the sender's own words speak of something else than enrolling.
-fn vetoed(study: &Study, subject: &Subject, content: &str) -> bool {
-    let keys = answer::keys(study.registration_instrument());
+/// Whether the sender's own words speak of something else than filling in the form.
+fn vetoed(instrument: &Instrument, subject: &Subject, content: &str) -> bool {
+    let keys = answer::keys(instrument);
     let known = |key: &str| keys.get(&text::fold_tight(key)).map(|item| item.to_string());
-    speaks_of_else(subject, content, &known, &lines::reaches(study.registration_instrument()))
+    speaks_of_else(subject, content, &known, &lines::reaches(instrument))
 }
 
 /// Whether the subject, or a line of the sender's own that is no answer, speaks against what is asked.
@@ -499,9 +545,15 @@ fn decide(study: &Study, subject: &Subject, wish: Option<Wish>, form: Form) -> (
             let typed = form.typed.get(&registration.subject_item).cloned();
             (Disposition::Reply, Act::Status(in_body.or(typed).or_else(|| subject.reference.clone())))
         }
+        Some(Wish::Form) if form.typed.is_empty() && !study.registers => (Disposition::Reply, Act::SurveyForm),
         Some(Wish::Form) if form.typed.is_empty() => (Disposition::Reply, Act::BlankForm),
         Some(Wish::Link) if study.survey.is_some() => (Disposition::Reply, Act::Link),
         Some(Wish::Help | Wish::Link) if form.typed.is_empty() => (Disposition::Reply, Act::Help),
+        // One of the staff may be a participant, too.
+        _ if !study.registers && !form.typed.is_empty() => match form.faults.is_empty() {
+            true => (Disposition::Register, Act::Respond(form)),
+            false => (Disposition::ReplyError, Act::Respond(form)),
+        },
         // A survey alone takes nobody in by mail.
         _ if !study.registers => (Disposition::Reply, Act::Help),
         _ if form.faults.is_empty() => (Disposition::Register, Act::Enroll(form)),
@@ -530,7 +582,8 @@ fn count_keys(world: &World<'_>, candidate: &str) -> usize {
     let folded = text::fold(&start);
     let forms = world.studies.iter().flat_map(|study| {
         let further = study.randomizations.iter().filter_map(|own| study.find_instrument(&own.instrument));
-        further.chain([study.registration_instrument()])
+        let asked = study.survey.iter().filter_map(|survey| study.find_instrument(&survey.instrument));
+        further.chain(asked).chain([study.registration_instrument()])
     });
     let keys = forms.flat_map(|form| answer::keys(form).keys());
     keys.filter(|key| !key.is_ascii() && folded.contains(key.as_str())).count()

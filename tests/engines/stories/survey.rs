@@ -18,13 +18,13 @@ use crate::browser::Served;
 use crate::world::NOW;
 
 /// WELLBEING, answered once and not shown again before it is sent.
-fn once() -> Bundle {
+pub(super) fn once() -> Bundle {
     let bundle = edited(&samples::wellbeing(), "study.toml", "responses = \"repeat\"", "responses = \"once\"");
     edited(&bundle, "study.toml", "review = true", "review = false")
 }
 
 /// Credentials for so many people with addresses, mailed.
-async fn invite(center: &Center, many: usize, until: Option<i64>) -> Vec<Issued> {
+pub(super) async fn invite(center: &Center, many: usize, until: Option<i64>) -> Vec<Issued> {
     let row = study::find_current(center.store(), "wellbeing").await.unwrap().unwrap();
     let shelf = center.shelf_on(center.store());
     let shelved = shelf.current(row.id, row.bundle_version).await.unwrap();
@@ -48,7 +48,7 @@ async fn invite(center: &Center, many: usize, until: Option<i64>) -> Vec<Issued>
     batch.issued
 }
 
-async fn serve(center: &Center) -> Served {
+pub(super) async fn serve(center: &Center) -> Served {
     let tools = Tools {
         shelf: Arc::new(center.shelf_on(center.store())),
         clock: center.clock.clone(),
@@ -60,7 +60,7 @@ async fn serve(center: &Center) -> Served {
 }
 
 /// The path of the link in a letter.
-fn link_in(text: &str) -> String {
+pub(super) fn link_in(text: &str) -> String {
     let link = text.split_whitespace().find_map(|word| word.strip_prefix("https://hagaki.example.jp"));
     link.unwrap_or_else(|| panic!("no link in {text}")).to_owned()
 }
@@ -72,7 +72,7 @@ fn with<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     FILLED.iter().chain(more).copied().collect()
 }
 
-async fn responses(center: &Center) -> Vec<response::ResponseRow> {
+pub(super) async fn responses(center: &Center) -> Vec<response::ResponseRow> {
     let row = study::find_current(center.store(), "wellbeing").await.unwrap().unwrap();
     let all = response::list(center.store(), row.id, &Mark([0; 16]), 10_000).await.unwrap();
     assert_eq!(all.len() as i64, row.responses, "the counter of the study is right");
@@ -249,7 +249,7 @@ stories! {
         let again = pages.get(&format!("{path}?lang=en")).await;
         assert!(again.body.contains("These are the answers you kept") && again.body.contains("value=\"soon enough\""), "{again:?}");
         let other = pages.get(&format!("{}?lang=en", link_in(issued[1].link.as_deref().unwrap()))).await;
-        assert!(!other.body.contains("kept") && !other.body.contains("soon enough"), "{other:?}");
+        assert!(!other.body.contains("the answers you kept") && !other.body.contains("soon enough"), "{other:?}");
         let (login, password) = (issued[0].login.clone().unwrap().grouped(), issued[0].password.clone().unwrap());
         let typed_in = [("login", login.as_str()), ("password", password.as_str()), ("lang", "en")];
         let cookie = pages.post("/s/wellbeing", &typed_in).await.cookie();

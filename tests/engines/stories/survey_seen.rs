@@ -1,0 +1,66 @@
+//! The diary as a participant sees it in a real browser, on a phone and on a desk, in both languages.
+
+use super::survey::{invite, link_in, responses, serve};
+use super::*;
+use crate::chromium::{self, Chromium};
+
+stories! {
+    async fn every_page_can_be_used_by_everybody(center: &mut Center) {
+        if !chromium::is_there() {
+            return;
+        }
+        let bundle = edited(&samples::wellbeing(), "study.toml", "responses = \"repeat\"", "responses = \"once\"\nedit = true");
+        center.activate(&bundle, Stage::Production).await;
+        let issued = invite(center, 4, None).await;
+        center.settle().await;
+        let pages = serve(center).await;
+        let screens = [("phone", 390, 844), ("desk", 1200, 900)];
+        let visits = ["en", "ja"].into_iter().flat_map(|language| screens.map(|screen| (language, screen)));
+        for ((language, (screen, width, height)), one) in visits.zip(&issued) {
+            let url = pages.url(&format!("{}?lang={language}", link_in(one.link.as_deref().unwrap())));
+            let (sign_in, nowhere) = (pages.url(&format!("/s/wellbeing?lang={language}")), pages.url("/a/nothing"));
+            let seen = tokio::task::spawn_blocking(move || {
+                let mut browser = Chromium::start();
+                browser.screen(width, height);
+                // What looks for barriers finds some where there are some.
+                browser.open("data:text/html,<html><body><img src=x><input></body></html>");
+                assert!(browser.barriers().as_array().is_some_and(|found| found.len() > 2));
+                let name = |page: &str| format!("{language}-{screen}-{page}");
+                browser.open(&url);
+                browser.look(&name("1-first"));
+                browser.fill(&[("mood", "2"), ("pain", "yes")], "answer");
+                browser.look(&name("2-faulty"));
+                browser.fill(&[("day", "2026-11-01")], "keep");
+                browser.look(&name("3-kept"));
+                browser.open(&url);
+                browser.look(&name("4-kept-before"));
+                browser.fill(&[], "answer");
+                browser.look(&name("5-pain"));
+                browser.fill(&[("where", "head"), ("where", "other")], "answer");
+                browser.look(&name("6-pain-faulty"));
+                browser.fill(&[("where_other", "left ear")], "answer");
+                browser.fill(&[("slept", "20"), ("napped", "6")], "answer");
+                browser.look(&name("7-sleep-faulty"));
+                browser.fill(&[("slept", "7"), ("napped", "")], "answer");
+                browser.look(&name("8-matrix"));
+                browser.fill(&[("tired", "1")], "answer");
+                browser.look(&name("9-matrix-faulty"));
+                browser.fill(&[("worried", "1"), ("met", "3"), ("remark", "one")], "answer");
+                browser.look(&name("10-review"));
+                browser.fill(&[], "send");
+                browser.look(&name("11-thanks"));
+                let thanks = browser.text();
+                browser.open(&format!("{url}&mend=1"));
+                browser.look(&name("12-mending"));
+                browser.open(&sign_in);
+                browser.look(&name("13-sign-in"));
+                browser.open(&nowhere);
+                browser.look(&name("14-nowhere"));
+                thanks
+            });
+            let thanks = seen.await.unwrap();
+            assert!(thanks.contains(if language == "en" { "Receipt number" } else { "受付番号" }), "{thanks}");
+        }
+        assert_eq!(responses(center).await.len(), 4);
+    }
+}
