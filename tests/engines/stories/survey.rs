@@ -100,7 +100,7 @@ stories! {
 
         let faulty = pages.post(&path, &[("_mark", &mark), ("_lang", "en"), ("mood", "11"), ("pain", "はい")]).await;
         assert_eq!(faulty.status, 422);
-        assert!(faulty.body.contains("Expected is a whole number from 0 to 10") && faulty.body.contains("href=\"#day\""), "{faulty:?}");
+        assert!(faulty.body.contains("Expected: a whole number from 0 to 10") && faulty.body.contains("href=\"#day\""), "{faulty:?}");
         assert_eq!(responses(center).await, []);
 
         let sent = pages.post(&path, &with(&[("_mark", &mark), ("_lang", "en")])).await;
