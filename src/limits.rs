@@ -324,6 +324,12 @@ pub const OPENING_TRIES: u32 = 20;
 pub const OPENING_PAUSE_MILLISECONDS: u64 = 100;
 /// Longest wait for the answer to one statement before the server counts as gone, in seconds.
 pub const STATEMENT_SECONDS: u64 = 120;
+/// Rows of a sheet in Excel (Microsoft, "Excel specifications and limits"); what does not fit goes on the next.
+pub const SHEET_ROWS: u32 = 1_048_576;
+/// Characters of a cell in Excel.
+pub const SHEET_CELL_CHARS: usize = 32_767;
+/// Characters of a sheet's name in Excel.
+pub const SHEET_NAME_CHARS: usize = 31;
 /// Rows read at a time where all rows of a table are gone through.
 pub const PAGE_ROWS: i64 = 10_000;
 /// Rows read at a time while they are compared with the audit chain: three tables at once, each a page ahead.

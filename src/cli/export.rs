@@ -57,6 +57,16 @@ pub(super) struct Whom {
 }
 
 impl Whom {
+    /// Id of the person, or empty.
+    pub(super) fn by(&self) -> &str {
+        &self.by
+    }
+
+    /// Why, or empty.
+    pub(super) fn reason(&self) -> &str {
+        &self.reason
+    }
+
     /// Asks for leave to let the journal out.
     pub(super) fn ask(&self, opened: &Opened, shelved: &ShelvedStudy, what: &str) -> anyhow::Result<()> {
         let wish = Wish { what, by: &self.by };

@@ -7,6 +7,7 @@ mod allocation;
 mod audit;
 mod check;
 mod credentials;
+mod data;
 mod demo;
 mod doctor;
 pub mod explain;
@@ -78,6 +79,8 @@ pub enum Command {
         #[arg(long)]
         installation: bool,
     },
+    /// Write what a study holds as tables for a statistics program or for Excel, with a codebook.
+    Export(data::DataArgs),
     /// Find every problem of one or more bundles, then render every letter with every sample.
     Check {
         /// Folders with a `study.toml`.
@@ -187,6 +190,7 @@ fn run(line: Line, json: bool) -> ExitCode {
     let ended = match line.command {
         Command::Demo(args) => demo::run(args),
         Command::Init { dir, installation } => init::run(&dir, installation),
+        Command::Export(args) => data::run(&args),
         Command::Check { bundles, output } => check::run(&bundles, output),
         Command::Read(args) => read::run(args),
         Command::Serve { installation } => serve::run(&installation),

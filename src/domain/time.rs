@@ -1,6 +1,6 @@
 //! Instants, zones and their printed forms; the one file of `domain` that knows the date crate's clocks and zones.
 
-use chrono::{DateTime, Offset, TimeZone, Utc};
+use chrono::{DateTime, Offset, TimeZone, Timelike, Utc};
 use chrono_tz::Tz;
 
 /// A moment, in microseconds since 1970-01-01T00:00:00Z.
@@ -26,6 +26,12 @@ impl Instant {
     /// `2026-11-20 09:05 +09:00` as a clock in `zone` shows it.
     pub fn local(self, zone: Zone) -> String {
         zone.0.from_utc_datetime(&self.date_time().naive_utc()).format("%Y-%m-%d %H:%M %:z").to_string()
+    }
+
+    /// Day and time of day as a clock in `zone` shows them, to the second.
+    pub fn clock_in(self, zone: Zone) -> chrono::NaiveDateTime {
+        let shown = zone.0.from_utc_datetime(&self.date_time().naive_utc()).naive_local();
+        shown.with_nanosecond(0).unwrap_or(shown)
     }
 
     /// The calendar day in `zone`: year, month 1-12, day 1-31.

@@ -71,6 +71,7 @@ statements! { "allocation":
     };
     JOURNAL = same select!("WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3");
     BY_NUMBER = same select!("WHERE study_id = $1 AND number = $2");
+    OF_SUBJECTS = same select!("WHERE study_id = $1 AND subject_id BETWEEN $2 AND $3 ORDER BY number");
     BY_SUBJECT = same select!("WHERE subject_id = $1 ORDER BY number");
     RECORD = same "SELECT record FROM allocation WHERE study_id = $1 AND number = $2";
     RECORDS = same "SELECT number, record FROM allocation WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3";
@@ -149,6 +150,32 @@ pub async fn journal<'a>(
             return Ok(journal);
         }
     }
+}
+
+/// At most `limit` decisions of a study behind number `after`, in order.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<AllocationRow>, StoreError> {
+    from.into().fetch(&JOURNAL, binds![study_id, after, limit]).await?.into_iter().map(read).collect()
+}
+
+/// The decisions about the subjects of a study from one number in the database to another, in order.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list_of_subjects<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    first: i64,
+    last: i64,
+) -> Result<Vec<AllocationRow>, StoreError> {
+    from.into().fetch(&OF_SUBJECTS, binds![study_id, first, last]).await?.into_iter().map(read).collect()
 }
 
 /// The decision of that number.

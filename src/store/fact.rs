@@ -58,6 +58,7 @@ statements! { "subject_fact":
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
     BY_SUBJECT = same select!("WHERE subject_id = $1 ORDER BY number");
     LIST = same select!("WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3");
+    OF_SUBJECTS = same select!("WHERE study_id = $1 AND subject_id BETWEEN $2 AND $3 ORDER BY number");
 }
 
 fn read(mut row: Row) -> Result<FactRow, StoreError> {
@@ -111,6 +112,19 @@ pub async fn insert(tx: &mut Tx, new: &FactRow) -> Result<(), StoreError> {
 /// Those of the database.
 pub async fn list_by_subject<'a>(from: impl Into<Reader<'a>>, subject_id: i64) -> Result<Vec<FactRow>, StoreError> {
     from.into().fetch(&BY_SUBJECT, binds![subject_id]).await?.into_iter().map(read).collect()
+}
+
+/// The facts about the subjects of a study from one number in the database to another, in order.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list_of_subjects<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    first: i64,
+    last: i64,
+) -> Result<Vec<FactRow>, StoreError> {
+    from.into().fetch(&OF_SUBJECTS, binds![study_id, first, last]).await?.into_iter().map(read).collect()
 }
 
 /// At most `limit` facts of a study behind number `after`, in order.

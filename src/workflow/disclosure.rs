@@ -49,6 +49,34 @@ pub async fn permit(store: &Store, shelved: &ShelvedStudy, wish: Wish<'_>, act: 
     Ok(())
 }
 
+/// Lets the data of a study out: in production an entry tells who got them and why, whatever became of the study.
+///
+/// # Errors
+/// A [`Refusal`], or the database.
+pub async fn permit_data(
+    store: &Store,
+    shelved: &ShelvedStudy,
+    wish: Wish<'_>,
+    tables: &[&str],
+    deidentified: bool,
+    act: Act<'_>,
+) -> Result<(), LifeError> {
+    let mut tx = store.begin().await?;
+    let row = study::lock(&mut tx, shelved.id).await?;
+    if row.stage == Stage::Production {
+        if wish.by.is_empty() || act.reason.trim().is_empty() {
+            return Err(Refusal::Unaccounted(row.slug).into());
+        }
+        person(shelved, wish.by)?;
+    }
+    let body = json!({
+        "what": wish.what, "by": wish.by, "reason": act.reason, "tables": tables, "deidentified": deidentified,
+    });
+    log(&mut tx, row, act, "export-data", &body).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
 /// Lets somebody who may know arms read, or find out by comparing, which kits of the stock belong to which, with an entry of who
 /// and why; freely after the close.
 ///

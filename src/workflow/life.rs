@@ -97,7 +97,9 @@ pub enum Refusal {
     )]
     Blinded(String),
     /// What leaves a study that goes on leaves with a name and a reason.
-    #[error("study {0} goes on: say for whom with --by PERSON, and why with --reason; both stand in the audit chain")]
+    #[error(
+        "study {0} is in production: say for whom with --by PERSON, and why with --reason; both stand in the audit chain"
+    )]
     Unaccounted(String),
     /// No such person, or one who may not know.
     #[error("{0}")]

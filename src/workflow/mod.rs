@@ -21,6 +21,7 @@ pub mod drafts;
 mod draw;
 pub mod enroll;
 mod entry;
+pub mod export;
 pub mod facts;
 pub mod force;
 pub mod import;

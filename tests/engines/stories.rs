@@ -6,6 +6,7 @@ mod calendar;
 mod cohorts;
 mod disorder;
 mod enrolling;
+mod exporting;
 mod facts;
 mod forcing;
 mod kit_mails;

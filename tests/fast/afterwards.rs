@@ -344,3 +344,64 @@ fn a_secret_is_revealed_after_the_close_and_anybody_can_recompute() {
     assert!(again("one", 7).1.lines().zip(rows.lines()).all(|(short, long)| short == long));
     place.ends(2, &format!("allocation rerandomize aurora --times 0 --out r.csv {on}"));
 }
+
+#[test]
+fn data_leave_as_files_with_a_name_and_a_reason() {
+    let place = blocks();
+    place.write("h.csv", HISTORY);
+    place.ends(0, "allocation import aurora h.csv --yes --reason moved");
+    // In production it is told who wants them and why; a person the study does not know is refused.
+    for refused in ["--by center", "--reason x", "--by nobody --reason x"] {
+        let said = place.ends(1, &format!("export aurora --format csv --out out {refused}")).err;
+        assert!(said.contains("--by"), "{said}");
+    }
+    assert!(!place.path("out").exists());
+    let why = "--by center --reason report";
+    let done = place.ends(0, &format!("export aurora --format csv --out out {why} --json")).out;
+    let tables: Vec<Value> = done.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let counts: Vec<(&str, u64)> =
+        tables.iter().map(|table| (table["table"].as_str().unwrap(), table["rows"].as_u64().unwrap())).collect();
+    assert_eq!(counts[..3], [("subjects", 10), ("allocations", 10), ("facts", 0)]);
+    let text = fs::read(place.path("out/aurora-production-subjects.csv")).unwrap();
+    assert!(text.starts_with(b"\xEF\xBB\xBFsubject,person,site,"), "{}", String::from_utf8_lossy(&text));
+    assert!(fs::read_dir(place.path("out")).unwrap().all(|file| !file.unwrap().path().ends_with(".part")));
+    // One table to the terminal, exact.
+    let printed = place.ends(0, &format!("export aurora --format json --out - --table subjects {why}")).out;
+    let rows: Vec<Value> = serde_json::from_str(&printed).unwrap();
+    assert_eq!((rows.len(), &rows[0]["subject"]), (10, &json!("AURORA-0001")));
+    let said = place.ends(1, &format!("export aurora --format csv --out - {why}")).err;
+    assert!(said.contains("--table") && said.contains("codebook"), "{said}");
+    assert!(
+        place.ends(1, &format!("export aurora --format csv --out out --table nosuch {why}")).err.contains("subjects")
+    );
+    // A workbook that another program reads.
+    place.ends(0, "export aurora --format xlsx --out out --arms --by stat --reason report");
+    let listing = Command::new("python3")
+        .args(["-c", "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); print(z.testzip(), z.read('xl/workbook.xml').decode(), z.read('xl/worksheets/sheet1.xml').decode())"])
+        .arg(place.path("out/aurora-production.xlsx"))
+        .output()
+        .expect("python3 runs");
+    let listing = String::from_utf8(listing.stdout).unwrap();
+    assert!(listing.starts_with("None ") && listing.contains("AURORA-0010"), "{listing}");
+    for sheet in ["subjects", "allocations", "facts", "codebook"] {
+        assert!(listing.contains(&format!("name=\"{sheet}\"")), "{sheet}: {listing}");
+    }
+    // Each act is an entry of the chain.
+    let chain = place.ends(0, "audit verify").out;
+    assert!(chain.contains("whole"), "{chain}");
+}
+
+#[test]
+fn arms_of_a_blinded_study_leave_after_the_close() {
+    let place = Place::new();
+    place.ends(0, &format!("study activate {SAMPLES}/borealis --production --reason go"));
+    let said = place.ends(1, "export borealis --format csv --out out --arms --by stat --reason x").err;
+    assert!(said.contains("blinded"), "{said}");
+    place.ends(0, "export borealis --format csv --out out --by stat --reason x");
+    let header = fs::read_to_string(place.path("out/borealis-production-subjects.csv")).unwrap();
+    assert!(header.contains(",kit,") && !header.contains("arm"), "{header}");
+    place.ends(0, "study close borealis --reason done");
+    place.ends(0, "export borealis --format csv --out out --arms --by stat --reason x");
+    let header = fs::read_to_string(place.path("out/borealis-production-subjects.csv")).unwrap();
+    assert!(header.contains(",arm,kit,"), "{header}");
+}

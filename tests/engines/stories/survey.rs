@@ -68,7 +68,7 @@ pub(super) fn link_in(text: &str) -> String {
 const FILLED: [(&str, &str); 6] =
     [("day", "令和8年11月1日"), ("mood", "7"), ("pain", "no"), ("tired", "2"), ("worried", "1"), ("met", "3")];
 
-fn with<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+pub(super) fn with<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     FILLED.iter().chain(more).copied().collect()
 }
 

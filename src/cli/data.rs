@@ -1,0 +1,318 @@
+//! `hagaki export`: what a study holds, as CSV, JSON or an Excel workbook, with a codebook.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use super::export::{StageName, Whom};
+use super::installation::Opened;
+use super::simulate::progress::Bar;
+use super::study::judged;
+use super::{End, Installation, Output, Refused, counted};
+use crate::domain::language::Language;
+use crate::domain::study::Stage;
+use crate::store::study;
+use crate::workflow::disclosure;
+use crate::workflow::export::cells::Cell;
+use crate::workflow::export::delimited::{Charset, Delimited};
+use crate::workflow::export::json::Json;
+use crate::workflow::export::workbook::Book;
+use crate::workflow::export::{self, Rows, Source, Table, Wish, codebook};
+use crate::workflow::life::Act;
+use crate::workflow::shelf::ShelvedStudy;
+
+/// What `hagaki export` takes.
+#[derive(Debug, Args)]
+pub struct DataArgs {
+    /// The study.
+    slug: String,
+    /// Shape of the files. In CSV, text that a spreadsheet would take for a formula gets an apostrophe before it; JSON has every
+    /// text and number as it is.
+    #[arg(long, value_enum)]
+    format: Format,
+    /// Folder to write into (made if it is absent), or `-` to print one table.
+    #[arg(long)]
+    out: PathBuf,
+    /// Only this table: subjects, allocations, facts, participants, codebook, or the id of a survey's instrument. May be repeated;
+    /// all of them if left out.
+    #[arg(long = "table", value_name = "TABLE")]
+    tables: Vec<String>,
+    /// Codes of choices (the default).
+    #[arg(long, conflicts_with = "labels")]
+    codes: bool,
+    /// Labels of choices instead of their codes.
+    #[arg(long)]
+    labels: bool,
+    /// Language of labels and of the codebook; the study's first if left out.
+    #[arg(long, value_parser = language)]
+    language: Option<Language>,
+    /// Leave out what identifies somebody: personal items, names, addresses, references of sites, who recorded what, reasons. Free
+    /// text stays; read it before you pass it on.
+    #[arg(long)]
+    de_identified: bool,
+    /// With arms; refused while a blinded study goes on.
+    #[arg(long)]
+    arms: bool,
+    /// Answers that were mended since as well.
+    #[arg(long)]
+    history: bool,
+    /// Charset of CSV.
+    #[arg(long, value_enum, default_value_t = CharsetName::Utf8Bom)]
+    charset: CharsetName,
+    /// Of which stage; the current one if left out.
+    #[arg(long, value_enum)]
+    stage: Option<StageName>,
+    /// For whom; needed in production.
+    #[command(flatten)]
+    whom: Whom,
+    /// Which installation.
+    #[command(flatten)]
+    installation: Installation,
+    /// For people or for programs.
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Shapes of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// One file for each table.
+    Csv,
+    /// One workbook with a sheet for each table.
+    Xlsx,
+    /// One file for each table: an array with one object a line.
+    Json,
+}
+
+impl Format {
+    const fn end(self) -> &'static str {
+        match self {
+            Format::Csv => "csv",
+            Format::Xlsx => "xlsx",
+            Format::Json => "json",
+        }
+    }
+}
+
+/// Charsets, as the option names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum CharsetName {
+    /// UTF-8.
+    #[value(name = "utf-8")]
+    Utf8,
+    /// UTF-8 that Excel knows by its mark.
+    #[value(name = "utf-8-bom")]
+    Utf8Bom,
+    /// Windows code page 932, for programs in Japan that read nothing else.
+    Cp932,
+}
+
+impl From<CharsetName> for Charset {
+    fn from(name: CharsetName) -> Charset {
+        match name {
+            CharsetName::Utf8 => Charset::Utf8,
+            CharsetName::Utf8Bom => Charset::Utf8Marked,
+            CharsetName::Cp932 => Charset::Cp932,
+        }
+    }
+}
+
+fn language(code: &str) -> Result<Language, String> {
+    Language::find(code).ok_or_else(|| "no language of ours; write ja or en".to_string())
+}
+
+/// What became of a table.
+struct Done {
+    table: String,
+    file: PathBuf,
+    rows: u64,
+}
+
+pub(super) fn run(args: &DataArgs) -> anyhow::Result<End> {
+    let opened = Opened::open(&args.installation)?;
+    let shelved = opened.study_at(&args.slug, args.stage.map(Stage::from))?;
+    let first = shelved.study.languages.first().copied().unwrap_or(Language::En);
+    let wish = Wish {
+        labels: args.labels,
+        deidentified: args.de_identified,
+        arms: args.arms,
+        history: args.history,
+        language: args.language.unwrap_or(first),
+    };
+    let all = opened.runtime.block_on(export::tables(&opened.store, &shelved, wish))?;
+    let book = codebook::table();
+    let known: Vec<&str> = all.iter().chain([&book]).map(|table| table.id.as_str()).collect();
+    if let Some(unknown) = args.tables.iter().find(|wanted| !known.contains(&wanted.as_str())) {
+        return Err(Refused(format!("--table {unknown}: study {} has {}", args.slug, known.join(", "))).into());
+    }
+    let wanted = |table: &&Table| args.tables.is_empty() || args.tables.contains(&table.id);
+    let chosen: Vec<&Table> = all.iter().chain([&book]).filter(wanted).collect();
+    let print = args.out == Path::new("-");
+    if print && (chosen.len() != 1 || args.format == Format::Xlsx) {
+        let why = "--out - prints one table as CSV or JSON: name it with --table";
+        return Err(Refused(format!("{why}; study {} has {}", args.slug, known.join(", "))).into());
+    }
+    if args.arms {
+        args.whom.ask(&opened, &shelved, "data with arms")?;
+    }
+    let names: Vec<&str> = chosen.iter().map(|table| table.id.as_str()).collect();
+    let act = Act { actor: &opened.actor, at: opened.now(), reason: args.whom.reason() };
+    let leave = disclosure::Wish { what: args.format.end(), by: args.whom.by() };
+    judged(opened.runtime.block_on(disclosure::permit_data(
+        &opened.store,
+        &shelved,
+        leave,
+        &names,
+        args.de_identified,
+        act,
+    )))?;
+    let export = Export { args, opened: &opened, shelved: &shelved, wish, tables: &all };
+    if print {
+        let table = chosen.first().ok_or_else(|| anyhow!("one table was chosen"))?;
+        let mut out = BufWriter::new(std::io::stdout().lock());
+        export.delimited_or_json(table, &mut out)?;
+        out.flush().context("the table cannot be printed")?;
+        return Ok(End::Done);
+    }
+    fs::create_dir_all(&args.out).with_context(|| format!("{} cannot be made", args.out.display()))?;
+    let done = match args.format {
+        Format::Xlsx => export.workbook(&chosen)?,
+        Format::Csv | Format::Json => chosen.iter().map(|table| export.file(table)).collect::<anyhow::Result<_>>()?,
+    };
+    for Done { table, file, rows } in &done {
+        if args.output.json {
+            println!("{}", json!({ "table": table, "file": file.display().to_string(), "rows": rows }));
+        } else {
+            println!("{}: {table}, {}", file.display(), counted(*rows, "row"));
+        }
+    }
+    Ok(End::Done)
+}
+
+/// An export under way.
+struct Export<'a> {
+    args: &'a DataArgs,
+    opened: &'a Opened,
+    shelved: &'a ShelvedStudy,
+    wish: Wish,
+    /// Those that the codebook explains.
+    tables: &'a [Table],
+}
+
+impl Export<'_> {
+    /// Gives each row of a table to `write`; how many there were.
+    fn each(&self, table: &Table, mut write: impl FnMut(&[Cell]) -> anyhow::Result<()>) -> anyhow::Result<u64> {
+        let mut count = 0;
+        if table.id == codebook::table().id {
+            for row in codebook::rows(self.tables, self.wish) {
+                write(&row)?;
+                count += 1;
+            }
+            return Ok(count);
+        }
+        let expected = self.expected(table)?;
+        let bar = Bar::new(&table.id, expected);
+        let mut rows = Rows::of(&self.opened.store, self.shelved, table, self.wish);
+        while let Some(row) = self.opened.runtime.block_on(rows.next())? {
+            write(&row)?;
+            count += 1;
+            bar.advance(1);
+        }
+        bar.clear();
+        Ok(count)
+    }
+
+    /// How many rows there are about, for the bar.
+    fn expected(&self, table: &Table) -> anyhow::Result<u64> {
+        let row = self.opened.runtime.block_on(study::load(&self.opened.store, self.shelved.id))?;
+        let rows = match table.source {
+            Source::Subjects => row.subjects,
+            Source::Allocations => row.allocations,
+            Source::Facts => row.facts,
+            Source::Participants => row.participants,
+            Source::Responses(_) => row.responses,
+        };
+        Ok(u64::try_from(rows).unwrap_or(0))
+    }
+
+    fn delimited_or_json(&self, table: &Table, out: &mut impl Write) -> anyhow::Result<u64> {
+        if self.args.format == Format::Json {
+            let mut file = Json::begin(out, &table.columns)?;
+            let rows = self.each(table, |row| Ok(file.row(row)?))?;
+            file.end()?;
+            return Ok(rows);
+        }
+        let mut file = Delimited::begin(out, self.args.charset.into(), &table.columns)?;
+        let rows = self.each(table, |row| Ok(file.row(row)?))?;
+        let replaced = file.end()?;
+        if replaced > 0 {
+            eprintln!(
+                "hagaki: {}: {} that the charset has no place for became 〓; --charset utf-8-bom keeps all",
+                table.id,
+                counted(replaced, "character")
+            );
+        }
+        Ok(rows)
+    }
+
+    /// A table in a file of its own; a file is there whole or not at all.
+    fn file(&self, table: &Table) -> anyhow::Result<Done> {
+        let path = self.path(&format!("-{}", table.id));
+        let rows = whole(&path, |out| self.delimited_or_json(table, out))?;
+        Ok(Done { table: table.id.clone(), file: path, rows })
+    }
+
+    fn workbook(&self, tables: &[&Table]) -> anyhow::Result<Vec<Done>> {
+        let path = self.path("");
+        let mut book = Book::begin();
+        let mut done = Vec::new();
+        for table in tables {
+            book.table(&table.id, &table.columns).with_context(|| format!("table {} fits no sheet", table.id))?;
+            let rows = self.each(table, |row| Ok(book.row(row)?))?;
+            done.push(Done { table: table.id.clone(), file: path.clone(), rows });
+        }
+        let cut = whole(&path, |out| Ok(book.end(out)?))?;
+        if cut > 0 {
+            eprintln!(
+                "hagaki: {} longer than a sheet takes were cut; --format csv or json has them whole",
+                counted(cut, "text")
+            );
+        }
+        Ok(done)
+    }
+
+    fn path(&self, table: &str) -> PathBuf {
+        let stage = self.shelved.stage.key();
+        self.args.out.join(format!("{}-{stage}{table}.{}", self.args.slug, self.args.format.end()))
+    }
+}
+
+/// Writes a file beside its place and puts it there when it is whole; only its owner can read it.
+fn whole<T>(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let cannot = || format!("{} cannot be written", path.display());
+    let part = path.with_extension("part");
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut out = BufWriter::new(options.open(&part).with_context(cannot)?);
+    let written = write(&mut out).and_then(|written| {
+        out.flush()?;
+        out.get_ref().sync_all()?;
+        Ok(written)
+    });
+    match written {
+        Ok(written) => {
+            fs::rename(&part, path).with_context(cannot)?;
+            Ok(written)
+        }
+        Err(error) => {
+            let _ = fs::remove_file(&part);
+            Err(error.context(cannot()))
+        }
+    }
+}
