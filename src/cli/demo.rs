@@ -22,10 +22,12 @@ use tokio::sync::watch;
 use super::installation::runtime;
 use super::{End, Refused};
 use crate::daemon::machine::{SystemClock, SystemDice};
-use crate::daemon::run::open_store;
+use crate::daemon::run::{desk_address, open_store};
 use crate::daemon::{Daemon, logs};
+use crate::definition::participants_file::{self, Charset};
 use crate::definition::{self, samples};
 use crate::domain::study::{Stage, Study};
+use crate::domain::survey::Access;
 use crate::domain::time::{Clock, Dice};
 use crate::letters::opened;
 use crate::limits;
@@ -33,10 +35,12 @@ use crate::mail::mailbox::maildir;
 use crate::settings::Settings;
 use crate::store::inbox::{InboxRow, State};
 use crate::store::outbox::OutboxRow;
-use crate::store::{Store, inbox, outbox};
+use crate::store::{Store, inbox, outbox, study};
 use crate::web::guard;
 use crate::web::health;
 use crate::web::post_office::{PostOffice, Rooms, Written};
+use crate::workflow::Means;
+use crate::workflow::credentials::{self, Form, Terms};
 use crate::workflow::life::{self, Act};
 use border::Border;
 use mails::SampleMail;
@@ -60,6 +64,8 @@ pub struct DemoArgs {
 const ADDRESS: &str = "reg@example.jp";
 /// Name of the border's mail server, as `config/demo/mailbox.toml` trusts it.
 const AUTHSERV_ID: &str = "mx.example.jp";
+/// What comes of a mail that asks for a fresh link.
+const LINK: &str = "reply link";
 /// How long one sample mail may take before the demonstration says that something is wrong.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -68,7 +74,8 @@ pub(super) fn run(args: DemoArgs) -> anyhow::Result<End> {
     // Before anything is written: a taken port must leave nothing behind.
     let listener = listen(args.port)?;
     let dir = folder(args.dir.as_deref())?;
-    let settings = install(&dir)?;
+    let port = listener.local_addr().context("the listener has no address")?.port();
+    let settings = install(&dir, port)?;
     runtime()?.block_on(async {
         let listener = TcpListener::from_std(listener).context("the listener cannot be used")?;
         let address = listener.local_addr().context("the listener has no address")?;
@@ -77,6 +84,7 @@ pub(super) fn run(args: DemoArgs) -> anyhow::Result<End> {
         let studies = activate(&settings, &*clock, &*dice).await?;
         let daemon = Daemon::build(&settings, Arc::clone(&clock), Arc::clone(&dice)).await?;
         let store = daemon.store.clone();
+        let invited = invite(&daemon, &settings, &studies, &*clock, &*dice).await?;
         let mailbox = dir.join("mailbox");
         let mut border = Border::new(&dir, &mailbox).context("the folder `drop` cannot be made")?;
         let office = office(&daemon, &studies, &mailbox, border.folder(), &clock, &dice)?;
@@ -93,6 +101,7 @@ pub(super) fn run(args: DemoArgs) -> anyhow::Result<End> {
             if args.once {
                 return Ok(end);
             }
+            show::invited(&invited);
             show::invitation(&dir, &mailbox, border.folder(), address);
             follow(&store, &mut border, &*clock).await
         };
@@ -151,7 +160,7 @@ fn folder(wanted: Option<&Path>) -> anyhow::Result<PathBuf> {
 }
 
 /// Writes the operator's files of the demonstration and reads them back as any command would.
-fn install(dir: &Path) -> anyhow::Result<Settings> {
+fn install(dir: &Path, port: u16) -> anyhow::Result<Settings> {
     let write = |name: &str, text: &str| {
         let path = dir.join(name);
         let parent = path.parent().unwrap_or(dir);
@@ -159,7 +168,8 @@ fn install(dir: &Path) -> anyhow::Result<Settings> {
             .and_then(|()| std::fs::write(&path, text))
             .with_context(|| format!("{} cannot be written", path.display()))
     };
-    write("hagaki.toml", include_str!("../../config/demo/hagaki.toml"))?;
+    // Links in letters lead to the very pages that are served now.
+    write("hagaki.toml", &include_str!("../../config/demo/hagaki.toml").replace(":8080", &format!(":{port}")))?;
     write("mailboxes/demo/mailbox.toml", include_str!("../../config/demo/mailbox.toml"))?;
     maildir::create(&dir.join("mailbox")).context("the mailbox folder cannot be made")?;
     maildir::create(&dir.join("letters")).context("the letters' folder cannot be made")?;
@@ -182,6 +192,37 @@ async fn activate(settings: &Settings, clock: &dyn Clock, dice: &dyn Dice) -> an
     }
     store.close().await;
     Ok(studies)
+}
+
+/// Sends the participants of the sample surveys their links: who answers where. Links of those who ask for another in a sample mail
+/// are dead by the time somebody reads of them.
+async fn invite(
+    daemon: &Daemon,
+    settings: &Settings,
+    studies: &[Study],
+    clock: &dyn Clock,
+    dice: &dyn Dice,
+) -> anyhow::Result<Vec<(String, String)>> {
+    let mailbox = settings.mailboxes.first().context("the demonstration has a mailbox")?;
+    let desk = desk_address(mailbox, &settings.web);
+    let means = Means { now: clock.now(), dice, keys: &daemon.keys, desk: &desk };
+    let (mails, mut links) = (mails::all()?, Vec::new());
+    for defined in studies {
+        let by_link = defined.survey.as_ref().filter(|survey| survey.access == Access::Credentials);
+        let (Some(_), Some(row)) = (by_link, study::find_current(&daemon.store, &defined.slug).await?) else {
+            continue;
+        };
+        let shelved = daemon.shelf.current(row.id, row.bundle_version).await?;
+        let list = include_bytes!("../../config/demo/participants.csv");
+        let read = participants_file::read("participants.csv", list, Charset::Utf8, defined.zone, &defined.languages);
+        let terms = Terms { form: Form::Link, from: means.now, until: None, mailed: true };
+        let act = Act { actor: "demo", at: means.now, reason: "demonstration" };
+        let issued = credentials::issue(&daemon.shelf, &shelved, means, act, &read.candidates, terms).await?;
+        let asks = |address: &str| mails.iter().any(|mail| mail.from == address && mail.expect == LINK);
+        let stays = issued.issued.into_iter().filter(|one| !asks(&one.candidate.address));
+        links.extend(stays.filter_map(|one| Some((one.candidate.address, one.link?))));
+    }
+    Ok(links)
 }
 
 fn office(

@@ -159,6 +159,9 @@ fn once_prints_both_languages_and_ends_with_randomized_subjects() {
         "差出人が試験の担当者として登録されていません。（unknown-sender）",
         "AURORA: 4 subjects enrolled, 4 randomized",
         "BOREALIS: 2 subjects enrolled, 2 randomized",
+        "WELLBEING: 1 response",
+        "Your answers were recorded.",
+        "read: remark = A quiet week. / The garden is nearly done.",
         "audit chain of BOREALIS: whole, 3 entries",
         "Every sample mail came out as expected.",
     ] {
@@ -169,7 +172,7 @@ fn once_prints_both_languages_and_ends_with_randomized_subjects() {
         .filter(|line| line.contains(" wrote ("))
         .filter_map(|line| line.split('.').next()?.parse().ok())
         .collect();
-    assert_eq!(numbers, (1..=16).collect::<Vec<_>>(), "each mail has its number");
+    assert_eq!(numbers, (1..=18).collect::<Vec<_>>(), "each mail has its number");
     refused(&once(keep.path()), 1, "is not empty; name a new folder with --dir");
 }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::border::Dropped;
 use super::mails::SampleMail;
+use crate::cli::counted;
 use crate::domain::language::Language;
 use crate::domain::study::Study;
 use crate::domain::time::Instant;
@@ -35,6 +36,17 @@ pub(super) fn opening(dir: &Path, studies: &[Study]) {
     say!("Folder of this demonstration: {}", dir.display());
     for study in studies {
         say!("{}", study.title.in_language(Language::En));
+    }
+}
+
+/// Who may answer a sample survey, and where.
+pub(super) fn invited(links: &[(String, String)]) {
+    if !links.is_empty() {
+        rule();
+        say!("Participants of the sample survey got their links by mail:");
+    }
+    for (who, link) in links {
+        say!("   {who} answers at {link}");
     }
 }
 
@@ -96,7 +108,8 @@ fn reading(mail: &InboxRow) -> Value {
 fn outcome(mail: &InboxRow, letters: &[(OutboxRow, Opened)]) {
     let reading = reading(mail);
     for (item, value) in reading.get("fields").and_then(Value::as_object).into_iter().flatten() {
-        say!("   read: {item} = {}", plain(value.as_str().unwrap_or_default()));
+        let lines: Vec<String> = value.as_str().unwrap_or_default().lines().map(plain).collect();
+        say!("   read: {item} = {}", lines.join(" / "));
     }
     for fault in reading.get("faults").and_then(Value::as_array).into_iter().flatten() {
         let text = |key: &str| fault.get(key).and_then(Value::as_str).unwrap_or_default();
@@ -138,7 +151,12 @@ pub(super) async fn summary(store: &Store, studies: &[Study], enrolled: &[String
     for defined in studies {
         if let Some(row) = study::find_current(store, &defined.slug).await? {
             names.push((row.id, defined.tag.clone()));
-            say!("{}: {} subjects enrolled, {} randomized", defined.tag, row.subjects, row.allocations);
+            if defined.registers {
+                say!("{}: {} subjects enrolled, {} randomized", defined.tag, row.subjects, row.allocations);
+            }
+            if defined.survey.is_some() {
+                say!("{}: {}", defined.tag, counted(row.responses, "response"));
+            }
         }
     }
     for chain in audit::verify_all(store).await? {
