@@ -6,6 +6,8 @@ needs nothing but Python 3.11 and its standard library, and is meant to be read.
 
     python3 hagaki_verify.py PACKAGE [--json]
 
+Take it from the source of a release, not from the package: whoever could change the one could change the other.
+
 Exit code 0: everything that was checked agrees. 1: something differs, and the first difference is named; or no allocation
 was there to be recomputed. 2: the package cannot be read, or the command line is wrong.
 
@@ -17,6 +19,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import struct
 import sys
 import tomllib
@@ -112,6 +115,26 @@ def typed_keys(table, what, **kinds):
     return table
 
 
+def known_keys(table, what, keys):
+    """An object without any other keys: what is not understood is not passed over."""
+    for key in table:
+        if key not in keys:
+            raise Unreadable(f"{what} has a key {key!r}, which is not known to this verifier")
+
+
+def same(one, other):
+    """Whether two values are the same JSON; true is not 1."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def instant(microseconds):
+    """The second in which a number of microseconds since 1970 lies, as the package writes it."""
+    try:
+        return (datetime(1970, 1, 1) + timedelta(microseconds=microseconds)).isoformat(timespec="seconds") + "Z"
+    except OverflowError:
+        raise Unreadable(f"{microseconds} microseconds is no time") from None
+
+
 def typed_levels(levels, what):
     for name, level in typed(levels, what, OBJECT).items():
         typed(level, f"{what}: {name!r}", TEXT)
@@ -119,10 +142,19 @@ def typed_levels(levels, what):
 
 
 def parse(text):
-    def refuse(word):
-        raise Unreadable(f"{word} is no number")
+    """JSON as the program writes it: integers only, and no key twice."""
 
-    return json.loads(text, parse_constant=refuse)
+    def refuse(word):
+        raise Unreadable(f"{word} is no integer")
+
+    def once(pairs):
+        table = dict(pairs)
+        if len(table) != len(pairs):
+            twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+            raise Unreadable(f"the key {twice!r} stands twice")
+        return table
+
+    return json.loads(text, parse_constant=refuse, parse_float=refuse, object_pairs_hook=once)
 
 
 def read_text(folder, name):
@@ -139,20 +171,30 @@ def read_lines(folder, name):
             yield line, row
 
 
+OF_PACKAGE = ("format", "program", "study", "study_id", "stage", "secret", "secret_digest", "allocations", "chain", "bundles")
+OF_BUNDLE = ("version", "digest", "at", "allocation", "further", "files")
+
+
 def read_package(folder):
     with reading("package.json"):
         package = typed_keys(parse(read_text(folder, "package.json")), "the file", format=TEXT)
         if package["format"] != "hagaki allocation package 1":
             raise Unreadable("this is not of the format this verifier reads")
         typed_keys(package, "the file", study=TEXT, study_id=INTEGER, stage=TEXT, secret=TEXT, secret_digest=TEXT)
-        typed_keys(package, "the file", allocations=INTEGER, bundles=LIST)
+        typed_keys(package, "the file", program=TEXT, allocations=INTEGER, chain=OBJECT, bundles=LIST)
+        typed_keys(package["chain"], "'chain'", length=INTEGER, head=TEXT)
+        known_keys(package, "the file", OF_PACKAGE)
+        known_keys(package["chain"], "'chain'", ("length", "head"))
         for at, row in enumerate(package["bundles"], 1):
-            typed_keys(row, f"'bundles', number {at}", version=INTEGER, digest=TEXT, allocation=(TEXT, NOTHING))
+            typed_keys(row, f"'bundles', number {at}", version=INTEGER, digest=TEXT, at=TEXT, allocation=(TEXT, NOTHING))
+            known_keys(row, f"'bundles', number {at}", OF_BUNDLE)
             typed(row.get("files"), f"'bundles', number {at}: 'files'", TEXT, NOTHING)
             typed_levels(row.get("further", {}), f"'bundles', number {at}: 'further'")
         versions = [row["version"] for row in package["bundles"]]
         if not versions or len(set(versions)) != len(versions):
             raise Unreadable("'bundles' must hold each version once")
+        if min(versions) < 1:
+            raise Unreadable("versions are counted from 1")
     return package
 
 
@@ -318,9 +360,9 @@ METHODS = ("none", "simple", "block", "block-urn", "list", "minimization", *OF_T
 class Scheme:
     """An allocation.toml, with everything in an order of its own: arms and factors sorted, so that the file's cannot matter."""
 
-    def __init__(self, folder, name):
+    def __init__(self, text_of, name):
         # A float stays the text it was written as.
-        file = tomllib.loads(read_text(folder, name), parse_float=str)
+        file = tomllib.loads(text_of(name), parse_float=str)
         self.name, self.method = name, typed_keys(file, "the file", method=TEXT)["method"]
         if self.method not in METHODS:
             raise Unreadable(f"the method {self.method!r} is not known to this verifier")
@@ -369,7 +411,7 @@ class Scheme:
         if self.method == "list":
             file = str(Path(name).parent / self.own["file"])
             with reading(file):
-                self.list = self.read_list(read_text(folder, file))
+                self.list = self.read_list(text_of(file))
 
     def cells_of(self, code):
         """(arm, number of the dummy, share) of each cell of an arm."""
@@ -907,14 +949,31 @@ def check_secret(package):
 FIRST = "first"
 
 
-def read_schemes(folder, package):
-    """By the id of the allocation the rules of each version, in order; a version that allocated nobody may have none."""
+def rules_text(folder, version, name, files):
+    """The text of a file that rules are made of: one of its version's own, and with the chain as it stands in the bundle."""
+    at = f"bundle-{version}"
+    parts = name.split("/")
+    if parts[0] != at or len(parts) < 2 or any(part in ("", ".", "..") for part in parts) or "\\" in name:
+        raise Differs(None, f"bundle version {version}", f"rules in {at}/", name)
+    text = read_text(folder, name)
+    if files is not None and text != files.get("/".join(parts[1:])):
+        raise Differs(None, f"bundle version {version}", f"{name} as in the bundle", "another text")
+    return text
+
+
+def read_schemes(folder, package, bundles):
+    """By the id of the allocation the rules of each version, in order; a version that allocated nobody may have none. `bundles` are
+    the files of each version, where there is a chain to tell what they are."""
     schemes = {}
-    for row in sorted(package["bundles"], key=lambda row: row["version"]):
+    for at, row in enumerate(sorted(package["bundles"], key=lambda row: row["version"]), 1):
+        version = row["version"]
+        if version != at:
+            raise Differs(None, f"bundle version {at}", "each version, counted from 1", "no such version")
+        text_of = lambda name: rules_text(folder, version, name, bundles and bundles[version])
         for which, file in ({FIRST: row["allocation"]} | row.get("further", {})).items():
             if file is not None:
                 with reading(file):
-                    schemes.setdefault(which, {})[row["version"]] = Scheme(folder, file)
+                    schemes.setdefault(which, {})[version] = Scheme(text_of, file)
     if FIRST not in schemes:
         raise Unreadable("no version has an allocation.toml")
     return schemes
@@ -925,6 +984,7 @@ def read_recounts(folder):
     for line, row in read_lines(folder, "recounts.jsonl"):
         with reading("recounts.jsonl", line):
             typed_keys(row, "the line", after=INTEGER, allocation=INTEGER, levels=(OBJECT, NOTHING))
+            known_keys(row, "the line", ("after", "allocation", "levels"))
             if row["levels"] is not None:
                 typed_levels(row["levels"], "'levels'")
         recounts.append(row)
@@ -933,11 +993,11 @@ def read_recounts(folder):
 
 def check_journal(folder, package, secret, entries):
     """Decides every allocation again; how many were drawn, imported and forced (given by hand)."""
-    schemes = read_schemes(folder, package)
+    schemes = read_schemes(folder, package, entries and entries["bundles"])
     digests = {row["version"]: row["digest"] for row in package["bundles"]}
     recounts = read_recounts(folder)
     if entries is not None:
-        check_recounts(recounts, entries, {which: own[max(own)] for which, own in schemes.items()})
+        check_recounts(recounts, entries, schemes)
     courses = {which: Course(own) for which, own in schemes.items()}
     counts = {"drawn": 0, "imported": 0, "forced": 0}
     counting = {}  # number → the course that counts it
@@ -951,7 +1011,7 @@ def check_journal(folder, package, secret, entries):
         expected_number += 1
         with reading("journal.jsonl", line, number):
             check_line(row)
-            check_record(row)
+            check_record(row, typed(parse(row["record"]), "'record'", OBJECT))
             which, version = row["randomization"], row["bundle"]["version"]
             if which not in schemes:
                 raise Differs(number, "randomization", sorted(schemes), which)
@@ -962,7 +1022,7 @@ def check_journal(folder, package, secret, entries):
             if row["bundle"]["digest"] != digests[version]:
                 raise Differs(number, "bundle.digest", digests[version], row["bundle"]["digest"])
             if entries is not None:
-                check_entry(row, entries["allocations"].get(number))
+                check_entry(row, entries["allocations"].get(number), entries["rescreens"])
             while recounts and recounts[0]["after"] < number:
                 recount = recounts.pop(0)
                 if recount["allocation"] not in counting:
@@ -995,7 +1055,7 @@ def check_forced(row, state, count):
     except Impossible as fault:
         raise Differs(number, "levels", str(fault), row["levels"]) from None
     block_size = state.place_in_open_block(row["levels"], row["arm"])
-    if row["block_size"] != block_size:
+    if not same(row["block_size"], block_size):
         raise Differs(number, "block_size", block_size, row["block_size"])
 
 
@@ -1068,15 +1128,22 @@ def check_draw(row, state, secret):
     except Exception as fault:
         raise Unreadable(f"{state.scheme.name} decides nothing here: {in_a_sentence(fault)}") from None
     for what, expected in follows.items():
-        if row[what] != expected:
+        if not same(row[what], expected):
             raise Differs(number, what, expected, row[what])
 
 
-# What every line holds; what a drawn one holds besides, and its record; what its record holds where it is not null.
+# What every line holds; what the record of each holds, and of a drawn one besides; what a record holds where it is not null; what
+# makes one that was given; what a record may hold, and no other key.
 OF_EACH = ("subject", "at", "at_microseconds", "origin", "levels", "arm", "slot", "block_size", "kit", "bundle", "record")
-OF_DRAWN = ("method", "counts", "arms", "draws", "place_in_block", "program")
-RECORDED = ("number", "method", "levels", "counts", "arms", "draws", "arm")
+OF_EACH += ("place_in_block", "program")
+RECORDED = ("number", "method", "levels", "arm")
+RECORDED_OF_DRAWN = ("counts", "arms", "draws")
 RECORDED_IF_ANY = ("slot", "block_size", "place_in_block", "program")
+OF_GIVEN = {
+    "imported": {"sha256": TEXT, "line": INTEGER, "at": (TEXT, NOTHING)},
+    "forced": {"by": TEXT, "reason": TEXT, "at": TEXT},
+}
+IN_RECORDS = (*RECORDED, *RECORDED_OF_DRAWN, *RECORDED_IF_ANY, "bundle", "randomization")
 
 
 def check_line(row):
@@ -1084,20 +1151,19 @@ def check_line(row):
     number = row["number"]
     # Lines of the time before there could be several allocations name none.
     typed(row.setdefault("randomization", FIRST), "'randomization'", TEXT)
-    for key in OF_EACH + (OF_DRAWN if row.get("origin") == "drawn" else ()):
+    for key in OF_EACH:
         if key not in row:
             raise Differs(number, key, "a key of that name, be it null", "no such key")
     typed_keys(row, "the line", subject=INTEGER, at=TEXT, at_microseconds=INTEGER, origin=TEXT, bundle=OBJECT, record=TEXT)
     typed_keys(row, "the line", arm=TEXT, slot=(INTEGER, NOTHING), block_size=(INTEGER, NOTHING), kit=(TEXT, NOTHING))
+    typed_keys(row, "the line", place_in_block=(INTEGER, NOTHING), program=(TEXT, NOTHING))
     typed_keys(row["bundle"], "'bundle'", version=INTEGER, digest=TEXT)
+    known_keys(row["bundle"], "'bundle'", ("version", "digest"))
     typed_levels(row["levels"], "'levels'")
+    typed(row.get("rescreens", 0), "'rescreens'", INTEGER)
     if row["origin"] not in ("drawn", "imported", "forced"):
         raise Unreadable(f"the origin {row['origin']!r} is not known to this verifier")
-    try:
-        instant = datetime(1970, 1, 1) + timedelta(microseconds=row["at_microseconds"])
-    except OverflowError:
-        raise Unreadable("'at_microseconds' is no time") from None
-    at = instant.isoformat(timespec="seconds") + "Z"
+    at = instant(row["at_microseconds"])
     if row["at"] != at:
         raise Differs(number, "at", f"{at}, which is what at_microseconds says", row["at"])
 
@@ -1105,17 +1171,20 @@ def check_line(row):
 def check_recounts(recounts, entries, schemes):
     """What became known of subjects changes the counts where the chain says that it became known, and as the rules say.
 
-    Each allocation follows its own rules; between the same two numbers, the allocations come in the order of their ids."""
-    numbers = {}
-    for number, entry in entries["allocations"].items():
+    Each allocation follows its own rules, those by which it was decided last before the fact; between the same two numbers, the allocations come in the order of their ids."""
+    numbers, versions = {}, {}
+    for number, entry in sorted(entries["allocations"].items()):
         numbers[entry["body"]["subject"], entry["body"].get("randomization", FIRST)] = number
+        versions[number] = entry["body"]["bundle"]
     expected = []
-    for which, scheme in sorted(schemes.items()):
+    for which, rules in sorted(schemes.items()):
         for fact in entries["facts"]:
             line = {"after": fact["after"], "allocation": numbers.get((fact["subject"], which))}
             # What became known before, the decision knew.
             if line["allocation"] is None or line["allocation"] > fact["after"]:
                 continue
+            decided = max(version for number, version in versions.items() if number <= fact["after"])
+            scheme = rules[max(version for version in rules if version <= decided)]
             levels = fact.get("levels") if which == FIRST else (fact.get("further") or {}).get(which)
             if fact["kind"] in scheme.exclude:
                 expected.append({**line, "levels": None})
@@ -1124,33 +1193,46 @@ def check_recounts(recounts, entries, schemes):
     expected.sort(key=lambda line: line["after"])
     for at in range(max(len(expected), len(recounts))):
         one, other = (lines[at] if at < len(lines) else None for lines in (expected, recounts))
-        if one != other:
+        if not same(one, other):
             raise Differs((one or other)["allocation"], "recount", one, other)
 
 
-def check_record(row):
+def check_record(row, record):
     """What the database keeps of the decision, byte for byte, holds every key it must have and says the same as the line."""
-    number, record = row["number"], typed(parse(row["record"]), "'record'", OBJECT)
+    number = row["number"]
     for key, value in record.items():
         own = row.get(key)
         if key == "levels":
             own = {name: own.get(name) for name in typed_levels(value, "'levels' of 'record'")}
-        if key in row and own != value:
+        if key in row and not same(own, value):
             raise Differs(number, "record", {key: value}, {key: own})
-    if (row["origin"] == "forced") != ("forced" in record):
-        raise Differs(number, "origin", "forced" if "forced" in record else "not forced", row["origin"])
-    if row["origin"] != "drawn":
-        return
+    for origin in OF_GIVEN:
+        if (row["origin"] == origin) != (origin in record):
+            raise Differs(number, "origin", origin if origin in record else f"not {origin}", row["origin"])
+    # The line holds what the record does, and nothing else that is not its own.
+    for key in record:
+        if key not in row:
+            raise Differs(number, key, record[key], "no such key")
+    for key in row:
+        if key not in (*OF_EACH, "number", "randomization", "rescreens", *record):
+            raise Differs(number, key, "no such key", row[key])
+    given = OF_GIVEN.get(row["origin"])
     # Records made before the program was noted hold no bundle either; the export then writes null for the program.
     several = () if row["randomization"] == FIRST else ("randomization",)
-    for key in RECORDED + several + tuple(key for key in RECORDED_IF_ANY if row[key] is not None):
+    of_drawn = RECORDED_OF_DRAWN if given is None else ()
+    for key in RECORDED + of_drawn + several + tuple(key for key in RECORDED_IF_ANY if row[key] is not None):
         if key not in record:
             raise Differs(number, f"record.{key}", "a key of that name", "no such key")
     if "program" in record and "bundle" not in record:
         raise Differs(number, "record.bundle", "a key of that name", "no such key")
+    if given is not None:
+        typed_keys(record, "'record'", **{row["origin"]: OBJECT})
+        typed_keys(record[row["origin"]], f"{row['origin']!r}", **given)
+        known_keys(record[row["origin"]], f"{row['origin']!r}", given)
+    known_keys(record, "'record'", (*IN_RECORDS, row["origin"]))
 
 
-def check_entry(row, entry):
+def check_entry(row, entry, rescreens):
     """The audit chain tells the same of the allocation."""
     number = row["number"]
     if entry is None:
@@ -1159,7 +1241,8 @@ def check_entry(row, entry):
     pairs = [
         ("subject", body["subject"], row["subject"]),
         ("randomization", body.get("randomization", FIRST), row["randomization"]),
-        ("rescreens", body.get("rescreens"), row.get("rescreens")),
+        # Of a subject that is allocated again, the entry of its enrollment tells.
+        ("rescreens", rescreens.get(body["subject"]), row.get("rescreens")),
         ("arm", told["arm"], row["arm"]),
         ("levels", told["levels"], row["levels"]),
         ("kit", told["kit"], row["kit"]),
@@ -1169,7 +1252,7 @@ def check_entry(row, entry):
         ("record", told["record"], hashlib.sha256(row["record"].encode()).hexdigest()),
     ]
     for what, expected, found in pairs:
-        if expected != found:
+        if not same(expected, found):
             raise Differs(number, what, expected, found)
 
 
@@ -1183,14 +1266,13 @@ def check_no_chain(folder, package):
 
 def check_chain(folder, package):
     """Recomputes the digest of every entry and the links between them; the entries of allocations by number, and of facts."""
-    with reading("package.json"):
-        typed_keys(package, "the file", chain=OBJECT)
     previous, length = bytes(32), 0
-    told = {"commitments": [], "versions": {}, "allocations": {}, "facts": [], "first": None}
+    told = {"commitments": [], "versions": {}, "allocations": {}, "rescreens": {}, "facts": [], "first": None, "bundles": {}}
     for line, entry in read_lines(folder, "chain.jsonl"):
         length += 1
         with reading("chain.jsonl", line):
             typed_keys(entry, "the entry", seq=INTEGER, at=INTEGER, actor=TEXT, action=TEXT, body=TEXT, digest=TEXT)
+            known_keys(entry, "the entry", ("seq", "at", "actor", "action", "body", "digest"))
             digest = hashlib.sha256()
             for part in (
                 b"hagaki audit chain 1",
@@ -1213,8 +1295,14 @@ def check_chain(folder, package):
     commitments = told["commitments"]
     if not commitments or any(commitment != package["secret_digest"] for commitment in commitments):
         raise Differs(None, "secret commitment in the chain", commitments, package["secret_digest"])
+    # A purge begins the chain anew; the versions up to then were told by the one that is gone.
+    before = range(1, told["first"][1] + 1) if told["first"][0] == "purge" else ()
+    versions = sorted({*before, *told["versions"]})
+    listed = sorted(row["version"] for row in package["bundles"])
+    if listed != versions:
+        raise Differs(None, "bundle versions", versions, listed)
     for row in package["bundles"]:
-        check_bundle(folder, row, package, told)
+        told["bundles"][row["version"]] = check_bundle(folder, row, package, told)
     return told
 
 
@@ -1236,13 +1324,22 @@ def heed(told, entry, body, package):
         told["commitments"].append(typed_keys(body, "the body", secret=TEXT, version=INTEGER)["secret"])
     if action in ("activate", "amend"):
         typed_keys(body, "the body", version=INTEGER, bundle=TEXT)
-        told["versions"][body["version"]] = body["bundle"]
+        if body["version"] in told["versions"]:
+            raise Differs(None, f"bundle version {body['version']}", "told once by the chain", "told twice")
+        told["versions"][body["version"]] = (body["bundle"], entry["at"])
+    if action == "purge" and "bundle" in body:
+        told["versions"][body["version"]] = (typed(body["bundle"], "'bundle'", TEXT), None)
+    if action == "enroll":
+        typed_keys(body, "the body", subject=INTEGER)
+        told["rescreens"][body["subject"]] = typed(body.get("rescreens"), "'rescreens'", INTEGER, NOTHING)
     if action == "randomize" or action == "enroll" and body.get("allocation") is not None:
         typed_keys(body, "the body", subject=INTEGER, bundle=INTEGER, allocation=OBJECT)
         if action == "randomize":
             typed_keys(body, "the body", randomization=TEXT)
         typed_keys(body["allocation"], "'allocation'", number=INTEGER, arm=TEXT, levels=OBJECT, record=TEXT)
         typed_keys(body["allocation"], "'allocation'", kit=(TEXT, NOTHING))
+        if body["allocation"]["number"] in told["allocations"]:
+            raise Differs(body["allocation"]["number"], "chain-entry", "one entry that tells of it", "two")
         told["allocations"][body["allocation"]["number"]] = {"at": entry["at"], "body": body}
     if action == "fact":
         typed_keys(body, "the body", after=INTEGER, subject=INTEGER, kind=TEXT)
@@ -1252,7 +1349,8 @@ def heed(told, entry, body, package):
 
 
 def check_bundle(folder, row, package, told):
-    """The bundle's digest, from all of its files, is what the chain tells; its allocation.toml is the one that was used."""
+    """The bundle's digest, from all of its files, is what the chain tells, and so are the time and the files of the rules; its
+    files."""
     what = f"bundle version {row['version']}"
     if row.get("files") is None:
         raise Differs(None, what, "all of its files, as there is a chain", "package.json names none")
@@ -1263,12 +1361,12 @@ def check_bundle(folder, row, package, told):
             for part in (path.encode(), typed(files[path], repr(path), TEXT).encode()):
                 digest.update(struct.pack(">Q", len(part)) + part)
         digest = digest.hexdigest()
-        expected = told["versions"].get(row["version"])
-        if expected is None and told["first"][0] == "purge" and row["version"] <= told["first"][1]:
-            # A purge begins the chain anew; the versions up to then were told by the one that is gone.
-            expected = row["digest"]
+        # Of what a purge left, nothing but the package itself tells.
+        expected, at = told["versions"].get(row["version"], (row["digest"], None))
         if not digest == row["digest"] == expected:
             raise Differs(None, what, expected, row["digest"] if digest == expected else digest)
+        if at is not None and row["at"] != instant(at):
+            raise Differs(None, what, instant(at), row["at"])
         study = tomllib.loads(typed(files.get("study.toml"), "'study.toml'", TEXT))
         if study.get("slug") != package["study"]:
             raise Differs(None, "study", study.get("slug"), package["study"])
@@ -1276,14 +1374,15 @@ def check_bundle(folder, row, package, told):
         further = {own["id"]: f"{at}/{own['file']}" for own in study.get("allocation", [])}
         if further != row.get("further", {}):
             raise Differs(None, what, further, row.get("further", {}))
-    if row["allocation"] is None:
-        if "allocation.toml" in files:
-            raise Differs(None, what, "its allocation.toml", "package.json names none")
-        return
-    with reading(str(Path(row["allocation"]).parent)):
-        for path in (folder / row["allocation"]).parent.iterdir():
-            if path.read_text("utf-8") != files.get(path.name):
-                raise Differs(None, what, f"{path.name} as in the bundle", "another text")
+        rules = f"{at}/allocation.toml" if "allocation.toml" in files else None
+        if row["allocation"] != rules:
+            raise Differs(None, what, rules, row["allocation"])
+    with reading(at):
+        for path in sorted(path for path in (folder / at).rglob("*") if not path.is_dir()):
+            name = path.relative_to(folder / at).as_posix()
+            if path.read_text("utf-8") != files.get(name):
+                raise Differs(None, what, f"{name} as in the bundle", "another text")
+    return files
 
 
 def verify(folder):
@@ -1340,12 +1439,21 @@ def in_words(report):
     )
 
 
+def say(text, stream):
+    """Writes a text; that nobody reads on (`| head`) changes no verdict."""
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:
+        # So that the interpreter does not try once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def fail(error, as_json, file=None, line=None, number=None):
     if as_json:
         report = {"proved": False, "error": error, "file": file, "line": line, "number": number}
-        print(json.dumps(report, ensure_ascii=False))
+        say(json.dumps(report, ensure_ascii=False), sys.stdout)
     else:
-        print(error, file=sys.stderr)
+        say(error, sys.stderr)
     return 2
 
 
@@ -1359,7 +1467,7 @@ def main(words):
     except Exception as fault:
         told = fault if isinstance(fault, Unreadable) else Unreadable(in_a_sentence(fault))
         return fail(f"the package cannot be read: {told}", as_json, told.file, told.line, told.number)
-    print(json.dumps(report, ensure_ascii=False) if as_json else in_words(report))
+    say(json.dumps(report, ensure_ascii=False) if as_json else in_words(report), sys.stdout)
     return 0 if report["proved"] else 1
 
 

@@ -89,7 +89,11 @@ pub(super) fn run(args: &RevealArgs) -> anyhow::Result<End> {
         println!("secret:               {secret}");
         println!("digest of the secret: {commitment}");
         println!("chain:                {} entries, head {}", row.chain.length, hex(&row.chain.digest));
-        println!("Recompute everything with: python3 {0}/hagaki_verify.py {0}", args.out.display());
+        println!(
+            "Recompute everything with the verifier of the release, deploy/verify/hagaki_verify.py in its source, and not with the copy in \
+             the package: whoever could change the one could change the other.\n  python3 deploy/verify/hagaki_verify.py {}",
+            args.out.display()
+        );
     }
     Ok(End::Done)
 }

@@ -81,12 +81,14 @@ impl Package {
             schemes.push((from, file.unwrap_or_else(|| panic!("{problems:?}")).scheme));
             from += version.count;
             let path = format!("bundle-{number}/allocation.toml");
-            bundles.push(json!({ "version": number, "digest": format!("d{number}"), "allocation": path }));
+            let at = "2026-11-20T00:00:00Z";
+            bundles.push(json!({ "version": number, "digest": format!("d{number}"), "at": at, "allocation": path }));
         }
         let lines = lines(&schemes, from - 1, amendments, &[]);
         let manifest = json!({
-            "format": FORMAT, "study": "s", "study_id": 1, "stage": "production", "secret": hex(&SECRET),
-            "secret_digest": hex(&Sha256::digest(SECRET)), "allocations": lines.len(), "bundles": bundles,
+            "format": FORMAT, "program": "0", "study": "s", "study_id": 1, "stage": "production", "secret": hex(&SECRET),
+            "secret_digest": hex(&Sha256::digest(SECRET)), "allocations": lines.len(),
+            "chain": { "length": 0, "head": "" }, "bundles": bundles,
         });
         let recount = |amendment: &Amendment| {
             let levels = if let Counts::At(levels) = &amendment.counts { Some(levels) } else { None };
@@ -631,4 +633,60 @@ fn what_was_given_by_hand_is_counted_where_it_stands() {
     changed.lines[1]["block_size"] = Value::Null;
     changed.assert_differs(2, "block_size");
     assert_eq!(whole().verify().0, 0);
+    // What is not a decision's is not read over in a line of this kind either.
+    for (key, value) in
+        [("place_in_block", json!(0)), ("place_in_block", json!("A")), ("draws", json!([])), ("seen", json!(1))]
+    {
+        let mut changed = whole();
+        changed.lines[1][key] = value;
+        assert_ne!(changed.verify().0, 0, "{key}");
+    }
+    for key in ["method", "forced", "place_in_block", "program", "block_size", "kit"] {
+        let mut changed = whole();
+        assert!(changed.lines[1].as_object_mut().unwrap().remove(key).is_some(), "{key}");
+        assert_eq!(changed.verify().0, 1, "{key}");
+    }
+    for (from, to) in [("\"by\":\"stat\",", ""), ("\"by\":\"stat\"", "\"by\":1"), ("\"by\"", "\"on\":\"\",\"by\"")] {
+        let mut changed = whole();
+        let record = changed.lines[1]["record"].as_str().unwrap().replace(from, to);
+        changed.lines[1]["forced"] = serde_json::from_str::<Value>(&record).unwrap()["forced"].clone();
+        changed.lines[1]["record"] = json!(record);
+        assert_eq!(changed.verify().0, 2, "{from}");
+    }
+}
+
+#[test]
+fn rules_lie_where_their_version_is() {
+    if !python() {
+        return;
+    }
+    let text = format!("method = \"block\"\n{TWO}\n[block]\nsizes = [4]");
+    for path in ["x1/allocation.toml", "bundle-1/../x1/allocation.toml", "allocation.toml"] {
+        let mut changed = Package::new(&text, None, 8);
+        std::fs::create_dir(changed.path().join("x1")).unwrap();
+        for name in ["x1/allocation.toml", "allocation.toml"] {
+            std::fs::write(changed.path().join(name), &text).unwrap();
+        }
+        changed.manifest["bundles"][0]["allocation"] = json!(path);
+        changed.assert_differs(Value::Null, "bundle version 1");
+    }
+}
+
+#[test]
+fn who_reads_only_the_beginning_gets_no_fault() {
+    if !python() {
+        return;
+    }
+    let package = Package::new(&format!("method = \"simple\"\n{TWO}"), None, 8);
+    assert_eq!(package.verify().0, 0);
+    let mut child = Command::new("python3")
+        .args(["-B", VERIFIER])
+        .arg(package.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
 }
