@@ -17,6 +17,7 @@ use crate::workflow::balance::{self, Balanced};
 use crate::workflow::kits_told::{KitDiscrepancy, KitWhat};
 use crate::workflow::proof::{self, SecretFault, Verdict};
 use crate::workflow::told::{Discrepancy, What};
+use crate::workflow::versions;
 
 /// Commands on allocations.
 #[derive(Debug, Subcommand)]
@@ -108,24 +109,38 @@ pub(super) fn run(command: AllocationCommand) -> anyhow::Result<End> {
 
 fn verify(slug: &str, installation: &Installation, output: Output) -> anyhow::Result<End> {
     let opened = Opened::open(installation)?;
+    // Rules that somebody changed are not loaded for anything else.
+    let row = opened.runtime.block_on(study::find_current(&opened.store, slug))?;
+    if let Some(row) = row
+        && let Some(doubt) = opened.runtime.block_on(versions::check(&opened.store, &row))?
+    {
+        let verdict = Verdict::Bundle(doubt);
+        return Ok(tell(slug, row.stage.key(), &verdict, false, output));
+    }
     let shelved = opened.study(slug)?;
     let verdict = opened.runtime.block_on(proof::verify(&opened.store, &shelved))?;
     let stage = shelved.stage.key();
     let closed = opened.runtime.block_on(study::load(&opened.store, shelved.id))?.state == study::State::Closed;
     let told = closed || shelved.study.blinding == Blinding::Open;
+    Ok(tell(slug, stage, &verdict, told, output))
+}
+
+fn tell(slug: &str, stage: &str, verdict: &Verdict, told: bool, output: Output) -> End {
     if output.json {
         let mut report = json!({ "study": slug, "stage": stage });
-        if let (Some(report), Value::Object(more)) = (report.as_object_mut(), to_json(&verdict, told)) {
+        if let (Some(report), Value::Object(more)) = (report.as_object_mut(), to_json(verdict, told)) {
             report.extend(more);
         }
         println!("{report}");
     } else {
-        println!("{slug} ({stage}): {}", in_words(&verdict, told));
+        println!("{slug} ({stage}): {}", in_words(verdict, told));
     }
-    Ok(match verdict {
+    match verdict {
         Verdict::Proved(_) | Verdict::ProvedBesides { .. } | Verdict::NoScheme => End::Done,
-        Verdict::Untold(_) | Verdict::Kit(_) | Verdict::Secret(_) | Verdict::Differs(_) => End::Refused,
-    })
+        Verdict::Untold(_) | Verdict::Kit(_) | Verdict::Bundle(_) | Verdict::Secret(_) | Verdict::Differs(_) => {
+            End::Refused
+        }
+    }
 }
 
 /// A verdict for programs; `what` is a key. Arms and blocks of a blinded study that goes on are not `told`.
@@ -138,6 +153,9 @@ fn to_json(verdict: &Verdict, told: bool) -> Value {
         Verdict::NoScheme => json!({ "proved": true, "allocations": 0, "randomizes": false }),
         Verdict::Kit(found) => json!({ "proved": false, "number": null, "what": found.what.key(), "kit": found.code }),
         Verdict::Untold(found) => json!({ "proved": false, "number": found.number, "what": found.what.key() }),
+        Verdict::Bundle(doubt) => {
+            json!({ "proved": false, "number": null, "what": "bundle", "version": doubt.version, "why": doubt.why.key() })
+        }
         Verdict::Secret(fault) => {
             let what = match fault {
                 SecretFault::Row => "secret-digest",
@@ -181,6 +199,7 @@ fn in_words(verdict: &Verdict, told: bool) -> String {
         Verdict::NoScheme => "randomizes nobody; its subjects are as the audit chain tells them".to_string(),
         Verdict::Untold(found) => discrepancy_in_words(found),
         Verdict::Kit(found) => kit_in_words(found),
+        Verdict::Bundle(doubt) => doubt.to_string(),
         Verdict::Secret(SecretFault::Row) => "SHA-256 of the secret is not the digest stored beside it".to_string(),
         Verdict::Secret(SecretFault::Chain) => {
             "SHA-256 of the secret is not the digest that the audit chain holds".to_string()

@@ -13,11 +13,12 @@ use crate::domain::chain::INSTALLATION;
 use crate::domain::witness::Witness;
 use crate::letters::opened;
 use crate::store::{audit, study};
+use crate::workflow::versions;
 
 /// Commands on the audit chain.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Follow every chain from its first entry to its recorded head.
+    /// Follow every chain from its first entry to its recorded head, and compare each study's bundles with it.
     Verify {
         /// Which installation.
         #[command(flatten)]
@@ -69,6 +70,17 @@ pub(super) fn run(command: AuditCommand) -> anyhow::Result<End> {
                         println!("{chain}: BROKEN at entry {}: {}", at.seq, at.why.key());
                     }
                 }
+            }
+        }
+        // A chain may be whole, and the files of a version be others than it tells.
+        for row in &studies {
+            let Some(doubt) = versions::check(&opened.store, row).await? else { continue };
+            whole = false;
+            if output.json {
+                let (version, why) = (doubt.version, doubt.why.key());
+                println!("{}", json!({ "chain": name(row.id), "whole": false, "bundle": version, "why": why }));
+            } else {
+                println!("{}: FALSE: {doubt}", name(row.id));
             }
         }
         Ok(if whole { End::Done } else { End::Refused })

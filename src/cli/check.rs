@@ -115,7 +115,7 @@ fn print_list(list: &ArmList) {
     }
 }
 
-fn weight(problem: &Problem) -> &'static str {
+pub(super) fn weight(problem: &Problem) -> &'static str {
     match problem.weight {
         Weight::Error => "error",
         Weight::Warning => "warning",

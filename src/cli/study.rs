@@ -6,10 +6,11 @@ use anyhow::{Context, anyhow};
 use clap::Subcommand;
 use serde_json::json;
 
+use super::check::weight;
 use super::installation::Opened;
 use super::{End, Installation, Output, Refused, counted};
 use crate::daemon::run::{desk_address, keys};
-use crate::definition::{self, Bundle};
+use crate::definition::{self, Bundle, Problem, Weight};
 use crate::domain::seal::NoKey;
 use crate::domain::study::{Stage, Study};
 use crate::domain::time::Instant;
@@ -186,8 +187,12 @@ fn sound(folder: &Path) -> anyhow::Result<(Bundle, Study)> {
     match study.filter(|_| problems.is_empty()) {
         Some(study) => Ok((bundle, study)),
         None => {
-            let lines: Vec<String> = problems.iter().map(|problem| format!("{}/{problem}", folder.display())).collect();
-            Err(Refused(format!("nothing was changed; mend these and try again:\n{}", lines.join("\n"))).into())
+            let line = |problem: &Problem| format!("{}: {}/{problem}", weight(problem), folder.display());
+            let (errors, warnings): (Vec<&Problem>, Vec<&Problem>) =
+                problems.iter().partition(|problem| problem.weight == Weight::Error);
+            let lines: Vec<String> = errors.into_iter().chain(warnings).map(line).collect();
+            let lines = lines.join("\n");
+            Err(Refused(format!("nothing was changed; mend the errors and try again:\n{lines}")).into())
         }
     }
 }
@@ -264,11 +269,19 @@ fn plan(slug: Option<&str>, folder: &Path, on: &str, why: &Why) -> anyhow::Resul
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
     let planning = planned_acts::plan(&opened.store, &bundle, &study, due_at, act);
     let number = judged(opened.runtime.block_on(planning))?;
+    let waiting = opened.runtime.block_on(planned_acts::waiting_in(&opened.store, &study.slug))?;
     let at = due_at.local(study.zone);
     if why.output.json {
         println!("{}", json!({ "study": study.slug, "planned": number, "on": at, "bundle_digest": bundle.digest() }));
     } else {
         println!("{}: planned as No. {number}; it comes into force on {at}", study.slug);
+        for one in waiting.iter().filter(|one| one.number != number) {
+            let due = one.due_at.local(study.zone);
+            println!(
+                "No. {} waits as well, for {due}: whichever comes first keeps the other from coming into force.",
+                one.number
+            );
+        }
         println!("Take it back with `hagaki study amend {} --withdraw {number}`.", study.slug);
     }
     Ok(End::Done)
@@ -298,10 +311,25 @@ fn amend(slug: Option<&str>, folder: &Path, why: &Why) -> anyhow::Result<End> {
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
     let amending = life::amend(&opened.store, &bundle, &study, act);
     let version = judged(opened.runtime.block_on(amending))?;
+    let waiting = opened.runtime.block_on(planned_acts::waiting_in(&opened.store, &study.slug))?;
     if why.output.json {
-        println!("{}", json!({ "study": study.slug, "version": version, "bundle_digest": bundle.digest() }));
+        let numbers: Vec<i64> = waiting.iter().map(|one| one.number).collect();
+        println!(
+            "{}",
+            json!({ "study": study.slug, "version": version, "bundle_digest": bundle.digest(), "outdated": numbers })
+        );
     } else {
         println!("{}: amendment {version} is in force", study.slug);
+        for one in &waiting {
+            println!(
+                "Planned amendment No. {} of {} was checked against an earlier version and will not come into force; plan it anew \
+                 with what changed now, and take it back with `hagaki study amend {} --withdraw {}`.",
+                one.number,
+                one.due_at.local(study.zone),
+                study.slug,
+                one.number
+            );
+        }
     }
     Ok(End::Done)
 }
@@ -325,6 +353,13 @@ fn foresee(slug: Option<&str>, folder: &Path, on: Option<&str>, why: &Why) -> an
     println!("{}: amendment {version}{then} would change", study.slug);
     for change in &changes {
         println!("  {change}");
+    }
+    for one in opened.runtime.block_on(planned_acts::waiting_in(&opened.store, &study.slug))? {
+        let due = one.due_at.local(study.zone);
+        println!(
+            "Planned amendment No. {} waits for {due}: whichever comes first keeps the other from coming into force.",
+            one.number
+        );
     }
     println!("Nothing was changed; leave --dry-run out to put it into force.");
     Ok(End::Done)

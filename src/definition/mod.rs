@@ -30,4 +30,4 @@ pub use bundle::Bundle;
 pub use kits_file::{read_kept_kits, read_more_kits};
 pub use load::{Checked, check, load};
 pub use problem::{Problem, Weight};
-pub use randomization::{allocation_files, read_scheme};
+pub use randomization::{allocation_files, read_allocation};

@@ -314,9 +314,9 @@ pub fn allocation_files(bundle: &Bundle) -> Vec<(String, String)> {
     files
 }
 
-/// The text of a file of this bundle under its allocation's rules.
-pub fn read_scheme(bundle: &Bundle, file: &str) -> Option<Scheme> {
+/// What a file of this bundle says of an allocation; for versions of a bundle that were in force once.
+pub fn read_allocation(bundle: &Bundle, file: &str) -> Option<AllocationFile> {
     let beside = |name: &str| bundle.file(name).map(str::to_owned);
     let text = bundle.file(file).unwrap_or_default();
-    allocation_file::read_with(text, file, &beside, &mut Vec::new()).map(|read| read.scheme)
+    allocation_file::read_with(text, file, &beside, &mut Vec::new())
 }

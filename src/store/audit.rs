@@ -20,6 +20,8 @@ statements! { "audit":
         WHERE study_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
     LIST_UNLINKED = same "SELECT seq, at, actor, action, body, digest FROM audit \
         WHERE study_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+    VERSIONS = same "SELECT seq, at, actor, action, body, digest FROM audit WHERE study_id = $1 AND seq <= $2 \
+        AND action IN ('activate', 'amend', 'purge', 'plan-amendment') ORDER BY seq";
     HAS = same "SELECT seq FROM audit WHERE study_id = $1 AND action = $2 ORDER BY seq LIMIT 1";
     STUDY_HEAD = same "SELECT chain_length, chain_head FROM study WHERE id = $1";
     OWN_HEAD = same "SELECT chain_length, chain_head FROM installation WHERE id = 0";
@@ -165,17 +167,33 @@ pub async fn list_unlinked<'a>(
     after: i64,
     limit: i64,
 ) -> Result<Vec<Unlinked>, StoreError> {
-    let read = |mut row: Row| {
-        Ok(Unlinked {
-            seq: row.int()?,
-            at: row.instant()?,
-            actor: row.text()?,
-            action: row.text()?,
-            body: row.text()?,
-            digest: row.digest()?,
-        })
-    };
-    from.into().fetch(&LIST_UNLINKED, binds![study_id, after, limit]).await?.into_iter().map(read).collect()
+    let rows = from.into().fetch(&LIST_UNLINKED, binds![study_id, after, limit]).await?;
+    rows.into_iter().map(read_unlinked).collect()
+}
+
+fn read_unlinked(mut row: Row) -> Result<Unlinked, StoreError> {
+    Ok(Unlinked {
+        seq: row.int()?,
+        at: row.instant()?,
+        actor: row.text()?,
+        action: row.text()?,
+        body: row.text()?,
+        digest: row.digest()?,
+    })
+}
+
+/// The entries of a chain up to `last` that tell which version of the bundle is in force, or is to be, in order. The chain is read
+/// through for them.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list_versions<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    last: i64,
+) -> Result<Vec<Unlinked>, StoreError> {
+    let rows = from.into().fetch(&VERSIONS, binds![study_id, last]).await?;
+    rows.into_iter().map(read_unlinked).collect()
 }
 
 /// Whether a chain has an entry of that action; it is read through for it.

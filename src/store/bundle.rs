@@ -32,7 +32,7 @@ statements! { "bundle":
         WHERE study_id = $1 AND version = $2";
     LIST = same "SELECT study_id, version, digest, '', activated_at, actor, reason FROM bundle \
         WHERE study_id = $1 ORDER BY version";
-    FILES = same "SELECT files FROM bundle WHERE study_id = $1 ORDER BY version";
+    FILES = same "SELECT digest, files FROM bundle WHERE study_id = $1 ORDER BY version";
 }
 
 fn read(mut row: Row) -> Result<BundleRow, StoreError> {
@@ -73,10 +73,11 @@ pub async fn list<'a>(from: impl Into<Reader<'a>>, study_id: i64) -> Result<Vec<
     from.into().fetch(&LIST, binds![study_id]).await?.into_iter().map(read).collect()
 }
 
-/// The files of every version of a study, version 1 first.
+/// Digest and files of every version of a study, version 1 first.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn files<'a>(from: impl Into<Reader<'a>>, study_id: i64) -> Result<Vec<String>, StoreError> {
-    from.into().fetch(&FILES, binds![study_id]).await?.into_iter().map(|mut row| row.text()).collect()
+pub async fn files<'a>(from: impl Into<Reader<'a>>, study_id: i64) -> Result<Vec<(Sha256Digest, String)>, StoreError> {
+    let rows = from.into().fetch(&FILES, binds![study_id]).await?;
+    rows.into_iter().map(|mut row| Ok((row.digest()?, row.text()?))).collect()
 }

@@ -9,13 +9,18 @@ use super::Failure;
 use super::life::Refusal;
 use super::proof;
 use super::shelf::bundle_of;
-use crate::definition::{self, Bundle, allocation_file};
+use crate::definition::allocation_file::{self, AllocationFile};
+use crate::definition::{self, Bundle};
 use crate::domain::allocation::{Break, Follower, Method, Scheme, State, Turn};
+use crate::domain::fact::Recounting;
 use crate::domain::study::{FIRST, Rules, Study};
 use crate::store::allocation::AllocationRow;
 use crate::store::fact::FactRow;
 use crate::store::study::StudyRow;
 use crate::store::{Reader, bundle};
+
+/// Facts change no counts: what is left where no version says otherwise.
+static ORIGINAL: Recounting = Recounting { corrected: false, exclude: Vec::new() };
 
 /// The schemes of each of a study's allocations, by id.
 #[derive(Clone, Debug)]
@@ -49,12 +54,14 @@ pub struct Schemes {
     first: Scheme,
     /// First version of the bundle by a scheme that differs from the one before, and that scheme.
     later: Vec<(i64, Scheme)>,
+    /// The same of how facts are counted, beginning with the version that decided first. It changes with an epoch alone.
+    recountings: Vec<(i64, Recounting)>,
 }
 
 impl Schemes {
     /// Those of a study whose scheme never changed.
-    pub fn single(scheme: &Scheme) -> Schemes {
-        Schemes { first: scheme.clone(), later: Vec::new() }
+    pub fn single(scheme: &Scheme, recounting: &Recounting) -> Schemes {
+        Schemes { first: scheme.clone(), later: Vec::new(), recountings: vec![(1, recounting.clone())] }
     }
 
     /// Of the versions' files, oldest first.
@@ -71,11 +78,17 @@ impl Schemes {
                 continue;
             }
             // A study without subjects may have become another altogether; what it allocated, if anything, tells.
-            if let Some(scheme) = definition::read_scheme(bundle, file) {
-                match &mut schemes {
-                    None => schemes = Some(Schemes::single(&scheme)),
-                    Some(schemes) if *schemes.last() != scheme => schemes.later.push((version, scheme)),
-                    Some(_) => {}
+            if let Some(AllocationFile { scheme, recounting, .. }) = definition::read_allocation(bundle, file) {
+                let Some(known) = &mut schemes else {
+                    schemes = Some(Schemes::single(&scheme, &recounting));
+                    before = Some(own);
+                    continue;
+                };
+                if known.recountings.last().is_some_and(|(_, last)| *last != recounting) {
+                    known.recountings.push((version, recounting));
+                }
+                if *known.last() != scheme {
+                    known.later.push((version, scheme));
                 }
             }
             before = Some(own);
@@ -91,20 +104,29 @@ impl Schemes {
         let mut versions = Vec::new();
         // One version needs no look.
         if row.bundle_version > 1 && row.allocations > 0 {
-            for files in bundle::files(from, row.id).await? {
-                versions.push(bundle_of(row, &files)?);
+            for (digest, files) in bundle::files(from, row.id).await? {
+                versions.push(bundle_of(row, &digest, &files)?);
             }
         }
         let own = |rules: Rules<'_>| {
-            let schemes = Schemes::among(&versions, rules.id).unwrap_or_else(|| Schemes::single(rules.scheme));
+            let only = || Schemes::single(rules.scheme, rules.recounting);
+            let schemes = Schemes::among(&versions, rules.id).unwrap_or_else(only);
             (rules.id.to_string(), schemes)
         };
         Ok(AllSchemes(current.allocations().map(own).collect()))
     }
 
-    /// Whether the scheme never changed.
+    /// Whether the scheme never changed, nor how facts are counted.
     pub fn is_single(&self) -> bool {
-        self.later.is_empty()
+        self.later.is_empty() && self.recountings.len() == 1
+    }
+
+    /// How a fact that became known after that number of an allocation is counted: as the rules said that decided last before it.
+    /// `beginnings` are the numbers of the first allocation that each version made.
+    pub fn recounting_after(&self, after: i64, beginnings: &[(i64, i64)]) -> &Recounting {
+        let begun = |version: i64| beginnings.iter().any(|(own, first)| *own >= version && *first <= after);
+        let last = self.recountings.iter().rev().find(|(version, _)| begun(*version));
+        last.or(self.recountings.first()).map_or(&ORIGINAL, |(_, recounting)| recounting)
     }
 
     /// The scheme that decided first.
@@ -142,7 +164,7 @@ impl Schemes {
     /// # Errors
     /// A row that the schemes cannot have made.
     pub fn state(&self, rules: Rules<'_>, journal: &[AllocationRow], facts: &[FactRow]) -> Result<State, Failure> {
-        let amendments = proof::amendments(rules, facts, journal)?;
+        let amendments = proof::amendments(rules, self, facts, journal)?;
         let turns = self.turns(journal);
         let mut follower = Follower::new(&self.first, &turns, &amendments);
         let mut state = State::new(&self.first);
@@ -184,8 +206,11 @@ pub fn check(slug: &str, old: &Study, new: &Study) -> Result<(), Refusal> {
         if now.caps.stratum.is_some() && sorted(before.scheme.strata()) != sorted(now.scheme.strata()) {
             return Err(changed("the strata while [caps] stratum counts them"));
         }
-        if before.recounting != now.recounting {
-            return Err(changed("how later decisions count corrected and excluded subjects"));
+        if before.recounting != now.recounting && now.scheme.epoch() <= before.scheme.epoch() {
+            return Err(Refusal::Scheme(vec![format!(
+                "{file}: how later decisions count corrected and excluded subjects (`corrections`, `exclude`) cannot change while counts \
+                 go on; raise `epoch` by one to begin them anew, or put it back"
+            )]));
         }
     }
     if old.blinding != new.blinding {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::amendment::Schemes;
 use super::shelf::ShelvedStudy;
 use super::{Failure, proof};
 use crate::domain::allocation::Amendment;
@@ -14,7 +15,7 @@ use crate::domain::chain::Sha256Digest;
 use crate::domain::study::Rules;
 use crate::limits;
 use crate::store::allocation::{self, AllocationRow};
-use crate::store::{Store, bundle, subject};
+use crate::store::{Store, bundle, study, subject};
 
 /// One allocation with its subject and the record of how it came about.
 #[derive(Clone, Debug)]
@@ -114,9 +115,11 @@ pub async fn lines(store: &Store, study_id: i64) -> Result<Vec<Line>, Failure> {
 /// # Errors
 /// As [`lines`].
 pub async fn amendments(store: &Store, shelved: &ShelvedStudy, rules: Rules<'_>) -> Result<Vec<Amendment>, Failure> {
+    let row = study::load(store, shelved.id).await?;
+    let mut schemes = Schemes::load(store, &row, &shelved.study).await?;
     let facts = allocation::journal(store, shelved.id, 0).await?;
     let known = proof::all_facts(store, shelved.id).await?;
-    proof::amendments(rules, &known, &facts)
+    proof::amendments(rules, &schemes.take(rules.id)?, &known, &facts)
 }
 
 /// Numbers of a study's subjects by their number in the database, each with that of the earlier screening.

@@ -202,14 +202,14 @@ impl<'a> Stock<'a> {
     /// The kits that a version of the bundle lists and were not listed before. A purge names no digest.
     async fn hear_bundle(&mut self, version: i64, digest: Option<&str>, late: bool) -> Result<(), Failure> {
         let stored = bundle::load(self.store, self.head.id, version).await?;
-        let bundle = shelf::bundle_of(self.head, &stored.files)?;
+        let bundle = shelf::bundle_of(self.head, &stored.digest, &stored.files)?;
         if !bundle.lists_kits() {
             return Ok(());
         }
         if digest.is_some_and(|told| told != bundle.digest()) {
             self.doubt(format!("bundle {version}"));
         }
-        self.list(definition_of(self.head, &stored.files)?.kits.iter(), late);
+        self.list(definition_of(self.head, &stored.digest, &stored.files)?.kits.iter(), late);
         Ok(())
     }
 

@@ -110,6 +110,20 @@ pub enum Refusal {
     /// A planned amendment lies ahead.
     #[error("--on must lie in the future; without it the amendment comes into force at once")]
     Past,
+    /// What it was checked against is in force no more.
+    #[error(
+        "it was checked against version {base}, and version {now} came into force since: what changed there would be undone. Plan it \
+         anew, from the bundle that is in force with these changes in it"
+    )]
+    Outdated {
+        /// The version that was in force when it was planned.
+        base: i64,
+        /// The version in force.
+        now: i64,
+    },
+    /// Its text is another one by now.
+    #[error("its files are not those that were planned: their digest is not the one that the audit chain holds")]
+    PlanChanged,
     /// No planned amendment of that number waits.
     #[error("study {0} has no planned amendment No. {1} that waits; `hagaki study show {0}` lists them")]
     NotPlanned(String, i64),
@@ -271,7 +285,7 @@ pub(super) async fn replace(
     if stored.digest == digest_bytes(&bundle.digest())? {
         return Err(Refusal::Unchanged.into());
     }
-    let old = super::shelf::definition_of(row, &stored.files)?;
+    let old = super::shelf::definition_of(row, &stored.digest, &stored.files)?;
     if row.subjects > 0 {
         amendment::check(&row.slug, &old, defined)?;
     }
@@ -403,8 +417,8 @@ pub async fn foresee(
         return Err(Refusal::Closed(row.slug).into());
     }
     let stored = bundle::load(&mut tx, row.id, row.bundle_version).await?;
-    let old = super::shelf::definition_of(&row, &stored.files)?;
-    let old_files = super::shelf::bundle_of(&row, &stored.files)?;
+    let old = super::shelf::definition_of(&row, &stored.digest, &stored.files)?;
+    let old_files = super::shelf::bundle_of(&row, &stored.digest, &stored.files)?;
     let (version, kits) = replace(&mut tx, &row, bundle, defined, act).await?;
     let mut lines = amendment::changes(&old, defined, old_files.files(), bundle.files());
     if kits.added > 0 || !kits.withdrawn.is_empty() {
@@ -433,6 +447,9 @@ pub async fn set_state(store: &Store, slug: &str, state: State, act: Act<'_>) ->
     }
     let stage = row.stage;
     study::set_state(&mut tx, row.id, state, act.at).await?;
+    if state == State::Closed {
+        planned::withdraw_all(&mut tx, row.id, act.at, "the study was closed").await?;
+    }
     let action = match state {
         State::Open => "resume",
         State::Paused => "pause",
@@ -455,10 +472,14 @@ pub async fn purge(store: &Store, slug: &str, act: Act<'_>, dice: &dyn Dice) -> 
     let row = study::lock(&mut tx, row.id).await?;
     let (secret, secret_digest) = fresh_secret(dice);
     study::purge(&mut tx, row.id, &secret, &secret_digest, act.at).await?;
+    planned::withdraw_all(&mut tx, row.id, act.at, "the study was purged").await?;
     let stored = bundle::load(&mut tx, row.id, row.bundle_version).await?;
-    list_kits(&mut tx, row.id, super::shelf::definition_of(&row, &stored.files)?.kits.iter()).await?;
+    let defined = super::shelf::definition_of(&row, &stored.digest, &stored.files)?;
+    list_kits(&mut tx, row.id, defined.kits.iter()).await?;
     let mut emptied = study::lock(&mut tx, row.id).await?;
-    let body = json!({ "reason": act.reason, "version": row.bundle_version, "secret": data_encoding::HEXLOWER.encode(&secret_digest) });
+    let body = json!({ "reason": act.reason, "version": row.bundle_version,
+                       "bundle": data_encoding::HEXLOWER.encode(&stored.digest),
+                       "secret": data_encoding::HEXLOWER.encode(&secret_digest) });
     let digest = audit::append(&mut tx, &mut emptied, act.at, act.actor, "purge", &body.to_string()).await?;
     study::save_counters(&mut tx, &emptied).await?;
     let own = json!({ "study": row.id, "slug": slug, "subjects": row.subjects, "reason": act.reason,

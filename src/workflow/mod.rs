@@ -52,7 +52,9 @@ pub mod told;
 mod told_fact;
 pub mod unblind;
 pub mod urn;
+pub mod versions;
 pub mod visitor;
+pub mod when;
 
 use crate::domain::chain::Sha256Digest;
 use crate::domain::language::Language;

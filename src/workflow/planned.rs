@@ -1,15 +1,15 @@
 //! Amendments for a day: checked when they are planned, kept, and put in force when the moment comes, once.
 //!
 //! The calendar loop brings them into force under the study's lock, so two daemons or a restart never do it twice. What can no longer
-//! come into force changes nothing; the managers hear why.
+//! come into force changes nothing, nor does what was checked against a version that is in force no more; the managers hear why.
 
 use serde_json::json;
 
 use super::compose::{self, Addressing};
 use super::life::{self, Act, LifeError, Refusal, log};
 use super::shelf::{Shelf, ShelvedStudy, bundle_of};
-use super::{Failure, Means};
-use crate::definition::{self, Bundle};
+use super::{Failure, Means, versions};
+use crate::definition::{self, Bundle, Weight};
 use crate::domain::study::{Person, Role, Stage, Study};
 use crate::domain::time::Instant;
 use crate::letters::facts::AmendmentFailed;
@@ -54,10 +54,21 @@ pub async fn plan(
         note: String::new(),
     };
     let number = planned::insert(&mut tx, &new).await?;
-    let body = json!({ "planned": number, "bundle": bundle.digest(), "on": due_at.utc(), "reason": act.reason });
-    log(&mut tx, row, act, "plan-amendment", &body).await?;
+    let body = json!({ "planned": number, "bundle": bundle.digest(), "on": due_at.utc(), "reason": act.reason,
+                       "base": row.bundle_version });
+    log(&mut tx, row, act, versions::PLAN, &body).await?;
     tx.commit().await?;
     Ok(number)
+}
+
+/// The amendments of a study that wait, in order: none of them comes into force once another version did.
+///
+/// # Errors
+/// The database.
+pub async fn waiting_in(store: &Store, slug: &str) -> Result<Vec<PlannedRow>, Failure> {
+    let Some(row) = study::find_current(store, slug).await? else { return Ok(Vec::new()) };
+    let all = planned::list(store, row.id).await?;
+    Ok(all.into_iter().filter(|one| one.state == State::Waiting).collect())
 }
 
 /// Takes a planned amendment back.
@@ -130,9 +141,10 @@ async fn waiting(
 
 /// In the words of the checks, what is wrong with the stored bundle now.
 fn sound(row: &StudyRow, one: &PlannedRow) -> Result<(Bundle, Study), LifeError> {
-    let bundle = bundle_of(row, &one.files)?;
+    let bundle = bundle_of(row, &one.digest, &one.files).map_err(|_| Refusal::PlanChanged)?;
     let refused = |problems: Vec<definition::Problem>| {
-        LifeError::Refused(Refusal::Scheme(problems.iter().map(ToString::to_string).collect()))
+        let errors = problems.iter().filter(|problem| problem.weight == Weight::Error);
+        LifeError::Refused(Refusal::Scheme(errors.map(ToString::to_string).collect()))
     };
     let (defined, _) = definition::load(&bundle).map_err(refused)?;
     Stationery::load(&bundle.letters()).map_err(refused)?;
@@ -144,6 +156,13 @@ async fn put_in_force(mut tx: Tx, mut row: StudyRow, one: &PlannedRow, act: Act<
         return Err(Refusal::Closed(row.slug).into());
     }
     let (bundle, defined) = sound(&row, one)?;
+    let plan = versions::plan_of(&mut tx, &row, one.number).await?.ok_or(Refusal::PlanChanged)?;
+    if plan.digest != bundle.digest() {
+        return Err(Refusal::PlanChanged.into());
+    }
+    if plan.base != row.bundle_version {
+        return Err(Refusal::Outdated { base: plan.base, now: row.bundle_version }.into());
+    }
     let (version, kits) = life::replace(&mut tx, &row, &bundle, &defined, act).await?;
     row.bundle_version = version;
     planned::settle(&mut tx, one, State::InForce, act.at, "").await?;

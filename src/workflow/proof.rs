@@ -10,8 +10,10 @@ use super::kits_told::KitDiscrepancy;
 use super::replaying::{self, Own, Replay, Replaying, Rows};
 use super::shelf::{ShelvedStudy, States};
 use super::told::{self, Discrepancy, What};
+use super::versions::{self, Doubt};
 use crate::domain::allocation::{Allotment, Amendment, Counts, FirstDifference, Levels, Row, Scheme, State};
 use crate::domain::chain::Sha256Digest;
+use crate::domain::fact::Recounting;
 use crate::domain::study::{FIRST, Rules, Study};
 use crate::store::allocation::{self, AllocationRow};
 use crate::store::fact::{self, FactRow};
@@ -39,6 +41,8 @@ pub enum Verdict {
     Untold(Discrepancy),
     /// The first kit of no allocation that is not as the audit chain tells it.
     Kit(KitDiscrepancy),
+    /// The first version of the rules that is not as the audit chain tells it.
+    Bundle(Doubt),
     /// The secret is not the one that was committed to when the study was activated, or purged.
     Secret(SecretFault),
     /// The study randomizes nobody, and its subjects are as the audit chain tells them.
@@ -80,20 +84,25 @@ pub fn own<'j>(rules: Rules<'_>, journal: &'j [AllocationRow]) -> impl Iterator<
 /// # Errors
 /// A row that cannot have been written by this program.
 pub fn counts(rules: Rules<'_>, fact: &FactRow) -> Result<Option<Counts>, Failure> {
-    if rules.recounting.exclude.contains(&fact.kind) {
+    counts_by(rules.id, rules.recounting, fact)
+}
+
+/// As [`counts`], by what the allocation of that id declared when the fact became known.
+fn counts_by(id: &str, recounting: &Recounting, fact: &FactRow) -> Result<Option<Counts>, Failure> {
+    if recounting.exclude.contains(&fact.kind) {
         return Ok(Some(Counts::Nowhere));
     }
-    if !rules.recounting.corrected {
+    if !recounting.corrected {
         return Ok(None);
     }
     let broken = |error| Failure::Contradiction(format!("levels of fact {}: {error}", fact.number));
-    if rules.id == FIRST {
+    if id == FIRST {
         let levels = fact.levels.as_ref().map(|levels| serde_json::from_str(levels).map_err(broken)).transpose()?;
         return Ok(levels.map(Counts::At));
     }
     let Some(further) = &fact.further else { return Ok(None) };
     let mut further: BTreeMap<String, Levels> = serde_json::from_str(further).map_err(broken)?;
-    Ok(further.remove(rules.id).map(Counts::At))
+    Ok(further.remove(id).map(Counts::At))
 }
 
 /// The facts that change what later decisions of one of the study's allocations count, in their order; `journal` is that of
@@ -101,27 +110,39 @@ pub fn counts(rules: Rules<'_>, fact: &FactRow) -> Result<Option<Counts>, Failur
 ///
 /// # Errors
 /// As [`counts`].
-pub fn amendments(rules: Rules<'_>, facts: &[FactRow], journal: &[AllocationRow]) -> Result<Vec<Amendment>, Failure> {
+pub fn amendments(
+    rules: Rules<'_>,
+    schemes: &Schemes,
+    facts: &[FactRow],
+    journal: &[AllocationRow],
+) -> Result<Vec<Amendment>, Failure> {
     if facts.is_empty() {
         return Ok(Vec::new());
     }
     let numbers = own(rules, journal).map(|row| ((row.randomization.clone(), row.subject_id), row.number)).collect();
-    amendments_of(rules, facts, &numbers)
+    let mut beginnings: BTreeMap<i64, i64> = BTreeMap::new();
+    for row in journal {
+        beginnings.entry(row.bundle_version).or_insert(row.number);
+    }
+    amendments_of(rules, schemes, facts, &numbers, &beginnings.into_iter().collect::<Vec<(i64, i64)>>())
 }
 
 /// As [`amendments`], from the numbers of the allocations by which of the study's they are and those of their subjects in the
-/// database.
+/// database, and from the number of the first allocation that each version made.
 fn amendments_of(
     rules: Rules<'_>,
+    schemes: &Schemes,
     facts: &[FactRow],
     numbers: &BTreeMap<(String, i64), i64>,
+    beginnings: &[(i64, i64)],
 ) -> Result<Vec<Amendment>, Failure> {
     let mut amendments = Vec::new();
     for fact in facts {
         // What became known before the subject was allocated, the decision knew.
         let number = numbers.get(&(rules.id.to_string(), fact.subject_id));
         let number = number.filter(|number| **number <= fact.after_allocation);
-        if let (Some(number), Some(counts)) = (number, counts(rules, fact)?) {
+        let recounting = schemes.recounting_after(fact.after_allocation, beginnings);
+        if let (Some(number), Some(counts)) = (number, counts_by(rules.id, recounting, fact)?) {
             let (after, allocation) = (fact.after_allocation.unsigned_abs(), number.unsigned_abs());
             amendments.push(Amendment { after, allocation, counts });
         }
@@ -159,13 +180,16 @@ pub fn catch_up(study: &Study, states: &mut States, fact: &AllocationRow) -> Res
 }
 
 /// Decides every allocation of a study again and compares with the journal, and all that was recorded with what the audit
-/// chain tells of it. The first difference counts; that of the secret comes before all. Whether the chain itself is whole is
+/// chain tells of it. The first difference counts; those of the rules and of the secret come before all. Whether the chain itself is whole is
 /// [`crate::store::audit::verify`]'s to say.
 ///
 /// # Errors
 /// The database; a text of the chain or the journal that no program of ours can read.
 pub async fn verify(store: &Store, shelved: &ShelvedStudy) -> Result<Verdict, Failure> {
     let head = study::load(store, shelved.id).await?;
+    if let Some(doubt) = versions::check(store, &head).await? {
+        return Ok(Verdict::Bundle(doubt));
+    }
     let kits = kit::list(store, shelved.id).await?;
     let last = allocation::last_number(store, shelved.id).await?.unwrap_or(0);
     let known = all_facts(store, shelved.id).await?;
@@ -218,16 +242,20 @@ async fn begin(
         [] => BTreeMap::new(),
         _ => allocation::numbers_of_facts(store, shelved.id).await?,
     };
-    let mut schemes = Schemes::load(store, head, &shelved.study).await?;
-    let mut own = Vec::new();
+    let mut all = Schemes::load(store, head, &shelved.study).await?;
+    let mut taken = Vec::new();
     for rules in shelved.study.allocations() {
-        let amendments = amendments_of(rules, known, &numbers)?;
-        own.push(Own { id: rules.id.to_string(), schemes: schemes.take(rules.id)?, amendments });
+        taken.push((rules, all.take(rules.id)?));
     }
-    let beginnings = match own.iter().all(|own| own.schemes.is_single()) {
+    let beginnings = match taken.iter().all(|(_, schemes)| schemes.is_single()) {
         true => Vec::new(),
         false => allocation::beginnings(store, shelved.id, last).await?,
     };
+    let mut own = Vec::new();
+    for (rules, schemes) in taken {
+        let amendments = amendments_of(rules, &schemes, known, &numbers, &beginnings)?;
+        own.push(Own { id: rules.id.to_string(), schemes, amendments });
+    }
     Ok(replaying::begin(own, head.secret.0, beginnings))
 }
 

@@ -8,8 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Failure;
+use super::versions::{self, Doubt, Why};
 use crate::definition::{self, Bundle};
 use crate::domain::allocation::State;
+use crate::domain::chain::Sha256Digest;
 use crate::domain::study::{Stage, Study};
 use crate::letters::Stationery;
 use crate::limits;
@@ -196,13 +198,14 @@ impl Shelf {
         self.current(id, row.bundle_version).await
     }
 
-    /// Reads a stored study. Studies without letters of their own share one stationery: compiled templates are not small.
+    /// Reads a stored study, if its version is the one that the chain tells. Studies without letters of their own share one stationery: compiled templates are not small.
     ///
     /// # Errors
     /// The database; a stored bundle this version cannot read.
     pub async fn load(&self, row: &StudyRow) -> Result<ShelvedStudy, Failure> {
         let stored = bundle::load(&self.store, row.id, row.bundle_version).await?;
-        let (study, bundle) = read(row, &stored.files)?;
+        versions::believe(&self.store, row, &stored).await?;
+        let (study, bundle) = read(row, &stored.digest, &stored.files)?;
         let own = bundle.letters();
         let stationery = if own.is_empty() { self.common()? } else { Arc::new(stationery(row, &own)?) };
         Ok(ShelvedStudy {
@@ -268,25 +271,30 @@ impl Shelf {
 ///
 /// # Errors
 /// A stored bundle this version cannot read.
-pub fn definition_of(row: &StudyRow, files: &str) -> Result<Study, Failure> {
-    read(row, files).map(|(study, _)| study)
+pub fn definition_of(row: &StudyRow, digest: &Sha256Digest, files: &str) -> Result<Study, Failure> {
+    read(row, digest, files).map(|(study, _)| study)
 }
 
 /// A stored bundle.
 ///
 /// # Errors
-/// Files that no version of ours can have stored.
-pub fn bundle_of(row: &StudyRow, files: &str) -> Result<Bundle, Failure> {
+/// Files that no version of ours can have stored, or that are not those of the digest beside them.
+pub fn bundle_of(row: &StudyRow, digest: &Sha256Digest, files: &str) -> Result<Bundle, Failure> {
     let files = serde_json::from_str(files).map_err(|error| unreadable(row, error.to_string()))?;
-    Ok(Bundle::from_files(files))
+    let bundle = Bundle::from_files(files);
+    if bundle.digest() != data_encoding::HEXLOWER.encode(digest) {
+        let doubt = Doubt { version: row.bundle_version, why: Why::Files };
+        return Err(unreadable(row, doubt.to_string()));
+    }
+    Ok(bundle)
 }
 
 fn unreadable(row: &StudyRow, why: String) -> Failure {
     Failure::Bundle { slug: row.slug.clone(), version: row.bundle_version, why }
 }
 
-fn read(row: &StudyRow, files: &str) -> Result<(Study, Bundle), Failure> {
-    let bundle = bundle_of(row, files)?;
+fn read(row: &StudyRow, digest: &Sha256Digest, files: &str) -> Result<(Study, Bundle), Failure> {
+    let bundle = bundle_of(row, digest, files)?;
     let (study, _) = definition::load(&bundle).map_err(|problems| unreadable(row, first(&problems)))?;
     Ok((study, bundle))
 }

@@ -22,6 +22,7 @@ mod survey_by_mail;
 mod survey_seen;
 mod trust;
 mod unblinding;
+mod versions;
 
 use hagaki::definition::{Bundle, samples};
 use hagaki::domain::study::Stage;

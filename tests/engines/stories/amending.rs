@@ -1,5 +1,6 @@
 //! A study in production that is amended with subjects in it: each version decides its own, and all of it is proved.
 
+use hagaki::domain::fact::FactKind;
 use hagaki::domain::study::Stage;
 use hagaki::store::{allocation, study};
 use hagaki::workflow::life::{self, LifeError, Refusal};
@@ -43,7 +44,47 @@ async fn versions(center: &Center) -> Vec<i64> {
     allocation::journal(center.store(), row.id, 0).await.unwrap().iter().map(|row| row.bundle_version).collect()
 }
 
+/// Notes that a subject's stage was another one.
+async fn mistaken(center: &Center, number: &str) {
+    let desk = super::facts::Operating::of(center, "aurora").await;
+    desk.note(center, number, FactKind::WrongStratum, &[("stage", "IV")], None).await.unwrap();
+}
+
 stories! {
+    async fn how_facts_are_counted_changes_with_an_epoch(center: &mut Center) {
+        center.activate(&with_arms(TWO, ""), Stage::Production).await;
+        enroll(center, 1, 6).await;
+        mistaken(center, "AURORA-0001").await;
+        enroll(center, 7, 3).await;
+        let corrected = with_arms(TWO, "corrections = \"corrected\"\n");
+        let LifeError::Refused(Refusal::Scheme(told)) = amend(center, &corrected).await.unwrap_err() else { panic!() };
+        assert!(told[0].contains("`corrections`") && told[0].contains("raise `epoch`"), "{told:?}");
+        // What became known before is counted as it was, what becomes known from now on as is declared now.
+        amend(center, &with_arms(TWO, "epoch = 2\ncorrections = \"corrected\"\n")).await.unwrap();
+        enroll(center, 10, 4).await;
+        mistaken(center, "AURORA-0010").await;
+        mistaken(center, "AURORA-0002").await;
+        enroll(center, 14, 4).await;
+        center.assert_proved().await;
+        center.kill_and_restart().await;
+        center.wind(LEASE + 1);
+        enroll(center, 18, 2).await;
+        center.assert_proved().await;
+        // Another method may follow, which has nothing to correct.
+        let bundle = with_arms(TWO, "");
+        let begun = bundle.file("allocation.toml").unwrap().split("[minimization]").next().unwrap().to_owned();
+        let rules = begun.replace("method = \"minimization\"", "epoch = 3\nmethod = \"block\"\nstrata = [\"sex\"]");
+        amend(center, &with_file(&bundle, "allocation.toml", &format!("{rules}[block]\nsizes = [4]\n"))).await.unwrap();
+        enroll(center, 20, 3).await;
+        center.assert_proved().await;
+        super::afterwards::close(center, "aurora").await;
+        let package = super::afterwards::revealed(center, "aurora", "stat").await;
+        let Some((code, report)) = super::afterwards::verdict(&package, None) else { return };
+        assert_eq!((code, &report["recomputed"]), (0, &serde_json::json!(22)), "{report}");
+        assert!(package.files["recounts.jsonl"].contains("\"allocation\":10"), "{}", package.files["recounts.jsonl"]);
+        assert!(!package.files["recounts.jsonl"].contains("\"allocation\":1,"), "{}", package.files["recounts.jsonl"]);
+    }
+
     async fn arms_come_and_go_while_the_study_runs(center: &mut Center) {
         center.activate(&with_arms(TWO, ""), Stage::Production).await;
         enroll(center, 1, 6).await;

@@ -105,11 +105,67 @@ stories! {
         center.wind(HOUR);
         center.attend().await;
         assert_eq!(kinds(&center.settle().await), [], "once");
-        // A study that is closed by then stays as it is, too.
+        // With the study what waits in it ends.
         plan(center, &capped("total = 240", "total = 2"), HOUR).await.unwrap();
         life::set_state(center.store(), "aurora", study::State::Closed, center.act("done")).await.unwrap();
+        let row = listed(center).await.pop().unwrap();
+        assert_eq!((row.state, row.note.as_str()), (State::Withdrawn, "the study was closed"));
         center.wind(HOUR);
         center.attend().await;
-        assert_eq!(kinds(&center.settle().await).first(), Some(&("amendment-failed", CENTER)));
+        assert_eq!(version(center).await, 1);
+    }
+
+    async fn it_does_not_undo_what_came_into_force_meanwhile(center: &mut Center) {
+        aurora(center).await;
+        center.attend().await;
+        plan(center, &capped("total = 240", "total = 200"), HOUR).await.unwrap();
+        let other = edited(&samples::aurora(), "allocation.toml", "p = \"4/5\"", "p = \"9/10\"");
+        life::amend(center.store(), &other, &defined(&other), center.act("protocol 1.1")).await.unwrap();
+        let waiting = planned::waiting_in(center.store(), "aurora").await.unwrap();
+        assert_eq!(waiting.iter().map(|one| one.number).collect::<Vec<_>>(), [1]);
+        center.wind(HOUR);
+        center.attend().await;
+        let letters = center.settle().await;
+        assert_eq!(kinds(&letters), [("amendment-failed", CENTER)]);
+        assert!(letters[0].text.contains("version 1") && letters[0].text.contains("version 2"), "{}", letters[0].text);
+        assert_eq!((version(center).await, listed(center).await[0].state), (2, State::Failed));
+        // From the version in force it can be planned, and comes.
+        let both = edited(&other, "allocation.toml", "total = 240", "total = 200");
+        plan(center, &both, HOUR).await.unwrap();
+        center.wind(HOUR);
+        center.attend().await;
+        assert_eq!((version(center).await, listed(center).await[1].state), (3, State::InForce));
+    }
+
+    async fn of_two_plans_one_comes(center: &mut Center) {
+        aurora(center).await;
+        center.attend().await;
+        plan(center, &capped("total = 240", "total = 200"), HOUR).await.unwrap();
+        plan(center, &edited(&samples::aurora(), "allocation.toml", "p = \"4/5\"", "p = \"9/10\""), 2 * HOUR).await.unwrap();
+        center.wind(3 * HOUR);
+        center.attend().await;
+        let states: Vec<State> = listed(center).await.into_iter().map(|one| one.state).collect();
+        assert_eq!((version(center).await, states), (2, vec![State::InForce, State::Failed]));
+        assert_eq!(kinds(&center.settle().await), [("amendment-failed", CENTER)]);
+    }
+
+    async fn a_plan_that_was_changed_in_the_database_does_not_come(center: &mut Center) {
+        aurora(center).await;
+        center.attend().await;
+        plan(center, &capped("total = 240", "total = 200"), HOUR).await.unwrap();
+        plan(center, &capped("total = 240", "total = 210"), HOUR).await.unwrap();
+        center.world.tamper("UPDATE planned_amendment SET files = replace(files, 'total = 200', 'total = 2') WHERE number = 1").await;
+        // Files and digest of the other plan agree, but not with the chain.
+        center.world.tamper(
+            "UPDATE planned_amendment SET files = (SELECT files FROM bundle), digest = (SELECT digest FROM bundle) WHERE number = 2",
+        ).await;
+        center.wind(HOUR);
+        center.attend().await;
+        assert_eq!(kinds(&center.settle().await), [("amendment-failed", CENTER); 2]);
+        for row in listed(center).await {
+            assert_eq!(row.state, State::Failed);
+            assert!(row.note.contains("not those that were planned"), "{}", row.note);
+        }
+        assert_eq!(version(center).await, 1);
     }
 }

@@ -9,6 +9,7 @@ use hagaki::workflow::import::{self, Line, Source};
 use hagaki::workflow::life;
 use hagaki::workflow::proof::{self, SecretFault, Verdict};
 use hagaki::workflow::told::{Discrepancy, What};
+use hagaki::workflow::versions::{self, Doubt, Why};
 
 use sha2::{Digest, Sha256};
 
@@ -26,6 +27,10 @@ async fn five(center: &mut Center) {
 /// What a copy that was tampered with is found to be.
 async fn verdict(center: &Center, world: &World, slug: &str) -> Verdict {
     let row = study::find_current(&world.store, slug).await.unwrap().unwrap();
+    // As the command does: what is not the bundle that came into force is not loaded.
+    if let Some(doubt) = versions::check(&world.store, &row).await.unwrap() {
+        return Verdict::Bundle(doubt);
+    }
     let shelved = center.shelf_on(&world.store).load(&row).await.unwrap();
     proof::verify(&world.store, &shelved).await.unwrap()
 }
@@ -206,7 +211,7 @@ stories! {
             (format!("UPDATE study SET secret = {zeros}, secret_digest = {digest}"), Verdict::Secret(SecretFault::Chain)),
             (
                 format!("DELETE FROM audit WHERE study_id <> 0; UPDATE study SET chain_length = 0, chain_head = {zeros}"),
-                Verdict::Secret(SecretFault::Uncommitted),
+                Verdict::Bundle(Doubt { version: 1, why: Why::Entry }),
             ),
         ];
         assert_found(center, "aurora", &changes).await;
