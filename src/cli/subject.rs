@@ -10,6 +10,7 @@ use super::installation::Opened;
 use super::unblind::judged;
 use super::{End, Installation, Output};
 use crate::daemon::run::{desk_address, keys};
+use crate::domain::allocation::Origin;
 use crate::domain::fact::FactKind;
 use crate::domain::study::{Blinding, FIRST, Study};
 use crate::limits;
@@ -19,6 +20,7 @@ use crate::store::subject;
 use crate::store::subject::SubjectRow;
 use crate::workflow::Means;
 use crate::workflow::command::{self, Order};
+use crate::workflow::enroll;
 use crate::workflow::shelf::Shelf;
 
 /// Commands on subjects.
@@ -160,6 +162,12 @@ fn show(slug: &str, wanted: &str, installation: &Installation, output: Output) -
     let shown = |given: &AllocationRow| (study.blinding == Blinding::Open).then(|| given.arm.clone());
     let first = given.iter().find(|given| given.randomization == FIRST);
     let arm = first.and_then(shown);
+    let origin = first.map(|given| given.origin);
+    let allocated = match first {
+        Some(given) => opened.runtime.block_on(enroll::allocated(&opened.store, given))?,
+        None => None,
+    };
+    let allocated = allocated.map(|allocated| allocated.local(study.zone));
     let kit = first.and_then(|given| given.kit.as_deref());
     let further: Vec<&AllocationRow> = given.iter().filter(|given| given.randomization != FIRST).collect();
     let answers = shown_answers(study, &row)?;
@@ -175,7 +183,7 @@ fn show(slug: &str, wanted: &str, installation: &Installation, output: Output) -
             "{}",
             json!({ "subject": study.subject_number(row.number), "site": row.site, "person": row.person,
             "enrolled_at": row.enrolled_at.local(study.zone), "answers": answers, "arm": arm, "kit": kit,
-            "rescreens": earlier, "rescreened_as": later,
+            "origin": origin.map(Origin::key), "allocated_at": allocated, "rescreens": earlier, "rescreened_as": later,
             "further": further.iter().map(|own| json!({
                 "randomization": own.randomization, "arm": shown(own), "kit": own.kit,
                 "randomized_at": own.allocated_at.local(study.zone) })).collect::<Vec<Value>>(),
@@ -191,6 +199,12 @@ fn show(slug: &str, wanted: &str, installation: &Installation, output: Output) -
     }
     if let Some(later) = later {
         println!("  screened again as {later}");
+    }
+    let at = allocated.unwrap_or_else(|| "an unknown time".to_string());
+    match origin {
+        Some(Origin::Imported) => println!("  allocated    at {at}, elsewhere; its history was imported"),
+        Some(Origin::Forced) => println!("  allocated    at {at}, by hand"),
+        Some(Origin::Drawn) | None => {}
     }
     if let Some(arm) = arm {
         println!("  arm          {arm}");

@@ -57,6 +57,8 @@ pub struct Randomize {
     pub site: Option<String>,
     /// The form as filled in; nothing is typed in it where it is only asked for.
     pub form: Form,
+    /// Id of the randomization whose form that is, where it cannot be told which is meant: what was typed fits it best.
+    pub fits: Option<String>,
 }
 
 impl Act {

@@ -57,18 +57,23 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
             facts.unused.clear();
             facts.known.clear();
             facts.may_rescreen = false;
+            facts.latest = true;
+            facts.allocated_at.clone_from(&facts.enrolled_at);
             (facts.rescreens, facts.rescreened_as) = (facts.subject.clone(), facts.subject.clone());
         }
         Facts::AssignmentBlinded(facts) | Facts::StatusBlinded(facts) | Facts::DuplicateBlinded(facts) => {
             facts.unused.clear();
             facts.known.clear();
             facts.may_rescreen = false;
+            facts.latest = true;
+            facts.allocated_at.clone_from(&facts.enrolled_at);
             (facts.rescreens, facts.rescreened_as) = (facts.subject.clone(), facts.subject.clone());
         }
         Facts::RegistrationDone(facts) | Facts::StatusRegistration(facts) | Facts::DuplicateRegistration(facts) => {
             facts.unused.clear();
             facts.known.clear();
             facts.may_rescreen = false;
+            facts.latest = true;
             (facts.rescreens, facts.rescreened_as) = (facts.subject.clone(), facts.subject.clone());
         }
         Facts::NoticeBlind(notice) => notice.rescreens = notice.subject.clone(),
@@ -114,8 +119,9 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
         Facts::RandomizationForm(facts) => {
             let lacking = RandomizationForm { lacks: vec![Lacking::subject()], ..facts.clone() };
             more.push(Letter { facts: Facts::RandomizationForm(lacking), ..full.clone() });
-            facts.form = None;
             facts.choices = vec![RandomizationName { id: "second".into(), title: "second".into() }];
+            more.push(Letter { facts: Facts::RandomizationForm(facts.clone()), ..full.clone() });
+            facts.form = None;
         }
         Facts::NoticeRandomizedUnblinded(notice) => notice.kit = String::new(),
         Facts::NotEntitled(facts) => facts.no_token = true,

@@ -279,7 +279,8 @@ async fn status(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: Option<&str
     let enrolled = load(ledger, found.id).await?;
     let settled = Settled { subject_id: Some(found.id), ..asking.settled("reply", "status") };
     debug_assert_eq!(enrolled.subject.study_id, asking.shelved.id, "found in {}", study.slug);
-    tell(ledger, asking, &enrolled, Telling::Status, settled).await
+    let telling = if wanted.is_some() { Telling::Status } else { Telling::Latest };
+    tell(ledger, asking, &enrolled, telling, settled).await
 }
 
 async fn find_wanted(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: &str) -> Result<Option<SubjectRow>, Failure> {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::enroll::{Enrolled, Further};
 use super::shelf::ShelvedStudy;
 use super::{Arrival, Failure, Means, Operator};
+use crate::domain::allocation::Origin;
 use crate::domain::answer::Form;
 use crate::domain::language::Language;
 use crate::domain::receipt::Told;
@@ -309,8 +310,10 @@ pub enum Telling {
         /// Whether the subject may be screened again, which would be another registration.
         may_rescreen: bool,
     },
-    /// Somebody asked.
+    /// Somebody asked for this subject.
     Status,
+    /// Somebody asked and named none: it is their latest.
+    Latest,
 }
 
 /// The facts of an enrollment for whoever enrolls: the arm in the open, a code when blinded. `form` is what enrolled,
@@ -328,6 +331,8 @@ pub fn assignment(
 ) -> Result<Facts, Failure> {
     let study = &shelved.study;
     let again = telling == (Telling::Duplicate { may_rescreen: true });
+    let latest = telling == Telling::Latest;
+    let allocated_at = enrolled.allocated.map(|allocated| allocated.local(study.zone)).unwrap_or_default();
     let answers = enrolled.answers()?;
     let number = study.subject_number(enrolled.subject.number);
     let enrollment = enrollment(shelved, enrolled, &number, &answers);
@@ -336,11 +341,12 @@ pub fn assignment(
         let facts = RegistrationDone::new(&enrollment, key, language)
             .with_unused(form)
             .with_known(known(study, enrolled, telling))
-            .with_rescreening(again);
+            .with_rescreening(again)
+            .with_latest(latest);
         return Ok(match telling {
             Telling::First => Facts::RegistrationDone(facts),
             Telling::Duplicate { .. } => Facts::DuplicateRegistration(facts),
-            Telling::Status => Facts::StatusRegistration(facts),
+            Telling::Status | Telling::Latest => Facts::StatusRegistration(facts),
         });
     };
     match study.blinding {
@@ -349,7 +355,9 @@ pub fn assignment(
             let mut facts = AssignmentOpen::new(&enrollment, arm, key, language)
                 .with_unused(form)
                 .with_known(known(study, enrolled, telling))
-                .with_rescreening(again);
+                .with_rescreening(again)
+                .with_allocated_at(allocated_at)
+                .with_latest(latest);
             if !enrolled.further.is_empty() {
                 let mut told = Vec::new();
                 each_further(study, enrolled, &enrollment, |randomized, own| {
@@ -361,15 +369,19 @@ pub fn assignment(
             Ok(match telling {
                 Telling::First => Facts::AssignmentOpen(facts),
                 Telling::Duplicate { .. } => Facts::DuplicateOpen(facts),
-                Telling::Status => Facts::StatusOpen(facts),
+                Telling::Status | Telling::Latest => Facts::StatusOpen(facts),
             })
         }
         Blinding::Blinded => {
             let code = enrolled.kit.as_deref().ok_or_else(|| Failure::Contradiction("no kit".to_string()))?;
+            // Nobody who is blinded can tell an arm that was given by hand from one that was drawn.
+            let imported = allocation.origin == Origin::Imported;
             let mut facts = AssignmentBlinded::new(&enrollment, code, key, language)
                 .with_unused(form)
                 .with_known(known(study, enrolled, telling))
-                .with_rescreening(again);
+                .with_rescreening(again)
+                .with_allocated_at(if imported { allocated_at } else { String::new() })
+                .with_latest(latest);
             if !enrolled.further.is_empty() {
                 let mut told = Vec::new();
                 each_further(study, enrolled, &enrollment, |randomized, own| {
@@ -381,7 +393,7 @@ pub fn assignment(
             Ok(match telling {
                 Telling::First => Facts::AssignmentBlinded(facts),
                 Telling::Duplicate { .. } => Facts::DuplicateBlinded(facts),
-                Telling::Status => Facts::StatusBlinded(facts),
+                Telling::Status | Telling::Latest => Facts::StatusBlinded(facts),
             })
         }
     }
@@ -470,14 +482,18 @@ pub(super) fn randomized(
                     let facts = RandomizedOpen::new(&randomized, arm, receipt.clone(), form, language);
                     match telling {
                         Telling::First => Facts::RandomizedOpen(facts),
-                        Telling::Duplicate { .. } | Telling::Status => Facts::RandomizedBeforeOpen(facts),
+                        Telling::Duplicate { .. } | Telling::Status | Telling::Latest => {
+                            Facts::RandomizedBeforeOpen(facts)
+                        }
                     }
                 }
                 (Blinding::Blinded, telling) => {
                     let facts = RandomizedBlinded::new(&randomized, code_of(own)?, receipt.clone(), form, language);
                     match telling {
                         Telling::First => Facts::RandomizedBlinded(facts),
-                        Telling::Duplicate { .. } | Telling::Status => Facts::RandomizedBeforeBlinded(facts),
+                        Telling::Duplicate { .. } | Telling::Status | Telling::Latest => {
+                            Facts::RandomizedBeforeBlinded(facts)
+                        }
                     }
                 }
             });
@@ -538,7 +554,7 @@ pub(super) fn randomization_notices(
 fn known(study: &Study, enrolled: &Enrolled, telling: Telling) -> Vec<FactLine> {
     match telling {
         Telling::First | Telling::Duplicate { .. } => Vec::new(),
-        Telling::Status => {
+        Telling::Status | Telling::Latest => {
             enrolled.facts.iter().map(|fact| FactLine::new(study, fact.kind, fact.recorded_at)).collect()
         }
     }

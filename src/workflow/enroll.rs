@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
 use serde_json::json;
 
 pub(super) use super::draw::Given;
@@ -16,19 +17,20 @@ use super::reference::reference_key;
 pub use super::reference::{find_known, key_of, key_of_form, possible_keys, site_of};
 use super::shelf::ShelvedStudy;
 use super::stock::AtHand;
+use super::when::When;
 use super::{Arrival, Failure, Means, cohorts, compose, rescreen};
 use crate::domain::allocation::{Full, Levels, Origin, SITE, Scheme};
 use crate::domain::answer::{self, Form};
 use crate::domain::cohort;
 use crate::domain::study::{Blinding, FIRST, Person, Study};
-use crate::domain::time::Instant;
+use crate::domain::time::{Instant, Zone};
 use crate::letters::facts::{Links, Reason};
 use crate::store::allocation::AllocationRow;
 use crate::store::fact::FactRow;
 use crate::store::randomization::RandomizationRow;
 use crate::store::study::State as StudyState;
 use crate::store::subject::{NewSubject, SubjectRow};
-use crate::store::{Tx, allocation, kit, randomization, subject};
+use crate::store::{Reader, Tx, allocation, kit, randomization, subject};
 
 /// What speaks against an enrollment, as keys: `faults` with the faulty items, then the reasons.
 pub fn refusal_keys(reasons: &[Reason], form: &Form) -> Vec<String> {
@@ -88,6 +90,8 @@ pub struct Enrolled {
     pub facts: Vec<FactRow>,
     /// The person's other screenings.
     pub links: Links,
+    /// When the allocation was made, where it was recorded later: elsewhere, or by hand.
+    pub allocated: Option<When>,
 }
 
 /// A further allocation of a subject.
@@ -123,7 +127,16 @@ impl Enrolled {
     pub fn new(subject: SubjectRow, allocation: Option<AllocationRow>) -> Enrolled {
         let digest = data_encoding::HEXLOWER.encode(&subject.audit_digest);
         let kit = allocation.as_ref().and_then(|allocation| allocation.kit.clone());
-        Enrolled { subject, allocation, further: Vec::new(), kit, digest, facts: Vec::new(), links: Links::default() }
+        Enrolled {
+            subject,
+            allocation,
+            further: Vec::new(),
+            kit,
+            digest,
+            facts: Vec::new(),
+            links: Links::default(),
+            allocated: None,
+        }
     }
 
     /// A subject as stored.
@@ -137,6 +150,7 @@ impl Enrolled {
         let mut enrolled = Enrolled { links, ..Enrolled::new(subject, first.into_iter().next()) };
         if let Some(given) = &enrolled.allocation {
             enrolled.kit = last_kit(tx, given).await?;
+            enrolled.allocated = allocated(&mut *tx, given).await?;
         }
         for allocation in others {
             let request = randomization::find(&mut *tx, allocation.study_id, allocation.number).await?;
@@ -145,6 +159,11 @@ impl Enrolled {
             enrolled.further.push(Further { allocation, request, kit });
         }
         Ok(enrolled)
+    }
+
+    /// The day on which it was enrolled and allocated, which its answers and the rules of its course go by.
+    pub fn day(&self, zone: Zone) -> NaiveDate {
+        self.allocated.map_or_else(|| self.subject.enrolled_at.day_in(zone), |allocated| allocated.day(zone))
     }
 
     /// Its allocations, in order.
@@ -164,6 +183,17 @@ impl Enrolled {
     pub fn answers(&self) -> Result<BTreeMap<String, String>, Failure> {
         stored_answers(&self.subject)
     }
+}
+
+/// When an allocation was made that was recorded later; none of one that was drawn here, or whose time is not known.
+///
+/// # Errors
+/// The database.
+pub async fn allocated<'a>(from: impl Into<Reader<'a>>, given: &AllocationRow) -> Result<Option<When>, Failure> {
+    if given.origin == Origin::Drawn {
+        return Ok(None);
+    }
+    Ok(When::of_record(&allocation::load_record(from, given.study_id, given.number).await?))
 }
 
 /// Code of the kit that an allocation's subject was given last.

@@ -113,8 +113,8 @@ pub async fn tables(store: &Store, shelved: &ShelvedStudy, wish: Wish) -> Result
     let own = &shelved.study;
     let row = study::load(store, shelved.id).await?;
     let mut versions: Vec<Study> = Vec::new();
-    for files in bundle::files(store, shelved.id).await? {
-        versions.push(shelf::definition_of(&row, &files)?);
+    for (digest, files) in bundle::files(store, shelved.id).await? {
+        versions.push(shelf::definition_of(&row, &digest, &files)?);
     }
     let items = |instrument: &str| {
         // The newest first: a column is what it is now, and behind them what earlier versions asked.

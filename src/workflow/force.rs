@@ -10,6 +10,7 @@ use super::compose::{self, Addressing, Telling};
 use super::enroll::{self, Application, Confirmed, Enrolled, Given, Place};
 use super::ledger::Ledger;
 use super::shelf::{Shelf, ShelvedStudy};
+use super::when::When;
 use super::{Failure, Means, reference, rescreen};
 use crate::domain::answer::Form;
 use crate::domain::study::{Blinding, Person, Study};
@@ -128,6 +129,7 @@ pub async fn force(
     let application = Application { person, form: order.form, confirmed: Confirmed::ByReply };
     let place = Place { site, key, at_hand, given: Some(given), again };
     let enrolled = enroll::record(tx, page, shelved, means, None, application, place).await?;
+    let enrolled = Enrolled { allocated: Some(When::Moment(order.happened_at)), ..enrolled };
     let language = study.language_of(person);
     let facts = compose::assignment(shelved, means, &enrolled, Telling::First, None, language)?;
     let to = Addressing {

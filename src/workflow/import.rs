@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::NaiveDate;
 use serde_json::{Value, json};
 
 use super::Failure;
@@ -16,6 +15,7 @@ use super::enroll::key_of;
 use super::entry::{record_digest, salted, sign};
 use super::life::{Act, LifeError, Refusal, log};
 use super::shelf::ShelvedStudy;
+use super::when::When;
 use crate::domain::allocation::{Allotment, Fault, HistoryRow, Levels, Method, Origin, SITE, Scheme, State};
 use crate::domain::kit::State as KitState;
 use crate::domain::study::{Blinding, FIRST, Study};
@@ -91,43 +91,6 @@ struct Subject {
     at: Option<String>,
     levels: Levels,
     allotment: Allotment,
-}
-
-/// When an allocation was made elsewhere, as exactly as is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum When {
-    Day(NaiveDate),
-    Moment(Instant),
-}
-
-impl When {
-    /// `2026-11-20`, or a moment as [`Zone::parse_moment`](crate::domain::time::Zone::parse_moment) takes it.
-    fn read(study: &Study, text: &str) -> Option<When> {
-        let moment = || study.zone.parse_moment(text).map(When::Moment);
-        text.parse().ok().map(When::Day).or_else(moment)
-    }
-
-    fn day(self, study: &Study) -> NaiveDate {
-        match self {
-            When::Day(day) => day,
-            When::Moment(at) => at.day_in(study.zone),
-        }
-    }
-
-    /// Whether it is surely earlier than the other.
-    fn is_before(self, other: When, study: &Study) -> bool {
-        match (self, other) {
-            (When::Moment(own), When::Moment(other)) => own < other,
-            _ => self.day(study) < other.day(study),
-        }
-    }
-
-    fn kept(self) -> String {
-        match self {
-            When::Day(day) => day.to_string(),
-            When::Moment(at) => at.utc(),
-        }
-    }
 }
 
 impl History {

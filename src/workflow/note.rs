@@ -73,12 +73,11 @@ pub fn read_correction(
     typed: &BTreeMap<String, String>,
 ) -> Result<Result<Correction, Vec<Fault>>, Failure> {
     let registered = enrolled.answers()?;
-    let mut whole: BTreeMap<String, String> = serde_json::from_str(&enrolled.subject.typed)
-        .map_err(|error| Failure::Contradiction(format!("answers of subject {}: {error}", enrolled.subject.id)))?;
+    let mut whole = registered.clone();
     whole.extend(typed.iter().map(|(item, value)| (item.clone(), value.clone())));
     let lines: Vec<Line> =
         whole.into_iter().enumerate().map(|(at, (key, value))| Line { key, value, number: at + 1 }).collect();
-    let day = enrolled.subject.enrolled_at.day_in(study.zone);
+    let day = enrolled.day(study.zone);
     let form = answer::read_form(study, study.registration_instrument(), &lines, day);
     let own: Vec<Fault> = form.faults.iter().filter(|fault| typed.contains_key(&fault.item)).cloned().collect();
     if !own.is_empty() {

@@ -71,7 +71,10 @@ pub(super) async fn randomize(
         return not_entitled(ledger, asking, wanted, None, "no-role").await;
     }
     let own = wanted.randomization.as_ref().and_then(|id| study.find_randomization(id));
-    let Some(own) = own else { return form(ledger, asking, None, wanted, "lacking:randomization").await };
+    let Some(own) = own else {
+        let fits = wanted.fits.as_ref().and_then(|id| study.find_randomization(id));
+        return form(ledger, asking, fits, wanted, "lacking:randomization").await;
+    };
     if wanted.subject.is_empty() {
         return form(ledger, asking, Some(own), wanted, "lacking:subject").await;
     }
@@ -138,6 +141,7 @@ pub(super) async fn resume(
         subject: study.subject_number(waiting.number),
         site: None,
         form: read_again(study, form_of(study, own)?, waiting.typed, day),
+        fits: None,
     };
     let asking = Asking { language: Language::find(&waiting.language).unwrap_or(asking.language), ..asking };
     randomize(ledger, asking, &wanted, confirmed).await
@@ -150,30 +154,31 @@ fn form_of<'a>(study: &'a Study, own: &Randomization) -> Result<&'a Instrument, 
         .ok_or_else(|| Failure::Contradiction(format!("the instrument {} is absent", own.instrument)))
 }
 
-/// A form read once more from what was typed.
-fn read_again(study: &Study, instrument: &Instrument, typed: BTreeMap<String, String>, day: NaiveDate) -> Form {
-    let lines = typed.into_iter().enumerate().map(|(at, (key, value))| Line { key, value, number: at + 1 });
+/// A form read once more from what was typed, or from canonical answers.
+fn read_again(study: &Study, instrument: &Instrument, values: BTreeMap<String, String>, day: NaiveDate) -> Form {
+    let lines = values.into_iter().enumerate().map(|(at, (key, value))| Line { key, value, number: at + 1 });
     answer::read_form(study, instrument, &lines.collect::<Vec<Line>>(), day)
 }
 
-/// The registration as it is known by now: as it was typed, with what was corrected since.
+/// The registration as it is known by now: the answers that the audit chain holds, with what was corrected since. What was typed
+/// stands outside of the chain, and decides nothing.
 fn registered(study: &Study, enrolled: &Enrolled) -> Result<Form, Failure> {
     let broken = |error| Failure::Contradiction(format!("answers of subject {}: {error}", enrolled.subject.id));
-    let mut typed: BTreeMap<String, String> = serde_json::from_str(&enrolled.subject.typed).map_err(broken)?;
+    let mut answers = enrolled.answers()?;
     let corrects = |fact: &&FactRow| matches!(fact.kind, FactKind::WrongStratum | FactKind::Corrected);
     for fact in enrolled.facts.iter().filter(corrects) {
         let changes: BTreeMap<String, String> = serde_json::from_str(&fact.changes).map_err(broken)?;
-        typed.extend(changes);
+        answers.extend(changes);
     }
-    let day = enrolled.subject.enrolled_at.day_in(study.zone);
-    Ok(read_again(study, study.registration_instrument(), typed, day))
+    Ok(read_again(study, study.registration_instrument(), answers, enrolled.day(study.zone)))
 }
 
 /// What is known of a subject beside its forms: the arms given before, and the days they were given on.
 fn known(study: &Study, enrolled: &Enrolled) -> BTreeMap<String, Answer> {
     let answer = |value: Value| Answer { typed: value.canonical(), value };
     let day = |at: crate::domain::time::Instant| answer(Value::Date(at.day_in(study.zone)));
-    let mut known = BTreeMap::from([(ENROLLED_ON.to_string(), day(enrolled.subject.enrolled_at))]);
+    let enrolled_on = answer(Value::Date(enrolled.day(study.zone)));
+    let mut known = BTreeMap::from([(ENROLLED_ON.to_string(), enrolled_on)]);
     for given in enrolled.allocations() {
         let id = given.randomization.as_str();
         known.insert(arm_name(id), answer(Value::Choice(given.arm.clone())));
@@ -210,11 +215,8 @@ pub(super) fn levels_again(
     further: &Further,
     registration: &Form,
 ) -> Result<Levels, Failure> {
-    let broken =
-        |error| Failure::Contradiction(format!("answers of allocation {}: {error}", further.allocation.number));
-    let typed = serde_json::from_str(&further.request.typed).map_err(broken)?;
     let day = further.allocation.allocated_at.day_in(study.zone);
-    let form = read_again(study, form_of(study, own)?, typed, day);
+    let form = read_again(study, form_of(study, own)?, further.answers()?, day);
     Ok(levels_of(study, own, enrolled, registration, &form))
 }
 
@@ -437,7 +439,7 @@ async fn refuse(
     asking.reply(ledger, about(asking, enrolled), Facts::RandomizationRefused(facts), settled).await
 }
 
-/// The form to fill in: blank, or with what was typed where only the subject cannot be told.
+/// The form to fill in: blank, or with what was typed where only the subject, or which randomization is meant, cannot be told.
 async fn form(
     ledger: &mut Ledger<'_>,
     asking: Asking<'_>,
@@ -450,8 +452,9 @@ async fn form(
         Some(own) => Some((own, form_of(study, own)?)),
         None => None,
     };
-    let subject = if reason == "form" { wanted.subject.as_str() } else { "" };
+    let subject = if reason == "lacking:subject" { "" } else { wanted.subject.as_str() };
     let facts = RandomizationForm::new(&asking.reader(), instrument, subject, &wanted.form);
+    let facts = if wanted.fits.is_some() { facts.with_choices(&asking.reader()) } else { facts };
     let disposition = if reason == "form" || wanted.form.typed.is_empty() { "reply" } else { "reply_error" };
     let settled = asking.settled(disposition, reason);
     asking.reply(ledger, asking.to_sender(), Facts::RandomizationForm(facts), settled).await

@@ -112,10 +112,14 @@ pub(super) async fn by_mail(
     }
 }
 
-/// The record of the first time that this person was told this subject's arm.
+/// The record of the first time that this person was told all the arms that this subject has by now: what they were told before the
+/// subject was randomized again is not the later arm.
 async fn known(ledger: &mut Ledger<'_>, enrolled: &Enrolled, person: &Person) -> Result<Option<FactRow>, Failure> {
     let facts = fact::list_by_subject(&mut ledger.tx, enrolled.subject.id).await?;
-    Ok(facts.into_iter().find(|fact| fact.kind == FactKind::Unblinded && fact.person == person.id))
+    let last = enrolled.allocations().map(|given| given.number).max().unwrap_or_default();
+    let told =
+        |fact: &FactRow| fact.kind == FactKind::Unblinded && fact.person == person.id && fact.after_allocation >= last;
+    Ok(facts.into_iter().find(told))
 }
 
 /// Records that a person is told a subject's arm, or that they look again.

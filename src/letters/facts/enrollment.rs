@@ -116,6 +116,9 @@ pub struct AssignmentOpen {
     pub site: Site,
     /// When it was recorded, in the study's zone.
     pub enrolled_at: String,
+    /// When it was allocated, where that was recorded later: a day or a moment, in the study's zone; else empty.
+    #[serde(default)]
+    pub allocated_at: String,
     /// Position among the study's enrollments.
     pub allocation: u64,
     /// The arm.
@@ -142,6 +145,9 @@ pub struct AssignmentOpen {
     /// Whether it may be screened again; told where the same registration came again.
     #[serde(default)]
     pub may_rescreen: bool,
+    /// Whether it is the reader's latest, because they asked and named none.
+    #[serde(default)]
+    pub latest: bool,
 }
 
 impl AssignmentOpen {
@@ -152,6 +158,7 @@ impl AssignmentOpen {
             subject: short(enrollment.subject),
             site: enrollment.site(language),
             enrolled_at: enrollment.at(),
+            allocated_at: String::new(),
             allocation: enrollment.allocation,
             arm: ArmName::new(arm, language),
             further: Vec::new(),
@@ -162,6 +169,7 @@ impl AssignmentOpen {
             rescreens,
             rescreened_as,
             may_rescreen: false,
+            latest: false,
         }
     }
 
@@ -183,6 +191,18 @@ impl AssignmentOpen {
         AssignmentOpen { may_rescreen, ..self }
     }
 
+    /// Tells also when it was allocated, where that was recorded later.
+    #[must_use]
+    pub fn with_allocated_at(self, allocated_at: String) -> AssignmentOpen {
+        AssignmentOpen { allocated_at, ..self }
+    }
+
+    /// Tells also that it is the reader's latest, because they named none.
+    #[must_use]
+    pub fn with_latest(self, latest: bool) -> AssignmentOpen {
+        AssignmentOpen { latest, ..self }
+    }
+
     /// Tells also of further allocations, with the block that is on all of them.
     #[must_use]
     pub fn with_further(self, further: Vec<FurtherOpen>, receipt: String) -> AssignmentOpen {
@@ -199,6 +219,9 @@ pub struct AssignmentBlinded {
     pub site: Site,
     /// When it was recorded, in the study's zone.
     pub enrolled_at: String,
+    /// When it was allocated, where that was recorded later: a day or a moment, in the study's zone; else empty.
+    #[serde(default)]
+    pub allocated_at: String,
     /// Position among the study's enrollments.
     pub allocation: u64,
     /// Code of the kit to hand out.
@@ -225,6 +248,9 @@ pub struct AssignmentBlinded {
     /// Whether it may be screened again; told where the same registration came again.
     #[serde(default)]
     pub may_rescreen: bool,
+    /// Whether it is the reader's latest, because they asked and named none.
+    #[serde(default)]
+    pub latest: bool,
 }
 
 impl AssignmentBlinded {
@@ -235,6 +261,7 @@ impl AssignmentBlinded {
             subject: short(enrollment.subject),
             site: enrollment.site(language),
             enrolled_at: enrollment.at(),
+            allocated_at: String::new(),
             allocation: enrollment.allocation,
             code: short(code),
             further: Vec::new(),
@@ -245,6 +272,7 @@ impl AssignmentBlinded {
             rescreens,
             rescreened_as,
             may_rescreen: false,
+            latest: false,
         }
     }
 
@@ -264,6 +292,18 @@ impl AssignmentBlinded {
     #[must_use]
     pub fn with_rescreening(self, may_rescreen: bool) -> AssignmentBlinded {
         AssignmentBlinded { may_rescreen, ..self }
+    }
+
+    /// Tells also when it was allocated, where that was recorded later.
+    #[must_use]
+    pub fn with_allocated_at(self, allocated_at: String) -> AssignmentBlinded {
+        AssignmentBlinded { allocated_at, ..self }
+    }
+
+    /// Tells also that it is the reader's latest, because they named none.
+    #[must_use]
+    pub fn with_latest(self, latest: bool) -> AssignmentBlinded {
+        AssignmentBlinded { latest, ..self }
     }
 
     /// Tells also of further allocations, with the block that is on all of them.
@@ -303,6 +343,9 @@ pub struct RegistrationDone {
     /// Whether it may be screened again; told where the same registration came again.
     #[serde(default)]
     pub may_rescreen: bool,
+    /// Whether it is the reader's latest, because they asked and named none.
+    #[serde(default)]
+    pub latest: bool,
 }
 
 impl RegistrationDone {
@@ -321,6 +364,7 @@ impl RegistrationDone {
             rescreens,
             rescreened_as,
             may_rescreen: false,
+            latest: false,
         }
     }
 
@@ -340,5 +384,11 @@ impl RegistrationDone {
     #[must_use]
     pub fn with_rescreening(self, may_rescreen: bool) -> RegistrationDone {
         RegistrationDone { may_rescreen, ..self }
+    }
+
+    /// Tells also that it is the reader's latest, because they named none.
+    #[must_use]
+    pub fn with_latest(self, latest: bool) -> RegistrationDone {
+        RegistrationDone { latest, ..self }
     }
 }

@@ -340,7 +340,7 @@ impl RandomizationName {
 /// The form of a randomization, and what a request lacks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RandomizationForm {
-    /// Title of the randomization; empty where it cannot be told which is meant.
+    /// Title of the randomization whose form it is; empty where nothing tells which is meant.
     pub randomization: String,
     /// Those that can be meant, where it cannot be told.
     pub choices: Vec<RandomizationName>,
@@ -360,9 +360,9 @@ impl RandomizationForm {
     ) -> RandomizationForm {
         let study = reader.study;
         let Some((own, instrument)) = own else {
-            let choices = study.randomizations.iter().map(|own| RandomizationName::new(own, reader.language));
-            let (lacks, choices) = (Vec::new(), choices.collect());
-            return RandomizationForm { randomization: String::new(), choices, lacks, form: None };
+            let (lacks, choices) = (Vec::new(), Vec::new());
+            let facts = RandomizationForm { randomization: String::new(), choices, lacks, form: None };
+            return facts.with_choices(reader);
         };
         let lacks = (!sent.typed.is_empty() && subject.is_empty()).then(Lacking::subject);
         let form = match sent.typed.is_empty() {
@@ -375,6 +375,14 @@ impl RandomizationForm {
             lacks: lacks.into_iter().collect(),
             form: Some(form.of_randomization(study, own, subject)),
         }
+    }
+
+    /// Tells also which ones can be meant: what was sent is filled in where it fits best, but it was not said.
+    #[must_use]
+    pub fn with_choices(self, reader: &Reader<'_>) -> RandomizationForm {
+        let choices = reader.study.randomizations.iter();
+        let choices = choices.map(|own| RandomizationName::new(own, reader.language)).collect();
+        RandomizationForm { choices, ..self }
     }
 }
 

@@ -8,6 +8,7 @@ use super::recipient::SubAddress;
 use super::subject::Subject;
 use super::vocabulary::Wish;
 use super::{Reading, randomize, returned};
+use crate::domain::answer::Form;
 use crate::domain::deed::Deed;
 use crate::domain::request::{Act, Randomize};
 use crate::domain::study::Study;
@@ -48,6 +49,14 @@ pub(super) fn deed(
     Ok(Some(Act::Deed(said.wanted)))
 }
 
+/// The subject whose state a mail asks for: named by a line as for every other request, by our number anywhere in the text, or in
+/// the subject line; none where it names none. Of several all are given, as one name that nobody has.
+pub(super) fn status(study: &Study, subject: &Subject, form: &Form, content: &str) -> Option<String> {
+    let item = &study.registration.subject_item;
+    let in_form = || form.value(item).or_else(|| form.typed.get(item).cloned());
+    super::deed::named(study, content).or_else(in_form).or_else(|| subject.reference.clone())
+}
+
 /// The further randomization that a mail asks for; none where it asks for something else, or is a reply to a one-time token
 /// that brings nothing new.
 pub(super) fn randomization(
@@ -76,7 +85,8 @@ pub(super) fn randomization(
         // A reply without new data is a yes, or none.
         _ if confirms && !filled => false,
         Some(Wish::Randomize) => !said.registers || filled,
-        Some(Wish::Form) => subject.randomizes && !filled && !said.registers,
+        // The answer to a blank form still has that word in its subject.
+        Some(Wish::Form) => (subject.randomizes || filled) && !said.registers,
         // Data decide before words.
         None => filled && !said.registers,
         Some(_) => false,

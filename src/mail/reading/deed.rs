@@ -111,6 +111,41 @@ pub(super) fn read(study: &Study, deed: Deed, subject: &Subject, content: &str) 
     Ok(Said { wanted, keyed, registers })
 }
 
+/// The subjects that the sender's own lines name: behind one of the keys, else by our numbers wherever they stand. Several are
+/// parted by commas; none is one.
+pub(super) fn named(study: &Study, content: &str) -> Option<String> {
+    let instrument = study.registration_instrument();
+    let keys = answer::keys(instrument);
+    let known = |key: &str| match says_subject(key) {
+        true => Some(SUBJECT.to_owned()),
+        false => keys.get(&text::fold_tight(key)).or_else(|| keys.get(&text::fold_key_undecorated(key))).cloned(),
+    };
+    let own = cut::cut(content, &known);
+    let mut names: Vec<String> = Vec::new();
+    let mut add = |name: &str| {
+        let name = text::clean(&text::without_controls(name), limits::DEED_SUBJECT_CHARS);
+        if !name.is_empty() && !names.iter().any(|other| text::fold_tight(other) == text::fold_tight(&name)) {
+            names.push(name);
+        }
+    };
+    let (lines, _) = lines::split(&own, &known, &lines::reaches(instrument));
+    lines.iter().filter(|line| says_subject(&line.key)).for_each(|line| add(&line.value));
+    if names.is_empty() {
+        let mut add = |name: &str| names.extend((!names.iter().any(|other| other == name)).then(|| name.to_owned()));
+        let numbers = own.iter().flat_map(|kept| numbers(study, kept.line));
+        numbers.for_each(|number| add(&study.subject_number(number)));
+    }
+    let all = text::clean(&names.join(", "), limits::DEED_SUBJECT_CHARS);
+    (!all.is_empty()).then_some(all)
+}
+
+/// Our subject numbers in a line: words that begin with the study's tag and end in digits.
+fn numbers(study: &Study, line: &str) -> Vec<i64> {
+    let wide = text::fold_width(line);
+    let words = wide.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_')));
+    words.filter_map(|word| study.parse_subject_number(word)).collect()
+}
+
 /// Codes of kits, as typed: parted by commas, blanks or lines; each once.
 fn codes(values: &[String]) -> Vec<String> {
     let mut codes: Vec<String> = Vec::new();

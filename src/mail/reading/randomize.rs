@@ -1,7 +1,5 @@
 //! Requests for further randomizations: which one, of which subject, and the form that was filled in.
 
-use std::collections::BTreeMap;
-
 use chrono::NaiveDate;
 
 use super::cut;
@@ -9,6 +7,7 @@ use super::deed::{SUBJECT, says_subject};
 use super::lines;
 use super::reason::Reason;
 use super::subject::Subject;
+use super::vocabulary::vocabulary;
 use crate::domain::answer::{self, Line};
 use crate::domain::request::Randomize;
 use crate::domain::study::{Randomization, Study};
@@ -30,6 +29,8 @@ pub(super) struct Said {
 enum Key {
     /// The subject.
     Subject,
+    /// Which randomization is meant.
+    Which,
     /// The subject's own reference, or its site, by the item's id.
     Named(String),
     /// An item of a randomization's form.
@@ -40,13 +41,17 @@ enum Key {
 
 /// Reads the sender's own lines of a text as a request for a further randomization.
 pub(super) fn read(study: &Study, subject: &Subject, content: &str, today: NaiveDate) -> Result<Said, Reason> {
-    let own = which(study, subject, content);
+    let (own, told) = match which(study, subject, content) {
+        Which::Told(own) => (Some(own), true),
+        Which::Fits(own) => (Some(own), false),
+        Which::Unknown => (None, false),
+    };
     let means = |key: &str| meaning(study, own, key);
     let known = |key: &str| {
         means(key).map(|key| match key {
             Key::Subject => SUBJECT.to_owned(),
             Key::Named(item) | Key::Own(item) => item,
-            Key::Registered => String::new(),
+            Key::Which | Key::Registered => String::new(),
         })
     };
     let (lines, _) = lines::split(&cut::cut(content, &known), &known, &reaches(study));
@@ -64,6 +69,7 @@ pub(super) fn read(study: &Study, subject: &Subject, content: &str, today: Naive
             Some(Key::Named(item)) if item == registration.subject_item => add(&mut references, value),
             Some(Key::Named(_)) => add(&mut sites, value),
             Some(Key::Registered) => registers |= !value.is_empty(),
+            Some(Key::Which) => {}
             Some(Key::Own(_)) => {
                 answers += usize::from(!value.is_empty());
                 form.push(line);
@@ -83,10 +89,11 @@ pub(super) fn read(study: &Study, subject: &Subject, content: &str, today: Naive
         (answers > 0).then(|| answer::read_form(study, instrument, &form, today))
     };
     let wanted = Randomize {
-        randomization: own.map(|own| own.id.clone()),
+        randomization: own.filter(|_| told).map(|own| own.id.clone()),
         subject: who,
         site: Some(one(&sites)).filter(|site| !site.is_empty()),
         form: own.and_then(read).unwrap_or_default(),
+        fits: own.filter(|_| !told && answers > 0).map(|own| own.id.clone()),
     };
     let keyed = answers > 0 || !named.is_empty() || !references.is_empty();
     Ok(Said { wanted, keyed, registers })
@@ -115,43 +122,68 @@ fn meaning(study: &Study, own: Option<&Randomization>, key: &str) -> Option<Key>
             Some(Key::Named(item))
         }
         _ if says_subject(key) => Some(Key::Subject),
+        None if says_which(key) => Some(Key::Which),
         Some(_) => Some(Key::Registered),
         None => None,
     }
 }
 
-/// The randomization that is meant: the only one; else the one whose id or title stands in the subject line; else the one whose
-/// form the lines of the text belong to.
-fn which<'s>(study: &'s Study, subject: &Subject, content: &str) -> Option<&'s Randomization> {
+/// Whether a key is one of those that name a randomization.
+fn says_which(key: &str) -> bool {
+    let words = &vocabulary().deed_randomizations;
+    words.contains(&text::fold_tight(key)) || words.contains(&text::fold_key_undecorated(key))
+}
+
+/// Which randomization a mail means.
+enum Which<'s> {
+    /// It says so.
+    Told(&'s Randomization),
+    /// It does not, or contradicts itself; what was typed fits the form of this one best.
+    Fits(&'s Randomization),
+    /// Nothing tells.
+    Unknown,
+}
+
+/// The randomization that is meant: the only one; else the one whose id or title stands behind a key of the text or in the subject
+/// line; else the only one whose form the lines of the text belong to.
+fn which<'s>(study: &'s Study, subject: &Subject, content: &str) -> Which<'s> {
     if let [only] = study.randomizations.as_slice() {
-        return Some(only);
+        return Which::Told(only);
     }
-    let says = |own: &&Randomization| {
-        let tokens = subject.rest.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|token| token == own.id);
-        tokens || own.title.wordings().any(|(_, title)| subject.rest.contains(&text::fold(title)))
+    let says = |text: &str, own: &Randomization| {
+        let tokens = text.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|token| token == own.id);
+        tokens || own.title.wordings().any(|(_, title)| text.contains(&text::fold(title)))
     };
-    let mut named = study.randomizations.iter().filter(says);
-    match (named.next(), named.next()) {
-        (Some(one), None) => return Some(one),
-        (Some(_), Some(_)) => return None,
-        (None, _) => {}
+    let known = |key: &str| known_item(study, key);
+    let (lines, _) = lines::split(&cut::cut(content, &known), &known, &reaches(study));
+    let which = |key: &str| study.randomizations.iter().all(|own| meaning(study, Some(own), key) == Some(Key::Which));
+    let lines = lines.iter().filter(|line| which(&line.key));
+    let keyed: Vec<String> = lines.map(|line| text::fold(&line.value)).filter(|value| !value.is_empty()).collect();
+    let named = |own: &&Randomization| says(&subject.rest, own) || keyed.iter().any(|value| says(value, own));
+    let named: Vec<&Randomization> = study.randomizations.iter().filter(named).collect();
+    let answered = answered(study, content);
+    match (named.as_slice(), answered.as_slice()) {
+        ([one], _) => return Which::Told(one),
+        ([], [(one, _)]) if keyed.is_empty() => return Which::Told(one),
+        _ => {}
     }
-    let mut answered: BTreeMap<&str, usize> = BTreeMap::new();
-    for own in &study.randomizations {
+    // Of those that fit equally well the first in the study's order.
+    let best = answered.iter().rev().max_by_key(|(_, count)| *count);
+    best.map_or(Which::Unknown, |(own, _)| Which::Fits(own))
+}
+
+/// The randomizations whose forms have items that the text answers, and how many of them, in the study's order.
+fn answered<'s>(study: &'s Study, content: &str) -> Vec<(&'s Randomization, usize)> {
+    let count = |own: &'s Randomization| {
         let known = |key: &str| match meaning(study, Some(own), key) {
             Some(Key::Own(item)) => Some(item),
             _ => None,
         };
         let (lines, _) = lines::split(&cut::cut(content, &known), &known, &reaches(study));
-        let count = lines.iter().filter(|line| known(&line.key).is_some()).count();
-        if count > 0 {
-            answered.insert(&own.id, count);
-        }
-    }
-    match answered.into_iter().collect::<Vec<_>>().as_slice() {
-        [(id, _)] => study.find_randomization(id),
-        _ => None,
-    }
+        let answers = lines.iter().filter(|line| known(&line.key).is_some());
+        (own, answers.filter(|line| !line.value.trim().is_empty()).count())
+    };
+    study.randomizations.iter().map(count).filter(|(_, count)| *count > 0).collect()
 }
 
 /// How far the answers of any form of the study go.
@@ -171,7 +203,7 @@ pub(super) fn known_item(study: &Study, key: &str) -> Option<String> {
     let mut meanings = study.randomizations.iter().filter_map(|own| meaning(study, Some(own), key));
     meanings.next().map(|key| match key {
         Key::Named(item) | Key::Own(item) => item,
-        Key::Subject | Key::Registered => String::new(),
+        Key::Subject | Key::Which | Key::Registered => String::new(),
     })
 }
 

@@ -383,7 +383,7 @@ fn answer(
     if again {
         match asked::randomization(world, &reading, study, wish, subject, content) {
             Ok(Some(wanted)) => {
-                let faulty = !wanted.form.faults.is_empty();
+                let faulty = !wanted.form.faults.is_empty() || wanted.fits.is_some();
                 let disposition = match wanted.form.typed.is_empty() {
                     true => Disposition::Reply,
                     false if faulty => Disposition::ReplyError,
@@ -418,7 +418,7 @@ fn answer(
             }
             (Disposition::Reply, Act::Help)
         }
-        _ => decide(study, subject, wish, form),
+        _ => decide(study, subject, wish, form, content),
     };
     let reasons = if disposition == Disposition::ReplyError { content.notes.clone() } else { Vec::new() };
     Reading { disposition, reasons, ..requested(reading, study, person, act) }
@@ -534,16 +534,15 @@ fn affirms(content: &str) -> bool {
 
 /// Data decide before words: the answer to a blank form still has `form` in its subject. Only a question for a subject's
 /// state names a subject (and its site) without meaning to enroll.
-fn decide(study: &Study, subject: &Subject, wish: Option<Wish>, form: Form) -> (Disposition, Act) {
+fn decide(study: &Study, subject: &Subject, wish: Option<Wish>, form: Form, content: &Content) -> (Disposition, Act) {
     let registration = &study.registration;
     let names_only = form.typed.keys().all(|item| {
         *item == registration.subject_item || registration.site_item.as_ref().is_some_and(|site| site == item)
     });
     match wish {
         Some(Wish::Status) if names_only => {
-            let in_body = form.value(&registration.subject_item);
-            let typed = form.typed.get(&registration.subject_item).cloned();
-            (Disposition::Reply, Act::Status(in_body.or(typed).or_else(|| subject.reference.clone())))
+            let readable = if content.undecidable { "" } else { content.text.as_str() };
+            (Disposition::Reply, Act::Status(asked::status(study, subject, &form, readable)))
         }
         Some(Wish::Form) if form.typed.is_empty() && !study.registers => (Disposition::Reply, Act::SurveyForm),
         Some(Wish::Form) if form.typed.is_empty() => (Disposition::Reply, Act::BlankForm),

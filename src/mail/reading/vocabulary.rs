@@ -74,6 +74,7 @@ struct DeedWords {
     correct: Vec<String>,
     replace_kit: Vec<String>,
     quarantine_kit: Vec<String>,
+    randomization: Vec<String>,
     subject: Vec<String>,
     kit: Vec<String>,
     reason: Vec<String>,
@@ -134,6 +135,8 @@ pub struct Vocabulary {
     pub wishes: Vec<(String, Wish)>,
     /// Keys of the subject that an act is about, without blanks.
     pub deed_subjects: Vec<String>,
+    /// Keys of which of several randomizations is meant, without blanks.
+    pub deed_randomizations: Vec<String>,
     /// Keys of the kits that an act is about, without blanks.
     pub deed_kits: Vec<String>,
     /// Keys of the reason of such an act, without blanks.
@@ -190,6 +193,8 @@ impl Vocabulary {
         let mut words = Vocabulary::default();
         for file in files {
             words.deed_subjects.extend(file.deed.subject.iter().map(|word| text::fold_tight(word)));
+            let own = file.deed.randomization.iter().map(|word| text::fold_tight(word));
+            words.deed_randomizations.extend(own);
             words.deed_kits.extend(file.deed.kit.iter().map(|word| text::fold_tight(word)));
             words.deed_reasons.extend(file.deed.reason.iter().map(|word| text::fold_tight(word)));
             words.rescreenings.extend(file.registration.rescreening.iter().map(|word| text::fold_tight(word)));

@@ -36,6 +36,38 @@ fn today_and(days: i64) -> String {
 }
 
 stories! {
+    async fn a_question_is_answered_for_the_subject_it_names(center: &mut Center) {
+        aurora(center).await;
+        for number in 1..=3 {
+            center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", &format!("Y-{number:04}")))).await;
+        }
+        for (subject, body) in [
+            ("照会", "subject: AURORA-0001\n"),
+            ("status", "症例番号：ＡＵＲＯＲＡ－０００１\n"),
+            ("照会", "症例番号: Y-0001\n"),
+            ("照会", "AURORA-0001\n"),
+            ("照会", "お世話になっております。AURORA-0001の登録状況を教えてください。\n"),
+            ("照会", "識別番号: Y-0001\n"),
+            ("照会 Y-0002", "症例番号: AURORA-0001\n"),
+            ("照会 AURORA-0001", ""),
+        ] {
+            let status = center.answer(&DR_YAMADA.writes(subject, body)).await;
+            assert_eq!(status.kind, "status-open", "{subject} {body}");
+            assert!(status.subject.contains("AURORA-0001"), "{subject} {body}: {}", status.text);
+            assert!(status.text.contains("お問い合わせの症例"), "{}", status.text);
+        }
+        // Who names none is told of their latest, as that.
+        let latest = center.answer(&DR_YAMADA.writes("照会", "")).await;
+        assert!(latest.subject.contains("AURORA-0003"), "{}", latest.subject);
+        assert!(latest.text.contains("最後に登録された症例") && !latest.text.contains("お問い合わせの症例"), "{}", latest.text);
+        // Of several none is taken.
+        for body in ["症例番号: AURORA-0001\n症例番号: AURORA-0002\n", "AURORA-0001, AURORA-0002\n"] {
+            let several = center.answer(&DR_YAMADA.writes("照会", body)).await;
+            assert_eq!(several.kind, "status-unknown", "{}", several.text);
+            assert!(several.text.contains("AURORA-0001, AURORA-0002"), "{}", several.text);
+        }
+    }
+
     async fn dr_yamada_enrolls_in_the_open(center: &mut Center) {
         aurora(center).await;
         let mail = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"));

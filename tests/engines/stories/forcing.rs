@@ -38,11 +38,13 @@ struct Hand<'a> {
     kit: Option<&'a str>,
     reason: &'a str,
     form: String,
+    /// Seconds since it happened.
+    ago: i64,
 }
 
 impl Hand<'_> {
     fn new<'a>(arm: &'a str, form: String) -> Hand<'a> {
-        Hand { by: "stat", arm, kit: None, reason: "no power at the site", form }
+        Hand { by: "stat", arm, kit: None, reason: "no power at the site", form, ago: 3600 }
     }
 }
 
@@ -70,7 +72,7 @@ async fn give(center: &Center, slug: &str, hand: &Hand<'_>) -> Result<Forced, Co
         arm: hand.arm,
         kit: hand.kit,
         enrolled_by: None,
-        happened_at: now.plus_seconds(-3600),
+        happened_at: now.plus_seconds(-hand.ago),
         form: &form,
         sure: false,
     };
@@ -92,6 +94,24 @@ async fn by_mail(center: &mut Center, numbers: std::ops::Range<usize>) {
 }
 
 stories! {
+    async fn the_course_of_a_subject_goes_by_the_day_it_was_given(center: &mut Center) {
+        let table = "[forced]\nlimit = 2\nroles = [\"statistician\"]\n\n[caps]";
+        center.activate(&edited(&samples::cygnus(), "allocation.toml", "[caps]", table), Stage::Production).await;
+        for (number, days) in [(1, 60), (2, 1)] {
+            let form = cygnus_form("201", &format!("201-{number:03}"));
+            let hand = Hand { by: "cygnus-stat", ago: days * 24 * 3600, ..Hand::new("CBT", form) };
+            give(center, "cygnus", &hand).await.unwrap();
+        }
+        for (subject, expected) in [("CYGNUS-0001", "randomized"), ("CYGNUS-0002", "condition")] {
+            let form = response_form(subject).replace("2027-01-12", "2026-11-18");
+            center.exchange(&DR_MORI.writes("割付", &form)).await;
+            assert_eq!(reason(center).await, expected, "{subject}");
+        }
+        let status = center.answer(&DR_MORI.writes("照会 CYGNUS-0001", "")).await;
+        assert!(status.text.contains("割付日時　　2026-09-19"), "{}", status.text);
+        center.assert_proved().await;
+    }
+
     async fn an_arm_given_by_hand_is_an_enrollment_like_any_other(center: &mut Center) {
         center.activate(&forcing(2), Stage::Production).await;
         by_mail(center, 1..4).await;

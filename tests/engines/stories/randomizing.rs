@@ -2,9 +2,11 @@
 
 use super::*;
 
+use hagaki::domain::allocation::{HistoryRow, Levels};
 use hagaki::domain::fact::FactKind;
 use hagaki::domain::receipt::Receipt;
-use hagaki::store::{audit, fact, study};
+use hagaki::store::{allocation, audit, fact, study};
+use hagaki::workflow::import::{self, Line, Source};
 use hagaki::workflow::life;
 use hagaki::workflow::package;
 use hagaki::workflow::proof::{self, Verdict};
@@ -48,6 +50,24 @@ fn blinded() -> Bundle {
         kits.push_str(&format!("{code},{arm}\n"));
     }
     with_file(&bundle, "kits.csv", &kits)
+}
+
+/// CYGNUS with a third randomization, whose form shares an item with that of the second.
+fn three() -> Bundle {
+    let section = "[[allocation]]\nid = \"third\"\ntitle = { ja = \"維持割付\", en = \"maintenance randomization\" }\n\
+        file = \"allocation-third.toml\"\ninstrument = \"relapse\"\nwhen = \"second_arm == 'ADD' || second_arm == 'SWITCH'\"\n\
+        message = { ja = \"第二割付を受けた方が対象です。\", en = \"Only subjects of the second randomization.\" }\n\
+        [[allocation.arms]]\ncode = \"STAY\"\nname = { ja = \"継続\", en = \"Stay\" }\n\
+        [[allocation.arms]]\ncode = \"STOP\"\nname = { ja = \"中止\", en = \"Stop\" }\n\n[[sites]]";
+    let bundle = samples::cygnus();
+    let study = bundle.file("study.toml").unwrap().replacen("[[sites]]", section, 1);
+    let scheme = "method = \"block\"\narms = [ { code = \"STAY\", ratio = 2 }, { code = \"STOP\" } ]\nstrata = [\"second_arm\"]\n\
+                  [block]\nsizes = [3]\n";
+    let form = "title = { ja = \"再燃判定票\", en = \"Relapse form\" }\n[[items]]\nid = \"assessed_on\"\nkind = \"date\"\n\
+                label = { ja = \"判定日\", en = \"Assessed on\" }\nrequired = true\n[[items]]\nid = \"stable\"\nkind = \"yesno\"\n\
+                label = { ja = \"安定\", en = \"Stable\" }\nrequired = true\n";
+    let bundle = with_file(&bundle, "study.toml", &study);
+    with_file(&with_file(&bundle, "allocation-third.toml", scheme), "instruments/relapse.toml", form)
 }
 
 /// The package of CYGNUS as it is now, recomputed by the independent verifier with a text in a file changed.
@@ -132,6 +152,12 @@ stories! {
         }
         let form = center.answer(&DR_NOVAK.writes("randomize CYGNUS-0002", "")).await;
         assert!(form.text.contains("subject: CYGNUS-0002\n"), "{}", form.text);
+        // The answer to the form, filled in where it stands, needs no other subject line.
+        let filled = form.text.replace("Assessed on:", "Assessed on: 2027-01-12").replace("Responder:", "Responder: yes");
+        let quoted: String = filled.lines().map(|line| format!("> {line}\n")).collect();
+        let reply = Mail { subject: format!("Re: {}", form.subject), ..DR_NOVAK.writes("", &quoted) };
+        let refused = center.answer(&reply.with(&format!("In-Reply-To: <{}>", form.message_id))).await;
+        assert_eq!((refused.kind.as_str(), reason(center).await.as_str()), ("randomization-refused", "missing:isi"));
         // A slip: the form comes back, marked, with the subject in it.
         let faulty = response_form("CYGNUS-0002").replace("score: 23", "score: 230");
         let refused = center.answer(&DR_NOVAK.writes("randomize", &faulty)).await;
@@ -365,6 +391,170 @@ stories! {
         }
     }
 
+    async fn of_several_randomizations_each_is_its_own(center: &mut Center) {
+        center.activate(&three(), Stage::Production).await;
+        for number in 1..=6 {
+            center.exchange(&DR_MORI.writes("登録", &cygnus_form("201", &format!("201-{number:03}")))).await;
+        }
+        center.wind(EIGHT_WEEKS);
+        let third = |subject: &str| format!("subject: {subject}\nAssessed on: 2027-01-12\nStable: yes\n");
+        // Not before the second, whose arm its stratum is.
+        center.exchange(&DR_MORI.writes("randomize third", &third("CYGNUS-0001"))).await;
+        assert_ne!(reason(center).await, "randomized");
+        for number in 1..=6 {
+            let subject = format!("CYGNUS-{number:04}");
+            // Told by the subject line, by a line of the text, by the title, or by the only form that the lines fit.
+            let second = match number {
+                1 => DR_MORI.writes("randomize second", &response_form(&subject)),
+                2 => DR_MORI.writes("randomize", &format!("randomization: second\n{}", response_form(&subject))),
+                3 => DR_MORI.writes("割付", &format!("割付：第二割付\n{}", response_form(&subject))),
+                _ => DR_MORI.writes("第二割付", &response_form(&subject)),
+            };
+            center.exchange(&second).await;
+            assert_eq!(reason(center).await, "randomized", "{number}");
+            let own = match number {
+                1 => DR_MORI.writes("randomize third", &third(&subject)),
+                2 => DR_MORI.writes("割付", &format!("割付: 維持割付\n{}", third(&subject))),
+                _ => DR_MORI.writes("randomize", &format!("Randomization: third\n{}", third(&subject))),
+            };
+            center.exchange(&own).await;
+            assert_eq!(reason(center).await, "randomized", "{number}");
+        }
+        let given = center.randomized("cygnus").await;
+        let of = |id: &str| given.iter().filter(|(_, own, ..)| own == id).map(|(_, _, arm, _)| arm.clone()).collect::<Vec<_>>();
+        assert_eq!((of("second").len(), of("third").len()), (6, 6));
+        assert!(of("third").iter().all(|arm| arm == "STAY" || arm == "STOP"));
+        center.assert_proved().await;
+        assert_recomputed(center, 18).await;
+        let status = center.answer(&DR_MORI.writes("照会 CYGNUS-0001", "")).await;
+        assert!(status.text.contains("第二割付") && status.text.contains("維持割付"), "{}", status.text);
+    }
+
+    async fn what_was_typed_is_kept_where_it_is_not_said_for_which(center: &mut Center) {
+        center.activate(&three(), Stage::Production).await;
+        center.exchange(&DR_MORI.writes("登録", &cygnus_form("201", "201-001"))).await;
+        center.wind(EIGHT_WEEKS);
+        // Both forms ask for the day: nothing tells which is meant, and what was typed comes back where it fits best.
+        let asked = center.answer(&DR_MORI.writes("割付", &response_form("CYGNUS-0001"))).await;
+        assert_eq!((asked.kind.as_str(), reason(center).await.as_str()), ("randomization-form", "lacking:randomization"));
+        for line in ["症例番号: CYGNUS-0001\n", "割付: second\n", ": 23\n", ": 2027-01-12\n", "  third　維持割付\n"] {
+            assert!(asked.text.contains(line), "{line}: {}", asked.text);
+        }
+        // Sent back as it is, it is done.
+        let quoted: String = asked.text.lines().map(|line| format!("> {line}\n")).collect();
+        let reply = Mail { subject: format!("Re: {}", asked.subject), ..DR_MORI.writes("", &quoted) };
+        center.exchange(&reply.with(&format!("In-Reply-To: <{}>", asked.message_id))).await;
+        assert_eq!(reason(center).await, "randomized");
+        // Two that contradict each other are asked about as well; nothing typed, the names are listed.
+        let both = format!("randomization: third\n{}", response_form("CYGNUS-0001"));
+        let asked = center.answer(&DR_MORI.writes("randomize second", &both)).await;
+        assert_eq!(reason(center).await, "lacking:randomization");
+        assert!(asked.text.contains("23"), "{}", asked.text);
+        let asked = center.answer(&DR_MORI.writes("randomize", "subject: CYGNUS-0001\n")).await;
+        assert_eq!(reason(center).await, "lacking:randomization");
+        assert!(asked.text.contains("randomization: second") || asked.text.contains("割付: second"), "{}", asked.text);
+        assert_eq!(center.randomized("cygnus").await.len(), 1);
+    }
+
+    async fn a_history_from_elsewhere_goes_on_to_its_second_stage(center: &mut Center) {
+        cygnus(center).await;
+        let here = facts::Operating::of(center, "cygnus").await.shelved();
+        let line = |number: u64, arm: &str, at: Option<&str>| Line {
+            number,
+            subject: format!("201-{number:03}"),
+            site: None,
+            kit: None,
+            at: at.map(str::to_owned),
+            row: HistoryRow {
+                levels: Levels::from([("site".to_owned(), "201".to_owned())]),
+                arm: arm.to_owned(),
+                slot: None,
+                block_size: Some(4),
+            },
+        };
+        let lines = [line(1, "CBT", Some("2026-09-01")), line(2, "MED", Some("2026-09-02T10:00:00+09:00")), line(3, "MED", None)];
+        let act = center.act("moved");
+        let history = import::fit(&here, here.study.scheme.as_ref().unwrap(), &[], &lines, act.at).unwrap();
+        let source = Source { name: "old.csv", digest: "ab" };
+        import::import(center.store(), &here, &history, source, act, &*center.dice).await.unwrap();
+        // The condition counts from the day of the allocation there; where it is not known, from that of the import.
+        for (subject, expected) in [("CYGNUS-0001", "randomized"), ("CYGNUS-0002", "randomized"), ("CYGNUS-0003", "condition")] {
+            let form = response_form(subject).replace("2027-01-12", "2026-11-18");
+            center.exchange(&DR_MORI.writes("割付", &form)).await;
+            assert_eq!(reason(center).await, expected, "{subject}");
+        }
+        let status = center.answer(&DR_MORI.writes("照会 CYGNUS-0001", "")).await;
+        assert!(status.text.contains("割付日時　　2026-09-01\n"), "{}", status.text);
+        let status = center.answer(&DR_MORI.writes("照会 CYGNUS-0002", "")).await;
+        assert!(status.text.contains("割付日時　　2026-09-02 10:00 +09:00\n"), "{}", status.text);
+        center.assert_proved().await;
+        assert_recomputed(center, 2).await;
+    }
+
+    async fn what_was_typed_decides_nothing(center: &mut Center) {
+        let bundle = edited(&samples::cygnus(), "allocation-second.toml",
+            "{ id = \"severity\", levels = [\"moderate\", \"severe\"], weight = 1 }", "{ id = \"sex\" }");
+        center.activate(&bundle, Stage::Production).await;
+        center.exchange(&DR_MORI.writes("登録", &cygnus_form("201", "201-001"))).await;
+        center.wind(EIGHT_WEEKS);
+        center.world.tamper("UPDATE subject SET typed = replace(typed, '女', '男')").await;
+        center.exchange(&DR_MORI.writes("割付", &response_form("CYGNUS-0001"))).await;
+        assert_eq!(reason(center).await, "randomized");
+        let row = study::find_current(center.store(), "cygnus").await.unwrap().unwrap();
+        let journal = allocation::journal(center.store(), row.id, 0).await.unwrap();
+        assert!(journal[1].levels.contains("\"sex\":\"F\""), "{}", journal[1].levels);
+        center.assert_proved().await;
+    }
+
+    async fn a_later_arm_is_opened_by_itself(center: &mut Center) {
+        center.activate(&blinded(), Stage::Production).await;
+        center.exchange(&DR_KOBAYASHI.writes("登録", &borealis_form("101", "101-001"))).await;
+        let request = DR_KOBAYASHI.writes("開鍵", "症例番号: BOREALIS-0001\n理由: ショック\n");
+        let asked = center.answer(&request).await;
+        center.exchange(&DR_KOBAYASHI.writes("", "OK\n").to(&asked.reply_to)).await;
+        assert_eq!(reason(center).await, "unblinded");
+        center.exchange(&DR_KOBAYASHI.writes("割付", "症例番号: BOREALIS-0001\n効果あり: いいえ\n")).await;
+        let (_, _, arm, _) = center.randomized("borealis").await.remove(0);
+        // What was told before is not the later arm: it is asked for, recorded and told of like the first.
+        let asked = center.answer(&request.anew()).await;
+        assert_eq!(asked.kind, "deed-confirm");
+        assert!(!asked.everything.contains(&arm), "{}", asked.text);
+        let yes = DR_KOBAYASHI.writes("", "OK\n").to(&asked.reply_to);
+        let letters = center.exchange(&yes).await;
+        assert_eq!(kinds(&letters), [("unblinded", DR_KOBAYASHI.address), ("unblinding-notice", OFFICE)]);
+        assert!(letters[0].text.contains(&arm), "{}", letters[0].text);
+        // And once it was told, a look is a look.
+        for mail in [yes.anew(), request.anew()] {
+            assert_eq!(kinds(&center.exchange(&mail).await), [("unblinded", DR_KOBAYASHI.address)]);
+        }
+        let row = study::find_current(center.store(), "borealis").await.unwrap().unwrap();
+        let known = fact::list(center.store(), row.id, 0, 10).await.unwrap();
+        assert_eq!(known.iter().map(|fact| (fact.kind, fact.after_allocation)).collect::<Vec<_>>(), [
+            (FactKind::Unblinded, 1),
+            (FactKind::Unblinded, 2),
+        ]);
+    }
+
+    async fn somebody_screened_again_is_randomized_again_and_somebody_else_recomputes_it(center: &mut Center) {
+        let rules = "unique_within = \"site\"\nrescreening = [\"withdrawn\"]\nrescreenings = 1";
+        center.activate(&edited(&samples::cygnus(), "study.toml", "unique_within = \"site\"", rules), Stage::Production).await;
+        center.exchange(&DR_MORI.writes("登録", &cygnus_form("201", "201-001"))).await;
+        let asked = center.answer(&DR_MORI.writes("同意撤回", "症例番号: CYGNUS-0001\n理由: 転居\n")).await;
+        center.exchange(&DR_MORI.writes("", "OK\n").to(&asked.reply_to)).await;
+        let again = format!("{}再登録元: CYGNUS-0001\n", cygnus_form("201", "201-001"));
+        center.exchange(&DR_MORI.writes("登録", &again)).await;
+        assert_eq!(reason(center).await, "enrolled");
+        center.wind(EIGHT_WEEKS);
+        center.exchange(&DR_MORI.writes("割付", &response_form("CYGNUS-0002"))).await;
+        assert_eq!(reason(center).await, "randomized");
+        center.assert_proved().await;
+        assert_recomputed(center, 3).await;
+        let told = recomputed(center, &[("journal.jsonl", "\"rescreens\":1,", "")]).await;
+        for (code, report) in told.iter().skip(1) {
+            assert_eq!((code, &report["what"]), (&1, &serde_json::json!("rescreens")), "{report}");
+        }
+    }
+
     async fn the_shortage_of_one_arm_refuses_everybody(center: &mut Center) {
         let bundle = blinded();
         let kits = bundle.file("kits.csv").unwrap().replace("QMTRB,ZQMORE\n", "").replace("QKUGN,ZQMORE\n", "");
@@ -430,6 +620,8 @@ stories! {
             ("journal.jsonl", &own, &format!("\"first_arm\":\"{another}\""), "record"),
             ("package.json", "allocation-second.toml", "allocation.toml", "bundle version 1"),
             ("bundle-1/allocation-second.toml", "4/5", "3/4", "bundle version 1"),
+            ("package.json", "bundle-1/allocation.toml", "x1/allocation.toml", "bundle version 1"),
+            ("package.json", "bundle-1/allocation-second.toml", "bundle-1/../bundle-1/allocation-second.toml", "bundle version 1"),
             ("chain.jsonl", "\\\"randomization\\\":\\\"second\\\"", "\\\"randomization\\\":\\\"third\\\"", "chain entry 4"),
         ];
         let untold: Vec<_> = changes.iter().map(|(file, from, to, _)| (*file, *from, *to)).collect();
