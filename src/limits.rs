@@ -106,6 +106,28 @@ pub const SIGN_IN_QUIET_SECONDS: i64 = 3600;
 pub const SESSION_IDLE_SECONDS: i64 = 30 * 60;
 /// Time after which a session ends in any case, in seconds (12 hours).
 pub const SESSION_SECONDS: i64 = 12 * 3600;
+/// Fewest characters of a password that people choose, where nothing else is asked for (NIST SP 800-63B-4 section 3.1.1.2).
+pub const PASSWORD_CHARS_LEAST: usize = 15;
+/// Most characters of such a password.
+pub const PASSWORD_CHARS_MOST: usize = 200;
+/// Fewest characters of it that are its own: beside common words, the own address, and what follows from the character before.
+pub const PASSWORD_CHARS_OWN: usize = 7;
+/// Memory that hashing a password takes, in KiB (argon2id; OWASP Password Storage Cheat Sheet).
+pub const PASSWORD_MEMORY_KIB: u32 = 19_456;
+/// Passes over that memory.
+pub const PASSWORD_PASSES: u32 = 2;
+/// Lanes of that memory.
+pub const PASSWORD_LANES: u32 = 1;
+/// Passwords hashed at the same time; further ones wait.
+pub const PASSWORDS_AT_ONCE: usize = 1;
+/// How long a link is good by which a password is chosen, in seconds (2 hours).
+pub const ACCOUNT_LINK_SECONDS: i64 = 2 * 3600;
+/// Letters with such a link that an address gets in a quiet time; then one an hour.
+pub const ACCOUNT_LETTERS_FREE: u32 = 3;
+/// Wait for the next letter after those, in seconds (1 hour).
+pub const ACCOUNT_LETTER_WAIT_SECONDS: i64 = 3600;
+/// Most studies that the page of an account shows.
+pub const STUDIES_OF_AN_ACCOUNT: usize = 50;
 /// Most checks of one instrument.
 pub const CHECKS: usize = 200;
 /// Most fields of a posted form that are looked at.

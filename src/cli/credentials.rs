@@ -14,7 +14,7 @@ use super::{End, Installation, Output, Refused, counted};
 use crate::daemon::run::{desk_address, keys};
 use crate::definition::participants_file::{self, Charset};
 use crate::domain::participant::Candidate;
-use crate::domain::survey::Privacy;
+use crate::domain::survey::{Access, Privacy};
 use crate::domain::time::{Instant, Zone};
 use crate::limits;
 use crate::store::participant::{self, ParticipantRow};
@@ -140,7 +140,7 @@ enum Kind {
 
 /// Charset of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum ListCharset {
+pub(super) enum ListCharset {
     /// The one that fits.
     Auto,
     /// UTF-8.
@@ -150,6 +150,17 @@ enum ListCharset {
     Cp932,
     /// EUC-JP.
     EucJp,
+}
+
+impl ListCharset {
+    pub(super) const fn charset(self) -> Charset {
+        match self {
+            ListCharset::Auto => Charset::Guessed,
+            ListCharset::Utf8 => Charset::Utf8,
+            ListCharset::Cp932 => Charset::Cp932,
+            ListCharset::EucJp => Charset::EucJp,
+        }
+    }
 }
 
 pub(super) fn run(command: CredentialsCommand) -> anyhow::Result<End> {
@@ -167,16 +178,16 @@ pub(super) fn run(command: CredentialsCommand) -> anyhow::Result<End> {
 }
 
 /// An installation with a study that asks participants.
-struct Office {
-    opened: Opened,
-    shelf: Shelf,
-    shelved: ShelvedStudy,
+pub(super) struct Office {
+    pub(super) opened: Opened,
+    pub(super) shelf: Shelf,
+    pub(super) shelved: ShelvedStudy,
     keys: Keys,
     desk: DeskAddress,
 }
 
 impl Office {
-    fn open(slug: &str, installation: &Installation) -> anyhow::Result<Office> {
+    pub(super) fn open(slug: &str, installation: &Installation) -> anyhow::Result<Office> {
         let opened = Opened::open(installation)?;
         let shelved = opened.study(slug)?;
         if shelved.study.survey.is_none() {
@@ -189,12 +200,17 @@ impl Office {
         Ok(Office { opened, shelf, shelved, keys, desk })
     }
 
-    fn means(&self) -> Means<'_> {
+    pub(super) fn means(&self) -> Means<'_> {
         Means { now: self.opened.now(), dice: &*self.opened.dice, keys: &self.keys, desk: &self.desk }
     }
 
-    fn act<'a>(&'a self, reason: &'a str) -> Act<'a> {
+    pub(super) fn act<'a>(&'a self, reason: &'a str) -> Act<'a> {
         Act { actor: &self.opened.actor, at: self.opened.now(), reason }
+    }
+
+    /// Whether those who answer sign in with accounts.
+    pub(super) fn is_of_members(&self) -> bool {
+        self.shelved.study.survey.as_ref().is_some_and(|survey| survey.access == Access::Members)
     }
 
     /// The participant of that number or reference; refused where nobody may know whose credential is whose.
@@ -219,18 +235,19 @@ impl Office {
 fn issue(args: &IssueArgs) -> anyhow::Result<End> {
     let office = Office::open(&args.slug, &args.installation)?;
     let study = &office.shelved.study;
+    if office.is_of_members() {
+        return Err(Refused(format!(
+            "members of {} sign in with their accounts and get no credentials: `hagaki members import {} --csv LIST`",
+            args.slug, args.slug
+        ))
+        .into());
+    }
     let mut finished = 0;
     let candidates = match (&args.csv, args.count) {
         (Some(path), _) => {
             let bytes = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
-            let charset = match args.charset {
-                ListCharset::Auto => Charset::Guessed,
-                ListCharset::Utf8 => Charset::Utf8,
-                ListCharset::Cp932 => Charset::Cp932,
-                ListCharset::EucJp => Charset::EucJp,
-            };
             let name = path.display().to_string();
-            let listed = participants_file::read(&name, &bytes, charset, study.zone, &study.languages);
+            let listed = participants_file::read(&name, &bytes, args.charset.charset(), study.zone, &study.languages);
             listed.problems.iter().for_each(|problem| eprintln!("{problem}"));
             if listed.is_broken() && !args.skip {
                 let why = "nothing was issued: mend these rows, or pass over them with --skip";
@@ -348,7 +365,7 @@ fn moment(written: &str, zone: Zone) -> anyhow::Result<Instant> {
     Ok(zone.parse_moment(&written_so).ok_or_else(wrong)?)
 }
 
-fn list(slug: &str, installation: &Installation, output: Output) -> anyhow::Result<End> {
+pub(super) fn list(slug: &str, installation: &Installation, output: Output) -> anyhow::Result<End> {
     let office = Office::open(slug, installation)?;
     let (store, study) = (&office.opened.store, &office.shelved.study);
     let counts = office.opened.runtime.block_on(credential::count(store, office.shelved.id))?;
@@ -427,6 +444,11 @@ fn change(args: &OneArgs, change: Change) -> anyhow::Result<End> {
 
 fn reissue(args: &OneArgs, out: Option<&Path>) -> anyhow::Result<End> {
     let office = Office::open(&args.slug, &args.installation)?;
+    if office.is_of_members() {
+        let why =
+            "members sign in with their accounts; whoever forgot the password has a link sent from the page /account";
+        return Err(Refused(why.to_string()).into());
+    }
     let whose = office.participant(&args.participant)?;
     if out.is_none() && whose.address.is_empty() {
         return Err(Refused("there is no address: name a file for the credential with --out".to_string()).into());

@@ -19,6 +19,7 @@ mod init;
 mod installation;
 mod key;
 mod kit;
+mod members;
 mod outbox;
 mod preview;
 mod read;
@@ -125,6 +126,9 @@ pub enum Command {
     /// Temporary credentials for participants.
     #[command(subcommand)]
     Credentials(credentials::CredentialsCommand),
+    /// Members: those who answer with an account of their own.
+    #[command(subcommand)]
+    Members(members::MembersCommand),
     /// Disclose one subject's arm to one person, for a reason.
     Unblind(unblind::UnblindArgs),
     /// Show one letter as it would go out.
@@ -198,6 +202,7 @@ fn run(line: Line, json: bool) -> ExitCode {
         Command::Study(command) => study::run(command),
         Command::Subject(command) => subject::run(command),
         Command::Credentials(command) => credentials::run(command),
+        Command::Members(command) => members::run(command),
         Command::Unblind(args) => unblind::run(args),
         Command::Inbox(command) => inbox::run(command),
         Command::Outbox(command) => outbox::run(command),

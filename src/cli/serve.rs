@@ -29,8 +29,8 @@ pub(super) fn run(installation: &Installation) -> anyhow::Result<End> {
         let listener = web::listen(settings.web.listen).await?;
         let address = listener.local_addr().context("the listener has no address")?;
         let mut pages = health::router(daemon.health());
-        if let Some(survey) = daemon.survey_pages(&settings) {
-            pages = pages.merge(survey.router());
+        if let Some(own) = daemon.pages(&settings) {
+            pages = pages.merge(own);
         }
         let (stop, stopped) = watch::channel(false);
         let mut terminate = signal(SignalKind::terminate()).context("signals cannot be listened to")?;

@@ -26,6 +26,7 @@ use crate::mail::mailbox::Mailbox;
 use crate::mail::transport::Transport;
 use crate::settings::{Engine, MailboxSettings, Settings, WebSettings};
 use crate::store::{Store, StoreError, host, inbox, outbox, secret};
+use crate::web::account::AccountPages;
 use crate::web::health::{Health, Pulse};
 use crate::web::survey::{SurveyPages, Tools};
 use crate::web::{self, WebError};
@@ -251,8 +252,8 @@ impl Daemon {
         }
     }
 
-    /// The pages of questionnaires; none without a mailbox that speaks for us.
-    pub fn survey_pages(&self, settings: &Settings) -> Option<SurveyPages> {
+    /// The pages of questionnaires and accounts; none without a mailbox that speaks for us.
+    pub fn pages(&self, settings: &Settings) -> Option<axum::Router> {
         let mailbox = settings.mailboxes.first()?;
         let tools = Tools {
             shelf: Arc::clone(&self.shelf),
@@ -261,7 +262,7 @@ impl Daemon {
             keys: Arc::clone(&self.keys),
             desk: desk_address(mailbox, &settings.web),
         };
-        Some(SurveyPages::new(tools))
+        Some(SurveyPages::new(tools.clone()).router().merge(AccountPages::new(tools).router()))
     }
 
     /// Runs until `stop` turns true: the pages stop taking requests, each loop finishes its step, the store is closed.

@@ -13,6 +13,7 @@ static AURORA: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/aurora");
 static CYGNUS: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/cygnus");
 static BOREALIS: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/borealis");
 
+static MEMBERS: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/members");
 static WELLBEING: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/wellbeing");
 
 /// The starting point of `hagaki init`: minimal, valid, every key commented.
@@ -33,6 +34,11 @@ pub fn borealis() -> Bundle {
 /// A weekly diary that participants fill in about themselves, by temporary credentials.
 pub fn wellbeing() -> Bundle {
     bundle(&WELLBEING)
+}
+
+/// A survey that members answer without their name, signed in with an account of their own.
+pub fn members() -> Bundle {
+    bundle(&MEMBERS)
 }
 
 /// Two arms by blocks, then a second randomization of those who did not respond; open label.

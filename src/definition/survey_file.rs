@@ -41,8 +41,12 @@ pub(super) fn read(root: &Section) -> Option<Located<Survey>> {
         true => {}
         false => nameless(&section, &survey),
     }
-    if survey.access == Access::Members {
-        section.wrong("access", "accounts of members are not built yet", "write access = \"credentials\"");
+    if survey.access == Access::Members && survey.privacy == Privacy::FullyAnonymous {
+        section.wrong(
+            "access",
+            "whoever signs in is known, and so is that they answered; the survey is \"fully-anonymous\"",
+            "write access = \"credentials\", or privacy = \"anonymous\"",
+        );
     }
     if survey.edit && !survey.privacy.names() {
         section.wrong(

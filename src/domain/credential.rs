@@ -69,6 +69,16 @@ impl Secret {
         digest("session", &[&self.0])
     }
 
+    /// What is kept of a link by which a password is chosen.
+    pub fn account_digest(&self) -> Sha256Digest {
+        digest("account", &[&self.0])
+    }
+
+    /// What is kept of the cookie of an account's session.
+    pub fn account_session_digest(&self) -> Sha256Digest {
+        digest("account session", &[&self.0])
+    }
+
     /// What a form on a page of a session carries, so that no other site can send one: it cannot read the cookie.
     pub fn guard(&self) -> String {
         data_encoding::HEXLOWER.encode(&digest("guard", &[&self.0]))

@@ -18,6 +18,7 @@ pub mod kit;
 pub mod language;
 pub mod number;
 pub mod participant;
+pub mod password;
 pub mod patience;
 pub mod receipt;
 pub mod request;

@@ -7,8 +7,10 @@ use crate::limits;
 /// What is protected: each has its own count, so that neither one login nor one place can be used for guessing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protected {
-    /// One login of one study.
+    /// One login of one study, or one account.
     Login,
+    /// An address to which letters are asked for: each letter counts.
+    Letters,
     /// Where tries come from: many people may sit there.
     Origin,
 }
@@ -29,6 +31,7 @@ impl Protected {
     const fn free(self) -> u32 {
         match self {
             Protected::Login => limits::SIGN_IN_FREE_TRIES,
+            Protected::Letters => limits::ACCOUNT_LETTERS_FREE,
             Protected::Origin => limits::SIGN_IN_FREE_TRIES_ORIGIN,
         }
     }
@@ -40,6 +43,7 @@ impl Protected {
         let over = count.saturating_sub(self.free());
         let wait = match over {
             0 => 0,
+            _ if self == Protected::Letters => limits::ACCOUNT_LETTER_WAIT_SECONDS,
             over => (limits::SIGN_IN_WAIT_SECONDS << (over - 1).min(20)).min(limits::SIGN_IN_WAIT_MOST_SECONDS),
         };
         Failures { count, last: now, until: now.plus_seconds(wait) }
@@ -67,5 +71,7 @@ mod tests {
         let quiet = now.plus_seconds(limits::SIGN_IN_QUIET_SECONDS);
         assert_eq!(Protected::Login.after(failures, quiet).count, 1);
         assert_eq!(Protected::Origin.after(failures, now).until, now);
+        let many = Some(Failures { count: limits::ACCOUNT_LETTERS_FREE, last: now, until: now });
+        assert_eq!(Protected::Letters.after(many, now).until.seconds_since(now), limits::ACCOUNT_LETTER_WAIT_SECONDS);
     }
 }

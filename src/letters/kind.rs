@@ -121,6 +121,8 @@ pub enum Kind {
     SurveyDone,
     /// Answers by mail are unusual; reply to go on.
     SurveyConfirm,
+    /// Somebody with an account chooses a password, by the link in it.
+    AccountLink,
 }
 
 /// Whom a kind of letter is for.
@@ -134,13 +136,13 @@ pub enum Audience {
     Unblinded,
     /// Whoever asked for one subject's arm and may be told it: judged where the letter's facts are made.
     Entitled,
-    /// Participants, who answer about themselves.
+    /// Participants, who answer about themselves, and whoever signs in.
     Participant,
 }
 
 impl Kind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Kind; 58] = [
+    pub const ALL: [Kind; 59] = [
         Kind::AssignmentOpen,
         Kind::AssignmentBlinded,
         Kind::RegistrationDone,
@@ -199,6 +201,7 @@ impl Kind {
         Kind::SurveyRefused,
         Kind::SurveyDone,
         Kind::SurveyConfirm,
+        Kind::AccountLink,
     ];
 
     /// Name of the templates' folder; also in commands, tables and logs.
@@ -262,6 +265,7 @@ impl Kind {
             Kind::SurveyRefused => "survey-refused",
             Kind::SurveyDone => "survey-done",
             Kind::SurveyConfirm => "survey-confirm",
+            Kind::AccountLink => "account-link",
         }
     }
 
@@ -280,7 +284,7 @@ impl Kind {
             | Kind::DigestUnblinded
             | Kind::Balance => Audience::Unblinded,
             Kind::Unblinded => Audience::Entitled,
-            Kind::Invitation => Audience::Participant,
+            Kind::Invitation | Kind::AccountLink => Audience::Participant,
             Kind::NoticeBlind
             | Kind::NoticeOpen
             | Kind::NoticeRandomizedBlind

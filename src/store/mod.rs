@@ -10,6 +10,7 @@
 //! list below gets it tested on both. To add a table or column: a new pair of files in `migrations/`, same number, same
 //! names, everything commented; a released one is never edited.
 
+pub mod account;
 pub mod allocation;
 pub mod audit;
 pub mod bundle;
@@ -49,6 +50,7 @@ pub use tx::{Reader, Store, Tx};
 /// Every statement there is.
 fn statements() -> impl Iterator<Item = &'static sql::Sql> {
     [
+        account::STATEMENTS,
         allocation::STATEMENTS,
         audit::STATEMENTS,
         bundle::STATEMENTS,

@@ -1,7 +1,9 @@
 //! Participants: persons who answer about themselves.
 
 use super::sql::{Bind, Row, Rows, binds, chunks, statements, words};
+use super::tx::Expect;
 use super::{Reader, StoreError, Tx};
+use crate::domain::survey::Mark;
 use crate::domain::time::Instant;
 
 words! {
@@ -76,6 +78,9 @@ statements! { "participant":
     BY_NUMBER = same select!("WHERE study_id = $1 AND number = $2");
     BY_ADDRESS = same select!("WHERE study_id = $1 AND address = $2 AND state = 'active' ORDER BY id");
     BY_REFERENCE = same select!("WHERE study_id = $1 AND reference = $2");
+    BY_ACCOUNT = same select!("WHERE study_id = $1 AND account_id = $2");
+    STUDIES_OF_ACCOUNT = same select!("WHERE account_id = $1 ORDER BY id DESC LIMIT $2");
+    SET_ACCOUNT = same "UPDATE participant SET account_id = $2 WHERE id = $1";
     LIST = same select!("WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3");
 }
 
@@ -182,4 +187,37 @@ pub async fn list<'a>(
     most: i64,
 ) -> Result<Vec<ParticipantRow>, StoreError> {
     from.into().fetch(&LIST, binds![study_id, after, most]).await?.into_iter().map(read).collect()
+}
+
+/// Puts a member's account beside their place on a study's roll.
+///
+/// # Errors
+/// [`StoreError::Conflict`] if the account stands on the study's roll already; it may come from a later call.
+pub async fn set_account(tx: &mut Tx, id: i64, account: &Mark) -> Result<(), StoreError> {
+    let expect = Expect::Present { noun: "participant", key: id.to_string() };
+    tx.later(&SET_ACCOUNT, binds![id, account], expect).await
+}
+
+/// The member of a study who has that account.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find_by_account<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    account: &Mark,
+) -> Result<Option<ParticipantRow>, StoreError> {
+    from.into().find(&BY_ACCOUNT, binds![study_id, account]).await?.map(read).transpose()
+}
+
+/// An account's places on the rolls of studies, at most `most`, the newest first.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list_of_account<'a>(
+    from: impl Into<Reader<'a>>,
+    account: &Mark,
+    most: i64,
+) -> Result<Vec<ParticipantRow>, StoreError> {
+    from.into().fetch(&STUDIES_OF_ACCOUNT, binds![account, most]).await?.into_iter().map(read).collect()
 }

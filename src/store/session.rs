@@ -48,6 +48,7 @@ statements! { "session":
         ON CONFLICT (subject_digest) DO UPDATE SET failures = excluded.failures, last_at = excluded.last_at, \
         until = excluded.until";
     FORGIVE = same "DELETE FROM sign_in_failure WHERE subject_digest = $1";
+    TAKE_BACK = same "UPDATE sign_in_failure SET failures = failures - 1, until = $2 WHERE subject_digest = $1 AND failures > 0";
     FORGIVE_OLD = same "DELETE FROM sign_in_failure WHERE last_at < $1";
 }
 
@@ -133,4 +134,12 @@ pub async fn record_failure(store: &Store, of: &Sha256Digest, failed: &FailureRo
 /// Those of the database.
 pub async fn forgive(store: &Store, of: &Sha256Digest) -> Result<(), StoreError> {
     store.write(&FORGIVE, binds![of]).await.map(drop)
+}
+
+/// One try that was counted before it was known how it went has gone well.
+///
+/// # Errors
+/// Those of the database.
+pub async fn take_back(store: &Store, of: &Sha256Digest, now: Instant) -> Result<(), StoreError> {
+    store.write(&TAKE_BACK, binds![of, now]).await.map(drop)
 }

@@ -3,6 +3,8 @@
 //! In charge of HTTP: routes, guards, headers. Reads the store; acts only through what it is handed. Never knows a
 //! mail's bytes. To add a page: a file with its `router`, and a template in `templates/pages/<language>/`.
 
+pub mod account;
+mod caller;
 pub mod guard;
 pub mod health;
 pub mod pages;

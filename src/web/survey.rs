@@ -29,7 +29,7 @@ use crate::domain::draft::DraftKey;
 use crate::domain::instrument::{Instrument, Item};
 use crate::domain::language::Language;
 use crate::domain::study::Study;
-use crate::domain::survey::{Mark, Responses, Shut, Survey};
+use crate::domain::survey::{Access, Mark, Responses, Shut, Survey};
 use crate::domain::time::{Clock, Dice};
 use crate::store::StoreError;
 use crate::store::credential::{self, AnsweredRow, CredentialRow};
@@ -60,7 +60,7 @@ pub struct Tools {
 }
 
 impl Tools {
-    fn means(&self) -> Means<'_> {
+    pub(super) fn means(&self) -> Means<'_> {
         Means { now: self.clock.now(), dice: &*self.dice, keys: &self.keys, desk: &self.desk }
     }
 }
@@ -124,6 +124,9 @@ impl SurveyPages {
 
     /// Whom a session lets in; none if it is over, or of another study.
     async fn resume(&self, slug: &str, headers: &HeaderMap) -> Result<Option<Visit>, Failure> {
+        if let Some(shelved) = self.survey_of(slug).await?.filter(|shelved| sign_in::is_of_members(shelved)) {
+            return self.resume_member(&shelved, headers).await;
+        }
         let Some(secret) = self.cookie(headers) else { return Ok(None) };
         let store = self.tools.shelf.store();
         let Some(session) = workflow::sign_in::resume(store, &secret, self.tools.clock.now()).await? else {
@@ -267,7 +270,10 @@ fn head((study, stage): (&Study, study::Stage), path: &str, guard: Option<&str>,
         "languages": languages(study, path, language), "several": study.languages.len() > 1,
         "path": path, "guard": guard, "named": survey.is_some_and(|survey| survey.privacy.names()),
         "promise": survey.map(|survey| promise(survey, language)), "answering": false, "number": 1, "of": 1,
-        "leave": guard.map(|_| format!("/s/{}/leave", study.slug)),
+        "leave": guard.map(|_| match survey.map(|survey| survey.access) {
+            Some(Access::Members) => "/sign-out".to_string(),
+            _ => format!("/s/{}/leave", study.slug),
+        }),
     })
 }
 

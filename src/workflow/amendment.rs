@@ -239,6 +239,9 @@ pub fn check_promises(slug: &str, old: &Study, new: &Study) -> Result<(), Refusa
     if before.privacy != now.privacy {
         return Err(promised("the privacy of the survey"));
     }
+    if before.access != now.access {
+        return Err(promised("how somebody shows that they may answer the survey (access)"));
+    }
     if !before.privacy.names() && before.batch != now.batch {
         return Err(promised("how many answers are opened together"));
     }

@@ -18,7 +18,7 @@ use crate::domain::answer::{self, Form, Line};
 use crate::domain::credential::Unfit;
 use crate::domain::instrument::Instrument;
 use crate::domain::language::Language;
-use crate::domain::survey::{Mark, Shut, Survey};
+use crate::domain::survey::{Access, Mark, Shut, Survey};
 use crate::letters::Facts;
 use crate::letters::facts::{SurveyConfirm, SurveyDone, SurveyForm, SurveyRefused};
 use crate::store::credential::{self, CredentialRow, State};
@@ -52,11 +52,21 @@ fn survey<'a>(asking: Asking<'a>) -> Result<(&'a Survey, &'a Instrument), Failur
     found.ok_or_else(|| Failure::Contradiction(format!("study {} asks nobody", study.slug)))
 }
 
+/// Why a survey takes no answers by mail, if it takes none.
+fn page_only(survey: &Survey) -> Option<&'static str> {
+    match survey.access {
+        _ if !survey.privacy.names() => Some("nameless"),
+        // A mail comes from an address; that its writer knows the password of the account nobody can tell.
+        Access::Members => Some("members"),
+        Access::Credentials => None,
+    }
+}
+
 /// Sends the blank form to whoever asks: it tells nothing of who is on the list.
 pub(super) async fn blank(ledger: &mut Ledger<'_>, asking: Asking<'_>) -> Result<Settled, Failure> {
     let (survey, instrument) = survey(asking)?;
-    if !survey.privacy.names() {
-        return refuse(ledger, asking, instrument, "nameless", "").await;
+    if let Some(reason) = page_only(survey) {
+        return refuse(ledger, asking, instrument, reason, "").await;
     }
     let facts = Facts::SurveyForm(SurveyForm::new(&asking.reader(), instrument));
     asking.reply(ledger, asking.to_sender(), facts, asking.settled("reply", "form")).await
@@ -102,8 +112,8 @@ async fn record(
 ) -> Result<Settled, Failure> {
     let (survey, instrument) = survey(asking)?;
     let Asking { shelved, means, language, .. } = asking;
-    if !survey.privacy.names() {
-        return refuse(ledger, asking, instrument, "nameless", "").await;
+    if let Some(reason) = page_only(survey) {
+        return refuse(ledger, asking, instrument, reason, "").await;
     }
     if let Some(fault) = form.faults.first() {
         let settled = asking.settled("reply_error", format!("refused:{}", fault.code.key()));

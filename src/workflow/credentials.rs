@@ -13,16 +13,17 @@ use super::enroll::append;
 use super::ledger::{Ledger, Page};
 use super::life::Act;
 use super::shelf::{Shelf, ShelvedStudy};
-use super::{Failure, Means};
+use super::{Failure, Means, accounts};
 use crate::domain::credential::{Login, Secret, Validity};
 use crate::domain::language::{Language, Text};
 use crate::domain::participant::Candidate;
 use crate::domain::study::{Person, Study};
-use crate::domain::survey::{Mark, Privacy, Responses};
+use crate::domain::survey::{Access, Mark, Privacy, Responses};
 use crate::domain::time::Instant;
 use crate::letters::Facts;
 use crate::letters::facts::{Invitation, Invited};
 use crate::limits;
+use crate::store::account;
 use crate::store::credential::{self, CredentialRow, State};
 use crate::store::participant::{self, NewParticipant, ParticipantRow};
 use crate::store::{Tx, draft, session};
@@ -49,6 +50,8 @@ pub enum Form {
     Password,
     /// Both, either of which opens.
     Both,
+    /// Nothing that is sent: the member's account opens it.
+    Account,
 }
 
 /// The terms of credentials.
@@ -114,7 +117,14 @@ pub async fn issue(
     debug_assert!(candidates.len() <= limits::CREDENTIAL_BATCH);
     let mut ledger = Ledger::begin(shelf).await?;
     ledger.lock(shelved).await?;
-    let (candidates, known) = unknown(&mut ledger, shelved.id, candidates).await?;
+    let members = survey.access == Access::Members;
+    if members != (terms.form == Form::Account) || (members && candidates.iter().any(|one| one.address.is_empty())) {
+        return Err(Failure::Contradiction(format!("members of {} have accounts, and nobody else has", study.slug)));
+    }
+    let (candidates, known) = match members {
+        true => off_the_roll(&mut ledger, shelved.id, candidates).await?,
+        false => unknown(&mut ledger, shelved.id, candidates).await?,
+    };
     let (tx, page) = ledger.lock(shelved).await?;
     let first = page.row.participants + 1;
     let new: Vec<NewParticipant> = candidates
@@ -138,6 +148,13 @@ pub async fn issue(
     }
     let ids = participant::insert(tx, shelved.id, &new, means.now).await?;
     page.row.participants += i64::try_from(ids.len()).unwrap_or(i64::MAX);
+    if members {
+        for (candidate, id) in candidates.iter().zip(&ids) {
+            let language = candidate.language.map(Language::code).unwrap_or_default();
+            let account = accounts::of_address(tx, means, &candidate.address, language).await?;
+            participant::set_account(tx, *id, &account.id).await?;
+        }
+    }
     let uses = match survey.responses {
         Responses::Once => 1,
         Responses::Repeated => 0,
@@ -186,7 +203,8 @@ pub async fn issue(
         "until": terms.until.map(Instant::utc),
         "reason": act.reason,
     });
-    append(tx, page, means, act.actor, "issue-credentials", &body).await?;
+    let action = if members { "admit-members" } else { "issue-credentials" };
+    append(tx, page, means, act.actor, action, &body).await?;
     compose::post(tx, Some(shelved.id), means, None, &letters).await?;
     ledger.commit().await?;
     Ok(Batch { issued, known, too_few: 0 })
@@ -242,7 +260,7 @@ pub async fn change(
 }
 
 /// A fresh credential for a participant whose study is locked: those before open nothing any more. None where one was used
-/// up already, or where nobody may know whose is whose.
+/// up already, where nobody may know whose is whose, or where members sign in.
 ///
 /// # Errors
 /// The database.
@@ -257,7 +275,8 @@ pub(super) async fn renew(
     let Some(survey) = &shelved.study.survey else { return Ok(None) };
     let own = credential::list_of(&mut *tx, whose.id).await?;
     let used = !credential::uses_of_participant(&mut *tx, whose.id).await?.is_empty();
-    if (used && survey.responses == Responses::Once) || survey.privacy == Privacy::FullyAnonymous {
+    let nobodys = survey.privacy == Privacy::FullyAnonymous || survey.access == Access::Members;
+    if (used && survey.responses == Responses::Once) || nobodys {
         return Ok(None);
     }
     // What was called back stays so; its end is that of the one before.
@@ -346,6 +365,27 @@ async fn unknown(
     Ok((new, known))
 }
 
+/// The candidates whose account does not stand on the roll, and how many do; of two with one address the first is taken.
+async fn off_the_roll(
+    ledger: &mut Ledger<'_>,
+    study_id: i64,
+    candidates: &[Candidate],
+) -> Result<(Vec<Candidate>, usize), Failure> {
+    let mut new = Vec::with_capacity(candidates.len());
+    let mut seen = BTreeSet::new();
+    for candidate in candidates {
+        let known = match account::find_by_address(&mut ledger.tx, &candidate.address).await? {
+            Some(account) => participant::find_by_account(&mut ledger.tx, study_id, &account.id).await?.is_some(),
+            None => false,
+        };
+        if !known && seen.insert(&candidate.address) {
+            new.push(candidate.clone());
+        }
+    }
+    let known = candidates.len() - new.len();
+    Ok((new, known))
+}
+
 /// The secrets of one credential.
 struct Made {
     link: Option<Secret>,
@@ -379,7 +419,10 @@ pub(super) fn invitation(
     let study = &shelved.study;
     let person = addressee(study, &issued.candidate);
     let language = study.language_of(&person);
+    let members = study.survey.as_ref().is_some_and(|survey| survey.access == Access::Members);
+    let account = members.then(|| accounts::page(&means.desk.public_url));
     let invited = Invited {
+        account: account.as_deref(),
         link: issued.link.as_deref(),
         login: issued.login.as_ref(),
         password: issued.password.as_deref(),

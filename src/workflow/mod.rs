@@ -6,6 +6,7 @@
 //! in [`accept::accept`].
 
 pub mod accept;
+pub mod accounts;
 pub mod amendment;
 pub mod balance;
 mod by_mail;

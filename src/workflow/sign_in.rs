@@ -113,12 +113,56 @@ pub async fn resume(store: &Store, secret: &Secret, now: Instant) -> Result<Opti
     Ok(Some(row))
 }
 
+/// Held while tries are counted, so that of many at once each is; with several daemons one more each may pass.
+static COUNTING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// Counts a try before it is known how it goes, so that of many at once no more pass than one after another; none may be
+/// made before the moment given.
+pub(super) async fn count_try(
+    store: &Store,
+    guarded: &[(Protected, Sha256Digest)],
+    now: Instant,
+) -> Result<Option<Instant>, StoreError> {
+    let _counting = COUNTING.lock().await;
+    let mut before = Vec::with_capacity(guarded.len());
+    for (_, key) in guarded {
+        before.push(session::failures(store, key).await?.map(failures));
+    }
+    let wait = before.iter().flatten().map(|failed| failed.until).filter(|until| now < *until).max();
+    if wait.is_some() {
+        return Ok(wait);
+    }
+    for ((what, key), before) in guarded.iter().zip(before) {
+        let Failures { count, last, until } = what.after(before, now);
+        let row = FailureRow { failures: i64::from(count), last_at: last, until };
+        session::record_failure(store, key, &row).await?;
+    }
+    Ok(None)
+}
+
+/// A counted try has gone well: what it protects is as before, and of the place it came from it was no failure.
+pub(super) async fn went_well(
+    store: &Store,
+    guarded: &[(Protected, Sha256Digest)],
+    now: Instant,
+) -> Result<(), StoreError> {
+    let _counting = COUNTING.lock().await;
+    for (what, key) in guarded {
+        match what {
+            Protected::Login => session::forgive(store, key).await?,
+            Protected::Origin => session::take_back(store, key, now).await?,
+            Protected::Letters => {}
+        }
+    }
+    Ok(())
+}
+
 fn failures(row: FailureRow) -> Failures {
     Failures { count: u32::try_from(row.failures).unwrap_or(u32::MAX), last: row.last_at, until: row.until }
 }
 
 /// Kept as a digest, so that the table holds neither logins nor addresses.
-fn key(kind: &str, parts: &[&str]) -> Sha256Digest {
+pub(super) fn key(kind: &str, parts: &[&str]) -> Sha256Digest {
     let mut hash = Sha256::new_with_prefix("hagaki sign-in ");
     for part in [kind].iter().chain(parts) {
         hash.update(part.as_bytes());

@@ -7,7 +7,7 @@ use super::ledger::Ledger;
 use super::{Failure, Settled, compose, credentials};
 use crate::domain::language::Text;
 use crate::domain::study::{Person, Study};
-use crate::domain::survey::Privacy;
+use crate::domain::survey::{Access, Privacy};
 use crate::letters::Facts;
 use crate::letters::facts::LinkAsked;
 use crate::limits;
@@ -29,9 +29,11 @@ pub(super) fn stranger(study: &Study, sender: &str) -> Person {
 pub(super) async fn link(ledger: &mut Ledger<'_>, asking: Asking<'_>) -> Result<Settled, Failure> {
     let Asking { shelved, means, arrival, .. } = asking;
     let anonymous = shelved.study.survey.as_ref().is_some_and(|survey| survey.privacy == Privacy::FullyAnonymous);
-    let facts = Facts::LinkAsked(LinkAsked { anonymous });
+    let members = shelved.study.survey.as_ref().is_some_and(|survey| survey.access == Access::Members);
+    let account = if members { credentials::sign_in(&means.desk.public_url, &shelved.study) } else { String::new() };
+    let facts = Facts::LinkAsked(LinkAsked { anonymous, account });
     let settled = asking.reply(ledger, asking.to_sender(), facts, asking.settled("reply", "link")).await?;
-    if settled.held == super::Held::Yes || anonymous {
+    if settled.held == super::Held::Yes || anonymous || members {
         return Ok(settled);
     }
     let (tx, page) = ledger.lock(shelved).await?;

@@ -3,7 +3,7 @@
 //! with names, so that they can be seen to work.
 
 mod attack;
-mod dump;
+pub(crate) mod dump;
 mod letters;
 mod urn;
 

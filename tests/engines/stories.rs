@@ -12,6 +12,7 @@ mod forcing;
 mod kit_mails;
 mod kits;
 mod letters_out;
+mod members;
 mod planned;
 mod proofs;
 mod randomizing;

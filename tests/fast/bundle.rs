@@ -57,7 +57,7 @@ mod loading {
 
     #[test]
     fn samples_load_without_a_warning() {
-        for bundle in samples::all().iter().chain([&samples::template(), &samples::cygnus()]) {
+        for bundle in samples::all().iter().chain([&samples::template(), &samples::cygnus(), &samples::members()]) {
             load(bundle);
         }
         let aurora = load(&samples::aurora());

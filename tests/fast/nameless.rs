@@ -121,6 +121,39 @@ fn a_fully_anonymous_survey_is_set_up_and_tells_counts_only() {
 }
 
 #[test]
+fn members_are_put_on_a_roll_and_get_no_credentials() {
+    let mut files = samples::members().files().clone();
+    let text = files.get_mut("study.toml").unwrap();
+    *text = text.replace("privacy = \"anonymous\"", "privacy = \"fully-anonymous\"");
+    let told = told(&Bundle::from_files(files));
+    assert!(told[0].contains("whoever signs in is known"), "{told:?}");
+
+    let place = Place::new();
+    let folder = folder(&place, &samples::members());
+    place.ends(0, "key make keys");
+    let settings = std::fs::read_to_string(place.path("hagaki.toml")).unwrap();
+    place.write("hagaki.toml", &format!("{settings}\n[keys]\nfile = \"keys\"\n"));
+    place.ends(0, &format!("study activate {folder} --production --reason go"));
+    let bad = place.write("bad.csv", "email,firstname\na@example.jp,A\nA@example.jp,B\n");
+    assert!(place.ends(1, &format!("members import members --csv {bad}")).err.contains("stands there twice"));
+    let bare = place.write("bare.csv", "email,firstname\n,A\n");
+    assert!(place.ends(1, &format!("members import members --csv {bare}")).err.contains("no address"));
+    let all = list(&place, "all.csv", "email,firstname", 3, |number| format!("m{number}@example.jp,M {number}"));
+    assert!(place.ends(0, &format!("members import members --csv {all} --dry-run")).out.contains("3 persons"));
+    let done = place.ends(0, &format!("members import members --csv {all} --json")).json();
+    assert_eq!((&done["admitted"], &done["mailed"], &done["known"]), (&3.into(), &3.into(), &0.into()));
+    let done = place.ends(0, &format!("members import members --csv {all} --json")).json();
+    assert_eq!((&done["admitted"], &done["known"]), (&0.into(), &3.into()));
+    assert_eq!(place.ends(0, "members list members --json").out.lines().count(), 3);
+    let letter = place.ends(0, "outbox show 1").out;
+    assert!(letter.contains("/s/members") && letter.contains("/account"), "{letter}");
+    for act in ["issue members --count 2 --out secrets.csv", "reissue members 1"] {
+        assert!(place.ends(1, &format!("credentials {act}")).err.contains("sign in with their accounts"));
+    }
+    assert!(place.ends(0, "credentials revoke members 2").out.contains("called back"));
+}
+
+#[test]
 fn who_answered_an_anonymous_survey_is_listed_by_day() {
     let place = Place::new();
     let folder = folder(&place, &nameless("anonymous", &[]));

@@ -19,8 +19,10 @@ pub struct Invitation {
     pub login: String,
     /// The password, in groups of letters; empty where they get none.
     pub password: String,
-    /// Page on which both are typed.
+    /// Page on which both are typed, or to which an account opens.
     pub sign_in: String,
+    /// Page on which a password is chosen; empty where they answer without an account.
+    pub account: String,
     /// Not before, in the study's zone.
     pub from: String,
     /// Not from then on, in the study's zone; empty if it does not expire.
@@ -44,8 +46,10 @@ pub struct Invited<'a> {
     pub login: Option<&'a Login>,
     /// The password, as it is printed.
     pub password: Option<&'a str>,
-    /// Page on which both are typed.
+    /// Page on which both are typed, or to which an account opens.
     pub sign_in: &'a str,
+    /// Page on which a password is chosen, for members.
+    pub account: Option<&'a str>,
     /// When it is good.
     pub validity: Validity,
 }
@@ -62,6 +66,7 @@ impl Invitation {
             login: invited.login.map(Login::grouped).unwrap_or_default(),
             password: invited.password.unwrap_or_default().to_string(),
             sign_in: invited.sign_in.to_string(),
+            account: invited.account.unwrap_or_default().to_string(),
             from: invited.validity.from.local(study.zone),
             until: invited.validity.until.map(|until| until.local(study.zone)).unwrap_or_default(),
             closes: survey.and_then(|survey| survey.closes).map(|day| day.to_string()).unwrap_or_default(),
@@ -84,11 +89,13 @@ impl Invitation {
 }
 
 /// Stands in place of a secret in letters that have left.
-const MASK: &str = "*****";
+pub(super) const MASK: &str = "*****";
 
 /// A fresh link was asked for. The same for everybody: whether the address is on file is not told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkAsked {
     /// Whether nobody may know whose link is whose, so that none can be sent again.
     pub anonymous: bool,
+    /// Page that members sign in to, who need no link; empty where there are none.
+    pub account: String,
 }

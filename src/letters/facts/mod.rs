@@ -4,6 +4,7 @@
 //! and is built from types without one (promise 6). Field names are the templates' interface: `hagaki preview
 //! --fields` prints them, and both languages use the same.
 
+mod account;
 mod amendment;
 mod answer;
 mod balance;
@@ -19,6 +20,7 @@ mod piped;
 mod randomization;
 mod survey;
 
+pub use account::AccountLink;
 pub use amendment::AmendmentFailed;
 pub use answer::{
     BlankForm, Confirm, ConfirmExpired, Conflict, Difference, FactName, Help, NotEntitled, Reason, ReasonLine, Refusal,
@@ -274,6 +276,8 @@ pub enum Facts {
     SurveyRefused(SurveyRefused),
     SurveyDone(SurveyDone),
     SurveyConfirm(SurveyConfirm),
+    /// A link by which a password is chosen.
+    AccountLink(AccountLink),
 }
 
 impl Facts {
@@ -338,6 +342,7 @@ impl Facts {
             Facts::SurveyRefused(_) => Kind::SurveyRefused,
             Facts::SurveyDone(_) => Kind::SurveyDone,
             Facts::SurveyConfirm(_) => Kind::SurveyConfirm,
+            Facts::AccountLink(_) => Kind::AccountLink,
         }
     }
 }

@@ -12,42 +12,54 @@ use subtle::ConstantTimeEq;
 use super::{PAGES, SurveyPages, Wish};
 use crate::domain::credential::Secret;
 use crate::domain::language::Language;
-use crate::limits;
+use crate::domain::survey::Access;
+use crate::store::credential;
+use crate::store::participant;
 use crate::store::session;
 use crate::store::study;
+use crate::web::caller::{Cookie, origin};
 use crate::web::pages::accepted;
 use crate::workflow::Failure;
+use crate::workflow::accounts;
 use crate::workflow::shelf::ShelvedStudy;
 use crate::workflow::sign_in::{self, Tried};
 
-/// Name of the cookie on plain http, which only loopback and closed networks speak.
-const COOKIE: &str = "hagaki";
-/// Its name on https: a browser takes it from this host alone (RFC 6265bis section 4.1.3.2).
-const SECURE_COOKIE: &str = "__Host-hagaki";
-
 impl SurveyPages {
-    fn secure(&self) -> bool {
-        self.tools.desk.public_url.starts_with("https://")
-    }
-
     /// The secret in the session's cookie.
     pub(super) fn cookie(&self, headers: &HeaderMap) -> Option<Secret> {
-        let name = if self.secure() { SECURE_COOKIE } else { COOKIE };
-        let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut values = pairs.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        values.find(|(own, _)| *own == name).and_then(|(_, value)| Secret::parse(value))
+        Cookie::Credential.read(headers, &self.tools.desk.public_url)
     }
 
     /// The cookie of a session; none to take it away.
     fn set_cookie(&self, secret: Option<&Secret>) -> HeaderValue {
-        let (name, secure) = if self.secure() { (SECURE_COOKIE, "; Secure") } else { (COOKIE, "") };
-        let (value, age) = secret.map_or(("", 0), |secret| (secret.text(), limits::SESSION_SECONDS));
-        let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={age}{secure}");
-        HeaderValue::from_str(&cookie).expect("a secret is plain letters")
+        Cookie::Credential.write(secret, &self.tools.desk.public_url)
+    }
+
+    /// Who is signed in with an account.
+    pub(super) async fn visitor(&self, headers: &HeaderMap) -> Result<Option<(accounts::Visitor, Secret)>, Failure> {
+        let Some(secret) = Cookie::Account.read(headers, &self.tools.desk.public_url) else { return Ok(None) };
+        let found = accounts::resume(self.tools.shelf.store(), &secret, self.tools.clock.now()).await?;
+        Ok(found.map(|visitor| (visitor, secret)))
+    }
+
+    /// The member of a study who is signed in: their one place on its roll, and the credential that stands there.
+    pub(super) async fn resume_member(
+        &self,
+        shelved: &ShelvedStudy,
+        headers: &HeaderMap,
+    ) -> Result<Option<super::Visit>, Failure> {
+        let Some((visitor, secret)) = self.visitor(headers).await? else { return Ok(None) };
+        let store = self.tools.shelf.store();
+        let found = participant::find_by_account(store, shelved.id, &visitor.account.id).await?;
+        let Some(member) = found else { return Ok(None) };
+        let mut own = credential::list_of(store, member.id).await?;
+        own.sort_by_key(|one| one.state != credential::State::Active);
+        let Some(credential) = own.into_iter().next() else { return Ok(None) };
+        self.visit(credential, format!("/s/{}/form", shelved.study.slug), Some(secret.guard()), None).await
     }
 
     /// The study of a slug, if it asks anybody.
-    async fn survey_of(&self, slug: &str) -> Result<Option<std::sync::Arc<ShelvedStudy>>, Failure> {
+    pub(super) async fn survey_of(&self, slug: &str) -> Result<Option<std::sync::Arc<ShelvedStudy>>, Failure> {
         let Some(row) = study::find_current(self.tools.shelf.store(), slug).await? else { return Ok(None) };
         let shelved = self.tools.shelf.current(row.id, row.bundle_version).await?;
         Ok(Some(shelved).filter(|shelved| shelved.study.survey.is_some()))
@@ -83,6 +95,16 @@ pub(super) fn first(slug: &str) -> Response {
     Redirect::to(&format!("/s/{}", if plain { slug } else { "" })).into_response()
 }
 
+/// Whether its members sign in with their accounts.
+pub(super) fn is_of_members(shelved: &ShelvedStudy) -> bool {
+    shelved.study.survey.as_ref().is_some_and(|survey| survey.access == Access::Members)
+}
+
+/// To the page on which members sign in.
+fn to_account(shelved: &ShelvedStudy) -> Response {
+    Redirect::to(&format!("/sign-in?to={}", shelved.study.slug)).into_response()
+}
+
 pub(super) async fn show(
     State(pages): State<SurveyPages>,
     Path(slug): Path<String>,
@@ -95,6 +117,11 @@ pub(super) async fn show(
         Err(failure) => return pages.unavailable(&failure, &headers),
     }
     match pages.survey_of(&slug).await {
+        Ok(Some(shelved)) if is_of_members(&shelved) => match pages.visitor(&headers).await {
+            Ok(Some(_)) => pages.bare(StatusCode::FORBIDDEN, "not_on_roll", &headers),
+            Ok(None) => to_account(&shelved),
+            Err(failure) => pages.unavailable(&failure, &headers),
+        },
         Ok(Some(shelved)) => {
             let language = language(&shelved, wish.lang.as_deref(), &headers);
             pages.sign_in_page(StatusCode::OK, &shelved, language, "", None)
@@ -124,6 +151,9 @@ pub(super) async fn try_in(
         Ok(None) => return pages.stranger(&headers),
         Err(failure) => return pages.unavailable(&failure, &headers),
     };
+    if is_of_members(&shelved) {
+        return to_account(&shelved);
+    }
     let language = language(&shelved, typed.lang.as_deref(), &headers);
     let means = pages.tools.means();
     let origin = origin(peer, &headers);
@@ -170,32 +200,4 @@ fn language(shelved: &ShelvedStudy, chosen: Option<&str>, headers: &HeaderMap) -
     let offered = &shelved.study.languages;
     let chosen = chosen.and_then(Language::find).filter(|language| offered.contains(language));
     chosen.or_else(|| accepted(headers, offered)).or(offered.first().copied()).unwrap_or(Language::En)
-}
-
-/// Where a try comes from: the last hop that a proxy on this machine names, since only its word can be believed; else the peer.
-fn origin(peer: SocketAddr, headers: &HeaderMap) -> String {
-    let named = headers.get_all("x-forwarded-for").iter().next_back().and_then(|value| value.to_str().ok());
-    let last = named.and_then(|list| list.rsplit(',').next()).map(str::trim);
-    match last.and_then(|last| last.parse::<std::net::IpAddr>().ok()) {
-        Some(address) if peer.ip().is_loopback() => address.to_string(),
-        _ => peer.ip().to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_proxy_on_this_machine_is_believed() {
-        let headers = |list: &'static str| {
-            HeaderMap::from_iter([(header::HeaderName::from_static("x-forwarded-for"), HeaderValue::from_static(list))])
-        };
-        let near = SocketAddr::from(([127, 0, 0, 1], 1));
-        let far = SocketAddr::from(([203, 0, 113, 9], 1));
-        assert_eq!(origin(near, &headers("198.51.100.7, 192.0.2.1")), "192.0.2.1");
-        assert_eq!(origin(near, &headers("nonsense")), "127.0.0.1");
-        assert_eq!(origin(far, &headers("192.0.2.1")), "203.0.113.9");
-        assert_eq!(origin(near, &HeaderMap::new()), "127.0.0.1");
-    }
 }

@@ -1,0 +1,401 @@
+//! Signing in with an account, and choosing its password.
+//!
+//! Every form carries a guard that is made from a cookie, before somebody is signed in as after: no other site can send one. The
+//! link of a letter is itself the capability, as those of surveys are. What an address or a password is wrong about is not told.
+
+use std::net::SocketAddr;
+use std::sync::LazyLock;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Form, Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use subtle::ConstantTimeEq;
+
+use super::caller::{Cookie, origin};
+use super::pages::{Pages, accepted};
+use super::survey::Tools;
+use crate::domain::credential::Secret;
+use crate::domain::language::Language;
+use crate::domain::password::Weak;
+use crate::domain::time::Instant;
+use crate::limits;
+use crate::store::{account, participant, study};
+use crate::workflow::Failure;
+use crate::workflow::accounts::{self, Asked, Chosen, Visitor};
+use crate::workflow::sign_in::Tried;
+
+static PAGES: LazyLock<Pages> = LazyLock::new(|| {
+    let templates = [
+        ("top", include_str!("../../templates/pages/survey/top.hbs")),
+        ("bottom", include_str!("../../templates/pages/survey/bottom.hbs")),
+        ("sign_in", include_str!("../../templates/pages/account/sign_in.hbs")),
+        ("ask", include_str!("../../templates/pages/account/ask.hbs")),
+        ("choose", include_str!("../../templates/pages/account/choose.hbs")),
+        ("home", include_str!("../../templates/pages/account/home.hbs")),
+        ("told", include_str!("../../templates/pages/account/told.hbs")),
+    ];
+    let words = [
+        (Language::En, include_str!("../../templates/pages/en/account.toml")),
+        (Language::Ja, include_str!("../../templates/pages/ja/account.toml")),
+    ];
+    Pages::load(&templates, &words).expect("a test renders every page")
+});
+
+/// The pages of accounts.
+#[derive(Clone)]
+pub struct AccountPages {
+    tools: Tools,
+}
+
+/// What a link may carry.
+#[derive(Debug, Default, Deserialize)]
+struct Wish {
+    lang: Option<String>,
+    /// Survey that is wanted.
+    to: Option<String>,
+    /// Something that was done.
+    done: Option<String>,
+}
+
+/// What is typed to sign in.
+#[derive(Deserialize)]
+struct Typed {
+    #[serde(rename = "_guard", default)]
+    guard: String,
+    #[serde(default)]
+    address: String,
+    #[serde(default)]
+    password: String,
+    #[serde(default)]
+    again: String,
+    lang: Option<String>,
+    to: Option<String>,
+}
+
+/// A page that is about to be shown.
+struct Sheet<'a> {
+    language: Language,
+    path: &'a str,
+    to: Option<&'a str>,
+    guard: Option<&'a str>,
+    signed_in: bool,
+}
+
+impl AccountPages {
+    /// The pages, which work with what those of surveys do.
+    pub fn new(tools: Tools) -> AccountPages {
+        AccountPages { tools }
+    }
+
+    /// Their routes; the style is that of the surveys' pages.
+    pub fn router(self) -> Router {
+        Router::new()
+            .route("/sign-in", get(show_sign_in).post(try_in))
+            .route("/sign-out", post(leave))
+            .route("/account", get(show_account).post(ask))
+            .route("/account/{secret}", get(show_choice).post(choose))
+            .with_state(self)
+    }
+
+    fn cookie(&self, headers: &HeaderMap) -> Option<Secret> {
+        Cookie::Account.read(headers, &self.tools.desk.public_url)
+    }
+
+    async fn visitor(&self, headers: &HeaderMap) -> Result<Option<(Visitor, Secret)>, Failure> {
+        let Some(secret) = self.cookie(headers) else { return Ok(None) };
+        let found = accounts::resume(self.tools.shelf.store(), &secret, self.tools.clock.now()).await?;
+        Ok(found.map(|visitor| (visitor, secret)))
+    }
+
+    /// A page with what all of them state.
+    fn respond(&self, status: StatusCode, sheet: &Sheet<'_>, page: &str, more: Value) -> Response {
+        let Sheet { language, path, to, guard, signed_in } = sheet;
+        let title = match page {
+            "told" => "account",
+            page => page,
+        };
+        let link = |other: Language| {
+            let to = to.map(|to| format!("to={to}&")).unwrap_or_default();
+            json!({ "code": other.code(), "link": format!("{path}?{to}lang={}", other.code()), "chosen": other == *language,
+                    "name": match other { Language::En => "English", Language::Ja => "日本語" } })
+        };
+        let mut facts = json!({
+            "study": { "title": self.tools.desk.display, "tag": "", "test": false },
+            "title": PAGES.word(*language, title, &[]), "languages": Language::ALL.map(link), "several": true, "path": path,
+            "to": to, "guard": guard, "leave": signed_in.then_some("/sign-out"), "answering": false, "number": 1, "of": 1,
+            "least": limits::PASSWORD_CHARS_LEAST, "problem": null, "news": null,
+        });
+        if let (Some(facts), Some(more)) = (facts.as_object_mut(), more.as_object()) {
+            facts.extend(more.clone());
+        }
+        PAGES.respond(status, *language, page, facts)
+    }
+
+    /// A page that says one thing.
+    fn told(&self, status: StatusCode, language: Language, key: &str) -> Response {
+        let sheet = Sheet { language, path: "/account", to: None, guard: None, signed_in: false };
+        self.respond(status, &sheet, "told", json!({ "told": PAGES.word(language, key, &[]) }))
+    }
+
+    fn unavailable(&self, failure: &Failure, headers: &HeaderMap) -> Response {
+        tracing::error!(%failure, "a page of an account failed");
+        self.told(StatusCode::SERVICE_UNAVAILABLE, language(None, headers), "unavailable")
+    }
+
+    /// A form that only this browser can send: the guard in it is made from a cookie, which is set if there is none.
+    fn guarded(
+        &self,
+        headers: &HeaderMap,
+        status: StatusCode,
+        page: &str,
+        (language, path, to): (Language, &str, Option<&str>),
+        more: Value,
+    ) -> Response {
+        let old = self.cookie(headers);
+        let secret = old.clone().unwrap_or_else(|| Secret::new(&*self.tools.dice));
+        let guard = secret.guard();
+        let sheet = Sheet { language, path, to, guard: Some(&guard), signed_in: false };
+        let response = self.respond(status, &sheet, page, more);
+        match old {
+            Some(_) => response,
+            None => {
+                let cookie = Cookie::Account.write(Some(&secret), &self.tools.desk.public_url);
+                ([(header::SET_COOKIE, cookie)], response).into_response()
+            }
+        }
+    }
+
+    /// Whether a form came from our own page in this browser.
+    fn is_ours(&self, headers: &HeaderMap, guard: &str) -> bool {
+        self.cookie(headers).is_some_and(|secret| secret.guard().as_bytes().ct_eq(guard.as_bytes()).into())
+    }
+
+    /// Minutes until a moment, as a word of a sentence.
+    fn minutes(&self, until: Instant) -> String {
+        let seconds = until.seconds_since(self.tools.clock.now()).max(1);
+        (seconds.saturating_add(59) / 60).to_string()
+    }
+
+    async fn home(&self, language: Language, (visitor, secret): (Visitor, Secret)) -> Result<Response, Failure> {
+        let store = self.tools.shelf.store();
+        let mut studies = Vec::new();
+        let most = i64::try_from(limits::STUDIES_OF_AN_ACCOUNT).unwrap_or(i64::MAX);
+        for member in participant::list_of_account(store, &visitor.account.id, most).await? {
+            let shelved = self.tools.shelf.find_by_id(member.study_id).await?;
+            // Of a rehearsal that the real study has taken the place of, nothing is asked any more.
+            let current = study::find_current(store, &shelved.study.slug).await?;
+            if member.state == participant::State::Active && current.is_some_and(|row| row.id == shelved.id) {
+                studies.push(json!({ "title": shelved.study.title.in_language(language),
+                                     "link": format!("/s/{}/form", shelved.study.slug) }));
+            }
+        }
+        let guard = secret.guard();
+        let sheet = Sheet { language, path: "/account", to: None, guard: Some(&guard), signed_in: true };
+        let facts = json!({ "address": visitor.account.address, "studies": studies });
+        Ok(self.respond(StatusCode::OK, &sheet, "home", facts))
+    }
+}
+
+/// Chosen by link, else the browser's.
+fn language(chosen: Option<&str>, headers: &HeaderMap) -> Language {
+    let chosen = chosen.and_then(Language::find);
+    chosen.or_else(|| accepted(headers, &Language::ALL)).unwrap_or(Language::En)
+}
+
+/// A survey that is wanted, if that can be the name of one: nothing else may stand in a link or a header.
+fn plain(to: Option<&str>) -> Option<&str> {
+    to.filter(|to| !to.is_empty() && to.len() <= 100 && to.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-'))
+}
+
+async fn show_sign_in(State(pages): State<AccountPages>, Query(wish): Query<Wish>, headers: HeaderMap) -> Response {
+    let to = plain(wish.to.as_deref());
+    match pages.visitor(&headers).await {
+        Ok(Some(_)) => return Redirect::to(&place(to)).into_response(),
+        Ok(None) => {}
+        Err(failure) => return pages.unavailable(&failure, &headers),
+    }
+    let language = language(wish.lang.as_deref(), &headers);
+    let news = match wish.done.as_deref() {
+        Some("chosen") => Some(PAGES.word(language, "chosen", &[])),
+        _ => None,
+    };
+    let more = json!({ "address": "", "news": news });
+    pages.guarded(&headers, StatusCode::OK, "sign_in", (language, "/sign-in", to), more)
+}
+
+/// Where somebody who signed in goes.
+fn place(to: Option<&str>) -> String {
+    to.map_or_else(|| "/account".to_string(), |to| format!("/s/{to}/form"))
+}
+
+async fn try_in(
+    State(pages): State<AccountPages>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Form(typed): Form<Typed>,
+) -> Response {
+    let language = language(typed.lang.as_deref(), &headers);
+    if !pages.is_ours(&headers, &typed.guard) {
+        return pages.told(StatusCode::FORBIDDEN, language, "elsewhere");
+    }
+    let to = plain(typed.to.as_deref());
+    let store = pages.tools.shelf.store();
+    let origin = origin(peer, &headers);
+    let again = |status, problem: String| {
+        // What was typed for an address is shown again, as far as one can be.
+        let address: String = typed.address.chars().take(limits::ADDRESS_BYTES).collect();
+        let more = json!({ "address": address, "problem": problem });
+        pages.guarded(&headers, status, "sign_in", (language, "/sign-in", to), more)
+    };
+    match accounts::sign_in(store, pages.tools.means(), &origin, &typed.address, &typed.password).await {
+        Ok(Tried::In(secret)) => {
+            // Whoever was signed in before in this browser is not any more.
+            if let Some(old) = pages.cookie(&headers)
+                && let Err(error) = account::end_session(store, &old.account_session_digest()).await
+            {
+                return pages.unavailable(&error.into(), &headers);
+            }
+            let cookie = Cookie::Account.write(Some(&secret), &pages.tools.desk.public_url);
+            let to = format!("{}?lang={}", place(to), language.code());
+            ([(header::SET_COOKIE, cookie)], Redirect::to(&to)).into_response()
+        }
+        Ok(Tried::Wrong) => again(StatusCode::FORBIDDEN, PAGES.word(language, "wrong", &[])),
+        Ok(Tried::Wait(until)) => {
+            let minutes = pages.minutes(until);
+            again(StatusCode::TOO_MANY_REQUESTS, PAGES.word(language, "wait", &[("minutes", &minutes)]))
+        }
+        Err(failure) => pages.unavailable(&failure, &headers),
+    }
+}
+
+async fn leave(State(pages): State<AccountPages>, headers: HeaderMap, Form(typed): Form<Typed>) -> Response {
+    let Some(secret) = pages.cookie(&headers) else { return Redirect::to("/sign-in").into_response() };
+    if !pages.is_ours(&headers, &typed.guard) {
+        return pages.told(StatusCode::FORBIDDEN, language(None, &headers), "elsewhere");
+    }
+    match account::end_session(pages.tools.shelf.store(), &secret.account_session_digest()).await {
+        Ok(()) => {
+            let cookie = Cookie::Account.write(None, &pages.tools.desk.public_url);
+            ([(header::SET_COOKIE, cookie)], Redirect::to("/sign-in")).into_response()
+        }
+        Err(error) => pages.unavailable(&error.into(), &headers),
+    }
+}
+
+async fn show_account(State(pages): State<AccountPages>, Query(wish): Query<Wish>, headers: HeaderMap) -> Response {
+    let language = language(wish.lang.as_deref(), &headers);
+    let shown = match pages.visitor(&headers).await {
+        Ok(Some(visitor)) => pages.home(language, visitor).await,
+        Ok(None) => {
+            Ok(pages.guarded(&headers, StatusCode::OK, "ask", (language, "/account", None), json!({ "address": "" })))
+        }
+        Err(failure) => Err(failure),
+    };
+    shown.unwrap_or_else(|failure| pages.unavailable(&failure, &headers))
+}
+
+async fn ask(
+    State(pages): State<AccountPages>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Form(typed): Form<Typed>,
+) -> Response {
+    let language = language(typed.lang.as_deref(), &headers);
+    if !pages.is_ours(&headers, &typed.guard) {
+        return pages.told(StatusCode::FORBIDDEN, language, "elsewhere");
+    }
+    let asked =
+        accounts::ask(pages.tools.shelf.store(), pages.tools.means(), &origin(peer, &headers), &typed.address).await;
+    match asked {
+        Ok(Asked::Wait(until)) => {
+            let minutes = pages.minutes(until);
+            let problem = PAGES.word(language, "wait", &[("minutes", &minutes)]);
+            let more = json!({ "address": "", "problem": problem });
+            return pages.guarded(&headers, StatusCode::TOO_MANY_REQUESTS, "ask", (language, "/account", None), more);
+        }
+        Ok(Asked::Send(address)) => {
+            // Apart from the answer, which takes as long for every address.
+            let tools = pages.tools.clone();
+            tokio::spawn(async move {
+                if let Err(failure) = accounts::send_link(&tools.shelf, tools.means(), &address).await {
+                    tracing::error!(%failure, "a letter for an account could not be written");
+                }
+            });
+        }
+        Ok(Asked::Enough) => {}
+        Err(failure) => return pages.unavailable(&failure, &headers),
+    }
+    pages.told(StatusCode::OK, language, "asked")
+}
+
+async fn show_choice(
+    State(pages): State<AccountPages>,
+    Path(secret): Path<String>,
+    Query(wish): Query<Wish>,
+    headers: HeaderMap,
+) -> Response {
+    let language = language(wish.lang.as_deref(), &headers);
+    let Some(secret) = Secret::parse(&secret) else { return pages.told(StatusCode::NOT_FOUND, language, "gone") };
+    match accounts::is_good(pages.tools.shelf.store(), &secret, pages.tools.clock.now()).await {
+        Ok(true) => pages.choice(StatusCode::OK, language, &secret, None),
+        Ok(false) => pages.told(StatusCode::NOT_FOUND, language, "gone"),
+        Err(failure) => pages.unavailable(&failure, &headers),
+    }
+}
+
+impl AccountPages {
+    fn choice(&self, status: StatusCode, language: Language, secret: &Secret, problem: Option<&str>) -> Response {
+        let path = format!("/account/{}", secret.text());
+        let sheet = Sheet { language, path: &path, to: None, guard: None, signed_in: false };
+        let numbers =
+            [("least", limits::PASSWORD_CHARS_LEAST.to_string()), ("most", limits::PASSWORD_CHARS_MOST.to_string())];
+        let fill: Vec<(&str, &str)> = numbers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let hint = PAGES.word(language, "choose_hint", &fill);
+        let problem = problem.map(|key| PAGES.word(language, key, &fill));
+        self.respond(status, &sheet, "choose", json!({ "problem": problem, "hint": hint }))
+    }
+}
+
+async fn choose(
+    State(pages): State<AccountPages>,
+    Path(secret): Path<String>,
+    headers: HeaderMap,
+    Form(typed): Form<Typed>,
+) -> Response {
+    let language = language(typed.lang.as_deref(), &headers);
+    let Some(secret) = Secret::parse(&secret) else { return pages.told(StatusCode::NOT_FOUND, language, "gone") };
+    if typed.password != typed.again {
+        return pages.choice(StatusCode::UNPROCESSABLE_ENTITY, language, &secret, Some("differs"));
+    }
+    let (store, now) = (pages.tools.shelf.store(), pages.tools.clock.now());
+    match accounts::choose(store, now, pages.tools.dice.clone(), &secret, &typed.password).await {
+        Ok(Chosen::Done) => Redirect::to(&format!("/sign-in?done=chosen&lang={}", language.code())).into_response(),
+        Ok(Chosen::Gone) => pages.told(StatusCode::NOT_FOUND, language, "gone"),
+        Ok(Chosen::Weak(weak)) => {
+            let key = match weak {
+                Weak::Short => "short",
+                Weak::Long => "long",
+                Weak::Guessable => "guessable",
+            };
+            pages.choice(StatusCode::UNPROCESSABLE_ENTITY, language, &secret, Some(key))
+        }
+        Err(failure) => pages.unavailable(&failure, &headers),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_plain_name_leads_on() {
+        assert_eq!(plain(Some("members-2026")), Some("members-2026"));
+        for hostile in ["", "//evil.example", "a/../b", "a\r\nb", "https:", &"a".repeat(101)] {
+            assert_eq!(plain(Some(hostile)), None, "{hostile:?}");
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Accounts of members and staff: a password that its owner chose, sessions, and the letter by which both begin and are begun
+//! anew.
+//!
+//! Whoever stands on the roll of a study, or among its people, has an account as soon as they ask for it. Whether an address is
+//! known is told to nobody but the one who reads its mail: pages say the same words in the same time.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::compose::{self, Addressing};
+use super::shelf::{Shelf, ShelvedStudy};
+use super::sign_in::{self, Tried};
+use super::{Failure, Means, credentials};
+use crate::domain::credential::Secret;
+use crate::domain::language::Language;
+use crate::domain::participant::Candidate;
+use crate::domain::password::{Password, Weak};
+use crate::domain::patience::Protected;
+use crate::domain::study::Person;
+use crate::domain::survey::Mark;
+use crate::domain::text;
+use crate::domain::time::{Dice, Instant};
+use crate::letters::Facts;
+use crate::letters::facts::AccountLink;
+use crate::limits;
+use crate::store::account::{self, AccountRow, SessionRow, State};
+use crate::store::participant::{self, ParticipantRow};
+use crate::store::session as patience;
+use crate::store::study;
+use crate::store::{Store, StoreError, Tx};
+
+/// Each takes memory and a core: more at once would only make all of them late.
+static HASHING: Semaphore = Semaphore::const_new(limits::PASSWORDS_AT_ONCE);
+
+/// What came of asking for a letter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// One is sent to that address, if it is somebody's.
+    Send(String),
+    /// None is sent, for that address had enough; nobody is told.
+    Enough,
+    /// Too much was asked for from there: nothing before that moment.
+    Wait(Instant),
+}
+
+/// What came of choosing a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chosen {
+    /// It is the account's from now on; every session is over.
+    Done,
+    /// The link is none, or was used, or is over.
+    Gone,
+    /// It cannot be chosen.
+    Weak(Weak),
+}
+
+/// Somebody who signed in.
+#[derive(Clone, Debug)]
+pub struct Visitor {
+    /// Their account.
+    pub account: AccountRow,
+    /// Their session.
+    pub session: SessionRow,
+}
+
+/// The page on which a letter is asked for.
+pub fn page(public_url: &str) -> String {
+    format!("{}/account", public_url.trim_end_matches('/'))
+}
+
+/// The account of an address, which is made if there is none.
+pub(super) async fn of_address(
+    tx: &mut Tx,
+    means: Means<'_>,
+    address: &str,
+    language: &str,
+) -> Result<AccountRow, Failure> {
+    account::insert(tx, &Mark::new(means.dice), address, language, means.now).await?;
+    let found = account::find_by_address(tx, address).await?;
+    Ok(found.ok_or_else(|| StoreError::Missing { noun: "account", key: "just made".to_string() })?)
+}
+
+/// Whether a letter may be sent to an address; the same for those that are known and those that are not.
+///
+/// # Errors
+/// The database.
+pub async fn ask(store: &Store, means: Means<'_>, origin: &str, address: &str) -> Result<Asked, Failure> {
+    let by_origin = [(Protected::Origin, sign_in::key("account letters from", &[origin]))];
+    if let Some(until) = sign_in::count_try(store, &by_origin, means.now).await? {
+        return Ok(Asked::Wait(until));
+    }
+    let address = text::fold_address(address);
+    if address.len() > limits::ADDRESS_BYTES || !address.contains('@') {
+        return Ok(Asked::Enough);
+    }
+    let by_address = [(Protected::Letters, sign_in::key("account letters to", &[&address]))];
+    Ok(match sign_in::count_try(store, &by_address, means.now).await? {
+        Some(_) => Asked::Enough,
+        None => Asked::Send(address),
+    })
+}
+
+/// Sends the letter by which a password is chosen, if the address is somebody's.
+///
+/// # Errors
+/// The database; a template that cannot state the letter.
+pub async fn send_link(shelf: &Shelf, means: Means<'_>, address: &str) -> Result<(), Failure> {
+    let store = shelf.store();
+    let known = account::find_by_address(store, address).await?;
+    if known.as_ref().is_some_and(|account| account.state == State::Closed) {
+        return Ok(());
+    }
+    let Some((shelved, person)) = whose(shelf, known.as_ref(), address).await? else { return Ok(()) };
+    let secret = Secret::new(means.dice);
+    let until = means.now.plus_seconds(limits::ACCOUNT_LINK_SECONDS);
+    let facts = AccountLink {
+        link: format!("{}/{}", page(&means.desk.public_url), secret.text()),
+        until: until.local(shelved.study.zone),
+        again: known.is_some_and(|account| account.state == State::Active),
+    };
+    let masked = facts.masked(&means.desk.public_url);
+    let to = Addressing { address: Some(address), ..Addressing::unasked(&shelved.study, &person) };
+    let letter = compose::compose_secret(&shelved, means, to, Facts::AccountLink(facts), Facts::AccountLink(masked))?;
+    let mut tx = store.begin().await?;
+    let account = of_address(&mut tx, means, address, person.language.map(Language::code).unwrap_or_default()).await?;
+    account::insert_link(&mut tx, &secret.account_digest(), &account.id, until).await?;
+    compose::post(&mut tx, Some(shelved.id), means, None, std::slice::from_ref(&letter)).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Who has that address: a member on the roll of a study, or somebody among the people of one; with the study that writes to them.
+async fn whose(
+    shelf: &Shelf,
+    known: Option<&AccountRow>,
+    address: &str,
+) -> Result<Option<(Arc<ShelvedStudy>, Person)>, Failure> {
+    if let Some(account) = known
+        && let Some(member) = participant::list_of_account(shelf.store(), &account.id, 1).await?.first()
+    {
+        let shelved = shelf.find_by_id(member.study_id).await?;
+        let person = credentials::addressee(&shelved.study, &on_roll(member));
+        return Ok(Some((shelved, person)));
+    }
+    for row in study::list(shelf.store()).await? {
+        let shelved = shelf.current(row.id, row.bundle_version).await?;
+        if let Some(person) = shelved.study.find_person_by_address(address) {
+            let person = person.clone();
+            return Ok(Some((shelved, person)));
+        }
+    }
+    Ok(None)
+}
+
+fn on_roll(member: &ParticipantRow) -> Candidate {
+    Candidate {
+        name: member.name.clone(),
+        address: member.address.clone(),
+        language: Language::find(&member.language),
+        ..Candidate::default()
+    }
+}
+
+/// Whether a link lets a password be chosen now. Looking uses nothing up.
+///
+/// # Errors
+/// The database.
+pub async fn is_good(store: &Store, secret: &Secret, now: Instant) -> Result<bool, Failure> {
+    let found = account::find_link(store, &secret.account_digest()).await?;
+    Ok(found.is_some_and(|(_, until)| now < until))
+}
+
+/// Chooses a password by a link, which is used up; every older session and link of the account ends.
+///
+/// # Errors
+/// The database.
+pub async fn choose(
+    store: &Store,
+    now: Instant,
+    dice: Arc<dyn Dice>,
+    secret: &Secret,
+    typed: &str,
+) -> Result<Chosen, Failure> {
+    let digest = secret.account_digest();
+    let found = account::find_link(store, &digest).await?.filter(|(_, until)| now < *until);
+    let Some((id, _)) = found else { return Ok(Chosen::Gone) };
+    let found = account::find(store, &id).await?.filter(|account| account.state != State::Closed);
+    let Some(account) = found else { return Ok(Chosen::Gone) };
+    let password = match Password::choose(typed, &account.address) {
+        Ok(password) => password,
+        Err(weak) => return Ok(Chosen::Weak(weak)),
+    };
+    let hash = hashing(move || password.hash(&*dice)).await?;
+    let mut tx = store.begin().await?;
+    if !account::take_link(&mut tx, &digest).await? {
+        return Ok(Chosen::Gone);
+    }
+    account::choose(&mut tx, &id, &hash, now).await?;
+    account::end_all(&mut tx, &id).await?;
+    tx.commit().await?;
+    patience::forgive(store, &sign_in::key("account", &[&account.address])).await?;
+    Ok(Chosen::Done)
+}
+
+/// Tries to sign in; `origin` is where the try comes from. Unknown addresses and wrong passwords take as long and are told alike.
+///
+/// # Errors
+/// The database.
+pub async fn sign_in(
+    store: &Store,
+    means: Means<'_>,
+    origin: &str,
+    address: &str,
+    typed: &str,
+) -> Result<Tried, Failure> {
+    let address = text::fold_address(&address.chars().take(limits::ADDRESS_BYTES).collect::<String>());
+    let guarded = [
+        (Protected::Origin, sign_in::key("origin", &[origin])),
+        (Protected::Login, sign_in::key("account", &[&address])),
+    ];
+    if let Some(until) = sign_in::count_try(store, &guarded, means.now).await? {
+        return Ok(Tried::Wait(until));
+    }
+    let found = account::find_by_address(store, &address).await?.filter(|account| account.state == State::Active);
+    let kept = found.as_ref().and_then(|account| account.password.clone());
+    let typed = Password::typed(typed);
+    let right = hashing(move || typed.is_some_and(|typed| typed.matches(kept.as_deref()))).await?;
+    let Some(account) = found.filter(|_| right) else {
+        metrics::counter!("hagaki_sign_ins_failed_total").increment(1);
+        return Ok(Tried::Wrong);
+    };
+    sign_in::went_well(store, &guarded, means.now).await?;
+    // Always a new one: what a stranger may have put into the browser before is worth nothing.
+    let secret = Secret::new(means.dice);
+    let row = SessionRow {
+        digest: secret.account_session_digest(),
+        account_id: account.id,
+        idle_at: means.now.plus_seconds(limits::SESSION_IDLE_SECONDS),
+        ends_at: means.now.plus_seconds(limits::SESSION_SECONDS),
+    };
+    let mut tx = store.begin().await?;
+    account::sweep(&mut tx, means.now).await?;
+    account::insert_session(&mut tx, &row).await?;
+    tx.commit().await?;
+    Ok(Tried::In(secret))
+}
+
+/// Whose session a cookie's secret is, if it is not over; it goes on.
+///
+/// # Errors
+/// The database.
+pub async fn resume(store: &Store, secret: &Secret, now: Instant) -> Result<Option<Visitor>, Failure> {
+    let digest = secret.account_session_digest();
+    let found = account::find_session(store, &digest).await?;
+    let Some(session) = found.filter(|row| now < row.idle_at && now < row.ends_at) else { return Ok(None) };
+    let found = account::find(store, &session.account_id).await?.filter(|account| account.state == State::Active);
+    let Some(account) = found else { return Ok(None) };
+    // Not with every page: a write each would cost more than it is worth.
+    let idle_at = now.plus_seconds(limits::SESSION_IDLE_SECONDS);
+    if idle_at.seconds_since(session.idle_at) > limits::SESSION_IDLE_SECONDS / 10 {
+        account::prolong(store, &digest, idle_at).await?;
+    }
+    Ok(Some(Visitor { account, session }))
+}
+
+/// Works on a password beside the threads that serve pages, one after another.
+async fn hashing<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    let failed = || Failure::Contradiction("the work on a password was given up".to_string());
+    let _turn = HASHING.acquire().await.map_err(|_| failed())?;
+    tokio::task::spawn_blocking(work).await.map_err(|_| failed())
+}
