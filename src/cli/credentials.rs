@@ -1,6 +1,8 @@
 //! `hagaki credentials`: temporary credentials for participants: issued, looked at, prolonged, called back, issued anew.
 
-use std::io::Write;
+mod sheet;
+mod written;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
@@ -19,10 +21,11 @@ use crate::domain::time::{Instant, Zone};
 use crate::limits;
 use crate::store::participant::{self, ParticipantRow};
 use crate::store::{Store, credential, study};
-use crate::workflow::credentials::{self, Change, Form, Issued, Terms};
+use crate::workflow::credentials::{self, Change, Form, Terms};
 use crate::workflow::life::Act;
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
 use crate::workflow::{DeskAddress, Keys, Means};
+use written::Written;
 
 /// Commands on credentials.
 #[derive(Debug, Subcommand)]
@@ -56,9 +59,12 @@ pub enum CredentialsCommand {
         /// Whose.
         #[command(flatten)]
         one: OneArgs,
-        /// File to write it to, as CSV; needed for those without an address.
+        /// File to write it to, as CSV; for those without an address this or --sheet is needed.
         #[arg(long)]
         out: Option<PathBuf>,
+        /// File to write it to as a letter to print.
+        #[arg(long)]
+        sheet: Option<PathBuf>,
     },
 }
 
@@ -107,11 +113,18 @@ pub struct IssueArgs {
     /// Day (to its end) or moment until which they are good, by the study's clock.
     #[arg(long)]
     until: Option<String>,
-    /// File to write them to, as CSV: this is the only time that they can be read. Needed for those without an address.
+    /// File to write them to, as CSV: this is the only time that they can be read. For those without an address this or --sheet is
+    /// needed.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Do not mail them, only write them to --out.
-    #[arg(long, requires = "out")]
+    /// File to write them to as HTML to print, with a QR code of each link: a letter for each person.
+    #[arg(long)]
+    sheet: Option<PathBuf>,
+    /// Several small cards on each page of the sheet, instead of letters.
+    #[arg(long, requires = "sheet")]
+    cards: bool,
+    /// Do not mail them, only write them to --out or --sheet.
+    #[arg(long)]
     no_mail: bool,
     /// Say who would get one, and issue nothing.
     #[arg(long)]
@@ -173,7 +186,7 @@ pub(super) fn run(command: CredentialsCommand) -> anyhow::Result<End> {
             let until = until.as_deref().map(|written| moment(written, office.shelved.study.zone)).transpose()?;
             change(&one, Change::Extend(until))
         }
-        CredentialsCommand::Reissue { one, out } => reissue(&one, out.as_deref()),
+        CredentialsCommand::Reissue { one, out, sheet } => reissue(&one, out.as_deref(), sheet.as_deref()),
     }
 }
 
@@ -258,8 +271,13 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
         }
         (None, count) => vec![Candidate::default(); count.unwrap_or(0) as usize],
     };
-    if args.out.is_none() && candidates.iter().any(|candidate| candidate.address.is_empty()) {
-        return Err(Refused("some have no address: name a file for their credentials with --out".to_string()).into());
+    let on_paper = args.out.is_some() || args.sheet.is_some();
+    if !on_paper && candidates.iter().any(|candidate| candidate.address.is_empty()) {
+        let why = "some have no address: name a file for their credentials with --out or --sheet";
+        return Err(Refused(why.to_string()).into());
+    }
+    if !on_paper && args.no_mail {
+        return Err(Refused("they would go nowhere: name a file for them with --out or --sheet".to_string()).into());
     }
     let survey = study.survey.as_ref();
     let nobodys = survey.is_some_and(|survey| survey.privacy == Privacy::FullyAnonymous);
@@ -287,7 +305,7 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
         }
         return Ok(End::Done);
     }
-    let mut out = args.out.as_deref().map(sheet).transpose()?;
+    let mut written = Written::begin(&office, args.out.as_deref(), args.sheet.as_deref(), args.cards)?;
     let bar = Bar::new("credentials", candidates.len() as u64);
     let (mut issued, mut mailed, mut known) = (0, 0, 0);
     // Parts of about one size: a small one at the end could be told from the others.
@@ -305,17 +323,14 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
             ))
             .into());
         }
-        if let Some(out) = &mut out {
-            batch.issued.iter().try_for_each(|one| out.write_record(row(one)))?;
-            // What is not on the disk when the next batch fails is lost for good.
-            out.flush().context("the credentials cannot be written")?;
-        }
+        written.add(&office, &batch.issued)?;
         issued += batch.issued.len();
         mailed += batch.issued.iter().filter(|one| one.mailed).count();
         known += batch.known;
         bar.advance(run.len() as u64);
     }
     bar.clear();
+    written.end()?;
     if args.output.json {
         println!("{}", json!({ "issued": issued, "mailed": mailed, "known": known, "finished": finished }));
         return Ok(End::Done);
@@ -327,7 +342,7 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
     if finished > 0 {
         println!("{finished} on the list have answered, or may not any more, and got none");
     }
-    if let Some(path) = &args.out {
+    for path in args.out.iter().chain(&args.sheet) {
         println!("{}: keep it safe; the database holds only digests", path.display());
     }
     Ok(End::Done)
@@ -335,7 +350,7 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
 
 /// Whether nothing asked for would tell whose credential is whose.
 fn fits_nobodys(args: &IssueArgs, candidates: &[Candidate]) -> anyhow::Result<()> {
-    if args.out.is_some() {
+    if args.out.is_some() || args.sheet.is_some() {
         let why = "the survey is fully anonymous: a file with people and their credentials would tell who answered; have them \
                    mailed, or issue sheets for nobody in particular with --count";
         return Err(Refused(why.to_string()).into());
@@ -442,7 +457,7 @@ fn change(args: &OneArgs, change: Change) -> anyhow::Result<End> {
     Ok(End::Done)
 }
 
-fn reissue(args: &OneArgs, out: Option<&Path>) -> anyhow::Result<End> {
+fn reissue(args: &OneArgs, out: Option<&Path>, sheet: Option<&Path>) -> anyhow::Result<End> {
     let office = Office::open(&args.slug, &args.installation)?;
     if office.is_of_members() {
         let why =
@@ -450,10 +465,11 @@ fn reissue(args: &OneArgs, out: Option<&Path>) -> anyhow::Result<End> {
         return Err(Refused(why.to_string()).into());
     }
     let whose = office.participant(&args.participant)?;
-    if out.is_none() && whose.address.is_empty() {
-        return Err(Refused("there is no address: name a file for the credential with --out".to_string()).into());
+    if out.is_none() && sheet.is_none() && whose.address.is_empty() {
+        let why = "there is no address: name a file for the credential with --out or --sheet";
+        return Err(Refused(why.to_string()).into());
     }
-    let mut out = out.map(sheet).transpose()?;
+    let mut written = Written::begin(&office, out, sheet, false)?;
     let issuing =
         credentials::reissue(&office.shelf, &office.shelved, office.means(), office.act(&args.reason), &whose);
     let Some(issued) = office.opened.runtime.block_on(issuing)? else {
@@ -461,10 +477,8 @@ fn reissue(args: &OneArgs, out: Option<&Path>) -> anyhow::Result<End> {
             format!("participant {} has answered, or their credential was called back: none is issued", whose.number);
         return Err(Refused(why).into());
     };
-    if let Some(out) = &mut out {
-        out.write_record(row(&issued))?;
-        out.flush().context("the credential cannot be written")?;
-    }
+    written.add(&office, std::slice::from_ref(&issued))?;
+    written.end()?;
     match args.output.json {
         true => println!("{}", json!({ "participant": whose.number, "mailed": issued.mailed })),
         false if issued.mailed => {
@@ -473,30 +487,4 @@ fn reissue(args: &OneArgs, out: Option<&Path>) -> anyhow::Result<End> {
         false => println!("participant {} has a fresh credential; the old one is dead", whose.number),
     }
     Ok(End::Done)
-}
-
-/// A new file that only its owner can read.
-fn sheet(path: &Path) -> anyhow::Result<csv::Writer<std::fs::File>> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let file = file.with_context(|| format!("{} cannot be written (it must not be there yet)", path.display()))?;
-    let mut writer = csv::Writer::from_writer(file);
-    writer.write_record(["number", "reference", "name", "email", "link", "login", "password", "from", "until"])?;
-    writer.flush()?;
-    writer.get_ref().flush()?;
-    Ok(writer)
-}
-
-fn row(one: &Issued) -> [String; 9] {
-    [
-        one.number.map(|number| number.to_string()).unwrap_or_default(),
-        one.candidate.reference.clone(),
-        one.candidate.name.clone(),
-        one.candidate.address.clone(),
-        one.link.clone().unwrap_or_default(),
-        one.login.as_ref().map(|login| login.grouped()).unwrap_or_default(),
-        one.password.clone().unwrap_or_default(),
-        one.validity.from.utc(),
-        one.validity.until.map(Instant::utc).unwrap_or_default(),
-    ]
 }

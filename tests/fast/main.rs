@@ -15,4 +15,5 @@ mod pages;
 mod questionnaire;
 mod randomization;
 mod reading;
+mod sheet;
 mod verifier;

@@ -97,6 +97,9 @@ fn a_fully_anonymous_survey_is_set_up_and_tells_counts_only() {
     let all = list(&place, "all.csv", "email,firstname", 12, people);
     let refused = place.ends(1, &format!("credentials issue wellbeing --csv {all} --out secrets.csv")).err;
     assert!(refused.contains("would tell who answered"), "{refused}");
+    let refused = place.ends(1, &format!("credentials issue wellbeing --csv {all} --sheet letters.html")).err;
+    assert!(refused.contains("would tell who answered") && !place.path("letters.html").exists(), "{refused}");
+    place.ends(0, "credentials issue wellbeing --count 12 --sheet cards.html --cards");
     let timed = list(&place, "timed.csv", "email,validuntil", 12, |number| {
         format!("q{number}@example.jp,2030-01-{:02} 10:00", number + 1)
     });
@@ -108,7 +111,7 @@ fn a_fully_anonymous_survey_is_set_up_and_tells_counts_only() {
     let counts: Vec<Value> = shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(
         counts,
-        [serde_json::json!({ "state": "active", "count": 12 }), serde_json::json!({ "state": "answered", "count": 0 })]
+        [serde_json::json!({ "state": "active", "count": 24 }), serde_json::json!({ "state": "answered", "count": 0 })]
     );
     for act in ["revoke", "extend", "reissue"] {
         assert!(place.ends(1, &format!("credentials {act} wellbeing 1")).err.contains("nobody can tell whose"));
