@@ -110,6 +110,9 @@ pub struct IssueArgs {
     /// How many days from now they are good for; without it until the survey closes.
     #[arg(long, conflicts_with = "until")]
     days: Option<u32>,
+    /// Count --days from the moment that a mail server takes each letter, instead of from now.
+    #[arg(long, requires = "days", conflicts_with_all = ["no_mail", "out", "sheet"])]
+    from_sending: bool,
     /// Day (to its end) or moment until which they are good, by the study's clock.
     #[arg(long)]
     until: Option<String>,
@@ -273,7 +276,10 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
     };
     let on_paper = args.out.is_some() || args.sheet.is_some();
     if !on_paper && candidates.iter().any(|candidate| candidate.address.is_empty()) {
-        let why = "some have no address: name a file for their credentials with --out or --sheet";
+        let why = match args.from_sending {
+            true => "some have no address, so that nothing is sent to them: leave out --from-sending, or them",
+            false => "some have no address: name a file for their credentials with --out or --sheet",
+        };
         return Err(Refused(why.to_string()).into());
     }
     if !on_paper && args.no_mail {
@@ -284,15 +290,26 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
     if nobodys && args.csv.is_some() {
         fits_nobodys(args, &candidates)?;
     }
+    if nobodys && args.from_sending {
+        let why = "the survey is fully anonymous: which letter left when would tell whose credential is whose; leave out --from-sending";
+        return Err(Refused(why.to_string()).into());
+    }
     let now = office.opened.now();
     let until = match (&args.until, args.days) {
         (Some(written), _) => Some(moment(written, study.zone)?),
+        (None, _) if args.from_sending => None,
         (None, days) => days.map(|days| now.plus_seconds(i64::from(days) * 24 * 3600)),
     };
     if until.is_some_and(|until| until <= now) {
         return Err(Refused("--until is over already".to_string()).into());
     }
-    let terms = Terms { form: form(args.kind), from: now, until, mailed: !args.no_mail };
+    let terms = Terms {
+        form: form(args.kind),
+        from: now,
+        until,
+        days_from_sending: args.days.filter(|_| args.from_sending),
+        mailed: !args.no_mail,
+    };
     if args.dry_run {
         let mailed = candidates.iter().filter(|one| terms.mailed && !one.address.is_empty()).count();
         if args.output.json {

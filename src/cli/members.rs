@@ -113,7 +113,13 @@ fn import(args: &ImportArgs) -> anyhow::Result<End> {
         }
         return Ok(End::Done);
     }
-    let terms = Terms { form: Form::Account, from: office.opened.now(), until: None, mailed: !args.no_mail };
+    let terms = Terms {
+        form: Form::Account,
+        from: office.opened.now(),
+        until: None,
+        days_from_sending: None,
+        mailed: !args.no_mail,
+    };
     let bar = Bar::new("members", listed.candidates.len() as u64);
     let (mut admitted, mut mailed, mut known) = (0, 0, 0);
     for run in listed.candidates.chunks(limits::CREDENTIAL_BATCH) {

@@ -20,7 +20,7 @@ use crate::domain::time::{Clock, Dice, Instant};
 use crate::domain::token;
 use crate::limits;
 use crate::store::outbox::{self, OutboxItem};
-use crate::store::{Store, StoreError, host};
+use crate::store::{Store, StoreError, credential_wait, host};
 use crate::workflow::ledger::Ledger;
 use crate::workflow::report;
 use crate::workflow::shelf::Shelf;
@@ -223,6 +223,8 @@ impl Dispatch {
             accepted.iter().map(|(id, code, text)| (*id, outbox::Verdict { code: *code, text })).collect();
         outbox::record_sent_many(&mut ledger.tx, now, &sent).await?;
         let left = chunk.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Accepted(_)));
+        let ways_in = left.clone().filter(|(letter, _)| letter.secret).map(|(letter, _)| letter.message_id.as_str());
+        credential_wait::begin(&mut ledger.tx, now, &ways_in.collect::<Vec<_>>()).await?;
         mask(&mut ledger, left.map(|(letter, _)| letter)).await?;
         ledger.commit().await?;
         if !sent.is_empty() && self.away.swap(false, Ordering::Relaxed) {

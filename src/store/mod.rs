@@ -17,6 +17,7 @@ pub mod bundle;
 pub mod calendar;
 pub mod cohort;
 pub mod credential;
+pub mod credential_wait;
 pub mod draft;
 mod engine;
 mod error;
@@ -58,6 +59,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         calendar::STATEMENTS,
         cohort::STATEMENTS,
         credential::STATEMENTS,
+        credential_wait::STATEMENTS,
         draft::STATEMENTS,
         host::STATEMENTS,
         inbox::STATEMENTS,

@@ -124,6 +124,7 @@ statements! { "study":
     PURGE_SESSIONS = same "DELETE FROM session WHERE study_id = $1";
     PURGE_DRAFTS = same "DELETE FROM draft WHERE credential_id IN (SELECT id FROM credential WHERE study_id = $1)";
     PURGE_ANSWERED = same "DELETE FROM answered WHERE credential_id IN (SELECT id FROM credential WHERE study_id = $1)";
+    PURGE_WAITS = same "DELETE FROM credential_wait WHERE credential_id IN (SELECT id FROM credential WHERE study_id = $1)";
     PURGE_CREDENTIALS = same "DELETE FROM credential WHERE study_id = $1";
     PURGE_URN = same "DELETE FROM urn WHERE study_id = $1";
     PURGE_RESPONSES = same "DELETE FROM response WHERE study_id = $1";
@@ -272,6 +273,7 @@ pub async fn purge(
         &PURGE_SESSIONS,
         &PURGE_DRAFTS,
         &PURGE_ANSWERED,
+        &PURGE_WAITS,
         &PURGE_CREDENTIALS,
         &PURGE_URN,
         &PURGE_RESPONSES,

@@ -36,6 +36,11 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
+    /// Its Message-ID.
+    pub(super) fn message_id(&self) -> &str {
+        &self.message_id
+    }
+
     /// The row it will be in the outbox.
     pub(super) fn row<'a>(
         &'a self,

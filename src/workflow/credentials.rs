@@ -26,7 +26,7 @@ use crate::limits;
 use crate::store::account;
 use crate::store::credential::{self, CredentialRow, State};
 use crate::store::participant::{self, NewParticipant, ParticipantRow};
-use crate::store::{Tx, draft, session};
+use crate::store::{Tx, credential_wait, draft, session};
 
 /// A participant on file, as a list would have them.
 fn on_file(row: &ParticipantRow) -> Candidate {
@@ -63,6 +63,8 @@ pub struct Terms {
     pub from: Instant,
     /// Not from then on; none if it does not expire.
     pub until: Option<Instant>,
+    /// Instead of an end: for how many days from the moment that a mail server takes the letter.
+    pub days_from_sending: Option<u32>,
     /// Whether the daemon mails them to those who have an address.
     pub mailed: bool,
 }
@@ -84,6 +86,8 @@ pub struct Issued {
     pub validity: Validity,
     /// Whether a letter with it waits in the outbox.
     pub mailed: bool,
+    /// Where its time begins when that letter has left: which credential, and for how many days it is good then.
+    pub waits: Option<(Mark, u32)>,
 }
 
 /// What became of a batch.
@@ -167,8 +171,16 @@ pub async fn issue(
         let own = Validity { from: candidate.from.unwrap_or(terms.from), until: candidate.until.or(terms.until) };
         // Of one's own it would tell whose credential it is.
         let validity = if anonymous { Validity { from: terms.from, until: terms.until } } else { own };
+        let mailed = terms.mailed && !candidate.address.is_empty();
+        let id_of_credential = Mark::new(means.dice);
+        let waits = terms.days_from_sending.filter(|_| validity.until.is_none()).map(|days| (id_of_credential, days));
+        if waits.is_some() && (anonymous || !mailed) {
+            return Err(Failure::Contradiction(
+                "days from a sending need a letter that is known to be theirs".to_string(),
+            ));
+        }
         rows.push(CredentialRow {
-            id: Mark::new(means.dice),
+            id: id_of_credential,
             study_id: shelved.id,
             participant_id: (!anonymous).then_some(id),
             link_digest: made.link.as_ref().map(Secret::link_digest),
@@ -185,24 +197,28 @@ pub async fn issue(
             login: made.password.as_ref().map(|(login, _)| login.clone()),
             password: made.password.as_ref().map(|(_, secret)| secret.grouped()),
             validity,
-            mailed: terms.mailed && !candidate.address.is_empty(),
+            mailed,
+            waits,
             candidate,
         };
-        if one.mailed {
-            letters.push(invitation(shelved, means, &one)?);
-        }
         issued.push(one);
     }
     // In an order of their own, so that the order of credentials tells nothing of the list's.
     rows.sort_by_key(|row| row.id);
     credential::insert(tx, &rows).await?;
-    let body = json!({
+    for one in issued.iter().filter(|one| one.mailed) {
+        letters.push(invite(tx, shelved, means, one).await?);
+    }
+    let mut body = json!({
         "participants": issued.len(),
         "first": first,
         "mailed": letters.len(),
         "until": terms.until.map(Instant::utc),
         "reason": act.reason,
     });
+    if let (Some(days), Some(told)) = (terms.days_from_sending, body.as_object_mut()) {
+        told.insert("days_from_sending".to_string(), json!(days));
+    }
     let action = if members { "admit-members" } else { "issue-credentials" };
     append(tx, page, means, act.actor, action, &body).await?;
     compose::post(tx, Some(shelved.id), means, None, &letters).await?;
@@ -236,6 +252,8 @@ pub async fn change(
     let own = credential::list_of(&mut *tx, whose.id).await?;
     let good: Vec<&CredentialRow> = own.iter().filter(|one| one.state == State::Active).collect();
     for one in &good {
+        // Whatever it waited for: now its end is said, or nothing opens any more.
+        credential_wait::forget(tx, &one.id).await?;
         match change {
             Change::Revoke => {
                 credential::set_state(tx, &one.id, State::Revoked).await?;
@@ -287,12 +305,17 @@ pub(super) async fn renew(
         _ => Form::Link,
     };
     let made = Made::new(form, means);
+    // The letter never left, or its address was wrong: the fresh one's days are counted from its own.
+    let mailed = !whose.address.is_empty();
+    let days = credential_wait::days(&mut *tx, &before.id).await?;
     for one in own.iter().filter(|one| one.state == State::Active) {
         session::end_of_credential(tx, &one.id).await?;
         draft::forget(tx, &one.id).await?;
+        credential_wait::forget(tx, &one.id).await?;
     }
     credential::replace_all(tx, whose.id).await?;
-    let validity = Validity { from: means.now, until: before.validity.until };
+    let now_on = days.filter(|_| !mailed).map(|days| means.now.plus_seconds(i64::from(days) * 24 * 3600));
+    let validity = Validity { from: means.now, until: before.validity.until.or(now_on) };
     let row = CredentialRow {
         id: Mark::new(means.dice),
         link_digest: made.link.as_ref().map(Secret::link_digest),
@@ -311,7 +334,8 @@ pub(super) async fn renew(
         login: made.password.as_ref().map(|(login, _)| login.clone()),
         password: made.password.as_ref().map(|(_, secret)| secret.grouped()),
         validity,
-        mailed: !whose.address.is_empty(),
+        mailed,
+        waits: days.filter(|_| mailed).map(|days| (row.id, days)),
     }))
 }
 
@@ -331,7 +355,7 @@ pub async fn reissue(
     let (tx, page) = ledger.lock(shelved).await?;
     let Some(issued) = renew(tx, page, shelved, means, act.actor, whose).await? else { return Ok(None) };
     if issued.mailed {
-        let letter = invitation(shelved, means, &issued)?;
+        let letter = invite(tx, shelved, means, &issued).await?;
         compose::post(tx, Some(shelved.id), means, None, std::slice::from_ref(&letter)).await?;
     }
     ledger.commit().await?;
@@ -411,11 +435,21 @@ pub fn sign_in(public_url: &str, study: &Study) -> String {
     format!("{}/s/{}", public_url.trim_end_matches('/'), study.slug)
 }
 
-pub(super) fn invitation(
+/// The letter with somebody's credential; where its time is to begin with the sending, it waits for that from now on.
+pub(super) async fn invite(
+    tx: &mut Tx,
     shelved: &ShelvedStudy,
     means: Means<'_>,
     issued: &Issued,
 ) -> Result<compose::Outgoing, Failure> {
+    let letter = invitation(shelved, means, issued)?;
+    if let Some((credential, days)) = &issued.waits {
+        credential_wait::insert(tx, credential, letter.message_id(), *days).await?;
+    }
+    Ok(letter)
+}
+
+fn invitation(shelved: &ShelvedStudy, means: Means<'_>, issued: &Issued) -> Result<compose::Outgoing, Failure> {
     let study = &shelved.study;
     let person = addressee(study, &issued.candidate);
     let language = study.language_of(&person);
@@ -428,6 +462,7 @@ pub(super) fn invitation(
         password: issued.password.as_deref(),
         sign_in: &sign_in(&means.desk.public_url, study),
         validity: issued.validity,
+        days: issued.waits.map(|(_, days)| days),
     };
     let facts = Invitation::new(study, &invited, language);
     let masked = Facts::Invitation(facts.masked(&means.desk.public_url));

@@ -41,7 +41,7 @@ pub(super) async fn link(ledger: &mut Ledger<'_>, asking: Asking<'_>) -> Result<
     let mut letters = Vec::new();
     for one in known.iter().take(limits::PARTICIPANTS_OF_AN_ADDRESS) {
         if let Some(issued) = credentials::renew(tx, page, shelved, means, "participant", one).await? {
-            letters.push(credentials::invitation(shelved, means, &issued)?);
+            letters.push(credentials::invite(tx, shelved, means, &issued).await?);
         }
     }
     compose::post(tx, Some(shelved.id), means, Some(arrival.inbox_id), &letters).await?;

@@ -65,7 +65,7 @@ async fn invite(center: &Center, many: usize) -> credentials::Batch {
         ..Candidate::default()
     };
     let candidates: Vec<Candidate> = (0..many).map(candidate).collect();
-    let terms = Terms { form: Form::Both, from: means.now, until: None, mailed: true };
+    let terms = Terms { form: Form::Both, from: means.now, until: None, days_from_sending: None, mailed: true };
     credentials::issue(&shelf, &shelved, means, center.act("first wave"), &candidates, terms).await.unwrap()
 }
 

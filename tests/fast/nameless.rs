@@ -99,6 +99,8 @@ fn a_fully_anonymous_survey_is_set_up_and_tells_counts_only() {
     assert!(refused.contains("would tell who answered"), "{refused}");
     let refused = place.ends(1, &format!("credentials issue wellbeing --csv {all} --sheet letters.html")).err;
     assert!(refused.contains("would tell who answered") && !place.path("letters.html").exists(), "{refused}");
+    let refused = place.ends(1, &format!("credentials issue wellbeing --csv {all} --days 9 --from-sending")).err;
+    assert!(refused.contains("which letter left when"), "{refused}");
     place.ends(0, "credentials issue wellbeing --count 12 --sheet cards.html --cards");
     let timed = list(&place, "timed.csv", "email,validuntil", 12, |number| {
         format!("q{number}@example.jp,2030-01-{:02} 10:00", number + 1)

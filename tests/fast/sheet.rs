@@ -130,6 +130,11 @@ fn a_sheet_is_written_once_and_only_where_it_may_be() {
     let list = place.write("people.csv", "email\np@example.jp\n");
     assert!(place.ends(1, &format!("credentials issue wellbeing --csv {list} --no-mail")).err.contains("go nowhere"));
 
+    // What is not sent has no sending to count from, and a file would be read before.
+    let refused = place.ends(1, "credentials issue wellbeing --count 1 --days 3 --from-sending").err;
+    assert!(refused.contains("leave out --from-sending"), "{refused}");
+    place.ends(2, "credentials issue wellbeing --count 1 --days 3 --from-sending --sheet s.html");
+    place.ends(2, "credentials issue wellbeing --count 1 --from-sending");
     place.ends(0, "credentials issue wellbeing --count 1 --out o.csv");
     place.ends(0, "credentials reissue wellbeing 1 --sheet again.html");
     let page = std::fs::read_to_string(place.path("again.html")).unwrap();

@@ -72,6 +72,7 @@ impl<W: Write> Sheet<W> {
             password: one.password.as_deref(),
             sign_in: &sign_in,
             validity: one.validity,
+            days: one.waits.map(|(_, days)| days),
         };
         let facts = json!({
             "head": Head::new(study, shelved.stage, &person, None, &desk.address, now, language),

@@ -27,6 +27,8 @@ pub struct Invitation {
     pub from: String,
     /// Not from then on, in the study's zone; empty if it does not expire.
     pub until: String,
+    /// For how many days from its sending it works; empty if it says until when, or does not expire.
+    pub days: String,
     /// Last day on which answers are taken; empty if there is none.
     pub closes: String,
     /// Whether they may answer more than once.
@@ -52,6 +54,8 @@ pub struct Invited<'a> {
     pub account: Option<&'a str>,
     /// When it is good.
     pub validity: Validity,
+    /// For how many days from its sending, where that is to come.
+    pub days: Option<u32>,
 }
 
 impl Invitation {
@@ -69,6 +73,7 @@ impl Invitation {
             account: invited.account.unwrap_or_default().to_string(),
             from: invited.validity.from.local(study.zone),
             until: invited.validity.until.map(|until| until.local(study.zone)).unwrap_or_default(),
+            days: invited.days.map(|days| days.to_string()).unwrap_or_default(),
             closes: survey.and_then(|survey| survey.closes).map(|day| day.to_string()).unwrap_or_default(),
             repeated: survey.is_some_and(|survey| survey.responses == Responses::Repeated),
             named: privacy == Privacy::Named,

@@ -39,7 +39,7 @@ async fn admit(center: &Center, slug: &str, addresses: &[&str]) -> Batch {
         ..Candidate::default()
     };
     let candidates: Vec<Candidate> = addresses.iter().map(candidate).collect();
-    let terms = Terms { form: Form::Account, from: means.now, until: None, mailed: true };
+    let terms = Terms { form: Form::Account, from: means.now, until: None, days_from_sending: None, mailed: true };
     credentials::issue(&shelf, &shelved, means, center.act("the roll"), &candidates, terms).await.unwrap()
 }
 

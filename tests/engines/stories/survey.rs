@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use hagaki::domain::participant::Candidate;
 use hagaki::domain::survey::Mark;
-use hagaki::domain::time::Clock;
+use hagaki::domain::time::{Clock, Instant};
 use hagaki::limits;
 use hagaki::store::study::State;
-use hagaki::store::{credential, response, study};
+use hagaki::store::{credential, participant, response, study};
 use hagaki::web::survey::{SurveyPages, Tools};
 use hagaki::workflow::credentials::{self, Form, Issued, Terms};
 use hagaki::workflow::{Means, life};
@@ -25,6 +25,17 @@ pub(super) fn once() -> Bundle {
 
 /// Credentials for so many people with addresses, mailed.
 pub(super) async fn invite(center: &Center, many: usize, until: Option<i64>) -> Vec<Issued> {
+    let until = until.map(|seconds| center.clock.now().plus_seconds(seconds));
+    invite_on(center, many, until, None).await
+}
+
+/// The same, good until then or for so many days from their sending.
+async fn invite_on(
+    center: &Center,
+    many: usize,
+    until: Option<Instant>,
+    days_from_sending: Option<u32>,
+) -> Vec<Issued> {
     let row = study::find_current(center.store(), "wellbeing").await.unwrap().unwrap();
     let shelf = center.shelf_on(center.store());
     let shelved = shelf.current(row.id, row.bundle_version).await.unwrap();
@@ -37,12 +48,7 @@ pub(super) async fn invite(center: &Center, many: usize, until: Option<i64>) -> 
             ..Candidate::default()
         })
         .collect();
-    let terms = Terms {
-        form: Form::Both,
-        from: means.now,
-        until: until.map(|seconds| means.now.plus_seconds(seconds)),
-        mailed: true,
-    };
+    let terms = Terms { form: Form::Both, from: means.now, until, days_from_sending, mailed: true };
     let batch =
         credentials::issue(&shelf, &shelved, means, center.act("first wave"), &candidates, terms).await.unwrap();
     batch.issued
@@ -513,6 +519,44 @@ stories! {
         assert_eq!(reason(center).await, "same-message");
         center.exchange(&P0.writes("link", "please").vouched(Vouched::Fail)).await;
         assert!(reason(center).await.contains("auth-fail"));
+    }
+
+    async fn days_are_counted_from_the_sending_of_the_letter(center: &mut Center) {
+        const DAY: i64 = 24 * 3600;
+        center.activate(&once(), Stage::Production).await;
+        let issued = invite_on(center, 2, None, Some(14)).await;
+        assert_eq!(center.world.number("SELECT count(*) FROM credential WHERE expires_at IS NULL").await, 2);
+        // The letter waits for days, and another takes its place before it has left.
+        center.wind(3 * DAY);
+        let row = study::find_current(center.store(), "wellbeing").await.unwrap().unwrap();
+        let shelf = center.shelf_on(center.store());
+        let shelved = shelf.current(row.id, row.bundle_version).await.unwrap();
+        let desk = center.process.calendar.desk.clone();
+        let means = Means { now: center.clock.now(), dice: &*center.dice, keys: &center.keys, desk: &desk };
+        let whose = participant::find_by_number(center.store(), row.id, 1).await.unwrap().unwrap();
+        let again = credentials::reissue(&shelf, &shelved, means, center.act("lost"), &whose).await.unwrap().unwrap();
+        let sent_at = center.clock.now();
+        let letters = center.settle().await;
+        assert_eq!(letters.len(), 3);
+        assert!(letters.iter().all(|letter| letter.text.contains("送信から 14 日間")), "{letters:?}");
+        assert_eq!(center.world.number("SELECT count(*) FROM credential_wait").await, 0);
+        assert_eq!(center.world.number("SELECT count(*) FROM credential WHERE state = 'active' AND expires_at IS NOT NULL").await, 2);
+        let pages = serve(center).await;
+        let [second, fresh] = [&issued[1], &again].map(|one| link_in(one.link.as_deref().unwrap()));
+        center.wind(14 * DAY - 1 - center.clock.now().seconds_since(sent_at));
+        for path in [&second, &fresh] {
+            assert_eq!(pages.get(path).await.status, 200);
+        }
+        // By the server's word a moment later than by ours, at most.
+        center.wind(3600);
+        for path in [&second, &fresh] {
+            assert!(pages.get(path).await.body.contains("有効期限"));
+        }
+        // Whoever asks for another afterwards gets the end that there was.
+        const P1: Writer = Writer { address: "p1@example.jp", study: "wellbeing" };
+        let letters = center.exchange(&P1.writes("link", "please")).await;
+        let invited = letters.iter().find(|letter| letter.kind == "invitation").unwrap();
+        assert!(!invited.text.contains("日間") && invited.text.contains("有効期限は"), "{}", invited.text);
     }
 
     async fn a_used_up_credential_is_not_renewed(center: &mut Center) {
