@@ -134,6 +134,14 @@ pub const CHECKS: usize = 200;
 pub const FORM_FIELDS: usize = 5_000;
 /// Longest time a page may take, in seconds.
 pub const PAGE_SECONDS: u64 = 20;
+/// Patience for the head of a request, and for the next one on a connection, in seconds.
+pub const HEADER_SECONDS: u64 = 15;
+/// Longest life of a browser's connection, in seconds (5 minutes); what is asked then is still answered.
+pub const CONNECTION_SECONDS: u64 = 5 * 60;
+/// Most connections of browsers at the same time; others wait.
+pub const WEB_CONNECTIONS: usize = 1_024;
+/// Between two tries to take a connection after one that failed, in milliseconds.
+pub const ACCEPT_PAUSE_MILLISECONDS: u64 = 200;
 /// Age of a loop's last step beyond which the daemon says that it is not ready, in seconds.
 pub const PULSE_SECONDS: i64 = 900;
 /// Most mails the demonstration's post office shows.

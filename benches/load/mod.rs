@@ -142,10 +142,14 @@ impl Installation {
         let daemon = Daemon::build(&self.settings, clock(), dice()).await.expect("a daemon");
         let store = daemon.store.clone();
         let listener = web::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.expect("a port");
-        let pages = health::router(daemon.health());
+        let address = listener.local_addr().expect("an address");
+        let mut pages = health::router(daemon.health());
+        if let Some(own) = daemon.pages(&self.settings) {
+            pages = pages.merge(own);
+        }
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(async move { daemon.run(listener, pages, stopped).await.expect("the daemon runs") });
-        Running { store, stop, task }
+        let task = tokio::spawn(async move { daemon.run(listener, pages, stopped).await });
+        Running { store, address, stop, task }
     }
 
     /// Drops registrations into the mailbox, not durably: they are the load, not what is measured.
@@ -164,6 +168,8 @@ impl Installation {
 pub(crate) struct Running {
     /// Its store.
     pub(crate) store: Store,
+    /// Where its pages are.
+    pub(crate) address: SocketAddr,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }

@@ -113,7 +113,7 @@ pub(super) fn run(args: DemoArgs) -> anyhow::Result<End> {
             }),
         };
         let _ = stop.send(true);
-        running.await.context("the daemon ended badly")??;
+        running.await.context("the daemon ended badly")?;
         ended
     })
 }

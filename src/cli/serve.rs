@@ -44,7 +44,7 @@ pub(super) fn run(installation: &Installation) -> anyhow::Result<End> {
             let _ = stop.send(true);
         });
         tracing::info!(studies, mailboxes = settings.mailboxes.len(), %address, "hagaki runs");
-        daemon.run(listener, pages, stopped).await?;
+        daemon.run(listener, pages, stopped).await;
         Ok(End::Done)
     });
     // A look-up of a host's name cannot be called off, and keeps nobody.

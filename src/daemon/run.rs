@@ -26,10 +26,10 @@ use crate::mail::mailbox::Mailbox;
 use crate::mail::transport::Transport;
 use crate::settings::{Engine, MailboxSettings, Settings, WebSettings};
 use crate::store::{Store, StoreError, host, inbox, outbox, secret};
+use crate::web;
 use crate::web::account::AccountPages;
 use crate::web::health::{Health, Pulse};
 use crate::web::survey::{SurveyPages, Tools};
-use crate::web::{self, WebError};
 use crate::workflow::shelf::Shelf;
 use crate::workflow::{DeskAddress, Failure, Keys, Operator};
 
@@ -45,9 +45,6 @@ pub enum DaemonError {
     /// A transport's certificate authority.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// The pages.
-    #[error(transparent)]
-    Web(#[from] WebError),
     /// Another daemon runs on the embedded database.
     #[error(transparent)]
     NotAlone(#[from] NotAlone),
@@ -266,26 +263,17 @@ impl Daemon {
     }
 
     /// Runs until `stop` turns true: the pages stop taking requests, each loop finishes its step, the store is closed.
-    ///
-    /// # Errors
-    /// The pages' listener breaks.
-    pub async fn run(
-        self,
-        listener: TcpListener,
-        pages: axum::Router,
-        stop: watch::Receiver<bool>,
-    ) -> Result<(), DaemonError> {
+    pub async fn run(self, listener: TcpListener, pages: axum::Router, stop: watch::Receiver<bool>) {
         let mut loops = JoinSet::new();
         for worker in self.workers {
             loops.spawn(supervise(worker, Arc::clone(&self.clock), Arc::clone(&self.pulse), stop.clone()));
         }
-        let served = tokio::select! {
-            served = web::serve(listener, pages, stop.clone()) => served,
+        tokio::select! {
+            () = web::serve(listener, pages, stop.clone()) => {}
             // A client that never finishes its request keeps nobody.
-            () = overdue(stop) => Ok(()),
-        };
+            () = overdue(stop) => {}
+        }
         while loops.join_next().await.is_some() {}
         self.store.close().await;
-        Ok(served?)
     }
 }

@@ -47,7 +47,11 @@ fn is_local(headers: &HeaderMap) -> bool {
     let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let Some(host) = text(header::HOST) else { return false };
     let one_host = headers.get_all(header::HOST).iter().count() == 1;
-    let own_page = text(header::ORIGIN).is_none_or(|origin| origin.strip_prefix("http://") == Some(host));
+    // Our pages send no referrer, and browsers then call our own origin "null": where they say the site, that counts.
+    let own_page = match text(HeaderName::from_static("sec-fetch-site")) {
+        Some(site) => matches!(site, "same-origin" | "none"),
+        None => text(header::ORIGIN).is_none_or(|origin| origin.strip_prefix("http://") == Some(host)),
+    };
     one_host && is_loopback(host) && own_page
 }
 
@@ -103,5 +107,14 @@ mod tests {
         assert!(with(None) && with(Some("http://127.0.0.1:8080")));
         assert!(!with(Some("http://evil.example")) && !with(Some("null")) && !with(Some("http://127.0.0.1:9090")));
         assert!(!is_local(&HeaderMap::new()));
+        let from = |site: &'static str, host: &'static str| {
+            is_local(&HeaderMap::from_iter([
+                (header::HOST, HeaderValue::from_static(host)),
+                (header::ORIGIN, HeaderValue::from_static("null")),
+                (HeaderName::from_static("sec-fetch-site"), HeaderValue::from_static(site)),
+            ]))
+        };
+        assert!(from("same-origin", "127.0.0.1:8080") && !from("same-origin", "evil.example"));
+        assert!(!from("cross-site", "127.0.0.1:8080") && !from("same-site", "127.0.0.1:8080"));
     }
 }

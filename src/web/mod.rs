@@ -5,17 +5,19 @@
 
 pub mod account;
 mod caller;
+mod connection;
 pub mod guard;
 pub mod health;
 pub mod pages;
 pub mod post_office;
+mod same_site;
 pub mod survey;
 
 use std::net::SocketAddr;
 
-use axum::Router;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+
+pub use connection::serve;
 
 /// Why the pages could not be served.
 #[derive(Debug, thiserror::Error)]
@@ -28,9 +30,6 @@ pub enum WebError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// Serving ended with an error.
-    #[error("the web server ended: {0}")]
-    Serve(#[from] std::io::Error),
 }
 
 /// Takes the address; port 0 takes a free one.
@@ -39,19 +38,4 @@ pub enum WebError {
 /// The address cannot be listened on.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener, WebError> {
     TcpListener::bind(address).await.map_err(|source| WebError::Listen { address, source })
-}
-
-/// Serves until `stop` turns true, then lets running requests finish.
-///
-/// # Errors
-/// The listener breaks.
-pub async fn serve(listener: TcpListener, pages: Router, mut stop: watch::Receiver<bool>) -> Result<(), WebError> {
-    let guarded = guard::guarded(pages);
-    axum::serve(listener, guarded.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async move {
-            // An error means that the sender is gone, which is a stop too.
-            let _ = stop.wait_for(|stop| *stop).await;
-        })
-        .await?;
-    Ok(())
 }

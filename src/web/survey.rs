@@ -105,13 +105,15 @@ impl SurveyPages {
                 include_str!("../../templates/pages/survey/survey.css"),
             )
         };
-        Router::new()
+        let (own, url) = (self.clone(), self.tools.desk.public_url.clone());
+        let pages = Router::new()
             .route("/survey.css", get(style))
             .route("/a/{secret}", get(open).post(send))
             .route("/s/{slug}", get(sign_in::show).post(sign_in::try_in))
             .route("/s/{slug}/form", get(open_signed_in).post(send_signed_in))
             .route("/s/{slug}/leave", post(sign_in::leave))
-            .with_state(self)
+            .with_state(self);
+        super::same_site::own_pages_only(pages, url, move |status, headers| own.bare(status, "elsewhere", headers))
     }
 
     /// Whom a link lets in; none for what is no link of ours.

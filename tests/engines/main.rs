@@ -11,6 +11,7 @@ mod postgres;
 mod privacy;
 mod races;
 mod schema;
+mod slow;
 mod store;
 mod stories;
 mod world;

@@ -19,6 +19,7 @@ mod randomizing;
 mod rescreening;
 mod study_life;
 mod survey;
+mod survey_attacked;
 mod survey_by_mail;
 mod survey_seen;
 mod trust;

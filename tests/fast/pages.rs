@@ -114,6 +114,11 @@ fn only_the_page_itself_can_send() {
     assert!(page.contains("role=\"alert\"") && page.contains("kept subject"), "what was written is kept: {page}");
     assert_eq!(demo.post(&fields(guard, "reg@example.jp", miller), "Origin: http://evil.example\r\n").0, 421);
     assert_eq!(demo.post(&fields(guard, "reg@example.jp", miller), "Origin: null\r\n").0, 421);
+    let cross = "Origin: null\r\nSec-Fetch-Site: cross-site\r\n";
+    assert_eq!(demo.post(&fields(guard, "reg@example.jp", miller), cross).0, 421);
+    // What Chromium says when the page itself sends its form.
+    let own = "Origin: null\r\nSec-Fetch-Site: same-origin\r\n";
+    assert_eq!(demo.post(&fields(guard, "somebody@example.net", miller), own).0, 422);
     assert_eq!(demo.post(&fields(guard, "reg@example.jp", "aurora/nobody@example.net"), "").0, 422);
     assert_eq!(demo.post(&fields(guard, "somebody@example.net", miller), "").0, 422);
     assert_eq!(demo.post(&fields(guard, "reg+a\r\nBcc: x@example.jp", miller), "").0, 422);

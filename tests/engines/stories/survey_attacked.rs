@@ -1,0 +1,314 @@
+//! What strangers try on a survey's pages: guessing, other people's forms, hostile texts, odd requests.
+
+use hagaki::definition::Bundle;
+use hagaki::domain::participant::Candidate;
+use hagaki::limits;
+use hagaki::store::fuse::Fuse;
+use hagaki::workflow::Means;
+use hagaki::workflow::credentials::{self, Form, Terms};
+use html5gum::{Token, Tokenizer};
+use mail_parser::MessageParser;
+
+use super::survey::{invite, link_in, once, responses, serve};
+use super::*;
+use crate::browser::Page;
+
+/// What would run, or break out, wherever it stood unescaped; with nothing that a label may not hold.
+const HOSTILE: &str = "<script>alert(1)</script>\"'><img onerror><svg onload><b></textarea></title><!--";
+
+/// The same, and what is a template's where it is read as one.
+const TYPED: &str = "{{t.go_on}}{{{study}}}<script>alert(1)</script>\"'><img src=x onerror=alert(2)></textarea>";
+
+/// WELLBEING with that in front of every text that people read.
+fn hostile() -> Bundle {
+    let mut files = once().files().clone();
+    let quoted = HOSTILE.replace('"', "\\\"");
+    for (name, text) in &mut files {
+        if name.ends_with(".toml") {
+            for language in ["ja", "en"] {
+                *text = text.replace(&format!(" {language} = \""), &format!(" {language} = \"{quoted}"));
+            }
+        }
+    }
+    Bundle::from_files(files)
+}
+
+/// Elements and attributes that our pages are made of; whatever else is found came from a text.
+const ELEMENTS: [&str; 45] = [
+    "html", "head", "meta", "title", "link", "body", "a", "header", "p", "button", "nav", "main", "h1", "h2", "h3",
+    "form", "input", "section", "ul", "li", "div", "fieldset", "legend", "label", "span", "textarea", "table", "thead",
+    "tbody", "tr", "th", "td", "dl", "dt", "dd", "strong", "footer", "progress", "select", "option", "br", "small",
+    "em", "datalist", "ol",
+];
+const ATTRIBUTES: [&str; 44] = [
+    "lang",
+    "charset",
+    "name",
+    "content",
+    "rel",
+    "href",
+    "class",
+    "form",
+    "value",
+    "tabindex",
+    "id",
+    "method",
+    "action",
+    "type",
+    "for",
+    "required",
+    "rows",
+    "maxlength",
+    "inputmode",
+    "autocomplete",
+    "scope",
+    "role",
+    "checked",
+    "hreflang",
+    "formnovalidate",
+    "autocapitalize",
+    "spellcheck",
+    "max",
+    "novalidate",
+    "selected",
+    "disabled",
+    "multiple",
+    "min",
+    "step",
+    "pattern",
+    "size",
+    "minlength",
+    "placeholder",
+    "colspan",
+    "rowspan",
+    "hidden",
+    "title",
+    "dir",
+    "list",
+];
+
+/// Asserts that a page is made of our own elements, as a browser's tokenizer reads it; returns its text.
+fn sound(page: &Page) -> String {
+    let mut text = String::new();
+    for token in Tokenizer::new(page.body.as_str()) {
+        match token.unwrap() {
+            Token::StartTag(tag) => {
+                let name = String::from_utf8_lossy(&tag.name).into_owned();
+                assert!(ELEMENTS.contains(&name.as_str()), "an element {name} in {}", page.body);
+                for (attribute, value) in &tag.attributes {
+                    let attribute = String::from_utf8_lossy(attribute).into_owned();
+                    let value = String::from_utf8_lossy(value).into_owned();
+                    let own = ATTRIBUTES.contains(&attribute.as_str()) || attribute.starts_with("aria-");
+                    assert!(own, "an attribute {attribute} of {name} in {}", page.body);
+                    if ["href", "action"].contains(&attribute.as_str()) {
+                        let inside = value.starts_with('/') && !value.starts_with("//");
+                        assert!(
+                            inside || value.starts_with('#') || value.starts_with('?') || value == "data:,",
+                            "{value}"
+                        );
+                    }
+                }
+            }
+            Token::String(piece) => text.push_str(&String::from_utf8_lossy(&piece)),
+            _ => {}
+        }
+    }
+    assert!(!page.body.contains("<script") && !page.body.contains("<img"), "{}", page.body);
+    text
+}
+
+/// Asserts what every page says to browsers and proxies.
+fn guarded(page: &Page) {
+    for field in [
+        "referrer-policy: no-referrer",
+        "cache-control: no-store",
+        "x-content-type-options: nosniff",
+        "content-security-policy: default-src 'none'",
+        "cross-origin-opener-policy: same-origin",
+    ] {
+        assert!(page.head.contains(field), "{field} is missing: {page:?}");
+    }
+}
+
+stories! {
+    async fn hostile_texts_stay_texts_on_every_page(center: &mut Center) {
+        center.activate(&hostile(), Stage::Production).await;
+        let issued = invite(center, 1, None).await;
+        center.settle().await;
+        let pages = serve(center).await;
+        let path = link_in(issued[0].link.as_deref().unwrap());
+        for language in ["en", "ja"] {
+            let first = pages.get(&format!("{path}?lang={language}")).await;
+            let text = sound(&first);
+            assert!(text.contains(HOSTILE), "{text}");
+            guarded(&first);
+            let faulty = pages.fill(&path, &first, &[("day", HOSTILE), ("mood", HOSTILE), ("pain", HOSTILE), (HOSTILE, HOSTILE)], "answer").await;
+            assert_eq!(faulty.status, 422);
+            sound(&faulty);
+            let pain = pages.fill(&path, &faulty, &[("day", "2026-11-01"), ("mood", "2"), ("pain", "yes")], "answer").await;
+            sound(&pain);
+            let wrong = pages.fill(&path, &pain, &[("where", HOSTILE)], "answer").await;
+            sound(&wrong);
+            let sleep = pages.fill(&path, &pain, &[("where", "other"), ("where_other", HOSTILE)], "answer").await;
+            sound(&sleep);
+            let wrong = pages.fill(&path, &sleep, &[("slept", HOSTILE), ("napped", HOSTILE)], "answer").await;
+            assert_eq!(wrong.status, 422);
+            sound(&wrong);
+            let days = pages.fill(&path, &sleep, &[("slept", "7"), ("napped", "1")], "answer").await;
+            sound(&days);
+            let told = [("tired", "1"), ("worried", "1"), ("met", "3"), ("remark", TYPED)];
+            let kept = pages.fill(&path, &days, &told, "keep").await;
+            sound(&kept);
+            let again = pages.get(&path).await;
+            sound(&again);
+            assert_eq!(pages.fill(&path, &again, &[], "forget").await.status, 303);
+            let review = pages.fill(&path, &days, &told, "answer").await;
+            assert_eq!(review.status, 200, "{review:?}");
+            let text = sound(&review);
+            assert!(text.matches(HOSTILE).count() > 4 && text.contains(TYPED), "{text}");
+        }
+        for more in [("login", HOSTILE), ("login", "aaaa-aaaa")] {
+            let wrong = pages.post("/s/wellbeing", &[more, ("password", HOSTILE), ("lang", HOSTILE)]).await;
+            assert_eq!(wrong.status, 403);
+            sound(&wrong);
+        }
+        let sent = pages.post(&path, &[("_mark", HOSTILE), ("day", "2026-11-01"), ("mood", "2"), ("pain", "no"), ("tired", "2"),
+            ("worried", "1"), ("met", "3"), ("remark", HOSTILE), ("_step", "send")]).await;
+        assert_eq!(sent.status, 303, "{sent:?}");
+        guarded(&sent);
+        sound(&pages.get(&sent.location()).await);
+        sound(&pages.get(&format!("{path}?lang=%22%3E%3Cscript%3E&receipt=%3Cscript%3E&mend=%3Cimg%3E")).await);
+    }
+
+    async fn names_and_titles_stay_in_their_place_in_letters(center: &mut Center) {
+        center.activate(&hostile(), Stage::Production).await;
+        let row = hagaki::store::study::find_current(center.store(), "wellbeing").await.unwrap().unwrap();
+        let shelf = center.shelf_on(center.store());
+        let shelved = shelf.current(row.id, row.bundle_version).await.unwrap();
+        let desk = center.process.calendar.desk.clone();
+        let means = Means { now: hagaki::domain::time::Clock::now(&*center.clock), dice: &*center.dice, keys: &center.keys, desk: &desk };
+        let name = format!("P\r\nBcc: victim@example.net\r\n\r\n{HOSTILE}");
+        let candidates = [Candidate { address: "p@example.jp".to_owned(), name, ..Candidate::default() }];
+        let terms = Terms { form: Form::Both, from: means.now, until: None, days_from_sending: None, mailed: true };
+        credentials::issue(&shelf, &shelved, means, center.act("hostile"), &candidates, terms).await.unwrap();
+        let letters = center.settle().await;
+        assert_eq!(kinds(&letters), [("invitation", "p@example.jp")]);
+        let mail = MessageParser::default().parse(&letters[0].raw).unwrap();
+        assert!(mail.bcc().is_none() && mail.header_raw("Bcc").is_none());
+        assert_eq!(mail.to().unwrap().iter().map(|one| one.address().unwrap().to_owned()).collect::<Vec<_>>(), ["p@example.jp"]);
+        let html = mail.body_html(0).unwrap();
+        for token in Tokenizer::new(html.as_ref()) {
+            if let Token::StartTag(tag) = token.unwrap() {
+                let name = String::from_utf8_lossy(&tag.name).into_owned();
+                assert!(!["script", "img", "textarea"].contains(&name.as_str()), "{html}");
+                for (attribute, value) in &tag.attributes {
+                    assert!(!attribute.starts_with(b"on") && !value.starts_with(b"javascript"), "{html}");
+                }
+            }
+        }
+    }
+
+    async fn guessing_a_link_tells_nothing(center: &mut Center) {
+        center.activate(&once(), Stage::Production).await;
+        invite(center, 1, None).await;
+        center.settle().await;
+        let pages = serve(center).await;
+        let plain = |page: Page| (page.status, page.body, page.head.lines().filter(|line| !line.starts_with("date:")).map(str::to_owned).collect::<Vec<_>>());
+        let unknown = plain(pages.get("/a/aaaaaaaaaaaaaaaaaaaaaaaaaa").await);
+        assert_eq!(unknown.0, 404);
+        for path in [
+            "/a/bbbbbbbbbbbbbbbbbbbbbbbbbb", "/a/x", "/a/%00", "/a/..%2f..%2fetc%2fpasswd", "/a/%2e%2e", "/a/%3Cscript%3E", "/s/nothing",
+            "/s/..%2f..%2fhagaki.db", "/s/%0d%0aSet-Cookie:%20x=y", "/s/wellbeing'--",
+        ] {
+            assert_eq!(plain(pages.get(path).await), unknown, "{path}");
+        }
+        for path in ["/../hagaki.db", "/a/../../hagaki.db", "/hagaki.toml", "/a", "/s", "/a/x/y", "/survey.css/..", "//evil.example/", "/s/wellbeing/form/x"] {
+            let page = pages.get(path).await;
+            assert!((400..500).contains(&page.status) && !page.body.contains("SQLite"), "{path}: {page:?}");
+            guarded(&page);
+        }
+    }
+
+    async fn a_known_login_takes_the_same_work_as_an_unknown_one(center: &mut Center) {
+        center.activate(&once(), Stage::Production).await;
+        let issued = invite(center, 1, None).await;
+        center.settle().await;
+        let login = issued[0].login.clone().unwrap().grouped();
+        let mut steps = Vec::new();
+        for typed in [login.as_str(), "aaaa-aaaa"] {
+            let fuse = Fuse::counting();
+            let store = center.store().with_fuse(std::sync::Arc::clone(&fuse));
+            let row = hagaki::store::study::find_current(&store, "wellbeing").await.unwrap().unwrap();
+            let shelved = center.shelf_on(&store).current(row.id, row.bundle_version).await.unwrap();
+            let desk = center.process.calendar.desk.clone();
+            let means = Means { now: hagaki::domain::time::Clock::now(&*center.clock), dice: &*center.dice, keys: &center.keys, desk: &desk };
+            let before = fuse.steps();
+            let tried = hagaki::workflow::sign_in::sign_in(&store, &shelved, means, "192.0.2.1", typed, "aaaaa-aaaaa-aaaaa-aaaaa-aaaaa-a").await.unwrap();
+            assert_eq!(tried, hagaki::workflow::sign_in::Tried::Wrong);
+            steps.push(fuse.steps() - before);
+        }
+        assert!(steps[0] > 2 && steps[0] == steps[1], "{steps:?}");
+    }
+
+    async fn a_form_comes_from_our_own_page(center: &mut Center) {
+        center.activate(&once(), Stage::Production).await;
+        let issued = invite(center, 1, None).await;
+        center.settle().await;
+        let pages = serve(center).await;
+        let (login, password) = (issued[0].login.clone().unwrap().grouped(), issued[0].password.clone().unwrap());
+        let typed = [("login", login.as_str()), ("password", password.as_str())];
+        let path = link_in(issued[0].link.as_deref().unwrap());
+        for foreign in ["Sec-Fetch-Site: cross-site\r\n", "Sec-Fetch-Site: same-site\r\n", "Origin: https://evil.example\r\n"] {
+            // Nobody is signed in under another's login by a foreign page, and no foreign page sends answers.
+            for (to, fields) in [("/s/wellbeing", &typed[..]), (&path, &[("mood", "2")]), ("/s/wellbeing/form", &[]), ("/s/wellbeing/leave", &[])] {
+                let refused = pages.post_with(to, fields, foreign).await;
+                assert!(refused.status == 403 && !refused.head.contains("set-cookie"), "{to}: {refused:?}");
+                guarded(&refused);
+            }
+        }
+        for own in ["Sec-Fetch-Site: same-origin\r\nOrigin: null\r\n", "Origin: https://hagaki.example.jp\r\n", ""] {
+            let entered = pages.post_with("/s/wellbeing", &typed, own).await;
+            assert_eq!(entered.status, 303, "{own}: {entered:?}");
+            let header = format!("Cookie: {}\r\n", entered.cookie());
+            // Leaving wants the guard, too.
+            assert_eq!(pages.post_with("/s/wellbeing/leave", &[("_guard", "00")], &header).await.status, 403);
+            assert_eq!(pages.get_with("/s/wellbeing/form", &entered.cookie()).await.status, 200);
+        }
+    }
+
+    async fn odd_requests_use_nothing_up_and_lead_nowhere(center: &mut Center) {
+        center.activate(&once(), Stage::Production).await;
+        let issued = invite(center, 1, None).await;
+        center.settle().await;
+        let pages = serve(center).await;
+        let path = link_in(issued[0].link.as_deref().unwrap());
+        for method in ["HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "NONSENSE"] {
+            let page = pages.ask(&format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")).await;
+            assert!(page.status == if method == "HEAD" { 200 } else { 405 } || (method == "CONNECT" && page.status >= 400), "{method}: {page:?}");
+        }
+        for over in ["X-HTTP-Method-Override: POST", "X-HTTP-Method: DELETE", "X-Method-Override: PUT"] {
+            let page = pages.ask(&format!("GET {path}?_method=POST HTTP/1.1\r\nHost: localhost\r\n{over}\r\nConnection: close\r\n\r\n")).await;
+            assert_eq!(page.status, 200, "{over}");
+        }
+        let signed = [
+            "/s/%2F%2Fevil.example/form", "/s/evil.example%0d%0aX:%20y/form", "/s/https:%2F%2Fevil.example/form", "/s/..%2f..%2fevil/form",
+        ];
+        for path in signed {
+            let page = pages.get(path).await;
+            assert!(page.status == 303 && page.location() == "/s/" && !page.head.contains("evil"), "{path}: {page:?}");
+        }
+        for (field, value) in [("_lang", "//evil.example"), ("_lang", "en\r\nLocation: https://evil.example"), ("next", "https://evil.example"), ("_step", "lang-//evil.example")] {
+            let page = pages.post(&path, &[(field, value), ("_step", "forget")]).await;
+            assert!(!page.head.contains("evil"), "{field}: {page:?}");
+        }
+        // Too much is refused, and what is allowed is not looked at beyond its bound.
+        let long = "x".repeat(limits::FORM_BYTES);
+        assert_eq!(pages.post(&path, &[("remark", &long)]).await.status, 413);
+        let many: Vec<(&str, &str)> = std::iter::repeat_n(("a", "b"), limits::FORM_FIELDS * 4).collect();
+        assert_eq!(pages.post(&path, &many).await.status, 422);
+        let page = pages.ask(&format!("GET {path}?lang={} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", "x".repeat(limits::HEADER_BLOCK_BYTES))).await;
+        assert!((400..500).contains(&page.status), "{page:?}");
+        assert_eq!(responses(center).await, []);
+        assert_eq!(center.world.number("SELECT count(*) FROM draft").await, 0);
+    }
+}
