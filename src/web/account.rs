@@ -93,12 +93,16 @@ impl AccountPages {
 
     /// Their routes; the style is that of the surveys' pages.
     pub fn router(self) -> Router {
-        Router::new()
+        let (own, url) = (self.clone(), self.tools.desk.public_url.clone());
+        let pages = Router::new()
             .route("/sign-in", get(show_sign_in).post(try_in))
             .route("/sign-out", post(leave))
             .route("/account", get(show_account).post(ask))
             .route("/account/{secret}", get(show_choice).post(choose))
-            .with_state(self)
+            .with_state(self);
+        super::same_site::own_pages_only(pages, url, move |status, headers| {
+            own.told(status, language(None, headers), "elsewhere")
+        })
     }
 
     fn cookie(&self, headers: &HeaderMap) -> Option<Secret> {
