@@ -152,7 +152,7 @@ mod tests {
     fn long_ones_of_any_kind_are_taken_and_what_everybody_tries_is_not() {
         let chosen = |text: &str| Password::choose(text, "hanako.yamada@example.jp").err();
         for good in
-            ["correct horse battery", "あさがおに つるべとられて", "xkzwpqmvutrhbyd", "purple-Elephant-77-dance"]
+            ["correct horse battery", "あさがおに つるべとられて もらい水", "xkzwpqmvutrhbyd", "purple-Elephant-77-dance"]
         {
             assert_eq!(chosen(good), None, "{good}");
         }
