@@ -319,8 +319,17 @@ impl Daemon {
 
     /// The most memory it ever held, in MB.
     pub(crate) fn peak_megabytes(&self) -> f64 {
+        self.megabytes("VmHWM:")
+    }
+
+    /// The memory it holds beside the pages of the program and its libraries, in MB.
+    pub(crate) fn own_megabytes(&self) -> f64 {
+        self.megabytes("RssAnon:")
+    }
+
+    fn megabytes(&self, what: &str) -> f64 {
         let text = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = text.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        let line = text.lines().find(|line| line.starts_with(what)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
     }
 }
