@@ -12,9 +12,10 @@ use crate::harness::{SERVICE, Servers};
 
 const SITES: usize = 20;
 const SUBJECTS: usize = 500;
-/// The most memory of its own the daemon may hold, in MB. The pages of the program itself come on top: of the unoptimized one that
-/// is tested here three times as many as of the one that is shipped, whose whole is measured by `benches/servers.rs`.
-const MEMORY: f64 = 32.0;
+/// The most memory the daemon may ever hold, in MB.
+const MEMORY: f64 = 60.0;
+/// The most of it that is its own, in MB: the rest are pages of the program, more of an unoptimized one than of what is shipped.
+const OWN_MEMORY: f64 = 32.0;
 
 fn site(number: usize) -> String {
     format!("{:03}", 101 + number % SITES)
@@ -98,7 +99,7 @@ fn five_hundred_from_twenty_sites_through_two_daemons() {
     eprintln!("proved in {:?}", proving.elapsed());
     let (own, peak) = (second.own_megabytes(), second.peak_megabytes());
     eprintln!("the second daemon held {own:.1} MB of its own, with the pages of the program {peak:.1} MB at most");
-    assert!(own < MEMORY, "{own} MB");
+    assert!(peak < MEMORY && own < OWN_MEMORY, "{own} of {peak} MB");
     let (status, _) = second.terminate();
     assert!(status.success(), "{status}");
 }
