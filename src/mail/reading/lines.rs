@@ -36,8 +36,9 @@ pub fn reaches(instrument: &Instrument) -> impl Fn(&str) -> Reach {
     }
 }
 
-/// The pairs of the kept lines, and the lines that are in none, those whose key is not `known` among them. An indented line goes on with the value before it, unless it is
-/// a pair of its own whose key is `known`; one that is not goes on as far as the item `reaches`.
+/// The pairs of the kept lines, and the lines that are in none, those whose key is not `known` among them. An indented line
+/// goes on with the value before it, unless it is a pair of its own whose key is `known`; one that is not goes on as far as
+/// the item `reaches`.
 pub fn split<'k>(kept: &[Kept<'k>], known: Known<'_>, reaches: Reaches<'_>) -> (Vec<Line>, Vec<&'k str>) {
     let (mut lines, mut prose): (Vec<Line>, Vec<&str>) = (Vec::new(), Vec::new());
     let mut open: Option<Open<'_>> = None;

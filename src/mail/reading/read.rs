@@ -412,7 +412,7 @@ fn answer(
         }
         // With data in it, it is told apart from a registration below.
         _ if wish == Some(Wish::Balance) && form.typed.is_empty() => (Disposition::Reply, Act::Balance),
-        _ if vetoed(instrument, subject, &content.text) => {
+        _ if vetoed(instrument, subject, content) => {
             if !form.typed.is_empty() {
                 return reading.hold([Reason::OtherRequest]);
             }
@@ -452,7 +452,7 @@ fn visitor(
     };
     match &reading.sub_address {
         _ if !form.typed.is_empty() => {
-            if vetoed(instrument, subject, &content.text) {
+            if vetoed(instrument, subject, content) {
                 return Some(reading.clone().hold([Reason::OtherRequest]));
             }
             let faulty = !form.faults.is_empty();
@@ -509,10 +509,17 @@ fn mended(
 }
 
 /// Whether the sender's own words speak of something else than filling in the form.
-fn vetoed(instrument: &Instrument, subject: &Subject, content: &str) -> bool {
+fn vetoed(instrument: &Instrument, subject: &Subject, content: &Content) -> bool {
     let keys = answer::keys(instrument);
     let known = |key: &str| keys.get(&text::fold_tight(key)).map(|item| item.to_string());
-    speaks_of_else(subject, content, &known, &lines::reaches(instrument))
+    let reaches = lines::reaches(instrument);
+    let speaks = |words: &str| speaks_of_else(subject, words, &known, &reaches);
+    // Where the text answers nothing, its HTML twin was read, and what that says beside the answers counts.
+    let twin = content.twin.as_deref().filter(|_| {
+        let (lines, _) = lines::split(&cut::cut(&content.text, &known), &known, &reaches);
+        !lines.iter().any(|line| known(&line.key).is_some())
+    });
+    speaks(&content.text) || twin.is_some_and(speaks)
 }
 
 /// Whether the subject, or a line of the sender's own that is no answer, speaks against what is asked.

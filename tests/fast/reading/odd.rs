@@ -329,6 +329,20 @@ mod texts {
     }
 
     #[test]
+    fn a_text_that_answers_nothing_leaves_the_word_to_its_html() {
+        let html = |more: &str| {
+            let rows: String = DATA.lines().map(|line| format!("<div>{line}</div>")).collect();
+            format!("Content-Type: text/html; charset=utf-8\n\n{more}{rows}")
+        };
+        let plain = "Content-Type: text/plain\n\nThis mail needs a program that shows HTML.";
+        expect(good().parts("alternative", &[plain, &html("")]), "register");
+        expect(
+            good().parts("alternative", &[plain, &html("<p>Please withdraw this patient.</p>")]),
+            "quarantine other-request",
+        );
+    }
+
+    #[test]
     fn no_data_and_prose_are_answered() {
         expect(good().body("\n"), "reply_error empty:body");
         expect(good().body("Please enroll my patient.\n"), "reply_error empty:body");
