@@ -11,6 +11,7 @@ mod laws;
 mod methods;
 mod order;
 mod properties;
+mod several;
 mod simulated;
 mod simulation;
 mod vectors;
