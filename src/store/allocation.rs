@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::gathered::Turn;
+use super::packed::{self, Fields};
 use super::sql::{Row, Rows, binds, statements};
 use super::tx::Expect;
 use super::{Reader, StoreError, Tx};
@@ -77,6 +78,16 @@ statements! { "allocation":
     RECORDS = same "SELECT number, record FROM allocation WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3";
     RECORDED = same concat!("SELECT record, ", columns!(), "FROM allocation \
         WHERE study_id = $1 AND number > $2 AND number <= $3 ORDER BY number LIMIT $4");
+    PACKED_RECORDED = twin [
+        concat!("SELECT count(*), coalesce(group_concat(line, ", packed::row!(), "), '') FROM (SELECT concat_ws(", packed::field!(),
+            ", record, number, subject_id, randomization, arm, coalesce(slot, ''), coalesce(block_size, ''), levels, \
+            coalesce('=' || kit, ''), bundle_version, allocated_at, origin) AS line FROM allocation \
+            WHERE study_id = $1 AND number > $2 AND number <= $3 ORDER BY number LIMIT $4) AS page"),
+        concat!("SELECT count(*), coalesce(string_agg(line, ", packed::row!(), " ORDER BY number), '') FROM (SELECT number, concat_ws(",
+            packed::field!(), ", record, number, subject_id, randomization, arm, coalesce(CAST(slot AS TEXT), ''), \
+            coalesce(CAST(block_size AS TEXT), ''), levels, coalesce('=' || kit, ''), bundle_version, allocated_at, origin) AS line \
+            FROM allocation WHERE study_id = $1 AND number > $2 AND number <= $3 ORDER BY number LIMIT $4) AS page"),
+    ];
     LAST = same "SELECT max(number) FROM allocation WHERE study_id = $1";
     BEGINNINGS = same "SELECT bundle_version, min(number) FROM allocation WHERE study_id = $1 AND number <= $2 \
         GROUP BY bundle_version ORDER BY bundle_version";
@@ -235,7 +246,31 @@ pub async fn list_recorded<'a>(
     last: i64,
     limit: i64,
 ) -> Result<Vec<Recorded>, StoreError> {
-    let rows = from.into().fetch(&RECORDED, binds![study_id, after, last, limit]).await?;
+    let mut from = from.into();
+    let rows = from.fetch(&PACKED_RECORDED, binds![study_id, after, last, limit]).await?;
+    let unpack = |fields: &mut Fields<'_>| {
+        let record = fields.text()?.to_owned();
+        let row = AllocationRow {
+            study_id,
+            number: fields.int()?,
+            subject_id: fields.int()?,
+            randomization: fields.text()?.to_owned(),
+            arm: fields.text()?.to_owned(),
+            slot: fields.opt_int()?,
+            block_size: fields.opt_int()?,
+            levels: fields.text()?.to_owned(),
+            kit: fields.opt_text()?.map(str::to_owned),
+            bundle_version: fields.int()?,
+            allocated_at: fields.instant()?,
+            origin: fields.text().and_then(Origin::find)?,
+        };
+        Some(Recorded { row, record })
+    };
+    let page = packed::unpack(rows, 12, unpack)?;
+    if let Some(page) = page.filter(|page| page.is_sorted_by(|one, next| one.row.number < next.row.number)) {
+        return Ok(page);
+    }
+    let rows = from.fetch(&RECORDED, binds![study_id, after, last, limit]).await?;
     rows.into_iter()
         .map(|mut row| {
             let record = row.text()?;

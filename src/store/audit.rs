@@ -1,6 +1,7 @@
 //! The audit chains, one for each study and one for the installation; see [`crate::domain::chain`].
 
 use super::gathered::Turn;
+use super::packed::{self, Fields};
 use super::sql::{Row, Rows, binds, statements};
 use super::study::StudyRow;
 use super::tx::Expect;
@@ -20,6 +21,14 @@ statements! { "audit":
         WHERE study_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
     LIST_UNLINKED = same "SELECT seq, at, actor, action, body, digest FROM audit \
         WHERE study_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+    PACKED_UNLINKED = twin [
+        concat!("SELECT count(*), coalesce(group_concat(line, ", packed::row!(), "), '') FROM (SELECT concat_ws(", packed::field!(),
+            ", seq, at, actor, action, body, hex(digest)) AS line FROM audit \
+            WHERE study_id = $1 AND seq > $2 ORDER BY seq LIMIT $3) AS page"),
+        concat!("SELECT count(*), coalesce(string_agg(line, ", packed::row!(), " ORDER BY seq), '') FROM (SELECT seq, concat_ws(",
+            packed::field!(), ", seq, at, actor, action, body, encode(digest, 'hex')) AS line FROM audit \
+            WHERE study_id = $1 AND seq > $2 ORDER BY seq LIMIT $3) AS page"),
+    ];
     VERSIONS = same "SELECT seq, at, actor, action, body, digest FROM audit WHERE study_id = $1 AND seq <= $2 \
         AND action IN ('activate', 'amend', 'purge', 'plan-amendment') ORDER BY seq";
     HAS = same "SELECT seq FROM audit WHERE study_id = $1 AND action = $2 ORDER BY seq LIMIT 1";
@@ -167,8 +176,25 @@ pub async fn list_unlinked<'a>(
     after: i64,
     limit: i64,
 ) -> Result<Vec<Unlinked>, StoreError> {
-    let rows = from.into().fetch(&LIST_UNLINKED, binds![study_id, after, limit]).await?;
-    rows.into_iter().map(read_unlinked).collect()
+    let mut from = from.into();
+    let rows = from.fetch(&PACKED_UNLINKED, binds![study_id, after, limit]).await?;
+    let read = |fields: &mut Fields<'_>| {
+        Some(Unlinked {
+            seq: fields.int()?,
+            at: fields.instant()?,
+            actor: fields.text()?.to_owned(),
+            action: fields.text()?.to_owned(),
+            body: fields.text()?.to_owned(),
+            digest: fields.digest()?,
+        })
+    };
+    match packed::unpack(rows, 6, read)?.filter(|entries| entries.is_sorted_by(|one, next| one.seq < next.seq)) {
+        Some(entries) => Ok(entries),
+        None => {
+            let rows = from.fetch(&LIST_UNLINKED, binds![study_id, after, limit]).await?;
+            rows.into_iter().map(read_unlinked).collect()
+        }
+    }
 }
 
 fn read_unlinked(mut row: Row) -> Result<Unlinked, StoreError> {

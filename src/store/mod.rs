@@ -29,6 +29,7 @@ pub mod inbox;
 pub mod kit;
 pub mod mailbox;
 pub mod outbox;
+mod packed;
 pub mod participant;
 pub mod pending;
 pub mod planned;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::gathered::Turn;
+use super::packed::{self, Fields};
 use super::sql::{Bind, Row, Rows, binds, chunks, statements};
 use super::tx::{Expect, Numbers};
 use super::{Reader, StoreError, Tx};
@@ -100,6 +101,18 @@ macro_rules! select {
     };
 }
 
+/// Number of the earlier subject that is screened again, 0 if that is none of the study's; else `none`.
+macro_rules! earlier {
+    ($none:literal) => {
+        concat!(
+            "CASE WHEN rescreens_id IS NULL THEN ",
+            $none,
+            " ELSE coalesce((SELECT earlier.number FROM subject AS earlier WHERE earlier.id = subject.rescreens_id \
+              AND earlier.study_id = subject.study_id AND earlier.number < subject.number), 0) END"
+        )
+    };
+}
+
 statements! { "subject":
     INSERT = numbered Rows {
         head: "INSERT INTO subject (id, study_id, number, reference_key, site, person, enrolled_at, answers, typed, inbox_id, \
@@ -126,10 +139,17 @@ statements! { "subject":
     BY_NUMBER = same select!("WHERE study_id = $1 AND number = $2");
     LATEST_OF = same select!("WHERE study_id = $1 AND person = $2 ORDER BY id DESC LIMIT 1");
     LIST = same select!("WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3");
-    LIST_ON_FILE = same "SELECT id, number, reference_key, site, person, enrolled_at, answers, inbox_id, audit_digest, \
-        CASE WHEN rescreens_id IS NOT NULL THEN coalesce((SELECT earlier.number FROM subject AS earlier \
-        WHERE earlier.id = subject.rescreens_id AND earlier.study_id = subject.study_id AND earlier.number < subject.number), 0) END \
-        FROM subject WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3";
+    LIST_ON_FILE = same concat!("SELECT id, number, reference_key, site, person, enrolled_at, answers, inbox_id, audit_digest, ",
+        earlier!("NULL"), " FROM subject WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3");
+    PACKED_ON_FILE = twin [
+        concat!("SELECT count(*), coalesce(group_concat(line, ", packed::row!(), "), '') FROM (SELECT concat_ws(", packed::field!(),
+            ", id, number, reference_key, site, person, enrolled_at, answers, coalesce(inbox_id, ''), hex(audit_digest), ",
+            earlier!("''"), ") AS line FROM subject WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3) AS page"),
+        concat!("SELECT count(*), coalesce(string_agg(line, ", packed::row!(), " ORDER BY number), '') FROM (SELECT number, concat_ws(",
+            packed::field!(), ", id, number, reference_key, site, person, enrolled_at, answers, coalesce(CAST(inbox_id AS TEXT), ''), \
+            encode(audit_digest, 'hex'), coalesce(CAST(", earlier!("NULL"), " AS TEXT), '')) AS line FROM subject \
+            WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3) AS page"),
+    ];
     AT_SITE = same "SELECT count(*) FROM subject WHERE study_id = $1 AND site = $2";
 }
 
@@ -306,7 +326,26 @@ pub async fn list_on_file<'a>(
             rescreens: row.opt_int()?,
         })
     };
-    from.into().fetch(&LIST_ON_FILE, binds![study_id, after, limit]).await?.into_iter().map(read).collect()
+    let mut from = from.into();
+    let rows = from.fetch(&PACKED_ON_FILE, binds![study_id, after, limit]).await?;
+    let unpack = |fields: &mut Fields<'_>| {
+        Some(OnFile {
+            id: fields.int()?,
+            number: fields.int()?,
+            reference_key: fields.text()?.to_owned(),
+            site: fields.text()?.to_owned(),
+            person: fields.text()?.to_owned(),
+            enrolled_at: fields.instant()?,
+            answers: fields.text()?.to_owned(),
+            inbox_id: fields.opt_int()?,
+            audit_digest: fields.digest()?,
+            rescreens: fields.opt_int()?,
+        })
+    };
+    match packed::unpack(rows, 10, unpack)?.filter(|page| page.is_sorted_by(|one, next| one.number < next.number)) {
+        Some(page) => Ok(page),
+        None => from.fetch(&LIST_ON_FILE, binds![study_id, after, limit]).await?.into_iter().map(read).collect(),
+    }
 }
 
 /// Number of subjects of a site.

@@ -104,6 +104,24 @@ stories! {
         }
     }
 
+    async fn what_parts_cells_on_their_way_hides_nothing(center: &mut Center) {
+        five(center).await;
+        for (change, number) in [
+            ("UPDATE subject SET person = person || '\u{1f}' WHERE number = 2", 2),
+            ("UPDATE subject SET site = site || '\u{1f}' || person, person = '' WHERE number = 3", 3),
+            ("UPDATE subject SET reference_key = reference_key || '\u{1e}' WHERE number = 4", 4),
+            ("UPDATE allocation SET arm = arm || '\u{1f}' WHERE number = 2", 2),
+            ("UPDATE allocation SET kit = '' WHERE number = 3", 3),
+            ("UPDATE allocation SET levels = levels || '\u{1e}' WHERE number = 5", 5),
+        ] {
+            let copy = center.copy().await;
+            copy.tamper(change).await;
+            assert_eq!(first_difference(center, &copy).await, Some(number), "{change}");
+            copy.close().await;
+            center.reconnect().await;
+        }
+    }
+
     async fn a_changed_allocation_is_named(center: &mut Center) {
         five(center).await;
         let copy = center.copy().await;
