@@ -12,7 +12,7 @@ use super::installation::Opened;
 use super::study::judged;
 use super::{End, Installation, Output, Refused, counted};
 use crate::domain::allocation::{SITE, Scheme};
-use crate::domain::study::{Blinding, Study};
+use crate::domain::study::{Blinding, Randomization, Study, arm_name, day_name};
 use crate::limits;
 use crate::store::kit;
 use crate::workflow::import::{self, ArmCounts, History, Line, Misfit, Source};
@@ -112,6 +112,19 @@ fn read(args: &ImportArgs, scheme: &Scheme, study: &Study) -> Result<Read, Expla
         }
         other => other,
     })?;
+    let later = |own: &&Randomization| {
+        let names = [own.id.clone(), arm_name(&own.id), day_name(&own.id)];
+        names.iter().any(|name| read.find(name).is_some())
+    };
+    if let Some(own) = study.randomizations.iter().find(later) {
+        let wrong = format!(
+            "tells of the allocation \"{0}\", but only the first allocation is imported: leave its columns out, import the \
+             subjects, and give each of them its arm with `hagaki allocation force --allocation {0} --subject … --at …`, as far as \
+             [forced] limit in that allocation's file allows",
+            own.id
+        );
+        return Err(ExplainFault::History { path: args.file.clone(), line: Some(1), wrong });
+    }
     let known = scheme.needs().any(|id| id == SITE);
     let site = if known || study.sites.len() == 1 { None } else { read.find(SITE) };
     let columns = ["subject", "kit", "at"].map(|name| read.find(name));

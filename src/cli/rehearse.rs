@@ -17,8 +17,11 @@ use super::simulate::{population, seed};
 use super::{End, Output, Refused, counted};
 use crate::daemon::machine::SystemClock;
 use crate::definition::{self, Bundle};
+use crate::domain::allocation::SITE;
 use crate::domain::answer;
-use crate::domain::study::Study;
+use crate::domain::instrument::Instrument;
+use crate::domain::study::{Arm, FIRST, Study};
+use crate::domain::text;
 use crate::domain::time::{Clock, Instant};
 use walk::{Came, Given, Rehearsed, Step};
 
@@ -28,7 +31,8 @@ pub struct RehearseArgs {
     /// The bundle's folder.
     bundle: PathBuf,
     /// A CSV with a line per subject, in the order of their coming; its columns are items of the registration, by id, label
-    /// or alias.
+    /// or alias. Of a further allocation second.ITEM are items of its form, and second.at is when it is asked for; who answers none
+    /// is not randomized again. Further allocations come when everybody is enrolled, one after another.
     #[arg(long)]
     covariates: PathBuf,
     /// What the rehearsal's secret follows from; without one a new one is made and told.
@@ -57,6 +61,11 @@ pub(super) fn run(args: RehearseArgs) -> anyhow::Result<End> {
     for column in unknown(&study, &columns) {
         eprintln!("note: the column \"{column}\" is no item of the registration and is not used");
     }
+    for own in
+        study.randomizations.iter().filter(|own| !columns.iter().any(|column| own_column(&own.id, column).is_some()))
+    {
+        eprintln!("note: no column begins with \"{0}.\", so the allocation {0} is not rehearsed", own.id);
+    }
     if rows.is_empty() {
         let file = args.covariates.display();
         return Err(Refused(format!(
@@ -78,10 +87,32 @@ pub(super) fn run(args: RehearseArgs) -> anyhow::Result<End> {
     Ok(if rehearsed.proved { End::Done } else { End::Refused })
 }
 
+/// The column that tells when a further allocation is asked for.
+const AT: &str = "at";
+
+/// What stands behind the id of a further allocation in the name of a column.
+fn own_column<'c>(id: &str, column: &'c str) -> Option<&'c str> {
+    column.split_once('.').filter(|(own, _)| own.trim() == id).map(|(_, key)| key.trim())
+}
+
+/// Whether a column belongs to a further allocation.
+fn is_of_further(study: &Study, column: &str) -> bool {
+    study.randomizations.iter().any(|own| own_column(&own.id, column).is_some())
+}
+
 /// Columns that mean no item.
 fn unknown<'c>(study: &Study, columns: &'c [String]) -> Vec<&'c str> {
-    let keys = answer::keys(study.registration_instrument());
-    let known = |column: &&str| keys.contains_key(&crate::domain::text::fold_tight(column));
+    let has = |form: &Instrument, key: &str| answer::keys(form).contains_key(&text::fold_tight(key));
+    let known = |column: &&str| {
+        let mut own = study
+            .randomizations
+            .iter()
+            .filter_map(|own| Some((study.find_instrument(&own.instrument)?, own_column(&own.id, column)?)));
+        match own.next() {
+            Some((form, key)) => key == AT || has(form, key),
+            None => has(study.registration_instrument(), column),
+        }
+    };
     columns.iter().map(String::as_str).filter(|column| !known(column)).collect()
 }
 
@@ -97,13 +128,15 @@ struct Counts {
 }
 
 impl Counts {
-    /// Of those enrolled; every arm and site of the study is there, even with nobody.
-    fn of(study: &Study, rehearsed: &Rehearsed) -> Counts {
+    /// Of those in one of the study's allocations; each of its arms and every site is there, even with nobody.
+    fn of(study: &Study, (allocation, arms): (&str, &[Arm]), rehearsed: &Rehearsed) -> Counts {
         let mut counts = Counts::default();
-        let none: ByArm = study.arms.iter().map(|arm| (arm.code.clone(), 0)).collect();
+        let none: ByArm = arms.iter().map(|arm| (arm.code.clone(), 0)).collect();
         counts.arms.clone_from(&none);
         counts.sites = study.sites.iter().map(|site| (site.code.clone(), none.clone())).collect();
-        for step in rehearsed.steps.iter().filter(|step| step.came == Came::Enrolled) {
+        let counted =
+            |step: &&Step| matches!(step.came, Came::Enrolled | Came::Randomized) && step.allocation == allocation;
+        for step in rehearsed.steps.iter().filter(counted) {
             // A registry allocates no arm, and counts all the same.
             let arm = step.arm.clone().unwrap_or_default();
             *counts.arms.entry(arm.clone()).or_default() += 1;
@@ -119,9 +152,15 @@ impl Counts {
 }
 
 fn to_json(study: &Study, seed: &str, rehearsed: &Rehearsed) -> Value {
-    let counts = Counts::of(study, rehearsed);
+    let counts = Counts::of(study, (FIRST, &study.arms), rehearsed);
+    let further = study.randomizations.iter().map(|own| {
+        let counts = Counts::of(study, (&own.id, &own.arms), rehearsed);
+        let told = json!({ "by_arm": counts.arms, "by_site": counts.sites, "by_factor": counts.factors });
+        (own.id.clone(), told)
+    });
+    let further: serde_json::Map<String, Value> = further.collect();
     let row = |step: &Step| {
-        json!({ "line": step.line, "outcome": step.came.key(), "reason": step.reason, "subject": step.subject, "site": step.site,
+        json!({ "line": step.line, "allocation": step.allocation, "outcome": step.came.key(), "reason": step.reason, "subject": step.subject, "site": step.site,
                 "arm": step.arm, "kit": step.kit, "letters": step.letters })
     };
     let many = |came: Came| rehearsed.steps.iter().filter(|step| step.came == came).count();
@@ -140,6 +179,8 @@ fn to_json(study: &Study, seed: &str, rehearsed: &Rehearsed) -> Value {
         "by_arm": counts.arms,
         "by_site": counts.sites,
         "by_factor": counts.factors,
+        "randomized_again": many(Came::Randomized),
+        "further": further,
         "proved": rehearsed.proved,
     })
 }
@@ -158,40 +199,27 @@ fn to_text(study: &Study, seed: &str, rehearsed: &Rehearsed) -> String {
             .into_iter()
             .filter(|part| !part.is_empty())
             .collect();
+        let again = if step.allocation == FIRST { "" } else { step.allocation.as_str() };
+        let told: Vec<&str> = [again].into_iter().filter(|again| !again.is_empty()).chain(told).collect();
         let _ = writeln!(text, "line {:<6} {:<10} {}", step.line, step.came.key(), told.join("  "));
     }
-    let counts = Counts::of(study, rehearsed);
-    // As in the study's file; a registry has one column without a code.
-    let place = |code: &str| study.arms.iter().position(|arm| arm.code == code);
-    let mut arms: Vec<String> = counts.arms.keys().cloned().collect();
-    arms.sort_by_key(|code| place(code));
-    let mut rows: Vec<Vec<String>> =
-        vec![[String::new()].into_iter().chain(arms.iter().map(|arm| head(arm))).collect()];
-    let mut row = |name: String, of: &ByArm| {
-        let own = arms.iter().map(|arm| of.get(arm).copied().unwrap_or(0).to_string());
-        rows.push([name].into_iter().chain(own).collect());
-    };
-    row("all".to_string(), &counts.arms);
-    counts.sites.iter().for_each(|(site, of)| row(format!("site {site}"), of));
-    for (factor, levels) in counts.factors.iter().filter(|(factor, _)| *factor != crate::domain::allocation::SITE) {
-        levels.iter().for_each(|(level, of)| row(format!("{factor} {level}"), of));
-    }
-    text.push('\n');
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
-    for row in &rows {
-        let cells = row.iter().enumerate().map(|(at, cell)| {
-            let width = width(at).unwrap_or(0);
-            if at == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
-        });
-        let _ = writeln!(text, "{}", cells.collect::<Vec<String>>().join("  ").trim_end());
+    text.push_str(&table(study, (FIRST, &study.arms), rehearsed));
+    for own in &study.randomizations {
+        let _ = write!(text, "\nallocation {}\n", own.id);
+        text.push_str(&table(study, (&own.id, &own.arms), rehearsed));
     }
     let many = |came: Came| rehearsed.steps.iter().filter(|step| step.came == came).count();
     let letters: usize = rehearsed.steps.iter().map(|step| step.letters).sum();
     let _ = writeln!(
         text,
-        "\n{}: {} enrolled, {} refused, {}, {}; {} written; {}.",
-        counted(rehearsed.steps.len() as u64, "line"),
+        "\n{}: {} enrolled{}, {} refused, {}, {}; {} written; {}.",
+        counted(rehearsed.steps.iter().filter(|step| step.allocation == FIRST).count() as u64, "line"),
         many(Came::Enrolled),
+        if study.randomizations.is_empty() {
+            String::new()
+        } else {
+            format!(", {} randomized again", many(Came::Randomized))
+        },
         many(Came::Refused),
         counted(many(Came::Duplicate) as u64, "duplicate"),
         counted(many(Came::Conflict) as u64, "conflict"),
@@ -203,6 +231,36 @@ fn to_text(study: &Study, seed: &str, rehearsed: &Rehearsed) -> String {
         }
     );
     let _ = writeln!(text, "seed: {seed} (the same seed, bundle and file give the same arms)");
+    text
+}
+
+/// How many of one of the study's allocations have each arm, in all and by level.
+fn table(study: &Study, (allocation, own): (&str, &[Arm]), rehearsed: &Rehearsed) -> String {
+    let counts = Counts::of(study, (allocation, own), rehearsed);
+    // As in the study's file; a registry has one column without a code.
+    let place = |code: &str| own.iter().position(|arm| arm.code == code);
+    let mut arms: Vec<String> = counts.arms.keys().cloned().collect();
+    arms.sort_by_key(|code| place(code));
+    let mut rows: Vec<Vec<String>> =
+        vec![[String::new()].into_iter().chain(arms.iter().map(|arm| head(arm))).collect()];
+    let mut row = |name: String, of: &ByArm| {
+        let own = arms.iter().map(|arm| of.get(arm).copied().unwrap_or(0).to_string());
+        rows.push([name].into_iter().chain(own).collect());
+    };
+    row("all".to_string(), &counts.arms);
+    counts.sites.iter().for_each(|(site, of)| row(format!("site {site}"), of));
+    for (factor, levels) in counts.factors.iter().filter(|(factor, _)| *factor != SITE) {
+        levels.iter().for_each(|(level, of)| row(format!("{factor} {level}"), of));
+    }
+    let mut text = "\n".to_string();
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    for row in &rows {
+        let cells = row.iter().enumerate().map(|(at, cell)| {
+            let width = width(at).unwrap_or(0);
+            if at == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+        });
+        let _ = writeln!(text, "{}", cells.collect::<Vec<String>>().join("  ").trim_end());
+    }
     text
 }
 

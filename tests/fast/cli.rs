@@ -472,6 +472,81 @@ fn a_blinded_rehearsal_hands_out_kits() {
 }
 
 #[test]
+fn a_rehearsal_walks_further_allocations_too() {
+    let place = Place::new();
+    let head = "site,subject_ref,age,sex,second.判定日,second.responder,second.ISI,second.at,second.nothing\n";
+    let rows = [
+        "201,201-001,56,F,2027-01-20,no,23,2027-01-21,\n",
+        "201,201-002,56,F,2027-01-12,no,5,2027-01-12,\n",
+        "202,202-001,56,M,2027-01-12,yes,9,2027-01-13T10:00,\n",
+        "202,202-002,56,M,2027-01-12,no,99,2027-01-14,\n",
+        "202,202-003,19,M,2027-01-12,no,23,2027-01-14,\n",
+        "201,201-003,56,F,,,,,\n",
+    ];
+    place.write("people.csv", &format!("{head}{}", rows.concat()));
+    let line = format!(
+        "allocation rehearse {SAMPLES}/cygnus --covariates people.csv --seed 3 --now 2026-11-20T09:00:00+09:00"
+    );
+    let ran = place.ends(0, &format!("{line} --json"));
+    assert!(ran.err.contains("second.nothing") && !ran.err.contains("second.ISI"), "{}", ran.err);
+    let told = ran.json();
+    let outcomes: Vec<(u64, &str, &str, &str)> = told["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| {
+            let text = |key: &str| row[key].as_str().unwrap();
+            (row["line"].as_u64().unwrap(), text("allocation"), text("outcome"), text("reason"))
+        })
+        .collect();
+    let expected = [
+        (2, "first", "enrolled", "enrolled"),
+        (3, "first", "enrolled", "enrolled"),
+        (4, "first", "enrolled", "enrolled"),
+        (5, "first", "enrolled", "enrolled"),
+        (6, "first", "refused", "not-eligible:adult"),
+        (7, "first", "enrolled", "enrolled"),
+        // In the order of their days; an unusual score is asked about and confirmed.
+        (3, "second", "randomized", "randomized"),
+        (4, "second", "refused", "condition"),
+        (5, "second", "refused", "range:isi"),
+        (2, "second", "randomized", "randomized"),
+    ];
+    assert_eq!(outcomes, expected);
+    assert_eq!((&told["enrolled"], &told["randomized_again"], &told["proved"]), (&5.into(), &2.into(), &true.into()));
+    let of = |counts: &Value| counts.as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum::<u64>();
+    let second = &told["further"]["second"];
+    assert_eq!((of(&told["by_arm"]), of(&second["by_arm"]), of(&second["by_site"]["201"])), (5, 2, 2));
+    assert_eq!(of(&second["by_factor"]["severity"]["moderate"]), 1);
+    let text = place.ends(0, &line).out;
+    assert!(text.contains("line 3      randomized second  CYGNUS-0002  arm "), "{text}");
+    assert!(
+        text.contains("\nallocation second\n") && text.contains("5 enrolled, 2 randomized again, 3 refused"),
+        "{text}"
+    );
+    // Without columns of its own it is said that it was left out.
+    place.write("first.csv", "site,subject_ref,age,sex\n201,201-001,56,F\n");
+    let ran = place.ends(0, &format!("allocation rehearse {SAMPLES}/cygnus --covariates first.csv --seed 3"));
+    assert!(ran.err.contains("the allocation second is not rehearsed"), "{}", ran.err);
+    place.write("bad.csv", "site,subject_ref,age,sex,second.ISI,second.at\n201,201-001,56,F,23,soon\n");
+    let ran = place.ends(3, &format!("allocation rehearse {SAMPLES}/cygnus --covariates bad.csv --seed 3"));
+    assert!(ran.err.contains("line 2") && ran.err.contains("write a day or a moment"), "{}", ran.err);
+}
+
+#[test]
+fn a_history_of_a_second_stage_is_refused_with_what_to_do() {
+    let place = Place::new();
+    place.ends(0, &format!("study activate {SAMPLES}/cygnus --json"));
+    place.write("old.csv", "subject,site,arm,block_size,second_arm\n201-001,201,CBT,4,ADD\n");
+    let refused = place.ends(1, "allocation import cygnus old.csv");
+    for part in ["only the first allocation is imported", "allocation force --allocation second"] {
+        assert!(refused.err.contains(part), "{part}: {}", refused.err);
+    }
+    place.write("first.csv", "subject,site,arm,block_size\n201-001,201,CBT,4\n");
+    place.ends(0, "allocation import cygnus first.csv");
+}
+
+#[test]
 fn a_poor_design_is_warned_of_and_still_sound() {
     let place = Place::new();
     let bundle = place.path("poor");

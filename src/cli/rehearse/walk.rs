@@ -15,8 +15,8 @@ use crate::daemon::run::keys;
 use crate::definition::Bundle;
 use crate::domain::allocation::Levels;
 use crate::domain::answer::{self, Line};
-use crate::domain::request::{Act, Request};
-use crate::domain::study::{Person, Stage, Study};
+use crate::domain::request::{Act, Randomize, Request};
+use crate::domain::study::{FIRST, Person, Randomization, Stage, Study};
 use crate::domain::time::{Dice, Instant};
 use crate::letters::{Kind, opened};
 use crate::store::inbox::{self, NewItem};
@@ -33,6 +33,8 @@ const MAILBOX: &str = "rehearsal";
 pub(super) enum Came {
     /// Enrolled, and allocated where the study randomizes.
     Enrolled,
+    /// Randomized again.
+    Randomized,
     /// The same subject with the same data came before.
     Duplicate,
     /// The same subject came before with other data.
@@ -46,6 +48,7 @@ impl Came {
     pub(super) const fn key(self) -> &'static str {
         match self {
             Came::Enrolled => "enrolled",
+            Came::Randomized => "randomized",
             Came::Duplicate => "duplicate",
             Came::Conflict => "conflict",
             Came::Refused => "refused",
@@ -57,6 +60,8 @@ impl Came {
 #[derive(Clone, Debug)]
 pub(super) struct Step {
     pub(super) line: u64,
+    /// Which of the study's allocations was asked for; the first comes with enrolling.
+    pub(super) allocation: String,
     pub(super) came: Came,
     /// Keys of why, as an inbox row has them.
     pub(super) reason: String,
@@ -168,6 +173,22 @@ pub(super) async fn walk(bundle: &Bundle, study: &Study, given: Given<'_>) -> an
         steps.push(walk.step(*line, columns, record, now).await.with_context(|| format!("line {line}"))?);
         bar.advance(1);
     }
+    let mut now = begin.plus_seconds(i64::try_from(rows.len()).unwrap_or(0));
+    for own in &study.randomizations {
+        let mut asked = Vec::new();
+        for ((line, record), step) in rows.iter().zip(&steps) {
+            let own = Columns { study, own, columns }.read(record).with_context(|| format!("line {line}"))?;
+            asked.extend(own.filter(|_| step.came == Came::Enrolled).map(|own| (own, step.clone())));
+        }
+        // In the order in which they come; those of one time, and of none, in the order of the file.
+        asked.sort_by_key(|(asked, _)| asked.at.unwrap_or(now).max(now));
+        for (asked, first) in asked {
+            now = asked.at.unwrap_or(now).max(now).plus_seconds(1);
+            steps.push(
+                walk.again(own, &first, &asked.lines, now).await.with_context(|| format!("line {}", first.line))?,
+            );
+        }
+    }
     bar.clear();
     let verdict = proof::verify(&store, &walk.shelved).await?;
     let proved = matches!(verdict, proof::Verdict::Proved(_) | proof::Verdict::NoScheme);
@@ -189,48 +210,78 @@ impl Walk<'_> {
             .iter()
             .zip(record)
             .enumerate()
-            .filter(|(_, (_, value))| !value.is_empty())
+            .filter(|(_, (key, value))| !value.is_empty() && !super::is_of_further(self.study, key))
             .map(|(at, (key, value))| Line { key: key.clone(), value: value.to_string(), number: at + 1 })
             .collect();
         let form = answer::read_form(self.study, self.study.registration_instrument(), &lines, today);
         let site = enroll::site_of(self.study, &form).unwrap_or_default();
-        let refused = |reason: &str| Step {
+        let refused = Step {
             line,
+            allocation: FIRST.to_string(),
             came: Came::Refused,
-            reason: reason.to_string(),
-            site: site.clone(),
+            reason: "nobody-enrolls-there".to_string(),
+            site,
             subject: None,
             arm: None,
             kit: None,
             levels: Levels::new(),
             letters: 0,
         };
-        let Some(person) = enroller(self.study, &site) else {
-            return Ok(refused("nobody-enrolls-there"));
+        self.ask(refused, &lines, Act::Enroll(form), now).await
+    }
+
+    /// Asks for a further allocation of somebody who was enrolled.
+    async fn again(&self, own: &Randomization, first: &Step, lines: &[Line], now: Instant) -> anyhow::Result<Step> {
+        let instrument = self.study.find_instrument(&own.instrument).ok_or_else(|| anyhow!("its form is absent"))?;
+        let wanted = Randomize {
+            randomization: Some(own.id.clone()),
+            subject: first.subject.map(|number| self.study.subject_number(number)).unwrap_or_default(),
+            form: answer::read_form(self.study, instrument, lines, now.day_in(self.study.zone)),
+            ..Randomize::default()
         };
+        let refused = Step {
+            allocation: own.id.clone(),
+            came: Came::Refused,
+            arm: None,
+            kit: None,
+            levels: Levels::new(),
+            letters: 0,
+            ..first.clone()
+        };
+        self.ask(refused, lines, Act::Randomize(wanted), now).await
+    }
+
+    /// Sends what is asked through the workflow, and confirms it where that is asked for; `refused` is what comes of it if nobody
+    /// could ask.
+    async fn ask(&self, refused: Step, lines: &[Line], act: Act, now: Instant) -> anyhow::Result<Step> {
+        let site = refused.site.clone();
+        let Some(person) = enroller(self.study, &site) else { return Ok(refused) };
         let text: String = lines.iter().map(|line| format!("{}: {}\n", line.key, line.value)).collect();
-        let first = Mail { key: format!("line-{line}"), text, site: &site, person };
-        let (mut settled, mut inbox) = self.accept(&first, Act::Enroll(form), now).await?;
+        let key = format!("line-{}-{}", refused.line, refused.allocation);
+        let first = Mail { key: key.clone(), text, site: &site, person };
+        let (mut settled, mut inbox) = self.accept(&first, act, now).await?;
         let mut letters = outbox::find_by_inbox(self.shelf.store(), inbox).await?;
         if settled.reason == "to-confirm" {
             // Whoever rehearses stands by what they typed.
             let token = self.token(&letters).await?;
-            let reply = Mail { key: format!("line-{line}-confirmed"), text: "OK\n".to_string(), site: &site, person };
+            let reply = Mail { key: format!("{key}-confirmed"), text: "OK\n".to_string(), site: &site, person };
             (settled, inbox) = self.accept(&reply, Act::Confirm(token), now).await?;
             letters.extend(outbox::find_by_inbox(self.shelf.store(), inbox).await?);
         }
         let came = match (settled.disposition, settled.reason.as_str()) {
+            ("register", "randomized") => Came::Randomized,
             ("register", _) => Came::Enrolled,
             ("reply_duplicate", _) => Came::Duplicate,
             (_, "conflict") => Came::Conflict,
             _ => Came::Refused,
         };
-        let mut step = Step { came, letters: letters.len(), ..refused(&settled.reason) };
+        let mut step = Step { came, letters: letters.len(), reason: settled.reason.clone(), ..refused };
         if let Some(id) = settled.subject_id {
             let store = self.shelf.store();
             step.subject = Some(subject::load(store, id).await?.number);
             let given = allocation::list_by_subject(store, id).await?;
-            if let (Some(row), Came::Enrolled | Came::Duplicate) = (given.into_iter().next(), came) {
+            let own = given.into_iter().find(|given| given.randomization == step.allocation);
+            if let (Some(row), Came::Enrolled | Came::Randomized | Came::Duplicate) = (own, came) {
                 step.levels = serde_json::from_str(&row.levels).context("the levels of an allocation are JSON")?;
                 (step.arm, step.kit) = (Some(row.arm), row.kit);
             }
@@ -274,13 +325,48 @@ impl Walk<'_> {
 
     /// The one-time token in the letter that asks to confirm.
     async fn token(&self, letters: &[outbox::OutboxRow]) -> anyhow::Result<String> {
-        let asked = letters.iter().find(|letter| letter.kind == Kind::Confirm.key());
+        let asked = letters
+            .iter()
+            .find(|letter| [Kind::Confirm, Kind::RandomizationConfirm].iter().any(|kind| letter.kind == kind.key()));
         let asked = asked.ok_or_else(|| anyhow!("no letter asks for the confirmation"))?;
         let raw = outbox::find_raw(self.shelf.store(), asked.id).await?.unwrap_or_default();
         let address = opened::open(&raw).reply_to.unwrap_or_default();
         let token =
             address.split_once("+c.").and_then(|(_, rest)| rest.split_once('@')).map(|(token, _)| token.to_string());
         token.ok_or_else(|| anyhow!("the letter that asks for the confirmation has no token"))
+    }
+}
+
+/// The columns of a further allocation: `second.isi` an item of its form, `second.at` when it is asked for.
+struct Columns<'a> {
+    study: &'a Study,
+    own: &'a Randomization,
+    columns: &'a [String],
+}
+
+/// What a row asks for in a further allocation.
+struct Asked {
+    lines: Vec<Line>,
+    at: Option<Instant>,
+}
+
+impl Columns<'_> {
+    /// What a row asks for; nothing where it answers no item.
+    fn read(&self, record: &csv::StringRecord) -> anyhow::Result<Option<Asked>> {
+        let mut asked = Asked { lines: Vec::new(), at: None };
+        for (number, (column, value)) in (1..).zip(self.columns.iter().zip(record)) {
+            match super::own_column(&self.own.id, column) {
+                None => {}
+                Some(_) if value.is_empty() => {}
+                Some(super::AT) => {
+                    let at = self.study.zone.parse_moment(value);
+                    let wrong = || anyhow!("{column} {value}: write a day or a moment, such as 2027-01-15T09:05");
+                    asked.at = Some(at.ok_or_else(wrong)?);
+                }
+                Some(key) => asked.lines.push(Line { key: key.to_string(), value: value.to_string(), number }),
+            }
+        }
+        Ok(Some(asked).filter(|asked| !asked.lines.is_empty()))
     }
 }
 
