@@ -1000,6 +1000,7 @@ def check_journal(folder, package, secret, entries):
         check_recounts(recounts, entries, schemes)
     courses = {which: Course(own) for which, own in schemes.items()}
     counts = {"drawn": 0, "imported": 0, "forced": 0}
+    by_hand = Counter()  # how many were given in each allocation
     counting = {}  # number → the course that counts it
     arms = {}  # subject and allocation → arm
     expected_number = 1
@@ -1032,7 +1033,8 @@ def check_journal(folder, package, secret, entries):
             if row["origin"] == "drawn":
                 check_draw(row, course.state, secret)
             elif row["origin"] == "forced":
-                check_forced(row, course.state, counts["forced"] + 1)
+                by_hand[which] += 1
+                check_forced(row, course.state, by_hand[which])
             elif counts["drawn"] or counts["forced"]:
                 raise Differs(number, "origin", "drawn, as one before: a history is imported first or not at all", "imported")
             counts[row["origin"]] += 1
@@ -1186,7 +1188,8 @@ def check_recounts(recounts, entries, schemes):
             decided = max(version for number, version in versions.items() if number <= fact["after"])
             scheme = rules[max(version for version in rules if version <= decided)]
             levels = fact.get("levels") if which == FIRST else (fact.get("further") or {}).get(which)
-            if fact["kind"] in scheme.exclude:
+            concerned = fact.get("randomization") in (None, which)
+            if concerned and fact["kind"] in scheme.exclude:
                 expected.append({**line, "levels": None})
             elif scheme.corrected and levels is not None:
                 expected.append({**line, "levels": levels})

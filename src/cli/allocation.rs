@@ -292,13 +292,11 @@ fn balance_of(slug: &str, installation: &Installation, output: Output) -> anyhow
     for rules in study.allocations() {
         let counted = balance::count(rules, &journal)?;
         if output.json {
-            let told = balance_json(rules, &counted);
+            let mut told = balance_json(rules, &counted);
+            told["forced"] = json!(counted.forced);
+            told["forced_limit"] = json!(rules.forcing.limit);
             match rules.id {
-                FIRST => {
-                    first = told;
-                    first["forced"] = json!(counted.forced);
-                    first["forced_limit"] = json!(study.forcing.limit);
-                }
+                FIRST => first = told,
                 id => drop(further.insert(id.to_string(), told)),
             }
             continue;
@@ -308,8 +306,8 @@ fn balance_of(slug: &str, installation: &Installation, output: Output) -> anyhow
             println!("{gap}allocation {}", rules.id);
         }
         print_balance(rules, &counted);
-        if rules.id == FIRST && (counted.forced > 0 || study.forcing.limit > 0) {
-            println!("{} given by hand, at most {}", counted.forced, study.forcing.limit);
+        if counted.forced > 0 || rules.forcing.limit > 0 {
+            println!("{} given by hand, at most {}", counted.forced, rules.forcing.limit);
         }
     }
     if output.json {

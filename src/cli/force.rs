@@ -1,4 +1,4 @@
-//! `hagaki allocation force`: a subject enrolled with an arm given by hand.
+//! `hagaki allocation force`: a subject enrolled with an arm given by hand, or given one of a further allocation.
 
 use std::path::PathBuf;
 
@@ -11,11 +11,12 @@ use super::unblind::judged;
 use super::{End, Installation, Output, Refused};
 use crate::daemon::run::{desk_address, keys};
 use crate::domain::answer::{self, Form, Line};
-use crate::domain::study::Study;
+use crate::domain::instrument::Instrument;
+use crate::domain::study::{FIRST, Study};
 use crate::domain::time::Instant;
 use crate::mail::reading;
 use crate::workflow::Means;
-use crate::workflow::force::{self, Order};
+use crate::workflow::force::{self, Again, Order};
 use crate::workflow::shelf::Shelf;
 
 /// What `hagaki allocation force` takes.
@@ -23,8 +24,15 @@ use crate::workflow::shelf::Shelf;
 pub struct ForceArgs {
     /// The study.
     slug: String,
-    /// The registration, item by item: ITEM=VALUE, under any key that a mail may use. Or give --form.
+    /// The registration (or the form of the further allocation), item by item: ITEM=VALUE, under any key that a mail may use. Or
+    /// give --form.
     answers: Vec<String>,
+    /// The further allocation whose arm it is, by its id, for a --subject who is enrolled.
+    #[arg(long, requires = "subject", conflicts_with_all = ["form", "rescreens"])]
+    allocation: Option<String>,
+    /// Number of the subject who is enrolled, for a further --allocation.
+    #[arg(long, requires = "allocation")]
+    subject: Option<String>,
     /// The registration as a file: the lines of a form, or the mail as it was saved.
     #[arg(long, conflicts_with = "answers")]
     form: Option<PathBuf>,
@@ -69,7 +77,15 @@ pub(super) fn run(args: &ForceArgs) -> anyhow::Result<End> {
         None => now,
         Some(text) => moment(study, text)?,
     };
-    let form = form(args, study, happened_at)?;
+    let instrument = match &args.allocation {
+        None => study.registration_instrument(),
+        // What there is none of is refused with the ids that there are.
+        Some(own) => study
+            .find_randomization(own)
+            .and_then(|own| study.find_instrument(&own.instrument))
+            .unwrap_or_else(|| study.registration_instrument()),
+    };
+    let form = form(args, study, instrument, happened_at)?;
     let keys = opened.runtime.block_on(keys(&opened.store, &*opened.dice))?;
     let mailbox = opened.settings.mailboxes.first().ok_or_else(|| anyhow!("no mailbox is configured"))?;
     let desk = desk_address(mailbox, &opened.settings.web);
@@ -86,25 +102,35 @@ pub(super) fn run(args: &ForceArgs) -> anyhow::Result<End> {
         form: &form,
         sure: args.sure,
     };
-    let forcing = force::force(&shelf, &shelved, means, order);
-    let done = judged(opened.runtime.block_on(forcing))?;
+    let again = args.allocation.as_deref().zip(args.subject.as_deref());
+    let again = again.map(|(randomization, subject)| Again { randomization, subject });
+    let done = judged(match again {
+        Some(again) => opened.runtime.block_on(force::force_again(&shelf, &shelved, means, again, order)),
+        None => opened.runtime.block_on(force::force(&shelf, &shelved, means, order)),
+    })?;
     let subject = &done.enrolled.subject;
     let number = study.subject_number(subject.number);
-    let kit = done.enrolled.kit.as_deref();
-    let limit = study.forcing.limit;
+    let further = again.and_then(|again| done.enrolled.find_further(again.randomization));
+    let kit = further.map_or(done.enrolled.kit.as_deref(), |further| further.kit.as_deref());
+    let person = further.map_or(&subject.person, |further| &further.request.person);
+    let limit =
+        study.find_rules(again.map_or(FIRST, |again| again.randomization)).map_or(0, |rules| rules.forcing.limit);
     if args.output.json {
         println!(
             "{}",
-            json!({ "study": args.slug, "subject": number, "site": subject.site, "arm": args.arm, "kit": kit,
-                    "for": subject.person, "forced": done.used, "limit": limit })
+            json!({ "study": args.slug, "subject": number, "allocation": args.allocation, "site": subject.site,
+                    "arm": args.arm, "kit": kit, "for": person, "forced": done.used, "limit": limit })
         );
         return Ok(End::Done);
     }
-    println!("{number} is enrolled at site {} with the arm {}", subject.site, args.arm);
+    match &args.allocation {
+        Some(own) => println!("{number} of site {} has the arm {} of the allocation {own}", subject.site, args.arm),
+        None => println!("{number} is enrolled at site {} with the arm {}", subject.site, args.arm),
+    }
     if let Some(kit) = kit {
         println!("kit {kit}");
     }
-    println!("the assignment letter goes to {}", subject.person);
+    println!("the assignment letter goes to {person}");
     println!("{} of {limit} allocations of {} given by hand", done.used, args.slug);
     Ok(End::Done)
 }
@@ -116,7 +142,7 @@ fn moment(study: &Study, text: &str) -> anyhow::Result<Instant> {
     Ok(found.ok_or_else(wrong)?)
 }
 
-fn form(args: &ForceArgs, study: &Study, happened_at: Instant) -> anyhow::Result<Form> {
+fn form(args: &ForceArgs, study: &Study, instrument: &Instrument, happened_at: Instant) -> anyhow::Result<Form> {
     let today = happened_at.day_in(study.zone);
     if let Some(path) = &args.form {
         let raw = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
@@ -131,10 +157,10 @@ fn form(args: &ForceArgs, study: &Study, happened_at: Instant) -> anyhow::Result
             answer.split_once('=').ok_or_else(|| Refused(format!("{answer}: write ITEM=VALUE, such as sex=F")))?;
         lines.push(Line { key: pair.0.trim().to_string(), value: pair.1.trim().to_string(), number });
     }
-    let form = answer::read_form(study, study.registration_instrument(), &lines, today);
+    let form = answer::read_form(study, instrument, &lines, today);
     let form = Form { rescreens: args.rescreens.clone(), ..form };
     if let Some((key, _)) = form.unknown.first() {
-        let items = study.registration_instrument().items.iter().map(|item| item.id.as_str());
+        let items = instrument.items.iter().map(|item| item.id.as_str());
         let known = items.collect::<Vec<&str>>().join(", ");
         return Err(Refused(format!("{key}: there is no such item; there are {known}")).into());
     }

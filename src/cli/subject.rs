@@ -19,7 +19,7 @@ use crate::store::fact::{self, FactRow};
 use crate::store::subject;
 use crate::store::subject::SubjectRow;
 use crate::workflow::Means;
-use crate::workflow::command::{self, Order};
+use crate::workflow::command::{self, Known, Order};
 use crate::workflow::enroll;
 use crate::workflow::shelf::Shelf;
 
@@ -62,12 +62,16 @@ pub enum SubjectCommand {
         /// Why: stands in the audit chain and in the letters.
         #[arg(long)]
         reason: String,
-        /// What would have been right: ITEM=VALUE; may be given several times.
+        /// What would have been right: ITEM=VALUE, or second.ITEM=VALUE of the form of a further allocation; may be given several
+        /// times.
         #[arg(long, value_parser = pair)]
         set: Vec<(String, String)>,
         /// The subject enrolled before, of which it is a duplicate.
         #[arg(long)]
         of: Option<String>,
+        /// The further allocation that was in error, or for which it was ineligible; the subject as a whole if left out.
+        #[arg(long)]
+        allocation: Option<String>,
         /// Which installation.
         #[command(flatten)]
         installation: Installation,
@@ -93,7 +97,7 @@ pub(super) fn run(command: SubjectCommand) -> anyhow::Result<End> {
     match command {
         SubjectCommand::List { slug, installation, output } => list(&slug, &installation, output),
         SubjectCommand::Show { slug, subject, installation, output } => show(&slug, &subject, &installation, output),
-        SubjectCommand::Note { slug, subject, kind, reason, set, of, installation, output } => {
+        SubjectCommand::Note { slug, subject, kind, reason, set, of, allocation, installation, output } => {
             let opened = Opened::open(&installation)?;
             let shelved = opened.study(&slug)?;
             let keys = opened.runtime.block_on(keys(&opened.store, &*opened.dice))?;
@@ -103,7 +107,8 @@ pub(super) fn run(command: SubjectCommand) -> anyhow::Result<End> {
             let shelf = Shelf::new(opened.store.clone());
             let order = Order { actor: &opened.actor, subject: &subject, reason: &reason };
             let set: BTreeMap<String, String> = set.into_iter().collect();
-            let noting = command::note(&shelf, &shelved, means, order, kind, &set, of.as_deref());
+            let known = Known { kind, set: &set, of: of.as_deref(), randomization: allocation.as_deref() };
+            let noting = command::note(&shelf, &shelved, means, order, known);
             let (fact, new) = judged(opened.runtime.block_on(noting))?;
             if output.json {
                 println!("{}", json!({ "fact": fact_json(&shelved.study, &fact), "new": new }));
@@ -131,7 +136,7 @@ fn list(slug: &str, installation: &Installation, output: Output) -> anyhow::Resu
         let Some(last) = page.last() else { return Ok(End::Done) };
         after = last.number;
         for row in &page {
-            let known: Vec<&str> = facts.get(&row.id).into_iter().flatten().map(|fact| fact.kind.key()).collect();
+            let known: Vec<String> = facts.get(&row.id).into_iter().flatten().map(about).collect();
             if output.json {
                 println!(
                     "{}",
@@ -185,7 +190,7 @@ fn show(slug: &str, wanted: &str, installation: &Installation, output: Output) -
             "enrolled_at": row.enrolled_at.local(study.zone), "answers": answers, "arm": arm, "kit": kit,
             "origin": origin.map(Origin::key), "allocated_at": allocated, "rescreens": earlier, "rescreened_as": later,
             "further": further.iter().map(|own| json!({
-                "randomization": own.randomization, "arm": shown(own), "kit": own.kit,
+                "randomization": own.randomization, "arm": shown(own), "kit": own.kit, "origin": own.origin.key(),
                 "randomized_at": own.allocated_at.local(study.zone) })).collect::<Vec<Value>>(),
             "facts": facts })
         );
@@ -216,7 +221,10 @@ fn show(slug: &str, wanted: &str, installation: &Installation, output: Output) -
         let told = shown(own).map(|arm| format!("arm {arm}"));
         let kit = own.kit.as_ref().map(|kit| format!("kit {kit}"));
         let told: Vec<String> = told.into_iter().chain(kit).collect();
-        println!("  {:<12} {} at {}", own.randomization, told.join(", "), own.allocated_at.local(study.zone));
+        let by_hand = opened.runtime.block_on(enroll::allocated(&opened.store, own))?;
+        let at = by_hand
+            .map_or_else(|| own.allocated_at.local(study.zone), |at| format!("{}, by hand", at.local(study.zone)));
+        println!("  {:<12} {} at {at}", own.randomization, told.join(", "));
     }
     for (item, value) in &answers {
         println!("  {item:<12} {value}");
@@ -225,7 +233,7 @@ fn show(slug: &str, wanted: &str, installation: &Installation, output: Output) -
         println!(
             "  fact {}: {} at {}, by {}: {}",
             fact.number,
-            fact.kind.key(),
+            about(fact),
             fact.recorded_at.local(study.zone),
             fact.person,
             fact.reason
@@ -245,9 +253,15 @@ fn shown_answers(study: &Study, row: &SubjectRow) -> anyhow::Result<BTreeMap<Str
     Ok(answers.into_iter().filter(|(item, _)| plain(item)).collect())
 }
 
+/// What became known, with the further allocation that it is about alone.
+fn about(fact: &FactRow) -> String {
+    let own = fact.randomization.as_ref().map(|own| format!(" ({own})")).unwrap_or_default();
+    format!("{}{own}", fact.kind.key())
+}
+
 fn fact_json(study: &Study, fact: &FactRow) -> Value {
     let changes: Value = serde_json::from_str(&fact.changes).unwrap_or_default();
-    json!({ "number": fact.number, "kind": fact.kind.key(), "person": fact.person, "actor": fact.actor,
+    json!({ "number": fact.number, "kind": fact.kind.key(), "allocation": fact.randomization, "person": fact.person, "actor": fact.actor,
             "reason": fact.reason, "changes": changes, "after_allocation": fact.after_allocation,
             "recorded_at": fact.recorded_at.local(study.zone) })
 }

@@ -189,13 +189,7 @@ pub(super) fn check_allocation(
         }
     }
     if let Some(forced) = root.section("forced") {
-        match key {
-            "arms" => check_forced(&forced, grounds.study, report),
-            _ => {
-                let wrong = "arms of a further allocation are drawn, never given by hand".to_string();
-                here(&root, "forced", wrong, format!("leave it out; [forced] stands in {ALLOCATION}"));
-            }
-        }
+        check_forced(file, &forced, grounds.study, report);
     }
     if let Some(caps) = root.section("caps").filter(|caps| key != "arms" && caps.has("cohort")) {
         let wrong = format!("cohorts are of subjects who enroll, and stand in {ALLOCATION}");
@@ -238,7 +232,7 @@ pub(super) fn check_allocation(
 }
 
 /// Whoever gives an arm by hand must be there, and in a blinded study be one who may know it.
-fn check_forced(forced: &Section, study: &StudyFile, report: &Report) {
+fn check_forced(file: &str, forced: &Section, study: &StudyFile, report: &Report) {
     let line = Some(forced.line_of("roles"));
     let roles: Vec<Role> = forced
         .texts("roles", "statistician")
@@ -247,19 +241,13 @@ fn check_forced(forced: &Section, study: &StudyFile, report: &Report) {
         .collect();
     for role in roles.iter().filter(|role| study.blinding == Blinding::Blinded && !role.unblinded()) {
         let wrong = format!("\"{}\" may not know arms in a blinded study", role.key());
-        report.at(ALLOCATION, line, forced.key("roles"), wrong, "write \"statistician\" or \"pharmacist\"");
+        report.at(file, line, forced.key("roles"), wrong, "write \"statistician\" or \"pharmacist\"");
     }
     let forcing = Forcing { limit: 1, roles };
     let may = |person: &Located<Person>| forcing.allows(study.blinding, &person.value);
     if !forcing.roles.is_empty() && !study.people.iter().any(may) {
         let wrong = "nobody can give an arm by hand: no person has such a role and enrolls nobody";
-        report.warn(
-            ALLOCATION,
-            line,
-            forced.key("roles"),
-            wrong,
-            format!("give somebody in {STUDY} one of these roles"),
-        );
+        report.warn(file, line, forced.key("roles"), wrong, format!("give somebody in {STUDY} one of these roles"));
     }
 }
 

@@ -93,6 +93,12 @@ impl Columns {
     }
 }
 
+/// Codes in their order, each once: two allocations may name the same arm, which is told elsewhere.
+fn each_once<'a>(codes: &[&'a str]) -> Vec<&'a str> {
+    let mut seen = BTreeSet::new();
+    codes.iter().copied().filter(|code| seen.insert(*code)).collect()
+}
+
 impl Listing<'_> {
     /// Reads the list; faulty lines are reported and left out. Nothing if not even the columns can be told.
     pub(super) fn read(&self, content: &str, report: &Report) -> Option<Vec<Kit>> {
@@ -179,7 +185,11 @@ impl Listing<'_> {
         let site = columns.get(2, record);
         if let Some(Known { arms, sites }) = &self.known {
             if !arms.contains(&arm) {
-                wrong("arm", format!("there is no arm \"{arm}\""), format!("write one of {}", quoted(arms)));
+                wrong(
+                    "arm",
+                    format!("there is no arm \"{arm}\""),
+                    format!("write one of {}", quoted(&each_once(arms))),
+                );
             }
             if let Some(site) = site.filter(|site| !sites.contains(site)) {
                 wrong("site", format!("there is no site \"{site}\""), did_you_mean(site, sites));
@@ -209,7 +219,7 @@ impl Listing<'_> {
             kits.iter().map(|kit| (kit.arm.as_str(), kit.site.as_deref())).collect();
         let arms: BTreeSet<&str> = stocked.iter().map(|(arm, _)| *arm).collect();
         let Some(known) = &self.known else { return };
-        for arm in &known.arms {
+        for arm in &each_once(&known.arms) {
             if !arms.contains(arm) {
                 report.file(self.file, format!("there is no kit for arm \"{arm}\""), "list the kits of every arm");
                 continue;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::agreement::{self, Grounds};
 use super::allocation_file::{self, AllocationFile};
 use super::bundle::{ALLOCATION, Bundle, INSTRUMENTS, STUDY};
-use super::document::{Report, Section};
+use super::document::{Report, Section, Source};
 use super::instrument_file::InstrumentFile;
 use super::study_file::{Codes, Located, Rule, StudyFile, compile, did_you_mean, read_arms};
 use super::{design, load, rules};
@@ -183,9 +183,9 @@ fn build_one(beside: &Beside<'_>, own: &Located<Further>, earlier: &[Item]) -> O
         return None;
     }
     design::check((file, content), &read, &grounds, None, report);
-    check_concealment(study, file, &read, earlier, report);
+    check_concealment(study, (file, content), &read, earlier, report);
     load::check_list(&read.scheme, &grounds, report);
-    let AllocationFile { scheme, recounting, caps, sites: site_caps, .. } = read;
+    let AllocationFile { scheme, recounting, forcing, caps, sites: site_caps, .. } = read;
     let rule = condition.as_ref().and_then(|condition| condition.value.rule.clone());
     let message = condition.as_ref().map(|condition| condition.value.message.clone()).unwrap_or_default();
     Some(Randomization {
@@ -196,6 +196,7 @@ fn build_one(beside: &Beside<'_>, own: &Located<Further>, earlier: &[Item]) -> O
         arms: arms.iter().map(|arm| arm.value.clone()).collect(),
         scheme,
         recounting,
+        forcing,
         caps,
         site_caps,
     })
@@ -287,7 +288,13 @@ fn check_condition(beside: &Beside<'_>, condition: &Located<Rule>, grounds: &Gro
 }
 
 /// In a blinded study nothing that a site sees may follow from an earlier arm.
-fn check_concealment(study: &StudyFile, file: &str, read: &AllocationFile, earlier: &[Item], report: &Report) {
+fn check_concealment(
+    study: &StudyFile,
+    (file, content): (&str, &str),
+    read: &AllocationFile,
+    earlier: &[Item],
+    report: &Report,
+) {
     if study.blinding != Blinding::Blinded {
         return;
     }
@@ -295,9 +302,18 @@ fn check_concealment(study: &StudyFile, file: &str, read: &AllocationFile, earli
     let by_arm = scheme.strata().iter().any(|id| earlier.iter().any(|known| known.id == *id));
     let ends = read.caps.stratum.is_some() || matches!(scheme.method(), Method::List(_));
     if by_arm && ends {
-        let wrong = "are full by an earlier arm, though the study is blinded: who is refused would tell it";
-        let right = "leave the arm out of the strata, or the cap; the arm can be a factor of minimization";
-        report.at(file, None, "strata", wrong, right);
+        let wrong = match read.caps.stratum {
+            Some(_) => {
+                "hold an earlier arm, and [caps] stratum closes a full stratum: in a blinded study a refusal would tell the arm"
+            }
+            None => {
+                "hold an earlier arm, and a stratum whose list is used up is closed: in a blinded study a refusal would tell the arm"
+            }
+        };
+        let right = "leave the arm out of `strata` (it can be a factor of minimization instead), or leave out what closes a stratum";
+        let (source, silent) = (Source::new(file, content), Report::default());
+        let line = source.parse(&silent).map(|table| Section::whole(&source, &silent, &table).line_of("strata"));
+        report.at(file, line, "strata", wrong, right);
     }
 }
 

@@ -87,8 +87,12 @@ pub enum Lack {
     Reason,
     /// What is to be corrected.
     Changes,
+    /// Which of the subject's forms asks for what is to be corrected.
+    Form,
     /// Of which subject, or in place of which kit.
     SubjectOrKit,
+    /// In place of which of the subject's kits.
+    WhichKit,
     /// Which kits.
     Kits,
 }
@@ -100,7 +104,9 @@ impl Lack {
             Lack::Subject => "subject",
             Lack::Reason => "reason",
             Lack::Changes => "changes",
+            Lack::Form => "form",
             Lack::SubjectOrKit => "subject-or-kit",
+            Lack::WhichKit => "which-kit",
             Lack::Kits => "kits",
         }
     }

@@ -1,5 +1,7 @@
 //! What becomes known of a subject after its enrollment: a fact beside the enrollment, which stays as it was (promise 4).
 
+use std::collections::BTreeMap;
+
 /// Kinds of facts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FactKind {
@@ -31,6 +33,11 @@ impl FactKind {
         FactKind::Corrected,
     ];
 
+    /// Whether it can be about one of a subject's allocations alone.
+    pub const fn of_allocation(self) -> bool {
+        matches!(self, FactKind::RandomizedInError | FactKind::Ineligible)
+    }
+
     /// Name in tables, commands, templates (`fact-<key>`) and audit entries.
     pub const fn key(self) -> &'static str {
         match self {
@@ -48,6 +55,21 @@ impl FactKind {
     pub fn find(key: &str) -> Option<FactKind> {
         FactKind::ALL.into_iter().find(|kind| kind.key() == key)
     }
+}
+
+/// Name of an item of a further allocation's form among what is corrected: `second.isi`. Items of the registration go by their ids,
+/// in which no dot stands.
+pub fn further_item(randomization: &str, item: &str) -> String {
+    format!("{randomization}.{item}")
+}
+
+/// Of what is corrected, the items of one form by their ids: that of a further allocation, or of the registration.
+pub fn changes_of(changes: &BTreeMap<String, String>, randomization: Option<&str>) -> BTreeMap<String, String> {
+    let own = changes.iter().filter_map(|(name, value)| {
+        let (form, item) = name.split_once('.').map_or((None, name.as_str()), |(form, item)| (Some(form), item));
+        (form == randomization).then(|| (item.to_string(), value.clone()))
+    });
+    own.collect()
 }
 
 /// How the counts of later decisions take facts: declared before the study, so that nobody chooses by what they see.
@@ -75,5 +97,16 @@ mod tests {
         for kind in FactKind::ALL {
             assert_eq!(FactKind::find(kind.key()), Some(kind));
         }
+    }
+
+    #[test]
+    fn what_is_corrected_is_told_apart_by_its_form() {
+        let own = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|(item, value)| ((*item).to_string(), (*value).to_string())).collect()
+        };
+        let changes = own(&[("isi", "1"), ("second.isi", "2"), ("third.isi", "3")]);
+        assert_eq!(changes_of(&changes, None), own(&[("isi", "1")]));
+        assert_eq!(changes_of(&changes, Some("second")), own(&[("isi", "2")]));
+        assert_eq!(further_item("third", "isi"), "third.isi");
     }
 }

@@ -67,7 +67,7 @@ pub struct Study {
     pub scheme: Option<Scheme>,
     /// How later decisions count subjects of which something became known.
     pub recounting: Recounting,
-    /// Who may give an arm by hand, and how often.
+    /// Who may give an arm by hand at the first allocation, and how often.
     pub forcing: Forcing,
     /// Greatest numbers of subjects.
     pub caps: Caps,
@@ -138,6 +138,7 @@ impl Study {
             arms: &self.arms,
             caps: &self.caps,
             recounting: &self.recounting,
+            forcing: &self.forcing,
         });
         first.into_iter().chain(self.randomizations.iter().map(Randomization::rules))
     }
@@ -432,6 +433,8 @@ pub struct Randomization {
     pub scheme: Scheme,
     /// How its later decisions count subjects of which something became known.
     pub recounting: Recounting,
+    /// Who may give an arm of it by hand, and how often.
+    pub forcing: Forcing,
     /// Greatest numbers of subjects in it.
     pub caps: Caps,
     /// Greatest numbers of subjects in it per site.
@@ -441,8 +444,8 @@ pub struct Randomization {
 impl Randomization {
     /// Its rules.
     pub fn rules(&self) -> Rules<'_> {
-        let Randomization { id, scheme, arms, caps, recounting, .. } = self;
-        Rules { id, scheme, arms, caps, recounting }
+        let Randomization { id, scheme, arms, caps, recounting, forcing, .. } = self;
+        Rules { id, scheme, arms, caps, recounting, forcing }
     }
 }
 
@@ -459,6 +462,8 @@ pub struct Rules<'a> {
     pub caps: &'a Caps,
     /// How later decisions count subjects of which something became known.
     pub recounting: &'a Recounting,
+    /// Who may give an arm by hand, and how often.
+    pub forcing: &'a Forcing,
 }
 
 /// One kit of a blinded study.

@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::facts::{
     AssignmentBlinded, AssignmentFailedAlert, AssignmentOpen, Balance, BlankForm, Change, Confirm, Conflict,
-    DeedConfirm, Disclosure, Enrollment, Facts, FurtherBalance, FurtherBlinded, FurtherCount, FurtherOpen, Head, Help,
-    KitReplaced, KitReplacedBlinded, KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded, Lacking, Letter,
-    Links, Noted, NoticeBlind, NoticeOpen, NoticeRandomized, NoticeRandomizedBlind, NoticeUnblinded, Opening,
+    DeedConfirm, DeedForm, Disclosure, Enrollment, Facts, FurtherBalance, FurtherBlinded, FurtherCount, FurtherOpen,
+    Head, Help, KitReplaced, KitReplacedBlinded, KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded, Lacking,
+    Letter, Links, Noted, NoticeBlind, NoticeOpen, NoticeRandomized, NoticeRandomizedBlind, NoticeUnblinded, Opening,
     RandomizationConfirm, RandomizationConflict, RandomizationForm, RandomizationName, RandomizationRefused,
     Randomized, RandomizedBlinded, RandomizedOpen, Reader, Refusal, RegistrationDone, Replacement, Sameness, ShortArm,
     SurveyConfirm, SurveyDone, SurveyForm, SurveyRefused, Unblinded, UnblindedFurther, UnblindingNotice,
@@ -16,6 +16,7 @@ use super::facts::{
 use super::kind::Kind;
 use super::stationery::built_in_file;
 use crate::domain::answer::{Answer, Fault, FaultCode, Form, Value as Meaning};
+use crate::domain::deed::Lack;
 use crate::domain::fact::FactKind;
 use crate::domain::instrument::{Choices, Instrument, Item, ItemKind};
 use crate::domain::language::Language;
@@ -104,6 +105,13 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
             }
         }
         Facts::FactDone(facts) | Facts::FactNotice(facts) => {
+            for kind in [FactKind::RandomizedInError, FactKind::Ineligible] {
+                let partial = format!("fact-{}-again", kind.key());
+                let own = Noted { partial, randomization: "second randomization".into(), ..facts.clone() };
+                let done = matches!(full.facts, Facts::FactDone(_));
+                let facts = if done { Facts::FactDone(own) } else { Facts::FactNotice(own) };
+                more.push(Letter { facts, ..full.clone() });
+            }
             facts.reason = String::new();
             facts.of = String::new();
             facts.changes.clear();
@@ -134,12 +142,27 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
         }
         Facts::UnblindingNotice(facts) => facts.reason = String::new(),
         Facts::DeedForm(facts) => {
+            let choices = DeedForm {
+                act: "replace-kit".to_string(),
+                lacks: vec![Lacking::of(Lack::WhichKit), Lacking::of(Lack::Form)],
+                choices: vec!["K-4711".into(), "K-4712".into()],
+                ..facts.clone()
+            };
+            more.push(Letter { facts: Facts::DeedForm(choices), ..full.clone() });
             facts.act = "correct".to_string();
             facts.faults.clear();
         }
         Facts::DeedConfirm(facts) => {
             facts.act = "correct".to_string();
-            facts.changes.push(Change { label: "Age".into(), shown: true, was: "56".into(), is: "65".into() });
+            let change = Change {
+                label: "Age".into(),
+                shown: true,
+                was: "56".into(),
+                is: "65".into(),
+                randomization: String::new(),
+            };
+            facts.changes.push(Change { randomization: "second randomization".into(), ..change.clone() });
+            facts.changes.push(change);
             let kits = DeedConfirm { act: "quarantine-kit".to_string(), subject: String::new(), ..facts.clone() };
             let kits = DeedConfirm { changes: Vec::new(), kits: vec!["K-4711".into()], ..kits };
             more.push(Letter { facts: Facts::DeedConfirm(kits), ..full.clone() });
@@ -210,7 +233,7 @@ fn with_further(letter: &Letter) -> Option<Facts> {
 /// The same balance once more, as that of a further randomization.
 fn again(balance: &mut Balance, randomization: String) {
     let Balance { allocations, arms, groups, .. } = balance.clone();
-    balance.further.push(FurtherBalance { randomization, allocations, arms, groups });
+    balance.further.push(FurtherBalance { randomization, allocations, arms, groups, forced: 1, forced_limit: 2 });
 }
 
 /// Repeated assignments have the same facts as the first.

@@ -93,7 +93,8 @@ statements! { "allocation":
         GROUP BY bundle_version ORDER BY bundle_version";
     OF_FACTS = same "SELECT randomization, subject_id, number FROM allocation WHERE study_id = $1 \
         AND subject_id IN (SELECT subject_id FROM subject_fact WHERE study_id = $1)";
-    COUNT_FORCED = same "SELECT count(*) FROM allocation WHERE study_id = $1 AND origin = 'forced'";
+    COUNT_FORCED = same "SELECT count(*) FROM allocation WHERE study_id = $1 AND origin = 'forced' \
+        AND randomization = $2";
     COUNT_ARMS = same "SELECT arm, count(*) FROM allocation WHERE study_id = $1 GROUP BY arm ORDER BY arm";
     COUNT_KINDS = same "SELECT randomization, count(*) FROM allocation WHERE study_id = $1 GROUP BY randomization \
         ORDER BY randomization";
@@ -313,12 +314,16 @@ pub async fn numbers_of_facts<'a>(
     rows.into_iter().map(|mut row| Ok(((row.text()?, row.int()?), row.int()?))).collect()
 }
 
-/// Number of allocations of a study that were given by hand.
+/// How many were given by hand in one of a study's allocations.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn count_forced<'a>(from: impl Into<Reader<'a>>, study_id: i64) -> Result<i64, StoreError> {
-    from.into().find(&COUNT_FORCED, binds![study_id]).await?.map_or(Ok(0), |mut row| row.int())
+pub async fn count_forced<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    randomization: &str,
+) -> Result<i64, StoreError> {
+    from.into().find(&COUNT_FORCED, binds![study_id, randomization]).await?.map_or(Ok(0), |mut row| row.int())
 }
 
 /// Number of subjects in each arm that has any, by code; codes are distinct across a study's allocations.

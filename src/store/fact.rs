@@ -18,6 +18,8 @@ pub struct FactRow {
     pub subject_id: i64,
     /// What became known.
     pub kind: FactKind,
+    /// Which of the subject's allocations it is about; of the subject as a whole where none.
+    pub randomization: Option<String>,
     /// Id of the person who learned the arm or told the fact; the operator's name where nobody of the study did.
     pub person: String,
     /// Who had it recorded.
@@ -46,7 +48,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT study_id, number, subject_id, kind, person, actor, reason, changes, levels, further, of_subject_id, ",
-            "after_allocation, recorded_at, inbox_id, audit_digest FROM subject_fact ",
+            "after_allocation, recorded_at, inbox_id, audit_digest, randomization FROM subject_fact ",
             $rest
         )
     };
@@ -54,8 +56,8 @@ macro_rules! select {
 
 statements! { "subject_fact":
     INSERT = same "INSERT INTO subject_fact (study_id, number, subject_id, kind, person, actor, reason, changes, levels, \
-        further, of_subject_id, after_allocation, recorded_at, inbox_id, audit_digest) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+        further, of_subject_id, after_allocation, recorded_at, inbox_id, audit_digest, randomization) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
     BY_SUBJECT = same select!("WHERE subject_id = $1 ORDER BY number");
     LIST = same select!("WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3");
     OF_SUBJECTS = same select!("WHERE study_id = $1 AND subject_id BETWEEN $2 AND $3 ORDER BY number");
@@ -78,6 +80,7 @@ fn read(mut row: Row) -> Result<FactRow, StoreError> {
         recorded_at: row.instant()?,
         inbox_id: row.opt_int()?,
         audit_digest: row.digest()?,
+        randomization: row.opt_text()?,
     })
 }
 
@@ -101,7 +104,8 @@ pub async fn insert(tx: &mut Tx, new: &FactRow) -> Result<(), StoreError> {
         new.after_allocation,
         new.recorded_at,
         new.inbox_id,
-        &new.audit_digest
+        &new.audit_digest,
+        new.randomization.as_deref()
     ];
     tx.later(&INSERT, binds, Expect::Any).await
 }

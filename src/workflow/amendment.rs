@@ -277,6 +277,7 @@ pub fn changes(
             Some(before) => {
                 scheme_changes(before.scheme, now.scheme, &mut lines);
                 cap_changes(before, now, &mut lines);
+                forcing_changes(before, now, &mut lines);
             }
             None => lines.push("new; it begins without subjects".to_string()),
         }
@@ -296,15 +297,6 @@ pub fn changes(
             [] => "rescreening: never".to_string(),
             kinds => format!("rescreening: after {}, at most {} times", kinds.join(", "), now.most),
         });
-    }
-    if old.forcing != new.forcing {
-        let roles: Vec<&str> = new.forcing.roles.iter().map(|role| role.key()).collect();
-        lines.push(format!(
-            "given by hand: at most {} instead of {}, by {}",
-            new.forcing.limit,
-            old.forcing.limit,
-            if roles.is_empty() { "nobody".to_string() } else { roles.join(", ") }
-        ));
     }
     site_changes(old, new, &mut lines);
     let names = old_files.keys().chain(new_files.keys().filter(|name| !old_files.contains_key(*name)));
@@ -401,6 +393,18 @@ fn cohort_changes(old: &Study, new: &Study, lines: &mut Vec<String>) {
     }
     for gone in old.cohorts.iter().filter(|known| !new.cohorts.iter().any(|cohort| cohort.id == known.id)) {
         cap_change(lines, &format!("of cohort {}", gone.id), Some(gone.cap), None);
+    }
+}
+
+fn forcing_changes(before: Rules<'_>, now: Rules<'_>, lines: &mut Vec<String>) {
+    if before.forcing != now.forcing {
+        let roles: Vec<&str> = now.forcing.roles.iter().map(|role| role.key()).collect();
+        lines.push(format!(
+            "given by hand: at most {} instead of {}, by {}",
+            now.forcing.limit,
+            before.forcing.limit,
+            if roles.is_empty() { "nobody".to_string() } else { roles.join(", ") }
+        ));
     }
 }
 

@@ -61,10 +61,11 @@ pub fn facts(study: &Study, journal: &[AllocationRow], language: Language) -> Re
     let mut balance = Balance::new(study, &[], &[], &[], language);
     for rules in study.allocations() {
         let counted = count(rules, journal)?;
-        let own = Balance::new(study, rules.arms, &counted.arms, &counted.groups, language);
+        let own = Balance::new(study, rules.arms, &counted.arms, &counted.groups, language)
+            .with_forced(counted.forced, rules.forcing.limit);
         match study.find_randomization(rules.id) {
             Some(randomization) => balance.further.push(own.of(&randomization.title, language)),
-            None => balance = own.with_forced(counted.forced),
+            None => balance = own,
         }
     }
     Ok(balance)

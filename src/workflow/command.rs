@@ -8,10 +8,11 @@ use super::accept;
 use super::compose::{self, Addressing};
 use super::enroll::{self, Enrolled};
 use super::ledger::Ledger;
-use super::note::{self, Correction, Note};
+use super::note::{self, Correction, Misread, Note};
 use super::shelf::{Shelf, ShelvedStudy};
 use super::unblind::{self, Break, Broken};
 use super::{Failure, Means};
+use crate::domain::answer::Fault;
 use crate::domain::deed::Deed;
 use crate::domain::fact::FactKind;
 use crate::domain::study::{Blinding, Study};
@@ -56,14 +57,18 @@ pub enum Refusal {
     #[error("{0}")]
     Incomplete(&'static str),
     /// The study gives no arm by hand.
-    #[error("study {0} gives no arm by hand: [forced] limit and roles in allocation.toml allow it")]
+    #[error(
+        "study {0} gives no arm by hand there: [forced] limit and roles in the allocation's file (allocation.toml) allow it"
+    )]
     NeverForced(String),
     /// Not this person.
-    #[error("{0} may not give an arm: [forced] roles in allocation.toml say who may, and whoever enrolls never does")]
+    #[error(
+        "{0} may not give an arm: [forced] roles in the allocation's file say who may, and whoever enrolls never does"
+    )]
     MayNotForce(String),
     /// As many were given as may be.
     #[error(
-        "{0} allocations were given by hand, as many as [forced] limit in allocation.toml allows; an amendment can raise it"
+        "{0} allocations were given by hand, as many as [forced] limit in the allocation's file allows; an amendment can raise it"
     )]
     ForcedLimit(u32),
     /// No such arm, or one that is closed.
@@ -81,9 +86,24 @@ pub enum Refusal {
     /// What speaks against enrolling, one line each.
     #[error("not enrolled:\n{0}")]
     NotEnrolled(String),
+    /// What speaks against another allocation, one line each.
+    #[error("{0} is not randomized again:\n{1}")]
+    NotAgain(String, String),
+    /// The subject has that allocation.
+    #[error("{0} was allocated in \"{1}\" before; that stays as it is")]
+    AllocatedBefore(String, String),
+    /// No such further allocation.
+    #[error("\"{0}\" is no further allocation of the study; [[allocation]] in study.toml names [{1}]")]
+    NoRandomization(String, String),
     /// Such a kit cannot be handed out.
     #[error("{0} is no kit of that arm that can be handed out at site {1}; `hagaki kit show` tells what became of it")]
     KitNotThere(String, String),
+    /// The subject has no such further allocation.
+    #[error(
+        "{0} was not allocated in \"{1}\"; --allocation takes a further allocation that the subject has, of [{2}]; what is said of the \
+         first is said of the subject: leave it out"
+    )]
+    NotAllocated(String, String, String),
     /// That person does not enroll there.
     #[error("{0} does not enroll at site {1}; --for takes an investigator or coordinator of the site")]
     NotOfTheSite(String, String),
@@ -244,7 +264,21 @@ pub async fn unblind_all(
     Ok(all.collect())
 }
 
-/// Notes a fact about a subject. Gives its record, and whether it is new.
+/// What became known.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// Its kind.
+    pub kind: FactKind,
+    /// Items with the values that would have been right, as typed.
+    pub set: &'a BTreeMap<String, String>,
+    /// The subject enrolled before, of which it is a duplicate.
+    pub of: Option<&'a str>,
+    /// Id of the further allocation that it is about alone.
+    pub randomization: Option<&'a str>,
+}
+
+/// Notes a fact about a subject, or about one of its further allocations alone. Gives its record, and whether it
+/// is new.
 ///
 /// # Errors
 /// A [`Refusal`], or the database.
@@ -253,11 +287,10 @@ pub async fn note(
     shelved: &ShelvedStudy,
     means: Means<'_>,
     order: Order<'_>,
-    kind: FactKind,
-    set: &BTreeMap<String, String>,
-    of: Option<&str>,
+    known: Known<'_>,
 ) -> Result<(FactRow, bool), CommandError> {
     let study = &shelved.study;
+    let Known { kind, set, of, randomization } = known;
     let reason = reason_of(&order)?;
     let found = find_subject(shelf.store(), study, shelved.id, order.subject).await?;
     let of = match of {
@@ -282,10 +315,14 @@ pub async fn note(
     let mut ledger = Ledger::begin(shelf).await?;
     ledger.lock(shelved).await?;
     let enrolled = accept::load(&mut ledger, found.id).await?;
+    if let Some(id) = randomization {
+        of_allocation(study, &enrolled, kind, id)?;
+    }
     let correction = correction_of(study, &enrolled, kind, set)?;
     let note = Note {
         kind,
         enrolled: &enrolled,
+        randomization,
         person: order.actor,
         actor: order.actor,
         reason: &reason,
@@ -296,6 +333,7 @@ pub async fn note(
     if let Some(known) = note::known(&mut ledger, &note).await? {
         return Ok((known, false));
     }
+    check_correction(kind, &correction)?;
     let fact = note::record(&mut ledger, shelved, means, &note).await?;
     let outgoing = note::notices(shelved, means, &note, &fact)?;
     compose::post(&mut ledger.tx, Some(shelved.id), means, None, &outgoing).await?;
@@ -317,25 +355,51 @@ fn correction_of(
     if !corrects {
         return Err(Refusal::Incomplete("--set is for the kinds wrong-stratum and corrected").into());
     }
-    let instrument = study.registration_instrument();
-    if let Some(unknown) = set.keys().find(|item| instrument.find(item).is_none()) {
-        return Err(Refusal::Values(format!("{unknown}: there is no such item")).into());
-    }
-    let correction = note::read_correction(study, enrolled, set)?.map_err(|faults| {
-        let lines: Vec<String> =
-            faults.iter().map(|fault| format!("{} {}: {}", fault.item, fault.code.key(), fault.typed)).collect();
-        Refusal::Values(lines.join("\n"))
-    })?;
-    if correction.changes.is_empty() {
-        return Err(Refusal::Incomplete("these values are on file already: nothing to correct").into());
+    Ok(note::read_correction(study, enrolled, set)?.map_err(|misread| match misread {
+        Misread::Nowhere(names) => {
+            let line = |name: &String| {
+                format!("{name}: no form that was filled in for the subject has such an item, or several have")
+            };
+            let lines = names.iter().map(line).collect::<Vec<String>>().join("\n");
+            let forms = enrolled.further.iter().map(|own| format!("{}.ITEM=VALUE", own.allocation.randomization));
+            let forms = forms.collect::<Vec<String>>().join(", ");
+            match forms.is_empty() {
+                true => Refusal::Values(lines),
+                false => Refusal::Values(format!("{lines}\nof the form of a further allocation: {forms}")),
+            }
+        }
+        Misread::Faults(faults) => {
+            let line = |fault: &Fault| format!("{} {}: {}", fault.item, fault.code.key(), fault.typed);
+            Refusal::Values(faults.iter().map(|(_, fault)| line(fault)).collect::<Vec<String>>().join("\n"))
+        }
+    })?)
+}
+
+/// Whether a correction changes something, and is called what it is.
+fn check_correction(kind: FactKind, correction: &Correction) -> Result<(), Refusal> {
+    let corrects = matches!(kind, FactKind::WrongStratum | FactKind::Corrected);
+    if corrects && correction.changes.is_empty() {
+        return Err(Refusal::Incomplete("these values are on file already: nothing to correct"));
     }
     if kind == FactKind::WrongStratum && !correction.moves() {
-        let other = "the allocation looks at none of these items: use --kind corrected";
-        return Err(Refusal::Incomplete(other).into());
+        return Err(Refusal::Incomplete("no allocation looks at any of these items: use --kind corrected"));
     }
     if kind == FactKind::Corrected && correction.moves() {
-        let other = "the allocation looks at one of these items: use --kind wrong-stratum";
-        return Err(Refusal::Incomplete(other).into());
+        return Err(Refusal::Incomplete("an allocation looks at one of these items: use --kind wrong-stratum"));
     }
-    Ok(correction)
+    Ok(())
+}
+
+/// Whether a fact of that kind can be about the subject's further allocation of that id alone.
+fn of_allocation(study: &Study, enrolled: &Enrolled, kind: FactKind, id: &str) -> Result<(), Refusal> {
+    if !kind.of_allocation() {
+        let other = "--allocation is for randomized-in-error and ineligible: a correction names the items (second.isi=12), \
+                     everything else is about the subject";
+        return Err(Refusal::Incomplete(other));
+    }
+    if enrolled.find_further(id).is_some() {
+        return Ok(());
+    }
+    let known: Vec<&str> = study.randomizations.iter().map(|own| own.id.as_str()).collect();
+    Err(Refusal::NotAllocated(study.subject_number(enrolled.subject.number), id.to_string(), known.join(", ")))
 }

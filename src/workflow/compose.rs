@@ -22,6 +22,7 @@ use crate::letters::facts::{
 use crate::letters::{self, Envelope, Facts, Head, Kind, Letter, Stationery};
 use crate::store::Tx;
 use crate::store::allocation::AllocationRow;
+use crate::store::fact::FactRow;
 use crate::store::outbox::{self, NewLetter};
 
 /// A finished letter, to be stored.
@@ -345,7 +346,7 @@ pub fn assignment(
     let Some(allocation) = &enrolled.allocation else {
         let facts = RegistrationDone::new(&enrollment, key, language)
             .with_unused(form)
-            .with_known(known(study, enrolled, telling))
+            .with_known(known(study, enrolled, telling, language))
             .with_rescreening(again)
             .with_latest(latest);
         return Ok(match telling {
@@ -359,7 +360,7 @@ pub fn assignment(
             let arm = study.find_arm(&allocation.arm).ok_or_else(|| no_arm(&allocation.arm))?;
             let mut facts = AssignmentOpen::new(&enrollment, arm, key, language)
                 .with_unused(form)
-                .with_known(known(study, enrolled, telling))
+                .with_known(known(study, enrolled, telling, language))
                 .with_rescreening(again)
                 .with_allocated_at(allocated_at)
                 .with_latest(latest);
@@ -383,7 +384,7 @@ pub fn assignment(
             let imported = allocation.origin == Origin::Imported;
             let mut facts = AssignmentBlinded::new(&enrollment, code, key, language)
                 .with_unused(form)
-                .with_known(known(study, enrolled, telling))
+                .with_known(known(study, enrolled, telling, language))
                 .with_rescreening(again)
                 .with_allocated_at(if imported { allocated_at } else { String::new() })
                 .with_latest(latest);
@@ -556,11 +557,18 @@ pub(super) fn randomization_notices(
 }
 
 /// What became known of a subject since, for whoever asks after it.
-fn known(study: &Study, enrolled: &Enrolled, telling: Telling) -> Vec<FactLine> {
+fn known(study: &Study, enrolled: &Enrolled, telling: Telling, language: Language) -> Vec<FactLine> {
     match telling {
         Telling::First | Telling::Duplicate { .. } => Vec::new(),
         Telling::Status | Telling::Latest => {
-            enrolled.facts.iter().map(|fact| FactLine::new(study, fact.kind, fact.recorded_at)).collect()
+            let line = |fact: &FactRow| {
+                let line = FactLine::new(study, fact.kind, fact.recorded_at);
+                match fact.randomization.as_deref().and_then(|id| study.find_randomization(id)) {
+                    Some(own) => line.of_allocation(&own.title, language),
+                    None => line,
+                }
+            };
+            enrolled.facts.iter().map(line).collect()
         }
     }
 }

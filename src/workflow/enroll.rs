@@ -103,9 +103,16 @@ pub struct Further {
     pub request: RandomizationRow,
     /// Code of the kit it was given last, in a blinded study.
     pub kit: Option<String>,
+    /// When it was made, where it was recorded later: by hand.
+    pub allocated: Option<When>,
 }
 
 impl Further {
+    /// The day on which it was made, which its answers and the rules of the subject's course go by.
+    pub fn day(&self, zone: Zone) -> NaiveDate {
+        self.allocated.map_or_else(|| self.allocation.allocated_at.day_in(zone), |allocated| allocated.day(zone))
+    }
+
     /// What was sent: canonical answers by item id.
     ///
     /// # Errors
@@ -156,7 +163,8 @@ impl Enrolled {
             let request = randomization::find(&mut *tx, allocation.study_id, allocation.number).await?;
             let absent = || Failure::Contradiction(format!("allocation {}: its request is absent", allocation.number));
             let (request, kit) = (request.ok_or_else(absent)?, last_kit(tx, &allocation).await?);
-            enrolled.further.push(Further { allocation, request, kit });
+            let allocated = allocated(&mut *tx, &allocation).await?;
+            enrolled.further.push(Further { allocation, request, kit, allocated });
         }
         Ok(enrolled)
     }

@@ -163,6 +163,7 @@ pub async fn tables(store: &Store, shelved: &ShelvedStudy, wish: Wish) -> Result
         let mut columns = vec![
             Column::own("subject", Kind::Text),
             Column::own("fact", Kind::Text),
+            Column::own("about", Kind::Text),
             Column::own("recorded_at", Kind::Moment),
         ];
         columns.extend((!wish.deidentified).then(|| Column::own("person", Kind::Text)));

@@ -21,6 +21,8 @@ pub struct NewFact<'a> {
     pub kind: FactKind,
     /// Of which subject.
     pub enrolled: &'a Enrolled,
+    /// Which of its allocations it is about; the subject as a whole where none.
+    pub randomization: Option<&'a str>,
     /// Id of the person who learned the arm or told the fact.
     pub person: &'a str,
     /// Who has it recorded.
@@ -56,6 +58,9 @@ pub(super) fn entry(new: &NewFact<'_>, number: i64, after: i64) -> serde_json::V
     if let (Some(facts), false) = (body.as_object_mut(), new.further.is_empty()) {
         facts.insert("further".to_string(), json!(new.further));
     }
+    if let (Some(facts), Some(randomization)) = (body.as_object_mut(), new.randomization) {
+        facts.insert("randomization".to_string(), json!(randomization));
+    }
     body
 }
 
@@ -79,6 +84,7 @@ pub async fn record(
         number,
         subject_id: new.enrolled.subject.id,
         kind: new.kind,
+        randomization: new.randomization.map(str::to_string),
         person: new.person.to_string(),
         actor: new.actor.to_string(),
         reason: new.reason.to_string(),

@@ -1,24 +1,29 @@
 //! An arm given by hand: the daemon could not be reached and the site opened an envelope, or the sponsor decided.
 //!
 //! In charge of who may, how often, and for whose subject; everything else is an enrollment like any other, with the same
-//! checks, letters and notices, so that nobody who is blinded can tell it from one. The study's lock makes the limit exact.
+//! checks, letters and notices, so that nobody who is blinded can tell it from one. The study's lock makes the limit exact. At a
+//! further allocation it is likewise one like any other, of a subject who is there.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::command::{CommandError, Refusal};
+use super::accept;
+use super::again::{self, Asker, Case};
+use super::command::{self, CommandError, Refusal};
 use super::compose::{self, Addressing, Telling};
 use super::enroll::{self, Application, Confirmed, Enrolled, Given, Place};
 use super::ledger::Ledger;
 use super::shelf::{Shelf, ShelvedStudy};
+use super::stock::AtHand;
 use super::when::When;
 use super::{Failure, Means, reference, rescreen};
-use crate::domain::answer::Form;
-use crate::domain::study::{Blinding, Person, Study};
+use crate::domain::answer::{Fault, Form};
+use crate::domain::study::{Blinding, FIRST, Person, Rules, Study};
 use crate::domain::text;
 use crate::domain::time::Instant;
 use crate::letters::facts::Reason;
 use crate::limits;
-use crate::store::{allocation, kit, subject};
+use crate::store::kit::KitRow;
+use crate::store::{Tx, allocation, kit, subject};
 
 /// What is to be given, by whom, to whom.
 #[derive(Clone, Copy, Debug)]
@@ -37,18 +42,27 @@ pub struct Order<'a> {
     pub enrolled_by: Option<&'a str>,
     /// When it happened.
     pub happened_at: Instant,
-    /// The registration.
+    /// The registration, or the form of the further allocation.
     pub form: &'a Form,
     /// Whether unusual answers are right.
     pub sure: bool,
 }
 
-/// A subject enrolled with an arm given by hand.
+/// Which further allocation of whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Again<'a> {
+    /// Id of the allocation.
+    pub randomization: &'a str,
+    /// Number of the subject, or its reference where that tells it.
+    pub subject: &'a str,
+}
+
+/// A subject with an arm given by hand.
 #[derive(Clone, Debug)]
 pub struct Forced {
     /// The subject with its allocation.
     pub enrolled: Enrolled,
-    /// How many allocations of the study were given by hand, this one among them.
+    /// How many arms of that allocation were given by hand, this one among them.
     pub used: i64,
 }
 
@@ -63,29 +77,14 @@ pub async fn force(
     order: Order<'_>,
 ) -> Result<Forced, CommandError> {
     let study = &shelved.study;
-    let reason = text::clean(order.reason, limits::DEED_REASON_CHARS);
-    if reason.is_empty() {
-        return Err(Refusal::NoReason.into());
-    }
-    let by = find_person(study, order.by)?;
-    if study.forcing.limit == 0 {
-        return Err(Refusal::NeverForced(study.slug.clone()).into());
-    }
-    if !study.forcing.allows(study.blinding, by) {
-        return Err(Refusal::MayNotForce(by.id.clone()).into());
-    }
-    check_arm(study, order.arm)?;
-    if order.happened_at > means.now {
-        return Err(Refusal::Incomplete("--at lies in the future: write when the arm was given").into());
-    }
-    let site = check_form(study, &order)?;
+    let rules = study.find_rules(FIRST).ok_or_else(|| Refusal::NeverForced(study.slug.clone()))?;
+    let told = check_order(study, rules, &order, means.now)?;
+    check_form(&order)?;
+    let site = enroll::site_of(study, order.form).ok_or(Refusal::Incomplete("the form names no site"))?;
     let person = whose(study, &site, order.enrolled_by)?;
     let mut ledger = Ledger::begin(shelf).await?;
     let (tx, page) = ledger.lock(shelved).await?;
-    let used = allocation::count_forced(&mut *tx, shelved.id).await?;
-    if used >= i64::from(study.forcing.limit) {
-        return Err(Refusal::ForcedLimit(study.forcing.limit).into());
-    }
+    let used = used(tx, shelved, rules).await?;
     let key = reference::reference_key(study, &site, order.form)
         .ok_or_else(|| Failure::Contradiction("a form without faults names no subject".to_string()))?;
     let (key, again) = match rescreen::judge(tx, shelved.id, study, person, order.form).await? {
@@ -115,16 +114,7 @@ pub async fn force(
         Ok(at_hand) => at_hand,
         Err(reasons) => return Err(Refusal::NotEnrolled(in_words(study, &reasons)).into()),
     };
-    let kit = match (order.kit, &at_hand) {
-        (None, _) => None,
-        (Some(_), None) => return Err(Refusal::Incomplete("--kit: the study hands out no kits").into()),
-        (Some(code), Some(at_hand)) => {
-            let found = kit::find_by_code(&mut *tx, shelved.id, code).await?;
-            let fits = found.filter(|kit| kit.arm == order.arm && at_hand.holds(kit, &site));
-            Some(fits.ok_or_else(|| Refusal::KitNotThere(code.to_string(), site.clone()))?)
-        }
-    };
-    let told = json!({ "by": by.id, "reason": reason, "at": order.happened_at.utc() });
+    let kit = kit_of(tx, shelved, &order, at_hand.as_ref(), &site).await?;
     let given = Given { arm: order.arm, kit, actor: order.actor, told };
     let application = Application { person, form: order.form, confirmed: Confirmed::ByReply };
     let place = Place { site, key, at_hand, given: Some(given), again };
@@ -146,24 +136,133 @@ pub async fn force(
     Ok(Forced { enrolled, used: used + 1 })
 }
 
+/// Gives a subject who is enrolled an arm of a further allocation by hand; the letters go out as after any other.
+///
+/// # Errors
+/// A [`Refusal`], or the database.
+pub async fn force_again(
+    shelf: &Shelf,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    again: Again<'_>,
+    order: Order<'_>,
+) -> Result<Forced, CommandError> {
+    let study = &shelved.study;
+    let known = || study.randomizations.iter().map(|own| own.id.as_str()).collect::<Vec<&str>>().join(", ");
+    let own = study
+        .find_randomization(again.randomization)
+        .ok_or_else(|| Refusal::NoRandomization(again.randomization.to_string(), known()))?;
+    let rules = own.rules();
+    let told = check_order(study, rules, &order, means.now)?;
+    check_form(&order)?;
+    let found = command::find_subject(shelf.store(), study, shelved.id, again.subject).await?;
+    let mut ledger = Ledger::begin(shelf).await?;
+    ledger.lock(shelved).await?;
+    let enrolled = accept::load(&mut ledger, found.id).await?;
+    let number = study.subject_number(found.number);
+    if enrolled.find_further(&own.id).is_some() {
+        return Err(Refusal::AllocatedBefore(number, own.id.clone()).into());
+    }
+    let enrolled_at = enrolled.day(study.zone);
+    if order.happened_at.day_in(study.zone) < enrolled_at {
+        let before = "--at lies before the day on which the subject was enrolled: write when the arm was given";
+        return Err(Refusal::Incomplete(before).into());
+    }
+    let site = found.site.as_str();
+    let own_person = study.people.iter().any(|person| person.id == found.person).then_some(found.person.as_str());
+    let person = whose(study, site, order.enrolled_by.or(own_person))?;
+    let (tx, page) = ledger.lock(shelved).await?;
+    let used = used(tx, shelved, rules).await?;
+    let case = Case { own, instrument: again::form_of(study, own)?, enrolled: &enrolled, form: order.form };
+    // What had to hold then is judged by the day on which it happened.
+    let then = Means { now: order.happened_at, ..means };
+    let prepared = match again::prepare(tx, page, shelved, then, means.now, case).await? {
+        Ok(prepared) => prepared,
+        Err(reasons) => return Err(Refusal::NotAgain(number, in_words(study, &reasons)).into()),
+    };
+    let kit = kit_of(tx, shelved, &order, prepared.at_hand.as_ref(), site).await?;
+    let given = Given { arm: order.arm, kit, actor: order.actor, told };
+    let asker = Asker { person: &person.id, inbox_id: None, given: Some(&given) };
+    let (mut enrolled, mut outgoing) = again::record(tx, page, shelved, means, case, prepared, asker).await?;
+    if let Some(further) = enrolled.further.last_mut() {
+        further.allocated = Some(When::Moment(order.happened_at));
+    }
+    let further = enrolled.find_further(&own.id).expect("put there just now");
+    let language = study.language_of(person);
+    let facts = compose::randomized(shelved, means, &enrolled, further, Telling::First, None, language)?;
+    let to = Addressing { site: Some(site), subject_id: Some(found.id), ..Addressing::unasked(study, person) };
+    outgoing.insert(0, compose::compose(shelved, means, to, facts)?);
+    outgoing.extend(compose::randomization_notices(shelved, means, &enrolled, further)?);
+    compose::post(&mut ledger.tx, Some(shelved.id), means, None, &outgoing).await?;
+    ledger.commit().await?;
+    Ok(Forced { enrolled, used: used + 1 })
+}
+
+/// Whether the order may be carried out by those rules, whatever its form; what records tell of it.
+fn check_order(study: &Study, rules: Rules<'_>, order: &Order<'_>, now: Instant) -> Result<Value, Refusal> {
+    let reason = text::clean(order.reason, limits::DEED_REASON_CHARS);
+    if reason.is_empty() {
+        return Err(Refusal::NoReason);
+    }
+    let by = find_person(study, order.by)?;
+    if rules.forcing.limit == 0 {
+        return Err(Refusal::NeverForced(study.slug.clone()));
+    }
+    if !rules.forcing.allows(study.blinding, by) {
+        return Err(Refusal::MayNotForce(by.id.clone()));
+    }
+    check_arm(rules, order.arm)?;
+    if order.happened_at > now {
+        return Err(Refusal::Incomplete("--at lies in the future: write when the arm was given"));
+    }
+    Ok(json!({ "by": by.id, "reason": reason, "at": order.happened_at.utc() }))
+}
+
+/// How many arms of an allocation were given by hand, if one more may be.
+async fn used(tx: &mut Tx, shelved: &ShelvedStudy, rules: Rules<'_>) -> Result<i64, CommandError> {
+    let used = allocation::count_forced(&mut *tx, shelved.id, rules.id).await?;
+    if used >= i64::from(rules.forcing.limit) {
+        return Err(Refusal::ForcedLimit(rules.forcing.limit).into());
+    }
+    Ok(used)
+}
+
+/// The kit that was handed out already, if it can have been.
+async fn kit_of(
+    tx: &mut Tx,
+    shelved: &ShelvedStudy,
+    order: &Order<'_>,
+    at_hand: Option<&AtHand>,
+    site: &str,
+) -> Result<Option<KitRow>, CommandError> {
+    match (order.kit, at_hand) {
+        (None, _) => Ok(None),
+        (Some(_), None) => Err(Refusal::Incomplete("--kit: the study hands out no kits").into()),
+        (Some(code), Some(at_hand)) => {
+            let found = kit::find_by_code(&mut *tx, shelved.id, code).await?;
+            let fits = found.filter(|kit| kit.arm == order.arm && at_hand.holds(kit, site));
+            Ok(Some(fits.ok_or_else(|| Refusal::KitNotThere(code.to_string(), site.to_string()))?))
+        }
+    }
+}
+
 fn find_person<'a>(study: &'a Study, id: &str) -> Result<&'a Person, Refusal> {
     let found = study.people.iter().find(|person| person.id == id);
     found.ok_or_else(|| Refusal::Person(study.slug.clone(), id.to_string()))
 }
 
-fn check_arm(study: &Study, arm: &str) -> Result<(), Refusal> {
-    let Some(scheme) = &study.scheme else { return Err(Refusal::NeverForced(study.slug.clone())) };
-    if scheme.is_open(arm) {
+fn check_arm(rules: Rules<'_>, arm: &str) -> Result<(), Refusal> {
+    if rules.scheme.is_open(arm) {
         return Ok(());
     }
-    let open = scheme.arms().iter().filter(|arm| !arm.closed).map(|arm| arm.code.as_str());
+    let open = rules.scheme.arms().iter().filter(|arm| !arm.closed).map(|arm| arm.code.as_str());
     Err(Refusal::NoArm(arm.to_string(), open.collect::<Vec<&str>>().join(", ")))
 }
 
-/// The site that a form names, if there is nothing to mend in it.
-fn check_form(study: &Study, order: &Order<'_>) -> Result<String, Refusal> {
+/// Whether there is nothing to mend in a form.
+fn check_form(order: &Order<'_>) -> Result<(), Refusal> {
     let form = order.form;
-    let line = |fault: &crate::domain::answer::Fault| {
+    let line = |fault: &Fault| {
         let expected = if fault.expected.is_empty() { String::new() } else { format!(", expected {}", fault.expected) };
         format!("{}: {} \"{}\"{expected}", fault.item, fault.code.key(), fault.typed)
     };
@@ -173,7 +272,7 @@ fn check_form(study: &Study, order: &Order<'_>) -> Result<String, Refusal> {
     if !form.doubts.is_empty() && !order.sure {
         return Err(Refusal::Unusual(form.doubts.iter().map(line).collect::<Vec<String>>().join("\n")));
     }
-    enroll::site_of(study, form).ok_or(Refusal::Incomplete("the form names no site"))
+    Ok(())
 }
 
 /// Whose subject it is: the person named, or the only investigator of the site.
@@ -229,6 +328,18 @@ fn in_words(study: &Study, reasons: &[Reason]) -> String {
         }
         Reason::RescreeningTaken(subject) => format!("the reference is that of another person than {subject}"),
         Reason::RescreeningSpent(subject) => format!("{subject} was screened as often as may be"),
+        Reason::Condition(id) => format!("the condition of the allocation {id} does not hold: `when` in study.toml"),
+        Reason::Earlier(id) => {
+            format!("it looks at the arm of the allocation {id}, which the subject does not have yet")
+        }
+        Reason::DataMissing => "what it looks at is absent from the registration".to_string(),
+        Reason::SubjectOut(kind) => format!("of the subject is recorded: {}", kind.key()),
+        Reason::RandomizationArmFull => "an arm is full, which closes the allocation to everybody".to_string(),
+        Reason::RandomizationFull => {
+            "the allocation is full (an arm that is full closes it to everybody, and a list may be used up)".to_string()
+        }
+        Reason::RandomizationSiteFull => "the allocation is full at the site".to_string(),
+        Reason::RandomizationStratumFull => "the stratum is full".to_string(),
         other => other.key().to_string(),
     };
     reasons.iter().map(line).collect::<Vec<String>>().join("\n")

@@ -15,7 +15,7 @@ use crate::domain::deed::{Lack, Wanted};
 use crate::domain::kit::State;
 use crate::domain::text;
 use crate::letters::Facts;
-use crate::letters::facts::{DeedConfirm, KitRefused, KitReplaced, KitsQuarantined};
+use crate::letters::facts::{DeedConfirm, DeedForm, KitRefused, KitReplaced, KitsQuarantined};
 use crate::limits;
 use crate::store::kit::{self, KitRow};
 use crate::store::{allocation, subject};
@@ -63,7 +63,10 @@ pub(super) async fn replace(
     had.retain(|(_, kits)| kits.iter().any(named));
     if had.len() > 1 {
         // Kits of several randomizations: which one is meant is not guessed.
-        return deed::lacking(ledger, asking, wanted, &[Lack::SubjectOrKit]).await;
+        let codes: Vec<String> = had.iter().filter_map(|(_, kits)| Some(kits.last()?.code.clone())).collect();
+        let facts = Facts::DeedForm(DeedForm::new(wanted, &[Lack::WhichKit]).with_choices(&codes));
+        let settled = asking.settled("reply_error", "lacking:which-kit");
+        return asking.reply(ledger, asking.to_sender(), facts, settled).await;
     }
     let given = had.pop().map(|(_, kits)| kits).unwrap_or_default();
     let now = given.last();

@@ -7,6 +7,7 @@
 
 pub mod accept;
 pub mod accounts;
+mod again;
 pub mod amendment;
 pub mod balance;
 mod by_mail;

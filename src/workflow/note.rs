@@ -4,41 +4,71 @@ use std::collections::BTreeMap;
 
 use super::accept::Asking;
 use super::compose::{self, Addressing, Outgoing};
-use super::enroll::{self, Confirmed, Enrolled};
+use super::enroll::{self, Confirmed, Enrolled, Further};
 use super::facts::{self, NewFact};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
-use super::{Failure, Means, Settled, deed, randomize};
+use super::{Failure, Means, Settled, again, deed, proof};
 use crate::domain::allocation::Levels;
-use crate::domain::answer::{self, Fault, Line};
+use crate::domain::answer::{self, Fault, Form};
 use crate::domain::deed::{Deed, Lack, Wanted};
-use crate::domain::fact::FactKind;
+use crate::domain::fact::{self, FactKind};
+use crate::domain::instrument::Instrument;
 use crate::domain::language::Language;
 use crate::domain::study::{Person, Role, Study};
+use crate::domain::text;
 use crate::letters::Facts;
 use crate::letters::facts::{Change, DeedForm, Noted, Reader};
-use crate::store::fact::{self, FactRow};
+use crate::store::allocation::AllocationRow;
+use crate::store::fact::{self as fact_rows, FactRow};
 use crate::store::subject::SubjectRow;
 
 /// Who hears of every fact.
 const TOLD: [Role; 2] = [Role::Coordinator, Role::Statistician];
 
-/// What would have been right.
+/// What would have been right. Items of further allocations' forms go by [`fact::further_item`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Correction {
-    /// Canonical values by item id: those that differ from what is on file.
+    /// Canonical values by item: those that differ from what is on file, as corrected since.
     pub changes: BTreeMap<String, String>,
-    /// Levels of the allocation, where it looked at others.
+    /// Canonical values of the items that were named, whether or not they differ.
+    pub named: BTreeMap<String, String>,
+    /// Levels of the allocation, where it counts at others.
     pub levels: Option<Levels>,
-    /// Levels of further allocations, where they looked at others, by their ids.
+    /// Levels of further allocations, where they count at others, by their ids.
     pub further: BTreeMap<String, Levels>,
 }
 
 impl Correction {
-    /// Whether an allocation looked at other levels.
+    /// Whether an allocation counts at other levels.
     pub fn moves(&self) -> bool {
         self.levels.is_some() || !self.further.is_empty()
     }
+
+    /// Takes up what a form says that was read with the values that were named of it; what it said before is `known`.
+    fn take(&mut self, randomization: Option<&str>, known: &Answers, named: &Answers, form: &Form) {
+        let name = |item: String| randomization.map_or(item.clone(), |id| fact::further_item(id, &item));
+        for (item, value) in form.canonical() {
+            if named.contains_key(&item) {
+                self.named.insert(name(item.clone()), value.clone());
+            }
+            if known.get(&item) != Some(&value) {
+                self.changes.insert(name(item), value);
+            }
+        }
+    }
+}
+
+/// Canonical values, or typed ones, by item id.
+type Answers = BTreeMap<String, String>;
+
+/// Why values cannot be taken for the right ones.
+#[derive(Clone, Debug)]
+pub enum Misread<'s> {
+    /// What is wrong with them, each with the form that asks for it.
+    Faults(Vec<(&'s Instrument, Fault)>),
+    /// None of the forms filled in for the subject asks for these, or several do.
+    Nowhere(Vec<String>),
 }
 
 /// One fact to be noted.
@@ -48,6 +78,8 @@ pub struct Note<'a> {
     pub kind: FactKind,
     /// Of which subject.
     pub enrolled: &'a Enrolled,
+    /// Which of its allocations it is about; the subject as a whole where none.
+    pub randomization: Option<&'a str>,
     /// Id of the person who told it, or the operator's name.
     pub person: &'a str,
     /// Who has it recorded.
@@ -62,48 +94,137 @@ pub struct Note<'a> {
     pub inbox_id: Option<i64>,
 }
 
-/// Reads the right values of some items: the whole form is read again with them, on the day of the enrollment, so that what
-/// is computed from them is corrected too.
+/// What a form filled in for a subject says by now: what was recorded at first, with what was corrected before the fact of that
+/// number. `randomization` is that of the form; none of the registration.
 ///
 /// # Errors
-/// The faults of the items that were to be corrected.
-pub fn read_correction(
-    study: &Study,
+/// Rows that cannot have been written by this program.
+pub fn corrected(enrolled: &Enrolled, randomization: Option<&str>, before: i64) -> Result<Answers, Failure> {
+    let mut answers = match randomization {
+        None => enrolled.answers()?,
+        Some(id) => enrolled.find_further(id).map(Further::answers).transpose()?.unwrap_or_default(),
+    };
+    let corrects = |fact: &&FactRow| matches!(fact.kind, FactKind::WrongStratum | FactKind::Corrected);
+    for row in enrolled.facts.iter().filter(corrects).filter(|fact| fact.number < before) {
+        answers.extend(fact::changes_of(&changes(row)?, randomization));
+    }
+    Ok(answers)
+}
+
+fn changes(fact: &FactRow) -> Result<Answers, Failure> {
+    serde_json::from_str(&fact.changes)
+        .map_err(|error| Failure::Contradiction(format!("changes of fact {}: {error}", fact.number)))
+}
+
+/// The levels at which an allocation stands by what is known: those it looked at, or those that would have been right.
+fn standing(enrolled: &Enrolled, given: &AllocationRow) -> Result<Levels, Failure> {
+    let id = given.randomization.as_str();
+    let mut levels = proof::row_of(given)?.levels;
+    for row in enrolled.facts.iter().filter(|fact| fact.after_allocation >= given.number) {
+        levels = proof::right_levels(id, row)?.unwrap_or(levels);
+    }
+    Ok(levels)
+}
+
+/// The form that a name means, and the item in it: `isi` and `second.isi` are those of the only, or that, further allocation that the
+/// subject has, unless the registration has such an item.
+fn place(study: &Study, enrolled: &Enrolled, name: &str) -> Option<(Option<String>, String)> {
+    let item_of = |instrument: &str, name: &str| {
+        let keys = answer::keys(study.find_instrument(instrument)?);
+        keys.get(&text::fold_tight(name)).cloned()
+    };
+    if study.registration_instrument().find(name).is_some() {
+        return Some((None, name.to_string()));
+    }
+    let (form, name) = name.split_once('.').map_or((None, name), |(form, item)| (Some(form), item));
+    let own = enrolled.further.iter().filter_map(|own| {
+        let id = own.allocation.randomization.as_str();
+        let meant = form.is_none_or(|form| form == id);
+        let own = study.find_randomization(id).filter(|_| meant)?;
+        Some((Some(id.to_string()), item_of(&own.instrument, name)?))
+    });
+    match own.collect::<Vec<_>>().as_mut_slice() {
+        [only] => Some(std::mem::take(only)),
+        _ => None,
+    }
+}
+
+/// Reads the right values of some items: the whole form that asks for them is read again with them, on the day it was sent, so that
+/// what is computed from them is corrected too.
+///
+/// # Errors
+/// What is wrong with the values that were to be right.
+pub fn read_correction<'s>(
+    study: &'s Study,
     enrolled: &Enrolled,
     typed: &BTreeMap<String, String>,
-) -> Result<Result<Correction, Vec<Fault>>, Failure> {
-    let registered = enrolled.answers()?;
-    let mut whole = registered.clone();
-    whole.extend(typed.iter().map(|(item, value)| (item.clone(), value.clone())));
-    let lines: Vec<Line> =
-        whole.into_iter().enumerate().map(|(at, (key, value))| Line { key, value, number: at + 1 }).collect();
-    let day = enrolled.day(study.zone);
-    let form = answer::read_form(study, study.registration_instrument(), &lines, day);
-    let own: Vec<Fault> = form.faults.iter().filter(|fault| typed.contains_key(&fault.item)).cloned().collect();
-    if !own.is_empty() {
-        return Ok(Err(own));
-    }
-    let changes = form.canonical().into_iter().filter(|(item, value)| registered.get(item) != Some(value)).collect();
-    let levels = match (&study.scheme, &enrolled.allocation) {
-        (Some(scheme), Some(allocation)) => {
-            let site = enroll::site_of(study, &form).unwrap_or_else(|| enrolled.subject.site.clone());
-            let right = enroll::levels_of(study, scheme, &site, &form);
-            let used = super::proof::row_of(allocation)?.levels;
-            (right != used && right.len() == used.len()).then_some(right)
+) -> Result<Result<Correction, Misread<'s>>, Failure> {
+    let mut named: BTreeMap<Option<String>, Answers> = BTreeMap::new();
+    let mut nowhere = Vec::new();
+    for (name, value) in typed {
+        match place(study, enrolled, name) {
+            Some((form, item)) => drop(named.entry(form).or_default().insert(item, value.clone())),
+            None => nowhere.push(name.clone()),
         }
-        _ => None,
+    }
+    if !nowhere.is_empty() {
+        return Ok(Err(Misread::Nowhere(nowhere)));
+    }
+    let (mut correction, mut faults) = (Correction::default(), Vec::new());
+    let mut read = |form: Option<&str>, instrument: &'s Instrument, day| -> Result<(Form, bool), Failure> {
+        let known = corrected(enrolled, form, i64::MAX)?;
+        let own = named.remove(&form.map(str::to_string)).unwrap_or_default();
+        let mut whole = known.clone();
+        whole.extend(own.clone());
+        let read = again::read_again(study, instrument, whole, day);
+        if !own.is_empty() {
+            let wrong = read.faults.iter().filter(|fault| own.contains_key(&fault.item));
+            faults.extend(wrong.map(|fault| (instrument, fault.clone())));
+            correction.take(form, &known, &own, &read);
+        }
+        Ok((read, !own.is_empty()))
     };
-    let mut further = BTreeMap::new();
+    let (registration, of_all) = read(None, study.registration_instrument(), enrolled.day(study.zone))?;
+    let mut further = Vec::new();
     for own in &enrolled.further {
-        let id = own.allocation.randomization.as_str();
-        let Some(randomization) = study.find_randomization(id) else { continue };
-        let right = randomize::levels_again(study, randomization, enrolled, own, &form)?;
-        let used = super::proof::row_of(&own.allocation)?.levels;
-        if right != used && right.len() == used.len() {
-            further.insert(id.to_string(), right);
+        let Some(rules) = study.find_randomization(&own.allocation.randomization) else { continue };
+        let (form, of_own) = read(Some(&rules.id), again::form_of(study, rules)?, own.day(study.zone))?;
+        if of_all || of_own {
+            let right = again::levels_of(study, rules, enrolled, &registration, &form);
+            further.push((&own.allocation, right));
         }
     }
-    Ok(Ok(Correction { changes, levels, further }))
+    if !faults.is_empty() {
+        return Ok(Err(Misread::Faults(faults)));
+    }
+    if let (Some(scheme), Some(given), true) = (&study.scheme, &enrolled.allocation, of_all) {
+        let site = enroll::site_of(study, &registration).unwrap_or_else(|| enrolled.subject.site.clone());
+        let right = enroll::levels_of(study, scheme, &site, &registration);
+        let known = standing(enrolled, given)?;
+        correction.levels = (right != known && right.len() == known.len()).then_some(right);
+    }
+    for (given, right) in further {
+        let known = standing(enrolled, given)?;
+        if right != known && right.len() == known.len() {
+            correction.further.insert(given.randomization.clone(), right);
+        }
+    }
+    Ok(Ok(correction))
+}
+
+/// What a fact of that number corrects, or would, as letters tell it; behind the registration's items those of further forms.
+fn told(reader: &Reader<'_>, enrolled: &Enrolled, corrects: &Answers, number: i64) -> Result<Vec<Change>, Failure> {
+    let study = reader.study;
+    let own = corrected(enrolled, None, number)?;
+    let mut all = Change::list(reader, study.registration_instrument(), &own, &fact::changes_of(corrects, None));
+    for own in &enrolled.further {
+        let Some(rules) = study.find_randomization(&own.allocation.randomization) else { continue };
+        let (known, right) =
+            (corrected(enrolled, Some(&rules.id), number)?, fact::changes_of(corrects, Some(&rules.id)));
+        let changes = Change::list(reader, again::form_of(study, rules)?, &known, &right);
+        all.extend(changes.into_iter().map(|change| change.of(&rules.title, reader.language)));
+    }
+    Ok(all)
 }
 
 /// Answers a request by mail; the sender may ask, and the subject is of their site.
@@ -118,12 +239,11 @@ pub(super) async fn by_mail(
     let correction = match wanted.deed {
         Deed::Correct => match read_correction(study, enrolled, &wanted.changes)? {
             Ok(correction) => correction,
-            Err(faults) => {
-                let form = DeedForm::new(wanted, &[Lack::Changes]);
-                let facts = form.with_faults(&asking.reader(), study.registration_instrument(), &faults);
-                let keys: Vec<String> =
-                    faults.iter().map(|fault| format!("{}:{}", fault.code.key(), fault.item)).collect();
-                let settled = asking.settled("reply_error", keys.join(" "));
+            Err(Misread::Nowhere(_)) => return deed::lacking(ledger, asking, wanted, &[Lack::Form]).await,
+            Err(Misread::Faults(faults)) => {
+                let facts = DeedForm::new(wanted, &[Lack::Changes]).with_faults(&asking.reader(), &faults);
+                let keys = faults.iter().map(|(_, fault)| format!("{}:{}", fault.code.key(), fault.item));
+                let settled = asking.settled("reply_error", keys.collect::<Vec<String>>().join(" "));
                 return asking.reply(ledger, asking.to_sender(), Facts::DeedForm(facts), settled).await;
             }
         },
@@ -137,6 +257,7 @@ pub(super) async fn by_mail(
     let note = Note {
         kind,
         enrolled,
+        randomization: None,
         person: &asking.person.id,
         actor: &asking.person.id,
         reason: &wanted.reason,
@@ -149,9 +270,7 @@ pub(super) async fn by_mail(
         return deed::lacking(ledger, asking, wanted, &[Lack::Changes]).await;
     }
     if known.is_none() && confirmed == Confirmed::NotYet {
-        let reader = asking.reader();
-        let registered = enrolled.answers()?;
-        let changes = Change::list(&reader, study.registration_instrument(), &registered, &correction.changes);
+        let changes = told(&asking.reader(), enrolled, &correction.changes, i64::MAX)?;
         return deed::ask(ledger, asking, wanted, enrolled, changes).await;
     }
     let site = enrolled.subject.site.as_str();
@@ -176,15 +295,41 @@ pub(super) async fn by_mail(
 /// # Errors
 /// The database.
 pub async fn known(ledger: &mut Ledger<'_>, note: &Note<'_>) -> Result<Option<FactRow>, Failure> {
-    let facts = fact::list_by_subject(&mut ledger.tx, note.enrolled.subject.id).await?;
-    let changes = serde_json::to_string(&note.correction.changes).expect("a map of texts is JSON");
-    let of = note.of.map(|of| of.id);
-    let same = |fact: &FactRow| {
+    let facts = fact_rows::list_by_subject(&mut ledger.tx, note.enrolled.subject.id).await?;
+    for fact in facts.into_iter().rev() {
         let once = matches!(note.kind, FactKind::Withdrawn | FactKind::Duplicate);
-        fact.kind == note.kind
-            && (once || fact.reason == note.reason && fact.changes == changes && fact.of_subject_id == of)
+        let alike = fact.kind == note.kind
+            && fact.reason == note.reason
+            && fact.of_subject_id == note.of.map(|of| of.id)
+            && fact.randomization.as_deref() == note.randomization
+            && changes(&fact)? == note.correction.changes;
+        if once && fact.kind == note.kind || alike || repeats(note, &fact)? {
+            return Ok(Some(fact));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a correction that finds nothing to correct is the one that led to that fact.
+fn repeats(note: &Note<'_>, fact: &FactRow) -> Result<bool, Failure> {
+    let Correction { changes: left, named, .. } = note.correction;
+    if !left.is_empty() || named.is_empty() || fact.reason != note.reason {
+        return Ok(false);
+    }
+    let made = changes(fact)?;
+    let said = |name: &str, value: &str| -> Result<bool, Failure> {
+        let (form, item) = name.split_once('.').map_or((None, name), |(form, item)| (Some(form), item));
+        let before = corrected(note.enrolled, form, fact.number)?;
+        Ok(made.get(name).or_else(|| before.get(item)).is_some_and(|own| own == value))
     };
-    Ok(facts.into_iter().rev().find(|fact| same(fact)))
+    let mut any = false;
+    for (name, value) in named {
+        any |= made.contains_key(name);
+        if !said(name, value)? {
+            return Ok(false);
+        }
+    }
+    Ok(any)
 }
 
 /// Records a fact; nothing of the enrollment changes.
@@ -200,6 +345,7 @@ pub async fn record(
     let new = NewFact {
         kind: note.kind,
         enrolled: note.enrolled,
+        randomization: note.randomization,
         person: note.person,
         actor: note.actor,
         reason: note.reason,
@@ -258,7 +404,7 @@ fn letter(
     reader: &Person,
     to: Addressing<'_>,
     language: Language,
-    told: Told,
+    who: Told,
 ) -> Result<Outgoing, Failure> {
     let study = &shelved.study;
     let answers = note.enrolled.answers()?;
@@ -268,11 +414,13 @@ fn letter(
     let by = study.people.iter().find(|person| person.id == fact.person);
     let by = by.map_or(fact.person.as_str(), |person| person.name.in_language(language));
     let reader = Reader { study, person: reader, today: means.now.day_in(study.zone), language };
-    let changes = serde_json::from_str(&fact.changes)
-        .map_err(|error| Failure::Contradiction(format!("changes of fact {}: {error}", fact.number)))?;
-    let changes = Change::list(&reader, study.registration_instrument(), &answers, &changes);
+    let changes = told(&reader, note.enrolled, &changes(fact)?, fact.number)?;
     let noted = Noted::new(&enrollment, fact.kind, by, fact.recorded_at, &fact.reason, &of, changes, language);
-    let facts = match told {
+    let noted = match fact.randomization.as_deref().and_then(|id| study.find_randomization(id)) {
+        Some(own) => noted.of_allocation(&own.title, language),
+        None => noted,
+    };
+    let facts = match who {
         Told::Asker => Facts::FactDone(noted),
         Told::Staff => Facts::FactNotice(noted),
     };

@@ -89,20 +89,28 @@ pub fn counts(rules: Rules<'_>, fact: &FactRow) -> Result<Option<Counts>, Failur
 
 /// As [`counts`], by what the allocation of that id declared when the fact became known.
 fn counts_by(id: &str, recounting: &Recounting, fact: &FactRow) -> Result<Option<Counts>, Failure> {
-    if recounting.exclude.contains(&fact.kind) {
+    let concerned = fact.randomization.as_deref().is_none_or(|own| own == id);
+    if concerned && recounting.exclude.contains(&fact.kind) {
         return Ok(Some(Counts::Nowhere));
     }
     if !recounting.corrected {
         return Ok(None);
     }
+    Ok(right_levels(id, fact)?.map(Counts::At))
+}
+
+/// The levels that would have been right for the subject in the allocation of that id, if a fact tells them.
+///
+/// # Errors
+/// A row that cannot have been written by this program.
+pub fn right_levels(id: &str, fact: &FactRow) -> Result<Option<Levels>, Failure> {
     let broken = |error| Failure::Contradiction(format!("levels of fact {}: {error}", fact.number));
     if id == FIRST {
-        let levels = fact.levels.as_ref().map(|levels| serde_json::from_str(levels).map_err(broken)).transpose()?;
-        return Ok(levels.map(Counts::At));
+        return fact.levels.as_ref().map(|levels| serde_json::from_str(levels).map_err(broken)).transpose();
     }
     let Some(further) = &fact.further else { return Ok(None) };
     let mut further: BTreeMap<String, Levels> = serde_json::from_str(further).map_err(broken)?;
-    Ok(further.remove(id).map(Counts::At))
+    Ok(further.remove(id))
 }
 
 /// The facts that change what later decisions of one of the study's allocations count, in their order; `journal` is that of

@@ -10,31 +10,21 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::accept::{self, Asking};
+use super::again::{self, Asker, Case, Prepared, form_of, read_again};
 use super::compose::{self, Addressing, Telling};
 use super::confirm;
 use super::deed::{self, Found};
-use super::draw::{Wanted, draw, no_levels};
-use super::enroll::{self, Confirmed, Enrolled, Further, append, refusal_keys};
+use super::enroll::{Confirmed, Enrolled, Further, append, refusal_keys};
 use super::ledger::{Ledger, Page};
-use super::stock::AtHand;
 use super::{Failure, Settled};
-use crate::domain::allocation::{Full, Levels, SITE};
-use crate::domain::answer::{self, Answer, Form, Line, Value};
-use crate::domain::expression::Scope;
-use crate::domain::fact::FactKind;
-use crate::domain::instrument::Instrument;
 use crate::domain::language::Language;
 use crate::domain::request::{Act, Randomize};
-use crate::domain::study::{Blinding, ENROLLED_ON, FIRST, Randomization, Study, arm_name, day_name};
+use crate::domain::study::Randomization;
 use crate::letters::Facts;
 use crate::letters::facts::{
     NotEntitled, RandomizationConfirm, RandomizationConflict, RandomizationForm, RandomizationRefused, Reason,
     StatusUnknown,
 };
-use crate::store::fact::FactRow;
-use crate::store::kit::KitRow;
-use crate::store::randomization::{self, RandomizationRow};
-use crate::store::study::State as StudyState;
 
 /// A request that waits for the reply: the randomization and the subject are known by now.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -48,15 +38,6 @@ pub(super) struct WaitingRandomization {
     day: String,
     /// Language of the request: its confirmation is often too short to tell.
     language: String,
-}
-
-/// One subject and what is asked for it.
-#[derive(Clone, Copy)]
-struct Case<'a> {
-    own: &'a Randomization,
-    instrument: &'a Instrument,
-    enrolled: &'a Enrolled,
-    form: &'a Form,
 }
 
 /// Carries a request out as far as it goes, and answers.
@@ -115,7 +96,8 @@ pub(super) async fn randomize(
         // It was refused then: whoever asks again is asked again.
         return confirm::expired(ledger, asking).await;
     }
-    let prepared = match prepare(ledger, asking, case).await? {
+    let (tx, page) = ledger.lock(asking.shelved).await?;
+    let prepared = match again::prepare(tx, page, asking.shelved, asking.means, asking.means.now, case).await? {
         Ok(prepared) => prepared,
         Err(reasons) => return refuse(ledger, asking, case, &reasons).await,
     };
@@ -147,207 +129,24 @@ pub(super) async fn resume(
     randomize(ledger, asking, &wanted, confirmed).await
 }
 
-/// The form of a randomization.
-fn form_of<'a>(study: &'a Study, own: &Randomization) -> Result<&'a Instrument, Failure> {
-    study
-        .find_instrument(&own.instrument)
-        .ok_or_else(|| Failure::Contradiction(format!("the instrument {} is absent", own.instrument)))
-}
-
-/// A form read once more from what was typed, or from canonical answers.
-fn read_again(study: &Study, instrument: &Instrument, values: BTreeMap<String, String>, day: NaiveDate) -> Form {
-    let lines = values.into_iter().enumerate().map(|(at, (key, value))| Line { key, value, number: at + 1 });
-    answer::read_form(study, instrument, &lines.collect::<Vec<Line>>(), day)
-}
-
-/// The registration as it is known by now: the answers that the audit chain holds, with what was corrected since. What was typed
-/// stands outside of the chain, and decides nothing.
-fn registered(study: &Study, enrolled: &Enrolled) -> Result<Form, Failure> {
-    let broken = |error| Failure::Contradiction(format!("answers of subject {}: {error}", enrolled.subject.id));
-    let mut answers = enrolled.answers()?;
-    let corrects = |fact: &&FactRow| matches!(fact.kind, FactKind::WrongStratum | FactKind::Corrected);
-    for fact in enrolled.facts.iter().filter(corrects) {
-        let changes: BTreeMap<String, String> = serde_json::from_str(&fact.changes).map_err(broken)?;
-        answers.extend(changes);
-    }
-    Ok(read_again(study, study.registration_instrument(), answers, enrolled.day(study.zone)))
-}
-
-/// What is known of a subject beside its forms: the arms given before, and the days they were given on.
-fn known(study: &Study, enrolled: &Enrolled) -> BTreeMap<String, Answer> {
-    let answer = |value: Value| Answer { typed: value.canonical(), value };
-    let day = |at: crate::domain::time::Instant| answer(Value::Date(at.day_in(study.zone)));
-    let enrolled_on = answer(Value::Date(enrolled.day(study.zone)));
-    let mut known = BTreeMap::from([(ENROLLED_ON.to_string(), enrolled_on)]);
-    for given in enrolled.allocations() {
-        let id = given.randomization.as_str();
-        known.insert(arm_name(id), answer(Value::Choice(given.arm.clone())));
-        if id != FIRST {
-            known.insert(day_name(id), day(given.allocated_at));
-        }
-    }
-    known
-}
-
-/// The levels that a randomization looks at; those that the subject does not have are absent.
-fn levels_of(study: &Study, own: &Randomization, enrolled: &Enrolled, registration: &Form, form: &Form) -> Levels {
-    let site = enroll::site_of(study, registration).filter(|site| study.find_site(site).is_some());
-    let site = site.unwrap_or_else(|| enrolled.subject.site.clone());
-    let site_item = study.registration.site_item.as_deref();
-    let known = known(study, enrolled);
-    let level = |id: &str| {
-        if id == SITE || Some(id) == site_item {
-            return Some(site.clone());
-        }
-        let known = known.get(id).map(|answer| answer.value.canonical());
-        known.or_else(|| registration.value(id)).or_else(|| form.value(id))
-    };
-    let mut levels: Levels = own.scheme.needs().filter_map(|id| Some((id.to_string(), level(id)?))).collect();
-    levels.insert(SITE.to_string(), site);
-    levels
-}
-
-/// The levels that a further allocation would have looked at, had the registration been as `registration` says.
-pub(super) fn levels_again(
-    study: &Study,
-    own: &Randomization,
-    enrolled: &Enrolled,
-    further: &Further,
-    registration: &Form,
-) -> Result<Levels, Failure> {
-    let day = further.allocation.allocated_at.day_in(study.zone);
-    let form = read_again(study, form_of(study, own)?, further.answers()?, day);
-    Ok(levels_of(study, own, enrolled, registration, &form))
-}
-
-/// What a randomization needs when nothing speaks against it.
-struct Prepared {
-    levels: Levels,
-    at_hand: Option<AtHand>,
-}
-
-/// Everything that speaks against randomizing this subject now, all reasons at once, none of which tells an arm to somebody
-/// blinded; if nothing does, what is needed to go on.
-async fn prepare(
-    ledger: &mut Ledger<'_>,
-    asking: Asking<'_>,
-    case: Case<'_>,
-) -> Result<Result<Prepared, Vec<Reason>>, Failure> {
-    let Case { own, enrolled, form, .. } = case;
-    let study = asking.study();
-    let site = enrolled.subject.site.as_str();
-    let registration = registered(study, enrolled)?;
-    let levels = levels_of(study, own, enrolled, &registration, form);
-    let (tx, page) = ledger.lock(asking.shelved).await?;
-    match page.row.state {
-        StudyState::Paused => return Ok(Err(vec![Reason::Paused])),
-        StudyState::Closed => return Ok(Err(vec![Reason::Closed])),
-        StudyState::Open => {}
-    }
-    let mut reasons: Vec<Reason> = Vec::new();
-    let gone = [FactKind::Withdrawn, FactKind::RandomizedInError, FactKind::Ineligible, FactKind::Duplicate];
-    let out = gone.into_iter().find(|kind| enrolled.facts.iter().any(|fact| fact.kind == *kind));
-    reasons.extend(out.map(Reason::SubjectOut));
-    reasons.extend(unmet(asking, case, &registration));
-    let absent: Vec<&str> = own.scheme.needs().filter(|id| !levels.contains_key(*id)).collect();
-    let before = study.allocations().find(|rules| absent.contains(&arm_name(rules.id).as_str()));
-    match before {
-        Some(rules) => reasons.push(Reason::Earlier(rules.id.to_string())),
-        None if !absent.is_empty() => reasons.push(Reason::DataMissing),
-        None => {}
-    }
-    if !reasons.is_empty() {
-        return Ok(Err(reasons));
-    }
-    let state = page.state(&own.id)?;
-    let site_cap = own.site_caps.of(site);
-    // Caps of a site are those of where the subject is; where it was allocated by is its level.
-    match state.find_full(&own.scheme, &own.caps, site_cap, &levels).map_err(no_levels)? {
-        Some(Full::Total | Full::Arm) => reasons.push(Reason::RandomizationFull),
-        Some(Full::Site) => reasons.push(Reason::RandomizationSiteFull),
-        Some(Full::List) if own.scheme.strata().is_empty() => reasons.push(Reason::RandomizationFull),
-        Some(Full::Stratum | Full::List) => reasons.push(Reason::RandomizationStratumFull),
-        None => {}
-    }
-    let mut at_hand = None;
-    if study.blinding == Blinding::Blinded && reasons.is_empty() {
-        let counted = AtHand::count(tx, asking.shelved, &own.arms, asking.means.now, site).await?;
-        if !counted.covers_open_arms(&own.scheme, &own.arms) {
-            reasons.push(Reason::NoKits);
-        }
-        at_hand = Some(counted);
-    }
-    Ok(if reasons.is_empty() { Ok(Prepared { levels, at_hand }) } else { Err(reasons) })
-}
-
-/// The condition, if it does not hold, or cannot be told because the registration does not hold what it names.
-fn unmet(asking: Asking<'_>, case: Case<'_>, registration: &Form) -> Option<Reason> {
-    let Case { own, instrument, enrolled, form } = case;
-    let study = asking.study();
-    let condition = own.condition.as_ref()?;
-    let items = study.registration_instrument().items.iter().chain(&instrument.items).map(|item| item.id.as_str());
-    let names: Vec<String> = study.allocations().flat_map(|rules| [arm_name(rules.id), day_name(rules.id)]).collect();
-    let today = asking.means.now.day_in(study.zone);
-    let known = known(study, enrolled);
-    let scope = Scope::blank(items.chain(names.iter().map(String::as_str)), today)
-        .with(&registration.answers)
-        .with(&form.answers)
-        .with(&known);
-    match condition.rule.holds(&scope) {
-        Ok(true) => None,
-        Ok(false) => Some(Reason::Condition(own.id.clone())),
-        Err(_) => Some(Reason::DataMissing),
-    }
-}
-
 /// The draw and everything it leaves.
 async fn record(
     ledger: &mut Ledger<'_>,
     asking: Asking<'_>,
     case: Case<'_>,
-    Prepared { levels, at_hand }: Prepared,
+    prepared: Prepared,
 ) -> Result<Settled, Failure> {
     let Asking { shelved, means, arrival, person, .. } = asking;
-    let Case { own, enrolled, form, .. } = case;
-    let rules = own.rules();
-    let subject = &enrolled.subject;
-    let wanted = Wanted { levels, site: &subject.site, at_hand: at_hand.as_ref(), given: None };
     let (tx, page) = ledger.lock(shelved).await?;
-    let drawn = draw(tx, page, shelved, rules, wanted).await?;
-    let body = json!({
-        "subject": subject.number,
-        "randomization": own.id,
-        "inbox": arrival.inbox_id,
-        "answers": form.canonical(),
-        "bundle": shelved.version,
-        "allocation": drawn.told(),
-    });
-    let audit_digest = append(tx, page, means, &person.id, "randomize", &body).await?;
-    let (number, kit): (i64, Option<KitRow>) = (drawn.number(), drawn.kit().cloned());
-    let allocation = drawn.commit(tx, page, shelved, rules, means, subject.id).await?;
-    let request = RandomizationRow {
-        study_id: shelved.id,
-        allocation_number: number,
-        person: person.id.clone(),
-        answers: serde_json::to_string(&form.canonical()).expect("a map of texts is JSON"),
-        typed: serde_json::to_string(&form.typed).expect("a map of texts is JSON"),
-        inbox_id: Some(arrival.inbox_id),
-        audit_digest,
-    };
-    randomization::insert(tx, &request).await?;
-    let mut outgoing = Vec::new();
-    if let (Some(at_hand), Some(kit)) = (at_hand, &kit) {
-        outgoing.extend(at_hand.tell_without(tx, shelved, means, kit).await?);
-    }
-    let mut enrolled = enrolled.clone();
-    enrolled.further.push(Further { allocation, request, kit: kit.map(|kit| kit.code) });
-    let further = enrolled.further.last().expect("put there just now");
-    let facts = compose::randomized(shelved, means, &enrolled, further, Telling::First, Some(form), asking.language)?;
+    let asker = Asker { person: &person.id, inbox_id: Some(arrival.inbox_id), given: None };
+    let (enrolled, mut outgoing) = again::record(tx, page, shelved, means, case, prepared, asker).await?;
+    let further = enrolled.find_further(&case.own.id).expect("put there just now");
+    let form = Some(case.form);
+    let facts = compose::randomized(shelved, means, &enrolled, further, Telling::First, form, asking.language)?;
     // Never held back by a budget: whoever randomized is always told.
     outgoing.insert(0, compose::compose(shelved, means, about(asking, &enrolled), facts)?);
     outgoing.extend(compose::randomization_notices(shelved, means, &enrolled, further)?);
     compose::post(&mut ledger.tx, Some(shelved.id), means, Some(arrival.inbox_id), &outgoing).await?;
-    metrics::counter!("hagaki_randomizations_total", "study" => shelved.study.slug.clone()).increment(1);
     Ok(Settled { subject_id: Some(enrolled.subject.id), ..asking.settled("register", "randomized") })
 }
 

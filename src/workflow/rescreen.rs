@@ -73,7 +73,7 @@ pub(super) async fn judge(
         return Ok(Err(Reason::RescreeningSpent(number)));
     }
     let facts = fact::list_by_subject(&mut *tx, of.id).await?;
-    if !facts.iter().any(|fact| rules.after.contains(&fact.kind)) {
+    if !facts.iter().any(|fact| fact.randomization.is_none() && rules.after.contains(&fact.kind)) {
         return Ok(Err(Reason::RescreeningNoFact(number, rules.after.clone())));
     }
     Ok(Ok(Some(Again { of, done: None, chain })))
@@ -89,7 +89,7 @@ pub(super) async fn may(tx: &mut Tx, study: &Study, of: &SubjectRow) -> Result<b
         return Ok(false);
     }
     let facts = fact::list_by_subject(&mut *tx, of.id).await?;
-    let known = facts.iter().any(|fact| rules.after.contains(&fact.kind));
+    let known = facts.iter().any(|fact| fact.randomization.is_none() && rules.after.contains(&fact.kind));
     Ok(known && screenings(tx, of).await?.len() <= rules.most as usize)
 }
 

@@ -164,6 +164,8 @@ struct Again<'a> {
     subject: i64,
     #[serde(borrow)]
     randomization: Cow<'a, str>,
+    /// Whose request it is, where somebody else acted.
+    person: Option<String>,
     inbox: Option<i64>,
     answers: Texts<'a>,
     bundle: i64,
@@ -470,7 +472,7 @@ impl Files<'_> {
         let own = self.peek_request().await?.is_some_and(|request| request.allocation_number == given.number);
         let request = if own { self.next_request.take() } else { None };
         let asked = |request: &RandomizationRow| {
-            request.person == entry.actor
+            request.person == *told.person.as_ref().unwrap_or(&entry.actor)
                 && request.inbox_id == told.inbox
                 && request.audit_digest == entry.digest
                 && told.answers.is(&request.answers)

@@ -24,6 +24,7 @@ struct Told {
     levels: Option<Levels>,
     #[serde(default)]
     further: BTreeMap<String, Levels>,
+    randomization: Option<String>,
     of: Option<i64>,
     after: i64,
     inbox: Option<i64>,
@@ -83,6 +84,7 @@ async fn same(store: &Store, entry: &Unlinked, told: &Told, row: &FactRow) -> Re
         && levels == told.levels
         && levels.is_some() == row.levels.is_some()
         && further.as_ref() == Some(&told.further)
+        && row.randomization == told.randomization
         && of == told.of
         && row.after_allocation == told.after
         && row.inbox_id == told.inbox

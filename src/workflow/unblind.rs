@@ -143,6 +143,7 @@ pub async fn record(
     let new = NewFact {
         kind: FactKind::Unblinded,
         enrolled: what.enrolled,
+        randomization: None,
         person: &what.person.id,
         actor: what.actor,
         reason: what.reason,

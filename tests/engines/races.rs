@@ -10,6 +10,7 @@ use hagaki::domain::kit::State;
 use hagaki::domain::study::Stage;
 use hagaki::mail::{Did, StepError};
 use hagaki::store::inbox::Which;
+use hagaki::store::subject::SubjectRow;
 use hagaki::store::{Engine, Store, inbox, kit, outbox, study};
 
 use crate::harness::*;
@@ -66,18 +67,8 @@ async fn work(mut process: Process, store: Store, failed: Arc<AtomicBool>) -> (u
     (decided, None)
 }
 
-async fn everybody_at_once(engine: Engine) {
-    let Some(world) = World::open(engine).await else { return };
-    let mut center = Center::open(world).await;
-    center.activate(&crowded(), Stage::Production).await;
-    let copied = registration(100);
-    for number in 0..SUBJECTS {
-        let mail = if number == 100 { copied.clone() } else { registration(number) };
-        center.deliver(&mail);
-        if (100..100 + COPIES - 1).contains(&number) {
-            center.deliver(&copied);
-        }
-    }
+/// Lets two processes work on what has arrived until nothing is left; how many batches each of them decided.
+async fn race(center: &mut Center) -> Vec<u32> {
     // All mails are there before the race begins.
     while center.process.intake.step().await.unwrap() == Did::Something {}
     let failed = Arc::new(AtomicBool::new(false));
@@ -94,6 +85,22 @@ async fn everybody_at_once(engine: Engine) {
         assert!(error.is_none(), "{error:?}");
         shares.push(decided);
     }
+    shares
+}
+
+async fn everybody_at_once(engine: Engine) {
+    let Some(world) = World::open(engine).await else { return };
+    let mut center = Center::open(world).await;
+    center.activate(&crowded(), Stage::Production).await;
+    let copied = registration(100);
+    for number in 0..SUBJECTS {
+        let mail = if number == 100 { copied.clone() } else { registration(number) };
+        center.deliver(&mail);
+        if (100..100 + COPIES - 1).contains(&number) {
+            center.deliver(&copied);
+        }
+    }
+    let shares = race(&mut center).await;
     println!("{engine:?}: the two desks decided {shares:?} batches");
     center.quiet().await;
 
@@ -176,19 +183,7 @@ async fn each_kit_is_given_once() {
             let (writer, site) = [(DR_KOBAYASHI, "101"), (DR_LARSEN, "103")][number % 2];
             center.deliver(&writer.writes("登録", &borealis_form(site, &format!("{site}-{number:03}"))));
         }
-        while center.process.intake.step().await.unwrap() == Did::Something {}
-        let failed = Arc::new(AtomicBool::new(false));
-        let mut tasks = Vec::new();
-        for _ in 0..2 {
-            let store = Store::open(&center.world.url).await.unwrap();
-            let process = center.start_on(&store);
-            tasks.push(tokio::spawn(work(process, store, failed.clone())));
-        }
-        center.process.intake.stop().await;
-        for task in tasks {
-            let (_, error) = task.await.unwrap();
-            assert!(error.is_none(), "{error:?}");
-        }
+        race(&mut center).await;
         center.quiet().await;
         let enrolled = center.enrolled("borealis").await;
         let kits: std::collections::BTreeSet<String> =
@@ -210,6 +205,55 @@ async fn each_kit_is_given_once() {
         let short = left.values().filter(|left| **left < 6).count();
         assert_eq!(told("kits-short-blinded"), 0, "blinded people are told by the day's look");
         assert!((1..=short).contains(&told("kits-short-unblinded")), "{} of {left:?}", told("kits-short-unblinded"));
+        center.finish().await;
+    }
+}
+
+/// The second randomization of each of many subjects is asked for by several mails; there are fewer places than subjects.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn each_subject_is_randomized_again_once() {
+    const ASKED: usize = 40;
+    const TAKEN: usize = 37;
+    for engine in [Engine::Postgres, Engine::Sqlite] {
+        let Some(world) = World::open(engine).await else { continue };
+        let mut center = Center::open(world).await;
+        let places = format!("total = {TAKEN}");
+        center
+            .activate(&edited(&samples::cygnus(), "allocation-second.toml", "total = 60", &places), Stage::Production)
+            .await;
+        let writer = |number: usize| [(DR_MORI, "201"), (DR_NOVAK, "202")][number % 2];
+        for number in 1..=ASKED {
+            let (writer, site) = writer(number);
+            center.deliver(&writer.writes("登録", &cygnus_form(site, &format!("{site}-{number:03}"))));
+        }
+        center.settle().await;
+        center.wind(56 * 24 * 3600);
+        let subjects = center.enrolled("cygnus").await;
+        let asks = |(subject, ..): &(SubjectRow, String, Option<String>)| {
+            let writer = if subject.site == "201" { DR_MORI } else { DR_NOVAK };
+            // The levels differ, so that every decision depends on those before.
+            let score = if subject.number % 3 == 0 { "score: 15" } else { "score: 23" };
+            let form = response_form(&format!("CYGNUS-{:04}", subject.number));
+            writer.writes("randomize", &form.replace("score: 23", score))
+        };
+        let mails: Vec<Mail> = subjects.iter().map(asks).collect();
+        for mail in &mails {
+            center.deliver(mail);
+            center.deliver(mail);
+        }
+        for mail in mails.iter().rev() {
+            center.deliver(&mail.anew());
+            center.deliver(&mail.mended("2027-01-12", "2027-01-11"));
+        }
+        let shares = race(&mut center).await;
+        println!("{engine:?}: the two desks decided {shares:?} batches");
+        center.quiet().await;
+        let given = center.randomized("cygnus").await;
+        let once: std::collections::BTreeSet<i64> = given.iter().map(|(number, ..)| *number).collect();
+        assert_eq!((given.len(), once.len()), (TAKEN, TAKEN));
+        let told = inbox::list(center.store(), Which::All, None, 1_000).await.unwrap();
+        let of = |reason: &str| told.iter().filter(|mail| mail.reason == reason).count();
+        assert_eq!(of("randomized"), TAKEN);
         center.finish().await;
     }
 }

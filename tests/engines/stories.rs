@@ -15,6 +15,7 @@ mod letters_out;
 mod members;
 mod planned;
 mod proofs;
+mod randomized_facts;
 mod randomizing;
 mod rescreening;
 mod study_life;

@@ -284,7 +284,8 @@ pub(crate) fn letters(study: &Study, language: Language) -> Vec<(Letter, Person)
     all.extend(deeds(study, &enrollment, &reader, &changed).into_iter().map(letter));
     let digest = Digest::new(study, stage, "2026-11-20", (3, 3), (9, &"5f".repeat(32)));
     let levels = vec![("012".to_owned(), vec![1, 2])];
-    let balance = Balance::new(study, &study.arms, &[1, 2], &[("site".to_owned(), levels)], language);
+    let balance = Balance::new(study, &study.arms, &[1, 2], &[("site".to_owned(), levels)], language)
+        .with_forced(0, study.forcing.limit);
     let daily = [
         (Facts::Digest(digest.clone()), sato),
         (Facts::DigestUnblinded(DigestUnblinded { digest, balance: balance.clone() }), kato),

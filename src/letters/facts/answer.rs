@@ -71,6 +71,8 @@ pub enum Reason {
     DataMissing,
     /// The randomization has as many subjects as planned. Also said when an arm is full.
     RandomizationFull,
+    /// An arm of this randomization has its planned number, in an open study: nobody more is randomized by it.
+    RandomizationArmFull,
     /// The site has as many subjects in the randomization as planned.
     RandomizationSiteFull,
     /// This kind of subject is in the randomization in the planned number.
@@ -107,6 +109,7 @@ impl Reason {
             Reason::Earlier(_) => "earlier",
             Reason::DataMissing => "data-missing",
             Reason::RandomizationFull => "randomization-full",
+            Reason::RandomizationArmFull => "randomization-arm-full",
             Reason::RandomizationSiteFull => "randomization-site-full",
             Reason::RandomizationStratumFull => "randomization-stratum-full",
         }
@@ -128,6 +131,7 @@ impl Reason {
                 | Reason::SubjectOut(_)
                 | Reason::DataMissing
                 | Reason::RandomizationFull
+                | Reason::RandomizationArmFull
                 | Reason::RandomizationSiteFull
                 | Reason::RandomizationStratumFull
         )
@@ -205,7 +209,14 @@ impl ReasonLine {
                 .collect(),
             _ => Vec::new(),
         };
-        let partial = format!("reason-{}", reason.key());
+        // Where an arm has a cap and nobody may know arms, one sentence tells of both.
+        let conceals = study.blinding == Blinding::Blinded
+            && match reason {
+                Reason::StudyFull => !study.caps.arms.is_empty(),
+                Reason::RandomizationFull => study.randomizations.iter().any(|own| !own.caps.arms.is_empty()),
+                _ => false,
+            };
+        let partial = format!("reason-{}{}", reason.key(), if conceals { "-blinded" } else { "" });
         ReasonLine { code: reason.key().into(), partial, messages, site, day, subject, facts }
     }
 }

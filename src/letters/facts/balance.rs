@@ -8,7 +8,7 @@ use super::form::shown_value;
 use super::short;
 use crate::domain::allocation::SITE;
 use crate::domain::language::{Language, Text};
-use crate::domain::study::{Arm, Blinding, Person, Role, Stage, Study};
+use crate::domain::study::{Arm, Blinding, Person, Role, Stage, Study, arm_name};
 use crate::domain::witness::Witness;
 use crate::letters::kind::Kind;
 
@@ -126,6 +126,12 @@ pub struct FurtherBalance {
     pub arms: Vec<ArmTotal>,
     /// By site, factor and stratum.
     pub groups: Vec<BalanceGroup>,
+    /// How many of them were given by hand.
+    #[serde(default)]
+    pub forced: u64,
+    /// How many may be; 0 where arms are only drawn.
+    #[serde(default)]
+    pub forced_limit: u32,
 }
 
 /// Each level of a factor, and its subjects of each arm, arms as in the study.
@@ -191,6 +197,8 @@ impl Balance {
             let further = || study.randomizations.iter().filter_map(|own| study.find_instrument(&own.instrument));
             own.or_else(|| further().find_map(|instrument| instrument.find(id)))
         };
+        // The arm of a further allocation is called like that.
+        let title = |id: &str| study.randomizations.iter().find(|own| arm_name(&own.id) == id).map(|own| &own.title);
         let group = |(factor, levels): &(String, LevelCounts)| {
             let site_item = study.registration.site_item.as_deref().filter(|_| factor == SITE);
             let item = find(site_item.unwrap_or(factor));
@@ -211,7 +219,10 @@ impl Balance {
             };
             BalanceGroup {
                 factor: short(factor),
-                name: item.map_or_else(String::new, |item| short(item.label.in_language(language))),
+                name: item
+                    .map(|item| &item.label)
+                    .or_else(|| title(factor))
+                    .map_or_else(String::new, |name| short(name.in_language(language))),
                 levels: levels.iter().map(level).collect(),
             }
         };
@@ -222,19 +233,20 @@ impl Balance {
             groups: groups.iter().map(group).collect(),
             further: Vec::new(),
             forced: 0,
-            forced_limit: study.forcing.limit,
+            forced_limit: 0,
         }
     }
 
-    /// Tells also how many allocations were given by hand.
+    /// Tells also how many allocations were given by hand, and how many may be.
     #[must_use]
-    pub fn with_forced(self, forced: u64) -> Balance {
-        Balance { forced, ..self }
+    pub fn with_forced(self, forced: u64, forced_limit: u32) -> Balance {
+        Balance { forced, forced_limit, ..self }
     }
 
     /// The same as that of a further randomization of that title.
     pub fn of(self, title: &Text, language: Language) -> FurtherBalance {
-        let Balance { allocations, arms, groups, .. } = self;
-        FurtherBalance { randomization: short(title.in_language(language)), allocations, arms, groups }
+        let Balance { allocations, arms, groups, forced, forced_limit, .. } = self;
+        let randomization = short(title.in_language(language));
+        FurtherBalance { randomization, allocations, arms, groups, forced, forced_limit }
     }
 }

@@ -9,7 +9,7 @@ use crate::domain::answer::Fault;
 use crate::domain::deed::{Deed, Lack, Wanted, tells_arm};
 use crate::domain::fact::FactKind;
 use crate::domain::instrument::Instrument;
-use crate::domain::language::Language;
+use crate::domain::language::{Language, Text};
 use crate::domain::study::{Arm, Person, Randomization, Study};
 use crate::domain::time::Instant;
 use crate::letters::clean;
@@ -25,13 +25,14 @@ pub struct Lacking {
 }
 
 impl Lacking {
-    fn new(lack: Lack) -> Lacking {
+    /// What is lacking, as the templates word it.
+    pub(in crate::letters) fn of(lack: Lack) -> Lacking {
         Lacking { code: lack.key().to_string(), partial: format!("lack-{}", lack.key()) }
     }
 
     /// The subject.
     pub(in crate::letters) fn subject() -> Lacking {
-        Lacking::new(Lack::Subject)
+        Lacking::of(Lack::Subject)
     }
 }
 
@@ -50,6 +51,9 @@ pub struct DeedForm {
     pub kits: String,
     /// What is wrong with the values that were to be right.
     pub faults: Vec<FaultLine>,
+    /// Codes of the kits of which one is to be named.
+    #[serde(default)]
+    pub choices: Vec<String>,
 }
 
 impl DeedForm {
@@ -58,25 +62,35 @@ impl DeedForm {
         let named = if lacks.contains(&Lack::Subject) { "" } else { wanted.subject.as_str() };
         DeedForm {
             act: wanted.deed.key().to_string(),
-            lacks: lacks.iter().copied().map(Lacking::new).collect(),
+            lacks: lacks.iter().copied().map(Lacking::of).collect(),
             named: short(named),
             reason: words(&wanted.reason),
             kits: clean::line(&wanted.kits.join(", "), limits::DEED_REASON_CHARS),
             faults: Vec::new(),
+            choices: Vec::new(),
         }
     }
 
     /// Tells also what is wrong with the values that were to be right.
     #[must_use]
-    pub fn with_faults(self, reader: &Reader<'_>, instrument: &Instrument, faults: &[Fault]) -> DeedForm {
+    pub fn with_faults(self, reader: &Reader<'_>, faults: &[(&Instrument, Fault)]) -> DeedForm {
         let faults = faults.iter().take(limits::FAULTS_LISTED);
-        DeedForm { faults: faults.map(|fault| FaultLine::fault(reader, instrument, fault)).collect(), ..self }
+        DeedForm { faults: faults.map(|(form, fault)| FaultLine::fault(reader, form, fault)).collect(), ..self }
+    }
+
+    /// Tells also which kits the subject has, where it cannot be told which is meant.
+    #[must_use]
+    pub fn with_choices(self, kits: &[String]) -> DeedForm {
+        DeedForm { choices: kits.iter().map(|code| short(code)).collect(), ..self }
     }
 }
 
 /// One item to be corrected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
+    /// Title of the further allocation whose form asks for it; empty for the registration's.
+    #[serde(default)]
+    pub randomization: String,
     /// Its label.
     pub label: String,
     /// Whether the values may be shown.
@@ -103,6 +117,7 @@ impl Change {
                     _ => String::new(),
                 };
                 Change {
+                    randomization: String::new(),
                     label: short(item.label.in_language(reader.language)),
                     shown: !item.personal,
                     was: value(registered.get(&item.id)),
@@ -110,6 +125,12 @@ impl Change {
                 }
             })
             .collect()
+    }
+
+    /// The same of the form of a further allocation of that title.
+    #[must_use]
+    pub fn of(self, title: &Text, language: Language) -> Change {
+        Change { randomization: short(title.in_language(language)), ..self }
     }
 }
 
@@ -337,6 +358,9 @@ fn words(reason: &str) -> String {
 pub struct Noted {
     /// Our subject number.
     pub subject: String,
+    /// Title of the further allocation that it is about alone; else empty.
+    #[serde(default)]
+    pub randomization: String,
     /// Where.
     pub site: Site,
     /// Key of what became known.
@@ -370,6 +394,7 @@ impl Noted {
     ) -> Noted {
         Noted {
             subject: short(enrollment.subject),
+            randomization: String::new(),
             site: enrollment.site(language),
             fact: kind.key().to_string(),
             partial: format!("fact-{}", kind.key()),
@@ -380,6 +405,17 @@ impl Noted {
             changes,
         }
     }
+
+    /// The same of the further allocation of that title alone.
+    #[must_use]
+    pub fn of_allocation(self, title: &Text, language: Language) -> Noted {
+        Noted { randomization: short(title.in_language(language)), partial: again(&self.fact), ..self }
+    }
+}
+
+/// Name of the template that words a fact of that key about a further allocation alone.
+fn again(key: &str) -> String {
+    format!("fact-{key}-again")
 }
 
 /// One fact in a status letter.
@@ -391,6 +427,9 @@ pub struct FactLine {
     pub partial: String,
     /// When it was recorded, in the study's zone.
     pub recorded_at: String,
+    /// Title of the further allocation that it is about alone; else empty.
+    #[serde(default)]
+    pub randomization: String,
 }
 
 impl FactLine {
@@ -400,6 +439,13 @@ impl FactLine {
             fact: kind.key().to_string(),
             partial: format!("fact-{}", kind.key()),
             recorded_at: at.local(study.zone),
+            randomization: String::new(),
         }
+    }
+
+    /// The same of the further allocation of that title alone.
+    #[must_use]
+    pub fn of_allocation(self, title: &Text, language: Language) -> FactLine {
+        FactLine { randomization: short(title.in_language(language)), partial: again(&self.fact), ..self }
     }
 }

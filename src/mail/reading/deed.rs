@@ -1,18 +1,21 @@
 //! Acts about one subject or kits: what a mail says beside the word in its subject line.
 //!
 //! The subject, kits and the reason have keys of their own in every language (`templates/words/`); the site's own reference may
-//! also stand under the form's own key, and what is to be corrected stands under the items' keys.
+//! also stand under the form's own key, and what is to be corrected stands under the items' keys, of the registration or of the form
+//! of a further randomization.
 
 use std::collections::BTreeMap;
 
 use super::cut;
 use super::lines;
+use super::randomize;
 use super::reason::Reason;
 use super::subject::Subject;
 use super::vocabulary::vocabulary;
 use crate::domain::answer;
 use crate::domain::deed::{Deed, Wanted};
-use crate::domain::study::Study;
+use crate::domain::fact;
+use crate::domain::study::{Randomization, Study};
 use crate::domain::text;
 use crate::limits;
 
@@ -20,6 +23,7 @@ use crate::limits;
 pub(super) const SUBJECT: &str = "the subject";
 const REASON: &str = "the reason";
 const KITS: &str = "the kits";
+const WHICH: &str = "the randomization";
 
 /// Whether a key is one of those that name a subject, whatever the study's form calls it.
 pub(super) fn says_subject(key: &str) -> bool {
@@ -40,6 +44,7 @@ pub(super) struct Said {
 /// Reads the sender's own lines of a text as `deed`.
 pub(super) fn read(study: &Study, deed: Deed, subject: &Subject, content: &str) -> Result<Said, Reason> {
     let keys = answer::keys(study.registration_instrument());
+    let further = Further::of(study, deed);
     let known = |key: &str| {
         let (tight, bare) = (text::fold_tight(key), text::fold_key_undecorated(key));
         let says = |words: &[String]| words.contains(&tight) || words.contains(&bare);
@@ -50,10 +55,14 @@ pub(super) fn read(study: &Study, deed: Deed, subject: &Subject, content: &str) 
         } else if says(&vocabulary().deed_reasons) {
             Some(REASON.to_owned())
         } else {
-            keys.get(&tight).or_else(|| keys.get(&bare)).cloned()
+            let registered = keys.get(&tight).or_else(|| keys.get(&bare)).cloned();
+            registered
+                .or_else(|| further.item(&tight))
+                .or_else(|| further.item(&bare))
+                .or_else(|| (!further.forms.is_empty() && randomize::says_which(key)).then(|| WHICH.to_owned()))
         }
     };
-    let form = lines::reaches(study.registration_instrument());
+    let form = randomize::reaches(study);
     let reaches = |key: &str| if key == REASON { lines::Reach::Lines } else { form(key) };
     let (lines, _) = lines::split(&cut::cut(content, &known), &known, &reaches);
     if lines.len() > limits::KEYS {
@@ -69,6 +78,7 @@ pub(super) fn read(study: &Study, deed: Deed, subject: &Subject, content: &str) 
             }
         }
     }
+    let which = said.remove(WHICH).unwrap_or_default();
     let keyed = [SUBJECT, REASON, KITS].iter().any(|key| said.contains_key(*key));
     // Of several subjects none is taken: one at a time.
     let one = |values: Option<Vec<String>>| match values.as_deref() {
@@ -106,9 +116,58 @@ pub(super) fn read(study: &Study, deed: Deed, subject: &Subject, content: &str) 
         }
     }
     if deed == Deed::Correct {
-        wanted.changes = said.into_iter().map(|(item, values)| (item, values.join(" / "))).collect();
+        let own = further.told(study, &subject.rest, &which);
+        let name = |item: String| match own {
+            Some(own) if study.registration_instrument().find(&item).is_none() => further.name(own, item),
+            _ => item,
+        };
+        wanted.changes = said.into_iter().map(|(item, values)| (name(item), values.join(" / "))).collect();
     }
     Ok(Said { wanted, keyed, registers })
+}
+
+/// The forms of further randomizations, as far as a deed concerns them: the keys of each by its id.
+struct Further<'s> {
+    forms: Vec<(&'s str, &'s BTreeMap<String, String>)>,
+}
+
+impl<'s> Further<'s> {
+    fn of(study: &'s Study, deed: Deed) -> Further<'s> {
+        let own = study.randomizations.iter().filter(|_| deed == Deed::Correct);
+        let forms =
+            own.filter_map(|own| Some((own.id.as_str(), answer::keys(study.find_instrument(&own.instrument)?))));
+        Further { forms: forms.collect() }
+    }
+
+    /// The item that a folded key means in the forms that have it; the key itself where it means several.
+    fn item(&self, key: &str) -> Option<String> {
+        let mut items: Vec<&String> = self.forms.iter().filter_map(|(_, keys)| keys.get(key)).collect();
+        items.dedup();
+        match items.as_slice() {
+            [] => None,
+            [only] => Some((*only).clone()),
+            _ => Some(key.to_owned()),
+        }
+    }
+
+    /// The randomization that the subject line or a line of the text names.
+    fn told(&self, study: &'s Study, rest: &str, which: &[String]) -> Option<&'s str> {
+        let says = |own: &&Randomization| {
+            randomize::says(rest, own) || which.iter().any(|value| randomize::says(&text::fold(value), own))
+        };
+        let mut named = study.randomizations.iter().filter(|_| !self.forms.is_empty()).filter(says);
+        match (named.next(), named.next()) {
+            (Some(only), None) => Some(&only.id),
+            _ => None,
+        }
+    }
+
+    /// How an item of that randomization's form is called among what is corrected.
+    fn name(&self, own: &str, item: String) -> String {
+        let keys = self.forms.iter().find(|(id, _)| *id == own).map(|(_, keys)| *keys);
+        let item = keys.and_then(|keys| keys.get(&item)).cloned().unwrap_or(item);
+        fact::further_item(own, &item)
+    }
 }
 
 /// The subjects that the sender's own lines name: behind one of the keys, else by our numbers wherever they stand. Several are
@@ -273,5 +332,20 @@ mod tests {
         assert_eq!((by_reference.wanted.subject.as_str(), by_reference.wanted.changes.len()), ("Y-2", 1));
         assert!(by_reference.registers);
         assert!(said(Deed::Withdraw, "[AURORA] 取消", "識別番号: Y-2\n年齢: 61").wanted.changes.is_empty());
+    }
+
+    #[test]
+    fn items_of_a_further_form_are_corrected_too() {
+        let study = definition::load(&samples::cygnus()).expect("a sample").0;
+        let said = |subject: &str, content: &str| {
+            let said = read(&study, Deed::Correct, &read_text(subject), content).expect("few lines");
+            said.wanted.changes.into_iter().collect::<Vec<_>>()
+        };
+        let pair = |item: &str, value: &str| (item.to_owned(), value.to_owned());
+        let text = "症例番号: CYGNUS-0001\n理由: 誤記\n年齢: 61\nISI：８";
+        assert_eq!(said("[CYGNUS] 訂正", text), [pair("age", "61"), pair("isi", "８")]);
+        let named = "subject: CYGNUS-0001\nreason: slip\nrandomization: second\nInsomnia severity score: 8\nAge: 61";
+        assert_eq!(said("[CYGNUS] correct", named), [pair("age", "61"), pair("second.isi", "8")]);
+        assert_eq!(said("[CYGNUS] 訂正 第二割付", "症例番号: CYGNUS-0001\nISI: 8"), [pair("second.isi", "8")]);
     }
 }

@@ -129,7 +129,7 @@ fn meaning(study: &Study, own: Option<&Randomization>, key: &str) -> Option<Key>
 }
 
 /// Whether a key is one of those that name a randomization.
-fn says_which(key: &str) -> bool {
+pub(super) fn says_which(key: &str) -> bool {
     let words = &vocabulary().deed_randomizations;
     words.contains(&text::fold_tight(key)) || words.contains(&text::fold_key_undecorated(key))
 }
@@ -150,10 +150,6 @@ fn which<'s>(study: &'s Study, subject: &Subject, content: &str) -> Which<'s> {
     if let [only] = study.randomizations.as_slice() {
         return Which::Told(only);
     }
-    let says = |text: &str, own: &Randomization| {
-        let tokens = text.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|token| token == own.id);
-        tokens || own.title.wordings().any(|(_, title)| text.contains(&text::fold(title)))
-    };
     let known = |key: &str| known_item(study, key);
     let (lines, _) = lines::split(&cut::cut(content, &known), &known, &reaches(study));
     let which = |key: &str| study.randomizations.iter().all(|own| meaning(study, Some(own), key) == Some(Key::Which));
@@ -170,6 +166,12 @@ fn which<'s>(study: &'s Study, subject: &Subject, content: &str) -> Which<'s> {
     // Of those that fit equally well the first in the study's order.
     let best = answered.iter().rev().max_by_key(|(_, count)| *count);
     best.map_or(Which::Unknown, |(own, _)| Which::Fits(own))
+}
+
+/// Whether a folded text names a randomization by its id or title.
+pub(super) fn says(text: &str, own: &Randomization) -> bool {
+    let tokens = text.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|token| token == own.id);
+    tokens || own.title.wordings().any(|(_, title)| text.contains(&text::fold(title)))
 }
 
 /// The randomizations whose forms have items that the text answers, and how many of them, in the study's order.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::cells::{self, Cell};
 use super::{Source, Table, What, Wish};
+use crate::domain::fact::{changes_of, further_item};
 use crate::domain::study::FIRST;
 use crate::domain::survey::Mark;
 use crate::limits;
@@ -84,7 +85,12 @@ impl<'a> Rows<'a> {
                 self.turned(page.len(), end);
                 for row in &page {
                     let form = forms.iter().find(|form| form.allocation_number == row.number);
-                    let answers = form.map(|form| read(&form.answers)).transpose()?.unwrap_or_default();
+                    let mut answers = form.map(|form| read(&form.answers)).transpose()?.unwrap_or_default();
+                    if row.randomization != FIRST {
+                        for fact in fact::list_by_subject(store, row.subject_id).await? {
+                            answers.extend(changes_of(&read(&fact.changes)?, Some(&row.randomization)));
+                        }
+                    }
                     let number = subject::load(self.store, row.subject_id).await?.number;
                     self.allocation(row, number, &answers);
                 }
@@ -158,7 +164,7 @@ impl<'a> Rows<'a> {
         }
         let mut corrected: BTreeMap<i64, Answers> = BTreeMap::new();
         for row in fact::list_of_subjects(self.store, self.shelved.id, first, last).await? {
-            corrected.entry(row.subject_id).or_default().extend(read(&row.changes)?);
+            corrected.entry(row.subject_id).or_default().extend(changes_of(&read(&row.changes)?, None));
         }
         let study = &self.shelved.study;
         for row in page {
@@ -202,14 +208,26 @@ impl<'a> Rows<'a> {
     async fn facts(&mut self, row: &FactRow) -> Result<(), Failure> {
         let about = subject::load(self.store, row.subject_id).await?;
         let mut known = stored_answers(&about)?;
+        for own in allocation::list_by_subject(self.store, row.subject_id).await? {
+            if let Some(request) = randomization::find(self.store, own.study_id, own.number).await? {
+                let answers = read(&request.answers)?;
+                known.extend(answers.into_iter().map(|(item, value)| (further_item(&own.randomization, &item), value)));
+            }
+        }
         for before in fact::list_by_subject(self.store, row.subject_id).await? {
             if before.number < row.number {
                 known.extend(read(&before.changes)?);
             }
         }
         let study = &self.shelved.study;
-        let hides = |item: &str| {
-            let item = study.registration_instrument().find(item);
+        let hides = |name: &str| {
+            let item = match name.split_once('.') {
+                None => study.registration_instrument().find(name),
+                Some((own, item)) => study
+                    .find_randomization(own)
+                    .and_then(|own| study.find_instrument(&own.instrument))
+                    .and_then(|form| form.find(item)),
+            };
             self.wish.deidentified && item.is_none_or(|item| item.personal)
         };
         let changes = read(&row.changes)?;
@@ -221,10 +239,13 @@ impl<'a> Rows<'a> {
         if lines.is_empty() {
             lines.push(("", "", ""));
         }
-        for (item, before, after) in lines {
+        for (name, before, after) in lines {
+            let (form, item) = name.split_once('.').map_or((None, name), |(form, item)| (Some(form), item));
+            let own = row.randomization.as_deref().or(form).unwrap_or_default();
             let cells = self.own(|id| match id {
                 "subject" => Cell::text(study.subject_number(about.number)),
                 "fact" => Cell::text(row.kind.key()),
+                "about" => Cell::text(own),
                 "recorded_at" => Cell::moment(row.recorded_at, study.zone),
                 "person" => Cell::text(row.person.as_str()),
                 "reason" => Cell::text(row.reason.as_str()),

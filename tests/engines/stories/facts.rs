@@ -6,7 +6,7 @@ use hagaki::domain::fact::FactKind;
 use hagaki::store::fact::FactRow;
 use hagaki::store::study::State;
 use hagaki::store::{audit, fact, study};
-use hagaki::workflow::command::{self, CommandError, Order};
+use hagaki::workflow::command::{self, CommandError, Known, Order};
 use hagaki::workflow::proof::{self, Verdict};
 use hagaki::workflow::shelf::{Shelf, ShelvedStudy};
 use hagaki::workflow::told::What;
@@ -37,7 +37,7 @@ pub(super) async fn enroll(center: &mut Center, numbers: std::ops::Range<u32>) {
 
 /// The operator's desk on the center's store.
 pub(super) struct Operating {
-    shelf: Shelf,
+    pub(super) shelf: Shelf,
     pub(super) shelved: ShelvedStudy,
     desk: DeskAddress,
 }
@@ -62,7 +62,7 @@ impl Operating {
         Operating { shelf, shelved, desk }
     }
 
-    fn means<'a>(&'a self, center: &'a Center) -> Means<'a> {
+    pub(super) fn means<'a>(&'a self, center: &'a Center) -> Means<'a> {
         use hagaki::domain::time::Clock;
         Means { now: center.clock.now(), dice: &*center.dice, keys: &center.keys, desk: &self.desk }
     }
@@ -75,9 +75,23 @@ impl Operating {
         set: &[(&str, &str)],
         of: Option<&str>,
     ) -> Result<(FactRow, bool), CommandError> {
+        self.note_of(center, subject, kind, set, of, None).await
+    }
+
+    /// The same of a further allocation alone.
+    pub(super) async fn note_of(
+        &self,
+        center: &Center,
+        subject: &str,
+        kind: FactKind,
+        set: &[(&str, &str)],
+        of: Option<&str>,
+        allocation: Option<&str>,
+    ) -> Result<(FactRow, bool), CommandError> {
         let set = set.iter().map(|(item, value)| ((*item).to_owned(), (*value).to_owned())).collect();
         let order = Order { actor: "operator:tester", subject, reason: "found by the monitor" };
-        command::note(&self.shelf, &self.shelved, self.means(center), order, kind, &set, of).await
+        let known = Known { kind, set: &set, of, randomization: allocation };
+        command::note(&self.shelf, &self.shelved, self.means(center), order, known).await
     }
 }
 

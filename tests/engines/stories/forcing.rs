@@ -2,17 +2,19 @@
 
 use hagaki::domain::allocation::Origin;
 use hagaki::domain::answer::{self, Form, Line};
+use hagaki::domain::instrument::Instrument;
 use hagaki::domain::study::Study;
 use hagaki::domain::time::Clock;
 use hagaki::store::{allocation, audit, study};
 use hagaki::workflow::command::{CommandError, Refusal};
-use hagaki::workflow::force::{self, Forced, Order};
+use hagaki::workflow::force::{self, Again, Forced, Order};
 use hagaki::workflow::proof::Verdict;
 use hagaki::workflow::shelf::ShelvedStudy;
 use hagaki::workflow::told::What;
 use hagaki::workflow::{DeskAddress, Means, disclosure, life, package, proof};
 
 use super::afterwards::verdict;
+use super::randomizing::{EIGHT_WEEKS, assert_recomputed, recomputed};
 use super::*;
 use crate::world::NOW;
 
@@ -22,14 +24,14 @@ fn forcing(limit: u32) -> Bundle {
     edited(&samples::aurora(), "allocation.toml", "[caps]", &table)
 }
 
-fn form_of(study: &Study, text: &str) -> Form {
+fn form_of(study: &Study, instrument: &Instrument, text: &str) -> Form {
     let line = |(number, line): (usize, &str)| {
         let (key, value) = line.split_once(": ").unwrap();
         Line { key: key.to_owned(), value: value.to_owned(), number: number + 1 }
     };
     let lines: Vec<Line> = text.lines().enumerate().map(line).collect();
-    let day = NOW.day_in(study.zone);
-    answer::read_form(study, study.registration_instrument(), &lines, day)
+    let day = NOW.plus_seconds(EIGHT_WEEKS).day_in(study.zone);
+    answer::read_form(study, instrument, &lines, day)
 }
 
 struct Hand<'a> {
@@ -54,8 +56,20 @@ async fn shelved(center: &Center, slug: &str) -> ShelvedStudy {
 }
 
 async fn give(center: &Center, slug: &str, hand: &Hand<'_>) -> Result<Forced, CommandError> {
+    give_in(center, slug, None, hand).await
+}
+
+/// The same in the first allocation, or in the further one of that id to that subject.
+async fn give_in(
+    center: &Center,
+    slug: &str,
+    again: Option<(&str, &str)>,
+    hand: &Hand<'_>,
+) -> Result<Forced, CommandError> {
     let shelved = shelved(center, slug).await;
-    let form = form_of(&shelved.study, &hand.form);
+    let own = again.and_then(|(id, _)| shelved.study.find_randomization(id));
+    let instrument = own.and_then(|own| shelved.study.find_instrument(&own.instrument));
+    let form = form_of(&shelved.study, instrument.unwrap_or(shelved.study.registration_instrument()), &hand.form);
     let desk = DeskAddress {
         mailbox: "reg".to_owned(),
         address: SERVICE.to_owned(),
@@ -76,7 +90,13 @@ async fn give(center: &Center, slug: &str, hand: &Hand<'_>) -> Result<Forced, Co
         form: &form,
         sure: false,
     };
-    force::force(&center.shelf_on(center.store()), &shelved, means, order).await
+    let shelf = center.shelf_on(center.store());
+    match again {
+        None => force::force(&shelf, &shelved, means, order).await,
+        Some((randomization, subject)) => {
+            force::force_again(&shelf, &shelved, means, Again { randomization, subject }, order).await
+        }
+    }
 }
 
 fn refusal(result: Result<Forced, CommandError>) -> Refusal {
@@ -91,6 +111,13 @@ async fn by_mail(center: &mut Center, numbers: std::ops::Range<usize>) {
         center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", &format!("Y-{number:04}")))).await;
         assert_eq!(reason(center).await, "enrolled");
     }
+}
+
+/// Which letters on further allocations went to whom, in order.
+async fn randomized_letters(center: &Center) -> Vec<(String, String)> {
+    let all = center.all_letters().await;
+    let own = all.into_iter().filter(|letter| letter.kind.contains("randomized-open"));
+    own.map(|letter| (letter.kind, letter.to)).collect()
 }
 
 stories! {
@@ -258,5 +285,71 @@ stories! {
         let writer = Writer { address: BLIND_STATISTICIAN, study: "borealis" };
         let balance = center.answer(&writer.writes("[BOREALIS] balance", "\n")).await;
         assert!(balance.text.contains("2 (at most 3)") || balance.text.contains("2 例(上限 3 例)"), "{}", balance.text);
+    }
+
+    async fn an_arm_of_a_further_allocation_is_given_by_hand(center: &mut Center) {
+        let table = "[forced]\nlimit = 2\nroles = [\"statistician\"]\n\n[caps]";
+        let bundle = edited(&samples::cygnus(), "allocation-second.toml", "[caps]", table);
+        center.activate(&bundle, Stage::Production).await;
+        for number in 1..=6 {
+            center.exchange(&DR_MORI.writes("登録", &cygnus_form("201", &format!("201-{number:03}")))).await;
+        }
+        center.wind(EIGHT_WEEKS);
+        center.exchange(&DR_MORI.writes("割付", &response_form("CYGNUS-0001"))).await;
+        let drawn: Vec<(String, String)> = randomized_letters(center).await;
+        let form = || "assessed_on: 2027-01-11\nresponder: no\nisi: 23".to_owned();
+        let hand = || Hand { by: "cygnus-stat", ..Hand::new("ADD", form()) };
+        let second = |subject: &'static str| Some(("second", subject));
+        for (again, hand, told) in [
+            (Some(("third", "CYGNUS-0002")), hand(), "no further allocation of the study; [[allocation]] in study.toml names [second]"),
+            (second("CYGNUS-0009"), hand(), "has no subject"),
+            (second("CYGNUS-0001"), hand(), "was allocated in \"second\" before"),
+            (second("CYGNUS-0002"), Hand { by: "mori", ..hand() }, "may not give an arm"),
+            (second("CYGNUS-0002"), Hand { arm: "CBT", ..hand() }, "no open arm of the study; there are SWITCH, ADD"),
+            (second("CYGNUS-0002"), Hand { reason: "", ..hand() }, "--reason"),
+            (second("CYGNUS-0002"), Hand { form: form().replace("23", "99"), ..hand() }, "mend these answers:\nisi: range"),
+            (second("CYGNUS-0002"), Hand { form: form().replace("no", "yes"), ..hand() }, "not randomized again:\nthe condition"),
+            (second("CYGNUS-0002"), Hand { ago: EIGHT_WEEKS + 90_000, ..hand() }, "before the day on which the subject was enrolled"),
+            (None, Hand::new("CBT", cygnus_form("201", "201-010").trim_end().to_owned()), "no person"),
+        ] {
+            let said = refusal(give_in(center, "cygnus", again, &hand).await).to_string();
+            assert!(said.contains(told), "{told}: {said}");
+        }
+        assert_eq!(center.randomized("cygnus").await.len(), 1);
+        let given = give_in(center, "cygnus", second("CYGNUS-0002"), &hand()).await.unwrap();
+        assert_eq!((given.used, given.enrolled.further[0].request.person.as_str()), (1, "mori"));
+        center.settle().await;
+        let told = randomized_letters(center).await;
+        assert_eq!(told[drawn.len()..], drawn, "the same letters to the same people");
+        // It is known by mail, too, and drawing goes on by what was given.
+        let again = center.answer(&DR_MORI.writes("randomize CYGNUS-0002", "")).await;
+        assert_eq!(again.kind, "randomized-before-open");
+        center.exchange(&DR_MORI.writes("割付", &response_form("CYGNUS-0003"))).await;
+        center.kill_and_restart().await;
+        center.wind(LEASE + 1);
+        center.exchange(&DR_MORI.writes("割付", &response_form("CYGNUS-0004"))).await;
+        give_in(center, "cygnus", second("CYGNUS-0005"), &hand()).await.unwrap();
+        let full = refusal(give_in(center, "cygnus", second("CYGNUS-0006"), &hand()).await);
+        assert!(matches!(full, Refusal::ForcedLimit(2)), "{full}");
+        center.settle().await;
+        let study = shelved(center, "cygnus").await;
+        let verdict = proof::verify(center.store(), &study).await.unwrap();
+        assert_eq!(verdict, Verdict::ProvedBesides { proved: 9, imported: 0, forced: 2 });
+        assert_recomputed(center, 9).await;
+        let told = recomputed(center, &[
+            ("journal.jsonl", "\"origin\":\"forced\"", "\"origin\":\"drawn\""),
+            ("bundle-1/allocation-second.toml", "limit = 2", "limit = 1"),
+        ]).await;
+        assert!(told.iter().skip(1).all(|(code, report)| *code == 1 && !report["what"].is_null()), "{told:?}");
+        // Whoever may know the balance hears how many there are.
+        let balance = center.answer(&Writer { address: CYGNUS_STATISTICIAN, study: "cygnus" }.writes("balance", "")).await;
+        for part in ["Of these given by hand: 2 (at most 2)", "Arm of the first allocation", "Lakeside Hospital"] {
+            assert!(balance.text.contains(part), "{part}: {}", balance.text);
+        }
+        // Behind our back, who is said to have asked.
+        center.world.tamper("UPDATE randomization SET person = 'cygnus-stat' WHERE allocation_number = 8").await;
+        let found = proof::verify(center.store(), &study).await.unwrap();
+        assert!(matches!(&found, Verdict::Untold(found) if found.what == What::Request), "{found:?}");
+        center.world.tamper("UPDATE randomization SET person = 'mori' WHERE allocation_number = 8").await;
     }
 }

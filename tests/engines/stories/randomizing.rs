@@ -12,14 +12,14 @@ use hagaki::workflow::package;
 use hagaki::workflow::proof::{self, Verdict};
 
 /// Eight weeks, in seconds.
-const EIGHT_WEEKS: i64 = 56 * 24 * 3600;
+pub(super) const EIGHT_WEEKS: i64 = 56 * 24 * 3600;
 
 async fn cygnus(center: &Center) {
     center.activate(&samples::cygnus(), Stage::Production).await;
 }
 
 /// CYGNUS with one subject of each doctor, eight weeks on.
-async fn eight_weeks_on(center: &mut Center) {
+pub(super) async fn eight_weeks_on(center: &mut Center) {
     cygnus(center).await;
     center.exchange(&DR_MORI.writes("登録", &cygnus_form("201", "201-001"))).await;
     center.exchange(&DR_NOVAK.writes("enroll", &cygnus_form("202", "202-001"))).await;
@@ -27,7 +27,7 @@ async fn eight_weeks_on(center: &mut Center) {
 }
 
 /// BOREALIS, blinded, with a second randomization between arms that cannot be overlooked in a letter.
-fn blinded() -> Bundle {
+pub(super) fn blinded() -> Bundle {
     let bundle = super::enrolling::marked();
     let mut study = bundle.file("study.toml").unwrap().to_owned();
     study.push_str(
@@ -53,7 +53,7 @@ fn blinded() -> Bundle {
 }
 
 /// CYGNUS with a third randomization, whose form shares an item with that of the second.
-fn three() -> Bundle {
+pub(super) fn three() -> Bundle {
     let section = "[[allocation]]\nid = \"third\"\ntitle = { ja = \"維持割付\", en = \"maintenance randomization\" }\n\
         file = \"allocation-third.toml\"\ninstrument = \"relapse\"\nwhen = \"second_arm == 'ADD' || second_arm == 'SWITCH'\"\n\
         message = { ja = \"第二割付を受けた方が対象です。\", en = \"Only subjects of the second randomization.\" }\n\
@@ -71,7 +71,7 @@ fn three() -> Bundle {
 }
 
 /// The package of CYGNUS as it is now, recomputed by the independent verifier with a text in a file changed.
-async fn recomputed(center: &Center, changes: &[(&str, &str, &str)]) -> Vec<(i32, serde_json::Value)> {
+pub(super) async fn recomputed(center: &Center, changes: &[(&str, &str, &str)]) -> Vec<(i32, serde_json::Value)> {
     let study = facts::Operating::of(center, "cygnus").await.shelved();
     let row = study::find_current(center.store(), "cygnus").await.unwrap().unwrap();
     let package = package::pack(center.store(), &study, &row, true).await.unwrap();
@@ -80,7 +80,7 @@ async fn recomputed(center: &Center, changes: &[(&str, &str, &str)]) -> Vec<(i32
 }
 
 /// That somebody else comes to the same, and so many allocations were recomputed.
-async fn assert_recomputed(center: &Center, count: usize) {
+pub(super) async fn assert_recomputed(center: &Center, count: usize) {
     for (code, report) in recomputed(center, &[]).await {
         assert_eq!((code, &report["recomputed"]), (0, &serde_json::json!(count)), "{report}");
     }
@@ -370,7 +370,10 @@ stories! {
         assert!(status.text.contains(kit.as_str()), "{}", status.text);
         // Another kit: which of the two is meant must be said.
         let vague = center.answer(&DR_KOBAYASHI.writes("キット交換", "症例番号: BOREALIS-0001\n理由: 破損\n")).await;
-        assert_eq!(vague.kind, "deed-form");
+        assert_eq!((vague.kind.as_str(), reason(center).await.as_str()), ("deed-form", "lacking:which-kit"));
+        let row = study::find_current(center.store(), "borealis").await.unwrap().unwrap();
+        let first = allocation::journal(center.store(), row.id, 0).await.unwrap().remove(0).kit.unwrap();
+        assert!(vague.text.contains(kit.as_str()) && vague.text.contains(&first), "{}", vague.text);
         let asked = center.answer(&DR_KOBAYASHI.writes("キット交換", &format!("キット: {kit}\n理由: 破損\n"))).await;
         assert_eq!(asked.kind, "deed-confirm");
         let letters = center.exchange(&DR_KOBAYASHI.writes("", "OK\n").to(&asked.reply_to)).await;
