@@ -236,6 +236,7 @@ async fn letters(parent: &Path, count: usize) {
                 kind: "help",
                 recipient: "yamada@example.jp",
                 raw: &raw,
+                personal: false,
                 masked: None,
                 priority: 1,
                 created_at: now,

@@ -56,6 +56,8 @@ pub const URN_OPENED: usize = 1_000;
 pub const SEALED_BYTES_LEAST: usize = 1_024;
 /// Most room for them, in bytes; each response of a survey without names takes the same, so that none is known by its length.
 pub const SEALED_BYTES_MOST: usize = 32 * 1_024;
+/// Seconds until a letter that no key opens is looked at again.
+pub const KEY_WAIT_SECONDS: i64 = 600;
 /// Most keys of a key file, those that only open among them.
 pub const KEYS_KEPT: usize = 64;
 /// Most arms of one scheme.

@@ -170,6 +170,7 @@ fn install(dir: &Path, port: u16) -> anyhow::Result<Settings> {
     };
     // Links in letters lead to the very pages that are served now.
     write("hagaki.toml", &include_str!("../../config/demo/hagaki.toml").replace(":8080", &format!(":{port}")))?;
+    super::key::make_new(&dir.join("secrets/keys"))?;
     write("mailboxes/demo/mailbox.toml", include_str!("../../config/demo/mailbox.toml"))?;
     maildir::create(&dir.join("mailbox")).context("the mailbox folder cannot be made")?;
     maildir::create(&dir.join("letters")).context("the letters' folder cannot be made")?;

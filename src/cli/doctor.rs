@@ -144,13 +144,17 @@ fn disk(settings: &Settings) -> Option<Finding> {
     }
 }
 
-/// Surveys without names: that there is a key, and that it opens what is sealed.
+/// Items marked personal and surveys without names: that there is a key, and that it opens what is sealed.
 async fn sealed(store: &Store, settings: &Settings) -> Vec<Finding> {
     let rows = study::list(store).await.unwrap_or_default();
     let shelf = Shelf::new(store.clone());
     let mut findings = Vec::new();
     for row in rows {
         let Ok(shelved) = shelf.load(&row).await else { continue };
+        if shelved.study.asks_personal() || shelved.locked.is_some() {
+            let trouble = shelved.unlocked().err().map(|error| error.to_string());
+            findings.push(Finding { what: format!("key of what is personal in {}", row.slug), trouble });
+        }
         let waiting = urn::count(store, row.id).await.unwrap_or_default();
         let nameless = shelved.study.survey.as_ref().is_some_and(|survey| !survey.privacy.names());
         if waiting == 0 && (!nameless || row.state == State::Closed) {

@@ -208,7 +208,7 @@ fn show(id: i64, raw: bool, installation: &Installation, output: Output) -> anyh
         mail.size
     );
     println!("{}: {} {}", mail.state.key(), mail.disposition, mail.reason);
-    for key in ["sender", "subject"] {
+    for key in ["unopened", "sender", "subject"] {
         if let Some(text) = facts.pointer(&format!("/reading/{key}")).and_then(Value::as_str) {
             println!("{key}: {text}");
         }

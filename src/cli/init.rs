@@ -23,7 +23,9 @@ pub(super) fn run(dir: &Path, installation: bool) -> anyhow::Result<End> {
         println!("{}", dir.join(file).display());
     }
     if installation {
-        let config = dir.join("hagaki.toml");
+        let (config, keys) = (dir.join("hagaki.toml"), dir.join("secrets/keys"));
+        super::key::make_new(&keys)?;
+        println!("{}", keys.display());
         println!(
             "Edit these files; they say what each key means. Then: hagaki doctor --config {0}, and hagaki serve --config {0}",
             config.display()

@@ -28,7 +28,20 @@ pub(super) fn run(command: KeyCommand) -> anyhow::Result<End> {
     }
 }
 
+/// Makes a key file for a new installation.
+pub(super) fn make_new(file: &Path) -> anyhow::Result<()> {
+    put_first(file).map(drop)
+}
+
 fn make(file: &Path) -> anyhow::Result<End> {
+    let (name, shown) = (put_first(file)?, file.display());
+    println!("key {name} is the first in {shown}; keep a copy in a safe place, apart from copies of the database");
+    println!("a daemon that runs takes it up when it is started again");
+    Ok(End::Done)
+}
+
+/// Puts a new key before those of a file, if it is one, and makes the folder; the key's name.
+fn put_first(file: &Path) -> anyhow::Result<String> {
     let shown = file.display();
     let old = match fs::read_to_string(file) {
         Ok(text) => text,
@@ -38,6 +51,9 @@ fn make(file: &Path) -> anyhow::Result<End> {
     // A file that holds something else is not written over.
     if !old.is_empty() && KeyRing::parse(&old).is_err() {
         return Err(Refused(format!("{shown} is there and is no key file; name another")).into());
+    }
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     }
     let fresh = KeyRing::fresh_line(&SystemDice);
     let name = KeyRing::parse(&fresh).map(|ring| ring.names().concat()).unwrap_or_default();
@@ -52,7 +68,5 @@ fn make(file: &Path) -> anyhow::Result<End> {
         fs::rename(&beside, file)
     })();
     written.with_context(|| format!("{shown} cannot be written by way of {}", beside.display()))?;
-    println!("key {name} is the first in {shown}; keep a copy in a safe place, apart from copies of the database");
-    println!("a daemon that runs takes it up when it is started again");
-    Ok(End::Done)
+    Ok(name)
 }

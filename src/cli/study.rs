@@ -197,11 +197,16 @@ fn sound(folder: &Path) -> anyhow::Result<(Bundle, Study)> {
     }
 }
 
-/// A survey without names needs a key outside the database.
+/// A survey without names and items marked `personal` need a key outside the database.
 fn has_key(opened: &Opened, study: &Study) -> anyhow::Result<()> {
-    let needs = study.survey.as_ref().is_some_and(|survey| !survey.privacy.names());
-    if needs && opened.settings.keys.is_empty() {
+    if !opened.settings.keys.is_empty() {
+        return Ok(());
+    }
+    if study.survey.as_ref().is_some_and(|survey| !survey.privacy.names()) {
         return Err(Refused(format!("the survey is kept without names, and {NoKey}")).into());
+    }
+    if study.asks_personal() {
+        return Err(Refused(format!("the study asks for items marked personal, and {NoKey}")).into());
     }
     Ok(())
 }

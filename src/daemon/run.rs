@@ -94,7 +94,7 @@ pub async fn open_store(settings: &Settings) -> Result<Store, DaemonError> {
             Some(password) => with_password(url, password.expose_secret()),
         },
     };
-    Ok(Store::open(&url).await?)
+    Ok(Store::open(&url).await?.with_ring(settings.keys.clone()))
 }
 
 /// `postgres://user@host/db` with the password behind the user, percent-encoded.

@@ -328,6 +328,11 @@ fn check_factor(id: &str, levels: Option<&[String]>, grounds: &Grounds<'_>) -> V
         return Vec::new();
     }
     let mut findings = Vec::new();
+    if item.personal {
+        let wrong =
+            format!("`{id}` is personal, and what allocations look at stands in the clear, so that they can be proved");
+        findings.push(("id", wrong, format!("use a calculation from `{id}` that tells less, such as a class of ages")));
+    }
     if !matches!(item.kind, ItemKind::Calculation(_)) && (!item.required || item.when.is_some()) {
         let right = format!("write required = true in {}, and no when", read.file);
         findings.push(("id", format!("`{id}` may be left blank, but decides the allocation"), right));

@@ -14,6 +14,7 @@ pub mod draft;
 pub mod expression;
 pub mod fact;
 pub mod instrument;
+pub mod kept;
 pub mod kit;
 pub mod language;
 pub mod number;

@@ -3,9 +3,14 @@
 //! XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha): its nonce of 192 bits can be random however much is sealed with one key. The
 //! name of the key stands before the nonce, so that a key can be replaced while what it sealed is still there, and a lost one
 //! can be named. What a seal is for, and of what, is bound to it: bytes that are moved to another place do not open there.
+//!
+//! What is kept for long and looked for again is not sealed with dice: [`KeyRing::keep`] takes the nonce from a code over place and
+//! text (a synthetic nonce, as in RFC 5297), so that the same text in the same place is sealed the same way, and nothing else is.
+//! [`KeyRing::codes`] finds the same text again by a code under a key, of which somebody without the key can try no guess.
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key as CipherKey, XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
 use super::time::Dice;
@@ -19,24 +24,57 @@ const NAME_BYTES: usize = 8;
 /// Bytes of a nonce.
 const NONCE_BYTES: usize = 24;
 /// Bytes that say how long the padded text is.
-const LENGTH_BYTES: usize = 4;
+pub const LENGTH_BYTES: usize = 4;
 
-/// One key of the installation's key file.
+/// One key of the installation's key file, with what is derived from it.
 #[derive(Clone)]
-struct Key([u8; KEY_BYTES]);
+struct Key {
+    own: [u8; KEY_BYTES],
+    /// What it is called beside what it sealed: a digest, which tells nothing of it.
+    name: [u8; NAME_BYTES],
+    /// Key of the codes that nonces are taken from.
+    nonces: [u8; KEY_BYTES],
+    /// Key of the codes by which the same text is found again.
+    codes: [u8; KEY_BYTES],
+}
 
 impl Key {
-    /// What it is called beside what it sealed: a digest, which tells nothing of it.
-    fn name(&self) -> [u8; NAME_BYTES] {
-        let digest = Sha256::new_with_prefix("hagaki key name ").chain_update(self.0).finalize();
+    fn new(own: [u8; KEY_BYTES]) -> Key {
+        let digest = Sha256::new_with_prefix("hagaki key name ").chain_update(own).finalize();
         let mut name = [0; NAME_BYTES];
         name.copy_from_slice(digest.get(..NAME_BYTES).unwrap_or_default());
-        name
+        Key { own, name, nonces: code(&own, &[b"hagaki nonces"]), codes: code(&own, &[b"hagaki codes"]) }
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new(&CipherKey::from(self.0))
+        XChaCha20Poly1305::new(&CipherKey::from(self.own))
     }
+
+    fn seal(&self, nonce: [u8; NONCE_BYTES], bound: &[u8], plain: &[u8]) -> Result<Vec<u8>, NoKey> {
+        let payload = Payload { msg: plain, aad: bound };
+        // The cipher fails only for texts of 256 GiB and more.
+        let sealed = self.cipher().encrypt(&XNonce::from(nonce), payload).map_err(|_| NoKey)?;
+        Ok([self.name.as_slice(), &nonce, &sealed].concat())
+    }
+}
+
+/// HMAC-SHA-256 (RFC 2104) over parts, each with its length before it.
+fn code(key: &[u8; KEY_BYTES], parts: &[&[u8]]) -> [u8; KEY_BYTES] {
+    let mut mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(key).expect("HMAC takes any key");
+    for part in parts {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
+}
+
+/// A code by which a text is found again, and the key it was made with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Coded {
+    /// The key's name.
+    pub key: String,
+    /// The code.
+    pub code: [u8; KEY_BYTES],
 }
 
 /// The keys of an installation: the first seals, every one opens.
@@ -89,7 +127,7 @@ impl KeyRing {
                 continue;
             }
             let bytes = LETTERS.decode(line.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
-            keys.push(Key(bytes.ok_or(KeyFault::Line(at))?));
+            keys.push(Key::new(bytes.ok_or(KeyFault::Line(at))?));
             if keys.len() > limits::KEYS_KEPT {
                 return Err(KeyFault::Many);
             }
@@ -111,7 +149,7 @@ impl KeyRing {
 
     /// What the keys are called, the one that seals first.
     pub fn names(&self) -> Vec<String> {
-        self.0.iter().map(|key| data_encoding::HEXLOWER.encode(&key.name())).collect()
+        self.0.iter().map(|key| data_encoding::HEXLOWER.encode(&key.name)).collect()
     }
 
     /// Seals bytes for a purpose and a place.
@@ -122,10 +160,27 @@ impl KeyRing {
         let key = self.0.first().ok_or(NoKey)?;
         let mut nonce = [0; NONCE_BYTES];
         dice.fill(&mut nonce);
-        let payload = Payload { msg: plain, aad: &bound(purpose, place) };
-        // The cipher fails only for texts of 256 GiB and more.
-        let sealed = key.cipher().encrypt(&XNonce::from(nonce), payload).map_err(|_| NoKey)?;
-        Ok([key.name().as_slice(), &nonce, &sealed].concat())
+        key.seal(nonce, &bound(purpose, place), plain)
+    }
+
+    /// The same without dice, for what is written once in each place: the same text there is sealed the same way.
+    ///
+    /// # Errors
+    /// There is no key.
+    pub fn keep(&self, purpose: &str, place: &[u8], plain: &[u8]) -> Result<Vec<u8>, NoKey> {
+        let key = self.0.first().ok_or(NoKey)?;
+        let mut nonce = [0; NONCE_BYTES];
+        let from = code(&key.nonces, &[purpose.as_bytes(), place, plain]);
+        nonce.copy_from_slice(from.get(..NONCE_BYTES).unwrap_or_default());
+        key.seal(nonce, &bound(purpose, place), plain)
+    }
+
+    /// Codes of a text under every key, the one that seals first: what was written under any of them is found again.
+    pub fn codes<'k>(&'k self, purpose: &'k str, text: &'k [u8]) -> impl Iterator<Item = Coded> + 'k {
+        self.0.iter().map(move |key| Coded {
+            key: data_encoding::HEXLOWER.encode(&key.name),
+            code: code(&key.codes, &[purpose.as_bytes(), text]),
+        })
     }
 
     /// Opens what [`KeyRing::seal`] sealed for the same purpose and place.
@@ -136,7 +191,7 @@ impl KeyRing {
         let (name, rest) = sealed.split_at_checked(NAME_BYTES).ok_or(Unopened::Damaged)?;
         let (nonce, rest) = rest.split_at_checked(NONCE_BYTES).ok_or(Unopened::Damaged)?;
         let nonce: [u8; NONCE_BYTES] = nonce.try_into().map_err(|_| Unopened::Damaged)?;
-        let key = self.0.iter().find(|key| key.name() == name);
+        let key = self.0.iter().find(|key| key.name == name);
         let key = key.ok_or_else(|| Unopened::NoKey(data_encoding::HEXLOWER.encode(name)))?;
         let payload = Payload { msg: rest, aad: &bound(purpose, place) };
         key.cipher().decrypt(&XNonce::from(nonce), payload).map_err(|_| Unopened::Damaged)
@@ -210,6 +265,32 @@ mod tests {
         assert_eq!(rotated.open("urn", b"7", &sealed).unwrap(), b"answers");
         let newer = rotated.seal(&dice, "urn", b"7", b"answers").unwrap();
         assert!(matches!(ring.open("urn", b"7", &newer), Err(Unopened::NoKey(_))));
+    }
+
+    #[test]
+    fn what_is_kept_is_sealed_alike_in_one_place_alone() {
+        let dice = dice();
+        let (one, other) = (KeyRing::fresh_line(&dice), KeyRing::fresh_line(&dice));
+        let ring = KeyRing::parse(&one).unwrap();
+        let kept = ring.keep("item", b"7", b"1961-02-03").unwrap();
+        assert_eq!(ring.keep("item", b"7", b"1961-02-03").unwrap(), kept);
+        assert_eq!(ring.open("item", b"7", &kept).unwrap(), b"1961-02-03");
+        assert_eq!(ring.open("item", b"8", &kept), Err(Unopened::Damaged));
+        for differs in [ring.keep("item", b"8", b"1961-02-03"), ring.keep("item", b"7", b"1961-02-04")] {
+            let differs = differs.unwrap();
+            assert_ne!(differs[NAME_BYTES..NAME_BYTES + NONCE_BYTES], kept[NAME_BYTES..NAME_BYTES + NONCE_BYTES]);
+        }
+        assert_eq!(KeyRing::default().keep("item", b"7", b""), Err(NoKey));
+
+        // A code is found again under the older key, and tells nothing without one.
+        let rotated = KeyRing::parse(&format!("{other}\n{one}\n")).unwrap();
+        let (before, after): (Vec<_>, Vec<_>) =
+            (ring.codes("ref", b"A-1").collect(), rotated.codes("ref", b"A-1").collect());
+        assert_eq!((before.len(), after.len(), &after[1]), (1, 2, &before[0]));
+        assert_ne!(after[0].code, after[1].code);
+        assert_eq!(after[0].key, rotated.names()[0]);
+        assert!(ring.codes("ref", b"A-2").chain(ring.codes("other", b"A-1")).all(|code| code != before[0]));
+        assert_eq!(KeyRing::default().codes("ref", b"A-1").count(), 0);
     }
 
     #[test]

@@ -100,6 +100,17 @@ impl Study {
             .expect("definition admits no study whose registration instrument is absent")
     }
 
+    /// Whether it asks for something that identifies a person: then a key outside the database is needed.
+    pub fn asks_personal(&self) -> bool {
+        self.instruments.iter().any(|instrument| instrument.items.iter().any(|item| item.personal))
+    }
+
+    /// Whether a site's own reference of a subject identifies a person.
+    pub fn names_personally(&self) -> bool {
+        self.registers
+            && self.registration_instrument().find(&self.registration.subject_item).is_some_and(|item| item.personal)
+    }
+
     /// The instrument of that id.
     pub fn find_instrument(&self, id: &str) -> Option<&Instrument> {
         self.instruments.iter().find(|instrument| instrument.id == id)

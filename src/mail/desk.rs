@@ -98,6 +98,7 @@ struct Read {
 /// A claimed mail with the studies that it can mean.
 struct Unread {
     item: InboxItem,
+    raw: Vec<u8>,
     counter: Arc<Counter>,
     studies: BTreeMap<String, Arc<ShelvedStudy>>,
 }
@@ -173,15 +174,15 @@ impl Desk {
         }
         let counters = Arc::clone(&self.counters);
         let signed = aside(claimed, move || signed(items, &counters)).await?;
-        let names = signed.iter().flat_map(|(_, _, signs)| signs.names.iter().cloned()).collect();
+        let names = signed.iter().flat_map(|one| one.signs.names.iter().cloned()).collect();
         let named = self.shelf.candidates(&names, limits::STUDIES_OF_A_NAME).await?;
         // A sender tells the study only of a mail that names none, and only if it is no more than one.
-        let nameless = signed.iter().filter(|(_, _, signs)| named.of(&signs.names).is_empty());
-        let senders = nameless.filter_map(|(_, _, signs)| signs.sender.clone()).collect();
+        let nameless = signed.iter().filter(|one| named.of(&one.signs.names).is_empty());
+        let senders = nameless.filter_map(|one| one.signs.sender.clone()).collect();
         let sent = self.shelf.candidates(&senders, 2).await?;
         let mut only = None;
         let mut unread = Vec::with_capacity(signed.len());
-        for (item, counter, signs) in signed {
+        for Signed { item, raw, counter, signs } in signed {
             if named.is_unreadable(&signs.names) || sent.is_unreadable(&signs.sender) {
                 continue;
             }
@@ -196,7 +197,7 @@ impl Desk {
                 };
                 studies = only.of(std::iter::once(&String::new()));
             }
-            unread.push(Unread { item, counter, studies });
+            unread.push(Unread { item, raw, counter, studies });
         }
         let now = self.clock.now();
         let reads = aside(unread.len(), move || unread.into_iter().map(|unread| unread.read(now)).collect()).await?;
@@ -229,6 +230,13 @@ impl Desk {
         let transient = matches!(&error, StepError::Store(error) | StepError::Workflow(Failure::Store(error))
             if error.is_transient());
         let [read] = group else { return Err(error) };
+        if matches!(&error, StepError::Workflow(failure) if failure.waits_for_key())
+            || matches!(&error, StepError::Store(failure) if failure.waits_for_key())
+        {
+            // It is the key file that is to be mended, and no fault of the mail: it waits until its lease has run out, however often.
+            tracing::error!(mail = read.item.id, %error, "a mail cannot be decided without the key; it waits");
+            return Ok(());
+        }
         if transient || read.item.tries < limits::READ_TRIES {
             // Best effort, so that the next try need not wait for the lease: a try that the database spoiled does not
             // count, one that the mail spoiled does.
@@ -364,15 +372,15 @@ impl Desk {
 
 impl Unread {
     fn read(self, now: Instant) -> Read {
-        let Unread { item, counter, studies } = self;
+        let Unread { item, raw, counter, studies } = self;
         let vouched = match &item.released_by {
             Some(_) => Vouched::ByPerson,
             None => Vouched::ByNobody,
         };
         let definitions: Vec<&Study> = studies.values().map(|shelved| &*shelved.study).collect();
         let world = World { studies: &definitions, post: &counter.post, now, vouched };
-        let mut reading = reading::read_contained(&world, &item.raw);
-        if i64::try_from(item.raw.len()).is_ok_and(|kept| kept < item.size) {
+        let mut reading = reading::read_contained(&world, &raw);
+        if i64::try_from(raw.len()).is_ok_and(|kept| kept < item.size) {
             reading = reading.too_large();
         }
         let study = reading.study.as_ref().and_then(|slug| studies.get(slug)).cloned();
@@ -380,17 +388,29 @@ impl Unread {
     }
 }
 
-/// The mails of mailboxes that are configured, with what each tells of its study.
-fn signed(
-    items: Vec<InboxItem>,
-    counters: &BTreeMap<String, Arc<Counter>>,
-) -> Vec<(InboxItem, Arc<Counter>, reading::Signs)> {
+/// A claimed mail with what it tells of its study.
+struct Signed {
+    item: InboxItem,
+    raw: Vec<u8>,
+    counter: Arc<Counter>,
+    signs: reading::Signs,
+}
+
+/// The mails of mailboxes that are configured, as far as a key opens them.
+fn signed(items: Vec<InboxItem>, counters: &BTreeMap<String, Arc<Counter>>) -> Vec<Signed> {
     let mut signed = Vec::with_capacity(items.len());
-    for item in items {
+    for mut item in items {
+        let raw = match std::mem::replace(&mut item.raw, Ok(Vec::new())) {
+            Ok(raw) => raw,
+            Err(why) => {
+                tracing::error!(mail = item.id, %why, "a mail cannot be opened; it waits");
+                continue;
+            }
+        };
         match counters.get(&item.mailbox) {
             Some(counter) => {
-                let signs = reading::signs_contained(&counter.post, &item.raw);
-                signed.push((item, Arc::clone(counter), signs));
+                let signs = reading::signs_contained(&counter.post, &raw);
+                signed.push(Signed { item, raw, counter: Arc::clone(counter), signs });
             }
             None => {
                 tracing::warn!(mail = item.id, mailbox = item.mailbox, "no such mailbox is configured; the mail waits")

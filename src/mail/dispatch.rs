@@ -73,8 +73,26 @@ impl Dispatch {
         if claimed.is_empty() {
             return Ok(Did::Nothing);
         }
+        let (claimed, locked) = claimed.into_iter().partition(|letter| letter.raw.is_ok());
+        self.put_off(locked).await?;
         self.send_all(claimed).await?;
         Ok(Did::Something)
+    }
+
+    /// Letters that no key opens wait: they are tried again later, and never given up for it.
+    async fn put_off(&self, locked: Vec<OutboxItem>) -> Result<(), StepError> {
+        if locked.is_empty() {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        for letter in &locked {
+            let why = letter.raw.as_ref().err().map(ToString::to_string).unwrap_or_default();
+            tracing::error!(letter = letter.id, why, "a letter cannot be opened; it waits");
+            let (later, said) = (now.plus_seconds(limits::KEY_WAIT_SECONDS), outbox::Verdict { code: 0, text: &why });
+            outbox::record_retry(&mut tx, letter.id, &self.owner, now, later, said).await?;
+        }
+        Ok(tx.commit().await?)
     }
 
     /// Waits for a letter, or until one is due again.
@@ -97,7 +115,8 @@ impl Dispatch {
             if away.load(Ordering::Relaxed) || self.clock.now() >= deadline {
                 return (letter, None);
             }
-            let verdict = self.send(&letter).await;
+            let Ok(raw) = &letter.raw else { return (letter, None) };
+            let verdict = self.send(&letter, raw).await;
             if verdict.suspends_host() {
                 away.store(true, Ordering::Relaxed);
             }
@@ -144,10 +163,10 @@ impl Dispatch {
         }
     }
 
-    async fn send(&self, letter: &OutboxItem) -> Verdict {
+    async fn send(&self, letter: &OutboxItem, raw: &[u8]) -> Verdict {
         let from = Some(self.desk.with(&token::verp(&self.keys.address, letter.id)));
         let envelope = Envelope { from, to: letter.recipient.clone() };
-        self.transport.send(&envelope, &letter.raw).await
+        self.transport.send(&envelope, raw).await
     }
 
     /// Records what became of a few letters together; if that fails for one of them, each alone, because what is not

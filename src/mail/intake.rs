@@ -16,7 +16,7 @@ use super::{Did, StepError};
 use crate::domain::time::{Clock, Dice};
 use crate::limits;
 use crate::store::inbox::{self, NewItem, State};
-use crate::store::{Store, mailbox};
+use crate::store::{Store, mailbox, study_key};
 
 /// The intake of one mailbox.
 pub struct Intake {
@@ -180,6 +180,14 @@ impl Intake {
     }
 
     async fn take(&mut self) -> Result<Did, StepError> {
+        if self.store.ring().is_empty() && study_key::any(&self.store).await? {
+            // Whatever came in now would stand in the clear for ever.
+            tracing::error!(
+                mailbox = self.name,
+                "there is no key file, but a study needs its key; mails stay in the mailbox"
+            );
+            return Ok(Did::Nothing);
+        }
         let known = match self.position {
             Some(position) => position,
             None => self.stored_position().await?,

@@ -31,7 +31,8 @@ pub fn template() -> BTreeMap<String, String> {
     // The examples of the source tree lie in folders beside one another.
     let settings = include_str!("../../config/hagaki.example.toml")
         .replace("\"sqlite:../", "\"sqlite:")
-        .replace("\"../mailboxes\"", "\"mailboxes\"");
+        .replace("\"../mailboxes\"", "\"mailboxes\"")
+        .replace("# [keys]\n# file", "[keys]\nfile");
     let mailbox = include_str!("../../mailboxes/example/mailbox.toml");
     BTreeMap::from([
         ("hagaki.toml".to_owned(), settings),

@@ -3,6 +3,8 @@
 use sqlx::error::ErrorKind;
 use sqlx::migrate::MigrateError;
 
+use crate::domain::seal::{NoKey, Unopened};
+
 /// Why the store could not do what it was asked. No text of it carries a password or a subject's data.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -99,6 +101,17 @@ pub enum StoreError {
         /// Its id.
         id: i64,
     },
+    /// What is sealed cannot be opened with the keys that are there.
+    #[error("{what} cannot be opened: {why}")]
+    Unopened {
+        /// What it is.
+        what: String,
+        /// Why.
+        why: Unopened,
+    },
+    /// Something is to be sealed, and there is no key.
+    #[error(transparent)]
+    NoKey(#[from] NoKey),
     /// What must be there is not.
     #[error("there is no {noun} {key}")]
     Missing {
@@ -150,6 +163,11 @@ impl StoreError {
                 | StoreError::LostLease { .. }
                 | StoreError::Struck(_)
         )
+    }
+
+    /// Whether it passes when the key file is mended: what it concerns waits until then.
+    pub fn waits_for_key(&self) -> bool {
+        matches!(self, StoreError::NoKey(_) | StoreError::Unopened { why: Unopened::NoKey(_), .. })
     }
 
     /// The error of a statement or act called `what`.

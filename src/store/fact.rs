@@ -2,9 +2,11 @@
 
 use super::sql::{Row, binds, statements};
 use super::tx::Expect;
-use super::{Reader, StoreError, Tx};
+use super::{Reader, StoreError, Tx, sealed};
 use crate::domain::chain::Sha256Digest;
 use crate::domain::fact::FactKind;
+use crate::domain::kept::{Column, Kept};
+use crate::domain::seal::KeyRing;
 use crate::domain::time::Instant;
 
 /// A fact as stored.
@@ -63,7 +65,7 @@ statements! { "subject_fact":
     OF_SUBJECTS = same select!("WHERE study_id = $1 AND subject_id BETWEEN $2 AND $3 ORDER BY number");
 }
 
-fn read(mut row: Row) -> Result<FactRow, StoreError> {
+fn read_kept(mut row: Row) -> Result<FactRow, StoreError> {
     Ok(FactRow {
         study_id: row.int()?,
         number: row.int()?,
@@ -84,11 +86,18 @@ fn read(mut row: Row) -> Result<FactRow, StoreError> {
     })
 }
 
-/// Stores a fact; its number is the locked study's last one plus one.
+fn read(row: Row, ring: &KeyRing) -> Result<FactRow, StoreError> {
+    let row = read_kept(row)?;
+    let place = (row.study_id, Column::FactChanges, &*row.number.to_string());
+    Ok(FactRow { changes: sealed::answers(ring, place, row.changes)?, ..row })
+}
+
+/// Stores a fact with its changes ([`Column::FactChanges`], by its number); its own play no part. Its number is the locked study's
+/// last one plus one.
 ///
 /// # Errors
 /// [`StoreError::Conflict`] if the number exists; it may come from a later call.
-pub async fn insert(tx: &mut Tx, new: &FactRow) -> Result<(), StoreError> {
+pub async fn insert(tx: &mut Tx, new: &FactRow, changes: &Kept) -> Result<(), StoreError> {
     let binds = binds![
         new.study_id,
         new.number,
@@ -97,7 +106,7 @@ pub async fn insert(tx: &mut Tx, new: &FactRow) -> Result<(), StoreError> {
         &new.person,
         &new.actor,
         &new.reason,
-        &new.changes,
+        changes.text(),
         new.levels.as_deref(),
         new.further.as_deref(),
         new.of_subject_id,
@@ -115,7 +124,9 @@ pub async fn insert(tx: &mut Tx, new: &FactRow) -> Result<(), StoreError> {
 /// # Errors
 /// Those of the database.
 pub async fn list_by_subject<'a>(from: impl Into<Reader<'a>>, subject_id: i64) -> Result<Vec<FactRow>, StoreError> {
-    from.into().fetch(&BY_SUBJECT, binds![subject_id]).await?.into_iter().map(read).collect()
+    let mut from = from.into();
+    let ring = from.ring();
+    from.fetch(&BY_SUBJECT, binds![subject_id]).await?.into_iter().map(|row| read(row, &ring)).collect()
 }
 
 /// The facts about the subjects of a study from one number in the database to another, in order.
@@ -128,7 +139,9 @@ pub async fn list_of_subjects<'a>(
     first: i64,
     last: i64,
 ) -> Result<Vec<FactRow>, StoreError> {
-    from.into().fetch(&OF_SUBJECTS, binds![study_id, first, last]).await?.into_iter().map(read).collect()
+    let mut from = from.into();
+    let ring = from.ring();
+    from.fetch(&OF_SUBJECTS, binds![study_id, first, last]).await?.into_iter().map(|row| read(row, &ring)).collect()
 }
 
 /// At most `limit` facts of a study behind number `after`, in order.
@@ -141,5 +154,20 @@ pub async fn list<'a>(
     after: i64,
     limit: i64,
 ) -> Result<Vec<FactRow>, StoreError> {
-    from.into().fetch(&LIST, binds![study_id, after, limit]).await?.into_iter().map(read).collect()
+    let mut from = from.into();
+    let ring = from.ring();
+    from.fetch(&LIST, binds![study_id, after, limit]).await?.into_iter().map(|row| read(row, &ring)).collect()
+}
+
+/// As [`list`], with the changes as they are kept: what is personal is sealed, as in the audit entries, and no key is needed.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list_kept<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<FactRow>, StoreError> {
+    from.into().fetch(&LIST, binds![study_id, after, limit]).await?.into_iter().map(read_kept).collect()
 }

@@ -1,12 +1,17 @@
 //! Mails received: taken in, looked at and steered by people. The reader's own work on them is in [`work`].
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::gathered::Turn;
+use super::sealed::{self, Mail};
 use super::sql::{Bind, Row, Rows, binds, chunks, statements, words};
 use super::tx::Expect;
 use super::{Reader, StoreError, Tx};
 use crate::domain::chain::Sha256Digest;
+use crate::domain::kept::Column;
+use crate::domain::seal::KeyRing;
 use crate::domain::time::Instant;
 
 pub mod work;
@@ -34,9 +39,9 @@ pub struct NewItem<'a> {
     pub mailbox: &'a str,
     /// Its place there; with the mailbox, what makes it the same mail on the next look.
     pub item_key: &'a str,
-    /// SHA-256 of `raw`.
+    /// SHA-256 of `raw`; its code is kept where there is a key.
     pub raw_digest: Sha256Digest,
-    /// The mail, or its headers if it was too large.
+    /// The mail, or its headers if it was too large; sealed where there is a key.
     pub raw: &'a [u8],
     /// Size in the mailbox, in bytes.
     pub size: i64,
@@ -75,7 +80,7 @@ pub struct InboxRow {
     pub subject_id: Option<i64>,
     /// Id of the person who wrote it.
     pub person: Option<String>,
-    /// JSON, how it was read, for people.
+    /// JSON, how it was read, for people; where no key opens it, an object whose `unopened` says why.
     pub reading: Option<String>,
     /// Folder it was moved to.
     pub filed_folder: Option<String>,
@@ -122,9 +127,9 @@ statements! { "inbox":
         columns: 5,
         tail: "ON CONFLICT (mailbox, item_key) DO NOTHING RETURNING id, mailbox, item_key",
     };
-    INSERT_RAW = rows Rows { head: "INSERT INTO inbox_raw (inbox_id, raw) VALUES", first: 1, columns: 2, tail: "" };
+    INSERT_RAW = rows Rows { head: "INSERT INTO inbox_raw (inbox_id, raw, seal) VALUES", first: 1, columns: 3, tail: "" };
     BY_ID = same select!("WHERE id = $1");
-    RAW = same "SELECT raw FROM inbox_raw WHERE inbox_id = $1";
+    RAW = same "SELECT raw, seal, raw_digest FROM inbox_raw JOIN inbox ON id = inbox_id WHERE inbox_id = $1";
     LIST = same select!("WHERE id < $1 ORDER BY id DESC LIMIT $2");
     LIST_NEW = same select!("WHERE state = 'new' AND id < $1 ORDER BY id DESC LIMIT $2");
     LIST_DONE = same select!("WHERE state = 'done' AND id < $1 ORDER BY id DESC LIMIT $2");
@@ -162,9 +167,15 @@ statements! { "inbox":
     };
 }
 
-fn read(mut row: Row) -> Result<InboxRow, StoreError> {
+/// What the code of a mail's digest is for.
+const RAW_CODE: &str = "hagaki mail digest";
+/// What the code of a message's content is for.
+const CONTENT_CODE: &str = "hagaki message content";
+
+fn read(mut row: Row, ring: &KeyRing) -> Result<InboxRow, StoreError> {
+    let id = row.int()?;
     Ok(InboxRow {
-        id: row.int()?,
+        id,
         mailbox: row.text()?,
         item_key: row.text()?,
         size: row.int()?,
@@ -178,10 +189,16 @@ fn read(mut row: Row) -> Result<InboxRow, StoreError> {
         study_id: row.opt_int()?,
         subject_id: row.opt_int()?,
         person: row.opt_text()?,
-        reading: row.opt_text()?,
+        reading: row.opt_text()?.map(|kept| reading(ring, id, kept)),
         filed_folder: row.opt_text()?,
         filed_at: row.opt_instant()?,
     })
+}
+
+/// The reading of a mail. What becomes of mails does not depend on it, so one that cannot be opened spoils nothing.
+fn reading(ring: &KeyRing, id: i64, kept: String) -> String {
+    let opened = sealed::whole(ring, (0, Column::InboxReading, &id.to_string()), kept);
+    opened.unwrap_or_else(|why| serde_json::json!({ "unopened": why.to_string() }).to_string())
 }
 
 /// Takes mails in and gives the numbers of those that were not known yet, in no order.
@@ -189,30 +206,37 @@ fn read(mut row: Row) -> Result<InboxRow, StoreError> {
 /// # Errors
 /// Those of the database.
 pub async fn insert_many(tx: &mut Tx, items: &[NewItem<'_>]) -> Result<Vec<i64>, StoreError> {
-    let raws: BTreeMap<(&str, &str), &[u8]> =
-        items.iter().map(|item| ((item.mailbox, item.item_key), item.raw)).collect();
-    let mut fresh: Vec<(i64, &[u8])> = Vec::new();
-    for run in chunks(items) {
+    let ring = Arc::clone(tx.ring());
+    let digests: Vec<Sha256Digest> = items.iter().map(|item| sealed::code(&ring, RAW_CODE, &item.raw_digest)).collect();
+    let coded: Vec<(&NewItem<'_>, &Sha256Digest)> = items.iter().zip(&digests).collect();
+    let raws: BTreeMap<(&str, &str), (&[u8], &Sha256Digest)> =
+        coded.iter().map(|(item, digest)| ((item.mailbox, item.item_key), (item.raw, *digest))).collect();
+    let mut fresh: Vec<(i64, i64, Cow<'_, [u8]>)> = Vec::new();
+    for run in chunks(&coded) {
         let mut binds = Vec::with_capacity(run.len() * 5);
-        for item in run {
+        for (item, digest) in run {
             binds.extend([
                 Bind::from(item.mailbox),
                 item.item_key.into(),
-                Bind::Blob(Some(&item.raw_digest)),
+                Bind::Blob(Some(digest.as_slice())),
                 item.size.into(),
                 item.received_at.into(),
             ]);
         }
         for mut row in tx.fetch_rows(&INSERT, run.len(), &binds).await? {
             let (id, mailbox, key) = (row.int()?, row.text()?, row.text()?);
-            fresh.extend(raws.get(&(mailbox.as_str(), key.as_str())).map(|raw| (id, *raw)));
+            if let Some((raw, digest)) = raws.get(&(mailbox.as_str(), key.as_str())) {
+                let (seal, raw) = sealed::seal(&ring, Mail::Received, *digest, raw)?;
+                fresh.push((id, seal, raw));
+            }
         }
     }
     for run in chunks(&fresh) {
-        let binds: Vec<Bind<'_>> = run.iter().flat_map(|&(id, raw)| [Bind::from(id), raw.into()]).collect();
+        let binds: Vec<Bind<'_>> =
+            run.iter().flat_map(|(id, seal, raw)| [Bind::from(*id), (&**raw).into(), (*seal).into()]).collect();
         tx.later_rows(&INSERT_RAW, run.len(), &binds, Expect::Any).await?;
     }
-    Ok(fresh.into_iter().map(|(id, _)| id).collect())
+    Ok(fresh.into_iter().map(|(id, ..)| id).collect())
 }
 
 /// Which of these places in a mailbox are known.
@@ -263,14 +287,16 @@ pub async fn first_sight(
     inbox_id: i64,
     at: Instant,
 ) -> Result<FirstSight, StoreError> {
-    if tx.execute(&FIRST, binds![message_key, content_digest, inbox_id, at]).await? == 1 {
+    let codes = sealed::codes(tx.ring(), CONTENT_CODE, content_digest);
+    let own = codes.first().unwrap_or(content_digest);
+    if tx.execute(&FIRST, binds![message_key, own, inbox_id, at]).await? == 1 {
         return Ok(FirstSight::New);
     }
     let rows = tx.fetch(&SEEN, binds![message_key]).await?;
     let missing = || StoreError::Missing { noun: "message", key: message_key.to_owned() };
     let mut row = rows.into_iter().next().ok_or_else(missing)?;
     let (digest, first) = (row.digest()?, row.int()?);
-    Ok(if digest == *content_digest { FirstSight::Same(first) } else { FirstSight::Different(first) })
+    Ok(if codes.contains(&digest) { FirstSight::Same(first) } else { FirstSight::Different(first) })
 }
 
 /// Those of some messages that were not seen yet.
@@ -301,7 +327,8 @@ pub async fn note_first_sight(
     at: Instant,
 ) -> Result<(), StoreError> {
     let expect = Expect::Present { noun: "first sight", key: message_key.to_owned() };
-    tx.gather(Turn::Message, &FIRST, binds![message_key, content_digest, inbox_id, at], expect).await
+    let own = sealed::code(tx.ring(), CONTENT_CODE, content_digest);
+    tx.gather(Turn::Message, &FIRST, binds![message_key, &own, inbox_id, at], expect).await
 }
 
 /// The mail of that number.
@@ -309,15 +336,22 @@ pub async fn note_first_sight(
 /// # Errors
 /// Those of the database.
 pub async fn find<'a>(from: impl Into<Reader<'a>>, id: i64) -> Result<Option<InboxRow>, StoreError> {
-    from.into().find(&BY_ID, binds![id]).await?.map(read).transpose()
+    let mut from = from.into();
+    let ring = from.ring();
+    from.find(&BY_ID, binds![id]).await?.map(|row| read(row, &ring)).transpose()
 }
 
 /// The bytes of that mail; none once they were purged.
 ///
 /// # Errors
-/// Those of the database.
+/// No key opens them; those of the database.
 pub async fn find_raw<'a>(from: impl Into<Reader<'a>>, id: i64) -> Result<Option<Vec<u8>>, StoreError> {
-    from.into().find(&RAW, binds![id]).await?.map(|mut row| row.blob()).transpose()
+    let mut from = from.into();
+    let ring = from.ring();
+    let Some(mut row) = from.find(&RAW, binds![id]).await? else { return Ok(None) };
+    let (kept, seal, digest) = (row.blob()?, row.int()?, row.digest()?);
+    let opened = sealed::open(&ring, Mail::Received, &digest, seal, kept);
+    opened.map(Some).map_err(|why| StoreError::Unopened { what: format!("mail {id}"), why })
 }
 
 /// At most `limit` mails, newest first, older than number `before` if given.
@@ -332,6 +366,7 @@ pub async fn list<'a>(
 ) -> Result<Vec<InboxRow>, StoreError> {
     let before = before.unwrap_or(i64::MAX);
     let mut from = from.into();
+    let ring = from.ring();
     let rows = match which {
         Which::All => from.fetch(&LIST, binds![before, limit]).await?,
         Which::State(State::New) => from.fetch(&LIST_NEW, binds![before, limit]).await?,
@@ -340,7 +375,7 @@ pub async fn list<'a>(
         Which::State(State::Dropped) => from.fetch(&LIST_DROPPED, binds![before, limit]).await?,
         Which::Study(study_id) => from.fetch(&LIST_STUDY, binds![before, limit, study_id]).await?,
     };
-    rows.into_iter().map(read).collect()
+    rows.into_iter().map(|row| read(row, &ring)).collect()
 }
 
 /// Number of mails there are. Looks at every one: for demonstrations.

@@ -36,10 +36,12 @@ pub mod planned;
 mod queue;
 pub mod randomization;
 pub mod response;
+mod sealed;
 pub mod secret;
 pub mod session;
 mod sql;
 pub mod study;
+pub mod study_key;
 pub mod subject;
 mod tx;
 pub mod urn;
@@ -77,6 +79,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         secret::STATEMENTS,
         session::STATEMENTS,
         study::STATEMENTS,
+        study_key::STATEMENTS,
         subject::STATEMENTS,
         urn::STATEMENTS,
         word::STATEMENTS,

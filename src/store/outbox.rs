@@ -2,10 +2,13 @@
 //! in [`work`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use super::sealed::{self, Mail};
 use super::sql::{Bind, Row, Rows, binds, chunks, statements, words};
 use super::tx::Expect;
 use super::{Reader, StoreError, Tx};
+use crate::domain::seal::NoKey;
 use crate::domain::time::Instant;
 
 pub mod work;
@@ -47,6 +50,8 @@ pub struct NewLetter<'a> {
     pub recipient: &'a str,
     /// The finished mail.
     pub raw: &'a [u8],
+    /// Whether it may repeat what is personal: then it is sealed until it leaves, and afterwards.
+    pub personal: bool,
     /// The same with its secret masked, where it lets somebody in: takes its place once it has left.
     pub masked: Option<&'a [u8]>,
     /// Smaller goes first.
@@ -165,17 +170,23 @@ statements! { "outbox":
         columns: 11,
         tail: "RETURNING id, message_id",
     };
-    INSERT_RAW = rows Rows { head: "INSERT INTO outbox_raw (outbox_id, raw) VALUES", first: 1, columns: 2, tail: "" };
-    INSERT_RAW_MASKED = rows Rows {
-        head: "INSERT INTO outbox_raw (outbox_id, raw, masked) VALUES",
+    INSERT_RAW = rows Rows {
+        head: "INSERT INTO outbox_raw (outbox_id, raw, seal) VALUES",
         first: 1,
         columns: 3,
+        tail: "",
+    };
+    INSERT_RAW_MASKED = rows Rows {
+        head: "INSERT INTO outbox_raw (outbox_id, raw, seal, masked) VALUES",
+        first: 1,
+        columns: 4,
         tail: "",
     };
     BY_ID = same select!("WHERE id = $1");
     BY_MESSAGE_ID = same select!("WHERE message_id = $1");
     BY_INBOX = same select!("WHERE inbox_id = $1 ORDER BY id");
-    RAW = same "SELECT COALESCE(masked, raw) FROM outbox_raw WHERE outbox_id = $1";
+    RAW = same "SELECT COALESCE(masked, raw), seal, message_id FROM outbox_raw JOIN outbox ON id = outbox_id \
+        WHERE outbox_id = $1";
     ATTEMPTS = same "SELECT attempt, attempted_at, code, text FROM outbox_attempt WHERE outbox_id = $1 \
         ORDER BY attempted_at";
     LIST = same select!("WHERE id < $1 ORDER BY id DESC LIMIT $2");
@@ -256,22 +267,34 @@ pub async fn insert_many(tx: &mut Tx, letters: &[NewLetter<'_>]) -> Result<Vec<i
     }
     let mut numbered = Vec::with_capacity(letters.len());
     let (mut plain, mut secret) = (Vec::with_capacity(letters.len()), Vec::new());
+    let ring = Arc::clone(tx.ring());
     for letter in letters {
         let missing = || StoreError::Missing { noun: "letter", key: letter.message_id.to_owned() };
         let id = *ids.get(letter.message_id).ok_or_else(missing)?;
         numbered.push(id);
+        if letter.personal && ring.is_empty() {
+            return Err(NoKey.into());
+        }
+        let kept = |bytes| match letter.personal {
+            true => sealed::seal(&ring, Mail::Letter, letter.message_id.as_bytes(), bytes),
+            false => Ok(sealed::clear(bytes)),
+        };
+        let (seal, raw) = kept(letter.raw)?;
         match letter.masked {
-            None => plain.push((id, letter.raw)),
-            Some(masked) => secret.push((id, letter.raw, masked)),
+            None => plain.push((id, raw, seal)),
+            Some(masked) => secret.push((id, raw, seal, kept(masked)?.1)),
         }
     }
     for run in chunks(&plain) {
-        let binds: Vec<Bind<'_>> = run.iter().flat_map(|&(id, raw)| [Bind::from(id), raw.into()]).collect();
+        let binds: Vec<Bind<'_>> =
+            run.iter().flat_map(|(id, raw, seal)| [Bind::from(*id), (&**raw).into(), (*seal).into()]).collect();
         tx.later_rows(&INSERT_RAW, run.len(), &binds, Expect::Any).await?;
     }
     for run in chunks(&secret) {
-        let binds: Vec<Bind<'_>> =
-            run.iter().flat_map(|&(id, raw, masked)| [Bind::from(id), raw.into(), masked.into()]).collect();
+        let mut binds: Vec<Bind<'_>> = Vec::with_capacity(run.len() * 4);
+        for (id, raw, seal, masked) in run {
+            binds.extend([Bind::from(*id), (&**raw).into(), (*seal).into(), (&**masked).into()]);
+        }
         tx.later_rows(&INSERT_RAW_MASKED, run.len(), &binds, Expect::Any).await?;
     }
     Ok(numbered)
@@ -307,9 +330,14 @@ pub async fn find_by_inbox<'a>(from: impl Into<Reader<'a>>, inbox_id: i64) -> Re
 /// The bytes of that letter as people may see them: a secret in it is masked, whether it has left or not.
 ///
 /// # Errors
-/// Those of the database.
+/// No key opens them; those of the database.
 pub async fn find_raw<'a>(from: impl Into<Reader<'a>>, id: i64) -> Result<Option<Vec<u8>>, StoreError> {
-    from.into().find(&RAW, binds![id]).await?.map(|mut row| row.blob()).transpose()
+    let mut from = from.into();
+    let ring = from.ring();
+    let Some(mut row) = from.find(&RAW, binds![id]).await? else { return Ok(None) };
+    let (kept, seal, message_id) = (row.blob()?, row.int()?, row.text()?);
+    let opened = sealed::open(&ring, Mail::Letter, message_id.as_bytes(), seal, kept);
+    opened.map(Some).map_err(|why| StoreError::Unopened { what: format!("letter {id}"), why })
 }
 
 /// The attempts to send a letter that did not succeed, in order.

@@ -2,8 +2,9 @@
 
 use super::sql::{binds, statements};
 use super::tx::Expect;
-use super::{Reader, StoreError, Tx};
+use super::{Reader, StoreError, Tx, sealed};
 use crate::domain::chain::Sha256Digest;
+use crate::domain::kept::{Column, Kept};
 use crate::domain::time::Instant;
 
 /// A waiting request.
@@ -35,13 +36,18 @@ statements! { "pending":
     USE = same "UPDATE pending SET used_at = $2 WHERE token_digest = $1 AND used_at IS NULL";
 }
 
-/// Stores a waiting request; its `used_at` plays no part.
+/// Which row of [`Column::PendingBody`] a token's is.
+pub fn place(token_digest: &Sha256Digest) -> String {
+    data_encoding::HEXLOWER.encode(token_digest)
+}
+
+/// Stores a waiting request with its body, kept in its [`place`]; its own `body` and `used_at` play no part.
 ///
 /// # Errors
 /// [`StoreError::Conflict`] if the token exists; it may come from a later call.
-pub async fn insert(tx: &mut Tx, new: &PendingRow) -> Result<(), StoreError> {
+pub async fn insert(tx: &mut Tx, new: &PendingRow, body: &Kept) -> Result<(), StoreError> {
     let binds =
-        binds![&new.token_digest, new.study_id, &new.person, new.inbox_id, &new.body, new.created_at, new.expires_at];
+        binds![&new.token_digest, new.study_id, &new.person, new.inbox_id, body.text(), new.created_at, new.expires_at];
     tx.later(&INSERT, binds, Expect::Any).await
 }
 
@@ -53,13 +59,17 @@ pub async fn find<'a>(
     from: impl Into<Reader<'a>>,
     token_digest: &Sha256Digest,
 ) -> Result<Option<PendingRow>, StoreError> {
-    let Some(mut row) = from.into().find(&FIND, binds![token_digest]).await? else { return Ok(None) };
+    let mut from = from.into();
+    let ring = from.ring();
+    let Some(mut row) = from.find(&FIND, binds![token_digest]).await? else { return Ok(None) };
+    let (token_digest, study_id) = (row.digest()?, row.int()?);
+    let opened = |kept| sealed::whole(&ring, (study_id, Column::PendingBody, &place(&token_digest)), kept);
     Ok(Some(PendingRow {
-        token_digest: row.digest()?,
-        study_id: row.int()?,
+        token_digest,
+        study_id,
         person: row.text()?,
         inbox_id: row.opt_int()?,
-        body: row.text()?,
+        body: opened(row.text()?)?,
         created_at: row.instant()?,
         expires_at: row.instant()?,
         used_at: row.opt_instant()?,

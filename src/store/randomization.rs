@@ -2,8 +2,10 @@
 
 use super::sql::{Row, binds, statements};
 use super::tx::Expect;
-use super::{Reader, StoreError, Tx};
+use super::{Reader, StoreError, Tx, sealed};
 use crate::domain::chain::Sha256Digest;
+use crate::domain::kept::{Column, KeptForm};
+use crate::domain::seal::KeyRing;
 
 /// A granted request as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +42,10 @@ statements! { "randomization":
     LIST = same select!("WHERE study_id = $1 AND allocation_number > $2 ORDER BY allocation_number LIMIT $3");
 }
 
-fn read(mut row: Row) -> Result<RandomizationRow, StoreError> {
+/// The columns that hold a request's form; which row of them, the allocation's number tells.
+pub const COLUMNS: [Column; 2] = [Column::RandomizationAnswers, Column::RandomizationTyped];
+
+fn read_kept(mut row: Row) -> Result<RandomizationRow, StoreError> {
     Ok(RandomizationRow {
         study_id: row.int()?,
         allocation_number: row.int()?,
@@ -52,17 +57,25 @@ fn read(mut row: Row) -> Result<RandomizationRow, StoreError> {
     })
 }
 
-/// Stores a granted request.
+fn read(row: Row, ring: &KeyRing) -> Result<RandomizationRow, StoreError> {
+    let row = read_kept(row)?;
+    let key = row.allocation_number.to_string();
+    let opened = |column, kept| sealed::answers(ring, (row.study_id, column, &key), kept);
+    let answers = opened(Column::RandomizationAnswers, row.answers)?;
+    Ok(RandomizationRow { answers, typed: opened(Column::RandomizationTyped, row.typed)?, ..row })
+}
+
+/// Stores a granted request with its form, made with [`COLUMNS`]; its own `answers` and `typed` play no part.
 ///
 /// # Errors
 /// [`StoreError::Conflict`] if the allocation has one already; it may come from a later call.
-pub async fn insert(tx: &mut Tx, new: &RandomizationRow) -> Result<(), StoreError> {
+pub async fn insert(tx: &mut Tx, new: &RandomizationRow, form: &KeptForm) -> Result<(), StoreError> {
     let binds = binds![
         new.study_id,
         new.allocation_number,
         &new.person,
-        &new.answers,
-        &new.typed,
+        form.answers.text(),
+        form.typed.text(),
         new.inbox_id,
         &new.audit_digest
     ];
@@ -78,7 +91,9 @@ pub async fn find<'a>(
     study_id: i64,
     allocation_number: i64,
 ) -> Result<Option<RandomizationRow>, StoreError> {
-    from.into().find(&BY_NUMBER, binds![study_id, allocation_number]).await?.map(read).transpose()
+    let mut from = from.into();
+    let ring = from.ring();
+    from.find(&BY_NUMBER, binds![study_id, allocation_number]).await?.map(|row| read(row, &ring)).transpose()
 }
 
 /// At most `limit` granted requests behind allocation number `after`, in order.
@@ -91,5 +106,20 @@ pub async fn list<'a>(
     after: i64,
     limit: i64,
 ) -> Result<Vec<RandomizationRow>, StoreError> {
-    from.into().fetch(&LIST, binds![study_id, after, limit]).await?.into_iter().map(read).collect()
+    let mut from = from.into();
+    let ring = from.ring();
+    from.fetch(&LIST, binds![study_id, after, limit]).await?.into_iter().map(|row| read(row, &ring)).collect()
+}
+
+/// As [`list`], with the forms as they are kept: what is personal is sealed, as in the audit entries, and no key is needed.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list_kept<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<RandomizationRow>, StoreError> {
+    from.into().fetch(&LIST, binds![study_id, after, limit]).await?.into_iter().map(read_kept).collect()
 }

@@ -2,8 +2,10 @@
 
 use super::sql::{Row, binds, statements, words};
 use super::tx::Expect;
-use super::{Reader, StoreError, Tx};
+use super::{Reader, StoreError, Tx, sealed};
 use crate::domain::chain::Sha256Digest;
+use crate::domain::kept::{Column, KeptForm};
+use crate::domain::seal::KeyRing;
 use crate::domain::survey::Mark;
 use crate::domain::time::Instant;
 
@@ -80,10 +82,16 @@ statements! { "response":
     LIST = same select!("WHERE study_id = $1 AND id > $2 ORDER BY id LIMIT $3");
 }
 
-fn read(mut row: Row) -> Result<ResponseRow, StoreError> {
+/// The columns that hold a response; which row of them, its name tells.
+pub const COLUMNS: [Column; 2] = [Column::ResponseAnswers, Column::ResponseTyped];
+
+fn read(mut row: Row, ring: &KeyRing) -> Result<ResponseRow, StoreError> {
+    let (id, study_id): (Mark, i64) = (row.mark()?, row.int()?);
+    let key = id.text();
+    let opened = |column, kept| sealed::answers(ring, (study_id, column, &key), kept);
     Ok(ResponseRow {
-        id: row.mark()?,
-        study_id: row.int()?,
+        id,
+        study_id,
         instrument: row.text()?,
         bundle_version: row.int()?,
         participant_id: row.opt_int()?,
@@ -93,8 +101,8 @@ fn read(mut row: Row) -> Result<ResponseRow, StoreError> {
         person: row.text()?,
         channel: row.word(Channel::find)?,
         language: row.text()?,
-        answers: row.text()?,
-        typed: row.text()?,
+        answers: opened(Column::ResponseAnswers, row.text()?)?,
+        typed: opened(Column::ResponseTyped, row.text()?)?,
         answered_at: row.opt_instant()?,
         replaces: row.opt_mark()?,
         reason: row.text()?,
@@ -103,12 +111,12 @@ fn read(mut row: Row) -> Result<ResponseRow, StoreError> {
     })
 }
 
-/// Stores a response.
+/// Stores a response with its form, made with [`COLUMNS`]; its own `answers` and `typed` play no part.
 ///
 /// # Errors
 /// [`StoreError::Conflict`] if the same person, subject, instrument, event and occasion has one that counts; it may come
 /// from a later call.
-pub async fn insert(tx: &mut Tx, new: &ResponseRow) -> Result<(), StoreError> {
+pub async fn insert(tx: &mut Tx, new: &ResponseRow, form: &KeptForm) -> Result<(), StoreError> {
     let binds = binds![
         &new.id,
         new.study_id,
@@ -121,8 +129,8 @@ pub async fn insert(tx: &mut Tx, new: &ResponseRow) -> Result<(), StoreError> {
         &new.person,
         new.channel.key(),
         &new.language,
-        &new.answers,
-        &new.typed,
+        form.answers.text(),
+        form.typed.text(),
         new.answered_at,
         &new.replaces,
         &new.reason,
@@ -145,7 +153,9 @@ pub async fn supersede(tx: &mut Tx, id: &Mark) -> Result<(), StoreError> {
 /// # Errors
 /// Those of the database.
 pub async fn find<'a>(from: impl Into<Reader<'a>>, id: &Mark) -> Result<Option<ResponseRow>, StoreError> {
-    from.into().find(&FIND, binds![id]).await?.map(read).transpose()
+    let mut from = from.into();
+    let ring = from.ring();
+    from.find(&FIND, binds![id]).await?.map(|row| read(row, &ring)).transpose()
 }
 
 /// The responses of a participant to an instrument that count, by occasion.
@@ -157,7 +167,10 @@ pub async fn list_of<'a>(
     participant_id: i64,
     instrument: &str,
 ) -> Result<Vec<ResponseRow>, StoreError> {
-    from.into().fetch(&OF_PARTICIPANT, binds![participant_id, instrument]).await?.into_iter().map(read).collect()
+    let mut from = from.into();
+    let ring = from.ring();
+    let rows = from.fetch(&OF_PARTICIPANT, binds![participant_id, instrument]).await?;
+    rows.into_iter().map(|row| read(row, &ring)).collect()
 }
 
 /// At most `most` responses of a study, superseded ones among them, behind one of that name, by name: in no order of time.
@@ -170,5 +183,7 @@ pub async fn list<'a>(
     after: &Mark,
     most: i64,
 ) -> Result<Vec<ResponseRow>, StoreError> {
-    from.into().fetch(&LIST, binds![study_id, after, most]).await?.into_iter().map(read).collect()
+    let mut from = from.into();
+    let ring = from.ring();
+    from.fetch(&LIST, binds![study_id, after, most]).await?.into_iter().map(|row| read(row, &ring)).collect()
 }

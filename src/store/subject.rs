@@ -1,13 +1,15 @@
 //! Subjects: persons enrolled, known by number.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::gathered::Turn;
 use super::packed::{self, Fields};
-use super::sql::{Bind, Row, Rows, binds, chunks, statements};
+use super::sql::{Bind, Row, Rows, Sql, binds, chunks, statements};
 use super::tx::{Expect, Numbers};
-use super::{Reader, StoreError, Tx};
+use super::{Reader, StoreError, Tx, sealed};
 use crate::domain::chain::Sha256Digest;
+use crate::domain::kept::{self, Column, KeptForm, KeptReference};
+use crate::domain::seal::KeyRing;
 use crate::domain::time::Instant;
 use crate::limits;
 
@@ -20,7 +22,7 @@ pub struct SubjectRow {
     pub study_id: i64,
     /// Counted from 1 in the study.
     pub number: i64,
-    /// The site's own reference, normalized; what makes a subject the same.
+    /// The site's own reference, normalized, or its code if it is personal; what makes a subject the same.
     pub reference_key: String,
     /// Code of the site; empty in a study without sites.
     pub site: String,
@@ -47,7 +49,7 @@ pub struct OnFile {
     pub id: i64,
     /// Counted from 1 in the study.
     pub number: i64,
-    /// The site's own reference, normalized.
+    /// The site's own reference, normalized, or its code if it is personal.
     pub reference_key: String,
     /// Code of the site.
     pub site: String,
@@ -55,7 +57,7 @@ pub struct OnFile {
     pub person: String,
     /// When.
     pub enrolled_at: Instant,
-    /// JSON, item to normalized value.
+    /// JSON, item to normalized value as it is kept: what is personal is sealed, as in the audit entry.
     pub answers: String,
     /// Mail that enrolled.
     pub inbox_id: Option<i64>,
@@ -73,17 +75,15 @@ pub struct NewSubject<'a> {
     /// Counted from 1 in the study: the locked study's last number plus one.
     pub number: i64,
     /// The site's own reference, normalized.
-    pub reference_key: &'a str,
+    pub reference_key: &'a KeptReference,
     /// Code of the site, or empty.
     pub site: &'a str,
     /// Id of the person who enrolls.
     pub person: &'a str,
     /// Now.
     pub enrolled_at: Instant,
-    /// JSON, item to normalized value.
-    pub answers: &'a str,
-    /// JSON, item to text as typed.
-    pub typed: &'a str,
+    /// Answers, and what was typed; made with [`COLUMNS`].
+    pub form: &'a KeptForm,
     /// Mail that enrolls.
     pub inbox_id: Option<i64>,
     /// Digest of the audit entry that records it.
@@ -129,7 +129,12 @@ statements! { "subject":
     ];
     BY_ID = same select!("WHERE id = $1");
     BY_EARLIER = same select!("WHERE rescreens_id = $1");
-    BY_REFERENCE = same select!("WHERE study_id = $1 AND reference_key = $2");
+    BY_REFERENCE = rows Rows {
+        head: select!("WHERE study_id = $1 AND reference_key IN (VALUES"),
+        first: 2,
+        columns: 1,
+        tail: ")",
+    };
     ON_FILE = rows Rows {
         head: "SELECT reference_key FROM subject WHERE study_id = $1 AND reference_key IN (VALUES",
         first: 2,
@@ -150,20 +155,27 @@ statements! { "subject":
             encode(audit_digest, 'hex'), coalesce(CAST(", earlier!("NULL"), " AS TEXT), '')) AS line FROM subject \
             WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3) AS page"),
     ];
+    WHICH = same "SELECT study_id, number FROM subject WHERE id = $1";
     AT_SITE = same "SELECT count(*) FROM subject WHERE study_id = $1 AND site = $2";
 }
 
-fn read(mut row: Row) -> Result<SubjectRow, StoreError> {
+/// The columns that hold a subject's form; which row of them, its number in the study tells.
+pub const COLUMNS: [Column; 2] = [Column::SubjectAnswers, Column::SubjectTyped];
+
+fn read(mut row: Row, ring: &KeyRing) -> Result<SubjectRow, StoreError> {
+    let (id, study_id, number) = (row.int()?, row.int()?, row.int()?);
+    let key = number.to_string();
+    let opened = |column, kept| sealed::answers(ring, (study_id, column, &key), kept);
     Ok(SubjectRow {
-        id: row.int()?,
-        study_id: row.int()?,
-        number: row.int()?,
+        id,
+        study_id,
+        number,
         reference_key: row.text()?,
         site: row.text()?,
         person: row.text()?,
         enrolled_at: row.instant()?,
-        answers: row.text()?,
-        typed: row.text()?,
+        answers: opened(Column::SubjectAnswers, row.text()?)?,
+        typed: opened(Column::SubjectTyped, row.text()?)?,
         inbox_id: row.opt_int()?,
         audit_digest: row.digest()?,
         rescreens_id: row.opt_int()?,
@@ -186,12 +198,12 @@ pub async fn insert(tx: &mut Tx, new: &NewSubject<'_>) -> Result<i64, StoreError
         id,
         new.study_id,
         new.number,
-        new.reference_key,
+        new.reference_key.text(),
         new.site,
         new.person,
         new.enrolled_at,
-        new.answers,
-        new.typed,
+        new.form.answers.text(),
+        new.form.typed.text(),
         new.inbox_id,
         new.audit_digest,
         new.rescreens_id
@@ -220,11 +232,32 @@ pub async fn reserve(tx: &mut Tx, count: i64) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError::Missing`].
 pub async fn load<'a>(from: impl Into<Reader<'a>>, id: i64) -> Result<SubjectRow, StoreError> {
-    let found = from.into().find(&BY_ID, binds![id]).await?;
-    found.map_or_else(|| Err(StoreError::Missing { noun: "subject", key: id.to_string() }), read)
+    let found = find_by(from, &BY_ID, binds![id]).await?;
+    found.ok_or_else(|| StoreError::Missing { noun: "subject", key: id.to_string() })
 }
 
-/// The subject of that reference.
+/// The study and the number in it of the subject of that number in the database; no key is needed.
+///
+/// # Errors
+/// [`StoreError::Missing`].
+pub async fn which<'a>(from: impl Into<Reader<'a>>, id: i64) -> Result<(i64, i64), StoreError> {
+    let found = from.into().find(&WHICH, binds![id]).await?;
+    let mut row = found.ok_or_else(|| StoreError::Missing { noun: "subject", key: id.to_string() })?;
+    Ok((row.int()?, row.int()?))
+}
+
+/// The subject of a study that a statement finds.
+async fn find_by<'a>(
+    from: impl Into<Reader<'a>>,
+    sql: &Sql,
+    binds: &[Bind<'_>],
+) -> Result<Option<SubjectRow>, StoreError> {
+    let mut from = from.into();
+    let ring = from.ring();
+    from.find(sql, binds).await?.map(|row| read(row, &ring)).transpose()
+}
+
+/// The subject of that reference, in the clear or under its code by any key.
 ///
 /// # Errors
 /// Those of the database.
@@ -233,7 +266,15 @@ pub async fn find_by_reference<'a>(
     study_id: i64,
     reference_key: &str,
 ) -> Result<Option<SubjectRow>, StoreError> {
-    from.into().find(&BY_REFERENCE, binds![study_id, reference_key]).await?.map(read).transpose()
+    let mut from = from.into();
+    let ring = from.ring();
+    for run in chunks(&kept::references(&ring, study_id, reference_key)) {
+        let binds: Vec<Bind<'_>> = std::iter::once(Bind::from(study_id)).chain(run.iter().map(Bind::from)).collect();
+        if let Some(row) = from.fetch_rows(&BY_REFERENCE, run.len(), &binds).await?.into_iter().next() {
+            return read(row, &ring).map(Some);
+        }
+    }
+    Ok(None)
 }
 
 /// The subject as which that one was screened again.
@@ -241,7 +282,7 @@ pub async fn find_by_reference<'a>(
 /// # Errors
 /// Those of the database.
 pub async fn find_rescreening<'a>(from: impl Into<Reader<'a>>, id: i64) -> Result<Option<SubjectRow>, StoreError> {
-    from.into().find(&BY_EARLIER, binds![id]).await?.map(read).transpose()
+    find_by(from, &BY_EARLIER, binds![id]).await
 }
 
 /// Those of some references that are not on file.
@@ -253,13 +294,20 @@ pub async fn unknown(
     study_id: i64,
     reference_keys: &BTreeSet<String>,
 ) -> Result<BTreeSet<String>, StoreError> {
-    let keys: Vec<&String> = reference_keys.iter().collect();
+    // Each can be on file in the clear, or under its code by any key.
+    let mut own: BTreeMap<String, &String> = BTreeMap::new();
+    for reference in reference_keys {
+        own.extend(kept::references(tx.ring(), study_id, reference).into_iter().map(|key| (key, reference)));
+    }
+    let keys: Vec<&String> = own.keys().collect();
     let mut unknown = reference_keys.clone();
     for run in chunks(&keys) {
-        let own = std::iter::once(Bind::from(study_id));
-        let binds: Vec<Bind<'_>> = own.chain(run.iter().map(|key| Bind::from(*key))).collect();
+        let first = std::iter::once(Bind::from(study_id));
+        let binds: Vec<Bind<'_>> = first.chain(run.iter().map(|key| Bind::from(*key))).collect();
         for mut row in tx.fetch_rows(&ON_FILE, run.len(), &binds).await? {
-            unknown.remove(&row.text()?);
+            if let Some(reference) = own.get(&row.text()?) {
+                unknown.remove(*reference);
+            }
         }
     }
     Ok(unknown)
@@ -274,7 +322,7 @@ pub async fn find_by_number<'a>(
     study_id: i64,
     number: i64,
 ) -> Result<Option<SubjectRow>, StoreError> {
-    from.into().find(&BY_NUMBER, binds![study_id, number]).await?.map(read).transpose()
+    find_by(from, &BY_NUMBER, binds![study_id, number]).await
 }
 
 /// The subject that person enrolled last.
@@ -286,7 +334,7 @@ pub async fn find_latest_of<'a>(
     study_id: i64,
     person: &str,
 ) -> Result<Option<SubjectRow>, StoreError> {
-    from.into().find(&LATEST_OF, binds![study_id, person]).await?.map(read).transpose()
+    find_by(from, &LATEST_OF, binds![study_id, person]).await
 }
 
 /// At most `limit` subjects behind number `after`, in order.
@@ -299,10 +347,12 @@ pub async fn list<'a>(
     after: i64,
     limit: i64,
 ) -> Result<Vec<SubjectRow>, StoreError> {
-    from.into().fetch(&LIST, binds![study_id, after, limit]).await?.into_iter().map(read).collect()
+    let mut from = from.into();
+    let ring = from.ring();
+    from.fetch(&LIST, binds![study_id, after, limit]).await?.into_iter().map(|row| read(row, &ring)).collect()
 }
 
-/// As [`list`], without what was typed.
+/// As [`list`], without what was typed, and as it is kept: no key is needed.
 ///
 /// # Errors
 /// Those of the database.

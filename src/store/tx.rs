@@ -18,6 +18,7 @@ use super::gathered::{Gathered, Turn};
 pub(super) use super::queue::Expect;
 use super::queue::Queue;
 use super::sql::{self, Bind, Engine, Row, Sql};
+use crate::domain::seal::KeyRing;
 use crate::limits;
 
 /// A database with its tables up to date. Cheap to clone; clones share the connections.
@@ -27,6 +28,8 @@ pub struct Store {
     fuse: Option<Arc<Fuse>>,
     /// Something was overwritten or deleted that must not be found again; true at first, for nobody knows what was before.
     traces: Arc<AtomicBool>,
+    /// Keys that stand outside the database, by which what is personal in it is sealed and opened.
+    ring: Arc<KeyRing>,
 }
 
 impl std::fmt::Debug for Store {
@@ -43,12 +46,23 @@ impl Store {
     /// One clear sentence each for an address, server, user, folder or version that does not fit; see [`StoreError`].
     pub async fn open(url: &str) -> Result<Store, StoreError> {
         let traces = Arc::new(AtomicBool::new(true));
-        Ok(Store { connections: Arc::new(Connections::open(url).await?), fuse: None, traces })
+        Ok(Store { connections: Arc::new(Connections::open(url).await?), fuse: None, traces, ring: Arc::default() })
+    }
+
+    /// The same store with the keys of the key file, which stand nowhere in the database.
+    #[must_use]
+    pub fn with_ring(self, ring: KeyRing) -> Store {
+        Store { ring: Arc::new(ring), ..self }
+    }
+
+    /// The keys by which what is personal is sealed and opened; empty where there is no key file.
+    pub fn ring(&self) -> &Arc<KeyRing> {
+        &self.ring
     }
 
     /// The same store with a fuse in its passage (tests).
     pub fn with_fuse(&self, fuse: Arc<Fuse>) -> Store {
-        Store { connections: Arc::clone(&self.connections), fuse: Some(fuse), traces: Arc::clone(&self.traces) }
+        Store { fuse: Some(fuse), ..self.clone() }
     }
 
     /// Which engine it lives in.
@@ -138,6 +152,7 @@ impl Store {
             gathered: Gathered::default(),
             numbers: Numbers::default(),
             traces: (Arc::clone(&self.traces), false),
+            ring: Arc::clone(&self.ring),
         };
         after(&self.fuse, passage).await?;
         Ok(tx)
@@ -201,6 +216,7 @@ pub struct Tx {
     pub(super) numbers: Numbers,
     /// The store's mark of traces, and whether it is to be set.
     traces: (Arc<AtomicBool>, bool),
+    ring: Arc<KeyRing>,
 }
 
 /// Numbers that the database gave for rows which are still to be written.
@@ -249,6 +265,11 @@ impl Tx {
         // The connection goes back before a fuse can freeze this step for ever.
         self.connection = None;
         after(&self.fuse, passage).await
+    }
+
+    /// The keys by which what is personal is sealed and opened; see [`Store::ring`].
+    pub fn ring(&self) -> &Arc<KeyRing> {
+        &self.ring
     }
 
     /// Says that this transaction takes away what must not be found again: [`Store::wipe_traces`] has work then.
@@ -455,6 +476,14 @@ impl<'a> From<&'a mut Tx> for Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// The keys by which what is personal is opened.
+    pub(super) fn ring(&self) -> Arc<KeyRing> {
+        Arc::clone(match self {
+            Reader::Store(store) => store.ring(),
+            Reader::Tx(tx) => tx.ring(),
+        })
+    }
+
     pub(super) async fn fetch(&mut self, sql: &Sql, binds: &[Bind<'_>]) -> Result<Vec<Row>, StoreError> {
         self.fetch_rows(sql, 1, binds).await
     }

@@ -254,7 +254,7 @@ async fn repeat(ledger: &mut Ledger<'_>, asking: Asking<'_>, first: i64) -> Resu
     for answer in answers.iter().filter(|answer| answer.recipient == asking.arrival.sender) {
         let Some(kind) = Kind::find(&answer.kind).filter(|kind| kind.answers()) else { continue };
         if let Some(raw) = outbox::find_raw(ledger.outbox().await?, answer.id).await? {
-            let letter = compose::again(asking.means, kind, asking.arrival, answer.subject_id, &raw);
+            let letter = compose::again(asking, kind, answer.subject_id, &raw);
             return asking.send(ledger, letter, settled).await;
         }
     }

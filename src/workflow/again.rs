@@ -18,6 +18,7 @@ use crate::domain::answer::{self, Answer, Form, Line, Value};
 use crate::domain::expression::Scope;
 use crate::domain::fact::FactKind;
 use crate::domain::instrument::Instrument;
+use crate::domain::kept::KeptForm;
 use crate::domain::study::{Blinding, ENROLLED_ON, Randomization, Study, arm_name, day_name};
 use crate::domain::time::Instant;
 use crate::letters::facts::Reason;
@@ -209,16 +210,19 @@ pub(super) async fn record(
     Prepared { levels, at_hand }: Prepared,
     asker: Asker<'_>,
 ) -> Result<(Enrolled, Vec<Outgoing>), Failure> {
-    let Case { own, enrolled, form, .. } = case;
+    let Case { own, enrolled, form, instrument } = case;
     let rules = own.rules();
     let subject = &enrolled.subject;
     let wanted = Wanted { levels, site: &subject.site, at_hand: at_hand.as_ref(), given: asker.given };
     let drawn = draw(tx, page, shelved, rules, wanted).await?;
+    let (canonical, which) = (form.canonical(), drawn.number().to_string());
+    let columns = (shelved.id, randomization::COLUMNS, &*which);
+    let kept = KeptForm::new(tx.ring(), columns, instrument, &canonical, &form.typed)?;
     let mut body = json!({
         "subject": subject.number,
         "randomization": own.id,
         "inbox": asker.inbox_id,
-        "answers": form.canonical(),
+        "answers": kept.answers.value(),
         "bundle": shelved.version,
         "allocation": drawn.told(),
     });
@@ -235,12 +239,12 @@ pub(super) async fn record(
         study_id: shelved.id,
         allocation_number: number,
         person: asker.person.to_string(),
-        answers: serde_json::to_string(&form.canonical()).expect("a map of texts is JSON"),
+        answers: serde_json::to_string(&canonical).expect("a map of texts is JSON"),
         typed: serde_json::to_string(&form.typed).expect("a map of texts is JSON"),
         inbox_id: asker.inbox_id,
         audit_digest,
     };
-    randomization::insert(tx, &request).await?;
+    randomization::insert(tx, &request, &kept).await?;
     let mut outgoing = Vec::new();
     if let (Some(at_hand), Some(kit)) = (at_hand, &kit) {
         outgoing.extend(at_hand.tell_without(tx, shelved, means, kit).await?);

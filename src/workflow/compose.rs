@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::accept::Asking;
 use super::enroll::{Enrolled, Further};
 use super::shelf::ShelvedStudy;
 use super::{Arrival, Failure, Means, Operator};
@@ -19,7 +20,7 @@ use crate::letters::facts::{
     AssignmentBlinded, AssignmentOpen, Enrollment, FactLine, FurtherBlinded, FurtherOpen, NoticeRandomized,
     NoticeRandomizedBlind, Randomized, RandomizedBlinded, RandomizedOpen, RegistrationDone,
 };
-use crate::letters::{self, Envelope, Facts, Head, Kind, Letter, Stationery};
+use crate::letters::{self, Envelope, Facts, Finished, Head, Kind, Letter, Stationery};
 use crate::store::Tx;
 use crate::store::allocation::AllocationRow;
 use crate::store::fact::FactRow;
@@ -33,10 +34,17 @@ pub struct Outgoing {
     recipient: String,
     raw: Vec<u8>,
     masked: Option<Vec<u8>>,
+    personal: bool,
     subject_id: Option<i64>,
 }
 
 impl Outgoing {
+    /// A finished letter about nobody, which holds no secret.
+    fn of(finished: Finished) -> Outgoing {
+        let Finished { kind, message_id, recipient, raw, .. } = finished;
+        Outgoing { kind, message_id, recipient, raw, masked: None, personal: false, subject_id: None }
+    }
+
     /// Its Message-ID.
     pub(super) fn message_id(&self) -> &str {
         &self.message_id
@@ -58,6 +66,7 @@ impl Outgoing {
             recipient: &self.recipient,
             raw: &self.raw,
             masked: self.masked.as_deref(),
+            personal: self.personal,
             priority: priority(self.kind),
             created_at: at,
             next_attempt_at: at,
@@ -131,6 +140,7 @@ pub struct Draft {
     references: Vec<String>,
     at: Instant,
     zone: Zone,
+    personal: bool,
     subject_id: Option<i64>,
 }
 
@@ -155,14 +165,7 @@ impl Draft {
             zone: self.zone,
         };
         let finished = letters::finish(&composed, &envelope).map_err(|fault| Failure::Letter(fault.to_string()))?;
-        Ok(Outgoing {
-            kind: finished.kind,
-            message_id: finished.message_id,
-            recipient: finished.recipient,
-            raw: finished.raw,
-            masked: None,
-            subject_id: self.subject_id,
-        })
+        Ok(Outgoing { personal: self.personal, subject_id: self.subject_id, ..Outgoing::of(finished) })
     }
 }
 
@@ -225,6 +228,7 @@ pub fn draft(shelved: &ShelvedStudy, means: Means<'_>, to: Addressing<'_>, facts
         references,
         at: means.now,
         zone: study.zone,
+        personal: study.asks_personal(),
         subject_id: to.subject_id,
     })
 }
@@ -246,7 +250,6 @@ pub fn to_operator(
     operator: &Operator,
     facts: Facts,
 ) -> Result<Outgoing, Failure> {
-    let kind = facts.kind();
     let head = Head::of_installation(&means.desk.display, &means.desk.address, means.now);
     let composed = stationery
         .compose(&Letter::new(operator.language, head, facts))
@@ -266,16 +269,16 @@ pub fn to_operator(
         zone: Zone::UTC,
     };
     let finished = letters::finish(&composed, &envelope).map_err(|fault| Failure::Letter(fault.to_string()))?;
-    let recipient = operator.address.clone();
-    Ok(Outgoing { kind, message_id: finished.message_id, recipient, raw: finished.raw, masked: None, subject_id: None })
+    Ok(Outgoing::of(finished))
 }
 
 /// A letter sent before, once more: the same words under a Message-ID of its own, in answer to the latest mail.
-pub fn again(means: Means<'_>, kind: Kind, arrival: Arrival<'_>, subject_id: Option<i64>, raw: &[u8]) -> Outgoing {
+pub(super) fn again(asking: Asking<'_>, kind: Kind, subject_id: Option<i64>, raw: &[u8]) -> Outgoing {
+    let Asking { means, arrival, .. } = asking;
     let message_id = fresh_message_id(means);
-    let answered = arrival.message_id.map(|id| format!("<{id}>"));
-    let raw = letters::mail::readdress(raw, &message_id, answered.as_deref());
-    Outgoing { kind, message_id, recipient: arrival.sender.to_string(), raw, masked: None, subject_id }
+    let raw = letters::mail::readdress(raw, &message_id, arrival.message_id.map(|id| format!("<{id}>")).as_deref());
+    let personal = asking.study().asks_personal();
+    Outgoing { kind, message_id, recipient: arrival.sender.to_string(), raw, masked: None, personal, subject_id }
 }
 
 /// Stores letters; they leave when the transaction has committed.
@@ -423,10 +426,8 @@ fn each_further(
 }
 
 fn no_randomization(given: &AllocationRow) -> Failure {
-    Failure::Contradiction(format!(
-        "allocation {} is of {}, which the study does not have",
-        given.number, given.randomization
-    ))
+    let (number, id) = (given.number, &given.randomization);
+    Failure::Contradiction(format!("allocation {number} is of {id}, which the study does not have"))
 }
 
 fn arm_of<'a>(study: &'a Study, further: &Further) -> Result<&'a Arm, Failure> {

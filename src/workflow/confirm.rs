@@ -15,6 +15,7 @@ use super::ledger::Ledger;
 use super::randomize::{self, WaitingRandomization};
 use crate::domain::answer::{self, Form, Line};
 use crate::domain::chain::Sha256Digest;
+use crate::domain::kept::{Column, Kept, Place};
 use crate::domain::time::Instant;
 use crate::domain::token::{ReplyToken, reply_digest};
 use crate::letters::facts::{Confirm, ConfirmExpired};
@@ -79,7 +80,10 @@ pub(super) async fn wait(
         expires_at,
         used_at: None,
     };
-    pending::insert(&mut ledger.tx, &row).await?;
+    let which = pending::place(&row.token_digest);
+    let place = Place { study: shelved.id, column: Column::PendingBody, key: &which };
+    let body = Kept::whole(ledger.tx.ring(), place, shelved.study.asks_personal(), &row.body)?;
+    pending::insert(&mut ledger.tx, &row, &body).await?;
     Ok((means.desk.with(&token.sub_address()), expires_at))
 }
 
@@ -100,20 +104,20 @@ pub(super) async fn confirm(ledger: &mut Ledger<'_>, asking: Asking<'_>, secret:
         // Nobody else's reply spends it.
         Waiting::Respond(waiting) if waiting.is_of(asking) => {
             return match spend(ledger, asking, &row).await? {
-                Some(_) => by_mail::resume(ledger, asking, waiting, &digest).await,
+                Some(_) => Box::pin(by_mail::resume(ledger, asking, waiting, &digest)).await,
                 None => expired(ledger, asking).await,
             };
         }
         Waiting::Respond(_) => return expired(ledger, asking).await,
         Waiting::Deed(waiting) => {
             return match spend(ledger, asking, &row).await? {
-                Some(confirmed) => deed::resume(ledger, asking, waiting, confirmed).await,
+                Some(confirmed) => Box::pin(deed::resume(ledger, asking, waiting, confirmed)).await,
                 None => expired(ledger, asking).await,
             };
         }
         Waiting::Randomization(waiting) => {
             return match spend(ledger, asking, &row).await? {
-                Some(confirmed) => randomize::resume(ledger, asking, waiting, confirmed).await,
+                Some(confirmed) => Box::pin(randomize::resume(ledger, asking, waiting, confirmed)).await,
                 None => expired(ledger, asking).await,
             };
         }
@@ -147,7 +151,7 @@ async fn spend(ledger: &mut Ledger<'_>, asking: Asking<'_>, row: &PendingRow) ->
 
 /// The letter that asked once more, with its token: what was replied was no plain yes, so nothing is done.
 pub(super) async fn unconfirmed(ledger: &mut Ledger<'_>, asking: Asking<'_>, secret: &str) -> Result<Settled, Failure> {
-    let Asking { shelved, means, person, arrival, .. } = asking;
+    let Asking { shelved, means, person, .. } = asking;
     let found = pending::find(&mut ledger.tx, &digest_of(secret)).await?;
     let found = found.filter(|row| row.study_id == shelved.id && row.person == person.id && row.used_at.is_none());
     let Some(asked) = found.filter(|row| row.expires_at >= means.now).and_then(|row| row.inbox_id) else {
@@ -160,7 +164,7 @@ pub(super) async fn unconfirmed(ledger: &mut Ledger<'_>, asking: Asking<'_>, sec
         if let Some(kind) = asked
             && let Some(raw) = outbox::find_raw(ledger.outbox().await?, letter.id).await?
         {
-            let again = compose::again(means, kind, arrival, letter.subject_id, &raw);
+            let again = compose::again(asking, kind, letter.subject_id, &raw);
             return asking.send(ledger, again, asking.settled("reply", "unconfirmed")).await;
         }
     }

@@ -90,9 +90,11 @@ pub(super) async fn deed(
     }
     let enrolled = accept::load(ledger, found.id).await?;
     match wanted.deed {
-        Deed::Unblind => unblind::by_mail(ledger, asking, wanted, &enrolled, confirmed).await,
-        Deed::Withdraw | Deed::Correct => note::by_mail(ledger, asking, wanted, &enrolled, confirmed).await,
-        Deed::ReplaceKit | Deed::QuarantineKit => kit_deed::replace(ledger, asking, wanted, &enrolled, confirmed).await,
+        Deed::Unblind => Box::pin(unblind::by_mail(ledger, asking, wanted, &enrolled, confirmed)).await,
+        Deed::Withdraw | Deed::Correct => Box::pin(note::by_mail(ledger, asking, wanted, &enrolled, confirmed)).await,
+        Deed::ReplaceKit | Deed::QuarantineKit => {
+            Box::pin(kit_deed::replace(ledger, asking, wanted, &enrolled, confirmed)).await
+        }
     }
 }
 

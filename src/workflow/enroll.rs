@@ -22,6 +22,7 @@ use super::{Arrival, Failure, Means, cohorts, compose, rescreen};
 use crate::domain::allocation::{Full, Levels, Origin, SITE, Scheme};
 use crate::domain::answer::{self, Form};
 use crate::domain::cohort;
+use crate::domain::kept::{KeptForm, KeptReference};
 use crate::domain::study::{Blinding, FIRST, Person, Study};
 use crate::domain::time::{Instant, Zone};
 use crate::letters::facts::{Links, Reason};
@@ -491,14 +492,23 @@ pub(super) async fn record(
             Some(draw(tx, page, shelved, rules, place.wanted(levels)).await?)
         }
     };
+    let study = &shelved.study;
+    let (canonical, row) = (form.canonical(), number.to_string());
+    let columns = (shelved.id, subject::COLUMNS, &*row);
+    let kept = KeptForm::new(tx.ring(), columns, study.registration_instrument(), &canonical, &form.typed)?;
+    let reference = KeptReference::new(tx.ring(), shelved.id, study.names_personally(), &place.key)?;
     let mut body = json!({
         "subject": number,
         "site": place.site,
         "inbox": inbox_id,
-        "answers": form.canonical(),
+        "answers": kept.answers.value(),
         "bundle": shelved.version,
         "allocation": drawn.as_ref().map(Drawn::told),
     });
+    if study.names_personally() {
+        // It does not follow from what the entry shows of the answers.
+        body["reference"] = json!(reference.text());
+    }
     if let Some(earlier) = &place.again {
         body["rescreens"] = json!(earlier.number);
     }
@@ -510,17 +520,14 @@ pub(super) async fn record(
     let actor = place.given.as_ref().map_or(person.id.as_str(), |given| given.actor);
     let digest = append(tx, page, means, actor, "enroll", &body).await?;
     page.row.subjects = number;
-    let answers = serde_json::to_string(&form.canonical()).expect("a map of texts is JSON");
-    let typed = serde_json::to_string(&form.typed).expect("a map of texts is JSON");
     let new = NewSubject {
         study_id: shelved.id,
         number,
-        reference_key: &place.key,
+        reference_key: &reference,
         site: &place.site,
         person: &person.id,
         enrolled_at: means.now,
-        answers: &answers,
-        typed: &typed,
+        form: &kept,
         inbox_id,
         audit_digest: &digest,
         rescreens_id: place.again.as_ref().map(|earlier| earlier.id),
@@ -531,7 +538,7 @@ pub(super) async fn record(
         (Some(drawn), Some(rules)) => Some(drawn.commit(tx, page, shelved, rules, means, id).await?),
         _ => None,
     };
-    let members = cohort::members(&shelved.study, &form.canonical(), means.now.day_in(shelved.study.zone));
+    let members = cohort::members(study, &canonical, means.now.day_in(study.zone));
     page.cohorts.iter_mut().zip(&members).for_each(|(count, member)| *count += u64::from(*member));
     let filling = cohorts::tell(tx, shelved, means, &page.cohorts, &members).await?;
     compose::post(tx, Some(shelved.id), means, inbox_id, &filling).await?;
@@ -543,12 +550,12 @@ pub(super) async fn record(
         id,
         study_id: shelved.id,
         number,
-        reference_key: place.key,
+        reference_key: reference.text().to_string(),
         site: place.site,
         person: person.id.clone(),
         enrolled_at: means.now,
-        answers,
-        typed,
+        answers: serde_json::to_string(&canonical).expect("a map of texts is JSON"),
+        typed: serde_json::to_string(&form.typed).expect("a map of texts is JSON"),
         inbox_id,
         audit_digest: digest,
         rescreens_id: place.again.as_ref().map(|earlier| earlier.id),

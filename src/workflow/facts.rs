@@ -11,6 +11,7 @@ use super::shelf::ShelvedStudy;
 use super::{Failure, Means};
 use crate::domain::allocation::{Counts, Levels};
 use crate::domain::fact::FactKind;
+use crate::domain::kept::{Column, Kept, Place};
 use crate::store::fact::{self, FactRow};
 use crate::store::subject::SubjectRow;
 
@@ -41,15 +42,15 @@ pub struct NewFact<'a> {
     pub inbox_id: Option<i64>,
 }
 
-/// What a fact's entry in the chain says.
-pub(super) fn entry(new: &NewFact<'_>, number: i64, after: i64) -> serde_json::Value {
+/// What a fact's entry in the chain says, with its changes as they are kept.
+fn entry(new: &NewFact<'_>, changes: &Kept, number: i64, after: i64) -> serde_json::Value {
     let mut body = json!({
         "fact": number,
         "subject": new.enrolled.subject.number,
         "kind": new.kind.key(),
         "person": new.person,
         "reason": new.reason,
-        "changes": new.changes,
+        "changes": changes.value(),
         "levels": new.levels,
         "of": new.of.map(|of| of.number),
         "after": after,
@@ -78,7 +79,11 @@ pub async fn record(
     let before = fact::list_by_subject(&mut ledger.tx, new.enrolled.subject.id).await?;
     let (tx, page) = ledger.lock(shelved).await?;
     let (number, after) = (page.row.facts + 1, page.row.allocations);
-    let audit_digest = enroll::append(tx, page, means, new.actor, "fact", &entry(&new, number, after)).await?;
+    let which = number.to_string();
+    let place = Place { study: shelved.id, column: Column::FactChanges, key: &which };
+    let changes = Kept::answers(tx.ring(), place, shelved.study.registration_instrument(), new.changes)?;
+    let body = entry(&new, &changes, number, after);
+    let audit_digest = enroll::append(tx, page, means, new.actor, "fact", &body).await?;
     let row = FactRow {
         study_id: shelved.id,
         number,
@@ -121,6 +126,6 @@ pub async fn record(
                 .map_err(|fault| Failure::Contradiction(format!("fact {number}: {fault}")))?;
         }
     }
-    fact::insert(tx, &row).await?;
+    fact::insert(tx, &row, &changes).await?;
     Ok(row)
 }

@@ -17,6 +17,7 @@ use super::life::{Act, LifeError, Refusal, log};
 use super::shelf::ShelvedStudy;
 use super::when::When;
 use crate::domain::allocation::{Allotment, Fault, HistoryRow, Levels, Method, Origin, SITE, Scheme, State};
+use crate::domain::kept::{KeptForm, KeptReference};
 use crate::domain::kit::State as KitState;
 use crate::domain::study::{Blinding, FIRST, Study};
 use crate::domain::time::{Dice, Instant};
@@ -362,26 +363,33 @@ async fn record(
     sign(&mut told, shelved);
     let told = told.to_string();
     let answers = answers(shelved, subject);
-    let body = json!({
+    let (study, which) = (&shelved.study, row.subjects.to_string());
+    let columns = (row.id, subject::COLUMNS, &*which);
+    let kept = KeptForm::new(tx.ring(), columns, study.registration_instrument(), &answers, &answers);
+    let kept = kept.map_err(Failure::from)?;
+    let reference = KeptReference::new(tx.ring(), row.id, study.names_personally(), &subject.key);
+    let reference = reference.map_err(Failure::from)?;
+    let mut body = json!({
         "subject": row.subjects,
         "site": subject.site,
         "inbox": Value::Null,
-        "answers": answers,
+        "answers": kept.answers.value(),
         "bundle": shelved.version,
         "allocation": { "number": number, "arm": given.arm, "kit": subject.kit, "levels": subject.levels,
                         "record": record_digest(&told), "imported": true },
     });
+    if study.names_personally() {
+        body["reference"] = json!(reference.text());
+    }
     let digest = audit::append(tx, row, act.at, act.actor, "enroll", &salted(&body, dice)).await?;
-    let answers = serde_json::to_string(&answers).expect("a map of texts is JSON");
     let new = NewSubject {
         study_id: row.id,
         number: row.subjects,
-        reference_key: &subject.key,
+        reference_key: &reference,
         site: &subject.site,
         person: act.actor,
         enrolled_at: act.at,
-        answers: &answers,
-        typed: &answers,
+        form: &kept,
         inbox_id: None,
         audit_digest: &digest,
         rescreens_id: None,

@@ -5,12 +5,14 @@
 //! [`Shelf`] gets back only after the commit is known to have happened.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::amendment::Schemes;
 use super::compose::Draft;
 use super::shelf::{CohortsAt, Shelf, ShelvedStudy, StateAt, States};
 use super::{Arrival, Failure, Means};
 use crate::domain::allocation::State;
+use crate::domain::seal::Coded;
 use crate::domain::time::Instant;
 use crate::store::inbox::{self, FirstSight};
 use crate::store::study::StudyRow;
@@ -79,6 +81,11 @@ impl Page {
     }
 }
 
+/// Whether a message's key is made from what it says, for want of a Message-ID.
+fn is_digest(message_key: &str) -> bool {
+    message_key.starts_with("digest:")
+}
+
 fn stateless(id: &str) -> Failure {
     Failure::Contradiction(format!("the study has no allocation \"{id}\""))
 }
@@ -102,8 +109,9 @@ impl<'a> Ledger<'a> {
     ///
     /// # Errors
     /// The database; [`StoreError::Busy`] if the study was amended since it was read; a journal that its own scheme cannot
-    /// have made.
+    /// have made; a key that the study needs is missing.
     pub async fn lock(&mut self, study: &ShelvedStudy) -> Result<(&mut Tx, &mut Page), Failure> {
+        study.unlocked()?;
         if !self.pages.contains_key(&study.id) {
             let row = study::lock(&mut self.tx, study.id).await?;
             if row.bundle_version != study.version {
@@ -177,7 +185,9 @@ impl<'a> Ledger<'a> {
         reference_keys: &BTreeSet<String>,
     ) -> Result<(), Failure> {
         self.lock(study).await?;
-        let keys = message_keys.iter().map(|key| inbox::message_key(study.id, key)).collect();
+        // One that is made from what a mail says is looked up apart.
+        let keys =
+            message_keys.iter().filter(|key| !is_digest(key)).map(|key| inbox::message_key(study.id, key)).collect();
         self.unseen = inbox::unseen(&mut self.tx, &keys).await?;
         let unknown = subject::unknown(&mut self.tx, study.id, reference_keys).await?;
         subject::reserve(&mut self.tx, i64::try_from(unknown.len()).unwrap_or(i64::MAX)).await?;
@@ -202,13 +212,17 @@ impl<'a> Ledger<'a> {
     ) -> Result<FirstSight, Failure> {
         let Arrival { content_digest, inbox_id, released, .. } = arrival;
         let mut key = inbox::message_key(study_id, arrival.message_key);
+        if is_digest(arrival.message_key) {
+            key = self.find_coded(key).await?;
+        }
         if self.unseen.remove(&key) {
             inbox::note_first_sight(&mut self.tx, &key, content_digest, inbox_id, now).await?;
             return Ok(FirstSight::New);
         }
         let mut sight = inbox::first_sight(&mut self.tx, &key, content_digest, inbox_id, now).await?;
         if let (FirstSight::Different(_), true) = (&sight, released) {
-            key = format!("{key} {}", data_encoding::HEXLOWER.encode(content_digest));
+            let key_of = format!("{key} {}", data_encoding::HEXLOWER.encode(content_digest));
+            key = self.find_coded(key_of).await?;
             sight = inbox::first_sight(&mut self.tx, &key, content_digest, inbox_id, now).await?;
         }
         if let (FirstSight::Same(first), true) = (&sight, released)
@@ -219,6 +233,18 @@ impl<'a> Ledger<'a> {
             return Ok(FirstSight::New);
         }
         Ok(sight)
+    }
+
+    /// The key of a message without a Message-ID: a code of what it says, for from a digest alone that could be guessed. The one
+    /// under which it was seen before, in whatever key's code or as a digest; else the one that is written now.
+    async fn find_coded(&mut self, digest: String) -> Result<String, Failure> {
+        let ring = Arc::clone(self.tx.ring());
+        let coded = |one: Coded| format!("code:{} {}", one.key, data_encoding::HEXLOWER.encode(&one.code));
+        let mut keys: Vec<String> = ring.codes("hagaki message", digest.as_bytes()).map(coded).collect();
+        keys.push(digest);
+        let unseen = inbox::unseen(&mut self.tx, &keys.iter().cloned().collect()).await?;
+        let seen = keys.iter().position(|key| !unseen.contains(key)).unwrap_or_default();
+        Ok(keys.swap_remove(seen))
     }
 
     /// Puts the letters of an enrollment aside: those of a whole batch are worded together, on every core, and stored with

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::enroll::{append, record_digest};
 use super::ledger::Ledger;
-use super::respond::{Outcome, Submission, barred};
+use super::respond::{self, Outcome, Submission, barred};
 use super::shelf::{Shelf, ShelvedStudy};
 use super::{Failure, Means};
 use crate::domain::survey::{Mark, Responses, Survey};
@@ -84,6 +84,7 @@ pub(super) async fn mend_in(
     if let Some(barred) = barred(survey, shelved, page.row.state, page.row.responses - 1, &credential, means) {
         return Ok(Outcome::Barred(barred));
     }
+    let kept = respond::kept(tx, shelved, &survey.instrument, &id, submission.form)?;
     let body = json!({
         "response": id.text(),
         "replaces": before.id.text(),
@@ -91,7 +92,7 @@ pub(super) async fn mend_in(
         "instrument": survey.instrument,
         "occasion": before.occasion,
         "bundle": shelved.version,
-        "answers": record_digest(&answers),
+        "answers": record_digest(kept.answers.text()),
     });
     let audit_digest = append(tx, page, means, "participant", "mend-response", &body).await?;
     response::supersede(tx, &before.id).await?;
@@ -107,7 +108,7 @@ pub(super) async fn mend_in(
         audit_digest: Some(audit_digest),
         ..before
     };
-    response::insert(tx, &row).await?;
+    response::insert(tx, &row, &kept).await?;
     draft::forget(tx, &credential.id).await?;
     page.touch();
     Ok(Outcome::Recorded(used.receipt.clone()))

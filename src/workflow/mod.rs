@@ -223,3 +223,14 @@ pub enum Failure {
     #[error("the records contradict each other: {0}")]
     Contradiction(String),
 }
+
+impl Failure {
+    /// Whether it passes when the key file is mended: what it concerns waits until then.
+    pub fn waits_for_key(&self) -> bool {
+        match self {
+            Failure::NoKey(_) | Failure::Unopened { why: Unopened::NoKey(_), .. } => true,
+            Failure::Store(error) => error.waits_for_key(),
+            _ => false,
+        }
+    }
+}

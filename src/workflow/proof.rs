@@ -163,7 +163,7 @@ fn amendments_of(
 /// # Errors
 /// The database.
 pub async fn all_facts<'a>(from: impl Into<Reader<'a>>, study_id: i64) -> Result<Vec<FactRow>, Failure> {
-    Ok(fact::list(from, study_id, 0, i64::MAX).await?)
+    Ok(fact::list_kept(from, study_id, 0, i64::MAX).await?)
 }
 
 /// Counts a journal row into a state.

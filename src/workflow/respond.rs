@@ -11,6 +11,7 @@ use super::shelf::{Shelf, ShelvedStudy};
 use super::{Failure, Means, urn};
 use crate::domain::answer::Form;
 use crate::domain::credential::Unfit;
+use crate::domain::kept::KeptForm;
 use crate::domain::language::Language;
 use crate::domain::seal;
 use crate::domain::survey::{Mark, Privacy, Responses, Shut, Survey};
@@ -79,6 +80,10 @@ pub fn barred(
 ) -> Option<Barred> {
     if !survey.privacy.names() && means.keys.ring.is_empty() {
         tracing::error!(study = shelved.study.slug, "{}; no answers are taken until then", seal::NoKey);
+        return Some(Barred::Paused);
+    }
+    if let Err(error) = shelved.unlocked() {
+        tracing::error!(study = shelved.study.slug, %error, "no answers are taken until then");
         return Some(Barred::Paused);
     }
     match state {
@@ -187,14 +192,14 @@ async fn record(
     (participant_id, occasion): (Option<i64>, i64),
 ) -> Result<(), Failure> {
     let (id, form) = (Mark::new(means.dice), submission.form);
-    let answers = serde_json::to_string(&form.canonical()).expect("a map of texts is JSON");
+    let kept = kept(tx, shelved, &survey.instrument, &id, form)?;
     let body = json!({
         "response": id.text(),
         "participant": participant_id,
         "instrument": survey.instrument,
         "occasion": occasion,
         "bundle": shelved.version,
-        "answers": super::enroll::record_digest(&answers),
+        "answers": super::enroll::record_digest(kept.answers.text()),
     });
     let audit_digest = append(tx, page, means, "participant", "respond", &body).await?;
     let row = ResponseRow {
@@ -209,7 +214,7 @@ async fn record(
         person: String::new(),
         channel: submission.channel,
         language: submission.language.code().to_string(),
-        answers,
+        answers: serde_json::to_string(&form.canonical()).expect("a map of texts is JSON"),
         typed: serde_json::to_string(&form.typed).expect("a map of texts is JSON"),
         answered_at: Some(means.now),
         replaces: None,
@@ -217,7 +222,21 @@ async fn record(
         current: true,
         audit_digest: Some(audit_digest),
     };
-    Ok(response::insert(tx, &row).await?)
+    Ok(response::insert(tx, &row, &kept).await?)
+}
+
+/// A form as the response of that name keeps it.
+pub(super) fn kept(
+    tx: &Tx,
+    shelved: &ShelvedStudy,
+    instrument: &str,
+    id: &Mark,
+    form: &Form,
+) -> Result<KeptForm, Failure> {
+    let absent = || Failure::Contradiction(format!("the instrument {instrument} is absent"));
+    let instrument = shelved.study.find_instrument(instrument).ok_or_else(absent)?;
+    let columns = (shelved.id, response::COLUMNS, &*id.text());
+    Ok(KeptForm::new(tx.ring(), columns, instrument, &form.canonical(), &form.typed)?)
 }
 
 /// The receipt of the same page, or of the one response that there may be.

@@ -12,12 +12,13 @@ use super::versions::{self, Doubt, Why};
 use crate::definition::{self, Bundle};
 use crate::domain::allocation::State;
 use crate::domain::chain::Sha256Digest;
+use crate::domain::seal::{NoKey, Unopened};
 use crate::domain::study::{Stage, Study};
 use crate::letters::Stationery;
 use crate::limits;
 use crate::store::study::{StudyRow, StudySecret};
 use crate::store::word::Told;
-use crate::store::{Store, bundle, study, word};
+use crate::store::{Store, bundle, study, study_key, word};
 
 /// A study with the row it belongs to.
 #[derive(Clone)]
@@ -34,6 +35,33 @@ pub struct ShelvedStudy {
     pub study: Arc<Study>,
     /// Its letters.
     pub stationery: Arc<Stationery>,
+    /// Why nothing of it can be decided now, where a key is missing.
+    pub locked: Option<Locked>,
+}
+
+/// Which key is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Locked {
+    /// Any: there is no key file.
+    NoKey,
+    /// That one, with which something of the study was sealed. Without it somebody on file would not be known again.
+    Lost(String),
+}
+
+impl ShelvedStudy {
+    /// Refuses what would be decided without a key that the study needs.
+    ///
+    /// # Errors
+    /// A failure that passes when the key file is mended.
+    pub fn unlocked(&self) -> Result<(), Failure> {
+        match &self.locked {
+            None => Ok(()),
+            Some(Locked::NoKey) => Err(NoKey.into()),
+            Some(Locked::Lost(name)) => {
+                Err(Failure::Unopened { slug: self.study.slug.clone(), why: Unopened::NoKey(name.clone()) })
+            }
+        }
+    }
 }
 
 /// What is kept of one study.
@@ -165,7 +193,13 @@ impl Shelf {
             return Ok(());
         }
         match self.current(told.study_id, told.bundle_version).await {
-            Ok(shelved) => candidates.by_word.entry(told.word).or_default().push(shelved),
+            Ok(shelved) => match shelved.unlocked() {
+                Ok(()) => candidates.by_word.entry(told.word).or_default().push(shelved),
+                Err(error) => {
+                    tracing::error!(study = told.slug, %error, "a key is missing; the study's mails wait");
+                    candidates.unreadable.insert(told.word);
+                }
+            },
             Err(error @ (Failure::Bundle { .. } | Failure::Letter(_))) => {
                 tracing::error!(study = told.slug, %error, "a study cannot be read; its mails wait");
                 candidates.unreadable.insert(told.word);
@@ -207,6 +241,7 @@ impl Shelf {
         versions::believe(&self.store, row, &stored).await?;
         let (study, bundle) = read(row, &stored.digest, &stored.files)?;
         let own = bundle.letters();
+        let locked = self.locked(row.id, &study).await?;
         let stationery = if own.is_empty() { self.common()? } else { Arc::new(stationery(row, &own)?) };
         Ok(ShelvedStudy {
             id: row.id,
@@ -215,7 +250,22 @@ impl Shelf {
             digest: data_encoding::HEXLOWER.encode(&stored.digest),
             study: Arc::new(study),
             stationery,
+            locked,
         })
+    }
+
+    /// Which key of a study is missing, if one is; notes the one that will seal, before anything is sealed with it.
+    async fn locked(&self, id: i64, study: &Study) -> Result<Option<Locked>, Failure> {
+        let names = self.store.ring().names();
+        let used = study_key::names(&self.store, id).await?;
+        match (study.asks_personal(), names.first()) {
+            (true, None) => return Ok(Some(Locked::NoKey)),
+            // With one missing nothing is sealed: a wrong key file leaves no trace.
+            _ if used.iter().any(|name| !names.contains(name)) => {}
+            (true, Some(first)) if !used.contains(first) => study_key::note(&self.store, id, first).await?,
+            _ => {}
+        }
+        Ok(used.into_iter().find(|name| !names.contains(name)).map(Locked::Lost))
     }
 
     /// The built-in letters, in no study's own words.

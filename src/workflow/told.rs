@@ -129,6 +129,9 @@ struct Enrollment<'a> {
     rescreens: Option<i64>,
     inbox: Option<i64>,
     answers: Texts<'a>,
+    /// The subject's key, where it does not follow from the answers because its reference is sealed.
+    #[serde(borrow)]
+    reference: Option<Cow<'a, str>>,
     bundle: i64,
     allocation: Option<Told<'a>>,
 }
@@ -280,7 +283,7 @@ pub(super) async fn compare(
         |request: &RandomizationRow| request.allocation_number,
         move |after| {
             let store = own.clone();
-            Box::pin(async move { randomization::list(&store, id, after, ROWS).await })
+            Box::pin(async move { randomization::list_kept(&store, id, after, ROWS).await })
         },
     );
     let mut chain = Chain { entries, stock: Stock::new(store, head), commitments: Vec::new(), facts: Vec::new() };
@@ -484,7 +487,12 @@ impl Files<'_> {
 }
 
 fn subject_differs(study: &Study, entry: &Unlinked, told: &Enrollment<'_>, row: &OnFile) -> Option<What> {
-    let reference = told.answers.get(&study.registration.subject_item);
+    let clear = told.answers.get(&study.registration.subject_item);
+    let named = match (&told.reference, clear) {
+        (Some(reference), _) => row.reference_key == *reference,
+        (None, Some(text)) => is_key_of(&row.reference_key, &key_of(study, &told.site, text)),
+        (None, None) => false,
+    };
     [
         (What::Answers, told.answers.is(&row.answers)),
         (What::Site, row.site == told.site),
@@ -492,10 +500,7 @@ fn subject_differs(study: &Study, entry: &Unlinked, told: &Enrollment<'_>, row: 
         (What::EnrolledAt, row.enrolled_at == entry.at),
         (What::Mail, row.inbox_id == told.inbox),
         (What::Digest, row.audit_digest == entry.digest),
-        (
-            What::Reference,
-            reference.is_some_and(|text| is_key_of(&row.reference_key, &key_of(study, &told.site, text))),
-        ),
+        (What::Reference, named),
     ]
     .into_iter()
     .find_map(|(what, same)| (!same).then_some(what))

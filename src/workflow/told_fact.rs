@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::Failure;
 use super::told::{Discrepancy, What};
@@ -20,7 +21,7 @@ struct Told {
     kind: String,
     person: String,
     reason: String,
-    changes: BTreeMap<String, String>,
+    changes: BTreeMap<String, Value>,
     levels: Option<Levels>,
     #[serde(default)]
     further: BTreeMap<String, Levels>,
@@ -57,25 +58,25 @@ pub(super) async fn first_discrepancy(
         }
     }
     if let Some(row) = rows.next() {
-        let number = subject::load(store, row.subject_id).await?.number;
+        let (_, number) = subject::which(store, row.subject_id).await?;
         return Ok(Some(Discrepancy { number, what: What::Fact }));
     }
     Ok((last != head.facts).then_some(Discrepancy { number: last, what: What::Counters }))
 }
 
 async fn same(store: &Store, entry: &Unlinked, told: &Told, row: &FactRow) -> Result<bool, Failure> {
-    let about = subject::load(store, row.subject_id).await?;
+    let (study_id, subject) = subject::which(store, row.subject_id).await?;
     let of = match row.of_subject_id {
-        Some(of) => Some(subject::load(store, of).await?.number),
+        Some(of) => Some(subject::which(store, of).await?.1),
         None => None,
     };
     let levels: Option<Levels> = row.levels.as_ref().and_then(|levels| serde_json::from_str(levels).ok());
     let further: Option<BTreeMap<String, Levels>> =
         row.further.as_ref().map_or(Some(BTreeMap::new()), |further| serde_json::from_str(further).ok());
-    let changes: Option<BTreeMap<String, String>> = serde_json::from_str(&row.changes).ok();
+    let changes: Option<BTreeMap<String, Value>> = serde_json::from_str(&row.changes).ok();
     Ok(row.number == told.fact
-        && about.number == told.subject
-        && about.study_id == row.study_id
+        && subject == told.subject
+        && study_id == row.study_id
         && row.kind.key() == told.kind
         && row.person == told.person
         && row.actor == entry.actor

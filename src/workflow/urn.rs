@@ -6,6 +6,8 @@
 //! database alone learns which batch an answer came in, and who may have been in it: never fewer than the study's `batch`.
 //! ARCHITECTURE.md, "What anonymity rests on", says who is trusted with what.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -15,6 +17,7 @@ use super::shelf::{Shelf, ShelvedStudy};
 use super::{Failure, Means};
 use crate::domain::answer::Form;
 use crate::domain::chain::Sha256Digest;
+use crate::domain::kept::KeptForm;
 use crate::domain::seal::{self, KeyRing, NoKey};
 use crate::domain::survey::{Mark, Survey};
 use crate::domain::time::Dice;
@@ -91,8 +94,14 @@ pub async fn attend(shelf: &Shelf, shelved: &ShelvedStudy, means: Means<'_>) -> 
     let body = json!({ "instrument": survey.instrument, "responses": many, "bundle": shelved.version,
                        "answers": data_encoding::HEXLOWER.encode(&digest(&rows)) });
     append(tx, page, means, ACTOR, "open-urn", &body).await?;
+    let absent = || Failure::Contradiction(format!("the instrument {} is absent", survey.instrument));
+    let instrument = shelved.study.find_instrument(&survey.instrument).ok_or_else(absent)?;
     for row in &rows {
-        response::insert(tx, row).await?;
+        let broken = |error| Failure::Contradiction(format!("the answers of a sealed response: {error}"));
+        let answers: BTreeMap<String, String> = serde_json::from_str(&row.answers).map_err(broken)?;
+        let columns = (shelved.id, response::COLUMNS, &*row.id.text());
+        let kept = KeptForm::new(tx.ring(), columns, instrument, &answers, &BTreeMap::new())?;
+        response::insert(tx, row, &kept).await?;
     }
     ledger.commit().await?;
     // Here and not when they were sent: a counter that is read every few seconds is a clock.

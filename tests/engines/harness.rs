@@ -13,7 +13,6 @@ use hagaki::daemon::run::keys;
 use hagaki::definition::{self, Bundle};
 use hagaki::domain::deed::Deed;
 use hagaki::domain::language::Language;
-use hagaki::domain::seal::KeyRing;
 use hagaki::domain::study::{Blinding, FIRST, Post, Stage};
 use hagaki::domain::time::{Clock, Dice, Instant, Zone};
 use hagaki::letters::{Stationery, opened};
@@ -37,7 +36,7 @@ use mail_parser::MessageParser;
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
-use crate::world::{NOW, World};
+use crate::world::{NOW, World, ring};
 
 /// How long a claim is good, in seconds.
 pub(crate) const LEASE: i64 = 120;
@@ -374,9 +373,10 @@ impl Center {
 
     /// The process is killed, and another started: everything it knew comes from the database and the folders.
     pub(crate) async fn kill_and_restart(&mut self) {
-        self.world.store = Store::open(&self.world.url).await.unwrap();
+        self.world.store = Store::open(&self.world.url).await.unwrap().with_ring(self.keys.ring.clone());
         let store = self.world.store.clone();
-        self.keys = Arc::new(keys(&store, &*self.dice).await.unwrap().with_ring(ring()));
+        let ring = self.keys.ring.clone();
+        self.keys = Arc::new(keys(&store, &*self.dice).await.unwrap().with_ring(ring));
         self.process = self.start_on(&store);
     }
 
@@ -689,11 +689,6 @@ impl Drop for End {
     fn drop(&mut self) {
         assert!(self.0 || std::thread::panicking(), "a story must be finished");
     }
-}
-
-/// The keys of the key file, which stands outside the database.
-pub(crate) fn ring() -> KeyRing {
-    KeyRing::parse(&"a".repeat(52)).unwrap()
 }
 
 /// An empty shelf. The built-in letters are compiled once: they are part of the program, not of what it knows.

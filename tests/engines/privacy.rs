@@ -5,6 +5,7 @@
 mod attack;
 pub(crate) mod dump;
 mod letters;
+mod personal;
 mod urn;
 
 use std::io::Write;

@@ -14,7 +14,7 @@ use hagaki::store::subject::SubjectRow;
 use hagaki::store::{Engine, Store, inbox, kit, outbox, study};
 
 use crate::harness::*;
-use crate::world::World;
+use crate::world::{World, ring};
 
 const SITES: usize = 20;
 const SUBJECTS: usize = 300;
@@ -74,7 +74,7 @@ async fn race(center: &mut Center) -> Vec<u32> {
     let failed = Arc::new(AtomicBool::new(false));
     let mut tasks = Vec::new();
     for _ in 0..2 {
-        let store = Store::open(&center.world.url).await.unwrap();
+        let store = Store::open(&center.world.url).await.unwrap().with_ring(ring());
         let process = center.start_on(&store);
         tasks.push(tokio::spawn(work(process, store, failed.clone())));
     }

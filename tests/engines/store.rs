@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use hagaki::domain::allocation::Origin;
 use hagaki::domain::chain::{Head, INSTALLATION, Why};
+use hagaki::domain::kept::{Column, Kept, Place};
 use hagaki::domain::kit::{Day, State};
 use hagaki::domain::time::Instant;
 use hagaki::store::allocation::AllocationRow;
@@ -18,7 +19,7 @@ use hagaki::store::{
     subject,
 };
 
-use crate::world::{NOW, World, digest, item, letter, on_both};
+use crate::world::{NOW, World, digest, item, kept, kept_form, letter, on_both};
 
 const LEASE: i64 = 60;
 
@@ -71,7 +72,8 @@ fn outcome(id: i64, disposition: &'static str, subject_id: Option<i64>) -> Outco
     }
 }
 
-fn new_subject(study_id: i64, number: i64, reference_key: &str) -> NewSubject<'_> {
+fn new_subject(study_id: i64, number: i64, reference: &str) -> NewSubject<'static> {
+    let (reference_key, form) = kept(reference);
     NewSubject {
         study_id,
         number,
@@ -79,8 +81,7 @@ fn new_subject(study_id: i64, number: i64, reference_key: &str) -> NewSubject<'_
         site: "012",
         person: "tanaka",
         enrolled_at: NOW,
-        answers: r#"{"sex":"F"}"#,
-        typed: r#"{"sex":"女"}"#,
+        form,
         inbox_id: None,
         audit_digest: &[3; 32],
         rescreens_id: None,
@@ -280,7 +281,7 @@ on_both! {
                         return mine;
                     }
                     assert!(claimed.len() <= 7 && claimed.is_sorted_by_key(|mail| mail.id));
-                    assert!(claimed.iter().all(|mail| mail.tries == 1 && !mail.raw.is_empty()));
+                    assert!(claimed.iter().all(|mail| mail.tries == 1 && mail.raw.as_ref().is_ok_and(|raw| !raw.is_empty())));
                     mine.extend(claimed.into_iter().map(|mail| mail.id));
                 }
             });
@@ -392,7 +393,7 @@ on_both! {
         tx.commit().await.unwrap();
         let claimed = outbox::claim(store, "reg", "d1", NOW, LEASE, 120).await.unwrap();
         assert_eq!(claimed.len(), 120);
-        assert_eq!((claimed[0].id, claimed[0].raw.as_slice()), (extra[0], "urgent".as_bytes()));
+        assert_eq!((claimed[0].id, claimed[0].raw.as_deref()), (extra[0], Ok("urgent".as_bytes())));
         assert_eq!(claimed[1..].iter().map(|letter| letter.id).collect::<Vec<_>>(), ids[..119]);
         assert!(claimed.iter().all(|letter| letter.attempts == 1));
         let rest = outbox::claim(store, "reg", "d2", NOW, LEASE, 500).await.unwrap();
@@ -565,7 +566,7 @@ on_both! {
         };
         let mut tx = store.begin().await.unwrap();
         allocation::insert(&mut tx, &second, "{}").await.unwrap();
-        randomization::insert(&mut tx, &request).await.unwrap();
+        randomization::insert(&mut tx, &request, &kept_form("responder", "no", "いいえ")).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(allocation::list_by_subject(store, found.id).await.unwrap(), [journal[0].clone(), second.clone()]);
         assert_eq!(randomization::find(store, study_id, 6).await.unwrap(), Some(request.clone()));
@@ -711,7 +712,9 @@ on_both! {
             used_at: None,
         };
         let mut tx = store.begin().await.unwrap();
-        pending::insert(&mut tx, &row).await.unwrap();
+        let place = Place { study: row.study_id, column: Column::PendingBody, key: &pending::place(&row.token_digest) };
+        let body = Kept::whole(store.ring(), place, false, &row.body).unwrap();
+        pending::insert(&mut tx, &row, &body).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(pending::find(store, &row.token_digest).await.unwrap(), Some(row.clone()));
         assert_eq!(pending::find(store, &digest("guess")).await.unwrap(), None);

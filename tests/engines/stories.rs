@@ -7,7 +7,7 @@ mod cohorts;
 mod disorder;
 mod enrolling;
 mod exporting;
-mod facts;
+pub(crate) mod facts;
 mod forcing;
 mod kit_mails;
 mod kits;

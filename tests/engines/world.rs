@@ -3,9 +3,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hagaki::domain::chain::Sha256Digest;
+use hagaki::domain::kept::{KeptForm, KeptReference};
+use hagaki::domain::seal::KeyRing;
 use hagaki::domain::time::Instant;
 use hagaki::store::study::{NewStudy, Stage, StudySecret};
-use hagaki::store::{Engine, Store, StoreError, inbox, outbox, study};
+use hagaki::store::{Engine, Store, StoreError, inbox, outbox, study, subject};
 use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
@@ -18,6 +20,26 @@ pub(crate) struct World {
     folder: Option<tempfile::TempDir>,
 }
 
+/// The keys of the key file, which stands outside the database.
+pub(crate) fn ring() -> KeyRing {
+    KeyRing::parse(&"a".repeat(52)).unwrap()
+}
+
+/// A subject's reference and its form, with nothing personal in them, as they are kept.
+pub(crate) fn kept(reference: &str) -> (&'static KeptReference, &'static KeptForm) {
+    let reference = KeptReference::new(&KeyRing::default(), 1, false, reference).unwrap();
+    // For as long as the test: what is to be stored borrows.
+    (Box::leak(Box::new(reference)), Box::leak(Box::new(kept_form("sex", "F", "女"))))
+}
+
+/// A form with one answer, of which nothing is personal, as it is kept.
+pub(crate) fn kept_form(item: &str, answer: &str, typed: &str) -> KeptForm {
+    let study = hagaki::definition::load(&hagaki::definition::samples::aurora()).unwrap().0;
+    let of = |value: &str| [(item.to_owned(), value.to_owned())].into();
+    let columns = (1, subject::COLUMNS, "1");
+    KeptForm::new(&KeyRing::default(), columns, study.registration_instrument(), &of(answer), &of(typed)).unwrap()
+}
+
 /// The moment the tests begin.
 pub(crate) const NOW: Instant = Instant(1_795_000_000_000_000);
 
@@ -25,7 +47,7 @@ impl World {
     /// On that engine; nothing if there is no PostgreSQL and the tests need not be complete.
     pub(crate) async fn open(engine: Engine) -> Option<World> {
         let (url, folder) = fresh_url(engine).await?;
-        let store = Store::open(&url).await.unwrap();
+        let store = Store::open(&url).await.unwrap().with_ring(ring());
         Some(World { store, url, folder })
     }
 
@@ -111,7 +133,7 @@ impl World {
                 (fresh_database(base, &format!("TEMPLATE {template}")).await, None)
             }
         };
-        let store = Store::open(&url).await.unwrap();
+        let store = Store::open(&url).await.unwrap().with_ring(ring());
         World { store, url, folder }
     }
 
@@ -190,6 +212,7 @@ pub(crate) fn letter<'a>(message_id: &'a str, raw: &'a str) -> outbox::NewLetter
         kind: "assignment",
         recipient: "tanaka@example.jp",
         raw: raw.as_bytes(),
+        personal: false,
         masked: None,
         priority: 1,
         created_at: NOW,

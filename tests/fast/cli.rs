@@ -28,9 +28,18 @@ pub(crate) struct Place(TempDir);
 
 impl Place {
     pub(crate) fn new() -> Place {
+        let place = Place::keyless();
+        place.ends(0, "key make secrets/keys");
+        fs::write(place.path("hagaki.toml"), include_str!("../../config/demo/hagaki.toml")).unwrap();
+        place
+    }
+
+    /// The same without a key file.
+    pub(crate) fn keyless() -> Place {
         let place = Place(TempDir::new().unwrap());
         fs::create_dir_all(place.path("mailboxes/reg")).unwrap();
-        fs::write(place.path("hagaki.toml"), include_str!("../../config/demo/hagaki.toml")).unwrap();
+        let (settings, _) = include_str!("../../config/demo/hagaki.toml").split_once("\n# Seals").unwrap();
+        fs::write(place.path("hagaki.toml"), settings).unwrap();
         fs::write(place.path("mailboxes/reg/mailbox.toml"), include_str!("../../config/demo/mailbox.toml")).unwrap();
         place
     }

@@ -75,7 +75,7 @@ fn list(place: &Place, name: &str, header: &str, many: usize, cells: impl Fn(usi
 
 #[test]
 fn a_fully_anonymous_survey_is_set_up_and_tells_counts_only() {
-    let place = Place::new();
+    let place = Place::keyless();
     let folder = folder(&place, &nameless("fully-anonymous", &[]));
     let activate = format!("study activate {folder} --production --reason go");
     assert!(place.ends(1, &activate).err.contains("hagaki key make"));
@@ -133,7 +133,7 @@ fn members_are_put_on_a_roll_and_get_no_credentials() {
     let told = told(&Bundle::from_files(files));
     assert!(told[0].contains("whoever signs in is known"), "{told:?}");
 
-    let place = Place::new();
+    let place = Place::keyless();
     let folder = folder(&place, &samples::members());
     place.ends(0, "key make keys");
     let settings = std::fs::read_to_string(place.path("hagaki.toml")).unwrap();
@@ -160,7 +160,7 @@ fn members_are_put_on_a_roll_and_get_no_credentials() {
 
 #[test]
 fn who_answered_an_anonymous_survey_is_listed_by_day() {
-    let place = Place::new();
+    let place = Place::keyless();
     let folder = folder(&place, &nameless("anonymous", &[]));
     place.ends(0, "key make keys");
     let settings = std::fs::read_to_string(place.path("hagaki.toml")).unwrap();
@@ -171,4 +171,32 @@ fn who_answered_an_anonymous_survey_is_listed_by_day() {
     let first: Value = serde_json::from_str(shown.lines().next().unwrap()).unwrap();
     assert_eq!((&first["number"], &first["answered"]), (&Value::from(1), &serde_json::json!([])));
     assert!(place.ends(0, "study show wellbeing").out.contains("responses 0 (anonymous), 0 of them sealed"));
+}
+
+#[test]
+fn a_study_with_personal_items_needs_a_key() {
+    let place = Place::keyless();
+    let folder = folder(&place, &samples::borealis());
+    let activate = format!("study activate {folder} --production --reason go");
+    let refused = place.ends(1, &activate).err;
+    assert!(refused.contains("items marked personal") && refused.contains("hagaki key make"), "{refused}");
+    place.ends(0, "key make secrets/keys");
+    let settings = std::fs::read_to_string(place.path("hagaki.toml")).unwrap();
+    place.write("hagaki.toml", &format!("{settings}\n[keys]\nfile = \"secrets/keys\"\n"));
+    place.ends(0, &activate);
+    let told = |place: &Place| place.run("doctor --json").out;
+    assert!(told(&place).contains("key of what is personal in borealis"), "{}", told(&place));
+    // Another file with another key: nothing is decided, and the key is named.
+    let name = std::fs::read_to_string(place.path("secrets/keys")).unwrap().lines().next().unwrap()[2..].to_owned();
+    std::fs::rename(place.path("secrets/keys"), place.path("secrets/before")).unwrap();
+    place.ends(0, "key make secrets/keys");
+    let told = told(&place);
+    assert!(told.contains(&name) && told.contains("not in the key file"), "{told}");
+
+    // An allocation looks at nothing personal.
+    let mut files = samples::borealis().files().clone();
+    let form = files.get_mut("instruments/registration.toml").unwrap();
+    *form = form.replace("id = \"severity\"", "id = \"severity\"\npersonal = true");
+    let told = self::told(&Bundle::from_files(files));
+    assert!(told.iter().any(|problem| problem.contains("`severity` is personal")), "{told:?}");
 }

@@ -16,6 +16,7 @@ use crate::definition::Bundle;
 use crate::domain::allocation::Levels;
 use crate::domain::answer::{self, Line};
 use crate::domain::request::{Act, Randomize, Request};
+use crate::domain::seal::KeyRing;
 use crate::domain::study::{FIRST, Person, Randomization, Stage, Study};
 use crate::domain::time::{Dice, Instant};
 use crate::letters::{Kind, opened};
@@ -150,6 +151,9 @@ pub(super) async fn walk(bundle: &Bundle, study: &Study, given: Given<'_>) -> an
     let Given { seed, begin, columns, rows } = given;
     let scratch = Scratch::new()?;
     let store = Store::open(&format!("sqlite://{}", scratch.path().join("rehearsal.db").display())).await?;
+    // What is personal is sealed as in the study itself; the key goes with the scratch database.
+    let ring = KeyRing::parse(&KeyRing::fresh_line(&SystemDice)).unwrap_or_default();
+    let store = store.with_ring(ring);
     let dice = SeededDice::new(seed);
     let act = life::Act { actor: "rehearsal", at: begin, reason: "rehearsal" };
     let activated = life::activate(&store, bundle, study, Stage::Development, act, &dice).await?;

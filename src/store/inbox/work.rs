@@ -1,11 +1,14 @@
 //! The reader's and the intake's work on mails received: claim, outcome, filing.
 
 use super::super::gathered::Turn;
+use super::super::sealed::{self, Mail};
 use super::super::sql::{Bind, Row, Rows, binds, chunks, statements};
 use super::super::tx::Expect;
 use super::super::{Reader, Store, StoreError, Tx};
-use super::State;
+use super::{RAW_CODE, State};
 use crate::domain::chain::Sha256Digest;
+use crate::domain::kept::{Column, Kept, Place};
+use crate::domain::seal::{KeyRing, Unopened};
 use crate::domain::time::Instant;
 
 /// A mail claimed for reading.
@@ -15,10 +18,8 @@ pub struct InboxItem {
     pub id: i64,
     /// Mailbox it came from.
     pub mailbox: String,
-    /// SHA-256 of `raw`.
-    pub raw_digest: Sha256Digest,
-    /// The mail, or its headers if it was too large.
-    pub raw: Vec<u8>,
+    /// The mail, or its headers if it was too large; or why no key opens it.
+    pub raw: Result<Vec<u8>, Unopened>,
     /// Size in the mailbox, in bytes; more than `raw` if the mail was too large.
     pub size: i64,
     /// When it was taken in.
@@ -48,7 +49,7 @@ pub struct Outcome<'a> {
     pub subject_id: Option<i64>,
     /// Id of the person who wrote it.
     pub person: Option<&'a str>,
-    /// JSON, how it was read, for people.
+    /// JSON, how it was read, for people; sealed where there is a key.
     pub reading: &'a str,
     /// Now.
     pub at: Instant,
@@ -74,8 +75,8 @@ macro_rules! claim {
             "ORDER BY id LIMIT $2 ",
             $lock,
             ") UPDATE inbox SET tries = tries + 1, lease_until = $3, lease_owner = $4 WHERE id IN (SELECT id FROM due) ",
-            "RETURNING id, mailbox, raw_digest, (SELECT raw FROM inbox_raw WHERE inbox_id = inbox.id), size, received_at, ",
-            "tries, released_by"
+            "RETURNING id, mailbox, raw_digest, (SELECT raw FROM inbox_raw WHERE inbox_id = inbox.id), ",
+            "(SELECT seal FROM inbox_raw WHERE inbox_id = inbox.id), size, received_at, tries, released_by"
         )
     };
 }
@@ -123,17 +124,18 @@ pub async fn claim(
 ) -> Result<Vec<InboxItem>, StoreError> {
     let until = now.plus_seconds(lease_seconds);
     let rows = store.write(&CLAIM, binds![now, limit, until, owner]).await?;
-    let mut items: Vec<InboxItem> = rows.into_iter().map(read).collect::<Result<_, _>>()?;
+    let mut items: Vec<InboxItem> = rows.into_iter().map(|row| read(row, store.ring())).collect::<Result<_, _>>()?;
     items.sort_by_key(|item| item.id);
     Ok(items)
 }
 
-fn read(mut row: Row) -> Result<InboxItem, StoreError> {
+fn read(mut row: Row, ring: &KeyRing) -> Result<InboxItem, StoreError> {
+    let (id, mailbox, digest) = (row.int()?, row.text()?, row.digest()?);
+    let (kept, seal) = (row.opt_blob()?.unwrap_or_default(), row.opt_int()?.unwrap_or_default());
     Ok(InboxItem {
-        id: row.int()?,
-        mailbox: row.text()?,
-        raw_digest: row.digest()?,
-        raw: row.opt_blob()?.unwrap_or_default(),
+        id,
+        mailbox,
+        raw: sealed::open(ring, Mail::Received, &digest, seal, kept),
         size: row.int()?,
         received_at: row.instant()?,
         tries: row.int()?,
@@ -147,6 +149,10 @@ fn read(mut row: Row) -> Result<InboxItem, StoreError> {
 /// [`StoreError::LostLease`] if the mail is not the owner's any more (or, where several are written together, that one of them
 /// is not); it may come from a later call.
 pub async fn record_outcome(tx: &mut Tx, outcome: &Outcome<'_>) -> Result<(), StoreError> {
+    let (ring, key) = (tx.ring(), outcome.id.to_string());
+    // Whatever a mail is about: one that was not understood may tell of a patient as well.
+    let place = Place { study: 0, column: Column::InboxReading, key: &key };
+    let reading = Kept::whole(ring, place, !ring.is_empty(), outcome.reading)?;
     let binds = binds![
         outcome.id,
         outcome.owner,
@@ -156,7 +162,7 @@ pub async fn record_outcome(tx: &mut Tx, outcome: &Outcome<'_>) -> Result<(), St
         outcome.study_id,
         outcome.subject_id,
         outcome.person,
-        outcome.reading,
+        reading.text(),
         outcome.at
     ];
     tx.gather(Turn::Outcome, &OUTCOME, binds, Expect::Lease { noun: "inbox", id: outcome.id }).await
@@ -230,7 +236,11 @@ pub async fn rekey(
 ) -> Result<Vec<bool>, StoreError> {
     let mut known = Vec::with_capacity(places.len());
     for (digest, key) in places {
-        known.push(tx.execute(&REKEY, binds![mailbox, old_prefix, digest, key]).await? == 1);
+        let mut found = false;
+        for code in sealed::codes(tx.ring(), RAW_CODE, digest) {
+            found = found || tx.execute(&REKEY, binds![mailbox, old_prefix, &code, key]).await? == 1;
+        }
+        known.push(found);
     }
     Ok(known)
 }

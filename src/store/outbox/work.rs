@@ -1,8 +1,10 @@
 //! The sender's work on letters: claim, verdict.
 
+use super::super::sealed::{self, Mail};
 use super::super::sql::{Bind, Row, Rows, binds, chunks, statements};
 use super::super::tx::Expect;
 use super::super::{Store, StoreError, Tx};
+use crate::domain::seal::{KeyRing, Unopened};
 use crate::domain::time::Instant;
 
 /// A letter claimed for sending.
@@ -18,8 +20,8 @@ pub struct OutboxItem {
     pub kind: String,
     /// Address.
     pub recipient: String,
-    /// The finished mail.
-    pub raw: Vec<u8>,
+    /// The finished mail; or why no key opens it.
+    pub raw: Result<Vec<u8>, Unopened>,
     /// Smaller goes first.
     pub priority: i64,
     /// Attempts to send it, this one among them.
@@ -54,7 +56,8 @@ macro_rules! claim {
             ") UPDATE outbox SET attempts = attempts + 1, lease_until = $3, lease_owner = $4 ",
             "WHERE id IN (SELECT id FROM due) ",
             "RETURNING id, message_id, study_id, kind, recipient, ",
-            "(SELECT raw FROM outbox_raw WHERE outbox_id = outbox.id), priority, attempts, next_attempt_at, created_at, ",
+            "(SELECT raw FROM outbox_raw WHERE outbox_id = outbox.id), ",
+            "(SELECT seal FROM outbox_raw WHERE outbox_id = outbox.id), priority, attempts, next_attempt_at, created_at, ",
             "inbox_id, subject_id, secret"
         )
     };
@@ -101,14 +104,17 @@ statements! { "outbox":
         ON CONFLICT (outbox_id, attempted_at) DO NOTHING";
 }
 
-fn read(mut row: Row) -> Result<OutboxItem, StoreError> {
+fn read(mut row: Row, ring: &KeyRing) -> Result<OutboxItem, StoreError> {
+    let (id, message_id, study_id) = (row.int()?, row.text()?, row.opt_int()?);
+    let (kind, recipient) = (row.text()?, row.text()?);
+    let (kept, seal) = (row.blob()?, row.int()?);
     Ok(OutboxItem {
-        id: row.int()?,
-        message_id: row.text()?,
-        study_id: row.opt_int()?,
-        kind: row.text()?,
-        recipient: row.text()?,
-        raw: row.blob()?,
+        id,
+        raw: sealed::open(ring, Mail::Letter, message_id.as_bytes(), seal, kept),
+        message_id,
+        study_id,
+        kind,
+        recipient,
         priority: row.int()?,
         attempts: row.int()?,
         next_attempt_at: row.instant()?,
@@ -135,7 +141,7 @@ pub async fn claim(
 ) -> Result<Vec<OutboxItem>, StoreError> {
     let until = now.plus_seconds(lease_seconds);
     let rows = store.write(&CLAIM, binds![now, limit, until, owner, mailbox]).await?;
-    let mut items: Vec<OutboxItem> = rows.into_iter().map(read).collect::<Result<_, _>>()?;
+    let mut items: Vec<OutboxItem> = rows.into_iter().map(|row| read(row, store.ring())).collect::<Result<_, _>>()?;
     items.sort_by_key(|item| (item.priority, item.next_attempt_at, item.id));
     Ok(items)
 }

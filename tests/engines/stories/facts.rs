@@ -21,7 +21,7 @@ async fn facts(center: &Center, slug: &str) -> Vec<FactRow> {
     fact::list(center.store(), row.id, 0, 1_000).await.unwrap()
 }
 
-pub(super) fn ok(asked: &Received, writer: Writer) -> Mail {
+pub(crate) fn ok(asked: &Received, writer: Writer) -> Mail {
     Mail { to: asked.reply_to.clone(), body: "OK\n".to_owned(), ..writer.writes("", "") }
 }
 
@@ -36,7 +36,7 @@ pub(super) async fn enroll(center: &mut Center, numbers: std::ops::Range<u32>) {
 }
 
 /// The operator's desk on the center's store.
-pub(super) struct Operating {
+pub(crate) struct Operating {
     pub(super) shelf: Shelf,
     pub(super) shelved: ShelvedStudy,
     desk: DeskAddress,
@@ -48,7 +48,7 @@ impl Operating {
         self.shelved
     }
 
-    pub(super) async fn of(center: &Center, slug: &str) -> Operating {
+    pub(crate) async fn of(center: &Center, slug: &str) -> Operating {
         let shelf = center.shelf_on(center.store());
         let row = study::find_current(center.store(), slug).await.unwrap().unwrap();
         let shelved = shelf.load(&row).await.unwrap();
@@ -67,7 +67,7 @@ impl Operating {
         Means { now: center.clock.now(), dice: &*center.dice, keys: &center.keys, desk: &self.desk }
     }
 
-    pub(super) async fn note(
+    pub(crate) async fn note(
         &self,
         center: &Center,
         subject: &str,

@@ -11,6 +11,7 @@ use hagaki::workflow::{disclosure, journal, life, package};
 use super::afterwards::verdict;
 use super::facts::{Operating, ok};
 use super::*;
+use crate::world::kept;
 
 fn again(most: u32) -> Bundle {
     let rules =
@@ -97,9 +98,10 @@ stories! {
         // Neither a second link to one subject nor a second subject of one key can be written, whatever the program does.
         for (key, earlier) in [("011/other", Some(enrolled[0].0.id)), ("011/y-0001 3", None)] {
             let mut tx = center.store().begin().await.unwrap();
+            let (reference_key, form) = kept(key);
             let new = NewSubject {
-                study_id: enrolled[0].0.study_id, number: 99, reference_key: key, site: "011", person: "yamada",
-                enrolled_at: enrolled[0].0.enrolled_at, answers: "{}", typed: "{}", inbox_id: None,
+                study_id: enrolled[0].0.study_id, number: 99, reference_key, site: "011", person: "yamada",
+                enrolled_at: enrolled[0].0.enrolled_at, form, inbox_id: None,
                 audit_digest: &[7; 32], rescreens_id: earlier,
             };
             // Rows are written many at a time: the conflict may come with the commit.
