@@ -142,7 +142,7 @@ async fn draw(store: &Store, shelved: &ShelvedStudy, count: usize) {
             };
             let application =
                 Application { person: person.expect("a person"), form: &form, confirmed: Confirmed::ByReply };
-            let came = enroll::enroll(&mut ledger, shelved, means, arrival, application).await.expect("decided");
+            let came = enroll::enroll(&mut ledger, shelved, means, arrival.into(), application).await.expect("decided");
             assert!(matches!(came, Enrollment::Enrolled(_)), "{came:?}");
         }
         ledger.commit().await.expect("committed");

@@ -74,6 +74,16 @@ pub const CALENDAR_SECONDS: u64 = 20;
 pub const FORCED: u32 = 10_000;
 /// How often one person may be screened again.
 pub const RESCREENINGS: u32 = 9;
+/// Cases on one page of a site's list.
+pub const CASES_SHOWN: i64 = 50;
+/// Most cases, the latest, that are looked through for what is due.
+pub const CASES_LOOKED_THROUGH: i64 = 2_000;
+/// Most lines of what is due on one page.
+pub const DUE_SHOWN: usize = 100;
+/// Most events of one study.
+pub const EVENTS: usize = 200;
+/// Most days from what an event is counted from to the event, and of its tolerance: a hundred years.
+pub const EVENT_DAYS: u32 = 36_525;
 /// Most cohorts of one study.
 pub const COHORTS: usize = 50;
 /// Greatest epoch of a scheme.

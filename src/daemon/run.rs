@@ -28,6 +28,7 @@ use crate::settings::{Engine, MailboxSettings, Settings, WebSettings};
 use crate::store::{Store, StoreError, host, inbox, outbox, secret};
 use crate::web;
 use crate::web::account::AccountPages;
+use crate::web::cases::CasePages;
 use crate::web::health::{Health, Pulse};
 use crate::web::survey::{SurveyPages, Tools};
 use crate::workflow::shelf::Shelf;
@@ -259,7 +260,12 @@ impl Daemon {
             keys: Arc::clone(&self.keys),
             desk: desk_address(mailbox, &settings.web),
         };
-        Some(SurveyPages::new(tools.clone()).router().merge(AccountPages::new(tools).router()))
+        Some(
+            SurveyPages::new(tools.clone())
+                .router()
+                .merge(AccountPages::new(tools.clone()).router())
+                .merge(CasePages::new(tools).router()),
+        )
     }
 
     /// Runs until `stop` turns true: the pages stop taking requests, each loop finishes its step, the store is closed.

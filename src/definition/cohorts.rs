@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::bundle::ALLOCATION;
 use super::document::{Report, Section, Source};
 use super::instrument_file::InstrumentFile;
-use super::rules;
+use super::rules::{self, Place};
 use super::study_file::{Codes, StudyFile, compile};
 use crate::domain::allocation::SITE;
 use crate::domain::cohort::Cohort;
@@ -44,7 +44,8 @@ pub(super) fn read(
             if let Some(site) = study.registration.value.site_item.as_ref().and_then(|item| types.get(item).cloned()) {
                 types.entry(SITE.to_string()).or_insert(site);
             }
-            rules::check_cohort(when, section.line_of("when"), section.key("when"), read, &types, report);
+            let place = Place { file: ALLOCATION, line: section.line_of("when"), key: section.key("when") };
+            rules::check_cohort(when, &place, read, &types, report);
         }
         if let (Some(when), Some(cap)) = (when, cap) {
             cohorts.push(Cohort { id, name, when, cap, notify });

@@ -12,7 +12,7 @@ use super::instrument_file::{self, InstrumentFile};
 use super::kits_file::{Known, Listing};
 use super::problem::{Problem, Weight};
 use super::study_file::{self, Located, StudyFile, did_you_mean};
-use super::{agreement, cohorts, design, randomization, rules};
+use super::{agreement, cohorts, design, events_file, randomization, rules};
 use crate::domain::allocation::{ArmList, Method, Scheme};
 use crate::domain::fact::Recounting;
 use crate::domain::language::Language;
@@ -172,6 +172,7 @@ fn build(bundle: &Bundle, report: &Report) -> Option<Study> {
         report,
     };
     let randomizations = randomization::build(&beside);
+    let events = events_file::build(&file, &instruments, registration, &all_types, report);
     agreement::check_blinding(&file, bundle, report);
     let kits = bundle.file(KITS).map(|content| read_kits(content, &file, report)).unwrap_or_default();
     let allocation = match allocation {
@@ -191,6 +192,7 @@ fn build(bundle: &Bundle, report: &Report) -> Option<Study> {
     let sound_languages = !file.languages.is_empty();
     sound_languages.then(|| Study {
         cohorts: cohorts.unwrap_or_default(),
+        events,
         ..assemble(file, instruments, allocation, randomizations, kits)
     })
 }
@@ -346,6 +348,7 @@ fn assemble(
         forcing,
         caps,
         cohorts: Vec::new(),
+        events: Vec::new(),
         randomizations,
         kits,
         stock: file.stock,

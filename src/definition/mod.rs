@@ -13,6 +13,7 @@ mod bundle;
 mod cohorts;
 mod design;
 mod document;
+mod events_file;
 mod instrument_file;
 mod item_file;
 mod kits_file;

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
-use super::bundle::ALLOCATION;
 use super::document::{Report, nearest, quoted};
 use super::instrument_file::InstrumentFile;
 use super::study_file::StudyFile;
@@ -79,20 +78,18 @@ pub(super) fn check_eligibility(
 /// Checks the rule of a cohort, which stands in the statistician's file, against the types of the registration's items.
 pub(super) fn check_cohort(
     rule: &Expression,
-    line: usize,
-    key: String,
+    place: &Place,
     read: &InstrumentFile,
     types: &BTreeMap<String, Type>,
     report: &Report,
 ) {
-    let place = Place { file: ALLOCATION, line, key };
     let asked: Vec<&Item> = read.instrument.items.iter().collect();
-    let result = check_names(rule, &place, types, &read.instrument.items, report);
+    let result = check_names(rule, place, types, &read.instrument.items, report);
     // Under the name `site` the site's item is meant; a rule with it cannot be tried by items alone.
     let named = rule.names().all(|name| name == TODAY || asked.iter().any(|item| item.id == name));
     match (result, named) {
         (Some(Type::YesNo), false) | (None, _) => {}
-        (result, _) => check_condition(rule, result, &place, types, &asked, report),
+        (result, _) => check_condition(rule, result, place, types, &asked, report),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::document::{Report, Section, Source, nearest, quoted};
+use super::events_file::{self, ReadEvent};
 use super::randomization::{self, Further};
 use super::{people, survey_file};
 use crate::domain::deed::Unblinding;
@@ -55,6 +56,7 @@ pub(super) struct StudyFile {
     pub survey: Option<Located<Survey>>,
     pub arms: Vec<Located<Arm>>,
     pub randomizations: Vec<Located<Further>>,
+    pub events: Vec<Located<ReadEvent>>,
     pub sites: Vec<Located<Site>>,
     pub people: Vec<Located<Person>>,
     pub eligibility: Vec<Located<Rule>>,
@@ -95,6 +97,8 @@ pub(super) fn read(file: &str, content: &str, report: &Report) -> Option<StudyFi
     let mut codes = Codes::default();
     let arms = read_arms(&root, &languages, &mut codes);
     let randomizations = randomization::read(&root, &languages, &mut codes);
+    let further: Vec<String> = randomizations.iter().map(|own| own.value.id.clone()).collect();
+    let events = events_file::read(&root, &languages, &further);
     let sites = read_sites(&root, &languages, registers);
     let people = people::read(&root, &languages, &sites, registers);
     let eligibility = read_eligibility(&root, &languages);
@@ -118,6 +122,7 @@ pub(super) fn read(file: &str, content: &str, report: &Report) -> Option<StudyFi
         survey,
         arms,
         randomizations,
+        events,
         sites,
         people,
         eligibility,

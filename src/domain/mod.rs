@@ -11,6 +11,7 @@ pub mod cohort;
 pub mod credential;
 pub mod deed;
 pub mod draft;
+pub mod event;
 pub mod expression;
 pub mod fact;
 pub mod instrument;

@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 use super::allocation::Scheme;
 use super::cohort::Cohort;
 use super::deed::Unblinding;
+use super::event::Event;
 use super::expression::Expression;
 use super::fact::{FactKind, Recounting};
 use super::instrument::Instrument;
@@ -75,6 +76,8 @@ pub struct Study {
     pub cohorts: Vec<Cohort>,
     /// Further randomizations of subjects who are enrolled, in the order of the file; none where the first allocation is all.
     pub randomizations: Vec<Randomization>,
+    /// Planned moments of a subject's course, in the order of the file.
+    pub events: Vec<Event>,
     /// Kits of a blinded study, in the order of the list; empty where there are none.
     pub kits: Vec<Kit>,
     /// What is demanded of the stock of kits.
@@ -134,6 +137,11 @@ impl Study {
     /// The arms of every allocation, those of the first before the others.
     pub fn every_arm(&self) -> impl Iterator<Item = &Arm> {
         self.arms.iter().chain(self.randomizations.iter().flat_map(|own| &own.arms))
+    }
+
+    /// The event of that id.
+    pub fn find_event(&self, id: &str) -> Option<&Event> {
+        self.events.iter().find(|event| event.id == id)
     }
 
     /// The further randomization of that id.

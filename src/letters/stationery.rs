@@ -292,7 +292,7 @@ pub fn pieces_for_pages(language: Language) -> Result<Handlebars<'static>, Strin
     let mut registry = registry();
     let mut problems = Vec::new();
     // No others: compiled templates are not small.
-    let needed = |name: &str| name.starts_with("fault-") || name.starts_with("expected");
+    let needed = |name: &str| ["fault-", "expected", "reason-", "fact-"].iter().any(|start| name.starts_with(start));
     for (name, file, source) in html.entered().filter(|(name, ..)| needed(name)) {
         register(&mut registry, name, file, &html.put_into(source), &mut problems);
     }

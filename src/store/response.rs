@@ -79,6 +79,8 @@ statements! { "response":
     SUPERSEDE = same "UPDATE response SET current = 0 WHERE id = $1 AND current = 1";
     FIND = same select!("WHERE id = $1");
     OF_PARTICIPANT = same select!("WHERE participant_id = $1 AND instrument = $2 AND current = 1 ORDER BY occasion");
+    OF_SUBJECT = same select!("WHERE subject_id = $1 ORDER BY answered_at, id");
+    OF_SUBJECTS = same select!("WHERE study_id = $1 AND subject_id BETWEEN $2 AND $3 AND current = 1 ORDER BY answered_at, id");
     LIST = same select!("WHERE study_id = $1 AND id > $2 ORDER BY id LIMIT $3");
 }
 
@@ -170,6 +172,32 @@ pub async fn list_of<'a>(
     let mut from = from.into();
     let ring = from.ring();
     let rows = from.fetch(&OF_PARTICIPANT, binds![participant_id, instrument]).await?;
+    rows.into_iter().map(|row| read(row, &ring)).collect()
+}
+
+/// All responses about a subject, superseded ones among them, in the order of time.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list_about<'a>(from: impl Into<Reader<'a>>, subject_id: i64) -> Result<Vec<ResponseRow>, StoreError> {
+    let mut from = from.into();
+    let ring = from.ring();
+    from.fetch(&OF_SUBJECT, binds![subject_id]).await?.into_iter().map(|row| read(row, &ring)).collect()
+}
+
+/// The responses that count about the subjects of a study from one number in the database to another, in the order of time.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list_of_subjects<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    first: i64,
+    last: i64,
+) -> Result<Vec<ResponseRow>, StoreError> {
+    let mut from = from.into();
+    let ring = from.ring();
+    let rows = from.fetch(&OF_SUBJECTS, binds![study_id, first, last]).await?;
     rows.into_iter().map(|row| read(row, &ring)).collect()
 }
 

@@ -156,6 +156,8 @@ statements! { "subject":
             WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3) AS page"),
     ];
     WHICH = same "SELECT study_id, number FROM subject WHERE id = $1";
+    LATEST = same select!("WHERE study_id = $1 AND number < $2 ORDER BY number DESC LIMIT $3");
+    LATEST_AT_SITE = same select!("WHERE study_id = $1 AND site = $4 AND number < $2 ORDER BY number DESC LIMIT $3");
     AT_SITE = same "SELECT count(*) FROM subject WHERE study_id = $1 AND site = $2";
 }
 
@@ -350,6 +352,26 @@ pub async fn list<'a>(
     let mut from = from.into();
     let ring = from.ring();
     from.fetch(&LIST, binds![study_id, after, limit]).await?.into_iter().map(|row| read(row, &ring)).collect()
+}
+
+/// At most `limit` subjects before number `before`, the latest first; of one site if it is named.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list_latest<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    site: Option<&str>,
+    before: i64,
+    limit: i64,
+) -> Result<Vec<SubjectRow>, StoreError> {
+    let mut from = from.into();
+    let ring = from.ring();
+    let rows = match site {
+        None => from.fetch(&LATEST, binds![study_id, before, limit]).await?,
+        Some(site) => from.fetch(&LATEST_AT_SITE, binds![study_id, before, limit, site]).await?,
+    };
+    rows.into_iter().map(|row| read(row, &ring)).collect()
 }
 
 /// As [`list`], without what was typed, and as it is kept: no key is needed.

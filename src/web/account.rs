@@ -25,7 +25,7 @@ use crate::domain::time::Instant;
 use crate::limits;
 use crate::store::{account, participant, study};
 use crate::workflow::Failure;
-use crate::workflow::accounts::{self, Asked, Chosen, Visitor};
+use crate::workflow::accounts::{self, Asked, Chosen, Goal, Visitor};
 use crate::workflow::sign_in::Tried;
 
 static PAGES: LazyLock<Pages> = LazyLock::new(|| {
@@ -197,9 +197,14 @@ impl AccountPages {
                                      "link": format!("/s/{}/form", shelved.study.slug) }));
             }
         }
+        let mut cases = Vec::new();
+        for shelved in accounts::staff_of(&self.tools.shelf, &visitor.account.address).await? {
+            let link = Goal::Cases(shelved.study.slug.clone()).path();
+            cases.push(json!({ "title": shelved.study.title.in_language(language), "link": link }));
+        }
         let guard = secret.guard();
         let sheet = Sheet { language, path: "/account", to: None, guard: Some(&guard), signed_in: true };
-        let facts = json!({ "address": visitor.account.address, "studies": studies });
+        let facts = json!({ "address": visitor.account.address, "studies": studies, "cases": cases });
         Ok(self.respond(StatusCode::OK, &sheet, "home", facts))
     }
 }
@@ -210,15 +215,17 @@ fn language(chosen: Option<&str>, headers: &HeaderMap) -> Language {
     chosen.or_else(|| accepted(headers, &Language::ALL)).unwrap_or(Language::En)
 }
 
-/// A survey that is wanted, if that can be the name of one: nothing else may stand in a link or a header.
-fn plain(to: Option<&str>) -> Option<&str> {
-    to.filter(|to| !to.is_empty() && to.len() <= 100 && to.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-'))
+/// Where somebody wants to go, if that can be a page of ours.
+fn goal(to: Option<&str>) -> Option<Goal> {
+    to.and_then(Goal::parse)
 }
 
 async fn show_sign_in(State(pages): State<AccountPages>, Query(wish): Query<Wish>, headers: HeaderMap) -> Response {
-    let to = plain(wish.to.as_deref());
+    let goal = goal(wish.to.as_deref());
+    let to = goal.as_ref().map(Goal::text);
+    let to = to.as_deref();
     match pages.visitor(&headers).await {
-        Ok(Some(_)) => return Redirect::to(&place(to)).into_response(),
+        Ok(Some(_)) => return Redirect::to(&place(goal.as_ref())).into_response(),
         Ok(None) => {}
         Err(failure) => return pages.unavailable(&failure, &headers),
     }
@@ -232,8 +239,8 @@ async fn show_sign_in(State(pages): State<AccountPages>, Query(wish): Query<Wish
 }
 
 /// Where somebody who signed in goes.
-fn place(to: Option<&str>) -> String {
-    to.map_or_else(|| "/account".to_string(), |to| format!("/s/{to}/form"))
+fn place(goal: Option<&Goal>) -> String {
+    goal.map_or_else(|| "/account".to_string(), Goal::path)
 }
 
 async fn try_in(
@@ -246,7 +253,9 @@ async fn try_in(
     if !pages.is_ours(&headers, &typed.guard) {
         return pages.told(StatusCode::FORBIDDEN, language, "elsewhere");
     }
-    let to = plain(typed.to.as_deref());
+    let goal = goal(typed.to.as_deref());
+    let to = goal.as_ref().map(Goal::text);
+    let to = to.as_deref();
     let store = pages.tools.shelf.store();
     let origin = origin(peer, &headers);
     let again = |status, problem: String| {
@@ -264,7 +273,7 @@ async fn try_in(
                 return pages.unavailable(&error.into(), &headers);
             }
             let cookie = Cookie::Account.write(Some(&secret), &pages.tools.desk.public_url);
-            let to = format!("{}?lang={}", place(to), language.code());
+            let to = format!("{}?lang={}", place(goal.as_ref()), language.code());
             ([(header::SET_COOKIE, cookie)], Redirect::to(&to)).into_response()
         }
         Ok(Tried::Wrong) => again(StatusCode::FORBIDDEN, PAGES.word(language, "wrong", &[])),
@@ -397,9 +406,12 @@ mod tests {
 
     #[test]
     fn only_a_plain_name_leads_on() {
-        assert_eq!(plain(Some("members-2026")), Some("members-2026"));
-        for hostile in ["", "//evil.example", "a/../b", "a\r\nb", "https:", &"a".repeat(101)] {
-            assert_eq!(plain(Some(hostile)), None, "{hostile:?}");
+        assert_eq!(goal(Some("members-2026")).map(|goal| goal.path()), Some("/s/members-2026/form".to_string()));
+        assert_eq!(goal(Some("cases:aurora")).map(|goal| goal.path()), Some("/c/aurora".to_string()));
+        for hostile in ["", "//evil.example", "a/../b", "a\r\nb", "https:", "cases:", "cases:cases:a", &"a".repeat(101)]
+        {
+            assert_eq!(goal(Some(hostile)), None, "{hostile:?}");
         }
+        assert_eq!(goal(None), None);
     }
 }

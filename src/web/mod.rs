@@ -5,11 +5,13 @@
 
 pub mod account;
 mod caller;
+pub mod cases;
 mod connection;
 pub mod guard;
 pub mod health;
 pub mod pages;
 pub mod post_office;
+mod questionnaire;
 mod same_site;
 pub mod survey;
 

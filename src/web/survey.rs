@@ -4,8 +4,6 @@
 //! need neither cookie nor session. Whoever types a login and a password instead has a session, in a cookie, and a guard in
 //! each form. A GET uses nothing up. Answers travel with the page until they are sent; everything works without scripts.
 
-mod form;
-mod page;
 mod rehearsal;
 mod sign_in;
 
@@ -23,7 +21,11 @@ use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 use super::pages::{Pages, accepted};
-use crate::domain::answer::{self, Fault, Form};
+use super::questionnaire::PIECES;
+use super::questionnaire::filled::{self, Filled, NOBODY};
+use super::questionnaire::posted::{Place, Posted, Step};
+use super::questionnaire::walk::{self, Next};
+use crate::domain::answer::{self, Form};
 use crate::domain::credential::{Secret, Unfit};
 use crate::domain::draft::DraftKey;
 use crate::domain::instrument::{Instrument, Item};
@@ -41,8 +43,6 @@ use crate::workflow::drafts::Kept;
 use crate::workflow::respond::{self, Barred, Outcome, Submission};
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
 use crate::workflow::{DeskAddress, Failure, Keys, Means, drafts, mend};
-use form::{Place, Posted, Step};
-use page::Filled;
 
 /// What the pages work with.
 #[derive(Clone)]
@@ -68,10 +68,6 @@ impl Tools {
 /// Compiled when the first page is asked for: a daemon that asks nobody keeps the memory.
 static PAGES: LazyLock<Pages> = LazyLock::new(|| {
     let templates = [
-        ("top", include_str!("../../templates/pages/survey/top.hbs")),
-        ("bottom", include_str!("../../templates/pages/survey/bottom.hbs")),
-        ("item", include_str!("../../templates/pages/survey/item.hbs")),
-        ("matrix", include_str!("../../templates/pages/survey/matrix.hbs")),
         ("form", include_str!("../../templates/pages/survey/form.hbs")),
         ("review", include_str!("../../templates/pages/survey/review.hbs")),
         ("thanks", include_str!("../../templates/pages/survey/thanks.hbs")),
@@ -82,7 +78,7 @@ static PAGES: LazyLock<Pages> = LazyLock::new(|| {
         (Language::En, include_str!("../../templates/pages/en/survey.toml")),
         (Language::Ja, include_str!("../../templates/pages/ja/survey.toml")),
     ];
-    Pages::load(&templates, &words).expect("a test renders every page")
+    Pages::load(&[&PIECES[..], &templates[..]].concat(), &words).expect("a test renders every page")
 });
 
 /// The questionnaire's pages.
@@ -200,6 +196,7 @@ impl Visit {
             now: means.now,
             language,
             mends: posted.mends(),
+            person: &NOBODY,
         }
     }
 
@@ -217,7 +214,7 @@ impl Visit {
         let mut facts = self.head(language);
         with(self.filled(&form, posted, means, language)).page(&mut facts, &Mark::new(means.dice), at, &[], false);
         for (key, value) in more {
-            page::put(&mut facts, key, value.clone());
+            filled::put(&mut facts, key, value.clone());
         }
         PAGES.respond(StatusCode::OK, language, "form", facts)
     }
@@ -432,64 +429,33 @@ impl SurveyPages {
         let filled = visit.filled(&form, posted, means, language);
         let mut facts = visit.head(language);
         let instrument = visit.instrument();
-        let shown = answer::pages_asked(instrument, &form);
-        let first = shown.first().copied().unwrap_or(0);
-        let mut page = |status, at, faults: &[&Fault], more| {
-            filled.page(&mut facts, &mark, at, faults, more);
-            Ok(PAGES.respond(status, language, "form", std::mem::take(&mut facts)))
-        };
-        let step = posted.step();
-        match (step, posted.place()) {
+        let first = answer::pages_asked(instrument, &form).first().copied().unwrap_or(0);
+        match (posted.step(), posted.place()) {
             (Step::Keep, place) if !mends => {
                 let at = if let Place::Page(at) = place { at } else { first };
                 if !self.keep(visit, posted, means).await? {
                     return Ok(Redirect::to(&format!("{}?lang={}", visit.path, language.code())).into_response());
                 }
                 filled.page(&mut facts, &mark, at, &[], false);
-                page::put(&mut facts, "kept", json!(true));
+                filled::put(&mut facts, "kept", json!(true));
                 return Ok(PAGES.respond(StatusCode::OK, language, "form", facts));
             }
             (Step::Forget, _) => {
                 drafts::forget(&self.tools.shelf, &visit.shelved, &visit.credential.id).await?;
                 return Ok(Redirect::to(&format!("{}?lang={}", visit.path, language.code())).into_response());
             }
-            (Step::Change(at), _) => return page(StatusCode::OK, at, &[], false),
-            (Step::Speak(_), Place::Page(at)) => return page(StatusCode::OK, at, &[], false),
-            (Step::Back, Place::Page(at)) => {
-                let before = shown.iter().rfind(|page| **page < at).copied().unwrap_or(first);
-                return page(StatusCode::OK, before, &[], false);
-            }
-            (Step::Answer, Place::Page(at)) => {
-                let own = instrument.pages().get(at).copied().unwrap_or_default();
-                let seen = posted.seen();
-                let was_seen = |id: &str| seen.as_ref().is_none_or(|seen| seen.contains(id));
-                let on_page = |fault: &&Fault| own.iter().any(|item| item.id == fault.item) && was_seen(&fault.item);
-                let faults: Vec<&Fault> = form.faults.iter().filter(on_page).collect();
-                if !faults.is_empty() {
-                    return page(StatusCode::UNPROCESSABLE_ENTITY, at, &faults, false);
-                }
-                // What was answered here may bring up questions of the same page.
-                if own.iter().any(|item| item.kind.asks() && filled.is_shown(item) && !was_seen(&item.id)) {
-                    return page(StatusCode::OK, at, &[], true);
-                }
-                if let Some(next) = shown.iter().find(|page| **page > at) {
-                    return page(StatusCode::OK, *next, &[], false);
-                }
-            }
             _ => {}
         }
-        // Everything was answered, as far as the pages tell.
-        if let Some(fault) = form.faults.first() {
-            let pages = instrument.pages();
-            let of_page = |page: &[Item], fault: &Fault| page.iter().any(|item| item.id == fault.item);
-            let at = pages.iter().position(|page| of_page(page, fault)).unwrap_or(first);
-            let faults: Vec<&Fault> = form.faults.iter().filter(|one| of_page(pages[at], one)).collect();
-            return page(StatusCode::UNPROCESSABLE_ENTITY, at, &faults, false);
-        }
-        // What is unusual is asked about even where nothing else is shown again.
-        if step != Step::Send && (survey.review || !form.doubts.is_empty()) {
-            filled.review(&mut facts, &mark);
-            return Ok(PAGES.respond(StatusCode::OK, language, "review", facts));
+        match walk::next(&filled, survey.review) {
+            Next::Page { status, at, faults, more } => {
+                filled.page(&mut facts, &mark, at, &faults, more);
+                return Ok(PAGES.respond(status, language, "form", facts));
+            }
+            Next::Review => {
+                filled.review(&mut facts, &mark);
+                return Ok(PAGES.respond(StatusCode::OK, language, "review", facts));
+            }
+            Next::Send => {}
         }
         let credential = visit.credential.id;
         let submission = Submission { credential, mark, form: &form, language, channel: Channel::Web };

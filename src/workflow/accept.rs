@@ -1,6 +1,6 @@
 //! One request of one person: looked up, carried out, answered, in the caller's transaction.
 
-use super::compose::{self, Addressing, Outgoing, Telling};
+use super::compose::{self, Addressing, Draft, Outgoing, Telling};
 use super::enroll::{self, Application, Confirmed, Enrolled, Enrollment};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
@@ -162,7 +162,7 @@ pub(super) async fn enrollment(
         return Err(Failure::Contradiction(format!("study {} registers nobody", shelved.study.slug)));
     }
     let application = Application { person, form, confirmed };
-    match Box::pin(enroll::enroll(ledger, shelved, means, arrival, application)).await? {
+    match Box::pin(enroll::enroll(ledger, shelved, means, arrival.into(), application)).await? {
         Enrollment::Enrolled(enrolled) => enrolled_now(ledger, asking, form, &enrolled),
         Enrollment::Duplicate(enrolled) => {
             let settled =
@@ -189,14 +189,26 @@ fn enrolled_now(
     enrolled: &Enrolled,
 ) -> Result<Settled, Failure> {
     let Asking { shelved, means, arrival, language, .. } = asking;
+    let drafts = assignment_letters(shelved, means, asking.to_sender(), form, enrolled, language)?;
+    ledger.put_aside(shelved.id, means, Some(arrival.inbox_id), drafts);
+    Ok(Settled { subject_id: Some(enrolled.subject.id), ..asking.settled("register", "enrolled") })
+}
+
+/// The letters of a new enrollment: to whoever enrolled, and the study's notices.
+pub(super) fn assignment_letters(
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    to: Addressing<'_>,
+    form: &Form,
+    enrolled: &Enrolled,
+    language: Language,
+) -> Result<Vec<Draft>, Failure> {
     let facts = compose::assignment(shelved, means, enrolled, Telling::First, Some(form), language)?;
-    let to =
-        Addressing { site: Some(&enrolled.subject.site), subject_id: Some(enrolled.subject.id), ..asking.to_sender() };
+    let to = Addressing { site: Some(&enrolled.subject.site), subject_id: Some(enrolled.subject.id), ..to };
     let mut drafts = vec![compose::draft(shelved, means, to, facts)?];
     drafts.extend(notices::notices(shelved, means, enrolled)?);
-    ledger.put_aside(shelved.id, means, arrival.inbox_id, drafts);
     metrics::counter!("hagaki_enrollments_total", "study" => shelved.study.slug.clone()).increment(1);
-    Ok(Settled { subject_id: Some(enrolled.subject.id), ..asking.settled("register", "enrolled") })
+    Ok(drafts)
 }
 
 pub(super) async fn tell(
@@ -220,21 +232,38 @@ async fn conflict(
 ) -> Result<Settled, Failure> {
     let study = asking.study();
     let own = enroll::site_of(study, form);
-    let same = own.as_deref() == Some(known.site.as_str()) && asking.person.acts_for(&known.site);
-    let sameness = if same { Sameness::SameSite } else { Sameness::OtherSite };
-    let facts = Conflict::new(
-        &asking.reader(),
+    let sameness = sameness(study, asking.person, known, form);
+    let facts = conflict_with(&asking.reader(), known, form, sameness)?;
+    let facts = facts.with_rescreening(rescreen::may(&mut ledger.tx, study, known).await?);
+    let to = Addressing { site: own.as_deref(), ..asking.to_sender() };
+    let settled = Settled { subject_id: Some(known.id), ..asking.settled("reply_error", "conflict") };
+    asking.reply(ledger, to, Facts::Conflict(facts), settled).await
+}
+
+/// Whether whoever sent a conflicting form may see what is on file.
+pub(super) fn sameness(study: &Study, person: &Person, known: &SubjectRow, form: &Form) -> Sameness {
+    let own = enroll::site_of(study, form);
+    let same = own.as_deref() == Some(known.site.as_str()) && person.acts_for(&known.site);
+    if same { Sameness::SameSite } else { Sameness::OtherSite }
+}
+
+/// What differs between a registration on file and another of the same subject.
+pub(super) fn conflict_with(
+    reader: &Reader<'_>,
+    known: &SubjectRow,
+    form: &Form,
+    sameness: Sameness,
+) -> Result<Conflict, Failure> {
+    let study = reader.study;
+    Ok(Conflict::new(
+        reader,
         study.registration_instrument(),
         &study.subject_number(known.number),
         known.enrolled_at,
         &enroll::stored_answers(known)?,
         &form.canonical(),
         sameness,
-    )
-    .with_rescreening(rescreen::may(&mut ledger.tx, study, known).await?);
-    let to = Addressing { site: own.as_deref(), ..asking.to_sender() };
-    let settled = Settled { subject_id: Some(known.id), ..asking.settled("reply_error", "conflict") };
-    asking.reply(ledger, to, Facts::Conflict(facts), settled).await
+    ))
 }
 
 /// The same message once more: the same answer, and nothing else.

@@ -64,6 +64,44 @@ pub struct Visitor {
     pub session: SessionRow,
 }
 
+/// Where somebody who signs in wants to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// To the survey of a study.
+    Survey(String),
+    /// To the cases of a study.
+    Cases(String),
+}
+
+impl Goal {
+    /// As links carry it.
+    pub fn text(&self) -> String {
+        match self {
+            Goal::Survey(slug) => slug.clone(),
+            Goal::Cases(slug) => format!("cases:{slug}"),
+        }
+    }
+
+    /// What a link carries, if it can be the name of a study: nothing else may stand in a link or a header.
+    pub fn parse(text: &str) -> Option<Goal> {
+        let (cases, slug) = match text.strip_prefix("cases:") {
+            Some(slug) => (true, slug),
+            None => (false, text),
+        };
+        let plain =
+            !slug.is_empty() && slug.len() <= 100 && slug.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-');
+        plain.then(|| if cases { Goal::Cases(slug.to_string()) } else { Goal::Survey(slug.to_string()) })
+    }
+
+    /// Its page.
+    pub fn path(&self) -> String {
+        match self {
+            Goal::Survey(slug) => format!("/s/{slug}/form"),
+            Goal::Cases(slug) => format!("/c/{slug}"),
+        }
+    }
+}
+
 /// The page on which a letter is asked for.
 pub fn page(public_url: &str) -> String {
     format!("{}/account", public_url.trim_end_matches('/'))
@@ -150,6 +188,26 @@ async fn whose(
         }
     }
     Ok(None)
+}
+
+/// The studies in force that register subjects and have somebody of that address among their people.
+///
+/// # Errors
+/// The database; a stored bundle this version cannot read.
+pub async fn staff_of(shelf: &Shelf, address: &str) -> Result<Vec<Arc<ShelvedStudy>>, Failure> {
+    let mut own = Vec::new();
+    for row in study::list(shelf.store()).await? {
+        let current = study::find_current(shelf.store(), &row.slug).await?;
+        if current.is_none_or(|current| current.id != row.id) {
+            continue;
+        }
+        let shelved = shelf.current(row.id, row.bundle_version).await?;
+        if shelved.study.registers && shelved.study.find_person_by_address(address).is_some() {
+            own.push(shelved);
+        }
+    }
+    own.truncate(limits::STUDIES_OF_AN_ACCOUNT);
+    Ok(own)
 }
 
 fn on_roll(member: &ParticipantRow) -> Candidate {

@@ -23,6 +23,7 @@ use crate::domain::study::{Blinding, ENROLLED_ON, Randomization, Study, arm_name
 use crate::domain::time::Instant;
 use crate::letters::facts::Reason;
 use crate::store::Tx;
+use crate::store::fact::FactRow;
 use crate::store::kit::KitRow;
 use crate::store::randomization::{self, RandomizationRow};
 use crate::store::study::State as StudyState;
@@ -67,9 +68,20 @@ pub(super) fn read_again(
 
 /// The registration as it is known by now: the answers that the audit chain holds, with what was corrected since. What was typed
 /// stands outside of the chain, and decides nothing.
-fn registered(study: &Study, enrolled: &Enrolled) -> Result<Form, Failure> {
+pub(super) fn registered(study: &Study, enrolled: &Enrolled) -> Result<Form, Failure> {
     let answers = note::corrected(enrolled, None, i64::MAX)?;
     Ok(read_again(study, study.registration_instrument(), answers, enrolled.day(study.zone)))
+}
+
+/// The same, from canonical answers and facts.
+pub(super) fn registered_as(
+    study: &Study,
+    mut answers: BTreeMap<String, String>,
+    facts: &[FactRow],
+    day: NaiveDate,
+) -> Result<Form, Failure> {
+    note::correct(&mut answers, facts.iter(), None)?;
+    Ok(read_again(study, study.registration_instrument(), answers, day))
 }
 
 /// What is known of a subject beside its forms: the arms given before, and the days they were given on.

@@ -234,6 +234,21 @@ pub struct Application<'a> {
     pub confirmed: Confirmed,
 }
 
+/// Which way an application came.
+#[derive(Clone, Copy, Debug)]
+pub struct Way<'a> {
+    /// The mail that brought it; none from a page.
+    pub inbox_id: Option<i64>,
+    /// The site for which whoever sent it was vouched for: by a token, or by signing in.
+    pub vouched: Option<&'a str>,
+}
+
+impl<'a> From<Arrival<'a>> for Way<'a> {
+    fn from(arrival: Arrival<'a>) -> Way<'a> {
+        Way { inbox_id: Some(arrival.inbox_id), vouched: arrival.site_token }
+    }
+}
+
 /// Decides one application and records what came of it.
 ///
 /// # Errors
@@ -242,21 +257,21 @@ pub async fn enroll(
     ledger: &mut Ledger<'_>,
     shelved: &ShelvedStudy,
     means: Means<'_>,
-    arrival: Arrival<'_>,
+    way: Way<'_>,
     application: Application<'_>,
 ) -> Result<Enrollment, Failure> {
     let (tx, page) = ledger.lock(shelved).await?;
-    let enrollment = decide(tx, page, shelved, means, arrival, application).await?;
+    let enrollment = decide(tx, page, shelved, means, way, application).await?;
     let actor = &application.person.id;
     match &enrollment {
         Enrollment::Conflict { subject, items } => {
-            let body = json!({ "subject": subject.number, "inbox": arrival.inbox_id, "items": items });
+            let body = json!({ "subject": subject.number, "inbox": way.inbox_id, "items": items });
             append(tx, page, means, actor, "conflict", &body).await?;
         }
         Enrollment::Refused(reasons) => {
             let site = site_of(&shelved.study, application.form);
             let body =
-                json!({ "inbox": arrival.inbox_id, "reasons": refusal_keys(reasons, application.form), "site": site });
+                json!({ "inbox": way.inbox_id, "reasons": refusal_keys(reasons, application.form), "site": site });
             append(tx, page, means, actor, "refuse", &body).await?;
         }
         Enrollment::Enrolled(_) | Enrollment::Duplicate(_) | Enrollment::ToConfirm => {}
@@ -269,7 +284,7 @@ async fn decide(
     page: &mut Page,
     shelved: &ShelvedStudy,
     means: Means<'_>,
-    arrival: Arrival<'_>,
+    way: Way<'_>,
     application: Application<'_>,
 ) -> Result<Enrollment, Failure> {
     let Application { person, form, confirmed } = application;
@@ -279,7 +294,7 @@ async fn decide(
     }
     let site = site_of(study, form)
         .ok_or_else(|| Failure::Contradiction("a form without faults names no site".to_string()))?;
-    if let Some(reason) = unentitled(study, person, &site, arrival) {
+    if let Some(reason) = unentitled(study, person, &site, way) {
         return Ok(Enrollment::Refused(vec![reason]));
     }
     let key = reference_key(study, &site, form)
@@ -315,20 +330,20 @@ async fn decide(
         return Ok(Enrollment::ToConfirm);
     }
     let place = Place { site, key, at_hand, given: None, again };
-    let recording = record(tx, page, shelved, means, Some(arrival.inbox_id), application, place);
+    let recording = record(tx, page, shelved, means, way.inbox_id, application, place);
     let enrolled = Box::pin(recording).await?;
     Ok(Enrollment::Enrolled(Box::new(enrolled)))
 }
 
 /// Why this person may not enroll at this site, if they may not.
-fn unentitled(study: &Study, person: &Person, site: &str, arrival: Arrival<'_>) -> Option<Reason> {
+fn unentitled(study: &Study, person: &Person, site: &str, way: Way<'_>) -> Option<Reason> {
     if !person.roles.iter().any(|role| role.enrolls()) {
         return Some(Reason::NoRole);
     }
     if !person.acts_for(site) {
         return Some(Reason::SiteNotTheirs(site.to_string()));
     }
-    if study.trust.token && arrival.site_token != Some(site) {
+    if study.trust.token && way.vouched != Some(site) {
         return Some(Reason::NoToken);
     }
     None

@@ -175,6 +175,31 @@ pub async fn tables(store: &Store, shelved: &ShelvedStudy, wish: Wish) -> Result
         ]);
         add("facts", Source::Facts, columns);
     }
+    // Forms of events that earlier versions had, too: what came in for them is still there.
+    let mut forms: Vec<&str> = Vec::new();
+    for id in versions.iter().rev().flat_map(|version| &version.events).flat_map(|event| &event.instruments) {
+        if !forms.contains(&id.as_str()) {
+            forms.push(id);
+        }
+    }
+    for id in forms {
+        let mut columns = vec![
+            Column::own("response", Kind::Text),
+            Column::own("subject", Kind::Text),
+            Column::own("site", Kind::Text),
+            Column::own("event", Kind::Text),
+            Column::own("occasion", Kind::Number),
+        ];
+        columns.extend((!wish.deidentified).then(|| Column::own("person", Kind::Text)));
+        columns.extend([Column::own("channel", Kind::Text), Column::own("answered_at", Kind::Moment)]);
+        if wish.history {
+            columns.extend([Column::own("current", Kind::Flag), Column::own("replaces", Kind::Text)]);
+            // What people write as a reason may name somebody.
+            columns.extend((!wish.deidentified).then(|| Column::own("reason", Kind::Text)));
+        }
+        columns.extend(items(id));
+        add(id, Source::Responses(id.to_string()), columns);
+    }
     if let Some(survey) = &own.survey {
         let named = survey.privacy == Privacy::Named;
         let mut columns = vec![Column::own("participant", Kind::Number)];

@@ -35,7 +35,7 @@ struct Posting {
     draft: Draft,
     mailbox: String,
     study_id: i64,
-    inbox_id: i64,
+    inbox_id: Option<i64>,
     at: Instant,
 }
 
@@ -249,7 +249,7 @@ impl<'a> Ledger<'a> {
 
     /// Puts the letters of an enrollment aside: those of a whole batch are worded together, on every core, and stored with
     /// one statement for many. At the latest at the commit; before, by [`Ledger::write_letters`], where the outbox is read.
-    pub fn put_aside(&mut self, study_id: i64, means: Means<'_>, inbox_id: i64, drafts: Vec<Draft>) {
+    pub fn put_aside(&mut self, study_id: i64, means: Means<'_>, inbox_id: Option<i64>, drafts: Vec<Draft>) {
         let posting = |draft| Posting { draft, mailbox: means.desk.mailbox.clone(), study_id, inbox_id, at: means.now };
         self.drafts.extend(drafts.into_iter().map(posting));
     }
@@ -266,9 +266,7 @@ impl<'a> Ledger<'a> {
         let letters = postings.iter().map(|posting| posting.draft.write()).collect::<Result<Vec<_>, Failure>>()?;
         let placed = letters.iter().zip(&postings);
         let rows: Vec<_> = placed
-            .map(|(letter, posting)| {
-                letter.row(&posting.mailbox, Some(posting.study_id), Some(posting.inbox_id), posting.at)
-            })
+            .map(|(letter, posting)| letter.row(&posting.mailbox, Some(posting.study_id), posting.inbox_id, posting.at))
             .collect();
         outbox::insert_many(&mut self.tx, &rows).await?;
         Ok(())

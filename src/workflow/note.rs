@@ -104,11 +104,21 @@ pub fn corrected(enrolled: &Enrolled, randomization: Option<&str>, before: i64) 
         None => enrolled.answers()?,
         Some(id) => enrolled.find_further(id).map(Further::answers).transpose()?.unwrap_or_default(),
     };
+    correct(&mut answers, enrolled.facts.iter().filter(|fact| fact.number < before), randomization)?;
+    Ok(answers)
+}
+
+/// Puts what facts say of a form in place of what was recorded at first.
+pub(super) fn correct<'f>(
+    answers: &mut Answers,
+    facts: impl Iterator<Item = &'f FactRow>,
+    randomization: Option<&str>,
+) -> Result<(), Failure> {
     let corrects = |fact: &&FactRow| matches!(fact.kind, FactKind::WrongStratum | FactKind::Corrected);
-    for row in enrolled.facts.iter().filter(corrects).filter(|fact| fact.number < before) {
+    for row in facts.filter(corrects) {
         answers.extend(fact::changes_of(&changes(row)?, randomization));
     }
-    Ok(answers)
+    Ok(())
 }
 
 fn changes(fact: &FactRow) -> Result<Answers, Failure> {

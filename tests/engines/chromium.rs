@@ -102,6 +102,13 @@ impl Chromium {
         self.ask("Emulation.setDeviceMetricsOverride", metrics);
     }
 
+    /// Carries a cookie of a site that is spoken to by https; on this machine it is sent without, too.
+    pub(crate) fn carry(&mut self, cookie: &str) {
+        let (name, value) = cookie.split_once('=').unwrap();
+        let cookie = json!({ "name": name, "value": value, "url": "https://127.0.0.1/", "path": "/", "secure": true, "httpOnly": true });
+        assert_eq!(self.ask("Network.setCookie", cookie)["success"], json!(true));
+    }
+
     /// Opens an address and waits until it is shown.
     pub(crate) fn open(&mut self, url: &str) {
         self.send("Page.navigate", json!({ "url": url }));

@@ -3,6 +3,7 @@
 mod afterwards;
 mod amending;
 mod calendar;
+mod cases;
 mod cohorts;
 mod disorder;
 mod enrolling;

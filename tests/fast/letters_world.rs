@@ -138,6 +138,7 @@ pub(crate) fn study() -> Study {
         caps: Caps { total: None, arms: vec![("ZZRED".into(), 7)], stratum: None },
         cohorts: vec![],
         randomizations: vec![],
+        events: Vec::new(),
         kits: vec![Kit { code: "K-4711".into(), arm: "ZZRED".into(), site: None, expires: None, lot: String::new() }],
         digest: hagaki::domain::study::Digest::default(),
         stock: StockRules { minimum_days: 0, threshold: 3, central_threshold: 5 },

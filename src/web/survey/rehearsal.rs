@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::form::Posted;
-use super::page::{self, Filled};
+use crate::web::questionnaire::filled::{self, Filled, NOBODY};
+use crate::web::questionnaire::posted::Posted;
+
 use super::{PAGES, head};
 use crate::domain::answer::{Fault, FaultCode, Form};
 use crate::domain::instrument::Instrument;
@@ -51,14 +52,14 @@ fn all(
         let form = &faulty(instrument, form.clone());
         let faults: Vec<&Fault> = form.faults.iter().collect();
         for mends in [false, true] {
-            let filled = Filled { study, instrument, form, posted: &posted, now, language, mends };
+            let filled = Filled { study, instrument, form, posted: &posted, now, language, mends, person: &NOBODY };
             for at in 0..instrument.pages().len() {
                 for faults in [&[][..], faults.as_slice()] {
                     let mut facts = start();
                     filled.page(&mut facts, &mark, at, faults, mends);
                     if mends {
                         for notice in ["again", "kept", "kept_before", "other_way"] {
-                            page::put(&mut facts, notice, json!(true));
+                            filled::put(&mut facts, notice, json!(true));
                         }
                     }
                     pages.push(("form", facts));
@@ -72,18 +73,18 @@ fn all(
     for flag in [false, true] {
         let mut facts = start();
         for key in ["before", "may_mend", "repeated"] {
-            page::put(&mut facts, key, json!(flag));
+            filled::put(&mut facts, key, json!(flag));
         }
-        page::put(&mut facts, "receipt", json!("ABCD-EFGH-IJKL"));
-        page::put(&mut facts, "day", json!("2026-11-20"));
+        filled::put(&mut facts, "receipt", json!("ABCD-EFGH-IJKL"));
+        filled::put(&mut facts, "day", json!("2026-11-20"));
         pages.push(("thanks", facts));
     }
     let mut facts = start();
-    page::put(&mut facts, "why", json!("…"));
+    filled::put(&mut facts, "why", json!("…"));
     pages.push(("barred", facts));
     let mut facts = start();
-    page::put(&mut facts, "login", json!("abcd-efgh"));
-    page::put(&mut facts, "problem", json!("…"));
+    filled::put(&mut facts, "login", json!("abcd-efgh"));
+    filled::put(&mut facts, "problem", json!("…"));
     pages.push(("sign_in", facts));
     pages
 }

@@ -264,9 +264,18 @@ impl<'a> Rows<'a> {
             Some(id) => Cell::number(participant::load(self.store, id).await?.number),
             None => Cell::Blank,
         };
-        let zone = self.shelved.study.zone;
+        let about = match row.subject_id {
+            Some(id) => Some(subject::load(self.store, id).await?),
+            None => None,
+        };
+        let (study, zone) = (&self.shelved.study, self.shelved.study.zone);
+        let about = about.as_ref();
         Ok(self.row(&read(&row.answers)?, |id| match id {
             "response" => Cell::text(row.id.text()),
+            "subject" => about.map_or(Cell::Blank, |about| Cell::text(study.subject_number(about.number))),
+            "site" => about.map_or(Cell::Blank, |about| Cell::text(about.site.as_str())),
+            "event" => Cell::text(row.event.as_str()),
+            "person" => Cell::text(row.person.as_str()),
             "participant" => number.clone(),
             "occasion" => Cell::number(row.occasion),
             "channel" => Cell::text(row.channel.key()),

@@ -9,6 +9,7 @@ use hagaki::domain::time::Clock;
 use hagaki::limits;
 use hagaki::store::{account, response, study};
 use hagaki::web::account::AccountPages;
+use hagaki::web::cases::CasePages;
 use hagaki::web::survey::{SurveyPages, Tools};
 use hagaki::workflow::Means;
 use hagaki::workflow::credentials::{self, Batch, Form, Terms};
@@ -18,7 +19,7 @@ use crate::browser::{Page, Served};
 
 const HANA: &str = "hana@example.jp";
 const TARO: &str = "taro@example.jp";
-const PASSWORD: &str = "correct horse battery";
+pub(super) const PASSWORD: &str = "correct horse battery";
 
 /// MEMBERS, with names, so that what was recorded can be looked at; not shown again before it is sent.
 fn named() -> Bundle {
@@ -43,7 +44,7 @@ async fn admit(center: &Center, slug: &str, addresses: &[&str]) -> Batch {
     credentials::issue(&shelf, &shelved, means, center.act("the roll"), &candidates, terms).await.unwrap()
 }
 
-async fn serve(center: &Center) -> Served {
+pub(super) async fn serve(center: &Center) -> Served {
     let tools = Tools {
         shelf: Arc::new(center.shelf_on(center.store())),
         clock: center.clock.clone(),
@@ -51,10 +52,12 @@ async fn serve(center: &Center) -> Served {
         keys: center.keys.clone(),
         desk: center.process.calendar.desk.clone(),
     };
-    Served::start(SurveyPages::new(tools.clone()).router().merge(AccountPages::new(tools).router())).await
+    let accounts = AccountPages::new(tools.clone()).router();
+    let cases = CasePages::new(tools.clone()).router();
+    Served::start(SurveyPages::new(tools).router().merge(accounts).merge(cases)).await
 }
 
-fn header(cookie: &str) -> String {
+pub(super) fn header(cookie: &str) -> String {
     format!("Cookie: {cookie}\r\n")
 }
 
@@ -73,7 +76,7 @@ async fn ask(pages: &Served, address: &str) -> Page {
 }
 
 /// The letters that come of it; they are written apart from the page.
-async fn letters(center: &mut Center, many: usize) -> Vec<Received> {
+pub(super) async fn letters(center: &mut Center, many: usize) -> Vec<Received> {
     let mut all = Vec::new();
     for _ in 0..200 {
         all.extend(center.settle().await);
@@ -86,13 +89,13 @@ async fn letters(center: &mut Center, many: usize) -> Vec<Received> {
     all
 }
 
-fn link_in(text: &str) -> String {
+pub(super) fn link_in(text: &str) -> String {
     let link = text.split_whitespace().find_map(|word| word.strip_prefix("https://hagaki.example.jp/account/"));
     format!("/account/{}", link.unwrap_or_else(|| panic!("no link in {text}")))
 }
 
 /// Chooses a password the whole way: page, letter, link.
-async fn choose(center: &mut Center, pages: &Served, address: &str, password: &str) {
+pub(super) async fn choose(center: &mut Center, pages: &Served, address: &str, password: &str) {
     assert_eq!(ask(pages, address).await.status, 200);
     let letters = letters(center, 1).await;
     assert_eq!(kinds(&letters), [("account-link", address)]);
@@ -103,9 +106,13 @@ async fn choose(center: &mut Center, pages: &Served, address: &str, password: &s
 
 /// Signs in in a fresh browser.
 async fn try_in(pages: &Served, address: &str, password: &str) -> Page {
-    let (cookie, guard) = opened(pages, "/sign-in?to=members&lang=en").await;
-    let typed =
-        [("_guard", guard.as_str()), ("lang", "en"), ("to", "members"), ("address", address), ("password", password)];
+    sign_in(pages, "members", address, password).await
+}
+
+/// The same, to go on somewhere.
+pub(super) async fn sign_in(pages: &Served, to: &str, address: &str, password: &str) -> Page {
+    let (cookie, guard) = opened(pages, &format!("/sign-in?to={to}&lang=en")).await;
+    let typed = [("_guard", guard.as_str()), ("lang", "en"), ("to", to), ("address", address), ("password", password)];
     pages.post_with("/sign-in", &typed, &header(&cookie)).await
 }
 

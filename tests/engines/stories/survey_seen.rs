@@ -1,4 +1,4 @@
-//! The diary as a participant sees it in a real browser, on a phone and on a desk, in both languages.
+//! The diary as a participant sees it in a real browser, and the cases as a physician does, on a phone and on a desk, in both languages.
 
 use super::survey::{invite, link_in, responses, serve};
 use super::*;
@@ -62,5 +62,67 @@ stories! {
             assert!(thanks.contains(if language == "en" { "Receipt number" } else { "受付番号" }), "{thanks}");
         }
         assert_eq!(responses(center).await.len(), 4);
+    }
+
+    async fn the_pages_of_the_staff_can_be_used_by_everybody(center: &mut Center) {
+        if !chromium::is_there() {
+            return;
+        }
+        aurora(center).await;
+        let pages = std::sync::Arc::new(super::members::serve(center).await);
+        let yamada = super::cases::Visit::begin(center, &pages, "aurora", "yamada@example.jp").await;
+        let opened = yamada.see("/c/aurora").await;
+        assert!(opened.body.contains("There is no case yet"));
+        let screens = [("phone", 390, 844), ("desk", 1200, 900)];
+        let visits = ["en", "ja"].into_iter().flat_map(|language| screens.map(|screen| (language, screen)));
+        for (number, (language, (screen, width, height))) in visits.enumerate() {
+            let at = |path: &str| pages.url(&format!("{path}?lang={language}"));
+            let cookie = yamada.cookie().to_owned();
+            let (list, new) = (at("/c/aurora"), at("/c/aurora/new"));
+            let own = at(&format!("/c/aurora/{}", number + 1)).replace(&format!("?lang={language}"), "");
+            let reference = format!("A-000{number}");
+            let seen = tokio::task::spawn_blocking(move || {
+                let mut browser = Chromium::start();
+                browser.screen(width, height);
+                browser.carry(&cookie);
+                let name = |page: &str| format!("cases-{language}-{screen}-{page}");
+                let here = |rest: &str| format!("{own}{rest}?lang={language}");
+                browser.open(&list);
+                browser.look(&name("1-list"));
+                browser.open(&new);
+                browser.fill(&[("age", "158")], "answer");
+                browser.look(&name("2-faulty"));
+                let filled = [("subject_ref", reference.as_str()), ("consent_date", "2026-11-18"), ("age", "58"), ("sex", "M"), ("stage", "III"), ("ecog_ps", "1")];
+                browser.fill(&filled, "answer");
+                browser.look(&name("3-review"));
+                browser.fill(&[], "send");
+                browser.look(&name("4-case"));
+                let case = browser.text();
+                browser.open(&here("/adverse/adverse_event/new"));
+                browser.fill(&[("began_on", "2026-11-18"), ("event_term", "headache"), ("grade", "2"), ("serious", "no")], "answer");
+                browser.fill(&[], "send");
+                browser.open(&here("/adverse/adverse_event/1/correct"));
+                browser.fill(&[("grade", "3")], "answer");
+                browser.look(&name("5-no-reason"));
+                browser.fill(&[("_reason", "lab values came later")], "answer");
+                browser.look(&name("6-changes"));
+                browser.fill(&[], "send");
+                browser.open(&here("/adverse/adverse_event/1"));
+                browser.look(&name("7-history"));
+                browser.open(&here("/week_4/visit/new"));
+                browser.look(&name("8-visit"));
+                browser.open(&here("/correct"));
+                browser.look(&name("9-correct"));
+                browser.open(&here("/withdraw"));
+                browser.look(&name("10-withdraw"));
+                browser.open(&list);
+                browser.look(&name("11-list"));
+                case
+            });
+            let case = seen.await.unwrap();
+            assert!(case.contains(if language == "en" { "The case is registered" } else { "症例を登録しました" }), "{case}");
+        }
+        center.settle().await;
+        assert_eq!(center.enrolled("aurora").await.len(), 4);
     }
 }

@@ -1,11 +1,12 @@
 //! A page of a questionnaire, and the review of all of them, as their templates read them.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::form::Posted;
+use super::posted::Posted;
 use crate::domain::answer::{Fault, Form, pages_asked};
 use crate::domain::instrument::{Choices, Instrument, Item, ItemKind};
 use crate::domain::language::{Language, Text};
@@ -17,15 +18,17 @@ use crate::limits;
 
 /// A form as somebody filled it in so far, and in which language it is shown.
 #[derive(Clone, Copy)]
-pub(super) struct Filled<'a> {
-    pub(super) study: &'a Study,
-    pub(super) instrument: &'a Instrument,
-    pub(super) form: &'a Form,
-    pub(super) posted: &'a Posted,
-    pub(super) now: Instant,
-    pub(super) language: Language,
+pub(in crate::web) struct Filled<'a> {
+    pub(in crate::web) study: &'a Study,
+    pub(in crate::web) instrument: &'a Instrument,
+    pub(in crate::web) form: &'a Form,
+    pub(in crate::web) posted: &'a Posted,
+    pub(in crate::web) now: Instant,
+    pub(in crate::web) language: Language,
     /// Whether answers that were sent are mended.
-    pub(super) mends: bool,
+    pub(in crate::web) mends: bool,
+    /// Who fills it in: they choose among their own sites.
+    pub(in crate::web) person: &'a Person,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -74,14 +77,13 @@ struct Part {
 
 impl Filled<'_> {
     /// The page at a place, with the faults to be mended on it. `more` says that questions came up by what was answered on it.
-    pub(super) fn page(&self, facts: &mut Value, mark: &Mark, at: usize, faults: &[&Fault], more: bool) {
+    pub(in crate::web) fn page(&self, facts: &mut Value, mark: &Mark, at: usize, faults: &[&Fault], more: bool) {
         let shown = pages_asked(self.instrument, self.form);
         let at = if shown.contains(&at) { at } else { shown.first().copied().unwrap_or(0) };
         let number = shown.iter().position(|page| *page == at).unwrap_or(0) + 1;
         let pages = self.instrument.pages();
         let page = pages.get(at).copied().unwrap_or_default();
-        let person = nobody();
-        let reader = self.reader(&person);
+        let reader = self.reader();
         let canonical = self.form.canonical();
         let faults: Vec<FaultFacts> = faults
             .iter()
@@ -109,9 +111,8 @@ impl Filled<'_> {
     }
 
     /// Everything that was asked, page by page.
-    pub(super) fn review(&self, facts: &mut Value, mark: &Mark) {
-        let person = nobody();
-        let reader = self.reader(&person);
+    pub(in crate::web) fn review(&self, facts: &mut Value, mark: &Mark) {
+        let reader = self.reader();
         let canonical = self.form.canonical();
         let doubts: Vec<FaultLine> = self
             .form
@@ -162,7 +163,7 @@ impl Filled<'_> {
     }
 
     /// Whether an item stands on its page.
-    pub(super) fn is_shown(&self, item: &Item) -> bool {
+    pub(in crate::web) fn is_shown(&self, item: &Item) -> bool {
         let beside = self.stands_beside(item);
         let computed = matches!(item.kind, ItemKind::Calculation(_));
         match beside {
@@ -180,8 +181,13 @@ impl Filled<'_> {
         item.id.ends_with("_other") && self.instrument.items.iter().any(|of| self.is_other_of(of, item))
     }
 
-    fn reader<'r>(&'r self, person: &'r Person) -> Reader<'r> {
-        Reader { study: self.study, person, today: self.now.day_in(self.study.zone), language: self.language }
+    fn reader(&self) -> Reader<'_> {
+        Reader {
+            study: self.study,
+            person: self.person,
+            today: self.now.day_in(self.study.zone),
+            language: self.language,
+        }
     }
 
     fn text(&self, text: &Text, canonical: &BTreeMap<String, String>) -> String {
@@ -266,7 +272,7 @@ fn rows_together(items: Vec<ItemFacts>) -> Vec<ItemFacts> {
     whole
 }
 
-pub(super) fn put(facts: &mut Value, key: &str, value: Value) {
+pub(in crate::web) fn put(facts: &mut Value, key: &str, value: Value) {
     if let Some(object) = facts.as_object_mut() {
         object.insert(key.to_string(), value);
     }
@@ -302,13 +308,11 @@ fn options(reader: &Reader<'_>, item: &Item, chosen: &[&str]) -> Vec<OptionFacts
 }
 
 /// A participant is none of the staff, and acts for every site.
-fn nobody() -> Person {
-    Person {
-        id: String::new(),
-        name: Text::default(),
-        addresses: Vec::new(),
-        roles: Vec::new(),
-        sites: Vec::new(),
-        language: None,
-    }
-}
+pub(in crate::web) static NOBODY: LazyLock<Person> = LazyLock::new(|| Person {
+    id: String::new(),
+    name: Text::default(),
+    addresses: Vec::new(),
+    roles: Vec::new(),
+    sites: Vec::new(),
+    language: None,
+});

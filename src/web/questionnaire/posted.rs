@@ -16,10 +16,12 @@ const GUARD: &str = "_guard";
 const PAGE: &str = "_page";
 const SEEN: &str = "_seen";
 const MEND: &str = "_mend";
+const REASON: &str = "_reason";
+const BASE: &str = "_base";
 
 /// What a button of the page asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(in crate::web) enum Step {
     /// This page is complete: on to the next, or to the end.
     Answer,
     /// To the page before.
@@ -38,7 +40,7 @@ pub(super) enum Step {
 
 /// Where the posted page stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(in crate::web) enum Place {
     /// A page of the instrument, by its place from 0.
     Page(usize),
     /// All answers, shown once more.
@@ -49,10 +51,10 @@ pub(super) enum Place {
 
 /// Fields as the browser sent them.
 #[derive(Debug)]
-pub(super) struct Posted(Vec<(String, String)>);
+pub(in crate::web) struct Posted(Vec<(String, String)>);
 
 impl Posted {
-    pub(super) fn new(mut fields: Vec<(String, String)>) -> Posted {
+    pub(in crate::web) fn new(mut fields: Vec<(String, String)>) -> Posted {
         fields.truncate(limits::FORM_FIELDS);
         Posted(fields)
     }
@@ -62,24 +64,24 @@ impl Posted {
     }
 
     /// What was typed or ticked for an item, without blanks.
-    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(in crate::web) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let own = self.0.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str());
         own.filter(|value| !value.is_empty())
     }
 
-    pub(super) fn mark(&self) -> Option<Mark> {
+    pub(in crate::web) fn mark(&self) -> Option<Mark> {
         self.find(MARK).and_then(Mark::parse)
     }
 
-    pub(super) fn language(&self) -> Option<&str> {
+    pub(in crate::web) fn language(&self) -> Option<&str> {
         self.find(LANGUAGE)
     }
 
-    pub(super) fn guard(&self) -> Option<&str> {
+    pub(in crate::web) fn guard(&self) -> Option<&str> {
         self.find(GUARD)
     }
 
-    pub(super) fn step(&self) -> Step {
+    pub(in crate::web) fn step(&self) -> Step {
         let step = self.find(STEP).unwrap_or_default();
         let numbered = step.strip_prefix("page-").and_then(|number| number.parse().ok()).map(Step::Change);
         let spoken = step.strip_prefix("lang-").and_then(Language::find).map(Step::Speak);
@@ -93,7 +95,7 @@ impl Posted {
         }
     }
 
-    pub(super) fn place(&self) -> Place {
+    pub(in crate::web) fn place(&self) -> Place {
         match self.find(PAGE) {
             Some("review") => Place::Review,
             Some(number) => number.parse().map_or(Place::Whole, Place::Page),
@@ -101,25 +103,35 @@ impl Posted {
         }
     }
 
+    /// Why something on file is corrected, as typed.
+    pub(in crate::web) fn reason(&self) -> &str {
+        self.find(REASON).unwrap_or_default()
+    }
+
+    /// What was on file when a correction was begun.
+    pub(in crate::web) fn base(&self) -> &str {
+        self.find(BASE).unwrap_or_default()
+    }
+
     /// Whether answers that were sent are mended.
-    pub(super) fn mends(&self) -> bool {
+    pub(in crate::web) fn mends(&self) -> bool {
         self.find(MEND) == Some("1")
     }
 
     /// The answers of an instrument's items and the page they were typed on, as text to be kept.
-    pub(super) fn to_keep(&self, instrument: &Instrument) -> Vec<u8> {
+    pub(in crate::web) fn to_keep(&self, instrument: &Instrument) -> Vec<u8> {
         let items = instrument.items.iter().flat_map(|item| self.all(&item.id).map(|value| (item.id.as_str(), value)));
         let fields: Vec<(&str, &str)> = self.find(PAGE).map(|page| (PAGE, page)).into_iter().chain(items).collect();
         serde_json::to_vec(&fields).expect("pairs of texts are JSON")
     }
 
     /// What was kept.
-    pub(super) fn of_kept(text: &[u8]) -> Option<Posted> {
+    pub(in crate::web) fn of_kept(text: &[u8]) -> Option<Posted> {
         serde_json::from_slice(text).ok().map(Posted::new)
     }
 
     /// Answers that were sent, as they would be typed again.
-    pub(super) fn of_answers(instrument: &Instrument, answers: &BTreeMap<String, String>) -> Posted {
+    pub(in crate::web) fn of_answers(instrument: &Instrument, answers: &BTreeMap<String, String>) -> Posted {
         let fields = instrument.items.iter().filter_map(|item| Some((item, answers.get(&item.id)?)));
         let each = |(item, value): (&Item, &String)| -> Vec<(String, String)> {
             let values = match item.kind {
@@ -132,17 +144,17 @@ impl Posted {
     }
 
     /// Items that stood on the posted page; none if it does not say.
-    pub(super) fn seen(&self) -> Option<BTreeSet<&str>> {
+    pub(in crate::web) fn seen(&self) -> Option<BTreeSet<&str>> {
         self.find(SEEN).map(|list| list.split(' ').collect())
     }
 
     /// What was typed for an item; of several boxes ticked, their codes in a row.
-    pub(super) fn typed(&self, item: &Item) -> String {
+    pub(in crate::web) fn typed(&self, item: &Item) -> String {
         self.all(&item.id).collect::<Vec<_>>().join(";")
     }
 
     /// The fields as the lines of a mail would be, so that both are read by the same rules.
-    pub(super) fn lines(&self, instrument: &Instrument) -> Vec<Line> {
+    pub(in crate::web) fn lines(&self, instrument: &Instrument) -> Vec<Line> {
         let line = |(at, item): (usize, &Item)| Line {
             key: item.id.clone(),
             // A browser ends lines by CR LF (HTML, "constructing entry lists").

@@ -1,0 +1,220 @@
+//! One case: its allocation as its reader may know it, what was registered, its events, what became known since.
+
+use axum::extract::{Form, Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde_json::{Value, json};
+
+use super::list::days;
+use super::{CasePages, Room, Wish, is_ours, put};
+use crate::domain::deed::Deed;
+use crate::domain::instrument::ItemKind;
+use crate::letters::Facts;
+use crate::letters::facts::Shown;
+use crate::limits;
+use crate::store::response::ResponseRow;
+use crate::store::subject::SubjectRow;
+use crate::workflow::Failure;
+use crate::workflow::compose::{self, Telling};
+use crate::workflow::course::{self, Progress, Station};
+use crate::workflow::follow_up::Chart;
+use crate::workflow::ledger::Ledger;
+use crate::workflow::remark::{self, Remark, Remarked};
+
+pub(super) async fn show(
+    State(pages): State<CasePages>,
+    Path((slug, number)): Path<(String, String)>,
+    Query(wish): Query<Wish>,
+    headers: HeaderMap,
+) -> Response {
+    let shown = async {
+        let room = match pages.enter(&slug, wish.lang.as_deref(), &headers).await? {
+            Ok(room) => room,
+            Err(elsewhere) => return Ok(elsewhere),
+        };
+        match pages.subject(&room, &number).await? {
+            Ok(subject) => pages.case(&room, &subject, wish.done.as_deref()).await,
+            Err(elsewhere) => Ok(elsewhere),
+        }
+    };
+    let shown = shown.await;
+    pages.answer(shown, &headers)
+}
+
+pub(super) async fn show_withdrawal(
+    State(pages): State<CasePages>,
+    Path((slug, number)): Path<(String, String)>,
+    Query(wish): Query<Wish>,
+    headers: HeaderMap,
+) -> Response {
+    let shown = async {
+        let room = match pages.enter(&slug, wish.lang.as_deref(), &headers).await? {
+            Ok(room) => room,
+            Err(elsewhere) => return Ok(elsewhere),
+        };
+        match pages.subject(&room, &number).await? {
+            Ok(subject) => Ok(withdrawal(&room, &subject, StatusCode::OK, "", None)),
+            Err(elsewhere) => Ok(elsewhere),
+        }
+    };
+    let shown = shown.await;
+    pages.answer(shown, &headers)
+}
+
+pub(super) async fn withdraw(
+    State(pages): State<CasePages>,
+    Path((slug, number)): Path<(String, String)>,
+    headers: HeaderMap,
+    Form(fields): Form<Vec<(String, String)>>,
+) -> Response {
+    let field = |name: &str| fields.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str());
+    let done = async {
+        let room = match pages.enter(&slug, field("_lang"), &headers).await? {
+            Ok(room) => room,
+            Err(elsewhere) => return Ok(elsewhere),
+        };
+        if !is_ours(&room, field("_guard")) {
+            return Ok(pages.bare(StatusCode::FORBIDDEN, "elsewhere", &headers));
+        }
+        let subject = match pages.subject(&room, &number).await? {
+            Ok(subject) => subject,
+            Err(elsewhere) => return Ok(elsewhere),
+        };
+        let reason = field("_reason").unwrap_or_default();
+        let remark = Remark { person: &room.person, subject_id: subject.id, reason, right: None };
+        Ok(match remark::remark(&pages.tools.shelf, &room.shelved, pages.means(), remark).await? {
+            Remarked::Done => {
+                let to = format!("{}&done=withdrawn", room.here(&format!("/{}", subject.number)));
+                Redirect::to(&to).into_response()
+            }
+            Remarked::NotTheirs => room.told(StatusCode::FORBIDDEN, "no_role"),
+            Remarked::NoReason | Remarked::Nothing | Remarked::Faults(_) => {
+                withdrawal(&room, &subject, StatusCode::UNPROCESSABLE_ENTITY, reason, Some("no_reason"))
+            }
+        })
+    };
+    let done = done.await;
+    pages.answer(done, &headers)
+}
+
+fn withdrawal(room: &Room, subject: &SubjectRow, status: StatusCode, reason: &str, problem: Option<&str>) -> Response {
+    if !Deed::Withdraw.allowed(room.study(), &room.person) {
+        return room.told(StatusCode::FORBIDDEN, "no_role");
+    }
+    let rest = format!("/{}/withdraw", subject.number);
+    let mut facts = room.head(&room.word("withdraw", &[]), &rest);
+    put(&mut facts, "trail", trail(room, Some(subject)));
+    let reason: String = reason.chars().take(limits::DEED_REASON_CHARS).collect();
+    put(&mut facts, "reason", json!(reason));
+    put(&mut facts, "most", json!(limits::DEED_REASON_CHARS));
+    put(&mut facts, "problem", json!(problem.map(|key| room.word(key, &[]))));
+    room.respond(status, "withdraw", facts)
+}
+
+/// Where a page stands.
+pub(super) fn trail(room: &Room, subject: Option<&SubjectRow>) -> Value {
+    let mut steps = vec![json!({ "text": room.word("cases", &[]), "link": room.here("") })];
+    steps.extend(subject.map(|subject| {
+        json!({ "text": room.study().subject_number(subject.number), "link": room.here(&format!("/{}", subject.number)) })
+    }));
+    json!(steps)
+}
+
+impl CasePages {
+    /// All that is on file of a subject. Looking changes nothing.
+    pub(super) async fn chart(&self, room: &Room, subject: &SubjectRow) -> Result<Chart, Failure> {
+        let mut ledger = Ledger::begin(&self.tools.shelf).await?;
+        Chart::load(&mut ledger, room.study(), subject.id).await
+    }
+
+    async fn case(&self, room: &Room, subject: &SubjectRow, done: Option<&str>) -> Result<Response, Failure> {
+        let study = room.study();
+        let chart = self.chart(room, subject).await?;
+        let told =
+            compose::assignment(&room.shelved, self.means(), &chart.enrolled, Telling::Status, None, room.language)?;
+        let today = self.means().now.day_in(study.zone);
+        let out = course::is_out(&chart.enrolled.facts).is_some();
+        let mut facts = room.head(&study.subject_number(subject.number), &format!("/{}", subject.number));
+        put(&mut facts, "trail", trail(room, None));
+        put(&mut facts, "told", allocation(&told));
+        put(&mut facts, "answers", json!(answers(room, &chart)));
+        let stations = chart.stations(study);
+        let shown: Vec<Value> = stations.iter().map(|one| station(room, subject, one, today, out)).collect();
+        put(&mut facts, "events", json!(shown));
+        let news = match done {
+            Some("enrolled") => Some("now_enrolled"),
+            Some("before") => Some("enrolled_before"),
+            Some("entered") => Some("now_entered"),
+            Some("withdrawn") => Some("now_withdrawn"),
+            Some("corrected") => Some("now_corrected"),
+            _ => None,
+        };
+        put(&mut facts, "news", json!(news.map(|key| room.word(key, &[]))));
+        let own = |rest: &str| room.here(&format!("/{}/{rest}", subject.number));
+        put(&mut facts, "correct", json!(room.may_enter().then(|| own("correct"))));
+        put(&mut facts, "withdraw", json!((room.may_enter() && !out).then(|| own("withdraw"))));
+        Ok(room.respond(StatusCode::OK, "case", facts))
+    }
+}
+
+/// What its reader may know of an allocation, from the facts of a letter to them.
+fn allocation(told: &Facts) -> Value {
+    let mut shown = match told {
+        Facts::StatusOpen(facts) => json!(facts),
+        Facts::StatusBlinded(facts) => json!(facts),
+        Facts::StatusRegistration(facts) => json!(facts),
+        _ => json!({}),
+    };
+    for absent in ["arm", "code", "further", "allocated_at"] {
+        if shown.get(absent).is_none() {
+            put(&mut shown, absent, Value::Null);
+        }
+    }
+    shown
+}
+
+/// What was registered, as corrected since: everything for whoever enters data, the rest masked as in letters.
+fn answers(room: &Room, chart: &Chart) -> Vec<Shown> {
+    let study = room.study();
+    let instrument = study.registration_instrument();
+    let canonical = chart.registration.canonical();
+    if !room.may_enter() {
+        return Shown::list(study, instrument, &canonical, room.language);
+    }
+    let asked = instrument.items.iter().filter(|item| !matches!(item.kind, ItemKind::Heading));
+    let answered = asked.filter(|item| canonical.contains_key(&item.id));
+    answered.map(|item| Shown::own(study, instrument, item, &canonical, room.language)).collect()
+}
+
+fn station(room: &Room, subject: &SubjectRow, one: &Station<'_>, today: chrono::NaiveDate, out: bool) -> Value {
+    let number = subject.number;
+    let progress = match one.progress(today) {
+        // Nothing more is asked for.
+        Progress::Late | Progress::Due | Progress::Ahead | Progress::Waiting if out => Progress::Open,
+        progress => progress,
+    };
+    let forms: Vec<Value> = one
+        .forms
+        .iter()
+        .map(|(instrument, entries)| {
+            let rest = |occasion: &str| format!("/{number}/{}/{}/{occasion}", one.event.id, instrument.id);
+            let entry = |row: &ResponseRow| {
+                let at = row.answered_at.map(|at| at.local(room.study().zone)).unwrap_or_default();
+                json!({ "link": room.here(&rest(&row.occasion.to_string())), "at": at, "occasion": row.occasion,
+                        "corrected": row.replaces.is_some() })
+            };
+            let may = room.may_enter() && (entries.is_empty() || one.event.repeats);
+            json!({
+                "title": instrument.title.in_language(room.language),
+                "entries": entries.iter().map(entry).collect::<Vec<Value>>(),
+                "enter": may.then(|| room.here(&rest("new"))), "numbered": one.event.repeats,
+            })
+        })
+        .collect();
+    let progress = if out && progress == Progress::Open { "closed" } else { progress.key() };
+    json!({
+        "name": one.event.name.in_language(room.language), "window": days(one.window), "forms": forms,
+        "progress": progress, "said": room.word(&format!("progress_{progress}"), &[]),
+        "took_place": one.took_place.map(|day| day.to_string()),
+    })
+}

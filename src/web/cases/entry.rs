@@ -1,0 +1,222 @@
+//! A form that the staff fill in, on its way through its pages: what stands on them, and what is told above it.
+
+use std::collections::BTreeMap;
+
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::chart::trail;
+use super::list::days;
+use super::{CasePages, Room, Wish, is_ours, put};
+use crate::domain::answer::{self, Form};
+use crate::domain::event::{Event, Window};
+use crate::domain::instrument::Instrument;
+use crate::domain::survey::Mark;
+use crate::domain::text;
+use crate::domain::time::Instant;
+use crate::letters::facts::{Conflict, Reader, Reason, Refusal, Shown};
+use crate::limits;
+use crate::store::StoreError;
+use crate::store::subject::SubjectRow;
+use crate::web::questionnaire::filled::Filled;
+use crate::web::questionnaire::posted::{Posted, Step};
+use crate::web::questionnaire::walk::Next;
+use crate::workflow::Failure;
+
+/// A form on its way.
+pub(super) struct Task<'a> {
+    pub(super) room: &'a Room,
+    /// Its address below the study's.
+    pub(super) rest: String,
+    pub(super) title: String,
+    pub(super) instrument: &'a Instrument,
+    pub(super) subject: Option<&'a SubjectRow>,
+    /// What stands above the form.
+    pub(super) event: Option<(&'a Event, Option<Window>)>,
+    /// What is on file, where it is corrected: canonical answers.
+    pub(super) before: Option<BTreeMap<String, String>>,
+    /// Names the version that is corrected, so that nobody undoes unseen what somebody else corrected meanwhile.
+    pub(super) base: String,
+    /// The moment by whose day it is read.
+    pub(super) now: Instant,
+    /// Word on the last button.
+    pub(super) send: &'static str,
+}
+
+/// What is told above a form that was not taken.
+#[derive(Default)]
+pub(super) struct Notice {
+    pub(super) reasons: Vec<Reason>,
+    pub(super) conflict: Option<(Option<i64>, Conflict)>,
+    /// Key of a sentence.
+    pub(super) problem: Option<&'static str>,
+    /// Answers of an event that are on file: where they are shown.
+    pub(super) on_file: Option<String>,
+}
+
+impl Task<'_> {
+    pub(super) fn filled<'f>(&'f self, form: &'f Form, posted: &'f Posted) -> Filled<'f> {
+        Filled {
+            study: self.room.study(),
+            instrument: self.instrument,
+            form,
+            posted,
+            now: self.now,
+            language: self.room.language,
+            mends: false,
+            person: &self.room.person,
+        }
+    }
+
+    pub(super) fn facts(&self, posted: &Posted, notice: &Notice) -> Value {
+        let Task { room, before, .. } = self;
+        let mut facts = room.head(&self.title, &self.rest);
+        put(&mut facts, "trail", trail(room, self.subject));
+        let cancel = self.subject.map_or_else(String::new, |subject| format!("/{}", subject.number));
+        put(&mut facts, "cancel", json!(room.here(&cancel)));
+        let event = self
+            .event
+            .map(|(event, window)| json!({ "name": event.name.in_language(room.language), "window": days(window) }));
+        put(&mut facts, "event", json!(event));
+        put(&mut facts, "send", json!(room.word(self.send, &[])));
+        let reason: String = posted.reason().chars().take(limits::DEED_REASON_CHARS).collect();
+        let asked = before.is_some().then(|| json!({ "value": reason, "most": limits::DEED_REASON_CHARS }));
+        put(&mut facts, "reason", json!(asked));
+        put(&mut facts, "base", json!(self.base));
+        let today = self.now.day_in(room.study().zone);
+        let reader = Reader { study: room.study(), person: &room.person, today, language: room.language };
+        let refusal = Refusal::new(&reader, self.instrument, &Form::default(), &notice.reasons);
+        put(&mut facts, "reasons", json!(refusal.reasons));
+        let conflict = notice.conflict.as_ref().map(|(number, conflict)| {
+            json!({ "told": conflict, "link": number.map(|number| room.here(&format!("/{number}"))) })
+        });
+        put(&mut facts, "conflict", json!(conflict));
+        put(&mut facts, "problem", json!(notice.problem.map(|key| room.word(key, &[]))));
+        put(&mut facts, "on_file", json!(notice.on_file));
+        facts
+    }
+
+    pub(super) fn page(&self, form: &Form, posted: &Posted, mark: &Mark, next: &Next<'_>, notice: &Notice) -> Response {
+        let filled = self.filled(form, posted);
+        let mut facts = self.facts(posted, notice);
+        match next {
+            Next::Page { status, at, faults, more } => {
+                filled.page(&mut facts, mark, *at, faults, *more);
+                self.room.respond(*status, "enter", facts)
+            }
+            Next::Review | Next::Send => {
+                filled.review(&mut facts, mark);
+                put(&mut facts, "changes", json!(self.changes(form)));
+                self.room.respond(StatusCode::OK, "review", facts)
+            }
+        }
+    }
+
+    /// The form once more, for something that is told above it.
+    pub(super) fn again(
+        &self,
+        status: StatusCode,
+        form: &Form,
+        posted: &Posted,
+        mark: &Mark,
+        notice: &Notice,
+    ) -> Response {
+        let at = answer::pages_asked(self.instrument, form).first().copied().unwrap_or(0);
+        self.page(form, posted, mark, &Next::Page { status, at, faults: Vec::new(), more: false }, notice)
+    }
+
+    /// What a correction changes.
+    pub(super) fn changes(&self, form: &Form) -> Vec<Value> {
+        let Some(before) = &self.before else { return Vec::new() };
+        changes(self.room, self.instrument, before, &form.canonical())
+    }
+
+    /// Whether a reason is missing where one is asked for.
+    pub(super) fn lacks_reason(&self, posted: &Posted) -> bool {
+        let going_on = matches!(posted.step(), Step::Answer | Step::Send);
+        self.before.is_some() && going_on && text::clean(posted.reason(), limits::DEED_REASON_CHARS).is_empty()
+    }
+}
+
+/// The items that differ, in words.
+pub(super) fn changes(
+    room: &Room,
+    instrument: &Instrument,
+    before: &BTreeMap<String, String>,
+    after: &BTreeMap<String, String>,
+) -> Vec<Value> {
+    let differing = instrument.items.iter().filter(|item| before.get(&item.id) != after.get(&item.id));
+    let shown = |values, item| Shown::own(room.study(), instrument, item, values, room.language);
+    differing
+        .map(|item| {
+            let (old, new) = (shown(before, item), shown(after, item));
+            json!({ "label": new.label, "before": old.value, "after": new.value })
+        })
+        .collect()
+}
+
+pub(super) fn mark_of(posted: &Posted, pages: &CasePages) -> Mark {
+    posted.mark().unwrap_or_else(|| Mark::new(&*pages.tools.dice))
+}
+
+/// Who posted a form from our own page.
+pub(super) async fn enter_with(
+    pages: &CasePages,
+    slug: &str,
+    posted: &Posted,
+    headers: &HeaderMap,
+) -> Result<Result<Room, Response>, Failure> {
+    let spoken = match posted.step() {
+        Step::Speak(language) => Some(language.code()),
+        _ => posted.language(),
+    };
+    Ok(match pages.enter(slug, spoken, headers).await? {
+        Ok(room) if !is_ours(&room, posted.guard()) => Err(pages.bare(StatusCode::FORBIDDEN, "elsewhere", headers)),
+        Ok(room) if !room.may_enter() => Err(room.told(StatusCode::FORBIDDEN, "no_role")),
+        other => other,
+    })
+}
+
+pub(super) async fn look_with(
+    pages: &CasePages,
+    slug: &str,
+    wish: &Wish,
+    headers: &HeaderMap,
+) -> Result<Result<Room, Response>, Failure> {
+    Ok(match pages.enter(slug, wish.lang.as_deref(), headers).await? {
+        Ok(room) if !room.may_enter() => Err(room.told(StatusCode::FORBIDDEN, "no_role")),
+        other => other,
+    })
+}
+
+/// Goes on with what `$made` gives, or answers with the page that it gives instead.
+macro_rules! admitted {
+    ($made:expr) => {
+        match $made {
+            Ok(admitted) => admitted,
+            Err(page) => return Ok(page),
+        }
+    };
+}
+pub(super) use admitted;
+
+pub(super) fn today(task: &Task<'_>) -> chrono::NaiveDate {
+    task.now.day_in(task.room.study().zone)
+}
+
+/// The study was amended since the form was read: it is shown again by the new rules, nothing lost.
+pub(super) fn busy(
+    failure: Failure,
+    task: &Task<'_>,
+    (form, posted, mark): (&Form, &Posted, &Mark),
+) -> Result<Response, Failure> {
+    match failure {
+        Failure::Store(StoreError::Busy(why)) => {
+            tracing::info!(why, "a form is to be sent once more");
+            let notice = Notice { problem: Some("again"), ..Notice::default() };
+            Ok(task.again(StatusCode::CONFLICT, form, posted, mark, &notice))
+        }
+        failure => Err(failure),
+    }
+}

@@ -1,0 +1,301 @@
+//! A form of an event on a page: entered, shown with its history, corrected.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{self, Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde_json::{Value, json};
+
+use super::chart::trail;
+use super::entry::{Notice, Task, admitted, busy, changes, enter_with, look_with, mark_of, today};
+use super::list::days;
+use super::{CasePages, Room, Wish, put};
+use crate::domain::answer::Form;
+use crate::domain::event::{Event, Window};
+use crate::domain::instrument::Instrument;
+use crate::domain::survey::Mark;
+use crate::domain::text;
+use crate::domain::time::Instant;
+use crate::letters::facts::Shown;
+use crate::limits;
+use crate::store::response::{Channel, ResponseRow};
+use crate::store::subject::SubjectRow;
+use crate::web::questionnaire::posted::Posted;
+use crate::web::questionnaire::walk::{self, Next};
+use crate::workflow::Failure;
+use crate::workflow::follow_up::{self, Chart, Entered, Entry, Why};
+use crate::workflow::ledger::Ledger;
+
+/// A form of an event of one subject.
+struct Place<'a> {
+    event: &'a Event,
+    window: Option<Window>,
+    /// As it is asked there.
+    instrument: Instrument,
+    /// Every entry of it, superseded ones among them, in the order of time.
+    entries: Vec<ResponseRow>,
+}
+
+impl Place<'_> {
+    /// The entry of an occasion that counts.
+    fn current(&self, occasion: &str) -> Option<&ResponseRow> {
+        let occasion: i64 = occasion.parse().ok()?;
+        self.entries.iter().find(|row| row.occasion == occasion && row.current)
+    }
+}
+
+#[expect(clippy::result_large_err, reason = "a page that is answered with at once")]
+fn place<'a>(room: &'a Room, chart: &Chart, event: &str, form: &str) -> Result<Place<'a>, Response> {
+    let study = room.study();
+    let stations = chart.stations(study);
+    let found = stations.iter().find(|one| one.event.id == event).and_then(|one| {
+        let instrument = follow_up::instrument_at(study, one.event, form, one.window)?;
+        one.event.instruments.iter().any(|id| id == form).then_some((one.event, one.window, instrument))
+    });
+    let Some((event, window, instrument)) = found else { return Err(room.told(StatusCode::NOT_FOUND, "no_form")) };
+    let own = |row: &&ResponseRow| row.event == event.id && row.instrument == instrument.id;
+    let entries = chart.responses.iter().filter(own).cloned().collect();
+    Ok(Place { event, window, instrument, entries })
+}
+
+fn follow_up_task<'a>(
+    room: &'a Room,
+    subject: &'a SubjectRow,
+    place: &'a Place<'a>,
+    occasion: &str,
+    now: Instant,
+    before: Option<&ResponseRow>,
+) -> Task<'a> {
+    let tail = if before.is_some() { "/correct" } else { "" };
+    Task {
+        room,
+        rest: format!("/{}/{}/{}/{occasion}{tail}", subject.number, place.event.id, place.instrument.id),
+        title: place.instrument.title.in_language(room.language).to_string(),
+        instrument: &place.instrument,
+        subject: Some(subject),
+        event: Some((place.event, place.window)),
+        before: before.map(answers),
+        base: before.map(|before| before.id.text()).unwrap_or_default(),
+        now,
+        send: if before.is_some() { "keep_correction" } else { "enter" },
+    }
+}
+
+/// Canonical answers of an entry.
+fn answers(row: &ResponseRow) -> BTreeMap<String, String> {
+    serde_json::from_str(&row.answers).unwrap_or_default()
+}
+
+type EntryPath = (String, String, String, String, String);
+
+pub(super) async fn show_entry(
+    State(pages): State<CasePages>,
+    Path((slug, number, event, form, occasion)): Path<EntryPath>,
+    Query(wish): Query<Wish>,
+    headers: HeaderMap,
+) -> Response {
+    let shown = async {
+        let room = admitted!(pages.enter(&slug, wish.lang.as_deref(), &headers).await?);
+        let subject = admitted!(pages.subject(&room, &number).await?);
+        let chart = pages.chart(&room, &subject).await?;
+        let place = admitted!(place(&room, &chart, &event, &form));
+        if occasion != "new" {
+            return Ok(match place.current(&occasion) {
+                Some(row) => view(&room, &subject, &place, row),
+                None => room.told(StatusCode::NOT_FOUND, "no_form"),
+            });
+        }
+        if !room.may_enter() {
+            return Ok(room.told(StatusCode::FORBIDDEN, "no_role"));
+        }
+        if let Some(there) = place.entries.iter().find(|row| row.current && !place.event.repeats) {
+            let rest = format!("/{number}/{event}/{form}/{}", there.occasion);
+            return Ok(Redirect::to(&room.here(&rest)).into_response());
+        }
+        let task = follow_up_task(&room, &subject, &place, "new", pages.means().now, None);
+        let blank = Posted::new(Vec::new());
+        let read = read(&task, &chart, &place, &blank);
+        Ok(task.again(StatusCode::OK, &read, &blank, &Mark::new(&*pages.tools.dice), &Notice::default()))
+    };
+    let shown = shown.await;
+    pages.answer(shown, &headers)
+}
+
+fn read(task: &Task<'_>, chart: &Chart, place: &Place<'_>, posted: &Posted) -> Form {
+    let study = task.room.study();
+    let lines = posted.lines(task.instrument);
+    let today = today(task);
+    chart.with_record(study, |record| follow_up::read(study, place.event, task.instrument, &lines, record, today))
+}
+
+/// What was entered, and every version of it before.
+fn view(room: &Room, subject: &SubjectRow, place: &Place<'_>, row: &ResponseRow) -> Response {
+    let study = room.study();
+    let instrument = &place.instrument;
+    let rest = format!("/{}/{}/{}/{}", subject.number, place.event.id, instrument.id, row.occasion);
+    let mut facts = room.head(instrument.title.in_language(room.language), &rest);
+    put(&mut facts, "trail", trail(room, Some(subject)));
+    let window = days(place.window);
+    put(&mut facts, "event", json!({ "name": place.event.name.in_language(room.language), "window": window }));
+    let canonical = answers(row);
+    let shown: Vec<Shown> = match room.may_enter() {
+        true => {
+            let answered = instrument.items.iter().filter(|item| canonical.contains_key(&item.id));
+            answered.map(|item| Shown::own(study, instrument, item, &canonical, room.language)).collect()
+        }
+        false => Shown::list(study, instrument, &canonical, room.language),
+    };
+    put(&mut facts, "answers", json!(shown));
+    let versions: Vec<&ResponseRow> = place.entries.iter().filter(|one| one.occasion == row.occasion).collect();
+    let by_id: BTreeMap<Mark, &ResponseRow> = versions.iter().map(|one| (one.id, *one)).collect();
+    let told = |one: &&ResponseRow| {
+        let who = study.people.iter().find(|person| person.id == one.person);
+        let who = who.map_or(one.person.as_str(), |person| person.name.in_language(room.language));
+        let before = one.replaces.and_then(|before| by_id.get(&before));
+        // Personal answers are masked for whoever only looks.
+        let changed = before.filter(|_| room.may_enter());
+        let changed = changed.map(|before| changes(room, instrument, &answers(before), &answers(one)));
+        json!({
+            "at": one.answered_at.map(|at| at.local(study.zone)).unwrap_or_default(), "by": who, "reason": one.reason,
+            "channel": room.word(&format!("channel_{}", one.channel.key()), &[]), "changes": changed.unwrap_or_default(),
+        })
+    };
+    put(&mut facts, "versions", json!(versions.iter().map(told).collect::<Vec<Value>>()));
+    put(&mut facts, "correct", json!(room.may_enter().then(|| room.here(&format!("{rest}/correct")))));
+    room.respond(StatusCode::OK, "entry", facts)
+}
+
+pub(super) async fn enter(
+    State(pages): State<CasePages>,
+    Path((slug, number, event, form, occasion)): Path<EntryPath>,
+    headers: HeaderMap,
+    extract::Form(fields): extract::Form<Vec<(String, String)>>,
+) -> Response {
+    let posted = Posted::new(fields);
+    let done = async {
+        if occasion != "new" {
+            return Ok(pages.bare(StatusCode::NOT_FOUND, "unknown", &headers));
+        }
+        let room = admitted!(enter_with(&pages, &slug, &posted, &headers).await?);
+        let subject = admitted!(pages.subject(&room, &number).await?);
+        let chart = pages.chart(&room, &subject).await?;
+        let place = admitted!(place(&room, &chart, &event, &form));
+        let task = follow_up_task(&room, &subject, &place, "new", pages.means().now, None);
+        pages.take(&task, &subject, &chart, &place, &posted, None).await
+    };
+    let done = done.await;
+    pages.answer(done, &headers)
+}
+
+pub(super) async fn show_entry_correction(
+    State(pages): State<CasePages>,
+    Path((slug, number, event, form, occasion)): Path<EntryPath>,
+    Query(wish): Query<Wish>,
+    headers: HeaderMap,
+) -> Response {
+    let shown = async {
+        let room = admitted!(look_with(&pages, &slug, &wish, &headers).await?);
+        let subject = admitted!(pages.subject(&room, &number).await?);
+        let chart = pages.chart(&room, &subject).await?;
+        let place = admitted!(place(&room, &chart, &event, &form));
+        let Some(row) = place.current(&occasion) else { return Ok(room.told(StatusCode::NOT_FOUND, "no_form")) };
+        let task = follow_up_task(&room, &subject, &place, &occasion, pages.means().now, Some(row));
+        let posted = Posted::of_answers(task.instrument, &answers(row));
+        let read = read(&task, &chart, &place, &posted);
+        Ok(task.again(StatusCode::OK, &read, &posted, &Mark::new(&*pages.tools.dice), &Notice::default()))
+    };
+    let shown = shown.await;
+    pages.answer(shown, &headers)
+}
+
+pub(super) async fn correct_entry(
+    State(pages): State<CasePages>,
+    Path((slug, number, event, form, occasion)): Path<EntryPath>,
+    headers: HeaderMap,
+    extract::Form(fields): extract::Form<Vec<(String, String)>>,
+) -> Response {
+    let posted = Posted::new(fields);
+    let done = async {
+        let room = admitted!(enter_with(&pages, &slug, &posted, &headers).await?);
+        let subject = admitted!(pages.subject(&room, &number).await?);
+        let chart = pages.chart(&room, &subject).await?;
+        let place = admitted!(place(&room, &chart, &event, &form));
+        let Some(row) = place.current(&occasion) else { return Ok(room.told(StatusCode::NOT_FOUND, "no_form")) };
+        let task = follow_up_task(&room, &subject, &place, &occasion, pages.means().now, Some(row));
+        pages.take(&task, &subject, &chart, &place, &posted, Some(row)).await
+    };
+    let done = done.await;
+    pages.answer(done, &headers)
+}
+
+impl CasePages {
+    /// Takes a posted form of an event as far as it goes.
+    async fn take(
+        &self,
+        task: &Task<'_>,
+        subject: &SubjectRow,
+        chart: &Chart,
+        place: &Place<'_>,
+        posted: &Posted,
+        corrects: Option<&ResponseRow>,
+    ) -> Result<Response, Failure> {
+        let room = task.room;
+        let mark = mark_of(posted, self);
+        let form = read(task, chart, place, posted);
+        let refused = |notice: &Notice| task.again(StatusCode::UNPROCESSABLE_ENTITY, &form, posted, &mark, notice);
+        let because = |problem| refused(&Notice { problem: Some(problem), ..Notice::default() });
+        let sent_before = corrects.is_some_and(|row| row.id == mark && answers(row) == form.canonical());
+        if posted.base() != task.base && !sent_before {
+            return Ok(because("overtaken"));
+        }
+        if task.lacks_reason(posted) {
+            return Ok(because("no_reason"));
+        }
+        let next = walk::next(&task.filled(&form, posted), true);
+        let complete = matches!(next, Next::Review | Next::Send);
+        if corrects.is_some() && !sent_before && complete && task.changes(&form).is_empty() {
+            return Ok(because("nothing_changed"));
+        }
+        if !matches!(next, Next::Send) {
+            return Ok(task.page(&form, posted, &mark, &next, &Notice::default()));
+        }
+        let reason = text::clean(posted.reason(), limits::DEED_REASON_CHARS);
+        let entry = Entry {
+            subject_id: subject.id,
+            event: place.event,
+            instrument: &place.instrument.id,
+            form: &form,
+            person: &room.person,
+            language: room.language,
+            channel: Channel::Web,
+            mark,
+            corrects: corrects.map(|row| (row.id, reason.as_str())),
+        };
+        let mut ledger = Ledger::begin(&self.tools.shelf).await?;
+        let entered = follow_up::enter(&mut ledger, &room.shelved, self.means(), entry).await;
+        let entered = match entered {
+            Ok(entered) => entered,
+            Err(failure) => return busy(failure, task, (&form, posted, &mark)),
+        };
+        let rest = |row: &ResponseRow| format!("/{}/{}/{}/{}", subject.number, row.event, row.instrument, row.occasion);
+        Ok(match entered {
+            Entered::Recorded(_) | Entered::Before(_) => {
+                if matches!(entered, Entered::Recorded(_)) {
+                    ledger.commit().await?;
+                }
+                let done = if corrects.is_some() { "corrected" } else { "entered" };
+                let to = format!("{}&done={done}", room.here(&format!("/{}", subject.number)));
+                Redirect::to(&to).into_response()
+            }
+            Entered::Conflict(row) => refused(&Notice { on_file: Some(room.here(&rest(&row))), ..Notice::default() }),
+            Entered::Refused(Why::NotTheirs) => room.told(StatusCode::FORBIDDEN, "no_role"),
+            Entered::Refused(why) => because(match why {
+                Why::Closed => "study_closed",
+                Why::NotPlanned | Why::NotTheirs => "not_planned",
+                Why::NoReason => "no_reason",
+                Why::Overtaken => "overtaken",
+            }),
+        })
+    }
+}

@@ -1,0 +1,153 @@
+//! The cases of somebody's sites, the latest first, and what is due.
+
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use chrono::NaiveDate;
+use serde_json::{Value, json};
+
+use super::{CasePages, Room, Wish, put};
+use crate::domain::event::Window;
+use crate::domain::text;
+use crate::limits;
+use crate::store::subject;
+use crate::workflow::course::{self, Case, Progress, Station};
+use crate::workflow::{Failure, enroll};
+
+/// The days of a window, as pages say them.
+pub(super) fn days(window: Option<Window>) -> Value {
+    window.map_or(Value::Null, |window| {
+        let several = window.opens != window.closes;
+        json!({ "day": window.day.to_string(), "opens": window.opens.to_string(), "closes": window.closes.to_string(),
+                "several": several })
+    })
+}
+
+pub(super) async fn show(
+    State(pages): State<CasePages>,
+    Path(slug): Path<String>,
+    Query(wish): Query<Wish>,
+    headers: HeaderMap,
+) -> Response {
+    let shown = async {
+        match pages.enter(&slug, wish.lang.as_deref(), &headers).await? {
+            Ok(room) => pages.list(&room, &wish).await,
+            Err(elsewhere) => Ok(elsewhere),
+        }
+    };
+    let shown = shown.await;
+    pages.answer(shown, &headers)
+}
+
+impl CasePages {
+    async fn list(&self, room: &Room, wish: &Wish) -> Result<Response, Failure> {
+        let store = self.tools.shelf.store();
+        let mut missed = false;
+        if let Some(wanted) = wish.find.as_deref().map(str::trim).filter(|wanted| !wanted.is_empty()) {
+            match self.find(room, wanted).await? {
+                Some(number) => return Ok(Redirect::to(&room.here(&format!("/{number}"))).into_response()),
+                None => missed = true,
+            }
+        }
+        let today = self.means().now.day_in(room.study().zone);
+        let before = wish.before.unwrap_or(i64::MAX);
+        let most = limits::CASES_SHOWN;
+        let cases = course::cases(store, &room.shelved, &room.person.sites, before, most + 1).await?;
+        let further = cases.len() > usize::try_from(most).unwrap_or(usize::MAX);
+        let shown: Vec<&Case<'_>> = cases.iter().take(usize::try_from(most).unwrap_or(usize::MAX)).collect();
+        let next = shown.last().filter(|_| further).map(|case| case.subject.number);
+        let rows: Vec<Value> = shown.iter().map(|case| self.row(room, case, today)).collect();
+        let mut due = Vec::new();
+        if wish.before.is_none() && !room.study().events.is_empty() {
+            let looked =
+                course::cases(store, &room.shelved, &room.person.sites, i64::MAX, limits::CASES_LOOKED_THROUGH).await?;
+            due = due_of(room, &looked, today);
+        }
+        let mut facts = room.head(&room.word("cases", &[]), "");
+        put(&mut facts, "cases", json!(rows));
+        put(&mut facts, "next", json!(next.map(|next| format!("{}&before={next}", room.here("")))));
+        put(&mut facts, "later", json!(wish.before.map(|_| room.here(""))));
+        put(&mut facts, "more_due", json!(due.len() > limits::DUE_SHOWN));
+        due.truncate(limits::DUE_SHOWN);
+        put(&mut facts, "due", json!(due));
+        put(&mut facts, "events", json!(!room.study().events.is_empty()));
+        put(&mut facts, "register", json!(room.may_enter().then(|| room.here("/new"))));
+        put(&mut facts, "find", json!(wish.find.as_deref().unwrap_or_default()));
+        put(&mut facts, "missed", json!(missed));
+        Ok(room.respond(StatusCode::OK, "list", facts))
+    }
+
+    fn row(&self, room: &Room, case: &Case<'_>, today: NaiveDate) -> Value {
+        let study = room.study();
+        let late = case.out.is_none() && case.stations.iter().any(|one| one.progress(today) == Progress::Late);
+        let due = case.out.is_none() && case.stations.iter().any(|one| one.progress(today) == Progress::Due);
+        let state = match (case.out, late, due) {
+            (Some(kind), ..) => format!("out_{}", kind.key().replace('-', "_")),
+            (None, true, _) => "has_late".to_string(),
+            (None, false, true) => "has_due".to_string(),
+            (None, false, false) => String::new(),
+        };
+        let site = study.find_site(&case.subject.site).map_or("", |site| site.name.in_language(room.language));
+        json!({
+            "number": study.subject_number(case.subject.number), "link": room.here(&format!("/{}", case.subject.number)),
+            "site": site, "day": case.subject.enrolled_at.day_in(study.zone).to_string(),
+            "state": if state.is_empty() { String::new() } else { room.word(&state, &[]) }, "late": late,
+        })
+    }
+
+    /// The number of the case that somebody looks for by our number or by their own reference.
+    async fn find(&self, room: &Room, wanted: &str) -> Result<Option<i64>, Failure> {
+        let (store, study) = (self.tools.shelf.store(), room.study());
+        let plain = wanted.parse::<i64>().ok();
+        if let Some(number) = study.parse_subject_number(wanted) {
+            let found = subject::find_by_number(store, room.shelved.id, number).await?;
+            return Ok(found.filter(|found| room.person.acts_for(&found.site)).map(|found| found.number));
+        }
+        let reference = text::fold_tight(wanted);
+        for key in enroll::possible_keys(study, &room.person, &reference) {
+            if let Some(mut found) = subject::find_by_reference(store, room.shelved.id, &key).await? {
+                while let Some(later) = subject::find_rescreening(store, found.id).await? {
+                    found = later;
+                }
+                if room.person.acts_for(&found.site) {
+                    return Ok(Some(found.number));
+                }
+            }
+        }
+        let found = match plain {
+            Some(number) => subject::find_by_number(store, room.shelved.id, number).await?,
+            None => None,
+        };
+        Ok(found.filter(|found| room.person.acts_for(&found.site)).map(|found| found.number))
+    }
+}
+
+/// What is late and what is due, the longest overdue first.
+fn due_of(room: &Room, cases: &[Case<'_>], today: NaiveDate) -> Vec<Value> {
+    let mut due: Vec<(Progress, Window, &Case<'_>, &Station<'_>)> = Vec::new();
+    for case in cases.iter().filter(|case| case.out.is_none()) {
+        for station in &case.stations {
+            let progress = station.progress(today);
+            if let (Progress::Late | Progress::Due, Some(window)) = (progress, station.window) {
+                due.push((progress, window, case, station));
+            }
+        }
+    }
+    due.sort_by_key(|(_, window, case, _)| (window.closes, case.subject.number));
+    let row = |(progress, window, case, station): &(Progress, Window, &Case<'_>, &Station<'_>)| {
+        let number = case.subject.number;
+        let missing = station.forms.iter().filter(|(_, entries)| entries.is_empty());
+        let forms: Vec<Value> = missing
+            .map(|(instrument, _)| {
+                let rest = format!("/{number}/{}/{}/new", station.event.id, instrument.id);
+                json!({ "title": instrument.title.in_language(room.language), "link": room.here(&rest) })
+            })
+            .collect();
+        json!({
+            "number": room.study().subject_number(number), "link": room.here(&format!("/{number}")),
+            "event": station.event.name.in_language(room.language), "window": days(Some(*window)),
+            "late": *progress == Progress::Late, "forms": forms,
+        })
+    };
+    due.iter().map(row).collect()
+}

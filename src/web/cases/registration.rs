@@ -1,0 +1,190 @@
+//! A registration on a page, and its correction.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{self, Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+
+use super::entry::{Notice, Task, admitted, busy, enter_with, look_with, mark_of, today};
+use super::{CasePages, Room, Wish};
+use crate::domain::answer;
+use crate::domain::survey::Mark;
+use crate::domain::time::Instant;
+use crate::store::subject::SubjectRow;
+use crate::web::questionnaire::posted::Posted;
+use crate::web::questionnaire::walk::{self, Next};
+use crate::workflow::follow_up::Chart;
+use crate::workflow::register::{self, Registered, Registrar};
+use crate::workflow::remark::{self, Remark, Remarked};
+
+fn registration<'a>(room: &'a Room, now: Instant) -> Task<'a> {
+    Task {
+        room,
+        rest: "/new".to_string(),
+        title: room.study().registration_instrument().title.in_language(room.language).to_string(),
+        instrument: room.study().registration_instrument(),
+        subject: None,
+        event: None,
+        before: None,
+        base: String::new(),
+        now,
+        send: "register",
+    }
+}
+
+pub(super) async fn show_registration(
+    State(pages): State<CasePages>,
+    Path(slug): Path<String>,
+    Query(wish): Query<Wish>,
+    headers: HeaderMap,
+) -> Response {
+    let shown = async {
+        let room = admitted!(look_with(&pages, &slug, &wish, &headers).await?);
+        let task = registration(&room, pages.means().now);
+        let blank = Posted::new(own_site(&room));
+        let form = answer::read_form(room.study(), task.instrument, &blank.lines(task.instrument), today(&task));
+        Ok(task.again(StatusCode::OK, &form, &blank, &Mark::new(&*pages.tools.dice), &Notice::default()))
+    };
+    let shown = shown.await;
+    pages.answer(shown, &headers)
+}
+
+/// Who acts for one site need not choose it.
+fn own_site(room: &Room) -> Vec<(String, String)> {
+    let item = room.study().registration.site_item.clone();
+    let own = room.study().sites.iter().filter(|site| room.person.acts_for(&site.code));
+    let codes: Vec<&str> = own.map(|site| site.code.as_str()).collect();
+    match (item, codes.as_slice()) {
+        (Some(item), [only]) => vec![(item, (*only).to_string())],
+        _ => Vec::new(),
+    }
+}
+
+pub(super) async fn register(
+    State(pages): State<CasePages>,
+    Path(slug): Path<String>,
+    headers: HeaderMap,
+    extract::Form(fields): extract::Form<Vec<(String, String)>>,
+) -> Response {
+    let posted = Posted::new(fields);
+    let done = async {
+        let room = admitted!(enter_with(&pages, &slug, &posted, &headers).await?);
+        let mark = mark_of(&posted, &pages);
+        let task = registration(&room, pages.means().now);
+        let form = answer::read_form(room.study(), task.instrument, &posted.lines(task.instrument), today(&task));
+        let next = walk::next(&task.filled(&form, &posted), true);
+        if !matches!(next, Next::Send) {
+            return Ok(task.page(&form, &posted, &mark, &next, &Notice::default()));
+        }
+        let registrar =
+            Registrar { person: &room.person, address: &room.visitor.account.address, language: room.language };
+        let to_case = |number: i64, done: &str| {
+            let to = format!("{}&done={done}", room.here(&format!("/{number}")));
+            Redirect::to(&to).into_response()
+        };
+        let refused = |notice: &Notice| task.again(StatusCode::UNPROCESSABLE_ENTITY, &form, &posted, &mark, notice);
+        Ok(match register::register(&pages.tools.shelf, &room.shelved, pages.means(), registrar, &form).await {
+            Ok(Registered::Now(enrolled)) => to_case(enrolled.subject.number, "enrolled"),
+            Ok(Registered::Before(enrolled)) => to_case(enrolled.subject.number, "before"),
+            Ok(Registered::Conflict(number, conflict)) => {
+                refused(&Notice { conflict: Some((number, *conflict)), ..Notice::default() })
+            }
+            Ok(Registered::Refused(reasons)) => refused(&Notice { reasons, ..Notice::default() }),
+            Err(failure) => busy(failure, &task, (&form, &posted, &mark))?,
+        })
+    };
+    let done = done.await;
+    pages.answer(done, &headers)
+}
+
+/// What a correction of a registration starts from: it is read by the day of the enrollment.
+fn correction<'a>(room: &'a Room, subject: &'a SubjectRow, chart: &Chart) -> Task<'a> {
+    Task {
+        room,
+        rest: format!("/{}/correct", subject.number),
+        title: room.word("correct_registration", &[]),
+        instrument: room.study().registration_instrument(),
+        subject: Some(subject),
+        event: None,
+        before: Some(chart.registration.canonical()),
+        base: chart.enrolled.facts.len().to_string(),
+        now: subject.enrolled_at,
+        send: "keep_correction",
+    }
+}
+
+pub(super) async fn show_correction(
+    State(pages): State<CasePages>,
+    Path((slug, number)): Path<(String, String)>,
+    Query(wish): Query<Wish>,
+    headers: HeaderMap,
+) -> Response {
+    let shown = async {
+        let room = admitted!(look_with(&pages, &slug, &wish, &headers).await?);
+        let subject = admitted!(pages.subject(&room, &number).await?);
+        let chart = pages.chart(&room, &subject).await?;
+        let task = correction(&room, &subject, &chart);
+        let posted = Posted::of_answers(task.instrument, &chart.registration.canonical());
+        let mark = Mark::new(&*pages.tools.dice);
+        Ok(task.again(StatusCode::OK, &chart.registration, &posted, &mark, &Notice::default()))
+    };
+    let shown = shown.await;
+    pages.answer(shown, &headers)
+}
+
+pub(super) async fn correct(
+    State(pages): State<CasePages>,
+    Path((slug, number)): Path<(String, String)>,
+    headers: HeaderMap,
+    extract::Form(fields): extract::Form<Vec<(String, String)>>,
+) -> Response {
+    let posted = Posted::new(fields);
+    let done = async {
+        let room = admitted!(enter_with(&pages, &slug, &posted, &headers).await?);
+        let subject = admitted!(pages.subject(&room, &number).await?);
+        let chart = pages.chart(&room, &subject).await?;
+        let task = correction(&room, &subject, &chart);
+        let mark = mark_of(&posted, &pages);
+        let day = chart.enrolled.day(room.study().zone);
+        let form = answer::read_form(room.study(), task.instrument, &posted.lines(task.instrument), day);
+        let refused = |problem| {
+            let notice = Notice { problem: Some(problem), ..Notice::default() };
+            task.again(StatusCode::UNPROCESSABLE_ENTITY, &form, &posted, &mark, &notice)
+        };
+        if posted.base() != task.base {
+            return Ok(refused("overtaken"));
+        }
+        if task.lacks_reason(&posted) {
+            return Ok(refused("no_reason"));
+        }
+        let next = walk::next(&task.filled(&form, &posted), true);
+        if matches!(next, Next::Review | Next::Send) && task.changes(&form).is_empty() {
+            return Ok(refused("nothing_changed"));
+        }
+        if !matches!(next, Next::Send) {
+            return Ok(task.page(&form, &posted, &mark, &next, &Notice::default()));
+        }
+        let before = chart.registration.canonical();
+        let differing = task.instrument.items.iter().filter(|item| {
+            item.kind.asks() && before.get(&item.id).map(String::as_str) != form.value(&item.id).as_deref()
+        });
+        let right: BTreeMap<String, String> =
+            differing.map(|item| (item.id.clone(), form.typed.get(&item.id).cloned().unwrap_or_default())).collect();
+        let remark =
+            Remark { person: &room.person, subject_id: subject.id, reason: posted.reason(), right: Some(&right) };
+        Ok(match remark::remark(&pages.tools.shelf, &room.shelved, pages.means(), remark).await {
+            Ok(Remarked::Done) => {
+                let to = format!("{}&done=corrected", room.here(&format!("/{}", subject.number)));
+                Redirect::to(&to).into_response()
+            }
+            Ok(Remarked::NotTheirs) => room.told(StatusCode::FORBIDDEN, "no_role"),
+            Ok(Remarked::NoReason) => refused("no_reason"),
+            Ok(Remarked::Nothing) => refused("nothing_changed"),
+            Ok(Remarked::Faults(_)) => refused("not_so"),
+            Err(failure) => busy(failure, &task, (&form, &posted, &mark))?,
+        })
+    };
+    let done = done.await;
+    pages.answer(done, &headers)
+}

@@ -1,0 +1,104 @@
+//! What somebody tells of a subject on a page: a withdrawal, or what would have been right. The same facts and letters as by mail.
+
+use std::collections::BTreeMap;
+
+use super::accept;
+use super::compose;
+use super::ledger::Ledger;
+use super::note::{self, Correction, Misread, Note};
+use super::shelf::{Shelf, ShelvedStudy};
+use super::{Failure, Means};
+use crate::domain::answer::Fault;
+use crate::domain::deed::Deed;
+use crate::domain::fact::FactKind;
+use crate::domain::study::Person;
+use crate::domain::text;
+use crate::limits;
+
+/// What is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Remark<'a> {
+    /// Who tells it.
+    pub person: &'a Person,
+    /// Number of the subject in the database.
+    pub subject_id: i64,
+    /// Why, as typed.
+    pub reason: &'a str,
+    /// Items of the registration with what would have been right, as typed; none tells a withdrawal.
+    pub right: Option<&'a BTreeMap<String, String>>,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remarked {
+    /// It is on file, now or from before.
+    Done,
+    /// The person may not, for subjects of that site.
+    NotTheirs,
+    /// It says no reason.
+    NoReason,
+    /// Nothing differs from what is on file.
+    Nothing,
+    /// What would have been right cannot be.
+    Faults(Vec<Fault>),
+}
+
+/// Records a fact once, and tells those who must know.
+///
+/// # Errors
+/// The database; records that contradict each other.
+pub async fn remark(
+    shelf: &Shelf,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    remark: Remark<'_>,
+) -> Result<Remarked, Failure> {
+    let study = &shelved.study;
+    let Remark { person, subject_id, right, .. } = remark;
+    let mut ledger = Ledger::begin(shelf).await?;
+    ledger.lock(shelved).await?;
+    let enrolled = accept::load(&mut ledger, subject_id).await?;
+    let deed = if right.is_some() { Deed::Correct } else { Deed::Withdraw };
+    if !deed.allowed(study, person) || !person.acts_for(&enrolled.subject.site) {
+        return Ok(Remarked::NotTheirs);
+    }
+    let reason = text::clean(remark.reason, limits::DEED_REASON_CHARS);
+    if reason.is_empty() {
+        return Ok(Remarked::NoReason);
+    }
+    let correction = match right {
+        None => Correction::default(),
+        Some(right) => match note::read_correction(study, &enrolled, right)? {
+            Ok(correction) if correction.changes.is_empty() => return Ok(Remarked::Nothing),
+            Ok(correction) => correction,
+            Err(Misread::Faults(faults)) => {
+                return Ok(Remarked::Faults(faults.into_iter().map(|(_, fault)| fault).collect()));
+            }
+            Err(Misread::Nowhere(_)) => return Ok(Remarked::Nothing),
+        },
+    };
+    let kind = match right {
+        None => FactKind::Withdrawn,
+        Some(_) if correction.moves() => FactKind::WrongStratum,
+        Some(_) => FactKind::Corrected,
+    };
+    let note = Note {
+        kind,
+        enrolled: &enrolled,
+        randomization: None,
+        person: &person.id,
+        actor: &person.id,
+        reason: &reason,
+        correction: &correction,
+        of: None,
+        inbox_id: None,
+    };
+    if note::known(&mut ledger, &note).await?.is_some() {
+        return Ok(Remarked::Done);
+    }
+    let fact = note::record(&mut ledger, shelved, means, &note).await?;
+    let outgoing = note::notices(shelved, means, &note, &fact)?;
+    compose::post(&mut ledger.tx, Some(shelved.id), means, None, &outgoing).await?;
+    ledger.commit().await?;
+    Ok(Remarked::Done)
+}
