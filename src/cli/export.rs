@@ -120,6 +120,10 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<End> {
     let shelved = opened.study_at(&args.slug, args.stage.map(Stage::from))?;
     args.whom.ask(&opened, &shelved, args.format.key())?;
     find_rules(&shelved.study, &args.allocation)?;
+    if args.format != Format::Redcap && args.allocation != FIRST {
+        let whole = format!("a journal holds every allocation: leave out --allocation {}", args.allocation);
+        return Err(Refused(whole).into());
+    }
     let lines = opened.runtime.block_on(journal::lines(&opened.store, shelved.id))?;
     let text = match args.format {
         Format::JournalCsv => journal_csv(&shelved.study, &lines)?,
@@ -130,16 +134,20 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<End> {
         std::io::stdout().write_all(text.as_bytes()).context("the journal cannot be printed")?;
         return Ok(End::Done);
     }
+    // A table is of one allocation: those of others must not take its place.
     let end = match args.format {
-        Format::JournalCsv => "journal.csv",
-        Format::JournalJsonl => "journal.jsonl",
-        Format::Redcap => "redcap.csv",
+        Format::JournalCsv => "journal.csv".to_owned(),
+        Format::JournalJsonl => "journal.jsonl".to_owned(),
+        Format::Redcap if args.allocation == FIRST => "redcap.csv".to_owned(),
+        Format::Redcap => format!("{}-redcap.csv", args.allocation),
     };
+    let told = lines.iter().filter(|line| args.format != Format::Redcap || line.fact.randomization == args.allocation);
+    let told = told.count();
     let path = args.out.join(format!("{}-{}-{end}", args.slug, shelved.stage.key()));
     fs::create_dir_all(&args.out)
         .and_then(|()| fs::write(&path, text))
         .with_context(|| format!("{} cannot be written", path.display()))?;
-    eprintln!("{}: {}", path.display(), counted(lines.len() as u64, "allocation"));
+    eprintln!("{}: {}", path.display(), counted(told as u64, "allocation"));
     Ok(End::Done)
 }
 

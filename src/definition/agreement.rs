@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::bundle::{ALLOCATION, Bundle, KITS, STUDY};
 use super::document::{Report, Section, Source, quoted};
 use super::instrument_file::InstrumentFile;
+use super::rules;
 use super::study_file::{Located, StudyFile, did_you_mean};
 use crate::domain::allocation::{ArmList, Factor, TOTAL};
 use crate::domain::instrument::{Choices, Item, ItemKind};
@@ -211,6 +212,11 @@ pub(super) fn check_allocation(
         for (key, wrong, right) in check_factor(id, levels.as_deref(), grounds) {
             here(&factor, key, wrong, right);
         }
+        if let (Some(levels), Some((item, read))) = (&levels, grounds.find(id))
+            && let Some((key, wrong, right)) = check_results(item, read, levels)
+        {
+            report.warn(file, Some(factor.line_of(key)), factor.key(key), wrong, right);
+        }
     }
     if root.peek_text("method") == Some("atkinson") {
         // What the file lists itself, its own reader has counted.
@@ -352,6 +358,23 @@ fn check_factor(id: &str, levels: Option<&[String]>, grounds: &Grounds<'_>) -> V
         )),
     }
     findings
+}
+
+/// A level that a calculation gives for ordinary answers, and that is not listed: such subjects cannot be allocated, unless a criterion
+/// keeps them out.
+fn check_results(item: &Item, read: &InstrumentFile, levels: &[String]) -> Option<Finding> {
+    let ItemKind::Calculation(expression) = &item.kind else { return None };
+    let results = rules::results(expression, &read.instrument.items);
+    let missing: Vec<&str> =
+        results.iter().map(String::as_str).filter(|one| levels.iter().all(|level| level != one)).collect();
+    (!missing.is_empty()).then(|| {
+        let wrong = format!("lacks {}, which `{}` gives for some answers", quoted(&missing), item.id);
+        let right = format!(
+            "list every value that the calculation in {} can give, unless [[eligibility]] keeps such subjects out",
+            read.file
+        );
+        ("levels", wrong, right)
+    })
 }
 
 fn check_site_factor(id: &str, levels: Option<&[String]>, study: &StudyFile, read: &InstrumentFile) -> Vec<Finding> {

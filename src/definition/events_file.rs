@@ -203,7 +203,8 @@ impl<'a> Around<'a> {
             }
             forms.push(form);
         }
-        if let Some(day_item) = &event.day_item {
+        // Of a form that is not there nothing more can be said.
+        if let Some(day_item) = event.day_item.as_ref().filter(|_| !forms.is_empty()) {
             self.check_day_item(day_item, &forms, &wrong);
         }
         if let (Some(when), Some(registration)) = (&event.when, self.registration)

@@ -32,6 +32,8 @@ pub(super) struct Listing<'a> {
 pub(super) struct Known<'a> {
     pub arms: Vec<&'a str>,
     pub sites: Vec<&'a str>,
+    /// The arms of each allocation: what codes tell is told among them.
+    pub allocations: Vec<Vec<&'a str>>,
 }
 
 /// Reads a list of kits that are added to a study, which has kits of the codes `taken` (folded) already.
@@ -48,6 +50,7 @@ pub fn read_more_kits(
     let known = Known {
         arms: study.every_arm().map(|arm| arm.code.as_str()).collect(),
         sites: study.sites.iter().map(|site| site.code.as_str()).collect(),
+        allocations: study.allocations().map(|own| own.arms.iter().map(|arm| arm.code.as_str()).collect()).collect(),
     };
     let listing = Listing { file, known: Some(known), taken };
     let read = listing.read(content, &report);
@@ -183,7 +186,7 @@ impl Listing<'_> {
         }
         let arm = columns.get(1, record).unwrap_or_default();
         let site = columns.get(2, record);
-        if let Some(Known { arms, sites }) = &self.known {
+        if let Some(Known { arms, sites, .. }) = &self.known {
             if !arms.contains(&arm) {
                 wrong(
                     "arm",
@@ -243,6 +246,14 @@ impl Listing<'_> {
 
     /// What the codes, or what may stand on a label beside them, tell of the arm.
     pub(super) fn check_codes(&self, kits: &[Kit], report: &Report) {
+        let Some(known) = &self.known else { return };
+        for arms in &known.allocations {
+            let own: Vec<Kit> = kits.iter().filter(|kit| arms.contains(&kit.arm.as_str())).cloned().collect();
+            self.check_codes_among(&own, report);
+        }
+    }
+
+    fn check_codes_among(&self, kits: &[Kit], report: &Report) {
         let warn = |key: &str, wrong: &str, right: &str| report.warn(self.file, None, key, wrong, right);
         let arms: BTreeSet<&str> = kits.iter().map(|kit| kit.arm.as_str()).collect();
         if arms.len() < 2 || kits.len() < PATTERN_FROM * arms.len() {

@@ -219,6 +219,10 @@ fn read_kits(content: &str, study: &StudyFile, report: &Report) -> Vec<Kit> {
     let known = Known {
         arms: study.every_arm().map(|arm| arm.value.code.as_str()).collect(),
         sites: study.sites.iter().map(|site| site.value.code.as_str()).collect(),
+        allocations: std::iter::once(&study.arms)
+            .chain(study.randomizations.iter().map(|own| &own.value.arms))
+            .map(|arms| arms.iter().map(|arm| arm.value.code.as_str()).collect())
+            .collect(),
     };
     let listing = Listing { file: KITS, known: Some(known), taken: &BTreeSet::new() };
     let Some(kits) = listing.read(content, report) else { return Vec::new() };

@@ -262,6 +262,17 @@ fn try_calculation(expression: &Expression, place: &Place, asked: &[&Item], repo
     });
 }
 
+/// What a calculation gives for sample answers to the items that it names, as factors' levels are compared.
+pub(super) fn results(expression: &Expression, items: &[Item]) -> BTreeSet<String> {
+    let named: Vec<&Item> = items.iter().filter(|item| expression.names().any(|name| name == item.id)).collect();
+    let mut results = BTreeSet::new();
+    for_each_combination(&named.iter().collect::<Vec<&&Item>>(), |scope, _| {
+        results.extend(expression.value(scope).ok().flatten().map(|value| value.canonical()));
+        true
+    });
+    results
+}
+
 /// Calls `visit` with combinations of sample answers (and the names of the items left blank) until it gives false.
 fn for_each_combination(items: &[&&Item], mut visit: impl FnMut(&Scope, &[&str]) -> bool) {
     let today = NaiveDate::from_ymd_opt(2026, 4, 1).unwrap_or_default();

@@ -537,7 +537,7 @@ pub(super) fn randomization_notices(
                 continue;
             }
             let language = study.language_of(person);
-            let full = || NoticeRandomized::new(&randomized, arm, own.kit.as_deref(), language);
+            let full = || NoticeRandomized::new(&randomized, arm, own.kit.as_deref(), language).by_hand(own.by_hand());
             let facts = match study.blinding {
                 Blinding::Open => Facts::NoticeRandomizedOpen(full()),
                 Blinding::Blinded if Kind::NoticeRandomizedUnblinded.may_go_to(study.blinding, person) => {

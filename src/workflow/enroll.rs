@@ -124,6 +124,11 @@ impl Further {
             .map_err(|error| Failure::Contradiction(format!("answers of allocation {number}: {error}")))
     }
 
+    /// Whether its arm was given by hand.
+    pub fn by_hand(&self) -> bool {
+        self.allocation.origin == Origin::Forced
+    }
+
     /// Digest of the entry that recorded it, in lower-case hexadecimal.
     pub fn digest(&self) -> String {
         data_encoding::HEXLOWER.encode(&self.request.audit_digest)

@@ -4,6 +4,7 @@ use super::compose::{Addressing, Draft, draft, enrollment, no_arm};
 use super::enroll::Enrolled;
 use super::shelf::ShelvedStudy;
 use super::{Failure, Means};
+use crate::domain::allocation::Origin;
 use crate::domain::study::Blinding;
 use crate::letters::facts::{NoticeBlind, NoticeOpen, NoticeUnblinded};
 use crate::letters::{Facts, Kind};
@@ -23,6 +24,8 @@ pub fn notices(shelved: &ShelvedStudy, means: Means<'_>, enrolled: &Enrolled) ->
         Some(allocation) => Some(study.find_arm(&allocation.arm).ok_or_else(|| no_arm(&allocation.arm))?),
     };
     let kit = enrolled.kit.as_deref();
+    // Nobody who is blinded is told: a drawn arm and a given one look the same to them.
+    let by_hand = enrolled.allocation.as_ref().is_some_and(|given| given.origin == Origin::Forced);
     let mut drafts = Vec::new();
     for person in &study.people {
         let told = study.notices.iter().any(|notice| person.has(notice.role)) && person.acts_for(site);
@@ -32,9 +35,11 @@ pub fn notices(shelved: &ShelvedStudy, means: Means<'_>, enrolled: &Enrolled) ->
         let language = study.language_of(person);
         let facts = match (study.blinding, arm) {
             (_, None) => Facts::NoticeBlind(NoticeBlind::new(&enrollment, language)),
-            (Blinding::Open, Some(arm)) => Facts::NoticeOpen(NoticeOpen::new(&enrollment, arm, language)),
+            (Blinding::Open, Some(arm)) => {
+                Facts::NoticeOpen(NoticeOpen::new(&enrollment, arm, language).by_hand(by_hand))
+            }
             (Blinding::Blinded, Some(arm)) if Kind::NoticeUnblinded.may_go_to(study.blinding, person) => {
-                Facts::NoticeUnblinded(NoticeUnblinded::new(&enrollment, arm, kit, language))
+                Facts::NoticeUnblinded(NoticeUnblinded::new(&enrollment, arm, kit, language).by_hand(by_hand))
             }
             (Blinding::Blinded, Some(_)) => Facts::NoticeBlind(NoticeBlind::new(&enrollment, language)),
         };

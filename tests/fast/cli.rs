@@ -553,6 +553,13 @@ fn a_history_of_a_second_stage_is_refused_with_what_to_do() {
     }
     place.write("first.csv", "subject,site,arm,block_size\n201-001,201,CBT,4\n");
     place.ends(0, "allocation import cygnus first.csv");
+    place.ends(0, "allocation import cygnus first.csv --yes --reason moved");
+    // The table of one allocation does not take the place of another's.
+    let first = place.ends(0, "allocation export cygnus --format redcap --out files");
+    assert!(first.err.contains("cygnus-development-redcap.csv: 1 allocation"), "{}", first.err);
+    let second = place.ends(0, "allocation export cygnus --format redcap --allocation second --out files");
+    assert!(second.err.contains("cygnus-development-second-redcap.csv: 0 allocations"), "{}", second.err);
+    place.ends(1, "allocation export cygnus --format journal-csv --allocation second --out files");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod allocation;
 mod bundle;
 mod cli;
 mod demo;
+mod events;
 mod house;
 mod letters;
 mod letters_mail;

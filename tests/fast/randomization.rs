@@ -17,7 +17,7 @@ fn broken(bundle: &Bundle, changes: &[(&str, &str, &str)]) -> Bundle {
     Bundle::from_files(files)
 }
 
-fn problems(bundle: &Bundle) -> Vec<String> {
+pub(crate) fn problems(bundle: &Bundle) -> Vec<String> {
     let found = match definition::load(bundle) {
         Ok((_, warnings)) => warnings,
         Err(problems) => problems,
@@ -26,7 +26,7 @@ fn problems(bundle: &Bundle) -> Vec<String> {
 }
 
 /// What is said of each of those slips.
-fn told(bundle: &Bundle, slips: &[(&str, &str, &str)]) -> String {
+pub(crate) fn told(bundle: &Bundle, slips: &[(&str, &str, &str)]) -> String {
     let mut text = String::new();
     for slip @ (file, from, to) in slips {
         text.push_str(&format!("{file}: {from} → {to}\n"));
@@ -123,6 +123,9 @@ fn slips_of_its_file_and_form_are_told() {
             (F, "aliases = [\"ISI\"]", "aliases = [\"Age\"]"),
         ],
     ));
+    let lacking = broken(&samples::cygnus(), &[(B, "levels = [\"moderate\", \"severe\"]", "levels = [\"moderate\"]")]);
+    let [level] = &problems(&lacking)[..] else { panic!("one warning") };
+    assert!(level.contains("lacks \"severe\", which `severity` gives for some answers"), "{level}");
     let mut files = samples::cygnus().files().clone();
     files.remove("allocation.toml");
     let [absent, _] = &problems(&Bundle::from_files(files.clone()))[..] else { panic!("two problems") };
@@ -147,6 +150,17 @@ fn a_blinded_study_tells_no_arm_by_whom_it_randomizes_again() {
             ("kits.csv", ",X\n", ",Z\n"),
         ],
     ));
+    // Codes tell an arm among those of its own allocation.
+    let mut files = blinded().files().clone();
+    let telling = |arm: &str| (10..20).map(|number| format!("{arm}{number},{arm}\n")).collect::<String>();
+    let old: String = files["kits.csv"]
+        .lines()
+        .filter(|line| !line.contains(",X") && !line.contains(",Y"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    files.insert("kits.csv".to_owned(), format!("{old}{}{}", telling("X"), telling("Y")));
+    let found = problems(&Bundle::from_files(files));
+    assert_eq!(found, ["kits.csv: the codes in their order show the arm — number the kits at random over all arms"]);
 }
 
 #[test]

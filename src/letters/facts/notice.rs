@@ -48,13 +48,22 @@ pub struct NoticeOpen {
     /// The earlier subject that is screened again as this one; empty if none.
     #[serde(default)]
     pub rescreens: String,
+    /// Whether the arm was given by hand.
+    #[serde(default)]
+    pub by_hand: bool,
 }
 
 impl NoticeOpen {
     /// The facts of `enrollment` into `arm`.
     pub fn new(enrollment: &Enrollment<'_>, arm: &Arm, language: Language) -> NoticeOpen {
         let NoticeBlind { subject, site, enrolled_at, rescreens } = NoticeBlind::new(enrollment, language);
-        NoticeOpen { subject, site, enrolled_at, arm: ArmName::new(arm, language), rescreens }
+        NoticeOpen { subject, site, enrolled_at, arm: ArmName::new(arm, language), rescreens, by_hand: false }
+    }
+
+    /// Tells also whether the arm was given by hand.
+    #[must_use]
+    pub fn by_hand(self, by_hand: bool) -> NoticeOpen {
+        NoticeOpen { by_hand, ..self }
     }
 }
 
@@ -74,6 +83,9 @@ pub struct NoticeUnblinded {
     /// The earlier subject that is screened again as this one; empty if none.
     #[serde(default)]
     pub rescreens: String,
+    /// Whether the arm was given by hand.
+    #[serde(default)]
+    pub by_hand: bool,
 }
 
 impl NoticeUnblinded {
@@ -81,7 +93,14 @@ impl NoticeUnblinded {
     pub fn new(enrollment: &Enrollment<'_>, arm: &Arm, kit: Option<&str>, language: Language) -> NoticeUnblinded {
         let NoticeBlind { subject, site, enrolled_at, rescreens } = NoticeBlind::new(enrollment, language);
         let kit = short(kit.unwrap_or_default());
-        NoticeUnblinded { subject, site, enrolled_at, arm: ArmName::new(arm, language), kit, rescreens }
+        let arm = ArmName::new(arm, language);
+        NoticeUnblinded { subject, site, enrolled_at, arm, kit, rescreens, by_hand: false }
+    }
+
+    /// Tells also whether the arm was given by hand.
+    #[must_use]
+    pub fn by_hand(self, by_hand: bool) -> NoticeUnblinded {
+        NoticeUnblinded { by_hand, ..self }
     }
 }
 

@@ -426,6 +426,9 @@ pub struct NoticeRandomized {
     pub arm: ArmName,
     /// Code of the kit; empty where the study has none.
     pub kit: String,
+    /// Whether the arm was given by hand.
+    #[serde(default)]
+    pub by_hand: bool,
 }
 
 impl NoticeRandomized {
@@ -434,6 +437,12 @@ impl NoticeRandomized {
         let NoticeRandomizedBlind { subject, randomization, site, randomized_at } =
             NoticeRandomizedBlind::new(randomized, language);
         let (arm, kit) = (ArmName::new(arm, language), short(kit.unwrap_or_default()));
-        NoticeRandomized { subject, randomization, site, randomized_at, arm, kit }
+        NoticeRandomized { subject, randomization, site, randomized_at, arm, kit, by_hand: false }
+    }
+
+    /// Tells also whether the arm was given by hand.
+    #[must_use]
+    pub fn by_hand(self, by_hand: bool) -> NoticeRandomized {
+        NoticeRandomized { by_hand, ..self }
     }
 }

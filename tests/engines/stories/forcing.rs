@@ -257,8 +257,12 @@ stories! {
         assert_eq!(kinds(&letters).into_iter().map(|(kind, to)| (kind.to_owned(), to.to_owned())).collect::<Vec<_>>(), drawn);
         assert_eq!(words(&letters), lines);
         for letter in letters.iter().filter(|letter| letter.kind != "notice-unblinded") {
-            assert!(!letter.everything.contains("forced") && !letter.everything.contains("power"), "{}", letter.text);
+            let telling = ["forced", "power", "by hand", "手動"].iter().any(|word| letter.everything.contains(word));
+            assert!(!telling, "{}", letter.text);
         }
+        // Whoever may know the arm is told that nobody drew it.
+        let told: Vec<&Received> = letters.iter().filter(|letter| letter.kind == "notice-unblinded").collect();
+        assert!(!told.is_empty() && told.iter().all(|letter| letter.text.contains("手動") || letter.text.contains("by hand")));
         assert_eq!(given.enrolled.allocation.unwrap().arm, "H");
         // The kit that was handed out from the shelf, if it was one of that arm.
         let kits = hagaki::store::kit::list(center.store(), shelved(center, "borealis").await.id).await.unwrap();
