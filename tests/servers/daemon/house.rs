@@ -155,7 +155,8 @@ impl Installation {
     /// A copy of the sample study, changed.
     pub(crate) fn bundle(&self, name: &str, change: impl Fn(&str, String) -> String) -> PathBuf {
         let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/studies/aurora");
-        for file in ["study.toml", "allocation.toml", "instruments/registration.toml"] {
+        let forms = ["registration", "visit", "adverse_event"].map(|form| format!("instruments/{form}.toml"));
+        for file in ["study.toml", "allocation.toml"].into_iter().chain(forms.iter().map(String::as_str)) {
             let text = fs::read_to_string(sample.join(file)).unwrap();
             self.write(&format!("{name}/{file}"), &change(file, text));
         }
