@@ -4,6 +4,7 @@
 //! Whoever stands on the roll of a study, or among its people, has an account as soon as they ask for it. Whether an address is
 //! known is told to nobody but the one who reads its mail: pages say the same words in the same time.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -180,14 +181,18 @@ async fn whose(
         let person = credentials::addressee(&shelved.study, &on_roll(member));
         return Ok(Some((shelved, person)));
     }
-    for row in study::list(shelf.store()).await? {
-        let shelved = shelf.current(row.id, row.bundle_version).await?;
-        if let Some(person) = shelved.study.find_person_by_address(address) {
-            let person = person.clone();
-            return Ok(Some((shelved, person)));
-        }
-    }
-    Ok(None)
+    let found = among_people(shelf, address, 1).await?.into_iter().next();
+    Ok(found.and_then(|shelved| {
+        let person = shelved.study.find_person_by_address(address)?.clone();
+        Some((shelved, person))
+    }))
+}
+
+/// At most so many studies that have somebody of that address among their people, by slug; not all studies are looked through for it.
+async fn among_people(shelf: &Shelf, address: &str, most: usize) -> Result<Vec<Arc<ShelvedStudy>>, Failure> {
+    let words = BTreeSet::from([address.to_string()]);
+    let told = shelf.candidates(&words, most).await?.of(&words);
+    Ok(told.into_values().filter(|shelved| shelved.study.find_person_by_address(address).is_some()).collect())
 }
 
 /// The studies in force that register subjects and have somebody of that address among their people.
@@ -196,17 +201,14 @@ async fn whose(
 /// The database; a stored bundle this version cannot read.
 pub async fn staff_of(shelf: &Shelf, address: &str) -> Result<Vec<Arc<ShelvedStudy>>, Failure> {
     let mut own = Vec::new();
-    for row in study::list(shelf.store()).await? {
-        let current = study::find_current(shelf.store(), &row.slug).await?;
-        if current.is_none_or(|current| current.id != row.id) {
-            continue;
-        }
+    for told in among_people(shelf, address, limits::STUDIES_OF_AN_ACCOUNT).await? {
+        // Of a rehearsal that the real study has taken the place of, nothing is shown any more.
+        let Some(row) = study::find_current(shelf.store(), &told.study.slug).await? else { continue };
         let shelved = shelf.current(row.id, row.bundle_version).await?;
         if shelved.study.registers && shelved.study.find_person_by_address(address).is_some() {
             own.push(shelved);
         }
     }
-    own.truncate(limits::STUDIES_OF_AN_ACCOUNT);
     Ok(own)
 }
 
