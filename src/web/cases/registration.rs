@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use super::entry::{Notice, Task, admitted, busy, enter_with, look_with, mark_of, today};
 use super::{CasePages, Room, Wish};
 use crate::domain::answer;
+use crate::domain::instrument::Item;
 use crate::domain::survey::Mark;
 use crate::domain::time::Instant;
 use crate::store::subject::SubjectRow;
@@ -162,10 +163,18 @@ pub(super) async fn correct(
         if matches!(next, Next::Review | Next::Send) && task.changes(&form).is_empty() {
             return Ok(refused("nothing_changed"));
         }
+        let before = chart.registration.canonical();
+        // What would have been right is a value: that there was none cannot be said of a registration.
+        let blanked = |item: &Item| {
+            let asked = item.kind.asks() && !form.unasked.contains(&item.id);
+            asked && before.contains_key(&item.id) && form.value(&item.id).is_none()
+        };
+        if matches!(next, Next::Review | Next::Send) && task.instrument.items.iter().any(blanked) {
+            return Ok(refused("not_blank"));
+        }
         if !matches!(next, Next::Send) {
             return Ok(task.page(&form, &posted, &mark, &next, &Notice::default()));
         }
-        let before = chart.registration.canonical();
         let differing = task.instrument.items.iter().filter(|item| {
             item.kind.asks() && before.get(&item.id).map(String::as_str) != form.value(&item.id).as_deref()
         });

@@ -396,6 +396,13 @@ stories! {
             .collect();
         let impossible: Vec<(&str, &str)> = right.iter().map(|(name, value)| (*name, if *name == "age" { "300" } else { value })).collect();
         assert_eq!(yamada.fill(path, &page, &impossible, "answer").await.status, 422);
+        // An answer is corrected to another, and not taken away.
+        center.exchange(&DR_YAMADA.writes("登録", &format!("{}身長: 170\n", aurora_form("011", "A-0007")))).await;
+        let tall = yamada.see("/c/aurora/2/correct").await;
+        let blank = yamada.fill("/c/aurora/2/correct", &tall, &[("site", "011"), ("subject_ref", "A-0007"), ("consent_date", "2026-11-18"),
+            ("age", "58"), ("sex", "M"), ("stage", "III"), ("ecog_ps", "1"), ("height", ""), ("_reason", "not measured")], "answer").await;
+        assert!(tall.body.contains("value=\"170\"") && blank.status == 422 && blank.body.contains("not taken away"), "{blank:?}");
+        let arms_now = center.arms("aurora").await;
         let review = yamada.fill(path, &page, &right, "answer").await;
         assert!(review.body.contains("What changes") && review.body.contains("pathology report"), "{review:?}");
         let sent = yamada.fill(path, &review, &[], "send").await;
@@ -405,7 +412,8 @@ stories! {
         assert!(told[0].text.contains("pathology report"), "{}", told[0].text);
         let case = yamada.see("/c/aurora/1").await;
         assert!(case.body.contains("What became known since") && case.body.contains("IV"), "{case:?}");
-        assert_eq!(center.arms("aurora").await, arms);
+        assert_eq!(center.arms("aurora").await, arms_now);
+        assert_eq!(arms_now[0], arms[0]);
         // Begun before that: not sent unseen over it.
         assert_eq!(yamada.fill(path, &page, &right, "answer").await.status, 422);
 
@@ -419,7 +427,9 @@ stories! {
         center.wind(days(60));
         let yamada = Visit { cookie: sign_in(&pages, "cases:aurora", YAMADA, PASSWORD).await.cookie(), ..yamada };
         let list = yamada.see("/c/aurora").await;
-        assert!(list.body.contains("Nothing is due") && list.body.contains("withdrawn"), "{list:?}");
+        // Of who withdrew nothing is due any more; of the other it is.
+        assert!(!list.body.contains("/c/aurora/1/week_4") && list.body.contains("/c/aurora/2/week_4/visit/new"), "{list:?}");
+        assert!(list.body.contains("withdrawn"), "{list:?}");
         let case = yamada.see("/c/aurora/1").await;
         assert!(!case.body.contains("/c/aurora/1/withdraw") && case.body.contains("nothing more is due"), "{case:?}");
         center.assert_proved().await;
