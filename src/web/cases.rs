@@ -114,7 +114,7 @@ impl Room {
                        "test": self.shelved.stage == Stage::Development },
             "title": title, "languages": study.languages.iter().map(language).collect::<Vec<Value>>(),
             "several": study.languages.len() > 1, "path": path, "guard": self.secret.guard(), "leave": "/sign-out",
-            "answering": false, "number": 1, "of": 1, "home": self.here(""), "may_enter": self.may_enter(), "trail": [],
+            "answering": false, "number": 1, "of": 1, "home": self.here(""), "trail": [],
         })
     }
 
@@ -216,7 +216,7 @@ impl CasePages {
         let facts = json!({
             "study": { "title": self.tools.desk.display, "tag": "", "test": false }, "title": "", "languages": [], "several": false,
             "path": "", "guard": null, "leave": null, "answering": false, "number": 1, "of": 1, "home": "/account", "trail": [],
-            "may_enter": false, "told": PAGES.word(language, key, &[]),
+            "told": PAGES.word(language, key, &[]),
         });
         PAGES.respond(status, language, "told", facts)
     }

@@ -3,8 +3,6 @@
 //! That a form of an event counts once is a constraint of the database. What was entered before stays: a correction is a response
 //! of its own that points at it. The mark of a page, or of a mail, makes what is sent again the same response.
 
-use std::collections::BTreeMap;
-
 use chrono::NaiveDate;
 use serde_json::json;
 
@@ -72,19 +70,6 @@ pub enum Why {
     NoReason,
     /// What was to be corrected was corrected by somebody else meanwhile.
     Overtaken,
-}
-
-impl Why {
-    /// Key of its words.
-    pub const fn key(self) -> &'static str {
-        match self {
-            Why::NotTheirs => "not_theirs",
-            Why::Closed => "closed",
-            Why::NotPlanned => "not_planned",
-            Why::NoReason => "no_reason",
-            Why::Overtaken => "overtaken",
-        }
-    }
 }
 
 /// The form of an event as it is asked there: with the event's checks, and with its window as a soft limit of the day it takes place.
@@ -309,15 +294,4 @@ async fn record(
     page.touch();
     metrics::counter!("hagaki_follow_ups_total", "study" => shelved.study.slug.clone()).increment(1);
     Ok(row)
-}
-
-/// What differs between two entries of a form: item, then its canonical values before and after.
-pub fn differences(before: &ResponseRow, after: &ResponseRow) -> Vec<(String, String, String)> {
-    let read =
-        |row: &ResponseRow| -> BTreeMap<String, String> { serde_json::from_str(&row.answers).unwrap_or_default() };
-    let (old, new) = (read(before), read(after));
-    let mut items: Vec<&String> = old.keys().chain(new.keys().filter(|item| !old.contains_key(*item))).collect();
-    items.retain(|item| old.get(*item) != new.get(*item));
-    let value = |map: &BTreeMap<String, String>, item: &String| map.get(item).cloned().unwrap_or_default();
-    items.iter().map(|item| ((*item).clone(), value(&old, item), value(&new, item))).collect()
 }

@@ -5,6 +5,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::{Value, json};
 
+use super::entry::admitted;
 use super::list::days;
 use super::{CasePages, Room, Wish, is_ours, put};
 use crate::domain::deed::Deed;
@@ -28,14 +29,9 @@ pub(super) async fn show(
     headers: HeaderMap,
 ) -> Response {
     let shown = async {
-        let room = match pages.enter(&slug, wish.lang.as_deref(), &headers).await? {
-            Ok(room) => room,
-            Err(elsewhere) => return Ok(elsewhere),
-        };
-        match pages.subject(&room, &number).await? {
-            Ok(subject) => pages.case(&room, &subject, wish.done.as_deref()).await,
-            Err(elsewhere) => Ok(elsewhere),
-        }
+        let room = admitted!(pages.enter(&slug, wish.lang.as_deref(), &headers).await?);
+        let subject = admitted!(pages.subject(&room, &number).await?);
+        pages.case(&room, &subject, wish.done.as_deref()).await
     };
     let shown = shown.await;
     pages.answer(shown, &headers)
@@ -48,14 +44,9 @@ pub(super) async fn show_withdrawal(
     headers: HeaderMap,
 ) -> Response {
     let shown = async {
-        let room = match pages.enter(&slug, wish.lang.as_deref(), &headers).await? {
-            Ok(room) => room,
-            Err(elsewhere) => return Ok(elsewhere),
-        };
-        match pages.subject(&room, &number).await? {
-            Ok(subject) => Ok(withdrawal(&room, &subject, StatusCode::OK, "", None)),
-            Err(elsewhere) => Ok(elsewhere),
-        }
+        let room = admitted!(pages.enter(&slug, wish.lang.as_deref(), &headers).await?);
+        let subject = admitted!(pages.subject(&room, &number).await?);
+        Ok(withdrawal(&room, &subject, StatusCode::OK, "", None))
     };
     let shown = shown.await;
     pages.answer(shown, &headers)
@@ -69,17 +60,11 @@ pub(super) async fn withdraw(
 ) -> Response {
     let field = |name: &str| fields.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str());
     let done = async {
-        let room = match pages.enter(&slug, field("_lang"), &headers).await? {
-            Ok(room) => room,
-            Err(elsewhere) => return Ok(elsewhere),
-        };
+        let room = admitted!(pages.enter(&slug, field("_lang"), &headers).await?);
         if !is_ours(&room, field("_guard")) {
             return Ok(pages.bare(StatusCode::FORBIDDEN, "elsewhere", &headers));
         }
-        let subject = match pages.subject(&room, &number).await? {
-            Ok(subject) => subject,
-            Err(elsewhere) => return Ok(elsewhere),
-        };
+        let subject = admitted!(pages.subject(&room, &number).await?);
         let reason = field("_reason").unwrap_or_default();
         let remark = Remark { person: &room.person, subject_id: subject.id, reason, right: None };
         Ok(match remark::remark(&pages.tools.shelf, &room.shelved, pages.means(), remark).await? {

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use chrono::NaiveDate;
 use serde_json::{Value, json};
 
+use super::entry::admitted;
 use super::{CasePages, Room, Wish, put};
 use crate::domain::event::Window;
 use crate::domain::text;
@@ -30,10 +31,8 @@ pub(super) async fn show(
     headers: HeaderMap,
 ) -> Response {
     let shown = async {
-        match pages.enter(&slug, wish.lang.as_deref(), &headers).await? {
-            Ok(room) => pages.list(&room, &wish).await,
-            Err(elsewhere) => Ok(elsewhere),
-        }
+        let room = admitted!(pages.enter(&slug, wish.lang.as_deref(), &headers).await?);
+        pages.list(&room, &wish).await
     };
     let shown = shown.await;
     pages.answer(shown, &headers)
