@@ -10,7 +10,6 @@ use hagaki::definition::allocation_file;
 use hagaki::domain::allocation::draw::Draw;
 use hagaki::domain::allocation::{Levels, Origin, Row, Scheme, State, replay};
 use hagaki::domain::simulation::Setup;
-use hagaki::domain::study::Caps;
 
 const MINIMIZATION: &str = "method = \"minimization\"\narms = [ { code = \"A\" }, { code = \"B\" } ]\n\
      factors = [ { id = \"site\" }, { id = \"sex\", levels = [\"F\", \"M\"], weight = 2 }, { id = \"age\" }, { id = \"stage\", weight = 0.5 } ]\n\
@@ -132,21 +131,14 @@ fn simulations(criterion: &mut Criterion) {
 fn simulators(criterion: &mut Criterion) {
     let scheme = scheme("range");
     let shares = "site=1,2,3,4,5,6,7,8,9,10;sex=F,M;age=1,2,3;stage=II,III";
-    let own = Subjects { name: "allocation.toml".to_owned(), scheme: &scheme, study: None };
+    let own = Subjects::alone("allocation.toml", &scheme, None);
     let given = population::open(Some(shares)).expect("the shares are right");
     let (population, _) = population::build(&[own], given).expect("the levels are known");
-    let setup = Setup {
-        scheme: scheme.clone(),
-        caps: Caps::default(),
-        site_caps: std::collections::BTreeMap::new(),
-        population,
-        subjects: 500,
-        seed: "bench".to_owned(),
-    };
+    let setups = [Setup::alone(scheme.clone(), population, 500, "bench")];
     let mut group = criterion.benchmark_group("simulator");
     group.sample_size(10).measurement_time(Duration::from_secs(10));
     group.bench_function("1,000 trials of 500 subjects, one core", |bencher| {
-        bencher.iter(|| black_box(simulate(&setup, 1_000, 1, &|_| {}).expect("every level is known")));
+        bencher.iter(|| black_box(simulate(&setups, 1_000, 1, &|_| {}).expect("every level is known")));
     });
     group.finish();
 }

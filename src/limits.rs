@@ -326,6 +326,8 @@ pub const SIMULATED_TRIALS: u64 = 1_000_000;
 pub const SIMULATED_ALLOCATIONS: u64 = 10_000_000_000;
 /// Most schemes compared by one simulation.
 pub const SIMULATED_SCHEMES: usize = 12;
+/// Most combinations of levels that a simulation tries a further allocation's condition on.
+pub const SIMULATED_COMBINATIONS: usize = 100_000;
 /// Most factors of a simulated population.
 pub const POPULATION_FACTORS: usize = 60;
 /// Most rows of a CSV that a simulation resamples or a rehearsal walks through.

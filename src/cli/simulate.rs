@@ -1,6 +1,7 @@
 //! `hagaki allocation simulate`: what a scheme would do, before there is a study.
 
 mod chart;
+mod comers;
 mod page;
 mod people;
 pub mod population;
@@ -15,21 +16,25 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use self::population::{Described, Subjects};
+use self::people::Note;
+use self::population::{Described, Stage, Subjects};
 use super::{End, Output, Refused};
 use crate::daemon::machine::{SystemClock, SystemDice};
 use crate::definition::allocation_file::{self, AllocationFile};
 use crate::definition::{self, Bundle, Problem, Weight};
+use crate::domain::allocation::{SITE, Scheme};
 use crate::domain::language::Language;
-use crate::domain::simulation::{Setup, Summary};
-use crate::domain::study::Study;
+use crate::domain::simulation::{Population, Setup, Summary};
+use crate::domain::study::{Caps, FIRST, SiteCaps, Study};
 use crate::domain::time::{Clock, Dice};
 use crate::limits;
 
 /// Arguments of `hagaki allocation simulate`.
 #[derive(Debug, Args)]
 pub struct SimulateArgs {
-    /// The scheme: an `allocation.toml`. Given several times, the schemes meet the same subjects and are compared.
+    /// The scheme: an `allocation.toml`, or the folder of a study, whose further allocations are then simulated behind the first. Given
+    /// several times, the schemes meet the same subjects and are compared. Two arms' difference is that of their numbers of
+    /// subjects, whatever the ratio; imbalances are of numbers divided by the ratio.
     #[arg(long, required = true)]
     file: Vec<PathBuf>,
     /// Subjects who come to each trial.
@@ -39,7 +44,9 @@ pub struct SimulateArgs {
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=limits::SIMULATED_TRIALS))]
     trials: u64,
     /// What subjects are like: shares of levels, such as `sex=F:0.6,M:0.4;site=001:3,002:1`, or a CSV with a column per
-    /// factor whose rows are drawn again and again. Levels are equally likely without it.
+    /// factor whose rows are drawn again and again. Levels are equally likely without it. Answers that the condition of a further
+    /// allocation names have shares too (`responder=yes:0.4,no:0.6`), and so has who comes to it at all, under its id
+    /// (`second=yes:0.9,no:0.1`).
     #[arg(long)]
     population: Option<String>,
     /// What every draw follows from; the same seed gives the same figures on any number of cores. Without one a new one is
@@ -63,18 +70,28 @@ pub struct SimulateArgs {
     output: Output,
 }
 
-fn language(code: &str) -> Result<Language, String> {
+pub(super) fn language(code: &str) -> Result<Language, String> {
     Language::find(code).ok_or_else(|| "no language of ours; write ja or en".to_string())
+}
+
+/// One `--file`: a scheme, or the allocations of a study, the first before the further ones.
+struct Source {
+    /// The study whose bundle it is, or in whose bundle it lies.
+    study: Option<Study>,
+    allocations: Vec<Given>,
 }
 
 /// One scheme as it was given.
 struct Given {
-    path: PathBuf,
+    /// Its file.
+    name: String,
+    /// Id of the allocation.
+    allocation: String,
     text: String,
-    read: AllocationFile,
+    scheme: Scheme,
+    caps: Caps,
+    sites: SiteCaps,
     warnings: Vec<Problem>,
-    /// The study whose bundle it lies in.
-    study: Option<Study>,
 }
 
 impl Given {
@@ -83,19 +100,43 @@ impl Given {
     }
 
     fn name(&self) -> String {
-        self.path.display().to_string()
+        self.name.clone()
+    }
+}
+
+impl Source {
+    /// As what its allocations are simulated.
+    fn subjects(&self) -> Vec<Subjects<'_>> {
+        let subjects = |given: &'_ Given| -> Stage<'_> {
+            let further = self.study.as_ref().and_then(|study| study.find_randomization(&given.allocation));
+            match (self.allocations.len(), further) {
+                (0 | 1, _) => Stage::Alone,
+                (_, None) => Stage::First,
+                (_, Some(own)) => Stage::Further(own),
+            }
+        };
+        let all = self.allocations.iter();
+        all.map(|given| Subjects {
+            stage: subjects(given),
+            ..Subjects::alone(&given.name, &given.scheme, self.study.as_ref())
+        })
+        .collect()
     }
 }
 
 /// One scheme with what came of it.
 struct Simulated {
     given: Given,
+    /// What a reader of its figures must know.
+    notes: Vec<Note>,
     setup: Setup,
     summary: Summary,
 }
 
 /// What holds for all schemes of a simulation.
 struct Frame {
+    /// `--file` as typed.
+    files: Vec<String>,
     subjects: u64,
     trials: u64,
     seed: String,
@@ -105,23 +146,21 @@ struct Frame {
 }
 
 pub(super) fn run(args: SimulateArgs) -> anyhow::Result<End> {
-    let all = args.subjects.saturating_mul(args.trials).saturating_mul(args.file.len() as u64);
-    if args.file.len() > limits::SIMULATED_SCHEMES {
+    let seed = seed(args.seed.as_deref())?;
+    let sources = args.file.iter().map(|path| read(path)).collect::<anyhow::Result<Vec<Source>>>()?;
+    let count = sources.iter().map(|source| source.allocations.len()).sum::<usize>();
+    let all = args.subjects.saturating_mul(args.trials).saturating_mul(count as u64);
+    if count > limits::SIMULATED_SCHEMES {
         return Err(Refused(format!("--file: at most {} schemes at a time", limits::SIMULATED_SCHEMES)).into());
     }
     if all > limits::SIMULATED_ALLOCATIONS {
         let most = limits::SIMULATED_ALLOCATIONS;
         return Err(Refused(format!("{all} allocations are too many; at most {most}: fewer trials")).into());
     }
-    let seed = seed(args.seed.as_deref())?;
-    let given = args.file.iter().map(|path| read(path)).collect::<anyhow::Result<Vec<Given>>>()?;
-    for scheme in &given {
+    for scheme in sources.iter().flat_map(|source| &source.allocations) {
         scheme.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     }
-    let schemes: Vec<Subjects<'_>> = given
-        .iter()
-        .map(|given| Subjects { name: given.name(), scheme: &given.read.scheme, study: given.study.as_ref() })
-        .collect();
+    let schemes: Vec<Subjects<'_>> = sources.iter().flat_map(Source::subjects).collect();
     let source = population::open(args.population.as_deref())?;
     let (population, described) = population::build(&schemes, source).map_err(Refused)?;
     for own in described.iter().filter(|own| own.is_supposed()) {
@@ -130,30 +169,28 @@ pub(super) fn run(args: SimulateArgs) -> anyhow::Result<End> {
     if args.population.is_some() {
         unmatched(&described, &schemes).iter().for_each(|note| eprintln!("note: {note}"));
     }
-    let frame = Frame { subjects: args.subjects, trials: args.trials, seed, population: args.population, described };
+    let files = args.file.iter().map(|path| path.display().to_string()).collect();
+    let (subjects, trials) = (args.subjects, args.trials);
+    let frame = Frame { files, subjects, trials, seed, population: args.population, described };
     let cores = args.cores.and_then(|cores| usize::try_from(cores).ok()).unwrap_or_else(run::all_cores);
+    let mut ready = Vec::new();
+    for source in &sources {
+        let own = setups(&frame, source, &schemes, &population)?;
+        for ((_, notes), given) in own.iter().zip(&source.allocations) {
+            notes.iter().for_each(|note| eprintln!("note: {}", note.in_words(&given.name)));
+        }
+        ready.push(own);
+    }
     let mut done = Vec::new();
-    for given in given {
-        let study = given.study.as_ref();
-        let codes =
-            population.find(crate::domain::allocation::SITE).and_then(|at| population.characteristics().get(at));
-        let cap = |code: &String| {
-            let own = study.and_then(|study| study.find_site(code)).and_then(|site| site.cap);
-            Some((code.clone(), own.or(given.read.sites.of(code))?))
-        };
-        let setup = Setup {
-            scheme: given.read.scheme.clone(),
-            caps: given.read.caps.clone(),
-            site_caps: codes.map(|own| own.levels.iter().filter_map(cap).collect()).unwrap_or_default(),
-            population: population.clone(),
-            subjects: frame.subjects,
-            seed: frame.seed.clone(),
-        };
-        let bar = progress::Bar::new(&given.name(), frame.trials);
-        let found = run::simulate(&setup, frame.trials, cores, &|trials| bar.advance(trials));
+    for (source, ready) in sources.into_iter().zip(ready) {
+        let (setups, notes): (Vec<Setup>, Vec<Vec<Note>>) = ready.into_iter().unzip();
+        let name = source.allocations.first().map(Given::name).unwrap_or_default();
+        let bar = progress::Bar::new(&name, frame.trials);
+        let found = run::simulate(&setups, frame.trials, cores, &|trials| bar.advance(trials));
         bar.clear();
-        let summary = found.map_err(|fault| Refused(format!("{}: {fault}", given.name())))?;
-        done.push(Simulated { given, setup, summary });
+        let found = found.map_err(|fault| Refused(format!("{name}: {fault}")))?;
+        let all = source.allocations.into_iter().zip(setups).zip(found).zip(notes);
+        done.extend(all.map(|(((given, setup), summary), notes)| Simulated { given, notes, setup, summary }));
     }
     if let Some(path) = &args.report {
         let day = args.date.unwrap_or_else(|| SystemClock::default().now().utc().chars().take(10).collect());
@@ -178,9 +215,51 @@ pub(super) fn run(args: SimulateArgs) -> anyhow::Result<End> {
     Ok(End::Done)
 }
 
+/// The allocations of one `--file`, ready to be walked, each with what must be known of its figures.
+fn setups(
+    frame: &Frame,
+    source: &Source,
+    schemes: &[Subjects<'_>],
+    population: &Population,
+) -> anyhow::Result<Vec<(Setup, Vec<Note>)>> {
+    let study = source.study.as_ref();
+    let sites = population.find(SITE).and_then(|at| population.characteristics().get(at));
+    let mut setups = Vec::new();
+    for (given, subjects) in source.allocations.iter().zip(source.subjects()) {
+        let (mut comers, mut notes) = (None, Vec::new());
+        if study.is_some_and(|study| given.allocation == FIRST && !study.cohorts.is_empty()) {
+            notes.push(Note::NoCohorts);
+        }
+        if let (Some(study), Stage::Further(own)) = (study, subjects.stage) {
+            let told = comers::of(study, own, &subjects, population).map_err(Refused)?;
+            if !told.unknown.is_empty() {
+                let names = told.unknown.into_iter().collect();
+                notes.push(Note::TakenAsMet { allocation: own.id.clone(), names });
+            }
+            comers = Some(told.comers);
+        }
+        let cap = |code: &String| {
+            let site = study.and_then(|study| study.find_site(code)).filter(|_| given.allocation == FIRST);
+            Some((code.clone(), site.and_then(|site| site.cap).or(given.sites.of(code))?))
+        };
+        let setup = Setup {
+            allocation: given.allocation.clone(),
+            comers,
+            caps: given.caps.clone(),
+            site_caps: sites.map(|own| own.levels.iter().filter_map(cap).collect()).unwrap_or_default(),
+            watched: population::watched(&subjects, schemes, population),
+            ..Setup::alone(given.scheme.clone(), population.clone(), frame.subjects, &frame.seed)
+        };
+        setups.push((setup, notes));
+    }
+    Ok(setups)
+}
+
 /// What the population says of factors that no scheme has, and does not say of those that one has.
 fn unmatched(described: &[population::Described], schemes: &[Subjects<'_>]) -> Vec<String> {
-    let looked_at: BTreeSet<&str> = schemes.iter().flat_map(|own| own.scheme.needs()).collect();
+    let deciding: BTreeSet<String> = schemes.iter().flat_map(Subjects::deciding).collect();
+    let looked_at: BTreeSet<&str> =
+        schemes.iter().flat_map(|own| own.scheme.needs()).chain(deciding.iter().map(String::as_str)).collect();
     let note = |own: &population::Described| match (own.is_given(), looked_at.contains(own.id.as_str())) {
         (true, false) => {
             let known = looked_at.iter().copied().collect::<Vec<_>>().join(", ");
@@ -213,27 +292,69 @@ pub(super) fn seed(given: Option<&str>) -> Result<String, Refused> {
     }
 }
 
-fn read(path: &Path) -> anyhow::Result<Given> {
+/// A scheme, or the allocations of the study whose folder it is.
+fn read(path: &Path) -> anyhow::Result<Source> {
+    let source = if path.is_dir() { read_study(path)? } else { read_scheme(path)? };
+    if let Some(none) = source.allocations.iter().find(|given| given.scheme.arms().is_empty()) {
+        return Err(Refused(format!("{}: allocates no arm; there is nothing to simulate", none.name)).into());
+    }
+    Ok(source)
+}
+
+fn read_study(folder: &Path) -> anyhow::Result<Source> {
+    let bundle = Bundle::read(folder);
+    let (study, warnings) = definition::load(&bundle).map_err(|problems| Refused::bundle(&problems))?;
+    let Some(scheme) = &study.scheme else {
+        return Err(Refused(format!(
+            "{}: the study randomizes nobody; there is nothing to simulate",
+            folder.display()
+        ))
+        .into());
+    };
+    let first = (scheme, &study.caps, SiteCaps::default());
+    let further = study.randomizations.iter().map(|own| (&own.scheme, &own.caps, own.site_caps.clone()));
+    let all = definition::allocation_files(&bundle).into_iter().zip(std::iter::once(first).chain(further));
+    let allocations = all.map(|((allocation, file), (scheme, caps, sites))| Given {
+        name: folder.join(&file).display().to_string(),
+        allocation,
+        text: bundle.file(&file).unwrap_or_default().to_string(),
+        // Nobody to come gets an arm that is closed.
+        scheme: scheme.open_part(),
+        caps: caps.clone(),
+        sites,
+        warnings: warnings.iter().filter(|warning| warning.file == file).cloned().collect(),
+    });
+    Ok(Source { allocations: allocations.collect(), study: Some(study) })
+}
+
+fn read_scheme(path: &Path) -> anyhow::Result<Source> {
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
     let mut problems = Vec::new();
     let read = allocation_file::open(path, &mut problems).with_context(|| path.display().to_string())?;
-    let Some(mut read) = read else {
+    let Some(AllocationFile { scheme, caps, sites, .. }) = read else {
         problems.retain(|problem| problem.weight == Weight::Error);
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
         return Err(Refused(lines.join("\n")).into());
     };
-    if read.scheme.arms().is_empty() {
-        return Err(Refused(format!("{}: allocates no arm; there is nothing to simulate", path.display())).into());
-    }
-    // Nobody to come gets an arm that is closed.
-    read.scheme = read.scheme.open_part();
     // A scheme that lies in a bundle is simulated with the sites and answers of its study.
     let folder = path.parent().unwrap_or(Path::new(""));
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let lies_in_bundle =
-        path.file_name().is_some_and(|name| name == "allocation.toml") && folder.join("study.toml").is_file();
-    let study = lies_in_bundle.then(|| definition::load(&Bundle::read(folder)).ok()).flatten().map(|(study, _)| study);
-    Ok(Given { path: path.to_path_buf(), text, read, warnings: problems, study })
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let beside = folder.join("study.toml").is_file().then(|| Bundle::read(folder));
+    let loaded = beside.as_ref().and_then(|bundle| definition::load(bundle).ok()).map(|(study, _)| study);
+    let files = beside.as_ref().map(definition::allocation_files).unwrap_or_default();
+    let study = loaded.filter(|_| files.iter().any(|(_, file)| *file == name));
+    if study.as_ref().is_some_and(|study| !study.randomizations.is_empty()) {
+        eprintln!(
+            "note: {} is simulated by itself; --file {} simulates all allocations of its study, one after another",
+            path.display(),
+            folder.display()
+        );
+    }
+    let scheme = scheme.open_part();
+    let allocation = FIRST.to_string();
+    let given = Given { name: path.display().to_string(), allocation, text, scheme, caps, sites, warnings: problems };
+    Ok(Source { study, allocations: vec![given] })
 }
 
 /// One scheme's figures.
@@ -265,13 +386,19 @@ fn to_json(frame: &Frame, one: &Simulated) -> Value {
         "levels": of_factors(&|own| json!(own.levels.iter().map(|level| json!({
             "level": level.level, "subjects_mean": level.subjects_mean, "mean_abs": level.mean_abs,
             "max_abs": level.max_abs })).collect::<Vec<Value>>())),
+        "came_mean": summary.came_mean,
+        "allocated_mean": summary.allocated_mean,
         "turned_away_mean": summary.turned_away_mean,
+        "ended_early": { "trials": summary.ended.trials, "by_total": summary.ended.by_total, "by_arm": summary.ended.by_arm,
+                         "by_list": summary.ended.by_list, "allocated_mean": summary.ended.allocated_mean },
         "population": frame.described.iter().map(Described::to_json).collect::<Vec<Value>>(),
         "seed": frame.seed,
         "file": one.given.name(),
+        "allocation": one.given.allocation,
         "method": one.setup.scheme.method().key(),
         "digest": one.given.digest(),
         "program": env!("CARGO_PKG_VERSION"),
+        "notes": one.notes.iter().map(|note| note.in_words(&one.given.name)).collect::<Vec<String>>(),
         "warnings": one.given.warnings.iter().map(ToString::to_string).collect::<Vec<String>>(),
     })
 }

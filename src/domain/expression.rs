@@ -33,6 +33,7 @@ use crate::limits;
 
 mod check;
 mod evaluate;
+mod partly;
 
 use evaluate::{Fact, evaluate, six_digits};
 
@@ -127,6 +128,20 @@ impl Expression {
             Fact::Truth(truth) => Ok(truth),
             other => Err(ExpressionError::Result(other.kind().to_string())),
         }
+    }
+
+    /// Whether it is true as far as can be told where only some names are known: a part joined by `&&` that names something else
+    /// is taken as met.
+    ///
+    /// # Errors
+    /// As [`Expression::holds`].
+    pub fn holds_as_far_as(&self, scope: &Scope, known: &dyn Fn(&str) -> bool) -> Result<bool, ExpressionError> {
+        partly::holds(self.program.expression(), scope, known)
+    }
+
+    /// The names for which parts of it are taken as met by [`Expression::holds_as_far_as`].
+    pub fn unknown_names(&self, known: &dyn Fn(&str) -> bool) -> BTreeSet<String> {
+        partly::unknown(self.program.expression(), known)
     }
 
     /// Its value as an answer: `None` for null. Decimal results are rounded to six digits behind the point, halves to even.
@@ -305,6 +320,22 @@ mod tests {
         let number = Expression::compile("age + 1").unwrap();
         assert!(matches!(number.holds(&scope()), Err(ExpressionError::Result(_))));
         assert_eq!(number.value(&scope()), Ok(Some(Value::Integer(66))));
+    }
+
+    #[test]
+    fn what_is_not_known_is_taken_as_met_part_by_part() {
+        let known = |name: &str| ["age", "sex"].contains(&name);
+        for (source, expected, unknown) in [
+            ("sex == 'F' && days_between(born, today) > 1", true, vec!["born", "today"]),
+            ("sex == 'M' && days_between(born, today) > 1", false, vec!["born", "today"]),
+            ("age > 70 && sex == 'F' && pregnant", false, vec!["pregnant"]),
+            ("sex == 'M' || pregnant", true, vec!["pregnant"]),
+            ("age > 60", true, vec![]),
+        ] {
+            let expression = Expression::compile(source).unwrap();
+            assert_eq!(expression.holds_as_far_as(&scope(), &known), Ok(expected), "{source}");
+            assert_eq!(expression.unknown_names(&known).into_iter().collect::<Vec<String>>(), unknown, "{source}");
+        }
     }
 
     #[test]

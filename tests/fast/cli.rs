@@ -380,6 +380,77 @@ fn schemes_are_compared_on_one_page() {
     }
 }
 
+/// A study whose second allocation is of the moderate and the severe who did not respond.
+#[test]
+fn a_study_is_simulated_through_all_of_its_allocations() {
+    let place = Place::new();
+    copy(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/config/studies/cygnus")), &place.path("cygnus"));
+    let line = "allocation simulate --file cygnus --subjects 100 --trials 60 --seed 5";
+    let shares = "responder=yes:0.75,no:0.25;severity=severe:1,moderate:3";
+    let ran = place.ends(0, &format!("{line} --population {shares} --json"));
+    assert!(ran.err.contains("`assessed_on`, `enrolled_on` is taken as met"), "{}", ran.err);
+    let found = ran.json();
+    let [first, second] = found["schemes"].as_array().unwrap().as_slice() else { panic!("two allocations: {found}") };
+    let number = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("{value} is no number"));
+    assert_eq!((&first["allocation"], &second["allocation"]), (&"first".into(), &"second".into()));
+    assert_eq!(
+        (&first["file"], &second["file"]),
+        (&"cygnus/allocation.toml".into(), &"cygnus/allocation-second.toml".into())
+    );
+    assert_eq!((number(&first["came_mean"]), number(&first["allocated_mean"])), (100.0, 100.0));
+    // A quarter of a hundred, within five standard errors of 60 trials.
+    let came = number(&second["came_mean"]);
+    assert!((came - 25.0).abs() < 5.0 * (100.0 * 0.25 * 0.75f64 / 60.0).sqrt(), "{came}");
+    let arms: f64 = second["arm_counts_mean"].as_array().unwrap().iter().map(number).sum();
+    assert!((arms - came).abs() < 1e-9, "{arms} {came}");
+    assert_eq!(second["arms"][0]["code"], "SWITCH");
+    // Each is balanced by what it looks at; nothing of the second's is told of the first.
+    assert_eq!(first["level_imbalance"].as_object().unwrap().keys().collect::<Vec<_>>(), ["site"]);
+    assert_eq!(
+        second["level_imbalance"].as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["first_arm", "severity", "site"]
+    );
+    let by_arm: f64 =
+        second["levels"]["first_arm"].as_array().unwrap().iter().map(|level| number(&level["subjects_mean"])).sum();
+    assert!((by_arm - came).abs() < 1e-9, "everybody in the second has an arm of the first");
+    assert_eq!(place.ends(0, &format!("{line} --population {shares} --cores 2 --json")).out, ran.out);
+    // Who comes at all is a share of its own; a condition on the earlier arm is heeded.
+    let text = fs::read_to_string(place.path("cygnus/study.toml")).unwrap();
+    let condition = "when = \"!responder && first_arm == 'MED'\"";
+    let changed = text.lines().map(|line| if line.starts_with("when = ") { condition } else { line });
+    place.write("cygnus/study.toml", &changed.collect::<Vec<_>>().join("\n"));
+    let some = "responder=no:1;second=yes:0.5,no:0.5";
+    let found = place.ends(0, &format!("{line} --population {some} --report page.html --json"));
+    assert!(!found.err.contains("taken as met"), "{}", found.err);
+    let second = found.json()["schemes"][1].clone();
+    let came = number(&second["came_mean"]);
+    assert!((came - 25.0).abs() < 4.0, "half of the half with MED: {came}");
+    let by_arm = &second["levels"]["first_arm"];
+    assert_eq!((by_arm[0]["level"].as_str(), by_arm[0]["subjects_mean"].as_f64()), (Some("CBT"), Some(0.0)));
+    let page = fs::read_to_string(place.path("page.html")).unwrap();
+    assert!(
+        page.contains("Allocation of the study") && page.contains("hagaki allocation simulate --file cygnus "),
+        "{page}"
+    );
+    // The second caps itself, and ends by itself.
+    place.write(
+        "cygnus/allocation-second.toml",
+        &fs::read_to_string(place.path("cygnus/allocation-second.toml")).unwrap().replace("total = 60", "total = 10"),
+    );
+    let ran = place.ends(0, &format!("{line} --population {some}"));
+    assert!(ran.out.contains("trials that ended early            60 (100.0 %), with 10.00 subjects allocated: the cap of all subjects was reached in 60"), "{}", ran.out);
+    for (shares, said) in [
+        ("responder=maybe:1", "\"responder\" is an item with fixed answers; it takes yes, no, not \"maybe\""),
+        ("second=often:1", "\"second\" says who comes to that allocation; it takes yes, no, not \"often\""),
+        ("first_arm=CBT:1", "\"first_arm\" is the arm that the allocation before gives; leave it out"),
+    ] {
+        let ran = place.ends(1, &format!("{line} --population {shares}"));
+        assert!(ran.err.contains(said), "{shares}: {}", ran.err);
+    }
+    let alone = place.ends(0, "allocation simulate --file cygnus/allocation.toml --subjects 10 --trials 2");
+    assert!(alone.err.contains("--file cygnus simulates all allocations of its study"), "{}", alone.err);
+}
+
 #[test]
 fn what_cannot_be_simulated_is_refused() {
     let place = Place::new();

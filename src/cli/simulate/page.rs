@@ -6,10 +6,11 @@ use handlebars::Handlebars;
 use serde_json::{Value, json};
 
 use super::chart::{self, Row, Series};
-use super::people::short;
+use super::people::{Note, short};
 use super::{Frame, Simulated};
 use crate::domain::language::Language;
 use crate::domain::simulation::{ArmSummary, Summary};
+use crate::domain::study::FIRST;
 
 /// Most bars of a histogram.
 const BARS: u64 = 40;
@@ -59,7 +60,6 @@ fn facts(frame: &Frame, done: &[Simulated], words: &Words, day: &str) -> Value {
             json!({ "id": own.id, "from": from, "levels": levels.collect::<Vec<Value>>() })
         })
         .collect();
-    let all_two = done.iter().all(|one| one.summary.difference.is_some());
     let any = |has: &dyn Fn(&Summary) -> bool| done.iter().any(|one| has(&one.summary));
     json!({
         "style": include_str!("../../../templates/pages/simulation.css"),
@@ -69,12 +69,14 @@ fn facts(frame: &Frame, done: &[Simulated], words: &Words, day: &str) -> Value {
         "trials": frame.trials,
         "seed": frame.seed,
         "population": frame.population,
-        "command": command(frame, done),
+        "command": command(frame),
         "several": done.len() > 1,
-        "two_arms": all_two,
+        "two_arms": any(&|summary| summary.difference.is_some()),
         "has_site": any(&|summary| summary.right_by_site.is_some()),
         "has_strata": any(&|summary| summary.right_by_stratum.is_some()),
         "turned_away": any(&|summary| summary.turned_away_mean > 0.0),
+        "ended": any(&|summary| summary.ended.trials > 0),
+        "further": done.iter().any(|one| one.given.allocation != FIRST),
         "has_factors": !factors.is_empty(),
         "factors": factors,
         "schemes": schemes,
@@ -82,12 +84,12 @@ fn facts(frame: &Frame, done: &[Simulated], words: &Words, day: &str) -> Value {
 }
 
 /// The line that gives the same figures again.
-fn command(frame: &Frame, done: &[Simulated]) -> String {
+fn command(frame: &Frame) -> String {
     let quoted = |text: &str| {
         let plain = !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "-_./:,=@".contains(c));
         if plain { text.to_string() } else { format!("'{}'", text.replace('\'', "'\\''")) }
     };
-    let files: Vec<String> = done.iter().map(|one| format!("--file {}", quoted(&one.given.name()))).collect();
+    let files: Vec<String> = frame.files.iter().map(|file| format!("--file {}", quoted(file))).collect();
     let population =
         frame.population.as_deref().map(|text| format!(" --population {}", quoted(text))).unwrap_or_default();
     let (files, seed) = (files.join(" "), quoted(&frame.seed));
@@ -218,7 +220,7 @@ impl Drawing<'_> {
     fn arms(&self) -> String {
         let summary = &self.one.summary;
         let sum: u64 = summary.arms.iter().map(|arm| arm.ratio).sum::<u64>().max(1);
-        let placed: f64 = summary.subjects as f64 - summary.turned_away_mean;
+        let placed: f64 = summary.allocated_mean;
         let rows: Vec<Row> = summary
             .arms
             .iter()
@@ -259,8 +261,7 @@ impl Drawing<'_> {
 fn scheme(drawing: &Drawing<'_>) -> Value {
     let one = drawing.one;
     let summary = &one.summary;
-    let share =
-        |right: f64| json!({ "count": format!("{right:.2}"), "share": percent(right / summary.subjects as f64) });
+    let share = |right: f64| json!({ "count": format!("{right:.2}"), "share": percent(right / summary.allocated_mean.max(f64::MIN_POSITIVE)) });
     let arms: Vec<Value> = (summary.arms.iter().enumerate())
         .map(|(at, arm)| {
             json!({ "code": arm.code, "ratio": arm.ratio, "mean": format!("{:.2}", arm.mean), "sd": format!("{:.2}", arm.sd),
@@ -287,6 +288,13 @@ fn scheme(drawing: &Drawing<'_>) -> Value {
         "right_by_stratum": summary.right_by_stratum.map(share),
         "deterministic": share(summary.deterministic_mean),
         "turned_away": format!("{:.2}", summary.turned_away_mean),
+        "came": format!("{:.2}", summary.came_mean),
+        "notes": one.notes.iter().map(note).collect::<Vec<Value>>(),
+        "allocation": one.given.allocation,
+        "ended": summary.ended.allocated_mean.map(|allocated| json!({
+            "trials": summary.ended.trials, "share": percent(summary.ended.trials as f64 / summary.trials.max(1) as f64),
+            "allocated": format!("{allocated:.2}"), "by_total": summary.ended.by_total, "by_arm": summary.ended.by_arm,
+            "by_list": summary.ended.by_list })),
         "balances": balances,
         "has_balances": !summary.balances.is_empty(),
         "course": course(summary),
@@ -297,6 +305,13 @@ fn scheme(drawing: &Drawing<'_>) -> Value {
         "plot_arms": drawing.arms(),
         "plot_probability": drawing.probability(),
     })
+}
+
+fn note(note: &Note) -> Value {
+    match note {
+        Note::TakenAsMet { allocation, names } => json!({ "met": names, "allocation": allocation }),
+        Note::NoCohorts => json!({ "met": null, "allocation": null }),
+    }
 }
 
 /// Some moments of the course, the last among them.

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::population::Described;
 use super::{Frame, Simulated};
 use crate::domain::simulation::Summary;
+use crate::domain::study::FIRST;
 
 /// Which levels were supposed for a factor.
 pub(super) fn supposed(own: &Described) -> String {
@@ -18,13 +19,54 @@ pub(super) fn supposed(own: &Described) -> String {
     )
 }
 
+/// What a reader of an allocation's figures must know.
+pub(super) enum Note {
+    /// Parts of its condition name what a population does not tell, and are taken as met.
+    TakenAsMet {
+        /// Id of the allocation.
+        allocation: String,
+        /// The names.
+        names: Vec<String>,
+    },
+    /// Caps of cohorts are not simulated.
+    NoCohorts,
+}
+
+impl Note {
+    /// As the terminal and programs are told.
+    pub(super) fn in_words(&self, file: &str) -> String {
+        match self {
+            Note::TakenAsMet { allocation, names } => {
+                let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+                format!(
+                    "{file}: what the condition of the allocation {allocation} asks of {} is taken as met, for nothing tells these; if \
+                     not everybody comes to it: --population \"{allocation}=yes:SHARE,no:SHARE\"",
+                    names.join(", ")
+                )
+            }
+            Note::NoCohorts => {
+                format!("{file}: [[caps.cohort]] is left out of the simulation; every other cap is kept")
+            }
+        }
+    }
+}
+
 /// One block of figures per scheme.
 pub(super) fn tables(frame: &Frame, done: &[Simulated]) -> String {
     let mut text = String::new();
     for one in done {
         let method = one.setup.scheme.method().key();
-        let _ =
-            writeln!(text, "{} ({method}): {} trials of {} subjects", one.given.name(), frame.trials, frame.subjects);
+        let again = if one.given.allocation == FIRST { String::new() } else { format!("{}, ", one.given.allocation) };
+        let _ = writeln!(
+            text,
+            "{} ({again}{method}): {} trials of {} subjects",
+            one.given.name(),
+            frame.trials,
+            frame.subjects
+        );
+        if one.given.allocation != FIRST {
+            let _ = writeln!(text, "  {:<34} {:.2} subjects", "came to this allocation", one.summary.came_mean);
+        }
         figures(&mut text, &one.summary);
         text.push('\n');
     }
@@ -48,7 +90,8 @@ fn figures(text: &mut String, summary: &Summary) {
         );
         line("  zero in", format!("{:.1} % of trials; variance {:.3}", 100.0 * found.p_zero, found.variance));
     }
-    let share = |right: f64| format!("{right:.2} ({:.1} %)", 100.0 * right / summary.subjects as f64);
+    let share =
+        |right: f64| format!("{right:.2} ({:.1} %)", 100.0 * right / summary.allocated_mean.max(f64::MIN_POSITIVE));
     line("expected right guesses", share(summary.right_mean));
     if let Some(right) = summary.right_by_site {
         line("  of who knows one site only", share(right));
@@ -64,6 +107,23 @@ fn figures(text: &mut String, summary: &Summary) {
     if summary.turned_away_mean > 0.0 {
         line("turned away by caps", format!("{:.2} subjects", summary.turned_away_mean));
     }
+    if let Some(allocated) = summary.ended.allocated_mean {
+        line("trials that ended early", ended(summary, allocated));
+    }
+}
+
+/// How many trials took nobody more from some subject on, and why.
+fn ended(summary: &Summary, allocated: f64) -> String {
+    let ended = &summary.ended;
+    let share = 100.0 * ended.trials as f64 / summary.trials.max(1) as f64;
+    let why = [
+        (ended.by_total, "the cap of all subjects was reached"),
+        (ended.by_arm, "an arm reached its cap"),
+        (ended.by_list, "the list was used up"),
+    ];
+    let why: Vec<String> =
+        why.iter().filter(|(count, _)| *count > 0).map(|(count, why)| format!("{why} in {count}")).collect();
+    format!("{} ({share:.1} %), with {allocated:.2} subjects allocated: {}", ended.trials, why.join(", "))
 }
 
 /// A number with at most three places.

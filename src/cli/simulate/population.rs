@@ -1,6 +1,6 @@
 //! `--population`: what simulated subjects are like, as typed or from a CSV.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -9,14 +9,16 @@ use serde_json::{Value, json};
 
 use crate::cli::Refused;
 use crate::domain::allocation::{SITE, Scheme, TOTAL};
-use crate::domain::instrument::{Choices, ItemKind};
+use crate::domain::instrument::{Choices, Item, ItemKind};
 use crate::domain::number::{self, Rational};
 use crate::domain::simulation::{Characteristic, Population, Source};
-use crate::domain::study::Study;
+use crate::domain::study::{Randomization, Study, arm_name};
 use crate::limits;
 
 /// How many sites there are where nothing tells.
 const SITES_SUPPOSED: usize = 10;
+/// Answers of an item of kind yesno.
+const YES_NO: [&str; 2] = ["yes", "no"];
 /// How many levels a factor has where nothing tells.
 const LEVELS_SUPPOSED: usize = 2;
 
@@ -28,6 +30,42 @@ pub struct Subjects<'a> {
     pub scheme: &'a Scheme,
     /// The study it belongs to, which knows sites and answers.
     pub study: Option<&'a Study>,
+    /// As which of the study's allocations it is simulated.
+    pub stage: Stage<'a>,
+}
+
+/// Which allocation of a study a scheme is of.
+#[derive(Clone, Copy)]
+pub enum Stage<'a> {
+    /// The only one that is simulated: whatever it looks at is drawn.
+    Alone,
+    /// The first of a study whose further allocations are simulated, too.
+    First,
+    /// A further one: its arms, and those given before, are not drawn.
+    Further(&'a Randomization),
+}
+
+impl<'a> Subjects<'a> {
+    /// A scheme that is simulated for itself.
+    pub fn alone(name: &str, scheme: &'a Scheme, study: Option<&'a Study>) -> Subjects<'a> {
+        Subjects { name: name.to_string(), scheme, study, stage: Stage::Alone }
+    }
+
+    /// The arms that allocations before this one give: name of the factor and codes.
+    fn earlier(&self) -> Vec<(String, Vec<String>)> {
+        let (Some(study), Stage::Further(own)) = (self.study, self.stage) else { return Vec::new() };
+        let before = study.allocations().take_while(|rules| rules.id != own.id);
+        before.map(|rules| (arm_name(rules.id), rules.arms.iter().map(|arm| arm.code.clone()).collect())).collect()
+    }
+
+    /// What decides who comes to it, beside the arms given before: the names in the condition, and its own id for the share of those who
+    /// come at all.
+    pub(super) fn deciding(&self) -> Vec<String> {
+        let Stage::Further(own) = self.stage else { return Vec::new() };
+        let named = own.condition.iter().flat_map(|condition| condition.rule.names()).map(str::to_string);
+        let arms = self.earlier();
+        named.filter(|name| arms.iter().all(|(arm, _)| arm != name)).chain([own.id.clone()]).collect()
+    }
 }
 
 /// A row of a CSV with its line.
@@ -64,6 +102,8 @@ pub enum Origin {
     Study,
     /// Nowhere: supposed, equally likely.
     Supposed,
+    /// Not drawn: the arm that an earlier allocation gives.
+    Earlier,
 }
 
 impl Origin {
@@ -75,6 +115,7 @@ impl Origin {
             Origin::Listed => "equal",
             Origin::Study => "study",
             Origin::Supposed => "supposed",
+            Origin::Earlier => "earlier",
         }
     }
 }
@@ -216,15 +257,30 @@ impl Lines<'_> {
     }
 }
 
-/// The population of all schemes together: every factor and stratum of any, and what `--population` names beside.
+/// The population of all schemes together: every factor and stratum of any, what decides who comes to further allocations, and what
+/// `--population` names beside.
 ///
 /// # Errors
 /// What is wrong with `--population`, for a person.
 pub fn build(schemes: &[Subjects<'_>], given: Given) -> Result<(Population, Vec<Described>), String> {
     let mut ids: Vec<String> = schemes.iter().flat_map(|own| ids_of(own.scheme)).collect();
+    // Names in a condition whose values nothing tells are no part of the population: what names them is taken as met.
+    let told = |own: &Subjects<'_>, id: &str| match &given {
+        Given::Shares(shares) if shares.contains_key(id) => true,
+        Given::Rows { columns, .. } if columns.iter().any(|name| name == id) => true,
+        _ => own.study.is_some_and(|study| levels_of(study, id).is_some()),
+    };
+    for own in schemes {
+        ids.extend(own.deciding().into_iter().filter(|id| told(own, id)));
+    }
     if let Given::Shares(shares) = &given {
         ids.extend(shares.keys().cloned());
     }
+    let mut earlier: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (id, codes) in schemes.iter().flat_map(Subjects::earlier) {
+        earlier.entry(id).or_default().extend(codes);
+    }
+    ids.extend(earlier.keys().cloned());
     ids.sort();
     ids.dedup();
     ids.retain(|id| id != TOTAL);
@@ -233,12 +289,71 @@ pub fn build(schemes: &[Subjects<'_>], given: Given) -> Result<(Population, Vec<
     }
     let (mut characteristics, mut described) = (Vec::new(), Vec::new());
     for id in ids {
+        if let Some(codes) = earlier.get(&id) {
+            characteristics.push(arms_before(&id, codes, schemes, &given)?);
+            continue;
+        }
         let (own, origin) = characteristic(&id, schemes, &given)?;
         check(&own, schemes)?;
         described.push(Described { id, levels: shares_of(&own), origin });
         characteristics.push(own);
     }
     Ok((Population::new(characteristics), described))
+}
+
+/// The arms that an earlier allocation gives; drawn nowhere.
+fn arms_before(id: &str, codes: &[String], schemes: &[Subjects<'_>], given: &Given) -> Result<Characteristic, String> {
+    if let Given::Shares(shares) = given
+        && shares.contains_key(id)
+    {
+        return Err(format!("--population: \"{id}\" is the arm that the allocation before gives; leave it out"));
+    }
+    let alone = |own: &&Subjects<'_>| {
+        own.earlier().iter().all(|(own, _)| own != id) && own.scheme.needs().any(|need| need == id)
+    };
+    if let Some(own) = schemes.iter().find(alone) {
+        return Err(format!(
+            "{}: looks at \"{id}\", which the allocations of another --file give; simulate it by itself, or with the folder of its study",
+            own.name
+        ));
+    }
+    let mut levels = codes.to_vec();
+    levels.sort_unstable();
+    levels.dedup();
+    Ok(Characteristic { id: id.to_string(), levels, source: Source::Earlier })
+}
+
+/// The places in the population of what is watched for that scheme: no arm that is given at it or later, nothing that only a later form
+/// asks, and nothing that only decides who comes.
+pub fn watched(own: &Subjects<'_>, schemes: &[Subjects<'_>], population: &Population) -> BTreeSet<usize> {
+    let looked_at: BTreeSet<&str> = schemes.iter().flat_map(|own| own.scheme.needs()).collect();
+    let deciding: BTreeSet<String> = schemes.iter().flat_map(Subjects::deciding).collect();
+    let earlier = own.earlier();
+    let later = |id: &str| match (own.study, own.stage) {
+        (Some(study), Stage::First) => asked_later(study, &study.randomizations, id),
+        (Some(study), Stage::Further(further)) => {
+            let at = study.randomizations.iter().position(|one| one.id == further.id).map_or(0, |at| at + 1);
+            let behind = study.randomizations.get(at..).unwrap_or_default();
+            asked_later(study, behind, id)
+                && study.find_instrument(&further.instrument).is_none_or(|form| form.find(id).is_none())
+        }
+        (_, Stage::Alone) | (None, _) => false,
+    };
+    let all = population.characteristics().iter().enumerate();
+    let watched = all.filter(|(_, one)| match one.source {
+        Source::Earlier => earlier.iter().any(|(id, _)| *id == one.id),
+        Source::Shares(_) | Source::Rows(_) => {
+            let id = one.id.as_str();
+            (looked_at.contains(id) || !deciding.contains(id)) && !later(id)
+        }
+    });
+    watched.map(|(at, _)| at).collect()
+}
+
+/// Whether only the forms of those allocations ask for an item.
+fn asked_later(study: &Study, behind: &[Randomization], id: &str) -> bool {
+    let asks = |own: &Randomization| study.find_instrument(&own.instrument).is_some_and(|form| form.find(id).is_some());
+    behind.iter().any(asks) && study.registration_instrument().find(id).is_none()
 }
 
 fn ids_of(scheme: &Scheme) -> Vec<String> {
@@ -312,9 +427,9 @@ fn levels_of(study: &Study, id: &str) -> Option<Vec<String>> {
     if id == SITE || study.registration.site_item.as_deref() == Some(id) {
         return Some(study.sites.iter().map(|site| site.code.clone()).collect());
     }
-    match &study.registration_instrument().find(id)?.kind {
+    match &find_item(study, id)?.kind {
         ItemKind::Choice(Choices::Listed(listed)) => Some(listed.iter().map(|choice| choice.code.clone()).collect()),
-        ItemKind::YesNo => Some(vec!["yes".to_string(), "no".to_string()]),
+        ItemKind::YesNo => Some(YES_NO.map(str::to_string).to_vec()),
         ItemKind::Scale { low, high } if high.saturating_sub(*low) < 100 => {
             Some((*low..=*high).map(|step| step.to_string()).collect())
         }
@@ -322,13 +437,35 @@ fn levels_of(study: &Study, id: &str) -> Option<Vec<String>> {
     }
 }
 
+/// An item of the registration, or of the form of a further allocation.
+pub(super) fn find_item<'s>(study: &'s Study, id: &str) -> Option<&'s Item> {
+    let further = study.randomizations.iter().filter_map(|own| study.find_instrument(&own.instrument));
+    std::iter::once(study.registration_instrument()).chain(further).find_map(|form| form.find(id))
+}
+
 /// Every level that can come must be one of each scheme's.
 fn check(own: &Characteristic, schemes: &[Subjects<'_>]) -> Result<(), String> {
     let can_come = |place: usize| match &own.source {
         Source::Shares(weights) => weights.get(place).is_some_and(|weight| *weight > 0),
         Source::Rows(_) => true,
+        Source::Earlier => false,
     };
     for scheme in schemes {
+        let decides = scheme.deciding().contains(&own.id);
+        let further = matches!(scheme.stage, Stage::Further(further) if further.id == own.id);
+        let known = scheme.study.and_then(|study| levels_of(study, &own.id)).filter(|_| decides);
+        let known = if further { Some(YES_NO.map(str::to_string).to_vec()) } else { known };
+        let mut coming = own.levels.iter().enumerate().filter(|(place, _)| can_come(*place)).map(|(_, level)| level);
+        if let Some(known) = known
+            && let Some(unknown) = coming.find(|level| !known.contains(level))
+        {
+            let what = if further { "says who comes to that allocation" } else { "is an item with fixed answers" };
+            return Err(format!(
+                "--population: \"{}\" {what}; it takes {}, not \"{unknown}\"",
+                own.id,
+                known.join(", ")
+            ));
+        }
         let factor = scheme.scheme.factors().iter().find(|factor| factor.id == own.id);
         let Some(listed) = factor.and_then(|factor| factor.levels.as_ref()) else { continue };
         let mut coming = own.levels.iter().enumerate().filter(|(place, _)| can_come(*place)).map(|(_, level)| level);
@@ -351,6 +488,7 @@ fn shares_of(own: &Characteristic) -> Vec<(String, f64)> {
             rows.iter().for_each(|place| counts[*place as usize] += 1);
             counts
         }
+        Source::Earlier => vec![0; own.levels.len()],
     };
     let sum: u64 = counts.iter().sum::<u64>().max(1);
     own.levels.iter().cloned().zip(counts.into_iter().map(|count| count as f64 / sum as f64)).collect()

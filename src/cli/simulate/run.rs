@@ -16,32 +16,37 @@ pub fn all_cores() -> usize {
 /// What the cores have brought so far. Parts are added in their order, so that sums do not depend on who was first.
 struct Gathered {
     next: u64,
-    early: BTreeMap<u64, Tally>,
-    sum: Tally,
+    early: BTreeMap<u64, Vec<Tally>>,
+    sums: Vec<Tally>,
     fault: Option<Fault>,
 }
 
-/// Walks all trials and sums up; `advance` hears of each trial that is done.
+/// Walks all trials through the allocations of a study and sums up each; `advance` hears of each trial that is done.
 ///
 /// # Errors
-/// [`Fault`] where the scheme cannot allocate a subject of the population.
-pub fn simulate(setup: &Setup, trials: u64, cores: usize, advance: &(dyn Fn(u64) + Sync)) -> Result<Summary, Fault> {
+/// [`Fault`] where a scheme cannot allocate a subject of the population.
+pub fn simulate(
+    setups: &[Setup],
+    trials: u64,
+    cores: usize,
+    advance: &(dyn Fn(u64) + Sync),
+) -> Result<Vec<Summary>, Fault> {
     let part = trials.div_ceil(limits::SIMULATED_PARTS).max(1);
     let parts = trials.div_ceil(part);
     let taken = AtomicU64::new(0);
     let stopped = AtomicBool::new(false);
-    let sum = Walk::new(setup).tally();
-    let gathered = Mutex::new(Gathered { next: 0, early: BTreeMap::new(), sum, fault: None });
+    let sums = Walk::new(setups).tallies();
+    let gathered = Mutex::new(Gathered { next: 0, early: BTreeMap::new(), sums, fault: None });
     let work = || {
-        let mut walk = Walk::new(setup);
+        let mut walk = Walk::new(setups);
         while !stopped.load(Ordering::Relaxed) {
             let number = taken.fetch_add(1, Ordering::Relaxed);
             if number >= parts {
                 return;
             }
-            let mut tally = walk.tally();
+            let mut tallies = walk.tallies();
             for trial in number * part..trials.min((number + 1) * part) {
-                if let Err(fault) = walk.trial(trial, &mut tally) {
+                if let Err(fault) = walk.trial(trial, &mut tallies) {
                     stopped.store(true, Ordering::Relaxed);
                     gathered.lock().unwrap_or_else(PoisonError::into_inner).fault = Some(fault);
                     return;
@@ -49,11 +54,11 @@ pub fn simulate(setup: &Setup, trials: u64, cores: usize, advance: &(dyn Fn(u64)
                 advance(1);
             }
             let mut all = gathered.lock().unwrap_or_else(PoisonError::into_inner);
-            all.early.insert(number, tally);
+            all.early.insert(number, tallies);
             loop {
                 let next = all.next;
-                let Some(tally) = all.early.remove(&next) else { break };
-                all.sum.add(&tally);
+                let Some(tallies) = all.early.remove(&next) else { break };
+                all.sums.iter_mut().zip(&tallies).for_each(|(sum, own)| sum.add(own));
                 all.next += 1;
             }
         }
@@ -67,6 +72,6 @@ pub fn simulate(setup: &Setup, trials: u64, cores: usize, advance: &(dyn Fn(u64)
     let all = gathered.into_inner().unwrap_or_else(PoisonError::into_inner);
     match all.fault {
         Some(fault) => Err(fault),
-        None => Ok(Summary::new(setup, &all.sum)),
+        None => Ok(setups.iter().zip(&all.sums).map(|(setup, sum)| Summary::new(setup, sum)).collect()),
     }
 }

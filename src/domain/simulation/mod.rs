@@ -1,8 +1,8 @@
 //! Simulation: what a scheme would do, trial after trial, with subjects drawn from a population.
 //!
 //! In charge of drawing subjects ([`Population`]), of walking one trial with the same [`State`](super::allocation::State) that
-//! a study uses ([`Walk`]), and of summing up ([`Tally`] → [`Summary`]). Decisions stay exact; what is summed up is statistics
-//! and may use floating point. Files, threads and pages are the caller's.
+//! a study uses, through the first allocation and the further ones ([`Walk`]), and of summing up ([`Tally`] → [`Summary`]).
+//! Decisions stay exact; what is summed up is statistics and may use floating point. Files, threads and pages are the caller's.
 //!
 //! # What is counted, where a design has more than two equal arms
 //! * **Count by ratio**: an arm's count divided by its ratio, ratios in lowest terms.
@@ -14,17 +14,28 @@
 //!   same and varies less. Under `block` the law is that of the block which is open, or was opened by this very draw.
 //! * **Deterministic**: a step at which one arm has probability 1.
 //!
+//! # Further allocations
+//! Who was allocated in the first comes to a further one if its condition lets ([`Comers`]), with the arms given before as levels. Each
+//! is summed up by itself; how many come to it differs from trial to trial, so shares are of those who were allocated, and a step
+//! or a moment counts the trials that got so far.
+//!
+//! # Trials that end early
+//! Where a cap of all subjects or of an arm is reached, or a list without strata is used up, everybody who comes later is turned away
+//! ([`Ended`]). Means at the end are over all trials, those that ended early among them.
+//!
 //! # Repeatability
 //! Trial `t` of seed `s` has the secret SHA-256(`"hagaki simulation"` 0x00 `s` 0x00 `t` as eight little-endian bytes). Allocations are
-//! drawn from it as in a study; the subjects come from the key stream of allocation number 0, which no study uses. So schemes
-//! that are compared meet the same subjects, and no result depends on the number of cores.
+//! drawn from it as in a study, those of a further allocation from the secret with its id hashed behind `t`; the subjects come
+//! from the key stream of allocation number 0, which no study uses. So schemes that are compared meet the same subjects, and no
+//! result depends on the number of cores.
 
 mod population;
+mod stage;
 mod summary;
 mod tally;
 mod walk;
 
 pub use population::{Characteristic, Population, Source};
-pub use summary::{ArmSummary, Balance, Difference, LevelBalance, Moment, Summary};
+pub use summary::{ArmSummary, Balance, Difference, Ended, LevelBalance, Moment, Summary};
 pub use tally::Tally;
-pub use walk::{Setup, Walk};
+pub use walk::{Comers, Setup, Walk};

@@ -10,6 +10,8 @@ pub enum Source {
     Shares(Vec<u64>),
     /// The rows of a sample: the level's place in each. All characteristics of this kind come from the same row.
     Rows(Vec<u32>),
+    /// Not drawn: the arm that an earlier allocation gave, or none yet ([`Population::give`]).
+    Earlier,
 }
 
 /// A characteristic of subjects, such as a factor of a scheme.
@@ -21,6 +23,13 @@ pub struct Characteristic {
     pub levels: Vec<String>,
     /// How they are drawn.
     pub source: Source,
+}
+
+impl Characteristic {
+    /// The place that stands for no level.
+    pub fn no_level(&self) -> u32 {
+        u32::try_from(self.levels.len()).unwrap_or(u32::MAX)
+    }
 }
 
 /// What simulated subjects are like: their characteristics, sorted by id.
@@ -38,11 +47,11 @@ impl Population {
         characteristics.dedup_by(|one, other| one.id == other.id);
         let total = |characteristic: &Characteristic| match &characteristic.source {
             Source::Shares(weights) => weights.iter().sum(),
-            Source::Rows(_) => 0,
+            Source::Rows(_) | Source::Earlier => 0,
         };
         let rows = |characteristic: &Characteristic| match &characteristic.source {
             Source::Rows(rows) => Some(rows.len() as u64),
-            Source::Shares(_) => None,
+            Source::Shares(_) | Source::Earlier => None,
         };
         Population {
             totals: characteristics.iter().map(total).collect(),
@@ -54,6 +63,12 @@ impl Population {
     /// The characteristics, sorted by id.
     pub fn characteristics(&self) -> &[Characteristic] {
         &self.characteristics
+    }
+
+    /// The places and ids of the arms that earlier allocations gave.
+    pub fn earlier(&self) -> impl Iterator<Item = (usize, &str)> {
+        let all = self.characteristics.iter().enumerate();
+        all.filter(|(_, own)| own.source == Source::Earlier).map(|(at, own)| (at, own.id.as_str()))
     }
 
     /// The place of a characteristic.
@@ -75,11 +90,23 @@ impl Population {
             let place = match &own.source {
                 Source::Shares(weights) => pick(weights, dice.below(*total)),
                 Source::Rows(rows) => rows.get(row).copied().unwrap_or(0),
+                Source::Earlier => own.no_level(),
             };
             places.push(place);
-            if let Some(name) = own.levels.get(place as usize) {
-                level.clone_from(name);
+            match own.levels.get(place as usize) {
+                Some(name) => level.clone_from(name),
+                None => level.clear(),
             }
+        }
+    }
+
+    /// Gives a subject the level of a characteristic that is not drawn.
+    pub fn give(&self, at: usize, name: &str, places: &mut [u32], levels: &mut Levels) {
+        let Some(own) = self.characteristics.get(at) else { return };
+        let place = own.levels.iter().position(|level| level == name).and_then(|place| u32::try_from(place).ok());
+        if let (Some(place), Some(kept), Some(level)) = (place, places.get_mut(at), levels.get_mut(&own.id)) {
+            *kept = place;
+            name.clone_into(level);
         }
     }
 }

@@ -9,12 +9,18 @@ const QUANTILES: [u64; 5] = [5, 25, 50, 75, 95];
 /// What a simulation found. Means are over trials.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
-    /// Subjects who came to each trial.
+    /// Subjects who could come to each trial.
     pub subjects: u64,
     /// Trials.
     pub trials: u64,
+    /// Mean number of subjects who came: all of them to the first allocation, to a further one whom its condition lets.
+    pub came_mean: f64,
+    /// Mean number of subjects allocated.
+    pub allocated_mean: f64,
     /// Mean number of subjects turned away by caps.
     pub turned_away_mean: f64,
+    /// Trials that a cap of all subjects or of an arm, or the end of a list, stopped early.
+    pub ended: Ended,
     /// The arms, in the order of the file.
     pub arms: Vec<ArmSummary>,
     /// Of the subjects of the first arm and the second at the end; two arms only.
@@ -35,6 +41,21 @@ pub struct Summary {
     pub moments: Vec<Moment>,
     /// Mean probability of each arm at each step, among the trials that got so far.
     pub probability_by_step: Vec<Vec<f64>>,
+}
+
+/// Trials in which from some subject on everybody was turned away.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ended {
+    /// How many.
+    pub trials: u64,
+    /// Of them those in which the cap of all subjects was reached.
+    pub by_total: u64,
+    /// Those in which the cap of an arm was reached.
+    pub by_arm: u64,
+    /// Those in which a list that has no strata was used up.
+    pub by_list: u64,
+    /// Mean number of subjects allocated in them.
+    pub allocated_mean: Option<f64>,
 }
 
 /// One arm at the end.
@@ -124,10 +145,20 @@ impl Summary {
         });
         let right: f64 = tally.right.iter().sum();
         let certain: u64 = tally.certain.iter().sum();
+        let ended = tally.ended.by_total + tally.ended.by_arm + tally.ended.by_list;
         Summary {
             subjects: setup.subjects,
             trials: tally.trials,
+            came_mean: tally.came as f64 / trials,
+            allocated_mean: (tally.came - tally.away) as f64 / trials,
             turned_away_mean: tally.away as f64 / trials,
+            ended: Ended {
+                trials: ended,
+                by_total: tally.ended.by_total,
+                by_arm: tally.ended.by_arm,
+                by_list: tally.ended.by_list,
+                allocated_mean: (ended > 0).then(|| tally.ended.allocated as f64 / ended as f64),
+            },
             arms: arms.collect(),
             difference: tally.difference.map(|sums| Difference {
                 p_zero: sums.zero as f64 / trials,
@@ -149,21 +180,23 @@ impl Summary {
 
 fn balances(setup: &Setup, tally: &Tally) -> Vec<Balance> {
     let trials = tally.trials.max(1) as f64;
-    let all = setup.population.characteristics().iter().zip(&tally.levels);
-    all.map(|(own, levels)| Balance {
-        id: own.id.clone(),
-        mean_abs: levels.iter().map(|level| level.sum).sum::<f64>() / trials / levels.len().max(1) as f64,
-        max_abs: levels.iter().fold(0.0, |most, level| level.most.max(most)),
-        levels: (own.levels.iter().zip(levels))
-            .map(|(name, sums)| LevelBalance {
-                level: name.clone(),
-                subjects_mean: sums.subjects as f64 / trials,
-                mean_abs: sums.sum / trials,
-                max_abs: sums.most,
-            })
-            .collect(),
-    })
-    .collect()
+    let all = setup.population.characteristics().iter().zip(&tally.levels).enumerate();
+    let watched = all.filter(|(at, _)| setup.watched.contains(at)).map(|(_, own)| own);
+    watched
+        .map(|(own, levels)| Balance {
+            id: own.id.clone(),
+            mean_abs: levels.iter().map(|level| level.sum).sum::<f64>() / trials / levels.len().max(1) as f64,
+            max_abs: levels.iter().fold(0.0, |most, level| level.most.max(most)),
+            levels: (own.levels.iter().zip(levels))
+                .map(|(name, sums)| LevelBalance {
+                    level: name.clone(),
+                    subjects_mean: sums.subjects as f64 / trials,
+                    mean_abs: sums.sum / trials,
+                    max_abs: sums.most,
+                })
+                .collect(),
+        })
+        .collect()
 }
 
 fn moments(setup: &Setup, tally: &Tally) -> Vec<Moment> {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::allocation::Full;
+
 /// How often each value came; keys are the bits of numbers from 0, whose order is that of the numbers.
 pub(super) type Spread = BTreeMap<u64, u64>;
 
@@ -9,7 +11,11 @@ pub(super) type Spread = BTreeMap<u64, u64>;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tally {
     pub(super) trials: u64,
+    /// Subjects who came, and of them those who were turned away.
+    pub(super) came: u64,
     pub(super) away: u64,
+    /// Trials in which nobody more was taken, though somebody came, by what ended them; and the subjects they had allocated.
+    pub(super) ended: EndedSums,
     pub(super) arms: Vec<Spread>,
     pub(super) difference: Option<DifferenceSums>,
     /// Per step: trials that got so far, deterministic ones, expected right guesses, and each arm's probability.
@@ -27,6 +33,23 @@ pub struct Tally {
     pub(super) by_stratum: f64,
     pub(super) moments: Vec<Spread>,
     pub(super) levels: Vec<Vec<LevelSums>>,
+}
+
+/// Of trials that ended before everybody had come.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct EndedSums {
+    pub(super) by_total: u64,
+    pub(super) by_arm: u64,
+    pub(super) by_list: u64,
+    pub(super) allocated: u64,
+}
+
+/// How one trial went.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Went {
+    pub(super) came: u64,
+    pub(super) away: u64,
+    pub(super) ended: Option<Full>,
 }
 
 /// Of the difference of two arms.
@@ -60,7 +83,9 @@ impl Tally {
         let steps = usize::try_from(subjects).unwrap_or(usize::MAX);
         Tally {
             trials: 0,
+            came: 0,
             away: 0,
+            ended: EndedSums::default(),
             arms: vec![Spread::new(); arms],
             difference: (arms == 2).then(DifferenceSums::default),
             reached: vec![0; steps],
@@ -108,9 +133,19 @@ impl Tally {
         }
     }
 
-    pub(super) fn close(&mut self, counts: &[u64], difference: Option<f64>, away: u64) {
+    pub(super) fn close(&mut self, counts: &[u64], difference: Option<f64>, went: Went) {
         self.trials += 1;
-        self.away += away;
+        self.came += went.came;
+        self.away += went.away;
+        match went.ended {
+            Some(Full::Total) => self.ended.by_total += 1,
+            Some(Full::Arm) => self.ended.by_arm += 1,
+            Some(Full::List) => self.ended.by_list += 1,
+            Some(Full::Site | Full::Stratum) | None => {}
+        }
+        if went.ended.is_some() {
+            self.ended.allocated += counts.iter().sum::<u64>();
+        }
         self.right_squares += self.right_now * self.right_now;
         for (spread, count) in self.arms.iter_mut().zip(counts) {
             *spread.entry((*count as f64).to_bits()).or_default() += 1;
@@ -138,7 +173,12 @@ impl Tally {
             }
         }
         self.trials += other.trials;
+        self.came += other.came;
         self.away += other.away;
+        self.ended.by_total += other.ended.by_total;
+        self.ended.by_arm += other.ended.by_arm;
+        self.ended.by_list += other.ended.by_list;
+        self.ended.allocated += other.ended.allocated;
         spreads(&mut self.arms, &other.arms);
         if let (Some(own), Some(other)) = (&mut self.difference, &other.difference) {
             own.zero += other.zero;

@@ -13,20 +13,17 @@ const TWO: &str = "arms = [ { code = \"A\" }, { code = \"B\" } ]\n";
 
 fn setup(text: &str, subjects: u64, shares: Option<&str>) -> Setup {
     let scheme = scheme(text);
-    let schemes = [Subjects { name: "allocation.toml".to_owned(), scheme: &scheme, study: None }];
+    let schemes = [Subjects::alone("allocation.toml", &scheme, None)];
     let (population, _) = population::build(&schemes, population::open(shares).unwrap()).unwrap();
-    Setup {
-        population,
-        scheme,
-        caps: Caps::default(),
-        site_caps: Default::default(),
-        subjects,
-        seed: "laws".to_owned(),
-    }
+    Setup::alone(scheme, population, subjects, "laws")
 }
 
 fn found(text: &str, subjects: u64, trials: u64) -> Summary {
-    simulate(&setup(text, subjects, None), trials, 2, &|_| {}).unwrap()
+    simulated(&setup(text, subjects, None), trials, 2)
+}
+
+fn simulated(setup: &Setup, trials: u64, cores: usize) -> Summary {
+    simulate(std::slice::from_ref(setup), trials, cores, &|_| {}).unwrap().remove(0)
 }
 
 fn near(what: &str, found: f64, exact: f64, error: f64) {
@@ -169,7 +166,7 @@ fn figures_do_not_depend_on_cores_and_do_on_the_seed() {
          strata = [\"site\", \"sex\"]\n[block]\nsizes = [4, 6]"
     );
     let mut setup = setup(&text, 40, Some("sex=F:0.7,M:0.3;site=001:1/3,002:2/3"));
-    let run = |setup: &Setup, cores| simulate(setup, 300, cores, &|_| {}).unwrap();
+    let run = |setup: &Setup, cores| simulated(setup, 300, cores);
     let one = run(&setup, 1);
     assert_eq!(one, run(&setup, 3));
     assert!(one.right_by_stratum.unwrap() > one.right_by_site.unwrap(), "{one:?}");
@@ -185,11 +182,27 @@ fn caps_turn_away_and_shorten_trials() {
     let mut capped =
         setup(&format!("method = \"simple\"\n{TWO}factors = [ {{ id = \"site\" }} ]"), 30, Some("site=1:1,2:1"));
     capped.site_caps = [("1".to_owned(), 5)].into();
-    let summary = simulate(&capped, 50, 1, &|_| {}).unwrap();
+    let summary = simulated(&capped, 50, 1);
     let sum: f64 = summary.arms.iter().map(|arm| arm.mean).sum();
     assert!((sum + summary.turned_away_mean - 30.0).abs() < 1e-9);
+    assert!((sum - summary.allocated_mean).abs() < 1e-9);
+    // A full site ends no trial.
+    assert_eq!((summary.ended.trials, summary.ended.allocated_mean), (0, None));
     assert!((summary.balances[0].levels[0].subjects_mean - 5.0).abs() < 0.1);
     capped.caps.total = Some(8);
-    let summary = simulate(&capped, 50, 1, &|_| {}).unwrap();
+    let summary = simulated(&capped, 50, 1);
     assert_eq!(summary.probability_by_step.len(), 8);
+    assert_eq!((summary.ended.trials, summary.ended.by_total, summary.ended.allocated_mean), (50, 50, Some(8.0)));
+    assert_eq!((summary.came_mean, summary.allocated_mean, summary.turned_away_mean), (30.0, 8.0, 22.0));
+    // Who is turned away cannot be guessed: the share is that of the eight.
+    assert!(summary.right_mean <= 8.0 && summary.deterministic_mean == 0.0);
+    // An arm that is full closes the allocation to everybody; each trial ends where its arm does.
+    capped.site_caps.clear();
+    capped.caps = Caps { total: None, arms: vec![("A".to_owned(), 6)], stratum: None };
+    let summary = simulated(&capped, 50, 1);
+    assert_eq!((summary.ended.by_total, summary.ended.by_arm), (0, summary.ended.trials));
+    assert!(summary.ended.trials > 45 && summary.arms[0].mean <= 6.0, "{:?}", summary.ended);
+    // Nobody was turned away where the cap is just met.
+    capped.caps = Caps { total: Some(30), ..Caps::default() };
+    assert_eq!(simulated(&capped, 5, 1).ended.trials, 0);
 }
