@@ -6,6 +6,8 @@ needs nothing but Python 3.11 and its standard library, and is meant to be read.
 
     python3 hagaki_verify.py PACKAGE [--json]
 
+It ends with a list of what was checked, and of what was not: without the audit chain in the package that is more.
+
 Take it from the source of a release, not from the package: whoever could change the one could change the other.
 
 Exit code 0: everything that was checked agrees. 1: something differs, and the first difference is named; or no allocation
@@ -20,6 +22,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import struct
 import sys
 import tomllib
@@ -157,9 +160,62 @@ def parse(text):
     return json.loads(text, parse_constant=refuse, parse_float=refuse, object_pairs_hook=once)
 
 
+def text_in(path):
+    """The text of a file, byte for byte: the ends of its lines are left as they are."""
+    return path.read_bytes().decode("utf-8")
+
+
 def read_text(folder, name):
     with reading(name):
-        return (folder / name).read_text("utf-8")
+        return text_in(folder / name)
+
+
+def read_toml(text):
+    """TOML, in which a number with a point stays the text it was written as."""
+    return tomllib.loads(in_older_toml(text), parse_float=str)
+
+
+def in_older_toml(text):
+    """TOML 1.1 in the words of TOML 1.0, which is what Python reads: inline tables on one line and without a comma at their end, no
+    `\\e` and `\\x41` in strings. Nothing else is touched."""
+    kept, within, at = [], [], 0
+    while at < len(text):
+        quote = next((mark for mark in ('"""', "'''", '"', "'") if text.startswith(mark, at)), None)
+        if quote:
+            end = at + len(quote)
+            while end < len(text) and not text.startswith(quote, end):
+                end += 2 if quote[0] == '"' and text[end] == "\\" else 1
+            end += len(quote)
+            while len(quote) == 3 and text.startswith(quote[0], end):
+                end += 1  # up to two of the quotes belong to the text
+            string = text[at:end]
+            kept.append(without_new_escapes(string) if quote[0] == '"' else string)
+        elif text[at] == "#":
+            end = text.find("\n", at) if "\n" in text[at:] else len(text)
+            kept.append("" if "{" in within else text[at:end])
+        else:
+            end, sign = at + 1, text[at]
+            if sign in "{[":
+                within.append(sign)
+            elif sign == "]" and within:
+                within.pop()
+            elif sign == "}" and within:
+                within.pop()
+                while kept and not kept[-1].strip():
+                    kept.pop()
+                if kept and kept[-1] == ",":
+                    kept.pop()
+            kept.append(" " if sign in "\r\n" and "{" in within else sign)
+        at = end
+    return "".join(kept)
+
+
+def without_new_escapes(string):
+    def older(found):
+        digits = "1b" if found[0] == "\\e" else found[1]
+        return found[0] if digits is None else f"\\u00{digits}"
+
+    return re.sub(r"\\(?:x([0-9A-Fa-f]{2})|.)", older, string, flags=re.DOTALL)
 
 
 def read_lines(folder, name):
@@ -361,8 +417,7 @@ class Scheme:
     """An allocation.toml, with everything in an order of its own: arms and factors sorted, so that the file's cannot matter."""
 
     def __init__(self, text_of, name):
-        # A float stays the text it was written as.
-        file = tomllib.loads(text_of(name), parse_float=str)
+        file = read_toml(text_of(name))
         self.name, self.method = name, typed_keys(file, "the file", method=TEXT)["method"]
         if self.method not in METHODS:
             raise Unreadable(f"the method {self.method!r} is not known to this verifier")
@@ -379,7 +434,9 @@ class Scheme:
         # Nobody gets a closed arm any more: decisions are made among the open ones, as if there were no others.
         self.open = sorted(arm["code"] for arm in file.get("arms", []) if not arm.get("closed", False))
         two = self.method not in OF_TWO_ARMS or len(self.arms) == len(self.open) == 2
-        if not self.open or len(self.arms) != len(self.shown) or not two:
+        # A registry allocates no arm.
+        none = self.method == "none" and not self.arms
+        if not self.open and not none or len(self.arms) != len(self.shown) or not two:
             raise Unreadable(f"these cannot be the arms of the method {self.method!r}")
         self.ratios = [self.ratio[code] for code in self.open]
         self.own = typed(file.get(self.method, {}), f"[{self.method}]", OBJECT)
@@ -421,7 +478,7 @@ class Scheme:
 
     def read_list(self, text):
         """Levels of the strata → arms in order; this program's columns, or those of a REDCap allocation table."""
-        rows = csv.reader(io.StringIO(text.removeprefix("\ufeff")))
+        rows = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
         lines = [[cell.strip() for cell in line] for line in rows if line]
         header = lines[0] if lines else []
 
@@ -962,8 +1019,8 @@ def rules_text(folder, version, name, files):
 
 
 def read_schemes(folder, package, bundles):
-    """By the id of the allocation the rules of each version, in order; a version that allocated nobody may have none. `bundles` are
-    the files of each version, where there is a chain to tell what they are."""
+    """By the id of the allocation the rules of each version, in order; a version that allocated nobody may have none, as those of a
+    registry have. `bundles` are the files of each version, where there is a chain to tell what they are."""
     schemes = {}
     for at, row in enumerate(sorted(package["bundles"], key=lambda row: row["version"]), 1):
         version = row["version"]
@@ -973,9 +1030,9 @@ def read_schemes(folder, package, bundles):
         for which, file in ({FIRST: row["allocation"]} | row.get("further", {})).items():
             if file is not None:
                 with reading(file):
-                    schemes.setdefault(which, {})[version] = Scheme(text_of, file)
-    if FIRST not in schemes:
-        raise Unreadable("no version has an allocation.toml")
+                    scheme = Scheme(text_of, file)
+                if scheme.arms:
+                    schemes.setdefault(which, {})[version] = scheme
     return schemes
 
 
@@ -992,10 +1049,12 @@ def read_recounts(folder):
 
 
 def check_journal(folder, package, secret, entries):
-    """Decides every allocation again; how many were drawn, imported and forced (given by hand)."""
+    """Decides every allocation again; how many were drawn, imported and forced (given by hand), how many recounts there were, and
+    whether the study has rules to allocate by."""
     schemes = read_schemes(folder, package, entries and entries["bundles"])
     digests = {row["version"]: row["digest"] for row in package["bundles"]}
     recounts = read_recounts(folder)
+    told = {"recounts": len(recounts), "randomizes": bool(schemes)}
     if entries is not None:
         check_recounts(recounts, entries, schemes)
     courses = {which: Course(own) for which, own in schemes.items()}
@@ -1042,7 +1101,12 @@ def check_journal(folder, package, secret, entries):
             counting[number] = course
     if expected_number - 1 != package["allocations"]:
         raise Differs(expected_number, "number", f"{package['allocations']} allocations", expected_number - 1)
-    return counts
+    # What became known behind the last allocation changes no decision.
+    for recount in recounts:
+        if recount["allocation"] not in counting:
+            raise Differs(recount["allocation"], "recount", "of an allocation before", recount)
+        counting[recount["allocation"]].recount(recount)
+    return counts | told
 
 
 def check_forced(row, state, count):
@@ -1370,7 +1434,7 @@ def check_bundle(folder, row, package, told):
             raise Differs(None, what, expected, row["digest"] if digest == expected else digest)
         if at is not None and row["at"] != instant(at):
             raise Differs(None, what, instant(at), row["at"])
-        study = tomllib.loads(typed(files.get("study.toml"), "'study.toml'", TEXT))
+        study = read_toml(typed(files.get("study.toml"), "'study.toml'", TEXT))
         if study.get("slug") != package["study"]:
             raise Differs(None, "study", study.get("slug"), package["study"])
         at = f"bundle-{row['version']}"
@@ -1383,7 +1447,7 @@ def check_bundle(folder, row, package, told):
     with reading(at):
         for path in sorted(path for path in (folder / at).rglob("*") if not path.is_dir()):
             name = path.relative_to(folder / at).as_posix()
-            if path.read_text("utf-8") != files.get(name):
+            if text_in(path) != files.get(name):
                 raise Differs(None, what, f"{name} as in the bundle", "another text")
     return files
 
@@ -1403,6 +1467,7 @@ def verify(folder):
         counts = check_journal(folder, package, secret, entries)
         report["recomputed"], report["given"] = counts["drawn"], counts["imported"] + counts["forced"]
         report["imported"], report["forced"] = counts["imported"], counts["forced"]
+        report["recounts"] = counts["recounts"]
         if entries is not None and len(entries["allocations"]) != package["allocations"]:
             raise Differs(package["allocations"] + 1, "number", len(entries["allocations"]), package["allocations"])
     except Differs as difference:
@@ -1411,35 +1476,95 @@ def verify(folder):
         report["proved"] = False
         report["imported_only"] = report["given"] > 0 and report["forced"] == 0 and report["chain_checked"]
         how = "imported" if report["forced"] == 0 else "imported or given by hand"
-        if report["given"] == 0:
+        if not counts["randomizes"]:
+            report["reason"] = "the study randomizes nobody"
+        elif report["given"] == 0:
             report["reason"] = "there is no allocation in the package"
         elif report["chain_checked"]:
             report["reason"] = f"every allocation was {how}, as the audit chain says too, so nothing was drawn"
         else:
             report["reason"] = f"every allocation is said to be {how}, and there is no audit chain to say so too"
+    report["checked"], report["not_checked"] = what_was_checked(report), what_was_not(report)
     return report
 
 
+def what_was_checked(report):
+    """Everything that agrees, one thing a text."""
+    chain = report["chain_checked"]
+    checked = ["SHA-256 of the secret is the digest in package.json"]
+    if report["recomputed"]:
+        checked.append(
+            f"{report['recomputed']} drawn allocations: counts, probabilities, draws, block sizes and arms follow from the secret, the "
+            "rules of their versions, the levels, and the allocations and recounts before"
+        )
+    if report["recomputed"] or report["given"]:
+        checked.append(
+            "the allocations are numbered without a gap, nobody is allocated twice in one allocation, a level that is an earlier arm is "
+            "that arm, and each line says what its record says"
+        )
+    if report["imported"]:
+        checked.append(f"{report['imported']} imported allocations come before all others, and are counted as they are told")
+    if report["forced"]:
+        checked.append(
+            f"{report['forced']} arms given by hand are open arms, no more than [forced] limit, and stand where the rules put them"
+        )
+    if report["recounts"]:
+        checked.append(
+            f"{report['recounts']} recounts: each is of an allocation before it and has the levels that the rules look at"
+            + (", and they are all that the facts in the audit chain lead to by `corrections` and `exclude`" if chain else "")
+        )
+    elif chain:
+        checked.append("no fact in the audit chain leads to a recount by `corrections` and `exclude`")
+    if chain:
+        checked.append("each entry of the audit chain has the digest it must have, to the head in package.json, and commits to this secret")
+        checked.append(
+            "subject, arm, levels, kit, origin, version, time and record of each allocation are those of its entry in the audit chain, "
+            "and no entry tells of another"
+        )
+        checked.append("study, stage, and versions of the rules with their texts and times are those of the audit chain")
+    return checked
+
+
+def what_was_not(report):
+    """What has to be believed, or compared by whoever reads this."""
+    missing = []
+    if report["chain_checked"]:
+        missing.append("whether the head of the audit chain and the digest of the secret are those that you were given while the study ran")
+    else:
+        missing.append("whether the digest of the secret is the one that you were given when the study was activated")
+        missing.append("whether the journal is the one that was written then: subjects, levels, kits, times, and what was left out")
+        missing.append(
+            "whether the rules in the package are those that were in force, and since when: the digest of a version needs all of its files"
+        )
+        missing.append("whether study and stage are those of package.json, and whether its secret is the one committed to")
+        missing.append(
+            f"whether the {report['recounts']} recounts are what became known, when it did, and whether others are missing: which follow "
+            "from `corrections` and `exclude`, the facts in the audit chain tell"
+            if report["recounts"]
+            else "whether anything became known of a subject that should have changed the counts (`corrections`, `exclude`): there is no "
+            "recount in the package"
+        )
+    if report["given"]:
+        of_chain = "who gave them and why" if report["chain_checked"] else "whether there were any, who gave them and why"
+        missing.append(f"imported allocations and arms given by hand are taken as told: {of_chain}")
+    missing.append(
+        "caps, eligibility, conditions of further allocations, kits, who was entitled, and whether levels were what the subjects really had"
+    )
+    return missing
+
+
 def in_words(report):
-    if "reason" in report:
-        return f"{report['study']} ({report['stage']}): nothing was recomputed and nothing is proved: {report['reason']}"
-    if not report["proved"]:
+    study = f"{report['study']} ({report['stage']})"
+    if not report["proved"] and "reason" not in report:
         where = f"allocation {report['number']}" if report["number"] else "the package"
         return f"{where} differs: {report['what']}: expected {report['expected']}; found {report['found']}"
-    chain = (
-        "Each entry of the audit chain has the digest it must have and tells the same of each allocation. Whether the chain's head\n"
-        "is the one you were mailed while the study ran, only you can tell: compare it."
-        if report["chain_checked"]
-        else "The package holds no audit chain: that the journal is the one that was written then,\n"
-        "and that the study and its stage are those of package.json, was not checked."
-    )
-    return (
-        f"{report['study']} ({report['stage']}): {report['recomputed']} allocations recomputed: every draw, count, probability, block and\n"
-        f"arm follows from the secret, and SHA-256 of the secret is the digest in the package. Compare that digest with the one\n"
-        f"you were given when the study was activated.\n"
-        f"{report['imported']} allocations were imported and {report['forced']} given by hand; these are taken as given.\n{chain}\n"
-        f"Not checked: caps, eligibility, kits, and whether levels were what the subjects really had."
-    )
+    if "reason" in report:
+        said = f"{study}: nothing was recomputed and nothing is proved: {report['reason']}"
+    else:
+        chain = "with" if report["chain_checked"] else "WITHOUT"
+        said = f"{study}: {report['recomputed']} allocations recomputed, {chain} the audit chain; everything that was checked agrees."
+    told = lambda title, lines: "\n".join([title, *(f"  * {line}" for line in lines)])
+    return "\n".join([said, told("Checked:", report["checked"]), told("Not checked:", report["not_checked"])])
 
 
 def say(text, stream):

@@ -656,6 +656,78 @@ fn what_was_given_by_hand_is_counted_where_it_stands() {
 }
 
 #[test]
+fn what_was_not_checked_is_said() {
+    if !python() {
+        return;
+    }
+    let package = Package::with_forced(
+        &format!("{}\n[forced]\nlimit = 1\nroles = [\"statistician\"]", minimization(TWO, BEST)),
+        None,
+        8,
+        &[(3, "A")],
+    );
+    let (code, report) = package.verify();
+    assert_eq!((code, &report["chain_checked"], &report["recounts"]), (0, &json!(false), &json!(0)), "{report}");
+    let said = |report: &Value, list: &str| {
+        let lines = report[list].as_array().unwrap_or_else(|| panic!("{list}: {report}"));
+        lines.iter().map(|line| line.as_str().unwrap().to_owned()).collect::<Vec<String>>().join("\n")
+    };
+    assert!(said(&report, "checked").contains("7 drawn allocations"), "{report}");
+    assert!(said(&report, "checked").contains("1 arms given by hand"), "{report}");
+    for part in [
+        "whether the journal is the one",
+        "no recount in the package",
+        "whether study and stage",
+        "who gave them and why",
+        "caps,",
+    ] {
+        assert!(said(&report, "not_checked").contains(part), "{part}: {report}");
+    }
+    let known = Amendment { after: 4, allocation: 2, counts: Counts::Nowhere };
+    let rules = minimization(TWO, BEST);
+    let package = Package::amended(&[version(&rules, 8)], &[known]);
+    let (_, report) = package.verify();
+    assert!(said(&report, "checked").contains("1 recounts"), "{report}");
+    assert!(said(&report, "not_checked").contains("whether the 1 recounts are what became known"), "{report}");
+    // In words as well; and a recount of an allocation that is not there is found, wherever it stands.
+    let output = Command::new("python3").arg("-B").arg(VERIFIER).arg(package.path()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("8 allocations recomputed, WITHOUT the audit chain") && text.contains("Not checked:"),
+        "{text}"
+    );
+    let mut late = Package::amended(&[version(&rules, 8)], &[]);
+    late.recounts.push(json!({ "after": 8, "allocation": 9, "levels": null }));
+    late.assert_differs(9, "recount");
+}
+
+#[test]
+fn a_registry_has_nothing_to_be_recomputed() {
+    if !python() {
+        return;
+    }
+    for (text, count) in [("method = \"none\"\n", 0), ("method = \"none\"\n[caps]\ntotal = 10\n", 0)] {
+        let (code, report) = Package::new(text, None, count).verify();
+        assert_eq!((code, &report["reason"]), (1, &json!("the study randomizes nobody")), "{report}");
+    }
+    let block = format!("method = \"block\"\n{TWO}\n[block]\nsizes = [4]");
+    Package::amended(&[version("method = \"none\"\n", 0), version(&block, 9)], &[]).assert_proved("a registry before");
+}
+
+#[test]
+fn rules_are_read_as_they_were_written() {
+    if !python() {
+        return;
+    }
+    // TOML 1.1, and the ends of lines of Windows.
+    let text = "method = \"block\"\r\narms = [{ code = \"\\x41\", # one {\r\n ratio = 1,\r\n }, { code = 'B', }]\r\n[block]\r\nsizes = [4]\r\n";
+    Package::new(text, None, 20).assert_proved("newer TOML");
+    let list = "arm\r\n".to_owned() + &"A\r\nB\r\n\"B\"\r\n".repeat(9);
+    let text = format!("method = \"list\"\r\n{TWO}\r\n[list]\r\nfile = \"list.csv\"\r\n");
+    Package::new(&text, Some(&list), 20).assert_proved("a list of Windows");
+}
+
+#[test]
 fn rules_lie_where_their_version_is() {
     if !python() {
         return;
