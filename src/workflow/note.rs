@@ -211,15 +211,21 @@ pub fn read_correction<'s>(
         let site = enroll::site_of(study, &registration).unwrap_or_else(|| enrolled.subject.site.clone());
         let right = enroll::levels_of(study, scheme, &site, &registration);
         let known = standing(enrolled, given)?;
-        correction.levels = (right != known && right.len() == known.len()).then_some(right);
+        correction.levels = moves(&known, &right).then_some(right);
     }
     for (given, right) in further {
         let known = standing(enrolled, given)?;
-        if right != known && right.len() == known.len() {
+        if moves(&known, &right) {
             correction.further.insert(given.randomization.clone(), right);
         }
     }
     Ok(Ok(correction))
+}
+
+/// Whether an allocation that stands at some levels would stand at others. One that was decided by other factors than those in force
+/// does not: a higher epoch began their counts anew, and what is in force knows nothing of what it looked at.
+fn moves(known: &Levels, right: &Levels) -> bool {
+    known != right && known.keys().eq(right.keys())
 }
 
 /// What a fact of that number corrects, or would, as letters tell it; behind the registration's items those of further forms.

@@ -5,6 +5,7 @@ use hagaki::domain::fact::FactKind;
 use hagaki::store::fact::FactRow;
 use hagaki::store::{fact, study};
 use hagaki::workflow::command::{self, CommandError, Order};
+use hagaki::workflow::life;
 use hagaki::workflow::proof::{self, Verdict};
 use hagaki::workflow::told::What;
 use hagaki::workflow::unblind::Broken;
@@ -93,6 +94,27 @@ stories! {
         for (code, report) in &told[told.len().min(1)..] {
             assert_eq!((code, &report["what"]), (&1, &serde_json::json!("recount")), "{report}");
         }
+    }
+
+    async fn what_an_earlier_epoch_looked_at_moves_nothing_any_more(center: &mut Center) {
+        let bundle = declaring("corrections = \"corrected\"");
+        randomized(center, &bundle, 4, 2).await;
+        // As many factors as before, but others.
+        let severity = "{ id = \"severity\", levels = [\"moderate\", \"severe\"], weight = 1 }";
+        let later = edited(&bundle, "allocation-second.toml", severity, "{ id = \"sex\", weight = 1 }");
+        let later = edited(&later, "allocation-second.toml", "corrections =", "epoch = 2\ncorrections =");
+        life::amend(center.store(), &later, &defined(&later), center.act("protocol 2.0")).await.unwrap();
+        correct(center, "理由: 転記の誤り\nISI: 12\n").await;
+        assert_eq!(reason(center).await, "corrected");
+        let only = known(center, "cygnus").await.remove(0);
+        assert_eq!((only.kind, only.further), (FactKind::Corrected, None));
+        // The study goes on, whether its state was kept or is built from the journal.
+        once_more(center, 3).await;
+        center.kill_and_restart().await;
+        center.wind(LEASE + 1);
+        once_more(center, 4).await;
+        center.assert_proved().await;
+        assert_recomputed(center, 8).await;
     }
 
     async fn as_declared_original_answers_count_on(center: &mut Center) {
