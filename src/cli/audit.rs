@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::installation::Opened;
 use super::{End, Installation, Output};
-use crate::domain::chain::INSTALLATION;
+use crate::domain::chain::{INSTALLATION, Why};
 use crate::domain::witness::Witness;
 use crate::letters::opened;
 use crate::store::{audit, study};
@@ -67,7 +67,7 @@ pub(super) fn run(command: AuditCommand) -> anyhow::Result<End> {
                     if output.json {
                         println!("{}", json!({ "chain": chain, "whole": false, "entry": at.seq, "why": at.why.key() }));
                     } else {
-                        println!("{chain}: BROKEN at entry {}: {}", at.seq, at.why.key());
+                        println!("{chain}: BROKEN at entry {}: {}", at.seq, in_words(at.why));
                     }
                 }
             }
@@ -104,6 +104,17 @@ fn witness(file: &Path, installation: &Installation, output: Output) -> anyhow::
     Ok(if holds { End::Done } else { End::Refused })
 }
 
+/// Where a chain breaks, as a sentence goes on behind the entry's number.
+const fn in_words(why: Why) -> &'static str {
+    match why {
+        Why::Foreign => "it belongs to another chain",
+        Why::Absent => "it is absent",
+        Why::Unlinked => "it does not hold the digest of the entry before; one of the two was replaced",
+        Why::Changed => "it was changed after it was written",
+        Why::Head => "entries at the end are absent, or were put on behind the recorded head",
+    }
+}
+
 /// Whether the chain holds what the letter saw, and what to say of it.
 async fn compare(opened: &Opened, bytes: &[u8]) -> anyhow::Result<(bool, String)> {
     // Else it is a whole mail, whose text is encoded.
@@ -125,6 +136,6 @@ async fn compare(opened: &Opened, bytes: &[u8]) -> anyhow::Result<(bool, String)
             true,
             format!("{slug}: the chain holds entry {entries} as the letter saw it, and is whole ({whole} entries)"),
         ),
-        Err(at) => (false, format!("{slug}: BROKEN at entry {}: {}", at.seq, at.why.key())),
+        Err(at) => (false, format!("{slug}: BROKEN at entry {}: {}", at.seq, in_words(at.why))),
     })
 }

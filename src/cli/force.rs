@@ -12,8 +12,10 @@ use super::{End, Installation, Output, Refused};
 use crate::daemon::run::{desk_address, keys};
 use crate::domain::answer::{self, Form, Line};
 use crate::domain::instrument::Instrument;
+use crate::domain::language::Language;
 use crate::domain::study::{FIRST, Study};
 use crate::domain::time::Instant;
+use crate::letters::words;
 use crate::mail::reading;
 use crate::workflow::Means;
 use crate::workflow::force::{self, Again, Order};
@@ -147,7 +149,8 @@ fn form(args: &ForceArgs, study: &Study, instrument: &Instrument, happened_at: I
     if let Some(path) = &args.form {
         let raw = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
         let held = |reason: reading::Reason| {
-            Refused(format!("{}: such a mail would be held: {}", path.display(), reason.key()))
+            let why = words::held(Language::En, reason.key()).unwrap_or_else(|| reason.key());
+            Refused(format!("{}: such a mail would be held: {why}", path.display()))
         };
         return Ok(reading::form_in_file(study, &raw, today).map_err(held)?);
     }

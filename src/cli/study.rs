@@ -17,7 +17,7 @@ use crate::domain::time::Instant;
 use crate::domain::token;
 use crate::letters::Stationery;
 use crate::store::study::{self, State};
-use crate::store::{bundle, kit, planned, urn};
+use crate::store::{allocation, bundle, kit, planned, urn};
 use crate::workflow::life::{self, Act, LifeError};
 use crate::workflow::{cohorts, planned as planned_acts};
 
@@ -427,17 +427,19 @@ fn list(installation: &Installation, output: Output) -> anyhow::Result<End> {
 fn show(slug: &str, installation: &Installation, output: Output) -> anyhow::Result<End> {
     let opened = Opened::open(installation)?;
     let shelved = opened.study(slug)?;
-    let (row, versions, kits, sealed) = opened.runtime.block_on(async {
+    let (row, versions, kits, sealed, given) = opened.runtime.block_on(async {
         let row = study::load(&opened.store, shelved.id).await?;
         let sealed = urn::count(&opened.store, shelved.id).await?;
         let versions = bundle::list(&opened.store, shelved.id).await?;
         let kits = kit::left(&opened.store, shelved.id).await?;
-        Ok::<_, crate::store::StoreError>((row, versions, kits, sealed))
+        let given = allocation::count_kinds(&opened.store, shelved.id).await?;
+        Ok::<_, crate::store::StoreError>((row, versions, kits, sealed, given))
     })?;
     let filled = opened.runtime.block_on(cohorts::count(&opened.store, &shelved))?;
     let planned_rows = opened.runtime.block_on(planned::list(&opened.store, shelved.id))?;
     let zone = shelved.study.zone;
     let hex = |digest: &[u8]| data_encoding::HEXLOWER.encode(digest);
+    let given_in = |id: &str| given.iter().find(|(own, _)| own == id).map_or(0, |(_, count)| *count);
     // How many kits are left per arm tells what was allocated; the operator sees the sum.
     let kits_left: i64 = kits.iter().map(|(_, _, left)| left).sum();
     if output.json {
@@ -465,6 +467,9 @@ fn show(slug: &str, installation: &Installation, output: Output) -> anyhow::Resu
             "state": row.state.key(), "subjects": row.subjects, "planned": shelved.study.planned_subjects,
             "responses": row.responses, "sealed": sealed,
             "secret_digest": hex(&row.secret_digest), "chain": { "length": row.chain.length, "head": hex(&row.chain.digest) },
+            "allocations": shelved.study.allocations().map(|rules| json!({
+                "id": rules.id, "method": rules.scheme.method().key(), "allocated": given_in(rules.id), "cap": rules.caps.total,
+            })).collect::<Vec<_>>(),
             "kits_left": kits_left, "cohorts": levels, "planned_amendments": amendments, "versions": versions })
         );
         return Ok(End::Done);
@@ -483,6 +488,12 @@ fn show(slug: &str, installation: &Installation, output: Output) -> anyhow::Resu
             ),
         };
         println!("responses {}{still}", row.responses);
+    }
+    for rules in shelved.study.allocations() {
+        let own = shelved.study.find_randomization(rules.id);
+        let title = own.map_or(String::new(), |own| format!(", {}", own.title.in_language(shelved.study.languages[0])));
+        let cap = rules.caps.total.map(|cap| format!(" of {cap}")).unwrap_or_default();
+        println!("allocates {} ({}{title}): {}{cap}", rules.id, rules.scheme.method().key(), given_in(rules.id));
     }
     println!("secret    {} (SHA-256)", hex(&row.secret_digest));
     println!("chain     {} entries, head {}", row.chain.length, hex(&row.chain.digest));

@@ -17,6 +17,7 @@ pub mod mail;
 pub mod mailto;
 pub mod opened;
 mod pieces;
+pub mod said;
 pub mod samples;
 pub mod stationery;
 pub mod words;

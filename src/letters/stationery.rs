@@ -289,12 +289,27 @@ impl Sheet {
 /// A piece of ours that cannot be read.
 pub fn pieces_for_pages(language: Language) -> Result<Handlebars<'static>, String> {
     let (_, html) = Pieces::load(folder(language));
+    saying(registry(), &html)
+}
+
+/// The same as plain text, for terminals.
+///
+/// # Errors
+/// A piece of ours that cannot be read.
+pub fn pieces_for_texts(language: Language) -> Result<Handlebars<'static>, String> {
+    let (text, _) = Pieces::load(folder(language));
     let mut registry = registry();
+    registry.register_escape_fn(no_escape);
+    saying(registry, &text)
+}
+
+/// A registry with the pieces that word faults, reasons and what is expected.
+fn saying(mut registry: Handlebars<'static>, pieces: &Pieces) -> Result<Handlebars<'static>, String> {
     let mut problems = Vec::new();
     // No others: compiled templates are not small.
     let needed = |name: &str| ["fault-", "expected", "reason-", "fact-"].iter().any(|start| name.starts_with(start));
-    for (name, file, source) in html.entered().filter(|(name, ..)| needed(name)) {
-        register(&mut registry, name, file, &html.put_into(source), &mut problems);
+    for (name, file, source) in pieces.entered().filter(|(name, ..)| needed(name)) {
+        register(&mut registry, name, file, &pieces.put_into(source), &mut problems);
     }
     match problems.first() {
         Some(problem) => Err(problem.to_string()),

@@ -12,11 +12,12 @@ use super::note::{self, Correction, Misread, Note};
 use super::shelf::{Shelf, ShelvedStudy};
 use super::unblind::{self, Break, Broken};
 use super::{Failure, Means};
-use crate::domain::answer::Fault;
 use crate::domain::deed::Deed;
 use crate::domain::fact::FactKind;
+use crate::domain::language::Language;
 use crate::domain::study::{Blinding, Study};
 use crate::domain::text;
+use crate::letters::said::Said;
 use crate::limits;
 use crate::store::allocation::AllocationRow;
 use crate::store::fact::FactRow;
@@ -68,7 +69,7 @@ pub enum Refusal {
     MayNotForce(String),
     /// As many were given as may be.
     #[error(
-        "{0} allocations were given by hand, as many as [forced] limit in the allocation's file allows; an amendment can raise it"
+        "[forced] limit in the allocation's file allows {0} given by hand, and so many were; an amendment can raise it"
     )]
     ForcedLimit(u32),
     /// No such arm, or one that is closed.
@@ -369,8 +370,9 @@ fn correction_of(
             }
         }
         Misread::Faults(faults) => {
-            let line = |fault: &Fault| format!("{} {}: {}", fault.item, fault.code.key(), fault.typed);
-            Refusal::Values(faults.iter().map(|(_, fault)| line(fault)).collect::<Vec<String>>().join("\n"))
+            let said = Said::new(study, Language::En, enrolled.day(study.zone));
+            let lines = faults.iter().map(|(form, fault)| said.fault(form, fault));
+            Refusal::Values(lines.collect::<Vec<String>>().join("\n"))
         }
     })?)
 }

@@ -4,6 +4,7 @@
 //! checks, letters and notices, so that nobody who is blinded can tell it from one. The study's lock makes the limit exact. At a
 //! further allocation it is likewise one like any other, of a subject who is there.
 
+use chrono::NaiveDate;
 use serde_json::{Value, json};
 
 use super::accept;
@@ -16,11 +17,14 @@ use super::shelf::{Shelf, ShelvedStudy};
 use super::stock::AtHand;
 use super::when::When;
 use super::{Failure, Means, reference, rescreen};
-use crate::domain::answer::{Fault, Form};
+use crate::domain::answer::Form;
+use crate::domain::instrument::Instrument;
+use crate::domain::language::Language;
 use crate::domain::study::{Blinding, FIRST, Person, Rules, Study};
 use crate::domain::text;
 use crate::domain::time::Instant;
 use crate::letters::facts::Reason;
+use crate::letters::said::Said;
 use crate::limits;
 use crate::store::kit::KitRow;
 use crate::store::{Tx, allocation, kit, subject};
@@ -79,7 +83,7 @@ pub async fn force(
     let study = &shelved.study;
     let rules = study.find_rules(FIRST).ok_or_else(|| Refusal::NeverForced(study.slug.clone()))?;
     let told = check_order(study, rules, &order, means.now)?;
-    check_form(&order)?;
+    check_form(study, study.registration_instrument(), &order)?;
     let site = enroll::site_of(study, order.form).ok_or(Refusal::Incomplete("the form names no site"))?;
     let person = whose(study, &site, order.enrolled_by)?;
     let mut ledger = Ledger::begin(shelf).await?;
@@ -154,7 +158,7 @@ pub async fn force_again(
         .ok_or_else(|| Refusal::NoRandomization(again.randomization.to_string(), known()))?;
     let rules = own.rules();
     let told = check_order(study, rules, &order, means.now)?;
-    check_form(&order)?;
+    check_form(study, again::form_of(study, own)?, &order)?;
     let found = command::find_subject(shelf.store(), study, shelved.id, again.subject).await?;
     let mut ledger = Ledger::begin(shelf).await?;
     ledger.lock(shelved).await?;
@@ -260,17 +264,16 @@ fn check_arm(rules: Rules<'_>, arm: &str) -> Result<(), Refusal> {
 }
 
 /// Whether there is nothing to mend in a form.
-fn check_form(order: &Order<'_>) -> Result<(), Refusal> {
+fn check_form(study: &Study, instrument: &Instrument, order: &Order<'_>) -> Result<(), Refusal> {
     let form = order.form;
-    let line = |fault: &Fault| {
-        let expected = if fault.expected.is_empty() { String::new() } else { format!(", expected {}", fault.expected) };
-        format!("{}: {} \"{}\"{expected}", fault.item, fault.code.key(), fault.typed)
-    };
+    let said = Said::new(study, Language::En, order.happened_at.day_in(study.zone));
     if !form.faults.is_empty() {
-        return Err(Refusal::Form(form.faults.iter().map(line).collect::<Vec<String>>().join("\n")));
+        let lines = form.faults.iter().map(|fault| said.fault(instrument, fault));
+        return Err(Refusal::Form(lines.collect::<Vec<String>>().join("\n")));
     }
     if !form.doubts.is_empty() && !order.sure {
-        return Err(Refusal::Unusual(form.doubts.iter().map(line).collect::<Vec<String>>().join("\n")));
+        let lines = form.doubts.iter().map(|fault| said.doubt(instrument, fault));
+        return Err(Refusal::Unusual(lines.collect::<Vec<String>>().join("\n")));
     }
     Ok(())
 }
@@ -303,8 +306,9 @@ fn whose<'a>(study: &'a Study, site: &str, named: Option<&str>) -> Result<&'a Pe
 
 /// Reasons for a terminal, one line each.
 fn in_words(study: &Study, reasons: &[Reason]) -> String {
+    let said = Said::new(study, Language::En, NaiveDate::default());
     let line = |reason: &Reason| match reason {
-        Reason::NotEligible(ids) => format!("not eligible: {}", ids.join(", ")),
+        Reason::NotEligible(ids) => format!("not eligible ({}): {}", ids.join(", "), said.reason(reason)),
         Reason::CohortFull(ids) => format!("full cohorts: {}", ids.join(", ")),
         Reason::StudyFull if study.blinding == Blinding::Blinded => {
             "the study is full (an arm that is full closes it to everybody)".to_string()
@@ -328,7 +332,12 @@ fn in_words(study: &Study, reasons: &[Reason]) -> String {
         }
         Reason::RescreeningTaken(subject) => format!("the reference is that of another person than {subject}"),
         Reason::RescreeningSpent(subject) => format!("{subject} was screened as often as may be"),
-        Reason::Condition(id) => format!("the condition of the allocation {id} does not hold: `when` in study.toml"),
+        Reason::Condition(id) => {
+            format!(
+                "the condition of the allocation {id} does not hold (`when` in study.toml): {}",
+                said.reason(reason)
+            )
+        }
         Reason::Earlier(id) => {
             format!("it looks at the arm of the allocation {id}, which the subject does not have yet")
         }
@@ -340,7 +349,7 @@ fn in_words(study: &Study, reasons: &[Reason]) -> String {
         }
         Reason::RandomizationSiteFull => "the allocation is full at the site".to_string(),
         Reason::RandomizationStratumFull => "the stratum is full".to_string(),
-        other => other.key().to_string(),
+        other => said.reason(other),
     };
     reasons.iter().map(line).collect::<Vec<String>>().join("\n")
 }

@@ -28,6 +28,115 @@ fn blocks() -> Place {
     place
 }
 
+/// CYGNUS whose arms can be given by hand, with a name and a telephone number that identify somebody, and one event.
+fn by_hand() -> Place {
+    let place = Place::new();
+    copy(&PathBuf::from(SAMPLES).join("cygnus"), &place.path("cygnus"));
+    let forced = "\n[forced]\nlimit = 3\nroles = [\"statistician\"]\n";
+    let add = |file: &str, more: &str| {
+        let path = place.path(&format!("cygnus/{file}"));
+        fs::write(&path, fs::read_to_string(&path).unwrap() + more).unwrap();
+    };
+    add("allocation.toml", forced);
+    add("allocation-second.toml", forced);
+    let personal = |id: &str| {
+        format!(
+            "\n[[items]]\nid = \"{id}\"\nkind = \"text\"\nlabel = {{ ja = \"{id}\", en = \"{id}\" }}\npersonal = true\n"
+        )
+    };
+    add("instruments/registration.toml", &personal("name"));
+    add("instruments/response.toml", &personal("telephone"));
+    place.ends(0, "study activate cygnus --production --reason go");
+    let first = "site=201 subject_ref=201-001 age=50 sex=F name=Yamada";
+    place.ends(
+        0,
+        &format!("allocation force cygnus {first} --arm CBT --by cygnus-stat --reason telephone --at 2024-01-05"),
+    );
+    let second =
+        "assessed_on=2024-03-10 responder=no isi=23 telephone=03-1234-5678 --allocation second --subject CYGNUS-0001";
+    place.ends(0, &format!("allocation force cygnus {second} --arm ADD --by cygnus-stat --reason telephone"));
+    place
+}
+
+#[test]
+fn a_subject_is_shown_as_a_person_reads_it() {
+    let place = by_hand();
+    let note =
+        "subject note cygnus CYGNUS-0001 --kind wrong-stratum --reason slip --set second.isi=12 --set name=Yamamoto";
+    place.ends(0, note);
+    let english = place.ends(0, "subject show cygnus CYGNUS-0001 --language en").out;
+    for line in [
+        "  site       201 Lakeside Hospital\n",
+        "  Sex: female (F)\n",
+        "  Age: 50 years\n",
+        "  name: ●●●\n",
+        "second randomization (second)\n",
+        "  arm        ADD Add the other treatment\n",
+        "  Responder: no\n",
+        "  Insomnia severity score: 23\n",
+        "  telephone: ●●●\n",
+        "fact 1: wrong-stratum\n",
+        "  Insomnia severity score: 12 (was 23)\n",
+        "  Severity: moderate (was severe)\n",
+        "  name: ●●● (was ●●●)\n",
+    ] {
+        assert!(english.contains(line), "{line}{english}");
+    }
+    let japanese = place.ends(0, "subject show cygnus 201-001").out;
+    assert!(japanese.contains("  性別: 女 (F)\n") && japanese.contains("第二割付 (second)\n"), "{japanese}");
+    let told = place.ends(0, "subject show cygnus CYGNUS-0001 --json");
+    let found = told.json();
+    assert_eq!((&found["answers"]["age"], &found["further"][0]["answers"]["isi"]), (&json!("50"), &json!("23")));
+    assert_eq!(
+        found["facts"][0]["changes"],
+        json!({ "name": null, "second.isi": "12", "second.severity": "moderate" })
+    );
+    for secret in ["Yamada", "Yamamoto", "03-1234-5678"] {
+        assert!(!english.contains(secret) && !japanese.contains(secret) && !told.out.contains(secret), "{secret}");
+    }
+    place.ends(2, "subject show cygnus CYGNUS-0001 --language fr");
+    let study = place.ends(0, "study show cygnus").out;
+    assert!(study.contains("allocates first (block): 1 of 120\n"), "{study}");
+    assert!(study.contains("allocates second (minimization, 第二割付): 1 of 60\n"), "{study}");
+    let shown = place.ends(0, "study show cygnus --json").json();
+    assert_eq!(shown["allocations"][1], json!({ "id": "second", "method": "minimization", "allocated": 1, "cap": 60 }));
+}
+
+#[test]
+fn what_a_command_refuses_is_a_sentence() {
+    let place = by_hand();
+    let force = |answers: &str, rest: &str| {
+        format!("allocation force cygnus {answers}{rest} --arm CBT --by cygnus-stat --reason telephone --json")
+    };
+    let again = " --allocation second --subject CYGNUS-0001";
+    for (line, said) in [
+        (
+            force("site=201 subject_ref=201-002 age=500 sex=F", ""),
+            "age: “500” is outside of the limits. Expected: a whole number from 0 to 120 (years).",
+        ),
+        (force("site=201 subject_ref=201-002 age=50 sex=X", ""), "sex: "),
+        (force("site=201 subject_ref=201-002 sex=F", ""), "age: An answer is needed"),
+        (
+            force("site=201 subject_ref=201-002 age=15 sex=F", ""),
+            "not eligible (adult): The subject does not meet the criteria of the study. Subjects must be",
+        ),
+        (
+            force("assessed_on=2024-03-10 responder=no isi=99", again),
+            "isi: “99” is outside of the limits. Expected: a whole number from 0 to 28.",
+        ),
+        (
+            "subject note cygnus CYGNUS-0001 --kind wrong-stratum --reason slip --set second.isi=99 --json".to_owned(),
+            "isi: “99” is outside of the limits. Expected: a whole number from 0 to 28.",
+        ),
+    ] {
+        let ran = place.ends(1, &line);
+        assert!(ran.err.contains(said), "{line}: {}", ran.err);
+        let refused = ran.json()["refused"].as_str().unwrap().to_owned();
+        assert!(ran.err.contains(&refused), "{refused}");
+        assert!(!ran.err.contains("range:") && !ran.err.contains(": range "), "{}", ran.err);
+    }
+}
+
 #[test]
 fn a_history_is_counted_back_before_it_is_taken() {
     let place = blocks();

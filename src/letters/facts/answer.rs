@@ -170,7 +170,7 @@ pub struct FactName {
 }
 
 impl ReasonLine {
-    pub(super) fn new(study: &Study, reason: &Reason, language: Language) -> ReasonLine {
+    pub(in crate::letters) fn new(study: &Study, reason: &Reason, language: Language) -> ReasonLine {
         let messages = match reason {
             Reason::NotEligible(ids) => {
                 let failed = study.eligibility.iter().filter(|criterion| ids.contains(&criterion.id));

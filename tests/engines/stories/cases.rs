@@ -17,6 +17,28 @@ const YAMADA: &str = "yamada@example.jp";
 const SUZUKI: &str = "suzuki@example.jp";
 const CENTER: &str = "aurora-center@example.jp";
 
+/// `hagaki subject show` tells each form of an event that counts, and of a corrected one what is right now and why.
+fn shown_at_the_command_line(center: &Center) {
+    // The settings of a PostgreSQL server hold its password elsewhere.
+    let Some(database) = center.world.url.strip_prefix("sqlite:") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let settings = include_str!("../../../config/demo/hagaki.toml").split_once("\n# Seals").unwrap().0;
+    let settings = settings.replace("sqlite:hagaki.db", &format!("sqlite:{database}"));
+    std::fs::write(folder.path().join("hagaki.toml"), settings).unwrap();
+    std::fs::create_dir_all(folder.path().join("mailboxes/reg")).unwrap();
+    let mailbox = include_str!("../../../config/demo/mailbox.toml");
+    std::fs::write(folder.path().join("mailboxes/reg/mailbox.toml"), mailbox).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hagaki"));
+    command.args(["subject", "show", "aurora", "AURORA-0001", "--language", "en"]);
+    let output = command.current_dir(folder.path()).env_remove("HAGAKI_CONFIG").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!((text.matches("\nWeek 4: ").count(), text.matches("\nAdverse event ").count()), (1, 3), "{text}");
+    for part in ["  Weight: 62.5 kg\n", "  corrected  scale read wrongly\n", "by Hanako Yamada (yamada)"] {
+        assert!(text.contains(part), "{part}{text}");
+    }
+}
+
 /// Somebody of the staff in a browser of their own.
 pub(super) struct Visit {
     pages: Arc<Served>,
@@ -339,6 +361,7 @@ stories! {
             assert_eq!(found, count, "{id}");
         }
         center.assert_proved().await;
+        shown_at_the_command_line(center);
     }
 
     async fn many_at_once_count_once(center: &mut Center) {

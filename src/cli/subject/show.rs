@@ -1,0 +1,332 @@
+//! `hagaki subject show`: one subject as a person reads it, with every form about it; personal answers are masked, and no arm is shown
+//! of a blinded study.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::about;
+use crate::cli::installation::Opened;
+use crate::cli::unblind::judged;
+use crate::cli::{End, Installation, Output};
+use crate::domain::allocation::Origin;
+use crate::domain::fact;
+use crate::domain::instrument::Instrument;
+use crate::domain::language::Language;
+use crate::domain::study::{Blinding, Study};
+use crate::letters::facts::Shown;
+use crate::store::allocation::AllocationRow;
+use crate::store::fact::FactRow;
+use crate::store::response::ResponseRow;
+use crate::store::subject;
+use crate::workflow::command;
+use crate::workflow::enroll::Further;
+use crate::workflow::follow_up::Chart;
+use crate::workflow::ledger::Ledger;
+use crate::workflow::note;
+use crate::workflow::shelf::Shelf;
+
+/// Canonical answers by item id.
+type Answers = BTreeMap<String, String>;
+
+/// One subject in one language.
+struct View<'a> {
+    study: &'a Study,
+    language: Language,
+    chart: Chart,
+    /// Numbers of the person's earlier and later screening.
+    earlier: Option<String>,
+    later: Option<String>,
+}
+
+pub(super) fn show(
+    slug: &str,
+    wanted: &str,
+    language: Option<Language>,
+    installation: &Installation,
+    output: Output,
+) -> anyhow::Result<End> {
+    let opened = Opened::open(installation)?;
+    let shelved = opened.study(slug)?;
+    let study = &shelved.study;
+    let finding = command::find_subject(&opened.store, study, shelved.id, wanted);
+    let row = judged(opened.runtime.block_on(finding))?;
+    let shelf = Shelf::new(opened.store.clone());
+    let chart = opened.runtime.block_on(async {
+        let mut ledger = Ledger::begin(&shelf).await?;
+        Chart::load(&mut ledger, study, row.id).await
+    })?;
+    let earlier = match row.rescreens_id {
+        Some(id) => Some(opened.runtime.block_on(subject::load(&opened.store, id))?),
+        None => None,
+    };
+    let later = opened.runtime.block_on(subject::find_rescreening(&opened.store, row.id))?;
+    let [earlier, later] = [earlier, later].map(|other| other.map(|other| study.subject_number(other.number)));
+    let language = language.unwrap_or(study.languages[0]);
+    let view = View { study, language, chart, earlier, later };
+    if output.json {
+        println!("{}", view.to_json()?);
+    } else {
+        print!("{}", view.to_text()?);
+    }
+    Ok(End::Done)
+}
+
+impl View<'_> {
+    fn to_json(&self) -> anyhow::Result<Value> {
+        let (study, enrolled) = (self.study, &self.chart.enrolled);
+        let subject = &enrolled.subject;
+        let first = enrolled.allocation.as_ref();
+        let further = enrolled.further.iter().map(|own| -> anyhow::Result<Value> {
+            let form = study.find_randomization(&own.allocation.randomization);
+            let form = form.and_then(|own| study.find_instrument(&own.instrument));
+            let answers = own.answers()?;
+            Ok(json!({ "randomization": own.allocation.randomization, "arm": self.arm(&own.allocation),
+                       "kit": own.allocation.kit, "origin": own.allocation.origin.key(),
+                       "randomized_at": own.allocation.allocated_at.local(study.zone),
+                       "answers": form.map(|form| plain(form, answers)) }))
+        });
+        let events = self.entries().map(|(row, form)| -> anyhow::Result<Value> {
+            Ok(json!({ "event": row.event, "instrument": row.instrument, "occasion": row.occasion, "person": row.person,
+                       "answered_at": row.answered_at.map(|at| at.local(study.zone)), "corrected": row.replaces.is_some(),
+                       "reason": row.reason, "answers": plain(form, answers_of(row)?) }))
+        });
+        Ok(json!({
+            "subject": study.subject_number(subject.number), "site": subject.site, "person": subject.person,
+            "enrolled_at": subject.enrolled_at.local(study.zone),
+            "answers": plain(study.registration_instrument(), enrolled.answers()?),
+            "arm": first.and_then(|given| self.arm(given)), "kit": first.and_then(|given| given.kit.as_ref()),
+            "origin": first.map(|given| given.origin.key()), "allocated_at": self.allocated(),
+            "rescreens": self.earlier, "rescreened_as": self.later,
+            "further": further.collect::<anyhow::Result<Vec<Value>>>()?,
+            "events": events.collect::<anyhow::Result<Vec<Value>>>()?,
+            "facts": enrolled.facts.iter().map(|fact| fact_json(study, fact)).collect::<Vec<Value>>(),
+        }))
+    }
+
+    fn to_text(&self) -> anyhow::Result<String> {
+        let (study, enrolled) = (self.study, &self.chart.enrolled);
+        let subject = &enrolled.subject;
+        let mut page = Page::default();
+        page.head(&study.subject_number(subject.number));
+        let site = study.find_site(&subject.site).map_or("", |site| site.name.in_language(self.language));
+        page.line("site", format!("{} {site}", subject.site).trim());
+        page.line(
+            "enrolled",
+            &format!("{} by {}", subject.enrolled_at.local(study.zone), self.person(&subject.person)),
+        );
+        if let Some(earlier) = &self.earlier {
+            page.line("rescreens", earlier);
+        }
+        if let Some(later) = &self.later {
+            page.line("rescreened", &format!("as {later}"));
+        }
+        if let Some(given) = &enrolled.allocation {
+            let at = self.allocated().unwrap_or_else(|| "an unknown time".to_string());
+            match given.origin {
+                Origin::Imported => page.line("allocated", &format!("at {at}, elsewhere; its history was imported")),
+                Origin::Forced => page.line("allocated", &format!("at {at}, by hand")),
+                Origin::Drawn => {}
+            }
+            if let Some(arm) = self.arm(given) {
+                page.line("arm", &self.arm_named(&arm));
+            }
+            if let Some(kit) = &given.kit {
+                page.line("kit", kit);
+            }
+        }
+        let registration = study.registration_instrument();
+        page.form(registration.title.in_language(self.language));
+        page.answers(self.answers(registration, &enrolled.answers()?));
+        for own in &enrolled.further {
+            self.further(&mut page, own)?;
+        }
+        for (row, form) in self.entries() {
+            self.entry(&mut page, row, form)?;
+        }
+        for fact in &enrolled.facts {
+            self.fact(&mut page, fact)?;
+        }
+        Ok(page.text)
+    }
+
+    /// A further allocation with its form.
+    fn further(&self, page: &mut Page, own: &Further) -> anyhow::Result<()> {
+        let (study, id) = (self.study, own.allocation.randomization.as_str());
+        let rules = study.find_randomization(id);
+        let title = rules.map_or(id, |rules| rules.title.in_language(self.language));
+        page.form(&format!("{title} ({id})"));
+        let at = match own.allocated {
+            Some(at) => format!("at {}, by hand", at.local(study.zone)),
+            None => format!("at {}", own.allocation.allocated_at.local(study.zone)),
+        };
+        page.line("allocated", &format!("{at}; asked for by {}", self.person(&own.request.person)));
+        if let Some(arm) = self.arm(&own.allocation) {
+            page.line("arm", &self.arm_named(&arm));
+        }
+        if let Some(kit) = &own.allocation.kit {
+            page.line("kit", kit);
+        }
+        if let Some(form) = rules.and_then(|rules| study.find_instrument(&rules.instrument)) {
+            page.answers(self.answers(form, &own.answers()?));
+        }
+        Ok(())
+    }
+
+    /// A form of an event.
+    fn entry(&self, page: &mut Page, row: &ResponseRow, form: &Instrument) -> anyhow::Result<()> {
+        let study = self.study;
+        let event = study.find_event(&row.event);
+        let name = event.map_or(row.event.as_str(), |event| event.name.in_language(self.language));
+        let occasion =
+            if event.is_some_and(|event| event.repeats) { format!(" {}", row.occasion) } else { String::new() };
+        page.form(&format!("{name}{occasion}: {}", form.title.in_language(self.language)));
+        let at = row.answered_at.map(|at| at.local(study.zone)).unwrap_or_default();
+        page.line("entered", &format!("{at} by {}", self.person(&row.person)));
+        if row.replaces.is_some() {
+            page.line("corrected", &row.reason);
+        }
+        page.answers(self.answers(form, &answers_of(row)?));
+        Ok(())
+    }
+
+    /// What became known, with what was corrected by it.
+    fn fact(&self, page: &mut Page, fact: &FactRow) -> anyhow::Result<()> {
+        let (study, enrolled) = (self.study, &self.chart.enrolled);
+        page.form(&format!("fact {}: {}", fact.number, about(fact)));
+        let at = fact.recorded_at.local(study.zone);
+        page.line("recorded", &format!("{at} by {}: {}", self.person(&fact.person), fact.reason));
+        let right: Answers = serde_json::from_str(&fact.changes)?;
+        let forms = enrolled.further.iter().map(|own| Some(own.allocation.randomization.as_str()));
+        for form in std::iter::once(None).chain(forms) {
+            let instrument = match form {
+                None => Some(study.registration_instrument()),
+                Some(id) => study.find_randomization(id).and_then(|own| study.find_instrument(&own.instrument)),
+            };
+            let Some(instrument) = instrument else { continue };
+            let known = note::corrected(enrolled, form, fact.number)?;
+            let own = fact::changes_of(&right, form);
+            for item in instrument.items.iter().filter(|item| own.contains_key(&item.id)) {
+                let value = |answers: &Answers| {
+                    let only = answers.get_key_value(&item.id).map(|(id, value)| (id.clone(), value.clone()));
+                    let shown = self.answers(instrument, &only.into_iter().collect());
+                    shown.into_iter().next().filter(|shown| !shown.value.is_empty())
+                };
+                let label = item.label.in_language(self.language);
+                let [was, is] = [value(&known), value(&own)].map(|shown| shown.map_or("–".to_string(), valued));
+                page.answer(label, &format!("{is} (was {was})"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers in words, whole; personal ones masked.
+    fn answers(&self, form: &Instrument, canonical: &Answers) -> Vec<Shown> {
+        let answered = form.items.iter().filter(|item| canonical.contains_key(&item.id));
+        let shown = answered.flat_map(|item| match item.personal {
+            true => {
+                let only = canonical.iter().filter(|(id, _)| **id == item.id);
+                let only = only.map(|(id, value)| (id.clone(), value.clone())).collect();
+                Shown::list(self.study, form, &only, self.language)
+            }
+            false => vec![Shown::own(self.study, form, item, canonical, self.language)],
+        });
+        shown.collect()
+    }
+
+    /// The code of an arm, unless the study conceals it.
+    fn arm(&self, given: &AllocationRow) -> Option<String> {
+        (self.study.blinding == Blinding::Open).then(|| given.arm.clone())
+    }
+
+    fn arm_named(&self, code: &str) -> String {
+        let name = self.study.find_arm(code).map_or("", |arm| arm.name.in_language(self.language));
+        format!("{code} {name}").trim().to_string()
+    }
+
+    fn person(&self, id: &str) -> String {
+        let known = self.study.people.iter().find(|person| person.id == id);
+        known.map_or_else(|| id.to_string(), |person| format!("{} ({id})", person.name.in_language(self.language)))
+    }
+
+    /// When the first allocation was made, where it was recorded later.
+    fn allocated(&self) -> Option<String> {
+        self.chart.enrolled.allocated.map(|allocated| allocated.local(self.study.zone))
+    }
+
+    /// The forms of events that count, each with its instrument, in the order of the study.
+    fn entries(&self) -> impl Iterator<Item = (&ResponseRow, &Instrument)> {
+        let of_event = |event: &str| self.study.events.iter().position(|own| own.id == event);
+        let mut rows: Vec<&ResponseRow> = self.chart.responses.iter().filter(|row| row.current).collect();
+        rows.sort_by_key(|row| (of_event(&row.event), row.occasion));
+        rows.into_iter().filter_map(|row| Some((row, self.study.find_instrument(&row.instrument)?)))
+    }
+}
+
+/// Lines for a terminal.
+#[derive(Default)]
+struct Page {
+    text: String,
+}
+
+impl Page {
+    fn head(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.text.push('\n');
+    }
+
+    fn form(&mut self, title: &str) {
+        self.text.push('\n');
+        self.head(title);
+    }
+
+    fn line(&mut self, key: &str, value: &str) {
+        self.text.push_str(&format!("  {key:<10} {value}\n"));
+    }
+
+    fn answer(&mut self, label: &str, value: &str) {
+        // What stands on several lines goes on below its own beginning.
+        self.text.push_str(&format!("  {label}: {}\n", value.replace('\n', "\n    ")));
+    }
+
+    fn answers(&mut self, answers: Vec<Shown>) {
+        for shown in answers {
+            let label = shown.label.clone();
+            self.answer(&label, &valued(shown));
+        }
+    }
+}
+
+/// A value with its unit.
+fn valued(shown: Shown) -> String {
+    format!("{} {}", shown.value, shown.unit).trim_end().to_string()
+}
+
+fn answers_of(row: &ResponseRow) -> anyhow::Result<Answers> {
+    Ok(serde_json::from_str(&row.answers)?)
+}
+
+/// Canonical answers, without those that identify somebody.
+fn plain(instrument: &Instrument, answers: Answers) -> Answers {
+    let plain = |item: &str| instrument.find(item).is_some_and(|item| !item.personal);
+    answers.into_iter().filter(|(item, _)| plain(item)).collect()
+}
+
+/// A fact for programs; right values of items that identify somebody are null.
+pub(super) fn fact_json(study: &Study, fact: &FactRow) -> Value {
+    let mut changes: BTreeMap<String, Value> = serde_json::from_str(&fact.changes).unwrap_or_default();
+    for (name, value) in &mut changes {
+        let (form, item) = name.split_once('.').map_or((None, name.as_str()), |(form, item)| (Some(form), item));
+        let instrument = match form {
+            None => Some(study.registration_instrument()),
+            Some(id) => study.find_randomization(id).and_then(|own| study.find_instrument(&own.instrument)),
+        };
+        let known = instrument.and_then(|instrument| instrument.find(item));
+        if known.is_none_or(|item| item.personal) {
+            *value = Value::Null;
+        }
+    }
+    json!({ "number": fact.number, "kind": fact.kind.key(), "allocation": fact.randomization, "person": fact.person,
+            "actor": fact.actor, "reason": fact.reason, "changes": changes, "after_allocation": fact.after_allocation,
+            "recorded_at": fact.recorded_at.local(study.zone) })
+}
