@@ -169,6 +169,7 @@ fn build(bundle: &Bundle, report: &Report) -> Option<Study> {
         registration,
         instruments: &instruments,
         types: &all_types,
+        first: allocation.as_ref().and_then(Option::as_ref),
         report,
     };
     let randomizations = randomization::build(&beside);

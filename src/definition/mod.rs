@@ -14,6 +14,7 @@ mod cohorts;
 mod design;
 mod document;
 mod events_file;
+mod further;
 mod instrument_file;
 mod item_file;
 mod kits_file;

@@ -8,7 +8,7 @@ use super::bundle::{ALLOCATION, Bundle, INSTRUMENTS, STUDY};
 use super::document::{Report, Section, Source};
 use super::instrument_file::InstrumentFile;
 use super::study_file::{Codes, Located, Rule, StudyFile, compile, did_you_mean, read_arms};
-use super::{design, load, rules};
+use super::{design, further, load, rules};
 use crate::domain::allocation::{Method, Scheme};
 use crate::domain::answer;
 use crate::domain::expression::Type;
@@ -92,6 +92,8 @@ pub(super) struct Beside<'a> {
     pub instruments: &'a [InstrumentFile],
     /// Types of each instrument's items, by the instrument's id.
     pub types: &'a BTreeMap<String, BTreeMap<String, Type>>,
+    /// The statistician's file of the first allocation.
+    pub first: Option<&'a AllocationFile>,
     pub report: &'a Report,
 }
 
@@ -114,8 +116,11 @@ pub(super) fn build(beside: &Beside<'_>) -> Vec<Randomization> {
     }
     let mut earlier = vec![known(ENROLLED_ON, ItemKind::Date, true), arms_of(FIRST, &study.arms, true)];
     let mut built = Vec::new();
+    let mut before: Vec<&Arm> = study.arms.iter().map(|arm| &arm.value).collect();
     for own in &study.randomizations {
         built.extend(build_one(beside, own, &earlier));
+        further::names_no_arm(beside, own, &before);
+        before.extend(own.value.arms.iter().map(|arm| &arm.value));
         earlier.push(arms_of(&own.value.id, &own.value.arms, false));
         earlier.push(known(&day_name(&own.value.id), ItemKind::Date, false));
     }
@@ -183,6 +188,7 @@ fn build_one(beside: &Beside<'_>, own: &Located<Further>, earlier: &[Item]) -> O
         return None;
     }
     design::check((file, content), &read, &grounds, None, report);
+    further::caps_are_met(beside, (file, content), &read);
     check_concealment(study, (file, content), &read, earlier, report);
     load::check_list(&read.scheme, &grounds, report);
     let AllocationFile { scheme, recounting, forcing, caps, sites: site_caps, .. } = read;

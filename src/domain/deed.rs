@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::study::{Person, Role, Study};
+use super::study::{Arm, Person, Role, Study};
 use super::text;
 
 /// What is asked about one subject, or about kits.
@@ -163,10 +163,15 @@ const ARM_NOUNS: [&str; 4] = ["arm", "group", "群", "treatment"];
 /// Whether a text gives away an arm: its name in any language, or its code standing by itself. A code of one letter counts
 /// only in a text that speaks of arms, as it is written: most texts hold an `a`.
 pub fn tells_arm(study: &Study, reason: &str) -> bool {
+    find_arm_told(study.every_arm(), reason).is_some()
+}
+
+/// The arm that a text gives away, of these.
+pub fn find_arm_told<'a>(arms: impl IntoIterator<Item = &'a Arm>, reason: &str) -> Option<&'a Arm> {
     let wide = text::fold_width(reason);
     let folded = text::fold(reason);
     let speaks_of_arms = ARM_NOUNS.iter().any(|noun| folded.contains(noun));
-    study.every_arm().any(|arm| {
+    arms.into_iter().find(|arm| {
         let named = arm.name.wordings().map(|(_, name)| text::fold(name));
         let coded = match arm.code.chars().count() {
             1 => speaks_of_arms && stands_alone(&wide, &arm.code),

@@ -164,6 +164,41 @@ fn a_blinded_study_tells_no_arm_by_whom_it_randomizes_again() {
 }
 
 #[test]
+fn what_is_poor_beside_the_first_allocation_is_warned_of() {
+    let warned = |bundle: &Bundle, changes: &[(&str, &str, &str)]| problems(&broken(bundle, changes)).join("\n");
+    let cygnus = samples::cygnus();
+    for (caps, wrong) in [
+        (
+            "total = 500",
+            "caps.total: is 500, and 120 subjects come at most ([caps] total of allocation.toml): it closes nothing",
+        ),
+        ("arms = { ADD = 121 }", "caps.arms: is 121, and 120 subjects come at most"),
+        ("total = 120", ""),
+    ] {
+        let found = warned(&cygnus, &[(B, "total = 60", caps)]);
+        assert!(if wrong.is_empty() { found.is_empty() } else { found.contains(wrong) }, "{caps}: {found}");
+    }
+    let sites =
+        [("allocation.toml", "total = 120", "total = 120\nsite = 20"), (B, "total = 60", "total = 60\nsite = 25")];
+    assert!(warned(&cygnus, &sites).contains("is 25 for the site 201, where 20 subjects are enrolled at most"));
+    // Blinded staff read what it is called and asks.
+    for (file, from, to) in [
+        (S, "\"second randomization\"", "\"second randomization of the placebo group\""),
+        (S, "\"Only non-responders.\"", "\"Only non-responders to BRL-7, low dose.\""),
+        (F, "en = \"Responder\"", "en = \"Responder, arm P\""),
+    ] {
+        let found = warned(&blinded(), &[(file, from, to)]);
+        assert!(found.contains("and blinded staff read it"), "{to}: {found}");
+    }
+    // Its own arms may be named, and in an open study all of them.
+    assert_eq!(
+        warned(&blinded(), &[(S, "\"second randomization\"", "\"second randomization: Double or Continue\"")]),
+        ""
+    );
+    assert_eq!(warned(&cygnus, &[(S, "en = \"second randomization\"", "en = \"second randomization after MED\"")]), "");
+}
+
+#[test]
 fn the_section_that_the_template_shows_is_good() {
     let mut files = samples::template().files().clone();
     let study = files.get_mut(S).expect("a study");
