@@ -447,6 +447,12 @@ fn a_study_is_simulated_through_all_of_its_allocations() {
         let ran = place.ends(1, &format!("{line} --population {shares}"));
         assert!(ran.err.contains(said), "{shares}: {}", ran.err);
     }
+    // By itself the second meets everybody, at the arms that the study's first gives.
+    let second =
+        place.ends(0, "allocation simulate --file cygnus/allocation-second.toml --subjects 10 --trials 2 --json");
+    let population = &second.json()["population"][0];
+    assert_eq!((&population["factor"], &population["from"]), (&"first_arm".into(), &"study".into()));
+    assert_eq!(population["levels"][1]["level"], "MED");
     let alone = place.ends(0, "allocation simulate --file cygnus/allocation.toml --subjects 10 --trials 2");
     assert!(alone.err.contains("--file cygnus simulates all allocations of its study"), "{}", alone.err);
 }

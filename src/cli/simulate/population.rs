@@ -64,7 +64,13 @@ impl<'a> Subjects<'a> {
         let Stage::Further(own) = self.stage else { return Vec::new() };
         let named = own.condition.iter().flat_map(|condition| condition.rule.names()).map(str::to_string);
         let arms = self.earlier();
-        named.filter(|name| arms.iter().all(|(arm, _)| arm != name)).chain([own.id.clone()]).collect()
+        let named = named.filter(|name| arms.iter().all(|(arm, _)| arm != name));
+        // The site is drawn under one name only.
+        let site_item = self.study.and_then(|study| study.registration.site_item.as_deref());
+        let doubles_site = |name: &String| {
+            name != SITE && site_item == Some(name.as_str()) && self.scheme.needs().all(|id| id != name)
+        };
+        named.filter(|name| !doubles_site(name)).chain([own.id.clone()]).collect()
     }
 }
 
@@ -422,8 +428,11 @@ fn column_of(path: &Path, id: &str, column: usize, rows: &[Row]) -> Result<(Vec<
     Ok((distinct.iter().map(ToString::to_string).collect(), places))
 }
 
-/// Sites or fixed answers, as the study knows them.
+/// Sites, fixed answers, or the arms of an allocation, as the study knows them.
 fn levels_of(study: &Study, id: &str) -> Option<Vec<String>> {
+    if let Some(rules) = study.allocations().find(|rules| arm_name(rules.id) == id) {
+        return Some(rules.arms.iter().map(|arm| arm.code.clone()).collect());
+    }
     if id == SITE || study.registration.site_item.as_deref() == Some(id) {
         return Some(study.sites.iter().map(|site| site.code.clone()).collect());
     }
