@@ -94,6 +94,12 @@ pub(super) fn run(args: &RevealArgs) -> anyhow::Result<End> {
              the package: whoever could change the one could change the other.\n  python3 deploy/verify/hagaki_verify.py {}",
             args.out.display()
         );
+        if !args.with_chain {
+            println!(
+                "The package is made without the audit chain: whoever has it can recompute each draw, but not check that journal, rules and \
+                 recounts are those of then. The same again with --with-chain, for somebody who must."
+            );
+        }
     }
     Ok(End::Done)
 }
