@@ -106,7 +106,8 @@ fn a_subject_is_shown_as_a_person_reads_it() {
 fn what_a_command_refuses_is_a_sentence() {
     let place = by_hand();
     let force = |answers: &str, rest: &str| {
-        format!("allocation force cygnus {answers}{rest} --arm CBT --by cygnus-stat --reason telephone --json")
+        let arm = if rest.is_empty() { "CBT" } else { "ADD" };
+        format!("allocation force cygnus {answers}{rest} --arm {arm} --by cygnus-stat --reason telephone --json")
     };
     let again = " --allocation second --subject CYGNUS-0001";
     for (line, said) in [

@@ -11,7 +11,7 @@ use crate::cli::unblind::judged;
 use crate::cli::{End, Installation, Output};
 use crate::domain::allocation::Origin;
 use crate::domain::fact;
-use crate::domain::instrument::Instrument;
+use crate::domain::instrument::{Instrument, ItemKind};
 use crate::domain::language::Language;
 use crate::domain::study::{Blinding, Study};
 use crate::letters::facts::Shown;
@@ -220,16 +220,13 @@ impl View<'_> {
         Ok(())
     }
 
-    /// Answers in words, whole; personal ones masked.
+    /// Answers in words, texts whole; personal ones masked.
     fn answers(&self, form: &Instrument, canonical: &Answers) -> Vec<Shown> {
         let answered = form.items.iter().filter(|item| canonical.contains_key(&item.id));
-        let shown = answered.flat_map(|item| match item.personal {
-            true => {
-                let only = canonical.iter().filter(|(id, _)| **id == item.id);
-                let only = only.map(|(id, value)| (id.clone(), value.clone())).collect();
-                Shown::list(self.study, form, &only, self.language)
-            }
-            false => vec![Shown::own(self.study, form, item, canonical, self.language)],
+        let listed = Shown::list(self.study, form, canonical, self.language);
+        let shown = answered.zip(listed).map(|(item, listed)| {
+            let whole = matches!(item.kind, ItemKind::Text { .. } | ItemKind::Note) && !item.personal;
+            if whole { Shown::own(self.study, form, item, canonical, self.language) } else { listed }
         });
         shown.collect()
     }

@@ -206,9 +206,9 @@ stories! {
             (Hand { reason: " ", ..Hand::new("STD", form()) }, "--reason"),
             (Hand::new("NEW", form()), "no open arm of the study; there are STD, COMB"),
             (Hand { kit: Some("K"), ..Hand::new("STD", form()) }, "hands out no kits"),
-            (Hand::new("STD", form().replace("年齢: 58", "年齢: 12")), "--sure):\nage: range \"12\", expected 20..85"),
-            (Hand::new("STD", form().replace("病期: III", "病期: I")), "mend these answers:\nstage: code \"I\""),
-            (Hand::new("STD", form().replace("2026-11-18", "2026-01-18")), "not enrolled:\nnot eligible: recent_consent"),
+            (Hand::new("STD", form().replace("年齢: 58", "年齢: 12")), "--sure):\nage: “12” is outside of the limits. Expected: a whole number from 20 to 85 (years)."),
+            (Hand::new("STD", form().replace("病期: III", "病期: I")), "mend these answers:\nstage: “I” is not one of the choices. Expected: one of II"),
+            (Hand::new("STD", form().replace("2026-11-18", "2026-01-18")), "not enrolled:\nnot eligible (recent_consent): The subject does not meet the criteria of the study. Subjects must be registered within 28 days"),
         ] {
             let said = refusal(give(center, "aurora", &hand).await).to_string();
             assert!(said.contains(told), "{told}: {said}");
@@ -311,7 +311,7 @@ stories! {
             (second("CYGNUS-0002"), Hand { by: "mori", ..hand() }, "may not give an arm"),
             (second("CYGNUS-0002"), Hand { arm: "CBT", ..hand() }, "no open arm of the study; there are SWITCH, ADD"),
             (second("CYGNUS-0002"), Hand { reason: "", ..hand() }, "--reason"),
-            (second("CYGNUS-0002"), Hand { form: form().replace("23", "99"), ..hand() }, "mend these answers:\nisi: range"),
+            (second("CYGNUS-0002"), Hand { form: form().replace("23", "99"), ..hand() }, "mend these answers:\nisi: “99” is outside of the limits. Expected: a whole number from 0 to 28."),
             (second("CYGNUS-0002"), Hand { form: form().replace("no", "yes"), ..hand() }, "not randomized again:\nthe condition"),
             (second("CYGNUS-0002"), Hand { ago: EIGHT_WEEKS + 90_000, ..hand() }, "before the day on which the subject was enrolled"),
             (None, Hand::new("CBT", cygnus_form("201", "201-010").trim_end().to_owned()), "no person"),
