@@ -11,9 +11,13 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use crate::domain::deed::Wanted;
+use crate::domain::instrument::Instrument;
+use crate::domain::language::Language;
 use crate::domain::request::Act;
 use crate::domain::study::Study;
 use crate::domain::time::Instant;
+use crate::letters::said::Said;
+use crate::letters::words;
 use crate::limits;
 use crate::mail::reading::{Inbox, Reading, Vouched, World, read_contained};
 
@@ -72,7 +76,7 @@ pub fn run(
         let (reading, duplicate_of) = inbox.take(name, read_contained(&world, &raw));
         match output {
             Output::Json => writeln!(out, "{}", to_json(&file.to_string_lossy(), &reading, duplicate_of.as_deref()))?,
-            Output::Text => write_text(out, &file.to_string_lossy(), &reading, duplicate_of.as_deref())?,
+            Output::Text => write_text(out, (study, now), &file.to_string_lossy(), &reading, duplicate_of.as_deref())?,
         }
     }
     Ok(code)
@@ -206,7 +210,25 @@ fn bounce(reading: &Reading) -> Option<Value> {
     Some(Value::Object(object))
 }
 
-fn write_text(out: &mut dyn Write, file: &str, reading: &Reading, duplicate_of: Option<&str>) -> io::Result<()> {
+/// The form that a request fills in.
+fn form_of<'s>(study: &'s Study, act: &Act) -> Option<&'s Instrument> {
+    match act {
+        Act::Enroll(_) => Some(study.registration_instrument()),
+        Act::Respond(_) => study.find_instrument(&study.survey.as_ref()?.instrument),
+        Act::Randomize(wanted) => {
+            study.find_instrument(&study.find_randomization(wanted.randomization.as_deref()?)?.instrument)
+        }
+        _ => None,
+    }
+}
+
+fn write_text(
+    out: &mut dyn Write,
+    (study, now): (&Study, Instant),
+    file: &str,
+    reading: &Reading,
+    duplicate_of: Option<&str>,
+) -> io::Result<()> {
     writeln!(out, "{file}: {}", reading.disposition.key())?;
     let mut line = |label: &str, value: &str| {
         if value.is_empty() {
@@ -215,8 +237,11 @@ fn write_text(out: &mut dyn Write, file: &str, reading: &Reading, duplicate_of: 
             writeln!(out, "  {label:<12} {}", value.replace('\n', "\n               "))
         }
     };
-    let reasons: Vec<&str> = reading.reasons.iter().map(|reason| reason.key()).collect();
-    line("because", &reasons.join(", "))?;
+    for reason in &reading.reasons {
+        let key = reason.key();
+        let words = words::held(Language::En, key).map_or_else(String::new, |words| format!(": {words}"));
+        line("because", &format!("{key}{words}"))?;
+    }
     line("same as", duplicate_of.unwrap_or_default())?;
     let person = reading.person.as_ref().map(|person| format!(" ({person})")).unwrap_or_default();
     line("from", &format!("{}{person}", reading.sender.as_deref().unwrap_or("nobody in particular")))?;
@@ -255,11 +280,14 @@ fn write_text(out: &mut dyn Write, file: &str, reading: &Reading, duplicate_of: 
         for (item, value) in form.canonical() {
             line(&item, &value)?;
         }
+        let asked = reading.request.as_ref().and_then(|request| form_of(study, &request.act));
+        let instrument = asked.unwrap_or_else(|| study.registration_instrument());
+        let said = Said::new(study, Language::En, now.day_in(study.zone));
         for fault in &form.faults {
-            let expected =
-                if fault.expected.is_empty() { String::new() } else { format!(", expected {}", fault.expected) };
-            let typed = if fault.typed.is_empty() { String::new() } else { format!(": {}", fault.typed) };
-            line("wrong", &format!("{} {}{typed}{expected}", fault.item, fault.code.key()))?;
+            line("wrong", &said.fault(instrument, fault))?;
+        }
+        for doubt in &form.doubts {
+            line("unusual", &said.doubt(instrument, doubt))?;
         }
         for (key, value) in &form.unknown {
             line("not a key", &format!("{key}: {value}"))?;

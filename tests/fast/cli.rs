@@ -489,6 +489,34 @@ fn what_cannot_be_simulated_is_refused() {
 }
 
 #[test]
+fn what_is_wrong_with_a_mail_is_a_sentence() {
+    let place = Place::new();
+    let mail = |name: &str, subject: &str, lines: &str| {
+        let head = "Authentication-Results: mx.example.jp; dmarc=pass header.from=example.jp\nFrom: mori@example.jp\nTo: reg@example.jp\n";
+        place.write(name, &format!("{head}Subject: {subject}\nMessage-ID: <{name}@example.jp>\nDate: Sat, 28 Nov 2026 12:00:00 +0900\n\n{lines}\n"))
+    };
+    let read = |file: &str| {
+        place.ends(0, &format!("read --bundle {SAMPLES}/cygnus --now 2026-11-28T12:05:00+09:00 {file}")).out
+    };
+    let first = read(&mail("first.eml", "[CYGNUS] enroll", "site: 201\nsubject_ref: 201-001\nage: 500"));
+    for line in [
+        "wrong        age: “500” is outside of the limits. Expected: a whole number from 0 to 120 (years).\n",
+        "wrong        sex: An answer is needed, one of F (female), M (male).\n",
+    ] {
+        assert!(first.contains(line), "{line}{first}");
+    }
+    let again = read(&mail(
+        "again.eml",
+        "[CYGNUS] randomize",
+        "subject: CYGNUS-0001\nassessed_on: 2026-11-27\nresponder: no\nisi: 3",
+    ));
+    assert!(
+        again.contains("unusual      isi: “3” is outside of the limits. Expected: a whole number from 8 to 28.\n"),
+        "{again}"
+    );
+}
+
+#[test]
 fn a_rehearsal_tells_each_row_and_comes_again() {
     let place = Place::new();
     let head = "site,subject_ref,consent_date,age,性別,stage,ecog_ps,weight,height,prior_therapy,Physician\n";
