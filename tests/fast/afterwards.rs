@@ -313,6 +313,18 @@ fn a_history_of_a_blinded_study_names_kits_and_tells_no_arm() {
     place.ends(0, &format!("allocation import borealis h.csv --yes {whom}"));
     let proved = place.ends(0, "allocation verify borealis --json").json();
     assert_eq!((&proved["proved"], &proved["imported"]), (&json!(true), &json!(3)));
+    // Who got another kit since is shown with both.
+    let first = place.ends(0, "subject show borealis BOREALIS-0001 --json").json()["kit"].as_str().unwrap().to_owned();
+    place.ends(0, "kit replace borealis --subject BOREALIS-0001 --reason broken");
+    let shown = place.ends(0, "subject show borealis BOREALIS-0001 --json").json();
+    assert_eq!(shown["kit"], json!(first));
+    let now = shown["kit_now"].as_str().unwrap();
+    assert_ne!(now, first);
+    let text = place.ends(0, "subject show borealis BOREALIS-0001").out;
+    assert!(
+        text.contains(&format!("  kit        {now} (in place of {first})\n")) && !text.contains("  arm "),
+        "{text}"
+    );
     // Once somebody is enrolled there is nothing left to try.
     assert!(place.ends(1, &format!("allocation import borealis bad.csv --dry-run {whom}")).err.contains("borealis"));
 }

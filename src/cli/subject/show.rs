@@ -82,7 +82,7 @@ impl View<'_> {
             let form = form.and_then(|own| study.find_instrument(&own.instrument));
             let answers = own.answers()?;
             Ok(json!({ "randomization": own.allocation.randomization, "arm": self.arm(&own.allocation),
-                       "kit": own.allocation.kit, "origin": own.allocation.origin.key(),
+                       "kit": own.allocation.kit, "kit_now": own.kit, "origin": own.allocation.origin.key(),
                        "randomized_at": own.allocation.allocated_at.local(study.zone),
                        "answers": form.map(|form| plain(form, answers)) }))
         });
@@ -95,7 +95,7 @@ impl View<'_> {
             "subject": study.subject_number(subject.number), "site": subject.site, "person": subject.person,
             "enrolled_at": subject.enrolled_at.local(study.zone),
             "answers": plain(study.registration_instrument(), enrolled.answers()?),
-            "arm": first.and_then(|given| self.arm(given)), "kit": first.and_then(|given| given.kit.as_ref()),
+            "arm": first.and_then(|given| self.arm(given)), "kit": first.and_then(|given| given.kit.as_ref()), "kit_now": enrolled.kit,
             "origin": first.map(|given| given.origin.key()), "allocated_at": self.allocated(),
             "rescreens": self.earlier, "rescreened_as": self.later,
             "further": further.collect::<anyhow::Result<Vec<Value>>>()?,
@@ -131,9 +131,7 @@ impl View<'_> {
             if let Some(arm) = self.arm(given) {
                 page.line("arm", &self.arm_named(&arm));
             }
-            if let Some(kit) = &given.kit {
-                page.line("kit", kit);
-            }
+            page.kit(given, enrolled.kit.as_ref());
         }
         let registration = study.registration_instrument();
         page.form(registration.title.in_language(self.language));
@@ -164,9 +162,7 @@ impl View<'_> {
         if let Some(arm) = self.arm(&own.allocation) {
             page.line("arm", &self.arm_named(&arm));
         }
-        if let Some(kit) = &own.allocation.kit {
-            page.line("kit", kit);
-        }
+        page.kit(&own.allocation, own.kit.as_ref());
         if let Some(form) = rules.and_then(|rules| study.find_instrument(&rules.instrument)) {
             page.answers(self.answers(form, &own.answers()?));
         }
@@ -279,6 +275,15 @@ impl Page {
 
     fn line(&mut self, key: &str, value: &str) {
         self.text.push_str(&format!("  {key:<10} {value}\n"));
+    }
+
+    /// The kit that the subject has now, and the one it was allocated where that was replaced.
+    fn kit(&mut self, given: &AllocationRow, now: Option<&String>) {
+        match (&given.kit, now) {
+            (Some(first), Some(now)) if first != now => self.line("kit", &format!("{now} (in place of {first})")),
+            (Some(kit), _) | (None, Some(kit)) => self.line("kit", kit),
+            (None, None) => {}
+        }
     }
 
     fn answer(&mut self, label: &str, value: &str) {
