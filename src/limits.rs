@@ -232,6 +232,10 @@ pub const LETTER_TEMPLATE_BYTES: usize = 64 * 1024;
 pub const MAILTO_CHARS: usize = 1_800;
 /// Most choices named in a letter's sentence; of more, the first are named and "and others" is said.
 pub const CHOICES_NAMED: usize = 20;
+/// Most lines of a file that a note about all of them names.
+pub const LINES_NAMED: usize = 10;
+/// Most names of items of one form that a letter lists.
+pub const ITEMS_NAMED: usize = 100;
 /// Most characters of a foreign value that a letter repeats outside of the filled-in form.
 pub const REPEATED_CHARS: usize = 200;
 /// Most faults and unknown keys that a letter lists.

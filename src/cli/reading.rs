@@ -136,6 +136,7 @@ pub fn to_json(file: &str, reading: &Reading, duplicate_of: Option<&str>) -> Val
     let wanted = reading.request.as_ref().and_then(|request| wanted(&request.act));
     add("reason", wanted.filter(|wanted| !wanted.reason.is_empty()).map(|wanted| json!(wanted.reason)));
     add("changes", wanted.filter(|wanted| !wanted.changes.is_empty()).map(|wanted| json!(wanted.changes)));
+    add("no_such_randomization", wanted.filter(|wanted| !wanted.which.is_empty()).map(|wanted| json!(wanted.which)));
     add("kits", wanted.filter(|wanted| !wanted.kits.is_empty()).map(|wanted| json!(wanted.kits)));
     let lacks = wanted.map(|wanted| wanted.lacks().iter().map(|lack| lack.key()).collect::<Vec<_>>());
     add("lacking", lacks.filter(|lacks| !lacks.is_empty()).map(|lacks| json!(lacks)));
@@ -149,7 +150,8 @@ pub fn to_json(file: &str, reading: &Reading, duplicate_of: Option<&str>) -> Val
     add("charset_guess", reading.charset_guess.map(|charset| json!(charset)));
     let attached: Vec<&String> = reading.attachments.iter().filter_map(|attachment| attachment.name.as_ref()).collect();
     add("attachments", (!attached.is_empty()).then(|| json!(attached)));
-    let unknown: Option<Vec<&String>> = form.map(|form| form.unknown.iter().map(|(key, _)| key).collect());
+    let unused = form.map(|form| &form.unknown).or(wanted.map(|wanted| &wanted.unused));
+    let unknown: Option<Vec<&String>> = unused.map(|unused| unused.iter().map(|(key, _)| key).collect());
     add("unknown_keys", unknown.filter(|keys| !keys.is_empty()).map(|keys| json!(keys)));
     add("rescreening_of", form.and_then(|form| form.rescreens.as_ref()).map(|earlier| json!(earlier)));
     add("bounce", bounce(reading));
@@ -260,6 +262,10 @@ fn write_text(
         }
         let lacks: Vec<&str> = wanted.lacks().iter().map(|lack| lack.key()).collect();
         line("lacking", &lacks.join(", "))?;
+        line("no such form", &wanted.which)?;
+        for (key, value) in &wanted.unused {
+            line("not a key", &format!("{key}: {value}"))?;
+        }
     }
     line("token", &token(reading).map(|token| format!("{token} (not checked)")).unwrap_or_default())?;
     line("charset", &reading.charset_guess.map(|charset| format!("{charset} (guessed)")).unwrap_or_default())?;

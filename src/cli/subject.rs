@@ -73,6 +73,9 @@ pub enum SubjectCommand {
         /// The further allocation that was in error, or for which it was ineligible; the subject as a whole if left out.
         #[arg(long)]
         allocation: Option<String>,
+        /// Unusual values are right.
+        #[arg(long)]
+        sure: bool,
         /// Which installation.
         #[command(flatten)]
         installation: Installation,
@@ -100,7 +103,7 @@ pub(super) fn run(command: SubjectCommand) -> anyhow::Result<End> {
         SubjectCommand::Show { slug, subject, language, installation, output } => {
             show::show(&slug, &subject, language, &installation, output)
         }
-        SubjectCommand::Note { slug, subject, kind, reason, set, of, allocation, installation, output } => {
+        SubjectCommand::Note { slug, subject, kind, reason, set, of, allocation, sure, installation, output } => {
             let opened = Opened::open(&installation)?;
             let shelved = opened.study(&slug)?;
             let keys = opened.runtime.block_on(keys(&opened.store, &*opened.dice))?;
@@ -110,7 +113,7 @@ pub(super) fn run(command: SubjectCommand) -> anyhow::Result<End> {
             let shelf = Shelf::new(opened.store.clone());
             let order = Order { actor: &opened.actor, subject: &subject, reason: &reason };
             let set: BTreeMap<String, String> = set.into_iter().collect();
-            let known = Known { kind, set: &set, of: of.as_deref(), randomization: allocation.as_deref() };
+            let known = Known { kind, set: &set, of: of.as_deref(), randomization: allocation.as_deref(), sure };
             let noting = command::note(&shelf, &shelved, means, order, known);
             let (fact, new) = judged(opened.runtime.block_on(noting))?;
             if output.json {

@@ -8,7 +8,7 @@ mod number;
 mod value;
 
 pub use course::pages_asked;
-pub use form::{BODY, keys, read_form, unmet};
+pub use form::{BODY, find_named, keys, read_form, unmet};
 pub use value::{exact, of_canonical};
 
 /// One `key: value` line of a mail, as typed; continuation lines are part of the value, parted by `\n`.

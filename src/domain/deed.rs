@@ -76,6 +76,10 @@ pub struct Wanted {
     pub changes: BTreeMap<String, String>,
     /// Codes of kits.
     pub kits: Vec<String>,
+    /// What was named as the randomization whose form is corrected, where the study has none of that name; else empty.
+    pub which: String,
+    /// Lines of a correction whose keys mean nothing, with their values.
+    pub unused: Vec<(String, String)>,
 }
 
 /// What a request lacks.
@@ -87,8 +91,10 @@ pub enum Lack {
     Reason,
     /// What is to be corrected.
     Changes,
-    /// Which of the subject's forms asks for what is to be corrected.
-    Form,
+    /// Other values than those that are on file.
+    OnFile,
+    /// A randomization that the study has.
+    Randomization,
     /// Of which subject, or in place of which kit.
     SubjectOrKit,
     /// In place of which of the subject's kits.
@@ -104,10 +110,45 @@ impl Lack {
             Lack::Subject => "subject",
             Lack::Reason => "reason",
             Lack::Changes => "changes",
-            Lack::Form => "form",
+            Lack::OnFile => "on-file",
+            Lack::Randomization => "randomization",
             Lack::SubjectOrKit => "subject-or-kit",
             Lack::WhichKit => "which-kit",
             Lack::Kits => "kits",
+        }
+    }
+}
+
+/// A name that means no item which can be corrected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misnamed {
+    /// As it was given.
+    pub name: String,
+    /// Why not.
+    pub why: Misname,
+}
+
+/// Why a name means no item which can be corrected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Misname {
+    /// No form of the study has it.
+    Unknown,
+    /// It is calculated, from the answers to these items.
+    Calculated(Vec<String>),
+    /// It stands in the forms of these randomizations, and the subject has none of them.
+    NotThere(Vec<String>),
+    /// It stands in the forms of these randomizations, all of which the subject has.
+    Several(Vec<String>),
+}
+
+impl Misname {
+    /// Key in templates (`misname-<key>`) and audit entries.
+    pub const fn key(&self) -> &'static str {
+        match self {
+            Misname::Unknown => "unknown",
+            Misname::Calculated(_) => "calculated",
+            Misname::NotThere(_) => "not-there",
+            Misname::Several(_) => "several",
         }
     }
 }
@@ -130,6 +171,9 @@ impl Wanted {
         }
         if self.deed == Deed::Correct && self.changes.is_empty() {
             lacks.push(Lack::Changes);
+        }
+        if !self.which.is_empty() {
+            lacks.push(Lack::Randomization);
         }
         lacks
     }
@@ -197,7 +241,8 @@ mod tests {
 
     fn wanted(deed: Deed, subject: &str, reason: &str) -> Wanted {
         let (subject, reason) = (subject.to_owned(), reason.to_owned());
-        Wanted { deed, subject, site: None, reason, changes: BTreeMap::new(), kits: Vec::new() }
+        let (which, unused) = (String::new(), Vec::new());
+        Wanted { deed, subject, site: None, reason, changes: BTreeMap::new(), kits: Vec::new(), which, unused }
     }
 
     #[test]

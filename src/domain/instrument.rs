@@ -1,6 +1,6 @@
 //! A form as defined: its items, their kinds, choices and limits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use super::expression::Expression;
@@ -45,6 +45,25 @@ impl Instrument {
         }
         pages.push(&self.items[from..]);
         pages
+    }
+
+    /// These items, and those whose answers can follow from theirs: what is calculated from them, what is asked because of them, and
+    /// the choice that a text beside it makes.
+    pub fn following(&self, mut ids: BTreeSet<String>) -> BTreeSet<String> {
+        loop {
+            let follows = |item: &&Item| {
+                let calculated =
+                    if let ItemKind::Calculation(expression) = &item.kind { Some(expression) } else { None };
+                let mut named = calculated.into_iter().chain(&item.when).flat_map(Expression::names);
+                let beside = item.kind.other().is_some() && ids.contains(&other_id(&item.id));
+                !ids.contains(&item.id) && (beside || named.any(|name| ids.contains(name)))
+            };
+            let more: Vec<String> = self.items.iter().filter(follows).map(|item| item.id.clone()).collect();
+            if more.is_empty() {
+                return ids;
+            }
+            ids.extend(more);
+        }
     }
 
     /// The item that asks what is meant by the choice of `item` that lets people write something else, if it has one.

@@ -18,6 +18,7 @@ pub mod instrument;
 pub mod kept;
 pub mod kit;
 pub mod language;
+pub mod level;
 pub mod number;
 pub mod participant;
 pub mod password;

@@ -10,7 +10,7 @@ use super::deed::Unblinding;
 use super::event::Event;
 use super::expression::Expression;
 use super::fact::{FactKind, Recounting};
-use super::instrument::Instrument;
+use super::instrument::{Instrument, Item};
 use super::kit::StockRules;
 use super::language::{Language, Text};
 use super::survey::Survey;
@@ -117,6 +117,18 @@ impl Study {
     /// The instrument of that id.
     pub fn find_instrument(&self, id: &str) -> Option<&Instrument> {
         self.instruments.iter().find(|instrument| instrument.id == id)
+    }
+
+    /// The forms whose answers the allocation of that id can look at: the registration, and that of a further one.
+    pub fn forms_of(&self, allocation: &str) -> Vec<&Instrument> {
+        let own = self.find_randomization(allocation).and_then(|own| self.find_instrument(&own.instrument));
+        std::iter::once(self.registration_instrument()).chain(own).collect()
+    }
+
+    /// The item of that id, of the registration before the forms of further randomizations.
+    pub fn find_item(&self, id: &str) -> Option<&Item> {
+        let mut further = self.randomizations.iter().filter_map(|own| self.find_instrument(&own.instrument));
+        self.registration_instrument().find(id).or_else(|| further.find_map(|form| form.find(id)))
     }
 
     /// The site of that code.

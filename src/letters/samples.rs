@@ -6,12 +6,13 @@ use serde_json::Value;
 
 use super::facts::{
     AssignmentBlinded, AssignmentFailedAlert, AssignmentOpen, Balance, BlankForm, Change, Confirm, Conflict,
-    DeedConfirm, DeedForm, Disclosure, Enrollment, Facts, FurtherBalance, FurtherBlinded, FurtherCount, FurtherOpen,
-    Head, Help, KitReplaced, KitReplacedBlinded, KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded, Lacking,
-    Letter, Links, Noted, NoticeBlind, NoticeOpen, NoticeRandomized, NoticeRandomizedBlind, NoticeUnblinded, Opening,
-    RandomizationConfirm, RandomizationConflict, RandomizationForm, RandomizationName, RandomizationRefused,
-    Randomized, RandomizedBlinded, RandomizedOpen, Reader, Refusal, RegistrationDone, Replacement, Sameness, ShortArm,
-    SurveyConfirm, SurveyDone, SurveyForm, SurveyRefused, Unblinded, UnblindedFurther, UnblindingNotice,
+    DeedConfirm, DeedForm, Disclosure, Enrollment, Facts, FaultLine, FormLine, FormNames, FurtherBalance,
+    FurtherBlinded, FurtherCount, FurtherOpen, Head, Help, KitReplaced, KitReplacedBlinded, KitReplacedUnblinded,
+    KitsShortBlinded, KitsShortUnblinded, Lacking, Letter, Links, MisnamedLine, Noted, NoticeBlind, NoticeOpen,
+    NoticeRandomized, NoticeRandomizedBlind, NoticeUnblinded, Opening, RandomizationConfirm, RandomizationConflict,
+    RandomizationForm, RandomizationName, RandomizationRefused, Randomized, RandomizedBlinded, RandomizedOpen, Reader,
+    Refusal, RegistrationDone, Replacement, Sameness, ShortArm, SurveyConfirm, SurveyDone, SurveyForm, SurveyRefused,
+    Unblinded, UnblindedFurther, UnblindingNotice, UnknownKey,
 };
 use super::kind::Kind;
 use super::stationery::built_in_file;
@@ -144,12 +145,13 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
         Facts::DeedForm(facts) => {
             let choices = DeedForm {
                 act: "replace-kit".to_string(),
-                lacks: vec![Lacking::of(Lack::WhichKit), Lacking::of(Lack::Form)],
+                lacks: vec![Lacking::of(Lack::WhichKit)],
                 choices: vec!["K-4711".into(), "K-4712".into()],
                 ..facts.clone()
             };
             more.push(Letter { facts: Facts::DeedForm(choices), ..full.clone() });
             facts.act = "correct".to_string();
+            more.push(Letter { facts: Facts::DeedForm(of_correction(facts)), ..full.clone() });
             facts.faults.clear();
         }
         Facts::DeedConfirm(facts) => {
@@ -162,7 +164,9 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
                 randomization: String::new(),
             };
             facts.changes.push(Change { randomization: "second randomization".into(), ..change.clone() });
-            facts.changes.push(change);
+            facts.changes.push(change.clone());
+            let read = DeedConfirm { same: vec![change], doubts: doubts(), unused: unused(), ..facts.clone() };
+            more.push(Letter { facts: Facts::DeedConfirm(read), ..full.clone() });
             let kits = DeedConfirm { act: "quarantine-kit".to_string(), subject: String::new(), ..facts.clone() };
             let kits = DeedConfirm { changes: Vec::new(), kits: vec!["K-4711".into()], ..kits };
             more.push(Letter { facts: Facts::DeedConfirm(kits), ..full.clone() });
@@ -196,6 +200,60 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
     more.extend(with_further(&full).map(|facts| Letter { facts, ..full.clone() }));
     more.extend([full, bare]);
     more
+}
+
+/// The form of a correction in which everything is wrong that can be.
+fn of_correction(facts: &DeedForm) -> DeedForm {
+    let second = RandomizationName { id: "second".into(), title: "second randomization".into() };
+    let why = ["unknown", "calculated", "not-there", "several"];
+    let misnamed = |key: &str| MisnamedLine {
+        label: "Severity".into(),
+        partial: format!("misname-{key}"),
+        from: vec!["Score".into(), "Age".into()],
+        randomizations: vec![second.clone()],
+    };
+    let change =
+        Change { randomization: String::new(), label: "Age".into(), shown: true, was: "56".into(), is: "56".into() };
+    let line = |more: Vec<String>| FormLine {
+        key: "Remarks".into(),
+        value: "first line".into(),
+        more,
+        required: false,
+        faults: Vec::new(),
+        expected: None,
+        question: String::new(),
+    };
+    let names =
+        |randomization: &str, more| FormNames { randomization: randomization.into(), names: vec!["Age".into()], more };
+    DeedForm {
+        lacks: [Lack::Changes, Lack::OnFile, Lack::Randomization].map(Lacking::of).into(),
+        misnamed: why.map(misnamed).into(),
+        same: vec![Change { randomization: "second randomization".into(), ..change.clone() }, change],
+        unused: unused(),
+        typed: vec![line(Vec::new()), line(vec!["second line".into()])],
+        items: vec![names("", false), names("second randomization", true)],
+        which: "third".into(),
+        randomizations: vec![second],
+        ..facts.clone()
+    }
+}
+
+fn unused() -> Vec<UnknownKey> {
+    vec![UnknownKey { key: "Color".into(), value: "blue".into() }]
+}
+
+/// What is unusual of a correction: a value, and two that do not go together.
+fn doubts() -> Vec<FaultLine> {
+    let Facts::DeedForm(DeedForm { faults, .. }) = sample(Kind::DeedForm, Language::En).facts else {
+        return Vec::new();
+    };
+    let check = |own: &FaultLine| FaultLine {
+        code: "check".into(),
+        partial: "fault-check".into(),
+        message: "Earlier than birth.".into(),
+        ..own.clone()
+    };
+    faults.iter().flat_map(|own| [own.clone(), check(own)]).collect()
 }
 
 /// The same of a subject, or a study, with a further randomization; none where the letter does not tell of it.

@@ -1,24 +1,25 @@
 //! Another allocation of a subject who is enrolled: what is known of it, what speaks against it, and its record; the same whether
 //! somebody asks by mail ([`super::randomize`]) or gives the arm by hand ([`super::force`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 use serde_json::json;
 
 use super::compose::Outgoing;
-use super::draw::{Given, Wanted, draw, no_levels};
+use super::draw::{Given, Wanted, draw, missing_levels, no_levels};
 use super::enroll::{self, Enrolled, Further, append};
 use super::ledger::Page;
 use super::shelf::ShelvedStudy;
 use super::stock::AtHand;
-use super::{Failure, Means, note};
+use super::{Failure, Means, correction};
 use crate::domain::allocation::{Full, Levels, SITE};
 use crate::domain::answer::{self, Answer, Form, Line, Value};
 use crate::domain::expression::Scope;
 use crate::domain::fact::FactKind;
 use crate::domain::instrument::Instrument;
 use crate::domain::kept::KeptForm;
+use crate::domain::level;
 use crate::domain::study::{Blinding, ENROLLED_ON, Randomization, Study, arm_name, day_name};
 use crate::domain::time::Instant;
 use crate::letters::facts::Reason;
@@ -69,7 +70,7 @@ pub(super) fn read_again(
 /// The registration as it is known by now: the answers that the audit chain holds, with what was corrected since. What was typed
 /// stands outside of the chain, and decides nothing.
 pub(super) fn registered(study: &Study, enrolled: &Enrolled) -> Result<Form, Failure> {
-    let answers = note::corrected(enrolled, None, i64::MAX)?;
+    let answers = correction::on_file(enrolled, None, i64::MAX)?;
     Ok(read_again(study, study.registration_instrument(), answers, enrolled.day(study.zone)))
 }
 
@@ -80,7 +81,7 @@ pub(super) fn registered_as(
     facts: &[FactRow],
     day: NaiveDate,
 ) -> Result<Form, Failure> {
-    note::correct(&mut answers, facts.iter(), None)?;
+    correction::correct(&mut answers, facts.iter(), None)?;
     Ok(read_again(study, study.registration_instrument(), answers, day))
 }
 
@@ -161,8 +162,13 @@ pub(super) async fn prepare(
     let before = study.allocations().find(|rules| absent.contains(&arm_name(rules.id).as_str()));
     match before {
         Some(rules) => reasons.push(Reason::Earlier(rules.id.to_string())),
-        None if !absent.is_empty() => reasons.push(Reason::DataMissing),
-        None => {}
+        None => {
+            let answered = |id: &str| registration.answers.contains_key(id) || form.answers.contains_key(id);
+            let lacking = missing_levels(study, &own.scheme, &levels, &own.id, &answered);
+            // What the condition lacks already is told once.
+            let new: Vec<Reason> = lacking.into_iter().filter(|reason| !reasons.contains(reason)).collect();
+            reasons.extend(new);
+        }
     }
     if !reasons.is_empty() {
         return Ok(Err(reasons));
@@ -190,9 +196,9 @@ pub(super) async fn prepare(
 }
 
 /// The condition, if it does not hold, or cannot be told because the registration does not hold what it names.
-fn unmet(study: &Study, means: Means<'_>, case: Case<'_>, registration: &Form) -> Option<Reason> {
+fn unmet(study: &Study, means: Means<'_>, case: Case<'_>, registration: &Form) -> Vec<Reason> {
     let Case { own, instrument, enrolled, form } = case;
-    let condition = own.condition.as_ref()?;
+    let Some(condition) = &own.condition else { return Vec::new() };
     let items = study.registration_instrument().items.iter().chain(&instrument.items).map(|item| item.id.as_str());
     let names: Vec<String> = study.allocations().flat_map(|rules| [arm_name(rules.id), day_name(rules.id)]).collect();
     let today = means.now.day_in(study.zone);
@@ -202,9 +208,22 @@ fn unmet(study: &Study, means: Means<'_>, case: Case<'_>, registration: &Form) -
         .with(&form.answers)
         .with(&known);
     match condition.rule.holds(&scope) {
-        Ok(true) => None,
-        Ok(false) => Some(Reason::Condition(own.id.clone())),
-        Err(_) => Some(Reason::DataMissing),
+        Ok(true) => Vec::new(),
+        Ok(false) => vec![Reason::Condition(own.id.clone())],
+        Err(_) => {
+            let forms = study.forms_of(&own.id);
+            let answered = |id: &str| registration.answers.contains_key(id) || form.answers.contains_key(id);
+            let named = condition.rule.names().filter(|id| study.find_item(id).is_some() && !answered(id));
+            let blank: BTreeSet<String> = named.flat_map(|id| level::wanting(&forms, id, &answered)).collect();
+            let registered = |id: &String| study.registration_instrument().find(id).is_some();
+            let (on_file, asked): (Vec<String>, Vec<String>) = blank.into_iter().partition(registered);
+            match asked.is_empty() {
+                // Where nothing is blank it cannot be told either, and nobody but the study's office can mend that.
+                true => vec![Reason::DataMissing(on_file)],
+                false if on_file.is_empty() => vec![Reason::AnswerNeeded(asked)],
+                false => vec![Reason::DataMissing(on_file), Reason::AnswerNeeded(asked)],
+            }
+        }
     }
 }
 

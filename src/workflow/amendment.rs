@@ -13,6 +13,7 @@ use crate::definition::allocation_file::{self, AllocationFile};
 use crate::definition::{self, Bundle};
 use crate::domain::allocation::{Break, Follower, Method, Scheme, State, Turn};
 use crate::domain::fact::Recounting;
+use crate::domain::level::{self, Recalculated};
 use crate::domain::study::{FIRST, Rules, Study};
 use crate::store::allocation::AllocationRow;
 use crate::store::fact::FactRow;
@@ -203,6 +204,18 @@ pub fn check(slug: &str, old: &Study, new: &Study) -> Result<(), Refusal> {
             return Err(Refusal::Scheme(breaks.iter().map(|broken| told(broken, &file)).collect()));
         }
         let sorted = |ids: &[String]| ids.iter().cloned().collect::<BTreeSet<String>>();
+        let again = recalculated(old, new, before, now);
+        if now.scheme.epoch() <= before.scheme.epoch() && !again.is_empty() {
+            let line = |one: &Recalculated| {
+                format!(
+                    "{file}: the level `{}` would be {}, while those allocated before count by the calculation of before; raise \
+                     `epoch` by one to begin the counts anew, or put the calculation back",
+                    one.level,
+                    calculated(one)
+                )
+            };
+            return Err(Refusal::Scheme(again.iter().map(line).collect()));
+        }
         if now.caps.stratum.is_some() && sorted(before.scheme.strata()) != sorted(now.scheme.strata()) {
             return Err(changed("the strata while [caps] stratum counts them"));
         }
@@ -226,6 +239,19 @@ pub fn check(slug: &str, old: &Study, new: &Study) -> Result<(), Refusal> {
         return Err(changed("the list of sites (a site can be closed with `closes = 2026-12-01`, not removed)"));
     }
     Ok(())
+}
+
+/// What of an allocation's levels a version calculates otherwise than the one before.
+fn recalculated(old: &Study, new: &Study, before: Rules<'_>, now: Rules<'_>) -> Vec<Recalculated> {
+    level::recalculated(&old.forms_of(before.id), &new.forms_of(now.id), now.scheme.needs())
+}
+
+/// How, behind the level's name.
+fn calculated(one: &Recalculated) -> String {
+    let shown =
+        |source: &Option<String>| source.as_ref().map_or_else(|| "as typed".to_string(), |of| format!("`{of}`"));
+    let through = if one.level == one.item { String::new() } else { format!(" through `{}`", one.item) };
+    format!("calculated otherwise{through} ({} instead of {})", shown(&one.now), shown(&one.before))
 }
 
 /// What participants were promised when they were asked stays, in whatever version they answer.
@@ -276,6 +302,13 @@ pub fn changes(
         match old.find_rules(now.id) {
             Some(before) => {
                 scheme_changes(before.scheme, now.scheme, &mut lines);
+                lines.extend(recalculated(old, new, before, now).iter().map(|one| {
+                    format!(
+                        "level {}: {}; subjects of before keep the level they were allocated by",
+                        one.level,
+                        calculated(one)
+                    )
+                }));
                 cap_changes(before, now, &mut lines);
                 forcing_changes(before, now, &mut lines);
             }

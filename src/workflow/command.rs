@@ -6,13 +6,14 @@ use serde_json::json;
 
 use super::accept;
 use super::compose::{self, Addressing};
+use super::correction::{self, Corrected, Correction, Misread};
 use super::enroll::{self, Enrolled};
 use super::ledger::Ledger;
-use super::note::{self, Correction, Misread, Note};
+use super::note::{self, Note};
 use super::shelf::{Shelf, ShelvedStudy};
 use super::unblind::{self, Break, Broken};
 use super::{Failure, Means};
-use crate::domain::deed::Deed;
+use crate::domain::deed::{Deed, Misname, Misnamed};
 use crate::domain::fact::FactKind;
 use crate::domain::language::Language;
 use crate::domain::study::{Blinding, Study};
@@ -276,6 +277,8 @@ pub struct Known<'a> {
     pub of: Option<&'a str>,
     /// Id of the further allocation that it is about alone.
     pub randomization: Option<&'a str>,
+    /// Whether unusual values are right.
+    pub sure: bool,
 }
 
 /// Notes a fact about a subject, or about one of its further allocations alone. Gives its record, and whether it
@@ -291,7 +294,7 @@ pub async fn note(
     known: Known<'_>,
 ) -> Result<(FactRow, bool), CommandError> {
     let study = &shelved.study;
-    let Known { kind, set, of, randomization } = known;
+    let Known { kind, set, of, randomization, sure } = known;
     let reason = reason_of(&order)?;
     let found = find_subject(shelf.store(), study, shelved.id, order.subject).await?;
     let of = match of {
@@ -319,7 +322,7 @@ pub async fn note(
     if let Some(id) = randomization {
         of_allocation(study, &enrolled, kind, id)?;
     }
-    let correction = correction_of(study, &enrolled, kind, set)?;
+    let Corrected { correction, doubts } = correction_of(study, &enrolled, kind, set)?;
     let note = Note {
         kind,
         enrolled: &enrolled,
@@ -335,6 +338,11 @@ pub async fn note(
         return Ok((known, false));
     }
     check_correction(kind, &correction)?;
+    if !doubts.is_empty() && !sure {
+        let said = Said::new(study, Language::En, enrolled.day(study.zone));
+        let lines = doubts.iter().map(|(form, doubt)| said.doubt(form, doubt));
+        return Err(Refusal::Unusual(lines.collect::<Vec<String>>().join("\n")).into());
+    }
     let fact = note::record(&mut ledger, shelved, means, &note).await?;
     let outgoing = note::notices(shelved, means, &note, &fact)?;
     compose::post(&mut ledger.tx, Some(shelved.id), means, None, &outgoing).await?;
@@ -342,32 +350,31 @@ pub async fn note(
     Ok((fact, true))
 }
 
-fn correction_of(
-    study: &Study,
+fn correction_of<'s>(
+    study: &'s Study,
     enrolled: &Enrolled,
     kind: FactKind,
     set: &BTreeMap<String, String>,
-) -> Result<Correction, CommandError> {
+) -> Result<Corrected<'s>, CommandError> {
     let corrects = matches!(kind, FactKind::WrongStratum | FactKind::Corrected);
     if set.is_empty() {
         let lacks = Refusal::Incomplete("write with --set ITEM=VALUE what would have been right");
-        return if corrects { Err(lacks.into()) } else { Ok(Correction::default()) };
+        return if corrects { Err(lacks.into()) } else { Ok(Corrected::default()) };
     }
     if !corrects {
         return Err(Refusal::Incomplete("--set is for the kinds wrong-stratum and corrected").into());
     }
-    Ok(note::read_correction(study, enrolled, set)?.map_err(|misread| match misread {
-        Misread::Nowhere(names) => {
-            let line = |name: &String| {
-                format!("{name}: no form that was filled in for the subject has such an item, or several have")
-            };
-            let lines = names.iter().map(line).collect::<Vec<String>>().join("\n");
-            let forms = enrolled.further.iter().map(|own| format!("{}.ITEM=VALUE", own.allocation.randomization));
-            let forms = forms.collect::<Vec<String>>().join(", ");
-            match forms.is_empty() {
-                true => Refusal::Values(lines),
-                false => Refusal::Values(format!("{lines}\nof the form of a further allocation: {forms}")),
-            }
+    Ok(correction::read(study, enrolled, set)?.map_err(|misread| match misread {
+        Misread::Names(misnamed) => {
+            let lines = misnamed.iter().map(|one| misnamed_line(study, enrolled, one));
+            let known = note::forms(study, Some(enrolled)).into_iter().flat_map(|(own, form)| {
+                let prefix = own.map(|own| format!("{}.", own.id)).unwrap_or_default();
+                let items = form.items.iter().filter(|item| item.kind.asks());
+                items.map(|item| format!("{prefix}{}", item.id)).collect::<Vec<String>>()
+            });
+            let known = known.collect::<Vec<String>>().join(", ");
+            let lines = lines.collect::<Vec<String>>().join("\n");
+            Refusal::Values(format!("{lines}\nof this subject can be corrected: {known}"))
         }
         Misread::Faults(faults) => {
             let said = Said::new(study, Language::En, enrolled.day(study.zone));
@@ -375,6 +382,29 @@ fn correction_of(
             Refusal::Values(lines.collect::<Vec<String>>().join("\n"))
         }
     })?)
+}
+
+/// Why a name means no item of the subject, for a terminal.
+fn misnamed_line(study: &Study, enrolled: &Enrolled, misnamed: &Misnamed) -> String {
+    let Misnamed { name, why } = misnamed;
+    match why {
+        Misname::Unknown => format!("{name}: no form of the study has such an item"),
+        Misname::Calculated(from) => {
+            format!(
+                "{name}: is calculated, and follows from what it is calculated from; correct that: {}",
+                from.join(", ")
+            )
+        }
+        Misname::NotThere(ids) => {
+            let number = study.subject_number(enrolled.subject.number);
+            format!("{name}: {number} was not allocated in {}, whose form asks for it", ids.join(" or "))
+        }
+        Misname::Several(ids) => {
+            let bare = name.split_once('.').map_or(name.as_str(), |(_, item)| item);
+            let ways = ids.iter().map(|id| format!("{id}.{bare}")).collect::<Vec<String>>();
+            format!("{name}: several forms have it; write {}", ways.join(" or "))
+        }
+    }
 }
 
 /// Whether a correction changes something, and is called what it is.

@@ -19,7 +19,7 @@ use crate::domain::request::Act;
 use crate::domain::study::Blinding;
 use crate::domain::text;
 use crate::letters::Facts;
-use crate::letters::facts::{Change, DeedConfirm, DeedForm, KitRefused, NotEntitled, StatusUnknown};
+use crate::letters::facts::{DeedConfirm, DeedForm, KitRefused, NotEntitled, ReadCorrection, StatusUnknown};
 use crate::limits;
 use crate::store::subject::{self, SubjectRow};
 
@@ -114,6 +114,8 @@ pub(super) async fn resume(
         reason: waiting.reason,
         changes: waiting.changes,
         kits: waiting.kits,
+        which: String::new(),
+        unused: Vec::new(),
     };
     let asking = Asking { language: Language::find(&waiting.language).unwrap_or(asking.language), ..asking };
     self::deed(ledger, asking, &wanted, confirmed).await
@@ -125,7 +127,7 @@ pub(super) async fn ask(
     asking: Asking<'_>,
     wanted: &Wanted,
     enrolled: &Enrolled,
-    changes: Vec<Change>,
+    read: ReadCorrection,
 ) -> Result<Settled, Failure> {
     let waiting = WaitingDeed::new(wanted, Some(enrolled.subject.number), asking.language);
     let (reply_to, expires_at) = confirm::wait(ledger, asking, &confirm::Waiting::Deed(waiting)).await?;
@@ -133,7 +135,7 @@ pub(super) async fn ask(
     let answers = enrolled.answers()?;
     let enrollment = compose::enrollment(asking.shelved, enrolled, &number, &answers);
     let facts =
-        DeedConfirm::new(&enrollment, wanted.deed, &wanted.reason, changes, &reply_to, expires_at, asking.language)
+        DeedConfirm::new(&enrollment, wanted.deed, &wanted.reason, read, &reply_to, expires_at, asking.language)
             .with_kits(&wanted.kits);
     let to = Addressing {
         reply_to: Some(&reply_to),
@@ -205,7 +207,12 @@ pub(super) async fn lacking(
     wanted: &Wanted,
     lacks: &[Lack],
 ) -> Result<Settled, Failure> {
-    let facts = Facts::DeedForm(DeedForm::new(wanted, lacks));
+    let facts = DeedForm::new(wanted, lacks);
+    let facts = match wanted.deed {
+        Deed::Correct => facts.with_items(&asking.reader(), wanted, &note::forms(asking.study(), None)),
+        _ => facts,
+    };
+    let facts = Facts::DeedForm(facts);
     let reason = format!("lacking:{}", lacks.iter().map(|lack| lack.key()).collect::<Vec<_>>().join(","));
     asking.reply(ledger, asking.to_sender(), facts, asking.settled("reply_error", reason)).await
 }

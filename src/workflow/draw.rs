@@ -7,8 +7,10 @@ use super::ledger::Page;
 use super::shelf::ShelvedStudy;
 use super::stock::AtHand;
 use super::{Failure, Means, proof};
-use crate::domain::allocation::{Allotment, Fault, Levels, Origin, record as allocation_journal};
-use crate::domain::study::{FIRST, Rules};
+use crate::domain::allocation::{Allotment, Fault, Levels, Origin, Scheme, record as allocation_journal};
+use crate::domain::level;
+use crate::domain::study::{FIRST, Rules, Study};
+use crate::letters::facts::Reason;
 use crate::store::allocation::AllocationRow;
 use crate::store::kit::KitRow;
 use crate::store::{Tx, allocation, kit};
@@ -51,6 +53,45 @@ pub(super) struct Drawn {
 /// A checked form that the scheme takes no decision for.
 pub(super) fn no_levels(fault: Fault) -> Failure {
     Failure::Contradiction(format!("a checked form cannot be allocated: {fault}"))
+}
+
+/// Why a subject of those levels cannot be allocated by that allocation, if it cannot: a calculation that a level follows from gives
+/// nothing, or something that the statistician's file does not know. `answered` says which answers there are.
+pub(super) fn missing_levels(
+    study: &Study,
+    scheme: &Scheme,
+    levels: &Levels,
+    allocation: &str,
+    answered: &dyn Fn(&str) -> bool,
+) -> Vec<Reason> {
+    let forms = study.forms_of(allocation);
+    let (mut blank, mut none) = (Vec::new(), Vec::new());
+    for fault in scheme.faults_of(levels) {
+        match fault {
+            Fault::MissingLevel(id) => {
+                for item in level::wanting(&forms, &id, answered) {
+                    if level::is_calculated(&forms, &item) { none.push(item) } else { blank.push(item) }
+                }
+            }
+            Fault::UnknownLevel { factor, .. } => {
+                none.extend(level::inputs(&forms, &factor).into_iter().map(|item| item.id.clone()));
+                none.push(factor);
+            }
+            _ => {}
+        }
+    }
+    for ids in [&mut blank, &mut none] {
+        ids.sort();
+        ids.dedup();
+    }
+    let registered = |id: &String| allocation != FIRST && study.registration_instrument().find(id).is_some();
+    let (on_file, asked): (Vec<String>, Vec<String>) = blank.into_iter().partition(registered);
+    let reasons = [
+        (on_file, Reason::DataMissing as fn(Vec<String>) -> Reason),
+        (asked, Reason::AnswerNeeded),
+        (none, Reason::NoLevel),
+    ];
+    reasons.into_iter().filter(|(ids, _)| !ids.is_empty()).map(|(ids, reason)| reason(ids)).collect()
 }
 
 /// Decides the study's next number by those rules, by a draw if no arm is given. Nothing is changed by it.

@@ -10,7 +10,7 @@ use chrono::NaiveDate;
 use serde_json::json;
 
 pub(super) use super::draw::Given;
-use super::draw::{Drawn, Wanted, draw, no_levels};
+use super::draw::{Drawn, Wanted, draw, missing_levels, no_levels};
 pub use super::entry::{append, record_digest};
 use super::ledger::{Ledger, Page};
 use super::reference::reference_key;
@@ -37,7 +37,13 @@ use crate::store::{Reader, Tx, allocation, kit, randomization, subject};
 pub fn refusal_keys(reasons: &[Reason], form: &Form) -> Vec<String> {
     let faults = form.faults.iter().map(|fault| format!("{}:{}", fault.code.key(), fault.item));
     let others = reasons.iter().map(|reason| match reason {
-        Reason::NotEligible(ids) | Reason::CohortFull(ids) => format!("{}:{}", reason.key(), ids.join(",")),
+        Reason::NotEligible(ids)
+        | Reason::CohortFull(ids)
+        | Reason::DataMissing(ids)
+        | Reason::AnswerNeeded(ids)
+        | Reason::NoLevel(ids) => {
+            format!("{}:{}", reason.key(), ids.join(","))
+        }
         other => other.key().to_string(),
     });
     faults.chain(others).collect()
@@ -432,6 +438,11 @@ pub(super) async fn refusals(
     match (&study.scheme, page.states.get(FIRST)) {
         (Some(scheme), Some(state)) => {
             let levels = levels_of(study, scheme, site, form);
+            let lacking = missing_levels(study, scheme, &levels, FIRST, &|id| form.answers.contains_key(id));
+            if !lacking.is_empty() {
+                reasons.extend(lacking);
+                return Ok(Err(reasons));
+            }
             match state.find_full(scheme, &study.caps, site_cap, &levels).map_err(no_levels)? {
                 Some(Full::Arm) if study.blinding == Blinding::Open => reasons.push(Reason::ArmFull),
                 Some(Full::Total | Full::Arm) => reasons.push(Reason::StudyFull),

@@ -341,7 +341,12 @@ fn in_words(study: &Study, reasons: &[Reason]) -> String {
         Reason::Earlier(id) => {
             format!("it looks at the arm of the allocation {id}, which the subject does not have yet")
         }
-        Reason::DataMissing => "what it looks at is absent from the registration".to_string(),
+        Reason::DataMissing(ids) => format!("what it looks at is absent from the registration: {}", ids.join(", ")),
+        Reason::AnswerNeeded(ids) => format!("the allocation needs an answer that is blank: {}", ids.join(", ")),
+        Reason::NoLevel(ids) => {
+            let file = "a level that these answers give is none that the allocation's file knows, or is blank";
+            format!("{file}: {}", ids.join(", "))
+        }
         Reason::SubjectOut(kind) => format!("of the subject is recorded: {}", kind.key()),
         Reason::RandomizationArmFull => "an arm is full, which closes the allocation to everybody".to_string(),
         Reason::RandomizationFull => {

@@ -15,7 +15,7 @@ use crate::domain::deed::{Lack, Wanted};
 use crate::domain::kit::State;
 use crate::domain::text;
 use crate::letters::Facts;
-use crate::letters::facts::{DeedConfirm, DeedForm, KitRefused, KitReplaced, KitsQuarantined};
+use crate::letters::facts::{DeedConfirm, DeedForm, KitRefused, KitReplaced, KitsQuarantined, ReadCorrection};
 use crate::limits;
 use crate::store::kit::{self, KitRow};
 use crate::store::{allocation, subject};
@@ -90,7 +90,7 @@ pub(super) async fn replace(
     match confirmed {
         Confirmed::NotYet => {
             let wanted = Wanted { kits: vec![now.code.clone()], ..wanted.clone() };
-            deed::ask(ledger, asking, &wanted, enrolled, Vec::new()).await
+            deed::ask(ledger, asking, &wanted, enrolled, ReadCorrection::default()).await
         }
         // It was refused then: whoever asks again is asked again.
         Confirmed::Spent => confirm::expired(ledger, asking).await,

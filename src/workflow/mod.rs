@@ -16,6 +16,7 @@ pub mod cohorts;
 pub mod command;
 pub mod compose;
 pub mod confirm;
+pub mod correction;
 pub mod course;
 pub mod credentials;
 pub mod deed;

@@ -1,75 +1,26 @@
 //! Errors and withdrawals as new facts: the enrollment stays as it was, and the fact points at it (promise 4).
 
-use std::collections::BTreeMap;
-
 use super::accept::Asking;
 use super::compose::{self, Addressing, Outgoing};
-use super::enroll::{self, Confirmed, Enrolled, Further};
+use super::correction::{self, Answers, Corrected, Correction, Misread, changes, on_file};
+use super::enroll::{Confirmed, Enrolled};
 use super::facts::{self, NewFact};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
-use super::{Failure, Means, Settled, again, deed, proof};
-use crate::domain::allocation::Levels;
-use crate::domain::answer::{self, Fault, Form};
-use crate::domain::deed::{Deed, Lack, Wanted};
+use super::{Failure, Means, Settled, again, deed};
+use crate::domain::deed::{Deed, Lack, Misname, Misnamed, Wanted};
 use crate::domain::fact::{self, FactKind};
 use crate::domain::instrument::Instrument;
 use crate::domain::language::Language;
-use crate::domain::study::{Person, Role, Study};
-use crate::domain::text;
+use crate::domain::study::{Person, Randomization, Role, Study};
 use crate::letters::Facts;
-use crate::letters::facts::{Change, DeedForm, Noted, Reader};
-use crate::store::allocation::AllocationRow;
+use crate::letters::facts::{Change, DeedForm, FaultLine, Noted, ReadCorrection, Reader, UnknownKey};
+use crate::limits;
 use crate::store::fact::{self as fact_rows, FactRow};
 use crate::store::subject::SubjectRow;
 
 /// Who hears of every fact.
 const TOLD: [Role; 2] = [Role::Coordinator, Role::Statistician];
-
-/// What would have been right. Items of further allocations' forms go by [`fact::further_item`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Correction {
-    /// Canonical values by item: those that differ from what is on file, as corrected since.
-    pub changes: BTreeMap<String, String>,
-    /// Canonical values of the items that were named, whether or not they differ.
-    pub named: BTreeMap<String, String>,
-    /// Levels of the allocation, where it counts at others.
-    pub levels: Option<Levels>,
-    /// Levels of further allocations, where they count at others, by their ids.
-    pub further: BTreeMap<String, Levels>,
-}
-
-impl Correction {
-    /// Whether an allocation counts at other levels.
-    pub fn moves(&self) -> bool {
-        self.levels.is_some() || !self.further.is_empty()
-    }
-
-    /// Takes up what a form says that was read with the values that were named of it; what it said before is `known`.
-    fn take(&mut self, randomization: Option<&str>, known: &Answers, named: &Answers, form: &Form) {
-        let name = |item: String| randomization.map_or(item.clone(), |id| fact::further_item(id, &item));
-        for (item, value) in form.canonical() {
-            if named.contains_key(&item) {
-                self.named.insert(name(item.clone()), value.clone());
-            }
-            if known.get(&item) != Some(&value) {
-                self.changes.insert(name(item), value);
-            }
-        }
-    }
-}
-
-/// Canonical values, or typed ones, by item id.
-type Answers = BTreeMap<String, String>;
-
-/// Why values cannot be taken for the right ones.
-#[derive(Clone, Debug)]
-pub enum Misread<'s> {
-    /// What is wrong with them, each with the form that asks for it.
-    Faults(Vec<(&'s Instrument, Fault)>),
-    /// None of the forms filled in for the subject asks for these, or several do.
-    Nowhere(Vec<String>),
-}
 
 /// One fact to be noted.
 #[derive(Clone, Copy, Debug)]
@@ -94,153 +45,60 @@ pub struct Note<'a> {
     pub inbox_id: Option<i64>,
 }
 
-/// What a form filled in for a subject says by now: what was recorded at first, with what was corrected before the fact of that
-/// number. `randomization` is that of the form; none of the registration.
-///
-/// # Errors
-/// Rows that cannot have been written by this program.
-pub fn corrected(enrolled: &Enrolled, randomization: Option<&str>, before: i64) -> Result<Answers, Failure> {
-    let mut answers = match randomization {
-        None => enrolled.answers()?,
-        Some(id) => enrolled.find_further(id).map(Further::answers).transpose()?.unwrap_or_default(),
-    };
-    correct(&mut answers, enrolled.facts.iter().filter(|fact| fact.number < before), randomization)?;
-    Ok(answers)
-}
-
-/// Puts what facts say of a form in place of what was recorded at first.
-pub(super) fn correct<'f>(
-    answers: &mut Answers,
-    facts: impl Iterator<Item = &'f FactRow>,
-    randomization: Option<&str>,
-) -> Result<(), Failure> {
-    let corrects = |fact: &&FactRow| matches!(fact.kind, FactKind::WrongStratum | FactKind::Corrected);
-    for row in facts.filter(corrects) {
-        answers.extend(fact::changes_of(&changes(row)?, randomization));
-    }
-    Ok(())
-}
-
-fn changes(fact: &FactRow) -> Result<Answers, Failure> {
-    serde_json::from_str(&fact.changes)
-        .map_err(|error| Failure::Contradiction(format!("changes of fact {}: {error}", fact.number)))
-}
-
-/// The levels at which an allocation stands by what is known: those it looked at, or those that would have been right.
-fn standing(enrolled: &Enrolled, given: &AllocationRow) -> Result<Levels, Failure> {
-    let id = given.randomization.as_str();
-    let mut levels = proof::row_of(given)?.levels;
-    for row in enrolled.facts.iter().filter(|fact| fact.after_allocation >= given.number) {
-        levels = proof::right_levels(id, row)?.unwrap_or(levels);
-    }
-    Ok(levels)
-}
-
-/// The form that a name means, and the item in it: `isi` and `second.isi` are those of the only, or that, further allocation that the
-/// subject has, unless the registration has such an item.
-fn place(study: &Study, enrolled: &Enrolled, name: &str) -> Option<(Option<String>, String)> {
-    let item_of = |instrument: &str, name: &str| {
-        let keys = answer::keys(study.find_instrument(instrument)?);
-        keys.get(&text::fold_tight(name)).cloned()
-    };
-    if study.registration_instrument().find(name).is_some() {
-        return Some((None, name.to_string()));
-    }
-    let (form, name) = name.split_once('.').map_or((None, name), |(form, item)| (Some(form), item));
-    let own = enrolled.further.iter().filter_map(|own| {
-        let id = own.allocation.randomization.as_str();
-        let meant = form.is_none_or(|form| form == id);
-        let own = study.find_randomization(id).filter(|_| meant)?;
-        Some((Some(id.to_string()), item_of(&own.instrument, name)?))
-    });
-    match own.collect::<Vec<_>>().as_mut_slice() {
-        [only] => Some(std::mem::take(only)),
-        _ => None,
-    }
-}
-
-/// Reads the right values of some items: the whole form that asks for them is read again with them, on the day it was sent, so that
-/// what is computed from them is corrected too.
-///
-/// # Errors
-/// What is wrong with the values that were to be right.
-pub fn read_correction<'s>(
-    study: &'s Study,
-    enrolled: &Enrolled,
-    typed: &BTreeMap<String, String>,
-) -> Result<Result<Correction, Misread<'s>>, Failure> {
-    let mut named: BTreeMap<Option<String>, Answers> = BTreeMap::new();
-    let mut nowhere = Vec::new();
-    for (name, value) in typed {
-        match place(study, enrolled, name) {
-            Some((form, item)) => drop(named.entry(form).or_default().insert(item, value.clone())),
-            None => nowhere.push(name.clone()),
-        }
-    }
-    if !nowhere.is_empty() {
-        return Ok(Err(Misread::Nowhere(nowhere)));
-    }
-    let (mut correction, mut faults) = (Correction::default(), Vec::new());
-    let mut read = |form: Option<&str>, instrument: &'s Instrument, day| -> Result<(Form, bool), Failure> {
-        let known = corrected(enrolled, form, i64::MAX)?;
-        let own = named.remove(&form.map(str::to_string)).unwrap_or_default();
-        let mut whole = known.clone();
-        whole.extend(own.clone());
-        let read = again::read_again(study, instrument, whole, day);
-        if !own.is_empty() {
-            let wrong = read.faults.iter().filter(|fault| own.contains_key(&fault.item));
-            faults.extend(wrong.map(|fault| (instrument, fault.clone())));
-            correction.take(form, &known, &own, &read);
-        }
-        Ok((read, !own.is_empty()))
-    };
-    let (registration, of_all) = read(None, study.registration_instrument(), enrolled.day(study.zone))?;
-    let mut further = Vec::new();
-    for own in &enrolled.further {
-        let Some(rules) = study.find_randomization(&own.allocation.randomization) else { continue };
-        let (form, of_own) = read(Some(&rules.id), again::form_of(study, rules)?, own.day(study.zone))?;
-        if of_all || of_own {
-            let right = again::levels_of(study, rules, enrolled, &registration, &form);
-            further.push((&own.allocation, right));
-        }
-    }
-    if !faults.is_empty() {
-        return Ok(Err(Misread::Faults(faults)));
-    }
-    if let (Some(scheme), Some(given), true) = (&study.scheme, &enrolled.allocation, of_all) {
-        let site = enroll::site_of(study, &registration).unwrap_or_else(|| enrolled.subject.site.clone());
-        let right = enroll::levels_of(study, scheme, &site, &registration);
-        let known = standing(enrolled, given)?;
-        correction.levels = moves(&known, &right).then_some(right);
-    }
-    for (given, right) in further {
-        let known = standing(enrolled, given)?;
-        if moves(&known, &right) {
-            correction.further.insert(given.randomization.clone(), right);
-        }
-    }
-    Ok(Ok(correction))
-}
-
-/// Whether an allocation that stands at some levels would stand at others. One that was decided by other factors than those in force
-/// does not: a higher epoch began their counts anew, and what is in force knows nothing of what it looked at.
-fn moves(known: &Levels, right: &Levels) -> bool {
-    known != right && known.keys().eq(right.keys())
-}
-
 /// What a fact of that number corrects, or would, as letters tell it; behind the registration's items those of further forms.
 fn told(reader: &Reader<'_>, enrolled: &Enrolled, corrects: &Answers, number: i64) -> Result<Vec<Change>, Failure> {
     let study = reader.study;
-    let own = corrected(enrolled, None, number)?;
+    let own = on_file(enrolled, None, number)?;
     let mut all = Change::list(reader, study.registration_instrument(), &own, &fact::changes_of(corrects, None));
     for own in &enrolled.further {
         let Some(rules) = study.find_randomization(&own.allocation.randomization) else { continue };
-        let (known, right) =
-            (corrected(enrolled, Some(&rules.id), number)?, fact::changes_of(corrects, Some(&rules.id)));
+        let (known, right) = (on_file(enrolled, Some(&rules.id), number)?, fact::changes_of(corrects, Some(&rules.id)));
         let changes = Change::list(reader, again::form_of(study, rules)?, &known, &right);
         all.extend(changes.into_iter().map(|change| change.of(&rules.title, reader.language)));
     }
     Ok(all)
+}
+
+/// The forms that were filled in for a subject; of the study, where none is known.
+pub(super) fn forms<'s>(
+    study: &'s Study,
+    enrolled: Option<&Enrolled>,
+) -> Vec<(Option<&'s Randomization>, &'s Instrument)> {
+    let has = |own: &&Randomization| enrolled.is_none_or(|enrolled| enrolled.find_further(&own.id).is_some());
+    let further = study.randomizations.iter().filter(has);
+    let further = further.filter_map(|own| Some((Some(own), study.find_instrument(&own.instrument)?)));
+    std::iter::once((None, study.registration_instrument())).chain(further).collect()
+}
+
+/// Says why nothing can be corrected so, with the form to fill in and the names of the items there are.
+async fn mend(
+    ledger: &mut Ledger<'_>,
+    asking: Asking<'_>,
+    wanted: &Wanted,
+    enrolled: &Enrolled,
+    misread: &Misread<'_>,
+) -> Result<Settled, Failure> {
+    let reader = asking.reader();
+    let mut left = wanted.clone();
+    if let Misread::Names(misnamed) = misread {
+        // What no form of the subject takes would be refused once more.
+        let is_lost = |one: &&Misnamed| !matches!(one.why, Misname::Several(_));
+        misnamed.iter().filter(is_lost).for_each(|one| drop(left.changes.remove(&one.name)));
+    }
+    let facts = DeedForm::new(wanted, &[Lack::Changes]);
+    let facts = facts.with_items(&reader, &left, &forms(asking.study(), Some(enrolled)));
+    let (facts, keys): (DeedForm, Vec<String>) = match misread {
+        Misread::Faults(faults) => {
+            let keys = faults.iter().map(|(_, fault)| format!("{}:{}", fault.code.key(), fault.item));
+            (facts.with_faults(&reader, faults), keys.collect())
+        }
+        Misread::Names(misnamed) => {
+            let keys = misnamed.iter().map(|one| format!("{}:{}", one.why.key(), one.name));
+            (facts.with_misnamed(&reader, misnamed), keys.collect())
+        }
+    };
+    let settled = Settled { subject_id: Some(enrolled.subject.id), ..asking.settled("reply_error", keys.join(" ")) };
+    asking.reply(ledger, asking.to_sender(), Facts::DeedForm(facts), settled).await
 }
 
 /// Answers a request by mail; the sender may ask, and the subject is of their site.
@@ -252,18 +110,12 @@ pub(super) async fn by_mail(
     confirmed: Confirmed,
 ) -> Result<Settled, Failure> {
     let study = asking.study();
-    let correction = match wanted.deed {
-        Deed::Correct => match read_correction(study, enrolled, &wanted.changes)? {
-            Ok(correction) => correction,
-            Err(Misread::Nowhere(_)) => return deed::lacking(ledger, asking, wanted, &[Lack::Form]).await,
-            Err(Misread::Faults(faults)) => {
-                let facts = DeedForm::new(wanted, &[Lack::Changes]).with_faults(&asking.reader(), &faults);
-                let keys = faults.iter().map(|(_, fault)| format!("{}:{}", fault.code.key(), fault.item));
-                let settled = asking.settled("reply_error", keys.collect::<Vec<String>>().join(" "));
-                return asking.reply(ledger, asking.to_sender(), Facts::DeedForm(facts), settled).await;
-            }
+    let Corrected { correction, doubts } = match wanted.deed {
+        Deed::Correct => match correction::read(study, enrolled, &wanted.changes)? {
+            Ok(read) => read,
+            Err(misread) => return mend(ledger, asking, wanted, enrolled, &misread).await,
         },
-        _ => Correction::default(),
+        _ => Corrected::default(),
     };
     let kind = match wanted.deed {
         Deed::Correct if correction.moves() => FactKind::WrongStratum,
@@ -282,12 +134,23 @@ pub(super) async fn by_mail(
         inbox_id: Some(asking.arrival.inbox_id),
     };
     let known = known(ledger, &note).await?;
+    let reader = asking.reader();
     if known.is_none() && wanted.deed == Deed::Correct && correction.changes.is_empty() {
-        return deed::lacking(ledger, asking, wanted, &[Lack::Changes]).await;
+        let same = told(&reader, enrolled, &correction.named, i64::MAX)?;
+        let facts = DeedForm::new(wanted, &[Lack::OnFile]).with_same(same);
+        let facts = facts.with_items(&reader, wanted, &forms(study, Some(enrolled)));
+        let settled = asking.settled("reply_error", format!("lacking:{}", Lack::OnFile.key()));
+        return asking.reply(ledger, asking.to_sender(), Facts::DeedForm(facts), settled).await;
     }
     if known.is_none() && confirmed == Confirmed::NotYet {
-        let changes = told(&asking.reader(), enrolled, &correction.changes, i64::MAX)?;
-        return deed::ask(ledger, asking, wanted, enrolled, changes).await;
+        let doubts = doubts.iter().take(limits::FAULTS_LISTED);
+        let read = ReadCorrection {
+            changes: told(&reader, enrolled, &correction.changes, i64::MAX)?,
+            doubts: doubts.map(|(form, doubt)| FaultLine::doubt(&reader, form, doubt)).collect(),
+            same: told(&reader, enrolled, &correction.on_file(), i64::MAX)?,
+            unused: UnknownKey::of(&wanted.unused),
+        };
+        return deed::ask(ledger, asking, wanted, enrolled, read).await;
     }
     let site = enrolled.subject.site.as_str();
     let to = Addressing { site: Some(site), subject_id: Some(enrolled.subject.id), ..asking.to_sender() };
@@ -335,7 +198,7 @@ fn repeats(note: &Note<'_>, fact: &FactRow) -> Result<bool, Failure> {
     let made = changes(fact)?;
     let said = |name: &str, value: &str| -> Result<bool, Failure> {
         let (form, item) = name.split_once('.').map_or((None, name), |(form, item)| (Some(form), item));
-        let before = corrected(note.enrolled, form, fact.number)?;
+        let before = on_file(note.enrolled, form, fact.number)?;
         Ok(made.get(name).or_else(|| before.get(item)).is_some_and(|own| own == value))
     };
     let mut any = false;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::accept;
 use super::compose;
+use super::correction::{self, Correction, Misread};
 use super::ledger::Ledger;
-use super::note::{self, Correction, Misread, Note};
+use super::note::{self, Note};
 use super::shelf::{Shelf, ShelvedStudy};
 use super::{Failure, Means};
 use crate::domain::answer::Fault;
@@ -68,13 +69,14 @@ pub async fn remark(
     }
     let correction = match right {
         None => Correction::default(),
-        Some(right) => match note::read_correction(study, &enrolled, right)? {
-            Ok(correction) if correction.changes.is_empty() => return Ok(Remarked::Nothing),
-            Ok(correction) => correction,
+        // What is unusual of it, the page has asked about.
+        Some(right) => match correction::read(study, &enrolled, right)? {
+            Ok(read) if read.correction.changes.is_empty() => return Ok(Remarked::Nothing),
+            Ok(read) => read.correction,
             Err(Misread::Faults(faults)) => {
                 return Ok(Remarked::Faults(faults.into_iter().map(|(_, fault)| fault).collect()));
             }
-            Err(Misread::Nowhere(_)) => return Ok(Remarked::Nothing),
+            Err(Misread::Names(_)) => return Ok(Remarked::Nothing),
         },
     };
     let kind = match right {

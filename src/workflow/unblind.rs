@@ -18,7 +18,7 @@ use crate::domain::fact::FactKind;
 use crate::domain::language::Language;
 use crate::domain::study::{Blinding, Person};
 use crate::letters::Facts;
-use crate::letters::facts::{Disclosed, Disclosure, Opening, Unblinded, UnblindingNotice};
+use crate::letters::facts::{Disclosed, Disclosure, Opening, ReadCorrection, Unblinded, UnblindingNotice};
 use crate::store::allocation::AllocationRow;
 use crate::store::fact::{self, FactRow};
 
@@ -88,7 +88,7 @@ pub(super) async fn by_mail(
     }
     let told = known(ledger, enrolled, asking.person).await?;
     if told.is_none() && confirmed == Confirmed::NotYet && study.unblinding.confirm {
-        return deed::ask(ledger, asking, wanted, enrolled, Vec::new()).await;
+        return deed::ask(ledger, asking, wanted, enrolled, ReadCorrection::default()).await;
     }
     let what = Break {
         person: asking.person,

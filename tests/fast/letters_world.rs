@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hagaki::domain::answer::{Answer, Fault, FaultCode, Form, Value};
-use hagaki::domain::deed::{Deed, Lack, Unblinding, Wanted};
+use hagaki::domain::deed::{Deed, Lack, Misname, Misnamed, Unblinding, Wanted};
 use hagaki::domain::fact::{FactKind, Recounting};
 use hagaki::domain::instrument::{Choice, Choices, DayBound, Instrument, Item, ItemKind, Keys, Limits};
 use hagaki::domain::kit::{Day, StockRules};
@@ -17,7 +17,8 @@ use hagaki::letters::facts::{
     AssignmentBlinded, AssignmentFailedAlert, Balance, BlankForm, Change, Confirm, Conflict, DeedConfirm, DeedForm,
     Digest, DigestUnblinded, Disclosure, Enrollment, Facts, Head, Help, KitRefused, KitReplaced, KitReplacedBlinded,
     KitReplacedUnblinded, KitsQuarantined, KitsShortBlinded, KitsShortUnblinded, Links, Noted, NoticeBlind,
-    NoticeUnblinded, Opening, Reader, Reason, Refusal, Replacement, Sameness, ShortArm, Unblinded, UnblindingNotice,
+    NoticeUnblinded, Opening, ReadCorrection, Reader, Reason, Refusal, Replacement, Sameness, ShortArm, Unblinded,
+    UnblindingNotice,
 };
 use hagaki::letters::{Kind, Letter};
 
@@ -313,14 +314,25 @@ fn deeds<'a>(
         reason: typed.into(),
         changes: BTreeMap::new(),
         kits: Vec::new(),
+        which: String::new(),
+        unused: Vec::new(),
     };
-    let correcting = Wanted { deed: Deed::Correct, subject: "B-0003".into(), ..wanted.clone() };
+    let unused = vec![("Colour of <b>eyes</b>".to_string(), "{{arm}}\r\nBcc: x".to_string())];
+    let changes = BTreeMap::from([("sex".to_string(), "<i>{{arm}}\r\nBcc: x".to_string())]);
+    let subject = "B-0003".to_string();
+    let correcting = Wanted { deed: Deed::Correct, subject, unused, changes, ..wanted.clone() };
+    let registration = study.registration_instrument();
+    let misnamed = Misnamed { name: "age".into(), why: Misname::Calculated(vec!["sex".into()]) };
+    let read = ReadCorrection {
+        same: Change::list(reader, registration, enrollment.answers, enrollment.answers),
+        ..ReadCorrection::default()
+    };
     let replacing = Wanted { deed: Deed::ReplaceKit, ..wanted.clone() };
     let kits = vec!["K-4711".to_string(), "K-4802".to_string()];
     let keeping = Wanted { deed: Deed::QuarantineKit, reason: String::new(), kits, ..wanted.clone() };
     let until = now().plus_seconds(86_400);
     let reply_to = "reg+c.abc@example.jp";
-    let changes = Change::list(reader, study.registration_instrument(), enrollment.answers, changed);
+    let read = ReadCorrection { changes: Change::list(reader, registration, enrollment.answers, changed), ..read };
     let opening = Opening { by: yamada, at: now(), reason: typed };
     let telling = Opening { reason: "the nurse says that he gets crimson", ..opening };
     let disclosure = Disclosure::to(study, yamada, "012", &study.arms[0], Some("K-4711")).expect("they may");
@@ -328,9 +340,16 @@ fn deeds<'a>(
     assert!(Disclosure::to(study, sato, "012", &study.arms[0], None).is_none(), "not their role");
     vec![
         (Facts::DeedForm(DeedForm::new(&wanted, &[Lack::Subject])), yamada),
-        (Facts::DeedForm(DeedForm::new(&correcting, &[Lack::Changes])), yamada),
         (
-            Facts::DeedConfirm(DeedConfirm::new(enrollment, Deed::Correct, typed, changes, reply_to, until, language)),
+            Facts::DeedForm(
+                DeedForm::new(&correcting, &[Lack::Changes])
+                    .with_items(reader, &correcting, &[(None, registration)])
+                    .with_misnamed(reader, &[misnamed]),
+            ),
+            yamada,
+        ),
+        (
+            Facts::DeedConfirm(DeedConfirm::new(enrollment, Deed::Correct, typed, read, reply_to, until, language)),
             yamada,
         ),
         (

@@ -20,10 +20,10 @@ use crate::store::fact::FactRow;
 use crate::store::response::ResponseRow;
 use crate::store::subject;
 use crate::workflow::command;
+use crate::workflow::correction;
 use crate::workflow::enroll::Further;
 use crate::workflow::follow_up::Chart;
 use crate::workflow::ledger::Ledger;
-use crate::workflow::note;
 use crate::workflow::shelf::Shelf;
 
 /// Canonical answers by item id.
@@ -200,7 +200,7 @@ impl View<'_> {
                 Some(id) => study.find_randomization(id).and_then(|own| study.find_instrument(&own.instrument)),
             };
             let Some(instrument) = instrument else { continue };
-            let known = note::corrected(enrolled, form, fact.number)?;
+            let known = correction::on_file(enrolled, form, fact.number)?;
             let own = fact::changes_of(&right, form);
             for item in instrument.items.iter().filter(|item| own.contains_key(&item.id)) {
                 let value = |answers: &Answers| {

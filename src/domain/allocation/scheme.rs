@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::list::ArmList;
 use super::plan::Plan;
+use super::{Fault, Levels};
 use crate::domain::number::Rational;
 
 /// Id of the factor whose levels are the recruiting sites.
@@ -262,6 +263,11 @@ impl Scheme {
     /// Ids whose levels a decision needs, sorted; items' ids or [`SITE`].
     pub fn needs(&self) -> impl Iterator<Item = &str> {
         self.plan.dimensions.iter().map(|dimension| dimension.id.as_str())
+    }
+
+    /// What keeps a subject of those levels from being allocated: a level that it does not have, or that is none of the factor's.
+    pub fn faults_of(&self, levels: &Levels) -> Vec<Fault> {
+        self.plan.dimensions.iter().filter_map(|dimension| dimension.level_of(levels).err()).collect()
     }
 
     /// Whether its allocations have slots (`ratio-arms`).

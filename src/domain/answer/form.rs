@@ -85,6 +85,21 @@ pub fn keys(instrument: &Instrument) -> &BTreeMap<String, String> {
     })
 }
 
+/// The item that a key means, the calculated ones among them: whoever names one of these is to be told so.
+pub fn find_named<'i>(instrument: &'i Instrument, key: &str) -> Option<&'i Item> {
+    let folded = [text::fold_tight(key), text::fold_key_undecorated(key)];
+    let own = keys(instrument);
+    if let Some(id) = folded.iter().find_map(|key| own.get(key)) {
+        return instrument.find(id);
+    }
+    let mut calculated = instrument.items.iter().filter(|item| matches!(item.kind, ItemKind::Calculation(_)));
+    calculated.find(|item| {
+        let labels = item.label.wordings().map(|(_, label)| label);
+        let mut names = [item.id.as_str()].into_iter().chain(labels).chain(item.aliases.iter().map(String::as_str));
+        names.any(|name| folded.contains(&text::fold_tight(name)))
+    })
+}
+
 /// Whether an answer of this kind comes in a mail.
 fn is_typed(kind: &ItemKind) -> bool {
     !matches!(kind, ItemKind::File | ItemKind::Heading | ItemKind::Calculation(_))

@@ -67,8 +67,12 @@ pub enum Reason {
     SubjectOut(FactKind),
     /// The allocation of that id must come first.
     Earlier(String),
-    /// What is on file of the subject lacks something that the randomization needs.
-    DataMissing,
+    /// What is on file of the subject lacks an answer to these items of the registration, which the randomization needs.
+    DataMissing(Vec<String>),
+    /// The allocation needs an answer to these items of the form, which may be left blank otherwise.
+    AnswerNeeded(Vec<String>),
+    /// Of these items the allocation needs a level, and the answers give none that it knows.
+    NoLevel(Vec<String>),
     /// The randomization has as many subjects as planned. Also said when an arm is full.
     RandomizationFull,
     /// An arm of this randomization has its planned number, in an open study: nobody more is randomized by it.
@@ -107,7 +111,9 @@ impl Reason {
             Reason::SubjectOut(FactKind::Duplicate) => "subject-duplicate",
             Reason::SubjectOut(_) => "subject-in-error",
             Reason::Earlier(_) => "earlier",
-            Reason::DataMissing => "data-missing",
+            Reason::DataMissing(_) => "data-missing",
+            Reason::AnswerNeeded(_) => "answer-needed",
+            Reason::NoLevel(_) => "no-level",
             Reason::RandomizationFull => "randomization-full",
             Reason::RandomizationArmFull => "randomization-arm-full",
             Reason::RandomizationSiteFull => "randomization-site-full",
@@ -129,7 +135,7 @@ impl Reason {
                 | Reason::RescreeningSpent(_)
                 | Reason::NoRole
                 | Reason::SubjectOut(_)
-                | Reason::DataMissing
+                | Reason::DataMissing(_)
                 | Reason::RandomizationFull
                 | Reason::RandomizationArmFull
                 | Reason::RandomizationSiteFull
@@ -183,6 +189,10 @@ impl ReasonLine {
             Reason::Condition(id) => {
                 let condition = study.find_randomization(id).and_then(|own| own.condition.as_ref());
                 condition.map(|condition| short(condition.message.in_language(language))).into_iter().collect()
+            }
+            Reason::DataMissing(ids) | Reason::AnswerNeeded(ids) | Reason::NoLevel(ids) => {
+                let item = |id: &String| study.find_item(id).map(|item| item.label.in_language(language).to_string());
+                ids.iter().map(|id| short(&item(id).unwrap_or_else(|| id.clone()))).collect()
             }
             Reason::Earlier(id) => {
                 let title = study.find_randomization(id).map(|own| own.title.in_language(language));

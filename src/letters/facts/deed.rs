@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::correction::{Change, FormNames, MisnamedLine, ReadCorrection};
 use super::enrollment::{ArmName, Enrollment, Site};
-use super::form::{FaultLine, Reader, shown_value};
+use super::form::{FaultLine, FormLine, Reader, UnknownKey};
+use super::randomization::RandomizationName;
 use super::short;
 use crate::domain::answer::Fault;
-use crate::domain::deed::{Deed, Lack, Wanted, tells_arm};
+use crate::domain::deed::{Deed, Lack, Misnamed, Wanted, tells_arm};
 use crate::domain::fact::FactKind;
 use crate::domain::instrument::Instrument;
 use crate::domain::language::{Language, Text};
@@ -54,6 +56,27 @@ pub struct DeedForm {
     /// Codes of the kits of which one is to be named.
     #[serde(default)]
     pub choices: Vec<String>,
+    /// Names that mean no item which can be corrected.
+    #[serde(default)]
+    pub misnamed: Vec<MisnamedLine>,
+    /// What was named with the value that is on file.
+    #[serde(default)]
+    pub same: Vec<Change>,
+    /// Lines that match no item, and were not used.
+    #[serde(default)]
+    pub unused: Vec<UnknownKey>,
+    /// What is to be corrected, as typed.
+    #[serde(default)]
+    pub typed: Vec<FormLine>,
+    /// The names of the items that can be corrected, form by form.
+    #[serde(default)]
+    pub items: Vec<FormNames>,
+    /// What was named as a randomization and is none; empty otherwise.
+    #[serde(default)]
+    pub which: String,
+    /// The randomizations that there are.
+    #[serde(default)]
+    pub randomizations: Vec<RandomizationName>,
 }
 
 impl DeedForm {
@@ -68,7 +91,47 @@ impl DeedForm {
             kits: clean::line(&wanted.kits.join(", "), limits::DEED_REASON_CHARS),
             faults: Vec::new(),
             choices: Vec::new(),
+            misnamed: Vec::new(),
+            same: Vec::new(),
+            unused: UnknownKey::of(&wanted.unused),
+            typed: Vec::new(),
+            items: Vec::new(),
+            which: short(&wanted.which),
+            randomizations: Vec::new(),
         }
+    }
+
+    /// The form of a correction, with what was typed: names the items of these forms, of the registration and of further randomizations, and the
+    /// randomizations there are.
+    #[must_use]
+    pub fn with_items(
+        self,
+        reader: &Reader<'_>,
+        wanted: &Wanted,
+        forms: &[(Option<&Randomization>, &Instrument)],
+    ) -> DeedForm {
+        let language = reader.language;
+        let own = reader.study.randomizations.iter();
+        let typed = wanted.changes.iter().map(|(name, typed)| FormLine::named(reader.study, name, typed, language));
+        DeedForm {
+            typed: typed.collect(),
+            items: forms.iter().map(|(own, form)| FormNames::new(*own, form, language)).collect(),
+            randomizations: own.map(|own| RandomizationName::new(own, language)).collect(),
+            ..self
+        }
+    }
+
+    /// Tells also which names mean no item that can be corrected.
+    #[must_use]
+    pub fn with_misnamed(self, reader: &Reader<'_>, misnamed: &[Misnamed]) -> DeedForm {
+        let named = misnamed.iter().take(limits::FAULTS_LISTED);
+        DeedForm { misnamed: named.map(|one| MisnamedLine::new(reader.study, one, reader.language)).collect(), ..self }
+    }
+
+    /// Tells also what is on file already.
+    #[must_use]
+    pub fn with_same(self, same: Vec<Change>) -> DeedForm {
+        DeedForm { same, ..self }
     }
 
     /// Tells also what is wrong with the values that were to be right.
@@ -85,55 +148,6 @@ impl DeedForm {
     }
 }
 
-/// One item to be corrected.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Change {
-    /// Title of the further allocation whose form asks for it; empty for the registration's.
-    #[serde(default)]
-    pub randomization: String,
-    /// Its label.
-    pub label: String,
-    /// Whether the values may be shown.
-    pub shown: bool,
-    /// As registered; empty where not shown or not answered.
-    pub was: String,
-    /// What would have been right; empty where not shown.
-    pub is: String,
-}
-
-impl Change {
-    /// Items with their registered and their right canonical values, in the order of the form; personal ones are not shown.
-    pub fn list(
-        reader: &Reader<'_>,
-        instrument: &Instrument,
-        registered: &std::collections::BTreeMap<String, String>,
-        right: &std::collections::BTreeMap<String, String>,
-    ) -> Vec<Change> {
-        let changed = instrument.items.iter().filter_map(|item| Some((item, right.get(&item.id)?)));
-        changed
-            .map(|(item, right)| {
-                let value = |value: Option<&String>| match value {
-                    Some(value) if !item.personal => shown_value(reader.study, item, value, reader.language),
-                    _ => String::new(),
-                };
-                Change {
-                    randomization: String::new(),
-                    label: short(item.label.in_language(reader.language)),
-                    shown: !item.personal,
-                    was: value(registered.get(&item.id)),
-                    is: value(Some(right)),
-                }
-            })
-            .collect()
-    }
-
-    /// The same of the form of a further allocation of that title.
-    #[must_use]
-    pub fn of(self, title: &Text, language: Language) -> Change {
-        Change { randomization: short(title.in_language(language)), ..self }
-    }
-}
-
 /// What was read of a request about a subject; a reply to the one-time address goes on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeedConfirm {
@@ -147,6 +161,15 @@ pub struct DeedConfirm {
     pub reason: String,
     /// What is to be corrected.
     pub changes: Vec<Change>,
+    /// What is unusual of it.
+    #[serde(default)]
+    pub doubts: Vec<FaultLine>,
+    /// What was named with the value that is on file.
+    #[serde(default)]
+    pub same: Vec<Change>,
+    /// Lines that match no item, and were not used.
+    #[serde(default)]
+    pub unused: Vec<UnknownKey>,
     /// Codes of the kits to be replaced or kept back.
     pub kits: Vec<String>,
     /// Address with the one-time token, to reply to.
@@ -161,17 +184,21 @@ impl DeedConfirm {
         enrollment: &Enrollment<'_>,
         deed: Deed,
         reason: &str,
-        changes: Vec<Change>,
+        read: ReadCorrection,
         reply_to: &str,
         expires_at: Instant,
         language: Language,
     ) -> DeedConfirm {
+        let ReadCorrection { changes, doubts, same, unused } = read;
         DeedConfirm {
             act: deed.key().to_string(),
             subject: short(enrollment.subject),
             site: enrollment.site(language),
             reason: words(reason),
             changes,
+            doubts,
+            same,
+            unused,
             kits: Vec::new(),
             reply_to: reply_to.to_string(),
             expires_at: expires_at.local(enrollment.study.zone),
@@ -186,6 +213,9 @@ impl DeedConfirm {
             site: Site { code: String::new(), name: String::new() },
             reason: words(reason),
             changes: Vec::new(),
+            doubts: Vec::new(),
+            same: Vec::new(),
+            unused: Vec::new(),
             kits: Vec::new(),
             reply_to: reply_to.to_string(),
             expires_at: expires_at.local(study.zone),

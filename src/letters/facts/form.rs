@@ -260,7 +260,12 @@ pub struct UnknownKey {
 impl UnknownKey {
     /// The unknown keys of a form, bounded.
     pub fn list(form: &Form) -> Vec<UnknownKey> {
-        let named = form.unknown.iter().take(limits::FAULTS_LISTED);
+        UnknownKey::of(&form.unknown)
+    }
+
+    /// Keys with their values, bounded.
+    pub fn of(unknown: &[(String, String)]) -> Vec<UnknownKey> {
+        let named = unknown.iter().take(limits::FAULTS_LISTED);
         named.map(|(key, value)| UnknownKey { key: short(key), value: short(value) }).collect()
     }
 }
@@ -353,6 +358,29 @@ impl FormFacts {
 }
 
 impl FormLine {
+    /// What was typed under a name that need not be an item's.
+    pub(super) fn named(study: &Study, name: &str, typed: &str, language: Language) -> FormLine {
+        let bare = name.split_once('.').filter(|(form, _)| study.find_randomization(form).is_some());
+        let item = study.find_item(bare.map_or(name, |(_, item)| item));
+        let line = item.map(|item| FormLine::new(item, typed, language));
+        let key = match (bare, &line) {
+            (None, Some(line)) => line.key.clone(),
+            _ => clean::line(name, usize::MAX),
+        };
+        match line {
+            Some(line) => FormLine { key, required: false, ..line },
+            None => FormLine {
+                key,
+                value: clean::line(typed, usize::MAX),
+                more: Vec::new(),
+                required: false,
+                faults: Vec::new(),
+                expected: None,
+                question: String::new(),
+            },
+        }
+    }
+
     fn new(item: &Item, typed: &str, language: Language) -> FormLine {
         let (value, more) = match item.kind {
             ItemKind::Note => {
@@ -375,7 +403,7 @@ impl FormLine {
 }
 
 /// Items that a mail can answer.
-fn typed_items(instrument: &Instrument) -> impl Iterator<Item = &Item> {
+pub(super) fn typed_items(instrument: &Instrument) -> impl Iterator<Item = &Item> {
     instrument
         .items
         .iter()
@@ -383,7 +411,7 @@ fn typed_items(instrument: &Instrument) -> impl Iterator<Item = &Item> {
 }
 
 /// The label, unless our reader would split it, cut it or take it for a comment.
-fn key_of(item: &Item, language: Language) -> String {
+pub(super) fn key_of(item: &Item, language: Language) -> String {
     let label = clean::line(item.label.in_language(language), usize::MAX);
     let misread = label.is_empty()
         || pipe::names(&label).next().is_some()

@@ -9,6 +9,7 @@ mod amendment;
 mod answer;
 mod balance;
 mod cohort;
+mod correction;
 mod deed;
 mod enrollment;
 mod form;
@@ -31,9 +32,10 @@ pub use balance::{
     LevelCounts, may_know_balance,
 };
 pub use cohort::{CohortFilling, CohortLevel};
+pub use correction::{Change, FormNames, MisnamedLine, ReadCorrection};
 pub use deed::{
-    Change, DeedConfirm, DeedForm, Disclosed, Disclosure, FactLine, Lacking, Noted, Opening, Unblinded,
-    UnblindedFurther, UnblindingNotice,
+    DeedConfirm, DeedForm, Disclosed, Disclosure, FactLine, Lacking, Noted, Opening, Unblinded, UnblindedFurther,
+    UnblindingNotice,
 };
 pub use enrollment::{ArmName, AssignmentBlinded, AssignmentOpen, Enrollment, Links, RegistrationDone, Site};
 pub use form::{ChoiceName, Expected, FaultLine, FormFacts, FormHead, FormLine, Reader, Shown, UnknownKey};

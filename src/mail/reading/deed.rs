@@ -60,6 +60,7 @@ pub(super) fn read(study: &Study, deed: Deed, subject: &Subject, content: &str) 
                 .or_else(|| further.item(&tight))
                 .or_else(|| further.item(&bare))
                 .or_else(|| (!further.forms.is_empty() && randomize::says_which(key)).then(|| WHICH.to_owned()))
+                .or_else(|| if deed == Deed::Correct { further.other(study, key) } else { None })
         }
     };
     let form = randomize::reaches(study);
@@ -69,13 +70,19 @@ pub(super) fn read(study: &Study, deed: Deed, subject: &Subject, content: &str) 
         return Err(Reason::KeyCount);
     }
     let mut said: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut unused = Vec::new();
     for line in &lines {
         let value = text::without_controls(&line.value).trim().to_owned();
-        if let (Some(key), false) = (known(&line.key), value.is_empty()) {
-            let values = said.entry(key).or_default();
-            if !values.iter().any(|other| text::fold(other) == text::fold(&value)) {
-                values.push(value);
+        match known(&line.key) {
+            Some(_) if value.is_empty() => {}
+            Some(key) => {
+                let values = said.entry(key).or_default();
+                if !values.iter().any(|other| text::fold(other) == text::fold(&value)) {
+                    values.push(value);
+                }
             }
+            None if deed == Deed::Correct => unused.push((text::without_controls(&line.key), value)),
+            None => {}
         }
     }
     let which = said.remove(WHICH).unwrap_or_default();
@@ -106,6 +113,8 @@ pub(super) fn read(study: &Study, deed: Deed, subject: &Subject, content: &str) 
         reason,
         changes: BTreeMap::new(),
         kits,
+        which: String::new(),
+        unused,
     };
     if wanted.subject.is_empty() && wanted.kits.is_empty() && !keyed_subject(&lines, &known) {
         let reference = subject.reference.clone();
@@ -117,10 +126,20 @@ pub(super) fn read(study: &Study, deed: Deed, subject: &Subject, content: &str) 
     }
     if deed == Deed::Correct {
         let own = further.told(study, &subject.rest, &which);
+        let is_named =
+            |item: &str| item.split_once('.').is_some_and(|(form, _)| study.find_randomization(form).is_some());
         let name = |item: String| match own {
-            Some(own) if study.registration_instrument().find(&item).is_none() => further.name(own, item),
+            Some(own) if study.registration_instrument().find(&item).is_none() && !is_named(&item) => {
+                further.name(own, item)
+            }
             _ => item,
         };
+        // A name that none of them has is never passed over; nor that of several.
+        let is_none = |value: &&String| {
+            own.is_none() || !study.randomizations.iter().any(|own| randomize::says(&text::fold(value), own))
+        };
+        let no_such = which.iter().filter(is_none).map(String::as_str).collect::<Vec<&str>>().join(" / ");
+        wanted.which = text::clean(&no_such, limits::DEED_SUBJECT_CHARS);
         wanted.changes = said.into_iter().map(|(item, values)| (name(item), values.join(" / "))).collect();
     }
     Ok(Said { wanted, keyed, registers })
@@ -148,6 +167,24 @@ impl<'s> Further<'s> {
             [only] => Some((*only).clone()),
             _ => Some(key.to_owned()),
         }
+    }
+
+    /// What else a key can mean in a correction: an item of a certain form (`second.isi`), or one that is calculated.
+    fn other(&self, study: &Study, key: &str) -> Option<String> {
+        for folded in [text::fold_tight(key), text::fold_key_undecorated(key)] {
+            let Some((form, item)) = folded.split_once('.') else { continue };
+            let forms = study.randomizations.iter().filter(|own| form == own.id);
+            let mut items = forms.filter_map(|own| {
+                let item = answer::find_named(study.find_instrument(&own.instrument)?, item)?;
+                Some(fact::further_item(&own.id, &item.id))
+            });
+            if let Some(item) = items.next() {
+                return Some(item);
+            }
+        }
+        let further = study.randomizations.iter().filter_map(|own| study.find_instrument(&own.instrument));
+        let mut forms = std::iter::once(study.registration_instrument()).chain(further);
+        forms.find_map(|form| answer::find_named(form, key)).map(|item| item.id.clone())
     }
 
     /// The randomization that the subject line or a line of the text names.
@@ -347,5 +384,36 @@ mod tests {
         let named = "subject: CYGNUS-0001\nreason: slip\nrandomization: second\nInsomnia severity score: 8\nAge: 61";
         assert_eq!(said("[CYGNUS] correct", named), [pair("age", "61"), pair("second.isi", "8")]);
         assert_eq!(said("[CYGNUS] 訂正 第二割付", "症例番号: CYGNUS-0001\nISI: 8"), [pair("second.isi", "8")]);
+        for key in ["second.ISI", "Second.isi", "ｓｅｃｏｎｄ．ISI", "■ second.不眠重症度スコア"] {
+            assert_eq!(
+                said("[CYGNUS] correct", &format!("subject: CYGNUS-0001\n{key}: 8")),
+                [pair("second.isi", "8")],
+                "{key}"
+            );
+        }
+        // What is calculated is known by its name, to be told so.
+        let calculated = "subject: CYGNUS-0001\nSeverity: severe\nsecond.重症度: severe";
+        assert_eq!(
+            said("[CYGNUS] correct", calculated),
+            [pair("second.severity", "severe"), pair("severity", "severe")]
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_used_of_a_correction_is_kept() {
+        let study = definition::load(&samples::cygnus()).expect("a sample").0;
+        let said = |subject: &str, content: &str| {
+            read(&study, Deed::Correct, &read_text(subject), content).expect("few lines").wanted
+        };
+        let text = "subject: CYGNUS-0001\nreason: slip\nrandomization: third\nColor: blue\nAge: 61";
+        let wanted = said("[CYGNUS] correct", text);
+        assert_eq!(
+            (wanted.which.as_str(), wanted.unused.as_slice()),
+            ("third", &[("Color".into(), "blue".into())][..])
+        );
+        assert_eq!(wanted.lacks(), [crate::domain::deed::Lack::Randomization]);
+        let told = said("[CYGNUS] correct second", "subject: CYGNUS-0001\nrandomization: third\nISI: 8").which;
+        assert_eq!(told, "third", "the subject line does not make good what stands in the text");
+        assert_eq!(said("[CYGNUS] correct", "subject: CYGNUS-0001\nrandomization: second\nISI: 8").which, "");
     }
 }

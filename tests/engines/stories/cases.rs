@@ -81,7 +81,7 @@ impl Visit {
     }
 
     /// Fills in a form, sees it once more, and sends it.
-    async fn record(&self, path: &str, typed: &[(&str, &str)]) -> Page {
+    pub(super) async fn record(&self, path: &str, typed: &[(&str, &str)]) -> Page {
         let blank = self.see(path).await;
         let review = self.fill(path, &blank, typed, "answer").await;
         assert!(review.status == 200 && review.body.contains("Is this right?"), "{review:?}");

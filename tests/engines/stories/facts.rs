@@ -78,6 +78,20 @@ impl Operating {
         self.note_of(center, subject, kind, set, of, None).await
     }
 
+    /// The same by somebody who is sure of unusual values.
+    pub(super) async fn note_surely(
+        &self,
+        center: &Center,
+        subject: &str,
+        kind: FactKind,
+        set: &[(&str, &str)],
+    ) -> Result<(FactRow, bool), CommandError> {
+        let set = set.iter().map(|(item, value)| ((*item).to_owned(), (*value).to_owned())).collect();
+        let order = Order { actor: "operator:tester", subject, reason: "found by the monitor" };
+        let known = Known { kind, set: &set, of: None, randomization: None, sure: true };
+        command::note(&self.shelf, &self.shelved, self.means(center), order, known).await
+    }
+
     /// The same of a further allocation alone.
     pub(super) async fn note_of(
         &self,
@@ -90,7 +104,7 @@ impl Operating {
     ) -> Result<(FactRow, bool), CommandError> {
         let set = set.iter().map(|(item, value)| ((*item).to_owned(), (*value).to_owned())).collect();
         let order = Order { actor: "operator:tester", subject, reason: "found by the monitor" };
-        let known = Known { kind, set: &set, of, randomization: allocation };
+        let known = Known { kind, set: &set, of, randomization: allocation, sure: false };
         command::note(&self.shelf, &self.shelved, self.means(center), order, known).await
     }
 }

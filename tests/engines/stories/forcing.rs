@@ -34,7 +34,7 @@ fn form_of(study: &Study, instrument: &Instrument, text: &str) -> Form {
     answer::read_form(study, instrument, &lines, day)
 }
 
-struct Hand<'a> {
+pub(super) struct Hand<'a> {
     by: &'a str,
     arm: &'a str,
     kit: Option<&'a str>,
@@ -45,7 +45,7 @@ struct Hand<'a> {
 }
 
 impl Hand<'_> {
-    fn new<'a>(arm: &'a str, form: String) -> Hand<'a> {
+    pub(super) fn new<'a>(arm: &'a str, form: String) -> Hand<'a> {
         Hand { by: "stat", arm, kit: None, reason: "no power at the site", form, ago: 3600 }
     }
 }
@@ -55,7 +55,7 @@ async fn shelved(center: &Center, slug: &str) -> ShelvedStudy {
     center.shelf_on(center.store()).load(&row).await.unwrap()
 }
 
-async fn give(center: &Center, slug: &str, hand: &Hand<'_>) -> Result<Forced, CommandError> {
+pub(super) async fn give(center: &Center, slug: &str, hand: &Hand<'_>) -> Result<Forced, CommandError> {
     give_in(center, slug, None, hand).await
 }
 

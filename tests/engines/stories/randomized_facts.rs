@@ -75,7 +75,8 @@ stories! {
             assert_eq!((refused.kind.as_str(), reason(center).await.as_str()), ("deed-form", told));
         }
         let none = center.answer(&DR_MORI.writes("訂正", "症例番号: CYGNUS-0003\n理由: 誤記\nISI: 9\n")).await;
-        assert_eq!((none.kind.as_str(), reason(center).await.as_str()), ("deed-form", "lacking:form"));
+        assert_eq!((none.kind.as_str(), reason(center).await.as_str()), ("deed-form", "not-there:isi"));
+        assert!(none.text.contains("第二割付") && none.text.contains("行われていません"), "{}", none.text);
         // Another item since: what was corrected before stays so.
         correct(center, "理由: 誤記\n性別: 男\n").await;
         assert_eq!(reason(center).await, "corrected");
@@ -138,7 +139,7 @@ stories! {
         assert_eq!(reason(center).await, "randomized");
         let vague = "症例番号: CYGNUS-0001\n理由: 誤記\n判定日: 2027-01-11\n";
         let asked = center.answer(&DR_MORI.writes("訂正", vague)).await;
-        assert_eq!((asked.kind.as_str(), reason(center).await.as_str()), ("deed-form", "lacking:form"));
+        assert_eq!((asked.kind.as_str(), reason(center).await.as_str()), ("deed-form", "several:assessed_on"));
         assert!(asked.text.contains("割付"), "{}", asked.text);
         let asked = correct(center, "理由: 誤記\n割付: 維持割付\n判定日: 2027-01-11\n").await;
         assert!(asked.text.contains("維持割付"), "{}", asked.text);
