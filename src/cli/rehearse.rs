@@ -3,6 +3,7 @@
 //! The walk is the workflow of a real study in a scratch database; what is invented is who writes, and the secret. So this
 //! shows arms to the statistician, and says nothing of the arms that the study will allocate.
 
+mod columns;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -18,11 +19,9 @@ use super::{End, Output, Refused, counted};
 use crate::daemon::machine::SystemClock;
 use crate::definition::{self, Bundle};
 use crate::domain::allocation::SITE;
-use crate::domain::answer;
-use crate::domain::instrument::Instrument;
 use crate::domain::study::{Arm, FIRST, Study};
-use crate::domain::text;
 use crate::domain::time::{Clock, Instant};
+use crate::limits;
 use walk::{Came, Given, Rehearsed, Step};
 
 /// Arguments of `hagaki allocation rehearse`.
@@ -58,11 +57,13 @@ pub(super) fn run(args: RehearseArgs) -> anyhow::Result<End> {
         eprintln!("warning: {}/{warning}", args.bundle.display());
     }
     let (columns, rows) = population::read_csv(&args.covariates)?;
-    for column in unknown(&study, &columns) {
-        eprintln!("note: the column \"{column}\" is no item of the registration and is not used");
+    for stray in columns::strays(&study, &columns) {
+        eprintln!("note: {stray}");
     }
-    for own in
-        study.randomizations.iter().filter(|own| !columns.iter().any(|column| own_column(&own.id, column).is_some()))
+    for own in study
+        .randomizations
+        .iter()
+        .filter(|own| !columns.iter().any(|column| columns::own_column(&own.id, column).is_some()))
     {
         eprintln!("note: no column begins with \"{0}.\", so the allocation {0} is not rehearsed", own.id);
     }
@@ -73,11 +74,24 @@ pub(super) fn run(args: RehearseArgs) -> anyhow::Result<End> {
         ))
         .into());
     }
+    let (mut asked, mut wrong) = (Vec::new(), Vec::new());
+    for own in &study.randomizations {
+        match columns::read(&study, own, &columns, &rows) {
+            Ok(own) => asked.push(own),
+            Err(found) => wrong.extend(found),
+        }
+    }
+    if !wrong.is_empty() {
+        wrong.sort();
+        let file = args.covariates.display();
+        let lines = wrong.iter().map(|(line, wrong)| format!("{file}:{line}: {wrong}"));
+        return Err(Refused(lines.collect::<Vec<String>>().join("\n")).into());
+    }
     let begin = args.now.unwrap_or_else(|| SystemClock::default().now());
     let rehearsed = runtime()?.block_on(walk::walk(
         &bundle,
         &study,
-        Given { seed: &seed, begin, columns: &columns, rows: &rows },
+        Given { seed: &seed, begin, columns: &columns, rows: &rows, asked: &asked },
     ))?;
     if args.output.json {
         println!("{}", to_json(&study, &seed, &rehearsed));
@@ -85,35 +99,6 @@ pub(super) fn run(args: RehearseArgs) -> anyhow::Result<End> {
         print!("{}", to_text(&study, &seed, &rehearsed));
     }
     Ok(if rehearsed.proved { End::Done } else { End::Refused })
-}
-
-/// The column that tells when a further allocation is asked for.
-const AT: &str = "at";
-
-/// What stands behind the id of a further allocation in the name of a column.
-fn own_column<'c>(id: &str, column: &'c str) -> Option<&'c str> {
-    column.split_once('.').filter(|(own, _)| own.trim() == id).map(|(_, key)| key.trim())
-}
-
-/// Whether a column belongs to a further allocation.
-fn is_of_further(study: &Study, column: &str) -> bool {
-    study.randomizations.iter().any(|own| own_column(&own.id, column).is_some())
-}
-
-/// Columns that mean no item.
-fn unknown<'c>(study: &Study, columns: &'c [String]) -> Vec<&'c str> {
-    let has = |form: &Instrument, key: &str| answer::keys(form).contains_key(&text::fold_tight(key));
-    let known = |column: &&str| {
-        let mut own = study
-            .randomizations
-            .iter()
-            .filter_map(|own| Some((study.find_instrument(&own.instrument)?, own_column(&own.id, column)?)));
-        match own.next() {
-            Some((form, key)) => key == AT || has(form, key),
-            None => has(study.registration_instrument(), column),
-        }
-    };
-    columns.iter().map(String::as_str).filter(|column| !known(column)).collect()
 }
 
 /// Subjects by arm, of all, of a site or of a level.
@@ -155,7 +140,10 @@ fn to_json(study: &Study, seed: &str, rehearsed: &Rehearsed) -> Value {
     let counts = Counts::of(study, (FIRST, &study.arms), rehearsed);
     let further = study.randomizations.iter().map(|own| {
         let counts = Counts::of(study, (&own.id, &own.arms), rehearsed);
-        let told = json!({ "by_arm": counts.arms, "by_site": counts.sites, "by_factor": counts.factors });
+        let many = |came: Came| rehearsed.many(&own.id, came);
+        let told = json!({ "by_arm": counts.arms, "by_site": counts.sites, "by_factor": counts.factors,
+                           "randomized": many(Came::Randomized), "refused": many(Came::Refused),
+                           "moved": rehearsed.moved_in(&own.id) });
         (own.id.clone(), told)
     });
     let further: serde_json::Map<String, Value> = further.collect();
@@ -163,7 +151,7 @@ fn to_json(study: &Study, seed: &str, rehearsed: &Rehearsed) -> Value {
         json!({ "line": step.line, "allocation": step.allocation, "outcome": step.came.key(), "reason": step.reason, "subject": step.subject, "site": step.site,
                 "arm": step.arm, "kit": step.kit, "letters": step.letters })
     };
-    let many = |came: Came| rehearsed.steps.iter().filter(|step| step.came == came).count();
+    let many = |came: Came| rehearsed.many(FIRST, came);
     json!({
         "rehearsal": true,
         "study": study.slug,
@@ -179,7 +167,7 @@ fn to_json(study: &Study, seed: &str, rehearsed: &Rehearsed) -> Value {
         "by_arm": counts.arms,
         "by_site": counts.sites,
         "by_factor": counts.factors,
-        "randomized_again": many(Came::Randomized),
+        "randomized_again": rehearsed.steps.iter().filter(|step| step.came == Came::Randomized).count(),
         "further": further,
         "proved": rehearsed.proved,
     })
@@ -207,22 +195,34 @@ fn to_text(study: &Study, seed: &str, rehearsed: &Rehearsed) -> String {
     for own in &study.randomizations {
         let _ = write!(text, "\nallocation {}\n", own.id);
         text.push_str(&table(study, (&own.id, &own.arms), rehearsed));
+        let moved: Vec<String> = rehearsed.moved_in(&own.id).iter().map(u64::to_string).collect();
+        if !moved.is_empty() {
+            let told = moved.iter().take(limits::LINES_NAMED).cloned().collect::<Vec<String>>().join(", ");
+            let more = if moved.len() > limits::LINES_NAMED { ", …" } else { "" };
+            let _ = writeln!(
+                text,
+                "note: {}.at of {} ({told}{more}) lies before everybody was through the allocation before; it was asked for after \
+                 that, on that day",
+                own.id,
+                counted(moved.len() as u64, "line"),
+            );
+        }
     }
-    let many = |came: Came| rehearsed.steps.iter().filter(|step| step.came == came).count();
+    let many = |came: Came| rehearsed.many(FIRST, came);
+    let further = study.randomizations.iter().map(|own| {
+        let [again, refused] = [Came::Randomized, Came::Refused].map(|came| rehearsed.many(&own.id, came));
+        format!("; {}: {again} randomized again, {refused} refused", own.id)
+    });
     let letters: usize = rehearsed.steps.iter().map(|step| step.letters).sum();
     let _ = writeln!(
         text,
-        "\n{}: {} enrolled{}, {} refused, {}, {}; {} written; {}.",
+        "\n{}: {} enrolled, {} refused, {}, {}{}; {} written; {}.",
         counted(rehearsed.steps.iter().filter(|step| step.allocation == FIRST).count() as u64, "line"),
         many(Came::Enrolled),
-        if study.randomizations.is_empty() {
-            String::new()
-        } else {
-            format!(", {} randomized again", many(Came::Randomized))
-        },
         many(Came::Refused),
         counted(many(Came::Duplicate) as u64, "duplicate"),
         counted(many(Came::Conflict) as u64, "conflict"),
+        further.collect::<String>(),
         counted(letters as u64, "letter"),
         if rehearsed.proved {
             "all allocations follow from secret and journal"

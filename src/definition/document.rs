@@ -480,7 +480,7 @@ impl<'d> Section<'d> {
 }
 
 /// The known word that is nearest to what was written, if one is near enough to be meant.
-pub(super) fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
+pub fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
     // In a word of one or two letters each other such word is near.
     let reach = match written.chars().count() {
         0..=2 => 0,

@@ -29,6 +29,7 @@ mod study_file;
 mod survey_file;
 
 pub use bundle::Bundle;
+pub use document::nearest;
 pub use kits_file::{read_kept_kits, read_more_kits};
 pub use load::{Checked, check, load};
 pub use problem::{Problem, Weight};

@@ -602,7 +602,8 @@ fn a_rehearsal_walks_further_allocations_too() {
         "allocation rehearse {SAMPLES}/cygnus --covariates people.csv --seed 3 --now 2026-11-20T09:00:00+09:00"
     );
     let ran = place.ends(0, &format!("{line} --json"));
-    assert!(ran.err.contains("second.nothing") && !ran.err.contains("second.ISI"), "{}", ran.err);
+    let stray = "the column \"second.nothing\" is no item of the form of the allocation second and is not used";
+    assert!(ran.err.contains(stray) && !ran.err.contains("second.ISI"), "{}", ran.err);
     let told = ran.json();
     let outcomes: Vec<(u64, &str, &str, &str)> = told["rows"]
         .as_array()
@@ -635,16 +636,66 @@ fn a_rehearsal_walks_further_allocations_too() {
     let text = place.ends(0, &line).out;
     assert!(text.contains("line 3      randomized second  CYGNUS-0002  arm "), "{text}");
     assert!(
-        text.contains("\nallocation second\n") && text.contains("5 enrolled, 2 randomized again, 3 refused"),
+        text.contains("\nallocation second\n")
+            && text.contains(
+                "6 lines: 5 enrolled, 1 refused, 0 duplicates, 0 conflicts; second: 2 randomized again, 2 refused"
+            ),
         "{text}"
     );
+    assert_eq!((&told["refused"], &second["refused"], &second["randomized"]), (&1.into(), &2.into(), &2.into()));
+    assert!(second["moved"].as_array().unwrap().is_empty() && !text.contains("note: second.at"), "{text}");
     // Without columns of its own it is said that it was left out.
     place.write("first.csv", "site,subject_ref,age,sex\n201,201-001,56,F\n");
     let ran = place.ends(0, &format!("allocation rehearse {SAMPLES}/cygnus --covariates first.csv --seed 3"));
     assert!(ran.err.contains("the allocation second is not rehearsed"), "{}", ran.err);
     place.write("bad.csv", "site,subject_ref,age,sex,second.ISI,second.at\n201,201-001,56,F,23,soon\n");
-    let ran = place.ends(3, &format!("allocation rehearse {SAMPLES}/cygnus --covariates bad.csv --seed 3"));
-    assert!(ran.err.contains("line 2") && ran.err.contains("write a day or a moment"), "{}", ran.err);
+    let ran = place.ends(1, &format!("allocation rehearse {SAMPLES}/cygnus --covariates bad.csv --seed 3"));
+    assert!(
+        ran.err.contains("bad.csv:2: second.at: \"soon\"") && ran.err.contains("write a day or a moment"),
+        "{}",
+        ran.err
+    );
+    // What is mistyped is told with what was perhaps meant, and a time that has passed with how many there are.
+    let head =
+        "site,subject_ref,age,sexx,sex,severity,second.判定日,second.respondr,second.responder,second.ISI,second.at\n";
+    let row = |number: u32, at: &str| format!("201,201-00{number},56,F,F,mild,2026-11-01,no,no,23,{at}\n");
+    place.write("odd.csv", &format!("{head}{}{}", row(1, "2026-11-01"), row(2, "2026-11-02T10:00")));
+    let line =
+        format!("allocation rehearse {SAMPLES}/cygnus --covariates odd.csv --seed 3 --now 2026-11-20T09:00:00+09:00");
+    let ran = place.ends(0, &line);
+    for part in [
+        "\"sexx\" is no item of the registration and is not used; did you mean \"sex\"?",
+        "\"second.respondr\" is no item of the form of the allocation second and is not used; did you mean \"second.responder\"?",
+        "\"severity\" is no item of the registration",
+    ] {
+        assert!(ran.err.contains(part), "{part}: {}", ran.err);
+    }
+    assert!(ran.out.contains("note: second.at of 2 lines (2, 3) lies before"), "{}", ran.out);
+    assert_eq!(
+        place.ends(0, &format!("{line} --json")).json()["further"]["second"]["moved"],
+        serde_json::json!([2, 3])
+    );
+}
+
+#[test]
+fn a_rehearsal_refuses_a_row_that_has_no_level_and_goes_on() {
+    let place = Place::new();
+    place.write("people.csv", "site,subject_ref,age,sex,nights\n201,201-001,56,F,\n201,201-002,56,F,4\n");
+    let sample = hagaki::definition::samples::cygnus();
+    hagaki::definition::samples::write(&sample, &place.path("cygnus")).unwrap();
+    let form = sample.file("instruments/registration.toml").unwrap();
+    let items = "\n[[items]]\nid = \"nights\"\nkind = \"integer\"\nlabel = { ja = \"夜\", en = \"Nights\" }\n\n[[items]]\nid = \"sleep\"\n\
+                 kind = \"calculation\"\nlabel = { ja = \"睡眠\", en = \"Sleep\" }\ncalculation = \"nights >= 3 ? 'poor' : 'fair'\"\n";
+    place.write("cygnus/instruments/registration.toml", &format!("{form}{items}"));
+    let file = sample.file("allocation.toml").unwrap().replace(
+        "strata = [\"site\"]",
+        "factors = [{ id = \"sleep\", levels = [\"poor\", \"fair\"] }]\nstrata = [\"sleep\"]",
+    );
+    place.write("cygnus/allocation.toml", &file);
+    let told = place.ends(0, "allocation rehearse cygnus --covariates people.csv --seed 3 --json").json();
+    let outcome =
+        |at: usize| (told["rows"][at]["outcome"].as_str().unwrap(), told["rows"][at]["reason"].as_str().unwrap());
+    assert_eq!((outcome(0), outcome(1)), (("refused", "answer-needed:nights"), ("enrolled", "enrolled")));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use sha2::{Digest, Sha256};
 
+use super::columns::{Asked, is_of_further};
 use crate::cli::simulate::population::Row;
 use crate::cli::simulate::progress::Bar;
 use crate::daemon::machine::SystemDice;
@@ -79,10 +80,24 @@ pub(super) struct Step {
 #[derive(Debug)]
 pub(super) struct Rehearsed {
     pub(super) steps: Vec<Step>,
+    /// Further allocations, with the lines whose time for them lay before those that came before: they came later.
+    pub(super) moved: Vec<(String, u64)>,
     pub(super) secret_digest: String,
     pub(super) bundle_digest: String,
     /// Whether every allocation follows from the secret and the journal.
     pub(super) proved: bool,
+}
+
+impl Rehearsed {
+    /// Of how many rows that came of it in one of the study's allocations.
+    pub(super) fn many(&self, allocation: &str, came: Came) -> usize {
+        self.steps.iter().filter(|step| step.allocation == allocation && step.came == came).count()
+    }
+
+    /// The lines that came later than they say in a further allocation.
+    pub(super) fn moved_in(&self, allocation: &str) -> Vec<u64> {
+        self.moved.iter().filter(|(own, _)| own == allocation).map(|(_, line)| *line).collect()
+    }
 }
 
 /// Dice that fall the same for the same seed.
@@ -144,11 +159,13 @@ pub(super) struct Given<'a> {
     pub(super) columns: &'a [String],
     /// Rows with their lines.
     pub(super) rows: &'a [Row],
+    /// What each row asks for in each further allocation of the study.
+    pub(super) asked: &'a [Vec<Option<Asked>>],
 }
 
 /// Activates the bundle in a scratch database and enrolls row by row.
 pub(super) async fn walk(bundle: &Bundle, study: &Study, given: Given<'_>) -> anyhow::Result<Rehearsed> {
-    let Given { seed, begin, columns, rows } = given;
+    let Given { seed, begin, columns, rows, asked } = given;
     let scratch = Scratch::new()?;
     let store = Store::open(&format!("sqlite://{}", scratch.path().join("rehearsal.db").display())).await?;
     // What is personal is sealed as in the study itself; the key goes with the scratch database.
@@ -178,12 +195,13 @@ pub(super) async fn walk(bundle: &Bundle, study: &Study, given: Given<'_>) -> an
         bar.advance(1);
     }
     let mut now = begin.plus_seconds(i64::try_from(rows.len()).unwrap_or(0));
-    for own in &study.randomizations {
-        let mut asked = Vec::new();
-        for ((line, record), step) in rows.iter().zip(&steps) {
-            let own = Columns { study, own, columns }.read(record).with_context(|| format!("line {line}"))?;
-            asked.extend(own.filter(|_| step.came == Came::Enrolled).map(|own| (own, step.clone())));
-        }
+    let mut moved = Vec::new();
+    for (own, asked) in study.randomizations.iter().zip(asked) {
+        let there = asked.iter().zip(&steps).filter(|(_, step)| step.came == Came::Enrolled);
+        let mut asked: Vec<(&Asked, Step)> =
+            there.filter_map(|(asked, step)| Some((asked.as_ref()?, step.clone()))).collect();
+        let early = asked.iter().filter(|(asked, _)| asked.at.is_some_and(|at| at < now));
+        moved.extend(early.map(|(_, step)| (own.id.clone(), step.line)));
         // In the order in which they come; those of one time, and of none, in the order of the file.
         asked.sort_by_key(|(asked, _)| asked.at.unwrap_or(now).max(now));
         for (asked, first) in asked {
@@ -198,7 +216,7 @@ pub(super) async fn walk(bundle: &Bundle, study: &Study, given: Given<'_>) -> an
     let proved = matches!(verdict, proof::Verdict::Proved(_) | proof::Verdict::NoScheme);
     store.close().await;
     let life::Activated { secret_digest, bundle_digest, .. } = activated;
-    Ok(Rehearsed { steps, secret_digest, bundle_digest, proved })
+    Ok(Rehearsed { steps, moved, secret_digest, bundle_digest, proved })
 }
 
 impl Walk<'_> {
@@ -214,7 +232,7 @@ impl Walk<'_> {
             .iter()
             .zip(record)
             .enumerate()
-            .filter(|(_, (key, value))| !value.is_empty() && !super::is_of_further(self.study, key))
+            .filter(|(_, (key, value))| !value.is_empty() && !is_of_further(self.study, key))
             .map(|(at, (key, value))| Line { key: key.clone(), value: value.to_string(), number: at + 1 })
             .collect();
         let form = answer::read_form(self.study, self.study.registration_instrument(), &lines, today);
@@ -338,39 +356,6 @@ impl Walk<'_> {
         let token =
             address.split_once("+c.").and_then(|(_, rest)| rest.split_once('@')).map(|(token, _)| token.to_string());
         token.ok_or_else(|| anyhow!("the letter that asks for the confirmation has no token"))
-    }
-}
-
-/// The columns of a further allocation: `second.isi` an item of its form, `second.at` when it is asked for.
-struct Columns<'a> {
-    study: &'a Study,
-    own: &'a Randomization,
-    columns: &'a [String],
-}
-
-/// What a row asks for in a further allocation.
-struct Asked {
-    lines: Vec<Line>,
-    at: Option<Instant>,
-}
-
-impl Columns<'_> {
-    /// What a row asks for; nothing where it answers no item.
-    fn read(&self, record: &csv::StringRecord) -> anyhow::Result<Option<Asked>> {
-        let mut asked = Asked { lines: Vec::new(), at: None };
-        for (number, (column, value)) in (1..).zip(self.columns.iter().zip(record)) {
-            match super::own_column(&self.own.id, column) {
-                None => {}
-                Some(_) if value.is_empty() => {}
-                Some(super::AT) => {
-                    let at = self.study.zone.parse_moment(value);
-                    let wrong = || anyhow!("{column} {value}: write a day or a moment, such as 2027-01-15T09:05");
-                    asked.at = Some(at.ok_or_else(wrong)?);
-                }
-                Some(key) => asked.lines.push(Line { key: key.to_string(), value: value.to_string(), number }),
-            }
-        }
-        Ok(Some(asked).filter(|asked| !asked.lines.is_empty()))
     }
 }
 
