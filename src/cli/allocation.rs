@@ -1,5 +1,6 @@
 //! `hagaki allocation`: the next decision explained, and past ones proved.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -286,15 +287,19 @@ fn balance_of(slug: &str, installation: &Installation, output: Output) -> anyhow
     let opened = Opened::open(installation)?;
     let shelved = opened.study(slug)?;
     let journal = opened.runtime.block_on(allocation::journal(&opened.store, shelved.id, 0))?;
+    let facts = opened.runtime.block_on(proof::all_facts(&opened.store, shelved.id))?;
     let study = &shelved.study;
     let mut further = serde_json::Map::new();
     let mut first = Value::Null;
     for rules in study.allocations() {
-        let counted = balance::count(rules, &journal)?;
+        let counted = balance::count(rules, &journal, &facts)?;
         if output.json {
             let mut told = balance_json(rules, &counted);
             told["forced"] = json!(counted.forced);
             told["forced_limit"] = json!(rules.forcing.limit);
+            told["mistaken"] = json!(counted.mistaken);
+            told["left_out"] = json!(counted.left_out);
+            told["counts"] = json!(if rules.recounting.corrected { "corrected" } else { "original" });
             match rules.id {
                 FIRST => first = told,
                 id => drop(further.insert(id.to_string(), told)),
@@ -308,6 +313,18 @@ fn balance_of(slug: &str, installation: &Installation, output: Output) -> anyhow
         print_balance(rules, &counted);
         if counted.forced > 0 || rules.forcing.limit > 0 {
             println!("{} given by hand, at most {}", counted.forced, rules.forcing.limit);
+        }
+        if counted.mistaken > 0 {
+            let way = match rules.recounting.corrected {
+                true => {
+                    "above as they were allocated; later decisions count them as corrected (corrections = \"corrected\")"
+                }
+                false => "above, as in later decisions, as they were allocated (corrections = \"original\")",
+            };
+            println!("{} allocated by levels that turned out wrong: {way}", counted.mistaken);
+        }
+        if counted.left_out > 0 {
+            println!("{} counted above, but left out of what later decisions count (exclude)", counted.left_out);
         }
     }
     if output.json {
@@ -336,7 +353,12 @@ fn balance_json(rules: Rules<'_>, counted: &Balanced) -> Value {
             (factor.clone(), Value::Object(levels.collect()))
         })
         .collect();
-    json!({ "allocations": counted.arms.iter().sum::<u64>(), "arms": own(&counted.arms), "by": groups })
+    let mut right: BTreeMap<&str, BTreeMap<&str, Value>> = BTreeMap::new();
+    for ((factor, level), counts) in &counted.right {
+        right.entry(factor).or_default().insert(level, Value::Object(own(counts)));
+    }
+    json!({ "allocations": counted.arms.iter().sum::<u64>(), "arms": own(&counted.arms), "by": groups,
+            "corrected": right })
 }
 
 fn print_balance(rules: Rules<'_>, counted: &Balanced) {
@@ -351,6 +373,9 @@ fn print_balance(rules: Rules<'_>, counted: &Balanced) {
         println!("{factor}");
         for (level, counts) in levels {
             line(&format!("  {level}"), texts(counts));
+            if let Some(right) = counted.right.get(&(factor.clone(), level.clone())) {
+                line("    as corrected", texts(right));
+            }
         }
     }
 }

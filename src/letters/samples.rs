@@ -290,8 +290,20 @@ fn with_further(letter: &Letter) -> Option<Facts> {
 
 /// The same balance once more, as that of a further randomization.
 fn again(balance: &mut Balance, randomization: String) {
-    let Balance { allocations, arms, groups, .. } = balance.clone();
-    balance.further.push(FurtherBalance { randomization, allocations, arms, groups, forced: 1, forced_limit: 2 });
+    let Balance { allocations, arms, mut groups, .. } = balance.clone();
+    groups.iter_mut().flat_map(|group| &mut group.levels).for_each(|level| level.right.clone_from(&level.counts));
+    balance.further.push(FurtherBalance {
+        randomization,
+        allocations,
+        arms,
+        groups,
+        forced: 1,
+        forced_limit: 2,
+        mistaken: 1,
+        as_corrected: true,
+        left_out: 1,
+    });
+    (balance.mistaken, balance.left_out) = (1, 1);
 }
 
 /// Repeated assignments have the same facts as the first.

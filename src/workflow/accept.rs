@@ -5,8 +5,8 @@ use super::enroll::{self, Application, Confirmed, Enrolled, Enrollment};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
 use super::{
-    Arrival, Failure, Held, Means, Operator, Settled, balance, by_mail, confirm, deed, notices, randomize, rescreen,
-    visitor,
+    Arrival, Failure, Held, Means, Operator, Settled, balance, by_mail, confirm, deed, notices, proof, randomize,
+    rescreen, visitor,
 };
 use crate::domain::answer::Form;
 use crate::domain::language::Language;
@@ -136,7 +136,8 @@ pub async fn accept(
                 return asking.reply(ledger, asking.to_sender(), facts, asking.settled("reply", "not-entitled")).await;
             }
             let journal = allocation::journal(&mut ledger.tx, shelved.id, 0).await?;
-            let facts = balance::facts(study, &journal, request.language)?;
+            let known = proof::all_facts(&mut ledger.tx, shelved.id).await?;
+            let facts = balance::facts(study, &journal, &known, request.language)?;
             asking.reply(ledger, asking.to_sender(), Facts::Balance(facts), asking.settled("reply", "balance")).await
         }
         Act::BlankForm => {

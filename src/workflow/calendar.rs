@@ -7,7 +7,7 @@ use super::balance;
 use super::compose::{self, Addressing, Outgoing};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
-use super::{Failure, Means, stock};
+use super::{Failure, Means, proof, stock};
 use crate::domain::study::{FIRST, Person, Stage};
 use crate::letters::Facts;
 use crate::letters::facts::{CohortLevel, Digest, DigestUnblinded, FurtherCount};
@@ -55,6 +55,7 @@ async fn digests(
         return Ok(Vec::new());
     }
     let journal = allocation::journal(&mut *tx, shelved.id, 0).await?;
+    let known = proof::all_facts(&mut *tx, shelved.id).await?;
     let of = |id: &str| journal.iter().filter(|row| row.randomization == id).count() as i64;
     let day = means.now.day_in(study.zone).to_string();
     let head = data_encoding::HEXLOWER.encode(&row.chain.digest);
@@ -67,7 +68,7 @@ async fn digests(
             .with_cohorts(CohortLevel::list(study, filled, to.language));
         let digest = Digest { further, ..digest };
         let facts = if balance::may_know(study, person) {
-            let balance = balance::facts(study, &journal, to.language)?;
+            let balance = balance::facts(study, &journal, &known, to.language)?;
             Facts::DigestUnblinded(DigestUnblinded { digest, balance })
         } else {
             Facts::Digest(digest)

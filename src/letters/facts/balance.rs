@@ -1,5 +1,7 @@
 //! Facts of the day's digest, and of the balance of the arms.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::cohort::CohortLevel;
@@ -110,6 +112,15 @@ pub struct Balance {
     /// How many may be; 0 where arms are only drawn.
     #[serde(default)]
     pub forced_limit: u32,
+    /// How many were allocated by levels that turned out wrong; they are shown where they were allocated.
+    #[serde(default)]
+    pub mistaken: u64,
+    /// Whether later decisions count these at the right levels.
+    #[serde(default)]
+    pub as_corrected: bool,
+    /// How many of all later decisions leave out.
+    #[serde(default)]
+    pub left_out: u64,
     /// The same of each further randomization.
     #[serde(default)]
     pub further: Vec<FurtherBalance>,
@@ -132,6 +143,15 @@ pub struct FurtherBalance {
     /// How many may be; 0 where arms are only drawn.
     #[serde(default)]
     pub forced_limit: u32,
+    /// How many were allocated by levels that turned out wrong; they are shown where they were allocated.
+    #[serde(default)]
+    pub mistaken: u64,
+    /// Whether later decisions count these at the right levels.
+    #[serde(default)]
+    pub as_corrected: bool,
+    /// How many of all later decisions leave out.
+    #[serde(default)]
+    pub left_out: u64,
 }
 
 /// Each level of a factor, and its subjects of each arm, arms as in the study.
@@ -168,6 +188,9 @@ pub struct BalanceLevel {
     pub name: String,
     /// Per arm, in the order of the arms.
     pub counts: Vec<ArmCount>,
+    /// The same as corrected since, where later decisions count these and they differ; else empty.
+    #[serde(default)]
+    pub right: Vec<ArmCount>,
 }
 
 /// One arm's subjects at a level.
@@ -192,16 +215,11 @@ impl Balance {
             let own = named.iter().zip(counts);
             own.map(|(arm, count)| ArmCount { code: short(&arm.code), count: *count }).collect()
         };
-        let find = |id: &str| {
-            let own = study.registration_instrument().find(id);
-            let further = || study.randomizations.iter().filter_map(|own| study.find_instrument(&own.instrument));
-            own.or_else(|| further().find_map(|instrument| instrument.find(id)))
-        };
         // The arm of a further allocation is called like that.
         let title = |id: &str| study.randomizations.iter().find(|own| arm_name(&own.id) == id).map(|own| &own.title);
         let group = |(factor, levels): &(String, LevelCounts)| {
             let site_item = study.registration.site_item.as_deref().filter(|_| factor == SITE);
-            let item = find(site_item.unwrap_or(factor));
+            let item = study.find_item(site_item.unwrap_or(factor));
             let shown = |level: &str| match (item, study.find_site(level)) {
                 (Some(item), _) => shown_value(study, item, level, language),
                 (None, Some(site)) if factor == SITE => {
@@ -216,6 +234,7 @@ impl Balance {
                 level: short(level),
                 name: shown(level),
                 counts: counts(own),
+                right: Vec::new(),
             };
             BalanceGroup {
                 factor: short(factor),
@@ -234,7 +253,30 @@ impl Balance {
             further: Vec::new(),
             forced: 0,
             forced_limit: 0,
+            mistaken: 0,
+            as_corrected: false,
+            left_out: 0,
         }
+    }
+
+    /// Tells also what became known since: how many were allocated by wrong levels, and at which they count, how many are left out,
+    /// and the subjects of each arm by factor and level that is counted otherwise.
+    #[must_use]
+    pub fn with_facts(
+        mut self,
+        mistaken: u64,
+        left_out: u64,
+        as_corrected: bool,
+        right: &BTreeMap<(String, String), Vec<u64>>,
+    ) -> Balance {
+        for group in &mut self.groups {
+            for level in &mut group.levels {
+                let own = right.get(&(group.factor.clone(), level.level.clone())).into_iter().flatten();
+                let count = |(arm, count): (&ArmCount, &u64)| ArmCount { code: arm.code.clone(), count: *count };
+                level.right = level.counts.iter().zip(own).map(count).collect();
+            }
+        }
+        Balance { mistaken, left_out, as_corrected, ..self }
     }
 
     /// Tells also how many allocations were given by hand, and how many may be.
@@ -245,8 +287,18 @@ impl Balance {
 
     /// The same as that of a further randomization of that title.
     pub fn of(self, title: &Text, language: Language) -> FurtherBalance {
-        let Balance { allocations, arms, groups, forced, forced_limit, .. } = self;
+        let Balance { allocations, arms, groups, forced, forced_limit, mistaken, as_corrected, left_out, .. } = self;
         let randomization = short(title.in_language(language));
-        FurtherBalance { randomization, allocations, arms, groups, forced, forced_limit }
+        FurtherBalance {
+            randomization,
+            allocations,
+            arms,
+            groups,
+            forced,
+            forced_limit,
+            mistaken,
+            as_corrected,
+            left_out,
+        }
     }
 }

@@ -34,6 +34,11 @@ fn english(lines: &str) -> Mail {
     DR_NOVAK.writes("correct", &format!("subject: CYGNUS-0002\nreason: slip\n{lines}"))
 }
 
+/// The balance as the statistician gets it.
+async fn balance(center: &mut Center) -> String {
+    center.answer(&Writer { address: CYGNUS_STATISTICIAN, study: "cygnus" }.writes("balance", "")).await.text
+}
+
 stories! {
     async fn every_line_that_cannot_be_used_is_told(center: &mut Center) {
         cygnus(center, &samples::cygnus()).await;
@@ -133,5 +138,41 @@ stories! {
         assert_eq!(asked.kind, "deed-confirm", "{}", asked.text);
         center.exchange(&ok(&asked, DR_MORI)).await;
         assert_eq!(known(center).await[0].changes, r#"{"age":"75","pregnant":"no","sex":"F"}"#);
+    }
+
+    async fn the_balance_tells_of_wrong_levels(center: &mut Center) {
+        cygnus(center, &samples::cygnus()).await;
+        let asked = center.answer(&japanese("ISI: 12\n")).await;
+        center.exchange(&ok(&asked, DR_MORI)).await;
+        assert_eq!(reason(center).await, "wrong-stratum");
+        let balance = balance(center).await;
+        let said = "Allocated by levels that turned out wrong: 1. The levels below, and later decisions, count them as they were allocated.";
+        assert!(balance.contains(said) && !balance.contains("as corrected"), "{balance}");
+    }
+
+    async fn the_balance_shows_both_where_corrected_levels_count(center: &mut Center) {
+        let method = "method = \"minimization\"\n";
+        let declared = format!("{method}corrections = \"corrected\"\nexclude = [\"ineligible\"]\n");
+        cygnus(center, &edited(&samples::cygnus(), "allocation-second.toml", method, &declared)).await;
+        assert!(!balance(center).await.contains("turned out wrong"));
+        let asked = center.answer(&japanese("ISI: 12\n")).await;
+        center.exchange(&ok(&asked, DR_MORI)).await;
+        let one = center.randomized("cygnus").await.remove(0).2;
+        let told = balance(center).await;
+        assert!(told.contains("later decisions count them as corrected."), "{told}");
+        let counts = |counted: bool| {
+            let of = |arm: &str| u32::from(counted && arm == one);
+            format!("SWITCH {} / ADD {}", of("SWITCH"), of("ADD"))
+        };
+        for (level, was, is) in [("severe", true, false), ("moderate", false, true)] {
+            let line = format!("  {level}  {}  (as corrected: {})", counts(was), counts(is));
+            assert!(told.contains(&line), "{line}\n{told}");
+        }
+        // Who is left out of later decisions is said to be.
+        let operating = Operating::of(center, "cygnus").await;
+        operating.note_of(center, "CYGNUS-0001", FactKind::Ineligible, &[], None, Some("second")).await.unwrap();
+        center.settle().await;
+        let told = balance(center).await;
+        assert!(told.contains("left out of what later decisions count: 1"), "{told}");
     }
 }
