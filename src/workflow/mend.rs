@@ -4,11 +4,11 @@ use serde_json::json;
 
 use super::enroll::{append, record_digest};
 use super::ledger::Ledger;
-use super::respond::{self, Outcome, Submission, barred};
+use super::respond::{self, Outcome, Standing, Submission, barred_by};
 use super::shelf::{Shelf, ShelvedStudy};
 use super::{Failure, Means};
 use crate::domain::survey::{Mark, Responses, Survey};
-use crate::store::credential::{self, CredentialRow};
+use crate::store::credential::CredentialRow;
 use crate::store::response::{self, ResponseRow};
 use crate::store::{Reader, StoreError, draft};
 
@@ -65,8 +65,7 @@ pub(super) async fn mend_in(
     };
     let (tx, page) = ledger.lock(shelved).await?;
     let missing = |noun| StoreError::Missing { noun, key: submission.credential.text() };
-    let credential = credential::find(&mut *tx, &submission.credential).await?.ok_or_else(|| missing("credential"))?;
-    let uses = credential::uses(&mut *tx, &credential).await?;
+    let Standing { credential, uses } = Standing::find(tx, &submission).await?;
     let used = uses.first().ok_or_else(|| missing("use of the credential"))?;
     let before = sent(&mut *tx, survey, &credential).await?.ok_or_else(|| missing("response"))?;
     let answers = serde_json::to_string(&submission.form.canonical()).expect("a map of texts is JSON");
@@ -81,7 +80,8 @@ pub(super) async fn mend_in(
         None => submission.mark,
     };
     // It is among those that count already.
-    if let Some(barred) = barred(survey, shelved, page.row.state, page.row.responses - 1, &credential, means) {
+    let counted = (page.row.state, page.row.responses - 1);
+    if let Some(barred) = barred_by(tx, survey, shelved, counted, &credential, means).await? {
         return Ok(Outcome::Barred(barred));
     }
     let kept = respond::kept(tx, shelved, &survey.instrument, &id, submission.form)?;

@@ -103,6 +103,46 @@ pub fn barred(
     survey.cap.filter(|cap| responses >= i64::from(*cap)).map(|_| Barred::Full)
 }
 
+/// A credential with its uses so far, under the study's lock.
+pub(super) struct Standing {
+    pub(super) credential: CredentialRow,
+    pub(super) uses: Vec<AnsweredRow>,
+}
+
+impl Standing {
+    /// That of what was sent.
+    ///
+    /// # Errors
+    /// The database; [`StoreError::Missing`] where there is no such credential.
+    pub(super) async fn find(tx: &mut Tx, submission: &Submission<'_>) -> Result<Standing, Failure> {
+        let missing = || StoreError::Missing { noun: "credential", key: submission.credential.text() };
+        let credential = credential::find(&mut *tx, &submission.credential).await?.ok_or_else(missing)?;
+        let uses = credential::uses(&mut *tx, &credential).await?;
+        Ok(Standing { credential, uses })
+    }
+}
+
+/// As [`barred`], and whether the participant withdrew: what is looked at whenever answers are to be recorded, first ones as mended
+/// ones. `counted` is the study's state, and how many responses count beside this one.
+///
+/// # Errors
+/// The database.
+pub(super) async fn barred_by(
+    tx: &mut Tx,
+    survey: &Survey,
+    shelved: &ShelvedStudy,
+    (state, counted): (StudyState, i64),
+    credential: &CredentialRow,
+    means: Means<'_>,
+) -> Result<Option<Barred>, Failure> {
+    if let Some(barred) = barred(survey, shelved, state, counted, credential, means) {
+        return Ok(Some(barred));
+    }
+    let Some(id) = credential.participant_id else { return Ok(None) };
+    let withdrew = participant::load(&mut *tx, id).await?.state == participant::State::Withdrawn;
+    Ok(withdrew.then_some(Barred::Withdrawn))
+}
+
 /// Records a filled-in form, once.
 ///
 /// # Errors
@@ -137,19 +177,14 @@ pub(super) async fn respond(
         return Err(Failure::Contradiction(format!("study {} asks nobody", study.slug)));
     };
     let (tx, page) = ledger.lock(shelved).await?;
-    let missing = || StoreError::Missing { noun: "credential", key: submission.credential.text() };
-    let credential = credential::find(&mut *tx, &submission.credential).await?.ok_or_else(missing)?;
-    let uses = credential::uses(&mut *tx, &credential).await?;
+    let Standing { credential, uses } = Standing::find(tx, &submission).await?;
     if let Some(receipt) = receipt_before(survey, &uses, &submission.mark) {
         return Ok(Outcome::Before(receipt));
     }
-    if let Some(barred) = barred(survey, shelved, page.row.state, page.row.responses, &credential, means) {
-        return Ok(Outcome::Barred(barred));
-    }
-    if let Some(id) = credential.participant_id
-        && participant::load(&mut *tx, id).await?.state == participant::State::Withdrawn
+    if let Some(barred) =
+        barred_by(tx, survey, shelved, (page.row.state, page.row.responses), &credential, means).await?
     {
-        return Ok(Outcome::Barred(Barred::Withdrawn));
+        return Ok(Outcome::Barred(barred));
     }
     let receipt = receipt(means);
     let occasion = uses.last().map_or(1, |last| last.occasion + 1);

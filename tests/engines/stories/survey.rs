@@ -317,6 +317,14 @@ stories! {
         assert!(current.answers.contains("\"mood\":\"8\"") && before.answers.contains("\"mood\":\"7\""), "{all:?}");
         assert_eq!((current.replaces, current.occasion), (Some(before.id), before.occasion));
         assert_eq!(center.world.number("SELECT count(*) FROM audit WHERE action = 'mend-response'").await, 1);
+        // Who withdrew mends no more than they answer.
+        center.world.tamper("UPDATE participant SET state = 'withdrawn'").await;
+        let mut anew = pages.get(&format!("{path}?mend=1&lang=en")).await;
+        anew = pages.fill(&path, &anew, &first, "answer").await;
+        anew = pages.fill(&path, &anew, &[("slept", "7"), ("napped", "")], "answer").await;
+        let other = [("tired", "2"), ("worried", "1"), ("met", "3"), ("remark", "three")];
+        assert_eq!(pages.fill(&path, &anew, &other, "answer").await.status, 403);
+        assert_eq!(center.world.number("SELECT count(*) FROM response").await, 2);
         // Not after the end, and not where the study does not say so.
         life::set_state(center.store(), "wellbeing", State::Closed, center.act("over")).await.unwrap();
         assert!(!pages.get(&path).await.body.contains("?mend=1"));
