@@ -138,6 +138,28 @@ pub const ACCOUNT_LINK_SECONDS: i64 = 2 * 3600;
 pub const ACCOUNT_LETTERS_FREE: u32 = 3;
 /// Wait for the next letter after those, in seconds (1 hour).
 pub const ACCOUNT_LETTER_WAIT_SECONDS: i64 = 3600;
+/// Recovery codes that stand in for a lost authenticator, each once.
+pub const RECOVERY_CODES: usize = 10;
+/// Time in which the second factor is given after the password, in seconds (10 minutes).
+pub const SECOND_FACTOR_SECONDS: i64 = 600;
+/// How long a proof of who somebody is holds for changing how they sign in, in seconds (10 minutes).
+pub const PROOF_SECONDS: i64 = 600;
+/// Minutes for which a proof holds before case data, where a study demands one and does not say for how long.
+pub const STEP_UP_MINUTES: u32 = 30;
+/// Most minutes that a study may say.
+pub const STEP_UP_MINUTES_MOST: u32 = 720;
+/// Time in which an identity provider answers, in seconds.
+pub const PROVIDER_SECONDS: u64 = 10;
+/// Largest answer of an identity provider, in bytes.
+pub const PROVIDER_ANSWER_BYTES: usize = 256 * 1024;
+/// How long what an identity provider told of itself is believed, in seconds (1 hour).
+pub const PROVIDER_KNOWN_SECONDS: i64 = 3600;
+/// Time in which somebody comes back from an identity provider, in seconds (10 minutes).
+pub const PROVIDER_FLOW_SECONDS: i64 = 600;
+/// Acts about an account that are shown.
+pub const ACCOUNT_ACTS_SHOWN: i64 = 50;
+/// Bytes of the address of a page to which signing in leads.
+pub const GOAL_BYTES: usize = 200;
 /// Most studies that the page of an account shows.
 pub const STUDIES_OF_AN_ACCOUNT: usize = 50;
 /// Most checks of one instrument.

@@ -31,6 +31,8 @@ missing_packages() {
         there=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
         [ "$there" = installed ] || printf '%s\n' "$package"
     done
+    # Any way it came here will do.
+    command -v node >/dev/null && command -v npm >/dev/null || printf '%s\n' nodejs npm
 }
 
 install_packages() {
@@ -57,7 +59,7 @@ install_packages() {
 ensure_packages() {
     local missing
     if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-        echo "This is no Debian; install Dovecot, Postfix, PostgreSQL, wrk, Chromium, Noto CJK fonts and Python 3.11 by hand."
+        echo "This is no Debian; install Dovecot, Postfix, PostgreSQL, wrk, Chromium, Noto CJK fonts, Python 3.11 and Node.js 18 by hand."
         return 0
     fi
     mapfile -t missing < <(missing_packages)
@@ -77,6 +79,16 @@ ensure_packages() {
 document() { RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet; }
 
 # Without nextest the tests of one program share a process, and those that start servers take turns by a lock.
+# A certified identity provider, which the tests sign in by; without a lock file, since that would name a registry's host.
+ensure_provider() {
+    local folder=${CARGO_TARGET_DIR:-target}/oidc version=8.8.1
+    if grep -qs "\"version\": \"$version\"" "$folder/node_modules/oidc-provider/package.json"; then
+        echo "Nothing is missing."
+        return 0
+    fi
+    mkdir -p "$folder" && npm install --prefix "$folder" --no-save --no-package-lock --no-audit --no-fund "oidc-provider@$version"
+}
+
 tests() {
     if cargo nextest --version >/dev/null 2>&1; then
         cargo nextest run --no-fail-fast
@@ -91,6 +103,7 @@ if ! command -v cargo >/dev/null; then
 fi
 
 part "packages" ensure_packages
+part "identity provider for the tests" ensure_provider
 # From here on a test that lacks a server fails instead of being left out.
 export HAGAKI_TESTS_COMPLETE=1
 part "form (cargo fmt)" cargo fmt --check

@@ -89,7 +89,7 @@ pub(super) fn run(args: DemoArgs) -> anyhow::Result<End> {
         let mut border = Border::new(&dir, &mailbox).context("the folder `drop` cannot be made")?;
         let office = office(&daemon, &studies, &mailbox, border.folder(), &clock, &dice)?;
         let mut pages = health::router(daemon.health()).merge(office.router());
-        if let Some(own) = daemon.pages(&settings) {
+        if let Some(own) = daemon.pages(&settings)? {
             pages = pages.merge(own);
         }
         let pages = guard::loopback_only(pages);

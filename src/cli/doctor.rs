@@ -9,7 +9,9 @@ use serde_json::json;
 
 use super::{End, Installation, Output, counted, installation};
 use crate::daemon::machine::{SystemClock, SystemDice};
-use crate::daemon::run::open_store;
+use crate::daemon::run::{open_store, ways};
+use crate::domain::seal::NoKey;
+use crate::domain::second_factor::Proof;
 use crate::domain::time::{Clock, Dice, Instant, Zone};
 use crate::limits;
 use crate::mail::mailbox::{Mailbox, Position};
@@ -17,6 +19,7 @@ use crate::mail::transport::{Envelope, Transport, Verdict};
 use crate::settings::{Delivery, Engine, MailboxSettings, Settings};
 use crate::store::study::State;
 use crate::store::{Store, host, inbox, study, urn};
+use crate::web::account::Ways;
 use crate::workflow::shelf::Shelf;
 use crate::workflow::{stock, urn as sealed_urn};
 
@@ -81,6 +84,7 @@ async fn examine(surgery: &Surgery) -> Vec<Finding> {
         findings.extend(studies(store, surgery.now()).await);
         findings.extend(sealed(store, &surgery.settings).await);
     }
+    findings.extend(provider(surgery).await);
     for mailbox in &surgery.settings.mailboxes {
         findings.extend(post(surgery, mailbox).await);
     }
@@ -109,6 +113,19 @@ async fn database(settings: &Settings) -> (Option<Store>, Finding) {
     };
     let trouble = tried.await.err().map(|error| error.to_string());
     (Some(store), finding(trouble))
+}
+
+/// Asks the identity provider, where people sign in by one, what it tells of itself.
+async fn provider(surgery: &Surgery) -> Option<Finding> {
+    let own = surgery.settings.provider.as_ref()?;
+    let tried = match ways(&surgery.settings) {
+        Ok(Ways { provider: Some(provider), .. }) => {
+            provider.try_out(surgery.now()).await.map_err(|error| error.to_string())
+        }
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    };
+    Some(Finding { what: format!("identity provider {}", own.issuer), trouble: tried.err() })
 }
 
 /// A clock that stands before the latest mail on file has jumped back.
@@ -154,6 +171,10 @@ async fn sealed(store: &Store, settings: &Settings) -> Vec<Finding> {
         if shelved.study.asks_personal() || shelved.locked.is_some() {
             let trouble = shelved.unlocked().err().map(|error| error.to_string());
             findings.push(Finding { what: format!("key of what is personal in {}", row.slug), trouble });
+        }
+        if shelved.study.step_up.is_some_and(|rule| rule.proof == Proof::SecondFactor) {
+            let trouble = settings.keys.is_empty().then(|| NoKey.to_string());
+            findings.push(Finding { what: format!("key of the second factors that {} demands", row.slug), trouble });
         }
         let waiting = urn::count(store, row.id).await.unwrap_or_default();
         let nameless = shelved.study.survey.as_ref().is_some_and(|survey| !survey.privacy.names());

@@ -3,6 +3,7 @@
 //! In charge of arguments, of printing, and of exit codes: 0 done, 1 refused or problems found, 2 usage, 3 failure.
 //! Decides nothing. To add a command: a variant in [`Command`], a file beside this one with its `run`.
 
+mod account;
 mod allocation;
 mod audit;
 mod check;
@@ -129,6 +130,9 @@ pub enum Command {
     /// Members: those who answer with an account of their own.
     #[command(subcommand)]
     Members(members::MembersCommand),
+    /// How members and staff sign in, and help when they cannot.
+    #[command(subcommand)]
+    Account(account::AccountCommand),
     /// Disclose one subject's arm to one person, for a reason.
     Unblind(unblind::UnblindArgs),
     /// Show one letter as it would go out.
@@ -203,6 +207,7 @@ fn run(line: Line, json: bool) -> ExitCode {
         Command::Subject(command) => subject::run(command),
         Command::Credentials(command) => credentials::run(command),
         Command::Members(command) => members::run(command),
+        Command::Account(command) => account::run(&command),
         Command::Unblind(args) => unblind::run(args),
         Command::Inbox(command) => inbox::run(command),
         Command::Outbox(command) => outbox::run(command),

@@ -29,7 +29,7 @@ pub(super) fn run(installation: &Installation) -> anyhow::Result<End> {
         let listener = web::listen(settings.web.listen).await?;
         let address = listener.local_addr().context("the listener has no address")?;
         let mut pages = health::router(daemon.health());
-        if let Some(own) = daemon.pages(&settings) {
+        if let Some(own) = daemon.pages(&settings)? {
             pages = pages.merge(own);
         }
         let (stop, stopped) = watch::channel(false);

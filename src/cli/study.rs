@@ -12,6 +12,7 @@ use super::{End, Installation, Output, Refused, counted};
 use crate::daemon::run::{desk_address, keys};
 use crate::definition::{self, Bundle, Problem, Weight};
 use crate::domain::seal::NoKey;
+use crate::domain::second_factor::Proof;
 use crate::domain::study::{Stage, Study};
 use crate::domain::time::Instant;
 use crate::domain::token;
@@ -197,7 +198,7 @@ fn sound(folder: &Path) -> anyhow::Result<(Bundle, Study)> {
     }
 }
 
-/// A survey without names and items marked `personal` need a key outside the database.
+/// A survey without names, items marked `personal` and second factors need a key outside the database.
 fn has_key(opened: &Opened, study: &Study) -> anyhow::Result<()> {
     if !opened.settings.keys.is_empty() {
         return Ok(());
@@ -207,6 +208,9 @@ fn has_key(opened: &Opened, study: &Study) -> anyhow::Result<()> {
     }
     if study.asks_personal() {
         return Err(Refused(format!("the study asks for items marked personal, and {NoKey}")).into());
+    }
+    if study.step_up.is_some_and(|rule| rule.proof == Proof::SecondFactor) {
+        return Err(Refused(format!("the study demands second factors, and {NoKey}")).into());
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use axum::http::HeaderName;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
@@ -18,7 +19,7 @@ use crate::domain::study::Post;
 use crate::domain::time::{Clock, Dice};
 use crate::mail::Worker;
 use crate::mail::calendar::Calendar;
-use crate::mail::connection::ConnectError;
+use crate::mail::connection::{self, ConnectError};
 use crate::mail::desk::{Counter, Desk};
 use crate::mail::dispatch::Dispatch;
 use crate::mail::intake::Intake;
@@ -27,9 +28,10 @@ use crate::mail::transport::Transport;
 use crate::settings::{Engine, MailboxSettings, Settings, WebSettings};
 use crate::store::{Store, StoreError, host, inbox, outbox, secret};
 use crate::web;
-use crate::web::account::AccountPages;
+use crate::web::account::{AccountPages, ProxyTerms, Ways};
 use crate::web::cases::CasePages;
 use crate::web::health::{Health, Pulse};
+use crate::web::provider::{Provider, ProviderError, ProviderTerms};
 use crate::web::survey::{SurveyPages, Tools};
 use crate::workflow::shelf::Shelf;
 use crate::workflow::{DeskAddress, Failure, Keys, Operator};
@@ -251,8 +253,11 @@ impl Daemon {
     }
 
     /// The pages of questionnaires and accounts; none without a mailbox that speaks for us.
-    pub fn pages(&self, settings: &Settings) -> Option<axum::Router> {
-        let mailbox = settings.mailboxes.first()?;
+    ///
+    /// # Errors
+    /// The identity provider's address can be none; the system trusts no certificates.
+    pub fn pages(&self, settings: &Settings) -> Result<Option<axum::Router>, WaysError> {
+        let Some(mailbox) = settings.mailboxes.first() else { return Ok(None) };
         let tools = Tools {
             shelf: Arc::clone(&self.shelf),
             clock: Arc::clone(&self.clock),
@@ -260,12 +265,9 @@ impl Daemon {
             keys: Arc::clone(&self.keys),
             desk: desk_address(mailbox, &settings.web),
         };
-        Some(
-            SurveyPages::new(tools.clone())
-                .router()
-                .merge(AccountPages::new(tools.clone()).router())
-                .merge(CasePages::new(tools).router()),
-        )
+        let accounts = AccountPages::new(tools.clone()).with_ways(ways(settings)?).router();
+        let surveys = SurveyPages::new(tools.clone()).router();
+        Ok(Some(surveys.merge(accounts).merge(CasePages::new(tools).router())))
     }
 
     /// Runs until `stop` turns true: the pages stop taking requests, each loop finishes its step, the store is closed.
@@ -282,4 +284,43 @@ impl Daemon {
         while loops.join_next().await.is_some() {}
         self.store.close().await;
     }
+}
+
+/// Why the other ways to sign in cannot be offered.
+#[derive(Debug, thiserror::Error)]
+pub enum WaysError {
+    /// The system trusts no certificates.
+    #[error(transparent)]
+    Trust(#[from] ConnectError),
+    /// The provider's address can be none.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+}
+
+/// The identity provider and the proxy of the settings.
+///
+/// # Errors
+/// The provider's address can be none; the system trusts no certificates.
+pub fn ways(settings: &Settings) -> Result<Ways, WaysError> {
+    let provider = match &settings.provider {
+        Some(own) => {
+            let terms = ProviderTerms {
+                issuer: own.issuer.clone(),
+                client_id: own.client_id.clone(),
+                secret: own.secret.clone(),
+                name: own.name.clone(),
+            };
+            let tls = Arc::unwrap_or_clone(connection::trust(None)?);
+            Some(Provider::new(terms, &settings.web.public_url, tls)?)
+        }
+        None => None,
+    };
+    let proxy = settings.proxy.as_ref().map(|own| ProxyTerms {
+        header: HeaderName::from_bytes(own.header.as_bytes())
+            .expect("the settings take letters, digits and hyphens alone"),
+        from: own.from.clone(),
+        secret: own.secret.clone(),
+        name: own.name.clone(),
+    });
+    Ok(Ways { provider, proxy })
 }

@@ -359,6 +359,7 @@ fn assemble(
         stock: file.stock,
         notices: file.notices,
         unblinding: file.unblinding,
+        step_up: file.step_up,
         digest: file.digest,
         planned_subjects: file.planned_subjects,
         post: file.post,

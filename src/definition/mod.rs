@@ -19,6 +19,7 @@ mod instrument_file;
 mod item_file;
 mod kits_file;
 mod load;
+mod pages_file;
 pub mod participants_file;
 mod people;
 pub mod problem;

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use super::document::{Report, Section, Source, nearest, quoted};
 use super::events_file::{self, ReadEvent};
 use super::randomization::{self, Further};
-use super::{people, survey_file};
+use super::{pages_file, people, survey_file};
 use crate::domain::deed::Unblinding;
 use crate::domain::expression::Expression;
 use crate::domain::fact::FactKind;
 use crate::domain::kit::StockRules;
 use crate::domain::language::{Language, Text};
+use crate::domain::second_factor::StepUp;
 use crate::domain::study::{
     Arm, Authentication, Blinding, Digest, Notice, Person, Post, Registration, Rescreening, Role, Site, Trust,
     UniqueWithin,
@@ -64,6 +65,7 @@ pub(super) struct StudyFile {
     pub stock: StockRules,
     pub unblinding: Unblinding,
     pub digest: Digest,
+    pub step_up: Option<StepUp>,
     pub post: Option<Post>,
 }
 
@@ -106,6 +108,7 @@ pub(super) fn read(file: &str, content: &str, report: &Report) -> Option<StudyFi
     let stock = read_stock(&root);
     let unblinding = read_unblinding(&root);
     let digest = read_digest(&root);
+    let step_up = pages_file::read(&root);
     let post = read_post(&root);
     root.close();
     Some(StudyFile {
@@ -130,6 +133,7 @@ pub(super) fn read(file: &str, content: &str, report: &Report) -> Option<StudyFi
         stock,
         unblinding,
         digest,
+        step_up,
         post,
     })
 }

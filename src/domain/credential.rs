@@ -79,6 +79,16 @@ impl Secret {
         digest("account session", &[&self.0])
     }
 
+    /// What is kept of a recovery code.
+    pub fn recovery_digest(&self) -> Sha256Digest {
+        digest("recovery", &[&self.0])
+    }
+
+    /// What a sign-in at a provider carries for a purpose and a goal: nobody without the cookie can make it.
+    pub fn flow(&self, purpose: &str, goal: &str) -> String {
+        data_encoding::HEXLOWER.encode(&digest("provider", &[&self.0, purpose, goal]))
+    }
+
     /// What a form on a page of a session carries, so that no other site can send one: it cannot read the cookie.
     pub fn guard(&self) -> String {
         data_encoding::HEXLOWER.encode(&digest("guard", &[&self.0]))

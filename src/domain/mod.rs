@@ -27,6 +27,7 @@ pub mod receipt;
 pub mod request;
 pub mod retry;
 pub mod seal;
+pub mod second_factor;
 pub mod simulation;
 pub mod study;
 pub mod survey;

@@ -13,6 +13,7 @@ use super::fact::{FactKind, Recounting};
 use super::instrument::{Instrument, Item};
 use super::kit::StockRules;
 use super::language::{Language, Text};
+use super::second_factor::StepUp;
 use super::survey::Survey;
 use super::time::Zone;
 
@@ -86,6 +87,8 @@ pub struct Study {
     pub notices: Vec<Notice>,
     /// Who may be told one subject's arm by request.
     pub unblinding: Unblinding,
+    /// What the staff show, beyond signing in, before the pages of cases; nothing if none.
+    pub step_up: Option<StepUp>,
     /// Who is told each day how far the study and its chain have come.
     pub digest: Digest,
     /// How many subjects the protocol plans; shown in reports, no cap.

@@ -6,6 +6,7 @@
 mod mailbox;
 mod problem;
 mod section;
+mod sign_in;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,6 +18,7 @@ use secrecy::SecretString;
 
 pub use mailbox::{Delivery, ImapSettings, MailSource, MailboxSettings, Security, SmtpSettings};
 pub use problem::Problem;
+pub use sign_in::{ProviderSettings, ProxySettings};
 
 use crate::domain::language::Language;
 use crate::domain::seal::KeyRing;
@@ -55,6 +57,10 @@ pub struct Settings {
     pub logs: LogSettings,
     /// `[keys]`: what seals answers and opens them; empty where there is no key file.
     pub keys: KeyRing,
+    /// `[provider]`: an identity provider that signs people in.
+    pub provider: Option<ProviderSettings>,
+    /// `[proxy]`: a proxy in front of us that does.
+    pub proxy: Option<ProxySettings>,
     /// The addresses we own, by name; at least one.
     pub mailboxes: Vec<MailboxSettings>,
 }
@@ -155,6 +161,8 @@ impl Settings {
         let operator = required(&root, "operator", operator);
         let logs = optional(&root, "logs", logs, LogSettings::usual);
         let keys = optional(&root, "keys", keys, KeyRing::default);
+        let provider = optional(&root, "provider", |section| sign_in::provider(section).map(Some), || None);
+        let proxy = optional(&root, "proxy", |section| sign_in::proxy(section).map(Some), || None);
         root.finish();
 
         let mut problems = source.into_problems();
@@ -163,14 +171,20 @@ impl Settings {
             None => Vec::new(),
         };
         problems.sort();
-        match (database, web, daemon, operator, logs, keys) {
-            (Some(database), Some(web), Some(daemon), Some(operator), Some(logs), Some(keys))
-                if problems.is_empty() =>
-            {
-                Ok(Settings { database, web, daemon, operator, logs, keys, mailboxes })
-            }
-            _ => Err(problems),
-        }
+        let whole = (|| {
+            Some(Settings {
+                database: database?,
+                web: web?,
+                daemon: daemon?,
+                operator: operator?,
+                logs: logs?,
+                keys: keys?,
+                provider: provider?,
+                proxy: proxy?,
+                mailboxes,
+            })
+        })();
+        whole.filter(|_| problems.is_empty()).ok_or(problems)
     }
 }
 

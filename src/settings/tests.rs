@@ -220,3 +220,34 @@ fn a_secret_that_everybody_can_read_is_refused() {
         ]
     );
 }
+
+#[test]
+fn who_vouches_for_people_is_read_or_told() {
+    let load = |more: &str| {
+        Files::new()
+            .with("config/hagaki.toml", &format!("{GOOD}{more}"))
+            .with("mailboxes/a/mailbox.toml", FOLDERS)
+            .with("config/secrets/idp", "shared\n")
+    };
+    let provider = "[provider]\nissuer = \"https://idp.example.jp\"\nclient_id = \"hagaki\"\npassword_file = \"secrets/idp\"\nname = \"University\"\n";
+    let proxy = "[proxy]\nheader = \"X-Mail\"\npassword_file = \"secrets/idp\"\nname = \"GakuNin\"\n";
+    let settings = load(&format!("{provider}{proxy}")).load().unwrap();
+    assert_eq!(settings.provider.as_ref().unwrap().secret.expose_secret(), "shared");
+    let own = settings.proxy.as_ref().unwrap();
+    assert_eq!((own.header.as_str(), own.from.as_slice()), ("x-mail", &[std::net::IpAddr::from([127, 0, 0, 1])][..]));
+    assert!(!format!("{settings:?}").contains("shared"), "a secret is in debug output");
+    assert!(load("").load().unwrap().provider.is_none());
+
+    for (from, to, said) in [
+        ("https://idp", "http://idp", "issuer: \"http://idp.example.jp\" is no address of a provider"),
+        ("password_file = \"secrets/idp\"", "", "password_file"),
+        ("X-Mail", "X Mail", "header: \"X Mail\" is no name of a header"),
+        ("name = \"GakuNin\"", "from = [\"proxy\"]\nname = \"GakuNin\"", "from: \"proxy\" is no IP address"),
+        ("client_id", "client", "client_id"),
+    ] {
+        let told = load(&format!("{provider}{proxy}").replace(from, to)).problems();
+        assert!(told.iter().any(|told| told.contains(said)), "{said}: {told:?}");
+    }
+    // A provider on this machine may be spoken to in the clear, as one in a rehearsal is.
+    load(&provider.replace("https://idp.example.jp", "http://127.0.0.1:3000")).load().unwrap();
+}

@@ -51,6 +51,12 @@ pub struct SessionRow {
     pub idle_at: Instant,
     /// When it ends in any case.
     pub ends_at: Instant,
+    /// Whether the second factor is waited for: then it lets nobody in.
+    pub waiting: bool,
+    /// When its owner last showed who they are, by password or second factor.
+    pub proved_at: Instant,
+    /// When its owner last gave the second factor; none if never.
+    pub second_at: Option<Instant>,
 }
 
 macro_rules! select {
@@ -65,17 +71,25 @@ statements! { "account":
         ON CONFLICT DO NOTHING";
     BY_ID = same select!("WHERE id = $1");
     BY_ADDRESS = same select!("WHERE address = $1");
+    OPEN = same "UPDATE account SET state = 'active' WHERE id = $1 AND state = 'new'";
+    CLOSE = same "UPDATE account SET state = 'closed' WHERE id = $1 AND state <> 'closed'";
+    REOPEN = same "UPDATE account SET state = CASE WHEN password IS NULL THEN 'new' ELSE 'active' END \
+        WHERE id = $1 AND state = 'closed'";
     CHOOSE = same "UPDATE account SET password = $2, state = 'active', chosen_at = $3 WHERE id = $1 AND state <> 'closed'";
     INSERT_LINK = same "INSERT INTO account_link (digest, account_id, expires_at) VALUES ($1, $2, $3)";
     FIND_LINK = same "SELECT account_id, expires_at FROM account_link WHERE digest = $1";
     TAKE_LINK = same "DELETE FROM account_link WHERE digest = $1";
     END_LINKS = same "DELETE FROM account_link WHERE account_id = $1";
     END_OLD_LINKS = same "DELETE FROM account_link WHERE expires_at <= $1";
-    INSERT_SESSION = same "INSERT INTO account_session (digest, account_id, idle_at, ends_at) VALUES ($1, $2, $3, $4)";
-    FIND_SESSION = same "SELECT digest, account_id, idle_at, ends_at FROM account_session WHERE digest = $1";
+    INSERT_SESSION = same "INSERT INTO account_session (digest, account_id, idle_at, ends_at, waiting, proved_at, second_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    FIND_SESSION = same "SELECT digest, account_id, idle_at, ends_at, waiting, proved_at, second_at \
+        FROM account_session WHERE digest = $1";
+    PROVED = same "UPDATE account_session SET proved_at = $2, second_at = coalesce($3, second_at) WHERE digest = $1";
     PROLONG = same "UPDATE account_session SET idle_at = $2 WHERE digest = $1";
     END_SESSION = same "DELETE FROM account_session WHERE digest = $1";
     END_SESSIONS = same "DELETE FROM account_session WHERE account_id = $1";
+    END_OTHERS = same "DELETE FROM account_session WHERE account_id = $1 AND digest <> $2";
     END_OVER = same "DELETE FROM account_session WHERE ends_at <= $1 OR idle_at <= $1";
 }
 
@@ -119,6 +133,30 @@ pub async fn find_by_address<'a>(from: impl Into<Reader<'a>>, address: &str) -> 
 /// Those of the database.
 pub async fn choose(tx: &mut Tx, id: &Mark, password: &str, at: Instant) -> Result<(), StoreError> {
     tx.execute(&CHOOSE, binds![id, password, at]).await.map(drop)
+}
+
+/// Lets an account without a password let its owner in by other ways, unless it was closed.
+///
+/// # Errors
+/// Those of the database.
+pub async fn open(tx: &mut Tx, id: &Mark) -> Result<(), StoreError> {
+    tx.execute(&OPEN, binds![id]).await.map(drop)
+}
+
+/// Closes an account; whether it was not closed before.
+///
+/// # Errors
+/// Those of the database.
+pub async fn close(tx: &mut Tx, id: &Mark) -> Result<bool, StoreError> {
+    Ok(tx.execute(&CLOSE, binds![id]).await? > 0)
+}
+
+/// Opens a closed account again; whether it was closed.
+///
+/// # Errors
+/// Those of the database.
+pub async fn reopen(tx: &mut Tx, id: &Mark) -> Result<bool, StoreError> {
+    Ok(tx.execute(&REOPEN, binds![id]).await? > 0)
 }
 
 /// Keeps a link by which a password is chosen; those before open nothing any more.
@@ -169,7 +207,8 @@ pub async fn end_all(tx: &mut Tx, account: &Mark) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError::Conflict`] if the secret exists.
 pub async fn insert_session(tx: &mut Tx, new: &SessionRow) -> Result<(), StoreError> {
-    let binds = binds![&new.digest, &new.account_id, new.idle_at, new.ends_at];
+    let waiting = i64::from(new.waiting);
+    let binds = binds![&new.digest, &new.account_id, new.idle_at, new.ends_at, waiting, new.proved_at, new.second_at];
     tx.later(&INSERT_SESSION, binds, Expect::Any).await
 }
 
@@ -187,7 +226,31 @@ pub async fn find_session<'a>(
         account_id: row.mark()?,
         idle_at: row.instant()?,
         ends_at: row.instant()?,
+        waiting: row.int()? != 0,
+        proved_at: row.instant()?,
+        second_at: row.opt_instant()?,
     }))
+}
+
+/// The owner of a session showed once more who they are; by the second factor if `second_at` is given.
+///
+/// # Errors
+/// Those of the database.
+pub async fn prove(
+    store: &Store,
+    digest: &Sha256Digest,
+    proved_at: Instant,
+    second_at: Option<Instant>,
+) -> Result<(), StoreError> {
+    store.write(&PROVED, binds![digest, proved_at, second_at]).await.map(drop)
+}
+
+/// Ends every session of an account but one.
+///
+/// # Errors
+/// Those of the database; they may come from a later call.
+pub async fn end_other_sessions(tx: &mut Tx, account: &Mark, kept: &Sha256Digest) -> Result<(), StoreError> {
+    tx.later(&END_OTHERS, binds![account, kept], Expect::Any).await
 }
 
 /// Something was asked for in a session.

@@ -11,6 +11,7 @@
 //! names, everything commented; a released one is never edited.
 
 pub mod account;
+pub mod account_act;
 pub mod allocation;
 pub mod audit;
 pub mod bundle;
@@ -25,6 +26,7 @@ pub mod fact;
 pub mod fuse;
 mod gathered;
 pub mod host;
+pub mod identity;
 pub mod inbox;
 pub mod kit;
 pub mod mailbox;
@@ -37,6 +39,7 @@ mod queue;
 pub mod randomization;
 pub mod response;
 mod sealed;
+pub mod second_factor;
 pub mod secret;
 pub mod session;
 mod sql;
@@ -55,6 +58,7 @@ pub use tx::{Reader, Store, Tx};
 fn statements() -> impl Iterator<Item = &'static sql::Sql> {
     [
         account::STATEMENTS,
+        account_act::STATEMENTS,
         allocation::STATEMENTS,
         audit::STATEMENTS,
         bundle::STATEMENTS,
@@ -65,6 +69,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         credential_wait::STATEMENTS,
         draft::STATEMENTS,
         host::STATEMENTS,
+        identity::STATEMENTS,
         inbox::STATEMENTS,
         inbox::work::STATEMENTS,
         kit::STATEMENTS,
@@ -76,6 +81,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         planned::STATEMENTS,
         randomization::STATEMENTS,
         response::STATEMENTS,
+        second_factor::STATEMENTS,
         secret::STATEMENTS,
         session::STATEMENTS,
         study::STATEMENTS,

@@ -3,8 +3,13 @@
 //! Every form carries a guard that is made from a cookie, before somebody is signed in as after: no other site can send one. The
 //! link of a letter is itself the capability, as those of surveys are. What an address or a password is wrong about is not told.
 
+mod second;
+mod vouched;
+
+pub use vouched::{PROXY_SECRET, ProxyTerms, Ways};
+
 use std::net::SocketAddr;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Form, Path, Query, State};
@@ -15,18 +20,17 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
-use super::caller::{Cookie, origin};
+use super::caller::{Cookie, minutes_until, origin};
 use super::pages::{Pages, accepted};
 use super::survey::Tools;
 use crate::domain::credential::Secret;
 use crate::domain::language::Language;
 use crate::domain::password::Weak;
-use crate::domain::time::Instant;
 use crate::limits;
 use crate::store::{account, participant, study};
 use crate::workflow::Failure;
-use crate::workflow::accounts::{self, Asked, Chosen, Goal, Visitor};
-use crate::workflow::sign_in::Tried;
+use crate::workflow::accounts::{self, Asked, Chosen, Entered, Goal, Visitor};
+use crate::workflow::second_factor;
 
 static PAGES: LazyLock<Pages> = LazyLock::new(|| {
     let templates = [
@@ -36,6 +40,12 @@ static PAGES: LazyLock<Pages> = LazyLock::new(|| {
         ("ask", include_str!("../../templates/pages/account/ask.hbs")),
         ("choose", include_str!("../../templates/pages/account/choose.hbs")),
         ("home", include_str!("../../templates/pages/account/home.hbs")),
+        ("code_field", include_str!("../../templates/pages/account/code_field.hbs")),
+        ("code", include_str!("../../templates/pages/account/code.hbs")),
+        ("second", include_str!("../../templates/pages/account/second.hbs")),
+        ("set_up", include_str!("../../templates/pages/account/set_up.hbs")),
+        ("codes", include_str!("../../templates/pages/account/codes.hbs")),
+        ("confirm", include_str!("../../templates/pages/account/confirm.hbs")),
         ("told", include_str!("../../templates/pages/account/told.hbs")),
     ];
     let words = [
@@ -49,6 +59,7 @@ static PAGES: LazyLock<Pages> = LazyLock::new(|| {
 #[derive(Clone)]
 pub struct AccountPages {
     tools: Tools,
+    ways: Arc<Ways>,
 }
 
 /// What a link may carry.
@@ -88,7 +99,12 @@ struct Sheet<'a> {
 impl AccountPages {
     /// The pages, which work with what those of surveys do.
     pub fn new(tools: Tools) -> AccountPages {
-        AccountPages { tools }
+        AccountPages { tools, ways: Arc::default() }
+    }
+
+    /// With other ways to sign in beside a password of ours.
+    pub fn with_ways(self, ways: Ways) -> AccountPages {
+        AccountPages { ways: Arc::new(ways), ..self }
     }
 
     /// Their routes; the style is that of the surveys' pages.
@@ -96,6 +112,12 @@ impl AccountPages {
         let (own, url) = (self.clone(), self.tools.desk.public_url.clone());
         let pages = Router::new()
             .route("/sign-in", get(show_sign_in).post(try_in))
+            .route("/sign-in/code", get(second::show_code).post(second::take_code))
+            .route("/sign-in/provider", get(vouched::leave_for_provider))
+            .route(super::provider::RETURN_PATH, get(vouched::come_back))
+            .route("/sign-in/proxy", get(vouched::pass_proxy))
+            .route("/confirm", get(second::show_confirm).post(second::confirm))
+            .route("/account/second", get(second::show).post(second::change))
             .route("/sign-out", post(leave))
             .route("/account", get(show_account).post(ask))
             .route("/account/{secret}", get(show_choice).post(choose))
@@ -131,7 +153,7 @@ impl AccountPages {
             "study": { "title": self.tools.desk.display, "tag": "", "test": false },
             "title": PAGES.word(*language, title, &[]), "languages": Language::ALL.map(link), "several": true, "path": path,
             "to": to, "guard": guard, "leave": signed_in.then_some("/sign-out"), "answering": false, "number": 1, "of": 1,
-            "least": limits::PASSWORD_CHARS_LEAST, "problem": null, "news": null,
+            "least": limits::PASSWORD_CHARS_LEAST, "problem": null, "news": null, "first": false,
         });
         if let (Some(facts), Some(more)) = (facts.as_object_mut(), more.as_object()) {
             facts.extend(more.clone());
@@ -178,12 +200,6 @@ impl AccountPages {
         self.cookie(headers).is_some_and(|secret| secret.guard().as_bytes().ct_eq(guard.as_bytes()).into())
     }
 
-    /// Minutes until a moment, as a word of a sentence.
-    fn minutes(&self, until: Instant) -> String {
-        let seconds = until.seconds_since(self.tools.clock.now()).max(1);
-        (seconds.saturating_add(59) / 60).to_string()
-    }
-
     async fn home(&self, language: Language, (visitor, secret): (Visitor, Secret)) -> Result<Response, Failure> {
         let store = self.tools.shelf.store();
         let mut studies = Vec::new();
@@ -199,12 +215,16 @@ impl AccountPages {
         }
         let mut cases = Vec::new();
         for shelved in accounts::staff_of(&self.tools.shelf, &visitor.account.address).await? {
-            let link = Goal::Cases(shelved.study.slug.clone()).path();
+            let link = Goal::cases(&shelved.study.slug).path();
             cases.push(json!({ "title": shelved.study.title.in_language(language), "link": link }));
         }
         let guard = secret.guard();
         let sheet = Sheet { language, path: "/account", to: None, guard: Some(&guard), signed_in: true };
-        let facts = json!({ "address": visitor.account.address, "studies": studies, "cases": cases });
+        let second = second_factor::standing(store, &visitor.account.id).await?;
+        let facts = json!({
+            "address": visitor.account.address, "studies": studies, "cases": cases, "second": second.active,
+            "offered": second.active || second_factor::is_offered(store),
+        });
         Ok(self.respond(StatusCode::OK, &sheet, "home", facts))
     }
 }
@@ -234,7 +254,7 @@ async fn show_sign_in(State(pages): State<AccountPages>, Query(wish): Query<Wish
         Some("chosen") => Some(PAGES.word(language, "chosen", &[])),
         _ => None,
     };
-    let more = json!({ "address": "", "news": news });
+    let more = json!({ "address": "", "news": news, "ways": pages.buttons(language, to) });
     pages.guarded(&headers, StatusCode::OK, "sign_in", (language, "/sign-in", to), more)
 }
 
@@ -261,27 +281,37 @@ async fn try_in(
     let again = |status, problem: String| {
         // What was typed for an address is shown again, as far as one can be.
         let address: String = typed.address.chars().take(limits::ADDRESS_BYTES).collect();
-        let more = json!({ "address": address, "problem": problem });
+        let more = json!({ "address": address, "problem": problem, "ways": pages.buttons(language, to) });
         pages.guarded(&headers, status, "sign_in", (language, "/sign-in", to), more)
     };
-    match accounts::sign_in(store, pages.tools.means(), &origin, &typed.address, &typed.password).await {
-        Ok(Tried::In(secret)) => {
-            // Whoever was signed in before in this browser is not any more.
-            if let Some(old) = pages.cookie(&headers)
-                && let Err(error) = account::end_session(store, &old.account_session_digest()).await
-            {
-                return pages.unavailable(&error.into(), &headers);
-            }
-            let cookie = Cookie::Account.write(Some(&secret), &pages.tools.desk.public_url);
-            let to = format!("{}?lang={}", place(goal.as_ref()), language.code());
-            ([(header::SET_COOKIE, cookie)], Redirect::to(&to)).into_response()
+    let entered = accounts::sign_in(store, pages.tools.means(), &origin, &typed.address, &typed.password).await;
+    match entered {
+        Ok(Entered::In(secret)) => pages.go_on(&headers, &secret, &place(goal.as_ref()), language).await,
+        Ok(Entered::Waits(secret)) => {
+            let to = to.map(|to| format!("to={to}&")).unwrap_or_default();
+            pages.go_on(&headers, &secret, &format!("/sign-in/code?{to}"), language).await
         }
-        Ok(Tried::Wrong) => again(StatusCode::FORBIDDEN, PAGES.word(language, "wrong", &[])),
-        Ok(Tried::Wait(until)) => {
-            let minutes = pages.minutes(until);
+        Ok(Entered::Wrong) => again(StatusCode::FORBIDDEN, PAGES.word(language, "wrong", &[])),
+        Ok(Entered::Wait(until)) => {
+            let minutes = minutes_until(until, pages.tools.clock.now());
             again(StatusCode::TOO_MANY_REQUESTS, PAGES.word(language, "wait", &[("minutes", &minutes)]))
         }
         Err(failure) => pages.unavailable(&failure, &headers),
+    }
+}
+
+impl AccountPages {
+    /// Goes on in a session that was just begun; whoever was signed in before in this browser is not any more.
+    async fn go_on(&self, headers: &HeaderMap, secret: &Secret, to: &str, language: Language) -> Response {
+        let store = self.tools.shelf.store();
+        if let Some(old) = self.cookie(headers)
+            && let Err(error) = account::end_session(store, &old.account_session_digest()).await
+        {
+            return self.unavailable(&error.into(), headers);
+        }
+        let cookie = Cookie::Account.write(Some(secret), &self.tools.desk.public_url);
+        let mark = if to.contains('?') { "" } else { "?" };
+        ([(header::SET_COOKIE, cookie)], Redirect::to(&format!("{to}{mark}lang={}", language.code()))).into_response()
     }
 }
 
@@ -325,7 +355,7 @@ async fn ask(
         accounts::ask(pages.tools.shelf.store(), pages.tools.means(), &origin(peer, &headers), &typed.address).await;
     match asked {
         Ok(Asked::Wait(until)) => {
-            let minutes = pages.minutes(until);
+            let minutes = minutes_until(until, pages.tools.clock.now());
             let problem = PAGES.word(language, "wait", &[("minutes", &minutes)]);
             let more = json!({ "address": "", "problem": problem });
             return pages.guarded(&headers, StatusCode::TOO_MANY_REQUESTS, "ask", (language, "/account", None), more);
@@ -407,9 +437,24 @@ mod tests {
     #[test]
     fn only_a_plain_name_leads_on() {
         assert_eq!(goal(Some("members-2026")).map(|goal| goal.path()), Some("/s/members-2026/form".to_string()));
-        assert_eq!(goal(Some("cases:aurora")).map(|goal| goal.path()), Some("/c/aurora".to_string()));
-        for hostile in ["", "//evil.example", "a/../b", "a\r\nb", "https:", "cases:", "cases:cases:a", &"a".repeat(101)]
-        {
+        assert_eq!(
+            goal(Some("/c/aurora/12/correct")).map(|goal| goal.path()),
+            Some("/c/aurora/12/correct".to_string())
+        );
+        for hostile in [
+            "",
+            "//evil.example",
+            "a/../b",
+            "a\r\nb",
+            "https:",
+            "/c/",
+            "/c//a",
+            "/c/a?b",
+            "/c/..",
+            "/account",
+            "/sign-in",
+            &"a".repeat(201),
+        ] {
             assert_eq!(goal(Some(hostile)), None, "{hostile:?}");
         }
         assert_eq!(goal(None), None);

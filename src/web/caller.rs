@@ -1,11 +1,32 @@
 //! What a request tells of its sender: the secret in a cookie of ours, and where it comes from.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 
 use crate::domain::credential::Secret;
+use crate::domain::time::Instant;
 use crate::limits;
+
+/// A request as far as pages look at it.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    /// Its headers.
+    pub(super) headers: HeaderMap,
+    /// Address of the page, without what follows a question mark.
+    pub(super) path: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Call {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Call, Infallible> {
+        Ok(Call { headers: parts.headers.clone(), path: parts.uri.path().to_string() })
+    }
+}
 
 /// A cookie of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +35,8 @@ pub(super) enum Cookie {
     Credential,
     /// Of whoever signs in, or is about to, with an account.
     Account,
+    /// Of whoever is on the way to an identity provider and back.
+    Provider,
 }
 
 impl Cookie {
@@ -25,24 +48,40 @@ impl Cookie {
             (Cookie::Credential, true) => "__Host-hagaki",
             (Cookie::Account, false) => "hagaki-account",
             (Cookie::Account, true) => "__Host-hagaki-account",
+            (Cookie::Provider, false) => "hagaki-provider",
+            (Cookie::Provider, true) => "__Host-hagaki-provider",
         }
     }
 
     /// The secret in it.
     pub(super) fn read(self, headers: &HeaderMap, public_url: &str) -> Option<Secret> {
+        self.read_text(headers, public_url).and_then(Secret::parse)
+    }
+
+    /// The text in it.
+    pub(super) fn read_text<'h>(self, headers: &'h HeaderMap, public_url: &str) -> Option<&'h str> {
         let name = self.name(is_secure(public_url));
         let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let mut values = pairs.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        values.find(|(own, _)| *own == name).and_then(|(_, value)| Secret::parse(value))
+        values.find(|(own, _)| *own == name).map(|(_, value)| value)
     }
 
     /// The header that sets it; without a secret the one that takes it away.
     pub(super) fn write(self, secret: Option<&Secret>, public_url: &str) -> HeaderValue {
+        self.write_text(secret.map(Secret::text), public_url)
+    }
+
+    /// The same for a text of plain letters, digits and full stops.
+    pub(super) fn write_text(self, text: Option<&str>, public_url: &str) -> HeaderValue {
         let secure = is_secure(public_url);
         let (name, more) = (self.name(secure), if secure { "; Secure" } else { "" });
-        let (value, age) = secret.map_or(("", 0), |secret| (secret.text(), limits::SESSION_SECONDS));
+        let age = match self {
+            Cookie::Provider => limits::PROVIDER_FLOW_SECONDS,
+            Cookie::Credential | Cookie::Account => limits::SESSION_SECONDS,
+        };
+        let (value, age) = text.map_or(("", 0), |text| (text, age));
         let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={age}{more}");
-        HeaderValue::from_str(&cookie).expect("a secret is plain letters")
+        HeaderValue::from_str(&cookie).expect("plain letters are a header's value")
     }
 }
 
@@ -58,6 +97,12 @@ pub(super) fn origin(peer: SocketAddr, headers: &HeaderMap) -> String {
         Some(address) if peer.ip().is_loopback() => address.to_string(),
         _ => peer.ip().to_string(),
     }
+}
+
+/// Minutes until a moment, at least one, as a word of a sentence.
+pub(super) fn minutes_until(until: Instant, now: Instant) -> String {
+    let seconds = until.seconds_since(now).max(1);
+    (seconds.saturating_add(59) / 60).to_string()
 }
 
 #[cfg(test)]

@@ -20,16 +20,19 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
-use super::caller::Cookie;
+use super::caller::{Call, Cookie, minutes_until};
 use super::pages::{Pages, accepted};
 use super::questionnaire::PIECES;
+use super::questionnaire::posted::{Posted, Step};
 use super::survey::Tools;
 use crate::domain::credential::Secret;
 use crate::domain::language::Language;
+use crate::domain::second_factor::StepUp;
 use crate::domain::study::{Person, Role, Stage, Study};
 use crate::store::subject::SubjectRow;
 use crate::store::{study, subject};
-use crate::workflow::accounts::{self, Visitor};
+use crate::workflow::accounts::{self, Goal, Visitor};
+use crate::workflow::second_factor::{self, Demand, Given};
 use crate::workflow::shelf::ShelvedStudy;
 use crate::workflow::{Failure, Means};
 
@@ -42,6 +45,7 @@ static PAGES: LazyLock<Pages> = LazyLock::new(|| {
         ("review", include_str!("../../templates/pages/cases/review.hbs")),
         ("entry", include_str!("../../templates/pages/cases/entry.hbs")),
         ("withdraw", include_str!("../../templates/pages/cases/withdraw.hbs")),
+        ("again", include_str!("../../templates/pages/cases/again.hbs")),
         ("told", include_str!("../../templates/pages/cases/told.hbs")),
     ];
     let words = [
@@ -162,8 +166,77 @@ impl CasePages {
         self.tools.means()
     }
 
-    /// Who comes to the pages of a study.
-    async fn enter(&self, slug: &str, wish: Option<&str>, headers: &HeaderMap) -> Result<Entering, Failure> {
+    /// Who comes to a page of a study to look at it; what the study demands on top of signing in is asked for on a page apart.
+    async fn enter(&self, slug: &str, wish: Option<&str>, call: &Call) -> Result<Entering, Failure> {
+        let entering = self.admit(slug, wish, call).await?;
+        Ok(entering.and_then(|room| {
+            let lacks = self.lacks(&room).is_some();
+            let there = format!("/confirm?to={}&lang={}", call.path, room.language.code());
+            if lacks { Err(Redirect::to(&there).into_response()) } else { Ok(room) }
+        }))
+    }
+
+    /// Who sent a form of a page of a study. What the study demands on top of signing in is asked for with all that was typed, so
+    /// that none of it is lost.
+    async fn enter_sent(&self, slug: &str, posted: &Posted, call: &Call) -> Result<Entering, Failure> {
+        let spoken = match posted.step() {
+            Step::Speak(language) => Some(language.code()),
+            _ => posted.language(),
+        };
+        let room = match self.admit(slug, spoken, call).await? {
+            Ok(room) => room,
+            Err(page) => return Ok(Err(page)),
+        };
+        if !is_ours(&room, posted.guard()) {
+            return Ok(Err(self.bare(StatusCode::FORBIDDEN, "elsewhere", &call.headers)));
+        }
+        let Some(rule) = self.lacks(&room) else { return Ok(Ok(room)) };
+        let store = self.tools.shelf.store();
+        let demand = second_factor::demand(store, &room.visitor, rule).await?;
+        let given = match posted.proof() {
+            Some(typed) => {
+                Some(second_factor::prove(store, self.means(), &room.visitor, rule, &demand.typed(typed)).await?)
+            }
+            None => None,
+        };
+        Ok(match given {
+            Some(given) if given.is_right() => Ok(room),
+            given => Err(self.ask_again(&room, posted, call, demand, given)),
+        })
+    }
+
+    /// What the study demands and was not shown lately.
+    fn lacks(&self, room: &Room) -> Option<StepUp> {
+        let session = &room.visitor.session;
+        let now = self.tools.clock.now();
+        room.study().step_up.filter(|rule| !rule.satisfied(now, session.proved_at, session.second_at))
+    }
+
+    /// The page that asks once more who sends a form, with all that was typed in it.
+    fn ask_again(&self, room: &Room, posted: &Posted, call: &Call, demand: Demand, given: Option<Given>) -> Response {
+        let mut facts = room.head(&room.word("proof", &[]), "");
+        let kept: Vec<Value> =
+            posted.without_proof().map(|(name, value)| json!({ "name": name, "value": value })).collect();
+        put(&mut facts, "path", json!(call.path));
+        put(&mut facts, "kept", json!(kept));
+        put(&mut facts, "code", json!(demand == Demand::Code));
+        put(&mut facts, "missing", json!(matches!(demand, Demand::Missing | Demand::NoPassword)));
+        put(&mut facts, "list", json!(room.link("")));
+        let (status, problem) = match given {
+            Some(Given::Wait(until)) => {
+                let minutes = minutes_until(until, self.tools.clock.now());
+                (StatusCode::TOO_MANY_REQUESTS, Some(room.word("proof_wait", &[("minutes", &minutes)])))
+            }
+            Some(_) => (StatusCode::FORBIDDEN, Some(room.word("proof_wrong", &[]))),
+            None => (StatusCode::FORBIDDEN, None),
+        };
+        put(&mut facts, "problem", json!(problem));
+        room.respond(status, "again", facts)
+    }
+
+    /// Whoever is signed in and stands among the people of a study.
+    async fn admit(&self, slug: &str, wish: Option<&str>, call: &Call) -> Result<Entering, Failure> {
+        let headers = &call.headers;
         let store = self.tools.shelf.store();
         let Some(row) = study::find_current(store, slug).await? else {
             return Ok(Err(self.bare(StatusCode::NOT_FOUND, "unknown", headers)));
@@ -178,7 +251,9 @@ impl CasePages {
             None => None,
         };
         let (Some(visitor), Some(secret)) = (visitor, secret) else {
-            let to = format!("/sign-in?to={}", accounts::Goal::Cases(shelved.study.slug.clone()).text());
+            // What a form was sent to may be no page to look at.
+            let goal = Goal::parse(&call.path).unwrap_or_else(|| Goal::cases(&shelved.study.slug));
+            let to = format!("/sign-in?to={}", goal.text());
             return Ok(Err(Redirect::to(&to).into_response()));
         };
         let Some(person) = shelved.study.find_person_by_address(&visitor.account.address).cloned() else {
@@ -221,10 +296,10 @@ impl CasePages {
         PAGES.respond(status, language, "told", facts)
     }
 
-    fn answer(&self, made: Result<Response, Failure>, headers: &HeaderMap) -> Response {
+    fn answer(&self, made: Result<Response, Failure>, call: &Call) -> Response {
         made.unwrap_or_else(|failure| {
             tracing::error!(%failure, "a page of the staff failed");
-            self.bare(StatusCode::SERVICE_UNAVAILABLE, "unavailable", headers)
+            self.bare(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &call.headers)
         })
     }
 }

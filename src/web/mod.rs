@@ -11,6 +11,8 @@ pub mod guard;
 pub mod health;
 pub mod pages;
 pub mod post_office;
+pub mod provider;
+pub mod qr;
 mod questionnaire;
 mod same_site;
 pub mod survey;

@@ -10,9 +10,11 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::compose::{self, Addressing};
+use super::second_factor::{self, Given};
 use super::shelf::{Shelf, ShelvedStudy};
-use super::sign_in::{self, Tried};
+use super::sign_in;
 use super::{Failure, Means, credentials};
+use crate::domain::chain::Sha256Digest;
 use crate::domain::credential::Secret;
 use crate::domain::language::Language;
 use crate::domain::participant::Candidate;
@@ -26,6 +28,8 @@ use crate::letters::Facts;
 use crate::letters::facts::AccountLink;
 use crate::limits;
 use crate::store::account::{self, AccountRow, SessionRow, State};
+use crate::store::account_act::{self, Act, ActRow};
+use crate::store::identity;
 use crate::store::participant::{self, ParticipantRow};
 use crate::store::session as patience;
 use crate::store::study;
@@ -56,6 +60,19 @@ pub enum Chosen {
     Weak(Weak),
 }
 
+/// What came of a try to sign in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entered {
+    /// A session was begun; this goes into the cookie and is not kept.
+    In(Secret),
+    /// The password is right; the session waits for the second factor.
+    Waits(Secret),
+    /// Address or password are wrong; which is not said.
+    Wrong,
+    /// Nothing is tried before that moment.
+    Wait(Instant),
+}
+
 /// Somebody who signed in.
 #[derive(Clone, Debug)]
 pub struct Visitor {
@@ -70,35 +87,53 @@ pub struct Visitor {
 pub enum Goal {
     /// To the survey of a study.
     Survey(String),
-    /// To the cases of a study.
+    /// To a page of the cases of a study, by its address.
     Cases(String),
+    /// To where the second factor of the account is set up.
+    SecondFactor,
 }
 
+/// Address of the page where a second factor is set up.
+const SECOND_FACTOR: &str = "/account/second";
+
 impl Goal {
+    /// The list of the cases of a study.
+    pub fn cases(slug: &str) -> Goal {
+        Goal::Cases(format!("/c/{slug}"))
+    }
+
     /// As links carry it.
     pub fn text(&self) -> String {
         match self {
             Goal::Survey(slug) => slug.clone(),
-            Goal::Cases(slug) => format!("cases:{slug}"),
+            page => page.path(),
         }
     }
 
-    /// What a link carries, if it can be the name of a study: nothing else may stand in a link or a header.
+    /// What a link carries, if it can be the name of a study or the address of a page of ours: nothing else may stand in a link
+    /// or a header.
     pub fn parse(text: &str) -> Option<Goal> {
-        let (cases, slug) = match text.strip_prefix("cases:") {
-            Some(slug) => (true, slug),
-            None => (false, text),
+        let plain = |text: &str| {
+            !text.is_empty() && text.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_'))
         };
-        let plain =
-            !slug.is_empty() && slug.len() <= 100 && slug.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-');
-        plain.then(|| if cases { Goal::Cases(slug.to_string()) } else { Goal::Survey(slug.to_string()) })
+        if text.len() > limits::GOAL_BYTES {
+            return None;
+        }
+        if text == SECOND_FACTOR {
+            return Some(Goal::SecondFactor);
+        }
+        match text.strip_prefix("/c/") {
+            Some(rest) => rest.split('/').all(plain).then(|| Goal::Cases(text.to_string())),
+            None => plain(text).then(|| Goal::Survey(text.to_string())),
+        }
     }
 
     /// Its page.
     pub fn path(&self) -> String {
         match self {
             Goal::Survey(slug) => format!("/s/{slug}/form"),
-            Goal::Cases(slug) => format!("/c/{slug}"),
+            Goal::Cases(path) => path.clone(),
+            Goal::SecondFactor => SECOND_FACTOR.to_string(),
         }
     }
 }
@@ -188,6 +223,11 @@ async fn whose(
     }))
 }
 
+/// Whether that address is somebody's: of a member on a roll, or of the people of a study.
+pub(super) async fn is_listed(shelf: &Shelf, known: Option<&AccountRow>, address: &str) -> Result<bool, Failure> {
+    Ok(whose(shelf, known, address).await?.is_some())
+}
+
 /// At most so many studies that have somebody of that address among their people, by slug; not all studies are looked through for it.
 async fn among_people(shelf: &Shelf, address: &str, most: usize) -> Result<Vec<Arc<ShelvedStudy>>, Failure> {
     let words = BTreeSet::from([address.to_string()]);
@@ -256,10 +296,53 @@ pub async fn choose(
         return Ok(Chosen::Gone);
     }
     account::choose(&mut tx, &id, &hash, now).await?;
+    account_act::insert_own(&mut tx, &id, Act::Password, now).await?;
     account::end_all(&mut tx, &id).await?;
     tx.commit().await?;
     patience::forgive(store, &sign_in::key("account", &[&account.address])).await?;
     Ok(Chosen::Done)
+}
+
+/// What an operator does about an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Care {
+    /// It lets nobody in any more; whoever is in is out.
+    Close,
+    /// It lets its owner in again.
+    Reopen,
+    /// The second factor is done without, since it was lost; whoever is in is out.
+    DropSecondFactor,
+    /// No provider's identity is let in any more, so that another one can be; whoever is in is out.
+    DropIdentities,
+}
+
+/// Takes care of an account, with a record of who did and why; whether there was anything to do.
+///
+/// # Errors
+/// The database.
+pub async fn care(
+    store: &Store,
+    now: Instant,
+    actor: &str,
+    reason: &str,
+    id: &Mark,
+    care: Care,
+) -> Result<bool, Failure> {
+    let mut tx = store.begin().await?;
+    let (act, done) = match care {
+        Care::Close => (Act::Closed, account::close(&mut tx, id).await?),
+        Care::Reopen => (Act::Reopened, account::reopen(&mut tx, id).await?),
+        Care::DropSecondFactor => (Act::SecondOff, crate::store::second_factor::end(&mut tx, id).await?),
+        Care::DropIdentities => (Act::NoIdentity, identity::end(&mut tx, id).await? > 0),
+    };
+    if !done {
+        return Ok(false);
+    }
+    account::end_all(&mut tx, id).await?;
+    let row = ActRow { at: now, actor: actor.to_string(), act, reason: reason.to_string() };
+    account_act::insert(&mut tx, id, &row).await?;
+    tx.commit().await?;
+    Ok(true)
 }
 
 /// Tries to sign in; `origin` is where the try comes from. Unknown addresses and wrong passwords take as long and are told alike.
@@ -272,55 +355,122 @@ pub async fn sign_in(
     origin: &str,
     address: &str,
     typed: &str,
-) -> Result<Tried, Failure> {
+) -> Result<Entered, Failure> {
     let address = text::fold_address(&address.chars().take(limits::ADDRESS_BYTES).collect::<String>());
     let guarded = [
         (Protected::Origin, sign_in::key("origin", &[origin])),
         (Protected::Login, sign_in::key("account", &[&address])),
     ];
     if let Some(until) = sign_in::count_try(store, &guarded, means.now).await? {
-        return Ok(Tried::Wait(until));
+        return Ok(Entered::Wait(until));
     }
     let found = account::find_by_address(store, &address).await?.filter(|account| account.state == State::Active);
-    let kept = found.as_ref().and_then(|account| account.password.clone());
-    let typed = Password::typed(typed);
-    let right = hashing(move || typed.is_some_and(|typed| typed.matches(kept.as_deref()))).await?;
+    let right = is_password(found.as_ref(), typed).await?;
     let Some(account) = found.filter(|_| right) else {
         metrics::counter!("hagaki_sign_ins_failed_total").increment(1);
-        return Ok(Tried::Wrong);
+        return Ok(Entered::Wrong);
     };
     sign_in::went_well(store, &guarded, means.now).await?;
-    // Always a new one: what a stranger may have put into the browser before is worth nothing.
+    Ok(match second_factor::is_active(store, &account.id).await? {
+        true => Entered::Waits(begin_waiting(store, means, &account.id, means.now).await?),
+        false => Entered::In(begin_session(store, means, &account.id, means.now, None).await?),
+    })
+}
+
+/// Whether somebody typed the password of an account; for an account without one it takes as long to say no.
+async fn is_password(account: Option<&AccountRow>, typed: &str) -> Result<bool, Failure> {
+    let kept = account.and_then(|account| account.password.clone());
+    let typed = Password::typed(typed);
+    hashing(move || typed.is_some_and(|typed| typed.matches(kept.as_deref()))).await
+}
+
+/// The password of somebody who is signed in, once more; as slow to guess as it was.
+pub(super) async fn confirm(
+    store: &Store,
+    means: Means<'_>,
+    account: &AccountRow,
+    typed: &str,
+) -> Result<Given, Failure> {
+    let guarded = [(Protected::Login, sign_in::key("account", &[&account.address]))];
+    if let Some(until) = sign_in::count_try(store, &guarded, means.now).await? {
+        return Ok(Given::Wait(until));
+    }
+    if !is_password(Some(account), typed).await? {
+        metrics::counter!("hagaki_sign_ins_failed_total").increment(1);
+        return Ok(Given::Wrong);
+    }
+    sign_in::went_well(store, &guarded, means.now).await?;
+    Ok(Given::Right)
+}
+
+/// Begins a session of somebody who showed at a moment who they are; `second_at` says when by a second factor.
+pub(super) async fn begin_session(
+    store: &Store,
+    means: Means<'_>,
+    account: &Mark,
+    proved_at: Instant,
+    second_at: Option<Instant>,
+) -> Result<Secret, Failure> {
+    let idle_at = means.now.plus_seconds(limits::SESSION_IDLE_SECONDS);
+    let ends_at = means.now.plus_seconds(limits::SESSION_SECONDS);
+    let (digest, account_id) = (Sha256Digest::default(), *account);
+    let row = SessionRow { digest, account_id, idle_at, ends_at, waiting: false, proved_at, second_at };
+    new_session(store, means, row).await
+}
+
+/// Begins a session that waits for the second factor.
+pub(super) async fn begin_waiting(
+    store: &Store,
+    means: Means<'_>,
+    account: &Mark,
+    proved_at: Instant,
+) -> Result<Secret, Failure> {
+    let ends_at = means.now.plus_seconds(limits::SECOND_FACTOR_SECONDS);
+    let (digest, account_id) = (Sha256Digest::default(), *account);
+    let row = SessionRow { digest, account_id, idle_at: ends_at, ends_at, waiting: true, proved_at, second_at: None };
+    new_session(store, means, row).await
+}
+
+/// Keeps a session under a secret that is always a new one: what a stranger may have put into the browser before is worth nothing.
+async fn new_session(store: &Store, means: Means<'_>, session: SessionRow) -> Result<Secret, Failure> {
     let secret = Secret::new(means.dice);
-    let row = SessionRow {
-        digest: secret.account_session_digest(),
-        account_id: account.id,
-        idle_at: means.now.plus_seconds(limits::SESSION_IDLE_SECONDS),
-        ends_at: means.now.plus_seconds(limits::SESSION_SECONDS),
-    };
+    let row = SessionRow { digest: secret.account_session_digest(), ..session };
     let mut tx = store.begin().await?;
     account::sweep(&mut tx, means.now).await?;
     account::insert_session(&mut tx, &row).await?;
     tx.commit().await?;
-    Ok(Tried::In(secret))
+    Ok(secret)
 }
 
-/// Whose session a cookie's secret is, if it is not over; it goes on.
+/// Whose session a cookie's secret is, if it is not over and lets somebody in; it goes on.
 ///
 /// # Errors
 /// The database.
 pub async fn resume(store: &Store, secret: &Secret, now: Instant) -> Result<Option<Visitor>, Failure> {
-    let digest = secret.account_session_digest();
-    let found = account::find_session(store, &digest).await?;
-    let Some(session) = found.filter(|row| now < row.idle_at && now < row.ends_at) else { return Ok(None) };
-    let found = account::find(store, &session.account_id).await?.filter(|account| account.state == State::Active);
-    let Some(account) = found else { return Ok(None) };
+    let Some(visitor) = find_visitor(store, secret, now).await?.filter(|visitor| !visitor.session.waiting) else {
+        return Ok(None);
+    };
     // Not with every page: a write each would cost more than it is worth.
     let idle_at = now.plus_seconds(limits::SESSION_IDLE_SECONDS);
-    if idle_at.seconds_since(session.idle_at) > limits::SESSION_IDLE_SECONDS / 10 {
-        account::prolong(store, &digest, idle_at).await?;
+    if idle_at.seconds_since(visitor.session.idle_at) > limits::SESSION_IDLE_SECONDS / 10 {
+        account::prolong(store, &visitor.session.digest, idle_at).await?;
     }
-    Ok(Some(Visitor { account, session }))
+    Ok(Some(visitor))
+}
+
+/// Who gave the password in a session that waits for the second factor.
+///
+/// # Errors
+/// The database.
+pub async fn find_waiting(store: &Store, secret: &Secret, now: Instant) -> Result<Option<Visitor>, Failure> {
+    Ok(find_visitor(store, secret, now).await?.filter(|visitor| visitor.session.waiting))
+}
+
+async fn find_visitor(store: &Store, secret: &Secret, now: Instant) -> Result<Option<Visitor>, Failure> {
+    let found = account::find_session(store, &secret.account_session_digest()).await?;
+    let Some(session) = found.filter(|row| now < row.idle_at && now < row.ends_at) else { return Ok(None) };
+    let found = account::find(store, &session.account_id).await?.filter(|account| account.state == State::Active);
+    Ok(found.map(|account| Visitor { account, session }))
 }
 
 /// Works on a password beside the threads that serve pages, one after another.

@@ -27,6 +27,7 @@ pub mod enroll;
 mod entry;
 pub mod export;
 pub mod facts;
+pub mod federation;
 pub mod follow_up;
 pub mod force;
 pub mod import;
@@ -51,6 +52,7 @@ mod replaying;
 pub mod report;
 mod rescreen;
 pub mod respond;
+pub mod second_factor;
 pub mod shelf;
 pub mod sign_in;
 pub mod stock;
@@ -224,6 +226,9 @@ pub enum Failure {
         /// Why.
         why: Unopened,
     },
+    /// The second factor of an account does not open.
+    #[error("the second factor of an account cannot be opened: {0}")]
+    SecondFactor(#[from] Unopened),
     /// What the database holds contradicts itself; a person must look.
     #[error("the records contradict each other: {0}")]
     Contradiction(String),
@@ -233,7 +238,9 @@ impl Failure {
     /// Whether it passes when the key file is mended: what it concerns waits until then.
     pub fn waits_for_key(&self) -> bool {
         match self {
-            Failure::NoKey(_) | Failure::Unopened { why: Unopened::NoKey(_), .. } => true,
+            Failure::NoKey(_)
+            | Failure::Unopened { why: Unopened::NoKey(_), .. }
+            | Failure::SecondFactor(Unopened::NoKey(_)) => true,
             Failure::Store(error) => error.waits_for_key(),
             _ => false,
         }

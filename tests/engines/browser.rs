@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use hagaki::web;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 /// Our pages on a port of their own, until dropped.
@@ -62,7 +62,11 @@ impl Page {
 impl Served {
     /// Serves pages with every guard they have in the daemon.
     pub(crate) async fn start(pages: axum::Router) -> Served {
-        let listener = web::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        Served::start_on(web::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap(), pages)
+    }
+
+    /// The same where the address has to be known before the pages are made.
+    pub(crate) fn start_on(listener: TcpListener, pages: axum::Router) -> Served {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(web::serve(listener, pages, stopped));

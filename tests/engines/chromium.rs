@@ -135,6 +135,29 @@ impl Chromium {
         self.loaded();
     }
 
+    /// Follows a link or presses a button that leads to another page, of whatever site, and waits until that is shown.
+    pub(crate) fn press(&mut self, selector: &str) {
+        self.run(&format!("window.left = true; document.querySelector('{selector}').click()"));
+        for _ in 0..600 {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            self.send(
+                "Runtime.evaluate",
+                json!({ "expression": "!window.left && document.readyState === 'complete'" }),
+            );
+            // Between two pages there is none to ask.
+            let answer = loop {
+                let answer = self.next();
+                if answer["id"] == json!(self.number) {
+                    break answer;
+                }
+            };
+            if answer["result"]["result"]["value"] == json!(true) {
+                return;
+            }
+        }
+        panic!("{selector} leads nowhere");
+    }
+
     /// Asserts that axe finds nothing on the page and nothing is wider than the screen; keeps a picture under that name.
     pub(crate) fn look(&mut self, name: &str) {
         let shot = self.ask("Page.captureScreenshot", json!({ "captureBeyondViewport": true }));

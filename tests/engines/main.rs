@@ -6,6 +6,7 @@ mod anomaly;
 mod browser;
 mod chromium;
 mod harness;
+mod identity_provider;
 mod opening;
 mod postgres;
 mod privacy;

@@ -6,6 +6,7 @@ use std::path::Path;
 use chrono::NaiveDate;
 use hagaki::definition::{self, Bundle, Problem, Weight, samples};
 use hagaki::domain::answer::{FaultCode, Form, Line, read_form, unmet};
+use hagaki::domain::second_factor::{Proof, StepUp};
 use hagaki::domain::study::Study;
 use proptest::prelude::*;
 
@@ -735,6 +736,32 @@ mod slips {
         assert_eq!(wrong.len(), 2, "{wrong:?}");
         assert!(wrong[0].contains("kits.minimum_days: -1 is too small or too large"), "{wrong:?}");
         assert!(wrong[1].contains("threshold"), "{wrong:?}");
+    }
+
+    #[test]
+    fn what_is_asked_for_before_the_pages_of_cases() {
+        let pages = |text: &str| {
+            let mut files = samples::borealis().files().clone();
+            files.get_mut("study.toml").unwrap().push_str(&format!("\n[pages]\n{text}\n"));
+            Bundle::from_files(files)
+        };
+        let read = |text: &str| definition::load(&pages(text)).unwrap().0.step_up;
+        let usual = i64::from(hagaki::limits::STEP_UP_MINUTES) * 60;
+        assert_eq!(read("step_up = \"none\""), None);
+        assert_eq!(read("step_up = \"password\""), Some(StepUp { proof: Proof::Password, seconds: usual }));
+        let short = "step_up = \"second-factor\"\nstep_up_minutes = 5";
+        assert_eq!(read(short), Some(StepUp { proof: Proof::SecondFactor, seconds: 300 }));
+        for (text, said) in [
+            ("step_up = \"totp\"", "pages.step_up: \"totp\" is not known — write one of"),
+            ("", "pages.step_up"),
+            ("step_up = \"password\"\nstep_up_minutes = 0", "0 minutes are not between 1 and 720"),
+            ("step_up = \"password\"\nstep_up_minutes = 721", "721 minutes are not between 1 and 720"),
+            ("step_up = \"none\"\nstep_up_minutes = 9", "nothing is asked for"),
+            ("step_up = \"password\"\nminutes = 9", "step_up_minutes"),
+        ] {
+            let told = problems(&pages(text));
+            assert!(told.len() == 1 && told[0].contains(said), "{said}: {told:?}");
+        }
     }
 
     #[test]

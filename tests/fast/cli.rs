@@ -95,6 +95,32 @@ fn what_is_not_there_is_refused() {
 }
 
 #[test]
+fn an_account_is_looked_after_and_it_is_kept_who_did() {
+    let place = Place::new();
+    place.ends(0, &format!("study activate {SAMPLES}/members --production --reason go"));
+    let list = place.write("members.csv", "email\nhana@example.jp\n");
+    place.ends(0, &format!("members import members --csv {list} --no-mail --reason roll"));
+    place.ends(1, "account show nobody@example.jp");
+    let shown = |place: &Place| place.ends(0, "account show HANA@example.jp --json").json();
+    assert_eq!(shown(&place)["state"], "new");
+    place.ends(2, "account close hana@example.jp");
+    place.ends(1, "account reopen hana@example.jp --reason none");
+    place.ends(1, "account drop-second-factor hana@example.jp --reason lost");
+    place.ends(1, "account drop-identities hana@example.jp --reason changed");
+    place.ends(0, "account close hana@example.jp --reason left");
+    place.ends(1, "account close hana@example.jp --reason left");
+    let closed = shown(&place);
+    assert_eq!((&closed["state"], &closed["acts"][0]["act"]), (&"closed".into(), &"closed".into()));
+    assert_eq!(closed["acts"][0]["reason"], "left");
+    assert!(closed["acts"][0]["actor"].as_str().unwrap().starts_with("operator:"), "{closed}");
+    place.ends(0, "account reopen hana@example.jp --reason returned");
+    let told = place.ends(0, "account show hana@example.jp").out;
+    for word in ["hana@example.jp: new", "password: none", "second factor: off", "reopened (returned)"] {
+        assert!(told.contains(word), "{word}: {told}");
+    }
+}
+
+#[test]
 fn programs_read_why_they_are_refused() {
     let place = Place::new();
     let refused = |line: &str| {

@@ -145,6 +145,7 @@ pub(crate) fn study() -> Study {
         stock: StockRules { minimum_days: 0, threshold: 3, central_threshold: 5 },
         notices: vec![],
         unblinding: Unblinding::default(),
+        step_up: None,
         post: None,
     }
 }

@@ -3,7 +3,6 @@
 use std::io::Write;
 
 use anyhow::{Context, anyhow};
-use qrcode::{Color, EcLevel, QrCode};
 use serde_json::json;
 
 use crate::domain::credential::Secret;
@@ -12,12 +11,11 @@ use crate::domain::study::Study;
 use crate::domain::time::Instant;
 use crate::letters::facts::{Head, Invitation, Invited};
 use crate::web::pages::Pages;
+use crate::web::qr;
 use crate::workflow::DeskAddress;
 use crate::workflow::credentials::{self, Issued};
 use crate::workflow::shelf::ShelvedStudy;
 
-/// Light modules around a QR code (ISO/IEC 18004 section 5.3.8).
-const QUIET: usize = 4;
 /// Cards side by side; a row never breaks across pages.
 const BESIDE: usize = 2;
 
@@ -123,22 +121,6 @@ fn parts(link: &str) -> serde_json::Value {
     json!({ "base": format!("{}/", address(base)), "groups": groups })
 }
 
-/// A QR code as the path of an SVG image with modules of size 1, a run of dark ones each a rectangle.
 fn code(link: &str) -> anyhow::Result<serde_json::Value> {
-    let code = QrCode::with_error_correction_level(link, EcLevel::M);
-    let code =
-        code.map_err(|error| anyhow!("the link is too long for a QR code ({error}); shorten [web] public_url"))?;
-    let (width, modules) = (code.width(), code.to_colors());
-    let mut path = String::new();
-    for (y, row) in modules.chunks(width).enumerate() {
-        let mut x = 0;
-        for run in row.chunk_by(|a, b| a == b) {
-            if run[0] == Color::Dark {
-                let long = run.len();
-                path.push_str(&format!("M{} {}h{long}v1h-{long}z", x + QUIET, y + QUIET));
-            }
-            x += run.len();
-        }
-    }
-    Ok(json!({ "size": width + 2 * QUIET, "path": path }))
+    qr::picture(link).map_err(|error| anyhow!("the link is too long for a QR code ({error}); shorten [web] public_url"))
 }

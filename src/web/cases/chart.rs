@@ -1,13 +1,13 @@
 //! One case: its allocation as its reader may know it, what was registered, its events, what became known since.
 
 use axum::extract::{Form, Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::{Value, json};
 
 use super::entry::admitted;
 use super::list::days;
-use super::{CasePages, Room, Wish, is_ours, put};
+use super::{CasePages, Room, Wish, put};
 use crate::domain::deed::Deed;
 use crate::domain::instrument::ItemKind;
 use crate::letters::Facts;
@@ -15,6 +15,8 @@ use crate::letters::facts::Shown;
 use crate::limits;
 use crate::store::response::ResponseRow;
 use crate::store::subject::SubjectRow;
+use crate::web::caller::Call;
+use crate::web::questionnaire::posted::Posted;
 use crate::workflow::Failure;
 use crate::workflow::compose::{self, Telling};
 use crate::workflow::course::{self, Progress, Station};
@@ -26,46 +28,43 @@ pub(super) async fn show(
     State(pages): State<CasePages>,
     Path((slug, number)): Path<(String, String)>,
     Query(wish): Query<Wish>,
-    headers: HeaderMap,
+    call: Call,
 ) -> Response {
     let shown = async {
-        let room = admitted!(pages.enter(&slug, wish.lang.as_deref(), &headers).await?);
+        let room = admitted!(pages.enter(&slug, wish.lang.as_deref(), &call).await?);
         let subject = admitted!(pages.subject(&room, &number).await?);
         pages.case(&room, &subject, wish.done.as_deref()).await
     };
     let shown = shown.await;
-    pages.answer(shown, &headers)
+    pages.answer(shown, &call)
 }
 
 pub(super) async fn show_withdrawal(
     State(pages): State<CasePages>,
     Path((slug, number)): Path<(String, String)>,
     Query(wish): Query<Wish>,
-    headers: HeaderMap,
+    call: Call,
 ) -> Response {
     let shown = async {
-        let room = admitted!(pages.enter(&slug, wish.lang.as_deref(), &headers).await?);
+        let room = admitted!(pages.enter(&slug, wish.lang.as_deref(), &call).await?);
         let subject = admitted!(pages.subject(&room, &number).await?);
         Ok(withdrawal(&room, &subject, StatusCode::OK, "", None))
     };
     let shown = shown.await;
-    pages.answer(shown, &headers)
+    pages.answer(shown, &call)
 }
 
 pub(super) async fn withdraw(
     State(pages): State<CasePages>,
     Path((slug, number)): Path<(String, String)>,
-    headers: HeaderMap,
+    call: Call,
     Form(fields): Form<Vec<(String, String)>>,
 ) -> Response {
-    let field = |name: &str| fields.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str());
+    let posted = Posted::new(fields);
     let done = async {
-        let room = admitted!(pages.enter(&slug, field("_lang"), &headers).await?);
-        if !is_ours(&room, field("_guard")) {
-            return Ok(pages.bare(StatusCode::FORBIDDEN, "elsewhere", &headers));
-        }
+        let room = admitted!(pages.enter_sent(&slug, &posted, &call).await?);
         let subject = admitted!(pages.subject(&room, &number).await?);
-        let reason = field("_reason").unwrap_or_default();
+        let reason = posted.reason();
         let remark = Remark { person: &room.person, subject_id: subject.id, reason, right: None };
         Ok(match remark::remark(&pages.tools.shelf, &room.shelved, pages.means(), remark).await? {
             Remarked::Done => {
@@ -79,7 +78,7 @@ pub(super) async fn withdraw(
         })
     };
     let done = done.await;
-    pages.answer(done, &headers)
+    pages.answer(done, &call)
 }
 
 fn withdrawal(room: &Room, subject: &SubjectRow, status: StatusCode, reason: &str, problem: Option<&str>) -> Response {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::chart::trail;
 use super::list::days;
-use super::{CasePages, Room, Wish, is_ours, put};
+use super::{CasePages, Room, Wish, put};
 use crate::domain::answer::{self, Form};
 use crate::domain::event::{Event, Window};
 use crate::domain::instrument::Instrument;
@@ -19,6 +19,7 @@ use crate::letters::facts::{Conflict, Reader, Reason, Refusal, Shown};
 use crate::limits;
 use crate::store::StoreError;
 use crate::store::subject::SubjectRow;
+use crate::web::caller::Call;
 use crate::web::questionnaire::filled::Filled;
 use crate::web::questionnaire::posted::{Posted, Step};
 use crate::web::questionnaire::walk::Next;
@@ -165,14 +166,9 @@ pub(super) async fn enter_with(
     pages: &CasePages,
     slug: &str,
     posted: &Posted,
-    headers: &HeaderMap,
+    call: &Call,
 ) -> Result<Result<Room, Response>, Failure> {
-    let spoken = match posted.step() {
-        Step::Speak(language) => Some(language.code()),
-        _ => posted.language(),
-    };
-    Ok(match pages.enter(slug, spoken, headers).await? {
-        Ok(room) if !is_ours(&room, posted.guard()) => Err(pages.bare(StatusCode::FORBIDDEN, "elsewhere", headers)),
+    Ok(match pages.enter_sent(slug, posted, call).await? {
         Ok(room) if !room.may_enter() => Err(room.told(StatusCode::FORBIDDEN, "no_role")),
         other => other,
     })
@@ -182,9 +178,9 @@ pub(super) async fn look_with(
     pages: &CasePages,
     slug: &str,
     wish: &Wish,
-    headers: &HeaderMap,
+    call: &Call,
 ) -> Result<Result<Room, Response>, Failure> {
-    Ok(match pages.enter(slug, wish.lang.as_deref(), headers).await? {
+    Ok(match pages.enter(slug, wish.lang.as_deref(), call).await? {
         Ok(room) if !room.may_enter() => Err(room.told(StatusCode::FORBIDDEN, "no_role")),
         other => other,
     })

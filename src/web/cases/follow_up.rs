@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::extract::{self, Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::{Value, json};
 
@@ -21,6 +21,7 @@ use crate::letters::facts::Shown;
 use crate::limits;
 use crate::store::response::{Channel, ResponseRow};
 use crate::store::subject::SubjectRow;
+use crate::web::caller::Call;
 use crate::web::questionnaire::posted::Posted;
 use crate::web::questionnaire::walk::{self, Next};
 use crate::workflow::Failure;
@@ -93,10 +94,10 @@ pub(super) async fn show_entry(
     State(pages): State<CasePages>,
     Path((slug, number, event, form, occasion)): Path<EntryPath>,
     Query(wish): Query<Wish>,
-    headers: HeaderMap,
+    call: Call,
 ) -> Response {
     let shown = async {
-        let room = admitted!(pages.enter(&slug, wish.lang.as_deref(), &headers).await?);
+        let room = admitted!(pages.enter(&slug, wish.lang.as_deref(), &call).await?);
         let subject = admitted!(pages.subject(&room, &number).await?);
         let chart = pages.chart(&room, &subject).await?;
         let place = admitted!(place(&room, &chart, &event, &form));
@@ -119,7 +120,7 @@ pub(super) async fn show_entry(
         Ok(task.again(StatusCode::OK, &read, &blank, &Mark::new(&*pages.tools.dice), &Notice::default()))
     };
     let shown = shown.await;
-    pages.answer(shown, &headers)
+    pages.answer(shown, &call)
 }
 
 fn read(task: &Task<'_>, chart: &Chart, place: &Place<'_>, posted: &Posted) -> Form {
@@ -169,15 +170,15 @@ fn view(room: &Room, subject: &SubjectRow, place: &Place<'_>, row: &ResponseRow)
 pub(super) async fn enter(
     State(pages): State<CasePages>,
     Path((slug, number, event, form, occasion)): Path<EntryPath>,
-    headers: HeaderMap,
+    call: Call,
     extract::Form(fields): extract::Form<Vec<(String, String)>>,
 ) -> Response {
     let posted = Posted::new(fields);
     let done = async {
         if occasion != "new" {
-            return Ok(pages.bare(StatusCode::NOT_FOUND, "unknown", &headers));
+            return Ok(pages.bare(StatusCode::NOT_FOUND, "unknown", &call.headers));
         }
-        let room = admitted!(enter_with(&pages, &slug, &posted, &headers).await?);
+        let room = admitted!(enter_with(&pages, &slug, &posted, &call).await?);
         let subject = admitted!(pages.subject(&room, &number).await?);
         let chart = pages.chart(&room, &subject).await?;
         let place = admitted!(place(&room, &chart, &event, &form));
@@ -185,17 +186,17 @@ pub(super) async fn enter(
         pages.take(&task, &subject, &chart, &place, &posted, None).await
     };
     let done = done.await;
-    pages.answer(done, &headers)
+    pages.answer(done, &call)
 }
 
 pub(super) async fn show_entry_correction(
     State(pages): State<CasePages>,
     Path((slug, number, event, form, occasion)): Path<EntryPath>,
     Query(wish): Query<Wish>,
-    headers: HeaderMap,
+    call: Call,
 ) -> Response {
     let shown = async {
-        let room = admitted!(look_with(&pages, &slug, &wish, &headers).await?);
+        let room = admitted!(look_with(&pages, &slug, &wish, &call).await?);
         let subject = admitted!(pages.subject(&room, &number).await?);
         let chart = pages.chart(&room, &subject).await?;
         let place = admitted!(place(&room, &chart, &event, &form));
@@ -206,18 +207,18 @@ pub(super) async fn show_entry_correction(
         Ok(task.again(StatusCode::OK, &read, &posted, &Mark::new(&*pages.tools.dice), &Notice::default()))
     };
     let shown = shown.await;
-    pages.answer(shown, &headers)
+    pages.answer(shown, &call)
 }
 
 pub(super) async fn correct_entry(
     State(pages): State<CasePages>,
     Path((slug, number, event, form, occasion)): Path<EntryPath>,
-    headers: HeaderMap,
+    call: Call,
     extract::Form(fields): extract::Form<Vec<(String, String)>>,
 ) -> Response {
     let posted = Posted::new(fields);
     let done = async {
-        let room = admitted!(enter_with(&pages, &slug, &posted, &headers).await?);
+        let room = admitted!(enter_with(&pages, &slug, &posted, &call).await?);
         let subject = admitted!(pages.subject(&room, &number).await?);
         let chart = pages.chart(&room, &subject).await?;
         let place = admitted!(place(&room, &chart, &event, &form));
@@ -226,7 +227,7 @@ pub(super) async fn correct_entry(
         pages.take(&task, &subject, &chart, &place, &posted, Some(row)).await
     };
     let done = done.await;
-    pages.answer(done, &headers)
+    pages.answer(done, &call)
 }
 
 impl CasePages {

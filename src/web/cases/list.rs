@@ -1,7 +1,7 @@
 //! The cases of somebody's sites, the latest first, and what is due.
 
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::NaiveDate;
 use serde_json::{Value, json};
@@ -12,6 +12,7 @@ use crate::domain::event::Window;
 use crate::domain::text;
 use crate::limits;
 use crate::store::subject;
+use crate::web::caller::Call;
 use crate::workflow::course::{self, Case, Progress, Station};
 use crate::workflow::{Failure, enroll};
 
@@ -28,14 +29,14 @@ pub(super) async fn show(
     State(pages): State<CasePages>,
     Path(slug): Path<String>,
     Query(wish): Query<Wish>,
-    headers: HeaderMap,
+    call: Call,
 ) -> Response {
     let shown = async {
-        let room = admitted!(pages.enter(&slug, wish.lang.as_deref(), &headers).await?);
+        let room = admitted!(pages.enter(&slug, wish.lang.as_deref(), &call).await?);
         pages.list(&room, &wish).await
     };
     let shown = shown.await;
-    pages.answer(shown, &headers)
+    pages.answer(shown, &call)
 }
 
 impl CasePages {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::extract::{self, Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::entry::{Notice, Task, admitted, busy, enter_with, look_with, mark_of, today};
@@ -13,6 +13,7 @@ use crate::domain::instrument::Item;
 use crate::domain::survey::Mark;
 use crate::domain::time::Instant;
 use crate::store::subject::SubjectRow;
+use crate::web::caller::Call;
 use crate::web::questionnaire::posted::Posted;
 use crate::web::questionnaire::walk::{self, Next};
 use crate::workflow::follow_up::Chart;
@@ -38,17 +39,17 @@ pub(super) async fn show_registration(
     State(pages): State<CasePages>,
     Path(slug): Path<String>,
     Query(wish): Query<Wish>,
-    headers: HeaderMap,
+    call: Call,
 ) -> Response {
     let shown = async {
-        let room = admitted!(look_with(&pages, &slug, &wish, &headers).await?);
+        let room = admitted!(look_with(&pages, &slug, &wish, &call).await?);
         let task = registration(&room, pages.means().now);
         let blank = Posted::new(own_site(&room));
         let form = answer::read_form(room.study(), task.instrument, &blank.lines(task.instrument), today(&task));
         Ok(task.again(StatusCode::OK, &form, &blank, &Mark::new(&*pages.tools.dice), &Notice::default()))
     };
     let shown = shown.await;
-    pages.answer(shown, &headers)
+    pages.answer(shown, &call)
 }
 
 /// Who acts for one site need not choose it.
@@ -65,12 +66,12 @@ fn own_site(room: &Room) -> Vec<(String, String)> {
 pub(super) async fn register(
     State(pages): State<CasePages>,
     Path(slug): Path<String>,
-    headers: HeaderMap,
+    call: Call,
     extract::Form(fields): extract::Form<Vec<(String, String)>>,
 ) -> Response {
     let posted = Posted::new(fields);
     let done = async {
-        let room = admitted!(enter_with(&pages, &slug, &posted, &headers).await?);
+        let room = admitted!(enter_with(&pages, &slug, &posted, &call).await?);
         let mark = mark_of(&posted, &pages);
         let task = registration(&room, pages.means().now);
         let form = answer::read_form(room.study(), task.instrument, &posted.lines(task.instrument), today(&task));
@@ -96,7 +97,7 @@ pub(super) async fn register(
         })
     };
     let done = done.await;
-    pages.answer(done, &headers)
+    pages.answer(done, &call)
 }
 
 /// What a correction of a registration starts from: it is read by the day of the enrollment.
@@ -119,10 +120,10 @@ pub(super) async fn show_correction(
     State(pages): State<CasePages>,
     Path((slug, number)): Path<(String, String)>,
     Query(wish): Query<Wish>,
-    headers: HeaderMap,
+    call: Call,
 ) -> Response {
     let shown = async {
-        let room = admitted!(look_with(&pages, &slug, &wish, &headers).await?);
+        let room = admitted!(look_with(&pages, &slug, &wish, &call).await?);
         let subject = admitted!(pages.subject(&room, &number).await?);
         let chart = pages.chart(&room, &subject).await?;
         let task = correction(&room, &subject, &chart);
@@ -131,18 +132,18 @@ pub(super) async fn show_correction(
         Ok(task.again(StatusCode::OK, &chart.registration, &posted, &mark, &Notice::default()))
     };
     let shown = shown.await;
-    pages.answer(shown, &headers)
+    pages.answer(shown, &call)
 }
 
 pub(super) async fn correct(
     State(pages): State<CasePages>,
     Path((slug, number)): Path<(String, String)>,
-    headers: HeaderMap,
+    call: Call,
     extract::Form(fields): extract::Form<Vec<(String, String)>>,
 ) -> Response {
     let posted = Posted::new(fields);
     let done = async {
-        let room = admitted!(enter_with(&pages, &slug, &posted, &headers).await?);
+        let room = admitted!(enter_with(&pages, &slug, &posted, &call).await?);
         let subject = admitted!(pages.subject(&room, &number).await?);
         let chart = pages.chart(&room, &subject).await?;
         let task = correction(&room, &subject, &chart);
@@ -195,5 +196,5 @@ pub(super) async fn correct(
         })
     };
     let done = done.await;
-    pages.answer(done, &headers)
+    pages.answer(done, &call)
 }

@@ -18,6 +18,7 @@ const SEEN: &str = "_seen";
 const MEND: &str = "_mend";
 const REASON: &str = "_reason";
 const BASE: &str = "_base";
+const PROOF: &str = "_proof";
 
 /// What a button of the page asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +112,16 @@ impl Posted {
     /// What was on file when a correction was begun.
     pub(in crate::web) fn base(&self) -> &str {
         self.find(BASE).unwrap_or_default()
+    }
+
+    /// What was typed to show once more who sends it.
+    pub(in crate::web) fn proof(&self) -> Option<&str> {
+        self.find(PROOF)
+    }
+
+    /// Every field but that one, to be sent again.
+    pub(in crate::web) fn without_proof(&self) -> impl Iterator<Item = &(String, String)> {
+        self.0.iter().filter(|(name, _)| name != PROOF)
     }
 
     /// Whether answers that were sent are mended.

@@ -49,9 +49,27 @@ impl Visit {
     /// Chooses a password and signs in, to the cases of a study.
     pub(super) async fn begin(center: &mut Center, pages: &Arc<Served>, slug: &str, address: &str) -> Visit {
         choose(center, pages, address, PASSWORD).await;
-        let entered = sign_in(pages, &format!("cases:{slug}"), address, PASSWORD).await;
+        let entered = sign_in(pages, &format!("/c/{slug}"), address, PASSWORD).await;
         assert_eq!(entered.location(), format!("/c/{slug}?lang=en"));
         Visit { pages: Arc::clone(pages), cookie: entered.cookie() }
+    }
+
+    /// Somebody who signed in already.
+    pub(super) fn of(pages: &Arc<Served>, cookie: String) -> Visit {
+        Visit { pages: Arc::clone(pages), cookie }
+    }
+
+    /// Sends fields, and nothing else.
+    pub(super) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Page {
+        self.pages.post_with(path, fields, &header(&self.cookie)).await
+    }
+
+    /// Sends the hidden fields of a page, and what is typed on it.
+    pub(super) async fn send(&self, path: &str, page: &Page, typed: &[(&str, &str)]) -> Page {
+        let hidden = page.hidden();
+        let own = hidden.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let fields: Vec<(&str, &str)> = own.chain(typed.iter().copied()).collect();
+        self.post(path, &fields).await
     }
 
     /// The cookie of the session, `name=value`.
@@ -72,7 +90,7 @@ impl Visit {
     }
 
     /// Fills in what is shown on a page, and presses one of its buttons.
-    async fn fill(&self, path: &str, page: &Page, typed: &[(&str, &str)], step: &str) -> Page {
+    pub(super) async fn fill(&self, path: &str, page: &Page, typed: &[(&str, &str)], step: &str) -> Page {
         let hidden = page.hidden();
         let own = hidden.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let own = own.filter(|(name, _)| typed.iter().all(|(typed, _)| typed != name));
@@ -89,7 +107,7 @@ impl Visit {
     }
 }
 
-const REGISTRATION: [(&str, &str); 7] = [
+pub(super) const REGISTRATION: [(&str, &str); 7] = [
     ("site", "011"),
     ("subject_ref", "A-0001"),
     ("consent_date", "2026/11/18"),
@@ -121,7 +139,7 @@ stories! {
     async fn a_physician_registers_on_a_page_as_by_mail(center: &mut Center) {
         aurora(center).await;
         let pages = Arc::new(serve(center).await);
-        assert_eq!(pages.get("/c/aurora").await.location(), "/sign-in?to=cases:aurora");
+        assert_eq!(pages.get("/c/aurora").await.location(), "/sign-in?to=/c/aurora");
         assert_eq!(pages.get("/c/nothing").await.status, 404);
         let yamada = Visit::begin(center, &pages, "aurora", YAMADA).await;
         let home = yamada.see("/account").await;
@@ -252,7 +270,7 @@ stories! {
         let path = "/c/aurora/1/week_4/visit/new";
 
         center.wind(days(28));
-        let yamada = Visit { cookie: sign_in(&pages, "cases:aurora", YAMADA, PASSWORD).await.cookie(), ..yamada };
+        let yamada = Visit { cookie: sign_in(&pages, "/c/aurora", YAMADA, PASSWORD).await.cookie(), ..yamada };
         let list = yamada.see("/c/aurora").await;
         assert!(list.body.contains("Week 4") && list.body.contains("form due") && list.body.contains(path), "{list:?}");
         // A question comes up by an answer.
@@ -306,7 +324,7 @@ stories! {
 
         // A check looks back at an earlier event.
         center.wind(days(28));
-        let yamada = Visit { cookie: sign_in(&pages, "cases:aurora", YAMADA, PASSWORD).await.cookie(), ..yamada };
+        let yamada = Visit { cookie: sign_in(&pages, "/c/aurora", YAMADA, PASSWORD).await.cookie(), ..yamada };
         let path = "/c/aurora/1/week_8/visit/new";
         let blank = yamada.see(path).await;
         let heavy = yamada.fill(path, &blank, &visit("2027-01-13", "90"), "answer").await;
@@ -314,7 +332,7 @@ stories! {
         let fine = yamada.fill(path, &blank, &visit("2027-01-13", "63"), "answer").await;
         assert!(!fine.body.contains("Unusual"), "{fine:?}");
         center.wind(days(20));
-        let yamada = Visit { cookie: sign_in(&pages, "cases:aurora", YAMADA, PASSWORD).await.cookie(), ..yamada };
+        let yamada = Visit { cookie: sign_in(&pages, "/c/aurora", YAMADA, PASSWORD).await.cookie(), ..yamada };
         assert!(yamada.see("/c/aurora").await.body.contains("overdue"));
 
         // What happens several times is entered several times, each once.
@@ -386,7 +404,7 @@ stories! {
         assert_eq!(center.enrolled("aurora").await.len(), 1);
 
         center.wind(days(28));
-        let yamada = Arc::new(Visit { pages: Arc::clone(&pages), cookie: sign_in(&pages, "cases:aurora", YAMADA, PASSWORD).await.cookie() });
+        let yamada = Arc::new(Visit { pages: Arc::clone(&pages), cookie: sign_in(&pages, "/c/aurora", YAMADA, PASSWORD).await.cookie() });
         let path = "/c/aurora/1/week_4/visit/new";
         let (mut tabs, mut reviews) = (tokio::task::JoinSet::new(), Vec::new());
         for weight in ["60", "61", "62", "63", "64", "65", "66", "67"] {
@@ -448,7 +466,7 @@ stories! {
         assert_eq!(yamada.fill(path, &page, &[("_reason", "moved abroad")], "").await.status, 303, "pressed twice");
         assert_eq!(kinds(&center.settle().await), [("fact-notice", CENTER), ("fact-notice", "aurora-stat@example.org")]);
         center.wind(days(60));
-        let yamada = Visit { cookie: sign_in(&pages, "cases:aurora", YAMADA, PASSWORD).await.cookie(), ..yamada };
+        let yamada = Visit { cookie: sign_in(&pages, "/c/aurora", YAMADA, PASSWORD).await.cookie(), ..yamada };
         let list = yamada.see("/c/aurora").await;
         // Of who withdrew nothing is due any more; of the other it is.
         assert!(!list.body.contains("/c/aurora/1/week_4") && list.body.contains("/c/aurora/2/week_4/visit/new"), "{list:?}");

@@ -8,11 +8,11 @@ use hagaki::domain::survey::Mark;
 use hagaki::domain::time::Clock;
 use hagaki::limits;
 use hagaki::store::{account, response, study};
-use hagaki::web::account::AccountPages;
+use hagaki::web::account::{AccountPages, Ways};
 use hagaki::web::cases::CasePages;
 use hagaki::web::survey::{SurveyPages, Tools};
-use hagaki::workflow::Means;
 use hagaki::workflow::credentials::{self, Batch, Form, Terms};
+use hagaki::workflow::{DeskAddress, Means};
 
 use super::*;
 use crate::browser::{Page, Served};
@@ -22,13 +22,13 @@ const TARO: &str = "taro@example.jp";
 pub(super) const PASSWORD: &str = "correct horse battery";
 
 /// MEMBERS, with names, so that what was recorded can be looked at; not shown again before it is sent.
-fn named() -> Bundle {
+pub(super) fn named() -> Bundle {
     let bundle = edited(&samples::members(), "study.toml", "privacy = \"anonymous\"", "privacy = \"named\"");
     let bundle = edited(&bundle, "study.toml", "batch = 20\n", "");
     edited(&bundle, "study.toml", "review = true", "review = false")
 }
 
-async fn admit(center: &Center, slug: &str, addresses: &[&str]) -> Batch {
+pub(super) async fn admit(center: &Center, slug: &str, addresses: &[&str]) -> Batch {
     let row = study::find_current(center.store(), slug).await.unwrap().unwrap();
     let shelf = center.shelf_on(center.store());
     let shelved = shelf.current(row.id, row.bundle_version).await.unwrap();
@@ -45,16 +45,18 @@ async fn admit(center: &Center, slug: &str, addresses: &[&str]) -> Batch {
 }
 
 pub(super) async fn serve(center: &Center) -> Served {
-    let tools = Tools {
-        shelf: Arc::new(center.shelf_on(center.store())),
-        clock: center.clock.clone(),
-        dice: center.dice.clone(),
-        keys: center.keys.clone(),
-        desk: center.process.calendar.desk.clone(),
-    };
-    let accounts = AccountPages::new(tools.clone()).router();
+    let url = center.process.calendar.desk.public_url.clone();
+    Served::start(routes(center, center.clock.clone(), &url, Ways::default())).await
+}
+
+/// The pages as the daemon serves them, at an address, with other ways to sign in.
+pub(super) fn routes(center: &Center, clock: Arc<dyn Clock>, url: &str, ways: Ways) -> axum::Router {
+    let desk = DeskAddress { public_url: url.to_owned(), ..center.process.calendar.desk.clone() };
+    let shelf = Arc::new(center.shelf_on(center.store()));
+    let tools = Tools { shelf, clock, dice: center.dice.clone(), keys: center.keys.clone(), desk };
+    let accounts = AccountPages::new(tools.clone()).with_ways(ways).router();
     let cases = CasePages::new(tools.clone()).router();
-    Served::start(SurveyPages::new(tools).router().merge(accounts).merge(cases)).await
+    SurveyPages::new(tools).router().merge(accounts).merge(cases)
 }
 
 pub(super) fn header(cookie: &str) -> String {
@@ -116,7 +118,8 @@ pub(super) async fn sign_in(pages: &Served, to: &str, address: &str, password: &
     pages.post_with("/sign-in", &typed, &header(&cookie)).await
 }
 
-const FILLED: [(&str, &str); 4] = [("_lang", "en"), ("content", "7"), ("meeting", "both"), ("wish", "more of it")];
+pub(super) const FILLED: [(&str, &str); 4] =
+    [("_lang", "en"), ("content", "7"), ("meeting", "both"), ("wish", "more of it")];
 
 stories! {
     async fn a_member_chooses_a_password_signs_in_and_answers_once(center: &mut Center) {
