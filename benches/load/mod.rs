@@ -144,7 +144,7 @@ impl Installation {
         let listener = web::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let mut pages = health::router(daemon.health());
-        if let Some(own) = daemon.pages(&self.settings) {
+        if let Some(own) = daemon.pages(&self.settings).expect("the settings offer no other way to sign in") {
             pages = pages.merge(own);
         }
         let (stop, stopped) = watch::channel(false);

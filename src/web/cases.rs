@@ -168,12 +168,13 @@ impl CasePages {
 
     /// Who comes to a page of a study to look at it; what the study demands on top of signing in is asked for on a page apart.
     async fn enter(&self, slug: &str, wish: Option<&str>, call: &Call) -> Result<Entering, Failure> {
-        let entering = self.admit(slug, wish, call).await?;
-        Ok(entering.and_then(|room| {
-            let lacks = self.lacks(&room).is_some();
-            let there = format!("/confirm?to={}&lang={}", call.path, room.language.code());
-            if lacks { Err(Redirect::to(&there).into_response()) } else { Ok(room) }
-        }))
+        Ok(match self.admit(slug, wish, call).await? {
+            Ok(room) if self.lacks(&room).is_some() => {
+                let there = format!("/confirm?to={}&lang={}", call.path, room.language.code());
+                Err(Redirect::to(&there).into_response())
+            }
+            entering => entering,
+        })
     }
 
     /// Who sent a form of a page of a study. What the study demands on top of signing in is asked for with all that was typed, so

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::compose::{self, Addressing};
+use super::compose::{self, Addressing, Outgoing};
 use super::second_factor::{self, Given};
 use super::shelf::{Shelf, ShelvedStudy};
 use super::sign_in;
@@ -186,21 +186,52 @@ pub async fn send_link(shelf: &Shelf, means: Means<'_>, address: &str) -> Result
         return Ok(());
     }
     let Some((shelved, person)) = whose(shelf, known.as_ref(), address).await? else { return Ok(()) };
+    let to = Addressing { address: Some(address), ..Addressing::unasked(&shelved.study, &person) };
+    let link = write_link(&shelved, means, to, known.is_some_and(|account| account.state == State::Active))?;
+    let mut tx = store.begin().await?;
+    let language = person.language.map(Language::code).unwrap_or_default();
+    keep_link(&mut tx, means, address, language, &link).await?;
+    compose::post(&mut tx, Some(shelved.id), means, None, std::slice::from_ref(&link.letter)).await?;
+    Ok(tx.commit().await?)
+}
+
+/// A link by which a password is chosen, in the letter that brings it.
+pub(super) struct WrittenLink {
+    /// The letter.
+    pub(super) letter: Outgoing,
+    digest: Sha256Digest,
+    until: Instant,
+}
+
+/// Writes the letter with a fresh link; `again` if a password was chosen before. Nothing is kept of it yet.
+pub(super) fn write_link(
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    to: Addressing<'_>,
+    again: bool,
+) -> Result<WrittenLink, Failure> {
     let secret = Secret::new(means.dice);
     let until = means.now.plus_seconds(limits::ACCOUNT_LINK_SECONDS);
     let facts = AccountLink {
         link: format!("{}/{}", page(&means.desk.public_url), secret.text()),
         until: until.local(shelved.study.zone),
-        again: known.is_some_and(|account| account.state == State::Active),
+        again,
     };
     let masked = facts.masked(&means.desk.public_url);
-    let to = Addressing { address: Some(address), ..Addressing::unasked(&shelved.study, &person) };
-    let letter = compose::compose_secret(&shelved, means, to, Facts::AccountLink(facts), Facts::AccountLink(masked))?;
-    let mut tx = store.begin().await?;
-    let account = of_address(&mut tx, means, address, person.language.map(Language::code).unwrap_or_default()).await?;
-    account::insert_link(&mut tx, &secret.account_digest(), &account.id, until).await?;
-    compose::post(&mut tx, Some(shelved.id), means, None, std::slice::from_ref(&letter)).await?;
-    Ok(tx.commit().await?)
+    let letter = compose::compose_secret(shelved, means, to, Facts::AccountLink(facts), Facts::AccountLink(masked))?;
+    Ok(WrittenLink { letter, digest: secret.account_digest(), until })
+}
+
+/// Lets a written link work for the account of an address, which is made if there is none; the links before it do no more.
+pub(super) async fn keep_link(
+    tx: &mut Tx,
+    means: Means<'_>,
+    address: &str,
+    language: &str,
+    link: &WrittenLink,
+) -> Result<(), Failure> {
+    let account = of_address(tx, means, address, language).await?;
+    Ok(account::insert_link(tx, &link.digest, &account.id, link.until).await?)
 }
 
 /// Who has that address: a member on the roll of a study, or somebody among the people of one; with the study that writes to them.

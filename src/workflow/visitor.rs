@@ -4,13 +4,16 @@
 
 use super::accept::Asking;
 use super::ledger::Ledger;
-use super::{Failure, Settled, compose, credentials};
+use super::{Failure, Settled, accounts, compose, credentials};
 use crate::domain::language::Text;
+use crate::domain::request::Act;
 use crate::domain::study::{Person, Study};
 use crate::domain::survey::{Access, Privacy};
+use crate::domain::text;
 use crate::letters::Facts;
-use crate::letters::facts::LinkAsked;
+use crate::letters::facts::{LinkAsked, NotEntitled};
 use crate::limits;
+use crate::store::account::{self, State};
 use crate::store::participant;
 
 /// A sender as the one an answer is written to: without a name, for none may be told.
@@ -25,9 +28,31 @@ pub(super) fn stranger(study: &Study, sender: &str) -> Person {
     }
 }
 
+/// Answers somebody of the staff with the link by which they come to the pages of their cases: they choose a password by it.
+async fn staff_link(ledger: &mut Ledger<'_>, asking: Asking<'_>) -> Result<Settled, Failure> {
+    let Asking { shelved, means, arrival, language, .. } = asking;
+    let address = text::fold_address(arrival.sender);
+    let known = account::find_by_address(&mut ledger.tx, &address).await?;
+    if known.as_ref().is_some_and(|account| account.state == State::Closed) {
+        let facts = Facts::NotEntitled(NotEntitled::new(&Act::Link));
+        return asking.reply(ledger, asking.to_sender(), facts, asking.settled("reply", "not-entitled")).await;
+    }
+    let again = known.is_some_and(|account| account.state == State::Active);
+    let link = accounts::write_link(shelved, means, asking.to_sender(), again)?;
+    let settled = asking.send(ledger, link.letter.clone(), asking.settled("reply", "link")).await?;
+    // A letter that is not written must not end the link before it.
+    if settled.held == super::Held::No {
+        accounts::keep_link(&mut ledger.tx, means, &address, language.code(), &link).await?;
+    }
+    Ok(settled)
+}
+
 /// Answers whoever asks for a link, and sends one to every participant at that address.
 pub(super) async fn link(ledger: &mut Ledger<'_>, asking: Asking<'_>) -> Result<Settled, Failure> {
-    let Asking { shelved, means, arrival, .. } = asking;
+    let Asking { shelved, means, arrival, person, .. } = asking;
+    if shelved.study.registers && !person.id.is_empty() {
+        return staff_link(ledger, asking).await;
+    }
     let anonymous = shelved.study.survey.as_ref().is_some_and(|survey| survey.privacy == Privacy::FullyAnonymous);
     let members = shelved.study.survey.as_ref().is_some_and(|survey| survey.access == Access::Members);
     let account = if members { credentials::sign_in(&means.desk.public_url, &shelved.study) } else { String::new() };

@@ -553,8 +553,8 @@ fn decide(study: &Study, subject: &Subject, wish: Option<Wish>, form: Form, cont
         }
         Some(Wish::Form) if form.typed.is_empty() && !study.registers => (Disposition::Reply, Act::SurveyForm),
         Some(Wish::Form) if form.typed.is_empty() => (Disposition::Reply, Act::BlankForm),
-        Some(Wish::Link) if study.survey.is_some() => (Disposition::Reply, Act::Link),
-        Some(Wish::Help | Wish::Link) if form.typed.is_empty() => (Disposition::Reply, Act::Help),
+        Some(Wish::Link) if study.survey.is_some() || form.typed.is_empty() => (Disposition::Reply, Act::Link),
+        Some(Wish::Help) if form.typed.is_empty() => (Disposition::Reply, Act::Help),
         // One of the staff may be a participant, too.
         _ if !study.registers && !form.typed.is_empty() => match form.faults.is_empty() {
             true => (Disposition::Register, Act::Respond(form)),

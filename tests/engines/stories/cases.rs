@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hagaki::domain::language::Language;
 use hagaki::store::study::State;
 use hagaki::store::{audit, response, study, subject};
+use hagaki::workflow::accounts;
 use hagaki::workflow::export::cells::Cell;
 use hagaki::workflow::export::{self, Rows, Wish};
 use hagaki::workflow::life;
@@ -136,6 +137,31 @@ const fn days(days: i64) -> i64 {
 }
 
 stories! {
+    async fn a_physician_asks_by_mail_for_the_link_to_the_pages(center: &mut Center) {
+        aurora(center).await;
+        let pages = Arc::new(serve(center).await);
+        let first = center.answer(&DR_YAMADA.writes("link", "please")).await;
+        assert_eq!((first.kind.as_str(), first.to.as_str()), ("account-link", YAMADA));
+        // The next one ends the one before, also if it is asked for in Japanese.
+        let second = center.answer(&DR_YAMADA.writes("リンク", "")).await;
+        let (dead, link) = (super::members::link_in(&first.text), super::members::link_in(&second.text));
+        assert_eq!(pages.get(&dead).await.status, 404);
+        let chosen = pages.post(&link, &[("password", PASSWORD), ("again", PASSWORD), ("lang", "en")]).await;
+        assert_eq!(chosen.location(), "/sign-in?done=chosen&lang=en");
+        let entered = sign_in(&pages, "/c/aurora", YAMADA, PASSWORD).await;
+        assert_eq!(Visit::of(&pages, entered.cookie()).see("/c/aurora").await.status, 200);
+        // Nobody gets one in their name, and whoever was closed out gets none.
+        let forged = center.exchange(&DR_YAMADA.writes("link", "please").vouched(Vouched::Fail)).await;
+        assert!(forged.iter().all(|letter| letter.kind != "account-link"), "{:?}", kinds(&forged));
+        let id = hagaki::store::account::find_by_address(center.store(), YAMADA).await.unwrap().unwrap().id;
+        let now = hagaki::domain::time::Clock::now(&*center.clock);
+        let closed = accounts::care(center.store(), now, "operator:kita", "left", &id, accounts::Care::Close).await;
+        assert!(closed.unwrap());
+        let told = center.answer(&DR_YAMADA.writes("link", "once more")).await;
+        assert!(told.kind == "not-entitled" && told.text.contains("was closed"), "{}", told.text);
+        assert_eq!(sign_in(&pages, "/c/aurora", YAMADA, PASSWORD).await.status, 403);
+    }
+
     async fn a_physician_registers_on_a_page_as_by_mail(center: &mut Center) {
         aurora(center).await;
         let pages = Arc::new(serve(center).await);
