@@ -754,7 +754,7 @@ mod slips {
         for (text, said) in [
             ("step_up = \"totp\"", "pages.step_up: \"totp\" is not known — write one of"),
             ("", "pages.step_up"),
-            ("step_up = \"password\"\nstep_up_minutes = 0", "0 minutes are not between 1 and 720"),
+            ("step_up = \"password\"\nstep_up_minutes = 0", "step_up_minutes: 0 is too small or too large"),
             ("step_up = \"password\"\nstep_up_minutes = 721", "721 minutes are not between 1 and 720"),
             ("step_up = \"none\"\nstep_up_minutes = 9", "nothing is asked for"),
             ("step_up = \"password\"\nminutes = 9", "step_up_minutes"),
