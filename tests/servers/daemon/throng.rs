@@ -12,9 +12,8 @@ use crate::harness::{SERVICE, Servers};
 
 const SITES: usize = 20;
 const SUBJECTS: usize = 500;
-/// The most memory the daemon may ever hold, in MB, pages of the unoptimized program included: these alone are some 50, and grew by
-/// what speaks to identity providers. What the daemon holds itself is bounded below.
-const MEMORY: f64 = 72.0;
+/// The most memory the daemon may ever hold, in MB.
+const MEMORY: f64 = 60.0;
 /// The most of it that is its own, in MB: the rest are pages of the program, more of an unoptimized one than of what is shipped.
 const OWN_MEMORY: f64 = 32.0;
 
