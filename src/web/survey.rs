@@ -101,9 +101,16 @@ impl SurveyPages {
                 include_str!("../../templates/pages/survey/survey.css"),
             )
         };
+        let script = || async {
+            (
+                [(header::CONTENT_TYPE, "text/javascript; charset=utf-8")],
+                include_str!("../../templates/pages/survey/survey.js"),
+            )
+        };
         let (own, url) = (self.clone(), self.tools.desk.public_url.clone());
         let pages = Router::new()
             .route("/survey.css", get(style))
+            .route("/survey.js", get(script))
             .route("/a/{secret}", get(open).post(send))
             .route("/s/{slug}", get(sign_in::show).post(sign_in::try_in))
             .route("/s/{slug}/form", get(open_signed_in).post(send_signed_in))

@@ -138,12 +138,13 @@ impl Chromium {
     /// Follows a link or presses a button that leads to another page, of whatever site, and waits until that is shown.
     pub(crate) fn press(&mut self, selector: &str) {
         self.run(&format!("window.left = true; document.querySelector('{selector}').click()"));
+        self.wait_for("!window.left && document.readyState === 'complete'");
+    }
+
+    /// Waits until a script gives true.
+    pub(crate) fn wait_for(&mut self, script: &str) {
         for _ in 0..600 {
-            std::thread::sleep(std::time::Duration::from_millis(50));
-            self.send(
-                "Runtime.evaluate",
-                json!({ "expression": "!window.left && document.readyState === 'complete'" }),
-            );
+            self.send("Runtime.evaluate", json!({ "expression": script }));
             // Between two pages there is none to ask.
             let answer = loop {
                 let answer = self.next();
@@ -154,8 +155,9 @@ impl Chromium {
             if answer["result"]["result"]["value"] == json!(true) {
                 return;
             }
+            std::thread::sleep(std::time::Duration::from_millis(50));
         }
-        panic!("{selector} leads nowhere");
+        panic!("never true: {script}");
     }
 
     /// Asserts that axe finds nothing on the page and nothing is wider than the screen; keeps a picture under that name.

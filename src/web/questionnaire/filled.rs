@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::posted::Posted;
 use crate::domain::answer::{Fault, Form, pages_asked};
-use crate::domain::instrument::{Choices, Instrument, Item, ItemKind};
+use crate::domain::instrument::{Choices, Instrument, Item, ItemKind, pipe};
 use crate::domain::language::{Language, Text};
 use crate::domain::study::{Person, Study};
 use crate::domain::survey::Mark;
@@ -101,6 +101,7 @@ impl Filled<'_> {
             .collect();
         self.state(facts, mark, |item| !seen.contains(&item.id.as_str()));
         put(facts, "items", json!(rows_together(items)));
+        put(facts, "follows", json!(self.follows(page)));
         put(facts, "faults", json!(faults));
         put(facts, "more", json!(more));
         put(facts, "at", json!(at));
@@ -160,6 +161,18 @@ impl Filled<'_> {
             put(facts, absent, json!(false));
         }
         put(facts, "answering", json!(true));
+    }
+
+    /// Whether something on a page may follow from what is answered on it: whether it is asked, or what its label says.
+    fn follows(&self, page: &[Item]) -> bool {
+        let computed = |item: &Item| matches!(item.kind, ItemKind::Calculation(_));
+        let own =
+            |name: &str| page.iter().any(|item| item.id == name) || self.instrument.find(name).is_some_and(computed);
+        page.iter().any(|item| {
+            let mut texts = item.label.wordings().chain(item.help.iter().flat_map(Text::wordings));
+            item.when.as_ref().is_some_and(|when| when.names().any(own))
+                || texts.any(|(_, text)| pipe::names(text).any(own))
+        })
     }
 
     /// Whether an item stands on its page.

@@ -37,6 +37,8 @@ pub(in crate::web) enum Step {
     Forget,
     /// The same page in another language.
     Speak(Language),
+    /// The same page with what follows from what was typed so far, for the script on it.
+    Look,
 }
 
 /// Where the posted page stands.
@@ -91,6 +93,7 @@ impl Posted {
             "back" => Step::Back,
             "keep" => Step::Keep,
             "forget" => Step::Forget,
+            "look" => Step::Look,
             "change" => Step::Change(0),
             _ => numbered.or(spoken).unwrap_or(Step::Answer),
         }

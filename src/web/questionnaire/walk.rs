@@ -39,7 +39,9 @@ pub(in crate::web) fn next<'f>(filled: &Filled<'f>, review: bool) -> Next<'f> {
     let first = shown.first().copied().unwrap_or(0);
     let step = posted.step();
     match (step, posted.place()) {
-        (Step::Change(at), _) | (Step::Speak(_), Place::Page(at)) => return Next::page(at),
+        (Step::Change(at), _) | (Step::Speak(_) | Step::Look, Place::Page(at)) => return Next::page(at),
+        // Looking never sends anything.
+        (Step::Look, _) => return Next::page(first),
         (Step::Back, Place::Page(at)) => {
             return Next::page(shown.iter().rfind(|page| **page < at).copied().unwrap_or(first));
         }

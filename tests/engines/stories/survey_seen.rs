@@ -64,6 +64,67 @@ stories! {
         assert_eq!(responses(center).await.len(), 4);
     }
 
+    async fn what_follows_from_an_answer_is_asked_at_once_and_what_was_typed_outlives_a_reload(center: &mut Center) {
+        if !chromium::is_there() {
+            return;
+        }
+        let since = "[[items]]\nid = \"since\"\nkind = \"integer\"\nlabel = { ja = \"何日前から\", en = \"For how many days?\" }\nrequired = true\nwhen = \"pain\"\n\n";
+        let before = "# A heading with page = true begins a new page.";
+        let bundle = edited(&samples::wellbeing(), "instruments/weekly.toml", before, &format!("{since}{before}"));
+        let bundle = edited(&bundle, "study.toml", "responses = \"repeat\"", "responses = \"once\"");
+        center.activate(&bundle, Stage::Production).await;
+        let issued = invite(center, 1, None).await;
+        center.settle().await;
+        let pages = serve(center).await;
+        let url = pages.url(&format!("{}?lang=en", link_in(issued[0].link.as_deref().unwrap())));
+        let seen = tokio::task::spawn_blocking(move || {
+            let mut browser = Chromium::start();
+            browser.screen(390, 844);
+            browser.open(&url);
+            let set = |name: &str, value: &str| {
+                format!(
+                    "(() => {{ const field = document.getElementsByName('{name}')[0]; field.value = '{value}'; \
+                     field.dispatchEvent(new Event('input', {{ bubbles: true }})); \
+                     field.dispatchEvent(new Event('change', {{ bubbles: true }})) }})()"
+                )
+            };
+            let pain = |value: &str| format!("document.querySelector('[name=pain][value={value}]').click()");
+            browser.run(&set("day", "2026-11-01"));
+            browser.run(&pain("yes"));
+            browser.wait_for("document.getElementById('since') !== null");
+            browser.look("script-1-more");
+            assert_eq!(browser.run("document.getElementsByName('day')[0].value"), serde_json::json!("2026-11-01"));
+            assert_eq!(browser.run("document.getElementById('news').textContent"), serde_json::json!("A question came up by what you answered."));
+            browser.run(&set("since", "3"));
+            browser.run(&pain("no"));
+            browser.wait_for("document.getElementById('since') === null");
+            browser.run(&pain("yes"));
+            browser.wait_for("document.getElementById('since') !== null");
+            browser.run(&set("since", "4"));
+            browser.run("document.querySelector('[name=mood][value=\"7\"]').click()");
+            // Long enough for it to be kept.
+            browser.wait_for("Object.values(sessionStorage).some(kept => kept.includes('\"mood\",\"7\"'))");
+            browser.open(&url);
+            browser.wait_for("document.getElementsByName('since')[0]?.value === '4'");
+            browser.look("script-2-restored");
+            let restored = browser.text();
+            browser.fill(&[], "answer");
+            browser.fill(&[("where", "head")], "answer");
+            browser.fill(&[("slept", "7")], "answer");
+            browser.fill(&[("tired", "1"), ("worried", "1"), ("met", "3")], "answer");
+            browser.fill(&[], "send");
+            let thanks = browser.text();
+            (restored, thanks, browser.run("Object.keys(sessionStorage).length"))
+        });
+        let (restored, thanks, left) = seen.await.unwrap();
+        assert!(restored.contains("What you had typed before is here again"), "{restored}");
+        assert!(thanks.contains("Receipt number"), "{thanks}");
+        assert_eq!(left, serde_json::json!(0), "nothing of it stays in the browser");
+        let sent = responses(center).await;
+        assert_eq!(sent.len(), 1);
+        assert!(sent[0].answers.contains("\"since\":\"4\"") && sent[0].answers.contains("\"day\":\"2026-11-01\""), "{}", sent[0].answers);
+    }
+
     async fn the_pages_of_the_staff_can_be_used_by_everybody(center: &mut Center) {
         if !chromium::is_there() {
             return;
