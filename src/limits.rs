@@ -158,6 +158,12 @@ pub const PROVIDER_KNOWN_SECONDS: i64 = 3600;
 pub const PROVIDER_FLOW_SECONDS: i64 = 600;
 /// Acts about an account that are shown.
 pub const ACCOUNT_ACTS_SHOWN: i64 = 50;
+/// By how much clocks of one installation may differ, in seconds.
+pub const CLOCK_SLACK_SECONDS: i64 = 60;
+/// Bytes of what a provider calls a person (OpenID Connect Core 1.0 section 2).
+pub const PROVIDER_SUBJECT_BYTES: usize = 255;
+/// Time for which a provider that did not answer is not asked again, in seconds.
+pub const PROVIDER_REST_SECONDS: i64 = 10;
 /// Bytes of the address of a page to which signing in leads.
 pub const GOAL_BYTES: usize = 200;
 /// Most studies that the page of an account shows.

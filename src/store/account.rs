@@ -71,9 +71,14 @@ statements! { "account":
         ON CONFLICT DO NOTHING";
     BY_ID = same select!("WHERE id = $1");
     BY_ADDRESS = same select!("WHERE address = $1");
+    // Takes the row, so that sessions and what ends them come one after the other.
+    STILL = same "UPDATE account SET language = language WHERE id = $1 AND state = 'active' AND coalesce(password, '') = $2";
+    HOLD = same "UPDATE account SET language = language WHERE id = $1";
+    FORGET_SECOND = same "UPDATE account_session SET second_at = NULL WHERE account_id = $1";
     OPEN = same "UPDATE account SET state = 'active' WHERE id = $1 AND state = 'new'";
     CLOSE = same "UPDATE account SET state = 'closed' WHERE id = $1 AND state <> 'closed'";
-    REOPEN = same "UPDATE account SET state = CASE WHEN password IS NULL THEN 'new' ELSE 'active' END \
+    REOPEN = same "UPDATE account SET state = CASE WHEN password IS NULL \
+        AND NOT EXISTS (SELECT 1 FROM account_identity i WHERE i.account_id = account.id) THEN 'new' ELSE 'active' END \
         WHERE id = $1 AND state = 'closed'";
     CHOOSE = same "UPDATE account SET password = $2, state = 'active', chosen_at = $3 WHERE id = $1 AND state <> 'closed'";
     INSERT_LINK = same "INSERT INTO account_link (digest, account_id, expires_at) VALUES ($1, $2, $3)";
@@ -85,7 +90,8 @@ statements! { "account":
         VALUES ($1, $2, $3, $4, $5, $6, $7)";
     FIND_SESSION = same "SELECT digest, account_id, idle_at, ends_at, waiting, proved_at, second_at \
         FROM account_session WHERE digest = $1";
-    PROVED = same "UPDATE account_session SET proved_at = $2, second_at = coalesce($3, second_at) WHERE digest = $1";
+    PROVED = same "UPDATE account_session SET proved_at = CASE WHEN proved_at > $2 THEN proved_at ELSE $2 END, \
+        second_at = coalesce($3, second_at) WHERE digest = $1";
     PROLONG = same "UPDATE account_session SET idle_at = $2 WHERE digest = $1";
     END_SESSION = same "DELETE FROM account_session WHERE digest = $1";
     END_SESSIONS = same "DELETE FROM account_session WHERE account_id = $1";
@@ -133,6 +139,31 @@ pub async fn find_by_address<'a>(from: impl Into<Reader<'a>>, address: &str) -> 
 /// Those of the database.
 pub async fn choose(tx: &mut Tx, id: &Mark, password: &str, at: Instant) -> Result<(), StoreError> {
     tx.execute(&CHOOSE, binds![id, password, at]).await.map(drop)
+}
+
+/// Whether an account is what it was read as: it lets somebody in, and by the same password. Until the transaction ends nobody
+/// changes it.
+///
+/// # Errors
+/// Those of the database.
+pub async fn is_still(tx: &mut Tx, read: &AccountRow) -> Result<bool, StoreError> {
+    Ok(tx.execute(&STILL, binds![&read.id, read.password.as_deref().unwrap_or_default()]).await? > 0)
+}
+
+/// Keeps others from changing an account, or beginning a session of it, until the transaction ends.
+///
+/// # Errors
+/// Those of the database.
+pub async fn hold(tx: &mut Tx, id: &Mark) -> Result<(), StoreError> {
+    tx.execute(&HOLD, binds![id]).await.map(drop)
+}
+
+/// Forgets in every session of an account that a second factor was given.
+///
+/// # Errors
+/// Those of the database; they may come from a later call.
+pub async fn forget_second(tx: &mut Tx, id: &Mark) -> Result<(), StoreError> {
+    tx.later(&FORGET_SECOND, binds![id], Expect::Any).await
 }
 
 /// Lets an account without a password let its owner in by other ways, unless it was closed.
@@ -235,14 +266,14 @@ pub async fn find_session<'a>(
 /// The owner of a session showed once more who they are; by the second factor if `second_at` is given.
 ///
 /// # Errors
-/// Those of the database.
+/// Those of the database; they may come from a later call.
 pub async fn prove(
-    store: &Store,
+    tx: &mut Tx,
     digest: &Sha256Digest,
     proved_at: Instant,
     second_at: Option<Instant>,
 ) -> Result<(), StoreError> {
-    store.write(&PROVED, binds![digest, proved_at, second_at]).await.map(drop)
+    tx.later(&PROVED, binds![digest, proved_at, second_at], Expect::Any).await
 }
 
 /// Ends every session of an account but one.

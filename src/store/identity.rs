@@ -7,6 +7,8 @@ use crate::domain::survey::Mark;
 statements! { "identity":
     INSERT = same "INSERT INTO account_identity (issuer, subject, account_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
     ACCOUNT_OF = same "SELECT account_id FROM account_identity WHERE issuer = $1 AND subject = $2";
+    OTHER = same "SELECT count(*) FROM account_identity WHERE issuer = $1 AND (subject <> $2 AND account_id = $3 \
+        OR subject = $2 AND account_id <> $3)";
     COUNT = same "SELECT count(*) FROM account_identity WHERE account_id = $1";
     END = same "DELETE FROM account_identity WHERE account_id = $1";
 }
@@ -29,6 +31,20 @@ pub async fn account_of<'a>(
     subject: &str,
 ) -> Result<Option<Mark>, StoreError> {
     from.into().find(&ACCOUNT_OF, binds![issuer, subject]).await?.map(|mut row| row.mark()).transpose()
+}
+
+/// Whether another identity of that provider signs in to an account, or that identity to another account.
+///
+/// # Errors
+/// Those of the database.
+pub async fn has_other<'a>(
+    from: impl Into<Reader<'a>>,
+    issuer: &str,
+    subject: &str,
+    account: &Mark,
+) -> Result<bool, StoreError> {
+    let found = from.into().find(&OTHER, binds![issuer, subject, account]).await?;
+    found.map_or(Ok(false), |mut row| Ok(row.int()? > 0))
 }
 
 /// How many identities sign in to an account.

@@ -200,10 +200,20 @@ impl CasePages {
             }
             None => None,
         };
-        Ok(match given {
-            Some(given) if given.is_right() => Ok(room),
-            given => Err(self.ask_again(&room, posted, call, demand, given)),
-        })
+        // Pressed twice: the code is used up, and by it the session is proved.
+        let proved = match given {
+            Some(given) if given.is_right() => true,
+            Some(_) => {
+                let again = accounts::resume(store, &room.secret, self.tools.clock.now()).await?;
+                let fresh = |visitor: Visitor| {
+                    let session = visitor.session;
+                    rule.satisfied(self.tools.clock.now(), session.proved_at, session.second_at)
+                };
+                again.is_some_and(fresh)
+            }
+            None => false,
+        };
+        Ok(if proved { Ok(room) } else { Err(self.ask_again(&room, posted, call, demand, given)) })
     }
 
     /// What the study demands and was not shown lately.
@@ -228,6 +238,7 @@ impl CasePages {
                 let minutes = minutes_until(until, self.tools.clock.now());
                 (StatusCode::TOO_MANY_REQUESTS, Some(room.word("proof_wait", &[("minutes", &minutes)])))
             }
+            Some(Given::Locked) => (StatusCode::SERVICE_UNAVAILABLE, Some(room.word("proof_locked", &[]))),
             Some(_) => (StatusCode::FORBIDDEN, Some(room.word("proof_wrong", &[]))),
             None => (StatusCode::FORBIDDEN, None),
         };

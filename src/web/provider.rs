@@ -9,8 +9,9 @@ use openidconnect::core::{
     CoreAuthPrompt, CoreAuthenticationFlow, CoreClient, CoreProviderMetadata, CoreUserInfoClaims,
 };
 use openidconnect::{
-    AsyncHttpClient, AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest, HttpResponse, IssuerUrl, Nonce,
-    OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, TokenResponse,
+    AsyncHttpClient, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret, CsrfToken, HttpRequest,
+    HttpResponse, IssuerUrl, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
+    TokenResponse,
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
@@ -80,8 +81,8 @@ pub struct Provider {
     terms: ProviderTerms,
     redirect: RedirectUrl,
     http: Http,
-    /// What it told of itself, and when.
-    told: Mutex<Option<(Instant, CoreProviderMetadata)>>,
+    /// What it told of itself, or that it did not, and when it was asked.
+    told: Mutex<Option<(Instant, Option<CoreProviderMetadata>)>>,
 }
 
 impl std::fmt::Debug for Provider {
@@ -124,7 +125,7 @@ impl Provider {
     /// # Errors
     /// It cannot be asked.
     pub async fn try_out(&self, now: Instant) -> Result<(), ProviderError> {
-        self.metadata(now).await.map(drop)
+        self.ask(now).await.map(drop)
     }
 
     /// Where somebody is sent to sign in; `again` has them show who they are even if they are signed in there.
@@ -168,8 +169,22 @@ impl Provider {
             .map_err(|error| refused(&error))?;
         let token = answer.id_token().ok_or_else(|| ProviderError::Refused("it sent no ID token".to_string()))?;
         let clock = move || chrono::DateTime::from_timestamp_micros(now.0).unwrap_or_default();
+        let nonce = Nonce::new(flow.nonce());
         let verifier = client.id_token_verifier().set_time_fn(clock);
-        let claims = token.claims(&verifier, &Nonce::new(flow.nonce())).map_err(|error| refused(&error))?;
+        let claims = match token.claims(&verifier, &nonce) {
+            Ok(claims) => claims,
+            // Its keys may have changed since it was asked (OpenID Connect Core 1.0 section 10.1.1).
+            Err(ClaimsVerificationError::SignatureVerification(_)) => {
+                let renewed = self.client(self.ask(now).await?);
+                let verifier = renewed.id_token_verifier().set_time_fn(clock);
+                token.claims(&verifier, &nonce).map_err(|error| refused(&error))?
+            }
+            Err(error) => return Err(refused(&error)),
+        };
+        let subject = claims.subject().as_str();
+        if subject.is_empty() || subject.len() > limits::PROVIDER_SUBJECT_BYTES {
+            return Err(ProviderError::Refused("what it calls the person is empty or too long".to_string()));
+        }
         let (mut address, mut verified) = (claims.email().cloned(), claims.email_verified());
         if address.is_none() {
             // Many providers tell the address only when they are asked for it (OpenID Connect Core 1.0 section 5.4).
@@ -192,20 +207,27 @@ impl Provider {
         })
     }
 
-    /// What it tells of itself: asked for anew every hour, so that its keys may change.
+    /// What it tells of itself: asked for anew every hour, so that its keys may change. One that did not answer is left alone for a
+    /// moment, so that nobody waits behind others who wait for it.
     async fn metadata(&self, now: Instant) -> Result<CoreProviderMetadata, ProviderError> {
-        let mut told = self.told.lock().await;
-        if let Some((at, known)) = &*told
-            && now.seconds_since(*at) < limits::PROVIDER_KNOWN_SECONDS
-        {
-            return Ok(known.clone());
+        match &*self.told.lock().await {
+            Some((at, Some(known))) if now.seconds_since(*at) < limits::PROVIDER_KNOWN_SECONDS => {
+                return Ok(known.clone());
+            }
+            Some((at, None)) if now.seconds_since(*at) < limits::PROVIDER_REST_SECONDS => {
+                return Err(ProviderError::Away("it did not answer a moment ago".to_string()));
+            }
+            _ => {}
         }
+        self.ask(now).await
+    }
+
+    /// Asks it what it tells of itself.
+    async fn ask(&self, now: Instant) -> Result<CoreProviderMetadata, ProviderError> {
         let issuer = IssuerUrl::new(self.terms.issuer.clone()).map_err(|error| ProviderError::Away(chain(&error)))?;
-        let fresh = CoreProviderMetadata::discover_async(issuer, &self.http)
-            .await
-            .map_err(|error| ProviderError::Away(chain(&error)))?;
-        *told = Some((now, fresh.clone()));
-        Ok(fresh)
+        let fresh = CoreProviderMetadata::discover_async(issuer, &self.http).await;
+        *self.told.lock().await = Some((now, fresh.as_ref().ok().cloned()));
+        fresh.map_err(|error| ProviderError::Away(chain(&error)))
     }
 
     fn client(

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::compose::{self, Addressing, Outgoing};
-use super::second_factor::{self, Given};
+use super::second_factor::Given;
 use super::shelf::{Shelf, ShelvedStudy};
 use super::sign_in;
 use super::{Failure, Means, credentials};
@@ -31,6 +31,7 @@ use crate::store::account::{self, AccountRow, SessionRow, State};
 use crate::store::account_act::{self, Act, ActRow};
 use crate::store::identity;
 use crate::store::participant::{self, ParticipantRow};
+use crate::store::second_factor as row;
 use crate::store::session as patience;
 use crate::store::study;
 use crate::store::{Store, StoreError, Tx};
@@ -329,6 +330,10 @@ pub async fn choose(
     account::choose(&mut tx, &id, &hash, now).await?;
     account_act::insert_own(&mut tx, &id, Act::Password, now).await?;
     account::end_all(&mut tx, &id).await?;
+    // Whoever was let in by a provider under this address is known by it anew.
+    if identity::end(&mut tx, &id).await? > 0 {
+        account_act::insert_own(&mut tx, &id, Act::NoIdentity, now).await?;
+    }
     tx.commit().await?;
     patience::forgive(store, &sign_in::key("account", &[&account.address])).await?;
     Ok(Chosen::Done)
@@ -360,10 +365,11 @@ pub async fn care(
     care: Care,
 ) -> Result<bool, Failure> {
     let mut tx = store.begin().await?;
+    account::hold(&mut tx, id).await?;
     let (act, done) = match care {
         Care::Close => (Act::Closed, account::close(&mut tx, id).await?),
         Care::Reopen => (Act::Reopened, account::reopen(&mut tx, id).await?),
-        Care::DropSecondFactor => (Act::SecondOff, crate::store::second_factor::end(&mut tx, id).await?),
+        Care::DropSecondFactor => (Act::SecondOff, row::end(&mut tx, id).await?),
         Care::DropIdentities => (Act::NoIdentity, identity::end(&mut tx, id).await? > 0),
     };
     if !done {
@@ -402,10 +408,8 @@ pub async fn sign_in(
         return Ok(Entered::Wrong);
     };
     sign_in::went_well(store, &guarded, means.now).await?;
-    Ok(match second_factor::is_active(store, &account.id).await? {
-        true => Entered::Waits(begin_waiting(store, means, &account.id, means.now).await?),
-        false => Entered::In(begin_session(store, means, &account.id, means.now, None).await?),
-    })
+    // Chosen anew or closed while the old password was looked at: then that is wrong by now.
+    Ok(begin_session(store, means, &account, means.now, None).await?.unwrap_or(Entered::Wrong))
 }
 
 /// Whether somebody typed the password of an account; for an account without one it takes as long to say no.
@@ -422,7 +426,8 @@ pub(super) async fn confirm(
     account: &AccountRow,
     typed: &str,
 ) -> Result<Given, Failure> {
-    let guarded = [(Protected::Login, sign_in::key("account", &[&account.address]))];
+    // Apart from signing in, so that nobody outside keeps somebody from it who is inside.
+    let guarded = [(Protected::Login, sign_in::key("account confirmed", &[&account.address]))];
     if let Some(until) = sign_in::count_try(store, &guarded, means.now).await? {
         return Ok(Given::Wait(until));
     }
@@ -434,43 +439,40 @@ pub(super) async fn confirm(
     Ok(Given::Right)
 }
 
-/// Begins a session of somebody who showed at a moment who they are; `second_at` says when by a second factor.
+/// Begins a session of somebody who showed at a moment who they are; `second_at` says when by a second factor. Without one it
+/// waits for it where the account has one. None if the account was changed since it was read.
 pub(super) async fn begin_session(
     store: &Store,
     means: Means<'_>,
-    account: &Mark,
+    account: &AccountRow,
     proved_at: Instant,
     second_at: Option<Instant>,
-) -> Result<Secret, Failure> {
-    let idle_at = means.now.plus_seconds(limits::SESSION_IDLE_SECONDS);
-    let ends_at = means.now.plus_seconds(limits::SESSION_SECONDS);
-    let (digest, account_id) = (Sha256Digest::default(), *account);
-    let row = SessionRow { digest, account_id, idle_at, ends_at, waiting: false, proved_at, second_at };
-    new_session(store, means, row).await
-}
-
-/// Begins a session that waits for the second factor.
-pub(super) async fn begin_waiting(
-    store: &Store,
-    means: Means<'_>,
-    account: &Mark,
-    proved_at: Instant,
-) -> Result<Secret, Failure> {
-    let ends_at = means.now.plus_seconds(limits::SECOND_FACTOR_SECONDS);
-    let (digest, account_id) = (Sha256Digest::default(), *account);
-    let row = SessionRow { digest, account_id, idle_at: ends_at, ends_at, waiting: true, proved_at, second_at: None };
-    new_session(store, means, row).await
-}
-
-/// Keeps a session under a secret that is always a new one: what a stranger may have put into the browser before is worth nothing.
-async fn new_session(store: &Store, means: Means<'_>, session: SessionRow) -> Result<Secret, Failure> {
-    let secret = Secret::new(means.dice);
-    let row = SessionRow { digest: secret.account_session_digest(), ..session };
+) -> Result<Option<Entered>, Failure> {
     let mut tx = store.begin().await?;
     account::sweep(&mut tx, means.now).await?;
-    account::insert_session(&mut tx, &row).await?;
+    if !account::is_still(&mut tx, account).await? {
+        return Ok(None);
+    }
+    let second = row::find(&mut tx, &account.id).await?.is_some_and(|row| row.state == row::State::Active);
+    let waiting = second && second_at.is_none();
+    let (idle, whole) = match waiting {
+        true => (limits::SECOND_FACTOR_SECONDS, limits::SECOND_FACTOR_SECONDS),
+        false => (limits::SESSION_IDLE_SECONDS, limits::SESSION_SECONDS),
+    };
+    // Always a new one: what a stranger may have put into the browser before is worth nothing.
+    let secret = Secret::new(means.dice);
+    let session = SessionRow {
+        digest: secret.account_session_digest(),
+        account_id: account.id,
+        idle_at: means.now.plus_seconds(idle),
+        ends_at: means.now.plus_seconds(whole),
+        waiting,
+        proved_at,
+        second_at,
+    };
+    account::insert_session(&mut tx, &session).await?;
     tx.commit().await?;
-    Ok(secret)
+    Ok(Some(if waiting { Entered::Waits(secret) } else { Entered::In(secret) }))
 }
 
 /// Whose session a cookie's secret is, if it is not over and lets somebody in; it goes on.

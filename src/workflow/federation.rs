@@ -3,8 +3,7 @@
 //! An address opens an account only the first time; from then on the provider's own name of the person does, so that an address
 //! which went over to somebody else does not take the account with it.
 
-use super::accounts;
-use super::second_factor;
+use super::accounts::{self, Entered, Visitor};
 use super::shelf::Shelf;
 use super::{Failure, Means};
 use crate::domain::credential::Secret;
@@ -14,6 +13,7 @@ use crate::limits;
 use crate::store::account::{self, AccountRow, State};
 use crate::store::account_act::{self, Act};
 use crate::store::identity;
+use crate::store::second_factor as row;
 
 /// Who somebody is, as it was vouched for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub enum Admitted {
     In(Secret),
     /// The account has a second factor of ours; the session waits for it.
     Waits(Secret),
+    /// They are signed in already; their session goes on.
+    Still,
     /// No address was vouched for.
     NoAddress,
     /// The address is on none of our lists.
@@ -45,11 +47,17 @@ pub enum Admitted {
     Taken,
 }
 
-/// Admits somebody who is vouched for.
+/// Admits somebody who is vouched for; `current` is who is signed in in this browser already: if it is they, their session goes on,
+/// proved anew, and with it the forms that are open.
 ///
 /// # Errors
 /// The database; a stored bundle this version cannot read.
-pub async fn admit(shelf: &Shelf, means: Means<'_>, vouched: &Vouched) -> Result<Admitted, Failure> {
+pub async fn admit(
+    shelf: &Shelf,
+    means: Means<'_>,
+    vouched: &Vouched,
+    current: Option<&Visitor>,
+) -> Result<Admitted, Failure> {
     let store = shelf.store();
     let known = match &vouched.identity {
         Some((issuer, subject)) => identity::account_of(store, issuer, subject).await?,
@@ -63,11 +71,17 @@ pub async fn admit(shelf: &Shelf, means: Means<'_>, vouched: &Vouched) -> Result
         },
     };
     let Some(account) = account.filter(|account| account.state == State::Active) else { return Ok(Admitted::Closed) };
-    let asks = !vouched.several_factors && second_factor::is_active(store, &account.id).await?;
     let second_at = vouched.several_factors.then_some(vouched.proved_at);
-    Ok(match asks {
-        true => Admitted::Waits(accounts::begin_waiting(store, means, &account.id, vouched.proved_at).await?),
-        false => Admitted::In(accounts::begin_session(store, means, &account.id, vouched.proved_at, second_at).await?),
+    if let Some(current) = current.filter(|current| current.account.id == account.id) {
+        let mut tx = store.begin().await?;
+        account::prove(&mut tx, &current.session.digest, vouched.proved_at, second_at).await?;
+        tx.commit().await?;
+        return Ok(Admitted::Still);
+    }
+    Ok(match accounts::begin_session(store, means, &account, vouched.proved_at, second_at).await? {
+        Some(Entered::In(secret)) => Admitted::In(secret),
+        Some(Entered::Waits(secret)) => Admitted::Waits(secret),
+        _ => Admitted::Closed,
     })
 }
 
@@ -77,11 +91,10 @@ async fn by_address(
     means: Means<'_>,
     vouched: &Vouched,
 ) -> Result<Result<AccountRow, Admitted>, Failure> {
-    let address = vouched.address.as_deref().map(text::fold_address);
-    let Some(address) = address.filter(|address| address.len() <= limits::ADDRESS_BYTES && address.contains('@'))
-    else {
-        return Ok(Err(Admitted::NoAddress));
-    };
+    // What is folded into another's letters is another's address.
+    let plain = vouched.address.as_deref().filter(|address| address.is_ascii() && address.contains('@'));
+    let address = plain.map(text::fold_address).filter(|address| address.len() <= limits::ADDRESS_BYTES);
+    let Some(address) = address else { return Ok(Err(Admitted::NoAddress)) };
     let store = shelf.store();
     let known = account::find_by_address(store, &address).await?;
     if known.as_ref().is_some_and(|account| account.state == State::Closed) {
@@ -93,14 +106,15 @@ async fn by_address(
     let mut tx = store.begin().await?;
     let account = accounts::of_address(&mut tx, means, &address, "").await?;
     account::open(&mut tx, &account.id).await?;
-    if let Some((issuer, subject)) = &vouched.identity
-        && !identity::insert(&mut tx, issuer, subject, &account.id).await?
-        && identity::account_of(&mut tx, issuer, subject).await? != Some(account.id)
-    {
-        return Ok(Err(Admitted::Taken));
-    }
-    if vouched.identity.is_some() {
-        account_act::insert_own(&mut tx, &account.id, Act::Identity, means.now).await?;
+    if let Some((issuer, subject)) = &vouched.identity {
+        if identity::has_other(&mut tx, issuer, subject, &account.id).await? {
+            return Ok(Err(Admitted::Taken));
+        }
+        // Where a second factor of ours is asked for it is asked for each time: an address alone opens nothing for good.
+        let asked = row::find(&mut tx, &account.id).await?.is_some_and(|row| row.state == row::State::Active);
+        if !asked && identity::insert(&mut tx, issuer, subject, &account.id).await? {
+            account_act::insert_own(&mut tx, &account.id, Act::Identity, means.now).await?;
+        }
     }
     tx.commit().await?;
     Ok(Ok(AccountRow { state: State::Active, ..account }))

@@ -3,12 +3,13 @@
 //! Its secret is sealed by a key outside the database, so that a stolen database gives no codes; where there is no key it is not
 //! offered. Who knows the password alone may neither set one up nor take one away.
 
-use super::accounts::{self, Visitor};
+use super::accounts::{self, Entered, Visitor};
 use super::sign_in;
 use super::{Failure, Means};
 use crate::domain::chain::Sha256Digest;
 use crate::domain::credential::Secret;
 use crate::domain::patience::Protected;
+use crate::domain::seal::Unopened;
 use crate::domain::second_factor::{Authenticator, Proof, StepUp};
 use crate::domain::survey::Mark;
 use crate::domain::time::Instant;
@@ -33,6 +34,8 @@ pub enum Given {
     },
     /// It is none of now, or was used before.
     Wrong,
+    /// Codes cannot be looked at, since a key is missing; recovery codes can.
+    Locked,
     /// Nothing is tried before that moment.
     Wait(Instant),
 }
@@ -139,14 +142,15 @@ pub async fn set_up(store: &Store, means: Means<'_>, visitor: &Visitor, typed: &
     sign_in::went_well(store, &guarded(id), means.now).await?;
     let codes = fresh_codes(means);
     let mut tx = store.begin().await?;
+    account::hold(&mut tx, id).await?;
     if !second_factor::activate(&mut tx, id, &row.secret, step, means.now).await? {
         return Ok(SetUp::Gone);
     }
     second_factor::replace_codes(&mut tx, id, &digests(&codes)).await?;
     account_act::insert_own(&mut tx, id, Act::SecondOn, means.now).await?;
     account::end_other_sessions(&mut tx, id, &visitor.session.digest).await?;
+    account::prove(&mut tx, &visitor.session.digest, means.now, Some(means.now)).await?;
     tx.commit().await?;
-    account::prove(store, &visitor.session.digest, means.now, Some(means.now)).await?;
     Ok(SetUp::Done(codes))
 }
 
@@ -158,29 +162,48 @@ fn digests(codes: &[Secret]) -> Vec<Sha256Digest> {
     codes.iter().map(Secret::recovery_digest).collect()
 }
 
-/// Gives a code of the authenticator, or a recovery code, which is used up.
+/// Gives a code of the authenticator, or a recovery code, which is used up; with it a session is proved, if one is named, so that
+/// of two who give the same code at once both find it so.
 ///
 /// # Errors
-/// The database; its key is lost.
-pub async fn give(store: &Store, means: Means<'_>, account: &Mark, typed: &str) -> Result<Given, Failure> {
+/// The database; what is sealed is damaged.
+pub async fn give(
+    store: &Store,
+    means: Means<'_>,
+    account: &Mark,
+    typed: &str,
+    session: Option<&Sha256Digest>,
+) -> Result<Given, Failure> {
     let found = second_factor::find(store, account).await?.filter(|row| row.state == State::Active);
     let Some(row) = found else { return Ok(Given::Wrong) };
+    let recovery = Secret::parse(typed);
+    let authenticator = match open(store, account, &row.secret) {
+        Ok(authenticator) => Some(authenticator),
+        Err(Failure::SecondFactor(Unopened::NoKey(_))) => None,
+        Err(failure) => return Err(failure),
+    };
+    // Not counted: nobody's guess was wrong.
+    if recovery.is_none() && authenticator.is_none() {
+        tracing::error!("a second factor cannot be opened: its key is not in the key file");
+        return Ok(Given::Locked);
+    }
     if let Some(until) = sign_in::count_try(store, &guarded(account), means.now).await? {
         return Ok(Given::Wait(until));
     }
+    let step = authenticator.and_then(|authenticator| authenticator.step_of(typed, means.now));
     let mut tx = store.begin().await?;
-    let given = match Secret::parse(typed) {
-        Some(code) if second_factor::take_code(&mut tx, account, &code.recovery_digest()).await? => {
+    let given = match (recovery, step) {
+        (Some(code), _) if second_factor::take_code(&mut tx, account, &code.recovery_digest()).await? => {
             let left = second_factor::count_codes(&mut tx, account).await?;
             account_act::insert_own(&mut tx, account, Act::Recovered, means.now).await?;
             Given::Recovered { left: usize::try_from(left).unwrap_or(0) }
         }
-        Some(_) => Given::Wrong,
-        None => match open(store, account, &row.secret)?.step_of(typed, means.now) {
-            Some(step) if second_factor::take_step(&mut tx, account, step).await? => Given::Right,
-            _ => Given::Wrong,
-        },
+        (None, Some(step)) if second_factor::take_step(&mut tx, account, step).await? => Given::Right,
+        _ => Given::Wrong,
     };
+    if let Some(session) = session.filter(|_| given.is_right()) {
+        account::prove(&mut tx, session, means.now, Some(means.now)).await?;
+    }
     tx.commit().await?;
     match given.is_right() {
         true => sign_in::went_well(store, &guarded(account), means.now).await?,
@@ -213,6 +236,7 @@ pub async fn end(store: &Store, means: Means<'_>, account: &Mark) -> Result<bool
     let mut tx = store.begin().await?;
     let ended = second_factor::end(&mut tx, account).await?;
     if ended {
+        account::forget_second(&mut tx, account).await?;
         account_act::insert_own(&mut tx, account, Act::SecondOff, means.now).await?;
     }
     tx.commit().await?;
@@ -229,13 +253,17 @@ pub async fn come_in(
     waiting: &Visitor,
     typed: &str,
 ) -> Result<(Given, Option<Secret>), Failure> {
-    let given = give(store, means, &waiting.account.id, typed).await?;
+    let given = give(store, means, &waiting.account.id, typed, None).await?;
     if !given.is_right() {
         return Ok((given, None));
     }
-    let secret = accounts::begin_session(store, means, &waiting.account.id, means.now, Some(means.now)).await?;
+    let begun =
+        accounts::begin_session(store, means, &waiting.account, waiting.session.proved_at, Some(means.now)).await?;
     account::end_session(store, &waiting.session.digest).await?;
-    Ok((given, Some(secret)))
+    Ok(match begun {
+        Some(Entered::In(secret)) => (given, Some(secret)),
+        _ => (Given::Wrong, None),
+    })
 }
 
 /// Somebody who is signed in shows once more who they are: by the code where they have an authenticator, else by the password
@@ -250,14 +278,17 @@ pub async fn prove(
     rule: StepUp,
     typed: &Typed,
 ) -> Result<Given, Failure> {
-    let given = match typed {
-        Typed::Code(code) => give(store, means, &visitor.account.id, code).await?,
-        Typed::Password(_) if rule.proof == Proof::SecondFactor => Given::Wrong,
-        Typed::Password(password) => accounts::confirm(store, means, &visitor.account, password).await?,
+    let session = &visitor.session.digest;
+    let password = match typed {
+        Typed::Code(code) => return give(store, means, &visitor.account.id, code, Some(session)).await,
+        Typed::Password(_) if rule.proof == Proof::SecondFactor => return Ok(Given::Wrong),
+        Typed::Password(password) => password,
     };
+    let given = accounts::confirm(store, means, &visitor.account, password).await?;
     if given.is_right() {
-        let second = matches!(typed, Typed::Code(_)).then_some(means.now);
-        account::prove(store, &visitor.session.digest, means.now, second).await?;
+        let mut tx = store.begin().await?;
+        account::prove(&mut tx, session, means.now, None).await?;
+        tx.commit().await?;
     }
     Ok(given)
 }

@@ -128,7 +128,9 @@ pub(super) async fn count_try(
     for (_, key) in guarded {
         before.push(session::failures(store, key).await?.map(failures));
     }
-    let wait = before.iter().flatten().map(|failed| failed.until).filter(|until| now < *until).max();
+    // Where nothing is to be waited for, a try that was counted a moment later than ours began keeps nobody.
+    let waits = before.iter().flatten().filter(|failed| failed.last < failed.until);
+    let wait = waits.map(|failed| failed.until).filter(|until| now < *until).max();
     if wait.is_some() {
         return Ok(wait);
     }

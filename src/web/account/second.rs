@@ -15,7 +15,7 @@ use crate::web::caller::minutes_until;
 use crate::web::qr;
 use crate::workflow::Failure;
 use crate::workflow::accounts::{self, Goal, Visitor};
-use crate::workflow::second_factor::{self, Demand, Given, SetUp};
+use crate::workflow::second_factor::{self, Demand, Given, SetUp, Standing};
 
 /// What is shown before it is changed how somebody signs in.
 const FRESH: StepUp = StepUp { proof: Proof::Password, seconds: limits::PROOF_SECONDS };
@@ -39,6 +39,7 @@ impl AccountPages {
         match given {
             Given::Right | Given::Recovered { .. } => None,
             Given::Wrong => Some((StatusCode::FORBIDDEN, PAGES.word(language, key, &[]))),
+            Given::Locked => Some((StatusCode::SERVICE_UNAVAILABLE, PAGES.word(language, "code_locked", &[]))),
             Given::Wait(until) => {
                 let minutes = minutes_until(until, self.tools.clock.now());
                 Some((StatusCode::TOO_MANY_REQUESTS, PAGES.word(language, "wait", &[("minutes", &minutes)])))
@@ -65,10 +66,21 @@ impl AccountPages {
         let store = self.tools.shelf.store();
         let standing = second_factor::standing(store, &visitor.account.id).await?;
         let facts = json!({
-            "active": standing.active, "codes": standing.codes, "problem": problem,
+            "active": standing.active, "codes": standing.codes, "problem": problem, "last": self.used_the_last(visitor, standing),
             "offered": second_factor::is_offered(store), "news": news.map(|key| PAGES.word(language, key, &[])),
         });
         Ok(self.own(status, language, secret, "second", facts))
+    }
+
+    fn is_satisfied(&self, visitor: &Visitor, rule: StepUp) -> bool {
+        rule.satisfied(self.tools.clock.now(), visitor.session.proved_at, visitor.session.second_at)
+    }
+
+    /// Whether somebody came in just now by their last recovery code.
+    fn used_the_last(&self, visitor: &Visitor, standing: Standing) -> bool {
+        let second = StepUp { proof: Proof::SecondFactor, ..FRESH };
+        let session = &visitor.session;
+        standing.codes == 0 && second.satisfied(self.tools.clock.now(), session.proved_at, session.second_at)
     }
 
     /// The picture that sets an authenticator up, its secret to be typed, and where its first code is typed.
@@ -259,7 +271,12 @@ impl AccountPages {
                 Ok(self.set_up(status.unwrap_or(StatusCode::FORBIDDEN), language, visitor, &begun, problem))
             }
             "renew" | "end" => {
-                let given = second_factor::give(store, means, id, &typed.code).await?;
+                // Whoever came in just now by the last recovery code has no other one to show.
+                let standing = second_factor::standing(store, id).await?;
+                let given = match typed.code.is_empty() && self.used_the_last(somebody, standing) {
+                    true => Given::Right,
+                    false => second_factor::give(store, means, id, &typed.code, None).await?,
+                };
                 if let Some((status, problem)) = self.wrong(language, given, "wrong_code") {
                     return self.standing(status, language, visitor, Some(problem), None).await;
                 }
@@ -288,7 +305,8 @@ impl AccountPages {
     ) -> Response {
         let provider = self.ways.provider.as_ref().map(|way| {
             let link = format!("/sign-in/provider?to={}&again=1&lang={}", goal.text(), language.code());
-            json!({ "name": way.name(), "link": link })
+            let label = PAGES.word(language, "confirm_provider", &[("name", way.name())]);
+            json!({ "label": label, "link": link })
         });
         let facts = json!({
             "to": goal.text(), "code": demand == Demand::Code, "missing": demand == Demand::Missing,
@@ -341,6 +359,11 @@ pub(super) async fn confirm(
         let given =
             second_factor::prove(store, pages.tools.means(), &visitor, rule, &demand.typed(&typed.code)).await?;
         let key = if demand == Demand::Code { "wrong_code" } else { "wrong_password" };
+        // Pressed twice: the code is used up, and by it the session is proved.
+        let given = match pages.visitor(&headers).await? {
+            Some((again, _)) if pages.is_satisfied(&again, rule) => Given::Right,
+            _ => given,
+        };
         Ok(match pages.wrong(language, given, key) {
             Some((status, problem)) => pages.confirm(status, language, &secret, (&goal, demand), Some(problem)),
             None => Redirect::to(&format!("{}?lang={}", goal.path(), language.code())).into_response(),

@@ -81,7 +81,9 @@ impl AccountPages {
         vouched: &Vouched,
         goal: Option<&Goal>,
     ) -> Result<Response, Failure> {
-        Ok(match federation::admit(&self.tools.shelf, self.tools.means(), vouched).await? {
+        let current = self.visitor(headers).await?.map(|(visitor, _)| visitor);
+        Ok(match federation::admit(&self.tools.shelf, self.tools.means(), vouched, current.as_ref()).await? {
+            Admitted::Still => Redirect::to(&format!("{}?lang={}", place(goal), language.code())).into_response(),
             Admitted::In(secret) => self.go_on(headers, &secret, &place(goal), language).await,
             Admitted::Waits(secret) => {
                 let to = goal.map(|goal| format!("to={}&", goal.text())).unwrap_or_default();

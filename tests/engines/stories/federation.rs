@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use hagaki::daemon::machine::SystemClock;
 use hagaki::domain::time::{Clock, Instant};
 use hagaki::mail::connection;
+use hagaki::store::{identity, second_factor};
 use hagaki::web;
 use hagaki::web::account::{ProxyTerms, Ways};
 use hagaki::web::provider::{Provider, ProviderTerms, RETURN_PATH};
@@ -99,6 +100,7 @@ stories! {
         let (path, form, thanks, told) = seen.await.unwrap();
         assert!(path.starts_with("/s/members/form"), "{path}: {form}");
         assert!(thanks.contains("Receipt number"), "{thanks}");
+        assert_eq!(identity::count(center.store(), &account(center, HANA).await).await.unwrap(), 1);
         for (told, word) in told.iter().zip(["another name", "no mail address of yours", "stranger@example.jp, but"]) {
             assert!(told.contains(word), "{word}: {told}");
         }
@@ -114,6 +116,29 @@ stories! {
             pass_provider(&mut browser, "hana")
         });
         assert!(told.await.unwrap().contains("This account was closed"));
+    }
+
+    async fn an_address_alone_opens_no_account_that_has_a_second_factor(center: &mut Center) {
+        if !identity_provider::is_there() || !chromium::is_there() {
+            return;
+        }
+        aurora(center).await;
+        let pages = Arc::new(super::members::serve(center).await);
+        let yamada = super::cases::Visit::begin(center, &pages, "aurora", YAMADA).await;
+        super::second_factor::set_up(center, &yamada).await;
+        let house = serve(center, 0, false).await;
+        let url = house.pages.url("/sign-in?to=/c/aurora&lang=en");
+        let seen = tokio::task::spawn_blocking(move || {
+            let mut browser = Chromium::start();
+            browser.open(&url);
+            let asked = pass_provider(&mut browser, "yamada");
+            (asked, browser.run("location.pathname").as_str().unwrap().to_owned())
+        });
+        let (asked, path) = seen.await.unwrap();
+        assert!(path == "/sign-in/code" && asked.contains("type the code"), "{path}: {asked}");
+        let id = account(center, YAMADA).await;
+        assert!(second_factor::find(center.store(), &id).await.unwrap().is_some());
+        assert_eq!(identity::count(center.store(), &id).await.unwrap(), 0, "nobody is let in by it the next time");
     }
 
     async fn what_comes_back_is_believed_in_the_browser_that_asked(center: &mut Center) {

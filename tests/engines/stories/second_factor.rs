@@ -19,7 +19,7 @@ const YAMADA: &str = "yamada@example.jp";
 const PAGE: &str = "/account/second";
 
 /// What a phone has taken over from a page.
-struct Phone(Authenticator);
+pub(super) struct Phone(Authenticator);
 
 impl Phone {
     /// Types the letters of the page that sets it up.
@@ -47,7 +47,7 @@ async fn press(visit: &Visit, step: &str, code: &str) -> Page {
 }
 
 /// Sets one up the whole way; the phone, and the recovery codes.
-async fn set_up(center: &Center, visit: &Visit) -> (Phone, Vec<String>) {
+pub(super) async fn set_up(center: &Center, visit: &Visit) -> (Phone, Vec<String>) {
     let begun = press(visit, "begin", "").await;
     assert!(begun.status == 200 && begun.body.contains("<svg class=\"code\""), "{begun:?}");
     let phone = Phone::set_up(&begun);
@@ -259,6 +259,70 @@ stories! {
             let id = account::find_by_address(center.store(), YAMADA).await.unwrap().unwrap().id;
             let now = center.clock.now();
             assert!(accounts::care(center.store(), now, "operator:kita", "again", &id, Care::DropSecondFactor).await.unwrap());
+        }
+    }
+
+    async fn a_new_password_ends_what_began_with_the_old_one(center: &mut Center) {
+        aurora(center).await;
+        let pages = Arc::new(serve(center).await);
+        choose(center, &pages, YAMADA, PASSWORD).await;
+        let mut tries = tokio::task::JoinSet::new();
+        for _ in 0..4 {
+            let pages = Arc::clone(&pages);
+            tries.spawn(async move {
+                let mut cookies = Vec::new();
+                for _ in 0..8 {
+                    let page = sign_in(&pages, "/c/aurora", YAMADA, PASSWORD).await;
+                    if page.status == 303 {
+                        cookies.push(page.cookie());
+                    }
+                }
+                cookies
+            });
+        }
+        choose(center, &pages, YAMADA, "another horse battery staple").await;
+        let cookies: Vec<String> = tries.join_all().await.into_iter().flatten().collect();
+        assert!(!cookies.is_empty());
+        for cookie in cookies {
+            let page = pages.get_with("/c/aurora", &cookie).await;
+            assert_eq!((page.status, page.location()), (303, "/sign-in?to=/c/aurora".to_owned()));
+        }
+    }
+
+    async fn a_button_pressed_twice_tells_what_was_recorded(center: &mut Center) {
+        center.activate(&demanding("step_up = \"second-factor\"\nstep_up_minutes = 10"), Stage::Production).await;
+        let pages = Arc::new(serve(center).await);
+        choose(center, &pages, YAMADA, PASSWORD).await;
+        let yamada = Visit::of(&pages, sign_in(&pages, "/c/aurora", YAMADA, PASSWORD).await.cookie());
+        let (phone, codes) = set_up(center, &yamada).await;
+        let blank = yamada.see("/c/aurora/new").await;
+        let review = yamada.fill("/c/aurora/new", &blank, &REGISTRATION, "answer").await;
+        center.wind(600);
+        let asked = Arc::new(yamada.fill("/c/aurora/new", &review, &[], "send").await);
+        assert!(asked.body.contains("Is it still you?"), "{asked:?}");
+        let mut presses = tokio::task::JoinSet::new();
+        for _ in 0..3 {
+            let (visit, asked, code) = (Visit::of(&pages, yamada.cookie().to_owned()), Arc::clone(&asked), phone.code(center));
+            presses.spawn(async move { visit.send("/c/aurora/new", &asked, &[("_proof", &code)]).await });
+        }
+        for page in presses.join_all().await {
+            assert!(page.status == 303 && page.location().starts_with("/c/aurora/1?lang=en&done="), "{page:?}");
+        }
+        assert_eq!(center.enrolled("aurora").await.len(), 1);
+        center.settle().await;
+
+        // Whoever comes in by the last recovery code has none to show for what has to be done then.
+        for (number, code) in codes.iter().enumerate() {
+            center.wind(1);
+            let waiting = give_password(&pages, "/c/aurora").await;
+            let entered = give_code(&pages, &waiting, "/c/aurora", code).await;
+            assert_eq!(entered.location(), "/account/second?done=recovered&lang=en", "{number}");
+            if number + 1 == codes.len() {
+                let last = Visit::of(&pages, entered.cookie());
+                assert!(last.see(PAGE).await.body.contains("your last recovery code"));
+                assert!(press(&last, "renew", "").await.body.contains("Your recovery codes"));
+                assert_eq!(press(&last, "end", "").await.status, 403, "now there are some to show");
+            }
         }
     }
 
