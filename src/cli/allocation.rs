@@ -7,6 +7,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::explain::{self, ExplainFault};
+use super::export::Whom;
 use super::installation::Opened;
 use super::rehearse::{self, RehearseArgs};
 use super::simulate::{self, SimulateArgs};
@@ -23,10 +24,14 @@ use crate::workflow::versions;
 /// Commands on allocations.
 #[derive(Debug, Subcommand)]
 pub enum AllocationCommand {
-    /// How many subjects each arm has, in all and by level. Keep it from anybody who enrolls.
+    /// How many subjects each arm has, in all and by level. Keep it from anybody who enrolls. In a blinded study that goes on, two
+    /// of them before and after an allocation tell its arm: so they are for somebody who may know arms, by name and with a reason.
     Balance {
         /// The study.
         slug: String,
+        /// For whom.
+        #[command(flatten)]
+        whom: Whom,
         /// Which installation.
         #[command(flatten)]
         installation: Installation,
@@ -98,7 +103,9 @@ pub(super) fn run(command: AllocationCommand) -> anyhow::Result<End> {
         }
         AllocationCommand::Simulate(args) => simulate::run(*args),
         AllocationCommand::Rehearse(args) => rehearse::run(args),
-        AllocationCommand::Balance { slug, installation, output } => balance_of(&slug, &installation, output),
+        AllocationCommand::Balance { slug, whom, installation, output } => {
+            balance_of(&slug, &whom, &installation, output)
+        }
         AllocationCommand::Verify { slug, installation, output } => verify(&slug, &installation, output),
         AllocationCommand::Force(args) => force::run(&args),
         AllocationCommand::Export(args) => export::run(&args),
@@ -283,9 +290,12 @@ fn discrepancy_in_words(found: &Discrepancy) -> String {
     }
 }
 
-fn balance_of(slug: &str, installation: &Installation, output: Output) -> anyhow::Result<End> {
+fn balance_of(slug: &str, whom: &Whom, installation: &Installation, output: Output) -> anyhow::Result<End> {
     let opened = Opened::open(installation)?;
     let shelved = opened.study(slug)?;
+    if shelved.study.blinding == Blinding::Blinded {
+        whom.ask_unblinded(&opened, &shelved, "balance")?;
+    }
     let journal = opened.runtime.block_on(allocation::journal(&opened.store, shelved.id, 0))?;
     let facts = opened.runtime.block_on(proof::all_facts(&opened.store, shelved.id))?;
     let study = &shelved.study;

@@ -67,6 +67,13 @@ impl Whom {
         &self.reason
     }
 
+    /// Asks for leave to tell somebody who may know arms.
+    pub(super) fn ask_unblinded(&self, opened: &Opened, shelved: &ShelvedStudy, what: &str) -> anyhow::Result<()> {
+        let wish = Wish { what, by: &self.by };
+        let act = Act { actor: &opened.actor, at: opened.now(), reason: &self.reason };
+        judged(opened.runtime.block_on(disclosure::permit_unblinded(&opened.store, shelved, wish, act)))
+    }
+
     /// Asks for leave to let the journal out.
     pub(super) fn ask(&self, opened: &Opened, shelved: &ShelvedStudy, what: &str) -> anyhow::Result<()> {
         let wish = Wish { what, by: &self.by };

@@ -236,7 +236,7 @@ fn list(
     if let Some((by, reason)) = unblinded {
         let act = Act { actor: &opened.actor, at: now, reason };
         let wish = disclosure::Wish { what: "kits", by };
-        let permitted = disclosure::permit_stock(&opened.store, &shelved, wish, act);
+        let permitted = disclosure::permit_unblinded(&opened.store, &shelved, wish, act);
         super::study::judged(opened.runtime.block_on(permitted))?;
     }
     let (kits, subjects, short) = opened.runtime.block_on(async {

@@ -77,12 +77,12 @@ pub async fn permit_data(
     Ok(())
 }
 
-/// Lets somebody who may know arms read, or find out by comparing, which kits of the stock belong to which, with an entry of who
-/// and why; freely after the close.
+/// Lets somebody who may know arms read what tells them, or lets them be found out by comparing (which kits of the stock belong to
+/// which; how many subjects each has), with an entry of who and why; freely after the close.
 ///
 /// # Errors
 /// A [`Refusal`], or the database.
-pub async fn permit_stock(
+pub async fn permit_unblinded(
     store: &Store,
     shelved: &ShelvedStudy,
     Wish { what, by }: Wish<'_>,

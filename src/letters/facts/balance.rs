@@ -88,9 +88,10 @@ pub struct DigestUnblinded {
 
 /// Whether a person may be told the balance.
 pub fn may_know_balance(study: &Study, person: &Person) -> bool {
-    let roles = [Role::Statistician, Role::Manager, Role::Coordinator];
+    let roles = [Role::Statistician, Role::Manager];
     study.scheme.as_ref().is_some_and(|scheme| scheme.randomizes())
-        && !person.has(Role::Investigator)
+        // With the counts by level whoever enrolls could reckon the next arm, in an open study as well.
+        && !person.roles.iter().any(|role| role.enrolls())
         && match study.blinding {
             Blinding::Blinded => Kind::Balance.may_go_to(study.blinding, person),
             Blinding::Open => roles.iter().any(|role| person.has(*role)),

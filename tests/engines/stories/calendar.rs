@@ -101,7 +101,7 @@ stories! {
         enroll(center, 1).await;
         for (writer, subject, kind) in [
             (AURORA_STATISTICIAN, "[AURORA] balance", "balance"),
-            (AURORA_CENTER, "[AURORA] 割付状況", "balance"),
+            (AURORA_CENTER, "[AURORA] 割付状況", "not-entitled"),
             (DR_YAMADA, "[AURORA] 割付状況", "not-entitled"),
             (BLIND, "[BOREALIS] balance", "balance"),
             (BLIND_OFFICE, "[BOREALIS] 割付状況", "not-entitled"),
