@@ -47,7 +47,7 @@ pub struct ExportArgs {
 
 /// Who gets what tells the arms, and why.
 #[derive(Debug, Args)]
-pub(super) struct Whom {
+pub struct Whom {
     /// Id of the person of the study who asked for it; stands in the audit chain.
     #[arg(long, default_value = "")]
     by: String,

@@ -291,7 +291,7 @@ pub async fn admit(store: &Store, shelved: &ShelvedStudy, by: &str, act: Act<'_>
     let row = study::load(store, shelved.id).await?;
     empty(&row)?;
     if shelved.study.blinding == Blinding::Blinded {
-        disclosure::permit_stock(store, shelved, Wish { what: "import", by }, act).await?;
+        disclosure::permit_unblinded(store, shelved, Wish { what: "import", by }, act).await?;
     }
     Ok(())
 }

@@ -125,7 +125,7 @@ stories! {
         aurora(center).await;
         let pages = Arc::new(super::members::serve(center).await);
         let yamada = super::cases::Visit::begin(center, &pages, "aurora", YAMADA).await;
-        super::second_factor::set_up(center, &yamada).await;
+        crate::stories::second_factor::set_up(center, &yamada).await;
         let house = serve(center, 0, false).await;
         let url = house.pages.url("/sign-in?to=/c/aurora&lang=en");
         let seen = tokio::task::spawn_blocking(move || {
