@@ -377,7 +377,8 @@ fn to_json(frame: &Frame, one: &Simulated) -> Value {
         "difference": summary.difference.map(|found| json!({
             "p_zero": found.p_zero, "mean_abs": found.mean_abs, "variance": found.variance, "max_abs": found.max_abs })),
         "guessing": { "correct_mean": summary.right_mean, "correct_sd": summary.right_sd,
-                      "site_correct_mean": summary.right_by_site, "stratum_correct_mean": summary.right_by_stratum },
+                      "site_correct_mean": summary.right_by_site, "stratum_correct_mean": summary.right_by_stratum,
+                      "best_mean": summary.right_at_best, "largest_arm_share": summary.largest_share() },
         "deterministic_mean": summary.deterministic_mean,
         "level_imbalance": of_factors(&|own| json!({ "mean_abs": own.mean_abs, "max_abs": own.max_abs })),
         "arm_probability_by_step": summary.probability_by_step,

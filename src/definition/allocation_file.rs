@@ -16,7 +16,7 @@ use std::path::Path;
 use num_traits::One;
 use toml::de::DeTable;
 
-pub(super) use self::design::percent;
+pub(super) use self::design::{beside_trivial, percent};
 use self::table::{Desk, Section, nearest};
 use super::problem::Problem;
 use crate::domain::allocation::{Arm, Factor, Method, SITE, Scheme, TOTAL};

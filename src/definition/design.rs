@@ -3,7 +3,7 @@
 use num_traits::{One, Zero};
 
 use super::agreement::Grounds;
-use super::allocation_file::{AllocationFile, percent};
+use super::allocation_file::{AllocationFile, beside_trivial, percent};
 use super::document::{Report, Section, Source};
 use super::study_file::StudyFile;
 use crate::domain::allocation::{Method, Minimization, guess};
@@ -62,21 +62,22 @@ type Warn<'a> = dyn Fn(&'static str, &str, String, String) + 'a;
 fn blocks(file: &AllocationFile, study: &StudyFile, here: &Warn<'_>) {
     let Method::Block(sizes) = file.scheme.method() else { return };
     let [only] = sizes.as_slice() else { return };
-    let ratios: Vec<u64> = file.scheme.arms().iter().map(|arm| arm.ratio).collect();
+    let ratios: Vec<u64> = file.scheme.arms().iter().filter(|arm| !arm.closed).map(|arm| arm.ratio).collect();
     let sum: u64 = ratios.iter().sum::<u64>().max(1);
     // A block of one round is warned of whatever the study is.
     if study.blinding != Blinding::Open || only.size > SMALL_ROUNDS * sum || only.size == sum || ratios.len() < 2 {
         return;
     }
-    let Some(own) = guess::right_share(&ratios, &[(only.size, Rational::one())]) else { return };
+    let Some(own) = guess::best_share(&ratios, &[(only.size, Rational::one())]) else { return };
     let wrong = format!(
-        "the study is open: who counts along in fixed blocks of {} guesses {} of the allocations right",
+        "the study is open: who counts along in fixed blocks of {} guesses {} of the allocations right{}",
         only.size,
-        percent(&own)
+        percent(&own),
+        beside_trivial(&ratios)
     );
     let better = [3, 4, 5].map(|rounds| (rounds * sum, Rational::one()));
     let listed = better.iter().map(|(size, _)| size.to_string()).collect::<Vec<String>>().join(", ");
-    let right = match guess::right_share(&ratios, &better) {
+    let right = match guess::best_share(&ratios, &better) {
         Some(share) if share < own => {
             format!(
                 "several sizes, such as sizes = [{listed}] ({}), or minimization over the same factors",

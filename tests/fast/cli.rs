@@ -364,6 +364,8 @@ fn a_simulation_is_told_and_comes_again() {
         number(&found["difference"][key]);
     }
     number(&found["guessing"]["correct_mean"]);
+    assert!(number(&found["guessing"]["best_mean"]) >= number(&found["guessing"]["correct_mean"]));
+    assert_eq!(found["guessing"]["largest_arm_share"], 0.5);
     number(&found["deterministic_mean"]);
     // Two blocks are open at the end, each of at most two more of one arm.
     assert!(number(&found["level_imbalance"]["sex"]["max_abs"]) <= 2.0);
@@ -398,6 +400,8 @@ fn schemes_are_compared_on_one_page() {
             assert!(page.contains(scheme["digest"].as_str().unwrap()));
         }
         assert!(!page.contains("<A>") && page.contains("&lt;A&gt;"), "codes are escaped");
+        let of_the_larger = if language == "en" { "always names the largest arm" } else { "常に比率最大の群を予想する人" };
+        assert!(page.contains(of_the_larger) && page.contains("16.00 (66.7\u{a0}%)"), "1:2 is guessed right in two of three");
         for outside in ["<script", "src=", "@import", "url(", "http://", "https://"] {
             let inside = page.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
             assert!(!inside.contains(outside), "the page reaches for {outside}");

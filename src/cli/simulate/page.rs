@@ -193,9 +193,8 @@ impl Drawing<'_> {
             lower: None,
         };
         let series = [line("line s0", |at| at.right), line("line s1", |at| at.deterministic)];
-        let blind = 1.0 / summary.arms.len().max(1) as f64;
         let most = (summary.subjects as f64, 1.0);
-        self.plot("guessing", |words| chart::lines(words, most, Some(blind), &series))
+        self.plot("guessing", |words| chart::lines(words, most, Some(summary.largest_share()), &series))
     }
 
     fn probability(&self) -> String {
@@ -286,6 +285,8 @@ fn scheme(drawing: &Drawing<'_>) -> Value {
         "right": share(summary.right_mean),
         "right_by_site": summary.right_by_site.map(share),
         "right_by_stratum": summary.right_by_stratum.map(share),
+        "right_at_best": share(summary.right_at_best),
+        "right_by_largest": share(summary.largest_share() * summary.allocated_mean),
         "deterministic": share(summary.deterministic_mean),
         "turned_away": format!("{:.2}", summary.turned_away_mean),
         "came": format!("{:.2}", summary.came_mean),

@@ -99,6 +99,8 @@ fn figures(text: &mut String, summary: &Summary) {
     if let Some(right) = summary.right_by_stratum {
         line("  of who knows one stratum only", share(right));
     }
+    line("  of who knows the whole state", share(summary.right_at_best));
+    line("  of who names the largest arm", share(summary.largest_share() * summary.allocated_mean));
     line("allocations without chance", share(summary.deterministic_mean));
     for own in &summary.balances {
         let greatest = short(own.max_abs);

@@ -47,7 +47,7 @@ fn blocks(desk: &mut Desk<'_>, root: &Section<'_, '_>, arms: &[Arm], sizes: &[Bl
     let ratios: Vec<u64> = arms.iter().map(|arm| arm.ratio).collect();
     let sum: u64 = ratios.iter().sum::<u64>().max(1);
     let Some(first) = sizes.first().filter(|first| first.size == sum && arms.len() > 1) else { return };
-    let share = |sizes: &[(u64, Rational)]| guess::right_share(&ratios, sizes);
+    let share = |sizes: &[(u64, Rational)]| guess::best_share(&ratios, sizes);
     let fixed = |rounds: u64| share(&[(rounds * sum, Rational::one())]);
     let own: Vec<(u64, Rational)> = sizes.iter().map(|size| (size.size, size.weight.clone())).collect();
     let (Some(own), Some(larger)) = (share(&own), fixed(2)) else { return };
@@ -59,8 +59,9 @@ fn blocks(desk: &mut Desk<'_>, root: &Section<'_, '_>, arms: &[Arm], sizes: &[Bl
         if own > larger { format!(", fixed blocks of {double} in {}", percent(&larger)) } else { String::new() };
     let wrong = format!(
         "the last allocation of a block of {sum} can be foreseen: {kind} let who knows the others guess {} of all allocations \
-         right{compared}",
-        percent(&own)
+         right{compared}{}",
+        percent(&own),
+        beside_trivial(&ratios)
     );
     let right = match share(&[2, 3, 4].map(|rounds| (rounds * sum, Rational::one()))) {
         Some(better) => {
@@ -81,6 +82,15 @@ fn stratum_cap(desk: &mut Desk<'_>, root: &Section<'_, '_>, sizes: &[BlockSize],
             format!("a stratum that is full at {cap} ends inside of a block of {size}, with its arms out of ratio");
         warn(desk, root, "caps", "stratum", wrong, &right);
     }
+}
+
+/// What needs no knowledge of anybody's allocation, where that is more than one in so many arms.
+pub(in crate::definition) fn beside_trivial(ratios: &[u64]) -> String {
+    let largest = ratios.iter().copied().max();
+    if ratios.iter().all(|ratio| Some(*ratio) == largest) {
+        return String::new();
+    }
+    format!("; always naming the largest arm is right in {}", percent(&guess::largest_share(ratios)))
 }
 
 /// `70.8 %`.

@@ -1,56 +1,96 @@
-//! How well blocks can be guessed: exact, from the law of a shuffled block.
+//! How well blocks can be guessed: exact, from the law of shuffled blocks.
 
 use num_bigint::BigInt;
 use num_traits::{One, Zero};
 
-use crate::domain::number::Rational;
+use crate::domain::number::{self, Rational};
 use crate::limits;
 
-/// The expected number of right guesses in one block of that size, of somebody who guesses the arm that is farthest behind its
-/// ratio (each of several with equal chance) and knows all subjects of the block. `None` if the block has too many states.
+/// The expected share of right guesses, in the long run, of the best guesser of blocks whose sizes are drawn with those weights:
+/// somebody who knows design, allocations so far and where each block began, but not how large it was drawn, and names the arm that
+/// is likeliest then. `None` if a block has too many states.
 ///
-/// Under two equal arms and a block of 2b it is b + (4^b / C(2b, b) - 1) / 2.
-pub fn right_guesses(ratios: &[u64], size: u64) -> Option<Rational> {
-    let rounds = size / ratios.iter().sum::<u64>().max(1);
-    let places: Vec<u64> = ratios.iter().map(|ratio| ratio * rounds).collect();
-    let states = places.iter().try_fold(1u64, |states, places| states.checked_mul(places + 1));
+/// Nobody who knows less guesses better. Under equal ratios the likeliest arm is the one that is behind, whatever the size, so that
+/// counting along is enough; under blocks of one size, counting from the first subject is. Under two equal arms and blocks of 2b
+/// the expected number is b + (4^b / C(2b, b) - 1) / 2 (Blackwell & Hodges 1957).
+pub fn best_share(ratios: &[u64], sizes: &[(u64, Rational)]) -> Option<Rational> {
+    let sum: u64 = ratios.iter().sum::<u64>().max(1);
+    let largest = sizes.iter().map(|(size, _)| *size).max()?;
+    let most: Vec<u64> = ratios.iter().map(|ratio| ratio * (largest / sum)).collect();
+    let states = most.iter().try_fold(1u64, |states, places| states.checked_mul(places + 1));
     states.filter(|states| *states <= limits::BLOCK_STATES)?;
-    let rows: Vec<Vec<BigInt>> = places.iter().map(|places| choices(*places)).collect();
-    let all = choices(size);
-    let mut right = Rational::zero();
-    let mut taken = vec![0u64; places.len()];
+    let blocks: Vec<Block> = sizes.iter().map(|(size, weight)| Block::new(ratios, *size, weight, largest)).collect();
+    // For each number of allocations what all sizes' terms are brought over, so that what follows adds integers.
+    let below: Vec<BigInt> =
+        (0..largest).map(|count| number::common_multiple(blocks.iter().map(|block| block.below(count)))).collect();
+    let mut right = vec![BigInt::zero(); below.len()];
+    let mut taken = vec![0u64; most.len()];
+    let mut likely = vec![BigInt::zero(); most.len()];
     loop {
         let count: u64 = taken.iter().sum();
-        if count < size {
-            // Of all ways to take so many from the block, those that take these.
-            let ways: BigInt = rows.iter().zip(&taken).filter_map(|(row, taken)| row.get(*taken as usize)).product();
-            let behind = behind(&taken, ratios);
-            let left: u64 = behind.iter().filter_map(|arm| Some(places.get(*arm)? - taken.get(*arm)?)).sum();
-            let below = all.get(count as usize)? * BigInt::from(behind.len()) * BigInt::from(size - count);
-            right += Rational::new(ways * BigInt::from(left), below);
+        if let Some((right, below)) = right.get_mut(count as usize).zip(below.get(count as usize)) {
+            likely.iter_mut().for_each(|arm| *arm = BigInt::zero());
+            blocks.iter().for_each(|block| block.add(&taken, count, below, &mut likely));
+            *right += likely.iter().max().cloned().unwrap_or_default();
         }
-        let Some(arm) = (0..taken.len()).find(|arm| taken.get(*arm) < places.get(*arm)) else { return Some(right) };
+        let Some(arm) = (0..taken.len()).find(|arm| taken.get(*arm) < most.get(*arm)) else { break };
         taken.iter_mut().take(arm).for_each(|taken| *taken = 0);
         if let Some(taken) = taken.get_mut(arm) {
             *taken += 1;
         }
     }
-}
-
-/// The expected share of right guesses when each block's size is drawn with those weights, in the long run.
-pub fn right_share(ratios: &[u64], sizes: &[(u64, Rational)]) -> Option<Rational> {
-    let (mut right, mut subjects) = (Rational::zero(), Rational::zero());
-    for (size, weight) in sizes {
-        right += right_guesses(ratios, *size)? * weight;
-        subjects += Rational::from_integer(BigInt::from(*size)) * weight;
-    }
+    let right: Rational = right.into_iter().zip(below).map(|(right, below)| Rational::new(right, below)).sum();
+    let subjects: Rational =
+        sizes.iter().map(|(size, weight)| Rational::from_integer(BigInt::from(*size)) * weight).sum();
     (!subjects.is_zero()).then(|| right / subjects)
 }
 
-/// The arms whose count by ratio is least.
-fn behind(taken: &[u64], ratios: &[u64]) -> Vec<usize> {
-    let less = |one: usize, other: usize| taken[one] * ratios[other] < taken[other] * ratios[one];
-    (0..taken.len()).filter(|arm| (0..taken.len()).all(|other| !less(other, *arm))).collect()
+/// The share of right guesses of somebody who knows the ratios alone and always names the largest arm.
+pub fn largest_share(ratios: &[u64]) -> Rational {
+    let sum: u64 = ratios.iter().sum::<u64>().max(1);
+    number::ratio(ratios.iter().copied().max().unwrap_or(0), sum)
+}
+
+/// One size of blocks.
+struct Block {
+    size: u64,
+    weight: Rational,
+    /// Places of each arm.
+    places: Vec<u64>,
+    /// Of each arm, in how many ways so many of its places are chosen.
+    ways: Vec<Vec<BigInt>>,
+    /// What the terms at so many allocations are divided by; 1 where the block has ended.
+    below: Vec<BigInt>,
+}
+
+impl Block {
+    fn new(ratios: &[u64], size: u64, weight: &Rational, largest: u64) -> Block {
+        let rounds = size / ratios.iter().sum::<u64>().max(1);
+        let places: Vec<u64> = ratios.iter().map(|ratio| ratio * rounds).collect();
+        let all = choices(size);
+        let below = (0..largest).map(|count| match all.get(count as usize) {
+            Some(all) if count < size => all * BigInt::from(size - count) * weight.denom(),
+            _ => BigInt::one(),
+        });
+        let (ways, below) = (places.iter().map(|places| choices(*places)).collect(), below.collect());
+        Block { size, weight: weight.clone(), places, ways, below }
+    }
+
+    fn below(&self, count: u64) -> &BigInt {
+        &self.below[count as usize]
+    }
+
+    /// Adds to each arm how likely a block is of this size, has given what was taken, and gives that arm next; times `below`.
+    fn add(&self, taken: &[u64], count: u64, below: &BigInt, likely: &mut [BigInt]) {
+        if count >= self.size || taken.iter().zip(&self.places).any(|(taken, places)| taken > places) {
+            return;
+        }
+        let ways: BigInt = self.ways.iter().zip(taken).filter_map(|(row, taken)| row.get(*taken as usize)).product();
+        let one = ways * self.weight.numer() * (below / self.below(count));
+        for ((arm, places), taken) in likely.iter_mut().zip(&self.places).zip(taken) {
+            *arm += &one * BigInt::from(places - taken);
+        }
+    }
 }
 
 /// C(n, 0) … C(n, n).
@@ -66,25 +106,53 @@ fn choices(n: u64) -> Vec<BigInt> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::number;
+
+    fn fixed(ratios: &[u64], size: u64) -> Option<Rational> {
+        best_share(ratios, &[(size, Rational::one())])
+    }
 
     #[test]
     fn blocks_of_two_arms_are_as_known() {
         for (size, known) in [(2, (3, 2)), (4, (17, 6)), (6, (41, 10)), (8, (373, 70))] {
-            assert_eq!(right_guesses(&[1, 1], size), Some(number::ratio(known.0, known.1)), "block of {size}");
+            let share = number::ratio(known.0, known.1 * size);
+            assert_eq!(fixed(&[1, 1], size), Some(share), "block of {size}");
         }
         let mixed = [(2, number::ratio(1, 1)), (4, number::ratio(1, 1))];
-        assert_eq!(right_share(&[1, 1], &mixed), Some(number::ratio(13, 18)));
+        assert_eq!(best_share(&[1, 1], &mixed), Some(number::ratio(13, 18)));
     }
 
     #[test]
     fn a_block_with_one_place_per_arm_is_counted_by_hand() {
         // Three arms, one place each: 1/3, then 1/2, then certain.
-        assert_eq!(right_guesses(&[1, 1, 1], 3), Some(number::ratio(11, 6)));
-        // 1:2 in a block of three. First guess: either arm, right with (1/3 + 2/3) / 2. After the small arm (1/3): the large
-        // one is behind and certain, twice. After the large one (2/3): counts by ratio 0 and 1/2, so the small one is guessed,
-        // right with 1/2; then, after the large one again (0, 1), it is certain, and after the small one (1, 1/2) so is the large.
-        assert_eq!(right_guesses(&[1, 2], 3), Some(number::ratio(1, 2) + number::ratio(2, 3) + number::ratio(1, 1)));
-        assert_eq!(right_guesses(&[1; 10], 1_000), None);
+        assert_eq!(fixed(&[1, 1, 1], 3), Some(number::ratio(11, 18)));
+        // 1:2 in a block of three. First the large arm, 2/3. After the small one (1/3) all is certain; after the large one (2/3)
+        // each arm has one place, 1/2; the last is certain.
+        assert_eq!(fixed(&[1, 2], 3), Some(number::ratio(2 + 2 + 3, 9)));
+        assert_eq!(fixed(&[1; 10], 1_000), None);
+    }
+
+    /// Found by an independent program that goes through all orders of all blocks.
+    #[test]
+    fn unequal_ratios_are_guessed_better_than_by_always_naming_the_largest_arm() {
+        let fixed_sizes: [(&[u64], u64, (u64, u64)); 3] =
+            [(&[1, 3], 4, (13, 16)), (&[1, 3], 8, (177, 224)), (&[1, 2], 6, (67, 90))];
+        for (ratios, size, (above, below)) in fixed_sizes {
+            assert_eq!(fixed(ratios, size), Some(number::ratio(above, below)), "{ratios:?} in blocks of {size}");
+        }
+        type Sizes<'a> = &'a [(u64, (u64, u64))];
+        let mixed: [(&[u64], Sizes<'_>, (u64, u64)); 4] = [
+            (&[1, 2], &[(3, (1, 1)), (6, (1, 1))], (34, 45)),
+            (&[1, 2], &[(6, (1, 1)), (9, (1, 1))], (257, 350)),
+            (&[2, 1], &[(3, (1, 3)), (6, (1, 1)), (9, (2, 1))], (638, 875)),
+            (&[1, 1, 2], &[(4, (1, 1)), (8, (2, 1))], (733, 1_200)),
+        ];
+        for (ratios, sizes, (above, below)) in mixed {
+            let sizes: Vec<(u64, Rational)> =
+                sizes.iter().map(|(size, (above, below))| (*size, number::ratio(*above, *below))).collect();
+            let best = best_share(ratios, &sizes);
+            assert_eq!(best, Some(number::ratio(above, below)), "{ratios:?} in blocks of {sizes:?}");
+            assert!(best > Some(largest_share(ratios)));
+        }
+        assert_eq!(largest_share(&[1, 3]), number::ratio(3, 4));
     }
 }

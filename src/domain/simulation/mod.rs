@@ -12,6 +12,8 @@
 //! * **Guesser**: guesses the arm whose count by ratio is least so far, each of several such with equal chance. Of a guess the
 //!   probability of being right under the law of the step is summed up, not whether the drawn arm was it: the mean is the
 //!   same and varies less. Under `block` the law is that of the block which is open, or was opened by this very draw.
+//! * **Best guesser**: knows that law, and names its likeliest arm. Under an unequal ratio the guesser above can be worse than
+//!   always naming the largest arm ([`Summary::largest_share`]); nobody is better than the best one.
 //! * **Deterministic**: a step at which one arm has probability 1.
 //!
 //! # Further allocations

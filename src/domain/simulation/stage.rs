@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::population::Population;
-use super::tally::{Tally, Went};
+use super::tally::{Guessed, Tally, Went};
 use super::walk::Setup;
 use crate::domain::allocation::{Fault, Full, Law, Levels, SITE, State};
 
@@ -136,7 +136,8 @@ impl<'a> Stage<'a> {
         let certain = self.read_law(decision.outlook.law());
         let right = self.right(&self.all);
         let step = usize::try_from(self.number - 1).unwrap_or(usize::MAX);
-        tally.step(step, &self.shares, right, certain);
+        let best = self.shares.iter().fold(0.0f64, |best, share| best.max(*share));
+        tally.step(step, &self.shares, Guessed { right, best, certain });
         self.count(arm, places, tally);
         if self.moments.get(self.moment) == Some(&self.number) {
             tally.moment(self.moment, imbalance(&self.all, &self.ratios));

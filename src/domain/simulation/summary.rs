@@ -1,7 +1,10 @@
 //! The summary: a tally as means, spreads and quantiles.
 
+use num_traits::ToPrimitive;
+
 use super::tally::{Spread, Tally};
 use super::walk::Setup;
+use crate::domain::allocation::guess;
 
 /// Quantiles of a moment, in percent.
 const QUANTILES: [u64; 5] = [5, 25, 50, 75, 95];
@@ -33,6 +36,8 @@ pub struct Summary {
     pub right_by_site: Option<f64>,
     /// The same of who knows the subjects of the subject's stratum only, where the scheme has strata.
     pub right_by_stratum: Option<f64>,
+    /// The same of who knows the law of each step (the whole state, such as the size of the open block) and names its likeliest arm.
+    pub right_at_best: f64,
     /// Mean number of allocations that could come out one way only.
     pub deterministic_mean: f64,
     /// Balance within the levels of each characteristic of the population.
@@ -135,6 +140,12 @@ impl Summary {
         Some(share * (one.mean + other.mean))
     }
 
+    /// The share of right guesses of who knows the ratios alone and always names the largest arm.
+    pub fn largest_share(&self) -> f64 {
+        let ratios: Vec<u64> = self.arms.iter().map(|arm| arm.ratio).collect();
+        guess::largest_share(&ratios).to_f64().unwrap_or(0.0)
+    }
+
     /// What a tally of that setup says.
     pub fn new(setup: &Setup, tally: &Tally) -> Summary {
         let trials = tally.trials.max(1) as f64;
@@ -170,6 +181,7 @@ impl Summary {
             right_sd: variance(tally.trials, right, tally.right_squares).sqrt(),
             right_by_site: tally.has_site.then(|| tally.by_site / trials),
             right_by_stratum: tally.has_strata.then(|| tally.by_stratum / trials),
+            right_at_best: tally.best / trials,
             deterministic_mean: certain as f64 / trials,
             balances: balances(setup, tally),
             moments: moments(setup, tally),

@@ -31,6 +31,8 @@ pub struct Tally {
     pub(super) by_site: f64,
     /// Expected right guesses of who knows the subjects of the stratum only.
     pub(super) by_stratum: f64,
+    /// Expected right guesses of who knows the law of each step.
+    pub(super) best: f64,
     pub(super) moments: Vec<Spread>,
     pub(super) levels: Vec<Vec<LevelSums>>,
 }
@@ -50,6 +52,17 @@ pub(super) struct Went {
     pub(super) came: u64,
     pub(super) away: u64,
     pub(super) ended: Option<Full>,
+}
+
+/// How one allocation could be guessed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Guessed {
+    /// Probability that who names the arm that is behind is right.
+    pub(super) right: f64,
+    /// The same of who names the likeliest arm, knowing the law.
+    pub(super) best: f64,
+    /// Whether it could come out one way only.
+    pub(super) certain: bool,
 }
 
 /// Of the difference of two arms.
@@ -98,6 +111,7 @@ impl Tally {
             has_strata,
             by_site: 0.0,
             by_stratum: 0.0,
+            best: 0.0,
             moments: vec![Spread::new(); moments],
             levels: levels.map(|count| vec![LevelSums::default(); count]).collect(),
         }
@@ -107,8 +121,10 @@ impl Tally {
         self.right_now = 0.0;
     }
 
-    pub(super) fn step(&mut self, step: usize, shares: &[f64], right: f64, certain: bool) {
+    pub(super) fn step(&mut self, step: usize, shares: &[f64], guessed: Guessed) {
+        let Guessed { right, best, certain } = guessed;
         self.right_now += right;
+        self.best += best;
         let steps = self.reached.get_mut(step).zip(self.certain.get_mut(step)).zip(self.right.get_mut(step));
         if let Some(((reached, sure), sum)) = steps {
             *reached += 1;
@@ -194,6 +210,7 @@ impl Tally {
         self.right_squares += other.right_squares;
         self.by_site += other.by_site;
         self.by_stratum += other.by_stratum;
+        self.best += other.best;
         spreads(&mut self.moments, &other.moments);
         for (own, other) in self.levels.iter_mut().flatten().zip(other.levels.iter().flatten()) {
             own.sum += other.sum;

@@ -210,6 +210,8 @@ fn poor_designs_are_warned_of() {
     let two = warned(&block.replace("2, 4", "2"));
     assert!(two[0].contains("blocks of 2 let who knows the others guess 75.0 %"), "{two:?}");
     assert!(two[0].contains("sizes = [4, 6, 8] (68.1 %)"), "{two:?}");
+    let unequal = warned(&block.replace("{ code = \"B\" }", "{ code = \"B\", ratio = 3 }").replace("2, 4", "4"));
+    assert!(unequal[0].contains("guess 81.3 % of all allocations right; always naming the largest arm is right in 75.0 %"), "{unequal:?}");
     assert_eq!(warned(&block.replace("2, 4", "4")), Vec::<String>::new());
     let cap = block.replace("2, 4", "4").replace("[block]", "strata = [\"site\"]\n[caps]\nstratum = 10\n[block]");
     assert!(warned(&cap)[0].contains("ends inside of a block of 4"), "{:?}", warned(&cap));

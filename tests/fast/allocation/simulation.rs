@@ -101,6 +101,29 @@ fn random_small_blocks_are_guessed_better_than_blocks_of_four() {
 }
 
 #[test]
+fn under_an_unequal_ratio_naming_the_larger_arm_can_beat_counting_along() {
+    let arms = "arms = [ { code = \"A\" }, { code = \"B\", ratio = 3 } ]\n";
+    let block = found(&format!("method = \"block\"\n{arms}[block]\nsizes = [4]"), 40, 2_000);
+    // Counting along in a block of 1:3, 3.5, 3.5, 2.5 and 1.5 are right as the small arm comes first, second, third or last. Knowing the block, 13 of 16 are.
+    assert!((block.largest_share() - 0.75).abs() < 1e-12);
+    near("counting along", block.right_mean / 40.0, 11.0 / 16.0, block.right_sd / 40.0 / 2_000f64.sqrt());
+    // The sum over ten blocks of what lies between 0 and 4.
+    near("best", block.right_at_best / 40.0, 13.0 / 16.0, 2.0 * 10f64.sqrt() / 40.0 / 2_000f64.sqrt());
+    let dummies = found(
+        "method = \"minimization\"\narms = [ { code = \"A\" }, { code = \"B\", ratio = 2 } ]\n\
+         factors = [ { id = \"a\", levels = [\"1\", \"2\"] } ]\n[minimization]\ndistance = \"range\"\nrule = \"ratio-arms\"\np = \"4/5\"",
+        60,
+        200,
+    );
+    let trivial = dummies.largest_share() * 60.0;
+    assert!((trivial - 40.0).abs() < 1e-9, "{trivial}");
+    assert!(dummies.right_mean < trivial && trivial < dummies.right_at_best, "{dummies:?}");
+    // Between two equal arms, who counts along in blocks of one size knows all there is to know.
+    let equal = found(&format!("method = \"block\"\n{TWO}[block]\nsizes = [4]"), 40, 100);
+    assert!((equal.right_mean - equal.right_at_best).abs() < 1e-9, "{equal:?}");
+}
+
+#[test]
 fn unequal_ratios_are_met_as_another_program_met_them() {
     let mut compared = 0;
     for row in rows(include_str!("../../data/allocation/unequal-ratio-simulation.csv")) {
