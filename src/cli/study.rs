@@ -319,16 +319,21 @@ fn amend(slug: Option<&str>, folder: &Path, why: &Why) -> anyhow::Result<End> {
     has_key(&opened, &study)?;
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
     let amending = life::amend(&opened.store, &bundle, &study, act);
-    let version = judged(opened.runtime.block_on(amending))?;
+    let amended = judged(opened.runtime.block_on(amending))?;
+    let version = amended.version;
     let waiting = opened.runtime.block_on(planned_acts::waiting_in(&opened.store, &study.slug))?;
     if why.output.json {
         let numbers: Vec<i64> = waiting.iter().map(|one| one.number).collect();
         println!(
             "{}",
-            json!({ "study": study.slug, "version": version, "bundle_digest": bundle.digest(), "outdated": numbers })
+            json!({ "study": study.slug, "version": version, "bundle_digest": bundle.digest(), "outdated": numbers,
+                    "ended": amended.ended })
         );
     } else {
         println!("{}: amendment {version} is in force", study.slug);
+        for line in &amended.ended {
+            println!("  {line}");
+        }
         for one in &waiting {
             println!(
                 "Planned amendment No. {} of {} was checked against an earlier version and will not come into force; plan it anew \
@@ -441,6 +446,7 @@ fn show(slug: &str, installation: &Installation, output: Output) -> anyhow::Resu
     })?;
     let filled = opened.runtime.block_on(cohorts::count(&opened.store, &shelved))?;
     let planned_rows = opened.runtime.block_on(planned::list(&opened.store, shelved.id))?;
+    let overtaken = opened.runtime.block_on(planned_acts::overtaken(&opened.store, &row, &planned_rows))?;
     let zone = shelved.study.zone;
     let hex = |digest: &[u8]| data_encoding::HEXLOWER.encode(digest);
     let given_in = |id: &str| given.iter().find(|(own, _)| own == id).map_or(0, |(_, count)| *count);
@@ -462,7 +468,8 @@ fn show(slug: &str, installation: &Installation, output: Output) -> anyhow::Resu
             .iter()
             .map(|one| {
                 json!({ "number": one.number, "state": one.state.key(), "on": one.due_at.local(zone), "reason": one.reason,
-                        "actor": one.actor, "digest": hex(&one.digest), "why": one.note })
+                        "actor": one.actor, "digest": hex(&one.digest), "why": one.note,
+                        "overtaken": overtaken.contains_key(&one.number) })
             })
             .collect();
         println!(
@@ -513,7 +520,10 @@ fn show(slug: &str, installation: &Installation, output: Output) -> anyhow::Resu
             "planned   No. {} for {} ({}) {}{note}",
             one.number,
             one.due_at.local(zone),
-            one.state.key(),
+            match overtaken.get(&one.number) {
+                Some(base) => format!("overtaken: checked against version {base}, it will not come into force"),
+                None => one.state.key().to_string(),
+            },
             one.reason
         );
     }

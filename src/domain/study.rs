@@ -403,7 +403,7 @@ pub struct Criterion {
 }
 
 /// Greatest numbers of subjects; a cap is exact under concurrency. Caps of sites stand at the sites.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Caps {
     /// In the whole study.
     pub total: Option<u32>,

@@ -11,7 +11,7 @@ use super::proof;
 use super::shelf::bundle_of;
 use crate::definition::allocation_file::{self, AllocationFile};
 use crate::definition::{self, Bundle};
-use crate::domain::allocation::{Break, Follower, Method, Scheme, State, Turn};
+use crate::domain::allocation::{Break, Follower, Scheme, State, Turn};
 use crate::domain::fact::Recounting;
 use crate::domain::level::{self, Recalculated};
 use crate::domain::study::{FIRST, Rules, Study};
@@ -242,12 +242,12 @@ pub fn check(slug: &str, old: &Study, new: &Study) -> Result<(), Refusal> {
 }
 
 /// What of an allocation's levels a version calculates otherwise than the one before.
-fn recalculated(old: &Study, new: &Study, before: Rules<'_>, now: Rules<'_>) -> Vec<Recalculated> {
+pub(super) fn recalculated(old: &Study, new: &Study, before: Rules<'_>, now: Rules<'_>) -> Vec<Recalculated> {
     level::recalculated(&old.forms_of(before.id), &new.forms_of(now.id), now.scheme.needs())
 }
 
 /// How, behind the level's name.
-fn calculated(one: &Recalculated) -> String {
+pub(super) fn calculated(one: &Recalculated) -> String {
     let shown =
         |source: &Option<String>| source.as_ref().map_or_else(|| "as typed".to_string(), |of| format!("`{of}`"));
     let through = if one.level == one.item { String::new() } else { format!(" through `{}`", one.item) };
@@ -287,190 +287,4 @@ fn told(broken: &Break, file: &str) -> String {
             "{file}: {what} cannot change while counts go on; raise `epoch` by one to begin them anew, or put it back"
         ),
     }
-}
-
-/// What an amendment would change, in words for a terminal; one line each.
-pub fn changes(
-    old: &Study,
-    new: &Study,
-    old_files: &BTreeMap<String, String>,
-    new_files: &BTreeMap<String, String>,
-) -> Vec<String> {
-    let mut lines = Vec::new();
-    for now in new.allocations() {
-        let first = lines.len();
-        match old.find_rules(now.id) {
-            Some(before) => {
-                scheme_changes(before.scheme, now.scheme, &mut lines);
-                lines.extend(recalculated(old, new, before, now).iter().map(|one| {
-                    format!(
-                        "level {}: {}; subjects of before keep the level they were allocated by",
-                        one.level,
-                        calculated(one)
-                    )
-                }));
-                cap_changes(before, now, &mut lines);
-                forcing_changes(before, now, &mut lines);
-            }
-            None => lines.push("new; it begins without subjects".to_string()),
-        }
-        if now.id != FIRST {
-            lines.iter_mut().skip(first).for_each(|line| *line = format!("allocation {}: {line}", now.id));
-        }
-    }
-    if new.scheme.is_none() {
-        cap_change(&mut lines, "in all", old.caps.total, new.caps.total);
-    }
-    cohort_changes(old, new, &mut lines);
-    site_cap_changes(old, new, &mut lines);
-    let (before, now) = (&old.registration.rescreening, &new.registration.rescreening);
-    if before != now {
-        let kinds: Vec<&str> = now.after.iter().map(|kind| kind.key()).collect();
-        lines.push(match kinds.as_slice() {
-            [] => "rescreening: never".to_string(),
-            kinds => format!("rescreening: after {}, at most {} times", kinds.join(", "), now.most),
-        });
-    }
-    site_changes(old, new, &mut lines);
-    let names = old_files.keys().chain(new_files.keys().filter(|name| !old_files.contains_key(*name)));
-    for name in names {
-        match (old_files.get(name), new_files.get(name)) {
-            (Some(before), Some(now)) if before != now => {
-                let (gone, come) = line_counts(before, now);
-                lines.push(format!("file {name}: {come} lines new or changed, {gone} gone"));
-            }
-            (Some(_), None) => lines.push(format!("file {name}: removed")),
-            (None, Some(_)) => lines.push(format!("file {name}: new")),
-            _ => {}
-        }
-    }
-    lines
-}
-
-/// How many lines of each text the other has not.
-fn line_counts(before: &str, now: &str) -> (usize, usize) {
-    let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
-    before.lines().for_each(|line| *counts.entry(line).or_default() -= 1);
-    now.lines().for_each(|line| *counts.entry(line).or_default() += 1);
-    let sum = |sign: i64| counts.values().map(|count| (count * sign).max(0)).sum::<i64>().unsigned_abs();
-    (usize::try_from(sum(-1)).unwrap_or(usize::MAX), usize::try_from(sum(1)).unwrap_or(usize::MAX))
-}
-
-fn scheme_changes(old: &Scheme, new: &Scheme, lines: &mut Vec<String>) {
-    if old == new {
-        return;
-    }
-    for arm in new.arms() {
-        let code = &arm.code;
-        match old.arms().iter().find(|known| known.code == *code) {
-            None => lines.push(format!("arm {code}: added, ratio {}; it begins without subjects", arm.ratio)),
-            Some(known) => {
-                if known.closed != arm.closed {
-                    lines.push(if arm.closed {
-                        format!("arm {code}: closed; nobody gets it any more, its subjects stay")
-                    } else {
-                        format!("arm {code}: open again")
-                    });
-                }
-                if known.ratio != arm.ratio {
-                    lines.push(format!("arm {code}: ratio {} instead of {}", arm.ratio, known.ratio));
-                }
-            }
-        }
-    }
-    if old.method().key() != new.method().key() {
-        lines.push(format!("method: {} instead of {}", new.method().key(), old.method().key()));
-    } else if old.method() != new.method() {
-        lines.push(format!("method {}: its settings change", new.method().key()));
-    }
-    if old.factors() != new.factors() || old.strata() != new.strata() {
-        lines.push("factors or strata: change".to_string());
-    }
-    let anew = new.epoch() > old.epoch();
-    let arms_change = old.arms() != new.arms();
-    lines.push(match new.method() {
-        _ if anew => format!(
-            "counts: epoch {} begins; everything decisions balance starts from zero, caps go on counting everybody",
-            new.epoch()
-        ),
-        Method::Block(_) => {
-            "counts: open blocks end as they are; the next subject of each stratum opens a new one".to_string()
-        }
-        Method::BlockUrn { .. } => {
-            "counts: strata go on with their urns if arms were only closed, and begin new ones else".to_string()
-        }
-        Method::Simple | Method::None => {
-            "counts: the method has no memory; the next subject is decided by the new ratios".to_string()
-        }
-        _ if arms_change => "counts: all subjects of open arms go on counting; an arm that is behind by the new list is favored until it \
-                             has caught up (raise `epoch` if that is not wanted)"
-            .to_string(),
-        _ => "counts: go on".to_string(),
-    });
-}
-
-fn cap_change(lines: &mut Vec<String>, what: &str, before: Option<u32>, now: Option<u32>) {
-    let shown = |cap: Option<u32>| cap.map_or_else(|| "none".to_string(), |cap| cap.to_string());
-    if before != now {
-        lines.push(format!("cap {what}: {} instead of {}", shown(now), shown(before)));
-    }
-}
-
-fn cohort_changes(old: &Study, new: &Study, lines: &mut Vec<String>) {
-    for cohort in &new.cohorts {
-        let before = old.cohorts.iter().find(|known| known.id == cohort.id);
-        if before.is_some_and(|known| known.when != cohort.when) {
-            lines.push(format!("cohort {}: its rule changes; everybody on file is counted by the new one", cohort.id));
-        }
-        cap_change(lines, &format!("of cohort {}", cohort.id), before.map(|known| known.cap), Some(cohort.cap));
-    }
-    for gone in old.cohorts.iter().filter(|known| !new.cohorts.iter().any(|cohort| cohort.id == known.id)) {
-        cap_change(lines, &format!("of cohort {}", gone.id), Some(gone.cap), None);
-    }
-}
-
-fn forcing_changes(before: Rules<'_>, now: Rules<'_>, lines: &mut Vec<String>) {
-    if before.forcing != now.forcing {
-        let roles: Vec<&str> = now.forcing.roles.iter().map(|role| role.key()).collect();
-        lines.push(format!(
-            "given by hand: at most {} instead of {}, by {}",
-            now.forcing.limit,
-            before.forcing.limit,
-            if roles.is_empty() { "nobody".to_string() } else { roles.join(", ") }
-        ));
-    }
-}
-
-fn cap_changes(old: Rules<'_>, new: Rules<'_>, lines: &mut Vec<String>) {
-    cap_change(lines, "in all", old.caps.total, new.caps.total);
-    cap_change(lines, "of each stratum", old.caps.stratum, new.caps.stratum);
-    let of =
-        |rules: Rules<'_>, code: &str| rules.caps.arms.iter().filter(|(own, _)| own == code).map(|(_, cap)| *cap).min();
-    for arm in new.arms {
-        cap_change(lines, &format!("of arm {}", arm.code), of(old, &arm.code), of(new, &arm.code));
-    }
-}
-
-fn site_cap_changes(old: &Study, new: &Study, lines: &mut Vec<String>) {
-    for site in &new.sites {
-        if let Some(before) = old.find_site(&site.code) {
-            cap_change(lines, &format!("of site {}", site.code), before.cap, site.cap);
-        }
-        for own in &new.randomizations {
-            let before = old.find_randomization(&own.id).map(|before| before.site_caps.of(&site.code));
-            if let Some(before) = before {
-                let what = format!("of site {} in allocation {}", site.code, own.id);
-                cap_change(lines, &what, before, own.site_caps.of(&site.code));
-            }
-        }
-    }
-}
-
-fn site_changes(old: &Study, new: &Study, lines: &mut Vec<String>) {
-    let added = new.sites.iter().filter(|site| old.find_site(&site.code).is_none());
-    lines.extend(added.map(|site| format!("site {}: added", site.code)));
-    let people = |study: &Study| study.people.iter().map(|person| person.id.clone()).collect::<Vec<String>>();
-    let (before, now) = (people(old), people(new));
-    lines.extend(now.iter().filter(|id| !before.contains(id)).map(|id| format!("person {id}: added")));
-    lines.extend(before.iter().filter(|id| !now.contains(id)).map(|id| format!("person {id}: removed")));
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::kits::new_kit;
-use super::{Failure, amendment};
+use super::{Failure, amendment, changes, reached};
 use crate::definition::Bundle;
 use crate::domain::chain::Sha256Digest;
 use crate::domain::kit::State as KitState;
@@ -380,11 +380,20 @@ pub(super) async fn locked(tx: &mut Tx, slug: &str) -> Result<StudyRow, LifeErro
     Ok(study::lock(tx, row.id).await?)
 }
 
-/// Changes the bundle of a study by a numbered amendment; its number.
+/// An amendment that came into force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Amended {
+    /// Its number.
+    pub version: i64,
+    /// What it ends by itself, for it was reached already: one line each, in words for a terminal.
+    pub ended: Vec<String>,
+}
+
+/// Changes the bundle of a study by a numbered amendment.
 ///
 /// # Errors
 /// A [`Refusal`], or the database.
-pub async fn amend(store: &Store, bundle: &Bundle, defined: &Study, act: Act<'_>) -> Result<i64, LifeError> {
+pub async fn amend(store: &Store, bundle: &Bundle, defined: &Study, act: Act<'_>) -> Result<Amended, LifeError> {
     let mut tx = store.begin().await?;
     let mut row = locked(&mut tx, &defined.slug).await?;
     if row.state == State::Closed {
@@ -393,12 +402,20 @@ pub async fn amend(store: &Store, bundle: &Bundle, defined: &Study, act: Act<'_>
     if row.stage == Stage::Production && act.reason.trim().is_empty() {
         return Err(Refusal::NoReason.into());
     }
+    let old = in_force(&mut tx, &row).await?;
     let (version, kits) = replace(&mut tx, &row, bundle, defined, act).await?;
     row.bundle_version = version;
+    let ended = reached::ended(&mut tx, &row, &old, defined).await?;
     let body = json!({ "version": version, "bundle": bundle.digest(), "reason": act.reason, "kits": kits });
     log(&mut tx, row, act, "amend", &body).await?;
     tx.commit().await?;
-    Ok(version)
+    Ok(Amended { version, ended })
+}
+
+/// The definition in force.
+async fn in_force(tx: &mut Tx, row: &StudyRow) -> Result<Study, LifeError> {
+    let stored = bundle::load(&mut *tx, row.id, row.bundle_version).await?;
+    Ok(super::shelf::definition_of(row, &stored.digest, &stored.files)?)
 }
 
 /// What an amendment would change, in words, and its number; refused as it would be, and nothing is changed.
@@ -412,7 +429,7 @@ pub async fn foresee(
     act: Act<'_>,
 ) -> Result<(i64, Vec<String>), LifeError> {
     let mut tx = store.begin().await?;
-    let row = locked(&mut tx, &defined.slug).await?;
+    let mut row = locked(&mut tx, &defined.slug).await?;
     if row.state == State::Closed {
         return Err(Refusal::Closed(row.slug).into());
     }
@@ -420,7 +437,9 @@ pub async fn foresee(
     let old = super::shelf::definition_of(&row, &stored.digest, &stored.files)?;
     let old_files = super::shelf::bundle_of(&row, &stored.digest, &stored.files)?;
     let (version, kits) = replace(&mut tx, &row, bundle, defined, act).await?;
-    let mut lines = amendment::changes(&old, defined, old_files.files(), bundle.files());
+    row.bundle_version = version;
+    let mut lines = reached::ended(&mut tx, &row, &old, defined).await?;
+    lines.extend(changes::changes(&old, defined, old_files.files(), bundle.files()));
     if kits.added > 0 || !kits.withdrawn.is_empty() {
         lines.push(format!("kits: {} added, {} withdrawn", kits.added, kits.withdrawn.len()));
     }

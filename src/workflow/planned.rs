@@ -3,6 +3,8 @@
 //! The calendar loop brings them into force under the study's lock, so two daemons or a restart never do it twice. What can no longer
 //! come into force changes nothing, nor does what was checked against a version that is in force no more; the managers hear why.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::compose::{self, Addressing};
@@ -69,6 +71,20 @@ pub async fn waiting_in(store: &Store, slug: &str) -> Result<Vec<PlannedRow>, Fa
     let Some(row) = study::find_current(store, slug).await? else { return Ok(Vec::new()) };
     let all = planned::list(store, row.id).await?;
     Ok(all.into_iter().filter(|one| one.state == State::Waiting).collect())
+}
+
+/// Of the amendments that wait, those that will not come into force, for another version did since they were planned: by number, and the
+/// version that each was checked against.
+///
+/// # Errors
+/// The database; an entry that no program of ours can have written.
+pub async fn overtaken(store: &Store, row: &StudyRow, all: &[PlannedRow]) -> Result<BTreeMap<i64, i64>, Failure> {
+    let waiting = |number: i64| all.iter().any(|one| one.number == number && one.state == State::Waiting);
+    if all.iter().all(|one| one.state != State::Waiting) {
+        return Ok(BTreeMap::new());
+    }
+    let bases = versions::plans(store, row).await?.into_iter().map(|(number, plan)| (number, plan.base));
+    Ok(bases.filter(|(number, base)| waiting(*number) && *base != row.bundle_version).collect())
 }
 
 /// Takes a planned amendment back.
@@ -156,7 +172,7 @@ async fn put_in_force(mut tx: Tx, mut row: StudyRow, one: &PlannedRow, act: Act<
         return Err(Refusal::Closed(row.slug).into());
     }
     let (bundle, defined) = sound(&row, one)?;
-    let plan = versions::plan_of(&mut tx, &row, one.number).await?.ok_or(Refusal::PlanChanged)?;
+    let plan = versions::plans(&mut tx, &row).await?.remove(&one.number).ok_or(Refusal::PlanChanged)?;
     if plan.digest != bundle.digest() {
         return Err(Refusal::PlanChanged.into());
     }

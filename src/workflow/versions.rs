@@ -3,6 +3,8 @@
 //! In charge of which version is in force, by the chain, and whether a stored text is the one that came into force then. Whether the
 //! chain is whole is [`crate::store::audit::verify`]'s to say.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::Failure;
@@ -107,25 +109,21 @@ pub(super) struct Plan {
     pub(super) digest: String,
 }
 
-/// The amendment of that number as the chain of a locked study tells it.
+/// The amendments for a day by their numbers, as the chain up to the head in `row` tells them.
 ///
 /// # Errors
 /// The database; an entry that no program of ours can have written.
-pub(super) async fn plan_of<'a>(
-    from: impl Into<Reader<'a>>,
-    row: &StudyRow,
-    number: i64,
-) -> Result<Option<Plan>, Failure> {
-    let (mut base, mut plan) = (0, None);
+pub(super) async fn plans<'a>(from: impl Into<Reader<'a>>, row: &StudyRow) -> Result<BTreeMap<i64, Plan>, Failure> {
+    let (mut base, mut plans) = (0, BTreeMap::new());
     for entry in audit::list_versions(from, row.id, row.chain.length).await? {
         if entry.action == PLAN {
             let told: Planned = read(&entry)?;
-            plan = if told.planned == number { Some(Plan { base, digest: told.bundle }) } else { plan };
+            plans.insert(told.planned, Plan { base, digest: told.bundle });
         } else {
             base = read::<Told>(&entry)?.version;
         }
     }
-    Ok(plan)
+    Ok(plans)
 }
 
 fn doubt_of(told: Option<&Told>, stored: &BundleRow) -> Option<Why> {

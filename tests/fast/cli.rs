@@ -236,6 +236,28 @@ fn a_study_lives_and_programs_can_read_it() {
 }
 
 #[test]
+fn an_amendment_for_a_day_that_was_overtaken_is_shown_as_such() {
+    let place = Place::new();
+    place.ends(0, &format!("study activate {SAMPLES}/aurora"));
+    for name in ["later", "now"] {
+        let folder = place.path(name);
+        copy(&PathBuf::from(SAMPLES).join("aurora"), &folder);
+        let rules = fs::read_to_string(folder.join("allocation.toml")).unwrap();
+        fs::write(folder.join("allocation.toml"), format!("# {name}\n{rules}")).unwrap();
+    }
+    assert_eq!(place.ends(0, "study amend later --on 2099-01-01 --json").json()["planned"], 1);
+    let planned = place.ends(0, "study show aurora --json").json()["planned_amendments"][0].clone();
+    assert_eq!((&planned["state"], &planned["overtaken"]), (&"waiting".into(), &false.into()));
+    assert!(place.ends(0, "study show aurora").out.contains("(waiting)"));
+    let amended = place.ends(0, "study amend now --json").json();
+    assert_eq!((&amended["outdated"], &amended["ended"]), (&serde_json::json!([1]), &serde_json::json!([])));
+    let planned = place.ends(0, "study show aurora --json").json()["planned_amendments"][0].clone();
+    assert_eq!((&planned["state"], &planned["overtaken"]), (&"waiting".into(), &true.into()));
+    let shown = place.ends(0, "study show aurora").out;
+    assert!(shown.contains("(overtaken: checked against version 1, it will not come into force)"), "{shown}");
+}
+
+#[test]
 fn a_preview_is_as_the_real_letter() {
     let place = Place::new();
     let kinds = place.ends(0, &format!("preview {SAMPLES}/aurora --json")).json();
@@ -400,8 +422,15 @@ fn schemes_are_compared_on_one_page() {
             assert!(page.contains(scheme["digest"].as_str().unwrap()));
         }
         assert!(!page.contains("<A>") && page.contains("&lt;A&gt;"), "codes are escaped");
-        let of_the_larger = if language == "en" { "always names the largest arm" } else { "常に比率最大の群を予想する人" };
-        assert!(page.contains(of_the_larger) && page.contains("16.00 (66.7\u{a0}%)"), "1:2 is guessed right in two of three");
+        let of_the_larger = if language == "en" {
+            "always names the largest arm"
+        } else {
+            "常に比率最大の群を予想する人"
+        };
+        assert!(
+            page.contains(of_the_larger) && page.contains("16.00 (66.7\u{a0}%)"),
+            "1:2 is guessed right in two of three"
+        );
         for outside in ["<script", "src=", "@import", "url(", "http://", "https://"] {
             let inside = page.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
             assert!(!inside.contains(outside), "the page reaches for {outside}");

@@ -26,7 +26,7 @@ fn with_arms(arms: &str, head: &str) -> Bundle {
 
 async fn amend(center: &mut Center, bundle: &Bundle) -> Result<i64, LifeError> {
     center.wind(1);
-    life::amend(center.store(), bundle, &defined(bundle), center.act("protocol 2.0")).await
+    life::amend(center.store(), bundle, &defined(bundle), center.act("protocol 2.0")).await.map(|done| done.version)
 }
 
 async fn enroll(center: &mut Center, first: usize, count: usize) {
@@ -109,6 +109,92 @@ stories! {
         let expected: Vec<i64> = [(1, 6), (2, 8), (3, 8), (4, 6)].iter().flat_map(|(v, n)| vec![*v; *n]).collect();
         assert_eq!(versions(center).await, expected);
         // The same rows under one scheme would be found out: the proof at the end of the story follows the versions.
+    }
+
+    async fn what_changes_is_told_with_what_stood_there(center: &mut Center) {
+        center.activate(&with_arms(TWO, ""), Stage::Production).await;
+        enroll(center, 1, 2).await;
+        let foresee = async |center: &Center, bundle: &Bundle| {
+            life::foresee(center.store(), bundle, &defined(bundle), center.act("look")).await.unwrap().1
+        };
+        let certain = edited(&with_arms(TWO, ""), "allocation.toml", "p = \"4/5\"\nburn_in = 0", "p = 1\nburn_in = 5");
+        let told = foresee(center, &certain).await;
+        for line in ["minimization p: 1 instead of 4/5", "minimization burn_in: 5 instead of 0"] {
+            assert!(told.contains(&line.to_owned()), "{line}: {told:?}");
+        }
+        assert!(!told.iter().any(|line| line.contains("rule") || line.contains("factor")), "{told:?}");
+        let heavier = edited(&with_arms(TWO, ""), "allocation.toml", "levels = [\"F\", \"M\"], weight = 1", "levels = [\"F\", \"M\"], weight = 3");
+        let told = foresee(center, &heavier).await;
+        assert!(told.contains(&"factor sex: weight 3 instead of 1".to_owned()), "{told:?}");
+        // Another rule has another setting.
+        let ranked = edited(&with_arms(TWO, ""), "allocation.toml", "rule = \"best\"\np = \"4/5\"", "rule = \"rank\"\nq = \"0.6\"");
+        let told = foresee(center, &ranked).await;
+        for line in ["minimization rule: rank instead of best", "minimization q: 3/5 instead of none", "minimization p: none instead of 4/5"] {
+            assert!(told.contains(&line.to_owned()), "{line}: {told:?}");
+        }
+        // And another method all of them.
+        let bundle = with_arms(TWO, "");
+        let begun = bundle.file("allocation.toml").unwrap().split("[minimization]").next().unwrap().to_owned();
+        let blocks = |sizes: &str| {
+            let rules = begun.replace("method = \"minimization\"", "epoch = 2\nmethod = \"block\"\nstrata = [\"sex\"]");
+            with_file(&bundle, "allocation.toml", &format!("{rules}[block]\n{sizes}\n[caps]\ntotal = 240\n"))
+        };
+        let told = foresee(center, &blocks("sizes = [4]")).await;
+        for line in [
+            "method: block (sizes 4) instead of minimization (distance range, rule best, p 4/5, burn_in 0)",
+            "strata: sex instead of none",
+        ] {
+            assert!(told.contains(&line.to_owned()), "{line}: {told:?}");
+        }
+        assert_eq!(amend(center, &blocks("sizes = [4]")).await.unwrap(), 2);
+        let told = foresee(center, &blocks("sizes = [4, 8]\nweights = [1, 2]")).await;
+        for line in ["block sizes: 4, 8 instead of 4", "block weights: 1, 2 instead of none"] {
+            assert!(told.contains(&line.to_owned()), "{line}: {told:?}");
+        }
+    }
+
+    async fn what_is_reached_already_is_told_to_end_at_once(center: &mut Center) {
+        let caps = |caps: &str| edited(&with_arms(TWO, ""), "allocation.toml", "total = 240", caps);
+        center.activate(&caps("total = 240\n[forced]\nlimit = 3\nroles = [\"statistician\"]"), Stage::Production).await;
+        enroll(center, 1, 6).await;
+        let ended = async |center: &Center, bundle: &Bundle| {
+            let (_, told) = life::foresee(center.store(), bundle, &defined(bundle), center.act("look")).await.unwrap();
+            told.into_iter().filter(|line| line.starts_with("at once: ") || line.starts_with("still: ")).collect::<Vec<String>>()
+        };
+        assert_eq!(ended(center, &caps("total = 7")).await, Vec::<String>::new());
+        assert_eq!(ended(center, &caps("total = 6")).await, ["at once: 6 are enrolled and the cap in all is 6: nobody more is taken"]);
+        let told = ended(center, &caps("total = 240\nsite = { 011 = 5 }\narm = { STD = 1 }")).await;
+        let of_arm = center.arms("aurora").await.iter().filter(|arm| *arm == "STD").count();
+        assert_eq!(told, [format!("at once: {of_arm} are in arm STD and its cap is 1: nobody more is taken"),
+            "at once: 6 are enrolled at site 011 and its cap is 5: nobody more is taken there".to_owned()]);
+        let cohort = caps("total = 240\n[[caps.cohort]]\nid = \"women\"\nwhen = \"sex == 'F'\"\ncap = 3");
+        assert_eq!(ended(center, &cohort).await, ["at once: 3 are enrolled of cohort women and its cap is 3: nobody more of it is taken"]);
+        // What comes into force says so too, and means it; a cap that goes up too little ends nothing that was open.
+        center.wind(1);
+        let full = caps("total = 4");
+        let done = life::amend(center.store(), &full, &defined(&full), center.act("stop")).await.unwrap();
+        assert_eq!(done.ended, ["at once: 6 are enrolled and the cap in all is 4: nobody more is taken"]);
+        center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0007"))).await;
+        assert_eq!(reason(center).await, "study-full");
+        assert_eq!(ended(center, &caps("total = 5")).await, ["still: 6 are enrolled and the cap in all is 5: nobody more is taken"]);
+        assert_eq!(ended(center, &caps("total = 8")).await, Vec::<String>::new());
+    }
+
+    async fn how_many_got_an_arm_is_not_told_of_a_blinded_study(center: &mut Center) {
+        center.activate(&samples::borealis(), Stage::Production).await;
+        for number in 1..=3 {
+            center.exchange(&DR_KOBAYASHI.writes("登録", &borealis_form("101", &format!("101-{number:03}")))).await;
+            assert_eq!(reason(center).await, "enrolled");
+        }
+        let ended = async |center: &Center, caps: &str| {
+            let bundle = edited(&samples::borealis(), "allocation.toml", "total = 96", caps);
+            let (_, told) = life::foresee(center.store(), &bundle, &defined(&bundle), center.act("look")).await.unwrap();
+            told.into_iter().filter(|line| line.starts_with("at once: ")).collect::<Vec<String>>()
+        };
+        let told = ended(center, "total = 96\narm = 1").await;
+        assert_eq!(told, ["at once: an arm has reached its cap: nobody more is taken"]);
+        let told = ended(center, "total = 96\nstratum = 3").await;
+        assert!(told.len() == 1 && told[0].starts_with("at once: 3 are enrolled in the stratum site=101, severity="), "{told:?}");
     }
 
     async fn what_counts_rest_on_is_refused_by_name(center: &mut Center) {

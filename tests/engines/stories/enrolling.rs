@@ -503,5 +503,16 @@ stories! {
             assert_eq!(reason(center).await, why);
         }
         assert_eq!(center.arms("aurora").await, ["", "", ""]);
+        // An amendment says what its caps end, or leave ended.
+        for (caps, told) in [
+            ("total = 2\nsite = { 011 = 2 }", "still: 3 are enrolled and the cap in all is 2: nobody more is taken"),
+            ("total = 9\nsite = { 011 = 1 }", "still: 2 are enrolled at site 011 and its cap is 1: nobody more is taken there"),
+            ("total = 9\nsite = { 021 = 1 }", "at once: 1 are enrolled at site 021 and its cap is 1: nobody more is taken there"),
+            ("total = 9", "cap in all: 9 instead of 3"),
+        ] {
+            let other = edited(&bundle, "allocation.toml", "total = 3\nsite = { 011 = 2 }", caps);
+            let (_, lines) = life::foresee(center.store(), &other, &defined(&other), center.act("look")).await.unwrap();
+            assert_eq!(lines[0], told, "{lines:?}");
+        }
     }
 }

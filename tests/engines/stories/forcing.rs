@@ -162,6 +162,10 @@ stories! {
         assert_eq!(again.kind, "duplicate-open");
         let other = aurora_form("011", "Y-0100").replace("性別: 男", "性別: 女");
         assert_eq!(center.answer(&DR_YAMADA.writes("登録", &other)).await.kind, "conflict");
+        // A limit at what was given already leaves no more, and an amendment says so.
+        let fewer = forcing(1);
+        let (_, told) = life::foresee(center.store(), &fewer, &defined(&fewer), center.act("look")).await.unwrap();
+        assert_eq!(told[0], "at once: 1 were given by hand and the limit is 1: none more can be");
         // A process that held nothing in memory goes on in the same way, and all of it is proved.
         by_mail(center, 4..7).await;
         center.kill_and_restart().await;

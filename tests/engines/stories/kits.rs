@@ -417,7 +417,7 @@ stories! {
         assert!(faults.iter().any(|fault| fault.contains(&format!("kit {handed} was handed out"))), "{faults:?}");
         assert_eq!(kit::list(center.store(), id).await.unwrap(), before);
         let good = text.replace(&format!("{}\n", free[0]), "") + "N2,ZQLOWER,,,\n";
-        assert_eq!(amend(center, &good).await.unwrap(), 2);
+        assert_eq!(amend(center, &good).await.unwrap().version, 2);
         let after = kit::list(center.store(), id).await.unwrap();
         assert_eq!(after.len(), before.len() + 1, "none vanishes");
         let gone = free[0].split(',').next().unwrap();

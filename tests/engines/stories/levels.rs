@@ -26,7 +26,7 @@ fn counting(epoch: u32, calculation: &str) -> Bundle {
 
 async fn amend(center: &mut Center, bundle: &Bundle) -> Result<i64, LifeError> {
     center.wind(1);
-    life::amend(center.store(), bundle, &defined(bundle), center.act("protocol 2.0")).await
+    life::amend(center.store(), bundle, &defined(bundle), center.act("protocol 2.0")).await.map(|done| done.version)
 }
 
 async fn facts(center: &Center, slug: &str) -> Vec<FactRow> {

@@ -123,6 +123,9 @@ stories! {
         life::amend(center.store(), &other, &defined(&other), center.act("protocol 1.1")).await.unwrap();
         let waiting = planned::waiting_in(center.store(), "aurora").await.unwrap();
         assert_eq!(waiting.iter().map(|one| one.number).collect::<Vec<_>>(), [1]);
+        let row = study::find_current(center.store(), "aurora").await.unwrap().unwrap();
+        let overtaken = planned::overtaken(center.store(), &row, &waiting).await.unwrap();
+        assert_eq!(overtaken.into_iter().collect::<Vec<_>>(), [(1, 1)]);
         center.wind(HOUR);
         center.attend().await;
         let letters = center.settle().await;

@@ -339,6 +339,9 @@ stories! {
         center.exchange(&DR_NOVAK.writes("randomize", &later)).await;
         assert_eq!(reason(center).await, "randomized");
         assert_recomputed(center, 4).await;
+        let full = edited(&second, "allocation-second.toml", "total = 60", "total = 2");
+        let (_, changes) = life::foresee(center.store(), &full, &defined(&full), act).await.unwrap();
+        assert_eq!(changes[0], "at once: allocation second: 2 are enrolled and the cap in all is 2: nobody more is taken");
         let mut files = second.files().clone();
         let study = files.get_mut("study.toml").unwrap();
         let (begin, end) = (study.find("[[allocation]]").unwrap(), study.find("[[sites]]").unwrap());

@@ -15,7 +15,7 @@ async fn turn(center: &mut Center, state: State) {
 
 async fn amend(center: &mut Center, bundle: &Bundle, why: &str) -> Result<i64, LifeError> {
     center.wind(1);
-    life::amend(center.store(), bundle, &defined(bundle), center.act(why)).await
+    life::amend(center.store(), bundle, &defined(bundle), center.act(why)).await.map(|done| done.version)
 }
 
 stories! {

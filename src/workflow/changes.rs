@@ -1,0 +1,310 @@
+//! What an amendment changes, in words for a terminal: what is new and what it stands in place of.
+
+use std::collections::BTreeMap;
+
+use super::amendment::{calculated, recalculated};
+use crate::domain::allocation::{BlockSize, Distance, Factor, HuHu, Method, Minimization, Rule, Scheme};
+use crate::domain::fact::Recounting;
+use crate::domain::number;
+use crate::domain::study::{FIRST, Forcing, Rescreening, Rules, Study};
+
+/// One line for each change of a study, from its definitions and files.
+pub(super) fn changes(
+    old: &Study,
+    new: &Study,
+    old_files: &BTreeMap<String, String>,
+    new_files: &BTreeMap<String, String>,
+) -> Vec<String> {
+    let mut lines = Vec::new();
+    for now in new.allocations() {
+        let first = lines.len();
+        match old.find_rules(now.id) {
+            Some(before) => {
+                scheme_changes(before.scheme, now.scheme, &mut lines);
+                recounting_changes(before, now, &mut lines);
+                lines.extend(recalculated(old, new, before, now).iter().map(|one| {
+                    format!(
+                        "level {}: {}; subjects of before keep the level they were allocated by",
+                        one.level,
+                        calculated(one)
+                    )
+                }));
+                cap_changes(before, now, &mut lines);
+                forcing_changes(before, now, &mut lines);
+            }
+            None => lines.push("new; it begins without subjects".to_string()),
+        }
+        if now.id != FIRST {
+            lines.iter_mut().skip(first).for_each(|line| *line = format!("allocation {}: {line}", now.id));
+        }
+    }
+    if new.scheme.is_none() {
+        cap_change(&mut lines, "in all", old.caps.total, new.caps.total);
+    }
+    cohort_changes(old, new, &mut lines);
+    site_cap_changes(old, new, &mut lines);
+    let (before, now) = (&old.registration.rescreening, &new.registration.rescreening);
+    if before != now {
+        let told = |own: &Rescreening| match own.after.iter().map(|kind| kind.key()).collect::<Vec<&str>>() {
+            kinds if kinds.is_empty() => "never".to_string(),
+            kinds => format!("after {}, at most {} times", kinds.join(", "), own.most),
+        };
+        lines.push(format!("rescreening: {} instead of {}", told(now), told(before)));
+    }
+    site_changes(old, new, &mut lines);
+    let names = old_files.keys().chain(new_files.keys().filter(|name| !old_files.contains_key(*name)));
+    for name in names {
+        match (old_files.get(name), new_files.get(name)) {
+            (Some(before), Some(now)) if before != now => {
+                let (gone, come) = line_counts(before, now);
+                lines.push(format!("file {name}: {come} lines new or changed, {gone} gone"));
+            }
+            (Some(_), None) => lines.push(format!("file {name}: removed")),
+            (None, Some(_)) => lines.push(format!("file {name}: new")),
+            _ => {}
+        }
+    }
+    lines
+}
+
+/// How many lines of each text the other has not.
+fn line_counts(before: &str, now: &str) -> (usize, usize) {
+    let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
+    before.lines().for_each(|line| *counts.entry(line).or_default() -= 1);
+    now.lines().for_each(|line| *counts.entry(line).or_default() += 1);
+    let sum = |sign: i64| counts.values().map(|count| (count * sign).max(0)).sum::<i64>().unsigned_abs();
+    (usize::try_from(sum(-1)).unwrap_or(usize::MAX), usize::try_from(sum(1)).unwrap_or(usize::MAX))
+}
+
+fn scheme_changes(old: &Scheme, new: &Scheme, lines: &mut Vec<String>) {
+    if old == new {
+        return;
+    }
+    for arm in new.arms() {
+        let code = &arm.code;
+        match old.arms().iter().find(|known| known.code == *code) {
+            None => lines.push(format!("arm {code}: added, ratio {}; it begins without subjects", arm.ratio)),
+            Some(known) => {
+                if known.closed != arm.closed {
+                    lines.push(if arm.closed {
+                        format!("arm {code}: closed; nobody gets it any more, its subjects stay")
+                    } else {
+                        format!("arm {code}: open again")
+                    });
+                }
+                if known.ratio != arm.ratio {
+                    lines.push(format!("arm {code}: ratio {} instead of {}", arm.ratio, known.ratio));
+                }
+            }
+        }
+    }
+    method_changes(old.method(), new.method(), lines);
+    factor_changes(old, new, lines);
+    let listed = |ids: &[String]| if ids.is_empty() { "none".to_string() } else { ids.join(", ") };
+    if old.strata() != new.strata() {
+        lines.push(format!("strata: {} instead of {}", listed(new.strata()), listed(old.strata())));
+    }
+    let anew = new.epoch() > old.epoch();
+    let arms_change = old.arms() != new.arms();
+    lines.push(match new.method() {
+        _ if anew => format!(
+            "counts: epoch {} begins; everything decisions balance starts from zero, caps go on counting everybody",
+            new.epoch()
+        ),
+        Method::Block(_) => {
+            "counts: open blocks end as they are; the next subject of each stratum opens a new one".to_string()
+        }
+        Method::BlockUrn { .. } => {
+            "counts: strata go on with their urns if arms were only closed, and begin new ones else".to_string()
+        }
+        Method::Simple | Method::None => {
+            "counts: the method has no memory; the next subject is decided by the new ratios".to_string()
+        }
+        _ if arms_change => "counts: all subjects of open arms go on counting; an arm that is behind by the new list is favored until it \
+                             has caught up (raise `epoch` if that is not wanted)"
+            .to_string(),
+        _ => "counts: go on".to_string(),
+    });
+}
+
+/// Another method with its settings, or each setting that differs.
+fn method_changes(old: &Method, new: &Method, lines: &mut Vec<String>) {
+    let (key, before, now) = (new.key(), settings(old), settings(new));
+    if old.key() != key {
+        let whole = |key: &str, settings: &[(&str, String)]| {
+            let named: Vec<String> = settings.iter().map(|(name, value)| format!("{name} {value}")).collect();
+            if named.is_empty() { key.to_string() } else { format!("{key} ({})", named.join(", ")) }
+        };
+        lines.push(format!("method: {} instead of {}", whole(key, &now), whole(old.key(), &before)));
+        return;
+    }
+    let none = || "none".to_string();
+    let of = |settings: &[(&str, String)], name: &str| {
+        settings.iter().find(|(own, _)| *own == name).map_or_else(none, |(_, value)| value.clone())
+    };
+    let gone = before.iter().filter(|(name, _)| now.iter().all(|(own, _)| own != name));
+    for (name, _) in now.iter().chain(gone) {
+        let (before, now) = (of(&before, name), of(&now, name));
+        if before != now {
+            lines.push(format!("{key} {name}: {now} instead of {before}"));
+        }
+    }
+}
+
+/// A method's settings by their keys in the statistician's file, in its notation.
+fn settings(method: &Method) -> Vec<(&'static str, String)> {
+    let exact = number::show;
+    match method {
+        Method::None | Method::Simple | Method::Atkinson => Vec::new(),
+        Method::Block(sizes) => {
+            let of_all = |of: fn(&BlockSize) -> String| sizes.iter().map(of).collect::<Vec<String>>().join(", ");
+            let mut settings = vec![("sizes", of_all(|own| own.size.to_string()))];
+            if sizes.iter().any(|own| sizes.first().is_some_and(|first| own.weight != first.weight)) {
+                settings.push(("weights", of_all(|own| number::show(&own.weight))));
+            }
+            settings
+        }
+        Method::BiasedCoin { p } => vec![("p", exact(p))],
+        Method::BigStick { limit } => vec![("limit", limit.to_string())],
+        Method::Chen { limit, p } => vec![("limit", limit.to_string()), ("p", exact(p))],
+        Method::BlockUrn { lambda } => vec![("lambda", lambda.to_string())],
+        Method::WeiUrn { alpha, beta } => vec![("alpha", exact(alpha)), ("beta", exact(beta))],
+        Method::Maximal { limit, subjects } => vec![("limit", limit.to_string()), ("subjects", subjects.to_string())],
+        Method::Minimization(Minimization { distance, rule, burn_in }) => {
+            let (rule, (name, value)) = match rule {
+                Rule::Best { p } => ("best", ("p", p)),
+                Rule::Rank { q } => ("rank", ("q", q)),
+                Rule::Proportional { t } => ("proportional", ("t", t)),
+                Rule::RatioCoin { p } => ("ratio-coin", ("p", p)),
+                Rule::RatioArms { p } => ("ratio-arms", ("p", p)),
+            };
+            let distance = match distance {
+                Distance::Range => "range",
+                Distance::Variance => "variance",
+                Distance::Sd => "sd",
+                Distance::MarginalTotal => "marginal-total",
+                Distance::MarginalBalance => "marginal-balance",
+            };
+            let (distance, rule) = (distance.to_string(), rule.to_string());
+            vec![("distance", distance), ("rule", rule), (name, exact(value)), ("burn_in", burn_in.to_string())]
+        }
+        Method::HuHu(HuHu { p, total_weight, stratum_weight }) => {
+            vec![("p", exact(p)), ("total_weight", exact(total_weight)), ("stratum_weight", exact(stratum_weight))]
+        }
+        Method::List(list) => vec![
+            ("file", list.file().to_string()),
+            ("places", list.places().to_string()),
+            ("SHA-256", list.digest().to_string()),
+        ],
+    }
+}
+
+fn factor_changes(old: &Scheme, new: &Scheme, lines: &mut Vec<String>) {
+    if old.factors() == new.factors() {
+        return;
+    }
+    let levels = |factor: &Factor| factor.levels.as_ref().map_or_else(|| "all".to_string(), |all| all.join(", "));
+    let first = lines.len();
+    for factor in new.factors() {
+        let (id, weight) = (&factor.id, number::show(&factor.weight));
+        let Some(known) = old.factors().iter().find(|known| known.id == *id) else {
+            lines.push(format!("factor {id}: added, weight {weight}, levels {}", levels(factor)));
+            continue;
+        };
+        if known.weight != factor.weight {
+            lines.push(format!("factor {id}: weight {weight} instead of {}", number::show(&known.weight)));
+        }
+        if known.levels != factor.levels {
+            lines.push(format!("factor {id}: levels {} instead of {}", levels(factor), levels(known)));
+        }
+    }
+    for gone in old.factors().iter().filter(|known| new.factors().iter().all(|factor| factor.id != known.id)) {
+        lines.push(format!("factor {}: gone, weight {}", gone.id, number::show(&gone.weight)));
+    }
+    if lines.len() == first {
+        lines.push("factors: in another order, which changes no decision".to_string());
+    }
+}
+
+/// How corrected and excluded subjects are counted.
+fn recounting_changes(before: Rules<'_>, now: Rules<'_>, lines: &mut Vec<String>) {
+    let (before, now) = (before.recounting, now.recounting);
+    let corrections = |own: &Recounting| if own.corrected { "corrected" } else { "original" };
+    if before.corrected != now.corrected {
+        lines.push(format!("corrections: {} instead of {}", corrections(now), corrections(before)));
+    }
+    let excluded = |own: &Recounting| {
+        let kinds: Vec<&str> = own.exclude.iter().map(|kind| kind.key()).collect();
+        if kinds.is_empty() { "none".to_string() } else { kinds.join(", ") }
+    };
+    if before.exclude != now.exclude {
+        lines.push(format!("exclude: {} instead of {}", excluded(now), excluded(before)));
+    }
+}
+
+fn cap_change(lines: &mut Vec<String>, what: &str, before: Option<u32>, now: Option<u32>) {
+    let shown = |cap: Option<u32>| cap.map_or_else(|| "none".to_string(), |cap| cap.to_string());
+    if before != now {
+        lines.push(format!("cap {what}: {} instead of {}", shown(now), shown(before)));
+    }
+}
+
+fn cohort_changes(old: &Study, new: &Study, lines: &mut Vec<String>) {
+    for cohort in &new.cohorts {
+        let before = old.cohorts.iter().find(|known| known.id == cohort.id);
+        if let Some(known) = before.filter(|known| known.when != cohort.when) {
+            lines.push(format!(
+                "cohort {}: rule `{}` instead of `{}`; everybody on file is counted by the new one",
+                cohort.id, cohort.when.source, known.when.source
+            ));
+        }
+        cap_change(lines, &format!("of cohort {}", cohort.id), before.map(|known| known.cap), Some(cohort.cap));
+    }
+    for gone in old.cohorts.iter().filter(|known| !new.cohorts.iter().any(|cohort| cohort.id == known.id)) {
+        cap_change(lines, &format!("of cohort {}", gone.id), Some(gone.cap), None);
+    }
+}
+
+fn forcing_changes(before: Rules<'_>, now: Rules<'_>, lines: &mut Vec<String>) {
+    if before.forcing != now.forcing {
+        let told = |own: &Forcing| match own.roles.iter().map(|role| role.key()).collect::<Vec<&str>>() {
+            roles if roles.is_empty() => "none".to_string(),
+            roles => format!("at most {}, by {}", own.limit, roles.join(", ")),
+        };
+        lines.push(format!("given by hand: {} instead of {}", told(now.forcing), told(before.forcing)));
+    }
+}
+
+fn cap_changes(old: Rules<'_>, new: Rules<'_>, lines: &mut Vec<String>) {
+    cap_change(lines, "in all", old.caps.total, new.caps.total);
+    cap_change(lines, "of each stratum", old.caps.stratum, new.caps.stratum);
+    let of =
+        |rules: Rules<'_>, code: &str| rules.caps.arms.iter().filter(|(own, _)| own == code).map(|(_, cap)| *cap).min();
+    for arm in new.arms {
+        cap_change(lines, &format!("of arm {}", arm.code), of(old, &arm.code), of(new, &arm.code));
+    }
+}
+
+fn site_cap_changes(old: &Study, new: &Study, lines: &mut Vec<String>) {
+    for site in &new.sites {
+        if let Some(before) = old.find_site(&site.code) {
+            cap_change(lines, &format!("of site {}", site.code), before.cap, site.cap);
+        }
+        for own in &new.randomizations {
+            let before = old.find_randomization(&own.id).map(|before| before.site_caps.of(&site.code));
+            if let Some(before) = before {
+                let what = format!("of site {} in allocation {}", site.code, own.id);
+                cap_change(lines, &what, before, own.site_caps.of(&site.code));
+            }
+        }
+    }
+}
+
+fn site_changes(old: &Study, new: &Study, lines: &mut Vec<String>) {
+    let added = new.sites.iter().filter(|site| old.find_site(&site.code).is_none());
+    lines.extend(added.map(|site| format!("site {}: added", site.code)));
+    let people = |study: &Study| study.people.iter().map(|person| person.id.clone()).collect::<Vec<String>>();
+    let (before, now) = (people(old), people(new));
+    lines.extend(now.iter().filter(|id| !before.contains(id)).map(|id| format!("person {id}: added")));
+    lines.extend(before.iter().filter(|id| !now.contains(id)).map(|id| format!("person {id}: removed")));
+}
