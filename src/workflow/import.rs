@@ -150,18 +150,41 @@ pub fn fit(
         let stratum = stratum_of(scheme, &subject.levels);
         match state.record(scheme, &subject.levels, &subject.allotment) {
             Ok(()) => history.count(scheme, &subject),
-            Err(Fault::NoPlace(_) | Fault::BlockSize | Fault::ListUsedUp) if broken.contains(&stratum) => {}
+            Err(Fault::NoPlace(_) | Fault::BlockSize { .. } | Fault::ListUsedUp) if broken.contains(&stratum) => {}
             Err(fault) => {
-                if matches!(fault, Fault::NoPlace(_) | Fault::BlockSize | Fault::ListUsedUp) {
+                wrong.push(in_words(scheme, &fault, &stratum));
+                if matches!(fault, Fault::NoPlace(_) | Fault::BlockSize { .. } | Fault::ListUsedUp) {
                     broken.insert(stratum);
                 }
-                wrong.push(fault.to_string());
             }
         }
         misfits.extend(wrong.into_iter().map(|wrong| Misfit { line: line.number, wrong }));
         history.subjects.push(subject);
     }
     if misfits.is_empty() { Ok(history) } else { Err(misfits) }
+}
+
+/// What is wrong with a line that the lines above leave no place for; whoever imports may know the sizes of blocks.
+fn in_words(scheme: &Scheme, fault: &Fault, stratum: &[String]) -> String {
+    let (Fault::BlockSize { given, open }, Method::Block(sizes)) = (fault, scheme.method()) else {
+        return fault.to_string();
+    };
+    let wrong = match given {
+        Some(given) => format!("the block size is {given}"),
+        None => "the column \"block_size\" is empty".to_owned(),
+    };
+    let named = scheme.strata().iter().zip(stratum).map(|(id, level)| format!("{id}={level}"));
+    let named: Vec<String> = named.collect();
+    let place = if named.is_empty() { String::new() } else { format!(" of {}", named.join(", ")) };
+    match open {
+        Some((size, given)) => {
+            format!("{wrong}, but the open block{place} has the size {size}, with {given} given above")
+        }
+        None => {
+            let sizes: Vec<String> = sizes.iter().map(|own| own.size.to_string()).collect();
+            format!("{wrong}, where a block{place} begins; [block] sizes are {}", sizes.join(", "))
+        }
+    }
 }
 
 /// When a line says that it was allocated; what is wrong with that.

@@ -159,8 +159,24 @@ fn a_history_is_counted_back_before_it_is_taken() {
     place.ends(3, "allocation import aurora nosuch.csv");
     for (from, to, line, wrong) in [
         ("B-04,M,011,STD,4", "B-04,M,011,COMB,4", 10, "no place left"),
-        ("A-02,F,011,COMB,4", "A-02,F,011,COMB,6", 5, "block size"),
-        ("A-02,F,011,COMB,4", "A-02,F,011,COMB,", 5, "block size"),
+        (
+            "A-02,F,011,COMB,4",
+            "A-02,F,011,COMB,6",
+            5,
+            "the block size is 6, but the open block of site=011, sex=F has the size 4, with 1 given above",
+        ),
+        (
+            "A-02,F,011,COMB,4",
+            "A-02,F,011,COMB,",
+            5,
+            "the column \"block_size\" is empty, but the open block of site=011, sex=F has the size 4",
+        ),
+        (
+            "A-01,F,011,STD,4",
+            "A-01,F,011,STD,5",
+            3,
+            "the block size is 5, where a block of site=011, sex=F begins; [block] sizes are 4, 6",
+        ),
         ("A-02,F", "A-01,F", 5, "twice"),
         ("A-02,F", ",F", 5, "empty"),
         ("A-02,F,011", "A-02,X,011", 5, "level"),
@@ -199,7 +215,7 @@ fn everything_that_is_wrong_with_a_history_is_told_at_once() {
         "bad.csv:8: \"2024-05-01\" in the column \"at\" is before a line above",
         "bad.csv:8: \"NEW\" is no arm of the scheme",
         "bad.csv:9: \"2999-01-01\" in the column \"at\" is yet to come",
-        "bad.csv:9: the block size is missing or wrong",
+        "bad.csv:9: the block size is 5, but the open block of site=011, sex=F has the size 4, with 2 given above",
         "bad.csv:12: \"2024-05-03 08:00\" in the column \"at\" is before a line above",
     ] {
         assert!(said.contains(wrong), "{wrong} is not in\n{said}");

@@ -13,7 +13,8 @@ use crate::limits;
 /// Columns of the arm and of the number, in either shape.
 const ARM_COLUMNS: [&str; 2] = ["arm", "redcap_randomization_group"];
 const NUMBER: &str = "number";
-/// REDCap's own number is a code that its users choose; only its order of lines is a sequence.
+/// REDCap's own number is a code that its users choose; only its order of lines is a sequence. Where codes that count upwards do not
+/// ascend, the list was most likely sorted otherwise after it was made.
 const REDCAP_NUMBER: &str = "redcap_randomization_number";
 const REDCAP_GROUP: &str = "redcap_data_access_group";
 
@@ -125,7 +126,8 @@ impl Sheet<'_> {
         };
         let Some(places) = self.places(&header, &mut problems) else { return (list, problems) };
         let mut last: BTreeMap<Vec<String>, u64> = BTreeMap::new();
-        let mut codes = BTreeSet::new();
+        let (mut codes, mut counted) = (BTreeSet::new(), BTreeMap::new());
+        let mut unsorted = None;
         for record in reader.records() {
             let record = match record {
                 Ok(record) => record,
@@ -156,9 +158,14 @@ impl Sheet<'_> {
                 problems.push(self.problem(line, arm_key, format!("there is no arm \"{arm}\""), &right));
                 continue;
             }
+            let stratum: Vec<String> = levels.into_values().collect();
+            if let Some(place) = places.code {
+                let (_, code) = cell(&header, &record, place);
+                unsorted = unsorted.or_else(|| self.follows(&mut counted, stratum.clone(), code, line));
+            }
             if let Some(place) = places.number {
                 let (_, number) = cell(&header, &record, place);
-                self.check_number(&mut last, levels.into_values().collect(), number, line, &mut problems);
+                self.check_number(&mut last, stratum, number, line, &mut problems);
             }
             if let Some(place) = places.code {
                 let (key, code) = cell(&header, &record, place);
@@ -170,6 +177,7 @@ impl Sheet<'_> {
         if problems.is_empty() && list.places() == 0 {
             problems.push(self.problem(None, "", "has no line with an arm".to_owned(), "one line for each subject"));
         }
+        problems.extend(unsorted);
         (list, problems)
     }
 
@@ -248,6 +256,26 @@ impl Sheet<'_> {
         (problems.len() == before).then_some(levels)
     }
 
+    /// A warning if that code counts less far than the one before in its stratum.
+    fn follows(
+        &self,
+        counted: &mut BTreeMap<Vec<String>, String>,
+        stratum: Vec<String>,
+        code: &str,
+        line: Option<u64>,
+    ) -> Option<Problem> {
+        let (begin, number) = counter(code)?;
+        let last = counted.insert(stratum, code.to_owned())?;
+        let (before, most) = counter(&last)?;
+        (before == begin && most > number).then(|| {
+            let wrong = format!(
+                "\"{code}\" stands behind \"{last}\": arms are given in the order of the lines, whatever the numbers"
+            );
+            let right = "look whether the list was sorted otherwise after it was made; if so, sort it by these numbers";
+            Problem { weight: Weight::Warning, ..self.problem(line, REDCAP_NUMBER, wrong, right) }
+        })
+    }
+
     /// Numbers ascend by one in each stratum: a list that was sorted wrongly is the known disaster of imports.
     fn check_number(
         &self,
@@ -273,6 +301,12 @@ impl Sheet<'_> {
         }
         last.insert(stratum, number);
     }
+}
+
+/// `R-017` as `R-` and 17; `None` of a code that does not end in a number.
+fn counter(code: &str) -> Option<(&str, u64)> {
+    let begin = code.trim_end_matches(|c: char| c.is_ascii_digit());
+    Some((begin, code.strip_prefix(begin)?.parse().ok()?))
 }
 
 fn cell<'r>(header: &'r [String], record: &'r csv::StringRecord, place: usize) -> (&'r str, &'r str) {

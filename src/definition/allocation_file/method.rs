@@ -257,7 +257,11 @@ fn urn(desk: &mut Desk<'_>, section: &Section<'_, '_>) -> Option<Method> {
         weight(desk, &section.path_of(key), value)
     };
     let (alpha, beta) = (part("alpha"), part("beta"));
-    if alpha.as_ref().is_some_and(Zero::is_zero) && beta.as_ref().is_some_and(|beta| !beta.is_zero()) {
+    if beta.as_ref().is_some_and(Zero::is_zero) {
+        let (_, at, _) = section.entries().find(|(key, _, _)| *key == "beta")?;
+        let wrong = "is 0: no allocation changes the urn, so this is simple randomization, which balances nothing";
+        desk.warn(Some(at), &section.path_of("beta"), wrong, "1, for example; or method = \"simple\"");
+    } else if alpha.as_ref().is_some_and(Zero::is_zero) && beta.is_some() {
         let (_, at, _) = section.entries().find(|(key, _, _)| *key == "alpha")?;
         desk.warn(
             Some(at),

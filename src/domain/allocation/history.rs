@@ -67,7 +67,7 @@ fn explain_blocks(
         let arm = plan.find_arm(&row.arm).map_err(|fault| (Some(at), fault))?;
         let theirs = stratum(plan, &row.levels).map_err(|fault| (Some(at), fault))?;
         if row.block_size.is_some_and(|known| sizes.iter().all(|size| size.size != known)) {
-            return Err((Some(at), Fault::BlockSize));
+            return Err((Some(at), Fault::BlockSize { given: row.block_size, open: None }));
         }
         if theirs == own {
             given.push((arm, row.block_size));

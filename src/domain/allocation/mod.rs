@@ -118,7 +118,13 @@ pub enum Fault {
     Slot(String),
     /// The block size is absent where a block opens, is none of the scheme's, or differs from the open block's.
     #[error("the block size is missing or wrong")]
-    BlockSize,
+    BlockSize {
+        /// What was given.
+        given: Option<u64>,
+        /// The size of the block that is open in the stratum, if one is, and how many of its places were given. Not in the words
+        /// above, which may stand in a log.
+        open: Option<(u64, u64)>,
+    },
     /// The block has no place left for the arm, or the method would have given it with probability zero.
     #[error("the arm \"{0}\" has no place left")]
     NoPlace(String),

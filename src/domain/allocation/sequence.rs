@@ -60,14 +60,12 @@ impl Stratum {
         arm: usize,
         size: Option<u64>,
     ) -> Result<(), Fault> {
-        let size = size.ok_or(Fault::BlockSize)?;
-        let known = match &self.block {
-            Some(block) => block.size == size,
-            None => sizes.iter().any(|known| known.size == size),
+        let open = self.block.as_ref().map(|block| (block.size, block.arms.iter().sum::<u64>()));
+        let known = |size: &u64| match open {
+            Some((own, _)) => own == *size,
+            None => sizes.iter().any(|known| known.size == *size),
         };
-        if !known {
-            return Err(Fault::BlockSize);
-        }
+        let size = size.filter(known).ok_or(Fault::BlockSize { given: size, open })?;
         let mut block = self.block.clone().unwrap_or_else(|| OpenBlock { size, arms: vec![0; plan.arms.len()] });
         let left = block.left(plan).get(arm).copied().unwrap_or(0);
         if left == 0 {

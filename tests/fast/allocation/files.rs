@@ -211,8 +211,19 @@ fn poor_designs_are_warned_of() {
     assert!(two[0].contains("blocks of 2 let who knows the others guess 75.0 %"), "{two:?}");
     assert!(two[0].contains("sizes = [4, 6, 8] (68.1 %)"), "{two:?}");
     let unequal = warned(&block.replace("{ code = \"B\" }", "{ code = \"B\", ratio = 3 }").replace("2, 4", "4"));
-    assert!(unequal[0].contains("guess 81.3 % of all allocations right; always naming the largest arm is right in 75.0 %"), "{unequal:?}");
+    assert!(
+        unequal[0].contains("guess 81.3 % of all allocations right; always naming the largest arm is right in 75.0 %"),
+        "{unequal:?}"
+    );
     assert_eq!(warned(&block.replace("2, 4", "4")), Vec::<String>::new());
+    let arms = "arms = [ { code = \"A\" }, { code = \"B\" } ]";
+    let urn = |alpha: u32| format!("method = \"wei-urn\"\n{arms}\n[wei-urn]\nalpha = {alpha}\nbeta = 0");
+    for alpha in [0, 5] {
+        assert!(
+            warned(&urn(alpha))[0].contains("wei-urn.beta: is 0: no allocation changes the urn, so this is simple"),
+            "{alpha}"
+        );
+    }
     let cap = block.replace("2, 4", "4").replace("[block]", "strata = [\"site\"]\n[caps]\nstratum = 10\n[block]");
     assert!(warned(&cap)[0].contains("ends inside of a block of 4"), "{:?}", warned(&cap));
     let stick = "method = \"big-stick\"\narms = [ { code = \"A\" }, { code = \"B\" } ]\n[big-stick]\nlimit = 1";

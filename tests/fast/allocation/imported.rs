@@ -63,14 +63,25 @@ fn the_order_of_the_file_is_the_sequence_of_each_stratum() {
 #[test]
 fn a_redcap_allocation_table_is_a_list() {
     let text = LIST.replace("\"A\"", "\"1\"").replace("\"B\"", "\"2\"");
-    let table = "redcap_randomization_number,redcap_randomization_group,sex,redcap_data_access_group\nR-101,1,F,north\nR-093,2,F,north\n,2,M,north\n,1,M,north\n";
+    let table = "redcap_randomization_number,redcap_randomization_group,sex,redcap_data_access_group\nR-093,1,F,north\nR-101,2,F,north\n,2,M,north\n,1,M,north\n";
     let (scheme, problems) = read(&text, table);
     assert_eq!(problems, Vec::<String>::new());
     let scheme = scheme.unwrap();
     assert_eq!(arms_of(&scheme, &levels(&[("sex", "F"), ("site", "north")])), "12");
     assert_eq!(arms_of(&scheme, &levels(&[("sex", "M"), ("site", "north")])), "21");
-    let (_, problems) = read(&text, &table.replace("R-093", "R-101"));
-    assert_eq!(problems, ["list.csv:3: redcap_randomization_number: \"R-101\" stands twice — each number once"]);
+    let (_, problems) = read(&text, &table.replace("R-101", "R-093"));
+    assert_eq!(problems, ["list.csv:3: redcap_randomization_number: \"R-093\" stands twice — each number once"]);
+    // The lines are the sequence, and numbers against it are pointed at, once; those of another stratum or kind say nothing.
+    let sorted = table.replace("R-093", "R-0103") + "R-7,1,M,north\nS-6,2,M,north\nR-1,1,F,north\nR-2,2,F,north\n";
+    let (scheme, problems) = read(&text, &sorted);
+    assert_eq!(
+        problems,
+        [
+            "list.csv:3: redcap_randomization_number: \"R-101\" stands behind \"R-0103\": arms are given in the order of the lines, \
+          whatever the numbers — look whether the list was sorted otherwise after it was made; if so, sort it by these numbers"
+        ]
+    );
+    assert_eq!(arms_of(&scheme.unwrap(), &levels(&[("sex", "F"), ("site", "north")])), "1212");
     // The field of the stratum has another name there.
     let renamed = format!("{text}\ncolumns = {{ sex = \"gender\" }}");
     let (scheme, problems) = read(&renamed, &table.replace("sex", "gender"));
