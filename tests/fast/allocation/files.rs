@@ -212,7 +212,7 @@ fn poor_designs_are_warned_of() {
     assert!(two[0].contains("sizes = [4, 6, 8] (68.1 %)"), "{two:?}");
     let unequal = warned(&block.replace("{ code = \"B\" }", "{ code = \"B\", ratio = 3 }").replace("2, 4", "4"));
     assert!(
-        unequal[0].contains("guess 81.3 % of all allocations right; always naming the largest arm is right in 75.0 %"),
+        unequal[0].contains("guess 81.3 % of all allocations right, fixed blocks of 8 in 79.0 %; always naming the largest arm is right in 75.0 %"),
         "{unequal:?}"
     );
     assert_eq!(warned(&block.replace("2, 4", "4")), Vec::<String>::new());
