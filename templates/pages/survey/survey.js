@@ -69,12 +69,15 @@
       if (own(field.name)) form.prepend(field);
     }
     form.elements._seen.value = fresh.querySelector("[name=_seen]").value;
-    const told = document.getElementById("news");
-    if (told) told.textContent = news ? told.dataset.more : "";
+    return news;
   };
 
   let turn = 0;
-  const look = async () => {
+  const tell = (what) => {
+    const told = document.getElementById("news");
+    if (told) told.textContent = what === "" ? "" : told.dataset[what];
+  };
+  const look = async (told) => {
     const mine = ++turn;
     const fields = new URLSearchParams([...new FormData(form)].filter(([, value]) => typeof value === "string"));
     fields.set("_step", "look");
@@ -85,7 +88,8 @@
       const fresh = page.getElementById("answers");
       // Overtaken by a later answer, or another page altogether: pressing the button goes the whole way.
       if (mine !== turn || !fresh || fresh.querySelector("[name=_page]")?.value !== form.elements._page.value) return;
-      merge(document.importNode(fresh, true));
+      const news = merge(document.importNode(fresh, true));
+      tell(told ?? (news ? "more" : ""));
     } catch {
       // Without a connection the page stays as it is.
     }
@@ -118,9 +122,8 @@
   if (kept && kept !== before && !form.querySelector(".faulty")) {
     try {
       restore(JSON.parse(kept));
-      const told = document.getElementById("news");
-      if (told) told.textContent = told.dataset.restored;
-      if (form.dataset.follows) look().then(() => restore(JSON.parse(kept)));
+      tell("restored");
+      if (form.dataset.follows) look("restored").then(() => restore(JSON.parse(kept)));
     } catch {
       storage.removeItem(key);
     }
