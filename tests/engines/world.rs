@@ -130,7 +130,7 @@ impl World {
             }
             Engine::Postgres => {
                 let (base, template) = self.url.rsplit_once('/').unwrap();
-                (fresh_database(base, &format!("TEMPLATE {template}")).await, None)
+                (fresh_database(base, &format!("TEMPLATE {template} STRATEGY FILE_COPY")).await, None)
             }
         };
         let store = Store::open(&url).await.unwrap().with_ring(ring());
@@ -154,14 +154,20 @@ impl World {
 pub(crate) async fn fresh_url(engine: Engine) -> Option<(String, Option<tempfile::TempDir>)> {
     match engine {
         Engine::Sqlite => {
-            let folder = tempfile::tempdir().unwrap();
+            let folder = in_memory();
             Some((format!("sqlite://{}", folder.path().join("hagaki.db").display()), Some(folder)))
         }
         Engine::Postgres => {
             let server = server()?;
-            Some((fresh_database(&server.base, "").await, None))
+            Some((fresh_database(&server.base, "STRATEGY FILE_COPY").await, None))
         }
     }
+}
+
+/// A folder in memory where the system has one: waiting for the disk took most of the time, and no test cuts the power.
+pub(crate) fn in_memory() -> tempfile::TempDir {
+    let memory = std::path::Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
 }
 
 async fn fresh_database(base: &str, options: &str) -> String {
