@@ -156,7 +156,9 @@ pub const PROVIDER_ANSWER_BYTES: usize = 256 * 1024;
 pub const PROVIDER_KNOWN_SECONDS: i64 = 3600;
 /// Time in which somebody comes back from an identity provider, in seconds (10 minutes).
 pub const PROVIDER_FLOW_SECONDS: i64 = 600;
-/// Acts about an account that are shown.
+/// Acts about an account that its page shows.
+pub const ACCOUNT_ACTS_ON_PAGE: i64 = 10;
+/// Acts about an account that are shown to an operator.
 pub const ACCOUNT_ACTS_SHOWN: i64 = 50;
 /// By how much clocks of one installation may differ, in seconds.
 pub const CLOCK_SLACK_SECONDS: i64 = 60;

@@ -29,10 +29,12 @@ pub(super) fn read(
             roles: read_roles(&section),
             sites: read_sites(&section, sites),
             language: read_language(&section, languages),
+            representative: section.text("representative", "yamada"),
         };
         people.push(Located { value: person, line: section.line, key: section.key("") });
         section.close();
     }
+    check_representatives(root, &people);
     if people.len() > limits::PEOPLE {
         root.wrong("people", format!("there are more than {} people", limits::PEOPLE), "");
     }
@@ -46,6 +48,29 @@ pub(super) fn read(
         warn_of_deserted_sites(root, &people, sites);
     }
     people
+}
+
+/// Whoever speaks for a group is a person of the study who speaks for themselves.
+fn check_representatives(root: &Section, people: &[Located<Person>]) {
+    for group in people {
+        let Some(named) = &group.value.representative else { continue };
+        let found = people.iter().find(|one| one.value.id == *named);
+        let (wrong, right) = match found {
+            Some(one) if one.value.id == group.value.id => {
+                ("a group cannot speak for itself".to_string(), "name the person who answers for it".to_string())
+            }
+            Some(one) if one.value.representative.is_some() => (
+                format!("\"{named}\" is a group, too"),
+                "name a person who answers for it, with an address of their own".to_string(),
+            ),
+            Some(_) => continue,
+            None => {
+                let ids: Vec<&str> = people.iter().map(|one| one.value.id.as_str()).collect();
+                (format!("nobody has the id \"{named}\""), did_you_mean(named, &ids))
+            }
+        };
+        root.report.at(root.source.file, Some(group.line), format!("{}.representative", group.key), wrong, right);
+    }
 }
 
 fn warn_of_deserted_sites(root: &Section, people: &[Located<Person>], sites: &[Located<Site>]) {

@@ -272,6 +272,9 @@ pub struct Person {
     pub sites: Vec<String>,
     /// Language of their letters, if not the study's first.
     pub language: Option<Language>,
+    /// Id of whoever speaks for them, where several people share the address: without that person's word by mail no password of
+    /// the account is chosen.
+    pub representative: Option<String>,
 }
 
 impl Person {

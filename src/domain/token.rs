@@ -141,8 +141,13 @@ impl ReplyToken {
 
     /// Its sub-address, `c.TOKEN`.
     pub fn sub_address(&self) -> String {
-        format!("c.{}", self.text)
+        reply_sub_address(&self.text)
     }
+}
+
+/// The sub-address of a token's text.
+pub fn reply_sub_address(text: &str) -> String {
+    format!("c.{text}")
 }
 
 /// The digest under which a reply token is kept, in hexadecimal; of any text, in any case.

@@ -123,6 +123,12 @@ pub enum Kind {
     SurveyConfirm,
     /// Somebody with an account chooses a password, by the link in it.
     AccountLink,
+    /// What was done about how somebody signs in, to the owner of the account.
+    AccountChanged,
+    /// A password of a group's account is to be chosen: its representative replies to go on.
+    GroupConfirm,
+    /// The link went to the group, to its representative who confirmed it.
+    GroupConfirmed,
 }
 
 /// Whom a kind of letter is for.
@@ -142,7 +148,7 @@ pub enum Audience {
 
 impl Kind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Kind; 59] = [
+    pub const ALL: [Kind; 62] = [
         Kind::AssignmentOpen,
         Kind::AssignmentBlinded,
         Kind::RegistrationDone,
@@ -202,6 +208,9 @@ impl Kind {
         Kind::SurveyDone,
         Kind::SurveyConfirm,
         Kind::AccountLink,
+        Kind::AccountChanged,
+        Kind::GroupConfirm,
+        Kind::GroupConfirmed,
     ];
 
     /// Name of the templates' folder; also in commands, tables and logs.
@@ -266,6 +275,9 @@ impl Kind {
             Kind::SurveyDone => "survey-done",
             Kind::SurveyConfirm => "survey-confirm",
             Kind::AccountLink => "account-link",
+            Kind::AccountChanged => "account-changed",
+            Kind::GroupConfirm => "group-confirm",
+            Kind::GroupConfirmed => "group-confirmed",
         }
     }
 
@@ -284,7 +296,7 @@ impl Kind {
             | Kind::DigestUnblinded
             | Kind::Balance => Audience::Unblinded,
             Kind::Unblinded => Audience::Entitled,
-            Kind::Invitation | Kind::AccountLink => Audience::Participant,
+            Kind::Invitation | Kind::AccountLink | Kind::AccountChanged => Audience::Participant,
             Kind::NoticeBlind
             | Kind::NoticeOpen
             | Kind::NoticeRandomizedBlind
@@ -297,6 +309,7 @@ impl Kind {
             | Kind::KitsShortBlinded
             | Kind::CohortFilling
             | Kind::AmendmentFailed
+            | Kind::GroupConfirm
             | Kind::Digest => Audience::Staff,
             _ => Audience::Sender,
         }
@@ -384,6 +397,7 @@ mod tests {
             roles: roles.to_vec(),
             sites: vec![],
             language: None,
+            representative: None,
         };
         let naming: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| kind.names_arm()).collect();
         assert_eq!(naming.len(), 15);

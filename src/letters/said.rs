@@ -31,6 +31,7 @@ impl<'s> Said<'s> {
             roles: Vec::new(),
             sites: Vec::new(),
             language: None,
+            representative: None,
         };
         Said { study, language, today, operator, pieces: pieces_for_texts(language).ok() }
     }

@@ -23,6 +23,11 @@ pub fn rescreening_key(language: Language) -> &'static str {
     piece(language, "rescreening-key").expect("the words of every language are built in")
 }
 
+/// What was done about how somebody signs in, by its key, in words.
+pub fn act(language: Language, key: &str) -> String {
+    piece(language, &format!("act-{key}")).unwrap_or(key).to_string()
+}
+
 /// Name of the piece that words why a mail is held or not answered; `held-other` for a key without words.
 pub fn held_piece(key: &str) -> String {
     let name = format!("held-{key}");
@@ -57,6 +62,18 @@ mod tests {
         }
         assert_eq!(held_piece("../frame/text"), "held-other");
         assert_eq!(held(Language::En, "a-reason-of-tomorrow"), None);
+    }
+
+    #[test]
+    fn every_act_upon_an_account_has_words_in_every_language() {
+        for language in Language::ALL {
+            for known in crate::store::account_act::Act::ALL {
+                assert!(
+                    piece(language, &format!("act-{}", known.key())).is_some_and(|words| !words.is_empty()),
+                    "{known:?}"
+                );
+            }
+        }
     }
 
     #[test]

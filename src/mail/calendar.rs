@@ -12,7 +12,7 @@ use crate::store::{Store, calendar, planned as planned_rows, urn};
 use crate::workflow::ledger::Ledger;
 use crate::workflow::planned::{self, Settled};
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
-use crate::workflow::{DeskAddress, Failure, Keys, Means, calendar as daily};
+use crate::workflow::{DeskAddress, Failure, Keys, Means, account_notices, calendar as daily};
 
 /// The loop.
 pub struct Calendar {
@@ -74,6 +74,14 @@ impl Calendar {
                     tracing::error!(study = id, %error, "the sealed answers of a study could not be opened; they stay, and it is tried again");
                     failed = Some(error);
                 }
+            }
+        }
+        match account_notices::step(&self.shelf, self.means()).await {
+            Ok(true) => did = Did::Something,
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(%error, "owners could not be told what was done about their accounts; it is tried again");
+                failed = Some(error);
             }
         }
         // Nothing waits for it, and it is tried again at the next step.

@@ -96,6 +96,7 @@ statements! { "account":
     END_SESSION = same "DELETE FROM account_session WHERE digest = $1";
     END_SESSIONS = same "DELETE FROM account_session WHERE account_id = $1";
     END_OTHERS = same "DELETE FROM account_session WHERE account_id = $1 AND digest <> $2";
+    COUNT_SESSIONS = same "SELECT count(*) FROM account_session WHERE account_id = $1 AND waiting = 0 AND ends_at > $2 AND idle_at > $2";
     END_OVER = same "DELETE FROM account_session WHERE ends_at <= $1 OR idle_at <= $1";
 }
 
@@ -298,6 +299,14 @@ pub async fn prolong(store: &Store, digest: &Sha256Digest, idle_at: Instant) -> 
 /// Those of the database.
 pub async fn end_session(store: &Store, digest: &Sha256Digest) -> Result<(), StoreError> {
     store.write(&END_SESSION, binds![digest]).await.map(drop)
+}
+
+/// How many sessions let somebody in by an account now.
+///
+/// # Errors
+/// Those of the database.
+pub async fn count_sessions<'a>(from: impl Into<Reader<'a>>, id: &Mark, now: Instant) -> Result<i64, StoreError> {
+    from.into().find(&COUNT_SESSIONS, binds![id, now]).await?.map_or(Ok(0), |mut row| row.int())
 }
 
 /// Takes away sessions and links that are over.

@@ -1,6 +1,6 @@
 //! What was done about how somebody signs in, by themselves or by an operator.
 
-use super::sql::{binds, statements, words};
+use super::sql::{Row, binds, statements, words};
 use super::tx::Expect;
 use super::{Reader, StoreError, Tx};
 use crate::domain::survey::Mark;
@@ -47,7 +47,10 @@ pub struct ActRow {
 }
 
 statements! { "account_act":
-    INSERT = same "INSERT INTO account_act (account_id, at, actor, act, reason) VALUES ($1, $2, $3, $4, $5)";
+    INSERT = same "INSERT INTO account_act (account_id, at, actor, act, reason, told) VALUES ($1, $2, $3, $4, $5, 0)";
+    UNTOLD = same "SELECT account_id FROM account_act WHERE told = 0 GROUP BY account_id ORDER BY min(id) LIMIT $1";
+    TAKE = same "SELECT at, actor, act, reason FROM account_act WHERE account_id = $1 AND told = 0 ORDER BY id";
+    TOLD = same "UPDATE account_act SET told = 1 WHERE account_id = $1 AND told = 0";
     LIST = same "SELECT at, actor, act, reason FROM account_act WHERE account_id = $1 ORDER BY id DESC LIMIT $2";
 }
 
@@ -73,10 +76,27 @@ pub async fn insert_own(tx: &mut Tx, account: &Mark, act: Act, at: Instant) -> R
 /// # Errors
 /// Those of the database.
 pub async fn list<'a>(from: impl Into<Reader<'a>>, account: &Mark, most: i64) -> Result<Vec<ActRow>, StoreError> {
-    let rows = from.into().fetch(&LIST, binds![account, most]).await?;
-    rows.into_iter()
-        .map(|mut row| {
-            Ok(ActRow { at: row.instant()?, actor: row.text()?, act: row.word(Act::find)?, reason: row.text()? })
-        })
-        .collect()
+    from.into().fetch(&LIST, binds![account, most]).await?.into_iter().map(read).collect()
+}
+
+fn read(mut row: Row) -> Result<ActRow, StoreError> {
+    Ok(ActRow { at: row.instant()?, actor: row.text()?, act: row.word(Act::find)?, reason: row.text()? })
+}
+
+/// Accounts whose owners were not told yet of something, those that wait longest first.
+///
+/// # Errors
+/// Those of the database.
+pub async fn untold<'a>(from: impl Into<Reader<'a>>, most: i64) -> Result<Vec<Mark>, StoreError> {
+    from.into().fetch(&UNTOLD, binds![most]).await?.into_iter().map(|mut row| row.mark()).collect()
+}
+
+/// What an owner was not told of yet, in the order of doing; from now on it is told. The account must be held.
+///
+/// # Errors
+/// Those of the database.
+pub async fn take_untold(tx: &mut Tx, account: &Mark) -> Result<Vec<ActRow>, StoreError> {
+    let rows = tx.fetch(&TAKE, binds![account]).await?;
+    tx.execute(&TOLD, binds![account]).await?;
+    rows.into_iter().map(read).collect()
 }

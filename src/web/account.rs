@@ -26,7 +26,10 @@ use super::survey::Tools;
 use crate::domain::credential::Secret;
 use crate::domain::language::Language;
 use crate::domain::password::Weak;
+use crate::domain::time::Zone;
+use crate::letters::words;
 use crate::limits;
+use crate::store::account_act::{self, ActRow};
 use crate::store::{account, participant, study};
 use crate::workflow::Failure;
 use crate::workflow::accounts::{self, Asked, Chosen, Entered, Goal, Visitor};
@@ -119,6 +122,7 @@ impl AccountPages {
             .route("/confirm", get(second::show_confirm).post(second::confirm))
             .route("/account/second", get(second::show).post(second::change))
             .route("/sign-out", post(leave))
+            .route("/account/others", post(leave_others))
             .route("/account", get(show_account).post(ask))
             .route("/account/{secret}", get(show_choice).post(choose))
             .with_state(self);
@@ -200,14 +204,32 @@ impl AccountPages {
         self.cookie(headers).is_some_and(|secret| secret.guard().as_bytes().ct_eq(guard.as_bytes()).into())
     }
 
+    /// What was done about how an account signs in, the last first, and in how many other browsers it is in.
+    async fn account_of(
+        &self,
+        language: Language,
+        visitor: &Visitor,
+        zone: Zone,
+    ) -> Result<(Vec<Value>, i64), Failure> {
+        let (store, id) = (self.tools.shelf.store(), &visitor.account.id);
+        let acts = account_act::list(store, id, limits::ACCOUNT_ACTS_ON_PAGE).await?;
+        let told = |act: ActRow| {
+            let own = act.actor == account_act::OWNER;
+            json!({ "at": act.at.local(zone), "what": words::act(language, act.act.key()), "own": own })
+        };
+        let sessions = account::count_sessions(store, id, self.tools.clock.now()).await?;
+        Ok((acts.into_iter().map(told).collect(), sessions - 1))
+    }
+
     async fn home(&self, language: Language, (visitor, secret): (Visitor, Secret)) -> Result<Response, Failure> {
         let store = self.tools.shelf.store();
-        let mut studies = Vec::new();
+        let (mut studies, mut zone) = (Vec::new(), None);
         let most = i64::try_from(limits::STUDIES_OF_AN_ACCOUNT).unwrap_or(i64::MAX);
         for member in participant::list_of_account(store, &visitor.account.id, most).await? {
             let shelved = self.tools.shelf.find_by_id(member.study_id).await?;
             // Of a rehearsal that the real study has taken the place of, nothing is asked any more.
             let current = study::find_current(store, &shelved.study.slug).await?;
+            zone.get_or_insert(shelved.study.zone);
             if member.state == participant::State::Active && current.is_some_and(|row| row.id == shelved.id) {
                 studies.push(json!({ "title": shelved.study.title.in_language(language),
                                      "link": format!("/s/{}/form", shelved.study.slug) }));
@@ -216,12 +238,16 @@ impl AccountPages {
         let mut cases = Vec::new();
         for shelved in accounts::staff_of(&self.tools.shelf, &visitor.account.address).await? {
             let link = Goal::cases(&shelved.study.slug).path();
+            zone.get_or_insert(shelved.study.zone);
             cases.push(json!({ "title": shelved.study.title.in_language(language), "link": link }));
         }
         let guard = secret.guard();
         let sheet = Sheet { language, path: "/account", to: None, guard: Some(&guard), signed_in: true };
         let second = second_factor::standing(store, &visitor.account.id).await?;
+        let (acts, others) = self.account_of(language, &visitor, zone.unwrap_or(Zone::UTC)).await?;
+        let others = (others > 0).then(|| PAGES.word(language, "others", &[("count", &others.to_string())]));
         let facts = json!({
+            "acts": acts, "others": others,
             "address": visitor.account.address, "studies": studies, "cases": cases, "second": second.active,
             "offered": second.active || second_factor::is_offered(store),
         });
@@ -327,6 +353,22 @@ async fn leave(State(pages): State<AccountPages>, headers: HeaderMap, Form(typed
         }
         Err(error) => pages.unavailable(&error.into(), &headers),
     }
+}
+
+/// Signs out everywhere but in this browser.
+async fn leave_others(State(pages): State<AccountPages>, headers: HeaderMap, Form(typed): Form<Typed>) -> Response {
+    let language = language(typed.lang.as_deref(), &headers);
+    if !pages.is_ours(&headers, &typed.guard) {
+        return pages.told(StatusCode::FORBIDDEN, language, "elsewhere");
+    }
+    let left = async {
+        if let Some((visitor, _)) = pages.visitor(&headers).await? {
+            accounts::leave_others(pages.tools.shelf.store(), &visitor).await?;
+        }
+        Ok(Redirect::to(&format!("/account?lang={}", language.code())).into_response())
+    };
+    let left: Result<Response, Failure> = left.await;
+    left.unwrap_or_else(|failure| pages.unavailable(&failure, &headers))
 }
 
 async fn show_account(State(pages): State<AccountPages>, Query(wish): Query<Wish>, headers: HeaderMap) -> Response {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::compose::{self, Addressing, Outgoing};
+use super::group;
 use super::second_factor::Given;
 use super::shelf::{Shelf, ShelvedStudy};
 use super::sign_in;
@@ -187,6 +188,11 @@ pub async fn send_link(shelf: &Shelf, means: Means<'_>, address: &str) -> Result
         return Ok(());
     }
     let Some((shelved, person)) = whose(shelf, known.as_ref(), address).await? else { return Ok(()) };
+    if let Some(representative) = group::representative(&shelved.study, &person) {
+        let mut tx = store.begin().await?;
+        group::ask(&mut tx, &shelved, means, (&person, address), representative).await?;
+        return Ok(tx.commit().await?);
+    }
     let to = Addressing { address: Some(address), ..Addressing::unasked(&shelved.study, &person) };
     let link = write_link(&shelved, means, to, known.is_some_and(|account| account.state == State::Active))?;
     let mut tx = store.begin().await?;
@@ -236,7 +242,7 @@ pub(super) async fn keep_link(
 }
 
 /// Who has that address: a member on the roll of a study, or somebody among the people of one; with the study that writes to them.
-async fn whose(
+pub(super) async fn whose(
     shelf: &Shelf,
     known: Option<&AccountRow>,
     address: &str,
@@ -255,9 +261,13 @@ async fn whose(
     }))
 }
 
-/// Whether that address is somebody's: of a member on a roll, or of the people of a study.
-pub(super) async fn is_listed(shelf: &Shelf, known: Option<&AccountRow>, address: &str) -> Result<bool, Failure> {
-    Ok(whose(shelf, known, address).await?.is_some())
+/// Whose that address is: of a member on a roll, or of the people of a study.
+pub(super) async fn listed(
+    shelf: &Shelf,
+    known: Option<&AccountRow>,
+    address: &str,
+) -> Result<Option<Person>, Failure> {
+    Ok(whose(shelf, known, address).await?.map(|(_, person)| person))
 }
 
 /// At most so many studies that have somebody of that address among their people, by slug; not all studies are looked through for it.
@@ -489,6 +499,16 @@ pub async fn resume(store: &Store, secret: &Secret, now: Instant) -> Result<Opti
         account::prolong(store, &visitor.session.digest, idle_at).await?;
     }
     Ok(Some(visitor))
+}
+
+/// Ends every session of an account but the one its owner is in.
+///
+/// # Errors
+/// The database.
+pub async fn leave_others(store: &Store, visitor: &Visitor) -> Result<(), Failure> {
+    let mut tx = store.begin().await?;
+    account::end_other_sessions(&mut tx, &visitor.account.id, &visitor.session.digest).await?;
+    Ok(tx.commit().await?)
 }
 
 /// Who gave the password in a session that waits for the second factor.

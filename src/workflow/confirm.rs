@@ -4,25 +4,26 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use super::Failure;
-use super::Settled;
 use super::accept::{Asking, enrollment};
 use super::by_mail::{self, WaitingResponse};
 use super::compose::{self, Addressing};
 use super::deed::{self, WaitingDeed};
 use super::enroll::Confirmed;
+use super::group::{self, WaitingGroup};
 use super::ledger::Ledger;
 use super::randomize::{self, WaitingRandomization};
+use super::shelf::ShelvedStudy;
+use super::{Failure, Means, Settled};
 use crate::domain::answer::{self, Form, Line};
 use crate::domain::chain::Sha256Digest;
 use crate::domain::kept::{Column, Kept, Place};
 use crate::domain::time::Instant;
-use crate::domain::token::{ReplyToken, reply_digest};
+use crate::domain::token::{ReplyToken, reply_digest, reply_sub_address};
 use crate::letters::facts::{Confirm, ConfirmExpired};
 use crate::letters::{Facts, Kind};
 use crate::limits;
-use crate::store::outbox;
 use crate::store::pending::{self, PendingRow};
+use crate::store::{Tx, outbox};
 
 /// What waits for the reply.
 #[derive(Debug, Serialize, Deserialize)]
@@ -42,6 +43,8 @@ pub(super) enum Waiting {
         #[serde(default)]
         rescreens: Option<String>,
     },
+    /// A group's account whose password is to be chosen.
+    Group(WaitingGroup),
     /// An act about a subject.
     Deed(WaitingDeed),
 }
@@ -68,13 +71,24 @@ pub(super) async fn wait(
     waiting: &Waiting,
 ) -> Result<(String, Instant), Failure> {
     let Asking { shelved, means, arrival, person, .. } = asking;
+    keep(&mut ledger.tx, shelved, means, (&person.id, Some(arrival.inbox_id)), waiting).await
+}
+
+/// Keeps what waits for the word of a person under a fresh token: the address with it, and until when it is good.
+pub(super) async fn keep(
+    tx: &mut Tx,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    (person, inbox_id): (&str, Option<i64>),
+    waiting: &Waiting,
+) -> Result<(String, Instant), Failure> {
     let token = ReplyToken::new(means.dice);
     let expires_at = means.now.plus_seconds(limits::CONFIRM_SECONDS);
     let row = PendingRow {
         token_digest: digest_of(&token.text),
         study_id: shelved.id,
-        person: person.id.clone(),
-        inbox_id: Some(arrival.inbox_id),
+        person: person.to_string(),
+        inbox_id,
         body: serde_json::to_string(waiting).expect("a map of texts is JSON"),
         created_at: means.now,
         expires_at,
@@ -82,8 +96,8 @@ pub(super) async fn wait(
     };
     let which = pending::place(&row.token_digest);
     let place = Place { study: shelved.id, column: Column::PendingBody, key: &which };
-    let body = Kept::whole(ledger.tx.ring(), place, shelved.study.asks_personal(), &row.body)?;
-    pending::insert(&mut ledger.tx, &row, &body).await?;
+    let body = Kept::whole(tx.ring(), place, shelved.study.asks_personal(), &row.body)?;
+    pending::insert(tx, &row, &body).await?;
     Ok((means.desk.with(&token.sub_address()), expires_at))
 }
 
@@ -109,6 +123,12 @@ pub(super) async fn confirm(ledger: &mut Ledger<'_>, asking: Asking<'_>, secret:
             };
         }
         Waiting::Respond(_) => return expired(ledger, asking).await,
+        Waiting::Group(waiting) => {
+            return match spend(ledger, asking, &row).await? {
+                Some(confirmed) => group::resume(ledger, asking, waiting, confirmed).await,
+                None => expired(ledger, asking).await,
+            };
+        }
         Waiting::Deed(waiting) => {
             return match spend(ledger, asking, &row).await? {
                 Some(confirmed) => Box::pin(deed::resume(ledger, asking, waiting, confirmed)).await,
@@ -154,9 +174,12 @@ pub(super) async fn unconfirmed(ledger: &mut Ledger<'_>, asking: Asking<'_>, sec
     let Asking { shelved, means, person, .. } = asking;
     let found = pending::find(&mut ledger.tx, &digest_of(secret)).await?;
     let found = found.filter(|row| row.study_id == shelved.id && row.person == person.id && row.used_at.is_none());
-    let Some(asked) = found.filter(|row| row.expires_at >= means.now).and_then(|row| row.inbox_id) else {
-        return expired(ledger, asking).await;
-    };
+    let Some(row) = found.filter(|row| row.expires_at >= means.now) else { return expired(ledger, asking).await };
+    if let Ok(Waiting::Group(waiting)) = serde_json::from_str(&row.body) {
+        let reply_to = means.desk.with(&reply_sub_address(secret));
+        return group::ask_again(ledger, asking, &waiting, (&reply_to, row.expires_at)).await;
+    }
+    let Some(asked) = row.inbox_id else { return expired(ledger, asking).await };
     for letter in outbox::find_by_inbox(ledger.outbox().await?, asked).await? {
         let asked = [Kind::Confirm, Kind::DeedConfirm, Kind::RandomizationConfirm, Kind::SurveyConfirm]
             .into_iter()

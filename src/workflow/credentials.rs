@@ -480,5 +480,6 @@ pub fn addressee(study: &Study, candidate: &Candidate) -> Person {
         roles: Vec::new(),
         sites: Vec::new(),
         language: candidate.language.filter(|language| study.languages.contains(language)),
+        representative: None,
     }
 }

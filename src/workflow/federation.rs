@@ -43,6 +43,8 @@ pub enum Admitted {
     Unknown(String),
     /// The account was closed.
     Closed,
+    /// The account is a group's, whose representative's word is needed; a provider knows nothing of that.
+    Group,
     /// Another identity of that provider signs in to the account of this address.
     Taken,
 }
@@ -100,8 +102,10 @@ async fn by_address(
     if known.as_ref().is_some_and(|account| account.state == State::Closed) {
         return Ok(Err(Admitted::Closed));
     }
-    if !accounts::is_listed(shelf, known.as_ref(), &address).await? {
-        return Ok(Err(Admitted::Unknown(address)));
+    match accounts::listed(shelf, known.as_ref(), &address).await? {
+        None => return Ok(Err(Admitted::Unknown(address))),
+        Some(person) if person.representative.is_some() => return Ok(Err(Admitted::Group)),
+        Some(_) => {}
     }
     let mut tx = store.begin().await?;
     let account = accounts::of_address(&mut tx, means, &address, "").await?;

@@ -6,6 +6,7 @@
 //! in [`accept::accept`].
 
 pub mod accept;
+pub mod account_notices;
 pub mod accounts;
 mod again;
 pub mod amendment;
@@ -31,6 +32,7 @@ pub mod facts;
 pub mod federation;
 pub mod follow_up;
 pub mod force;
+mod group;
 pub mod import;
 pub mod journal;
 pub mod kit_deed;

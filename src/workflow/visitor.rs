@@ -4,7 +4,7 @@
 
 use super::accept::Asking;
 use super::ledger::Ledger;
-use super::{Failure, Settled, accounts, compose, credentials};
+use super::{Failure, Settled, accounts, compose, credentials, group};
 use crate::domain::language::Text;
 use crate::domain::request::Act;
 use crate::domain::study::{Person, Study};
@@ -25,6 +25,7 @@ pub(super) fn stranger(study: &Study, sender: &str) -> Person {
         roles: Vec::new(),
         sites: Vec::new(),
         language: None,
+        representative: None,
     }
 }
 
@@ -36,6 +37,16 @@ async fn staff_link(ledger: &mut Ledger<'_>, asking: Asking<'_>) -> Result<Settl
     if known.as_ref().is_some_and(|account| account.state == State::Closed) {
         let facts = Facts::NotEntitled(NotEntitled::new(&Act::Link));
         return asking.reply(ledger, asking.to_sender(), facts, asking.settled("reply", "not-entitled")).await;
+    }
+    if let Some(representative) = group::representative(&shelved.study, asking.person) {
+        let name = representative.name.in_language(language).to_string();
+        let facts = LinkAsked { anonymous: false, account: String::new(), representative: name };
+        let settled =
+            asking.reply(ledger, asking.to_sender(), Facts::LinkAsked(facts), asking.settled("reply", "link")).await?;
+        if settled.held == super::Held::No {
+            group::ask(&mut ledger.tx, shelved, means, (asking.person, &address), representative).await?;
+        }
+        return Ok(settled);
     }
     let again = known.is_some_and(|account| account.state == State::Active);
     let link = accounts::write_link(shelved, means, asking.to_sender(), again)?;
@@ -56,7 +67,7 @@ pub(super) async fn link(ledger: &mut Ledger<'_>, asking: Asking<'_>) -> Result<
     let anonymous = shelved.study.survey.as_ref().is_some_and(|survey| survey.privacy == Privacy::FullyAnonymous);
     let members = shelved.study.survey.as_ref().is_some_and(|survey| survey.access == Access::Members);
     let account = if members { credentials::sign_in(&means.desk.public_url, &shelved.study) } else { String::new() };
-    let facts = Facts::LinkAsked(LinkAsked { anonymous, account });
+    let facts = Facts::LinkAsked(LinkAsked { anonymous, account, representative: String::new() });
     let settled = asking.reply(ledger, asking.to_sender(), facts, asking.settled("reply", "link")).await?;
     if settled.held == super::Held::Yes || anonymous || members {
         return Ok(settled);

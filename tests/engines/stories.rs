@@ -12,6 +12,7 @@ mod exporting;
 pub(crate) mod facts;
 mod federation;
 mod forcing;
+mod groups;
 mod kit_mails;
 mod kits;
 mod letters_out;

@@ -381,7 +381,7 @@ mod slips {
             "office@example.jp",
             "Sato@example.jp",
             &[
-                "study.toml:105: people[2].addresses: Sato@example.jp stands on line 93 already — give each person their own addresses",
+                "study.toml:108: people[2].addresses: Sato@example.jp stands on line 93 already — give each person their own addresses",
             ],
         );
         slip(
@@ -389,7 +389,7 @@ mod slips {
             "office@example.jp",
             "Office <office@example.jp>",
             &[
-                "study.toml:105: people[2].addresses: \"Office <office@example.jp>\" is no mail address — write the bare address, such as \"yamada@example.jp\"",
+                "study.toml:108: people[2].addresses: \"Office <office@example.jp>\" is no mail address — write the bare address, such as \"yamada@example.jp\"",
             ],
         );
         slip(
@@ -397,6 +397,21 @@ mod slips {
             "[\"001\", \"002\"]",
             "[\"００１\", \"002\"]",
             &["study.toml:98: people[1].sites: there is no site \"００１\" — did you mean \"001\"?"],
+        );
+        let speaks = |who: &str| format!("# representative = \"sato\"\nrepresentative = \"{who}\"");
+        slip(
+            S,
+            "# representative = \"sato\"",
+            &speaks("offise"),
+            &["study.toml:88: people[1].representative: nobody has the id \"offise\" — did you mean \"office\"?"],
+        );
+        slip(
+            S,
+            "# representative = \"sato\"",
+            &speaks("sato"),
+            &[
+                "study.toml:88: people[1].representative: a group cannot speak for itself — name the person who answers for it",
+            ],
         );
         slip(
             S,
@@ -410,7 +425,7 @@ mod slips {
 
     #[test]
     fn rules() {
-        let said = |what: &str| format!("study.toml:118: eligibility[1].rule: {what}");
+        let said = |what: &str| format!("study.toml:121: eligibility[1].rule: {what}");
         for (rule, what) in [
             ("Age >= 20", "no item is named `Age` — did you mean `age`?"),
             (
@@ -565,7 +580,7 @@ mod slips {
             problems(&bundle).iter().map(|said| said.split(' ').next().unwrap().to_string()).collect::<Vec<_>>(),
             [
                 "study.toml:13:",
-                "study.toml:118:",
+                "study.toml:121:",
                 "allocation.toml:8:",
                 "allocation.toml:10:",
                 "instruments/registration.toml:35:"

@@ -88,6 +88,7 @@ pub(crate) fn study() -> Study {
         roles: roles.to_vec(),
         sites: sites.iter().map(|site| site.to_string()).collect(),
         language: None,
+        representative: None,
     };
     Study {
         planned_subjects: None,

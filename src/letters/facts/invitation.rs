@@ -103,4 +103,7 @@ pub struct LinkAsked {
     pub anonymous: bool,
     /// Page that members sign in to, who need no link; empty where there are none.
     pub account: String,
+    /// Who was asked to confirm first, where the sender is a group; else empty.
+    #[serde(default)]
+    pub representative: String,
 }

@@ -13,6 +13,7 @@ mod correction;
 mod deed;
 mod enrollment;
 mod form;
+mod group;
 mod invitation;
 mod kit;
 mod kit_deed;
@@ -21,7 +22,7 @@ mod piped;
 mod randomization;
 mod survey;
 
-pub use account::AccountLink;
+pub use account::{AccountChange, AccountChanged, AccountLink};
 pub use amendment::AmendmentFailed;
 pub use answer::{
     BlankForm, Confirm, ConfirmExpired, Conflict, Difference, FactName, Help, NotEntitled, Reason, ReasonLine, Refusal,
@@ -39,6 +40,7 @@ pub use deed::{
 };
 pub use enrollment::{ArmName, AssignmentBlinded, AssignmentOpen, Enrollment, Links, RegistrationDone, Site};
 pub use form::{ChoiceName, Expected, FaultLine, FormFacts, FormHead, FormLine, Reader, Shown, UnknownKey};
+pub use group::{GroupConfirm, GroupConfirmed};
 pub use invitation::{Invitation, Invited, LinkAsked};
 pub use kit::{
     KitReplacedBlinded, KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded, LotLine, Replacement, ShortArm,
@@ -280,6 +282,10 @@ pub enum Facts {
     SurveyConfirm(SurveyConfirm),
     /// A link by which a password is chosen.
     AccountLink(AccountLink),
+    /// What was done about how somebody signs in.
+    AccountChanged(AccountChanged),
+    GroupConfirm(GroupConfirm),
+    GroupConfirmed(GroupConfirmed),
 }
 
 impl Facts {
@@ -345,6 +351,9 @@ impl Facts {
             Facts::SurveyDone(_) => Kind::SurveyDone,
             Facts::SurveyConfirm(_) => Kind::SurveyConfirm,
             Facts::AccountLink(_) => Kind::AccountLink,
+            Facts::AccountChanged(_) => Kind::AccountChanged,
+            Facts::GroupConfirm(_) => Kind::GroupConfirm,
+            Facts::GroupConfirmed(_) => Kind::GroupConfirmed,
         }
     }
 }

@@ -91,6 +91,7 @@ impl AccountPages {
             }
             Admitted::NoAddress => self.told(StatusCode::FORBIDDEN, language, "vouched_no_address"),
             Admitted::Closed => self.told(StatusCode::FORBIDDEN, language, "vouched_closed"),
+            Admitted::Group => self.told(StatusCode::FORBIDDEN, language, "vouched_group"),
             Admitted::Taken => self.told(StatusCode::FORBIDDEN, language, "vouched_taken"),
             // It is their own address, so it may be said.
             Admitted::Unknown(address) => {

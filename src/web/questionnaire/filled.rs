@@ -328,4 +328,5 @@ pub(in crate::web) static NOBODY: LazyLock<Person> = LazyLock::new(|| Person {
     roles: Vec::new(),
     sites: Vec::new(),
     language: None,
+    representative: None,
 });

@@ -71,7 +71,7 @@ async fn opened(pages: &Served, path: &str) -> (String, String) {
 }
 
 /// Asks for a letter, in a fresh browser.
-async fn ask(pages: &Served, address: &str) -> Page {
+pub(super) async fn ask(pages: &Served, address: &str) -> Page {
     let (cookie, guard) = opened(pages, "/account?lang=en").await;
     let typed = [("_guard", guard.as_str()), ("lang", "en"), ("address", address)];
     pages.post_with("/account", &typed, &header(&cookie)).await

@@ -326,6 +326,47 @@ stories! {
         }
     }
 
+    async fn owners_are_told_what_was_done_and_end_what_is_not_theirs(center: &mut Center) {
+        aurora(center).await;
+        let pages = Arc::new(serve(center).await);
+        let yamada = Visit::begin(center, &pages, "aurora", YAMADA).await;
+        set_up(center, &yamada).await;
+        center.settle().await;
+        center.attend().await;
+        let told = center.settle().await;
+        let [letter] = &told[..] else { panic!("{:?}", kinds(&told)) };
+        assert_eq!((letter.kind.as_str(), letter.to.as_str()), ("account-changed", YAMADA));
+        let chosen = letter.text.find("パスワードが設定されました").unwrap();
+        assert!(chosen < letter.text.find("認証アプリが設定され").unwrap(), "{}", letter.text);
+        assert!(!letter.text.contains("研究事務局による"), "{}", letter.text);
+
+        // Each is told once, and what an operator did as theirs.
+        center.attend().await;
+        assert!(center.settle().await.is_empty());
+        let id = account::find_by_address(center.store(), YAMADA).await.unwrap().unwrap().id;
+        let now = center.clock.now();
+        assert!(accounts::care(center.store(), now, "operator:kita", "phone lost", &id, Care::DropSecondFactor).await.unwrap());
+        center.attend().await;
+        let told = center.settle().await;
+        assert!(told.len() == 1 && told[0].text.contains("パスワードだけでサインインできるようになりました（研究事務局による）"), "{told:?}");
+        assert!(!told[0].text.contains("phone lost"), "what an operator noted is theirs");
+
+        // The page tells the same, and ends what is elsewhere.
+        let here = Visit::of(&pages, sign_in(&pages, "/c/aurora", YAMADA, PASSWORD).await.cookie());
+        let page = here.see("/account").await;
+        assert!(page.body.contains("the password alone lets in (by the study center)"), "{}", page.body);
+        assert!(!page.body.contains("Sign out everywhere else"), "{}", page.body);
+        let elsewhere = Visit::of(&pages, sign_in(&pages, "/c/aurora", YAMADA, PASSWORD).await.cookie());
+        let page = here.see("/account").await;
+        assert!(page.body.contains("You are signed in in other browsers, too: 1."), "{}", page.body);
+        let forged = here.post("/account/others", &[("_guard", "abc"), ("lang", "en")]).await;
+        assert_eq!(forged.status, 403);
+        assert_eq!(elsewhere.get("/c/aurora").await.status, 200);
+        assert_eq!(here.post("/account/others", &[("_guard", &page.field("_guard")), ("lang", "en")]).await.location(), "/account?lang=en");
+        assert_eq!(elsewhere.get("/c/aurora").await.location(), "/sign-in?to=/c/aurora");
+        assert_eq!(here.get("/c/aurora").await.status, 200);
+    }
+
     async fn an_operator_helps_whoever_lost_everything(center: &mut Center) {
         aurora(center).await;
         let pages = Arc::new(serve(center).await);
