@@ -7,6 +7,7 @@
 mod chart;
 mod entry;
 mod follow_up;
+mod further;
 mod list;
 mod registration;
 
@@ -153,6 +154,7 @@ impl CasePages {
             .route("/c/{slug}/{number}", get(chart::show))
             .route("/c/{slug}/{number}/correct", get(registration::show_correction).post(registration::correct))
             .route("/c/{slug}/{number}/withdraw", get(chart::show_withdrawal).post(chart::withdraw))
+            .route("/c/{slug}/{number}/randomize/{randomization}", get(further::show).post(further::randomize))
             .route("/c/{slug}/{number}/{event}/{form}/{occasion}", get(follow_up::show_entry).post(follow_up::enter))
             .route(
                 "/c/{slug}/{number}/{event}/{form}/{occasion}/correct",

@@ -32,6 +32,7 @@ pub mod facts;
 pub mod federation;
 pub mod follow_up;
 pub mod force;
+pub mod further;
 mod group;
 pub mod import;
 pub mod journal;

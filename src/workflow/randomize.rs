@@ -11,12 +11,13 @@ use serde_json::json;
 
 use super::accept::{self, Asking};
 use super::again::{self, Asker, Case, Prepared, form_of, read_again};
-use super::compose::{self, Addressing, Telling};
+use super::compose::{self, Addressing, Outgoing, Telling};
 use super::confirm;
 use super::deed::{self, Found};
 use super::enroll::{Confirmed, Enrolled, Further, append, refusal_keys};
 use super::ledger::{Ledger, Page};
-use super::{Failure, Settled};
+use super::shelf::ShelvedStudy;
+use super::{Failure, Means, Settled};
 use crate::domain::language::Language;
 use crate::domain::request::{Act, Randomize};
 use crate::domain::study::Randomization;
@@ -140,14 +141,24 @@ async fn record(
     let (tx, page) = ledger.lock(shelved).await?;
     let asker = Asker { person: &person.id, inbox_id: Some(arrival.inbox_id), given: None };
     let (enrolled, mut outgoing) = again::record(tx, page, shelved, means, case, prepared, asker).await?;
-    let further = enrolled.find_further(&case.own.id).expect("put there just now");
-    let form = Some(case.form);
-    let facts = compose::randomized(shelved, means, &enrolled, further, Telling::First, form, asking.language)?;
     // Never held back by a budget: whoever randomized is always told.
-    outgoing.insert(0, compose::compose(shelved, means, about(asking, &enrolled), facts)?);
-    outgoing.extend(compose::randomization_notices(shelved, means, &enrolled, further)?);
+    add_letters(&mut outgoing, (shelved, means), about(asking, &enrolled), (case, &enrolled))?;
     compose::post(&mut ledger.tx, Some(shelved.id), means, Some(arrival.inbox_id), &outgoing).await?;
     Ok(Settled { subject_id: Some(enrolled.subject.id), ..asking.settled("register", "randomized") })
+}
+
+/// Adds the letter to whoever randomized, before others, and the notices of it.
+pub(super) fn add_letters(
+    outgoing: &mut Vec<Outgoing>,
+    (shelved, means): (&ShelvedStudy, Means<'_>),
+    to: Addressing<'_>,
+    (case, enrolled): (Case<'_>, &Enrolled),
+) -> Result<(), Failure> {
+    let further = enrolled.find_further(&case.own.id).expect("put there just now");
+    let facts = compose::randomized(shelved, means, enrolled, further, Telling::First, Some(case.form), to.language)?;
+    outgoing.insert(0, compose::compose(shelved, means, to, facts)?);
+    outgoing.extend(compose::randomization_notices(shelved, means, enrolled, further)?);
+    Ok(())
 }
 
 fn about<'a>(asking: Asking<'a>, enrolled: &'a Enrolled) -> Addressing<'a> {

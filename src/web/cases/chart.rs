@@ -10,6 +10,7 @@ use super::list::days;
 use super::{CasePages, Room, Wish, put};
 use crate::domain::deed::Deed;
 use crate::domain::instrument::ItemKind;
+use crate::domain::study::Randomization;
 use crate::letters::Facts;
 use crate::letters::facts::Shown;
 use crate::limits;
@@ -129,6 +130,8 @@ impl CasePages {
             Some("enrolled") => Some("now_enrolled"),
             Some("before") => Some("enrolled_before"),
             Some("entered") => Some("now_entered"),
+            Some("randomized") => Some("now_randomized"),
+            Some("randomized_before") => Some("randomized_before"),
             Some("withdrawn") => Some("now_withdrawn"),
             Some("corrected") => Some("now_corrected"),
             _ => None,
@@ -136,6 +139,10 @@ impl CasePages {
         put(&mut facts, "news", json!(news.map(|key| room.word(key, &[]))));
         let own = |rest: &str| room.here(&format!("/{}/{rest}", subject.number));
         put(&mut facts, "correct", json!(room.may_enter().then(|| own("correct"))));
+        let waiting = study.randomizations.iter().filter(|one| chart.enrolled.find_further(&one.id).is_none());
+        let offered = |one: &Randomization| json!({ "title": one.title.in_language(room.language), "link": own(&format!("randomize/{}", one.id)) });
+        let offered: Vec<Value> = waiting.filter(|_| room.may_enter() && !out).map(offered).collect();
+        put(&mut facts, "randomize", json!(offered));
         put(&mut facts, "withdraw", json!((room.may_enter() && !out).then(|| own("withdraw"))));
         Ok(room.respond(StatusCode::OK, "case", facts))
     }

@@ -162,6 +162,60 @@ stories! {
         assert_eq!(sign_in(&pages, "/c/aurora", YAMADA, PASSWORD).await.status, 403);
     }
 
+    async fn a_subject_is_randomized_again_on_a_page(center: &mut Center) {
+        let at_once = edited(&samples::cygnus(), "study.toml", " && days_between(enrolled_on, assessed_on) >= 49", "");
+        center.activate(&at_once, Stage::Production).await;
+        let pages = Arc::new(serve(center).await);
+        center.exchange(&DR_MORI.writes("登録", &cygnus_form("201", "201-001"))).await;
+        center.exchange(&DR_NOVAK.writes("enroll", &cygnus_form("202", "202-001"))).await;
+        let mori = Visit::begin(center, &pages, "cygnus", DR_MORI.address).await;
+        let case = mori.see("/c/cygnus/1").await;
+        assert!(case.body.contains("href=\"/c/cygnus/1/randomize/second?lang&#x3D;en\">Randomize: second randomization</a>"), "{}", case.body);
+        assert_eq!(mori.get("/c/cygnus/2/randomize/second").await.status, 404, "a subject of another site");
+        assert_eq!(mori.get("/c/cygnus/1/randomize/third").await.status, 404);
+
+        // Whoever responded is not randomized again; the reason stands above the form, which keeps what was typed.
+        let form = "/c/cygnus/1/randomize/second";
+        let responded = [("assessed_on", "2026-11-18"), ("responder", "yes"), ("isi", "23")];
+        let refused = mori.record(form, &responded).await;
+        assert!(refused.status == 422 && refused.body.contains("had not responded"), "{refused:?}");
+        assert!(center.randomized("cygnus").await.is_empty());
+
+        // Pressed many times at once, and asked by mail as well, it is one randomization with one set of letters.
+        let filled = [("assessed_on", "2026-11-18"), ("responder", "no"), ("isi", "23")];
+        let review = Arc::new(mori.fill(form, &refused, &filled, "answer").await);
+        assert!(review.body.contains("Is this right?"), "{review:?}");
+        let mut presses = tokio::task::JoinSet::new();
+        for _ in 0..4 {
+            let (visit, review) = (Visit::of(&pages, mori.cookie().to_owned()), Arc::clone(&review));
+            presses.spawn(async move { visit.fill("/c/cygnus/1/randomize/second", &review, &[], "send").await });
+        }
+        let mut done: Vec<String> = presses.join_all().await.iter().map(Page::location).collect();
+        done.sort_unstable();
+        let (now, before) = ("/c/cygnus/1?lang=en&done=randomized", "/c/cygnus/1?lang=en&done=randomized_before");
+        assert_eq!(done, [now, before, before, before]);
+        let given = center.randomized("cygnus").await;
+        let [(1, randomization, arm, None)] = &given[..] else { panic!("{given:?}") };
+        assert_eq!(randomization, "second");
+        let letters = center.settle().await;
+        let told = [("notice-randomized-open", CYGNUS_OFFICE), ("notice-randomized-open", CYGNUS_STATISTICIAN), ("randomized-open", DR_MORI.address)];
+        assert_eq!(kinds(&letters), told);
+        let case = mori.see("/c/cygnus/1?done=randomized").await;
+        let name = if arm == "ADD" { "Add the other treatment" } else { "Switch to the other treatment" };
+        assert!(case.body.contains(name) && !case.body.contains("/randomize/second"), "{}", case.body);
+        let by_mail = center.answer(&DR_MORI.writes("割付", &response_form("CYGNUS-0001").replace("2027-01-12", "2026-11-18"))).await;
+        assert_eq!(by_mail.kind, "randomized-before-open");
+
+        // By other answers nothing is changed, and it is on file that somebody tried.
+        let other = mori.fill(form, &review, &[("isi", "24")], "send").await;
+        assert!(other.status == 422 && other.body.contains("by other answers"), "{other:?}");
+        assert_eq!(center.randomized("cygnus").await, given);
+        let row = study::find_current(center.store(), "cygnus").await.unwrap().unwrap();
+        let entries = hagaki::store::audit::list(center.store(), row.id, 0, 100).await.unwrap();
+        let acts: Vec<&str> = entries.iter().map(|entry| entry.action.as_str()).filter(|act| ["randomize", "conflict", "refuse"].contains(act)).collect();
+        assert_eq!(acts, ["refuse", "randomize", "conflict"]);
+    }
+
     async fn a_physician_registers_on_a_page_as_by_mail(center: &mut Center) {
         aurora(center).await;
         let pages = Arc::new(serve(center).await);
