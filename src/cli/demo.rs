@@ -8,6 +8,7 @@ mod border;
 mod mails;
 mod show;
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,6 +41,7 @@ use crate::web::guard;
 use crate::web::health;
 use crate::web::post_office::{PostOffice, Rooms, Written};
 use crate::workflow::Means;
+use crate::workflow::accounts;
 use crate::workflow::credentials::{self, Form, Terms};
 use crate::workflow::life::{self, Act};
 use border::Border;
@@ -103,7 +105,7 @@ pub(super) fn run(args: DemoArgs) -> anyhow::Result<End> {
             }
             show::invited(&invited);
             show::invitation(&dir, &mailbox, border.folder(), address);
-            follow(&store, &mut border, &*clock).await
+            follow(&store, &mut border, &dir.join("letters/new"), &*clock).await
         };
         let ended = tokio::select! {
             ended = acting => ended,
@@ -183,7 +185,7 @@ fn install(dir: &Path, port: u16) -> anyhow::Result<Settings> {
 async fn activate(settings: &Settings, clock: &dyn Clock, dice: &dyn Dice) -> anyhow::Result<Vec<Study>> {
     let store = open_store(settings).await?;
     let mut studies = Vec::new();
-    for bundle in samples::all() {
+    for bundle in samples::all().into_iter().chain([samples::members()]) {
         let (study, _) = definition::load(&bundle)
             .map_err(|problems| anyhow::anyhow!("a sample study is broken: {}", problems[0]))?;
         let act = Act { actor: "demo", at: clock.now(), reason: "demonstration" };
@@ -195,8 +197,8 @@ async fn activate(settings: &Settings, clock: &dyn Clock, dice: &dyn Dice) -> an
     Ok(studies)
 }
 
-/// Sends the participants of the sample surveys their links: who answers where. Links of those who ask for another in a sample mail
-/// are dead by the time somebody reads of them.
+/// Sends the participants of the sample surveys their links, and members word of where they sign in: who answers where. Links of
+/// those who ask for another in a sample mail are dead by the time somebody reads of them.
 async fn invite(
     daemon: &Daemon,
     settings: &Settings,
@@ -209,16 +211,23 @@ async fn invite(
     let means = Means { now: clock.now(), dice, keys: &daemon.keys, desk: &desk };
     let (mails, mut links) = (mails::all()?, Vec::new());
     for defined in studies {
-        let by_link = defined.survey.as_ref().filter(|survey| survey.access == Access::Credentials);
-        let (Some(_), Some(row)) = (by_link, study::find_current(&daemon.store, &defined.slug).await?) else {
-            continue;
+        let row = study::find_current(&daemon.store, &defined.slug).await?;
+        let (Some(survey), Some(row)) = (&defined.survey, row) else { continue };
+        let form = match survey.access {
+            Access::Members => Form::Account,
+            _ => Form::Link,
         };
         let shelved = daemon.shelf.current(row.id, row.bundle_version).await?;
         let list = include_bytes!("../../config/demo/participants.csv");
         let read = participants_file::read("participants.csv", list, Charset::Utf8, defined.zone, &defined.languages);
-        let terms = Terms { form: Form::Link, from: means.now, until: None, days_from_sending: None, mailed: true };
+        let terms = Terms { form, from: means.now, until: None, days_from_sending: None, mailed: true };
         let act = Act { actor: "demo", at: means.now, reason: "demonstration" };
         let issued = credentials::issue(&daemon.shelf, &shelved, means, act, &read.candidates, terms).await?;
+        if form == Form::Account {
+            let page = accounts::page(&desk.public_url);
+            links.extend(issued.issued.into_iter().map(|one| (one.candidate.address, page.clone())));
+            continue;
+        }
         let asks = |address: &str| mails.iter().any(|mail| mail.from == address && mail.expect == LINK);
         let stays = issued.issued.into_iter().filter(|one| !asks(&one.candidate.address));
         links.extend(stays.filter_map(|one| Some((one.candidate.address, one.link?))));
@@ -309,10 +318,24 @@ async fn one(store: &Store, mailbox: &Path, raw: &[u8], clock: &dyn Clock) -> an
     tokio::time::timeout(PATIENCE, waiting).await.context("a sample mail was not answered in time")?
 }
 
-/// Shows every mail that comes in from now on, and takes what is dropped, until the demonstration is left.
-async fn follow(store: &Store, border: &mut Border, clock: &dyn Clock) -> anyhow::Result<End> {
+/// Shows every mail that comes in from now on and every letter that leaves unasked, such as one with a link that a page was asked
+/// for, and takes what is dropped, until the demonstration is left.
+async fn follow(store: &Store, border: &mut Border, letters: &Path, clock: &dyn Clock) -> anyhow::Result<End> {
     let mut last = newest(store).await?;
+    let mut seen = files_in(letters)?;
     loop {
+        let there = files_in(letters)?;
+        for path in there.difference(&seen) {
+            // As it left: what lets somebody in is kept nowhere else.
+            let raw = std::fs::read(path).context("a letter cannot be read")?;
+            let text = String::from_utf8_lossy(&raw);
+            let newest = outbox::list(store, outbox::Which::All, None, limits::POST_OFFICE_MAILS).await?;
+            let unasked = newest.iter().find(|row| row.inbox_id.is_none() && text.contains(&row.message_id));
+            if let Some(row) = unasked {
+                show::unasked(row, &opened::open(&raw));
+            }
+        }
+        seen = there;
         for dropped in border.look(clock.now()) {
             show::dropped(&dropped);
         }
@@ -322,6 +345,11 @@ async fn follow(store: &Store, border: &mut Border, clock: &dyn Clock) -> anyhow
         }
         tokio::time::sleep(Duration::from_millis(limits::DEMO_POLL_MILLISECONDS)).await;
     }
+}
+
+fn files_in(folder: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
+    let entries = std::fs::read_dir(folder).context("the letters' folder cannot be read")?;
+    Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
 }
 
 /// The mails behind that number that are decided, up to the first that is not, each with its letters.

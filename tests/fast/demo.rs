@@ -177,6 +177,28 @@ fn once_prints_both_languages_and_ends_with_randomized_subjects() {
 }
 
 #[test]
+fn a_member_gets_into_the_demonstration() {
+    let mut demo = Demo::start();
+    let (status, page) = demo.get("/account?lang=en");
+    assert_eq!(status, 200, "{page}");
+    let cookie = page.split("set-cookie: ").nth(1).and_then(|rest| rest.split(';').next()).expect("a cookie is set");
+    let guard = page.split("name=\"_guard\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a guard");
+    let body = format!("_guard={guard}&lang=en&address=park%40example.org");
+    let (status, page) = demo.ask(&format!(
+        "POST /account HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nCookie: {cookie}\r\nContent-Type: \
+         application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        demo.address,
+        body.len()
+    ));
+    assert_eq!(status, 200, "{page}");
+    demo.wait_for("A letter went to park@example.org (account-link)");
+    let line = demo.wait_for(&format!("http://{}/account/", demo.address));
+    let path = line.split(&demo.address.to_string()).nth(1).expect("a link").trim().to_string();
+    let (status, page) = demo.get(&path);
+    assert!(status == 200 && page.contains("Choose your password"), "{page}");
+}
+
+#[test]
 fn what_cannot_be_used_is_told_in_one_sentence() {
     let keep = tempfile::tempdir().expect("a folder");
     let file = keep.path().join("file");

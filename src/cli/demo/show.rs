@@ -43,7 +43,9 @@ pub(super) fn opening(dir: &Path, studies: &[Study]) {
 pub(super) fn invited(links: &[(String, String)]) {
     if !links.is_empty() {
         rule();
-        say!("Participants of the sample survey got their links by mail:");
+        say!(
+            "Participants of the sample surveys got word by mail; members choose a password at /account, and the letter is shown here:"
+        );
     }
     for (who, link) in links {
         say!("   {who} answers at {link}");
@@ -92,6 +94,13 @@ pub(super) fn arrived(mail: &InboxRow, letters: &[(OutboxRow, Opened)]) {
             _ => {}
         }
     }
+}
+
+/// A letter that answers no mail.
+pub(super) fn unasked(row: &OutboxRow, letter: &Opened) {
+    rule();
+    say!("A letter went to {} ({}): {}", row.recipient, row.kind, letter.subject);
+    indented(&letter.text, "     ▏ ");
 }
 
 pub(super) fn dropped(dropped: &Dropped) {
