@@ -23,11 +23,10 @@ fn task<'a>(
     subject: &'a SubjectRow,
     wanted: &str,
     now: Instant,
-) -> Result<(&'a Randomization, Task<'a>), Response> {
-    let absent = || room.told(StatusCode::NOT_FOUND, "no_randomization");
+) -> Option<(&'a Randomization, Task<'a>)> {
     let study = room.study();
-    let own = study.find_randomization(wanted).ok_or_else(absent)?;
-    let instrument = study.find_instrument(&own.instrument).ok_or_else(absent)?;
+    let own = study.find_randomization(wanted)?;
+    let instrument = study.find_instrument(&own.instrument)?;
     let task = Task {
         room,
         rest: format!("/{}/randomize/{}", subject.number, own.id),
@@ -40,7 +39,7 @@ fn task<'a>(
         now,
         send: "randomize",
     };
-    Ok((own, task))
+    Some((own, task))
 }
 
 pub(super) async fn show(
@@ -52,7 +51,9 @@ pub(super) async fn show(
     let shown = async {
         let room = admitted!(look_with(&pages, &slug, &wish, &call).await?);
         let subject = admitted!(pages.subject(&room, &number).await?);
-        let (own, task) = admitted!(task(&room, &subject, &wanted, pages.means().now));
+        let Some((own, task)) = task(&room, &subject, &wanted, pages.means().now) else {
+            return Ok(room.told(StatusCode::NOT_FOUND, "no_randomization"));
+        };
         if pages.chart(&room, &subject).await?.enrolled.find_further(&own.id).is_some() {
             return Ok(to_case(&room, &subject, "randomized_before"));
         }
@@ -80,7 +81,9 @@ pub(super) async fn randomize(
         let room = admitted!(enter_with(&pages, &slug, &posted, &call).await?);
         let subject = admitted!(pages.subject(&room, &number).await?);
         let mark = mark_of(&posted, &pages);
-        let (own, task) = admitted!(task(&room, &subject, &wanted, pages.means().now));
+        let Some((own, task)) = task(&room, &subject, &wanted, pages.means().now) else {
+            return Ok(room.told(StatusCode::NOT_FOUND, "no_randomization"));
+        };
         let form = answer::read_form(room.study(), task.instrument, &posted.lines(task.instrument), today(&task));
         let next = walk::next(&task.filled(&form, &posted), true);
         if !matches!(next, Next::Send) {
