@@ -1,4 +1,5 @@
-//! `kits.csv`, and lists of kits that come later: one line for each kit, in the order in which they are handed out.
+//! `kits.csv`, and lists of kits that come later: one line for each kit. The order of the lines means nothing; see
+//! [`crate::domain::kit::Order`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +16,8 @@ use crate::limits;
 const PATTERN_FROM: usize = 4;
 /// Longest period that is looked for in the codes.
 const PERIOD: usize = 8;
+/// Percent of an arm's kits at a place by which it may be ahead of another in what expires up to a day.
+const LEAD_PERCENT: usize = 15;
 /// Columns, the first two of which must be there.
 const COLUMNS: [&str; 5] = ["code", "arm", "site", "expires", "lot"];
 
@@ -273,11 +276,78 @@ impl Listing<'_> {
         };
         if parted(|kit| kit.expires.map(|day| day.to_string())) {
             warn("expires", "no two arms share an expiry", "make sure that labels do not show it");
+        } else {
+            self.check_expiry(kits, report);
         }
         if parted(|kit| (!kit.lot.is_empty()).then(|| kit.lot.clone())) {
             warn("lot", "no two arms share a lot", "make sure that labels do not show it");
         }
     }
+
+    /// What days of expiry tell, where some arms share them: a day of one arm, and a day by which one arm's kits go sooner.
+    fn check_expiry(&self, kits: &[Kit], report: &Report) {
+        let mut owners: BTreeMap<NaiveDate, BTreeSet<&str>> = BTreeMap::new();
+        for kit in kits {
+            if let Some(day) = kit.expires {
+                owners.entry(day).or_default().insert(&kit.arm);
+            }
+        }
+        let right = "give every arm the same days, in the same shares: the kit that expires first is handed out first";
+        let lone: Vec<String> =
+            owners.iter().filter(|(_, arms)| arms.len() == 1).map(|(day, _)| day.to_string()).collect();
+        match lone.as_slice() {
+            [] => self.check_leads(kits, right, report),
+            [day] => {
+                report.warn(self.file, None, "expires", format!("only one arm has kits that expire on {day}"), right);
+            }
+            [day, ..] => {
+                let wrong = format!("{} days are of one arm only, the first is {day}", lone.len());
+                report.warn(self.file, None, "expires", wrong, right);
+            }
+        }
+    }
+
+    /// What the days tell that every arm has, where it has them in other shares.
+    fn check_leads(&self, kits: &[Kit], right: &str, report: &Report) {
+        for Lead { site, day } in leads(kits) {
+            let place = site.map_or("in the central stock".to_owned(), |site| format!("at site \"{site}\""));
+            let wrong = format!("{place}, more of one arm's kits than of another's expire up to {day}");
+            report.warn(self.file, None, "expires", wrong, right);
+        }
+    }
+}
+
+/// How much sooner one arm's kits run out than another's, up to and with a day.
+struct Lead {
+    site: Option<String>,
+    day: NaiveDate,
+}
+
+/// Places where the kits that expire first are of one arm more than of another, each with the day where that is greatest. The
+/// kit that expires first leaves first, so from some subject on the arms go out with different days.
+fn leads(kits: &[Kit]) -> Vec<Lead> {
+    let mut places: BTreeMap<Option<&str>, BTreeMap<&str, Vec<NaiveDate>>> = BTreeMap::new();
+    for kit in kits {
+        let days = places.entry(kit.site.as_deref()).or_default().entry(&kit.arm).or_default();
+        days.push(kit.expires.unwrap_or(NaiveDate::MAX));
+    }
+    let mut leads = Vec::new();
+    for (site, arms) in places {
+        if arms.len() < 2 || arms.values().any(|days| days.len() < PATTERN_FROM) {
+            continue;
+        }
+        let days: BTreeSet<NaiveDate> = arms.values().flatten().copied().filter(|day| *day != NaiveDate::MAX).collect();
+        let spread = |day: NaiveDate| {
+            let percent = |own: &Vec<NaiveDate>| own.iter().filter(|one| **one <= day).count() * 100 / own.len();
+            let most = arms.values().map(percent).max().unwrap_or(0);
+            most - arms.values().map(percent).min().unwrap_or(0)
+        };
+        let worst = days.into_iter().rev().max_by_key(|day| spread(*day));
+        if let Some(day) = worst.filter(|day| spread(*day) >= LEAD_PERCENT) {
+            leads.push(Lead { site: site.map(str::to_owned), day });
+        }
+    }
+    leads
 }
 
 /// A day as ISO 8601 writes it, and nothing else; its year has four digits.

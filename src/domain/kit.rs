@@ -3,6 +3,8 @@
 //! A kit that was handed out never becomes available again: whatever came back from a subject is not given to another.
 
 use chrono::{Datelike, NaiveDate};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 
 /// What became of a kit. That it expired is not written down; the day tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -104,6 +106,41 @@ impl Day {
     }
 }
 
+/// In which order the kits of one arm and expiry leave a place: by a digest of their codes that only the study's secret gives.
+///
+/// Left in the order of the list, ascending codes would sort a site's subjects by arm. The secret makes no draw here: the
+/// key is its own. The order is the same however often it is asked for, so a crash repeats the kit, too.
+///
+/// **This convention is fixed for ever**: the key is HMAC-SHA-256 of `hagaki kit order` under the secret, and a kit's rank the
+/// first eight bytes of HMAC-SHA-256 of its code under that key, read with the greatest byte first, less its lowest bit.
+#[derive(Clone)]
+pub struct Order([u8; 32]);
+
+impl std::fmt::Debug for Order {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Order")
+    }
+}
+
+impl Order {
+    /// The order of a study of that secret.
+    pub fn of(secret: &[u8; 32]) -> Order {
+        Order(mac(secret, b"hagaki kit order"))
+    }
+
+    /// The rank of a kit: the least leaves first.
+    pub fn rank(&self, code: &str) -> i64 {
+        let [a, b, c, d, e, f, g, h, ..] = mac(&self.0, code.as_bytes());
+        (u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 1).cast_signed()
+    }
+}
+
+fn mac(key: &[u8; 32], text: &[u8]) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length (RFC 2104 section 2)");
+    mac.update(text);
+    mac.finalize().into_bytes().into()
+}
+
 /// What a study demands of its stock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StockRules {
@@ -165,6 +202,31 @@ mod tests {
         assert_eq!(rules.least_expiry(day("2027-12-02")), Day(20_280_101));
         assert_eq!(StockRules::default().least_expiry(day("2027-12-31")), Day(20_271_231));
         assert!(Day::of(day("9998-12-31")) < Day::NEVER);
+    }
+
+    #[test]
+    fn kits_leave_in_an_order_that_only_the_secret_gives() {
+        let codes: Vec<String> = (1..=200).map(|n| format!("K{n:03}")).collect();
+        let left = |secret: u8| {
+            let order = Order::of(&[secret; 32]);
+            let mut codes = codes.clone();
+            codes.sort_by_key(|code| order.rank(code));
+            codes
+        };
+        assert_eq!(left(1), left(1));
+        assert_ne!(left(1), left(2));
+        // Neighbors in the list are followed by a greater code as often as by a smaller one: 99.5, and four deviations of 4.1.
+        for secret in 1..=20 {
+            let rising = left(secret).windows(2).filter(|pair| pair[0] < pair[1]).count();
+            assert!((83..=116).contains(&rising), "{rising}");
+        }
+        assert!(codes.iter().all(|code| Order::of(&[3; 32]).rank(code) >= 0));
+    }
+
+    #[test]
+    fn the_order_is_pinned() {
+        let order = Order::of(&[7; 32]);
+        assert_eq!([order.rank("K001"), order.rank("K002")], [8_434_633_361_442_955_862, 8_007_732_014_712_801_249]);
     }
 
     proptest! {

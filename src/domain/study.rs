@@ -79,7 +79,7 @@ pub struct Study {
     pub randomizations: Vec<Randomization>,
     /// Planned moments of a subject's course, in the order of the file.
     pub events: Vec<Event>,
-    /// Kits of a blinded study, in the order of the list; empty where there are none.
+    /// Kits of a blinded study, as listed, which tells nothing of the order in which they leave; empty where there are none.
     pub kits: Vec<Kit>,
     /// What is demanded of the stock of kits.
     pub stock: StockRules,

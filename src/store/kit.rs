@@ -2,8 +2,8 @@
 
 use super::sql::{Bind, Row, Rows, binds, chunks, statements};
 use super::tx::Expect;
-use super::{Reader, StoreError, Tx};
-use crate::domain::kit::{Day, State};
+use super::{Reader, Store, StoreError, Tx, study};
+use crate::domain::kit::{Day, Order, State};
 use crate::domain::time::Instant;
 use crate::limits;
 
@@ -12,7 +12,7 @@ use crate::limits;
 pub struct KitRow {
     /// Study.
     pub study_id: i64,
-    /// Order.
+    /// Place in the lists, which tells nothing of when it leaves.
     pub position: i64,
     /// What the site learns.
     pub code: String,
@@ -30,6 +30,8 @@ pub struct KitRow {
     pub state: State,
     /// Which kit of its allocation it is, counted from 1; 0 if it was never handed out.
     pub turn: i64,
+    /// Among the kits of its arm, place and expiry the least leaves first; see [`Order`].
+    pub rank: i64,
 }
 
 /// A kit to be stored; fields as in [`KitRow`].
@@ -63,7 +65,7 @@ pub struct Stock {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT study_id, position, code, arm, site, allocation_number, lot, expires_on, state, turn FROM kit ",
+            "SELECT study_id, position, code, arm, site, allocation_number, lot, expires_on, state, turn, rank FROM kit ",
             $rest
         )
     };
@@ -71,20 +73,20 @@ macro_rules! select {
 
 statements! { "kit":
     INSERT = rows Rows {
-        head: "INSERT INTO kit (study_id, position, code, arm, site, lot, expires_on) VALUES",
+        head: "INSERT INTO kit (study_id, position, code, arm, site, lot, expires_on, rank) VALUES",
         first: 1,
-        columns: 7,
+        columns: 8,
         tail: "",
     };
     // One kit at the site and one from the central stock, each by index; the site's own goes first.
-    NEXT = same "SELECT study_id, position, code, arm, site, allocation_number, lot, expires_on, state, turn FROM ( \
+    NEXT = same "SELECT study_id, position, code, arm, site, allocation_number, lot, expires_on, state, turn, rank FROM ( \
         SELECT * FROM (SELECT 0 AS place, kit.* FROM kit \
             WHERE study_id = $1 AND arm = $2 AND site = $3 AND state = 'available' AND expires_on >= $4 \
-            ORDER BY expires_on, position LIMIT 1) own \
+            ORDER BY expires_on, rank, position LIMIT 1) own \
         UNION ALL \
         SELECT * FROM (SELECT 1 AS place, kit.* FROM kit \
             WHERE study_id = $1 AND arm = $2 AND site = '' AND state = 'available' AND expires_on >= $4 \
-            ORDER BY expires_on, position LIMIT 1) central \
+            ORDER BY expires_on, rank, position LIMIT 1) central \
         ) candidates ORDER BY place LIMIT 1";
     // Counting stops at the limit, so that a large stock costs no more than a small one.
     USABLE = rows Rows {
@@ -101,6 +103,9 @@ statements! { "kit":
         FROM kit WHERE study_id = $1 GROUP BY arm, site ORDER BY arm, site";
     LOTS = same "SELECT lot, expires_on, count(*) FROM kit WHERE study_id = $1 AND arm = $2 AND site = $3 \
         AND state = 'available' AND expires_on >= $4 GROUP BY lot, expires_on ORDER BY expires_on, lot LIMIT $5";
+    UNRANKED = same "SELECT DISTINCT study_id FROM kit WHERE rank IS NULL ORDER BY study_id";
+    UNRANKED_CODES = same "SELECT position, code FROM kit WHERE study_id = $1 AND rank IS NULL ORDER BY position LIMIT $2";
+    RANK = same "UPDATE kit SET rank = $3 WHERE study_id = $1 AND position = $2";
     USE = same "UPDATE kit SET allocation_number = $3, turn = $4, state = 'dispensed' \
         WHERE study_id = $1 AND position = $2 AND state = 'available'";
     BECOME = same "UPDATE kit SET state = $4 WHERE study_id = $1 AND position = $2 AND state = $3";
@@ -133,30 +138,57 @@ fn read(mut row: Row) -> Result<KitRow, StoreError> {
         expires_on: Day(row.int()?),
         state: row.word(State::find)?,
         turn: row.int()?,
+        // None where an earlier version listed it while this one ran.
+        rank: row.opt_int()?.unwrap_or_default(),
     })
 }
 
-/// Adds kits behind those a study has already.
+/// Adds kits to those a study has already; `order` tells when each leaves.
 ///
 /// # Errors
 /// [`StoreError::Conflict`] if a code exists in the study.
-pub async fn insert_many(tx: &mut Tx, study_id: i64, kits: &[NewKit<'_>]) -> Result<(), StoreError> {
+pub async fn insert_many(tx: &mut Tx, study_id: i64, order: &Order, kits: &[NewKit<'_>]) -> Result<(), StoreError> {
     let last = Reader::from(&mut *tx).find(&LAST_POSITION, binds![study_id]).await?;
     let mut position = last.map_or(Ok(None), |mut row| row.opt_int())?.unwrap_or(0);
     for run in chunks(kits) {
-        let mut binds = Vec::with_capacity(run.len() * 7);
+        let mut binds = Vec::with_capacity(run.len() * 8);
         for kit in run {
             position += 1;
             binds.extend([Bind::from(study_id), position.into(), kit.code.into(), kit.arm.into(), kit.site.into()]);
-            binds.extend([Bind::from(kit.lot), kit.expires_on.0.into()]);
+            binds.extend([Bind::from(kit.lot), kit.expires_on.0.into(), order.rank(kit.code).into()]);
         }
         tx.execute_rows(&INSERT, run.len(), &binds).await?;
     }
     Ok(())
 }
 
+/// Ranks the kits of studies that an earlier version listed, each by the order of its study.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn rank_all(store: &Store) -> Result<(), StoreError> {
+    for mut row in Reader::from(store).fetch(&UNRANKED, &[]).await? {
+        let id = row.int()?;
+        let mut tx = store.begin().await?;
+        let order = Order::of(&study::lock(&mut tx, id).await?.secret.0);
+        loop {
+            let page = tx.fetch(&UNRANKED_CODES, binds![id, limits::PAGE_ROWS]).await?;
+            if page.is_empty() {
+                break;
+            }
+            for mut row in page {
+                let (position, code) = (row.int()?, row.text()?);
+                let expect = Expect::Present { noun: "kit", key: code.clone() };
+                tx.later(&RANK, binds![id, position, order.rank(&code)], expect).await?;
+            }
+        }
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
 /// The kit of an arm to hand out next at a site, good until `least` at least: the site's own first, else one of the
-/// central stock; of these the one that expires first, then in the order of the list.
+/// central stock; of these the one that expires first, then by rank.
 ///
 /// # Errors
 /// Those of the database.

@@ -46,7 +46,10 @@ impl Store {
     /// One clear sentence each for an address, server, user, folder or version that does not fit; see [`StoreError`].
     pub async fn open(url: &str) -> Result<Store, StoreError> {
         let traces = Arc::new(AtomicBool::new(true));
-        Ok(Store { connections: Arc::new(Connections::open(url).await?), fuse: None, traces, ring: Arc::default() })
+        let connections = Arc::new(Connections::open(url).await?);
+        let store = Store { connections, fuse: None, traces, ring: Arc::default() };
+        super::kit::rank_all(&store).await?;
+        Ok(store)
     }
 
     /// The same store with the keys of the key file, which stand nowhere in the database.

@@ -16,7 +16,7 @@ use super::stock::{self, AtHand, least_expiry};
 use super::{Failure, Means};
 use crate::definition::{self, Problem};
 use crate::domain::deed::KIT_ROLES;
-use crate::domain::kit::{Day, State};
+use crate::domain::kit::{Day, Order as Turns, State};
 use crate::domain::study::{Blinding, Kit, Person, Role, Stage, Study};
 use crate::domain::text;
 use crate::letters::facts::{KitReplacedBlinded, KitReplacedUnblinded, Replacement};
@@ -378,7 +378,7 @@ async fn lying(tx: &mut Tx, id: i64, site: &str) -> Result<Vec<KitRow>, Failure>
 /// So many of each arm, those that expire first; nothing if one arm has fewer.
 fn earliest(study: &Study, mut kits: Vec<KitRow>, least: Day, most: u32) -> Option<Vec<KitRow>> {
     kits.retain(|kit| kit.state == State::Available && kit.expires_on >= least);
-    kits.sort_by_key(|kit| (kit.expires_on, kit.position));
+    kits.sort_by_key(|kit| (kit.expires_on, kit.rank, kit.position));
     let most = usize::try_from(most).ok()?;
     let mut taken = Vec::new();
     for arm in study.every_arm() {
@@ -410,7 +410,7 @@ pub async fn import(
     let (listed, warnings) =
         definition::read_more_kits(file, content, &shelved.study, &known).map_err(Refusal::List)?;
     let new: Vec<NewKit<'_>> = listed.iter().map(new_kit).collect();
-    kit::insert_many(tx, shelved.id, &new).await?;
+    kit::insert_many(tx, shelved.id, &Turns::of(&page.row.secret.0), &new).await?;
     let list = kit::insert_list(tx, shelved.id, content).await?;
     let digest = digest_of(content);
     let counts = count(&listed);

@@ -9,7 +9,7 @@ use super::kits::new_kit;
 use super::{Failure, amendment, changes, reached};
 use crate::definition::Bundle;
 use crate::domain::chain::Sha256Digest;
-use crate::domain::kit::State as KitState;
+use crate::domain::kit::{Order, State as KitState};
 use crate::domain::study::{Kit, Stage, Study};
 use crate::domain::text;
 use crate::domain::time::{Dice, Instant};
@@ -236,13 +236,18 @@ async fn begin(
     let id = study::insert(tx, &new).await?;
     store_version(tx, id, 1, bundle, act).await?;
     word::replace(tx, id, &words_of(defined)).await?;
-    list_kits(tx, id, defined.kits.iter()).await?;
+    list_kits(tx, id, &secret, defined.kits.iter()).await?;
     Ok(study::lock(tx, id).await?)
 }
 
-async fn list_kits(tx: &mut Tx, id: i64, kits: impl Iterator<Item = &Kit>) -> Result<(), LifeError> {
+async fn list_kits(
+    tx: &mut Tx,
+    id: i64,
+    secret: &StudySecret,
+    kits: impl Iterator<Item = &Kit>,
+) -> Result<(), LifeError> {
     let new: Vec<NewKit<'_>> = kits.map(new_kit).collect();
-    Ok(kit::insert_many(tx, id, &new).await?)
+    Ok(kit::insert_many(tx, id, &Order::of(&secret.0), &new).await?)
 }
 
 /// What a mail's words are compared with to find its study.
@@ -296,7 +301,7 @@ pub(super) async fn replace(
     store_version(tx, row.id, version, bundle, act).await?;
     study::set_bundle(tx, row.id, version, act.at).await?;
     word::replace(tx, row.id, &words_of(defined)).await?;
-    let relisted = relist(tx, row.id, &old, defined).await?;
+    let relisted = relist(tx, row, &old, defined).await?;
     // Another time of day for the digest counts from now on.
     if (old.digest.minute, old.zone) != (defined.digest.minute, defined.zone)
         && let Some(mark) = calendar::find(&mut *tx, row.id).await?
@@ -315,7 +320,8 @@ pub(super) async fn replace(
 
 /// Kits that are new in the list are added, those that are gone from it are withdrawn if they are still free; a kit that
 /// was handed out stays listed, and what was said of a kit stays as it was.
-async fn relist(tx: &mut Tx, id: i64, old: &Study, new: &Study) -> Result<Relisted, LifeError> {
+async fn relist(tx: &mut Tx, study: &StudyRow, old: &Study, new: &Study) -> Result<Relisted, LifeError> {
+    let id = study.id;
     let before: BTreeMap<&str, &Kit> = old.kits.iter().map(|kit| (kit.code.as_str(), kit)).collect();
     let after: BTreeMap<&str, &Kit> = new.kits.iter().map(|kit| (kit.code.as_str(), kit)).collect();
     let added: Vec<&Kit> = new.kits.iter().filter(|kit| !before.contains_key(kit.code.as_str())).collect();
@@ -350,7 +356,7 @@ async fn relist(tx: &mut Tx, id: i64, old: &Study, new: &Study) -> Result<Relist
         faults.truncate(limits::PROBLEMS);
         return Err(Refusal::Kits(faults).into());
     }
-    list_kits(tx, id, added.into_iter()).await?;
+    list_kits(tx, id, &study.secret, added.into_iter()).await?;
     Ok(relisted)
 }
 
@@ -494,7 +500,7 @@ pub async fn purge(store: &Store, slug: &str, act: Act<'_>, dice: &dyn Dice) -> 
     planned::withdraw_all(&mut tx, row.id, act.at, "the study was purged").await?;
     let stored = bundle::load(&mut tx, row.id, row.bundle_version).await?;
     let defined = super::shelf::definition_of(&row, &stored.digest, &stored.files)?;
-    list_kits(&mut tx, row.id, defined.kits.iter()).await?;
+    list_kits(&mut tx, row.id, &secret, defined.kits.iter()).await?;
     let mut emptied = study::lock(&mut tx, row.id).await?;
     let body = json!({ "reason": act.reason, "version": row.bundle_version,
                        "bundle": data_encoding::HEXLOWER.encode(&stored.digest),

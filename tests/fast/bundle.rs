@@ -729,6 +729,24 @@ mod slips {
         assert_eq!(warned(&|n, arm| format!("K{n:02},{arm},,")), codes, "by turns");
         assert_eq!(warned(&|n, arm| format!("{}{arm},{arm},,", scattered(n))), codes, "by the last letter");
         assert!(warned(&|n, arm| format!("{},{arm},2028-01-01,L1", scattered(n))).is_empty());
+        let same = "give every arm the same days, in the same shares: the kit that expires first is handed out first";
+        assert_eq!(
+            warned(&|n, arm| format!("{},{arm},2028-01-0{},L1", scattered(n), if n % 3 == 0 { n / 12 } else { 2 } + 1)),
+            [format!("kits.csv: expires: 2 days are of one arm only, the first is 2028-01-01 — {same}"),]
+        );
+        // Three of eight kits of one arm expire early, and one of each other arm.
+        let early = |n: usize| n < 3 || n.is_multiple_of(3) && n < 9;
+        assert_eq!(
+            warned(&|n, arm| format!(
+                "{},{arm},{},L1",
+                scattered(n),
+                if early(n) { "2028-01-01" } else { "2028-07-01" }
+            )),
+            [format!(
+                "kits.csv: expires: in the central stock, more of one arm's kits than of another's expire up to 2028-01-01 — {same}"
+            )]
+        );
+        assert!(warned(&|n, arm| format!("{},{arm},2028-0{}-01,L1", scattered(n), n / 12 + 1)).is_empty(), "alike");
         assert_eq!(
             warned(&|n, arm| format!("{},{arm},2028-01-0{},L{}", scattered(n), n % 3 + 1, n % 3)),
             [

@@ -341,7 +341,7 @@ stories! {
     }
 
     async fn a_person_acts_upon_kits_by_role_and_site(center: &mut Center) {
-        let list = format!("{HEADER}{}N0,P,101,,\nN1,P,101,,\nN2,P,102,,\nN3,P,,,\n", lines("A", 6, "", ""));
+        let list = format!("{HEADER}{}N0,P,101,2027-12-01,\nN1,P,101,,\nN2,P,102,,\nN3,P,,,\n", lines("A", 6, "", ""));
         center.activate(&stocked(&list, ""), Stage::Production).await;
         enroll(center, 1).await;
         let study = shelved(center).await.study.clone();
@@ -393,6 +393,54 @@ stories! {
         assert!(given(center, 2).await.starts_with('A'));
     }
 
+    async fn kits_leave_in_an_order_that_the_list_does_not_tell(center: &mut Center) {
+        // Ascending codes, arms by turns: by the order of the list each arm's codes would ascend with its subjects.
+        let list: String = (1..=36).map(|n| format!("K{n:03},{},,,\n", ["P", "L", "H"][n % 3])).collect();
+        center.activate(&stocked(&format!("{HEADER}{list}"), ""), Stage::Production).await;
+        let row = study::find_current(center.store(), "borealis").await.unwrap().unwrap();
+        let order = hagaki::domain::kit::Order::of(&row.secret.0);
+        let mut expected: Vec<String> = (1..=36).map(|n| format!("K{n:03}")).collect();
+        expected.sort_by_key(|code| order.rank(code));
+        for number in 1..=12 {
+            enroll(center, number).await;
+        }
+        let arms = center.arms("borealis").await;
+        let mut codes = Vec::new();
+        for (at, arm) in arms.iter().enumerate() {
+            let code = given(center, at + 1).await;
+            assert_eq!(find(center, &code).await.arm, *arm);
+            let mut free = expected.iter().filter(|one| !codes.contains(*one));
+            let number: Vec<usize> = (1..=36).filter(|n| MARKS[n % 3] == arm).collect();
+            let next = free.find(|one| number.iter().any(|n| format!("K{n:03}") == **one));
+            assert_eq!(next, Some(&code), "the least rank of its arm");
+            codes.push(code);
+        }
+        center.assert_proved().await;
+        // A list that comes later is ranked with it, and so is another kit of a subject.
+        let more: String = (37..=60).map(|n| format!("K{n:03},{},,,\n", ["P", "L", "H"][n % 3])).collect();
+        import(center, &format!("{HEADER}{more}")).await.unwrap();
+        let all = kit::list(center.store(), row.id).await.unwrap();
+        assert!(all.iter().all(|kit| kit.rank == order.rank(&kit.code)));
+        let replaced = replace(center, 1, None).await.unwrap();
+        let free = all.iter().filter(|kit| kit.arm == arms[0] && kit.state == State::Available);
+        assert_eq!(replaced.new, free.min_by_key(|kit| kit.rank).unwrap().code);
+        center.settle().await;
+    }
+
+    async fn kits_that_an_earlier_version_listed_are_ranked(center: &mut Center) {
+        center.activate(&stocked(&format!("{HEADER}{}", lines("A", 5, "", "")), ""), Stage::Production).await;
+        let row = study::find_current(center.store(), "borealis").await.unwrap().unwrap();
+        let before = kit::list(center.store(), row.id).await.unwrap();
+        center.world.tamper("UPDATE kit SET rank = NULL").await;
+        // Opening the database ranks them.
+        let copy = center.copy().await;
+        let after = kit::list(&copy.store, row.id).await.unwrap();
+        copy.close().await;
+        center.reconnect().await;
+        assert_eq!(after, before);
+        assert!(after.iter().all(|kit| kit.rank > 0));
+    }
+
     async fn an_amendment_adds_kits_and_withdraws_free_ones(center: &mut Center) {
         let list = format!("{HEADER}{}", lines("A", 5, "", "2027-12-01"));
         let bundle = stocked(&list, "");
@@ -441,7 +489,10 @@ stories! {
         ship(center, Load::PerArm("", 1), "101").await.unwrap();
         center.settle().await;
         life::purge(center.store(), "borealis", center.act("done"), &*center.dice).await.unwrap();
-        assert_eq!(kit::list(center.store(), id).await.unwrap(), fresh);
+        let anew = kit::list(center.store(), id).await.unwrap();
+        let listed = |kits: &[kit::KitRow]| kits.iter().map(|kit| kit::KitRow { rank: 0, ..kit.clone() }).collect::<Vec<_>>();
+        assert_eq!(listed(&anew), listed(&fresh));
+        assert!(anew.iter().zip(&fresh).all(|(new, old)| new.rank != old.rank), "another secret, another order");
         assert_eq!(kit::shortages(center.store(), id).await.unwrap(), []);
         center.assert_proved().await;
     }
