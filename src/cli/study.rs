@@ -1,5 +1,7 @@
 //! `hagaki study`: a study's life, from rehearsal to close.
 
+mod ending;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
@@ -74,7 +76,7 @@ pub enum StudyCommand {
         #[command(flatten)]
         why: Why,
     },
-    /// Take no enrollments for the time being.
+    /// Take no enrollments, randomizations and answers to surveys for the time being.
     Pause {
         /// The study.
         slug: String,
@@ -82,7 +84,7 @@ pub enum StudyCommand {
         #[command(flatten)]
         why: Why,
     },
-    /// Take enrollments again.
+    /// Go on after a pause.
     Resume {
         /// The study.
         slug: String,
@@ -90,10 +92,29 @@ pub enum StudyCommand {
         #[command(flatten)]
         why: Why,
     },
-    /// End enrollment for good.
+    /// End enrollment; everything else goes on: further randomizations, forms, corrections, kits, unblinding one subject.
+    EndEnrollment {
+        /// The study.
+        slug: String,
+        /// Why, and where.
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Take back the end of enrollment.
+    ReopenEnrollment {
+        /// The study.
+        slug: String,
+        /// Why, and where.
+        #[command(flatten)]
+        why: Why,
+    },
+    /// End the study for good: enrollment, data entry and the blind. Says what ends, and asks first.
     Close {
         /// The study.
         slug: String,
+        /// Close it without asking.
+        #[arg(long)]
+        yes: bool,
         /// Why, and where.
         #[command(flatten)]
         why: Why,
@@ -117,6 +138,12 @@ pub enum StudyCommand {
         #[command(flatten)]
         output: Output,
     },
+}
+
+impl Why {
+    fn lacks_reason(&self) -> bool {
+        self.reason.trim().is_empty()
+    }
 }
 
 /// Why, where, and how to tell it.
@@ -153,7 +180,9 @@ pub(super) fn run(command: StudyCommand) -> anyhow::Result<End> {
         }
         StudyCommand::Pause { slug, why } => set_state(&slug, State::Paused, &why),
         StudyCommand::Resume { slug, why } => set_state(&slug, State::Open, &why),
-        StudyCommand::Close { slug, why } => set_state(&slug, State::Closed, &why),
+        StudyCommand::EndEnrollment { slug, why } => ending::set_enrollment(&slug, true, &why),
+        StudyCommand::ReopenEnrollment { slug, why } => ending::set_enrollment(&slug, false, &why),
+        StudyCommand::Close { slug, yes, why } => ending::close(&slug, yes, &why),
         StudyCommand::Purge { slug, why } => purge(&slug, &why),
         StudyCommand::Addresses { slug, installation, output } => addresses(&slug, &installation, output),
     }
@@ -380,7 +409,10 @@ fn foresee(slug: Option<&str>, folder: &Path, on: Option<&str>, why: &Why) -> an
 }
 
 fn set_state(slug: &str, state: State, why: &Why) -> anyhow::Result<End> {
-    let opened = Opened::open(&why.installation)?;
+    set_state_in(&Opened::open(&why.installation)?, slug, state, why)
+}
+
+fn set_state_in(opened: &Opened, slug: &str, state: State, why: &Why) -> anyhow::Result<End> {
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
     let setting = life::set_state(&opened.store, slug, state, act);
     let stage = judged(opened.runtime.block_on(setting))?;
@@ -414,7 +446,7 @@ fn list(installation: &Installation, output: Output) -> anyhow::Result<End> {
             println!(
                 "{}",
                 json!({ "study": row.slug, "stage": row.stage.key(), "state": row.state.key(),
-                                   "subjects": row.subjects, "bundle_version": row.bundle_version })
+                                   "enrollment_ended": row.enrollment_ended_at.is_some(), "subjects": row.subjects, "bundle_version": row.bundle_version })
             );
         } else {
             println!(
@@ -475,7 +507,8 @@ fn show(slug: &str, installation: &Installation, output: Output) -> anyhow::Resu
         println!(
             "{}",
             json!({ "study": row.slug, "tag": shelved.study.tag, "stage": row.stage.key(),
-            "state": row.state.key(), "subjects": row.subjects, "planned": shelved.study.planned_subjects,
+            "state": row.state.key(), "enrollment_ended": row.enrollment_ended_at.map(|at| at.local(zone)),
+            "subjects": row.subjects, "planned": shelved.study.planned_subjects,
             "responses": row.responses, "sealed": sealed,
             "secret_digest": hex(&row.secret_digest), "chain": { "length": row.chain.length, "head": hex(&row.chain.digest) },
             "allocations": shelved.study.allocations().map(|rules| json!({
@@ -486,7 +519,8 @@ fn show(slug: &str, installation: &Installation, output: Output) -> anyhow::Resu
         return Ok(End::Done);
     }
     println!("{} [{}] — {}", row.slug, shelved.study.tag, shelved.study.title.in_language(shelved.study.languages[0]));
-    println!("stage     {} ({})", row.stage.key(), row.state.key());
+    let ended = row.enrollment_ended_at.map(|at| format!("; enrollment ended {}", at.local(zone))).unwrap_or_default();
+    println!("stage     {} ({}{ended})", row.stage.key(), row.state.key());
     let planned = shelved.study.planned_subjects.map(|planned| format!(" of {planned} planned")).unwrap_or_default();
     println!("subjects  {}{planned}", row.subjects);
     if let Some(survey) = &shelved.study.survey {

@@ -22,17 +22,17 @@ pub struct UnblindArgs {
     /// Number of the subject, or the site's reference of it.
     #[arg(required_unless_present = "all")]
     subject: Option<String>,
-    /// Id of the person who is told; the letter goes to them.
-    #[arg(long, required_unless_present = "all")]
-    by: Option<String>,
-    /// Why: stands in the audit chain and in the notices.
+    /// Id of the person who is told; the letter goes to them. With --all: who opens the blind.
+    #[arg(long)]
+    by: String,
+    /// Why: stands in the audit chain, beside that person, and in the notices.
     #[arg(long)]
     reason: String,
     /// Print the arm here too. Without it the terminal shows no arm.
     #[arg(long)]
     show: bool,
     /// Print the arm of every subject; only after the study was closed.
-    #[arg(long, conflicts_with_all = ["subject", "by", "show"])]
+    #[arg(long, conflicts_with_all = ["subject", "show"])]
     all: bool,
     /// Which installation.
     #[command(flatten)]
@@ -61,7 +61,7 @@ pub(super) fn run(args: UnblindArgs) -> anyhow::Result<End> {
     let shelf = Shelf::new(opened.store.clone());
     let study = &shelved.study;
     if args.all {
-        let listing = command::unblind_all(&shelf, &shelved, means, &opened.actor, &args.reason);
+        let listing = command::unblind_all(&shelf, &shelved, means, (&opened.actor, &args.by), &args.reason);
         let all = judged(opened.runtime.block_on(listing))?;
         let ids: Vec<&str> = study.randomizations.iter().map(|own| own.id.as_str()).collect();
         if !args.output.json {
@@ -97,9 +97,8 @@ pub(super) fn run(args: UnblindArgs) -> anyhow::Result<End> {
         }
         return Ok(End::Done);
     }
-    let (Some(subject), Some(by)) = (&args.subject, &args.by) else {
-        return Err(anyhow!("a subject and --by are needed"));
-    };
+    let by = &args.by;
+    let Some(subject) = &args.subject else { return Err(anyhow!("a subject is needed")) };
     let order = Order { actor: &opened.actor, subject, reason: &args.reason };
     let disclosing = command::unblind(&shelf, &shelved, means, order, by);
     let (broken, given) = judged(opened.runtime.block_on(disclosing))?;

@@ -8,13 +8,13 @@ pub use crate::domain::study::Stage;
 use crate::domain::time::Instant;
 
 words! {
-    /// Whether a study takes enrollments.
+    /// Whether a study goes on.
     State {
         /// It does.
         Open = "open",
-        /// Not at present.
+        /// It takes no enrollments, randomizations and answers at present.
         Paused = "paused",
-        /// Never again.
+        /// It is over.
         Closed = "closed",
     }
 }
@@ -38,8 +38,10 @@ pub struct StudyRow {
     pub slug: String,
     /// Rehearsal or the real thing.
     pub stage: Stage,
-    /// Whether it takes enrollments.
+    /// Whether it goes on.
     pub state: State,
+    /// When enrollment ended, if it did: nobody more is enrolled, and everything else goes on.
+    pub enrollment_ended_at: Option<Instant>,
     /// Version of the bundle in force.
     pub bundle_version: i64,
     /// What the draws are made from.
@@ -82,7 +84,7 @@ pub struct NewStudy<'a> {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, slug, stage, state, bundle_version, secret, secret_digest, subjects, allocations, facts, participants, responses, ",
+            "SELECT id, slug, stage, state, enrollment_ended_at, bundle_version, secret, secret_digest, subjects, allocations, facts, participants, responses, ",
             "chain_length, chain_head, activated_at, changed_at FROM study ",
             $rest
         )
@@ -106,6 +108,7 @@ statements! { "study":
     COUNTERS = same "UPDATE study SET subjects = $2, allocations = $3, facts = $4, participants = $5, responses = $6, \
         chain_length = $7, chain_head = $8 WHERE id = $1";
     SET_STATE = same "UPDATE study SET state = $2, changed_at = $3 WHERE id = $1";
+    END_ENROLLMENT = same "UPDATE study SET enrollment_ended_at = $2, changed_at = $3 WHERE id = $1";
     SET_BUNDLE = same "UPDATE study SET bundle_version = $2, changed_at = $3 WHERE id = $1";
     NEW_SECRET = same "UPDATE study SET secret = $2, secret_digest = $3, changed_at = $4 WHERE id = $1";
     PURGE_ATTEMPTS = same "DELETE FROM outbox_attempt WHERE outbox_id IN (SELECT id FROM outbox WHERE study_id = $1)";
@@ -141,6 +144,7 @@ fn read(mut row: Row) -> Result<StudyRow, StoreError> {
         slug: row.text()?,
         stage: row.word(Stage::find)?,
         state: row.word(State::find)?,
+        enrollment_ended_at: row.opt_instant()?,
         bundle_version: row.int()?,
         secret: StudySecret(row.digest()?),
         secret_digest: row.digest()?,
@@ -229,6 +233,14 @@ pub async fn list<'a>(from: impl Into<Reader<'a>>) -> Result<Vec<StudyRow>, Stor
 /// Missing.
 pub async fn set_state(tx: &mut Tx, id: i64, state: State, at: Instant) -> Result<(), StoreError> {
     tx.later(&SET_STATE, binds![id, state.key(), at], Expect::Present { noun: "study", key: id.to_string() }).await
+}
+
+/// Ends enrollment, or opens it again where `ended` is none.
+///
+/// # Errors
+/// Missing.
+pub async fn set_enrollment(tx: &mut Tx, id: i64, ended: Option<Instant>, at: Instant) -> Result<(), StoreError> {
+    tx.later(&END_ENROLLMENT, binds![id, ended, at], Expect::Present { noun: "study", key: id.to_string() }).await
 }
 
 /// Puts a version of the bundle into force.

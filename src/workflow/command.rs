@@ -225,25 +225,29 @@ pub async fn unblind(
     Ok((broken, std::iter::once(first).chain(further).collect()))
 }
 
-/// Every subject of a closed study with its allocations, each with the kit it had last; the act stands in the chain.
+/// Every subject of a closed study with its allocations, each with the kit it had last; who has it done for whom, and why, stands
+/// in the chain. `by` is the id of the person of the study who opens the blind.
 ///
 /// # Errors
-/// A [`Refusal`] unless the study is closed, or the database.
+/// A [`Refusal`] unless the study is closed and names that person, or the database.
 pub async fn unblind_all(
     shelf: &Shelf,
     shelved: &ShelvedStudy,
     means: Means<'_>,
-    actor: &str,
+    (actor, by): (&str, &str),
     reason: &str,
 ) -> Result<Vec<(SubjectRow, Vec<AllocationRow>)>, CommandError> {
     let order = Order { actor, subject: "", reason };
     let reason = reason_of(&order)?;
+    if !shelved.study.people.iter().any(|person| person.id == by) {
+        return Err(Refusal::Person(shelved.study.slug.clone(), by.to_string()).into());
+    }
     let mut ledger = Ledger::begin(shelf).await?;
     let (tx, page) = ledger.lock(shelved).await?;
     if page.row.state != State::Closed {
         return Err(Refusal::NotClosed(shelved.study.slug.clone()).into());
     }
-    let body = json!({ "subjects": page.row.subjects, "reason": reason });
+    let body = json!({ "by": by, "subjects": page.row.subjects, "reason": reason });
     enroll::append(tx, page, means, actor, "unblind-all", &body).await?;
     let journal = allocation::journal(&mut *tx, shelved.id, 0).await?;
     let mut given: BTreeMap<i64, Vec<AllocationRow>> = BTreeMap::new();

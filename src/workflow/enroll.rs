@@ -406,8 +406,9 @@ pub(super) async fn refusals(
 ) -> Result<Result<Option<AtHand>, Vec<Reason>>, Failure> {
     let study = &shelved.study;
     match page.row.state {
-        StudyState::Paused => return Ok(Err(vec![Reason::Paused])),
         StudyState::Closed => return Ok(Err(vec![Reason::Closed])),
+        _ if page.row.enrollment_ended_at.is_some() => return Ok(Err(vec![Reason::EnrollmentEnded])),
+        StudyState::Paused => return Ok(Err(vec![Reason::Paused])),
         StudyState::Open => {}
     }
     let mut reasons = Vec::new();

@@ -318,7 +318,10 @@ fn in_words(study: &Study, reasons: &[Reason]) -> String {
         Reason::SiteFull => "the site is full".to_string(),
         Reason::StratumFull => "the stratum is full".to_string(),
         Reason::Paused => format!("enrollment is paused; `hagaki study resume {}` opens it again", study.slug),
-        Reason::Closed => "enrollment has ended".to_string(),
+        Reason::EnrollmentEnded => {
+            format!("enrollment has ended; `hagaki study reopen-enrollment {}` takes that back", study.slug)
+        }
+        Reason::Closed => "the study is closed".to_string(),
         Reason::NoKits => "kits of some arm are out at the site; `hagaki kit list` shows what is there".to_string(),
         Reason::SiteNotOpen(day) => format!("the site enrolls from {day} on"),
         Reason::SiteClosed(day) => format!("the site enrolled until {day}"),

@@ -87,6 +87,9 @@ pub(super) async fn replace(
         let facts = told(&meant.code, &now.code, true);
         return asking.reply(ledger, to, facts, settled("kit-replaced-before")).await;
     }
+    if let Err(closed) = kits::hands_out(ledger.lock(asking.shelved).await?.1) {
+        return refused_by(ledger, asking, wanted, Some(enrolled), closed.into()).await;
+    }
     match confirmed {
         Confirmed::NotYet => {
             let wanted = Wanted { kits: vec![now.code.clone()], ..wanted.clone() };
@@ -204,6 +207,7 @@ async fn refused_by(
         KitError::Refused(Refusal::Short) => "short",
         KitError::Refused(Refusal::NotGiven(_)) => "not-given",
         KitError::Refused(Refusal::NoKits(_)) => "none",
+        KitError::Refused(Refusal::Closed(_)) => "closed",
         KitError::Refused(Refusal::TooMany) => "too-many",
         KitError::Refused(Refusal::NotEntitled(_)) => {
             let subject = enrolled.map(|enrolled| &enrolled.subject);

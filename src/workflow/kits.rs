@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::compose::{self, Addressing, Outgoing};
 use super::enroll::append;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Page};
 use super::shelf::ShelvedStudy;
 use super::stock::{self, AtHand, least_expiry};
 use super::{Failure, Means};
@@ -24,6 +24,7 @@ use crate::letters::{Facts, Kind};
 use crate::limits;
 use crate::store::allocation::AllocationRow;
 use crate::store::kit::{self, KitRow, NewKit};
+use crate::store::study::State as StudyState;
 use crate::store::subject::SubjectRow;
 use crate::store::{Tx, allocation};
 
@@ -44,6 +45,9 @@ pub enum Refusal {
     /// Kits are for blinded studies.
     #[error("study {0} hands out no kits: it is not blinded (blinding in study.toml)")]
     NoKits(String),
+    /// What only a study that goes on hands out.
+    #[error("study {0} is closed: it hands out no kits any more; those there are can still be accounted for")]
+    Closed(String),
     /// An act in production needs its reason.
     #[error("say why, with --reason: it stands in the audit chain")]
     NoReason,
@@ -230,6 +234,11 @@ fn check(shelved: &ShelvedStudy, order: Order<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// After the close no kit leaves for a subject, however it is asked for.
+pub(super) fn hands_out(page: &Page) -> Result<(), Refusal> {
+    if page.row.state == StudyState::Closed { Err(Refusal::Closed(page.row.slug.clone())) } else { Ok(()) }
+}
+
 /// The kits of these codes, and what speaks against turning each into `next`.
 ///
 /// # Errors
@@ -405,6 +414,7 @@ pub async fn import(
 ) -> Result<Imported, KitError> {
     check(shelved, order)?;
     let (tx, page) = ledger.lock(shelved).await?;
+    hands_out(page)?;
     let known: BTreeSet<String> =
         kit::codes(&mut *tx, shelved.id).await?.iter().map(|code| text::fold_tight(code)).collect();
     let (listed, warnings) =
@@ -489,6 +499,7 @@ pub async fn replace(
     }
     let number = study.subject_number(subject.number);
     let (tx, page) = ledger.lock(shelved).await?;
+    hands_out(page)?;
     let mut had = had(tx, subject).await?;
     if let Some(code) = code {
         had.retain(|(_, kits)| kits.iter().any(|kit| kit.code == code));

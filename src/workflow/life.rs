@@ -1,4 +1,4 @@
-//! A study's life: activated, amended, paused, resumed, closed, purged. Each act is one entry in its chain.
+//! A study's life: activated, amended, paused, resumed, its enrollment ended, closed, purged. Each act is one entry in its chain.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -196,6 +196,7 @@ pub async fn activate(
             (row.bundle_version, kits) = replace(&mut tx, &row, bundle, defined, act).await?;
             if row.state == State::Closed {
                 study::set_state(&mut tx, row.id, State::Open, act.at).await?;
+                study::set_enrollment(&mut tx, row.id, None, act.at).await?;
             }
             row
         }
@@ -454,7 +455,7 @@ pub async fn foresee(
     Ok((version, lines))
 }
 
-/// Opens, pauses or closes enrollment of a study.
+/// Pauses a study, lets it go on, or closes it.
 ///
 /// # Errors
 /// A [`Refusal`], or the database.
@@ -481,6 +482,30 @@ pub async fn set_state(store: &Store, slug: &str, state: State, act: Act<'_>) ->
         State::Closed => "close",
     };
     log(&mut tx, row, act, action, &json!({ "reason": act.reason })).await?;
+    tx.commit().await?;
+    Ok(stage)
+}
+
+/// Ends enrollment into a study that goes on in everything else, or (`ended` is false) opens it again.
+///
+/// # Errors
+/// A [`Refusal`], or the database.
+pub async fn set_enrollment(store: &Store, slug: &str, ended: bool, act: Act<'_>) -> Result<Stage, LifeError> {
+    let mut tx = store.begin().await?;
+    let row = locked(&mut tx, slug).await?;
+    if row.state == State::Closed {
+        return Err(Refusal::Closed(row.slug).into());
+    }
+    if row.stage == Stage::Production && act.reason.trim().is_empty() {
+        return Err(Refusal::NoReason.into());
+    }
+    if row.enrollment_ended_at.is_some() == ended {
+        return Err(Refusal::Unchanged.into());
+    }
+    let (stage, action) = (row.stage, if ended { "end-enrollment" } else { "reopen-enrollment" });
+    study::set_enrollment(&mut tx, row.id, ended.then_some(act.at), act.at).await?;
+    let body = json!({ "reason": act.reason, "subjects": row.subjects });
+    log(&mut tx, row, act, action, &body).await?;
     tx.commit().await?;
     Ok(stage)
 }

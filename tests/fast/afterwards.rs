@@ -423,7 +423,7 @@ fn a_secret_is_revealed_after_the_close_and_anybody_can_recompute() {
     let refused =
         place.ends(1, &format!("allocation export borealis --format redcap --out - --by stat --reason r {on}"));
     assert!(refused.out.is_empty() && refused.err.contains("blinded and not closed"), "{}", refused.err);
-    place.ends(0, &format!("study close borealis --reason done {on}"));
+    place.ends(0, &format!("study close borealis --yes --reason done {on}"));
     let shown = place.ends(0, &format!("outbox show {id} --json {on}")).json();
     assert!(shown["text"].as_str().unwrap().contains("BOREALIS-"));
     let told = place.ends(0, &format!("allocation export borealis --format redcap --out - {on}"));
@@ -431,7 +431,7 @@ fn a_secret_is_revealed_after_the_close_and_anybody_can_recompute() {
         told.out
             .starts_with("redcap_randomization_number,redcap_randomization_group,severity,redcap_data_access_group\n")
     );
-    place.ends(0, &format!("study close aurora --reason done {on}"));
+    place.ends(0, &format!("study close aurora --yes --reason done {on}"));
     let revealed = place
         .ends(0, &format!("allocation reveal aurora --by stat --reason r --with-chain --out package --json {on}"))
         .json();
@@ -538,7 +538,7 @@ fn arms_of_a_blinded_study_leave_after_the_close() {
     place.ends(0, "export borealis --format csv --out out --by stat --reason x");
     let header = fs::read_to_string(place.path("out/borealis-production-subjects.csv")).unwrap();
     assert!(header.contains(",kit,") && !header.contains("arm"), "{header}");
-    place.ends(0, "study close borealis --reason done");
+    place.ends(0, "study close borealis --yes --reason done");
     place.ends(0, "export borealis --format csv --out out --arms --by stat --reason x");
     let header = fs::read_to_string(place.path("out/borealis-production-subjects.csv")).unwrap();
     assert!(header.contains(",arm,kit,"), "{header}");

@@ -227,7 +227,21 @@ fn a_study_lives_and_programs_can_read_it() {
     assert_eq!((&amended["study"], &amended["version"]), (&"aurora".into(), &2.into()));
     assert_ne!(amended["bundle_digest"], activated["bundle_digest"]);
 
-    for (act, state) in [("pause", "paused"), ("resume", "open"), ("close", "closed")] {
+    let ended = |place: &Place| place.ends(0, "study show aurora --json").json()["enrollment_ended"].clone();
+    place.ends(0, "study end-enrollment aurora");
+    assert!(ended(&place).is_string());
+    place.ends(1, "study end-enrollment aurora");
+    let shown = place.ends(0, "study show aurora").out;
+    assert!(shown.contains("(open; enrollment ended "), "{shown}");
+    place.ends(0, "study reopen-enrollment aurora --json");
+    assert!(ended(&place).is_null());
+    // What a close ends is said, and nobody closes unawares.
+    let told = place.ends(1, "study close aurora").err;
+    for what in ["data entry", "allocation reveal", "end-enrollment aurora", "--yes"] {
+        assert!(told.contains(what), "{what}: {told}");
+    }
+    assert_eq!(place.ends(0, "study show aurora --json").json()["state"], "open");
+    for (act, state) in [("pause", "paused"), ("resume", "open"), ("close --yes", "closed")] {
         assert_eq!(place.ends(0, &format!("study {act} aurora --json")).json()["state"], state);
         place.ends(1, &format!("study {act} aurora --json"));
     }

@@ -364,6 +364,7 @@ fn every_fault_of_every_kind_of_item_has_its_words() {
             Reason::StratumFull,
             Reason::Paused,
             Reason::Closed,
+            Reason::EnrollmentEnded,
             Reason::NoKits,
             Reason::SiteNotOpen("2026-12-01".parse().unwrap()),
             Reason::SiteClosed("2026-11-19".parse().unwrap()),
@@ -388,6 +389,6 @@ fn every_fault_of_every_kind_of_item_has_its_words() {
             let text = stationery.compose(&Letter::new(language, head, Facts::Refusal(refusal))).expect("words").text;
             words.insert(text.lines().find(|line| line.starts_with("- ")).expect("a reason").to_string());
         }
-        assert_eq!(words.len(), 11);
+        assert_eq!(words.len(), 12);
     }
 }

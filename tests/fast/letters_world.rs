@@ -229,6 +229,7 @@ pub(crate) fn letters(study: &Study, language: Language) -> Vec<(Letter, Person)
         Reason::StratumFull,
         Reason::Paused,
         Reason::Closed,
+        Reason::EnrollmentEnded,
         Reason::NoKits,
         Reason::SiteNotTheirs("013".into()),
         Reason::NoRole,

@@ -37,7 +37,9 @@ pub enum Reason {
     CohortFull(Vec<String>),
     /// Enrollment pauses.
     Paused,
-    /// Enrollment has ended.
+    /// Enrollment has ended; the study goes on.
+    EnrollmentEnded,
+    /// The study is closed.
     Closed,
     /// No kit can be handed out. Never says of which arm.
     NoKits,
@@ -94,6 +96,7 @@ impl Reason {
             Reason::StratumFull => "stratum-full",
             Reason::CohortFull(_) => "cohort-full",
             Reason::Paused => "paused",
+            Reason::EnrollmentEnded => "enrollment-ended",
             Reason::Closed => "closed",
             Reason::NoKits => "no-kits",
             Reason::SiteNotOpen(_) => "site-not-open",
@@ -130,6 +133,7 @@ impl Reason {
                 | Reason::SiteFull
                 | Reason::StratumFull
                 | Reason::CohortFull(_)
+                | Reason::EnrollmentEnded
                 | Reason::Closed
                 | Reason::SiteClosed(_)
                 | Reason::RescreeningSpent(_)

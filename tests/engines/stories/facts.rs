@@ -239,20 +239,24 @@ stories! {
                 assert_eq!(letter.everything.contains(&arm), letter.to == DR_KOBAYASHI.address, "{}", letter.text);
             }
         }
-        let all = |reason| {
+        let all = |by, reason| {
             let means = operating.means(center);
-            command::unblind_all(&operating.shelf, &operating.shelved, means, "operator:tester", reason)
+            command::unblind_all(&operating.shelf, &operating.shelved, means, ("operator:tester", by), reason)
         };
-        assert!(matches!(all("analysis").await, Err(CommandError::Refused(_))), "the study is not closed");
+        assert!(matches!(all("office", "analysis").await, Err(CommandError::Refused(_))), "the study is not closed");
         life::set_state(center.store(), "borealis", State::Closed, center.act("last visit done")).await.unwrap();
-        assert!(matches!(all("").await, Err(CommandError::Refused(_))), "a reason is needed");
-        let listed = all("analysis").await.unwrap();
+        assert!(matches!(all("office", "").await, Err(CommandError::Refused(_))), "a reason is needed");
+        for nobody in ["", "nobody"] {
+            assert!(matches!(all(nobody, "analysis").await, Err(CommandError::Refused(_))), "somebody answers for it");
+        }
+        let listed = all("office", "analysis").await.unwrap();
         let arms: Vec<String> = listed.into_iter().map(|(_, mut given)| given.remove(0).arm).collect();
         assert_eq!(arms, center.arms("borealis").await);
         let row = study::find_current(center.store(), "borealis").await.unwrap().unwrap();
         let actions: BTreeMap<String, usize> =
             audit::list(center.store(), row.id, 0, 100).await.unwrap().into_iter().fold(BTreeMap::new(), |mut all, entry| {
                 assert!(entry.action == "enroll" || !entry.body.contains("ZQ"), "{}", entry.body);
+                assert!(entry.action != "unblind-all" || entry.body.contains(r#""by":"office""#), "{}", entry.body);
                 *all.entry(entry.action).or_default() += 1;
                 all
             });

@@ -441,6 +441,32 @@ stories! {
         assert!(after.iter().all(|kit| kit.rank > 0));
     }
 
+    async fn after_the_close_no_kit_leaves_and_all_are_accounted_for(center: &mut Center) {
+        center.activate(&stocked(&format!("{HEADER}{}", lines("A", 5, "", "")), ""), Stage::Production).await;
+        enroll(center, 1).await;
+        let first = given(center, 1).await;
+        let request = DR_KOBAYASHI.writes("キット交換", "症例番号: BOREALIS-0001\n理由: 瓶が割れた\n");
+        let asked = center.answer(&request).await;
+        assert_eq!(asked.kind, "deed-confirm");
+        center.wind(1);
+        let act = center.act("last visit done");
+        life::set_state(center.store(), "borealis", study::State::Closed, act).await.unwrap();
+        // The same rule by command, by a new mail, and for a yes to what was asked before.
+        assert!(matches!(refused(replace(center, 1, None).await.err()), Refusal::Closed(_)));
+        assert!(matches!(refused(import(center, &format!("{HEADER}N1,P,,,\n")).await.err()), Refusal::Closed(_)));
+        let yes = Mail { to: asked.reply_to.clone(), body: "OK\n".to_owned(), ..DR_KOBAYASHI.writes("", "") };
+        for mail in [request.anew(), yes] {
+            let letters = center.exchange(&mail).await;
+            assert_eq!(kinds(&letters), [("kit-refused", DR_KOBAYASHI.address)]);
+            assert!(letters[0].text.contains("この研究は終了しているため"), "{}", letters[0].text);
+            assert_eq!(reason(center).await, "kits:closed");
+        }
+        assert_eq!(find(center, &first).await.state, State::Dispensed);
+        change(center, &[first.as_str()], State::Returned).await.unwrap();
+        assert_eq!(find(center, &first).await.state, State::Returned);
+        center.assert_proved().await;
+    }
+
     async fn an_amendment_adds_kits_and_withdraws_free_ones(center: &mut Center) {
         let list = format!("{HEADER}{}", lines("A", 5, "", "2027-12-01"));
         let bundle = stocked(&list, "");

@@ -39,6 +39,53 @@ stories! {
         assert_eq!(center.enrolled("aurora").await.len(), 2);
     }
 
+    async fn enrollment_ends_and_everything_else_goes_on(center: &mut Center) {
+        center.activate(&super::enrolling::marked(), Stage::Production).await;
+        let form = |number: u32| DR_KOBAYASHI.writes("登録", &borealis_form("101", &format!("101-{number:03}")));
+        center.exchange(&form(1)).await;
+        center.wind(1);
+        let end = |center: &Center, ended, why: &'static str| {
+            let (store, act) = (center.store().clone(), center.act(why));
+            async move { life::set_enrollment(&store, "borealis", ended, act).await }
+        };
+        assert!(matches!(end(center, true, " ").await, Err(LifeError::Refused(Refusal::NoReason))));
+        assert!(matches!(end(center, false, "why").await, Err(LifeError::Refused(Refusal::Unchanged))));
+        end(center, true, "all are in").await.unwrap();
+        assert!(matches!(end(center, true, "twice").await, Err(LifeError::Refused(Refusal::Unchanged))));
+        // Whoever asks to enroll is told; the same again is told what was.
+        let late = form(2);
+        let answer = center.answer(&late).await;
+        assert_eq!((answer.kind.as_str(), reason(center).await.as_str()), ("refusal", "enrollment-ended"));
+        assert!(answer.text.contains("症例登録は締め切りました"), "{}", answer.text);
+        assert_eq!(center.answer(&form(1)).await.kind, "duplicate-blinded");
+        // A pause beside it changes neither what is said nor what is over.
+        life::set_state(center.store(), "borealis", State::Paused, center.act("audit")).await.unwrap();
+        center.answer(&late.anew()).await;
+        assert_eq!(reason(center).await, "enrollment-ended");
+        life::set_state(center.store(), "borealis", State::Open, center.act("audited")).await.unwrap();
+        center.answer(&late.anew()).await;
+        assert_eq!(reason(center).await, "enrollment-ended");
+        // Kits, corrections and one subject's arm go on.
+        for (what, text, done) in [
+            ("キット交換", "症例番号: BOREALIS-0001\n理由: 瓶が割れた\n", "kit-replaced"),
+            ("訂正", "症例番号: BOREALIS-0001\n理由: 誤記\n生年月日: 1980-01-02\n", "corrected"),
+            ("開鍵", "症例番号: BOREALIS-0001\n理由: 救急搬送\n", "unblinded"),
+        ] {
+            let asked = center.answer(&DR_KOBAYASHI.writes(what, text)).await;
+            assert_eq!(asked.kind, "deed-confirm", "{}", asked.text);
+            let yes = Mail { to: asked.reply_to.clone(), body: "OK\n".to_owned(), ..DR_KOBAYASHI.writes("", "") };
+            center.exchange(&yes).await;
+            assert_eq!(reason(center).await, done);
+        }
+        // Reversible until the close.
+        end(center, false, "ten more are wanted").await.unwrap();
+        center.exchange(&late.anew()).await;
+        assert_eq!(reason(center).await, "enrolled");
+        center.assert_proved().await;
+        life::set_state(center.store(), "borealis", State::Closed, center.act("done")).await.unwrap();
+        assert!(matches!(end(center, true, "late").await, Err(LifeError::Refused(Refusal::Closed(_)))));
+    }
+
     async fn a_rehearsal_says_test_and_is_purged(center: &mut Center) {
         let rehearsal = center.activate(&samples::borealis(), Stage::Development).await;
         let form = DR_KOBAYASHI.writes("登録", &borealis_form("101", "101-001"));
