@@ -162,18 +162,24 @@ struct Columns {
 }
 
 impl Columns {
-    /// Where each column is; `also` are others that must be there. Everything that is wrong with them at once.
-    fn find(scheme: &Scheme, headers: &csv::StringRecord, also: &[&str]) -> Result<Columns, String> {
+    /// Where each column is; `also` are others that must be there, and `known` levels follow from elsewhere. Everything that is wrong with them at once.
+    fn find(
+        scheme: &Scheme,
+        headers: &csv::StringRecord,
+        also: &[&str],
+        known: &dyn Fn(&str) -> bool,
+    ) -> Result<Columns, String> {
         let find = |name: &str| headers.iter().position(|header| header == name);
+        let needs = || scheme.needs().filter(|id| !known(id));
         let mut wrong = Vec::new();
-        for name in also.iter().copied().chain(scheme.needs()).chain([ARM]) {
+        for name in also.iter().copied().chain(needs()).chain([ARM]) {
             match headers.iter().filter(|header| *header == name).count() {
                 0 => wrong.push(format!("there is no column \"{name}\"")),
                 1 => {}
                 _ => wrong.push(format!("the column \"{name}\" stands twice")),
             }
         }
-        let factors: Vec<(String, usize)> = scheme.needs().filter_map(|id| Some((id.to_owned(), find(id)?))).collect();
+        let factors: Vec<(String, usize)> = needs().filter_map(|id| Some((id.to_owned(), find(id)?))).collect();
         let slot = find(SLOT).filter(|_| scheme.has_slots());
         let block_size = find(BLOCK_SIZE).filter(|_| matches!(scheme.method(), Method::Block(_)));
         match find(ARM).filter(|_| wrong.is_empty()) {
@@ -192,7 +198,7 @@ fn reader(text: &str) -> csv::Reader<&[u8]> {
 /// The rows of a history and the line of each; of what is wrong with its lines, the first.
 fn read_history(scheme: &Scheme, path: &Path, text: &str) -> Result<(Vec<HistoryRow>, Vec<u64>), ExplainFault> {
     let (mut rows, mut lines) = (Vec::new(), Vec::new());
-    for read in read_lines(scheme, path, text, &[])?.lines {
+    for read in read_lines(scheme, path, text, &[], &|_| false)?.lines {
         let fault = |wrong| ExplainFault::History { path: path.to_owned(), line: Some(read.line), wrong };
         rows.push(read.row.map_err(|wrong| fault(wrong.into_iter().next().unwrap_or_default()))?);
         lines.push(read.line);
@@ -231,11 +237,17 @@ impl ReadLine {
 }
 
 /// The lines of a history, each with everything that is wrong with it; `also` are columns that must be there beside those of
-/// the scheme.
+/// the scheme, and of levels that are `known` from elsewhere no column is needed.
 ///
 /// # Errors
 /// A file without the columns, or that is too long.
-pub(super) fn read_lines(scheme: &Scheme, path: &Path, text: &str, also: &[&str]) -> Result<ReadHistory, ExplainFault> {
+pub(super) fn read_lines(
+    scheme: &Scheme,
+    path: &Path,
+    text: &str,
+    also: &[&str],
+    known: &dyn Fn(&str) -> bool,
+) -> Result<ReadHistory, ExplainFault> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = reader(text);
     let texts: Vec<&str> = text.lines().collect();
@@ -249,7 +261,8 @@ pub(super) fn read_lines(scheme: &Scheme, path: &Path, text: &str, also: &[&str]
     let fault = |line: Option<u64>, wrong: String| ExplainFault::History { path: path.to_owned(), line, wrong };
     let broken = |wrong: csv::Error| fault(line_of(wrong.position()), csv_fault(&wrong));
     let headers = reader.headers().map_err(broken)?;
-    let columns = Columns::find(scheme, headers, also).map_err(|wrong| fault(line_of(headers.position()), wrong))?;
+    let columns =
+        Columns::find(scheme, headers, also, known).map_err(|wrong| fault(line_of(headers.position()), wrong))?;
     let headers = headers.clone();
     let mut lines = Vec::new();
     for record in reader.records() {

@@ -1,7 +1,7 @@
 //! `hagaki allocation import`: the history of another system, counted back before it is taken.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -15,7 +15,7 @@ use crate::domain::allocation::{SITE, Scheme};
 use crate::domain::study::{Blinding, Randomization, Study, arm_name, day_name};
 use crate::limits;
 use crate::store::kit;
-use crate::workflow::import::{self, ArmCounts, History, Line, Misfit, Source};
+use crate::workflow::import::{self, ArmCounts, Further, History, Line, Misfit, Source};
 use crate::workflow::life::Act;
 
 /// What `hagaki allocation import` takes.
@@ -25,9 +25,13 @@ pub struct ImportArgs {
     slug: String,
     /// The subjects in the order of their allocation: a CSV with the columns `subject` and `arm`, one for each factor or stratum,
     /// `site` where the study has several, `block_size` for blocks (with the open ones last in their stratum), `slot` for
-    /// dummy arms, `kit` (the kit that the subject has) in a blinded study, and, if it is known, `at`: the day or moment of the
+    /// dummy arms if they are known, `kit` (the kit that the subject has) in a blinded study, and, if it is known, `at`: the day or moment of the
     /// allocation.
     file: PathBuf,
+    /// The history of a further allocation, such as second=again.csv: subjects of the first file in the order of this allocation, with
+    /// `subject`, `arm`, and what else its scheme looks at. The site, earlier arms and what the first file tells need no column.
+    #[arg(long, value_name = "ID=FILE")]
+    further: Vec<String>,
     /// Only count back, which is what happens without --yes too.
     #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
@@ -57,36 +61,94 @@ pub(super) fn run(args: &ImportArgs) -> anyhow::Result<End> {
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &args.reason };
     let admitted = import::admit(&opened.store, &shelved, &args.by, act);
     judged(opened.runtime.block_on(admitted))?;
-    let Read { lines, mut misfits, digest } = match read(args, scheme, &shelved.study) {
-        Ok(read) => read,
-        Err(fault @ ExplainFault::File { .. }) => return Err(fault.into()),
-        Err(fault) => return Err(Refused(fault.to_string()).into()),
-    };
+    let study = &shelved.study;
+    let files = further_files(args, study)?;
+    let Read { lines, misfits, digest } = judge(read(&args.file, scheme, study, None))?;
     let kits = opened.runtime.block_on(kit::list(&opened.store, shelved.id))?;
-    let history = match import::fit(&shelved, scheme, &kits, &lines, act.at) {
-        Ok(history) if misfits.is_empty() => history,
-        fitted => {
-            misfits.extend(fitted.err().unwrap_or_default());
-            return Err(Refused(in_a_list(args, misfits)).into());
-        }
-    };
+    let fitted = import::fit(&shelved, scheme, &kits, &lines, act.at);
+    let mut history = all_fits(&args.file, misfits, fitted)?;
+    for (own, path) in &files {
+        let Read { lines, misfits, digest } = judge(read(path, &own.scheme, study, Some(own)))?;
+        let fitted = import::fit_further(&shelved, own, &kits, &history, &lines, act.at);
+        let fitted = all_fits(path, misfits, fitted)?;
+        history.further.push(Further { id: own.id.clone(), file: name_of(path), digest, history: fitted });
+    }
     if args.yes {
-        let name = args.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = name_of(&args.file);
         let source = Source { name: &name, digest: &digest };
         let importing = import::import(&opened.store, &shelved, &history, source, act, &*opened.dice);
         judged(opened.runtime.block_on(importing))?;
     }
     let told = shelved.study.blinding == Blinding::Open;
     if args.output.json {
-        println!("{}", to_json(&history, scheme, &digest, args.yes, told));
+        let mut report = to_json(&history, scheme, &digest, args.yes, told);
+        let further = history.further.iter().zip(&files);
+        let further: Map<String, Value> = further
+            .map(|(own, (rules, _))| {
+                let counted = to_json(&own.history, &rules.scheme, &own.digest, args.yes, told);
+                (own.id.clone(), counted)
+            })
+            .collect();
+        if !further.is_empty() {
+            report["further"] = Value::Object(further);
+        }
+        println!("{report}");
     } else {
         print!("{}", in_words(&history, scheme, &digest, told));
+        for (own, (rules, _)) in history.further.iter().zip(&files) {
+            print!("allocation {}\n{}", own.id, in_words(&own.history, &rules.scheme, &own.digest, told));
+        }
         match args.yes {
             true => println!("{}: {} imported", args.slug, counted(history.len() as u64, "subject")),
             false => println!("Nothing was changed. If the counts are right: the same again with --yes --reason WHY"),
         }
     }
     Ok(End::Done)
+}
+
+/// The further allocations whose histories come too, in the order of the study, each with its file.
+fn further_files<'s>(args: &ImportArgs, study: &'s Study) -> anyhow::Result<Vec<(&'s Randomization, PathBuf)>> {
+    let mut files: BTreeMap<&str, PathBuf> = BTreeMap::new();
+    for text in &args.further {
+        let named =
+            text.split_once('=').filter(|(id, file)| study.find_randomization(id).is_some() && !file.is_empty());
+        let Some((id, file)) = named else {
+            let ids: Vec<&str> = study.randomizations.iter().map(|own| own.id.as_str()).collect();
+            let known = if ids.is_empty() { "none".to_owned() } else { ids.join(", ") };
+            let wrong =
+                format!("--further {text}: write the id of a further allocation, = and a file; the study has {known}");
+            return Err(Refused(wrong).into());
+        };
+        if files.insert(id, PathBuf::from(file)).is_some() {
+            return Err(Refused(format!("--further {id} stands twice; one file holds the whole history")).into());
+        }
+    }
+    let own = study.randomizations.iter();
+    Ok(own.filter_map(|own| Some((own, files.remove(own.id.as_str())?))).collect())
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// What was read, or the refusal.
+fn judge(read: Result<Read, ExplainFault>) -> anyhow::Result<Read> {
+    match read {
+        Ok(read) => Ok(read),
+        Err(fault @ ExplainFault::File { .. }) => Err(fault.into()),
+        Err(fault) => Err(Refused(fault.to_string()).into()),
+    }
+}
+
+/// The history, if every line is sound and fits.
+fn all_fits(path: &Path, mut misfits: Vec<Misfit>, fitted: Result<History, Vec<Misfit>>) -> anyhow::Result<History> {
+    match fitted {
+        Ok(history) if misfits.is_empty() => Ok(history),
+        fitted => {
+            misfits.extend(fitted.err().unwrap_or_default());
+            Err(Refused(in_a_list(path, misfits)).into())
+        }
+    }
 }
 
 /// What stands in the file.
@@ -98,14 +160,16 @@ struct Read {
     digest: String,
 }
 
-fn read(args: &ImportArgs, scheme: &Scheme, study: &Study) -> Result<Read, ExplainFault> {
-    let text = explain::read_file(&args.file)?;
+/// Reads the history of the first allocation, or of a further one.
+fn read(path: &Path, scheme: &Scheme, study: &Study, further: Option<&Randomization>) -> Result<Read, ExplainFault> {
+    let text = explain::read_file(path)?;
     let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(text.as_bytes()));
     let mut also = vec!["subject"];
     if study.blinding == Blinding::Blinded {
         also.push("kit");
     }
-    let read = explain::read_lines(scheme, &args.file, &text, &also).map_err(|fault| match fault {
+    let known = |id: &str| further.is_some() && import::is_known(study, id);
+    let read = explain::read_lines(scheme, path, &text, &also, &known).map_err(|fault| match fault {
         ExplainFault::History { path, line, wrong } if wrong.contains("no column \"kit\"") => {
             let hint = "the study is blinded, so each line names the kit that the subject has, and kits.csv lists it";
             ExplainFault::History { path, line, wrong: format!("{wrong} ({hint})") }
@@ -116,17 +180,16 @@ fn read(args: &ImportArgs, scheme: &Scheme, study: &Study) -> Result<Read, Expla
         let names = [own.id.clone(), arm_name(&own.id), day_name(&own.id)];
         names.iter().any(|name| read.find(name).is_some())
     };
-    if let Some(own) = study.randomizations.iter().find(later) {
+    if let Some(own) = study.randomizations.iter().find(later).filter(|_| further.is_none()) {
         let wrong = format!(
-            "tells of the allocation \"{0}\", but only the first allocation is imported: leave its columns out, import the \
-             subjects, and give each of them its arm with `hagaki allocation force --allocation {0} --subject … --at …`, as far as \
-             [forced] limit in that allocation's file allows",
+            "tells of the allocation \"{0}\": put its history into a file of its own, in the order of that allocation, and import \
+             both at once with --further {0}=FILE",
             own.id
         );
-        return Err(ExplainFault::History { path: args.file.clone(), line: Some(1), wrong });
+        return Err(ExplainFault::History { path: path.to_owned(), line: Some(1), wrong });
     }
-    let known = scheme.needs().any(|id| id == SITE);
-    let site = if known || study.sites.len() == 1 { None } else { read.find(SITE) };
+    let in_levels = further.is_none() && scheme.needs().any(|id| id == SITE);
+    let site = if in_levels || study.sites.len() == 1 { None } else { read.find(SITE) };
     let columns = ["subject", "kit", "at"].map(|name| read.find(name));
     let (mut lines, mut misfits) = (Vec::with_capacity(read.lines.len()), Vec::new());
     for own in &read.lines {
@@ -139,23 +202,27 @@ fn read(args: &ImportArgs, scheme: &Scheme, study: &Study) -> Result<Read, Expla
         misfits.extend(wrong.into_iter().map(|wrong| Misfit { line: number, wrong }));
         if let (Ok(row), Some(subject)) = (&own.row, subject) {
             let owned = |text: Option<&str>| text.map(str::to_owned);
-            let (subject, row) = (subject.to_owned(), row.clone());
+            let (subject, mut row) = (subject.to_owned(), row.clone());
+            // What is known is compared, where a column tells it, too.
+            for id in scheme.needs().filter(|id| known(id)) {
+                row.levels.extend(own.cell(read.find(id)).map(|level| (id.to_owned(), level.to_owned())));
+            }
             lines.push(Line { number, subject, site: owned(own.cell(site)), kit: owned(kit), at: owned(at), row });
         }
     }
     if read.lines.is_empty() {
         let wrong = "has no line with a subject".to_owned();
-        return Err(ExplainFault::History { path: args.file.clone(), line: None, wrong });
+        return Err(ExplainFault::History { path: path.to_owned(), line: None, wrong });
     }
     Ok(Read { lines, misfits, digest })
 }
 
 /// Everything that is wrong, a line for each, in the order of the file.
-fn in_a_list(args: &ImportArgs, mut misfits: Vec<Misfit>) -> String {
+fn in_a_list(path: &Path, mut misfits: Vec<Misfit>) -> String {
     misfits.sort_by_key(|misfit| misfit.line);
     let told = misfits.iter().take(limits::PROBLEMS);
     let mut lines: Vec<String> =
-        told.map(|misfit| format!("{}:{}: {}", args.file.display(), misfit.line, misfit.wrong)).collect();
+        told.map(|misfit| format!("{}:{}: {}", path.display(), misfit.line, misfit.wrong)).collect();
     if let Some(more) = misfits.len().checked_sub(limits::PROBLEMS).filter(|more| *more > 0) {
         lines.push(format!("and {more} more"));
     }
@@ -186,7 +253,7 @@ fn to_json(history: &History, scheme: &Scheme, digest: &str, imported: bool, tol
         history.margins.iter().map(|(factor, levels)| (factor.clone(), of_levels(levels))).collect();
     json!({ "sha256": digest, "subjects": history.len(), "dated": history.dated(),
             "arms": told.then_some(&history.arms), "margins": margins, "strata": strata.collect::<Vec<Value>>(),
-            "blocks": blocks.collect::<Vec<Value>>(), "imported": imported })
+            "blocks": blocks.collect::<Vec<Value>>(), "supposed_slots": history.supposed_slots, "imported": imported })
 }
 
 fn in_words(history: &History, scheme: &Scheme, digest: &str, told: bool) -> String {
@@ -208,6 +275,12 @@ fn in_words(history: &History, scheme: &Scheme, digest: &str, told: bool) -> Str
         dated => format!("; {dated} with the date of their allocation"),
     };
     text.push_str(&format!("{}{all}{dated}\n", counted(history.len() as u64, "subject")));
+    if history.supposed_slots > 0 {
+        text.push_str(&format!(
+            "  {} without a slot: each is supposed to be on the dummy arm that was best for it (column \"slot\" tells it otherwise)\n",
+            counted(history.supposed_slots as u64, "subject")
+        ));
+    }
     for (factor, levels) in &history.margins {
         for (level, counts) in levels {
             text.push_str(&format!("  {factor}={level}: {}\n", arms(counts)));

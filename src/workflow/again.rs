@@ -13,7 +13,7 @@ use super::ledger::Page;
 use super::shelf::ShelvedStudy;
 use super::stock::AtHand;
 use super::{Failure, Means, correction};
-use crate::domain::allocation::{Full, Levels, SITE};
+use crate::domain::allocation::{Full, Levels, Origin, SITE};
 use crate::domain::answer::{self, Answer, Form, Line, Value};
 use crate::domain::expression::Scope;
 use crate::domain::fact::FactKind;
@@ -54,6 +54,18 @@ pub(super) fn form_of<'a>(study: &'a Study, own: &Randomization) -> Result<&'a I
     study
         .find_instrument(&own.instrument)
         .ok_or_else(|| Failure::Contradiction(format!("the instrument {} is absent", own.instrument)))
+}
+
+/// The items in which what is sent now differs from what was sent for an allocation; of one that was imported only what it needed is
+/// on file.
+pub(super) fn differing<'a>(
+    further: &Further,
+    then: &'a BTreeMap<String, String>,
+    now: &'a BTreeMap<String, String>,
+) -> BTreeSet<&'a String> {
+    let imported = further.allocation.origin == Origin::Imported;
+    let new = now.keys().filter(|item| !imported && !then.contains_key(*item));
+    then.keys().chain(new).filter(|item| then.get(*item) != now.get(*item)).collect()
 }
 
 /// A form read once more from what was typed, or from canonical answers.

@@ -2,8 +2,6 @@
 //!
 //! The page has shown everything once more before it was sent, which is what a mail's confirmation asks for.
 
-use std::collections::BTreeSet;
-
 use serde_json::json;
 
 use super::again::{self, Asker, Case, form_of};
@@ -58,8 +56,7 @@ pub async fn randomize(
     let case = Case { own, instrument: form_of(study, own)?, enrolled: &enrolled, form };
     if let Some(further) = enrolled.find_further(&own.id) {
         let (then, now) = (further.answers()?, form.canonical());
-        let items: BTreeSet<&String> =
-            then.keys().chain(now.keys()).filter(|item| then.get(*item) != now.get(*item)).collect();
+        let items = again::differing(further, &then, &now);
         if items.is_empty() {
             return Ok(Randomized::Before);
         }

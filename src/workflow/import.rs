@@ -5,27 +5,30 @@
 //! with an audit entry of its own, so that the same subject is known when it is mailed again; the record says that it was
 //! imported, and nobody recomputes it.
 
+mod further;
+mod record;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use record::{record, record_further, told_of};
+
+pub use further::{Further, fit_further, is_known};
+
 use super::Failure;
 use super::disclosure::{self, Wish};
 use super::enroll::key_of;
-use super::entry::{record_digest, salted, sign};
 use super::life::{Act, LifeError, Refusal, log};
 use super::shelf::ShelvedStudy;
 use super::when::When;
-use crate::domain::allocation::{Allotment, Fault, HistoryRow, Levels, Method, Origin, SITE, Scheme, State};
-use crate::domain::kept::{KeptForm, KeptReference};
+use crate::domain::allocation::{Allotment, Fault, HistoryRow, Levels, Method, SITE, Scheme, State};
 use crate::domain::kit::State as KitState;
-use crate::domain::study::{Blinding, FIRST, Study};
+use crate::domain::study::{Blinding, Study};
 use crate::domain::time::{Dice, Instant};
-use crate::store::allocation::AllocationRow;
 use crate::store::kit::KitRow;
 use crate::store::study::{State as StudyState, StudyRow};
-use crate::store::subject::NewSubject;
-use crate::store::{Store, StoreError, Tx, allocation, audit, kit, study, subject};
+use crate::store::{Store, StoreError, study};
 
 /// One line of a history.
 #[derive(Clone, Debug)]
@@ -68,6 +71,11 @@ pub struct History {
     pub strata: BTreeMap<Vec<String>, ArmCounts>,
     /// The blocks in the order they were opened; empty for other methods.
     pub blocks: Vec<Block>,
+    /// Subjects whose dummy arm was not known (`ratio-arms`): each was supposed to be on the one that minimization would have ranked
+    /// best among those of its arm.
+    pub supposed_slots: usize,
+    /// The histories of further allocations, in the order of the study.
+    pub further: Vec<Further>,
 }
 
 /// A block of a history.
@@ -88,8 +96,8 @@ struct Subject {
     key: String,
     site: String,
     kit: Option<String>,
-    /// When it was allocated elsewhere, as it is kept.
-    at: Option<String>,
+    /// When it was allocated elsewhere.
+    at: Option<When>,
     levels: Levels,
     allotment: Allotment,
 }
@@ -126,10 +134,9 @@ pub fn fit(
 ) -> Result<History, Vec<Misfit>> {
     let study = &shelved.study;
     let kits: BTreeMap<&str, &KitRow> = kits.iter().map(|kit| (kit.code.as_str(), kit)).collect();
-    let mut state = State::new(scheme);
-    let mut history = History::default();
+    let mut placing = Placing::new(scheme);
     let mut misfits = Vec::new();
-    let (mut keys, mut used, mut broken) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let (mut keys, mut used) = (BTreeSet::new(), BTreeSet::new());
     let mut before: Option<When> = None;
     for line in lines {
         let mut wrong = Vec::new();
@@ -147,6 +154,35 @@ pub fn fit(
         if !keys.insert(subject.key.clone()) {
             wrong.push(format!("the subject \"{}\" stands twice", subject.reference));
         }
+        placing.place(subject, &mut wrong);
+        misfits.extend(wrong.into_iter().map(|wrong| Misfit { line: line.number, wrong }));
+    }
+    if misfits.is_empty() { Ok(placing.history) } else { Err(misfits) }
+}
+
+/// Subjects are counted one after the other, as the allocation counts them.
+struct Placing<'a> {
+    scheme: &'a Scheme,
+    state: State,
+    /// Strata whose sequence is broken.
+    broken: BTreeSet<Vec<String>>,
+    history: History,
+}
+
+impl<'a> Placing<'a> {
+    fn new(scheme: &'a Scheme) -> Placing<'a> {
+        Placing { scheme, state: State::new(scheme), broken: BTreeSet::new(), history: History::default() }
+    }
+
+    /// Counts a subject; says what is wrong if it cannot be.
+    fn place(&mut self, mut subject: Subject, wrong: &mut Vec<String>) {
+        let Placing { scheme, state, broken, history } = self;
+        if subject.allotment.slot.is_none() {
+            let likely = state.likely_slot(scheme, &subject.levels, &subject.allotment.arm);
+            // What keeps it from being known keeps the subject from being counted, and is told there.
+            subject.allotment.slot = likely.unwrap_or_default();
+            history.supposed_slots += usize::from(subject.allotment.slot.is_some());
+        }
         let stratum = stratum_of(scheme, &subject.levels);
         match state.record(scheme, &subject.levels, &subject.allotment) {
             Ok(()) => history.count(scheme, &subject),
@@ -158,10 +194,8 @@ pub fn fit(
                 }
             }
         }
-        misfits.extend(wrong.into_iter().map(|wrong| Misfit { line: line.number, wrong }));
         history.subjects.push(subject);
     }
-    if misfits.is_empty() { Ok(history) } else { Err(misfits) }
 }
 
 /// What is wrong with a line that the lines above leave no place for; whoever imports may know the sizes of blocks.
@@ -232,18 +266,23 @@ fn subject_of(
     }
     let mut levels = line.row.levels.clone();
     levels.insert(SITE.to_owned(), site.clone());
+    kit_of(study, kits, line, &site, wrong);
+    let allotment = Allotment { arm: line.row.arm.clone(), slot: line.row.slot, block_size: line.row.block_size };
+    let key = key_of(study, &site, &line.subject);
+    let (reference, kit) = (line.subject.clone(), line.kit.clone());
+    Some(Subject { line: line.number, reference, key, site, kit, at, levels, allotment })
+}
+
+/// What is wrong with the kit of a line.
+fn kit_of(study: &Study, kits: &BTreeMap<&str, &KitRow>, line: &Line, site: &str, wrong: &mut Vec<String>) {
     match (study.blinding, &line.kit) {
         (Blinding::Blinded, None) => wrong.push("the column \"kit\" is empty; the study is blinded".to_owned()),
         (Blinding::Blinded, Some(code)) => {
-            wrong.extend(kit_fault(kits.get(code.as_str()).copied(), code, &line.row.arm, &site));
+            wrong.extend(kit_fault(kits.get(code.as_str()).copied(), code, &line.row.arm, site));
         }
         (Blinding::Open, Some(_)) => wrong.push("a kit is given, but the study hands out none".to_owned()),
         (Blinding::Open, None) => {}
     }
-    let allotment = Allotment { arm: line.row.arm.clone(), slot: line.row.slot, block_size: line.row.block_size };
-    let key = key_of(study, &site, &line.subject);
-    let (reference, kit, at) = (line.subject.clone(), line.kit.clone(), at.map(When::kept));
-    Some(Subject { line: line.number, reference, key, site, kit, at, levels, allotment })
 }
 
 /// Why a subject of that arm at that site cannot have that kit.
@@ -352,113 +391,28 @@ pub async fn import(
     if act.reason.trim().is_empty() {
         return Err(Refusal::NoReason.into());
     }
+    let mut recorded = BTreeMap::new();
     for subject in &history.subjects {
-        record(&mut tx, &mut row, shelved, subject, source, act, dice).await?;
+        let numbers = record(&mut tx, &mut row, shelved, subject, source, act, dice).await?;
+        recorded.insert(subject.key.as_str(), numbers);
     }
-    let body = json!({ "file": source.name, "sha256": source.digest, "subjects": history.len(), "arms": history.arms,
-                       "dated": history.dated(), "reason": act.reason });
+    for Further { id, digest, history, .. } in &history.further {
+        let absent = || Failure::Contradiction(format!("the study has no allocation {id}"));
+        let own = shelved.study.find_randomization(id).ok_or_else(absent)?;
+        for subject in &history.subjects {
+            let absent = || Failure::Contradiction(format!("line {}: no such subject", subject.line));
+            let numbers = recorded.get(subject.key.as_str()).copied().ok_or_else(absent)?;
+            record_further(&mut tx, &mut row, shelved, own, (subject, numbers), digest, act, dice).await?;
+        }
+    }
+    let further: BTreeMap<&str, Value> =
+        history.further.iter().map(|own| (own.id.as_str(), told_of(&own.history, &own.file, &own.digest))).collect();
+    let mut body = told_of(history, source.name, source.digest);
+    if !further.is_empty() {
+        body["further"] = json!(further);
+    }
+    body["reason"] = json!(act.reason);
     log(&mut tx, row, act, "import", &body).await?;
     tx.commit().await?;
     Ok(())
-}
-
-async fn record(
-    tx: &mut Tx,
-    row: &mut StudyRow,
-    shelved: &ShelvedStudy,
-    subject: &Subject,
-    source: Source<'_>,
-    act: Act<'_>,
-    dice: &dyn Dice,
-) -> Result<(), LifeError> {
-    row.subjects += 1;
-    row.allocations += 1;
-    let (number, given) = (row.allocations, &subject.allotment);
-    let kit = free_kit(tx, row.id, subject).await?;
-    let method = shelved.study.scheme.as_ref().map(|scheme| scheme.method().key());
-    let mut told = json!({ "number": number, "method": method, "levels": subject.levels, "arm": given.arm,
-                           "imported": { "sha256": source.digest, "line": subject.line, "at": subject.at } });
-    for (key, value) in [("slot", given.slot.map(u64::from)), ("block_size", given.block_size)] {
-        if let (Some(facts), Some(value)) = (told.as_object_mut(), value) {
-            facts.insert(key.to_owned(), json!(value));
-        }
-    }
-    sign(&mut told, shelved);
-    let told = told.to_string();
-    let answers = answers(shelved, subject);
-    let (study, which) = (&shelved.study, row.subjects.to_string());
-    let columns = (row.id, subject::COLUMNS, &*which);
-    let kept = KeptForm::new(tx.ring(), columns, study.registration_instrument(), &answers, &answers);
-    let kept = kept.map_err(Failure::from)?;
-    let reference = KeptReference::new(tx.ring(), row.id, study.names_personally(), &subject.key);
-    let reference = reference.map_err(Failure::from)?;
-    let mut body = json!({
-        "subject": row.subjects,
-        "site": subject.site,
-        "inbox": Value::Null,
-        "answers": kept.answers.value(),
-        "bundle": shelved.version,
-        "allocation": { "number": number, "arm": given.arm, "kit": subject.kit, "levels": subject.levels,
-                        "record": record_digest(&told), "imported": true },
-    });
-    if study.names_personally() {
-        body["reference"] = json!(reference.text());
-    }
-    let digest = audit::append(tx, row, act.at, act.actor, "enroll", &salted(&body, dice)).await?;
-    let new = NewSubject {
-        study_id: row.id,
-        number: row.subjects,
-        reference_key: &reference,
-        site: &subject.site,
-        person: act.actor,
-        enrolled_at: act.at,
-        form: &kept,
-        inbox_id: None,
-        audit_digest: &digest,
-        rescreens_id: None,
-    };
-    let subject_id = subject::insert(tx, &new).await?;
-    if let Some(kit) = &kit {
-        kit::record_use(tx, kit, number, 1).await?;
-    }
-    let fact = AllocationRow {
-        study_id: row.id,
-        number,
-        subject_id,
-        randomization: FIRST.to_string(),
-        arm: given.arm.clone(),
-        slot: given.slot.map(i64::from),
-        block_size: given.block_size.and_then(|size| i64::try_from(size).ok()),
-        levels: serde_json::to_string(&subject.levels).expect("a map of texts is JSON"),
-        kit: subject.kit.clone(),
-        bundle_version: shelved.version,
-        allocated_at: act.at,
-        origin: Origin::Imported,
-    };
-    allocation::insert(tx, &fact, &told).await?;
-    Ok(())
-}
-
-async fn free_kit(tx: &mut Tx, study_id: i64, subject: &Subject) -> Result<Option<KitRow>, LifeError> {
-    let Some(code) = &subject.kit else { return Ok(None) };
-    let found = kit::find_by_code(tx, study_id, code).await?;
-    let absent = || Failure::Contradiction(format!("the kit {code} is in the study's list, but not on file"));
-    Ok(Some(found.ok_or_else(absent)?))
-}
-
-/// What the registration would have asked, as far as the history tells.
-fn answers(shelved: &ShelvedStudy, subject: &Subject) -> BTreeMap<String, String> {
-    let registration = &shelved.study.registration;
-    let items = shelved.study.registration_instrument();
-    let mut answers: BTreeMap<String, String> = subject
-        .levels
-        .iter()
-        .filter(|(id, _)| items.items.iter().any(|item| item.id == **id))
-        .map(|(id, level)| (id.clone(), level.clone()))
-        .collect();
-    answers.insert(registration.subject_item.clone(), subject.reference.clone());
-    if let Some(item) = &registration.site_item {
-        answers.insert(item.clone(), subject.site.clone());
-    }
-    answers
 }

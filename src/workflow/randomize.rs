@@ -174,12 +174,12 @@ async fn again(
 ) -> Result<Settled, Failure> {
     let Case { own, instrument, enrolled, form } = case;
     let (then, now) = (further.answers()?, form.canonical());
-    let items: Vec<&String> = then.keys().chain(now.keys()).filter(|item| then.get(*item) != now.get(*item)).collect();
+    let items = again::differing(further, &then, &now);
     if items.is_empty() {
         return tell(ledger, asking, case, further, "duplicate").await;
     }
     let body = json!({ "subject": enrolled.subject.number, "randomization": own.id, "inbox": asking.arrival.inbox_id,
-                       "items": items.into_iter().collect::<std::collections::BTreeSet<&String>>() });
+                       "items": items });
     let (tx, page) = ledger.lock(asking.shelved).await?;
     append(tx, page, asking.means, &asking.person.id, "conflict", &body).await?;
     let number = asking.study().subject_number(enrolled.subject.number);

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/studies");
@@ -772,22 +772,52 @@ fn a_rehearsal_refuses_a_row_that_has_no_level_and_goes_on() {
 }
 
 #[test]
-fn a_history_of_a_second_stage_is_refused_with_what_to_do() {
+fn a_history_of_a_second_stage_has_a_file_of_its_own() {
     let place = Place::new();
     place.ends(0, &format!("study activate {SAMPLES}/cygnus --json"));
     place.write("old.csv", "subject,site,arm,block_size,second_arm\n201-001,201,CBT,4,ADD\n");
     let refused = place.ends(1, "allocation import cygnus old.csv");
-    for part in ["only the first allocation is imported", "allocation force --allocation second"] {
+    for part in ["tells of the allocation \"second\"", "--further second=FILE"] {
         assert!(refused.err.contains(part), "{part}: {}", refused.err);
     }
     place.write("first.csv", "subject,site,arm,block_size\n201-001,201,CBT,4\n");
-    place.ends(0, "allocation import cygnus first.csv");
-    place.ends(0, "allocation import cygnus first.csv --yes --reason moved");
+    place.write("again.csv", "subject,arm,severity\n201-001,ADD,severe\n");
+    for (wrong, said) in [
+        ("third=again.csv", "the study has second"),
+        ("second", "write the id of a further allocation"),
+        ("second=again.csv --further second=again.csv", "stands twice"),
+    ] {
+        let refused = place.ends(1, &format!("allocation import cygnus first.csv --further {wrong}"));
+        assert!(refused.err.contains(said), "{wrong}: {}", refused.err);
+    }
+    place.ends(3, "allocation import cygnus first.csv --further second=nosuch.csv");
+    place.write("bad.csv", "subject,arm,severity,first_arm\n201-001,ADD,severe,MED\n201-007,ADD,severe,\n");
+    let refused = place.ends(1, "allocation import cygnus first.csv --further second=bad.csv").err;
+    for said in ["bad.csv:2: \"MED\" in the column \"first_arm\" is not \"CBT\"", "bad.csv:3: the history of the first"]
+    {
+        assert!(refused.contains(said), "{refused}");
+    }
+    place.write("short.csv", "subject,arm\n201-001,ADD\n");
+    let refused = place.ends(1, "allocation import cygnus first.csv --further second=short.csv").err;
+    assert!(refused.contains("no column \"severity\"") && !refused.contains("\"site\""), "{refused}");
+    let both = "allocation import cygnus first.csv --further second=again.csv";
+    let counted = place.ends(0, &format!("{both} --json")).json();
+    let further = &counted["further"]["second"];
+    assert_eq!(
+        (&further["arms"], &further["margins"]["first_arm"]),
+        (&json!({ "ADD": 1 }), &json!({ "CBT": { "ADD": 1 } }))
+    );
+    let words = place.ends(0, both).out;
+    assert!(words.contains("allocation second\n") && words.contains(further["sha256"].as_str().unwrap()), "{words}");
+    assert!(words.contains("  first_arm=CBT: ADD 1\n"), "{words}");
+    place.ends(0, &format!("{both} --yes --reason moved"));
+    let proved = place.ends(0, "allocation verify cygnus --json").json();
+    assert_eq!((&proved["allocations"], &proved["imported"]), (&json!(2), &json!(2)));
     // The table of one allocation does not take the place of another's.
     let first = place.ends(0, "allocation export cygnus --format redcap --out files");
     assert!(first.err.contains("cygnus-development-redcap.csv: 1 allocation"), "{}", first.err);
     let second = place.ends(0, "allocation export cygnus --format redcap --allocation second --out files");
-    assert!(second.err.contains("cygnus-development-second-redcap.csv: 0 allocations"), "{}", second.err);
+    assert!(second.err.contains("cygnus-development-second-redcap.csv: 1 allocation"), "{}", second.err);
     place.ends(1, "allocation export cygnus --format journal-csv --allocation second --out files");
 }
 

@@ -307,6 +307,103 @@ stories! {
         assert_eq!((code, &report["recomputed"], &report["given"]), (0, &json!(1), &json!(5)), "{report}");
     }
 
+    async fn a_history_of_two_stages_counts_in_both(center: &mut Center) {
+        center.activate(&samples::cygnus(), Stage::Production).await;
+        let here = shelved(center, "cygnus").await;
+        let (scheme, own) = (here.study.scheme.clone().unwrap(), here.study.randomizations[0].clone());
+        let line = |number: u64, subject: &str, levels: &[(&str, &str)], arm: &str| {
+            let levels = levels.iter().map(|(id, level)| ((*id).to_owned(), (*level).to_owned())).collect();
+            let row = HistoryRow { levels, arm: arm.to_owned(), slot: None, block_size: Some(4) };
+            Line { number, subject: subject.to_owned(), site: Some("201".to_owned()), kit: None, at: None, row }
+        };
+        let now = center.act("").at;
+        let arms: Vec<&str> = scheme.arms().iter().map(|arm| arm.code.as_str()).collect();
+        let first: Vec<Line> = (1..=4)
+            .map(|n| Line { at: Some(format!("2026-0{n}-01")), ..line(n, &format!("201-00{n}"), &[("site", "201")], arms[n as usize % 2]) })
+            .collect();
+        let mut history = import::fit(&here, &scheme, &[], &first, now).unwrap();
+        let severe = [("severity", "severe")];
+        let again = |number, subject: &str, arm| {
+            let own = line(number, subject, &severe, arm);
+            Line { at: Some("2026-08-01".to_owned()), ..own }
+        };
+        let later = vec![again(1, "201-003", "ADD"), again(2, "201-001", "ADD"), again(3, "201-002", "SWITCH")];
+        for (at, change, wrong) in [
+            (0, again(1, "201-009", "ADD"), "no subject"),
+            (1, again(2, "201-003", "ADD"), "twice"),
+            (1, again(2, "201-001", arms[0]), "arm"),
+            (2, line(3, "201-002", &[("severity", "mild")], "ADD"), "severity"),
+            (2, line(3, "201-002", &[("severity", "severe"), ("first_arm", arms[1])], "ADD"), "first_arm"),
+            (0, Line { at: Some("2026-02-01".to_owned()), ..again(1, "201-003", "ADD") }, "before"),
+        ] {
+            let mut changed = later.clone();
+            changed[at] = change;
+            let misfits = import::fit_further(&here, &own, &[], &history, &changed, now).unwrap_err();
+            let [misfit] = misfits.as_slice() else { panic!("{misfits:?}") };
+            assert!(misfit.line == at as u64 + 1 && misfit.wrong.contains(wrong), "{misfit:?}");
+        }
+        let second = import::fit_further(&here, &own, &[], &history, &later, now).unwrap();
+        assert_eq!(second.margins["first_arm"].values().map(|arms| arms.values().sum::<u64>()).sum::<u64>(), 3);
+        let (id, file, digest) = ("second".to_owned(), "again.csv".to_owned(), "cd".to_owned());
+        history.further.push(import::Further { id, file, digest, history: second });
+        let source = Source { name: "old.csv", digest: "ab" };
+        import::import(center.store(), &here, &history, source, center.act("moved"), &*center.dice).await.unwrap();
+        let given: Vec<(i64, String)> =
+            center.randomized("cygnus").await.into_iter().map(|(subject, _, arm, _)| (subject, arm)).collect();
+        assert_eq!(given, [(3, "ADD".to_owned()), (1, "ADD".to_owned()), (2, "SWITCH".to_owned())]);
+        center.assert_proved().await;
+
+        // Both are known: the same again tells what was, other data change nothing, and the next is drawn behind them.
+        let same = response_form("CYGNUS-0003").replace("2027-01-12", "2026-11-10");
+        assert_eq!(center.answer(&DR_MORI.writes("割付", &same)).await.kind, "randomized-before-open");
+        let other = same.replace("score: 23", "score: 16");
+        assert_eq!(center.answer(&DR_MORI.writes("割付", &other)).await.kind, "randomization-conflict");
+        assert_eq!(center.answer(&DR_MORI.writes("登録", &cygnus_form("201", "201-002"))).await.kind, "duplicate-open");
+        center.exchange(&DR_MORI.writes("割付", &same.replace("CYGNUS-0003", "CYGNUS-0004"))).await;
+        assert_eq!(reason(center).await, "randomized");
+        let told = journal::lines(center.store(), here.id).await.unwrap();
+        let origins: Vec<(&str, Origin)> =
+            told.iter().map(|line| (line.fact.randomization.as_str(), line.fact.origin)).collect();
+        assert_eq!(origins[4..], [("second", Origin::Imported); 3].into_iter().chain([("second", Origin::Drawn)]).collect::<Vec<_>>()[..]);
+        assert_eq!(told[7].told["counts"]["site"], json!({ "ADD": 2, "SWITCH": 1 }));
+        // An error in an imported allocation is one as in any other.
+        center.assert_proved().await;
+        close(center, "cygnus").await;
+        let package = revealed(center, "cygnus", "cygnus-stat").await;
+        let Some((code, report)) = verdict(&package, None) else { return };
+        assert_eq!((code, &report["recomputed"], &report["imported"]), (0, &json!(1), &json!(7)), "{report}");
+        for (file, from, to) in [("journal.jsonl", "\"arm\":\"SWITCH\"", "\"arm\":\"ADD\"")] {
+            let (code, report) = verdict(&package, Some((file, from, to))).unwrap();
+            assert_eq!(code, 1, "{report}");
+        }
+    }
+
+    async fn a_history_without_dummy_arms_is_supposed_to_have_had_the_best(center: &mut Center) {
+        let bundle = edited(&samples::aurora(), "allocation.toml", "rule = \"best\"", "rule = \"ratio-arms\"");
+        let ratio = "code = \"COMB\", ratio = ";
+        let bundle = edited(&bundle, "allocation.toml", &format!("{ratio}1"), &format!("{ratio}2"));
+        center.activate(&bundle, Stage::Production).await;
+        let here = shelved(center, "aurora").await;
+        let scheme = here.study.scheme.clone().unwrap();
+        assert!(scheme.has_slots());
+        let arms = ["STD", "COMB", "COMB", "STD", "COMB", "COMB"];
+        let mut lines: Vec<Line> = (1..).zip(arms).map(|(number, arm)| line(number, "011", "M", arm)).collect();
+        lines[0].row.slot = Some(0);
+        let history = import::fit(&here, &scheme, &[], &lines, center.act("").at).unwrap();
+        assert_eq!(history.supposed_slots, 5, "the one that was told is taken");
+        let source = Source { name: "old.csv", digest: "ab" };
+        import::import(center.store(), &here, &history, source, center.act("moved"), &*center.dice).await.unwrap();
+        center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0007"))).await;
+        assert_eq!(reason(center).await, "enrolled");
+        let told = journal::lines(center.store(), here.id).await.unwrap();
+        assert!(told.iter().all(|line| line.fact.slot.is_some()));
+        center.assert_proved().await;
+        close(center, "aurora").await;
+        let package = revealed(center, "aurora", "stat").await;
+        let Some((code, report)) = verdict(&package, None) else { return };
+        assert_eq!((code, &report["recomputed"], &report["imported"]), (0, &json!(1), &json!(6)), "{report}");
+    }
+
     async fn a_rehearsal_whose_secret_is_out_begins_anew(center: &mut Center) {
         center.activate(&samples::aurora(), Stage::Development).await;
         close(center, "aurora").await;
