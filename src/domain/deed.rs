@@ -21,11 +21,23 @@ pub enum Deed {
     ReplaceKit,
     /// To have kits kept back, so that nobody is given them.
     QuarantineKit,
+    /// To record that it was enrolled by mistake, or randomized by mistake in a further allocation.
+    InError,
+    /// To record that it did not meet the criteria, or those of a further allocation.
+    Ineligible,
 }
 
 impl Deed {
     /// Every deed.
-    pub const ALL: [Deed; 5] = [Deed::Unblind, Deed::Withdraw, Deed::Correct, Deed::ReplaceKit, Deed::QuarantineKit];
+    pub const ALL: [Deed; 7] = [
+        Deed::Unblind,
+        Deed::Withdraw,
+        Deed::Correct,
+        Deed::ReplaceKit,
+        Deed::QuarantineKit,
+        Deed::InError,
+        Deed::Ineligible,
+    ];
 
     /// Name in templates, tables, audit entries and logs.
     pub const fn key(self) -> &'static str {
@@ -35,7 +47,14 @@ impl Deed {
             Deed::Correct => "correct",
             Deed::ReplaceKit => "replace-kit",
             Deed::QuarantineKit => "quarantine-kit",
+            Deed::InError => "randomized-in-error",
+            Deed::Ineligible => "ineligible",
         }
+    }
+
+    /// Whether it can be about one of a subject's allocations alone.
+    pub const fn of_allocation(self) -> bool {
+        matches!(self, Deed::InError | Deed::Ineligible)
     }
 
     /// Whether it is about kits, which only blinded studies hand out.
@@ -52,7 +71,9 @@ impl Deed {
     pub fn allowed(self, study: &Study, person: &Person) -> bool {
         match self {
             Deed::Unblind => study.unblinding.roles.iter().any(|role| person.has(*role)),
-            Deed::Withdraw | Deed::Correct => person.roles.iter().any(|role| role.enrolls()),
+            Deed::Withdraw | Deed::Correct | Deed::InError | Deed::Ineligible => {
+                person.roles.iter().any(|role| role.enrolls())
+            }
             Deed::ReplaceKit | Deed::QuarantineKit => KIT_ROLES.iter().any(|role| person.has(*role)),
         }
     }
@@ -76,7 +97,10 @@ pub struct Wanted {
     pub changes: BTreeMap<String, String>,
     /// Codes of kits.
     pub kits: Vec<String>,
-    /// What was named as the randomization whose form is corrected, where the study has none of that name; else empty.
+    /// Id of the allocation that an error is about, as far as it was named: a further one, or the first for the enrollment and so
+    /// the subject as a whole.
+    pub randomization: Option<String>,
+    /// What was named as a randomization, where the study has none of that name; else empty.
     pub which: String,
     /// Lines of a correction whose keys mean nothing, with their values.
     pub unused: Vec<(String, String)>,
@@ -101,6 +125,8 @@ pub enum Lack {
     WhichKit,
     /// Which kits.
     Kits,
+    /// Which of the subject's allocations it is about.
+    WhichAllocation,
 }
 
 impl Lack {
@@ -115,6 +141,7 @@ impl Lack {
             Lack::SubjectOrKit => "subject-or-kit",
             Lack::WhichKit => "which-kit",
             Lack::Kits => "kits",
+            Lack::WhichAllocation => "which-allocation",
         }
     }
 }
@@ -163,7 +190,8 @@ impl Wanted {
                 lacks.push(Lack::SubjectOrKit);
             }
             Deed::QuarantineKit if self.kits.is_empty() => lacks.push(Lack::Kits),
-            Deed::Unblind | Deed::Withdraw | Deed::Correct if self.subject.is_empty() => lacks.push(Lack::Subject),
+            Deed::ReplaceKit | Deed::QuarantineKit => {}
+            _ if self.subject.is_empty() => lacks.push(Lack::Subject),
             _ => {}
         }
         if self.reason.is_empty() {
@@ -242,7 +270,8 @@ mod tests {
     fn wanted(deed: Deed, subject: &str, reason: &str) -> Wanted {
         let (subject, reason) = (subject.to_owned(), reason.to_owned());
         let (which, unused) = (String::new(), Vec::new());
-        Wanted { deed, subject, site: None, reason, changes: BTreeMap::new(), kits: Vec::new(), which, unused }
+        let (changes, kits, randomization) = (BTreeMap::new(), Vec::new(), None);
+        Wanted { deed, subject, site: None, reason, changes, kits, randomization, which, unused }
     }
 
     #[test]
@@ -257,6 +286,7 @@ mod tests {
         assert_eq!(wanted(Deed::Unblind, "", "").lacks(), [Lack::Subject, Lack::Reason]);
         assert_eq!(wanted(Deed::Correct, "A-1", "typing error").lacks(), [Lack::Changes]);
         assert_eq!(wanted(Deed::Withdraw, "A-1", "moved away").lacks(), []);
+        assert_eq!(wanted(Deed::InError, "", "").lacks(), [Lack::Subject, Lack::Reason]);
         assert_eq!(wanted(Deed::ReplaceKit, "", "").lacks(), [Lack::SubjectOrKit, Lack::Reason]);
         assert_eq!(wanted(Deed::ReplaceKit, "A-1", "broken").lacks(), []);
         assert_eq!(wanted(Deed::QuarantineKit, "A-1", "too warm").lacks(), [Lack::Kits]);

@@ -150,6 +150,19 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
                 ..facts.clone()
             };
             more.push(Letter { facts: Facts::DeedForm(choices), ..full.clone() });
+            for act in ["randomized-in-error", "ineligible"] {
+                let named = RandomizationName { id: "second".into(), title: "second randomization".into() };
+                let error = DeedForm {
+                    act: act.to_string(),
+                    lacks: vec![Lacking::of(Lack::WhichAllocation), Lacking::of(Lack::Randomization)],
+                    which: "third".into(),
+                    allocations: true,
+                    randomizations: vec![named],
+                    faults: Vec::new(),
+                    ..facts.clone()
+                };
+                more.push(Letter { facts: Facts::DeedForm(error), ..full.clone() });
+            }
             facts.act = "correct".to_string();
             more.push(Letter { facts: Facts::DeedForm(of_correction(facts)), ..full.clone() });
             facts.faults.clear();
@@ -170,6 +183,12 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
             let kits = DeedConfirm { act: "quarantine-kit".to_string(), subject: String::new(), ..facts.clone() };
             let kits = DeedConfirm { changes: Vec::new(), kits: vec!["K-4711".into()], ..kits };
             more.push(Letter { facts: Facts::DeedConfirm(kits), ..full.clone() });
+            for act in ["randomized-in-error", "ineligible"] {
+                let error =
+                    DeedConfirm { act: act.to_string(), changes: Vec::new(), kits: Vec::new(), ..facts.clone() };
+                let again = DeedConfirm { randomization: "second randomization".into(), ..error.clone() };
+                more.extend([error, again].map(|own| Letter { facts: Facts::DeedConfirm(own), ..full.clone() }));
+            }
         }
         Facts::SurveyForm(facts) => facts.closes = String::new(),
         Facts::SurveyRefused(facts) => {

@@ -33,6 +33,9 @@ pub(super) struct WaitingDeed {
     /// Kits to be kept back; or the one that the subject had when another was asked for.
     #[serde(default)]
     kits: Vec<String>,
+    /// Id of the allocation that an error is about.
+    #[serde(default)]
+    randomization: Option<String>,
     /// Language of the request: its confirmation is often too short to tell.
     language: String,
 }
@@ -46,6 +49,7 @@ impl WaitingDeed {
             reason: wanted.reason.clone(),
             changes: wanted.changes.clone(),
             kits: wanted.kits.clone(),
+            randomization: wanted.randomization.clone(),
             language: language.code().to_string(),
         }
     }
@@ -91,7 +95,9 @@ pub(super) async fn deed(
     let enrolled = accept::load(ledger, found.id).await?;
     match wanted.deed {
         Deed::Unblind => Box::pin(unblind::by_mail(ledger, asking, wanted, &enrolled, confirmed)).await,
-        Deed::Withdraw | Deed::Correct => Box::pin(note::by_mail(ledger, asking, wanted, &enrolled, confirmed)).await,
+        Deed::Withdraw | Deed::Correct | Deed::InError | Deed::Ineligible => {
+            Box::pin(note::by_mail(ledger, asking, wanted, &enrolled, confirmed)).await
+        }
         Deed::ReplaceKit | Deed::QuarantineKit => {
             Box::pin(kit_deed::replace(ledger, asking, wanted, &enrolled, confirmed)).await
         }
@@ -114,6 +120,7 @@ pub(super) async fn resume(
         reason: waiting.reason,
         changes: waiting.changes,
         kits: waiting.kits,
+        randomization: waiting.randomization,
         which: String::new(),
         unused: Vec::new(),
     };
@@ -137,6 +144,10 @@ pub(super) async fn ask(
     let facts =
         DeedConfirm::new(&enrollment, wanted.deed, &wanted.reason, read, &reply_to, expires_at, asking.language)
             .with_kits(&wanted.kits);
+    let facts = match wanted.randomization.as_deref().and_then(|id| asking.study().find_randomization(id)) {
+        Some(own) => facts.of_allocation(&own.title, asking.language),
+        None => facts,
+    };
     let to = Addressing {
         reply_to: Some(&reply_to),
         site: Some(&enrolled.subject.site),
@@ -210,6 +221,7 @@ pub(super) async fn lacking(
     let facts = DeedForm::new(wanted, lacks);
     let facts = match wanted.deed {
         Deed::Correct => facts.with_items(&asking.reader(), wanted, &note::forms(asking.study(), None)),
+        deed if deed.of_allocation() => facts.with_allocations(asking.study(), wanted, asking.language),
         _ => facts,
     };
     let facts = Facts::DeedForm(facts);

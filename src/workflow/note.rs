@@ -12,7 +12,7 @@ use crate::domain::deed::{Deed, Lack, Misname, Misnamed, Wanted};
 use crate::domain::fact::{self, FactKind};
 use crate::domain::instrument::Instrument;
 use crate::domain::language::Language;
-use crate::domain::study::{Person, Randomization, Role, Study};
+use crate::domain::study::{FIRST, Person, Randomization, Role, Study};
 use crate::letters::Facts;
 use crate::letters::facts::{Change, DeedForm, FaultLine, Noted, ReadCorrection, Reader, UnknownKey};
 use crate::limits;
@@ -120,12 +120,19 @@ pub(super) async fn by_mail(
     let kind = match wanted.deed {
         Deed::Correct if correction.moves() => FactKind::WrongStratum,
         Deed::Correct => FactKind::Corrected,
+        Deed::InError => FactKind::RandomizedInError,
+        Deed::Ineligible => FactKind::Ineligible,
         _ => FactKind::Withdrawn,
+    };
+    let Some(randomization) = about(wanted, enrolled) else {
+        let facts = DeedForm::new(wanted, &[Lack::WhichAllocation]).with_allocations(study, wanted, asking.language);
+        let settled = asking.settled("reply_error", format!("lacking:{}", Lack::WhichAllocation.key()));
+        return asking.reply(ledger, asking.to_sender(), Facts::DeedForm(facts), settled).await;
     };
     let note = Note {
         kind,
         enrolled,
-        randomization: None,
+        randomization: randomization.filter(|id| *id != FIRST),
         person: &asking.person.id,
         actor: &asking.person.id,
         reason: &wanted.reason,
@@ -150,7 +157,9 @@ pub(super) async fn by_mail(
             same: told(&reader, enrolled, &correction.on_file(), i64::MAX)?,
             unused: UnknownKey::of(&wanted.unused),
         };
-        return deed::ask(ledger, asking, wanted, enrolled, read).await;
+        // What is asked about is what the reply acts on, whatever the subject has by then.
+        let wanted = Wanted { randomization: randomization.map(str::to_string), ..wanted.clone() };
+        return deed::ask(ledger, asking, &wanted, enrolled, read).await;
     }
     let site = enrolled.subject.site.as_str();
     let to = Addressing { site: Some(site), subject_id: Some(enrolled.subject.id), ..asking.to_sender() };
@@ -167,6 +176,17 @@ pub(super) async fn by_mail(
     let inbox_id = Some(asking.arrival.inbox_id);
     compose::post(&mut ledger.tx, Some(asking.shelved.id), asking.means, inbox_id, &outgoing).await?;
     Ok(settled(kind.key()))
+}
+
+/// The allocation of the subject that an error is about: the one that was named, or its only one; no answer where nothing tells, or
+/// the subject does not have it. Of other requests none.
+fn about<'a>(wanted: &'a Wanted, enrolled: &Enrolled) -> Option<Option<&'a str>> {
+    match wanted.randomization.as_deref() {
+        _ if !wanted.deed.of_allocation() => Some(None),
+        Some(id) if id == FIRST || enrolled.find_further(id).is_some() => Some(Some(id)),
+        None if enrolled.further.is_empty() => Some(Some(FIRST)),
+        _ => None,
+    }
 }
 
 /// The same fact, if it is on file: a subject withdraws once, and the same correction for the same reason is one.

@@ -317,6 +317,7 @@ fn deeds<'a>(
         reason: typed.into(),
         changes: BTreeMap::new(),
         kits: Vec::new(),
+        randomization: None,
         which: String::new(),
         unused: Vec::new(),
     };

@@ -71,6 +71,12 @@ pub struct DeedForm {
     /// The names of the items that can be corrected, form by form.
     #[serde(default)]
     pub items: Vec<FormNames>,
+    /// Whether the form has a line for the randomization that an error is about.
+    #[serde(default)]
+    pub allocations: bool,
+    /// What stands in that line: an id, or empty.
+    #[serde(default)]
+    pub allocation: String,
     /// What was named as a randomization and is none; empty otherwise.
     #[serde(default)]
     pub which: String,
@@ -96,6 +102,8 @@ impl DeedForm {
             unused: UnknownKey::of(&wanted.unused),
             typed: Vec::new(),
             items: Vec::new(),
+            allocations: false,
+            allocation: String::new(),
             which: short(&wanted.which),
             randomizations: Vec::new(),
         }
@@ -117,6 +125,18 @@ impl DeedForm {
             typed: typed.collect(),
             items: forms.iter().map(|(own, form)| FormNames::new(*own, form, language)).collect(),
             randomizations: own.map(|own| RandomizationName::new(own, language)).collect(),
+            ..self
+        }
+    }
+
+    /// The form of an error, with a line for the randomization it is about where the study has further ones.
+    #[must_use]
+    pub fn with_allocations(self, study: &Study, wanted: &Wanted, language: Language) -> DeedForm {
+        let own = wanted.randomization.as_deref().and_then(|id| study.find_randomization(id));
+        DeedForm {
+            allocations: !study.randomizations.is_empty(),
+            allocation: own.map(|own| short(&own.id)).unwrap_or_default(),
+            randomizations: study.randomizations.iter().map(|own| RandomizationName::new(own, language)).collect(),
             ..self
         }
     }
@@ -172,6 +192,9 @@ pub struct DeedConfirm {
     pub unused: Vec<UnknownKey>,
     /// Codes of the kits to be replaced or kept back.
     pub kits: Vec<String>,
+    /// Title of the further randomization that it is about alone; else empty.
+    #[serde(default)]
+    pub randomization: String,
     /// Address with the one-time token, to reply to.
     pub reply_to: String,
     /// Until when, in the study's zone.
@@ -200,9 +223,16 @@ impl DeedConfirm {
             same,
             unused,
             kits: Vec::new(),
+            randomization: String::new(),
             reply_to: reply_to.to_string(),
             expires_at: expires_at.local(enrollment.study.zone),
         }
+    }
+
+    /// The same of the further randomization of that title alone.
+    #[must_use]
+    pub fn of_allocation(self, title: &Text, language: Language) -> DeedConfirm {
+        DeedConfirm { randomization: short(title.in_language(language)), ..self }
     }
 
     /// What was read of `deed`, which is about kits alone.
@@ -217,6 +247,7 @@ impl DeedConfirm {
             same: Vec::new(),
             unused: Vec::new(),
             kits: Vec::new(),
+            randomization: String::new(),
             reply_to: reply_to.to_string(),
             expires_at: expires_at.local(study.zone),
         }

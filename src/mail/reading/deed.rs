@@ -15,7 +15,7 @@ use super::vocabulary::vocabulary;
 use crate::domain::answer;
 use crate::domain::deed::{Deed, Wanted};
 use crate::domain::fact;
-use crate::domain::study::{Randomization, Study};
+use crate::domain::study::{FIRST, Randomization, Study};
 use crate::domain::text;
 use crate::limits;
 
@@ -45,6 +45,7 @@ pub(super) struct Said {
 pub(super) fn read(study: &Study, deed: Deed, subject: &Subject, content: &str) -> Result<Said, Reason> {
     let keys = answer::keys(study.registration_instrument());
     let further = Further::of(study, deed);
+    let asks_which = (deed == Deed::Correct || deed.of_allocation()) && !study.randomizations.is_empty();
     let known = |key: &str| {
         let (tight, bare) = (text::fold_tight(key), text::fold_key_undecorated(key));
         let says = |words: &[String]| words.contains(&tight) || words.contains(&bare);
@@ -59,7 +60,7 @@ pub(super) fn read(study: &Study, deed: Deed, subject: &Subject, content: &str) 
             registered
                 .or_else(|| further.item(&tight))
                 .or_else(|| further.item(&bare))
-                .or_else(|| (!further.forms.is_empty() && randomize::says_which(key)).then(|| WHICH.to_owned()))
+                .or_else(|| (asks_which && randomize::says_which(key)).then(|| WHICH.to_owned()))
                 .or_else(|| if deed == Deed::Correct { further.other(study, key) } else { None })
         }
     };
@@ -113,6 +114,7 @@ pub(super) fn read(study: &Study, deed: Deed, subject: &Subject, content: &str) 
         reason,
         changes: BTreeMap::new(),
         kits,
+        randomization: None,
         which: String::new(),
         unused,
     };
@@ -142,7 +144,28 @@ pub(super) fn read(study: &Study, deed: Deed, subject: &Subject, content: &str) 
         wanted.which = text::clean(&no_such, limits::DEED_SUBJECT_CHARS);
         wanted.changes = said.into_iter().map(|(item, values)| (name(item), values.join(" / "))).collect();
     }
+    if deed.of_allocation() && asks_which {
+        let (named, no_such) = allocation(study, &subject.rest, &which);
+        wanted.randomization = named;
+        wanted.which = text::clean(&no_such, limits::DEED_SUBJECT_CHARS);
+    }
     Ok(Said { wanted, keyed, registers })
+}
+
+/// The allocation that an error is about, if the subject line and the lines of the text name one and no other; and what they name that
+/// the study does not have.
+fn allocation(study: &Study, rest: &str, which: &[String]) -> (Option<String>, String) {
+    let registration = |value: &String| vocabulary().deed_registrations.contains(&text::fold_tight(value));
+    let says = |value: &str, own: &Randomization| randomize::says(&text::fold(value), own);
+    let own = study.randomizations.iter();
+    let named = own.filter(|own| says(rest, own) || which.iter().any(|value| says(value, own)));
+    let mut named: Vec<&str> = named.map(|own| own.id.as_str()).collect();
+    if which.iter().any(registration) {
+        named.push(FIRST);
+    }
+    let none = |value: &&String| !registration(value) && !study.randomizations.iter().any(|own| says(value, own));
+    let no_such = which.iter().filter(none).map(String::as_str).collect::<Vec<&str>>().join(" / ");
+    (if let [only] = named.as_slice() { Some((*only).to_string()) } else { None }, no_such)
 }
 
 /// The forms of further randomizations, as far as a deed concerns them: the keys of each by its id.
@@ -278,7 +301,9 @@ pub(super) fn agree(one: &Said, other: &Said, twin: &str) -> bool {
     let changes =
         one.changes.iter().all(|(item, value)| same(value, other.changes.get(item).map_or("", String::as_str)));
     let codes = |wanted: &Wanted| wanted.kits.join(" ");
+    let named = |wanted: &Wanted| wanted.randomization.is_some() || !wanted.which.is_empty();
     same(&codes(one), &codes(other))
+        && (one.randomization == other.randomization && one.which == other.which || !named(other))
         && same(&one.subject, &other.subject)
         && same(&one.reason, &other.reason)
         && items
@@ -397,6 +422,31 @@ mod tests {
             said("[CYGNUS] correct", calculated),
             [pair("second.severity", "severe"), pair("severity", "severe")]
         );
+    }
+
+    #[test]
+    fn an_error_is_about_the_randomization_that_is_named() {
+        let study = definition::load(&samples::cygnus()).expect("a sample").0;
+        let said = |subject: &str, line: &str| {
+            let content = format!("subject: CYGNUS-0001\nreason: slip\n{line}\n");
+            let wanted = read(&study, Deed::InError, &read_text(subject), &content).expect("few lines").wanted;
+            (wanted.randomization, wanted.which)
+        };
+        for (subject, line, named) in [
+            ("[CYGNUS] randomized in error", "randomization: second", Some("second")),
+            ("[CYGNUS] 誤割付", "割付：第二割付", Some("second")),
+            ("[CYGNUS] randomized in error second", "", Some("second")),
+            ("[CYGNUS] 誤割付", "割付: 登録", Some(FIRST)),
+            ("[CYGNUS] enrolled in error", "Randomization: Registration", Some(FIRST)),
+            ("[CYGNUS] randomized in error", "", None),
+            ("[CYGNUS] randomized in error second", "randomization: registration", None),
+        ] {
+            assert_eq!(said(subject, line), (named.map(str::to_owned), String::new()), "{subject} {line}");
+        }
+        assert_eq!(said("[CYGNUS] 誤割付", "割付: third"), (None, "third".to_owned()));
+        // Its form is none of the mail's business.
+        let form = read(&study, Deed::Ineligible, &read_text("[CYGNUS] ineligible"), "subject: CYGNUS-0001\nISI: 8");
+        assert!(form.expect("few lines").wanted.changes.is_empty());
     }
 
     #[test]

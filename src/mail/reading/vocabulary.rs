@@ -74,7 +74,10 @@ struct DeedWords {
     correct: Vec<String>,
     replace_kit: Vec<String>,
     quarantine_kit: Vec<String>,
+    in_error: Vec<String>,
+    ineligible: Vec<String>,
     randomization: Vec<String>,
+    registration: Vec<String>,
     subject: Vec<String>,
     kit: Vec<String>,
     reason: Vec<String>,
@@ -137,6 +140,8 @@ pub struct Vocabulary {
     pub deed_subjects: Vec<String>,
     /// Keys of which of several randomizations is meant, without blanks.
     pub deed_randomizations: Vec<String>,
+    /// What stands for the registration in place of a further randomization, without blanks.
+    pub deed_registrations: Vec<String>,
     /// Keys of the kits that an act is about, without blanks.
     pub deed_kits: Vec<String>,
     /// Keys of the reason of such an act, without blanks.
@@ -195,6 +200,7 @@ impl Vocabulary {
             words.deed_subjects.extend(file.deed.subject.iter().map(|word| text::fold_tight(word)));
             let own = file.deed.randomization.iter().map(|word| text::fold_tight(word));
             words.deed_randomizations.extend(own);
+            words.deed_registrations.extend(file.deed.registration.iter().map(|word| text::fold_tight(word)));
             words.deed_kits.extend(file.deed.kit.iter().map(|word| text::fold_tight(word)));
             words.deed_reasons.extend(file.deed.reason.iter().map(|word| text::fold_tight(word)));
             words.rescreenings.extend(file.registration.rescreening.iter().map(|word| text::fold_tight(word)));
@@ -226,6 +232,8 @@ impl Vocabulary {
                     Wish::Deed(Deed::Correct) => &file.deed.correct,
                     Wish::Deed(Deed::ReplaceKit) => &file.deed.replace_kit,
                     Wish::Deed(Deed::QuarantineKit) => &file.deed.quarantine_kit,
+                    Wish::Deed(Deed::InError) => &file.deed.in_error,
+                    Wish::Deed(Deed::Ineligible) => &file.deed.ineligible,
                     Wish::Form => &file.request.form,
                     Wish::Status => &file.request.status,
                     Wish::Balance => &file.request.balance,

@@ -190,6 +190,65 @@ stories! {
         }
     }
 
+    async fn an_error_in_one_randomization_is_reported_by_mail(center: &mut Center) {
+        randomized(center, &samples::cygnus(), 2, 1).await;
+        let mail = |subject: &str, lines: &str| DR_MORI.writes(subject, &format!("症例番号: CYGNUS-0001\n{lines}"));
+        // Which of its allocations is not guessed; a name that there is none of is told apart.
+        for (subject, lines, why) in [
+            ("誤割付", "理由: 取り違え\n", "lacking:which-allocation"),
+            ("誤割付", "理由: 取り違え\n割付: third\n", "lacking:randomization"),
+            ("誤割付", "割付: second\n", "lacking:reason"),
+        ] {
+            let form = center.answer(&mail(subject, lines)).await;
+            assert_eq!((form.kind.as_str(), reason(center).await.as_str()), ("deed-form", why), "{}", form.text);
+            assert!(form.text.contains("#   second（第二割付）") && form.text.contains("\n割付:"), "{}", form.text);
+        }
+        assert!(known(center, "cygnus").await.is_empty());
+        // The form that came back, filled in where it stands.
+        let form = center.answer(&mail("誤割付", "理由: 取り違え\n")).await;
+        let filled = form.text.replace("\n割付:", "\n割付: 第二割付");
+        let quoted: String = filled.lines().map(|line| format!("> {line}\n")).collect();
+        let reply = Mail { subject: format!("Re: {}", form.subject), ..DR_MORI.writes("", &quoted) };
+        let asked = center.answer(&reply.with(&format!("In-Reply-To: <{}>", form.message_id))).await;
+        assert_eq!(asked.kind, "deed-confirm", "{}", asked.text);
+        assert!(asked.text.contains("誤って割り付けられた") && asked.text.contains("第二割付"), "{}", asked.text);
+        assert!(known(center, "cygnus").await.is_empty(), "nothing is recorded yet");
+        let letters = center.exchange(&DR_MORI.writes("", "OK\n").to(&asked.reply_to)).await;
+        assert_eq!(reason(center).await, "randomized-in-error");
+        let done = letters.iter().find(|letter| letter.kind == "fact-done").unwrap();
+        assert!(done.text.contains("誤って割り付けられました（第二割付）"), "{}", done.text);
+        assert!(letters.iter().any(|letter| letter.kind == "fact-notice"), "{:?}", kinds(&letters));
+        let facts = known(center, "cygnus").await;
+        let told: Vec<_> = facts.iter().map(|fact| (fact.kind, fact.randomization.as_deref())).collect();
+        assert_eq!(told, [(FactKind::RandomizedInError, Some("second"))]);
+        // The same again is told, and recorded once; in English, named in the subject line.
+        let again = DR_MORI.writes("randomized in error second", "subject: CYGNUS-0001\nreason: 取り違え\n");
+        assert_eq!(center.answer(&again).await.kind, "fact-done");
+        assert_eq!(known(center, "cygnus").await.len(), 1);
+        // The subject as a whole, whose second allocation has not come: nothing need be named.
+        let whole = DR_MORI.writes("ineligible", "subject: CYGNUS-0002\nreason: too young\n");
+        let asked = center.answer(&whole).await;
+        assert_eq!(asked.kind, "deed-confirm", "{}", asked.text);
+        center.exchange(&DR_MORI.writes("", "OK\n").to(&asked.reply_to)).await;
+        let facts = known(center, "cygnus").await;
+        assert_eq!((facts[1].kind, facts[1].randomization.as_deref()), (FactKind::Ineligible, None));
+        // Named as the registration, of a subject that has both.
+        let named = DR_MORI.writes("不適格", "症例番号: CYGNUS-0001\n理由: 年齢\n割付: 登録\n");
+        let asked = center.answer(&named).await;
+        assert!(asked.text.contains("適格基準を満たしていなかった"), "{}", asked.text);
+        center.exchange(&DR_MORI.writes("", "OK\n").to(&asked.reply_to)).await;
+        assert_eq!(known(center, "cygnus").await[2].randomization, None);
+        // A second allocation that the subject does not have; and whoever does not enroll.
+        let absent = DR_MORI.writes("ineligible", "subject: CYGNUS-0002\nreason: age\nrandomization: second\n");
+        assert_eq!(center.answer(&absent).await.kind, "deed-form");
+        assert_eq!(reason(center).await, "lacking:which-allocation");
+        let statistician = Writer { address: CYGNUS_STATISTICIAN, study: "cygnus" };
+        assert_eq!(center.answer(&statistician.writes("ineligible", "subject: CYGNUS-0001\nreason: x\n")).await.kind, "not-entitled");
+        let help = center.answer(&DR_NOVAK.writes("help", "")).await;
+        assert!(help.text.contains("randomized in error") && help.text.contains("randomization: registration"), "{}", help.text);
+        center.assert_proved().await;
+    }
+
     async fn an_operator_corrects_the_same(center: &mut Center) {
         randomized(center, &declaring("corrections = \"corrected\""), 2, 1).await;
         let operating = Operating::of(center, "cygnus").await;
