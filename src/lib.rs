@@ -11,6 +11,7 @@ pub mod domain;
 pub mod settings;
 
 // The means: durable state, and the words of our letters.
+pub mod files;
 pub mod letters;
 pub mod store;
 

@@ -89,6 +89,16 @@ ensure_provider() {
     mkdir -p "$folder" && npm install --prefix "$folder" --no-save --no-package-lock --no-audit --no-fund "oidc-provider@$version"
 }
 
+# An S3 service for the files of answers.
+ensure_bucket() {
+    local folder=${CARGO_TARGET_DIR:-target}/s3 version=3.7.1
+    if grep -qs "\"version\": \"$version\"" "$folder/node_modules/s3rver/package.json"; then
+        echo "Nothing is missing."
+        return 0
+    fi
+    mkdir -p "$folder" && npm install --prefix "$folder" --no-save --no-package-lock --no-audit --no-fund "s3rver@$version"
+}
+
 tests() {
     if cargo nextest --version >/dev/null 2>&1; then
         cargo nextest run --no-fail-fast
@@ -104,6 +114,7 @@ fi
 
 part "packages" ensure_packages
 part "identity provider for the tests" ensure_provider
+part "S3 service for the tests" ensure_bucket
 # From here on a test that lacks a server fails instead of being left out.
 export HAGAKI_TESTS_COMPLETE=1
 part "form (cargo fmt)" cargo fmt --check

@@ -1,5 +1,7 @@
 //! `hagaki export`: what a study holds, as CSV, JSON or an Excel workbook, with a codebook.
 
+mod attachments;
+
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -7,6 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
 use serde_json::json;
+
+use attachments::Attachments;
 
 use super::export::{StageName, Whom};
 use super::installation::Opened;
@@ -37,6 +41,10 @@ pub struct DataArgs {
     /// Folder to write into (made if it is absent), or `-` to print one table.
     #[arg(long)]
     out: PathBuf,
+    /// Folder to write the files of answers into, of the tables that are written: RESPONSE/ITEM.pdf, as the table names them. Each is
+    /// compared with the digest that the answer holds.
+    #[arg(long)]
+    files: Option<PathBuf>,
     /// Only this table: subjects, allocations, facts, participants, codebook, or the id of a survey's instrument. May be repeated;
     /// all of them if left out.
     #[arg(long = "table", value_name = "TABLE")]
@@ -170,13 +178,14 @@ pub(super) fn run(args: &DataArgs) -> anyhow::Result<End> {
         args.de_identified,
         act,
     )))?;
-    let export = Export { args, opened: &opened, shelved: &shelved, wish, tables: &all };
+    let files = args.files.as_deref().map(|folder| Attachments::into(folder, &opened)).transpose()?;
+    let export = Export { args, opened: &opened, shelved: &shelved, wish, tables: &all, files };
     if print {
         let table = chosen.first().ok_or_else(|| anyhow!("one table was chosen"))?;
         let mut out = BufWriter::new(std::io::stdout().lock());
         export.delimited_or_json(table, &mut out)?;
         out.flush().context("the table cannot be printed")?;
-        return Ok(End::Done);
+        return export.ended();
     }
     fs::create_dir_all(&args.out).with_context(|| format!("{} cannot be made", args.out.display()))?;
     let done = match args.format {
@@ -190,7 +199,7 @@ pub(super) fn run(args: &DataArgs) -> anyhow::Result<End> {
             println!("{}: {table}, {}", file.display(), counted(*rows, "row"));
         }
     }
-    Ok(End::Done)
+    export.ended()
 }
 
 /// An export under way.
@@ -201,9 +210,25 @@ struct Export<'a> {
     wish: Wish,
     /// Those that the codebook explains.
     tables: &'a [Table],
+    files: Option<Attachments<'a>>,
 }
 
 impl Export<'_> {
+    /// Tells of the files that were written, and which could not be.
+    fn ended(&self) -> anyhow::Result<End> {
+        let Some(files) = &self.files else { return Ok(End::Done) };
+        let (written, lost) = (files.written.get(), files.lost.get());
+        if self.args.output.json {
+            println!("{}", json!({ "files": files.folder.display().to_string(), "written": written, "lost": lost }));
+        } else if self.args.out != Path::new("-") {
+            println!("{}: {}", files.folder.display(), counted(written, "file"));
+        }
+        match lost {
+            0 => Ok(End::Done),
+            lost => Err(anyhow!("{} could not be written; see above", counted(lost, "file"))),
+        }
+    }
+
     /// Gives each row of a table to `write`; how many there were.
     fn each(&self, table: &Table, mut write: impl FnMut(&[Cell]) -> anyhow::Result<()>) -> anyhow::Result<u64> {
         let mut count = 0;
@@ -219,6 +244,11 @@ impl Export<'_> {
         let mut rows = Rows::of(&self.opened.store, self.shelved, table, self.wish);
         while let Some(row) = self.opened.runtime.block_on(rows.next())? {
             write(&row)?;
+            for cell in &row {
+                if let (Cell::File(path, file), Some(files)) = (cell, &self.files) {
+                    files.write(path, file)?;
+                }
+            }
             count += 1;
             bar.advance(1);
         }

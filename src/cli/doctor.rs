@@ -9,9 +9,10 @@ use serde_json::json;
 
 use super::{End, Installation, Output, counted, installation};
 use crate::daemon::machine::{SystemClock, SystemDice};
-use crate::daemon::run::{open_store, ways};
+use crate::daemon::run::{files, open_store, ways};
 use crate::domain::seal::NoKey;
 use crate::domain::second_factor::Proof;
+use crate::domain::survey::Mark;
 use crate::domain::time::{Clock, Dice, Instant, Zone};
 use crate::limits;
 use crate::mail::mailbox::{Mailbox, Position};
@@ -80,6 +81,7 @@ pub(super) fn run(installation: &Installation, output: Output) -> anyhow::Result
 async fn examine(surgery: &Surgery) -> Vec<Finding> {
     let mut findings = vec![clock(surgery).await];
     findings.extend(disk(&surgery.settings));
+    findings.push(attachments(surgery).await);
     if let Some(store) = &surgery.store {
         findings.extend(studies(store, surgery.now()).await);
         findings.extend(sealed(store, &surgery.settings).await);
@@ -159,6 +161,15 @@ fn disk(settings: &Settings) -> Option<Finding> {
         }
         Ok(_) => finding(None),
     }
+}
+
+/// That a file can be stored where answers' files lie, and taken away again.
+async fn attachments(surgery: &Surgery) -> Finding {
+    let trouble = match files(&surgery.settings) {
+        Ok(files) => files.probe(Mark::new(&surgery.dice)).await.err().map(|error| error.to_string()),
+        Err(error) => Some(error.to_string()),
+    };
+    Finding { what: "files of answers".to_string(), trouble }
 }
 
 /// Items marked personal and surveys without names: that there is a key, and that it opens what is sealed.

@@ -17,6 +17,8 @@ use super::alone::{Alone, NotAlone};
 use super::supervise::{overdue, supervise};
 use crate::domain::study::Post;
 use crate::domain::time::{Clock, Dice};
+use crate::files::{BucketTerms, Files, FilesError};
+use crate::limits;
 use crate::mail::Worker;
 use crate::mail::calendar::Calendar;
 use crate::mail::connection::{self, ConnectError};
@@ -25,7 +27,7 @@ use crate::mail::dispatch::Dispatch;
 use crate::mail::intake::Intake;
 use crate::mail::mailbox::Mailbox;
 use crate::mail::transport::Transport;
-use crate::settings::{Engine, MailboxSettings, Settings, WebSettings};
+use crate::settings::{Engine, FilesSettings, MailboxSettings, Settings, WebSettings};
 use crate::store::{Store, StoreError, host, inbox, outbox, secret};
 use crate::web;
 use crate::web::account::{AccountPages, ProxyTerms, Ways};
@@ -48,6 +50,9 @@ pub enum DaemonError {
     /// A transport's certificate authority.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// The files of answers.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// Another daemon runs on the embedded database.
     #[error(transparent)]
     NotAlone(#[from] NotAlone),
@@ -65,6 +70,8 @@ pub enum DaemonError {
 pub struct Daemon {
     /// Its store.
     pub store: Store,
+    /// Where the files of answers lie.
+    pub files: Arc<Files>,
     /// Its studies.
     pub shelf: Arc<Shelf>,
     /// Its keys.
@@ -112,6 +119,34 @@ fn with_password(url: &str, password: &str) -> String {
     }
 }
 
+/// Where the files of answers lie by the settings; a folder is made when the first file comes.
+///
+/// # Errors
+/// The bucket's terms; the system trusts no certificates.
+pub fn files(settings: &Settings) -> Result<Files, DaemonError> {
+    let ring = settings.keys.clone();
+    let own = match &settings.files {
+        FilesSettings::Folder(folder) => return Ok(Files::folder(folder, ring)),
+        FilesSettings::Bucket(own) => own,
+    };
+    let client = reqwest::Client::builder()
+        .tls_backend_preconfigured(Arc::unwrap_or_clone(connection::trust(None)?))
+        .connect_timeout(Duration::from_secs(limits::BUCKET_SECONDS))
+        .read_timeout(Duration::from_secs(limits::BUCKET_SECONDS))
+        .build()
+        .map_err(|error| FilesError::Client(error.to_string()))?;
+    let access = own.access.as_ref().map(|(name, secret)| (name.clone(), secret.expose_secret().to_owned()));
+    let terms = BucketTerms {
+        bucket: own.bucket.clone(),
+        endpoint: own.endpoint.clone(),
+        region: own.region.clone(),
+        prefix: own.prefix.clone(),
+        access,
+        client,
+    };
+    Ok(Files::bucket(terms, ring)?)
+}
+
 /// The installation's keys, made once and kept in its store.
 ///
 /// # Errors
@@ -151,6 +186,7 @@ impl Daemon {
         }
         let keys = Arc::new(keys(&store, &*dice).await?.with_ring(settings.keys.clone()));
         let shelf = Arc::new(Shelf::new(store.clone()));
+        let files = Arc::new(files(settings)?);
         let interval = Duration::from_secs(settings.daemon.interval_seconds);
         let lease_seconds = i64::try_from(settings.daemon.lease_seconds).unwrap_or(i64::MAX);
         let owner = settings.daemon.owner.clone();
@@ -200,6 +236,7 @@ impl Daemon {
         if let Some(mailbox) = settings.mailboxes.first() {
             workers.push(Worker::Calendar(Box::new(Calendar {
                 store: store.clone(),
+                files: Arc::clone(&files),
                 clock: Arc::clone(&clock),
                 dice: Arc::clone(&dice),
                 shelf: Arc::clone(&shelf),
@@ -231,6 +268,7 @@ impl Daemon {
         let _ = metrics::set_global_recorder(recorder);
         Ok(Daemon {
             store,
+            files,
             shelf,
             keys,
             workers,
@@ -264,6 +302,7 @@ impl Daemon {
             dice: Arc::clone(&self.dice),
             keys: Arc::clone(&self.keys),
             desk: desk_address(mailbox, &settings.web),
+            files: Arc::clone(&self.files),
         };
         let accounts = AccountPages::new(tools.clone()).with_ways(ways(settings)?).router();
         let surveys = SurveyPages::new(tools.clone()).router();

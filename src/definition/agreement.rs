@@ -20,19 +20,20 @@ const SITE: &str = "site";
 pub(super) fn check_survey(survey: &Located<Survey>, instruments: &[InstrumentFile], report: &Report) {
     let Some(read) = instruments.iter().find(|read| read.instrument.id == survey.value.instrument) else { return };
     let items = || read.instrument.items.iter().zip(&read.places);
-    for (item, place) in items().filter(|(item, _)| matches!(item.kind, ItemKind::File)) {
-        report.at(
-            &read.file,
-            Some(place.line),
-            format!("{}.kind", place.key),
-            format!("`{}` asks for a file, which the pages of a survey do not take yet", item.id),
-            "remove the item, and say in a heading how the file is to be sent",
-        );
-    }
+    check_files(read, report);
     if survey.value.privacy.names() {
         return;
     }
     let mode = survey.value.privacy.key();
+    for (item, place) in items().filter(|(item, _)| matches!(item.kind, ItemKind::File(_))) {
+        report.at(
+            &read.file,
+            Some(place.line),
+            format!("{}.kind", place.key),
+            format!("`{}` asks for a file, which would lie beside the answers of a survey that is \"{mode}\"", item.id),
+            "leave it out: what is in a file, and when it came, tell who sent it; or write privacy = \"named\"",
+        );
+    }
     for (item, place) in items().filter(|(item, _)| item.personal) {
         report.at(
             &read.file,
@@ -44,8 +45,35 @@ pub(super) fn check_survey(survey: &Located<Survey>, instruments: &[InstrumentFi
     }
 }
 
+/// A form takes few files.
+pub(super) fn check_files(read: &InstrumentFile, report: &Report) {
+    let files = read.instrument.items.iter().zip(&read.places);
+    if let Some((item, place)) =
+        files.filter(|(item, _)| matches!(item.kind, ItemKind::File(_))).nth(limits::FILE_ITEMS)
+    {
+        report.at(
+            &read.file,
+            Some(place.line),
+            format!("{}.kind", place.key),
+            format!("`{}` is one file more than a form may ask for", item.id),
+            format!("ask for at most {}, or make two forms", limits::FILE_ITEMS),
+        );
+    }
+}
+
 /// Checks `[registration]` against its instrument.
 pub(super) fn check_registration(study: &StudyFile, read: &InstrumentFile, report: &Report) {
+    for (item, place) in read.instrument.items.iter().zip(&read.places) {
+        if matches!(item.kind, ItemKind::File(_)) {
+            report.warn(
+                &read.file,
+                Some(place.line),
+                format!("{}.kind", place.key),
+                format!("`{}` is never asked: a registration can come by mail, which brings no files", item.id),
+                "ask for the file in a form of an event",
+            );
+        }
+    }
     let registration = &study.registration.value;
     let wrong = |key: &str, wrong: String, right: String| {
         let key = format!("{}.{key}", study.registration.key);

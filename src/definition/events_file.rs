@@ -197,10 +197,7 @@ impl<'a> Around<'a> {
                 let right = "write a form of its own for what the staff fill in".to_string();
                 wrong("instruments", format!("\"{id}\" is what the survey asks participants"), right);
             }
-            for item in form.instrument.items.iter().filter(|item| matches!(item.kind, ItemKind::File)) {
-                let told = format!("`{}` of {} asks for a file, which pages do not take yet", item.id, form.file);
-                wrong("instruments", told, "ask for a text, such as where the file lies".to_string());
-            }
+            super::agreement::check_files(form, self.report);
             forms.push(form);
         }
         // Of a form that is not there nothing more can be said.

@@ -160,7 +160,7 @@ impl Keys {
             );
             return;
         }
-        if matches!(item.kind, ItemKind::Heading | ItemKind::Calculation(_) | ItemKind::File) {
+        if matches!(item.kind, ItemKind::Heading | ItemKind::Calculation(_) | ItemKind::File(_)) {
             return;
         }
         self.claim(section, "id", &item.id, &item.id);

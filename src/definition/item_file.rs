@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 
 use super::document::Section;
 use super::study_file::{Codes, compile};
+use crate::domain::file::{FileRule, FileType, read_size, size_text};
 use crate::domain::instrument::{Choice, Choices, DayBound, Item, ItemKind, Limits, Pattern};
 use crate::domain::language::Language;
 use crate::domain::text;
@@ -55,7 +56,9 @@ const WORDS: [(&str, Word); 14] = [
 ];
 
 /// Keys that go with some kinds only.
-const PARTICULAR: [(&str, &[Word]); 13] = [
+const PARTICULAR: [(&str, &[Word]); 15] = [
+    ("types", &[Word::File]),
+    ("max_size", &[Word::File]),
     ("pattern", &[Word::Text]),
     ("places", &[Word::Decimal]),
     ("choices", &[Word::Choice, Word::Choices]),
@@ -122,9 +125,6 @@ pub(super) fn read(section: &Section, languages: &[Language]) -> ReadItem {
     let hard = read_limits(section, "hard", word);
     let soft = read_limits(section, "soft", word);
     check_nesting(section, &hard, &soft);
-    if word == Some(Word::File) {
-        section.warn("kind", "a file cannot be sent in a form by mail and is not asked there", "");
-    }
     let item = Item {
         id,
         label,
@@ -166,13 +166,52 @@ fn read_kind(section: &Section, word: Word, languages: &[Language]) -> Option<It
             }
             ItemKind::Scale { low, high }
         }
-        Word::File => ItemKind::File,
+        Word::File => ItemKind::File(read_file_rule(section)?),
         Word::Heading => ItemKind::Heading,
         Word::Calculation => {
             let written = section.need_text("calculation", "weight / (height * height)");
             ItemKind::Calculation(compile(section, "calculation", &written)?)
         }
     })
+}
+
+/// Which files an item takes: only such as can be told by their first bytes.
+fn read_file_rule(section: &Section) -> Option<FileRule> {
+    let known = FileType::ALL.map(|one| format!("\"{}\"", one.key())).join(", ");
+    let usual = [FileType::Pdf, FileType::Jpeg, FileType::Png];
+    let mut types = if section.has("types") { Vec::new() } else { usual.to_vec() };
+    for written in section.texts("types", "pdf") {
+        match FileType::find(&written) {
+            Some(found) if types.contains(&found) => {
+                section.wrong("types", format!("\"{written}\" stands there twice"), "write it once");
+            }
+            Some(found) => types.push(found),
+            None => {
+                let right = format!("there are {known}; other files cannot be told by what is in them");
+                section.wrong("types", format!("\"{written}\" is no type of file that we can tell"), right);
+                return None;
+            }
+        }
+    }
+    if types.is_empty() {
+        section.wrong("types", "no file would be taken", format!("name at least one of {known}"));
+    }
+    let most_bytes = match section.text("max_size", "5 MB") {
+        None => limits::FILE_BYTES_USUAL,
+        Some(written) => match read_size(&written) {
+            Some(bytes) if bytes <= limits::FILE_BYTES => bytes,
+            Some(_) => {
+                let most = size_text(limits::FILE_BYTES);
+                section.wrong("max_size", format!("\"{written}\" is too much"), format!("at most \"{most}\""));
+                return None;
+            }
+            None => {
+                section.wrong("max_size", format!("\"{written}\" is no size"), "write \"5 MB\" or \"800 KB\"");
+                return None;
+            }
+        },
+    };
+    (!types.is_empty()).then_some(FileRule { types, most_bytes })
 }
 
 /// `Some(None)` where there is no pattern, `None` where it is faulty.

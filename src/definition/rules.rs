@@ -42,7 +42,7 @@ pub(super) fn check_instrument(read: &InstrumentFile, study: &StudyFile, report:
             }
             kind => type_of(kind, study),
         };
-        if !matches!(item.kind, ItemKind::Heading | ItemKind::File) && !item.id.is_empty() {
+        if !matches!(item.kind, ItemKind::Heading | ItemKind::File(_)) && !item.id.is_empty() {
             known.insert(item.id.clone(), own);
             asked.push(item);
         }
@@ -134,7 +134,7 @@ pub(super) fn type_of(kind: &ItemKind, study: &StudyFile) -> Type {
         ItemKind::YesNo => Type::YesNo,
         ItemKind::Choice(choices) => Type::Choice(codes(choices)),
         ItemKind::Choices(choices) => Type::Choices(codes(choices)),
-        ItemKind::File | ItemKind::Heading | ItemKind::Calculation(_) => Type::Unknown,
+        ItemKind::File(_) | ItemKind::Heading | ItemKind::Calculation(_) => Type::Unknown,
     }
 }
 
@@ -323,7 +323,7 @@ fn samples(item: &Item) -> Vec<Option<Value>> {
         ItemKind::Choice(Choices::Sites) => vec![Value::Choice("site".to_string())],
         ItemKind::Choices(Choices::Sites) => vec![Value::Choices(vec!["site".to_string()])],
         // Its type is known, its value is not: it is only tried blank.
-        ItemKind::Calculation(_) | ItemKind::File | ItemKind::Heading => Vec::new(),
+        ItemKind::Calculation(_) | ItemKind::File(_) | ItemKind::Heading => Vec::new(),
     };
     let mut samples: Vec<Option<Value>> = values.into_iter().map(Some).collect();
     let may_be_blank = !item.required || item.when.is_some();

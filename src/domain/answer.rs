@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::file::FileAnswer;
+
 mod course;
 mod form;
 mod number;
 mod value;
 
 pub use course::pages_asked;
-pub use form::{BODY, find_named, keys, read_form, unmet};
+pub use form::{BODY, Uploads, find_named, keys, read_form, read_page, unmet};
 pub use value::{exact, of_canonical};
 
 /// One `key: value` line of a mail, as typed; continuation lines are part of the value, parted by `\n`.
@@ -52,6 +54,8 @@ pub enum Value {
     Choice(String),
     /// Codes of the choices, in the order of the item.
     Choices(Vec<String>),
+    /// A file.
+    File(FileAnswer),
 }
 
 impl Value {
@@ -65,6 +69,7 @@ impl Value {
             Value::DateTime(at) => at.format("%Y-%m-%dT%H:%M").to_string(),
             Value::YesNo(yes) => (if *yes { "yes" } else { "no" }).to_string(),
             Value::Choices(codes) => codes.join(";"),
+            Value::File(file) => file.canonical(),
         }
     }
 }
@@ -109,6 +114,16 @@ pub enum FaultCode {
     Empty,
     /// It does not go with other answers; [`Fault::expected`] is the id of the check.
     Check,
+    /// A file of a type that the item does not take, whatever it is called.
+    FileType,
+    /// A file that is too large.
+    FileSize,
+    /// A file without anything in it.
+    FileEmpty,
+    /// A file that was sent and is not there any more.
+    FileGone,
+    /// There is no room for more files that nobody sent off.
+    FileRoom,
 }
 
 impl FaultCode {
@@ -127,6 +142,11 @@ impl FaultCode {
             FaultCode::Control => "control",
             FaultCode::Empty => "empty",
             FaultCode::Check => "check",
+            FaultCode::FileType => "file-type",
+            FaultCode::FileSize => "file-size",
+            FaultCode::FileEmpty => "file-empty",
+            FaultCode::FileGone => "file-gone",
+            FaultCode::FileRoom => "file-room",
         }
     }
 }

@@ -221,6 +221,8 @@ fn fact(value: &Value) -> Fact {
         Value::Text(_) | Value::Choice(_) | Value::Date(_) | Value::Time(_) | Value::DateTime(_) => {
             Fact::Text(value.canonical())
         }
+        // Conditions name no files.
+        Value::File(_) => Fact::Null,
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use super::expression::Expression;
+use super::file::FileRule;
 use super::language::Text;
 use super::number::Rational;
 
@@ -160,8 +161,8 @@ pub enum ItemKind {
         /// Rightmost step.
         high: i64,
     },
-    /// An attached file.
-    File,
+    /// A file.
+    File(FileRule),
     /// Text that asks nothing.
     Heading,
     /// Computed from other answers; never typed.
@@ -183,7 +184,7 @@ impl ItemKind {
             ItemKind::Choice(_) => "choice",
             ItemKind::Choices(_) => "choices",
             ItemKind::Scale { .. } => "scale",
-            ItemKind::File => "file",
+            ItemKind::File(_) => "file",
             ItemKind::Heading => "heading",
             ItemKind::Calculation(_) => "calculation",
         }

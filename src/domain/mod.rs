@@ -14,6 +14,7 @@ pub mod draft;
 pub mod event;
 pub mod expression;
 pub mod fact;
+pub mod file;
 pub mod instrument;
 pub mod kept;
 pub mod kit;

@@ -56,7 +56,7 @@ impl Survey {
     /// longer than [`limits::SEALED_BYTES_MOST`] lets it, that.
     pub fn sealed_bytes(instrument: &Instrument) -> usize {
         let longest = |kind: &ItemKind| match kind {
-            ItemKind::Text { .. } | ItemKind::Note | ItemKind::File | ItemKind::Calculation(_) => {
+            ItemKind::Text { .. } | ItemKind::Note | ItemKind::File(_) | ItemKind::Calculation(_) => {
                 limits::SEALED_BYTES_MOST
             }
             ItemKind::Choices(Choices::Listed(listed)) => listed.iter().map(|one| one.code.len() * 6 + 1).sum(),

@@ -538,7 +538,7 @@ fn invented_value(item: &Item, site: &str, today: chrono::NaiveDate) -> Option<M
         ItemKind::Choice(choices) => first(choices).map(Meaning::Choice),
         ItemKind::Choices(choices) => first(choices).map(|code| Meaning::Choices(vec![code])),
         ItemKind::Scale { low, .. } => Some(Meaning::Integer(*low)),
-        ItemKind::File | ItemKind::Heading | ItemKind::Calculation(_) => None,
+        ItemKind::File(_) | ItemKind::Heading | ItemKind::Calculation(_) => None,
     }
 }
 

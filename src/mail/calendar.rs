@@ -7,12 +7,13 @@ use tokio::sync::Notify;
 
 use super::{Did, StepError};
 use crate::domain::time::{Clock, Dice};
+use crate::files::Files;
 use crate::limits;
 use crate::store::{Store, calendar, planned as planned_rows, urn};
 use crate::workflow::ledger::Ledger;
 use crate::workflow::planned::{self, Settled};
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
-use crate::workflow::{DeskAddress, Failure, Keys, Means, account_notices, calendar as daily};
+use crate::workflow::{DeskAddress, Failure, Keys, Means, account_notices, calendar as daily, uploads};
 
 /// The loop.
 pub struct Calendar {
@@ -30,6 +31,8 @@ pub struct Calendar {
     pub desk: DeskAddress,
     /// How long to wait when nothing is due.
     pub interval: Duration,
+    /// Where the files of answers lie.
+    pub files: Arc<Files>,
     /// Rung when there are letters.
     pub dispatch_bells: Vec<Arc<Notify>>,
 }
@@ -81,6 +84,13 @@ impl Calendar {
             Ok(false) => {}
             Err(error) => {
                 tracing::error!(%error, "owners could not be told what was done about their accounts; it is tried again");
+                failed = Some(error);
+            }
+        }
+        match uploads::sweep(&self.store, &self.files, self.means()).await {
+            Ok(any) => did = if any { Did::Something } else { did },
+            Err(error) => {
+                tracing::error!(%error, "files that nobody sent off could not be deleted; it is tried again");
                 failed = Some(error);
             }
         }

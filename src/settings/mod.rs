@@ -3,6 +3,7 @@
 //! In charge of reading them, of secrets that they name, and of telling every problem at once. Never reads a study.
 //! To add a key: ask for it in the reader of its section, add it to the example file; the test loads that.
 
+mod files;
 mod mailbox;
 mod problem;
 mod section;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
+pub use files::{BucketSettings, FilesSettings};
 pub use mailbox::{Delivery, ImapSettings, MailSource, MailboxSettings, Security, SmtpSettings};
 pub use problem::Problem;
 pub use sign_in::{ProviderSettings, ProxySettings};
@@ -34,6 +36,7 @@ pub fn template() -> BTreeMap<String, String> {
     let settings = include_str!("../../config/hagaki.example.toml")
         .replace("\"sqlite:../", "\"sqlite:")
         .replace("\"../mailboxes\"", "\"mailboxes\"")
+        .replace("\"../data/files\"", "\"data/files\"")
         .replace("# [keys]\n# file", "[keys]\nfile");
     let mailbox = include_str!("../../mailboxes/example/mailbox.toml");
     BTreeMap::from([
@@ -57,6 +60,8 @@ pub struct Settings {
     pub logs: LogSettings,
     /// `[keys]`: what seals answers and opens them; empty where there is no key file.
     pub keys: KeyRing,
+    /// `[files]`: where the files of answers lie; beside the database where nothing is said.
+    pub files: FilesSettings,
     /// `[provider]`: an identity provider that signs people in.
     pub provider: Option<ProviderSettings>,
     /// `[proxy]`: a proxy in front of us that does.
@@ -161,6 +166,12 @@ impl Settings {
         let operator = required(&root, "operator", operator);
         let logs = optional(&root, "logs", logs, LogSettings::usual);
         let keys = optional(&root, "keys", keys, KeyRing::default);
+        let beside = match &database {
+            Some(DatabaseSettings { engine: Engine::Sqlite(path), .. }) => path.parent(),
+            _ => file.parent(),
+        };
+        let usual = || FilesSettings::usual(beside.unwrap_or(Path::new("")));
+        let files = optional(&root, "files", files::files, usual);
         let provider = optional(&root, "provider", |section| sign_in::provider(section).map(Some), || None);
         let proxy = optional(&root, "proxy", |section| sign_in::proxy(section).map(Some), || None);
         root.finish();
@@ -179,6 +190,7 @@ impl Settings {
                 operator: operator?,
                 logs: logs?,
                 keys: keys?,
+                files: files?,
                 provider: provider?,
                 proxy: proxy?,
                 mailboxes,

@@ -251,3 +251,37 @@ fn who_vouches_for_people_is_read_or_told() {
     // A provider on this machine may be spoken to in the clear, as one in a rehearsal is.
     load(&provider.replace("https://idp.example.jp", "http://127.0.0.1:3000")).load().unwrap();
 }
+
+#[test]
+fn files_lie_beside_the_database_in_a_folder_or_in_a_bucket() {
+    let with = |more: &str| {
+        Files::new()
+            .with("config/hagaki.toml", &format!("{GOOD}{more}"))
+            .with("mailboxes/reg/mailbox.toml", FOLDERS)
+            .with("config/secrets/bucket", "secret\n")
+    };
+    let files = with("");
+    let FilesSettings::Folder(folder) = files.load().unwrap().files else { panic!("a folder") };
+    assert_eq!(folder, files.path("config/files"));
+    let files = with("[files]\nfolder = \"../answers\"\n");
+    let FilesSettings::Folder(folder) = files.load().unwrap().files else { panic!("a folder") };
+    assert_eq!(folder, files.path("config/../answers"));
+    let bucket = "[files]\nbucket = \"answers\"\n";
+    let key = "endpoint = \"https://s3.example.jp\"\naccess_key = \"A\"\npassword_file = \"secrets/bucket\"\n";
+    let FilesSettings::Bucket(own) = with(&format!("{bucket}{key}")).load().unwrap().files else { panic!("a bucket") };
+    assert_eq!((own.bucket.as_str(), own.region.as_str()), ("answers", "us-east-1"));
+    assert_eq!(own.access.unwrap().1.expose_secret(), "secret");
+    assert!(matches!(with(bucket).load().unwrap().files, FilesSettings::Bucket(own) if own.access.is_none()));
+    for (wrong, told) in [
+        ("[files]\n", "files.folder: is missing"),
+        ("[files]\nregion = \"x\"\n", "says nothing without a bucket"),
+        ("[files]\nbucket = \"a\"\nfolder = \"b\"\n", "there is a bucket, too"),
+        ("[files]\nbucket = \"a\"\nendpoint = \"s3.example.jp\"\n", "is no address of a service"),
+        ("[files]\nbucket = \"a\"\naccess_key = \"A\"\n", "password_file: is missing"),
+        ("[files]\nbucket = \"a\"\npassword_file = \"secrets/bucket\"\n", "is the secret of no access key"),
+        ("[files]\nbucket = \"a\"\npassword = \"x\"\naccess_key = \"A\"\n", "passwords do not belong here"),
+    ] {
+        let problems = with(wrong).problems();
+        assert!(problems.iter().any(|problem| problem.contains(told)), "{wrong}: {problems:?}");
+    }
+}

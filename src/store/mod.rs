@@ -23,6 +23,7 @@ pub mod draft;
 mod engine;
 mod error;
 pub mod fact;
+pub mod file;
 pub mod fuse;
 mod gathered;
 pub mod host;
@@ -63,6 +64,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         audit::STATEMENTS,
         bundle::STATEMENTS,
         fact::STATEMENTS,
+        file::STATEMENTS,
         calendar::STATEMENTS,
         cohort::STATEMENTS,
         credential::STATEMENTS,

@@ -129,6 +129,7 @@ statements! { "study":
     PURGE_ANSWERED = same "DELETE FROM answered WHERE credential_id IN (SELECT id FROM credential WHERE study_id = $1)";
     PURGE_WAITS = same "DELETE FROM credential_wait WHERE credential_id IN (SELECT id FROM credential WHERE study_id = $1)";
     PURGE_CREDENTIALS = same "DELETE FROM credential WHERE study_id = $1";
+    PURGE_FILES = same "UPDATE file SET state = 'leaving' WHERE study_id = $1";
     PURGE_URN = same "DELETE FROM urn WHERE study_id = $1";
     PURGE_RESPONSES = same "DELETE FROM response WHERE study_id = $1";
     PURGE_PARTICIPANTS = same "DELETE FROM participant WHERE study_id = $1";
@@ -287,6 +288,7 @@ pub async fn purge(
         &PURGE_ANSWERED,
         &PURGE_WAITS,
         &PURGE_CREDENTIALS,
+        &PURGE_FILES,
         &PURGE_URN,
         &PURGE_RESPONSES,
         &PURGE_PARTICIPANTS,

@@ -6,6 +6,7 @@
 
 mod chart;
 mod entry;
+mod files;
 mod follow_up;
 mod further;
 mod list;
@@ -14,6 +15,7 @@ mod registration;
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
@@ -160,6 +162,9 @@ impl CasePages {
                 "/c/{slug}/{number}/{event}/{form}/{occasion}/correct",
                 get(follow_up::show_entry_correction).post(follow_up::correct_entry),
             )
+            .route("/c/{slug}/{number}/-/{response}/{item}", get(files::download))
+            // What a body may be is said by `guard`, by what it is.
+            .layer(DefaultBodyLimit::disable())
             .with_state(self);
         super::same_site::own_pages_only(pages, url, move |status, headers| own.bare(status, "elsewhere", headers))
     }

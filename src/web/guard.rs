@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use tower_http::limit::RequestBodyLimitLayer;
+use http_body_util::Limited;
 use tower_http::set_header::SetResponseHeaderLayer;
-use tower_http::timeout::TimeoutLayer;
 
+use super::questionnaire::body::is_multipart;
 use crate::limits;
 
 /// No script, style, frame or form target but our own; nothing is cached, sniffed or leaked in a referrer.
@@ -66,13 +67,27 @@ fn is_loopback(host: &str) -> bool {
 
 /// Puts the guards around pages.
 pub fn guarded(pages: Router) -> Router {
-    let mut guarded = pages.layer(RequestBodyLimitLayer::new(limits::FORM_BYTES)).layer(
-        TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(limits::PAGE_SECONDS)),
-    );
+    let mut guarded = pages.layer(middleware::from_fn(bounded));
     for (name, value) in HEADERS {
         guarded = guarded.layer(SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value)));
     }
     guarded
+}
+
+/// Lets through a body of the size that its form may have, for as long as it may take. Forms with files may be larger, and slower.
+async fn bounded(request: Request, next: Next) -> Response {
+    let (bytes, seconds) = match is_multipart(request.headers()) {
+        true => (limits::UPLOAD_BYTES, limits::UPLOAD_SECONDS),
+        false => (limits::FORM_BYTES, limits::PAGE_SECONDS),
+    };
+    let told = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    // A form with files is read as far as it may be, so that its page can say what is wrong.
+    if bytes < limits::UPLOAD_BYTES && told.is_some_and(|told: u64| told > bytes as u64) {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    }
+    let request = request.map(|body| Body::new(Limited::new(body, bytes)));
+    let answered = tokio::time::timeout(Duration::from_secs(seconds), next.run(request)).await;
+    answered.unwrap_or_else(|_| StatusCode::SERVICE_UNAVAILABLE.into_response())
 }
 
 #[cfg(test)]

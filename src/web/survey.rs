@@ -6,43 +6,46 @@
 
 mod rehearsal;
 mod sign_in;
+mod visit;
 
 pub use rehearsal::rehearse;
 
 use std::sync::{Arc, LazyLock};
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Router, extract};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use subtle::ConstantTimeEq;
 
 use super::pages::{Pages, accepted};
 use super::questionnaire::PIECES;
-use super::questionnaire::filled::{self, Filled, NOBODY};
+use super::questionnaire::body::{self, Unread};
+use super::questionnaire::filled::{self, Filled};
 use super::questionnaire::posted::{Place, Posted, Step};
 use super::questionnaire::walk::{self, Next};
-use crate::domain::answer::{self, Form};
+use crate::domain::answer::{self, Uploads};
 use crate::domain::credential::{Secret, Unfit};
 use crate::domain::draft::DraftKey;
-use crate::domain::instrument::{Instrument, Item};
+use crate::domain::file::FileAnswer;
+use crate::domain::instrument::Item;
 use crate::domain::language::Language;
-use crate::domain::study::Study;
-use crate::domain::survey::{Access, Mark, Responses, Shut, Survey};
+use crate::domain::survey::{Mark, Responses, Shut};
 use crate::domain::time::{Clock, Dice};
+use crate::files::Files;
 use crate::store::StoreError;
 use crate::store::credential::{self, AnsweredRow, CredentialRow};
 use crate::store::participant;
 use crate::store::response::Channel;
-use crate::store::study::{self, StudyRow};
+use crate::store::study;
 use crate::workflow;
 use crate::workflow::drafts::Kept;
 use crate::workflow::respond::{self, Barred, Outcome, Submission};
-use crate::workflow::shelf::{Shelf, ShelvedStudy};
+use crate::workflow::shelf::Shelf;
 use crate::workflow::{DeskAddress, Failure, Keys, Means, drafts, mend};
+use visit::{Visit, head, read};
 
 /// What the pages work with.
 #[derive(Clone)]
@@ -57,6 +60,8 @@ pub struct Tools {
     pub keys: Arc<Keys>,
     /// The mailbox that speaks for us, and what links begin with.
     pub desk: DeskAddress,
+    /// Where the files of answers lie.
+    pub files: Arc<Files>,
 }
 
 impl Tools {
@@ -115,6 +120,8 @@ impl SurveyPages {
             .route("/s/{slug}", get(sign_in::show).post(sign_in::try_in))
             .route("/s/{slug}/form", get(open_signed_in).post(send_signed_in))
             .route("/s/{slug}/leave", post(sign_in::leave))
+            // What a body may be is said by `guard`, by what it is.
+            .layer(DefaultBodyLimit::disable())
             .with_state(self);
         super::same_site::own_pages_only(pages, url, move |status, headers| own.bare(status, "elsewhere", headers))
     }
@@ -167,131 +174,6 @@ impl SurveyPages {
     }
 }
 
-/// Somebody whose link or session is known.
-struct Visit {
-    /// Where the form is sent.
-    path: String,
-    /// What a form of a session must carry; none for a link, which nobody else knows.
-    guard: Option<String>,
-    /// What seals and opens answers that are kept; none for a session that began before there was one.
-    key: Option<DraftKey>,
-    row: StudyRow,
-    shelved: Arc<ShelvedStudy>,
-    credential: CredentialRow,
-    uses: Vec<AnsweredRow>,
-    /// Language of the participant.
-    wish: Option<Language>,
-}
-
-impl Visit {
-    fn survey(&self) -> &Survey {
-        self.shelved.study.survey.as_ref().expect("nobody is let in where there is no survey")
-    }
-
-    fn instrument(&self) -> &Instrument {
-        let study = &self.shelved.study;
-        study.find_instrument(&self.survey().instrument).expect("definition admits no survey without its instrument")
-    }
-
-    /// What was filled in so far.
-    fn filled<'a>(&'a self, form: &'a Form, posted: &'a Posted, means: Means<'_>, language: Language) -> Filled<'a> {
-        Filled {
-            study: &self.shelved.study,
-            instrument: self.instrument(),
-            form,
-            posted,
-            now: means.now,
-            language,
-            mends: posted.mends(),
-            person: &NOBODY,
-        }
-    }
-
-    /// The page at a place, with what more its template is to know.
-    fn form_page(
-        &self,
-        means: Means<'_>,
-        language: Language,
-        posted: &Posted,
-        at: usize,
-        with: impl FnOnce(Filled<'_>) -> Filled<'_>,
-        more: &[(&str, Value)],
-    ) -> Response {
-        let form = read(self, posted, means);
-        let mut facts = self.head(language);
-        with(self.filled(&form, posted, means, language)).page(&mut facts, &Mark::new(means.dice), at, &[], false);
-        for (key, value) in more {
-            filled::put(&mut facts, key, value.clone());
-        }
-        PAGES.respond(StatusCode::OK, language, "form", facts)
-    }
-
-    /// Why nothing would be taken now; `mends` where a response counts already and would be mended.
-    fn barred(&self, means: Means<'_>, mends: bool) -> Option<Barred> {
-        let others = self.row.responses - i64::from(mends);
-        respond::barred(self.survey(), &self.shelved, self.row.state, others, &self.credential, means)
-    }
-
-    /// Chosen by link, else the participant's, else the browser's, else the study's first.
-    fn language(&self, chosen: Option<&str>, headers: &HeaderMap) -> Language {
-        let offered = &self.shelved.study.languages;
-        let of_study = |language: &Language| offered.contains(language);
-        chosen
-            .and_then(Language::find)
-            .filter(of_study)
-            .or(self.wish.filter(of_study))
-            .or_else(|| accepted(headers, offered))
-            .or(offered.first().copied())
-            .unwrap_or(Language::En)
-    }
-
-    /// Whether a form came from our own page.
-    fn guards(&self, posted: Option<&str>) -> bool {
-        match (&self.guard, posted) {
-            (Some(guard), Some(posted)) => guard.as_bytes().ct_eq(posted.as_bytes()).into(),
-            (Some(_), None) => false,
-            (None, _) => true,
-        }
-    }
-
-    /// What every page of this survey states.
-    fn head(&self, language: Language) -> Value {
-        head((&self.shelved.study, self.shelved.stage), &self.path, self.guard.as_deref(), language)
-    }
-}
-
-/// What becomes of the answers, and who can know whose they are.
-fn promise(survey: &Survey, language: Language) -> String {
-    PAGES.word(language, survey.privacy.key(), &[("batch", &survey.batch.to_string())])
-}
-
-/// What every page of a survey states.
-fn head((study, stage): (&Study, study::Stage), path: &str, guard: Option<&str>, language: Language) -> Value {
-    let survey = study.survey.as_ref();
-    let instrument = survey.and_then(|survey| study.find_instrument(&survey.instrument));
-    json!({
-        "study": { "title": study.title.in_language(language), "tag": study.tag,
-                   "test": stage == study::Stage::Development },
-        "title": instrument.map_or("", |instrument| instrument.title.in_language(language)),
-        "languages": languages(study, path, language), "several": study.languages.len() > 1,
-        "path": path, "guard": guard, "named": survey.is_some_and(|survey| survey.privacy.names()),
-        "promise": survey.map(|survey| promise(survey, language)), "answering": false, "number": 1, "of": 1,
-        "leave": guard.map(|_| match survey.map(|survey| survey.access) {
-            Some(Access::Members) => "/sign-out".to_string(),
-            _ => format!("/s/{}/leave", study.slug),
-        }),
-    })
-}
-
-/// The languages of a study, as links to the same page.
-fn languages(study: &Study, path: &str, chosen: Language) -> Vec<Value> {
-    let link = |other: &Language| {
-        json!({ "code": other.code(), "link": format!("{path}?lang={}", other.code()), "chosen": *other == chosen,
-                "name": match other { Language::En => "English", Language::Ja => "日本語" } })
-    };
-    study.languages.iter().map(link).collect()
-}
-
 /// What a link may carry.
 #[derive(Debug, Deserialize)]
 struct Wish {
@@ -330,15 +212,10 @@ async fn send_signed_in(
     State(pages): State<SurveyPages>,
     Path(slug): Path<String>,
     headers: HeaderMap,
-    extract::Form(fields): extract::Form<Vec<(String, String)>>,
+    request: extract::Request,
 ) -> Response {
-    let posted = Posted::new(fields);
     match pages.resume(&slug, &headers).await {
-        Ok(Some(visit)) if !visit.guards(posted.guard()) => pages.bare(StatusCode::FORBIDDEN, "elsewhere", &headers),
-        Ok(Some(visit)) => match pages.take(&visit, &posted, &headers).await {
-            Ok(response) => response,
-            Err(failure) => pages.unavailable(&failure, &headers),
-        },
+        Ok(Some(visit)) => pages.sent(&visit, request, &headers).await,
         Ok(None) => pages.bare(StatusCode::FORBIDDEN, "session_over", &headers),
         Err(failure) => pages.unavailable(&failure, &headers),
     }
@@ -348,14 +225,10 @@ async fn send(
     State(pages): State<SurveyPages>,
     Path(secret): Path<String>,
     headers: HeaderMap,
-    extract::Form(fields): extract::Form<Vec<(String, String)>>,
+    request: extract::Request,
 ) -> Response {
-    let posted = Posted::new(fields);
     match pages.enter(&secret).await {
-        Ok(Some(visit)) => match pages.take(&visit, &posted, &headers).await {
-            Ok(response) => response,
-            Err(failure) => pages.unavailable(&failure, &headers),
-        },
+        Ok(Some(visit)) => pages.sent(&visit, request, &headers).await,
         Ok(None) => pages.stranger(&headers),
         Err(failure) => pages.unavailable(&failure, &headers),
     }
@@ -367,6 +240,21 @@ impl SurveyPages {
         shown.unwrap_or_else(|failure| self.unavailable(&failure, headers))
     }
 
+    /// Reads what was posted, and takes it as far as it goes.
+    async fn sent(&self, visit: &Visit, request: extract::Request, headers: &HeaderMap) -> Response {
+        let desk = Some(visit.desk(&self.tools)).filter(|_| visit.takes_files(self.tools.means()));
+        let posted = match body::read(request, desk).await {
+            Ok(posted) => posted.without_dropped(visit.instrument()),
+            Err(Unread::Refused(status)) => return self.bare(status, Unread::word(status), headers),
+            Err(Unread::Failed(failure)) => return self.unavailable(&failure, headers),
+        };
+        if !visit.guards(posted.guard()) {
+            return self.bare(StatusCode::FORBIDDEN, "elsewhere", headers);
+        }
+        let taken = self.take(visit, &posted, headers).await;
+        taken.unwrap_or_else(|failure| self.unavailable(&failure, headers))
+    }
+
     async fn show(&self, visit: &Visit, wish: &Wish, headers: &HeaderMap) -> Result<Response, Failure> {
         let language = visit.language(wish.lang.as_deref(), headers);
         let (means, survey) = (self.tools.means(), visit.survey());
@@ -374,11 +262,14 @@ impl SurveyPages {
             let sent = mend::sent(self.tools.shelf.store(), survey, &visit.credential).await?;
             if let Some(sent) = sent {
                 let answers = serde_json::from_str(&sent.answers).unwrap_or_default();
-                let posted = Posted::of_answers(visit.instrument(), &answers);
+                let desk = visit.desk(&self.tools);
+                let token = |item: &str, file: &FileAnswer| desk.owner.token(means, item, file);
+                let posted = Posted::of_answers(visit.instrument(), &answers).with_tokens(visit.instrument(), token);
+                let files = body::files_of(desk, &posted).await?;
                 return Ok(visit.form_page(
                     means,
                     language,
-                    &posted,
+                    (&posted, &files),
                     0,
                     |filled| Filled { mends: true, ..filled },
                     &[],
@@ -398,11 +289,11 @@ impl SurveyPages {
             Some(key) => drafts::find(store, key, &visit.credential.id).await?,
             None => Kept::Nothing,
         };
-        let blank = Posted::new(Vec::new());
+        let (blank, none) = (Posted::new(Vec::new()), Uploads::new());
         Ok(match kept {
-            Kept::Nothing => visit.form_page(means, language, &blank, 0, |filled| filled, &[]),
+            Kept::Nothing => visit.form_page(means, language, (&blank, &none), 0, |filled| filled, &[]),
             Kept::OtherWay => {
-                visit.form_page(means, language, &blank, 0, |filled| filled, &[("other_way", json!(true))])
+                visit.form_page(means, language, (&blank, &none), 0, |filled| filled, &[("other_way", json!(true))])
             }
             Kept::Text(text, day) => {
                 let posted = Posted::of_kept(&text).unwrap_or(blank);
@@ -411,7 +302,9 @@ impl SurveyPages {
                     Place::Review | Place::Whole => usize::MAX,
                 };
                 let since = if day.is_empty() { json!(true) } else { json!(day) };
-                visit.form_page(means, language, &posted, at, |filled| filled, &[("kept_before", since)])
+                let files = body::files_of(visit.desk(&self.tools), &posted).await?;
+                let more = [("kept_before", since)];
+                visit.form_page(means, language, (&posted, &files), at, |filled| filled, &more)
             }
         })
     }
@@ -432,7 +325,8 @@ impl SurveyPages {
         if let Some(barred) = visit.barred(means, mends) {
             return Ok(self.barred(visit, language, barred));
         }
-        let form = read(visit, posted, means);
+        let files = body::files_of(visit.desk(&self.tools), posted).await?;
+        let form = read(visit, posted, &files, means);
         let filled = visit.filled(&form, posted, means, language);
         let mut facts = visit.head(language);
         let instrument = visit.instrument();
@@ -443,7 +337,7 @@ impl SurveyPages {
                 if !self.keep(visit, posted, means).await? {
                     return Ok(Redirect::to(&format!("{}?lang={}", visit.path, language.code())).into_response());
                 }
-                filled.page(&mut facts, &mark, at, &[], false);
+                filled.page(&mut facts, &mark, at, &filled.untaken(), false);
                 filled::put(&mut facts, "kept", json!(true));
                 return Ok(PAGES.respond(StatusCode::OK, language, "form", facts));
             }
@@ -558,13 +452,6 @@ impl SurveyPages {
         });
         PAGES.respond(status, language, "barred", facts)
     }
-}
-
-/// A posted page by the rules of its instrument.
-fn read(visit: &Visit, posted: &Posted, means: Means<'_>) -> Form {
-    let study = &visit.shelved.study;
-    let lines = posted.lines(visit.instrument());
-    answer::read_form(study, visit.instrument(), &lines, means.now.day_in(study.zone))
 }
 
 /// Away from the posted form, so that a reload sends nothing again.

@@ -16,7 +16,7 @@ use super::respond::{Barred, Outcome, Submission, respond};
 use super::{Failure, Settled, mend};
 use crate::domain::answer::{self, Form, Line};
 use crate::domain::credential::Unfit;
-use crate::domain::instrument::Instrument;
+use crate::domain::instrument::{Instrument, ItemKind};
 use crate::domain::language::Language;
 use crate::domain::survey::{Access, Mark, Shut, Survey};
 use crate::letters::Facts;
@@ -53,11 +53,13 @@ fn survey<'a>(asking: Asking<'a>) -> Result<(&'a Survey, &'a Instrument), Failur
 }
 
 /// Why a survey takes no answers by mail, if it takes none.
-fn page_only(survey: &Survey) -> Option<&'static str> {
+fn page_only(survey: &Survey, instrument: &Instrument) -> Option<&'static str> {
     match survey.access {
         _ if !survey.privacy.names() => Some("nameless"),
         // A mail comes from an address; that its writer knows the password of the account nobody can tell.
         Access::Members => Some("members"),
+        // A mail may bring several files, and what it brings lies in the mailbox as well.
+        _ if instrument.items.iter().any(|item| matches!(item.kind, ItemKind::File(_))) => Some("files"),
         Access::Credentials => None,
     }
 }
@@ -65,7 +67,7 @@ fn page_only(survey: &Survey) -> Option<&'static str> {
 /// Sends the blank form to whoever asks: it tells nothing of who is on the list.
 pub(super) async fn blank(ledger: &mut Ledger<'_>, asking: Asking<'_>) -> Result<Settled, Failure> {
     let (survey, instrument) = survey(asking)?;
-    if let Some(reason) = page_only(survey) {
+    if let Some(reason) = page_only(survey, instrument) {
         return refuse(ledger, asking, instrument, reason, "").await;
     }
     let facts = Facts::SurveyForm(SurveyForm::new(&asking.reader(), instrument));
@@ -112,7 +114,7 @@ async fn record(
 ) -> Result<Settled, Failure> {
     let (survey, instrument) = survey(asking)?;
     let Asking { shelved, means, language, .. } = asking;
-    if let Some(reason) = page_only(survey) {
+    if let Some(reason) = page_only(survey, instrument) {
         return refuse(ledger, asking, instrument, reason, "").await;
     }
     if let Some(fault) = form.faults.first() {

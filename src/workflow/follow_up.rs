@@ -10,8 +10,8 @@ use super::course::{self, Record, Station};
 use super::enroll::{Enrolled, append, record_digest};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
-use super::{Failure, Means, accept, respond};
-use crate::domain::answer::{self, Fault, FaultCode, Form, Line};
+use super::{Failure, Means, accept, respond, uploads};
+use crate::domain::answer::{self, Fault, FaultCode, Form, Line, Uploads};
 use crate::domain::event::{Event, Window};
 use crate::domain::instrument::{Check, DayBound, Instrument, Limits};
 use crate::domain::language::Language;
@@ -100,16 +100,16 @@ fn check_id(event: &Event, check: &Check) -> String {
     format!("{}.{}", event.id, check.id)
 }
 
-/// Reads the lines of a mail or page as a form of an event, with the checks against what was answered before.
+/// Reads the lines of a page, and the files that came with it, as a form of an event, with the checks against what was answered before.
 pub fn read(
     study: &Study,
     event: &Event,
     instrument: &Instrument,
-    lines: &[Line],
+    (lines, files): (&[Line], &Uploads),
     record: Record<'_>,
     today: NaiveDate,
 ) -> Form {
-    let mut form = answer::read_form(study, instrument, lines, today);
+    let mut form = answer::read_page(study, instrument, lines, files, today);
     let own = instrument.items.iter().map(|item| item.id.as_str());
     let mut scope = course::scope(study, record, today);
     own.for_each(|id| scope.clear(id));
@@ -291,6 +291,7 @@ async fn record(
     let audit_digest = append(tx, page, means, &row.person, action, &body).await?;
     let row = ResponseRow { id, audit_digest: Some(audit_digest), ..row };
     response::insert(tx, &row, &kept).await?;
+    uploads::keep(tx, shelved.id, form).await?;
     page.touch();
     metrics::counter!("hagaki_follow_ups_total", "study" => shelved.study.slug.clone()).increment(1);
     Ok(row)

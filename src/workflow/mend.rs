@@ -6,7 +6,7 @@ use super::enroll::{append, record_digest};
 use super::ledger::Ledger;
 use super::respond::{self, Outcome, Standing, Submission, barred_by};
 use super::shelf::{Shelf, ShelvedStudy};
-use super::{Failure, Means};
+use super::{Failure, Means, uploads};
 use crate::domain::survey::{Mark, Responses, Survey};
 use crate::store::credential::CredentialRow;
 use crate::store::response::{self, ResponseRow};
@@ -109,6 +109,7 @@ pub(super) async fn mend_in(
         ..before
     };
     response::insert(tx, &row, &kept).await?;
+    uploads::keep(tx, shelved.id, submission.form).await?;
     draft::forget(tx, &credential.id).await?;
     page.touch();
     Ok(Outcome::Recorded(used.receipt.clone()))

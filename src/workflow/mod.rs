@@ -65,6 +65,7 @@ mod texts;
 pub mod told;
 mod told_fact;
 pub mod unblind;
+pub mod uploads;
 pub mod urn;
 pub mod versions;
 pub mod visitor;
@@ -75,6 +76,7 @@ use crate::domain::language::Language;
 use crate::domain::seal::{KeyRing, NoKey, Unopened};
 use crate::domain::time::{Dice, Instant};
 use crate::domain::token::AddressKey;
+use crate::files::FilesError;
 use crate::store::StoreError;
 
 /// What a use case needs beside the transaction: the time, the dice, the installation's key, and the address we are.
@@ -97,6 +99,8 @@ pub struct Keys {
     pub address: AddressKey,
     /// Of receipts.
     pub receipt: [u8; 32],
+    /// Of the codes beside files in forms.
+    pub file: [u8; 32],
     /// Those of the key file, which stand outside the database; empty where there is none.
     pub ring: KeyRing,
 }
@@ -110,6 +114,7 @@ impl Keys {
         Keys {
             address: AddressKey::new(&of("hagaki address ")),
             receipt: of("hagaki receipt "),
+            file: of("hagaki file "),
             ring: KeyRing::default(),
         }
     }
@@ -234,6 +239,9 @@ pub enum Failure {
     /// The second factor of an account does not open.
     #[error("the second factor of an account cannot be opened: {0}")]
     SecondFactor(#[from] Unopened),
+    /// A file cannot be stored or given back.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// What the database holds contradicts itself; a person must look.
     #[error("the records contradict each other: {0}")]
     Contradiction(String),

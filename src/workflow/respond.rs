@@ -8,7 +8,7 @@ use serde_json::json;
 use super::enroll::append;
 use super::ledger::{Ledger, Page};
 use super::shelf::{Shelf, ShelvedStudy};
-use super::{Failure, Means, urn};
+use super::{Failure, Means, uploads, urn};
 use crate::domain::answer::Form;
 use crate::domain::credential::Unfit;
 use crate::domain::kept::KeptForm;
@@ -206,6 +206,7 @@ pub(super) async fn respond(
     } else if urn::put(tx, shelved, means, survey, submission.form).await? == urn::Put::TooLong {
         return Ok(Outcome::Barred(Barred::TooLong));
     }
+    uploads::keep(tx, shelved.id, submission.form).await?;
     page.row.responses += 1;
     page.touch();
     draft::forget(tx, &credential.id).await?;

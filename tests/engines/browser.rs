@@ -120,12 +120,57 @@ impl Served {
         .await
     }
 
+    /// Sends a form with files, in the order of a browser: what is hidden, what is typed, the files, the button. Each file has the name of
+    /// its field, its own name, and its bytes.
+    pub(crate) async fn upload(
+        &self,
+        path: &str,
+        fields: &[(&str, &str)],
+        files: &[(&str, &str, &[u8])],
+        step: &str,
+        more: &str,
+    ) -> Page {
+        let mut body = Vec::new();
+        let text = |name: &str, value: &str| {
+            format!("--xyz\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        for (name, value) in fields {
+            body.extend(text(name, value).into_bytes());
+        }
+        for (name, called, bytes) in files {
+            let called = called.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A");
+            let head = format!("--xyz\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"{called}\"\r\n");
+            body.extend(head.into_bytes());
+            body.extend(b"Content-Type: text/html\r\n\r\n");
+            body.extend(*bytes);
+            body.extend(b"\r\n");
+        }
+        body.extend(text("_step", step).into_bytes());
+        body.extend(b"--xyz--\r\n");
+        self.post_multipart(path, &body, more).await
+    }
+
+    /// Sends the body of a form with files as it stands.
+    pub(crate) async fn post_multipart(&self, path: &str, body: &[u8], more: &str) -> Page {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: multipart/form-data; boundary=xyz\r\n\
+             Content-Length: {}\r\n{more}\r\n",
+            body.len()
+        );
+        self.ask_bytes(&[head.as_bytes(), body].concat()).await
+    }
+
     /// Sends a request as it stands.
     pub(crate) async fn ask(&self, request: &str) -> Page {
+        self.ask_bytes(request.as_bytes()).await
+    }
+
+    async fn ask_bytes(&self, request: &[u8]) -> Page {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(request.as_bytes()).await.unwrap();
+        // Whoever is refused before the end of what they send may not get all of it across.
+        let _ = stream.write_all(request).await;
         let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).await.unwrap();
+        let _ = stream.read_to_end(&mut bytes).await;
         let text = String::from_utf8_lossy(&bytes);
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);

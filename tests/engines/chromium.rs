@@ -135,6 +135,14 @@ impl Chromium {
         self.loaded();
     }
 
+    /// Chooses a file of this machine in a field, as a person does in the dialog.
+    pub(crate) fn choose(&mut self, selector: &str, file: &Path) {
+        let found =
+            self.ask("Runtime.evaluate", json!({ "expression": format!("document.querySelector('{selector}')") }));
+        let object = &found["result"]["objectId"];
+        self.ask("DOM.setFileInputFiles", json!({ "files": [file.to_str().unwrap()], "objectId": object }));
+    }
+
     /// Follows a link or presses a button that leads to another page, of whatever site, and waits until that is shown.
     pub(crate) fn press(&mut self, selector: &str) {
         self.run(&format!("window.left = true; document.querySelector('{selector}').click()"));

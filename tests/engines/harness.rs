@@ -15,6 +15,7 @@ use hagaki::domain::deed::Deed;
 use hagaki::domain::language::Language;
 use hagaki::domain::study::{Blinding, FIRST, Post, Stage};
 use hagaki::domain::time::{Clock, Dice, Instant, Zone};
+use hagaki::files::Files;
 use hagaki::letters::{Stationery, opened};
 use hagaki::mail::calendar::Calendar;
 use hagaki::mail::desk::{Counter, Desk};
@@ -315,6 +316,11 @@ impl Center {
         };
         let process = parts.build();
         Center { world, clock, dice, memory, transport, keys, process, folder, starts: 1, looked: 0, end: End(false) }
+    }
+
+    /// Where the files of answers lie.
+    pub(crate) fn files_folder(&self) -> PathBuf {
+        self.folder.path().join("files")
     }
 
     /// An empty shelf over a store.
@@ -709,6 +715,11 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
+    /// Files lie beside the mails, sealed.
+    fn files(&self) -> Arc<Files> {
+        Arc::new(Files::folder(&self.inbox.with_file_name("files"), ring()))
+    }
+
     fn build(self) -> Process {
         let clock: Arc<dyn Clock> = self.clock.clone();
         let dice: Arc<dyn Dice> = self.dice.clone();
@@ -748,6 +759,7 @@ impl Parts<'_> {
             keys: self.keys.clone(),
             desk: desk.clone(),
             interval,
+            files: self.files(),
             dispatch_bells: Vec::new(),
         };
         let dispatch = Dispatch {

@@ -4,6 +4,7 @@
 
 mod anomaly;
 mod browser;
+mod bucket;
 mod chromium;
 mod harness;
 mod identity_provider;

@@ -11,6 +11,7 @@ mod enrolling;
 mod exporting;
 pub(crate) mod facts;
 mod federation;
+mod files;
 mod forcing;
 mod groups;
 mod kit_mails;

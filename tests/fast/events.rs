@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use hagaki::definition::{self, Bundle, samples};
-use hagaki::domain::answer::{Form, Line, read_form};
+use hagaki::domain::answer::{Form, Line, Uploads, read_form};
 use hagaki::domain::event::{Anchor, Timing};
 use hagaki::domain::study::Study;
 use hagaki::workflow::course::{self, Progress, Record};
@@ -180,7 +180,7 @@ fn a_check_between_events_knows_what_came_before() {
         let rows: Vec<_> = row.into_iter().collect();
         let record =
             Record { enrolled_on: day("2026-09-20"), registration: &registration, allocations: &[], responses: &rows };
-        follow_up::read(&study, event, &instrument, &lines, record, day("2026-11-20"))
+        follow_up::read(&study, event, &instrument, (&lines, &Uploads::new()), record, day("2026-11-20"))
     };
     let doubts =
         |form: &Form| form.doubts.iter().map(|doubt| format!("{} {}", doubt.item, doubt.expected)).collect::<Vec<_>>();

@@ -9,12 +9,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("definition", &["domain"]),
     ("settings", &["domain", "definition"]),
     ("store", &["domain"]),
+    ("files", &["domain"]),
     ("letters", &["domain", "definition"]),
-    ("workflow", &["domain", "definition", "store", "letters"]),
-    ("mail", &["domain", "definition", "settings", "store", "letters", "workflow"]),
-    ("web", &["domain", "letters", "store", "workflow"]),
-    ("daemon", &["domain", "definition", "settings", "store", "letters", "workflow", "mail", "web"]),
-    ("cli", &["domain", "definition", "settings", "store", "letters", "workflow", "mail", "web", "daemon"]),
+    ("workflow", &["domain", "definition", "store", "files", "letters"]),
+    ("mail", &["domain", "definition", "settings", "store", "files", "letters", "workflow"]),
+    ("web", &["domain", "letters", "store", "files", "workflow"]),
+    ("daemon", &["domain", "definition", "settings", "store", "files", "letters", "workflow", "mail", "web"]),
+    ("cli", &["domain", "definition", "settings", "store", "files", "letters", "workflow", "mail", "web", "daemon"]),
     ("limits", &[]),
 ];
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hagaki::domain::answer::{Fault, FaultCode, Form};
+use hagaki::domain::file::{FileRule, FileType};
 use hagaki::domain::instrument::{Choice, Choices, ItemKind};
 use hagaki::domain::language::Language;
 use hagaki::domain::receipt::{Receipt, Told};
@@ -321,7 +322,7 @@ fn every_fault_of_every_kind_of_item_has_its_words() {
         ItemKind::Choice(Choices::Sites),
         ItemKind::Choices(listed()),
         ItemKind::Scale { low: 0, high: 4 },
-        ItemKind::File,
+        ItemKind::File(FileRule { types: vec![FileType::Pdf], most_bytes: 5_000_000 }),
         ItemKind::Heading,
     ];
     let codes = [
@@ -337,6 +338,11 @@ fn every_fault_of_every_kind_of_item_has_its_words() {
         FaultCode::Control,
         FaultCode::Empty,
         FaultCode::Check,
+        FaultCode::FileType,
+        FaultCode::FileSize,
+        FaultCode::FileEmpty,
+        FaultCode::FileGone,
+        FaultCode::FileRoom,
     ];
     let items = kinds.into_iter().enumerate();
     study.instruments[0].items =

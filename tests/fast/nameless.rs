@@ -53,6 +53,11 @@ fn what_could_join_an_answer_to_a_person_is_refused() {
         let form = files.get_mut("instruments/weekly.toml").unwrap();
         *form = form.replacen("kind = \"date\"", "kind = \"date\"\npersonal = true", 1);
         assert!(definition::load(&Bundle::from_files(files)).is_err(), "{mode}: who answers stands in the answer");
+        let mut files = nameless(mode, &[]).files().clone();
+        let form = files.get_mut("instruments/weekly.toml").unwrap();
+        *form = form.replace("kind = \"date\"", "kind = \"file\"").replace("hard = { earliest", "# hard = { earliest");
+        let told = told(&Bundle::from_files(files));
+        assert!(told.iter().any(|one| one.contains("asks for a file, which would lie beside the answers")), "{told:?}");
     }
     let told = told(&wellbeing(&[("review = true", "batch = 20")]));
     assert!(told[0].contains("answers stand with the person"), "{told:?}");

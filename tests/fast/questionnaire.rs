@@ -88,7 +88,13 @@ fn slips_are_told_in_plain_words() {
         (("items = [\"mood\", ", "items = [\"mod\", "), "checks[2].items: \"mod\" is no item — did you mean \"mood\"?"),
         (("id = \"rested\"", "id = \"hours\""), "checks[2].id: \"hours\" is taken already"),
         (("id = \"slept\"", "id = \"where_other\""), "\"where_other\" is taken"),
-        (("kind = \"note\"", "kind = \"file\""), "asks for a file, which the pages of a survey do not take yet"),
+        (
+            ("kind = \"note\"", "kind = \"file\"\ntypes = [\"svg\"]"),
+            "\"svg\" is no type of file that we can tell — there are \"pdf\"",
+        ),
+        (("kind = \"note\"", "kind = \"file\"\nmax_size = \"1 GB\""), "\"1 GB\" is no size"),
+        (("kind = \"note\"", "kind = \"file\"\nmax_size = \"21 MB\""), "\"21 MB\" is too much — at most \"20 MB\""),
+        (("kind = \"note\"", "kind = \"note\"\ntypes = [\"pdf\"]"), "does not go with kind = \"note\""),
         (("when = \"pain\"", "when = \"pains\""), "items[4].when: no item is named `pains`"),
     ];
     let mut missed = Vec::new();

@@ -39,7 +39,7 @@ pub(super) fn check(read: &InstrumentFile, report: &Report) {
                     format!("the answer of `{name}` is not known yet where {{{{{name}}}}} stands"),
                     "ask it on an earlier page (a heading with page = true begins the next one)".to_string(),
                 );
-            } else if matches!(kind, ItemKind::Note | ItemKind::File | ItemKind::Heading) {
+            } else if matches!(kind, ItemKind::Note | ItemKind::File(_) | ItemKind::Heading) {
                 wrong(
                     format!("`{name}` has no answer of one line"),
                     "name an item of another kind, such as \"text\", \"choice\" or \"scale\"".to_string(),

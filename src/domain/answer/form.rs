@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 use super::value::{self, Wrong};
 use super::{Answer, Fault, FaultCode, Form, Line, Value};
 use crate::domain::expression::{Expression, ExpressionError, Scope};
+use crate::domain::file::FileAnswer;
 use crate::domain::instrument::{Check, Instrument, Item, ItemKind, other_id};
 use crate::domain::study::{Criterion, Study};
 use crate::domain::text;
@@ -23,8 +24,20 @@ const CONFLICT_MARK: &str = " / ";
 /// Never fails: what cannot be read is a fault of the form, and so is what does not go with other answers; that is told of last. Keys that match no item are kept in [`Form::unknown`], as are
 /// answers to items that are not asked (their `when` is false).
 pub fn read_form(study: &Study, instrument: &Instrument, lines: &[Line], today: NaiveDate) -> Form {
+    read(study, instrument, lines, None, today)
+}
+
+/// The files that came with a page, by item, or what is wrong with what was sent for one and how that was called.
+pub type Uploads = BTreeMap<String, Result<FileAnswer, (FaultCode, String)>>;
+
+/// Reads a page as [`read_form`] does, and the files that came with it: only there a file is asked for.
+pub fn read_page(study: &Study, instrument: &Instrument, lines: &[Line], files: &Uploads, today: NaiveDate) -> Form {
+    read(study, instrument, lines, Some(files), today)
+}
+
+fn read(study: &Study, instrument: &Instrument, lines: &[Line], files: Option<&Uploads>, today: NaiveDate) -> Form {
     let mut form = Form::default();
-    if lines.is_empty() {
+    if lines.is_empty() && files.is_none() {
         form.faults.push(Fault {
             item: BODY.to_string(),
             code: FaultCode::Empty,
@@ -38,6 +51,7 @@ pub fn read_form(study: &Study, instrument: &Instrument, lines: &[Line], today: 
     let mut reader = Reader {
         study,
         today,
+        files,
         scope: Scope::blank(instrument.items.iter().map(|item| item.id.as_str()), today),
         unsure: BTreeSet::new(),
         form,
@@ -102,7 +116,7 @@ pub fn find_named<'i>(instrument: &'i Instrument, key: &str) -> Option<&'i Item>
 
 /// Whether an answer of this kind comes in a mail.
 fn is_typed(kind: &ItemKind) -> bool {
-    !matches!(kind, ItemKind::File | ItemKind::Heading | ItemKind::Calculation(_))
+    !matches!(kind, ItemKind::File(_) | ItemKind::Heading | ItemKind::Calculation(_))
 }
 
 type Typed<'a> = BTreeMap<&'a str, Vec<&'a str>>;
@@ -140,6 +154,8 @@ fn meant(item: &Item, own: &[&str], typed: &Typed<'_>) -> Option<String> {
 struct Reader<'s> {
     study: &'s Study,
     today: NaiveDate,
+    /// None of what came by mail, where no file is asked for.
+    files: Option<&'s Uploads>,
     scope: Scope,
     /// Items whose answer is faulty: what depends on them cannot be told.
     unsure: BTreeSet<String>,
@@ -164,6 +180,9 @@ impl Reader<'_> {
         if let ItemKind::Calculation(expression) = &item.kind {
             return self.calculate(item, expression, asked);
         }
+        if matches!(item.kind, ItemKind::File(_)) {
+            return self.file(item, asked);
+        }
         let filled: Vec<&str> = typed.iter().copied().filter(|value| !is_blank(value)).collect();
         if asked == Asked::No {
             self.form.unknown.extend(filled.iter().map(|value| (item.id.clone(), text::without_controls(value))));
@@ -185,6 +204,24 @@ impl Reader<'_> {
         match reading {
             Ok(value) => self.accept(item, shown, value),
             Err(wrong) => self.fault(item, shown, wrong),
+        }
+    }
+
+    fn file(&mut self, item: &Item, asked: Asked) {
+        let Some(files) = self.files.filter(|_| asked == Asked::Yes) else { return };
+        match files.get(&item.id) {
+            Some(Ok(file)) => {
+                let shown = file.shown();
+                self.form.typed.insert(item.id.clone(), shown.clone());
+                self.accept(item, shown, Value::File(file.clone()));
+            }
+            Some(Err((code, called))) => {
+                self.fault(item, called.clone(), Wrong { code: *code, expected: String::new() });
+            }
+            None if item.required => {
+                self.fault(item, String::new(), Wrong { code: FaultCode::Missing, expected: String::new() });
+            }
+            None => {}
         }
     }
 

@@ -6,6 +6,7 @@ use num_bigint::BigInt;
 use super::number::{self, Digits, Kind};
 use super::{FaultCode, Value};
 use crate::domain::calendar;
+use crate::domain::file::FileAnswer;
 use crate::domain::instrument::{Choice, Choices, DayBound, Item, ItemKind, Limits};
 use crate::domain::language::Text;
 use crate::domain::number::Rational;
@@ -91,7 +92,7 @@ fn read_kind(study: &Study, item: &Item, typed: &str) -> Reading {
             .map(|found| Value::Choices(in_order(study.sites.iter().map(|site| &site.code), &found)))
             .ok_or_else(|| wrong(FaultCode::Unknown, "")),
         // Never matched to a line: nothing is asked, or the answer is not typed.
-        ItemKind::File | ItemKind::Heading | ItemKind::Calculation(_) => Err(wrong(FaultCode::Type, "")),
+        ItemKind::File(_) | ItemKind::Heading | ItemKind::Calculation(_) => Err(wrong(FaultCode::Type, "")),
     }
 }
 
@@ -302,7 +303,8 @@ pub fn of_canonical(kind: &ItemKind, text: &str) -> Option<Value> {
         }),
         ItemKind::Choice(_) => Value::Choice(text.to_string()),
         ItemKind::Choices(_) => Value::Choices(text.split(';').map(str::to_string).collect()),
-        ItemKind::File | ItemKind::Heading | ItemKind::Calculation(_) => return None,
+        ItemKind::File(_) => Value::File(FileAnswer::parse(text)?),
+        ItemKind::Heading | ItemKind::Calculation(_) => return None,
     })
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::piped::{in_words, piped};
 use super::short;
 use crate::domain::answer::{Fault, FaultCode, Form};
+use crate::domain::file::{FileAnswer, size_text};
 use crate::domain::instrument::{Choices, DayBound, Instrument, Item, ItemKind, Limits, pipe};
 use crate::domain::language::{Language, Text};
 use crate::domain::number::{self, Rational};
@@ -110,6 +111,7 @@ pub(super) fn shown_value(study: &Study, item: &Item, canonical: &str, language:
         ItemKind::Choice(_) => short(&named(canonical)),
         ItemKind::Choices(_) => short(&canonical.split(';').map(named).collect::<Vec<_>>().join(comma)),
         ItemKind::YesNo => words::yes_no(language, canonical).to_string(),
+        ItemKind::File(_) => FileAnswer::parse(canonical).map_or_else(String::new, |file| short(&file.shown())),
         _ => short(canonical),
     }
 }
@@ -171,7 +173,7 @@ pub struct Expected {
     pub unit: String,
     /// Sentence of help of the item; empty if none.
     pub help: String,
-    /// Pattern of a text; empty if none.
+    /// Pattern of a text, or types of a file; empty if none.
     pub pattern: String,
 }
 
@@ -187,6 +189,7 @@ impl Expected {
         let (choices, more) = named_choices(reader, item);
         let pattern = match &item.kind {
             ItemKind::Text { pattern: Some(pattern) } => short(&pattern.source),
+            ItemKind::File(rule) => short(&rule.named()),
             _ => String::new(),
         };
         Expected {
@@ -407,7 +410,7 @@ pub(super) fn typed_items(instrument: &Instrument) -> impl Iterator<Item = &Item
     instrument
         .items
         .iter()
-        .filter(|item| !matches!(item.kind, ItemKind::Heading | ItemKind::Calculation(_) | ItemKind::File))
+        .filter(|item| !matches!(item.kind, ItemKind::Heading | ItemKind::Calculation(_) | ItemKind::File(_)))
 }
 
 /// The label, unless our reader would split it, cut it or take it for a comment.
@@ -443,6 +446,7 @@ fn bounds_of(kind: &ItemKind, bounds: &Limits, today: chrono::NaiveDate) -> (Opt
             let text = |bound: Option<DayBound>| bound.map(|bound| day(bound).format("%Y-%m-%d").to_string());
             (text(bounds.earliest), text(bounds.latest))
         }
+        ItemKind::File(rule) => (None, Some(size_text(rule.most_bytes))),
         _ => (bounds.min.as_ref().map(decimal_text), bounds.max.as_ref().map(decimal_text)),
     }
 }

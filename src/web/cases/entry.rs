@@ -66,6 +66,7 @@ impl Task<'_> {
             now: self.now,
             language: self.room.language,
             mends: false,
+            files: self.event.is_some(),
             person: &self.room.person,
         }
     }

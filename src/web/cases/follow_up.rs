@@ -11,9 +11,10 @@ use super::chart::trail;
 use super::entry::{Notice, Task, admitted, busy, changes, enter_with, look_with, mark_of, today};
 use super::list::days;
 use super::{CasePages, Room, Wish, put};
-use crate::domain::answer::Form;
+use crate::domain::answer::{Form, Uploads};
 use crate::domain::event::{Event, Window};
-use crate::domain::instrument::Instrument;
+use crate::domain::file::FileAnswer;
+use crate::domain::instrument::{Instrument, Item, ItemKind};
 use crate::domain::survey::Mark;
 use crate::domain::text;
 use crate::domain::time::Instant;
@@ -22,11 +23,13 @@ use crate::limits;
 use crate::store::response::{Channel, ResponseRow};
 use crate::store::subject::SubjectRow;
 use crate::web::caller::Call;
+use crate::web::questionnaire::body::{self, Desk, Unread};
 use crate::web::questionnaire::posted::Posted;
 use crate::web::questionnaire::walk::{self, Next};
 use crate::workflow::Failure;
 use crate::workflow::follow_up::{self, Chart, Entered, Entry, Why};
 use crate::workflow::ledger::Ledger;
+use crate::workflow::uploads::Owner;
 
 /// A form of an event of one subject.
 struct Place<'a> {
@@ -116,18 +119,30 @@ pub(super) async fn show_entry(
         }
         let task = follow_up_task(&room, &subject, &place, "new", pages.means().now, None);
         let blank = Posted::new(Vec::new());
-        let read = read(&task, &chart, &place, &blank);
+        let read = read(&task, &chart, &place, &blank, &Uploads::new());
         Ok(task.again(StatusCode::OK, &read, &blank, &Mark::new(&*pages.tools.dice), &Notice::default()))
     };
     let shown = shown.await;
     pages.answer(shown, &call)
 }
 
-fn read(task: &Task<'_>, chart: &Chart, place: &Place<'_>, posted: &Posted) -> Form {
+fn read(task: &Task<'_>, chart: &Chart, place: &Place<'_>, posted: &Posted, files: &Uploads) -> Form {
     let study = task.room.study();
     let lines = posted.lines(task.instrument);
     let today = today(task);
-    chart.with_record(study, |record| follow_up::read(study, place.event, task.instrument, &lines, record, today))
+    let sent = (lines.as_slice(), files);
+    chart.with_record(study, |record| follow_up::read(study, place.event, task.instrument, sent, record, today))
+}
+
+/// What nobody else's form has: whoever fills it in, and of which subject.
+fn who(room: &Room, subject: &SubjectRow) -> Vec<u8> {
+    format!("{}\n{}", room.person.id, subject.id).into_bytes()
+}
+
+/// Where the files of a form go.
+fn desk<'a>(pages: &'a CasePages, room: &'a Room, instrument: &'a Instrument, who: &'a [u8]) -> Desk<'a> {
+    let owner = Owner { study: room.shelved.id, who };
+    Desk { tools: &pages.tools, zone: room.study().zone, instrument, owner, guard: None }
 }
 
 /// What was entered, and every version of it before.
@@ -140,14 +155,21 @@ fn view(room: &Room, subject: &SubjectRow, place: &Place<'_>, row: &ResponseRow)
     let window = days(place.window);
     put(&mut facts, "event", json!({ "name": place.event.name.in_language(room.language), "window": window }));
     let canonical = answers(row);
+    let answered: Vec<&Item> = instrument.items.iter().filter(|item| canonical.contains_key(&item.id)).collect();
     let shown: Vec<Shown> = match room.may_enter() {
-        true => {
-            let answered = instrument.items.iter().filter(|item| canonical.contains_key(&item.id));
-            answered.map(|item| Shown::own(study, instrument, item, &canonical, room.language)).collect()
-        }
+        true => answered.iter().map(|item| Shown::own(study, instrument, item, &canonical, room.language)).collect(),
         false => Shown::list(study, instrument, &canonical, room.language),
     };
-    put(&mut facts, "answers", json!(shown));
+    let link = |item: &Item| {
+        let file = matches!(item.kind, ItemKind::File(_)) && super::files::may_have(room, item);
+        file.then(|| room.link(&format!("/{}/-/{}/{}", subject.number, row.id.text(), item.id)))
+    };
+    let shown = answered.iter().zip(shown).map(|(item, shown)| {
+        let mut shown = json!(shown);
+        put(&mut shown, "link", json!(link(item)));
+        shown
+    });
+    put(&mut facts, "answers", json!(shown.collect::<Vec<Value>>()));
     let versions: Vec<&ResponseRow> = place.entries.iter().filter(|one| one.occasion == row.occasion).collect();
     let by_id: BTreeMap<Mark, &ResponseRow> = versions.iter().map(|one| (one.id, *one)).collect();
     let told = |one: &&ResponseRow| {
@@ -171,13 +193,13 @@ pub(super) async fn enter(
     State(pages): State<CasePages>,
     Path((slug, number, event, form, occasion)): Path<EntryPath>,
     call: Call,
-    extract::Form(fields): extract::Form<Vec<(String, String)>>,
+    request: extract::Request,
 ) -> Response {
-    let posted = Posted::new(fields);
     let done = async {
         if occasion != "new" {
             return Ok(pages.bare(StatusCode::NOT_FOUND, "unknown", &call.headers));
         }
+        let posted = admitted!(pages.posted((&slug, &number, &event, &form), request, &call).await?);
         let room = admitted!(enter_with(&pages, &slug, &posted, &call).await?);
         let subject = admitted!(pages.subject(&room, &number).await?);
         let chart = pages.chart(&room, &subject).await?;
@@ -202,8 +224,12 @@ pub(super) async fn show_entry_correction(
         let place = admitted!(place(&room, &chart, &event, &form));
         let Some(row) = place.current(&occasion) else { return Ok(room.told(StatusCode::NOT_FOUND, "no_form")) };
         let task = follow_up_task(&room, &subject, &place, &occasion, pages.means().now, Some(row));
-        let posted = Posted::of_answers(task.instrument, &answers(row));
-        let read = read(&task, &chart, &place, &posted);
+        let who = who(&room, &subject);
+        let desk = desk(&pages, &room, task.instrument, &who);
+        let token = |item: &str, file: &FileAnswer| desk.owner.token(pages.means(), item, file);
+        let posted = Posted::of_answers(task.instrument, &answers(row)).with_tokens(task.instrument, token);
+        let files = body::files_of(desk, &posted).await?;
+        let read = read(&task, &chart, &place, &posted, &files);
         Ok(task.again(StatusCode::OK, &read, &posted, &Mark::new(&*pages.tools.dice), &Notice::default()))
     };
     let shown = shown.await;
@@ -214,10 +240,10 @@ pub(super) async fn correct_entry(
     State(pages): State<CasePages>,
     Path((slug, number, event, form, occasion)): Path<EntryPath>,
     call: Call,
-    extract::Form(fields): extract::Form<Vec<(String, String)>>,
+    request: extract::Request,
 ) -> Response {
-    let posted = Posted::new(fields);
     let done = async {
+        let posted = admitted!(pages.posted((&slug, &number, &event, &form), request, &call).await?);
         let room = admitted!(enter_with(&pages, &slug, &posted, &call).await?);
         let subject = admitted!(pages.subject(&room, &number).await?);
         let chart = pages.chart(&room, &subject).await?;
@@ -231,6 +257,42 @@ pub(super) async fn correct_entry(
 }
 
 impl CasePages {
+    /// What was posted. Before the first byte of a file is stored it is known who sends it, for which subject.
+    async fn posted(
+        &self,
+        (slug, number, event, form): (&str, &str, &str, &str),
+        request: extract::Request,
+        call: &Call,
+    ) -> Result<Result<Posted, Response>, Failure> {
+        let read = match body::is_multipart(&call.headers) {
+            false => body::read(request, None).await,
+            true => {
+                let room = match self.admit(slug, None, call).await? {
+                    Ok(room) if room.may_enter() => room,
+                    Ok(room) => return Ok(Err(room.told(StatusCode::FORBIDDEN, "no_role"))),
+                    Err(page) => return Ok(Err(page)),
+                };
+                let subject = match self.subject(&room, number).await? {
+                    Ok(subject) => subject,
+                    Err(page) => return Ok(Err(page)),
+                };
+                let chart = self.chart(&room, &subject).await?;
+                let place = match place(&room, &chart, event, form) {
+                    Ok(place) => place,
+                    Err(page) => return Ok(Err(page)),
+                };
+                let (who, guard) = (who(&room, &subject), room.secret.guard());
+                let desk = Desk { guard: Some(&guard), ..desk(self, &room, &place.instrument, &who) };
+                body::read(request, Some(desk)).await.map(|posted| posted.without_dropped(&place.instrument))
+            }
+        };
+        match read {
+            Ok(posted) => Ok(Ok(posted)),
+            Err(Unread::Refused(status)) => Ok(Err(self.bare(status, Unread::word(status), &call.headers))),
+            Err(Unread::Failed(failure)) => Err(failure),
+        }
+    }
+
     /// Takes a posted form of an event as far as it goes.
     async fn take(
         &self,
@@ -243,7 +305,9 @@ impl CasePages {
     ) -> Result<Response, Failure> {
         let room = task.room;
         let mark = mark_of(posted, self);
-        let form = read(task, chart, place, posted);
+        let who = who(room, subject);
+        let files = body::files_of(desk(self, room, task.instrument, &who), posted).await?;
+        let form = read(task, chart, place, posted, &files);
         let refused = |notice: &Notice| task.again(StatusCode::UNPROCESSABLE_ENTITY, &form, posted, &mark, notice);
         let because = |problem| refused(&Notice { problem: Some(problem), ..Notice::default() });
         let sent_before = corrects.is_some_and(|row| row.id == mark && answers(row) == form.canonical());

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::posted::Posted;
-use crate::domain::answer::{Fault, Form, pages_asked};
+use crate::domain::answer::{Fault, Form, Value as Meaning, pages_asked};
 use crate::domain::instrument::{Choices, Instrument, Item, ItemKind, pipe};
 use crate::domain::language::{Language, Text};
 use crate::domain::study::{Person, Study};
@@ -27,6 +27,8 @@ pub(in crate::web) struct Filled<'a> {
     pub(in crate::web) language: Language,
     /// Whether answers that were sent are mended.
     pub(in crate::web) mends: bool,
+    /// Whether files are asked for here; not where the same form may come by mail.
+    pub(in crate::web) files: bool,
     /// Who fills it in: they choose among their own sites.
     pub(in crate::web) person: &'a Person,
 }
@@ -56,6 +58,17 @@ struct ItemFacts {
     other: Option<Box<ItemFacts>>,
     /// The rows of a matrix, in place of everything else.
     rows: Vec<ItemFacts>,
+    /// Endings of names that a browser is to offer for a file.
+    accept: String,
+    /// The file that was sent already; null if none.
+    sent: Option<SentFacts>,
+}
+
+/// A file that was sent already.
+#[derive(Clone, Debug, Serialize)]
+struct SentFacts {
+    /// What it is called, of which type, and how large.
+    shown: String,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -75,7 +88,12 @@ struct Part {
     shown: Vec<Shown>,
 }
 
-impl Filled<'_> {
+impl<'f> Filled<'f> {
+    /// What is wrong with the files that came just now.
+    pub(in crate::web) fn untaken(&self) -> Vec<&'f Fault> {
+        self.form.faults.iter().filter(|fault| self.posted.file_fault(&fault.item).is_some()).collect()
+    }
+
     /// The page at a place, with the faults to be mended on it. `more` says that questions came up by what was answered on it.
     pub(in crate::web) fn page(&self, facts: &mut Value, mark: &Mark, at: usize, faults: &[&Fault], more: bool) {
         let shown = pages_asked(self.instrument, self.form);
@@ -100,6 +118,7 @@ impl Filled<'_> {
             .map(|item| self.item(&reader, item, &faults, &canonical))
             .collect();
         self.state(facts, mark, |item| !seen.contains(&item.id.as_str()));
+        put(facts, "uploads", json!(asked.iter().any(|item| matches!(item.kind, ItemKind::File(_)))));
         put(facts, "items", json!(rows_together(items)));
         put(facts, "follows", json!(self.follows(page)));
         put(facts, "faults", json!(faults));
@@ -129,7 +148,8 @@ impl Filled<'_> {
                 |item: &Item| matches!(item.kind, ItemKind::Calculation(_)) && canonical.contains_key(&item.id);
             let shown = page
                 .iter()
-                .filter(|item| !self.form.unasked.contains(&item.id) && (item.kind.asks() || computed(item)));
+                .filter(|item| !self.form.unasked.contains(&item.id) && (item.kind.asks() || computed(item)))
+                .filter(|item| self.files || !matches!(item.kind, ItemKind::File(_)));
             let own = |item: &Item| Shown::own(self.study, self.instrument, item, &canonical, self.language);
             Part {
                 page: at,
@@ -182,8 +202,14 @@ impl Filled<'_> {
         match beside {
             // It is there as soon as its choice is offered, so that it can be written at once.
             true => self.instrument.items.iter().any(|of| self.is_other_of(of, item) && self.is_shown(of)),
+            false if matches!(item.kind, ItemKind::File(_)) && !self.files => false,
             false => !computed && !self.form.unasked.contains(&item.id),
         }
+    }
+
+    /// Whether the form carries a file for an item.
+    fn carries(&self, item: &Item) -> bool {
+        self.form.answers.contains_key(&item.id) || self.posted.file_fault(&item.id).is_some()
     }
 
     fn is_other_of(&self, of: &Item, item: &Item) -> bool {
@@ -225,6 +251,7 @@ impl Filled<'_> {
             ItemKind::Integer => ("numeric", 40),
             ItemKind::Decimal { .. } => ("decimal", 40),
             ItemKind::Date | ItemKind::Time | ItemKind::DateTime => ("text", 40),
+            ItemKind::File(rule) => ("text", usize::try_from(rule.most_bytes).unwrap_or(usize::MAX)),
             _ => ("text", limits::ANSWER_CHARS),
         };
         let other = self.instrument.other_text(item);
@@ -235,7 +262,11 @@ impl Filled<'_> {
             help: item.help.as_ref().map_or_else(String::new, |help| self.text(help, canonical)),
             unit: item.unit.as_ref().map_or_else(String::new, |unit| unit.in_language(self.language).to_string()),
             required: item.required,
-            value: self.posted.typed(item),
+            value: match item.kind {
+                // One that is not there any more is not carried along.
+                ItemKind::File(_) if !self.carries(item) => String::new(),
+                _ => self.posted.typed(item),
+            },
             options: options(reader, item, &chosen),
             expected: Some(Expected::of(reader, item)),
             faults: own.collect(),
@@ -244,6 +275,11 @@ impl Filled<'_> {
             most,
             other: other.map(|other| Box::new(self.item(reader, other, faults, canonical))),
             rows: item.matrix.iter().map(|_| self.row_of(item)).collect(),
+            accept: accepted(item),
+            sent: match self.form.answers.get(&item.id).map(|answer| &answer.value) {
+                Some(Meaning::File(file)) => Some(SentFacts { shown: file.shown() }),
+                _ => None,
+            },
         }
     }
 
@@ -265,8 +301,17 @@ impl Filled<'_> {
             most: 0,
             other: None,
             rows: Vec::new(),
+            accept: String::new(),
+            sent: None,
         }
     }
+}
+
+/// Endings of the names of files that an item takes, as browsers want them: `.pdf,.jpg`.
+fn accepted(item: &Item) -> String {
+    let ItemKind::File(rule) = &item.kind else { return String::new() };
+    let endings = rule.types.iter().flat_map(|kind| kind.endings()).map(|ending| format!(".{ending}"));
+    endings.collect::<Vec<_>>().join(",")
 }
 
 /// Puts neighbors of one matrix under one head.

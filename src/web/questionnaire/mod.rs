@@ -1,5 +1,6 @@
 //! An instrument on a page: what was posted, and the page or the review made from it. For participants and staff alike.
 
+pub(in crate::web) mod body;
 pub(in crate::web) mod filled;
 pub(in crate::web) mod posted;
 pub(in crate::web) mod walk;

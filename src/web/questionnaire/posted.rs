@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::answer::Line;
+use crate::domain::answer::{FaultCode, Line};
+use crate::domain::file::FileAnswer;
 use crate::domain::instrument::{Instrument, Item, ItemKind};
 use crate::domain::language::Language;
 use crate::domain::survey::Mark;
@@ -12,13 +13,14 @@ use crate::limits;
 const MARK: &str = "_mark";
 const STEP: &str = "_step";
 const LANGUAGE: &str = "_lang";
-const GUARD: &str = "_guard";
+pub(super) const GUARD: &str = "_guard";
 const PAGE: &str = "_page";
 const SEEN: &str = "_seen";
 const MEND: &str = "_mend";
 const REASON: &str = "_reason";
 const BASE: &str = "_base";
 const PROOF: &str = "_proof";
+const DROP: &str = "_drop";
 
 /// What a button of the page asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,21 +56,69 @@ pub(in crate::web) enum Place {
 
 /// Fields as the browser sent them.
 #[derive(Debug)]
-pub(in crate::web) struct Posted(Vec<(String, String)>);
+pub(in crate::web) struct Posted {
+    fields: Vec<(String, String)>,
+    /// What is wrong with the files that were sent for items, and how they were called.
+    faulty: BTreeMap<String, (FaultCode, String)>,
+}
 
 impl Posted {
     pub(in crate::web) fn new(mut fields: Vec<(String, String)>) -> Posted {
         fields.truncate(limits::FORM_FIELDS);
-        Posted(fields)
+        Posted { fields, faulty: BTreeMap::new() }
     }
 
     fn find(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+        self.fields.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Takes what came for an item that asks for a file: how the form carries it from now on, or what is wrong with it; then what the form
+    /// carried before stays.
+    pub(in crate::web) fn put_file(&mut self, item: String, came: Result<String, (FaultCode, String)>) {
+        match came {
+            Ok(token) => {
+                // What is chosen anew is meant, whatever was ticked before.
+                self.fields.retain(|(name, value)| *name != item && !(name == DROP && *value == item));
+                self.fields.push((item, token));
+            }
+            Err(fault) => {
+                self.faulty.insert(item, fault);
+            }
+        }
+    }
+
+    /// What is wrong with the file that was sent for an item.
+    pub(in crate::web) fn file_fault(&self, item: &str) -> Option<&(FaultCode, String)> {
+        self.faulty.get(item)
+    }
+
+    /// Leaves out the files that were ticked to be taken away.
+    pub(in crate::web) fn without_dropped(mut self, instrument: &Instrument) -> Posted {
+        let is_file = |name: &str| instrument.find(name).is_some_and(|item| matches!(item.kind, ItemKind::File(_)));
+        let dropped = self.fields.iter().filter(|(name, value)| name == DROP && is_file(value));
+        let dropped: Vec<String> = dropped.map(|(_, value)| value.clone()).collect();
+        self.fields.retain(|(name, _)| !dropped.contains(name));
+        self
+    }
+
+    /// The same with each file that is on file as a form carries it.
+    pub(in crate::web) fn with_tokens(
+        mut self,
+        instrument: &Instrument,
+        token: impl Fn(&str, &FileAnswer) -> String,
+    ) -> Posted {
+        for (name, value) in &mut self.fields {
+            let is_file = instrument.find(name).is_some_and(|item| matches!(item.kind, ItemKind::File(_)));
+            if let Some(answer) = FileAnswer::parse(value).filter(|_| is_file) {
+                *value = token(name, &answer);
+            }
+        }
+        self
     }
 
     /// What was typed or ticked for an item, without blanks.
     pub(in crate::web) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        let own = self.0.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str());
+        let own = self.fields.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str());
         own.filter(|value| !value.is_empty())
     }
 
@@ -124,7 +174,7 @@ impl Posted {
 
     /// Every field but that one, to be sent again.
     pub(in crate::web) fn without_proof(&self) -> impl Iterator<Item = &(String, String)> {
-        self.0.iter().filter(|(name, _)| name != PROOF)
+        self.fields.iter().filter(|(name, _)| name != PROOF)
     }
 
     /// Whether answers that were sent are mended.

@@ -38,6 +38,12 @@ pub(in crate::web) fn next<'f>(filled: &Filled<'f>, review: bool) -> Next<'f> {
     let shown = pages_asked(instrument, form);
     let first = shown.first().copied().unwrap_or(0);
     let step = posted.step();
+    // A file that was not taken is told of before its page is left, whichever way.
+    let untaken = filled.untaken();
+    if let (Place::Page(at), false) = (posted.place(), untaken.is_empty() || matches!(step, Step::Answer | Step::Look))
+    {
+        return Next::Page { status: StatusCode::UNPROCESSABLE_ENTITY, at, faults: untaken, more: false };
+    }
     match (step, posted.place()) {
         (Step::Change(at), _) | (Step::Speak(_) | Step::Look, Place::Page(at)) => return Next::page(at),
         // Looking never sends anything.

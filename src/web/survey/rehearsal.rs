@@ -52,7 +52,8 @@ fn all(
         let form = &faulty(instrument, form.clone());
         let faults: Vec<&Fault> = form.faults.iter().collect();
         for mends in [false, true] {
-            let filled = Filled { study, instrument, form, posted: &posted, now, language, mends, person: &NOBODY };
+            let filled =
+                Filled { study, instrument, form, posted: &posted, now, language, mends, files: true, person: &NOBODY };
             for at in 0..instrument.pages().len() {
                 for faults in [&[][..], faults.as_slice()] {
                     let mut facts = start();

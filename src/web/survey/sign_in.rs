@@ -76,7 +76,7 @@ impl SurveyPages {
         let study = &shelved.study;
         let path = format!("/s/{}", study.slug);
         let instrument = study.survey.as_ref().and_then(|survey| study.find_instrument(&survey.instrument));
-        let languages = super::languages(study, &path, language);
+        let languages = super::visit::languages(study, &path, language);
         let facts = json!({
             "study": { "title": study.title.in_language(language), "tag": study.tag,
                        "test": shelved.stage == study::Stage::Development },

@@ -4,6 +4,7 @@ use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 
 use super::{Column, What, Wish};
 use crate::domain::answer::{self, Value};
+use crate::domain::file::FileAnswer;
 use crate::domain::instrument::{Choices, Item, ItemKind};
 use crate::domain::study::Study;
 use crate::domain::time::{Instant, Zone};
@@ -39,7 +40,7 @@ impl Kind {
             | ItemKind::YesNo
             | ItemKind::Choice(_)
             | ItemKind::Choices(_)
-            | ItemKind::File
+            | ItemKind::File(_)
             | ItemKind::Heading
             | ItemKind::Calculation(_) => Kind::Text,
         }
@@ -75,6 +76,8 @@ pub enum Cell {
     Moment(NaiveDateTime),
     /// Yes or no, as 1 or 0.
     Flag(bool),
+    /// A file: where it lies below the folder that files are written into.
+    File(String, Box<FileAnswer>),
 }
 
 impl Cell {
@@ -98,7 +101,7 @@ impl Cell {
     pub fn plain(&self) -> String {
         match self {
             Cell::Blank => String::new(),
-            Cell::Text(text) | Cell::Number(text) => text.clone(),
+            Cell::Text(text) | Cell::Number(text) | Cell::File(text, _) => text.clone(),
             Cell::Day(day) => day.format("%Y-%m-%d").to_string(),
             Cell::Clock(time) => time.format("%H:%M").to_string(),
             Cell::Moment(at) => at.format("%Y-%m-%d %H:%M:%S").to_string(),
@@ -128,6 +131,7 @@ fn valued(item: &Item, canonical: &str) -> Cell {
         Some(Value::Time(time)) => Cell::Clock(time),
         Some(Value::DateTime(at)) => Cell::Moment(at),
         Some(Value::Text(_) | Value::YesNo(_) | Value::Choice(_) | Value::Choices(_)) => Cell::text(canonical),
+        Some(Value::File(file)) => Cell::File(file.file_name(&item.id), Box::new(file)),
         // Computed values are numbers more often than not; and what an earlier version took for another kind stays as it is.
         None if answer::exact(canonical).is_some() => Cell::Number(canonical.to_string()),
         None => Cell::text(canonical),

@@ -84,6 +84,7 @@ fn choices(kind: &ItemKind, language: Language) -> String {
         }
         ItemKind::YesNo => "yes; no".to_string(),
         ItemKind::Scale { low, high } => format!("{low} – {high}"),
+        ItemKind::File(rule) => rule.types.iter().map(|kind| kind.key()).collect::<Vec<_>>().join("; "),
         _ => String::new(),
     }
 }

@@ -270,7 +270,7 @@ impl<'a> Rows<'a> {
         };
         let (study, zone) = (&self.shelved.study, self.shelved.study.zone);
         let about = about.as_ref();
-        Ok(self.row(&read(&row.answers)?, |id| match id {
+        let cells = self.row(&read(&row.answers)?, |id| match id {
             "response" => Cell::text(row.id.text()),
             "subject" => about.map_or(Cell::Blank, |about| Cell::text(study.subject_number(about.number))),
             "site" => about.map_or(Cell::Blank, |about| Cell::text(about.site.as_str())),
@@ -285,7 +285,12 @@ impl<'a> Rows<'a> {
             "replaces" => row.replaces.map_or(Cell::Blank, |earlier| Cell::text(earlier.text())),
             "reason" => Cell::text(row.reason.as_str()),
             _ => Cell::Blank,
-        }))
+        });
+        let inside = |cell| match cell {
+            Cell::File(path, file) => Cell::File(format!("{}/{path}", row.id.text()), file),
+            other => other,
+        };
+        Ok(cells.into_iter().map(inside).collect())
     }
 }
 

@@ -66,7 +66,7 @@ impl Book {
         for (at, cell) in (0u16..).zip(cells) {
             match cell {
                 Cell::Blank => continue,
-                Cell::Text(text) => {
+                Cell::Text(text) | Cell::File(text, _) => {
                     let whole = text.chars().take(limits::SHEET_CELL_CHARS).collect::<String>();
                     self.cut += u64::from(whole.len() < text.len());
                     sheet.write_string(row, at, whole)?

@@ -27,15 +27,21 @@
   }
 
   const own = (name) => name !== "" && !name.startsWith("_");
-  const typed = () => [...new FormData(form)].filter(([name, value]) => own(name) && typeof value === "string");
+  // A file stays with the server once it was sent, and a browser gives none back.
+  const isFile = (name) => form.querySelector(`input[type=file][name="${name}"]`) !== null;
+  const typed = () => [...new FormData(form)].filter(([name, value]) => own(name) && typeof value === "string" && !isFile(name));
   const key = PREFIX + location.pathname + " " + form.elements._page.value;
   const before = JSON.stringify(typed());
   let leaving = false;
 
   // What is shown stays what it is, with the cursor in it; what is new comes in, what does not follow any more goes.
   const merge = (fresh) => {
+    // Answers that stand in no field to be seen travel with the form, as they do from page to page.
+    const hidden = (of) => [...of.querySelectorAll("input[type=hidden]")].filter((field) => own(field.name));
+    const carried = hidden(fresh);
+    for (const field of hidden(form)) field.remove();
     const parts = (of) => [...of.children].filter((child) => child.id !== "");
-    const fields = (part) => [...part.querySelectorAll("[name]")].map((field) => field.name + "=" + (field.type === "radio" || field.type === "checkbox" ? field.value : "")).join("&");
+    const fields = (part) => [...part.querySelectorAll("[name]:not([type=hidden])")].map((field) => field.name + "=" + (field.type === "radio" || field.type === "checkbox" ? field.value : "")).join("&");
     const old = new Map(parts(form).map((part) => [part.id, part]));
     let news = false;
     let last = null;
@@ -61,13 +67,7 @@
       if (part.contains(document.activeElement)) continue;
       part.remove();
     }
-    // Answers that stand in no field to be seen travel with the form, as they do from page to page.
-    for (const field of form.querySelectorAll("input[type=hidden]")) {
-      if (own(field.name)) field.remove();
-    }
-    for (const field of fresh.querySelectorAll("input[type=hidden]")) {
-      if (own(field.name)) form.prepend(field);
-    }
+    for (const field of carried) form.prepend(field);
     form.elements._seen.value = fresh.querySelector("[name=_seen]").value;
     return news;
   };
@@ -130,7 +130,16 @@
   }
 
   form.addEventListener("input", save);
-  form.addEventListener("change", () => {
+  // What is too large is told of before it is sent in vain.
+  const tooLarge = (field) => {
+    const large = [...field.files].some((file) => file.size > Number(field.dataset.most));
+    const told = document.getElementById(field.id.replace(/-in$/, "-large"));
+    if (told) told.hidden = !large;
+    if (large) field.value = "";
+  };
+
+  form.addEventListener("change", (event) => {
+    if (event.target.type === "file") tooLarge(event.target);
     save();
     if (form.dataset.follows) look();
   });

@@ -53,7 +53,14 @@ pub(super) async fn serve(center: &Center) -> Served {
 pub(super) fn routes(center: &Center, clock: Arc<dyn Clock>, url: &str, ways: Ways) -> axum::Router {
     let desk = DeskAddress { public_url: url.to_owned(), ..center.process.calendar.desk.clone() };
     let shelf = Arc::new(center.shelf_on(center.store()));
-    let tools = Tools { shelf, clock, dice: center.dice.clone(), keys: center.keys.clone(), desk };
+    let tools = Tools {
+        shelf,
+        clock,
+        dice: center.dice.clone(),
+        keys: center.keys.clone(),
+        desk,
+        files: center.process.calendar.files.clone(),
+    };
     let accounts = AccountPages::new(tools.clone()).with_ways(ways).router();
     let cases = CasePages::new(tools.clone()).router();
     SurveyPages::new(tools).router().merge(accounts).merge(cases)

@@ -61,6 +61,7 @@ pub(super) async fn serve(center: &Center) -> Served {
         dice: center.dice.clone(),
         keys: center.keys.clone(),
         desk: center.process.calendar.desk.clone(),
+        files: center.process.calendar.files.clone(),
     };
     Served::start(SurveyPages::new(tools).router()).await
 }

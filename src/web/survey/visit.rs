@@ -1,0 +1,189 @@
+//! Somebody who came to a questionnaire: what they may do there, and what every page of theirs states.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde_json::{Value, json};
+use subtle::ConstantTimeEq;
+
+use super::{PAGES, Tools};
+use crate::domain::answer::{self, Form, Uploads};
+use crate::domain::draft::DraftKey;
+use crate::domain::instrument::Instrument;
+use crate::domain::language::Language;
+use crate::domain::study::Study;
+use crate::domain::survey::{Access, Mark, Responses, Survey};
+use crate::store::credential::{AnsweredRow, CredentialRow};
+use crate::store::study::{self, StudyRow};
+use crate::web::pages::accepted;
+use crate::web::questionnaire::body::Desk;
+use crate::web::questionnaire::filled::{self, Filled, NOBODY};
+use crate::web::questionnaire::posted::Posted;
+use crate::workflow::respond::{self, Barred};
+use crate::workflow::shelf::ShelvedStudy;
+use crate::workflow::uploads::Owner;
+use crate::workflow::{Means, mend};
+
+/// Somebody whose link or session is known.
+pub(super) struct Visit {
+    /// Where the form is sent.
+    pub(super) path: String,
+    /// What a form of a session must carry; none for a link, which nobody else knows.
+    pub(super) guard: Option<String>,
+    /// What seals and opens answers that are kept; none for a session that began before there was one.
+    pub(super) key: Option<DraftKey>,
+    pub(super) row: StudyRow,
+    pub(super) shelved: Arc<ShelvedStudy>,
+    pub(super) credential: CredentialRow,
+    pub(super) uses: Vec<AnsweredRow>,
+    /// Language of the participant.
+    pub(super) wish: Option<Language>,
+}
+
+impl Visit {
+    pub(super) fn survey(&self) -> &Survey {
+        self.shelved.study.survey.as_ref().expect("nobody is let in where there is no survey")
+    }
+
+    pub(super) fn instrument(&self) -> &Instrument {
+        let study = &self.shelved.study;
+        study.find_instrument(&self.survey().instrument).expect("definition admits no survey without its instrument")
+    }
+
+    /// What was filled in so far.
+    pub(super) fn filled<'a>(
+        &'a self,
+        form: &'a Form,
+        posted: &'a Posted,
+        means: Means<'_>,
+        language: Language,
+    ) -> Filled<'a> {
+        Filled {
+            study: &self.shelved.study,
+            instrument: self.instrument(),
+            form,
+            posted,
+            now: means.now,
+            language,
+            mends: posted.mends(),
+            files: true,
+            person: &NOBODY,
+        }
+    }
+
+    /// The page at a place, with what more its template is to know.
+    pub(super) fn form_page(
+        &self,
+        means: Means<'_>,
+        language: Language,
+        (posted, files): (&Posted, &Uploads),
+        at: usize,
+        with: impl FnOnce(Filled<'_>) -> Filled<'_>,
+        more: &[(&str, Value)],
+    ) -> Response {
+        let form = read(self, posted, files, means);
+        let mut facts = self.head(language);
+        with(self.filled(&form, posted, means, language)).page(&mut facts, &Mark::new(means.dice), at, &[], false);
+        for (key, value) in more {
+            filled::put(&mut facts, key, value.clone());
+        }
+        PAGES.respond(StatusCode::OK, language, "form", facts)
+    }
+
+    /// Where the files of its form go.
+    pub(super) fn desk<'a>(&'a self, tools: &'a Tools) -> Desk<'a> {
+        Desk {
+            tools,
+            zone: self.shelved.study.zone,
+            instrument: self.instrument(),
+            owner: Owner { study: self.row.id, who: &self.credential.id.0 },
+            guard: self.guard.as_deref(),
+        }
+    }
+
+    /// Whether files are stored for it: not where nothing more is taken.
+    pub(super) fn takes_files(&self, means: Means<'_>) -> bool {
+        let survey = self.survey();
+        let mends = mend::may_mend(survey) && !self.uses.is_empty();
+        let more = self.uses.is_empty() || mends || survey.responses == Responses::Repeated;
+        more && self.barred(means, mends).is_none()
+    }
+
+    /// Why nothing would be taken now; `mends` where a response counts already and would be mended.
+    pub(super) fn barred(&self, means: Means<'_>, mends: bool) -> Option<Barred> {
+        let others = self.row.responses - i64::from(mends);
+        respond::barred(self.survey(), &self.shelved, self.row.state, others, &self.credential, means)
+    }
+
+    /// Chosen by link, else the participant's, else the browser's, else the study's first.
+    pub(super) fn language(&self, chosen: Option<&str>, headers: &HeaderMap) -> Language {
+        let offered = &self.shelved.study.languages;
+        let of_study = |language: &Language| offered.contains(language);
+        chosen
+            .and_then(Language::find)
+            .filter(of_study)
+            .or(self.wish.filter(of_study))
+            .or_else(|| accepted(headers, offered))
+            .or(offered.first().copied())
+            .unwrap_or(Language::En)
+    }
+
+    /// Whether a form came from our own page.
+    pub(super) fn guards(&self, posted: Option<&str>) -> bool {
+        match (&self.guard, posted) {
+            (Some(guard), Some(posted)) => guard.as_bytes().ct_eq(posted.as_bytes()).into(),
+            (Some(_), None) => false,
+            (None, _) => true,
+        }
+    }
+
+    /// What every page of this survey states.
+    pub(super) fn head(&self, language: Language) -> Value {
+        head((&self.shelved.study, self.shelved.stage), &self.path, self.guard.as_deref(), language)
+    }
+}
+
+/// What becomes of the answers, and who can know whose they are.
+pub(super) fn promise(survey: &Survey, language: Language) -> String {
+    PAGES.word(language, survey.privacy.key(), &[("batch", &survey.batch.to_string())])
+}
+
+/// What every page of a survey states.
+pub(super) fn head(
+    (study, stage): (&Study, study::Stage),
+    path: &str,
+    guard: Option<&str>,
+    language: Language,
+) -> Value {
+    let survey = study.survey.as_ref();
+    let instrument = survey.and_then(|survey| study.find_instrument(&survey.instrument));
+    json!({
+        "study": { "title": study.title.in_language(language), "tag": study.tag,
+                   "test": stage == study::Stage::Development },
+        "title": instrument.map_or("", |instrument| instrument.title.in_language(language)),
+        "languages": languages(study, path, language), "several": study.languages.len() > 1,
+        "path": path, "guard": guard, "named": survey.is_some_and(|survey| survey.privacy.names()),
+        "promise": survey.map(|survey| promise(survey, language)), "answering": false, "number": 1, "of": 1,
+        "leave": guard.map(|_| match survey.map(|survey| survey.access) {
+            Some(Access::Members) => "/sign-out".to_string(),
+            _ => format!("/s/{}/leave", study.slug),
+        }),
+    })
+}
+
+/// The languages of a study, as links to the same page.
+pub(super) fn languages(study: &Study, path: &str, chosen: Language) -> Vec<Value> {
+    let link = |other: &Language| {
+        json!({ "code": other.code(), "link": format!("{path}?lang={}", other.code()), "chosen": *other == chosen,
+                "name": match other { Language::En => "English", Language::Ja => "日本語" } })
+    };
+    study.languages.iter().map(link).collect()
+}
+
+/// A posted page by the rules of its instrument.
+pub(super) fn read(visit: &Visit, posted: &Posted, files: &Uploads, means: Means<'_>) -> Form {
+    let study = &visit.shelved.study;
+    let lines = posted.lines(visit.instrument());
+    answer::read_page(study, visit.instrument(), &lines, files, means.now.day_in(study.zone))
+}
