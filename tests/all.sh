@@ -78,27 +78,17 @@ ensure_packages() {
 
 document() { RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet; }
 
+# ensure_npm FOLDER PACKAGE VERSION: a program of npm's that the tests use; without a lock file, since that would name a registry's host.
+ensure_npm() {
+    local folder=${CARGO_TARGET_DIR:-target}/$1
+    if grep -qs "\"version\": \"$3\"" "$folder/node_modules/$2/package.json"; then
+        echo "Nothing is missing."
+        return 0
+    fi
+    mkdir -p "$folder" && npm install --prefix "$folder" --no-save --no-package-lock --no-audit --no-fund "$2@$3"
+}
+
 # Without nextest the tests of one program share a process, and those that start servers take turns by a lock.
-# A certified identity provider, which the tests sign in by; without a lock file, since that would name a registry's host.
-ensure_provider() {
-    local folder=${CARGO_TARGET_DIR:-target}/oidc version=8.8.1
-    if grep -qs "\"version\": \"$version\"" "$folder/node_modules/oidc-provider/package.json"; then
-        echo "Nothing is missing."
-        return 0
-    fi
-    mkdir -p "$folder" && npm install --prefix "$folder" --no-save --no-package-lock --no-audit --no-fund "oidc-provider@$version"
-}
-
-# An S3 service for the files of answers.
-ensure_bucket() {
-    local folder=${CARGO_TARGET_DIR:-target}/s3 version=3.7.1
-    if grep -qs "\"version\": \"$version\"" "$folder/node_modules/s3rver/package.json"; then
-        echo "Nothing is missing."
-        return 0
-    fi
-    mkdir -p "$folder" && npm install --prefix "$folder" --no-save --no-package-lock --no-audit --no-fund "s3rver@$version"
-}
-
 tests() {
     if cargo nextest --version >/dev/null 2>&1; then
         cargo nextest run --no-fail-fast
@@ -113,8 +103,8 @@ if ! command -v cargo >/dev/null; then
 fi
 
 part "packages" ensure_packages
-part "identity provider for the tests" ensure_provider
-part "S3 service for the tests" ensure_bucket
+part "identity provider for the tests" ensure_npm oidc oidc-provider 8.8.1
+part "S3 service for the tests" ensure_npm s3 s3rver 3.7.1
 # From here on a test that lacks a server fails instead of being left out.
 export HAGAKI_TESTS_COMPLETE=1
 part "form (cargo fmt)" cargo fmt --check

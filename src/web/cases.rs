@@ -35,6 +35,7 @@ use crate::domain::study::{Person, Role, Stage, Study};
 use crate::store::subject::SubjectRow;
 use crate::store::{study, subject};
 use crate::workflow::accounts::{self, Goal, Visitor};
+use crate::workflow::register::Registrar;
 use crate::workflow::second_factor::{self, Demand, Given};
 use crate::workflow::shelf::ShelvedStudy;
 use crate::workflow::{Failure, Means};
@@ -106,6 +107,16 @@ impl Room {
     /// The same in the language of this page.
     fn here(&self, rest: &str) -> String {
         format!("{}?lang={}", self.link(rest), self.language.code())
+    }
+
+    /// They, as somebody who registers or randomizes.
+    fn registrar(&self) -> Registrar<'_> {
+        Registrar { person: &self.person, address: &self.visitor.account.address, language: self.language }
+    }
+
+    /// On to a case, which tells what was done.
+    fn to_case(&self, number: i64, done: &str) -> Response {
+        Redirect::to(&format!("{}&done={done}", self.here(&format!("/{number}")))).into_response()
     }
 
     /// What every page states; `rest` is its address below the study's.

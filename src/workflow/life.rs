@@ -455,19 +455,25 @@ pub async fn foresee(
     Ok((version, lines))
 }
 
-/// Pauses a study, lets it go on, or closes it.
-///
-/// # Errors
-/// A [`Refusal`], or the database.
-pub async fn set_state(store: &Store, slug: &str, state: State, act: Act<'_>) -> Result<Stage, LifeError> {
-    let mut tx = store.begin().await?;
-    let row = locked(&mut tx, slug).await?;
+/// A locked study that was not closed, upon which somebody acts who says why where that counts.
+async fn not_closed(tx: &mut Tx, slug: &str, act: Act<'_>) -> Result<StudyRow, LifeError> {
+    let row = locked(tx, slug).await?;
     if row.state == State::Closed {
         return Err(Refusal::Closed(row.slug).into());
     }
     if row.stage == Stage::Production && act.reason.trim().is_empty() {
         return Err(Refusal::NoReason.into());
     }
+    Ok(row)
+}
+
+/// Pauses a study, lets it go on, or closes it.
+///
+/// # Errors
+/// A [`Refusal`], or the database.
+pub async fn set_state(store: &Store, slug: &str, state: State, act: Act<'_>) -> Result<Stage, LifeError> {
+    let mut tx = store.begin().await?;
+    let row = not_closed(&mut tx, slug, act).await?;
     if row.state == state {
         return Err(Refusal::Unchanged.into());
     }
@@ -492,13 +498,7 @@ pub async fn set_state(store: &Store, slug: &str, state: State, act: Act<'_>) ->
 /// A [`Refusal`], or the database.
 pub async fn set_enrollment(store: &Store, slug: &str, ended: bool, act: Act<'_>) -> Result<Stage, LifeError> {
     let mut tx = store.begin().await?;
-    let row = locked(&mut tx, slug).await?;
-    if row.state == State::Closed {
-        return Err(Refusal::Closed(row.slug).into());
-    }
-    if row.stage == Stage::Production && act.reason.trim().is_empty() {
-        return Err(Refusal::NoReason.into());
-    }
+    let row = not_closed(&mut tx, slug, act).await?;
     if row.enrollment_ended_at.is_some() == ended {
         return Err(Refusal::Unchanged.into());
     }

@@ -2,7 +2,7 @@
 
 use axum::extract::{Form, Path, Query, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::entry::admitted;
@@ -68,10 +68,7 @@ pub(super) async fn withdraw(
         let reason = posted.reason();
         let remark = Remark { person: &room.person, subject_id: subject.id, reason, right: None };
         Ok(match remark::remark(&pages.tools.shelf, &room.shelved, pages.means(), remark).await? {
-            Remarked::Done => {
-                let to = format!("{}&done=withdrawn", room.here(&format!("/{}", subject.number)));
-                Redirect::to(&to).into_response()
-            }
+            Remarked::Done => room.to_case(subject.number, "withdrawn"),
             Remarked::NotTheirs => room.told(StatusCode::FORBIDDEN, "no_role"),
             Remarked::NoReason | Remarked::Nothing | Remarked::Faults(_) => {
                 withdrawal(&room, &subject, StatusCode::UNPROCESSABLE_ENTITY, reason, Some("no_reason"))

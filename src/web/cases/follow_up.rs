@@ -350,8 +350,7 @@ impl CasePages {
                     ledger.commit().await?;
                 }
                 let done = if corrects.is_some() { "corrected" } else { "entered" };
-                let to = format!("{}&done={done}", room.here(&format!("/{}", subject.number)));
-                Redirect::to(&to).into_response()
+                room.to_case(subject.number, done)
             }
             Entered::Conflict(row) => refused(&Notice { on_file: Some(room.here(&rest(&row))), ..Notice::default() }),
             Entered::Refused(Why::NotTheirs) => room.told(StatusCode::FORBIDDEN, "no_role"),

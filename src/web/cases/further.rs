@@ -2,7 +2,7 @@
 
 use axum::extract::{self, Path, Query, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 
 use super::entry::{Notice, Task, admitted, busy, enter_with, look_with, mark_of, today};
 use super::{CasePages, Room, Wish};
@@ -16,7 +16,6 @@ use crate::web::questionnaire::posted::Posted;
 use crate::web::questionnaire::walk::{self, Next};
 use crate::workflow::Failure;
 use crate::workflow::further::{self, Randomized};
-use crate::workflow::register::Registrar;
 
 fn task<'a>(
     room: &'a Room,
@@ -55,7 +54,7 @@ pub(super) async fn show(
             return Ok(room.told(StatusCode::NOT_FOUND, "no_randomization"));
         };
         if pages.chart(&room, &subject).await?.enrolled.find_further(&own.id).is_some() {
-            return Ok(to_case(&room, &subject, "randomized_before"));
+            return Ok(room.to_case(subject.number, "randomized_before"));
         }
         let blank = Posted::new(Vec::new());
         let form = answer::read_form(room.study(), task.instrument, &[], today(&task));
@@ -63,11 +62,6 @@ pub(super) async fn show(
     };
     let shown: Result<Response, Failure> = shown.await;
     pages.answer(shown, &call)
-}
-
-fn to_case(room: &Room, subject: &SubjectRow, done: &str) -> Response {
-    let to = format!("{}&done={done}", room.here(&format!("/{}", subject.number)));
-    Redirect::to(&to).into_response()
 }
 
 pub(super) async fn randomize(
@@ -89,14 +83,12 @@ pub(super) async fn randomize(
         if !matches!(next, Next::Send) {
             return Ok(task.page(&form, &posted, &mark, &next, &Notice::default()));
         }
-        let registrar =
-            Registrar { person: &room.person, address: &room.visitor.account.address, language: room.language };
         let refused = |notice: &Notice| task.again(StatusCode::UNPROCESSABLE_ENTITY, &form, &posted, &mark, notice);
         let (shelf, shelved) = (&pages.tools.shelf, &room.shelved);
         let asked = (subject.id, own.id.as_str());
-        Ok(match further::randomize(shelf, shelved, pages.means(), registrar, asked, &form).await {
-            Ok(Randomized::Now) => to_case(&room, &subject, "randomized"),
-            Ok(Randomized::Before) => to_case(&room, &subject, "randomized_before"),
+        Ok(match further::randomize(shelf, shelved, pages.means(), room.registrar(), asked, &form).await {
+            Ok(Randomized::Now) => room.to_case(subject.number, "randomized"),
+            Ok(Randomized::Before) => room.to_case(subject.number, "randomized_before"),
             Ok(Randomized::Conflict) => refused(&Notice { problem: Some("randomized_otherwise"), ..Notice::default() }),
             Ok(Randomized::Refused(reasons)) => refused(&Notice { reasons, ..Notice::default() }),
             Ok(Randomized::NotTheirs) => room.told(StatusCode::FORBIDDEN, "no_role"),

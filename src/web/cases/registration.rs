@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::{self, Path, Query, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 
 use super::entry::{Notice, Task, admitted, busy, enter_with, look_with, mark_of, today};
 use super::{CasePages, Room, Wish};
@@ -17,7 +17,7 @@ use crate::web::caller::Call;
 use crate::web::questionnaire::posted::Posted;
 use crate::web::questionnaire::walk::{self, Next};
 use crate::workflow::follow_up::Chart;
-use crate::workflow::register::{self, Registered, Registrar};
+use crate::workflow::register::{self, Registered};
 use crate::workflow::remark::{self, Remark, Remarked};
 
 fn registration<'a>(room: &'a Room, now: Instant) -> Task<'a> {
@@ -79,16 +79,10 @@ pub(super) async fn register(
         if !matches!(next, Next::Send) {
             return Ok(task.page(&form, &posted, &mark, &next, &Notice::default()));
         }
-        let registrar =
-            Registrar { person: &room.person, address: &room.visitor.account.address, language: room.language };
-        let to_case = |number: i64, done: &str| {
-            let to = format!("{}&done={done}", room.here(&format!("/{number}")));
-            Redirect::to(&to).into_response()
-        };
         let refused = |notice: &Notice| task.again(StatusCode::UNPROCESSABLE_ENTITY, &form, &posted, &mark, notice);
-        Ok(match register::register(&pages.tools.shelf, &room.shelved, pages.means(), registrar, &form).await {
-            Ok(Registered::Now(enrolled)) => to_case(enrolled.subject.number, "enrolled"),
-            Ok(Registered::Before(enrolled)) => to_case(enrolled.subject.number, "before"),
+        Ok(match register::register(&pages.tools.shelf, &room.shelved, pages.means(), room.registrar(), &form).await {
+            Ok(Registered::Now(enrolled)) => room.to_case(enrolled.subject.number, "enrolled"),
+            Ok(Registered::Before(enrolled)) => room.to_case(enrolled.subject.number, "before"),
             Ok(Registered::Conflict(number, conflict)) => {
                 refused(&Notice { conflict: Some((number, *conflict)), ..Notice::default() })
             }
@@ -184,10 +178,7 @@ pub(super) async fn correct(
         let remark =
             Remark { person: &room.person, subject_id: subject.id, reason: posted.reason(), right: Some(&right) };
         Ok(match remark::remark(&pages.tools.shelf, &room.shelved, pages.means(), remark).await {
-            Ok(Remarked::Done) => {
-                let to = format!("{}&done=corrected", room.here(&format!("/{}", subject.number)));
-                Redirect::to(&to).into_response()
-            }
+            Ok(Remarked::Done) => room.to_case(subject.number, "corrected"),
             Ok(Remarked::NotTheirs) => room.told(StatusCode::FORBIDDEN, "no_role"),
             Ok(Remarked::NoReason) => refused("no_reason"),
             Ok(Remarked::Nothing) => refused("nothing_changed"),
