@@ -187,12 +187,12 @@ pub async fn send_link(shelf: &Shelf, means: Means<'_>, address: &str) -> Result
     if known.as_ref().is_some_and(|account| account.state == State::Closed) {
         return Ok(());
     }
-    let Some((shelved, person)) = whose(shelf, known.as_ref(), address).await? else { return Ok(()) };
-    if let Some(representative) = group::representative(&shelved.study, &person) {
+    if let Some(asked) = group::of_address(shelf, address).await? {
         let mut tx = store.begin().await?;
-        group::ask(&mut tx, &shelved, means, (&person, address), representative).await?;
+        group::ask(&mut tx, means, &asked, address).await?;
         return Ok(tx.commit().await?);
     }
+    let Some((shelved, person)) = whose(shelf, known.as_ref(), address).await? else { return Ok(()) };
     let to = Addressing { address: Some(address), ..Addressing::unasked(&shelved.study, &person) };
     let link = write_link(&shelved, means, to, known.is_some_and(|account| account.state == State::Active))?;
     let mut tx = store.begin().await?;
@@ -261,17 +261,13 @@ pub(super) async fn whose(
     }))
 }
 
-/// Whose that address is: of a member on a roll, or of the people of a study.
-pub(super) async fn listed(
-    shelf: &Shelf,
-    known: Option<&AccountRow>,
-    address: &str,
-) -> Result<Option<Person>, Failure> {
-    Ok(whose(shelf, known, address).await?.map(|(_, person)| person))
+/// Whether that address is somebody's: of a member on a roll, or of the people of a study.
+pub(super) async fn is_listed(shelf: &Shelf, known: Option<&AccountRow>, address: &str) -> Result<bool, Failure> {
+    Ok(whose(shelf, known, address).await?.is_some())
 }
 
 /// At most so many studies that have somebody of that address among their people, by slug; not all studies are looked through for it.
-async fn among_people(shelf: &Shelf, address: &str, most: usize) -> Result<Vec<Arc<ShelvedStudy>>, Failure> {
+pub(super) async fn among_people(shelf: &Shelf, address: &str, most: usize) -> Result<Vec<Arc<ShelvedStudy>>, Failure> {
     let words = BTreeSet::from([address.to_string()]);
     let told = shelf.candidates(&words, most).await?.of(&words);
     Ok(told.into_values().filter(|shelved| shelved.study.find_person_by_address(address).is_some()).collect())

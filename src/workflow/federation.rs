@@ -4,6 +4,7 @@
 //! which went over to somebody else does not take the account with it.
 
 use super::accounts::{self, Entered, Visitor};
+use super::group;
 use super::shelf::Shelf;
 use super::{Failure, Means};
 use crate::domain::credential::Secret;
@@ -73,6 +74,10 @@ pub async fn admit(
         },
     };
     let Some(account) = account.filter(|account| account.state == State::Active) else { return Ok(Admitted::Closed) };
+    // Let in before several people shared the address.
+    if group::of_address(shelf, &account.address).await?.is_some() {
+        return Ok(Admitted::Group);
+    }
     let second_at = vouched.several_factors.then_some(vouched.proved_at);
     if let Some(current) = current.filter(|current| current.account.id == account.id) {
         let mut tx = store.begin().await?;
@@ -102,10 +107,11 @@ async fn by_address(
     if known.as_ref().is_some_and(|account| account.state == State::Closed) {
         return Ok(Err(Admitted::Closed));
     }
-    match accounts::listed(shelf, known.as_ref(), &address).await? {
-        None => return Ok(Err(Admitted::Unknown(address))),
-        Some(person) if person.representative.is_some() => return Ok(Err(Admitted::Group)),
-        Some(_) => {}
+    if !accounts::is_listed(shelf, known.as_ref(), &address).await? {
+        return Ok(Err(Admitted::Unknown(address)));
+    }
+    if group::of_address(shelf, &address).await?.is_some() {
+        return Ok(Err(Admitted::Group));
     }
     let mut tx = store.begin().await?;
     let account = accounts::of_address(&mut tx, means, &address, "").await?;

@@ -1,6 +1,8 @@
 //! A group's account: several people share its address, so a password of it is chosen only after their representative confirmed by
 //! mail that one is meant to be.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::accept::Asking;
@@ -9,13 +11,15 @@ use super::compose::{self, Addressing};
 use super::confirm::{self, Waiting};
 use super::enroll::Confirmed;
 use super::ledger::Ledger;
-use super::shelf::ShelvedStudy;
+use super::shelf::{Shelf, ShelvedStudy};
 use super::{Failure, Means, Settled};
+use crate::domain::language::Language;
 use crate::domain::study::{Person, Study};
 use crate::domain::text;
 use crate::domain::time::Instant;
 use crate::letters::Facts;
 use crate::letters::facts::{GroupConfirm, GroupConfirmed};
+use crate::limits;
 use crate::store::Tx;
 use crate::store::account::{self, State};
 
@@ -28,20 +32,32 @@ pub(super) struct WaitingGroup {
     group_address: String,
 }
 
-/// Whoever confirms for somebody who is a group; none for a person.
-pub(super) fn representative<'s>(study: &'s Study, person: &Person) -> Option<&'s Person> {
+/// A group in the study for which it is one, and whoever speaks for it there.
+pub(super) struct Group {
+    pub(super) shelved: Arc<ShelvedStudy>,
+    group: Person,
+    pub(super) representative: Person,
+}
+
+/// The group that an address is; none where it is a person's. In any study that has it among its people: an account is one for all of
+/// them, so a study in which somebody is a participant, or which knows no group, opens no way around.
+pub(super) async fn of_address(shelf: &Shelf, address: &str) -> Result<Option<Group>, Failure> {
+    let found = accounts::among_people(shelf, address, limits::STUDIES_OF_AN_ACCOUNT).await?;
+    Ok(found.into_iter().find_map(|shelved| {
+        let group = shelved.study.find_person_by_address(address)?.clone();
+        let representative = representative(&shelved.study, &group)?.clone();
+        Some(Group { shelved, group, representative })
+    }))
+}
+
+fn representative<'s>(study: &'s Study, person: &Person) -> Option<&'s Person> {
     let id = person.representative.as_deref()?;
     study.people.iter().find(|one| one.id == id)
 }
 
 /// Asks the representative whether a password of a group's account is to be chosen.
-pub(super) async fn ask(
-    tx: &mut Tx,
-    shelved: &ShelvedStudy,
-    means: Means<'_>,
-    (group, address): (&Person, &str),
-    representative: &Person,
-) -> Result<(), Failure> {
+pub(super) async fn ask(tx: &mut Tx, means: Means<'_>, asked: &Group, address: &str) -> Result<(), Failure> {
+    let Group { shelved, group, representative } = asked;
     let waiting = WaitingGroup { group: group.id.clone(), group_address: address.to_string() };
     let (reply_to, expires_at) =
         confirm::keep(tx, shelved, means, (&representative.id, None), &Waiting::Group(waiting.clone())).await?;
@@ -54,7 +70,7 @@ pub(super) async fn ask(
 fn question(
     shelved: &ShelvedStudy,
     waiting: &WaitingGroup,
-    language: crate::domain::language::Language,
+    language: Language,
     (reply_to, expires_at): (&str, Instant),
 ) -> GroupConfirm {
     let group = shelved.study.people.iter().find(|person| person.id == waiting.group);

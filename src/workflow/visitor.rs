@@ -38,13 +38,13 @@ async fn staff_link(ledger: &mut Ledger<'_>, asking: Asking<'_>) -> Result<Settl
         let facts = Facts::NotEntitled(NotEntitled::new(&Act::Link));
         return asking.reply(ledger, asking.to_sender(), facts, asking.settled("reply", "not-entitled")).await;
     }
-    if let Some(representative) = group::representative(&shelved.study, asking.person) {
-        let name = representative.name.in_language(language).to_string();
+    if let Some(asked) = group::of_address(ledger.shelf(), &address).await? {
+        let name = asked.representative.name.in_language(language).to_string();
         let facts = LinkAsked { anonymous: false, account: String::new(), representative: name };
         let settled =
             asking.reply(ledger, asking.to_sender(), Facts::LinkAsked(facts), asking.settled("reply", "link")).await?;
         if settled.held == super::Held::No {
-            group::ask(&mut ledger.tx, shelved, means, (asking.person, &address), representative).await?;
+            group::ask(&mut ledger.tx, means, &asked, &address).await?;
         }
         return Ok(settled);
     }

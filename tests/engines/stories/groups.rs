@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use hagaki::web::account::{ProxyTerms, Ways};
+use secrecy::SecretString;
+
 use super::cases::Visit;
-use super::members::{PASSWORD, ask, letters, link_in, serve, sign_in};
+use super::members::{PASSWORD, ask, letters, link_in, routes, serve, sign_in};
 use super::*;
+use crate::browser::Served;
 
 const DESK: Writer = Writer { address: "desk-012@example.jp", ..DR_SUZUKI };
 
@@ -77,5 +81,33 @@ stories! {
         let tanaka = Writer { address: "tanaka@example.jp", ..DR_SUZUKI };
         let late = center.exchange(&tanaka.writes("", "OK\n").to(&question.reply_to)).await;
         assert_eq!(kinds(&late), [("confirm-expired", "tanaka@example.jp")]);
+    }
+
+    async fn no_other_door_opens_the_account_of_a_group(center: &mut Center) {
+        // On the roll of a society, and a person of another study: the account is one.
+        center.activate(&super::members::named(), Stage::Production).await;
+        super::members::admit(center, "members", &[DESK.address]).await;
+        center.settle().await;
+        let person = edited(&samples::cygnus(), "study.toml", "\"mori@example.jp\"", "\"mori@example.jp\", \"desk-012@example.jp\"");
+        center.activate(&person, Stage::Production).await;
+        let url = center.process.calendar.desk.public_url.clone();
+        let header = axum::http::HeaderName::from_static("x-mail");
+        let from = vec![std::net::IpAddr::from([127, 0, 0, 1])];
+        let proxy = ProxyTerms { header, from, secret: SecretString::from("open sesame"), name: "GakuNin".to_owned() };
+        let ways = Ways { provider: None, proxy: Some(proxy) };
+        let pages = Arc::new(Served::start(routes(center, center.clock.clone(), &url, ways)).await);
+        let get = format!(
+            "GET /sign-in/proxy?to=members&lang=en HTTP/1.1\r\nHost: h\r\nConnection: close\r\nX-Mail: {}\r\nX-Hagaki-Proxy: open sesame\r\n\r\n",
+            DESK.address
+        );
+        // Before anybody shares the address it is let in.
+        assert_eq!(pages.ask(&get).await.status, 303);
+        center.activate(&shared(), Stage::Production).await;
+        let refused = pages.ask(&get).await;
+        assert!(refused.status == 403 && refused.body.contains("shared by a group"), "{refused:?}");
+        ask(&pages, DESK.address).await;
+        assert_eq!(kinds(&letters(center, 1).await), [("group-confirm", DR_SUZUKI.address)]);
+        let by_mail = center.exchange(&Writer { study: "cygnus", ..DESK }.writes("link", "please")).await;
+        assert_eq!(kinds(&by_mail), [("group-confirm", DR_SUZUKI.address), ("link-asked", DESK.address)]);
     }
 }
