@@ -20,10 +20,17 @@ use crate::store::account_act::{self, ActRow, OWNER};
 /// The database; a template that cannot state the letter.
 pub async fn step(shelf: &Shelf, means: Means<'_>) -> Result<bool, Failure> {
     let waiting = account_act::untold(shelf.store(), limits::CALENDAR_BATCH).await?;
+    let mut failed = None;
+    // One that cannot be written holds up nobody else's.
     for id in &waiting {
-        tell(shelf, means, id).await?;
+        if let Err(failure) = tell(shelf, means, id).await {
+            failed = Some(failure);
+        }
     }
-    Ok(!waiting.is_empty())
+    match failed {
+        Some(failure) => Err(failure),
+        None => Ok(!waiting.is_empty()),
+    }
 }
 
 async fn tell(shelf: &Shelf, means: Means<'_>, id: &Mark) -> Result<(), Failure> {
