@@ -320,6 +320,9 @@ pub const ADDRESS_BYTES: usize = 254;
 pub const ANSWERS_PER_HOUR: i64 = 30;
 /// Most answers, assignments aside, that one sender gets in a day.
 pub const ANSWERS_PER_DAY: i64 = 100;
+/// So many more in an hour, and twice that in a day, where a patient may wait for the answer: an arm is to be told, another kit to be
+/// had, or one of our questions was answered.
+pub const URGENT_ANSWERS_PER_HOUR: i64 = 30;
 /// Most notices of held mails that one coordinator gets in an hour.
 pub const HOLD_NOTICES_PER_HOUR: i64 = 6;
 /// How long a one-time reply token is good, in seconds (3 days).

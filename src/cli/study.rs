@@ -450,10 +450,13 @@ fn list(installation: &Installation, output: Output) -> anyhow::Result<End> {
             );
         } else {
             println!(
-                "{:<20} {:<12} {:<7} {:>16}  bundle version {}",
+                "{:<20} {:<12} {:<16} {:>16}  bundle version {}",
                 row.slug,
                 row.stage.key(),
-                row.state.key(),
+                match row.enrollment_ended_at {
+                    Some(_) if row.state == State::Open => "enrollment ended",
+                    _ => row.state.key(),
+                },
                 counted(row.subjects, "subject"),
                 row.bundle_version
             );

@@ -354,6 +354,17 @@ impl Kind {
         self.is_assignment() || matches!(self, Kind::Unblinded | Kind::KitReplaced)
     }
 
+    /// Which goes first: the smaller. Somebody waits for an answer; a notice can wait for it.
+    pub const fn priority(self) -> i64 {
+        if self.must_arrive() {
+            0
+        } else if self.answers() {
+            1
+        } else {
+            2
+        }
+    }
+
     /// Whether it answers a mail, rather than being written unasked (RFC 3834 section 5).
     pub const fn answers(self) -> bool {
         matches!(self.audience(), Audience::Sender | Audience::Entitled) || matches!(self, Kind::Balance)

@@ -462,7 +462,8 @@ fn of_randomization(
     let instrument = study.find_instrument(&own.instrument)?;
     let form = invented_form(instrument, enrollment.site, reader.today);
     let (answers, number, key) = (form.canonical(), enrollment.subject, b"sample");
-    let randomized = Randomized { enrollment, own, at: now, allocation: 2, chain: "00", answers: &answers };
+    let randomized =
+        Randomized { enrollment, own, at: now, made_at: "", allocation: 2, chain: "00", answers: &answers };
     let arm = own.arms.first()?;
     let kit = study.kits.iter().find(|kit| kit.arm == arm.code).map_or("K-0002", |kit| kit.code.as_str());
     let open = || {
@@ -495,7 +496,13 @@ fn of_randomization(
         Kind::RandomizationConflict => {
             let then = with_a_gap(form).canonical();
             Facts::RandomizationConflict(RandomizationConflict::new(
-                reader, own, instrument, number, now, &then, &answers,
+                reader,
+                own,
+                instrument,
+                number,
+                now.local(reader.study.zone),
+                &then,
+                &answers,
             ))
         }
         Kind::RandomizationConfirm => {

@@ -9,6 +9,7 @@ use super::{
     rescreen, visitor,
 };
 use crate::domain::answer::Form;
+use crate::domain::deed::Deed;
 use crate::domain::language::Language;
 use crate::domain::request::{Act, Request};
 use crate::domain::study::{Person, Role, Study};
@@ -29,6 +30,8 @@ pub(super) struct Asking<'a> {
     pub(super) arrival: Arrival<'a>,
     pub(super) person: &'a Person,
     pub(super) language: Language,
+    /// Whether somebody may wait for the answer to treat a patient, or answers a question of ours.
+    pub(super) urgent: bool,
 }
 
 impl<'a> Asking<'a> {
@@ -82,7 +85,7 @@ impl<'a> Asking<'a> {
         letter: Outgoing,
         settled: Settled,
     ) -> Result<Settled, Failure> {
-        if !budget_left(ledger, self.means, self.arrival.sender).await? {
+        if !self.arrival.released && !budget_left(ledger, self.means, self.arrival.sender, self.urgent).await? {
             return Ok(self.held("reply-budget"));
         }
         let inbox_id = Some(self.arrival.inbox_id);
@@ -111,7 +114,8 @@ pub async fn accept(
         .chain(request.person.is_empty().then_some(&stranger))
         .find(|person| person.id == request.person)
         .ok_or_else(|| Failure::Contradiction(format!("{} is not in study {}", request.person, study.slug)))?;
-    let asking = Asking { shelved, means, arrival, person, language: request.language };
+    let asking =
+        Asking { shelved, means, arrival, person, language: request.language, urgent: is_urgent(&request.act) };
     // One writer per study from here on: what is looked up below cannot change under us.
     ledger.lock(shelved).await?;
     match ledger.first_sight(shelved.id, arrival, means.now).await? {
@@ -335,11 +339,22 @@ pub(super) async fn load(ledger: &mut Ledger<'_>, subject_id: i64) -> Result<Enr
     Ok(Enrolled { facts, ..Enrolled::load(&mut ledger.tx, subject).await? })
 }
 
-/// Whether one more answer may go to this sender: every sender has a budget, so that two machines cannot talk for ever.
-async fn budget_left(ledger: &mut Ledger<'_>, means: Means<'_>, sender: &str) -> Result<bool, Failure> {
+/// Whether somebody may wait for the answer to treat a patient, or answers a question of ours.
+fn is_urgent(act: &Act) -> bool {
+    match act {
+        Act::Deed(wanted) => matches!(wanted.deed, Deed::Unblind | Deed::ReplaceKit),
+        Act::Confirm(_) | Act::Unconfirmed(_) => true,
+        _ => false,
+    }
+}
+
+/// Whether one more answer may go to this sender: every sender has a budget, so that two machines cannot talk for ever. Harmless
+/// answers use nothing up of what is kept for urgent ones, and a mail that a person let go is answered in any case.
+async fn budget_left(ledger: &mut Ledger<'_>, means: Means<'_>, sender: &str, urgent: bool) -> Result<bool, Failure> {
     let kinds: Vec<&str> =
         Kind::ALL.into_iter().filter(|kind| kind.answers() && !kind.must_arrive()).map(Kind::key).collect();
-    for (seconds, most) in [(3600, limits::ANSWERS_PER_HOUR), (24 * 3600, limits::ANSWERS_PER_DAY)] {
+    let more = if urgent { limits::URGENT_ANSWERS_PER_HOUR } else { 0 };
+    for (seconds, most) in [(3600, limits::ANSWERS_PER_HOUR + more), (24 * 3600, limits::ANSWERS_PER_DAY + 2 * more)] {
         let since = means.now.plus_seconds(-seconds);
         if outbox::count_recent(ledger.outbox().await?, sender, &kinds, since).await? >= most {
             return Ok(false);

@@ -56,6 +56,16 @@ pub(super) fn form_of<'a>(study: &'a Study, own: &Randomization) -> Result<&'a I
         .ok_or_else(|| Failure::Contradiction(format!("the instrument {} is absent", own.instrument)))
 }
 
+/// When a further allocation was made, in the study's zone, as letters tell it: what was imported by the history, what was given by hand
+/// by the day it was given, which nobody who is blinded is told.
+pub(super) fn told_at(study: &Study, further: &Further) -> String {
+    let hidden = further.by_hand() && study.blinding == Blinding::Blinded;
+    match further.allocated.filter(|_| !hidden) {
+        Some(allocated) => allocated.local(study.zone),
+        None => further.allocation.allocated_at.local(study.zone),
+    }
+}
+
 /// The items in which what is sent now differs from what was sent for an allocation; of one that was imported only what it needed is
 /// on file.
 pub(super) fn differing<'a>(

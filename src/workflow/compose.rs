@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::accept::Asking;
 use super::enroll::{Enrolled, Further};
 use super::shelf::ShelvedStudy;
-use super::{Arrival, Failure, Means, Operator};
+use super::{Arrival, Failure, Means, Operator, again};
 use crate::domain::allocation::Origin;
 use crate::domain::answer::Form;
 use crate::domain::language::Language;
@@ -67,7 +67,7 @@ impl Outgoing {
             raw: &self.raw,
             masked: self.masked.as_deref(),
             personal: self.personal,
-            priority: priority(self.kind),
+            priority: self.kind.priority(),
             created_at: at,
             next_attempt_at: at,
             inbox_id,
@@ -298,17 +298,6 @@ pub async fn post(
     Ok(())
 }
 
-/// Somebody waits for an answer; a notice can wait for it.
-const fn priority(kind: Kind) -> i64 {
-    if kind.must_arrive() {
-        0
-    } else if kind.answers() {
-        1
-    } else {
-        2
-    }
-}
-
 /// Whether an assignment is told for the first time, again because the registration came again, or on request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Telling {
@@ -420,7 +409,8 @@ fn each_further(
         let own = study.find_randomization(&given.randomization).ok_or_else(|| no_randomization(given))?;
         let (answers, chain) = (further.answers()?, further.digest());
         let (at, allocation) = (given.allocated_at, given.number.unsigned_abs());
-        call(Randomized { enrollment, own, at, allocation, chain: &chain, answers: &answers }, further)?;
+        let made_at = &again::told_at(study, further);
+        call(Randomized { enrollment, own, at, made_at, allocation, chain: &chain, answers: &answers }, further)?;
     }
     Ok(())
 }

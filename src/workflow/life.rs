@@ -523,6 +523,8 @@ pub async fn purge(store: &Store, slug: &str, act: Act<'_>, dice: &dyn Dice) -> 
     let (secret, secret_digest) = fresh_secret(dice);
     study::purge(&mut tx, row.id, &secret, &secret_digest, act.at).await?;
     planned::withdraw_all(&mut tx, row.id, act.at, "the study was purged").await?;
+    // The rehearsal begins anew, and with it enrollment.
+    study::set_enrollment(&mut tx, row.id, None, act.at).await?;
     let stored = bundle::load(&mut tx, row.id, row.bundle_version).await?;
     let defined = super::shelf::definition_of(&row, &stored.digest, &stored.files)?;
     list_kits(&mut tx, row.id, &secret, defined.kits.iter()).await?;

@@ -183,8 +183,16 @@ async fn again(
     let (tx, page) = ledger.lock(asking.shelved).await?;
     append(tx, page, asking.means, &asking.person.id, "conflict", &body).await?;
     let number = asking.study().subject_number(enrolled.subject.number);
-    let at = further.allocation.allocated_at;
-    let facts = RandomizationConflict::new(&asking.reader(), own, instrument, &number, at, &then, &now);
+    let at = again::told_at(asking.study(), further);
+    // Of an allocation that was imported only what it needed is on file: what was never sent does not differ.
+    let of = |values: &BTreeMap<String, String>| -> BTreeMap<String, String> {
+        values
+            .iter()
+            .filter(|(item, _)| items.contains(item))
+            .map(|(item, value)| (item.clone(), value.clone()))
+            .collect()
+    };
+    let facts = RandomizationConflict::new(&asking.reader(), own, instrument, &number, at, &of(&then), &of(&now));
     let settled = Settled { subject_id: Some(enrolled.subject.id), ..asking.settled("reply_error", "conflict") };
     asking.reply(ledger, about(asking, enrolled), Facts::RandomizationConflict(facts), settled).await
 }

@@ -230,6 +230,7 @@ fn a_study_lives_and_programs_can_read_it() {
     let ended = |place: &Place| place.ends(0, "study show aurora --json").json()["enrollment_ended"].clone();
     place.ends(0, "study end-enrollment aurora");
     assert!(ended(&place).is_string());
+    assert!(place.ends(0, "study list").out.contains(" enrollment ended "));
     place.ends(1, "study end-enrollment aurora");
     let shown = place.ends(0, "study show aurora").out;
     assert!(shown.contains("(open; enrollment ended "), "{shown}");

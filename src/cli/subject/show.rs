@@ -154,11 +154,14 @@ impl View<'_> {
         let rules = study.find_randomization(id);
         let title = rules.map_or(id, |rules| rules.title.in_language(self.language));
         page.form(&format!("{title} ({id})"));
-        let at = match own.allocated {
-            Some(at) => format!("at {}, by hand", at.local(study.zone)),
-            None => format!("at {}", own.allocation.allocated_at.local(study.zone)),
+        let at = own.allocated.map_or_else(|| own.allocation.allocated_at.local(study.zone), |at| at.local(study.zone));
+        let how = match own.allocation.origin {
+            Origin::Imported => "elsewhere; its history was imported".to_string(),
+            Origin::Forced => format!("by hand; asked for by {}", self.person(&own.request.person)),
+            Origin::Drawn => format!("asked for by {}", self.person(&own.request.person)),
         };
-        page.line("allocated", &format!("{at}; asked for by {}", self.person(&own.request.person)));
+        let mark = if own.allocation.origin == Origin::Drawn { ";" } else { "," };
+        page.line("allocated", &format!("at {at}{mark} {how}"));
         if let Some(arm) = self.arm(&own.allocation) {
             page.line("arm", &self.arm_named(&arm));
         }

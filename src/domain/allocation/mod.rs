@@ -114,7 +114,7 @@ pub enum Fault {
     #[error("\"{0}\" is no arm of the scheme")]
     UnknownArm(String),
     /// The slot is absent where the scheme needs one, or is none of the arm's.
-    #[error("the slot of the arm \"{0}\" is missing or wrong")]
+    #[error("the slot of the arm \"{0}\" is missing or wrong: of an arm with ratio r the slots are 0 to r - 1")]
     Slot(String),
     /// The block size is absent where a block opens, is none of the scheme's, or differs from the open block's.
     #[error("the block size is missing or wrong")]

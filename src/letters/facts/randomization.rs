@@ -26,6 +26,8 @@ pub struct Randomized<'a> {
     pub own: &'a Randomization,
     /// When it was recorded.
     pub at: Instant,
+    /// When it was made, in words, where that was earlier and may be told; else empty.
+    pub made_at: &'a str,
     /// Number of the allocation in the study: their order, which is no secret.
     pub allocation: u64,
     /// Digest of its audit entry, in lower-case hexadecimal.
@@ -40,7 +42,7 @@ impl Randomized<'_> {
     }
 
     fn at(&self) -> String {
-        self.at.local(self.enrollment.study.zone)
+        if self.made_at.is_empty() { self.at.local(self.enrollment.study.zone) } else { self.made_at.to_string() }
     }
 
     fn shown(&self, language: Language) -> Vec<Shown> {
@@ -264,14 +266,14 @@ impl RandomizationConflict {
         own: &Randomization,
         instrument: &Instrument,
         subject: &str,
-        at: Instant,
+        at: String,
         registered: &BTreeMap<String, String>,
         sent: &BTreeMap<String, String>,
     ) -> RandomizationConflict {
         RandomizationConflict {
             subject: short(subject),
             randomization: short(own.title.in_language(reader.language)),
-            randomized_at: at.local(reader.study.zone),
+            randomized_at: at,
             differences: differences(reader, instrument, registered, sent, true),
         }
     }

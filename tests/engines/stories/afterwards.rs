@@ -355,9 +355,14 @@ stories! {
 
         // Both are known: the same again tells what was, other data change nothing, and the next is drawn behind them.
         let same = response_form("CYGNUS-0003").replace("2027-01-12", "2026-11-10");
-        assert_eq!(center.answer(&DR_MORI.writes("割付", &same)).await.kind, "randomized-before-open");
+        let told = center.answer(&DR_MORI.writes("割付", &same)).await;
+        assert!(told.kind == "randomized-before-open" && told.text.contains("2026-08-01"), "{}", told.text);
         let other = same.replace("score: 23", "score: 16");
-        assert_eq!(center.answer(&DR_MORI.writes("割付", &other)).await.kind, "randomization-conflict");
+        let conflict = center.answer(&DR_MORI.writes("割付", &other)).await;
+        assert!(conflict.kind == "randomization-conflict" && conflict.text.contains("2026-08-01"), "{}", conflict.text);
+        // Of the history only what the allocation looked at is on file: nothing else differs.
+        assert!(conflict.text.contains("重症度") && !conflict.text.contains("効果あり"), "{}", conflict.text);
+        assert!(center.answer(&DR_MORI.writes("照会 CYGNUS-0003", "")).await.text.contains("2026-08-01"));
         assert_eq!(center.answer(&DR_MORI.writes("登録", &cygnus_form("201", "201-002"))).await.kind, "duplicate-open");
         center.exchange(&DR_MORI.writes("割付", &same.replace("CYGNUS-0003", "CYGNUS-0004"))).await;
         assert_eq!(reason(center).await, "randomized");

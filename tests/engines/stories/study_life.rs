@@ -94,6 +94,7 @@ stories! {
         for letter in &letters {
             assert!(letter.subject.contains("TEST") && letter.text.contains("TEST"), "{}\n{}", letter.subject, letter.text);
         }
+        life::set_enrollment(center.store(), "borealis", true, center.act("tried")).await.unwrap();
         // A mail that is held is one of the rehearsal's too.
         center.exchange(&form.mended("101-001", "101-002").vouched(Vouched::Nothing)).await;
         let purged = life::purge(center.store(), "borealis", center.act("done"), &*center.dice).await.unwrap();

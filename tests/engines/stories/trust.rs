@@ -196,4 +196,31 @@ stories! {
         center.wind(3601);
         assert_eq!(center.answer(&DR_YAMADA.writes("使い方", "")).await.kind, "help");
     }
+
+    async fn an_emergency_is_answered_however_much_was_asked_before(center: &mut Center) {
+        borealis(center).await;
+        center.exchange(&DR_KOBAYASHI.writes("登録", &borealis_form("101", "101-001"))).await;
+        for _ in 0..limits::ANSWERS_PER_HOUR {
+            center.exchange(&DR_KOBAYASHI.writes("使い方", "")).await;
+        }
+        center.exchange(&DR_KOBAYASHI.writes("使い方", "")).await;
+        assert_eq!(reason(center).await, "reply-budget");
+        let held = center.last_mail().await.id;
+
+        let unblind = DR_KOBAYASHI.writes("開鍵", "症例番号: BOREALIS-0001\n理由: アナフィラキシー\n");
+        let asked = center.answer(&unblind).await;
+        assert_eq!(asked.kind, "deed-confirm");
+        let told = center.exchange(&ok(&asked, &unblind)).await;
+        assert!(told.iter().any(|letter| letter.kind == "unblinded" && letter.to == DR_KOBAYASHI.address), "{:?}", kinds(&told));
+        let kit = center.answer(&DR_KOBAYASHI.writes("キット交換", "症例番号: BOREALIS-0001\n理由: 破損\n")).await;
+        assert_eq!(kit.kind, "deed-confirm");
+        // A person who lets a mail go decided that it is answered.
+        release(center, held).await;
+        assert_eq!(kinds(&center.settle().await), [("help", DR_KOBAYASHI.address)]);
+        // Nor do two machines talk for ever so.
+        for _ in 0..limits::URGENT_ANSWERS_PER_HOUR {
+            center.exchange(&DR_KOBAYASHI.writes("開鍵", "理由: ショック\n")).await;
+        }
+        assert_eq!(reason(center).await, "reply-budget");
+    }
 }
