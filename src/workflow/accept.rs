@@ -5,8 +5,8 @@ use super::enroll::{self, Application, Confirmed, Enrolled, Enrollment};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
 use super::{
-    Arrival, Failure, Held, Means, Operator, Settled, balance, by_mail, confirm, deed, notices, proof, randomize,
-    rescreen, visitor,
+    Arrival, Failure, Held, Means, Operator, Settled, apart, balance, by_mail, confirm, deed, notices, proof,
+    randomize, rescreen, visitor,
 };
 use crate::domain::answer::Form;
 use crate::domain::deed::Deed;
@@ -119,21 +119,20 @@ pub async fn accept(
     // One writer per study from here on: what is looked up below cannot change under us.
     ledger.lock(shelved).await?;
     match ledger.first_sight(shelved.id, arrival, means.now).await? {
-        FirstSight::Same(first) if first != arrival.inbox_id => return Box::pin(repeat(ledger, asking, first)).await,
+        FirstSight::Same(first) if first != arrival.inbox_id => return apart(|| repeat(ledger, asking, first)).await,
         FirstSight::Different(_) => return Ok(asking.held("message-id-reused")),
         FirstSight::New | FirstSight::Same(_) => {}
     }
     match &request.act {
-        // On the heap: what a request waits in grows with every use case, and the stack of a worker does not.
-        Act::Enroll(form) => Box::pin(enrollment(ledger, asking, form, Confirmed::NotYet)).await,
-        Act::Randomize(wanted) => Box::pin(randomize::randomize(ledger, asking, wanted, Confirmed::NotYet)).await,
-        Act::Deed(wanted) => Box::pin(deed::deed(ledger, asking, wanted, Confirmed::NotYet)).await,
-        Act::Confirm(token) => Box::pin(confirm::confirm(ledger, asking, token)).await,
+        Act::Enroll(form) => apart(|| enrollment(ledger, asking, form, Confirmed::NotYet)).await,
+        Act::Randomize(wanted) => apart(|| randomize::randomize(ledger, asking, wanted, Confirmed::NotYet)).await,
+        Act::Deed(wanted) => apart(|| deed::deed(ledger, asking, wanted, Confirmed::NotYet)).await,
+        Act::Confirm(token) => apart(|| confirm::confirm(ledger, asking, token)).await,
         Act::Unconfirmed(token) => confirm::unconfirmed(ledger, asking, token).await,
-        Act::Link => Box::pin(visitor::link(ledger, asking)).await,
-        Act::SurveyForm => Box::pin(by_mail::blank(ledger, asking)).await,
-        Act::Respond(form) => Box::pin(by_mail::take(ledger, asking, form)).await,
-        Act::Status(wanted) => Box::pin(status(ledger, asking, wanted.as_deref())).await,
+        Act::Link => apart(|| visitor::link(ledger, asking)).await,
+        Act::SurveyForm => apart(|| by_mail::blank(ledger, asking)).await,
+        Act::Respond(form) => apart(|| by_mail::take(ledger, asking, form)).await,
+        Act::Status(wanted) => apart(|| status(ledger, asking, wanted.as_deref())).await,
         Act::Balance => {
             if !balance::may_know(study, person) {
                 let facts = Facts::NotEntitled(NotEntitled::new(&request.act));
@@ -167,7 +166,7 @@ pub(super) async fn enrollment(
         return Err(Failure::Contradiction(format!("study {} registers nobody", shelved.study.slug)));
     }
     let application = Application { person, form, confirmed };
-    match Box::pin(enroll::enroll(ledger, shelved, means, arrival.into(), application)).await? {
+    match apart(|| enroll::enroll(ledger, shelved, means, arrival.into(), application)).await? {
         Enrollment::Enrolled(enrolled) => enrolled_now(ledger, asking, form, &enrolled),
         Enrollment::Duplicate(enrolled) => {
             let settled =

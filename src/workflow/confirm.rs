@@ -13,7 +13,7 @@ use super::group::{self, WaitingGroup};
 use super::ledger::Ledger;
 use super::randomize::{self, WaitingRandomization};
 use super::shelf::ShelvedStudy;
-use super::{Failure, Means, Settled};
+use super::{Failure, Means, Settled, apart};
 use crate::domain::answer::{self, Form, Line};
 use crate::domain::chain::Sha256Digest;
 use crate::domain::kept::{Column, Kept, Place};
@@ -118,26 +118,26 @@ pub(super) async fn confirm(ledger: &mut Ledger<'_>, asking: Asking<'_>, secret:
         // Nobody else's reply spends it.
         Waiting::Respond(waiting) if waiting.is_of(asking) => {
             return match spend(ledger, asking, &row).await? {
-                Some(_) => Box::pin(by_mail::resume(ledger, asking, waiting, &digest)).await,
+                Some(_) => apart(|| by_mail::resume(ledger, asking, waiting, &digest)).await,
                 None => expired(ledger, asking).await,
             };
         }
         Waiting::Respond(_) => return expired(ledger, asking).await,
         Waiting::Group(waiting) => {
             return match spend(ledger, asking, &row).await? {
-                Some(confirmed) => group::resume(ledger, asking, waiting, confirmed).await,
+                Some(confirmed) => apart(|| group::resume(ledger, asking, waiting, confirmed)).await,
                 None => expired(ledger, asking).await,
             };
         }
         Waiting::Deed(waiting) => {
             return match spend(ledger, asking, &row).await? {
-                Some(confirmed) => Box::pin(deed::resume(ledger, asking, waiting, confirmed)).await,
+                Some(confirmed) => apart(|| deed::resume(ledger, asking, waiting, confirmed)).await,
                 None => expired(ledger, asking).await,
             };
         }
         Waiting::Randomization(waiting) => {
             return match spend(ledger, asking, &row).await? {
-                Some(confirmed) => Box::pin(randomize::resume(ledger, asking, waiting, confirmed)).await,
+                Some(confirmed) => apart(|| randomize::resume(ledger, asking, waiting, confirmed)).await,
                 None => expired(ledger, asking).await,
             };
         }
@@ -146,7 +146,7 @@ pub(super) async fn confirm(ledger: &mut Ledger<'_>, asking: Asking<'_>, secret:
         // The reply came twice: whoever is on file gets the same answer again, and nothing new is begun.
         let known = super::enroll::find_known(ledger, shelved, person, &form).await?;
         return match known {
-            Some(_) => enrollment(ledger, asking, &form, Confirmed::ByReply).await,
+            Some(_) => apart(|| enrollment(ledger, asking, &form, Confirmed::ByReply)).await,
             None => expired(ledger, asking).await,
         };
     }
@@ -154,7 +154,7 @@ pub(super) async fn confirm(ledger: &mut Ledger<'_>, asking: Asking<'_>, secret:
         return expired(ledger, asking).await;
     }
     pending::record_used(&mut ledger.tx, &digest, means.now).await?;
-    enrollment(ledger, asking, &form, Confirmed::ByReply).await
+    apart(|| enrollment(ledger, asking, &form, Confirmed::ByReply)).await
 }
 
 /// Spends a token. What was done by a spent one is told again; it begins nothing new. None where its time is over.

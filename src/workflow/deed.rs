@@ -12,7 +12,7 @@ use super::accept::{self, Asking};
 use super::compose::{self, Addressing};
 use super::enroll::{self, Confirmed, Enrolled};
 use super::ledger::Ledger;
-use super::{Failure, Settled, confirm, kit_deed, note, rescreen, unblind};
+use super::{Failure, Settled, apart, confirm, kit_deed, note, rescreen, unblind};
 use crate::domain::deed::{Deed, Lack, Wanted};
 use crate::domain::language::Language;
 use crate::domain::request::Act;
@@ -94,12 +94,12 @@ pub(super) async fn deed(
     }
     let enrolled = accept::load(ledger, found.id).await?;
     match wanted.deed {
-        Deed::Unblind => Box::pin(unblind::by_mail(ledger, asking, wanted, &enrolled, confirmed)).await,
+        Deed::Unblind => apart(|| unblind::by_mail(ledger, asking, wanted, &enrolled, confirmed)).await,
         Deed::Withdraw | Deed::Correct | Deed::InError | Deed::Ineligible => {
-            Box::pin(note::by_mail(ledger, asking, wanted, &enrolled, confirmed)).await
+            apart(|| note::by_mail(ledger, asking, wanted, &enrolled, confirmed)).await
         }
         Deed::ReplaceKit | Deed::QuarantineKit => {
-            Box::pin(kit_deed::replace(ledger, asking, wanted, &enrolled, confirmed)).await
+            apart(|| kit_deed::replace(ledger, asking, wanted, &enrolled, confirmed)).await
         }
     }
 }

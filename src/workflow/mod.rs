@@ -71,6 +71,8 @@ pub mod versions;
 pub mod visitor;
 pub mod when;
 
+use std::pin::Pin;
+
 use crate::domain::chain::Sha256Digest;
 use crate::domain::language::Language;
 use crate::domain::seal::{KeyRing, NoKey, Unopened};
@@ -258,4 +260,11 @@ impl Failure {
             _ => false,
         }
     }
+}
+
+/// A step on the heap: what a request waits in grows with every use case, and the stack of a worker does not. It is made there, too; what
+/// is made first and then moved takes its room on the stack of everybody who waits for it.
+#[inline(never)]
+fn apart<F: Future>(step: impl FnOnce() -> F) -> Pin<Box<F>> {
+    Box::pin(step())
 }
