@@ -9,6 +9,7 @@ use hagaki::workflow::credentials::{self, Form, Terms};
 use html5gum::{Token, Tokenizer};
 use mail_parser::MessageParser;
 
+use super::cases::Visit;
 use super::survey::{invite, link_in, once, responses, serve};
 use super::*;
 use crate::browser::Page;
@@ -33,14 +34,75 @@ fn hostile() -> Bundle {
     Bundle::from_files(files)
 }
 
+/// One item of every kind, with every text that one can have; an answer stands in the label of the next.
+fn every_kind() -> String {
+    let quoted = HOSTILE.replace('"', "\\\"");
+    let wording = |text: &str| format!("{{ ja = \"{text}{quoted}\", en = \"{text}{quoted}\" }}");
+    let choices = |other: &str| {
+        let choice = |code: &str, more: &str| format!("{{ code = \"{code}\", label = {}{more} }}", wording(code));
+        format!("choices = [{}, {}]\n", choice("a", ""), choice("b", other))
+    };
+    let own = |kind: &str| match kind {
+        "integer" | "decimal" => {
+            format!("unit = {}\nhard = {{ min = 0, max = 9 }}\nsoft = {{ min = 3, max = 9 }}\n", wording("u"))
+        }
+        "choice" | "choices" => choices(", other = true"),
+        "scale" => "low = 0\nhigh = 3\n".to_owned(),
+        "calculation" => "calculation = \"k_integer + 1\"\n".to_owned(),
+        _ => String::new(),
+    };
+    let item = |id: &str, kind: &str, label: &str, more: &str| {
+        let help = if matches!(kind, "heading" | "calculation") {
+            String::new()
+        } else {
+            format!("help = {}\n", wording("help"))
+        };
+        format!(
+            "[[items]]\nid = \"{id}\"\nkind = \"{kind}\"\nlabel = {}\n{help}{}{more}\n",
+            wording(&format!("{label}{id} ")),
+            own(kind)
+        )
+    };
+    let kinds = [
+        "note",
+        "integer",
+        "decimal",
+        "date",
+        "time",
+        "datetime",
+        "yesno",
+        "choice",
+        "choices",
+        "scale",
+        "file",
+        "heading",
+        "calculation",
+    ];
+    let mut text = format!("title = {}\n\n{}", wording(""), item("k_text", "text", "", "required = true\n"));
+    for kind in kinds {
+        text += &item(&format!("k_{kind}"), kind, "", "");
+    }
+    let row = |id: &str| {
+        format!(
+            "[[items]]\nid = \"{id}\"\nkind = \"choice\"\nmatrix = \"m\"\nlabel = {}\n{}\n",
+            wording(id),
+            choices("")
+        )
+    };
+    text += &(row("k_row_1") + &row("k_row_2"));
+    text += &item("k_page", "heading", "", "page = true\n");
+    text += &item("k_piped", "text", "{{k_text}} {{k_choice}} ", "");
+    text + &format!("[[checks]]\nid = \"hostile\"\nrule = \"k_integer != 7\"\nmessage = {}\n", wording(""))
+}
+
 /// Elements and attributes that our pages are made of; whatever else is found came from a text.
-const ELEMENTS: [&str; 45] = [
+const ELEMENTS: [&str; 46] = [
     "html", "head", "meta", "title", "link", "body", "a", "header", "p", "button", "nav", "main", "h1", "h2", "h3",
     "form", "input", "section", "ul", "li", "div", "fieldset", "legend", "label", "span", "textarea", "table", "thead",
     "tbody", "tr", "th", "td", "dl", "dt", "dd", "strong", "footer", "progress", "select", "option", "br", "small",
-    "em", "datalist", "ol",
+    "em", "datalist", "ol", "del",
 ];
-const ATTRIBUTES: [&str; 49] = [
+const ATTRIBUTES: [&str; 50] = [
     "lang",
     "charset",
     "name",
@@ -89,6 +151,7 @@ const ATTRIBUTES: [&str; 49] = [
     "accept",
     "data-follows",
     "data-more",
+    "data-most",
     "data-restored",
 ];
 
@@ -187,6 +250,92 @@ stories! {
         guarded(&sent);
         sound(&pages.get(&sent.location()).await);
         sound(&pages.get(&format!("{path}?lang=%22%3E%3Cscript%3E&receipt=%3Cscript%3E&mend=%3Cimg%3E")).await);
+    }
+
+    async fn every_kind_of_item_shows_hostile_texts_as_texts(center: &mut Center) {
+        let mut files = edited(&once(), "study.toml", "review = false", "review = true").files().clone();
+        files.insert("instruments/weekly.toml".to_owned(), every_kind());
+        let survey = Bundle::from_files(files);
+        center.activate(&survey, Stage::Production).await;
+        let mut files = hagaki::definition::samples::aurora().files().clone();
+        files.insert("instruments/adverse_event.toml".to_owned(), every_kind());
+        let staff = Bundle::from_files(files);
+        center.activate(&staff, Stage::Production).await;
+        let issued = invite(center, 1, None).await;
+        center.settle().await;
+        let pages = std::sync::Arc::new(super::members::serve(center).await);
+        let path = link_in(issued[0].link.as_deref().unwrap());
+        let good = [
+            ("k_text", HOSTILE), ("k_note", TYPED), ("k_integer", "2"), ("k_decimal", "4"), ("k_date", "2026-11-01"), ("k_time", "12:30"),
+            ("k_datetime", "2026-11-01 12:30"), ("k_yesno", "yes"), ("k_choice", "b"), ("k_choice_other", HOSTILE), ("k_choices", "a"),
+            ("k_choices", "b"), ("k_choices_other", TYPED), ("k_scale", "1"), ("k_row_1", "a"), ("k_row_2", "b"),
+        ];
+        let bad = good.map(|(id, _)| (id, HOSTILE));
+        for language in ["en", "ja"] {
+            let first = pages.get(&format!("{path}?lang={language}")).await;
+            let text = sound(&first);
+            assert!(text.matches(HOSTILE).count() > 20, "{text}");
+            let faulty = pages.fill(&path, &first, &bad, "answer").await;
+            assert_eq!(faulty.status, 422);
+            sound(&faulty);
+            let hidden = first.hidden();
+            let fields: Vec<(&str, &str)> = hidden.iter().map(|(name, value)| (name.as_str(), value.as_str())).chain(good).collect();
+            // A file that is called so, and is none of what is taken.
+            let called = format!("{HOSTILE}.pdf").replace('"', "%22");
+            let refused = pages.upload(&path, &fields, &[("k_file", &called, HOSTILE.as_bytes())], "answer", "").await;
+            assert_eq!(refused.status, 422, "{refused:?}");
+            sound(&refused);
+            let taken = pages.upload(&path, &fields, &[("k_file", &called, b"%PDF-1.4\n%%EOF\n")], "answer", "").await;
+            let text = sound(&taken);
+            assert!(taken.status == 200 && text.matches(HOSTILE).count() > 3, "{taken:?}");
+            let back = pages.fill(&path, &taken, &[("k_piped", TYPED)], "back").await;
+            assert!(back.status == 200 && sound(&back).contains(".pdf"), "{back:?}");
+            let wrong = pages.fill(&path, &taken, &[("k_integer", "7"), ("k_piped", TYPED)], "answer").await;
+            sound(&wrong);
+            let review = pages.fill(&path, &taken, &[("k_piped", TYPED)], "answer").await;
+            let text = sound(&review);
+            assert!(review.status == 200 && text.matches(HOSTILE).count() > 20 && text.matches(TYPED).count() == 3, "{review:?}");
+            let sent = pages.fill(&path, &review, &[], if language == "ja" { "send" } else { "back" }).await;
+            if language == "ja" {
+                assert_eq!(sent.status, 303, "{sent:?}");
+                sound(&pages.get(&sent.location()).await);
+            }
+        }
+
+        // The same form, filled in by the staff for an event: on the way in, once it is on file, and corrected.
+        center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0001"))).await;
+        let yamada = Visit::begin(center, &pages, "aurora", DR_YAMADA.address).await;
+        let path = "/c/aurora/1/adverse/adverse_event/new";
+        let blank = yamada.see(path).await;
+        sound(&blank);
+        sound(&yamada.fill(path, &blank, &bad, "answer").await);
+        let second = yamada.fill(path, &blank, &good, "answer").await;
+        sound(&second);
+        let review = yamada.fill(path, &second, &[("k_piped", TYPED)], "answer").await;
+        let text = sound(&review);
+        assert!(review.status == 200 && text.matches(HOSTILE).count() > 20, "{review:?}");
+        let sent = yamada.fill(path, &review, &[], "send").await;
+        assert_eq!(sent.status, 303, "{sent:?}");
+        for page in ["/c/aurora/1", "/c/aurora/1/adverse/adverse_event/1"] {
+            sound(&yamada.see(page).await);
+        }
+        let correcting = "/c/aurora/1/adverse/adverse_event/1/correct";
+        let form = yamada.see(correcting).await;
+        sound(&form);
+        let mended = yamada.fill(correcting, &form, &[("k_text", TYPED), ("_reason", HOSTILE)], "answer").await;
+        sound(&mended);
+        assert_eq!(mended.status, 200, "{mended:?}");
+        let review = yamada.fill(correcting, &mended, &[("_reason", HOSTILE)], "answer").await;
+        sound(&review);
+        assert_eq!(review.status, 200, "{review:?}");
+        assert_eq!(yamada.fill(correcting, &review, &[("_reason", HOSTILE)], "send").await.status, 303, "{review:?}");
+        // Its history tells what was blank before, too.
+        let history = yamada.see("/c/aurora/1/adverse/adverse_event/1").await;
+        assert!(history.body.contains("<del>") && history.body.contains("no answer"), "{history:?}");
+        sound(&history);
+        let chart = yamada.see("/c/aurora/1").await;
+        let text = sound(&chart);
+        assert!(text.contains(HOSTILE), "{text}");
     }
 
     async fn names_and_titles_stay_in_their_place_in_letters(center: &mut Center) {
