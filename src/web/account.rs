@@ -30,7 +30,7 @@ use crate::domain::time::Zone;
 use crate::letters::words;
 use crate::limits;
 use crate::store::account_act::{self, ActRow};
-use crate::store::{account, participant, study};
+use crate::store::{account, identity, participant, study};
 use crate::workflow::Failure;
 use crate::workflow::accounts::{self, Asked, Chosen, Entered, Goal, Visitor};
 use crate::workflow::second_factor;
@@ -157,7 +157,7 @@ impl AccountPages {
             "study": { "title": self.tools.desk.display, "tag": "", "test": false },
             "title": PAGES.word(*language, title, &[]), "languages": Language::ALL.map(link), "several": true, "path": path,
             "to": to, "guard": guard, "leave": signed_in.then_some("/sign-out"), "answering": false, "number": 1, "of": 1,
-            "least": limits::PASSWORD_CHARS_LEAST, "problem": null, "news": null, "first": false,
+            "least": limits::PASSWORD_CHARS_LEAST, "problem": null, "news": null, "first": false, "there": null,
         });
         if let (Some(facts), Some(more)) = (facts.as_object_mut(), more.as_object()) {
             facts.extend(more.clone());
@@ -169,6 +169,24 @@ impl AccountPages {
     fn told(&self, status: StatusCode, language: Language, key: &str) -> Response {
         let sheet = Sheet { language, path: "/account", to: None, guard: None, signed_in: false };
         self.respond(status, &sheet, "told", json!({ "told": PAGES.word(language, key, &[]) }))
+    }
+
+    /// That somebody is signed out here, and not at their provider.
+    fn left(&self, language: Language, (name, link): &(String, String)) -> Response {
+        let sheet = Sheet { language, path: "/account", to: None, guard: None, signed_in: false };
+        let told = PAGES.word(language, "left_here", &[("name", name)]);
+        let there = json!({ "link": link, "text": PAGES.word(language, "left_there", &[("name", name)]) });
+        self.respond(StatusCode::OK, &sheet, "told", json!({ "told": told, "there": there }))
+    }
+
+    /// Name of the provider by which somebody who is signed in may have come, and where they sign out there.
+    async fn provider_of(&self, headers: &HeaderMap) -> Result<Option<(String, String)>, Failure> {
+        let Some(provider) = &self.ways.provider else { return Ok(None) };
+        let Some((visitor, _)) = self.visitor(headers).await? else { return Ok(None) };
+        if identity::count(self.tools.shelf.store(), &visitor.account.id).await? == 0 {
+            return Ok(None);
+        }
+        Ok(provider.leaving().await.map(|link| (provider.name().to_string(), link)))
     }
 
     fn unavailable(&self, failure: &Failure, headers: &HeaderMap) -> Response {
@@ -346,13 +364,19 @@ async fn leave(State(pages): State<AccountPages>, headers: HeaderMap, Form(typed
     if !pages.is_ours(&headers, &typed.guard) {
         return pages.told(StatusCode::FORBIDDEN, language(None, &headers), "elsewhere");
     }
-    match account::end_session(pages.tools.shelf.store(), &secret.account_session_digest()).await {
-        Ok(()) => {
-            let cookie = Cookie::Account.write(None, &pages.tools.desk.public_url);
-            ([(header::SET_COOKIE, cookie)], Redirect::to("/sign-in")).into_response()
-        }
-        Err(error) => pages.unavailable(&error.into(), &headers),
-    }
+    let left = async {
+        let language = language(typed.lang.as_deref(), &headers);
+        let there = pages.provider_of(&headers).await?;
+        account::end_session(pages.tools.shelf.store(), &secret.account_session_digest()).await?;
+        let cookie = Cookie::Account.write(None, &pages.tools.desk.public_url);
+        let next = match there {
+            Some(there) => pages.left(language, &there),
+            None => Redirect::to("/sign-in").into_response(),
+        };
+        Ok(([(header::SET_COOKIE, cookie)], next).into_response())
+    };
+    let left: Result<Response, Failure> = left.await;
+    left.unwrap_or_else(|failure| pages.unavailable(&failure, &headers))
 }
 
 /// Signs out everywhere but in this browser.

@@ -5,13 +5,11 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use openidconnect::core::{
-    CoreAuthPrompt, CoreAuthenticationFlow, CoreClient, CoreProviderMetadata, CoreUserInfoClaims,
-};
+use openidconnect::core::{CoreAuthPrompt, CoreAuthenticationFlow, CoreClient, CoreUserInfoClaims};
 use openidconnect::{
     AsyncHttpClient, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret, CsrfToken, HttpRequest,
-    HttpResponse, IssuerUrl, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
-    TokenResponse,
+    HttpResponse, IssuerUrl, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier,
+    ProviderMetadataWithLogout, RedirectUrl, Scope, TokenResponse,
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
@@ -82,7 +80,7 @@ pub struct Provider {
     redirect: RedirectUrl,
     http: Http,
     /// What it told of itself, or that it did not, and when it was asked.
-    told: Mutex<Option<(Instant, Option<CoreProviderMetadata>)>>,
+    told: Mutex<Option<(Instant, Option<ProviderMetadataWithLogout>)>>,
 }
 
 impl std::fmt::Debug for Provider {
@@ -181,6 +179,10 @@ impl Provider {
             }
             Err(error) => return Err(refused(&error)),
         };
+        // A token that was issued to another party is none of ours (OpenID Connect Core 1.0 section 3.1.3.7).
+        if claims.authorized_party().is_some_and(|party| party.as_str() != self.terms.client_id) {
+            return Err(ProviderError::Refused("its ID token was issued to somebody else".to_string()));
+        }
         let subject = claims.subject().as_str();
         if subject.is_empty() || subject.len() > limits::PROVIDER_SUBJECT_BYTES {
             return Err(ProviderError::Refused("what it calls the person is empty or too long".to_string()));
@@ -207,9 +209,24 @@ impl Provider {
         })
     }
 
+    /// Where somebody signs out there as well; none where it does not say so, or was not asked yet: nobody waits for it to sign out here
+    /// (OpenID Connect RP-Initiated Logout 1.0 section 2).
+    pub async fn leaving(&self) -> Option<String> {
+        let told = self.told.lock().await;
+        let (_, known) = told.as_ref()?;
+        let end = known.as_ref()?.additional_metadata().end_session_endpoint.as_ref()?;
+        let mut url = end.url().clone();
+        // What it says of itself leads to no script.
+        if !matches!(url.scheme(), "https" | "http") {
+            return None;
+        }
+        url.query_pairs_mut().append_pair("client_id", &self.terms.client_id);
+        Some(url.into())
+    }
+
     /// What it tells of itself: asked for anew every hour, so that its keys may change. One that did not answer is left alone for a
     /// moment, so that nobody waits behind others who wait for it.
-    async fn metadata(&self, now: Instant) -> Result<CoreProviderMetadata, ProviderError> {
+    async fn metadata(&self, now: Instant) -> Result<ProviderMetadataWithLogout, ProviderError> {
         match &*self.told.lock().await {
             Some((at, Some(known))) if now.seconds_since(*at) < limits::PROVIDER_KNOWN_SECONDS => {
                 return Ok(known.clone());
@@ -223,16 +240,16 @@ impl Provider {
     }
 
     /// Asks it what it tells of itself.
-    async fn ask(&self, now: Instant) -> Result<CoreProviderMetadata, ProviderError> {
+    async fn ask(&self, now: Instant) -> Result<ProviderMetadataWithLogout, ProviderError> {
         let issuer = IssuerUrl::new(self.terms.issuer.clone()).map_err(|error| ProviderError::Away(chain(&error)))?;
-        let fresh = CoreProviderMetadata::discover_async(issuer, &self.http).await;
+        let fresh = ProviderMetadataWithLogout::discover_async(issuer, &self.http).await;
         *self.told.lock().await = Some((now, fresh.as_ref().ok().cloned()));
         fresh.map_err(|error| ProviderError::Away(chain(&error)))
     }
 
     fn client(
         &self,
-        metadata: CoreProviderMetadata,
+        metadata: ProviderMetadataWithLogout,
     ) -> CoreClient<
         openidconnect::EndpointSet,
         openidconnect::EndpointNotSet,

@@ -59,6 +59,12 @@ fn pass_provider(browser: &mut Chromium, person: &str) -> String {
     at_provider(browser, person)
 }
 
+/// Where somebody stands who goes to the provider.
+fn at_provider_after(browser: &mut Chromium) -> String {
+    browser.press("main a.button.second");
+    browser.run("location.pathname").as_str().unwrap().to_owned()
+}
+
 fn at_provider(browser: &mut Chromium, person: &str) -> String {
     browser.run(&format!("document.querySelector('input[name=login]').value = '{person}'"));
     browser.run("document.querySelector('input[name=password]').value = 'any'");
@@ -89,15 +95,27 @@ stories! {
             let path = browser.run("location.pathname + location.search").as_str().unwrap().to_owned();
             browser.fill(&FILLED[1..], "answer");
             let thanks = browser.text();
+            browser.press("footer button");
+            let left = browser.text();
+            browser.look("signed-out-provider");
+            browser.press("main p a[rel=noreferrer]");
+            let there = browser.run("location.pathname + location.search").as_str().unwrap().to_owned();
+            browser.press("button[autofocus]");
+            // Signed out there, too: who they are is asked once more.
+            browser.open(&url);
+            let again = at_provider_after(&mut browser);
             let mut told = Vec::new();
             for person in ["hana-again", "unverified", "stranger"] {
                 let mut browser = Chromium::start();
                 browser.open(&url);
                 told.push(pass_provider(&mut browser, person));
             }
-            (path, form, thanks, told)
+            (path, form, thanks, [left, there, again], told)
         });
-        let (path, form, thanks, told) = seen.await.unwrap();
+        let (path, form, thanks, [left, there, again], told) = seen.await.unwrap();
+        assert!(left.contains("At Example University you may still be signed in"), "{left}");
+        assert_eq!(there, "/session/end?client_id=hagaki");
+        assert!(again.starts_with("/interaction/"), "{again}");
         assert!(path.starts_with("/s/members/form"), "{path}: {form}");
         assert!(thanks.contains("Receipt number"), "{thanks}");
         assert_eq!(identity::count(center.store(), &account(center, HANA).await).await.unwrap(), 1);
