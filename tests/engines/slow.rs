@@ -1,12 +1,14 @@
 //! Clients that take their time: each is let go after a limit that has a name.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::routing::post;
-use hagaki::limits;
+use axum::routing::{get, post};
+use hagaki::{limits, web};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 use crate::browser::Served;
 
@@ -53,4 +55,38 @@ async fn a_client_that_sends_a_byte_a_second_is_let_go() {
     let begun = Instant::now();
     assert_eq!(pages.get("/").await.status, 404);
     assert!(begun.elapsed() < spare);
+}
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_keeps_nobody_waiting() {
+    const LARGE: usize = 64 * 1024 * 1024;
+    let large = async || vec![b'x'; LARGE];
+    let pages = Router::new().route("/large", get(large)).route("/small", get(async || "small"));
+    let listener = web::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let serving = tokio::spawn(web::serve(listener, pages, stopped));
+    let ask = async |path: &str| {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream
+    };
+    let mut lazy = ask("/large").await;
+    let mut first = [0; 12];
+    lazy.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    // Others are answered meanwhile.
+    let mut said = String::new();
+    ask("/small").await.read_to_string(&mut said).await.unwrap();
+    assert!(said.ends_with("small"), "{said}");
+    // Nor does it keep the daemon from stopping: it is cut, with most of the answer unsent.
+    let begun = Instant::now();
+    stop.send(true).unwrap();
+    let most = Duration::from_secs(limits::PAGE_SECONDS + 5);
+    tokio::time::timeout(most, serving).await.expect("it stops in time").unwrap();
+    assert!(begun.elapsed() >= Duration::from_secs(limits::PAGE_SECONDS), "{:?}", begun.elapsed());
+    let mut rest = Vec::new();
+    let _ = lazy.read_to_end(&mut rest).await;
+    assert!(rest.len() < LARGE / 2, "{}", rest.len());
 }
