@@ -9,6 +9,7 @@ use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
+use super::seal::KeyRing;
 use super::survey::Mark;
 use super::time::Dice;
 
@@ -26,6 +27,38 @@ pub struct DraftKey([u8; 32]);
 impl std::fmt::Debug for DraftKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("DraftKey(…)")
+    }
+}
+
+/// Every key by which a draft may have been sealed; the first seals. One that a secret of the writer gives has no others; where nobody
+/// has such a secret, those of the installation's key file do it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DraftKeys {
+    first: DraftKey,
+    older: Vec<DraftKey>,
+}
+
+impl From<DraftKey> for DraftKeys {
+    fn from(first: DraftKey) -> DraftKeys {
+        DraftKeys { first, older: Vec::new() }
+    }
+}
+
+impl DraftKeys {
+    /// Those of an installation; none without a key file.
+    pub fn of_ring(ring: &KeyRing) -> Option<DraftKeys> {
+        let mut keys = ring.derived("hagaki draft").into_iter().map(DraftKey);
+        Some(DraftKeys { first: keys.next()?, older: keys.collect() })
+    }
+
+    /// As [`DraftKey::seal`], by the first.
+    pub fn seal(&self, dice: &dyn Dice, credential: &Mark, plain: &[u8]) -> Vec<u8> {
+        self.first.seal(dice, credential, plain)
+    }
+
+    /// As [`DraftKey::open`], by any.
+    pub fn open(&self, credential: &Mark, sealed: &[u8]) -> Option<Vec<u8>> {
+        std::iter::once(&self.first).chain(&self.older).find_map(|key| key.open(credential, sealed))
     }
 }
 
@@ -86,6 +119,7 @@ impl DraftKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::token::LETTERS;
 
     struct Sevens;
 
@@ -106,6 +140,13 @@ mod tests {
             assert_eq!(own.open(&mark, &sealed[..sealed.len() - 1]), None);
         }
         assert_eq!(own.seal(&Sevens, &mark, b"short").len(), own.seal(&Sevens, &mark, b"somewhat longer").len());
+        let ring = |lines: &[&str]| KeyRing::parse(&lines.join("\n")).unwrap();
+        let [first, second] = [[3; 32], [4; 32]].map(|bytes| LETTERS.encode(&bytes));
+        let before = DraftKeys::of_ring(&ring(&[&first])).unwrap();
+        let sealed = before.seal(&Sevens, &mark, b"answers");
+        assert_eq!(DraftKeys::of_ring(&ring(&[&second, &first])).unwrap().open(&mark, &sealed).unwrap(), b"answers");
+        assert_eq!(DraftKeys::of_ring(&ring(&[&second])).unwrap().open(&mark, &sealed), None);
+        assert_eq!(DraftKeys::of_ring(&KeyRing::default()), None);
         let session = DraftKey::derive("secret", "session");
         assert!(session != own);
         let wrapped = session.wrap(&Sevens, &mark, &own);

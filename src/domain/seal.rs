@@ -152,6 +152,11 @@ impl KeyRing {
         self.0.iter().map(|key| data_encoding::HEXLOWER.encode(&key.name)).collect()
     }
 
+    /// A key of its own for a purpose from each, the one that seals first (HMAC-SHA-256, RFC 2104).
+    pub(super) fn derived(&self, purpose: &str) -> Vec<[u8; KEY_BYTES]> {
+        self.0.iter().map(|key| code(&key.own, &[purpose.as_bytes()])).collect()
+    }
+
     /// Seals bytes for a purpose and a place.
     ///
     /// # Errors

@@ -51,6 +51,7 @@ static PAGES: LazyLock<Pages> = LazyLock::new(|| {
         ("withdraw", include_str!("../../templates/pages/cases/withdraw.hbs")),
         ("again", include_str!("../../templates/pages/cases/again.hbs")),
         ("told", include_str!("../../templates/pages/cases/told.hbs")),
+        ("over", include_str!("../../templates/pages/survey/over.hbs")),
     ];
     let words = [
         (Language::En, include_str!("../../templates/pages/en/cases.toml")),
@@ -186,7 +187,7 @@ impl CasePages {
 
     /// Who comes to a page of a study to look at it; what the study demands on top of signing in is asked for on a page apart.
     async fn enter(&self, slug: &str, wish: Option<&str>, call: &Call) -> Result<Entering, Failure> {
-        Ok(match self.admit(slug, wish, call).await? {
+        Ok(match self.admit(slug, wish, call, None).await? {
             Ok(room) if self.lacks(&room).is_some() => {
                 let there = format!("/confirm?to={}&lang={}", call.path, room.language.code());
                 Err(Redirect::to(&there).into_response())
@@ -202,12 +203,20 @@ impl CasePages {
             Step::Speak(language) => Some(language.code()),
             _ => posted.language(),
         };
-        let room = match self.admit(slug, spoken, call).await? {
+        let room = match self.admit(slug, spoken, call, Some(posted)).await? {
             Ok(room) => room,
             Err(page) => return Ok(Err(page)),
         };
-        if !is_ours(&room, posted.guard()) {
-            return Ok(Err(self.bare(StatusCode::FORBIDDEN, "elsewhere", &call.headers)));
+        if !is_ours(&room, posted.guard()) && !posted.only_looks() {
+            // Typed before somebody signed in anew, it may be: nothing is recorded, and nothing lost.
+            return Ok(Err(once_more(
+                (room.study(), room.shelved.stage),
+                room.language,
+                posted,
+                call,
+                "over_earlier",
+                None,
+            )));
         }
         let Some(rule) = self.lacks(&room) else { return Ok(Ok(room)) };
         let store = self.tools.shelf.store();
@@ -264,8 +273,14 @@ impl CasePages {
         room.respond(status, "again", facts)
     }
 
-    /// Whoever is signed in and stands among the people of a study.
-    async fn admit(&self, slug: &str, wish: Option<&str>, call: &Call) -> Result<Entering, Failure> {
+    /// Whoever is signed in and stands among the people of a study; what was `posted` by somebody who is not any more is not lost.
+    async fn admit(
+        &self,
+        slug: &str,
+        wish: Option<&str>,
+        call: &Call,
+        posted: Option<&Posted>,
+    ) -> Result<Entering, Failure> {
         let headers = &call.headers;
         let store = self.tools.shelf.store();
         let Some(row) = study::find_current(store, slug).await? else {
@@ -275,22 +290,20 @@ impl CasePages {
         if !shelved.study.registers {
             return Ok(Err(self.bare(StatusCode::NOT_FOUND, "unknown", headers)));
         }
-        let secret = Cookie::Account.read(headers, &self.tools.desk.public_url);
-        let visitor = match &secret {
-            Some(secret) => accounts::resume(store, secret, self.tools.clock.now()).await?,
-            None => None,
-        };
-        let (Some(visitor), Some(secret)) = (visitor, secret) else {
+        let offered = &shelved.study.languages;
+        let known = |code: &str| Language::find(code).filter(|language| offered.contains(language));
+        let Some((visitor, secret)) = self.visitor(headers).await? else {
             // What a form was sent to may be no page to look at.
             let goal = Goal::parse(&call.path).unwrap_or_else(|| Goal::cases(&shelved.study.slug));
             let to = format!("/sign-in?to={}", goal.text());
-            return Ok(Err(Redirect::to(&to).into_response()));
+            let Some(posted) = posted else { return Ok(Err(Redirect::to(&to).into_response())) };
+            let spoken = wish.and_then(known).or_else(|| accepted(headers, offered)).or(offered.first().copied());
+            let study = (&*shelved.study, shelved.stage);
+            return Ok(Err(once_more(study, spoken.unwrap_or(Language::En), posted, call, "session_over", Some(&to))));
         };
         let Some(person) = shelved.study.find_person_by_address(&visitor.account.address).cloned() else {
             return Ok(Err(self.bare(StatusCode::FORBIDDEN, "not_staff", headers)));
         };
-        let offered = &shelved.study.languages;
-        let known = |code: &str| Language::find(code).filter(|language| offered.contains(language));
         let language = wish
             .and_then(known)
             .or(person.language.filter(|language| offered.contains(language)))
@@ -303,6 +316,13 @@ impl CasePages {
             return Ok(Err(room.told(StatusCode::FORBIDDEN, "no_role")));
         }
         Ok(Ok(room))
+    }
+
+    /// Who is signed in with an account, and the secret of the session.
+    async fn visitor(&self, headers: &HeaderMap) -> Result<Option<(Visitor, Secret)>, Failure> {
+        let Some(secret) = Cookie::Account.read(headers, &self.tools.desk.public_url) else { return Ok(None) };
+        let found = accounts::resume(self.tools.shelf.store(), &secret, self.tools.clock.now()).await?;
+        Ok(found.map(|visitor| (visitor, secret)))
     }
 
     /// A subject of the person's sites; whoever asks for another is told the same as for one that there is not.
@@ -332,6 +352,27 @@ impl CasePages {
             self.bare(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &call.headers)
         })
     }
+}
+
+/// What was typed on a page that is not taken as it came, to be looked at again from a page of this session. `why` is the key of a
+/// sentence; `signs_in` leads to where somebody has to sign in before.
+fn once_more(
+    (study, stage): (&Study, Stage),
+    language: Language,
+    posted: &Posted,
+    call: &Call,
+    why: &str,
+    signs_in: Option<&str>,
+) -> Response {
+    let kept: Vec<Value> =
+        posted.without_session().map(|(name, value)| json!({ "name": name, "value": value })).collect();
+    let facts = json!({
+        "study": { "title": study.title.in_language(language), "tag": study.tag, "test": stage == Stage::Development },
+        "title": study.title.in_language(language), "languages": [], "several": false, "path": call.path, "guard": null,
+        "leave": null, "answering": false, "number": 1, "of": 1, "home": "/account", "trail": [],
+        "why": PAGES.word(language, why, &[]), "kept": kept, "signs_in": signs_in,
+    });
+    PAGES.respond(StatusCode::FORBIDDEN, language, "over", facts)
 }
 
 /// Whether a form came from our own page in this session.

@@ -28,7 +28,7 @@ use super::questionnaire::posted::{Place, Posted, Step};
 use super::questionnaire::walk::{self, Next};
 use crate::domain::answer::{self, Uploads};
 use crate::domain::credential::{Secret, Unfit};
-use crate::domain::draft::DraftKey;
+use crate::domain::draft::DraftKeys;
 use crate::domain::file::FileAnswer;
 use crate::domain::instrument::Item;
 use crate::domain::language::Language;
@@ -78,6 +78,7 @@ static PAGES: LazyLock<Pages> = LazyLock::new(|| {
         ("thanks", include_str!("../../templates/pages/survey/thanks.hbs")),
         ("barred", include_str!("../../templates/pages/survey/barred.hbs")),
         ("sign_in", include_str!("../../templates/pages/survey/sign_in.hbs")),
+        ("over", include_str!("../../templates/pages/survey/over.hbs")),
     ];
     let words = [
         (Language::En, include_str!("../../templates/pages/en/survey.toml")),
@@ -131,7 +132,7 @@ impl SurveyPages {
         let Some(secret) = Secret::parse(secret) else { return Ok(None) };
         let found = credential::find_by_link(self.tools.shelf.store(), &secret.link_digest()).await?;
         let Some(credential) = found else { return Ok(None) };
-        self.visit(credential, format!("/a/{}", secret.text()), None, Some(secret.draft_key())).await
+        self.visit(credential, format!("/a/{}", secret.text()), None, Some(secret.draft_key().into())).await
     }
 
     /// Whom a session lets in; none if it is over, or of another study.
@@ -148,7 +149,8 @@ impl SurveyPages {
         let Some(credential) = credential::find(store, &id).await? else { return Ok(None) };
         let sealed = session.draft_key.as_deref();
         let key = sealed.and_then(|sealed| secret.session_key().unwrap_key(&credential.id, sealed));
-        let visit = self.visit(credential, format!("/s/{slug}/form"), Some(secret.guard()), key).await?;
+        let visit =
+            self.visit(credential, format!("/s/{slug}/form"), Some(secret.guard()), key.map(DraftKeys::from)).await?;
         Ok(visit.filter(|visit| visit.row.slug == slug))
     }
 
@@ -157,7 +159,7 @@ impl SurveyPages {
         credential: CredentialRow,
         path: String,
         guard: Option<String>,
-        key: Option<DraftKey>,
+        key: Option<DraftKeys>,
     ) -> Result<Option<Visit>, Failure> {
         let store = self.tools.shelf.store();
         let row = study::load(store, credential.study_id).await?;
@@ -216,7 +218,7 @@ async fn send_signed_in(
 ) -> Response {
     match pages.resume(&slug, &headers).await {
         Ok(Some(visit)) => pages.sent(&visit, request, &headers).await,
-        Ok(None) => pages.bare(StatusCode::FORBIDDEN, "session_over", &headers),
+        Ok(None) => sign_in::over(&pages, &slug, request, &headers).await,
         Err(failure) => pages.unavailable(&failure, &headers),
     }
 }
@@ -248,8 +250,9 @@ impl SurveyPages {
             Err(Unread::Refused(status)) => return self.bare(status, Unread::word(status), headers),
             Err(Unread::Failed(failure)) => return self.unavailable(&failure, headers),
         };
-        if !visit.guards(posted.guard()) {
-            return self.bare(StatusCode::FORBIDDEN, "elsewhere", headers);
+        if !visit.guards(posted.guard()) && !posted.only_looks() {
+            // Typed before somebody signed in anew, it may be: nothing is recorded, and nothing lost.
+            return self.once_more(&visit.shelved, &posted, "over_earlier", false, headers);
         }
         let taken = self.take(visit, &posted, headers).await;
         taken.unwrap_or_else(|failure| self.unavailable(&failure, headers))

@@ -3,7 +3,7 @@
 use super::ledger::Ledger;
 use super::shelf::{Shelf, ShelvedStudy};
 use super::{Failure, Means};
-use crate::domain::draft::DraftKey;
+use crate::domain::draft::DraftKeys;
 use crate::domain::survey::{Mark, Privacy, Survey};
 use crate::store::{Store, StoreError, credential, draft};
 
@@ -22,7 +22,7 @@ pub enum Kept {
 ///
 /// # Errors
 /// The database.
-pub async fn find(store: &Store, key: &DraftKey, credential: &Mark) -> Result<Kept, StoreError> {
+pub async fn find(store: &Store, key: &DraftKeys, credential: &Mark) -> Result<Kept, StoreError> {
     let Some((sealed, day)) = draft::find(store, credential).await? else { return Ok(Kept::Nothing) };
     Ok(key.open(credential, &sealed).map_or(Kept::OtherWay, |text| Kept::Text(text, day)))
 }

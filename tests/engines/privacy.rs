@@ -5,6 +5,7 @@
 mod attack;
 pub(crate) mod dump;
 mod letters;
+mod members;
 mod personal;
 mod urn;
 

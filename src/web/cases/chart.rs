@@ -66,6 +66,9 @@ pub(super) async fn withdraw(
         let room = admitted!(pages.enter_sent(&slug, &posted, &call).await?);
         let subject = admitted!(pages.subject(&room, &number).await?);
         let reason = posted.reason();
+        if posted.only_looks() {
+            return Ok(withdrawal(&room, &subject, StatusCode::OK, reason, None));
+        }
         let remark = Remark { person: &room.person, subject_id: subject.id, reason, right: None };
         Ok(match remark::remark(&pages.tools.shelf, &room.shelved, pages.means(), remark).await? {
             Remarked::Done => room.to_case(subject.number, "withdrawn"),

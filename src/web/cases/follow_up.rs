@@ -266,8 +266,10 @@ impl CasePages {
     ) -> Result<Result<Posted, Response>, Failure> {
         let read = match body::is_multipart(&call.headers) {
             false => body::read(request, None).await,
+            // Nothing is stored of somebody who is signed out; what else they typed is not lost.
+            true if self.visitor(&call.headers).await?.is_none() => body::read(request, None).await,
             true => {
-                let room = match self.admit(slug, None, call).await? {
+                let room = match self.admit(slug, None, call, None).await? {
                     Ok(room) if room.may_enter() => room,
                     Ok(room) => return Ok(Err(room.told(StatusCode::FORBIDDEN, "no_role"))),
                     Err(page) => return Ok(Err(page)),

@@ -177,6 +177,17 @@ impl Posted {
         self.fields.iter().filter(|(name, _)| name != PROOF)
     }
 
+    /// Every field but those that a session gave it and what was typed to prove who sends it: to be looked at again by whoever signs in
+    /// anew. Without a guard nothing of it is recorded.
+    pub(in crate::web) fn without_session(&self) -> impl Iterator<Item = &(String, String)> {
+        self.without_proof().filter(|(name, _)| name != GUARD && name != STEP)
+    }
+
+    /// Whether it is only to be looked at again, which needs no guard.
+    pub(in crate::web) fn only_looks(&self) -> bool {
+        self.guard().is_none() && self.step() == Step::Look
+    }
+
     /// Whether answers that were sent are mended.
     pub(in crate::web) fn mends(&self) -> bool {
         self.find(MEND) == Some("1")

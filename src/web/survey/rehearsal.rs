@@ -58,6 +58,7 @@ fn all(
                 for faults in [&[][..], faults.as_slice()] {
                     let mut facts = start();
                     filled.page(&mut facts, &mark, at, faults, mends);
+                    filled::put(&mut facts, "keeps", json!(true));
                     if mends {
                         for notice in ["again", "kept", "kept_before", "other_way"] {
                             filled::put(&mut facts, notice, json!(true));
@@ -87,6 +88,11 @@ fn all(
     filled::put(&mut facts, "login", json!("abcd-efgh"));
     filled::put(&mut facts, "problem", json!("…"));
     pages.push(("sign_in", facts));
+    let mut facts = start();
+    filled::put(&mut facts, "why", json!("…"));
+    filled::put(&mut facts, "kept", json!([{ "name": "remark", "value": "…" }]));
+    filled::put(&mut facts, "signs_in", json!("/"));
+    pages.push(("over", facts));
     pages
 }
 

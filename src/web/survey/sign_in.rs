@@ -2,15 +2,17 @@
 
 use std::net::SocketAddr;
 
-use axum::extract::{ConnectInfo, Form, Path, Query, State};
+use axum::extract::{ConnectInfo, Form, Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
+use super::visit::head;
 use super::{PAGES, SurveyPages, Wish};
 use crate::domain::credential::Secret;
+use crate::domain::draft::DraftKeys;
 use crate::domain::language::Language;
 use crate::domain::survey::Access;
 use crate::store::credential;
@@ -19,6 +21,9 @@ use crate::store::session;
 use crate::store::study;
 use crate::web::caller::{Cookie, origin};
 use crate::web::pages::accepted;
+use crate::web::questionnaire::body::{self, Unread};
+use crate::web::questionnaire::filled::put;
+use crate::web::questionnaire::posted::Posted;
 use crate::workflow::Failure;
 use crate::workflow::accounts;
 use crate::workflow::shelf::ShelvedStudy;
@@ -55,7 +60,11 @@ impl SurveyPages {
         let mut own = credential::list_of(store, member.id).await?;
         own.sort_by_key(|one| one.state != credential::State::Active);
         let Some(credential) = own.into_iter().next() else { return Ok(None) };
-        self.visit(credential, format!("/s/{}/form", shelved.study.slug), Some(secret.guard()), None).await
+        // A member has no secret of their own in this study. The house's key would let it read what was not sent, so none is kept where
+        // nobody is to know who wrote what.
+        let named = shelved.study.survey.as_ref().is_some_and(|survey| survey.privacy.names());
+        let key = DraftKeys::of_ring(&self.tools.keys.ring).filter(|_| named);
+        self.visit(credential, format!("/s/{}/form", shelved.study.slug), Some(secret.guard()), key).await
     }
 
     /// The study of a slug, if it asks anybody.
@@ -73,18 +82,32 @@ impl SurveyPages {
         login: &str,
         problem: Option<String>,
     ) -> Response {
-        let study = &shelved.study;
-        let path = format!("/s/{}", study.slug);
-        let instrument = study.survey.as_ref().and_then(|survey| study.find_instrument(&survey.instrument));
-        let languages = super::visit::languages(study, &path, language);
-        let facts = json!({
-            "study": { "title": study.title.in_language(language), "tag": study.tag,
-                       "test": shelved.stage == study::Stage::Development },
-            "title": instrument.map_or("", |instrument| instrument.title.in_language(language)),
-            "languages": languages, "several": study.languages.len() > 1, "path": path, "guard": null, "leave": null,
-            "answering": false, "number": 1, "of": 1, "login": login, "problem": problem,
-        });
+        let mut facts = head((&shelved.study, shelved.stage), &format!("/s/{}", shelved.study.slug), None, language);
+        put(&mut facts, "login", json!(login));
+        put(&mut facts, "problem", json!(problem));
         PAGES.respond(status, language, "sign_in", facts)
+    }
+
+    /// What was typed on a page that is not taken as it came, to be looked at again from a page of this session. `why` is the key of a
+    /// sentence; `signs_in` says that somebody has to sign in before.
+    pub(super) fn once_more(
+        &self,
+        shelved: &ShelvedStudy,
+        posted: &Posted,
+        why: &str,
+        signs_in: bool,
+        headers: &HeaderMap,
+    ) -> Response {
+        let study = &shelved.study;
+        let language = language(shelved, posted.language(), headers);
+        let mut facts = head((study, shelved.stage), &format!("/s/{}/form", study.slug), None, language);
+        let kept: Vec<Value> =
+            posted.without_session().map(|(name, value)| json!({ "name": name, "value": value })).collect();
+        put(&mut facts, "several", json!(false));
+        put(&mut facts, "why", json!(PAGES.word(language, why, &[])));
+        put(&mut facts, "kept", json!(kept));
+        put(&mut facts, "signs_in", json!(signs_in.then(|| format!("/s/{}?lang={}", study.slug, language.code()))));
+        PAGES.respond(StatusCode::FORBIDDEN, language, "over", facts)
     }
 }
 
@@ -128,6 +151,20 @@ pub(super) async fn show(
         }
         Ok(None) => pages.stranger(&headers),
         Err(failure) => pages.unavailable(&failure, &headers),
+    }
+}
+
+/// What was sent after the session had ended.
+pub(super) async fn over(pages: &SurveyPages, slug: &str, request: Request, headers: &HeaderMap) -> Response {
+    let shelved = match pages.survey_of(slug).await {
+        Ok(Some(shelved)) => shelved,
+        Ok(None) => return pages.stranger(headers),
+        Err(failure) => return pages.unavailable(&failure, headers),
+    };
+    match body::read(request, None).await {
+        Ok(posted) => pages.once_more(&shelved, &posted, "session_over", true, headers),
+        Err(Unread::Refused(status)) => pages.bare(status, Unread::word(status), headers),
+        Err(Unread::Failed(failure)) => pages.unavailable(&failure, headers),
     }
 }
 

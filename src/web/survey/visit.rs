@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq;
 
 use super::{PAGES, Tools};
 use crate::domain::answer::{self, Form, Uploads};
-use crate::domain::draft::DraftKey;
+use crate::domain::draft::DraftKeys;
 use crate::domain::instrument::Instrument;
 use crate::domain::language::Language;
 use crate::domain::study::Study;
@@ -31,8 +31,8 @@ pub(super) struct Visit {
     pub(super) path: String,
     /// What a form of a session must carry; none for a link, which nobody else knows.
     pub(super) guard: Option<String>,
-    /// What seals and opens answers that are kept; none for a session that began before there was one.
-    pub(super) key: Option<DraftKey>,
+    /// What seals and opens answers that are kept; none where nothing can be kept so that nobody else reads it.
+    pub(super) key: Option<DraftKeys>,
     pub(super) row: StudyRow,
     pub(super) shelved: Arc<ShelvedStudy>,
     pub(super) credential: CredentialRow,
@@ -140,7 +140,9 @@ impl Visit {
 
     /// What every page of this survey states.
     pub(super) fn head(&self, language: Language) -> Value {
-        head((&self.shelved.study, self.shelved.stage), &self.path, self.guard.as_deref(), language)
+        let mut facts = head((&self.shelved.study, self.shelved.stage), &self.path, self.guard.as_deref(), language);
+        filled::put(&mut facts, "keeps", json!(self.key.is_some()));
+        facts
     }
 }
 
@@ -164,6 +166,7 @@ pub(super) fn head(
         "title": instrument.map_or("", |instrument| instrument.title.in_language(language)),
         "languages": languages(study, path, language), "several": study.languages.len() > 1,
         "path": path, "guard": guard, "named": survey.is_some_and(|survey| survey.privacy.names()),
+        "members": survey.is_some_and(|survey| survey.access == Access::Members),
         "promise": survey.map(|survey| promise(survey, language)), "answering": false, "number": 1, "of": 1,
         "leave": guard.map(|_| match survey.map(|survey| survey.access) {
             Some(Access::Members) => "/sign-out".to_string(),

@@ -19,7 +19,7 @@ use crate::browser::{Page, Served};
 
 const HANA: &str = "hana@example.jp";
 const TARO: &str = "taro@example.jp";
-pub(super) const PASSWORD: &str = "correct horse battery";
+pub(crate) const PASSWORD: &str = "correct horse battery";
 
 /// MEMBERS, with names, so that what was recorded can be looked at; not shown again before it is sent.
 pub(super) fn named() -> Bundle {
@@ -28,7 +28,7 @@ pub(super) fn named() -> Bundle {
     edited(&bundle, "study.toml", "review = true", "review = false")
 }
 
-pub(super) async fn admit(center: &Center, slug: &str, addresses: &[&str]) -> Batch {
+pub(crate) async fn admit(center: &Center, slug: &str, addresses: &[&str]) -> Batch {
     let row = study::find_current(center.store(), slug).await.unwrap().unwrap();
     let shelf = center.shelf_on(center.store());
     let shelved = shelf.current(row.id, row.bundle_version).await.unwrap();
@@ -44,7 +44,7 @@ pub(super) async fn admit(center: &Center, slug: &str, addresses: &[&str]) -> Ba
     credentials::issue(&shelf, &shelved, means, center.act("the roll"), &candidates, terms).await.unwrap()
 }
 
-pub(super) async fn serve(center: &Center) -> Served {
+pub(crate) async fn serve(center: &Center) -> Served {
     let url = center.process.calendar.desk.public_url.clone();
     Served::start(routes(center, center.clock.clone(), &url, Ways::default())).await
 }
@@ -66,7 +66,7 @@ pub(super) fn routes(center: &Center, clock: Arc<dyn Clock>, url: &str, ways: Wa
     SurveyPages::new(tools).router().merge(accounts).merge(cases)
 }
 
-pub(super) fn header(cookie: &str) -> String {
+pub(crate) fn header(cookie: &str) -> String {
     format!("Cookie: {cookie}\r\n")
 }
 
@@ -104,7 +104,7 @@ pub(super) fn link_in(text: &str) -> String {
 }
 
 /// Chooses a password the whole way: page, letter, link.
-pub(super) async fn choose(center: &mut Center, pages: &Served, address: &str, password: &str) {
+pub(crate) async fn choose(center: &mut Center, pages: &Served, address: &str, password: &str) {
     assert_eq!(ask(pages, address).await.status, 200);
     let letters = letters(center, 1).await;
     assert_eq!(kinds(&letters), [("account-link", address)]);
@@ -119,7 +119,7 @@ async fn try_in(pages: &Served, address: &str, password: &str) -> Page {
 }
 
 /// The same, to go on somewhere.
-pub(super) async fn sign_in(pages: &Served, to: &str, address: &str, password: &str) -> Page {
+pub(crate) async fn sign_in(pages: &Served, to: &str, address: &str, password: &str) -> Page {
     let (cookie, guard) = opened(pages, &format!("/sign-in?to={to}&lang=en")).await;
     let typed = [("_guard", guard.as_str()), ("lang", "en"), ("to", to), ("address", address), ("password", password)];
     pages.post_with("/sign-in", &typed, &header(&cookie)).await
