@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::facts::{
-    AssignmentBlinded, AssignmentFailedAlert, AssignmentOpen, Balance, BlankForm, Change, Confirm, Conflict,
-    DeedConfirm, DeedForm, Disclosure, Enrollment, Facts, FaultLine, FormLine, FormNames, FurtherBalance,
+    ArmBalance, AssignmentBlinded, AssignmentFailedAlert, AssignmentOpen, Balance, BlankForm, Change, Confirm,
+    Conflict, DeedConfirm, DeedForm, Disclosure, Enrollment, Facts, FaultLine, FormLine, FormNames, FurtherBalance,
     FurtherBlinded, FurtherCount, FurtherOpen, Head, Help, KitReplaced, KitReplacedBlinded, KitReplacedUnblinded,
     KitsShortBlinded, KitsShortUnblinded, Lacking, Letter, Links, MisnamedLine, Noted, NoticeBlind, NoticeOpen,
     NoticeRandomized, NoticeRandomizedBlind, NoticeUnblinded, Opening, RandomizationConfirm, RandomizationConflict,
@@ -309,20 +309,17 @@ fn with_further(letter: &Letter) -> Option<Facts> {
 
 /// The same balance once more, as that of a further randomization.
 fn again(balance: &mut Balance, randomization: String) {
-    let Balance { allocations, arms, mut groups, .. } = balance.clone();
-    groups.iter_mut().flat_map(|group| &mut group.levels).for_each(|level| level.right.clone_from(&level.counts));
-    balance.further.push(FurtherBalance {
-        randomization,
-        allocations,
-        arms,
-        groups,
+    let mut own = ArmBalance {
         forced: 1,
         forced_limit: 2,
         mistaken: 1,
         as_corrected: true,
         left_out: 1,
-    });
-    (balance.mistaken, balance.left_out) = (1, 1);
+        ..balance.first.clone()
+    };
+    own.groups.iter_mut().flat_map(|group| &mut group.levels).for_each(|level| level.right.clone_from(&level.counts));
+    balance.further.push(FurtherBalance { randomization, own });
+    (balance.first.mistaken, balance.first.left_out) = (1, 1);
 }
 
 /// Repeated assignments have the same facts as the first.

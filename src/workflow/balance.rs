@@ -11,7 +11,7 @@ use crate::domain::allocation::{Counts, Levels, Method, Origin, SITE};
 use crate::domain::language::Language;
 use crate::domain::study::{Rules, Study};
 pub use crate::letters::facts::may_know_balance as may_know;
-use crate::letters::facts::{Balance, LevelCounts};
+use crate::letters::facts::{ArmBalance, Balance, LevelCounts};
 use crate::store::allocation::AllocationRow;
 use crate::store::fact::FactRow;
 
@@ -112,15 +112,16 @@ pub fn facts(
     known: &[FactRow],
     language: Language,
 ) -> Result<Balance, Failure> {
-    let mut balance = Balance::new(study, &[], &[], &[], language);
+    let first = ArmBalance::new(study, &[], &[], &[], language);
+    let mut balance = Balance { first, further: Vec::new() };
     for rules in study.allocations() {
         let counted = count(rules, journal, known)?;
-        let own = Balance::new(study, rules.arms, &counted.arms, &counted.groups, language)
+        let own = ArmBalance::new(study, rules.arms, &counted.arms, &counted.groups, language)
             .with_forced(counted.forced, rules.forcing.limit)
             .with_facts(counted.mistaken, counted.left_out, rules.recounting.corrected, &counted.right);
         match study.find_randomization(rules.id) {
             Some(randomization) => balance.further.push(own.of(&randomization.title, language)),
-            None => balance = own,
+            None => balance.first = own,
         }
     }
     Ok(balance)

@@ -14,11 +14,11 @@ use hagaki::domain::study::{
 };
 use hagaki::domain::time::{Instant, Zone};
 use hagaki::letters::facts::{
-    AssignmentBlinded, AssignmentFailedAlert, Balance, BlankForm, Change, Confirm, Conflict, DeedConfirm, DeedForm,
-    Digest, DigestUnblinded, Disclosure, Enrollment, Facts, Head, Help, KitRefused, KitReplaced, KitReplacedBlinded,
-    KitReplacedUnblinded, KitsQuarantined, KitsShortBlinded, KitsShortUnblinded, Links, Noted, NoticeBlind,
-    NoticeUnblinded, Opening, ReadCorrection, Reader, Reason, Refusal, Replacement, Sameness, ShortArm, Unblinded,
-    UnblindingNotice,
+    ArmBalance, AssignmentBlinded, AssignmentFailedAlert, Balance, BlankForm, Change, Confirm, Conflict, DeedConfirm,
+    DeedForm, Digest, DigestUnblinded, Disclosure, Enrollment, Facts, Head, Help, KitRefused, KitReplaced,
+    KitReplacedBlinded, KitReplacedUnblinded, KitsQuarantined, KitsShortBlinded, KitsShortUnblinded, Links, Noted,
+    NoticeBlind, NoticeUnblinded, Opening, ReadCorrection, Reader, Reason, Refusal, Replacement, Sameness, ShortArm,
+    Unblinded, UnblindingNotice,
 };
 use hagaki::letters::{Kind, Letter};
 
@@ -289,8 +289,9 @@ pub(crate) fn letters(study: &Study, language: Language) -> Vec<(Letter, Person)
     all.extend(deeds(study, &enrollment, &reader, &changed).into_iter().map(letter));
     let digest = Digest::new(study, stage, "2026-11-20", (3, 3), (9, &"5f".repeat(32)));
     let levels = vec![("012".to_owned(), vec![1, 2])];
-    let balance = Balance::new(study, &study.arms, &[1, 2], &[("site".to_owned(), levels)], language)
+    let first = ArmBalance::new(study, &study.arms, &[1, 2], &[("site".to_owned(), levels)], language)
         .with_forced(0, study.forcing.limit);
+    let balance = Balance { first, further: Vec::new() };
     let daily = [
         (Facts::Digest(digest.clone()), sato),
         (Facts::DigestUnblinded(DigestUnblinded { digest, balance: balance.clone() }), kato),

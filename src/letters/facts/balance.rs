@@ -98,9 +98,9 @@ pub fn may_know_balance(study: &Study, person: &Person) -> bool {
         }
 }
 
-/// How many subjects each arm has, in all and by level: for those who may know it.
+/// How many subjects each arm of one allocation has, in all and by level: for those who may know it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Balance {
+pub struct ArmBalance {
     /// Subjects allocated.
     pub allocations: u64,
     /// The arms, in the order of the file.
@@ -122,7 +122,15 @@ pub struct Balance {
     /// How many of all later decisions leave out.
     #[serde(default)]
     pub left_out: u64,
-    /// The same of each further randomization.
+}
+
+/// The balance of a study's allocations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Balance {
+    /// That of the first.
+    #[serde(flatten)]
+    pub first: ArmBalance,
+    /// That of each further randomization.
     #[serde(default)]
     pub further: Vec<FurtherBalance>,
 }
@@ -132,27 +140,9 @@ pub struct Balance {
 pub struct FurtherBalance {
     /// Its title.
     pub randomization: String,
-    /// Subjects allocated by it.
-    pub allocations: u64,
-    /// Its arms, in the order of the file.
-    pub arms: Vec<ArmTotal>,
-    /// By site, factor and stratum.
-    pub groups: Vec<BalanceGroup>,
-    /// How many of them were given by hand.
-    #[serde(default)]
-    pub forced: u64,
-    /// How many may be; 0 where arms are only drawn.
-    #[serde(default)]
-    pub forced_limit: u32,
-    /// How many were allocated by levels that turned out wrong; they are shown where they were allocated.
-    #[serde(default)]
-    pub mistaken: u64,
-    /// Whether later decisions count these at the right levels.
-    #[serde(default)]
-    pub as_corrected: bool,
-    /// How many of all later decisions leave out.
-    #[serde(default)]
-    pub left_out: u64,
+    /// Its balance.
+    #[serde(flatten)]
+    pub own: ArmBalance,
 }
 
 /// Each level of a factor, and its subjects of each arm, arms as in the study.
@@ -203,7 +193,7 @@ pub struct ArmCount {
     pub count: u64,
 }
 
-impl Balance {
+impl ArmBalance {
     /// Of counts per arm, in the order of `named`, and of each factor's levels, for a study whose arms they are.
     pub fn new(
         study: &Study,
@@ -211,7 +201,7 @@ impl Balance {
         arms: &[u64],
         groups: &[(String, LevelCounts)],
         language: Language,
-    ) -> Balance {
+    ) -> ArmBalance {
         let counts = |counts: &[u64]| -> Vec<ArmCount> {
             let own = named.iter().zip(counts);
             own.map(|(arm, count)| ArmCount { code: short(&arm.code), count: *count }).collect()
@@ -247,11 +237,10 @@ impl Balance {
             }
         };
         let totals = named.iter().zip(arms);
-        Balance {
+        ArmBalance {
             allocations: arms.iter().sum(),
             arms: totals.map(|(arm, count)| ArmTotal { arm: ArmName::new(arm, language), count: *count }).collect(),
             groups: groups.iter().map(group).collect(),
-            further: Vec::new(),
             forced: 0,
             forced_limit: 0,
             mistaken: 0,
@@ -269,7 +258,7 @@ impl Balance {
         left_out: u64,
         as_corrected: bool,
         right: &BTreeMap<(String, String), Vec<u64>>,
-    ) -> Balance {
+    ) -> ArmBalance {
         for group in &mut self.groups {
             for level in &mut group.levels {
                 let own = right.get(&(group.factor.clone(), level.level.clone())).into_iter().flatten();
@@ -277,29 +266,17 @@ impl Balance {
                 level.right = level.counts.iter().zip(own).map(count).collect();
             }
         }
-        Balance { mistaken, left_out, as_corrected, ..self }
+        ArmBalance { mistaken, left_out, as_corrected, ..self }
     }
 
     /// Tells also how many allocations were given by hand, and how many may be.
     #[must_use]
-    pub fn with_forced(self, forced: u64, forced_limit: u32) -> Balance {
-        Balance { forced, forced_limit, ..self }
+    pub fn with_forced(self, forced: u64, forced_limit: u32) -> ArmBalance {
+        ArmBalance { forced, forced_limit, ..self }
     }
 
     /// The same as that of a further randomization of that title.
     pub fn of(self, title: &Text, language: Language) -> FurtherBalance {
-        let Balance { allocations, arms, groups, forced, forced_limit, mistaken, as_corrected, left_out, .. } = self;
-        let randomization = short(title.in_language(language));
-        FurtherBalance {
-            randomization,
-            allocations,
-            arms,
-            groups,
-            forced,
-            forced_limit,
-            mistaken,
-            as_corrected,
-            left_out,
-        }
+        FurtherBalance { randomization: short(title.in_language(language)), own: self }
     }
 }

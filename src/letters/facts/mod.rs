@@ -29,8 +29,8 @@ pub use answer::{
     Sameness, StatusUnknown,
 };
 pub use balance::{
-    ArmCount, ArmTotal, Balance, BalanceGroup, BalanceLevel, Digest, DigestUnblinded, FurtherBalance, FurtherCount,
-    LevelCounts, may_know_balance,
+    ArmBalance, ArmCount, ArmTotal, Balance, BalanceGroup, BalanceLevel, Digest, DigestUnblinded, FurtherBalance,
+    FurtherCount, LevelCounts, may_know_balance,
 };
 pub use cohort::{CohortFilling, CohortLevel};
 pub use correction::{Change, FormNames, MisnamedLine, ReadCorrection};
