@@ -261,8 +261,7 @@ fn in_words(history: &History, scheme: &Scheme, digest: &str, told: bool) -> Str
         if !told {
             return arms.values().sum::<u64>().to_string();
         }
-        let count = |code: &String| format!("{code} {}", arms.get(code).copied().unwrap_or(0));
-        history.arms.keys().map(count).collect::<Vec<String>>().join(", ")
+        arms.iter().map(|(code, count)| format!("{code} {count}")).collect::<Vec<String>>().join(", ")
     };
     let place = |levels: &[String]| {
         let named = scheme.strata().iter().zip(levels).map(|(id, level)| format!("{id}={level}"));

@@ -65,7 +65,7 @@ pub struct History {
     subjects: Vec<Subject>,
     /// Subjects of each arm with each level of each factor, where a method balances factors.
     pub margins: BTreeMap<String, BTreeMap<String, ArmCounts>>,
-    /// Subjects of each arm, by code.
+    /// Subjects of each arm, by code; those of none, too.
     pub arms: ArmCounts,
     /// Subjects of each arm in each combination of levels of the strata; one combination where there are none.
     pub strata: BTreeMap<Vec<String>, ArmCounts>,
@@ -171,7 +171,8 @@ struct Placing<'a> {
 
 impl<'a> Placing<'a> {
     fn new(scheme: &'a Scheme) -> Placing<'a> {
-        Placing { scheme, state: State::new(scheme), broken: BTreeSet::new(), history: History::default() }
+        let history = History { arms: nobody(scheme), ..History::default() };
+        Placing { scheme, state: State::new(scheme), broken: BTreeSet::new(), history }
     }
 
     /// Counts a subject; says what is wrong if it cannot be.
@@ -313,24 +314,34 @@ fn stratum_of(scheme: &Scheme, levels: &Levels) -> Vec<String> {
     scheme.strata().iter().map(|id| levels.get(id).cloned().unwrap_or_default()).collect()
 }
 
+/// Every arm of a scheme with no subject: an arm that nobody has is told, too.
+fn nobody(scheme: &Scheme) -> ArmCounts {
+    scheme.arms().iter().map(|arm| (arm.code.clone(), 0)).collect()
+}
+
 impl History {
     fn count(&mut self, scheme: &Scheme, subject: &Subject) {
         let arm = &subject.allotment.arm;
-        *self.arms.entry(arm.clone()).or_default() += 1;
+        let add = |counts: &mut ArmCounts| *counts.entry(arm.clone()).or_default() += 1;
+        add(&mut self.arms);
         if matches!(scheme.method(), Method::Minimization(_) | Method::HuHu(_) | Method::Atkinson) {
             for factor in scheme.factors() {
                 let Some(level) = subject.levels.get(&factor.id) else { continue };
                 let levels = self.margins.entry(factor.id.clone()).or_default();
-                *levels.entry(level.clone()).or_default().entry(arm.clone()).or_default() += 1;
+                add(levels.entry(level.clone()).or_insert_with(|| nobody(scheme)));
             }
         }
         let stratum = stratum_of(scheme, &subject.levels);
-        *self.strata.entry(stratum.clone()).or_default().entry(arm.clone()).or_default() += 1;
+        add(self.strata.entry(stratum.clone()).or_insert_with(|| nobody(scheme)));
         let (Method::Block(_), Some(size)) = (scheme.method(), subject.allotment.block_size) else { return };
         let open = self.blocks.iter_mut().rev().find(|block| block.stratum == stratum);
         match open.filter(|block| block.arms.values().sum::<u64>() < block.size) {
-            Some(block) => *block.arms.entry(arm.clone()).or_default() += 1,
-            None => self.blocks.push(Block { stratum, size, arms: BTreeMap::from([(arm.clone(), 1)]) }),
+            Some(block) => add(&mut block.arms),
+            None => {
+                let mut arms = nobody(scheme);
+                add(&mut arms);
+                self.blocks.push(Block { stratum, size, arms });
+            }
         }
     }
 }

@@ -149,7 +149,7 @@ fn a_history_is_counted_back_before_it_is_taken() {
         counted["strata"][0],
         json!({ "levels": { "site": "011", "sex": "F" }, "arms": { "STD": 2, "COMB": 2 } })
     );
-    let last = json!({ "levels": { "site": "011", "sex": "M" }, "size": 6, "arms": { "STD": 2 } });
+    let last = json!({ "levels": { "site": "011", "sex": "M" }, "size": 6, "arms": { "COMB": 0, "STD": 2 } });
     assert_eq!(counted["blocks"][2], last);
     let words = place.ends(0, "allocation import aurora h.csv").out;
     assert!(words.contains(counted["sha256"].as_str().unwrap()) && words.contains("open with 2 given"), "{words}");
@@ -241,7 +241,7 @@ fn a_history_keeps_its_dates_and_is_counted_by_levels_under_minimization() {
     place.write("h.csv", text);
     let counted = place.ends(0, "allocation import aurora h.csv --json").json();
     assert_eq!(counted["margins"]["sex"], json!({ "F": { "STD": 1, "COMB": 1 }, "M": { "STD": 1, "COMB": 1 } }));
-    assert_eq!(counted["margins"]["stage"], json!({ "II": { "STD": 2, "COMB": 1 }, "IV": { "COMB": 1 } }));
+    assert_eq!(counted["margins"]["stage"], json!({ "II": { "STD": 2, "COMB": 1 }, "IV": { "COMB": 1, "STD": 0 } }));
     assert_eq!((&counted["dated"], &counted["subjects"]), (&json!(3), &json!(4)));
     let words = place.ends(0, "allocation import aurora h.csv").out;
     assert!(words.contains("site=011: COMB 1, STD 2") && words.contains("3 with the date"), "{words}");

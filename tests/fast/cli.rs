@@ -806,11 +806,14 @@ fn a_history_of_a_second_stage_has_a_file_of_its_own() {
     let further = &counted["further"]["second"];
     assert_eq!(
         (&further["arms"], &further["margins"]["first_arm"]),
-        (&json!({ "ADD": 1 }), &json!({ "CBT": { "ADD": 1 } }))
+        (&json!({ "ADD": 1, "SWITCH": 0 }), &json!({ "CBT": { "ADD": 1, "SWITCH": 0 } }))
     );
     let words = place.ends(0, both).out;
     assert!(words.contains("allocation second\n") && words.contains(further["sha256"].as_str().unwrap()), "{words}");
-    assert!(words.contains("  first_arm=CBT: ADD 1\n"), "{words}");
+    // An arm that nobody had is told of, at either stage.
+    for part in ["1 subject: CBT 1, MED 0\n", "1 subject: ADD 1, SWITCH 0\n", "  first_arm=CBT: ADD 1, SWITCH 0\n"] {
+        assert!(words.contains(part), "{part}: {words}");
+    }
     place.ends(0, &format!("{both} --yes --reason moved"));
     let proved = place.ends(0, "allocation verify cygnus --json").json();
     assert_eq!((&proved["allocations"], &proved["imported"]), (&json!(2), &json!(2)));
