@@ -61,19 +61,23 @@ pub(super) fn check_files(read: &InstrumentFile, report: &Report) {
     }
 }
 
+/// What can come by mail asks for no file: `what` comes with that form.
+pub(super) fn check_no_file(read: &InstrumentFile, what: &str, report: &Report) {
+    let items = read.instrument.items.iter().zip(&read.places);
+    for (item, place) in items.filter(|(item, _)| matches!(item.kind, ItemKind::File(_))) {
+        report.warn(
+            &read.file,
+            Some(place.line),
+            format!("{}.kind", place.key),
+            format!("`{}` is never asked: {what} can come by mail, which brings no files", item.id),
+            "ask for the file in a form of an event",
+        );
+    }
+}
+
 /// Checks `[registration]` against its instrument.
 pub(super) fn check_registration(study: &StudyFile, read: &InstrumentFile, report: &Report) {
-    for (item, place) in read.instrument.items.iter().zip(&read.places) {
-        if matches!(item.kind, ItemKind::File(_)) {
-            report.warn(
-                &read.file,
-                Some(place.line),
-                format!("{}.kind", place.key),
-                format!("`{}` is never asked: a registration can come by mail, which brings no files", item.id),
-                "ask for the file in a form of an event",
-            );
-        }
-    }
+    check_no_file(read, "a registration", report);
     let registration = &study.registration.value;
     let wrong = |key: &str, wrong: String, right: String| {
         let key = format!("{}.{key}", study.registration.key);

@@ -166,6 +166,11 @@ fn build_one(beside: &Beside<'_>, own: &Located<Further>, earlier: &[Item]) -> O
     if let (Some(form), Some(registration)) = (form, registration) {
         check_names(form, registration, earlier, report);
     }
+    // Two randomizations may share a form: what is wrong with it is told once.
+    let first = study.randomizations.iter().find(|other| other.value.instrument == *instrument);
+    if let Some(form) = form.filter(|_| first.is_some_and(|first| first.value.id == *id)) {
+        agreement::check_no_file(form, "a further randomization", report);
+    }
     // Without its form nothing can be said of items.
     let grounds = Grounds { study, registration: registration.filter(|_| form.is_some()), instrument: form, earlier };
     if let (Some(condition), Some(_)) = (condition, form) {

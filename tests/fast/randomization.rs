@@ -126,6 +126,17 @@ fn slips_of_its_file_and_form_are_told() {
     let lacking = broken(&samples::cygnus(), &[(B, "levels = [\"moderate\", \"severe\"]", "levels = [\"moderate\"]")]);
     let [level] = &problems(&lacking)[..] else { panic!("one warning") };
     assert!(level.contains("lacks \"severe\", which `severity` gives for some answers"), "{level}");
+    let file = broken(
+        &samples::cygnus(),
+        &[(
+            F,
+            "[[items]]\nid = \"isi\"",
+            "[[items]]\nid = \"letter\"\nkind = \"file\"\ntypes = [\"pdf\"]\n\
+        label = { ja = \"紹介状\", en = \"Letter\" }\n\n[[items]]\nid = \"isi\"",
+        )],
+    );
+    let [never] = &problems(&file)[..] else { panic!("one warning") };
+    assert!(never.contains("`letter` is never asked: a further randomization can come by mail"), "{never}");
     let mut files = samples::cygnus().files().clone();
     files.remove("allocation.toml");
     let [absent, _] = &problems(&Bundle::from_files(files.clone()))[..] else { panic!("two problems") };
