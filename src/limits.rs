@@ -88,6 +88,8 @@ pub const EVENT_DAYS: u32 = 36_525;
 pub const COHORTS: usize = 50;
 /// Greatest epoch of a scheme.
 pub const EPOCHS: u64 = 1_000;
+/// Longest reason for a scheme that leaves nothing to chance, in characters.
+pub const DETERMINISTIC_REASON_CHARS: usize = 500;
 /// Greatest ratio or integer weight in a scheme.
 pub const RATIO: u64 = 1_000;
 /// Most kits of one study.

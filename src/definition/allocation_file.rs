@@ -5,6 +5,7 @@
 
 mod caps;
 mod design;
+mod deterministic;
 mod forced;
 mod list;
 mod method;
@@ -90,6 +91,7 @@ fn read_into(desk: &mut Desk<'_>, text: &str, beside: &dyn Fn(&str) -> Option<St
     }
     let root = Section::root(document.get_ref());
     let mut known = vec!["method", "arms", "factors", "strata", "caps", "corrections", "exclude", "epoch", "forced"];
+    known.push(deterministic::KEY);
     known.extend(method::TABLES);
     root.know(desk, &known);
     let arms = arms(desk, &root);
@@ -97,6 +99,7 @@ fn read_into(desk: &mut Desk<'_>, text: &str, beside: &dyn Fn(&str) -> Option<St
     let mut strata = strata(desk, &root, &factors);
     let open: Vec<Arm> = arms.iter().filter(|arm| !arm.closed).cloned().collect();
     let method = method::read(desk, &root, &open, &factors, &strata, beside);
+    let deterministic_reason = deterministic::read(desk, &root, method.as_ref());
     closed_arms(desk, &root, &arms, &open, method.as_ref());
     let epoch = match root.get("epoch") {
         Some(value) => table::whole(desk, "epoch", value, 1, limits::EPOCHS)
@@ -124,7 +127,9 @@ fn read_into(desk: &mut Desk<'_>, text: &str, beside: &dyn Fn(&str) -> Option<St
     }
     let (caps, sites) = caps?;
     Some(AllocationFile {
-        scheme: Scheme::new(arms, factors, strata, method?).in_epoch(epoch),
+        scheme: Scheme::new(arms, factors, strata, method?)
+            .in_epoch(epoch)
+            .with_deterministic_reason(deterministic_reason),
         recounting,
         forcing,
         caps,

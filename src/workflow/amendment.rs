@@ -49,6 +49,26 @@ fn absent(id: &str) -> Failure {
     Failure::Contradiction(format!("the study has no allocation \"{id}\""))
 }
 
+/// The allocations that leave nothing to chance, by id, each with why it is meant so if its file says it.
+pub(super) fn deterministic(study: &Study) -> BTreeMap<&str, Option<&str>> {
+    let own = study.allocations().filter(|rules| rules.scheme.method().is_deterministic());
+    own.map(|rules| (rules.id, rules.scheme.deterministic_reason())).collect()
+}
+
+/// That whatever leaves nothing to chance in production says why.
+///
+/// # Errors
+/// A [`Refusal`] that names the files which do not.
+pub(super) fn check_chance(bundle: &Bundle, study: &Study) -> Result<(), Refusal> {
+    let silent = deterministic(study).into_iter().filter(|(_, reason)| reason.is_none());
+    let silent: BTreeSet<&str> = silent.map(|(id, _)| id).collect();
+    let files = definition::allocation_files(bundle).into_iter().filter(|(id, _)| silent.contains(id.as_str()));
+    match files.map(|(_, file)| file).collect::<Vec<String>>() {
+        files if files.is_empty() => Ok(()),
+        files => Err(Refusal::Deterministic(files)),
+    }
+}
+
 /// The schemes of one of a study's allocations in the order in which they came into force.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schemes {

@@ -77,6 +77,11 @@ fn line_counts(before: &str, now: &str) -> (usize, usize) {
 }
 
 fn scheme_changes(old: &Scheme, new: &Scheme, lines: &mut Vec<String>) {
+    if old.deterministic_reason() != new.deterministic_reason() {
+        let told = |reason: Option<&str>| reason.unwrap_or("none").to_string();
+        let [was, is] = [old, new].map(|scheme| told(scheme.deterministic_reason()));
+        lines.push(format!("deterministic_reason: {is} instead of {was}"));
+    }
     if old == new {
         return;
     }

@@ -75,6 +75,13 @@ pub enum Refusal {
     /// The amendment leaves open what the next decision counts: one line for each.
     #[error("{}", .0.join("\n"))]
     Scheme(Vec<String>),
+    /// A scheme leaves nothing to chance, and does not say why.
+    #[error(
+        "{}: p is 1, so who knows the allocations so far can foresee the next. Write p below 1, such as p = \"4/5\"; or, if it is meant \
+         so, why, above the first line in brackets: deterministic_reason = \"…\". A rehearsal needs no reason",
+        .0.join(", ")
+    )]
+    Deterministic(Vec<String>),
     /// The list of kits contradicts the kits there are: one line for each.
     #[error("{}", .0.join("\n"))]
     Kits(Vec<String>),
@@ -181,6 +188,9 @@ pub async fn activate(
     dice: &dyn Dice,
 ) -> Result<Activated, LifeError> {
     let slug = &defined.slug;
+    if stage == Stage::Production {
+        amendment::check_chance(bundle, defined)?;
+    }
     let mut tx = store.begin().await?;
     if study::find(&mut tx, slug, Stage::Production).await?.is_some() {
         return Err(Refusal::InProduction(slug.clone()).into());
@@ -217,7 +227,8 @@ pub async fn activate(
         secret_digest: data_encoding::HEXLOWER.encode(&row.secret_digest),
     };
     let body = json!({ "slug": slug, "stage": stage.key(), "version": row.bundle_version, "reason": act.reason,
-                       "bundle": activated.bundle_digest, "secret": activated.secret_digest, "kits": kits });
+                       "bundle": activated.bundle_digest, "secret": activated.secret_digest, "kits": kits,
+                       "deterministic": amendment::deterministic(defined) });
     log(&mut tx, row, act, "activate", &body).await?;
     tx.commit().await?;
     Ok(activated)
@@ -290,6 +301,9 @@ pub(super) async fn replace(
     let stored = bundle::load(&mut *tx, row.id, row.bundle_version).await?;
     if stored.digest == digest_bytes(&bundle.digest())? {
         return Err(Refusal::Unchanged.into());
+    }
+    if row.stage == Stage::Production {
+        amendment::check_chance(bundle, defined)?;
     }
     let old = super::shelf::definition_of(row, &stored.digest, &stored.files)?;
     if row.subjects > 0 {
@@ -413,7 +427,8 @@ pub async fn amend(store: &Store, bundle: &Bundle, defined: &Study, act: Act<'_>
     let (version, kits) = replace(&mut tx, &row, bundle, defined, act).await?;
     row.bundle_version = version;
     let ended = reached::ended(&mut tx, &row, &old, defined).await?;
-    let body = json!({ "version": version, "bundle": bundle.digest(), "reason": act.reason, "kits": kits });
+    let body = json!({ "version": version, "bundle": bundle.digest(), "reason": act.reason, "kits": kits,
+                       "deterministic": amendment::deterministic(defined) });
     log(&mut tx, row, act, "amend", &body).await?;
     tx.commit().await?;
     Ok(Amended { version, ended })

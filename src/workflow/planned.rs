@@ -10,7 +10,7 @@ use serde_json::json;
 use super::compose::{self, Addressing};
 use super::life::{self, Act, LifeError, Refusal, log};
 use super::shelf::{Shelf, ShelvedStudy, bundle_of};
-use super::{Failure, Means, versions};
+use super::{Failure, Means, amendment, versions};
 use crate::definition::{self, Bundle, Weight};
 use crate::domain::study::{Person, Role, Stage, Study};
 use crate::domain::time::Instant;
@@ -183,7 +183,7 @@ async fn put_in_force(mut tx: Tx, mut row: StudyRow, one: &PlannedRow, act: Act<
     row.bundle_version = version;
     planned::settle(&mut tx, one, State::InForce, act.at, "").await?;
     let body = json!({ "version": version, "bundle": bundle.digest(), "reason": act.reason, "kits": kits,
-                       "planned": one.number });
+                       "planned": one.number, "deterministic": amendment::deterministic(&defined) });
     log(&mut tx, row, act, "amend", &body).await?;
     tx.commit().await?;
     Ok(version)

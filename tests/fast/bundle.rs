@@ -615,9 +615,9 @@ mod slips {
             "# [caps]",
             "[caps]\ntotal = 60\nsites = { XX = 3 }\n# [caps]",
             &[
-                "allocation.toml:56: caps.total: closes the study at 60 subjects, though 100 are planned — 100, or another \
+                "allocation.toml:59: caps.total: closes the study at 60 subjects, though 100 are planned — 100, or another \
                planned_subjects in study.toml",
-                "allocation.toml:57: caps.sites: caps the site \"XX\", which the study does not have — a code of a section \
+                "allocation.toml:60: caps.sites: caps the site \"XX\", which the study does not have — a code of a section \
                [[sites]] in study.toml",
             ],
         );

@@ -230,20 +230,10 @@ fn behind(desk: &mut Desk<'_>, section: &Section<'_, '_>) -> Option<Rational> {
     probability(desk, section, "p", &number::ratio(1, 2))
 }
 
-/// A probability from `least` to 1; 1 is warned of.
+/// A probability from `least` to 1.
 fn probability(desk: &mut Desk<'_>, section: &Section<'_, '_>, key: &str, least: &Rational) -> Option<Rational> {
     let value = section.need(desk, key, "a probability, such as \"4/5\"")?;
-    let path = section.path_of(key);
-    let p = between(desk, &path, value, least, &Rational::one())?;
-    if p.is_one() {
-        desk.warn(
-            Some(value.span()),
-            &path,
-            "is 1: who knows the allocations so far can foresee the next",
-            "less than 1, such as \"4/5\": ICH E9 asks for a random element in every allocation",
-        );
-    }
-    Some(p)
+    between(desk, &section.path_of(key), value, least, &Rational::one())
 }
 
 fn count(desk: &mut Desk<'_>, section: &Section<'_, '_>, key: &str) -> Option<u64> {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use num_traits::One as _;
+
 use super::list::ArmList;
 use super::plan::Plan;
 use super::{Fault, Levels};
@@ -20,10 +22,11 @@ pub struct Scheme {
     strata: Vec<String>,
     method: Method,
     epoch: u32,
+    deterministic_reason: Option<String>,
     plan: Plan,
 }
 
-/// Two schemes are equal if their files say the same; what is derived from them follows.
+/// Two schemes are equal if they allocate alike: what is derived from the same parts follows, and why they are meant decides nothing.
 impl PartialEq for Scheme {
     fn eq(&self, other: &Scheme) -> bool {
         (&self.arms, &self.factors, &self.strata, &self.method, self.epoch)
@@ -203,13 +206,33 @@ impl Method {
             Method::List(_) => "list",
         }
     }
+
+    /// Whether nothing but equally good arms is left to chance: who knows the allocations so far can foresee the next.
+    pub fn is_deterministic(&self) -> bool {
+        match self {
+            Method::BiasedCoin { p } | Method::Chen { p, .. } | Method::HuHu(HuHu { p, .. }) => p.is_one(),
+            Method::Minimization(Minimization { rule, .. }) => match rule {
+                Rule::Best { p } | Rule::RatioCoin { p } | Rule::RatioArms { p } => p.is_one(),
+                Rule::Rank { .. } | Rule::Proportional { .. } => false,
+            },
+            Method::None
+            | Method::Simple
+            | Method::Block(_)
+            | Method::BigStick { .. }
+            | Method::BlockUrn { .. }
+            | Method::WeiUrn { .. }
+            | Method::Maximal { .. }
+            | Method::Atkinson
+            | Method::List(_) => false,
+        }
+    }
 }
 
 impl Scheme {
     /// Builds a scheme from parts that `definition::allocation_file` has checked.
     pub(crate) fn new(arms: Vec<Arm>, factors: Vec<Factor>, strata: Vec<String>, method: Method) -> Scheme {
         let plan = Plan::new(&arms, &factors, &strata, &method);
-        Scheme { arms, factors, strata, method, epoch: 1, plan }
+        Scheme { arms, factors, strata, method, epoch: 1, deterministic_reason: None, plan }
     }
 
     /// The same scheme in that epoch.
@@ -218,11 +241,24 @@ impl Scheme {
         Scheme { epoch, ..self }
     }
 
+    /// The same scheme, with why it is meant to leave nothing to chance.
+    #[must_use]
+    pub(crate) fn with_deterministic_reason(self, reason: Option<String>) -> Scheme {
+        Scheme { deterministic_reason: reason, ..self }
+    }
+
+    /// Why it is meant to leave nothing to chance, if its file says so.
+    pub fn deterministic_reason(&self) -> Option<&str> {
+        self.deterministic_reason.as_deref()
+    }
+
     /// The same scheme as if it had never had the arms that are closed.
     #[must_use]
     pub fn open_part(&self) -> Scheme {
         let open = self.arms.iter().filter(|arm| !arm.closed).cloned().collect();
-        Scheme::new(open, self.factors.clone(), self.strata.clone(), self.method.clone()).in_epoch(self.epoch)
+        Scheme::new(open, self.factors.clone(), self.strata.clone(), self.method.clone())
+            .in_epoch(self.epoch)
+            .with_deterministic_reason(self.deterministic_reason.clone())
     }
 
     /// Number of the epoch: where an amendment raises it, what decisions balance begins anew.

@@ -2,7 +2,7 @@
 
 use hagaki::domain::fact::FactKind;
 use hagaki::domain::study::Stage;
-use hagaki::store::{allocation, study};
+use hagaki::store::{allocation, audit, study};
 use hagaki::workflow::life::{self, LifeError, Refusal};
 
 use super::*;
@@ -117,9 +117,10 @@ stories! {
         let foresee = async |center: &Center, bundle: &Bundle| {
             life::foresee(center.store(), bundle, &defined(bundle), center.act("look")).await.unwrap().1
         };
-        let certain = edited(&with_arms(TWO, ""), "allocation.toml", "p = \"4/5\"\nburn_in = 0", "p = 1\nburn_in = 5");
+        let certain = with_arms(TWO, "deterministic_reason = \"the protocol\"\n");
+        let certain = edited(&certain, "allocation.toml", "p = \"4/5\"\nburn_in = 0", "p = 1\nburn_in = 5");
         let told = foresee(center, &certain).await;
-        for line in ["minimization p: 1 instead of 4/5", "minimization burn_in: 5 instead of 0"] {
+        for line in ["deterministic_reason: the protocol instead of none", "minimization p: 1 instead of 4/5", "minimization burn_in: 5 instead of 0"] {
             assert!(told.contains(&line.to_owned()), "{line}: {told:?}");
         }
         assert!(!told.iter().any(|line| line.contains("rule") || line.contains("factor")), "{told:?}");
@@ -224,5 +225,34 @@ stories! {
         center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0004"))).await;
         assert_eq!(reason(center).await, "study-full");
         assert_eq!(center.enrolled("aurora").await.len(), 3);
+    }
+
+    async fn nothing_is_left_without_chance_in_production_but_for_a_reason(center: &mut Center) {
+        let certain = |head: &str| edited(&with_arms(TWO, head), "allocation.toml", "p = \"4/5\"", "p = 1");
+        let (silent, said) = (certain(""), certain("deterministic_reason = \"protocol, section 6.2\"\n"));
+        let activate = async |center: &Center, bundle: &Bundle, stage| {
+            life::activate(center.store(), bundle, &defined(bundle), stage, center.act("go"), &*center.dice).await
+        };
+        // A rehearsal goes on, whatever its file says.
+        activate(center, &silent, Stage::Development).await.unwrap();
+        let refused = |result: Result<i64, LifeError>| match result {
+            Err(LifeError::Refused(refusal @ Refusal::Deterministic(_))) => refusal.to_string(),
+            other => panic!("{other:?}"),
+        };
+        let told = refused(activate(center, &silent, Stage::Production).await.map(|done| done.version));
+        assert!(told.starts_with("allocation.toml: p is 1") && told.contains("deterministic_reason = \"…\""), "{told}");
+        activate(center, &with_arms(TWO, ""), Stage::Production).await.unwrap();
+        refused(amend(center, &silent).await);
+        assert_eq!(amend(center, &said).await.unwrap(), 2);
+        enroll(center, 1, 4).await;
+        let row = study::find_current(center.store(), "aurora").await.unwrap().unwrap();
+        let entries = audit::list(center.store(), row.id, 0, 100).await.unwrap();
+        let amended = entries.iter().find(|entry| entry.action == "amend").unwrap();
+        assert!(amended.body.contains("\"deterministic\":{\"first\":\"protocol, section 6.2\"}"), "{}", amended.body);
+        center.assert_proved().await;
+        super::afterwards::close(center, "aurora").await;
+        let package = super::afterwards::revealed(center, "aurora", "stat").await;
+        let Some((code, report)) = super::afterwards::verdict(&package, None) else { return };
+        assert_eq!((code, &report["recomputed"]), (0, &serde_json::json!(4)), "{report}");
     }
 }

@@ -168,6 +168,9 @@ fn what_cannot_be_is_refused() {
         (minimize(two, "\"best\"\np = 0.8").replace("{ id = \"site\" }", ""), "needs at least one factor"),
         (minimize(two, "\"best\"\np = 0.8").replace("\"site\"", "\"arm\""), "\"arm\" is the name of a column"),
         ("method = \"simple\"\narms = [".to_owned(), "is no TOML"),
+        (format!("deterministic_reason = \" \"\n{GOOD}"), "deterministic_reason: is empty"),
+        (format!("deterministic_reason = 1\n{GOOD}"), "a number instead of a text"),
+        (format!("deterministic_reason = \"{}\"\n{GOOD}", "x".repeat(501)), "has 501 characters"),
     ];
     for (text, expected) in cases {
         let said = said(&text);
@@ -177,7 +180,13 @@ fn what_cannot_be_is_refused() {
 
 #[test]
 fn poor_designs_are_warned_of() {
-    assert!(warned(&GOOD.replace("\"4/5\"", "1"))[0].contains("can foresee the next"));
+    let certain = GOOD.replace("\"4/5\"", "1");
+    let [silent] = &warned(&certain)[..] else { panic!("one warning") };
+    assert!(silent.contains("can foresee the next") && silent.contains("deterministic_reason = \"…\""), "{silent}");
+    let meant = |text: &str| format!("deterministic_reason = \"protocol, section 6.2\"\n{text}");
+    let [told] = &warned(&meant(&certain))[..] else { panic!("one warning") };
+    assert!(told.contains("minimization.p: is 1") && told.contains("meant so: protocol, section 6.2"), "{told}");
+    assert!(warned(&meant(GOOD))[0].contains("is not needed: the method leaves something to chance"));
     let unequal = warned(&GOOD.replace("code = \"B\", ratio = 1", "code = \"B\", ratio = 2"));
     assert!(unequal[0].contains("rule = \"ratio-arms\""), "{unequal:?}");
     assert!(
