@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::facts::{
-    ArmBalance, AssignmentBlinded, AssignmentFailedAlert, AssignmentOpen, Balance, BlankForm, Change, Confirm,
-    Conflict, DeedConfirm, DeedForm, Disclosure, Enrollment, Facts, FaultLine, FormLine, FormNames, FurtherBalance,
-    FurtherBlinded, FurtherCount, FurtherOpen, Head, Help, KitReplaced, KitReplacedBlinded, KitReplacedUnblinded,
-    KitsShortBlinded, KitsShortUnblinded, Lacking, Letter, Links, MisnamedLine, Noted, NoticeBlind, NoticeOpen,
-    NoticeRandomized, NoticeRandomizedBlind, NoticeUnblinded, Opening, RandomizationConfirm, RandomizationConflict,
-    RandomizationForm, RandomizationName, RandomizationRefused, Randomized, RandomizedBlinded, RandomizedOpen, Reader,
-    Refusal, RegistrationDone, Replacement, Sameness, ShortArm, SurveyConfirm, SurveyDone, SurveyForm, SurveyRefused,
-    Unblinded, UnblindedFurther, UnblindingNotice, UnknownKey,
+    AllocationHad, ArmBalance, AssignmentBlinded, AssignmentFailedAlert, AssignmentOpen, Balance, BlankForm, Change,
+    Confirm, Conflict, DeedConfirm, DeedForm, Disclosure, Enrollment, Facts, FaultLine, FormLine, FormNames,
+    FurtherBalance, FurtherBlinded, FurtherCount, FurtherOpen, Head, Help, KitReplaced, KitReplacedBlinded,
+    KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded, Lacking, Letter, Links, MisnamedLine, Noted,
+    NoticeBlind, NoticeOpen, NoticeRandomized, NoticeRandomizedBlind, NoticeUnblinded, Opening, RandomizationConfirm,
+    RandomizationConflict, RandomizationForm, RandomizationName, RandomizationRefused, Randomized, RandomizedBlinded,
+    RandomizedOpen, Reader, Refusal, RegistrationDone, Replacement, Sameness, ShortArm, SurveyConfirm, SurveyDone,
+    SurveyForm, SurveyRefused, Unblinded, UnblindedFurther, UnblindingNotice, UnknownKey,
 };
 use super::kind::Kind;
 use super::stationery::built_in_file;
@@ -161,7 +161,14 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
                     faults: Vec::new(),
                     ..facts.clone()
                 };
-                more.push(Letter { facts: Facts::DeedForm(error), ..full.clone() });
+                let of = |id: &str, title: &str| AllocationHad {
+                    id: id.into(),
+                    title: title.into(),
+                    day: "2026-11-20".into(),
+                };
+                let had = vec![of("", ""), of("second", "second randomization")];
+                let known = DeedForm { had, absent: "third randomization".into(), whole: true, ..error.clone() };
+                more.extend([error, known].map(|own| Letter { facts: Facts::DeedForm(own), ..full.clone() }));
             }
             facts.act = "correct".to_string();
             more.push(Letter { facts: Facts::DeedForm(of_correction(facts)), ..full.clone() });

@@ -53,6 +53,11 @@ impl WaitingDeed {
             language: language.code().to_string(),
         }
     }
+
+    /// Whether a closed study does not do it any more.
+    pub(super) fn ends_with_study(&self) -> bool {
+        self.deed == Deed::ReplaceKit.key()
+    }
 }
 
 /// Carries a deed out as far as it goes, and answers.
@@ -211,6 +216,20 @@ pub(super) async fn find_named(
     }
 }
 
+/// The subject that an error is about, as far as it can be told and the sender may hear of it.
+async fn known(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: &Wanted) -> Result<Option<Enrolled>, Failure> {
+    if asking.study().randomizations.is_empty() || wanted.subject.is_empty() {
+        return Ok(None);
+    }
+    let named = find_named(ledger, asking, &wanted.subject, wanted.site.as_deref()).await?;
+    let Found::One(found) = named else { return Ok(None) };
+    let site_token = asking.arrival.site_token == Some(found.site.as_str());
+    if !asking.person.acts_for(&found.site) || asking.study().trust.token && !site_token {
+        return Ok(None);
+    }
+    Ok(Some(accept::load(ledger, found.id).await?))
+}
+
 /// The form to fill in.
 pub(super) async fn lacking(
     ledger: &mut Ledger<'_>,
@@ -221,7 +240,13 @@ pub(super) async fn lacking(
     let facts = DeedForm::new(wanted, lacks);
     let facts = match wanted.deed {
         Deed::Correct => facts.with_items(&asking.reader(), wanted, &note::forms(asking.study(), None)),
-        deed if deed.of_allocation() => facts.with_allocations(asking.study(), wanted, asking.language),
+        deed if deed.of_allocation() => {
+            let facts = facts.with_allocations(asking.study(), wanted, asking.language);
+            match Box::pin(known(ledger, asking, wanted)).await? {
+                Some(enrolled) => facts.with_had(note::had(asking.study(), &enrolled, asking.language)),
+                None => facts,
+            }
+        }
         _ => facts,
     };
     let facts = Facts::DeedForm(facts);

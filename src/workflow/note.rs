@@ -8,14 +8,16 @@ use super::facts::{self, NewFact};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
 use super::{Failure, Means, Settled, again, deed};
+use crate::domain::allocation::Origin;
 use crate::domain::deed::{Deed, Lack, Misname, Misnamed, Wanted};
 use crate::domain::fact::{self, FactKind};
 use crate::domain::instrument::Instrument;
 use crate::domain::language::Language;
-use crate::domain::study::{FIRST, Person, Randomization, Role, Study};
+use crate::domain::study::{Blinding, FIRST, Person, Randomization, Role, Study};
 use crate::letters::Facts;
-use crate::letters::facts::{Change, DeedForm, FaultLine, Noted, ReadCorrection, Reader, UnknownKey};
+use crate::letters::facts::{AllocationHad, Change, DeedForm, FaultLine, Noted, ReadCorrection, Reader, UnknownKey};
 use crate::limits;
+use crate::store::allocation::AllocationRow;
 use crate::store::fact::{self as fact_rows, FactRow};
 use crate::store::subject::SubjectRow;
 
@@ -126,6 +128,7 @@ pub(super) async fn by_mail(
     };
     let Some(randomization) = about(wanted, enrolled) else {
         let facts = DeedForm::new(wanted, &[Lack::WhichAllocation]).with_allocations(study, wanted, asking.language);
+        let facts = facts.with_had(had(study, enrolled, asking.language));
         let settled = asking.settled("reply_error", format!("lacking:{}", Lack::WhichAllocation.key()));
         return asking.reply(ledger, asking.to_sender(), Facts::DeedForm(facts), settled).await;
     };
@@ -187,6 +190,24 @@ fn about<'a>(wanted: &'a Wanted, enrolled: &Enrolled) -> Option<Option<&'a str>>
         None if enrolled.further.is_empty() => Some(Some(FIRST)),
         _ => None,
     }
+}
+
+/// What an error about a subject can be about, each with its day: of an arm that was given by hand to blinded staff that on which it was
+/// recorded, for they are not told of the hand.
+pub(super) fn had(study: &Study, enrolled: &Enrolled, language: Language) -> Vec<AllocationHad> {
+    let zone = study.zone;
+    let hidden = |given: &AllocationRow| study.blinding == Blinding::Blinded && given.origin == Origin::Forced;
+    let day = match enrolled.allocation.as_ref().is_some_and(hidden) {
+        true => enrolled.subject.enrolled_at.day_in(zone),
+        false => enrolled.day(zone),
+    };
+    let registered = AllocationHad::new(None, &day.to_string(), language);
+    let further = enrolled.further.iter().filter_map(|own| {
+        let given = &own.allocation;
+        let day = if hidden(given) { given.allocated_at.day_in(zone) } else { own.day(zone) };
+        Some(AllocationHad::new(Some(study.find_randomization(&given.randomization)?), &day.to_string(), language))
+    });
+    std::iter::once(registered).chain(further).collect()
 }
 
 /// The same fact, if it is on file: a subject withdraws once, and the same correction for the same reason is one.

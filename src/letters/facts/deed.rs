@@ -12,7 +12,7 @@ use crate::domain::deed::{Deed, Lack, Misnamed, Wanted, tells_arm};
 use crate::domain::fact::FactKind;
 use crate::domain::instrument::Instrument;
 use crate::domain::language::{Language, Text};
-use crate::domain::study::{Arm, Person, Randomization, Study};
+use crate::domain::study::{Arm, FIRST, Person, Randomization, Study};
 use crate::domain::time::Instant;
 use crate::letters::clean;
 use crate::limits;
@@ -77,6 +77,15 @@ pub struct DeedForm {
     /// What stands in that line: an id, or empty.
     #[serde(default)]
     pub allocation: String,
+    /// Whether the registration stands in that line, and so the subject as a whole.
+    #[serde(default)]
+    pub whole: bool,
+    /// What the subject has, where it is known which subject is meant.
+    #[serde(default)]
+    pub had: Vec<AllocationHad>,
+    /// Title of the randomization that was named and that the subject does not have; empty otherwise.
+    #[serde(default)]
+    pub absent: String,
     /// What was named as a randomization and is none; empty otherwise.
     #[serde(default)]
     pub which: String,
@@ -104,6 +113,9 @@ impl DeedForm {
             items: Vec::new(),
             allocations: false,
             allocation: String::new(),
+            whole: false,
+            had: Vec::new(),
+            absent: String::new(),
             which: short(&wanted.which),
             randomizations: Vec::new(),
         }
@@ -136,9 +148,22 @@ impl DeedForm {
         DeedForm {
             allocations: !study.randomizations.is_empty(),
             allocation: own.map(|own| short(&own.id)).unwrap_or_default(),
+            whole: wanted.randomization.as_deref() == Some(FIRST),
             randomizations: study.randomizations.iter().map(|own| RandomizationName::new(own, language)).collect(),
             ..self
         }
+    }
+
+    /// Tells also what the subject has, of which alone an error can be about.
+    #[must_use]
+    pub fn with_had(mut self, had: Vec<AllocationHad>) -> DeedForm {
+        let has = |own: &RandomizationName| had.iter().any(|one| one.id == own.id);
+        let (theirs, others): (Vec<RandomizationName>, Vec<RandomizationName>) =
+            self.randomizations.into_iter().partition(has);
+        if let Some(named) = others.into_iter().find(|own| own.id == self.allocation) {
+            (self.absent, self.allocation) = (named.title, String::new());
+        }
+        DeedForm { randomizations: theirs, had, ..self }
     }
 
     /// Tells also which names mean no item that can be corrected.
@@ -165,6 +190,28 @@ impl DeedForm {
     #[must_use]
     pub fn with_choices(self, kits: &[String]) -> DeedForm {
         DeedForm { choices: kits.iter().map(|code| short(code)).collect(), ..self }
+    }
+}
+
+/// One thing that an error can be about: the registration, or a further randomization that the subject has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllocationHad {
+    /// Id of the randomization; empty for the registration, and so the subject as a whole.
+    pub id: String,
+    /// Its title; empty for the registration.
+    pub title: String,
+    /// Day on which it was made, year-month-day.
+    pub day: String,
+}
+
+impl AllocationHad {
+    /// What was made on that day: the registration, or that randomization.
+    pub fn new(own: Option<&Randomization>, day: &str, language: Language) -> AllocationHad {
+        AllocationHad {
+            id: own.map(|own| short(&own.id)).unwrap_or_default(),
+            title: own.map(|own| short(own.title.in_language(language))).unwrap_or_default(),
+            day: short(day),
+        }
     }
 }
 

@@ -202,6 +202,10 @@ stories! {
             let form = center.answer(&mail(subject, lines)).await;
             assert_eq!((form.kind.as_str(), reason(center).await.as_str()), ("deed-form", why), "{}", form.text);
             assert!(form.text.contains("#   second（第二割付）") && form.text.contains("\n割付:"), "{}", form.text);
+            // What the subject has is told, the registration among it, and how each is named.
+            for part in ["・登録（症例全体、2026-", "・second（第二割付、2027-", "#   登録（症例全体）"] {
+                assert!(form.text.contains(part), "{part}: {}", form.text);
+            }
         }
         assert!(known(center, "cygnus").await.is_empty());
         // The form that came back, filled in where it stands.
@@ -242,6 +246,15 @@ stories! {
         let absent = DR_MORI.writes("ineligible", "subject: CYGNUS-0002\nreason: age\nrandomization: second\n");
         assert_eq!(center.answer(&absent).await.kind, "deed-form");
         assert_eq!(reason(center).await, "lacking:which-allocation");
+        let absent = center.answer(&absent.anew()).await;
+        for part in ["was not randomized in “second randomization”", "- registration (the enrollment of 2026-", "\nrandomization: \n"] {
+            assert!(absent.text.contains(part), "{part}: {}", absent.text);
+        }
+        assert!(!absent.text.contains("second ("), "{}", absent.text);
+        // Of somebody else's subject nothing is told.
+        let foreign = DR_NOVAK.writes("ineligible", "subject: CYGNUS-0001\n");
+        let foreign = center.answer(&foreign).await;
+        assert!(!foreign.text.contains("This subject has"), "{}", foreign.text);
         let statistician = Writer { address: CYGNUS_STATISTICIAN, study: "cygnus" };
         assert_eq!(center.answer(&statistician.writes("ineligible", "subject: CYGNUS-0001\nreason: x\n")).await.kind, "not-entitled");
         let help = center.answer(&DR_NOVAK.writes("help", "")).await;
