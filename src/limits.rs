@@ -138,6 +138,10 @@ pub const UPLOAD_NAME_BYTES: usize = 4096;
 pub const FILE_WAITING_DAYS: u64 = 30;
 /// Most bytes of a study's files that wait for their forms to be sent (2 GB).
 pub const FILES_WAITING_BYTES: i64 = 2_000_000_000;
+/// Most files of one person, for one form, that wait for the form to be sent.
+pub const FILES_WAITING_OWNER: i64 = 100;
+/// Most bytes of them (300 MB): what the largest form asks for, and some of it chosen anew.
+pub const FILES_WAITING_OWNER_BYTES: i64 = 300_000_000;
 /// Most files that are deleted in one step of the calendar.
 pub const FILES_SWEPT: i64 = 200;
 /// Most items of one instrument that ask for a file.

@@ -124,6 +124,8 @@ pub enum FaultCode {
     FileGone,
     /// There is no room for more files that nobody sent off.
     FileRoom,
+    /// There is no room for more files of this person, who did not send off those that they sent before.
+    FileWaiting,
 }
 
 impl FaultCode {
@@ -147,6 +149,7 @@ impl FaultCode {
             FaultCode::FileEmpty => "file-empty",
             FaultCode::FileGone => "file-gone",
             FaultCode::FileRoom => "file-room",
+            FaultCode::FileWaiting => "file-waiting",
         }
     }
 }

@@ -80,9 +80,10 @@ mod tests {
         for language in Language::ALL {
             let said = Said::new(&study, language, chrono::NaiveDate::default());
             use FaultCode::{Charset, Check, Code, Conflict, Control, Date, Missing, Pattern, Range, Type, Unknown};
-            use FaultCode::{FileEmpty, FileGone, FileRoom, FileSize, FileType};
+            use FaultCode::{FileEmpty, FileGone, FileRoom, FileSize, FileType, FileWaiting};
             let typed = [Missing, Range, Code, Type, Pattern, Date, Unknown, Conflict, Charset, Control, Check];
-            for code in typed.into_iter().chain([FileType, FileSize, FileEmpty, FileGone, FileRoom]) {
+            let files = [FileType, FileSize, FileEmpty, FileGone, FileRoom, FileWaiting];
+            for code in typed.into_iter().chain(files) {
                 let fault = Fault { item: "isi".into(), code, typed: "99 <".into(), expected: String::new() };
                 for line in [said.fault(form, &fault), said.doubt(form, &fault)] {
                     assert!(line.starts_with("isi: ") && line != format!("isi: {}", code.key()), "{line}");

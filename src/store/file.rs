@@ -2,14 +2,16 @@
 
 use super::sql::{binds, statements};
 use super::{Reader, Store, StoreError, Tx};
+use crate::domain::chain::Sha256Digest;
 use crate::domain::survey::Mark;
 
 statements! { "file":
     WAITING = same "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) FROM file WHERE study_id = $1 AND state <> 'kept'";
-    INSERT = same "INSERT INTO file (id, study_id, state, bytes, day) VALUES ($1, $2, 'waiting', $3, $4)";
+    WAITING_OF = same "SELECT count(*), CAST(coalesce(sum(bytes), 0) AS BIGINT) FROM file WHERE owner = $1 AND state = 'waiting'";
+    INSERT = same "INSERT INTO file (id, study_id, state, bytes, day, owner) VALUES ($1, $2, 'waiting', $3, $4, $5)";
     MEASURE = same "UPDATE file SET bytes = $2 WHERE id = $1 AND state = 'waiting'";
     IS_THERE = same "SELECT bytes FROM file WHERE id = $1 AND study_id = $2 AND state <> 'leaving'";
-    KEEP = same "UPDATE file SET state = 'kept' WHERE id = $1 AND study_id = $2 AND state <> 'leaving'";
+    KEEP = same "UPDATE file SET state = 'kept', owner = NULL WHERE id = $1 AND study_id = $2 AND state <> 'leaving'";
     LEAVE = same "UPDATE file SET state = 'leaving' WHERE id = $1 AND state = 'waiting'";
     IS_LEAVING = same "SELECT bytes FROM file WHERE id = $1 AND state = 'leaving'";
     DUE = same "SELECT id FROM file WHERE state = 'leaving' OR (state = 'waiting' AND day < $1) ORDER BY id LIMIT $2";
@@ -24,12 +26,38 @@ pub async fn waiting<'a>(from: impl Into<Reader<'a>>, study_id: i64) -> Result<i
     from.into().find(&WAITING, binds![study_id]).await?.map_or(Ok(0), |mut row| row.int())
 }
 
-/// Notes a file of at most so many bytes before the first of them is stored.
+/// How many files of an owner wait for their forms to be sent, and how many bytes they have.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn insert(store: &Store, id: &Mark, study_id: i64, bytes: i64, day: &str) -> Result<(), StoreError> {
-    store.write(&INSERT, binds![id, study_id, bytes, day]).await.map(drop)
+pub async fn waiting_of<'a>(from: impl Into<Reader<'a>>, owner: &Sha256Digest) -> Result<(i64, i64), StoreError> {
+    match from.into().find(&WAITING_OF, binds![owner]).await? {
+        Some(mut row) => Ok((row.int()?, row.int()?)),
+        None => Ok((0, 0)),
+    }
+}
+
+/// A file that is about to come in.
+#[derive(Clone, Copy, Debug)]
+pub struct NewFile<'a> {
+    /// The name its bytes lie under.
+    pub id: &'a Mark,
+    /// Study.
+    pub study_id: i64,
+    /// Keyed code of whose form it waits for.
+    pub owner: &'a Sha256Digest,
+    /// How many bytes it may have at most.
+    pub bytes: i64,
+    /// Day of the study's zone.
+    pub day: &'a str,
+}
+
+/// Notes a file before the first of its bytes is stored.
+///
+/// # Errors
+/// Those of the database.
+pub async fn insert(store: &Store, new: NewFile<'_>) -> Result<(), StoreError> {
+    store.write(&INSERT, binds![new.id, new.study_id, new.bytes, new.day, new.owner]).await.map(drop)
 }
 
 /// Says how long a file is that came in.

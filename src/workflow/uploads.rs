@@ -10,7 +10,8 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 use super::{Failure, Means};
-use crate::domain::answer::{Form, Value};
+use crate::domain::answer::{FaultCode, Form, Value};
+use crate::domain::chain::Sha256Digest;
 use crate::domain::file::FileAnswer;
 use crate::domain::survey::Mark;
 use crate::domain::time::Zone;
@@ -30,12 +31,12 @@ pub struct Owner<'a> {
 impl Owner<'_> {
     /// The code of a file for an item of this form (HMAC-SHA-256, RFC 2104).
     fn code(&self, means: Means<'_>, item: &str, canonical: &str) -> [u8; 32] {
-        let mut mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(&means.keys.file).expect("HMAC takes any key");
-        for part in [&self.study.to_be_bytes()[..], self.who, item.as_bytes(), canonical.as_bytes()] {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part);
-        }
-        mac.finalize().into_bytes().into()
+        code_of(means, &[&self.study.to_be_bytes(), self.who, item.as_bytes(), canonical.as_bytes()])
+    }
+
+    /// The code under which this form's files wait: it names nobody to whoever has no key.
+    fn waits_as(&self, means: Means<'_>) -> Sha256Digest {
+        code_of(means, &[b"owner", &self.study.to_be_bytes(), self.who])
     }
 
     /// A file as the form carries it.
@@ -54,24 +55,43 @@ impl Owner<'_> {
     }
 }
 
-/// Notes a file that is about to come in, of at most so many bytes; none where too many wait already.
+fn code_of(means: Means<'_>, parts: &[&[u8]]) -> [u8; 32] {
+    let mut mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(&means.keys.file).expect("HMAC takes any key");
+    for part in parts {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
+}
+
+/// Notes a file that is about to come in, of at most so many bytes; or says why not: too many of this form, or of the whole study, wait
+/// already.
 ///
 /// # Errors
 /// The database.
 pub async fn expect(
     store: &Store,
     means: Means<'_>,
-    (study, zone): (i64, Zone),
+    owner: Owner<'_>,
+    zone: Zone,
     most_bytes: u64,
-) -> Result<Option<Mark>, StoreError> {
+) -> Result<Result<Mark, FaultCode>, StoreError> {
+    let study = owner.study;
     let most = i64::try_from(most_bytes).unwrap_or(i64::MAX);
+    let waits_as = owner.waits_as(means);
+    let (count, bytes) = file::waiting_of(store, &waits_as).await?;
+    if count >= limits::FILES_WAITING_OWNER || bytes.saturating_add(most) > limits::FILES_WAITING_OWNER_BYTES {
+        return Ok(Err(FaultCode::FileWaiting));
+    }
     if file::waiting(store, study).await?.saturating_add(most) > limits::FILES_WAITING_BYTES {
         tracing::warn!(study, "no more files are taken: too many wait for their forms to be sent");
-        return Ok(None);
+        return Ok(Err(FaultCode::FileRoom));
     }
     let key = Mark::new(means.dice);
-    file::insert(store, &key, study, most, &means.now.day_in(zone).to_string()).await?;
-    Ok(Some(key))
+    let day = means.now.day_in(zone).to_string();
+    let new = file::NewFile { id: &key, study_id: study, owner: &waits_as, bytes: most, day: &day };
+    file::insert(store, new).await?;
+    Ok(Ok(key))
 }
 
 /// Makes the files of a form that is being sent its answers.

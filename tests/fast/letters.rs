@@ -343,6 +343,7 @@ fn every_fault_of_every_kind_of_item_has_its_words() {
         FaultCode::FileEmpty,
         FaultCode::FileGone,
         FaultCode::FileRoom,
+        FaultCode::FileWaiting,
     ];
     let items = kinds.into_iter().enumerate();
     study.instruments[0].items =

@@ -258,10 +258,12 @@ impl Reading<'_> {
             return Ok(());
         };
         let store = desk.tools.shelf.store();
-        let study = (desk.owner.study, desk.zone);
-        let Some(key) = uploads::expect(store, desk.tools.means(), study, rule.most_bytes).await? else {
-            self.taken.push((item.id.clone(), Err((FaultCode::FileRoom, sent.called.clone()))));
-            return self.pass_over(sent).await;
+        let key = match uploads::expect(store, desk.tools.means(), desk.owner, desk.zone, rule.most_bytes).await? {
+            Ok(key) => key,
+            Err(fault) => {
+                self.taken.push((item.id.clone(), Err((fault, sent.called.clone()))));
+                return self.pass_over(sent).await;
+            }
         };
         let came = self.store(desk, rule, key, &first, &mut sent).await;
         if !matches!(came, Ok(Ok(_))) {

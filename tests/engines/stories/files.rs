@@ -246,6 +246,40 @@ stories! {
         assert_eq!(center.world.number("SELECT count(*) FROM file").await, 0);
     }
 
+    async fn one_person_does_not_fill_the_room_of_all(center: &mut Center) {
+        center.activate(&asking(""), Stage::Production).await;
+        let issued = invite(center, 2, None).await;
+        center.settle().await;
+        let pages = serve(center).await;
+        let [own, other] = [0, 1].map(|at: usize| link_in(issued[at].link.as_deref().unwrap()));
+        let page = to_the_file(&pages, &own).await;
+        // The same form sent again and again, each time with another file, and never sent off.
+        let mut review = page.clone();
+        for _ in 0..limits::FILES_WAITING_OWNER {
+            review = send(&pages, &own, &page, &REST, &[("remark", "a.png", PNG)], "answer").await;
+            assert_eq!(review.status, 200, "{review:?}");
+        }
+        assert_eq!(waiting(center).await, limits::FILES_WAITING_OWNER);
+        let full = send(&pages, &own, &page, &REST, &[("remark", "a.png", PNG)], "answer").await;
+        let told = "have reached the limit for one person";
+        assert!(full.status == 422 && full.body.contains(told) && full.body.contains("name=\"met\" value=\"3\""), "{full:?}");
+        let spoken = full.hidden();
+        let fields = hidden(&spoken).into_iter().filter(|(name, _)| *name != "_lang").chain([("_lang", "ja")]).chain(REST);
+        let fields: Vec<(&str, &str)> = fields.collect();
+        let full = pages.upload(&own, &fields, &[("remark", "a.png", PNG)], "answer", "").await;
+        assert!(full.status == 422 && full.body.contains("お一人あたりの上限に達しています"), "{full:?}");
+        assert_eq!(waiting(center).await, limits::FILES_WAITING_OWNER);
+        // Nobody else is kept from sending theirs, and nothing tells whose the files are.
+        let theirs = to_the_file(&pages, &other).await;
+        let theirs = send(&pages, &other, &theirs, &REST, &[("remark", "b.png", PNG)], "answer").await;
+        assert_eq!(theirs.status, 200, "{theirs:?}");
+        assert_eq!(center.world.number("SELECT count(DISTINCT owner) FROM file").await, 2);
+        // What was taken can be sent off, and waits no more.
+        assert_eq!(pages.fill(&own, &review, &[], "send").await.status, 303);
+        assert_eq!(center.world.number("SELECT count(*) FROM file WHERE state = 'kept' AND owner IS NULL").await, 1);
+        assert_eq!(waiting(center).await, limits::FILES_WAITING_OWNER);
+    }
+
     async fn a_file_is_that_of_its_own_form_alone(center: &mut Center) {
         center.activate(&asking("required = true"), Stage::Production).await;
         let issued = invite(center, 2, None).await;

@@ -1,0 +1,6 @@
+-- One person must not fill a study's room for files that wait. A twin of migrations/sqlite/0054_file_owner.sql.
+
+ALTER TABLE file ADD COLUMN owner BYTEA CHECK (length(owner) = 32);
+COMMENT ON COLUMN file.owner IS 'Keyed code of whose form it waits for; none once it is an answer.';
+
+CREATE INDEX file_owner ON file (owner) WHERE state = 'waiting';
