@@ -8,7 +8,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::{Installation, Refused};
 use crate::daemon::machine::{SystemClock, SystemDice};
-use crate::daemon::run::open_store;
+use crate::daemon::run::{desk_address, keys, open_store};
 use crate::domain::study::Stage;
 use crate::domain::time::{Clock, Instant};
 use crate::limits;
@@ -16,6 +16,7 @@ use crate::settings::Settings;
 use crate::store::{Store, study};
 use crate::workflow::life::Refusal;
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
+use crate::workflow::{DeskAddress, Keys, Means};
 
 /// An installation opened by a command.
 pub(super) struct Opened {
@@ -26,6 +27,19 @@ pub(super) struct Opened {
     pub(super) dice: Arc<SystemDice>,
     /// Who acts, as the machine knows them: `operator:NAME`.
     pub(super) actor: String,
+}
+
+/// What a command writes letters with.
+pub(super) struct Pen {
+    keys: Keys,
+    desk: DeskAddress,
+}
+
+impl Pen {
+    /// The means of an act now.
+    pub(super) fn means<'a>(&'a self, opened: &'a Opened) -> Means<'a> {
+        Means { now: opened.now(), dice: &*opened.dice, keys: &self.keys, desk: &self.desk }
+    }
 }
 
 /// The operator's file, or every problem of it in one error.
@@ -59,6 +73,13 @@ impl Opened {
             dice: Arc::new(SystemDice),
             actor: format!("operator:{name}"),
         })
+    }
+
+    /// What letters are written with; fails where no mailbox is configured.
+    pub(super) fn pen(&self) -> anyhow::Result<Pen> {
+        let keys = self.runtime.block_on(keys(&self.store, &*self.dice))?;
+        let mailbox = self.settings.mailboxes.first().ok_or_else(|| anyhow!("no mailbox is configured"))?;
+        Ok(Pen { keys, desk: desk_address(mailbox, &self.settings.web) })
     }
 
     pub(super) fn now(&self) -> Instant {

@@ -19,6 +19,7 @@ use crate::store::study::StudyRow;
 use crate::workflow::disclosure;
 use crate::workflow::life::Act;
 use crate::workflow::package::{self, Package};
+use crate::workflow::shelf::Shelf;
 
 /// The verifier as it was when this program was built.
 const VERIFIER: &str = include_str!("../../deploy/verify/hagaki_verify.py");
@@ -63,8 +64,10 @@ pub(super) fn run(args: &RevealArgs) -> anyhow::Result<End> {
     if fs::read_dir(&args.out).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(super::Refused(format!("{} is not empty; name a new folder", args.out.display())).into());
     }
+    let pen = opened.pen()?;
+    let shelf = Shelf::new(opened.store.clone());
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &args.reason };
-    let revealing = disclosure::reveal(&opened.store, &shelved, &args.by, act);
+    let revealing = disclosure::reveal(&shelf, &shelved, pen.means(&opened), &args.by, act);
     let row = judged(opened.runtime.block_on(revealing))?;
     let Package { manifest, mut files } =
         opened.runtime.block_on(package::pack(&opened.store, &shelved, &row, args.with_chain))?;
@@ -88,6 +91,7 @@ pub(super) fn run(args: &RevealArgs) -> anyhow::Result<End> {
         println!("{} ({}): the secret is revealed", row.slug, row.stage.key());
         println!("secret:               {secret}");
         println!("digest of the secret: {commitment}");
+        println!("The staff are told by letter, the first time, that it was revealed.");
         println!("chain:                {} entries, head {}", row.chain.length, hex(&row.chain.digest));
         println!(
             "Recompute everything with the verifier of the release, deploy/verify/hagaki_verify.py in its source, and not with the copy in \

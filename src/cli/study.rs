@@ -96,28 +96,28 @@ pub enum StudyCommand {
     EndEnrollment {
         /// The study.
         slug: String,
-        /// Why, and where.
+        /// Who decided, why, and where.
         #[command(flatten)]
-        why: Why,
+        decided: ending::Decided,
     },
     /// Take back the end of enrollment.
     ReopenEnrollment {
         /// The study.
         slug: String,
-        /// Why, and where.
+        /// Who decided, why, and where.
         #[command(flatten)]
-        why: Why,
+        decided: ending::Decided,
     },
     /// End the study for good: enrollment, data entry and the blind. Says what ends, and asks first.
     Close {
         /// The study.
         slug: String,
-        /// Close it without asking.
+        /// Close it without asking; what ends is said all the same.
         #[arg(long)]
         yes: bool,
-        /// Why, and where.
+        /// Who decided, why, and where.
         #[command(flatten)]
-        why: Why,
+        decided: ending::Decided,
     },
     /// Forget everything a rehearsal brought; production is never purged.
     Purge {
@@ -178,11 +178,11 @@ pub(super) fn run(command: StudyCommand) -> anyhow::Result<End> {
                 (false, Some(on)) => plan(slug.as_deref(), bundle, &on, &why),
             }
         }
-        StudyCommand::Pause { slug, why } => set_state(&slug, State::Paused, &why),
-        StudyCommand::Resume { slug, why } => set_state(&slug, State::Open, &why),
-        StudyCommand::EndEnrollment { slug, why } => ending::set_enrollment(&slug, true, &why),
-        StudyCommand::ReopenEnrollment { slug, why } => ending::set_enrollment(&slug, false, &why),
-        StudyCommand::Close { slug, yes, why } => ending::close(&slug, yes, &why),
+        StudyCommand::Pause { slug, why } => set_paused(&slug, true, &why),
+        StudyCommand::Resume { slug, why } => set_paused(&slug, false, &why),
+        StudyCommand::EndEnrollment { slug, decided } => ending::set_enrollment(&slug, true, &decided),
+        StudyCommand::ReopenEnrollment { slug, decided } => ending::set_enrollment(&slug, false, &decided),
+        StudyCommand::Close { slug, yes, decided } => ending::close(&slug, yes, &decided),
         StudyCommand::Purge { slug, why } => purge(&slug, &why),
         StudyCommand::Addresses { slug, installation, output } => addresses(&slug, &installation, output),
     }
@@ -408,14 +408,12 @@ fn foresee(slug: Option<&str>, folder: &Path, on: Option<&str>, why: &Why) -> an
     Ok(End::Done)
 }
 
-fn set_state(slug: &str, state: State, why: &Why) -> anyhow::Result<End> {
-    set_state_in(&Opened::open(&why.installation)?, slug, state, why)
-}
-
-fn set_state_in(opened: &Opened, slug: &str, state: State, why: &Why) -> anyhow::Result<End> {
+fn set_paused(slug: &str, paused: bool, why: &Why) -> anyhow::Result<End> {
+    let opened = Opened::open(&why.installation)?;
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
-    let setting = life::set_state(&opened.store, slug, state, act);
+    let setting = life::set_paused(&opened.store, slug, paused, act);
     let stage = judged(opened.runtime.block_on(setting))?;
+    let state = if paused { State::Paused } else { State::Open };
     if why.output.json {
         println!("{}", json!({ "study": slug, "stage": stage.key(), "state": state.key() }));
     } else {

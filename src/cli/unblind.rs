@@ -31,7 +31,7 @@ pub struct UnblindArgs {
     /// Print the arm here too. Without it the terminal shows no arm.
     #[arg(long)]
     show: bool,
-    /// Print the arm of every subject; only after the study was closed.
+    /// Print the arm of every subject; only after the study was closed. The first time the staff are told that it happened.
     #[arg(long, conflicts_with_all = ["subject", "show"])]
     all: bool,
     /// Which installation.

@@ -129,6 +129,16 @@ pub enum Kind {
     GroupConfirm,
     /// The link went to the group, to its representative who confirmed it.
     GroupConfirmed,
+    /// Enrollment has ended, and what goes on.
+    EnrollmentEnded,
+    /// Enrollment is open again.
+    EnrollmentReopened,
+    /// The study is closed, and what ended with it.
+    StudyClosed,
+    /// The blind was opened for all subjects of a closed study: that it was, and never how.
+    AllUnblinded,
+    /// The secret of the draws was given away for verification.
+    SecretRevealed,
 }
 
 /// Whom a kind of letter is for.
@@ -148,7 +158,7 @@ pub enum Audience {
 
 impl Kind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Kind; 62] = [
+    pub const ALL: [Kind; 67] = [
         Kind::AssignmentOpen,
         Kind::AssignmentBlinded,
         Kind::RegistrationDone,
@@ -211,6 +221,11 @@ impl Kind {
         Kind::AccountChanged,
         Kind::GroupConfirm,
         Kind::GroupConfirmed,
+        Kind::EnrollmentEnded,
+        Kind::EnrollmentReopened,
+        Kind::StudyClosed,
+        Kind::AllUnblinded,
+        Kind::SecretRevealed,
     ];
 
     /// Name of the templates' folder; also in commands, tables and logs.
@@ -278,6 +293,11 @@ impl Kind {
             Kind::AccountChanged => "account-changed",
             Kind::GroupConfirm => "group-confirm",
             Kind::GroupConfirmed => "group-confirmed",
+            Kind::EnrollmentEnded => "enrollment-ended",
+            Kind::EnrollmentReopened => "enrollment-reopened",
+            Kind::StudyClosed => "study-closed",
+            Kind::AllUnblinded => "all-unblinded",
+            Kind::SecretRevealed => "secret-revealed",
         }
     }
 
@@ -310,6 +330,11 @@ impl Kind {
             | Kind::CohortFilling
             | Kind::AmendmentFailed
             | Kind::GroupConfirm
+            | Kind::EnrollmentEnded
+            | Kind::EnrollmentReopened
+            | Kind::StudyClosed
+            | Kind::AllUnblinded
+            | Kind::SecretRevealed
             | Kind::Digest => Audience::Staff,
             _ => Audience::Sender,
         }

@@ -97,6 +97,15 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
         Facts::KitReplacedUnblinded(facts) => facts.reason = String::new(),
         Facts::CohortFilling(facts) => facts.full = true,
         Facts::AmendmentFailed(facts) => facts.reason = String::new(),
+        Facts::EnrollmentEnded(facts)
+        | Facts::EnrollmentReopened(facts)
+        | Facts::StudyClosed(facts)
+        | Facts::AllUnblinded(facts)
+        | Facts::SecretRevealed(facts) => {
+            (facts.by, facts.reason, facts.kept_back) = (String::new(), String::new(), true);
+            (facts.waiting, facts.blinded, facts.registers, facts.further) = (0, false, false, false);
+            (facts.events, facts.survey) = (false, false);
+        }
         Facts::Digest(facts) => facts.cohorts.clear(),
         Facts::KitsShortBlinded(facts) => facts.central = true,
         Facts::KitsShortUnblinded(facts) => {
@@ -339,6 +348,9 @@ const fn base(kind: Kind) -> Kind {
         Kind::NoticeRandomizedOpen => Kind::NoticeRandomizedUnblinded,
         Kind::DuplicateRegistration | Kind::StatusRegistration => Kind::RegistrationDone,
         Kind::FactNotice => Kind::FactDone,
+        Kind::EnrollmentReopened | Kind::StudyClosed | Kind::AllUnblinded | Kind::SecretRevealed => {
+            Kind::EnrollmentEnded
+        }
         other => other,
     }
 }

@@ -1,10 +1,11 @@
 //! Requests that wait for a reply to a one-time token; only the token's digest is kept.
 
-use super::sql::{binds, statements};
+use super::sql::{Row, binds, statements};
 use super::tx::Expect;
 use super::{Reader, StoreError, Tx, sealed};
 use crate::domain::chain::Sha256Digest;
 use crate::domain::kept::{Column, Kept};
+use crate::domain::seal::KeyRing;
 use crate::domain::time::Instant;
 
 /// A waiting request.
@@ -33,6 +34,8 @@ statements! { "pending":
         VALUES ($1, $2, $3, $4, $5, $6, $7)";
     FIND = same "SELECT token_digest, study_id, person, inbox_id, body, created_at, expires_at, used_at FROM pending \
         WHERE token_digest = $1";
+    WAITING = same "SELECT token_digest, study_id, person, inbox_id, body, created_at, expires_at, used_at FROM pending \
+        WHERE study_id = $1 AND used_at IS NULL AND expires_at >= $2";
     USE = same "UPDATE pending SET used_at = $2 WHERE token_digest = $1 AND used_at IS NULL";
 }
 
@@ -61,10 +64,27 @@ pub async fn find<'a>(
 ) -> Result<Option<PendingRow>, StoreError> {
     let mut from = from.into();
     let ring = from.ring();
-    let Some(mut row) = from.find(&FIND, binds![token_digest]).await? else { return Ok(None) };
+    from.find(&FIND, binds![token_digest]).await?.map(|row| read(&ring, row)).transpose()
+}
+
+/// The requests of a study that wait at that moment.
+///
+/// # Errors
+/// Those of the database.
+pub async fn waiting<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    at: Instant,
+) -> Result<Vec<PendingRow>, StoreError> {
+    let mut from = from.into();
+    let ring = from.ring();
+    from.fetch(&WAITING, binds![study_id, at]).await?.into_iter().map(|row| read(&ring, row)).collect()
+}
+
+fn read(ring: &KeyRing, mut row: Row) -> Result<PendingRow, StoreError> {
     let (token_digest, study_id) = (row.digest()?, row.int()?);
-    let opened = |kept| sealed::whole(&ring, (study_id, Column::PendingBody, &place(&token_digest)), kept);
-    Ok(Some(PendingRow {
+    let opened = |kept| sealed::whole(ring, (study_id, Column::PendingBody, &place(&token_digest)), kept);
+    Ok(PendingRow {
         token_digest,
         study_id,
         person: row.text()?,
@@ -73,7 +93,7 @@ pub async fn find<'a>(
         created_at: row.instant()?,
         expires_at: row.instant()?,
         used_at: row.opt_instant()?,
-    }))
+    })
 }
 
 /// Writes that a token was used.

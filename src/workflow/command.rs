@@ -7,8 +7,10 @@ use serde_json::json;
 use super::accept;
 use super::compose::{self, Addressing};
 use super::correction::{self, Corrected, Correction, Misread};
+use super::ending::{self, Decision, Told};
 use super::enroll::{self, Enrolled};
 use super::ledger::Ledger;
+use super::life::Act;
 use super::note::{self, Note};
 use super::shelf::{Shelf, ShelvedStudy};
 use super::unblind::{self, Break, Broken};
@@ -18,6 +20,7 @@ use crate::domain::fact::FactKind;
 use crate::domain::language::Language;
 use crate::domain::study::{Blinding, Study};
 use crate::domain::text;
+use crate::letters::facts::Step;
 use crate::letters::said::Said;
 use crate::limits;
 use crate::store::allocation::AllocationRow;
@@ -226,7 +229,7 @@ pub async fn unblind(
 }
 
 /// Every subject of a closed study with its allocations, each with the kit it had last; who has it done for whom, and why, stands
-/// in the chain. `by` is the id of the person of the study who opens the blind.
+/// in the chain. `by` is the id of the person of the study who opens the blind. The first time the staff hear that it happened.
 ///
 /// # Errors
 /// A [`Refusal`] unless the study is closed and names that person, or the database.
@@ -247,8 +250,15 @@ pub async fn unblind_all(
     if page.row.state != State::Closed {
         return Err(Refusal::NotClosed(shelved.study.slug.clone()).into());
     }
-    let body = json!({ "by": by, "subjects": page.row.subjects, "reason": reason });
-    enroll::append(tx, page, means, actor, "unblind-all", &body).await?;
+    let subjects = page.row.subjects;
+    let first = ending::conceals(&shelved.study) && ending::is_first(tx, shelved.id, ending::UNBLIND_ALL).await?;
+    let body = json!({ "by": by, "subjects": subjects, "reason": reason });
+    enroll::append(tx, page, means, actor, ending::UNBLIND_ALL, &body).await?;
+    if first {
+        let decision = Decision { by: Some(by), act: Act { actor, at: means.now, reason: &reason } };
+        let told = Told { step: Step::AllUnblinded, decision, subjects, waiting: 0, secret_digest: "" };
+        ending::tell(tx, shelf, shelved, means, told).await?;
+    }
     let journal = allocation::journal(&mut *tx, shelved.id, 0).await?;
     let mut given: BTreeMap<i64, Vec<AllocationRow>> = BTreeMap::new();
     for row in journal {

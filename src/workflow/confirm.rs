@@ -23,7 +23,7 @@ use crate::letters::facts::{Confirm, ConfirmExpired};
 use crate::letters::{Facts, Kind};
 use crate::limits;
 use crate::store::pending::{self, PendingRow};
-use crate::store::{Tx, outbox};
+use crate::store::{Reader, Tx, outbox};
 
 /// What waits for the reply.
 #[derive(Debug, Serialize, Deserialize)]
@@ -47,6 +47,51 @@ pub(super) enum Waiting {
     Group(WaitingGroup),
     /// An act about a subject.
     Deed(WaitingDeed),
+}
+
+/// How many requests of a study wait for the reply, by what a close does to them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unanswered {
+    /// Enrollments.
+    pub enrollments: u64,
+    /// Further randomizations.
+    pub randomizations: u64,
+    /// Other kits.
+    pub kits: u64,
+    /// Answers to a survey.
+    pub responses: u64,
+    /// What a close leaves alone: facts, unblindings, kits that are kept back.
+    pub others: u64,
+}
+
+impl Unanswered {
+    /// Those that end with the study.
+    pub const fn ending(self) -> u64 {
+        self.enrollments + self.randomizations + self.kits + self.responses
+    }
+}
+
+/// Counts the requests that wait at that moment.
+///
+/// # Errors
+/// The database; a request that cannot be read.
+pub(super) async fn unanswered<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    at: Instant,
+) -> Result<Unanswered, Failure> {
+    let mut all = Unanswered::default();
+    for row in pending::waiting(from, study_id, at).await? {
+        let broken = |error| Failure::Contradiction(format!("a waiting request cannot be read: {error}"));
+        *match serde_json::from_str(&row.body).map_err(broken)? {
+            Waiting::Enroll { .. } => &mut all.enrollments,
+            Waiting::Randomization(_) => &mut all.randomizations,
+            Waiting::Respond(_) => &mut all.responses,
+            Waiting::Deed(waiting) if waiting.ends_with_study() => &mut all.kits,
+            Waiting::Deed(_) | Waiting::Group(_) => &mut all.others,
+        } += 1;
+    }
+    Ok(all)
 }
 
 /// Keeps the form and mails the token to the sender's address on file.

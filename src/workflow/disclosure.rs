@@ -5,9 +5,12 @@
 
 use serde_json::json;
 
+use super::Means;
+use super::ending::{self, Decision, Told, person};
 use super::life::{Act, LifeError, REVEAL, Refusal, log};
-use super::shelf::ShelvedStudy;
-use crate::domain::study::{Blinding, Person, Stage};
+use super::shelf::{Shelf, ShelvedStudy};
+use crate::domain::study::{Blinding, Stage};
+use crate::letters::facts::Step;
 use crate::store::study::{State, StudyRow};
 use crate::store::{Store, study};
 
@@ -38,7 +41,7 @@ pub async fn permit(store: &Store, shelved: &ShelvedStudy, wish: Wish<'_>, act: 
         return Err(Refusal::Unaccounted(row.slug).into());
     }
     // Who enrolls could tell the next arm from blocks and counts.
-    if !wish.by.is_empty() && person(shelved, wish.by)?.roles.iter().any(|role| role.enrolls()) {
+    if !wish.by.is_empty() && person(&shelved.study, wish.by)?.roles.iter().any(|role| role.enrolls()) {
         return Err(
             Refusal::Person(format!("--by {}: whoever enrolls learns no blocks, counts or draws", wish.by)).into()
         );
@@ -67,7 +70,7 @@ pub async fn permit_data(
         if wish.by.is_empty() || act.reason.trim().is_empty() {
             return Err(Refusal::Unaccounted(row.slug).into());
         }
-        person(shelved, wish.by)?;
+        person(&shelved.study, wish.by)?;
     }
     let body = json!({
         "what": wish.what, "by": wish.by, "reason": act.reason, "tables": tables, "deidentified": deidentified,
@@ -96,7 +99,7 @@ pub async fn permit_unblinded(
     if by.is_empty() || act.reason.trim().is_empty() {
         return Err(Refusal::Unaccounted(row.slug).into());
     }
-    let roles = &person(shelved, by)?.roles;
+    let roles = &person(&shelved.study, by)?.roles;
     if !roles.iter().any(|role| role.unblinded()) || roles.iter().any(|role| role.enrolls()) {
         return Err(
             Refusal::Person(format!("--by {by}: has no role that may know arms while the study goes on")).into()
@@ -108,12 +111,19 @@ pub async fn permit_unblinded(
     Ok(())
 }
 
-/// Reveals the secret of a closed study: the row with it, whose chain ends with the entry that tells of it.
+/// Reveals the secret of a closed study: the row with it, whose chain ends with the entry that tells of it. The first time the staff
+/// hear of it.
 ///
 /// # Errors
 /// A [`Refusal`], or the database.
-pub async fn reveal(store: &Store, shelved: &ShelvedStudy, by: &str, act: Act<'_>) -> Result<StudyRow, LifeError> {
-    let mut tx = store.begin().await?;
+pub async fn reveal(
+    shelf: &Shelf,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    by: &str,
+    act: Act<'_>,
+) -> Result<StudyRow, LifeError> {
+    let mut tx = shelf.store().begin().await?;
     let row = study::lock(&mut tx, shelved.id).await?;
     if row.state != State::Closed {
         return Err(Refusal::NotClosed(row.slug).into());
@@ -121,18 +131,18 @@ pub async fn reveal(store: &Store, shelved: &ShelvedStudy, by: &str, act: Act<'_
     if row.stage == Stage::Production && act.reason.trim().is_empty() {
         return Err(Refusal::NoReason.into());
     }
-    person(shelved, by)?;
+    person(&shelved.study, by)?;
+    let (id, subjects) = (row.id, row.subjects);
     let commitment = data_encoding::HEXLOWER.encode(&row.secret_digest);
+    let first = ending::is_first(&mut tx, id, REVEAL).await?;
     let body = json!({ "by": by, "reason": act.reason, "digest": commitment, "allocations": row.allocations });
-    let id = row.id;
     log(&mut tx, row, act, REVEAL, &body).await?;
+    if first {
+        let decision = Decision { by: Some(by), act };
+        let told = Told { step: Step::SecretRevealed, decision, subjects, waiting: 0, secret_digest: &commitment };
+        ending::tell(&mut tx, shelf, shelved, means, told).await?;
+    }
     let row = study::lock(&mut tx, id).await?;
     tx.commit().await?;
     Ok(row)
-}
-
-/// The person of that id must be one of the study's.
-fn person<'a>(shelved: &'a ShelvedStudy, id: &str) -> Result<&'a Person, Refusal> {
-    let found = shelved.study.people.iter().find(|person| person.id == id);
-    found.ok_or_else(|| Refusal::Person(format!("--by {id}: study.toml names no person of that id")))
 }

@@ -1,4 +1,4 @@
-//! A study's life: activated, amended, paused, resumed, its enrollment ended, closed, purged. Each act is one entry in its chain.
+//! A study's life: activated, amended, paused, resumed, purged. Each act is one entry in its chain. How it ends: [`super::ending`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -471,7 +471,7 @@ pub async fn foresee(
 }
 
 /// A locked study that was not closed, upon which somebody acts who says why where that counts.
-async fn not_closed(tx: &mut Tx, slug: &str, act: Act<'_>) -> Result<StudyRow, LifeError> {
+pub(super) async fn not_closed(tx: &mut Tx, slug: &str, act: Act<'_>) -> Result<StudyRow, LifeError> {
     let row = locked(tx, slug).await?;
     if row.state == State::Closed {
         return Err(Refusal::Closed(row.slug).into());
@@ -482,45 +482,20 @@ async fn not_closed(tx: &mut Tx, slug: &str, act: Act<'_>) -> Result<StudyRow, L
     Ok(row)
 }
 
-/// Pauses a study, lets it go on, or closes it.
+/// Pauses a study, or (`paused` is false) lets it go on.
 ///
 /// # Errors
 /// A [`Refusal`], or the database.
-pub async fn set_state(store: &Store, slug: &str, state: State, act: Act<'_>) -> Result<Stage, LifeError> {
+pub async fn set_paused(store: &Store, slug: &str, paused: bool, act: Act<'_>) -> Result<Stage, LifeError> {
     let mut tx = store.begin().await?;
     let row = not_closed(&mut tx, slug, act).await?;
+    let (state, action) = if paused { (State::Paused, "pause") } else { (State::Open, "resume") };
     if row.state == state {
         return Err(Refusal::Unchanged.into());
     }
     let stage = row.stage;
     study::set_state(&mut tx, row.id, state, act.at).await?;
-    if state == State::Closed {
-        planned::withdraw_all(&mut tx, row.id, act.at, "the study was closed").await?;
-    }
-    let action = match state {
-        State::Open => "resume",
-        State::Paused => "pause",
-        State::Closed => "close",
-    };
     log(&mut tx, row, act, action, &json!({ "reason": act.reason })).await?;
-    tx.commit().await?;
-    Ok(stage)
-}
-
-/// Ends enrollment into a study that goes on in everything else, or (`ended` is false) opens it again.
-///
-/// # Errors
-/// A [`Refusal`], or the database.
-pub async fn set_enrollment(store: &Store, slug: &str, ended: bool, act: Act<'_>) -> Result<Stage, LifeError> {
-    let mut tx = store.begin().await?;
-    let row = not_closed(&mut tx, slug, act).await?;
-    if row.enrollment_ended_at.is_some() == ended {
-        return Err(Refusal::Unchanged.into());
-    }
-    let (stage, action) = (row.stage, if ended { "end-enrollment" } else { "reopen-enrollment" });
-    study::set_enrollment(&mut tx, row.id, ended.then_some(act.at), act.at).await?;
-    let body = json!({ "reason": act.reason, "subjects": row.subjects });
-    log(&mut tx, row, act, action, &body).await?;
     tx.commit().await?;
     Ok(stage)
 }

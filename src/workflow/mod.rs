@@ -25,6 +25,7 @@ pub mod deed;
 pub mod disclosure;
 pub mod drafts;
 mod draw;
+pub mod ending;
 pub mod enroll;
 mod entry;
 pub mod export;

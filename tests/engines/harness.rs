@@ -27,12 +27,15 @@ use hagaki::mail::{Did, StepError};
 use hagaki::store::fuse::Fuse;
 use hagaki::store::inbox::{InboxRow, Which};
 use hagaki::store::outbox::OutboxRow;
+use hagaki::store::study::StudyRow;
 use hagaki::store::subject::SubjectRow;
 use hagaki::store::{Store, allocation, audit, inbox, outbox, study, subject};
-use hagaki::workflow::life::{self, Act, Activated};
+use hagaki::workflow::disclosure;
+use hagaki::workflow::ending::{self, Decision};
+use hagaki::workflow::life::{self, Act, Activated, LifeError};
 use hagaki::workflow::proof::{self, Verdict};
 use hagaki::workflow::shelf::{Shelf, ShelvedStudy};
-use hagaki::workflow::{DeskAddress, Keys, Operator};
+use hagaki::workflow::{DeskAddress, Keys, Means, Operator};
 use mail_parser::MessageParser;
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
@@ -521,6 +524,47 @@ impl Center {
     /// An act of the operator's, now.
     pub(crate) fn act<'a>(&self, reason: &'a str) -> Act<'a> {
         Act { actor: "operator:tester", at: self.clock.now(), reason }
+    }
+
+    /// What the daemon acts with, now.
+    pub(crate) fn means(&self) -> Means<'_> {
+        let desk = &self.process.calendar.desk;
+        Means { now: self.clock.now(), dice: &*self.dice, keys: &self.keys, desk }
+    }
+
+    /// A study as it is in force.
+    pub(crate) async fn shelved(&self, slug: &str) -> ShelvedStudy {
+        let row = study::find_current(self.store(), slug).await.unwrap().unwrap();
+        self.shelf_on(self.store()).load(&row).await.unwrap()
+    }
+
+    /// Ends enrollment, or opens it again.
+    pub(crate) async fn set_enrollment(
+        &self,
+        slug: &str,
+        ended: bool,
+        by: Option<&str>,
+        why: &str,
+    ) -> Result<Stage, LifeError> {
+        let (shelved, shelf) = (self.shelved(slug).await, self.shelf_on(self.store()));
+        let decision = Decision { by, act: self.act(why) };
+        Box::pin(ending::set_enrollment(&shelf, &shelved, self.means(), ended, decision)).await
+    }
+
+    /// Closes a study; the letters that arrived from it.
+    pub(crate) async fn close(&mut self, slug: &str, why: &str) -> Vec<Received> {
+        let (shelved, shelf) = (self.shelved(slug).await, self.shelf_on(self.store()));
+        let decision = Decision { by: None, act: self.act(why) };
+        Box::pin(ending::close(&shelf, &shelved, self.means(), decision)).await.unwrap();
+        self.settle().await
+    }
+
+    /// Gives the secret of a closed study away; its staff are written to.
+    pub(crate) async fn reveal(&mut self, slug: &str, by: &str, why: &str) -> Result<StudyRow, LifeError> {
+        let (shelved, shelf) = (self.shelved(slug).await, self.shelf_on(self.store()));
+        let row = Box::pin(disclosure::reveal(&shelf, &shelved, self.means(), by, self.act(why))).await;
+        self.settle().await;
+        row
     }
 
     /// Subjects of a study in order, each with its arm (empty in a registry) and kit.

@@ -228,7 +228,12 @@ fn a_study_lives_and_programs_can_read_it() {
     assert_ne!(amended["bundle_digest"], activated["bundle_digest"]);
 
     let ended = |place: &Place| place.ends(0, "study show aurora --json").json()["enrollment_ended"].clone();
-    place.ends(0, "study end-enrollment aurora");
+    let unknown = place.ends(1, "study end-enrollment aurora --by nobody").err;
+    assert!(unknown.contains("--by nobody: study.toml names no person"), "{unknown}");
+    let told = place.ends(0, "study end-enrollment aurora --by center").out;
+    assert!(told.contains("The staff are told by letter: 6 letters."), "{told}");
+    let waiting = place.ends(0, "outbox list").out;
+    assert_eq!(waiting.matches("enrollment-ended").count(), 6, "{waiting}");
     assert!(ended(&place).is_string());
     assert!(place.ends(0, "study list").out.contains(" enrollment ended "));
     place.ends(1, "study end-enrollment aurora");
@@ -238,12 +243,17 @@ fn a_study_lives_and_programs_can_read_it() {
     assert!(ended(&place).is_null());
     // What a close ends is said, and nobody closes unawares.
     let told = place.ends(1, "study close aurora").err;
-    for what in ["data entry", "allocation reveal", "end-enrollment aurora", "--yes"] {
+    let parts = ["data entry", "allocation reveal", "none waits now", "can still be recorded", "end-enrollment aurora"];
+    for what in parts.into_iter().chain(["--yes"]) {
         assert!(told.contains(what), "{what}: {told}");
     }
+    place.ends(1, "study close aurora --yes --by nobody");
     assert_eq!(place.ends(0, "study show aurora --json").json()["state"], "open");
-    for (act, state) in [("pause", "paused"), ("resume", "open"), ("close --yes", "closed")] {
-        assert_eq!(place.ends(0, &format!("study {act} aurora --json")).json()["state"], state);
+    for (act, state) in [("pause", "paused"), ("resume", "open"), ("close --yes --by stat", "closed")] {
+        let ran = place.ends(0, &format!("study {act} aurora --json"));
+        assert_eq!(ran.json()["state"], state);
+        // Whoever does not want to be asked is told as much.
+        assert_eq!(parts.iter().all(|what| ran.err.contains(what)), state == "closed", "{}", ran.err);
         place.ends(1, &format!("study {act} aurora --json"));
     }
     let purged = place.ends(0, "study purge aurora --json").json();

@@ -16,9 +16,9 @@ use hagaki::domain::time::{Instant, Zone};
 use hagaki::letters::facts::{
     ArmBalance, AssignmentBlinded, AssignmentFailedAlert, Balance, BlankForm, Change, Confirm, Conflict, DeedConfirm,
     DeedForm, Digest, DigestUnblinded, Disclosure, Enrollment, Facts, Head, Help, KitRefused, KitReplaced,
-    KitReplacedBlinded, KitReplacedUnblinded, KitsQuarantined, KitsShortBlinded, KitsShortUnblinded, Links, Noted,
-    NoticeBlind, NoticeUnblinded, Opening, ReadCorrection, Reader, Reason, Refusal, Replacement, Sameness, ShortArm,
-    Unblinded, UnblindingNotice,
+    KitReplacedBlinded, KitReplacedUnblinded, KitsQuarantined, KitsShortBlinded, KitsShortUnblinded, Links, Milestone,
+    Noted, NoticeBlind, NoticeUnblinded, Opening, ReadCorrection, Reader, Reason, Refusal, Replacement, Sameness,
+    ShortArm, Step, Unblinded, UnblindingNotice,
 };
 use hagaki::letters::{Kind, Letter};
 
@@ -298,6 +298,17 @@ pub(crate) fn letters(study: &Study, language: Language) -> Vec<(Letter, Person)
         (Facts::Balance(balance), kato),
     ];
     all.extend(daily.into_iter().map(letter));
+    let step = |by, reason: &str| {
+        Milestone::new(study, now(), by, reason, language).with_counts(3, 1).with_secret_digest(&"5f".repeat(32))
+    };
+    let steps = [
+        (Facts::of_step(Step::EnrollmentEnded, step(Some(sato), "Cobalt does harm, the board says")), yamada),
+        (Facts::of_step(Step::EnrollmentReopened, step(None, "<i>{{arm}}\r\nBcc: x")), yamada),
+        (Facts::of_step(Step::StudyClosed, step(Some(sato), "the last visit is done")), yamada),
+        (Facts::of_step(Step::AllUnblinded, step(Some(kato), "analysis: 紅の群")), yamada),
+        (Facts::of_step(Step::SecretRevealed, step(Some(kato), "for the report")), sato),
+    ];
+    all.extend(steps.into_iter().map(letter));
     all
 }
 

@@ -2,24 +2,51 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 
+use clap::Args;
 use serde_json::json;
 
-use super::{Why, judged, set_state_in};
+use super::{Why, judged};
 use crate::cli::installation::Opened;
 use crate::cli::{End, Refused, counted};
 use crate::domain::study::{Blinding, Stage, Study};
 use crate::store::planned::{self, State as PlanState};
 use crate::store::study::{self, State, StudyRow};
-use crate::workflow::life::{self, Act};
+use crate::workflow::confirm::Unanswered;
+use crate::workflow::ending::{self, Decision};
+use crate::workflow::life::Act;
+use crate::workflow::shelf::Shelf;
 
-pub(super) fn set_enrollment(slug: &str, ended: bool, why: &Why) -> anyhow::Result<End> {
-    let opened = Opened::open(&why.installation)?;
-    let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
-    let setting = life::set_enrollment(&opened.store, slug, ended, act);
+/// Who decided, and why.
+#[derive(Debug, Args)]
+pub struct Decided {
+    /// Id of the person of the study who decided it; stands in the audit chain, and by name in the letters to the staff. If left out,
+    /// these say that it was the operator.
+    #[arg(long)]
+    by: Option<String>,
+    /// Why, and where.
+    #[command(flatten)]
+    pub(super) why: Why,
+}
+
+impl Decided {
+    fn by<'a>(&'a self, opened: &'a Opened) -> Decision<'a> {
+        let act = Act { actor: &opened.actor, at: opened.now(), reason: &self.why.reason };
+        Decision { by: self.by.as_deref(), act }
+    }
+}
+
+pub(super) fn set_enrollment(slug: &str, ended: bool, decided: &Decided) -> anyhow::Result<End> {
+    let opened = Opened::open(&decided.why.installation)?;
+    let (shelved, pen) = (opened.study(slug)?, opened.pen()?);
+    let (shelf, decision) = (Shelf::new(opened.store.clone()), decided.by(&opened));
+    let setting = ending::set_enrollment(&shelf, &shelved, pen.means(&opened), ended, decision);
     let stage = judged(opened.runtime.block_on(setting))?;
-    if why.output.json {
-        println!("{}", json!({ "study": slug, "stage": stage.key(), "enrollment_ended": ended }));
-    } else if ended {
+    let told = shelved.study.people.len();
+    if decided.why.output.json {
+        println!("{}", json!({ "study": slug, "stage": stage.key(), "enrollment_ended": ended, "told": told }));
+        return Ok(End::Done);
+    }
+    if ended {
         println!("{slug} ({}): enrollment has ended; everything else goes on", stage.key());
         println!(
             "Take it back with `hagaki study reopen-enrollment {slug}`; the study ends with `hagaki study close {slug}`."
@@ -27,29 +54,57 @@ pub(super) fn set_enrollment(slug: &str, ended: bool, why: &Why) -> anyhow::Resu
     } else {
         println!("{slug} ({}): enrollment is open again", stage.key());
     }
+    println!("{}", letters(told));
     Ok(End::Done)
 }
 
-pub(super) fn close(slug: &str, yes: bool, why: &Why) -> anyhow::Result<End> {
+fn letters(told: usize) -> String {
+    format!("The staff are told by letter: {}.", counted(told as u64, "letter"))
+}
+
+pub(super) fn close(slug: &str, yes: bool, decided: &Decided) -> anyhow::Result<End> {
+    let why = &decided.why;
     let opened = Opened::open(&why.installation)?;
-    let row = opened.runtime.block_on(study::find_current(&opened.store, slug))?;
+    let (shelved, pen) = (opened.study(slug)?, opened.pen()?);
+    let shelf = Shelf::new(opened.store.clone());
+    let (row, planned, unanswered) = opened.runtime.block_on(async {
+        let row = study::load(&opened.store, shelved.id).await?;
+        let planned = planned::list(&opened.store, shelved.id).await?;
+        let act = decided.by(&opened).act;
+        Ok::<_, anyhow::Error>((row, planned, ending::unanswered(&shelf, shelved.id, act).await?))
+    })?;
     // What would be refused anyway is not asked about.
-    let asked = row.filter(|row| row.state != State::Closed && !(row.stage == Stage::Production && why.lacks_reason()));
-    let Some(row) = asked.filter(|_| !yes) else { return set_state_in(&opened, slug, State::Closed, why) };
-    let shelved = opened.study(slug)?;
-    let planned = opened.runtime.block_on(planned::list(&opened.store, row.id))?;
-    let waiting = planned.iter().filter(|one| one.state == PlanState::Waiting).count();
-    eprintln!("{}", ends(&row, &shelved.study, waiting));
-    let (stdin, terminal) = (std::io::stdin(), std::io::stderr().is_terminal() && !why.output.json);
-    if terminal && stdin.is_terminal() {
-        eprint!("Write the name of the study to close it: ");
-        std::io::stderr().flush()?;
-        if !agrees(&mut stdin.lock(), slug)? {
-            return Err(Refused(format!("{slug} was not closed; nothing was changed")).into());
+    if row.state != State::Closed && !(row.stage == Stage::Production && why.lacks_reason()) {
+        let waiting = planned.iter().filter(|one| one.state == PlanState::Waiting).count() as u64;
+        eprintln!("{}", ends(&row, &shelved.study, waiting, unanswered));
+        if !yes {
+            ask(slug, why.output.json)?;
         }
-        return set_state_in(&opened, slug, State::Closed, why);
     }
-    Err(Refused(format!("{slug} was not closed; if all of that may end: the same again with --yes")).into())
+    let closing = ending::close(&shelf, &shelved, pen.means(&opened), decided.by(&opened));
+    let stage = judged(opened.runtime.block_on(closing))?;
+    let told = shelved.study.people.len();
+    if why.output.json {
+        println!("{}", json!({ "study": slug, "stage": stage.key(), "state": State::Closed.key(), "told": told }));
+    } else {
+        println!("{slug} ({}) is {}\n{}", stage.key(), State::Closed.key(), letters(told));
+    }
+    Ok(End::Done)
+}
+
+/// Goes on only if somebody at a terminal writes the study's name.
+fn ask(slug: &str, json: bool) -> anyhow::Result<()> {
+    let (stdin, terminal) = (std::io::stdin(), std::io::stderr().is_terminal() && !json);
+    if !(terminal && stdin.is_terminal()) {
+        let how = format!("{slug} was not closed; if all of that may end: the same again with --yes");
+        return Err(Refused(how).into());
+    }
+    eprint!("Write the name of the study to close it: ");
+    std::io::stderr().flush()?;
+    match agrees(&mut stdin.lock(), slug)? {
+        true => Ok(()),
+        false => Err(Refused(format!("{slug} was not closed; nothing was changed")).into()),
+    }
 }
 
 /// Whether the next line is the study's name.
@@ -60,7 +115,7 @@ fn agrees(answer: &mut impl BufRead, slug: &str) -> std::io::Result<bool> {
 }
 
 /// What the close of a study ends, for a terminal.
-fn ends(row: &StudyRow, study: &Study, waiting: usize) -> String {
+fn ends(row: &StudyRow, study: &Study, waiting: u64, unanswered: Unanswered) -> String {
     let slug = &row.slug;
     let mut lines = vec![match row.stage {
         Stage::Production => format!("Closing {slug} (production) cannot be undone. It ends"),
@@ -88,13 +143,48 @@ fn ends(row: &StudyRow, study: &Study, waiting: usize) -> String {
     if study.scheme.is_some() {
         line("the secrecy of the draws: `hagaki allocation reveal` may give the secret away");
     }
+    let Unanswered { enrollments, randomizations, kits, responses, .. } = unanswered;
+    let asked = [
+        (enrollments, "enrollment"),
+        (randomizations, "further randomization"),
+        (kits, "replacement of a kit"),
+        (responses, "survey response"),
+    ];
+    let asked: Vec<String> = asked
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| match *what {
+            "replacement of a kit" if *count > 1 => format!("{count} replacements of kits"),
+            what => counted(*count, what),
+        })
+        .collect();
+    match asked.is_empty() {
+        true => line("requests that wait for a confirmation by mail: none waits now"),
+        false => line(&format!(
+            "requests that wait for a confirmation by mail: {} will be refused when it comes",
+            asked.join(", ")
+        )),
+    }
     match waiting {
         0 => line("amendments"),
-        waiting => {
-            line(&format!("amendments; {} that wait are withdrawn", counted(waiting as u64, "planned amendment")))
-        }
+        waiting => line(&format!("amendments; {} that wait are withdrawn", counted(waiting, "planned amendment"))),
     }
-    lines.push("What is known of subjects on file (withdrawals, errors, corrections of the registration) can still be recorded.".into());
+    let further = match study.randomizations.is_empty() {
+        true => "",
+        false => " and of the forms of further randomizations",
+    };
+    lines.push(format!(
+        "What becomes known of subjects on file can still be recorded by mail and by `hagaki subject note`: withdrawals, errors, \
+         ineligibility, duplicates, corrections of the registration{further}. These change no allocation, for none follows."
+    ));
+    if study.blinding == Blinding::Blinded {
+        lines.push(
+            "So it is after the blind was opened for all, too; the audit chain shows what was recorded before, and what with knowledge of \
+             the arms. One subject can still be unblinded, and kits be marked as returned, lost or kept back."
+                .into(),
+        );
+    }
+    lines.push(format!("Everybody in [[people]] is told by letter: {}.", counted(study.people.len() as u64, "letter")));
     if row.enrollment_ended_at.is_none() {
         lines.push(format!("To end enrollment alone and go on with the rest: `hagaki study end-enrollment {slug}`."));
     }

@@ -17,6 +17,7 @@ mod group;
 mod invitation;
 mod kit;
 mod kit_deed;
+mod milestone;
 mod notice;
 mod piped;
 mod randomization;
@@ -46,6 +47,7 @@ pub use kit::{
     KitReplacedBlinded, KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded, LotLine, Replacement, ShortArm,
 };
 pub use kit_deed::{KitLine, KitRefused, KitReplaced, KitsQuarantined};
+pub use milestone::{Milestone, Step};
 pub use notice::{AssignmentFailedAlert, HeldFor, NoticeBlind, NoticeOpen, NoticeUnblinded, QuarantineNotice};
 pub use piped::piped;
 pub use randomization::{
@@ -286,6 +288,11 @@ pub enum Facts {
     AccountChanged(AccountChanged),
     GroupConfirm(GroupConfirm),
     GroupConfirmed(GroupConfirmed),
+    EnrollmentEnded(Milestone),
+    EnrollmentReopened(Milestone),
+    StudyClosed(Milestone),
+    AllUnblinded(Milestone),
+    SecretRevealed(Milestone),
 }
 
 impl Facts {
@@ -354,6 +361,11 @@ impl Facts {
             Facts::AccountChanged(_) => Kind::AccountChanged,
             Facts::GroupConfirm(_) => Kind::GroupConfirm,
             Facts::GroupConfirmed(_) => Kind::GroupConfirmed,
+            Facts::EnrollmentEnded(_) => Kind::EnrollmentEnded,
+            Facts::EnrollmentReopened(_) => Kind::EnrollmentReopened,
+            Facts::StudyClosed(_) => Kind::StudyClosed,
+            Facts::AllUnblinded(_) => Kind::AllUnblinded,
+            Facts::SecretRevealed(_) => Kind::SecretRevealed,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use hagaki::domain::allocation::{HistoryRow, Levels, Origin};
 use hagaki::domain::fact::FactKind;
-use hagaki::store::study::{self, State};
+use hagaki::store::study;
 use hagaki::workflow::disclosure::{self, Wish};
 use hagaki::workflow::import::{self, Line, Source};
 use hagaki::workflow::journal;
@@ -29,13 +29,13 @@ fn refusal<T: std::fmt::Debug>(result: Result<T, LifeError>) -> Refusal {
     }
 }
 
-pub(super) async fn close(center: &Center, slug: &str) {
-    life::set_state(center.store(), slug, State::Closed, center.act("the last subject is in")).await.unwrap();
+pub(super) async fn close(center: &mut Center, slug: &str) {
+    center.close(slug, "the last subject is in").await;
 }
 
-pub(super) async fn revealed(center: &Center, slug: &str, by: &str) -> Package {
+pub(super) async fn revealed(center: &mut Center, slug: &str, by: &str) -> Package {
     let shelved = shelved(center, slug).await;
-    let row = disclosure::reveal(center.store(), &shelved, by, center.act("for the report")).await.unwrap();
+    let row = center.reveal(slug, by, "for the report").await.unwrap();
     package::pack(center.store(), &shelved, &row, true).await.unwrap()
 }
 
@@ -85,12 +85,12 @@ stories! {
             }
         }
         let open = shelved(center, "aurora").await;
-        let early = disclosure::reveal(center.store(), &open, "stat", center.act("too early")).await;
+        let early = center.reveal("aurora", "stat", "too early").await;
         assert!(matches!(refusal(early), Refusal::NotClosed(_)));
         close(center, "aurora").await;
-        let nobody = disclosure::reveal(center.store(), &open, "nobody", center.act("for the report")).await;
+        let nobody = center.reveal("aurora", "nobody", "for the report").await;
         assert!(matches!(refusal(nobody), Refusal::Person(_)));
-        let silent = disclosure::reveal(center.store(), &open, "stat", center.act(" ")).await;
+        let silent = center.reveal("aurora", "stat", " ").await;
         assert!(matches!(refusal(silent), Refusal::NoReason));
 
         let package = revealed(center, "aurora", "stat").await;
@@ -215,18 +215,18 @@ stories! {
         borealis(center).await;
         center.exchange(&DR_LARSEN.writes("enroll", &borealis_form("103", "103-001"))).await;
         let open = shelved(center, "borealis").await;
-        let entries = async || study::find_current(center.store(), "borealis").await.unwrap().unwrap().chain.length;
-        let before = entries().await;
+        let entries = async |center: &Center| study::find_current(center.store(), "borealis").await.unwrap().unwrap().chain.length;
+        let before = entries(center).await;
         for by in ["stat", "pharmacy", "larsen", "nobody", ""] {
             let wish = Wish { what: "journal-csv", by };
             let said = refusal(disclosure::permit(center.store(), &open, wish, center.act("interim analysis")).await);
             assert!(matches!(said, Refusal::Blinded(_)), "{said}");
         }
-        assert_eq!(entries().await, before);
+        assert_eq!(entries(center).await, before);
         close(center, "borealis").await;
         let anybody = Wish { what: "journal-csv", by: "" };
         disclosure::permit(center.store(), &open, anybody, center.act("")).await.unwrap();
-        assert_eq!(entries().await, before + 1, "what is closed may be told, and nothing more is owed");
+        assert_eq!(entries(center).await, before + 1, "what is closed may be told, and nothing more is owed");
     }
 
     async fn somebody_else_knows_what_became_known(center: &mut Center) {

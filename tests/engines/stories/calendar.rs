@@ -49,7 +49,7 @@ stories! {
         center.attend().await;
         assert_eq!(kinds(&center.settle().await), [("digest-unblinded", STATISTICIAN)]);
         // A study that is closed has a last word, and no more.
-        hagaki::workflow::life::set_state(center.store(), "aurora", study::State::Closed, center.act("done")).await.unwrap();
+        center.close("aurora", "done").await;
         center.dawn().await;
         assert_eq!(kinds(&center.settle().await), [("digest-unblinded", STATISTICIAN)]);
         center.dawn().await;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use hagaki::domain::language::Language;
-use hagaki::store::study::State;
 use hagaki::store::{audit, response, study, subject};
 use hagaki::workflow::accounts;
 use hagaki::workflow::export::cells::Cell;
@@ -594,7 +593,7 @@ stories! {
             let blank = yamada.see("/c/aurora/new").await;
             yamada.fill("/c/aurora/new", &blank, &of("A-0002"), "answer").await
         };
-        life::set_state(center.store(), "aurora", State::Paused, center.act("holiday")).await.unwrap();
+        life::set_paused(center.store(), "aurora", true, center.act("holiday")).await.unwrap();
         let refused = yamada.fill("/c/aurora/new", &review, &[], "send").await;
         assert!(refused.status == 422 && refused.body.contains("value=\"A-0002\""), "{refused:?}");
         assert_eq!(center.enrolled("aurora").await.len(), 1);

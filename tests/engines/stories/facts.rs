@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 
 use hagaki::domain::fact::FactKind;
 use hagaki::store::fact::FactRow;
-use hagaki::store::study::State;
 use hagaki::store::{audit, fact, study};
 use hagaki::workflow::command::{self, CommandError, Known, Order};
 use hagaki::workflow::proof::{self, Verdict};
 use hagaki::workflow::shelf::{Shelf, ShelvedStudy};
 use hagaki::workflow::told::What;
 use hagaki::workflow::unblind::Broken;
-use hagaki::workflow::{DeskAddress, Means, life};
+use hagaki::workflow::{DeskAddress, Means};
 
 use super::enrolling::marked;
 use super::*;
@@ -239,27 +238,41 @@ stories! {
                 assert_eq!(letter.everything.contains(&arm), letter.to == DR_KOBAYASHI.address, "{}", letter.text);
             }
         }
-        let all = |by, reason| {
+        let all = async |center: &Center, by, reason| {
             let means = operating.means(center);
-            command::unblind_all(&operating.shelf, &operating.shelved, means, ("operator:tester", by), reason)
+            command::unblind_all(&operating.shelf, &operating.shelved, means, ("operator:tester", by), reason).await
         };
-        assert!(matches!(all("office", "analysis").await, Err(CommandError::Refused(_))), "the study is not closed");
-        life::set_state(center.store(), "borealis", State::Closed, center.act("last visit done")).await.unwrap();
-        assert!(matches!(all("office", "").await, Err(CommandError::Refused(_))), "a reason is needed");
+        let refused = async |center: &Center, by, reason| {
+            matches!(all(center, by, reason).await, Err(CommandError::Refused(_)))
+        };
+        assert!(refused(center, "office", "analysis").await, "the study is not closed");
+        center.close("borealis", "last visit done").await;
+        assert!(refused(center, "office", "").await, "a reason is needed");
         for nobody in ["", "nobody"] {
-            assert!(matches!(all(nobody, "analysis").await, Err(CommandError::Refused(_))), "somebody answers for it");
+            assert!(refused(center, nobody, "analysis").await, "somebody answers for it");
         }
-        let listed = all("office", "analysis").await.unwrap();
+        let listed = all(center, "office", "ZQPLACEBO does better").await.unwrap();
+        // Everybody on the staff hears that it happened, once, and nobody an arm.
+        let letters = center.settle().await;
+        assert_eq!(letters.len(), operating.shelved.study.people.len(), "{:?}", kinds(&letters));
+        for letter in &letters {
+            assert!(letter.kind == "all-unblinded" && !letter.everything.contains("ZQ"), "{}", letter.everything);
+        }
+        let told = letters.iter().find(|letter| letter.to == DR_KOBAYASHI.address).unwrap();
+        assert!(told.text.contains("全症例が開鍵されました") && told.text.contains("割付群を推測できる記載"), "{}", told.text);
+        all(center, "office", "analysis").await.unwrap();
+        assert_eq!(kinds(&center.settle().await), []);
         let arms: Vec<String> = listed.into_iter().map(|(_, mut given)| given.remove(0).arm).collect();
         assert_eq!(arms, center.arms("borealis").await);
         let row = study::find_current(center.store(), "borealis").await.unwrap().unwrap();
         let actions: BTreeMap<String, usize> =
             audit::list(center.store(), row.id, 0, 100).await.unwrap().into_iter().fold(BTreeMap::new(), |mut all, entry| {
-                assert!(entry.action == "enroll" || !entry.body.contains("ZQ"), "{}", entry.body);
+                let tells = ["enroll", "unblind-all"].contains(&entry.action.as_str());
+                assert!(tells || !entry.body.contains("ZQ"), "{}", entry.body);
                 assert!(entry.action != "unblind-all" || entry.body.contains(r#""by":"office""#), "{}", entry.body);
                 *all.entry(entry.action).or_default() += 1;
                 all
             });
-        assert_eq!((actions["fact"], actions["unblind-look"], actions["unblind-all"]), (1, 1, 1));
+        assert_eq!((actions["fact"], actions["unblind-look"], actions["unblind-all"]), (1, 1, 2));
     }
 }

@@ -11,7 +11,7 @@ use hagaki::workflow::force::{self, Again, Forced, Order};
 use hagaki::workflow::proof::Verdict;
 use hagaki::workflow::shelf::ShelvedStudy;
 use hagaki::workflow::told::What;
-use hagaki::workflow::{DeskAddress, Means, disclosure, life, package, proof};
+use hagaki::workflow::{DeskAddress, Means, life, package, proof};
 
 use super::afterwards::verdict;
 use super::randomizing::{EIGHT_WEEKS, assert_recomputed, recomputed};
@@ -187,9 +187,9 @@ stories! {
             center.world.tamper(&format!("UPDATE allocation SET origin = '{then}' WHERE number = {number}")).await;
         }
         // Somebody else recomputes the rest.
-        life::set_state(center.store(), "aurora", study::State::Closed, center.act("done")).await.unwrap();
+        center.close("aurora", "done").await;
         let closed = shelved(center, "aurora").await;
-        let row = disclosure::reveal(center.store(), &closed, "stat", center.act("report")).await.unwrap();
+        let row = center.reveal("aurora", "stat", "report").await.unwrap();
         let package = package::pack(center.store(), &closed, &row, true).await.unwrap();
         let Some((code, report)) = verdict(&package, None) else { return };
         assert_eq!((code, &report["recomputed"], &report["forced"]), (0, &serde_json::json!(9), &serde_json::json!(1)), "{report}");

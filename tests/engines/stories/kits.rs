@@ -449,8 +449,7 @@ stories! {
         let asked = center.answer(&request).await;
         assert_eq!(asked.kind, "deed-confirm");
         center.wind(1);
-        let act = center.act("last visit done");
-        life::set_state(center.store(), "borealis", study::State::Closed, act).await.unwrap();
+        center.close("borealis", "last visit done").await;
         // The same rule by command, by a new mail, and for a yes to what was asked before.
         assert!(matches!(refused(replace(center, 1, None).await.err()), Refusal::Closed(_)));
         assert!(matches!(refused(import(center, &format!("{HEADER}N1,P,,,\n")).await.err()), Refusal::Closed(_)));

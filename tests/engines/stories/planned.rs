@@ -107,7 +107,7 @@ stories! {
         assert_eq!(kinds(&center.settle().await), [], "once");
         // With the study what waits in it ends.
         plan(center, &capped("total = 240", "total = 2"), HOUR).await.unwrap();
-        life::set_state(center.store(), "aurora", study::State::Closed, center.act("done")).await.unwrap();
+        center.close("aurora", "done").await;
         let row = listed(center).await.pop().unwrap();
         assert_eq!((row.state, row.note.as_str()), (State::Withdrawn, "the study was closed"));
         center.wind(HOUR);

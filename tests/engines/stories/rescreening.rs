@@ -1,12 +1,11 @@
 //! Somebody is screened again: another subject that points at the earlier one, once, whoever asks how often.
 
 use hagaki::domain::fact::FactKind;
-use hagaki::store::study::State;
 use hagaki::store::subject::NewSubject;
 use hagaki::store::{StoreError, study, subject};
 use hagaki::workflow::proof::{self, Verdict};
 use hagaki::workflow::told::What;
-use hagaki::workflow::{disclosure, journal, life, package};
+use hagaki::workflow::{journal, life, package};
 
 use super::afterwards::verdict;
 use super::facts::{Operating, ok};
@@ -133,10 +132,10 @@ stories! {
         }
         let lines = journal::lines(center.store(), enrolled[0].0.study_id).await.unwrap();
         assert_eq!(lines.iter().map(|line| line.rescreens).collect::<Vec<_>>(), [None, Some(1), Some(2), None]);
-        life::set_state(center.store(), "aurora", State::Closed, center.act("done")).await.unwrap();
+        center.close("aurora", "done").await;
         let row = study::find_current(center.store(), "aurora").await.unwrap().unwrap();
         let closed = center.shelf_on(center.store()).load(&row).await.unwrap();
-        let row = disclosure::reveal(center.store(), &closed, "stat", center.act("report")).await.unwrap();
+        let row = center.reveal("aurora", "stat", "report").await.unwrap();
         let package = package::pack(center.store(), &closed, &row, true).await.unwrap();
         let Some((code, report)) = verdict(&package, None) else { return };
         assert_eq!(code, 0, "{report}");

@@ -1,16 +1,16 @@
 //! A study's life: rehearsed, purged, put into production, paused, amended, closed.
 
-use hagaki::store::study::State;
-use hagaki::store::{inbox, study};
+use hagaki::store::{audit, inbox, study};
 use hagaki::workflow::Failure;
+use hagaki::workflow::ending;
 use hagaki::workflow::ledger::Ledger;
 use hagaki::workflow::life::{self, LifeError, Refusal};
 
 use super::*;
 
-async fn turn(center: &mut Center, state: State) {
+async fn pause(center: &mut Center, paused: bool) -> Result<Stage, LifeError> {
     center.wind(1);
-    life::set_state(center.store(), "aurora", state, center.act("the committee decided")).await.unwrap();
+    life::set_paused(center.store(), "aurora", paused, center.act("the committee decided")).await
 }
 
 async fn amend(center: &mut Center, bundle: &Bundle, why: &str) -> Result<i64, LifeError> {
@@ -23,18 +23,18 @@ stories! {
         aurora(center).await;
         let form = |number: u32| DR_YAMADA.writes("登録", &aurora_form("011", &format!("Y-{number:04}")));
         center.exchange(&form(1)).await;
-        turn(center, State::Paused).await;
+        pause(center, true).await.unwrap();
         let paused = form(2);
         assert_eq!(center.answer(&paused).await.kind, "refusal");
         assert_eq!(reason(center).await, "paused");
         assert_eq!(center.answer(&form(1)).await.kind, "duplicate-open", "what was enrolled is told while paused");
-        turn(center, State::Open).await;
+        pause(center, false).await.unwrap();
         center.exchange(&paused.anew()).await;
         assert_eq!(reason(center).await, "enrolled");
-        turn(center, State::Closed).await;
+        center.close("aurora", "the committee decided").await;
         center.exchange(&form(3)).await;
         assert_eq!(reason(center).await, "closed");
-        let again = life::set_state(center.store(), "aurora", State::Open, center.act("regret")).await;
+        let again = pause(center, false).await;
         assert!(matches!(again, Err(LifeError::Refused(Refusal::Closed(_)))), "{again:?}");
         assert_eq!(center.enrolled("aurora").await.len(), 2);
     }
@@ -44,14 +44,28 @@ stories! {
         let form = |number: u32| DR_KOBAYASHI.writes("登録", &borealis_form("101", &format!("101-{number:03}")));
         center.exchange(&form(1)).await;
         center.wind(1);
-        let end = |center: &Center, ended, why: &'static str| {
-            let (store, act) = (center.store().clone(), center.act(why));
-            async move { life::set_enrollment(&store, "borealis", ended, act).await }
-        };
-        assert!(matches!(end(center, true, " ").await, Err(LifeError::Refused(Refusal::NoReason))));
-        assert!(matches!(end(center, false, "why").await, Err(LifeError::Refused(Refusal::Unchanged))));
-        end(center, true, "all are in").await.unwrap();
-        assert!(matches!(end(center, true, "twice").await, Err(LifeError::Refused(Refusal::Unchanged))));
+        let end = async |center: &Center, ended, by, why| center.set_enrollment("borealis", ended, by, why).await;
+        assert!(matches!(end(center, true, None, " ").await, Err(LifeError::Refused(Refusal::NoReason))));
+        assert!(matches!(end(center, false, None, "why").await, Err(LifeError::Refused(Refusal::Unchanged))));
+        let nobody = end(center, true, Some("nobody"), "all are in").await;
+        assert!(matches!(nobody, Err(LifeError::Refused(Refusal::Person(_)))), "{nobody:?}");
+        assert_eq!(kinds(&center.settle().await), [], "what is refused is told to nobody");
+        end(center, true, Some("office"), "all are in").await.unwrap();
+        // Everybody on the staff is written to, once.
+        let people = defined(&samples::borealis()).people;
+        let letters = center.settle().await;
+        assert_eq!(letters.len(), people.len(), "{:?}", kinds(&letters));
+        for letter in &letters {
+            assert_eq!(letter.kind, "enrollment-ended");
+            assert!(letter.text.contains("all are in") && !letter.text.contains("TEST"), "{}", letter.text);
+        }
+        let told = letters.iter().find(|letter| letter.to == DR_KOBAYASHI.address).unwrap();
+        for part in ["本研究の症例登録は終了しました", "登録済み　1 例", "・必要な場合の 1 症例の開鍵", "・紛失や破損した薬剤の交換"] {
+            assert!(told.text.contains(part), "{part}: {}", told.text);
+        }
+        assert!(!told.text.contains("運用担当者"), "{}", told.text);
+        assert!(matches!(end(center, true, None, "twice").await, Err(LifeError::Refused(Refusal::Unchanged))));
+        assert_eq!(kinds(&center.settle().await), []);
         // Whoever asks to enroll is told; the same again is told what was.
         let late = form(2);
         let answer = center.answer(&late).await;
@@ -59,10 +73,10 @@ stories! {
         assert!(answer.text.contains("症例登録は締め切りました"), "{}", answer.text);
         assert_eq!(center.answer(&form(1)).await.kind, "duplicate-blinded");
         // A pause beside it changes neither what is said nor what is over.
-        life::set_state(center.store(), "borealis", State::Paused, center.act("audit")).await.unwrap();
+        life::set_paused(center.store(), "borealis", true, center.act("audit")).await.unwrap();
         center.answer(&late.anew()).await;
         assert_eq!(reason(center).await, "enrollment-ended");
-        life::set_state(center.store(), "borealis", State::Open, center.act("audited")).await.unwrap();
+        life::set_paused(center.store(), "borealis", false, center.act("audited")).await.unwrap();
         center.answer(&late.anew()).await;
         assert_eq!(reason(center).await, "enrollment-ended");
         // Kits, corrections and one subject's arm go on.
@@ -78,12 +92,58 @@ stories! {
             assert_eq!(reason(center).await, done);
         }
         // Reversible until the close.
-        end(center, false, "ten more are wanted").await.unwrap();
+        end(center, false, None, "ten more are wanted").await.unwrap();
+        let letters = center.settle().await;
+        assert!(letters.len() == people.len() && letters.iter().all(|letter| letter.kind == "enrollment-reopened"));
+        assert!(letters.iter().any(|letter| letter.text.contains("運用担当者")), "nobody of the study was named");
         center.exchange(&late.anew()).await;
         assert_eq!(reason(center).await, "enrolled");
         center.assert_proved().await;
-        life::set_state(center.store(), "borealis", State::Closed, center.act("done")).await.unwrap();
-        assert!(matches!(end(center, true, "late").await, Err(LifeError::Refused(Refusal::Closed(_)))));
+        let letters = center.close("borealis", "done").await;
+        assert!(letters.len() == people.len() && letters.iter().all(|letter| letter.kind == "study-closed"));
+        let late = end(center, true, None, "late").await;
+        assert!(matches!(late, Err(LifeError::Refused(Refusal::Closed(_)))));
+        let row = study::find_current(center.store(), "borealis").await.unwrap().unwrap();
+        let entries = audit::list(center.store(), row.id, 0, 100).await.unwrap();
+        let by = |action: &str| entries.iter().find(|entry| entry.action == action).unwrap().body.clone();
+        assert!(by("end-enrollment").contains(r#""by":"office""#), "{}", by("end-enrollment"));
+        assert!(by("close").contains(r#""by":null"#), "{}", by("close"));
+    }
+
+    async fn what_waits_for_a_yes_ends_with_the_study_and_facts_go_on(center: &mut Center) {
+        center.activate(&super::randomizing::blinded(), Stage::Production).await;
+        let form = |number: u32| DR_KOBAYASHI.writes("登録", &borealis_form("101", &format!("101-{number:03}")));
+        center.exchange(&form(1)).await;
+        center.exchange(&DR_KOBAYASHI.writes("割付", "症例番号: BOREALIS-0001\n効果あり: いいえ\n")).await;
+        assert_eq!(reason(center).await, "randomized");
+        // A kit and a withdrawal are asked for and not confirmed yet.
+        let ask = async |center: &mut Center, what: &str, lines: &str| {
+            let asked = center.answer(&DR_KOBAYASHI.writes(what, &format!("症例番号: BOREALIS-0001\n{lines}"))).await;
+            assert_eq!(asked.kind, "deed-confirm", "{}", asked.text);
+            Mail { to: asked.reply_to.clone(), body: "OK\n".to_owned(), ..DR_KOBAYASHI.writes("", "") }
+        };
+        let withdrawn = ask(center, "同意撤回", "理由: 転居\n").await;
+        let act = center.act("look");
+        let row = study::find_current(center.store(), "borealis").await.unwrap().unwrap();
+        let unanswered = ending::unanswered(&center.shelf_on(center.store()), row.id, act).await.unwrap();
+        assert_eq!((unanswered.others, unanswered.ending()), (1, 0));
+        let kit = ask(center, "キット交換", &format!("キット: {}\n理由: 瓶が割れた\n", center.enrolled("borealis").await[0].2.clone().unwrap())).await;
+        let letters = center.close("borealis", "the last visit is done").await;
+        for letter in &letters {
+            let told = letter.text.contains("（1 件）") || letter.text.contains("wait for a confirmation: 1.");
+            assert!(told, "{}", letter.text);
+        }
+        center.exchange(&kit).await;
+        assert_eq!(reason(center).await, "kits:closed");
+        // Facts are recorded all the same, and corrections of either form.
+        center.exchange(&withdrawn).await;
+        assert_eq!(reason(center).await, "withdrawn");
+        for lines in ["生年月日: 1980-01-02\n", "効果あり: はい\n"] {
+            let yes = ask(center, "訂正", &format!("理由: 誤記\n{lines}")).await;
+            center.exchange(&yes).await;
+            assert_eq!(reason(center).await, "corrected", "{lines}");
+        }
+        center.assert_proved().await;
     }
 
     async fn a_rehearsal_says_test_and_is_purged(center: &mut Center) {
@@ -94,7 +154,10 @@ stories! {
         for letter in &letters {
             assert!(letter.subject.contains("TEST") && letter.text.contains("TEST"), "{}\n{}", letter.subject, letter.text);
         }
-        life::set_enrollment(center.store(), "borealis", true, center.act("tried")).await.unwrap();
+        center.set_enrollment("borealis", true, None, "").await.unwrap();
+        let letters = center.settle().await;
+        assert!(letters.len() == 6 && letters.iter().all(|letter| letter.kind == "enrollment-ended"), "{:?}", kinds(&letters));
+        assert!(letters.iter().all(|letter| letter.text.contains("TEST") && letter.subject.contains("TEST")));
         // A mail that is held is one of the rehearsal's too.
         center.exchange(&form.mended("101-001", "101-002").vouched(Vouched::Nothing)).await;
         let purged = life::purge(center.store(), "borealis", center.act("done"), &*center.dice).await.unwrap();

@@ -7,7 +7,6 @@ use hagaki::domain::participant::Candidate;
 use hagaki::domain::survey::Mark;
 use hagaki::domain::time::{Clock, Instant};
 use hagaki::limits;
-use hagaki::store::study::State;
 use hagaki::store::{credential, participant, response, study};
 use hagaki::web::survey::{SurveyPages, Tools};
 use hagaki::workflow::credentials::{self, Form, Issued, Terms};
@@ -327,7 +326,7 @@ stories! {
         assert_eq!(pages.fill(&path, &anew, &other, "answer").await.status, 403);
         assert_eq!(center.world.number("SELECT count(*) FROM response").await, 2);
         // Not after the end, and not where the study does not say so.
-        life::set_state(center.store(), "wellbeing", State::Closed, center.act("over")).await.unwrap();
+        center.close("wellbeing", "over").await;
         assert!(!pages.get(&path).await.body.contains("?mend=1"));
         assert_eq!(pages.fill(&path, &page, &first, "send").await.status, 403);
     }
@@ -380,10 +379,10 @@ stories! {
         center.settle().await;
         let pages = serve(center).await;
         let path = link_in(issued[0].link.as_deref().unwrap());
-        life::set_state(center.store(), "wellbeing", State::Paused, center.act("look")).await.unwrap();
+        life::set_paused(center.store(), "wellbeing", true, center.act("look")).await.unwrap();
         assert!(pages.get(&path).await.body.contains("現在は回答を受け付けていません"));
         assert_eq!(pages.post(&path, &with(&[])).await.status, 403);
-        life::set_state(center.store(), "wellbeing", State::Open, center.act("looked")).await.unwrap();
+        life::set_paused(center.store(), "wellbeing", false, center.act("looked")).await.unwrap();
         center.wind(3600);
         assert!(pages.get(&path).await.body.contains("有効期限"));
         assert_eq!(pages.post(&path, &with(&[])).await.status, 403);
