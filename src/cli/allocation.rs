@@ -11,13 +11,14 @@ use super::export::Whom;
 use super::installation::Opened;
 use super::rehearse::{self, RehearseArgs};
 use super::simulate::{self, SimulateArgs};
-use super::{End, Installation, Output, Refused, export, force, import, rerandomize, reveal};
+use super::{End, Installation, Output, Refused, counted, export, force, import, rerandomize, reveal};
 use crate::domain::allocation::{Allotment, Replayed};
 use crate::domain::study::{Blinding, FIRST, Rules};
 use crate::store::{allocation, study};
 use crate::workflow::balance::{self, Balanced};
+use crate::workflow::kits_left::KitsLeft;
 use crate::workflow::kits_told::{KitDiscrepancy, KitWhat};
-use crate::workflow::proof::{self, SecretFault, Verdict};
+use crate::workflow::proof::{self, Proof, SecretFault, Verdict};
 use crate::workflow::told::{Discrepancy, What};
 use crate::workflow::versions;
 
@@ -122,32 +123,54 @@ fn verify(slug: &str, installation: &Installation, output: Output) -> anyhow::Re
     if let Some(row) = row
         && let Some(doubt) = opened.runtime.block_on(versions::check(&opened.store, &row))?
     {
-        let verdict = Verdict::Bundle(doubt);
-        return Ok(tell(slug, row.stage.key(), &verdict, false, output));
+        let proof = Proof { verdict: Verdict::Bundle(doubt), kits: KitsLeft::default() };
+        return Ok(tell(slug, row.stage.key(), &proof, false, output));
     }
     let shelved = opened.study(slug)?;
-    let verdict = opened.runtime.block_on(proof::verify(&opened.store, &shelved))?;
+    let proof = opened.runtime.block_on(proof::prove(&opened.store, &shelved))?;
     let stage = shelved.stage.key();
     let closed = opened.runtime.block_on(study::load(&opened.store, shelved.id))?.state == study::State::Closed;
     let told = closed || shelved.study.blinding == Blinding::Open;
-    Ok(tell(slug, stage, &verdict, told, output))
+    Ok(tell(slug, stage, &proof, told, output))
 }
 
-fn tell(slug: &str, stage: &str, verdict: &Verdict, told: bool, output: Output) -> End {
+fn tell(slug: &str, stage: &str, proof: &Proof, told: bool, output: Output) -> End {
+    let Proof { verdict, kits } = proof;
+    let end = match verdict {
+        Verdict::Proved(_) | Verdict::ProvedBesides { .. } | Verdict::NoScheme => End::Done,
+        Verdict::Untold(_) | Verdict::Kit(_) | Verdict::Bundle(_) | Verdict::Secret(_) | Verdict::Differs(_) => {
+            End::Refused
+        }
+    };
+    let kits = Some(kits).filter(|kits| end == End::Done && **kits != KitsLeft::default());
     if output.json {
         let mut report = json!({ "study": slug, "stage": stage });
+        if let Some(kits) = kits {
+            report["kits"] = json!({ "found": kits.found, "told": kits.told });
+        }
         if let (Some(report), Value::Object(more)) = (report.as_object_mut(), to_json(verdict, told)) {
             report.extend(more);
         }
         println!("{report}");
     } else {
         println!("{slug} ({stage}): {}", in_words(verdict, told));
-    }
-    match verdict {
-        Verdict::Proved(_) | Verdict::ProvedBesides { .. } | Verdict::NoScheme => End::Done,
-        Verdict::Untold(_) | Verdict::Kit(_) | Verdict::Bundle(_) | Verdict::Secret(_) | Verdict::Differs(_) => {
-            End::Refused
+        if let Some(kits) = kits {
+            println!("{slug} ({stage}): {}", kits_in_words(kits));
         }
+    }
+    end
+}
+
+/// What was found of the kits that left, and what could not be.
+fn kits_in_words(kits: &KitsLeft) -> String {
+    let found = counted(kits.found, "kit");
+    let found = format!("{found} left in the order that the secret and the stock of each moment give");
+    match kits.told {
+        0 => found,
+        told => format!(
+            "{found}; {} cannot be found again: named by hand, imported, or handed out before the audit chain told the rule",
+            counted(told, "kit")
+        ),
     }
 }
 
@@ -247,6 +270,10 @@ fn kit_in_words(found: &KitDiscrepancy) -> String {
         KitWhat::Expires => kit("the last day"),
         KitWhat::State => kit("the state"),
         KitWhat::Allocation => kit("the allocation"),
+        KitWhat::Rank => format!("the rank of kit {code} is not the one that the secret gives it"),
+        KitWhat::Order => {
+            format!("kit {code} left out of its turn: by the secret and the stock of that moment, another one had to")
+        }
         KitWhat::List => format!("the kits in {code} are not those whose digest the audit chain holds"),
     }
 }
@@ -275,6 +302,11 @@ fn discrepancy_in_words(found: &Discrepancy) -> String {
         What::Arm => allocation("the arm"),
         What::Levels => format!("the levels of allocation {number} are not as the audit chain tells them"),
         What::Kit => allocation("the kit"),
+        What::KitOrder => {
+            format!(
+                "a kit of allocation {number} left out of its turn: by the secret and the stock of that moment, another one had to"
+            )
+        }
         What::KitRow => {
             format!("a kit of allocation {number} is not in the list of kits as the audit chain tells it")
         }

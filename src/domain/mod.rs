@@ -24,6 +24,7 @@ pub mod number;
 pub mod participant;
 pub mod password;
 pub mod patience;
+pub mod pool;
 pub mod receipt;
 pub mod request;
 pub mod retry;

@@ -60,6 +60,8 @@ pub struct Stock {
     pub usable: i64,
     /// Whether a kit was ever listed there or sent there, and is there yet.
     pub keeps: bool,
+    /// Last day of the kit of them that expires first, where it was asked for.
+    pub first: Option<Day>,
 }
 
 macro_rules! select {
@@ -78,22 +80,24 @@ statements! { "kit":
         columns: 8,
         tail: "",
     };
-    // One kit at the site and one from the central stock, each by index; the site's own goes first.
-    NEXT = same "SELECT study_id, position, code, arm, site, allocation_number, lot, expires_on, state, turn, rank FROM ( \
-        SELECT * FROM (SELECT 0 AS place, kit.* FROM kit \
-            WHERE study_id = $1 AND arm = $2 AND site = $3 AND state = 'available' AND expires_on >= $4 \
-            ORDER BY expires_on, rank, position LIMIT 1) own \
-        UNION ALL \
-        SELECT * FROM (SELECT 1 AS place, kit.* FROM kit \
-            WHERE study_id = $1 AND arm = $2 AND site = '' AND state = 'available' AND expires_on >= $4 \
-            ORDER BY expires_on, rank, position LIMIT 1) central \
-        ) candidates ORDER BY place LIMIT 1";
+    NEXT = same select!("WHERE study_id = $1 AND arm = $2 AND site = $3 AND state = 'available' AND expires_on >= $4 \
+        ORDER BY expires_on, rank, position LIMIT 1");
+    FIRST_DAYS = rows Rows {
+        head: "SELECT (SELECT min(k.expires_on) FROM kit k WHERE k.study_id = $1 AND k.arm = w.column1 \
+                AND k.site = $2 AND k.state = 'available' AND k.expires_on >= $3) \
+            FROM (VALUES",
+        first: 4,
+        columns: 1,
+        tail: ") w",
+    };
     // Counting stops at the limit, so that a large stock costs no more than a small one.
     USABLE = rows Rows {
         head: "SELECT w.column1, w.column2, \
             (SELECT count(*) FROM (SELECT 1 FROM kit k WHERE k.study_id = $1 AND k.arm = w.column1 \
                 AND k.site = w.column2 AND k.state = 'available' AND k.expires_on >= $2 LIMIT $3) few), \
-            (SELECT count(*) FROM (SELECT 1 FROM kit k WHERE k.study_id = $1 AND k.site = w.column2 LIMIT 1) any_kit) \
+            (SELECT count(*) FROM (SELECT 1 FROM kit k WHERE k.study_id = $1 AND k.site = w.column2 LIMIT 1) any_kit), \
+            (SELECT min(k.expires_on) FROM kit k WHERE k.study_id = $1 AND k.arm = w.column1 AND k.site = w.column2 \
+                AND k.state = 'available' AND k.expires_on >= $2) \
             FROM (VALUES",
         first: 4,
         columns: 2,
@@ -187,8 +191,8 @@ pub(super) async fn rank_all(store: &Store) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The kit of an arm to hand out next at a site, good until `least` at least: the site's own first, else one of the
-/// central stock; of these the one that expires first, then by rank.
+/// The kit of an arm that leaves a place (empty for the central stock) next, good until `least` at least: the one that expires
+/// first, of these that of the least rank.
 ///
 /// # Errors
 /// Those of the database.
@@ -200,6 +204,29 @@ pub async fn next_kit(
     least: Day,
 ) -> Result<Option<KitRow>, StoreError> {
     Reader::from(tx).find(&NEXT, binds![study_id, arm, site, least.0]).await?.map(read).transpose()
+}
+
+/// The first last day, not before `least`, of the kits of each arm that can be handed out at a place (empty for the central
+/// stock); in no order.
+///
+/// # Errors
+/// Those of the database.
+pub async fn first_days(
+    tx: &mut Tx,
+    study_id: i64,
+    arms: &[&str],
+    site: &str,
+    least: Day,
+) -> Result<Vec<Option<Day>>, StoreError> {
+    let mut days = Vec::with_capacity(arms.len());
+    for run in chunks(arms) {
+        let mut binds = vec![Bind::from(study_id), site.into(), least.0.into()];
+        binds.extend(run.iter().map(|arm| Bind::from(*arm)));
+        for mut row in tx.fetch_rows(&FIRST_DAYS, run.len(), &binds).await? {
+            days.push(row.opt_int()?.map(Day));
+        }
+    }
+    Ok(days)
 }
 
 /// How many kits can be handed out of each arm at each place (arm, site), each counted up to `most`.
@@ -220,7 +247,8 @@ pub async fn usable(
             binds.extend([Bind::from(*arm), Bind::from(*site)]);
         }
         for mut row in tx.fetch_rows(&USABLE, run.len(), &binds).await? {
-            stocks.push(Stock { arm: row.text()?, site: row.text()?, usable: row.int()?, keeps: row.int()? > 0 });
+            let (arm, site, usable, keeps) = (row.text()?, row.text()?, row.int()?, row.int()? > 0);
+            stocks.push(Stock { arm, site, usable, keeps, first: row.opt_int()?.map(Day) });
         }
     }
     Ok(stocks)
@@ -233,7 +261,7 @@ pub async fn usable(
 pub async fn stock<'a>(from: impl Into<Reader<'a>>, study_id: i64, least: Day) -> Result<Vec<Stock>, StoreError> {
     let rows = from.into().fetch(&STOCK, binds![study_id, least.0]).await?;
     rows.into_iter()
-        .map(|mut row| Ok(Stock { arm: row.text()?, site: row.text()?, usable: row.int()?, keeps: true }))
+        .map(|mut row| Ok(Stock { arm: row.text()?, site: row.text()?, usable: row.int()?, keeps: true, first: None }))
         .collect()
 }
 

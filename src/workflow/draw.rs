@@ -8,8 +8,8 @@ use super::shelf::ShelvedStudy;
 use super::stock::AtHand;
 use super::{Failure, Means, proof};
 use crate::domain::allocation::{Allotment, Fault, Levels, Origin, Scheme, record as allocation_journal};
-use crate::domain::level;
 use crate::domain::study::{FIRST, Rules, Study};
+use crate::domain::{level, pool};
 use crate::letters::facts::Reason;
 use crate::store::allocation::AllocationRow;
 use crate::store::kit::KitRow;
@@ -47,6 +47,8 @@ pub(super) struct Drawn {
     allotment: Allotment,
     origin: Origin,
     kit: Option<KitRow>,
+    /// Whether the stock gave the kit, and nobody named it.
+    by_rule: bool,
     journal: String,
 }
 
@@ -135,27 +137,33 @@ pub(super) async fn draw(
         facts.insert("randomization".to_string(), json!(rules.id));
     }
     sign(&mut journal, shelved);
+    let by_rule = given.is_none_or(|given| given.kit.is_none());
     let kit = match (at_hand, given.and_then(|given| given.kit.clone())) {
         (None, _) => None,
         (Some(_), Some(kit)) => Some(kit),
         (Some(at_hand), None) => {
-            let kit = at_hand.next(tx, shelved, &allotment.arm, site).await?;
+            let kit = at_hand.next(tx, shelved, &allotment.arm, site, |code| scheme.is_open(code)).await?;
             Some(kit.ok_or_else(|| Failure::Contradiction("a kit was there a moment ago".to_string()))?)
         }
     };
-    Ok(Drawn { number, levels, allotment, origin, kit, journal: journal.to_string() })
+    Ok(Drawn { number, levels, allotment, origin, kit, by_rule, journal: journal.to_string() })
 }
 
 impl Drawn {
     /// What the entry in the chain tells of it.
     pub(super) fn told(&self) -> Value {
-        json!({
+        let mut told = json!({
             "number": self.number,
             "arm": self.allotment.arm,
             "kit": self.kit.as_ref().map(|kit| &kit.code),
             "levels": self.levels,
             "record": record_digest(&self.journal),
-        })
+        });
+        if self.kit.is_some() && self.by_rule {
+            // By this a proof knows that it can find the kit again.
+            told["kit_rule"] = json!(pool::RULE);
+        }
+        told
     }
 
     /// Its number.
@@ -181,7 +189,7 @@ impl Drawn {
         means: Means<'_>,
         subject_id: i64,
     ) -> Result<AllocationRow, Failure> {
-        let Drawn { number, levels, allotment, origin, kit, journal } = self;
+        let Drawn { number, levels, allotment, origin, kit, journal, .. } = self;
         if let Some(kit) = &kit {
             kit::record_use(tx, kit, number, 1).await?;
         }

@@ -17,6 +17,7 @@ use super::{Failure, Means};
 use crate::definition::{self, Problem};
 use crate::domain::deed::KIT_ROLES;
 use crate::domain::kit::{Day, Order as Turns, State};
+use crate::domain::pool;
 use crate::domain::study::{Blinding, Kit, Person, Role, Stage, Study};
 use crate::domain::text;
 use crate::letters::facts::{KitReplacedBlinded, KitReplacedUnblinded, Replacement};
@@ -516,14 +517,16 @@ pub async fn replace(
     if !asker.knows_arms(study) && !at_hand.covers_all_arms(arms) {
         return Err(Refusal::Short.into());
     }
-    let next = at_hand.next(tx, shelved, &given.arm, &subject.site).await?.ok_or(Refusal::Short)?;
+    // Subjects of closed arms ask for kits, too.
+    let next = at_hand.next(tx, shelved, &given.arm, &subject.site, |_| true).await?.ok_or(Refusal::Short)?;
     if old.state == State::Dispensed {
         kit::record_state(tx, &old, State::Replaced).await?;
     }
     let turn = old.turn + 1;
     kit::record_use(tx, &next, given.number, turn).await?;
     let body = json!({ "subject": subject.number, "allocation": given.number, "from": old.code, "to": next.code,
-                       "turn": turn, "reason": order.reason, "inbox": order.inbox_id });
+                       "turn": turn, "kit_rule": pool::RULE, "bundle": shelved.version,
+                       "reason": order.reason, "inbox": order.inbox_id });
     append(tx, page, means, order.actor, "kit-replace", &body).await?;
     let replacement = Replacement {
         study,

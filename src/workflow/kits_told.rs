@@ -2,13 +2,15 @@
 //!
 //! The stock is built anew from the chain: the lists (in the bundles and imported, each held against the digest in its entry),
 //! then every kit handed out, replaced, shipped, kept back and written off. The table was read while the study went on, so
-//! a kit may stand as it was at any moment from the head that was read on, and nowhere else.
+//! a kit may stand as it was at any moment from the head that was read on, and nowhere else. Every kit that left for a subject must be
+//! the one that had to leave from the stock as it was told until then ([`super::kits_left`]).
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
 use super::kits::{digest_of, new_kit};
+use super::kits_left::{KitsLeft, Leaving, Left, Turn};
 use super::shelf::definition_of;
 use super::{Failure, shelf};
 use crate::definition;
@@ -51,6 +53,10 @@ pub enum KitWhat {
     Allocation,
     /// A list that is absent, or is not the one whose digest stands in the chain.
     List,
+    /// Its rank is not the one that the secret gives it.
+    Rank,
+    /// It left, and by the secret and the stock of that moment another one had to.
+    Order,
 }
 
 impl KitWhat {
@@ -66,6 +72,8 @@ impl KitWhat {
             KitWhat::State => "kit-state",
             KitWhat::Allocation => "kit-allocation",
             KitWhat::List => "kit-list",
+            KitWhat::Rank => "kit-rank",
+            KitWhat::Order => "kit-order",
         }
     }
 }
@@ -80,10 +88,13 @@ struct Told {
     state: State,
     allocation: Option<i64>,
     turn: i64,
+    rank: i64,
+    /// Place in the lists.
+    position: i64,
 }
 
 impl Told {
-    fn listed(new: NewKit<'_>) -> Told {
+    fn listed(new: NewKit<'_>, rank: i64, position: i64) -> Told {
         Told {
             arm: new.arm.to_string(),
             site: new.site.to_string(),
@@ -92,7 +103,14 @@ impl Told {
             state: State::Available,
             allocation: None,
             turn: 0,
+            rank,
+            position,
         }
+    }
+
+    /// Its turn among the kits of its arm and place, if it can be handed out.
+    fn free(&self) -> Option<Turn> {
+        (self.state == State::Available).then_some((self.expires_on, self.rank, self.position))
     }
 
     fn differs(&self, row: &KitRow) -> Option<KitWhat> {
@@ -103,6 +121,8 @@ impl Told {
             (KitWhat::Expires, self.expires_on == row.expires_on),
             (KitWhat::Allocation, self.allocation == row.allocation_number && self.turn == row.turn),
             (KitWhat::State, self.state == row.state),
+            // None yet where an earlier version listed it while this one ran.
+            (KitWhat::Rank, self.rank == row.rank || row.rank == 0),
         ]
         .into_iter()
         .find_map(|(what, same)| (!same).then_some(what))
@@ -124,6 +144,9 @@ struct Body {
     to: String,
     from: String,
     turn: i64,
+    subject: i64,
+    randomization: String,
+    kit_rule: Option<i64>,
 }
 
 /// The stock as it follows from the chain, entry by entry.
@@ -134,11 +157,15 @@ pub(super) struct Stock<'a> {
     kits: BTreeMap<String, Vec<Told>>,
     /// The first list that cannot be believed.
     fault: Option<KitDiscrepancy>,
+    left: Left,
+    /// The first kit that left out of its turn.
+    stray: Option<KitDiscrepancy>,
 }
 
 impl<'a> Stock<'a> {
     pub(super) fn new(store: &'a Store, head: &'a StudyRow) -> Stock<'a> {
-        Stock { store, head, kits: BTreeMap::new(), fault: None }
+        let left = Left::new(&head.secret);
+        Stock { store, head, kits: BTreeMap::new(), fault: None, left, stray: None }
     }
 
     /// Takes the next entry of the study's chain.
@@ -154,11 +181,17 @@ impl<'a> Stock<'a> {
         let late = entry.seq > self.head.chain.length;
         match action {
             "enroll" | "randomize" => {
-                let text = |key: &str| body.allocation.get(key);
-                let code = text("kit").and_then(serde_json::Value::as_str);
-                let number = text("number").and_then(serde_json::Value::as_i64);
-                if let (Some(code), Some(number)) = (code, number) {
-                    self.give(code, number, 1, late);
+                let of = |key: &str| body.allocation.get(key);
+                let text = |key: &str| of(key).and_then(serde_json::Value::as_str);
+                let whole = |key: &str| of(key).and_then(serde_json::Value::as_i64);
+                if let (Some(code), Some(number)) = (text("kit"), whole("number")) {
+                    let (arm, bundle) = (text("arm").unwrap_or_default(), body.bundle.as_i64().unwrap_or_default());
+                    // What tells of an enrollment that we wrote comes by `hear_given`.
+                    let site = self.left.site_of(body.subject);
+                    let rule = whole("kit_rule").filter(|_| site.is_some());
+                    let site = site.unwrap_or_default();
+                    let randomization = &body.randomization;
+                    self.hear_given(Leaving { code, number, arm, site: &site, randomization, bundle, rule }, entry);
                 }
             }
             "activate" | "amend" | "purge" => {
@@ -177,6 +210,11 @@ impl<'a> Stock<'a> {
             }
             "kit-replace" => {
                 let number = body.allocation.as_i64().unwrap_or_default();
+                let turn = self.turn_of(&body.to);
+                let kit = (body.to.as_str(), number, body.bundle.as_i64().unwrap_or_default());
+                if !self.left.is_right_again(kit, body.kit_rule, turn.as_ref(), entry.at) {
+                    self.stray(&body.to, number);
+                }
                 self.change(&body.from, late, |told| {
                     if told.state == State::Dispensed {
                         told.state = State::Replaced;
@@ -194,9 +232,35 @@ impl<'a> Stock<'a> {
         Ok(())
     }
 
-    /// Takes an enrollment's entry as far as it concerns kits: the kit that it tells was handed out for that allocation.
-    pub(super) fn hear_given(&mut self, code: &str, number: i64, entry: &Unlinked) {
-        self.give(code, number, 1, entry.seq > self.head.chain.length);
+    /// Takes what an entry tells of the kit that was handed out for an allocation.
+    pub(super) fn hear_given(&mut self, leaving: Leaving<'_>, entry: &Unlinked) {
+        let turn = self.turn_of(leaving.code);
+        if !self.left.is_right(leaving, turn.as_ref(), entry.at) {
+            self.stray(leaving.code, leaving.number);
+        }
+        self.give(leaving.code, leaving.number, 1, entry.seq > self.head.chain.length);
+    }
+
+    /// Takes where a subject belongs.
+    pub(super) fn hear_subject(&mut self, subject: i64, site: &str) {
+        self.left.hear_subject(subject, site);
+    }
+
+    /// How many kits left so far, by whether they could be found again.
+    pub(super) fn left(&self) -> KitsLeft {
+        self.left.counted()
+    }
+
+    fn turn_of(&self, code: &str) -> Option<Turn> {
+        self.kits.get(code)?.last()?.free()
+    }
+
+    fn stray(&mut self, code: &str, number: i64) {
+        self.stray.get_or_insert_with(|| KitDiscrepancy {
+            code: code.to_string(),
+            allocation: Some(number),
+            what: KitWhat::Order,
+        });
     }
 
     /// The kits that a version of the bundle lists and were not listed before. A purge names no digest.
@@ -209,7 +273,9 @@ impl<'a> Stock<'a> {
         if digest.is_some_and(|told| told != bundle.digest()) {
             self.doubt(format!("bundle {version}"));
         }
-        self.list(definition_of(self.head, &stored.digest, &stored.files)?.kits.iter(), late);
+        let defined = definition_of(self.head, &stored.digest, &stored.files)?;
+        self.left.hear_version(version, &defined);
+        self.list(defined.kits.iter(), late);
         Ok(())
     }
 
@@ -230,11 +296,17 @@ impl<'a> Stock<'a> {
 
     fn list<'k>(&mut self, kits: impl Iterator<Item = &'k Kit>, late: bool) {
         for kit in kits {
-            let told = Told::listed(new_kit(kit));
-            self.kits.entry(kit.code.clone()).or_insert_with(|| {
-                // A kit that came after the head was read may be absent, which `compare` knows by this mark.
-                if late { vec![Told { turn: UNLISTED, ..told.clone() }, told] } else { vec![told] }
-            });
+            if self.kits.contains_key(&kit.code) {
+                continue;
+            }
+            let position = i64::try_from(self.kits.len()).unwrap_or(i64::MAX);
+            let told = Told::listed(new_kit(kit), self.left.rank(&kit.code), position);
+            if let Some(turn) = told.free() {
+                self.left.put(&told.site, &told.arm, turn);
+            }
+            // A kit that came after the head was read may be absent, which `compare` knows by this mark.
+            let all = if late { vec![Told { turn: UNLISTED, ..told.clone() }, told] } else { vec![told] };
+            self.kits.insert(kit.code.clone(), all);
         }
     }
 
@@ -249,12 +321,18 @@ impl<'a> Stock<'a> {
     fn change(&mut self, code: &str, late: bool, change: impl FnOnce(&mut Told)) {
         let Some(told) = self.kits.get_mut(code) else { return };
         let Some(last) = told.last_mut() else { return };
+        if let Some(turn) = last.free() {
+            self.left.take(&last.site, &last.arm, &turn);
+        }
+        let mut next = last.clone();
+        change(&mut next);
+        if let Some(turn) = next.free() {
+            self.left.put(&next.site, &next.arm, turn);
+        }
         if late {
-            let mut next = last.clone();
-            change(&mut next);
             told.push(next);
         } else {
-            change(last);
+            *last = next;
         }
     }
 
@@ -263,7 +341,7 @@ impl<'a> Stock<'a> {
         if self.fault.is_some() {
             return self.fault;
         }
-        let mut found = Vec::new();
+        let mut found: Vec<KitDiscrepancy> = self.stray.into_iter().collect();
         for row in rows {
             let told = self.kits.remove(&row.code).unwrap_or_default();
             let own = told.iter().find_map(|told| told.allocation);
@@ -281,7 +359,11 @@ impl<'a> Stock<'a> {
                 found.push(KitDiscrepancy { code, allocation, what: KitWhat::Absent });
             }
         }
-        found.into_iter().min_by_key(|found| (found.allocation.unwrap_or(i64::MAX), found.code.clone()))
+        // Where a row and the order of one allocation differ, the row comes first: the order was found by the chain alone.
+        let place = |found: &KitDiscrepancy| {
+            (found.allocation.unwrap_or(i64::MAX), found.what == KitWhat::Order, found.code.clone())
+        };
+        found.into_iter().min_by_key(place)
     }
 }
 

@@ -39,6 +39,7 @@ pub mod import;
 pub mod journal;
 pub mod kit_deed;
 pub mod kits;
+pub mod kits_left;
 pub mod kits_told;
 pub mod ledger;
 pub mod life;

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::Failure;
 use super::amendment::Schemes;
+use super::kits_left::KitsLeft;
 use super::kits_told::KitDiscrepancy;
 use super::replaying::{self, Own, Replay, Replaying, Rows};
 use super::shelf::{ShelvedStudy, States};
@@ -47,6 +48,15 @@ pub enum Verdict {
     Secret(SecretFault),
     /// The study randomizes nobody, and its subjects are as the audit chain tells them.
     NoScheme,
+}
+
+/// A verdict, and what was found of the kits on the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// What was found.
+    pub verdict: Verdict,
+    /// How many kits left for subjects, by whether they could be found again; as far as the comparison went.
+    pub kits: KitsLeft,
 }
 
 /// Where the secret parts from its commitments.
@@ -194,9 +204,17 @@ pub fn catch_up(study: &Study, states: &mut States, fact: &AllocationRow) -> Res
 /// # Errors
 /// The database; a text of the chain or the journal that no program of ours can read.
 pub async fn verify(store: &Store, shelved: &ShelvedStudy) -> Result<Verdict, Failure> {
+    Ok(prove(store, shelved).await?.verdict)
+}
+
+/// As [`verify`], with what was found of the kits.
+///
+/// # Errors
+/// As [`verify`].
+pub async fn prove(store: &Store, shelved: &ShelvedStudy) -> Result<Proof, Failure> {
     let head = study::load(store, shelved.id).await?;
     if let Some(doubt) = versions::check(store, &head).await? {
-        return Ok(Verdict::Bundle(doubt));
+        return Ok(Proof { verdict: Verdict::Bundle(doubt), kits: KitsLeft::default() });
     }
     let kits = kit::list(store, shelved.id).await?;
     let last = allocation::last_number(store, shelved.id).await?.unwrap_or(0);
@@ -211,7 +229,18 @@ pub async fn verify(store: &Store, shelved: &ShelvedStudy) -> Result<Verdict, Fa
         None => (None, None),
     };
     let heard = told::compare(store, &shelved.study, &head, kits, last, &known, rows).await?;
-    if let Some(fault) = secret_fault(&head, &heard.commitments) {
+    let kits = heard.left;
+    let verdict = judge(&head, heard, replaying).await?;
+    Ok(Proof { verdict, kits })
+}
+
+/// What follows from what was heard and decided again.
+async fn judge(
+    head: &StudyRow,
+    heard: told::Heard,
+    replaying: Option<Result<Replaying, Failure>>,
+) -> Result<Verdict, Failure> {
+    if let Some(fault) = secret_fault(head, &heard.commitments) {
         return Ok(Verdict::Secret(fault));
     }
     let Some(replaying) = replaying else {

@@ -2,7 +2,8 @@
 //!
 //! Blinded people must not learn from a shortage whose arm is short. So a shortage of one arm closes enrollment for all
 //! (`AtHand::covers_all_arms`), and what coordinators are told names the place and nothing else, once for a place,
-//! however many arms fall short there one after the other.
+//! however many arms fall short there one after the other. Where a kit is taken from tells no arm either:
+//! [`pool`](crate::domain::pool).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,6 +12,7 @@ use super::shelf::ShelvedStudy;
 use super::{Failure, Means};
 use crate::domain::allocation::Scheme;
 use crate::domain::kit::{Day, State};
+use crate::domain::pool::Search;
 use crate::domain::study::{Arm, Person, Role, Study};
 use crate::domain::time::Instant;
 use crate::letters::facts::{KitsShortBlinded, KitsShortUnblinded, ShortArm};
@@ -65,15 +67,39 @@ impl AtHand {
         kit.state == State::Available && kit.expires_on >= self.least && (kit.site == site || kit.site.is_empty())
     }
 
-    /// The kit of an arm to hand out next.
+    /// The kit of an arm to hand out next, by the rule of [`pool`](crate::domain::pool): `counts` tells of which arms subjects can be,
+    /// so that all of them step together. Those of which nothing is at hand cannot.
     pub(super) async fn next(
         &self,
         tx: &mut Tx,
         shelved: &ShelvedStudy,
         arm: &str,
         site: &str,
+        counts: impl Fn(&str) -> bool,
     ) -> Result<Option<KitRow>, Failure> {
-        Ok(kit::next_kit(tx, shelved.id, arm, site, self.least).await?)
+        let here = self.stocks.iter().filter(|stock| stock.first.is_some() && counts(&stock.arm));
+        let arms: BTreeSet<&str> = here.map(|stock| stock.arm.as_str()).collect();
+        let arms: Vec<&str> = arms.into_iter().collect();
+        let mut search = Search::new(self.least);
+        while let Some((place, from)) = search.asks() {
+            let place = place.at(site);
+            if from == self.least {
+                search.hear(arms.iter().map(|arm| self.first(arm, place)));
+            } else {
+                search.hear(kit::first_days(tx, shelved.id, &arms, place, from).await?);
+            }
+        }
+        for (place, from) in search.source().places() {
+            let found = kit::next_kit(tx, shelved.id, arm, place.at(site), from).await?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    fn first(&self, arm: &str, place: &str) -> Option<Day> {
+        self.stocks.iter().find(|stock| stock.arm == arm && stock.site == place)?.first
     }
 
     /// Counts a kit that was handed out just now.
@@ -164,6 +190,7 @@ pub async fn shortages<'a>(
             site: site.clone(),
             usable: counts.get(&(site.as_str(), arm.code.as_str())).copied().unwrap_or(0),
             keeps: true,
+            first: None,
         })
     });
     Ok(short_of(study, stocks.collect()))

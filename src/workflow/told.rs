@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::enroll::{key_of, record_digest};
-use super::kits_told::{KitDiscrepancy, Stock};
+use super::kits_left::{KitsLeft, Leaving};
+use super::kits_told::{KitDiscrepancy, KitWhat, Stock};
 use super::pages::Pages;
 use super::replaying::Rows;
 use super::rescreen::is_key_of;
@@ -90,6 +91,8 @@ whats! {
     Kit = "kit",
     /// The row of one of its kits: absent, or not as the entries tell it.
     KitRow = "kit-row",
+    /// One of its kits is not the one that had to leave, by the secret and the stock of that moment.
+    KitOrder = "kit-order",
     /// The version of the rules.
     Bundle = "bundle",
     /// When it was allocated.
@@ -113,6 +116,8 @@ pub struct Heard {
     pub first: Option<Discrepancy>,
     /// The first discrepancy of kits that belong to no allocation.
     pub kit: Option<KitDiscrepancy>,
+    /// How many kits left for subjects, by whether they could be found again.
+    pub left: KitsLeft,
     /// The digests of secrets that the chain commits the study to, in lower-case hexadecimal, in order.
     pub commitments: Vec<String>,
 }
@@ -143,6 +148,8 @@ struct Told<'a> {
     #[serde(borrow)]
     arm: Cow<'a, str>,
     kit: Option<String>,
+    /// The rule by which the stock gave the kit.
+    kit_rule: Option<i64>,
     levels: Texts<'a>,
     record: Cow<'a, str>,
     #[serde(default)]
@@ -216,8 +223,18 @@ impl Chain<'_> {
             self.stock.hear(entry).await?;
             return Ok(None);
         };
-        if let Some((number, code)) = told.allocation.as_ref().and_then(|own| Some((own.number, own.kit.as_ref()?))) {
-            self.stock.hear_given(code, number, entry);
+        self.stock.hear_subject(told.subject, &told.site);
+        if let Some((own, code)) = told.allocation.as_ref().and_then(|own| Some((own, own.kit.as_ref()?))) {
+            let leaving = Leaving {
+                code,
+                number: own.number,
+                arm: &own.arm,
+                site: &told.site,
+                randomization: FIRST,
+                bundle: told.bundle,
+                rule: own.kit_rule,
+            };
+            self.stock.hear_given(leaving, entry);
         }
         Ok(Some(told))
     }
@@ -300,10 +317,11 @@ pub(super) async fn compare(
     if first.is_none() {
         first = told_fact::first_discrepancy(store, head, &chain.facts, known).await?;
     }
-    let mut heard = Heard { first, kit: None, commitments: chain.commitments };
+    let mut heard = Heard { first, kit: None, left: chain.stock.left(), commitments: chain.commitments };
     match chain.stock.compare(kits) {
-        Some(KitDiscrepancy { allocation: Some(number), .. }) => {
-            let found = Discrepancy { number, what: What::KitRow };
+        Some(KitDiscrepancy { allocation: Some(number), what, .. }) => {
+            let what = if what == KitWhat::Order { What::KitOrder } else { What::KitRow };
+            let found = Discrepancy { number, what };
             heard.first = Some(heard.first.filter(|first| first.number <= number).unwrap_or(found));
         }
         other => heard.kit = other,

@@ -29,7 +29,7 @@ use hagaki::store::inbox::{InboxRow, Which};
 use hagaki::store::outbox::OutboxRow;
 use hagaki::store::study::StudyRow;
 use hagaki::store::subject::SubjectRow;
-use hagaki::store::{Store, allocation, audit, inbox, outbox, study, subject};
+use hagaki::store::{Store, allocation, audit, inbox, kit, outbox, study, subject};
 use hagaki::workflow::disclosure;
 use hagaki::workflow::ending::{self, Decision};
 use hagaki::workflow::life::{self, Act, Activated, LifeError};
@@ -214,8 +214,10 @@ pub(crate) struct Received {
     /// Envelope sender.
     pub(crate) bounces_to: String,
     pub(crate) raw: Vec<u8>,
-    /// Everything a reader could find in it, decoded.
+    /// Everything a reader could find in it, decoded, and the bytes as they are.
     pub(crate) everything: String,
+    /// The texts of all parts and the subject, decoded: words that may stand in base64 or a boundary by chance are looked for here.
+    pub(crate) words: String,
 }
 
 /// A clock that stands still until somebody winds it.
@@ -472,13 +474,9 @@ impl Center {
         let words = opened::open(raw);
         let message_id = mail.message_id().unwrap_or_default().to_owned();
         let row = outbox::find_by_message_id(self.store(), &format!("<{message_id}>")).await.unwrap();
-        let mut everything = String::from_utf8_lossy(raw).into_owned();
-        for part in &mail.parts {
-            if let Some(text) = part.text_contents() {
-                everything.push_str(text);
-            }
-        }
-        everything.push_str(&words.subject);
+        let texts = mail.parts.iter().filter_map(|part| part.text_contents());
+        let decoded: String = texts.chain([&*words.subject]).map(|text| format!("{text}\n")).collect();
+        let everything = format!("{}{decoded}", String::from_utf8_lossy(raw));
         Received {
             to: to.to_owned(),
             kind: row.map(|row| row.kind).unwrap_or_default(),
@@ -490,6 +488,7 @@ impl Center {
             bounces_to: from.unwrap_or_default().to_owned(),
             raw: raw.to_vec(),
             everything,
+            words: decoded,
         }
     }
 
@@ -652,14 +651,27 @@ impl Center {
         let shelf = shelf(self.store());
         for row in study::list(self.store()).await.unwrap() {
             let shelved = shelf.load(&row).await.unwrap();
-            match proof::verify(self.store(), &shelved).await.unwrap() {
-                Verdict::Proved(count) => assert_eq!(count, row.allocations.unsigned_abs()),
+            let proof = proof::prove(self.store(), &shelved).await.unwrap();
+            let by_hand = match proof.verdict {
+                Verdict::Proved(count) => {
+                    assert_eq!(count, row.allocations.unsigned_abs());
+                    0
+                }
                 Verdict::ProvedBesides { proved, imported, forced } => {
                     assert_eq!(proved + imported + forced, row.allocations.unsigned_abs());
+                    imported + forced
                 }
-                Verdict::NoScheme => assert_eq!(row.allocations, 0),
+                Verdict::NoScheme => {
+                    assert_eq!(row.allocations, 0);
+                    0
+                }
                 other => panic!("{}: {other:?}", row.slug),
-            }
+            };
+            // Every kit that left is found again, but for those that somebody named.
+            let kits = kit::list(self.store(), shelved.id).await.unwrap();
+            let left = kits.iter().filter(|kit| kit.allocation_number.is_some()).count() as u64;
+            assert_eq!(proof.kits.found + proof.kits.told, left);
+            assert!(proof.kits.told <= by_hand, "{:?}", proof.kits);
             if shelved.study.blinding == Blinding::Blinded {
                 self.assert_concealed(&shelved).await;
             }

@@ -638,7 +638,7 @@ on_both! {
         assert_eq!(inbox::waiting_count(store).await.unwrap(), 3);
     }
 
-    async fn kits_go_out_by_rank_the_sites_own_first(world: &World) {
+    async fn kits_leave_a_place_by_rank(world: &World) {
         let store = &world.store;
         let study_id = world.study("borealis").await;
         let kits = [("K1", "A", ""), ("K2", "A", "012"), ("K3", "B", ""), ("K4", "A", "012"), ("K5", "A", "")].map(new_kit);
@@ -646,17 +646,20 @@ on_both! {
         kit::insert_many(&mut tx, study_id, &order(), &kits).await.unwrap();
         let mut handed = Vec::new();
         let mut number = 0;
-        while let Some(next) = kit::next_kit(&mut tx, study_id, "A", "012", TODAY).await.unwrap() {
-            number += 1;
-            kit::record_use(&mut tx, &next, number, 1).await.unwrap();
-            handed.push(next.code);
+        for place in ["012", ""] {
+            while let Some(next) = kit::next_kit(&mut tx, study_id, "A", place, TODAY).await.unwrap() {
+                number += 1;
+                kit::record_use(&mut tx, &next, number, 1).await.unwrap();
+                handed.push(next.code);
+            }
         }
         let by_rank = |mut codes: [&'static str; 2]| {
             codes.sort_by_key(|code| order().rank(code));
             codes
         };
         assert_eq!(handed, [by_rank(["K2", "K4"]), by_rank(["K1", "K5"])].concat());
-        assert_eq!(kit::next_kit(&mut tx, study_id, "B", "099", TODAY).await.unwrap().unwrap().code, "K3");
+        assert_eq!(kit::next_kit(&mut tx, study_id, "B", "099", TODAY).await.unwrap(), None);
+        assert_eq!(kit::next_kit(&mut tx, study_id, "B", "", TODAY).await.unwrap().unwrap().code, "K3");
         tx.commit().await.unwrap();
         assert_eq!(kit::left(store, study_id).await.unwrap(), [("B".to_owned(), String::new(), 1)]);
         let used = kit::find_by_code(store, study_id, "K4").await.unwrap().unwrap();
@@ -687,13 +690,19 @@ on_both! {
         let mut tx = world.store.begin().await.unwrap();
         kit::insert_many(&mut tx, study_id, &order(), &kits).await.unwrap();
         let places = [("A", "012"), ("A", ""), ("B", "012"), ("A", "013")];
-        let counted = |stocks: Vec<kit::Stock>| -> Vec<(i64, bool)> {
-            stocks.into_iter().map(|stock| (stock.usable, stock.keeps)).collect()
+        let counted = |stocks: Vec<kit::Stock>| -> Vec<(i64, bool, Option<i64>)> {
+            stocks.into_iter().map(|stock| (stock.usable, stock.keeps, stock.first.map(|day| day.0))).collect()
         };
         let stocks = kit::usable(&mut tx, study_id, TODAY, 3, &places).await.unwrap();
-        assert_eq!(counted(stocks), [(3, true), (1, true), (0, true), (0, false)], "counting stops at three");
+        let (last, first) = (Some(20_261_120), Some(20_261_121));
+        let expected = [(3, true, last), (1, true, first), (0, true, None), (0, false, None)];
+        assert_eq!(counted(stocks), expected, "counting stops at three");
+        let mut days = kit::first_days(&mut tx, study_id, &["A", "B"], "012", Day(20_261_121)).await.unwrap();
+        days.sort_unstable();
+        assert_eq!(days, [None, Some(Day(20_270_301))]);
         let stocks = kit::usable(&mut tx, study_id, Day(20_270_301), 3, &places).await.unwrap();
-        assert_eq!(counted(stocks), [(3, true), (0, true), (0, true), (0, false)]);
+        let expected = [(3, true, Some(20_270_301)), (0, true, None), (0, true, None), (0, false, None)];
+        assert_eq!(counted(stocks), expected);
         let mut handed = Vec::new();
         while let Some(next) = kit::next_kit(&mut tx, study_id, "A", "012", TODAY).await.unwrap() {
             kit::record_use(&mut tx, &next, 1 + handed.len() as i64, 1).await.unwrap();
@@ -701,7 +710,7 @@ on_both! {
         }
         let mut same = ["SOON", "SAME"];
         same.sort_by_key(|code| order().rank(code));
-        assert_eq!(handed, ["LAST", same[0], same[1], "LATE", "FIRST"]);
+        assert_eq!(handed, ["LAST", same[0], same[1], "LATE"]);
         let gone = kit::find_by_code(&mut tx, study_id, "GONE").await.unwrap().unwrap();
         kit::record_state(&mut tx, &gone, State::Quarantined).await.unwrap();
         assert_eq!(kit::next_kit(&mut tx, study_id, "A", "012", Day(0)).await.unwrap(), None);

@@ -15,6 +15,7 @@ mod files;
 mod forcing;
 mod groups;
 mod kit_mails;
+mod kit_pools;
 mod kits;
 mod letters_out;
 mod levels;

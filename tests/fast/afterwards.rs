@@ -329,6 +329,7 @@ fn a_history_of_a_blinded_study_names_kits_and_tells_no_arm() {
     place.ends(0, &format!("allocation import borealis h.csv --yes {whom}"));
     let proved = place.ends(0, "allocation verify borealis --json").json();
     assert_eq!((&proved["proved"], &proved["imported"]), (&json!(true), &json!(3)));
+    assert_eq!(proved["kits"], json!({ "found": 0, "told": 3 }), "what a history names cannot be found again");
     // Who got another kit since is shown with both.
     let first = place.ends(0, "subject show borealis BOREALIS-0001 --json").json()["kit"].as_str().unwrap().to_owned();
     place.ends(0, "kit replace borealis --subject BOREALIS-0001 --reason broken");
@@ -336,6 +337,10 @@ fn a_history_of_a_blinded_study_names_kits_and_tells_no_arm() {
     assert_eq!(shown["kit"], json!(first));
     let now = shown["kit_now"].as_str().unwrap();
     assert_ne!(now, first);
+    let proved = place.ends(0, "allocation verify borealis").out;
+    let told =
+        "1 kit left in the order that the secret and the stock of each moment give; 3 kits cannot be found again";
+    assert!(proved.contains(told), "{proved}");
     let text = place.ends(0, "subject show borealis BOREALIS-0001").out;
     assert!(
         text.contains(&format!("  kit        {now} (in place of {first})\n")) && !text.contains("  arm "),

@@ -6,7 +6,7 @@ use hagaki::domain::time::Zone;
 use hagaki::store::{audit, inbox, study};
 use hagaki::workflow::life;
 
-const MARKS: [&str; 3] = ["ZQPLACEBO", "ZQLOWER", "ZQHIGHER"];
+pub(super) const MARKS: [&str; 3] = ["ZQPLACEBO", "ZQLOWER", "ZQHIGHER"];
 
 /// BOREALIS with arms that cannot be overlooked in a letter.
 pub(super) fn marked() -> Bundle {

@@ -3,7 +3,7 @@
 use hagaki::domain::kit::State;
 use hagaki::store::{audit, kit, study};
 
-use super::enrolling::marked;
+use super::enrolling::{MARKS, marked};
 use super::*;
 
 async fn kits(center: &Center) -> Vec<kit::KitRow> {
@@ -36,8 +36,13 @@ fn ok(asked: &Received, writer: Writer) -> Mail {
     Mail { to: asked.reply_to.clone(), body: "OK\n".to_owned(), ..writer.writes("", "") }
 }
 
+/// Whole codes in what a reader can read: two letters of one may stand in base64 by chance.
 fn is_blind(letter: &Received) {
-    assert!(!letter.everything.contains("ZQ"), "{} reads:\n{}", letter.to, letter.text);
+    assert!(!letter.words.is_empty());
+    for mark in MARKS {
+        assert!(!letter.everything.contains(mark), "{} reads {mark}:\n{}", letter.to, letter.text);
+    }
+    assert!(!letter.words.contains("ZQ"), "{} reads:\n{}", letter.to, letter.words);
 }
 
 const PHARMACIST: Writer = Writer { address: PHARMACY, study: "borealis" };
@@ -61,6 +66,8 @@ stories! {
         let second = kits(center).await.into_iter().find(|kit| kit.turn == 2).unwrap().code;
         let told = letters.iter().find(|letter| letter.kind == "kit-replaced").unwrap();
         is_blind(told);
+        let unblinded = letters.iter().find(|letter| letter.to == PHARMACY).unwrap();
+        assert!(unblinded.words.contains("ZQ") && unblinded.everything.contains(&find(center, &first).await.arm), "the check can fail");
         assert!(told.text.contains(&first) && told.text.contains(&second), "{}", told.text);
         assert_eq!(told.in_reply_to, yes.message_id);
         // The yes as a copy and anew, the other yes, and a request that names the old kit: the same kit, nobody else hears.

@@ -13,14 +13,13 @@ use hagaki::workflow::shelf::ShelvedStudy;
 use hagaki::workflow::told::{Discrepancy, What};
 use hagaki::workflow::{DeskAddress, Failure, Means};
 
+use super::enrolling::MARKS;
 use super::*;
 
 const KITS: &str = "kits.csv";
-/// Codes of arms that cannot be overlooked in a letter.
-const MARKS: [&str; 3] = ["ZQPLACEBO", "ZQLOWER", "ZQHIGHER"];
 
 /// BOREALIS with this list of kits, whose arms stand as P, L and H, and these rules; the arms are marked.
-fn stocked(list: &str, rules: &str) -> Bundle {
+pub(super) fn stocked(list: &str, rules: &str) -> Bundle {
     let mut bundle = samples::borealis();
     bundle = with_file(&bundle, "study.toml", &format!("{}\n{rules}", bundle.file("study.toml").unwrap()));
     let mut list = list.to_owned();
@@ -33,7 +32,7 @@ fn stocked(list: &str, rules: &str) -> Bundle {
 }
 
 /// So many kits of each arm at a place, of that expiry, with codes that begin so.
-fn lines(start: &str, each: usize, site: &str, expires: &str) -> String {
+pub(super) fn lines(start: &str, each: usize, site: &str, expires: &str) -> String {
     let arms = ["P", "L", "H"].into_iter().enumerate();
     let line = |(arm, code): (usize, &str), n: usize| {
         format!("{start}{:03},{code},{site},{expires},LOT{start}\n", (n * 3 + arm) * 37 % 211)
@@ -41,9 +40,9 @@ fn lines(start: &str, each: usize, site: &str, expires: &str) -> String {
     arms.flat_map(|arm| (0..each).map(move |n| line(arm, n))).collect()
 }
 
-const HEADER: &str = "code,arm,site,expires,lot\n";
+pub(super) const HEADER: &str = "code,arm,site,expires,lot\n";
 
-async fn shelved(center: &Center) -> ShelvedStudy {
+pub(super) async fn shelved(center: &Center) -> ShelvedStudy {
     let row = study::find_current(center.store(), "borealis").await.unwrap().unwrap();
     center.shelf_on(center.store()).load(&row).await.unwrap()
 }
@@ -104,24 +103,24 @@ async fn import(center: &Center, list: &str) -> Result<Imported, KitError> {
     act!(center, |ledger, shelved, means, order| kits::import(ledger, shelved, means, order, "more.csv", &list))
 }
 
-async fn replace(center: &Center, subject: usize, asker: Option<&Person>) -> Result<Replaced, KitError> {
+pub(super) async fn replace(center: &Center, subject: usize, asker: Option<&Person>) -> Result<Replaced, KitError> {
     let (row, ..) = center.enrolled("borealis").await.swap_remove(subject - 1);
     let asker = asker.map_or(Asker::Operator, Asker::Person);
     act!(center, |ledger, shelved, means, order| kits::replace(ledger, shelved, means, order, &row, None, asker))
 }
 
-async fn enroll(center: &mut Center, number: usize) -> Vec<Received> {
+pub(super) async fn enroll(center: &mut Center, number: usize) -> Vec<Received> {
     let letters =
         center.exchange(&DR_KOBAYASHI.writes("登録", &borealis_form("101", &format!("101-{number:03}")))).await;
     center.wind(60);
     letters
 }
 
-async fn given(center: &Center, subject: usize) -> String {
+pub(super) async fn given(center: &Center, subject: usize) -> String {
     center.enrolled("borealis").await[subject - 1].2.clone().unwrap()
 }
 
-async fn find(center: &Center, code: &str) -> kit::KitRow {
+pub(super) async fn find(center: &Center, code: &str) -> kit::KitRow {
     let id = shelved(center).await.id;
     kit::find_by_code(center.store(), id, code).await.unwrap().unwrap()
 }
@@ -135,7 +134,7 @@ fn refused(error: Option<KitError>) -> Refusal {
 
 fn is_blind(letter: &Received) {
     assert!(MARKS.iter().all(|mark| !letter.everything.contains(mark)), "{} reads:\n{}", letter.to, letter.text);
-    assert!(!letter.everything.contains("LOT") && !letter.everything.contains("2027-"), "{}", letter.text);
+    assert!(!letter.words.contains("LOT") && !letter.words.contains("2027-"), "{}", letter.words);
 }
 
 stories! {
@@ -597,6 +596,7 @@ stories! {
             (format!("UPDATE kit SET site = '101' WHERE {n1}"), other("N1", KitWhat::Site)),
             (format!("UPDATE kit SET expires_on = 20270102 WHERE {n1}"), other("N1", KitWhat::Expires)),
             (format!("UPDATE kit SET lot = 'L8' WHERE {n1}"), other("N1", KitWhat::Lot)),
+            (format!("UPDATE kit SET rank = rank - 1 WHERE {n1}"), other("N1", KitWhat::Rank)),
             (format!("UPDATE kit SET arm = 'X' WHERE {n1}"), other("N1", KitWhat::Arm)),
             (format!("DELETE FROM kit WHERE {n1}"), other("N1", KitWhat::Absent)),
             (format!("UPDATE kit SET code = 'N7' WHERE {n1}"), other("N1", KitWhat::Absent)),
