@@ -14,7 +14,7 @@ use crate::web;
 
 pub(super) fn run(bundles: &[PathBuf], output: Output) -> anyhow::Result<End> {
     let mut sound = true;
-    for mut checked in definition::check(bundles) {
+    for mut checked in definition::check(bundles, SystemClock::default().now()) {
         let bundle = Bundle::read(&checked.folder);
         let letters = match Stationery::load(&bundle.letters()) {
             // Where there is no bundle the built-in letters would be rendered, which says nothing of it.

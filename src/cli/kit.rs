@@ -19,10 +19,12 @@ use crate::limits;
 use crate::store::kit::{self, KitRow};
 use crate::store::subject::{self, SubjectRow};
 use crate::store::{allocation, audit};
-use crate::workflow::kits::{self, Asker, Imported, KitError, Load, Order, Replaced};
+use crate::workflow::kit_import::{self, Imported};
+use crate::workflow::kits::{self, Asker, KitError, Order, Replaced};
 use crate::workflow::ledger::Ledger;
 use crate::workflow::life::Act;
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
+use crate::workflow::shipment::{self, Load, Shipped};
 use crate::workflow::{Means, disclosure, stock};
 
 /// The word for the central stock.
@@ -76,7 +78,7 @@ pub enum KitCommand {
         slug: String,
         /// CSV with the columns code,arm and any of site,expires,lot.
         file: PathBuf,
-        /// Say what would be added, and change nothing.
+        /// Say what would be added, and add nothing; the audit chain tells that it was tried.
         #[arg(long)]
         dry_run: bool,
         /// Why, and where.
@@ -93,7 +95,7 @@ pub enum KitCommand {
         /// All kits that lie at this site, or "central".
         #[arg(long)]
         from: Option<String>,
-        /// Only so many of each arm, those that expire first.
+        /// Only so many of each arm, of the same days as far as possible, those that expire first.
         #[arg(long, requires = "from")]
         per_arm: Option<u32>,
         /// Site, or "central".
@@ -442,11 +444,12 @@ fn ship(slug: &str, load: Load<'_>, to: &str, why: &Why) -> anyhow::Result<End> 
     let acting = Acting::open(slug, why)?;
     let done = acting.opened.runtime.block_on(async {
         let mut ledger = Ledger::begin(&acting.shelf).await?;
-        let codes = kits::ship(&mut ledger, &acting.shelved, acting.means(), acting.order(why), load, to).await?;
+        let shipped = shipment::ship(&mut ledger, &acting.shelved, acting.means(), acting.order(why), load, to).await?;
         ledger.commit().await?;
-        Ok(codes)
+        Ok(shipped)
     });
-    let codes = judged(done)?;
+    let Shipped { codes, warnings } = judged(done)?;
+    warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     if why.output.json {
         println!("{}", json!({ "study": slug, "to": to, "codes": codes }));
     } else {
@@ -469,10 +472,13 @@ fn import(slug: &str, file: &Path, dry_run: bool, why: &Why) -> anyhow::Result<E
     let done = acting.opened.runtime.block_on(async {
         let mut ledger = Ledger::begin(&acting.shelf).await?;
         let order = acting.order(why);
-        let imported = kits::import(&mut ledger, &acting.shelved, acting.means(), order, &name, &content).await?;
-        if !dry_run {
-            ledger.commit().await?;
-        }
+        let (shelved, means) = (&acting.shelved, acting.means());
+        let imported = if dry_run {
+            kit_import::try_import(&mut ledger, shelved, means, order, &name, &content).await?
+        } else {
+            kit_import::import(&mut ledger, shelved, means, order, &name, &content).await?
+        };
+        ledger.commit().await?;
         Ok(imported)
     });
     let imported = judged(done)?;
@@ -487,7 +493,7 @@ fn tell_import(slug: &str, imported: &Imported, dry_run: bool, output: Output) {
     if output.json {
         println!(
             "{}",
-            json!({ "study": slug, "dry_run": dry_run, "list": imported.list, "digest": imported.digest,
+            json!({ "study": slug, "dry_run": dry_run, "list": Some(imported.list).filter(|_| !dry_run), "digest": imported.digest,
                     "kits": imported.kits, "counts": imported.counts })
         );
         return;
@@ -499,7 +505,7 @@ fn tell_import(slug: &str, imported: &Imported, dry_run: bool, output: Output) {
     println!("digest of the list (SHA-256): {}", imported.digest);
     let kits = counted(imported.kits as u64, "kit");
     if dry_run {
-        println!("{kits} would be added; nothing was changed");
+        println!("{kits} would be added; nothing was changed, and the audit chain tells of the trial");
     } else {
         println!("{kits} added to {slug}");
     }

@@ -26,6 +26,11 @@ impl Report {
         }
     }
 
+    /// Whether that file has no error so far.
+    pub(super) fn is_sound(&self, file: &str) -> bool {
+        !self.0.borrow().iter().any(|problem| problem.file == file && problem.weight == Weight::Error)
+    }
+
     pub(super) fn into_problems(self) -> Vec<Problem> {
         self.0.into_inner()
     }

@@ -6,18 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDate;
 
 use super::document::{Report, quoted};
+use super::kit_leaks::{self, Arms, Desk, Seen};
 use super::problem::{Problem, Weight};
 use super::study_file::did_you_mean;
-use crate::domain::study::{Kit, Study};
+use crate::domain::kit::StockRules;
+use crate::domain::study::{Kit, Site, Study};
 use crate::domain::text;
 use crate::limits;
 
-/// Kits of one arm from which on their codes are looked at for a pattern.
-const PATTERN_FROM: usize = 4;
-/// Longest period that is looked for in the codes.
-const PERIOD: usize = 8;
-/// Percent of an arm's kits at a place by which it may be ahead of another in what expires up to a day.
-const LEAD_PERCENT: usize = 15;
 /// Columns, the first two of which must be there.
 const COLUMNS: [&str; 5] = ["code", "arm", "site", "expires", "lot"];
 
@@ -35,25 +31,22 @@ pub(super) struct Listing<'a> {
 pub(super) struct Known<'a> {
     pub arms: Vec<&'a str>,
     pub sites: Vec<&'a str>,
-    /// The arms of each allocation: what codes tell is told among them.
-    pub allocations: Vec<Vec<&'a str>>,
 }
 
 /// Reads a list of kits that are added to a study, which has kits of the codes `taken` (folded) already.
 ///
 /// # Errors
-/// Every problem of the list, warnings among them, if one makes it unusable; otherwise the kits come with the warnings.
+/// Every problem of the list that makes it unusable.
 pub fn read_more_kits(
     file: &str,
     content: &str,
     study: &Study,
     taken: &BTreeSet<String>,
-) -> Result<(Vec<Kit>, Vec<Problem>), Vec<Problem>> {
+) -> Result<Vec<Kit>, Vec<Problem>> {
     let report = Report::default();
     let known = Known {
         arms: study.every_arm().map(|arm| arm.code.as_str()).collect(),
         sites: study.sites.iter().map(|site| site.code.as_str()).collect(),
-        allocations: study.allocations().map(|own| own.arms.iter().map(|arm| arm.code.as_str()).collect()).collect(),
     };
     let listing = Listing { file, known: Some(known), taken };
     let read = listing.read(content, &report);
@@ -65,10 +58,46 @@ pub fn read_more_kits(
     if taken.len() + kits.len() > limits::KITS {
         report.file(file, format!("makes more than {} kits", limits::KITS), "");
     }
-    listing.check_codes(&kits, &report);
+    let problems = sorted(report);
+    if problems.iter().any(|problem| problem.weight == Weight::Error) { Err(problems) } else { Ok(kits) }
+}
+
+fn sorted(report: Report) -> Vec<Problem> {
     let mut problems = report.into_problems();
     problems.sort();
-    if problems.iter().any(|problem| problem.weight == Weight::Error) { Err(problems) } else { Ok((kits, problems)) }
+    problems
+}
+
+/// What a list tells of arms together with the kits on file (`on_file`), and which of its kits are of no use on that day: warnings.
+pub fn judge_more_kits(
+    file: &str,
+    study: &Study,
+    listed: &[Kit],
+    on_file: &[Seen<'_>],
+    today: NaiveDate,
+) -> Vec<Problem> {
+    let report = Report::default();
+    let desk = Desk { file, report: &report };
+    let seen: Vec<Seen<'_>> = on_file.iter().copied().chain(listed.iter().map(Seen::listed)).collect();
+    kit_leaks::check_list(desk, &kit_leaks::arms_of(study), &seen);
+    kit_leaks::check_age(desk, study.stock, today, listed, false);
+    kit_leaks::check_end(desk, study.stock, study.sites.iter(), &seen);
+    sorted(report)
+}
+
+/// What a stock tells of arms after a shipment, of which the new kits are; `left` are the places where they lay: warnings.
+pub fn judge_shipped(study: &Study, seen: &[Seen<'_>], left: &BTreeSet<&str>) -> Vec<Problem> {
+    let report = Report::default();
+    let desk = Desk { file: "kits", report: &report };
+    kit_leaks::check_places(desk, &kit_leaks::arms_of(study), seen, left);
+    sorted(report)
+}
+
+/// Whether all kits that a bundle lists are of no use any more on that day: a warning.
+pub(super) fn judge_age(file: &str, study: &Study, today: NaiveDate) -> Vec<Problem> {
+    let report = Report::default();
+    kit_leaks::check_age(Desk { file, report: &report }, study.stock, today, &study.kits, true);
+    report.into_problems()
 }
 
 /// Reads a list that was added before, by the arms and sites of its day.
@@ -219,8 +248,15 @@ impl Listing<'_> {
         })
     }
 
-    /// Every arm has kits wherever subjects are enrolled, and codes tell nothing.
-    pub(super) fn check_stock(&self, kits: &[Kit], report: &Report) {
+    /// Every arm has kits wherever subjects are enrolled, as long as they are, and nothing of them tells the arm.
+    pub(super) fn check_stock<'s>(
+        &self,
+        kits: &[Kit],
+        allocations: &[Arms<'_>],
+        rules: StockRules,
+        sites: impl Iterator<Item = &'s Site>,
+        report: &Report,
+    ) {
         let stocked: BTreeSet<(&str, Option<&str>)> =
             kits.iter().map(|kit| (kit.arm.as_str(), kit.site.as_deref())).collect();
         let arms: BTreeSet<&str> = stocked.iter().map(|(arm, _)| *arm).collect();
@@ -244,110 +280,15 @@ impl Listing<'_> {
                 );
             }
         }
-        self.check_codes(kits, report);
-    }
-
-    /// What the codes, or what may stand on a label beside them, tell of the arm.
-    pub(super) fn check_codes(&self, kits: &[Kit], report: &Report) {
-        let Some(known) = &self.known else { return };
-        for arms in &known.allocations {
-            let own: Vec<Kit> = kits.iter().filter(|kit| arms.contains(&kit.arm.as_str())).cloned().collect();
-            self.check_codes_among(&own, report);
-        }
-    }
-
-    fn check_codes_among(&self, kits: &[Kit], report: &Report) {
-        let warn = |key: &str, wrong: &str, right: &str| report.warn(self.file, None, key, wrong, right);
-        let arms: BTreeSet<&str> = kits.iter().map(|kit| kit.arm.as_str()).collect();
-        if arms.len() < 2 || kits.len() < PATTERN_FROM * arms.len() {
+        // What a list without its faulty lines tells is not what the whole one will.
+        if !report.is_sound(self.file) {
             return;
         }
-        let backwards = |code: &str| code.chars().rev().collect::<String>();
-        if show_arms(kits, arms.len(), str::to_string) || show_arms(kits, arms.len(), backwards) {
-            warn("", "the codes in their order show the arm", "number the kits at random over all arms");
-        }
-        let parted = |of: fn(&Kit) -> Option<String>| {
-            let mut owners: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
-            for kit in kits {
-                let Some(value) = of(kit) else { return false };
-                owners.entry(value).or_default().insert(&kit.arm);
-            }
-            owners.values().all(|arms| arms.len() == 1)
-        };
-        if parted(|kit| kit.expires.map(|day| day.to_string())) {
-            warn("expires", "no two arms share an expiry", "make sure that labels do not show it");
-        } else {
-            self.check_expiry(kits, report);
-        }
-        if parted(|kit| (!kit.lot.is_empty()).then(|| kit.lot.clone())) {
-            warn("lot", "no two arms share a lot", "make sure that labels do not show it");
-        }
+        let seen: Vec<Seen<'_>> = kits.iter().map(Seen::listed).collect();
+        let desk = Desk { file: self.file, report };
+        kit_leaks::check_list(desk, allocations, &seen);
+        kit_leaks::check_end(desk, rules, sites, &seen);
     }
-
-    /// What days of expiry tell, where some arms share them: a day of one arm, and a day by which one arm's kits go sooner.
-    fn check_expiry(&self, kits: &[Kit], report: &Report) {
-        let mut owners: BTreeMap<NaiveDate, BTreeSet<&str>> = BTreeMap::new();
-        for kit in kits {
-            if let Some(day) = kit.expires {
-                owners.entry(day).or_default().insert(&kit.arm);
-            }
-        }
-        let right = "give every arm the same days, in the same shares: the kit that expires first is handed out first";
-        let lone: Vec<String> =
-            owners.iter().filter(|(_, arms)| arms.len() == 1).map(|(day, _)| day.to_string()).collect();
-        match lone.as_slice() {
-            [] => self.check_leads(kits, right, report),
-            [day] => {
-                report.warn(self.file, None, "expires", format!("only one arm has kits that expire on {day}"), right);
-            }
-            [day, ..] => {
-                let wrong = format!("{} days are of one arm only, the first is {day}", lone.len());
-                report.warn(self.file, None, "expires", wrong, right);
-            }
-        }
-    }
-
-    /// What the days tell that every arm has, where it has them in other shares.
-    fn check_leads(&self, kits: &[Kit], right: &str, report: &Report) {
-        for Lead { site, day } in leads(kits) {
-            let place = site.map_or("in the central stock".to_owned(), |site| format!("at site \"{site}\""));
-            let wrong = format!("{place}, more of one arm's kits than of another's expire up to {day}");
-            report.warn(self.file, None, "expires", wrong, right);
-        }
-    }
-}
-
-/// How much sooner one arm's kits run out than another's, up to and with a day.
-struct Lead {
-    site: Option<String>,
-    day: NaiveDate,
-}
-
-/// Places where the kits that expire first are of one arm more than of another, each with the day where that is greatest. The
-/// kit that expires first leaves first, so from some subject on the arms go out with different days.
-fn leads(kits: &[Kit]) -> Vec<Lead> {
-    let mut places: BTreeMap<Option<&str>, BTreeMap<&str, Vec<NaiveDate>>> = BTreeMap::new();
-    for kit in kits {
-        let days = places.entry(kit.site.as_deref()).or_default().entry(&kit.arm).or_default();
-        days.push(kit.expires.unwrap_or(NaiveDate::MAX));
-    }
-    let mut leads = Vec::new();
-    for (site, arms) in places {
-        if arms.len() < 2 || arms.values().any(|days| days.len() < PATTERN_FROM) {
-            continue;
-        }
-        let days: BTreeSet<NaiveDate> = arms.values().flatten().copied().filter(|day| *day != NaiveDate::MAX).collect();
-        let spread = |day: NaiveDate| {
-            let percent = |own: &Vec<NaiveDate>| own.iter().filter(|one| **one <= day).count() * 100 / own.len();
-            let most = arms.values().map(percent).max().unwrap_or(0);
-            most - arms.values().map(percent).min().unwrap_or(0)
-        };
-        let worst = days.into_iter().rev().max_by_key(|day| spread(*day));
-        if let Some(day) = worst.filter(|day| spread(*day) >= LEAD_PERCENT) {
-            leads.push(Lead { site: site.map(str::to_owned), day });
-        }
-    }
-    leads
 }
 
 /// A day as ISO 8601 writes it, and nothing else; its year has four digits.
@@ -358,16 +299,4 @@ fn read_day(written: &str) -> Option<NaiveDate> {
             _ => byte.is_ascii_digit(),
         });
     written.parse().ok().filter(|_| shaped)
-}
-
-/// Whether the arms lie side by side, or take regular turns, once the codes are sorted by `key`.
-fn show_arms(kits: &[Kit], arms: usize, key: fn(&str) -> String) -> bool {
-    let mut sorted: Vec<(String, &str)> = kits.iter().map(|kit| (key(&kit.code), kit.arm.as_str())).collect();
-    sorted.sort_unstable();
-    let changes = sorted.windows(2).filter(|pair| matches!(pair, [(_, one), (_, other)] if one != other)).count();
-    let regular = |period: usize| {
-        sorted.len() >= PATTERN_FROM * period
-            && sorted.iter().zip(sorted.iter().skip(period)).all(|((_, one), (_, other))| one == other)
-    };
-    changes + 1 == arms || (2..=PERIOD).any(regular)
 }

@@ -9,7 +9,8 @@ use super::allocation_file::{self, AllocationFile};
 use super::bundle::{ALLOCATION, Bundle, INSTRUMENTS, KITS, LETTERS, STUDY};
 use super::document::Report;
 use super::instrument_file::{self, InstrumentFile};
-use super::kits_file::{Known, Listing};
+use super::kit_leaks::Arms;
+use super::kits_file::{self, Known, Listing};
 use super::problem::{Problem, Weight};
 use super::study_file::{self, Located, StudyFile, did_you_mean};
 use super::{agreement, cohorts, design, events_file, randomization, rules};
@@ -17,6 +18,7 @@ use crate::domain::allocation::{ArmList, Method, Scheme};
 use crate::domain::fact::Recounting;
 use crate::domain::language::Language;
 use crate::domain::study::{Caps, Criterion, Forcing, Kit, Randomization, Registration, Site, SiteCaps, Study};
+use crate::domain::time::Instant;
 
 /// Loads a bundle.
 ///
@@ -67,14 +69,15 @@ impl Checked {
     }
 }
 
-/// Checks several bundles, each for itself and against each other: slugs and tags must differ.
-pub fn check<P: AsRef<Path>>(folders: &[P]) -> Vec<Checked> {
+/// Checks several bundles, each for itself and against each other: slugs and tags must differ. Kits must be of use `now`.
+pub fn check<P: AsRef<Path>>(folders: &[P], now: Instant) -> Vec<Checked> {
     let mut checked: Vec<Checked> = Vec::new();
     for folder in folders {
         let folder = folder.as_ref();
         let bundle = Bundle::read(folder);
         let (study, asking, list, mut problems) = match load(&bundle) {
-            Ok((study, warnings)) => {
+            Ok((study, mut warnings)) => {
+                warnings.extend(kits_file::judge_age(KITS, &study, now.day_in(study.zone)));
                 let list = study.scheme.as_ref().and_then(list_of);
                 let names = (study.slug.clone(), study.tag.clone());
                 (Some(names), study.survey.is_some().then(|| Arc::new(study)), list, warnings)
@@ -175,7 +178,9 @@ fn build(bundle: &Bundle, report: &Report) -> Option<Study> {
     let randomizations = randomization::build(&beside);
     let events = events_file::build(&file, &instruments, registration, &all_types, report);
     agreement::check_blinding(&file, bundle, report);
-    let kits = bundle.file(KITS).map(|content| read_kits(content, &file, report)).unwrap_or_default();
+    let first = allocation.iter().flatten().map(|read| &read.scheme);
+    let schemes: Vec<&Scheme> = first.chain(randomizations.iter().map(|own| &own.scheme)).collect();
+    let kits = bundle.file(KITS).map(|content| read_kits(content, &file, &schemes, report)).unwrap_or_default();
     let allocation = match allocation {
         Some(read) => Some(read?),
         None => None,
@@ -216,18 +221,19 @@ fn check_unused_lists(bundle: &Bundle, schemes: &[&Scheme], report: &Report) {
     }
 }
 
-fn read_kits(content: &str, study: &StudyFile, report: &Report) -> Vec<Kit> {
+fn read_kits(content: &str, study: &StudyFile, schemes: &[&Scheme], report: &Report) -> Vec<Kit> {
     let known = Known {
         arms: study.every_arm().map(|arm| arm.value.code.as_str()).collect(),
         sites: study.sites.iter().map(|site| site.value.code.as_str()).collect(),
-        allocations: std::iter::once(&study.arms)
-            .chain(study.randomizations.iter().map(|own| &own.value.arms))
-            .map(|arms| arms.iter().map(|arm| arm.value.code.as_str()).collect())
-            .collect(),
     };
+    let closed = |code: &str| schemes.iter().flat_map(|own| own.arms()).any(|arm| arm.closed && arm.code == code);
+    let arms = std::iter::once(&study.arms).chain(study.randomizations.iter().map(|own| &own.value.arms));
+    let arms =
+        arms.map(|own| own.iter().map(|arm| arm.value.code.as_str()).map(|code| (code, !closed(code))).collect());
+    let allocations: Vec<Arms<'_>> = arms.collect();
     let listing = Listing { file: KITS, known: Some(known), taken: &BTreeSet::new() };
     let Some(kits) = listing.read(content, report) else { return Vec::new() };
-    listing.check_stock(&kits, report);
+    listing.check_stock(&kits, &allocations, study.stock, study.sites.iter().map(|site| &site.value), report);
     kits
 }
 

@@ -17,6 +17,8 @@ mod events_file;
 mod further;
 mod instrument_file;
 mod item_file;
+mod kit_codes;
+mod kit_leaks;
 mod kits_file;
 mod load;
 mod pages_file;
@@ -31,7 +33,8 @@ mod survey_file;
 
 pub use bundle::Bundle;
 pub use document::nearest;
-pub use kits_file::{read_kept_kits, read_more_kits};
+pub use kit_leaks::Seen;
+pub use kits_file::{judge_more_kits, judge_shipped, read_kept_kits, read_more_kits};
 pub use load::{Checked, check, load};
 pub use problem::{Problem, Weight};
 pub use randomization::{allocation_files, read_allocation};

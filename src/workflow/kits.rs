@@ -1,30 +1,29 @@
-//! Acts upon kits: lists added, shipments, quarantine, write-offs, and another kit for a subject.
+//! Acts upon kits: quarantine, write-offs, and another kit for a subject. Lists that are added are [`super::kit_import`]'s, shipments
+//! [`super::shipment`]'s.
 //!
 //! Each act is one entry in the study's chain, names every kit it concerns, and happens whole or not at all. Callers commit.
 //! An act by mail calls the same functions as a command; only who asks differs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::compose::{self, Addressing, Outgoing};
 use super::enroll::append;
 use super::ledger::{Ledger, Page};
 use super::shelf::ShelvedStudy;
-use super::stock::{self, AtHand, least_expiry};
+use super::stock::{self, AtHand};
 use super::{Failure, Means};
-use crate::definition::{self, Problem};
+use crate::definition::Problem;
 use crate::domain::deed::KIT_ROLES;
-use crate::domain::kit::{Day, Order as Turns, State};
+use crate::domain::kit::State;
 use crate::domain::pool;
-use crate::domain::study::{Blinding, Kit, Person, Role, Stage, Study};
-use crate::domain::text;
+use crate::domain::study::{Blinding, Person, Role, Stage, Study};
 use crate::letters::facts::{KitReplacedBlinded, KitReplacedUnblinded, Replacement};
 use crate::letters::{Facts, Kind};
 use crate::limits;
 use crate::store::allocation::AllocationRow;
-use crate::store::kit::{self, KitRow, NewKit};
+use crate::store::kit::{self, KitRow};
 use crate::store::study::State as StudyState;
 use crate::store::subject::SubjectRow;
 use crate::store::{Tx, allocation};
@@ -144,45 +143,6 @@ impl From<crate::store::StoreError> for KitError {
     }
 }
 
-/// Kits of one arm, place and lot in a list that was added.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-pub struct ListCount {
-    /// Code of the arm.
-    pub arm: String,
-    /// Where; empty for the central stock.
-    pub site: String,
-    /// Lot; empty if none was listed.
-    pub lot: String,
-    /// How many.
-    pub kits: usize,
-}
-
-/// A list that was added.
-#[derive(Clone, Debug)]
-pub struct Imported {
-    /// Its number in the study.
-    pub list: i64,
-    /// SHA-256 of the file, in lower-case hexadecimal.
-    pub digest: String,
-    /// How many kits.
-    pub kits: usize,
-    /// The same by arm, place and lot.
-    pub counts: Vec<ListCount>,
-    /// What should be looked at.
-    pub warnings: Vec<Problem>,
-}
-
-/// What a shipment takes.
-#[derive(Clone, Copy, Debug)]
-pub enum Load<'a> {
-    /// The kits of these codes.
-    Codes(&'a [String]),
-    /// So many of each arm that can be handed out at a place (empty for the central stock), those that expire first.
-    PerArm(&'a str, u32),
-    /// All that can be shipped from a place.
-    All(&'a str),
-}
-
 /// Who asks for an act upon kits.
 #[derive(Clone, Copy, Debug)]
 pub enum Asker<'a> {
@@ -225,7 +185,7 @@ pub struct Replaced {
     pub new: String,
 }
 
-fn check(shelved: &ShelvedStudy, order: Order<'_>) -> Result<(), Refusal> {
+pub(super) fn check(shelved: &ShelvedStudy, order: Order<'_>) -> Result<(), Refusal> {
     if shelved.study.blinding != Blinding::Blinded {
         return Err(Refusal::NoKits(shelved.study.slug.clone()));
     }
@@ -262,7 +222,7 @@ pub(super) async fn judge(
 }
 
 /// The kits of these codes, and a fault for each code that is none.
-async fn find_all(tx: &mut Tx, id: i64, codes: &[String]) -> Result<(Vec<KitRow>, Vec<KitFault>), KitError> {
+pub(super) async fn find_all(tx: &mut Tx, id: i64, codes: &[String]) -> Result<(Vec<KitRow>, Vec<KitFault>), KitError> {
     if codes.is_empty() {
         return Err(Refusal::None.into());
     }
@@ -311,155 +271,6 @@ pub async fn change(
     append(tx, page, means, order.actor, action, &body).await?;
     tell(ledger, shelved, means, order).await?;
     Ok(kits)
-}
-
-/// Ships kits to a site, or (empty) to the central stock; gives their codes.
-///
-/// # Errors
-/// A [`Refusal`], or the database.
-pub async fn ship(
-    ledger: &mut Ledger<'_>,
-    shelved: &ShelvedStudy,
-    means: Means<'_>,
-    order: Order<'_>,
-    load: Load<'_>,
-    to: &str,
-) -> Result<Vec<String>, KitError> {
-    check(shelved, order)?;
-    let study = &shelved.study;
-    let named = match load {
-        Load::Codes(_) => None,
-        Load::PerArm(from, _) | Load::All(from) => Some(from),
-    };
-    if let Some(place) = [Some(to), named].into_iter().flatten().find(|place| !is_place(study, place)) {
-        return Err(Refusal::NoSite(place.to_string()).into());
-    }
-    let (tx, page) = ledger.lock(shelved).await?;
-    let (kits, mut faults) = match load {
-        Load::Codes(codes) => find_all(tx, shelved.id, codes).await?,
-        Load::All(from) => (lying(tx, shelved.id, from).await?, Vec::new()),
-        Load::PerArm(from, most) => {
-            let kits = lying(tx, shelved.id, from).await?;
-            let least = least_expiry(study, means.now);
-            match earliest(study, kits, least, most) {
-                Some(kits) => (kits, Vec::new()),
-                // Which arm is short is nothing that a shipper should learn.
-                None => return Err(Refusal::Short.into()),
-            }
-        }
-    };
-    for kit in &kits {
-        if kit.site == to {
-            faults.push(KitFault::There(kit.code.clone()));
-        } else if !kit.state.may_move() {
-            faults.push(KitFault::Fixed(kit.code.clone(), kit.state));
-        }
-    }
-    if !faults.is_empty() {
-        return Err(Refusal::Kits(faults).into());
-    }
-    if kits.is_empty() {
-        return Err(Refusal::None.into());
-    }
-    if kits.len() > limits::KIT_CODES {
-        return Err(Refusal::TooMany.into());
-    }
-    for kit in &kits {
-        kit::record_move(tx, kit, to).await?;
-    }
-    // Shipped in the order of the codes, so that the order of a packing list tells nothing.
-    let mut codes: Vec<String> = kits.into_iter().map(|kit| kit.code).collect();
-    codes.sort_unstable();
-    let body = json!({ "codes": codes, "to": to, "reason": order.reason, "inbox": order.inbox_id });
-    append(tx, page, means, order.actor, "kit-move", &body).await?;
-    tell(ledger, shelved, means, order).await?;
-    Ok(codes)
-}
-
-fn is_place(study: &Study, place: &str) -> bool {
-    place.is_empty() || study.find_site(place).is_some()
-}
-
-async fn lying(tx: &mut Tx, id: i64, site: &str) -> Result<Vec<KitRow>, Failure> {
-    let kits = kit::list(&mut *tx, id).await?;
-    Ok(kits.into_iter().filter(|kit| kit.site == site && kit.state.may_move()).collect())
-}
-
-/// So many of each arm, those that expire first; nothing if one arm has fewer.
-fn earliest(study: &Study, mut kits: Vec<KitRow>, least: Day, most: u32) -> Option<Vec<KitRow>> {
-    kits.retain(|kit| kit.state == State::Available && kit.expires_on >= least);
-    kits.sort_by_key(|kit| (kit.expires_on, kit.rank, kit.position));
-    let most = usize::try_from(most).ok()?;
-    let mut taken = Vec::new();
-    for arm in study.every_arm() {
-        let of_arm: Vec<&KitRow> = kits.iter().filter(|kit| kit.arm == arm.code).take(most).collect();
-        if of_arm.len() < most {
-            return None;
-        }
-        taken.extend(of_arm.into_iter().cloned());
-    }
-    Some(taken)
-}
-
-/// Adds a list of kits to a study in force, whole or not at all. `file` names it in problems.
-///
-/// # Errors
-/// A [`Refusal`] with every problem of the list, or the database.
-pub async fn import(
-    ledger: &mut Ledger<'_>,
-    shelved: &ShelvedStudy,
-    means: Means<'_>,
-    order: Order<'_>,
-    file: &str,
-    content: &str,
-) -> Result<Imported, KitError> {
-    check(shelved, order)?;
-    let (tx, page) = ledger.lock(shelved).await?;
-    hands_out(page)?;
-    let known: BTreeSet<String> =
-        kit::codes(&mut *tx, shelved.id).await?.iter().map(|code| text::fold_tight(code)).collect();
-    let (listed, warnings) =
-        definition::read_more_kits(file, content, &shelved.study, &known).map_err(Refusal::List)?;
-    let new: Vec<NewKit<'_>> = listed.iter().map(new_kit).collect();
-    kit::insert_many(tx, shelved.id, &Turns::of(&page.row.secret.0), &new).await?;
-    let list = kit::insert_list(tx, shelved.id, content).await?;
-    let digest = digest_of(content);
-    let counts = count(&listed);
-    let body = json!({ "list": list, "digest": digest, "kits": listed.len(), "counts": counts,
-                       "reason": order.reason, "inbox": order.inbox_id });
-    append(tx, page, means, order.actor, "kit-import", &body).await?;
-    tell(ledger, shelved, means, order).await?;
-    Ok(Imported { list, digest, kits: listed.len(), counts, warnings })
-}
-
-/// SHA-256 of a list, in lower-case hexadecimal.
-pub fn digest_of(content: &str) -> String {
-    data_encoding::HEXLOWER.encode(&Sha256::digest(content))
-}
-
-/// A listed kit as the store takes it.
-pub(super) fn new_kit(kit: &Kit) -> NewKit<'_> {
-    NewKit {
-        code: &kit.code,
-        arm: &kit.arm,
-        site: kit.site.as_deref().unwrap_or_default(),
-        lot: &kit.lot,
-        expires_on: Day::of_expiry(kit.expires),
-    }
-}
-
-fn count(listed: &[Kit]) -> Vec<ListCount> {
-    let mut counts: BTreeMap<(&str, &str, &str), usize> = BTreeMap::new();
-    for kit in listed {
-        *counts.entry((&kit.arm, kit.site.as_deref().unwrap_or_default(), &kit.lot)).or_default() += 1;
-    }
-    let line = |((arm, site, lot), kits): ((&str, &str, &str), usize)| ListCount {
-        arm: arm.to_string(),
-        site: site.to_string(),
-        lot: lot.to_string(),
-        kits,
-    };
-    counts.into_iter().map(line).collect()
 }
 
 /// The allocations of a subject for which it was given kits, each with its kits in their order.
@@ -591,7 +402,7 @@ fn replaced_letters(
     Ok(outgoing)
 }
 
-async fn tell(
+pub(super) async fn tell(
     ledger: &mut Ledger<'_>,
     shelved: &ShelvedStudy,
     means: Means<'_>,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::kits::{digest_of, new_kit};
+use super::kit_import::{self, digest_of, new_kit};
 use super::kits_left::{KitsLeft, Leaving, Left, Turn};
 use super::shelf::definition_of;
 use super::{Failure, shelf};
@@ -222,6 +222,8 @@ impl<'a> Stock<'a> {
                 });
                 self.give(&body.to, number, body.turn, late);
             }
+            // What was tried left nothing.
+            kit_import::TRIAL => {}
             _ => {
                 let state = State::find(&body.state);
                 for code in &body.codes {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::kits::new_kit;
+use super::kit_import::new_kit;
 use super::{Failure, amendment, changes, reached};
 use crate::definition::Bundle;
 use crate::domain::chain::Sha256Digest;

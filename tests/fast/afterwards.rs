@@ -307,7 +307,9 @@ fn a_history_of_a_blinded_study_names_kits_and_tells_no_arm() {
         assert!(!words.contains(arm), "{words}");
     }
     // What a kit must be: listed, free, fit to be handed out, at hand for the site, of the arm.
-    place.ends(0, &format!("kit move borealis --codes {} --to 102 --reason ship", p[1]));
+    let moved = place.ends(0, &format!("kit move borealis --codes {} --to 102 --reason ship", p[1]));
+    assert!(moved.err.contains("site \"102\" has kits of its own, but not of every arm"), "{}", moved.err);
+    assert!(!moved.err.contains("\"P\""), "{}", moved.err);
     place.ends(0, &format!("kit quarantine borealis {} --reason warm", h[2]));
     place.write(
         "bad.csv",

@@ -8,7 +8,13 @@ use hagaki::definition::{self, Bundle, Problem, Weight, samples};
 use hagaki::domain::answer::{FaultCode, Form, Line, read_form, unmet};
 use hagaki::domain::second_factor::{Proof, StepUp};
 use hagaki::domain::study::Study;
+use hagaki::domain::time::Instant;
 use proptest::prelude::*;
+
+/// A moment at which it is 2026-11-20 in Japan.
+fn now() -> Instant {
+    Instant::parse_rfc3339("2026-11-20T00:00:00Z").unwrap()
+}
 
 fn today() -> NaiveDate {
     NaiveDate::from_ymd_opt(2026, 11, 20).unwrap()
@@ -684,7 +690,8 @@ mod slips {
         assert_eq!(
             kits("code,arm,site\nA1,P,101\nB1,P,102\nC1,P,\nD1,L,\nE1,H,101\nF1,H,102\n"),
             [
-                "kits.csv: site \"103\" has no kit for arm \"H\" and can enroll nobody until some are sent — give it some, or leave the site of some kits blank"
+                "kits.csv: site \"103\" has no kit for arm \"H\" and can enroll nobody until some are sent — give it some, or leave the site of some kits blank",
+                "kits.csv: site: 2 sites have kits of their own, but not of every arm; the first is \"101\" — give them kits of every arm, or leave all to the central stock: they are kept back there while that has every arm, and tell the arm afterwards",
             ]
         );
     }
@@ -729,10 +736,12 @@ mod slips {
         assert_eq!(warned(&|n, arm| format!("K{n:02},{arm},,")), codes, "by turns");
         assert_eq!(warned(&|n, arm| format!("{}{arm},{arm},,", scattered(n))), codes, "by the last letter");
         assert!(warned(&|n, arm| format!("{},{arm},2028-01-01,L1", scattered(n))).is_empty());
-        let same = "give every arm the same days, in the same shares: the kit that expires first is handed out first";
+        let same = "give every arm the same days there, in the same shares: all arms step from day to day together, and what is left of one lies there until nothing else does";
         assert_eq!(
             warned(&|n, arm| format!("{},{arm},2028-01-0{},L1", scattered(n), if n % 3 == 0 { n / 12 } else { 2 } + 1)),
-            [format!("kits.csv: expires: 2 days are of one arm only, the first is 2028-01-01 — {same}"),]
+            [format!(
+                "kits.csv: expires: in the central stock, 2 days are of one arm only, the first is 2028-01-01 — {same}"
+            ),]
         );
         // Three of eight kits of one arm expire early, and one of each other arm.
         let early = |n: usize| n < 3 || n.is_multiple_of(3) && n < 9;
@@ -754,6 +763,86 @@ mod slips {
                 "kits.csv: lot: no two arms share a lot — make sure that labels do not show it",
             ]
         );
+    }
+
+    #[test]
+    fn places_days_and_lots_that_only_one_arm_has_are_warned_of() {
+        let warned = |study: &str, line: &dyn Fn(usize, &str) -> String| {
+            let mut files = samples::borealis().files().clone();
+            let list: String = (0..24).map(|n| line(n, ["P", "L", "H"][n % 3]) + "\n").collect();
+            files.insert("kits.csv".to_string(), format!("code,arm,site,expires,lot\n{list}"));
+            let sites = files.get_mut("study.toml").unwrap();
+            *sites = sites.replace("code = \"102\"\n", &format!("code = \"102\"\n{study}"));
+            problems(&Bundle::from_files(files))
+                .iter()
+                .map(|text| text.split(" — ").next().unwrap().to_string())
+                .collect()
+        };
+        let scattered = |n: usize| format!("{:03}", n * 7919 % 1009 * 31 % 997);
+        let place = |n: usize| if n < 12 { "101" } else { "" };
+        let none: Vec<String> = warned("", &|n, arm| format!("{},{arm},{},2028-02-01,L1", scattered(n), place(n)));
+        assert_eq!(none, [""; 0]);
+        // The day is all arms' day in the central stock, and one arm's at the site.
+        let day = |n: usize, arm: &str| if n < 6 && arm == "P" || n >= 12 { "2028-02-01" } else { "2028-01-01" };
+        assert_eq!(
+            warned("", &|n, arm| format!("{},{arm},{},{},L1", scattered(n), place(n), day(n, arm))),
+            ["kits.csv: expires: at site \"101\", only one arm has kits that expire on 2028-02-01"]
+        );
+        let never = |n: usize| if n == 23 { "" } else { "2028-02-01" };
+        assert_eq!(
+            warned("", &|n, arm| format!("{},{arm},,{},L1", scattered(n), never(n))),
+            ["kits.csv: expires: in the central stock, only one arm has kits that do not expire"]
+        );
+        let lot = |n: usize| if n == 5 { "L2" } else { "L1" };
+        assert_eq!(
+            warned("", &|n, arm| format!("{},{arm},,,{}", scattered(n), lot(n))),
+            ["kits.csv: lot: only one arm has kits of lot \"L2\""]
+        );
+        assert_eq!(
+            warned("", &|n, arm| format!("{},{arm},,,{}", scattered(n), if n == 5 { "" } else { "L1" })),
+            ["kits.csv: lot: only one arm has kits without a lot"]
+        );
+        assert_eq!(
+            warned("", &|n, arm| format!("{},{arm},,,L{}", scattered(n), if n < 12 { n } else { 0 })),
+            ["kits.csv: lot: 11 lots are of one arm only, the first is \"L1\""]
+        );
+        // One arm of the site lies in the central stock only.
+        let short = |n: usize, arm: &str| if arm == "H" { "" } else { place(n) };
+        assert_eq!(
+            warned("", &|n, arm| format!("{},{arm},{},,", scattered(n), short(n, arm))),
+            ["kits.csv: site: site \"101\" has kits of its own, but not of every arm"]
+        );
+        assert_eq!(
+            warned("closes = 2028-02-02\n", &|n, arm| format!("{},{arm},,2028-02-01,", scattered(n))),
+            ["kits.csv: expires: the last kit for site \"102\" expires on 2028-02-01, and it enrolls until 2028-02-02"]
+        );
+        let until: Vec<String> =
+            warned("closes = 2028-02-01\n", &|n, arm| format!("{},{arm},,2028-02-01,", scattered(n)));
+        assert_eq!(until, [""; 0]);
+    }
+
+    #[test]
+    fn a_list_of_kits_that_all_expired_is_warned_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut files = samples::borealis().files().clone();
+        let list = |last: &str| {
+            let line = |n: usize| {
+                format!("{},{},{}\n", 1 + n * 37 % 61, ["P", "L", "H"][n % 3], if n == 9 { last } else { "2026-11-19" })
+            };
+            format!("code,arm,expires\n{}", (0..12).map(line).collect::<String>())
+        };
+        let mut told = |last: &str| {
+            files.insert("kits.csv".to_string(), list(last));
+            for (path, text) in &files {
+                let path = folder.path().join(path);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, text).unwrap();
+            }
+            let checked = definition::check(&[folder.path()], now()).remove(0);
+            assert!(checked.is_sound());
+            shown(&checked.problems).into_iter().any(|told| told.contains("no kit of the list can be given any more"))
+        };
+        assert!(told("2026-11-19") && !told("2026-11-20"), "the last day counts");
     }
 
     #[test]
@@ -850,7 +939,7 @@ mod slips {
         let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         samples::write_template(one.path()).unwrap();
         samples::write_template(other.path()).unwrap();
-        let checked = definition::check(&[one.path(), other.path()]);
+        let checked = definition::check(&[one.path(), other.path()], now());
         assert!(checked[0].is_sound() && !checked[1].is_sound());
         assert_eq!(
             shown(&checked[1].problems),

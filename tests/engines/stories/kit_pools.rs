@@ -1,16 +1,20 @@
-//! Kits leave so that neither place nor day tells the arm; each kit that left is found again.
+//! Kits leave so that neither place nor day tells the arm; what would tell it is warned of; each kit that left is found again.
 
 use std::collections::BTreeSet;
 
 use hagaki::domain::kit::{Day, State};
-use hagaki::store::{kit, study};
+use hagaki::store::{audit, kit, study};
 use hagaki::workflow::kits_left::KitsLeft;
 use hagaki::workflow::life;
 use hagaki::workflow::proof::{self, Verdict};
+use hagaki::workflow::shipment::Load;
 use hagaki::workflow::told::{Discrepancy, What};
 
 use super::enrolling::MARKS;
-use super::kits::{HEADER, enroll, find, given, lines, replace, shelved, stocked};
+use super::kits::{
+    HEADER, change, enroll, find, given, import, lines, replace, shelved, ship, ship_warned, stocked, try_import,
+    wrongs,
+};
 use super::*;
 
 /// The first place and day of which every arm has a kit: what a kit for site 101 must be of.
@@ -142,5 +146,77 @@ stories! {
         // The study begins anew, for the story's end demands a proof.
         center.settle().await;
         life::purge(center.store(), "borealis", center.act("done"), &*center.dice).await.unwrap();
+    }
+
+    async fn what_a_list_tells_with_the_kits_on_file_is_warned_of(center: &mut Center) {
+        center.activate(&stocked(&format!("{HEADER}{}", lines("A", 12, "", "2027-12-01")), ""), Stage::Production).await;
+        let id = shelved(center).await.id;
+        let length = async |center: &Center| study::load(center.store(), id).await.unwrap().chain.length;
+        let (begun, before) = (length(center).await, kit::list(center.store(), id).await.unwrap());
+        // Sound in itself, but of one arm, of a day and a lot of its own.
+        let one: String = (0..4).map(|n| format!("N{n},L,,2028-01-01,LOTN\n")).collect();
+        let expected = [
+            "all kits of the list are of one arm",
+            "in the central stock, only one arm has kits that expire on 2028-01-01",
+            "only one arm has kits of lot \"LOTN\"",
+        ];
+        assert_eq!(try_import(center, &format!("{HEADER}{one}")).await.unwrap(), expected);
+        // A trial adds nothing, and is told of.
+        assert_eq!(kit::list(center.store(), id).await.unwrap(), before);
+        assert_eq!(length(center).await, begun + 1);
+        let entries = audit::list(center.store(), id, begun, 10).await.unwrap();
+        assert_eq!(entries[0].action, "kit-import-trial");
+        let refused = try_import(center, &format!("{HEADER}N1,X,,,\n")).await;
+        assert!(refused.is_err() && length(center).await == begun + 1);
+        assert_eq!(wrongs(&import(center, &format!("{HEADER}{one}")).await.unwrap().warnings), expected);
+        // The same day and lot for the other arms: nothing is told that was not told before.
+        let others: String = (0..8).map(|n| format!("Q{},{},,2028-01-01,LOTN\n", n * 37 % 97, ["P", "H"][n % 2])).collect();
+        let told = wrongs(&import(center, &format!("{HEADER}{others}")).await.unwrap().warnings);
+        assert!(!told.iter().any(|told| told.contains("lot") || told.contains("2028-01-01")), "{told:?}");
+        // Of no use any more, all of it and in part.
+        let gone = format!("{HEADER}{}", lines("G", 1, "", "2026-11-01"));
+        let told = try_import(center, &gone).await.unwrap();
+        assert!(told.contains(&"by 2026-11-18, no kit of the list can be given any more".to_owned()), "{told:?}");
+        let told = try_import(center, &format!("{gone}{}", lines("F", 1, "", "2027-12-01"))).await.unwrap();
+        assert!(told.contains(&"by 2026-11-18, 3 of 6 kits of the list cannot be given any more".to_owned()), "{told:?}");
+    }
+
+    async fn the_codes_of_one_arm_are_compared_with_those_on_file(center: &mut Center) {
+        let odd = |n: usize| format!("{},{},,,\n", 1001 + 2 * (n * 37 % 211), ["P", "H"][n % 2]);
+        let even = |n: usize| format!("{},L,,,\n", 1000 + 2 * (n * 41 % 211));
+        let list: String = (0..40).map(odd).chain([even(0)]).collect();
+        center.activate(&stocked(&format!("{HEADER}{list}"), ""), Stage::Production).await;
+        let more: String = (1..=20).map(even).collect();
+        let told = try_import(center, &format!("{HEADER}{more}")).await.unwrap();
+        let telling = "whether the number in a code is odd or even goes with the arm";
+        assert_eq!(told, [telling, "all kits of the list are of one arm"]);
+    }
+
+    async fn a_site_with_some_arms_only_is_warned_of_when_kits_are_shipped(center: &mut Center) {
+        let list = format!("{HEADER}{}{}", lines("A", 4, "", "2027-06-01"), lines("B", 4, "", "2027-12-01"));
+        center.activate(&stocked(&list, ""), Stage::Production).await;
+        let id = shelved(center).await.id;
+        let all = kit::list(center.store(), id).await.unwrap();
+        let of = |arm: usize, start: &str| -> Vec<String> {
+            let own = all.iter().filter(|kit| kit.arm == MARKS[arm] && kit.code.starts_with(start));
+            own.map(|kit| kit.code.clone()).collect()
+        };
+        let partial = "site \"102\" has kits of its own, but not of every arm".to_owned();
+        let (codes, told) = ship_warned(center, Load::Codes(&of(0, "A")[..1]), "102").await.unwrap();
+        assert_eq!((codes, told.contains(&partial)), (of(0, "A")[..1].to_vec(), true));
+        let two = [of(1, "A")[0].clone(), of(2, "B")[0].clone()];
+        let (_, told) = ship_warned(center, Load::Codes(&two), "102").await.unwrap();
+        assert_eq!(told, ["at site \"102\", only one arm has kits that expire on 2027-12-01"]);
+        // What is shipped from a site may leave it with some arms only.
+        let (_, told) = ship_warned(center, Load::Codes(&two[..1]), "").await.unwrap();
+        assert!(told.contains(&partial), "{told:?}");
+        ship(center, Load::All("102"), "").await.unwrap();
+        // By number, as many of each day: of one arm a single kit of the first day is free.
+        let kept = of(0, "A");
+        let kept: Vec<&str> = kept.iter().skip(1).map(String::as_str).collect();
+        change(center, &kept, State::Quarantined).await.unwrap();
+        let (codes, told) = ship_warned(center, Load::PerArm("", 3), "103").await.unwrap();
+        let firsts = codes.iter().filter(|code| code.starts_with('A')).count();
+        assert_eq!((codes.len(), firsts, told), (9, 3, Vec::new()));
     }
 }

@@ -4,12 +4,14 @@ use hagaki::domain::kit::State;
 use hagaki::domain::study::Person;
 use hagaki::store::fuse::Fuse;
 use hagaki::store::{audit, kit, study};
-use hagaki::workflow::kits::{self, Asker, Imported, KitError, Load, Order, Refusal, Replaced};
+use hagaki::workflow::kit_import::{self, Imported};
+use hagaki::workflow::kits::{self, Asker, KitError, Order, Refusal, Replaced};
 use hagaki::workflow::kits_told::KitWhat;
 use hagaki::workflow::ledger::Ledger;
 use hagaki::workflow::life::{self, LifeError};
 use hagaki::workflow::proof::{self, Verdict};
 use hagaki::workflow::shelf::ShelvedStudy;
+use hagaki::workflow::shipment::{self, Load};
 use hagaki::workflow::told::{Discrepancy, What};
 use hagaki::workflow::{DeskAddress, Failure, Means};
 
@@ -22,13 +24,11 @@ const KITS: &str = "kits.csv";
 pub(super) fn stocked(list: &str, rules: &str) -> Bundle {
     let mut bundle = samples::borealis();
     bundle = with_file(&bundle, "study.toml", &format!("{}\n{rules}", bundle.file("study.toml").unwrap()));
-    let mut list = list.to_owned();
     for (code, marked) in ["P", "L", "H"].into_iter().zip(MARKS) {
         bundle = edited(&bundle, "study.toml", &format!("code = \"{code}\""), &format!("code = \"{marked}\""));
         bundle = edited(&bundle, "allocation.toml", &format!("code = \"{code}\""), &format!("code = \"{marked}\""));
-        list = list.replace(&format!(",{code},"), &format!(",{marked},"));
     }
-    with_file(&bundle, KITS, &list)
+    with_file(&bundle, KITS, &with_marks(list))
 }
 
 /// So many kits of each arm at a place, of that expiry, with codes that begin so.
@@ -47,7 +47,7 @@ pub(super) async fn shelved(center: &Center) -> ShelvedStudy {
     center.shelf_on(center.store()).load(&row).await.unwrap()
 }
 
-fn desk() -> DeskAddress {
+pub(super) fn desk() -> DeskAddress {
     DeskAddress {
         mailbox: "reg".to_owned(),
         address: SERVICE.to_owned(),
@@ -81,7 +81,7 @@ macro_rules! act {
     }};
 }
 
-async fn change(center: &Center, codes: &[&str], next: State) -> Result<(), KitError> {
+pub(super) async fn change(center: &Center, codes: &[&str], next: State) -> Result<(), KitError> {
     change_by(center, Asker::Operator, codes, next).await
 }
 
@@ -91,16 +91,48 @@ async fn change_by(center: &Center, asker: Asker<'_>, codes: &[&str], next: Stat
         .map(drop)
 }
 
-async fn ship(center: &Center, load: Load<'_>, to: &str) -> Result<Vec<String>, KitError> {
-    act!(center, |ledger, shelved, means, order| kits::ship(ledger, shelved, means, order, load, to))
+pub(super) async fn ship(center: &Center, load: Load<'_>, to: &str) -> Result<Vec<String>, KitError> {
+    Ok(ship_warned(center, load, to).await?.0)
 }
 
-async fn import(center: &Center, list: &str) -> Result<Imported, KitError> {
+/// The codes, and what should be looked at.
+pub(super) async fn ship_warned(
+    center: &Center,
+    load: Load<'_>,
+    to: &str,
+) -> Result<(Vec<String>, Vec<String>), KitError> {
+    let done = act!(center, |ledger, shelved, means, order| shipment::ship(ledger, shelved, means, order, load, to))?;
+    Ok((done.codes, wrongs(&done.warnings)))
+}
+
+/// What is wrong, without what would be right; none of it names an arm.
+pub(super) fn wrongs(warnings: &[hagaki::definition::Problem]) -> Vec<String> {
+    let told = warnings.iter().map(ToString::to_string).collect::<String>();
+    assert!(MARKS.iter().all(|mark| !told.contains(mark)), "{told}");
+    warnings.iter().map(|problem| problem.wrong.clone()).collect()
+}
+
+/// The list with the arms marked.
+pub(super) fn with_marks(list: &str) -> String {
     let mut list = list.to_owned();
     for (code, marked) in ["P", "L", "H"].into_iter().zip(MARKS) {
         list = list.replace(&format!(",{code},"), &format!(",{marked},"));
     }
-    act!(center, |ledger, shelved, means, order| kits::import(ledger, shelved, means, order, "more.csv", &list))
+    list
+}
+
+pub(super) async fn import(center: &Center, list: &str) -> Result<Imported, KitError> {
+    let list = with_marks(list);
+    act!(center, |ledger, shelved, means, order| kit_import::import(ledger, shelved, means, order, "more.csv", &list))
+}
+
+/// What importing the list would bring, and what should be looked at.
+pub(super) async fn try_import(center: &Center, list: &str) -> Result<Vec<String>, KitError> {
+    let list = with_marks(list);
+    let done = act!(center, |ledger, shelved, means, order| kit_import::try_import(
+        ledger, shelved, means, order, "more.csv", &list
+    ))?;
+    Ok(wrongs(&done.warnings))
 }
 
 pub(super) async fn replace(center: &Center, subject: usize, asker: Option<&Person>) -> Result<Replaced, KitError> {
@@ -280,7 +312,7 @@ stories! {
         assert_eq!((done.list, done.kits, done.counts.len()), (1, 3, 2));
         assert_eq!(study::load(center.store(), id).await.unwrap().chain.length, length + 1);
         let silent = Order { actor: "operator:tester", reason: " ", inbox_id: None };
-        let refusal = act!(center, |ledger, shelved, means, _order| kits::import(ledger, shelved, means, silent, "x", HEADER));
+        let refusal = act!(center, |ledger, shelved, means, _order| kit_import::import(ledger, shelved, means, silent, "x", HEADER));
         assert!(matches!(refused(refusal.err()), Refusal::NoReason));
     }
 
