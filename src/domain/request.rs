@@ -1,6 +1,6 @@
 //! What a person can ask for, whichever way it came in (mail, page, command): a closed list.
 
-use super::answer::Form;
+use super::answer::{Form, Line};
 use super::deed::Wanted;
 use super::language::Language;
 
@@ -32,6 +32,8 @@ pub enum Act {
     Help,
     /// Randomize a subject who is enrolled once more. It may still lack something, or its form have faults.
     Randomize(Randomize),
+    /// A form of an event of a subject's course, filled in or wished for. It may still lack something, or have faults.
+    FollowUp(FollowUp),
     /// A participant asks for a fresh link; whether they are one is not known yet.
     Link,
     /// The blank form of a survey.
@@ -61,6 +63,29 @@ pub struct Randomize {
     pub fits: Option<String>,
 }
 
+/// A form of an event of a subject's course: texts as typed, without control characters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FollowUp {
+    /// Id of the event; none where it cannot be told which of several is meant.
+    pub event: Option<String>,
+    /// Id of the form: the one that is meant, or where that cannot be told the one that what was typed fits best.
+    pub instrument: Option<String>,
+    /// Whether the form is only the one that fits best.
+    pub fits: bool,
+    /// Our subject number, or the site's own reference; empty where none was named.
+    pub subject: String,
+    /// The site that the reference belongs to, if it was named.
+    pub site: Option<String>,
+    /// The lines that are for the form; none where it is only asked for.
+    pub lines: Vec<Line>,
+    /// The form as those lines tell it by themselves: what goes with earlier events is not looked at yet.
+    pub form: Form,
+    /// Why what is on file is corrected; empty if nothing is.
+    pub reason: String,
+    /// What was named as the event, and is none of the study.
+    pub which: String,
+}
+
 impl Act {
     /// Name in logs, audit entries and metrics.
     pub const fn key(&self) -> &'static str {
@@ -71,6 +96,7 @@ impl Act {
             Act::Balance => "balance",
             Act::Help => "help",
             Act::Randomize(_) => "randomize",
+            Act::FollowUp(_) => "follow-up",
             Act::Link => "link",
             Act::SurveyForm => "survey-form",
             Act::Respond(_) => "respond",

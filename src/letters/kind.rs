@@ -111,6 +111,16 @@ pub enum Kind {
     NoticeRandomizedOpen,
     /// A subject was randomized again, with its arm and kit (unblinded staff of a blinded study).
     NoticeRandomizedUnblinded,
+    /// A form of an event, blank, and what a request for it lacks.
+    FollowUpForm,
+    /// A form of an event was not recorded: what to mend, and the form filled in again.
+    FollowUpRefused,
+    /// A form of an event was recorded, now or before.
+    FollowUpDone,
+    /// Other answers to the form of an event are on file: nothing was changed.
+    FollowUpConflict,
+    /// What was read of a form of an event; reply to go on.
+    FollowUpConfirm,
     /// A fresh link was asked for; whether one was sent is not told.
     LinkAsked,
     /// The form of a survey, to be answered by mail.
@@ -212,6 +222,11 @@ impl Kind {
         Kind::NoticeRandomizedBlind,
         Kind::NoticeRandomizedOpen,
         Kind::NoticeRandomizedUnblinded,
+        Kind::FollowUpForm,
+        Kind::FollowUpRefused,
+        Kind::FollowUpDone,
+        Kind::FollowUpConflict,
+        Kind::FollowUpConfirm,
         Kind::LinkAsked,
         Kind::SurveyForm,
         Kind::SurveyRefused,
@@ -284,6 +299,11 @@ impl Kind {
             Kind::NoticeRandomizedBlind => "notice-randomized-blind",
             Kind::NoticeRandomizedOpen => "notice-randomized-open",
             Kind::NoticeRandomizedUnblinded => "notice-randomized-unblinded",
+            Kind::FollowUpForm => "follow-up-form",
+            Kind::FollowUpRefused => "follow-up-refused",
+            Kind::FollowUpDone => "follow-up-done",
+            Kind::FollowUpConflict => "follow-up-conflict",
+            Kind::FollowUpConfirm => "follow-up-confirm",
             Kind::LinkAsked => "link-asked",
             Kind::SurveyForm => "survey-form",
             Kind::SurveyRefused => "survey-refused",
@@ -371,6 +391,18 @@ impl Kind {
                 | Kind::RegistrationDone
                 | Kind::RandomizedOpen
                 | Kind::RandomizedBlinded
+        )
+    }
+
+    /// Whether it asks for a reply to the one-time address in it.
+    pub const fn asks(self) -> bool {
+        matches!(
+            self,
+            Kind::Confirm
+                | Kind::DeedConfirm
+                | Kind::RandomizationConfirm
+                | Kind::FollowUpConfirm
+                | Kind::SurveyConfirm
         )
     }
 

@@ -1,5 +1,7 @@
 //! One sample of every letter in every language: what `check` renders, `preview` shows and `--fields` lists.
 
+mod follow_up;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -9,10 +11,10 @@ use super::facts::{
     Confirm, Conflict, DeedConfirm, DeedForm, Disclosure, Enrollment, Facts, FaultLine, FormLine, FormNames,
     FurtherBalance, FurtherBlinded, FurtherCount, FurtherOpen, Head, Help, KitReplaced, KitReplacedBlinded,
     KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded, Lacking, Letter, Links, MisnamedLine, Noted,
-    NoticeBlind, NoticeOpen, NoticeRandomized, NoticeRandomizedBlind, NoticeUnblinded, Opening, RandomizationConfirm,
-    RandomizationConflict, RandomizationForm, RandomizationName, RandomizationRefused, Randomized, RandomizedBlinded,
-    RandomizedOpen, Reader, Refusal, RegistrationDone, Replacement, Sameness, ShortArm, SurveyConfirm, SurveyDone,
-    SurveyForm, SurveyRefused, Unblinded, UnblindedFurther, UnblindingNotice, UnknownKey,
+    NoticeBlind, NoticeOpen, NoticeRandomized, NoticeRandomizedBlind, NoticeUnblinded, Opening, Phase,
+    RandomizationConfirm, RandomizationConflict, RandomizationForm, RandomizationName, RandomizationRefused,
+    Randomized, RandomizedBlinded, RandomizedOpen, Reader, Refusal, RegistrationDone, Replacement, Sameness, ShortArm,
+    SurveyConfirm, SurveyDone, SurveyForm, SurveyRefused, Unblinded, UnblindedFurther, UnblindingNotice, UnknownKey,
 };
 use super::kind::Kind;
 use super::stationery::built_in_file;
@@ -206,6 +208,12 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
                 more.extend([error, again].map(|own| Letter { facts: Facts::DeedConfirm(own), ..full.clone() }));
             }
         }
+        Facts::BlankForm(facts) => {
+            let Facts::FollowUpRefused(refused) = sample(Kind::FollowUpRefused, language).facts else {
+                return vec![full, bare];
+            };
+            (facts.form, facts.reasons) = (None, refused.reasons);
+        }
         Facts::SurveyForm(facts) => facts.closes = String::new(),
         Facts::SurveyRefused(facts) => {
             (facts.reason, facts.form) = (String::new(), None);
@@ -223,14 +231,17 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
         }
         Facts::SurveyConfirm(facts) => facts.unused.clear(),
         Facts::Help(help) => {
+            let over = [(true, false), (true, true)].map(|(ended, closed)| Help { ended, closed, ..help.clone() });
+            more.extend(over.map(|own| Letter { facts: Facts::Help(own), ..full.clone() }));
             help.confirm = !help.confirm;
             help.enrolls = false;
             help.unblinds = false;
             help.kits = false;
             help.balance = false;
             help.randomizations.clear();
+            help.events.clear();
         }
-        _ => {}
+        _ => more.extend(follow_up::variants(&full.facts).into_iter().map(|facts| Letter { facts, ..full.clone() })),
     }
     more.extend(with_further(&full).map(|facts| Letter { facts, ..full.clone() }));
     more.extend([full, bare]);
@@ -386,7 +397,8 @@ pub fn for_study(
     let registered = || RegistrationDone::new(&enrollment, key, language);
     let [old, new] = [0, 1].map(|place| study.kits.get(place).map_or("K-0001", |kit| kit.code.as_str()));
     let replaced = Replacement { study, subject: &number, site, at: now, old, new, reason: "" };
-    if let Some(facts) = of_randomization(kind, &reader, &enrollment, service, now) {
+    let further = of_randomization(kind, &reader, &enrollment, service, now);
+    if let Some(facts) = further.or_else(|| follow_up::of_study(kind, &reader, &enrollment, service, now)) {
         return Letter::new(language, head, facts);
     }
     let facts = match (kind, arm) {
@@ -435,8 +447,8 @@ pub fn for_study(
         (Kind::AssignmentFailedAlert, _) => {
             Facts::AssignmentFailedAlert(AssignmentFailedAlert::new(&enrollment, person, "1", "5.1.1", language))
         }
-        (Kind::BlankForm, _) => Facts::BlankForm(BlankForm::new(&reader, instrument)),
-        (Kind::Help, _) => Facts::Help(Help::new(&reader)),
+        (Kind::BlankForm, _) => Facts::BlankForm(BlankForm::new(&reader, instrument, Phase::Enrolling)),
+        (Kind::Help, _) => Facts::Help(Help::new(&reader, Phase::Enrolling)),
         (Kind::Refusal, _) => Facts::Refusal(Refusal::new(&reader, instrument, &with_a_gap(form), &[])),
         (Kind::Confirm, _) => {
             let reply_to = service.replacen('@', "+TOKEN@", 1);

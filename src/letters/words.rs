@@ -23,6 +23,11 @@ pub fn rescreening_key(language: Language) -> &'static str {
     piece(language, "rescreening-key").expect("the words of every language are built in")
 }
 
+/// The key under which a form of an event says why it corrects what is on file.
+pub fn correction_reason_key(language: Language) -> &'static str {
+    piece(language, "correction-reason-key").expect("the words of every language are built in")
+}
+
 /// What was done about how somebody signs in, by its key, in words.
 pub fn act(language: Language, key: &str) -> String {
     piece(language, &format!("act-{key}")).unwrap_or(key).to_string()

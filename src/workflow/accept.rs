@@ -5,8 +5,8 @@ use super::enroll::{self, Application, Confirmed, Enrolled, Enrollment};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
 use super::{
-    Arrival, Failure, Held, Means, Operator, Settled, apart, balance, by_mail, confirm, deed, notices, proof,
-    randomize, rescreen, visitor,
+    Arrival, Failure, Held, Means, Operator, Settled, apart, balance, by_mail, confirm, deed, follow_up_mail, notices,
+    proof, randomize, rescreen, visitor,
 };
 use crate::domain::answer::Form;
 use crate::domain::deed::Deed;
@@ -15,10 +15,13 @@ use crate::domain::request::{Act, Request};
 use crate::domain::study::{Person, Role, Study};
 use crate::domain::text;
 use crate::domain::time::{Instant, Zone};
-use crate::letters::facts::{self, BlankForm, Conflict, Help, NotEntitled, Reader, Refusal, Sameness, StatusUnknown};
+use crate::letters::facts::{
+    self, BlankForm, Conflict, Help, NotEntitled, Phase, Reader, Refusal, Sameness, StatusUnknown,
+};
 use crate::letters::{Facts, Kind};
 use crate::limits;
 use crate::store::inbox::{self, FirstSight};
+use crate::store::study::State as StudyState;
 use crate::store::subject::{self, SubjectRow};
 use crate::store::{allocation, fact, outbox};
 
@@ -126,9 +129,10 @@ pub async fn accept(
     match &request.act {
         Act::Enroll(form) => apart(|| enrollment(ledger, asking, form, Confirmed::NotYet)).await,
         Act::Randomize(wanted) => apart(|| randomize::randomize(ledger, asking, wanted, Confirmed::NotYet)).await,
+        Act::FollowUp(wanted) => apart(|| follow_up_mail::take(ledger, asking, wanted)).await,
         Act::Deed(wanted) => apart(|| deed::deed(ledger, asking, wanted, Confirmed::NotYet)).await,
         Act::Confirm(token) => apart(|| confirm::confirm(ledger, asking, token)).await,
-        Act::Unconfirmed(token) => confirm::unconfirmed(ledger, asking, token).await,
+        Act::Unconfirmed(token) => apart(|| confirm::unconfirmed(ledger, asking, token)).await,
         Act::Link => apart(|| visitor::link(ledger, asking)).await,
         Act::SurveyForm => apart(|| by_mail::blank(ledger, asking)).await,
         Act::Respond(form) => apart(|| by_mail::take(ledger, asking, form)).await,
@@ -144,14 +148,25 @@ pub async fn accept(
             asking.reply(ledger, asking.to_sender(), Facts::Balance(facts), asking.settled("reply", "balance")).await
         }
         Act::BlankForm => {
-            let facts = BlankForm::new(&asking.reader(), study.registration_instrument());
+            let phase = phase(ledger, shelved).await?;
+            let facts = BlankForm::new(&asking.reader(), study.registration_instrument(), phase);
             asking.reply(ledger, asking.to_sender(), Facts::BlankForm(facts), asking.settled("reply", "form")).await
         }
         Act::Help => {
-            let facts = Help::new(&asking.reader());
+            let facts = Help::new(&asking.reader(), phase(ledger, shelved).await?);
             asking.reply(ledger, asking.to_sender(), Facts::Help(facts), asking.settled("reply", "help")).await
         }
     }
+}
+
+/// How far the study has come.
+async fn phase(ledger: &mut Ledger<'_>, shelved: &ShelvedStudy) -> Result<Phase, Failure> {
+    let (_, page) = ledger.lock(shelved).await?;
+    Ok(match page.row.state {
+        StudyState::Closed => Phase::Closed,
+        _ if page.row.enrollment_ended_at.is_some() => Phase::EnrollmentEnded,
+        _ => Phase::Enrolling,
+    })
 }
 
 /// Enrolls, and answers whatever comes of it.

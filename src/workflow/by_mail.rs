@@ -76,8 +76,7 @@ pub(super) async fn blank(ledger: &mut Ledger<'_>, asking: Asking<'_>) -> Result
 
 /// Records a filled-in form, or says what is wrong with it.
 pub(super) async fn take(ledger: &mut Ledger<'_>, asking: Asking<'_>, form: &Form) -> Result<Settled, Failure> {
-    let hash = Sha256::new_with_prefix("hagaki mail ").chain_update(asking.arrival.message_key);
-    Box::pin(record(ledger, asking, form, mark_of(&hash.finalize()), Confirmed::NotYet)).await
+    Box::pin(record(ledger, asking, form, mark_of_mail(asking), Confirmed::NotYet)).await
 }
 
 /// Goes on with answers that waited for the reply to a token of that digest.
@@ -98,8 +97,13 @@ pub(super) async fn resume(
     Box::pin(record(ledger, asking, &form, mark_of(digest), Confirmed::ByReply)).await
 }
 
-/// A mail or token as the mark of a page: come again, it is the same response.
-fn mark_of(digest: &[u8]) -> Mark {
+/// A mail as the mark of a page: come again, it is the same response.
+pub(super) fn mark_of_mail(asking: Asking<'_>) -> Mark {
+    mark_of(&Sha256::new_with_prefix("hagaki mail ").chain_update(asking.arrival.message_key).finalize())
+}
+
+/// The token that was replied to as such a mark, by its digest.
+pub(super) fn mark_of(digest: &[u8]) -> Mark {
     let mut bytes = [0; 16];
     bytes.iter_mut().zip(digest).for_each(|(byte, from)| *byte = *from);
     Mark(bytes)

@@ -9,6 +9,7 @@ use super::by_mail::{self, WaitingResponse};
 use super::compose::{self, Addressing};
 use super::deed::{self, WaitingDeed};
 use super::enroll::Confirmed;
+use super::follow_up_mail::{self, WaitingFollowUp};
 use super::group::{self, WaitingGroup};
 use super::ledger::Ledger;
 use super::randomize::{self, WaitingRandomization};
@@ -31,6 +32,8 @@ use crate::store::{Reader, Tx, outbox};
 pub(super) enum Waiting {
     /// Answers to a survey.
     Respond(WaitingResponse),
+    /// A form of an event. Before the enrollment, as the next.
+    FollowUp(WaitingFollowUp),
     /// A further randomization. Before the enrollment, which would take what it knows of it for its own.
     Randomization(WaitingRandomization),
     /// An enrollment: the form as typed, and the day its relative limits meant.
@@ -180,6 +183,14 @@ pub(super) async fn confirm(ledger: &mut Ledger<'_>, asking: Asking<'_>, secret:
                 None => expired(ledger, asking).await,
             };
         }
+        Waiting::FollowUp(waiting) => {
+            return match spend(ledger, asking, &row).await? {
+                Some(confirmed) => {
+                    Box::pin(follow_up_mail::resume(ledger, asking, waiting, (confirmed, &digest))).await
+                }
+                None => expired(ledger, asking).await,
+            };
+        }
         Waiting::Randomization(waiting) => {
             return match spend(ledger, asking, &row).await? {
                 Some(confirmed) => apart(|| randomize::resume(ledger, asking, waiting, confirmed)).await,
@@ -226,9 +237,7 @@ pub(super) async fn unconfirmed(ledger: &mut Ledger<'_>, asking: Asking<'_>, sec
     }
     let Some(asked) = row.inbox_id else { return expired(ledger, asking).await };
     for letter in outbox::find_by_inbox(ledger.outbox().await?, asked).await? {
-        let asked = [Kind::Confirm, Kind::DeedConfirm, Kind::RandomizationConfirm, Kind::SurveyConfirm]
-            .into_iter()
-            .find(|kind| kind.key() == letter.kind);
+        let asked = Kind::ALL.into_iter().filter(|kind| kind.asks()).find(|kind| kind.key() == letter.kind);
         if let Some(kind) = asked
             && let Some(raw) = outbox::find_raw(ledger.outbox().await?, letter.id).await?
         {

@@ -172,6 +172,20 @@ impl Chart {
     }
 }
 
+/// What is on file of a form of an event, or speaks against it; none where it would be recorded. Changes nothing.
+///
+/// # Errors
+/// As [`enter`].
+pub async fn foresee(
+    ledger: &mut Ledger<'_>,
+    shelved: &ShelvedStudy,
+    chart: &Chart,
+    entry: Entry<'_>,
+) -> Result<Option<Entered>, Failure> {
+    let (_, page) = ledger.lock(shelved).await?;
+    Ok(decide(&shelved.study, page.row.state, chart, entry)?.err())
+}
+
 /// Records a form of an event, once.
 ///
 /// # Errors
@@ -182,55 +196,15 @@ pub async fn enter(
     means: Means<'_>,
     entry: Entry<'_>,
 ) -> Result<Entered, Failure> {
-    let study = &shelved.study;
-    let Entry { event, form, person, .. } = entry;
-    if let Some(fault) = form.faults.first() {
-        return Err(Failure::Contradiction(format!("a form with a fault of {} is not recorded", fault.item)));
-    }
     let (_, page) = ledger.lock(shelved).await?;
-    let closed = page.row.state == StudyState::Closed;
-    let chart = Chart::load(ledger, study, entry.subject_id).await?;
+    let state = page.row.state;
+    let chart = Chart::load(ledger, &shelved.study, entry.subject_id).await?;
+    let Place { occasion, replaces } = match decide(&shelved.study, state, &chart, entry)? {
+        Ok(place) => place,
+        Err(entered) => return Ok(entered),
+    };
+    let Entry { event, form, person, .. } = entry;
     let subject = &chart.enrolled.subject;
-    if !person.acts_for(&subject.site) || !person.roles.iter().any(|role| role.enrolls()) {
-        return Ok(Entered::Refused(Why::NotTheirs));
-    }
-    let answers = serde_json::to_string(&form.canonical()).expect("a map of texts is JSON");
-    let own = |row: &&ResponseRow| row.event == event.id && row.instrument == entry.instrument;
-    let entries: Vec<&ResponseRow> = chart.responses.iter().filter(own).collect();
-    // The same page once more; filled in otherwise, because somebody went back to it, it is another entry.
-    match entries.iter().find(|row| row.id == entry.mark) {
-        Some(same) if same.answers == answers => return Ok(Entered::Before(Box::new((*same).clone()))),
-        Some(_) if entry.corrects.is_some() => return Ok(Entered::Refused(Why::Overtaken)),
-        Some(other) => return Ok(Entered::Conflict(Box::new((*other).clone()))),
-        None => {}
-    }
-    let current = || entries.iter().filter(|row| row.current);
-    let replaced = match entry.corrects {
-        Some((id, _)) => match current().find(|row| row.id == id) {
-            Some(row) => Some(*row),
-            None => return Ok(Entered::Refused(Why::Overtaken)),
-        },
-        None => None,
-    };
-    let before = replaced.or_else(|| current().find(|_| !event.repeats).copied());
-    match (before, replaced) {
-        (Some(before), _) if before.answers == answers => return Ok(Entered::Before(Box::new(before.clone()))),
-        (Some(before), None) => return Ok(Entered::Conflict(Box::new(before.clone()))),
-        _ => {}
-    }
-    if closed {
-        return Ok(Entered::Refused(Why::Closed));
-    }
-    if entry.corrects.is_some_and(|(_, reason)| reason.is_empty()) {
-        return Ok(Entered::Refused(Why::NoReason));
-    }
-    if before.is_none() && !chart.stations(study).iter().any(|station| station.event.id == event.id) {
-        return Ok(Entered::Refused(Why::NotPlanned));
-    }
-    let occasion = match replaced {
-        Some(before) => before.occasion,
-        None => current().map(|row| row.occasion).max().unwrap_or(0) + 1,
-    };
     let row = ResponseRow {
         id: entry.mark,
         study_id: shelved.id,
@@ -244,15 +218,83 @@ pub async fn enter(
         channel: entry.channel,
         language: entry.language.code().to_string(),
         typed: serde_json::to_string(&form.typed).expect("a map of texts is JSON"),
-        answers,
+        answers: answers_of(form),
         answered_at: Some(means.now),
-        replaces: replaced.map(|before| before.id),
+        replaces,
         reason: entry.corrects.map_or("", |(_, reason)| reason).to_string(),
         current: true,
         audit_digest: None,
     };
     let recorded = record(ledger, shelved, means, subject.number, row, form).await?;
     Ok(Entered::Recorded(Box::new(recorded)))
+}
+
+/// Where an entry goes.
+struct Place {
+    occasion: i64,
+    replaces: Option<Mark>,
+}
+
+fn answers_of(form: &Form) -> String {
+    serde_json::to_string(&form.canonical()).expect("a map of texts is JSON")
+}
+
+/// Where an entry goes, if nothing speaks against it and it is not on file. What is on file is told before anything can refuse it.
+fn decide(
+    study: &Study,
+    state: StudyState,
+    chart: &Chart,
+    entry: Entry<'_>,
+) -> Result<Result<Place, Entered>, Failure> {
+    let Entry { event, form, person, .. } = entry;
+    if let Some(fault) = form.faults.first() {
+        return Err(Failure::Contradiction(format!("a form with a fault of {} is not recorded", fault.item)));
+    }
+    let refused = |why| Ok(Err(Entered::Refused(why)));
+    let subject = &chart.enrolled.subject;
+    if !person.acts_for(&subject.site) || !person.roles.iter().any(|role| role.enrolls()) {
+        return refused(Why::NotTheirs);
+    }
+    let answers = answers_of(form);
+    let own = |row: &&ResponseRow| row.event == event.id && row.instrument == entry.instrument;
+    let entries: Vec<&ResponseRow> = chart.responses.iter().filter(own).collect();
+    // The same page once more; filled in otherwise, because somebody went back to it, it is another entry.
+    match entries.iter().find(|row| row.id == entry.mark) {
+        Some(same) if same.answers == answers => return Ok(Err(Entered::Before(Box::new((*same).clone())))),
+        Some(_) if entry.corrects.is_some() => return refused(Why::Overtaken),
+        Some(other) => return Ok(Err(Entered::Conflict(Box::new((*other).clone())))),
+        None => {}
+    }
+    let current = || entries.iter().filter(|row| row.current);
+    let replaced = match entry.corrects {
+        Some((id, _)) => match current().find(|row| row.id == id) {
+            Some(row) => Some(*row),
+            None => return refused(Why::Overtaken),
+        },
+        None => None,
+    };
+    // Mails are sent again by whoever is not sure that the first arrived: one that says what an occasion did is that occasion.
+    let repeated = || current().find(|row| entry.channel == Channel::Mail && row.answers == answers).copied();
+    let before = replaced.or_else(|| current().find(|_| !event.repeats).copied()).or_else(repeated);
+    match (before, replaced) {
+        (Some(before), _) if before.answers == answers => return Ok(Err(Entered::Before(Box::new(before.clone())))),
+        (Some(before), None) => return Ok(Err(Entered::Conflict(Box::new(before.clone())))),
+        _ => {}
+    }
+    if state == StudyState::Closed {
+        return refused(Why::Closed);
+    }
+    if entry.corrects.is_some_and(|(_, reason)| reason.is_empty()) {
+        return refused(Why::NoReason);
+    }
+    if before.is_none() && !chart.stations(study).iter().any(|station| station.event.id == event.id) {
+        return refused(Why::NotPlanned);
+    }
+    let occasion = match replaced {
+        Some(before) => before.occasion,
+        None => current().map(|row| row.occasion).max().unwrap_or(0) + 1,
+    };
+    Ok(Ok(Place { occasion, replaces: replaced.map(|before| before.id) }))
 }
 
 async fn record(

@@ -32,6 +32,7 @@ pub mod export;
 pub mod facts;
 pub mod federation;
 pub mod follow_up;
+pub mod follow_up_mail;
 pub mod force;
 pub mod further;
 mod group;

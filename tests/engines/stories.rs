@@ -12,6 +12,7 @@ mod exporting;
 pub(crate) mod facts;
 mod federation;
 mod files;
+mod follow_up_mail;
 mod forcing;
 mod groups;
 mod kit_mails;

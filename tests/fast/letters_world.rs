@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use hagaki::domain::answer::{Answer, Fault, FaultCode, Form, Value};
 use hagaki::domain::deed::{Deed, Lack, Misname, Misnamed, Unblinding, Wanted};
+use hagaki::domain::event::{Anchor, Event, Timing};
 use hagaki::domain::fact::{FactKind, Recounting};
 use hagaki::domain::instrument::{Choice, Choices, DayBound, Instrument, Item, ItemKind, Keys, Limits};
 use hagaki::domain::kit::{Day, StockRules};
@@ -15,10 +16,11 @@ use hagaki::domain::study::{
 use hagaki::domain::time::{Instant, Zone};
 use hagaki::letters::facts::{
     ArmBalance, AssignmentBlinded, AssignmentFailedAlert, Balance, BlankForm, Change, Confirm, Conflict, DeedConfirm,
-    DeedForm, Digest, DigestUnblinded, Disclosure, Enrollment, Facts, Head, Help, KitRefused, KitReplaced,
-    KitReplacedBlinded, KitReplacedUnblinded, KitsQuarantined, KitsShortBlinded, KitsShortUnblinded, Links, Milestone,
-    Noted, NoticeBlind, NoticeUnblinded, Opening, ReadCorrection, Reader, Reason, Refusal, Replacement, Sameness,
-    ShortArm, Step, Unblinded, UnblindingNotice,
+    DeedForm, Digest, DigestUnblinded, Disclosure, Enrollment, EventEntry, EventForm, Facts, FollowUpConfirm,
+    FollowUpDone, FollowUpForm, Head, Help, KitRefused, KitReplaced, KitReplacedBlinded, KitReplacedUnblinded,
+    KitsQuarantined, KitsShortBlinded, KitsShortUnblinded, Links, Milestone, Noted, NoticeBlind, NoticeUnblinded,
+    Opening, Phase, ReadCorrection, Reader, Reason, Refusal, Replacement, Sameness, ShortArm, Step, Unblinded,
+    UnblindingNotice,
 };
 use hagaki::letters::{Kind, Letter};
 
@@ -244,8 +246,8 @@ pub(crate) fn letters(study: &Study, language: Language) -> Vec<(Letter, Person)
         (Facts::Conflict(conflict(Sameness::SameSite)), yamada),
         (Facts::Conflict(conflict(Sameness::OtherSite)), yamada),
         (Facts::Confirm(Confirm::new(&reader, instrument, &doubtful, reply_to, now().plus_seconds(86_400))), yamada),
-        (Facts::BlankForm(BlankForm::new(&reader, instrument)), yamada),
-        (Facts::Help(Help::new(&reader)), yamada),
+        (Facts::BlankForm(BlankForm::new(&reader, instrument, Phase::Enrolling)), yamada),
+        (Facts::Help(Help::new(&reader, Phase::Enrolling)), yamada),
         (Facts::NoticeBlind(NoticeBlind::new(&enrollment, language)), sato),
         (Facts::NoticeUnblinded(NoticeUnblinded::new(&enrollment, &study.arms[0], Some("K-4711"), language)), kato),
         (Facts::AssignmentFailedAlert(AssignmentFailedAlert::new(&enrollment, yamada, "43", "5.1.1", language)), sato),
@@ -309,7 +311,40 @@ pub(crate) fn letters(study: &Study, language: Language) -> Vec<(Letter, Person)
         (Facts::of_step(Step::SecretRevealed, step(Some(kato), "for the report")), sato),
     ];
     all.extend(steps.into_iter().map(letter));
+    all.extend(follow_ups(study, &reader, &form).into_iter().map(letter));
     all
+}
+
+/// The letters on a form of an event that has the items of the registration, personal ones among them.
+fn follow_ups<'a>(study: &'a Study, reader: &Reader<'_>, form: &Form) -> Vec<(Facts, &'a Person)> {
+    let yamada = &study.people[0];
+    let event = Event {
+        id: "week_4".into(),
+        name: both("Week 4", "4週後"),
+        instruments: vec![study.registration.instrument.clone()],
+        timing: Some(Timing { after: Anchor::Enrolled, days: 28, early: 3, late: 7 }),
+        repeats: false,
+        day_item: None,
+        when: None,
+        checks: Vec::new(),
+    };
+    let window = event.timing.as_ref().and_then(|timing| timing.window(reader.today));
+    let instrument = study.registration_instrument();
+    let about = EventForm { event: &event, instrument, window, subject: "B-0003", site: "012" };
+    let (answers, reason) = (form.canonical(), "<i>somebody\r\nBcc: x {{arm}}");
+    let mut before = answers.clone();
+    before.values_mut().for_each(|value| value.push('9'));
+    let digest = "5f".repeat(32);
+    let entry =
+        EventEntry { at: Some(now()), person: "yamada", occasion: None, digest: &digest, answers: &answers, reason };
+    let corrects = Some((reason, &before));
+    let to = ("reg+c.abc@example.jp", now().plus_seconds(86_400));
+    vec![
+        (Facts::FollowUpDone(FollowUpDone::new(reader, about, entry, Some(form), Some(&before))), yamada),
+        (Facts::FollowUpDone(FollowUpDone::new(reader, about, entry, None, None)), yamada),
+        (Facts::FollowUpConfirm(FollowUpConfirm::new(reader, about, form, corrects, to)), yamada),
+        (Facts::FollowUpForm(FollowUpForm::blank(reader, about)), yamada),
+    ]
 }
 
 /// The letters of acts about one subject.

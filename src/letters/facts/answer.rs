@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::balance::may_know_balance;
+use super::follow_up::EventName;
 use super::form::{FaultLine, FormFacts, Reader, Shown, UnknownKey, shown_value};
 use super::randomization::RandomizationName;
 use super::short;
@@ -75,6 +76,12 @@ pub enum Reason {
     AnswerNeeded(Vec<String>),
     /// Of these items the allocation needs a level, and the answers give none that it knows.
     NoLevel(Vec<String>),
+    /// The event is not planned for the subject.
+    NotPlanned,
+    /// The form asks for a file, which only the page takes.
+    OnPage,
+    /// What was to be corrected was corrected meanwhile.
+    Overtaken,
     /// The randomization has as many subjects as planned. Also said when an arm is full.
     RandomizationFull,
     /// An arm of this randomization has its planned number, in an open study: nobody more is randomized by it.
@@ -117,6 +124,9 @@ impl Reason {
             Reason::DataMissing(_) => "data-missing",
             Reason::AnswerNeeded(_) => "answer-needed",
             Reason::NoLevel(_) => "no-level",
+            Reason::NotPlanned => "not-planned",
+            Reason::OnPage => "on-page",
+            Reason::Overtaken => "overtaken",
             Reason::RandomizationFull => "randomization-full",
             Reason::RandomizationArmFull => "randomization-arm-full",
             Reason::RandomizationSiteFull => "randomization-site-full",
@@ -140,6 +150,8 @@ impl Reason {
                 | Reason::NoRole
                 | Reason::SubjectOut(_)
                 | Reason::DataMissing(_)
+                | Reason::NotPlanned
+                | Reason::OnPage
                 | Reason::RandomizationFull
                 | Reason::RandomizationArmFull
                 | Reason::RandomizationSiteFull
@@ -399,20 +411,49 @@ impl Confirm {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfirmExpired {}
 
+/// How far a study has come: what a letter may still offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Subjects are enrolled.
+    Enrolling,
+    /// Enrollment has ended; everything else goes on.
+    EnrollmentEnded,
+    /// The study is closed.
+    Closed,
+}
+
+impl Phase {
+    const fn reason(self) -> Option<Reason> {
+        match self {
+            Phase::Enrolling => None,
+            Phase::EnrollmentEnded => Some(Reason::EnrollmentEnded),
+            Phase::Closed => Some(Reason::Closed),
+        }
+    }
+}
+
 /// The registration form, empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlankForm {
     /// Heading of the form.
     pub title: String,
-    /// Its lines.
-    pub form: FormFacts,
+    /// Why nobody is enrolled any more; empty where subjects are.
+    #[serde(default)]
+    pub reasons: Vec<ReasonLine>,
+    /// Its lines; null where nobody is enrolled any more.
+    pub form: Option<FormFacts>,
 }
 
 impl BlankForm {
-    /// The form of `instrument`.
-    pub fn new(reader: &Reader<'_>, instrument: &Instrument) -> BlankForm {
+    /// The form of `instrument`, in a study that has come so far.
+    pub fn new(reader: &Reader<'_>, instrument: &Instrument, phase: Phase) -> BlankForm {
         let title = short(instrument.title.in_language(reader.language));
-        BlankForm { title, form: FormFacts::blank(reader, instrument) }
+        let over = phase.reason();
+        BlankForm {
+            title,
+            form: over.is_none().then(|| FormFacts::blank(reader, instrument)),
+            reasons: over.iter().map(|reason| ReasonLine::new(reader.study, reason, reader.language)).collect(),
+        }
     }
 }
 
@@ -433,12 +474,22 @@ pub struct Help {
     /// Further randomizations that the sender may ask for.
     #[serde(default)]
     pub randomizations: Vec<RandomizationName>,
+    /// Events whose forms the sender may fill in.
+    #[serde(default)]
+    pub events: Vec<EventName>,
+    /// Whether nobody is enrolled any more.
+    #[serde(default)]
+    pub ended: bool,
+    /// Whether the study is closed.
+    #[serde(default)]
+    pub closed: bool,
 }
 
 impl Help {
-    /// The help for this reader.
-    pub fn new(reader: &Reader<'_>) -> Help {
+    /// The help for this reader, in a study that has come so far.
+    pub fn new(reader: &Reader<'_>, phase: Phase) -> Help {
         let Reader { study, person, .. } = reader;
+        let enters = phase != Phase::Closed && person.roles.iter().any(|role| role.enrolls());
         let blinded = study.blinding == Blinding::Blinded;
         let allowed = |deed: Deed| deed.allowed(study, person);
         Help {
@@ -447,10 +498,13 @@ impl Help {
             unblinds: blinded && allowed(Deed::Unblind),
             kits: blinded && allowed(Deed::ReplaceKit),
             balance: may_know_balance(study, person),
-            randomizations: match person.roles.iter().any(|role| role.enrolls()) {
+            randomizations: match enters {
                 true => study.randomizations.iter().map(|own| RandomizationName::new(own, reader.language)).collect(),
                 false => Vec::new(),
             },
+            events: if enters { EventName::list(study, reader.language) } else { Vec::new() },
+            ended: phase != Phase::Enrolling,
+            closed: phase == Phase::Closed,
         }
     }
 }

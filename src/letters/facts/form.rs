@@ -279,6 +279,9 @@ pub struct FormFacts {
     /// What a form of a further randomization says before its items; null in a registration.
     #[serde(default)]
     pub randomize: Option<FormHead>,
+    /// What a form of an event says before its items; null in every other.
+    #[serde(default)]
+    pub follow_up: Option<FollowUpHead>,
     /// Whether it is the form of a survey.
     #[serde(default)]
     pub survey: bool,
@@ -293,6 +296,21 @@ pub struct FormHead {
     pub subject: String,
     /// Id of the randomization, where a study has several; else empty.
     pub id: String,
+}
+
+/// What a form of an event of a subject's course says before its items.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FollowUpHead {
+    /// Our subject number; empty where the sender must fill it in.
+    pub subject: String,
+    /// Id of the event; empty where the sender must fill it in.
+    pub event: String,
+    /// Id of the form, where events have several; else empty.
+    pub form: String,
+    /// Whether it asks why what is on file is corrected.
+    pub corrects: bool,
+    /// The reason as typed.
+    pub reason: String,
 }
 
 /// One item's line in a form.
@@ -323,7 +341,7 @@ impl FormFacts {
             question: question_of(item, reader.language, pipe::blank),
             ..FormLine::new(item, "", reader.language)
         });
-        FormFacts { randomize: None, survey: false, lines: lines.collect() }
+        FormFacts { randomize: None, follow_up: None, survey: false, lines: lines.collect() }
     }
 
     /// The same as the form of a further randomization of that subject.
@@ -356,7 +374,7 @@ impl FormFacts {
             expected: None,
             question: String::new(),
         });
-        FormFacts { randomize: None, survey: false, lines: lines.chain(earlier).collect() }
+        FormFacts { randomize: None, follow_up: None, survey: false, lines: lines.chain(earlier).collect() }
     }
 }
 

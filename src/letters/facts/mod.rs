@@ -12,6 +12,7 @@ mod cohort;
 mod correction;
 mod deed;
 mod enrollment;
+mod follow_up;
 mod form;
 mod group;
 mod invitation;
@@ -26,8 +27,8 @@ mod survey;
 pub use account::{AccountChange, AccountChanged, AccountLink};
 pub use amendment::AmendmentFailed;
 pub use answer::{
-    BlankForm, Confirm, ConfirmExpired, Conflict, Difference, FactName, Help, NotEntitled, Reason, ReasonLine, Refusal,
-    Sameness, StatusUnknown,
+    BlankForm, Confirm, ConfirmExpired, Conflict, Difference, FactName, Help, NotEntitled, Phase, Reason, ReasonLine,
+    Refusal, Sameness, StatusUnknown,
 };
 pub use balance::{
     ArmBalance, ArmCount, ArmTotal, Balance, BalanceGroup, BalanceLevel, Digest, DigestUnblinded, FurtherBalance,
@@ -40,7 +41,13 @@ pub use deed::{
     UnblindedFurther, UnblindingNotice,
 };
 pub use enrollment::{ArmName, AssignmentBlinded, AssignmentOpen, Enrollment, Links, RegistrationDone, Site};
-pub use form::{ChoiceName, Expected, FaultLine, FormFacts, FormHead, FormLine, Reader, Shown, UnknownKey};
+pub use follow_up::{
+    EventEntry, EventForm, EventName, FollowUpConfirm, FollowUpConflict, FollowUpDone, FollowUpForm, FollowUpRefused,
+    WindowDays,
+};
+pub use form::{
+    ChoiceName, Expected, FaultLine, FollowUpHead, FormFacts, FormHead, FormLine, Reader, Shown, UnknownKey,
+};
 pub use group::{GroupConfirm, GroupConfirmed};
 pub use invitation::{Invitation, Invited, LinkAsked};
 pub use kit::{
@@ -277,6 +284,11 @@ pub enum Facts {
     NoticeRandomizedBlind(NoticeRandomizedBlind),
     NoticeRandomizedOpen(NoticeRandomized),
     NoticeRandomizedUnblinded(NoticeRandomized),
+    FollowUpForm(FollowUpForm),
+    FollowUpRefused(FollowUpRefused),
+    FollowUpDone(FollowUpDone),
+    FollowUpConflict(FollowUpConflict),
+    FollowUpConfirm(FollowUpConfirm),
     LinkAsked(LinkAsked),
     SurveyForm(SurveyForm),
     SurveyRefused(SurveyRefused),
@@ -352,6 +364,11 @@ impl Facts {
             Facts::NoticeRandomizedBlind(_) => Kind::NoticeRandomizedBlind,
             Facts::NoticeRandomizedOpen(_) => Kind::NoticeRandomizedOpen,
             Facts::NoticeRandomizedUnblinded(_) => Kind::NoticeRandomizedUnblinded,
+            Facts::FollowUpForm(_) => Kind::FollowUpForm,
+            Facts::FollowUpRefused(_) => Kind::FollowUpRefused,
+            Facts::FollowUpDone(_) => Kind::FollowUpDone,
+            Facts::FollowUpConflict(_) => Kind::FollowUpConflict,
+            Facts::FollowUpConfirm(_) => Kind::FollowUpConfirm,
             Facts::LinkAsked(_) => Kind::LinkAsked,
             Facts::SurveyForm(_) => Kind::SurveyForm,
             Facts::SurveyRefused(_) => Kind::SurveyRefused,

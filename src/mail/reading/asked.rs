@@ -7,10 +7,10 @@ use super::reason::Reason;
 use super::recipient::SubAddress;
 use super::subject::Subject;
 use super::vocabulary::Wish;
-use super::{Reading, randomize, returned};
+use super::{Reading, follow_up, randomize, returned};
 use crate::domain::answer::Form;
 use crate::domain::deed::Deed;
-use crate::domain::request::{Act, Randomize};
+use crate::domain::request::{Act, FollowUp, Randomize};
 use crate::domain::study::Study;
 
 /// The act about a subject that a mail asks for; none for a reply to a one-time token that brings nothing new.
@@ -106,6 +106,55 @@ pub(super) fn randomization(
     }
     let known = |key: &str| randomize::known_item(study, key);
     if filled && speaks_of_else(subject, &content.text, &known, &randomize::reaches(study)) {
+        return Err(Reason::OtherRequest);
+    }
+    Ok(Some(said.wanted))
+}
+
+/// The form of an event that a mail brings or asks for; none where it asks for something else, or is a reply to a one-time token that
+/// brings nothing new.
+pub(super) fn follow_up(
+    world: &World<'_>,
+    reading: &Reading,
+    study: &Study,
+    wish: Option<Wish>,
+    subject: &Subject,
+    content: &Content,
+) -> Result<Option<FollowUp>, Reason> {
+    if !matches!(wish, None | Some(Wish::FollowUp | Wish::Form)) {
+        return Ok(None);
+    }
+    let today = world.now.day_in(study.zone);
+    let readable = if content.undecidable { "" } else { content.text.as_str() };
+    let mut said = follow_up::read(study, subject, readable, today)?;
+    let mut twin = content.twin.clone();
+    if !said.keyed
+        && !said.registers
+        && answers_ours(world, reading)
+        && let Some(mended) = returned::form(&content.text)
+    {
+        said = follow_up::read(study, subject, &mended, today)?;
+        twin = content.twin.as_deref().and_then(returned::form);
+    }
+    let filled = !said.wanted.form.typed.is_empty();
+    let confirms = matches!(reading.sub_address, Some(SubAddress::Confirm(_)));
+    // A reply without new data is a yes, or none.
+    if confirms && !filled || !follow_up::is_meant(&said, wish, subject) {
+        return Ok(None);
+    }
+    // Data of both forms could mean either, unless it is said which.
+    if said.registers && !said.named {
+        return Err(Reason::OtherRequest);
+    }
+    if let Some(twin) = &twin {
+        let other = follow_up::read(study, subject, twin, today)?;
+        if !follow_up::names_same(&said, &other, twin) || !agree(&said.wanted.form, &other.wanted.form, twin) {
+            return Err(Reason::TwinsDiffer);
+        }
+    }
+    let known = |key: &str| follow_up::known_item(study, key);
+    let seen = Subject { wish: Some(Wish::FollowUp), ..follow_up::seen(study, subject) };
+    if filled && speaks_of_else(&seen, &content.text, &known, &follow_up::reaches(study)) {
         return Err(Reason::OtherRequest);
     }
     Ok(Some(said.wanted))

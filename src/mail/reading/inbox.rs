@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::read::{Disposition, Reading};
+use super::outcome::{Disposition, Reading};
 use super::reason::Reason;
 
 /// What was seen so far.

@@ -9,6 +9,8 @@
 //!       → content (encoding → charset → html, flowed) → cut → lines → domain::answer → Reading
 //! ```
 //!
+//! What follows from the data is told apart in one order: acts about a subject, forms of events, further randomizations, registration.
+//!
 //! One more way of saying something (a footer, a request word, a bounce subject) is a line in `templates/words/`; one more
 //! odd mail is a file in `tests/data/mail`, first.
 
@@ -22,12 +24,14 @@ pub mod cut;
 mod deed;
 pub mod encoding;
 pub mod flowed;
+mod follow_up;
 mod form;
 pub mod header;
 pub mod html;
 pub mod identity;
 pub mod inbox;
 pub mod lines;
+mod outcome;
 pub mod parameter;
 pub mod randomize;
 pub mod read;
@@ -47,7 +51,8 @@ pub use bounce::{Action, BounceReport};
 pub use content::Attachment;
 pub use form::form_in_file;
 pub use inbox::Inbox;
-pub use read::{Disposition, Reading, Vouched, World, read, read_contained};
+pub use outcome::{Disposition, Reading};
+pub use read::{Vouched, World, read, read_contained};
 pub use reason::Reason;
 pub use recipient::SubAddress;
 pub use signs::{Signs, signs_contained};

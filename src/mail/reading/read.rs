@@ -3,15 +3,17 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::address::{self, Mailboxes};
-use super::bounce::BounceReport;
-use super::content::{self, Attachment, Content};
+use super::content::{self, Content};
 use super::header::{Header, Lines};
+use super::outcome::{Disposition, Reading};
 use super::reason::Reason;
 use super::recipient::SubAddress;
 use super::structure::{self, Part};
 use super::subject::{self, Subject};
 use super::vocabulary::Wish;
-use super::{asked, automatic, bounce, charset, cut, form, identity, lines, recipient, returned, trust, veto, word};
+use super::{
+    asked, automatic, bounce, charset, cut, follow_up, form, identity, lines, recipient, returned, trust, veto, word,
+};
 use crate::domain::answer::{self, Form};
 use crate::domain::instrument::Instrument;
 use crate::domain::language::Language;
@@ -42,112 +44,6 @@ pub enum Vouched {
     ByNobody,
     /// Somebody released it from quarantine.
     ByPerson,
-}
-
-/// What is to be done with a mail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Disposition {
-    /// Data accepted, subject to the study's rules.
-    Register,
-    /// Answer the sender with the faults; record nothing.
-    ReplyError,
-    /// Answer as the first time; record nothing.
-    ReplyDuplicate,
-    /// Answer a request that records no subject: help, status, a blank form, a confirmation.
-    Reply,
-    /// File away; never answer.
-    NoReply,
-    /// Update the state of a letter of ours; never answer.
-    Bounce,
-    /// Keep for a person; never answer by itself.
-    Quarantine,
-}
-
-impl Disposition {
-    /// Key in `--json`, logs and metrics.
-    pub const fn key(self) -> &'static str {
-        match self {
-            Disposition::Register => "register",
-            Disposition::ReplyError => "reply_error",
-            Disposition::ReplyDuplicate => "reply_duplicate",
-            Disposition::Reply => "reply",
-            Disposition::NoReply => "no_reply",
-            Disposition::Bounce => "bounce",
-            Disposition::Quarantine => "quarantine",
-        }
-    }
-}
-
-/// A mail, read.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Reading {
-    /// What is to be done with it.
-    pub disposition: Disposition,
-    /// Why, the weightiest first; empty for a plain request.
-    pub reasons: Vec<Reason>,
-    /// Slug of the study it is for, as far as it could be told.
-    pub study: Option<String>,
-    /// Folded address of its one `From` mailbox. Believed only where the disposition is an answer.
-    pub sender: Option<String>,
-    /// Id of that person in the study.
-    pub person: Option<String>,
-    /// What is asked for; only where the disposition is `Register`, `ReplyError`, `ReplyDuplicate` or `Reply`.
-    pub request: Option<Request>,
-    /// The delivery report, where it is one.
-    pub bounce: Option<BounceReport>,
-    /// The subject on one clean line.
-    pub subject: String,
-    /// Sound Message-ID, without brackets.
-    pub message_id: Option<String>,
-    /// Mails it answers, newest first, without brackets.
-    pub references: Vec<String>,
-    /// When it says it was written.
-    pub date: Option<Instant>,
-    /// What it is recognized by when it comes again: `<id>`, or a digest.
-    pub message_key: String,
-    /// Digest of what it says, in hexadecimal.
-    pub content_digest: String,
-    /// Language to answer in: the person's own, else that of the mail's script.
-    pub language: Language,
-    /// What stood behind the `+` of our address; codes in it are unchecked.
-    pub sub_address: Option<SubAddress>,
-    /// What came with it.
-    pub attachments: Vec<Attachment>,
-    /// Charset of the text where the label did not tell it.
-    pub charset_guess: Option<&'static str>,
-    /// The decoded text without control characters, for a person to look at.
-    pub text: String,
-}
-
-impl Reading {
-    /// The form that was filled in, if enrolling or a further randomization is asked for.
-    pub fn form(&self) -> Option<&Form> {
-        match &self.request.as_ref()?.act {
-            Act::Enroll(form) | Act::Respond(form) => Some(form),
-            Act::Randomize(wanted) => Some(&wanted.form),
-            _ => None,
-        }
-    }
-
-    /// The site token of the address (`s012.MAC`), unchecked.
-    pub fn site_token(&self) -> Option<&str> {
-        match &self.sub_address {
-            Some(SubAddress::Site(token)) => Some(token),
-            _ => None,
-        }
-    }
-
-    /// The reading of a mail of which only the headers were kept, because it is too large.
-    pub fn too_large(self) -> Reading {
-        Reading { reasons: Vec::new(), ..self }.hold([Reason::MailSize])
-    }
-
-    fn hold(mut self, reasons: impl IntoIterator<Item = Reason>) -> Reading {
-        self.disposition = Disposition::Quarantine;
-        self.reasons.extend(reasons);
-        self.request = None;
-        self
-    }
 }
 
 /// Reads a mail. The same bytes in the same world always give the same reading.
@@ -368,7 +264,9 @@ fn answer(
     }
     // A study that randomizes once has one word the more for enrolling.
     let again = !study.randomizations.is_empty();
-    let wish = subject.wish.filter(|wish| *wish != Wish::Enroll && (again || *wish != Wish::Randomize));
+    let follows = !study.events.is_empty() && subject.follows_up;
+    let wish = if follows { follow_up::seen(study, subject).wish } else { subject.wish };
+    let wish = wish.filter(|wish| *wish != Wish::Enroll && (again || *wish != Wish::Randomize));
     // Headers alone are a mail that was cut off; an empty body is an honest slip, and answered.
     if body.is_none() {
         return reading.hold([Reason::NoBody]);
@@ -380,15 +278,23 @@ fn answer(
             Err(reason) => return reading.hold([reason]),
         }
     }
+    if !study.events.is_empty() {
+        match asked::follow_up(world, &reading, study, wish, subject, content) {
+            Ok(Some(wanted)) => {
+                let clear = wanted.event.is_some() && !wanted.fits && wanted.form.faults.is_empty();
+                let disposition = of_form(wanted.lines.is_empty(), clear);
+                let reading = requested(reading, study, person, Act::FollowUp(wanted));
+                return Reading { disposition, ..reading };
+            }
+            Ok(None) => {}
+            Err(reason) => return reading.hold([reason]),
+        }
+    }
     if again {
         match asked::randomization(world, &reading, study, wish, subject, content) {
             Ok(Some(wanted)) => {
                 let faulty = !wanted.form.faults.is_empty() || wanted.fits.is_some();
-                let disposition = match wanted.form.typed.is_empty() {
-                    true => Disposition::Reply,
-                    false if faulty => Disposition::ReplyError,
-                    false => Disposition::Register,
-                };
+                let disposition = of_form(wanted.form.typed.is_empty(), !faulty);
                 let reading = requested(reading, study, person, Act::Randomize(wanted));
                 return Reading { disposition, ..reading };
             }
@@ -422,6 +328,15 @@ fn answer(
     };
     let reasons = if disposition == Disposition::ReplyError { content.notes.clone() } else { Vec::new() };
     Reading { disposition, reasons, ..requested(reading, study, person, act) }
+}
+
+/// What is to be done with a form about a subject, blank or filled in.
+const fn of_form(blank: bool, clear: bool) -> Disposition {
+    match (blank, clear) {
+        (true, _) => Disposition::Reply,
+        (false, true) => Disposition::Register,
+        (false, false) => Disposition::ReplyError,
+    }
 }
 
 /// What somebody asks for who is none of the staff, and may be a participant: that is for the database to tell. None for what
@@ -588,8 +503,10 @@ fn count_keys(world: &World<'_>, candidate: &str) -> usize {
     let folded = text::fold(&start);
     let forms = world.studies.iter().flat_map(|study| {
         let further = study.randomizations.iter().filter_map(|own| study.find_instrument(&own.instrument));
+        let events = study.events.iter().flat_map(|event| &event.instruments);
+        let events = events.filter_map(|id| study.find_instrument(id));
         let asked = study.survey.iter().filter_map(|survey| study.find_instrument(&survey.instrument));
-        further.chain(asked).chain([study.registration_instrument()])
+        further.chain(events).chain(asked).chain([study.registration_instrument()])
     });
     let keys = forms.flat_map(|form| answer::keys(form).keys());
     keys.filter(|key| !key.is_ascii() && folded.contains(key.as_str())).count()

@@ -23,6 +23,10 @@ pub struct Subject {
     pub wish: Option<Wish>,
     /// Whether a word for randomizing is among its words, whatever else they ask for.
     pub randomizes: bool,
+    /// Whether a word for enrolling is, too.
+    pub enrolls: bool,
+    /// Whether a word for the forms of events is; what is asked for in a study that has none is told without it.
+    pub follows_up: bool,
     /// The first word with a digit in it, as typed: a subject's reference.
     pub reference: Option<String>,
 }
@@ -45,12 +49,13 @@ pub fn read_text(decoded: &str) -> Subject {
     let rest = text::fold(&plain);
     let said = wishes(&rest);
     let wish = find_wish(&said);
-    let randomizes = said.contains(&Wish::Randomize);
+    let [randomizes, enrolls, follows_up] =
+        [Wish::Randomize, Wish::Enroll, Wish::FollowUp].map(|wish| said.contains(&wish));
     let reference = plain
         .split(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/')))
         .find(|token| token.chars().any(|c| c.is_ascii_digit()))
         .map(str::to_string);
-    Subject { text: clean, tags, rest, wish, randomizes, reference }
+    Subject { text: clean, tags, rest, wish, randomizes, enrolls, follows_up, reference }
 }
 
 /// Takes `Re:`, `RE[2]:`, `Fwd:`, `返信:` off the front, however many there are.
@@ -104,11 +109,20 @@ fn wishes(rest: &str) -> Vec<Wish> {
 }
 
 fn find_wish(said: &[Wish]) -> Option<Wish> {
-    let mut said = said.iter().copied();
+    let mut said = said.iter().copied().filter(|wish| *wish != Wish::FollowUp);
     let first = said.next()?;
     // A registration that was corrected is still a registration.
-    let enrolls = first == Wish::Deed(Deed::Correct) && said.any(Wish::enrolls);
+    let enrolls = first == Wish::Deed(Deed::Correct) && said.any(Wish::brings_data);
     Some(if enrolls { Wish::Enroll } else { first })
+}
+
+/// What the folded text of a subject that says so asks for in a study with events: a form of one of them, unless another of its
+/// words stands above that. A form that was corrected is still a form.
+pub(super) fn follow_up_wish(rest: &str) -> Wish {
+    match find_wish(&wishes(rest)) {
+        None | Some(Wish::Enroll | Wish::Randomize | Wish::Deed(Deed::Correct)) => Wish::FollowUp,
+        Some(other) => other,
+    }
 }
 
 /// Whether a subject begins like those of automatic answers.

@@ -16,7 +16,7 @@ pub(super) fn speaks(subject: &Subject, prose: &[&str]) -> bool {
     let words = vocabulary();
     let in_subject = says(&subject.rest, &words.vetoes)
         || says(&subject.rest, &words.subject_vetoes)
-        || (!subject.wish.is_some_and(Wish::enrolls) && says(&subject.rest, &words.other_requests));
+        || (!subject.wish.is_some_and(Wish::brings_data) && says(&subject.rest, &words.other_requests));
     in_subject || prose.iter().any(|line| says(&text::fold(line), &words.vetoes))
 }
 

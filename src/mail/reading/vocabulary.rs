@@ -30,14 +30,16 @@ pub enum Wish {
     Link,
     /// To enroll a subject.
     Enroll,
+    /// A form of an event of a subject's course.
+    FollowUp,
     /// To randomize: a subject who is enrolled once more, where the study does that; else to enroll.
     Randomize,
 }
 
 impl Wish {
-    /// Whether it can be a wish to enroll.
-    pub(super) fn enrolls(self) -> bool {
-        matches!(self, Wish::Enroll | Wish::Randomize)
+    /// Whether data of a subject come with it.
+    pub(super) fn brings_data(self) -> bool {
+        matches!(self, Wish::Enroll | Wish::Randomize | Wish::FollowUp)
     }
 }
 
@@ -46,6 +48,7 @@ impl Wish {
 struct File {
     request: Request,
     deed: DeedWords,
+    follow_up: FollowUpWords,
     registration: RegistrationWords,
     reply: Reply,
     veto: Veto,
@@ -64,6 +67,15 @@ struct Request {
     link: Vec<String>,
     enroll: Vec<String>,
     randomize: Vec<String>,
+    follow_up: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FollowUpWords {
+    event: Vec<String>,
+    form: Vec<String>,
+    reason: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -146,6 +158,12 @@ pub struct Vocabulary {
     pub deed_kits: Vec<String>,
     /// Keys of the reason of such an act, without blanks.
     pub deed_reasons: Vec<String>,
+    /// Keys of the event that a form is of, without blanks.
+    pub events: Vec<String>,
+    /// Keys of which of an event's forms is meant, without blanks.
+    pub event_forms: Vec<String>,
+    /// Keys of why a form of an event that is on file is corrected, without blanks.
+    pub correction_reasons: Vec<String>,
     /// Keys of the earlier subject that is screened again, without blanks.
     pub rescreenings: Vec<String>,
     /// What a plain yes is.
@@ -203,6 +221,9 @@ impl Vocabulary {
             words.deed_registrations.extend(file.deed.registration.iter().map(|word| text::fold_tight(word)));
             words.deed_kits.extend(file.deed.kit.iter().map(|word| text::fold_tight(word)));
             words.deed_reasons.extend(file.deed.reason.iter().map(|word| text::fold_tight(word)));
+            words.events.extend(file.follow_up.event.iter().map(|word| text::fold_tight(word)));
+            words.event_forms.extend(file.follow_up.form.iter().map(|word| text::fold_tight(word)));
+            words.correction_reasons.extend(file.follow_up.reason.iter().map(|word| text::fold_tight(word)));
             words.rescreenings.extend(file.registration.rescreening.iter().map(|word| text::fold_tight(word)));
             words.confirms.extend(folded(&file.reply.confirm));
             words.buts.extend(folded(&file.reply.but));
@@ -223,7 +244,16 @@ impl Vocabulary {
         words.originals = quotes(|quote| &quote.original);
         words.attributions = quotes(|quote| &quote.attribution);
         words.footers = quotes(|quote| &quote.footers);
-        let requests = [Wish::Balance, Wish::Form, Wish::Status, Wish::Help, Wish::Link, Wish::Enroll, Wish::Randomize];
+        let requests = [
+            Wish::Balance,
+            Wish::Form,
+            Wish::Status,
+            Wish::Help,
+            Wish::Link,
+            Wish::Enroll,
+            Wish::Randomize,
+            Wish::FollowUp,
+        ];
         for wish in Deed::ALL.map(Wish::Deed).into_iter().chain(requests) {
             for file in files {
                 let list = match wish {
@@ -241,6 +271,7 @@ impl Vocabulary {
                     Wish::Link => &file.request.link,
                     Wish::Enroll => &file.request.enroll,
                     Wish::Randomize => &file.request.randomize,
+                    Wish::FollowUp => &file.request.follow_up,
                 };
                 words.wishes.extend(folded(list).map(|word| (word, wish)));
             }

@@ -88,6 +88,58 @@ fn random_changes_are_survived() {
     }
 }
 
+/// A form of an event as it comes filled in, with its head and an item that is called as one of its lines.
+const FOLLOW_UP: &str = "Date: Fri, 20 Nov 2026 09:00:00 +0900\nFrom: miller@example.org\nTo: reg+aurora@example.jp\nMessage-ID: <1@example.org>\n\
+    Authentication-Results: mx.example.jp; dmarc=pass header.from=example.org\nSubject: [AURORA] follow-up adverse\n\n\
+    subject: AURORA-0001\nevent: adverse\nBegan on: 2026-11-19\nEvent: Nausea\nGrade: 2\nSerious: no\n";
+
+/// Of a form of an event nothing is read that was not sent, wherever it ends and whatever is changed in it.
+#[test]
+fn forms_of_events_are_whole_or_none() {
+    let study = definition::load(&hagaki::definition::samples::aurora()).expect("a sample").0;
+    let wanted = |raw: &[u8]| match reading(&study, raw).request.map(|request| request.act) {
+        Some(hagaki::domain::request::Act::FollowUp(wanted)) => Some(wanted),
+        _ => None,
+    };
+    let whole = wanted(FOLLOW_UP.as_bytes()).expect("a form of an event");
+    assert_eq!((whole.event.as_deref(), whole.subject.as_str()), (Some("adverse"), "AURORA-0001"));
+    assert_eq!(whole.form.canonical().len(), 4, "{:?}", whole.form);
+    let mut complete = BTreeSet::new();
+    for end in 0..FOLLOW_UP.len() {
+        let Some(cut) = wanted(&FOLLOW_UP.as_bytes()[..end]) else { continue };
+        if cut.form.faults.is_empty() && !cut.lines.is_empty() {
+            complete.insert((cut.event, cut.form.canonical()));
+        }
+    }
+    assert!(complete.len() <= 2, "{complete:?}");
+    let mut dice = ChaCha8Rng::seed_from_u64(2027);
+    let tokens: [&[u8]; 8] =
+        [b"\n", b": ", b"event: week_4\n", b"subject: AURORA-0002\n", b"> ", b"\0", b"=", b"\xe6\x99"];
+    for round in 0..2_000 {
+        let mut changed = FOLLOW_UP.as_bytes().to_vec();
+        for _ in 0..=dice.next_u32() % 4 {
+            let at = dice.next_u32() as usize % changed.len();
+            let token = tokens[dice.next_u32() as usize % tokens.len()];
+            match dice.next_u32() % 3 {
+                0 => drop(changed.remove(at)),
+                1 => drop(changed.splice(at..at, token.iter().copied())),
+                _ => changed.truncate(at + 1),
+            }
+        }
+        let Some(read) = wanted(&changed) else { continue };
+        let known = read.event.iter().all(|event| study.find_event(event).is_some());
+        assert!(known && read.instrument.iter().all(|form| study.find_instrument(form).is_some()), "round {round}");
+        // Two subjects in one mail are none.
+        let named = String::from_utf8_lossy(&changed).matches("subject: AURORA-000").count();
+        assert!(
+            named < 2
+                || read.subject != "AURORA-0002"
+                || !String::from_utf8_lossy(&changed).contains("\nsubject: AURORA-0001\n"),
+            "round {round}"
+        );
+    }
+}
+
 #[test]
 fn a_contained_reading_is_the_same_reading() {
     let study = study_a();
