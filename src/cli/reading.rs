@@ -8,18 +8,22 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
 
+use crate::domain::answer;
 use crate::domain::deed::Wanted;
+use crate::domain::event::Anchor;
 use crate::domain::instrument::Instrument;
 use crate::domain::language::Language;
-use crate::domain::request::Act;
+use crate::domain::request::{Act, FollowUp};
 use crate::domain::study::Study;
 use crate::domain::time::Instant;
 use crate::letters::said::Said;
 use crate::letters::words;
 use crate::limits;
 use crate::mail::reading::{Inbox, Reading, Vouched, World, read_contained};
+use crate::workflow::follow_up::instrument_at;
 
 /// How a report is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,13 +41,14 @@ const REFUSED: u8 = 1;
 /// Exit code when a file could not be read.
 const FAILURE: u8 = 3;
 
-/// Reads mail files as `study` would at `now`, and reports on `out`; troubles go to `troubles`. Returns the exit code.
+/// Reads mail files as `study` would at `now`, of a subject enrolled on that day if one is given, and reports on `out`; troubles go to
+/// `troubles`. Returns the exit code.
 ///
 /// # Errors
 /// When a report cannot be written.
 pub fn run(
     study: &Study,
-    now: Instant,
+    (now, enrolled): (Instant, Option<NaiveDate>),
     files: &[PathBuf],
     output: Output,
     out: &mut dyn Write,
@@ -74,9 +79,12 @@ pub fn run(
         };
         let name = names.get(file).map_or("", String::as_str);
         let (reading, duplicate_of) = inbox.take(name, read_contained(&world, &raw));
+        let reading = at_its_time(study, now, enrolled, reading);
         match output {
             Output::Json => writeln!(out, "{}", to_json(&file.to_string_lossy(), &reading, duplicate_of.as_deref()))?,
-            Output::Text => write_text(out, (study, now), &file.to_string_lossy(), &reading, duplicate_of.as_deref())?,
+            Output::Text => {
+                write_text(out, (study, now, enrolled), &file.to_string_lossy(), &reading, duplicate_of.as_deref())?
+            }
         }
     }
     Ok(code)
@@ -132,9 +140,14 @@ pub fn to_json(file: &str, reading: &Reading, duplicate_of: Option<&str>) -> Val
         "subject_asked_for",
         reading.request.as_ref().and_then(|request| asked_for(&request.act)).map(|text| json!(text)),
     );
+    let filled_in = reading.request.as_ref().and_then(|request| follow_up(&request.act));
+    add("event", filled_in.and_then(|wanted| wanted.event.as_ref()).map(|event| json!(event)));
+    add("no_such_event", filled_in.filter(|wanted| !wanted.which.is_empty()).map(|wanted| json!(wanted.which)));
+    add("form", filled_in.and_then(form_meant).map(|form| json!(form)));
     add("randomization", reading.request.as_ref().and_then(|request| randomization(&request.act)).map(|id| json!(id)));
     let wanted = reading.request.as_ref().and_then(|request| wanted(&request.act));
-    add("reason", wanted.filter(|wanted| !wanted.reason.is_empty()).map(|wanted| json!(wanted.reason)));
+    let why = filled_in.map(|own| &own.reason).or(wanted.map(|own| &own.reason));
+    add("reason", why.filter(|why| !why.is_empty()).map(|why| json!(why)));
     add("changes", wanted.filter(|wanted| !wanted.changes.is_empty()).map(|wanted| json!(wanted.changes)));
     add("no_such_randomization", wanted.filter(|wanted| !wanted.which.is_empty()).map(|wanted| json!(wanted.which)));
     add("kits", wanted.filter(|wanted| !wanted.kits.is_empty()).map(|wanted| json!(wanted.kits)));
@@ -163,9 +176,44 @@ fn asked_for(act: &Act) -> Option<&str> {
     match act {
         Act::Status(reference) => reference.as_deref(),
         Act::Randomize(wanted) => Some(&wanted.subject).filter(|subject| !subject.is_empty()).map(String::as_str),
+        Act::FollowUp(wanted) => Some(&wanted.subject).filter(|subject| !subject.is_empty()).map(String::as_str),
         Act::Deed(wanted) => Some(&wanted.subject).filter(|subject| !subject.is_empty()).map(String::as_str),
         _ => None,
     }
+}
+
+/// The form of an event, where one is brought or asked for.
+fn follow_up(act: &Act) -> Option<&FollowUp> {
+    match act {
+        Act::FollowUp(wanted) => Some(wanted),
+        _ => None,
+    }
+}
+
+/// Id of the form of an event that is meant, where that can be told.
+fn form_meant(wanted: &FollowUp) -> Option<&String> {
+    wanted.instrument.as_ref().filter(|_| !wanted.fits)
+}
+
+/// The form of an event as it is asked of a subject who was enrolled on that day, with the days of the event where those are counted
+/// from it; none where it cannot be told which form is meant.
+fn asked_at(study: &Study, wanted: &FollowUp, enrolled: Option<NaiveDate>) -> Option<Instrument> {
+    let event = study.find_event(wanted.event.as_deref()?)?;
+    let timing = event.timing.as_ref().filter(|timing| timing.after == Anchor::Enrolled);
+    let window = timing.zip(enrolled).and_then(|(timing, day)| timing.window(day));
+    instrument_at(study, event, form_meant(wanted)?, window)
+}
+
+/// The reading in which a day outside of the event's is unusual. What is on file of the subject is not known here.
+fn at_its_time(study: &Study, now: Instant, enrolled: Option<NaiveDate>, mut reading: Reading) -> Reading {
+    let act = reading.request.as_mut().map(|request| &mut request.act);
+    if let Some(Act::FollowUp(wanted)) = act
+        && !wanted.lines.is_empty()
+        && let Some(instrument) = asked_at(study, wanted, enrolled)
+    {
+        wanted.form = answer::read_form(study, &instrument, &wanted.lines, now.day_in(study.zone));
+    }
+    reading
 }
 
 /// Id of the further randomization that is asked for, where that can be told.
@@ -220,13 +268,14 @@ fn form_of<'s>(study: &'s Study, act: &Act) -> Option<&'s Instrument> {
         Act::Randomize(wanted) => {
             study.find_instrument(&study.find_randomization(wanted.randomization.as_deref()?)?.instrument)
         }
+        Act::FollowUp(wanted) => study.find_instrument(wanted.instrument.as_deref()?),
         _ => None,
     }
 }
 
 fn write_text(
     out: &mut dyn Write,
-    (study, now): (&Study, Instant),
+    (study, now, enrolled): (&Study, Instant, Option<NaiveDate>),
     file: &str,
     reading: &Reading,
     duplicate_of: Option<&str>,
@@ -251,8 +300,14 @@ fn write_text(
     line("subject", &reading.subject)?;
     if let Some(request) = &reading.request {
         let about = asked_for(&request.act).map(|about| format!(" {about}")).unwrap_or_default();
-        let which = randomization(&request.act).map(|id| format!(" ({id})")).unwrap_or_default();
+        let event = follow_up(&request.act).and_then(|wanted| wanted.event.as_deref());
+        let which = randomization(&request.act).or(event).map(|id| format!(" ({id})")).unwrap_or_default();
         line("asks for", &format!("{}{which}{about}, answer in {}", request.act.key(), request.language))?;
+    }
+    if let Some(wanted) = reading.request.as_ref().and_then(|request| follow_up(&request.act)) {
+        line("form", form_meant(wanted).map_or("", String::as_str))?;
+        line("no such event", &wanted.which)?;
+        line("reason", &wanted.reason)?;
     }
     if let Some(wanted) = reading.request.as_ref().and_then(|request| wanted(&request.act)) {
         line("kits", &wanted.kits.join(", "))?;
@@ -287,7 +342,9 @@ fn write_text(
             line(&item, &value)?;
         }
         let asked = reading.request.as_ref().and_then(|request| form_of(study, &request.act));
-        let instrument = asked.unwrap_or_else(|| study.registration_instrument());
+        let wanted = reading.request.as_ref().and_then(|request| follow_up(&request.act));
+        let timed = wanted.and_then(|wanted| asked_at(study, wanted, enrolled));
+        let instrument = timed.as_ref().or(asked).unwrap_or_else(|| study.registration_instrument());
         let said = Said::new(study, Language::En, now.day_in(study.zone));
         for fault in &form.faults {
             line("wrong", &said.fault(instrument, fault))?;

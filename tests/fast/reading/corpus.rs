@@ -112,12 +112,42 @@ fn the_same_id_with_other_content_is_held() {
 }
 
 #[test]
+fn the_command_judges_the_days_of_an_event() {
+    let study = definition::load(&hagaki::definition::samples::aurora()).expect("a sample").0;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("visit.eml");
+    let mail = "Date: Fri, 20 Nov 2026 09:00:00 +0900\nFrom: miller@example.org\nTo: reg+aurora@example.jp\nMessage-ID: <1@example.org>\n\
+        Authentication-Results: mx.example.jp; dmarc=pass header.from=example.org\nSubject: [AURORA] follow-up week 4 AURORA-0001\n\n\
+        Date of visit: 2026-11-19\nWeight: 61\nECOG performance status: 1\nTreatment given as planned: yes\n";
+    std::fs::write(&file, mail).expect("written");
+    let files = [file];
+    let report = |enrolled: Option<&str>, output: Output| {
+        let day = enrolled.map(|day| day.parse().expect("a day"));
+        let (mut out, mut troubles) = (Vec::new(), Vec::new());
+        let code = command::run(&study, (now(), day), &files, output, &mut out, &mut troubles).expect("written");
+        assert_eq!(code, 0, "{}", String::from_utf8_lossy(&troubles));
+        String::from_utf8_lossy(&out).into_owned()
+    };
+    let object: Value = serde_json::from_str(&report(None, Output::Json)).expect("JSON");
+    for (key, value) in [("request", "follow-up"), ("event", "week_4"), ("form", "visit"), ("disposition", "register")]
+    {
+        assert_eq!(object[key], value, "{object}");
+    }
+    assert_eq!((&object["subject_asked_for"], &object["fields"]["weight"]), (&"AURORA-0001".into(), &"61".into()));
+    // Four weeks from the day of enrolling, three days before and seven behind.
+    assert!(!report(Some("2026-10-22"), Output::Text).contains("unusual"));
+    let early = report(Some("2026-11-01"), Output::Text);
+    assert!(early.contains("  unusual ") && early.contains("2026-11-26"), "{early}");
+    assert!(!report(None, Output::Text).contains("unusual"));
+}
+
+#[test]
 fn the_command_reports_a_line_a_file_and_names_missing_ones() {
     let study = study_a();
     let folder = data().join("mail");
     let files = ["001-ascii-english.eml", "none.eml", "079-duplicate-same.eml"].map(|name| folder.join(name));
     let (mut out, mut troubles) = (Vec::new(), Vec::new());
-    let code = command::run(&study, now(), &files, Output::Json, &mut out, &mut troubles).expect("written");
+    let code = command::run(&study, (now(), None), &files, Output::Json, &mut out, &mut troubles).expect("written");
     assert_eq!(code, 3);
     assert!(String::from_utf8_lossy(&troubles).contains("none.eml cannot be read"));
     let lines: Vec<Value> =
@@ -128,7 +158,8 @@ fn the_command_reports_a_line_a_file_and_names_missing_ones() {
     assert_eq!(lines[1]["duplicate_of"], "001-ascii-english.eml");
 
     let mut out = Vec::new();
-    let code = command::run(&study, now(), &files[..1], Output::Text, &mut out, &mut troubles).expect("written");
+    let code =
+        command::run(&study, (now(), None), &files[..1], Output::Text, &mut out, &mut troubles).expect("written");
     assert_eq!(code, 0);
     let text = String::from_utf8_lossy(&out).into_owned();
     assert!(text.contains(": register\n") && text.contains("  age          65\n"), "{text}");
