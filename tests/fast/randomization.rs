@@ -58,7 +58,7 @@ pub(crate) fn blinded() -> Bundle {
             .into(),
     );
     let kits = files.get_mut("kits.csv").expect("kits");
-    // Codes of one form for both arms, so that none tells its arm.
+    // Codes of one form for both arms, so that none tells its arm, nor whether its number is even.
     for number in 0..40u32 {
         let sign = |place: u32| char::from(b'A' + u8::try_from(number.pow(2) / place % 26).expect("a letter"));
         kits.push_str(&format!(
@@ -66,7 +66,7 @@ pub(crate) fn blinded() -> Bundle {
             sign(1),
             number * 37 % 1000,
             sign(26),
-            ["X", "Y"][number as usize % 2]
+            ["X", "Y"][number.count_ones() as usize % 2]
         ));
     }
     Bundle::from_files(files)
