@@ -168,7 +168,7 @@ pub enum Audience {
 
 impl Kind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Kind; 67] = [
+    pub const ALL: [Kind; 72] = [
         Kind::AssignmentOpen,
         Kind::AssignmentBlinded,
         Kind::RegistrationDone,

@@ -63,6 +63,8 @@ pub struct Unanswered {
     pub kits: u64,
     /// Answers to a survey.
     pub responses: u64,
+    /// Forms of events.
+    pub follow_ups: u64,
     /// What a close leaves alone: facts, unblindings, kits that are kept back.
     pub others: u64,
 }
@@ -70,7 +72,7 @@ pub struct Unanswered {
 impl Unanswered {
     /// Those that end with the study.
     pub const fn ending(self) -> u64 {
-        self.enrollments + self.randomizations + self.kits + self.responses
+        self.enrollments + self.randomizations + self.kits + self.responses + self.follow_ups
     }
 }
 
@@ -90,6 +92,7 @@ pub(super) async fn unanswered<'a>(
             Waiting::Enroll { .. } => &mut all.enrollments,
             Waiting::Randomization(_) => &mut all.randomizations,
             Waiting::Respond(_) => &mut all.responses,
+            Waiting::FollowUp(_) => &mut all.follow_ups,
             Waiting::Deed(waiting) if waiting.ends_with_study() => &mut all.kits,
             Waiting::Deed(_) | Waiting::Group(_) => &mut all.others,
         } += 1;
@@ -186,7 +189,7 @@ pub(super) async fn confirm(ledger: &mut Ledger<'_>, asking: Asking<'_>, secret:
         Waiting::FollowUp(waiting) => {
             return match spend(ledger, asking, &row).await? {
                 Some(confirmed) => {
-                    Box::pin(follow_up_mail::resume(ledger, asking, waiting, (confirmed, &digest))).await
+                    apart(|| follow_up_mail::resume(ledger, asking, waiting, (confirmed, &digest))).await
                 }
                 None => expired(ledger, asking).await,
             };

@@ -881,6 +881,23 @@ pub(crate) fn kinds(letters: &[Received]) -> Vec<(&str, &str)> {
 }
 
 /// Makes two tests of each story: the same on SQLite and on PostgreSQL. Each ends with nothing left over.
+/// Tells a story on a stack like that of a program: one of many steps, with code that is not optimized, is itself longer than the stack of
+/// a test. What the daemon's workers have is tried by the real daemon in `tests/servers`.
+pub(crate) fn tell<F: Future<Output = ()>>(story: impl FnOnce() -> F + Send + 'static) {
+    const STACK: usize = 8 * 1024 * 1024;
+    let told = std::thread::Builder::new().stack_size(STACK).name(name_of_test()).spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(story());
+    });
+    if let Err(panic) = told.unwrap().join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+fn name_of_test() -> String {
+    std::thread::current().name().unwrap_or("story").to_owned()
+}
+
 macro_rules! stories {
     ($($(#[$meta:meta])* async fn $name:ident($center:ident: &mut Center) $body:block)*) => {
         $(mod $name {
@@ -892,19 +909,18 @@ macro_rules! stories {
             async fn run(engine: hagaki::store::Engine) {
                 let Some(world) = $crate::world::World::open(engine).await else { return };
                 let mut center = $crate::harness::Center::open(world).await;
-                // On the heap: a long story would not fit on the stack of a test.
-                Box::pin(story(&mut center)).await;
+                story(&mut center).await;
                 center.finish().await;
             }
 
-            #[tokio::test]
-            async fn sqlite() {
-                run(hagaki::store::Engine::Sqlite).await;
+            #[test]
+            fn sqlite() {
+                $crate::harness::tell(|| run(hagaki::store::Engine::Sqlite));
             }
 
-            #[tokio::test]
-            async fn postgres() {
-                run(hagaki::store::Engine::Postgres).await;
+            #[test]
+            fn postgres() {
+                $crate::harness::tell(|| run(hagaki::store::Engine::Postgres));
             }
         })*
     };

@@ -143,18 +143,20 @@ fn ends(row: &StudyRow, study: &Study, waiting: u64, unanswered: Unanswered) -> 
     if study.scheme.is_some() {
         line("the secrecy of the draws: `hagaki allocation reveal` may give the secret away");
     }
-    let Unanswered { enrollments, randomizations, kits, responses, .. } = unanswered;
+    let Unanswered { enrollments, randomizations, kits, responses, follow_ups, .. } = unanswered;
     let asked = [
         (enrollments, "enrollment"),
         (randomizations, "further randomization"),
         (kits, "replacement of a kit"),
         (responses, "survey response"),
+        (follow_ups, "form of an event"),
     ];
     let asked: Vec<String> = asked
         .iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| match *what {
             "replacement of a kit" if *count > 1 => format!("{count} replacements of kits"),
+            "form of an event" if *count > 1 => format!("{count} forms of events"),
             what => counted(*count, what),
         })
         .collect();

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use hagaki::store::response::{self, Channel, ResponseRow};
-use hagaki::store::study::State;
 use hagaki::store::{audit, study};
-use hagaki::workflow::life;
 
 use super::cases::Visit;
 use super::members::serve;
@@ -310,14 +308,15 @@ stories! {
         assert_eq!(center.answer(&DR_YAMADA.writes("追跡調査", adverse)).await.kind, "follow-up-done");
 
         // Enrollment ended: the letters offer no registration, and forms go on.
-        life::set_enrollment(center.store(), "aurora", true, center.act("planned number reached")).await.unwrap();
+        center.set_enrollment("aurora", true, None, "planned number reached").await.unwrap();
+        center.settle().await;
         let blank = center.answer(&DR_YAMADA.writes("用紙", "")).await;
         assert!(blank.kind == "blank-form" && !blank.text.contains("ここから"), "{}", blank.text);
         let help = center.answer(&DR_YAMADA.writes("ヘルプ", "")).await;
         assert!(help.text.contains("登録の受付は終了しました") && help.text.contains("] 追跡調査") && !help.text.contains("] 登録"), "{}", help.text);
         assert_eq!(center.answer(&DR_YAMADA.writes("追跡調査", &adverse.replace("悪心", "発疹"))).await.kind, "follow-up-done");
 
-        life::set_state(center.store(), "aurora", State::Closed, center.act("all is done")).await.unwrap();
+        center.close("aurora", "all is done").await;
         let refused = center.answer(&DR_YAMADA.writes("追跡調査", &adverse.replace("悪心", "頭痛"))).await;
         assert_eq!((refused.kind.as_str(), reason(center).await.as_str()), ("follow-up-refused", "closed"), "{}", refused.text);
         let form = center.answer(&DR_YAMADA.writes("追跡調査 adverse AURORA-0001", "")).await;
