@@ -140,8 +140,12 @@ async fn draw(store: &Store, shelved: &ShelvedStudy, count: usize) {
                 released: false,
                 site_token: None,
             };
-            let application =
-                Application { person: person.expect("a person"), form: &form, confirmed: Confirmed::ByReply };
+            let application = Application {
+                person: person.expect("a person"),
+                form: &form,
+                confirmed: Confirmed::ByReply,
+                participant: None,
+            };
             let came = enroll::enroll(&mut ledger, shelved, means, arrival.into(), application).await.expect("decided");
             assert!(matches!(came, Enrollment::Enrolled(_)), "{came:?}");
         }

@@ -42,6 +42,9 @@ pub const BLOCKING_THREADS: usize = 2;
 pub const PARTICIPANTS: usize = 1_000_000;
 /// Most participants of one address who get a link each when one asks.
 pub const PARTICIPANTS_OF_AN_ADDRESS: usize = 10;
+/// How often a participant who wants to enroll themself may be refused: an honest mistake can be corrected, but nobody finds out by
+/// trying which answers let them in.
+pub const ENROLLMENT_REFUSALS: i64 = 5;
 /// Most participants who get their credentials in one transaction.
 pub const CREDENTIAL_BATCH: usize = 500;
 /// Responses of a survey without names that are opened together at least, where the study does not ask for more.

@@ -289,6 +289,7 @@ fn discrepancy_in_words(found: &Discrepancy) -> String {
         What::Answers => format!("the answers of subject {number} are not as the audit chain tells them"),
         What::Site => subject("the site"),
         What::Rescreens => subject("the earlier screening"),
+        What::Participant => subject("the participant who enrolled themself"),
         What::Person => subject("the person who enrolled"),
         What::EnrolledAt => subject("the time of enrollment"),
         What::Mail => subject("the number of the mail"),

@@ -56,6 +56,11 @@ pub(super) fn run(args: RehearseArgs) -> anyhow::Result<End> {
     for warning in &warnings {
         eprintln!("warning: {}/{warning}", args.bundle.display());
     }
+    if study.enrolls_itself() {
+        let why = "participants of this study enroll themselves on a page, and a rehearsal writes mails; `hagaki allocation simulate` \
+                   shows what its scheme would do";
+        return Err(Refused(why.to_string()).into());
+    }
     let (columns, rows) = population::read_csv(&args.covariates)?;
     for stray in columns::strays(&study, &columns) {
         eprintln!("note: {stray}");

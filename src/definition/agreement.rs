@@ -481,7 +481,8 @@ pub(super) fn check_blinding(study: &StudyFile, bundle: &Bundle, report: &Report
     if study.arms.is_empty() {
         report.file(STUDY, "blinding = \"blinded\" needs arms", "write a section [[arms]] with code and name for each");
     }
-    if bundle.file(KITS).is_none() && !study.arms.is_empty() {
+    // Nothing is handed out to people at home, unless the study says what.
+    if bundle.file(KITS).is_none() && !study.arms.is_empty() && !study.enrolls() {
         report.file(
             KITS,
             "is missing, though the study is blinded",

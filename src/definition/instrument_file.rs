@@ -6,6 +6,8 @@ mod other;
 mod pages;
 mod pipes;
 
+pub(super) use pipes::check as check_pipes;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::{Report, Section, Source};
@@ -135,7 +137,6 @@ pub(super) fn read(
     }
     pages::inherit(&mut read, report);
     matrix::check(&read, report);
-    pipes::check(&read, report);
     root.close();
     Some(read)
 }

@@ -13,7 +13,7 @@ use super::kit_leaks::Arms;
 use super::kits_file::{self, Known, Listing};
 use super::problem::{Problem, Weight};
 use super::study_file::{self, Located, StudyFile, did_you_mean};
-use super::{agreement, cohorts, design, events_file, randomization, rules};
+use super::{agreement, cohorts, design, events_file, randomization, rules, self_enrollment};
 use crate::domain::allocation::{ArmList, Method, Scheme};
 use crate::domain::fact::Recounting;
 use crate::domain::language::Language;
@@ -147,8 +147,15 @@ fn build(bundle: &Bundle, report: &Report) -> Option<Study> {
         agreement::check_survey(survey, &instruments, report);
     }
     let mut all_types = BTreeMap::new();
-    for read in &instruments {
-        let types = rules::check_instrument(read, &file, report);
+    let registers_by = |read: &&InstrumentFile| {
+        registration.is_some_and(|registration| registration.instrument.id == read.instrument.id)
+    };
+    // The registration first: the form of those who enrolled themselves may name what stands in it.
+    let (first, others): (Vec<_>, Vec<_>) = instruments.iter().partition(registers_by);
+    for read in first.into_iter().chain(others) {
+        let beside = self_enrollment::beside(&file, read, registration, &all_types);
+        instrument_file::check_pipes(read, &beside.items, report);
+        let types = rules::check_instrument(read, &file, &beside, report);
         if registration.is_some_and(|registration| registration.instrument.id == read.instrument.id) {
             rules::check_eligibility(&file, STUDY, read, &types, report);
             if file.registers {
@@ -178,6 +185,8 @@ fn build(bundle: &Bundle, report: &Report) -> Option<Study> {
     let randomizations = randomization::build(&beside);
     let events = events_file::build(&file, &instruments, registration, &all_types, report);
     agreement::check_blinding(&file, bundle, report);
+    let by_file = allocation.as_ref().and_then(Option::as_ref);
+    self_enrollment::check(&file, &instruments, registration, by_file, bundle, report);
     let first = allocation.iter().flatten().map(|read| &read.scheme);
     let schemes: Vec<&Scheme> = first.chain(randomizations.iter().map(|own| &own.scheme)).collect();
     let kits = bundle.file(KITS).map(|content| read_kits(content, &file, &schemes, report)).unwrap_or_default();

@@ -28,6 +28,7 @@ pub mod problem;
 mod randomization;
 mod rules;
 pub mod samples;
+mod self_enrollment;
 mod study_file;
 mod survey_file;
 

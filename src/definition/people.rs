@@ -9,7 +9,7 @@ use crate::domain::study::{Person, Role, Site};
 use crate::domain::text;
 use crate::limits;
 
-/// Reads everybody, and checks that somebody may enroll where the study registers subjects, and that a survey has a manager.
+/// Reads everybody, and checks that somebody may enroll where the staff registers subjects, and that a survey has a manager.
 pub(super) fn read(
     root: &Section,
     languages: &[Language],

@@ -146,7 +146,8 @@ fn known(id: &str, kind: ItemKind, required: bool) -> Item {
     }
 }
 
-fn arms_of(id: &str, arms: &[Located<Arm>], required: bool) -> Item {
+/// The arms of an allocation, as an item.
+pub(super) fn arms_of(id: &str, arms: &[Located<Arm>], required: bool) -> Item {
     let choice = |arm: &Located<Arm>| Choice {
         code: arm.value.code.clone(),
         label: Text::default(),

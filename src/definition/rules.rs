@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 
 use super::document::{Report, nearest, quoted};
 use super::instrument_file::InstrumentFile;
+use super::self_enrollment::Beside;
 use super::study_file::StudyFile;
 use crate::domain::answer::Value;
 use crate::domain::expression::{Expression, Misuse, Scope, TODAY, Type};
@@ -22,10 +23,16 @@ pub(super) struct Place<'a> {
     pub key: String,
 }
 
-/// Checks the `when`s and calculations of an instrument, and gives the type of each item.
-pub(super) fn check_instrument(read: &InstrumentFile, study: &StudyFile, report: &Report) -> BTreeMap<String, Type> {
+/// Checks the `when`s and calculations of an instrument, and gives the type of each item. They may name what stands `beside`, too.
+pub(super) fn check_instrument(
+    read: &InstrumentFile,
+    study: &StudyFile,
+    beside: &Beside,
+    report: &Report,
+) -> BTreeMap<String, Type> {
     let mut known = BTreeMap::from([(TODAY.to_string(), Type::Date)]);
-    let mut asked: Vec<&Item> = Vec::new();
+    known.extend(beside.types.clone());
+    let mut asked: Vec<&Item> = beside.items.iter().collect();
     for (item, place) in read.instrument.items.iter().zip(&read.places) {
         if let Some(when) = &place.when {
             let place = Place { file: &read.file, line: place.when_line, key: format!("{}.when", place.key) };

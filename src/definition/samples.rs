@@ -14,6 +14,7 @@ static CYGNUS: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/cygnus");
 static BOREALIS: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/borealis");
 
 static MEMBERS: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/members");
+static SOMNUS: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/somnus");
 static WELLBEING: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/wellbeing");
 
 /// The starting point of `hagaki init`: minimal, valid, every key commented.
@@ -34,6 +35,11 @@ pub fn borealis() -> Bundle {
 /// A weekly diary that participants fill in about themselves, by temporary credentials.
 pub fn wellbeing() -> Bundle {
     bundle(&WELLBEING)
+}
+
+/// An online trial: participants enroll themselves, and keep the weekly diary of their arm.
+pub fn somnus() -> Bundle {
+    bundle(&SOMNUS)
 }
 
 /// A survey that members answer without their name, signed in with an account of their own.

@@ -70,6 +70,11 @@ pub(super) struct StudyFile {
 }
 
 impl StudyFile {
+    /// Whether participants enroll themselves.
+    pub(super) fn enrolls(&self) -> bool {
+        self.registers && self.survey.as_ref().is_some_and(|survey| survey.value.enrolls)
+    }
+
     /// The arms of every allocation.
     pub(super) fn every_arm(&self) -> impl Iterator<Item = &Located<Arm>> {
         self.arms.iter().chain(self.randomizations.iter().flat_map(|own| &own.value.arms))
@@ -88,13 +93,14 @@ pub(super) fn read(file: &str, content: &str, report: &Report) -> Option<StudyFi
     let zone = read_zone(&root);
     let survey = survey_file::read(&root);
     let registers = survey.is_none() || root.has("registration");
+    let enrolls = survey.as_ref().is_some_and(|survey| survey.value.enrolls);
     let blindings = [("open", Blinding::Open), ("blinded", Blinding::Blinded)];
     let blinding = if registers { root.need_word("blinding", &blindings) } else { root.word("blinding", &blindings) };
     let planned_subjects = root.count("planned_subjects");
     let trust = read_trust(&root);
     let registration = match &survey {
         Some(survey) if !registers => registration_of(survey),
-        _ => read_registration(&root),
+        _ => read_registration(&root, enrolls),
     };
     let mut codes = Codes::default();
     let arms = read_arms(&root, &languages, &mut codes);
@@ -102,7 +108,7 @@ pub(super) fn read(file: &str, content: &str, report: &Report) -> Option<StudyFi
     let further: Vec<String> = randomizations.iter().map(|own| own.value.id.clone()).collect();
     let events = events_file::read(&root, &languages, &further);
     let sites = read_sites(&root, &languages, registers);
-    let people = people::read(&root, &languages, &sites, registers);
+    let people = people::read(&root, &languages, &sites, registers && !enrolls);
     let eligibility = read_eligibility(&root, &languages);
     let notices = read_notices(&root);
     let stock = read_stock(&root);
@@ -209,7 +215,7 @@ fn read_trust(root: &Section) -> Trust {
     trust
 }
 
-fn read_registration(root: &Section) -> Located<Registration> {
+fn read_registration(root: &Section, enrolls: bool) -> Located<Registration> {
     let mut registration = Registration {
         instrument: String::new(),
         site_item: None,
@@ -230,10 +236,24 @@ fn read_registration(root: &Section) -> Located<Registration> {
     };
     registration.instrument = section.need_text("instrument", "registration");
     registration.site_item = section.text("site_item", "site");
-    registration.subject_item = section.need_text("subject_item", "subject_ref");
     let words = [("site", UniqueWithin::Site), ("study", UniqueWithin::Study)];
-    registration.unique_within = section.word("unique_within", &words).unwrap_or(UniqueWithin::Site);
+    let unique_within = section.word("unique_within", &words);
+    if enrolls {
+        registration.unique_within = UniqueWithin::Study;
+        let named = [section.text("subject_item", "").map(|_| "subject_item"), unique_within.map(|_| "unique_within")];
+        for key in named.into_iter().flatten() {
+            let wrong = "participants enroll themselves, and each participant is one subject, whatever is typed";
+            section.wrong(key, wrong, format!("remove {key}"));
+        }
+    } else {
+        registration.subject_item = section.need_text("subject_item", "subject_ref");
+        registration.unique_within = unique_within.unwrap_or(UniqueWithin::Site);
+    }
     registration.rescreening = read_rescreening(&section);
+    if enrolls && !registration.rescreening.after.is_empty() {
+        let wrong = "participants enroll themselves, and nobody does so twice";
+        section.wrong("rescreening", wrong, "remove rescreening");
+    }
     let line = section.line;
     section.close();
     Located { value: registration, line, key }

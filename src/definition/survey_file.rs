@@ -1,6 +1,7 @@
 //! The `[survey]` of `study.toml`: what participants or members are asked, and what nobody may find out.
 
 use super::document::Section;
+use super::self_enrollment;
 use super::study_file::Located;
 use crate::domain::survey::{Access, Privacy, Responses, Survey};
 use crate::limits;
@@ -22,7 +23,11 @@ pub(super) fn read(root: &Section) -> Option<Located<Survey>> {
         review: section.flag("review").unwrap_or(true),
         edit: section.flag("edit").unwrap_or(false),
         batch: section.count("batch").unwrap_or(limits::URN_BATCH),
+        enrolls: section.flag("enrolls").unwrap_or(false),
     };
+    if survey.enrolls {
+        self_enrollment::check_section(root, &section, &survey);
+    }
     if let (Some(first), Some(last)) = (survey.opens, survey.closes)
         && last < first
     {

@@ -10,7 +10,7 @@ mod number;
 mod value;
 
 pub use course::pages_asked;
-pub use form::{BODY, Uploads, find_named, keys, read_form, read_page, unmet};
+pub use form::{BODY, Known, Uploads, find_named, keys, read_form, read_knowing, read_page, unmet};
 pub use value::{exact, of_canonical};
 
 /// One `key: value` line of a mail, as typed; continuation lines are part of the value, parted by `\n`.

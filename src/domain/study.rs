@@ -19,6 +19,10 @@ use super::time::Zone;
 
 /// Id of the allocation that comes with enrolling; further ones are called as `study.toml` says.
 pub const FIRST: &str = "first";
+/// Who enrolled a subject that enrolled itself, where else the id of a person of the study stands; none may be called so there.
+pub const PARTICIPANT: &str = "participant";
+/// Name of the arm in the form of those who enrolled themselves before.
+pub const ARM: &str = "arm";
 /// Name of the day of enrollment in the conditions of further randomizations.
 pub const ENROLLED_ON: &str = "enrolled_on";
 
@@ -109,6 +113,23 @@ impl Study {
     /// Whether it asks for something that identifies a person: then a key outside the database is needed.
     pub fn asks_personal(&self) -> bool {
         self.instruments.iter().any(|instrument| instrument.items.iter().any(|item| item.personal))
+    }
+
+    /// Whether participants enroll themselves before they answer; then nobody else enrolls.
+    pub fn enrolls_itself(&self) -> bool {
+        self.registers && self.survey.as_ref().is_some_and(|survey| survey.enrolls)
+    }
+
+    /// Whether subjects are given kits: those of a blinded study are, but nothing is handed out to people at home unless the study
+    /// lists what.
+    pub fn hands_out_kits(&self) -> bool {
+        self.blinding == Blinding::Blinded && !(self.enrolls_itself() && self.kits.is_empty())
+    }
+
+    /// The item of the registration that an instrument may name beside its own: that of those who enrolled themselves before.
+    pub fn carried_item(&self, instrument: &Instrument, name: &str) -> Option<&Item> {
+        self.survey.as_ref().filter(|survey| survey.enrolls && survey.instrument == instrument.id)?;
+        self.registration_instrument().find(name)
     }
 
     /// Whether a site's own reference of a subject identifies a person.
@@ -361,7 +382,8 @@ pub struct Registration {
     pub instrument: String,
     /// Item that holds the site's code; `None` in a study with one site.
     pub site_item: Option<String>,
-    /// Item that holds the site's own reference of the subject: the business key.
+    /// Item that holds the site's own reference of the subject: the business key. Empty where participants enroll themselves: then
+    /// the participant is it.
     pub subject_item: String,
     /// How far that reference is unique.
     pub unique_within: UniqueWithin,

@@ -29,6 +29,8 @@ pub struct Survey {
     pub edit: bool,
     /// Where answers stand without the person: how many are opened together at least.
     pub batch: u32,
+    /// Whether whoever answers enrolls themself first, by the form of the registration.
+    pub enrolls: bool,
 }
 
 impl Survey {
@@ -172,6 +174,7 @@ mod tests {
             review: false,
             edit: false,
             batch: limits::URN_BATCH,
+            enrolls: false,
         }
     }
 

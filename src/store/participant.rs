@@ -39,6 +39,8 @@ pub struct ParticipantRow {
     pub state: State,
     /// When they came in.
     pub created_at: Instant,
+    /// How often they wanted to enroll themself and were refused.
+    pub refusals: i64,
 }
 
 /// A participant to be stored; fields as in [`ParticipantRow`].
@@ -61,7 +63,7 @@ pub struct NewParticipant {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, study_id, number, reference, name, address, language, attributes, state, created_at FROM participant ",
+            "SELECT id, study_id, number, reference, name, address, language, attributes, state, created_at, refusals FROM participant ",
             $rest
         )
     };
@@ -82,6 +84,8 @@ statements! { "participant":
     STUDIES_OF_ACCOUNT = same select!("WHERE account_id = $1 ORDER BY id DESC LIMIT $2");
     SET_ACCOUNT = same "UPDATE participant SET account_id = $2 WHERE id = $1";
     LIST = same select!("WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3");
+    WITHDRAW = same "UPDATE participant SET state = 'withdrawn' WHERE id = $1";
+    COUNT_REFUSAL = same "UPDATE participant SET refusals = refusals + 1 WHERE id = $1";
 }
 
 fn read(mut row: Row) -> Result<ParticipantRow, StoreError> {
@@ -96,6 +100,7 @@ fn read(mut row: Row) -> Result<ParticipantRow, StoreError> {
         attributes: row.text()?,
         state: row.word(State::find)?,
         created_at: row.instant()?,
+        refusals: row.int()?,
     })
 }
 
@@ -187,6 +192,22 @@ pub async fn list<'a>(
     most: i64,
 ) -> Result<Vec<ParticipantRow>, StoreError> {
     from.into().fetch(&LIST, binds![study_id, after, most]).await?.into_iter().map(read).collect()
+}
+
+/// Says of a participant that they withdrew: they are asked no more, and nothing more of theirs is recorded.
+///
+/// # Errors
+/// [`StoreError::Missing`]; it may come from a later call.
+pub async fn withdraw(tx: &mut Tx, id: i64) -> Result<(), StoreError> {
+    tx.later(&WITHDRAW, binds![id], Expect::Present { noun: "participant", key: id.to_string() }).await
+}
+
+/// Counts that a participant wanted to enroll themself and was refused.
+///
+/// # Errors
+/// [`StoreError::Missing`]; it may come from a later call.
+pub async fn count_refusal(tx: &mut Tx, id: i64) -> Result<(), StoreError> {
+    tx.later(&COUNT_REFUSAL, binds![id], Expect::Present { noun: "participant", key: id.to_string() }).await
 }
 
 /// Puts a member's account beside their place on a study's roll.

@@ -291,9 +291,9 @@ pub async fn purge(
         &PURGE_FILES,
         &PURGE_URN,
         &PURGE_RESPONSES,
-        &PURGE_PARTICIPANTS,
         &PURGE_COHORTS,
         &PURGE_SUBJECTS,
+        &PURGE_PARTICIPANTS,
         &PURGE_PENDING,
         &PURGE_AUDIT,
     ];

@@ -40,6 +40,8 @@ pub struct SubjectRow {
     pub audit_digest: Sha256Digest,
     /// Number in the database of the earlier subject that is screened again as this one.
     pub rescreens_id: Option<i64>,
+    /// Number in the database of the participant who enrolled themself.
+    pub participant_id: Option<i64>,
 }
 
 /// What is on file of a subject, without what was typed; fields as in [`SubjectRow`].
@@ -65,6 +67,8 @@ pub struct OnFile {
     pub audit_digest: Sha256Digest,
     /// Number of the earlier subject of the study that is screened again; 0 if that is none.
     pub rescreens: Option<i64>,
+    /// Number in the study of the participant who enrolled themself; 0 if that is none of the study's.
+    pub participant: Option<i64>,
 }
 
 /// A subject to be stored; fields as in [`SubjectRow`].
@@ -90,12 +94,14 @@ pub struct NewSubject<'a> {
     pub audit_digest: &'a Sha256Digest,
     /// Number in the database of the earlier subject that is screened again as this one.
     pub rescreens_id: Option<i64>,
+    /// Number in the database of the participant who enrolled themself.
+    pub participant_id: Option<i64>,
 }
 
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, study_id, number, reference_key, site, person, enrolled_at, answers, typed, inbox_id, audit_digest, rescreens_id FROM subject ",
+            "SELECT id, study_id, number, reference_key, site, person, enrolled_at, answers, typed, inbox_id, audit_digest, rescreens_id, participant_id FROM subject ",
             $rest
         )
     };
@@ -113,12 +119,24 @@ macro_rules! earlier {
     };
 }
 
+/// Number of the participant who enrolled themself, 0 if that is none of the study's; else `none`.
+macro_rules! participant {
+    ($none:literal) => {
+        concat!(
+            "CASE WHEN participant_id IS NULL THEN ",
+            $none,
+            " ELSE coalesce((SELECT participant.number FROM participant WHERE participant.id = subject.participant_id \
+              AND participant.study_id = subject.study_id), 0) END"
+        )
+    };
+}
+
 statements! { "subject":
     INSERT = numbered Rows {
         head: "INSERT INTO subject (id, study_id, number, reference_key, site, person, enrolled_at, answers, typed, inbox_id, \
-            audit_digest, rescreens_id)",
+            audit_digest, rescreens_id, participant_id)",
         first: 1,
-        columns: 12,
+        columns: 13,
         tail: "",
     };
     // SQLite never gives a number again below the one it remembers, and has one writer.
@@ -129,6 +147,7 @@ statements! { "subject":
     ];
     BY_ID = same select!("WHERE id = $1");
     BY_EARLIER = same select!("WHERE rescreens_id = $1");
+    BY_PARTICIPANT = same select!("WHERE participant_id = $1");
     BY_REFERENCE = rows Rows {
         head: select!("WHERE study_id = $1 AND reference_key IN (VALUES"),
         first: 2,
@@ -145,14 +164,15 @@ statements! { "subject":
     LATEST_OF = same select!("WHERE study_id = $1 AND person = $2 ORDER BY id DESC LIMIT 1");
     LIST = same select!("WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3");
     LIST_ON_FILE = same concat!("SELECT id, number, reference_key, site, person, enrolled_at, answers, inbox_id, audit_digest, ",
-        earlier!("NULL"), " FROM subject WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3");
+        earlier!("NULL"), ", ", participant!("NULL"), " FROM subject WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3");
     PACKED_ON_FILE = twin [
         concat!("SELECT count(*), coalesce(group_concat(line, ", packed::row!(), "), '') FROM (SELECT concat_ws(", packed::field!(),
             ", id, number, reference_key, site, person, enrolled_at, answers, coalesce(inbox_id, ''), hex(audit_digest), ",
-            earlier!("''"), ") AS line FROM subject WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3) AS page"),
+            earlier!("''"), ", ", participant!("''"), ") AS line FROM subject WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3) AS page"),
         concat!("SELECT count(*), coalesce(string_agg(line, ", packed::row!(), " ORDER BY number), '') FROM (SELECT number, concat_ws(",
             packed::field!(), ", id, number, reference_key, site, person, enrolled_at, answers, coalesce(CAST(inbox_id AS TEXT), ''), \
-            encode(audit_digest, 'hex'), coalesce(CAST(", earlier!("NULL"), " AS TEXT), '')) AS line FROM subject \
+            encode(audit_digest, 'hex'), coalesce(CAST(", earlier!("NULL"), " AS TEXT), ''), \
+            coalesce(CAST(", participant!("NULL"), " AS TEXT), '')) AS line FROM subject \
             WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3) AS page"),
     ];
     WHICH = same "SELECT study_id, number FROM subject WHERE id = $1";
@@ -181,14 +201,15 @@ fn read(mut row: Row, ring: &KeyRing) -> Result<SubjectRow, StoreError> {
         inbox_id: row.opt_int()?,
         audit_digest: row.digest()?,
         rescreens_id: row.opt_int()?,
+        participant_id: row.opt_int()?,
     })
 }
 
 /// Stores a subject and gives its number in the database.
 ///
 /// # Errors
-/// [`StoreError::Conflict`] if number or reference exist in the study, or the earlier subject was screened again already; it may
-/// come from a later call.
+/// [`StoreError::Conflict`] if number or reference exist in the study, the earlier subject was screened again already, or the
+/// participant is a subject already; it may come from a later call.
 pub async fn insert(tx: &mut Tx, new: &NewSubject<'_>) -> Result<i64, StoreError> {
     if tx.numbers.left.is_empty() {
         // Twice as many as the last time: a single enrollment leaves no gap, and a long import asks seldom.
@@ -208,7 +229,8 @@ pub async fn insert(tx: &mut Tx, new: &NewSubject<'_>) -> Result<i64, StoreError
         new.form.typed.text(),
         new.inbox_id,
         new.audit_digest,
-        new.rescreens_id
+        new.rescreens_id,
+        new.participant_id
     ];
     tx.gather(Turn::Subject, &INSERT, binds, Expect::Any).await?;
     Ok(id)
@@ -285,6 +307,14 @@ pub async fn find_by_reference<'a>(
 /// Those of the database.
 pub async fn find_rescreening<'a>(from: impl Into<Reader<'a>>, id: i64) -> Result<Option<SubjectRow>, StoreError> {
     find_by(from, &BY_EARLIER, binds![id]).await
+}
+
+/// The subject as which that participant enrolled themself.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find_by_participant<'a>(from: impl Into<Reader<'a>>, id: i64) -> Result<Option<SubjectRow>, StoreError> {
+    find_by(from, &BY_PARTICIPANT, binds![id]).await
 }
 
 /// Those of some references that are not on file.
@@ -396,6 +426,7 @@ pub async fn list_on_file<'a>(
             inbox_id: row.opt_int()?,
             audit_digest: row.digest()?,
             rescreens: row.opt_int()?,
+            participant: row.opt_int()?,
         })
     };
     let mut from = from.into();
@@ -412,9 +443,10 @@ pub async fn list_on_file<'a>(
             inbox_id: fields.opt_int()?,
             audit_digest: fields.digest()?,
             rescreens: fields.opt_int()?,
+            participant: fields.opt_int()?,
         })
     };
-    match packed::unpack(rows, 10, unpack)?.filter(|page| page.is_sorted_by(|one, next| one.number < next.number)) {
+    match packed::unpack(rows, 11, unpack)?.filter(|page| page.is_sorted_by(|one, next| one.number < next.number)) {
         Some(page) => Ok(page),
         None => from.fetch(&LIST_ON_FILE, binds![study_id, after, limit]).await?.into_iter().map(read).collect(),
     }

@@ -4,6 +4,7 @@
 //! need neither cookie nor session. Whoever types a login and a password instead has a session, in a cookie, and a guard in
 //! each form. A GET uses nothing up. Answers travel with the page until they are sent; everything works without scripts.
 
+mod enrolling;
 mod rehearsal;
 mod sign_in;
 mod visit;
@@ -44,7 +45,7 @@ use crate::workflow;
 use crate::workflow::drafts::Kept;
 use crate::workflow::respond::{self, Barred, Outcome, Submission};
 use crate::workflow::shelf::Shelf;
-use crate::workflow::{DeskAddress, Failure, Keys, Means, drafts, mend};
+use crate::workflow::{DeskAddress, Failure, Keys, Means, drafts, mend, self_enrollment};
 use visit::{Visit, head, read};
 
 /// What the pages work with.
@@ -77,6 +78,7 @@ static PAGES: LazyLock<Pages> = LazyLock::new(|| {
         ("review", include_str!("../../templates/pages/survey/review.hbs")),
         ("thanks", include_str!("../../templates/pages/survey/thanks.hbs")),
         ("barred", include_str!("../../templates/pages/survey/barred.hbs")),
+        ("refused", include_str!("../../templates/pages/survey/refused.hbs")),
         ("sign_in", include_str!("../../templates/pages/survey/sign_in.hbs")),
         ("over", include_str!("../../templates/pages/survey/over.hbs")),
     ];
@@ -168,11 +170,15 @@ impl SurveyPages {
             return Ok(None);
         }
         let uses = credential::uses(store, &credential).await?;
-        let wish = match credential.participant_id {
-            Some(id) => Language::find(&participant::load(store, id).await?.language),
+        let participant = match credential.participant_id {
+            Some(id) => Some(participant::load(store, id).await?),
             None => None,
         };
-        Ok(Some(Visit { path, guard, key, row, shelved, credential, uses, wish }))
+        let entrant = match &participant {
+            Some(whose) if shelved.study.enrolls_itself() => self_enrollment::find(store, &shelved, whose.id).await?,
+            _ => None,
+        };
+        Ok(Some(Visit { path, guard, key, row, shelved, credential, uses, participant, entrant }))
     }
 }
 
@@ -182,6 +188,7 @@ struct Wish {
     lang: Option<String>,
     receipt: Option<String>,
     mend: Option<String>,
+    enrolled: Option<String>,
 }
 
 async fn open(
@@ -287,6 +294,10 @@ impl SurveyPages {
         if let Some(barred) = visit.barred(means, false) {
             return Ok(self.barred(visit, language, barred));
         }
+        if let Some(shut) = self.shut(visit, language) {
+            return Ok(shut);
+        }
+        let news = [("enrolled", json!(enrolling::news(visit, wish.enrolled.as_deref(), language)))];
         let store = self.tools.shelf.store();
         let kept = match &visit.key {
             Some(key) => drafts::find(store, key, &visit.credential.id).await?,
@@ -294,7 +305,7 @@ impl SurveyPages {
         };
         let (blank, none) = (Posted::new(Vec::new()), Uploads::new());
         Ok(match kept {
-            Kept::Nothing => visit.form_page(means, language, (&blank, &none), 0, |filled| filled, &[]),
+            Kept::Nothing => visit.form_page(means, language, (&blank, &none), 0, |filled| filled, &news),
             Kept::OtherWay => {
                 visit.form_page(means, language, (&blank, &none), 0, |filled| filled, &[("other_way", json!(true))])
             }
@@ -328,6 +339,13 @@ impl SurveyPages {
         if let Some(barred) = visit.barred(means, mends) {
             return Ok(self.barred(visit, language, barred));
         }
+        // The form before it, sent once more; or this one, before there is anybody whom it could be asked.
+        if posted.enrolls() != visit.enrolls() {
+            return Ok(enrolling::onward(visit, language, enrolling::News::Before));
+        }
+        if let Some(shut) = self.shut(visit, language) {
+            return Ok(shut);
+        }
         let files = body::files_of(visit.desk(&self.tools), posted).await?;
         let form = read(visit, posted, &files, means);
         let filled = visit.filled(&form, posted, means, language);
@@ -350,7 +368,7 @@ impl SurveyPages {
             }
             _ => {}
         }
-        match walk::next(&filled, survey.review) {
+        match walk::next(&filled, survey.review || visit.enrolls()) {
             Next::Page { status, at, faults, more } => {
                 filled.page(&mut facts, &mark, at, &faults, more);
                 return Ok(PAGES.respond(status, language, "form", facts));
@@ -360,6 +378,9 @@ impl SurveyPages {
                 return Ok(PAGES.respond(StatusCode::OK, language, "review", facts));
             }
             Next::Send => {}
+        }
+        if visit.enrolls() {
+            return self.enroll(visit, &filled, &mark).await;
         }
         let credential = visit.credential.id;
         let submission = Submission { credential, mark, form: &form, language, channel: Channel::Web };
@@ -399,7 +420,7 @@ impl SurveyPages {
         let Some(key) = &visit.key else { return Ok(false) };
         let credential = &visit.credential.id;
         let sealed = key.seal(means.dice, credential, &posted.to_keep(visit.instrument()));
-        let of = (credential, visit.uses.len());
+        let of = drafts::Of { credential, uses: visit.uses.len(), first: visit.enrolls() };
         drafts::keep(&self.tools.shelf, &visit.shelved, means, visit.survey(), of, &sealed).await
     }
 
@@ -430,10 +451,13 @@ impl SurveyPages {
             Barred::Withdrawn => ("withdrawn", String::new()),
             Barred::TooLong => ("too_long", String::new()),
         };
+        self.told(visit, language, key, &moment)
+    }
+
+    /// A page that says one thing.
+    fn told(&self, visit: &Visit, language: Language, key: &str, at: &str) -> Response {
         let mut facts = visit.head(language);
-        if let Some(object) = facts.as_object_mut() {
-            object.insert("why".to_string(), json!(PAGES.word(language, key, &[("at", &moment)])));
-        }
+        filled::put(&mut facts, "why", json!(PAGES.word(language, key, &[("at", at)])));
         PAGES.respond(StatusCode::FORBIDDEN, language, "barred", facts)
     }
 

@@ -147,6 +147,11 @@ pub async fn accept(
             let facts = balance::facts(study, &journal, &known, request.language)?;
             asking.reply(ledger, asking.to_sender(), Facts::Balance(facts), asking.settled("reply", "balance")).await
         }
+        // Nobody of the staff could fill it in: what they can ask for is told.
+        Act::BlankForm if study.enrolls_itself() => {
+            let facts = Facts::Help(Help::new(&asking.reader()));
+            asking.reply(ledger, asking.to_sender(), facts, asking.settled("reply", "help")).await
+        }
         Act::BlankForm => {
             let phase = phase(ledger, shelved).await?;
             let facts = BlankForm::new(&asking.reader(), study.registration_instrument(), phase);
@@ -180,7 +185,7 @@ pub(super) async fn enrollment(
     if !shelved.study.registers {
         return Err(Failure::Contradiction(format!("study {} registers nobody", shelved.study.slug)));
     }
-    let application = Application { person, form, confirmed };
+    let application = Application { person, form, confirmed, participant: None };
     match apart(|| enroll::enroll(ledger, shelved, means, arrival.into(), application)).await? {
         Enrollment::Enrolled(enrolled) => enrolled_now(ledger, asking, form, &enrolled),
         Enrollment::Duplicate(enrolled) => {

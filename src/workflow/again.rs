@@ -207,7 +207,7 @@ pub(super) async fn prepare(
         None => {}
     }
     let mut at_hand = None;
-    if study.blinding == Blinding::Blinded && reasons.is_empty() {
+    if study.hands_out_kits() && reasons.is_empty() {
         let counted = AtHand::count(tx, shelved, &own.arms, recorded_at, site).await?;
         if !counted.covers_open_arms(&own.scheme, &own.arms) {
             reasons.push(Reason::NoKits);

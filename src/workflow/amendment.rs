@@ -285,6 +285,9 @@ pub fn check_promises(slug: &str, old: &Study, new: &Study) -> Result<(), Refusa
     if before.privacy != now.privacy {
         return Err(promised("the privacy of the survey"));
     }
+    if before.enrolls != now.enrolls {
+        return Err(promised("whether participants enroll themselves (enrolls)"));
+    }
     if before.access != now.access {
         return Err(promised("how somebody shows that they may answer the survey (access)"));
     }

@@ -56,6 +56,8 @@ fn survey<'a>(asking: Asking<'a>) -> Result<(&'a Survey, &'a Instrument), Failur
 fn page_only(survey: &Survey, instrument: &Instrument) -> Option<&'static str> {
     match survey.access {
         _ if !survey.privacy.names() => Some("nameless"),
+        // The form that comes before it allocates, and is shown once more before it does; what this one asks follows from it.
+        _ if survey.enrolls => Some("enrolls"),
         // A mail comes from an address; that its writer knows the password of the account nobody can tell.
         Access::Members => Some("members"),
         // A mail may bring several files, and what it brings lies in the mailbox as well.

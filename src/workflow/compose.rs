@@ -335,7 +335,9 @@ pub fn assignment(
     let number = study.subject_number(enrolled.subject.number);
     let enrollment = enrollment(shelved, enrolled, &number, &answers);
     let key = &means.keys.receipt[..];
-    let Some(allocation) = &enrolled.allocation else {
+    // Of somebody who enrolled themself and was given no kit, whoever is blinded knows that much and no more.
+    let silent = study.blinding == Blinding::Blinded && study.enrolls_itself() && enrolled.kit.is_none();
+    let Some(allocation) = enrolled.allocation.as_ref().filter(|_| !silent) else {
         let facts = RegistrationDone::new(&enrollment, key, language)
             .with_unused(form)
             .with_known(known(study, enrolled, telling, language))
@@ -446,6 +448,7 @@ fn receipt(
     let told = match (&enrolled.allocation, &enrolled.kit) {
         (None, _) => Told::Registered,
         (Some(_), Some(code)) if blinded => Told::Code(code.clone()),
+        (Some(_), None) if blinded => Told::Registered,
         (Some(given), _) => Told::Arm(given.arm.clone()),
     };
     Ok(enrollment.receipt(told, again, &means.keys.receipt[..]))

@@ -16,7 +16,6 @@ use super::{Failure, Settled, apart, confirm, kit_deed, note, rescreen, unblind}
 use crate::domain::deed::{Deed, Lack, Wanted};
 use crate::domain::language::Language;
 use crate::domain::request::Act;
-use crate::domain::study::Blinding;
 use crate::domain::text;
 use crate::letters::Facts;
 use crate::letters::facts::{DeedConfirm, DeedForm, KitRefused, NotEntitled, ReadCorrection, StatusUnknown};
@@ -68,7 +67,7 @@ pub(super) async fn deed(
     confirmed: Confirmed,
 ) -> Result<Settled, Failure> {
     let study = asking.study();
-    if wanted.deed.concerns_kits() && study.blinding != Blinding::Blinded {
+    if wanted.deed.concerns_kits() && !study.hands_out_kits() {
         return kit_deed::refuse(ledger, asking, wanted, None, KitRefused::new(wanted.deed, "none")).await;
     }
     if !wanted.deed.allowed(study, asking.person) {

@@ -5,7 +5,7 @@ use super::shelf::{Shelf, ShelvedStudy};
 use super::{Failure, Means};
 use crate::domain::draft::DraftKeys;
 use crate::domain::survey::{Mark, Privacy, Survey};
-use crate::store::{Store, StoreError, credential, draft};
+use crate::store::{Store, StoreError, credential, draft, subject};
 
 /// What was kept with a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,17 @@ pub async fn find(store: &Store, key: &DraftKeys, credential: &Mark) -> Result<K
     Ok(key.open(credential, &sealed).map_or(Kept::OtherWay, |text| Kept::Text(text, day)))
 }
 
+/// Of which form a text is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Of<'a> {
+    /// Name of the credential.
+    pub credential: &'a Mark,
+    /// How often it was used when the form was shown.
+    pub uses: usize,
+    /// Whether it is the form by which somebody enrolls themself.
+    pub first: bool,
+}
+
 /// Keeps a text in place of what was kept before; whether it was. It is not where answers were sent meanwhile: what was sent
 /// last must not be followed by what was kept before.
 ///
@@ -37,7 +48,7 @@ pub async fn keep(
     shelved: &ShelvedStudy,
     means: Means<'_>,
     survey: &Survey,
-    (credential, uses): (&Mark, usize),
+    Of { credential, uses, first }: Of<'_>,
     sealed: &[u8],
 ) -> Result<bool, Failure> {
     let day = match survey.privacy {
@@ -50,6 +61,12 @@ pub async fn keep(
     let row = credential::find(&mut *tx, credential).await?.ok_or_else(missing)?;
     if credential::uses(&mut *tx, &row).await?.len() != uses || row.state != credential::State::Active {
         return Ok(false);
+    }
+    if let (true, Some(whose)) = (shelved.study.enrolls_itself(), row.participant_id) {
+        let enrolled = subject::find_by_participant(&mut *tx, whose).await?.is_some();
+        if enrolled == first {
+            return Ok(false);
+        }
     }
     draft::put(tx, credential, sealed, &day).await?;
     ledger.commit().await?;

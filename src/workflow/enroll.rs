@@ -10,26 +10,27 @@ use chrono::NaiveDate;
 use serde_json::json;
 
 pub(super) use super::draw::Given;
-use super::draw::{Drawn, Wanted, draw, missing_levels, no_levels};
+use super::draw::{Drawn, Wanted, draw};
 pub use super::entry::{append, record_digest};
 use super::ledger::{Ledger, Page};
-use super::reference::reference_key;
+use super::obstacles::{refusals, unentitled};
 pub use super::reference::{find_known, key_of, key_of_form, possible_keys, site_of};
+use super::reference::{participant_key, reference_key};
 use super::shelf::ShelvedStudy;
 use super::stock::AtHand;
 use super::when::When;
 use super::{Arrival, Failure, Means, cohorts, compose, rescreen};
-use crate::domain::allocation::{Full, Levels, Origin, SITE, Scheme};
-use crate::domain::answer::{self, Form};
+use crate::domain::allocation::{Levels, Origin, SITE, Scheme};
+use crate::domain::answer::Form;
 use crate::domain::cohort;
 use crate::domain::kept::{KeptForm, KeptReference};
-use crate::domain::study::{Blinding, FIRST, Person, Study};
-use crate::domain::time::{Instant, Zone};
+use crate::domain::study::{FIRST, Person, Study};
+use crate::domain::time::Zone;
 use crate::letters::facts::{Links, Reason};
 use crate::store::allocation::AllocationRow;
 use crate::store::fact::FactRow;
+use crate::store::participant::ParticipantRow;
 use crate::store::randomization::RandomizationRow;
-use crate::store::study::State as StudyState;
 use crate::store::subject::{NewSubject, SubjectRow};
 use crate::store::{Reader, Tx, allocation, kit, randomization, subject};
 
@@ -243,6 +244,8 @@ pub struct Application<'a> {
     pub form: &'a Form,
     /// Whether they were asked already.
     pub confirmed: Confirmed,
+    /// The participant, where somebody enrolls themself.
+    pub participant: Option<&'a ParticipantRow>,
 }
 
 /// Which way an application came.
@@ -281,8 +284,11 @@ pub async fn enroll(
         }
         Enrollment::Refused(reasons) => {
             let site = site_of(&shelved.study, application.form);
-            let body =
+            let mut body =
                 json!({ "inbox": way.inbox_id, "reasons": refusal_keys(reasons, application.form), "site": site });
+            if let Some(participant) = application.participant {
+                body["participant"] = json!(participant.number);
+            }
             append(tx, page, means, actor, "refuse", &body).await?;
         }
         Enrollment::Enrolled(_) | Enrollment::Duplicate(_) | Enrollment::ToConfirm => {}
@@ -298,18 +304,25 @@ async fn decide(
     way: Way<'_>,
     application: Application<'_>,
 ) -> Result<Enrollment, Failure> {
-    let Application { person, form, confirmed } = application;
+    let Application { person, form, confirmed, participant } = application;
     let study = &shelved.study;
+    // Whoever is of the staff learns it before they mend a form in vain.
+    if study.enrolls_itself() && participant.is_none() {
+        return Ok(Enrollment::Refused(vec![Reason::EnrollsItself]));
+    }
     if !form.faults.is_empty() {
         return Ok(Enrollment::Refused(Vec::new()));
     }
     let site = site_of(study, form)
         .ok_or_else(|| Failure::Contradiction("a form without faults names no site".to_string()))?;
-    if let Some(reason) = unentitled(study, person, &site, way) {
-        return Ok(Enrollment::Refused(vec![reason]));
-    }
-    let key = reference_key(study, &site, form)
-        .ok_or_else(|| Failure::Contradiction("a form without faults names no subject".to_string()))?;
+    let key = match participant {
+        Some(participant) => Some(participant_key(participant.number)),
+        None => match unentitled(study, person, &site, way) {
+            Some(reason) => return Ok(Enrollment::Refused(vec![reason])),
+            None => reference_key(study, &site, form),
+        },
+    };
+    let key = key.ok_or_else(|| Failure::Contradiction("a form without faults names no subject".to_string()))?;
     let (key, again) = match Box::pin(rescreen::judge(tx, shelved.id, study, person, form)).await? {
         Err(reason) => return Ok(Enrollment::Refused(vec![reason])),
         Ok(None) => {
@@ -346,20 +359,6 @@ async fn decide(
     Ok(Enrollment::Enrolled(Box::new(enrolled)))
 }
 
-/// Why this person may not enroll at this site, if they may not.
-fn unentitled(study: &Study, person: &Person, site: &str, way: Way<'_>) -> Option<Reason> {
-    if !person.roles.iter().any(|role| role.enrolls()) {
-        return Some(Reason::NoRole);
-    }
-    if !person.acts_for(site) {
-        return Some(Reason::SiteNotTheirs(site.to_string()));
-    }
-    if study.trust.token && way.vouched != Some(site) {
-        return Some(Reason::NoToken);
-    }
-    None
-}
-
 /// As [`compare`], where the person may have been screened several times: a copy of any registration is known as what it is;
 /// other data conflict with the latest.
 async fn compare_all(tx: &mut Tx, known: SubjectRow, form: &Form) -> Result<Enrollment, Failure> {
@@ -391,87 +390,6 @@ async fn compare(tx: &mut Tx, known: SubjectRow, form: &Form) -> Result<Enrollme
         return Ok(Enrollment::Conflict { subject: Box::new(enrolled.subject), items });
     }
     Ok(Enrollment::Duplicate(Box::new(enrolled)))
-}
-
-/// Everything that speaks against enrolling a new subject now; all reasons at once, none of which tells an arm. If nothing
-/// does: the kits at hand, in a blinded study. Criteria and opening days are judged at `means.now`, cohorts as they are recorded.
-pub(super) async fn refusals(
-    tx: &mut Tx,
-    page: &Page,
-    shelved: &ShelvedStudy,
-    means: Means<'_>,
-    recorded_at: Instant,
-    site: &str,
-    form: &Form,
-) -> Result<Result<Option<AtHand>, Vec<Reason>>, Failure> {
-    let study = &shelved.study;
-    match page.row.state {
-        StudyState::Closed => return Ok(Err(vec![Reason::Closed])),
-        _ if page.row.enrollment_ended_at.is_some() => return Ok(Err(vec![Reason::EnrollmentEnded])),
-        StudyState::Paused => return Ok(Err(vec![Reason::Paused])),
-        StudyState::Open => {}
-    }
-    let mut reasons = Vec::new();
-    let mut at_hand = None;
-    let unmet = answer::unmet(study, form, means.now.day_in(study.zone))
-        .map_err(|error| Failure::Contradiction(format!("a criterion cannot be evaluated: {error}")))?;
-    if !unmet.is_empty() {
-        reasons.push(Reason::NotEligible(unmet.iter().map(|criterion| criterion.id.clone()).collect()));
-    }
-    let today = means.now.day_in(study.zone);
-    let own = study.find_site(site);
-    match own.and_then(|site| site.opens) {
-        Some(opens) if today < opens => reasons.push(Reason::SiteNotOpen(opens)),
-        _ => {}
-    }
-    match own.and_then(|site| site.closes) {
-        Some(closes) if today > closes => reasons.push(Reason::SiteClosed(closes)),
-        _ => {}
-    }
-    let members = cohort::members(study, &form.canonical(), recorded_at.day_in(study.zone));
-    let taken = study.cohorts.iter().zip(&page.cohorts).zip(members);
-    let full = taken.filter(|((cohort, count), member)| *member && **count >= u64::from(cohort.cap));
-    let full: Vec<String> = full.map(|((cohort, _), _)| cohort.id.clone()).collect();
-    if !full.is_empty() {
-        reasons.push(Reason::CohortFull(full));
-    }
-    let site_cap = own.and_then(|site| site.cap);
-    match (&study.scheme, page.states.get(FIRST)) {
-        (Some(scheme), Some(state)) => {
-            let levels = levels_of(study, scheme, site, form);
-            let lacking = missing_levels(study, scheme, &levels, FIRST, &|id| form.answers.contains_key(id));
-            if !lacking.is_empty() {
-                reasons.extend(lacking);
-                return Ok(Err(reasons));
-            }
-            match state.find_full(scheme, &study.caps, site_cap, &levels).map_err(no_levels)? {
-                Some(Full::Arm) if study.blinding == Blinding::Open => reasons.push(Reason::ArmFull),
-                Some(Full::Total | Full::Arm) => reasons.push(Reason::StudyFull),
-                Some(Full::Site) => reasons.push(Reason::SiteFull),
-                Some(Full::List) if scheme.strata().is_empty() => reasons.push(Reason::StudyFull),
-                Some(Full::Stratum | Full::List) => reasons.push(Reason::StratumFull),
-                None => {}
-            }
-            if study.blinding == Blinding::Blinded && reasons.is_empty() {
-                let counted = AtHand::count(tx, shelved, &study.arms, means.now, site).await?;
-                if !counted.covers_open_arms(scheme, &study.arms) {
-                    reasons.push(Reason::NoKits);
-                }
-                at_hand = Some(counted);
-            }
-        }
-        // A registry has no allocation state: subjects are counted in the store.
-        _ => {
-            if study.caps.total.is_some_and(|cap| page.row.subjects >= i64::from(cap)) {
-                reasons.push(Reason::StudyFull);
-            } else if let Some(cap) = site_cap
-                && subject::count_at_site(&mut *tx, shelved.id, site).await? >= i64::from(cap)
-            {
-                reasons.push(Reason::SiteFull);
-            }
-        }
-    }
-    Ok(if reasons.is_empty() { Ok(at_hand) } else { Err(reasons) })
 }
 
 /// The levels an allocation looks at: the site, and the canonical answers of the factors' and strata's items.
@@ -514,7 +432,7 @@ pub(super) async fn record(
     application: Application<'_>,
     place: Place<'_>,
 ) -> Result<Enrolled, Failure> {
-    let Application { person, form, .. } = application;
+    let Application { person, form, participant, .. } = application;
     let number = page.row.subjects + 1;
     let rules = shelved.study.find_rules(FIRST);
     let drawn = match rules {
@@ -537,9 +455,12 @@ pub(super) async fn record(
         "bundle": shelved.version,
         "allocation": drawn.as_ref().map(Drawn::told),
     });
-    if study.names_personally() {
+    if study.names_personally() || participant.is_some() {
         // It does not follow from what the entry shows of the answers.
         body["reference"] = json!(reference.text());
+    }
+    if let Some(participant) = participant {
+        body["participant"] = json!(participant.number);
     }
     if let Some(earlier) = &place.again {
         body["rescreens"] = json!(earlier.number);
@@ -563,6 +484,7 @@ pub(super) async fn record(
         inbox_id,
         audit_digest: &digest,
         rescreens_id: place.again.as_ref().map(|earlier| earlier.id),
+        participant_id: participant.map(|participant| participant.id),
     };
     let id = subject::insert(tx, &new).await?;
     let kit = drawn.as_ref().and_then(|drawn| drawn.kit().cloned());
@@ -591,6 +513,7 @@ pub(super) async fn record(
         inbox_id,
         audit_digest: digest,
         rescreens_id: place.again.as_ref().map(|earlier| earlier.id),
+        participant_id: participant.map(|participant| participant.id),
     };
     let links = Links { rescreens: place.again.map(|earlier| earlier.number), rescreened_as: None };
     Ok(Enrolled { links, ..Enrolled::new(subject, allocation) })

@@ -19,7 +19,7 @@ use super::Failure;
 use super::shelf::{self, ShelvedStudy};
 use crate::domain::instrument::{Choices, Instrument, Item, ItemKind};
 use crate::domain::language::Language;
-use crate::domain::study::{Blinding, FIRST, Study};
+use crate::domain::study::{FIRST, Study};
 use crate::domain::survey::Privacy;
 use crate::store::{Store, bundle, study};
 
@@ -121,7 +121,7 @@ pub async fn tables(store: &Store, shelved: &ShelvedStudy, wish: Wish) -> Result
         let instruments = versions.iter().rev().filter_map(|version| version.find_instrument(instrument));
         columns_of(instruments, wish)
     };
-    let blinded = own.blinding == Blinding::Blinded;
+    let kits = own.hands_out_kits();
     let mut tables = Vec::new();
     let mut add = |id: &str, source: Source, columns: Vec<Column>| {
         tables.push(Table { id: id.to_string(), source, columns: unique(columns) });
@@ -129,11 +129,12 @@ pub async fn tables(store: &Store, shelved: &ShelvedStudy, wish: Wish) -> Result
     if own.registers {
         let mut columns = vec![Column::own("subject", Kind::Text)];
         columns.extend((!wish.deidentified).then(|| Column::own("person", Kind::Text)));
+        columns.extend(own.enrolls_itself().then(|| Column::own("participant", Kind::Number)));
         columns.extend([Column::own("site", Kind::Text), Column::own("enrolled_at", Kind::Moment)]);
         columns.extend(rescreens(&versions).then(|| Column::own("rescreens", Kind::Text)));
         let allocates = own.allocations().next().is_some();
         columns.extend((wish.arms && allocates).then(|| Column::own("arm", Kind::Text)));
-        columns.extend(blinded.then(|| Column::own("kit", Kind::Text)));
+        columns.extend(kits.then(|| Column::own("kit", Kind::Text)));
         columns.extend(items(&own.registration.instrument).into_iter().filter(|column| {
             // The site has a column already, and who the subject is at its site identifies somebody.
             let id = column.item().map(|item| item.id.as_str());
@@ -150,7 +151,7 @@ pub async fn tables(store: &Store, shelved: &ShelvedStudy, wish: Wish) -> Result
                 Column::own("origin", Kind::Text),
             ];
             columns.extend(wish.arms.then(|| Column::own("arm", Kind::Text)));
-            columns.extend(blinded.then(|| Column::own("kit", Kind::Text)));
+            columns.extend(kits.then(|| Column::own("kit", Kind::Text)));
             let mut forms: Vec<&str> = Vec::new();
             for further in versions.iter().rev().flat_map(|version| &version.randomizations) {
                 if further.id != FIRST && !forms.contains(&further.instrument.as_str()) {
@@ -217,6 +218,11 @@ pub async fn tables(store: &Store, shelved: &ShelvedStudy, wish: Wish) -> Result
         }
         let mut columns = vec![Column::own("response", Kind::Text)];
         if named {
+            // Whoever enrolled themself is a subject, and their answers are known by its number as well.
+            if own.enrolls_itself() {
+                columns.push(Column::own("subject", Kind::Text));
+                columns.extend((wish.arms && own.scheme.is_some()).then(|| Column::own("arm", Kind::Text)));
+            }
             columns.extend([
                 Column::own("participant", Kind::Number),
                 Column::own("occasion", Kind::Number),

@@ -13,6 +13,7 @@ use crate::domain::allocation::{Counts, Levels};
 use crate::domain::fact::FactKind;
 use crate::domain::kept::{Column, Kept, Place};
 use crate::store::fact::{self, FactRow};
+use crate::store::participant;
 use crate::store::subject::SubjectRow;
 
 /// A fact to be recorded.
@@ -127,5 +128,11 @@ pub async fn record(
         }
     }
     fact::insert(tx, &row, &changes).await?;
+    // Whoever withdraws a subject that enrolled itself withdraws the participant, who is asked no more.
+    if let (FactKind::Withdrawn, None, Some(participant)) =
+        (new.kind, new.randomization, new.enrolled.subject.participant_id)
+    {
+        participant::withdraw(tx, participant).await?;
+    }
     Ok(row)
 }

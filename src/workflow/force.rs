@@ -16,7 +16,7 @@ use super::ledger::Ledger;
 use super::shelf::{Shelf, ShelvedStudy};
 use super::stock::AtHand;
 use super::when::When;
-use super::{Failure, Means, reference, rescreen};
+use super::{Failure, Means, obstacles, reference, rescreen};
 use crate::domain::answer::Form;
 use crate::domain::instrument::Instrument;
 use crate::domain::language::Language;
@@ -114,13 +114,13 @@ pub async fn force(
     };
     // What had to hold then is judged by the day on which it happened.
     let then = Means { now: order.happened_at, ..means };
-    let at_hand = match enroll::refusals(tx, page, shelved, then, means.now, &site, order.form).await? {
+    let at_hand = match obstacles::refusals(tx, page, shelved, then, means.now, &site, order.form).await? {
         Ok(at_hand) => at_hand,
         Err(reasons) => return Err(Refusal::NotEnrolled(in_words(study, &reasons)).into()),
     };
     let kit = kit_of(tx, shelved, &order, at_hand.as_ref(), &site).await?;
     let given = Given { arm: order.arm, kit, actor: order.actor, told };
-    let application = Application { person, form: order.form, confirmed: Confirmed::ByReply };
+    let application = Application { person, form: order.form, confirmed: Confirmed::ByReply, participant: None };
     let place = Place { site, key, at_hand, given: Some(given), again };
     let enrolled = enroll::record(tx, page, shelved, means, None, application, place).await?;
     let enrolled = Enrolled { allocated: Some(When::Moment(order.happened_at)), ..enrolled };

@@ -133,6 +133,10 @@ pub fn fit(
     now: Instant,
 ) -> Result<History, Vec<Misfit>> {
     let study = &shelved.study;
+    if study.enrolls_itself() {
+        let wrong = "participants of the study enroll themselves (enrolls in study.toml), and nobody does it for them";
+        return Err(vec![Misfit { line: 1, wrong: wrong.to_owned() }]);
+    }
     let kits: BTreeMap<&str, &KitRow> = kits.iter().map(|kit| (kit.code.as_str(), kit)).collect();
     let mut placing = Placing::new(scheme);
     let mut misfits = Vec::new();

@@ -43,7 +43,7 @@ pub struct Order<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// Kits are for blinded studies.
-    #[error("study {0} hands out no kits: it is not blinded (blinding in study.toml)")]
+    #[error("study {0} hands out no kits: it is not blinded, or participants enroll themselves and it lists none")]
     NoKits(String),
     /// What only a study that goes on hands out.
     #[error("study {0} is closed: it hands out no kits any more; those there are can still be accounted for")]
@@ -186,7 +186,7 @@ pub struct Replaced {
 }
 
 pub(super) fn check(shelved: &ShelvedStudy, order: Order<'_>) -> Result<(), Refusal> {
-    if shelved.study.blinding != Blinding::Blinded {
+    if !shelved.study.hands_out_kits() {
         return Err(Refusal::NoKits(shelved.study.slug.clone()));
     }
     if shelved.stage == Stage::Production && order.reason.trim().is_empty() {

@@ -7,6 +7,7 @@ use super::ledger::Ledger;
 use super::respond::{self, Outcome, Standing, Submission, barred_by};
 use super::shelf::{Shelf, ShelvedStudy};
 use super::{Failure, Means, uploads};
+use crate::domain::study::PARTICIPANT;
 use crate::domain::survey::{Mark, Responses, Survey};
 use crate::store::credential::CredentialRow;
 use crate::store::response::{self, ResponseRow};
@@ -94,7 +95,7 @@ pub(super) async fn mend_in(
         "bundle": shelved.version,
         "answers": record_digest(kept.answers.text()),
     });
-    let audit_digest = append(tx, page, means, "participant", "mend-response", &body).await?;
+    let audit_digest = append(tx, page, means, PARTICIPANT, "mend-response", &body).await?;
     response::supersede(tx, &before.id).await?;
     let row = ResponseRow {
         id,

@@ -4,7 +4,7 @@ use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
 use super::{Failure, rescreen};
 use crate::domain::answer::Form;
-use crate::domain::study::{Person, Study, UniqueWithin};
+use crate::domain::study::{PARTICIPANT, Person, Study, UniqueWithin};
 use crate::domain::text;
 use crate::store::subject::{self, SubjectRow};
 
@@ -19,6 +19,12 @@ pub fn site_of(study: &Study, form: &Form) -> Option<String> {
 /// The business key of a form's subject: folded, so that `a-0031` and `Ａ－００３１` are one subject.
 pub(super) fn reference_key(study: &Study, site: &str, form: &Form) -> Option<String> {
     Some(key_of(study, site, &form.value(&study.registration.subject_item)?))
+}
+
+/// The business key of a participant who enrolls themself: of nothing that they type, so that there is one subject of each,
+/// whatever is typed. Where somebody of the staff enrolls there are none such.
+pub(super) fn participant_key(number: i64) -> String {
+    format!("{PARTICIPANT}/{number}")
 }
 
 /// The business key of the subject that a site calls so.

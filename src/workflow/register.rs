@@ -57,7 +57,7 @@ pub async fn register(
     }
     let site = enroll::site_of(study, form);
     let way = Way { inbox_id: None, vouched: site.as_deref() };
-    let application = Application { person, form, confirmed: Confirmed::ByReply };
+    let application = Application { person, form, confirmed: Confirmed::ByReply, participant: None };
     let mut ledger = Ledger::begin(shelf).await?;
     let enrollment = Box::pin(enroll::enroll(&mut ledger, shelved, means, way, application)).await?;
     let registered = match enrollment {

@@ -14,13 +14,14 @@ use crate::domain::credential::Unfit;
 use crate::domain::kept::KeptForm;
 use crate::domain::language::Language;
 use crate::domain::seal;
+use crate::domain::study::PARTICIPANT;
 use crate::domain::survey::{Mark, Privacy, Responses, Shut, Survey};
 use crate::domain::token::LETTERS;
 use crate::store::credential::{self, AnsweredRow, CredentialRow, State};
 use crate::store::participant;
 use crate::store::response::{self, Channel, ResponseRow};
 use crate::store::study::State as StudyState;
-use crate::store::{StoreError, Tx, draft};
+use crate::store::{StoreError, Tx, draft, subject};
 
 /// A filled-in form on its way.
 #[derive(Clone, Copy, Debug)]
@@ -229,7 +230,14 @@ async fn record(
 ) -> Result<(), Failure> {
     let (id, form) = (Mark::new(means.dice), submission.form);
     let kept = kept(tx, shelved, &survey.instrument, &id, form)?;
-    let body = json!({
+    let subject = match participant_id {
+        Some(participant) if survey.enrolls => subject::find_by_participant(&mut *tx, participant).await?,
+        _ => None,
+    };
+    if survey.enrolls && subject.is_none() {
+        return Err(Failure::Contradiction("somebody answers who has not enrolled themself".to_string()));
+    }
+    let mut body = json!({
         "response": id.text(),
         "participant": participant_id,
         "instrument": survey.instrument,
@@ -237,14 +245,17 @@ async fn record(
         "bundle": shelved.version,
         "answers": super::enroll::record_digest(kept.answers.text()),
     });
-    let audit_digest = append(tx, page, means, "participant", "respond", &body).await?;
+    if let Some(subject) = &subject {
+        body["subject"] = json!(subject.number);
+    }
+    let audit_digest = append(tx, page, means, PARTICIPANT, "respond", &body).await?;
     let row = ResponseRow {
         id,
         study_id: shelved.id,
         instrument: survey.instrument.clone(),
         bundle_version: shelved.version,
         participant_id,
-        subject_id: None,
+        subject_id: subject.map(|subject| subject.id),
         event: String::new(),
         occasion,
         person: String::new(),

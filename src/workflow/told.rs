@@ -67,6 +67,8 @@ whats! {
     Site = "site",
     /// The earlier subject that is screened again as this one.
     Rescreens = "rescreens",
+    /// The participant who enrolled themself as this one.
+    Participant = "participant",
     /// Who enrolled it.
     Person = "person",
     /// When it was enrolled.
@@ -132,9 +134,11 @@ struct Enrollment<'a> {
     person: Option<String>,
     /// Number of the earlier subject that is screened again.
     rescreens: Option<i64>,
+    /// Number of the participant who enrolled themself.
+    participant: Option<i64>,
     inbox: Option<i64>,
     answers: Texts<'a>,
-    /// The subject's key, where it does not follow from the answers because its reference is sealed.
+    /// The subject's key, where it does not follow from the answers: its reference is sealed, or it is the participant.
     #[serde(borrow)]
     reference: Option<Cow<'a, str>>,
     bundle: i64,
@@ -514,6 +518,7 @@ fn subject_differs(study: &Study, entry: &Unlinked, told: &Enrollment<'_>, row: 
     [
         (What::Answers, told.answers.is(&row.answers)),
         (What::Site, row.site == told.site),
+        (What::Participant, row.participant == told.participant),
         (What::Person, row.person == *told.person.as_ref().unwrap_or(&entry.actor)),
         (What::EnrolledAt, row.enrolled_at == entry.at),
         (What::Mail, row.inbox_id == told.inbox),

@@ -7,7 +7,7 @@ use super::ledger::Ledger;
 use super::{Failure, Settled, accounts, compose, credentials, group};
 use crate::domain::language::Text;
 use crate::domain::request::Act;
-use crate::domain::study::{Person, Study};
+use crate::domain::study::{PARTICIPANT, Person, Study};
 use crate::domain::survey::{Access, Privacy};
 use crate::domain::text;
 use crate::letters::Facts;
@@ -76,7 +76,7 @@ pub(super) async fn link(ledger: &mut Ledger<'_>, asking: Asking<'_>) -> Result<
     let known = participant::list_by_address(&mut *tx, shelved.id, arrival.sender).await?;
     let mut letters = Vec::new();
     for one in known.iter().take(limits::PARTICIPANTS_OF_AN_ADDRESS) {
-        if let Some(issued) = credentials::renew(tx, page, shelved, means, "participant", one).await? {
+        if let Some(issued) = credentials::renew(tx, page, shelved, means, PARTICIPANT, one).await? {
             letters.push(credentials::invite(tx, shelved, means, &issued).await?);
         }
     }

@@ -85,6 +85,7 @@ fn new_subject(study_id: i64, number: i64, reference: &str) -> NewSubject<'stati
         inbox_id: None,
         audit_digest: &[3; 32],
         rescreens_id: None,
+        participant_id: None,
     }
 }
 

@@ -27,6 +27,7 @@ mod randomized_facts;
 mod randomizing;
 mod rescreening;
 mod second_factor;
+mod self_enrolling;
 mod session_over;
 mod study_life;
 mod survey;

@@ -64,7 +64,12 @@ mod loading {
 
     #[test]
     fn samples_load_without_a_warning() {
-        for bundle in samples::all().iter().chain([&samples::template(), &samples::cygnus(), &samples::members()]) {
+        for bundle in samples::all().iter().chain([
+            &samples::template(),
+            &samples::cygnus(),
+            &samples::members(),
+            &samples::somnus(),
+        ]) {
             load(bundle);
         }
         let aurora = load(&samples::aurora());

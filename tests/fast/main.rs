@@ -16,5 +16,6 @@ mod pages;
 mod questionnaire;
 mod randomization;
 mod reading;
+mod self_enrolling;
 mod sheet;
 mod verifier;

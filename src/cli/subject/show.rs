@@ -18,7 +18,7 @@ use crate::letters::facts::Shown;
 use crate::store::allocation::AllocationRow;
 use crate::store::fact::FactRow;
 use crate::store::response::ResponseRow;
-use crate::store::subject;
+use crate::store::{participant, subject};
 use crate::workflow::command;
 use crate::workflow::correction;
 use crate::workflow::enroll::Further;
@@ -37,6 +37,8 @@ struct View<'a> {
     /// Numbers of the person's earlier and later screening.
     earlier: Option<String>,
     later: Option<String>,
+    /// Number of the participant who enrolled themself.
+    participant: Option<i64>,
 }
 
 pub(super) fn show(
@@ -62,8 +64,12 @@ pub(super) fn show(
     };
     let later = opened.runtime.block_on(subject::find_rescreening(&opened.store, row.id))?;
     let [earlier, later] = [earlier, later].map(|other| other.map(|other| study.subject_number(other.number)));
+    let participant = match row.participant_id {
+        Some(id) => Some(opened.runtime.block_on(participant::load(&opened.store, id))?.number),
+        None => None,
+    };
     let language = language.unwrap_or(study.languages[0]);
-    let view = View { study, language, chart, earlier, later };
+    let view = View { study, language, chart, earlier, later, participant };
     if output.json {
         println!("{}", view.to_json()?);
     } else {
@@ -93,7 +99,7 @@ impl View<'_> {
         });
         Ok(json!({
             "subject": study.subject_number(subject.number), "site": subject.site, "person": subject.person,
-            "enrolled_at": subject.enrolled_at.local(study.zone),
+            "participant": self.participant, "enrolled_at": subject.enrolled_at.local(study.zone),
             "answers": plain(study.registration_instrument(), enrolled.answers()?),
             "arm": first.and_then(|given| self.arm(given)), "kit": first.and_then(|given| given.kit.as_ref()), "kit_now": enrolled.kit,
             "origin": first.map(|given| given.origin.key()), "allocated_at": self.allocated(),
@@ -115,6 +121,9 @@ impl View<'_> {
             "enrolled",
             &format!("{} by {}", subject.enrolled_at.local(study.zone), self.person(&subject.person)),
         );
+        if let Some(participant) = self.participant {
+            page.line("participant", &participant.to_string());
+        }
         if let Some(earlier) = &self.earlier {
             page.line("rescreens", earlier);
         }
@@ -253,7 +262,8 @@ impl View<'_> {
     /// The forms of events that count, each with its instrument, in the order of the study.
     fn entries(&self) -> impl Iterator<Item = (&ResponseRow, &Instrument)> {
         let of_event = |event: &str| self.study.events.iter().position(|own| own.id == event);
-        let mut rows: Vec<&ResponseRow> = self.chart.responses.iter().filter(|row| row.current).collect();
+        let mut rows: Vec<&ResponseRow> =
+            self.chart.responses.iter().filter(|row| row.current && !row.event.is_empty()).collect();
         rows.sort_by_key(|row| (of_event(&row.event), row.occasion));
         rows.into_iter().filter_map(|row| Some((row, self.study.find_instrument(&row.instrument)?)))
     }

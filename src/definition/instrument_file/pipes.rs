@@ -2,10 +2,10 @@
 
 use super::InstrumentFile;
 use crate::definition::document::{Report, nearest};
-use crate::domain::instrument::{ItemKind, pipe};
+use crate::domain::instrument::{Item, ItemKind, pipe};
 
-/// Reports what cannot be filled in where it is named.
-pub(super) fn check(read: &InstrumentFile, report: &Report) {
+/// Reports what cannot be filled in where it is named. What stands `beside` is known from the first page on.
+pub(in crate::definition) fn check(read: &InstrumentFile, beside: &[Item], report: &Report) {
     let items = &read.instrument.items;
     let (mut page_of, mut page) = (Vec::with_capacity(items.len()), 0);
     for (at, item) in items.iter().enumerate() {
@@ -24,7 +24,14 @@ pub(super) fn check(read: &InstrumentFile, report: &Report) {
             let wrong = |wrong: String, right: String| {
                 report.at(&read.file, Some(place.line), format!("{}.{key}", place.key), wrong, right);
             };
+            let carried = beside.iter().find(|known| known.id == name);
+            if let Some(fault) = carried.and_then(unfit) {
+                wrong(fault.0, fault.1);
+            }
             let Some(named) = items.iter().position(|other| other.id == name) else {
+                if carried.is_some() {
+                    continue;
+                }
                 let ids: Vec<&str> = items.iter().take(at).map(|item| item.id.as_str()).collect();
                 let right = nearest(name, &ids).map_or_else(
                     || "write the id of an item that is asked on an earlier page".to_string(),
@@ -33,23 +40,30 @@ pub(super) fn check(read: &InstrumentFile, report: &Report) {
                 wrong(format!("{{{{{name}}}}} is no item"), right);
                 continue;
             };
-            let kind = &items[named].kind;
             if named >= at || page_of[named] >= page_of[at] {
                 wrong(
                     format!("the answer of `{name}` is not known yet where {{{{{name}}}}} stands"),
                     "ask it on an earlier page (a heading with page = true begins the next one)".to_string(),
                 );
-            } else if matches!(kind, ItemKind::Note | ItemKind::File(_) | ItemKind::Heading) {
-                wrong(
-                    format!("`{name}` has no answer of one line"),
-                    "name an item of another kind, such as \"text\", \"choice\" or \"scale\"".to_string(),
-                );
-            } else if items[named].personal {
-                wrong(
-                    format!("`{name}` is personal, and labels stand in letters and exports, too"),
-                    "name an item that is not personal".to_string(),
-                );
+            } else if let Some((fault, right)) = unfit(&items[named]) {
+                wrong(fault, right);
             }
         }
     }
+}
+
+/// Why the answer to an item cannot stand in a text, and what would be right.
+fn unfit(item: &Item) -> Option<(String, String)> {
+    if matches!(item.kind, ItemKind::Note | ItemKind::File(_) | ItemKind::Heading) {
+        return Some((
+            format!("`{}` has no answer of one line", item.id),
+            "name an item of another kind, such as \"text\", \"choice\" or \"scale\"".to_string(),
+        ));
+    }
+    item.personal.then(|| {
+        (
+            format!("`{}` is personal, and labels stand in letters and exports, too", item.id),
+            "name an item that is not personal".to_string(),
+        )
+    })
 }

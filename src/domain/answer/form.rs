@@ -24,18 +24,39 @@ const CONFLICT_MARK: &str = " / ";
 /// Never fails: what cannot be read is a fault of the form, and so is what does not go with other answers; that is told of last. Keys that match no item are kept in [`Form::unknown`], as are
 /// answers to items that are not asked (their `when` is false).
 pub fn read_form(study: &Study, instrument: &Instrument, lines: &[Line], today: NaiveDate) -> Form {
-    read(study, instrument, lines, None, today)
+    read(study, instrument, lines, None, &Known::new(), today)
 }
+
+/// What is known of a person before a form is filled in, by the names that its rules may use beside its items; none of what is blank.
+pub type Known = BTreeMap<String, Option<Value>>;
 
 /// The files that came with a page, by item, or what is wrong with what was sent for one and how that was called.
 pub type Uploads = BTreeMap<String, Result<FileAnswer, (FaultCode, String)>>;
 
 /// Reads a page as [`read_form`] does, and the files that came with it: only there a file is asked for.
 pub fn read_page(study: &Study, instrument: &Instrument, lines: &[Line], files: &Uploads, today: NaiveDate) -> Form {
-    read(study, instrument, lines, Some(files), today)
+    read(study, instrument, lines, Some(files), &Known::new(), today)
 }
 
-fn read(study: &Study, instrument: &Instrument, lines: &[Line], files: Option<&Uploads>, today: NaiveDate) -> Form {
+/// Reads a page as [`read_page`] does, of somebody of whom something is known.
+pub fn read_knowing(
+    study: &Study,
+    instrument: &Instrument,
+    (lines, files): (&[Line], &Uploads),
+    known: &Known,
+    today: NaiveDate,
+) -> Form {
+    read(study, instrument, lines, Some(files), known, today)
+}
+
+fn read(
+    study: &Study,
+    instrument: &Instrument,
+    lines: &[Line],
+    files: Option<&Uploads>,
+    known: &Known,
+    today: NaiveDate,
+) -> Form {
     let mut form = Form::default();
     if lines.is_empty() && files.is_none() {
         form.faults.push(Fault {
@@ -48,14 +69,14 @@ fn read(study: &Study, instrument: &Instrument, lines: &[Line], files: Option<&U
     }
     let (typed, unknown) = sort(instrument, lines);
     form.unknown = unknown;
-    let mut reader = Reader {
-        study,
-        today,
-        files,
-        scope: Scope::blank(instrument.items.iter().map(|item| item.id.as_str()), today),
-        unsure: BTreeSet::new(),
-        form,
-    };
+    let own = instrument.items.iter().map(|item| item.id.as_str());
+    let mut scope = Scope::blank(own.chain(known.keys().map(String::as_str)), today);
+    for (name, value) in known {
+        if let Some(value) = value {
+            scope.set(name, value);
+        }
+    }
+    let mut reader = Reader { study, today, files, scope, unsure: BTreeSet::new(), form };
     for item in &instrument.items {
         let own = typed.get(item.id.as_str()).map_or(&[][..], Vec::as_slice);
         match meant(item, own, &typed) {

@@ -62,6 +62,8 @@ pub enum Reason {
     SiteNotTheirs(String),
     /// The sender has no role that enrolls.
     NoRole,
+    /// Participants of the study enroll themselves; nobody does it for them.
+    EnrollsItself,
     /// The study wants the site's token in the address, and it was not there.
     NoToken,
     /// The condition of the randomization of that id does not hold.
@@ -115,6 +117,7 @@ impl Reason {
             Reason::RescreeningTaken(_) => "rescreening-taken",
             Reason::SiteNotTheirs(_) => "site-not-theirs",
             Reason::NoRole => "no-role",
+            Reason::EnrollsItself => "enrolls-itself",
             Reason::NoToken => "no-token",
             Reason::Condition(_) => "condition",
             Reason::SubjectOut(FactKind::Withdrawn) => "subject-withdrawn",
@@ -148,6 +151,7 @@ impl Reason {
                 | Reason::SiteClosed(_)
                 | Reason::RescreeningSpent(_)
                 | Reason::NoRole
+                | Reason::EnrollsItself
                 | Reason::SubjectOut(_)
                 | Reason::DataMissing(_)
                 | Reason::NotPlanned
@@ -494,9 +498,9 @@ impl Help {
         let allowed = |deed: Deed| deed.allowed(study, person);
         Help {
             confirm: study.trust.confirm,
-            enrolls: study.registers && person.roles.iter().any(|role| role.enrolls()),
+            enrolls: study.registers && !study.enrolls_itself() && person.roles.iter().any(|role| role.enrolls()),
             unblinds: blinded && allowed(Deed::Unblind),
-            kits: blinded && allowed(Deed::ReplaceKit),
+            kits: study.hands_out_kits() && allowed(Deed::ReplaceKit),
             balance: may_know_balance(study, person),
             randomizations: match enters {
                 true => study.randomizations.iter().map(|own| RandomizationName::new(own, reader.language)).collect(),

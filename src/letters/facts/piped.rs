@@ -6,9 +6,10 @@ use super::form::shown_value;
 use super::short;
 use crate::domain::instrument::{Choices, Instrument, Item, ItemKind, pipe};
 use crate::domain::language::Language;
-use crate::domain::study::Study;
+use crate::domain::study::{ARM, Study};
 
-/// A label or a help text with the answers that stand in it, in words, from canonical values by item id.
+/// A label or a help text with the answers that stand in it, in words, from canonical values by item id. Those of a person who enrolled
+/// themself before may be among them, and their arm where it is no secret.
 pub fn piped(
     study: &Study,
     instrument: &Instrument,
@@ -17,7 +18,13 @@ pub fn piped(
     language: Language,
 ) -> String {
     pipe::fill(text, |name| {
-        let answer = instrument.find(name).and_then(|item| Some(in_words(study, item, canonical.get(name)?, language)));
+        let answer = canonical.get(name).and_then(|value| {
+            let arm = || study.find_arm(value).filter(|_| name == ARM);
+            match instrument.find(name).or_else(|| study.carried_item(instrument, name)) {
+                Some(item) => Some(in_words(study, item, value, language)),
+                None => arm().map(|arm| short(arm.name.in_language(language))),
+            }
+        });
         answer.unwrap_or_else(|| pipe::BLANK.to_string())
     })
 }

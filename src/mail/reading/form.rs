@@ -41,6 +41,12 @@ pub(super) fn fill(
     Ok(form)
 }
 
+/// Whether somebody filled in the form by which participants of the study enroll themselves.
+pub(super) fn enrolls(world: &World<'_>, study: &Study, content: &Content) -> bool {
+    let filled = || fill(world, study, study.registration_instrument(), content);
+    study.enrolls_itself() && filled().is_ok_and(|form| !form.typed.is_empty())
+}
+
 pub(super) fn fill_text(study: &Study, instrument: &Instrument, text: &str, today: NaiveDate) -> Result<Form, Reason> {
     let keys = answer::keys(instrument);
     let known = |key: &str| {

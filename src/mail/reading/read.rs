@@ -366,6 +366,10 @@ fn visitor(
         Err(reason) => return Some(reading.clone().hold([reason])),
     };
     match &reading.sub_address {
+        // It is answered that both forms are filled in on the page.
+        _ if form.typed.is_empty() && form::enrolls(world, study, content) => {
+            requested(Disposition::ReplyError, Act::SurveyForm)
+        }
         _ if !form.typed.is_empty() => {
             if vetoed(instrument, subject, content) {
                 return Some(reading.clone().hold([Reason::OtherRequest]));

@@ -20,7 +20,7 @@ use crate::limits;
 use crate::store::StoreError;
 use crate::store::subject::SubjectRow;
 use crate::web::caller::Call;
-use crate::web::questionnaire::filled::Filled;
+use crate::web::questionnaire::filled::{Filled, NOTHING};
 use crate::web::questionnaire::posted::{Posted, Step};
 use crate::web::questionnaire::walk::Next;
 use crate::workflow::Failure;
@@ -68,6 +68,7 @@ impl Task<'_> {
             mends: false,
             files: self.event.is_some(),
             person: &self.room.person,
+            told: &NOTHING,
         }
     }
 

@@ -71,7 +71,11 @@ impl CasePages {
         due.truncate(limits::DUE_SHOWN);
         put(&mut facts, "due", json!(due));
         put(&mut facts, "events", json!(!room.study().events.is_empty()));
-        put(&mut facts, "register", json!(room.may_enter().then(|| room.here("/new"))));
+        put(
+            &mut facts,
+            "register",
+            json!((room.may_enter() && !room.study().enrolls_itself()).then(|| room.here("/new"))),
+        );
         put(&mut facts, "find", json!(wish.find.as_deref().unwrap_or_default()));
         put(&mut facts, "missed", json!(missed));
         Ok(room.respond(StatusCode::OK, "list", facts))

@@ -43,6 +43,9 @@ pub(super) async fn show_registration(
 ) -> Response {
     let shown = async {
         let room = admitted!(look_with(&pages, &slug, &wish, &call).await?);
+        if room.study().enrolls_itself() {
+            return Ok(room.told(StatusCode::FORBIDDEN, "enrolls_itself"));
+        }
         let task = registration(&room, pages.means().now);
         let blank = Posted::new(own_site(&room));
         let form = answer::read_form(room.study(), task.instrument, &blank.lines(task.instrument), today(&task));
@@ -72,6 +75,9 @@ pub(super) async fn register(
     let posted = Posted::new(fields);
     let done = async {
         let room = admitted!(enter_with(&pages, &slug, &posted, &call).await?);
+        if room.study().enrolls_itself() {
+            return Ok(room.told(StatusCode::FORBIDDEN, "enrolls_itself"));
+        }
         let mark = mark_of(&posted, &pages);
         let task = registration(&room, pages.means().now);
         let form = answer::read_form(room.study(), task.instrument, &posted.lines(task.instrument), today(&task));

@@ -31,7 +31,12 @@ pub(in crate::web) struct Filled<'a> {
     pub(in crate::web) files: bool,
     /// Who fills it in: they choose among their own sites.
     pub(in crate::web) person: &'a Person,
+    /// What labels may repeat beside the form's own answers, canonical.
+    pub(in crate::web) told: &'a BTreeMap<String, String>,
 }
+
+/// What labels may repeat of somebody of whom nothing is known.
+pub(in crate::web) static NOTHING: BTreeMap<String, String> = BTreeMap::new();
 
 #[derive(Clone, Debug, Serialize)]
 struct FaultFacts {
@@ -102,7 +107,7 @@ impl<'f> Filled<'f> {
         let pages = self.instrument.pages();
         let page = pages.get(at).copied().unwrap_or_default();
         let reader = self.reader();
-        let canonical = self.form.canonical();
+        let canonical = self.canonical();
         let faults: Vec<FaultFacts> = faults
             .iter()
             .map(|fault| FaultFacts {
@@ -133,7 +138,7 @@ impl<'f> Filled<'f> {
     /// Everything that was asked, page by page.
     pub(in crate::web) fn review(&self, facts: &mut Value, mark: &Mark) {
         let reader = self.reader();
-        let canonical = self.form.canonical();
+        let canonical = self.canonical();
         let doubts: Vec<FaultLine> = self
             .form
             .doubts
@@ -218,6 +223,13 @@ impl<'f> Filled<'f> {
 
     fn stands_beside(&self, item: &Item) -> bool {
         item.id.ends_with("_other") && self.instrument.items.iter().any(|of| self.is_other_of(of, item))
+    }
+
+    /// The answers, and what is known beside them.
+    fn canonical(&self) -> BTreeMap<String, String> {
+        let mut canonical = self.told.clone();
+        canonical.extend(self.form.canonical());
+        canonical
     }
 
     fn reader(&self) -> Reader<'_> {

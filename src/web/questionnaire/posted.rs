@@ -17,6 +17,7 @@ pub(super) const GUARD: &str = "_guard";
 const PAGE: &str = "_page";
 const SEEN: &str = "_seen";
 const MEND: &str = "_mend";
+const FIRST: &str = "_first";
 const REASON: &str = "_reason";
 const BASE: &str = "_base";
 const PROOF: &str = "_proof";
@@ -191,6 +192,11 @@ impl Posted {
     /// Whether answers that were sent are mended.
     pub(in crate::web) fn mends(&self) -> bool {
         self.find(MEND) == Some("1")
+    }
+
+    /// Whether it is the form by which somebody enrolls themself.
+    pub(in crate::web) fn enrolls(&self) -> bool {
+        self.find(FIRST) == Some("1")
     }
 
     /// The answers of an instrument's items and the page they were typed on, as text to be kept.

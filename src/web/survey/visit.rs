@@ -15,12 +15,14 @@ use crate::domain::language::Language;
 use crate::domain::study::Study;
 use crate::domain::survey::{Access, Mark, Responses, Survey};
 use crate::store::credential::{AnsweredRow, CredentialRow};
+use crate::store::participant::{self, ParticipantRow};
 use crate::store::study::{self, StudyRow};
 use crate::web::pages::accepted;
 use crate::web::questionnaire::body::Desk;
-use crate::web::questionnaire::filled::{self, Filled, NOBODY};
+use crate::web::questionnaire::filled::{self, Filled, NOBODY, NOTHING};
 use crate::web::questionnaire::posted::Posted;
 use crate::workflow::respond::{self, Barred};
+use crate::workflow::self_enrollment::Entrant;
 use crate::workflow::shelf::ShelvedStudy;
 use crate::workflow::uploads::Owner;
 use crate::workflow::{Means, mend};
@@ -37,8 +39,10 @@ pub(super) struct Visit {
     pub(super) shelved: Arc<ShelvedStudy>,
     pub(super) credential: CredentialRow,
     pub(super) uses: Vec<AnsweredRow>,
-    /// Language of the participant.
-    pub(super) wish: Option<Language>,
+    /// Whose it is; none where nobody may know.
+    pub(super) participant: Option<ParticipantRow>,
+    /// What they enrolled with, where participants enroll themselves; none before.
+    pub(super) entrant: Option<Entrant>,
 }
 
 impl Visit {
@@ -46,8 +50,17 @@ impl Visit {
         self.shelved.study.survey.as_ref().expect("nobody is let in where there is no survey")
     }
 
+    /// Whether they are to enroll before they answer.
+    pub(super) fn enrolls(&self) -> bool {
+        self.shelved.study.enrolls_itself() && self.entrant.is_none()
+    }
+
+    /// The form that they fill in now.
     pub(super) fn instrument(&self) -> &Instrument {
         let study = &self.shelved.study;
+        if self.enrolls() {
+            return study.registration_instrument();
+        }
         study.find_instrument(&self.survey().instrument).expect("definition admits no survey without its instrument")
     }
 
@@ -67,8 +80,10 @@ impl Visit {
             now: means.now,
             language,
             mends: posted.mends(),
-            files: true,
+            // As everywhere else a registration asks for none.
+            files: !self.enrolls(),
             person: &NOBODY,
+            told: self.entrant.as_ref().map_or(&NOTHING, |entrant| &entrant.told),
         }
     }
 
@@ -107,13 +122,15 @@ impl Visit {
         let survey = self.survey();
         let mends = mend::may_mend(survey) && !self.uses.is_empty();
         let more = self.uses.is_empty() || mends || survey.responses == Responses::Repeated;
-        more && self.barred(means, mends).is_none()
+        more && !self.enrolls() && self.barred(means, mends).is_none()
     }
 
     /// Why nothing would be taken now; `mends` where a response counts already and would be mended.
     pub(super) fn barred(&self, means: Means<'_>, mends: bool) -> Option<Barred> {
         let others = self.row.responses - i64::from(mends);
+        let withdrew = self.participant.as_ref().is_some_and(|whose| whose.state == participant::State::Withdrawn);
         respond::barred(self.survey(), &self.shelved, self.row.state, others, &self.credential, means)
+            .or(Some(Barred::Withdrawn).filter(|_| withdrew && !mends))
     }
 
     /// Chosen by link, else the participant's, else the browser's, else the study's first.
@@ -123,7 +140,7 @@ impl Visit {
         chosen
             .and_then(Language::find)
             .filter(of_study)
-            .or(self.wish.filter(of_study))
+            .or(self.participant.as_ref().and_then(|whose| Language::find(&whose.language)).filter(of_study))
             .or_else(|| accepted(headers, offered))
             .or(offered.first().copied())
             .unwrap_or(Language::En)
@@ -142,6 +159,9 @@ impl Visit {
     pub(super) fn head(&self, language: Language) -> Value {
         let mut facts = head((&self.shelved.study, self.shelved.stage), &self.path, self.guard.as_deref(), language);
         filled::put(&mut facts, "keeps", json!(self.key.is_some()));
+        if self.enrolls() {
+            enrolling(&mut facts, &self.shelved.study, language);
+        }
         facts
     }
 }
@@ -149,6 +169,12 @@ impl Visit {
 /// What becomes of the answers, and who can know whose they are.
 pub(super) fn promise(survey: &Survey, language: Language) -> String {
     PAGES.word(language, survey.privacy.key(), &[("batch", &survey.batch.to_string())])
+}
+
+/// The same of a page by which somebody enrolls.
+pub(super) fn enrolling(facts: &mut Value, study: &Study, language: Language) {
+    filled::put(facts, "title", json!(study.registration_instrument().title.in_language(language)));
+    filled::put(facts, "first", json!(true));
 }
 
 /// What every page of a survey states.
@@ -168,6 +194,7 @@ pub(super) fn head(
         "path": path, "guard": guard, "named": survey.is_some_and(|survey| survey.privacy.names()),
         "members": survey.is_some_and(|survey| survey.access == Access::Members),
         "promise": survey.map(|survey| promise(survey, language)), "answering": false, "number": 1, "of": 1,
+        "first": false, "enrolled": "",
         "leave": guard.map(|_| match survey.map(|survey| survey.access) {
             Some(Access::Members) => "/sign-out".to_string(),
             _ => format!("/s/{}/leave", study.slug),
@@ -187,6 +214,10 @@ pub(super) fn languages(study: &Study, path: &str, chosen: Language) -> Vec<Valu
 /// A posted page by the rules of its instrument.
 pub(super) fn read(visit: &Visit, posted: &Posted, files: &Uploads, means: Means<'_>) -> Form {
     let study = &visit.shelved.study;
-    let lines = posted.lines(visit.instrument());
-    answer::read_page(study, visit.instrument(), &lines, files, means.now.day_in(study.zone))
+    let (lines, today) = (posted.lines(visit.instrument()), means.now.day_in(study.zone));
+    match &visit.entrant {
+        _ if visit.enrolls() => answer::read_form(study, visit.instrument(), &lines, today),
+        Some(entrant) => answer::read_knowing(study, visit.instrument(), (&lines, files), &entrant.known, today),
+        None => answer::read_page(study, visit.instrument(), &lines, files, today),
+    }
 }

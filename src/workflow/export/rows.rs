@@ -175,9 +175,14 @@ impl<'a> Rows<'a> {
                 Some(earlier) => study.subject_number(subject::load(self.store, earlier).await?.number),
                 None => String::new(),
             };
+            let participant = match row.participant_id {
+                Some(id) => Some(participant::load(self.store, id).await?.number),
+                None => None,
+            };
             let cells = self.row(&answers, |id| match id {
                 "subject" => Cell::text(study.subject_number(row.number)),
                 "person" => Cell::text(row.person.as_str()),
+                "participant" => participant.map_or(Cell::Blank, Cell::number),
                 "site" => Cell::text(row.site.as_str()),
                 "enrolled_at" => Cell::moment(row.enrolled_at, study.zone),
                 "rescreens" => Cell::text(earlier.as_str()),
@@ -270,10 +275,17 @@ impl<'a> Rows<'a> {
         };
         let (study, zone) = (&self.shelved.study, self.shelved.study.zone);
         let about = about.as_ref();
+        let arm =
+            match about.filter(|_| self.table.columns.iter().any(|column| matches!(column.what, What::Own("arm")))) {
+                Some(about) => allocation::list_by_subject(self.store, about.id).await?,
+                None => Vec::new(),
+            };
+        let arm = arm.into_iter().find(|given| given.randomization == FIRST);
         let cells = self.row(&read(&row.answers)?, |id| match id {
             "response" => Cell::text(row.id.text()),
             "subject" => about.map_or(Cell::Blank, |about| Cell::text(study.subject_number(about.number))),
             "site" => about.map_or(Cell::Blank, |about| Cell::text(about.site.as_str())),
+            "arm" => arm.as_ref().map_or(Cell::Blank, |given| Cell::text(given.arm.as_str())),
             "event" => Cell::text(row.event.as_str()),
             "person" => Cell::text(row.person.as_str()),
             "participant" => number.clone(),

@@ -76,6 +76,7 @@ pub(super) async fn record(
         inbox_id: None,
         audit_digest: &digest,
         rescreens_id: None,
+        participant_id: None,
     };
     let subject_id = subject::insert(tx, &new).await?;
     taken.commit(tx, row, shelved, act, subject_id).await?;

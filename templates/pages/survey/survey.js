@@ -30,7 +30,14 @@
   // A file stays with the server once it was sent, and a browser gives none back.
   const isFile = (name) => form.querySelector(`input[type=file][name="${name}"]`) !== null;
   const typed = () => [...new FormData(form)].filter(([name, value]) => own(name) && typeof value === "string" && !isFile(name));
-  const key = PREFIX + location.pathname + " " + form.elements._page.value;
+  // The form by which somebody enrolls stands at the same address, before the one that is asked afterwards.
+  const first = PREFIX + location.pathname + " first ";
+  const key = (form.elements._first ? first : PREFIX + location.pathname + " ") + form.elements._page.value;
+  if (!form.elements._first) {
+    for (const old of Object.keys(storage ?? {})) {
+      if (old.startsWith(first)) storage.removeItem(old);
+    }
+  }
   const before = JSON.stringify(typed());
   let leaving = false;
 

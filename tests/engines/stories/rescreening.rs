@@ -101,7 +101,7 @@ stories! {
             let new = NewSubject {
                 study_id: enrolled[0].0.study_id, number: 99, reference_key, site: "011", person: "yamada",
                 enrolled_at: enrolled[0].0.enrolled_at, form, inbox_id: None,
-                audit_digest: &[7; 32], rescreens_id: earlier,
+                audit_digest: &[7; 32], rescreens_id: earlier, participant_id: None,
             };
             // Rows are written many at a time: the conflict may come with the commit.
             let wrong = match subject::insert(&mut tx, &new).await {

@@ -1,0 +1,9 @@
+-- Participants who enroll themselves. A twin of migrations/sqlite/0060_self_enrollment.sql.
+
+ALTER TABLE subject ADD COLUMN participant_id BIGINT REFERENCES participant (id);
+COMMENT ON COLUMN subject.participant_id IS 'The participant who enrolled themself as this subject; none where somebody of the staff enrolled it.';
+
+CREATE UNIQUE INDEX subject_participant ON subject (participant_id) WHERE participant_id IS NOT NULL;
+
+ALTER TABLE participant ADD COLUMN refusals BIGINT NOT NULL DEFAULT 0;
+COMMENT ON COLUMN participant.refusals IS 'How often they wanted to enroll themself and were refused.';

@@ -1,0 +1,180 @@
+//! Participants who enroll themselves: the form that comes before the survey's own, and what the survey's may know afterwards.
+//!
+//! The form is the study's registration, and the same function decides and records it as for a mail of the staff: criteria, caps and
+//! cohorts, the draw, the entry in the chain. It is sent, recorded and fixed before there is an arm, and nobody changes it afterwards but
+//! by a correction that stands beside it: what somebody tells of themselves once they know (or guess) their arm may follow from the
+//! arm, and an allocation by answers that came after it would be none. That one participant is one subject is a constraint of the
+//! database, whatever is typed: the reference is the participant, and no item of the form.
+
+use std::collections::BTreeMap;
+
+use super::enroll::{self, Application, Confirmed, Enrollment, Way, stored_answers};
+use super::ledger::Ledger;
+use super::respond::{Barred, barred_by};
+use super::shelf::{Shelf, ShelvedStudy};
+use super::visitor::stranger;
+use super::{Failure, Means, again, notices};
+use crate::domain::answer::{Form, Known, Value};
+use crate::domain::instrument::ItemKind;
+use crate::domain::study::{ARM, Blinding, FIRST, PARTICIPANT, Person, Study};
+use crate::domain::survey::Mark;
+use crate::domain::time::Instant;
+use crate::letters::facts::Reason;
+use crate::limits;
+use crate::store::participant::{self, ParticipantRow};
+use crate::store::study::StudyRow;
+use crate::store::{Store, StoreError, allocation, credential, draft, fact, subject};
+
+/// Somebody who enrolled themself, as far as what they are asked follows from it.
+#[derive(Clone, Debug, Default)]
+pub struct Entrant {
+    /// What conditions, calculations and checks may name: the registration's items as corrected since, and the arm.
+    pub known: Known,
+    /// What labels may repeat, canonical: nothing personal, and the arm only in a study that conceals none (promise 6).
+    pub told: BTreeMap<String, String>,
+}
+
+impl Entrant {
+    /// Somebody of these answers to the registration and this arm.
+    pub fn new(study: &Study, registration: &Form, arm: Option<&str>) -> Entrant {
+        let mut entrant = Entrant::default();
+        for item in &study.registration_instrument().items {
+            let value = registration.answers.get(&item.id).map(|answer| answer.value.clone());
+            let repeats =
+                !item.personal && !matches!(item.kind, ItemKind::Note | ItemKind::File(_) | ItemKind::Heading);
+            if let (Some(value), true) = (&value, repeats) {
+                entrant.told.insert(item.id.clone(), value.canonical());
+            }
+            entrant.known.insert(item.id.clone(), value);
+        }
+        if !study.arms.is_empty() {
+            entrant.known.insert(ARM.to_string(), arm.map(|arm| Value::Choice(arm.to_string())));
+        }
+        if let (Blinding::Open, Some(arm)) = (study.blinding, arm) {
+            entrant.told.insert(ARM.to_string(), arm.to_string());
+        }
+        entrant
+    }
+}
+
+/// What is known of a participant who enrolled themself; none before they did.
+///
+/// # Errors
+/// The database; records that contradict each other.
+pub async fn find(store: &Store, shelved: &ShelvedStudy, participant: i64) -> Result<Option<Entrant>, Failure> {
+    let study = &shelved.study;
+    let Some(own) = subject::find_by_participant(store, participant).await? else { return Ok(None) };
+    let facts = fact::list_by_subject(store, own.id).await?;
+    let given = allocation::list_by_subject(store, own.id).await?;
+    let arm = given.iter().find(|given| given.randomization == FIRST).map(|given| given.arm.as_str());
+    let registration = again::registered_as(study, stored_answers(&own)?, &facts, own.enrolled_at.day_in(study.zone))?;
+    Ok(Some(Entrant::new(study, &registration, arm)))
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// They are enrolled, and allocated where the study randomizes.
+    Now,
+    /// They were enrolled before; what was sent then stays.
+    Before,
+    /// Not enrolled, for these reasons; and whether other answers could still be sent.
+    Refused(Vec<Reason>, bool),
+    /// Nothing is taken of them now.
+    Barred(Barred),
+    /// They were refused as often as somebody may be.
+    Spent,
+}
+
+/// Why nobody can enroll now, whatever they answer, as far as it can be told before: so that nobody fills in a form in vain.
+pub fn shut(study: &Study, row: &StudyRow, now: Instant) -> Option<Reason> {
+    if row.enrollment_ended_at.is_some() {
+        return Some(Reason::EnrollmentEnded);
+    }
+    let today = now.day_in(study.zone);
+    if let [only] = study.sites.as_slice() {
+        match (only.opens, only.closes) {
+            (Some(opens), _) if today < opens => return Some(Reason::SiteNotOpen(opens)),
+            (_, Some(closes)) if today > closes => return Some(Reason::SiteClosed(closes)),
+            _ => {}
+        }
+    }
+    study.caps.total.filter(|cap| row.subjects >= i64::from(*cap)).map(|_| Reason::StudyFull)
+}
+
+/// Whether somebody was refused as often as may be.
+pub fn is_spent(participant: &ParticipantRow) -> bool {
+    participant.refusals >= limits::ENROLLMENT_REFUSALS
+}
+
+/// Enrolls the participant of a credential by a form without faults.
+///
+/// # Errors
+/// The database; [`StoreError::Busy`] if the study was amended since the form was read.
+pub async fn enroll(
+    shelf: &Shelf,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    credential: &Mark,
+    form: &Form,
+) -> Result<Outcome, Failure> {
+    let study = &shelved.study;
+    let Some(survey) = study.survey.as_ref().filter(|_| study.enrolls_itself()) else {
+        return Err(Failure::Contradiction(format!("in study {} nobody enrolls themself", study.slug)));
+    };
+    let mut ledger = Ledger::begin(shelf).await?;
+    let (tx, page) = ledger.lock(shelved).await?;
+    let missing = || StoreError::Missing { noun: "credential", key: credential.text() };
+    let credential = credential::find(&mut *tx, credential).await?.ok_or_else(missing)?;
+    let nobody = || Failure::Contradiction("a credential of nobody enrolls".to_string());
+    let whose = participant::load(&mut *tx, credential.participant_id.ok_or_else(nobody)?).await?;
+    // What was enrolled before is answered before anything can refuse it.
+    if subject::find_by_participant(&mut *tx, whose.id).await?.is_none() {
+        let counted = (page.row.state, page.row.responses);
+        if let Some(barred) = barred_by(tx, survey, shelved, counted, &credential, means).await? {
+            return Ok(Outcome::Barred(barred));
+        }
+        if is_spent(&whose) {
+            return Ok(Outcome::Spent);
+        }
+    }
+    let person = Person { id: PARTICIPANT.to_string(), ..stranger(study, &whose.address) };
+    let way = Way { inbox_id: None, vouched: None };
+    // The page has shown everything once more.
+    let application = Application { person: &person, form, confirmed: Confirmed::ByReply, participant: Some(&whose) };
+    let outcome = match Box::pin(enroll::enroll(&mut ledger, shelved, means, way, application)).await? {
+        Enrollment::Enrolled(enrolled) => {
+            // The staff are told as of every enrollment; who enrolled sees the next page, and gets no letter that could tell an arm.
+            let drafts = notices::notices(shelved, means, &enrolled)?;
+            ledger.put_aside(shelved.id, means, None, drafts);
+            draft::forget(&mut ledger.tx, &credential.id).await?;
+            metrics::counter!("hagaki_enrollments_total", "study" => study.slug.clone()).increment(1);
+            Outcome::Now
+        }
+        Enrollment::Duplicate(_) | Enrollment::Conflict { .. } => Outcome::Before,
+        Enrollment::Refused(reasons) => {
+            participant::count_refusal(&mut ledger.tx, whose.id).await?;
+            let left = whose.refusals + 1 < limits::ENROLLMENT_REFUSALS;
+            let mended = reasons.iter().all(|reason| follows_from_answers(study, reason));
+            Outcome::Refused(reasons, left && mended)
+        }
+        Enrollment::ToConfirm => {
+            return Err(Failure::Contradiction("a confirmed form is to be confirmed".to_string()));
+        }
+    };
+    ledger.commit().await?;
+    Ok(outcome)
+}
+
+/// Whether other answers could have been taken.
+fn follows_from_answers(study: &Study, reason: &Reason) -> bool {
+    match reason {
+        Reason::NotEligible(_)
+        | Reason::AnswerNeeded(_)
+        | Reason::NoLevel(_)
+        | Reason::CohortFull(_)
+        | Reason::StratumFull => true,
+        Reason::SiteFull | Reason::SiteNotOpen(_) | Reason::SiteClosed(_) => study.sites.len() > 1,
+        _ => false,
+    }
+}
