@@ -445,7 +445,7 @@ async fn state_of(store: &Store, one: &ParticipantRow, zone: Zone) -> anyhow::Re
         "number": one.number, "reference": one.reference, "participant": one.state.key(),
         "state": latest.map(|latest| latest.state.key()),
         "until": latest.and_then(|latest| latest.validity.until).map(|until| until.local(zone)),
-        "credentials": own.len(), "answered": answered,
+        "credentials": own.len(), "answered": answered, "refusals": one.refusals,
     }))
 }
 

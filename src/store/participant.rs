@@ -85,6 +85,7 @@ statements! { "participant":
     SET_ACCOUNT = same "UPDATE participant SET account_id = $2 WHERE id = $1";
     LIST = same select!("WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3");
     WITHDRAW = same "UPDATE participant SET state = 'withdrawn' WHERE id = $1";
+    FORGIVE = same "UPDATE participant SET refusals = 0 WHERE id = $1";
     COUNT_REFUSAL = same "UPDATE participant SET refusals = refusals + 1 WHERE id = $1";
 }
 
@@ -208,6 +209,14 @@ pub async fn withdraw(tx: &mut Tx, id: i64) -> Result<(), StoreError> {
 /// [`StoreError::Missing`]; it may come from a later call.
 pub async fn count_refusal(tx: &mut Tx, id: i64) -> Result<(), StoreError> {
     tx.later(&COUNT_REFUSAL, binds![id], Expect::Present { noun: "participant", key: id.to_string() }).await
+}
+
+/// Forgets how often a participant was refused.
+///
+/// # Errors
+/// [`StoreError::Missing`]; it may come from a later call.
+pub async fn forgive(tx: &mut Tx, id: i64) -> Result<(), StoreError> {
+    tx.later(&FORGIVE, binds![id], Expect::Present { noun: "participant", key: id.to_string() }).await
 }
 
 /// Puts a member's account beside their place on a study's roll.

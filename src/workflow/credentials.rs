@@ -340,7 +340,8 @@ pub(super) async fn renew(
 }
 
 /// A fresh credential for a participant, mailed if they have an address; none where one was used up, called back, or nobody may
-/// know whose is whose.
+/// know whose is whose. Whoever was refused as often as may be when they wanted to enroll themself can try anew: somebody has
+/// looked at it.
 ///
 /// # Errors
 /// The database; a template that cannot state an invitation.
@@ -354,6 +355,12 @@ pub async fn reissue(
     let mut ledger = Ledger::begin(shelf).await?;
     let (tx, page) = ledger.lock(shelved).await?;
     let Some(issued) = renew(tx, page, shelved, means, act.actor, whose).await? else { return Ok(None) };
+    let refusals = participant::load(&mut *tx, whose.id).await?.refusals;
+    if refusals > 0 {
+        participant::forgive(tx, whose.id).await?;
+        let body = json!({ "participant": whose.number, "refusals": refusals, "reason": act.reason });
+        append(tx, page, means, act.actor, "forgive-refusals", &body).await?;
+    }
     if issued.mailed {
         let letter = invite(tx, shelved, means, &issued).await?;
         compose::post(tx, Some(shelved.id), means, None, std::slice::from_ref(&letter)).await?;

@@ -355,6 +355,15 @@ stories! {
         assert_eq!(pages.post(path, &whole).await.status, 403);
         assert_eq!(subjects(center).await.len(), 1);
         assert_eq!(center.world.number("SELECT count(*) FROM audit WHERE action = 'refuse'").await, 1 + limits::ENROLLMENT_REFUSALS);
+        // A fresh link that they ask for themselves changes nothing; one that the operator gives them does, and the chain tells it.
+        let whose = Writer { address: "s1@example.jp", study: "somnus" };
+        let letters = center.exchange(&whose.writes("link", "")).await;
+        let asked = link_in(&letters.iter().find(|letter| letter.kind == "invitation").unwrap().text);
+        assert_eq!(pages.get(&asked).await.status, 403);
+        let given = reissue(center, &asked).await;
+        enroll(&pages, &given).await;
+        assert_eq!(center.world.number("SELECT count(*) FROM audit WHERE action = 'forgive-refusals'").await, 1);
+        assert_eq!(subjects(center).await.len(), 2);
         center.settle().await;
         center.assert_proved().await;
     }
@@ -567,6 +576,18 @@ stories! {
         center.settle().await;
         assert_eq!(subjects(center).await.len(), 2);
     }
+}
+
+/// Gives a participant a fresh link, as the operator does; its path.
+async fn reissue(center: &Center, path: &str) -> String {
+    let row = study::find_current(center.store(), "somnus").await.unwrap().unwrap();
+    let shelf = center.shelf_on(center.store());
+    let shelved = shelf.current(row.id, row.bundle_version).await.unwrap();
+    let desk = center.process.calendar.desk.clone();
+    let means = Means { now: center.clock.now(), dice: &*center.dice, keys: &center.keys, desk: &desk };
+    let whose = participant::load(center.store(), credential_of(center, path).await).await.unwrap();
+    let issued = credentials::reissue(&shelf, &shelved, means, center.act("they called"), &whose).await.unwrap();
+    link_in(issued.unwrap().link.as_deref().unwrap())
 }
 
 /// Whose link that is: their number in the database.
