@@ -103,6 +103,9 @@ fn slips_are_told_in_plain_words() {
     );
     let study = loaded(&edited(&[BLINDED, UNSAID]));
     assert!(study.enrolls_itself() && !study.hands_out_kits());
+    let mut files = edited(&[BLINDED, UNSAID]).files().clone();
+    files.insert("kits.csv".to_owned(), "code,arm\nK-01,TIPS\nK-02,WAIT\n".to_owned());
+    assert!(loaded(&Bundle::from_files(files)).hands_out_kits(), "what it lists is handed out");
     // What is a name here means nothing where nobody enrolls themself.
     let problems = told(&edited(&[
         (STUDY, "enrolls = true\n", ""),

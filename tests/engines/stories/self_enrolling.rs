@@ -350,7 +350,7 @@ stories! {
             assert_eq!((refused.status, refused.body.contains("Look at my answers")), (if last { 403 } else { 422 }, !last));
         }
         let shut = pages.get(path).await;
-        assert!(shut.status == 403 && shut.body.contains("no more are taken"), "{shut:?}");
+        assert!(shut.status == 403 && shut.body.contains("nothing more is taken"), "{shut:?}");
         let whole = [&FIRST[..], &SLEEP[..], &[("_first", "1"), ("_step", "send")]].concat();
         assert_eq!(pages.post(path, &whole).await.status, 403);
         assert_eq!(subjects(center).await.len(), 1);
@@ -473,6 +473,42 @@ stories! {
         let next = pages.get_with(&sent.location(), &cookie).await;
         assert!(next.body.contains("you take part in the study now") && next.body.contains("Your group"), "{next:?}");
         assert_eq!(subjects(center).await.len(), 1);
+        center.settle().await;
+        center.assert_proved().await;
+    }
+
+    async fn where_there_are_several_places_one_is_chosen_and_a_correction_is_known(center: &mut Center) {
+        let bundle = edited(&samples::somnus(), "study.toml", "instrument = \"first\"", "instrument = \"first\"\nsite_item = \"place\"");
+        let north = "[[sites]]\ncode = \"north\"\nname = { ja = \"北\", en = \"The North\" }\ncap = 1\n\n# What is read";
+        let bundle = edited(&bundle, "study.toml", "# What is read", north);
+        let place = "[[items]]\nid = \"place\"\nkind = \"choice\"\nlabel = { ja = \"場所\", en = \"Where do you live?\" }\nrequired = true\nchoices = \"sites\"\n\n[[items]]\nid = \"agrees\"";
+        let bundle = edited(&bundle, "instruments/first.toml", "[[items]]\nid = \"agrees\"", place);
+        center.activate(&bundle, Stage::Production).await;
+        let paths = invite(center, 2).await;
+        let pages = serve(center).await;
+        let there = [&FIRST[..], &[("place", "north")]].concat();
+        let review = reviewed(&pages, &paths[0], &there, &SLEEP).await;
+        assert!(review.body.contains("The North"), "{review:?}");
+        assert_eq!(pages.fill(&paths[0], &review, &[], "send").await.status, 303);
+        let review = reviewed(&pages, &paths[1], &there, &SLEEP).await;
+        let refused = pages.fill(&paths[1], &review, &[], "send").await;
+        assert!(refused.status == 422 && refused.body.contains("at the place you chose"), "{refused:?}");
+        let form = pages.fill(&paths[1], &refused, &[], "change").await;
+        let elsewhere = [&FIRST[..], &[("place", "online")]].concat();
+        let second = pages.fill(&paths[1], &form, &elsewhere, "answer").await;
+        let review = pages.fill(&paths[1], &second, &SLEEP, "answer").await;
+        assert_eq!(pages.fill(&paths[1], &review, &[], "send").await.status, 303);
+        let all = subjects(center).await;
+        assert_eq!(all.iter().map(|one| one.site.as_str()).collect::<Vec<_>>(), ["north", "online"]);
+        // The participant is the subject, wherever they say that they live.
+        let moved = [&elsewhere[..], &SLEEP[..], &[("_first", "1"), ("_step", "send")]].concat();
+        assert_eq!(pages.post(&paths[0], &moved).await.status, 303);
+        assert_eq!(subjects(center).await, all);
+        assert!(pages.get(&paths[0]).await.body.contains("You usually go to bed at 23:30"));
+        let later = [("bedtime", "22:15")];
+        Operating::of(center, "somnus").await.note(center, "SOMNUS-0001", FactKind::Corrected, &later, None).await.unwrap();
+        assert!(pages.get(&paths[0]).await.body.contains("You usually go to bed at 22:15"));
+        assert!(pages.get(&paths[1]).await.body.contains("You usually go to bed at 23:30"));
         center.settle().await;
         center.assert_proved().await;
     }
