@@ -149,7 +149,8 @@ pub async fn accept(
         }
         // Nobody of the staff could fill it in: what they can ask for is told.
         Act::BlankForm if study.enrolls_itself() => {
-            let facts = Facts::Help(Help::new(&asking.reader()));
+            let phase = phase(ledger, shelved).await?;
+            let facts = Facts::Help(Help::new(&asking.reader(), phase));
             asking.reply(ledger, asking.to_sender(), facts, asking.settled("reply", "help")).await
         }
         Act::BlankForm => {

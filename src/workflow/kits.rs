@@ -18,7 +18,7 @@ use crate::definition::Problem;
 use crate::domain::deed::KIT_ROLES;
 use crate::domain::kit::State;
 use crate::domain::pool;
-use crate::domain::study::{Blinding, Person, Role, Stage, Study};
+use crate::domain::study::{Person, Role, Stage, Study};
 use crate::letters::facts::{KitReplacedBlinded, KitReplacedUnblinded, Replacement};
 use crate::letters::{Facts, Kind};
 use crate::limits;

@@ -10,7 +10,6 @@ use hagaki::domain::survey::Mark;
 use hagaki::domain::time::Clock;
 use hagaki::limits;
 use hagaki::store::fuse::Fuse;
-use hagaki::store::study::State;
 use hagaki::store::subject::NewSubject;
 use hagaki::store::{Store, StoreError, participant, response, study, subject};
 use hagaki::web::survey::{SurveyPages, Tools};
@@ -399,7 +398,7 @@ stories! {
             }
         }
         assert_eq!(enrolled.len(), 3);
-        life::set_enrollment(&store, "somnus", true, center.act("enough")).await.unwrap();
+        center.set_enrollment("somnus", true, None, "enough").await.unwrap();
         for path in &paths {
             let page = pages.get(path).await;
             if enrolled.contains(path) {
@@ -408,9 +407,9 @@ stories! {
                 assert!(page.status == 403 && page.body.contains("Nobody more can begin"), "{page:?}");
             }
         }
-        life::set_state(&store, "somnus", State::Paused, center.act("look")).await.unwrap();
+        life::set_paused(&store, "somnus", true, center.act("look")).await.unwrap();
         assert!(pages.get(&enrolled[0]).await.body.contains("takes no answers at present"));
-        life::set_state(&store, "somnus", State::Open, center.act("looked")).await.unwrap();
+        life::set_paused(&store, "somnus", false, center.act("looked")).await.unwrap();
 
         // A subject who is withdrawn is a participant who is asked no more.
         let form = pages.get(&enrolled[0]).await;
