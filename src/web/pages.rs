@@ -82,7 +82,11 @@ impl Pages {
             Ok(text) => (status, [(header::CONTENT_LANGUAGE, language.code())], Html(text)).into_response(),
             Err(error) => {
                 tracing::error!(page, %error, "a page cannot be rendered");
-                StatusCode::INTERNAL_SERVER_ERROR.into_response()
+                let (code, told) = (language.code(), self.word(language, "unavailable", &[]));
+                let text = format!(
+                    "<!DOCTYPE html><html lang=\"{code}\"><meta charset=\"utf-8\"><title>hagaki</title><p>{told}</p></html>"
+                );
+                (StatusCode::INTERNAL_SERVER_ERROR, Html(text)).into_response()
             }
         }
     }

@@ -156,9 +156,12 @@ fn allocation(told: &Facts) -> Value {
         Facts::StatusRegistration(facts) => json!(facts),
         _ => json!({}),
     };
-    for absent in ["arm", "code", "further", "allocated_at"] {
+    // A registry, or a blinded study without kits, tells of a registration alone.
+    for (absent, nothing) in
+        [("arm", Value::Null), ("code", Value::Null), ("further", json!([])), ("allocated_at", Value::Null)]
+    {
         if shown.get(absent).is_none() {
-            put(&mut shown, absent, Value::Null);
+            put(&mut shown, absent, nothing);
         }
     }
     shown

@@ -329,11 +329,40 @@ stories! {
             let fields: Vec<(&str, &str)> = of("A-0003").into_iter().chain([("_guard", guard), ("_step", "send")]).collect();
             assert_eq!(pages.post_with("/c/aurora/new", &fields, &header(&yamada.cookie)).await.status, 403);
         }
-        let fields: Vec<(&str, &str)> = of("A-0003").into_iter().chain([("_step", "send")]).collect();
+        let fields: Vec<(&str, &str)> = of("A-0003").into_iter().chain([("_lang", "en"), ("_step", "send")]).collect();
         let over = pages.post("/c/aurora/new", &fields).await;
         assert!(over.status == 403 && over.body.contains("You were signed out"), "{over:?}");
         assert_eq!(center.enrolled("aurora").await.len(), 1);
         center.assert_proved().await;
+    }
+
+    async fn the_page_of_a_case_is_there_in_every_kind_of_study(center: &mut Center) {
+        let registry = with_file(&samples::aurora(), "allocation.toml", "method = \"none\"\n");
+        center.activate(&edited(&registry, "study.toml", "slug = \"aurora\"", "slug = \"archive\""), Stage::Production).await;
+        aurora(center).await;
+        center.activate(&samples::borealis(), Stage::Production).await;
+        center.activate(&samples::cygnus(), Stage::Production).await;
+        let pages = Arc::new(serve(center).await);
+        center.exchange(&DR_KOBAYASHI.writes("登録", &borealis_form("101", "101-001"))).await;
+        center.exchange(&DR_MORI.writes("登録", &cygnus_form("201", "201-001"))).await;
+        let yamada = Visit::begin(center, &pages, "aurora", YAMADA).await;
+        for slug in ["aurora", "archive"] {
+            let enrolled = yamada.record(&format!("/c/{slug}/new"), &REGISTRATION).await;
+            assert_eq!(enrolled.location(), format!("/c/{slug}/1?lang=en&done=enrolled"));
+        }
+        center.settle().await;
+        let kobayashi = Visit::begin(center, &pages, "borealis", DR_KOBAYASHI.address).await;
+        let mori = Visit::begin(center, &pages, "cygnus", DR_MORI.address).await;
+        for (who, slug) in [(&yamada, "aurora"), (&yamada, "archive"), (&kobayashi, "borealis"), (&mori, "cygnus")] {
+            for lang in ["en", "ja"] {
+                for page in ["", "/1", "/1/correct", "/1/withdraw", "/new", "/1?done=enrolled"] {
+                    let mark = if page.contains('?') { '&' } else { '?' };
+                    let shown = who.get(&format!("/c/{slug}{page}{mark}lang={lang}")).await;
+                    assert!(shown.status == 200 && shown.body.contains("</html>"), "{slug}{page} {lang}: {shown:?}");
+                    assert!(page != "/1" || shown.body.contains("-0001"), "{slug}: {shown:?}");
+                }
+            }
+        }
     }
 
     async fn forms_of_events_are_due_entered_once_and_corrected(center: &mut Center) {
