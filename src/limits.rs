@@ -173,6 +173,8 @@ pub const PASSWORD_CHARS_MOST: usize = 200;
 pub const PASSWORD_CHARS_OWN: usize = 7;
 /// Memory that hashing a password takes, in KiB (argon2id; OWASP Password Storage Cheat Sheet).
 pub const PASSWORD_MEMORY_KIB: u32 = 19_456;
+/// What is allocated in pieces larger than that goes back to the system when it is freed (glibc's `DEFAULT_MMAP_THRESHOLD_MAX`).
+pub const PASSWORD_ROOM_BYTES: usize = 32 * 1024 * 1024;
 /// Passes over that memory.
 pub const PASSWORD_PASSES: u32 = 2;
 /// Lanes of that memory.

@@ -3,8 +3,9 @@
 //! After NIST SP 800-63B-4 section 3.1.1: at least fifteen characters where nothing else is asked for, no rules of which kinds of
 //! characters, nothing that everybody would guess, no change that is not asked for. Kept as argon2id (RFC 9106).
 
-use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use subtle::ConstantTimeEq as _;
 use unicode_normalization::UnicodeNormalization;
 
 use super::time::Dice;
@@ -94,22 +95,50 @@ impl Password {
     pub fn hash(&self, dice: &dyn Dice) -> String {
         let mut salt = [0; 16];
         dice.fill(&mut salt);
-        let hashed = hasher().hash_password_with_salt(self.0.as_bytes(), &salt);
+        let hashed = Salt::try_from(&salt[..]).ok().and_then(|salt| {
+            let params = params();
+            let mut hash = [0; Params::DEFAULT_OUTPUT_LEN];
+            fill(self.0.as_bytes(), &salt, &params, &mut hash)?;
+            Some(PasswordHash {
+                algorithm: Algorithm::Argon2id.ident(),
+                version: Some(Version::V0x13.into()),
+                params: ParamsString::try_from(&params).ok()?,
+                salt: Some(salt),
+                hash: Some(Output::new(&hash).ok()?),
+            })
+        });
         hashed.expect("salt and parameters are of allowed sizes").to_string()
     }
 
     /// Whether it is the one of which that is kept; where nothing is kept it is not, and takes as long to be told.
     pub fn matches(&self, kept: Option<&str>) -> bool {
         let nobodys = nobodys();
-        let hash = PasswordHash::new(kept.unwrap_or(&nobodys));
-        hash.is_ok_and(|hash| hasher().verify_password(self.0.as_bytes(), &hash).is_ok())
+        let matched = PasswordHash::new(kept.unwrap_or(&nobodys)).ok().and_then(|hash| {
+            let ours = hash.algorithm == Algorithm::Argon2id.ident() && hash.version == Some(Version::V0x13.into());
+            let (salt, kept) = (hash.salt.filter(|_| ours)?, hash.hash?);
+            let params = Params::try_from(&hash).ok()?;
+            let mut own = vec![0; kept.as_bytes().len()];
+            fill(self.0.as_bytes(), &salt, &params, &mut own)?;
+            Some(bool::from(own.ct_eq(kept.as_bytes())))
+        });
+        matched.unwrap_or(false)
     }
 }
 
-fn hasher() -> Argon2<'static> {
+fn params() -> Params {
     let (memory, passes, lanes) = (limits::PASSWORD_MEMORY_KIB, limits::PASSWORD_PASSES, limits::PASSWORD_LANES);
-    let params = Params::new(memory, passes, lanes, None).expect("a test hashes with these parameters");
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+    Params::new(memory, passes, lanes, None).expect("a test hashes with these parameters")
+}
+
+/// The work itself; none for parameters that are not allowed. Its memory goes back to the system at once: glibc keeps what was freed
+/// for the next time, for each thread apart, but what is asked for in pieces larger than [`limits::PASSWORD_ROOM_BYTES`]; so more is
+/// asked for than is ever touched.
+fn fill(password: &[u8], salt: &[u8], params: &Params, hash: &mut [u8]) -> Option<()> {
+    let blocks = params.block_count();
+    let mut room = Vec::with_capacity(blocks.max(limits::PASSWORD_ROOM_BYTES / Block::SIZE + 1));
+    room.resize(blocks, Block::default());
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+    argon2.hash_password_into_with_memory(password, salt, hash, &mut room).ok()
 }
 
 /// A hash that is nobody's and takes as long as any.
