@@ -81,7 +81,7 @@ impl<W: Write> Delimited<W> {
         }
         let mut kept = String::with_capacity(text.len());
         let mut one = [0; 4];
-        for c in text.chars() {
+        for c in text.chars().map(as_windows_has_it) {
             if SHIFT_JIS.encode(c.encode_utf8(&mut one)).2 {
                 self.replaced += 1;
                 kept.push_str(GETA);
@@ -90,6 +90,23 @@ impl<W: Write> Delimited<W> {
             }
         }
         SHIFT_JIS.encode(&kept).0.into_owned()
+    }
+}
+
+/// The character that CP932 has for one of the same look: Unicode has two for some signs of JIS X 0208, and systems differ in which they
+/// write (the tables of Microsoft against those of JIS and Apple).
+const fn as_windows_has_it(c: char) -> char {
+    match c {
+        '\u{301C}' => '\u{FF5E}',
+        '\u{2016}' => '\u{2225}',
+        '\u{2212}' | '\u{2013}' => '\u{FF0D}',
+        '\u{2014}' => '\u{2015}',
+        '\u{00A2}' => '\u{FFE0}',
+        '\u{00A3}' => '\u{FFE1}',
+        '\u{00AC}' => '\u{FFE2}',
+        '\u{00A5}' => '\u{FFE5}',
+        '\u{00A6}' => '\u{FFE4}',
+        c => c,
     }
 }
 
@@ -133,5 +150,11 @@ mod tests {
         let (text, _, broken) = SHIFT_JIS.decode(&bytes);
         assert!(!broken && replaced == 1, "{text}");
         assert_eq!(text, "c0\r\n\"髙橋, \"\"太郎\"\"\n〓 ①\"\r\n");
+        // Signs that Unicode has twice arrive as those that Windows has.
+        let (bytes, replaced) = written(Charset::Cp932, &[Cell::text("0〜24、A–B、‖—¢£¬¥¦")]);
+        assert_eq!(
+            (SHIFT_JIS.decode(&bytes).0.into_owned(), replaced),
+            ("c0\r\n0～24、A－B、∥―￠￡￢￥￤\r\n".to_owned(), 0)
+        );
     }
 }
