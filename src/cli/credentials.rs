@@ -187,6 +187,9 @@ pub(super) fn run(command: CredentialsCommand) -> anyhow::Result<End> {
         CredentialsCommand::Extend { one, until } => {
             let office = Office::open(&one.slug, &one.installation)?;
             let until = until.as_deref().map(|written| moment(written, office.shelved.study.zone)).transpose()?;
+            if until.is_some_and(|until| until <= office.opened.now()) {
+                return Err(Refused("--until is over already; `revoke` calls a credential back".to_string()).into());
+            }
             change(&one, Change::Extend(until))
         }
         CredentialsCommand::Reissue { one, out, sheet } => reissue(&one, out.as_deref(), sheet.as_deref()),
