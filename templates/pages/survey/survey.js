@@ -21,8 +21,9 @@
 
   document.querySelector("footer form")?.addEventListener("submit", forget);
   if (!form?.elements._page || form.elements._page.value === "review") {
-    // The form was sent, or left; but who is asked who they are comes back to it.
-    if (!form && !/^\/(sign-in|confirm)(\/|$)/.test(location.pathname)) forget();
+    // The form was sent, or left; but who is asked who they are comes back to it, and so may whoever was not let in or was signed out.
+    const refused = document.querySelector("main > .problem") !== null;
+    if (!form && !refused && !/^\/(sign-in|confirm)(\/|$)/.test(location.pathname)) forget();
     return;
   }
 
