@@ -464,6 +464,8 @@ pub const SHEET_NAME_CHARS: usize = 31;
 pub const PAGE_ROWS: i64 = 10_000;
 /// Rows read at a time while they are compared with the audit chain: three tables at once, each a page ahead.
 pub const PROOF_PAGE_ROWS: i64 = 2_000;
+/// Rows that an export reads at once: a form may be as large as [`FORM_BYTES`], and what is read is held.
+pub const EXPORT_ROWS: i64 = 200;
 /// Pages of allocations that wait to be decided again.
 pub const REPLAY_PAGES_AHEAD: usize = 4;
 /// Most rows a `list` command prints.

@@ -63,7 +63,7 @@ impl<'a> Rows<'a> {
         let (store, study) = (self.store, self.shelved.id);
         match (&self.table.source, &self.place) {
             (Source::Responses(instrument), Place::Mark(after)) => {
-                let page = response::list(store, study, after, limits::PAGE_ROWS).await?;
+                let page = response::list(store, study, after, limits::EXPORT_ROWS).await?;
                 let end = page.last().map(|row| Place::Mark(row.id));
                 self.turned(page.len(), end);
                 for row in page.iter().filter(|row| row.instrument == *instrument && (row.current || self.wish.history))
@@ -73,15 +73,15 @@ impl<'a> Rows<'a> {
                 }
             }
             (Source::Subjects, Place::Number(after)) => {
-                let page = subject::list(store, study, *after, limits::PAGE_ROWS).await?;
+                let page = subject::list(store, study, *after, limits::EXPORT_ROWS).await?;
                 let end = page.last().map(|row| Place::Number(row.number));
                 self.turned(page.len(), end);
                 self.subjects(&page).await?;
             }
             (Source::Allocations, Place::Number(after)) => {
-                let page = allocation::list(store, study, *after, limits::PAGE_ROWS).await?;
+                let page = allocation::list(store, study, *after, limits::EXPORT_ROWS).await?;
                 let end = page.last().map(|row| Place::Number(row.number));
-                let forms = randomization::list(store, study, *after, limits::PAGE_ROWS).await?;
+                let forms = randomization::list(store, study, *after, limits::EXPORT_ROWS).await?;
                 self.turned(page.len(), end);
                 for row in &page {
                     let form = forms.iter().find(|form| form.allocation_number == row.number);
@@ -96,7 +96,7 @@ impl<'a> Rows<'a> {
                 }
             }
             (Source::Facts, Place::Number(after)) => {
-                let page = fact::list(store, study, *after, limits::PAGE_ROWS).await?;
+                let page = fact::list(store, study, *after, limits::EXPORT_ROWS).await?;
                 let end = page.last().map(|row| Place::Number(row.number));
                 self.turned(page.len(), end);
                 for row in &page {
@@ -104,7 +104,7 @@ impl<'a> Rows<'a> {
                 }
             }
             (Source::Participants, Place::Number(after)) => {
-                let page = participant::list(store, study, *after, limits::PAGE_ROWS).await?;
+                let page = participant::list(store, study, *after, limits::EXPORT_ROWS).await?;
                 let end = page.last().map(|row| Place::Number(row.number));
                 self.turned(page.len(), end);
                 let zone = self.shelved.study.zone;
@@ -129,7 +129,7 @@ impl<'a> Rows<'a> {
     }
 
     fn turned(&mut self, rows: usize, end: Option<Place>) {
-        self.done = (rows as i64) < limits::PAGE_ROWS;
+        self.done = (rows as i64) < limits::EXPORT_ROWS;
         if let Some(end) = end {
             self.place = end;
         }

@@ -75,12 +75,13 @@ stories! {
 
     async fn more_than_a_page_leaves_in_order(center: &mut Center) {
         aurora(center).await;
-        for number in 0..40 {
+        let many = hagaki::limits::EXPORT_ROWS + 7;
+        for number in 0..many {
             center.deliver(&DR_YAMADA.writes("登録", &aurora_form("011", &format!("Y-{number:04}"))));
         }
         center.settle().await;
         let subjects = rows(center, "aurora", "subjects", PLAIN).await;
-        let numbers: Vec<String> = (1..=40).map(|number| format!("AURORA-{number:04}")).collect();
+        let numbers: Vec<String> = (1..=many).map(|number| format!("AURORA-{number:04}")).collect();
         assert_eq!(subjects.iter().map(|row| row["subject"].clone()).collect::<Vec<_>>(), numbers);
     }
 
