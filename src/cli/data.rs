@@ -62,7 +62,8 @@ pub struct DataArgs {
     /// text stays; read it before you pass it on.
     #[arg(long)]
     de_identified: bool,
-    /// With arms; refused while a blinded study goes on.
+    /// With arms; refused while a blinded study goes on. Until its end, answers that follow from the arm of whoever enrolled
+    /// themself are left out too, unless --by names somebody who may know arms.
     #[arg(long)]
     arms: bool,
     /// Answers that were mended since as well.
@@ -144,29 +145,44 @@ pub(super) fn run(args: &DataArgs) -> anyhow::Result<End> {
     let opened = Opened::open(&args.installation)?;
     let shelved = opened.study_at(&args.slug, args.stage.map(Stage::from))?;
     let first = shelved.study.languages.first().copied().unwrap_or(Language::En);
-    let wish = Wish {
+    let mut wish = Wish {
         labels: args.labels,
         deidentified: args.de_identified,
         arms: args.arms,
+        telling: false,
         history: args.history,
         language: args.language.unwrap_or(first),
     };
-    let all = opened.runtime.block_on(export::tables(&opened.store, &shelved, wish))?;
+    let mut all = opened.runtime.block_on(export::tables(&opened.store, &shelved, wish))?;
     let book = codebook::table();
     let known: Vec<&str> = all.iter().chain([&book]).map(|table| table.id.as_str()).collect();
     if let Some(unknown) = args.tables.iter().find(|wanted| !known.contains(&wanted.as_str())) {
         return Err(Refused(format!("--table {unknown}: study {} has {}", args.slug, known.join(", "))).into());
     }
     let wanted = |table: &&Table| args.tables.is_empty() || args.tables.contains(&table.id);
-    let chosen: Vec<&Table> = all.iter().chain([&book]).filter(wanted).collect();
     let print = args.out == Path::new("-");
-    if print && (chosen.len() != 1 || args.format == Format::Xlsx) {
+    if print && (all.iter().chain([&book]).filter(wanted).count() != 1 || args.format == Format::Xlsx) {
         let why = "--out - prints one table as CSV or JSON: name it with --table";
         return Err(Refused(format!("{why}; study {} has {}", args.slug, known.join(", "))).into());
     }
     if args.arms {
         args.whom.ask(&opened, &shelved, "data with arms")?;
     }
+    // What explains columns tells that they are there.
+    let concerned = |table: &&Table| !table.withheld.is_empty() && (wanted(table) || wanted(&&book));
+    if all.iter().any(|table| concerned(&table)) && args.whom.ask_telling(&opened, &shelved)? {
+        wish.telling = true;
+        all = opened.runtime.block_on(export::tables(&opened.store, &shelved, wish))?;
+    }
+    for table in all.iter().filter(concerned) {
+        eprintln!(
+            "hagaki: {}: left out until the study is closed, for by these answers its arms could be told apart: {}; they go to \
+             somebody of the study who may know arms (--by) and says why (--reason)",
+            table.id,
+            table.withheld.join(", ")
+        );
+    }
+    let chosen: Vec<&Table> = all.iter().chain([&book]).filter(wanted).collect();
     let names: Vec<&str> = chosen.iter().map(|table| table.id.as_str()).collect();
     let act = Act { actor: &opened.actor, at: opened.now(), reason: args.whom.reason() };
     let leave = disclosure::Wish { what: args.format.end(), by: args.whom.by() };

@@ -74,6 +74,13 @@ impl Whom {
         judged(opened.runtime.block_on(disclosure::permit_unblinded(&opened.store, shelved, wish, act)))
     }
 
+    /// Asks for leave to let answers out by which arms can be told apart; whether they go.
+    pub(super) fn ask_telling(&self, opened: &Opened, shelved: &ShelvedStudy) -> anyhow::Result<bool> {
+        let wish = Wish { what: "data that tell arms apart", by: &self.by };
+        let act = Act { actor: &opened.actor, at: opened.now(), reason: &self.reason };
+        judged(opened.runtime.block_on(disclosure::permit_telling(&opened.store, shelved, wish, act)))
+    }
+
     /// Asks for leave to let the journal out.
     pub(super) fn ask(&self, opened: &Opened, shelved: &ShelvedStudy, what: &str) -> anyhow::Result<()> {
         let wish = Wish { what, by: &self.by };

@@ -148,11 +148,12 @@ fn check_concealment(read: &InstrumentFile, report: &Report) {
         let named: Vec<String> = telling.iter().map(|(item, _)| format!("`{}`", item.id)).collect();
         let wrong = format!(
             "the study is blinded, and which of these items were asked follows from `{ARM}`: {}; so whoever sees answers can tell \
-             arms apart, if not which is which",
+             arms apart, if not which is which. Until the study is closed, what follows from `{ARM}` is left out of every \
+             `hagaki export` that is not made for somebody who may know arms",
             named.join(", ")
         );
         let key = format!("{}.when", place.key);
-        let right = "ask everybody the same, or keep answers from whoever is blinded until the blind is opened";
+        let right = "ask everybody the same, or leave it so and show answers in no other way to whoever is blinded";
         report.warn(
             &read.file,
             Some(if first.when.is_some() { place.when_line } else { place.line }),
@@ -163,7 +164,10 @@ fn check_concealment(read: &InstrumentFile, report: &Report) {
     }
     for (check, (line, key)) in read.instrument.checks.iter().zip(&read.checks) {
         if check.rule.names().any(|name| name == ARM) {
-            let wrong = format!("the study is blinded, and what is objected to follows from `{ARM}`");
+            let wrong = format!(
+                "the study is blinded, and what is objected to follows from `{ARM}`; so the items concerned are left out of exports \
+                 as those that are asked by `{ARM}`"
+            );
             report.warn(&read.file, Some(*line), key.clone(), wrong, "a rule over answers alone");
         }
     }
@@ -171,21 +175,7 @@ fn check_concealment(read: &InstrumentFile, report: &Report) {
 
 /// The items that are asked, or not, by the arm: by a condition that names it, or an item that follows from it.
 fn telling(read: &InstrumentFile) -> Vec<(&Item, &super::instrument_file::ItemPlace)> {
-    let mut following = BTreeSet::from([ARM]);
-    let mut telling = Vec::new();
-    // What an expression names stands above it.
-    for (item, place) in read.instrument.items.iter().zip(&read.places) {
-        let by_condition = item.when.as_ref().is_some_and(|when| when.names().any(|name| following.contains(name)));
-        let by_value = match &item.kind {
-            ItemKind::Calculation(expression) => expression.names().any(|name| following.contains(name)),
-            _ => false,
-        };
-        if by_condition || by_value {
-            following.insert(item.id.as_str());
-        }
-        if by_condition && item.kind.asks() {
-            telling.push((item, place));
-        }
-    }
-    telling
+    let following = read.instrument.following(BTreeSet::from([ARM.to_string()]));
+    let by_arm = |item: &Item| item.when.as_ref().is_some_and(|when| when.names().any(|name| following.contains(name)));
+    read.instrument.items.iter().zip(&read.places).filter(|(item, _)| item.kind.asks() && by_arm(item)).collect()
 }

@@ -67,6 +67,16 @@ impl Instrument {
         }
     }
 
+    /// The items whose answers can tell something that has no item here: those that follow from its name, and those that checks which
+    /// name it are about.
+    pub fn telling(&self, name: &str) -> BTreeSet<String> {
+        let mut ids = self.following(BTreeSet::from([name.to_string()]));
+        ids.remove(name);
+        let checks = self.checks.iter().filter(|check| check.rule.names().any(|named| named == name));
+        ids.extend(checks.flat_map(|check| check.items.iter().cloned()));
+        ids
+    }
+
     /// The item that asks what is meant by the choice of `item` that lets people write something else, if it has one.
     pub fn other_text(&self, item: &Item) -> Option<&Item> {
         item.kind.other()?;

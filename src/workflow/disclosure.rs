@@ -9,7 +9,7 @@ use super::Means;
 use super::ending::{self, Decision, Told, person};
 use super::life::{Act, LifeError, REVEAL, Refusal, log};
 use super::shelf::{Shelf, ShelvedStudy};
-use crate::domain::study::{Blinding, Stage};
+use crate::domain::study::{Blinding, Person, Stage};
 use crate::letters::facts::Step;
 use crate::store::study::{State, StudyRow};
 use crate::store::{Store, study};
@@ -99,8 +99,7 @@ pub async fn permit_unblinded(
     if by.is_empty() || act.reason.trim().is_empty() {
         return Err(Refusal::Unaccounted(row.slug).into());
     }
-    let roles = &person(&shelved.study, by)?.roles;
-    if !roles.iter().any(|role| role.unblinded()) || roles.iter().any(|role| role.enrolls()) {
+    if !may_know_arms(person(&shelved.study, by)?) {
         return Err(
             Refusal::Person(format!("--by {by}: has no role that may know arms while the study goes on")).into()
         );
@@ -109,6 +108,33 @@ pub async fn permit_unblinded(
     log(&mut tx, row, act, "export", &body).await?;
     tx.commit().await?;
     Ok(())
+}
+
+/// Whether somebody may know arms while a blinded study goes on.
+fn may_know_arms(person: &Person) -> bool {
+    person.roles.iter().any(|role| role.unblinded()) && !person.roles.iter().any(|role| role.enrolls())
+}
+
+/// Whether answers by which arms can be told apart leave a blinded study that goes on: to somebody who may know arms, with an entry
+/// of who and why. To others they do not, which is no refusal, for the rest is theirs.
+///
+/// # Errors
+/// A [`Refusal`] of somebody who may know arms and gives no reason, or the database.
+pub async fn permit_telling(
+    store: &Store,
+    shelved: &ShelvedStudy,
+    wish: Wish<'_>,
+    act: Act<'_>,
+) -> Result<bool, LifeError> {
+    if !person(&shelved.study, wish.by).is_ok_and(may_know_arms) {
+        return Ok(false);
+    }
+    if act.reason.trim().is_empty() {
+        let why = "may know arms, so that answers by which they can be told apart leave: say why with --reason";
+        return Err(Refusal::Person(format!("--by {}: {why}; both stand in the audit chain", wish.by)).into());
+    }
+    permit_unblinded(store, shelved, wish, act).await?;
+    Ok(true)
 }
 
 /// Reveals the secret of a closed study: the row with it, whose chain ends with the entry that tells of it. The first time the staff

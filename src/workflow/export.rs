@@ -1,8 +1,8 @@
 //! What a study holds, as tables that leave the house: subjects, allocations, facts, participants, responses.
 //!
 //! In charge of which tables and columns there are, of what each cell means, and of giving rows one page at a time. Files
-//! are written beside this, one format a file. What a study's privacy conceals has no column here; arms have one only where
-//! [`super::disclosure`] let them out. To add a table: a variant of [`Source`], its columns and its rows.
+//! are written beside this, one format a file. What a study's privacy conceals has no column here; arms, and what
+//! tells them apart, have one only where [`super::disclosure`] let them out. To add a table: a variant of [`Source`], its columns and its rows.
 
 pub mod cells;
 pub mod codebook;
@@ -19,8 +19,9 @@ use super::Failure;
 use super::shelf::{self, ShelvedStudy};
 use crate::domain::instrument::{Choices, Instrument, Item, ItemKind};
 use crate::domain::language::Language;
-use crate::domain::study::{FIRST, Study};
+use crate::domain::study::{ARM, Blinding, FIRST, Study};
 use crate::domain::survey::Privacy;
+use crate::store::study::State;
 use crate::store::{Store, bundle, study};
 
 pub use rows::Rows;
@@ -34,6 +35,9 @@ pub struct Wish {
     pub deidentified: bool,
     /// With arms; [`super::disclosure::permit`] must have let them out.
     pub arms: bool,
+    /// With answers by which arms of a blinded study that goes on can be told apart; [`super::disclosure::permit_telling`] must have
+    /// let them out.
+    pub telling: bool,
     /// Superseded responses as well.
     pub history: bool,
     /// Language of labels.
@@ -49,6 +53,8 @@ pub struct Table {
     pub source: Source,
     /// Its columns, in order.
     pub columns: Vec<Column>,
+    /// Ids of the items that have no column, for by their answers arms could be told apart while the study goes on.
+    pub withheld: Vec<String>,
 }
 
 /// What the rows of a table are.
@@ -124,7 +130,7 @@ pub async fn tables(store: &Store, shelved: &ShelvedStudy, wish: Wish) -> Result
     let kits = own.hands_out_kits();
     let mut tables = Vec::new();
     let mut add = |id: &str, source: Source, columns: Vec<Column>| {
-        tables.push(Table { id: id.to_string(), source, columns: unique(columns) });
+        tables.push(Table { id: id.to_string(), source, columns: unique(columns), withheld: Vec::new() });
     };
     if own.registers {
         let mut columns = vec![Column::own("subject", Kind::Text)];
@@ -238,14 +244,30 @@ pub async fn tables(store: &Store, shelved: &ShelvedStudy, wish: Wish) -> Result
                 ]);
             }
         }
-        columns.extend(items(&survey.instrument));
+        let conceals = own.blinding == Blinding::Blinded && row.state != State::Closed && !wish.telling;
+        let telling = if conceals { telling(&versions, &survey.instrument) } else { BTreeSet::new() };
+        let (kept_in, let_out): (Vec<Column>, Vec<Column>) = items(&survey.instrument)
+            .into_iter()
+            .partition(|column| column.item().is_some_and(|item| telling.contains(&item.id)));
+        columns.extend(let_out);
         add(&survey.instrument, Source::Responses(survey.instrument.clone()), columns);
+        let mut withheld: Vec<String> = kept_in.iter().filter_map(Column::item).map(|item| item.id.clone()).collect();
+        withheld.dedup();
+        if let Some(table) = tables.last_mut() {
+            table.withheld = withheld;
+        }
     }
     Ok(tables)
 }
 
 fn rescreens(versions: &[Study]) -> bool {
     versions.iter().any(|version| !version.registration.rescreening.after.is_empty())
+}
+
+/// The items of a survey whose answers follow from the arm of whoever enrolled themself, in any version: one arm alone has them.
+fn telling(versions: &[Study], instrument: &str) -> BTreeSet<String> {
+    let asking = versions.iter().filter(|version| version.enrolls_itself());
+    asking.filter_map(|version| version.find_instrument(instrument)).flat_map(|form| form.telling(ARM)).collect()
 }
 
 /// The columns of an instrument: of its newest version, behind them what only earlier versions asked.

@@ -204,4 +204,37 @@ fn commands_take_it_as_what_it_is() {
     samples::write(&edited(&[BLINDED, UNSAID]), &folder).unwrap();
     let warned = place.ends(0, "check blinded").out;
     assert!(warned.contains("can tell arms apart") && warned.contains("`helped`"), "{warned}");
+    assert!(warned.contains("left out of every `hagaki export`"), "{warned}");
+}
+
+#[test]
+fn answers_that_tell_arms_apart_are_exported_for_those_who_may_know_arms() {
+    let place = Place::new();
+    // What is calculated from them tells as much, and so does what a rule over the arm objects to.
+    let last = "label = { ja = \"今週、眠りについてほかで相談や治療を受けましたか\", en = \"Did you look for help with your sleep elsewhere this week?\" }\nrequired = true";
+    let more = format!(
+        "{last}\n\n[[items]]\nid = \"last_page\"\nkind = \"heading\"\npage = true\nlabel = {{ ja = \"最後に\", en = \"At last\" }}\n\n\
+         [[items]]\nid = \"benefit\"\nkind = \"calculation\"\nlabel = {{ ja = \"効果\", en = \"Benefit\" }}\ncalculation = \"helped * 2\"\n\n\
+         [[items]]\nid = \"naps\"\nkind = \"integer\"\nlabel = {{ ja = \"昼寝の回数\", en = \"Naps\" }}\nrequired = true\n\n\
+         [[checks]]\nid = \"no_naps\"\nrule = \"arm == 'WAIT' || naps < 3\"\nmessage = {{ ja = \"回数をお確かめください。\", en = \"Is that so?\" }}\nitems = [\"naps\"]"
+    );
+    samples::write(&edited(&[BLINDED, UNSAID, (DIARY, last, &more)]), &place.path("blinded")).unwrap();
+    place.ends(0, "study activate blinded");
+    let export = |more: &str| place.ends(0, &format!("export somnus --format csv --charset utf-8 --out - {more}"));
+    let telling = ["tried___light", "helped", "elsewhere", "benefit", "naps"];
+    for table in ["diary", "codebook"] {
+        for by in ["", "--by office --reason look"] {
+            let left = export(format!("--table {table} {by}").trim_end());
+            assert!(left.out.contains("earlier") && telling.iter().all(|id| !left.out.contains(id)), "{}", left.out);
+            assert!(left.err.contains("could be told apart: tried, helped, elsewhere, benefit, naps;"), "{}", left.err);
+        }
+        let whole = export(&format!("--table {table} --by stat --reason look"));
+        assert!(telling.iter().all(|id| whole.out.contains(id)), "{}", whole.out);
+        assert!(!whole.err.contains("left out"), "{}", whole.err);
+    }
+    // Of what has nothing to do with it nothing is said.
+    let subjects = export("--table subjects");
+    assert!(!subjects.err.contains("left out"), "{}", subjects.err);
+    let refused = place.ends(1, "export somnus --format csv --table diary --out - --by stat").err;
+    assert!(refused.contains("--reason"), "{refused}");
 }

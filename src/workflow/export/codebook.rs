@@ -36,7 +36,7 @@ fn word(language: Language, id: &str) -> &'static str {
 /// The table in which the codebook stands.
 pub fn table() -> Table {
     let columns = COLUMNS.map(|id| Column { id: id.to_string(), what: What::Own(id), kind: Kind::Text }).to_vec();
-    Table { id: "codebook".to_string(), source: Source::Facts, columns }
+    Table { id: "codebook".to_string(), source: Source::Facts, columns, withheld: Vec::new() }
 }
 
 /// Its rows: one for each column of each table.

@@ -471,7 +471,7 @@ stories! {
         // The export has a table for each form, with what was mended only where it is asked for.
         let shelf = center.shelf_on(center.store());
         let shelved = shelf.current(row.id, row.bundle_version).await.unwrap();
-        let wish = Wish { labels: false, deidentified: true, arms: false, history: false, language: Language::En };
+        let wish = Wish { labels: false, deidentified: true, arms: false, telling: false, history: false, language: Language::En };
         let tables = export::tables(center.store(), &shelved, wish).await.unwrap();
         let ids: Vec<&str> = tables.iter().map(|table| table.id.as_str()).collect();
         assert_eq!(ids, ["subjects", "allocations", "facts", "visit", "adverse_event"]);

@@ -10,7 +10,8 @@ use hagaki::workflow::export::{self, Rows, Wish, codebook};
 use super::survey::{invite, link_in, once, serve, with};
 use super::*;
 
-const PLAIN: Wish = Wish { labels: false, deidentified: false, arms: false, history: false, language: Language::En };
+const PLAIN: Wish =
+    Wish { labels: false, deidentified: false, arms: false, telling: false, history: false, language: Language::En };
 
 /// The rows of a table, each cell as text by its column.
 async fn rows(center: &Center, slug: &str, table: &str, wish: Wish) -> Vec<BTreeMap<String, String>> {

@@ -14,7 +14,9 @@ use hagaki::store::subject::NewSubject;
 use hagaki::store::{Store, StoreError, participant, response, study, subject};
 use hagaki::web::survey::{SurveyPages, Tools};
 use hagaki::workflow::credentials::{self, Form, Issued, Terms};
-use hagaki::workflow::export::{self, Rows, Wish};
+use hagaki::workflow::disclosure;
+use hagaki::workflow::export::cells::Cell;
+use hagaki::workflow::export::{self, Rows, Wish, codebook};
 use hagaki::workflow::proof::{self, Verdict};
 use hagaki::workflow::told::{Discrepancy, What};
 use hagaki::workflow::{Means, life};
@@ -550,7 +552,7 @@ stories! {
         let row = study::find_current(center.store(), "somnus").await.unwrap().unwrap();
         let shelved = center.shelf_on(center.store()).current(row.id, row.bundle_version).await.unwrap();
         for arms in [true, false] {
-            let wish = Wish { labels: false, deidentified: true, arms, history: false, language: Language::En };
+            let wish = Wish { labels: false, deidentified: true, arms, telling: false, history: false, language: Language::En };
             let tables = export::tables(center.store(), &shelved, wish).await.unwrap();
             for id in ["diary", "subjects"] {
                 let table = tables.iter().find(|table| table.id == id).unwrap();
@@ -562,6 +564,44 @@ stories! {
                 assert!(!arms || cell("arm").contains(&arm), "{cells:?}");
             }
         }
+    }
+
+    async fn a_blinded_exporter_cannot_tell_arms_apart_by_what_is_blank(center: &mut Center) {
+        center.activate(&blinded(), Stage::Production).await;
+        let paths = invite(center, 8).await;
+        let pages = serve(center).await;
+        for path in &paths {
+            let form = enroll(&pages, path).await;
+            let second = pages.fill(path, &form, &WEEK, "answer").await;
+            let own: &[(&str, &str)] =
+                if second.body.contains("name=\"helped\"") { &[("tried", "light"), ("helped", "3")] } else { &[("elsewhere", "yes")] };
+            let review = pages.fill(path, &second, own, "answer").await;
+            assert_eq!(pages.fill(path, &review, &[], "send").await.status, 303);
+        }
+        center.settle().await;
+        assert_eq!(center.arms("somnus").await.iter().collect::<BTreeSet<_>>().len(), 2);
+        let row = study::find_current(center.store(), "somnus").await.unwrap().unwrap();
+        let shelved = center.shelf_on(center.store()).current(row.id, row.bundle_version).await.unwrap();
+        let asks = |by| disclosure::Wish { what: "data that tell arms apart", by };
+        let follows = ["tried", "helped", "elsewhere"];
+        // The office enrolls nobody here, but is blinded all the same; so is whoever says not who they are.
+        for by in ["", "office", "nobody"] {
+            let leave = disclosure::permit_telling(center.store(), &shelved, asks(by), center.act("an interim look")).await.unwrap();
+            assert!(!leave, "{by}");
+            let left = diaries(center, leave).await;
+            assert_eq!((left.withheld, left.apart), (follows.map(str::to_owned).to_vec(), vec![]), "{by}");
+            assert!(follows.iter().all(|id| !left.explained.iter().any(|known| known.starts_with(id))), "{:?}", left.explained);
+        }
+        assert_eq!(center.world.number("SELECT count(*) FROM audit WHERE action = 'export'").await, 0);
+        assert!(disclosure::permit_telling(center.store(), &shelved, asks("stat"), center.act("")).await.is_err());
+        let leave = disclosure::permit_telling(center.store(), &shelved, asks("stat"), center.act("an interim look")).await.unwrap();
+        assert_eq!(center.world.number("SELECT count(*) FROM audit WHERE action = 'export'").await, 1);
+        let whole = diaries(center, leave).await;
+        assert!(leave && whole.withheld.is_empty() && follows.iter().all(|id| whole.explained.iter().any(|known| known.starts_with(id))));
+        assert!(whole.apart.contains(&"helped".to_owned()) && whole.apart.contains(&"elsewhere".to_owned()), "{:?}", whole.apart);
+        // After the close nothing is kept from anybody.
+        center.close("somnus", "the last diary is in").await;
+        assert_eq!(diaries(center, false).await, whole);
     }
 
     async fn the_whole_way_can_be_gone_by_everybody_on_a_phone(center: &mut Center) {
@@ -611,6 +651,41 @@ stories! {
         center.settle().await;
         assert_eq!(subjects(center).await.len(), 2);
     }
+}
+
+/// What an export of the diaries of a blinded study gives away.
+#[derive(Debug, PartialEq)]
+struct Diaries {
+    /// Items that have no column.
+    withheld: Vec<String>,
+    /// Columns that are blank in one arm alone.
+    apart: Vec<String>,
+    /// Columns and items in the codebook.
+    explained: Vec<String>,
+}
+
+async fn diaries(center: &Center, telling: bool) -> Diaries {
+    let row = study::find_current(center.store(), "somnus").await.unwrap().unwrap();
+    let shelved = center.shelf_on(center.store()).current(row.id, row.bundle_version).await.unwrap();
+    let wish = Wish { labels: false, deidentified: true, arms: false, telling, history: true, language: Language::En };
+    let tables = export::tables(center.store(), &shelved, wish).await.unwrap();
+    let explained = codebook::rows(&tables, wish).iter().flatten().map(Cell::plain).collect();
+    let table = tables.iter().find(|table| table.id == "diary").unwrap();
+    let heads: Vec<&str> = table.columns.iter().map(|column| column.id.as_str()).collect();
+    let arms = center.arms("somnus").await;
+    // By column: the arms of those who have a cell there, and of those who have none.
+    let mut filled = vec![[BTreeSet::new(), BTreeSet::new()]; heads.len()];
+    let mut rows = Rows::of(center.store(), &shelved, table, wish);
+    while let Some(cells) = rows.next().await.unwrap() {
+        let subject = cells[heads.iter().position(|head| *head == "subject").unwrap()].plain();
+        let number: usize = subject.trim_start_matches("SOMNUS-").parse().unwrap();
+        for (seen, cell) in filled.iter_mut().zip(&cells) {
+            seen[usize::from(cell.plain().is_empty())].insert(arms[number - 1].clone());
+        }
+    }
+    let parts = |[some, none]: &[BTreeSet<String>; 2]| !some.is_empty() && !none.is_empty() && some.is_disjoint(none);
+    let apart = heads.iter().zip(&filled).filter(|(_, seen)| parts(seen)).map(|(head, _)| (*head).to_owned()).collect();
+    Diaries { withheld: table.withheld.clone(), apart, explained }
 }
 
 /// Gives a participant a fresh link, as the operator does; its path.
