@@ -1,10 +1,15 @@
 //! Participants: persons who answer about themselves.
 
+use super::sealed;
 use super::sql::{Bind, Row, Rows, binds, chunks, statements, words};
 use super::tx::Expect;
 use super::{Reader, StoreError, Tx};
+use crate::domain::chain::Sha256Digest;
 use crate::domain::survey::Mark;
 use crate::domain::time::Instant;
+
+/// What answers are coded for by which somebody was refused.
+const REFUSED_CODE: &str = "hagaki refused answers";
 
 words! {
     /// Whether a participant is asked.
@@ -41,6 +46,8 @@ pub struct ParticipantRow {
     pub created_at: Instant,
     /// How often they wanted to enroll themself and were refused.
     pub refusals: i64,
+    /// Code of the answers by which they were refused last; see [`is_refused_again`].
+    pub refused_code: Option<Sha256Digest>,
 }
 
 /// A participant to be stored; fields as in [`ParticipantRow`].
@@ -63,7 +70,7 @@ pub struct NewParticipant {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, study_id, number, reference, name, address, language, attributes, state, created_at, refusals FROM participant ",
+            "SELECT id, study_id, number, reference, name, address, language, attributes, state, created_at, refusals, refused_code FROM participant ",
             $rest
         )
     };
@@ -85,8 +92,8 @@ statements! { "participant":
     SET_ACCOUNT = same "UPDATE participant SET account_id = $2 WHERE id = $1";
     LIST = same select!("WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3");
     WITHDRAW = same "UPDATE participant SET state = 'withdrawn' WHERE id = $1";
-    FORGIVE = same "UPDATE participant SET refusals = 0 WHERE id = $1";
-    COUNT_REFUSAL = same "UPDATE participant SET refusals = refusals + 1 WHERE id = $1";
+    FORGIVE = same "UPDATE participant SET refusals = 0, refused_code = NULL WHERE id = $1";
+    COUNT_REFUSAL = same "UPDATE participant SET refusals = refusals + 1, refused_code = $2 WHERE id = $1";
 }
 
 fn read(mut row: Row) -> Result<ParticipantRow, StoreError> {
@@ -102,6 +109,7 @@ fn read(mut row: Row) -> Result<ParticipantRow, StoreError> {
         state: row.word(State::find)?,
         created_at: row.instant()?,
         refusals: row.int()?,
+        refused_code: row.opt_digest()?,
     })
 }
 
@@ -203,12 +211,18 @@ pub async fn withdraw(tx: &mut Tx, id: i64) -> Result<(), StoreError> {
     tx.later(&WITHDRAW, binds![id], Expect::Present { noun: "participant", key: id.to_string() }).await
 }
 
-/// Counts that a participant wanted to enroll themself and was refused.
+/// Whether the answers of this digest are those by which a participant was refused last.
+pub fn is_refused_again(tx: &Tx, whose: &ParticipantRow, answers: &Sha256Digest) -> bool {
+    whose.refused_code.is_some_and(|code| sealed::codes(tx.ring(), REFUSED_CODE, answers).contains(&code))
+}
+
+/// Counts that a participant wanted to enroll themself and was refused, by the answers of this digest.
 ///
 /// # Errors
 /// [`StoreError::Missing`]; it may come from a later call.
-pub async fn count_refusal(tx: &mut Tx, id: i64) -> Result<(), StoreError> {
-    tx.later(&COUNT_REFUSAL, binds![id], Expect::Present { noun: "participant", key: id.to_string() }).await
+pub async fn count_refusal(tx: &mut Tx, id: i64, answers: &Sha256Digest) -> Result<(), StoreError> {
+    let code = sealed::code(tx.ring(), REFUSED_CODE, answers);
+    tx.later(&COUNT_REFUSAL, binds![id, &code], Expect::Present { noun: "participant", key: id.to_string() }).await
 }
 
 /// Forgets how often a participant was refused.

@@ -294,7 +294,7 @@ impl SurveyPages {
         if let Some(barred) = visit.barred(means, false) {
             return Ok(self.barred(visit, language, barred));
         }
-        if let Some(shut) = self.shut(visit, language) {
+        if let Some(shut) = self.shut(visit, language, false) {
             return Ok(shut);
         }
         let news = [("enrolled", json!(enrolling::news(visit, wish.enrolled.as_deref(), language)))];
@@ -343,7 +343,7 @@ impl SurveyPages {
         if posted.enrolls() != visit.enrolls() {
             return Ok(enrolling::onward(visit, language, enrolling::News::Before));
         }
-        if let Some(shut) = self.shut(visit, language) {
+        if let Some(shut) = self.shut(visit, language, posted.step() == Step::Send) {
             return Ok(shut);
         }
         let files = body::files_of(visit.desk(&self.tools), posted).await?;

@@ -8,6 +8,8 @@
 
 use std::collections::BTreeMap;
 
+use sha2::{Digest, Sha256};
+
 use super::enroll::{self, Application, Confirmed, Enrollment, Way, stored_answers};
 use super::ledger::Ledger;
 use super::respond::{Barred, barred_by};
@@ -15,6 +17,7 @@ use super::shelf::{Shelf, ShelvedStudy};
 use super::visitor::stranger;
 use super::{Failure, Means, again, notices};
 use crate::domain::answer::{Form, Known, Value};
+use crate::domain::chain::Sha256Digest;
 use crate::domain::instrument::ItemKind;
 use crate::domain::study::{ARM, Blinding, FIRST, PARTICIPANT, Person, Study};
 use crate::domain::survey::Mark;
@@ -128,13 +131,16 @@ pub async fn enroll(
     let credential = credential::find(&mut *tx, credential).await?.ok_or_else(missing)?;
     let nobody = || Failure::Contradiction("a credential of nobody enrolls".to_string());
     let whose = participant::load(&mut *tx, credential.participant_id.ok_or_else(nobody)?).await?;
+    let answers = digest_of(&whose, form);
+    // A page that is sent twice, or loaded again, is no other try.
+    let again = participant::is_refused_again(tx, &whose, &answers);
     // What was enrolled before is answered before anything can refuse it.
     if subject::find_by_participant(&mut *tx, whose.id).await?.is_none() {
         let counted = (page.row.state, page.row.responses);
         if let Some(barred) = barred_by(tx, survey, shelved, counted, &credential, means).await? {
             return Ok(Outcome::Barred(barred));
         }
-        if is_spent(&whose) {
+        if is_spent(&whose) && !again {
             return Ok(Outcome::Spent);
         }
     }
@@ -153,10 +159,15 @@ pub async fn enroll(
         }
         Enrollment::Duplicate(_) | Enrollment::Conflict { .. } => Outcome::Before,
         Enrollment::Refused(reasons) => {
-            participant::count_refusal(&mut ledger.tx, whose.id).await?;
-            let left = whose.refusals + 1 < limits::ENROLLMENT_REFUSALS;
+            let counted = whose.refusals + i64::from(!again);
             let mended = reasons.iter().all(|reason| follows_from_answers(study, reason));
-            Outcome::Refused(reasons, left && mended)
+            let refused = Outcome::Refused(reasons, counted < limits::ENROLLMENT_REFUSALS && mended);
+            if again {
+                // The entry of the first time tells it, and there is no second one: so many as one page is sent would be of no end.
+                return Ok(refused);
+            }
+            participant::count_refusal(&mut ledger.tx, whose.id, &answers).await?;
+            refused
         }
         Enrollment::ToConfirm => {
             return Err(Failure::Contradiction("a confirmed form is to be confirmed".to_string()));
@@ -164,6 +175,19 @@ pub async fn enroll(
     };
     ledger.commit().await?;
     Ok(outcome)
+}
+
+/// Digest of what somebody sent. It is kept as a code alone, for answers to a few questions can be guessed.
+fn digest_of(whose: &ParticipantRow, form: &Form) -> Sha256Digest {
+    let mut digest = Sha256::new_with_prefix(format!("hagaki refused {} {}", whose.study_id, whose.number));
+    for (item, answer) in form.canonical() {
+        // Each with its length, so that none runs into the next.
+        for text in [item, answer] {
+            digest.update((text.len() as u64).to_be_bytes());
+            digest.update(text);
+        }
+    }
+    digest.finalize().into()
 }
 
 /// Whether other answers could have been taken.

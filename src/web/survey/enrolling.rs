@@ -49,12 +49,13 @@ pub(super) fn onward(visit: &Visit, language: Language, news: News) -> Response 
 }
 
 impl SurveyPages {
-    /// The page that says why somebody who is to enroll cannot now, whatever they answer.
-    pub(super) fn shut(&self, visit: &Visit, language: Language) -> Option<Response> {
+    /// The page that says why somebody who is to enroll cannot now, whatever they answer. Whether they were refused too often is not
+    /// told yet to somebody who `sends`: what they were refused for last is answered as then.
+    pub(super) fn shut(&self, visit: &Visit, language: Language, sends: bool) -> Option<Response> {
         if !visit.enrolls() {
             return None;
         }
-        if visit.participant.as_ref().is_some_and(self_enrollment::is_spent) {
+        if !sends && visit.participant.as_ref().is_some_and(self_enrollment::is_spent) {
             return Some(self.told(visit, language, "enroll_spent", ""));
         }
         let now = self.tools.means().now;
