@@ -26,7 +26,7 @@ use crate::limits;
 use crate::store::account;
 use crate::store::credential::{self, CredentialRow, State};
 use crate::store::participant::{self, NewParticipant, ParticipantRow};
-use crate::store::{Tx, credential_wait, draft, session};
+use crate::store::{Tx, credential_wait, draft, session, subject};
 
 /// A participant on file, as a list would have them.
 fn on_file(row: &ParticipantRow) -> Candidate {
@@ -88,6 +88,8 @@ pub struct Issued {
     pub mailed: bool,
     /// Where its time begins when that letter has left: which credential, and for how many days it is good then.
     pub waits: Option<(Mark, u32)>,
+    /// Whether they are to enroll themself by it, and did not yet.
+    pub joins: bool,
 }
 
 /// What became of a batch.
@@ -199,6 +201,7 @@ pub async fn issue(
             validity,
             mailed,
             waits,
+            joins: shelved.study.enrolls_itself(),
             candidate,
         };
         issued.push(one);
@@ -327,6 +330,7 @@ pub(super) async fn renew(
     };
     credential::insert(tx, std::slice::from_ref(&row)).await?;
     append(tx, page, means, actor, "renew-credential", &json!({ "participant": whose.number })).await?;
+    let joins = shelved.study.enrolls_itself() && subject::find_by_participant(&mut *tx, whose.id).await?.is_none();
     Ok(Some(Issued {
         number: Some(whose.number),
         candidate: on_file(whose),
@@ -336,6 +340,7 @@ pub(super) async fn renew(
         validity,
         mailed,
         waits: days.filter(|_| mailed).map(|days| (row.id, days)),
+        joins,
     }))
 }
 
@@ -470,6 +475,7 @@ fn invitation(shelved: &ShelvedStudy, means: Means<'_>, issued: &Issued) -> Resu
         sign_in: &sign_in(&means.desk.public_url, study),
         validity: issued.validity,
         days: issued.waits.map(|(_, days)| days),
+        joins: issued.joins,
     };
     let facts = Invitation::new(study, &invited, language);
     let masked = Facts::Invitation(facts.masked(&means.desk.public_url));

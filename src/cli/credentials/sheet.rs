@@ -71,6 +71,7 @@ impl<W: Write> Sheet<W> {
             sign_in: &sign_in,
             validity: one.validity,
             days: one.waits.map(|(_, days)| days),
+            joins: one.joins,
         };
         let facts = json!({
             "head": Head::new(study, shelved.stage, &person, None, &desk.address, now, language),

@@ -37,6 +37,12 @@ pub struct Invitation {
     pub named: bool,
     /// Whether that they answered is known, and nothing else.
     pub anonymous: bool,
+    /// Whether they are asked to take part in the study, and a form that comes first decides whether they can.
+    #[serde(default)]
+    pub joins: bool,
+    /// Whether a draw decides then in which group they are.
+    #[serde(default)]
+    pub by_lot: bool,
 }
 
 /// The way in.
@@ -56,6 +62,8 @@ pub struct Invited<'a> {
     pub validity: Validity,
     /// For how many days from its sending, where that is to come.
     pub days: Option<u32>,
+    /// Whether they are to enroll themself by it.
+    pub joins: bool,
 }
 
 impl Invitation {
@@ -78,6 +86,8 @@ impl Invitation {
             repeated: survey.is_some_and(|survey| survey.responses == Responses::Repeated),
             named: privacy == Privacy::Named,
             anonymous: privacy == Privacy::Anonymous,
+            joins: invited.joins,
+            by_lot: invited.joins && !study.arms.is_empty(),
         }
     }
 

@@ -371,7 +371,9 @@ stories! {
         // A fresh link that they ask for themselves changes nothing; one that the operator gives them does, and the chain tells it.
         let whose = Writer { address: "s1@example.jp", study: "somnus" };
         let letters = center.exchange(&whose.writes("link", "")).await;
-        let asked = link_in(&letters.iter().find(|letter| letter.kind == "invitation").unwrap().text);
+        let invitation = letters.iter().find(|letter| letter.kind == "invitation").unwrap();
+        assert!(invitation.text.contains("the first form decides whether you can, and it is then decided by lot"), "{}", invitation.text);
+        let asked = link_in(&invitation.text);
         assert_eq!(pages.get(&asked).await.status, 403);
         let given = reissue(center, &asked).await;
         enroll(&pages, &given).await;
@@ -460,6 +462,8 @@ stories! {
         center.settle().await;
         let letters = center.exchange(&whose.writes("link", "")).await;
         let link = letters.iter().find(|letter| letter.kind == "invitation").unwrap();
+        // They take part already: the letter asks for the diary alone.
+        assert!(!link.text.contains("by lot") && !link.text.contains("the first form"), "{}", link.text);
         let form = pages.get(&format!("{}?lang=en", link_in(&link.text))).await;
         assert!(form.body.contains("Your group") && pages.get(&paths[0]).await.status == 403, "{form:?}");
     }
