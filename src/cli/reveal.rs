@@ -16,7 +16,7 @@ use super::{End, Installation, Output};
 use crate::domain::language::Language;
 use crate::domain::study::Stage;
 use crate::store::study::StudyRow;
-use crate::workflow::disclosure;
+use crate::workflow::disclosure::{self, Revealed};
 use crate::workflow::life::Act;
 use crate::workflow::package::{self, Package};
 use crate::workflow::shelf::Shelf;
@@ -68,7 +68,7 @@ pub(super) fn run(args: &RevealArgs) -> anyhow::Result<End> {
     let shelf = Shelf::new(opened.store.clone());
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &args.reason };
     let revealing = disclosure::reveal(&shelf, &shelved, pen.means(&opened), &args.by, act);
-    let row = judged(opened.runtime.block_on(revealing))?;
+    let Revealed { row, first } = judged(opened.runtime.block_on(revealing))?;
     let Package { manifest, mut files } =
         opened.runtime.block_on(package::pack(&opened.store, &shelved, &row, args.with_chain))?;
     for (name, language, template) in READMES {
@@ -91,7 +91,11 @@ pub(super) fn run(args: &RevealArgs) -> anyhow::Result<End> {
         println!("{} ({}): the secret is revealed", row.slug, row.stage.key());
         println!("secret:               {secret}");
         println!("digest of the secret: {commitment}");
-        println!("The staff are told by letter, the first time, that it was revealed.");
+        if first {
+            println!("The staff are told by letter that it was revealed.");
+        } else {
+            println!("It was revealed before, and the staff were told by letter then; this time none is written.");
+        }
         println!("chain:                {} entries, head {}", row.chain.length, hex(&row.chain.digest));
         println!(
             "Recompute everything with the verifier of the release, deploy/verify/hagaki_verify.py in its source, and not with the copy in \

@@ -137,8 +137,16 @@ pub async fn permit_telling(
     Ok(true)
 }
 
-/// Reveals the secret of a closed study: the row with it, whose chain ends with the entry that tells of it. The first time the staff
-/// hear of it.
+/// A secret that was revealed.
+#[derive(Clone, Debug)]
+pub struct Revealed {
+    /// The study with it; its chain ends with the entry that tells of it.
+    pub row: StudyRow,
+    /// Whether that was the first time.
+    pub first: bool,
+}
+
+/// Reveals the secret of a closed study. The first time the staff hear of it.
 ///
 /// # Errors
 /// A [`Refusal`], or the database.
@@ -148,7 +156,7 @@ pub async fn reveal(
     means: Means<'_>,
     by: &str,
     act: Act<'_>,
-) -> Result<StudyRow, LifeError> {
+) -> Result<Revealed, LifeError> {
     let mut tx = shelf.store().begin().await?;
     let row = study::lock(&mut tx, shelved.id).await?;
     if row.state != State::Closed {
@@ -170,5 +178,5 @@ pub async fn reveal(
     }
     let row = study::lock(&mut tx, id).await?;
     tx.commit().await?;
-    Ok(row)
+    Ok(Revealed { row, first })
 }

@@ -53,6 +53,12 @@ pub enum Refusal {
     /// It runs in production already.
     #[error("study {0} is in production; change it with `hagaki study amend`")]
     InProduction(String),
+    /// It was in production, and that is over.
+    #[error(
+        "study {0} was in production and is closed: it is neither begun anew nor changed; a study that comes after it has a name of its \
+         own (`slug` in study.toml)"
+    )]
+    Over(String),
     /// It was closed.
     #[error("study {0} is closed; a closed study is not changed")]
     Closed(String),
@@ -192,8 +198,9 @@ pub async fn activate(
         amendment::check_chance(bundle, defined)?;
     }
     let mut tx = store.begin().await?;
-    if study::find(&mut tx, slug, Stage::Production).await?.is_some() {
-        return Err(Refusal::InProduction(slug.clone()).into());
+    if let Some(row) = study::find(&mut tx, slug, Stage::Production).await? {
+        let refusal = if row.state == State::Closed { Refusal::Over } else { Refusal::InProduction };
+        return Err(refusal(slug.clone()).into());
     }
     let rehearsal = study::find(&mut tx, slug, Stage::Development).await?;
     let mut kits = Relisted { added: defined.kits.len(), withdrawn: Vec::new() };

@@ -561,9 +561,9 @@ impl Center {
     /// Gives the secret of a closed study away; its staff are written to.
     pub(crate) async fn reveal(&mut self, slug: &str, by: &str, why: &str) -> Result<StudyRow, LifeError> {
         let (shelved, shelf) = (self.shelved(slug).await, self.shelf_on(self.store()));
-        let row = Box::pin(disclosure::reveal(&shelf, &shelved, self.means(), by, self.act(why))).await;
+        let revealed = Box::pin(disclosure::reveal(&shelf, &shelved, self.means(), by, self.act(why))).await;
         self.settle().await;
-        row
+        revealed.map(|revealed| revealed.row)
     }
 
     /// Subjects of a study in order, each with its arm (empty in a registry) and kit.

@@ -443,6 +443,12 @@ fn a_secret_is_revealed_after_the_close_and_anybody_can_recompute() {
         .ends(0, &format!("allocation reveal aurora --by stat --reason r --with-chain --out package --json {on}"))
         .json();
     place.ends(1, &format!("allocation reveal aurora --by stat --reason r --out package {on}"));
+    let again = place.ends(0, &format!("allocation reveal aurora --by stat --reason r --out again {on}"));
+    assert!(
+        again.out.contains("this time none is written") && !again.out.contains("are told by letter"),
+        "{}",
+        again.out
+    );
     let digest = place.ends(0, &format!("study show aurora --json {on}")).json()["secret_digest"].clone();
     assert_eq!(revealed["secret_digest"], digest);
     for readme in ["README.md", "README.ja.md"] {

@@ -280,6 +280,11 @@ fn an_amendment_for_a_day_that_was_overtaken_is_shown_as_such() {
     assert_eq!((&planned["state"], &planned["overtaken"]), (&"waiting".into(), &true.into()));
     let shown = place.ends(0, "study show aurora").out;
     assert!(shown.contains("(overtaken: checked against version 1, it will not come into force)"), "{shown}");
+    let told = place.ends(1, "study close aurora").err;
+    assert!(told.contains("amendments; 1 planned amendment that waits is withdrawn"), "{told}");
+    place.ends(0, "study amend later --on 2099-01-02");
+    let told = place.ends(1, "study close aurora").err;
+    assert!(told.contains("amendments; 2 planned amendments that wait are withdrawn"), "{told}");
 }
 
 #[test]

@@ -169,7 +169,8 @@ fn ends(row: &StudyRow, study: &Study, waiting: u64, unanswered: Unanswered) -> 
     }
     match waiting {
         0 => line("amendments"),
-        waiting => line(&format!("amendments; {} that wait are withdrawn", counted(waiting, "planned amendment"))),
+        1 => line("amendments; 1 planned amendment that waits is withdrawn"),
+        waiting => line(&format!("amendments; {waiting} planned amendments that wait are withdrawn")),
     }
     let further = match study.randomizations.is_empty() {
         true => "",

@@ -36,6 +36,10 @@ stories! {
         assert_eq!(reason(center).await, "closed");
         let again = pause(center, false).await;
         assert!(matches!(again, Err(LifeError::Refused(Refusal::Closed(_)))), "{again:?}");
+        let bundle = samples::aurora();
+        let begun = life::activate(center.store(), &bundle, &defined(&bundle), Stage::Production, center.act("again"), &*center.dice).await;
+        let Err(LifeError::Refused(over @ Refusal::Over(_))) = begun else { panic!("{begun:?}") };
+        assert!(!over.to_string().contains("amend") && over.to_string().contains("is closed"), "{over}");
         assert_eq!(center.enrolled("aurora").await.len(), 2);
     }
 
