@@ -6,6 +6,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::kit_import::new_kit;
+use super::reached::Trace;
 use super::{Failure, amendment, changes, reached};
 use crate::definition::Bundle;
 use crate::domain::chain::Sha256Digest;
@@ -433,7 +434,7 @@ pub async fn amend(store: &Store, bundle: &Bundle, defined: &Study, act: Act<'_>
     let old = in_force(&mut tx, &row).await?;
     let (version, kits) = replace(&mut tx, &row, bundle, defined, act).await?;
     row.bundle_version = version;
-    let ended = reached::ended(&mut tx, &row, &old, defined).await?;
+    let ended = reached::ended(&mut tx, &row, &old, defined, Trace::Entry).await?;
     let body = json!({ "version": version, "bundle": bundle.digest(), "reason": act.reason, "kits": kits,
                        "deterministic": amendment::deterministic(defined) });
     log(&mut tx, row, act, "amend", &body).await?;
@@ -467,7 +468,7 @@ pub async fn foresee(
     let old_files = super::shelf::bundle_of(&row, &stored.digest, &stored.files)?;
     let (version, kits) = replace(&mut tx, &row, bundle, defined, act).await?;
     row.bundle_version = version;
-    let mut lines = reached::ended(&mut tx, &row, &old, defined).await?;
+    let mut lines = reached::ended(&mut tx, &row, &old, defined, Trace::None).await?;
     lines.extend(changes::changes(&old, defined, old_files.files(), bundle.files()));
     if kits.added > 0 || !kits.withdrawn.is_empty() {
         lines.push(format!("kits: {} added, {} withdrawn", kits.added, kits.withdrawn.len()));

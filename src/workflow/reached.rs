@@ -12,6 +12,15 @@ use crate::store::allocation::AllocationRow;
 use crate::store::study::StudyRow;
 use crate::store::{Tx, allocation, subject};
 
+/// What is left behind when somebody is told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trace {
+    /// Nothing: whoever asks could ask again and again, with one cap after another, until the counts are known.
+    None,
+    /// The entry of an amendment that is in force.
+    Entry,
+}
+
 /// A bound before the amendment and now, and what was reached.
 #[derive(Clone, Copy)]
 struct Bound {
@@ -29,12 +38,18 @@ impl Bound {
     }
 }
 
-/// What the new definition of a study ends, in words for a terminal; one line each. `row` is the study's, in its new version, which is
-/// stored already.
+/// What the new definition of a study that is not closed ends, in words for a terminal; one line each. `row` is the study's, in its new
+/// version, which is stored already.
 ///
 /// # Errors
 /// The database; rows that cannot have been written by this program.
-pub(super) async fn ended(tx: &mut Tx, row: &StudyRow, old: &Study, new: &Study) -> Result<Vec<String>, Failure> {
+pub(super) async fn ended(
+    tx: &mut Tx,
+    row: &StudyRow,
+    old: &Study,
+    new: &Study,
+    trace: Trace,
+) -> Result<Vec<String>, Failure> {
     let mut lines = Vec::new();
     if new.scheme.is_none() {
         registry(tx, row, old, new, &mut lines).await?;
@@ -46,7 +61,7 @@ pub(super) async fn ended(tx: &mut Tx, row: &StudyRow, old: &Study, new: &Study)
         let schemes = Schemes::load(&mut *tx, row, new).await?;
         for rules in changed {
             let state = schemes.of(rules.id)?.state(rules, &journal, &facts)?;
-            of_allocation((old, new), rules, &state, &journal, &mut lines)?;
+            of_allocation(Amended { old, new, trace }, rules, &state, &journal, &mut lines)?;
         }
     }
     for rules in new.allocations() {
@@ -119,36 +134,27 @@ fn at_site(place: &str, site: &str, bound: Bound) -> Option<String> {
     ))
 }
 
+/// An amendment, and what is left behind when somebody is told what it ends.
+#[derive(Clone, Copy)]
+struct Amended<'s> {
+    old: &'s Study,
+    new: &'s Study,
+    trace: Trace,
+}
+
 fn of_allocation(
-    (old, new): (&Study, &Study),
+    amended: Amended<'_>,
     rules: Rules<'_>,
     state: &State,
     journal: &[AllocationRow],
     lines: &mut Vec<String>,
 ) -> Result<(), Failure> {
+    let Amended { old, new, .. } = amended;
     let Some(before) = old.find_rules(rules.id) else { return Ok(()) };
     let place = place(rules.id);
     let total = Bound { before: before.caps.total, now: rules.caps.total, count: state.total() };
     lines.extend(in_all(&place, total));
-    let of = |rules: Rules<'_>, code: &str| {
-        let own = rules.caps.arms.iter().filter(|(own, _)| own == code);
-        own.map(|(_, cap)| *cap).min()
-    };
-    let mut arms = Vec::new();
-    for arm in rules.scheme.arms().iter().filter(|arm| !arm.closed) {
-        let (before, now) = (of(before, &arm.code), of(rules, &arm.code));
-        let count = state.of_arm(rules.scheme, &arm.code);
-        let Some((since, cap)) = (Bound { before, now, count }).bites() else { continue };
-        arms.push(match new.blinding {
-            Blinding::Open => {
-                format!("{since}: {place}{count} are in arm {} and its cap is {cap}: nobody more is taken", arm.code)
-            }
-            // How many got an arm is not for everybody who may amend.
-            Blinding::Blinded => format!("{since}: {place}an arm has reached its cap: nobody more is taken"),
-        });
-    }
-    arms.dedup();
-    lines.extend(arms);
+    of_arms(amended, before, rules, state, lines);
     for site in &new.sites {
         let cap = |study| site_cap(study, rules.id, &site.code);
         let bound = Bound { before: cap(old), now: cap(new), count: state.of_site(&site.code) };
@@ -171,6 +177,37 @@ fn of_allocation(
         }
     }
     Ok(())
+}
+
+/// The caps of arms. How many got an arm of a blinded study is not for everybody who may amend.
+fn of_arms(amended: Amended<'_>, before: Rules<'_>, now: Rules<'_>, state: &State, lines: &mut Vec<String>) {
+    let place = place(now.id);
+    let of = |rules: Rules<'_>, code: &str| {
+        let own = rules.caps.arms.iter().filter(|(own, _)| own == code);
+        own.map(|(_, cap)| *cap).min()
+    };
+    let blinded = amended.new.blinding == Blinding::Blinded;
+    if blinded && amended.trace == Trace::None {
+        if now.arms.iter().any(|arm| of(before, &arm.code) != of(now, &arm.code)) {
+            lines.push(format!(
+                "{place}whether the cap of an arm ends anything is not told in a dry run of a blinded study"
+            ));
+        }
+        return;
+    }
+    let mut arms = Vec::new();
+    for arm in now.scheme.arms().iter().filter(|arm| !arm.closed) {
+        let count = state.of_arm(now.scheme, &arm.code);
+        let bound = Bound { before: of(before, &arm.code), now: of(now, &arm.code), count };
+        let Some((since, cap)) = bound.bites() else { continue };
+        arms.push(if blinded {
+            format!("{since}: {place}an arm has reached its cap: nobody more is taken")
+        } else {
+            format!("{since}: {place}{count} are in arm {} and its cap is {cap}: nobody more is taken", arm.code)
+        });
+    }
+    arms.dedup();
+    lines.extend(arms);
 }
 
 /// `sex=F, site=011`.
