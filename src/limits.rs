@@ -468,6 +468,9 @@ pub const PROOF_PAGE_ROWS: i64 = 2_000;
 pub const EXPORT_ROWS: i64 = 200;
 /// Pages of allocations that wait to be decided again.
 pub const REPLAY_PAGES_AHEAD: usize = 4;
+/// Most pairs of lines of two versions of a file that are compared to tell how many lines an amendment changes or moves; in longer files
+/// moved lines are not counted.
+pub const LINE_PAIRS: usize = 16_000_000;
 /// Most rows a `list` command prints.
 pub const LISTED: i64 = 200;
 /// Free disk space below which `hagaki doctor` warns, in bytes.

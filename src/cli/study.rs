@@ -356,11 +356,11 @@ fn amend(slug: Option<&str>, folder: &Path, why: &Why) -> anyhow::Result<End> {
         println!(
             "{}",
             json!({ "study": study.slug, "version": version, "bundle_digest": bundle.digest(), "outdated": numbers,
-                    "ended": amended.ended })
+                    "ended": amended.ended, "renamed": amended.renamed })
         );
     } else {
         println!("{}: amendment {version} is in force", study.slug);
-        for line in &amended.ended {
+        for line in amended.ended.iter().chain(&amended.renamed) {
             println!("  {line}");
         }
         for one in &waiting {

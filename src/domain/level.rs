@@ -74,7 +74,7 @@ fn calculation(item: &Item) -> Option<&Expression> {
 }
 
 /// The item of that id and all it is calculated from, in the order of the forms; none for a site or an arm of before.
-fn grounds<'i>(forms: &[&'i Instrument], id: &str) -> Vec<&'i Item> {
+pub fn grounds<'i>(forms: &[&'i Instrument], id: &str) -> Vec<&'i Item> {
     let mut ids: BTreeSet<&str> = BTreeSet::new();
     let mut open = vec![id];
     while let Some(id) = open.pop() {

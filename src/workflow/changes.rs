@@ -1,8 +1,11 @@
 //! What an amendment changes, in words for a terminal: what is new and what it stands in place of.
 
+mod difference;
+
 use std::collections::BTreeMap;
 
 use super::amendment::{calculated, recalculated};
+use super::wording;
 use crate::domain::allocation::{BlockSize, Distance, Factor, HuHu, Method, Minimization, Rule, Scheme};
 use crate::domain::fact::Recounting;
 use crate::domain::number;
@@ -20,7 +23,9 @@ pub(super) fn changes(
         let first = lines.len();
         match old.find_rules(now.id) {
             Some(before) => {
+                wording::arm_changes(before, now, &mut lines);
                 scheme_changes(before.scheme, now.scheme, &mut lines);
+                wording::level_changes(old, new, before, now, &mut lines);
                 recounting_changes(before, now, &mut lines);
                 lines.extend(recalculated(old, new, before, now).iter().map(|one| {
                     format!(
@@ -56,8 +61,12 @@ pub(super) fn changes(
     for name in names {
         match (old_files.get(name), new_files.get(name)) {
             (Some(before), Some(now)) if before != now => {
-                let (gone, come) = line_counts(before, now);
-                lines.push(format!("file {name}: {come} lines new or changed, {gone} gone"));
+                lines.push(match difference::count(before, now) {
+                    (0, 0) => format!("file {name}: nothing but the ends of lines"),
+                    (gone, come) => {
+                        format!("file {name}: {come} lines new, changed or moved, {gone} gone from where they stood")
+                    }
+                });
             }
             (Some(_), None) => lines.push(format!("file {name}: removed")),
             (None, Some(_)) => lines.push(format!("file {name}: new")),
@@ -65,15 +74,6 @@ pub(super) fn changes(
         }
     }
     lines
-}
-
-/// How many lines of each text the other has not.
-fn line_counts(before: &str, now: &str) -> (usize, usize) {
-    let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
-    before.lines().for_each(|line| *counts.entry(line).or_default() -= 1);
-    now.lines().for_each(|line| *counts.entry(line).or_default() += 1);
-    let sum = |sign: i64| counts.values().map(|count| (count * sign).max(0)).sum::<i64>().unsigned_abs();
-    (usize::try_from(sum(-1)).unwrap_or(usize::MAX), usize::try_from(sum(1)).unwrap_or(usize::MAX))
 }
 
 fn scheme_changes(old: &Scheme, new: &Scheme, lines: &mut Vec<String>) {

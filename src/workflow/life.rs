@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::kit_import::new_kit;
 use super::reached::Trace;
-use super::{Failure, amendment, changes, reached};
+use super::{Failure, amendment, changes, reached, wording};
 use crate::definition::Bundle;
 use crate::domain::chain::Sha256Digest;
 use crate::domain::kit::{Order, State as KitState};
@@ -316,6 +316,7 @@ pub(super) async fn replace(
     let old = super::shelf::definition_of(row, &stored.digest, &stored.files)?;
     if row.subjects > 0 {
         amendment::check(&row.slug, &old, defined)?;
+        wording::check(tx, row, &old, defined).await?;
     }
     if row.participants > 0 && row.stage == Stage::Production {
         amendment::check_promises(&row.slug, &old, defined)?;
@@ -416,6 +417,8 @@ pub struct Amended {
     pub version: i64,
     /// What it ends by itself, for it was reached already: one line each, in words for a terminal.
     pub ended: Vec<String>,
+    /// Arms and levels that it calls otherwise, alike.
+    pub renamed: Vec<String>,
 }
 
 /// Changes the bundle of a study by a numbered amendment.
@@ -439,7 +442,7 @@ pub async fn amend(store: &Store, bundle: &Bundle, defined: &Study, act: Act<'_>
                        "deterministic": amendment::deterministic(defined) });
     log(&mut tx, row, act, "amend", &body).await?;
     tx.commit().await?;
-    Ok(Amended { version, ended })
+    Ok(Amended { version, ended, renamed: wording::renamed(&old, defined) })
 }
 
 /// The definition in force.

@@ -77,6 +77,7 @@ pub mod urn;
 pub mod versions;
 pub mod visitor;
 pub mod when;
+mod wording;
 
 use std::pin::Pin;
 

@@ -37,6 +37,7 @@ mod survey_seen;
 mod trust;
 mod unblinding;
 mod versions;
+mod wording;
 
 use hagaki::definition::{Bundle, samples};
 use hagaki::domain::study::Stage;

@@ -222,8 +222,12 @@ fn a_study_lives_and_programs_can_read_it() {
     let changed = place.path("changed");
     copy(&PathBuf::from(SAMPLES).join("aurora"), &changed);
     let study = fs::read_to_string(changed.join("study.toml")).unwrap();
-    fs::write(changed.join("study.toml"), format!("# Changed.\n{study}")).unwrap();
+    let worded = study.replace("en = \"Standard therapy\"", "en = \"Usual care\"");
+    fs::write(changed.join("study.toml"), format!("# Changed.\n{worded}")).unwrap();
+    let told = "arm STD: called \"Usual care\" instead of \"Standard therapy\" (en)";
+    assert!(place.ends(0, "study amend changed --dry-run").out.contains(told));
     let amended = place.ends(0, "study amend changed --json").json();
+    assert_eq!(amended["renamed"], serde_json::json!([told]));
     assert_eq!((&amended["study"], &amended["version"]), (&"aurora".into(), &2.into()));
     assert_ne!(amended["bundle_digest"], activated["bundle_digest"]);
 
