@@ -1,5 +1,6 @@
 //! What an amendment changes, in words for a terminal: what is new and what it stands in place of.
 
+mod conduct;
 mod difference;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,8 @@ pub(super) fn changes(
                 }));
                 cap_changes(before, now, &mut lines);
                 forcing_changes(before, now, &mut lines);
+                let condition = |study: &Study| study.find_randomization(now.id)?.condition.clone();
+                conduct::criterion_change("condition", condition(old).as_ref(), condition(new).as_ref(), &mut lines);
             }
             None => lines.push("new; it begins without subjects".to_string()),
         }
@@ -56,7 +59,7 @@ pub(super) fn changes(
         };
         lines.push(format!("rescreening: {} instead of {}", told(now), told(before)));
     }
-    site_changes(old, new, &mut lines);
+    conduct::changes(old, new, &mut lines);
     let names = old_files.keys().chain(new_files.keys().filter(|name| !old_files.contains_key(*name)));
     for name in names {
         match (old_files.get(name), new_files.get(name)) {
@@ -303,13 +306,4 @@ fn site_cap_changes(old: &Study, new: &Study, lines: &mut Vec<String>) {
             }
         }
     }
-}
-
-fn site_changes(old: &Study, new: &Study, lines: &mut Vec<String>) {
-    let added = new.sites.iter().filter(|site| old.find_site(&site.code).is_none());
-    lines.extend(added.map(|site| format!("site {}: added", site.code)));
-    let people = |study: &Study| study.people.iter().map(|person| person.id.clone()).collect::<Vec<String>>();
-    let (before, now) = (people(old), people(new));
-    lines.extend(now.iter().filter(|id| !before.contains(id)).map(|id| format!("person {id}: added")));
-    lines.extend(before.iter().filter(|id| !now.contains(id)).map(|id| format!("person {id}: removed")));
 }

@@ -142,4 +142,48 @@ stories! {
         enroll(center, "Y-0002").await;
         center.assert_proved().await;
     }
+
+    async fn what_changes_of_the_conduct_is_told(center: &mut Center) {
+        let aurora = samples::aurora();
+        center.activate(&aurora, Stage::Production).await;
+        let mut bundle = aurora.clone();
+        for (from, to) in [
+            ("authentication = \"dmarc\"", "authentication = \"open\""),
+            ("confirm = false", "confirm = true"),
+            ("age >= 20", "age >= 18"),
+            ("20歳以上", "18歳以上"),
+            ("ja = \"緑丘がんセンター\", en = \"Midorioka Cancer Center\" }", "ja = \"緑丘病院\", en = \"Midorioka Cancer Center\" }\nopens = 2026-11-01\ncloses = 2027-03-31"),
+            ("roles = [\"coordinator\", \"manager\"]", "roles = [\"coordinator\"]"),
+            ("addresses = [\"suzuki@example.jp\"]\nroles = [\"investigator\"]\nsites = [\"012\", \"014\"]", "addresses = [\"other@example.jp\"]\nroles = [\"investigator\", \"manager\"]\nsites = [\"012\"]"),
+        ] {
+            bundle = edited(&bundle, "study.toml", from, to);
+        }
+        let told = foresee(center, &bundle).await.unwrap();
+        assert_told(&told, &[
+            "trust: authentication open instead of dmarc",
+            "trust: confirm yes instead of no",
+            "eligibility adult: rule `age >= 18` instead of `age >= 20`",
+            "eligibility adult: message \"18歳以上の方が対象です。\" instead of \"20歳以上の方が対象です。\" (ja)",
+            "site 013: called \"緑丘病院\" instead of \"緑丘がんセンター\" (ja)",
+            "site 013: opens 2026-11-01 instead of none",
+            "site 013: closes 2027-03-31 instead of none",
+            "person center: roles coordinator instead of coordinator, manager",
+            "person suzuki: addresses other@example.jp instead of suzuki@example.jp",
+            "person suzuki: roles investigator, manager instead of investigator",
+            "person suzuki: sites 012 instead of 012, 014",
+        ]);
+        // Nothing is told of what stayed.
+        assert!(!told.iter().any(|line| line.starts_with("person yamada") || line.contains(" fit") || line.contains("token")), "{told:#?}");
+        // A condition of a further randomization, and who may be told an arm.
+        let cygnus = samples::cygnus();
+        center.activate(&cygnus, Stage::Production).await;
+        let told = foresee(center, &edited(&cygnus, "study.toml", ">= 49", ">= 42")).await.unwrap();
+        let [line] = told.iter().filter(|line| line.starts_with("allocation second: ")).collect::<Vec<_>>()[..] else { panic!("{told:#?}") };
+        assert_eq!(line, "allocation second: condition: rule `!responder && days_between(enrolled_on, assessed_on) >= 42` instead of \
+                          `!responder && days_between(enrolled_on, assessed_on) >= 49`");
+        center.activate(&samples::borealis(), Stage::Production).await;
+        let text = format!("{}\n[unblinding]\nroles = [\"pharmacist\"]\n", samples::borealis().file("study.toml").unwrap());
+        let told = foresee(center, &with_file(&samples::borealis(), "study.toml", &text)).await.unwrap();
+        assert_told(&told, &["unblinding: may be asked for by pharmacist instead of investigator, pharmacist"]);
+    }
 }

@@ -1,0 +1,109 @@
+//! What an amendment changes of a study's conduct: whose mails it acts on, who is eligible, who works on it and where.
+
+use crate::domain::study::{Authentication, Criterion, Person, Role, Site, Study, Trust};
+use crate::workflow::wording::text_changes;
+
+/// One line for each change.
+pub(super) fn changes(old: &Study, new: &Study, lines: &mut Vec<String>) {
+    trust_changes(old.trust, new.trust, lines);
+    criteria_changes(&old.eligibility, &new.eligibility, lines);
+    unblinding_changes(old, new, lines);
+    site_changes(old, new, lines);
+    people_changes(&old.people, &new.people, lines);
+}
+
+fn told(lines: &mut Vec<String>, what: &str, before: &str, now: &str) {
+    if before != now {
+        lines.push(format!("{what} {now} instead of {before}"));
+    }
+}
+
+const fn yes(is: bool) -> &'static str {
+    if is { "yes" } else { "no" }
+}
+
+fn listed<'s>(words: impl Iterator<Item = &'s str>, none: &str) -> String {
+    let words: Vec<&str> = words.collect();
+    if words.is_empty() { none.to_string() } else { words.join(", ") }
+}
+
+fn roles(roles: &[Role]) -> String {
+    listed(roles.iter().map(|role| role.key()), "none")
+}
+
+fn trust_changes(before: Trust, now: Trust, lines: &mut Vec<String>) {
+    let word = |own: Trust| match own.authentication {
+        Authentication::Dmarc => "dmarc",
+        Authentication::Open => "open",
+    };
+    told(lines, "trust: authentication", word(before), word(now));
+    told(lines, "trust: token", yes(before.token), yes(now.token));
+    told(lines, "trust: confirm", yes(before.confirm), yes(now.confirm));
+}
+
+fn criteria_changes(before: &[Criterion], now: &[Criterion], lines: &mut Vec<String>) {
+    for own in now {
+        let known = before.iter().find(|known| known.id == own.id);
+        criterion_change(&format!("eligibility {}", own.id), known, Some(own), lines);
+    }
+    for gone in before.iter().filter(|known| now.iter().all(|own| own.id != known.id)) {
+        criterion_change(&format!("eligibility {}", gone.id), Some(gone), None, lines);
+    }
+}
+
+/// What changed of one condition.
+pub(super) fn criterion_change(
+    what: &str,
+    before: Option<&Criterion>,
+    now: Option<&Criterion>,
+    lines: &mut Vec<String>,
+) {
+    let rule = |own: Option<&Criterion>| own.map_or_else(|| "none".to_string(), |own| format!("`{}`", own.rule.source));
+    told(lines, &format!("{what}: rule"), &rule(before), &rule(now));
+    if let (Some(before), Some(now)) = (before, now) {
+        text_changes(&format!("{what}: message"), &before.message, &now.message, lines);
+    }
+}
+
+fn unblinding_changes(old: &Study, new: &Study, lines: &mut Vec<String>) {
+    let (before, now) = (&old.unblinding, &new.unblinding);
+    told(lines, "unblinding: may be asked for by", &roles(&before.roles), &roles(&now.roles));
+    told(lines, "unblinding: told to", &roles(&before.tell), &roles(&now.tell));
+    told(lines, "unblinding: confirm", yes(before.confirm), yes(now.confirm));
+}
+
+fn site_changes(old: &Study, new: &Study, lines: &mut Vec<String>) {
+    for site in &new.sites {
+        let code = &site.code;
+        let Some(known) = old.find_site(code) else {
+            lines.push(format!("site {code}: added"));
+            continue;
+        };
+        text_changes(&format!("site {code}: called"), &known.name, &site.name, lines);
+        let day = |of: fn(&Site) -> Option<chrono::NaiveDate>, site| {
+            of(site).map_or_else(|| "none".to_string(), |day| day.to_string())
+        };
+        let (opens, closes) = (|site: &Site| site.opens, |site: &Site| site.closes);
+        told(lines, &format!("site {code}: opens"), &day(opens, known), &day(opens, site));
+        told(lines, &format!("site {code}: closes"), &day(closes, known), &day(closes, site));
+    }
+}
+
+fn people_changes(before: &[Person], now: &[Person], lines: &mut Vec<String>) {
+    for person in now {
+        let id = &person.id;
+        let addresses = |own: &Person| own.addresses.join(", ");
+        let Some(known) = before.iter().find(|known| known.id == *id) else {
+            lines.push(format!("person {id}: added ({}; {})", roles(&person.roles), addresses(person)));
+            continue;
+        };
+        let sites = |own: &Person| listed(own.sites.iter().map(String::as_str), "all");
+        let speaker = |own: &Person| own.representative.clone().unwrap_or_else(|| "none".to_string());
+        told(lines, &format!("person {id}: roles"), &roles(&known.roles), &roles(&person.roles));
+        told(lines, &format!("person {id}: addresses"), &addresses(known), &addresses(person));
+        told(lines, &format!("person {id}: sites"), &sites(known), &sites(person));
+        told(lines, &format!("person {id}: representative"), &speaker(known), &speaker(person));
+    }
+    let gone = before.iter().filter(|known| now.iter().all(|person| person.id != known.id));
+    lines.extend(gone.map(|person| format!("person {}: removed", person.id)));
+}
