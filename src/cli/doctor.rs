@@ -222,7 +222,9 @@ async fn studies(store: &Store, now: Instant) -> Vec<Finding> {
             Ok(short) => {
                 let place =
                     |site: &str| if site.is_empty() { "the central stock".to_string() } else { format!("site {site}") };
-                let places: BTreeSet<String> = short.iter().map(|stock| place(&stock.site)).collect();
+                // Nobody has to send kits of a closed arm.
+                let open = short.iter().filter(|stock| shelved.study.is_open_arm(&stock.arm));
+                let places: BTreeSet<String> = open.map(|stock| place(&stock.site)).collect();
                 let places: Vec<String> = places.into_iter().collect();
                 (!places.is_empty()).then(|| {
                     format!(

@@ -283,7 +283,8 @@ fn list(
     if !output.json {
         let usable = shown.iter().filter(|kit| kit.state == State::Available && kit.expires_on >= least).count();
         println!("{}, {usable} can be handed out", counted(shown.len() as u64, "kit"));
-        let places: BTreeSet<&str> = short.iter().map(|stock| place_word(&stock.site)).collect();
+        let told = short.iter().filter(|stock| unblinded.is_some() || shelved.study.is_open_arm(&stock.arm));
+        let places: BTreeSet<&str> = told.map(|stock| place_word(&stock.site)).collect();
         if !places.is_empty() {
             println!("short of kits: {}", places.into_iter().collect::<Vec<_>>().join(", "));
         }

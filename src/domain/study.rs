@@ -175,6 +175,11 @@ impl Study {
         self.arms.iter().chain(self.randomizations.iter().flat_map(|own| &own.arms))
     }
 
+    /// Whether somebody can still get the arm of that code by one of the study's allocations.
+    pub fn is_open_arm(&self, code: &str) -> bool {
+        self.allocations().any(|rules| rules.scheme.is_open(code))
+    }
+
     /// The event of that id.
     pub fn find_event(&self, id: &str) -> Option<&Event> {
         self.events.iter().find(|event| event.id == id)

@@ -287,8 +287,12 @@ pub(super) async fn had(tx: &mut Tx, subject: &SubjectRow) -> Result<Vec<(Alloca
 
 /// Gives a subject another kit of its arm; the one it had is not to be used any more. The allocation stays as it is.
 ///
-/// Where a blinded person asks, the shortage of any arm refuses, as it does an enrollment: otherwise they could learn which
-/// subjects share the arm that is short. Whoever may know arms, and the operator, are refused by the subject's own arm only.
+/// Where a blinded person asks, the shortage of any open arm refuses, as it does an enrollment: otherwise they could learn which
+/// subjects share the arm that is short. A closed arm refuses nobody but its own subjects: its kits are recalled as a rule, for
+/// good, and every other subject would go without as long as the study lasts. Its own subjects are refused as all are while an open
+/// arm is short, else only if none of its kits is left; that this tells them apart then is the price of treating the others, and
+/// whoever recalls a treatment has to tell its subjects' sites anyhow. Whoever may know arms, and the operator, are refused by the
+/// subject's own arm only.
 /// `code` is that of a kit it was given, which tells for which of its allocations another one is wanted.
 ///
 /// # Errors
@@ -325,7 +329,8 @@ pub async fn replace(
     let rules = study.find_rules(&given.randomization);
     let arms = rules.map_or(&study.arms[..], |rules| rules.arms);
     let at_hand = AtHand::count(tx, shelved, arms, means.now, &subject.site).await?;
-    if !asker.knows_arms(study) && !at_hand.covers_all_arms(arms) {
+    let covered = rules.is_none_or(|rules| at_hand.covers_open_arms(rules.scheme, arms));
+    if !asker.knows_arms(study) && !covered {
         return Err(Refusal::Short.into());
     }
     // Subjects of closed arms ask for kits, too.

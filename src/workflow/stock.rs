@@ -1,9 +1,12 @@
 //! The stock of kits: what can be handed out where, and who is told when it runs short.
 //!
 //! Blinded people must not learn from a shortage whose arm is short. So a shortage of one arm closes enrollment for all
-//! (`AtHand::covers_all_arms`), and what coordinators are told names the place and nothing else, once for a place,
+//! (`AtHand::covers_open_arms`), and what coordinators are told names the place and nothing else, once for a place,
 //! however many arms fall short there one after the other. Where a kit is taken from tells no arm either:
 //! [`pool`](crate::domain::pool).
+//!
+//! A closed arm counts only while subjects have it, and only for whoever may know arms: its kits are recalled as a rule, and a
+//! shortage that lasts for good would keep every later one at its places from being told.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +21,7 @@ use crate::domain::time::Instant;
 use crate::letters::facts::{KitsShortBlinded, KitsShortUnblinded, ShortArm};
 use crate::letters::{Facts, Kind};
 use crate::store::kit::{self, KitRow, Stock};
-use crate::store::{Reader, Tx};
+use crate::store::{Reader, Tx, allocation};
 
 /// What can be handed out at one site, from its own stock and the central one.
 #[derive(Clone, Debug)]
@@ -50,12 +53,8 @@ impl AtHand {
         Ok(AtHand { least, stocks: kit::usable(tx, shelved.id, least, most, &places).await? })
     }
 
-    /// Whether a kit of each of those arms can be handed out: the shortage of one closes enrollment for all.
-    pub(super) fn covers_all_arms(&self, arms: &[Arm]) -> bool {
-        arms.iter().all(|arm| self.stocks.iter().any(|stock| stock.arm == arm.code && stock.usable > 0))
-    }
-
-    /// Whether a kit of each of those arms that somebody can still get can be handed out.
+    /// Whether a kit of each of those arms that somebody can still get can be handed out: the shortage of one closes enrollment
+    /// for all. A closed arm does not count, or the recall of its kits would end the study for everybody.
     pub(super) fn covers_open_arms(&self, scheme: &Scheme, arms: &[Arm]) -> bool {
         let open = |code: &str| scheme.is_open(code);
         let kits = |code: &str| self.stocks.iter().any(|stock| stock.arm == code && stock.usable > 0);
@@ -119,7 +118,10 @@ impl AtHand {
         taken: &KitRow,
     ) -> Result<Vec<Outgoing>, Failure> {
         // Handing out and the passing of days only make stocks smaller: no shortage can be over.
-        tell(tx, shelved, means, short_of(&shelved.study, self.without(taken).stocks), Readers::Unblinded).await
+        let needed = needed(&mut *tx, shelved.id, &shelved.study).await?;
+        let mut short = short_of(&shelved.study, self.without(taken).stocks);
+        short.retain(|stock| needed.contains(&stock.arm));
+        tell(tx, shelved, means, short, Readers::Unblinded).await
     }
 }
 
@@ -160,14 +162,28 @@ pub(super) async fn forget_over(tx: &mut Tx, id: i64, study: &Study, now: Instan
     let short = shortages(&mut *tx, id, study, now).await?;
     for (site, arm) in kit::shortages(&mut *tx, id).await? {
         // An empty arm stands for what blinded staff were told of the place.
-        if !short.iter().any(|stock| stock.site == site && (arm.is_empty() || stock.arm == arm)) {
+        let lasts = |stock: &Stock| if arm.is_empty() { study.is_open_arm(&stock.arm) } else { stock.arm == arm };
+        if !short.iter().any(|stock| stock.site == site && lasts(stock)) {
             kit::delete_shortage(tx, id, &site, &arm).await?;
         }
     }
     Ok(short)
 }
 
-/// Every arm that is short anywhere.
+/// Codes of the arms of which somebody may need a kit: those that are open, and those that subjects have.
+async fn needed<'a>(from: impl Into<Reader<'a>>, id: i64, study: &Study) -> Result<BTreeSet<String>, Failure> {
+    let (open, closed): (Vec<&str>, Vec<&str>) =
+        study.every_arm().map(|arm| arm.code.as_str()).partition(|code| study.is_open_arm(code));
+    let mut needed: BTreeSet<String> = open.into_iter().map(str::to_owned).collect();
+    if !closed.is_empty() {
+        let had = allocation::count_arms(from, id).await?;
+        needed.extend(had.into_iter().map(|(arm, _)| arm).filter(|arm| closed.contains(&arm.as_str())));
+    }
+    Ok(needed)
+}
+
+/// Every arm that is short anywhere, of those of which somebody may need a kit. What is told where people are blinded takes those
+/// alone that are open ([`Study::is_open_arm`]).
 ///
 /// # Errors
 /// The database.
@@ -180,12 +196,19 @@ pub async fn shortages<'a>(
     if !study.stock.tells() {
         return Ok(Vec::new());
     }
+    let mut from = from.into();
+    // The same reader, once more.
+    let again = match &mut from {
+        Reader::Store(store) => Reader::Store(store),
+        Reader::Tx(tx) => Reader::Tx(tx),
+    };
+    let needed = needed(again, id, study).await?;
     let counted = kit::stock(from, id, least_expiry(study, now)).await?;
     let sites: BTreeSet<String> = counted.iter().map(|stock| stock.site.clone()).chain([String::new()]).collect();
     let counts: BTreeMap<(&str, &str), i64> =
         counted.iter().map(|stock| ((stock.site.as_str(), stock.arm.as_str()), stock.usable)).collect();
     let stocks = sites.iter().flat_map(|site| {
-        study.every_arm().map(|arm| Stock {
+        study.every_arm().filter(|arm| needed.contains(&arm.code)).map(|arm| Stock {
             arm: arm.code.clone(),
             site: site.clone(),
             usable: counts.get(&(site.as_str(), arm.code.as_str())).copied().unwrap_or(0),
@@ -230,7 +253,8 @@ async fn tell(
         if !news.is_empty() {
             outgoing.extend(unblinded(tx, shelved, means, site, &stocks).await?);
         }
-        if readers == Readers::All && !known("") {
+        let open = stocks.iter().any(|stock| shelved.study.is_open_arm(&stock.arm));
+        if readers == Readers::All && open && !known("") {
             kit::insert_shortage(tx, shelved.id, site, "", means.now).await?;
             outgoing.extend(blinded(shelved, means, site)?);
         }

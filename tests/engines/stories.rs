@@ -4,6 +4,7 @@ mod afterwards;
 mod amending;
 mod calendar;
 mod cases;
+mod closed_arms;
 mod cohorts;
 mod corrections;
 mod disorder;
