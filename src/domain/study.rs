@@ -309,6 +309,12 @@ impl Person {
         self.sites.is_empty() || self.sites.iter().any(|own| own == site)
     }
 
+    /// Whether they may know arms of a blinded study: whoever enrolls or watches is blinded, whatever other role they have.
+    pub fn knows_arms(&self) -> bool {
+        self.roles.iter().any(|role| role.unblinded())
+            && !self.roles.iter().any(|role| role.enrolls() || *role == Role::Monitor)
+    }
+
     /// Whether they have that role.
     pub fn has(&self, role: Role) -> bool {
         self.roles.contains(&role)

@@ -1,6 +1,6 @@
 //! Which letters there are, whom each is for, and whether it may name an arm.
 
-use crate::domain::study::{Blinding, Person, Role};
+use crate::domain::study::{Blinding, Person};
 
 /// A kind of letter: a closed list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -432,13 +432,11 @@ impl Kind {
     /// In a blinded study whoever enrolls is blinded, whatever other role they have. Who may be told one subject's arm by
     /// request is the study's to say: [`Disclosure`](crate::letters::facts::Disclosure) asks it.
     pub fn may_go_to(self, blinding: Blinding, person: &Person) -> bool {
-        let unblinded = person.roles.iter().any(|role| role.unblinded())
-            && !person.roles.iter().any(|role| role.enrolls() || *role == Role::Monitor);
         match blinding {
             Blinding::Open => true,
             Blinding::Blinded => match self.audience() {
                 Audience::Entitled => true,
-                Audience::Unblinded => unblinded,
+                Audience::Unblinded => person.knows_arms(),
                 Audience::Sender | Audience::Staff | Audience::Participant => !self.names_arm(),
             },
         }
@@ -448,6 +446,7 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::study::Role;
 
     #[test]
     fn every_kind_has_a_name_of_its_own() {

@@ -124,7 +124,7 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
                 let facts = if done { Facts::FactDone(own) } else { Facts::FactNotice(own) };
                 more.push(Letter { facts, ..full.clone() });
             }
-            facts.reason = String::new();
+            (facts.reason, facts.kept_back) = (String::new(), true);
             facts.of = String::new();
             facts.changes.clear();
         }

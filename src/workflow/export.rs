@@ -24,7 +24,7 @@ use crate::domain::survey::Privacy;
 use crate::store::study::State;
 use crate::store::{Store, bundle, study};
 
-pub use rows::Rows;
+pub use rows::{KEPT_BACK, Rows};
 
 /// What is wanted.
 #[derive(Clone, Copy, Debug)]

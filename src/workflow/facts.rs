@@ -12,6 +12,7 @@ use super::{Failure, Means};
 use crate::domain::allocation::{Counts, Levels};
 use crate::domain::fact::FactKind;
 use crate::domain::kept::{Column, Kept, Place};
+use crate::domain::study::{Blinding, Person, Study};
 use crate::store::fact::{self, FactRow};
 use crate::store::participant;
 use crate::store::subject::SubjectRow;
@@ -41,6 +42,16 @@ pub struct NewFact<'a> {
     pub of: Option<&'a SubjectRow>,
     /// The mail that asked, if it was one.
     pub inbox_id: Option<i64>,
+}
+
+/// Whether a reason is kept from whoever must not know arms: that of somebody who may know them, which is the operator too, or who
+/// was told this subject's arm `before`. Their words could tell it in ways that nobody can foresee
+/// ([`tells_arm`](crate::domain::deed::tells_arm) knows names and codes alone).
+pub fn keeps_reason<'a>(study: &Study, person: &str, before: impl IntoIterator<Item = &'a FactRow>) -> bool {
+    let told = |fact: &FactRow| fact.kind == FactKind::Unblinded && fact.person == person;
+    study.blinding == Blinding::Blinded
+        && (study.people.iter().find(|one| one.id == person).is_none_or(Person::knows_arms)
+            || before.into_iter().any(told))
 }
 
 /// What a fact's entry in the chain says, with its changes as they are kept.

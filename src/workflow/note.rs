@@ -336,6 +336,10 @@ fn letter(
     let reader = Reader { study, person: reader, today: means.now.day_in(study.zone), language };
     let changes = told(&reader, note.enrolled, &changes(fact)?, fact.number)?;
     let noted = Noted::new(&enrollment, fact.kind, by, fact.recorded_at, &fact.reason, &of, changes, language);
+    let before = note.enrolled.facts.iter().filter(|known| known.number < fact.number);
+    let keeps = facts::keeps_reason(study, &fact.person, before) && !reader.person.knows_arms();
+    // Whoever told it reads their own words.
+    let noted = if keeps && who == Told::Staff { noted.without_reason() } else { noted };
     let noted = match fact.randomization.as_deref().and_then(|id| study.find_randomization(id)) {
         Some(own) => noted.of_allocation(&own.title, language),
         None => noted,

@@ -214,9 +214,12 @@ pub fn notices(
             && person.acts_for(&subject.site)
             && study.unblinding.tell.iter().any(|role| person.has(*role))
     };
+    let before = what.enrolled.facts.iter().filter(|known| known.number < fact.number);
+    let keeps = facts::keeps_reason(study, &fact.person, before);
     let mut outgoing = Vec::new();
     for person in study.people.iter().filter(told) {
         let facts = UnblindingNotice::new(&enrollment, opening, study.language_of(person));
+        let facts = if keeps && !person.knows_arms() { facts.without_reason() } else { facts };
         let to = Addressing {
             site: Some(&subject.site),
             subject_id: Some(subject.id),

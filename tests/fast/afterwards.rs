@@ -348,6 +348,12 @@ fn a_history_of_a_blinded_study_names_kits_and_tells_no_arm() {
         text.contains(&format!("  kit        {now} (in place of {first})\n")) && !text.contains("  arm "),
         "{text}"
     );
+    // What the operator says could tell the arm.
+    place.ends(0, "subject note borealis BOREALIS-0002 --kind withdrawn --reason never-the-large-one");
+    let text = place.ends(0, "subject show borealis BOREALIS-0002").out;
+    assert!(!text.contains("large-one") && text.contains("kept back while the study is blinded"), "{text}");
+    let told = place.ends(0, "subject show borealis BOREALIS-0002 --json").json();
+    assert_eq!((&told["facts"][0]["kind"], &told["facts"][0]["reason"]), (&json!("withdrawn"), &json!(null)));
     // Once somebody is enrolled there is nothing left to try.
     assert!(place.ends(1, &format!("allocation import borealis bad.csv --dry-run {whom}")).err.contains("borealis"));
 }

@@ -312,6 +312,8 @@ pub(crate) fn letters(study: &Study, language: Language) -> Vec<(Letter, Person)
     ];
     all.extend(steps.into_iter().map(letter));
     all.extend(follow_ups(study, &reader, &form).into_iter().map(letter));
+    let noted = Noted::new(&enrollment, FactKind::Withdrawn, "Taro Yamada", now(), "Moved", "", Vec::new(), language);
+    all.push(letter((Facts::FactNotice(noted.without_reason()), sato)));
     all
 }
 

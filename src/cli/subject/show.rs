@@ -18,10 +18,13 @@ use crate::letters::facts::Shown;
 use crate::store::allocation::AllocationRow;
 use crate::store::fact::FactRow;
 use crate::store::response::ResponseRow;
-use crate::store::{participant, subject};
+use crate::store::study::State;
+use crate::store::{participant, study, subject};
 use crate::workflow::command;
 use crate::workflow::correction;
 use crate::workflow::enroll::Further;
+use crate::workflow::export::KEPT_BACK;
+use crate::workflow::facts::keeps_reason;
 use crate::workflow::follow_up::Chart;
 use crate::workflow::ledger::Ledger;
 use crate::workflow::shelf::Shelf;
@@ -39,6 +42,8 @@ struct View<'a> {
     later: Option<String>,
     /// Number of the participant who enrolled themself.
     participant: Option<i64>,
+    /// Whether the study conceals its arms as yet.
+    conceals: bool,
 }
 
 pub(super) fn show(
@@ -69,7 +74,9 @@ pub(super) fn show(
         None => None,
     };
     let language = language.unwrap_or(study.languages[0]);
-    let view = View { study, language, chart, earlier, later, participant };
+    let state = opened.runtime.block_on(study::load(&opened.store, shelved.id))?.state;
+    let conceals = study.blinding == Blinding::Blinded && state != State::Closed;
+    let view = View { study, language, chart, earlier, later, participant, conceals };
     if output.json {
         println!("{}", view.to_json()?);
     } else {
@@ -95,7 +102,7 @@ impl View<'_> {
         let events = self.entries().map(|(row, form)| -> anyhow::Result<Value> {
             Ok(json!({ "event": row.event, "instrument": row.instrument, "occasion": row.occasion, "person": row.person,
                        "answered_at": row.answered_at.map(|at| at.local(study.zone)), "corrected": row.replaces.is_some(),
-                       "reason": row.reason, "answers": plain(form, answers_of(row)?) }))
+                       "reason": (!self.keeps_entry(row)).then_some(&row.reason), "answers": plain(form, answers_of(row)?) }))
         });
         Ok(json!({
             "subject": study.subject_number(subject.number), "site": subject.site, "person": subject.person,
@@ -106,7 +113,7 @@ impl View<'_> {
             "rescreens": self.earlier, "rescreened_as": self.later,
             "further": further.collect::<anyhow::Result<Vec<Value>>>()?,
             "events": events.collect::<anyhow::Result<Vec<Value>>>()?,
-            "facts": enrolled.facts.iter().map(|fact| fact_json(study, fact)).collect::<Vec<Value>>(),
+            "facts": enrolled.facts.iter().map(|fact| self.fact_json(fact)).collect::<Vec<Value>>(),
         }))
     }
 
@@ -192,10 +199,32 @@ impl View<'_> {
         let at = row.answered_at.map(|at| at.local(study.zone)).unwrap_or_default();
         page.line("entered", &format!("{at} by {}", self.person(&row.person)));
         if row.replaces.is_some() {
-            page.line("corrected", &row.reason);
+            page.line("corrected", if self.keeps_entry(row) { KEPT_BACK } else { &row.reason });
         }
         page.answers(self.answers(form, &answers_of(row)?));
         Ok(())
+    }
+
+    /// Whether a fact's reason could tell the arm.
+    fn keeps(&self, fact: &FactRow) -> bool {
+        let before = self.chart.enrolled.facts.iter().filter(|known| known.number < fact.number);
+        self.conceals && keeps_reason(self.study, &fact.person, before)
+    }
+
+    /// The same of why the form of an event was corrected.
+    fn keeps_entry(&self, row: &ResponseRow) -> bool {
+        let until = |known: &&FactRow| row.answered_at.is_none_or(|at| known.recorded_at <= at);
+        let before = self.chart.enrolled.facts.iter().filter(until);
+        self.conceals && !row.reason.is_empty() && keeps_reason(self.study, &row.person, before)
+    }
+
+    /// A fact for programs; without a reason that could tell the arm.
+    fn fact_json(&self, fact: &FactRow) -> Value {
+        let mut told = fact_json(self.study, fact);
+        if self.keeps(fact) {
+            told["reason"] = Value::Null;
+        }
+        told
     }
 
     /// What became known, with what was corrected by it.
@@ -203,7 +232,8 @@ impl View<'_> {
         let (study, enrolled) = (self.study, &self.chart.enrolled);
         page.form(&format!("fact {}: {}", fact.number, about(fact)));
         let at = fact.recorded_at.local(study.zone);
-        page.line("recorded", &format!("{at} by {}: {}", self.person(&fact.person), fact.reason));
+        let reason = if self.keeps(fact) { KEPT_BACK } else { &fact.reason };
+        page.line("recorded", &format!("{at} by {}: {reason}", self.person(&fact.person)));
         let right: Answers = serde_json::from_str(&fact.changes)?;
         let forms = enrolled.further.iter().map(|own| Some(own.allocation.randomization.as_str()));
         for form in std::iter::once(None).chain(forms) {

@@ -438,11 +438,17 @@ pub struct UnblindingNotice {
     pub unblinded_at: String,
     /// Name of the person who was told.
     pub person: String,
-    /// Why they asked; empty where their words would give an arm away.
+    /// Why they asked; empty where their words could give an arm away.
     pub reason: String,
 }
 
 impl UnblindingNotice {
+    /// The same for whoever is blinded, where the words are those of somebody who may know arms.
+    #[must_use]
+    pub fn without_reason(self) -> UnblindingNotice {
+        UnblindingNotice { reason: String::new(), ..self }
+    }
+
     /// What everybody on the staff may know of it.
     pub fn new(enrollment: &Enrollment<'_>, opening: Opening<'_>, language: Language) -> UnblindingNotice {
         let telling = tells_arm(enrollment.study, opening.reason);
@@ -479,8 +485,11 @@ pub struct Noted {
     pub person: String,
     /// When it was recorded, in the study's zone.
     pub recorded_at: String,
-    /// Why, in their words; empty where those would give an arm away.
+    /// Why, in their words; empty where those could give an arm away.
     pub reason: String,
+    /// Whether the reason is kept back for that.
+    #[serde(default)]
+    pub kept_back: bool,
     /// Number of the subject enrolled before, of which it is a duplicate; else empty.
     pub of: String,
     /// What would have been right.
@@ -500,6 +509,7 @@ impl Noted {
         changes: Vec<Change>,
         language: Language,
     ) -> Noted {
+        let telling = tells_arm(enrollment.study, reason);
         Noted {
             subject: short(enrollment.subject),
             randomization: String::new(),
@@ -508,10 +518,17 @@ impl Noted {
             partial: format!("fact-{}", kind.key()),
             person: short(by),
             recorded_at: at.local(enrollment.study.zone),
-            reason: if tells_arm(enrollment.study, reason) { String::new() } else { words(reason) },
+            reason: if telling { String::new() } else { words(reason) },
+            kept_back: telling,
             of: short(of),
             changes,
         }
+    }
+
+    /// The same for whoever is blinded, where the words are those of somebody who may know arms.
+    #[must_use]
+    pub fn without_reason(self) -> Noted {
+        Noted { reason: String::new(), kept_back: true, ..self }
     }
 
     /// The same of the further allocation of that title alone.

@@ -5,17 +5,22 @@ use std::collections::{BTreeMap, VecDeque};
 use super::cells::{self, Cell};
 use super::{Source, Table, What, Wish};
 use crate::domain::fact::{changes_of, further_item};
-use crate::domain::study::FIRST;
+use crate::domain::study::{Blinding, FIRST};
 use crate::domain::survey::Mark;
 use crate::limits;
 use crate::store::allocation::AllocationRow;
 use crate::store::fact::FactRow;
 use crate::store::response::ResponseRow;
+use crate::store::study::State;
 use crate::store::subject::SubjectRow;
-use crate::store::{Store, StoreError, allocation, fact, participant, randomization, response, subject};
+use crate::store::{Store, StoreError, allocation, fact, participant, randomization, response, study, subject};
 use crate::workflow::Failure;
 use crate::workflow::enroll::stored_answers;
+use crate::workflow::facts::keeps_reason;
 use crate::workflow::shelf::ShelvedStudy;
+
+/// What stands for a reason whose words could tell an arm, until the study is closed.
+pub const KEPT_BACK: &str = "(kept back while the study is blinded; on file)";
 
 /// Answers by item.
 type Answers = BTreeMap<String, String>;
@@ -96,11 +101,12 @@ impl<'a> Rows<'a> {
                 }
             }
             (Source::Facts, Place::Number(after)) => {
+                let conceals = self.conceals().await?;
                 let page = fact::list(store, study, *after, limits::EXPORT_ROWS).await?;
                 let end = page.last().map(|row| Place::Number(row.number));
                 self.turned(page.len(), end);
                 for row in &page {
-                    self.facts(row).await?;
+                    self.facts(row, conceals).await?;
                 }
             }
             (Source::Participants, Place::Number(after)) => {
@@ -210,7 +216,13 @@ impl<'a> Rows<'a> {
         self.waiting.push_back(cells);
     }
 
-    async fn facts(&mut self, row: &FactRow) -> Result<(), Failure> {
+    /// Whether the study conceals its arms as yet.
+    async fn conceals(&self) -> Result<bool, Failure> {
+        let blinded = self.shelved.study.blinding == Blinding::Blinded;
+        Ok(blinded && study::load(self.store, self.shelved.id).await?.state != State::Closed)
+    }
+
+    async fn facts(&mut self, row: &FactRow, conceals: bool) -> Result<(), Failure> {
         let about = subject::load(self.store, row.subject_id).await?;
         let mut known = stored_answers(&about)?;
         for own in allocation::list_by_subject(self.store, row.subject_id).await? {
@@ -219,12 +231,16 @@ impl<'a> Rows<'a> {
                 known.extend(answers.into_iter().map(|(item, value)| (further_item(&own.randomization, &item), value)));
             }
         }
-        for before in fact::list_by_subject(self.store, row.subject_id).await? {
-            if before.number < row.number {
-                known.extend(read(&before.changes)?);
-            }
+        let mut before = fact::list_by_subject(self.store, row.subject_id).await?;
+        before.retain(|before| before.number < row.number);
+        for before in &before {
+            known.extend(read(&before.changes)?);
         }
         let study = &self.shelved.study;
+        let reason = match conceals && keeps_reason(study, &row.person, &before) {
+            true => KEPT_BACK,
+            false => row.reason.as_str(),
+        };
         let hides = |name: &str| {
             let item = match name.split_once('.') {
                 None => study.registration_instrument().find(name),
@@ -253,7 +269,7 @@ impl<'a> Rows<'a> {
                 "about" => Cell::text(own),
                 "recorded_at" => Cell::moment(row.recorded_at, study.zone),
                 "person" => Cell::text(row.person.as_str()),
-                "reason" => Cell::text(row.reason.as_str()),
+                "reason" => Cell::text(reason),
                 "item" => Cell::text(item),
                 "before" => Cell::text(before),
                 "after" => Cell::text(after),
@@ -281,6 +297,17 @@ impl<'a> Rows<'a> {
                 None => Vec::new(),
             };
         let arm = arm.into_iter().find(|given| given.randomization == FIRST);
+        let mut reason = row.reason.as_str();
+        // Answers that no person of the study gave are those of somebody who knows no arm.
+        if let Some(about) = about.filter(|_| !reason.is_empty() && !row.person.is_empty())
+            && self.conceals().await?
+        {
+            let mut before = fact::list_by_subject(self.store, about.id).await?;
+            before.retain(|known| row.answered_at.is_none_or(|at| known.recorded_at <= at));
+            if keeps_reason(study, &row.person, &before) {
+                reason = KEPT_BACK;
+            }
+        }
         let cells = self.row(&read(&row.answers)?, |id| match id {
             "response" => Cell::text(row.id.text()),
             "subject" => about.map_or(Cell::Blank, |about| Cell::text(study.subject_number(about.number))),
@@ -295,7 +322,7 @@ impl<'a> Rows<'a> {
             "answered_at" => row.answered_at.map_or(Cell::Blank, |at| Cell::moment(at, zone)),
             "current" => Cell::Flag(row.current),
             "replaces" => row.replaces.map_or(Cell::Blank, |earlier| Cell::text(earlier.text())),
-            "reason" => Cell::text(row.reason.as_str()),
+            "reason" => Cell::text(reason),
             _ => Cell::Blank,
         });
         let inside = |cell| match cell {

@@ -10,11 +10,11 @@ use hagaki::workflow::export::{self, Rows, Wish, codebook};
 use super::survey::{invite, link_in, once, serve, with};
 use super::*;
 
-const PLAIN: Wish =
+pub(super) const PLAIN: Wish =
     Wish { labels: false, deidentified: false, arms: false, telling: false, history: false, language: Language::En };
 
 /// The rows of a table, each cell as text by its column.
-async fn rows(center: &Center, slug: &str, table: &str, wish: Wish) -> Vec<BTreeMap<String, String>> {
+pub(super) async fn rows(center: &Center, slug: &str, table: &str, wish: Wish) -> Vec<BTreeMap<String, String>> {
     let row = study::find_current(center.store(), slug).await.unwrap().unwrap();
     let shelved = center.shelf_on(center.store()).current(row.id, row.bundle_version).await.unwrap();
     let tables = export::tables(center.store(), &shelved, wish).await.unwrap();

@@ -3,8 +3,10 @@
 use hagaki::domain::fact::FactKind;
 use hagaki::store::fact::FactRow;
 use hagaki::store::{audit, fact, study};
+use hagaki::workflow::export::KEPT_BACK;
 
 use super::enrolling::marked;
+use super::exporting::{PLAIN, rows};
 use super::*;
 
 /// The facts of a study, in order.
@@ -154,6 +156,56 @@ stories! {
         let notice = letters.iter().find(|letter| letter.kind == "unblinding-notice").unwrap();
         assert!(!notice.everything.contains(&arm) && !notice.text.contains("nurse"), "{}", notice.text);
         assert!(facts(center, "borealis").await[0].reason.contains(&arm), "it is on file");
+    }
+
+    async fn words_of_somebody_who_may_know_arms_reach_nobody_who_is_blinded(center: &mut Center) {
+        begun(center, Some("confirm = false\ntell = [\"coordinator\", \"statistician\"]")).await;
+        // Neither a name nor a code of an arm as the study words them.
+        let pharmacist = Writer { address: PHARMACY, study: "borealis" };
+        let telling = "severe rash while on the large one";
+        let body = format!("subject: BOREALIS-0001\nreason: {telling}\n");
+        let letters = center.exchange(&pharmacist.writes("unblind", &body)).await;
+        assert_eq!(kinds(&letters), [
+            ("unblinded", PHARMACY),
+            ("unblinding-notice", OFFICE),
+            ("unblinding-notice", BLIND_STATISTICIAN),
+        ]);
+        let tells = |letter: &Received| letter.text.contains("the large one") || letter.words.contains("the large one");
+        for letter in &letters {
+            assert_eq!(tells(letter), letter.to != OFFICE, "{}: {}", letter.to, letter.text);
+        }
+        let notice = letters.iter().find(|letter| letter.to == OFFICE).unwrap();
+        assert!(notice.text.contains("記録されています"), "{}", notice.text);
+        // Whoever asks before they know may be read by all; what they say when they know the arm may not.
+        let asked = DR_LARSEN.writes("unblind", "subject: 103-001\nreason: shock in the night\n");
+        let letters = center.exchange(&asked).await;
+        assert!(letters.iter().any(|letter| letter.to == OFFICE && letter.text.contains("shock in the night")));
+        let later = DR_LARSEN.writes("withdraw", "subject: 103-001\nreason: never the large one again\n");
+        let confirm = center.answer(&later).await;
+        let letters = center.exchange(&ok(&confirm, DR_LARSEN)).await;
+        assert_eq!(kinds(&letters), [
+            ("fact-done", DR_LARSEN.address),
+            ("fact-notice", OFFICE),
+            ("fact-notice", BLIND_STATISTICIAN),
+        ]);
+        for letter in &letters {
+            assert_eq!(tells(letter), letter.to != OFFICE, "{}: {}", letter.to, letter.text);
+            assert_eq!(letter.text.contains("記録されています"), letter.to == OFFICE, "{}", letter.text);
+        }
+        // Somebody who was never told is read by all.
+        let body = "subject: BOREALIS-0001\nreason: moved to Osaka\n";
+        let confirm = center.answer(&DR_KOBAYASHI.writes("withdraw", body)).await;
+        let letters = center.exchange(&ok(&confirm, DR_KOBAYASHI)).await;
+        assert!(letters.iter().all(|letter| letter.text.contains("moved to Osaka")));
+        let reasons = async |center: &Center| -> Vec<String> {
+            rows(center, "borealis", "facts", PLAIN).await.into_iter().map(|mut row| row.remove("reason").unwrap()).collect()
+        };
+        let own = "shock in the night";
+        assert_eq!(reasons(center).await, [KEPT_BACK, own, KEPT_BACK, "moved to Osaka"]);
+        // Nothing is lost: a study that is closed conceals nothing any more.
+        center.wind(1);
+        center.close("borealis", "last visit done").await;
+        assert_eq!(reasons(center).await, [telling, own, "never the large one again", "moved to Osaka"]);
     }
 
     async fn a_second_person_is_told_and_it_is_on_file(center: &mut Center) {
