@@ -1,4 +1,4 @@
-//! The kits that left, found again: each must be the one that the rule of the stock ([`pool`](crate::domain::pool)) and the order that
+//! The kits that left, found again: each must be the one that the rule of the stock ([`pool`]) and the order that
 //! the secret gives ([`Order`]) had handed out, from the stock as the chain tells it at that moment.
 //!
 //! The ranks are computed from the codes, never read from the table. What is not found again, for nothing tells how it came about:
