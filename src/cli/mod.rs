@@ -21,6 +21,7 @@ mod installation;
 mod key;
 mod kit;
 mod members;
+mod operator;
 mod outbox;
 mod preview;
 mod read;

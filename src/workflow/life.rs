@@ -24,7 +24,7 @@ use crate::store::{Store, Tx, audit, bundle, calendar, cohort, kit, planned, stu
 /// Who acts, when, and why: what every entry of a study's life says.
 #[derive(Clone, Copy, Debug)]
 pub struct Act<'a> {
-    /// Who: the operator's own name, as the machine knows it.
+    /// Who: the operator's own name, as the system knows it.
     pub actor: &'a str,
     /// When.
     pub at: Instant,

@@ -57,6 +57,8 @@ impl Place {
     pub(crate) fn run(&self, line: &str) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hagaki"));
         command.args(line.split(' ')).current_dir(self.0.path()).env_remove("HAGAKI_CONFIG");
+        // What anybody could write there.
+        command.envs(["USER", "LOGNAME", "SUDO_USER"].map(|name| (name, "somebody-else")));
         let output = command.output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
@@ -112,7 +114,8 @@ fn an_account_is_looked_after_and_it_is_kept_who_did() {
     let closed = shown(&place);
     assert_eq!((&closed["state"], &closed["acts"][0]["act"]), (&"closed".into(), &"closed".into()));
     assert_eq!(closed["acts"][0]["reason"], "left");
-    assert!(closed["acts"][0]["actor"].as_str().unwrap().starts_with("operator:"), "{closed}");
+    let actor = closed["acts"][0]["actor"].as_str().unwrap();
+    assert!(actor.starts_with("operator:") && !actor.contains("somebody-else"), "{closed}");
     place.ends(0, "account reopen hana@example.jp --reason returned");
     let told = place.ends(0, "account show hana@example.jp").out;
     for word in ["hana@example.jp: new", "password: none", "second factor: off", "reopened (returned)"] {

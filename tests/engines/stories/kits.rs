@@ -70,7 +70,8 @@ macro_rules! act {
             keys: &$center.keys,
             desk: &desk,
         };
-        let $order = Order { actor: "operator:tester", reason: "the fridge failed", inbox_id: None };
+        let $order =
+            Order { actor: "operator:tester", by: Some("office"), reason: "the fridge failed", inbox_id: None };
         let mut own = Ledger::begin(&shelf).await.unwrap();
         let $ledger = &mut own;
         let done = $act.await;
@@ -311,7 +312,7 @@ stories! {
         let done = import(center, &format!("{HEADER}N1,P,,,\nN2,L,102,2027-01-01,L9\nN3,L,102,2027-01-01,L9\n")).await.unwrap();
         assert_eq!((done.list, done.kits, done.counts.len()), (1, 3, 2));
         assert_eq!(study::load(center.store(), id).await.unwrap().chain.length, length + 1);
-        let silent = Order { actor: "operator:tester", reason: " ", inbox_id: None };
+        let silent = Order { actor: "operator:tester", by: Some("office"), reason: " ", inbox_id: None };
         let refusal = act!(center, |ledger, shelved, means, _order| kit_import::import(ledger, shelved, means, silent, "x", HEADER));
         assert!(matches!(refused(refusal.err()), Refusal::NoReason));
     }
@@ -568,7 +569,7 @@ stories! {
                 let store = copy.store.with_fuse(fuse.clone());
                 let shelf = center.shelf_on(&store);
                 let now = hagaki::domain::time::Clock::now(&*center.clock);
-                let order = Order { actor: "operator:tester", reason: "the fridge failed", inbox_id: None };
+                let order = Order { actor: "operator:tester", by: Some("office"), reason: "the fridge failed", inbox_id: None };
                 let desk = desk();
                 let means = Means { now, dice: &*center.dice, keys: &center.keys, desk: &desk };
                 let done: Result<(), KitError> = async {
