@@ -319,6 +319,8 @@ pub const ITEMS_NAMED: usize = 100;
 pub const REPEATED_CHARS: usize = 200;
 /// Most faults and unknown keys that a letter lists.
 pub const FAULTS_LISTED: usize = 100;
+/// Most changes that a letter on an amendment lists.
+pub const CHANGES_LISTED: usize = 60;
 /// Most message identifiers in `References` of our letters (RFC 5322 section 3.6.4 sets no limit).
 pub const REFERENCES: usize = 20;
 /// Longest message identifier that is taken over from a foreign mail, in characters.

@@ -81,6 +81,10 @@ pub enum Kind {
     CohortFilling,
     /// An amendment planned for a day could not come into force.
     AmendmentFailed,
+    /// An amendment is in force.
+    StudyAmended,
+    /// The same, with what it changes of the allocation (those who may know it).
+    StudyAmendedUnblinded,
     /// How far the study and its audit chain have come, once a day.
     Digest,
     /// The same, with the balance of the arms (those who may know it).
@@ -168,7 +172,7 @@ pub enum Audience {
 
 impl Kind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Kind; 72] = [
+    pub const ALL: [Kind; 74] = [
         Kind::AssignmentOpen,
         Kind::AssignmentBlinded,
         Kind::RegistrationDone,
@@ -207,6 +211,8 @@ impl Kind {
         Kind::KitsShortUnblinded,
         Kind::CohortFilling,
         Kind::AmendmentFailed,
+        Kind::StudyAmended,
+        Kind::StudyAmendedUnblinded,
         Kind::Digest,
         Kind::DigestUnblinded,
         Kind::Balance,
@@ -284,6 +290,8 @@ impl Kind {
             Kind::KitsShortUnblinded => "kits-short-unblinded",
             Kind::CohortFilling => "cohort-filling",
             Kind::AmendmentFailed => "amendment-failed",
+            Kind::StudyAmended => "study-amended",
+            Kind::StudyAmendedUnblinded => "study-amended-unblinded",
             Kind::Digest => "digest",
             Kind::DigestUnblinded => "digest-unblinded",
             Kind::Balance => "balance",
@@ -334,6 +342,7 @@ impl Kind {
             | Kind::KitReplacedUnblinded
             | Kind::KitsShortUnblinded
             | Kind::DigestUnblinded
+            | Kind::StudyAmendedUnblinded
             | Kind::Balance => Audience::Unblinded,
             Kind::Unblinded => Audience::Entitled,
             Kind::Invitation | Kind::AccountLink | Kind::AccountChanged => Audience::Participant,
@@ -349,6 +358,7 @@ impl Kind {
             | Kind::KitsShortBlinded
             | Kind::CohortFilling
             | Kind::AmendmentFailed
+            | Kind::StudyAmended
             | Kind::GroupConfirm
             | Kind::EnrollmentEnded
             | Kind::EnrollmentReopened
@@ -378,6 +388,7 @@ impl Kind {
                 | Kind::KitReplacedUnblinded
                 | Kind::KitsShortUnblinded
                 | Kind::DigestUnblinded
+                | Kind::StudyAmendedUnblinded
                 | Kind::Balance
         )
     }

@@ -1,5 +1,6 @@
 //! One sample of every letter in every language: what `check` renders, `preview` shows and `--fields` lists.
 
+mod amendment;
 mod follow_up;
 
 use std::collections::BTreeMap;
@@ -99,6 +100,8 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
         Facts::KitReplacedUnblinded(facts) => facts.reason = String::new(),
         Facts::CohortFilling(facts) => facts.full = true,
         Facts::AmendmentFailed(facts) => facts.reason = String::new(),
+        Facts::StudyAmended(facts) => amendment::bare(facts),
+        Facts::StudyAmendedUnblinded(facts) => amendment::bare(&mut facts.amendment),
         Facts::EnrollmentEnded(facts)
         | Facts::EnrollmentReopened(facts)
         | Facts::StudyClosed(facts)

@@ -9,6 +9,7 @@ pub mod accept;
 pub mod account_notices;
 pub mod accounts;
 mod again;
+pub mod amending;
 pub mod amendment;
 pub mod balance;
 mod by_mail;

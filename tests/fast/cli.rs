@@ -147,7 +147,8 @@ fn programs_read_why_they_are_refused() {
     assert!(
         refused(&format!("study amend aurora {SAMPLES}/aurora --on soon --reason x --json")).contains("2027-01-15")
     );
-    assert!(refused("study amend aurora --withdraw 3 --reason x --json").contains("No. 3"));
+    assert!(refused(&format!("study amend {SAMPLES}/aurora --reason x --json")).contains("--by PERSON"));
+    assert!(refused("study amend aurora --withdraw 3 --by stat --reason x --json").contains("No. 3"));
     // Without --json nothing stands where programs read.
     assert_eq!(place.ends(1, "study show nosuch").out, "");
 }
@@ -230,7 +231,9 @@ fn a_study_lives_and_programs_can_read_it() {
     let told = "arm STD: called \"Usual care\" instead of \"Standard therapy\" (en)";
     assert!(place.ends(0, "study amend changed --dry-run").out.contains(told));
     let amended = place.ends(0, "study amend changed --json").json();
-    assert_eq!(amended["renamed"], serde_json::json!([told]));
+    assert_eq!((&amended["renamed"], &amended["told"]), (&serde_json::json!([told]), &6.into()));
+    let letters = place.ends(0, "outbox list").out;
+    assert_eq!(letters.matches("study-amended").count(), 6, "{letters}");
     assert_eq!((&amended["study"], &amended["version"]), (&"aurora".into(), &2.into()));
     assert_ne!(amended["bundle_digest"], activated["bundle_digest"]);
 

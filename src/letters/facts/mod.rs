@@ -25,7 +25,7 @@ mod randomization;
 mod survey;
 
 pub use account::{AccountChange, AccountChanged, AccountLink};
-pub use amendment::AmendmentFailed;
+pub use amendment::{Amendment, AmendmentFailed, AmendmentInFull};
 pub use answer::{
     BlankForm, Confirm, ConfirmExpired, Conflict, Difference, FactName, Help, NotEntitled, Phase, Reason, ReasonLine,
     Refusal, Sameness, StatusUnknown,
@@ -269,6 +269,8 @@ pub enum Facts {
     KitsShortUnblinded(KitsShortUnblinded),
     CohortFilling(CohortFilling),
     AmendmentFailed(AmendmentFailed),
+    StudyAmended(Amendment),
+    StudyAmendedUnblinded(AmendmentInFull),
     Digest(Digest),
     DigestUnblinded(DigestUnblinded),
     Balance(Balance),
@@ -349,6 +351,8 @@ impl Facts {
             Facts::KitsShortUnblinded(_) => Kind::KitsShortUnblinded,
             Facts::CohortFilling(_) => Kind::CohortFilling,
             Facts::AmendmentFailed(_) => Kind::AmendmentFailed,
+            Facts::StudyAmended(_) => Kind::StudyAmended,
+            Facts::StudyAmendedUnblinded(_) => Kind::StudyAmendedUnblinded,
             Facts::Digest(_) => Kind::Digest,
             Facts::DigestUnblinded(_) => Kind::DigestUnblinded,
             Facts::Balance(_) => Kind::Balance,

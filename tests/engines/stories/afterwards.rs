@@ -81,7 +81,7 @@ stories! {
             center.exchange(&DR_YAMADA.writes("登録", &form)).await;
             if number == 5 {
                 let bundle = edited(&samples::aurora(), "study.toml", "confirm = false", "confirm = false # as before");
-                life::amend(center.store(), &bundle, &defined(&bundle), center.act("a remark")).await.unwrap();
+                center.amend(&bundle, center.act("a remark")).await.unwrap();
             }
         }
         let open = shelved(center, "aurora").await;
@@ -151,7 +151,7 @@ stories! {
         aurora(center).await;
         enroll(center, 1..6).await;
         let amend = async |center: &Center, bundle: &Bundle| {
-            life::amend(center.store(), bundle, &defined(bundle), center.act("protocol 2")).await.unwrap();
+            center.amend(bundle, center.act("protocol 2")).await.unwrap();
         };
         // Version 2 allocates nobody; 3 begins anew by blocks; 4 has other sizes, and ends the block that is open.
         let weighted = edited(&samples::aurora(), "allocation.toml", "p = \"4/5\"", "p = \"9/10\"");

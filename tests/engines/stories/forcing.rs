@@ -11,7 +11,7 @@ use hagaki::workflow::force::{self, Again, Forced, Order};
 use hagaki::workflow::proof::Verdict;
 use hagaki::workflow::shelf::ShelvedStudy;
 use hagaki::workflow::told::What;
-use hagaki::workflow::{DeskAddress, Means, life, package, proof};
+use hagaki::workflow::{DeskAddress, Means, package, proof};
 
 use super::afterwards::verdict;
 use super::randomizing::{EIGHT_WEEKS, assert_recomputed, recomputed};
@@ -164,7 +164,7 @@ stories! {
         assert_eq!(center.answer(&DR_YAMADA.writes("登録", &other)).await.kind, "conflict");
         // A limit at what was given already leaves no more, and an amendment says so.
         let fewer = forcing(1);
-        let (_, told) = life::foresee(center.store(), &fewer, &defined(&fewer), center.act("look")).await.unwrap();
+        let (_, told) = center.foresee(&fewer, center.act("look")).await.unwrap();
         assert_eq!(told[0], "at once: 1 were given by hand and the limit is 1: none more can be");
         // A process that held nothing in memory goes on in the same way, and all of it is proved.
         by_mail(center, 4..7).await;
@@ -202,7 +202,7 @@ stories! {
         let form = || aurora_form("011", "Y-0001").trim_end().to_owned();
         assert!(matches!(refusal(give(center, "aurora", &Hand::new("STD", form())).await), Refusal::NeverForced(_)));
         let bundle = edited(&forcing(1), "study.toml", "roles = [\"investigator\"]\nsites = [\"011\"]", "roles = [\"investigator\", \"statistician\"]\nsites = [\"011\"]");
-        life::amend(center.store(), &bundle, &defined(&bundle), center.act("protocol 2")).await.unwrap();
+        center.amend(&bundle, center.act("protocol 2")).await.unwrap();
         for (hand, told) in [
             (Hand { by: "nobody", ..Hand::new("STD", form()) }, "no person"),
             (Hand { by: "center", ..Hand::new("STD", form()) }, "may not give an arm"),

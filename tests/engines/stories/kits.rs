@@ -512,7 +512,7 @@ stories! {
         let amend = async |center: &Center, text: &str| {
             center.wind(1);
             let bundle = with_file(&bundle, KITS, text);
-            life::amend(center.store(), &bundle, &defined(&bundle), center.act("kits")).await
+            center.amend(&bundle, center.act("kits")).await
         };
         // What was handed out, what was said of a kit, and what is there already, are told together.
         let own = text.lines().find(|line| line.starts_with(&handed)).unwrap();
