@@ -244,6 +244,11 @@ fn has_key(opened: &Opened, study: &Study) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What is to be said where the secret of a study is kept without a key.
+pub(super) const CLEAR: &str = "the secret that all draws come from stands in the clear in the database, so that whoever has a copy of it \
+     can foresee them: make a key file with `hagaki key make FILE`, name it in hagaki.toml with [keys] file, and start the daemon again; \
+     the secret is sealed then";
+
 fn activate(folder: &Path, stage: Stage, why: &Why) -> anyhow::Result<End> {
     let (bundle, study) = sound(folder)?;
     let opened = Opened::open(&why.installation)?;
@@ -265,6 +270,9 @@ fn activate(folder: &Path, stage: Stage, why: &Why) -> anyhow::Result<End> {
     println!(
         "Keep both with the protocol: the secret that all draws come from can be proved against its digest later."
     );
+    if stage == Stage::Production && study.scheme.is_some() && opened.settings.keys.is_empty() {
+        eprintln!("warning: {CLEAR}");
+    }
     if stage == Stage::Development {
         println!(
             "This is a rehearsal: every letter says TEST. Begin with `hagaki study activate {} --production`.",

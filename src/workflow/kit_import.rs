@@ -104,7 +104,7 @@ pub async fn import(
     hands_out(page)?;
     let Judged { kits: listed, warnings } = judge(tx, shelved, means, file, content).await?;
     let new: Vec<NewKit<'_>> = listed.iter().map(new_kit).collect();
-    kit::insert_many(tx, shelved.id, &Turns::of(&page.row.secret.0), &new).await?;
+    kit::insert_many(tx, shelved.id, &Turns::of(page.row.secret.bytes()?), &new).await?;
     let list = kit::insert_list(tx, shelved.id, content).await?;
     let digest = digest_of(content);
     let counts = count(&listed);

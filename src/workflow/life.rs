@@ -184,7 +184,7 @@ fn fresh_secret(dice: &dyn Dice) -> (StudySecret, Sha256Digest) {
     let mut secret = [0; 32];
     dice.fill(&mut secret);
     let digest = Sha256::digest(secret).into();
-    (StudySecret(secret), digest)
+    (StudySecret::new(secret), digest)
 }
 
 /// Puts a checked bundle into force: a new study, a study in development replaced by its next version, or the step from
@@ -273,7 +273,10 @@ async fn list_kits(
     kits: impl Iterator<Item = &Kit>,
 ) -> Result<(), LifeError> {
     let new: Vec<NewKit<'_>> = kits.map(new_kit).collect();
-    Ok(kit::insert_many(tx, id, &Order::of(&secret.0), &new).await?)
+    if new.is_empty() {
+        return Ok(());
+    }
+    Ok(kit::insert_many(tx, id, &Order::of(secret.bytes()?), &new).await?)
 }
 
 /// What a mail's words are compared with to find its study.

@@ -88,7 +88,7 @@ pub async fn pack(store: &Store, shelved: &ShelvedStudy, row: &StudyRow, with_ch
         "study": row.slug,
         "study_id": row.id,
         "stage": row.stage.key(),
-        "secret": hex(&row.secret.0),
+        "secret": hex(row.secret.bytes()?),
         "secret_digest": hex(&row.secret_digest),
         "allocations": row.allocations,
         "chain": { "length": row.chain.length, "head": hex(&row.chain.digest) },

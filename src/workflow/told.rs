@@ -307,7 +307,7 @@ pub(super) async fn compare(
             Box::pin(async move { randomization::list_kept(&store, id, after, ROWS).await })
         },
     );
-    let mut chain = Chain { entries, stock: Stock::new(store, head), commitments: Vec::new(), facts: Vec::new() };
+    let mut chain = Chain { entries, stock: Stock::new(store, head)?, commitments: Vec::new(), facts: Vec::new() };
     let subject_ids = BTreeMap::new();
     let mut files = Files { study, journal, next: None, replay, requests, next_request: None, subjects: subject_ids };
     let mut first = first_discrepancy(&mut chain, &mut files, subjects, head).await?;

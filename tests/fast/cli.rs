@@ -271,6 +271,35 @@ fn a_study_lives_and_programs_can_read_it() {
 }
 
 #[test]
+fn what_draws_follow_from_is_sealed_once_there_is_a_key_file() {
+    let place = Place::keyless();
+    let begun = place.ends(0, &format!("study activate {SAMPLES}/aurora --production --reason go"));
+    assert!(begun.err.contains("warning: the secret that all draws come from"), "{}", begun.err);
+    let warned = "WARNING  secret of the draws of aurora";
+    let doctor = place.run("doctor").out;
+    assert!(doctor.contains(warned) && doctor.contains("hagaki key make"), "{doctor}");
+    place.ends(0, "key make secrets/own");
+    let settings = fs::read_to_string(place.path("hagaki.toml")).unwrap();
+    place.write("hagaki.toml", &format!("{settings}\n[keys]\nfile = \"secrets/own\"\n"));
+    place.ends(0, "study list");
+    assert!(!place.run("doctor").out.contains(warned));
+    place.ends(0, "allocation verify aurora");
+    // Another key file: what draws or proves says which key is missing, and all else goes on.
+    fs::rename(place.path("secrets/own"), place.path("secrets/safe")).unwrap();
+    place.ends(0, "key make secrets/own");
+    let said = place.ends(3, "allocation verify aurora").err;
+    assert!(said.contains("the secret of study aurora") && said.contains("put that key's line back"), "{said}");
+    assert!(place.run("doctor").out.contains("TROUBLE  secret of the draws of aurora"));
+    place.ends(0, "study pause aurora --reason look");
+    // Its line behind the new one opens it, and the new key seals it from then on.
+    let lines = ["own", "safe"].map(|name| fs::read_to_string(place.path(&format!("secrets/{name}"))).unwrap());
+    place.write("secrets/own", &lines.concat());
+    place.ends(0, "allocation verify aurora");
+    place.write("secrets/own", &lines[0]);
+    place.ends(0, "allocation verify aurora");
+}
+
+#[test]
 fn an_amendment_for_a_day_that_was_overtaken_is_shown_as_such() {
     let place = Place::new();
     place.ends(0, &format!("study activate {SAMPLES}/aurora"));

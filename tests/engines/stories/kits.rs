@@ -430,7 +430,7 @@ stories! {
         let list: String = (1..=36).map(|n| format!("K{n:03},{},,,\n", ["P", "L", "H"][n % 3])).collect();
         center.activate(&stocked(&format!("{HEADER}{list}"), ""), Stage::Production).await;
         let row = study::find_current(center.store(), "borealis").await.unwrap().unwrap();
-        let order = hagaki::domain::kit::Order::of(&row.secret.0);
+        let order = hagaki::domain::kit::Order::of(row.secret.bytes().unwrap());
         let mut expected: Vec<String> = (1..=36).map(|n| format!("K{n:03}")).collect();
         expected.sort_by_key(|code| order.rank(code));
         for number in 1..=12 {
@@ -464,6 +464,13 @@ stories! {
         let row = study::find_current(center.store(), "borealis").await.unwrap().unwrap();
         let before = kit::list(center.store(), row.id).await.unwrap();
         center.world.tamper("UPDATE kit SET rank = NULL").await;
+        // Nothing was sealed by that version.
+        let secret = data_encoding::HEXLOWER.encode(row.secret.bytes().unwrap());
+        let secret = match center.store().engine() {
+            hagaki::store::Engine::Sqlite => format!("x'{secret}'"),
+            hagaki::store::Engine::Postgres => format!("decode('{secret}', 'hex')"),
+        };
+        center.world.tamper(&format!("UPDATE study SET sealed_secret = NULL, secret = {secret}")).await;
         // Opening the database ranks them.
         let copy = center.copy().await;
         let after = kit::list(&copy.store, row.id).await.unwrap();
