@@ -46,7 +46,11 @@ use crate::definition::Problem;
 
 /// Everything that can be typed.
 #[derive(Debug, Parser)]
-#[command(name = "hagaki", version, about = "Enroll patients, survey participants and hold elections by mail")]
+#[command(
+    name = "hagaki",
+    version = env!("HAGAKI_VERSION"),
+    about = "Enroll patients, survey participants and hold elections by mail"
+)]
 pub struct Line {
     /// What to do.
     #[command(subcommand)]

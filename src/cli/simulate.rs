@@ -398,7 +398,7 @@ fn to_json(frame: &Frame, one: &Simulated) -> Value {
         "allocation": one.given.allocation,
         "method": one.setup.scheme.method().key(),
         "digest": one.given.digest(),
-        "program": env!("CARGO_PKG_VERSION"),
+        "program": env!("HAGAKI_VERSION"),
         "notes": one.notes.iter().map(|note| note.in_words(&one.given.name)).collect::<Vec<String>>(),
         "warnings": one.given.warnings.iter().map(ToString::to_string).collect::<Vec<String>>(),
     })

@@ -20,7 +20,7 @@ pub fn record_digest(record: &str) -> String {
 pub(super) fn sign(record: &mut serde_json::Value, shelved: &ShelvedStudy) {
     if let Some(facts) = record.as_object_mut() {
         facts.insert("bundle".to_string(), json!({ "version": shelved.version, "digest": shelved.digest }));
-        facts.insert("program".to_string(), json!(env!("CARGO_PKG_VERSION")));
+        facts.insert("program".to_string(), json!(env!("HAGAKI_VERSION")));
     }
 }
 

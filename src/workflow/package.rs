@@ -84,7 +84,7 @@ pub async fn pack(store: &Store, shelved: &ShelvedStudy, row: &StudyRow, with_ch
     }
     let manifest = json!({
         "format": FORMAT,
-        "program": env!("CARGO_PKG_VERSION"),
+        "program": env!("HAGAKI_VERSION"),
         "study": row.slug,
         "study_id": row.id,
         "stage": row.stage.key(),

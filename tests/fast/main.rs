@@ -19,3 +19,4 @@ mod reading;
 mod self_enrolling;
 mod sheet;
 mod verifier;
+mod version;

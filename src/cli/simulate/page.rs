@@ -64,7 +64,7 @@ fn facts(frame: &Frame, done: &[Simulated], words: &Words, day: &str) -> Value {
     json!({
         "style": include_str!("../../../templates/pages/simulation.css"),
         "day": day,
-        "version": env!("CARGO_PKG_VERSION"),
+        "version": env!("HAGAKI_VERSION"),
         "subjects": frame.subjects,
         "trials": frame.trials,
         "seed": frame.seed,
