@@ -24,7 +24,7 @@ use crate::workflow::command;
 use crate::workflow::correction;
 use crate::workflow::enroll::Further;
 use crate::workflow::export::KEPT_BACK;
-use crate::workflow::facts::keeps_reason;
+use crate::workflow::facts::{keeps_entry_reason, keeps_reason};
 use crate::workflow::follow_up::Chart;
 use crate::workflow::ledger::Ledger;
 use crate::workflow::shelf::Shelf;
@@ -213,9 +213,7 @@ impl View<'_> {
 
     /// The same of why the form of an event was corrected.
     fn keeps_entry(&self, row: &ResponseRow) -> bool {
-        let until = |known: &&FactRow| row.answered_at.is_none_or(|at| known.recorded_at <= at);
-        let before = self.chart.enrolled.facts.iter().filter(until);
-        self.conceals && !row.reason.is_empty() && keeps_reason(self.study, &row.person, before)
+        self.conceals && keeps_entry_reason(self.study, row, &self.chart.enrolled.facts)
     }
 
     /// A fact for programs; without a reason that could tell the arm.
