@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
 use super::explain::{self, ExplainFault};
 use super::installation::Opened;
@@ -162,8 +161,7 @@ struct Read {
 
 /// Reads the history of the first allocation, or of a further one.
 fn read(path: &Path, scheme: &Scheme, study: &Study, further: Option<&Randomization>) -> Result<Read, ExplainFault> {
-    let text = explain::read_file(path)?;
-    let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(text.as_bytes()));
+    let (text, digest) = explain::read_file(path)?;
     let mut also = vec!["subject"];
     if study.blinding == Blinding::Blinded {
         also.push("kit");

@@ -11,6 +11,7 @@ mod agreement;
 pub mod allocation_file;
 mod bundle;
 mod cohorts;
+pub mod csv_file;
 mod design;
 mod document;
 mod events_file;

@@ -8,6 +8,7 @@ use num_traits::{Signed, ToPrimitive, Zero};
 use serde_json::{Value, json};
 
 use crate::cli::Refused;
+use crate::definition::csv_file::{self, Charset};
 use crate::domain::allocation::{SITE, Scheme, TOTAL};
 use crate::domain::instrument::{Choices, Item, ItemKind};
 use crate::domain::number::{self, Rational};
@@ -210,16 +211,20 @@ fn open_rows(path: &Path) -> anyhow::Result<Given> {
     Ok(Given::Rows { path: path.to_path_buf(), columns, rows })
 }
 
-/// A CSV's columns, and its rows with their lines; lines that begin with `#` are left out.
+/// A CSV's columns, and its rows with their lines, in whatever charset and with whatever separator; lines that begin with `#` are left
+/// out.
 pub(in crate::cli) fn read_csv(path: &Path) -> anyhow::Result<(Vec<String>, Vec<Row>)> {
     let shown = path.display();
     let size = std::fs::metadata(path).with_context(|| shown.to_string())?.len();
     if size > limits::COVARIATE_BYTES {
         return Err(Refused(format!("{shown}: at most {} bytes", limits::COVARIATE_BYTES)).into());
     }
-    let text = std::fs::read_to_string(path).with_context(|| shown.to_string())?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).trim(csv::Trim::All).from_reader(text.as_bytes());
+    let bytes = std::fs::read(path).with_context(|| shown.to_string())?;
+    let text = csv_file::decode(&bytes, Charset::Guessed)
+        .ok_or_else(|| Refused(format!("{shown}: is in no charset that can be told; save it as UTF-8")))?;
+    let mut reader = csv::ReaderBuilder::new();
+    reader.delimiter(csv_file::separator(&text)).comment(Some(b'#')).trim(csv::Trim::All);
+    let mut reader = reader.from_reader(text.as_bytes());
     let broken = |wrong: csv::Error| Refused(format!("{shown}: {wrong}"));
     let columns: Vec<String> = reader.headers().map_err(broken)?.iter().map(ToString::to_string).collect();
     if let Some(twice) = columns.iter().find(|name| columns.iter().filter(|other| other == name).count() > 1) {
@@ -517,11 +522,26 @@ mod tests {
             ("# said\na,b\n1,2\n# more\n\n3,4\n", [3, 6]),
             ("a,b\n\"1\n1\",2\n3,4", [2, 4]),
             ("a,b\r\n#x\r\n1,2\r\n\r\n3,#4\r\n", [3, 5]),
+            ("a;b\r\n1,5;2\r\n3;4\r\n", [2, 3]),
+            ("a\tb\n1\t2;2\n3\t4\n", [2, 3]),
         ] {
             std::fs::write(&path, text).unwrap();
             let (_, rows) = read_csv(&path).unwrap();
             assert_eq!(rows.iter().map(|(line, _)| *line).collect::<Vec<u64>>(), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_csv_of_excel_in_japan_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.csv");
+        let (bytes, _, _) = encoding_rs::SHIFT_JIS.encode("性別;施設\r\n女;001\r\n");
+        std::fs::write(&path, &bytes).unwrap();
+        let (columns, rows) = read_csv(&path).unwrap();
+        assert_eq!(columns, ["性別", "施設"]);
+        assert_eq!(rows[0].1.iter().collect::<Vec<&str>>(), ["女", "001"]);
+        std::fs::write(&path, b"a,b\n\xff\xff,2\n").unwrap();
+        assert!(read_csv(&path).unwrap_err().to_string().contains("save it as UTF-8"));
     }
 
     #[test]
