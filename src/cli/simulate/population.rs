@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use crate::cli::Refused;
 use crate::definition::csv_file::{self, Charset};
 use crate::domain::allocation::{SITE, Scheme, TOTAL};
-use crate::domain::instrument::{Choices, Item, ItemKind};
+use crate::domain::cohort::Cohort;
+use crate::domain::level;
 use crate::domain::number::{self, Rational};
 use crate::domain::simulation::{Characteristic, Population, Source};
 use crate::domain::study::{Randomization, Study, arm_name};
@@ -33,6 +34,8 @@ pub struct Subjects<'a> {
     pub study: Option<&'a Study>,
     /// As which of the study's allocations it is simulated.
     pub stage: Stage<'a>,
+    /// The study's cohorts, whose caps turn away who comes to its first allocation.
+    pub cohorts: &'a [Cohort],
 }
 
 /// Which allocation of a study a scheme is of.
@@ -49,7 +52,7 @@ pub enum Stage<'a> {
 impl<'a> Subjects<'a> {
     /// A scheme that is simulated for itself.
     pub fn alone(name: &str, scheme: &'a Scheme, study: Option<&'a Study>) -> Subjects<'a> {
-        Subjects { name: name.to_string(), scheme, study, stage: Stage::Alone }
+        Subjects { name: name.to_string(), scheme, study, stage: Stage::Alone, cohorts: &[] }
     }
 
     /// The arms that allocations before this one give: name of the factor and codes.
@@ -60,10 +63,15 @@ impl<'a> Subjects<'a> {
     }
 
     /// What decides who comes to it, beside the arms given before: the names in the condition, and its own id for the share of those who
-    /// come at all.
+    /// come at all; and what decides of which cohorts somebody is.
     pub(super) fn deciding(&self) -> Vec<String> {
-        let Stage::Further(own) = self.stage else { return Vec::new() };
-        let named = own.condition.iter().flat_map(|condition| condition.rule.names()).map(str::to_string);
+        let own = match self.stage {
+            Stage::Further(own) => Some(own),
+            Stage::Alone | Stage::First => None,
+        };
+        let conditions = own.iter().flat_map(|own| &own.condition).map(|condition| &condition.rule);
+        let rules = conditions.chain(self.cohorts.iter().map(|cohort| &cohort.when));
+        let named = rules.flat_map(|rule| rule.names()).map(str::to_string);
         let arms = self.earlier();
         let named = named.filter(|name| arms.iter().all(|(arm, _)| arm != name));
         // The site is drawn under one name only.
@@ -71,7 +79,7 @@ impl<'a> Subjects<'a> {
         let doubles_site = |name: &String| {
             name != SITE && site_item == Some(name.as_str()) && self.scheme.needs().all(|id| id != name)
         };
-        named.filter(|name| !doubles_site(name)).chain([own.id.clone()]).collect()
+        named.filter(|name| !doubles_site(name)).chain(own.map(|own| own.id.clone())).collect()
     }
 }
 
@@ -279,7 +287,7 @@ pub fn build(schemes: &[Subjects<'_>], given: Given) -> Result<(Population, Vec<
     let told = |own: &Subjects<'_>, id: &str| match &given {
         Given::Shares(shares) if shares.contains_key(id) => true,
         Given::Rows { columns, .. } if columns.iter().any(|name| name == id) => true,
-        _ => own.study.is_some_and(|study| levels_of(study, id).is_some()),
+        _ => own.study.is_some_and(|study| level::fixed(study, id).is_some()),
     };
     for own in schemes {
         ids.extend(own.deciding().into_iter().filter(|id| told(own, id)));
@@ -391,7 +399,7 @@ fn characteristic(id: &str, schemes: &[Subjects<'_>], given: &Given) -> Result<(
     }
     let listed = schemes.iter().flat_map(|scheme| scheme.scheme.factors()).filter(|factor| factor.id == id);
     let listed = listed.filter_map(|factor| factor.levels.clone()).next();
-    let known = || schemes.iter().find_map(|scheme| levels_of(scheme.study?, id));
+    let known = || schemes.iter().find_map(|scheme| level::fixed(scheme.study?, id));
     let (levels, origin) = match (listed, id) {
         (Some(levels), _) => (levels, Origin::Listed),
         (None, _) => match known() {
@@ -433,30 +441,6 @@ fn column_of(path: &Path, id: &str, column: usize, rows: &[Row]) -> Result<(Vec<
     Ok((distinct.iter().map(ToString::to_string).collect(), places))
 }
 
-/// Sites, fixed answers, or the arms of an allocation, as the study knows them.
-fn levels_of(study: &Study, id: &str) -> Option<Vec<String>> {
-    if let Some(rules) = study.allocations().find(|rules| arm_name(rules.id) == id) {
-        return Some(rules.arms.iter().map(|arm| arm.code.clone()).collect());
-    }
-    if id == SITE || study.registration.site_item.as_deref() == Some(id) {
-        return Some(study.sites.iter().map(|site| site.code.clone()).collect());
-    }
-    match &find_item(study, id)?.kind {
-        ItemKind::Choice(Choices::Listed(listed)) => Some(listed.iter().map(|choice| choice.code.clone()).collect()),
-        ItemKind::YesNo => Some(YES_NO.map(str::to_string).to_vec()),
-        ItemKind::Scale { low, high } if high.saturating_sub(*low) < 100 => {
-            Some((*low..=*high).map(|step| step.to_string()).collect())
-        }
-        _ => None,
-    }
-}
-
-/// An item of the registration, or of the form of a further allocation.
-pub(super) fn find_item<'s>(study: &'s Study, id: &str) -> Option<&'s Item> {
-    let further = study.randomizations.iter().filter_map(|own| study.find_instrument(&own.instrument));
-    std::iter::once(study.registration_instrument()).chain(further).find_map(|form| form.find(id))
-}
-
 /// Every level that can come must be one of each scheme's.
 fn check(own: &Characteristic, schemes: &[Subjects<'_>]) -> Result<(), String> {
     let can_come = |place: usize| match &own.source {
@@ -467,7 +451,7 @@ fn check(own: &Characteristic, schemes: &[Subjects<'_>]) -> Result<(), String> {
     for scheme in schemes {
         let decides = scheme.deciding().contains(&own.id);
         let further = matches!(scheme.stage, Stage::Further(further) if further.id == own.id);
-        let known = scheme.study.and_then(|study| levels_of(study, &own.id)).filter(|_| decides);
+        let known = scheme.study.and_then(|study| level::fixed(study, &own.id)).filter(|_| decides);
         let known = if further { Some(YES_NO.map(str::to_string).to_vec()) } else { known };
         let mut coming = own.levels.iter().enumerate().filter(|(place, _)| can_come(*place)).map(|(_, level)| level);
         if let Some(known) = known
