@@ -1,9 +1,10 @@
-//! The people of simulations: files as Excel writes them, and cohorts.
+//! The people of simulations and rehearsals: files as Excel writes them, cohorts, and participants who enroll themselves.
 
 use std::fs;
 use std::path::Path;
 
 use encoding_rs::SHIFT_JIS;
+use serde_json::Value;
 
 use crate::cli::{Place, copy};
 
@@ -13,6 +14,37 @@ const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/studies");
 fn write_cp932(place: &Place, name: &str, text: &str) {
     let (bytes, _, _) = SHIFT_JIS.encode(text);
     fs::write(place.path(name), bytes).unwrap();
+}
+
+#[test]
+fn participants_who_enroll_themselves_are_rehearsed() {
+    let place = Place::new();
+    let rows =
+        "yes;41;no;8;23:30\r\nyes;19;no;8;23:30\r\nyes;300;no;8;23:30\r\nyes;41;no;8;23:30\r\nyes;52;yes;5;0:30\r\n";
+    write_cp932(&place, "people.csv", &format!("agrees;年齢;shifts;insomnia;bedtime\r\n{rows}"));
+    let line = format!(
+        "allocation rehearse {SAMPLES}/somnus --covariates people.csv --seed 3 --now 2026-11-20T09:00:00+09:00"
+    );
+    let told = place.ends(0, &format!("{line} --json"));
+    assert_eq!(told.out, place.ends(0, &format!("{line} --json")).out, "the same seed gives the same");
+    let told = told.json();
+    let outcomes: Vec<(&str, &str)> = told["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["outcome"].as_str().unwrap(), row["reason"].as_str().unwrap()))
+        .collect();
+    // Two who answer alike are two participants.
+    let enrolled = ("enrolled", "enrolled");
+    let expected = [enrolled, ("refused", "not-eligible:adult"), ("refused", "range:age"), enrolled, enrolled];
+    assert_eq!(outcomes, expected);
+    assert_eq!((&told["enrolled"], &told["refused"], &told["proved"]), (&3.into(), &2.into(), &true.into()));
+    let of = |counts: &Value| counts.as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum::<u64>();
+    assert_eq!((of(&told["by_arm"]), of(&told["by_factor"]["shifts"]["yes"])), (3, 1));
+    assert_eq!(told["rows"][0]["letters"], 1, "the coordinator is told");
+    let early = line.replace("2026-11-20", "2025-11-20");
+    let refused = place.ends(0, &early).out;
+    assert!(refused.contains("the survey opens on 2026-04-01"), "{refused}");
 }
 
 /// The template with that cohort.
