@@ -30,8 +30,9 @@ use walk::{Came, Given, Rehearsed, Step};
 pub struct RehearseArgs {
     /// The bundle's folder.
     bundle: PathBuf,
-    /// A CSV with a line per subject, in the order of their coming; its columns are items of the registration, by id, label
-    /// or alias. Where participants enroll themselves, each line is a participant who sends the first form. Of a further allocation second.ITEM are items of its form, and second.at is when it is asked for; who answers none
+    /// A CSV (UTF-8, CP932 or EUC-JP, with commas, semicolons or tabs) with a line per subject, in the order of their coming; its columns
+    /// are items of the registration, by id, label or alias. Where participants enroll themselves, each line is a participant who sends
+    /// the first form. Of a further allocation second.ITEM are items of its form, and second.at is when it is asked for; who answers none
     /// is not randomized again. Further allocations come when everybody is enrolled, one after another.
     #[arg(long)]
     covariates: PathBuf,

@@ -43,7 +43,7 @@ pub struct SimulateArgs {
     /// Trials.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=limits::SIMULATED_TRIALS))]
     trials: u64,
-    /// What subjects are like: shares of levels, such as `sex=F:0.6,M:0.4;site=001:3,002:1`, or a CSV with a column per
+    /// What subjects are like: shares of levels, such as `sex=F:0.6,M:0.4;site=001:3,002:1`, or a CSV (as for `rehearse`) with a column per
     /// factor whose rows are drawn again and again. Levels are equally likely without it. Answers that the condition of a further
     /// allocation names have shares too (`responder=yes:0.4,no:0.6`), and so has who comes to it at all, under its id
     /// (`second=yes:0.9,no:0.1`).
