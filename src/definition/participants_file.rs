@@ -265,7 +265,7 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
-    use encoding_rs::{SHIFT_JIS, UTF_8};
+    use encoding_rs::{EUC_JP, SHIFT_JIS, UTF_8};
 
     use super::*;
 
