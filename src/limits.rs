@@ -432,6 +432,28 @@ pub const SIMULATED_PARTS: u64 = 256;
 pub const SIMULATION_CORES: usize = 256;
 /// Most states of a block that are gone through to say how well it can be guessed.
 pub const BLOCK_STATES: u64 = 20_000;
+/// An arm is as good as certain where so much is left of the chance that the arms' ratio alone leaves, in percent.
+pub const CHANCE_LEFT_PERCENT: u64 = 10;
+/// Subjects that a design is tried on by `hagaki check` where neither plan nor cap tells how many there will be.
+pub const DESIGN_SUBJECTS: u64 = 100;
+/// Fewest planned subjects for which a design is tried.
+pub const DESIGN_SUBJECTS_LEAST: u64 = 20;
+/// Most subjects that a design is tried on.
+pub const DESIGN_SUBJECTS_MOST: u64 = 1_000;
+/// Allocations of all trials of a design together, about: some hundredths of a second of a release.
+pub const DESIGN_ALLOCATIONS: u64 = 20_000;
+/// Fewest trials of a design.
+pub const DESIGN_TRIALS_LEAST: u64 = 40;
+/// A design whose laws are taken to many decimal places gets so much fewer trials.
+pub const DESIGN_SLOWER: u64 = 10;
+/// Largest part that may be guessed right of what chance leaves to somebody who knows the arms' ratio alone, in percent.
+pub const DESIGN_GUESSED_PERCENT: u64 = 80;
+/// Largest share of allocations that may be as good as certain, in percent.
+pub const DESIGN_CERTAIN_PERCENT: u64 = 40;
+/// A design whose arms end at least so far apart balances nothing, in percent of what simple randomization leaves.
+pub const DESIGN_APART_PERCENT: u64 = 90;
+/// Random blocks of which so many have one size are as good as fixed, in percent.
+pub const DESIGN_SIZE_PERCENT: u64 = 90;
 /// Longest history that `allocation explain` reads, in subjects.
 pub const HISTORY_ROWS: usize = 1_000_000;
 /// Replicates of one re-randomization.

@@ -202,7 +202,8 @@ fn sound(folder: &Path) -> anyhow::Result<(Bundle, Study)> {
     let bundle = Bundle::read(folder);
     let mut problems = Vec::new();
     let study = match definition::load(&bundle) {
-        Ok((study, warnings)) => {
+        Ok((study, mut warnings)) => {
+            warnings.extend(definition::judge_predictability(&bundle, &study, &warnings));
             for warning in warnings {
                 eprintln!("warning: {}/{warning}", folder.display());
             }

@@ -1,43 +1,18 @@
 //! A list of participants as CSV, in the form that LimeSurvey exports and imports, or any part of it.
 //!
 //! The columns are `email`, `firstname`, `lastname`, `token`, `language`, `validfrom`, `validuntil`, `emailstatus`,
-//! `completed`, `usesleft` and `attribute_N <description>`; the separator is a comma or a semicolon, the charset UTF-8,
-//! CP932 or EUC-JP. (LimeSurvey 6.2.1, "Import survey participants from CSV".)
+//! `completed`, `usesleft` and `attribute_N <description>`; the separator is a comma, a semicolon or a tab, the charset
+//! UTF-8, CP932 or EUC-JP. (LimeSurvey 6.2.1, "Import survey participants from CSV".)
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use encoding_rs::{EUC_JP, Encoding, SHIFT_JIS, UTF_8};
-
+use super::csv_file::{self, Charset, decode};
 use super::problem::{Problem, Weight};
 use crate::domain::language::Language;
 use crate::domain::participant::Candidate;
 use crate::domain::text;
 use crate::domain::time::Zone;
 use crate::limits;
-
-/// Charset of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Charset {
-    /// The first of UTF-8, EUC-JP and CP932 (in this order: text of the first two is rarely sound in the next) in which every byte has a meaning.
-    Guessed,
-    /// UTF-8, with or without a byte order mark.
-    Utf8,
-    /// Windows code page 932, which Excel in Japan writes.
-    Cp932,
-    /// EUC-JP.
-    EucJp,
-}
-
-impl Charset {
-    fn candidates(self) -> Vec<&'static Encoding> {
-        match self {
-            Charset::Guessed => vec![UTF_8, EUC_JP, SHIFT_JIS],
-            Charset::Utf8 => vec![UTF_8],
-            Charset::Cp932 => vec![SHIFT_JIS],
-            Charset::EucJp => vec![EUC_JP],
-        }
-    }
-}
 
 /// What a list says.
 #[derive(Clone, Debug, Default)]
@@ -75,14 +50,6 @@ pub fn read(file: &str, bytes: &[u8], charset: Charset, zone: Zone, languages: &
     reader.listed
 }
 
-fn decode(bytes: &[u8], charset: Charset) -> Option<String> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let decoded = |encoding: &'static Encoding| {
-        encoding.decode_without_bom_handling_and_without_replacement(bytes).map(|text| text.into_owned())
-    };
-    charset.candidates().into_iter().find_map(decoded)
-}
-
 struct Reader<'a> {
     file: &'a str,
     zone: Zone,
@@ -117,9 +84,8 @@ impl Reader<'_> {
     }
 
     fn read(&mut self, content: &str) {
-        let first = content.lines().next().unwrap_or_default();
-        let delimiter = if first.matches(';').count() > first.matches(',').count() { b';' } else { b',' };
-        let mut rows = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(content.as_bytes());
+        let separator = csv_file::separator(content);
+        let mut rows = csv::ReaderBuilder::new().delimiter(separator).flexible(true).from_reader(content.as_bytes());
         let Ok(header) = rows.headers().cloned() else {
             return self.wrong(Some(1), "", "the first line cannot be read", "it names the columns");
         };
@@ -299,6 +265,8 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
+    use encoding_rs::{EUC_JP, SHIFT_JIS, UTF_8};
+
     use super::*;
 
     fn list(text: &str) -> Listed {

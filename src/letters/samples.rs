@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::facts::{
     AllocationHad, ArmBalance, AssignmentBlinded, AssignmentFailedAlert, AssignmentOpen, Balance, BlankForm, Change,
-    Confirm, Conflict, DeedConfirm, DeedForm, Disclosure, Enrollment, Facts, FaultLine, FormLine, FormNames,
-    FurtherBalance, FurtherBlinded, FurtherCount, FurtherOpen, Head, Help, KitReplaced, KitReplacedBlinded,
+    Confirm, Conflict, DeedConfirm, DeedForm, Disclosure, Enrollment, EpochBalance, Facts, FaultLine, FormLine,
+    FormNames, FurtherBalance, FurtherBlinded, FurtherCount, FurtherOpen, Head, Help, KitReplaced, KitReplacedBlinded,
     KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded, Lacking, Letter, Links, MisnamedLine, Noted,
     NoticeBlind, NoticeOpen, NoticeRandomized, NoticeRandomizedBlind, NoticeUnblinded, Opening, Phase,
     RandomizationConfirm, RandomizationConflict, RandomizationForm, RandomizationName, RandomizationRefused,
@@ -348,6 +348,7 @@ fn again(balance: &mut Balance, randomization: String) {
         ..balance.first.clone()
     };
     own.groups.iter_mut().flat_map(|group| &mut group.levels).for_each(|level| level.right.clone_from(&level.counts));
+    let own = own.since(EpochBalance { number: 2, from: 2, own: balance.first.clone() });
     balance.further.push(FurtherBalance { randomization, own });
     (balance.first.mistaken, balance.first.left_out) = (1, 1);
 }

@@ -1,5 +1,6 @@
 //! One request of one person: looked up, carried out, answered, in the caller's transaction.
 
+use super::amendment::Schemes;
 use super::compose::{self, Addressing, Draft, Outgoing, Telling};
 use super::enroll::{self, Application, Confirmed, Enrolled, Enrollment};
 use super::ledger::Ledger;
@@ -144,7 +145,9 @@ pub async fn accept(
             }
             let journal = allocation::journal(&mut ledger.tx, shelved.id, 0).await?;
             let known = proof::all_facts(&mut ledger.tx, shelved.id).await?;
-            let facts = balance::facts(study, &journal, &known, request.language)?;
+            let (tx, page) = ledger.lock(shelved).await?;
+            let schemes = Schemes::load(&mut *tx, &page.row, study).await?;
+            let facts = balance::facts(study, &schemes, &journal, &known, request.language)?;
             asking.reply(ledger, asking.to_sender(), Facts::Balance(facts), asking.settled("reply", "balance")).await
         }
         // Nobody of the staff could fill it in: what they can ask for is told.

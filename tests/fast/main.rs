@@ -13,6 +13,7 @@ mod letters_mail;
 mod letters_world;
 mod nameless;
 mod pages;
+mod populations;
 mod questionnaire;
 mod randomization;
 mod reading;

@@ -310,8 +310,8 @@ fn scheme(drawing: &Drawing<'_>) -> Value {
 
 fn note(note: &Note) -> Value {
     match note {
-        Note::TakenAsMet { allocation, names } => json!({ "met": names, "allocation": allocation }),
-        Note::NoCohorts => json!({ "met": null, "allocation": null }),
+        Note::TakenAsMet { allocation, names } => json!({ "met": names, "allocation": allocation, "cohort": null }),
+        Note::CohortLeftOut { cohort, names } => json!({ "met": null, "names": names, "cohort": cohort }),
     }
 }
 

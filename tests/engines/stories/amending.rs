@@ -72,6 +72,14 @@ stories! {
         center.wind(LEASE + 1);
         enroll(center, 18, 2).await;
         center.assert_proved().await;
+        // The balance tells everybody, and apart from them whom decisions balance now.
+        let statistician = Writer { address: STATISTICIAN, study: "aurora" };
+        let letter = center.answer(&statistician.writes("[AURORA] balance", "\n")).await;
+        let (all, since) = letter.text.split_once("Epoch 2, from allocation 10 on").unwrap_or_else(|| panic!("{}", letter.text));
+        assert!(all.contains("in whatever epoch") && all.contains("Subjects allocated: 19"), "{}", letter.text);
+        assert!(since.contains("Subjects allocated: 10"), "{}", letter.text);
+        // What turned out wrong before the epoch concerns no decision any more.
+        assert!(!all.contains("turned out wrong") && since.contains("turned out wrong: 1."), "{}", letter.text);
         // Another method may follow, which has nothing to correct.
         let bundle = with_arms(TWO, "");
         let begun = bundle.file("allocation.toml").unwrap().split("[minimization]").next().unwrap().to_owned();

@@ -124,18 +124,19 @@ stories! {
     async fn the_course_of_a_subject_goes_by_the_day_it_was_given(center: &mut Center) {
         let table = "[forced]\nlimit = 2\nroles = [\"statistician\"]\n\n[caps]";
         center.activate(&edited(&samples::cygnus(), "allocation.toml", "[caps]", table), Stage::Production).await;
+        center.wind(60 * 24 * 3600);
         for (number, days) in [(1, 60), (2, 1)] {
             let form = cygnus_form("201", &format!("201-{number:03}"));
             let hand = Hand { by: "cygnus-stat", ago: days * 24 * 3600, ..Hand::new("CBT", form) };
             give(center, "cygnus", &hand).await.unwrap();
         }
         for (subject, expected) in [("CYGNUS-0001", "randomized"), ("CYGNUS-0002", "condition")] {
-            let form = response_form(subject).replace("2027-01-12", "2026-11-18");
+            let form = response_form(subject);
             center.exchange(&DR_MORI.writes("割付", &form)).await;
             assert_eq!(reason(center).await, expected, "{subject}");
         }
         let status = center.answer(&DR_MORI.writes("照会 CYGNUS-0001", "")).await;
-        assert!(status.text.contains("割付日時　　2026-09-19"), "{}", status.text);
+        assert!(status.text.contains("割付日時　　2026-11-18"), "{}", status.text);
         center.assert_proved().await;
     }
 
@@ -209,6 +210,8 @@ stories! {
             (Hand { by: "yamada", ..Hand::new("STD", form()) }, "may not give an arm"),
             (Hand { reason: " ", ..Hand::new("STD", form()) }, "--reason"),
             (Hand::new("NEW", form()), "no open arm of the study; there are STD, COMB"),
+            (Hand { ago: -60, ..Hand::new("STD", form()) }, "--at lies in the future"),
+            (Hand { ago: 24 * 3600, ..Hand::new("STD", form()) }, "--at lies before the day on which the study was activated"),
             (Hand { kit: Some("K"), ..Hand::new("STD", form()) }, "hands out no kits"),
             (Hand::new("STD", form().replace("年齢: 58", "年齢: 12")), "--sure):\nage: “12” is outside of the limits. Expected: a whole number from 20 to 85 (years)."),
             (Hand::new("STD", form().replace("病期: III", "病期: I")), "mend these answers:\nstage: “I” is not one of the choices. Expected: one of II"),

@@ -200,7 +200,7 @@ stories! {
         let lines: Vec<Line> = (1..=count).map(line).collect();
         let act = center.act("moved");
         let scheme = shelved.study.scheme.as_ref().unwrap();
-        let history = import::fit(&shelved, scheme, &[], &lines, act.at).unwrap();
+        let history = import::fit(&shelved, scheme, import::OnFile::default(), &lines, act.at).unwrap();
         let source = Source { name: "old.csv", digest: "ab" };
         import::import(center.store(), &shelved, &history, source, act, &*center.dice).await.unwrap();
         let whole = Verdict::ProvedBesides { proved: 0, imported: count.unsigned_abs(), forced: 0 };

@@ -486,7 +486,7 @@ stories! {
         };
         let lines = [line(1, "CBT", Some("2026-09-01")), line(2, "MED", Some("2026-09-02T10:00:00+09:00")), line(3, "MED", None)];
         let act = center.act("moved");
-        let history = import::fit(&here, here.study.scheme.as_ref().unwrap(), &[], &lines, act.at).unwrap();
+        let history = import::fit(&here, here.study.scheme.as_ref().unwrap(), import::OnFile::default(), &lines, act.at).unwrap();
         let source = Source { name: "old.csv", digest: "ab" };
         import::import(center.store(), &here, &history, source, act, &*center.dice).await.unwrap();
         // The condition counts from the day of the allocation there; where it is not known, from that of the import.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use hagaki::domain::allocation::HistoryRow;
 use hagaki::domain::fact::FactKind;
 use hagaki::domain::language::Language;
 use hagaki::domain::participant::Candidate;
@@ -17,6 +18,7 @@ use hagaki::workflow::credentials::{self, Form, Issued, Terms};
 use hagaki::workflow::disclosure;
 use hagaki::workflow::export::cells::Cell;
 use hagaki::workflow::export::{self, Rows, Wish, codebook};
+use hagaki::workflow::import::{self, Line, OnFile, Source};
 use hagaki::workflow::proof::{self, Verdict};
 use hagaki::workflow::told::{Discrepancy, What};
 use hagaki::workflow::{Means, life};
@@ -527,6 +529,47 @@ stories! {
         assert!(pages.get(&paths[0]).await.body.contains("You usually go to bed at 22:15"));
         assert!(pages.get(&paths[1]).await.body.contains("You usually go to bed at 23:30"));
         center.settle().await;
+        center.assert_proved().await;
+    }
+
+    async fn a_history_of_participants_goes_on_here(center: &mut Center) {
+        center.activate(&samples::somnus(), Stage::Production).await;
+        let addresses: Vec<String> = (0..3).map(|number| format!("s{number}@example.jp")).collect();
+        let issued = invite_to(center, "somnus", &addresses).await;
+        center.settle().await;
+        let paths: Vec<String> = issued.iter().map(|one| link_in(one.link.as_deref().unwrap())).collect();
+        let row = study::find_current(center.store(), "somnus").await.unwrap().unwrap();
+        let shelved = center.shelf_on(center.store()).load(&row).await.unwrap();
+        let scheme = shelved.study.scheme.clone().unwrap();
+        let participants = participant::list(center.store(), row.id, 0, 100).await.unwrap();
+        let on_file = OnFile { participants: &participants, ..OnFile::default() };
+        let line = |number: u64, subject: &str, arm: &str| {
+            let levels = [("shifts".to_owned(), "no".to_owned())].into();
+            let row = HistoryRow { levels, arm: arm.to_owned(), slot: None, block_size: Some(6) };
+            Line { number, subject: subject.to_owned(), site: None, kit: None, at: None, row }
+        };
+        let now = center.clock.now();
+        let strange = [line(2, "1", "TIPS"), line(3, "9", "WAIT"), line(4, "1", "WAIT")];
+        let misfits = import::fit(&shelved, &scheme, on_file, &strange, now).unwrap_err();
+        let told: Vec<(u64, bool)> = misfits
+            .iter()
+            .map(|one| (one.line, one.wrong.contains("is no participant") || one.wrong.contains("stands twice")))
+            .collect();
+        assert_eq!(told, [(3, true), (4, true)], "{misfits:?}");
+        let history =
+            import::fit(&shelved, &scheme, on_file, &[line(2, "1", "TIPS"), line(3, "2", "WAIT")], now).unwrap();
+        let source = Source { name: "old.csv", digest: "ab" };
+        import::import(center.store(), &shelved, &history, source, center.act("moved"), &*center.dice).await.unwrap();
+        center.assert_proved().await;
+        let own: Vec<Option<i64>> = subjects(center).await.iter().map(|one| one.participant_id).collect();
+        assert_eq!(own, [Some(participants[0].id), Some(participants[1].id)]);
+        // Who came with the history goes on with the diary of their arm; who did not enrolls.
+        let pages = serve(center).await;
+        let diary = pages.get(&paths[0]).await;
+        assert!(diary.status == 200 && !diary.body.contains("Taking part"), "{diary:?}");
+        enroll(&pages, &paths[2]).await;
+        center.settle().await;
+        assert_eq!(subjects(center).await.len(), 3);
         center.assert_proved().await;
     }
 
