@@ -1,8 +1,11 @@
 //! `hagaki credentials`: temporary credentials for participants: issued, looked at, prolonged, called back, issued anew.
 
+pub(super) mod passed;
 mod sheet;
+mod whose;
 mod written;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
@@ -23,6 +26,7 @@ use crate::store::participant::{self, ParticipantRow};
 use crate::store::{Store, credential, study};
 use crate::workflow::credentials::{self, Change, Form, Terms};
 use crate::workflow::life::Act;
+use crate::workflow::recognize::{self, PassedOver};
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
 use crate::workflow::{DeskAddress, Keys, Means};
 use written::Written;
@@ -73,7 +77,7 @@ pub enum CredentialsCommand {
 pub struct OneArgs {
     /// The study.
     slug: String,
-    /// Number of the participant, or what the list calls them.
+    /// Number of the participant, what the list calls them, or their address.
     participant: String,
     /// Why; stands in the audit chain.
     #[arg(long, default_value = "")]
@@ -101,9 +105,12 @@ pub struct IssueArgs {
     /// Charset of the list.
     #[arg(long, value_enum, default_value_t = ListCharset::Auto, requires = "csv")]
     charset: ListCharset,
-    /// Pass over rows of the list that cannot be used, instead of issuing nothing.
+    /// Pass over rows of the list that cannot be used, or of which it cannot be told if they are on file, instead of issuing nothing.
     #[arg(long, requires = "csv")]
     skip: bool,
+    /// People who share an address with somebody on file, where a name is missing to tell them apart, are other people.
+    #[arg(long, requires = "csv", conflicts_with = "skip")]
+    as_others: bool,
     /// A link, an ID with a password, or both.
     #[arg(long, value_enum, default_value_t = Kind::Link)]
     kind: Kind,
@@ -231,24 +238,6 @@ impl Office {
     pub(super) fn is_of_members(&self) -> bool {
         self.shelved.study.survey.as_ref().is_some_and(|survey| survey.access == Access::Members)
     }
-
-    /// The participant of that number or reference; refused where nobody may know whose credential is whose.
-    fn participant(&self, wanted: &str) -> anyhow::Result<ParticipantRow> {
-        if self.shelved.study.survey.as_ref().is_some_and(|survey| survey.privacy == Privacy::FullyAnonymous) {
-            let why = "the survey is fully anonymous: nobody can tell whose credential is whose";
-            return Err(Refused(why.to_string()).into());
-        }
-        let (store, id) = (&self.opened.store, self.shelved.id);
-        let found = self.opened.runtime.block_on(async {
-            let by_reference = participant::find_by_reference(store, id, wanted).await?;
-            match (by_reference, wanted.parse()) {
-                (None, Ok(number)) => participant::find_by_number(store, id, number).await,
-                (found, _) => Ok(found),
-            }
-        })?;
-        let unknown = || Refused(format!("there is no participant {wanted}; `hagaki credentials list` shows them"));
-        Ok(found.ok_or_else(unknown)?)
-    }
 }
 
 fn issue(args: &IssueArgs) -> anyhow::Result<End> {
@@ -312,22 +301,42 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
         until,
         days_from_sending: args.days.filter(|_| args.from_sending),
         mailed: !args.no_mail,
+        admits_unclear: args.as_others,
     };
+    let on_file = match args.csv {
+        Some(_) => {
+            office.opened.runtime.block_on(recognize::known(&office.opened.store, office.shelved.id, &candidates))?
+        }
+        None => Vec::new(),
+    };
+    let unclear: Vec<&PassedOver> = on_file.iter().filter(|one| one.is_unclear() && !terms.admits_unclear).collect();
+    if !unclear.is_empty() && !args.skip {
+        return Err(passed::unclear(&args.slug, &unclear).into());
+    }
+    let passed: Vec<PassedOver> =
+        on_file.into_iter().filter(|one| !(one.is_unclear() && terms.admits_unclear)).collect();
     if args.dry_run {
-        let mailed = candidates.iter().filter(|one| terms.mailed && !one.address.is_empty()).count();
+        let lines: BTreeSet<Option<usize>> = passed.iter().map(|one| one.line).collect();
+        let new = candidates.iter().filter(|one| one.line.is_none() || !lines.contains(&one.line));
+        let mailed = new.filter(|one| terms.mailed && !one.address.is_empty()).count();
         if args.output.json {
-            println!("{}", json!({ "candidates": candidates.len(), "with_address": mailed, "finished": finished }));
+            let (people, told) = (candidates.len(), passed::json(&passed));
+            println!(
+                "{}",
+                json!({ "candidates": people, "with_address": mailed, "finished": finished, "passed_over": told })
+            );
         } else {
             println!(
-                "{} on the list, {mailed} of them would be written to; who is known already gets none",
+                "{} on the list, {mailed} of them would be written to",
                 counted(candidates.len() as u64, "person")
             );
+            passed::tell(&args.slug, passed::Kind::of(&office), &passed);
         }
         return Ok(End::Done);
     }
     let mut written = Written::begin(&office, args.out.as_deref(), args.sheet.as_deref(), args.cards)?;
     let bar = Bar::new("credentials", candidates.len() as u64);
-    let (mut issued, mut mailed, mut known) = (0, 0, 0);
+    let (mut issued, mut mailed, mut passed) = (0, 0, Vec::new());
     // Parts of about one size: a small one at the end could be told from the others.
     let parts = candidates.len().div_ceil(limits::CREDENTIAL_BATCH).max(1);
     for run in candidates.chunks(candidates.len().div_ceil(parts).max(1)) {
@@ -339,26 +348,28 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
             return Err(Refused(format!(
                 "{issued} were issued, and no more: the survey is fully anonymous, and of {} at once ({} are known already) it could be \
                  told whose is whose; issue {least} or more together",
-                counted(batch.too_few as u64, "credential"), batch.known
+                counted(batch.too_few as u64, "credential"), batch.passed.len()
             ))
             .into());
         }
         written.add(&office, &batch.issued)?;
         issued += batch.issued.len();
         mailed += batch.issued.iter().filter(|one| one.mailed).count();
-        known += batch.known;
+        passed.extend(batch.passed);
         bar.advance(run.len() as u64);
     }
     bar.clear();
     written.end()?;
     if args.output.json {
-        println!("{}", json!({ "issued": issued, "mailed": mailed, "known": known, "finished": finished }));
+        let (known, told) = (passed.len(), passed::json(&passed));
+        println!(
+            "{}",
+            json!({ "issued": issued, "mailed": mailed, "known": known, "finished": finished, "passed_over": told })
+        );
         return Ok(End::Done);
     }
     println!("{} issued, {mailed} of them go out by mail", counted(issued as u64, "credential"));
-    if known > 0 {
-        println!("{known} on the list were known already and got none");
-    }
+    passed::tell(&args.slug, passed::Kind::of(&office), &passed);
     if finished > 0 {
         println!("{finished} on the list have answered, or may not any more, and got none");
     }
@@ -454,7 +465,7 @@ async fn state_of(store: &Store, one: &ParticipantRow, zone: Zone) -> anyhow::Re
 
 fn change(args: &OneArgs, change: Change) -> anyhow::Result<End> {
     let office = Office::open(&args.slug, &args.installation)?;
-    let whose = office.participant(&args.participant)?;
+    let whose = whose::find(&office, &args.participant)?;
     let changing =
         credentials::change(&office.shelf, &office.shelved, office.means(), office.act(&args.reason), &whose, change);
     let many = office.opened.runtime.block_on(changing)?;
@@ -484,7 +495,7 @@ fn reissue(args: &OneArgs, out: Option<&Path>, sheet: Option<&Path>) -> anyhow::
             "members sign in with their accounts; whoever forgot the password has a link sent from the page /account";
         return Err(Refused(why.to_string()).into());
     }
-    let whose = office.participant(&args.participant)?;
+    let whose = whose::find(&office, &args.participant)?;
     if out.is_none() && sheet.is_none() && whose.address.is_empty() {
         let why = "there is no address: name a file for the credential with --out or --sheet";
         return Err(Refused(why.to_string()).into());

@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::credentials::{ListCharset, Office};
+use super::credentials::{ListCharset, Office, passed};
 use super::simulate::progress::Bar;
 use super::{End, Installation, Output, Refused, counted};
 use crate::definition::participants_file;
@@ -119,28 +119,31 @@ fn import(args: &ImportArgs) -> anyhow::Result<End> {
         until: None,
         days_from_sending: None,
         mailed: !args.no_mail,
+        admits_unclear: false,
     };
     let bar = Bar::new("members", listed.candidates.len() as u64);
-    let (mut admitted, mut mailed, mut known) = (0, 0, 0);
+    let (mut admitted, mut mailed, mut passed) = (0, 0, Vec::new());
     for run in listed.candidates.chunks(limits::CREDENTIAL_BATCH) {
         let admitting =
             credentials::issue(&office.shelf, &office.shelved, office.means(), office.act(&args.reason), run, terms);
         let batch = office.opened.runtime.block_on(admitting)?;
         admitted += batch.issued.len();
         mailed += batch.issued.iter().filter(|one| one.mailed).count();
-        known += batch.known;
+        passed.extend(batch.passed);
         bar.advance(run.len() as u64);
     }
     bar.clear();
     let finished = listed.finished;
     if args.output.json {
-        println!("{}", json!({ "admitted": admitted, "mailed": mailed, "known": known, "finished": finished }));
+        let (known, told) = (passed.len(), passed::json(&passed));
+        println!(
+            "{}",
+            json!({ "admitted": admitted, "mailed": mailed, "known": known, "finished": finished, "passed_over": told })
+        );
         return Ok(End::Done);
     }
     println!("{} put on the roll, {mailed} of them are written to", counted(admitted as u64, "member"));
-    if known > 0 {
-        println!("{known} were on the roll already");
-    }
+    passed::tell(&args.slug, passed::Kind::Members, &passed);
     if finished > 0 {
         println!("{finished} on the list have answered elsewhere, by the list's own word, and were passed over");
     }

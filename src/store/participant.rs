@@ -86,6 +86,8 @@ statements! { "participant":
     BY_ID = same select!("WHERE id = $1");
     BY_NUMBER = same select!("WHERE study_id = $1 AND number = $2");
     BY_ADDRESS = same select!("WHERE study_id = $1 AND address = $2 AND state = 'active' ORDER BY id");
+    // Whoever is looked for by a reference ($3) is nobody who has another one.
+    AT_ADDRESS = same select!("WHERE study_id = $1 AND address = $2 AND (reference = '' OR $3 = '') ORDER BY id LIMIT $4");
     BY_REFERENCE = same select!("WHERE study_id = $1 AND reference = $2");
     BY_ACCOUNT = same select!("WHERE study_id = $1 AND account_id = $2");
     STUDIES_OF_ACCOUNT = same select!("WHERE account_id = $1 ORDER BY id DESC LIMIT $2");
@@ -176,6 +178,29 @@ pub async fn list_by_address<'a>(
     address: &str,
 ) -> Result<Vec<ParticipantRow>, StoreError> {
     from.into().fetch(&BY_ADDRESS, binds![study_id, address]).await?.into_iter().map(read).collect()
+}
+
+/// Those who may be somebody of that reference and (folded) address, each empty if there is none: at most `most`, withdrawn ones
+/// among them.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list_alike<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    (reference, address): (&str, &str),
+    most: i64,
+) -> Result<Vec<ParticipantRow>, StoreError> {
+    let mut from = from.into();
+    if !reference.is_empty()
+        && let Some(known) = from.find(&BY_REFERENCE, binds![study_id, reference]).await?
+    {
+        return Ok(vec![read(known)?]);
+    }
+    if address.is_empty() {
+        return Ok(Vec::new());
+    }
+    from.fetch(&AT_ADDRESS, binds![study_id, address, reference, most]).await?.into_iter().map(read).collect()
 }
 
 /// The participant whom the list calls so.

@@ -2,9 +2,7 @@
 //!
 //! A secret exists in the letter (or the printed sheet) and nowhere else; the database keeps digests. Participants come in
 //! batches, each one transaction with its letters, so that a list of 100,000 that breaks in the middle is taken up where it
-//! stopped: who is known by reference or address is not asked twice.
-
-use std::collections::BTreeSet;
+//! stopped: who is known ([`super::recognize`]) is not asked twice.
 
 use serde_json::json;
 
@@ -12,6 +10,7 @@ use super::compose::{self, Addressing};
 use super::enroll::append;
 use super::ledger::{Ledger, Page};
 use super::life::Act;
+use super::recognize::{self, PassedOver};
 use super::shelf::{Shelf, ShelvedStudy};
 use super::{Failure, Means, accounts};
 use crate::domain::credential::{Login, Secret, Validity};
@@ -23,10 +22,9 @@ use crate::domain::time::Instant;
 use crate::letters::Facts;
 use crate::letters::facts::{Invitation, Invited};
 use crate::limits;
-use crate::store::account;
 use crate::store::credential::{self, CredentialRow, State};
 use crate::store::participant::{self, NewParticipant, ParticipantRow};
-use crate::store::{Tx, credential_wait, draft, session, subject};
+use crate::store::{StoreError, Tx, credential_wait, draft, session, subject};
 
 /// A participant on file, as a list would have them.
 fn on_file(row: &ParticipantRow) -> Candidate {
@@ -38,6 +36,7 @@ fn on_file(row: &ParticipantRow) -> Candidate {
         attributes: serde_json::from_str(&row.attributes).unwrap_or_default(),
         from: None,
         until: None,
+        line: None,
     }
 }
 
@@ -67,6 +66,8 @@ pub struct Terms {
     pub days_from_sending: Option<u32>,
     /// Whether the daemon mails them to those who have an address.
     pub mailed: bool,
+    /// Whether people of whom it cannot be told if they are on file are others, by the word of whoever issues.
+    pub admits_unclear: bool,
 }
 
 /// A credential that was issued, with the secret that is not kept.
@@ -97,8 +98,8 @@ pub struct Issued {
 pub struct Batch {
     /// Those who got a credential.
     pub issued: Vec<Issued>,
-    /// How many were known already and got none.
-    pub known: usize,
+    /// Those who were known already, or may be, and got none.
+    pub passed: Vec<PassedOver>,
     /// How many got none because too few came together: where nobody may know whose credential is whose, a few in one transaction
     /// could be told apart by it.
     pub too_few: usize,
@@ -127,9 +128,9 @@ pub async fn issue(
     if members != (terms.form == Form::Account) || (members && candidates.iter().any(|one| one.address.is_empty())) {
         return Err(Failure::Contradiction(format!("members of {} have accounts, and nobody else has", study.slug)));
     }
-    let (candidates, known) = match members {
-        true => off_the_roll(&mut ledger, shelved.id, candidates).await?,
-        false => unknown(&mut ledger, shelved.id, candidates).await?,
+    let (candidates, passed) = match members {
+        true => recognize::off_the_roll(&mut ledger.tx, shelved.id, candidates).await?,
+        false => recognize::unknown(&mut ledger.tx, shelved.id, candidates, terms.admits_unclear).await?,
     };
     let (tx, page) = ledger.lock(shelved).await?;
     let first = page.row.participants + 1;
@@ -146,11 +147,11 @@ pub async fn issue(
         })
         .collect();
     if new.is_empty() {
-        return Ok(Batch { known, ..Batch::default() });
+        return Ok(Batch { passed, ..Batch::default() });
     }
     let anonymous = survey.privacy == Privacy::FullyAnonymous;
     if anonymous && new.len() < usize::try_from(survey.batch).unwrap_or(usize::MAX) {
-        return Ok(Batch { known, too_few: new.len(), ..Batch::default() });
+        return Ok(Batch { passed, too_few: new.len(), ..Batch::default() });
     }
     let ids = participant::insert(tx, shelved.id, &new, means.now).await?;
     page.row.participants += i64::try_from(ids.len()).unwrap_or(i64::MAX);
@@ -226,7 +227,7 @@ pub async fn issue(
     append(tx, page, means, act.actor, action, &body).await?;
     compose::post(tx, Some(shelved.id), means, None, &letters).await?;
     ledger.commit().await?;
-    Ok(Batch { issued, known, too_few: 0 })
+    Ok(Batch { issued, passed, too_few: 0 })
 }
 
 /// Whose way in is to be changed, and how.
@@ -374,54 +375,6 @@ pub async fn reissue(
     Ok(Some(issued))
 }
 
-/// The candidates whom neither reference nor, without one, address shows to be known, and how many are.
-async fn unknown(
-    ledger: &mut Ledger<'_>,
-    study_id: i64,
-    candidates: &[Candidate],
-) -> Result<(Vec<Candidate>, usize), Failure> {
-    let mut new = Vec::with_capacity(candidates.len());
-    let mut seen: BTreeSet<(&str, &str)> = BTreeSet::new();
-    for candidate in candidates {
-        let Candidate { reference, address, .. } = candidate;
-        let known = if !reference.is_empty() {
-            !seen.insert((reference, ""))
-                || participant::find_by_reference(&mut ledger.tx, study_id, reference).await?.is_some()
-        } else if !address.is_empty() {
-            !seen.insert(("", address))
-                || !participant::list_by_address(&mut ledger.tx, study_id, address).await?.is_empty()
-        } else {
-            false
-        };
-        if !known {
-            new.push(candidate.clone());
-        }
-    }
-    let known = candidates.len() - new.len();
-    Ok((new, known))
-}
-
-/// The candidates whose account does not stand on the roll, and how many do; of two with one address the first is taken.
-async fn off_the_roll(
-    ledger: &mut Ledger<'_>,
-    study_id: i64,
-    candidates: &[Candidate],
-) -> Result<(Vec<Candidate>, usize), Failure> {
-    let mut new = Vec::with_capacity(candidates.len());
-    let mut seen = BTreeSet::new();
-    for candidate in candidates {
-        let known = match account::find_by_address(&mut ledger.tx, &candidate.address).await? {
-            Some(account) => participant::find_by_account(&mut ledger.tx, study_id, &account.id).await?.is_some(),
-            None => false,
-        };
-        if !known && seen.insert(&candidate.address) {
-            new.push(candidate.clone());
-        }
-    }
-    let known = candidates.len() - new.len();
-    Ok((new, known))
-}
-
 /// The secrets of one credential.
 struct Made {
     link: Option<Secret>,
@@ -454,16 +407,37 @@ pub(super) async fn invite(
     means: Means<'_>,
     issued: &Issued,
 ) -> Result<compose::Outgoing, Failure> {
-    let letter = invitation(shelved, means, issued)?;
+    let letter = invitation(shelved, means, issued, greeting(tx, shelved, issued).await?)?;
     if let Some((credential, days)) = &issued.waits {
         credential_wait::insert(tx, credential, letter.message_id(), *days).await?;
     }
     Ok(letter)
 }
 
-fn invitation(shelved: &ShelvedStudy, means: Means<'_>, issued: &Issued) -> Result<compose::Outgoing, Failure> {
+/// Whom a letter greets: their name, so that those who share an address know whose it is; without one, but only where several share
+/// the address, what the list calls them, else their number.
+async fn greeting(tx: &mut Tx, shelved: &ShelvedStudy, issued: &Issued) -> Result<String, StoreError> {
+    let Candidate { reference, name, address, .. } = &issued.candidate;
+    if !name.is_empty() || address.is_empty() {
+        return Ok(name.clone());
+    }
+    let several = participant::list_alike(tx, shelved.id, ("", address), 2).await?.len() > 1;
+    let number = || issued.number.map(|number| format!("{}-{number}", shelved.study.tag)).unwrap_or_default();
+    Ok(match several {
+        true if reference.is_empty() => number(),
+        true => reference.clone(),
+        false => String::new(),
+    })
+}
+
+fn invitation(
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    issued: &Issued,
+    name: String,
+) -> Result<compose::Outgoing, Failure> {
     let study = &shelved.study;
-    let person = addressee(study, &issued.candidate);
+    let person = addressee(study, &Candidate { name, ..issued.candidate.clone() });
     let language = study.language_of(&person);
     let members = study.survey.as_ref().is_some_and(|survey| survey.access == Access::Members);
     let account = members.then(|| accounts::page(&means.desk.public_url));

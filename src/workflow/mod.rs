@@ -55,6 +55,7 @@ pub mod planned;
 pub mod proof;
 pub mod randomize;
 mod reached;
+pub mod recognize;
 mod reference;
 pub mod register;
 pub mod remark;

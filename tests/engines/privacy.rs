@@ -67,7 +67,14 @@ async fn invite(center: &Center, many: usize) -> credentials::Batch {
         ..Candidate::default()
     };
     let candidates: Vec<Candidate> = (0..many).map(candidate).collect();
-    let terms = Terms { form: Form::Both, from: means.now, until: None, days_from_sending: None, mailed: true };
+    let terms = Terms {
+        form: Form::Both,
+        from: means.now,
+        until: None,
+        days_from_sending: None,
+        mailed: true,
+        admits_unclear: false,
+    };
     credentials::issue(&shelf, &shelved, means, center.act("first wave"), &candidates, terms).await.unwrap()
 }
 

@@ -16,6 +16,7 @@ mod files;
 mod follow_up_mail;
 mod forcing;
 mod groups;
+mod households;
 mod kit_mails;
 mod kit_pools;
 mod kits;

@@ -8,6 +8,7 @@ mod cli;
 mod demo;
 mod events;
 mod house;
+mod household;
 mod letters;
 mod letters_mail;
 mod letters_world;

@@ -60,7 +60,14 @@ async fn invite_to(center: &Center, slug: &str, addresses: &[String]) -> Vec<Iss
     let candidate =
         |address: &String| Candidate { address: address.clone(), language: Some(Language::En), ..Candidate::default() };
     let candidates: Vec<Candidate> = addresses.iter().map(candidate).collect();
-    let terms = Terms { form: Form::Link, from: means.now, until: None, days_from_sending: None, mailed: true };
+    let terms = Terms {
+        form: Form::Link,
+        from: means.now,
+        until: None,
+        days_from_sending: None,
+        mailed: true,
+        admits_unclear: false,
+    };
     credentials::issue(&shelf, &shelved, means, center.act("wave"), &candidates, terms).await.unwrap().issued
 }
 
