@@ -1,5 +1,6 @@
 //! `hagaki credentials`: temporary credentials for participants: issued, looked at, prolonged, called back, issued anew.
 
+pub(super) mod list;
 pub(super) mod passed;
 mod sheet;
 mod whose;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 use chrono::NaiveDate;
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::installation::Opened;
 use super::simulate::progress::Bar;
@@ -22,13 +23,12 @@ use crate::domain::participant::Candidate;
 use crate::domain::survey::{Access, Privacy};
 use crate::domain::time::{Instant, Zone};
 use crate::limits;
-use crate::store::participant::{self, ParticipantRow};
-use crate::store::{Store, credential, study};
 use crate::workflow::credentials::{self, Change, Form, Terms};
 use crate::workflow::life::Act;
 use crate::workflow::recognize::{self, PassedOver};
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
 use crate::workflow::{DeskAddress, Keys, Means};
+use list::Shape;
 use written::Written;
 
 /// Commands on credentials.
@@ -36,10 +36,14 @@ use written::Written;
 pub enum CredentialsCommand {
     /// Issue credentials to so many, or to everybody on a list.
     Issue(IssueArgs),
-    /// Participants and the state of their credentials; never a secret, for none is kept.
+    /// Participants, where each stands and until when their credentials are good; never a secret, for none is kept. In a fully
+    /// anonymous survey counts alone.
     List {
         /// The study.
         slug: String,
+        /// As CSV, for a spreadsheet.
+        #[arg(long, conflicts_with = "json")]
+        csv: bool,
         /// Which installation.
         #[command(flatten)]
         installation: Installation,
@@ -189,7 +193,9 @@ impl ListCharset {
 pub(super) fn run(command: CredentialsCommand) -> anyhow::Result<End> {
     match command {
         CredentialsCommand::Issue(args) => issue(&args),
-        CredentialsCommand::List { slug, installation, output } => list(&slug, &installation, output),
+        CredentialsCommand::List { slug, csv, installation, output } => {
+            list::list(&slug, &installation, Shape::new(output.json, csv))
+        }
         CredentialsCommand::Revoke(one) => change(&one, Change::Revoke),
         CredentialsCommand::Extend { one, until } => {
             let office = Office::open(&one.slug, &one.installation)?;
@@ -409,58 +415,6 @@ fn moment(written: &str, zone: Zone) -> anyhow::Result<Instant> {
     let written_so = next.map_or_else(|| written.to_string(), |day| day.to_string());
     let wrong = || Refused(format!("\"{written}\" is no moment: write it as 2026-12-31 or \"2026-12-31 18:00\""));
     Ok(zone.parse_moment(&written_so).ok_or_else(wrong)?)
-}
-
-pub(super) fn list(slug: &str, installation: &Installation, output: Output) -> anyhow::Result<End> {
-    let office = Office::open(slug, installation)?;
-    let (store, study) = (&office.opened.store, &office.shelved.study);
-    let counts = office.opened.runtime.block_on(credential::count(store, office.shelved.id))?;
-    if study.survey.as_ref().is_some_and(|survey| survey.privacy == Privacy::FullyAnonymous) {
-        let row = office.opened.runtime.block_on(study::load(store, office.shelved.id))?;
-        let counts = counts.into_iter().map(|(state, count)| (state.key(), count));
-        for (state, count) in counts.chain([("answered", row.responses)]) {
-            match output.json {
-                true => println!("{}", json!({ "state": state, "count": count })),
-                false => println!("{state:<10} {count}"),
-            }
-        }
-        return Ok(End::Done);
-    }
-    let mut after = 0;
-    loop {
-        let page = participant::list(store, office.shelved.id, after, limits::PAGE_ROWS);
-        let page = office.opened.runtime.block_on(page)?;
-        let Some(last) = page.last() else { return Ok(End::Done) };
-        after = last.number;
-        for one in &page {
-            let facts = office.opened.runtime.block_on(state_of(store, one, study.zone))?;
-            match output.json {
-                true => println!("{facts}"),
-                false => println!(
-                    "{:>6}  {:<12} {:<10} {:<20} {}",
-                    one.number,
-                    one.reference,
-                    facts["state"].as_str().unwrap_or_default(),
-                    facts["until"].as_str().unwrap_or("-"),
-                    facts["answered"].as_array().map_or(0, Vec::len)
-                ),
-            }
-        }
-    }
-}
-
-/// What is known of a participant's credentials; no name and no address.
-async fn state_of(store: &Store, one: &ParticipantRow, zone: Zone) -> anyhow::Result<Value> {
-    let own = credential::list_of(store, one.id).await?;
-    let uses = credential::uses_of_participant(store, one.id).await?;
-    let latest = own.iter().max_by_key(|one| (one.state == credential::State::Active, one.validity.from));
-    let answered: Vec<&str> = uses.iter().map(|used| used.day.as_str()).collect();
-    Ok(json!({
-        "number": one.number, "reference": one.reference, "participant": one.state.key(),
-        "state": latest.map(|latest| latest.state.key()),
-        "until": latest.and_then(|latest| latest.validity.until).map(|until| until.local(zone)),
-        "credentials": own.len(), "answered": answered, "refusals": one.refusals,
-    }))
 }
 
 fn change(args: &OneArgs, change: Change) -> anyhow::Result<End> {

@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::credentials::list::{self, Shape};
 use super::credentials::{ListCharset, Office, passed};
 use super::simulate::progress::Bar;
 use super::{End, Installation, Output, Refused, counted};
@@ -19,10 +20,13 @@ use crate::workflow::credentials::{self, Form, Terms};
 pub enum MembersCommand {
     /// Put everybody on a list on the roll of a study; those who are on it stay as they are.
     Import(ImportArgs),
-    /// Who is on the roll, and who has answered, as far as the study lets it be known; neither names nor addresses.
+    /// Who is on the roll, and who has answered, as far as the study lets it be known.
     List {
         /// The study.
         slug: String,
+        /// As CSV, for a spreadsheet.
+        #[arg(long, conflicts_with = "json")]
+        csv: bool,
         /// Which installation.
         #[command(flatten)]
         installation: Installation,
@@ -63,9 +67,9 @@ pub struct ImportArgs {
 pub(super) fn run(command: MembersCommand) -> anyhow::Result<End> {
     match command {
         MembersCommand::Import(args) => import(&args),
-        MembersCommand::List { slug, installation, output } => {
+        MembersCommand::List { slug, csv, installation, output } => {
             of_members(&slug, &installation)?;
-            super::credentials::list(&slug, &installation, output)
+            list::list(&slug, &installation, Shape::new(output.json, csv))
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod afterwards;
 mod amending;
+mod answered;
 mod calendar;
 mod cases;
 mod closed_arms;
