@@ -20,7 +20,8 @@ use super::{End, Installation, Output, Refused, counted};
 use crate::daemon::run::{desk_address, keys};
 use crate::definition::participants_file::{self, Charset};
 use crate::domain::participant::Candidate;
-use crate::domain::survey::{Access, Privacy};
+use crate::domain::study::Study;
+use crate::domain::survey::{Access, Privacy, Responses};
 use crate::domain::time::{Instant, Zone};
 use crate::limits;
 use crate::workflow::credentials::{self, Change, Form, Terms};
@@ -118,7 +119,13 @@ pub struct IssueArgs {
     /// A link, an ID with a password, or both.
     #[arg(long, value_enum, default_value_t = Kind::Link)]
     kind: Kind,
-    /// How many days from now they are good for; without it until the survey closes.
+    /// Day (from its beginning) or moment from which they are good, by the study's clock; without it at once. Invitations say so.
+    #[arg(long, conflicts_with = "from_sending")]
+    from: Option<String>,
+    /// How often each may be used; without it as often as the survey lets.
+    #[arg(long, value_enum)]
+    uses: Option<Uses>,
+    /// How many days from now (or from --from) they are good for; without it until the survey closes.
     #[arg(long, conflicts_with = "until")]
     days: Option<u32>,
     /// Count --days from the moment that a mail server takes each letter, instead of from now.
@@ -163,6 +170,15 @@ enum Kind {
     Password,
     /// Both; either opens the form.
     Both,
+}
+
+/// How often a credential may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Uses {
+    /// For one response.
+    Once,
+    /// As often as wanted, where the survey takes more than one response of a person.
+    Many,
 }
 
 /// Charset of a list.
@@ -292,23 +308,13 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
         let why = "the survey is fully anonymous: which letter left when would tell whose credential is whose; leave out --from-sending";
         return Err(Refused(why.to_string()).into());
     }
-    let now = office.opened.now();
-    let until = match (&args.until, args.days) {
-        (Some(written), _) => Some(moment(written, study.zone)?),
-        (None, _) if args.from_sending => None,
-        (None, days) => days.map(|days| now.plus_seconds(i64::from(days) * 24 * 3600)),
-    };
-    if until.is_some_and(|until| until <= now) {
-        return Err(Refused("--until is over already".to_string()).into());
+    let terms = terms(args, study, office.opened.now())?;
+    // Of a time of their own the beginning may have come from --from alone.
+    let over = |one: &&Candidate| one.until.is_some_and(|until| until <= one.from.unwrap_or(terms.from));
+    if let Some(one) = candidates.iter().find(over).filter(|_| args.from.is_some()) {
+        let line = one.line.unwrap_or_default();
+        return Err(Refused(format!("line {line}: validuntil does not lie after --from; mend one of the two")).into());
     }
-    let terms = Terms {
-        form: form(args.kind),
-        from: now,
-        until,
-        days_from_sending: args.days.filter(|_| args.from_sending),
-        mailed: !args.no_mail,
-        admits_unclear: args.as_others,
-    };
     let on_file = match args.csv {
         Some(_) => {
             office.opened.runtime.block_on(recognize::known(&office.opened.store, office.shelved.id, &candidates))?
@@ -385,6 +391,41 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
     Ok(End::Done)
 }
 
+/// The terms that were asked for.
+fn terms(args: &IssueArgs, study: &Study, now: Instant) -> anyhow::Result<Terms> {
+    let refused = |why: String| Err(Refused(why).into());
+    let from = args.from.as_deref().map(|written| beginning(written, study.zone)).transpose()?.unwrap_or(now).max(now);
+    let until = match (&args.until, args.days) {
+        (Some(written), _) => Some(moment(written, study.zone)?),
+        (None, _) if args.from_sending => None,
+        (None, days) => days.map(|days| from.plus_seconds(i64::from(days) * 24 * 3600)),
+    };
+    if until.is_some_and(|until| until <= now) {
+        return refused("--until is over already".to_string());
+    }
+    if until.is_some_and(|until| until <= from) {
+        return refused("--until does not lie after --from".to_string());
+    }
+    let survey = study.survey.as_ref();
+    if let Some(closes) = survey.and_then(|survey| survey.closes).filter(|closes| from.day_in(study.zone) > *closes) {
+        return refused(format!("--from lies after {closes}, the last day on which the survey takes answers"));
+    }
+    let repeats = survey.is_some_and(|survey| survey.responses == Responses::Repeated);
+    if args.uses == Some(Uses::Many) && !repeats {
+        let why = "the survey takes one response of each person, so that a credential cannot be used more often; a diary says responses = \"repeat\" in its study.toml";
+        return refused(why.to_string());
+    }
+    Ok(Terms {
+        form: form(args.kind),
+        from,
+        until,
+        days_from_sending: args.days.filter(|_| args.from_sending),
+        mailed: !args.no_mail,
+        once: args.uses == Some(Uses::Once) && repeats,
+        admits_unclear: args.as_others,
+    })
+}
+
 /// Whether nothing asked for would tell whose credential is whose.
 fn fits_nobodys(args: &IssueArgs, candidates: &[Candidate]) -> anyhow::Result<()> {
     if args.out.is_some() || args.sheet.is_some() {
@@ -408,13 +449,21 @@ const fn form(kind: Kind) -> Form {
     }
 }
 
+/// A day, of which the beginning is meant, or a moment.
+fn beginning(written: &str, zone: Zone) -> anyhow::Result<Instant> {
+    Ok(zone.parse_moment(written).ok_or_else(|| no_moment(written))?)
+}
+
+fn no_moment(written: &str) -> Refused {
+    Refused(format!("\"{written}\" is no moment: write it as 2026-12-31 or \"2026-12-31 18:00\""))
+}
+
 /// A day, of which the end is meant, or a moment.
 fn moment(written: &str, zone: Zone) -> anyhow::Result<Instant> {
     // Of a day its end is meant.
     let next = written.parse::<NaiveDate>().ok().and_then(|day| day.succ_opt());
     let written_so = next.map_or_else(|| written.to_string(), |day| day.to_string());
-    let wrong = || Refused(format!("\"{written}\" is no moment: write it as 2026-12-31 or \"2026-12-31 18:00\""));
-    Ok(zone.parse_moment(&written_so).ok_or_else(wrong)?)
+    Ok(zone.parse_moment(&written_so).ok_or_else(|| no_moment(written))?)
 }
 
 fn change(args: &OneArgs, change: Change) -> anyhow::Result<End> {

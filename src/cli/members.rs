@@ -123,6 +123,7 @@ fn import(args: &ImportArgs) -> anyhow::Result<End> {
         until: None,
         days_from_sending: None,
         mailed: !args.no_mail,
+        once: false,
         admits_unclear: false,
     };
     let bar = Bar::new("members", listed.candidates.len() as u64);

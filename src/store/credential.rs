@@ -37,12 +37,19 @@ pub struct CredentialRow {
     pub password_digest: Option<Sha256Digest>,
     /// Whether it opens anything.
     pub state: State,
-    /// How often it may be used; 0 for as often as wanted.
+    /// How often it may be used; 0 for as often as the survey lets.
     pub uses: i64,
     /// When it is good.
     pub validity: Validity,
     /// When it was issued; none where times could join a person to answers.
     pub issued_at: Option<Instant>,
+}
+
+impl CredentialRow {
+    /// Whether it was issued for one use, however many the survey takes.
+    pub const fn is_for_one_use(&self) -> bool {
+        self.uses == 1
+    }
 }
 
 /// A use of a credential.

@@ -11,13 +11,14 @@ use super::enroll::append;
 use super::ledger::{Ledger, Page};
 use super::life::Act;
 use super::recognize::{self, PassedOver};
+use super::respond::answers_once;
 use super::shelf::{Shelf, ShelvedStudy};
 use super::{Failure, Means, accounts};
 use crate::domain::credential::{Login, Secret, Validity};
 use crate::domain::language::{Language, Text};
 use crate::domain::participant::Candidate;
 use crate::domain::study::{Person, Study};
-use crate::domain::survey::{Access, Mark, Privacy, Responses};
+use crate::domain::survey::{Access, Mark, Privacy};
 use crate::domain::time::Instant;
 use crate::letters::Facts;
 use crate::letters::facts::{Invitation, Invited};
@@ -66,6 +67,8 @@ pub struct Terms {
     pub days_from_sending: Option<u32>,
     /// Whether the daemon mails them to those who have an address.
     pub mailed: bool,
+    /// Whether each is good for one response, though the survey takes more of a person.
+    pub once: bool,
     /// Whether people of whom it cannot be told if they are on file are others, by the word of whoever issues.
     pub admits_unclear: bool,
 }
@@ -91,6 +94,8 @@ pub struct Issued {
     pub waits: Option<(Mark, u32)>,
     /// Whether they are to enroll themself by it, and did not yet.
     pub joins: bool,
+    /// Whether it is good for one response, however many the survey takes.
+    pub once: bool,
 }
 
 /// What became of a batch.
@@ -162,10 +167,6 @@ pub async fn issue(
             participant::set_account(tx, *id, &account.id).await?;
         }
     }
-    let uses = match survey.responses {
-        Responses::Once => 1,
-        Responses::Repeated => 0,
-    };
     let mut rows = Vec::with_capacity(ids.len());
     let mut issued = Vec::with_capacity(ids.len());
     let mut letters = Vec::new();
@@ -190,7 +191,7 @@ pub async fn issue(
             login: made.password.as_ref().map(|(login, _)| login.text().to_string()),
             password_digest: made.password.as_ref().map(|(login, secret)| secret.password_digest(login)),
             state: State::Active,
-            uses,
+            uses: i64::from(terms.once),
             validity,
             issued_at: (!anonymous).then_some(means.now),
         });
@@ -203,6 +204,7 @@ pub async fn issue(
             mailed,
             waits,
             joins: shelved.study.enrolls_itself(),
+            once: terms.once,
             candidate,
         };
         issued.push(one);
@@ -220,8 +222,14 @@ pub async fn issue(
         "until": terms.until.map(Instant::utc),
         "reason": act.reason,
     });
-    if let (Some(days), Some(told)) = (terms.days_from_sending, body.as_object_mut()) {
-        told.insert("days_from_sending".to_string(), json!(days));
+    if let Some(days) = terms.days_from_sending {
+        body["days_from_sending"] = json!(days);
+    }
+    if terms.from > means.now {
+        body["from"] = json!(terms.from.utc());
+    }
+    if terms.once {
+        body["uses"] = json!(1);
     }
     let action = if members { "admit-members" } else { "issue-credentials" };
     append(tx, page, means, act.actor, action, &body).await?;
@@ -298,11 +306,11 @@ pub(super) async fn renew(
     let own = credential::list_of(&mut *tx, whose.id).await?;
     let used = !credential::uses_of_participant(&mut *tx, whose.id).await?.is_empty();
     let nobodys = survey.privacy == Privacy::FullyAnonymous || survey.access == Access::Members;
-    if (used && survey.responses == Responses::Once) || nobodys {
+    // What was called back stays so; its time and its uses are those of the one before.
+    let Some(before) = own.iter().rfind(|one| one.state == State::Active) else { return Ok(None) };
+    if (used && answers_once(survey, before)) || nobodys {
         return Ok(None);
     }
-    // What was called back stays so; its end is that of the one before.
-    let Some(before) = own.iter().rfind(|one| one.state == State::Active) else { return Ok(None) };
     let form = match (before.link_digest.is_some(), before.login.is_some()) {
         (true, true) => Form::Both,
         (false, true) => Form::Password,
@@ -319,7 +327,8 @@ pub(super) async fn renew(
     }
     credential::replace_all(tx, whose.id).await?;
     let now_on = days.filter(|_| !mailed).map(|days| means.now.plus_seconds(i64::from(days) * 24 * 3600));
-    let validity = Validity { from: means.now, until: before.validity.until.or(now_on) };
+    let from = before.validity.from.max(means.now);
+    let validity = Validity { from, until: before.validity.until.or(now_on) };
     let row = CredentialRow {
         id: Mark::new(means.dice),
         link_digest: made.link.as_ref().map(Secret::link_digest),
@@ -342,6 +351,7 @@ pub(super) async fn renew(
         mailed,
         waits: days.filter(|_| mailed).map(|days| (row.id, days)),
         joins,
+        once: row.is_for_one_use(),
     }))
 }
 
@@ -450,6 +460,8 @@ fn invitation(
         validity: issued.validity,
         days: issued.waits.map(|(_, days)| days),
         joins: issued.joins,
+        once: issued.once,
+        now: means.now,
     };
     let facts = Invitation::new(study, &invited, language);
     let masked = Facts::Invitation(facts.masked(&means.desk.public_url));

@@ -74,6 +74,7 @@ async fn invite(center: &Center, many: usize) -> credentials::Batch {
         until: None,
         days_from_sending: None,
         mailed: true,
+        once: false,
         admits_unclear: false,
     };
     credentials::issue(&shelf, &shelved, means, center.act("first wave"), &candidates, terms).await.unwrap()

@@ -1,5 +1,6 @@
 //! Stories: what people write, what is decided, who is told what.
 
+mod access;
 mod afterwards;
 mod amending;
 mod answered;

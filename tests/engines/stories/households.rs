@@ -29,6 +29,7 @@ async fn issue(center: &Center, candidates: &[Candidate]) -> Batch {
         until: None,
         days_from_sending: None,
         mailed: true,
+        once: false,
         admits_unclear: false,
     };
     credentials::issue(&shelf, &shelved, means, center.act("wave"), candidates, terms).await.unwrap()

@@ -46,6 +46,7 @@ pub(crate) async fn admit(center: &Center, slug: &str, addresses: &[&str]) -> Ba
         until: None,
         days_from_sending: None,
         mailed: true,
+        once: false,
         admits_unclear: false,
     };
     credentials::issue(&shelf, &shelved, means, center.act("the roll"), &candidates, terms).await.unwrap()

@@ -66,6 +66,7 @@ async fn invite_to(center: &Center, slug: &str, addresses: &[String]) -> Vec<Iss
         until: None,
         days_from_sending: None,
         mailed: true,
+        once: false,
         admits_unclear: false,
     };
     credentials::issue(&shelf, &shelved, means, center.act("wave"), &candidates, terms).await.unwrap().issued
