@@ -11,7 +11,7 @@ use hagaki::domain::time::Clock;
 use hagaki::limits;
 use hagaki::store::fuse::Fuse;
 use hagaki::store::subject::NewSubject;
-use hagaki::store::{Store, StoreError, participant, response, study, subject};
+use hagaki::store::{Store, StoreError, audit, participant, response, study, subject};
 use hagaki::web::survey::{SurveyPages, Tools};
 use hagaki::workflow::credentials::{self, Form, Issued, Terms};
 use hagaki::workflow::disclosure;
@@ -340,6 +340,16 @@ stories! {
         let ja = pages.fill(path, &refused, &[], "lang-ja").await;
         assert!(ja.status == 200 && ja.body.contains("この回答でよろしいですか"), "{ja:?}");
         assert_eq!((subjects(center).await.len(), center.world.number("SELECT count(*) FROM audit WHERE action = 'refuse'").await), (0, 1));
+        // The chain tells that they were refused, and not by which answer: that would be their health, beside their number.
+        assert!(refused.body.contains("but not by which answer"), "{refused:?}");
+        let row = study::find_current(center.store(), "somnus").await.unwrap().unwrap();
+        let entry = audit::list(center.store(), row.id, 0, 100).await.unwrap().into_iter().find(|entry| entry.action == "refuse").unwrap();
+        let body: serde_json::Value = serde_json::from_str(&entry.body).unwrap();
+        assert_eq!((&body["participant"], &body["reasons"]), (&serde_json::json!(1), &serde_json::json!(["not-eligible"])));
+        let study = center.shelf_on(center.store()).load(&row).await.unwrap().study.clone();
+        let ids = study.eligibility.iter().map(|criterion| &criterion.id);
+        let items = study.registration_instrument().items.iter().map(|item| &item.id);
+        assert!(ids.chain(items).all(|id| !entry.body.contains(id.as_str())), "{}", entry.body);
         assert_eq!(center.world.number("SELECT count(*) FROM response").await + center.world.number("SELECT count(*) FROM draft").await, 0);
         // The way back to the form, with what was typed in it.
         let form = pages.fill(path, &refused, &[], "change").await;
