@@ -304,7 +304,7 @@ pub fn receipt_before(
 }
 
 /// A receipt number that says nothing: 60 random bits, in groups as people read them aloud.
-fn receipt(means: Means<'_>) -> String {
+pub(super) fn receipt(means: Means<'_>) -> String {
     let mut bytes = [0; 10];
     means.dice.fill(&mut bytes);
     let letters: Vec<char> = LETTERS.encode(&bytes).to_uppercase().chars().take(12).collect();
