@@ -42,6 +42,14 @@ pub const BLOCKING_THREADS: usize = 2;
 pub const PARTICIPANTS: usize = 1_000_000;
 /// Most participants of one address who get a link each when one asks.
 pub const PARTICIPANTS_OF_AN_ADDRESS: usize = 10;
+/// Most people of one address among whom somebody without a reference is looked for by name.
+pub const PEOPLE_OF_AN_ADDRESS: usize = 1_000;
+/// Most people passed over, or of one address, whom a command names on the terminal.
+pub const PEOPLE_NAMED: usize = 50;
+/// Participants that `hagaki credentials list` reads at once.
+pub const ROSTER_ROWS: i64 = 1_000;
+/// Participants on one page of the list of who answered.
+pub const PARTICIPANTS_SHOWN: i64 = 100;
 /// How often a participant who wants to enroll themself may be refused: an honest mistake can be corrected, but nobody finds out by
 /// trying which answers let them in.
 pub const ENROLLMENT_REFUSALS: i64 = 5;

@@ -221,7 +221,15 @@ async fn invite(
         let shelved = daemon.shelf.current(row.id, row.bundle_version).await?;
         let list = include_bytes!("../../config/demo/participants.csv");
         let read = participants_file::read("participants.csv", list, Charset::Utf8, defined.zone, &defined.languages);
-        let terms = Terms { form, from: means.now, until: None, days_from_sending: None, mailed: true };
+        let terms = Terms {
+            form,
+            from: means.now,
+            until: None,
+            days_from_sending: None,
+            mailed: true,
+            once: false,
+            admits_unclear: false,
+        };
         let act = Act { actor: "demo", at: means.now, reason: "demonstration" };
         let issued = credentials::issue(&daemon.shelf, &shelved, means, act, &read.candidates, terms).await?;
         if form == Form::Account {

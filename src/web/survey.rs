@@ -33,7 +33,7 @@ use crate::domain::draft::DraftKeys;
 use crate::domain::file::FileAnswer;
 use crate::domain::instrument::Item;
 use crate::domain::language::Language;
-use crate::domain::survey::{Mark, Responses, Shut};
+use crate::domain::survey::{Mark, Shut};
 use crate::domain::time::{Clock, Dice};
 use crate::files::Files;
 use crate::store::StoreError;
@@ -287,7 +287,7 @@ impl SurveyPages {
             }
         }
         let told = wish.receipt.as_deref().and_then(|receipt| visit.uses.iter().find(|used| used.receipt == receipt));
-        let only = visit.uses.first().filter(|_| survey.responses == Responses::Once);
+        let only = visit.uses.first().filter(|_| respond::answers_once(survey, &visit.credential));
         if let Some(used) = told.or(only) {
             return Ok(self.thanks(visit, language, used, told.is_none()));
         }
@@ -297,7 +297,10 @@ impl SurveyPages {
         if let Some(shut) = self.shut(visit, language, false) {
             return Ok(shut);
         }
-        let news = [("enrolled", json!(enrolling::news(visit, wish.enrolled.as_deref(), language)))];
+        let told = enrolling::news(visit, wish.enrolled.as_deref(), language);
+        let receipt =
+            visit.participant.as_ref().and_then(|whose| whose.receipt.as_deref()).filter(|_| !told.is_empty());
+        let news = [("enrolled", json!(told)), ("enrolled_receipt", json!(receipt))];
         let store = self.tools.shelf.store();
         let kept = match &visit.key {
             Some(key) => drafts::find(store, key, &visit.credential.id).await?,
@@ -333,7 +336,8 @@ impl SurveyPages {
         let survey = visit.survey();
         let mark = posted.mark().unwrap_or_else(|| Mark::new(means.dice));
         let mends = posted.mends() && mend::may_mend(survey) && !visit.uses.is_empty();
-        if let Some(receipt) = respond::receipt_before(survey, &visit.uses, &mark).filter(|_| !mends) {
+        if let Some(receipt) = respond::receipt_before(survey, &visit.credential, &visit.uses, &mark).filter(|_| !mends)
+        {
             return Ok(seen(visit, &receipt, language));
         }
         if let Some(barred) = visit.barred(means, mends) {
@@ -432,7 +436,7 @@ impl SurveyPages {
             object.insert("before".to_string(), json!(before));
             let may_mend = mend::may_mend(visit.survey()) && visit.barred(self.tools.means(), true).is_none();
             object.insert("may_mend".to_string(), json!(may_mend));
-            object.insert("repeated".to_string(), json!(visit.survey().responses == Responses::Repeated));
+            object.insert("repeated".to_string(), json!(!respond::answers_once(visit.survey(), &visit.credential)));
         }
         PAGES.respond(StatusCode::OK, language, "thanks", facts)
     }

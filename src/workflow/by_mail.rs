@@ -134,7 +134,7 @@ async fn record(
     };
     let uses = credential::uses(&mut ledger.tx, &credential).await?;
     let mends = mend::may_mend(survey) && !uses.is_empty();
-    let before = super::respond::receipt_before(survey, &uses, &mark).filter(|_| !mends);
+    let before = super::respond::receipt_before(survey, &credential, &uses, &mark).filter(|_| !mends);
     if before.is_none() && !form.doubts.is_empty() && matches!(confirmed, Confirmed::NotYet) {
         return ask(ledger, asking, instrument, form).await;
     }

@@ -56,6 +56,7 @@ pub mod planned;
 pub mod proof;
 pub mod randomize;
 mod reached;
+pub mod recognize;
 mod reference;
 pub mod register;
 pub mod remark;

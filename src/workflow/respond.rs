@@ -179,7 +179,7 @@ pub(super) async fn respond(
     };
     let (tx, page) = ledger.lock(shelved).await?;
     let Standing { credential, uses } = Standing::find(tx, &submission).await?;
-    if let Some(receipt) = receipt_before(survey, &uses, &submission.mark) {
+    if let Some(receipt) = receipt_before(survey, &credential, &uses, &submission.mark) {
         return Ok(Outcome::Before(receipt));
     }
     if let Some(barred) =
@@ -286,15 +286,25 @@ pub(super) fn kept(
     Ok(KeptForm::new(tx.ring(), columns, instrument, &form.canonical(), &form.typed)?)
 }
 
+/// Whether somebody may answer once with a credential: that is for the survey to say, or for whoever issued it.
+pub fn answers_once(survey: &Survey, credential: &CredentialRow) -> bool {
+    survey.responses == Responses::Once || credential.is_for_one_use()
+}
+
 /// The receipt of the same page, or of the one response that there may be.
-pub fn receipt_before(survey: &Survey, uses: &[AnsweredRow], mark: &Mark) -> Option<String> {
+pub fn receipt_before(
+    survey: &Survey,
+    credential: &CredentialRow,
+    uses: &[AnsweredRow],
+    mark: &Mark,
+) -> Option<String> {
     let same = uses.iter().find(|used| used.submission == *mark);
-    let only = uses.first().filter(|_| survey.responses == Responses::Once);
+    let only = uses.first().filter(|_| answers_once(survey, credential));
     same.or(only).map(|used| used.receipt.clone())
 }
 
 /// A receipt number that says nothing: 60 random bits, in groups as people read them aloud.
-fn receipt(means: Means<'_>) -> String {
+pub(super) fn receipt(means: Means<'_>) -> String {
     let mut bytes = [0; 10];
     means.dice.fill(&mut bytes);
     let letters: Vec<char> = LETTERS.encode(&bytes).to_uppercase().chars().take(12).collect();

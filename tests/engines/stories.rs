@@ -1,7 +1,9 @@
 //! Stories: what people write, what is decided, who is told what.
 
+mod access;
 mod afterwards;
 mod amending;
+mod answered;
 mod calendar;
 mod cases;
 mod closed_arms;
@@ -16,6 +18,7 @@ mod files;
 mod follow_up_mail;
 mod forcing;
 mod groups;
+mod households;
 mod kit_mails;
 mod kit_pools;
 mod kits;

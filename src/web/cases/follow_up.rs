@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::chart::trail;
 use super::entry::{Notice, Task, admitted, busy, changes, enter_with, look_with, mark_of, today};
 use super::list::days;
-use super::{CasePages, Room, Wish, put};
+use super::{CasePages, Door, Room, Wish, put};
 use crate::domain::answer::{Form, Uploads};
 use crate::domain::event::{Event, Window};
 use crate::domain::file::FileAnswer;
@@ -296,7 +296,7 @@ impl CasePages {
             // Nothing is stored of somebody who is signed out; what else they typed is not lost.
             true if self.visitor(&call.headers).await?.is_none() => body::read(request, None).await,
             true => {
-                let room = match self.admit(slug, None, call, None).await? {
+                let room = match self.admit(Door::Cases, slug, None, call, None).await? {
                     Ok(room) if room.may_enter() => room,
                     Ok(room) => return Ok(Err(room.told(StatusCode::FORBIDDEN, "no_role"))),
                     Err(page) => return Ok(Err(page)),

@@ -147,6 +147,7 @@ fn all(
                             filled::put(&mut facts, notice, json!(true));
                         }
                         filled::put(&mut facts, "enrolled", json!("…"));
+                        filled::put(&mut facts, "enrolled_receipt", json!("…"));
                     }
                     pages.push(("form", facts));
                 }

@@ -13,7 +13,7 @@ use crate::domain::draft::DraftKeys;
 use crate::domain::instrument::Instrument;
 use crate::domain::language::Language;
 use crate::domain::study::Study;
-use crate::domain::survey::{Access, Mark, Responses, Survey};
+use crate::domain::survey::{Access, Mark, Survey};
 use crate::store::credential::{AnsweredRow, CredentialRow};
 use crate::store::participant::{self, ParticipantRow};
 use crate::store::study::{self, StudyRow};
@@ -121,7 +121,7 @@ impl Visit {
     pub(super) fn takes_files(&self, means: Means<'_>) -> bool {
         let survey = self.survey();
         let mends = mend::may_mend(survey) && !self.uses.is_empty();
-        let more = self.uses.is_empty() || mends || survey.responses == Responses::Repeated;
+        let more = self.uses.is_empty() || mends || !respond::answers_once(survey, &self.credential);
         more && !self.enrolls() && self.barred(means, mends).is_none()
     }
 
@@ -194,7 +194,7 @@ pub(super) fn head(
         "path": path, "guard": guard, "named": survey.is_some_and(|survey| survey.privacy.names()),
         "members": survey.is_some_and(|survey| survey.access == Access::Members),
         "promise": survey.map(|survey| promise(survey, language)), "answering": false, "number": 1, "of": 1,
-        "first": false, "enrolled": "",
+        "first": false, "enrolled": "", "enrolled_receipt": null,
         "leave": guard.map(|_| match survey.map(|survey| survey.access) {
             Some(Access::Members) => "/sign-out".to_string(),
             _ => format!("/s/{}/leave", study.slug),

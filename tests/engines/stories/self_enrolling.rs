@@ -12,7 +12,7 @@ use hagaki::domain::time::Clock;
 use hagaki::limits;
 use hagaki::store::fuse::Fuse;
 use hagaki::store::subject::NewSubject;
-use hagaki::store::{Store, StoreError, participant, response, study, subject};
+use hagaki::store::{Store, StoreError, audit, participant, response, study, subject};
 use hagaki::web::survey::{SurveyPages, Tools};
 use hagaki::workflow::credentials::{self, Form, Issued, Terms};
 use hagaki::workflow::disclosure;
@@ -62,7 +62,15 @@ async fn invite_to(center: &Center, slug: &str, addresses: &[String]) -> Vec<Iss
     let candidate =
         |address: &String| Candidate { address: address.clone(), language: Some(Language::En), ..Candidate::default() };
     let candidates: Vec<Candidate> = addresses.iter().map(candidate).collect();
-    let terms = Terms { form: Form::Link, from: means.now, until: None, days_from_sending: None, mailed: true };
+    let terms = Terms {
+        form: Form::Link,
+        from: means.now,
+        until: None,
+        days_from_sending: None,
+        mailed: true,
+        once: false,
+        admits_unclear: false,
+    };
     credentials::issue(&shelf, &shelved, means, center.act("wave"), &candidates, terms).await.unwrap().issued
 }
 
@@ -128,6 +136,32 @@ async fn keep_diary(pages: &Served, path: &str, form: &Page, own: &[(&str, &str)
     pages.get(&sent.location()).await
 }
 
+/// The receipt number on a page.
+fn receipt_in(page: &Page) -> String {
+    let number =
+        page.body.split("class=\"receipt\">Receipt number <strong>").nth(1).unwrap_or_else(|| panic!("{page:?}"));
+    number.split('<').next().unwrap().to_owned()
+}
+
+/// `hagaki receipt find` says what stands behind a number.
+fn found_at_the_command_line(center: &Center, number: &str, expected: &str) {
+    // The settings of a PostgreSQL server hold its password elsewhere.
+    let Some(database) = center.world.url.strip_prefix("sqlite:") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let settings = include_str!("../../../config/demo/hagaki.toml").split_once("\n# Seals").unwrap().0;
+    let settings = settings.replace("sqlite:hagaki.db", &format!("sqlite:{database}"));
+    std::fs::write(folder.path().join("hagaki.toml"), settings).unwrap();
+    std::fs::create_dir_all(folder.path().join("mailboxes/reg")).unwrap();
+    let mailbox = include_str!("../../../config/demo/mailbox.toml");
+    std::fs::write(folder.path().join("mailboxes/reg/mailbox.toml"), mailbox).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hagaki"));
+    command.args(["receipt", "find", "somnus", number]).current_dir(folder.path()).env_remove("HAGAKI_CONFIG");
+    let output = command.output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    assert!(text.contains(expected), "{number}: {text}");
+}
+
 stories! {
     async fn a_participant_enrolls_and_keeps_the_diary_of_their_arm(center: &mut Center) {
         center.activate(&samples::somnus(), Stage::Production).await;
@@ -185,6 +219,44 @@ stories! {
         let first = &subjects(center).await[0];
         assert_eq!((first.person.as_str(), first.reference_key.as_str(), first.site.as_str()), ("participant", "participant/1", "online"));
         assert_eq!(first.answers, "{\"age\":\"41\",\"agrees\":\"yes\",\"bedtime\":\"23:30\",\"insomnia\":\"8\",\"shifts\":\"no\"}");
+    }
+
+    async fn whoever_enrolls_gets_a_receipt_number_that_is_found_again(center: &mut Center) {
+        center.activate(&samples::somnus(), Stage::Production).await;
+        let paths = invite(center, 2).await;
+        let pages = serve(center).await;
+        let row = study::find_current(center.store(), "somnus").await.unwrap().unwrap();
+        let mut numbers = BTreeSet::new();
+        for (number, path) in (1..).zip(&paths) {
+            let form = enroll(&pages, path).await;
+            let receipt = receipt_in(&form);
+            let whose = participant::find_by_receipt(center.store(), row.id, &receipt).await.unwrap().unwrap();
+            assert_eq!(whose.number, number);
+            // Sent once more, by another tab, it is the same.
+            let whole = [&FIRST[..], &[("insomnia", "5"), ("bedtime", "21:00"), ("_first", "1"), ("_lang", "en"), ("_step", "send")]].concat();
+            let again = pages.post(path, &whole).await;
+            let next = pages.get(&again.location()).await;
+            assert!(next.body.contains("You take part in the study already"), "{next:?}");
+            assert_eq!(receipt_in(&next), receipt);
+            let ja = pages.get(&format!("{path}?enrolled=now&lang=ja")).await;
+            assert!(ja.body.contains("受付番号") && ja.body.contains(&receipt), "{ja:?}");
+            // It stands where something was told, and not on every page.
+            assert!(!pages.get(path).await.body.contains(&receipt));
+            numbers.insert(receipt);
+        }
+        assert_eq!(numbers.len(), 2);
+        let arm = center.arms("somnus").await.remove(0);
+        let own: &[(&str, &str)] = if arm == "TIPS" { &[("tried", "light"), ("helped", "6")] } else { &[("elsewhere", "no")] };
+        let form = pages.get(&format!("{}?lang=en", paths[0])).await;
+        let thanks = keep_diary(&pages, &paths[0], &form, own).await;
+        let diary = receipt_in(&thanks);
+        center.settle().await;
+        center.assert_proved().await;
+        let first = participant::find_by_number(center.store(), row.id, 1).await.unwrap().unwrap().receipt.unwrap();
+        found_at_the_command_line(center, &first.to_lowercase().replace('-', ""), "participant 1 enrolled themself as SOMNUS-0001, on 2026-11-18");
+        found_at_the_command_line(center, &diary, "response 1 of participant 1, on 2026-11-18");
+        found_at_the_command_line(center, "ABCD-EFGH-2345", "nothing was recorded in study somnus under ABCD-EFGH-2345");
+        found_at_the_command_line(center, "1234", "is no receipt number");
     }
 
     async fn sent_twice_raced_or_from_two_tabs_it_is_one_subject(center: &mut Center) {
@@ -334,6 +406,16 @@ stories! {
         let ja = pages.fill(path, &refused, &[], "lang-ja").await;
         assert!(ja.status == 200 && ja.body.contains("この回答でよろしいですか"), "{ja:?}");
         assert_eq!((subjects(center).await.len(), center.world.number("SELECT count(*) FROM audit WHERE action = 'refuse'").await), (0, 1));
+        // The chain tells that they were refused, and not by which answer: that would be their health, beside their number.
+        assert!(refused.body.contains("but not by which answer"), "{refused:?}");
+        let row = study::find_current(center.store(), "somnus").await.unwrap().unwrap();
+        let entry = audit::list(center.store(), row.id, 0, 100).await.unwrap().into_iter().find(|entry| entry.action == "refuse").unwrap();
+        let body: serde_json::Value = serde_json::from_str(&entry.body).unwrap();
+        assert_eq!((&body["participant"], &body["reasons"]), (&serde_json::json!(1), &serde_json::json!(["not-eligible"])));
+        let study = center.shelf_on(center.store()).load(&row).await.unwrap().study.clone();
+        let ids = study.eligibility.iter().map(|criterion| &criterion.id);
+        let items = study.registration_instrument().items.iter().map(|item| &item.id);
+        assert!(ids.chain(items).all(|id| !entry.body.contains(id.as_str())), "{}", entry.body);
         assert_eq!(center.world.number("SELECT count(*) FROM response").await + center.world.number("SELECT count(*) FROM draft").await, 0);
         // The way back to the form, with what was typed in it.
         let form = pages.fill(path, &refused, &[], "change").await;

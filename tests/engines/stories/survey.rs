@@ -47,7 +47,15 @@ async fn invite_on(
             ..Candidate::default()
         })
         .collect();
-    let terms = Terms { form: Form::Both, from: means.now, until, days_from_sending, mailed: true };
+    let terms = Terms {
+        form: Form::Both,
+        from: means.now,
+        until,
+        days_from_sending,
+        mailed: true,
+        once: false,
+        admits_unclear: false,
+    };
     let batch =
         credentials::issue(&shelf, &shelved, means, center.act("first wave"), &candidates, terms).await.unwrap();
     batch.issued

@@ -347,7 +347,7 @@ stories! {
         let means = Means { now: hagaki::domain::time::Clock::now(&*center.clock), dice: &*center.dice, keys: &center.keys, desk: &desk };
         let name = format!("P\r\nBcc: victim@example.net\r\n\r\n{HOSTILE}");
         let candidates = [Candidate { address: "p@example.jp".to_owned(), name, ..Candidate::default() }];
-        let terms = Terms { form: Form::Both, from: means.now, until: None, days_from_sending: None, mailed: true };
+        let terms = Terms { form: Form::Both, from: means.now, until: None, days_from_sending: None, mailed: true, once: false, admits_unclear: false };
         credentials::issue(&shelf, &shelved, means, center.act("hostile"), &candidates, terms).await.unwrap();
         let letters = center.settle().await;
         assert_eq!(kinds(&letters), [("invitation", "p@example.jp")]);
