@@ -13,7 +13,7 @@ use super::enroll::append;
 use super::ledger::{Ledger, Page};
 use super::life::Act;
 use super::shelf::{Shelf, ShelvedStudy};
-use super::{Failure, Means, accounts};
+use super::{Failure, Means, accounts, drafts};
 use crate::domain::credential::{Login, Secret, Validity};
 use crate::domain::language::{Language, Text};
 use crate::domain::participant::Candidate;
@@ -261,7 +261,7 @@ pub async fn change(
             Change::Revoke => {
                 credential::set_state(tx, &one.id, State::Revoked).await?;
                 session::end_of_credential(tx, &one.id).await?;
-                draft::forget(tx, &one.id).await?;
+                draft::forget_all(tx, one).await?;
             }
             Change::Extend(until) => credential::set_expiry(tx, &one.id, until).await?,
         }
@@ -313,7 +313,6 @@ pub(super) async fn renew(
     let days = credential_wait::days(&mut *tx, &before.id).await?;
     for one in own.iter().filter(|one| one.state == State::Active) {
         session::end_of_credential(tx, &one.id).await?;
-        draft::forget(tx, &one.id).await?;
         credential_wait::forget(tx, &one.id).await?;
     }
     credential::replace_all(tx, whose.id).await?;
@@ -329,6 +328,7 @@ pub(super) async fn renew(
         ..before.clone()
     };
     credential::insert(tx, std::slice::from_ref(&row)).await?;
+    drafts::follow(tx, means, survey, &own, &row.id).await?;
     append(tx, page, means, actor, "renew-credential", &json!({ "participant": whose.number })).await?;
     let joins = shelved.study.enrolls_itself() && subject::find_by_participant(&mut *tx, whose.id).await?.is_none();
     Ok(Some(Issued {

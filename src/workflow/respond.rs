@@ -210,7 +210,7 @@ pub(super) async fn respond(
     uploads::keep(tx, shelved.id, submission.form).await?;
     page.row.responses += 1;
     page.touch();
-    draft::forget(tx, &credential.id).await?;
+    draft::forget_all(tx, &credential).await?;
     // Of others when they are opened: a counter that is read every few seconds is a clock.
     if named {
         metrics::counter!("hagaki_responses_total", "study" => study.slug.clone()).increment(1);

@@ -37,6 +37,7 @@ mod survey_by_mail;
 mod survey_seen;
 mod trust;
 mod unblinding;
+mod unsent;
 mod versions;
 mod wording;
 

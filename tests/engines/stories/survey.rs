@@ -22,6 +22,11 @@ pub(super) fn once() -> Bundle {
     edited(&bundle, "study.toml", "review = true", "review = false")
 }
 
+/// The same without names.
+pub(super) fn nameless() -> Bundle {
+    edited(&once(), "study.toml", "privacy = \"named\"", "privacy = \"anonymous\"")
+}
+
 /// Credentials for so many people with addresses, mailed.
 pub(super) async fn invite(center: &Center, many: usize, until: Option<i64>) -> Vec<Issued> {
     let until = until.map(|seconds| center.clock.now().plus_seconds(seconds));
@@ -238,8 +243,8 @@ stories! {
         assert!(pages.fill(&path, &lacks, &with_place, "answer").await.body.contains("Your sleep"));
     }
 
-    async fn what_is_kept_opens_for_its_writer_alone(center: &mut Center) {
-        center.activate(&once(), Stage::Production).await;
+    async fn what_is_kept_without_names_opens_for_its_writer_alone(center: &mut Center) {
+        center.activate(&nameless(), Stage::Production).await;
         let issued = invite(center, 2, None).await;
         center.settle().await;
         let pages = serve(center).await;
@@ -512,7 +517,7 @@ stories! {
 
         // The old link dies, the diary goes on with the new one.
         let fresh = link_in(&of("invitation"));
-        assert!(pages.get(&old).await.body.contains("使えません"));
+        assert!(pages.get(&old).await.body.contains("新しいリンクをお送りしたため"));
         assert_eq!(pages.post(&old, &with(&[("_step", "send")])).await.status, 403);
         let again = pages.post(&fresh, &with(&[("_step", "send"), ("_mark", &"bb".repeat(16))])).await;
         assert_eq!(again.status, 303, "{again:?}");
