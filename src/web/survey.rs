@@ -456,6 +456,11 @@ impl SurveyPages {
             let may_mend = mend::may_mend(visit.survey()) && visit.barred(self.tools.means(), true).is_none();
             object.insert("may_mend".to_string(), json!(may_mend));
             object.insert("repeated".to_string(), json!(visit.survey().responses == Responses::Repeated));
+            let next = match visit.barred(self.tools.means(), false) {
+                Some(Barred::Soon(day)) => PAGES.word(language, "next", &[("at", &day.to_string())]),
+                _ => String::new(),
+            };
+            object.insert("next".to_string(), json!(next));
         }
         PAGES.respond(StatusCode::OK, language, "thanks", facts)
     }

@@ -225,6 +225,7 @@ fn worded(barred: Barred, asking: Asking<'_>) -> (&'static str, String) {
         Barred::Shut(Shut::NotYet(day)) => ("not-open", day.to_string()),
         Barred::Shut(Shut::Over(day)) => ("over", day.to_string()),
         Barred::Paused => ("paused", String::new()),
+        Barred::Soon(day) => ("soon", day.to_string()),
         Barred::Closed => ("closed", String::new()),
         Barred::Full => ("full", String::new()),
         Barred::Withdrawn => ("withdrawn", String::new()),

@@ -164,6 +164,7 @@ fn all(
         for key in ["before", "may_mend", "repeated"] {
             filled::put(&mut facts, key, json!(flag));
         }
+        filled::put(&mut facts, "next", json!(if flag { "…" } else { "" }));
         filled::put(&mut facts, "receipt", json!("ABCD-EFGH-IJKL"));
         filled::put(&mut facts, "day", json!("2026-11-20"));
         pages.push(("thanks", facts));

@@ -47,6 +47,7 @@ impl Why {
             Barred::Shut(Shut::NotYet(day)) => ("not_open", day.to_string(), Way::Later),
             Barred::Shut(Shut::Over(day)) => ("over", day.to_string(), Way::Never),
             Barred::Paused => ("paused", String::new(), Way::Later),
+            Barred::Soon(day) => ("soon", day.to_string(), Way::Later),
             Barred::Closed => ("closed", String::new(), Way::Never),
             Barred::Full => ("full", String::new(), Way::Never),
             Barred::Withdrawn => ("withdrawn", String::new(), Way::Never),

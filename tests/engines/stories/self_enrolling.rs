@@ -119,6 +119,12 @@ async fn enroll(pages: &Served, path: &str) -> Page {
 async fn keep_diary(pages: &Served, path: &str, form: &Page, own: &[(&str, &str)]) -> Page {
     let second = pages.fill(path, form, &WEEK, "answer").await;
     assert_eq!(second.status, 200, "{second:?}");
+    // Those who are to be helped by tips read them, the others do not.
+    assert_eq!(
+        second.body.contains("Get half an hour of daylight"),
+        second.body.contains("name=\"helped\""),
+        "{second:?}"
+    );
     let review = pages.fill(path, &second, own, "answer").await;
     assert!(review.body.contains("Are these your answers?"), "{review:?}");
     let sent = pages.fill(path, &review, &[], "send").await;
@@ -156,6 +162,7 @@ stories! {
             assert_eq!(sent.answers.contains("elsewhere"), !tips, "{}", sent.answers);
         }
         assert_eq!(arms.len(), 2, "twelve people are not all on one arm");
+        center.wind(24 * 3600);
         // What belongs to the other arm is not taken, whoever posts it.
         let whole = [&WEEK[..], &[("helped", "6"), ("elsewhere", "no"), ("_lang", "en"), ("_step", "send")]].concat();
         let sent = pages.post(&paths[0], &whole).await;

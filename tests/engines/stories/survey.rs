@@ -152,6 +152,14 @@ stories! {
             let sent = pages.post(&path, &with(&[slept[0], slept[1], slept[2], ("_step", "send")])).await;
             assert_eq!(sent.status, 303);
             assert_eq!(responses(center).await.len(), occasion);
+            // A second form on the same day is given back whole, whichever tab it comes from, with the day from which on it is taken.
+            let thanks = pages.get(&sent.location().replace("lang=ja", "lang=en")).await;
+            assert!(thanks.body.contains("You can answer again from 2026-11-"), "{thanks:?}");
+            let early = pages.post(&path, &with(&[("_mark", &"cd".repeat(16)), ("_lang", "en"), ("_step", "send")])).await;
+            assert!(early.status == 403 && early.body.contains("The next answers are taken from 2026-11-"), "{early:?}");
+            assert!(early.hidden().contains(&("met".to_owned(), "3".to_owned())) && pages.get(&path).await.status == 403);
+            assert_eq!(responses(center).await.len(), occasion);
+            center.wind(24 * 3600);
         }
         let mut occasions: Vec<i64> = responses(center).await.iter().map(|one| one.occasion).collect();
         occasions.sort_unstable();
@@ -519,6 +527,7 @@ stories! {
         let fresh = link_in(&of("invitation"));
         assert!(pages.get(&old).await.body.contains("新しいリンクをお送りしたため"));
         assert_eq!(pages.post(&old, &with(&[("_step", "send")])).await.status, 403);
+        center.wind(24 * 3600);
         let again = pages.post(&fresh, &with(&[("_step", "send"), ("_mark", &"bb".repeat(16))])).await;
         assert_eq!(again.status, 303, "{again:?}");
         let mut occasions: Vec<i64> = responses(center).await.iter().map(|one| one.occasion).collect();
