@@ -131,6 +131,14 @@ pub enum Kind {
     SurveyDone,
     /// Answers by mail are unusual; reply to go on.
     SurveyConfirm,
+    /// How a participant writes to us.
+    ParticipantHelp,
+    /// Somebody wants to take part no more; reply to go on.
+    LeaveConfirm,
+    /// Whether a participant takes part no more, to whoever asked.
+    LeaveDone,
+    /// A participant takes part no more, to those in charge.
+    LeaveNotice,
     /// Somebody with an account chooses a password, by the link in it.
     AccountLink,
     /// What was done about how somebody signs in, to the owner of the account.
@@ -168,7 +176,7 @@ pub enum Audience {
 
 impl Kind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Kind; 72] = [
+    pub const ALL: [Kind; 76] = [
         Kind::AssignmentOpen,
         Kind::AssignmentBlinded,
         Kind::RegistrationDone,
@@ -232,6 +240,10 @@ impl Kind {
         Kind::SurveyRefused,
         Kind::SurveyDone,
         Kind::SurveyConfirm,
+        Kind::ParticipantHelp,
+        Kind::LeaveConfirm,
+        Kind::LeaveDone,
+        Kind::LeaveNotice,
         Kind::AccountLink,
         Kind::AccountChanged,
         Kind::GroupConfirm,
@@ -309,6 +321,10 @@ impl Kind {
             Kind::SurveyRefused => "survey-refused",
             Kind::SurveyDone => "survey-done",
             Kind::SurveyConfirm => "survey-confirm",
+            Kind::ParticipantHelp => "participant-help",
+            Kind::LeaveConfirm => "leave-confirm",
+            Kind::LeaveDone => "leave-done",
+            Kind::LeaveNotice => "leave-notice",
             Kind::AccountLink => "account-link",
             Kind::AccountChanged => "account-changed",
             Kind::GroupConfirm => "group-confirm",
@@ -350,6 +366,7 @@ impl Kind {
             | Kind::CohortFilling
             | Kind::AmendmentFailed
             | Kind::GroupConfirm
+            | Kind::LeaveNotice
             | Kind::EnrollmentEnded
             | Kind::EnrollmentReopened
             | Kind::StudyClosed
@@ -403,6 +420,7 @@ impl Kind {
                 | Kind::RandomizationConfirm
                 | Kind::FollowUpConfirm
                 | Kind::SurveyConfirm
+                | Kind::LeaveConfirm
         )
     }
 

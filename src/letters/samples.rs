@@ -1,6 +1,7 @@
 //! One sample of every letter in every language: what `check` renders, `preview` shows and `--fields` lists.
 
 mod follow_up;
+mod leave;
 
 use std::collections::BTreeMap;
 
@@ -241,7 +242,10 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
             help.randomizations.clear();
             help.events.clear();
         }
-        _ => more.extend(follow_up::variants(&full.facts).into_iter().map(|facts| Letter { facts, ..full.clone() })),
+        _ => {
+            let own = [follow_up::variants(&full.facts), leave::variants(&full.facts)].concat();
+            more.extend(own.into_iter().map(|facts| Letter { facts, ..full.clone() }));
+        }
     }
     more.extend(with_further(&full).map(|facts| Letter { facts, ..full.clone() }));
     more.extend([full, bare]);

@@ -53,7 +53,7 @@ fn survey<'a>(asking: Asking<'a>) -> Result<(&'a Survey, &'a Instrument), Failur
 }
 
 /// Why a survey takes no answers by mail, if it takes none.
-fn page_only(survey: &Survey, instrument: &Instrument) -> Option<&'static str> {
+pub(super) fn page_only(survey: &Survey, instrument: &Instrument) -> Option<&'static str> {
     match survey.access {
         _ if !survey.privacy.names() => Some("nameless"),
         // The form that comes before it allocates, and is shown once more before it does; what this one asks follows from it.

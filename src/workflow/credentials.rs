@@ -281,7 +281,7 @@ pub async fn change(
 }
 
 /// A fresh credential for a participant whose study is locked: those before open nothing any more. None where one was used
-/// up already, where nobody may know whose is whose, or where members sign in.
+/// up already, where nobody may know whose is whose, where members sign in, or where they take part no more.
 ///
 /// # Errors
 /// The database.
@@ -297,7 +297,7 @@ pub(super) async fn renew(
     let own = credential::list_of(&mut *tx, whose.id).await?;
     let used = !credential::uses_of_participant(&mut *tx, whose.id).await?.is_empty();
     let nobodys = survey.privacy == Privacy::FullyAnonymous || survey.access == Access::Members;
-    if (used && survey.responses == Responses::Once) || nobodys {
+    if (used && survey.responses == Responses::Once) || nobodys || whose.state == participant::State::Withdrawn {
         return Ok(None);
     }
     // What was called back stays so; its end is that of the one before.

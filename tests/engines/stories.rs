@@ -19,6 +19,7 @@ mod groups;
 mod kit_mails;
 mod kit_pools;
 mod kits;
+mod leaving;
 mod letters_out;
 mod levels;
 pub(crate) mod members;

@@ -325,6 +325,33 @@ stories! {
         center.assert_proved().await;
     }
 
+    async fn who_enrolled_themself_takes_part_no_more_by_a_fact(center: &mut Center) {
+        center.activate(&blinded(), Stage::Production).await;
+        let paths = invite(center, 2).await;
+        let pages = serve(center).await;
+        enroll(&pages, &paths[0]).await;
+        center.settle().await;
+        let own = Writer { address: "s0@example.jp", study: "somnus" };
+        let asked = center.answer(&own.writes("withdraw", "I have had enough")).await;
+        assert!(asked.kind == "leave-confirm" && asked.text.contains("talk to the people who treat you"), "{}", asked.text);
+        let yes = Mail { to: asked.reply_to.clone(), body: "OK\n".to_owned(), ..own.writes("", "") };
+        let letters = center.exchange(&yes).await;
+        let told: BTreeSet<&str> = letters.iter().map(|letter| letter.kind.as_str()).collect();
+        assert_eq!(told, BTreeSet::from(["fact-notice", "leave-done"]), "{:?}", kinds(&letters));
+        assert!(letters.iter().all(|letter| !letter.words.contains("had enough")));
+        assert_eq!(center.world.number("SELECT count(*) FROM subject_fact WHERE kind = 'withdrawn' AND person = 'participant'").await, 1);
+        assert_eq!(center.world.number("SELECT count(*) FROM participant WHERE state = 'withdrawn'").await, 1);
+        assert!(pages.get(&paths[0]).await.body.contains("You asked not to take part any more"));
+        // Whoever did not enroll yet leaves as from every survey.
+        let other = Writer { address: "s1@example.jp", study: "somnus" };
+        let asked = center.answer(&other.writes("withdraw", "")).await;
+        let yes = Mail { to: asked.reply_to.clone(), body: "OK\n".to_owned(), ..other.writes("", "") };
+        let letters = center.exchange(&yes).await;
+        assert!(letters.iter().any(|letter| letter.kind == "leave-notice"), "{:?}", kinds(&letters));
+        assert_eq!(subjects(center).await.len(), 1);
+        center.assert_proved().await;
+    }
+
     async fn who_cannot_take_part_reads_why_and_may_correct_a_mistake(center: &mut Center) {
         center.activate(&samples::somnus(), Stage::Production).await;
         let paths = invite(center, 2).await;
