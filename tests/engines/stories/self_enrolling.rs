@@ -162,6 +162,11 @@ stories! {
             assert_eq!(sent.answers.contains("elsewhere"), !tips, "{}", sent.answers);
         }
         assert_eq!(arms.len(), 2, "twelve people are not all on one arm");
+        if let Some(text) = super::cases::shown(center, &["somnus", "SOMNUS-0001", "--language", "en"]) {
+            assert!(text.contains("\nThis week's sleep diary 1\n") && text.contains("(web)\n"), "{text}");
+            let own = if center.arms("somnus").await[0] == "TIPS" { "Daylight after getting up" } else { "help with your sleep elsewhere" };
+            assert!(text.contains(own) && !text.contains("kept back"), "{text}");
+        }
         center.wind(24 * 3600);
         // What belongs to the other arm is not taken, whoever posts it.
         let whole = [&WEEK[..], &[("helped", "6"), ("elsewhere", "no"), ("_lang", "en"), ("_step", "send")]].concat();
