@@ -23,6 +23,7 @@ mod leaving;
 mod letters_out;
 mod levels;
 pub(crate) mod members;
+mod pairs;
 mod planned;
 mod proofs;
 mod randomized_facts;
