@@ -55,6 +55,8 @@ pub const PARTICIPANTS_SHOWN: i64 = 100;
 pub const ENROLLMENT_REFUSALS: i64 = 5;
 /// Most participants who get their credentials in one transaction.
 pub const CREDENTIAL_BATCH: usize = 500;
+/// Most days that a study may ask somebody to wait between two responses.
+pub const RESPONSE_INTERVAL_DAYS: u32 = 366;
 /// Responses of a survey without names that are opened together at least, where the study does not ask for more.
 pub const URN_BATCH: u32 = 10;
 /// Smallest number that a study may ask for: of fewer, who answered what can be guessed.

@@ -135,6 +135,14 @@ pub enum Kind {
     SurveyDone,
     /// Answers by mail are unusual; reply to go on.
     SurveyConfirm,
+    /// How a participant writes to us.
+    ParticipantHelp,
+    /// Somebody wants to take part no more; reply to go on.
+    LeaveConfirm,
+    /// Whether a participant takes part no more, to whoever asked.
+    LeaveDone,
+    /// A participant takes part no more, to those in charge.
+    LeaveNotice,
     /// Somebody with an account chooses a password, by the link in it.
     AccountLink,
     /// What was done about how somebody signs in, to the owner of the account.
@@ -172,7 +180,7 @@ pub enum Audience {
 
 impl Kind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Kind; 74] = [
+    pub const ALL: [Kind; 78] = [
         Kind::AssignmentOpen,
         Kind::AssignmentBlinded,
         Kind::RegistrationDone,
@@ -238,6 +246,10 @@ impl Kind {
         Kind::SurveyRefused,
         Kind::SurveyDone,
         Kind::SurveyConfirm,
+        Kind::ParticipantHelp,
+        Kind::LeaveConfirm,
+        Kind::LeaveDone,
+        Kind::LeaveNotice,
         Kind::AccountLink,
         Kind::AccountChanged,
         Kind::GroupConfirm,
@@ -317,6 +329,10 @@ impl Kind {
             Kind::SurveyRefused => "survey-refused",
             Kind::SurveyDone => "survey-done",
             Kind::SurveyConfirm => "survey-confirm",
+            Kind::ParticipantHelp => "participant-help",
+            Kind::LeaveConfirm => "leave-confirm",
+            Kind::LeaveDone => "leave-done",
+            Kind::LeaveNotice => "leave-notice",
             Kind::AccountLink => "account-link",
             Kind::AccountChanged => "account-changed",
             Kind::GroupConfirm => "group-confirm",
@@ -360,6 +376,7 @@ impl Kind {
             | Kind::AmendmentFailed
             | Kind::StudyAmended
             | Kind::GroupConfirm
+            | Kind::LeaveNotice
             | Kind::EnrollmentEnded
             | Kind::EnrollmentReopened
             | Kind::StudyClosed
@@ -414,6 +431,7 @@ impl Kind {
                 | Kind::RandomizationConfirm
                 | Kind::FollowUpConfirm
                 | Kind::SurveyConfirm
+                | Kind::LeaveConfirm
         )
     }
 

@@ -2,6 +2,7 @@
 
 mod amendment;
 mod follow_up;
+mod leave;
 
 use std::collections::BTreeMap;
 
@@ -244,7 +245,10 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
             help.randomizations.clear();
             help.events.clear();
         }
-        _ => more.extend(follow_up::variants(&full.facts).into_iter().map(|facts| Letter { facts, ..full.clone() })),
+        _ => {
+            let own = [follow_up::variants(&full.facts), leave::variants(&full.facts)].concat();
+            more.extend(own.into_iter().map(|facts| Letter { facts, ..full.clone() }));
+        }
     }
     more.extend(with_further(&full).map(|facts| Letter { facts, ..full.clone() }));
     more.extend([full, bare]);

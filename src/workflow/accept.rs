@@ -6,8 +6,8 @@ use super::enroll::{self, Application, Confirmed, Enrolled, Enrollment};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
 use super::{
-    Arrival, Failure, Held, Means, Operator, Settled, apart, balance, by_mail, confirm, deed, follow_up_mail, notices,
-    proof, randomize, rescreen, visitor,
+    Arrival, Failure, Held, Means, Operator, Settled, apart, balance, by_mail, confirm, deed, follow_up_mail, leave,
+    notices, proof, randomize, rescreen, visitor,
 };
 use crate::domain::answer::Form;
 use crate::domain::deed::Deed;
@@ -135,6 +135,7 @@ pub async fn accept(
         Act::Confirm(token) => apart(|| confirm::confirm(ledger, asking, token)).await,
         Act::Unconfirmed(token) => apart(|| confirm::unconfirmed(ledger, asking, token)).await,
         Act::Link => apart(|| visitor::link(ledger, asking)).await,
+        Act::Leave => apart(|| leave::ask(ledger, asking)).await,
         Act::SurveyForm => apart(|| by_mail::blank(ledger, asking)).await,
         Act::Respond(form) => apart(|| by_mail::take(ledger, asking, form)).await,
         Act::Status(wanted) => apart(|| status(ledger, asking, wanted.as_deref())).await,
@@ -161,6 +162,7 @@ pub async fn accept(
             let facts = BlankForm::new(&asking.reader(), study.registration_instrument(), phase);
             asking.reply(ledger, asking.to_sender(), Facts::BlankForm(facts), asking.settled("reply", "form")).await
         }
+        Act::Help if person.id.is_empty() => apart(|| visitor::help(ledger, asking)).await,
         Act::Help => {
             let facts = Help::new(&asking.reader(), phase(ledger, shelved).await?);
             asking.reply(ledger, asking.to_sender(), Facts::Help(facts), asking.settled("reply", "help")).await

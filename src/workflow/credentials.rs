@@ -13,7 +13,7 @@ use super::life::Act;
 use super::recognize::{self, PassedOver};
 use super::respond::answers_once;
 use super::shelf::{Shelf, ShelvedStudy};
-use super::{Failure, Means, accounts};
+use super::{Failure, Means, accounts, drafts};
 use crate::domain::credential::{Login, Secret, Validity};
 use crate::domain::language::{Language, Text};
 use crate::domain::participant::Candidate;
@@ -270,7 +270,7 @@ pub async fn change(
             Change::Revoke => {
                 credential::set_state(tx, &one.id, State::Revoked).await?;
                 session::end_of_credential(tx, &one.id).await?;
-                draft::forget(tx, &one.id).await?;
+                draft::forget_all(tx, one).await?;
             }
             Change::Extend(until) => credential::set_expiry(tx, &one.id, until).await?,
         }
@@ -290,7 +290,7 @@ pub async fn change(
 }
 
 /// A fresh credential for a participant whose study is locked: those before open nothing any more. None where one was used
-/// up already, where nobody may know whose is whose, or where members sign in.
+/// up already, where nobody may know whose is whose, where members sign in, or where they take part no more.
 ///
 /// # Errors
 /// The database.
@@ -308,7 +308,7 @@ pub(super) async fn renew(
     let nobodys = survey.privacy == Privacy::FullyAnonymous || survey.access == Access::Members;
     // What was called back stays so; its time and its uses are those of the one before.
     let Some(before) = own.iter().rfind(|one| one.state == State::Active) else { return Ok(None) };
-    if (used && answers_once(survey, before)) || nobodys {
+    if (used && answers_once(survey, before)) || nobodys || whose.state == participant::State::Withdrawn {
         return Ok(None);
     }
     let form = match (before.link_digest.is_some(), before.login.is_some()) {
@@ -322,7 +322,6 @@ pub(super) async fn renew(
     let days = credential_wait::days(&mut *tx, &before.id).await?;
     for one in own.iter().filter(|one| one.state == State::Active) {
         session::end_of_credential(tx, &one.id).await?;
-        draft::forget(tx, &one.id).await?;
         credential_wait::forget(tx, &one.id).await?;
     }
     credential::replace_all(tx, whose.id).await?;
@@ -339,6 +338,7 @@ pub(super) async fn renew(
         ..before.clone()
     };
     credential::insert(tx, std::slice::from_ref(&row)).await?;
+    drafts::follow(tx, means, survey, &own, &row.id).await?;
     append(tx, page, means, actor, "renew-credential", &json!({ "participant": whose.number })).await?;
     let joins = shelved.study.enrolls_itself() && subject::find_by_participant(&mut *tx, whose.id).await?.is_none();
     Ok(Some(Issued {

@@ -44,6 +44,7 @@ pub mod kit_import;
 pub mod kits;
 pub mod kits_left;
 pub mod kits_told;
+mod leave;
 pub mod ledger;
 pub mod life;
 pub mod mend;

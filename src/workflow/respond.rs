@@ -3,6 +3,7 @@
 //! Whether a credential was used is decided by the primary key of its uses, and nothing else: of two who send at the same
 //! moment one is told what the other did. A page that is sent again carries the same mark and gets the same receipt.
 
+use chrono::NaiveDate;
 use serde_json::json;
 
 use super::enroll::append;
@@ -62,6 +63,8 @@ pub enum Barred {
     Paused,
     /// The study is closed.
     Closed,
+    /// Their last response was a short time ago; the next is taken from that day on.
+    Soon(NaiveDate),
     /// As many as wanted have answered.
     Full,
     /// The participant withdrew.
@@ -102,6 +105,12 @@ pub fn barred(
         return Some(Barred::Shut(shut));
     }
     survey.cap.filter(|cap| responses >= i64::from(*cap)).map(|_| Barred::Full)
+}
+
+/// Whether somebody's last response was too short a time ago for another.
+pub fn too_soon(survey: &Survey, uses: &[AnsweredRow], today: NaiveDate) -> Option<Barred> {
+    let last = uses.last()?.day.parse().ok()?;
+    survey.next_after(last).filter(|next| today < *next).map(Barred::Soon)
 }
 
 /// A credential with its uses so far, under the study's lock.
@@ -187,6 +196,9 @@ pub(super) async fn respond(
     {
         return Ok(Outcome::Barred(barred));
     }
+    if let Some(soon) = too_soon(survey, &uses, means.now.day_in(study.zone)) {
+        return Ok(Outcome::Barred(soon));
+    }
     let receipt = receipt(means);
     let occasion = uses.last().map_or(1, |last| last.occasion + 1);
     let day = match survey.privacy {
@@ -210,7 +222,7 @@ pub(super) async fn respond(
     uploads::keep(tx, shelved.id, submission.form).await?;
     page.row.responses += 1;
     page.touch();
-    draft::forget(tx, &credential.id).await?;
+    draft::forget_all(tx, &credential).await?;
     // Of others when they are opened: a counter that is read every few seconds is a clock.
     if named {
         metrics::counter!("hagaki_responses_total", "study" => study.slug.clone()).increment(1);

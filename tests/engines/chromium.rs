@@ -109,6 +109,11 @@ impl Chromium {
         assert_eq!(self.ask("Network.setCookie", cookie)["success"], json!(true));
     }
 
+    /// Runs no script of any page from now on, as people set their browsers who trust none; what a test runs still runs.
+    pub(crate) fn without_scripts(&mut self) {
+        self.ask("Emulation.setScriptExecutionDisabled", json!({ "value": true }));
+    }
+
     /// Opens an address and waits until it is shown.
     pub(crate) fn open(&mut self, url: &str) {
         self.send("Page.navigate", json!({ "url": url }));

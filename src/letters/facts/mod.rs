@@ -18,6 +18,7 @@ mod group;
 mod invitation;
 mod kit;
 mod kit_deed;
+mod leave;
 mod milestone;
 mod notice;
 mod piped;
@@ -54,6 +55,7 @@ pub use kit::{
     KitReplacedBlinded, KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded, LotLine, Replacement, ShortArm,
 };
 pub use kit_deed::{KitLine, KitRefused, KitReplaced, KitsQuarantined};
+pub use leave::{LeaveConfirm, LeaveDone, LeaveNotice, ParticipantHelp};
 pub use milestone::{Milestone, Step};
 pub use notice::{AssignmentFailedAlert, HeldFor, NoticeBlind, NoticeOpen, NoticeUnblinded, QuarantineNotice};
 pub use piped::piped;
@@ -296,6 +298,10 @@ pub enum Facts {
     SurveyRefused(SurveyRefused),
     SurveyDone(SurveyDone),
     SurveyConfirm(SurveyConfirm),
+    ParticipantHelp(ParticipantHelp),
+    LeaveConfirm(LeaveConfirm),
+    LeaveDone(LeaveDone),
+    LeaveNotice(LeaveNotice),
     /// A link by which a password is chosen.
     AccountLink(AccountLink),
     /// What was done about how somebody signs in.
@@ -378,6 +384,10 @@ impl Facts {
             Facts::SurveyRefused(_) => Kind::SurveyRefused,
             Facts::SurveyDone(_) => Kind::SurveyDone,
             Facts::SurveyConfirm(_) => Kind::SurveyConfirm,
+            Facts::ParticipantHelp(_) => Kind::ParticipantHelp,
+            Facts::LeaveConfirm(_) => Kind::LeaveConfirm,
+            Facts::LeaveDone(_) => Kind::LeaveDone,
+            Facts::LeaveNotice(_) => Kind::LeaveNotice,
             Facts::AccountLink(_) => Kind::AccountLink,
             Facts::AccountChanged(_) => Kind::AccountChanged,
             Facts::GroupConfirm(_) => Kind::GroupConfirm,

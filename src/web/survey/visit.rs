@@ -35,6 +35,8 @@ pub(super) struct Visit {
     pub(super) guard: Option<String>,
     /// What seals and opens answers that are kept; none where nothing can be kept so that nobody else reads it.
     pub(super) key: Option<DraftKeys>,
+    /// Whether what is kept is there by every way of theirs, also one that they are sent later.
+    pub(super) stays: bool,
     pub(super) row: StudyRow,
     pub(super) shelved: Arc<ShelvedStudy>,
     pub(super) credential: CredentialRow,
@@ -131,6 +133,7 @@ impl Visit {
         let withdrew = self.participant.as_ref().is_some_and(|whose| whose.state == participant::State::Withdrawn);
         respond::barred(self.survey(), &self.shelved, self.row.state, others, &self.credential, means)
             .or(Some(Barred::Withdrawn).filter(|_| withdrew && !mends))
+            .or_else(|| respond::too_soon(self.survey(), &self.uses, means.now.day_in(self.shelved.study.zone)))
     }
 
     /// Chosen by link, else the participant's, else the browser's, else the study's first.
@@ -159,6 +162,7 @@ impl Visit {
     pub(super) fn head(&self, language: Language) -> Value {
         let mut facts = head((&self.shelved.study, self.shelved.stage), &self.path, self.guard.as_deref(), language);
         filled::put(&mut facts, "keeps", json!(self.key.is_some()));
+        filled::put(&mut facts, "stays", json!(self.stays));
         if self.enrolls() {
             enrolling(&mut facts, &self.shelved.study, language);
         }
@@ -194,7 +198,7 @@ pub(super) fn head(
         "path": path, "guard": guard, "named": survey.is_some_and(|survey| survey.privacy.names()),
         "members": survey.is_some_and(|survey| survey.access == Access::Members),
         "promise": survey.map(|survey| promise(survey, language)), "answering": false, "number": 1, "of": 1,
-        "first": false, "enrolled": "", "enrolled_receipt": null,
+        "first": false, "enrolled": "", "enrolled_receipt": null, "stays": false,
         "leave": guard.map(|_| match survey.map(|survey| survey.access) {
             Some(Access::Members) => "/sign-out".to_string(),
             _ => format!("/s/{}/leave", study.slug),

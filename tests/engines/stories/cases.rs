@@ -19,8 +19,17 @@ const CENTER: &str = "aurora-center@example.jp";
 
 /// `hagaki subject show` tells each form of an event that counts, and of a corrected one what is right now and why.
 fn shown_at_the_command_line(center: &Center) {
+    let Some(text) = shown(center, &["aurora", "AURORA-0001", "--language", "en"]) else { return };
+    assert_eq!((text.matches("\nWeek 4: ").count(), text.matches("\nAdverse event ").count()), (1, 3), "{text}");
+    for part in ["  Weight: 62.5 kg\n", "  corrected  scale read wrongly\n", "by Hanako Yamada (yamada)"] {
+        assert!(text.contains(part), "{part}{text}");
+    }
+}
+
+/// What `hagaki subject show` prints with those arguments; none on an engine that it cannot be asked on here.
+pub(super) fn shown(center: &Center, arguments: &[&str]) -> Option<String> {
     // The settings of a PostgreSQL server hold its password elsewhere.
-    let Some(database) = center.world.url.strip_prefix("sqlite:") else { return };
+    let database = center.world.url.strip_prefix("sqlite:")?;
     let folder = tempfile::tempdir().unwrap();
     let settings = include_str!("../../../config/demo/hagaki.toml").split_once("\n# Seals").unwrap().0;
     let settings = settings.replace("sqlite:hagaki.db", &format!("sqlite:{database}"));
@@ -29,14 +38,11 @@ fn shown_at_the_command_line(center: &Center) {
     let mailbox = include_str!("../../../config/demo/mailbox.toml");
     std::fs::write(folder.path().join("mailboxes/reg/mailbox.toml"), mailbox).unwrap();
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hagaki"));
-    command.args(["subject", "show", "aurora", "AURORA-0001", "--language", "en"]);
+    command.args(["subject", "show"]).args(arguments);
     let output = command.current_dir(folder.path()).env_remove("HAGAKI_CONFIG").output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!((text.matches("\nWeek 4: ").count(), text.matches("\nAdverse event ").count()), (1, 3), "{text}");
-    for part in ["  Weight: 62.5 kg\n", "  corrected  scale read wrongly\n", "by Hanako Yamada (yamada)"] {
-        assert!(text.contains(part), "{part}{text}");
-    }
+    Some(text)
 }
 
 /// Somebody of the staff in a browser of their own.

@@ -129,6 +129,12 @@ async fn enroll(pages: &Served, path: &str) -> Page {
 async fn keep_diary(pages: &Served, path: &str, form: &Page, own: &[(&str, &str)]) -> Page {
     let second = pages.fill(path, form, &WEEK, "answer").await;
     assert_eq!(second.status, 200, "{second:?}");
+    // Those who are to be helped by tips read them, the others do not.
+    assert_eq!(
+        second.body.contains("Get half an hour of daylight"),
+        second.body.contains("name=\"helped\""),
+        "{second:?}"
+    );
     let review = pages.fill(path, &second, own, "answer").await;
     assert!(review.body.contains("Are these your answers?"), "{review:?}");
     let sent = pages.fill(path, &review, &[], "send").await;
@@ -192,6 +198,12 @@ stories! {
             assert_eq!(sent.answers.contains("elsewhere"), !tips, "{}", sent.answers);
         }
         assert_eq!(arms.len(), 2, "twelve people are not all on one arm");
+        if let Some(text) = super::cases::shown(center, &["somnus", "SOMNUS-0001", "--language", "en"]) {
+            assert!(text.contains("\nThis week's sleep diary 1\n") && text.contains("(web)\n"), "{text}");
+            let own = if center.arms("somnus").await[0] == "TIPS" { "Daylight after getting up" } else { "help with your sleep elsewhere" };
+            assert!(text.contains(own) && !text.contains("kept back"), "{text}");
+        }
+        center.wind(24 * 3600);
         // What belongs to the other arm is not taken, whoever posts it.
         let whole = [&WEEK[..], &[("helped", "6"), ("elsewhere", "no"), ("_lang", "en"), ("_step", "send")]].concat();
         let sent = pages.post(&paths[0], &whole).await;
@@ -389,6 +401,33 @@ stories! {
         let status = center.answer(&office.writes("status SOMNUS-0001", "subject: SOMNUS-0001\n")).await;
         assert_eq!(status.kind, "status-registration");
         assert!(names.iter().all(|name| !status.everything.contains(name)), "{}", status.everything);
+        center.assert_proved().await;
+    }
+
+    async fn who_enrolled_themself_takes_part_no_more_by_a_fact(center: &mut Center) {
+        center.activate(&blinded(), Stage::Production).await;
+        let paths = invite(center, 2).await;
+        let pages = serve(center).await;
+        enroll(&pages, &paths[0]).await;
+        center.settle().await;
+        let own = Writer { address: "s0@example.jp", study: "somnus" };
+        let asked = center.answer(&own.writes("withdraw", "I have had enough")).await;
+        assert!(asked.kind == "leave-confirm" && asked.text.contains("talk to the people who treat you"), "{}", asked.text);
+        let yes = Mail { to: asked.reply_to.clone(), body: "OK\n".to_owned(), ..own.writes("", "") };
+        let letters = center.exchange(&yes).await;
+        let told: BTreeSet<&str> = letters.iter().map(|letter| letter.kind.as_str()).collect();
+        assert_eq!(told, BTreeSet::from(["fact-notice", "leave-done"]), "{:?}", kinds(&letters));
+        assert!(letters.iter().all(|letter| !letter.words.contains("had enough")));
+        assert_eq!(center.world.number("SELECT count(*) FROM subject_fact WHERE kind = 'withdrawn' AND person = 'participant'").await, 1);
+        assert_eq!(center.world.number("SELECT count(*) FROM participant WHERE state = 'withdrawn'").await, 1);
+        assert!(pages.get(&paths[0]).await.body.contains("You asked not to take part any more"));
+        // Whoever did not enroll yet leaves as from every survey.
+        let other = Writer { address: "s1@example.jp", study: "somnus" };
+        let asked = center.answer(&other.writes("withdraw", "")).await;
+        let yes = Mail { to: asked.reply_to.clone(), body: "OK\n".to_owned(), ..other.writes("", "") };
+        let letters = center.exchange(&yes).await;
+        assert!(letters.iter().any(|letter| letter.kind == "leave-notice"), "{:?}", kinds(&letters));
+        assert_eq!(subjects(center).await.len(), 1);
         center.assert_proved().await;
     }
 
