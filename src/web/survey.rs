@@ -315,7 +315,6 @@ impl SurveyPages {
         let told = enrolling::news(visit, wish.enrolled.as_deref(), language);
         let receipt =
             visit.participant.as_ref().and_then(|whose| whose.receipt.as_deref()).filter(|_| !told.is_empty());
-        let news = [("enrolled", json!(told)), ("enrolled_receipt", json!(receipt))];
         let store = self.tools.shelf.store();
         let kept = match &visit.key {
             Some(key) => drafts::find(store, key, &visit.credential.id).await?,
@@ -324,12 +323,12 @@ impl SurveyPages {
         let (blank, none) = (Posted::new(Vec::new()), Uploads::new());
         Ok(match kept {
             Kept::Nothing => {
-                let [news] = news;
                 let earlier = match visit.credential.participant_id {
                     Some(whose) if !visit.stays => draft::is_with_another(store, whose, &visit.credential.id).await?,
                     _ => false,
                 };
-                let more = [news, ("earlier", json!(earlier))];
+                let more =
+                    [("enrolled", json!(told)), ("enrolled_receipt", json!(receipt)), ("earlier", json!(earlier))];
                 visit.form_page(means, language, (&blank, &none), 0, |filled| filled, &more)
             }
             Kept::OtherWay => {

@@ -29,7 +29,15 @@ impl Walk<'_> {
             ..Candidate::default()
         };
         let form_of_credential = if members { credentials::Form::Account } else { credentials::Form::Link };
-        let terms = Terms { form: form_of_credential, from: now, until: None, days_from_sending: None, mailed: false };
+        let terms = Terms {
+            form: form_of_credential,
+            from: now,
+            until: None,
+            days_from_sending: None,
+            mailed: false,
+            once: false,
+            admits_unclear: false,
+        };
         let act = life::Act { actor: "rehearsal", at: now, reason: "rehearsal" };
         let batch = credentials::issue(self.shelf, &self.shelved, means, act, &[candidate], terms).await?;
         let number = batch.issued.first().and_then(|issued| issued.number);
@@ -74,6 +82,7 @@ fn in_words(barred: Barred) -> String {
         Barred::Paused => "paused".to_string(),
         Barred::Closed => "closed".to_string(),
         Barred::Withdrawn => "withdrawn".to_string(),
+        Barred::Soon(day) => format!("the next is taken from {day} on ([survey] interval_days)"),
         Barred::Revoked | Barred::Unfit(_) | Barred::TooLong => "not-taken".to_string(),
     }
 }
