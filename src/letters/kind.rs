@@ -496,7 +496,7 @@ mod tests {
             representative: None,
         };
         let naming: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| kind.names_arm()).collect();
-        assert_eq!(naming.len(), 15);
+        assert_eq!(naming.len(), 16);
         for kind in naming.into_iter().filter(|kind| kind.audience() != Audience::Entitled) {
             let unblinded = kind.audience() == Audience::Unblinded;
             for (roles, expected) in [

@@ -381,6 +381,8 @@ fn first(problems: &[definition::Problem]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU8, Ordering};
+
     use super::*;
     use crate::definition::samples;
     use crate::domain::time::{Dice, Instant};
@@ -394,6 +396,15 @@ mod tests {
     impl Dice for Ones {
         fn fill(&self, buffer: &mut [u8]) {
             buffer.fill(1);
+        }
+    }
+
+    /// Each time other bytes, as every letter needs a Message-ID of its own.
+    struct Counting(AtomicU8);
+
+    impl Dice for Counting {
+        fn fill(&self, buffer: &mut [u8]) {
+            buffer.fill(self.0.fetch_add(1, Ordering::SeqCst));
         }
     }
 
@@ -448,7 +459,7 @@ mod tests {
             message_id_domain: "example.jp".to_owned(),
             public_url: "https://example.jp".to_owned(),
         };
-        let means = Means { now: ACT.at, dice: &Ones, keys: &keys, desk: &desk };
+        let means = Means { now: ACT.at, dice: &Counting(AtomicU8::new(2)), keys: &keys, desk: &desk };
         let new = Version { bundle: &bundle, study: &study };
         Box::pin(amending::amend(&shelf, new, means, Decision { by: Some("center"), act: ACT })).await.unwrap();
         assert_eq!(told(&shelf, "one").await, [("one".to_owned(), Stage::Production, 2)]);
