@@ -84,7 +84,6 @@ statements! { "credential":
         tail: "",
     };
     BY_ID = same select!("WHERE id = $1");
-    BY_LINK = same select!("WHERE link_digest = $1");
     BY_LOGIN = same select!("WHERE study_id = $1 AND login = $2");
     OF_PARTICIPANT = same select!("WHERE participant_id = $1 ORDER BY valid_from, id");
     SET_STATE = same "UPDATE credential SET state = $2 WHERE id = $1";
@@ -104,6 +103,11 @@ statements! { "credential":
 }
 
 fn read(mut row: Row) -> Result<CredentialRow, StoreError> {
+    read_from(&mut row)
+}
+
+/// The credential whose columns come next in a row, in the order in which this module names them.
+pub(super) fn read_from(row: &mut Row) -> Result<CredentialRow, StoreError> {
     Ok(CredentialRow {
         id: row.mark()?,
         study_id: row.int()?,
@@ -151,17 +155,6 @@ pub async fn insert(tx: &mut Tx, new: &[CredentialRow]) -> Result<(), StoreError
 /// Those of the database.
 pub async fn find<'a>(from: impl Into<Reader<'a>>, id: &Mark) -> Result<Option<CredentialRow>, StoreError> {
     from.into().find(&BY_ID, binds![id]).await?.map(read).transpose()
-}
-
-/// The credential of that link.
-///
-/// # Errors
-/// Those of the database.
-pub async fn find_by_link<'a>(
-    from: impl Into<Reader<'a>>,
-    digest: &Sha256Digest,
-) -> Result<Option<CredentialRow>, StoreError> {
-    from.into().find(&BY_LINK, binds![digest]).await?.map(read).transpose()
 }
 
 /// The credential of that login.

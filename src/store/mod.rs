@@ -13,6 +13,7 @@
 pub mod account;
 pub mod account_act;
 pub mod allocation;
+pub mod arrival;
 pub mod audit;
 pub mod bundle;
 pub mod calendar;
@@ -62,6 +63,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         account::STATEMENTS,
         account_act::STATEMENTS,
         allocation::STATEMENTS,
+        arrival::STATEMENTS,
         audit::STATEMENTS,
         bundle::STATEMENTS,
         fact::STATEMENTS,

@@ -104,8 +104,18 @@ statements! { "participant":
 }
 
 fn read(mut row: Row) -> Result<ParticipantRow, StoreError> {
+    let id = row.int()?;
+    read_rest(id, &mut row)
+}
+
+/// The participant whose columns come next in a row, in the order in which this module names them; none where they are absent.
+pub(super) fn read_from(row: &mut Row) -> Result<Option<ParticipantRow>, StoreError> {
+    row.opt_int()?.map(|id| read_rest(id, row)).transpose()
+}
+
+fn read_rest(id: i64, row: &mut Row) -> Result<ParticipantRow, StoreError> {
     Ok(ParticipantRow {
-        id: row.int()?,
+        id,
         study_id: row.int()?,
         number: row.int()?,
         reference: row.text()?,

@@ -197,6 +197,11 @@ statements! { "study":
 }
 
 fn read(mut row: Row, ring: &KeyRing) -> Result<StudyRow, StoreError> {
+    read_from(&mut row, ring)
+}
+
+/// The study whose columns come next in a row, in the order in which this module names them.
+pub(super) fn read_from(row: &mut Row, ring: &KeyRing) -> Result<StudyRow, StoreError> {
     let (id, slug, stage) = (row.int()?, row.text()?, row.word(Stage::find)?);
     let (state, enrollment_ended_at, bundle_version) = (row.word(State::find)?, row.opt_instant()?, row.int()?);
     let secret = opened(ring, (&slug, stage), row.digest()?, row.opt_blob()?.as_deref());

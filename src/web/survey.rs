@@ -38,11 +38,10 @@ use crate::domain::survey::Mark;
 use crate::domain::time::{Clock, Dice};
 use crate::files::Files;
 use crate::store::StoreError;
-use crate::store::credential::{self, AnsweredRow, CredentialRow};
+use crate::store::arrival::{self, Arrival};
+use crate::store::credential::{self, AnsweredRow};
 use crate::store::draft;
-use crate::store::participant;
 use crate::store::response::Channel;
-use crate::store::study;
 use crate::workflow;
 use crate::workflow::drafts::Kept;
 use crate::workflow::respond::{self, Barred, Outcome, Submission};
@@ -136,9 +135,9 @@ impl SurveyPages {
     /// Whom a link lets in; none for what is no link of ours.
     async fn enter(&self, secret: &str) -> Result<Option<Visit>, Failure> {
         let Some(secret) = Secret::parse(secret) else { return Ok(None) };
-        let found = credential::find_by_link(self.tools.shelf.store(), &secret.link_digest()).await?;
-        let Some(credential) = found else { return Ok(None) };
-        self.visit(credential, format!("/a/{}", secret.text()), None, Some(secret.draft_key())).await
+        let found = arrival::by_link(self.tools.shelf.store(), &secret.link_digest()).await?;
+        let Some(arrival) = found else { return Ok(None) };
+        self.visit(arrival, format!("/a/{}", secret.text()), None, Some(secret.draft_key())).await
     }
 
     /// Whom a session lets in; none if it is over, or of another study.
@@ -152,31 +151,27 @@ impl SurveyPages {
             return Ok(None);
         };
         let Some(id) = session.credential_id else { return Ok(None) };
-        let Some(credential) = credential::find(store, &id).await? else { return Ok(None) };
+        let Some(arrival) = arrival::by_credential(store, &id).await? else { return Ok(None) };
         let sealed = session.draft_key.as_deref();
-        let key = sealed.and_then(|sealed| secret.session_key().unwrap_key(&credential.id, sealed));
-        let visit = self.visit(credential, format!("/s/{slug}/form"), Some(secret.guard()), key).await?;
+        let key = sealed.and_then(|sealed| secret.session_key().unwrap_key(&arrival.credential.id, sealed));
+        let visit = self.visit(arrival, format!("/s/{slug}/form"), Some(secret.guard()), key).await?;
         Ok(visit.filter(|visit| visit.row.slug == slug))
     }
 
     async fn visit(
         &self,
-        credential: CredentialRow,
+        arrival: Arrival,
         path: String,
         guard: Option<String>,
         own: Option<DraftKey>,
     ) -> Result<Option<Visit>, Failure> {
         let store = self.tools.shelf.store();
-        let row = study::load(store, credential.study_id).await?;
+        let Arrival { credential, study: row, participant } = arrival;
         let shelved = self.tools.shelf.current(row.id, row.bundle_version).await?;
         let Some(survey) = &shelved.study.survey else { return Ok(None) };
         let (ring, named) = (&self.tools.keys.ring, survey.privacy.names());
         let (key, stays) = (DraftKeys::of_way(own, ring, named), named && !ring.is_empty());
         let uses = credential::uses(store, &credential).await?;
-        let participant = match credential.participant_id {
-            Some(id) => Some(participant::load(store, id).await?),
-            None => None,
-        };
         let entrant = match &participant {
             Some(whose) if shelved.study.enrolls_itself() => self_enrollment::find(store, &shelved, whose.id).await?,
             _ => None,

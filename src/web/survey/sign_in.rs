@@ -14,6 +14,7 @@ use super::{PAGES, SurveyPages, Wish};
 use crate::domain::credential::Secret;
 use crate::domain::language::Language;
 use crate::domain::survey::Access;
+use crate::store::arrival;
 use crate::store::credential;
 use crate::store::participant;
 use crate::store::session;
@@ -59,9 +60,10 @@ impl SurveyPages {
         let mut own = credential::list_of(store, member.id).await?;
         own.sort_by_key(|one| one.state != credential::State::Active);
         let Some(credential) = own.into_iter().next() else { return Ok(None) };
+        let Some(arrival) = arrival::by_credential(store, &credential.id).await? else { return Ok(None) };
         // A member has no secret of their own in this study. The house's key would let it read what was not sent, so nothing is kept where
         // nobody is to know who wrote what.
-        self.visit(credential, format!("/s/{}/form", shelved.study.slug), Some(secret.guard()), None).await
+        self.visit(arrival, format!("/s/{}/form", shelved.study.slug), Some(secret.guard()), None).await
     }
 
     /// The study of a slug, if it asks anybody.

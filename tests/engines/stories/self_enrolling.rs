@@ -883,6 +883,6 @@ async fn reissue(center: &Center, path: &str) -> String {
 /// Whose link that is: their number in the database.
 async fn credential_of(center: &Center, path: &str) -> i64 {
     let secret = hagaki::domain::credential::Secret::parse(path.trim_start_matches("/a/")).unwrap();
-    let found = hagaki::store::credential::find_by_link(center.store(), &secret.link_digest()).await.unwrap();
-    found.unwrap().participant_id.unwrap()
+    let found = hagaki::store::arrival::by_link(center.store(), &secret.link_digest()).await.unwrap();
+    found.unwrap().credential.participant_id.unwrap()
 }
