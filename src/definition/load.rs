@@ -369,6 +369,7 @@ fn assemble(
         caps,
         cohorts: Vec::new(),
         events: Vec::new(),
+        schedule: None,
         randomizations,
         kits,
         stock: file.stock,
