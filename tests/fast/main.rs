@@ -16,6 +16,7 @@ mod pages;
 mod questionnaire;
 mod randomization;
 mod reading;
+mod schedule;
 mod self_enrolling;
 mod sheet;
 mod verifier;

@@ -91,7 +91,7 @@ pub enum Decision {
 }
 
 /// Why a letter does not come.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     /// What it is counted from has not happened.
     NotYet(Anchor),

@@ -56,6 +56,11 @@ impl Holidays {
         }
     }
 
+    /// Whether it goes on behind its last year, by computing ([`Holiday::provisional`]).
+    pub fn is_computed_beyond(&self) -> bool {
+        matches!(self, Holidays::Japan)
+    }
+
     /// The last year of which it tells what was published or written down; none if it holds no day.
     pub fn last_year(&self) -> Option<i32> {
         match self {
@@ -174,7 +179,7 @@ mod tests {
             for on in first.iter_days().take_while(|on| on.year() == year) {
                 let published = JAPAN.contains_key(&on);
                 let otherwise = match (on.month(), on.day()) {
-                    (8, 11) => year < 2016,
+                    (8, 11 | 12) => year < 2016,
                     (2, 23 | 24) => year < 2020,
                     (12, 23 | 24) => year < 2019,
                     _ => false,

@@ -9,7 +9,7 @@ stories! {
         if !chromium::is_there() {
             return;
         }
-        let bundle = edited(&samples::wellbeing(), "study.toml", "responses = \"repeat\"", "responses = \"once\"\nedit = true");
+        let bundle = edited(&unscheduled(&samples::wellbeing()), "study.toml", "responses = \"repeat\"", "responses = \"once\"\nedit = true");
         center.activate(&bundle, Stage::Production).await;
         let issued = invite(center, 4, None).await;
         center.settle().await;
