@@ -2,6 +2,7 @@
 
 mod conduct;
 mod difference;
+mod schedule;
 
 use std::collections::BTreeMap;
 
@@ -60,6 +61,14 @@ pub(super) fn changes(
         lines.push(format!("rescreening: {} instead of {}", told(now), told(before)));
     }
     conduct::changes(old, new, &mut lines);
+    schedule::changes(old.schedule.as_ref(), new.schedule.as_ref(), &mut lines);
+    lines.extend(file_changes(old_files, new_files));
+    lines
+}
+
+/// One line for each file that differs.
+pub fn file_changes(old_files: &BTreeMap<String, String>, new_files: &BTreeMap<String, String>) -> Vec<String> {
+    let mut lines = Vec::new();
     let names = old_files.keys().chain(new_files.keys().filter(|name| !old_files.contains_key(*name)));
     for name in names {
         match (old_files.get(name), new_files.get(name)) {
