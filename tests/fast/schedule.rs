@@ -1,8 +1,10 @@
 //! Schedules: what `schedule.toml` says, which times it means, what is decided of each letter, and a rehearsal of it all.
 
+mod command;
 mod cron;
 mod decide;
 mod files;
+mod rehearsal;
 
 use chrono::NaiveDateTime;
 use hagaki::definition::{self, Bundle, samples};

@@ -112,7 +112,7 @@ impl fmt::Display for Forbidden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Forbidden::Quiet => f.write_str("quiet hours"),
-            Forbidden::Weekday => f.write_str("weekday"),
+            Forbidden::Weekday => f.write_str("day of the week"),
             Forbidden::Holiday { name, provisional: false } => write!(f, "holiday ({name})"),
             Forbidden::Holiday { name, provisional: true } => write!(f, "holiday ({name}, provisional)"),
             Forbidden::Avoided => f.write_str("day to avoid"),

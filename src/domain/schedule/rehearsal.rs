@@ -111,8 +111,9 @@ pub struct Line {
 pub struct Rehearsed {
     /// Letters, by time.
     pub lines: Vec<Line>,
-    /// Why no more letters come, or none yet, by rule and reason, with how many it is so for at the end.
-    pub ended: BTreeMap<(usize, String), usize>,
+    /// Why no more letters come, or none yet, by rule and reason, with how many it is so for at the end. Of what ended letters the
+    /// moment is left out.
+    pub ended: BTreeMap<(usize, Reason), usize>,
 }
 
 /// Goes through a schedule for everybody; gives up at `most` letters, and says so by `None`.
@@ -165,7 +166,7 @@ struct Way<'a> {
 
 impl Way<'_> {
     fn walk(mut self, rehearsed: &mut Rehearsed) {
-        let schedule = self.schedule;
+        let (schedule, somebody) = (self.schedule, self.somebody);
         let mut now = self.stretch.from;
         loop {
             let mut ended = Vec::new();
@@ -175,8 +176,7 @@ impl Way<'_> {
                     next = Some(line);
                 }
             };
-            for at in 0..self.somebody.rules.len() {
-                let place = self.somebody.rules[at];
+            for place in somebody.rules.iter().copied() {
                 let Some(rule) = schedule.rules.get(place) else { continue };
                 match self.decided(place, rule, now, rehearsed) {
                     Ok(line) => line.into_iter().for_each(&mut consider),
@@ -299,6 +299,10 @@ impl Way<'_> {
 
 fn finish(ended: Vec<(usize, Reason)>, rehearsed: &mut Rehearsed) {
     for (rule, reason) in ended {
-        *rehearsed.ended.entry((rule, reason.to_string())).or_default() += 1;
+        let reason = match reason {
+            Reason::Stopped(stop, _) => Reason::Stopped(stop, Instant(0)),
+            other => other,
+        };
+        *rehearsed.ended.entry((rule, reason)).or_default() += 1;
     }
 }

@@ -154,7 +154,7 @@ fn days_on_which_nothing_goes_out_are_passed_over() {
     for (shift, next) in [
         ("next", "Thu 2026-05-07 09:00"),
         ("before", "Fri 2026-05-01 09:00"),
-        ("drop", "left out: left out: weekday"),
+        ("drop", "left out: left out: day of the week"),
         ("stay", "Sun 2026-05-03 09:00"),
     ] {
         let course = Course::new(&format!("{WORKING}{REMIND}shift = \"{shift}\"\n")).invited("2026-04-30 12:00");
@@ -164,7 +164,7 @@ fn days_on_which_nothing_goes_out_are_passed_over() {
     let Decision::Next(letter) = course.decide("2026-04-30 12:00") else { panic!() };
     assert_eq!(shown(course.zone, letter.wished), "Sun 2026-05-03 09:00");
     let past: Vec<String> = letter.moved.iter().map(Forbidden::to_string).collect();
-    assert_eq!(past, ["weekday", "holiday (みどりの日)", "holiday (こどもの日)", "holiday (休日)"]);
+    assert_eq!(past, ["day of the week", "holiday (みどりの日)", "holiday (こどもの日)", "holiday (休日)"]);
     // A window that ends in them.
     let course = Course::new(&format!("{WORKING}{REMIND}window = \"3 days\"\n")).invited("2026-04-30 12:00");
     assert_eq!(course.next("2026-04-30 12:00"), "left out: would come after its last day 2026-05-06");
