@@ -93,6 +93,7 @@ fn main() {
 /// WELLBEING with those five questions, each person once.
 fn five() -> Bundle {
     let mut files = samples::wellbeing().files().clone();
+    files.remove("schedule.toml");
     files.insert("instruments/weekly.toml".to_owned(), FORM.to_owned());
     let text = files.get_mut("study.toml").expect("a sample study has one");
     for (from, to) in [("responses = \"repeat\"", "responses = \"once\""), ("review = true", "review = false")] {

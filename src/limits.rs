@@ -97,6 +97,34 @@ pub const DUE_SHOWN: usize = 100;
 pub const EVENTS: usize = 200;
 /// Most days from what an event is counted from to the event, and of its tolerance: a hundred years.
 pub const EVENT_DAYS: u32 = 36_525;
+/// Most rules of one schedule.
+pub const SCHEDULE_RULES: usize = 100;
+/// Most days that a letter is moved to find one on which it may go out: a year, so that a holiday without end is found out.
+pub const SCHEDULE_SHIFT_DAYS: usize = 366;
+/// Most years in which the next time of a cron line is looked for; every eighth year can be without a 29 February.
+pub const SCHEDULE_YEARS: u32 = 9;
+/// Most letters of one rule to one person, those before the rule began among them.
+pub const SCHEDULE_OCCASIONS: u32 = 100_000;
+/// A letter that leaves no later than so many seconds after its time is on time (a quarter of an hour).
+pub const SCHEDULE_PUNCTUAL_SECONDS: i64 = 15 * 60;
+/// Most letters of one rule to one person that a schedule may ask for.
+pub const SCHEDULE_TIMES: u32 = 1_000;
+/// Most hours from what a letter is counted from, and from one letter to the next: a month.
+pub const SCHEDULE_HOURS: u32 = 31 * 24;
+/// Most calendars of holidays of one schedule.
+pub const HOLIDAY_FILES: usize = 20;
+/// Most holidays of one calendar, repeated ones counted each time.
+pub const HOLIDAYS: usize = 10_000;
+/// How far a holiday that comes each year is written out, in years.
+pub const HOLIDAY_YEARS: i32 = 60;
+/// Most days to avoid that a schedule lists, each from a first to a last day.
+pub const AVOIDED: usize = 100;
+/// Most days of one rehearsal of a schedule.
+pub const REHEARSED_DAYS: u32 = 1_100;
+/// Most invented people of one rehearsal of a schedule.
+pub const REHEARSED_PEOPLE: u32 = 100_000;
+/// Most letters that one rehearsal of a schedule tells.
+pub const REHEARSED_LETTERS: usize = 5_000_000;
 /// Most cohorts of one study.
 pub const COHORTS: usize = 50;
 /// Greatest epoch of a scheme.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::schedule::next_times;
 use super::{End, Output, counted};
 use crate::daemon::machine::SystemClock;
 use crate::definition::{self, Bundle, Problem, Weight};
@@ -43,17 +44,19 @@ pub(super) fn run(bundles: &[PathBuf], output: Output) -> anyhow::Result<End> {
                 }
                 None => 0,
             };
+        let now = SystemClock::default().now();
+        let times = checked.scheduled.as_ref().map(|study| next_times(study, now)).unwrap_or_default();
         sound &= checked.problems.iter().all(|problem| problem.weight == Weight::Warning);
         if output.json {
-            println!("{}", report(&checked, letters, pages));
+            println!("{}", report(&checked, letters, pages, &times));
         } else {
-            print(&checked, letters, pages);
+            print(&checked, letters, pages, &times);
         }
     }
     Ok(if sound { End::Done } else { End::Refused })
 }
 
-fn report(checked: &definition::Checked, letters: usize, pages: usize) -> Value {
+fn report(checked: &definition::Checked, letters: usize, pages: usize, times: &[String]) -> Value {
     let problem = |problem: &Problem| {
         json!({ "file": problem.file, "line": problem.line, "key": problem.key, "wrong": problem.wrong,
                 "right": problem.right, "weight": weight(problem) })
@@ -66,12 +69,13 @@ fn report(checked: &definition::Checked, letters: usize, pages: usize) -> Value 
         "digest": checked.digest,
         "letters": letters,
         "pages": pages,
+        "schedule": times,
         "list": checked.list.as_ref().map(|list| list_report(list)),
         "problems": checked.problems.iter().map(problem).collect::<Vec<_>>(),
     })
 }
 
-fn print(checked: &definition::Checked, letters: usize, pages: usize) {
+fn print(checked: &definition::Checked, letters: usize, pages: usize, times: &[String]) {
     let errors = checked.problems.iter().filter(|problem| problem.weight == Weight::Error).count();
     let warnings = checked.problems.len() - errors;
     for problem in &checked.problems {
@@ -79,6 +83,9 @@ fn print(checked: &definition::Checked, letters: usize, pages: usize) {
     }
     if let Some(list) = &checked.list {
         print_list(list);
+    }
+    for time in times {
+        println!("schedule.toml: {time}");
     }
     let name = checked.study.as_ref().map_or("no study", |(slug, _)| slug.as_str());
     let verdict = if errors == 0 { "sound" } else { "cannot be used" };

@@ -30,6 +30,7 @@ mod receipt;
 mod rehearse;
 mod rerandomize;
 mod reveal;
+mod schedule;
 mod serve;
 pub mod simulate;
 mod study;
@@ -117,6 +118,9 @@ pub enum Command {
     /// A study's life.
     #[command(subcommand)]
     Study(study::StudyCommand),
+    /// Letters that go out by themselves: a rehearsal of them.
+    #[command(subcommand)]
+    Schedule(schedule::ScheduleCommand),
     /// Every mail that came in, and its fate.
     #[command(subcommand)]
     Inbox(inbox::InboxCommand),
@@ -209,6 +213,7 @@ fn run(line: Line, json: bool) -> ExitCode {
         Command::Serve { installation } => serve::run(&installation),
         Command::Doctor { installation, output } => doctor::run(&installation, output),
         Command::Study(command) => study::run(command),
+        Command::Schedule(command) => schedule::run(command),
         Command::Subject(command) => subject::run(command),
         Command::Credentials(command) => credentials::run(command),
         Command::Members(command) => members::run(command),

@@ -21,8 +21,12 @@ pub(super) const KITS: &str = "kits.csv";
 pub(super) const INSTRUMENTS: &str = "instruments/";
 /// Folder of the study's own letters.
 pub(super) const LETTERS: &str = "letters/";
+/// Name of the schedule.
+pub(super) const SCHEDULE: &str = "schedule.toml";
+/// Folder of the calendars of holidays.
+pub(super) const HOLIDAYS: &str = "holidays/";
 /// Files of other parts of a study, kept as they are.
-const OTHERS: [&str; 3] = ["schedule.toml", "election.toml", "README.md"];
+const OTHERS: [&str; 2] = ["election.toml", "README.md"];
 
 /// The files of a study, path → text; and what was wrong when they were read from a folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -144,11 +148,11 @@ impl Bundle {
         }
         if kind.is_dir() {
             let folder = format!("{name}/");
-            if depth == 0 && folder != INSTRUMENTS && folder != LETTERS {
+            if depth == 0 && ![INSTRUMENTS, LETTERS, HOLIDAYS].contains(&folder.as_str()) {
                 return self.warn(
                     &folder,
                     "is no folder of a bundle and was left out",
-                    "known are instruments/ and letters/",
+                    "known are instruments/, letters/ and holidays/",
                 );
             }
             return self.read_folder(path, &folder, depth + 1);
@@ -203,9 +207,11 @@ impl Bundle {
 /// Whether a path can be part of a bundle.
 fn belongs(name: &str) -> bool {
     let instrument = name.strip_prefix(INSTRUMENTS).is_some_and(|rest| rest.ends_with(".toml") && !rest.contains('/'));
-    [STUDY, ALLOCATION, KITS].contains(&name)
+    let calendar = name.strip_prefix(HOLIDAYS).is_some_and(|rest| rest.ends_with(".ics") && !rest.contains('/'));
+    [STUDY, ALLOCATION, KITS, SCHEDULE].contains(&name)
         || OTHERS.contains(&name)
         || instrument
+        || calendar
         || is_list(name)
         || is_further(name)
         || name.starts_with(LETTERS)

@@ -14,7 +14,7 @@ use super::kits_file::{self, Known, Listing};
 use super::predictability::judge_predictability;
 use super::problem::{Problem, Weight};
 use super::study_file::{self, Located, StudyFile, did_you_mean};
-use super::{agreement, cohorts, design, events_file, randomization, rules, self_enrollment};
+use super::{agreement, cohorts, design, events_file, randomization, rules, schedule_file, self_enrollment};
 use crate::domain::allocation::{ArmList, Method, Scheme};
 use crate::domain::fact::Recounting;
 use crate::domain::language::Language;
@@ -57,6 +57,8 @@ pub struct Checked {
     pub digest: String,
     /// The study, if it can be used and asks participants: its pages can be tried.
     pub asking: Option<Arc<Study>>,
+    /// The study, if it can be used and has a schedule: its next times can be told.
+    pub scheduled: Option<Arc<Study>>,
     /// The imported list of arms, where the study has one: its counts and digest are to be held against what was sent.
     pub list: Option<Arc<ArmList>>,
     /// Everything that is wrong with it or should be looked at.
@@ -76,13 +78,13 @@ pub fn check<P: AsRef<Path>>(folders: &[P], now: Instant) -> Vec<Checked> {
     for folder in folders {
         let folder = folder.as_ref();
         let bundle = Bundle::read(folder);
-        let (study, asking, list, mut problems) = match load(&bundle) {
+        let (study, built, list, mut problems) = match load(&bundle) {
             Ok((study, mut warnings)) => {
                 warnings.extend(kits_file::judge_age(KITS, &study, now.day_in(study.zone)));
                 warnings.extend(judge_predictability(&bundle, &study, &warnings));
                 let list = study.scheme.as_ref().and_then(list_of);
                 let names = (study.slug.clone(), study.tag.clone());
-                (Some(names), study.survey.is_some().then(|| Arc::new(study)), list, warnings)
+                (Some(names), Some(Arc::new(study)), list, warnings)
             }
             Err(problems) => (None, None, None, problems),
         };
@@ -108,7 +110,15 @@ pub fn check<P: AsRef<Path>>(folders: &[P], now: Instant) -> Vec<Checked> {
                 }
             }
         }
-        checked.push(Checked { folder: folder.to_path_buf(), study, asking, digest: bundle.digest(), list, problems });
+        checked.push(Checked {
+            folder: folder.to_path_buf(),
+            study,
+            asking: built.clone().filter(|study| study.survey.is_some()),
+            scheduled: built.filter(|study| study.schedule.is_some()),
+            digest: bundle.digest(),
+            list,
+            problems,
+        });
     }
     checked
 }
@@ -189,6 +199,16 @@ fn build(bundle: &Bundle, report: &Report) -> Option<Study> {
     agreement::check_blinding(&file, bundle, report);
     let by_file = allocation.as_ref().and_then(Option::as_ref);
     self_enrollment::check(&file, &instruments, registration, by_file, bundle, report);
+    let schedule = schedule_file::build(&schedule_file::Around {
+        study: &file,
+        instruments: &instruments,
+        registration,
+        types: &all_types,
+        events: &events,
+        allocates: bundle.file(ALLOCATION).is_some(),
+        bundle,
+        report,
+    });
     let first = allocation.iter().flatten().map(|read| &read.scheme);
     let schemes: Vec<&Scheme> = first.chain(randomizations.iter().map(|own| &own.scheme)).collect();
     let kits = bundle.file(KITS).map(|content| read_kits(content, &file, &schemes, report)).unwrap_or_default();
@@ -210,6 +230,7 @@ fn build(bundle: &Bundle, report: &Report) -> Option<Study> {
     sound_languages.then(|| Study {
         cohorts: cohorts.unwrap_or_default(),
         events,
+        schedule,
         ..assemble(file, instruments, allocation, randomizations, kits)
     })
 }
@@ -371,6 +392,7 @@ fn assemble(
         caps,
         cohorts: Vec::new(),
         events: Vec::new(),
+        schedule: None,
         randomizations,
         kits,
         stock: file.stock,

@@ -28,6 +28,7 @@ pub mod pool;
 pub mod receipt;
 pub mod request;
 pub mod retry;
+pub mod schedule;
 pub mod seal;
 pub mod second_factor;
 pub mod simulation;

@@ -13,6 +13,7 @@ use super::fact::{FactKind, Recounting};
 use super::instrument::{Instrument, Item};
 use super::kit::StockRules;
 use super::language::{Language, Text};
+use super::schedule::Schedule;
 use super::second_factor::StepUp;
 use super::survey::Survey;
 use super::time::Zone;
@@ -83,6 +84,8 @@ pub struct Study {
     pub randomizations: Vec<Randomization>,
     /// Planned moments of a subject's course, in the order of the file.
     pub events: Vec<Event>,
+    /// Which letters go out by themselves, and when; none if there is no `schedule.toml`.
+    pub schedule: Option<Schedule>,
     /// Kits of a blinded study, as listed, which tells nothing of the order in which they leave; empty where there are none.
     pub kits: Vec<Kit>,
     /// What is demanded of the stock of kits.

@@ -83,22 +83,35 @@ impl Zone {
         self.0.name()
     }
 
-    /// The first moment after `after` at which clocks of the zone show that minute of the day (from 0); where they skip it, an
-    /// hour later.
+    /// The moment at which clocks of the zone show that time. Where they show it twice, the first; where they skip it, as much later as
+    /// they skip (RFC 5545 section 3.3.5): half past two on the night in which Berlin goes from two to three is half past three.
+    pub fn resolve(self, shown: chrono::NaiveDateTime) -> Instant {
+        let moment = |at: DateTime<Tz>| Instant(at.with_timezone(&Utc).timestamp_micros());
+        if let Some(at) = self.0.from_local_datetime(&shown).earliest() {
+            return moment(at);
+        }
+        // Clocks skip at most a day, and every offset is a multiple of a quarter of an hour but in the distant past.
+        let quarter = 15 * 60;
+        let before = (1..=2 * 24 * 4).find_map(|quarters| {
+            let earlier = shown.checked_sub_signed(chrono::TimeDelta::seconds(quarters * quarter))?;
+            Some(moment(self.0.from_local_datetime(&earlier).latest()?).plus_seconds(quarters * quarter))
+        });
+        before.unwrap_or_else(|| Instant(shown.and_utc().timestamp_micros()))
+    }
+
+    /// The first moment after `after` at which clocks of the zone show that minute of the day (from 0), see [`Zone::resolve`].
     pub fn next_at(self, minute: u32, after: Instant) -> Instant {
         let today = after.day_in(self);
-        let shown = |days: u64, late: u32| {
+        let shown = |days: u64| {
             let day = today.checked_add_days(chrono::Days::new(days))?;
-            let time = chrono::NaiveTime::from_hms_opt((minute / 60 + late) % 24, minute % 60, 0)?;
-            let at = self.0.from_local_datetime(&day.and_time(time)).earliest()?;
-            Some(Instant(at.with_timezone(&Utc).timestamp_micros()))
+            Some(self.resolve(day.and_hms_opt(minute / 60, minute % 60, 0)?))
         };
-        let found = (0..=2).filter_map(|days| shown(days, 0).or_else(|| shown(days, 1))).find(|at| *at > after);
+        let found = (0..=2).filter_map(shown).find(|at| *at > after);
         found.unwrap_or_else(|| after.plus_seconds(24 * 60 * 60))
     }
 
     /// The moment that people of the zone write as `2027-01-15T09:05`, `2027-01-15 09:05` or `2027-01-15` (its first moment), or that
-    /// is written with its offset (RFC 3339). Where clocks skip the time, an hour later; where they show it twice, the first.
+    /// is written with its offset (RFC 3339). Where clocks skip the time or show it twice, see [`Zone::resolve`].
     pub fn parse_moment(self, text: &str) -> Option<Instant> {
         if let Some(at) = Instant::parse_rfc3339(text) {
             return Some(at);
@@ -107,10 +120,7 @@ impl Zone {
         let day: chrono::NaiveDate = day.parse().ok()?;
         let forms = ["%H:%M", "%H:%M:%S"];
         let time = forms.iter().find_map(|form| chrono::NaiveTime::parse_from_str(time, form).ok())?;
-        let shown = day.and_time(time);
-        let at = |shown: &chrono::NaiveDateTime| self.0.from_local_datetime(shown).earliest();
-        let found = at(&shown).or_else(|| at(&shown.checked_add_signed(chrono::TimeDelta::hours(1))?))?;
-        Some(Instant(found.with_timezone(&Utc).timestamp_micros()))
+        Some(self.resolve(day.and_time(time)))
     }
 
     /// Seconds east of Greenwich at `instant`.
@@ -150,6 +160,29 @@ mod tests {
             (berlin, 150, "2026-10-24T12:00:00+02:00", "2026-10-25T02:30:00+02:00"),
         ] {
             assert_eq!(zone.next_at(minute, at(after)), at(next), "{after}");
+        }
+    }
+
+    #[test]
+    fn times_that_clocks_skip_or_show_twice() {
+        let at = |text: &str| Instant::parse_rfc3339(text).unwrap();
+        for (zone, shown, meant) in [
+            ("Europe/Berlin", "2026-03-29T01:59:00", "2026-03-29T01:59:00+01:00"),
+            ("Europe/Berlin", "2026-03-29T02:00:00", "2026-03-29T03:00:00+02:00"),
+            ("Europe/Berlin", "2026-03-29T02:30:00", "2026-03-29T03:30:00+02:00"),
+            ("Europe/Berlin", "2026-10-25T02:30:00", "2026-10-25T02:30:00+02:00"),
+            ("Europe/Berlin", "2026-10-25T03:00:00", "2026-10-25T03:00:00+01:00"),
+            ("America/New_York", "2026-03-08T02:15:00", "2026-03-08T03:15:00-04:00"),
+            ("America/New_York", "2026-11-01T01:30:00", "2026-11-01T01:30:00-04:00"),
+            // Lord Howe goes half an hour.
+            ("Australia/Lord_Howe", "2026-10-04T02:10:00", "2026-10-04T02:40:00+11:00"),
+            ("Australia/Lord_Howe", "2026-04-05T01:45:00", "2026-04-05T01:45:00+11:00"),
+            // Samoa left a whole day out.
+            ("Pacific/Apia", "2011-12-30T09:00:00", "2011-12-31T09:00:00+14:00"),
+            ("Pacific/Apia", "2011-12-29T23:59:00", "2011-12-29T23:59:00-10:00"),
+            ("Asia/Tokyo", "2026-05-06T09:00:00", "2026-05-06T09:00:00+09:00"),
+        ] {
+            assert_eq!(Zone::find(zone).unwrap().resolve(shown.parse().unwrap()), at(meant), "{zone} {shown}");
         }
     }
 

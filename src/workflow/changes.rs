@@ -2,6 +2,7 @@
 
 mod conduct;
 mod difference;
+mod schedule;
 
 use std::collections::BTreeMap;
 
@@ -102,6 +103,23 @@ pub(super) fn changes(
     }
     reaching(Reach::Staff, &mut lines, |lines| conduct::changes(old, new, lines));
     reaching(Reach::Managers, &mut lines, |lines| conduct::people_changes(&old.people, &new.people, lines));
+    reaching(Reach::Staff, &mut lines, |lines| schedule::changes(old.schedule.as_ref(), new.schedule.as_ref(), lines));
+    let files = each_file(old_files, new_files);
+    lines.extend(files.into_iter().map(|(name, text)| Line { reach: reach_of(name), text }));
+    lines
+}
+
+/// One line for each file that differs.
+pub fn file_changes(old_files: &BTreeMap<String, String>, new_files: &BTreeMap<String, String>) -> Vec<String> {
+    each_file(old_files, new_files).into_iter().map(|(_, line)| line).collect()
+}
+
+/// The names of the files that differ, each with its line.
+fn each_file<'a>(
+    old_files: &'a BTreeMap<String, String>,
+    new_files: &'a BTreeMap<String, String>,
+) -> Vec<(&'a str, String)> {
+    let mut lines = Vec::new();
     let names = old_files.keys().chain(new_files.keys().filter(|name| !old_files.contains_key(*name)));
     for name in names {
         let told = match (old_files.get(name), new_files.get(name)) {
@@ -113,7 +131,7 @@ pub(super) fn changes(
             (None, Some(_)) => "new".to_string(),
             _ => continue,
         };
-        lines.push(Line { reach: reach_of(name), text: format!("file {name}: {told}") });
+        lines.push((name.as_str(), format!("file {name}: {told}")));
     }
     lines
 }

@@ -14,7 +14,7 @@ pub mod amendment;
 pub mod balance;
 mod by_mail;
 pub mod calendar;
-mod changes;
+pub mod changes;
 pub mod cohorts;
 pub mod command;
 pub mod compose;

@@ -901,6 +901,13 @@ pub(crate) fn edited(bundle: &Bundle, file: &str, from: &str, to: &str) -> Bundl
     Bundle::from_files(files)
 }
 
+/// A bundle without its schedule, for a story that changes what it must agree with.
+pub(crate) fn unscheduled(bundle: &Bundle) -> Bundle {
+    let mut files = bundle.files().clone();
+    files.remove("schedule.toml");
+    Bundle::from_files(files)
+}
+
 /// A bundle with one more file.
 pub(crate) fn with_file(bundle: &Bundle, file: &str, text: &str) -> Bundle {
     let mut files = bundle.files().clone();

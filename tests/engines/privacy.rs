@@ -42,7 +42,8 @@ const ACCIDENTS: usize = 9;
 
 /// WELLBEING, answered once, with that privacy, until the end of November.
 fn bundle(privacy: Privacy, batch: usize) -> Bundle {
-    let bundle = edited(&samples::wellbeing(), "study.toml", "responses = \"repeat\"", "responses = \"once\"");
+    let bundle =
+        edited(&unscheduled(&samples::wellbeing()), "study.toml", "responses = \"repeat\"", "responses = \"once\"");
     let bundle = edited(&bundle, "study.toml", "review = true", "review = false");
     let bundle = edited(&bundle, "study.toml", "closes = 2036-03-31", "closes = 2026-11-30");
     let batch = if privacy.names() { String::new() } else { format!("\nbatch = {batch}") };

@@ -11,6 +11,7 @@ use hagaki::workflow::course::{self, Progress, Record};
 use hagaki::workflow::follow_up;
 
 use crate::randomization::{problems, told};
+use crate::schedule::unscheduled;
 
 const S: &str = "study.toml";
 
@@ -86,7 +87,7 @@ fn the_section_that_the_template_shows_is_good() {
 fn slips_are_told() {
     let check = "rule = \"!answered(weight) || !answered(week_4_weight)";
     insta::assert_snapshot!(told(
-        &samples::aurora(),
+        &unscheduled(&samples::aurora()),
         &[
             (S, "id = \"week_8\"", "id = \"week_4\""),
             (S, "instruments = [\"visit\"]", "instruments = [\"visits\"]"),
@@ -108,7 +109,7 @@ fn slips_are_told() {
             (S, "soft = true", "soft = true\nitems = [\"wait\"]"),
         ],
     ));
-    let mut files = samples::wellbeing().files().clone();
+    let mut files = unscheduled(&samples::wellbeing()).files().clone();
     files.get_mut(S).unwrap().push_str(
         "\n[[events]]\nid = \"later\"\nname = { ja = \"後\", en = \"Later\" }\ninstruments = [\"weekly\"]\nday = 3\n",
     );

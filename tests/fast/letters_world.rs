@@ -142,6 +142,7 @@ pub(crate) fn study() -> Study {
         caps: Caps { total: None, arms: vec![("ZZRED".into(), 7)], stratum: None },
         cohorts: vec![],
         randomizations: vec![],
+        schedule: None,
         events: Vec::new(),
         kits: vec![Kit { code: "K-4711".into(), arm: "ZZRED".into(), site: None, expires: None, lot: String::new() }],
         digest: hagaki::domain::study::Digest::default(),

@@ -19,6 +19,7 @@ mod populations;
 mod questionnaire;
 mod randomization;
 mod reading;
+mod schedule;
 mod self_enrolling;
 mod sheet;
 mod verifier;

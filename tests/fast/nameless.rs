@@ -4,10 +4,11 @@ use hagaki::definition::{self, Bundle, samples};
 use serde_json::Value;
 
 use crate::cli::Place;
+use crate::schedule::unscheduled;
 
 /// WELLBEING with other lines in its `study.toml`.
 fn wellbeing(changes: &[(&str, &str)]) -> Bundle {
-    let mut files = samples::wellbeing().files().clone();
+    let mut files = unscheduled(&samples::wellbeing()).files().clone();
     let text = files.get_mut("study.toml").unwrap();
     for (from, to) in changes {
         assert!(text.contains(from), "{from}");

@@ -8,10 +8,12 @@ use hagaki::domain::answer::{Form, Line, pages_asked, read_form};
 use hagaki::domain::instrument::Instrument;
 use hagaki::domain::study::Study;
 
+use crate::schedule::unscheduled;
+
 const FORM: &str = "instruments/weekly.toml";
 
 fn edited(from: &str, to: &str) -> Bundle {
-    let mut files: BTreeMap<String, String> = samples::wellbeing().files().clone();
+    let mut files: BTreeMap<String, String> = unscheduled(&samples::wellbeing()).files().clone();
     let form = files.get_mut(FORM).unwrap();
     assert!(form.contains(from), "{from}");
     *form = form.replacen(from, to, 1);
@@ -105,7 +107,7 @@ fn slips_are_told_in_plain_words() {
         }
     }
     assert!(missed.is_empty(), "{}", missed.join("\n"));
-    assert_eq!(problems(&samples::wellbeing()), Vec::<String>::new());
+    assert_eq!(problems(&unscheduled(&samples::wellbeing())), Vec::<String>::new());
 }
 
 #[test]

@@ -11,6 +11,7 @@ use hagaki::web::survey::rehearse;
 use hagaki::workflow::self_enrollment::Entrant;
 
 use crate::cli::Place;
+use crate::schedule::unscheduled;
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/studies/somnus");
 const STUDY: &str = "study.toml";
@@ -28,7 +29,7 @@ const UNSAID: Change<'_> = (
 
 /// SOMNUS with other texts in its files.
 fn edited(changes: &[Change<'_>]) -> Bundle {
-    let mut files = samples::somnus().files().clone();
+    let mut files = unscheduled(&samples::somnus()).files().clone();
     for (file, from, to) in changes {
         let text = files.get_mut(*file).unwrap();
         assert!(text.contains(from), "{from} is not in {file}");
@@ -91,7 +92,7 @@ fn slips_are_told_in_plain_words() {
         let problems = told(&edited(changes));
         assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected}: {problems:#?}");
     }
-    assert_eq!(told(&samples::somnus()), Vec::<String>::new());
+    assert_eq!(told(&unscheduled(&samples::somnus())), Vec::<String>::new());
     // Nothing is handed out, so that a blinded study needs no kits; and it is usable, with the one warning.
     let warnings = told(&edited(&[BLINDED, UNSAID]));
     assert_eq!(warnings.len(), 1, "{warnings:#?}");

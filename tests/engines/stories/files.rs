@@ -28,7 +28,8 @@ const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01";
 /// WELLBEING, answered once, which asks for a photograph or a letter in place of the remark.
 fn asking(more: &str) -> Bundle {
     let file = format!("kind = \"file\"\ntypes = [\"pdf\", \"png\"]\nmax_size = \"300 KB\"\n{more}");
-    let once = edited(&samples::wellbeing(), "study.toml", "responses = \"repeat\"", "responses = \"once\"");
+    let once =
+        edited(&unscheduled(&samples::wellbeing()), "study.toml", "responses = \"repeat\"", "responses = \"once\"");
     let bundle = edited(&once, "instruments/weekly.toml", "kind = \"note\"", &file);
     edited(&bundle, "instruments/weekly.toml", "aliases = [\"気になったこと\", \"Anything else\"]\n", "")
 }

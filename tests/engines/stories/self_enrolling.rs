@@ -592,7 +592,7 @@ stories! {
     }
 
     async fn members_enroll_with_their_account(center: &mut Center) {
-        center.activate(&edited(&samples::somnus(), "study.toml", "access = \"credentials\"", "access = \"members\""), Stage::Production).await;
+        center.activate(&edited(&unscheduled(&samples::somnus()), "study.toml", "access = \"credentials\"", "access = \"members\""), Stage::Production).await;
         super::members::admit(center, "somnus", &["hana@example.jp"]).await;
         center.settle().await;
         let pages = super::members::serve(center).await;

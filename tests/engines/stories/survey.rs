@@ -18,7 +18,8 @@ use crate::world::NOW;
 
 /// WELLBEING, answered once and not shown again before it is sent.
 pub(super) fn once() -> Bundle {
-    let bundle = edited(&samples::wellbeing(), "study.toml", "responses = \"repeat\"", "responses = \"once\"");
+    let bundle =
+        edited(&unscheduled(&samples::wellbeing()), "study.toml", "responses = \"repeat\"", "responses = \"once\"");
     edited(&bundle, "study.toml", "review = true", "review = false")
 }
 

@@ -9,7 +9,7 @@ stories! {
         if !chromium::is_there() {
             return;
         }
-        let bundle = edited(&samples::wellbeing(), "study.toml", "responses = \"repeat\"", "responses = \"once\"\nedit = true");
+        let bundle = edited(&unscheduled(&samples::wellbeing()), "study.toml", "responses = \"repeat\"", "responses = \"once\"\nedit = true");
         center.activate(&bundle, Stage::Production).await;
         let issued = invite(center, 4, None).await;
         center.settle().await;
@@ -70,7 +70,7 @@ stories! {
         }
         let since = "[[items]]\nid = \"since\"\nkind = \"integer\"\nlabel = { ja = \"何日前から\", en = \"For how many days?\" }\nrequired = true\nwhen = \"pain\"\n\n";
         let before = "# A heading with page = true begins a new page.";
-        let bundle = edited(&samples::wellbeing(), "instruments/weekly.toml", before, &format!("{since}{before}"));
+        let bundle = edited(&unscheduled(&samples::wellbeing()), "instruments/weekly.toml", before, &format!("{since}{before}"));
         let bundle = edited(&bundle, "study.toml", "responses = \"repeat\"", "responses = \"once\"");
         center.activate(&bundle, Stage::Production).await;
         let issued = invite(center, 1, None).await;
