@@ -182,7 +182,8 @@ impl<'f> Filled<'f> {
         put(facts, "fields", json!(fields));
         put(facts, "mark", json!(mark.text()));
         put(facts, "mends", json!(self.mends));
-        for absent in ["again", "long", "more", "kept", "kept_before", "other_way"] {
+        put(facts, "mended", json!(self.posted.base()));
+        for absent in ["overtaken", "again", "long", "more", "kept", "kept_before", "other_way"] {
             put(facts, absent, json!(false));
         }
         put(facts, "answering", json!(true));

@@ -163,9 +163,16 @@ impl Posted {
         self.find(REASON).unwrap_or_default()
     }
 
-    /// What was on file when a correction was begun.
+    /// The version that was on file when its correction was begun.
     pub(in crate::web) fn base(&self) -> &str {
         self.find(BASE).unwrap_or_default()
+    }
+
+    /// The same, begun from a version that is on file.
+    pub(in crate::web) fn based_on(mut self, version: String) -> Posted {
+        self.fields.retain(|(name, _)| name != BASE);
+        self.fields.push((BASE.to_string(), version));
+        self
     }
 
     /// What was typed to show once more who sends it.

@@ -147,6 +147,8 @@ fn all(
                             filled::put(&mut facts, notice, json!(true));
                         }
                         filled::put(&mut facts, "enrolled", json!("…"));
+                        let differs = json!([{ "label": "…", "on_file": "…", "here": "" }]);
+                        filled::put(&mut facts, "overtaken", differs);
                     }
                     pages.push(("form", facts));
                 }
@@ -158,9 +160,10 @@ fn all(
     }
     for flag in [false, true] {
         let mut facts = start();
-        for key in ["before", "may_mend", "repeated"] {
+        for key in ["may_mend", "repeated"] {
             filled::put(&mut facts, key, json!(flag));
         }
+        filled::put(&mut facts, "told", json!("…"));
         filled::put(&mut facts, "receipt", json!("ABCD-EFGH-IJKL"));
         filled::put(&mut facts, "day", json!("2026-11-20"));
         pages.push(("thanks", facts));
