@@ -27,6 +27,7 @@ use super::caller::{Call, Cookie, minutes_until};
 use super::pages::{Pages, accepted};
 use super::questionnaire::PIECES;
 use super::questionnaire::posted::{Posted, Step};
+use super::questionnaire::whose::whose;
 use super::survey::Tools;
 use crate::domain::credential::Secret;
 use crate::domain::language::Language;
@@ -128,10 +129,11 @@ impl Room {
             json!({ "code": other.code(), "link": format!("{path}?lang={}", other.code()), "chosen": *other == self.language,
                     "name": match other { Language::En => "English", Language::Ja => "日本語" } })
         };
+        let parts = [&self.shelved.id.to_be_bytes()[..], &self.visitor.account.id.0, path.as_bytes()];
         json!({
             "study": { "title": study.title.in_language(self.language), "tag": study.tag,
                        "test": self.shelved.stage == Stage::Development },
-            "title": title, "languages": study.languages.iter().map(language).collect::<Vec<Value>>(),
+            "whose": whose(&parts), "title": title, "languages": study.languages.iter().map(language).collect::<Vec<Value>>(),
             "several": study.languages.len() > 1, "path": path, "guard": self.secret.guard(), "leave": "/sign-out",
             "answering": false, "number": 1, "of": 1, "home": self.here(""), "trail": [],
         })

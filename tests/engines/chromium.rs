@@ -38,6 +38,15 @@ pub(crate) fn is_there() -> bool {
 impl Chromium {
     /// Starts it without a window.
     pub(crate) fn start() -> Chromium {
+        Chromium::start_as("")
+    }
+
+    /// The same as a browser that has no room for whole pages: what is gone back to is built anew from what it kept of them.
+    pub(crate) fn start_small() -> Chromium {
+        Chromium::start_as("--disable-features=BackForwardCache")
+    }
+
+    fn start_as(option: &str) -> Chromium {
         let folder = tempfile::tempdir().unwrap();
         let pipe = |name: &str| -> PathBuf {
             let path = folder.path().join(name);
@@ -46,8 +55,9 @@ impl Chromium {
         };
         let (to, from) = (pipe("to"), pipe("from"));
         let child = Command::new("sh")
-            .args(["-c", "exec chromium --headless --no-sandbox --disable-gpu --remote-debugging-pipe --user-data-dir=\"$1/profile\" 3<\"$1/to\" 4>\"$1/from\"", "sh"])
+            .args(["-c", "exec chromium --headless --no-sandbox --disable-gpu --remote-debugging-pipe --user-data-dir=\"$1/profile\" $2 3<\"$1/to\" 4>\"$1/from\"", "sh"])
             .arg(folder.path())
+            .arg(option)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -109,6 +119,11 @@ impl Chromium {
         assert_eq!(self.ask("Network.setCookie", cookie)["success"], json!(true));
     }
 
+    /// Runs no script of any page from now on, as people set their browsers who trust none; what a test runs still runs.
+    pub(crate) fn without_scripts(&mut self) {
+        self.ask("Emulation.setScriptExecutionDisabled", json!({ "value": true }));
+    }
+
     /// Opens an address and waits until it is shown.
     pub(crate) fn open(&mut self, url: &str) {
         self.send("Page.navigate", json!({ "url": url }));
@@ -147,6 +162,23 @@ impl Chromium {
     pub(crate) fn press(&mut self, selector: &str) {
         self.run(&format!("window.left = true; document.querySelector('{selector}').click()"));
         self.wait_for("!window.left && document.readyState === 'complete'");
+    }
+
+    /// Forgets every cookie, as if sessions were over.
+    pub(crate) fn forget_cookies(&mut self) {
+        self.ask("Network.clearBrowserCookies", json!({}));
+    }
+
+    /// Goes back as its button does, until a script gives true on another page than this.
+    pub(crate) fn go_back(&mut self, there: &str) {
+        self.number += 1;
+        let here = self.number;
+        self.run(&format!("window.turn = {here}"));
+        let history = self.ask("Page.getNavigationHistory", json!({}));
+        let before = history["currentIndex"].as_u64().and_then(|at| at.checked_sub(1)).unwrap();
+        let entry = &history["entries"][usize::try_from(before).unwrap()]["id"];
+        self.ask("Page.navigateToHistoryEntry", json!({ "entryId": entry }));
+        self.wait_for(&format!("window.turn !== {here} && document.readyState === 'complete' && ({there})"));
     }
 
     /// Waits until a script gives true.

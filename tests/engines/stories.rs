@@ -35,6 +35,7 @@ mod survey;
 mod survey_attacked;
 mod survey_by_mail;
 mod survey_seen;
+mod tabs;
 mod trust;
 mod unblinding;
 mod versions;
