@@ -38,6 +38,7 @@ mod survey_seen;
 mod tabs;
 mod trust;
 mod unblinding;
+mod usable;
 mod versions;
 mod wording;
 

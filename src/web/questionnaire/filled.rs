@@ -54,6 +54,10 @@ struct ItemFacts {
     required: bool,
     value: String,
     options: Vec<OptionFacts>,
+    /// Whether a choice that was made can be taken back: one of them is chosen, and none has to be.
+    optional: bool,
+    /// Whether none is chosen.
+    unanswered: bool,
     expected: Option<Expected>,
     faults: Vec<FaultLine>,
     mode: &'static str,
@@ -268,6 +272,7 @@ impl<'f> Filled<'f> {
             _ => ("text", limits::ANSWER_CHARS),
         };
         let other = self.instrument.other_text(item);
+        let options = options(reader, item, &chosen);
         ItemFacts {
             id: item.id.clone(),
             kind: item.kind.key(),
@@ -280,7 +285,9 @@ impl<'f> Filled<'f> {
                 ItemKind::File(_) if !self.carries(item) => String::new(),
                 _ => self.posted.typed(item),
             },
-            options: options(reader, item, &chosen),
+            optional: !item.required && !options.is_empty() && !matches!(item.kind, ItemKind::Choices(_)),
+            unanswered: options.iter().all(|option| !option.chosen),
+            options,
             expected: Some(Expected::of(reader, item)),
             faults: own.collect(),
             mode,
@@ -307,6 +314,8 @@ impl<'f> Filled<'f> {
             required: false,
             value: String::new(),
             options: Vec::new(),
+            optional: false,
+            unanswered: true,
             expected: None,
             faults: Vec::new(),
             mode: "text",
@@ -336,8 +345,14 @@ fn rows_together(items: Vec<ItemFacts>) -> Vec<ItemFacts> {
             continue;
         };
         match whole.last_mut() {
-            Some(last) if last.id == head.id && last.kind == head.kind => last.rows.push(item),
-            _ => whole.push(ItemFacts { options: item.options.clone(), rows: vec![item], ..head }),
+            Some(last) if last.id == head.id && last.kind == head.kind => {
+                last.optional |= item.optional;
+                last.rows.push(item);
+            }
+            _ => {
+                let (options, optional) = (item.options.clone(), item.optional);
+                whole.push(ItemFacts { options, optional, rows: vec![item], ..head });
+            }
         }
     }
     whole
