@@ -72,6 +72,8 @@ impl Pages {
             object.insert("t".to_string(), sheet.words.clone());
             object.insert("language".to_string(), json!(language.code()));
             object.insert("page".to_string(), json!(page));
+            // A page without a form has nothing that is wrong on it.
+            object.entry("faults").or_insert_with(|| json!([]));
         }
         sheet.registry.render(page, &facts)
     }

@@ -221,6 +221,14 @@ impl Chromium {
         )
     }
 
+    /// What is said of an element beside its name, to whoever hears the page.
+    pub(crate) fn described(&mut self, selector: &str) -> String {
+        let found = json!({ "expression": format!("document.querySelector('{selector}')") });
+        let object = self.ask("Runtime.evaluate", found)["result"]["objectId"].clone();
+        let tree = self.ask("Accessibility.getPartialAXTree", json!({ "objectId": object, "fetchRelatives": false }));
+        tree["nodes"][0]["description"]["value"].as_str().unwrap_or_default().to_owned()
+    }
+
     /// The text that is shown.
     pub(crate) fn text(&mut self) -> String {
         self.run("document.body.innerText").as_str().unwrap_or_default().to_owned()

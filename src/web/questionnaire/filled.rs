@@ -59,6 +59,10 @@ struct ItemFacts {
     /// Whether none is chosen.
     unanswered: bool,
     expected: Option<Expected>,
+    /// Whether what is expected is told before anything is typed.
+    hinted: bool,
+    /// Ids of what stands beside the field and says more of it, as `aria-describedby` lists them.
+    described: String,
     faults: Vec<FaultLine>,
     mode: &'static str,
     complete: &'static str,
@@ -262,7 +266,8 @@ impl<'f> Filled<'f> {
         faults: &[FaultFacts],
         canonical: &BTreeMap<String, String>,
     ) -> ItemFacts {
-        let own = faults.iter().filter(|fault| fault.id == item.id).map(|fault| fault.fault.clone());
+        let own: Vec<FaultLine> =
+            faults.iter().filter(|fault| fault.id == item.id).map(|fault| fault.fault.clone()).collect();
         let chosen: Vec<&str> = self.posted.all(&item.id).collect();
         let (mode, most) = match &item.kind {
             ItemKind::Integer => ("numeric", 40),
@@ -273,6 +278,20 @@ impl<'f> Filled<'f> {
         };
         let other = self.instrument.other_text(item);
         let options = options(reader, item, &chosen);
+        let sent = match self.form.answers.get(&item.id).map(|answer| &answer.value) {
+            Some(Meaning::File(file)) => Some(SentFacts { shown: file.shown() }),
+            _ => None,
+        };
+        let expected = Expected::of(reader, item);
+        let hinted = is_hinted(item, &expected);
+        let beside = [
+            ("help", item.help.is_some()),
+            ("hint", hinted),
+            ("takes", matches!(item.kind, ItemKind::File(_))),
+            ("sent", sent.is_some()),
+            ("fault", !own.is_empty()),
+        ];
+        let described = beside.iter().filter(|(_, there)| *there).map(|(what, _)| format!("{}-{what}", item.id));
         ItemFacts {
             id: item.id.clone(),
             kind: item.kind.key(),
@@ -288,18 +307,17 @@ impl<'f> Filled<'f> {
             optional: !item.required && !options.is_empty() && !matches!(item.kind, ItemKind::Choices(_)),
             unanswered: options.iter().all(|option| !option.chosen),
             options,
-            expected: Some(Expected::of(reader, item)),
-            faults: own.collect(),
+            expected: Some(expected),
+            hinted,
+            described: described.collect::<Vec<_>>().join(" "),
+            faults: own,
             mode,
             complete: if item.personal { "on" } else { "off" },
             most,
             other: other.map(|other| Box::new(self.item(reader, other, faults, canonical))),
             rows: item.matrix.iter().map(|_| self.row_of(item)).collect(),
             accept: accepted(item),
-            sent: match self.form.answers.get(&item.id).map(|answer| &answer.value) {
-                Some(Meaning::File(file)) => Some(SentFacts { shown: file.shown() }),
-                _ => None,
-            },
+            sent,
         }
     }
 
@@ -317,6 +335,8 @@ impl<'f> Filled<'f> {
             optional: false,
             unanswered: true,
             expected: None,
+            hinted: false,
+            described: String::new(),
             faults: Vec::new(),
             mode: "text",
             complete: "off",
@@ -326,6 +346,15 @@ impl<'f> Filled<'f> {
             accept: String::new(),
             sent: None,
         }
+    }
+}
+
+/// Whether a page says what an item takes before anything is typed: where it has a form to be kept, or limits that refuse.
+fn is_hinted(item: &Item, expected: &Expected) -> bool {
+    match item.kind {
+        ItemKind::Date | ItemKind::Time | ItemKind::DateTime | ItemKind::Decimal { .. } => true,
+        ItemKind::Integer => expected.low.is_some() || expected.high.is_some(),
+        _ => false,
     }
 }
 

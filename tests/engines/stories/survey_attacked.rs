@@ -102,7 +102,7 @@ const ELEMENTS: [&str; 46] = [
     "tbody", "tr", "th", "td", "dl", "dt", "dd", "strong", "footer", "progress", "select", "option", "br", "small",
     "em", "datalist", "ol", "del",
 ];
-const ATTRIBUTES: [&str; 52] = [
+const ATTRIBUTES: [&str; 54] = [
     "lang",
     "charset",
     "name",
@@ -153,6 +153,8 @@ const ATTRIBUTES: [&str; 52] = [
     "data-more",
     "data-most",
     "data-restored",
+    "tabindex",
+    "autofocus",
     "data-whose",
     "data-kept",
 ];

@@ -1,7 +1,10 @@
 //! Pages for people who change their mind, who hear a page rather than see it, and who see it on a wide screen.
 
+use serde_json::json;
+
 use super::survey::{invite, link_in, once, responses, serve};
 use super::*;
+use crate::chromium::{self, Chromium};
 
 const DAYS: &str = "label = { ja = \"家族や友人と話した\", en = \"I talked with family or friends\" }\nrequired = true";
 
@@ -43,5 +46,45 @@ stories! {
         assert_eq!(pages.fill(&path, &review, &[], "send").await.status, 303);
         let sent = responses(center).await;
         assert_eq!(sent[0].answers, "{\"day\":\"2026-11-01\",\"mood\":\"7\",\"slept\":\"7\",\"tired\":\"2\",\"worried\":\"1\"}");
+    }
+
+    async fn what_is_said_of_a_field_reaches_who_hears_it(center: &mut Center) {
+        if !chromium::is_there() {
+            return;
+        }
+        let help = "\nhelp = { ja = \"全体として\", en = \"On the whole\" }";
+        let mood = "en = \"Your mood this week, from 0 (very bad) to 10 (very good)\" }";
+        let bundle = edited(&lenient(), "instruments/weekly.toml", mood, &format!("{mood}{help}"));
+        center.activate(&bundle, Stage::Production).await;
+        let issued = invite(center, 1, None).await;
+        center.settle().await;
+        let pages = serve(center).await;
+        let link = link_in(issued[0].link.as_deref().unwrap());
+        let (url, japanese) = (pages.url(&format!("{link}?lang=en")), pages.url(&format!("{link}?lang=ja")));
+        let seen = tokio::task::spawn_blocking(move || {
+            let mut browser = Chromium::start();
+            browser.open(&japanese);
+            let day = browser.described("#day-in");
+            assert!(day.contains("例 2026-11-20") && day.contains("入力できる値：2026-04-01 から"), "{day}");
+            browser.open(&url);
+            // Help, and the form and limits of an answer, before anything is wrong.
+            let day = browser.described("#day-in");
+            assert!(day.contains("For example 2026-11-20") && day.contains("Expected: a date from 2026-04-01 to"), "{day}");
+            assert_eq!(browser.described("#mood"), "On the whole");
+            assert!(browser.run("!document.title.startsWith('Error') && document.activeElement === document.body").as_bool().unwrap());
+            browser.fill(&[("day", "yesterday"), ("mood", "7")], "answer");
+            // What is wrong is gone to at once, named by the title, and said of its field.
+            assert_eq!(browser.run("document.activeElement.getAttribute('aria-labelledby')"), json!("faults"));
+            let title = browser.run("document.title");
+            assert!(title.as_str().unwrap().starts_with("Error · 1 / 3 · This week"), "{title}");
+            let day = browser.described("#day-in");
+            assert!(day.contains("“yesterday” cannot be read as a date") && day.contains("For example"), "{day}");
+            browser.look("usable-1-faulty");
+            browser.fill(&[("day", "2026-11-01"), ("pain", "no")], "answer");
+            let slept = browser.described("#slept-in");
+            assert!(slept.contains("a number from 0 to 24"), "{slept}");
+            browser.text()
+        });
+        assert!(seen.await.unwrap().contains("Your sleep"));
     }
 }
