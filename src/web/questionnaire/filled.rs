@@ -69,6 +69,8 @@ struct ItemFacts {
     most: usize,
     /// The text beside a choice.
     other: Option<Box<ItemFacts>>,
+    /// Whether a matrix has more columns than a screen has room for.
+    wide: bool,
     /// The rows of a matrix, in place of everything else.
     rows: Vec<ItemFacts>,
     /// Endings of names that a browser is to offer for a file.
@@ -315,6 +317,7 @@ impl<'f> Filled<'f> {
             complete: if item.personal { "on" } else { "off" },
             most,
             other: other.map(|other| Box::new(self.item(reader, other, faults, canonical))),
+            wide: false,
             rows: item.matrix.iter().map(|_| self.row_of(item)).collect(),
             accept: accepted(item),
             sent,
@@ -342,6 +345,7 @@ impl<'f> Filled<'f> {
             complete: "off",
             most: 0,
             other: None,
+            wide: false,
             rows: Vec::new(),
             accept: String::new(),
             sent: None,
@@ -380,7 +384,8 @@ fn rows_together(items: Vec<ItemFacts>) -> Vec<ItemFacts> {
             }
             _ => {
                 let (options, optional) = (item.options.clone(), item.optional);
-                whole.push(ItemFacts { options, optional, rows: vec![item], ..head });
+                let wide = options.len() > limits::MATRIX_COLUMNS;
+                whole.push(ItemFacts { options, optional, wide, rows: vec![item], ..head });
             }
         }
     }

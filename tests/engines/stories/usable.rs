@@ -87,4 +87,49 @@ stories! {
         });
         assert!(seen.await.unwrap().contains("Your sleep"));
     }
+
+    async fn a_matrix_of_many_columns_leaves_room_for_its_labels(center: &mut Center) {
+        if !chromium::is_there() {
+            return;
+        }
+        let row = |id: &str, required: bool| {
+            format!(
+                "[[items]]\nid = \"{id}\"\nkind = \"scale\"\nmatrix = \"grades\"\nlow = 0\nhigh = 10\nrequired = {required}\n\
+                 label = {{ ja = \"倦怠感（{id}）\", en = \"Fatigue in the last seven days ({id})\" }}\n\n"
+            )
+        };
+        let before = "# A heading with page = true begins a new page.";
+        let rows = format!("{}{}{before}", row("worst", true), row("usual", false));
+        let bundle = edited(&lenient(), "instruments/weekly.toml", before, &rows);
+        center.activate(&bundle, Stage::Production).await;
+        let issued = invite(center, 1, None).await;
+        center.settle().await;
+        let pages = serve(center).await;
+        let url = pages.url(&format!("{}?lang=en", link_in(issued[0].link.as_deref().unwrap())));
+        let seen = tokio::task::spawn_blocking(move || {
+            let mut browser = Chromium::start();
+            for (name, width) in [("phone", 320), ("desk", 1100)] {
+                browser.screen(width, 900);
+                browser.open(&url);
+                browser.fill(&[("day", "2026-11-01"), ("mood", "7")], "answer");
+                browser.look(&format!("usable-2-matrix-{name}"));
+                // A line or two, and every number beside its button.
+                let lines = "(() => { const label = document.getElementById('worst-label').parentElement; \
+                             return label.getBoundingClientRect().height / parseFloat(getComputedStyle(label).lineHeight) })()";
+                let lines = browser.run(lines).as_f64().unwrap();
+                assert!(lines < 7.0, "{name}: {lines} lines, the fault among them");
+                let shown = browser.run("[...document.querySelectorAll('#worst .option span')].every(span => span.getBoundingClientRect().left > 0)");
+                assert_eq!(shown, json!(true), "{name}");
+            }
+            // Few columns stand beside each other.
+            browser.fill(&[("worst", "3")], "answer");
+            browser.fill(&[("slept", "7")], "answer");
+            browser.look("usable-3-matrix-few");
+            let tops = "new Set([...document.querySelectorAll('#tired .option input')].map(input => input.getBoundingClientRect().top)).size";
+            assert_eq!(browser.run(tops), json!(1));
+            browser.run("document.getElementById('tired').firstElementChild.getBoundingClientRect().width")
+        });
+        let width = seen.await.unwrap().as_f64().unwrap();
+        assert!(width > 200.0, "{width}");
+    }
 }
