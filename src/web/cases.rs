@@ -73,8 +73,6 @@ struct Wish {
     lang: Option<String>,
     /// Cases before that number.
     before: Option<i64>,
-    /// A case that is looked for.
-    find: Option<String>,
     /// Something that was done.
     done: Option<String>,
 }
@@ -165,7 +163,7 @@ impl CasePages {
     pub fn router(self) -> Router {
         let (own, url) = (self.clone(), self.tools.desk.public_url.clone());
         let pages = Router::new()
-            .route("/c/{slug}", get(list::show))
+            .route("/c/{slug}", get(list::show).post(list::find))
             .route("/c/{slug}/new", get(registration::show_registration).post(registration::register))
             .route("/c/{slug}/{number}", get(chart::show))
             .route("/c/{slug}/{number}/correct", get(registration::show_correction).post(registration::correct))

@@ -69,7 +69,8 @@ impl Posted {
         Posted { fields, faulty: BTreeMap::new() }
     }
 
-    fn find(&self, name: &str) -> Option<&str> {
+    /// The first field of that name.
+    pub(in crate::web) fn find(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
