@@ -173,7 +173,7 @@ async fn import(store: &Store, shelved: &ShelvedStudy, count: usize) {
         import::Line { number: n as u64 + 2, subject: registration.reference(), site: None, kit: None, at: None, row }
     };
     let lines: Vec<import::Line> = Registration::of(1, 0, count).map(line).collect();
-    let history = import::fit(shelved, scheme, &[], &lines, clock().now()).expect("it fits");
+    let history = import::fit(shelved, scheme, import::OnFile::default(), &lines, clock().now()).expect("it fits");
     let act = Act { actor: "load", at: clock().now(), reason: "load" };
     let source = Source { name: "old.csv", digest: "00" };
     import::import(store, shelved, &history, source, act, &*dice()).await.expect("imported");

@@ -44,11 +44,21 @@ pub const BLOCKING_THREADS: usize = 2;
 pub const PARTICIPANTS: usize = 1_000_000;
 /// Most participants of one address who get a link each when one asks.
 pub const PARTICIPANTS_OF_AN_ADDRESS: usize = 10;
+/// Most people of one address among whom somebody without a reference is looked for by name.
+pub const PEOPLE_OF_AN_ADDRESS: usize = 1_000;
+/// Most people passed over, or of one address, whom a command names on the terminal.
+pub const PEOPLE_NAMED: usize = 50;
+/// Participants that `hagaki credentials list` reads at once.
+pub const ROSTER_ROWS: i64 = 1_000;
+/// Participants on one page of the list of who answered.
+pub const PARTICIPANTS_SHOWN: i64 = 100;
 /// How often a participant who wants to enroll themself may be refused: an honest mistake can be corrected, but nobody finds out by
 /// trying which answers let them in.
 pub const ENROLLMENT_REFUSALS: i64 = 5;
 /// Most participants who get their credentials in one transaction.
 pub const CREDENTIAL_BATCH: usize = 500;
+/// Most days that a study may ask somebody to wait between two responses.
+pub const RESPONSE_INTERVAL_DAYS: u32 = 366;
 /// Responses of a survey without names that are opened together at least, where the study does not ask for more.
 pub const URN_BATCH: u32 = 10;
 /// Smallest number that a study may ask for: of fewer, who answered what can be guessed.
@@ -321,6 +331,8 @@ pub const ITEMS_NAMED: usize = 100;
 pub const REPEATED_CHARS: usize = 200;
 /// Most faults and unknown keys that a letter lists.
 pub const FAULTS_LISTED: usize = 100;
+/// Most changes that a letter on an amendment lists.
+pub const CHANGES_LISTED: usize = 60;
 /// Most message identifiers in `References` of our letters (RFC 5322 section 3.6.4 sets no limit).
 pub const REFERENCES: usize = 20;
 /// Longest message identifier that is taken over from a foreign mail, in characters.
@@ -432,6 +444,28 @@ pub const SIMULATED_PARTS: u64 = 256;
 pub const SIMULATION_CORES: usize = 256;
 /// Most states of a block that are gone through to say how well it can be guessed.
 pub const BLOCK_STATES: u64 = 20_000;
+/// An arm is as good as certain where so much is left of the chance that the arms' ratio alone leaves, in percent.
+pub const CHANCE_LEFT_PERCENT: u64 = 10;
+/// Subjects that a design is tried on by `hagaki check` where neither plan nor cap tells how many there will be.
+pub const DESIGN_SUBJECTS: u64 = 100;
+/// Fewest planned subjects for which a design is tried.
+pub const DESIGN_SUBJECTS_LEAST: u64 = 20;
+/// Most subjects that a design is tried on.
+pub const DESIGN_SUBJECTS_MOST: u64 = 1_000;
+/// Allocations of all trials of a design together, about: some hundredths of a second of a release.
+pub const DESIGN_ALLOCATIONS: u64 = 20_000;
+/// Fewest trials of a design.
+pub const DESIGN_TRIALS_LEAST: u64 = 40;
+/// A design whose laws are taken to many decimal places gets so much fewer trials.
+pub const DESIGN_SLOWER: u64 = 10;
+/// Largest part that may be guessed right of what chance leaves to somebody who knows the arms' ratio alone, in percent.
+pub const DESIGN_GUESSED_PERCENT: u64 = 80;
+/// Largest share of allocations that may be as good as certain, in percent.
+pub const DESIGN_CERTAIN_PERCENT: u64 = 40;
+/// A design whose arms end at least so far apart balances nothing, in percent of what simple randomization leaves.
+pub const DESIGN_APART_PERCENT: u64 = 90;
+/// Random blocks of which so many have one size are as good as fixed, in percent.
+pub const DESIGN_SIZE_PERCENT: u64 = 90;
 /// Longest history that `allocation explain` reads, in subjects.
 pub const HISTORY_ROWS: usize = 1_000_000;
 /// Replicates of one re-randomization.

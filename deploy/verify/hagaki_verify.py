@@ -893,30 +893,20 @@ def best(scheme, classes, ratios):
 
 
 def rank(q, classes, ratios):
-    """q - 2 (K q - 1) r / (K (K + 1)) for rank r; equal arms share their ranks, drawn one by one by ratio."""
+    """q - 2 (K q - 1) r / (K (K + 1)) for rank r; equal arms share their ranks, drawn one by one by ratio.
+
+    Of two equal arms one is drawn before the other with the chance that is its part of their two ratios, whoever else is drawn
+    between them. So an arm's mean rank is one more than the better arms and those chances together; and as the probability falls
+    by the same with each rank, the mean of the probabilities is that of the mean rank.
+    """
     cells = len(ratios)
-    steps = [q - 2 * (cells * q - 1) * r / (cells * (cells + 1)) for r in range(1, cells + 1)]
-    weights = [Fraction(0)] * cells
-
-    def share(members, taken, chance):
-        """Gives the next step to each member that is left, by its chance to be the next."""
-        everybody = sum(ratios[member] for member in members)
-        for member in members:
-            own = chance * Fraction(ratios[member], everybody)
-            weights[member] += own * steps[taken]
-            rest = tuple(other for other in members if other != member)
-            if rest:
-                share(rest, taken + 1, own)
-
-    taken = 0
-    for at in range(max(classes) + 1):
-        members = tuple(cell for cell in range(cells) if classes[cell] == at)
-        if len({ratios[member] for member in members}) == 1:
-            for member in members:
-                weights[member] = sum(steps[taken : taken + len(members)]) / len(members)
-        else:
-            share(members, taken, Fraction(1))
-        taken += len(members)
+    fall = 2 * (cells * q - 1) / (cells * (cells + 1))
+    weights = []
+    for cell in range(cells):
+        better = sum(at < classes[cell] for at in classes)
+        equal = [other for other in range(cells) if other != cell and classes[other] == classes[cell]]
+        ahead = sum((Fraction(ratios[other], ratios[other] + ratios[cell]) for other in equal), Fraction(0))
+        weights.append(q - fall * (1 + better + ahead))
     return weights
 
 

@@ -15,6 +15,7 @@ use super::{End, Installation, Output, Refused, counted, export, force, import, 
 use crate::domain::allocation::{Allotment, Replayed};
 use crate::domain::study::{Blinding, FIRST, Rules};
 use crate::store::{allocation, study};
+use crate::workflow::amendment::Schemes;
 use crate::workflow::balance::{self, Balanced};
 use crate::workflow::kits_left::KitsLeft;
 use crate::workflow::kits_told::{KitDiscrepancy, KitWhat};
@@ -332,17 +333,21 @@ fn balance_of(slug: &str, whom: &Whom, installation: &Installation, output: Outp
     let journal = opened.runtime.block_on(allocation::journal(&opened.store, shelved.id, 0))?;
     let facts = opened.runtime.block_on(proof::all_facts(&opened.store, shelved.id))?;
     let study = &shelved.study;
+    let row = opened.runtime.block_on(study::load(&opened.store, shelved.id))?;
+    let schemes = opened.runtime.block_on(Schemes::load(&opened.store, &row, study))?;
     let mut further = serde_json::Map::new();
     let mut first = Value::Null;
     for rules in study.allocations() {
-        let counted = balance::count(rules, &journal, &facts)?;
+        let counted = balance::count(rules, schemes.of(rules.id)?, &journal, &facts)?;
         if output.json {
             let mut told = balance_json(rules, &counted);
-            told["forced"] = json!(counted.forced);
             told["forced_limit"] = json!(rules.forcing.limit);
-            told["mistaken"] = json!(counted.mistaken);
-            told["left_out"] = json!(counted.left_out);
             told["counts"] = json!(if rules.recounting.corrected { "corrected" } else { "original" });
+            if let Some(epoch) = &counted.epoch {
+                told["epoch"] = balance_json(rules, &epoch.counted);
+                told["epoch"]["number"] = json!(epoch.number);
+                told["epoch"]["from"] = json!(epoch.from);
+            }
             match rules.id {
                 FIRST => first = told,
                 id => drop(further.insert(id.to_string(), told)),
@@ -353,21 +358,21 @@ fn balance_of(slug: &str, whom: &Whom, installation: &Installation, output: Outp
             let gap = if rules.id == FIRST { "" } else { "\n" };
             println!("{gap}allocation {}", rules.id);
         }
+        if counted.epoch.is_some() {
+            println!("all subjects, in whatever epoch they were allocated");
+        }
         print_balance(rules, &counted);
         if counted.forced > 0 || rules.forcing.limit > 0 {
             println!("{} given by hand, at most {}", counted.forced, rules.forcing.limit);
         }
-        if counted.mistaken > 0 {
-            let way = match rules.recounting.corrected {
-                true => {
-                    "above as they were allocated; later decisions count them as corrected (corrections = \"corrected\")"
-                }
-                false => "above, as in later decisions, as they were allocated (corrections = \"original\")",
-            };
-            println!("{} allocated by levels that turned out wrong: {way}", counted.mistaken);
-        }
-        if counted.left_out > 0 {
-            println!("{} counted above, but left out of what later decisions count (exclude)", counted.left_out);
+        print_known(rules, &counted);
+        if let Some(epoch) = &counted.epoch {
+            println!(
+                "\nepoch {}, from allocation {} on: these subjects alone are what the next allocations balance",
+                epoch.number, epoch.from
+            );
+            print_balance(rules, &epoch.counted);
+            print_known(rules, &epoch.counted);
         }
     }
     if output.json {
@@ -401,7 +406,23 @@ fn balance_json(rules: Rules<'_>, counted: &Balanced) -> Value {
         right.entry(factor).or_default().insert(level, Value::Object(own(counts)));
     }
     json!({ "allocations": counted.arms.iter().sum::<u64>(), "arms": own(&counted.arms), "by": groups,
-            "corrected": right })
+            "corrected": right, "forced": counted.forced, "mistaken": counted.mistaken, "left_out": counted.left_out })
+}
+
+/// What became known of these subjects since.
+fn print_known(rules: Rules<'_>, counted: &Balanced) {
+    if counted.mistaken > 0 {
+        let way = match rules.recounting.corrected {
+            true => {
+                "above as they were allocated; later decisions count them as corrected (corrections = \"corrected\")"
+            }
+            false => "above, as in later decisions, as they were allocated (corrections = \"original\")",
+        };
+        println!("{} allocated by levels that turned out wrong: {way}", counted.mistaken);
+    }
+    if counted.left_out > 0 {
+        println!("{} counted above, but left out of what later decisions count (exclude)", counted.left_out);
+    }
 }
 
 fn print_balance(rules: Rules<'_>, counted: &Balanced) {

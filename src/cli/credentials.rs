@@ -1,30 +1,36 @@
 //! `hagaki credentials`: temporary credentials for participants: issued, looked at, prolonged, called back, issued anew.
 
+pub(super) mod list;
+pub(super) mod passed;
 mod sheet;
+mod whose;
 mod written;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use chrono::NaiveDate;
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::installation::Opened;
 use super::simulate::progress::Bar;
 use super::{End, Installation, Output, Refused, counted};
 use crate::daemon::run::{desk_address, keys};
-use crate::definition::participants_file::{self, Charset};
+use crate::definition::csv_file::Charset;
+use crate::definition::participants_file;
 use crate::domain::participant::Candidate;
-use crate::domain::survey::{Access, Privacy};
+use crate::domain::study::Study;
+use crate::domain::survey::{Access, Privacy, Responses};
 use crate::domain::time::{Instant, Zone};
 use crate::limits;
-use crate::store::participant::{self, ParticipantRow};
-use crate::store::{Store, credential, study};
 use crate::workflow::credentials::{self, Change, Form, Terms};
 use crate::workflow::life::Act;
+use crate::workflow::recognize::{self, PassedOver};
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
 use crate::workflow::{DeskAddress, Keys, Means};
+use list::Shape;
 use written::Written;
 
 /// Commands on credentials.
@@ -32,10 +38,14 @@ use written::Written;
 pub enum CredentialsCommand {
     /// Issue credentials to so many, or to everybody on a list.
     Issue(IssueArgs),
-    /// Participants and the state of their credentials; never a secret, for none is kept.
+    /// Participants, where each stands and until when their credentials are good; never a secret, for none is kept. In a fully
+    /// anonymous survey counts alone.
     List {
         /// The study.
         slug: String,
+        /// As CSV, for a spreadsheet.
+        #[arg(long, conflicts_with = "json")]
+        csv: bool,
         /// Which installation.
         #[command(flatten)]
         installation: Installation,
@@ -73,7 +83,7 @@ pub enum CredentialsCommand {
 pub struct OneArgs {
     /// The study.
     slug: String,
-    /// Number of the participant, or what the list calls them.
+    /// Number of the participant, what the list calls them, or their address.
     participant: String,
     /// Why; stands in the audit chain.
     #[arg(long, default_value = "")]
@@ -101,13 +111,22 @@ pub struct IssueArgs {
     /// Charset of the list.
     #[arg(long, value_enum, default_value_t = ListCharset::Auto, requires = "csv")]
     charset: ListCharset,
-    /// Pass over rows of the list that cannot be used, instead of issuing nothing.
+    /// Pass over rows of the list that cannot be used, or of which it cannot be told if they are on file, instead of issuing nothing.
     #[arg(long, requires = "csv")]
     skip: bool,
+    /// People who share an address with somebody on file, where a name is missing to tell them apart, are other people.
+    #[arg(long, requires = "csv", conflicts_with = "skip")]
+    as_others: bool,
     /// A link, an ID with a password, or both.
     #[arg(long, value_enum, default_value_t = Kind::Link)]
     kind: Kind,
-    /// How many days from now they are good for; without it until the survey closes.
+    /// Day (from its beginning) or moment from which they are good, by the study's clock; without it at once. Invitations say so.
+    #[arg(long, conflicts_with = "from_sending")]
+    from: Option<String>,
+    /// How often each may be used; without it as often as the survey lets.
+    #[arg(long, value_enum)]
+    uses: Option<Uses>,
+    /// How many days from now (or from --from) they are good for; without it until the survey closes.
     #[arg(long, conflicts_with = "until")]
     days: Option<u32>,
     /// Count --days from the moment that a mail server takes each letter, instead of from now.
@@ -154,6 +173,15 @@ enum Kind {
     Both,
 }
 
+/// How often a credential may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Uses {
+    /// For one response.
+    Once,
+    /// As often as wanted, where the survey takes more than one response of a person.
+    Many,
+}
+
 /// Charset of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum ListCharset {
@@ -182,7 +210,9 @@ impl ListCharset {
 pub(super) fn run(command: CredentialsCommand) -> anyhow::Result<End> {
     match command {
         CredentialsCommand::Issue(args) => issue(&args),
-        CredentialsCommand::List { slug, installation, output } => list(&slug, &installation, output),
+        CredentialsCommand::List { slug, csv, installation, output } => {
+            list::list(&slug, &installation, Shape::new(output.json, csv))
+        }
         CredentialsCommand::Revoke(one) => change(&one, Change::Revoke),
         CredentialsCommand::Extend { one, until } => {
             let office = Office::open(&one.slug, &one.installation)?;
@@ -230,24 +260,6 @@ impl Office {
     /// Whether those who answer sign in with accounts.
     pub(super) fn is_of_members(&self) -> bool {
         self.shelved.study.survey.as_ref().is_some_and(|survey| survey.access == Access::Members)
-    }
-
-    /// The participant of that number or reference; refused where nobody may know whose credential is whose.
-    fn participant(&self, wanted: &str) -> anyhow::Result<ParticipantRow> {
-        if self.shelved.study.survey.as_ref().is_some_and(|survey| survey.privacy == Privacy::FullyAnonymous) {
-            let why = "the survey is fully anonymous: nobody can tell whose credential is whose";
-            return Err(Refused(why.to_string()).into());
-        }
-        let (store, id) = (&self.opened.store, self.shelved.id);
-        let found = self.opened.runtime.block_on(async {
-            let by_reference = participant::find_by_reference(store, id, wanted).await?;
-            match (by_reference, wanted.parse()) {
-                (None, Ok(number)) => participant::find_by_number(store, id, number).await,
-                (found, _) => Ok(found),
-            }
-        })?;
-        let unknown = || Refused(format!("there is no participant {wanted}; `hagaki credentials list` shows them"));
-        Ok(found.ok_or_else(unknown)?)
     }
 }
 
@@ -297,37 +309,47 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
         let why = "the survey is fully anonymous: which letter left when would tell whose credential is whose; leave out --from-sending";
         return Err(Refused(why.to_string()).into());
     }
-    let now = office.opened.now();
-    let until = match (&args.until, args.days) {
-        (Some(written), _) => Some(moment(written, study.zone)?),
-        (None, _) if args.from_sending => None,
-        (None, days) => days.map(|days| now.plus_seconds(i64::from(days) * 24 * 3600)),
-    };
-    if until.is_some_and(|until| until <= now) {
-        return Err(Refused("--until is over already".to_string()).into());
+    let terms = terms(args, study, office.opened.now())?;
+    // Of a time of their own the beginning may have come from --from alone.
+    let over = |one: &&Candidate| one.until.is_some_and(|until| until <= one.from.unwrap_or(terms.from));
+    if let Some(one) = candidates.iter().find(over).filter(|_| args.from.is_some()) {
+        let line = one.line.unwrap_or_default();
+        return Err(Refused(format!("line {line}: validuntil does not lie after --from; mend one of the two")).into());
     }
-    let terms = Terms {
-        form: form(args.kind),
-        from: now,
-        until,
-        days_from_sending: args.days.filter(|_| args.from_sending),
-        mailed: !args.no_mail,
+    let on_file = match args.csv {
+        Some(_) => {
+            office.opened.runtime.block_on(recognize::known(&office.opened.store, office.shelved.id, &candidates))?
+        }
+        None => Vec::new(),
     };
+    let unclear: Vec<&PassedOver> = on_file.iter().filter(|one| one.is_unclear() && !terms.admits_unclear).collect();
+    if !unclear.is_empty() && !args.skip {
+        return Err(passed::unclear(&args.slug, &unclear).into());
+    }
+    let passed: Vec<PassedOver> =
+        on_file.into_iter().filter(|one| !(one.is_unclear() && terms.admits_unclear)).collect();
     if args.dry_run {
-        let mailed = candidates.iter().filter(|one| terms.mailed && !one.address.is_empty()).count();
+        let lines: BTreeSet<Option<usize>> = passed.iter().map(|one| one.line).collect();
+        let new = candidates.iter().filter(|one| one.line.is_none() || !lines.contains(&one.line));
+        let mailed = new.filter(|one| terms.mailed && !one.address.is_empty()).count();
         if args.output.json {
-            println!("{}", json!({ "candidates": candidates.len(), "with_address": mailed, "finished": finished }));
+            let (people, told) = (candidates.len(), passed::json(&passed));
+            println!(
+                "{}",
+                json!({ "candidates": people, "with_address": mailed, "finished": finished, "passed_over": told })
+            );
         } else {
             println!(
-                "{} on the list, {mailed} of them would be written to; who is known already gets none",
+                "{} on the list, {mailed} of them would be written to",
                 counted(candidates.len() as u64, "person")
             );
+            passed::tell(&args.slug, passed::Kind::of(&office), &passed);
         }
         return Ok(End::Done);
     }
     let mut written = Written::begin(&office, args.out.as_deref(), args.sheet.as_deref(), args.cards)?;
     let bar = Bar::new("credentials", candidates.len() as u64);
-    let (mut issued, mut mailed, mut known) = (0, 0, 0);
+    let (mut issued, mut mailed, mut passed) = (0, 0, Vec::new());
     // Parts of about one size: a small one at the end could be told from the others.
     let parts = candidates.len().div_ceil(limits::CREDENTIAL_BATCH).max(1);
     for run in candidates.chunks(candidates.len().div_ceil(parts).max(1)) {
@@ -339,26 +361,28 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
             return Err(Refused(format!(
                 "{issued} were issued, and no more: the survey is fully anonymous, and of {} at once ({} are known already) it could be \
                  told whose is whose; issue {least} or more together",
-                counted(batch.too_few as u64, "credential"), batch.known
+                counted(batch.too_few as u64, "credential"), batch.passed.len()
             ))
             .into());
         }
         written.add(&office, &batch.issued)?;
         issued += batch.issued.len();
         mailed += batch.issued.iter().filter(|one| one.mailed).count();
-        known += batch.known;
+        passed.extend(batch.passed);
         bar.advance(run.len() as u64);
     }
     bar.clear();
     written.end()?;
     if args.output.json {
-        println!("{}", json!({ "issued": issued, "mailed": mailed, "known": known, "finished": finished }));
+        let (known, told) = (passed.len(), passed::json(&passed));
+        println!(
+            "{}",
+            json!({ "issued": issued, "mailed": mailed, "known": known, "finished": finished, "passed_over": told })
+        );
         return Ok(End::Done);
     }
     println!("{} issued, {mailed} of them go out by mail", counted(issued as u64, "credential"));
-    if known > 0 {
-        println!("{known} on the list were known already and got none");
-    }
+    passed::tell(&args.slug, passed::Kind::of(&office), &passed);
     if finished > 0 {
         println!("{finished} on the list have answered, or may not any more, and got none");
     }
@@ -366,6 +390,41 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
         println!("{}: keep it safe; the database holds only digests", path.display());
     }
     Ok(End::Done)
+}
+
+/// The terms that were asked for.
+fn terms(args: &IssueArgs, study: &Study, now: Instant) -> anyhow::Result<Terms> {
+    let refused = |why: String| Err(Refused(why).into());
+    let from = args.from.as_deref().map(|written| beginning(written, study.zone)).transpose()?.unwrap_or(now).max(now);
+    let until = match (&args.until, args.days) {
+        (Some(written), _) => Some(moment(written, study.zone)?),
+        (None, _) if args.from_sending => None,
+        (None, days) => days.map(|days| from.plus_seconds(i64::from(days) * 24 * 3600)),
+    };
+    if until.is_some_and(|until| until <= now) {
+        return refused("--until is over already".to_string());
+    }
+    if until.is_some_and(|until| until <= from) {
+        return refused("--until does not lie after --from".to_string());
+    }
+    let survey = study.survey.as_ref();
+    if let Some(closes) = survey.and_then(|survey| survey.closes).filter(|closes| from.day_in(study.zone) > *closes) {
+        return refused(format!("--from lies after {closes}, the last day on which the survey takes answers"));
+    }
+    let repeats = survey.is_some_and(|survey| survey.responses == Responses::Repeated);
+    if args.uses == Some(Uses::Many) && !repeats {
+        let why = "the survey takes one response of each person, so that a credential cannot be used more often; a diary says responses = \"repeat\" in its study.toml";
+        return refused(why.to_string());
+    }
+    Ok(Terms {
+        form: form(args.kind),
+        from,
+        until,
+        days_from_sending: args.days.filter(|_| args.from_sending),
+        mailed: !args.no_mail,
+        once: args.uses == Some(Uses::Once) && repeats,
+        admits_unclear: args.as_others,
+    })
 }
 
 /// Whether nothing asked for would tell whose credential is whose.
@@ -391,70 +450,26 @@ const fn form(kind: Kind) -> Form {
     }
 }
 
+/// A day, of which the beginning is meant, or a moment.
+fn beginning(written: &str, zone: Zone) -> anyhow::Result<Instant> {
+    Ok(zone.parse_moment(written).ok_or_else(|| no_moment(written))?)
+}
+
+fn no_moment(written: &str) -> Refused {
+    Refused(format!("\"{written}\" is no moment: write it as 2026-12-31 or \"2026-12-31 18:00\""))
+}
+
 /// A day, of which the end is meant, or a moment.
 fn moment(written: &str, zone: Zone) -> anyhow::Result<Instant> {
     // Of a day its end is meant.
     let next = written.parse::<NaiveDate>().ok().and_then(|day| day.succ_opt());
     let written_so = next.map_or_else(|| written.to_string(), |day| day.to_string());
-    let wrong = || Refused(format!("\"{written}\" is no moment: write it as 2026-12-31 or \"2026-12-31 18:00\""));
-    Ok(zone.parse_moment(&written_so).ok_or_else(wrong)?)
-}
-
-pub(super) fn list(slug: &str, installation: &Installation, output: Output) -> anyhow::Result<End> {
-    let office = Office::open(slug, installation)?;
-    let (store, study) = (&office.opened.store, &office.shelved.study);
-    let counts = office.opened.runtime.block_on(credential::count(store, office.shelved.id))?;
-    if study.survey.as_ref().is_some_and(|survey| survey.privacy == Privacy::FullyAnonymous) {
-        let row = office.opened.runtime.block_on(study::load(store, office.shelved.id))?;
-        let counts = counts.into_iter().map(|(state, count)| (state.key(), count));
-        for (state, count) in counts.chain([("answered", row.responses)]) {
-            match output.json {
-                true => println!("{}", json!({ "state": state, "count": count })),
-                false => println!("{state:<10} {count}"),
-            }
-        }
-        return Ok(End::Done);
-    }
-    let mut after = 0;
-    loop {
-        let page = participant::list(store, office.shelved.id, after, limits::PAGE_ROWS);
-        let page = office.opened.runtime.block_on(page)?;
-        let Some(last) = page.last() else { return Ok(End::Done) };
-        after = last.number;
-        for one in &page {
-            let facts = office.opened.runtime.block_on(state_of(store, one, study.zone))?;
-            match output.json {
-                true => println!("{facts}"),
-                false => println!(
-                    "{:>6}  {:<12} {:<10} {:<20} {}",
-                    one.number,
-                    one.reference,
-                    facts["state"].as_str().unwrap_or_default(),
-                    facts["until"].as_str().unwrap_or("-"),
-                    facts["answered"].as_array().map_or(0, Vec::len)
-                ),
-            }
-        }
-    }
-}
-
-/// What is known of a participant's credentials; no name and no address.
-async fn state_of(store: &Store, one: &ParticipantRow, zone: Zone) -> anyhow::Result<Value> {
-    let own = credential::list_of(store, one.id).await?;
-    let uses = credential::uses_of_participant(store, one.id).await?;
-    let latest = own.iter().max_by_key(|one| (one.state == credential::State::Active, one.validity.from));
-    let answered: Vec<&str> = uses.iter().map(|used| used.day.as_str()).collect();
-    Ok(json!({
-        "number": one.number, "reference": one.reference, "participant": one.state.key(),
-        "state": latest.map(|latest| latest.state.key()),
-        "until": latest.and_then(|latest| latest.validity.until).map(|until| until.local(zone)),
-        "credentials": own.len(), "answered": answered, "refusals": one.refusals,
-    }))
+    Ok(zone.parse_moment(&written_so).ok_or_else(|| no_moment(written))?)
 }
 
 fn change(args: &OneArgs, change: Change) -> anyhow::Result<End> {
     let office = Office::open(&args.slug, &args.installation)?;
-    let whose = office.participant(&args.participant)?;
+    let whose = whose::find(&office, &args.participant)?;
     let changing =
         credentials::change(&office.shelf, &office.shelved, office.means(), office.act(&args.reason), &whose, change);
     let many = office.opened.runtime.block_on(changing)?;
@@ -484,7 +499,7 @@ fn reissue(args: &OneArgs, out: Option<&Path>, sheet: Option<&Path>) -> anyhow::
             "members sign in with their accounts; whoever forgot the password has a link sent from the page /account";
         return Err(Refused(why.to_string()).into());
     }
-    let whose = office.participant(&args.participant)?;
+    let whose = whose::find(&office, &args.participant)?;
     if out.is_none() && sheet.is_none() && whose.address.is_empty() {
         let why = "there is no address: name a file for the credential with --out or --sheet";
         return Err(Refused(why.to_string()).into());

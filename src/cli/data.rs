@@ -19,7 +19,8 @@ use super::study::judged;
 use super::{End, Installation, Output, Refused, counted};
 use crate::domain::language::Language;
 use crate::domain::study::Stage;
-use crate::store::study;
+use crate::domain::survey::Survey;
+use crate::store::{study, urn};
 use crate::workflow::disclosure;
 use crate::workflow::export::cells::Cell;
 use crate::workflow::export::delimited::{Charset, Delimited};
@@ -182,6 +183,14 @@ pub(super) fn run(args: &DataArgs) -> anyhow::Result<End> {
             table.withheld.join(", ")
         );
     }
+    if let Some(survey) = shelved.study.survey.as_ref().filter(|survey| !survey.privacy.names())
+        && all.iter().any(|table| table.id == survey.instrument && wanted(&table))
+    {
+        let sealed = opened.runtime.block_on(urn::count(&opened.store, shelved.id))?;
+        if let Some(told) = still_sealed(survey, sealed) {
+            eprintln!("hagaki: {}: {told}", survey.instrument);
+        }
+    }
     let chosen: Vec<&Table> = all.iter().chain([&book]).filter(wanted).collect();
     let names: Vec<&str> = chosen.iter().map(|table| table.id.as_str()).collect();
     let act = Act { actor: &opened.actor, at: opened.now(), reason: args.whom.reason() };
@@ -216,6 +225,19 @@ pub(super) fn run(args: &DataArgs) -> anyhow::Result<End> {
         }
     }
     export.ended()
+}
+
+/// Why answers without names that came in are not among the rows; none if all of them are.
+fn still_sealed(survey: &Survey, sealed: i64) -> Option<String> {
+    let batch = survey.batch;
+    let over = survey.closes.map_or_else(|| "the survey is over".to_string(), |day| format!("{day} is over"));
+    let many = counted(u64::try_from(sealed).unwrap_or(0), "response");
+    (sealed > 0).then(|| {
+        format!(
+            "{many} still sealed: so that nobody is known by what they answered, {batch} or more are opened together, and as many stay \
+             behind until {over}; of fewer than {batch} in all none is ever opened"
+        )
+    })
 }
 
 /// An export under way.
@@ -360,5 +382,23 @@ fn whole<T>(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> anyhow::Res
             let _ = fs::remove_file(&part);
             Err(error.context(cannot()))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition::{self, samples};
+
+    #[test]
+    fn what_is_sealed_is_told_of() {
+        let (study, _) = definition::load(&samples::members()).unwrap();
+        let survey = study.survey.unwrap();
+        assert_eq!(still_sealed(&survey, 0), None);
+        let told = still_sealed(&survey, 3).unwrap();
+        assert!(
+            told.starts_with("3 responses still sealed:") && told.contains("20 or more") && told.contains("2036-03-31"),
+            "{told}"
+        );
     }
 }

@@ -25,11 +25,14 @@ use super::{End, Refused};
 use crate::daemon::machine::{SystemClock, SystemDice};
 use crate::daemon::run::{desk_address, open_store};
 use crate::daemon::{Daemon, logs};
-use crate::definition::participants_file::{self, Charset};
+use crate::definition::csv_file::Charset;
+use crate::definition::participants_file;
 use crate::definition::{self, samples};
+use crate::domain::language::Language;
+use crate::domain::participant::Candidate;
 use crate::domain::study::{Stage, Study};
 use crate::domain::survey::Access;
-use crate::domain::time::{Clock, Dice};
+use crate::domain::time::{Clock, Dice, Zone};
 use crate::letters::opened;
 use crate::limits;
 use crate::mail::mailbox::maildir;
@@ -104,6 +107,7 @@ pub(super) fn run(args: DemoArgs) -> anyhow::Result<End> {
                 return Ok(end);
             }
             show::invited(&invited);
+            show::nameless(&studies, participants(Zone::UTC, &[Language::Ja, Language::En]).len());
             show::invitation(&dir, &mailbox, border.folder(), address);
             follow(&store, &mut border, &dir.join("letters/new"), &*clock).await
         };
@@ -197,6 +201,12 @@ async fn activate(settings: &Settings, clock: &dyn Clock, dice: &dyn Dice) -> an
     Ok(studies)
 }
 
+/// The participants of the sample surveys.
+fn participants(zone: Zone, languages: &[Language]) -> Vec<Candidate> {
+    let list = include_bytes!("../../config/demo/participants.csv");
+    participants_file::read("participants.csv", list, Charset::Utf8, zone, languages).candidates
+}
+
 /// Sends the participants of the sample surveys their links, and members word of where they sign in: who answers where. Links of
 /// those who ask for another in a sample mail are dead by the time somebody reads of them.
 async fn invite(
@@ -218,11 +228,18 @@ async fn invite(
             _ => Form::Link,
         };
         let shelved = daemon.shelf.current(row.id, row.bundle_version).await?;
-        let list = include_bytes!("../../config/demo/participants.csv");
-        let read = participants_file::read("participants.csv", list, Charset::Utf8, defined.zone, &defined.languages);
-        let terms = Terms { form, from: means.now, until: None, days_from_sending: None, mailed: true };
+        let candidates = participants(defined.zone, &defined.languages);
+        let terms = Terms {
+            form,
+            from: means.now,
+            until: None,
+            days_from_sending: None,
+            mailed: true,
+            once: false,
+            admits_unclear: false,
+        };
         let act = Act { actor: "demo", at: means.now, reason: "demonstration" };
-        let issued = credentials::issue(&daemon.shelf, &shelved, means, act, &read.candidates, terms).await?;
+        let issued = credentials::issue(&daemon.shelf, &shelved, means, act, &candidates, terms).await?;
         if form == Form::Account {
             let page = accounts::page(&desk.public_url);
             links.extend(issued.issued.into_iter().map(|one| (one.candidate.address, page.clone())));

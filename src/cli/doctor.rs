@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::study::CLEAR;
 use super::{End, Installation, Output, counted, installation};
 use crate::daemon::machine::{SystemClock, SystemDice};
 use crate::daemon::run::{files, open_store, ways};
 use crate::domain::seal::NoKey;
 use crate::domain::second_factor::Proof;
+use crate::domain::study::Stage;
 use crate::domain::survey::Mark;
 use crate::domain::time::{Clock, Dice, Instant, Zone};
 use crate::limits;
@@ -47,12 +49,16 @@ impl Surgery {
 pub(super) fn run(installation: &Installation, output: Output) -> anyhow::Result<End> {
     let settings = installation::settings(installation)?;
     let runtime = installation::runtime()?;
-    let findings = runtime.block_on(async {
+    let (findings, foreseeable) = runtime.block_on(async {
         let (store, database) = database(&settings).await;
         let surgery = Surgery { settings, store, clock: Arc::new(SystemClock::default()), dice: SystemDice };
         let mut findings = vec![database];
         findings.extend(examine(&surgery).await);
-        findings
+        let foreseeable = match &surgery.store {
+            Some(store) => foreseeable(store).await,
+            None => Vec::new(),
+        };
+        (findings, foreseeable)
     });
     let well = findings.iter().all(|finding| finding.trouble.is_none());
     for finding in &findings {
@@ -66,6 +72,13 @@ pub(super) fn run(installation: &Installation, output: Output) -> anyhow::Result
                 None => println!("well     {}", finding.what),
                 Some(trouble) => println!("TROUBLE  {}: {trouble}", finding.what),
             }
+        }
+    }
+    for slug in &foreseeable {
+        let what = format!("secret of the draws of {slug}");
+        match output.json {
+            true => println!("{}", json!({ "trial": what, "well": true, "warning": CLEAR })),
+            false => println!("WARNING  {what}: {CLEAR}"),
         }
     }
     if !output.json {
@@ -172,7 +185,8 @@ async fn attachments(surgery: &Surgery) -> Finding {
     Finding { what: "files of answers".to_string(), trouble }
 }
 
-/// Items marked personal and surveys without names: that there is a key, and that it opens what is sealed.
+/// Items marked personal, surveys without names and the secrets that draws are made from: that there is a key, and that it opens what is
+/// sealed.
 async fn sealed(store: &Store, settings: &Settings) -> Vec<Finding> {
     let rows = study::list(store).await.unwrap_or_default();
     let shelf = Shelf::new(store.clone());
@@ -187,6 +201,10 @@ async fn sealed(store: &Store, settings: &Settings) -> Vec<Finding> {
             let trouble = settings.keys.is_empty().then(|| NoKey.to_string());
             findings.push(Finding { what: format!("key of the second factors that {} demands", row.slug), trouble });
         }
+        if let Err(error) = row.secret.bytes() {
+            let what = format!("secret of the draws of {} ({})", row.slug, row.stage.key());
+            findings.push(Finding { what, trouble: Some(error.to_string()) });
+        }
         let waiting = urn::count(store, row.id).await.unwrap_or_default();
         let nameless = shelved.study.survey.as_ref().is_some_and(|survey| !survey.privacy.names());
         if waiting == 0 && (!nameless || row.state == State::Closed) {
@@ -197,6 +215,20 @@ async fn sealed(store: &Store, settings: &Settings) -> Vec<Finding> {
         findings.push(Finding { what, trouble });
     }
     findings
+}
+
+/// Studies in production whose draws whoever has a copy of the database can foresee.
+async fn foreseeable(store: &Store) -> Vec<String> {
+    let mut slugs = Vec::new();
+    let shelf = Shelf::new(store.clone());
+    for row in study::list(store).await.unwrap_or_default() {
+        let goes_on = row.stage == Stage::Production && row.state != State::Closed;
+        if goes_on && study::is_clear(store, row.id).await.unwrap_or_default() {
+            let allocates = shelf.load(&row).await.is_ok_and(|shelved| shelved.study.scheme.is_some());
+            slugs.extend(allocates.then_some(row.slug));
+        }
+    }
+    slugs
 }
 
 /// Which studies there are, and those that hand out kits and want to know of shortages. What ran out by expiry alone shows here

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::definition::allocation_file::{self, AllocationFile};
+use crate::definition::csv_file::{self, Charset};
 use crate::definition::problem::{Problem, Weight};
 use crate::domain::allocation::{self, Fault, HistoryRow, Levels, Method, Outcome, Scheme};
 use crate::limits;
@@ -110,7 +112,7 @@ pub fn explain(allocation: &Path, history: Option<&Path>, next: Option<&str>) ->
     };
     let next = read_next(next.unwrap_or_default())?;
     let (rows, lines) = match history {
-        Some(path) => read_history(&scheme, path, &read_file(path)?)?,
+        Some(path) => read_history(&scheme, path, &read_file(path)?.0)?,
         None => (Vec::new(), Vec::new()),
     };
     let outcome = allocation::explain(&scheme, &rows, &next).map_err(|(row, fault)| match (row, history) {
@@ -125,10 +127,18 @@ pub fn explain(allocation: &Path, history: Option<&Path>, next: Option<&str>) ->
     Ok(Explanation { outcome, warnings: problems })
 }
 
-pub(super) fn read_file(path: &Path) -> Result<String, ExplainFault> {
+/// The text of a history, in whatever charset, and the SHA-256 of its bytes.
+pub(super) fn read_file(path: &Path) -> Result<(String, String), ExplainFault> {
     let fault = |source| ExplainFault::File { path: path.to_owned(), source };
     let bytes = std::fs::read(path).map_err(fault)?;
-    String::from_utf8(bytes).map_err(|wrong| fault(std::io::Error::new(std::io::ErrorKind::InvalidData, wrong)))
+    let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(&bytes));
+    match csv_file::decode(&bytes, Charset::Guessed) {
+        Some(text) => Ok((text, digest)),
+        None => {
+            let wrong = "is in no charset that can be told; save it as UTF-8".to_owned();
+            Err(ExplainFault::History { path: path.to_owned(), line: None, wrong })
+        }
+    }
 }
 
 /// `sex=F,site=012`; a pair with a comma in it is put in double quotes. Names the scheme does not know are ignored.
@@ -191,8 +201,9 @@ impl Columns {
 
 /// Reads a history's records; lines that begin with `#` are comments.
 fn reader(text: &str) -> csv::Reader<&[u8]> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    csv::ReaderBuilder::new().comment(Some(b'#')).trim(csv::Trim::All).from_reader(text.as_bytes())
+    let mut reader = csv::ReaderBuilder::new();
+    reader.delimiter(csv_file::separator(text)).comment(Some(b'#')).trim(csv::Trim::All);
+    reader.from_reader(text.as_bytes())
 }
 
 /// The rows of a history and the line of each; of what is wrong with its lines, the first.
@@ -248,7 +259,6 @@ pub(super) fn read_lines(
     also: &[&str],
     known: &dyn Fn(&str) -> bool,
 ) -> Result<ReadHistory, ExplainFault> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = reader(text);
     let texts: Vec<&str> = text.lines().collect();
     // The reader counts comments and empty lines to the record that follows them.

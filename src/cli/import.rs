@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
 use super::explain::{self, ExplainFault};
 use super::installation::Opened;
@@ -14,8 +13,8 @@ use super::{End, Installation, Output, Refused, counted};
 use crate::domain::allocation::{SITE, Scheme};
 use crate::domain::study::{Blinding, Randomization, Study, arm_name, day_name};
 use crate::limits;
-use crate::store::kit;
-use crate::workflow::import::{self, ArmCounts, Further, History, Line, Misfit, Source};
+use crate::store::{kit, participant};
+use crate::workflow::import::{self, ArmCounts, Further, History, Line, Misfit, OnFile, Source};
 use crate::workflow::life::Act;
 
 /// What `hagaki allocation import` takes.
@@ -26,7 +25,8 @@ pub struct ImportArgs {
     /// The subjects in the order of their allocation: a CSV with the columns `subject` and `arm`, one for each factor or stratum,
     /// `site` where the study has several, `block_size` for blocks (with the open ones last in their stratum), `slot` for
     /// dummy arms if they are known, `kit` (the kit that the subject has) in a blinded study, and, if it is known, `at`: the day or moment of the
-    /// allocation.
+    /// allocation. Where participants enroll themselves, `subject` is the participant: the reference in the list they were taken in
+    /// by (`hagaki credentials issue`), or the number where that has none.
     file: PathBuf,
     /// The history of a further allocation, such as second=again.csv: subjects of the first file in the order of this allocation, with
     /// `subject`, `arm`, and what else its scheme looks at. The site, earlier arms and what the first file tells need no column.
@@ -65,11 +65,16 @@ pub(super) fn run(args: &ImportArgs) -> anyhow::Result<End> {
     let files = further_files(args, study)?;
     let Read { lines, misfits, digest } = judge(read(&args.file, scheme, study, None))?;
     let kits = opened.runtime.block_on(kit::list(&opened.store, shelved.id))?;
-    let fitted = import::fit(&shelved, scheme, &kits, &lines, act.at);
+    let participants = match study.enrolls_itself() {
+        true => opened.runtime.block_on(participant::list(&opened.store, shelved.id, 0, i64::MAX))?,
+        false => Vec::new(),
+    };
+    let on_file = OnFile { kits: &kits, participants: &participants };
+    let fitted = import::fit(&shelved, scheme, on_file, &lines, act.at);
     let mut history = all_fits(&args.file, misfits, fitted)?;
     for (own, path) in &files {
         let Read { lines, misfits, digest } = judge(read(path, &own.scheme, study, Some(own)))?;
-        let fitted = import::fit_further(&shelved, own, &kits, &history, &lines, act.at);
+        let fitted = import::fit_further(&shelved, own, on_file, &history, &lines, act.at);
         let fitted = all_fits(path, misfits, fitted)?;
         history.further.push(Further { id: own.id.clone(), file: name_of(path), digest, history: fitted });
     }
@@ -162,10 +167,9 @@ struct Read {
 
 /// Reads the history of the first allocation, or of a further one.
 fn read(path: &Path, scheme: &Scheme, study: &Study, further: Option<&Randomization>) -> Result<Read, ExplainFault> {
-    let text = explain::read_file(path)?;
-    let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(text.as_bytes()));
+    let (text, digest) = explain::read_file(path)?;
     let mut also = vec!["subject"];
-    if study.blinding == Blinding::Blinded {
+    if study.hands_out_kits() {
         also.push("kit");
     }
     let known = |id: &str| further.is_some() && import::is_known(study, id);

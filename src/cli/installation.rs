@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use tokio::runtime::{Builder, Runtime};
 
-use super::{Installation, Refused};
+use super::{Installation, Refused, operator};
 use crate::daemon::machine::{SystemClock, SystemDice};
 use crate::daemon::run::{desk_address, keys, open_store};
 use crate::domain::study::Stage;
@@ -25,7 +25,7 @@ pub(super) struct Opened {
     pub(super) store: Store,
     pub(super) clock: Arc<SystemClock>,
     pub(super) dice: Arc<SystemDice>,
-    /// Who acts, as the machine knows them: `operator:NAME`.
+    /// Who acts, as the system knows them: `operator:NAME`.
     pub(super) actor: String,
 }
 
@@ -63,15 +63,13 @@ impl Opened {
         let settings = settings(installation)?;
         let runtime = runtime()?;
         let store = runtime.block_on(open_store(&settings))?;
-        let name = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|key| std::env::var(key).ok());
-        let name = name.filter(|name| !name.is_empty()).unwrap_or_else(|| "unknown".to_string());
         Ok(Opened {
             runtime,
             settings,
             store,
             clock: Arc::new(SystemClock::default()),
             dice: Arc::new(SystemDice),
-            actor: format!("operator:{name}"),
+            actor: operator::actor(),
         })
     }
 

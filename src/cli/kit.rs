@@ -140,6 +140,9 @@ pub struct Why {
     /// Why: stands in the audit chain. Needed in production.
     #[arg(long, default_value = "")]
     reason: String,
+    /// Id of the person of the study who decided it: stands in the audit chain beside whoever ran this. Needed in production.
+    #[arg(long, value_name = "PERSON")]
+    by: Option<String>,
     /// Which installation.
     #[command(flatten)]
     installation: Installation,
@@ -375,7 +378,8 @@ async fn story(opened: &Opened, shelved: &ShelvedStudy, code: &str) -> anyhow::R
                 || body["kits"]["withdrawn"].as_array().is_some_and(|codes| codes.iter().any(is));
             if named {
                 let to = body["to"].as_str().filter(|_| entry.action == "kit-move").map(place_word);
-                let words = [to, body["state"].as_str(), body["reason"].as_str()];
+                let by = body["by"].as_str().map(|by| format!("for {by}"));
+                let words = [to, body["state"].as_str(), by.as_deref(), body["reason"].as_str()];
                 let says = words.into_iter().flatten().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(": ");
                 steps.push(Step { at: entry.at, actor: entry.actor, action: entry.action, says });
             }
@@ -417,7 +421,7 @@ impl Acting {
     }
 
     fn order<'a>(&'a self, why: &'a Why) -> Order<'a> {
-        Order { actor: &self.opened.actor, reason: &why.reason, inbox_id: None }
+        Order { actor: &self.opened.actor, by: why.by.as_deref(), reason: &why.reason, inbox_id: None }
     }
 }
 

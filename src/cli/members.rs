@@ -7,7 +7,8 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::credentials::{ListCharset, Office};
+use super::credentials::list::{self, Shape};
+use super::credentials::{ListCharset, Office, passed};
 use super::simulate::progress::Bar;
 use super::{End, Installation, Output, Refused, counted};
 use crate::definition::participants_file;
@@ -19,10 +20,13 @@ use crate::workflow::credentials::{self, Form, Terms};
 pub enum MembersCommand {
     /// Put everybody on a list on the roll of a study; those who are on it stay as they are.
     Import(ImportArgs),
-    /// Who is on the roll, and who has answered, as far as the study lets it be known; neither names nor addresses.
+    /// Who is on the roll, and who has answered, as far as the study lets it be known.
     List {
         /// The study.
         slug: String,
+        /// As CSV, for a spreadsheet.
+        #[arg(long, conflicts_with = "json")]
+        csv: bool,
         /// Which installation.
         #[command(flatten)]
         installation: Installation,
@@ -63,9 +67,9 @@ pub struct ImportArgs {
 pub(super) fn run(command: MembersCommand) -> anyhow::Result<End> {
     match command {
         MembersCommand::Import(args) => import(&args),
-        MembersCommand::List { slug, installation, output } => {
+        MembersCommand::List { slug, csv, installation, output } => {
             of_members(&slug, &installation)?;
-            super::credentials::list(&slug, &installation, output)
+            list::list(&slug, &installation, Shape::new(output.json, csv))
         }
     }
 }
@@ -119,28 +123,32 @@ fn import(args: &ImportArgs) -> anyhow::Result<End> {
         until: None,
         days_from_sending: None,
         mailed: !args.no_mail,
+        once: false,
+        admits_unclear: false,
     };
     let bar = Bar::new("members", listed.candidates.len() as u64);
-    let (mut admitted, mut mailed, mut known) = (0, 0, 0);
+    let (mut admitted, mut mailed, mut passed) = (0, 0, Vec::new());
     for run in listed.candidates.chunks(limits::CREDENTIAL_BATCH) {
         let admitting =
             credentials::issue(&office.shelf, &office.shelved, office.means(), office.act(&args.reason), run, terms);
         let batch = office.opened.runtime.block_on(admitting)?;
         admitted += batch.issued.len();
         mailed += batch.issued.iter().filter(|one| one.mailed).count();
-        known += batch.known;
+        passed.extend(batch.passed);
         bar.advance(run.len() as u64);
     }
     bar.clear();
     let finished = listed.finished;
     if args.output.json {
-        println!("{}", json!({ "admitted": admitted, "mailed": mailed, "known": known, "finished": finished }));
+        let (known, told) = (passed.len(), passed::json(&passed));
+        println!(
+            "{}",
+            json!({ "admitted": admitted, "mailed": mailed, "known": known, "finished": finished, "passed_over": told })
+        );
         return Ok(End::Done);
     }
     println!("{} put on the roll, {mailed} of them are written to", counted(admitted as u64, "member"));
-    if known > 0 {
-        println!("{known} were on the roll already");
-    }
+    passed::tell(&args.slug, passed::Kind::Members, &passed);
     if finished > 0 {
         println!("{finished} on the list have answered elsewhere, by the list's own word, and were passed over");
     }

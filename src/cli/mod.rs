@@ -21,6 +21,7 @@ mod installation;
 mod key;
 mod kit;
 mod members;
+mod operator;
 mod outbox;
 mod preview;
 mod read;
@@ -45,7 +46,11 @@ use crate::definition::Problem;
 
 /// Everything that can be typed.
 #[derive(Debug, Parser)]
-#[command(name = "hagaki", version, about = "Enroll patients, survey participants and hold elections by mail")]
+#[command(
+    name = "hagaki",
+    version = env!("HAGAKI_VERSION"),
+    about = "Enroll patients, survey participants and hold elections by mail"
+)]
 pub struct Line {
     /// What to do.
     #[command(subcommand)]

@@ -1,20 +1,21 @@
-//! `hagaki receipt verify`: is the block in a letter ours, and does it say what is on file?
+//! `hagaki receipt`: is the block in a letter ours, and does it say what is on file? And what stands behind the receipt number of a page?
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Subcommand;
 use serde_json::json;
 
 use super::installation::Opened;
-use super::{End, Installation, Output};
+use super::{End, Installation, Output, Refused};
 use crate::daemon::run::keys;
+use crate::domain::credential;
 use crate::domain::receipt::{Receipt, Told};
 use crate::domain::study::FIRST;
 use crate::letters::opened;
 use crate::store::allocation::{self, AllocationRow};
-use crate::store::{kit, randomization, study, subject};
+use crate::store::{self, StoreError, kit, participant, randomization, study, subject};
 
 /// Commands on receipts.
 #[derive(Debug, Subcommand)]
@@ -30,17 +31,84 @@ pub enum ReceiptCommand {
         #[command(flatten)]
         output: Output,
     },
+    /// Find what was recorded under the receipt number that a participant was shown.
+    Find {
+        /// The study.
+        slug: String,
+        /// The number, as ABCD-EFGH-2345.
+        number: String,
+        /// Which installation.
+        #[command(flatten)]
+        installation: Installation,
+        /// For people or for programs.
+        #[command(flatten)]
+        output: Output,
+    },
 }
 
 pub(super) fn run(command: ReceiptCommand) -> anyhow::Result<End> {
-    let ReceiptCommand::Verify { file, installation, output } = command;
+    match command {
+        ReceiptCommand::Verify { file, installation, output } => verify(&file, &installation, output),
+        ReceiptCommand::Find { slug, number, installation, output } => find(&slug, &number, &installation, output),
+    }
+}
+
+/// Says what was recorded under a number; whose it is only where answers stand with the person.
+fn find(slug: &str, number: &str, installation: &Installation, output: Output) -> anyhow::Result<End> {
+    let opened = Opened::open(installation)?;
+    let shelved = opened.study(slug)?;
+    let study = &shelved.study;
+    let Some(survey) = &study.survey else {
+        let why = format!("study {slug} asks nobody; `hagaki receipt verify` looks at the block at a letter's foot");
+        return Err(Refused(why).into());
+    };
+    let Some(number) = credential::parse_receipt(number) else {
+        return Err(Refused(format!("\"{number}\" is no receipt number: it has twelve letters and digits")).into());
+    };
+    let (store, named) = (&opened.store, survey.privacy.names());
+    let found = opened.runtime.block_on(async {
+        if let Some((whose, used)) = store::credential::find_use_by_receipt(store, shelved.id, &number).await? {
+            let whose = match whose.filter(|_| named) {
+                Some(id) => Some(participant::load(store, id).await?.number),
+                None => None,
+            };
+            return Ok(Some(
+                json!({ "recorded": "response", "participant": whose, "occasion": used.occasion, "day": used.day }),
+            ));
+        }
+        let Some(whose) = participant::find_by_receipt(store, shelved.id, &number).await? else { return Ok(None) };
+        let own = subject::find_by_participant(store, whose.id).await?;
+        let day = own.as_ref().map(|own| own.enrolled_at.day_in(study.zone).to_string());
+        let own = own.map(|own| study.subject_number(own.number));
+        Ok::<_, StoreError>(Some(
+            json!({ "recorded": "enrollment", "participant": whose.number, "subject": own, "day": day }),
+        ))
+    })?;
+    let Some(found) = found else {
+        return Err(Refused(format!("nothing was recorded in study {slug} under {number}")).into());
+    };
+    if output.json {
+        println!("{found}");
+        return Ok(End::Done);
+    }
+    let text = |key: &str| found[key].as_str().unwrap_or_default().to_string();
+    let on = Some(text("day")).filter(|day| !day.is_empty()).map(|day| format!(", on {day}")).unwrap_or_default();
+    match (text("recorded").as_str(), found["participant"].as_i64()) {
+        ("enrollment", Some(whose)) => println!("participant {whose} enrolled themself as {}{on}", text("subject")),
+        (_, Some(whose)) => println!("response {} of participant {whose}{on}", found["occasion"]),
+        _ => println!("a response was recorded{on}; answers stand without names, so whose it is is not told"),
+    }
+    Ok(End::Done)
+}
+
+fn verify(file: &Path, installation: &Installation, output: Output) -> anyhow::Result<End> {
     let mut bytes = Vec::new();
     if file.as_os_str() == "-" {
         std::io::stdin().read_to_end(&mut bytes).context("standard input cannot be read")?;
     } else {
-        bytes = std::fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+        bytes = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
     }
-    let opened = Opened::open(&installation)?;
+    let opened = Opened::open(installation)?;
     let verdict = opened.runtime.block_on(judge(&opened, &bytes))?;
     let (good, words) = match &verdict {
         Ok(receipt) => (true, format!("genuine: {} {} of study {}", receipt.subject, receipt.at.utc(), receipt.study)),

@@ -4,6 +4,7 @@
 //! shows arms to the statistician, and says nothing of the arms that the study will allocate.
 
 mod columns;
+mod themselves;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -29,8 +30,9 @@ use walk::{Came, Given, Rehearsed, Step};
 pub struct RehearseArgs {
     /// The bundle's folder.
     bundle: PathBuf,
-    /// A CSV with a line per subject, in the order of their coming; its columns are items of the registration, by id, label
-    /// or alias. Of a further allocation second.ITEM are items of its form, and second.at is when it is asked for; who answers none
+    /// A CSV (UTF-8, CP932 or EUC-JP, with commas, semicolons or tabs) with a line per subject, in the order of their coming; its columns
+    /// are items of the registration, by id, label or alias. Where participants enroll themselves, each line is a participant who sends
+    /// the first form. Of a further allocation second.ITEM are items of its form, and second.at is when it is asked for; who answers none
     /// is not randomized again. Further allocations come when everybody is enrolled, one after another.
     #[arg(long)]
     covariates: PathBuf,
@@ -55,11 +57,6 @@ pub(super) fn run(args: RehearseArgs) -> anyhow::Result<End> {
     let (study, warnings) = definition::load(&bundle).map_err(|problems| Refused::bundle(&problems))?;
     for warning in &warnings {
         eprintln!("warning: {}/{warning}", args.bundle.display());
-    }
-    if study.enrolls_itself() {
-        let why = "participants of this study enroll themselves on a page, and a rehearsal writes mails; `hagaki allocation simulate` \
-                   shows what its scheme would do";
-        return Err(Refused(why.to_string()).into());
     }
     let (columns, rows) = population::read_csv(&args.covariates)?;
     for stray in columns::strays(&study, &columns) {

@@ -78,7 +78,7 @@ pub(super) fn run(args: &RevealArgs) -> anyhow::Result<End> {
     files.insert("hagaki_verify.py".to_owned(), VERIFIER.to_owned());
     files.insert("package.json".to_owned(), format!("{manifest:#}\n"));
     write(&args.out, &files)?;
-    let (secret, commitment) = (hex(&row.secret.0), hex(&row.secret_digest));
+    let (secret, commitment) = (hex(row.secret.bytes()?), hex(&row.secret_digest));
     if args.output.json {
         let names: Vec<&String> = files.keys().collect();
         println!(

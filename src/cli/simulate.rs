@@ -43,7 +43,7 @@ pub struct SimulateArgs {
     /// Trials.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=limits::SIMULATED_TRIALS))]
     trials: u64,
-    /// What subjects are like: shares of levels, such as `sex=F:0.6,M:0.4;site=001:3,002:1`, or a CSV with a column per
+    /// What subjects are like: shares of levels, such as `sex=F:0.6,M:0.4;site=001:3,002:1`, or a CSV (as for `rehearse`) with a column per
     /// factor whose rows are drawn again and again. Levels are equally likely without it. Answers that the condition of a further
     /// allocation names have shares too (`responder=yes:0.4,no:0.6`), and so has who comes to it at all, under its id
     /// (`second=yes:0.9,no:0.1`).
@@ -87,6 +87,8 @@ struct Given {
     name: String,
     /// Id of the allocation.
     allocation: String,
+    /// Whether it is the one that comes with enrolling, whatever it is simulated as.
+    enrolls: bool,
     text: String,
     scheme: Scheme,
     caps: Caps,
@@ -116,8 +118,11 @@ impl Source {
             }
         };
         let all = self.allocations.iter();
+        let cohorts = self.study.as_ref().map(|study| study.cohorts.as_slice()).unwrap_or_default();
         all.map(|given| Subjects {
             stage: subjects(given),
+            // Cohorts are of those who enroll.
+            cohorts: if given.enrolls { cohorts } else { &[] },
             ..Subjects::alone(&given.name, &given.scheme, self.study.as_ref())
         })
         .collect()
@@ -227,8 +232,11 @@ fn setups(
     let mut setups = Vec::new();
     for (given, subjects) in source.allocations.iter().zip(source.subjects()) {
         let (mut comers, mut notes) = (None, Vec::new());
-        if study.is_some_and(|study| given.allocation == FIRST && !study.cohorts.is_empty()) {
-            notes.push(Note::NoCohorts);
+        let mut kept = Vec::new();
+        if let Some(study) = study {
+            let (told, untold) = comers::cohorts(study, &subjects, population);
+            kept = told;
+            notes.extend(untold.into_iter().map(|(cohort, names)| Note::CohortLeftOut { cohort, names }));
         }
         if let (Some(study), Stage::Further(own)) = (study, subjects.stage) {
             let told = comers::of(study, own, &subjects, population).map_err(Refused)?;
@@ -246,6 +254,7 @@ fn setups(
             allocation: given.allocation.clone(),
             comers,
             caps: given.caps.clone(),
+            cohorts: kept,
             site_caps: sites.map(|own| own.levels.iter().filter_map(cap).collect()).unwrap_or_default(),
             watched: population::watched(&subjects, schemes, population),
             ..Setup::alone(given.scheme.clone(), population.clone(), frame.subjects, &frame.seed)
@@ -316,6 +325,7 @@ fn read_study(folder: &Path) -> anyhow::Result<Source> {
     let all = definition::allocation_files(&bundle).into_iter().zip(std::iter::once(first).chain(further));
     let allocations = all.map(|((allocation, file), (scheme, caps, sites))| Given {
         name: folder.join(&file).display().to_string(),
+        enrolls: allocation == FIRST,
         allocation,
         text: bundle.file(&file).unwrap_or_default().to_string(),
         // Nobody to come gets an arm that is closed.
@@ -353,7 +363,9 @@ fn read_scheme(path: &Path) -> anyhow::Result<Source> {
     }
     let scheme = scheme.open_part();
     let allocation = FIRST.to_string();
-    let given = Given { name: path.display().to_string(), allocation, text, scheme, caps, sites, warnings: problems };
+    let enrolls = files.iter().any(|(id, file)| *file == name && id == FIRST);
+    let name = path.display().to_string();
+    let given = Given { name, allocation, enrolls, text, scheme, caps, sites, warnings: problems };
     Ok(Source { study, allocations: vec![given] })
 }
 
@@ -380,6 +392,7 @@ fn to_json(frame: &Frame, one: &Simulated) -> Value {
                       "site_correct_mean": summary.right_by_site, "stratum_correct_mean": summary.right_by_stratum,
                       "best_mean": summary.right_at_best, "largest_arm_share": summary.largest_share() },
         "deterministic_mean": summary.deterministic_mean,
+        "near_certain_mean": summary.near_certain_mean,
         "level_imbalance": of_factors(&|own| json!({ "mean_abs": own.mean_abs, "max_abs": own.max_abs })),
         "arm_probability_by_step": summary.probability_by_step,
         "arms": arms.iter().map(|arm| json!({ "code": arm.code, "ratio": arm.ratio })).collect::<Vec<Value>>(),
@@ -398,7 +411,7 @@ fn to_json(frame: &Frame, one: &Simulated) -> Value {
         "allocation": one.given.allocation,
         "method": one.setup.scheme.method().key(),
         "digest": one.given.digest(),
-        "program": env!("CARGO_PKG_VERSION"),
+        "program": env!("HAGAKI_VERSION"),
         "notes": one.notes.iter().map(|note| note.in_words(&one.given.name)).collect::<Vec<String>>(),
         "warnings": one.given.warnings.iter().map(ToString::to_string).collect::<Vec<String>>(),
     })

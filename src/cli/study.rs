@@ -1,5 +1,6 @@
 //! `hagaki study`: a study's life, from rehearsal to close.
 
+mod amending;
 mod ending;
 
 use std::path::{Path, PathBuf};
@@ -16,7 +17,6 @@ use crate::definition::{self, Bundle, Problem, Weight};
 use crate::domain::seal::NoKey;
 use crate::domain::second_factor::Proof;
 use crate::domain::study::{Stage, Study};
-use crate::domain::time::Instant;
 use crate::domain::token;
 use crate::letters::Stationery;
 use crate::store::study::{self, State};
@@ -58,7 +58,7 @@ pub enum StudyCommand {
         #[command(flatten)]
         why: Why,
     },
-    /// Change the bundle by a numbered amendment, at once or on a day.
+    /// Change the bundle by a numbered amendment, at once or on a day; the staff are told by letter when it comes into force.
     Amend {
         /// The changed bundle's folder, with the study before it if you like; with --withdraw the study alone.
         #[arg(required = true, num_args = 1..=2, value_name = "[STUDY] BUNDLE")]
@@ -72,9 +72,9 @@ pub enum StudyCommand {
         /// Show what would change, and whether it can, and change nothing.
         #[arg(long)]
         dry_run: bool,
-        /// Why, and where.
+        /// Who decided, why, and where.
         #[command(flatten)]
-        why: Why,
+        decided: ending::Decided,
     },
     /// Take no enrollments, randomizations and answers to surveys for the time being.
     Pause {
@@ -167,15 +167,15 @@ pub(super) fn run(command: StudyCommand) -> anyhow::Result<End> {
         StudyCommand::Activate { bundle, production, why } => {
             activate(&bundle, if production { Stage::Production } else { Stage::Development }, &why)
         }
-        StudyCommand::Amend { what, on: _, withdraw: Some(number), dry_run: _, why } => {
-            withdraw_planned(&what, number, &why)
+        StudyCommand::Amend { what, on: _, withdraw: Some(number), dry_run: _, decided } => {
+            amending::withdraw_planned(&what, number, &decided)
         }
-        StudyCommand::Amend { what, on, withdraw: None, dry_run, why } => {
-            let (slug, bundle) = named(&what);
+        StudyCommand::Amend { what, on, withdraw: None, dry_run, decided } => {
+            let (slug, bundle) = amending::named(&what);
             match (dry_run, on) {
-                (true, on) => foresee(slug.as_deref(), bundle, on.as_deref(), &why),
-                (false, None) => amend(slug.as_deref(), bundle, &why),
-                (false, Some(on)) => plan(slug.as_deref(), bundle, &on, &why),
+                (true, on) => amending::foresee(slug.as_deref(), bundle, on.as_deref(), &decided.why),
+                (false, None) => amending::amend(slug.as_deref(), bundle, &decided),
+                (false, Some(on)) => amending::plan(slug.as_deref(), bundle, &on, &decided),
             }
         }
         StudyCommand::Pause { slug, why } => set_paused(&slug, true, &why),
@@ -202,7 +202,8 @@ fn sound(folder: &Path) -> anyhow::Result<(Bundle, Study)> {
     let bundle = Bundle::read(folder);
     let mut problems = Vec::new();
     let study = match definition::load(&bundle) {
-        Ok((study, warnings)) => {
+        Ok((study, mut warnings)) => {
+            warnings.extend(definition::judge_predictability(&bundle, &study, &warnings));
             for warning in warnings {
                 eprintln!("warning: {}/{warning}", folder.display());
             }
@@ -244,6 +245,11 @@ fn has_key(opened: &Opened, study: &Study) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What is to be said where the secret of a study is kept without a key.
+pub(super) const CLEAR: &str = "the secret that all draws come from stands in the clear in the database, so that whoever has a copy of it \
+     can foresee them: make a key file with `hagaki key make FILE`, name it in hagaki.toml with [keys] file, and start the daemon again; \
+     the secret is sealed then";
+
 fn activate(folder: &Path, stage: Stage, why: &Why) -> anyhow::Result<End> {
     let (bundle, study) = sound(folder)?;
     let opened = Opened::open(&why.installation)?;
@@ -265,146 +271,15 @@ fn activate(folder: &Path, stage: Stage, why: &Why) -> anyhow::Result<End> {
     println!(
         "Keep both with the protocol: the secret that all draws come from can be proved against its digest later."
     );
+    if stage == Stage::Production && study.scheme.is_some() && opened.settings.keys.is_empty() {
+        eprintln!("warning: {CLEAR}");
+    }
     if stage == Stage::Development {
         println!(
             "This is a rehearsal: every letter says TEST. Begin with `hagaki study activate {} --production`.",
             folder.display()
         );
     }
-    Ok(End::Done)
-}
-
-/// The study, if it was named, and the bundle's folder.
-fn named(what: &[PathBuf]) -> (Option<String>, &Path) {
-    match what {
-        [slug, bundle, ..] => (Some(slug.to_string_lossy().into_owned()), bundle),
-        [bundle] => (None, bundle),
-        [] => (None, Path::new("")),
-    }
-}
-
-/// A sound bundle of the study that was named, if one was.
-fn sound_of(slug: Option<&str>, folder: &Path) -> anyhow::Result<(Bundle, Study)> {
-    let (bundle, study) = sound(folder)?;
-    if let Some(slug) = slug.filter(|slug| study.slug != *slug) {
-        let other = format!("{} is a bundle of the study {}, not of {slug}", folder.display(), study.slug);
-        return Err(Refused(other).into());
-    }
-    Ok((bundle, study))
-}
-
-/// The moment that `--on` names.
-fn moment(study: &Study, text: &str) -> anyhow::Result<Instant> {
-    let wrong = || Refused(format!("--on {text}: write a day such as 2027-01-15, or with the time 2027-01-15T09:00"));
-    Ok(study.zone.parse_moment(text).ok_or_else(wrong)?)
-}
-
-fn plan(slug: Option<&str>, folder: &Path, on: &str, why: &Why) -> anyhow::Result<End> {
-    let (bundle, study) = sound_of(slug, folder)?;
-    let due_at = moment(&study, on)?;
-    let opened = Opened::open(&why.installation)?;
-    has_key(&opened, &study)?;
-    let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
-    let planning = planned_acts::plan(&opened.store, &bundle, &study, due_at, act);
-    let number = judged(opened.runtime.block_on(planning))?;
-    let waiting = opened.runtime.block_on(planned_acts::waiting_in(&opened.store, &study.slug))?;
-    let at = due_at.local(study.zone);
-    if why.output.json {
-        println!("{}", json!({ "study": study.slug, "planned": number, "on": at, "bundle_digest": bundle.digest() }));
-    } else {
-        println!("{}: planned as No. {number}; it comes into force on {at}", study.slug);
-        for one in waiting.iter().filter(|one| one.number != number) {
-            let due = one.due_at.local(study.zone);
-            println!(
-                "No. {} waits as well, for {due}: whichever comes first keeps the other from coming into force.",
-                one.number
-            );
-        }
-        println!("Take it back with `hagaki study amend {} --withdraw {number}`.", study.slug);
-    }
-    Ok(End::Done)
-}
-
-fn withdraw_planned(what: &[PathBuf], number: i64, why: &Why) -> anyhow::Result<End> {
-    let [slug] = what else {
-        return Err(Refused("--withdraw takes the study's name and no bundle".to_string()).into());
-    };
-    let slug = slug.to_string_lossy();
-    let opened = Opened::open(&why.installation)?;
-    let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
-    let withdrawing = planned_acts::withdraw(&opened.store, &slug, number, act);
-    judged(opened.runtime.block_on(withdrawing))?;
-    if why.output.json {
-        println!("{}", json!({ "study": slug, "planned": number, "state": "withdrawn" }));
-    } else {
-        println!("{slug}: planned amendment No. {number} is withdrawn");
-    }
-    Ok(End::Done)
-}
-
-fn amend(slug: Option<&str>, folder: &Path, why: &Why) -> anyhow::Result<End> {
-    let (bundle, study) = sound_of(slug, folder)?;
-    let opened = Opened::open(&why.installation)?;
-    has_key(&opened, &study)?;
-    let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
-    let amending = life::amend(&opened.store, &bundle, &study, act);
-    let amended = judged(opened.runtime.block_on(amending))?;
-    let version = amended.version;
-    let waiting = opened.runtime.block_on(planned_acts::waiting_in(&opened.store, &study.slug))?;
-    if why.output.json {
-        let numbers: Vec<i64> = waiting.iter().map(|one| one.number).collect();
-        println!(
-            "{}",
-            json!({ "study": study.slug, "version": version, "bundle_digest": bundle.digest(), "outdated": numbers,
-                    "ended": amended.ended, "renamed": amended.renamed })
-        );
-    } else {
-        println!("{}: amendment {version} is in force", study.slug);
-        for line in amended.ended.iter().chain(&amended.renamed) {
-            println!("  {line}");
-        }
-        for one in &waiting {
-            println!(
-                "Planned amendment No. {} of {} was checked against an earlier version and will not come into force; plan it anew \
-                 with what changed now, and take it back with `hagaki study amend {} --withdraw {}`.",
-                one.number,
-                one.due_at.local(study.zone),
-                study.slug,
-                one.number
-            );
-        }
-    }
-    Ok(End::Done)
-}
-
-fn foresee(slug: Option<&str>, folder: &Path, on: Option<&str>, why: &Why) -> anyhow::Result<End> {
-    let (bundle, study) = sound_of(slug, folder)?;
-    let due_at = on.map(|on| moment(&study, on)).transpose()?;
-    let opened = Opened::open(&why.installation)?;
-    let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
-    let foreseeing = life::foresee(&opened.store, &bundle, &study, act);
-    let (version, changes) = judged(opened.runtime.block_on(foreseeing))?;
-    if why.output.json {
-        println!(
-            "{}",
-            json!({ "study": study.slug, "version": version, "changes": changes,
-                                 "on": due_at.map(|at| at.local(study.zone)) })
-        );
-        return Ok(End::Done);
-    }
-    let then = due_at.map(|at| format!(", on {},", at.local(study.zone))).unwrap_or_default();
-    println!("{}: amendment {version}{then} would change", study.slug);
-    for change in &changes {
-        println!("  {change}");
-    }
-    for one in opened.runtime.block_on(planned_acts::waiting_in(&opened.store, &study.slug))? {
-        let due = one.due_at.local(study.zone);
-        println!(
-            "Planned amendment No. {} waits for {due}: whichever comes first keeps the other from coming into force.",
-            one.number
-        );
-    }
-    println!("Nothing was changed; leave --dry-run out to put it into force.");
     Ok(End::Done)
 }
 

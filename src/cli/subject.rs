@@ -63,6 +63,10 @@ pub enum SubjectCommand {
         /// Why: stands in the audit chain and in the letters.
         #[arg(long)]
         reason: String,
+        /// Id of the person of the study who told it: stands in the audit chain and in the letters, beside whoever ran this. Needed in
+        /// production.
+        #[arg(long, value_name = "PERSON")]
+        by: Option<String>,
         /// What would have been right: ITEM=VALUE, or second.ITEM=VALUE of the form of a further allocation; may be given several
         /// times.
         #[arg(long, value_parser = pair)]
@@ -103,7 +107,7 @@ pub(super) fn run(command: SubjectCommand) -> anyhow::Result<End> {
         SubjectCommand::Show { slug, subject, language, installation, output } => {
             show::show(&slug, &subject, language, &installation, output)
         }
-        SubjectCommand::Note { slug, subject, kind, reason, set, of, allocation, sure, installation, output } => {
+        SubjectCommand::Note { slug, subject, kind, reason, by, set, of, allocation, sure, installation, output } => {
             let opened = Opened::open(&installation)?;
             let shelved = opened.study(&slug)?;
             let keys = opened.runtime.block_on(keys(&opened.store, &*opened.dice))?;
@@ -113,7 +117,8 @@ pub(super) fn run(command: SubjectCommand) -> anyhow::Result<End> {
             let shelf = Shelf::new(opened.store.clone());
             let order = Order { actor: &opened.actor, subject: &subject, reason: &reason };
             let set: BTreeMap<String, String> = set.into_iter().collect();
-            let known = Known { kind, set: &set, of: of.as_deref(), randomization: allocation.as_deref(), sure };
+            let (of, randomization) = (of.as_deref(), allocation.as_deref());
+            let known = Known { kind, set: &set, of, randomization, sure, by: by.as_deref() };
             let noting = command::note(&shelf, &shelved, means, order, known);
             let (fact, new) = judged(opened.runtime.block_on(noting))?;
             if output.json {

@@ -28,7 +28,7 @@ use crate::mail::intake::Intake;
 use crate::mail::mailbox::Mailbox;
 use crate::mail::transport::Transport;
 use crate::settings::{Engine, FilesSettings, MailboxSettings, Settings, WebSettings};
-use crate::store::{Store, StoreError, host, inbox, outbox, secret};
+use crate::store::{Store, StoreError, host, inbox, outbox, secret, study};
 use crate::web;
 use crate::web::account::{AccountPages, ProxyTerms, Ways};
 use crate::web::cases::CasePages;
@@ -104,7 +104,16 @@ pub async fn open_store(settings: &Settings) -> Result<Store, DaemonError> {
             Some(password) => with_password(url, password.expose_secret()),
         },
     };
-    Ok(Store::open(&url).await?.with_ring(settings.keys.clone()))
+    let store = Store::open(&url).await?.with_ring(settings.keys.clone());
+    // What draws are made from was in the clear before there was a key. Nothing hangs on it now, so a database that is busy is used.
+    match study::seal_secrets(&store).await {
+        Ok(0) => {}
+        Ok(sealed) => tracing::info!(sealed, "secrets of studies are sealed with the key file now"),
+        Err(error) => {
+            tracing::warn!(%error, "secrets of studies are not sealed yet; it is tried again at the next start")
+        }
+    }
+    Ok(store)
 }
 
 /// `postgres://user@host/db` with the password behind the user, percent-encoded.

@@ -11,6 +11,7 @@ use super::document::Report;
 use super::instrument_file::{self, InstrumentFile};
 use super::kit_leaks::Arms;
 use super::kits_file::{self, Known, Listing};
+use super::predictability::judge_predictability;
 use super::problem::{Problem, Weight};
 use super::study_file::{self, Located, StudyFile, did_you_mean};
 use super::{agreement, cohorts, design, events_file, randomization, rules, self_enrollment};
@@ -78,6 +79,7 @@ pub fn check<P: AsRef<Path>>(folders: &[P], now: Instant) -> Vec<Checked> {
         let (study, asking, list, mut problems) = match load(&bundle) {
             Ok((study, mut warnings)) => {
                 warnings.extend(kits_file::judge_age(KITS, &study, now.day_in(study.zone)));
+                warnings.extend(judge_predictability(&bundle, &study, &warnings));
                 let list = study.scheme.as_ref().and_then(list_of);
                 let names = (study.slug.clone(), study.tag.clone());
                 (Some(names), study.survey.is_some().then(|| Arc::new(study)), list, warnings)

@@ -1,43 +1,18 @@
 //! A list of participants as CSV, in the form that LimeSurvey exports and imports, or any part of it.
 //!
 //! The columns are `email`, `firstname`, `lastname`, `token`, `language`, `validfrom`, `validuntil`, `emailstatus`,
-//! `completed`, `usesleft` and `attribute_N <description>`; the separator is a comma or a semicolon, the charset UTF-8,
-//! CP932 or EUC-JP. (LimeSurvey 6.2.1, "Import survey participants from CSV".)
+//! `completed`, `usesleft` and `attribute_N <description>`; the separator is a comma, a semicolon or a tab, the charset
+//! UTF-8, CP932 or EUC-JP. (LimeSurvey 6.2.1, "Import survey participants from CSV".)
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use encoding_rs::{EUC_JP, Encoding, SHIFT_JIS, UTF_8};
-
+use super::csv_file::{self, Charset, decode};
 use super::problem::{Problem, Weight};
 use crate::domain::language::Language;
-use crate::domain::participant::Candidate;
+use crate::domain::participant::{Candidate, Likeness, Seen};
 use crate::domain::text;
 use crate::domain::time::Zone;
 use crate::limits;
-
-/// Charset of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Charset {
-    /// The first of UTF-8, EUC-JP and CP932 (in this order: text of the first two is rarely sound in the next) in which every byte has a meaning.
-    Guessed,
-    /// UTF-8, with or without a byte order mark.
-    Utf8,
-    /// Windows code page 932, which Excel in Japan writes.
-    Cp932,
-    /// EUC-JP.
-    EucJp,
-}
-
-impl Charset {
-    fn candidates(self) -> Vec<&'static Encoding> {
-        match self {
-            Charset::Guessed => vec![UTF_8, EUC_JP, SHIFT_JIS],
-            Charset::Utf8 => vec![UTF_8],
-            Charset::Cp932 => vec![SHIFT_JIS],
-            Charset::EucJp => vec![EUC_JP],
-        }
-    }
-}
 
 /// What a list says.
 #[derive(Clone, Debug, Default)]
@@ -75,14 +50,6 @@ pub fn read(file: &str, bytes: &[u8], charset: Charset, zone: Zone, languages: &
     reader.listed
 }
 
-fn decode(bytes: &[u8], charset: Charset) -> Option<String> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let decoded = |encoding: &'static Encoding| {
-        encoding.decode_without_bom_handling_and_without_replacement(bytes).map(|text| text.into_owned())
-    };
-    charset.candidates().into_iter().find_map(decoded)
-}
-
 struct Reader<'a> {
     file: &'a str,
     zone: Zone,
@@ -117,14 +84,13 @@ impl Reader<'_> {
     }
 
     fn read(&mut self, content: &str) {
-        let first = content.lines().next().unwrap_or_default();
-        let delimiter = if first.matches(';').count() > first.matches(',').count() { b';' } else { b',' };
-        let mut rows = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(content.as_bytes());
+        let separator = csv_file::separator(content);
+        let mut rows = csv::ReaderBuilder::new().delimiter(separator).flexible(true).from_reader(content.as_bytes());
         let Ok(header) = rows.headers().cloned() else {
             return self.wrong(Some(1), "", "the first line cannot be read", "it names the columns");
         };
         let Some(columns) = self.columns(&header) else { return };
-        let mut seen = BTreeSet::new();
+        let mut seen = Seen::default();
         for row in rows.records() {
             let row = match row {
                 Ok(row) => row,
@@ -190,7 +156,7 @@ impl Reader<'_> {
         Some(columns)
     }
 
-    fn row(&mut self, line: Option<usize>, columns: &Columns, row: &csv::StringRecord, seen: &mut BTreeSet<String>) {
+    fn row(&mut self, line: Option<usize>, columns: &Columns, row: &csv::StringRecord, seen: &mut Seen) {
         let cell = |name: &str| columns.known.get(name).and_then(|at| row.get(*at)).unwrap_or_default().trim();
         let uses = columns.uses.and_then(|at| row.get(at)).unwrap_or("1").trim();
         if !matches!(cell("completed"), "" | "N") || uses == "0" || uses.starts_with('-') {
@@ -216,17 +182,13 @@ impl Reader<'_> {
         {
             self.wrong(line, key, "is too long or holds control characters", "write it in one short line");
         }
-        let key = if reference.is_empty() { format!("{name}\n{address}") } else { reference.clone() };
-        if !seen.insert(key) {
-            self.wrong(line, "", "is the same person as a row above", "remove one of the two");
-        }
         let broken = self.listed.problems.iter().skip(errors).any(|problem| problem.weight == Weight::Error);
         if broken {
             return;
         }
         let own =
             columns.attributes.iter().filter_map(|(name, at)| Some((name.clone(), row.get(*at)?.trim().to_string())));
-        self.listed.candidates.push(Candidate {
+        let candidate = Candidate {
             reference,
             name,
             address,
@@ -234,7 +196,35 @@ impl Reader<'_> {
             attributes: own.filter(|(_, value)| !value.is_empty()).collect(),
             from,
             until,
-        });
+            line,
+        };
+        if self.is_another(&candidate, seen) {
+            self.listed.candidates.push(candidate);
+        }
+    }
+
+    /// Whether a row is somebody else than the rows above, as far as it can be told.
+    fn is_another(&mut self, candidate: &Candidate, seen: &mut Seen) -> bool {
+        let sign = candidate.sign();
+        let found = seen.find(&sign);
+        match found {
+            None => seen.put(sign, candidate.line.unwrap_or_default()),
+            Some((above, Likeness::Unclear)) => {
+                let wrong =
+                    format!("may be the same person as line {above}: they share an address, and a name is missing");
+                self.wrong(candidate.line, "", &wrong, "give both a name, or both a token; or remove one of the two");
+            }
+            Some((above, _)) => {
+                let wrong = format!("is the same person as line {above}");
+                self.wrong(
+                    candidate.line,
+                    "",
+                    &wrong,
+                    "remove one of the two; people of one name at one address need a token each",
+                );
+            }
+        }
+        found.is_none()
     }
 
     /// The first of the addresses, folded; none where the list says that nothing can be sent there.
@@ -299,6 +289,8 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
+    use encoding_rs::{EUC_JP, SHIFT_JIS, UTF_8};
+
     use super::*;
 
     fn list(text: &str) -> Listed {
@@ -348,6 +340,27 @@ mod tests {
     }
 
     #[test]
+    fn a_household_shares_an_address() {
+        let listed = list(
+            "email,lastname,firstname\nhome@example.jp,山田,花\nHome@example.jp,山田,太郎\nhome@example.jp,山田,　花\n",
+        );
+        let names: Vec<&str> = listed.candidates.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!((names, listed.candidates[1].line), (vec!["山田 花", "山田 太郎"], Some(3)));
+        assert!(
+            listed.problems[0].to_string().contains("people.csv:4: is the same person as line 2"),
+            "{:?}",
+            listed.problems
+        );
+        // Who has no name may be anybody at the address.
+        let listed = list("email,firstname\nhome@example.jp,A\nhome@example.jp,\nalone@example.jp,\n");
+        assert_eq!((listed.candidates.len(), listed.is_broken()), (2, true));
+        assert!(listed.problems[0].wrong.contains("may be the same person as line 2"), "{:?}", listed.problems);
+        // Tokens tell people apart, and a row with one is not somebody of another name.
+        let listed = list("email,token\nward@example.jp,P1\nward@example.jp,P2\nward@example.jp,P1\n");
+        assert_eq!((listed.candidates.len(), listed.problems.len()), (2, 1));
+    }
+
+    #[test]
     fn every_bad_row_is_named_with_its_line() {
         let listed = list(
             "email,firstname,validfrom,validuntil\nno address,A,,\na@example.jp,A,tomorrow,\na@example.jp,B\nb@example.jp,B,2026-12-02,2026-12-01\nc@example.jp,C,,\nc@example.jp,C,,\n\"c@example.jp\nBcc: x@example.net\",D,,\n",
@@ -365,6 +378,8 @@ mod tests {
             ]
         );
         assert_eq!(listed.candidates.len(), 1);
+        let told: Vec<&str> = listed.problems.iter().map(|one| one.wrong.as_str()).collect();
+        assert!(told[4].contains("line 6"), "{told:?}");
         assert!(list("name\nA\n").is_broken());
         assert!(list("").is_broken());
     }

@@ -17,6 +17,7 @@ pub(super) fn read(root: &Section) -> Option<Located<Survey>> {
         privacy: section.need_word("privacy", &privacy).unwrap_or(Privacy::Named),
         access: section.word("access", &access).unwrap_or(Access::Credentials),
         responses: section.word("responses", &responses).unwrap_or(Responses::Once),
+        interval_days: interval_days(&section),
         opens: section.day("opens"),
         closes: section.day("closes"),
         cap: section.count("cap"),
@@ -27,6 +28,19 @@ pub(super) fn read(root: &Section) -> Option<Located<Survey>> {
     };
     if survey.enrolls {
         self_enrollment::check_section(root, &section, &survey);
+    }
+    match survey.responses {
+        Responses::Once if section.has("interval_days") => section.warn(
+            "interval_days",
+            "everybody answers once, so that there are no days between",
+            "remove interval_days, or write responses = \"repeat\"",
+        ),
+        Responses::Repeated if !section.has("interval_days") => section.warn(
+            "responses",
+            "how far apart the responses of one person are is not said: each form that is sent counts, also several on one day",
+            "write interval_days = 1 for a response a day at most, 7 for one a week, 0 if each is meant to count",
+        ),
+        _ => {}
     }
     if let (Some(first), Some(last)) = (survey.opens, survey.closes)
         && last < first
@@ -70,6 +84,20 @@ pub(super) fn read(root: &Section) -> Option<Located<Survey>> {
     let (line, key) = (section.line, section.key(""));
     section.close();
     Some(Located { value: survey, line, key })
+}
+
+/// How far apart the responses of one person are.
+fn interval_days(section: &Section) -> u32 {
+    let Some(days) = section.whole_number("interval_days") else { return 0 };
+    let most = limits::RESPONSE_INTERVAL_DAYS;
+    u32::try_from(days).ok().filter(|days| *days <= most).unwrap_or_else(|| {
+        section.wrong(
+            "interval_days",
+            format!("{days} days cannot be waited for"),
+            format!("a number from 0 to {most}"),
+        );
+        0
+    })
 }
 
 /// What a survey must say, and must not, so that its answers cannot be joined to persons.

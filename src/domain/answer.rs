@@ -11,7 +11,7 @@ mod value;
 
 pub use course::pages_asked;
 pub use form::{BODY, Known, Uploads, find_named, keys, read_form, read_knowing, read_page, unmet};
-pub use value::{exact, of_canonical};
+pub use value::{exact, of_canonical, read_one};
 
 /// One `key: value` line of a mail, as typed; continuation lines are part of the value, parted by `\n`.
 #[derive(Clone, Debug, PartialEq, Eq)]

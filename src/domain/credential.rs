@@ -160,6 +160,13 @@ impl Login {
     }
 }
 
+/// What somebody typed as a receipt number (twelve letters and digits in groups of four, as pages show it), if it can be one.
+pub fn parse_receipt(typed: &str) -> Option<String> {
+    let letters = letters_of(typed).to_uppercase();
+    let fits = letters.len() == 12 && letters.bytes().all(|c| matches!(c, b'A'..=b'Z' | b'2'..=b'7'));
+    fits.then(|| format!("{}-{}-{}", &letters[..4], &letters[4..8], &letters[8..]))
+}
+
 /// When a credential is good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
@@ -228,6 +235,16 @@ mod tests {
         assert!(digests[0] != digests[1] && digests[1] != digests[2] && digests[0] != digests[2]);
         assert!(secret.draft_key() != secret.session_key());
         assert_eq!(Login::parse(&login.grouped().to_uppercase()), Some(login));
+    }
+
+    #[test]
+    fn a_receipt_number_is_read_as_people_type_it() {
+        for typed in ["ABCD-EFGH-2345", "abcdefgh2345", " ａｂｃｄ efgh－2345 "] {
+            assert_eq!(parse_receipt(typed).as_deref(), Some("ABCD-EFGH-2345"), "{typed}");
+        }
+        for wrong in ["", "ABCD-EFGH-234", "ABCD-EFGH-23456", "ABCD-EFGH-23!5"] {
+            assert_eq!(parse_receipt(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! Answers not sent yet, sealed so that only their writer's own secret opens them: not the database, not whoever runs it.
+//! Answers not sent yet, sealed so that the database alone opens none of them.
 //!
-//! The key is derived from the secret in the link, or from the password; of both only digests of another purpose are kept. A
+//! Where answers stand with the person, the installation's keys seal, so that what was kept follows its writer to a fresh link. Where
+//! they do not, or where there is no key file, only the writer's own secret opens: not whoever runs the house. That key is derived from the secret in the link, or from the password; of both only digests of another purpose are kept. A
 //! session has a secret of its own, so it keeps the password's key sealed by that: with the cookie, and only with it, the key
 //! is known. XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha), whose nonce of 192 bits can be random.
 
@@ -45,6 +46,13 @@ impl From<DraftKey> for DraftKeys {
 }
 
 impl DraftKeys {
+    /// Those of a way in: the installation's where answers stand with the person, so that every way of theirs opens what was kept by any;
+    /// else the own one of the way. None where neither is.
+    pub fn of_way(own: Option<DraftKey>, ring: &KeyRing, named: bool) -> Option<DraftKeys> {
+        let Some(house) = DraftKeys::of_ring(ring).filter(|_| named) else { return own.map(DraftKeys::from) };
+        Some(DraftKeys { older: house.older.into_iter().chain(own).collect(), ..house })
+    }
+
     /// Those of an installation; none without a key file.
     pub fn of_ring(ring: &KeyRing) -> Option<DraftKeys> {
         let mut keys = ring.derived("hagaki draft").into_iter().map(DraftKey);
@@ -147,6 +155,14 @@ mod tests {
         assert_eq!(DraftKeys::of_ring(&ring(&[&second, &first])).unwrap().open(&mark, &sealed).unwrap(), b"answers");
         assert_eq!(DraftKeys::of_ring(&ring(&[&second])).unwrap().open(&mark, &sealed), None);
         assert_eq!(DraftKeys::of_ring(&KeyRing::default()), None);
+        // With names the house's keys seal, and what a way sealed before there was a key file opens by that way.
+        let house = ring(&[&first]);
+        let named = DraftKeys::of_way(Some(own.clone()), &house, true).unwrap();
+        assert_eq!(before.open(&mark, &named.seal(&Sevens, &mark, b"answers")).unwrap(), b"answers");
+        assert_eq!(named.open(&mark, &own.seal(&Sevens, &mark, b"answers")).unwrap(), b"answers");
+        let nameless = DraftKeys::of_way(Some(own.clone()), &house, false).unwrap();
+        assert_eq!(before.open(&mark, &nameless.seal(&Sevens, &mark, b"answers")), None);
+        assert_eq!(DraftKeys::of_way(None, &house, false), None);
         let session = DraftKey::derive("secret", "session");
         assert!(session != own);
         let wrapped = session.wrap(&Sevens, &mark, &own);

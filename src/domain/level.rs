@@ -5,8 +5,10 @@
 
 use std::collections::BTreeSet;
 
+use super::allocation::SITE;
 use super::expression::Expression;
-use super::instrument::{Instrument, Item, ItemKind};
+use super::instrument::{Choices, Instrument, Item, ItemKind};
+use super::study::{Study, arm_name};
 
 /// A calculation that a level follows from, and that an amendment changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +52,24 @@ pub fn wanting(forms: &[&Instrument], level: &str, answered: &dyn Fn(&str) -> bo
     let typed = grounds.iter().filter(|item| calculation(item).is_none() && !answered(&item.id));
     let blank: Vec<String> = typed.map(|item| item.id.clone()).collect();
     if blank.is_empty() { vec![level.to_string()] } else { blank }
+}
+
+/// The levels that subjects of a study can have, where answers, sites or arms are fixed.
+pub fn fixed(study: &Study, id: &str) -> Option<Vec<String>> {
+    if let Some(rules) = study.allocations().find(|rules| arm_name(rules.id) == id) {
+        return Some(rules.arms.iter().map(|arm| arm.code.clone()).collect());
+    }
+    if id == SITE || study.registration.site_item.as_deref() == Some(id) {
+        return Some(study.sites.iter().map(|site| site.code.clone()).collect());
+    }
+    match &study.find_item(id)?.kind {
+        ItemKind::Choice(Choices::Listed(listed)) => Some(listed.iter().map(|choice| choice.code.clone()).collect()),
+        ItemKind::YesNo => Some(["yes", "no"].map(str::to_string).to_vec()),
+        ItemKind::Scale { low, high } if high.saturating_sub(*low) < 100 => {
+            Some((*low..=*high).map(|step| step.to_string()).collect())
+        }
+        _ => None,
+    }
 }
 
 /// Whether an item is calculated.

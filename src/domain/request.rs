@@ -36,6 +36,8 @@ pub enum Act {
     FollowUp(FollowUp),
     /// A participant asks for a fresh link; whether they are one is not known yet.
     Link,
+    /// A participant asks to take part no more; whether they are one is not known yet.
+    Leave,
     /// The blank form of a survey.
     SurveyForm,
     /// Answers to a survey. They may still have faults: then they are refused.
@@ -98,6 +100,7 @@ impl Act {
             Act::Randomize(_) => "randomize",
             Act::FollowUp(_) => "follow-up",
             Act::Link => "link",
+            Act::Leave => "leave",
             Act::SurveyForm => "survey-form",
             Act::Respond(_) => "respond",
             Act::Deed(wanted) => wanted.deed.key(),

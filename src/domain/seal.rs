@@ -180,6 +180,11 @@ impl KeyRing {
         key.seal(nonce, &bound(purpose, place), plain)
     }
 
+    /// Whether something was sealed with the key that seals now.
+    pub fn is_current(&self, sealed: &[u8]) -> bool {
+        self.0.first().is_some_and(|key| sealed.starts_with(&key.name))
+    }
+
     /// Codes of a text under every key, the one that seals first: what was written under any of them is found again.
     pub fn codes<'k>(&'k self, purpose: &'k str, text: &'k [u8]) -> impl Iterator<Item = Coded> + 'k {
         self.0.iter().map(move |key| Coded {
@@ -268,6 +273,7 @@ mod tests {
         // A new key is put before the old one: it seals, both open.
         let rotated = KeyRing::parse(&format!("# new\n{other}\n\n# old\n{one}\n")).unwrap();
         assert_eq!(rotated.open("urn", b"7", &sealed).unwrap(), b"answers");
+        assert!(ring.is_current(&sealed) && !rotated.is_current(&sealed) && !KeyRing::default().is_current(&sealed));
         let newer = rotated.seal(&dice, "urn", b"7", b"answers").unwrap();
         assert!(matches!(ring.open("urn", b"7", &newer), Err(Unopened::NoKey(_))));
     }

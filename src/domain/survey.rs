@@ -1,6 +1,6 @@
 //! Surveys: who answers, how often, and what nobody may find out.
 
-use chrono::NaiveDate;
+use chrono::{Days, NaiveDate};
 
 use super::instrument::{Choices, Instrument, ItemKind};
 use super::time::Dice;
@@ -17,6 +17,8 @@ pub struct Survey {
     pub access: Access,
     /// How often one person may answer.
     pub responses: Responses,
+    /// Where one person answers repeatedly: how many days after a response the next is taken; 0 where any is.
+    pub interval_days: u32,
     /// First day on which answers are taken, in the study's zone; from the beginning if none.
     pub opens: Option<NaiveDate>,
     /// Last day on which answers are taken; to the end if none.
@@ -41,6 +43,12 @@ impl Survey {
             (_, Some(closes)) if day > closes => Err(Shut::Over(closes)),
             _ => Ok(()),
         }
+    }
+
+    /// The first day on which somebody may answer who answered last on that day; none if they may at once.
+    pub fn next_after(&self, last: NaiveDate) -> Option<NaiveDate> {
+        let apart = self.responses == Responses::Repeated && self.interval_days > 0;
+        apart.then(|| last.checked_add_days(Days::new(self.interval_days.into()))).flatten()
     }
 
     /// How many of so many sealed responses are opened now. Never fewer than a batch; and unless the survey is `over`, a batch is left
@@ -168,6 +176,7 @@ mod tests {
             privacy: Privacy::Named,
             access: Access::Credentials,
             responses: Responses::Once,
+            interval_days: 0,
             opens: None,
             closes: None,
             cap: None,

@@ -81,6 +81,10 @@ pub enum Kind {
     CohortFilling,
     /// An amendment planned for a day could not come into force.
     AmendmentFailed,
+    /// An amendment is in force.
+    StudyAmended,
+    /// The same, with what it changes of the allocation (those who may know it).
+    StudyAmendedUnblinded,
     /// How far the study and its audit chain have come, once a day.
     Digest,
     /// The same, with the balance of the arms (those who may know it).
@@ -131,6 +135,14 @@ pub enum Kind {
     SurveyDone,
     /// Answers by mail are unusual; reply to go on.
     SurveyConfirm,
+    /// How a participant writes to us.
+    ParticipantHelp,
+    /// Somebody wants to take part no more; reply to go on.
+    LeaveConfirm,
+    /// Whether a participant takes part no more, to whoever asked.
+    LeaveDone,
+    /// A participant takes part no more, to those in charge.
+    LeaveNotice,
     /// Somebody with an account chooses a password, by the link in it.
     AccountLink,
     /// What was done about how somebody signs in, to the owner of the account.
@@ -168,7 +180,7 @@ pub enum Audience {
 
 impl Kind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Kind; 72] = [
+    pub const ALL: [Kind; 78] = [
         Kind::AssignmentOpen,
         Kind::AssignmentBlinded,
         Kind::RegistrationDone,
@@ -207,6 +219,8 @@ impl Kind {
         Kind::KitsShortUnblinded,
         Kind::CohortFilling,
         Kind::AmendmentFailed,
+        Kind::StudyAmended,
+        Kind::StudyAmendedUnblinded,
         Kind::Digest,
         Kind::DigestUnblinded,
         Kind::Balance,
@@ -232,6 +246,10 @@ impl Kind {
         Kind::SurveyRefused,
         Kind::SurveyDone,
         Kind::SurveyConfirm,
+        Kind::ParticipantHelp,
+        Kind::LeaveConfirm,
+        Kind::LeaveDone,
+        Kind::LeaveNotice,
         Kind::AccountLink,
         Kind::AccountChanged,
         Kind::GroupConfirm,
@@ -284,6 +302,8 @@ impl Kind {
             Kind::KitsShortUnblinded => "kits-short-unblinded",
             Kind::CohortFilling => "cohort-filling",
             Kind::AmendmentFailed => "amendment-failed",
+            Kind::StudyAmended => "study-amended",
+            Kind::StudyAmendedUnblinded => "study-amended-unblinded",
             Kind::Digest => "digest",
             Kind::DigestUnblinded => "digest-unblinded",
             Kind::Balance => "balance",
@@ -309,6 +329,10 @@ impl Kind {
             Kind::SurveyRefused => "survey-refused",
             Kind::SurveyDone => "survey-done",
             Kind::SurveyConfirm => "survey-confirm",
+            Kind::ParticipantHelp => "participant-help",
+            Kind::LeaveConfirm => "leave-confirm",
+            Kind::LeaveDone => "leave-done",
+            Kind::LeaveNotice => "leave-notice",
             Kind::AccountLink => "account-link",
             Kind::AccountChanged => "account-changed",
             Kind::GroupConfirm => "group-confirm",
@@ -334,6 +358,7 @@ impl Kind {
             | Kind::KitReplacedUnblinded
             | Kind::KitsShortUnblinded
             | Kind::DigestUnblinded
+            | Kind::StudyAmendedUnblinded
             | Kind::Balance => Audience::Unblinded,
             Kind::Unblinded => Audience::Entitled,
             Kind::Invitation | Kind::AccountLink | Kind::AccountChanged => Audience::Participant,
@@ -349,7 +374,9 @@ impl Kind {
             | Kind::KitsShortBlinded
             | Kind::CohortFilling
             | Kind::AmendmentFailed
+            | Kind::StudyAmended
             | Kind::GroupConfirm
+            | Kind::LeaveNotice
             | Kind::EnrollmentEnded
             | Kind::EnrollmentReopened
             | Kind::StudyClosed
@@ -378,6 +405,7 @@ impl Kind {
                 | Kind::KitReplacedUnblinded
                 | Kind::KitsShortUnblinded
                 | Kind::DigestUnblinded
+                | Kind::StudyAmendedUnblinded
                 | Kind::Balance
         )
     }
@@ -403,6 +431,7 @@ impl Kind {
                 | Kind::RandomizationConfirm
                 | Kind::FollowUpConfirm
                 | Kind::SurveyConfirm
+                | Kind::LeaveConfirm
         )
     }
 
@@ -467,7 +496,7 @@ mod tests {
             representative: None,
         };
         let naming: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| kind.names_arm()).collect();
-        assert_eq!(naming.len(), 15);
+        assert_eq!(naming.len(), 16);
         for kind in naming.into_iter().filter(|kind| kind.audience() != Audience::Entitled) {
             let unblinded = kind.audience() == Audience::Unblinded;
             for (roles, expected) in [

@@ -1,6 +1,8 @@
 //! One sample of every letter in every language: what `check` renders, `preview` shows and `--fields` lists.
 
+mod amendment;
 mod follow_up;
+mod leave;
 
 use std::collections::BTreeMap;
 
@@ -8,8 +10,8 @@ use serde_json::Value;
 
 use super::facts::{
     AllocationHad, ArmBalance, AssignmentBlinded, AssignmentFailedAlert, AssignmentOpen, Balance, BlankForm, Change,
-    Confirm, Conflict, DeedConfirm, DeedForm, Disclosure, Enrollment, Facts, FaultLine, FormLine, FormNames,
-    FurtherBalance, FurtherBlinded, FurtherCount, FurtherOpen, Head, Help, KitReplaced, KitReplacedBlinded,
+    Confirm, Conflict, DeedConfirm, DeedForm, Disclosure, Enrollment, EpochBalance, Facts, FaultLine, FormLine,
+    FormNames, FurtherBalance, FurtherBlinded, FurtherCount, FurtherOpen, Head, Help, KitReplaced, KitReplacedBlinded,
     KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded, Lacking, Letter, Links, MisnamedLine, Noted,
     NoticeBlind, NoticeOpen, NoticeRandomized, NoticeRandomizedBlind, NoticeUnblinded, Opening, Phase,
     RandomizationConfirm, RandomizationConflict, RandomizationForm, RandomizationName, RandomizationRefused,
@@ -99,6 +101,8 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
         Facts::KitReplacedUnblinded(facts) => facts.reason = String::new(),
         Facts::CohortFilling(facts) => facts.full = true,
         Facts::AmendmentFailed(facts) => facts.reason = String::new(),
+        Facts::StudyAmended(facts) => amendment::bare(facts),
+        Facts::StudyAmendedUnblinded(facts) => amendment::bare(&mut facts.amendment),
         Facts::EnrollmentEnded(facts)
         | Facts::EnrollmentReopened(facts)
         | Facts::StudyClosed(facts)
@@ -241,7 +245,10 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
             help.randomizations.clear();
             help.events.clear();
         }
-        _ => more.extend(follow_up::variants(&full.facts).into_iter().map(|facts| Letter { facts, ..full.clone() })),
+        _ => {
+            let own = [follow_up::variants(&full.facts), leave::variants(&full.facts)].concat();
+            more.extend(own.into_iter().map(|facts| Letter { facts, ..full.clone() }));
+        }
     }
     more.extend(with_further(&full).map(|facts| Letter { facts, ..full.clone() }));
     more.extend([full, bare]);
@@ -345,6 +352,7 @@ fn again(balance: &mut Balance, randomization: String) {
         ..balance.first.clone()
     };
     own.groups.iter_mut().flat_map(|group| &mut group.levels).for_each(|level| level.right.clone_from(&level.counts));
+    let own = own.since(EpochBalance { number: 2, from: 2, own: balance.first.clone() });
     balance.further.push(FurtherBalance { randomization, own });
     (balance.first.mistaken, balance.first.left_out) = (1, 1);
 }

@@ -37,12 +37,19 @@ pub struct CredentialRow {
     pub password_digest: Option<Sha256Digest>,
     /// Whether it opens anything.
     pub state: State,
-    /// How often it may be used; 0 for as often as wanted.
+    /// How often it may be used; 0 for as often as the survey lets.
     pub uses: i64,
     /// When it is good.
     pub validity: Validity,
     /// When it was issued; none where times could join a person to answers.
     pub issued_at: Option<Instant>,
+}
+
+impl CredentialRow {
+    /// Whether it was issued for one use, however many the survey takes.
+    pub const fn is_for_one_use(&self) -> bool {
+        self.uses == 1
+    }
 }
 
 /// A use of a credential.
@@ -88,6 +95,9 @@ statements! { "credential":
     USE = same "INSERT INTO answered (credential_id, occasion, submission, receipt, day) VALUES ($1, $2, $3, $4, $5) \
         ON CONFLICT DO NOTHING";
     USES = same "SELECT occasion, submission, receipt, day FROM answered WHERE credential_id = $1 ORDER BY occasion";
+    BY_RECEIPT = same "SELECT credential.participant_id, answered.occasion, answered.submission, answered.receipt, answered.day \
+        FROM answered JOIN credential ON credential.id = answered.credential_id WHERE credential.study_id = $1 AND answered.receipt = $2 \
+        LIMIT 1";
     // Whoever got another credential goes on where the one before ended.
     USES_OF_PARTICIPANT = same "SELECT occasion, submission, receipt, day FROM answered JOIN credential \
         ON credential.id = answered.credential_id WHERE credential.participant_id = $1 ORDER BY occasion";
@@ -242,4 +252,17 @@ pub async fn uses_of_participant<'a>(
     participant_id: i64,
 ) -> Result<Vec<AnsweredRow>, StoreError> {
     from.into().fetch(&USES_OF_PARTICIPANT, binds![participant_id]).await?.into_iter().map(read_use).collect()
+}
+
+/// The use of that receipt number in a study, and whose it is; of nobody where nobody may know. All of them are looked through.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find_use_by_receipt<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    receipt: &str,
+) -> Result<Option<(Option<i64>, AnsweredRow)>, StoreError> {
+    let found = from.into().find(&BY_RECEIPT, binds![study_id, receipt]).await?;
+    found.map(|mut row| Ok((row.opt_int()?, read_use(row)?))).transpose()
 }

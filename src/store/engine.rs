@@ -74,7 +74,7 @@ impl Connections {
                 Ok(busy.map_err(|error| StoreError::of("checkpoint", error))? == 0)
             }
             Connections::Postgres(pool) => {
-                for table in ["VACUUM urn", "VACUUM outbox_raw", "VACUUM outbox"] {
+                for table in ["VACUUM urn", "VACUUM outbox_raw", "VACUUM outbox", "VACUUM study"] {
                     pool.execute(table).await.map_err(|error| StoreError::of("VACUUM", error))?;
                 }
                 Ok(true)

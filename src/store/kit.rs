@@ -174,7 +174,7 @@ pub(super) async fn rank_all(store: &Store) -> Result<(), StoreError> {
     for mut row in Reader::from(store).fetch(&UNRANKED, &[]).await? {
         let id = row.int()?;
         let mut tx = store.begin().await?;
-        let order = Order::of(&study::lock(&mut tx, id).await?.secret.0);
+        let order = Order::of(study::lock(&mut tx, id).await?.secret.bytes()?);
         loop {
             let page = tx.fetch(&UNRANKED_CODES, binds![id, limits::PAGE_ROWS]).await?;
             if page.is_empty() {

@@ -39,6 +39,7 @@ pub mod planned;
 mod queue;
 pub mod randomization;
 pub mod response;
+pub mod roster;
 mod sealed;
 pub mod second_factor;
 pub mod secret;
@@ -83,6 +84,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         planned::STATEMENTS,
         randomization::STATEMENTS,
         response::STATEMENTS,
+        roster::STATEMENTS,
         second_factor::STATEMENTS,
         secret::STATEMENTS,
         session::STATEMENTS,

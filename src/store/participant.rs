@@ -48,6 +48,8 @@ pub struct ParticipantRow {
     pub refusals: i64,
     /// Code of the answers by which they were refused last; see [`is_refused_again`].
     pub refused_code: Option<Sha256Digest>,
+    /// Receipt number of the form by which they enrolled themself; none before.
+    pub receipt: Option<String>,
 }
 
 /// A participant to be stored; fields as in [`ParticipantRow`].
@@ -70,7 +72,8 @@ pub struct NewParticipant {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, study_id, number, reference, name, address, language, attributes, state, created_at, refusals, refused_code FROM participant ",
+            "SELECT id, study_id, number, reference, name, address, language, attributes, state, created_at, refusals, refused_code, receipt \
+             FROM participant ",
             $rest
         )
     };
@@ -86,12 +89,16 @@ statements! { "participant":
     BY_ID = same select!("WHERE id = $1");
     BY_NUMBER = same select!("WHERE study_id = $1 AND number = $2");
     BY_ADDRESS = same select!("WHERE study_id = $1 AND address = $2 AND state = 'active' ORDER BY id");
+    // Whoever is looked for by a reference ($3) is nobody who has another one.
+    AT_ADDRESS = same select!("WHERE study_id = $1 AND address = $2 AND (reference = '' OR $3 = '') ORDER BY id LIMIT $4");
     BY_REFERENCE = same select!("WHERE study_id = $1 AND reference = $2");
     BY_ACCOUNT = same select!("WHERE study_id = $1 AND account_id = $2");
     STUDIES_OF_ACCOUNT = same select!("WHERE account_id = $1 ORDER BY id DESC LIMIT $2");
     SET_ACCOUNT = same "UPDATE participant SET account_id = $2 WHERE id = $1";
     LIST = same select!("WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3");
     WITHDRAW = same "UPDATE participant SET state = 'withdrawn' WHERE id = $1";
+    SET_RECEIPT = same "UPDATE participant SET receipt = $2 WHERE id = $1";
+    BY_RECEIPT = same select!("WHERE study_id = $1 AND receipt = $2 ORDER BY id LIMIT 1");
     FORGIVE = same "UPDATE participant SET refusals = 0, refused_code = NULL WHERE id = $1";
     COUNT_REFUSAL = same "UPDATE participant SET refusals = refusals + 1, refused_code = $2 WHERE id = $1";
 }
@@ -110,6 +117,7 @@ fn read(mut row: Row) -> Result<ParticipantRow, StoreError> {
         created_at: row.instant()?,
         refusals: row.int()?,
         refused_code: row.opt_digest()?,
+        receipt: row.opt_text()?,
     })
 }
 
@@ -178,6 +186,29 @@ pub async fn list_by_address<'a>(
     from.into().fetch(&BY_ADDRESS, binds![study_id, address]).await?.into_iter().map(read).collect()
 }
 
+/// Those who may be somebody of that reference and (folded) address, each empty if there is none: at most `most`, withdrawn ones
+/// among them.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list_alike<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    (reference, address): (&str, &str),
+    most: i64,
+) -> Result<Vec<ParticipantRow>, StoreError> {
+    let mut from = from.into();
+    if !reference.is_empty()
+        && let Some(known) = from.find(&BY_REFERENCE, binds![study_id, reference]).await?
+    {
+        return Ok(vec![read(known)?]);
+    }
+    if address.is_empty() {
+        return Ok(Vec::new());
+    }
+    from.fetch(&AT_ADDRESS, binds![study_id, address, reference, most]).await?.into_iter().map(read).collect()
+}
+
 /// The participant whom the list calls so.
 ///
 /// # Errors
@@ -231,6 +262,26 @@ pub async fn count_refusal(tx: &mut Tx, id: i64, answers: &Sha256Digest) -> Resu
 /// [`StoreError::Missing`]; it may come from a later call.
 pub async fn forgive(tx: &mut Tx, id: i64) -> Result<(), StoreError> {
     tx.later(&FORGIVE, binds![id], Expect::Present { noun: "participant", key: id.to_string() }).await
+}
+
+/// Writes down the receipt number of the form by which a participant enrolled themself.
+///
+/// # Errors
+/// [`StoreError::Missing`]; it may come from a later call.
+pub async fn set_receipt(tx: &mut Tx, id: i64, receipt: &str) -> Result<(), StoreError> {
+    tx.later(&SET_RECEIPT, binds![id, receipt], Expect::Present { noun: "participant", key: id.to_string() }).await
+}
+
+/// The participant who enrolled themself with that receipt number.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find_by_receipt<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    receipt: &str,
+) -> Result<Option<ParticipantRow>, StoreError> {
+    from.into().find(&BY_RECEIPT, binds![study_id, receipt]).await?.map(read).transpose()
 }
 
 /// Puts a member's account beside their place on a study's roll.

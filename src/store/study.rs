@@ -2,8 +2,9 @@
 
 use super::sql::{Row, binds, statements, words};
 use super::tx::Expect;
-use super::{Reader, StoreError, Tx};
+use super::{Reader, Store, StoreError, Tx, study_key};
 use crate::domain::chain::{Head, Sha256Digest};
+use crate::domain::seal::{KeyRing, Unopened};
 pub use crate::domain::study::Stage;
 use crate::domain::time::Instant;
 
@@ -19,14 +20,68 @@ words! {
     }
 }
 
-/// What a study's draws are made from; never printed.
+/// What a study's draws are made from; never printed. Sealed in the database where there is a key file: whoever has a copy of the
+/// database alone can foresee nothing.
 #[derive(Clone, PartialEq, Eq)]
-pub struct StudySecret(pub [u8; 32]);
+pub struct StudySecret(Result<[u8; 32], Lost>);
+
+/// Whose secret does not open, and why.
+#[derive(Clone, PartialEq, Eq)]
+struct Lost {
+    slug: String,
+    why: Unopened,
+}
+
+impl StudySecret {
+    /// That of these bytes.
+    pub const fn new(bytes: [u8; 32]) -> StudySecret {
+        StudySecret(Ok(bytes))
+    }
+
+    /// Its bytes. Only what draws or proves needs them, so that all else goes on without the key.
+    ///
+    /// # Errors
+    /// [`StoreError::Unopened`] where the key that sealed it is missing.
+    pub fn bytes(&self) -> Result<&[u8; 32], StoreError> {
+        let unopened = |lost: &Lost| {
+            let what = format!("the secret of study {}, which its draws are made from,", lost.slug);
+            StoreError::Unopened { what, why: lost.why.clone() }
+        };
+        self.0.as_ref().map_err(unopened)
+    }
+}
 
 impl std::fmt::Debug for StudySecret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("StudySecret")
     }
+}
+
+/// What a secret is sealed for.
+const PURPOSE: &str = "hagaki study secret";
+/// What stands in the place of one that is sealed.
+const ZEROS: [u8; 32] = [0; 32];
+
+/// Where a secret is sealed to: the study at its stage, for its number is given with the row.
+fn place(slug: &str, stage: Stage) -> Vec<u8> {
+    format!("{slug} {}", stage.key()).into_bytes()
+}
+
+/// A secret as its two columns hold it.
+fn at_rest(ring: &KeyRing, place: &[u8], secret: &StudySecret) -> Result<(Sha256Digest, Option<Vec<u8>>), StoreError> {
+    let bytes = *secret.bytes()?;
+    if ring.is_empty() {
+        return Ok((bytes, None));
+    }
+    Ok((ZEROS, Some(ring.keep(PURPOSE, place, &bytes)?)))
+}
+
+/// The secret that these columns hold.
+fn opened(ring: &KeyRing, (slug, stage): (&str, Stage), clear: Sha256Digest, sealed: Option<&[u8]>) -> StudySecret {
+    let Some(sealed) = sealed else { return StudySecret::new(clear) };
+    let bytes = ring.open(PURPOSE, &place(slug, stage), sealed);
+    let bytes = bytes.and_then(|bytes| bytes.try_into().map_err(|_| Unopened::Damaged));
+    StudySecret(bytes.map_err(|why| Lost { slug: slug.to_owned(), why }))
 }
 
 /// A study as stored. The counters are current only in a row that [`lock`] gave.
@@ -84,8 +139,8 @@ pub struct NewStudy<'a> {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, slug, stage, state, enrollment_ended_at, bundle_version, secret, secret_digest, subjects, allocations, facts, participants, responses, ",
-            "chain_length, chain_head, activated_at, changed_at FROM study ",
+            "SELECT id, slug, stage, state, enrollment_ended_at, bundle_version, secret, sealed_secret, secret_digest, subjects, allocations, facts, participants, ",
+            "responses, chain_length, chain_head, activated_at, changed_at FROM study ",
             $rest
         )
     };
@@ -102,15 +157,17 @@ statements! { "study":
     // Versions only grow; the greatest time alone would miss what happens after a clock went back.
     FINGERPRINT = same "SELECT count(*), CAST(sum(bundle_version) AS BIGINT), max(changed_at) FROM study";
     ALL = same select!("ORDER BY slug, stage");
-    INSERT = same "INSERT INTO study (slug, stage, state, bundle_version, secret, secret_digest, subjects, allocations, \
-        chain_length, chain_head, activated_at, changed_at) VALUES ($1, $2, 'open', 1, $3, $4, 0, 0, 0, $5, $6, $6) \
-        RETURNING id";
+    INSERT = same "INSERT INTO study (slug, stage, state, bundle_version, secret, sealed_secret, secret_digest, subjects, \
+        allocations, chain_length, chain_head, activated_at, changed_at) \
+        VALUES ($1, $2, 'open', 1, $3, $4, $5, 0, 0, 0, $6, $7, $7) RETURNING id";
+    SECRETS = same "SELECT id, sealed_secret FROM study ORDER BY id";
+    SEAL = same "UPDATE study SET secret = $2, sealed_secret = $3 WHERE id = $1";
     COUNTERS = same "UPDATE study SET subjects = $2, allocations = $3, facts = $4, participants = $5, responses = $6, \
         chain_length = $7, chain_head = $8 WHERE id = $1";
     SET_STATE = same "UPDATE study SET state = $2, changed_at = $3 WHERE id = $1";
     END_ENROLLMENT = same "UPDATE study SET enrollment_ended_at = $2, changed_at = $3 WHERE id = $1";
     SET_BUNDLE = same "UPDATE study SET bundle_version = $2, changed_at = $3 WHERE id = $1";
-    NEW_SECRET = same "UPDATE study SET secret = $2, secret_digest = $3, changed_at = $4 WHERE id = $1";
+    NEW_SECRET = same "UPDATE study SET secret = $2, sealed_secret = $3, secret_digest = $4, changed_at = $5 WHERE id = $1";
     PURGE_ATTEMPTS = same "DELETE FROM outbox_attempt WHERE outbox_id IN (SELECT id FROM outbox WHERE study_id = $1)";
     PURGE_LETTERS_RAW = same "DELETE FROM outbox_raw WHERE outbox_id IN (SELECT id FROM outbox WHERE study_id = $1)";
     PURGE_LETTERS = same "DELETE FROM outbox WHERE study_id = $1";
@@ -139,15 +196,18 @@ statements! { "study":
     PURGE_AUDIT = same "DELETE FROM audit WHERE study_id = $1";
 }
 
-fn read(mut row: Row) -> Result<StudyRow, StoreError> {
+fn read(mut row: Row, ring: &KeyRing) -> Result<StudyRow, StoreError> {
+    let (id, slug, stage) = (row.int()?, row.text()?, row.word(Stage::find)?);
+    let (state, enrollment_ended_at, bundle_version) = (row.word(State::find)?, row.opt_instant()?, row.int()?);
+    let secret = opened(ring, (&slug, stage), row.digest()?, row.opt_blob()?.as_deref());
     Ok(StudyRow {
-        id: row.int()?,
-        slug: row.text()?,
-        stage: row.word(Stage::find)?,
-        state: row.word(State::find)?,
-        enrollment_ended_at: row.opt_instant()?,
-        bundle_version: row.int()?,
-        secret: StudySecret(row.digest()?),
+        id,
+        slug,
+        stage,
+        state,
+        enrollment_ended_at,
+        bundle_version,
+        secret,
         secret_digest: row.digest()?,
         subjects: row.int()?,
         allocations: row.int()?,
@@ -170,8 +230,8 @@ fn missing(key: impl ToString) -> StoreError {
 /// # Errors
 /// Missing, busy.
 pub async fn lock(tx: &mut Tx, id: i64) -> Result<StudyRow, StoreError> {
-    let rows = tx.fetch(&LOCK, binds![id]).await?;
-    rows.into_iter().next().map_or_else(|| Err(missing(id)), read)
+    let row = tx.fetch(&LOCK, binds![id]).await?.into_iter().next();
+    read(row.ok_or_else(|| missing(id))?, tx.ring())
 }
 
 /// Writes the counters and chain head of a row that [`lock`] gave.
@@ -191,7 +251,8 @@ pub async fn save_counters(tx: &mut Tx, row: &StudyRow) -> Result<(), StoreError
 /// [`StoreError::Conflict`] if there is one of that slug and stage.
 pub async fn insert(tx: &mut Tx, new: &NewStudy<'_>) -> Result<i64, StoreError> {
     let empty = Head::EMPTY.digest;
-    let binds = binds![new.slug, new.stage.key(), &new.secret.0, new.secret_digest, &empty, new.at];
+    let (clear, sealed) = at_rest(tx.ring(), &place(new.slug, new.stage), new.secret)?;
+    let binds = binds![new.slug, new.stage.key(), &clear, sealed.as_deref(), new.secret_digest, &empty, new.at];
     let rows = tx.fetch(&INSERT, binds).await?;
     rows.into_iter().next().map_or_else(|| Err(missing(new.slug)), |mut row| row.int())
 }
@@ -201,7 +262,9 @@ pub async fn insert(tx: &mut Tx, new: &NewStudy<'_>) -> Result<i64, StoreError> 
 /// # Errors
 /// [`StoreError::Missing`].
 pub async fn load<'a>(from: impl Into<Reader<'a>>, id: i64) -> Result<StudyRow, StoreError> {
-    from.into().find(&BY_ID, binds![id]).await?.map_or_else(|| Err(missing(id)), read)
+    let mut from = from.into();
+    let ring = from.ring();
+    read(from.find(&BY_ID, binds![id]).await?.ok_or_else(|| missing(id))?, &ring)
 }
 
 /// The study of that slug and stage.
@@ -209,7 +272,9 @@ pub async fn load<'a>(from: impl Into<Reader<'a>>, id: i64) -> Result<StudyRow, 
 /// # Errors
 /// Those of the database.
 pub async fn find<'a>(from: impl Into<Reader<'a>>, slug: &str, stage: Stage) -> Result<Option<StudyRow>, StoreError> {
-    from.into().find(&BY_SLUG, binds![slug, stage.key()]).await?.map(read).transpose()
+    let mut from = from.into();
+    let ring = from.ring();
+    from.find(&BY_SLUG, binds![slug, stage.key()]).await?.map(|row| read(row, &ring)).transpose()
 }
 
 /// The study mails of that slug belong to: in production if it has got there, else in development.
@@ -217,7 +282,9 @@ pub async fn find<'a>(from: impl Into<Reader<'a>>, slug: &str, stage: Stage) -> 
 /// # Errors
 /// Those of the database.
 pub async fn find_current<'a>(from: impl Into<Reader<'a>>, slug: &str) -> Result<Option<StudyRow>, StoreError> {
-    from.into().find(&CURRENT, binds![slug]).await?.map(read).transpose()
+    let mut from = from.into();
+    let ring = from.ring();
+    from.find(&CURRENT, binds![slug]).await?.map(|row| read(row, &ring)).transpose()
 }
 
 /// Every study, by slug and stage.
@@ -225,7 +292,9 @@ pub async fn find_current<'a>(from: impl Into<Reader<'a>>, slug: &str) -> Result
 /// # Errors
 /// Those of the database.
 pub async fn list<'a>(from: impl Into<Reader<'a>>) -> Result<Vec<StudyRow>, StoreError> {
-    from.into().fetch(&ALL, &[]).await?.into_iter().map(read).collect()
+    let mut from = from.into();
+    let ring = from.ring();
+    from.fetch(&ALL, &[]).await?.into_iter().map(|row| read(row, &ring)).collect()
 }
 
 /// Opens, pauses or closes.
@@ -307,8 +376,56 @@ pub async fn purge(
     row.responses = 0;
     row.chain = Head::EMPTY;
     tx.leaves_traces();
-    tx.execute(&NEW_SECRET, binds![id, &secret.0, secret_digest, at]).await?;
+    let (clear, sealed) = at_rest(tx.ring(), &place(&row.slug, row.stage), secret)?;
+    tx.execute(&NEW_SECRET, binds![id, &clear, sealed.as_deref(), secret_digest, at]).await?;
     save_counters(tx, &row).await
+}
+
+/// Seals each study's secret that stands in the clear, or was sealed with an older key, with the key that seals now; how many. Each is
+/// a transaction of its own, and one that was sealed is passed over, so that it goes on where it stopped. Nothing is sealed where
+/// anything was sealed with a key that is not there: the key file may be a wrong one.
+///
+/// # Errors
+/// Those of the database.
+pub async fn seal_secrets(store: &Store) -> Result<usize, StoreError> {
+    let mut due = Vec::new();
+    for mut row in Reader::from(store).fetch(&SECRETS, &[]).await? {
+        let (id, sealed) = (row.int()?, row.opt_blob()?);
+        if !sealed.is_some_and(|sealed| store.ring().is_current(&sealed)) {
+            due.push(id);
+        }
+    }
+    if store.ring().is_empty() || due.is_empty() {
+        return Ok(0);
+    }
+    let known = store.ring().names();
+    let lacks = study_key::all(store).await?.iter().any(|name| !known.contains(name));
+    if lacks || list(store).await?.iter().any(|row| row.secret.bytes().is_err()) {
+        return Ok(0);
+    }
+    for id in &due {
+        let mut tx = store.begin().await?;
+        // As it is by now: another process may have sealed or purged it.
+        let row = lock(&mut tx, *id).await?;
+        let (clear, sealed) = at_rest(tx.ring(), &place(&row.slug, row.stage), &row.secret)?;
+        tx.leaves_traces();
+        tx.execute(&SEAL, binds![*id, &clear, sealed.as_deref()]).await?;
+        tx.commit().await?;
+    }
+    Ok(due.len())
+}
+
+/// Whether the secret of a study stands in the clear.
+///
+/// # Errors
+/// Those of the database.
+pub async fn is_clear<'a>(from: impl Into<Reader<'a>>, id: i64) -> Result<bool, StoreError> {
+    for mut row in from.into().fetch(&SECRETS, &[]).await? {
+        if row.int()? == id {
+            return Ok(row.opt_blob()?.is_none());
+        }
+    }
+    Err(missing(id))
 }
 
 /// What changes whenever a study is activated, amended, paused, resumed, closed or purged: cheap to ask for.

@@ -8,6 +8,7 @@ use super::{Reader, Store, StoreError};
 statements! { "study_key":
     NOTE = same "INSERT INTO study_key (study_id, name) VALUES ($1, $2) ON CONFLICT (study_id, name) DO NOTHING";
     ANY = same "SELECT count(*) FROM (SELECT 1 AS one FROM study_key LIMIT 1) AS found";
+    ALL = same "SELECT DISTINCT name FROM study_key";
     LIST = same "SELECT name FROM study_key WHERE study_id = $1";
 }
 
@@ -25,6 +26,14 @@ pub async fn note(store: &Store, study_id: i64, name: &str) -> Result<(), StoreE
 /// Those of the database.
 pub async fn any<'a>(from: impl Into<Reader<'a>>) -> Result<bool, StoreError> {
     from.into().find(&ANY, &[]).await?.map_or(Ok(false), |mut row| Ok(row.int()? > 0))
+}
+
+/// Names of the keys with which something of any study was sealed.
+///
+/// # Errors
+/// Those of the database.
+pub async fn all<'a>(from: impl Into<Reader<'a>>) -> Result<BTreeSet<String>, StoreError> {
+    from.into().fetch(&ALL, &[]).await?.into_iter().map(|mut row| row.text()).collect()
 }
 
 /// Names of the keys with which something of a study was sealed.

@@ -26,6 +26,7 @@ use super::survey::Tools;
 use crate::domain::credential::Secret;
 use crate::domain::language::Language;
 use crate::domain::password::Weak;
+use crate::domain::study::Role;
 use crate::domain::time::Zone;
 use crate::letters::words;
 use crate::limits;
@@ -253,11 +254,19 @@ impl AccountPages {
                                      "link": format!("/s/{}/form", shelved.study.slug) }));
             }
         }
-        let mut cases = Vec::new();
-        for shelved in accounts::staff_of(&self.tools.shelf, &visitor.account.address).await? {
-            let link = Goal::cases(&shelved.study.slug).path();
-            zone.get_or_insert(shelved.study.zone);
-            cases.push(json!({ "title": shelved.study.title.in_language(language), "link": link }));
+        let (mut cases, mut managed) = (Vec::new(), Vec::new());
+        let address = &visitor.account.address;
+        for shelved in accounts::staff_of(&self.tools.shelf, address).await? {
+            let study = &shelved.study;
+            let manages = study.find_person_by_address(address).is_some_and(|person| person.has(Role::Manager));
+            let to = |goal: Goal| json!({ "title": study.title.in_language(language), "link": goal.path() });
+            zone.get_or_insert(study.zone);
+            if study.registers {
+                cases.push(to(Goal::cases(&study.slug)));
+            }
+            if study.survey.is_some() && manages {
+                managed.push(to(Goal::participants(&study.slug)));
+            }
         }
         let guard = secret.guard();
         let sheet = Sheet { language, path: "/account", to: None, guard: Some(&guard), signed_in: true };
@@ -266,7 +275,7 @@ impl AccountPages {
         let others = (others > 0).then(|| PAGES.word(language, "others", &[("count", &others.to_string())]));
         let facts = json!({
             "acts": acts, "others": others,
-            "address": visitor.account.address, "studies": studies, "cases": cases, "second": second.active,
+            "address": visitor.account.address, "studies": studies, "cases": cases, "managed": managed, "second": second.active,
             "offered": second.active || second_factor::is_offered(store),
         });
         Ok(self.respond(StatusCode::OK, &sheet, "home", facts))

@@ -1,4 +1,5 @@
-//! The pages of the staff: the cases of their sites, what is due, registering, follow-up forms, corrections.
+//! The pages of the staff: the cases of their sites, what is due, registering, follow-up forms, corrections; and for the managers of a
+//! survey, who has answered.
 //!
 //! Whoever signs in with an account and stands among the people of a study sees the cases of their own sites. What a page does is
 //! what a mail would have done: the same use cases, records and letters. What a blinded person sees of a subject is made from the
@@ -10,6 +11,7 @@ mod files;
 mod follow_up;
 mod further;
 mod list;
+mod participants;
 mod registration;
 
 use std::sync::{Arc, LazyLock};
@@ -44,6 +46,7 @@ use crate::workflow::{Failure, Means};
 static PAGES: LazyLock<Pages> = LazyLock::new(|| {
     let templates = [
         ("list", include_str!("../../templates/pages/cases/list.hbs")),
+        ("participants", include_str!("../../templates/pages/cases/participants.hbs")),
         ("case", include_str!("../../templates/pages/cases/case.hbs")),
         ("trail", include_str!("../../templates/pages/cases/trail.hbs")),
         ("enter", include_str!("../../templates/pages/cases/enter.hbs")),
@@ -73,8 +76,42 @@ struct Wish {
     lang: Option<String>,
     /// Cases before that number.
     before: Option<i64>,
+    /// Participants behind that number.
+    after: Option<i64>,
     /// Something that was done.
     done: Option<String>,
+}
+
+/// Which pages of a study somebody comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Door {
+    /// Cases, of a study that registers.
+    Cases,
+    /// Who has answered, of a study that asks participants.
+    Participants,
+}
+
+impl Door {
+    /// Whether the study has such pages.
+    fn is_there(self, study: &Study) -> bool {
+        match self {
+            Door::Cases => study.registers,
+            Door::Participants => study.survey.is_some(),
+        }
+    }
+
+    /// Whether somebody of the study may come in.
+    fn lets_in(self, person: &Person) -> bool {
+        match self {
+            Door::Cases => person.roles.iter().any(|role| role.enrolls() || *role == Role::Monitor),
+            Door::Participants => person.has(Role::Manager),
+        }
+    }
+
+    /// Whether whoever is in the room may go there, too.
+    fn opens(self, room: &Room) -> bool {
+        self.is_there(room.study()) && self.lets_in(&room.person)
+    }
 }
 
 /// Somebody of the staff in one study.
@@ -134,6 +171,7 @@ impl Room {
             "whose": whose(&parts), "title": title, "languages": study.languages.iter().map(language).collect::<Vec<Value>>(),
             "several": study.languages.len() > 1, "path": path, "guard": self.secret.guard(), "leave": "/sign-out",
             "answering": false, "number": 1, "of": 1, "home": self.here(""), "trail": [],
+            "registers": study.registers,
         })
     }
 
@@ -164,6 +202,7 @@ impl CasePages {
         let (own, url) = (self.clone(), self.tools.desk.public_url.clone());
         let pages = Router::new()
             .route("/c/{slug}", get(list::show).post(list::find))
+            .route("/c/{slug}/participants", get(participants::show))
             .route("/c/{slug}/new", get(registration::show_registration).post(registration::register))
             .route("/c/{slug}/{number}", get(chart::show))
             .route("/c/{slug}/{number}/correct", get(registration::show_correction).post(registration::correct))
@@ -187,7 +226,12 @@ impl CasePages {
 
     /// Who comes to a page of a study to look at it; what the study demands on top of signing in is asked for on a page apart.
     async fn enter(&self, slug: &str, wish: Option<&str>, call: &Call) -> Result<Entering, Failure> {
-        Ok(match self.admit(slug, wish, call, None).await? {
+        self.enter_by(Door::Cases, slug, wish, call).await
+    }
+
+    /// The same for other pages than those of cases.
+    async fn enter_by(&self, door: Door, slug: &str, wish: Option<&str>, call: &Call) -> Result<Entering, Failure> {
+        Ok(match self.admit(door, slug, wish, call, None).await? {
             Ok(room) if self.lacks(&room).is_some() => {
                 let there = format!("/confirm?to={}&lang={}", call.path, room.language.code());
                 Err(Redirect::to(&there).into_response())
@@ -203,7 +247,7 @@ impl CasePages {
             Step::Speak(language) => Some(language.code()),
             _ => posted.language(),
         };
-        let room = match self.admit(slug, spoken, call, Some(posted)).await? {
+        let room = match self.admit(Door::Cases, slug, spoken, call, Some(posted)).await? {
             Ok(room) => room,
             Err(page) => return Ok(Err(page)),
         };
@@ -276,6 +320,7 @@ impl CasePages {
     /// Whoever is signed in and stands among the people of a study; what was `posted` by somebody who is not any more is not lost.
     async fn admit(
         &self,
+        door: Door,
         slug: &str,
         wish: Option<&str>,
         call: &Call,
@@ -287,7 +332,7 @@ impl CasePages {
             return Ok(Err(self.bare(StatusCode::NOT_FOUND, "unknown", headers)));
         };
         let shelved = self.tools.shelf.current(row.id, row.bundle_version).await?;
-        if !shelved.study.registers {
+        if !door.is_there(&shelved.study) {
             return Ok(Err(self.bare(StatusCode::NOT_FOUND, "unknown", headers)));
         }
         let offered = &shelved.study.languages;
@@ -310,9 +355,8 @@ impl CasePages {
             .or_else(|| accepted(headers, offered))
             .or(offered.first().copied())
             .unwrap_or(Language::En);
-        let sees = person.roles.iter().any(|role| role.enrolls() || *role == Role::Monitor);
         let room = Room { shelved, visitor, secret, person, language };
-        if !sees {
+        if !door.lets_in(&room.person) {
             return Ok(Err(room.told(StatusCode::FORBIDDEN, "no_role")));
         }
         Ok(Ok(room))
@@ -341,7 +385,7 @@ impl CasePages {
         let facts = json!({
             "study": { "title": self.tools.desk.display, "tag": "", "test": false }, "title": "", "languages": [], "several": false,
             "path": "", "guard": null, "leave": null, "answering": false, "number": 1, "of": 1, "home": "/account", "trail": [],
-            "told": PAGES.word(language, key, &[]),
+            "registers": false, "told": PAGES.word(language, key, &[]),
         });
         PAGES.respond(status, language, "told", facts)
     }

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use http_body_util::Limited;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -26,6 +26,11 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (header::CACHE_CONTROL, "no-store"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
 ];
+
+/// What somebody reads whose form is larger than any may be.
+const LARGE: &str = include_str!("../../templates/pages/guard/large.html");
+/// What somebody reads whose page was not there in time.
+const LATE: &str = include_str!("../../templates/pages/guard/late.html");
 
 /// What a letter's HTML may do in a frame of ours: be seen. No script, no form, no request, no origin.
 pub const LETTER_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; frame-ancestors 'self'; sandbox";
@@ -83,11 +88,21 @@ async fn bounded(request: Request, next: Next) -> Response {
     let told = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     // A form with files is read as far as it may be, so that its page can say what is wrong.
     if bytes < limits::UPLOAD_BYTES && told.is_some_and(|told: u64| told > bytes as u64) {
-        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+        return refused(StatusCode::PAYLOAD_TOO_LARGE, LARGE);
     }
     let request = request.map(|body| Body::new(Limited::new(body, bytes)));
-    let answered = tokio::time::timeout(Duration::from_secs(seconds), next.run(request)).await;
-    answered.unwrap_or_else(|_| StatusCode::SERVICE_UNAVAILABLE.into_response())
+    in_time(Duration::from_secs(seconds), next.run(request)).await
+}
+
+/// An answer, or that there was none in so long a time.
+async fn in_time(patience: Duration, answer: impl Future<Output = Response>) -> Response {
+    let answered = tokio::time::timeout(patience, answer).await;
+    answered.unwrap_or_else(|_| refused(StatusCode::SERVICE_UNAVAILABLE, LATE))
+}
+
+/// A page that is the same for everybody, in both languages: whoever floods us gets the same bytes again, and no template is filled in.
+fn refused(status: StatusCode, page: &'static str) -> Response {
+    (status, Html(page)).into_response()
 }
 
 #[cfg(test)]
@@ -110,6 +125,19 @@ mod tests {
         ] {
             assert_eq!(is_loopback(host), passes, "{host}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_in_time_is_told_in_both_languages() {
+        let late = in_time(Duration::ZERO, std::future::pending()).await;
+        assert_eq!(late.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(late.headers()[header::CONTENT_TYPE], "text/html; charset=utf-8");
+        for page in [LATE, LARGE] {
+            assert!(page.contains("<html lang=\"en\">") && page.contains("<section lang=\"ja\">"), "{page}");
+        }
+        assert!(LATE.contains("counts once") && LATE.contains("記録されるのは一度だけです"));
+        let there = in_time(Duration::from_secs(60), async { StatusCode::OK.into_response() }).await;
+        assert_eq!(there.status(), StatusCode::OK);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod enrolling;
 mod mending;
 mod rehearsal;
 mod sign_in;
+mod unsent;
 mod visit;
 
 pub use rehearsal::rehearse;
@@ -29,16 +30,17 @@ use super::questionnaire::filled::{self, Filled};
 use super::questionnaire::posted::{Place, Posted, Step};
 use super::questionnaire::walk::{self, Next};
 use crate::domain::answer::{self, Uploads};
-use crate::domain::credential::{Secret, Unfit};
-use crate::domain::draft::DraftKeys;
+use crate::domain::credential::Secret;
+use crate::domain::draft::{DraftKey, DraftKeys};
 use crate::domain::file::FileAnswer;
 use crate::domain::instrument::Item;
 use crate::domain::language::Language;
-use crate::domain::survey::{Mark, Responses, Shut};
+use crate::domain::survey::Mark;
 use crate::domain::time::{Clock, Dice};
 use crate::files::Files;
 use crate::store::StoreError;
 use crate::store::credential::{self, AnsweredRow, CredentialRow};
+use crate::store::draft;
 use crate::store::participant;
 use crate::store::response::Channel;
 use crate::store::study;
@@ -47,6 +49,7 @@ use crate::workflow::drafts::Kept;
 use crate::workflow::respond::{self, Barred, Outcome, Submission};
 use crate::workflow::shelf::Shelf;
 use crate::workflow::{DeskAddress, Failure, Keys, Means, drafts, mend, self_enrollment};
+use unsent::{Way, Why};
 use visit::{Visit, head, read};
 
 /// What the pages work with.
@@ -82,6 +85,7 @@ static PAGES: LazyLock<Pages> = LazyLock::new(|| {
         ("refused", include_str!("../../templates/pages/survey/refused.hbs")),
         ("sign_in", include_str!("../../templates/pages/survey/sign_in.hbs")),
         ("over", include_str!("../../templates/pages/survey/over.hbs")),
+        ("unsent", include_str!("../../templates/pages/survey/unsent.hbs")),
     ];
     let words = [
         (Language::En, include_str!("../../templates/pages/en/survey.toml")),
@@ -135,7 +139,7 @@ impl SurveyPages {
         let Some(secret) = Secret::parse(secret) else { return Ok(None) };
         let found = credential::find_by_link(self.tools.shelf.store(), &secret.link_digest()).await?;
         let Some(credential) = found else { return Ok(None) };
-        self.visit(credential, format!("/a/{}", secret.text()), None, Some(secret.draft_key().into())).await
+        self.visit(credential, format!("/a/{}", secret.text()), None, Some(secret.draft_key())).await
     }
 
     /// Whom a session lets in; none if it is over, or of another study.
@@ -152,8 +156,7 @@ impl SurveyPages {
         let Some(credential) = credential::find(store, &id).await? else { return Ok(None) };
         let sealed = session.draft_key.as_deref();
         let key = sealed.and_then(|sealed| secret.session_key().unwrap_key(&credential.id, sealed));
-        let visit =
-            self.visit(credential, format!("/s/{slug}/form"), Some(secret.guard()), key.map(DraftKeys::from)).await?;
+        let visit = self.visit(credential, format!("/s/{slug}/form"), Some(secret.guard()), key).await?;
         Ok(visit.filter(|visit| visit.row.slug == slug))
     }
 
@@ -162,14 +165,14 @@ impl SurveyPages {
         credential: CredentialRow,
         path: String,
         guard: Option<String>,
-        key: Option<DraftKeys>,
+        own: Option<DraftKey>,
     ) -> Result<Option<Visit>, Failure> {
         let store = self.tools.shelf.store();
         let row = study::load(store, credential.study_id).await?;
         let shelved = self.tools.shelf.current(row.id, row.bundle_version).await?;
-        if shelved.study.survey.is_none() {
-            return Ok(None);
-        }
+        let Some(survey) = &shelved.study.survey else { return Ok(None) };
+        let (ring, named) = (&self.tools.keys.ring, survey.privacy.names());
+        let (key, stays) = (DraftKeys::of_way(own, ring, named), named && !ring.is_empty());
         let uses = credential::uses(store, &credential).await?;
         let participant = match credential.participant_id {
             Some(id) => Some(participant::load(store, id).await?),
@@ -179,7 +182,7 @@ impl SurveyPages {
             Some(whose) if shelved.study.enrolls_itself() => self_enrollment::find(store, &shelved, whose.id).await?,
             _ => None,
         };
-        Ok(Some(Visit { path, guard, key, row, shelved, credential, uses, participant, entrant }))
+        Ok(Some(Visit { path, guard, key, stays, row, shelved, credential, uses, participant, entrant }))
     }
 }
 
@@ -263,8 +266,17 @@ impl SurveyPages {
             // Typed before somebody signed in anew, it may be: nothing is recorded, and nothing lost.
             return self.once_more(&visit.shelved, &posted, "over_earlier", false, headers);
         }
-        let taken = self.take(visit, &posted, headers).await;
-        taken.unwrap_or_else(|failure| self.unavailable(&failure, headers))
+        match self.take(visit, &posted, headers).await {
+            Ok(taken) => taken,
+            Err(failure) => {
+                tracing::error!(%failure, "what was sent to a survey could not be taken");
+                let language = visit.language(posted.language(), headers);
+                let why = Why { told: PAGES.word(language, "unavailable", &[]), way: Way::Later };
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                let shown = self.unsent(visit, &posted, language, why, (status, &[])).await;
+                shown.unwrap_or_else(|failure| self.unavailable(&failure, headers))
+            }
+        }
     }
 
     async fn show(&self, visit: &Visit, wish: &Wish, headers: &HeaderMap) -> Result<Response, Failure> {
@@ -290,7 +302,7 @@ impl SurveyPages {
             }
         }
         let told = wish.receipt.as_deref().and_then(|receipt| visit.uses.iter().find(|used| used.receipt == receipt));
-        let only = visit.uses.first().filter(|_| survey.responses == Responses::Once);
+        let only = visit.uses.first().filter(|_| respond::answers_once(survey, &visit.credential));
         if let Some(used) = told.or(only) {
             let word = match told {
                 None => "answered_before",
@@ -300,12 +312,17 @@ impl SurveyPages {
             return Ok(self.thanks(visit, language, used, word));
         }
         if let Some(barred) = visit.barred(means, false) {
-            return Ok(self.barred(visit, language, barred));
+            if let Some(kept) = self.kept_back(visit, language, barred).await? {
+                return Ok(kept);
+            }
+            return Ok(self.told(visit, language, &Why::barred(visit, language, barred)));
         }
-        if let Some(shut) = self.shut(visit, language, false) {
-            return Ok(shut);
+        if let Some(why) = self.shut(visit, language, false) {
+            return Ok(self.told(visit, language, &why));
         }
-        let news = [("enrolled", json!(enrolling::news(visit, wish.enrolled.as_deref(), language)))];
+        let told = enrolling::news(visit, wish.enrolled.as_deref(), language);
+        let receipt =
+            visit.participant.as_ref().and_then(|whose| whose.receipt.as_deref()).filter(|_| !told.is_empty());
         let store = self.tools.shelf.store();
         let kept = match &visit.key {
             Some(key) => drafts::find(store, key, &visit.credential.id).await?,
@@ -313,7 +330,15 @@ impl SurveyPages {
         };
         let (blank, none) = (Posted::new(Vec::new()), Uploads::new());
         Ok(match kept {
-            Kept::Nothing => visit.form_page(means, language, (&blank, &none), 0, |filled| filled, &news),
+            Kept::Nothing => {
+                let earlier = match visit.credential.participant_id {
+                    Some(whose) if !visit.stays => draft::is_with_another(store, whose, &visit.credential.id).await?,
+                    _ => false,
+                };
+                let more =
+                    [("enrolled", json!(told)), ("enrolled_receipt", json!(receipt)), ("earlier", json!(earlier))];
+                visit.form_page(means, language, (&blank, &none), 0, |filled| filled, &more)
+            }
             Kept::OtherWay => {
                 visit.form_page(means, language, (&blank, &none), 0, |filled| filled, &[("other_way", json!(true))])
             }
@@ -341,18 +366,19 @@ impl SurveyPages {
         let survey = visit.survey();
         let mark = posted.mark().unwrap_or_else(|| Mark::new(means.dice));
         let mends = posted.mends() && mend::may_mend(survey) && !visit.uses.is_empty();
-        if let Some(before) = respond::sent_before(survey, &visit.uses, &mark).filter(|_| !mends) {
+        let before = respond::sent_before(survey, &visit.credential, &visit.uses, &mark);
+        if let Some(before) = before.filter(|_| !mends) {
             return Ok(seen(visit, &before, language));
         }
         if let Some(barred) = visit.barred(means, mends) {
-            return Ok(self.barred(visit, language, barred));
+            return self.held_back(visit, posted, language, barred).await;
         }
         // The form before it, sent once more; or this one, before there is anybody whom it could be asked.
         if posted.enrolls() != visit.enrolls() {
             return Ok(enrolling::onward(visit, language, enrolling::News::Before));
         }
-        if let Some(shut) = self.shut(visit, language, posted.step() == Step::Send) {
-            return Ok(shut);
+        if let Some(why) = self.shut(visit, language, posted.step() == Step::Send) {
+            return self.unsent(visit, posted, language, why, (StatusCode::FORBIDDEN, &[])).await;
         }
         let files = body::files_of(visit.desk(&self.tools), posted).await?;
         let form = read(visit, posted, &files, means);
@@ -371,7 +397,7 @@ impl SurveyPages {
                 return Ok(PAGES.respond(StatusCode::OK, language, "form", facts));
             }
             (Step::Forget, _) => {
-                drafts::forget(&self.tools.shelf, &visit.shelved, &visit.credential.id).await?;
+                drafts::forget(&self.tools.shelf, &visit.shelved, &visit.credential).await?;
                 return Ok(Redirect::to(&format!("{}?lang={}", visit.path, language.code())).into_response());
             }
             _ => {}
@@ -421,7 +447,7 @@ impl SurveyPages {
                 }
                 Ok(PAGES.respond(StatusCode::UNPROCESSABLE_ENTITY, language, "form", facts))
             }
-            Ok(Outcome::Barred(barred)) => Ok(self.barred(visit, language, barred)),
+            Ok(Outcome::Barred(barred)) => self.unsent_barred(visit, posted, language, barred).await,
             Ok(sent) => Ok(seen(visit, &sent, language)),
             // The study was amended since the form was read: it is shown again by the new rules, nothing lost.
             Err(Failure::Store(StoreError::Busy(why))) => {
@@ -453,32 +479,20 @@ impl SurveyPages {
             object.insert("told".to_string(), json!(PAGES.word(language, word, &[])));
             let may_mend = mend::may_mend(visit.survey()) && visit.barred(self.tools.means(), true).is_none();
             object.insert("may_mend".to_string(), json!(may_mend));
-            object.insert("repeated".to_string(), json!(visit.survey().responses == Responses::Repeated));
+            object.insert("repeated".to_string(), json!(!respond::answers_once(visit.survey(), &visit.credential)));
+            let next = match visit.barred(self.tools.means(), false) {
+                Some(Barred::Soon(day)) => PAGES.word(language, "next", &[("at", &day.to_string())]),
+                _ => String::new(),
+            };
+            object.insert("next".to_string(), json!(next));
         }
         PAGES.respond(StatusCode::OK, language, "thanks", facts)
     }
 
-    fn barred(&self, visit: &Visit, language: Language, barred: Barred) -> Response {
-        let zone = visit.shelved.study.zone;
-        let (key, moment) = match barred {
-            Barred::Revoked => ("revoked", String::new()),
-            Barred::Unfit(Unfit::NotYet(from)) => ("not_yet", from.local(zone)),
-            Barred::Unfit(Unfit::Expired(until)) => ("expired", until.local(zone)),
-            Barred::Shut(Shut::NotYet(day)) => ("not_open", day.to_string()),
-            Barred::Shut(Shut::Over(day)) => ("over", day.to_string()),
-            Barred::Paused => ("paused", String::new()),
-            Barred::Closed => ("closed", String::new()),
-            Barred::Full => ("full", String::new()),
-            Barred::Withdrawn => ("withdrawn", String::new()),
-            Barred::TooLong => ("too_long", String::new()),
-        };
-        self.told(visit, language, key, &moment)
-    }
-
     /// A page that says one thing.
-    fn told(&self, visit: &Visit, language: Language, key: &str, at: &str) -> Response {
+    fn told(&self, visit: &Visit, language: Language, why: &Why) -> Response {
         let mut facts = visit.head(language);
-        filled::put(&mut facts, "why", json!(PAGES.word(language, key, &[("at", at)])));
+        filled::put(&mut facts, "why", json!(why.told));
         PAGES.respond(StatusCode::FORBIDDEN, language, "barred", facts)
     }
 

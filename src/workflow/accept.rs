@@ -1,12 +1,13 @@
 //! One request of one person: looked up, carried out, answered, in the caller's transaction.
 
+use super::amendment::Schemes;
 use super::compose::{self, Addressing, Draft, Outgoing, Telling};
 use super::enroll::{self, Application, Confirmed, Enrolled, Enrollment};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
 use super::{
-    Arrival, Failure, Held, Means, Operator, Settled, apart, balance, by_mail, confirm, deed, follow_up_mail, notices,
-    proof, randomize, rescreen, visitor,
+    Arrival, Failure, Held, Means, Operator, Settled, apart, balance, by_mail, confirm, deed, follow_up_mail, leave,
+    notices, proof, randomize, rescreen, visitor,
 };
 use crate::domain::answer::Form;
 use crate::domain::deed::Deed;
@@ -134,6 +135,7 @@ pub async fn accept(
         Act::Confirm(token) => apart(|| confirm::confirm(ledger, asking, token)).await,
         Act::Unconfirmed(token) => apart(|| confirm::unconfirmed(ledger, asking, token)).await,
         Act::Link => apart(|| visitor::link(ledger, asking)).await,
+        Act::Leave => apart(|| leave::ask(ledger, asking)).await,
         Act::SurveyForm => apart(|| by_mail::blank(ledger, asking)).await,
         Act::Respond(form) => apart(|| by_mail::take(ledger, asking, form)).await,
         Act::Status(wanted) => apart(|| status(ledger, asking, wanted.as_deref())).await,
@@ -144,7 +146,9 @@ pub async fn accept(
             }
             let journal = allocation::journal(&mut ledger.tx, shelved.id, 0).await?;
             let known = proof::all_facts(&mut ledger.tx, shelved.id).await?;
-            let facts = balance::facts(study, &journal, &known, request.language)?;
+            let (tx, page) = ledger.lock(shelved).await?;
+            let schemes = Schemes::load(&mut *tx, &page.row, study).await?;
+            let facts = balance::facts(study, &schemes, &journal, &known, request.language)?;
             asking.reply(ledger, asking.to_sender(), Facts::Balance(facts), asking.settled("reply", "balance")).await
         }
         // Nobody of the staff could fill it in: what they can ask for is told.
@@ -158,6 +162,7 @@ pub async fn accept(
             let facts = BlankForm::new(&asking.reader(), study.registration_instrument(), phase);
             asking.reply(ledger, asking.to_sender(), Facts::BlankForm(facts), asking.settled("reply", "form")).await
         }
+        Act::Help if person.id.is_empty() => apart(|| visitor::help(ledger, asking)).await,
         Act::Help => {
             let facts = Help::new(&asking.reader(), phase(ledger, shelved).await?);
             asking.reply(ledger, asking.to_sender(), Facts::Help(facts), asking.settled("reply", "help")).await

@@ -104,6 +104,11 @@ impl Goal {
         Goal::Cases(format!("/c/{slug}"))
     }
 
+    /// The list of who has answered.
+    pub fn participants(slug: &str) -> Goal {
+        Goal::Cases(format!("/c/{slug}/participants"))
+    }
+
     /// As links carry it.
     pub fn text(&self) -> String {
         match self {
@@ -273,7 +278,7 @@ pub(super) async fn among_people(shelf: &Shelf, address: &str, most: usize) -> R
     Ok(told.into_values().filter(|shelved| shelved.study.find_person_by_address(address).is_some()).collect())
 }
 
-/// The studies in force that register subjects and have somebody of that address among their people.
+/// The studies in force that have somebody of that address among their people.
 ///
 /// # Errors
 /// The database; a stored bundle this version cannot read.
@@ -283,7 +288,7 @@ pub async fn staff_of(shelf: &Shelf, address: &str) -> Result<Vec<Arc<ShelvedStu
         // Of a rehearsal that the real study has taken the place of, nothing is shown any more.
         let Some(row) = study::find_current(shelf.store(), &told.study.slug).await? else { continue };
         let shelved = shelf.current(row.id, row.bundle_version).await?;
-        if shelved.study.registers && shelved.study.find_person_by_address(address).is_some() {
+        if shelved.study.find_person_by_address(address).is_some() {
             own.push(shelved);
         }
     }

@@ -171,6 +171,13 @@ impl Schemes {
         self.later.iter().map(|(version, scheme)| Turn { from: from(*version), scheme }).collect()
     }
 
+    /// The epoch in force and the number of its first allocation, or of the next one; none where the counts never began anew.
+    pub fn epoch(&self, journal: &[AllocationRow]) -> Option<(u32, u64)> {
+        let epoch = self.last().epoch();
+        let turn = self.turns(journal).into_iter().find(|turn| turn.scheme.epoch() == epoch);
+        turn.filter(|_| self.first.epoch() < epoch).map(|turn| (epoch, turn.from))
+    }
+
     /// As [`Schemes::turns`], from the number of the first allocation that each version made.
     pub fn turns_of(&self, beginnings: &[(i64, i64)]) -> Vec<Turn<'_>> {
         let from = |version: i64| {

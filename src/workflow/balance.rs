@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Failure;
+use super::amendment::{AllSchemes, Schemes};
 use super::proof;
 use crate::domain::allocation::{Counts, Levels, Method, Origin, SITE};
 use crate::domain::language::Language;
 use crate::domain::study::{Rules, Study};
 pub use crate::letters::facts::may_know_balance as may_know;
-use crate::letters::facts::{ArmBalance, Balance, LevelCounts};
+use crate::letters::facts::{ArmBalance, Balance, EpochBalance, LevelCounts};
 use crate::store::allocation::AllocationRow;
 use crate::store::fact::FactRow;
 
@@ -30,6 +31,19 @@ pub struct Balanced {
     pub groups: Vec<(String, LevelCounts)>,
     /// The subjects of each arm by factor and level as corrected since, where later decisions count these and they differ.
     pub right: BTreeMap<(String, String), Vec<u64>>,
+    /// Where the counts began anew: what decisions balance now. Then what became known since is told there alone.
+    pub epoch: Option<Epoch>,
+}
+
+/// The counts since decisions balance anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Epoch {
+    /// Number of the epoch.
+    pub number: u32,
+    /// Number of its first allocation, or of the next one where it has none.
+    pub from: u64,
+    /// Its subjects alone.
+    pub counted: Box<Balanced>,
 }
 
 /// Subjects of each arm by factor and level; the site first.
@@ -53,18 +67,34 @@ fn since(rules: Rules<'_>, row: &AllocationRow, facts: &[FactRow]) -> Result<Sin
     Ok(since)
 }
 
-/// Counts one of the study's allocations in the journal of all; `facts` are all that became known.
+/// Counts one of the study's allocations in the journal of all: everybody, and of a study whose counts began anew those of the
+/// epoch in force beside. `schemes` are those of this allocation, `facts` all that became known.
 ///
 /// # Errors
 /// A row that cannot have been written by this program.
-pub fn count(rules: Rules<'_>, journal: &[AllocationRow], facts: &[FactRow]) -> Result<Balanced, Failure> {
+pub fn count(
+    rules: Rules<'_>,
+    schemes: &Schemes,
+    journal: &[AllocationRow],
+    facts: &[FactRow],
+) -> Result<Balanced, Failure> {
+    let all = count_from(rules, journal, 0, facts)?;
+    let Some((number, from)) = schemes.epoch(journal) else { return Ok(all) };
+    let counted = Box::new(count_from(rules, journal, from, facts)?);
+    let epoch = Some(Epoch { number, from, counted });
+    // No later decision asks about those of before.
+    Ok(Balanced { mistaken: 0, left_out: 0, right: BTreeMap::new(), epoch, ..all })
+}
+
+/// Counts the allocations of that number and later ones.
+fn count_from(rules: Rules<'_>, journal: &[AllocationRow], from: u64, facts: &[FactRow]) -> Result<Balanced, Failure> {
     let place = |code: &str| rules.arms.iter().position(|arm| arm.code == code);
     let mut arms = vec![0; rules.arms.len()];
     let mut forced = 0;
     let (mut mistaken, mut left_out) = (0, 0);
     let (mut given, mut right) = (Groups::new(), Groups::new());
     let none = || vec![0; rules.arms.len()];
-    for fact in proof::own(rules, journal) {
+    for fact in proof::own(rules, journal).filter(|row| row.number.unsigned_abs() >= from) {
         let row = proof::row_of(fact)?;
         let Some(arm) = place(&row.allotment.arm) else { continue };
         let add = |counts: &mut Vec<u64>| {
@@ -99,7 +129,7 @@ pub fn count(rules: Rules<'_>, journal: &[AllocationRow], facts: &[FactRow]) -> 
         }
     }
     let groups = given.into_iter().map(|((_, factor), levels)| (factor, levels.into_iter().collect()));
-    Ok(Balanced { arms, forced, mistaken, left_out, groups: groups.collect(), right: differing })
+    Ok(Balanced { arms, forced, mistaken, left_out, groups: groups.collect(), right: differing, epoch: None })
 }
 
 /// The balance of every allocation of the study, as letters tell it.
@@ -108,6 +138,7 @@ pub fn count(rules: Rules<'_>, journal: &[AllocationRow], facts: &[FactRow]) -> 
 /// As [`count`].
 pub fn facts(
     study: &Study,
+    schemes: &AllSchemes,
     journal: &[AllocationRow],
     known: &[FactRow],
     language: Language,
@@ -115,10 +146,19 @@ pub fn facts(
     let first = ArmBalance::new(study, &[], &[], &[], language);
     let mut balance = Balance { first, further: Vec::new() };
     for rules in study.allocations() {
-        let counted = count(rules, journal, known)?;
-        let own = ArmBalance::new(study, rules.arms, &counted.arms, &counted.groups, language)
-            .with_forced(counted.forced, rules.forcing.limit)
-            .with_facts(counted.mistaken, counted.left_out, rules.recounting.corrected, &counted.right);
+        let counted = count(rules, schemes.of(rules.id)?, journal, known)?;
+        let told = |counted: &Balanced| {
+            ArmBalance::new(study, rules.arms, &counted.arms, &counted.groups, language).with_facts(
+                counted.mistaken,
+                counted.left_out,
+                rules.recounting.corrected,
+                &counted.right,
+            )
+        };
+        let mut own = told(&counted).with_forced(counted.forced, rules.forcing.limit);
+        if let Some(epoch) = &counted.epoch {
+            own = own.since(EpochBalance { number: epoch.number, from: epoch.from, own: told(&epoch.counted) });
+        }
         match study.find_randomization(rules.id) {
             Some(randomization) => balance.further.push(own.of(&randomization.title, language)),
             None => balance.first = own,

@@ -53,7 +53,7 @@ fn survey<'a>(asking: Asking<'a>) -> Result<(&'a Survey, &'a Instrument), Failur
 }
 
 /// Why a survey takes no answers by mail, if it takes none.
-fn page_only(survey: &Survey, instrument: &Instrument) -> Option<&'static str> {
+pub(super) fn page_only(survey: &Survey, instrument: &Instrument) -> Option<&'static str> {
     match survey.access {
         _ if !survey.privacy.names() => Some("nameless"),
         // The form that comes before it allocates, and is shown once more before it does; what this one asks follows from it.
@@ -134,7 +134,7 @@ async fn record(
     };
     let uses = credential::uses(&mut ledger.tx, &credential).await?;
     let mends = mend::may_mend(survey) && !uses.is_empty();
-    let before = !mends && super::respond::sent_before(survey, &uses, &mark).is_some();
+    let before = !mends && super::respond::sent_before(survey, &credential, &uses, &mark).is_some();
     if !before && !form.doubts.is_empty() && matches!(confirmed, Confirmed::NotYet) {
         return ask(ledger, asking, instrument, form).await;
     }
@@ -228,6 +228,7 @@ fn worded(barred: Barred, asking: Asking<'_>) -> (&'static str, String) {
         Barred::Shut(Shut::NotYet(day)) => ("not-open", day.to_string()),
         Barred::Shut(Shut::Over(day)) => ("over", day.to_string()),
         Barred::Paused => ("paused", String::new()),
+        Barred::Soon(day) => ("soon", day.to_string()),
         Barred::Closed => ("closed", String::new()),
         Barred::Full => ("full", String::new()),
         Barred::Withdrawn => ("withdrawn", String::new()),

@@ -3,6 +3,7 @@
 //! One transaction for each study, under the study's lock: what is due is looked up again inside, so two daemons or a restart never
 //! write twice. A day on which no daemon ran is not made up for; the next digest tells of it.
 
+use super::amendment::Schemes;
 use super::balance;
 use super::compose::{self, Addressing, Outgoing};
 use super::ledger::Ledger;
@@ -56,6 +57,7 @@ async fn digests(
     }
     let journal = allocation::journal(&mut *tx, shelved.id, 0).await?;
     let known = proof::all_facts(&mut *tx, shelved.id).await?;
+    let schemes = Schemes::load(&mut *tx, row, study).await?;
     let of = |id: &str| journal.iter().filter(|row| row.randomization == id).count() as i64;
     let day = means.now.day_in(study.zone).to_string();
     let head = data_encoding::HEXLOWER.encode(&row.chain.digest);
@@ -68,7 +70,7 @@ async fn digests(
             .with_cohorts(CohortLevel::list(study, filled, to.language));
         let digest = Digest { further, ..digest };
         let facts = if balance::may_know(study, person) {
-            let balance = balance::facts(study, &journal, &known, to.language)?;
+            let balance = balance::facts(study, &schemes, &journal, &known, to.language)?;
             Facts::DigestUnblinded(DigestUnblinded { digest, balance })
         } else {
             Facts::Digest(digest)

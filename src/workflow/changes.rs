@@ -12,71 +12,132 @@ use crate::domain::fact::Recounting;
 use crate::domain::number;
 use crate::domain::study::{FIRST, Forcing, Rescreening, Rules, Study};
 
+/// Whom a line may be told to, beside whoever ran the command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Everybody on the staff.
+    Staff,
+    /// Everybody where nothing is concealed; in a blinded study those alone who may know arms.
+    Arms,
+    /// Those alone who may know how subjects are allocated: with blocks, ratios, probabilities and counts the next arm could be guessed.
+    Design,
+    /// Managers: what others need not know of colleagues.
+    Managers,
+}
+
+/// One change of a study, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) reach: Reach,
+    pub(super) text: String,
+}
+
+/// Lines of one reach.
+pub(super) fn reaching(reach: Reach, lines: &mut Vec<Line>, tell: impl FnOnce(&mut Vec<String>)) {
+    let mut own = Vec::new();
+    tell(&mut own);
+    lines.extend(own.into_iter().map(|text| Line { reach, text }));
+}
+
 /// One line for each change of a study, from its definitions and files.
 pub(super) fn changes(
     old: &Study,
     new: &Study,
     old_files: &BTreeMap<String, String>,
     new_files: &BTreeMap<String, String>,
-) -> Vec<String> {
+) -> Vec<Line> {
     let mut lines = Vec::new();
     for now in new.allocations() {
         let first = lines.len();
         match old.find_rules(now.id) {
             Some(before) => {
-                wording::arm_changes(before, now, &mut lines);
-                scheme_changes(before.scheme, now.scheme, &mut lines);
-                wording::level_changes(old, new, before, now, &mut lines);
-                recounting_changes(before, now, &mut lines);
-                lines.extend(recalculated(old, new, before, now).iter().map(|one| {
-                    format!(
-                        "level {}: {}; subjects of before keep the level they were allocated by",
-                        one.level,
-                        calculated(one)
-                    )
-                }));
-                cap_changes(before, now, &mut lines);
-                forcing_changes(before, now, &mut lines);
+                reaching(Reach::Arms, &mut lines, |lines| {
+                    wording::arm_changes(before, now, lines);
+                    arm_list_changes(before.scheme, now.scheme, lines);
+                });
+                reaching(Reach::Design, &mut lines, |lines| {
+                    scheme_changes(before.scheme, now.scheme, lines);
+                    wording::level_changes(old, new, before, now, lines);
+                    recounting_changes(before, now, lines);
+                    lines.extend(recalculated(old, new, before, now).iter().map(|one| {
+                        format!(
+                            "level {}: {}; subjects of before keep the level they were allocated by",
+                            one.level,
+                            calculated(one)
+                        )
+                    }));
+                    cap_changes(before, now, lines);
+                    forcing_changes(before, now, lines);
+                });
                 let condition = |study: &Study| study.find_randomization(now.id)?.condition.clone();
-                conduct::criterion_change("condition", condition(old).as_ref(), condition(new).as_ref(), &mut lines);
+                reaching(Reach::Staff, &mut lines, |lines| {
+                    conduct::criterion_change("condition", condition(old).as_ref(), condition(new).as_ref(), lines);
+                });
             }
-            None => lines.push("new; it begins without subjects".to_string()),
+            None => {
+                let text = "new; it begins without subjects".to_string();
+                lines.push(Line { reach: Reach::Staff, text });
+            }
         }
         if now.id != FIRST {
-            lines.iter_mut().skip(first).for_each(|line| *line = format!("allocation {}: {line}", now.id));
+            let own = lines.iter_mut().skip(first);
+            own.for_each(|line| line.text = format!("allocation {}: {}", now.id, line.text));
         }
     }
-    if new.scheme.is_none() {
-        cap_change(&mut lines, "in all", old.caps.total, new.caps.total);
-    }
-    cohort_changes(old, new, &mut lines);
-    site_cap_changes(old, new, &mut lines);
+    reaching(Reach::Design, &mut lines, |lines| {
+        if new.scheme.is_none() {
+            cap_change(lines, "in all", old.caps.total, new.caps.total);
+        }
+        cohort_changes(old, new, lines);
+        site_cap_changes(old, new, lines);
+    });
     let (before, now) = (&old.registration.rescreening, &new.registration.rescreening);
     if before != now {
         let told = |own: &Rescreening| match own.after.iter().map(|kind| kind.key()).collect::<Vec<&str>>() {
             kinds if kinds.is_empty() => "never".to_string(),
             kinds => format!("after {}, at most {} times", kinds.join(", "), own.most),
         };
-        lines.push(format!("rescreening: {} instead of {}", told(now), told(before)));
+        let text = format!("rescreening: {} instead of {}", told(now), told(before));
+        lines.push(Line { reach: Reach::Staff, text });
     }
-    conduct::changes(old, new, &mut lines);
+    reaching(Reach::Staff, &mut lines, |lines| conduct::changes(old, new, lines));
+    reaching(Reach::Managers, &mut lines, |lines| conduct::people_changes(&old.people, &new.people, lines));
     let names = old_files.keys().chain(new_files.keys().filter(|name| !old_files.contains_key(*name)));
     for name in names {
-        match (old_files.get(name), new_files.get(name)) {
-            (Some(before), Some(now)) if before != now => {
-                lines.push(match difference::count(before, now) {
-                    (0, 0) => format!("file {name}: nothing but the ends of lines"),
-                    (gone, come) => {
-                        format!("file {name}: {come} lines new, changed or moved, {gone} gone from where they stood")
-                    }
-                });
-            }
-            (Some(_), None) => lines.push(format!("file {name}: removed")),
-            (None, Some(_)) => lines.push(format!("file {name}: new")),
-            _ => {}
-        }
+        let told = match (old_files.get(name), new_files.get(name)) {
+            (Some(before), Some(now)) if before != now => match difference::count(before, now) {
+                (0, 0) => "nothing but the ends of lines".to_string(),
+                (gone, come) => format!("{come} lines new, changed or moved, {gone} gone from where they stood"),
+            },
+            (Some(_), None) => "removed".to_string(),
+            (None, Some(_)) => "new".to_string(),
+            _ => continue,
+        };
+        lines.push(Line { reach: reach_of(name), text: format!("file {name}: {told}") });
     }
     lines
+}
+
+/// Whom the name of a changed file may be told to: that one of the statistician's changed tells of the allocation.
+fn reach_of(file: &str) -> Reach {
+    let conduct = ["instruments/", "letters/"].iter().any(|folder| file.starts_with(folder));
+    if conduct || ["study.toml", "schedule.toml"].contains(&file) { Reach::Staff } else { Reach::Design }
+}
+
+/// Which arms come and go.
+fn arm_list_changes(old: &Scheme, new: &Scheme, lines: &mut Vec<String>) {
+    for arm in new.arms() {
+        let code = &arm.code;
+        match old.arms().iter().find(|known| known.code == *code) {
+            None => lines.push(format!("arm {code}: added; it begins without subjects")),
+            Some(known) if known.closed != arm.closed => lines.push(if arm.closed {
+                format!("arm {code}: closed; nobody gets it any more, its subjects stay")
+            } else {
+                format!("arm {code}: open again")
+            }),
+            Some(_) => {}
+        }
+    }
 }
 
 fn scheme_changes(old: &Scheme, new: &Scheme, lines: &mut Vec<String>) {
@@ -89,21 +150,13 @@ fn scheme_changes(old: &Scheme, new: &Scheme, lines: &mut Vec<String>) {
         return;
     }
     for arm in new.arms() {
-        let code = &arm.code;
+        let (code, ratio) = (&arm.code, arm.ratio);
         match old.arms().iter().find(|known| known.code == *code) {
-            None => lines.push(format!("arm {code}: added, ratio {}; it begins without subjects", arm.ratio)),
-            Some(known) => {
-                if known.closed != arm.closed {
-                    lines.push(if arm.closed {
-                        format!("arm {code}: closed; nobody gets it any more, its subjects stay")
-                    } else {
-                        format!("arm {code}: open again")
-                    });
-                }
-                if known.ratio != arm.ratio {
-                    lines.push(format!("arm {code}: ratio {} instead of {}", arm.ratio, known.ratio));
-                }
+            None => lines.push(format!("arm {code}: ratio {ratio}")),
+            Some(known) if known.ratio != ratio => {
+                lines.push(format!("arm {code}: ratio {ratio} instead of {}", known.ratio));
             }
+            Some(_) => {}
         }
     }
     method_changes(old.method(), new.method(), lines);

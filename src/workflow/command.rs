@@ -18,7 +18,7 @@ use super::{Failure, Means};
 use crate::domain::deed::{Deed, Misname, Misnamed};
 use crate::domain::fact::FactKind;
 use crate::domain::language::Language;
-use crate::domain::study::{Blinding, Study};
+use crate::domain::study::{Blinding, Stage, Study};
 use crate::domain::text;
 use crate::letters::facts::Step;
 use crate::letters::said::Said;
@@ -38,6 +38,12 @@ pub enum Refusal {
     /// No such person.
     #[error("study {0} has no person \"{1}\"; --by takes an id of [[people]] in study.toml")]
     Person(String, String),
+    /// An act in production needs somebody who decided it.
+    #[error(
+        "study {0} is in production: say who told it with --by PERSON, an id of [[people]] in study.toml; it stands in the audit chain and \
+         in the letters"
+    )]
+    Untold(String),
     /// The study does not let them.
     #[error(
         "{0} may not be told arms of that subject: [unblinding] roles in study.toml, and the person's sites, say who may"
@@ -293,6 +299,8 @@ pub struct Known<'a> {
     pub randomization: Option<&'a str>,
     /// Whether unusual values are right.
     pub sure: bool,
+    /// Id of the person of the study who told it; needed in production.
+    pub by: Option<&'a str>,
 }
 
 /// Notes a fact about a subject, or about one of its further allocations alone. Gives its record, and whether it
@@ -308,8 +316,14 @@ pub async fn note(
     known: Known<'_>,
 ) -> Result<(FactRow, bool), CommandError> {
     let study = &shelved.study;
-    let Known { kind, set, of, randomization, sure } = known;
+    let Known { kind, set, of, randomization, sure, by } = known;
     let reason = reason_of(&order)?;
+    let person = match by {
+        Some(id) if study.people.iter().any(|person| person.id == id) => id,
+        Some(id) => return Err(Refusal::Person(study.slug.clone(), id.to_string()).into()),
+        None if shelved.stage == Stage::Production => return Err(Refusal::Untold(study.slug.clone()).into()),
+        None => order.actor,
+    };
     let found = find_subject(shelf.store(), study, shelved.id, order.subject).await?;
     let of = match of {
         Some(of) => Some(find_subject(shelf.store(), study, shelved.id, of).await?),
@@ -341,7 +355,7 @@ pub async fn note(
         kind,
         enrolled: &enrolled,
         randomization,
-        person: order.actor,
+        person,
         actor: order.actor,
         reason: &reason,
         correction: &correction,

@@ -11,6 +11,7 @@ use super::deed::{self, WaitingDeed};
 use super::enroll::Confirmed;
 use super::follow_up_mail::{self, WaitingFollowUp};
 use super::group::{self, WaitingGroup};
+use super::leave::{self, WaitingLeave};
 use super::ledger::Ledger;
 use super::randomize::{self, WaitingRandomization};
 use super::shelf::ShelvedStudy;
@@ -30,6 +31,8 @@ use crate::store::{Reader, Tx, outbox};
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Waiting {
+    /// A participant who wants to take part no more.
+    Leave(WaitingLeave),
     /// Answers to a survey.
     Respond(WaitingResponse),
     /// A form of an event. Before the enrollment, as the next.
@@ -94,7 +97,7 @@ pub(super) async fn unanswered<'a>(
             Waiting::Respond(_) => &mut all.responses,
             Waiting::FollowUp(_) => &mut all.follow_ups,
             Waiting::Deed(waiting) if waiting.ends_with_study() => &mut all.kits,
-            Waiting::Deed(_) | Waiting::Group(_) => &mut all.others,
+            Waiting::Deed(_) | Waiting::Group(_) | Waiting::Leave(_) => &mut all.others,
         } += 1;
     }
     Ok(all)
@@ -173,7 +176,13 @@ pub(super) async fn confirm(ledger: &mut Ledger<'_>, asking: Asking<'_>, secret:
                 None => expired(ledger, asking).await,
             };
         }
-        Waiting::Respond(_) => return expired(ledger, asking).await,
+        Waiting::Leave(waiting) if waiting.is_of(asking) => {
+            return match spend(ledger, asking, &row).await? {
+                Some(confirmed) => apart(|| leave::resume(ledger, asking, waiting, confirmed)).await,
+                None => expired(ledger, asking).await,
+            };
+        }
+        Waiting::Respond(_) | Waiting::Leave(_) => return expired(ledger, asking).await,
         Waiting::Group(waiting) => {
             return match spend(ledger, asking, &row).await? {
                 Some(confirmed) => apart(|| group::resume(ledger, asking, waiting, confirmed)).await,

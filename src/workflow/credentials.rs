@@ -2,9 +2,7 @@
 //!
 //! A secret exists in the letter (or the printed sheet) and nowhere else; the database keeps digests. Participants come in
 //! batches, each one transaction with its letters, so that a list of 100,000 that breaks in the middle is taken up where it
-//! stopped: who is known by reference or address is not asked twice.
-
-use std::collections::BTreeSet;
+//! stopped: who is known ([`super::recognize`]) is not asked twice.
 
 use serde_json::json;
 
@@ -12,21 +10,22 @@ use super::compose::{self, Addressing};
 use super::enroll::append;
 use super::ledger::{Ledger, Page};
 use super::life::Act;
+use super::recognize::{self, PassedOver};
+use super::respond::answers_once;
 use super::shelf::{Shelf, ShelvedStudy};
-use super::{Failure, Means, accounts};
+use super::{Failure, Means, accounts, drafts};
 use crate::domain::credential::{Login, Secret, Validity};
 use crate::domain::language::{Language, Text};
 use crate::domain::participant::Candidate;
 use crate::domain::study::{Person, Study};
-use crate::domain::survey::{Access, Mark, Privacy, Responses};
+use crate::domain::survey::{Access, Mark, Privacy};
 use crate::domain::time::Instant;
 use crate::letters::Facts;
 use crate::letters::facts::{Invitation, Invited};
 use crate::limits;
-use crate::store::account;
 use crate::store::credential::{self, CredentialRow, State};
 use crate::store::participant::{self, NewParticipant, ParticipantRow};
-use crate::store::{Tx, credential_wait, draft, session, subject};
+use crate::store::{StoreError, Tx, credential_wait, draft, session, subject};
 
 /// A participant on file, as a list would have them.
 fn on_file(row: &ParticipantRow) -> Candidate {
@@ -38,6 +37,7 @@ fn on_file(row: &ParticipantRow) -> Candidate {
         attributes: serde_json::from_str(&row.attributes).unwrap_or_default(),
         from: None,
         until: None,
+        line: None,
     }
 }
 
@@ -67,6 +67,10 @@ pub struct Terms {
     pub days_from_sending: Option<u32>,
     /// Whether the daemon mails them to those who have an address.
     pub mailed: bool,
+    /// Whether each is good for one response, though the survey takes more of a person.
+    pub once: bool,
+    /// Whether people of whom it cannot be told if they are on file are others, by the word of whoever issues.
+    pub admits_unclear: bool,
 }
 
 /// A credential that was issued, with the secret that is not kept.
@@ -90,6 +94,8 @@ pub struct Issued {
     pub waits: Option<(Mark, u32)>,
     /// Whether they are to enroll themself by it, and did not yet.
     pub joins: bool,
+    /// Whether it is good for one response, however many the survey takes.
+    pub once: bool,
 }
 
 /// What became of a batch.
@@ -97,8 +103,8 @@ pub struct Issued {
 pub struct Batch {
     /// Those who got a credential.
     pub issued: Vec<Issued>,
-    /// How many were known already and got none.
-    pub known: usize,
+    /// Those who were known already, or may be, and got none.
+    pub passed: Vec<PassedOver>,
     /// How many got none because too few came together: where nobody may know whose credential is whose, a few in one transaction
     /// could be told apart by it.
     pub too_few: usize,
@@ -127,9 +133,9 @@ pub async fn issue(
     if members != (terms.form == Form::Account) || (members && candidates.iter().any(|one| one.address.is_empty())) {
         return Err(Failure::Contradiction(format!("members of {} have accounts, and nobody else has", study.slug)));
     }
-    let (candidates, known) = match members {
-        true => off_the_roll(&mut ledger, shelved.id, candidates).await?,
-        false => unknown(&mut ledger, shelved.id, candidates).await?,
+    let (candidates, passed) = match members {
+        true => recognize::off_the_roll(&mut ledger.tx, shelved.id, candidates).await?,
+        false => recognize::unknown(&mut ledger.tx, shelved.id, candidates, terms.admits_unclear).await?,
     };
     let (tx, page) = ledger.lock(shelved).await?;
     let first = page.row.participants + 1;
@@ -146,11 +152,11 @@ pub async fn issue(
         })
         .collect();
     if new.is_empty() {
-        return Ok(Batch { known, ..Batch::default() });
+        return Ok(Batch { passed, ..Batch::default() });
     }
     let anonymous = survey.privacy == Privacy::FullyAnonymous;
     if anonymous && new.len() < usize::try_from(survey.batch).unwrap_or(usize::MAX) {
-        return Ok(Batch { known, too_few: new.len(), ..Batch::default() });
+        return Ok(Batch { passed, too_few: new.len(), ..Batch::default() });
     }
     let ids = participant::insert(tx, shelved.id, &new, means.now).await?;
     page.row.participants += i64::try_from(ids.len()).unwrap_or(i64::MAX);
@@ -161,10 +167,6 @@ pub async fn issue(
             participant::set_account(tx, *id, &account.id).await?;
         }
     }
-    let uses = match survey.responses {
-        Responses::Once => 1,
-        Responses::Repeated => 0,
-    };
     let mut rows = Vec::with_capacity(ids.len());
     let mut issued = Vec::with_capacity(ids.len());
     let mut letters = Vec::new();
@@ -189,7 +191,7 @@ pub async fn issue(
             login: made.password.as_ref().map(|(login, _)| login.text().to_string()),
             password_digest: made.password.as_ref().map(|(login, secret)| secret.password_digest(login)),
             state: State::Active,
-            uses,
+            uses: i64::from(terms.once),
             validity,
             issued_at: (!anonymous).then_some(means.now),
         });
@@ -202,6 +204,7 @@ pub async fn issue(
             mailed,
             waits,
             joins: shelved.study.enrolls_itself(),
+            once: terms.once,
             candidate,
         };
         issued.push(one);
@@ -219,14 +222,20 @@ pub async fn issue(
         "until": terms.until.map(Instant::utc),
         "reason": act.reason,
     });
-    if let (Some(days), Some(told)) = (terms.days_from_sending, body.as_object_mut()) {
-        told.insert("days_from_sending".to_string(), json!(days));
+    if let Some(days) = terms.days_from_sending {
+        body["days_from_sending"] = json!(days);
+    }
+    if terms.from > means.now {
+        body["from"] = json!(terms.from.utc());
+    }
+    if terms.once {
+        body["uses"] = json!(1);
     }
     let action = if members { "admit-members" } else { "issue-credentials" };
     append(tx, page, means, act.actor, action, &body).await?;
     compose::post(tx, Some(shelved.id), means, None, &letters).await?;
     ledger.commit().await?;
-    Ok(Batch { issued, known, too_few: 0 })
+    Ok(Batch { issued, passed, too_few: 0 })
 }
 
 /// Whose way in is to be changed, and how.
@@ -261,7 +270,7 @@ pub async fn change(
             Change::Revoke => {
                 credential::set_state(tx, &one.id, State::Revoked).await?;
                 session::end_of_credential(tx, &one.id).await?;
-                draft::forget(tx, &one.id).await?;
+                draft::forget_all(tx, one).await?;
             }
             Change::Extend(until) => credential::set_expiry(tx, &one.id, until).await?,
         }
@@ -281,7 +290,7 @@ pub async fn change(
 }
 
 /// A fresh credential for a participant whose study is locked: those before open nothing any more. None where one was used
-/// up already, where nobody may know whose is whose, or where members sign in.
+/// up already, where nobody may know whose is whose, where members sign in, or where they take part no more.
 ///
 /// # Errors
 /// The database.
@@ -297,11 +306,11 @@ pub(super) async fn renew(
     let own = credential::list_of(&mut *tx, whose.id).await?;
     let used = !credential::uses_of_participant(&mut *tx, whose.id).await?.is_empty();
     let nobodys = survey.privacy == Privacy::FullyAnonymous || survey.access == Access::Members;
-    if (used && survey.responses == Responses::Once) || nobodys {
+    // What was called back stays so; its time and its uses are those of the one before.
+    let Some(before) = own.iter().rfind(|one| one.state == State::Active) else { return Ok(None) };
+    if (used && answers_once(survey, before)) || nobodys || whose.state == participant::State::Withdrawn {
         return Ok(None);
     }
-    // What was called back stays so; its end is that of the one before.
-    let Some(before) = own.iter().rfind(|one| one.state == State::Active) else { return Ok(None) };
     let form = match (before.link_digest.is_some(), before.login.is_some()) {
         (true, true) => Form::Both,
         (false, true) => Form::Password,
@@ -313,12 +322,12 @@ pub(super) async fn renew(
     let days = credential_wait::days(&mut *tx, &before.id).await?;
     for one in own.iter().filter(|one| one.state == State::Active) {
         session::end_of_credential(tx, &one.id).await?;
-        draft::forget(tx, &one.id).await?;
         credential_wait::forget(tx, &one.id).await?;
     }
     credential::replace_all(tx, whose.id).await?;
     let now_on = days.filter(|_| !mailed).map(|days| means.now.plus_seconds(i64::from(days) * 24 * 3600));
-    let validity = Validity { from: means.now, until: before.validity.until.or(now_on) };
+    let from = before.validity.from.max(means.now);
+    let validity = Validity { from, until: before.validity.until.or(now_on) };
     let row = CredentialRow {
         id: Mark::new(means.dice),
         link_digest: made.link.as_ref().map(Secret::link_digest),
@@ -329,6 +338,7 @@ pub(super) async fn renew(
         ..before.clone()
     };
     credential::insert(tx, std::slice::from_ref(&row)).await?;
+    drafts::follow(tx, means, survey, &own, &row.id).await?;
     append(tx, page, means, actor, "renew-credential", &json!({ "participant": whose.number })).await?;
     let joins = shelved.study.enrolls_itself() && subject::find_by_participant(&mut *tx, whose.id).await?.is_none();
     Ok(Some(Issued {
@@ -341,6 +351,7 @@ pub(super) async fn renew(
         mailed,
         waits: days.filter(|_| mailed).map(|days| (row.id, days)),
         joins,
+        once: row.is_for_one_use(),
     }))
 }
 
@@ -372,54 +383,6 @@ pub async fn reissue(
     }
     ledger.commit().await?;
     Ok(Some(issued))
-}
-
-/// The candidates whom neither reference nor, without one, address shows to be known, and how many are.
-async fn unknown(
-    ledger: &mut Ledger<'_>,
-    study_id: i64,
-    candidates: &[Candidate],
-) -> Result<(Vec<Candidate>, usize), Failure> {
-    let mut new = Vec::with_capacity(candidates.len());
-    let mut seen: BTreeSet<(&str, &str)> = BTreeSet::new();
-    for candidate in candidates {
-        let Candidate { reference, address, .. } = candidate;
-        let known = if !reference.is_empty() {
-            !seen.insert((reference, ""))
-                || participant::find_by_reference(&mut ledger.tx, study_id, reference).await?.is_some()
-        } else if !address.is_empty() {
-            !seen.insert(("", address))
-                || !participant::list_by_address(&mut ledger.tx, study_id, address).await?.is_empty()
-        } else {
-            false
-        };
-        if !known {
-            new.push(candidate.clone());
-        }
-    }
-    let known = candidates.len() - new.len();
-    Ok((new, known))
-}
-
-/// The candidates whose account does not stand on the roll, and how many do; of two with one address the first is taken.
-async fn off_the_roll(
-    ledger: &mut Ledger<'_>,
-    study_id: i64,
-    candidates: &[Candidate],
-) -> Result<(Vec<Candidate>, usize), Failure> {
-    let mut new = Vec::with_capacity(candidates.len());
-    let mut seen = BTreeSet::new();
-    for candidate in candidates {
-        let known = match account::find_by_address(&mut ledger.tx, &candidate.address).await? {
-            Some(account) => participant::find_by_account(&mut ledger.tx, study_id, &account.id).await?.is_some(),
-            None => false,
-        };
-        if !known && seen.insert(&candidate.address) {
-            new.push(candidate.clone());
-        }
-    }
-    let known = candidates.len() - new.len();
-    Ok((new, known))
 }
 
 /// The secrets of one credential.
@@ -454,16 +417,37 @@ pub(super) async fn invite(
     means: Means<'_>,
     issued: &Issued,
 ) -> Result<compose::Outgoing, Failure> {
-    let letter = invitation(shelved, means, issued)?;
+    let letter = invitation(shelved, means, issued, greeting(tx, shelved, issued).await?)?;
     if let Some((credential, days)) = &issued.waits {
         credential_wait::insert(tx, credential, letter.message_id(), *days).await?;
     }
     Ok(letter)
 }
 
-fn invitation(shelved: &ShelvedStudy, means: Means<'_>, issued: &Issued) -> Result<compose::Outgoing, Failure> {
+/// Whom a letter greets: their name, so that those who share an address know whose it is; without one, but only where several share
+/// the address, what the list calls them, else their number.
+async fn greeting(tx: &mut Tx, shelved: &ShelvedStudy, issued: &Issued) -> Result<String, StoreError> {
+    let Candidate { reference, name, address, .. } = &issued.candidate;
+    if !name.is_empty() || address.is_empty() {
+        return Ok(name.clone());
+    }
+    let several = participant::list_alike(tx, shelved.id, ("", address), 2).await?.len() > 1;
+    let number = || issued.number.map(|number| format!("{}-{number}", shelved.study.tag)).unwrap_or_default();
+    Ok(match several {
+        true if reference.is_empty() => number(),
+        true => reference.clone(),
+        false => String::new(),
+    })
+}
+
+fn invitation(
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    issued: &Issued,
+    name: String,
+) -> Result<compose::Outgoing, Failure> {
     let study = &shelved.study;
-    let person = addressee(study, &issued.candidate);
+    let person = addressee(study, &Candidate { name, ..issued.candidate.clone() });
     let language = study.language_of(&person);
     let members = study.survey.as_ref().is_some_and(|survey| survey.access == Access::Members);
     let account = members.then(|| accounts::page(&means.desk.public_url));
@@ -476,6 +460,8 @@ fn invitation(shelved: &ShelvedStudy, means: Means<'_>, issued: &Issued) -> Resu
         validity: issued.validity,
         days: issued.waits.map(|(_, days)| days),
         joins: issued.joins,
+        once: issued.once,
+        now: means.now,
     };
     let facts = Invitation::new(study, &invited, language);
     let masked = Facts::Invitation(facts.masked(&means.desk.public_url));

@@ -5,7 +5,8 @@ use super::shelf::{Shelf, ShelvedStudy};
 use super::{Failure, Means};
 use crate::domain::draft::DraftKeys;
 use crate::domain::survey::{Mark, Privacy, Survey};
-use crate::store::{Store, StoreError, credential, draft, subject};
+use crate::store::credential::CredentialRow;
+use crate::store::{Store, StoreError, Tx, credential, draft, subject};
 
 /// What was kept with a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,13 +74,33 @@ pub async fn keep(
     Ok(true)
 }
 
-/// Forgets what was kept.
+/// Brings what was kept with earlier credentials of a participant to a fresh one, where the installation's keys open it. What only its
+/// own link opens stays with that link, which goes on showing it to whoever has it.
+pub(super) async fn follow(
+    tx: &mut Tx,
+    means: Means<'_>,
+    survey: &Survey,
+    earlier: &[CredentialRow],
+    fresh: &Mark,
+) -> Result<(), Failure> {
+    let Some(keys) = DraftKeys::of_way(None, &means.keys.ring, survey.privacy.names()) else { return Ok(()) };
+    for before in earlier {
+        let Some((sealed, day)) = draft::find(&mut *tx, &before.id).await? else { continue };
+        if let Some(text) = keys.open(&before.id, &sealed) {
+            draft::put(tx, fresh, &keys.seal(means.dice, fresh, &text), &day).await?;
+            draft::forget(tx, &before.id).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Forgets what was kept with a credential, and with those that its participant had before.
 ///
 /// # Errors
 /// The database.
-pub async fn forget(shelf: &Shelf, shelved: &ShelvedStudy, credential: &Mark) -> Result<(), Failure> {
+pub async fn forget(shelf: &Shelf, shelved: &ShelvedStudy, credential: &CredentialRow) -> Result<(), Failure> {
     let mut ledger = Ledger::begin(shelf).await?;
     let (tx, _) = ledger.lock(shelved).await?;
-    draft::forget(tx, credential).await?;
+    draft::forget_all(tx, credential).await?;
     ledger.commit().await
 }

@@ -114,7 +114,7 @@ pub(super) async fn draw(
     let (allotment, origin, mut journal) = match given {
         None => {
             let decision =
-                state.decide(scheme, &levels, &page.row.secret.0, number.unsigned_abs()).map_err(no_levels)?;
+                state.decide(scheme, &levels, page.row.secret.bytes()?, number.unsigned_abs()).map_err(no_levels)?;
             let journal = allocation_journal(scheme, state, &levels, &decision).map_err(no_levels)?;
             (decision.allotment, Origin::Drawn, journal)
         }

@@ -4,7 +4,7 @@
 //! the draw, so that a refused mail consumes none (promise 5); arm-dependent shortages close the study for everybody,
 //! so that no refusal tells an arm (promise 6).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 use serde_json::json;
@@ -284,11 +284,16 @@ pub async fn enroll(
         }
         Enrollment::Refused(reasons) => {
             let site = site_of(&shelved.study, application.form);
-            let mut body =
-                json!({ "inbox": way.inbox_id, "reasons": refusal_keys(reasons, application.form), "site": site });
-            if let Some(participant) = application.participant {
-                body["participant"] = json!(participant.number);
-            }
+            // Beside a participant's number a criterion, a cohort or an item would tell of their health in plain words, for good.
+            let body = match application.participant {
+                Some(participant) => {
+                    let kinds: BTreeSet<&str> = reasons.iter().map(Reason::key).collect();
+                    json!({ "inbox": way.inbox_id, "reasons": kinds, "site": site, "participant": participant.number })
+                }
+                None => {
+                    json!({ "inbox": way.inbox_id, "reasons": refusal_keys(reasons, application.form), "site": site })
+                }
+            };
             append(tx, page, means, actor, "refuse", &body).await?;
         }
         Enrollment::Enrolled(_) | Enrollment::Duplicate(_) | Enrollment::ToConfirm => {}

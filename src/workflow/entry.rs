@@ -16,11 +16,18 @@ pub fn record_digest(record: &str) -> String {
     data_encoding::HEXLOWER.encode(&Sha256::digest(record))
 }
 
+/// Whether the audit chain holds that of this record.
+pub(super) fn is_record_digest(told: &str, record: &str) -> bool {
+    let mut digits = [0; 64];
+    data_encoding::HEXLOWER.encode_mut(&Sha256::digest(record), &mut digits);
+    told.as_bytes() == digits
+}
+
 /// Adds to a decision's record by which rules and by which program it was made.
 pub(super) fn sign(record: &mut serde_json::Value, shelved: &ShelvedStudy) {
     if let Some(facts) = record.as_object_mut() {
         facts.insert("bundle".to_string(), json!({ "version": shelved.version, "digest": shelved.digest }));
-        facts.insert("program".to_string(), json!(env!("CARGO_PKG_VERSION")));
+        facts.insert("program".to_string(), json!(env!("HAGAKI_VERSION")));
     }
 }
 

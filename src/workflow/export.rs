@@ -21,7 +21,7 @@ use crate::domain::instrument::{Choices, Instrument, Item, ItemKind};
 use crate::domain::language::Language;
 use crate::domain::study::{ARM, Blinding, FIRST, Study};
 use crate::domain::survey::Privacy;
-use crate::store::study::State;
+use crate::store::study::{State, StudyRow};
 use crate::store::{Store, bundle, study};
 
 pub use rows::{KEPT_BACK, Rows};
@@ -118,10 +118,7 @@ pub const CHOSEN: &str = "___";
 pub async fn tables(store: &Store, shelved: &ShelvedStudy, wish: Wish) -> Result<Vec<Table>, Failure> {
     let own = &shelved.study;
     let row = study::load(store, shelved.id).await?;
-    let mut versions: Vec<Study> = Vec::new();
-    for (digest, files) in bundle::files(store, shelved.id).await? {
-        versions.push(shelf::definition_of(&row, &digest, &files)?);
-    }
+    let versions = versions_of(store, &row).await?;
     let items = |instrument: &str| {
         // The newest first: a column is what it is now, and behind them what earlier versions asked.
         let instruments = versions.iter().rev().filter_map(|version| version.find_instrument(instrument));
@@ -262,6 +259,29 @@ pub async fn tables(store: &Store, shelved: &ShelvedStudy, wish: Wish) -> Result
 
 fn rescreens(versions: &[Study]) -> bool {
     versions.iter().any(|version| !version.registration.rescreening.after.is_empty())
+}
+
+/// Ids of the items of a study's survey that tell arms apart, which nobody who is blinded may see of a subject before the close; none of
+/// an open study, or of one that is closed.
+///
+/// # Errors
+/// The database; a bundle of before that cannot be read.
+pub async fn kept_in(store: &Store, shelved: &ShelvedStudy) -> Result<BTreeSet<String>, Failure> {
+    let own = &shelved.study;
+    let Some(survey) = own.survey.as_ref().filter(|_| own.blinding == Blinding::Blinded) else {
+        return Ok(BTreeSet::new());
+    };
+    let row = study::load(store, shelved.id).await?;
+    if row.state == State::Closed {
+        return Ok(BTreeSet::new());
+    }
+    Ok(telling(&versions_of(store, &row).await?, &survey.instrument))
+}
+
+/// Every version of a study, the oldest first.
+async fn versions_of(store: &Store, row: &StudyRow) -> Result<Vec<Study>, Failure> {
+    let files = bundle::files(store, row.id).await?;
+    files.iter().map(|(digest, files)| shelf::definition_of(row, digest, files)).collect()
 }
 
 /// The items of a survey whose answers follow from the arm of whoever enrolled themself, in any version: one arm alone has them.

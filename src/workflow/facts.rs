@@ -15,6 +15,7 @@ use crate::domain::kept::{Column, Kept, Place};
 use crate::domain::study::{Blinding, Person, Study};
 use crate::store::fact::{self, FactRow};
 use crate::store::participant;
+use crate::store::response::ResponseRow;
 use crate::store::subject::SubjectRow;
 
 /// A fact to be recorded.
@@ -52,6 +53,12 @@ pub fn keeps_reason<'a>(study: &Study, person: &str, before: impl IntoIterator<I
     study.blinding == Blinding::Blinded
         && (study.people.iter().find(|one| one.id == person).is_none_or(Person::knows_arms)
             || before.into_iter().any(told))
+}
+
+/// The same of why the form of an event was corrected; `facts` are all that are known of its subject.
+pub fn keeps_entry_reason(study: &Study, row: &ResponseRow, facts: &[FactRow]) -> bool {
+    let before = facts.iter().filter(|known| row.answered_at.is_none_or(|at| known.recorded_at <= at));
+    !row.reason.is_empty() && keeps_reason(study, &row.person, before)
 }
 
 /// What a fact's entry in the chain says, with its changes as they are kept.

@@ -13,6 +13,7 @@ use super::compose::{self, Addressing};
 use super::confirm;
 use super::deed::{self, Found};
 use super::enroll::{Confirmed, append, refusal_keys};
+use super::facts::keeps_entry_reason;
 use super::follow_up::{self, Chart, Entered, Entry, Why};
 use super::ledger::Ledger;
 use super::{Failure, Settled};
@@ -298,7 +299,12 @@ fn done(
     let (form, before) = sent.unzip();
     let entry = on_file(case, row, (&canonical, &digest));
     let facts = FollowUpDone::new(&asking.reader(), case.about(), entry, form, before.flatten());
-    Ok(FollowUpDone { superseded: !row.current, ..facts })
+    let facts = FollowUpDone { superseded: !row.current, ..facts };
+    // Whoever gave it reads their own words.
+    let keeps = row.person != asking.person.id
+        && !asking.person.knows_arms()
+        && keeps_entry_reason(asking.study(), row, &case.chart.enrolled.facts);
+    Ok(if keeps { facts.without_reason() } else { facts })
 }
 
 fn on_file<'a>(

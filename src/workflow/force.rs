@@ -27,6 +27,7 @@ use crate::letters::facts::Reason;
 use crate::letters::said::Said;
 use crate::limits;
 use crate::store::kit::KitRow;
+use crate::store::study::StudyRow;
 use crate::store::{Tx, allocation, kit, subject};
 
 /// What is to be given, by whom, to whom.
@@ -88,6 +89,7 @@ pub async fn force(
     let person = whose(study, &site, order.enrolled_by)?;
     let mut ledger = Ledger::begin(shelf).await?;
     let (tx, page) = ledger.lock(shelved).await?;
+    check_began(study, &page.row, &order)?;
     let used = used(tx, shelved, rules).await?;
     let key = reference::reference_key(study, &site, order.form)
         .ok_or_else(|| Failure::Contradiction("a form without faults names no subject".to_string()))?;
@@ -176,6 +178,7 @@ pub async fn force_again(
     let own_person = study.people.iter().any(|person| person.id == found.person).then_some(found.person.as_str());
     let person = whose(study, site, order.enrolled_by.or(own_person))?;
     let (tx, page) = ledger.lock(shelved).await?;
+    check_began(study, &page.row, &order)?;
     let used = used(tx, shelved, rules).await?;
     let case = Case { own, instrument: again::form_of(study, own)?, enrolled: &enrolled, form: order.form };
     // What had to hold then is judged by the day on which it happened.
@@ -220,6 +223,15 @@ fn check_order(study: &Study, rules: Rules<'_>, order: &Order<'_>, now: Instant)
         return Err(Refusal::Incomplete("--at lies in the future: write when the arm was given"));
     }
     Ok(json!({ "by": by.id, "reason": reason, "at": order.happened_at.utc() }))
+}
+
+/// Nobody was given an arm of a study before the day on which it was activated here.
+fn check_began(study: &Study, row: &StudyRow, order: &Order<'_>) -> Result<(), Refusal> {
+    if order.happened_at.day_in(study.zone) < row.activated_at.day_in(study.zone) {
+        let early = "--at lies before the day on which the study was activated: write when the arm was given";
+        return Err(Refusal::Incomplete(early));
+    }
+    Ok(())
 }
 
 /// How many arms of an allocation were given by hand, if one more may be.

@@ -6,19 +6,20 @@
 //! imported, and nobody recomputes it.
 
 mod further;
+mod names;
 mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use names::{Named, Names};
 use record::{record, record_further, told_of};
 
 pub use further::{Further, fit_further, is_known};
 
 use super::Failure;
 use super::disclosure::{self, Wish};
-use super::enroll::key_of;
 use super::life::{Act, LifeError, Refusal, log};
 use super::shelf::ShelvedStudy;
 use super::when::When;
@@ -27,6 +28,7 @@ use crate::domain::kit::State as KitState;
 use crate::domain::study::{Blinding, Study};
 use crate::domain::time::{Dice, Instant};
 use crate::store::kit::KitRow;
+use crate::store::participant::ParticipantRow;
 use crate::store::study::{State as StudyState, StudyRow};
 use crate::store::{Store, StoreError, study};
 
@@ -94,6 +96,8 @@ struct Subject {
     line: u64,
     reference: String,
     key: String,
+    /// The participant who enrolled themself: number in the study, and in the database.
+    participant: Option<(i64, i64)>,
     site: String,
     kit: Option<String>,
     /// When it was allocated elsewhere.
@@ -119,8 +123,16 @@ impl History {
     }
 }
 
-/// Fits a history to the study's scheme, line by line; `kits` are those on file, for a blinded study, and `now` is the moment
-/// that nothing in it can be later than.
+/// What is on file of a study that takes a history.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OnFile<'a> {
+    /// Its kits, for a blinded study.
+    pub kits: &'a [KitRow],
+    /// Its participants, where they enroll themselves.
+    pub participants: &'a [ParticipantRow],
+}
+
+/// Fits a history to the study's scheme, line by line; `now` is the moment that nothing in it can be later than.
 ///
 /// # Errors
 /// Everything that does not fit, in the order of the lines. Of a stratum whose sequence is broken only the first is told: what
@@ -128,16 +140,13 @@ impl History {
 pub fn fit(
     shelved: &ShelvedStudy,
     scheme: &Scheme,
-    kits: &[KitRow],
+    on_file: OnFile<'_>,
     lines: &[Line],
     now: Instant,
 ) -> Result<History, Vec<Misfit>> {
     let study = &shelved.study;
-    if study.enrolls_itself() {
-        let wrong = "participants of the study enroll themselves (enrolls in study.toml), and nobody does it for them";
-        return Err(vec![Misfit { line: 1, wrong: wrong.to_owned() }]);
-    }
-    let kits: BTreeMap<&str, &KitRow> = kits.iter().map(|kit| (kit.code.as_str(), kit)).collect();
+    let names = Names::new(study, on_file.participants);
+    let kits: BTreeMap<&str, &KitRow> = on_file.kits.iter().map(|kit| (kit.code.as_str(), kit)).collect();
     let mut placing = Placing::new(scheme);
     let mut misfits = Vec::new();
     let (mut keys, mut used) = (BTreeSet::new(), BTreeSet::new());
@@ -151,7 +160,7 @@ pub fn fit(
         {
             wrong.push(format!("the kit \"{kit}\" stands twice"));
         }
-        let Some(subject) = subject_of(shelved, &kits, line, at, &mut wrong) else {
+        let Some(subject) = subject_of(&names, &kits, line, at, &mut wrong) else {
             misfits.extend(wrong.into_iter().map(|wrong| Misfit { line: line.number, wrong }));
             continue;
         };
@@ -248,13 +257,13 @@ fn when(study: &Study, line: &Line, before: Option<When>, now: Instant, wrong: &
 }
 
 fn subject_of(
-    shelved: &ShelvedStudy,
+    names: &Names<'_>,
     kits: &BTreeMap<&str, &KitRow>,
     line: &Line,
     at: Option<When>,
     wrong: &mut Vec<String>,
 ) -> Option<Subject> {
-    let study = &shelved.study;
+    let study = names.study;
     let site_item = study.registration.site_item.as_deref();
     let named = line.row.levels.iter().find(|(id, _)| *id == SITE || Some(id.as_str()) == site_item);
     let site = match (named.map(|(_, level)| level).or(line.site.as_ref()), study.sites.as_slice()) {
@@ -273,20 +282,26 @@ fn subject_of(
     levels.insert(SITE.to_owned(), site.clone());
     kit_of(study, kits, line, &site, wrong);
     let allotment = Allotment { arm: line.row.arm.clone(), slot: line.row.slot, block_size: line.row.block_size };
-    let key = key_of(study, &site, &line.subject);
-    let (reference, kit) = (line.subject.clone(), line.kit.clone());
-    Some(Subject { line: line.number, reference, key, site, kit, at, levels, allotment })
+    let Named { reference, key, participant } = match names.read(&site, &line.subject) {
+        Ok(named) => named,
+        Err(fault) => {
+            wrong.push(fault);
+            return None;
+        }
+    };
+    let kit = line.kit.clone();
+    Some(Subject { line: line.number, reference, key, participant, site, kit, at, levels, allotment })
 }
 
 /// What is wrong with the kit of a line.
 fn kit_of(study: &Study, kits: &BTreeMap<&str, &KitRow>, line: &Line, site: &str, wrong: &mut Vec<String>) {
-    match (study.blinding, &line.kit) {
-        (Blinding::Blinded, None) => wrong.push("the column \"kit\" is empty; the study is blinded".to_owned()),
-        (Blinding::Blinded, Some(code)) => {
+    match (study.hands_out_kits(), &line.kit) {
+        (true, None) => wrong.push("the column \"kit\" is empty; the study is blinded".to_owned()),
+        (true, Some(code)) => {
             wrong.extend(kit_fault(kits.get(code.as_str()).copied(), code, &line.row.arm, site));
         }
-        (Blinding::Open, Some(_)) => wrong.push("a kit is given, but the study hands out none".to_owned()),
-        (Blinding::Open, None) => {}
+        (false, Some(_)) => wrong.push("a kit is given, but the study hands out none".to_owned()),
+        (false, None) => {}
     }
 }
 

@@ -173,7 +173,7 @@ pub(super) async fn quarantine(
 }
 
 fn order<'a>(asking: Asking<'a>, wanted: &'a Wanted) -> Order<'a> {
-    Order { actor: &asking.person.id, reason: &wanted.reason, inbox_id: Some(asking.arrival.inbox_id) }
+    Order { actor: &asking.person.id, by: None, reason: &wanted.reason, inbox_id: Some(asking.arrival.inbox_id) }
 }
 
 /// Keeps a request about kits and mails the token to the sender's address on file.

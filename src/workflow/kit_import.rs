@@ -104,12 +104,12 @@ pub async fn import(
     hands_out(page)?;
     let Judged { kits: listed, warnings } = judge(tx, shelved, means, file, content).await?;
     let new: Vec<NewKit<'_>> = listed.iter().map(new_kit).collect();
-    kit::insert_many(tx, shelved.id, &Turns::of(&page.row.secret.0), &new).await?;
+    kit::insert_many(tx, shelved.id, &Turns::of(page.row.secret.bytes()?), &new).await?;
     let list = kit::insert_list(tx, shelved.id, content).await?;
     let digest = digest_of(content);
     let counts = count(&listed);
     let body = json!({ "list": list, "digest": digest, "kits": listed.len(), "counts": counts,
-                       "reason": order.reason, "inbox": order.inbox_id });
+                       "by": order.by, "reason": order.reason, "inbox": order.inbox_id });
     append(tx, page, means, order.actor, "kit-import", &body).await?;
     kits::tell(ledger, shelved, means, order).await?;
     Ok(Imported { list, digest, kits: listed.len(), counts, warnings })
@@ -132,7 +132,7 @@ pub async fn try_import(
     hands_out(page)?;
     let Judged { kits: listed, warnings } = judge(tx, shelved, means, file, content).await?;
     let digest = digest_of(content);
-    let body = json!({ "digest": digest, "kits": listed.len(), "reason": order.reason, "inbox": order.inbox_id });
+    let body = json!({ "digest": digest, "kits": listed.len(), "by": order.by, "reason": order.reason, "inbox": order.inbox_id });
     append(tx, page, means, order.actor, TRIAL, &body).await?;
     Ok(Imported { list: 0, digest, kits: listed.len(), counts: count(&listed), warnings })
 }

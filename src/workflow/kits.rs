@@ -33,6 +33,8 @@ use crate::store::{Tx, allocation};
 pub struct Order<'a> {
     /// `operator:NAME`, or the id of a person of the study.
     pub actor: &'a str,
+    /// Id of the person of the study who decided it, where the operator acts for somebody.
+    pub by: Option<&'a str>,
     /// Why, in their words.
     pub reason: &'a str,
     /// The mail that asks, by its number in the inbox; none for a command.
@@ -51,6 +53,14 @@ pub enum Refusal {
     /// An act in production needs its reason.
     #[error("say why, with --reason: it stands in the audit chain")]
     NoReason,
+    /// An act of the operator's in production needs somebody who decided it.
+    #[error(
+        "study {0} is in production: say who decided it with --by PERSON, an id of [[people]] in study.toml; it stands in the audit chain"
+    )]
+    Undecided(String),
+    /// No such person.
+    #[error("--by {0}: study.toml names no person of that id")]
+    Person(String),
     /// Kits that speak against the act, one line for each.
     #[error("{}\nnothing was changed", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Kits(Vec<KitFault>),
@@ -192,7 +202,14 @@ pub(super) fn check(shelved: &ShelvedStudy, order: Order<'_>) -> Result<(), Refu
     if shelved.stage == Stage::Production && order.reason.trim().is_empty() {
         return Err(Refusal::NoReason);
     }
-    Ok(())
+    match order.by {
+        Some(id) if shelved.study.people.iter().all(|person| person.id != id) => Err(Refusal::Person(id.to_string())),
+        // A mail is its sender's own act.
+        None if shelved.stage == Stage::Production && order.inbox_id.is_none() => {
+            Err(Refusal::Undecided(shelved.study.slug.clone()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// After the close no kit leaves for a subject, however it is asked for.
@@ -267,7 +284,8 @@ pub async fn change(
         State::Quarantined => "kit-quarantine",
         _ => "kit-mark",
     };
-    let body = json!({ "state": next.key(), "codes": codes, "reason": order.reason, "inbox": order.inbox_id });
+    let body =
+        json!({ "state": next.key(), "codes": codes, "by": order.by, "reason": order.reason, "inbox": order.inbox_id });
     append(tx, page, means, order.actor, action, &body).await?;
     tell(ledger, shelved, means, order).await?;
     Ok(kits)
@@ -342,7 +360,7 @@ pub async fn replace(
     kit::record_use(tx, &next, given.number, turn).await?;
     let body = json!({ "subject": subject.number, "allocation": given.number, "from": old.code, "to": next.code,
                        "turn": turn, "kit_rule": pool::RULE, "bundle": shelved.version,
-                       "reason": order.reason, "inbox": order.inbox_id });
+                       "by": order.by, "reason": order.reason, "inbox": order.inbox_id });
     append(tx, page, means, order.actor, "kit-replace", &body).await?;
     let replacement = Replacement {
         study,

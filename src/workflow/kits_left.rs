@@ -11,7 +11,6 @@ use crate::domain::kit::{Day, Order, StockRules};
 use crate::domain::pool::{self, Search};
 use crate::domain::study::{FIRST, Study};
 use crate::domain::time::{Instant, Zone};
-use crate::store::study::StudySecret;
 
 /// How many kits left, by whether they could be found again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,9 +70,9 @@ pub(super) struct Left {
 }
 
 impl Left {
-    pub(super) fn new(secret: &StudySecret) -> Left {
+    pub(super) fn new(secret: &[u8; 32]) -> Left {
         Left {
-            order: Order::of(&secret.0),
+            order: Order::of(secret),
             versions: BTreeMap::new(),
             free: BTreeMap::new(),
             given: BTreeMap::new(),

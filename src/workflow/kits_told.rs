@@ -163,9 +163,9 @@ pub(super) struct Stock<'a> {
 }
 
 impl<'a> Stock<'a> {
-    pub(super) fn new(store: &'a Store, head: &'a StudyRow) -> Stock<'a> {
-        let left = Left::new(&head.secret);
-        Stock { store, head, kits: BTreeMap::new(), fault: None, left, stray: None }
+    pub(super) fn new(store: &'a Store, head: &'a StudyRow) -> Result<Stock<'a>, Failure> {
+        let left = Left::new(head.secret.bytes()?);
+        Ok(Stock { store, head, kits: BTreeMap::new(), fault: None, left, stray: None })
     }
 
     /// Takes the next entry of the study's chain.

@@ -1,4 +1,5 @@
-//! A study's life: activated, amended, paused, resumed, purged. Each act is one entry in its chain. How it ends: [`super::ending`].
+//! A study's life: activated, paused, resumed, purged. Each act is one entry in its chain. How it is amended: [`super::amending`]; how it
+//! ends: [`super::ending`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,8 +7,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::kit_import::new_kit;
-use super::reached::Trace;
-use super::{Failure, amendment, changes, reached, wording};
+use super::{Failure, amendment, wording};
 use crate::definition::Bundle;
 use crate::domain::chain::Sha256Digest;
 use crate::domain::kit::{Order, State as KitState};
@@ -24,7 +24,7 @@ use crate::store::{Store, Tx, audit, bundle, calendar, cohort, kit, planned, stu
 /// Who acts, when, and why: what every entry of a study's life says.
 #[derive(Clone, Copy, Debug)]
 pub struct Act<'a> {
-    /// Who: the operator's own name, as the machine knows it.
+    /// Who: the operator's own name, as the system knows it.
     pub actor: &'a str,
     /// When.
     pub at: Instant,
@@ -144,6 +144,12 @@ pub enum Refusal {
     /// An act in production needs its reason.
     #[error("say why, with --reason: it stands in the audit chain")]
     NoReason,
+    /// What is decided in production is somebody's decision.
+    #[error(
+        "study {0} is in production: say who decided it with --by PERSON, an id of [[people]] in study.toml; it stands in the audit chain \
+         and in the letters to the staff"
+    )]
+    Undecided(String),
 }
 
 /// An act's failure: refused, or failed.
@@ -178,7 +184,7 @@ fn fresh_secret(dice: &dyn Dice) -> (StudySecret, Sha256Digest) {
     let mut secret = [0; 32];
     dice.fill(&mut secret);
     let digest = Sha256::digest(secret).into();
-    (StudySecret(secret), digest)
+    (StudySecret::new(secret), digest)
 }
 
 /// Puts a checked bundle into force: a new study, a study in development replaced by its next version, or the step from
@@ -267,7 +273,10 @@ async fn list_kits(
     kits: impl Iterator<Item = &Kit>,
 ) -> Result<(), LifeError> {
     let new: Vec<NewKit<'_>> = kits.map(new_kit).collect();
-    Ok(kit::insert_many(tx, id, &Order::of(&secret.0), &new).await?)
+    if new.is_empty() {
+        return Ok(());
+    }
+    Ok(kit::insert_many(tx, id, &Order::of(secret.bytes()?), &new).await?)
 }
 
 /// What a mail's words are compared with to find its study.
@@ -296,6 +305,15 @@ pub(super) struct Relisted {
     added: usize,
     /// Codes of the kits that are taken off the list.
     withdrawn: Vec<String>,
+}
+
+impl Relisted {
+    /// In words for a terminal, if anything became of it.
+    pub(super) fn told(&self) -> Option<String> {
+        let Relisted { added, withdrawn } = self;
+        let any = *added > 0 || !withdrawn.is_empty();
+        any.then(|| format!("kits: {added} added, {} withdrawn", withdrawn.len()))
+    }
 }
 
 /// Puts the next version of a locked study's bundle into force; its number, and what became of the list of kits.
@@ -408,77 +426,6 @@ pub(super) async fn locked(tx: &mut Tx, slug: &str) -> Result<StudyRow, LifeErro
     let found = study::find_current(&mut *tx, slug).await?;
     let row = found.ok_or_else(|| Refusal::Unknown(slug.to_string()))?;
     Ok(study::lock(tx, row.id).await?)
-}
-
-/// An amendment that came into force.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Amended {
-    /// Its number.
-    pub version: i64,
-    /// What it ends by itself, for it was reached already: one line each, in words for a terminal.
-    pub ended: Vec<String>,
-    /// Arms and levels that it calls otherwise, alike.
-    pub renamed: Vec<String>,
-}
-
-/// Changes the bundle of a study by a numbered amendment.
-///
-/// # Errors
-/// A [`Refusal`], or the database.
-pub async fn amend(store: &Store, bundle: &Bundle, defined: &Study, act: Act<'_>) -> Result<Amended, LifeError> {
-    let mut tx = store.begin().await?;
-    let mut row = locked(&mut tx, &defined.slug).await?;
-    if row.state == State::Closed {
-        return Err(Refusal::Closed(row.slug).into());
-    }
-    if row.stage == Stage::Production && act.reason.trim().is_empty() {
-        return Err(Refusal::NoReason.into());
-    }
-    let old = in_force(&mut tx, &row).await?;
-    let (version, kits) = replace(&mut tx, &row, bundle, defined, act).await?;
-    row.bundle_version = version;
-    let ended = reached::ended(&mut tx, &row, &old, defined, Trace::Entry).await?;
-    let body = json!({ "version": version, "bundle": bundle.digest(), "reason": act.reason, "kits": kits,
-                       "deterministic": amendment::deterministic(defined) });
-    log(&mut tx, row, act, "amend", &body).await?;
-    tx.commit().await?;
-    Ok(Amended { version, ended, renamed: wording::renamed(&old, defined) })
-}
-
-/// The definition in force.
-async fn in_force(tx: &mut Tx, row: &StudyRow) -> Result<Study, LifeError> {
-    let stored = bundle::load(&mut *tx, row.id, row.bundle_version).await?;
-    Ok(super::shelf::definition_of(row, &stored.digest, &stored.files)?)
-}
-
-/// What an amendment would change, in words, and its number; refused as it would be, and nothing is changed.
-///
-/// # Errors
-/// A [`Refusal`], or the database.
-pub async fn foresee(
-    store: &Store,
-    bundle: &Bundle,
-    defined: &Study,
-    act: Act<'_>,
-) -> Result<(i64, Vec<String>), LifeError> {
-    let mut tx = store.begin().await?;
-    let mut row = locked(&mut tx, &defined.slug).await?;
-    if row.state == State::Closed {
-        return Err(Refusal::Closed(row.slug).into());
-    }
-    let stored = bundle::load(&mut tx, row.id, row.bundle_version).await?;
-    let old = super::shelf::definition_of(&row, &stored.digest, &stored.files)?;
-    let old_files = super::shelf::bundle_of(&row, &stored.digest, &stored.files)?;
-    let (version, kits) = replace(&mut tx, &row, bundle, defined, act).await?;
-    row.bundle_version = version;
-    let mut lines = reached::ended(&mut tx, &row, &old, defined, Trace::None).await?;
-    lines.extend(changes::changes(&old, defined, old_files.files(), bundle.files()));
-    if kits.added > 0 || !kits.withdrawn.is_empty() {
-        lines.push(format!("kits: {} added, {} withdrawn", kits.added, kits.withdrawn.len()));
-    }
-    // The transaction ends here with nothing kept.
-    drop(tx);
-    Ok((version, lines))
 }
 
 /// A locked study that was not closed, upon which somebody acts who says why where that counts.

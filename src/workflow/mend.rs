@@ -116,7 +116,7 @@ pub(super) async fn mend_in(
     };
     response::insert(tx, &row, &kept).await?;
     uploads::keep(tx, shelved.id, submission.form).await?;
-    draft::forget(tx, &credential.id).await?;
+    draft::forget_all(tx, &credential).await?;
     page.touch();
     Ok(Outcome::Recorded(used.receipt.clone()))
 }

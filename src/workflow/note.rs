@@ -300,7 +300,8 @@ pub fn notices(
     let study = &shelved.study;
     let subject = &note.enrolled.subject;
     let told = |person: &&Person| {
-        person.id != note.person && person.acts_for(&subject.site) && TOLD.iter().any(|role| person.has(*role))
+        // Whoever acts themself knows; who told it to the operator sees what was made of it.
+        person.id != note.actor && person.acts_for(&subject.site) && TOLD.iter().any(|role| person.has(*role))
     };
     let mut outgoing = Vec::new();
     for person in study.people.iter().filter(told) {

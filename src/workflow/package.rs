@@ -84,11 +84,11 @@ pub async fn pack(store: &Store, shelved: &ShelvedStudy, row: &StudyRow, with_ch
     }
     let manifest = json!({
         "format": FORMAT,
-        "program": env!("CARGO_PKG_VERSION"),
+        "program": env!("HAGAKI_VERSION"),
         "study": row.slug,
         "study_id": row.id,
         "stage": row.stage.key(),
-        "secret": hex(&row.secret.0),
+        "secret": hex(row.secret.bytes()?),
         "secret_digest": hex(&row.secret_digest),
         "allocations": row.allocations,
         "chain": { "length": row.chain.length, "head": hex(&row.chain.digest) },

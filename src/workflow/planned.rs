@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::amending::{self, Version};
 use super::compose::{self, Addressing};
+use super::ending::Decision;
 use super::life::{self, Act, LifeError, Refusal, log};
 use super::shelf::{Shelf, ShelvedStudy, bundle_of};
-use super::{Failure, Means, amendment, versions};
+use super::{Failure, Means, versions};
 use crate::definition::{self, Bundle, Weight};
-use crate::domain::study::{Person, Role, Stage, Study};
+use crate::domain::study::{Person, Role, Study};
 use crate::domain::time::Instant;
 use crate::letters::facts::AmendmentFailed;
 use crate::letters::{Facts, Stationery};
@@ -24,25 +26,15 @@ use crate::store::{Store, Tx, study};
 ///
 /// # Errors
 /// A [`Refusal`], or the database.
-pub async fn plan(
-    store: &Store,
-    bundle: &Bundle,
-    defined: &Study,
-    due_at: Instant,
-    act: Act<'_>,
-) -> Result<i64, LifeError> {
+pub async fn plan(store: &Store, new: Version<'_>, due_at: Instant, decision: Decision<'_>) -> Result<i64, LifeError> {
+    let (Decision { by, act }, Version { bundle, study: defined }) = (decision, new);
     if due_at <= act.at {
         return Err(Refusal::Past.into());
     }
-    life::foresee(store, bundle, defined, act).await?;
+    amending::foresee(store, new, act).await?;
     let mut tx = store.begin().await?;
     let row = life::locked(&mut tx, &defined.slug).await?;
-    if row.state == StudyState::Closed {
-        return Err(Refusal::Closed(row.slug).into());
-    }
-    if row.stage == Stage::Production && act.reason.trim().is_empty() {
-        return Err(Refusal::NoReason.into());
-    }
+    amending::allowed(&mut tx, &row, decision).await?;
     let new = PlannedRow {
         study_id: row.id,
         number: 0,
@@ -56,7 +48,7 @@ pub async fn plan(
         note: String::new(),
     };
     let number = planned::insert(&mut tx, &new).await?;
-    let body = json!({ "planned": number, "bundle": bundle.digest(), "on": due_at.utc(), "reason": act.reason,
+    let body = json!({ "planned": number, "bundle": bundle.digest(), "on": due_at.utc(), "by": by, "reason": act.reason,
                        "base": row.bundle_version });
     log(&mut tx, row, act, versions::PLAN, &body).await?;
     tx.commit().await?;
@@ -91,17 +83,16 @@ pub async fn overtaken(store: &Store, row: &StudyRow, all: &[PlannedRow]) -> Res
 ///
 /// # Errors
 /// A [`Refusal`] if it does not wait, or the database.
-pub async fn withdraw(store: &Store, slug: &str, number: i64, act: Act<'_>) -> Result<(), LifeError> {
+pub async fn withdraw(store: &Store, slug: &str, number: i64, decision: Decision<'_>) -> Result<(), LifeError> {
+    let Decision { by, act } = decision;
     let mut tx = store.begin().await?;
     let row = life::locked(&mut tx, slug).await?;
-    if row.stage == Stage::Production && act.reason.trim().is_empty() {
-        return Err(Refusal::NoReason.into());
-    }
+    amending::may_withdraw(&mut tx, &row, decision).await?;
     let found = planned::find(&mut tx, row.id, number).await?;
     let waiting = found.filter(|one| one.state == State::Waiting);
     let one = waiting.ok_or_else(|| Refusal::NotPlanned(slug.to_string(), number))?;
     planned::settle(&mut tx, &one, State::Withdrawn, act.at, act.reason).await?;
-    let body = json!({ "planned": number, "reason": act.reason });
+    let body = json!({ "planned": number, "by": by, "reason": act.reason });
     log(&mut tx, row, act, "withdraw-amendment", &body).await?;
     tx.commit().await?;
     Ok(())
@@ -126,7 +117,7 @@ pub async fn settle(shelf: &Shelf, means: Means<'_>, study_id: i64, number: i64)
     let mut tx = shelf.store().begin().await?;
     let Some((row, one)) = waiting(&mut tx, means, study_id, number).await? else { return Ok(Settled::Before) };
     let act = Act { actor: &one.actor, at: means.now, reason: &one.reason };
-    let why = match put_in_force(tx, row, &one, act).await {
+    let why = match put_in_force(tx, shelf, row, &one, (means, act)).await {
         Ok(version) => return Ok(Settled::InForce(version)),
         Err(LifeError::Failed(failure)) => return Err(failure),
         Err(LifeError::Refused(refusal)) => refusal.to_string(),
@@ -167,7 +158,13 @@ fn sound(row: &StudyRow, one: &PlannedRow) -> Result<(Bundle, Study), LifeError>
     Ok((bundle, defined))
 }
 
-async fn put_in_force(mut tx: Tx, mut row: StudyRow, one: &PlannedRow, act: Act<'_>) -> Result<i64, LifeError> {
+async fn put_in_force(
+    mut tx: Tx,
+    shelf: &Shelf,
+    row: StudyRow,
+    one: &PlannedRow,
+    (means, act): (Means<'_>, Act<'_>),
+) -> Result<i64, LifeError> {
     if row.state == StudyState::Closed {
         return Err(Refusal::Closed(row.slug).into());
     }
@@ -179,14 +176,11 @@ async fn put_in_force(mut tx: Tx, mut row: StudyRow, one: &PlannedRow, act: Act<
     if plan.base != row.bundle_version {
         return Err(Refusal::Outdated { base: plan.base, now: row.bundle_version }.into());
     }
-    let (version, kits) = life::replace(&mut tx, &row, &bundle, &defined, act).await?;
-    row.bundle_version = version;
-    planned::settle(&mut tx, one, State::InForce, act.at, "").await?;
-    let body = json!({ "version": version, "bundle": bundle.digest(), "reason": act.reason, "kits": kits,
-                       "planned": one.number, "deterministic": amendment::deterministic(&defined) });
-    log(&mut tx, row, act, "amend", &body).await?;
+    let old = amending::in_force(&mut tx, &row).await?;
+    let (new, decision) = (Version { bundle: &bundle, study: &defined }, Decision { by: plan.by.as_deref(), act });
+    let done = amending::put_in_force(&mut tx, shelf, (row, &old), new, means, decision, Some(one)).await?;
     tx.commit().await?;
-    Ok(version)
+    Ok(done.version)
 }
 
 async fn fail(

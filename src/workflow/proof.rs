@@ -240,7 +240,7 @@ async fn judge(
     heard: told::Heard,
     replaying: Option<Result<Replaying, Failure>>,
 ) -> Result<Verdict, Failure> {
-    if let Some(fault) = secret_fault(head, &heard.commitments) {
+    if let Some(fault) = secret_fault(head, &heard.commitments)? {
         return Ok(Verdict::Secret(fault));
     }
     let Some(replaying) = replaying else {
@@ -293,18 +293,18 @@ async fn begin(
         let amendments = amendments_of(rules, &schemes, known, &numbers, &beginnings)?;
         own.push(Own { id: rules.id.to_string(), schemes, amendments });
     }
-    Ok(replaying::begin(own, head.secret.0, beginnings))
+    Ok(replaying::begin(own, *head.secret.bytes()?, beginnings))
 }
 
 /// Whether the secret is the one that was committed to, in the study's row and in every commitment of its chain.
-fn secret_fault(head: &StudyRow, commitments: &[String]) -> Option<SecretFault> {
-    let digest: Sha256Digest = Sha256::digest(head.secret.0).into();
+fn secret_fault(head: &StudyRow, commitments: &[String]) -> Result<Option<SecretFault>, Failure> {
+    let digest: Sha256Digest = Sha256::digest(head.secret.bytes()?).into();
     let hexadecimal = data_encoding::HEXLOWER.encode(&digest);
     if digest != head.secret_digest {
-        return Some(SecretFault::Row);
+        return Ok(Some(SecretFault::Row));
     }
     if commitments.is_empty() {
-        return Some(SecretFault::Uncommitted);
+        return Ok(Some(SecretFault::Uncommitted));
     }
-    commitments.iter().any(|told| *told != hexadecimal).then_some(SecretFault::Chain)
+    Ok(commitments.iter().any(|told| *told != hexadecimal).then_some(SecretFault::Chain))
 }

@@ -3,6 +3,7 @@
 //! Whether a credential was used is decided by the primary key of its uses, and nothing else: of two who send at the same
 //! moment one is told what the other did. A page that is sent again carries the same mark and gets the same receipt.
 
+use chrono::NaiveDate;
 use serde_json::json;
 
 use super::enroll::append;
@@ -66,6 +67,8 @@ pub enum Barred {
     Paused,
     /// The study is closed.
     Closed,
+    /// Their last response was a short time ago; the next is taken from that day on.
+    Soon(NaiveDate),
     /// As many as wanted have answered.
     Full,
     /// The participant withdrew.
@@ -106,6 +109,12 @@ pub fn barred(
         return Some(Barred::Shut(shut));
     }
     survey.cap.filter(|cap| responses >= i64::from(*cap)).map(|_| Barred::Full)
+}
+
+/// Whether somebody's last response was too short a time ago for another.
+pub fn too_soon(survey: &Survey, uses: &[AnsweredRow], today: NaiveDate) -> Option<Barred> {
+    let last = uses.last()?.day.parse().ok()?;
+    survey.next_after(last).filter(|next| today < *next).map(Barred::Soon)
 }
 
 /// A credential with its uses so far, under the study's lock.
@@ -183,13 +192,16 @@ pub(super) async fn respond(
     };
     let (tx, page) = ledger.lock(shelved).await?;
     let Standing { credential, uses } = Standing::find(tx, &submission).await?;
-    if let Some(before) = sent_before(survey, &uses, &submission.mark) {
+    if let Some(before) = sent_before(survey, &credential, &uses, &submission.mark) {
         return Ok(before);
     }
     if let Some(barred) =
         barred_by(tx, survey, shelved, (page.row.state, page.row.responses), &credential, means).await?
     {
         return Ok(Outcome::Barred(barred));
+    }
+    if let Some(soon) = too_soon(survey, &uses, means.now.day_in(study.zone)) {
+        return Ok(Outcome::Barred(soon));
     }
     let receipt = receipt(means);
     let occasion = uses.last().map_or(1, |last| last.occasion + 1);
@@ -214,7 +226,7 @@ pub(super) async fn respond(
     uploads::keep(tx, shelved.id, submission.form).await?;
     page.row.responses += 1;
     page.touch();
-    draft::forget(tx, &credential.id).await?;
+    draft::forget_all(tx, &credential).await?;
     // Of others when they are opened: a counter that is read every few seconds is a clock.
     if named {
         metrics::counter!("hagaki_responses_total", "study" => study.slug.clone()).increment(1);
@@ -290,15 +302,20 @@ pub(super) fn kept(
     Ok(KeptForm::new(tx.ring(), columns, instrument, &form.canonical(), &form.typed)?)
 }
 
+/// Whether somebody may answer once with a credential: that is for the survey to say, or for whoever issued it.
+pub fn answers_once(survey: &Survey, credential: &CredentialRow) -> bool {
+    survey.responses == Responses::Once || credential.is_for_one_use()
+}
+
 /// What there is already in place of a page that is sent: the same page, or the one response that there may be.
-pub fn sent_before(survey: &Survey, uses: &[AnsweredRow], mark: &Mark) -> Option<Outcome> {
+pub fn sent_before(survey: &Survey, credential: &CredentialRow, uses: &[AnsweredRow], mark: &Mark) -> Option<Outcome> {
     let same = uses.iter().find(|used| used.submission == *mark).map(|used| Outcome::Again(used.receipt.clone()));
-    let only = uses.first().filter(|_| survey.responses == Responses::Once);
+    let only = uses.first().filter(|_| answers_once(survey, credential));
     same.or_else(|| only.map(|used| Outcome::Before(used.receipt.clone())))
 }
 
 /// A receipt number that says nothing: 60 random bits, in groups as people read them aloud.
-fn receipt(means: Means<'_>) -> String {
+pub(super) fn receipt(means: Means<'_>) -> String {
     let mut bytes = [0; 10];
     means.dice.fill(&mut bytes);
     let letters: Vec<char> = LETTERS.encode(&bytes).to_uppercase().chars().take(12).collect();

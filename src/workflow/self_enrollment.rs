@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::enroll::{self, Application, Confirmed, Enrollment, Way, stored_answers};
 use super::ledger::Ledger;
-use super::respond::{Barred, barred_by};
+use super::respond::{Barred, barred_by, receipt};
 use super::shelf::{Shelf, ShelvedStudy};
 use super::visitor::stranger;
 use super::{Failure, Means, again, notices};
@@ -153,7 +153,8 @@ pub async fn enroll(
             // The staff are told as of every enrollment; who enrolled sees the next page, and gets no letter that could tell an arm.
             let drafts = notices::notices(shelved, means, &enrolled)?;
             ledger.put_aside(shelved.id, means, None, drafts);
-            draft::forget(&mut ledger.tx, &credential.id).await?;
+            draft::forget_all(&mut ledger.tx, &credential).await?;
+            participant::set_receipt(&mut ledger.tx, whose.id, &receipt(means)).await?;
             metrics::counter!("hagaki_enrollments_total", "study" => study.slug.clone()).increment(1);
             Outcome::Now
         }

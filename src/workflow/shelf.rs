@@ -254,6 +254,23 @@ impl Shelf {
         })
     }
 
+    /// A version that comes into force in a transaction that is not over: nobody else sees it yet.
+    ///
+    /// # Errors
+    /// Letters of its own that cannot be used.
+    pub(super) fn hold(&self, row: &StudyRow, bundle: &Bundle, study: &Study) -> Result<ShelvedStudy, Failure> {
+        let own = bundle.letters();
+        Ok(ShelvedStudy {
+            id: row.id,
+            stage: row.stage,
+            version: row.bundle_version,
+            digest: bundle.digest(),
+            study: Arc::new(study.clone()),
+            stationery: if own.is_empty() { self.common()? } else { Arc::new(stationery(row, &own)?) },
+            locked: None,
+        })
+    }
+
     /// Which key of a study is missing, if one is; notes the one that will seal, before anything is sealed with it.
     async fn locked(&self, id: i64, study: &Study) -> Result<Option<Locked>, Failure> {
         let names = self.store.ring().names();
@@ -364,16 +381,30 @@ fn first(problems: &[definition::Problem]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU8, Ordering};
+
     use super::*;
     use crate::definition::samples;
     use crate::domain::time::{Dice, Instant};
+    use crate::workflow::amending::{self, Version};
+    use crate::workflow::ending::Decision;
     use crate::workflow::life::{self, Act};
+    use crate::workflow::{DeskAddress, Keys, Means};
 
     struct Ones;
 
     impl Dice for Ones {
         fn fill(&self, buffer: &mut [u8]) {
             buffer.fill(1);
+        }
+    }
+
+    /// Each time other bytes, as every letter needs a Message-ID of its own.
+    struct Counting(AtomicU8);
+
+    impl Dice for Counting {
+        fn fill(&self, buffer: &mut [u8]) {
+            buffer.fill(self.0.fetch_add(1, Ordering::SeqCst));
         }
     }
 
@@ -420,7 +451,17 @@ mod tests {
         let mut files = bundle.files().clone();
         files.get_mut("study.toml").unwrap().push_str("\n# Another version.\n");
         bundle = Bundle::from_files(files);
-        life::amend(&store, &bundle, &study, ACT).await.unwrap();
+        let keys = Keys::derive(&[1; 32]);
+        let desk = DeskAddress {
+            mailbox: "reg".to_owned(),
+            address: "reg@example.jp".to_owned(),
+            display: "Registration".to_owned(),
+            message_id_domain: "example.jp".to_owned(),
+            public_url: "https://example.jp".to_owned(),
+        };
+        let means = Means { now: ACT.at, dice: &Counting(AtomicU8::new(2)), keys: &keys, desk: &desk };
+        let new = Version { bundle: &bundle, study: &study };
+        Box::pin(amending::amend(&shelf, new, means, Decision { by: Some("center"), act: ACT })).await.unwrap();
         assert_eq!(told(&shelf, "one").await, [("one".to_owned(), Stage::Production, 2)]);
 
         activate(&store, "two", Stage::Development).await;

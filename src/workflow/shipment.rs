@@ -101,7 +101,7 @@ pub async fn ship(
     // Shipped in the order of the codes, so that the order of a packing list tells nothing.
     let mut codes: Vec<String> = loaded.iter().map(|kit| kit.code.clone()).collect();
     codes.sort_unstable();
-    let body = json!({ "codes": codes, "to": to, "reason": order.reason, "inbox": order.inbox_id });
+    let body = json!({ "codes": codes, "to": to, "by": order.by, "reason": order.reason, "inbox": order.inbox_id });
     append(tx, page, means, order.actor, "kit-move", &body).await?;
     kits::tell(ledger, shelved, means, order).await?;
     Ok(Shipped { codes, warnings })

@@ -1,15 +1,19 @@
-//! A JSON object of texts as it is written, compared without taking it apart into texts of its own.
+//! A JSON object of texts as it is written, compared without taking it apart where it is written alike.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// An object of texts, as it stands in the JSON around it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Texts<'a>(&'a str);
 
 /// Keys and texts in the order they are written; of a key that stands twice the last one counts.
-#[derive(Debug)]
-pub(super) struct Texts<'a>(Vec<(Cow<'a, str>, Text<'a>)>);
+struct Pairs<'a>(Vec<(Cow<'a, str>, Text<'a>)>);
 
 /// A text, or a sealed one by its letters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,41 +59,84 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Texts<'a> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Texts<'a>, D::Error> {
-        struct Pairs;
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = Texts<'de>;
+        let raw = <&'de RawValue>::deserialize(from)?.get();
+        if raw.starts_with('{') { Ok(Texts(raw)) } else { Err(serde::de::Error::custom("no object of texts")) }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Pairs<'a>, D::Error> {
+        struct All;
+        impl<'de> Visitor<'de> for All {
+            type Value = Pairs<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object of texts")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Texts<'de>, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<'de>, A::Error> {
                 let mut pairs = Vec::with_capacity(8);
                 while let Some((key, text)) = map.next_entry::<Key<'de>, Text<'de>>()? {
                     pairs.push((key.0, text));
                 }
-                Ok(Texts(pairs))
+                Ok(Pairs(pairs))
             }
         }
-        from.deserialize_map(Pairs)
+        from.deserialize_map(All)
     }
 }
 
-impl Texts<'_> {
+impl Pairs<'_> {
+    fn sorted(&self) -> BTreeMap<&str, &Text<'_>> {
+        self.0.iter().map(|(key, text)| (key.as_ref(), text)).collect()
+    }
+}
+
+/// The text of one key of an object; the others are passed over.
+struct Named<'k>(&'k str);
+
+impl<'de> DeserializeSeed<'de> for Named<'_> {
+    type Value = Option<Text<'de>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Option<Text<'de>>, D::Error> {
+        from.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Named<'_> {
+    type Value = Option<Text<'de>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of texts")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<Text<'de>>, A::Error> {
+        let mut found = None;
+        while let Some(key) = map.next_key::<Key<'de>>()? {
+            match key.0 == self.0 {
+                true => found = Some(map.next_value::<Text<'de>>()?),
+                false => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl<'a> Texts<'a> {
     /// The text of a key; none where it is sealed.
-    pub(super) fn get(&self, key: &str) -> Option<&str> {
-        match self.0.iter().rfind(|(own, _)| own == key)? {
-            (_, Text::Clear(text)) => Some(text),
-            (_, Text::Sealed(_)) => None,
+    pub(super) fn get(&self, key: &str) -> Option<Cow<'a, str>> {
+        match Named(key).deserialize(&mut serde_json::Deserializer::from_str(self.0)).ok()?? {
+            Text::Clear(text) => Some(text),
+            Text::Sealed(_) => None,
         }
     }
 
-    /// Whether that JSON text is an object of the same texts, in whatever order.
+    /// Whether that JSON text is an object of the same texts, in whatever order. What is written alike is the same; it is nearly always
+    /// that.
     pub(super) fn is(&self, json: &str) -> bool {
-        fn sorted<'t>(texts: &'t Texts<'_>) -> BTreeMap<&'t str, &'t Text<'t>> {
-            texts.0.iter().map(|(key, text)| (key.as_ref(), text)).collect()
-        }
-        serde_json::from_str::<Texts<'_>>(json).is_ok_and(|other| self.0 == other.0 || sorted(self) == sorted(&other))
+        let pairs = |text| serde_json::from_str::<Pairs<'_>>(text);
+        self.0 == json
+            || matches!((pairs(self.0), pairs(json)), (Ok(own), Ok(other)) if own.0 == other.0 || own.sorted() == other.sorted())
     }
 }
 
@@ -101,7 +148,7 @@ mod tests {
     fn a_sealed_text_is_compared_and_never_taken_for_a_text() {
         let json = r#"{"born":{"sealed":"1.abc"},"site":"011"}"#;
         let own: Texts<'_> = serde_json::from_str(json).unwrap();
-        assert_eq!((own.get("born"), own.get("site")), (None, Some("011")));
+        assert_eq!((own.get("born"), own.get("site").as_deref()), (None, Some("011")));
         assert!(own.is(r#"{ "site": "011", "born": {"sealed": "1.abc"} }"#));
         for other in [
             r#"{"born":"1.abc","site":"011"}"#,
@@ -117,7 +164,8 @@ mod tests {
     #[test]
     fn objects_of_the_same_texts_are_the_same() {
         let own: Texts<'_> = serde_json::from_str(r#"{"site":"011","名":"a\"b","site2":""}"#).unwrap();
-        assert_eq!((own.get("名"), own.get("site2"), own.get("x")), (Some("a\"b"), Some(""), None));
+        let texts = ["名", "site2", "x"].map(|key| own.get(key));
+        assert_eq!([texts[0].as_deref(), texts[1].as_deref(), texts[2].as_deref()], [Some("a\"b"), Some(""), None]);
         for same in [
             r#"{"site":"011","名":"a\"b","site2":""}"#,
             r#" { "site2": "", "\u540d": "a\u0022b", "site": "011" }"#,

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::enroll::{key_of, record_digest};
+use super::enroll::key_of;
+use super::entry::is_record_digest;
 use super::kits_left::{KitsLeft, Leaving};
 use super::kits_told::{KitDiscrepancy, KitWhat, Stock};
 use super::pages::Pages;
@@ -137,6 +138,7 @@ struct Enrollment<'a> {
     /// Number of the participant who enrolled themself.
     participant: Option<i64>,
     inbox: Option<i64>,
+    #[serde(borrow)]
     answers: Texts<'a>,
     /// The subject's key, where it does not follow from the answers: its reference is sealed, or it is the participant.
     #[serde(borrow)]
@@ -154,7 +156,9 @@ struct Told<'a> {
     kit: Option<String>,
     /// The rule by which the stock gave the kit.
     kit_rule: Option<i64>,
+    #[serde(borrow)]
     levels: Texts<'a>,
+    #[serde(borrow)]
     record: Cow<'a, str>,
     #[serde(default)]
     imported: bool,
@@ -181,6 +185,7 @@ struct Again<'a> {
     /// Whose request it is, where somebody else acted.
     person: Option<String>,
     inbox: Option<i64>,
+    #[serde(borrow)]
     answers: Texts<'a>,
     bundle: i64,
     allocation: Told<'a>,
@@ -307,7 +312,7 @@ pub(super) async fn compare(
             Box::pin(async move { randomization::list_kept(&store, id, after, ROWS).await })
         },
     );
-    let mut chain = Chain { entries, stock: Stock::new(store, head), commitments: Vec::new(), facts: Vec::new() };
+    let mut chain = Chain { entries, stock: Stock::new(store, head)?, commitments: Vec::new(), facts: Vec::new() };
     let subject_ids = BTreeMap::new();
     let mut files = Files { study, journal, next: None, replay, requests, next_request: None, subjects: subject_ids };
     let mut first = first_discrepancy(&mut chain, &mut files, subjects, head).await?;
@@ -509,11 +514,12 @@ impl Files<'_> {
 }
 
 fn subject_differs(study: &Study, entry: &Unlinked, told: &Enrollment<'_>, row: &OnFile) -> Option<What> {
-    let clear = told.answers.get(&study.registration.subject_item);
-    let named = match (&told.reference, clear) {
-        (Some(reference), _) => row.reference_key == *reference,
-        (None, Some(text)) => is_key_of(&row.reference_key, &key_of(study, &told.site, text)),
-        (None, None) => false,
+    let named = match &told.reference {
+        Some(reference) => row.reference_key == *reference,
+        None => match told.answers.get(&study.registration.subject_item) {
+            Some(text) => is_key_of(&row.reference_key, &key_of(study, &told.site, &text)),
+            None => false,
+        },
     };
     [
         (What::Answers, told.answers.is(&row.answers)),
@@ -545,7 +551,7 @@ fn allocation_differs(
         (What::Origin, row.origin == given.origin()),
         (What::Bundle, row.bundle_version == bundle),
         (What::AllocatedAt, row.allocated_at == entry.at),
-        (What::Record, record_digest(record) == given.record),
+        (What::Record, is_record_digest(&given.record, record)),
     ]
     .into_iter()
     .find_map(|(what, same)| (!same).then_some(what))

@@ -84,6 +84,8 @@ struct Told {
 struct Planned {
     planned: i64,
     bundle: String,
+    #[serde(default)]
+    by: Option<String>,
 }
 
 fn read<'e, T: Deserialize<'e>>(entry: &'e Unlinked) -> Result<T, Failure> {
@@ -107,6 +109,8 @@ pub(super) struct Plan {
     pub(super) base: i64,
     /// SHA-256 of its files, in lower-case hexadecimal.
     pub(super) digest: String,
+    /// Id of the person of the study who decided it; none where the operator did.
+    pub(super) by: Option<String>,
 }
 
 /// The amendments for a day by their numbers, as the chain up to the head in `row` tells them.
@@ -118,7 +122,7 @@ pub(super) async fn plans<'a>(from: impl Into<Reader<'a>>, row: &StudyRow) -> Re
     for entry in audit::list_versions(from, row.id, row.chain.length).await? {
         if entry.action == PLAN {
             let told: Planned = read(&entry)?;
-            plans.insert(told.planned, Plan { base, digest: told.bundle });
+            plans.insert(told.planned, Plan { base, digest: told.bundle, by: told.by });
         } else {
             base = read::<Told>(&entry)?.version;
         }

@@ -4,14 +4,14 @@
 
 use super::accept::Asking;
 use super::ledger::Ledger;
-use super::{Failure, Settled, accounts, compose, credentials, group};
+use super::{Failure, Settled, accounts, by_mail, compose, credentials, group};
 use crate::domain::language::Text;
 use crate::domain::request::Act;
 use crate::domain::study::{PARTICIPANT, Person, Study};
 use crate::domain::survey::{Access, Privacy};
 use crate::domain::text;
 use crate::letters::Facts;
-use crate::letters::facts::{LinkAsked, NotEntitled};
+use crate::letters::facts::{LinkAsked, NotEntitled, ParticipantHelp};
 use crate::limits;
 use crate::store::account::{self, State};
 use crate::store::participant;
@@ -56,6 +56,25 @@ async fn staff_link(ledger: &mut Ledger<'_>, asking: Asking<'_>) -> Result<Settl
         accounts::keep_link(&mut ledger.tx, means, &address, language.code(), &link).await?;
     }
     Ok(settled)
+}
+
+/// Tells a participant how to write to us; whoever asks is told the same.
+pub(super) async fn help(ledger: &mut Ledger<'_>, asking: Asking<'_>) -> Result<Settled, Failure> {
+    let Asking { shelved, means, .. } = asking;
+    let study = &shelved.study;
+    let facts = study.survey.as_ref().map_or_else(
+        || ParticipantHelp { link: false, by_mail: false, account: String::new() },
+        |survey| {
+            let members = survey.access == Access::Members;
+            let instrument = study.find_instrument(&survey.instrument);
+            ParticipantHelp {
+                link: !members && survey.privacy != Privacy::FullyAnonymous,
+                by_mail: instrument.is_some_and(|instrument| by_mail::page_only(survey, instrument).is_none()),
+                account: if members { credentials::sign_in(&means.desk.public_url, study) } else { String::new() },
+            }
+        },
+    );
+    asking.reply(ledger, asking.to_sender(), Facts::ParticipantHelp(facts), asking.settled("reply", "help")).await
 }
 
 /// Answers whoever asks for a link, and sends one to every participant at that address.

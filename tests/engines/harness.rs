@@ -30,6 +30,7 @@ use hagaki::store::outbox::OutboxRow;
 use hagaki::store::study::StudyRow;
 use hagaki::store::subject::SubjectRow;
 use hagaki::store::{Store, allocation, audit, inbox, kit, outbox, study, subject};
+use hagaki::workflow::amending::{self, Amended, Version};
 use hagaki::workflow::disclosure;
 use hagaki::workflow::ending::{self, Decision};
 use hagaki::workflow::life::{self, Act, Activated, LifeError};
@@ -41,6 +42,10 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
 use crate::world::{NOW, World, ring};
+
+fn is_of_amendment(letter: &Received) -> bool {
+    letter.kind.starts_with("study-amended")
+}
 
 /// How long a claim is good, in seconds.
 pub(crate) const LEASE: i64 = 120;
@@ -449,7 +454,7 @@ impl Center {
         panic!("left over for ever: {:?}; {errors:?}", self.left_over(self.clock.now()).await);
     }
 
-    /// The letters that arrived since somebody last looked.
+    /// The letters that arrived since somebody last looked, but for those on amendments: [`Center::told_of_amendments`] gives them.
     pub(crate) async fn arrived(&mut self) -> Vec<Received> {
         let sent = self.memory.sent();
         let mut received = Vec::new();
@@ -457,7 +462,15 @@ impl Center {
             received.push(self.receive(letter.envelope.from.as_deref(), &letter.envelope.to, &letter.raw).await);
         }
         self.looked = sent.len();
+        received.retain(|letter| !is_of_amendment(letter));
         received
+    }
+
+    /// Every letter on an amendment that ever arrived.
+    pub(crate) async fn told_of_amendments(&self) -> Vec<Received> {
+        let mut all = self.all_letters().await;
+        all.retain(is_of_amendment);
+        all
     }
 
     /// Every letter that ever arrived.
@@ -535,6 +548,24 @@ impl Center {
     pub(crate) async fn shelved(&self, slug: &str) -> ShelvedStudy {
         let row = study::find_current(self.store(), slug).await.unwrap().unwrap();
         self.shelf_on(self.store()).load(&row).await.unwrap()
+    }
+
+    /// Amends a study in the name of the first of its people.
+    pub(crate) async fn amend(&self, bundle: &Bundle, act: Act<'_>) -> Result<Amended, LifeError> {
+        let study = defined(bundle);
+        let by = self.somebody(&study.slug).await;
+        let (shelf, new) = (self.shelf_on(self.store()), Version { bundle, study: &study });
+        Box::pin(amending::amend(&shelf, new, self.means(), Decision { by: Some(&by), act })).await
+    }
+
+    /// What an amendment would change, and its number.
+    pub(crate) async fn foresee(&self, bundle: &Bundle, act: Act<'_>) -> Result<(i64, Vec<String>), LifeError> {
+        amending::foresee(self.store(), Version { bundle, study: &defined(bundle) }, act).await
+    }
+
+    /// The first of a study's people.
+    pub(crate) async fn somebody(&self, slug: &str) -> String {
+        self.shelved(slug).await.study.people[0].id.clone()
     }
 
     /// Ends enrollment, or opens it again.
@@ -628,7 +659,11 @@ impl Center {
             ("mails not put away", "SELECT count(*) FROM inbox WHERE filed_at IS NULL".to_owned()),
             (
                 "letters to be sent",
-                format!("SELECT count(*) FROM outbox WHERE state = 'waiting' AND next_attempt_at <= {}", at.0),
+                // Stories end with an amendment as they please.
+                format!(
+                    "SELECT count(*) FROM outbox WHERE state = 'waiting' AND next_attempt_at <= {} AND kind NOT LIKE 'study-amended%'",
+                    at.0
+                ),
             ),
         ] {
             let count = self.world.number(&sql).await;

@@ -7,6 +7,7 @@ pub(crate) mod dump;
 mod letters;
 mod members;
 mod personal;
+mod roster;
 mod urn;
 
 use std::io::Write;
@@ -67,7 +68,15 @@ async fn invite(center: &Center, many: usize) -> credentials::Batch {
         ..Candidate::default()
     };
     let candidates: Vec<Candidate> = (0..many).map(candidate).collect();
-    let terms = Terms { form: Form::Both, from: means.now, until: None, days_from_sending: None, mailed: true };
+    let terms = Terms {
+        form: Form::Both,
+        from: means.now,
+        until: None,
+        days_from_sending: None,
+        mailed: true,
+        once: false,
+        admits_unclear: false,
+    };
     credentials::issue(&shelf, &shelved, means, center.act("first wave"), &candidates, terms).await.unwrap()
 }
 
@@ -101,28 +110,33 @@ fn path(issued: &Issued) -> String {
 async fn answer(center: &Center, pages: &Served, issued: &[Issued]) -> Vec<Person> {
     let mut people = Vec::new();
     for at in 0..issued.len() {
-        let number = (at * 13 + 3) % issued.len();
-        center.wind(60);
-        let path = path(&issued[number]);
-        let mark = pages.get(&path).await.field("_mark");
-        let words = words(number);
-        let fields = [
-            ("_mark", mark.as_str()),
-            ("_lang", "en"),
-            ("day", "2026-11-01"),
-            ("mood", "7"),
-            ("pain", "no"),
-            ("tired", "2"),
-            ("worried", "1"),
-            ("met", "3"),
-            ("remark", &words),
-        ];
-        let sent = pages.post(&path, &fields).await;
-        assert_eq!(sent.status, 303, "{sent:?}");
-        let receipt = sent.location().split("receipt=").nth(1).unwrap().split('&').next().unwrap().to_owned();
-        people.push(Person { address: address(number), receipt, words });
+        people.push(answer_one(center, pages, issued, at).await);
     }
     people
+}
+
+/// Whoever answers next after so many others does, a minute later.
+async fn answer_one(center: &Center, pages: &Served, issued: &[Issued], at: usize) -> Person {
+    let number = (at * 13 + 3) % issued.len();
+    center.wind(60);
+    let path = path(&issued[number]);
+    let mark = pages.get(&path).await.field("_mark");
+    let words = words(number);
+    let fields = [
+        ("_mark", mark.as_str()),
+        ("_lang", "en"),
+        ("day", "2026-11-01"),
+        ("mood", "7"),
+        ("pain", "no"),
+        ("tired", "2"),
+        ("worried", "1"),
+        ("met", "3"),
+        ("remark", &words),
+    ];
+    let sent = pages.post(&path, &fields).await;
+    assert_eq!(sent.status, 303, "{sent:?}");
+    let receipt = sent.location().split("receipt=").nth(1).unwrap().split('&').next().unwrap().to_owned();
+    Person { address: address(number), receipt, words }
 }
 
 /// Whoever writes a line writes it here.

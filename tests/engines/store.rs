@@ -6,13 +6,14 @@ use hagaki::domain::allocation::Origin;
 use hagaki::domain::chain::{Head, INSTALLATION, Why};
 use hagaki::domain::kept::{Column, Kept, Place};
 use hagaki::domain::kit::{Day, Order, State};
+use hagaki::domain::seal::KeyRing;
 use hagaki::domain::time::Instant;
 use hagaki::store::allocation::AllocationRow;
 use hagaki::store::fuse::Fuse;
 use hagaki::store::inbox::{FirstSight, Outcome};
 use hagaki::store::outbox::{Report, Verdict};
 use hagaki::store::randomization::{self, RandomizationRow};
-use hagaki::store::study::{Stage, State as StudyState, StudySecret};
+use hagaki::store::study::{NewStudy, Stage, State as StudyState, StudySecret};
 use hagaki::store::subject::NewSubject;
 use hagaki::store::{
     Engine, Store, StoreError, allocation, audit, bundle, host, inbox, kit, mailbox, outbox, pending, secret, study,
@@ -129,13 +130,99 @@ fn new_kit((code, arm, site): (&'static str, &'static str, &'static str)) -> kit
     kit::NewKit { code, arm, site, lot: "", expires_on: Day::NEVER }
 }
 
+/// A key file with a key for each letter; that of `a` is the one of [`ring`](crate::world::ring).
+fn other_ring(letters: &str) -> KeyRing {
+    let lines: Vec<String> = letters.chars().map(|letter| format!("{}a", letter.to_string().repeat(51))).collect();
+    KeyRing::parse(&lines.join("\n")).unwrap()
+}
+
+/// How many secrets stand in the clear.
+async fn clear_secrets(world: &World) -> i64 {
+    world.number("SELECT count(*) FROM study WHERE sealed_secret IS NULL").await
+}
+
 on_both! {
+    async fn what_draws_are_made_from_is_sealed_with_the_key_file(world: &World) {
+        let id = world.study("aurora").await;
+        assert_eq!(clear_secrets(world).await, 0);
+        let zeros = match world.store.engine() {
+            Engine::Sqlite => "secret = zeroblob(32)",
+            Engine::Postgres => "secret = decode(repeat('00', 32), 'hex')",
+        };
+        assert_eq!(world.number(&format!("SELECT count(*) FROM study WHERE {zeros}")).await, 1);
+        // Another key, or none: all else is read, and the key is named.
+        for ring in [other_ring("e"), KeyRing::default()] {
+            let store = world.store.clone().with_ring(ring);
+            let row = study::load(&store, id).await.unwrap();
+            assert_eq!(row.slug, "aurora");
+            let error = row.secret.bytes().unwrap_err();
+            assert!(error.waits_for_key(), "{error}");
+            let name = &world.store.ring().names()[0];
+            assert!(error.to_string().contains("study aurora") && error.to_string().contains(name), "{error}");
+            // A key file that may be a wrong one seals nothing.
+            assert_eq!(study::seal_secrets(&store).await.unwrap(), 0);
+        }
+        // What is moved to another study does not open there.
+        world.study("borealis").await;
+        world.tamper("UPDATE study SET sealed_secret = (SELECT sealed_secret FROM study WHERE slug = 'aurora')").await;
+        let other = study::find(&world.store, "borealis", Stage::Development).await.unwrap().unwrap();
+        assert!(other.secret.bytes().is_err() && study::load(&world.store, id).await.unwrap().secret.bytes().is_ok());
+    }
+
+    async fn secrets_of_before_there_was_a_key_are_sealed_whatever_stops_it(world: &World) {
+        let bare = world.store.clone().with_ring(KeyRing::default());
+        let slugs = ["aurora", "borealis", "cygnus"];
+        for slug in slugs {
+            let mut tx = bare.begin().await.unwrap();
+            let new = NewStudy {
+                slug,
+                stage: Stage::Production,
+                secret: &StudySecret::new([7; 32]),
+                secret_digest: &digest("secret"),
+                at: NOW,
+            };
+            study::insert(&mut tx, &new).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+        assert_eq!((clear_secrets(world).await, study::seal_secrets(&bare).await.unwrap()), (3, 0), "there is no key yet");
+        let opens = async |store: &Store| {
+            let rows = study::list(store).await.unwrap();
+            rows.len() == slugs.len() && rows.iter().all(|row| row.secret.bytes().is_ok_and(|bytes| *bytes == [7; 32]))
+        };
+        // Where something was sealed with a key that is not in the file, that file may be a wrong one.
+        let id = study::list(&bare).await.unwrap()[0].id;
+        world.tamper(&format!("INSERT INTO study_key (study_id, name) VALUES ({id}, '0123456789abcdef')")).await;
+        assert_eq!((study::seal_secrets(&world.store).await.unwrap(), clear_secrets(world).await), (0, 3));
+        world.tamper("DELETE FROM study_key").await;
+        // The n-th statement or commit fails: whatever was done, every secret is there.
+        let mut left = 3;
+        for n in 1.. {
+            let fuse = Fuse::refuse(n);
+            let done = study::seal_secrets(&world.store.with_fuse(fuse.clone())).await;
+            assert!(opens(&world.store).await, "after statement {n}");
+            let now = clear_secrets(world).await;
+            assert!(now <= left, "{now} of {left} after statement {n}");
+            left = now;
+            if !fuse.struck() {
+                done.unwrap();
+                break;
+            }
+        }
+        assert_eq!((clear_secrets(world).await, study::seal_secrets(&world.store).await.unwrap()), (0, 0));
+        // A new key takes over what the older one sealed, which can go then.
+        let rotated = world.store.clone().with_ring(other_ring("ea"));
+        assert!(opens(&rotated).await);
+        assert_eq!(study::seal_secrets(&rotated).await.unwrap(), 3);
+        assert!(opens(&world.store.clone().with_ring(other_ring("e"))).await);
+        assert!(!opens(&world.store).await);
+    }
+
     async fn a_study_is_kept(world: &World) {
         let id = world.study("aurora").await;
         let row = study::load(&world.store, id).await.unwrap();
         assert_eq!((row.slug.as_str(), row.stage, row.state), ("aurora", Stage::Development, StudyState::Open));
         assert_eq!((row.subjects, row.allocations, row.chain, row.bundle_version), (0, 0, Head::EMPTY, 1));
-        assert_eq!(row.secret.0, [7; 32]);
+        assert_eq!(row.secret.bytes().unwrap(), &[7; 32]);
         assert!(!format!("{row:?}").contains('7'.to_string().repeat(2).as_str()), "a secret is not printed");
 
         let conflict = world.study_at("aurora", Stage::Development).await.unwrap_err();
@@ -839,7 +926,7 @@ on_both! {
         tx.commit().await.unwrap();
 
         let mut tx = store.begin().await.unwrap();
-        let (secret, digest_of_it) = (StudySecret([9; 32]), digest("another secret"));
+        let (secret, digest_of_it) = (StudySecret::new([9; 32]), digest("another secret"));
         let refused = study::purge(&mut tx, real, &secret, &digest_of_it, NOW).await;
         assert!(matches!(refused, Err(StoreError::Missing { .. })));
         drop(tx);

@@ -1,7 +1,9 @@
 //! Stories: what people write, what is decided, who is told what.
 
+mod access;
 mod afterwards;
 mod amending;
+mod answered;
 mod calendar;
 mod cases;
 mod closed_arms;
@@ -16,12 +18,15 @@ mod files;
 mod follow_up_mail;
 mod forcing;
 mod groups;
+mod households;
 mod kit_mails;
 mod kit_pools;
 mod kits;
+mod leaving;
 mod letters_out;
 mod levels;
 pub(crate) mod members;
+mod pairs;
 mod planned;
 mod proofs;
 mod randomized_facts;
@@ -38,6 +43,7 @@ mod survey_seen;
 mod tabs;
 mod trust;
 mod unblinding;
+mod unsent;
 mod usable;
 mod versions;
 mod wording;

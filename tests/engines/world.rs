@@ -89,7 +89,7 @@ impl World {
     /// A study of that slug and stage.
     pub(crate) async fn study_at(&self, slug: &str, stage: Stage) -> Result<i64, StoreError> {
         let mut tx = self.store.begin().await?;
-        let secret = StudySecret([7; 32]);
+        let secret = StudySecret::new([7; 32]);
         let new = NewStudy { slug, stage, secret: &secret, secret_digest: &digest("secret"), at: NOW };
         let id = study::insert(&mut tx, &new).await?;
         tx.commit().await?;

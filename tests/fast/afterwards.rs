@@ -61,8 +61,7 @@ fn by_hand() -> Place {
 #[test]
 fn a_subject_is_shown_as_a_person_reads_it() {
     let place = by_hand();
-    let note =
-        "subject note cygnus CYGNUS-0001 --kind wrong-stratum --reason slip --set second.isi=12 --set name=Yamamoto";
+    let note = "subject note cygnus CYGNUS-0001 --kind wrong-stratum --by cygnus-stat --reason slip --set second.isi=12 --set name=Yamamoto";
     place.ends(0, note);
     let english = place.ends(0, "subject show cygnus CYGNUS-0001 --language en").out;
     for line in [
@@ -126,7 +125,7 @@ fn what_a_command_refuses_is_a_sentence() {
             "isi: “99” is outside of the limits. Expected: a whole number from 0 to 28.",
         ),
         (
-            "subject note cygnus CYGNUS-0001 --kind wrong-stratum --reason slip --set second.isi=99 --json".to_owned(),
+            "subject note cygnus CYGNUS-0001 --kind wrong-stratum --by cygnus-stat --reason slip --set second.isi=99 --json".to_owned(),
             "isi: “99” is outside of the limits. Expected: a whole number from 0 to 28.",
         ),
     ] {
@@ -307,10 +306,10 @@ fn a_history_of_a_blinded_study_names_kits_and_tells_no_arm() {
         assert!(!words.contains(arm), "{words}");
     }
     // What a kit must be: listed, free, fit to be handed out, at hand for the site, of the arm.
-    let moved = place.ends(0, &format!("kit move borealis --codes {} --to 102 --reason ship", p[1]));
+    let moved = place.ends(0, &format!("kit move borealis --codes {} --to 102 --by pharmacy --reason ship", p[1]));
     assert!(moved.err.contains("site \"102\" has kits of its own, but not of every arm"), "{}", moved.err);
     assert!(!moved.err.contains("\"P\""), "{}", moved.err);
-    place.ends(0, &format!("kit quarantine borealis {} --reason warm", h[2]));
+    place.ends(0, &format!("kit quarantine borealis {} --by pharmacy --reason warm", h[2]));
     place.write(
         "bad.csv",
         &text(&[("P", "NOSUCH"), ("P", &p[1]), ("H", &h[2]), ("H", &p[2]), ("H", &h[0]), ("H", &h[0])]),
@@ -334,7 +333,7 @@ fn a_history_of_a_blinded_study_names_kits_and_tells_no_arm() {
     assert_eq!(proved["kits"], json!({ "found": 0, "told": 3 }), "what a history names cannot be found again");
     // Who got another kit since is shown with both.
     let first = place.ends(0, "subject show borealis BOREALIS-0001 --json").json()["kit"].as_str().unwrap().to_owned();
-    place.ends(0, "kit replace borealis --subject BOREALIS-0001 --reason broken");
+    place.ends(0, "kit replace borealis --subject BOREALIS-0001 --by pharmacy --reason broken");
     let shown = place.ends(0, "subject show borealis BOREALIS-0001 --json").json();
     assert_eq!(shown["kit"], json!(first));
     let now = shown["kit_now"].as_str().unwrap();
@@ -348,12 +347,24 @@ fn a_history_of_a_blinded_study_names_kits_and_tells_no_arm() {
         text.contains(&format!("  kit        {now} (in place of {first})\n")) && !text.contains("  arm "),
         "{text}"
     );
-    // What the operator says could tell the arm.
-    place.ends(0, "subject note borealis BOREALIS-0002 --kind withdrawn --reason never-the-large-one");
+    // Whoever decided or told something is named, beside whoever ran the command.
+    let bare = format!("kit release borealis {} --reason cool", h[2]);
+    assert!(place.ends(1, &bare).err.contains("--by PERSON"));
+    assert!(place.ends(1, &format!("{bare} --by nobody")).err.contains("no person of that id"));
+    place.ends(0, &format!("{bare} --by pharmacy"));
+    let story = place.ends(0, &format!("kit show borealis {}", h[2])).out;
+    assert!(story.contains("operator:") && story.contains("available: for pharmacy: cool"), "{story}");
+    let note = "subject note borealis BOREALIS-0002 --kind withdrawn --reason never-the-large-one";
+    assert!(place.ends(1, note).err.contains("--by PERSON"));
+    assert!(place.ends(1, &format!("{note} --by nobody")).err.contains("no person \"nobody\""));
+    // What somebody says who may know arms could tell the arm.
+    place.ends(0, &format!("{note} --by pharmacy"));
     let text = place.ends(0, "subject show borealis BOREALIS-0002").out;
     assert!(!text.contains("large-one") && text.contains("kept back while the study is blinded"), "{text}");
     let told = place.ends(0, "subject show borealis BOREALIS-0002 --json").json();
     assert_eq!((&told["facts"][0]["kind"], &told["facts"][0]["reason"]), (&json!("withdrawn"), &json!(null)));
+    assert_eq!(told["facts"][0]["person"], "pharmacy");
+    assert!(told["facts"][0]["actor"].as_str().unwrap().starts_with("operator:"), "{told}");
     // Once somebody is enrolled there is nothing left to try.
     assert!(place.ends(1, &format!("allocation import borealis bad.csv --dry-run {whom}")).err.contains("borealis"));
 }

@@ -2,6 +2,7 @@
 
 mod cases;
 mod course;
+mod designs;
 mod exact;
 mod files;
 mod forced;

@@ -57,6 +57,8 @@ impl Place {
     pub(crate) fn run(&self, line: &str) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hagaki"));
         command.args(line.split(' ')).current_dir(self.0.path()).env_remove("HAGAKI_CONFIG");
+        // What anybody could write there.
+        command.envs(["USER", "LOGNAME", "SUDO_USER"].map(|name| (name, "somebody-else")));
         let output = command.output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
@@ -112,7 +114,8 @@ fn an_account_is_looked_after_and_it_is_kept_who_did() {
     let closed = shown(&place);
     assert_eq!((&closed["state"], &closed["acts"][0]["act"]), (&"closed".into(), &"closed".into()));
     assert_eq!(closed["acts"][0]["reason"], "left");
-    assert!(closed["acts"][0]["actor"].as_str().unwrap().starts_with("operator:"), "{closed}");
+    let actor = closed["acts"][0]["actor"].as_str().unwrap();
+    assert!(actor.starts_with("operator:") && !actor.contains("somebody-else"), "{closed}");
     place.ends(0, "account reopen hana@example.jp --reason returned");
     let told = place.ends(0, "account show hana@example.jp").out;
     for word in ["hana@example.jp: new", "password: none", "second factor: off", "reopened (returned)"] {
@@ -144,7 +147,8 @@ fn programs_read_why_they_are_refused() {
     assert!(
         refused(&format!("study amend aurora {SAMPLES}/aurora --on soon --reason x --json")).contains("2027-01-15")
     );
-    assert!(refused("study amend aurora --withdraw 3 --reason x --json").contains("No. 3"));
+    assert!(refused(&format!("study amend {SAMPLES}/aurora --reason x --json")).contains("--by PERSON"));
+    assert!(refused("study amend aurora --withdraw 3 --by stat --reason x --json").contains("No. 3"));
     // Without --json nothing stands where programs read.
     assert_eq!(place.ends(1, "study show nosuch").out, "");
 }
@@ -227,7 +231,9 @@ fn a_study_lives_and_programs_can_read_it() {
     let told = "arm STD: called \"Usual care\" instead of \"Standard therapy\" (en)";
     assert!(place.ends(0, "study amend changed --dry-run").out.contains(told));
     let amended = place.ends(0, "study amend changed --json").json();
-    assert_eq!(amended["renamed"], serde_json::json!([told]));
+    assert_eq!((&amended["renamed"], &amended["told"]), (&serde_json::json!([told]), &6.into()));
+    let letters = place.ends(0, "outbox list").out;
+    assert_eq!(letters.matches("study-amended").count(), 6, "{letters}");
     assert_eq!((&amended["study"], &amended["version"]), (&"aurora".into(), &2.into()));
     assert_ne!(amended["bundle_digest"], activated["bundle_digest"]);
 
@@ -262,6 +268,35 @@ fn a_study_lives_and_programs_can_read_it() {
     }
     let purged = place.ends(0, "study purge aurora --json").json();
     assert_eq!((&purged["study"], &purged["subjects"]), (&"aurora".into(), &0.into()));
+}
+
+#[test]
+fn what_draws_follow_from_is_sealed_once_there_is_a_key_file() {
+    let place = Place::keyless();
+    let begun = place.ends(0, &format!("study activate {SAMPLES}/aurora --production --reason go"));
+    assert!(begun.err.contains("warning: the secret that all draws come from"), "{}", begun.err);
+    let warned = "WARNING  secret of the draws of aurora";
+    let doctor = place.run("doctor").out;
+    assert!(doctor.contains(warned) && doctor.contains("hagaki key make"), "{doctor}");
+    place.ends(0, "key make secrets/own");
+    let settings = fs::read_to_string(place.path("hagaki.toml")).unwrap();
+    place.write("hagaki.toml", &format!("{settings}\n[keys]\nfile = \"secrets/own\"\n"));
+    place.ends(0, "study list");
+    assert!(!place.run("doctor").out.contains(warned));
+    place.ends(0, "allocation verify aurora");
+    // Another key file: what draws or proves says which key is missing, and all else goes on.
+    fs::rename(place.path("secrets/own"), place.path("secrets/safe")).unwrap();
+    place.ends(0, "key make secrets/own");
+    let said = place.ends(3, "allocation verify aurora").err;
+    assert!(said.contains("the secret of study aurora") && said.contains("put that key's line back"), "{said}");
+    assert!(place.run("doctor").out.contains("TROUBLE  secret of the draws of aurora"));
+    place.ends(0, "study pause aurora --reason look");
+    // Its line behind the new one opens it, and the new key seals it from then on.
+    let lines = ["own", "safe"].map(|name| fs::read_to_string(place.path(&format!("secrets/{name}"))).unwrap());
+    place.write("secrets/own", &lines.concat());
+    place.ends(0, "allocation verify aurora");
+    place.write("secrets/own", &lines[0]);
+    place.ends(0, "allocation verify aurora");
 }
 
 #[test]

@@ -179,6 +179,12 @@ fn once_prints_both_languages_and_ends_with_randomized_subjects() {
 #[test]
 fn a_member_gets_into_the_demonstration() {
     let mut demo = Demo::start();
+    // Why their answers are not shown is said before anybody wonders.
+    assert!(
+        demo.printed.contains("MEMBERS: answers stand without names, so 20 or more are opened together"),
+        "{}",
+        demo.printed
+    );
     let (status, page) = demo.get("/account?lang=en");
     assert_eq!(status, 200, "{page}");
     let cookie = page.split("set-cookie: ").nth(1).and_then(|rest| rest.split(';').next()).expect("a cookie is set");

@@ -15,12 +15,12 @@ use hagaki::domain::study::{
 };
 use hagaki::domain::time::{Instant, Zone};
 use hagaki::letters::facts::{
-    ArmBalance, AssignmentBlinded, AssignmentFailedAlert, Balance, BlankForm, Change, Confirm, Conflict, DeedConfirm,
-    DeedForm, Digest, DigestUnblinded, Disclosure, Enrollment, EventEntry, EventForm, Facts, FollowUpConfirm,
-    FollowUpDone, FollowUpForm, Head, Help, KitRefused, KitReplaced, KitReplacedBlinded, KitReplacedUnblinded,
-    KitsQuarantined, KitsShortBlinded, KitsShortUnblinded, Links, Milestone, Noted, NoticeBlind, NoticeUnblinded,
-    Opening, Phase, ReadCorrection, Reader, Reason, Refusal, Replacement, Sameness, ShortArm, Step, Unblinded,
-    UnblindingNotice,
+    Amendment, AmendmentInFull, ArmBalance, AssignmentBlinded, AssignmentFailedAlert, Balance, BlankForm, Change,
+    Confirm, Conflict, DeedConfirm, DeedForm, Digest, DigestUnblinded, Disclosure, Enrollment, EventEntry, EventForm,
+    Facts, FollowUpConfirm, FollowUpDone, FollowUpForm, Head, Help, KitRefused, KitReplaced, KitReplacedBlinded,
+    KitReplacedUnblinded, KitsQuarantined, KitsShortBlinded, KitsShortUnblinded, Links, Milestone, Noted, NoticeBlind,
+    NoticeUnblinded, Opening, Phase, ReadCorrection, Reader, Reason, Refusal, Replacement, Sameness, ShortArm, Step,
+    Unblinded, UnblindingNotice,
 };
 use hagaki::letters::{Kind, Letter};
 
@@ -314,6 +314,15 @@ pub(crate) fn letters(study: &Study, language: Language) -> Vec<(Letter, Person)
     all.extend(follow_ups(study, &reader, &form).into_iter().map(letter));
     let noted = Noted::new(&enrollment, FactKind::Withdrawn, "Taro Yamada", now(), "Moved", "", Vec::new(), language);
     all.push(letter((Facts::FactNotice(noted.without_reason()), sato)));
+    let amended = |by, reason: &str| Amendment::new(study, (2, now(), Some(now())), by, reason, language);
+    let told = ["eligibility adult: rule `age >= 18` instead of `age >= 20`", "<b>{{arm}}</b>\r\nBcc: x"];
+    all.push(letter((Facts::StudyAmended(amended(Some(sato), "Cobalt does harm").with_changes(&told)), yamada)));
+    all.push(letter((Facts::StudyAmended(amended(None, "a word").without_reason()), yamada)));
+    let full = AmendmentInFull::new(
+        amended(Some(kato), "protocol 2.0"),
+        &[told[0], "arm C: called \"Cobalt\" instead of \"Copper\" (en)"],
+    );
+    all.push(letter((Facts::StudyAmendedUnblinded(full), kato)));
     all
 }
 

@@ -1,6 +1,7 @@
 //! The fast half of the tests: no server, no network, no database server.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
+mod access;
 mod afterwards;
 mod allocation;
 mod bundle;
@@ -8,14 +9,17 @@ mod cli;
 mod demo;
 mod events;
 mod house;
+mod household;
 mod letters;
 mod letters_mail;
 mod letters_world;
 mod nameless;
 mod pages;
+mod populations;
 mod questionnaire;
 mod randomization;
 mod reading;
 mod self_enrolling;
 mod sheet;
 mod verifier;
+mod version;

@@ -19,8 +19,11 @@ fn wellbeing(changes: &[(&str, &str)]) -> Bundle {
 /// WELLBEING in a mode, answered once.
 fn nameless<'a>(mode: &'a str, more: &[(&'a str, &'a str)]) -> Bundle {
     let privacy = format!("privacy = \"{mode}\"");
-    let mut changes =
-        vec![("privacy = \"named\"", privacy.as_str()), ("responses = \"repeat\"", "responses = \"once\"")];
+    let mut changes = vec![
+        ("privacy = \"named\"", privacy.as_str()),
+        ("responses = \"repeat\"", "responses = \"once\""),
+        ("interval_days = 1\n", ""),
+    ];
     changes.extend(more);
     wellbeing(&changes)
 }
@@ -61,6 +64,23 @@ fn what_could_join_an_answer_to_a_person_is_refused() {
     }
     let told = told(&wellbeing(&[("review = true", "batch = 20")]));
     assert!(told[0].contains("answers stand with the person"), "{told:?}");
+}
+
+#[test]
+fn a_diary_says_how_far_apart_its_responses_are() {
+    for (days, expected) in [
+        ("", "how far apart the responses of one person are is not said"),
+        ("interval_days = 367\n", "a number from 0 to 366"),
+        ("interval_days = -1\n", "-1 days cannot be waited for"),
+    ] {
+        let told = told(&wellbeing(&[("interval_days = 1\n", days)]));
+        assert!(told.iter().any(|one| one.contains(expected)), "{days}: {told:?}");
+    }
+    for sound in ["interval_days = 0\n", "interval_days = 7\n"] {
+        assert_eq!(told(&wellbeing(&[("interval_days = 1\n", sound)])), [""; 0], "{sound}");
+    }
+    let once = told(&wellbeing(&[("responses = \"repeat\"", "responses = \"once\"")]));
+    assert!(once.iter().any(|one| one.contains("there are no days between")), "{once:?}");
 }
 
 /// A folder with that bundle.

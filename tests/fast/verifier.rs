@@ -762,3 +762,57 @@ fn who_reads_only_the_beginning_gets_no_fault() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
 }
+
+/// The rule `rank` as it is defined: equal arms are drawn one after the other, in every order that there is.
+const EVERY_ORDER: &str = r#"
+import random, sys, time
+from fractions import Fraction
+sys.path.insert(0, sys.argv[1])
+import hagaki_verify as verifier
+
+def every_order(q, classes, ratios):
+    cells = len(ratios)
+    steps = [q - 2 * (cells * q - 1) * r / (cells * (cells + 1)) for r in range(1, cells + 1)]
+    weights = [Fraction(0)] * cells
+    def share(members, taken, chance):
+        everybody = sum(ratios[member] for member in members)
+        for member in members:
+            own = chance * Fraction(ratios[member], everybody)
+            weights[member] += own * steps[taken]
+            rest = tuple(other for other in members if other != member)
+            if rest:
+                share(rest, taken + 1, own)
+    taken = 0
+    for at in range(max(classes) + 1):
+        members = tuple(cell for cell in range(cells) if classes[cell] == at)
+        share(members, taken, Fraction(1))
+        taken += len(members)
+    return weights
+
+dice = random.Random(5)
+for case in range(300):
+    cells = dice.randint(2, 6)
+    found = [dice.randint(0, cells - 1) for _ in range(cells)]
+    classes = [sorted(set(found)).index(own) for own in found]
+    ratios = [dice.choice([1, 1, 2, 3, 7, 1000]) for _ in range(cells)]
+    least, most = Fraction(1, cells), Fraction(2, cells - 1)
+    q = least + (most - least) * Fraction(dice.randint(1, 99), 100)
+    known, own = every_order(q, classes, ratios), verifier.rank(q, classes, ratios)
+    assert known == own, (q, classes, ratios, known, own)
+    assert sum(own) == 1
+begun = time.monotonic()
+own = verifier.rank(Fraction(1, 30), [0] * 40, list(range(1, 41)))
+assert sum(own) == 1 and time.monotonic() - begun < 5
+print("compared")
+"#;
+
+#[test]
+fn ranks_of_equal_arms_are_those_of_every_order() {
+    if !python() {
+        return;
+    }
+    let folder = Path::new(VERIFIER).parent().unwrap();
+    let output = Command::new("python3").args(["-B", "-c", EVERY_ORDER]).arg(folder).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "compared");
+}

@@ -72,6 +72,8 @@ impl<W: Write> Sheet<W> {
             validity: one.validity,
             days: one.waits.map(|(_, days)| days),
             joins: one.joins,
+            once: one.once,
+            now,
         };
         let facts = json!({
             "head": Head::new(study, shelved.stage, &person, None, &desk.address, now, language),

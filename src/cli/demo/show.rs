@@ -180,6 +180,22 @@ pub(super) async fn summary(store: &Store, studies: &[Study], enrolled: &[String
     Ok(())
 }
 
+/// Which of the sample surveys will show no answers here, and why that is right.
+pub(super) fn nameless(studies: &[Study], people: usize) {
+    for study in studies {
+        let Some(survey) = study.survey.as_ref().filter(|survey| !survey.privacy.names()) else { continue };
+        if u32::try_from(people).is_ok_and(|people| people < survey.batch) {
+            say!(
+                "\n{}: answers stand without names, so {} or more are opened together, and of fewer none ever is. The {people} people of this\n  \
+                 demonstration can answer and get their receipts; `hagaki export {}` says how many answers are still sealed, and shows none.",
+                study.tag,
+                survey.batch,
+                study.slug
+            );
+        }
+    }
+}
+
 /// Sample mails that did not come out as their data say.
 pub(super) fn surprises(surprises: &[String]) {
     for surprise in surprises {

@@ -141,13 +141,13 @@ impl Drop for Scratch {
 }
 
 /// What stays the same from row to row.
-struct Walk<'a> {
-    study: &'a Study,
-    shelf: &'a Shelf,
-    shelved: Arc<ShelvedStudy>,
-    dice: &'a SeededDice,
-    keys: &'a Keys,
-    desk: &'a DeskAddress,
+pub(super) struct Walk<'a> {
+    pub(super) study: &'a Study,
+    pub(super) shelf: &'a Shelf,
+    pub(super) shelved: Arc<ShelvedStudy>,
+    pub(super) dice: &'a dyn Dice,
+    pub(super) keys: &'a Keys,
+    pub(super) desk: &'a DeskAddress,
 }
 
 /// What is walked through.
@@ -249,6 +249,9 @@ impl Walk<'_> {
             levels: Levels::new(),
             letters: 0,
         };
+        if self.study.enrolls_itself() {
+            return self.enroll_themself(refused, &form, now).await;
+        }
         self.ask(refused, &lines, Act::Enroll(form), now).await
     }
 
@@ -299,16 +302,21 @@ impl Walk<'_> {
         };
         let mut step = Step { came, letters: letters.len(), reason: settled.reason.clone(), ..refused };
         if let Some(id) = settled.subject_id {
-            let store = self.shelf.store();
-            step.subject = Some(subject::load(store, id).await?.number);
-            let given = allocation::list_by_subject(store, id).await?;
-            let own = given.into_iter().find(|given| given.randomization == step.allocation);
-            if let (Some(row), Came::Enrolled | Came::Randomized | Came::Duplicate) = (own, came) {
-                step.levels = serde_json::from_str(&row.levels).context("the levels of an allocation are JSON")?;
-                (step.arm, step.kit) = (Some(row.arm), row.kit);
-            }
+            step.subject = Some(subject::load(self.shelf.store(), id).await?.number);
+            self.read_allocation(&mut step, id).await?;
         }
         Ok(step)
+    }
+
+    /// What the subject was allocated, if that came of the row.
+    pub(super) async fn read_allocation(&self, step: &mut Step, subject_id: i64) -> anyhow::Result<()> {
+        let given = allocation::list_by_subject(self.shelf.store(), subject_id).await?;
+        let own = given.into_iter().find(|given| given.randomization == step.allocation);
+        if let (Some(row), Came::Enrolled | Came::Randomized | Came::Duplicate) = (own, step.came) {
+            step.levels = serde_json::from_str(&row.levels).context("the levels of an allocation are JSON")?;
+            (step.arm, step.kit) = (Some(row.arm), row.kit);
+        }
+        Ok(())
     }
 
     /// One mail through the workflow, in a transaction of its own; what came of it, and the mail's number.

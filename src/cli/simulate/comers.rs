@@ -1,14 +1,15 @@
-//! Who comes to a further allocation: its condition, tried on every combination of the levels that decide.
+//! Who comes to a further allocation, and who is of a cohort: the rule, tried on every combination of the levels that decide.
 
 use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 
-use super::population::{Subjects, find_item};
+use super::population::Subjects;
+use crate::domain::allocation::SITE;
 use crate::domain::answer::Value;
 use crate::domain::expression::{Expression, Scope};
 use crate::domain::instrument::ItemKind;
-use crate::domain::simulation::{Characteristic, Comers, Population, Source};
+use crate::domain::simulation::{CappedCohort, Characteristic, Comers, Population, Source};
 use crate::domain::study::{Randomization, Study};
 use crate::limits;
 
@@ -54,6 +55,54 @@ pub(super) fn of(
     Ok(Told { comers: Comers { characteristics: places, who }, unknown })
 }
 
+/// The cohorts of a study whose subjects can be told, and those of which something is named that nothing tells: a cap of these cannot
+/// be kept.
+pub(super) fn cohorts(
+    study: &Study,
+    subjects: &Subjects<'_>,
+    population: &Population,
+) -> (Vec<CappedCohort>, Vec<(String, Vec<String>)>) {
+    let all = population.characteristics();
+    let (mut told, mut untold) = (Vec::new(), Vec::new());
+    // The site is drawn under one name only.
+    let site_item = study.registration.site_item.as_deref();
+    let is_site = |name: &str| name == SITE || site_item == Some(name);
+    for cohort in subjects.cohorts {
+        let names: BTreeSet<&str> = cohort.when.names().collect();
+        let find = |name: &&str| population.find(name).or_else(|| population.find(SITE).filter(|_| is_site(name)));
+        let missing: Vec<String> =
+            names.iter().filter(|name| find(name).is_none()).map(|name| (*name).to_string()).collect();
+        let places: Vec<(&str, usize)> = names.iter().filter_map(|name| Some((*name, find(name)?))).collect();
+        let deciding: Vec<(&str, &Characteristic)> =
+            places.iter().filter_map(|(name, at)| Some((*name, all.get(*at)?))).collect();
+        let sizes: Vec<usize> = deciding.iter().map(|(_, one)| one.levels.len()).collect();
+        let count = sizes.iter().try_fold(1usize, |all, size| all.checked_mul(*size));
+        let count = count.filter(|count| missing.is_empty() && *count <= limits::SIMULATED_COMBINATIONS);
+        let members = count.and_then(|count| {
+            let mut who = BTreeSet::new();
+            for combination in (0..count).map(|number| nth(number, &sizes)) {
+                let mut scope = Scope::blank(names.iter().copied(), NaiveDate::default());
+                for ((name, one), place) in deciding.iter().zip(&combination) {
+                    let level = one.levels.get(*place as usize)?;
+                    scope.set(name, &value(study.find_item(name).map(|item| &item.kind), level)?);
+                }
+                if cohort.when.holds(&scope).ok()? {
+                    who.insert(combination);
+                }
+            }
+            Some(Comers { characteristics: places.iter().map(|(_, at)| *at).collect(), who })
+        });
+        match members {
+            Some(members) => told.push(CappedCohort { cap: cohort.cap, members }),
+            None if missing.is_empty() => {
+                untold.push((cohort.id.clone(), names.into_iter().map(str::to_string).collect()));
+            }
+            None => untold.push((cohort.id.clone(), missing)),
+        }
+    }
+    (told, untold)
+}
+
 /// The combination of that number: a place below each size.
 fn nth(mut number: usize, sizes: &[usize]) -> Vec<u32> {
     let place = |size: &usize| {
@@ -82,7 +131,7 @@ fn comes(
             }
             continue;
         }
-        let kind = find_item(study, &one.id).map(|item| &item.kind);
+        let kind = study.find_item(&one.id).map(|item| &item.kind);
         let value = value(kind, level).ok_or_else(|| format!("{}={level}, which is no answer to it", one.id))?;
         scope.set(&one.id, &value);
     }

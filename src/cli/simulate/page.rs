@@ -64,7 +64,7 @@ fn facts(frame: &Frame, done: &[Simulated], words: &Words, day: &str) -> Value {
     json!({
         "style": include_str!("../../../templates/pages/simulation.css"),
         "day": day,
-        "version": env!("CARGO_PKG_VERSION"),
+        "version": env!("HAGAKI_VERSION"),
         "subjects": frame.subjects,
         "trials": frame.trials,
         "seed": frame.seed,
@@ -310,8 +310,8 @@ fn scheme(drawing: &Drawing<'_>) -> Value {
 
 fn note(note: &Note) -> Value {
     match note {
-        Note::TakenAsMet { allocation, names } => json!({ "met": names, "allocation": allocation }),
-        Note::NoCohorts => json!({ "met": null, "allocation": null }),
+        Note::TakenAsMet { allocation, names } => json!({ "met": names, "allocation": allocation, "cohort": null }),
+        Note::CohortLeftOut { cohort, names } => json!({ "met": null, "names": names, "cohort": cohort }),
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::population::Described;
 use super::{Frame, Simulated};
+use crate::domain::expression::TODAY;
 use crate::domain::simulation::Summary;
 use crate::domain::study::FIRST;
 
@@ -28,8 +29,13 @@ pub(super) enum Note {
         /// The names.
         names: Vec<String>,
     },
-    /// Caps of cohorts are not simulated.
-    NoCohorts,
+    /// The cap of a cohort that is not kept, because nothing tells these of its names.
+    CohortLeftOut {
+        /// Id of the cohort.
+        cohort: String,
+        /// The names.
+        names: Vec<String>,
+    },
 }
 
 impl Note {
@@ -44,8 +50,15 @@ impl Note {
                     names.join(", ")
                 )
             }
-            Note::NoCohorts => {
-                format!("{file}: [[caps.cohort]] is left out of the simulation; every other cap is kept")
+            Note::CohortLeftOut { cohort, names } => {
+                let told: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+                let share = names.iter().find(|name| *name != TODAY).map_or_else(String::new, |name| {
+                    format!(": say how often each answer comes, with --population \"{name}=ANSWER:SHARE,…\" or a CSV")
+                });
+                format!(
+                    "{file}: the cap of the cohort \"{cohort}\" is not kept, for nothing tells {}{share}; every other cap is kept",
+                    told.join(", ")
+                )
             }
         }
     }
@@ -102,6 +115,7 @@ fn figures(text: &mut String, summary: &Summary) {
     line("  of who knows the whole state", share(summary.right_at_best));
     line("  of who names the largest arm", share(summary.largest_share() * summary.allocated_mean));
     line("allocations without chance", share(summary.deterministic_mean));
+    line("  and as good as without", share(summary.near_certain_mean));
     for own in &summary.balances {
         let greatest = short(own.max_abs);
         line(&format!("imbalance within {}", own.id), format!("{:.3} a level (greatest {greatest})", own.mean_abs));

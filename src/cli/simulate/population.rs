@@ -8,8 +8,10 @@ use num_traits::{Signed, ToPrimitive, Zero};
 use serde_json::{Value, json};
 
 use crate::cli::Refused;
+use crate::definition::csv_file::{self, Charset};
 use crate::domain::allocation::{SITE, Scheme, TOTAL};
-use crate::domain::instrument::{Choices, Item, ItemKind};
+use crate::domain::cohort::Cohort;
+use crate::domain::level;
 use crate::domain::number::{self, Rational};
 use crate::domain::simulation::{Characteristic, Population, Source};
 use crate::domain::study::{Randomization, Study, arm_name};
@@ -32,6 +34,8 @@ pub struct Subjects<'a> {
     pub study: Option<&'a Study>,
     /// As which of the study's allocations it is simulated.
     pub stage: Stage<'a>,
+    /// The study's cohorts, whose caps turn away who comes to its first allocation.
+    pub cohorts: &'a [Cohort],
 }
 
 /// Which allocation of a study a scheme is of.
@@ -48,7 +52,7 @@ pub enum Stage<'a> {
 impl<'a> Subjects<'a> {
     /// A scheme that is simulated for itself.
     pub fn alone(name: &str, scheme: &'a Scheme, study: Option<&'a Study>) -> Subjects<'a> {
-        Subjects { name: name.to_string(), scheme, study, stage: Stage::Alone }
+        Subjects { name: name.to_string(), scheme, study, stage: Stage::Alone, cohorts: &[] }
     }
 
     /// The arms that allocations before this one give: name of the factor and codes.
@@ -59,10 +63,15 @@ impl<'a> Subjects<'a> {
     }
 
     /// What decides who comes to it, beside the arms given before: the names in the condition, and its own id for the share of those who
-    /// come at all.
+    /// come at all; and what decides of which cohorts somebody is.
     pub(super) fn deciding(&self) -> Vec<String> {
-        let Stage::Further(own) = self.stage else { return Vec::new() };
-        let named = own.condition.iter().flat_map(|condition| condition.rule.names()).map(str::to_string);
+        let own = match self.stage {
+            Stage::Further(own) => Some(own),
+            Stage::Alone | Stage::First => None,
+        };
+        let conditions = own.iter().flat_map(|own| &own.condition).map(|condition| &condition.rule);
+        let rules = conditions.chain(self.cohorts.iter().map(|cohort| &cohort.when));
+        let named = rules.flat_map(|rule| rule.names()).map(str::to_string);
         let arms = self.earlier();
         let named = named.filter(|name| arms.iter().all(|(arm, _)| arm != name));
         // The site is drawn under one name only.
@@ -70,7 +79,7 @@ impl<'a> Subjects<'a> {
         let doubles_site = |name: &String| {
             name != SITE && site_item == Some(name.as_str()) && self.scheme.needs().all(|id| id != name)
         };
-        named.filter(|name| !doubles_site(name)).chain([own.id.clone()]).collect()
+        named.filter(|name| !doubles_site(name)).chain(own.map(|own| own.id.clone())).collect()
     }
 }
 
@@ -210,16 +219,20 @@ fn open_rows(path: &Path) -> anyhow::Result<Given> {
     Ok(Given::Rows { path: path.to_path_buf(), columns, rows })
 }
 
-/// A CSV's columns, and its rows with their lines; lines that begin with `#` are left out.
+/// A CSV's columns, and its rows with their lines, in whatever charset and with whatever separator; lines that begin with `#` are left
+/// out.
 pub(in crate::cli) fn read_csv(path: &Path) -> anyhow::Result<(Vec<String>, Vec<Row>)> {
     let shown = path.display();
     let size = std::fs::metadata(path).with_context(|| shown.to_string())?.len();
     if size > limits::COVARIATE_BYTES {
         return Err(Refused(format!("{shown}: at most {} bytes", limits::COVARIATE_BYTES)).into());
     }
-    let text = std::fs::read_to_string(path).with_context(|| shown.to_string())?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).trim(csv::Trim::All).from_reader(text.as_bytes());
+    let bytes = std::fs::read(path).with_context(|| shown.to_string())?;
+    let text = csv_file::decode(&bytes, Charset::Guessed)
+        .ok_or_else(|| Refused(format!("{shown}: is in no charset that can be told; save it as UTF-8")))?;
+    let mut reader = csv::ReaderBuilder::new();
+    reader.delimiter(csv_file::separator(&text)).comment(Some(b'#')).trim(csv::Trim::All);
+    let mut reader = reader.from_reader(text.as_bytes());
     let broken = |wrong: csv::Error| Refused(format!("{shown}: {wrong}"));
     let columns: Vec<String> = reader.headers().map_err(broken)?.iter().map(ToString::to_string).collect();
     if let Some(twice) = columns.iter().find(|name| columns.iter().filter(|other| other == name).count() > 1) {
@@ -274,7 +287,7 @@ pub fn build(schemes: &[Subjects<'_>], given: Given) -> Result<(Population, Vec<
     let told = |own: &Subjects<'_>, id: &str| match &given {
         Given::Shares(shares) if shares.contains_key(id) => true,
         Given::Rows { columns, .. } if columns.iter().any(|name| name == id) => true,
-        _ => own.study.is_some_and(|study| levels_of(study, id).is_some()),
+        _ => own.study.is_some_and(|study| level::fixed(study, id).is_some()),
     };
     for own in schemes {
         ids.extend(own.deciding().into_iter().filter(|id| told(own, id)));
@@ -386,7 +399,7 @@ fn characteristic(id: &str, schemes: &[Subjects<'_>], given: &Given) -> Result<(
     }
     let listed = schemes.iter().flat_map(|scheme| scheme.scheme.factors()).filter(|factor| factor.id == id);
     let listed = listed.filter_map(|factor| factor.levels.clone()).next();
-    let known = || schemes.iter().find_map(|scheme| levels_of(scheme.study?, id));
+    let known = || schemes.iter().find_map(|scheme| level::fixed(scheme.study?, id));
     let (levels, origin) = match (listed, id) {
         (Some(levels), _) => (levels, Origin::Listed),
         (None, _) => match known() {
@@ -428,30 +441,6 @@ fn column_of(path: &Path, id: &str, column: usize, rows: &[Row]) -> Result<(Vec<
     Ok((distinct.iter().map(ToString::to_string).collect(), places))
 }
 
-/// Sites, fixed answers, or the arms of an allocation, as the study knows them.
-fn levels_of(study: &Study, id: &str) -> Option<Vec<String>> {
-    if let Some(rules) = study.allocations().find(|rules| arm_name(rules.id) == id) {
-        return Some(rules.arms.iter().map(|arm| arm.code.clone()).collect());
-    }
-    if id == SITE || study.registration.site_item.as_deref() == Some(id) {
-        return Some(study.sites.iter().map(|site| site.code.clone()).collect());
-    }
-    match &find_item(study, id)?.kind {
-        ItemKind::Choice(Choices::Listed(listed)) => Some(listed.iter().map(|choice| choice.code.clone()).collect()),
-        ItemKind::YesNo => Some(YES_NO.map(str::to_string).to_vec()),
-        ItemKind::Scale { low, high } if high.saturating_sub(*low) < 100 => {
-            Some((*low..=*high).map(|step| step.to_string()).collect())
-        }
-        _ => None,
-    }
-}
-
-/// An item of the registration, or of the form of a further allocation.
-pub(super) fn find_item<'s>(study: &'s Study, id: &str) -> Option<&'s Item> {
-    let further = study.randomizations.iter().filter_map(|own| study.find_instrument(&own.instrument));
-    std::iter::once(study.registration_instrument()).chain(further).find_map(|form| form.find(id))
-}
-
 /// Every level that can come must be one of each scheme's.
 fn check(own: &Characteristic, schemes: &[Subjects<'_>]) -> Result<(), String> {
     let can_come = |place: usize| match &own.source {
@@ -462,7 +451,7 @@ fn check(own: &Characteristic, schemes: &[Subjects<'_>]) -> Result<(), String> {
     for scheme in schemes {
         let decides = scheme.deciding().contains(&own.id);
         let further = matches!(scheme.stage, Stage::Further(further) if further.id == own.id);
-        let known = scheme.study.and_then(|study| levels_of(study, &own.id)).filter(|_| decides);
+        let known = scheme.study.and_then(|study| level::fixed(study, &own.id)).filter(|_| decides);
         let known = if further { Some(YES_NO.map(str::to_string).to_vec()) } else { known };
         let mut coming = own.levels.iter().enumerate().filter(|(place, _)| can_come(*place)).map(|(_, level)| level);
         if let Some(known) = known
@@ -517,11 +506,26 @@ mod tests {
             ("# said\na,b\n1,2\n# more\n\n3,4\n", [3, 6]),
             ("a,b\n\"1\n1\",2\n3,4", [2, 4]),
             ("a,b\r\n#x\r\n1,2\r\n\r\n3,#4\r\n", [3, 5]),
+            ("a;b\r\n1,5;2\r\n3;4\r\n", [2, 3]),
+            ("a\tb\n1\t2;2\n3\t4\n", [2, 3]),
         ] {
             std::fs::write(&path, text).unwrap();
             let (_, rows) = read_csv(&path).unwrap();
             assert_eq!(rows.iter().map(|(line, _)| *line).collect::<Vec<u64>>(), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_csv_of_excel_in_japan_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.csv");
+        let (bytes, _, _) = encoding_rs::SHIFT_JIS.encode("性別;施設\r\n女;001\r\n");
+        std::fs::write(&path, &bytes).unwrap();
+        let (columns, rows) = read_csv(&path).unwrap();
+        assert_eq!(columns, ["性別", "施設"]);
+        assert_eq!(rows[0].1.iter().collect::<Vec<&str>>(), ["女", "001"]);
+        std::fs::write(&path, b"a,b\n\xff\xff,2\n").unwrap();
+        assert!(read_csv(&path).unwrap_err().to_string().contains("save it as UTF-8"));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::workflow::shelf::Shelf;
 #[derive(Debug, Args)]
 pub struct Decided {
     /// Id of the person of the study who decided it; stands in the audit chain, and by name in the letters to the staff. If left out,
-    /// these say that it was the operator.
+    /// these say that it was the operator; a study in production is amended by somebody.
     #[arg(long)]
     by: Option<String>,
     /// Why, and where.
@@ -29,7 +29,7 @@ pub struct Decided {
 }
 
 impl Decided {
-    fn by<'a>(&'a self, opened: &'a Opened) -> Decision<'a> {
+    pub(super) fn by<'a>(&'a self, opened: &'a Opened) -> Decision<'a> {
         let act = Act { actor: &opened.actor, at: opened.now(), reason: &self.why.reason };
         Decision { by: self.by.as_deref(), act }
     }
@@ -58,7 +58,7 @@ pub(super) fn set_enrollment(slug: &str, ended: bool, decided: &Decided) -> anyh
     Ok(End::Done)
 }
 
-fn letters(told: usize) -> String {
+pub(super) fn letters(told: usize) -> String {
     format!("The staff are told by letter: {}.", counted(told as u64, "letter"))
 }
 

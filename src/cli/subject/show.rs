@@ -1,7 +1,7 @@
-//! `hagaki subject show`: one subject as a person reads it, with every form about it; personal answers are masked, and no arm is shown
+//! `hagaki subject show`: one subject as a person reads it, with every form about it and what they answered themself; personal answers are masked, and no arm is shown
 //! of a blinded study.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -19,12 +19,13 @@ use crate::store::allocation::AllocationRow;
 use crate::store::fact::FactRow;
 use crate::store::response::ResponseRow;
 use crate::store::study::State;
-use crate::store::{participant, study, subject};
+use crate::store::{participant, response, study, subject};
+use crate::workflow::Failure;
 use crate::workflow::command;
 use crate::workflow::correction;
 use crate::workflow::enroll::Further;
-use crate::workflow::export::KEPT_BACK;
-use crate::workflow::facts::keeps_reason;
+use crate::workflow::export::{self, KEPT_BACK};
+use crate::workflow::facts::{keeps_entry_reason, keeps_reason};
 use crate::workflow::follow_up::Chart;
 use crate::workflow::ledger::Ledger;
 use crate::workflow::shelf::Shelf;
@@ -42,6 +43,10 @@ struct View<'a> {
     later: Option<String>,
     /// Number of the participant who enrolled themself.
     participant: Option<i64>,
+    /// What they answered to the survey afterwards, each time anew; what counts of it.
+    diary: Vec<ResponseRow>,
+    /// Items of the survey that tell arms apart while the study conceals them.
+    kept_in: BTreeSet<String>,
     /// Whether the study conceals its arms as yet.
     conceals: bool,
 }
@@ -76,7 +81,16 @@ pub(super) fn show(
     let language = language.unwrap_or(study.languages[0]);
     let state = opened.runtime.block_on(study::load(&opened.store, shelved.id))?.state;
     let conceals = study.blinding == Blinding::Blinded && state != State::Closed;
-    let view = View { study, language, chart, earlier, later, participant, conceals };
+    let (diary, kept_in) = match study.enrolls_itself() {
+        true => opened.runtime.block_on(async {
+            let mut diary = response::list_about(&opened.store, row.id).await?;
+            diary.retain(|row| row.current && row.event.is_empty());
+            diary.sort_by_key(|row| row.occasion);
+            Ok::<_, Failure>((diary, export::kept_in(&opened.store, &shelved).await?))
+        })?,
+        false => (Vec::new(), BTreeSet::new()),
+    };
+    let view = View { study, language, chart, earlier, later, participant, diary, kept_in, conceals };
     if output.json {
         println!("{}", view.to_json()?);
     } else {
@@ -104,6 +118,13 @@ impl View<'_> {
                        "answered_at": row.answered_at.map(|at| at.local(study.zone)), "corrected": row.replaces.is_some(),
                        "reason": (!self.keeps_entry(row)).then_some(&row.reason), "answers": plain(form, answers_of(row)?) }))
         });
+        let diary = self.diary().map(|(row, form)| -> anyhow::Result<Value> {
+            let mut answers = plain(form, answers_of(row)?);
+            answers.retain(|item, _| !self.kept_in.contains(item));
+            Ok(json!({ "instrument": row.instrument, "occasion": row.occasion, "channel": row.channel.key(),
+                       "answered_at": row.answered_at.map(|at| at.local(study.zone)), "mended": row.replaces.is_some(),
+                       "answers": answers, "kept_back": self.kept_in }))
+        });
         Ok(json!({
             "subject": study.subject_number(subject.number), "site": subject.site, "person": subject.person,
             "participant": self.participant, "enrolled_at": subject.enrolled_at.local(study.zone),
@@ -113,6 +134,7 @@ impl View<'_> {
             "rescreens": self.earlier, "rescreened_as": self.later,
             "further": further.collect::<anyhow::Result<Vec<Value>>>()?,
             "events": events.collect::<anyhow::Result<Vec<Value>>>()?,
+            "responses": diary.collect::<anyhow::Result<Vec<Value>>>()?,
             "facts": enrolled.facts.iter().map(|fact| self.fact_json(fact)).collect::<Vec<Value>>(),
         }))
     }
@@ -157,6 +179,9 @@ impl View<'_> {
         }
         for (row, form) in self.entries() {
             self.entry(&mut page, row, form)?;
+        }
+        for (row, form) in self.diary() {
+            self.response(&mut page, row, form)?;
         }
         for fact in &enrolled.facts {
             self.fact(&mut page, fact)?;
@@ -205,6 +230,20 @@ impl View<'_> {
         Ok(())
     }
 
+    /// What the participant answered to the survey once.
+    fn response(&self, page: &mut Page, row: &ResponseRow, form: &Instrument) -> anyhow::Result<()> {
+        page.form(&format!("{} {}", form.title.in_language(self.language), row.occasion));
+        let at = row.answered_at.map(|at| at.local(self.study.zone)).unwrap_or_default();
+        page.line("answered", &format!("{at} ({})", row.channel.key()));
+        let mut answers = answers_of(row)?;
+        answers.retain(|item, _| !self.kept_in.contains(item));
+        page.answers(self.answers(form, &answers));
+        if !self.kept_in.is_empty() {
+            page.line("kept back", "answers by which arms could be told apart, until the study is closed");
+        }
+        Ok(())
+    }
+
     /// Whether a fact's reason could tell the arm.
     fn keeps(&self, fact: &FactRow) -> bool {
         let before = self.chart.enrolled.facts.iter().filter(|known| known.number < fact.number);
@@ -213,9 +252,7 @@ impl View<'_> {
 
     /// The same of why the form of an event was corrected.
     fn keeps_entry(&self, row: &ResponseRow) -> bool {
-        let until = |known: &&FactRow| row.answered_at.is_none_or(|at| known.recorded_at <= at);
-        let before = self.chart.enrolled.facts.iter().filter(until);
-        self.conceals && !row.reason.is_empty() && keeps_reason(self.study, &row.person, before)
+        self.conceals && keeps_entry_reason(self.study, row, &self.chart.enrolled.facts)
     }
 
     /// A fact for programs; without a reason that could tell the arm.
@@ -287,6 +324,11 @@ impl View<'_> {
     /// When the first allocation was made, where it was recorded later.
     fn allocated(&self) -> Option<String> {
         self.chart.enrolled.allocated.map(|allocated| allocated.local(self.study.zone))
+    }
+
+    /// The responses to the survey that count, each with its instrument.
+    fn diary(&self) -> impl Iterator<Item = (&ResponseRow, &Instrument)> {
+        self.diary.iter().filter_map(|row| Some((row, self.study.find_instrument(&row.instrument)?)))
     }
 
     /// The forms of events that count, each with its instrument, in the order of the study.

@@ -6,12 +6,14 @@ use super::table::{Desk, Section};
 use crate::domain::allocation::{Arm, BlockSize, Method, guess};
 use crate::domain::number::{self, Rational};
 use crate::domain::study::Caps;
+use crate::limits;
 
 /// Looks at a scheme that can be used.
 pub(super) fn look(desk: &mut Desk<'_>, root: &Section<'_, '_>, arms: &[Arm], method: &Method, caps: Option<&Caps>) {
     match method {
         Method::Block(sizes) => {
             blocks(desk, root, arms, sizes);
+            nearly_fixed(desk, root, arms, sizes);
             if let Some(cap) = caps.and_then(|caps| caps.stratum) {
                 stratum_cap(desk, root, sizes, cap);
             }
@@ -71,6 +73,34 @@ fn blocks(desk: &mut Desk<'_>, root: &Section<'_, '_>, arms: &[Arm], sizes: &[Bl
         None => "larger blocks, of several sizes".to_owned(),
     };
     warn(desk, root, "block", "sizes", wrong, &right);
+}
+
+/// Weights under which nearly all blocks have one size: it can be counted on.
+fn nearly_fixed(desk: &mut Desk<'_>, root: &Section<'_, '_>, arms: &[Arm], sizes: &[BlockSize]) {
+    let all: Rational = sizes.iter().map(|size| &size.weight).sum();
+    let Some(most) = sizes.iter().max_by_key(|size| size.weight.clone()).filter(|_| sizes.len() > 1) else { return };
+    let part = &most.weight / all;
+    if part < number::ratio(limits::DESIGN_SIZE_PERCENT, 100) {
+        return;
+    }
+    let ratios: Vec<u64> = arms.iter().map(|arm| arm.ratio).collect();
+    let own: Vec<(u64, Rational)> = sizes.iter().map(|size| (size.size, size.weight.clone())).collect();
+    let even: Vec<(u64, Rational)> = sizes.iter().map(|size| (size.size, Rational::one())).collect();
+    let guessed = guess::best_share(&ratios, &own);
+    let guessed = guessed.map_or_else(String::new, |share| {
+        let trivial = beside_trivial(&ratios);
+        format!(", and guesses {} of all allocations right{trivial}", percent(&share))
+    });
+    let wrong = format!(
+        "give {} of the blocks the size {}: who counts on it knows where a block ends, as if all were of that size{guessed}",
+        percent(&part),
+        most.size
+    );
+    let right = match guess::best_share(&ratios, &even) {
+        Some(share) => format!("no weights ({}), or such as are nearer to each other", percent(&share)),
+        None => "no weights, or such as are nearer to each other".to_owned(),
+    };
+    warn(desk, root, "block", "weights", wrong, &right);
 }
 
 fn stratum_cap(desk: &mut Desk<'_>, root: &Section<'_, '_>, sizes: &[BlockSize], cap: u32) {

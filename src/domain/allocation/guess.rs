@@ -51,6 +51,12 @@ pub fn largest_share(ratios: &[u64]) -> Rational {
     number::ratio(ratios.iter().copied().max().unwrap_or(0), sum)
 }
 
+/// The probability from which on an arm is as good as certain: at most that part is left of the chance which the ratio alone leaves.
+pub fn near_certain(ratios: &[u64]) -> Rational {
+    let left = Rational::one() - largest_share(ratios);
+    Rational::one() - left * number::ratio(limits::CHANCE_LEFT_PERCENT, 100)
+}
+
 /// One size of blocks.
 struct Block {
     size: u64,
@@ -154,5 +160,12 @@ mod tests {
             assert!(best > Some(largest_share(ratios)));
         }
         assert_eq!(largest_share(&[1, 3]), number::ratio(3, 4));
+    }
+
+    #[test]
+    fn certainty_begins_where_a_tenth_of_the_chance_is_left() {
+        assert_eq!(near_certain(&[1, 1]), number::ratio(19, 20));
+        assert_eq!(near_certain(&[1, 1, 1]), number::ratio(14, 15));
+        assert_eq!(near_certain(&[1, 3]), number::ratio(39, 40));
     }
 }

@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use num_bigint::BigInt;
 
 use super::number::{self, Digits, Kind};
-use super::{FaultCode, Value};
+use super::{Fault, FaultCode, Value};
 use crate::domain::calendar;
 use crate::domain::file::FileAnswer;
 use crate::domain::instrument::{Choice, Choices, DayBound, Item, ItemKind, Limits};
@@ -44,6 +44,12 @@ pub(super) fn read(study: &Study, item: &Item, typed: &str, today: NaiveDate) ->
         Some(expected) => Err(wrong(FaultCode::Range, expected)),
         None => Ok(value),
     }
+}
+
+/// As [`read`], of a single item and no form; what is wrong is told as of one.
+pub fn read_one(study: &Study, item: &Item, typed: &str, today: NaiveDate) -> Result<Value, Fault> {
+    let fault = |Wrong { code, expected }| Fault { item: item.id.clone(), code, typed: typed.to_string(), expected };
+    read(study, item, typed, today).map_err(fault)
 }
 
 /// Whether a value of this kind is a code, number or day rather than free text.

@@ -15,6 +15,8 @@
 //! * **Best guesser**: knows that law, and names its likeliest arm. Under an unequal ratio the guesser above can be worse than
 //!   always naming the largest arm ([`Summary::largest_share`]); nobody is better than the best one.
 //! * **Deterministic**: a step at which one arm has probability 1.
+//! * **As good as certain**: a step at which a tenth at most is left of the chance that the ratio alone leaves; 95 % and more for
+//!   one of two equal arms.
 //!
 //! # Further allocations
 //! Who was allocated in the first comes to a further one if its condition lets ([`Comers`]), with the arms given before as levels. Each
@@ -40,4 +42,4 @@ mod walk;
 pub use population::{Characteristic, Population, Source};
 pub use summary::{ArmSummary, Balance, Difference, Ended, LevelBalance, Moment, Summary};
 pub use tally::Tally;
-pub use walk::{Comers, Setup, Walk};
+pub use walk::{CappedCohort, Comers, Setup, Walk};

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use num_traits::ToPrimitive;
+
 use super::population::Population;
 use super::tally::{Guessed, Tally, Went};
 use super::walk::Setup;
-use crate::domain::allocation::{Fault, Full, Law, Levels, SITE, State};
+use crate::domain::allocation::{Fault, Full, Law, Levels, SITE, State, guess};
 
 /// What came of somebody who was offered.
 pub(super) enum Offered<'a> {
@@ -20,6 +22,8 @@ pub(super) enum Offered<'a> {
 pub(super) struct Stage<'a> {
     setup: &'a Setup,
     ratios: Vec<u64>,
+    /// The probability from which on an arm is as good as certain.
+    near_certain: f64,
     /// Place of each cell's arm in the file.
     cells: Vec<usize>,
     moments: Vec<u64>,
@@ -38,6 +42,8 @@ pub(super) struct Stage<'a> {
     all: Vec<u64>,
     levels: Vec<Vec<u64>>,
     by_stratum: BTreeMap<Vec<u32>, Vec<u64>>,
+    /// Subjects of each cohort.
+    cohorts: Vec<u64>,
     shares: Vec<f64>,
     key: Vec<u32>,
 }
@@ -49,9 +55,11 @@ impl<'a> Stage<'a> {
         let tables = population.characteristics().iter().map(|own| vec![0; own.levels.len() * arms]).collect();
         let looks_at = |id: &str| setup.scheme.needs().any(|need| need == id);
         let earlier = population.earlier().filter(|(_, id)| looks_at(id)).map(|(at, _)| at).collect();
+        let ratios = setup.ratios();
         Stage {
             setup,
-            ratios: setup.ratios(),
+            near_certain: guess::near_certain(&ratios).to_f64().unwrap_or(1.0),
+            ratios,
             cells: setup.scheme.arms_of_cells(),
             moments: setup.moments(),
             strata: setup.scheme.strata().iter().filter_map(|id| population.find(id)).collect(),
@@ -66,6 +74,7 @@ impl<'a> Stage<'a> {
             all: vec![0; arms],
             levels: tables,
             by_stratum: BTreeMap::new(),
+            cohorts: vec![0; setup.cohorts.len()],
             shares: vec![0.0; arms],
             key: Vec::new(),
         }
@@ -90,6 +99,7 @@ impl<'a> Stage<'a> {
         self.all.fill(0);
         self.levels.iter_mut().for_each(|table| table.fill(0));
         self.by_stratum.clear();
+        self.cohorts.fill(0);
         tally.open();
     }
 
@@ -103,9 +113,7 @@ impl<'a> Stage<'a> {
             return false;
         }
         let Some(comers) = &self.setup.comers else { return true };
-        self.key.clear();
-        self.key.extend(comers.characteristics.iter().filter_map(|at| places.get(*at)));
-        comers.who.contains(self.key.as_slice())
+        comers.include(places, &mut self.key)
     }
 
     /// Whether nobody is taken any more.
@@ -124,7 +132,7 @@ impl<'a> Stage<'a> {
         let setup = self.setup;
         let scheme = &setup.scheme;
         self.went.came += 1;
-        if self.has_ended() || self.capped && self.turns_away(subject)? {
+        if self.has_ended() || self.capped && self.turns_away(subject, places)? {
             self.went.away += 1;
             return Ok(Offered::Away);
         }
@@ -137,7 +145,9 @@ impl<'a> Stage<'a> {
         let right = self.right(&self.all);
         let step = usize::try_from(self.number - 1).unwrap_or(usize::MAX);
         let best = self.shares.iter().fold(0.0f64, |best, share| best.max(*share));
-        tally.step(step, &self.shares, Guessed { right, best, certain });
+        // Sums of probabilities are rounded.
+        let near_certain = best > self.near_certain - f64::EPSILON * 8.0;
+        tally.step(step, &self.shares, Guessed { right, best, certain, near_certain });
         self.count(arm, places, tally);
         if self.moments.get(self.moment) == Some(&self.number) {
             tally.moment(self.moment, imbalance(&self.all, &self.ratios));
@@ -147,7 +157,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Whether a cap, or a list that is used up, leaves no place for that subject; and then whether for nobody.
-    fn turns_away(&mut self, subject: &Levels) -> Result<bool, Fault> {
+    fn turns_away(&mut self, subject: &Levels, places: &[u32]) -> Result<bool, Fault> {
         let setup = self.setup;
         let cap = subject.get(SITE).and_then(|site| setup.site_caps.get(site)).copied();
         let full = self.state.find_full(&setup.scheme, &setup.caps, cap, subject)?;
@@ -156,7 +166,11 @@ impl<'a> Stage<'a> {
             Some(Full::List) if setup.scheme.strata().is_empty() => full,
             Some(Full::Site | Full::Stratum | Full::List) | None => None,
         };
-        Ok(full.is_some())
+        let full_cohort =
+            setup.cohorts.iter().zip(&self.cohorts).any(|(cohort, count)| {
+                *count >= u64::from(cohort.cap) && cohort.members.include(places, &mut self.key)
+            });
+        Ok(full.is_some() || full_cohort)
     }
 
     /// Makes `shares` the probabilities of the arms; whether one of them is 1.
@@ -173,7 +187,6 @@ impl<'a> Stage<'a> {
                 weights.iter().enumerate().for_each(|(cell, weight)| add(cell, *weight as f64 / total));
             }
             Law::Large { .. } => {
-                use num_traits::ToPrimitive;
                 let probabilities = law.probabilities();
                 probabilities.iter().enumerate().for_each(|(cell, share)| add(cell, share.to_f64().unwrap_or(0.0)));
             }
@@ -220,6 +233,9 @@ impl<'a> Stage<'a> {
         }
         if let Some(count) = self.all.get_mut(arm) {
             *count += 1;
+        }
+        for (cohort, count) in self.setup.cohorts.iter().zip(&mut self.cohorts) {
+            *count += u64::from(cohort.members.include(places, &mut self.key));
         }
         for (table, level) in self.levels.iter_mut().zip(places) {
             if let Some(count) = table.get_mut(*level as usize * arms + arm) {

@@ -40,6 +40,8 @@ pub struct Summary {
     pub right_at_best: f64,
     /// Mean number of allocations that could come out one way only.
     pub deterministic_mean: f64,
+    /// Mean number of allocations at which an arm was as good as certain ([`guess::near_certain`]).
+    pub near_certain_mean: f64,
     /// Balance within the levels of each characteristic of the population.
     pub balances: Vec<Balance>,
     /// The course of a trial.
@@ -183,6 +185,7 @@ impl Summary {
             right_by_stratum: tally.has_strata.then(|| tally.by_stratum / trials),
             right_at_best: tally.best / trials,
             deterministic_mean: certain as f64 / trials,
+            near_certain_mean: tally.near_certain as f64 / trials,
             balances: balances(setup, tally),
             moments: moments(setup, tally),
             probability_by_step: probabilities(setup.scheme.arms().len(), tally),

@@ -33,6 +33,8 @@ pub struct Tally {
     pub(super) by_stratum: f64,
     /// Expected right guesses of who knows the law of each step.
     pub(super) best: f64,
+    /// Allocations at which an arm was as good as certain.
+    pub(super) near_certain: u64,
     pub(super) moments: Vec<Spread>,
     pub(super) levels: Vec<Vec<LevelSums>>,
 }
@@ -63,6 +65,8 @@ pub(super) struct Guessed {
     pub(super) best: f64,
     /// Whether it could come out one way only.
     pub(super) certain: bool,
+    /// Whether it was as good as certain how it would come out.
+    pub(super) near_certain: bool,
 }
 
 /// Of the difference of two arms.
@@ -112,6 +116,7 @@ impl Tally {
             by_site: 0.0,
             by_stratum: 0.0,
             best: 0.0,
+            near_certain: 0,
             moments: vec![Spread::new(); moments],
             levels: levels.map(|count| vec![LevelSums::default(); count]).collect(),
         }
@@ -122,9 +127,10 @@ impl Tally {
     }
 
     pub(super) fn step(&mut self, step: usize, shares: &[f64], guessed: Guessed) {
-        let Guessed { right, best, certain } = guessed;
+        let Guessed { right, best, certain, near_certain } = guessed;
         self.right_now += right;
         self.best += best;
+        self.near_certain += u64::from(near_certain);
         let steps = self.reached.get_mut(step).zip(self.certain.get_mut(step)).zip(self.right.get_mut(step));
         if let Some(((reached, sure), sum)) = steps {
             *reached += 1;
@@ -211,6 +217,7 @@ impl Tally {
         self.by_site += other.by_site;
         self.by_stratum += other.by_stratum;
         self.best += other.best;
+        self.near_certain += other.near_certain;
         spreads(&mut self.moments, &other.moments);
         for (own, other) in self.levels.iter_mut().flatten().zip(other.levels.iter().flatten()) {
             own.sum += other.sum;

@@ -25,6 +25,8 @@ pub struct Setup {
     pub caps: Caps,
     /// Greatest numbers per site, by code.
     pub site_caps: BTreeMap<String, u32>,
+    /// Greatest numbers of kinds of subjects.
+    pub cohorts: Vec<CappedCohort>,
     /// What subjects are like; has every level the scheme needs.
     pub population: Population,
     /// Places in the population of the characteristics whose balance is summed up.
@@ -35,13 +37,31 @@ pub struct Setup {
     pub seed: String,
 }
 
-/// Who of those that were enrolled comes to a further allocation, by places of their levels.
+/// A kind of subjects of whom only so many are taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CappedCohort {
+    /// Greatest number of its subjects.
+    pub cap: u32,
+    /// Who is of it.
+    pub members: Comers,
+}
+
+/// Who of those that come is meant, by places of their levels: who comes to a further allocation, or is of a cohort.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comers {
     /// Places in the population of the characteristics that decide.
     pub characteristics: Vec<usize>,
     /// The places of levels of those who come.
     pub who: BTreeSet<Vec<u32>>,
+}
+
+impl Comers {
+    /// Whether a subject with those places of levels is meant; `key` is room for what is looked up.
+    pub(super) fn include(&self, places: &[u32], key: &mut Vec<u32>) -> bool {
+        key.clear();
+        key.extend(self.characteristics.iter().filter_map(|at| places.get(*at)));
+        self.who.contains(key.as_slice())
+    }
 }
 
 impl Setup {
@@ -53,6 +73,7 @@ impl Setup {
             scheme,
             caps: Caps::default(),
             site_caps: BTreeMap::new(),
+            cohorts: Vec::new(),
             watched: (0..population.characteristics().len()).collect(),
             population,
             subjects,
@@ -97,6 +118,7 @@ impl Setup {
             || !caps.arms.is_empty()
             || caps.stratum.is_some()
             || !self.site_caps.is_empty()
+            || !self.cohorts.is_empty()
     }
 }
 

@@ -1,8 +1,13 @@
-//! Facts of an amendment that was planned for a day and could not come into force.
+//! Facts of an amendment that is in force, and of one that was planned for a day and could not come into force.
 
 use serde::{Deserialize, Serialize};
 
 use super::short;
+use crate::domain::deed::tells_arm;
+use crate::domain::language::Language;
+use crate::domain::study::{Blinding, Person, Role, Study};
+use crate::domain::time::Instant;
+use crate::letters::{Kind, clean};
 use crate::limits;
 
 /// The amendment, and why nothing changed.
@@ -23,5 +28,91 @@ impl AmendmentFailed {
     pub fn new(number: i64, due_at: &str, reason: &str, why: &str) -> AmendmentFailed {
         let why = why.lines().take(limits::FAULTS_LISTED).map(short).collect();
         AmendmentFailed { id: number.to_string(), due_at: short(due_at), reason: short(reason), why }
+    }
+}
+
+/// An amendment that is in force, as far as everybody on the staff may know it. In a blinded study there is no arm in this type
+/// (promise 6).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amendment {
+    /// Its number, which is that of the bundle's version.
+    pub version: i64,
+    /// Since when it is in force, in the study's zone.
+    pub at: String,
+    /// When it was planned for that moment, alike; empty where it was not.
+    pub planned_at: String,
+    /// Name of the person of the study who decided it; empty where the operator did.
+    pub by: String,
+    /// Why, in their words; empty where they gave no reason, or their words could give an arm away.
+    pub reason: String,
+    /// Whether the reason is kept back for its words.
+    pub kept_back: bool,
+    /// What changed, in the words of `hagaki study amend --dry-run`.
+    pub changes: Vec<String>,
+    /// How many more changes there are than a letter lists.
+    pub more: usize,
+    /// Whether the study allocates its subjects.
+    pub allocates: bool,
+}
+
+impl Amendment {
+    /// The amendment of that number, in force since a moment, planned at another if it was; decided by that person, or by the operator.
+    pub fn new(
+        study: &Study,
+        (version, at, planned_at): (i64, Instant, Option<Instant>),
+        by: Option<&Person>,
+        reason: &str,
+        language: Language,
+    ) -> Amendment {
+        let kept_back = study.blinding == Blinding::Blinded && tells_arm(study, reason);
+        Amendment {
+            version,
+            at: at.local(study.zone),
+            planned_at: planned_at.map(|at| at.local(study.zone)).unwrap_or_default(),
+            by: by.map(|person| short(person.name.in_language(language))).unwrap_or_default(),
+            reason: if kept_back { String::new() } else { clean::line(reason, limits::DEED_REASON_CHARS) },
+            kept_back,
+            changes: Vec::new(),
+            more: 0,
+            allocates: study.scheme.is_some(),
+        }
+    }
+
+    /// The same for whoever is blinded, where the words are those of somebody who may know arms.
+    #[must_use]
+    pub fn without_reason(self) -> Amendment {
+        Amendment { kept_back: self.kept_back || !self.reason.is_empty(), reason: String::new(), ..self }
+    }
+
+    /// Tells also what changed, one line each.
+    #[must_use]
+    pub fn with_changes(self, lines: &[&str]) -> Amendment {
+        let changes: Vec<String> = lines.iter().take(limits::CHANGES_LISTED).map(|line| short(line)).collect();
+        Amendment { more: lines.len() - changes.len(), changes, ..self }
+    }
+}
+
+/// The same with what it changes of the allocation: for those who may know that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AmendmentInFull {
+    /// All of it.
+    pub amendment: Amendment,
+}
+
+impl AmendmentInFull {
+    /// An amendment with every line there is.
+    pub fn new(amendment: Amendment, lines: &[&str]) -> AmendmentInFull {
+        AmendmentInFull { amendment: amendment.with_changes(lines) }
+    }
+
+    /// Whether a person may know how subjects are allocated: nobody who enrolls, in an open study as well, for with blocks and ratios
+    /// the next arm could be guessed.
+    pub fn may_go_to(study: &Study, person: &Person) -> bool {
+        let roles = [Role::Statistician, Role::Manager];
+        !person.roles.iter().any(|role| role.enrolls())
+            && match study.blinding {
+                Blinding::Blinded => Kind::StudyAmendedUnblinded.may_go_to(study.blinding, person),
+                Blinding::Open => roles.iter().any(|role| person.has(*role)),
+            }
     }
 }

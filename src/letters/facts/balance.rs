@@ -122,6 +122,21 @@ pub struct ArmBalance {
     /// How many of all later decisions leave out.
     #[serde(default)]
     pub left_out: u64,
+    /// Where the counts began anew: what decisions balance now.
+    #[serde(default)]
+    pub since: Option<Box<EpochBalance>>,
+}
+
+/// The balance of the subjects since decisions balance anew.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EpochBalance {
+    /// Number of the epoch.
+    pub number: u32,
+    /// Number of its first allocation, or of the next one where it has none.
+    pub from: u64,
+    /// Its balance.
+    #[serde(flatten)]
+    pub own: ArmBalance,
 }
 
 /// The balance of a study's allocations.
@@ -246,6 +261,7 @@ impl ArmBalance {
             mistaken: 0,
             as_corrected: false,
             left_out: 0,
+            since: None,
         }
     }
 
@@ -273,6 +289,12 @@ impl ArmBalance {
     #[must_use]
     pub fn with_forced(self, forced: u64, forced_limit: u32) -> ArmBalance {
         ArmBalance { forced, forced_limit, ..self }
+    }
+
+    /// Tells also the balance since the counts began anew.
+    #[must_use]
+    pub fn since(self, epoch: EpochBalance) -> ArmBalance {
+        ArmBalance { since: Some(Box::new(epoch)), ..self }
     }
 
     /// The same as that of a further randomization of that title.

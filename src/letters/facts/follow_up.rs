@@ -278,8 +278,11 @@ pub struct FollowUpDone {
     pub before: bool,
     /// Whether it was corrected since.
     pub superseded: bool,
-    /// Why it corrects what was on file; empty if it corrects nothing.
+    /// Why it corrects what was on file; empty if it corrects nothing, or their words could give an arm away.
     pub reason: String,
+    /// Whether the reason is kept back for that.
+    #[serde(default)]
+    pub kept_back: bool,
     /// What that changed, personal values masked.
     pub differences: Vec<Difference>,
     /// What is on file; personal items masked.
@@ -314,11 +317,20 @@ impl FollowUpDone {
             before: form.is_none(),
             superseded: false,
             reason: short(entry.reason),
+            kept_back: false,
             differences: corrected.map(changed).unwrap_or_default(),
             answers: Shown::list(study, about.instrument, entry.answers, language),
             digest: entry.digest.to_string(),
             unused: form.map(UnknownKey::list).unwrap_or_default(),
         }
+    }
+}
+
+impl FollowUpDone {
+    /// The same for whoever is blinded, where the words are those of somebody else who may know the arm.
+    #[must_use]
+    pub fn without_reason(self) -> FollowUpDone {
+        FollowUpDone { reason: String::new(), kept_back: true, ..self }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::domain::credential::{Login, Validity};
 use crate::domain::language::Language;
 use crate::domain::study::Study;
 use crate::domain::survey::{Privacy, Responses};
+use crate::domain::time::Instant;
 
 /// Somebody is asked to answer: their way in, until when, and what is kept of whom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +24,7 @@ pub struct Invitation {
     pub sign_in: String,
     /// Page on which a password is chosen; empty where they answer without an account.
     pub account: String,
-    /// Not before, in the study's zone.
+    /// Not before, in the study's zone; empty if it works already.
     pub from: String,
     /// Not from then on, in the study's zone; empty if it does not expire.
     pub until: String,
@@ -64,6 +65,10 @@ pub struct Invited<'a> {
     pub days: Option<u32>,
     /// Whether they are to enroll themself by it.
     pub joins: bool,
+    /// Whether it is good for one response, however many the survey takes.
+    pub once: bool,
+    /// When the letter is written.
+    pub now: Instant,
 }
 
 impl Invitation {
@@ -79,11 +84,14 @@ impl Invitation {
             password: invited.password.unwrap_or_default().to_string(),
             sign_in: invited.sign_in.to_string(),
             account: invited.account.unwrap_or_default().to_string(),
-            from: invited.validity.from.local(study.zone),
+            from: Some(invited.validity.from)
+                .filter(|from| *from > invited.now)
+                .map(|from| from.local(study.zone))
+                .unwrap_or_default(),
             until: invited.validity.until.map(|until| until.local(study.zone)).unwrap_or_default(),
             days: invited.days.map(|days| days.to_string()).unwrap_or_default(),
             closes: survey.and_then(|survey| survey.closes).map(|day| day.to_string()).unwrap_or_default(),
-            repeated: survey.is_some_and(|survey| survey.responses == Responses::Repeated),
+            repeated: !invited.once && survey.is_some_and(|survey| survey.responses == Responses::Repeated),
             named: privacy == Privacy::Named,
             anonymous: privacy == Privacy::Anonymous,
             joins: invited.joins,

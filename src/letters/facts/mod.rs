@@ -18,6 +18,7 @@ mod group;
 mod invitation;
 mod kit;
 mod kit_deed;
+mod leave;
 mod milestone;
 mod notice;
 mod piped;
@@ -25,14 +26,14 @@ mod randomization;
 mod survey;
 
 pub use account::{AccountChange, AccountChanged, AccountLink};
-pub use amendment::AmendmentFailed;
+pub use amendment::{Amendment, AmendmentFailed, AmendmentInFull};
 pub use answer::{
     BlankForm, Confirm, ConfirmExpired, Conflict, Difference, FactName, Help, NotEntitled, Phase, Reason, ReasonLine,
     Refusal, Sameness, StatusUnknown,
 };
 pub use balance::{
-    ArmBalance, ArmCount, ArmTotal, Balance, BalanceGroup, BalanceLevel, Digest, DigestUnblinded, FurtherBalance,
-    FurtherCount, LevelCounts, may_know_balance,
+    ArmBalance, ArmCount, ArmTotal, Balance, BalanceGroup, BalanceLevel, Digest, DigestUnblinded, EpochBalance,
+    FurtherBalance, FurtherCount, LevelCounts, may_know_balance,
 };
 pub use cohort::{CohortFilling, CohortLevel};
 pub use correction::{Change, FormNames, MisnamedLine, ReadCorrection};
@@ -54,6 +55,7 @@ pub use kit::{
     KitReplacedBlinded, KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded, LotLine, Replacement, ShortArm,
 };
 pub use kit_deed::{KitLine, KitRefused, KitReplaced, KitsQuarantined};
+pub use leave::{LeaveConfirm, LeaveDone, LeaveNotice, ParticipantHelp};
 pub use milestone::{Milestone, Step};
 pub use notice::{AssignmentFailedAlert, HeldFor, NoticeBlind, NoticeOpen, NoticeUnblinded, QuarantineNotice};
 pub use piped::piped;
@@ -269,6 +271,8 @@ pub enum Facts {
     KitsShortUnblinded(KitsShortUnblinded),
     CohortFilling(CohortFilling),
     AmendmentFailed(AmendmentFailed),
+    StudyAmended(Amendment),
+    StudyAmendedUnblinded(AmendmentInFull),
     Digest(Digest),
     DigestUnblinded(DigestUnblinded),
     Balance(Balance),
@@ -294,6 +298,10 @@ pub enum Facts {
     SurveyRefused(SurveyRefused),
     SurveyDone(SurveyDone),
     SurveyConfirm(SurveyConfirm),
+    ParticipantHelp(ParticipantHelp),
+    LeaveConfirm(LeaveConfirm),
+    LeaveDone(LeaveDone),
+    LeaveNotice(LeaveNotice),
     /// A link by which a password is chosen.
     AccountLink(AccountLink),
     /// What was done about how somebody signs in.
@@ -349,6 +357,8 @@ impl Facts {
             Facts::KitsShortUnblinded(_) => Kind::KitsShortUnblinded,
             Facts::CohortFilling(_) => Kind::CohortFilling,
             Facts::AmendmentFailed(_) => Kind::AmendmentFailed,
+            Facts::StudyAmended(_) => Kind::StudyAmended,
+            Facts::StudyAmendedUnblinded(_) => Kind::StudyAmendedUnblinded,
             Facts::Digest(_) => Kind::Digest,
             Facts::DigestUnblinded(_) => Kind::DigestUnblinded,
             Facts::Balance(_) => Kind::Balance,
@@ -374,6 +384,10 @@ impl Facts {
             Facts::SurveyRefused(_) => Kind::SurveyRefused,
             Facts::SurveyDone(_) => Kind::SurveyDone,
             Facts::SurveyConfirm(_) => Kind::SurveyConfirm,
+            Facts::ParticipantHelp(_) => Kind::ParticipantHelp,
+            Facts::LeaveConfirm(_) => Kind::LeaveConfirm,
+            Facts::LeaveDone(_) => Kind::LeaveDone,
+            Facts::LeaveNotice(_) => Kind::LeaveNotice,
             Facts::AccountLink(_) => Kind::AccountLink,
             Facts::AccountChanged(_) => Kind::AccountChanged,
             Facts::GroupConfirm(_) => Kind::GroupConfirm,

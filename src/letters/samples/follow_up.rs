@@ -34,7 +34,8 @@ pub(super) fn variants(full: &Facts) -> Vec<Facts> {
             let before = FollowUpDone { before: true, occasion: 2, ..done.clone() };
             let superseded = FollowUpDone { superseded: true, ..before.clone() };
             let corrected = FollowUpDone { reason: "misread".into(), ..done.clone() };
-            [done, before, superseded, corrected].map(Facts::FollowUpDone).into()
+            let kept = corrected.clone().without_reason();
+            [done, before, superseded, corrected, kept].map(Facts::FollowUpDone).into()
         }
         Facts::FollowUpConfirm(facts) => {
             let bare = FollowUpConfirm { doubts: Vec::new(), window: None, unused: Vec::new(), ..facts.clone() };

@@ -15,6 +15,7 @@ use super::{
     asked, automatic, bounce, charset, cut, follow_up, form, identity, lines, recipient, returned, trust, veto, word,
 };
 use crate::domain::answer::{self, Form};
+use crate::domain::deed::Deed;
 use crate::domain::instrument::Instrument;
 use crate::domain::language::Language;
 use crate::domain::request::{Act, Request};
@@ -383,6 +384,9 @@ fn visitor(
         }
         Some(SubAddress::Confirm(token)) => requested(Disposition::Reply, Act::Unconfirmed(token.clone())),
         _ if subject.wish == Some(Wish::Form) => requested(Disposition::Reply, Act::SurveyForm),
+        _ if subject.wish == Some(Wish::Help) => requested(Disposition::Reply, Act::Help),
+        // Of themself: an act about a subject is for the staff to ask for.
+        _ if subject.wish == Some(Wish::Deed(Deed::Withdraw)) => requested(Disposition::Reply, Act::Leave),
         _ => None,
     }
 }

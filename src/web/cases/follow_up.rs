@@ -10,23 +10,26 @@ use serde_json::{Value, json};
 use super::chart::trail;
 use super::entry::{Notice, Task, admitted, busy, changes, enter_with, look_with, mark_of, today};
 use super::list::days;
-use super::{CasePages, Room, Wish, put};
+use super::{CasePages, Door, Room, Wish, put};
 use crate::domain::answer::{Form, Uploads};
 use crate::domain::event::{Event, Window};
 use crate::domain::file::FileAnswer;
 use crate::domain::instrument::{Instrument, Item, ItemKind};
+use crate::domain::study::Blinding;
 use crate::domain::survey::Mark;
 use crate::domain::text;
 use crate::domain::time::Instant;
 use crate::letters::facts::Shown;
 use crate::limits;
 use crate::store::response::{Channel, ResponseRow};
+use crate::store::study;
 use crate::store::subject::SubjectRow;
 use crate::web::caller::Call;
 use crate::web::questionnaire::body::{self, Desk, Unread};
 use crate::web::questionnaire::posted::Posted;
 use crate::web::questionnaire::walk::{self, Next};
 use crate::workflow::Failure;
+use crate::workflow::facts::keeps_entry_reason;
 use crate::workflow::follow_up::{self, Chart, Entered, Entry, Why};
 use crate::workflow::ledger::Ledger;
 use crate::workflow::uploads::Owner;
@@ -106,7 +109,14 @@ pub(super) async fn show_entry(
         let place = admitted!(place(&room, &chart, &event, &form));
         if occasion != "new" {
             return Ok(match place.current(&occasion) {
-                Some(row) => view(&room, &subject, &place, row),
+                Some(row) => {
+                    let conceals = pages.conceals(&room).await?;
+                    let keeps = |row: &ResponseRow| {
+                        let facts = &chart.enrolled.facts;
+                        conceals && row.person != room.person.id && keeps_entry_reason(room.study(), row, facts)
+                    };
+                    view(&room, &subject, &place, row, keeps)
+                }
                 None => room.told(StatusCode::NOT_FOUND, "no_form"),
             });
         }
@@ -145,8 +155,24 @@ fn desk<'a>(pages: &'a CasePages, room: &'a Room, instrument: &'a Instrument, wh
     Desk { tools: &pages.tools, zone: room.study().zone, instrument, owner, guard: None }
 }
 
-/// What was entered, and every version of it before.
-fn view(room: &Room, subject: &SubjectRow, place: &Place<'_>, row: &ResponseRow) -> Response {
+impl CasePages {
+    /// Whether words that could tell an arm are kept from this reader: of their own nobody keeps any from them.
+    async fn conceals(&self, room: &Room) -> Result<bool, Failure> {
+        if room.study().blinding == Blinding::Open || room.person.knows_arms() {
+            return Ok(false);
+        }
+        Ok(study::load(self.tools.shelf.store(), room.shelved.id).await?.state != study::State::Closed)
+    }
+}
+
+/// What was entered, and every version of it before, with the reasons that are not kept from the reader.
+fn view(
+    room: &Room,
+    subject: &SubjectRow,
+    place: &Place<'_>,
+    row: &ResponseRow,
+    keeps: impl Fn(&ResponseRow) -> bool,
+) -> Response {
     let study = room.study();
     let instrument = &place.instrument;
     let rest = format!("/{}/{}/{}/{}", subject.number, place.event.id, instrument.id, row.occasion);
@@ -179,8 +205,9 @@ fn view(room: &Room, subject: &SubjectRow, place: &Place<'_>, row: &ResponseRow)
         // Personal answers are masked for whoever only looks.
         let changed = before.filter(|_| room.may_enter());
         let changed = changed.map(|before| changes(room, instrument, &answers(before), &answers(one)));
+        let reason = if keeps(one) { room.word("reason_kept_back", &[]) } else { one.reason.clone() };
         json!({
-            "at": one.answered_at.map(|at| at.local(study.zone)).unwrap_or_default(), "by": who, "reason": one.reason,
+            "at": one.answered_at.map(|at| at.local(study.zone)).unwrap_or_default(), "by": who, "reason": reason,
             "channel": room.word(&format!("channel_{}", one.channel.key()), &[]), "changes": changed.unwrap_or_default(),
         })
     };
@@ -269,7 +296,7 @@ impl CasePages {
             // Nothing is stored of somebody who is signed out; what else they typed is not lost.
             true if self.visitor(&call.headers).await?.is_none() => body::read(request, None).await,
             true => {
-                let room = match self.admit(slug, None, call, None).await? {
+                let room = match self.admit(Door::Cases, slug, None, call, None).await? {
                     Ok(room) if room.may_enter() => room,
                     Ok(room) => return Ok(Err(room.told(StatusCode::FORBIDDEN, "no_role"))),
                     Err(page) => return Ok(Err(page)),

@@ -180,6 +180,28 @@ impl<'f> Filled<'f> {
         put(facts, "at", json!("review"));
     }
 
+    /// Every answer as it stands in the form: in words what can be understood, and as it was typed what cannot.
+    pub(in crate::web) fn typed(&self) -> Vec<Shown> {
+        let canonical = self.canonical();
+        let own = |item: &Item| {
+            let shown = Shown::own(self.study, self.instrument, item, &canonical, self.language);
+            let typed = self.posted.typed(item);
+            match item.kind {
+                _ if !shown.value.is_empty() || typed.is_empty() => shown,
+                // What a form carries of a file is no text to be read.
+                ItemKind::File(_) => shown,
+                _ => Shown { value: typed, ..shown },
+            }
+        };
+        let asked = self.instrument.items.iter().filter(|item| item.kind.asks());
+        asked.map(own).filter(|shown| !shown.value.is_empty()).collect()
+    }
+
+    /// The form with every answer in it, and none in a field to be seen.
+    pub(in crate::web) fn all_carried(&self, facts: &mut Value, mark: &Mark) {
+        self.state(facts, mark, |_| true);
+    }
+
     /// What goes with either: the mark, and the answers that stand in no field to be seen.
     fn state(&self, facts: &mut Value, mark: &Mark, carried: impl Fn(&Item) -> bool) {
         let fields: Vec<Value> = self
@@ -193,7 +215,9 @@ impl<'f> Filled<'f> {
         put(facts, "mark", json!(mark.text()));
         put(facts, "mends", json!(self.mends));
         put(facts, "mended", json!(self.posted.base()));
-        for absent in ["overtaken", "again", "long", "more", "kept", "kept_before", "other_way"] {
+        for absent in
+            ["overtaken", "again", "long", "more", "kept", "kept_before", "other_way", "earlier", "not_a_link"]
+        {
             put(facts, absent, json!(false));
         }
         put(facts, "answering", json!(true));

@@ -22,6 +22,7 @@ const REASON: &str = "_reason";
 const BASE: &str = "_base";
 const PROOF: &str = "_proof";
 const DROP: &str = "_drop";
+const LINK: &str = "_link";
 
 /// What a button of the page asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,6 +175,11 @@ impl Posted {
         self.fields.retain(|(name, _)| name != BASE);
         self.fields.push((BASE.to_string(), version));
         self
+    }
+
+    /// The link that was pasted in place of the one that the form came by.
+    pub(in crate::web) fn other_link(&self) -> Option<&str> {
+        self.find(LINK).filter(|link| !link.trim().is_empty())
     }
 
     /// What was typed to show once more who sends it.

@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 
+use super::unsent::{Way, Why};
 use super::visit::Visit;
 use super::{PAGES, SurveyPages};
 use crate::domain::answer;
@@ -49,19 +50,30 @@ pub(super) fn onward(visit: &Visit, language: Language, news: News) -> Response 
 }
 
 impl SurveyPages {
-    /// The page that says why somebody who is to enroll cannot now, whatever they answer. Whether they were refused too often is not
+    /// Why somebody who is to enroll cannot now, whatever they answer. Whether they were refused too often is not
     /// told yet to somebody who `sends`: what they were refused for last is answered as then.
-    pub(super) fn shut(&self, visit: &Visit, language: Language, sends: bool) -> Option<Response> {
+    pub(super) fn shut(&self, visit: &Visit, language: Language, sends: bool) -> Option<Why> {
         if !visit.enrolls() {
             return None;
         }
         if !sends && visit.participant.as_ref().is_some_and(self_enrollment::is_spent) {
-            return Some(self.told(visit, language, "enroll_spent", ""));
+            return Some(spent(language));
         }
         let now = self.tools.means().now;
         let reason = self_enrollment::shut(&visit.shelved.study, &visit.row, now)?;
         let (key, at) = worded(&reason);
-        Some(self.told(visit, language, key, &at))
+        let way = match reason {
+            Reason::StudyFull
+            | Reason::ArmFull
+            | Reason::SiteFull
+            | Reason::StratumFull
+            | Reason::CohortFull(_)
+            | Reason::EnrollmentEnded
+            | Reason::Closed
+            | Reason::SiteClosed(_) => Way::Never,
+            _ => Way::Later,
+        };
+        Some(Why { told: PAGES.word(language, key, &[("at", &at)]), way })
     }
 
     /// Enrolls by a form without faults that was shown once more.
@@ -74,8 +86,11 @@ impl SurveyPages {
             // Where it leads says nothing of the arm.
             Ok(Outcome::Now) => onward(visit, language, News::Now),
             Ok(Outcome::Before) => onward(visit, language, News::Before),
-            Ok(Outcome::Barred(barred)) => self.barred(visit, language, barred),
-            Ok(Outcome::Spent) => self.told(visit, language, "enroll_spent", ""),
+            Ok(Outcome::Barred(barred)) => self.unsent_barred(visit, filled.posted, language, barred).await?,
+            Ok(Outcome::Spent) => {
+                let shown = (StatusCode::FORBIDDEN, &[][..]);
+                self.unsent(visit, filled.posted, language, spent(language), shown).await?
+            }
             Ok(Outcome::Refused(reasons, mendable)) => {
                 filled.review(&mut facts, mark);
                 let said = reasons.iter().flat_map(|reason| sentences(&shelved.study, reason, language));
@@ -96,6 +111,11 @@ impl SurveyPages {
             Err(failure) => return Err(failure),
         })
     }
+}
+
+/// That somebody was refused too often.
+fn spent(language: Language) -> Why {
+    Why { told: PAGES.word(language, "enroll_spent", &[]), way: Way::Never }
 }
 
 /// A reason in words for whoever wanted to enroll themself: of criteria the study's own.

@@ -143,12 +143,13 @@ fn all(
                     filled.page(&mut facts, &mark, at, faults, mends);
                     filled::put(&mut facts, "keeps", json!(true));
                     if mends {
-                        for notice in ["again", "kept", "kept_before", "other_way"] {
+                        for notice in ["again", "kept", "kept_before", "other_way", "earlier"] {
                             filled::put(&mut facts, notice, json!(true));
                         }
                         filled::put(&mut facts, "enrolled", json!("…"));
                         let differs = json!([{ "label": "…", "on_file": "…", "here": "" }]);
                         filled::put(&mut facts, "overtaken", differs);
+                        filled::put(&mut facts, "enrolled_receipt", json!("…"));
                     }
                     pages.push(("form", facts));
                 }
@@ -156,6 +157,9 @@ fn all(
             let mut facts = start();
             filled.review(&mut facts, &mark);
             pages.push(("review", facts));
+            for way in ["later", "to_link", "never"] {
+                pages.push(("unsent", unsent(&filled, &mark, way, start())));
+            }
         }
     }
     for flag in [false, true] {
@@ -164,6 +168,7 @@ fn all(
             filled::put(&mut facts, key, json!(flag));
         }
         filled::put(&mut facts, "told", json!("…"));
+        filled::put(&mut facts, "next", json!(if flag { "…" } else { "" }));
         filled::put(&mut facts, "receipt", json!("ABCD-EFGH-IJKL"));
         filled::put(&mut facts, "day", json!("2026-11-20"));
         pages.push(("thanks", facts));
@@ -181,6 +186,21 @@ fn all(
     filled::put(&mut facts, "signs_in", json!("/"));
     pages.push(("over", facts));
     pages
+}
+
+/// What is shown again of a form that is not taken.
+fn unsent(filled: &Filled<'_>, mark: &Mark, way: &str, mut facts: Value) -> Value {
+    filled.all_carried(&mut facts, mark);
+    for key in ["later", "to_link"] {
+        filled::put(&mut facts, key, json!(key == way));
+    }
+    for key in ["keeps", "kept", "kept_before", "not_a_link"] {
+        filled::put(&mut facts, key, json!(filled.mends));
+    }
+    for (key, value) in [("why", json!("…")), ("shown", json!(filled.typed())), ("at", json!("review"))] {
+        filled::put(&mut facts, key, value);
+    }
+    facts
 }
 
 /// A form in which everything is wrong that can be, and everything doubtful.

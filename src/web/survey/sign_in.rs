@@ -12,7 +12,6 @@ use subtle::ConstantTimeEq;
 use super::visit::head;
 use super::{PAGES, SurveyPages, Wish};
 use crate::domain::credential::Secret;
-use crate::domain::draft::DraftKeys;
 use crate::domain::language::Language;
 use crate::domain::survey::Access;
 use crate::store::credential;
@@ -60,11 +59,9 @@ impl SurveyPages {
         let mut own = credential::list_of(store, member.id).await?;
         own.sort_by_key(|one| one.state != credential::State::Active);
         let Some(credential) = own.into_iter().next() else { return Ok(None) };
-        // A member has no secret of their own in this study. The house's key would let it read what was not sent, so none is kept where
+        // A member has no secret of their own in this study. The house's key would let it read what was not sent, so nothing is kept where
         // nobody is to know who wrote what.
-        let named = shelved.study.survey.as_ref().is_some_and(|survey| survey.privacy.names());
-        let key = DraftKeys::of_ring(&self.tools.keys.ring).filter(|_| named);
-        self.visit(credential, format!("/s/{}/form", shelved.study.slug), Some(secret.guard()), key).await
+        self.visit(credential, format!("/s/{}/form", shelved.study.slug), Some(secret.guard()), None).await
     }
 
     /// The study of a slug, if it asks anybody.

@@ -13,7 +13,7 @@ use crate::domain::draft::DraftKeys;
 use crate::domain::instrument::Instrument;
 use crate::domain::language::Language;
 use crate::domain::study::Study;
-use crate::domain::survey::{Access, Mark, Responses, Survey};
+use crate::domain::survey::{Access, Mark, Survey};
 use crate::store::credential::{AnsweredRow, CredentialRow};
 use crate::store::participant::{self, ParticipantRow};
 use crate::store::study::{self, StudyRow};
@@ -36,6 +36,8 @@ pub(super) struct Visit {
     pub(super) guard: Option<String>,
     /// What seals and opens answers that are kept; none where nothing can be kept so that nobody else reads it.
     pub(super) key: Option<DraftKeys>,
+    /// Whether what is kept is there by every way of theirs, also one that they are sent later.
+    pub(super) stays: bool,
     pub(super) row: StudyRow,
     pub(super) shelved: Arc<ShelvedStudy>,
     pub(super) credential: CredentialRow,
@@ -122,7 +124,7 @@ impl Visit {
     pub(super) fn takes_files(&self, means: Means<'_>) -> bool {
         let survey = self.survey();
         let mends = mend::may_mend(survey) && !self.uses.is_empty();
-        let more = self.uses.is_empty() || mends || survey.responses == Responses::Repeated;
+        let more = self.uses.is_empty() || mends || !respond::answers_once(survey, &self.credential);
         more && !self.enrolls() && self.barred(means, mends).is_none()
     }
 
@@ -132,6 +134,7 @@ impl Visit {
         let withdrew = self.participant.as_ref().is_some_and(|whose| whose.state == participant::State::Withdrawn);
         respond::barred(self.survey(), &self.shelved, self.row.state, others, &self.credential, means)
             .or(Some(Barred::Withdrawn).filter(|_| withdrew && !mends))
+            .or_else(|| respond::too_soon(self.survey(), &self.uses, means.now.day_in(self.shelved.study.zone)))
     }
 
     /// Chosen by link, else the participant's, else the browser's, else the study's first.
@@ -164,6 +167,7 @@ impl Visit {
         let form: &[u8] = if self.enrolls() { b"first" } else { b"" };
         let parts = [&self.row.id.to_be_bytes()[..], &self.credential.id.0, self.path.as_bytes(), form];
         filled::put(&mut facts, "whose", json!(whose(&parts)));
+        filled::put(&mut facts, "stays", json!(self.stays));
         if self.enrolls() {
             enrolling(&mut facts, &self.shelved.study, language);
         }
@@ -199,7 +203,7 @@ pub(super) fn head(
         "path": path, "guard": guard, "named": survey.is_some_and(|survey| survey.privacy.names()),
         "members": survey.is_some_and(|survey| survey.access == Access::Members),
         "promise": survey.map(|survey| promise(survey, language)), "answering": false, "number": 1, "of": 1,
-        "first": false, "enrolled": "", "whose": "",
+        "first": false, "enrolled": "", "enrolled_receipt": null, "stays": false, "whose": "",
         "leave": guard.map(|_| match survey.map(|survey| survey.access) {
             Some(Access::Members) => "/sign-out".to_string(),
             _ => format!("/s/{}/leave", study.slug),

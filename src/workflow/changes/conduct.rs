@@ -1,5 +1,6 @@
 //! What an amendment changes of a study's conduct: whose mails it acts on, who is eligible, who works on it and where.
 
+use crate::domain::second_factor::{Proof, StepUp};
 use crate::domain::study::{Authentication, Criterion, Person, Role, Site, Study, Trust};
 use crate::workflow::wording::text_changes;
 
@@ -9,7 +10,21 @@ pub(super) fn changes(old: &Study, new: &Study, lines: &mut Vec<String>) {
     criteria_changes(&old.eligibility, &new.eligibility, lines);
     unblinding_changes(old, new, lines);
     site_changes(old, new, lines);
-    people_changes(&old.people, &new.people, lines);
+    told(lines, "pages: step_up", &step_up(old.step_up), &step_up(new.step_up));
+    let notices = |study: &Study| roles(&study.notices.iter().map(|notice| notice.role).collect::<Vec<Role>>());
+    told(lines, "notices of an enrollment: to", &notices(old), &notices(new));
+    told(lines, "digest: to", &roles(&old.digest.roles), &roles(&new.digest.roles));
+    let time = |minute: u32| format!("{:02}:{:02}", minute / 60, minute % 60);
+    told(lines, "digest: at", &time(old.digest.minute), &time(new.digest.minute));
+}
+
+fn step_up(rule: Option<StepUp>) -> String {
+    let Some(StepUp { proof, seconds }) = rule else { return "none".to_string() };
+    let proof = match proof {
+        Proof::Password => "password",
+        Proof::SecondFactor => "second-factor",
+    };
+    format!("{proof} for {} minutes", seconds / 60)
 }
 
 fn told(lines: &mut Vec<String>, what: &str, before: &str, now: &str) {
@@ -89,7 +104,8 @@ fn site_changes(old: &Study, new: &Study, lines: &mut Vec<String>) {
     }
 }
 
-fn people_changes(before: &[Person], now: &[Person], lines: &mut Vec<String>) {
+/// Who works on it.
+pub(super) fn people_changes(before: &[Person], now: &[Person], lines: &mut Vec<String>) {
     for person in now {
         let id = &person.id;
         let addresses = |own: &Person| own.addresses.join(", ");

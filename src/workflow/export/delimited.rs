@@ -111,7 +111,7 @@ const fn as_windows_has_it(c: char) -> char {
 }
 
 /// A spreadsheet takes text that begins so for a formula and carries it out (OWASP, "CSV Injection"): an apostrophe keeps it text.
-fn harmless(text: &str) -> String {
+pub fn harmless(text: &str) -> String {
     const BEGINNINGS: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
     if text.starts_with(BEGINNINGS) { format!("'{text}") } else { text.to_string() }
 }

@@ -16,7 +16,7 @@ use crate::store::subject::SubjectRow;
 use crate::store::{Store, StoreError, allocation, fact, participant, randomization, response, study, subject};
 use crate::workflow::Failure;
 use crate::workflow::enroll::stored_answers;
-use crate::workflow::facts::keeps_reason;
+use crate::workflow::facts::{keeps_entry_reason, keeps_reason};
 use crate::workflow::shelf::ShelvedStudy;
 
 /// What stands for a reason whose words could tell an arm, until the study is closed.
@@ -302,9 +302,8 @@ impl<'a> Rows<'a> {
         if let Some(about) = about.filter(|_| !reason.is_empty() && !row.person.is_empty())
             && self.conceals().await?
         {
-            let mut before = fact::list_by_subject(self.store, about.id).await?;
-            before.retain(|known| row.answered_at.is_none_or(|at| known.recorded_at <= at));
-            if keeps_reason(study, &row.person, &before) {
+            let facts = fact::list_by_subject(self.store, about.id).await?;
+            if keeps_entry_reason(study, row, &facts) {
                 reason = KEPT_BACK;
             }
         }

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{History, Line, Misfit, Placing, Subject, kit_of, when};
+use super::names::Names;
+use super::{History, Line, Misfit, OnFile, Placing, Subject, kit_of, when};
 use crate::domain::allocation::{Allotment, SITE};
 use crate::domain::study::{FIRST, Randomization, Study, arm_name};
 use crate::domain::time::Instant;
 use crate::store::kit::KitRow;
-use crate::workflow::enroll::key_of;
 use crate::workflow::shelf::ShelvedStudy;
 use crate::workflow::when::When;
 
@@ -52,13 +52,14 @@ struct Before<'a> {
 pub fn fit_further(
     shelved: &ShelvedStudy,
     own: &Randomization,
-    kits: &[KitRow],
+    on_file: OnFile<'_>,
     first: &History,
     lines: &[Line],
     now: Instant,
 ) -> Result<History, Vec<Misfit>> {
     let study = &shelved.study;
-    let kits: BTreeMap<&str, &KitRow> = kits.iter().map(|kit| (kit.code.as_str(), kit)).collect();
+    let names = Names::new(study, on_file.participants);
+    let kits: BTreeMap<&str, &KitRow> = on_file.kits.iter().map(|kit| (kit.code.as_str(), kit)).collect();
     let mut known: BTreeMap<&str, Before<'_>> = BTreeMap::new();
     let (mut used, mut seen) = (BTreeSet::new(), BTreeSet::new());
     let earlier = first.further.iter().map(|one| (one.id.as_str(), &one.history));
@@ -83,7 +84,7 @@ pub fn fit_further(
         {
             wrong.push(format!("the kit \"{kit}\" is that of another allocation"));
         }
-        match before_of(study, &known, line) {
+        match before_of(&names, &known, line) {
             Err(fault) => wrong.push(fault),
             Ok(before) => {
                 let subject = subject_of(shelved, own, &kits, before, line, at, &mut wrong);
@@ -100,12 +101,12 @@ pub fn fit_further(
 
 /// The subject that a line means.
 fn before_of<'k, 'a>(
-    study: &Study,
+    names: &Names<'_>,
     known: &'k BTreeMap<&str, Before<'a>>,
     line: &Line,
 ) -> Result<&'k Before<'a>, String> {
-    let sites = study.sites.iter().filter(|site| line.site.as_ref().is_none_or(|named| *named == site.code));
-    let keys: BTreeSet<String> = sites.map(|site| key_of(study, &site.code, &line.subject)).collect();
+    let sites = names.study.sites.iter().filter(|site| line.site.as_ref().is_none_or(|named| *named == site.code));
+    let keys = sites.map(|site| names.key(&site.code, &line.subject)).collect::<Result<BTreeSet<String>, String>>()?;
     let mut found = keys.iter().filter_map(|key| known.get(key.as_str()));
     match (found.next(), found.next()) {
         (Some(one), None) => match &line.site {
@@ -160,6 +161,7 @@ fn subject_of(
         line: line.number,
         reference: before.subject.reference.clone(),
         key: before.subject.key.clone(),
+        participant: before.subject.participant,
         site: site.to_owned(),
         kit: line.kit.clone(),
         at,

@@ -61,8 +61,11 @@ pub(super) async fn record(
         "bundle": shelved.version,
         "allocation": taken.told(),
     });
-    if study.names_personally() {
+    if study.names_personally() || subject.participant.is_some() {
         body["reference"] = json!(reference.text());
+    }
+    if let Some((participant, _)) = subject.participant {
+        body["participant"] = json!(participant);
     }
     let digest = audit::append(tx, row, act.at, act.actor, "enroll", &salted(&body, dice)).await?;
     let new = NewSubject {
@@ -76,7 +79,7 @@ pub(super) async fn record(
         inbox_id: None,
         audit_digest: &digest,
         rescreens_id: None,
-        participant_id: None,
+        participant_id: subject.participant.map(|(_, id)| id),
     };
     let subject_id = subject::insert(tx, &new).await?;
     taken.commit(tx, row, shelved, act, subject_id).await?;
@@ -214,7 +217,9 @@ fn answers(shelved: &ShelvedStudy, subject: &Subject) -> BTreeMap<String, String
         .filter(|(id, _)| items.items.iter().any(|item| item.id == **id))
         .map(|(id, level)| (id.clone(), level.clone()))
         .collect();
-    answers.insert(registration.subject_item.clone(), subject.reference.clone());
+    if subject.participant.is_none() {
+        answers.insert(registration.subject_item.clone(), subject.reference.clone());
+    }
     if let Some(item) = &registration.site_item {
         answers.insert(item.clone(), subject.site.clone());
     }

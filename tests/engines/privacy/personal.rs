@@ -265,7 +265,7 @@ stories! {
         // What was written before there was a key is read as ever, and known again; the items become personal by an amendment.
         with_keys(center, ring()).await;
         assert_eq!(answered(center, &DR_KOBAYASHI.writes("登録", &form(REFERENCE, BORN[0], NAME))).await, "duplicate-blinded");
-        hagaki::workflow::life::amend(center.store(), &personal(), &defined(&personal()), center.act("personal now")).await.unwrap();
+        center.amend(&personal(), center.act("personal now")).await.unwrap();
         let (later, name) = ("101-358", "薄氷小夜の記録");
         let mail = DR_KOBAYASHI.writes("登録", &form(later, OTHER_BORN[1], name));
         center.exchange(&mail).await;
@@ -278,7 +278,7 @@ stories! {
         center.assert_proved().await;
         // And back: what is sealed is known again all the same.
         let back = samples::borealis();
-        hagaki::workflow::life::amend(center.store(), &back, &defined(&back), center.act("not any more")).await.unwrap();
+        center.amend(&back, center.act("not any more")).await.unwrap();
         assert_eq!(answered(center, &mail.anew()).await, "duplicate-blinded");
         center.assert_proved().await;
     }

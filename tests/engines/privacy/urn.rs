@@ -209,19 +209,19 @@ stories! {
         let act = || center.act("why not");
         // Nobody was asked yet: it may still change.
         let other = amended("batch = 5", "batch = 6");
-        hagaki::workflow::life::amend(center.store(), &other, &defined(&other), act()).await.unwrap();
-        hagaki::workflow::life::amend(center.store(), &first, &defined(&first), act()).await.unwrap();
+        center.amend(&other, act()).await.unwrap();
+        center.amend(&first, act()).await.unwrap();
         invite(center, FEW).await;
         for other in [
             amended("privacy = \"anonymous\"\nbatch = 5", "privacy = \"named\""),
             amended("privacy = \"anonymous\"", "privacy = \"fully-anonymous\""),
             amended("batch = 5", "batch = 6"),
         ] {
-            let refused = hagaki::workflow::life::amend(center.store(), &other, &defined(&other), act()).await.unwrap_err();
+            let refused = center.amend(&other, act()).await.unwrap_err();
             assert!(refused.to_string().contains("on that promise"), "{refused}");
         }
         let longer = amended("closes = 2026-11-30", "closes = 2026-12-31");
-        hagaki::workflow::life::amend(center.store(), &longer, &defined(&longer), act()).await.unwrap();
+        center.amend(&longer, act()).await.unwrap();
         center.settle().await;
     }
 }

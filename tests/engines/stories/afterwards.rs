@@ -81,7 +81,7 @@ stories! {
             center.exchange(&DR_YAMADA.writes("登録", &form)).await;
             if number == 5 {
                 let bundle = edited(&samples::aurora(), "study.toml", "confirm = false", "confirm = false # as before");
-                life::amend(center.store(), &bundle, &defined(&bundle), center.act("a remark")).await.unwrap();
+                center.amend(&bundle, center.act("a remark")).await.unwrap();
             }
         }
         let open = shelved(center, "aurora").await;
@@ -151,7 +151,7 @@ stories! {
         aurora(center).await;
         enroll(center, 1..6).await;
         let amend = async |center: &Center, bundle: &Bundle| {
-            life::amend(center.store(), bundle, &defined(bundle), center.act("protocol 2")).await.unwrap();
+            center.amend(bundle, center.act("protocol 2")).await.unwrap();
         };
         // Version 2 allocates nobody; 3 begins anew by blocks; 4 has other sizes, and ends the block that is open.
         let weighted = edited(&samples::aurora(), "allocation.toml", "p = \"4/5\"", "p = \"9/10\"");
@@ -269,16 +269,17 @@ stories! {
             (2, line(3, "999", "M", "STD"), "site"),
             (3, line(4, "011", "X", "STD"), "level"),
             (4, Line { subject: "ｙ-0001".to_owned(), ..lines[4].clone() }, "twice"),
+            (4, Line { subject: "Y-5".to_owned(), ..lines[4].clone() }, "\"Y-5\" does not match [A-Z]-[0-9]{4}, the pattern of `subject_ref`"),
             (4, Line { kit: Some("K".to_owned()), ..lines[4].clone() }, "kit"),
         ] {
             let mut changed = lines.clone();
             changed[at] = change;
-            let misfits = import::fit(&here, &scheme, &[], &changed, center.act("").at).unwrap_err();
+            let misfits = import::fit(&here, &scheme, import::OnFile::default(), &changed, center.act("").at).unwrap_err();
             let [misfit] = misfits.as_slice() else { panic!("{misfits:?}") };
             assert_eq!(misfit.line, at as u64 + 1);
             assert!(misfit.wrong.contains(wrong), "{}", misfit.wrong);
         }
-        let history = import::fit(&here, &scheme, &[], &lines, center.act("").at).unwrap();
+        let history = import::fit(&here, &scheme, import::OnFile::default(), &lines, center.act("").at).unwrap();
         assert_eq!(history.arms.values().copied().collect::<Vec<u64>>(), [1, 4]);
         let source = Source { name: "old.csv", digest: "ab" };
         let silent = import::import(center.store(), &here, &history, source, center.act(""), &*center.dice).await;
@@ -321,7 +322,7 @@ stories! {
         let first: Vec<Line> = (1..=4)
             .map(|n| Line { at: Some(format!("2026-0{n}-01")), ..line(n, &format!("201-00{n}"), &[("site", "201")], arms[n as usize % 2]) })
             .collect();
-        let mut history = import::fit(&here, &scheme, &[], &first, now).unwrap();
+        let mut history = import::fit(&here, &scheme, import::OnFile::default(), &first, now).unwrap();
         let severe = [("severity", "severe")];
         let again = |number, subject: &str, arm| {
             let own = line(number, subject, &severe, arm);
@@ -338,11 +339,11 @@ stories! {
         ] {
             let mut changed = later.clone();
             changed[at] = change;
-            let misfits = import::fit_further(&here, &own, &[], &history, &changed, now).unwrap_err();
+            let misfits = import::fit_further(&here, &own, import::OnFile::default(), &history, &changed, now).unwrap_err();
             let [misfit] = misfits.as_slice() else { panic!("{misfits:?}") };
             assert!(misfit.line == at as u64 + 1 && misfit.wrong.contains(wrong), "{misfit:?}");
         }
-        let second = import::fit_further(&here, &own, &[], &history, &later, now).unwrap();
+        let second = import::fit_further(&here, &own, import::OnFile::default(), &history, &later, now).unwrap();
         assert_eq!(second.margins["first_arm"].values().map(|arms| arms.values().sum::<u64>()).sum::<u64>(), 3);
         let (id, file, digest) = ("second".to_owned(), "again.csv".to_owned(), "cd".to_owned());
         history.further.push(import::Further { id, file, digest, history: second });
@@ -393,7 +394,7 @@ stories! {
         let arms = ["STD", "COMB", "COMB", "STD", "COMB", "COMB"];
         let mut lines: Vec<Line> = (1..).zip(arms).map(|(number, arm)| line(number, "011", "M", arm)).collect();
         lines[0].row.slot = Some(0);
-        let history = import::fit(&here, &scheme, &[], &lines, center.act("").at).unwrap();
+        let history = import::fit(&here, &scheme, import::OnFile::default(), &lines, center.act("").at).unwrap();
         assert_eq!(history.supposed_slots, 5, "the one that was told is taken");
         let source = Source { name: "old.csv", digest: "ab" };
         import::import(center.store(), &here, &history, source, center.act("moved"), &*center.dice).await.unwrap();

@@ -3,6 +3,8 @@
 use hagaki::domain::fact::FactKind;
 use hagaki::domain::study::Stage;
 use hagaki::store::{allocation, audit, study};
+use hagaki::workflow::amending::{self, Version};
+use hagaki::workflow::ending::Decision;
 use hagaki::workflow::life::{self, LifeError, Refusal};
 
 use super::*;
@@ -26,7 +28,7 @@ fn with_arms(arms: &str, head: &str) -> Bundle {
 
 async fn amend(center: &mut Center, bundle: &Bundle) -> Result<i64, LifeError> {
     center.wind(1);
-    life::amend(center.store(), bundle, &defined(bundle), center.act("protocol 2.0")).await.map(|done| done.version)
+    center.amend(bundle, center.act("protocol 2.0")).await.map(|done| done.version)
 }
 
 async fn enroll(center: &mut Center, first: usize, count: usize) {
@@ -70,6 +72,14 @@ stories! {
         center.wind(LEASE + 1);
         enroll(center, 18, 2).await;
         center.assert_proved().await;
+        // The balance tells everybody, and apart from them whom decisions balance now.
+        let statistician = Writer { address: STATISTICIAN, study: "aurora" };
+        let letter = center.answer(&statistician.writes("[AURORA] balance", "\n")).await;
+        let (all, since) = letter.text.split_once("Epoch 2, from allocation 10 on").unwrap_or_else(|| panic!("{}", letter.text));
+        assert!(all.contains("in whatever epoch") && all.contains("Subjects allocated: 19"), "{}", letter.text);
+        assert!(since.contains("Subjects allocated: 10"), "{}", letter.text);
+        // What turned out wrong before the epoch concerns no decision any more.
+        assert!(!all.contains("turned out wrong") && since.contains("turned out wrong: 1."), "{}", letter.text);
         // Another method may follow, which has nothing to correct.
         let bundle = with_arms(TWO, "");
         let begun = bundle.file("allocation.toml").unwrap().split("[minimization]").next().unwrap().to_owned();
@@ -90,7 +100,7 @@ stories! {
         enroll(center, 1, 6).await;
         // With --dry-run everything is told and nothing is done.
         let three = with_arms(OPEN, "");
-        let (version, told) = life::foresee(center.store(), &three, &defined(&three), center.act("look")).await.unwrap();
+        let (version, told) = center.foresee(&three, center.act("look")).await.unwrap();
         assert_eq!(version, 2);
         assert!(told.iter().any(|line| line.starts_with("arm HIGH: added")), "{told:?}");
         assert!(told.iter().any(|line| line.contains("go on counting")), "{told:?}");
@@ -115,7 +125,7 @@ stories! {
         center.activate(&with_arms(TWO, ""), Stage::Production).await;
         enroll(center, 1, 2).await;
         let foresee = async |center: &Center, bundle: &Bundle| {
-            life::foresee(center.store(), bundle, &defined(bundle), center.act("look")).await.unwrap().1
+            center.foresee(bundle, center.act("look")).await.unwrap().1
         };
         let certain = with_arms(TWO, "deterministic_reason = \"the protocol\"\n");
         let certain = edited(&certain, "allocation.toml", "p = \"4/5\"\nburn_in = 0", "p = 1\nburn_in = 5");
@@ -154,12 +164,86 @@ stories! {
         }
     }
 
+    async fn the_staff_are_told_each_as_far_as_they_may_know(center: &mut Center) {
+        let sample = samples::borealis();
+        center.activate(&sample, Stage::Production).await;
+        let ratios = "{ code = \"L\", ratio = 1 }, { code = \"H\", ratio = 2 }";
+        let changed = edited(&sample, "allocation.toml", ratios, "{ code = \"L\", ratio = 2 }, { code = \"H\", ratio = 1 }");
+        let changed = edited(&changed, "study.toml", "isi_score >= 15", "isi_score >= 16");
+        let changed = edited(&changed, "study.toml", "role = \"coordinator\"", "role = \"manager\"");
+        // In production somebody decides it, who is one of the study's people.
+        let (study, shelf) = (defined(&changed), center.shelf_on(center.store()));
+        for (by, why, said) in [(None, "protocol 2.0", "--by PERSON"), (Some("nobody"), "protocol 2.0", "--by nobody"), (Some("office"), " ", "--reason")] {
+            let (new, decision) = (Version { bundle: &changed, study: &study }, Decision { by, act: center.act(why) });
+            let refused = Box::pin(amending::amend(&shelf, new, center.means(), decision)).await.unwrap_err().to_string();
+            assert!(refused.contains(said), "{refused}");
+        }
+        center.settle().await;
+        assert!(center.told_of_amendments().await.is_empty());
+        let amend = async |center: &mut Center, bundle: &Bundle, by: &str, why: &str| {
+            center.wind(1);
+            let (study, shelf) = (defined(bundle), center.shelf_on(center.store()));
+            let (new, decision) = (Version { bundle, study: &study }, Decision { by: Some(by), act: center.act(why) });
+            let done = Box::pin(amending::amend(&shelf, new, center.means(), decision)).await.unwrap();
+            let before = center.told_of_amendments().await.len();
+            center.settle().await;
+            let told = center.told_of_amendments().await.split_off(before);
+            assert_eq!((told.len(), done.told), (study.people.len(), study.people.len()), "everybody, once");
+            told
+        };
+        let told = amend(center, &changed, "office", "the committee agreed").await;
+        for letter in &told {
+            let full = [PHARMACY, BLIND_STATISTICIAN].contains(&letter.to.as_str());
+            assert_eq!(letter.kind, if full { "study-amended-unblinded" } else { "study-amended" }, "{}", letter.to);
+            for line in ["`isi_score >= 16` instead of `isi_score >= 15`", "notices of an enrollment: to", "the committee agreed", "file study.toml"] {
+                assert!(letter.text.contains(line), "{line}: {}", letter.text);
+            }
+            for line in ["arm L: ratio 2 instead of 1", "file allocation.toml", "counts: "] {
+                assert_eq!(letter.words.contains(line), full, "{line}: {}: {}", letter.to, letter.words);
+            }
+            assert!(!letter.subject.contains("isi") && letter.text.contains("2026-11-18"), "{}: {}", letter.subject, letter.text);
+        }
+        let row = study::find_current(center.store(), "borealis").await.unwrap().unwrap();
+        let entries = audit::list(center.store(), row.id, 0, 100).await.unwrap();
+        let entry = entries.iter().find(|entry| entry.action == "amend").unwrap();
+        assert!(entry.actor == "operator:tester" && entry.body.contains("\"by\":\"office\""), "{}", entry.body);
+        // What somebody says who may know arms could tell them.
+        let again = edited(&changed, "study.toml", "isi_score >= 16", "isi_score >= 17");
+        let told = amend(center, &again, "pharmacy", "the large one is too strong").await;
+        for letter in &told {
+            let full = letter.kind == "study-amended-unblinded";
+            assert_eq!(letter.words.contains("the large one"), full, "{}: {}", letter.to, letter.words);
+        }
+        // Addresses of colleagues are the managers' business.
+        let moved = edited(&again, "study.toml", "mori@example.jp", "t-mori@example.jp");
+        let told = amend(center, &moved, "office", "moved").await;
+        assert!(told.iter().any(|letter| letter.to == "t-mori@example.jp"), "the staff as it is now");
+        for letter in &told {
+            assert_eq!(letter.text.contains("addresses t-mori"), letter.to == OFFICE, "{}: {}", letter.to, letter.text);
+        }
+    }
+
+    async fn in_an_open_study_arms_are_told_to_all_and_ratios_to_none_who_enroll(center: &mut Center) {
+        center.activate(&with_arms(TWO, ""), Stage::Production).await;
+        center.settle().await;
+        amend(center, &with_arms(SHUT, "")).await.unwrap();
+        center.settle().await;
+        let told = center.told_of_amendments().await;
+        assert!(!told.is_empty());
+        for letter in told {
+            let full = letter.to == STATISTICIAN;
+            assert!(letter.text.contains("arm HIGH: added"), "{}", letter.text);
+            assert_eq!(letter.text.contains("arm HIGH: ratio"), full, "{}: {}", letter.to, letter.text);
+            assert_eq!(letter.kind == "study-amended-unblinded", full, "{}", letter.to);
+        }
+    }
+
     async fn what_is_reached_already_is_told_to_end_at_once(center: &mut Center) {
         let caps = |caps: &str| edited(&with_arms(TWO, ""), "allocation.toml", "total = 240", caps);
         center.activate(&caps("total = 240\n[forced]\nlimit = 3\nroles = [\"statistician\"]"), Stage::Production).await;
         enroll(center, 1, 6).await;
         let ended = async |center: &Center, bundle: &Bundle| {
-            let (_, told) = life::foresee(center.store(), bundle, &defined(bundle), center.act("look")).await.unwrap();
+            let (_, told) = center.foresee(bundle, center.act("look")).await.unwrap();
             told.into_iter().filter(|line| line.starts_with("at once: ") || line.starts_with("still: ")).collect::<Vec<String>>()
         };
         assert_eq!(ended(center, &caps("total = 7")).await, Vec::<String>::new());
@@ -173,7 +257,7 @@ stories! {
         // What comes into force says so too, and means it; a cap that goes up too little ends nothing that was open.
         center.wind(1);
         let full = caps("total = 4");
-        let done = life::amend(center.store(), &full, &defined(&full), center.act("stop")).await.unwrap();
+        let done = center.amend(&full, center.act("stop")).await.unwrap();
         assert_eq!(done.ended, ["at once: 6 are enrolled and the cap in all is 4: nobody more is taken"]);
         center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0007"))).await;
         assert_eq!(reason(center).await, "study-full");
@@ -190,7 +274,7 @@ stories! {
         let capped = |caps: &str| edited(&samples::borealis(), "allocation.toml", "total = 96", caps);
         let ended = async |center: &Center, caps: &str| {
             let bundle = capped(caps);
-            let (_, told) = life::foresee(center.store(), &bundle, &defined(&bundle), center.act("look")).await.unwrap();
+            let (_, told) = center.foresee(&bundle, center.act("look")).await.unwrap();
             let ending = |line: &String| line.starts_with("at once: ") || line.contains("cap of an arm");
             told.into_iter().filter(ending).collect::<Vec<String>>()
         };
@@ -204,7 +288,7 @@ stories! {
         // What comes into force leaves an entry in the chain.
         center.wind(1);
         let bundle = capped("total = 96\narm = 1");
-        let done = life::amend(center.store(), &bundle, &defined(&bundle), center.act("stop")).await.unwrap();
+        let done = center.amend(&bundle, center.act("stop")).await.unwrap();
         assert_eq!(done.ended, ["at once: an arm has reached its cap: nobody more is taken"]);
     }
 

@@ -77,7 +77,7 @@ stories! {
         // It is morning in Tokyo, and the digest is due tomorrow at seven; by the amendment it is due in the next hours.
         let text = format!("{}\n[digest]\nat = \"23:00\"\n", samples::aurora().file("study.toml").unwrap());
         let bundle = with_file(&samples::aurora(), "study.toml", &text);
-        hagaki::workflow::life::amend(center.store(), &bundle, &defined(&bundle), center.act("later")).await.unwrap();
+        center.amend(&bundle, center.act("later")).await.unwrap();
         let row = study::find_current(center.store(), "aurora").await.unwrap().unwrap();
         let next = hagaki::store::calendar::find(center.store(), row.id).await.unwrap().unwrap().next_at;
         assert!(next.local(defined(&bundle).zone).contains(" 23:00 "), "{}", next.local(defined(&bundle).zone));

@@ -19,8 +19,17 @@ const CENTER: &str = "aurora-center@example.jp";
 
 /// `hagaki subject show` tells each form of an event that counts, and of a corrected one what is right now and why.
 fn shown_at_the_command_line(center: &Center) {
+    let Some(text) = shown(center, &["aurora", "AURORA-0001", "--language", "en"]) else { return };
+    assert_eq!((text.matches("\nWeek 4: ").count(), text.matches("\nAdverse event ").count()), (1, 3), "{text}");
+    for part in ["  Weight: 62.5 kg\n", "  corrected  scale read wrongly\n", "by Hanako Yamada (yamada)"] {
+        assert!(text.contains(part), "{part}{text}");
+    }
+}
+
+/// What `hagaki subject show` prints with those arguments; none on an engine that it cannot be asked on here.
+pub(super) fn shown(center: &Center, arguments: &[&str]) -> Option<String> {
     // The settings of a PostgreSQL server hold its password elsewhere.
-    let Some(database) = center.world.url.strip_prefix("sqlite:") else { return };
+    let database = center.world.url.strip_prefix("sqlite:")?;
     let folder = tempfile::tempdir().unwrap();
     let settings = include_str!("../../../config/demo/hagaki.toml").split_once("\n# Seals").unwrap().0;
     let settings = settings.replace("sqlite:hagaki.db", &format!("sqlite:{database}"));
@@ -29,14 +38,11 @@ fn shown_at_the_command_line(center: &Center) {
     let mailbox = include_str!("../../../config/demo/mailbox.toml");
     std::fs::write(folder.path().join("mailboxes/reg/mailbox.toml"), mailbox).unwrap();
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hagaki"));
-    command.args(["subject", "show", "aurora", "AURORA-0001", "--language", "en"]);
+    command.args(["subject", "show"]).args(arguments);
     let output = command.current_dir(folder.path()).env_remove("HAGAKI_CONFIG").output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!((text.matches("\nWeek 4: ").count(), text.matches("\nAdverse event ").count()), (1, 3), "{text}");
-    for part in ["  Weight: 62.5 kg\n", "  corrected  scale read wrongly\n", "by Hanako Yamada (yamada)"] {
-        assert!(text.contains(part), "{part}{text}");
-    }
+    Some(text)
 }
 
 /// Somebody of the staff in a browser of their own.
@@ -620,6 +626,51 @@ stories! {
         }
         assert!(kobayashi.see("/c/borealis/1").await.body.contains(&kit));
         center.assert_proved().await;
+    }
+
+    async fn why_a_form_was_corrected_tells_no_arm_to_whoever_is_blinded(center: &mut Center) {
+        let events = "\n[[events]]\nid = \"week_2\"\nname = { ja = \"2週後\", en = \"Week 2\" }\ninstruments = [\"visit\"]\nday = 14\n";
+        let text = samples::borealis().file("study.toml").unwrap().replace("[mail]", "[unblinding]\nconfirm = false\n\n[mail]");
+        let bundle = with_file(&samples::borealis(), "study.toml", &format!("{text}{events}"));
+        let bundle = with_file(&bundle, "instruments/visit.toml", samples::aurora().file("instruments/visit.toml").unwrap());
+        center.activate(&bundle, Stage::Production).await;
+        center.exchange(&DR_LARSEN.writes("enroll", &borealis_form("103", "103-001"))).await;
+        center.wind(days(14));
+        let pages = Arc::new(serve(center).await);
+        let larsen = Visit::begin(center, &pages, "borealis", DR_LARSEN.address).await;
+        let office = Visit::begin(center, &pages, "borealis", OFFICE).await;
+        larsen.record("/c/borealis/1/week_2/visit/new", &visit("2026-12-02", "60")).await;
+        let path = "/c/borealis/1/week_2/visit/1";
+        let mends = async |weight: &'static str, why: &'static str| {
+            let correct = format!("{path}/correct");
+            let page = larsen.see(&correct).await;
+            let typed: Vec<(&str, &str)> = visit("2026-12-02", weight).into_iter().chain([("_reason", why)]).collect();
+            let review = larsen.fill(&correct, &page, &typed, "answer").await;
+            assert_eq!(larsen.fill(&correct, &review, &[], "send").await.status, 303, "{review:?}");
+        };
+        mends("61", "scale read wrongly").await;
+        center.wind(60);
+        center.exchange(&DR_LARSEN.writes("unblind", "subject: 103-001\nreason: shock in the night\n")).await;
+        center.wind(60);
+        mends("62", "swollen by the large one").await;
+        let kept = "kept back, because its words may tell an arm";
+        for (who, told) in [(&larsen, true), (&office, false)] {
+            let shown = who.see(path).await.body;
+            assert!(shown.contains("scale read wrongly"), "said before anybody was told: {shown}");
+            assert_eq!((shown.contains("the large one"), shown.contains(kept)), (told, !told), "{shown}");
+        }
+        // The same by mail, where somebody else sends what is on file.
+        let form = "subject: BOREALIS-0001\nevent: week_2\nvisit_date: 2026-12-02\nweight: 62\necog: 1\ntreatment_given: yes\n";
+        for (writer, told) in [(DR_LARSEN, true), (Writer { address: OFFICE, study: "borealis" }, false)] {
+            let letter = center.answer(&writer.writes("follow-up", form)).await;
+            assert_eq!((letter.kind.as_str(), letter.text.contains("the large one")), ("follow-up-done", told), "{}", letter.text);
+            let says = ["（記録されています）", "it is on file"].iter().any(|words| letter.text.contains(words));
+            assert_eq!(says, !told, "{}", letter.text);
+        }
+        center.wind(60);
+        center.close("borealis", "last visit done").await;
+        let office = Visit::of(&pages, sign_in(&pages, "/c/borealis", OFFICE, PASSWORD).await.cookie());
+        assert!(office.see(path).await.body.contains("the large one"), "nothing is concealed any more");
     }
 
     async fn a_study_that_changed_meanwhile_loses_nothing_typed(center: &mut Center) {

@@ -2,7 +2,6 @@
 
 use hagaki::domain::kit::State;
 use hagaki::store::kit;
-use hagaki::workflow::life;
 
 use super::enrolling::MARKS;
 use super::kits::{HEADER, change, enroll, find, given, import, lines, shelved, stocked};
@@ -18,7 +17,7 @@ async fn close_arm(center: &mut Center, bundle: &Bundle) {
     let bundle = edited(bundle, "allocation.toml", &arm, &format!("{arm}, closed = true"));
     let bundle = edited(&bundle, "allocation.toml", "sizes = [8, 12]", "sizes = [9, 12]");
     let bundle = edited(&bundle, "allocation.toml", "method = \"block\"", "epoch = 2\nmethod = \"block\"");
-    life::amend(center.store(), &bundle, &defined(&bundle), center.act("protocol 2.0")).await.unwrap();
+    center.amend(&bundle, center.act("protocol 2.0")).await.unwrap();
 }
 
 /// The kits of an arm that can be given, but for the last so many.

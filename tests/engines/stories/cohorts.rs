@@ -1,7 +1,7 @@
 //! Cohorts: only so many of a kind, exactly, and who hears when one is filling.
 
 use hagaki::store::study;
-use hagaki::workflow::{cohorts, life};
+use hagaki::workflow::cohorts;
 
 use super::*;
 
@@ -65,16 +65,16 @@ stories! {
         center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "M-0006"))).await;
         assert_eq!(reason(center).await, "cohort-full:first");
         let wider = limited(4, 6);
-        let (_, told) = life::foresee(center.store(), &wider, &defined(&wider), center.act("look")).await.unwrap();
+        let (_, told) = center.foresee(&wider, center.act("look")).await.unwrap();
         assert!(told.contains(&"cap of cohort first: 6 instead of 5".to_owned()), "{told:?}");
-        life::amend(center.store(), &wider, &defined(&wider), center.act("protocol 2")).await.unwrap();
+        center.amend(&wider, center.act("protocol 2")).await.unwrap();
         center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "M-0006"))).await;
         assert_eq!(reason(center).await, "enrolled");
         center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "M-0007"))).await;
         assert_eq!(reason(center).await, "cohort-full:first");
         // Another rule under the same name: all six are counted by it.
         let other = edited(&wider, "allocation.toml", "age >= 50", "age >= 60");
-        life::amend(center.store(), &other, &defined(&other), center.act("protocol 3")).await.unwrap();
+        center.amend(&other, center.act("protocol 3")).await.unwrap();
         assert_eq!(filled(center).await, [0, 0]);
         center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "M-0007"))).await;
         assert_eq!(reason(center).await, "enrolled");

@@ -439,7 +439,7 @@ stories! {
         // More lines at the end, and the study goes on where it was.
         let longer = with_file(&bundle, "list.csv", &format!("{list}101,moderate,H\n"));
         let amend = async |bundle: &Bundle| {
-            life::amend(center.store(), bundle, &defined(bundle), center.act("list prolonged")).await
+            center.amend(bundle, center.act("list prolonged")).await
         };
         let other = with_file(&bundle, "list.csv", &list.replace("moderate,P", "moderate,H"));
         let refused = amend(&other).await;
@@ -511,7 +511,7 @@ stories! {
             ("total = 9", "cap in all: 9 instead of 3"),
         ] {
             let other = edited(&bundle, "allocation.toml", "total = 3\nsite = { 011 = 2 }", caps);
-            let (_, lines) = life::foresee(center.store(), &other, &defined(&other), center.act("look")).await.unwrap();
+            let (_, lines) = center.foresee(&other, center.act("look")).await.unwrap();
             assert_eq!(lines[0], told, "{lines:?}");
         }
     }

@@ -87,8 +87,14 @@ impl Operating {
     ) -> Result<(FactRow, bool), CommandError> {
         let set = set.iter().map(|(item, value)| ((*item).to_owned(), (*value).to_owned())).collect();
         let order = Order { actor: "operator:tester", subject, reason: "found by the monitor" };
-        let known = Known { kind, set: &set, of: None, randomization: None, sure: true };
+        let known = Known { kind, set: &set, of: None, randomization: None, sure: true, by: self.by() };
         command::note(&self.shelf, &self.shelved, self.means(center), order, known).await
+    }
+
+    /// Somebody of the staff who may know arms, as the operator does.
+    fn by(&self) -> Option<&str> {
+        let people = &self.shelved.study.people;
+        people.iter().find(|person| person.knows_arms()).or(people.first()).map(|person| person.id.as_str())
     }
 
     /// The same of a further allocation alone.
@@ -103,7 +109,7 @@ impl Operating {
     ) -> Result<(FactRow, bool), CommandError> {
         let set = set.iter().map(|(item, value)| ((*item).to_owned(), (*value).to_owned())).collect();
         let order = Order { actor: "operator:tester", subject, reason: "found by the monitor" };
-        let known = Known { kind, set: &set, of, randomization: allocation, sure: false };
+        let known = Known { kind, set: &set, of, randomization: allocation, sure: false, by: self.by() };
         command::note(&self.shelf, &self.shelved, self.means(center), order, known).await
     }
 }

@@ -1,8 +1,8 @@
 //! Signing in by a real identity provider in a real browser, and by a proxy in front of us; and whom neither lets in.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use hagaki::daemon::machine::SystemClock;
 use hagaki::domain::time::{Clock, Instant};
@@ -12,7 +12,11 @@ use hagaki::web;
 use hagaki::web::account::{ProxyTerms, Ways};
 use hagaki::web::provider::{Provider, ProviderTerms, RETURN_PATH};
 use hagaki::workflow::accounts::{self, Care};
+use hmac::{Hmac, Mac};
 use secrecy::SecretString;
+use serde_json::json;
+use sha2::Sha256;
+use tokio::sync::watch;
 
 use super::members::{FILLED, admit, letters, named, routes};
 use super::*;
@@ -51,6 +55,57 @@ async fn serve(center: &Center, seconds: i64, away: bool) -> House {
     let clock = Arc::new(PutForward(SystemClock::default(), AtomicI64::new(seconds)));
     let pages = Served::start_on(listener, routes(center, clock.clone(), &url, ways));
     House { pages, clock, _provider: provider }
+}
+
+/// A provider that issues tokens as it is told, signed by the secret that it shares with us; a well-kept one issues no false ones.
+struct Issuing {
+    issuer: String,
+    /// The nonce, and to whom the token is issued.
+    claims: Arc<Mutex<(String, Option<String>)>>,
+    _stop: watch::Sender<bool>,
+}
+
+impl Issuing {
+    async fn start() -> Issuing {
+        let listener = web::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let issuer = format!("http://{}", listener.local_addr().unwrap());
+        let claims: Arc<Mutex<(String, Option<String>)>> = Arc::default();
+        let answer =
+            |value: serde_json::Value| ([(axum::http::header::CONTENT_TYPE, "application/json")], value.to_string());
+        let told = json!({
+            "issuer": issuer, "authorization_endpoint": format!("{issuer}/authorize"), "token_endpoint": format!("{issuer}/token"),
+            "jwks_uri": format!("{issuer}/keys"), "response_types_supported": ["code"], "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["HS256"],
+        });
+        let (own, by) = (Arc::clone(&claims), issuer.clone());
+        let token = move || {
+            let (nonce, party) = own.lock().unwrap().clone();
+            let now = SystemClock::default().now().0 / 1_000_000;
+            let mut claims = json!({
+                "iss": by, "sub": "1", "aud": "hagaki", "iat": now, "exp": now + 600, "nonce": nonce, "email": YAMADA, "email_verified": true,
+            });
+            if let Some(party) = party {
+                claims["azp"] = json!(party);
+            }
+            json!({ "access_token": "any", "token_type": "Bearer", "id_token": signed(&claims) })
+        };
+        let pages = axum::Router::new()
+            .route("/.well-known/openid-configuration", axum::routing::get(move || async move { answer(told.clone()) }))
+            .route("/keys", axum::routing::get(move || async move { answer(json!({ "keys": [] })) }))
+            .route("/token", axum::routing::post(move || async move { answer(token()) }));
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(web::serve(listener, pages, stopped));
+        Issuing { issuer, claims, _stop: stop }
+    }
+}
+
+/// Claims as a token signed by the shared secret (RFC 7515, HS256).
+fn signed(claims: &serde_json::Value) -> String {
+    let part = |value: &serde_json::Value| data_encoding::BASE64URL_NOPAD.encode(value.to_string().as_bytes());
+    let text = format!("{}.{}", part(&json!({ "alg": "HS256", "typ": "JWT" })), part(claims));
+    let mut mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(SECRET.as_bytes()).unwrap();
+    mac.update(text.as_bytes());
+    format!("{text}.{}", data_encoding::BASE64URL_NOPAD.encode(&mac.finalize().into_bytes()))
 }
 
 /// Signs in at the provider as somebody; the text of the page that it leads to.
@@ -189,6 +244,33 @@ stories! {
         assert!(away.status == 502 && away.body.contains("cannot be reached at the moment"), "{away:?}");
         assert!(house.pages.get("/sign-in?lang=en").await.body.contains("Example University"));
         assert_eq!(super::members::serve(center).await.get("/sign-in/provider").await.status, 404);
+    }
+
+    async fn a_token_that_was_issued_to_another_party_lets_nobody_in(center: &mut Center) {
+        aurora(center).await;
+        let issuing = Issuing::start().await;
+        let listener = web::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let terms = ProviderTerms {
+            issuer: issuing.issuer.clone(), client_id: "hagaki".to_owned(), secret: SecretString::from(SECRET), name: "Example University".to_owned(),
+        };
+        let tls = Arc::unwrap_or_clone(connection::trust(None).unwrap());
+        let ways = Ways { provider: Some(Provider::new(terms, &url, tls).unwrap()), proxy: None };
+        let clock = Arc::new(PutForward(SystemClock::default(), AtomicI64::new(0)));
+        let pages = Served::start_on(listener, routes(center, clock, &url, ways));
+        // Its other claims are right each time: who it was issued to decides (OpenID Connect Core 1.0 section 3.1.3.7).
+        for (party, comes_in) in [(Some("somebody-else"), false), (Some(""), false), (Some("hagaki"), true), (None, true)] {
+            let begun = pages.get("/sign-in/provider?to=/c/aurora&lang=en").await;
+            let there = begun.location();
+            let of = |name: &str| there.split(&format!("{name}=")).nth(1).unwrap().split('&').next().unwrap().to_owned();
+            *issuing.claims.lock().unwrap() = (of("nonce"), party.map(str::to_owned));
+            let back = format!("{RETURN_PATH}?code=any&state={}", of("state"));
+            let page = pages.get_with(&back, &begun.cookie()).await;
+            match comes_in {
+                true => assert_eq!(page.location(), "/c/aurora?lang=en", "{party:?}"),
+                false => assert!(page.status == 403 && page.body.contains("does not let you in"), "{party:?}: {page:?}"),
+            }
+        }
     }
 
     async fn whoever_came_by_a_provider_shows_there_once_more_who_they_are(center: &mut Center) {

@@ -11,7 +11,7 @@ use hagaki::workflow::force::{self, Again, Forced, Order};
 use hagaki::workflow::proof::Verdict;
 use hagaki::workflow::shelf::ShelvedStudy;
 use hagaki::workflow::told::What;
-use hagaki::workflow::{DeskAddress, Means, life, package, proof};
+use hagaki::workflow::{DeskAddress, Means, package, proof};
 
 use super::afterwards::verdict;
 use super::randomizing::{EIGHT_WEEKS, assert_recomputed, recomputed};
@@ -124,18 +124,19 @@ stories! {
     async fn the_course_of_a_subject_goes_by_the_day_it_was_given(center: &mut Center) {
         let table = "[forced]\nlimit = 2\nroles = [\"statistician\"]\n\n[caps]";
         center.activate(&edited(&samples::cygnus(), "allocation.toml", "[caps]", table), Stage::Production).await;
+        center.wind(60 * 24 * 3600);
         for (number, days) in [(1, 60), (2, 1)] {
             let form = cygnus_form("201", &format!("201-{number:03}"));
             let hand = Hand { by: "cygnus-stat", ago: days * 24 * 3600, ..Hand::new("CBT", form) };
             give(center, "cygnus", &hand).await.unwrap();
         }
         for (subject, expected) in [("CYGNUS-0001", "randomized"), ("CYGNUS-0002", "condition")] {
-            let form = response_form(subject).replace("2027-01-12", "2026-11-18");
+            let form = response_form(subject);
             center.exchange(&DR_MORI.writes("割付", &form)).await;
             assert_eq!(reason(center).await, expected, "{subject}");
         }
         let status = center.answer(&DR_MORI.writes("照会 CYGNUS-0001", "")).await;
-        assert!(status.text.contains("割付日時　　2026-09-19"), "{}", status.text);
+        assert!(status.text.contains("割付日時　　2026-11-18"), "{}", status.text);
         center.assert_proved().await;
     }
 
@@ -164,7 +165,7 @@ stories! {
         assert_eq!(center.answer(&DR_YAMADA.writes("登録", &other)).await.kind, "conflict");
         // A limit at what was given already leaves no more, and an amendment says so.
         let fewer = forcing(1);
-        let (_, told) = life::foresee(center.store(), &fewer, &defined(&fewer), center.act("look")).await.unwrap();
+        let (_, told) = center.foresee(&fewer, center.act("look")).await.unwrap();
         assert_eq!(told[0], "at once: 1 were given by hand and the limit is 1: none more can be");
         // A process that held nothing in memory goes on in the same way, and all of it is proved.
         by_mail(center, 4..7).await;
@@ -202,13 +203,15 @@ stories! {
         let form = || aurora_form("011", "Y-0001").trim_end().to_owned();
         assert!(matches!(refusal(give(center, "aurora", &Hand::new("STD", form())).await), Refusal::NeverForced(_)));
         let bundle = edited(&forcing(1), "study.toml", "roles = [\"investigator\"]\nsites = [\"011\"]", "roles = [\"investigator\", \"statistician\"]\nsites = [\"011\"]");
-        life::amend(center.store(), &bundle, &defined(&bundle), center.act("protocol 2")).await.unwrap();
+        center.amend(&bundle, center.act("protocol 2")).await.unwrap();
         for (hand, told) in [
             (Hand { by: "nobody", ..Hand::new("STD", form()) }, "no person"),
             (Hand { by: "center", ..Hand::new("STD", form()) }, "may not give an arm"),
             (Hand { by: "yamada", ..Hand::new("STD", form()) }, "may not give an arm"),
             (Hand { reason: " ", ..Hand::new("STD", form()) }, "--reason"),
             (Hand::new("NEW", form()), "no open arm of the study; there are STD, COMB"),
+            (Hand { ago: -60, ..Hand::new("STD", form()) }, "--at lies in the future"),
+            (Hand { ago: 24 * 3600, ..Hand::new("STD", form()) }, "--at lies before the day on which the study was activated"),
             (Hand { kit: Some("K"), ..Hand::new("STD", form()) }, "hands out no kits"),
             (Hand::new("STD", form().replace("年齢: 58", "年齢: 12")), "--sure):\nage: “12” is outside of the limits. Expected: a whole number from 20 to 85 (years)."),
             (Hand::new("STD", form().replace("病期: III", "病期: I")), "mend these answers:\nstage: “I” is not one of the choices. Expected: one of II"),

@@ -70,7 +70,7 @@ stories! {
         // The study changed meanwhile: somebody else speaks for the group now.
         let tanaka = edited(&shared(), "study.toml", "representative = \"suzuki\"", "representative = \"tanaka\"");
         center.wind(1);
-        hagaki::workflow::life::amend(center.store(), &tanaka, &defined(&tanaka), center.act("staff")).await.unwrap();
+        center.amend(&tanaka, center.act("staff")).await.unwrap();
         let late = center.exchange(&DR_SUZUKI.writes("", "OK\n").to(&question.reply_to)).await;
         assert_eq!(kinds(&late), [("confirm-expired", DR_SUZUKI.address)]);
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hagaki::store::fact::FactRow;
 use hagaki::store::{audit, fact, study};
-use hagaki::workflow::life::{self, LifeError, Refusal};
+use hagaki::workflow::life::{LifeError, Refusal};
 
 use super::cases::Visit;
 use super::facts::ok;
@@ -26,7 +26,7 @@ fn counting(epoch: u32, calculation: &str) -> Bundle {
 
 async fn amend(center: &mut Center, bundle: &Bundle) -> Result<i64, LifeError> {
     center.wind(1);
-    life::amend(center.store(), bundle, &defined(bundle), center.act("protocol 2.0")).await.map(|done| done.version)
+    center.amend(bundle, center.act("protocol 2.0")).await.map(|done| done.version)
 }
 
 async fn facts(center: &Center, slug: &str) -> Vec<FactRow> {
@@ -90,7 +90,7 @@ stories! {
         }
         // With --dry-run as without, and whatever the name through which it is looked at.
         let other = counting(1, OTHER_CUT);
-        let foreseen = life::foresee(center.store(), &other, &defined(&other), center.act("look")).await.map(drop);
+        let foreseen = center.foresee(&other, center.act("look")).await.map(drop);
         for refused in [foreseen, amend(center, &other).await.map(drop)] {
             let Err(LifeError::Refused(Refusal::Scheme(told))) = refused else { panic!("{refused:?}") };
             for part in ["allocation second", "`severity`", OTHER_CUT, CUT, "raise `epoch`"] {
@@ -102,7 +102,7 @@ stories! {
         let worded = edited(&worded, "instruments/response.toml", "en = \"Severity\"", "en = \"Severity now\"");
         amend(center, &worded).await.unwrap();
         let raised = counting(2, OTHER_CUT);
-        let (_, told) = life::foresee(center.store(), &raised, &defined(&raised), center.act("look")).await.unwrap();
+        let (_, told) = center.foresee(&raised, center.act("look")).await.unwrap();
         assert!(told.iter().any(|line| line.contains("level severity: calculated otherwise")), "{told:?}");
         amend(center, &raised).await.unwrap();
         again(center, 3).await;

@@ -4,14 +4,18 @@ use hagaki::domain::time::Clock;
 use hagaki::store::planned::{self as rows, PlannedRow, State};
 use hagaki::store::study;
 use hagaki::store::{audit, bundle};
-use hagaki::workflow::life::{self, LifeError, Refusal};
+use hagaki::workflow::amending::Version;
+use hagaki::workflow::ending::Decision;
+use hagaki::workflow::life::{LifeError, Refusal};
 use hagaki::workflow::planned;
 
 use super::*;
 
 async fn plan(center: &Center, bundle: &Bundle, seconds: i64) -> Result<i64, LifeError> {
     let due_at = center.clock.now().plus_seconds(seconds);
-    planned::plan(center.store(), bundle, &defined(bundle), due_at, center.act("protocol 2.0")).await
+    let (study, by) = (defined(bundle), center.somebody("aurora").await);
+    let decision = Decision { by: Some(&by), act: center.act("protocol 2.0") };
+    planned::plan(center.store(), Version { bundle, study: &study }, due_at, decision).await
 }
 
 async fn listed(center: &Center) -> Vec<PlannedRow> {
@@ -70,11 +74,11 @@ stories! {
         center.attend().await;
         plan(center, &capped("total = 240", "total = 2"), HOUR).await.unwrap();
         plan(center, &capped("total = 240", "total = 200"), 2 * HOUR).await.unwrap();
-        let silent = planned::withdraw(center.store(), "aurora", 1, center.act("")).await;
+        let silent = planned::withdraw(center.store(), "aurora", 1, Decision { by: Some("center"), act: center.act("") }).await;
         assert!(matches!(silent, Err(LifeError::Refused(Refusal::NoReason))), "{silent:?}");
-        planned::withdraw(center.store(), "aurora", 1, center.act("not approved")).await.unwrap();
+        planned::withdraw(center.store(), "aurora", 1, Decision { by: Some("center"), act: center.act("not approved") }).await.unwrap();
         for number in [1, 3] {
-            let again = planned::withdraw(center.store(), "aurora", number, center.act("again")).await;
+            let again = planned::withdraw(center.store(), "aurora", number, Decision { by: Some("center"), act: center.act("again") }).await;
             assert!(matches!(again, Err(LifeError::Refused(Refusal::NotPlanned(_, _)))), "{again:?}");
         }
         center.wind(3 * HOUR);
@@ -120,7 +124,7 @@ stories! {
         center.attend().await;
         plan(center, &capped("total = 240", "total = 200"), HOUR).await.unwrap();
         let other = edited(&samples::aurora(), "allocation.toml", "p = \"4/5\"", "p = \"9/10\"");
-        life::amend(center.store(), &other, &defined(&other), center.act("protocol 1.1")).await.unwrap();
+        center.amend(&other, center.act("protocol 1.1")).await.unwrap();
         let waiting = planned::waiting_in(center.store(), "aurora").await.unwrap();
         assert_eq!(waiting.iter().map(|one| one.number).collect::<Vec<_>>(), [1]);
         let row = study::find_current(center.store(), "aurora").await.unwrap().unwrap();

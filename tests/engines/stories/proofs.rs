@@ -200,7 +200,7 @@ stories! {
         let lines: Vec<Line> = (1..=count).map(line).collect();
         let act = center.act("moved");
         let scheme = shelved.study.scheme.as_ref().unwrap();
-        let history = import::fit(&shelved, scheme, &[], &lines, act.at).unwrap();
+        let history = import::fit(&shelved, scheme, import::OnFile::default(), &lines, act.at).unwrap();
         let source = Source { name: "old.csv", digest: "ab" };
         import::import(center.store(), &shelved, &history, source, act, &*center.dice).await.unwrap();
         let whole = Verdict::ProvedBesides { proved: 0, imported: count.unsigned_abs(), forced: 0 };
@@ -224,9 +224,9 @@ stories! {
             Engine::Postgres => format!("decode('{digest}', 'hex')"),
         };
         let changes = [
-            (format!("UPDATE study SET secret = {zeros}"), Verdict::Secret(SecretFault::Row)),
+            (format!("UPDATE study SET sealed_secret = NULL, secret = {zeros}"), Verdict::Secret(SecretFault::Row)),
             (format!("UPDATE study SET secret_digest = {zeros}"), Verdict::Secret(SecretFault::Row)),
-            (format!("UPDATE study SET secret = {zeros}, secret_digest = {digest}"), Verdict::Secret(SecretFault::Chain)),
+            (format!("UPDATE study SET sealed_secret = NULL, secret = {zeros}, secret_digest = {digest}"), Verdict::Secret(SecretFault::Chain)),
             (
                 format!("DELETE FROM audit WHERE study_id <> 0; UPDATE study SET chain_length = 0, chain_head = {zeros}"),
                 Verdict::Bundle(Doubt { version: 1, why: Why::Entry }),
@@ -250,7 +250,7 @@ stories! {
         assert_eq!(verdict(center, &copy, "borealis").await, Verdict::Proved(1));
         copy.close().await;
         center.reconnect().await;
-        let change = format!("UPDATE study SET secret = {}", bytes(center, "07"));
+        let change = format!("UPDATE study SET sealed_secret = NULL, secret = {}", bytes(center, "07"));
         assert_found(center, "borealis", &[(change, Verdict::Secret(SecretFault::Row))]).await;
     }
 

@@ -5,7 +5,6 @@ use hagaki::domain::fact::FactKind;
 use hagaki::store::fact::FactRow;
 use hagaki::store::{fact, study};
 use hagaki::workflow::command::{self, CommandError, Order};
-use hagaki::workflow::life;
 use hagaki::workflow::proof::{self, Verdict};
 use hagaki::workflow::told::What;
 use hagaki::workflow::unblind::Broken;
@@ -104,7 +103,7 @@ stories! {
         let severity = "{ id = \"severity\", levels = [\"moderate\", \"severe\"], weight = 1 }";
         let later = edited(&bundle, "allocation-second.toml", severity, "{ id = \"sex\", weight = 1 }");
         let later = edited(&later, "allocation-second.toml", "corrections =", "epoch = 2\ncorrections =");
-        life::amend(center.store(), &later, &defined(&later), center.act("protocol 2.0")).await.unwrap();
+        center.amend(&later, center.act("protocol 2.0")).await.unwrap();
         correct(center, "理由: 転記の誤り\nISI: 12\n").await;
         assert_eq!(reason(center).await, "corrected");
         let only = known(center, "cygnus").await.remove(0);

@@ -8,7 +8,6 @@ use hagaki::domain::language::Language;
 use hagaki::domain::receipt::Receipt;
 use hagaki::store::{allocation, audit, fact, study};
 use hagaki::workflow::import::{self, Line, Source};
-use hagaki::workflow::life;
 use hagaki::workflow::package;
 use hagaki::workflow::proof::{self, Verdict};
 
@@ -326,14 +325,14 @@ stories! {
         center.exchange(&DR_MORI.writes("登録", &cygnus_form("201", "201-001"))).await;
         center.wind(EIGHT_WEEKS);
         let act = center.act("protocol 2.0");
-        let (_, changes) = life::foresee(center.store(), &samples::cygnus(), &defined(&samples::cygnus()), act).await.unwrap();
+        let (_, changes) = center.foresee(&samples::cygnus(), act).await.unwrap();
         assert!(changes.contains(&"allocation second: new; it begins without subjects".to_owned()), "{changes:?}");
-        life::amend(center.store(), &samples::cygnus(), &defined(&samples::cygnus()), act).await.unwrap();
+        center.amend(&samples::cygnus(), act).await.unwrap();
         center.exchange(&DR_MORI.writes("割付", &response_form("CYGNUS-0001"))).await;
         assert_eq!(reason(center).await, "randomized");
         // Its scheme can be amended too, and is followed; it cannot be taken away.
         let second = edited(&samples::cygnus(), "allocation-second.toml", "p = \"4/5\"", "p = \"9/10\"");
-        life::amend(center.store(), &second, &defined(&second), act).await.unwrap();
+        center.amend(&second, act).await.unwrap();
         center.exchange(&DR_NOVAK.writes("enroll", &cygnus_form("202", "202-001"))).await;
         center.wind(EIGHT_WEEKS);
         let later = response_form("CYGNUS-0002").replace("2027-01-12", "2027-03-08");
@@ -341,14 +340,14 @@ stories! {
         assert_eq!(reason(center).await, "randomized");
         assert_recomputed(center, 4).await;
         let full = edited(&second, "allocation-second.toml", "total = 60", "total = 2");
-        let (_, changes) = life::foresee(center.store(), &full, &defined(&full), act).await.unwrap();
+        let (_, changes) = center.foresee(&full, act).await.unwrap();
         assert_eq!(changes[0], "at once: allocation second: 2 are enrolled and the cap in all is 2: nobody more is taken");
         let mut files = second.files().clone();
         let study = files.get_mut("study.toml").unwrap();
         let (begin, end) = (study.find("[[allocation]]").unwrap(), study.find("[[sites]]").unwrap());
         study.replace_range(begin..end, "");
         let without = Bundle::from_files(files);
-        let refused = life::amend(center.store(), &without, &defined(&without), act).await.unwrap_err().to_string();
+        let refused = center.amend(&without, act).await.unwrap_err().to_string();
         assert!(refused.contains("id = \"second\" is gone"), "{refused}");
     }
 
@@ -487,7 +486,7 @@ stories! {
         };
         let lines = [line(1, "CBT", Some("2026-09-01")), line(2, "MED", Some("2026-09-02T10:00:00+09:00")), line(3, "MED", None)];
         let act = center.act("moved");
-        let history = import::fit(&here, here.study.scheme.as_ref().unwrap(), &[], &lines, act.at).unwrap();
+        let history = import::fit(&here, here.study.scheme.as_ref().unwrap(), import::OnFile::default(), &lines, act.at).unwrap();
         let source = Source { name: "old.csv", digest: "ab" };
         import::import(center.store(), &here, &history, source, act, &*center.dice).await.unwrap();
         // The condition counts from the day of the allocation there; where it is not known, from that of the import.

@@ -5,7 +5,7 @@ use hagaki::store::subject::NewSubject;
 use hagaki::store::{StoreError, study, subject};
 use hagaki::workflow::proof::{self, Verdict};
 use hagaki::workflow::told::What;
-use hagaki::workflow::{journal, life, package};
+use hagaki::workflow::{journal, package};
 
 use super::afterwards::verdict;
 use super::facts::{Operating, ok};
@@ -150,7 +150,7 @@ stories! {
         center.answer(&registers("Y-0001", "AURORA-0001")).await;
         assert_eq!(reason(center).await, "rescreening-never");
         let bundle = again(1);
-        life::amend(center.store(), &bundle, &defined(&bundle), center.act("protocol 2")).await.unwrap();
+        center.amend(&bundle, center.act("protocol 2")).await.unwrap();
         // Another site's subject, and one that is not there, are told apart from nothing.
         let foreign = DR_SUZUKI.writes("登録", &format!("{}再登録元: AURORA-0001\n", aurora_form("012", "S-0001")));
         let refused = center.answer(&foreign).await;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use hagaki::domain::allocation::HistoryRow;
 use hagaki::domain::fact::FactKind;
 use hagaki::domain::language::Language;
 use hagaki::domain::participant::Candidate;
@@ -11,12 +12,13 @@ use hagaki::domain::time::Clock;
 use hagaki::limits;
 use hagaki::store::fuse::Fuse;
 use hagaki::store::subject::NewSubject;
-use hagaki::store::{Store, StoreError, participant, response, study, subject};
+use hagaki::store::{Store, StoreError, audit, participant, response, study, subject};
 use hagaki::web::survey::{SurveyPages, Tools};
 use hagaki::workflow::credentials::{self, Form, Issued, Terms};
 use hagaki::workflow::disclosure;
 use hagaki::workflow::export::cells::Cell;
 use hagaki::workflow::export::{self, Rows, Wish, codebook};
+use hagaki::workflow::import::{self, Line, OnFile, Source};
 use hagaki::workflow::proof::{self, Verdict};
 use hagaki::workflow::told::{Discrepancy, What};
 use hagaki::workflow::{Means, life};
@@ -60,7 +62,15 @@ async fn invite_to(center: &Center, slug: &str, addresses: &[String]) -> Vec<Iss
     let candidate =
         |address: &String| Candidate { address: address.clone(), language: Some(Language::En), ..Candidate::default() };
     let candidates: Vec<Candidate> = addresses.iter().map(candidate).collect();
-    let terms = Terms { form: Form::Link, from: means.now, until: None, days_from_sending: None, mailed: true };
+    let terms = Terms {
+        form: Form::Link,
+        from: means.now,
+        until: None,
+        days_from_sending: None,
+        mailed: true,
+        once: false,
+        admits_unclear: false,
+    };
     credentials::issue(&shelf, &shelved, means, center.act("wave"), &candidates, terms).await.unwrap().issued
 }
 
@@ -119,11 +129,43 @@ async fn enroll(pages: &Served, path: &str) -> Page {
 async fn keep_diary(pages: &Served, path: &str, form: &Page, own: &[(&str, &str)]) -> Page {
     let second = pages.fill(path, form, &WEEK, "answer").await;
     assert_eq!(second.status, 200, "{second:?}");
+    // Those who are to be helped by tips read them, the others do not.
+    assert_eq!(
+        second.body.contains("Get half an hour of daylight"),
+        second.body.contains("name=\"helped\""),
+        "{second:?}"
+    );
     let review = pages.fill(path, &second, own, "answer").await;
     assert!(review.body.contains("Are these your answers?"), "{review:?}");
     let sent = pages.fill(path, &review, &[], "send").await;
     assert_eq!(sent.status, 303, "{sent:?}");
     pages.get(&sent.location()).await
+}
+
+/// The receipt number on a page.
+fn receipt_in(page: &Page) -> String {
+    let number =
+        page.body.split("class=\"receipt\">Receipt number <strong>").nth(1).unwrap_or_else(|| panic!("{page:?}"));
+    number.split('<').next().unwrap().to_owned()
+}
+
+/// `hagaki receipt find` says what stands behind a number.
+fn found_at_the_command_line(center: &Center, number: &str, expected: &str) {
+    // The settings of a PostgreSQL server hold its password elsewhere.
+    let Some(database) = center.world.url.strip_prefix("sqlite:") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let settings = include_str!("../../../config/demo/hagaki.toml").split_once("\n# Seals").unwrap().0;
+    let settings = settings.replace("sqlite:hagaki.db", &format!("sqlite:{database}"));
+    std::fs::write(folder.path().join("hagaki.toml"), settings).unwrap();
+    std::fs::create_dir_all(folder.path().join("mailboxes/reg")).unwrap();
+    let mailbox = include_str!("../../../config/demo/mailbox.toml");
+    std::fs::write(folder.path().join("mailboxes/reg/mailbox.toml"), mailbox).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hagaki"));
+    command.args(["receipt", "find", "somnus", number]).current_dir(folder.path()).env_remove("HAGAKI_CONFIG");
+    let output = command.output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    assert!(text.contains(expected), "{number}: {text}");
 }
 
 stories! {
@@ -156,6 +198,12 @@ stories! {
             assert_eq!(sent.answers.contains("elsewhere"), !tips, "{}", sent.answers);
         }
         assert_eq!(arms.len(), 2, "twelve people are not all on one arm");
+        if let Some(text) = super::cases::shown(center, &["somnus", "SOMNUS-0001", "--language", "en"]) {
+            assert!(text.contains("\nThis week's sleep diary 1\n") && text.contains("(web)\n"), "{text}");
+            let own = if center.arms("somnus").await[0] == "TIPS" { "Daylight after getting up" } else { "help with your sleep elsewhere" };
+            assert!(text.contains(own) && !text.contains("kept back"), "{text}");
+        }
+        center.wind(24 * 3600);
         // What belongs to the other arm is not taken, whoever posts it.
         let whole = [&WEEK[..], &[("helped", "6"), ("elsewhere", "no"), ("_lang", "en"), ("_step", "send")]].concat();
         let sent = pages.post(&paths[0], &whole).await;
@@ -183,6 +231,44 @@ stories! {
         let first = &subjects(center).await[0];
         assert_eq!((first.person.as_str(), first.reference_key.as_str(), first.site.as_str()), ("participant", "participant/1", "online"));
         assert_eq!(first.answers, "{\"age\":\"41\",\"agrees\":\"yes\",\"bedtime\":\"23:30\",\"insomnia\":\"8\",\"shifts\":\"no\"}");
+    }
+
+    async fn whoever_enrolls_gets_a_receipt_number_that_is_found_again(center: &mut Center) {
+        center.activate(&samples::somnus(), Stage::Production).await;
+        let paths = invite(center, 2).await;
+        let pages = serve(center).await;
+        let row = study::find_current(center.store(), "somnus").await.unwrap().unwrap();
+        let mut numbers = BTreeSet::new();
+        for (number, path) in (1..).zip(&paths) {
+            let form = enroll(&pages, path).await;
+            let receipt = receipt_in(&form);
+            let whose = participant::find_by_receipt(center.store(), row.id, &receipt).await.unwrap().unwrap();
+            assert_eq!(whose.number, number);
+            // Sent once more, by another tab, it is the same.
+            let whole = [&FIRST[..], &[("insomnia", "5"), ("bedtime", "21:00"), ("_first", "1"), ("_lang", "en"), ("_step", "send")]].concat();
+            let again = pages.post(path, &whole).await;
+            let next = pages.get(&again.location()).await;
+            assert!(next.body.contains("You take part in the study already"), "{next:?}");
+            assert_eq!(receipt_in(&next), receipt);
+            let ja = pages.get(&format!("{path}?enrolled=now&lang=ja")).await;
+            assert!(ja.body.contains("受付番号") && ja.body.contains(&receipt), "{ja:?}");
+            // It stands where something was told, and not on every page.
+            assert!(!pages.get(path).await.body.contains(&receipt));
+            numbers.insert(receipt);
+        }
+        assert_eq!(numbers.len(), 2);
+        let arm = center.arms("somnus").await.remove(0);
+        let own: &[(&str, &str)] = if arm == "TIPS" { &[("tried", "light"), ("helped", "6")] } else { &[("elsewhere", "no")] };
+        let form = pages.get(&format!("{}?lang=en", paths[0])).await;
+        let thanks = keep_diary(&pages, &paths[0], &form, own).await;
+        let diary = receipt_in(&thanks);
+        center.settle().await;
+        center.assert_proved().await;
+        let first = participant::find_by_number(center.store(), row.id, 1).await.unwrap().unwrap().receipt.unwrap();
+        found_at_the_command_line(center, &first.to_lowercase().replace('-', ""), "participant 1 enrolled themself as SOMNUS-0001, on 2026-11-18");
+        found_at_the_command_line(center, &diary, "response 1 of participant 1, on 2026-11-18");
+        found_at_the_command_line(center, "ABCD-EFGH-2345", "nothing was recorded in study somnus under ABCD-EFGH-2345");
+        found_at_the_command_line(center, "1234", "is no receipt number");
     }
 
     async fn sent_twice_raced_or_from_two_tabs_it_is_one_subject(center: &mut Center) {
@@ -318,6 +404,33 @@ stories! {
         center.assert_proved().await;
     }
 
+    async fn who_enrolled_themself_takes_part_no_more_by_a_fact(center: &mut Center) {
+        center.activate(&blinded(), Stage::Production).await;
+        let paths = invite(center, 2).await;
+        let pages = serve(center).await;
+        enroll(&pages, &paths[0]).await;
+        center.settle().await;
+        let own = Writer { address: "s0@example.jp", study: "somnus" };
+        let asked = center.answer(&own.writes("withdraw", "I have had enough")).await;
+        assert!(asked.kind == "leave-confirm" && asked.text.contains("talk to the people who treat you"), "{}", asked.text);
+        let yes = Mail { to: asked.reply_to.clone(), body: "OK\n".to_owned(), ..own.writes("", "") };
+        let letters = center.exchange(&yes).await;
+        let told: BTreeSet<&str> = letters.iter().map(|letter| letter.kind.as_str()).collect();
+        assert_eq!(told, BTreeSet::from(["fact-notice", "leave-done"]), "{:?}", kinds(&letters));
+        assert!(letters.iter().all(|letter| !letter.words.contains("had enough")));
+        assert_eq!(center.world.number("SELECT count(*) FROM subject_fact WHERE kind = 'withdrawn' AND person = 'participant'").await, 1);
+        assert_eq!(center.world.number("SELECT count(*) FROM participant WHERE state = 'withdrawn'").await, 1);
+        assert!(pages.get(&paths[0]).await.body.contains("You asked not to take part any more"));
+        // Whoever did not enroll yet leaves as from every survey.
+        let other = Writer { address: "s1@example.jp", study: "somnus" };
+        let asked = center.answer(&other.writes("withdraw", "")).await;
+        let yes = Mail { to: asked.reply_to.clone(), body: "OK\n".to_owned(), ..other.writes("", "") };
+        let letters = center.exchange(&yes).await;
+        assert!(letters.iter().any(|letter| letter.kind == "leave-notice"), "{:?}", kinds(&letters));
+        assert_eq!(subjects(center).await.len(), 1);
+        center.assert_proved().await;
+    }
+
     async fn who_cannot_take_part_reads_why_and_may_correct_a_mistake(center: &mut Center) {
         center.activate(&samples::somnus(), Stage::Production).await;
         let paths = invite(center, 2).await;
@@ -332,6 +445,16 @@ stories! {
         let ja = pages.fill(path, &refused, &[], "lang-ja").await;
         assert!(ja.status == 200 && ja.body.contains("この回答でよろしいですか"), "{ja:?}");
         assert_eq!((subjects(center).await.len(), center.world.number("SELECT count(*) FROM audit WHERE action = 'refuse'").await), (0, 1));
+        // The chain tells that they were refused, and not by which answer: that would be their health, beside their number.
+        assert!(refused.body.contains("but not by which answer"), "{refused:?}");
+        let row = study::find_current(center.store(), "somnus").await.unwrap().unwrap();
+        let entry = audit::list(center.store(), row.id, 0, 100).await.unwrap().into_iter().find(|entry| entry.action == "refuse").unwrap();
+        let body: serde_json::Value = serde_json::from_str(&entry.body).unwrap();
+        assert_eq!((&body["participant"], &body["reasons"]), (&serde_json::json!(1), &serde_json::json!(["not-eligible"])));
+        let study = center.shelf_on(center.store()).load(&row).await.unwrap().study.clone();
+        let ids = study.eligibility.iter().map(|criterion| &criterion.id);
+        let items = study.registration_instrument().items.iter().map(|item| &item.id);
+        assert!(ids.chain(items).all(|id| !entry.body.contains(id.as_str())), "{}", entry.body);
         assert_eq!(center.world.number("SELECT count(*) FROM response").await + center.world.number("SELECT count(*) FROM draft").await, 0);
         // The way back to the form, with what was typed in it.
         let form = pages.fill(path, &refused, &[], "change").await;
@@ -527,6 +650,47 @@ stories! {
         assert!(pages.get(&paths[0]).await.body.contains("You usually go to bed at 22:15"));
         assert!(pages.get(&paths[1]).await.body.contains("You usually go to bed at 23:30"));
         center.settle().await;
+        center.assert_proved().await;
+    }
+
+    async fn a_history_of_participants_goes_on_here(center: &mut Center) {
+        center.activate(&samples::somnus(), Stage::Production).await;
+        let addresses: Vec<String> = (0..3).map(|number| format!("s{number}@example.jp")).collect();
+        let issued = invite_to(center, "somnus", &addresses).await;
+        center.settle().await;
+        let paths: Vec<String> = issued.iter().map(|one| link_in(one.link.as_deref().unwrap())).collect();
+        let row = study::find_current(center.store(), "somnus").await.unwrap().unwrap();
+        let shelved = center.shelf_on(center.store()).load(&row).await.unwrap();
+        let scheme = shelved.study.scheme.clone().unwrap();
+        let participants = participant::list(center.store(), row.id, 0, 100).await.unwrap();
+        let on_file = OnFile { participants: &participants, ..OnFile::default() };
+        let line = |number: u64, subject: &str, arm: &str| {
+            let levels = [("shifts".to_owned(), "no".to_owned())].into();
+            let row = HistoryRow { levels, arm: arm.to_owned(), slot: None, block_size: Some(6) };
+            Line { number, subject: subject.to_owned(), site: None, kit: None, at: None, row }
+        };
+        let now = center.clock.now();
+        let strange = [line(2, "1", "TIPS"), line(3, "9", "WAIT"), line(4, "1", "WAIT")];
+        let misfits = import::fit(&shelved, &scheme, on_file, &strange, now).unwrap_err();
+        let told: Vec<(u64, bool)> = misfits
+            .iter()
+            .map(|one| (one.line, one.wrong.contains("is no participant") || one.wrong.contains("stands twice")))
+            .collect();
+        assert_eq!(told, [(3, true), (4, true)], "{misfits:?}");
+        let history =
+            import::fit(&shelved, &scheme, on_file, &[line(2, "1", "TIPS"), line(3, "2", "WAIT")], now).unwrap();
+        let source = Source { name: "old.csv", digest: "ab" };
+        import::import(center.store(), &shelved, &history, source, center.act("moved"), &*center.dice).await.unwrap();
+        center.assert_proved().await;
+        let own: Vec<Option<i64>> = subjects(center).await.iter().map(|one| one.participant_id).collect();
+        assert_eq!(own, [Some(participants[0].id), Some(participants[1].id)]);
+        // Who came with the history goes on with the diary of their arm; who did not enrolls.
+        let pages = serve(center).await;
+        let diary = pages.get(&paths[0]).await;
+        assert!(diary.status == 200 && !diary.body.contains("Taking part"), "{diary:?}");
+        enroll(&pages, &paths[2]).await;
+        center.settle().await;
+        assert_eq!(subjects(center).await.len(), 3);
         center.assert_proved().await;
     }
 

@@ -15,7 +15,7 @@ async fn pause(center: &mut Center, paused: bool) -> Result<Stage, LifeError> {
 
 async fn amend(center: &mut Center, bundle: &Bundle, why: &str) -> Result<i64, LifeError> {
     center.wind(1);
-    life::amend(center.store(), bundle, &defined(bundle), center.act(why)).await.map(|done| done.version)
+    center.amend(bundle, center.act(why)).await.map(|done| done.version)
 }
 
 stories! {
@@ -255,7 +255,7 @@ stories! {
         center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0001"))).await;
         center.wind(-3600);
         let older = edited(&samples::aurora(), "study.toml", "age >= 20", "age >= 70");
-        life::amend(center.store(), &older, &defined(&older), center.act("protocol 1.2")).await.unwrap();
+        center.amend(&older, center.act("protocol 1.2")).await.unwrap();
         center.wind(LEASE + 1);
         center.recover().await;
         center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0002"))).await;

@@ -22,6 +22,11 @@ pub(super) fn once() -> Bundle {
     edited(&bundle, "study.toml", "review = true", "review = false")
 }
 
+/// The same without names.
+pub(super) fn nameless() -> Bundle {
+    edited(&once(), "study.toml", "privacy = \"named\"", "privacy = \"anonymous\"")
+}
+
 /// Credentials for so many people with addresses, mailed.
 pub(super) async fn invite(center: &Center, many: usize, until: Option<i64>) -> Vec<Issued> {
     let until = until.map(|seconds| center.clock.now().plus_seconds(seconds));
@@ -47,7 +52,15 @@ async fn invite_on(
             ..Candidate::default()
         })
         .collect();
-    let terms = Terms { form: Form::Both, from: means.now, until, days_from_sending, mailed: true };
+    let terms = Terms {
+        form: Form::Both,
+        from: means.now,
+        until,
+        days_from_sending,
+        mailed: true,
+        once: false,
+        admits_unclear: false,
+    };
     let batch =
         credentials::issue(&shelf, &shelved, means, center.act("first wave"), &candidates, terms).await.unwrap();
     batch.issued
@@ -152,6 +165,14 @@ stories! {
             let sent = pages.post(&path, &with(&[slept[0], slept[1], slept[2], ("_step", "send")])).await;
             assert_eq!(sent.status, 303);
             assert_eq!(responses(center).await.len(), occasion);
+            // A second form on the same day is given back whole, whichever tab it comes from, with the day from which on it is taken.
+            let thanks = pages.get(&sent.location().replace("lang=ja", "lang=en")).await;
+            assert!(thanks.body.contains("You can answer again from 2026-11-"), "{thanks:?}");
+            let early = pages.post(&path, &with(&[("_mark", &"cd".repeat(16)), ("_lang", "en"), ("_step", "send")])).await;
+            assert!(early.status == 403 && early.body.contains("The next answers are taken from 2026-11-"), "{early:?}");
+            assert!(early.hidden().contains(&("met".to_owned(), "3".to_owned())) && pages.get(&path).await.status == 403);
+            assert_eq!(responses(center).await.len(), occasion);
+            center.wind(24 * 3600);
         }
         let mut occasions: Vec<i64> = responses(center).await.iter().map(|one| one.occasion).collect();
         occasions.sort_unstable();
@@ -243,8 +264,8 @@ stories! {
         assert!(pages.fill(&path, &lacks, &with_place, "answer").await.body.contains("Your sleep"));
     }
 
-    async fn what_is_kept_opens_for_its_writer_alone(center: &mut Center) {
-        center.activate(&once(), Stage::Production).await;
+    async fn what_is_kept_without_names_opens_for_its_writer_alone(center: &mut Center) {
+        center.activate(&nameless(), Stage::Production).await;
         let issued = invite(center, 2, None).await;
         center.settle().await;
         let pages = serve(center).await;
@@ -518,8 +539,9 @@ stories! {
 
         // The old link dies, the diary goes on with the new one.
         let fresh = link_in(&of("invitation"));
-        assert!(pages.get(&old).await.body.contains("使えません"));
+        assert!(pages.get(&old).await.body.contains("新しいリンクをお送りしたため"));
         assert_eq!(pages.post(&old, &with(&[("_step", "send")])).await.status, 403);
+        center.wind(24 * 3600);
         let again = pages.post(&fresh, &with(&[("_step", "send"), ("_mark", &"bb".repeat(16))])).await;
         assert_eq!(again.status, 303, "{again:?}");
         let mut occasions: Vec<i64> = responses(center).await.iter().map(|one| one.occasion).collect();

@@ -45,6 +45,13 @@ stories! {
         let quoted: String = body.lines().map(|line| format!("> {line}\n")).collect();
         let reply = P0.writes("Re: 回答", &quoted).with(&format!("In-Reply-To: <{}>", blank.message_id.trim_matches(['<', '>'])));
         let again = center.answer(&reply).await;
+        // A day has not gone by yet, so it is told from when on it is taken; whoever wrote twice counts once.
+        assert_eq!(again.kind, "survey-refused", "{}", again.text);
+        assert!(again.text.contains("次の回答は 2026-11-19 から受け付けます"), "{}", again.text);
+        assert_eq!(responses(center).await.len(), 1);
+        center.wind(24 * 3600);
+        let reply = reply.anew();
+        let again = center.answer(&reply).await;
         assert_eq!(again.kind, "survey-done", "{}", again.text);
         assert_eq!(responses(center).await.len(), 2);
         // The same mail delivered again is the same response with the same answer.

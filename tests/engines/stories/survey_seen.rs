@@ -125,6 +125,127 @@ stories! {
         assert!(sent[0].answers.contains("\"since\":\"4\"") && sent[0].answers.contains("\"day\":\"2026-11-01\""), "{}", sent[0].answers);
     }
 
+    async fn a_browser_without_scripts_goes_the_whole_way(center: &mut Center) {
+        if !chromium::is_there() {
+            return;
+        }
+        center.activate(&samples::wellbeing(), Stage::Production).await;
+        let issued = invite(center, 1, None).await;
+        center.settle().await;
+        let pages = serve(center).await;
+        let url = pages.url(&format!("{}?lang=en", link_in(issued[0].link.as_deref().unwrap())));
+        let seen = tokio::task::spawn_blocking(move || {
+            let mut browser = Chromium::start();
+            browser.screen(390, 844);
+            browser.without_scripts();
+            // Our script would take this word from the page's tab, and note what is typed.
+            browser.open(&url);
+            browser.run("sessionStorage.setItem('hagaki probe', '1')");
+            browser.fill(&[("day", "2026-11-01"), ("mood", "2"), ("pain", "yes")], "answer");
+            assert!(browser.text().contains("Your pain"), "the condition decides the page");
+            browser.fill(&[("where", "head")], "answer");
+            // Kept, left, and gone on with where it was.
+            browser.fill(&[("slept", "7"), ("napped", "1")], "keep");
+            assert!(browser.text().contains("Your answers are kept, but not sent yet"), "{}", browser.text());
+            browser.open("about:blank");
+            browser.open(&url);
+            let kept = browser.text();
+            assert!(kept.contains("These are the answers you kept"), "{kept}");
+            assert_eq!(browser.run("document.getElementsByName('slept')[0].value"), serde_json::json!("7"));
+            // Back to the first page: without pain another page follows, and what was asked there is asked no more.
+            browser.fill(&[], "back");
+            browser.fill(&[], "back");
+            browser.fill(&[("pain", "no")], "answer");
+            browser.fill(&[("slept", "7"), ("napped", "1")], "answer");
+            browser.fill(&[("tired", "1")], "answer");
+            assert!(browser.text().contains("Please mend these answers"), "{}", browser.text());
+            browser.fill(&[("worried", "1"), ("met", "3"), ("remark", "without scripts")], "answer");
+            let review = browser.text();
+            assert!(review.contains("Are these your answers?") && !review.contains("Your pain"), "{review}");
+            browser.fill(&[], "send");
+            let thanks = browser.text();
+            // The script of the page would have taken it away with the thanks.
+            (thanks, browser.run("sessionStorage.getItem('hagaki probe')"))
+        });
+        let (thanks, probe) = seen.await.unwrap();
+        assert!(thanks.contains("Receipt number") && thanks.contains("You can answer again from"), "{thanks}");
+        assert_eq!(probe, serde_json::json!("1"), "a script ran");
+        let sent = responses(center).await;
+        assert_eq!(sent.len(), 1);
+        assert!(sent[0].answers.contains("\"remark\":\"without scripts\"") && !sent[0].answers.contains("where"), "{}", sent[0].answers);
+        assert_eq!(center.world.number("SELECT count(*) FROM draft").await, 0);
+    }
+
+    async fn a_physician_registers_without_scripts(center: &mut Center) {
+        if !chromium::is_there() {
+            return;
+        }
+        aurora(center).await;
+        let pages = std::sync::Arc::new(super::members::serve(center).await);
+        let yamada = super::cases::Visit::begin(center, &pages, "aurora", "yamada@example.jp").await;
+        let (new, cookie) = (pages.url("/c/aurora/new?lang=en"), yamada.cookie().to_owned());
+        let seen = tokio::task::spawn_blocking(move || {
+            let mut browser = Chromium::start();
+            browser.without_scripts();
+            browser.carry(&cookie);
+            browser.open(&new);
+            browser.fill(&[("subject_ref", "A-0777"), ("age", "158")], "answer");
+            assert!(browser.text().contains("Please mend these answers"), "{}", browser.text());
+            assert_eq!(browser.run("document.getElementsByName('subject_ref')[0].value"), serde_json::json!("A-0777"));
+            browser.fill(&[("consent_date", "2026-11-18"), ("age", "58"), ("sex", "M"), ("stage", "III"), ("ecog_ps", "1")], "answer");
+            let review = browser.text();
+            assert!(review.contains("A-0777") && review.contains("58"), "{review}");
+            browser.fill(&[], "send");
+            browser.text()
+        });
+        let case = seen.await.unwrap();
+        assert!(case.contains("The case is registered"), "{case}");
+        center.settle().await;
+        assert_eq!(center.enrolled("aurora").await.len(), 1);
+    }
+
+    async fn what_was_typed_stays_in_the_browser_where_nobody_was_let_in(center: &mut Center) {
+        if !chromium::is_there() {
+            return;
+        }
+        let bundle = super::survey::once();
+        center.activate(&bundle, Stage::Production).await;
+        let issued = invite(center, 1, None).await;
+        center.settle().await;
+        let pages = serve(center).await;
+        let link = link_in(issued[0].link.as_deref().unwrap());
+        let (url, nowhere) = (pages.url(&format!("{link}?lang=en")), pages.url("/a/nothing"));
+        let (paused, resumed) = (std::sync::mpsc::channel::<()>(), std::sync::mpsc::channel::<()>());
+        let (typed, go_on) = (paused.0, resumed.1);
+        let seen = tokio::task::spawn_blocking(move || {
+            let mut browser = Chromium::start();
+            browser.open(&url);
+            browser.run(
+                "(() => { const field = document.getElementsByName('day')[0]; field.value = '2026-11-01'; \
+                 field.dispatchEvent(new Event('input', { bubbles: true })) })()",
+            );
+            browser.wait_for("Object.values(sessionStorage).some(kept => kept.includes('2026-11-01'))");
+            typed.send(()).unwrap();
+            go_on.recv().unwrap();
+            let kept = "Object.values(sessionStorage).some(kept => kept.includes('2026-11-01'))";
+            // A page that lets nobody in: what is kept in the tab is not thrown away.
+            browser.fill(&[], "answer");
+            let held = browser.text();
+            browser.look("unsent-paused");
+            let kept_when_paused = browser.run(kept);
+            browser.open(&nowhere);
+            assert!(browser.run("document.querySelector('main > .problem') !== null").as_bool().unwrap());
+            (held, kept_when_paused, browser.run(kept))
+        });
+        tokio::task::spawn_blocking(move || paused.1.recv().unwrap()).await.unwrap();
+        center.world.tamper("UPDATE study SET state = 'paused'").await;
+        resumed.0.send(()).unwrap();
+        let (held, when_paused, when_nowhere) = seen.await.unwrap();
+        assert!(held.contains("takes no answers at present") && held.contains("2026-11-01"), "{held}");
+        assert_eq!((when_paused, when_nowhere), (serde_json::json!(true), serde_json::json!(true)));
+        center.world.tamper("UPDATE study SET state = 'open'").await;
+    }
+
     async fn the_pages_of_the_staff_can_be_used_by_everybody(center: &mut Center) {
         if !chromium::is_there() {
             return;

@@ -19,7 +19,7 @@ async fn amended(center: &mut Center) {
     center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0001"))).await;
     for remark in ["# second", "# third"] {
         let bundle = edited(&samples::aurora(), "study.toml", "confirm = false", &format!("confirm = false {remark}"));
-        life::amend(center.store(), &bundle, &defined(&bundle), center.act("a remark")).await.unwrap();
+        center.amend(&bundle, center.act("a remark")).await.unwrap();
     }
 }
 

@@ -1,6 +1,6 @@
 //! Names and words that an amendment changes while subjects are on file: what was told of them keeps its meaning, and all of it is listed.
 
-use hagaki::workflow::life::{self, LifeError, Refusal};
+use hagaki::workflow::life::{LifeError, Refusal};
 
 use super::randomizing::EIGHT_WEEKS;
 use super::*;
@@ -9,11 +9,11 @@ const FORM: &str = "instruments/registration.toml";
 
 async fn amend(center: &mut Center, bundle: &Bundle) -> Result<i64, LifeError> {
     center.wind(1);
-    life::amend(center.store(), bundle, &defined(bundle), center.act("protocol 2.0")).await.map(|done| done.version)
+    center.amend(bundle, center.act("protocol 2.0")).await.map(|done| done.version)
 }
 
 async fn foresee(center: &Center, bundle: &Bundle) -> Result<Vec<String>, LifeError> {
-    life::foresee(center.store(), bundle, &defined(bundle), center.act("look")).await.map(|(_, told)| told)
+    center.foresee(bundle, center.act("look")).await.map(|(_, told)| told)
 }
 
 /// Two texts of a file in each other's place.

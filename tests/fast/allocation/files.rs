@@ -225,6 +225,14 @@ fn poor_designs_are_warned_of() {
         "{unequal:?}"
     );
     assert_eq!(warned(&block.replace("2, 4", "4")), Vec::<String>::new());
+    let weighed = |weights: &str| warned(&block.replace("2, 4]", &format!("4, 6]\nweights = {weights}")));
+    let [fixed] = &weighed("[1000, 1]")[..] else { panic!("one warning") };
+    assert!(
+        fixed.contains("block.weights: give 99.9 % of the blocks the size 4") && fixed.contains("guesses 70.8 %"),
+        "{fixed}"
+    );
+    assert!(fixed.contains("no weights (69."), "{fixed}");
+    assert_eq!(weighed("[3, 1]"), Vec::<String>::new());
     let arms = "arms = [ { code = \"A\" }, { code = \"B\" } ]";
     let urn = |alpha: u32| format!("method = \"wei-urn\"\n{arms}\n[wei-urn]\nalpha = {alpha}\nbeta = 0");
     for alpha in [0, 5] {

@@ -167,7 +167,7 @@ impl Installation {
         // The daemon dies with the thread that started it, should that be killed.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_hagaki")]).args(arguments);
-        command.env("HAGAKI_CONFIG", self.path(config)).env("USER", "tester").env_remove("SUDO_USER");
+        command.env("HAGAKI_CONFIG", self.path(config));
         command.env_remove("HAGAKI_LOG").current_dir(self.folder.path()).stdin(Stdio::null());
         command
     }

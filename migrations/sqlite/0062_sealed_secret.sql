@@ -1,0 +1,3 @@
+-- What the draws of a study are made from, sealed by a key outside the database. A twin of migrations/postgres/0062_sealed_secret.sql.
+
+ALTER TABLE study ADD COLUMN sealed_secret BLOB /* What the draws are made from, sealed by a key of the key file, and zeros in secret; none where it stands there in the clear. */;

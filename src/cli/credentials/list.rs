@@ -1,0 +1,129 @@
+//! `hagaki credentials list`: who was asked and where each stands; in a survey that keeps no such list, counts alone.
+
+use serde_json::{Value, json};
+
+use super::Office;
+use crate::cli::{End, Installation, Refused};
+use crate::domain::survey::Privacy;
+use crate::domain::time::{Instant, Zone};
+use crate::limits;
+use crate::store::roster::{self, RosterRow};
+use crate::store::{credential, study};
+use crate::workflow::export::delimited::harmless;
+
+/// How the list is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Shape {
+    /// A table for people.
+    Table,
+    /// One object a line.
+    Json,
+    /// A file for a spreadsheet.
+    Csv,
+}
+
+impl Shape {
+    /// What was asked for.
+    pub(in crate::cli) const fn new(json: bool, csv: bool) -> Shape {
+        match (json, csv) {
+            (true, _) => Shape::Json,
+            (false, true) => Shape::Csv,
+            (false, false) => Shape::Table,
+        }
+    }
+}
+
+/// Columns of the file.
+const COLUMNS: [&str; 11] =
+    ["number", "token", "name", "email", "standing", "invited", "from", "until", "credentials", "times", "answered"];
+
+pub(in crate::cli) fn list(slug: &str, installation: &Installation, shape: Shape) -> anyhow::Result<End> {
+    let office = Office::open(slug, installation)?;
+    let (store, study) = (&office.opened.store, &office.shelved.study);
+    if study.survey.as_ref().is_some_and(|survey| survey.privacy == Privacy::FullyAnonymous) {
+        return counts(&office, shape);
+    }
+    let mut file = match shape {
+        Shape::Csv => {
+            let mut file = csv::Writer::from_writer(std::io::stdout());
+            file.write_record(COLUMNS)?;
+            Some(file)
+        }
+        Shape::Table | Shape::Json => None,
+    };
+    let (now, mut after) = (office.opened.now(), 0);
+    loop {
+        let page = roster::list(store, office.shelved.id, now, after, limits::ROSTER_ROWS);
+        let page = office.opened.runtime.block_on(page)?;
+        let Some(last) = page.last() else { break };
+        after = last.number;
+        for one in &page {
+            match (&mut file, shape) {
+                (Some(file), _) => file.write_record(record(one, study.zone))?,
+                (None, Shape::Json) => println!("{}", object(one, study.zone)),
+                (None, _) => println!("{}", line(one, study.zone)),
+            }
+        }
+    }
+    if let Some(mut file) = file {
+        file.flush()?;
+    }
+    Ok(End::Done)
+}
+
+/// How many credentials are in which state, and how many have answered.
+fn counts(office: &Office, shape: Shape) -> anyhow::Result<End> {
+    if shape == Shape::Csv {
+        let why = "the survey is fully anonymous: no list is kept of who answered; without --csv there are counts";
+        return Err(Refused(why.to_string()).into());
+    }
+    let store = &office.opened.store;
+    let counts = office.opened.runtime.block_on(credential::count(store, office.shelved.id))?;
+    let row = office.opened.runtime.block_on(study::load(store, office.shelved.id))?;
+    let counts = counts.into_iter().map(|(state, count)| (state.key(), count));
+    for (state, count) in counts.chain([("answered", row.responses)]) {
+        match shape {
+            Shape::Json => println!("{}", json!({ "state": state, "count": count })),
+            Shape::Table | Shape::Csv => println!("{state:<10} {count}"),
+        }
+    }
+    Ok(End::Done)
+}
+
+fn local(at: Option<Instant>, zone: Zone) -> String {
+    at.map(|at| at.local(zone)).unwrap_or_default()
+}
+
+fn object(one: &RosterRow, zone: Zone) -> Value {
+    let state = if one.active { credential::State::Active } else { credential::State::Revoked };
+    json!({
+        "number": one.number, "reference": one.reference, "name": one.name, "address": one.address,
+        "participant": one.state.key(), "state": state.key(), "standing": one.standing.key(),
+        "invited": one.invited_at.map(|at| at.local(zone)), "from": one.from.map(|from| from.local(zone)),
+        "until": one.until.map(|until| until.local(zone)), "credentials": one.credentials, "answered": one.days,
+        "refusals": one.refusals,
+    })
+}
+
+fn record(one: &RosterRow, zone: Zone) -> [String; 11] {
+    [
+        one.number.to_string(),
+        harmless(&one.reference),
+        harmless(&one.name),
+        harmless(&one.address),
+        one.standing.key().to_string(),
+        local(one.invited_at, zone),
+        local(one.from, zone),
+        local(one.until, zone),
+        one.credentials.to_string(),
+        one.days.len().to_string(),
+        one.days.join(" "),
+    ]
+}
+
+fn line(one: &RosterRow, zone: Zone) -> String {
+    let until = one.until.map_or_else(|| "-".to_string(), |until| until.local(zone));
+    let (reference, standing, times) = (&one.reference, one.standing.key(), one.days.len());
+    let who = format!("{} {}", one.address, one.name);
+    format!("{:>6}  {reference:<12} {standing:<10} {until:<24} {times:>3}  {}", one.number, who.trim())
+}

@@ -1,0 +1,155 @@
+//! `hagaki study amend`: at once, on a day, tried, or taken back.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::ending::{Decided, letters};
+use super::{Why, has_key, judged, sound};
+use crate::cli::installation::Opened;
+use crate::cli::{End, Refused};
+use crate::definition::Bundle;
+use crate::domain::study::Study;
+use crate::domain::time::Instant;
+use crate::workflow::amending::{self, Version};
+use crate::workflow::life::Act;
+use crate::workflow::planned as planned_acts;
+use crate::workflow::shelf::Shelf;
+
+/// The study, if it was named, and the bundle's folder.
+pub(super) fn named(what: &[PathBuf]) -> (Option<String>, &Path) {
+    match what {
+        [slug, bundle, ..] => (Some(slug.to_string_lossy().into_owned()), bundle),
+        [bundle] => (None, bundle),
+        [] => (None, Path::new("")),
+    }
+}
+
+/// A sound bundle of the study that was named, if one was.
+fn sound_of(slug: Option<&str>, folder: &Path) -> anyhow::Result<(Bundle, Study)> {
+    let (bundle, study) = sound(folder)?;
+    if let Some(slug) = slug.filter(|slug| study.slug != *slug) {
+        let other = format!("{} is a bundle of the study {}, not of {slug}", folder.display(), study.slug);
+        return Err(Refused(other).into());
+    }
+    Ok((bundle, study))
+}
+
+/// The moment that `--on` names.
+fn moment(study: &Study, text: &str) -> anyhow::Result<Instant> {
+    let wrong = || Refused(format!("--on {text}: write a day such as 2027-01-15, or with the time 2027-01-15T09:00"));
+    Ok(study.zone.parse_moment(text).ok_or_else(wrong)?)
+}
+
+pub(super) fn plan(slug: Option<&str>, folder: &Path, on: &str, decided: &Decided) -> anyhow::Result<End> {
+    let why = &decided.why;
+    let (bundle, study) = sound_of(slug, folder)?;
+    let due_at = moment(&study, on)?;
+    let opened = Opened::open(&why.installation)?;
+    has_key(&opened, &study)?;
+    let new = Version { bundle: &bundle, study: &study };
+    let planning = planned_acts::plan(&opened.store, new, due_at, decided.by(&opened));
+    let number = judged(opened.runtime.block_on(planning))?;
+    let waiting = opened.runtime.block_on(planned_acts::waiting_in(&opened.store, &study.slug))?;
+    let at = due_at.local(study.zone);
+    if why.output.json {
+        println!("{}", json!({ "study": study.slug, "planned": number, "on": at, "bundle_digest": bundle.digest() }));
+    } else {
+        println!("{}: planned as No. {number}; it comes into force on {at}", study.slug);
+        for one in waiting.iter().filter(|one| one.number != number) {
+            let due = one.due_at.local(study.zone);
+            println!(
+                "No. {} waits as well, for {due}: whichever comes first keeps the other from coming into force.",
+                one.number
+            );
+        }
+        println!("Take it back with `hagaki study amend {} --withdraw {number}`.", study.slug);
+    }
+    Ok(End::Done)
+}
+
+pub(super) fn withdraw_planned(what: &[PathBuf], number: i64, decided: &Decided) -> anyhow::Result<End> {
+    let why = &decided.why;
+    let [slug] = what else {
+        return Err(Refused("--withdraw takes the study's name and no bundle".to_string()).into());
+    };
+    let slug = slug.to_string_lossy();
+    let opened = Opened::open(&why.installation)?;
+    let withdrawing = planned_acts::withdraw(&opened.store, &slug, number, decided.by(&opened));
+    judged(opened.runtime.block_on(withdrawing))?;
+    if why.output.json {
+        println!("{}", json!({ "study": slug, "planned": number, "state": "withdrawn" }));
+    } else {
+        println!("{slug}: planned amendment No. {number} is withdrawn");
+    }
+    Ok(End::Done)
+}
+
+pub(super) fn amend(slug: Option<&str>, folder: &Path, decided: &Decided) -> anyhow::Result<End> {
+    let why = &decided.why;
+    let (bundle, study) = sound_of(slug, folder)?;
+    let opened = Opened::open(&why.installation)?;
+    has_key(&opened, &study)?;
+    let (pen, shelf) = (opened.pen()?, Shelf::new(opened.store.clone()));
+    let new = Version { bundle: &bundle, study: &study };
+    let amending = amending::amend(&shelf, new, pen.means(&opened), decided.by(&opened));
+    let amended = judged(opened.runtime.block_on(amending))?;
+    let version = amended.version;
+    let waiting = opened.runtime.block_on(planned_acts::waiting_in(&opened.store, &study.slug))?;
+    if why.output.json {
+        let numbers: Vec<i64> = waiting.iter().map(|one| one.number).collect();
+        println!(
+            "{}",
+            json!({ "study": study.slug, "version": version, "bundle_digest": bundle.digest(), "outdated": numbers,
+                    "ended": amended.ended, "renamed": amended.renamed, "told": amended.told })
+        );
+    } else {
+        println!("{}: amendment {version} is in force", study.slug);
+        for line in amended.ended.iter().chain(&amended.renamed) {
+            println!("  {line}");
+        }
+        println!("{}", letters(amended.told));
+        for one in &waiting {
+            println!(
+                "Planned amendment No. {} of {} was checked against an earlier version and will not come into force; plan it anew \
+                 with what changed now, and take it back with `hagaki study amend {} --withdraw {}`.",
+                one.number,
+                one.due_at.local(study.zone),
+                study.slug,
+                one.number
+            );
+        }
+    }
+    Ok(End::Done)
+}
+
+pub(super) fn foresee(slug: Option<&str>, folder: &Path, on: Option<&str>, why: &Why) -> anyhow::Result<End> {
+    let (bundle, study) = sound_of(slug, folder)?;
+    let due_at = on.map(|on| moment(&study, on)).transpose()?;
+    let opened = Opened::open(&why.installation)?;
+    let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
+    let foreseeing = amending::foresee(&opened.store, Version { bundle: &bundle, study: &study }, act);
+    let (version, changes) = judged(opened.runtime.block_on(foreseeing))?;
+    if why.output.json {
+        println!(
+            "{}",
+            json!({ "study": study.slug, "version": version, "changes": changes,
+                                 "on": due_at.map(|at| at.local(study.zone)) })
+        );
+        return Ok(End::Done);
+    }
+    let then = due_at.map(|at| format!(", on {},", at.local(study.zone))).unwrap_or_default();
+    println!("{}: amendment {version}{then} would change", study.slug);
+    for change in &changes {
+        println!("  {change}");
+    }
+    for one in opened.runtime.block_on(planned_acts::waiting_in(&opened.store, &study.slug))? {
+        let due = one.due_at.local(study.zone);
+        println!(
+            "Planned amendment No. {} waits for {due}: whichever comes first keeps the other from coming into force.",
+            one.number
+        );
+    }
+    println!("Nothing was changed; leave --dry-run out to put it into force.");
+    Ok(End::Done)
+}

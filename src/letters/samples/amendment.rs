@@ -1,0 +1,10 @@
+//! Samples of letters on amendments.
+
+use crate::letters::facts::Amendment;
+
+/// What differs most from the sample: the operator decided it, and nothing can be told.
+pub(super) fn bare(facts: &mut Amendment) {
+    (facts.by, facts.reason, facts.planned_at) = (String::new(), String::new(), String::new());
+    (facts.kept_back, facts.allocates, facts.more) = (true, false, 0);
+    facts.changes.clear();
+}

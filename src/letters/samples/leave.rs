@@ -1,0 +1,27 @@
+//! Samples of the letters to participants who write by themselves.
+
+use crate::letters::facts::{Facts, LeaveConfirm, LeaveDone, LeaveNotice, ParticipantHelp};
+
+/// What differs most from a sample; nothing of any other letter.
+pub(super) fn variants(full: &Facts) -> Vec<Facts> {
+    match full {
+        Facts::ParticipantHelp(_) => {
+            let account = "https://example.jp/s/sample".to_string();
+            vec![Facts::ParticipantHelp(ParticipantHelp { link: false, by_mail: false, account })]
+        }
+        Facts::LeaveConfirm(facts) => {
+            let nameless = LeaveConfirm { named: false, ..facts.clone() };
+            let enrolled = LeaveConfirm { enrolls: true, ..facts.clone() };
+            [nameless, enrolled].map(Facts::LeaveConfirm).into()
+        }
+        Facts::LeaveDone(facts) => {
+            let nameless = LeaveDone { named: false, ..facts.clone() };
+            let unknown = LeaveDone { unknown: true, ..nameless.clone() };
+            let shared = LeaveDone { done: false, shared: true, ..facts.clone() };
+            let stranger = LeaveDone { shared: false, ..shared.clone() };
+            [nameless, unknown, shared, stranger].map(Facts::LeaveDone).into()
+        }
+        Facts::LeaveNotice(facts) => vec![Facts::LeaveNotice(LeaveNotice { named: false, ..facts.clone() })],
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,103 @@
+//! When a credential is good, and how often: said in the letter, kept to on the page, and inherited by the one that takes its place.
+
+use hagaki::domain::language::Language;
+use hagaki::domain::participant::Candidate;
+use hagaki::domain::time::Clock;
+use hagaki::store::study;
+use hagaki::workflow::Means;
+use hagaki::workflow::credentials::{self, Form, Terms};
+
+use super::survey::{link_in, responses, serve, with};
+use super::*;
+
+const DAY: i64 = 24 * 3600;
+
+/// A credential for somebody of that address, mailed: good after so many days, once or as often as the diary is kept.
+async fn issue(center: &Center, address: &str, language: Language, days: i64, once: bool) {
+    let row = study::find_current(center.store(), "wellbeing").await.unwrap().unwrap();
+    let shelf = center.shelf_on(center.store());
+    let shelved = shelf.current(row.id, row.bundle_version).await.unwrap();
+    let desk = center.process.calendar.desk.clone();
+    let means = Means { now: center.clock.now(), dice: &*center.dice, keys: &center.keys, desk: &desk };
+    let candidate = Candidate { address: address.to_owned(), language: Some(language), ..Candidate::default() };
+    let terms = Terms {
+        form: Form::Link,
+        from: means.now.plus_seconds(days * DAY),
+        until: None,
+        days_from_sending: None,
+        mailed: true,
+        once,
+        admits_unclear: false,
+    };
+    let batch = credentials::issue(&shelf, &shelved, means, center.act("wave"), &[candidate], terms).await.unwrap();
+    assert_eq!(batch.issued.len(), 1);
+}
+
+stories! {
+    async fn access_that_begins_later_says_so_and_opens_then(center: &mut Center) {
+        center.activate(&samples::wellbeing(), Stage::Production).await;
+        issue(center, "ja@example.jp", Language::Ja, 3, false).await;
+        issue(center, "en@example.jp", Language::En, 3, false).await;
+        issue(center, "now@example.jp", Language::En, 0, false).await;
+        let letters = center.settle().await;
+        let of = |address: &str| letters.iter().find(|letter| letter.to == address).unwrap();
+        assert!(of("ja@example.jp").text.contains("ご利用いただけるのは 2026-11-21"), "{}", of("ja@example.jp").text);
+        assert!(of("en@example.jp").text.contains("This works from 2026-11-21"), "{}", of("en@example.jp").text);
+        assert!(!of("now@example.jp").text.contains("This works from"), "{}", of("now@example.jp").text);
+        let pages = serve(center).await;
+        let (ja, en) = (link_in(&of("ja@example.jp").text), link_in(&of("en@example.jp").text));
+        let early = pages.get(&ja).await;
+        assert!(early.status == 403 && early.body.contains("まだ受付の開始前です。2026-11-21"), "{early:?}");
+        let early = pages.get(&en).await;
+        assert!(early.status == 403 && early.body.contains("You are a little early: you can answer here from 2026-11-21"), "{early:?}");
+        assert_eq!(pages.post(&en, &with(&[("_step", "send")])).await.status, 403);
+        // A fresh link brings nobody in before the day.
+        let writer = Writer { address: "en@example.jp", study: "wellbeing" };
+        let letters = center.exchange(&writer.writes("link", "please")).await;
+        let fresh = letters.iter().find(|letter| letter.kind == "invitation").unwrap();
+        assert!(fresh.text.contains("This works from 2026-11-21"), "{}", fresh.text);
+        let en = link_in(&fresh.text);
+        assert_eq!(pages.get(&en).await.status, 403);
+        center.wind(3 * DAY);
+        for (path, mark) in [(ja, "aa"), (en, "bb")] {
+            assert_eq!(pages.get(&path).await.status, 200);
+            let sent = pages.post(&path, &with(&[("_step", "send"), ("_mark", &mark.repeat(16))])).await;
+            assert_eq!(sent.status, 303, "{sent:?}");
+        }
+        assert_eq!(responses(center).await.len(), 2);
+    }
+
+    async fn one_use_is_one_use_in_a_diary_too(center: &mut Center) {
+        center.activate(&samples::wellbeing(), Stage::Production).await;
+        issue(center, "once@example.jp", Language::En, 0, true).await;
+        issue(center, "many@example.jp", Language::En, 0, false).await;
+        let letters = center.settle().await;
+        let of = |address: &str| letters.iter().find(|letter| letter.to == address).unwrap();
+        assert!(of("once@example.jp").text.contains("It works once"), "{}", of("once@example.jp").text);
+        assert!(of("many@example.jp").text.contains("whenever you are asked again"), "{}", of("many@example.jp").text);
+        let pages = serve(center).await;
+        let writer = Writer { address: "once@example.jp", study: "wellbeing" };
+        // The one that takes its place is for one use as well.
+        let letters = center.exchange(&writer.writes("link", "please")).await;
+        let fresh = letters.iter().find(|letter| letter.kind == "invitation").unwrap();
+        assert!(fresh.text.contains("It works once"), "{}", fresh.text);
+        let (once, many) = (link_in(&fresh.text), link_in(&of("many@example.jp").text));
+        let send = |path: &str, mark: &str| {
+            let (path, mark, pages) = (path.to_owned(), mark.repeat(16), &pages);
+            async move { pages.post(&path, &with(&[("_step", "send"), ("_lang", "en"), ("_mark", &mark)])).await }
+        };
+        let first = send(&once, "aa").await;
+        let thanks = pages.get(&first.location()).await;
+        assert!(thanks.body.contains("Your answers were recorded") && !thanks.body.contains("Answer once more"), "{thanks:?}");
+        let (second, third) = tokio::join!(send(&once, "bb"), send(&once, "cc"));
+        assert_eq!((second.location(), third.location()), (first.location(), first.location()), "the receipt of then");
+        assert!(pages.get(&once).await.body.contains("You have answered already"));
+        let thanks = pages.get(&send(&many, "dd").await.location()).await;
+        assert!(thanks.body.contains("Answer once more"), "{thanks:?}");
+        assert_eq!(send(&many, "ee").await.status, 303);
+        assert_eq!(responses(center).await.len(), 3);
+        // Used up, it is not issued anew because somebody asks.
+        let letters = center.exchange(&writer.writes("link", "please")).await;
+        assert_eq!(kinds(&letters), [("link-asked", "once@example.jp")]);
+    }
+}
