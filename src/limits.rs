@@ -32,6 +32,8 @@ pub const READ_TRIES: i64 = 3;
 pub const ITEMS: usize = 1_000;
 /// Most choices of one item.
 pub const CHOICES: usize = 500;
+/// Most choices of a matrix that stand beside each other; with more, the rows stand one below another, as on a phone.
+pub const MATRIX_COLUMNS: usize = 7;
 /// Most sites of one study.
 pub const SITES: usize = 5_000;
 /// Most people of one study.

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 use super::caller::{Cookie, minutes_until, origin};
-use super::pages::{Pages, accepted};
+use super::pages::{FORGET_PAGES, Pages, accepted};
 use super::survey::Tools;
 use crate::domain::credential::Secret;
 use crate::domain::language::Language;
@@ -382,7 +382,7 @@ async fn leave(State(pages): State<AccountPages>, headers: HeaderMap, Form(typed
             Some(there) => pages.left(language, &there),
             None => Redirect::to("/sign-in").into_response(),
         };
-        Ok(([(header::SET_COOKIE, cookie)], next).into_response())
+        Ok(([(header::SET_COOKIE, cookie)], [FORGET_PAGES], next).into_response())
     };
     let left: Result<Response, Failure> = left.await;
     left.unwrap_or_else(|failure| pages.unavailable(&failure, &headers))

@@ -29,6 +29,7 @@ use super::caller::{Call, Cookie, minutes_until};
 use super::pages::{Pages, accepted};
 use super::questionnaire::PIECES;
 use super::questionnaire::posted::{Posted, Step};
+use super::questionnaire::whose::whose;
 use super::survey::Tools;
 use crate::domain::credential::Secret;
 use crate::domain::language::Language;
@@ -77,8 +78,6 @@ struct Wish {
     before: Option<i64>,
     /// Participants behind that number.
     after: Option<i64>,
-    /// A case that is looked for.
-    find: Option<String>,
     /// Something that was done.
     done: Option<String>,
 }
@@ -165,10 +164,11 @@ impl Room {
             json!({ "code": other.code(), "link": format!("{path}?lang={}", other.code()), "chosen": *other == self.language,
                     "name": match other { Language::En => "English", Language::Ja => "日本語" } })
         };
+        let parts = [&self.shelved.id.to_be_bytes()[..], &self.visitor.account.id.0, path.as_bytes()];
         json!({
             "study": { "title": study.title.in_language(self.language), "tag": study.tag,
                        "test": self.shelved.stage == Stage::Development },
-            "title": title, "languages": study.languages.iter().map(language).collect::<Vec<Value>>(),
+            "whose": whose(&parts), "title": title, "languages": study.languages.iter().map(language).collect::<Vec<Value>>(),
             "several": study.languages.len() > 1, "path": path, "guard": self.secret.guard(), "leave": "/sign-out",
             "answering": false, "number": 1, "of": 1, "home": self.here(""), "trail": [],
             "registers": study.registers,
@@ -201,7 +201,7 @@ impl CasePages {
     pub fn router(self) -> Router {
         let (own, url) = (self.clone(), self.tools.desk.public_url.clone());
         let pages = Router::new()
-            .route("/c/{slug}", get(list::show))
+            .route("/c/{slug}", get(list::show).post(list::find))
             .route("/c/{slug}/participants", get(participants::show))
             .route("/c/{slug}/new", get(registration::show_registration).post(registration::register))
             .route("/c/{slug}/{number}", get(chart::show))

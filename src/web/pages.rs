@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use handlebars::Handlebars;
 use serde_json::{Value, json};
@@ -72,14 +72,20 @@ impl Pages {
             object.insert("t".to_string(), sheet.words.clone());
             object.insert("language".to_string(), json!(language.code()));
             object.insert("page".to_string(), json!(page));
+            // A page without a form has nothing that is wrong on it.
+            object.entry("faults").or_insert_with(|| json!([]));
         }
         sheet.registry.render(page, &facts)
     }
 
     /// A page as a response. A template of ours that fails on real facts is worth a log line and a page that says so.
     pub fn respond(&self, status: StatusCode, language: Language, page: &str, facts: Value) -> Response {
+        let answering = facts.get("answering") == Some(&Value::Bool(true));
         match self.render(language, page, facts) {
-            Ok(text) => (status, [(header::CONTENT_LANGUAGE, language.code())], Html(text)).into_response(),
+            Ok(text) => {
+                let page = (status, [(header::CONTENT_LANGUAGE, language.code())], Html(text)).into_response();
+                if answering { can_be_gone_back_to(page) } else { page }
+            }
             Err(error) => {
                 tracing::error!(page, %error, "a page cannot be rendered");
                 let (code, told) = (language.code(), self.word(language, "unavailable", &[]));
@@ -101,6 +107,17 @@ impl Pages {
         word
     }
 }
+
+/// Lets a browser keep a page on which answers are under way, for its way back and nothing else: pages after the first answer a POST, and
+/// are not asked for again. Everything else is never kept (`guard`). Who may see it when it is shown again is looked after by the script
+/// of these pages and by [`FORGET_PAGES`] ("What a browser keeps" in `src/ARCHITECTURE.md`).
+fn can_be_gone_back_to(mut page: Response) -> Response {
+    page.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    page
+}
+
+/// Takes the pages that a browser kept away from it, at sign-out (W3C Clear Site Data section 3.1); by https, and on this machine.
+pub const FORGET_PAGES: (HeaderName, &str) = (HeaderName::from_static("clear-site-data"), "\"cache\"");
 
 /// The first language of `offered` that a browser asks for (RFC 9110 section 12.5.4), if it asks for any of them.
 pub fn accepted(headers: &HeaderMap, offered: &[Language]) -> Option<Language> {
@@ -124,8 +141,6 @@ pub fn accepted(headers: &HeaderMap, offered: &[Language]) -> Option<Language> {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
 
     #[test]

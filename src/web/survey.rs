@@ -5,6 +5,7 @@
 //! each form. A GET uses nothing up. Answers travel with the page until they are sent; everything works without scripts.
 
 mod enrolling;
+mod mending;
 mod rehearsal;
 mod sign_in;
 mod unsent;
@@ -187,6 +188,7 @@ struct Wish {
     receipt: Option<String>,
     mend: Option<String>,
     enrolled: Option<String>,
+    again: Option<String>,
 }
 
 async fn open(
@@ -282,6 +284,7 @@ impl SurveyPages {
                 let desk = visit.desk(&self.tools);
                 let token = |item: &str, file: &FileAnswer| desk.owner.token(means, item, file);
                 let posted = Posted::of_answers(visit.instrument(), &answers).with_tokens(visit.instrument(), token);
+                let posted = posted.based_on(sent.id.text());
                 let files = body::files_of(desk, &posted).await?;
                 return Ok(visit.form_page(
                     means,
@@ -296,7 +299,12 @@ impl SurveyPages {
         let told = wish.receipt.as_deref().and_then(|receipt| visit.uses.iter().find(|used| used.receipt == receipt));
         let only = visit.uses.first().filter(|_| respond::answers_once(survey, &visit.credential));
         if let Some(used) = told.or(only) {
-            return Ok(self.thanks(visit, language, used, told.is_none()));
+            let word = match told {
+                None => "answered_before",
+                Some(_) if wish.again.is_some() => "recorded_again",
+                Some(_) => "recorded",
+            };
+            return Ok(self.thanks(visit, language, used, word));
         }
         if let Some(barred) = visit.barred(means, false) {
             if let Some(kept) = self.kept_back(visit, language, barred).await? {
@@ -353,9 +361,9 @@ impl SurveyPages {
         let survey = visit.survey();
         let mark = posted.mark().unwrap_or_else(|| Mark::new(means.dice));
         let mends = posted.mends() && mend::may_mend(survey) && !visit.uses.is_empty();
-        if let Some(receipt) = respond::receipt_before(survey, &visit.credential, &visit.uses, &mark).filter(|_| !mends)
-        {
-            return Ok(seen(visit, &receipt, language));
+        let before = respond::sent_before(survey, &visit.credential, &visit.uses, &mark);
+        if let Some(before) = before.filter(|_| !mends) {
+            return Ok(seen(visit, &before, language));
         }
         if let Some(barred) = visit.barred(means, mends) {
             return self.held_back(visit, posted, language, barred).await;
@@ -389,7 +397,14 @@ impl SurveyPages {
             }
             _ => {}
         }
-        match walk::next(&filled, survey.review || visit.enrolls()) {
+        let next = walk::next(&filled, survey.review || visit.enrolls());
+        if mends
+            && matches!(next, Next::Review | Next::Send)
+            && let Some(overtaken) = self.overtaken(visit, &filled, &mark).await?
+        {
+            return Ok(overtaken);
+        }
+        match next {
             Next::Page { status, at, faults, more } => {
                 filled.page(&mut facts, &mark, at, &faults, more);
                 return Ok(PAGES.respond(status, language, "form", facts));
@@ -406,11 +421,16 @@ impl SurveyPages {
         let credential = visit.credential.id;
         let submission = Submission { credential, mark, form: &form, language, channel: Channel::Web };
         let done = match mends {
-            true => mend::mend(&self.tools.shelf, &visit.shelved, means, submission).await,
+            true => mend::mend(&self.tools.shelf, &visit.shelved, means, submission, Some(posted.base())).await,
             false => respond::submit(&self.tools.shelf, &visit.shelved, means, submission).await,
         };
         match done {
-            Ok(Outcome::Recorded(receipt) | Outcome::Before(receipt)) => Ok(seen(visit, &receipt, language)),
+            // The very same answers are on file, whichever page brought them.
+            Ok(Outcome::Again(receipt)) if mends => Ok(seen(visit, &Outcome::Recorded(receipt), language)),
+            Ok(Outcome::Overtaken) => {
+                let overtaken = self.overtaken(visit, &filled, &mark).await?;
+                overtaken.ok_or_else(|| Failure::Contradiction("a response was overtaken and was not".to_string()))
+            }
             Ok(Outcome::Barred(Barred::TooLong)) => {
                 let answers = form.canonical();
                 let longest = answers.iter().max_by_key(|(_, answer)| answer.len()).map(|(id, _)| id.as_str());
@@ -423,6 +443,7 @@ impl SurveyPages {
                 Ok(PAGES.respond(StatusCode::UNPROCESSABLE_ENTITY, language, "form", facts))
             }
             Ok(Outcome::Barred(barred)) => self.unsent_barred(visit, posted, language, barred).await,
+            Ok(sent) => Ok(seen(visit, &sent, language)),
             // The study was amended since the form was read: it is shown again by the new rules, nothing lost.
             Err(Failure::Store(StoreError::Busy(why))) => {
                 tracing::info!(why, "a response is to be sent once more");
@@ -445,12 +466,12 @@ impl SurveyPages {
         drafts::keep(&self.tools.shelf, &visit.shelved, means, visit.survey(), of, &sealed).await
     }
 
-    fn thanks(&self, visit: &Visit, language: Language, used: &AnsweredRow, before: bool) -> Response {
+    fn thanks(&self, visit: &Visit, language: Language, used: &AnsweredRow, word: &str) -> Response {
         let mut facts = visit.head(language);
         if let Some(object) = facts.as_object_mut() {
             object.insert("receipt".to_string(), json!(used.receipt));
             object.insert("day".to_string(), json!(used.day));
-            object.insert("before".to_string(), json!(before));
+            object.insert("told".to_string(), json!(PAGES.word(language, word, &[])));
             let may_mend = mend::may_mend(visit.survey()) && visit.barred(self.tools.means(), true).is_none();
             object.insert("may_mend".to_string(), json!(may_mend));
             object.insert("repeated".to_string(), json!(!respond::answers_once(visit.survey(), &visit.credential)));
@@ -490,7 +511,13 @@ impl SurveyPages {
     }
 }
 
-/// Away from the posted form, so that a reload sends nothing again.
-fn seen(visit: &Visit, receipt: &str, language: Language) -> Response {
-    Redirect::to(&format!("{}?receipt={receipt}&lang={}", visit.path, language.code())).into_response()
+/// Away from the posted form, so that a reload sends nothing again. A receipt is told to whoever sent what it stands for; where other
+/// answers count, those that were sent just now are not said to.
+fn seen(visit: &Visit, sent: &Outcome, language: Language) -> Response {
+    let told = match sent {
+        Outcome::Recorded(receipt) => format!("receipt={receipt}&"),
+        Outcome::Again(receipt) => format!("receipt={receipt}&again=1&"),
+        Outcome::Before(_) | Outcome::Overtaken | Outcome::Barred(_) => String::new(),
+    };
+    Redirect::to(&format!("{}?{told}lang={}", visit.path, language.code())).into_response()
 }

@@ -134,19 +134,22 @@ async fn record(
     };
     let uses = credential::uses(&mut ledger.tx, &credential).await?;
     let mends = mend::may_mend(survey) && !uses.is_empty();
-    let before = super::respond::receipt_before(survey, &credential, &uses, &mark).filter(|_| !mends);
-    if before.is_none() && !form.doubts.is_empty() && matches!(confirmed, Confirmed::NotYet) {
+    let before = !mends && super::respond::sent_before(survey, &credential, &uses, &mark).is_some();
+    if !before && !form.doubts.is_empty() && matches!(confirmed, Confirmed::NotYet) {
         return ask(ledger, asking, instrument, form).await;
     }
     let submission = Submission { credential: credential.id, mark, form, language, channel: Channel::Mail };
     let outcome = match mends {
-        true => mend::mend_in(ledger, shelved, means, submission).await?,
+        // A mail tells every answer, and was made from no page.
+        true => mend::mend_in(ledger, shelved, means, submission, None).await?,
         false => respond(ledger, shelved, means, submission).await?,
     };
     let reader = asking.reader();
     let (number, recorded) = match outcome {
         Outcome::Recorded(number) => (number, true),
-        Outcome::Before(number) => (number, mends || uses.iter().any(|used| used.submission == mark)),
+        Outcome::Again(number) => (number, true),
+        Outcome::Before(number) => (number, false),
+        Outcome::Overtaken => return Err(Failure::Contradiction("a mail mends no version".to_string())),
         Outcome::Barred(barred) => {
             let (reason, at) = worded(barred, asking);
             return refuse(ledger, asking, instrument, reason, &at).await;

@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 
 use super::enroll::{Enrolled, stored_answers};
 use super::shelf::ShelvedStudy;
-use super::{Failure, again};
+use super::{Failure, again, correction};
 use crate::domain::answer::{Form, Value, of_canonical};
 use crate::domain::event::{Anchor, Event, Standing, Window};
 use crate::domain::expression::Scope;
@@ -190,6 +190,8 @@ pub fn scope(study: &Study, record: Record<'_>, today: NaiveDate) -> Scope {
 pub struct Case<'s> {
     /// The subject.
     pub subject: SubjectRow,
+    /// Its site's own reference, as it is known by now; empty where participants enroll themselves.
+    pub reference: String,
     /// Its events.
     pub stations: Vec<Station<'s>>,
     /// What became known after which nothing more is due.
@@ -239,11 +241,12 @@ pub async fn cases<'s>(
         let given = given.remove(&subject.id).unwrap_or_default();
         let out = is_out(&facts);
         let own = responses.remove(&subject.id).unwrap_or_default();
+        let mut answers = stored_answers(&subject)?;
+        correction::correct(&mut answers, facts.iter(), None)?;
+        let reference = answers.get(&study.registration.subject_item).cloned().unwrap_or_default();
         // Conditions are rare, and reading a registration again is not cheap.
         let registration = match study.events.iter().any(|event| event.when.is_some()) {
-            true => {
-                again::registered_as(study, stored_answers(&subject)?, &facts, subject.enrolled_at.day_in(study.zone))?
-            }
+            true => again::registered_as(study, answers, &[], subject.enrolled_at.day_in(study.zone))?,
             false => Form::default(),
         };
         let enrolled_on = enrolled_on(store, &given, &subject, study.zone).await?;
@@ -254,7 +257,7 @@ pub async fn cases<'s>(
             responses: &own,
         };
         let stations = stations(study, record);
-        cases.push(Case { subject, stations, out });
+        cases.push(Case { subject, reference, stations, out });
     }
     Ok(cases)
 }

@@ -32,7 +32,7 @@ pub async fn sent<'a>(
 }
 
 /// Records mended answers in place of those sent before; the receipt stays. The same page again, or the same answers, change
-/// nothing.
+/// nothing. `base` is the response that they were made from, where they name one: nobody undoes unseen what was mended meanwhile.
 ///
 /// # Errors
 /// The database; [`StoreError::Busy`] if the study was amended since the form was read.
@@ -41,9 +41,10 @@ pub async fn mend(
     shelved: &ShelvedStudy,
     means: Means<'_>,
     submission: Submission<'_>,
+    base: Option<&str>,
 ) -> Result<Outcome, Failure> {
     let mut ledger = Ledger::begin(shelf).await?;
-    let outcome = mend_in(&mut ledger, shelved, means, submission).await?;
+    let outcome = mend_in(&mut ledger, shelved, means, submission, base).await?;
     if matches!(outcome, Outcome::Recorded(_)) {
         ledger.commit().await?;
     }
@@ -59,6 +60,7 @@ pub(super) async fn mend_in(
     shelved: &ShelvedStudy,
     means: Means<'_>,
     submission: Submission<'_>,
+    base: Option<&str>,
 ) -> Result<Outcome, Failure> {
     let study = &shelved.study;
     let Some(survey) = study.survey.as_ref().filter(|survey| may_mend(survey)) else {
@@ -70,13 +72,16 @@ pub(super) async fn mend_in(
     let used = uses.first().ok_or_else(|| missing("use of the credential"))?;
     let before = sent(&mut *tx, survey, &credential).await?.ok_or_else(|| missing("response"))?;
     let answers = serde_json::to_string(&submission.form.canonical()).expect("a map of texts is JSON");
-    let told = Outcome::Before(used.receipt.clone());
+    let told = Outcome::Again(used.receipt.clone());
     if before.answers == answers {
         return Ok(told);
     }
-    // The page's mark names the response, so that a page sent again is found again.
+    if base.is_some_and(|base| base != before.id.text()) {
+        return Ok(Outcome::Overtaken);
+    }
+    // The mark names the response, so that a mail sent again is found again; a page is known by what it was made from.
     let id = match response::find(&mut *tx, &submission.mark).await? {
-        Some(row) if row.participant_id == credential.participant_id => return Ok(told),
+        Some(row) if base.is_none() && row.participant_id == credential.participant_id => return Ok(told),
         Some(_) => Mark::new(means.dice),
         None => submission.mark,
     };

@@ -44,8 +44,12 @@ pub struct Submission<'a> {
 pub enum Outcome {
     /// It counts; this is its receipt.
     Recorded(String),
-    /// The same page was sent before, or the credential was used up by another: the receipt of then.
+    /// The same page was sent before: its receipt of then, and what was sent then stays.
+    Again(String),
+    /// The credential was used up by another page: the receipt of that, and what was sent with it stays.
     Before(String),
+    /// What is on file is not what was mended any more: somebody mended it meanwhile.
+    Overtaken,
     /// It is not taken.
     Barred(Barred),
 }
@@ -188,8 +192,8 @@ pub(super) async fn respond(
     };
     let (tx, page) = ledger.lock(shelved).await?;
     let Standing { credential, uses } = Standing::find(tx, &submission).await?;
-    if let Some(receipt) = receipt_before(survey, &credential, &uses, &submission.mark) {
-        return Ok(Outcome::Before(receipt));
+    if let Some(before) = sent_before(survey, &credential, &uses, &submission.mark) {
+        return Ok(before);
     }
     if let Some(barred) =
         barred_by(tx, survey, shelved, (page.row.state, page.row.responses), &credential, means).await?
@@ -303,16 +307,11 @@ pub fn answers_once(survey: &Survey, credential: &CredentialRow) -> bool {
     survey.responses == Responses::Once || credential.is_for_one_use()
 }
 
-/// The receipt of the same page, or of the one response that there may be.
-pub fn receipt_before(
-    survey: &Survey,
-    credential: &CredentialRow,
-    uses: &[AnsweredRow],
-    mark: &Mark,
-) -> Option<String> {
-    let same = uses.iter().find(|used| used.submission == *mark);
+/// What there is already in place of a page that is sent: the same page, or the one response that there may be.
+pub fn sent_before(survey: &Survey, credential: &CredentialRow, uses: &[AnsweredRow], mark: &Mark) -> Option<Outcome> {
+    let same = uses.iter().find(|used| used.submission == *mark).map(|used| Outcome::Again(used.receipt.clone()));
     let only = uses.first().filter(|_| answers_once(survey, credential));
-    same.or(only).map(|used| used.receipt.clone())
+    same.or_else(|| only.map(|used| Outcome::Before(used.receipt.clone())))
 }
 
 /// A receipt number that says nothing: 60 random bits, in groups as people read them aloud.

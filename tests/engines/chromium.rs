@@ -38,6 +38,15 @@ pub(crate) fn is_there() -> bool {
 impl Chromium {
     /// Starts it without a window.
     pub(crate) fn start() -> Chromium {
+        Chromium::start_as("")
+    }
+
+    /// The same as a browser that has no room for whole pages: what is gone back to is built anew from what it kept of them.
+    pub(crate) fn start_small() -> Chromium {
+        Chromium::start_as("--disable-features=BackForwardCache")
+    }
+
+    fn start_as(option: &str) -> Chromium {
         let folder = tempfile::tempdir().unwrap();
         let pipe = |name: &str| -> PathBuf {
             let path = folder.path().join(name);
@@ -46,8 +55,9 @@ impl Chromium {
         };
         let (to, from) = (pipe("to"), pipe("from"));
         let child = Command::new("sh")
-            .args(["-c", "exec chromium --headless --no-sandbox --disable-gpu --remote-debugging-pipe --user-data-dir=\"$1/profile\" 3<\"$1/to\" 4>\"$1/from\"", "sh"])
+            .args(["-c", "exec chromium --headless --no-sandbox --disable-gpu --remote-debugging-pipe --user-data-dir=\"$1/profile\" $2 3<\"$1/to\" 4>\"$1/from\"", "sh"])
             .arg(folder.path())
+            .arg(option)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -154,6 +164,23 @@ impl Chromium {
         self.wait_for("!window.left && document.readyState === 'complete'");
     }
 
+    /// Forgets every cookie, as if sessions were over.
+    pub(crate) fn forget_cookies(&mut self) {
+        self.ask("Network.clearBrowserCookies", json!({}));
+    }
+
+    /// Goes back as its button does, until a script gives true on another page than this.
+    pub(crate) fn go_back(&mut self, there: &str) {
+        self.number += 1;
+        let here = self.number;
+        self.run(&format!("window.turn = {here}"));
+        let history = self.ask("Page.getNavigationHistory", json!({}));
+        let before = history["currentIndex"].as_u64().and_then(|at| at.checked_sub(1)).unwrap();
+        let entry = &history["entries"][usize::try_from(before).unwrap()]["id"];
+        self.ask("Page.navigateToHistoryEntry", json!({ "entryId": entry }));
+        self.wait_for(&format!("window.turn !== {here} && document.readyState === 'complete' && ({there})"));
+    }
+
     /// Waits until a script gives true.
     pub(crate) fn wait_for(&mut self, script: &str) {
         for _ in 0..600 {
@@ -192,6 +219,14 @@ impl Chromium {
             "axe.run({ resultTypes: ['violations'] }).then(found => found.violations.map(one => one.id + ': ' + one.help + ' ' + \
              one.nodes.map(node => node.html + ' ' + node.failureSummary).join(' | ')))",
         )
+    }
+
+    /// What is said of an element beside its name, to whoever hears the page.
+    pub(crate) fn described(&mut self, selector: &str) -> String {
+        let found = json!({ "expression": format!("document.querySelector('{selector}')") });
+        let object = self.ask("Runtime.evaluate", found)["result"]["objectId"].clone();
+        let tree = self.ask("Accessibility.getPartialAXTree", json!({ "objectId": object, "fetchRelatives": false }));
+        tree["nodes"][0]["description"]["value"].as_str().unwrap_or_default().to_owned()
     }
 
     /// The text that is shown.

@@ -40,9 +40,11 @@ mod survey;
 mod survey_attacked;
 mod survey_by_mail;
 mod survey_seen;
+mod tabs;
 mod trust;
 mod unblinding;
 mod unsent;
+mod usable;
 mod versions;
 mod wording;
 

@@ -1,6 +1,6 @@
 //! The cases of somebody's sites, the latest first, and what is due.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{self, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::NaiveDate;
@@ -13,6 +13,7 @@ use crate::domain::text;
 use crate::limits;
 use crate::store::subject;
 use crate::web::caller::Call;
+use crate::web::questionnaire::posted::Posted;
 use crate::workflow::course::{self, Case, Progress, Station};
 use crate::workflow::{Failure, enroll};
 
@@ -33,24 +34,38 @@ pub(super) async fn show(
 ) -> Response {
     let shown = async {
         let room = admitted!(pages.enter(&slug, wish.lang.as_deref(), &call).await?);
-        pages.list(&room, &wish).await
+        pages.list(&room, wish.before, None).await
     };
     let shown = shown.await;
     pages.answer(shown, &call)
 }
 
-impl CasePages {
-    async fn list(&self, room: &Room, wish: &Wish) -> Result<Response, Failure> {
-        let store = self.tools.shelf.store();
-        let mut missed = false;
-        if let Some(wanted) = wish.find.as_deref().map(str::trim).filter(|wanted| !wanted.is_empty()) {
-            match self.find(room, wanted).await? {
-                Some(number) => return Ok(Redirect::to(&room.here(&format!("/{number}"))).into_response()),
-                None => missed = true,
-            }
+/// Looks for a case. What is looked for may be of a patient, so it stands in no address: not in a proxy's log, nor in a history.
+pub(super) async fn find(
+    State(pages): State<CasePages>,
+    Path(slug): Path<String>,
+    call: Call,
+    extract::Form(fields): extract::Form<Vec<(String, String)>>,
+) -> Response {
+    let posted = Posted::new(fields);
+    let found = async {
+        let room = admitted!(pages.enter_sent(&slug, &posted, &call).await?);
+        let wanted = posted.find("find").unwrap_or_default().trim();
+        match pages.find(&room, wanted).await? {
+            Some(number) => Ok(Redirect::to(&room.here(&format!("/{number}"))).into_response()),
+            None => pages.list(&room, None, Some(wanted).filter(|wanted| !wanted.is_empty())).await,
         }
+    };
+    let found = found.await;
+    pages.answer(found, &call)
+}
+
+impl CasePages {
+    /// The cases before a number, the latest if there is none; `missed` was looked for, and is not among them.
+    async fn list(&self, room: &Room, earlier: Option<i64>, missed: Option<&str>) -> Result<Response, Failure> {
+        let store = self.tools.shelf.store();
         let today = self.means().now.day_in(room.study().zone);
-        let before = wish.before.unwrap_or(i64::MAX);
+        let before = earlier.unwrap_or(i64::MAX);
         let most = limits::CASES_SHOWN;
         let cases = course::cases(store, &room.shelved, &room.person.sites, before, most + 1).await?;
         let further = cases.len() > usize::try_from(most).unwrap_or(usize::MAX);
@@ -58,7 +73,7 @@ impl CasePages {
         let next = shown.last().filter(|_| further).map(|case| case.subject.number);
         let rows: Vec<Value> = shown.iter().map(|case| self.row(room, case, today)).collect();
         let mut due = Vec::new();
-        if wish.before.is_none() && !room.study().events.is_empty() {
+        if earlier.is_none() && !room.study().events.is_empty() {
             let looked =
                 course::cases(store, &room.shelved, &room.person.sites, i64::MAX, limits::CASES_LOOKED_THROUGH).await?;
             due = due_of(room, &looked, today);
@@ -66,7 +81,7 @@ impl CasePages {
         let mut facts = room.head(&room.word("cases", &[]), "");
         put(&mut facts, "cases", json!(rows));
         put(&mut facts, "next", json!(next.map(|next| format!("{}&before={next}", room.here("")))));
-        put(&mut facts, "later", json!(wish.before.map(|_| room.here(""))));
+        put(&mut facts, "later", json!(earlier.map(|_| room.here(""))));
         put(&mut facts, "more_due", json!(due.len() > limits::DUE_SHOWN));
         due.truncate(limits::DUE_SHOWN);
         put(&mut facts, "due", json!(due));
@@ -78,8 +93,8 @@ impl CasePages {
         );
         let answered = Door::Participants.opens(room).then(|| room.here(participants::PLACE));
         put(&mut facts, "participants", json!(answered));
-        put(&mut facts, "find", json!(wish.find.as_deref().unwrap_or_default()));
-        put(&mut facts, "missed", json!(missed));
+        put(&mut facts, "find", json!(missed.unwrap_or_default()));
+        put(&mut facts, "missed", json!(missed.is_some()));
         Ok(room.respond(StatusCode::OK, "list", facts))
     }
 
@@ -93,10 +108,13 @@ impl CasePages {
             (None, false, true) => "has_due".to_string(),
             (None, false, false) => String::new(),
         };
+        // As on the page of the case: masked for whoever enters nothing.
+        let item = study.registration_instrument().find(&study.registration.subject_item);
+        let told = item.is_some_and(|item| room.may_enter() || !item.personal);
         let site = study.find_site(&case.subject.site).map_or("", |site| site.name.in_language(room.language));
         json!({
             "number": study.subject_number(case.subject.number), "link": room.here(&format!("/{}", case.subject.number)),
-            "site": site, "day": case.subject.enrolled_at.day_in(study.zone).to_string(),
+            "reference": if told { case.reference.as_str() } else { "" }, "site": site, "day": case.subject.enrolled_at.day_in(study.zone).to_string(),
             "state": if state.is_empty() { String::new() } else { room.word(&state, &[]) }, "late": late,
         })
     }

@@ -54,13 +54,23 @@ struct ItemFacts {
     required: bool,
     value: String,
     options: Vec<OptionFacts>,
+    /// Whether a choice that was made can be taken back: one of them is chosen, and none has to be.
+    optional: bool,
+    /// Whether none is chosen.
+    unanswered: bool,
     expected: Option<Expected>,
+    /// Whether what is expected is told before anything is typed.
+    hinted: bool,
+    /// Ids of what stands beside the field and says more of it, as `aria-describedby` lists them.
+    described: String,
     faults: Vec<FaultLine>,
     mode: &'static str,
     complete: &'static str,
     most: usize,
     /// The text beside a choice.
     other: Option<Box<ItemFacts>>,
+    /// Whether a matrix has more columns than a screen has room for.
+    wide: bool,
     /// The rows of a matrix, in place of everything else.
     rows: Vec<ItemFacts>,
     /// Endings of names that a browser is to offer for a file.
@@ -204,7 +214,10 @@ impl<'f> Filled<'f> {
         put(facts, "fields", json!(fields));
         put(facts, "mark", json!(mark.text()));
         put(facts, "mends", json!(self.mends));
-        for absent in ["again", "long", "more", "kept", "kept_before", "other_way", "earlier", "not_a_link"] {
+        put(facts, "mended", json!(self.posted.base()));
+        for absent in
+            ["overtaken", "again", "long", "more", "kept", "kept_before", "other_way", "earlier", "not_a_link"]
+        {
             put(facts, absent, json!(false));
         }
         put(facts, "answering", json!(true));
@@ -279,7 +292,8 @@ impl<'f> Filled<'f> {
         faults: &[FaultFacts],
         canonical: &BTreeMap<String, String>,
     ) -> ItemFacts {
-        let own = faults.iter().filter(|fault| fault.id == item.id).map(|fault| fault.fault.clone());
+        let own: Vec<FaultLine> =
+            faults.iter().filter(|fault| fault.id == item.id).map(|fault| fault.fault.clone()).collect();
         let chosen: Vec<&str> = self.posted.all(&item.id).collect();
         let (mode, most) = match &item.kind {
             ItemKind::Integer => ("numeric", 40),
@@ -289,6 +303,21 @@ impl<'f> Filled<'f> {
             _ => ("text", limits::ANSWER_CHARS),
         };
         let other = self.instrument.other_text(item);
+        let options = options(reader, item, &chosen);
+        let sent = match self.form.answers.get(&item.id).map(|answer| &answer.value) {
+            Some(Meaning::File(file)) => Some(SentFacts { shown: file.shown() }),
+            _ => None,
+        };
+        let expected = Expected::of(reader, item);
+        let hinted = is_hinted(item, &expected);
+        let beside = [
+            ("help", item.help.is_some()),
+            ("hint", hinted),
+            ("takes", matches!(item.kind, ItemKind::File(_))),
+            ("sent", sent.is_some()),
+            ("fault", !own.is_empty()),
+        ];
+        let described = beside.iter().filter(|(_, there)| *there).map(|(what, _)| format!("{}-{what}", item.id));
         ItemFacts {
             id: item.id.clone(),
             kind: item.kind.key(),
@@ -301,19 +330,21 @@ impl<'f> Filled<'f> {
                 ItemKind::File(_) if !self.carries(item) => String::new(),
                 _ => self.posted.typed(item),
             },
-            options: options(reader, item, &chosen),
-            expected: Some(Expected::of(reader, item)),
-            faults: own.collect(),
+            optional: !item.required && !options.is_empty() && !matches!(item.kind, ItemKind::Choices(_)),
+            unanswered: options.iter().all(|option| !option.chosen),
+            options,
+            expected: Some(expected),
+            hinted,
+            described: described.collect::<Vec<_>>().join(" "),
+            faults: own,
             mode,
             complete: if item.personal { "on" } else { "off" },
             most,
             other: other.map(|other| Box::new(self.item(reader, other, faults, canonical))),
+            wide: false,
             rows: item.matrix.iter().map(|_| self.row_of(item)).collect(),
             accept: accepted(item),
-            sent: match self.form.answers.get(&item.id).map(|answer| &answer.value) {
-                Some(Meaning::File(file)) => Some(SentFacts { shown: file.shown() }),
-                _ => None,
-            },
+            sent,
         }
     }
 
@@ -328,16 +359,30 @@ impl<'f> Filled<'f> {
             required: false,
             value: String::new(),
             options: Vec::new(),
+            optional: false,
+            unanswered: true,
             expected: None,
+            hinted: false,
+            described: String::new(),
             faults: Vec::new(),
             mode: "text",
             complete: "off",
             most: 0,
             other: None,
+            wide: false,
             rows: Vec::new(),
             accept: String::new(),
             sent: None,
         }
+    }
+}
+
+/// Whether a page says what an item takes before anything is typed: where it has a form to be kept, or limits that refuse.
+fn is_hinted(item: &Item, expected: &Expected) -> bool {
+    match item.kind {
+        ItemKind::Date | ItemKind::Time | ItemKind::DateTime | ItemKind::Decimal { .. } => true,
+        ItemKind::Integer => expected.low.is_some() || expected.high.is_some(),
+        _ => false,
     }
 }
 
@@ -357,8 +402,15 @@ fn rows_together(items: Vec<ItemFacts>) -> Vec<ItemFacts> {
             continue;
         };
         match whole.last_mut() {
-            Some(last) if last.id == head.id && last.kind == head.kind => last.rows.push(item),
-            _ => whole.push(ItemFacts { options: item.options.clone(), rows: vec![item], ..head }),
+            Some(last) if last.id == head.id && last.kind == head.kind => {
+                last.optional |= item.optional;
+                last.rows.push(item);
+            }
+            _ => {
+                let (options, optional) = (item.options.clone(), item.optional);
+                let wide = options.len() > limits::MATRIX_COLUMNS;
+                whole.push(ItemFacts { options, optional, wide, rows: vec![item], ..head });
+            }
         }
     }
     whole

@@ -4,6 +4,7 @@ pub(in crate::web) mod body;
 pub(in crate::web) mod filled;
 pub(in crate::web) mod posted;
 pub(in crate::web) mod walk;
+pub(in crate::web) mod whose;
 
 use crate::web::pages::Source;
 

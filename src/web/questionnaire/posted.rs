@@ -70,7 +70,8 @@ impl Posted {
         Posted { fields, faulty: BTreeMap::new() }
     }
 
-    fn find(&self, name: &str) -> Option<&str> {
+    /// The first field of that name.
+    pub(in crate::web) fn find(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
@@ -164,9 +165,16 @@ impl Posted {
         self.find(REASON).unwrap_or_default()
     }
 
-    /// What was on file when a correction was begun.
+    /// The version that was on file when its correction was begun.
     pub(in crate::web) fn base(&self) -> &str {
         self.find(BASE).unwrap_or_default()
+    }
+
+    /// The same, begun from a version that is on file.
+    pub(in crate::web) fn based_on(mut self, version: String) -> Posted {
+        self.fields.retain(|(name, _)| name != BASE);
+        self.fields.push((BASE.to_string(), version));
+        self
     }
 
     /// The link that was pasted in place of the one that the form came by.

@@ -147,6 +147,8 @@ fn all(
                             filled::put(&mut facts, notice, json!(true));
                         }
                         filled::put(&mut facts, "enrolled", json!("…"));
+                        let differs = json!([{ "label": "…", "on_file": "…", "here": "" }]);
+                        filled::put(&mut facts, "overtaken", differs);
                         filled::put(&mut facts, "enrolled_receipt", json!("…"));
                     }
                     pages.push(("form", facts));
@@ -162,9 +164,10 @@ fn all(
     }
     for flag in [false, true] {
         let mut facts = start();
-        for key in ["before", "may_mend", "repeated"] {
+        for key in ["may_mend", "repeated"] {
             filled::put(&mut facts, key, json!(flag));
         }
+        filled::put(&mut facts, "told", json!("…"));
         filled::put(&mut facts, "next", json!(if flag { "…" } else { "" }));
         filled::put(&mut facts, "receipt", json!("ABCD-EFGH-IJKL"));
         filled::put(&mut facts, "day", json!("2026-11-20"));

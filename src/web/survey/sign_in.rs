@@ -20,7 +20,7 @@ use crate::store::participant;
 use crate::store::session;
 use crate::store::study;
 use crate::web::caller::{Cookie, origin};
-use crate::web::pages::accepted;
+use crate::web::pages::{FORGET_PAGES, accepted};
 use crate::web::questionnaire::body::{self, Unread};
 use crate::web::questionnaire::filled::put;
 use crate::web::questionnaire::posted::Posted;
@@ -227,7 +227,7 @@ pub(super) async fn leave(
         return pages.bare(StatusCode::FORBIDDEN, "elsewhere", &headers);
     }
     match session::end(pages.tools.shelf.store(), &secret.session_digest()).await {
-        Ok(()) => ([(header::SET_COOKIE, pages.set_cookie(None))], first(&slug)).into_response(),
+        Ok(()) => ([(header::SET_COOKIE, pages.set_cookie(None))], [FORGET_PAGES], first(&slug)).into_response(),
         Err(error) => pages.unavailable(&error.into(), &headers),
     }
 }

@@ -21,6 +21,7 @@ use crate::web::pages::accepted;
 use crate::web::questionnaire::body::Desk;
 use crate::web::questionnaire::filled::{self, Filled, NOBODY, NOTHING};
 use crate::web::questionnaire::posted::Posted;
+use crate::web::questionnaire::whose::whose;
 use crate::workflow::respond::{self, Barred};
 use crate::workflow::self_enrollment::Entrant;
 use crate::workflow::shelf::ShelvedStudy;
@@ -162,6 +163,10 @@ impl Visit {
     pub(super) fn head(&self, language: Language) -> Value {
         let mut facts = head((&self.shelved.study, self.shelved.stage), &self.path, self.guard.as_deref(), language);
         filled::put(&mut facts, "keeps", json!(self.key.is_some()));
+        // Each of the two forms that somebody may fill in at one address has a name of its own.
+        let form: &[u8] = if self.enrolls() { b"first" } else { b"" };
+        let parts = [&self.row.id.to_be_bytes()[..], &self.credential.id.0, self.path.as_bytes(), form];
+        filled::put(&mut facts, "whose", json!(whose(&parts)));
         filled::put(&mut facts, "stays", json!(self.stays));
         if self.enrolls() {
             enrolling(&mut facts, &self.shelved.study, language);
@@ -198,7 +203,7 @@ pub(super) fn head(
         "path": path, "guard": guard, "named": survey.is_some_and(|survey| survey.privacy.names()),
         "members": survey.is_some_and(|survey| survey.access == Access::Members),
         "promise": survey.map(|survey| promise(survey, language)), "answering": false, "number": 1, "of": 1,
-        "first": false, "enrolled": "", "enrolled_receipt": null, "stays": false,
+        "first": false, "enrolled": "", "enrolled_receipt": null, "stays": false, "whose": "",
         "leave": guard.map(|_| match survey.map(|survey| survey.access) {
             Some(Access::Members) => "/sign-out".to_string(),
             _ => format!("/s/{}/leave", study.slug),

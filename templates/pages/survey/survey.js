@@ -1,6 +1,8 @@
 // Makes the pages of questions smoother; they work without it. Questions that follow from an answer appear at once: the server, which
 // alone knows the rules, is asked what the page looks like with what was typed, and nothing is recorded. What was typed and not sent
-// outlives a reload in this tab, and no longer than the form is open.
+// outlives a reload in this tab, for whoever typed it, and no longer than the form is open.
+//
+// An item may be called as something that forms have (`action`, `children`): such names are not read off the form.
 "use strict";
 (() => {
   const PREFIX = "hagaki ";
@@ -13,34 +15,79 @@
     }
   })();
 
-  const forget = () => {
+  // Takes away what the tab keeps, but what begins like that.
+  const forget = (but) => {
     for (const key of Object.keys(storage ?? {})) {
-      if (key.startsWith(PREFIX)) storage.removeItem(key);
+      if (key.startsWith(PREFIX) && !(but && key.startsWith(but))) storage.removeItem(key);
     }
   };
 
-  document.querySelector("footer form")?.addEventListener("submit", forget);
-  if (!form?.elements._page || form.elements._page.value === "review") {
+  document.querySelector("footer form")?.addEventListener("submit", () => forget());
+  document.querySelector(".more button[value=forget]")?.addEventListener("click", () => forget());
+  if (!form) {
     // The form was sent, or left; but who is asked who they are comes back to it, and so may whoever was not let in or was signed out.
     const refused = document.querySelector("main > .problem") !== null;
-    if (!form && !refused && !/^\/(sign-in|confirm)(\/|$)/.test(location.pathname)) forget();
+    if (!refused && !/^\/(sign-in|confirm)(\/|$)|^\/s\/[^/]+\/?$/.test(location.pathname)) forget();
     return;
   }
 
+  const state = (name) => form.querySelector(`input[type=hidden][name=${name}]`);
+  const action = form.getAttribute("action");
+  const whose = form.getAttribute("data-whose");
+  // Shown again by the way back, a page may be older than what became of its form since: so the server is asked who is there now, and
+  // for what. Pages of somebody who signed in are covered until that is known, so that whoever sits here next sees nothing of them.
+  const signedIn = state("_guard") !== null;
+  let leaving = false;
+  const cover = (covered) => document.documentElement.toggleAttribute("data-covered", covered);
+  const lookAround = async () => {
+    const there = `${action}?lang=${document.documentElement.lang}${state("_mend") ? "&mend=1" : ""}`;
+    try {
+      const answer = await fetch(there, { credentials: "same-origin", cache: "no-store" });
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("answers");
+      const same = !answer.redirected && fresh?.getAttribute("data-whose") === whose;
+      if (same || (!signedIn && !answer.ok)) return cover(false);
+      leaving = true;
+      location.replace(answer.redirected ? answer.url : there);
+    } catch {
+      // Without a connection nobody can tell: what was typed stays, and stays covered.
+      if (signedIn) setTimeout(lookAround, 2000);
+    }
+  };
+  const cameBack = () => {
+    leaving = false;
+    if (signedIn) cover(true);
+    lookAround();
+  };
+  if (performance.getEntriesByType("navigation")[0]?.type === "back_forward") cameBack();
+  window.addEventListener("pagehide", () => {
+    if (signedIn) cover(true);
+  });
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) cameBack();
+  });
+
+  const page = state("_page")?.value;
+  if (!page || page === "review") return;
+
+  const follows = form.hasAttribute("data-follows");
   const own = (name) => name !== "" && !name.startsWith("_");
   // A file stays with the server once it was sent, and a browser gives none back.
   const isFile = (name) => form.querySelector(`input[type=file][name="${name}"]`) !== null;
+  const isTicked = (field) => field.type === "radio" || field.type === "checkbox";
   const typed = () => [...new FormData(form)].filter(([name, value]) => own(name) && typeof value === "string" && !isFile(name));
-  // The form by which somebody enrolls stands at the same address, before the one that is asked afterwards.
-  const first = PREFIX + location.pathname + " first ";
-  const key = (form.elements._first ? first : PREFIX + location.pathname + " ") + form.elements._page.value;
-  if (!form.elements._first) {
-    for (const old of Object.keys(storage ?? {})) {
-      if (old.startsWith(first)) storage.removeItem(old);
-    }
-  }
-  const before = JSON.stringify(typed());
-  let leaving = false;
+  // What the server shows, whatever the browser has filled in again by itself.
+  const shown = JSON.stringify(
+    [...form.querySelectorAll("[name]")]
+      .filter((field) => own(field.name) && !isFile(field.name) && (!isTicked(field) || field.defaultChecked))
+      .map((field) => [field.name, field.defaultValue]),
+  );
+
+  // What others typed in this tab, or the same person on another form, is not theirs to see, nor of use any more.
+  const mine = PREFIX + whose + " ";
+  const key = mine + page;
+  forget(mine);
+  // What is kept with the server now takes the place of what the tab has.
+  if (form.hasAttribute("data-kept")) forget();
 
   // What is shown stays what it is, with the cursor in it; what is new comes in, what does not follow any more goes.
   const merge = (fresh) => {
@@ -48,8 +95,8 @@
     const hidden = (of) => [...of.querySelectorAll("input[type=hidden]")].filter((field) => own(field.name));
     const carried = hidden(fresh);
     for (const field of hidden(form)) field.remove();
-    const parts = (of) => [...of.children].filter((child) => child.id !== "");
-    const fields = (part) => [...part.querySelectorAll("[name]:not([type=hidden])")].map((field) => field.name + "=" + (field.type === "radio" || field.type === "checkbox" ? field.value : "")).join("&");
+    const parts = (of) => [...of.querySelectorAll("[id]")].filter((part) => part.parentNode === of);
+    const fields = (part) => [...part.querySelectorAll("[name]:not([type=hidden])")].map((field) => field.name + "=" + (isTicked(field) ? field.value : "")).join("&");
     const old = new Map(parts(form).map((part) => [part.id, part]));
     let news = false;
     let last = null;
@@ -75,8 +122,8 @@
       if (part.contains(document.activeElement)) continue;
       part.remove();
     }
-    for (const field of carried) form.prepend(field);
-    form.elements._seen.value = fresh.querySelector("[name=_seen]").value;
+    state("_seen").after(...carried);
+    state("_seen").value = fresh.querySelector("[name=_seen]").value;
     return news;
   };
 
@@ -90,12 +137,11 @@
     const fields = new URLSearchParams([...new FormData(form)].filter(([, value]) => typeof value === "string"));
     fields.set("_step", "look");
     try {
-      const answer = await fetch(form.action, { method: "POST", body: fields, credentials: "same-origin" });
+      const answer = await fetch(action, { method: "POST", body: fields, credentials: "same-origin" });
       if (!answer.ok || answer.redirected) return;
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const fresh = page.getElementById("answers");
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("answers");
       // Overtaken by a later answer, or another page altogether: pressing the button goes the whole way.
-      if (mine !== turn || !fresh || fresh.querySelector("[name=_page]")?.value !== form.elements._page.value) return;
+      if (mine !== turn || !fresh || fresh.querySelector("[name=_page]")?.value !== page) return;
       const news = merge(document.importNode(fresh, true));
       tell(told ?? (news ? "more" : ""));
     } catch {
@@ -103,41 +149,46 @@
     }
   };
 
-  let saving = 0;
+  // Kept at once, beside what the page showed before: it is put back where a page shows just that again, and nowhere else. What the
+  // server shows otherwise is newer, for it was sent from here or from elsewhere since.
   const save = () => {
-    clearTimeout(saving);
-    saving = setTimeout(() => {
-      try {
-        storage?.setItem(key, JSON.stringify(typed()));
-      } catch {
-        // Full, or not allowed: then it is as without it.
-      }
-    }, 300);
+    try {
+      const now = typed();
+      if (JSON.stringify(now) === shown) storage?.removeItem(key);
+      else storage?.setItem(key, JSON.stringify({ shown, typed: now }));
+    } catch {
+      // Full, or not allowed: then it is as without it.
+    }
   };
 
-  const restore = (values) => {
+  const restore = (values, into) => {
     const named = new Map();
     for (const [name, value] of values) named.set(name, [...(named.get(name) ?? []), value]);
     for (const field of form.querySelectorAll("[name]")) {
-      if (!own(field.name) || field.type === "hidden" || !named.has(field.name)) continue;
-      const kept = named.get(field.name);
-      if (field.type === "radio" || field.type === "checkbox") field.checked = kept.includes(field.value);
-      else field.value = kept[0];
+      if (!own(field.name) || field.type === "hidden" || field.type === "file" || !into(field.name)) continue;
+      const kept = named.get(field.name) ?? [];
+      if (isTicked(field)) field.checked = kept.includes(field.value);
+      else if (kept.length > 0) field.value = kept[0];
     }
   };
 
-  const kept = storage?.getItem(key);
-  if (kept && kept !== before && !form.querySelector(".faulty")) {
+  const kept = (() => {
     try {
-      restore(JSON.parse(kept));
-      tell("restored");
-      if (form.dataset.follows) look("restored").then(() => restore(JSON.parse(kept)));
+      return JSON.parse(storage?.getItem(key) ?? "null");
     } catch {
-      storage.removeItem(key);
+      return null;
     }
+  })();
+  if (kept?.shown !== shown) {
+    storage?.removeItem(key);
+  } else if (JSON.stringify(kept.typed) !== JSON.stringify(typed())) {
+    const there = new Set([...form.querySelectorAll("[name]")].map((field) => field.name));
+    restore(kept.typed, () => true);
+    tell("restored");
+    // In the questions that come up by it; those that stood here may be written in by now.
+    if (follows) look("restored").then(() => restore(kept.typed, (name) => !there.has(name)));
   }
 
-  form.addEventListener("input", save);
   // What is too large is told of before it is sent in vain.
   const tooLarge = (field) => {
     const large = [...field.files].some((file) => file.size > Number(field.dataset.most));
@@ -146,15 +197,17 @@
     if (large) field.value = "";
   };
 
+  form.addEventListener("input", save);
   form.addEventListener("change", (event) => {
     if (event.target.type === "file") tooLarge(event.target);
     save();
-    if (form.dataset.follows) look();
+    if (follows) look();
   });
   form.addEventListener("submit", () => {
     leaving = true;
+    save();
   });
   window.addEventListener("beforeunload", (event) => {
-    if (!leaving && JSON.stringify(typed()) !== before) event.preventDefault();
+    if (!leaving && JSON.stringify(typed()) !== shown) event.preventDefault();
   });
 })();

@@ -227,9 +227,9 @@ stories! {
         let (path, other) = (path(&issued[0]), "別の言葉で書きなおした");
         let form = pages.get(&format!("{path}?mend=1")).await;
         assert!(form.body.contains(&words(0)), "{form:?}");
-        let mark = form.field("_mark");
+        let (mark, base) = (form.field("_mark"), form.field("_base"));
         let fields = [
-            ("_mark", mark.as_str()), ("_lang", "en"), ("_mend", "1"), ("day", "2026-11-01"), ("mood", "7"), ("pain", "no"),
+            ("_mark", mark.as_str()), ("_lang", "en"), ("_mend", "1"), ("_base", base.as_str()), ("day", "2026-11-01"), ("mood", "7"), ("pain", "no"),
             ("tired", "2"), ("worried", "1"), ("met", "3"), ("remark", other),
         ];
         let sent = pages.post(&format!("{path}?mend=1"), &fields).await;

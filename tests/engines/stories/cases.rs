@@ -280,12 +280,20 @@ stories! {
         assert!(refused.status == 422 && refused.body.contains("at least 20 years old"), "{refused:?}");
         assert!(refused.body.contains("value=\"A-0002\""), "{refused:?}");
         // Found by number and by reference.
-        for wanted in ["AURORA-0001", "1", "aurora%201", "A-0001", "Ａ－０００１"] {
-            let wanted: String = wanted.bytes().map(|byte| if byte.is_ascii() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect();
-            let found = yamada.get(&format!("/c/aurora?find={wanted}&lang=en")).await;
+        let list = yamada.see("/c/aurora").await;
+        assert!(list.body.contains("<p class=\"unit\">A-0001 · "), "{list:?}");
+        for wanted in ["AURORA-0001", "1", "aurora 1", "A-0001", "Ａ－０００１"] {
+            let found = yamada.send("/c/aurora", &list, &[("find", wanted)]).await;
             assert_eq!(found.location(), "/c/aurora/1?lang=en", "{wanted}");
         }
-        assert!(yamada.see("/c/aurora?find=999").await.body.contains("None of your cases"));
+        for missed in ["999", "<b>"] {
+            let told = yamada.send("/c/aurora", &list, &[("find", missed)]).await;
+            assert!(told.status == 200 && told.body.contains("None of your cases") && !told.body.contains("<b>"), "{told:?}");
+        }
+        // What is looked for stands in no address, and is looked for by nobody else's page.
+        assert!(list.body.contains("<form method=\"post\" action=\"/c/aurora\""), "{list:?}");
+        assert!(!yamada.see("/c/aurora?find=999").await.body.contains("None of your cases"));
+        assert_eq!(yamada.post("/c/aurora", &[("find", "A-0001"), ("_guard", "00")]).await.status, 403);
         let list = yamada.get("/c/aurora?lang=ja").await;
         assert!(list.body.contains("症例一覧") && list.body.contains("AURORA-0001"), "{list:?}");
         center.assert_proved().await;
@@ -305,7 +313,8 @@ stories! {
             assert!(page.status == 404 && !page.body.contains("A-0001"), "{path}: {page:?}");
         }
         assert!(!suzuki.see("/c/aurora").await.body.contains("AURORA-0001"));
-        assert!(suzuki.see("/c/aurora?find=A-0001").await.body.contains("None of your cases"));
+        let list = suzuki.see("/c/aurora").await;
+        assert!(suzuki.send("/c/aurora", &list, &[("find", "A-0001")]).await.body.contains("None of your cases"));
         // Neither by naming their site, nor by the reference of theirs.
         let theirs = suzuki.record("/c/aurora/new", &of("A-0009")).await;
         assert!(theirs.status == 422 && !theirs.body.contains("Combined"), "{theirs:?}");

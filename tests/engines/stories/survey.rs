@@ -132,9 +132,14 @@ stories! {
 
         // Sent again, reloaded, or opened anew: the same receipt, and nothing more counts.
         let again = pages.post(&path, &with(&[("_mark", &mark), ("_lang", "en")])).await;
-        assert_eq!(again.location(), sent.location());
+        assert!(again.location().contains(&receipt), "{again:?}");
+        let told = pages.get(&again.location()).await;
+        assert!(told.body.contains("Your answers were recorded. What you sent first counts"), "{told:?}");
         let other_tab = pages.post(&path, &with(&[("_mark", &"ab".repeat(16)), ("_lang", "en")])).await;
-        assert!(other_tab.location().contains(&receipt));
+        // What came from another page is not said to be recorded.
+        assert!(!other_tab.location().contains("receipt"), "{other_tab:?}");
+        let told = pages.get(&other_tab.location()).await;
+        assert!(told.body.contains("Your first answers count") && !told.body.contains("were recorded"), "{told:?}");
         let opened = pages.get(&path).await;
         assert!(opened.body.contains("すでに回答いただいています") && opened.body.contains(&receipt), "{opened:?}");
         let all = responses(center).await;
@@ -374,7 +379,8 @@ stories! {
             assert_eq!(page.status, 303, "{page:?}");
             told.entry(path).or_default().insert(page.location());
         }
-        assert!(told.values().all(|places| places.len() == 1), "both were told the same: {told:?}");
+        let counted = |places: &BTreeSet<String>| places.iter().filter(|place| place.contains("receipt=")).count();
+        assert!(told.values().all(|places| counted(places) == 1 && places.len() == 2), "one is told that it counts: {told:?}");
         assert_eq!(responses(center).await.len(), 40);
     }
 

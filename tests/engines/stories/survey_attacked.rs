@@ -102,7 +102,7 @@ const ELEMENTS: [&str; 46] = [
     "tbody", "tr", "th", "td", "dl", "dt", "dd", "strong", "footer", "progress", "select", "option", "br", "small",
     "em", "datalist", "ol", "del",
 ];
-const ATTRIBUTES: [&str; 50] = [
+const ATTRIBUTES: [&str; 54] = [
     "lang",
     "charset",
     "name",
@@ -153,6 +153,10 @@ const ATTRIBUTES: [&str; 50] = [
     "data-more",
     "data-most",
     "data-restored",
+    "tabindex",
+    "autofocus",
+    "data-whose",
+    "data-kept",
 ];
 
 /// The one script there is, of our own making: nothing else may stand in it or beside it.
@@ -191,9 +195,11 @@ fn sound(page: &Page) -> String {
 
 /// Asserts what every page says to browsers and proxies.
 fn guarded(page: &Page) {
+    // What is under way can be gone back to; nothing else is kept.
+    let kept = if page.body.contains("id=\"answers\"") { "private, no-cache" } else { "no-store" };
     for field in [
         "referrer-policy: no-referrer",
-        "cache-control: no-store",
+        &format!("cache-control: {kept}\n"),
         "x-content-type-options: nosniff",
         "content-security-policy: default-src 'none'",
         "cross-origin-opener-policy: same-origin",
