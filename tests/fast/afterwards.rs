@@ -15,8 +15,8 @@ const BLOCKS: &str = "method = \"block\"\narms = [{ code = \"STD\" }, { code = \
 
 /// Ten subjects of two strata; the second stratum's second block is open.
 const HISTORY: &str = "# from the old system\nsubject,sex,site,arm,block_size\n\
-     A-01,F,011,STD,4\nB-01,M,011,COMB,4\nA-02,F,011,COMB,4\nA-03,F,011,COMB,4\nA-04,F,011,STD,4\n\
-     B-02,M,011,COMB,4\nB-03,M,011,STD,4\nB-04,M,011,STD,4\nB-05,M,011,STD,6\nB-06,M,011,STD,6\n";
+     A-0001,F,011,STD,4\nB-01,M,011,COMB,4\nA-02,F,011,COMB,4\nA-03,F,011,COMB,4\nA-04,F,011,STD,4\n\
+     B-0002,M,011,COMB,4\nB-03,M,011,STD,4\nB-04,M,011,STD,4\nB-05,M,011,STD,6\nB-06,M,011,STD,6\n";
 
 /// AURORA by blocks, in production.
 fn blocks() -> Place {
@@ -46,12 +46,12 @@ fn by_hand() -> Place {
     };
     add("instruments/registration.toml", &personal("name"));
     add("instruments/response.toml", &personal("telephone"));
+    // Whoever enrolls today cannot have been assessed seven weeks later.
+    let study = place.path("cygnus/study.toml");
+    fs::write(&study, fs::read_to_string(&study).unwrap().replace(">= 49", ">= -9999")).unwrap();
     place.ends(0, "study activate cygnus --production --reason go");
     let first = "site=201 subject_ref=201-001 age=50 sex=F name=Yamada";
-    place.ends(
-        0,
-        &format!("allocation force cygnus {first} --arm CBT --by cygnus-stat --reason telephone --at 2024-01-05"),
-    );
+    place.ends(0, &format!("allocation force cygnus {first} --arm CBT --by cygnus-stat --reason telephone"));
     let second =
         "assessed_on=2024-03-10 responder=no isi=23 telephone=03-1234-5678 --allocation second --subject CYGNUS-0001";
     place.ends(0, &format!("allocation force cygnus {second} --arm ADD --by cygnus-stat --reason telephone"));
@@ -157,29 +157,29 @@ fn a_history_is_counted_back_before_it_is_taken() {
     place.ends(2, "allocation import aurora h.csv --yes --dry-run");
     place.ends(3, "allocation import aurora nosuch.csv");
     for (from, to, line, wrong) in [
-        ("B-04,M,011,STD,4", "B-04,M,011,COMB,4", 10, "no place left"),
+        ("B-0004,M,011,STD,4", "B-0004,M,011,COMB,4", 10, "no place left"),
         (
-            "A-02,F,011,COMB,4",
-            "A-02,F,011,COMB,6",
+            "A-0002,F,011,COMB,4",
+            "A-0002,F,011,COMB,6",
             5,
             "the block size is 6, but the open block of site=011, sex=F has the size 4, with 1 given above",
         ),
         (
-            "A-02,F,011,COMB,4",
-            "A-02,F,011,COMB,",
+            "A-0002,F,011,COMB,4",
+            "A-0002,F,011,COMB,",
             5,
             "the column \"block_size\" is empty, but the open block of site=011, sex=F has the size 4",
         ),
         (
-            "A-01,F,011,STD,4",
-            "A-01,F,011,STD,5",
+            "A-0001,F,011,STD,4",
+            "A-0001,F,011,STD,5",
             3,
             "the block size is 5, where a block of site=011, sex=F begins; [block] sizes are 4, 6",
         ),
-        ("A-02,F", "A-01,F", 5, "twice"),
-        ("A-02,F", ",F", 5, "empty"),
-        ("A-02,F,011", "A-02,X,011", 5, "level"),
-        ("A-02,F,011", "A-02,F,900", 5, "site"),
+        ("A-0002,F", "A-0001,F", 5, "twice"),
+        ("A-0002,F", ",F", 5, "empty"),
+        ("A-0002,F,011", "A-0002,X,011", 5, "level"),
+        ("A-0002,F,011", "A-0002,F,900", 5, "site"),
     ] {
         place.write("bad.csv", &HISTORY.replace(from, to));
         let said = place.ends(1, "allocation import aurora bad.csv --yes --reason moved").err;
@@ -198,13 +198,13 @@ fn a_history_is_counted_back_before_it_is_taken() {
 fn everything_that_is_wrong_with_a_history_is_told_at_once() {
     let place = blocks();
     let text = "subject,sex,site,arm,block_size,at\n\
-         A-01,F,011,STD,4,2024-05-01\nA-01,F,011,COMB,4,2024-05-02\nA-03,X,011,STD,4,2024-05-02\n,,011,STD,six,\n\
-         A-05,F,011,COMB\nA-06,F,900,COMB,4,soon\nA-07,F,011,NEW,4,2024-05-01\nA-08,F,011,STD,5,2999-01-01\nA-09,F,011,STD,5,\n\
-         B-01,M,011,STD,4,2024-05-03T09:00\nB-02,M,011,STD,4,2024-05-03 08:00\n";
+         A-0001,F,011,STD,4,2024-05-01\nA-01,F,011,COMB,4,2024-05-02\nA-03,X,011,STD,4,2024-05-02\n,,011,STD,six,\n\
+         A-0005,F,011,COMB\nA-06,F,900,COMB,4,soon\nA-07,F,011,NEW,4,2024-05-01\nA-08,F,011,STD,5,2999-01-01\nA-09,F,011,STD,5,\n\
+         B-0001,M,011,STD,4,2024-05-03T09:00\nB-02,M,011,STD,4,2024-05-03 08:00\n";
     place.write("bad.csv", text);
     let said = place.ends(1, "allocation import aurora bad.csv --yes --reason moved").err;
     for wrong in [
-        "bad.csv:3: the subject \"A-01\" stands twice",
+        "bad.csv:3: the subject \"A-0001\" stands twice",
         "bad.csv:4: \"X\" is no level of the factor \"sex\"",
         "bad.csv:5: the column \"sex\" is empty",
         "bad.csv:5: \"six\" in the column \"block_size\" is no integer",
@@ -236,7 +236,7 @@ fn a_history_keeps_its_dates_and_is_counted_by_levels_under_minimization() {
     copy(&PathBuf::from(SAMPLES).join("aurora"), &place.path("aurora"));
     place.ends(0, "study activate aurora --production --reason go");
     let text = "subject,site,sex,stage,ecog_ps,arm,at\nA-01,011,F,II,0,STD,2024-05-01\n\
-         A-02,012,M,II,1,COMB,2024-05-01T09:30:00+09:00\nA-03,011,F,IV,0,COMB,2024-05-02 08:15\nA-04,011,M,II,0,STD,\n";
+         A-0002,012,M,II,1,COMB,2024-05-01T09:30:00+09:00\nA-03,011,F,IV,0,COMB,2024-05-02 08:15\nA-04,011,M,II,0,STD,\n";
     place.write("h.csv", text);
     let counted = place.ends(0, "allocation import aurora h.csv --json").json();
     assert_eq!(counted["margins"]["sex"], json!({ "F": { "STD": 1, "COMB": 1 }, "M": { "STD": 1, "COMB": 1 } }));

@@ -193,13 +193,7 @@ fn commands_take_it_as_what_it_is() {
     let place = Place::new();
     let checked = place.ends(0, &format!("check {SAMPLE}")).out;
     assert!(checked.contains("sound") && checked.contains("pages rendered with samples"), "{checked}");
-    place.write("people.csv", "age,insomnia\n41,8\n");
-    let refused = place.ends(1, &format!("allocation rehearse {SAMPLE} --covariates people.csv")).err;
-    assert!(refused.contains("participants of this study enroll themselves"), "{refused}");
     place.ends(0, &format!("study activate {SAMPLE}"));
-    place.write("history.csv", "subject,shifts,arm\nS-1,no,TIPS\n");
-    let refused = place.ends(1, "allocation import somnus history.csv --dry-run").err;
-    assert!(refused.contains("enroll themselves"), "{refused}");
     place.ends(0, "credentials issue somnus --count 2 --out secrets.csv");
     let folder = place.path("blinded");
     samples::write(&edited(&[BLINDED, UNSAID]), &folder).unwrap();
