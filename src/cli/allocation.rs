@@ -20,7 +20,7 @@ use crate::workflow::kits_left::KitsLeft;
 use crate::workflow::kits_told::{KitDiscrepancy, KitWhat};
 use crate::workflow::proof::{self, Proof, SecretFault, Verdict};
 use crate::workflow::told::{Discrepancy, What};
-use crate::workflow::versions;
+use crate::workflow::{binding, versions};
 
 /// Commands on allocations.
 #[derive(Debug, Subcommand)]
@@ -124,29 +124,38 @@ fn verify(slug: &str, installation: &Installation, output: Output) -> anyhow::Re
         && let Some(doubt) = opened.runtime.block_on(versions::check(&opened.store, &row))?
     {
         let proof = Proof { verdict: Verdict::Bundle(doubt), kits: KitsLeft::default() };
-        return Ok(tell(slug, row.stage.key(), &proof, false, output));
+        return Ok(tell((slug, row.stage.key()), &proof, false, None, output));
     }
     let shelved = opened.study(slug)?;
     let proof = opened.runtime.block_on(proof::prove(&opened.store, &shelved))?;
     let stage = shelved.stage.key();
     let closed = opened.runtime.block_on(study::load(&opened.store, shelved.id))?.state == study::State::Closed;
     let told = closed || shelved.study.blinding == Blinding::Open;
-    Ok(tell(slug, stage, &proof, told, output))
+    let disputes = opened.runtime.block_on(binding::disputes(&opened.store, &shelved))?;
+    let disputed = (!disputes.is_empty()).then(|| binding::in_words(&shelved.study, &disputes));
+    Ok(tell((slug, stage), &proof, told, disputed, output))
 }
 
-fn tell(slug: &str, stage: &str, proof: &Proof, told: bool, output: Output) -> End {
+/// Tells a verdict; `disputed` are references that two subjects have, which is no fault of the records.
+fn tell((slug, stage): (&str, &str), proof: &Proof, told: bool, disputed: Option<String>, output: Output) -> End {
     let Proof { verdict, kits } = proof;
     let end = match verdict {
         Verdict::Proved(_) | Verdict::ProvedBesides { .. } | Verdict::NoScheme => End::Done,
-        Verdict::Untold(_) | Verdict::Kit(_) | Verdict::Bundle(_) | Verdict::Secret(_) | Verdict::Differs(_) => {
-            End::Refused
-        }
+        Verdict::Untold(_)
+        | Verdict::Kit(_)
+       
+        | Verdict::Bundle(_)
+        | Verdict::Secret(_)
+        | Verdict::Differs(_) => End::Refused,
     };
     let kits = Some(kits).filter(|kits| end == End::Done && **kits != KitsLeft::default());
     if output.json {
         let mut report = json!({ "study": slug, "stage": stage });
         if let Some(kits) = kits {
             report["kits"] = json!({ "found": kits.found, "told": kits.told });
+        }
+        if let Some(disputed) = disputed {
+            report["references"] = json!(disputed);
         }
         if let (Some(report), Value::Object(more)) = (report.as_object_mut(), to_json(verdict, told)) {
             report.extend(more);
@@ -156,6 +165,9 @@ fn tell(slug: &str, stage: &str, proof: &Proof, told: bool, output: Output) -> E
         println!("{slug} ({stage}): {}", in_words(verdict, told));
         if let Some(kits) = kits {
             println!("{slug} ({stage}): {}", kits_in_words(kits));
+        }
+        if let Some(disputed) = disputed {
+            println!("{slug} ({stage}): {disputed}");
         }
     }
     end
@@ -285,7 +297,9 @@ fn discrepancy_in_words(found: &Discrepancy) -> String {
     match found.what {
         What::Entry => format!("number {number} is on file, but no entry of the audit chain tells of it"),
         What::Subject => format!("the audit chain tells of subject {number}, which is not on file"),
-        What::Reference => format!("the reference of subject {number} does not follow from its answers"),
+        What::Reference => {
+            format!("what subject {number} is or was known by does not follow from its answers and their corrections")
+        }
         What::Answers => format!("the answers of subject {number} are not as the audit chain tells them"),
         What::Site => subject("the site"),
         What::Rescreens => subject("the earlier screening"),

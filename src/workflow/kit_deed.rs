@@ -97,7 +97,7 @@ pub(super) async fn replace(
         }
         // It was refused then: whoever asks again is asked again.
         Confirmed::Spent => confirm::expired(ledger, asking).await,
-        Confirmed::ByReply => {
+        Confirmed::ByReply | Confirmed::Apart(_) => {
             let (order, asker) = (order(asking, wanted), Asker::Person(asking.person));
             match kits::replace(ledger, asking.shelved, asking.means, order, &enrolled.subject, Some(&now.code), asker)
                 .await
@@ -157,7 +157,7 @@ pub(super) async fn quarantine(
         Confirmed::NotYet => ask(ledger, asking, &Wanted { kits: codes, ..wanted.clone() }).await,
         // They were released since, or it was refused then.
         Confirmed::Spent => confirm::expired(ledger, asking).await,
-        Confirmed::ByReply => {
+        Confirmed::ByReply | Confirmed::Apart(_) => {
             let order = order(asking, wanted);
             let next = State::Quarantined;
             if let Err(error) = kits::change(ledger, asking.shelved, asking.means, order, asker, &free, next).await {

@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::enroll::{key_of, record_digest};
+use super::binding::BIND;
+use super::enroll::record_digest;
 use super::kits_left::{KitsLeft, Leaving};
 use super::kits_told::{KitDiscrepancy, KitWhat, Stock};
 use super::pages::Pages;
 use super::replaying::Rows;
-use super::rescreen::is_key_of;
 use super::texts::Texts;
+use super::told_reference::References;
 use super::{Failure, told_fact};
 use crate::domain::allocation::Origin;
 use crate::domain::study::{FIRST, Study};
@@ -59,7 +60,7 @@ whats! {
     Entry = "entry",
     /// A subject of which an entry tells is absent.
     Subject = "subject",
-    /// The subject's key, which follows from its answers.
+    /// What the subject is known by, which follows from its answers and their corrections; or a reference it had before.
     Reference = "reference",
     /// The subject's answers.
     Answers = "answers",
@@ -126,21 +127,22 @@ pub struct Heard {
 
 /// An enrollment as its entry tells it.
 #[derive(Deserialize)]
-struct Enrollment<'a> {
-    subject: i64,
+pub(super) struct Enrollment<'a> {
+    pub(super) subject: i64,
     #[serde(borrow)]
-    site: Cow<'a, str>,
+    pub(super) site: Cow<'a, str>,
     /// Whose subject it is, where somebody else acted.
     person: Option<String>,
     /// Number of the earlier subject that is screened again.
-    rescreens: Option<i64>,
+    pub(super) rescreens: Option<i64>,
     /// Number of the participant who enrolled themself.
-    participant: Option<i64>,
+    pub(super) participant: Option<i64>,
     inbox: Option<i64>,
-    answers: Texts<'a>,
-    /// The subject's key, where it does not follow from the answers: its reference is sealed, or it is the participant.
+    pub(super) answers: Texts<'a>,
+    /// The subject's key, where it does not follow from the answers: its reference is sealed, it is the participant, or the person was
+    /// screened before.
     #[serde(borrow)]
-    reference: Option<Cow<'a, str>>,
+    pub(super) reference: Option<Cow<'a, str>>,
     bundle: i64,
     allocation: Option<Told<'a>>,
 }
@@ -192,6 +194,7 @@ struct Chain<'a> {
     entries: Pages<Unlinked>,
     stock: Stock<'a>,
     commitments: Vec<String>,
+    /// Entries of facts, and of what corrections bind.
     facts: Vec<Unlinked>,
 }
 
@@ -214,7 +217,7 @@ impl Chain<'_> {
                 _ => {}
             }
             self.stock.hear(&entry).await?;
-            if entry.action == "fact" {
+            if entry.action == "fact" || entry.action == BIND {
                 self.facts.push(entry);
             }
         }
@@ -247,6 +250,7 @@ impl Chain<'_> {
 /// What is on file and not yet compared.
 struct Files<'a> {
     study: &'a Study,
+    references: References<'a>,
     journal: Pages<Recorded>,
     next: Option<Recorded>,
     /// Where allocations go to be decided again, as far as they were compared.
@@ -307,9 +311,16 @@ pub(super) async fn compare(
             Box::pin(async move { randomization::list_kept(&store, id, after, ROWS).await })
         },
     );
-    let mut chain = Chain { entries, stock: Stock::new(store, head), commitments: Vec::new(), facts: Vec::new() };
+    let mut chain = Chain {
+        entries,
+        stock: Stock::new(store, head),
+        commitments: Vec::new(),
+        facts: Vec::new(),
+    };
     let subject_ids = BTreeMap::new();
-    let mut files = Files { study, journal, next: None, replay, requests, next_request: None, subjects: subject_ids };
+    let references = References::new(study, known);
+    let mut files =
+        Files { study, references, journal, next: None, replay, requests, next_request: None, subjects: subject_ids };
     let mut first = first_discrepancy(&mut chain, &mut files, subjects, head).await?;
     files.send_up_to(first).await?;
     // The commitments and the stock are of the whole chain, wherever the comparison ended.
@@ -318,6 +329,11 @@ pub(super) async fn compare(
             chain.read(&entry).await?;
         }
     }
+    let reference = files.references.first_discrepancy(store, head, &chain.facts).await?;
+    first = match (first, reference) {
+        (Some(first), Some(reference)) if reference.number < first.number => Some(reference),
+        (first, reference) => first.or(reference),
+    };
     if first.is_none() {
         first = told_fact::first_discrepancy(store, head, &chain.facts, known).await?;
     }
@@ -441,7 +457,8 @@ impl Files<'_> {
         if row.rescreens != told.rescreens {
             return Ok(Some(Discrepancy { number: row.number, what: What::Rescreens }));
         }
-        if let Some(what) = subject_differs(self.study, entry, told, row) {
+        let named = self.references.is_told(told, row);
+        if let Some(what) = subject_differs(entry, told, row, named) {
             return Ok(Some(Discrepancy { number: row.number, what }));
         }
         let Some(given) = &told.allocation else { return Ok(None) };
@@ -508,13 +525,7 @@ impl Files<'_> {
     }
 }
 
-fn subject_differs(study: &Study, entry: &Unlinked, told: &Enrollment<'_>, row: &OnFile) -> Option<What> {
-    let clear = told.answers.get(&study.registration.subject_item);
-    let named = match (&told.reference, clear) {
-        (Some(reference), _) => row.reference_key == *reference,
-        (None, Some(text)) => is_key_of(&row.reference_key, &key_of(study, &told.site, text)),
-        (None, None) => false,
-    };
+fn subject_differs(entry: &Unlinked, told: &Enrollment<'_>, row: &OnFile, named: bool) -> Option<What> {
     [
         (What::Answers, told.answers.is(&row.answers)),
         (What::Site, row.site == told.site),

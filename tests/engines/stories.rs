@@ -2,6 +2,7 @@
 
 mod afterwards;
 mod amending;
+mod binding;
 mod calendar;
 mod cases;
 mod closed_arms;

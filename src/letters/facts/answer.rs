@@ -58,6 +58,8 @@ pub enum Reason {
     RescreeningSpent(String),
     /// The reference in the form is that of another person than that subject.
     RescreeningTaken(String),
+    /// The reference in the form was that of these subjects until it was corrected; empty where the sender may not know of them.
+    EarlierReference(String),
     /// The sender does not act for that site.
     SiteNotTheirs(String),
     /// The sender has no role that enrolls.
@@ -115,6 +117,7 @@ impl Reason {
             Reason::RescreeningNoFact(..) => "rescreening-no-fact",
             Reason::RescreeningSpent(_) => "rescreening-spent",
             Reason::RescreeningTaken(_) => "rescreening-taken",
+            Reason::EarlierReference(_) => "earlier-reference",
             Reason::SiteNotTheirs(_) => "site-not-theirs",
             Reason::NoRole => "no-role",
             Reason::EnrollsItself => "enrolls-itself",
@@ -229,7 +232,8 @@ impl ReasonLine {
             Reason::RescreeningUnknown(subject)
             | Reason::RescreeningNoFact(subject, _)
             | Reason::RescreeningSpent(subject)
-            | Reason::RescreeningTaken(subject) => short(subject),
+            | Reason::RescreeningTaken(subject)
+            | Reason::EarlierReference(subject) => short(subject),
             _ => String::new(),
         };
         let facts = match reason {
@@ -382,6 +386,12 @@ pub struct Confirm {
     /// Lines of the mail that match no item, and were not used.
     #[serde(default)]
     pub unused: Vec<UnknownKey>,
+    /// Whether the reference was another subject's until it was corrected, and so whether this is that subject is to be said.
+    #[serde(default)]
+    pub earlier: bool,
+    /// The numbers of those subjects, where the reader may know of them.
+    #[serde(default)]
+    pub earlier_of: Vec<String>,
 }
 
 impl Confirm {
@@ -401,7 +411,15 @@ impl Confirm {
             expires_at: expires_at.local(reader.study.zone),
             rescreens: form.rescreens.as_deref().map(short).unwrap_or_default(),
             unused: Vec::new(),
+            earlier: false,
+            earlier_of: Vec::new(),
         }
+    }
+
+    /// Asks also whether it is another subject than these, whose reference it was until it was corrected.
+    #[must_use]
+    pub fn with_earlier(self, numbers: Vec<String>) -> Confirm {
+        Confirm { earlier: true, earlier_of: numbers, ..self }
     }
 
     /// Tells also which lines of the mail's `form` were not used.
@@ -518,6 +536,9 @@ impl Help {
 pub struct StatusUnknown {
     /// What was asked for, as typed; empty if their latest.
     pub asked: String,
+    /// The numbers of the subjects whose reference it was until it was corrected.
+    #[serde(default)]
+    pub earlier_of: Vec<String>,
 }
 
 impl StatusUnknown {
@@ -525,7 +546,13 @@ impl StatusUnknown {
     pub fn new(study: &Study, asked: Option<&str>) -> StatusUnknown {
         let item = study.registration_instrument().find(&study.registration.subject_item);
         let asked = asked.filter(|_| item.is_some_and(|item| !item.personal));
-        StatusUnknown { asked: short(asked.unwrap_or_default()) }
+        StatusUnknown { asked: short(asked.unwrap_or_default()), earlier_of: Vec::new() }
+    }
+
+    /// Tells also of which subjects it was the reference until that was corrected.
+    #[must_use]
+    pub fn with_earlier(self, numbers: Vec<String>) -> StatusUnknown {
+        StatusUnknown { earlier_of: numbers, ..self }
     }
 }
 

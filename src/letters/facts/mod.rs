@@ -31,8 +31,8 @@ pub use answer::{
     Refusal, Sameness, StatusUnknown,
 };
 pub use balance::{
-    ArmBalance, ArmCount, ArmTotal, Balance, BalanceGroup, BalanceLevel, Digest, DigestUnblinded, FurtherBalance,
-    FurtherCount, LevelCounts, may_know_balance,
+    ArmBalance, ArmCount, ArmTotal, Balance, BalanceGroup, BalanceLevel, Digest, DigestUnblinded, Dispute,
+    FurtherBalance, FurtherCount, LevelCounts, may_know_balance,
 };
 pub use cohort::{CohortFilling, CohortLevel};
 pub use correction::{Change, FormNames, MisnamedLine, ReadCorrection};

@@ -46,7 +46,7 @@ async fn first_difference(center: &Center, world: &World) -> Option<u64> {
 }
 
 /// That each of these changes to a copy leaves the chains whole, and is found to be that.
-async fn assert_found(center: &mut Center, slug: &str, changes: &[(String, Verdict)]) {
+pub(super) async fn assert_found(center: &mut Center, slug: &str, changes: &[(String, Verdict)]) {
     for (change, expected) in changes {
         let copy = center.copy().await;
         copy.tamper(change).await;
@@ -60,7 +60,7 @@ async fn assert_found(center: &mut Center, slug: &str, changes: &[(String, Verdi
     }
 }
 
-fn untold(change: &str, number: i64, what: What) -> (String, Verdict) {
+pub(super) fn untold(change: &str, number: i64, what: What) -> (String, Verdict) {
     (change.to_owned(), Verdict::Untold(Discrepancy { number, what }))
 }
 
