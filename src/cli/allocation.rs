@@ -20,6 +20,7 @@ use crate::workflow::kits_left::KitsLeft;
 use crate::workflow::kits_told::{KitDiscrepancy, KitWhat};
 use crate::workflow::proof::{self, Proof, SecretFault, Verdict};
 use crate::workflow::told::{Discrepancy, What};
+use crate::workflow::told_study::StudyFault;
 use crate::workflow::{binding, versions};
 
 /// Commands on allocations.
@@ -61,7 +62,8 @@ pub enum AllocationCommand {
     /// refused, and which arms could come out.
     Rehearse(RehearseArgs),
     /// Replay every allocation of a study from its journal and its secret, and compare subjects, allocations and kits with
-    /// the audit chain; names the first that differs. Whether the chain is whole, `hagaki audit verify` tells.
+    /// the audit chain; names the first that differs. Whether the chain is whole, `hagaki audit verify` tells. Not compared, as the
+    /// chain holds nothing of it: texts as they were typed, beside the answers that were read from them; letters, mails and accounts.
     Verify {
         /// The study.
         slug: String,
@@ -143,7 +145,7 @@ fn tell((slug, stage): (&str, &str), proof: &Proof, told: bool, disputed: Option
         Verdict::Proved(_) | Verdict::ProvedBesides { .. } | Verdict::NoScheme => End::Done,
         Verdict::Untold(_)
         | Verdict::Kit(_)
-       
+        | Verdict::Study(_)
         | Verdict::Bundle(_)
         | Verdict::Secret(_)
         | Verdict::Differs(_) => End::Refused,
@@ -196,6 +198,7 @@ fn to_json(verdict: &Verdict, told: bool) -> Value {
         Verdict::NoScheme => json!({ "proved": true, "allocations": 0, "randomizes": false }),
         Verdict::Kit(found) => json!({ "proved": false, "number": null, "what": found.what.key(), "kit": found.code }),
         Verdict::Untold(found) => json!({ "proved": false, "number": found.number, "what": found.what.key() }),
+        Verdict::Study(fault) => json!({ "proved": false, "number": null, "what": fault.key() }),
         Verdict::Bundle(doubt) => {
             json!({ "proved": false, "number": null, "what": "bundle", "version": doubt.version, "why": doubt.why.key() })
         }
@@ -242,6 +245,12 @@ fn in_words(verdict: &Verdict, told: bool) -> String {
         Verdict::NoScheme => "randomizes nobody; its subjects are as the audit chain tells them".to_string(),
         Verdict::Untold(found) => discrepancy_in_words(found),
         Verdict::Kit(found) => kit_in_words(found),
+        Verdict::Study(StudyFault::State) => {
+            "whether the study is open, paused or closed is not as the audit chain tells it".to_string()
+        }
+        Verdict::Study(StudyFault::EnrollmentEnd) => {
+            "whether and when enrollment ended is not as the audit chain tells it".to_string()
+        }
         Verdict::Bundle(doubt) => doubt.to_string(),
         Verdict::Secret(SecretFault::Row) => "SHA-256 of the secret is not the digest stored beside it".to_string(),
         Verdict::Secret(SecretFault::Chain) => {

@@ -73,6 +73,7 @@ mod texts;
 pub mod told;
 mod told_fact;
 mod told_reference;
+pub mod told_study;
 pub mod unblind;
 pub mod uploads;
 pub mod urn;

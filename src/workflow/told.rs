@@ -14,6 +14,7 @@ use super::pages::Pages;
 use super::replaying::Rows;
 use super::texts::Texts;
 use super::told_reference::References;
+use super::told_study::{Course, StudyFault};
 use super::{Failure, told_fact};
 use crate::domain::allocation::Origin;
 use crate::domain::study::{FIRST, Study};
@@ -123,6 +124,8 @@ pub struct Heard {
     pub left: KitsLeft,
     /// The digests of secrets that the chain commits the study to, in lower-case hexadecimal, in order.
     pub commitments: Vec<String>,
+    /// What of the study's row is not as the chain tells it.
+    pub study: Option<StudyFault>,
 }
 
 /// An enrollment as its entry tells it.
@@ -194,6 +197,9 @@ struct Chain<'a> {
     entries: Pages<Unlinked>,
     stock: Stock<'a>,
     commitments: Vec<String>,
+    /// How far the study has come by the entries up to the head.
+    course: Course,
+    head: i64,
     /// Entries of facts, and of what corrections bind.
     facts: Vec<Unlinked>,
 }
@@ -203,6 +209,9 @@ impl Chain<'_> {
     /// one may be put on later.
     async fn next(&mut self) -> Result<Option<Unlinked>, Failure> {
         while let Some(entry) = self.entries.next().await? {
+            if entry.seq <= self.head {
+                self.course.hear(&entry);
+            }
             match entry.action.as_str() {
                 "enroll" => return Ok(Some(entry)),
                 "randomize" => {
@@ -315,6 +324,8 @@ pub(super) async fn compare(
         entries,
         stock: Stock::new(store, head),
         commitments: Vec::new(),
+        course: Course::new(),
+        head: head.chain.length,
         facts: Vec::new(),
     };
     let subject_ids = BTreeMap::new();
@@ -337,7 +348,8 @@ pub(super) async fn compare(
     if first.is_none() {
         first = told_fact::first_discrepancy(store, head, &chain.facts, known).await?;
     }
-    let mut heard = Heard { first, kit: None, left: chain.stock.left(), commitments: chain.commitments };
+    let study = chain.course.fault(head);
+    let mut heard = Heard { first, kit: None, left: chain.stock.left(), commitments: chain.commitments, study };
     match chain.stock.compare(kits) {
         Some(KitDiscrepancy { allocation: Some(number), what, .. }) => {
             let what = if what == KitWhat::Order { What::KitOrder } else { What::KitRow };
