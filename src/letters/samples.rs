@@ -91,9 +91,7 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
             conflict.may_rescreen = false;
             conflict.subject = String::new();
             conflict.enrolled_at = String::new();
-            for difference in &mut conflict.differences {
-                difference.shown = false;
-            }
+            conflict.differences.clear();
         }
         Facts::StatusUnknown(status) => {
             for asked in [status.asked.as_str(), ""] {

@@ -290,7 +290,7 @@ impl Refusal {
 pub enum Sameness {
     /// They do: they may see the values registered before.
     SameSite,
-    /// They do not: they learn which items differ, and nothing of the subject.
+    /// They do not: they learn that the reference is another site's subject's, and nothing of the subject.
     OtherSite,
 }
 
@@ -301,7 +301,7 @@ pub struct Conflict {
     pub subject: String,
     /// When the first registration was recorded; empty for a sender of another site.
     pub enrolled_at: String,
-    /// The items that differ, in the order of the form.
+    /// The items that differ, in the order of the form; none for a sender of another site, who could guess at a patient by trying.
     pub differences: Vec<Difference>,
     /// Whether the subject may be screened again, which would be another registration.
     #[serde(default)]
@@ -336,7 +336,10 @@ impl Conflict {
         Conflict {
             subject: if same_site { short(subject) } else { String::new() },
             enrolled_at: if same_site { enrolled_at.local(reader.study.zone) } else { String::new() },
-            differences: differences(reader, instrument, registered, sent, same_site),
+            differences: match sameness {
+                Sameness::SameSite => differences(reader, instrument, registered, sent, true),
+                Sameness::OtherSite => Vec::new(),
+            },
             may_rescreen: false,
         }
     }

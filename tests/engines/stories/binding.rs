@@ -260,6 +260,11 @@ stories! {
         let elsewhere = center.answer(&DR_LARSEN.writes("enroll", &borealis_form("103", "101-001"))).await;
         assert!(elsewhere.kind == "confirm" && !elsewhere.text.contains("BOREALIS-0001"), "{}", elsewhere.text);
         assert!(elsewhere.text.contains("a subject of another site"), "{}", elsewhere.text);
+        let taken = center.answer(&DR_LARSEN.writes("enroll", &borealis_form("103", "101-077"))).await;
+        assert_eq!(taken.kind, "conflict");
+        for part in ["BOREALIS-0001", "Birth date", "Site"] {
+            assert!(!taken.text.contains(part), "{part}: {}", taken.text);
+        }
         // What an earlier version recorded is bound under its code, too.
         corrected_before(center, "borealis", 1, "subject_ref", "101-078").await;
         center.attend().await;
