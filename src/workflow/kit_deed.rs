@@ -90,6 +90,10 @@ pub(super) async fn replace(
     if let Err(closed) = kits::hands_out(ledger.lock(asking.shelved).await?.1) {
         return refused_by(ledger, asking, wanted, Some(enrolled), closed.into()).await;
     }
+    let had = (enrolled.facts.as_slice(), now.turn);
+    if let Err(refusal) = kits::may_replace(asking.study(), enrolled.subject.number, had, true, &wanted.reason) {
+        return refused_by(ledger, asking, wanted, Some(enrolled), refusal.into()).await;
+    }
     match confirmed {
         Confirmed::NotYet => {
             let wanted = Wanted { kits: vec![now.code.clone()], ..wanted.clone() };
@@ -208,6 +212,8 @@ async fn refused_by(
         KitError::Refused(Refusal::NotGiven(_)) => "not-given",
         KitError::Refused(Refusal::NoKits(_)) => "none",
         KitError::Refused(Refusal::Closed(_)) => "closed",
+        KitError::Refused(Refusal::Withdrawn(_)) => "withdrawn",
+        KitError::Refused(Refusal::Often(..)) => "often",
         KitError::Refused(Refusal::TooMany) => "too-many",
         KitError::Refused(Refusal::NotEntitled(_)) => {
             let subject = enrolled.map(|enrolled| &enrolled.subject);
