@@ -370,7 +370,8 @@ async fn decide(
     if !asked || confirmed == Confirmed::NotYet && (study.trust.confirm || !form.doubts.is_empty()) {
         return Ok(Enrollment::ToConfirm(earlier));
     }
-    let place = Place { site, key, at_hand, given: None, again };
+    let apart = earlier.map(|earlier| earlier.fact);
+    let place = Place { site, key, at_hand, given: None, again, apart };
     let recording = record(tx, page, shelved, means, way.inbox_id, application, place);
     let enrolled = Box::pin(recording).await?;
     Ok(Enrollment::Enrolled(Box::new(enrolled)))
@@ -450,6 +451,8 @@ pub(super) struct Place<'a> {
     pub(super) given: Option<Given<'a>>,
     /// The earlier subject that is screened again.
     pub(super) again: Option<SubjectRow>,
+    /// Number of the correction until which its reference was that of a subject which it is not, as somebody said.
+    pub(super) apart: Option<i64>,
 }
 
 impl Place<'_> {
@@ -497,6 +500,9 @@ pub(super) async fn record(
     }
     if let Some(participant) = participant {
         body["participant"] = json!(participant.number);
+    }
+    if let Some(fact) = place.apart {
+        body["apart"] = json!(fact);
     }
     if let Some(earlier) = &place.again {
         body["rescreens"] = json!(earlier.number);

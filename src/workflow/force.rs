@@ -91,17 +91,18 @@ pub async fn force(
     let used = used(tx, shelved, rules).await?;
     let key = reference::reference_key(study, &site, order.form)
         .ok_or_else(|| Failure::Contradiction("a form without faults names no subject".to_string()))?;
+    let mut apart = None;
     let (key, again) = match rescreen::judge(tx, shelved.id, study, person, order.form).await? {
         Err(reason) => return Err(Refusal::NotEnrolled(in_words(study, &[reason])).into()),
         Ok(None) => match subject::find_by_reference(&mut *tx, shelved.id, &key).await? {
             None => {
-                if let Some(earlier) = binding::find_earlier(&mut *tx, shelved.id, &key).await?
-                    && !order.sure
-                {
+                let earlier = binding::find_earlier(&mut *tx, shelved.id, &key).await?;
+                if let Some(earlier) = earlier.as_ref().filter(|_| !order.sure) {
                     let of = earlier.subjects.iter().map(|subject| study.subject_number(subject.number));
                     let of = of.collect::<Vec<String>>().join(", ");
                     return Err(Refusal::Unusual(in_words(study, &[Reason::EarlierReference(of)])).into());
                 }
+                apart = earlier.map(|earlier| earlier.fact);
                 (key, None)
             }
             Some(known) => return Err(Refusal::EnrolledBefore(study.subject_number(known.number)).into()),
@@ -137,7 +138,7 @@ pub async fn force(
     let kit = kit_of(tx, shelved, &order, at_hand.as_ref(), &site).await?;
     let given = Given { arm: order.arm, kit, actor: order.actor, told };
     let application = Application { person, form: order.form, confirmed: Confirmed::ByReply, participant: None };
-    let place = Place { site, key, at_hand, given: Some(given), again };
+    let place = Place { site, key, at_hand, given: Some(given), again, apart };
     let enrolled = enroll::record(tx, page, shelved, means, None, application, place).await?;
     let enrolled = Enrolled { allocated: Some(When::Moment(order.happened_at)), ..enrolled };
     let language = study.language_of(person);

@@ -145,6 +145,11 @@ stories! {
         assert!(again.kind == "confirm" && again.text.contains("AURORA-0001, AURORA-0002"), "{}", again.text);
         let reply = ok(&again, DR_YAMADA);
         assert_eq!(center.answer(&reply).await.kind, "assignment-open");
+        // The chain tells that somebody said so.
+        let row = study::find_current(center.store(), "aurora").await.unwrap().unwrap();
+        let entries = audit::list(center.store(), row.id, 0, 1_000).await.unwrap();
+        let apart: Vec<bool> = entries.iter().filter(|one| one.action == "enroll").map(|one| one.body.contains(r#""apart":3"#)).collect();
+        assert_eq!(apart, [false, false, true]);
         // From then on it is that one's, whoever asks and however often.
         let third = center.answer(&reply.anew()).await;
         assert!(third.kind == "duplicate-open" && third.text.contains("AURORA-0003"), "{}", third.text);
