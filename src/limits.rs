@@ -87,6 +87,12 @@ pub const CALENDAR_BATCH: i64 = 100;
 pub const CALENDAR_SECONDS: u64 = 20;
 /// Most allocations of one study that are given by hand.
 pub const FORCED: u32 = 10_000;
+/// Kits that a subject may be given by mail in place of others for one allocation, where a study says nothing else.
+pub const KIT_REPLACEMENTS: u32 = 5;
+/// The most that a study may say.
+pub const KIT_REPLACEMENTS_MOST: u32 = 1_000;
+/// Most subjects of one reference: screenings of one person, and duplicates of one that are known.
+pub const SUBJECTS_OF_REFERENCE: usize = 100;
 /// How often one person may be screened again.
 pub const RESCREENINGS: u32 = 9;
 /// Cases on one page of a site's list.

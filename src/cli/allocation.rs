@@ -21,7 +21,8 @@ use crate::workflow::kits_left::KitsLeft;
 use crate::workflow::kits_told::{KitDiscrepancy, KitWhat};
 use crate::workflow::proof::{self, Proof, SecretFault, Verdict};
 use crate::workflow::told::{Discrepancy, What};
-use crate::workflow::versions;
+use crate::workflow::told_study::StudyFault;
+use crate::workflow::{binding, versions};
 
 /// Commands on allocations.
 #[derive(Debug, Subcommand)]
@@ -62,7 +63,8 @@ pub enum AllocationCommand {
     /// refused, and which arms could come out.
     Rehearse(RehearseArgs),
     /// Replay every allocation of a study from its journal and its secret, and compare subjects, allocations and kits with
-    /// the audit chain; names the first that differs. Whether the chain is whole, `hagaki audit verify` tells.
+    /// the audit chain; names the first that differs. Whether the chain is whole, `hagaki audit verify` tells. Not compared, as the
+    /// chain holds nothing of it: texts as they were typed, beside the answers that were read from them; letters, mails and accounts.
     Verify {
         /// The study.
         slug: String,
@@ -125,29 +127,38 @@ fn verify(slug: &str, installation: &Installation, output: Output) -> anyhow::Re
         && let Some(doubt) = opened.runtime.block_on(versions::check(&opened.store, &row))?
     {
         let proof = Proof { verdict: Verdict::Bundle(doubt), kits: KitsLeft::default() };
-        return Ok(tell(slug, row.stage.key(), &proof, false, output));
+        return Ok(tell((slug, row.stage.key()), &proof, false, None, output));
     }
     let shelved = opened.study(slug)?;
     let proof = opened.runtime.block_on(proof::prove(&opened.store, &shelved))?;
     let stage = shelved.stage.key();
     let closed = opened.runtime.block_on(study::load(&opened.store, shelved.id))?.state == study::State::Closed;
     let told = closed || shelved.study.blinding == Blinding::Open;
-    Ok(tell(slug, stage, &proof, told, output))
+    let disputes = opened.runtime.block_on(binding::disputes(&opened.store, &shelved))?;
+    let disputed = (!disputes.is_empty()).then(|| binding::in_words(&shelved.study, &disputes));
+    Ok(tell((slug, stage), &proof, told, disputed, output))
 }
 
-fn tell(slug: &str, stage: &str, proof: &Proof, told: bool, output: Output) -> End {
+/// Tells a verdict; `disputed` are references that two subjects have, which is no fault of the records.
+fn tell((slug, stage): (&str, &str), proof: &Proof, told: bool, disputed: Option<String>, output: Output) -> End {
     let Proof { verdict, kits } = proof;
     let end = match verdict {
         Verdict::Proved(_) | Verdict::ProvedBesides { .. } | Verdict::NoScheme => End::Done,
-        Verdict::Untold(_) | Verdict::Kit(_) | Verdict::Bundle(_) | Verdict::Secret(_) | Verdict::Differs(_) => {
-            End::Refused
-        }
+        Verdict::Untold(_)
+        | Verdict::Kit(_)
+        | Verdict::Study(_)
+        | Verdict::Bundle(_)
+        | Verdict::Secret(_)
+        | Verdict::Differs(_) => End::Refused,
     };
     let kits = Some(kits).filter(|kits| end == End::Done && **kits != KitsLeft::default());
     if output.json {
         let mut report = json!({ "study": slug, "stage": stage });
         if let Some(kits) = kits {
             report["kits"] = json!({ "found": kits.found, "told": kits.told });
+        }
+        if let Some(disputed) = disputed {
+            report["references"] = json!(disputed);
         }
         if let (Some(report), Value::Object(more)) = (report.as_object_mut(), to_json(verdict, told)) {
             report.extend(more);
@@ -157,6 +168,9 @@ fn tell(slug: &str, stage: &str, proof: &Proof, told: bool, output: Output) -> E
         println!("{slug} ({stage}): {}", in_words(verdict, told));
         if let Some(kits) = kits {
             println!("{slug} ({stage}): {}", kits_in_words(kits));
+        }
+        if let Some(disputed) = disputed {
+            println!("{slug} ({stage}): {disputed}");
         }
     }
     end
@@ -185,6 +199,7 @@ fn to_json(verdict: &Verdict, told: bool) -> Value {
         Verdict::NoScheme => json!({ "proved": true, "allocations": 0, "randomizes": false }),
         Verdict::Kit(found) => json!({ "proved": false, "number": null, "what": found.what.key(), "kit": found.code }),
         Verdict::Untold(found) => json!({ "proved": false, "number": found.number, "what": found.what.key() }),
+        Verdict::Study(fault) => json!({ "proved": false, "number": null, "what": fault.key() }),
         Verdict::Bundle(doubt) => {
             json!({ "proved": false, "number": null, "what": "bundle", "version": doubt.version, "why": doubt.why.key() })
         }
@@ -231,6 +246,12 @@ fn in_words(verdict: &Verdict, told: bool) -> String {
         Verdict::NoScheme => "randomizes nobody; its subjects are as the audit chain tells them".to_string(),
         Verdict::Untold(found) => discrepancy_in_words(found),
         Verdict::Kit(found) => kit_in_words(found),
+        Verdict::Study(StudyFault::State) => {
+            "whether the study is open, paused or closed is not as the audit chain tells it".to_string()
+        }
+        Verdict::Study(StudyFault::EnrollmentEnd) => {
+            "whether and when enrollment ended is not as the audit chain tells it".to_string()
+        }
         Verdict::Bundle(doubt) => doubt.to_string(),
         Verdict::Secret(SecretFault::Row) => "SHA-256 of the secret is not the digest stored beside it".to_string(),
         Verdict::Secret(SecretFault::Chain) => {
@@ -286,7 +307,9 @@ fn discrepancy_in_words(found: &Discrepancy) -> String {
     match found.what {
         What::Entry => format!("number {number} is on file, but no entry of the audit chain tells of it"),
         What::Subject => format!("the audit chain tells of subject {number}, which is not on file"),
-        What::Reference => format!("the reference of subject {number} does not follow from its answers"),
+        What::Reference => {
+            format!("what subject {number} is or was known by does not follow from its answers and their corrections")
+        }
         What::Answers => format!("the answers of subject {number} are not as the audit chain tells them"),
         What::Site => subject("the site"),
         What::Rescreens => subject("the earlier screening"),

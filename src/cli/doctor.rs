@@ -24,7 +24,7 @@ use crate::store::study::State;
 use crate::store::{Store, host, inbox, study, urn};
 use crate::web::account::Ways;
 use crate::workflow::shelf::Shelf;
-use crate::workflow::{stock, urn as sealed_urn};
+use crate::workflow::{binding, stock, urn as sealed_urn};
 
 /// What one trial found.
 struct Finding {
@@ -98,6 +98,7 @@ async fn examine(surgery: &Surgery) -> Vec<Finding> {
     if let Some(store) = &surgery.store {
         findings.extend(studies(store, surgery.now()).await);
         findings.extend(sealed(store, &surgery.settings).await);
+        findings.extend(references(store).await);
     }
     findings.extend(provider(surgery).await);
     for mailbox in &surgery.settings.mailboxes {
@@ -229,6 +230,22 @@ async fn foreseeable(store: &Store) -> Vec<String> {
         }
     }
     slugs
+}
+
+/// Subjects that have one reference by a correction of an earlier version, and are not known to be one person.
+async fn references(store: &Store) -> Vec<Finding> {
+    let shelf = Shelf::new(store.clone());
+    let mut findings = Vec::new();
+    for row in study::list(store).await.unwrap_or_default() {
+        let Ok(shelved) = shelf.load(&row).await else { continue };
+        let trouble = match binding::disputes(store, &shelved).await {
+            Ok(disputes) if disputes.is_empty() => continue,
+            Ok(disputes) => binding::in_words(&shelved.study, &disputes),
+            Err(error) => error.to_string(),
+        };
+        findings.push(Finding { what: format!("references of {}", row.slug), trouble: Some(trouble) });
+    }
+    findings
 }
 
 /// Which studies there are, and those that hand out kits and want to know of shortages. What ran out by expiry alone shows here

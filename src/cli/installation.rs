@@ -16,7 +16,7 @@ use crate::settings::Settings;
 use crate::store::{Store, study};
 use crate::workflow::life::Refusal;
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
-use crate::workflow::{DeskAddress, Keys, Means};
+use crate::workflow::{DeskAddress, Keys, Means, binding};
 
 /// An installation opened by a command.
 pub(super) struct Opened {
@@ -63,14 +63,12 @@ impl Opened {
         let settings = settings(installation)?;
         let runtime = runtime()?;
         let store = runtime.block_on(open_store(&settings))?;
-        Ok(Opened {
-            runtime,
-            settings,
-            store,
-            clock: Arc::new(SystemClock::default()),
-            dice: Arc::new(SystemDice),
-            actor: operator::actor(),
-        })
+        let (clock, dice) = (Arc::new(SystemClock::default()), Arc::new(SystemDice));
+        let shelf = Shelf::new(store.clone());
+        if let Err(error) = runtime.block_on(binding::catch_up_all(&shelf, clock.now(), &*dice)) {
+            tracing::warn!(%error, "corrections that an earlier version recorded could not be bound");
+        }
+        Ok(Opened { runtime, settings, store, clock, dice, actor: operator::actor() })
     }
 
     /// What letters are written with; fails where no mailbox is configured.

@@ -36,7 +36,7 @@ use crate::web::health::{Health, Pulse};
 use crate::web::provider::{Provider, ProviderError, ProviderTerms};
 use crate::web::survey::{SurveyPages, Tools};
 use crate::workflow::shelf::Shelf;
-use crate::workflow::{DeskAddress, Failure, Keys, Operator};
+use crate::workflow::{DeskAddress, Failure, Keys, Operator, binding};
 
 /// Why the daemon cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -195,6 +195,10 @@ impl Daemon {
         }
         let keys = Arc::new(keys(&store, &*dice).await?.with_ring(settings.keys.clone()));
         let shelf = Arc::new(Shelf::new(store.clone()));
+        // What fails is told and tried again by the calendar; nothing of that study is decided before.
+        if let Err(error) = binding::catch_up_all(&shelf, clock.now(), &*dice).await {
+            tracing::error!(%error, "corrections that an earlier version recorded could not be bound");
+        }
         let files = Arc::new(files(settings)?);
         let interval = Duration::from_secs(settings.daemon.interval_seconds);
         let lease_seconds = i64::try_from(settings.daemon.lease_seconds).unwrap_or(i64::MAX);

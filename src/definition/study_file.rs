@@ -517,8 +517,8 @@ pub(super) fn roles() -> Vec<(&'static str, Role)> {
 /// `[kits]`: numbers from 0 up.
 fn read_stock(root: &Section) -> StockRules {
     let Some(section) = root.section("kits") else { return StockRules::default() };
-    let number = |key: &'static str, most: u32| -> u32 {
-        let Some(number) = section.whole_number(key) else { return 0 };
+    let number = |key: &'static str, most: u32, unsaid: u32| -> u32 {
+        let Some(number) = section.whole_number(key) else { return unsaid };
         let sound = u32::try_from(number).ok().filter(|number| *number <= most);
         if sound.is_none() {
             section.wrong(
@@ -530,9 +530,10 @@ fn read_stock(root: &Section) -> StockRules {
         sound.unwrap_or(0)
     };
     let stock = StockRules {
-        minimum_days: number("minimum_days", limits::KIT_MINIMUM_DAYS),
-        threshold: number("threshold", limits::KIT_THRESHOLD),
-        central_threshold: number("central_threshold", limits::KIT_THRESHOLD),
+        minimum_days: number("minimum_days", limits::KIT_MINIMUM_DAYS, 0),
+        threshold: number("threshold", limits::KIT_THRESHOLD, 0),
+        central_threshold: number("central_threshold", limits::KIT_THRESHOLD, 0),
+        replacements: number("replacements", limits::KIT_REPLACEMENTS_MOST, limits::KIT_REPLACEMENTS),
     };
     section.close();
     stock

@@ -207,9 +207,7 @@ impl KeptReference {
         if !personal {
             return Ok(KeptReference(reference.to_string()));
         }
-        let counted = |(_, count): &(&str, &str)| count.bytes().all(|byte| byte.is_ascii_digit());
-        let own = reference.rsplit_once(' ').filter(counted).map_or(reference, |(own, _)| own);
-        let screening = reference.strip_prefix(own).unwrap_or_default();
+        let (own, screening) = parted(reference);
         let coded = coded(ring, study, own).next().ok_or(NoKey)?;
         Ok(KeptReference(format!("{coded}{screening}")))
     }
@@ -220,9 +218,26 @@ impl KeptReference {
     }
 }
 
-/// Every text under which a reference can be on file: its codes, and itself.
+/// Every text under which a reference can be on file: its codes, and itself. What stands behind a blank in it stays as it is.
 pub fn references(ring: &KeyRing, study: i64, reference: &str) -> Vec<String> {
-    coded(ring, study, reference).chain([reference.to_string()]).collect()
+    let (own, screening) = parted(reference);
+    coded(ring, study, own).map(|code| format!("{code}{screening}")).chain([reference.to_string()]).collect()
+}
+
+/// A reference as it is kept, without the number of a screening.
+pub fn without_screening(kept: &str) -> &str {
+    parted(kept).0
+}
+
+/// A reference, in the clear or as it is kept, and what stands behind it: a blank and the number of a screening, or nothing. No folded
+/// reference holds a blank, and the code behind the last one of a coded reference is longer than any number.
+fn parted(reference: &str) -> (&str, &str) {
+    const DIGITS: usize = 20;
+    let counts = |count: &str| count.len() < DIGITS && count.bytes().all(|byte| byte.is_ascii_digit());
+    match reference.rsplit_once(' ') {
+        Some((own, count)) if counts(count) => (own, reference.strip_prefix(own).unwrap_or_default()),
+        _ => (reference, ""),
+    }
 }
 
 fn coded(ring: &KeyRing, study: i64, reference: &str) -> impl Iterator<Item = String> {

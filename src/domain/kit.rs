@@ -6,6 +6,8 @@ use chrono::{Datelike, NaiveDate};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::limits;
+
 /// What became of a kit. That it expired is not written down; the day tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
@@ -142,7 +144,7 @@ fn mac(key: &[u8; 32], text: &[u8]) -> [u8; 32] {
 }
 
 /// What a study demands of its stock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StockRules {
     /// Days a kit must still be good for beyond the day it is given.
     pub minimum_days: u32,
@@ -150,6 +152,15 @@ pub struct StockRules {
     pub threshold: u32,
     /// The same of the central stock.
     pub central_threshold: u32,
+    /// Kits that a subject may be given by mail in place of others, for each of its allocations; more takes a command.
+    pub replacements: u32,
+}
+
+impl Default for StockRules {
+    fn default() -> StockRules {
+        let replacements = limits::KIT_REPLACEMENTS;
+        StockRules { minimum_days: 0, threshold: 0, central_threshold: 0, replacements }
+    }
 }
 
 impl StockRules {

@@ -1,6 +1,7 @@
 //! One sample of every letter in every language: what `check` renders, `preview` shows and `--fields` lists.
 
 mod amendment;
+mod correction;
 mod follow_up;
 mod invented;
 mod leave;
@@ -9,15 +10,16 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use self::correction::{doubts, of_correction, unused};
 use super::facts::{
     AllocationHad, ArmBalance, AssignmentBlinded, AssignmentFailedAlert, AssignmentOpen, Balance, BlankForm, Change,
-    Confirm, Conflict, DeedConfirm, DeedForm, Disclosure, Enrollment, EpochBalance, Facts, FaultLine, FormLine,
-    FormNames, FurtherBalance, FurtherBlinded, FurtherCount, FurtherOpen, Head, Help, KitReplaced, KitReplacedBlinded,
-    KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded, Lacking, Letter, Links, MisnamedLine, Noted,
-    NoticeBlind, NoticeOpen, NoticeRandomized, NoticeRandomizedBlind, NoticeUnblinded, Opening, Phase,
-    RandomizationConfirm, RandomizationConflict, RandomizationForm, RandomizationName, RandomizationRefused,
-    Randomized, RandomizedBlinded, RandomizedOpen, Reader, Refusal, RegistrationDone, Replacement, Sameness, ShortArm,
-    SurveyConfirm, SurveyDone, SurveyForm, SurveyRefused, Unblinded, UnblindedFurther, UnblindingNotice, UnknownKey,
+    Confirm, Conflict, DeedConfirm, DeedForm, Disclosure, Dispute, Enrollment, EpochBalance, Facts, FurtherBalance,
+    FurtherBlinded, FurtherCount, FurtherOpen, Head, Help, KitReplaced, KitReplacedBlinded, KitReplacedUnblinded,
+    KitsShortBlinded, KitsShortUnblinded, Lacking, Letter, Links, Noted, NoticeBlind, NoticeOpen, NoticeRandomized,
+    NoticeRandomizedBlind, NoticeUnblinded, Opening, Phase, RandomizationConfirm, RandomizationConflict,
+    RandomizationForm, RandomizationName, RandomizationRefused, Randomized, RandomizedBlinded, RandomizedOpen, Reader,
+    Refusal, RegistrationDone, Replacement, Sameness, ShortArm, StatusUnknown, SurveyConfirm, SurveyDone, SurveyForm,
+    SurveyRefused, Unblinded, UnblindedFurther, UnblindingNotice,
 };
 pub use invented::invented_form;
 use invented::with_a_gap;
@@ -62,6 +64,9 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
             confirm.doubts.clear();
             confirm.rescreens = "A-0003".to_string();
             confirm.unused.clear();
+            confirm.earlier = true;
+            more.push(Letter { facts: Facts::Confirm(confirm.clone()), ..full.clone() });
+            confirm.earlier_of = vec!["A-0003".to_string(), "A-0007".to_string()];
         }
         Facts::AssignmentOpen(facts) | Facts::StatusOpen(facts) | Facts::DuplicateOpen(facts) => {
             facts.unused.clear();
@@ -92,11 +97,15 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
             conflict.may_rescreen = false;
             conflict.subject = String::new();
             conflict.enrolled_at = String::new();
-            for difference in &mut conflict.differences {
-                difference.shown = false;
-            }
+            conflict.differences.clear();
         }
-        Facts::StatusUnknown(status) => status.asked = String::new(),
+        Facts::StatusUnknown(status) => {
+            for asked in [status.asked.as_str(), ""] {
+                let earlier = StatusUnknown { asked: asked.to_string(), earlier_of: vec!["A-0003".into()] };
+                more.push(Letter { facts: Facts::StatusUnknown(earlier), ..full.clone() });
+            }
+            status.asked = String::new();
+        }
         Facts::NoticeUnblinded(notice) => {
             notice.kit = String::new();
             notice.rescreens = notice.subject.clone();
@@ -116,7 +125,10 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
             (facts.waiting, facts.blinded, facts.registers, facts.further) = (0, false, false, false);
             (facts.events, facts.survey) = (false, false);
         }
-        Facts::Digest(facts) => facts.cohorts.clear(),
+        Facts::Digest(facts) => {
+            facts.cohorts.clear();
+            facts.disputes = vec![Dispute { corrected: "A-0003".into(), other: "A-0007".into() }];
+        }
         Facts::KitsShortBlinded(facts) => facts.central = true,
         Facts::KitsShortUnblinded(facts) => {
             facts.central = true;
@@ -191,6 +203,8 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
             }
             facts.act = "correct".to_string();
             more.push(Letter { facts: Facts::DeedForm(of_correction(facts)), ..full.clone() });
+            let taken = [None, Some("A-0007")].map(|by| facts.clone().with_taken(by));
+            more.extend(taken.map(|own| Letter { facts: Facts::DeedForm(own), ..full.clone() }));
             facts.faults.clear();
         }
         Facts::DeedConfirm(facts) => {
@@ -257,60 +271,6 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
     more.extend(with_further(&full).map(|facts| Letter { facts, ..full.clone() }));
     more.extend([full, bare]);
     more
-}
-
-/// The form of a correction in which everything is wrong that can be.
-fn of_correction(facts: &DeedForm) -> DeedForm {
-    let second = RandomizationName { id: "second".into(), title: "second randomization".into() };
-    let why = ["unknown", "calculated", "not-there", "several"];
-    let misnamed = |key: &str| MisnamedLine {
-        label: "Severity".into(),
-        partial: format!("misname-{key}"),
-        from: vec!["Score".into(), "Age".into()],
-        randomizations: vec![second.clone()],
-    };
-    let change =
-        Change { randomization: String::new(), label: "Age".into(), shown: true, was: "56".into(), is: "56".into() };
-    let line = |more: Vec<String>| FormLine {
-        key: "Remarks".into(),
-        value: "first line".into(),
-        more,
-        required: false,
-        faults: Vec::new(),
-        expected: None,
-        question: String::new(),
-    };
-    let names =
-        |randomization: &str, more| FormNames { randomization: randomization.into(), names: vec!["Age".into()], more };
-    DeedForm {
-        lacks: [Lack::Changes, Lack::OnFile, Lack::Randomization].map(Lacking::of).into(),
-        misnamed: why.map(misnamed).into(),
-        same: vec![Change { randomization: "second randomization".into(), ..change.clone() }, change],
-        unused: unused(),
-        typed: vec![line(Vec::new()), line(vec!["second line".into()])],
-        items: vec![names("", false), names("second randomization", true)],
-        which: "third".into(),
-        randomizations: vec![second],
-        ..facts.clone()
-    }
-}
-
-fn unused() -> Vec<UnknownKey> {
-    vec![UnknownKey { key: "Color".into(), value: "blue".into() }]
-}
-
-/// What is unusual of a correction: a value, and two that do not go together.
-fn doubts() -> Vec<FaultLine> {
-    let Facts::DeedForm(DeedForm { faults, .. }) = sample(Kind::DeedForm, Language::En).facts else {
-        return Vec::new();
-    };
-    let check = |own: &FaultLine| FaultLine {
-        code: "check".into(),
-        partial: "fault-check".into(),
-        message: "Earlier than birth.".into(),
-        ..own.clone()
-    };
-    faults.iter().flat_map(|own| [own.clone(), check(own)]).collect()
 }
 
 /// The same of a subject, or a study, with a further randomization; none where the letter does not tell of it.

@@ -13,7 +13,7 @@ use crate::store::{Store, calendar, planned as planned_rows, urn};
 use crate::workflow::ledger::Ledger;
 use crate::workflow::planned::{self, Settled};
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
-use crate::workflow::{DeskAddress, Failure, Keys, Means, account_notices, calendar as daily, uploads};
+use crate::workflow::{DeskAddress, Failure, Keys, Means, account_notices, binding, calendar as daily, uploads};
 
 /// The loop.
 pub struct Calendar {
@@ -44,6 +44,18 @@ impl Calendar {
     /// The database, if no study could be attended to.
     pub async fn step(&mut self) -> Result<Did, StepError> {
         let (mut did, mut failed) = (Did::Nothing, None);
+        // Nothing of a study is decided before.
+        match binding::catch_up_all(&self.shelf, self.clock.now(), &*self.dice).await {
+            Ok(0) => {}
+            Ok(studies) => {
+                tracing::info!(studies, "corrections that an earlier version recorded bind now");
+                did = Did::Something;
+            }
+            Err(error) => {
+                tracing::error!(%error, "corrections that an earlier version recorded could not be bound; it is tried again");
+                failed = Some(error);
+            }
+        }
         // What a day brings is decided by the rules of that day.
         for (id, number) in planned_rows::due(&self.store, self.clock.now(), limits::CALENDAR_BATCH).await? {
             match planned::settle(&self.shelf, self.means(), id, number).await {

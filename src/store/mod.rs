@@ -49,6 +49,7 @@ mod sql;
 pub mod study;
 pub mod study_key;
 pub mod subject;
+pub mod subject_reference;
 mod tx;
 pub mod urn;
 pub mod word;
@@ -93,6 +94,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         study::STATEMENTS,
         study_key::STATEMENTS,
         subject::STATEMENTS,
+        subject_reference::STATEMENTS,
         urn::STATEMENTS,
         word::STATEMENTS,
     ]

@@ -109,6 +109,9 @@ pub struct StudyRow {
     pub allocations: i64,
     /// Number of the last fact about a subject.
     pub facts: i64,
+    /// Number of the last fact whose correction of a reference or a site binds; earlier than the last fact only where an earlier version
+    /// of the program recorded that.
+    pub facts_bound: i64,
     /// Number of the last participant.
     pub participants: i64,
     /// Number of responses that count.
@@ -139,8 +142,8 @@ pub struct NewStudy<'a> {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, slug, stage, state, enrollment_ended_at, bundle_version, secret, sealed_secret, secret_digest, subjects, allocations, facts, participants, ",
-            "responses, chain_length, chain_head, activated_at, changed_at FROM study ",
+            "SELECT id, slug, stage, state, enrollment_ended_at, bundle_version, secret, sealed_secret, secret_digest, subjects, allocations, facts, facts_bound, ",
+            "participants, responses, chain_length, chain_head, activated_at, changed_at FROM study ",
             $rest
         )
     };
@@ -163,7 +166,8 @@ statements! { "study":
     SECRETS = same "SELECT id, sealed_secret FROM study ORDER BY id";
     SEAL = same "UPDATE study SET secret = $2, sealed_secret = $3 WHERE id = $1";
     COUNTERS = same "UPDATE study SET subjects = $2, allocations = $3, facts = $4, participants = $5, responses = $6, \
-        chain_length = $7, chain_head = $8 WHERE id = $1";
+        chain_length = $7, chain_head = $8, facts_bound = $9 WHERE id = $1";
+    UNBOUND = same "SELECT id FROM study WHERE facts_bound < facts ORDER BY id";
     SET_STATE = same "UPDATE study SET state = $2, changed_at = $3 WHERE id = $1";
     END_ENROLLMENT = same "UPDATE study SET enrollment_ended_at = $2, changed_at = $3 WHERE id = $1";
     SET_BUNDLE = same "UPDATE study SET bundle_version = $2, changed_at = $3 WHERE id = $1";
@@ -174,6 +178,7 @@ statements! { "study":
     PURGE_MAILS_RAW = same "DELETE FROM inbox_raw WHERE inbox_id IN (SELECT id FROM inbox WHERE study_id = $1)";
     PURGE_MESSAGES = same "DELETE FROM message WHERE inbox_id IN (SELECT id FROM inbox WHERE study_id = $1)";
     PURGE_MAILS = same "UPDATE inbox SET person = NULL, subject_id = NULL, reading = NULL WHERE study_id = $1";
+    PURGE_REFERENCES = same "DELETE FROM subject_reference WHERE study_id = $1";
     PURGE_FACTS = same "DELETE FROM subject_fact WHERE study_id = $1";
     PURGE_RANDOMIZATIONS = same "DELETE FROM randomization WHERE study_id = $1";
     PURGE_ALLOCATIONS = same "DELETE FROM allocation WHERE study_id = $1";
@@ -217,6 +222,7 @@ pub(super) fn read_from(row: &mut Row, ring: &KeyRing) -> Result<StudyRow, Store
         subjects: row.int()?,
         allocations: row.int()?,
         facts: row.int()?,
+        facts_bound: row.int()?,
         participants: row.int()?,
         responses: row.int()?,
         chain: Head { length: row.int()?, digest: row.digest()? },
@@ -245,8 +251,9 @@ pub async fn lock(tx: &mut Tx, id: i64) -> Result<StudyRow, StoreError> {
 /// Those of the database.
 pub async fn save_counters(tx: &mut Tx, row: &StudyRow) -> Result<(), StoreError> {
     let expect = Expect::Present { noun: "study", key: row.id.to_string() };
-    let StudyRow { id, subjects, allocations, facts, participants, responses, chain, .. } = row;
-    let binds = binds![*id, *subjects, *allocations, *facts, *participants, *responses, chain.length, &chain.digest];
+    let StudyRow { id, subjects, allocations, facts, facts_bound, participants, responses, chain, .. } = row;
+    let (length, digest) = (chain.length, &chain.digest);
+    let binds = binds![*id, *subjects, *allocations, *facts, *participants, *responses, length, digest, *facts_bound];
     tx.later(&COUNTERS, binds, expect).await
 }
 
@@ -302,6 +309,14 @@ pub async fn list<'a>(from: impl Into<Reader<'a>>) -> Result<Vec<StudyRow>, Stor
     from.fetch(&ALL, &[]).await?.into_iter().map(|row| read(row, &ring)).collect()
 }
 
+/// The studies with facts whose corrections do not bind yet, by number.
+///
+/// # Errors
+/// Those of the database.
+pub async fn unbound<'a>(from: impl Into<Reader<'a>>) -> Result<Vec<i64>, StoreError> {
+    from.into().fetch(&UNBOUND, &[]).await?.into_iter().map(|mut row| row.int()).collect()
+}
+
 /// Opens, pauses or closes.
 ///
 /// # Errors
@@ -350,6 +365,7 @@ pub async fn purge(
         &PURGE_MAILS_RAW,
         &PURGE_MESSAGES,
         &PURGE_MAILS,
+        &PURGE_REFERENCES,
         &PURGE_FACTS,
         &PURGE_RANDOMIZATIONS,
         &PURGE_ALLOCATIONS,
@@ -377,6 +393,7 @@ pub async fn purge(
     row.subjects = 0;
     row.allocations = 0;
     row.facts = 0;
+    row.facts_bound = 0;
     row.participants = 0;
     row.responses = 0;
     row.chain = Head::EMPTY;

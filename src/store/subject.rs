@@ -22,7 +22,8 @@ pub struct SubjectRow {
     pub study_id: i64,
     /// Counted from 1 in the study.
     pub number: i64,
-    /// The site's own reference, normalized, or its code if it is personal; what makes a subject the same.
+    /// The site's own reference, normalized, or its code if it is personal; what makes a subject the same. Where it was corrected, the
+    /// right one.
     pub reference_key: String,
     /// Code of the site; empty in a study without sites.
     pub site: String,
@@ -42,6 +43,15 @@ pub struct SubjectRow {
     pub rescreens_id: Option<i64>,
     /// Number in the database of the participant who enrolled themself.
     pub participant_id: Option<i64>,
+    /// Code of the site by a correction of it; none where it is the one the subject was enrolled at.
+    pub site_corrected: Option<String>,
+}
+
+impl SubjectRow {
+    /// The sites whose subject it is: that it was enrolled at, and the right one where that was corrected.
+    pub fn sites(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.site.as_str()).chain(self.site_corrected.as_deref())
+    }
 }
 
 /// What is on file of a subject, without what was typed; fields as in [`SubjectRow`].
@@ -69,6 +79,8 @@ pub struct OnFile {
     pub rescreens: Option<i64>,
     /// Number in the study of the participant who enrolled themself; 0 if that is none of the study's.
     pub participant: Option<i64>,
+    /// Code of the site by a correction of it; empty where there is none.
+    pub site_corrected: String,
 }
 
 /// A subject to be stored; fields as in [`SubjectRow`].
@@ -101,7 +113,7 @@ pub struct NewSubject<'a> {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, study_id, number, reference_key, site, person, enrolled_at, answers, typed, inbox_id, audit_digest, rescreens_id, participant_id FROM subject ",
+            "SELECT id, study_id, number, reference_key, site, person, enrolled_at, answers, typed, inbox_id, audit_digest, rescreens_id, participant_id, site_corrected FROM subject ",
             $rest
         )
     };
@@ -154,8 +166,11 @@ statements! { "subject":
         columns: 1,
         tail: ")",
     };
+    // What was a subject's reference until it was corrected is no unknown one, either.
     ON_FILE = rows Rows {
-        head: "SELECT reference_key FROM subject WHERE study_id = $1 AND reference_key IN (VALUES",
+        head: "SELECT reference_key FROM (SELECT study_id, reference_key FROM subject \
+            UNION ALL SELECT study_id, reference_key FROM subject_reference) AS known \
+            WHERE study_id = $1 AND reference_key IN (VALUES",
         first: 2,
         columns: 1,
         tail: ")",
@@ -164,17 +179,19 @@ statements! { "subject":
     LATEST_OF = same select!("WHERE study_id = $1 AND person = $2 ORDER BY id DESC LIMIT 1");
     LIST = same select!("WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3");
     LIST_ON_FILE = same concat!("SELECT id, number, reference_key, site, person, enrolled_at, answers, inbox_id, audit_digest, ",
-        earlier!("NULL"), ", ", participant!("NULL"), " FROM subject WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3");
+        earlier!("NULL"), ", ", participant!("NULL"), ", coalesce(site_corrected, '') \
+        FROM subject WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3");
     PACKED_ON_FILE = twin [
         concat!("SELECT count(*), coalesce(group_concat(line, ", packed::row!(), "), '') FROM (SELECT concat_ws(", packed::field!(),
             ", id, number, reference_key, site, person, enrolled_at, answers, coalesce(inbox_id, ''), hex(audit_digest), ",
-            earlier!("''"), ", ", participant!("''"), ") AS line FROM subject WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3) AS page"),
+            earlier!("''"), ", ", participant!("''"), ", coalesce(site_corrected, '')) AS line FROM subject WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3) AS page"),
         concat!("SELECT count(*), coalesce(string_agg(line, ", packed::row!(), " ORDER BY number), '') FROM (SELECT number, concat_ws(",
             packed::field!(), ", id, number, reference_key, site, person, enrolled_at, answers, coalesce(CAST(inbox_id AS TEXT), ''), \
             encode(audit_digest, 'hex'), coalesce(CAST(", earlier!("NULL"), " AS TEXT), ''), \
-            coalesce(CAST(", participant!("NULL"), " AS TEXT), '')) AS line FROM subject \
+            coalesce(CAST(", participant!("NULL"), " AS TEXT), ''), coalesce(site_corrected, '')) AS line FROM subject \
             WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3) AS page"),
     ];
+    REBIND = same "UPDATE subject SET reference_key = coalesce($2, reference_key), site_corrected = $3 WHERE id = $1";
     WHICH = same "SELECT study_id, number FROM subject WHERE id = $1";
     LATEST = same select!("WHERE study_id = $1 AND number < $2 ORDER BY number DESC LIMIT $3");
     LATEST_AT_SITE = same select!("WHERE study_id = $1 AND site = $4 AND number < $2 ORDER BY number DESC LIMIT $3");
@@ -202,6 +219,7 @@ fn read(mut row: Row, ring: &KeyRing) -> Result<SubjectRow, StoreError> {
         audit_digest: row.digest()?,
         rescreens_id: row.opt_int()?,
         participant_id: row.opt_int()?,
+        site_corrected: row.opt_text()?,
     })
 }
 
@@ -234,6 +252,23 @@ pub async fn insert(tx: &mut Tx, new: &NewSubject<'_>) -> Result<i64, StoreError
     ];
     tx.gather(Turn::Subject, &INSERT, binds, Expect::Any).await?;
     Ok(id)
+}
+
+/// Makes a subject known by another reference than before, if one is given, and of that site beside the one it was enrolled at.
+///
+/// # Errors
+/// [`StoreError::Conflict`] if the reference is another subject's.
+pub async fn rebind(
+    tx: &mut Tx,
+    id: i64,
+    reference: Option<&KeptReference>,
+    site_corrected: Option<&str>,
+) -> Result<(), StoreError> {
+    let key = reference.map(KeptReference::text);
+    match tx.execute(&REBIND, binds![id, key, site_corrected]).await? {
+        0 => Err(StoreError::Missing { noun: "subject", key: id.to_string() }),
+        _ => Ok(()),
+    }
 }
 
 /// Asks for the numbers of so many subjects that are likely to be stored in this transaction.
@@ -427,6 +462,7 @@ pub async fn list_on_file<'a>(
             audit_digest: row.digest()?,
             rescreens: row.opt_int()?,
             participant: row.opt_int()?,
+            site_corrected: row.text()?,
         })
     };
     let mut from = from.into();
@@ -444,9 +480,10 @@ pub async fn list_on_file<'a>(
             audit_digest: fields.digest()?,
             rescreens: fields.opt_int()?,
             participant: fields.opt_int()?,
+            site_corrected: fields.text()?.to_owned(),
         })
     };
-    match packed::unpack(rows, 11, unpack)?.filter(|page| page.is_sorted_by(|one, next| one.number < next.number)) {
+    match packed::unpack(rows, 12, unpack)?.filter(|page| page.is_sorted_by(|one, next| one.number < next.number)) {
         Some(page) => Ok(page),
         None => from.fetch(&LIST_ON_FILE, binds![study_id, after, limit]).await?.into_iter().map(read).collect(),
     }

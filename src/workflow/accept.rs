@@ -1,13 +1,15 @@
 //! One request of one person: looked up, carried out, answered, in the caller's transaction.
 
+use std::collections::BTreeMap;
+
 use super::amendment::Schemes;
 use super::compose::{self, Addressing, Draft, Outgoing, Telling};
 use super::enroll::{self, Application, Confirmed, Enrolled, Enrollment};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
 use super::{
-    Arrival, Failure, Held, Means, Operator, Settled, apart, balance, by_mail, confirm, deed, follow_up_mail, leave,
-    notices, proof, randomize, rescreen, visitor,
+    Arrival, Failure, Held, Means, Operator, Settled, apart, balance, binding, by_mail, confirm, deed, follow_up_mail,
+    leave, notices, proof, randomize, rescreen, visitor,
 };
 use crate::domain::answer::Form;
 use crate::domain::deed::Deed;
@@ -200,8 +202,10 @@ pub(super) async fn enrollment(
             let may_rescreen = rescreen::may(&mut ledger.tx, asking.study(), &enrolled.subject).await?;
             tell(ledger, asking, &enrolled, Telling::Duplicate { may_rescreen }, settled).await
         }
-        Enrollment::Conflict { subject, .. } => conflict(ledger, asking, &subject, form).await,
-        Enrollment::ToConfirm => confirm::ask(ledger, asking, form).await,
+        Enrollment::Conflict { subject, registered, .. } => {
+            conflict(ledger, asking, (&subject, &registered), form).await
+        }
+        Enrollment::ToConfirm(earlier) => confirm::ask(ledger, asking, form, earlier.as_ref()).await,
         Enrollment::Refused(reasons) => {
             let keys = enroll::refusal_keys(&reasons, form).join(" ");
             let facts = Refusal::new(&asking.reader(), asking.study().registration_instrument(), form, &reasons);
@@ -257,13 +261,13 @@ pub(super) async fn tell(
 async fn conflict(
     ledger: &mut Ledger<'_>,
     asking: Asking<'_>,
-    known: &SubjectRow,
+    (known, registered): (&SubjectRow, &BTreeMap<String, String>),
     form: &Form,
 ) -> Result<Settled, Failure> {
     let study = asking.study();
     let own = enroll::site_of(study, form);
     let sameness = sameness(study, asking.person, known, form);
-    let facts = conflict_with(&asking.reader(), known, form, sameness)?;
+    let facts = conflict_with(&asking.reader(), (known, registered), form, sameness);
     let facts = facts.with_rescreening(rescreen::may(&mut ledger.tx, study, known).await?);
     let to = Addressing { site: own.as_deref(), ..asking.to_sender() };
     let settled = Settled { subject_id: Some(known.id), ..asking.settled("reply_error", "conflict") };
@@ -273,27 +277,27 @@ async fn conflict(
 /// Whether whoever sent a conflicting form may see what is on file.
 pub(super) fn sameness(study: &Study, person: &Person, known: &SubjectRow, form: &Form) -> Sameness {
     let own = enroll::site_of(study, form);
-    let same = own.as_deref() == Some(known.site.as_str()) && person.acts_for(&known.site);
+    let same = own.is_some_and(|own| known.sites().any(|site| site == own) && person.acts_for(&own));
     if same { Sameness::SameSite } else { Sameness::OtherSite }
 }
 
 /// What differs between a registration on file and another of the same subject.
 pub(super) fn conflict_with(
     reader: &Reader<'_>,
-    known: &SubjectRow,
+    (known, registered): (&SubjectRow, &BTreeMap<String, String>),
     form: &Form,
     sameness: Sameness,
-) -> Result<Conflict, Failure> {
+) -> Conflict {
     let study = reader.study;
-    Ok(Conflict::new(
+    Conflict::new(
         reader,
         study.registration_instrument(),
         &study.subject_number(known.number),
         known.enrolled_at,
-        &enroll::stored_answers(known)?,
+        registered,
         &form.canonical(),
         sameness,
-    ))
+    )
 }
 
 /// The same message once more: the same answer, and nothing else.
@@ -327,8 +331,9 @@ async fn status(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: Option<&str
         None => subject::find_latest_of(&mut ledger.tx, asking.shelved.id, &asking.person.id).await?,
         Some(wanted) => find_wanted(ledger, asking, wanted).await?,
     };
-    let Some(found) = found.filter(|subject| asking.person.acts_for(&subject.site)) else {
-        let facts = Facts::StatusUnknown(StatusUnknown::new(asking.study(), wanted));
+    let theirs = |subject: &SubjectRow| subject.sites().any(|site| asking.person.acts_for(site));
+    let Some(found) = found.filter(theirs) else {
+        let facts = Facts::StatusUnknown(unknown(ledger, asking, (wanted, None)).await?);
         return asking.reply(ledger, asking.to_sender(), facts, asking.settled("reply", "status-unknown")).await;
     };
     if !asking.person.roles.iter().any(|role| role.enrolls()) {
@@ -355,6 +360,21 @@ async fn find_wanted(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: &str) 
         }
     }
     Ok(None)
+}
+
+/// That no subject of that name, at that site if one is named, is known; and of which it was the reference until that was corrected.
+pub(super) async fn unknown(
+    ledger: &mut Ledger<'_>,
+    asking: Asking<'_>,
+    (wanted, site): (Option<&str>, Option<&str>),
+) -> Result<StatusUnknown, Failure> {
+    let facts = StatusUnknown::new(asking.study(), wanted);
+    let Some(typed) = wanted.filter(|typed| asking.study().parse_subject_number(typed).is_none()) else {
+        return Ok(facts);
+    };
+    let (id, study) = (asking.shelved.id, asking.study());
+    let earlier = binding::earlier_numbers(&mut ledger.tx, id, study, asking.person, (typed, site)).await?;
+    Ok(facts.with_earlier(earlier))
 }
 
 /// A subject with its allocation, and what became known since.

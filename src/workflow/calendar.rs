@@ -8,7 +8,7 @@ use super::balance;
 use super::compose::{self, Addressing, Outgoing};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
-use super::{Failure, Means, proof, stock};
+use super::{Failure, Means, binding, proof, stock};
 use crate::domain::study::{FIRST, Person, Stage};
 use crate::letters::Facts;
 use crate::letters::facts::{CohortLevel, Digest, DigestUnblinded, FurtherCount};
@@ -61,13 +61,15 @@ async fn digests(
     let of = |id: &str| journal.iter().filter(|row| row.randomization == id).count() as i64;
     let day = means.now.day_in(study.zone).to_string();
     let head = data_encoding::HEXLOWER.encode(&row.chain.digest);
+    let disputes = binding::disputes_in(tx, shelved).await?;
     let letter = |person| {
         let to = Addressing::unasked(study, person);
         let counts = (row.subjects, of(FIRST));
         let further = study.randomizations.iter();
         let further = further.map(|own| FurtherCount::new(&own.title, of(&own.id), to.language)).collect();
         let digest = Digest::new(study, shelved.stage, &day, counts, (row.chain.length, &head))
-            .with_cohorts(CohortLevel::list(study, filled, to.language));
+            .with_cohorts(CohortLevel::list(study, filled, to.language))
+            .with_disputes(study, &disputes);
         let digest = Digest { further, ..digest };
         let facts = if balance::may_know(study, person) {
             let balance = balance::facts(study, &schemes, &journal, &known, to.language)?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::accept;
+use super::binding;
 use super::compose::{self, Addressing};
 use super::correction::{self, Corrected, Correction, Misread};
 use super::ending::{self, Decision, Told};
@@ -35,6 +36,15 @@ pub enum Refusal {
     /// No such subject.
     #[error("study {0} has no subject {1}; `hagaki subject list {0}` shows those it has")]
     Subject(String, String),
+    /// It was a subject's reference until that was corrected.
+    #[error("{0} was the reference of {1} until that was corrected; if that is meant, write the subject number")]
+    Earlier(String, String),
+    /// The reference that would be right is another subject's.
+    #[error(
+        "that reference is {0}'s already. If both are one patient, record whichever was enrolled later as a duplicate of the other first \
+         (`hagaki subject note --kind duplicate --of`); if {0} has it by mistake, correct {0} first"
+    )]
+    ReferenceTaken(String),
     /// No such person.
     #[error("study {0} has no person \"{1}\"; --by takes an id of [[people]] in study.toml")]
     Person(String, String),
@@ -183,7 +193,29 @@ pub async fn find_subject(
             None => break,
         }
     }
-    found.ok_or_else(|| Refusal::Subject(study.slug.clone(), wanted.to_string()).into())
+    match found {
+        Some(found) => Ok(found),
+        None => Err(unknown(store, study, study_id, wanted).await?.into()),
+    }
+}
+
+/// That there is no such subject; or of which it was the reference.
+async fn unknown(store: &Store, study: &Study, study_id: i64, wanted: &str) -> Result<Refusal, CommandError> {
+    let mut tx = store.begin().await?;
+    let mut of = Vec::new();
+    for site in &study.sites {
+        let key = enroll::key_of(study, &site.code, wanted);
+        if let Some(earlier) = binding::find_earlier(&mut tx, study_id, &key).await? {
+            of.extend(earlier.subjects.iter().map(|subject| study.subject_number(subject.number)));
+        }
+    }
+    of.sort_unstable();
+    of.dedup();
+    let wanted = wanted.to_string();
+    Ok(match of.is_empty() {
+        true => Refusal::Subject(study.slug.clone(), wanted),
+        false => Refusal::Earlier(wanted, of.join(", ")),
+    })
 }
 
 fn reason_of(order: &Order<'_>) -> Result<String, Refusal> {
@@ -216,7 +248,7 @@ pub async fn unblind(
     if study.blinding == Blinding::Open {
         return Err(Refusal::Open(study.slug.clone(), number).into());
     }
-    if !Deed::Unblind.allowed(study, person) || !person.acts_for(&found.site) {
+    if !Deed::Unblind.allowed(study, person) || !found.sites().any(|site| person.acts_for(site)) {
         return Err(Refusal::NotEntitled(person.id.clone()).into());
     }
     let what = Break { person, actor: order.actor, enrolled: &enrolled, reason: &reason, inbox_id: None };
@@ -370,6 +402,10 @@ pub async fn note(
         let said = Said::new(study, Language::En, enrolled.day(study.zone));
         let lines = doubts.iter().map(|(form, doubt)| said.doubt(form, doubt));
         return Err(Refusal::Unusual(lines.collect::<Vec<String>>().join("\n")).into());
+    }
+    let changes = &correction.changes;
+    if let Some(owner) = binding::find_taken(&mut ledger.tx, study, &enrolled.subject, changes).await? {
+        return Err(Refusal::ReferenceTaken(study.subject_number(owner.number)).into());
     }
     let fact = note::record(&mut ledger, shelved, means, &note).await?;
     let outgoing = note::notices(shelved, means, &note, &fact)?;

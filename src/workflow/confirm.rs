@@ -8,7 +8,7 @@ use super::accept::{Asking, enrollment};
 use super::by_mail::{self, WaitingResponse};
 use super::compose::{self, Addressing};
 use super::deed::{self, WaitingDeed};
-use super::enroll::Confirmed;
+use super::enroll::{Confirmed, Earlier};
 use super::follow_up_mail::{self, WaitingFollowUp};
 use super::group::{self, WaitingGroup};
 use super::leave::{self, WaitingLeave};
@@ -48,6 +48,9 @@ pub(super) enum Waiting {
         /// The earlier subject that is screened again, as typed.
         #[serde(default)]
         rescreens: Option<String>,
+        /// Number of the latest correction by which its reference is an earlier one of another subject, if it was asked about that.
+        #[serde(default)]
+        apart: Option<i64>,
     },
     /// A group's account whose password is to be chosen.
     Group(WaitingGroup),
@@ -104,16 +107,28 @@ pub(super) async fn unanswered<'a>(
 }
 
 /// Keeps the form and mails the token to the sender's address on file.
-pub(super) async fn ask(ledger: &mut Ledger<'_>, asking: Asking<'_>, form: &Form) -> Result<Settled, Failure> {
+///
+/// `earlier` are subjects whose reference it was: whether this is another one is asked, too.
+pub(super) async fn ask(
+    ledger: &mut Ledger<'_>,
+    asking: Asking<'_>,
+    form: &Form,
+    earlier: Option<&Earlier>,
+) -> Result<Settled, Failure> {
     let study = asking.study();
     let waiting = Waiting::Enroll {
         typed: form.typed.clone(),
         day: asking.means.now.day_in(study.zone).to_string(),
         rescreens: form.rescreens.clone(),
+        apart: earlier.map(|earlier| earlier.fact),
     };
     let (reply_to, expires_at) = wait(ledger, asking, &waiting).await?;
     let facts =
         Confirm::new(&asking.reader(), study.registration_instrument(), form, &reply_to, expires_at).with_unused(form);
+    let facts = match earlier {
+        Some(earlier) => facts.with_earlier(earlier.numbers(study, asking.person)),
+        None => facts,
+    };
     let to = Addressing { reply_to: Some(&reply_to), ..asking.to_sender() };
     asking.reply(ledger, to, Facts::Confirm(facts), asking.settled("reply", "to-confirm")).await
 }
@@ -164,10 +179,10 @@ pub(super) async fn confirm(ledger: &mut Ledger<'_>, asking: Asking<'_>, secret:
         return expired(ledger, asking).await;
     };
     let broken = |why: String| Failure::Contradiction(format!("a waiting request cannot be read: {why}"));
-    let form = match serde_json::from_str(&row.body).map_err(|error| broken(error.to_string()))? {
-        Waiting::Enroll { typed, day, rescreens } => {
+    let (form, confirmed) = match serde_json::from_str(&row.body).map_err(|error| broken(error.to_string()))? {
+        Waiting::Enroll { typed, day, rescreens, apart } => {
             let day = day.parse().map_err(|_| broken("its day".to_string()))?;
-            Form { rescreens, ..reread(asking, typed, day) }
+            (Form { rescreens, ..reread(asking, typed, day) }, apart.map_or(Confirmed::ByReply, Confirmed::Apart))
         }
         // Nobody else's reply spends it.
         Waiting::Respond(waiting) if waiting.is_of(asking) => {
@@ -214,7 +229,7 @@ pub(super) async fn confirm(ledger: &mut Ledger<'_>, asking: Asking<'_>, secret:
         // The reply came twice: whoever is on file gets the same answer again, and nothing new is begun.
         let known = super::enroll::find_known(ledger, shelved, person, &form).await?;
         return match known {
-            Some(_) => apart(|| enrollment(ledger, asking, &form, Confirmed::ByReply)).await,
+            Some(_) => apart(|| enrollment(ledger, asking, &form, confirmed)).await,
             None => expired(ledger, asking).await,
         };
     }
@@ -222,7 +237,7 @@ pub(super) async fn confirm(ledger: &mut Ledger<'_>, asking: Asking<'_>, secret:
         return expired(ledger, asking).await;
     }
     pending::record_used(&mut ledger.tx, &digest, means.now).await?;
-    apart(|| enrollment(ledger, asking, &form, Confirmed::ByReply)).await
+    apart(|| enrollment(ledger, asking, &form, confirmed)).await
 }
 
 /// Spends a token. What was done by a spent one is told again; it begins nothing new. None where its time is over.

@@ -12,13 +12,13 @@ use super::accept::{self, Asking};
 use super::compose::{self, Addressing};
 use super::enroll::{self, Confirmed, Enrolled};
 use super::ledger::Ledger;
-use super::{Failure, Settled, apart, confirm, kit_deed, note, rescreen, unblind};
+use super::{Failure, Settled, apart, binding, confirm, kit_deed, note, rescreen, unblind};
 use crate::domain::deed::{Deed, Lack, Wanted};
 use crate::domain::language::Language;
 use crate::domain::request::Act;
 use crate::domain::text;
 use crate::letters::Facts;
-use crate::letters::facts::{DeedConfirm, DeedForm, KitRefused, NotEntitled, ReadCorrection, StatusUnknown};
+use crate::letters::facts::{DeedConfirm, DeedForm, KitRefused, NotEntitled, ReadCorrection};
 use crate::limits;
 use crate::store::subject::{self, SubjectRow};
 
@@ -88,11 +88,11 @@ pub(super) async fn deed(
         }
         Found::Several => return lacking(ledger, asking, wanted, &[Lack::Subject]).await,
     };
-    if !asking.person.acts_for(&found.site) {
+    if !found.sites().any(|site| asking.person.acts_for(site)) {
         append_refusal(ledger, asking, wanted, Some(&found), "site-not-theirs").await?;
         return unknown(ledger, asking, wanted).await;
     }
-    let site_token = asking.arrival.site_token == Some(found.site.as_str());
+    let site_token = found.sites().any(|site| asking.arrival.site_token == Some(site));
     if study.trust.token && confirmed == Confirmed::NotYet && !site_token {
         return refused(ledger, asking, wanted, Some(&found), "no-token").await;
     }
@@ -203,10 +203,11 @@ pub(super) async fn find_named(
     keys.truncate(limits::SITES);
     let mut only = None;
     for key in keys {
-        if let Some(found) = subject::find_by_reference(&mut ledger.tx, id, &key).await?
-            && only.replace(found).is_some()
-        {
-            return Ok(Found::Several);
+        if let Some(found) = subject::find_by_reference(&mut ledger.tx, id, &key).await? {
+            let disputed = binding::is_disputed(&mut ledger.tx, &found, &key).await?;
+            if disputed || only.replace(found).is_some() {
+                return Ok(Found::Several);
+            }
         }
     }
     match only {
@@ -222,8 +223,8 @@ async fn known(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: &Wanted) -> 
     }
     let named = find_named(ledger, asking, &wanted.subject, wanted.site.as_deref()).await?;
     let Found::One(found) = named else { return Ok(None) };
-    let site_token = asking.arrival.site_token == Some(found.site.as_str());
-    if !asking.person.acts_for(&found.site) || asking.study().trust.token && !site_token {
+    let site_token = found.sites().any(|site| asking.arrival.site_token == Some(site));
+    if !found.sites().any(|site| asking.person.acts_for(site)) || asking.study().trust.token && !site_token {
         return Ok(None);
     }
     Ok(Some(accept::load(ledger, found.id).await?))
@@ -254,7 +255,8 @@ pub(super) async fn lacking(
 }
 
 pub(super) async fn unknown(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: &Wanted) -> Result<Settled, Failure> {
-    let facts = Facts::StatusUnknown(StatusUnknown::new(asking.study(), Some(&wanted.subject)));
+    let named = (Some(wanted.subject.as_str()), wanted.site.as_deref());
+    let facts = Facts::StatusUnknown(accept::unknown(ledger, asking, named).await?);
     asking.reply(ledger, asking.to_sender(), facts, asking.settled("reply", "status-unknown")).await
 }
 

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDate;
 use serde_json::json;
 
+pub use super::binding::Earlier;
 pub(super) use super::draw::Given;
 use super::draw::{Drawn, Wanted, draw};
 pub use super::entry::{append, record_digest};
@@ -19,7 +20,7 @@ use super::reference::{participant_key, reference_key};
 use super::shelf::ShelvedStudy;
 use super::stock::AtHand;
 use super::when::When;
-use super::{Arrival, Failure, Means, cohorts, compose, rescreen};
+use super::{Arrival, Failure, Means, binding, cohorts, compose, correction, rescreen};
 use crate::domain::allocation::{Levels, Origin, SITE, Scheme};
 use crate::domain::answer::Form;
 use crate::domain::cohort;
@@ -32,7 +33,7 @@ use crate::store::fact::FactRow;
 use crate::store::participant::ParticipantRow;
 use crate::store::randomization::RandomizationRow;
 use crate::store::subject::{NewSubject, SubjectRow};
-use crate::store::{Reader, Tx, allocation, kit, randomization, subject};
+use crate::store::{Reader, Tx, allocation, fact, kit, randomization, subject};
 
 /// What speaks against an enrollment, as keys: `faults` with the faulty items, then the reasons.
 pub fn refusal_keys(reasons: &[Reason], form: &Form) -> Vec<String> {
@@ -57,6 +58,9 @@ pub enum Confirmed {
     NotYet,
     /// By the reply to our one-time token.
     ByReply,
+    /// Likewise, to the question whether this is another subject than those whose reference it was before: known up to the correction
+    /// of that number.
+    Apart(i64),
     /// By a reply to a token that was used before: what was done then is told again, and nothing is begun.
     Spent,
 }
@@ -72,11 +76,13 @@ pub enum Enrollment {
     Conflict {
         /// The subject on file.
         subject: Box<SubjectRow>,
+        /// What is on file of it, as corrected since.
+        registered: BTreeMap<String, String>,
         /// Ids of the items that differ.
         items: Vec<String>,
     },
-    /// Nothing recorded; the sender must confirm first.
-    ToConfirm,
+    /// Nothing recorded; the sender must confirm first, and that it is another subject where the reference was another one's before.
+    ToConfirm(Option<Earlier>),
     /// Refused, for the faults of the form or for these reasons; nothing recorded but the refusal.
     Refused(Vec<Reason>),
 }
@@ -278,7 +284,7 @@ pub async fn enroll(
     let enrollment = decide(tx, page, shelved, means, way, application).await?;
     let actor = &application.person.id;
     match &enrollment {
-        Enrollment::Conflict { subject, items } => {
+        Enrollment::Conflict { subject, items, .. } => {
             let body = json!({ "subject": subject.number, "inbox": way.inbox_id, "items": items });
             append(tx, page, means, actor, "conflict", &body).await?;
         }
@@ -296,7 +302,7 @@ pub async fn enroll(
             };
             append(tx, page, means, actor, "refuse", &body).await?;
         }
-        Enrollment::Enrolled(_) | Enrollment::Duplicate(_) | Enrollment::ToConfirm => {}
+        Enrollment::Enrolled(_) | Enrollment::Duplicate(_) | Enrollment::ToConfirm(_) => {}
     }
     Ok(enrollment)
 }
@@ -328,13 +334,15 @@ async fn decide(
         },
     };
     let key = key.ok_or_else(|| Failure::Contradiction("a form without faults names no subject".to_string()))?;
+    let mut earlier = None;
     let (key, again) = match Box::pin(rescreen::judge(tx, shelved.id, study, person, form)).await? {
         Err(reason) => return Ok(Enrollment::Refused(vec![reason])),
         Ok(None) => {
-            if !page.take_unknown(&key)
-                && let Some(known) = subject::find_by_reference(&mut *tx, shelved.id, &key).await?
-            {
-                return Box::pin(compare_all(tx, known, form)).await;
+            if !page.take_unknown(&key) {
+                if let Some(known) = subject::find_by_reference(&mut *tx, shelved.id, &key).await? {
+                    return Box::pin(compare_all(tx, known, form)).await;
+                }
+                earlier = Box::pin(earlier_of(tx, page, &key)).await?;
             }
             (key, None)
         }
@@ -343,7 +351,14 @@ async fn decide(
                 return compare(tx, done, form).await;
             }
             match again.key(tx, shelved.id, &key).await? {
-                Ok(key) => (key, Some(again.of)),
+                Ok(key) => {
+                    // Who names the subject names the person; what the reference should be they must look up.
+                    if let Some(earlier) = Box::pin(earlier_of(tx, page, &key)).await? {
+                        let of = earlier.numbers(study, person).join(", ");
+                        return Ok(Enrollment::Refused(vec![Reason::EarlierReference(of)]));
+                    }
+                    (key, Some(again.of))
+                }
                 Err(_) => {
                     let earlier = study.subject_number(again.of.number);
                     return Ok(Enrollment::Refused(vec![Reason::RescreeningTaken(earlier)]));
@@ -355,13 +370,24 @@ async fn decide(
         Ok(at_hand) => at_hand,
         Err(reasons) => return Ok(Enrollment::Refused(reasons)),
     };
-    if confirmed == Confirmed::NotYet && (study.trust.confirm || !form.doubts.is_empty()) {
-        return Ok(Enrollment::ToConfirm);
+    let asked =
+        earlier.as_ref().is_none_or(|earlier| matches!(confirmed, Confirmed::Apart(fact) if fact >= earlier.fact));
+    if !asked || confirmed == Confirmed::NotYet && (study.trust.confirm || !form.doubts.is_empty()) {
+        return Ok(Enrollment::ToConfirm(earlier));
     }
-    let place = Place { site, key, at_hand, given: None, again };
+    let apart = earlier.map(|earlier| earlier.fact);
+    let place = Place { site, key, at_hand, given: None, again, apart };
     let recording = record(tx, page, shelved, means, way.inbox_id, application, place);
     let enrolled = Box::pin(recording).await?;
     Ok(Enrollment::Enrolled(Box::new(enrolled)))
+}
+
+/// The subjects whose reference a new one's was until it was corrected: it may be that of one of them all the same.
+async fn earlier_of(tx: &mut Tx, page: &Page, key: &str) -> Result<Option<Earlier>, Failure> {
+    match page.row.facts {
+        0 => Ok(None),
+        _ => binding::find_earlier(tx, page.row.id, key).await,
+    }
 }
 
 /// As [`compare`], where the person may have been screened several times: a copy of any registration is known as what it is;
@@ -378,21 +404,32 @@ async fn compare_all(tx: &mut Tx, known: SubjectRow, form: &Form) -> Result<Enro
     }
 }
 
-/// The same subject again: with the same data it is a duplicate, with other data a conflict.
+/// The same subject again: with the same data, as they were at first or as corrected since, it is a duplicate, with other data a
+/// conflict.
 async fn compare(tx: &mut Tx, known: SubjectRow, form: &Form) -> Result<Enrollment, Failure> {
     let now: BTreeMap<String, String> = form.canonical();
-    let then = stored_answers(&known)?;
+    let mut then = stored_answers(&known)?;
+    let facts = fact::list_by_subject(&mut *tx, known.id).await?;
     let enrolled = Enrolled::load(tx, known).await?;
     // Of a subject whose allocation was imported only what the allocation needed is on file.
     let imported = enrolled.allocation.as_ref().is_some_and(|given| given.origin == Origin::Imported);
-    let items: Vec<String> = then
-        .keys()
-        .chain(now.keys().filter(|item| !imported && !then.contains_key(*item)))
-        .filter(|item| then.get(*item) != now.get(*item))
-        .cloned()
-        .collect();
+    let differing = |then: &BTreeMap<String, String>| -> Vec<String> {
+        then.keys()
+            .chain(now.keys().filter(|item| !imported && !then.contains_key(*item)))
+            .filter(|item| then.get(*item) != now.get(*item))
+            .cloned()
+            .collect()
+    };
+    let mut items = differing(&then);
+    for fact in &facts {
+        if items.is_empty() {
+            break;
+        }
+        correction::correct(&mut then, std::iter::once(fact), None)?;
+        items = differing(&then);
+    }
     if !items.is_empty() {
-        return Ok(Enrollment::Conflict { subject: Box::new(enrolled.subject), items });
+        return Ok(Enrollment::Conflict { subject: Box::new(enrolled.subject), registered: then, items });
     }
     Ok(Enrollment::Duplicate(Box::new(enrolled)))
 }
@@ -419,6 +456,8 @@ pub(super) struct Place<'a> {
     pub(super) given: Option<Given<'a>>,
     /// The earlier subject that is screened again.
     pub(super) again: Option<SubjectRow>,
+    /// Number of the correction until which its reference was that of a subject which it is not, as somebody said.
+    pub(super) apart: Option<i64>,
 }
 
 impl Place<'_> {
@@ -460,12 +499,15 @@ pub(super) async fn record(
         "bundle": shelved.version,
         "allocation": drawn.as_ref().map(Drawn::told),
     });
-    if study.names_personally() || participant.is_some() {
-        // It does not follow from what the entry shows of the answers.
+    if study.names_personally() || participant.is_some() || place.again.is_some() {
+        // It does not follow from what the entry shows of the answers alone.
         body["reference"] = json!(reference.text());
     }
     if let Some(participant) = participant {
         body["participant"] = json!(participant.number);
+    }
+    if let Some(fact) = place.apart {
+        body["apart"] = json!(fact);
     }
     if let Some(earlier) = &place.again {
         body["rescreens"] = json!(earlier.number);
@@ -519,6 +561,7 @@ pub(super) async fn record(
         audit_digest: digest,
         rescreens_id: place.again.as_ref().map(|earlier| earlier.id),
         participant_id: participant.map(|participant| participant.id),
+        site_corrected: None,
     };
     let links = Links { rescreens: place.again.map(|earlier| earlier.number), rescreened_as: None };
     Ok(Enrolled { links, ..Enrolled::new(subject, allocation) })

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::binding;
 use super::enroll::{self, Enrolled};
 use super::ledger::Ledger;
 use super::proof;
@@ -62,7 +63,7 @@ pub fn keeps_entry_reason(study: &Study, row: &ResponseRow, facts: &[FactRow]) -
 }
 
 /// What a fact's entry in the chain says, with its changes as they are kept.
-fn entry(new: &NewFact<'_>, changes: &Kept, number: i64, after: i64) -> serde_json::Value {
+fn entry(new: &NewFact<'_>, changes: &Kept, number: i64, after: i64) -> Value {
     let mut body = json!({
         "fact": number,
         "subject": new.enrolled.subject.number,
@@ -85,7 +86,7 @@ fn entry(new: &NewFact<'_>, changes: &Kept, number: i64, after: i64) -> serde_js
 }
 
 /// Records a fact. The enrollment and its allocation stay as they are; decisions from the next on count as the study
-/// declared.
+/// declared, and the subject is known by a reference that was corrected.
 ///
 /// # Errors
 /// The database; records that contradict each other.
@@ -101,7 +102,11 @@ pub async fn record(
     let which = number.to_string();
     let place = Place { study: shelved.id, column: Column::FactChanges, key: &which };
     let changes = Kept::answers(tx.ring(), place, shelved.study.registration_instrument(), new.changes)?;
-    let body = entry(&new, &changes, number, after);
+    let mut body = entry(&new, &changes, number, after);
+    let binds = binding::record(tx, page, &shelved.study, &new.enrolled.subject, &before, new.changes).await?;
+    if let Some(binds) = binds {
+        body["binds"] = binds;
+    }
     let audit_digest = enroll::append(tx, page, means, new.actor, "fact", &body).await?;
     let row = FactRow {
         study_id: shelved.id,
@@ -123,7 +128,7 @@ pub async fn record(
         inbox_id: new.inbox_id,
         audit_digest,
     };
-    page.row.facts = number;
+    (page.row.facts, page.row.facts_bound) = (number, number);
     for allocation in new.enrolled.allocations() {
         let Some(rules) = shelved.study.find_rules(&allocation.randomization) else { continue };
         let state = page.state_mut(rules.id)?;

@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::accept::Asking;
+use super::accept::{self, Asking};
 use super::by_mail::{mark_of, mark_of_mail};
 use super::compose::{self, Addressing};
 use super::confirm;
@@ -25,7 +25,7 @@ use crate::domain::request::{Act, FollowUp};
 use crate::domain::survey::Mark;
 use crate::letters::facts::{
     EventEntry, EventForm, FollowUpConfirm, FollowUpConflict, FollowUpDone, FollowUpForm, FollowUpRefused, NotEntitled,
-    Reason, StatusUnknown,
+    Reason,
 };
 use crate::letters::{Facts, words};
 use crate::store::response::{Channel, ResponseRow};
@@ -147,14 +147,14 @@ async fn go_on(
             Found::Several => None,
         },
     };
-    if let Some(found) = found.as_ref().filter(|found| !asking.person.acts_for(&found.site)) {
+    if let Some(found) = found.as_ref().filter(|found| !found.sites().any(|site| asking.person.acts_for(site))) {
         append_refusal(ledger, asking, wanted, Some(found.number), "site-not-theirs").await?;
         return unknown(ledger, asking, wanted).await;
     }
     if let Some(found) = &found
         && study.trust.token
         && course.confirmed == Confirmed::NotYet
-        && asking.arrival.site_token != Some(found.site.as_str())
+        && !found.sites().any(|site| asking.arrival.site_token == Some(site))
     {
         return not_entitled(ledger, asking, wanted, Some(found.number), "no-token").await;
     }
@@ -383,7 +383,8 @@ async fn lacking(
 }
 
 async fn unknown(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: &FollowUp) -> Result<Settled, Failure> {
-    let facts = Facts::StatusUnknown(StatusUnknown::new(asking.study(), Some(&wanted.subject)));
+    let named = (Some(wanted.subject.as_str()), wanted.site.as_deref());
+    let facts = Facts::StatusUnknown(accept::unknown(ledger, asking, named).await?);
     asking.reply(ledger, asking.to_sender(), facts, asking.settled("reply", "status-unknown")).await
 }
 

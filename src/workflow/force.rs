@@ -16,7 +16,7 @@ use super::ledger::Ledger;
 use super::shelf::{Shelf, ShelvedStudy};
 use super::stock::AtHand;
 use super::when::When;
-use super::{Failure, Means, obstacles, reference, rescreen};
+use super::{Failure, Means, binding, obstacles, reference, rescreen};
 use crate::domain::answer::Form;
 use crate::domain::instrument::Instrument;
 use crate::domain::language::Language;
@@ -93,16 +93,33 @@ pub async fn force(
     let used = used(tx, shelved, rules).await?;
     let key = reference::reference_key(study, &site, order.form)
         .ok_or_else(|| Failure::Contradiction("a form without faults names no subject".to_string()))?;
+    let mut apart = None;
     let (key, again) = match rescreen::judge(tx, shelved.id, study, person, order.form).await? {
         Err(reason) => return Err(Refusal::NotEnrolled(in_words(study, &[reason])).into()),
         Ok(None) => match subject::find_by_reference(&mut *tx, shelved.id, &key).await? {
-            None => (key, None),
+            None => {
+                let earlier = binding::find_earlier(&mut *tx, shelved.id, &key).await?;
+                if let Some(earlier) = earlier.as_ref().filter(|_| !order.sure) {
+                    let of = earlier.subjects.iter().map(|subject| study.subject_number(subject.number));
+                    let of = of.collect::<Vec<String>>().join(", ");
+                    return Err(Refusal::Unusual(in_words(study, &[Reason::EarlierReference(of)])).into());
+                }
+                apart = earlier.map(|earlier| earlier.fact);
+                (key, None)
+            }
             Some(known) => return Err(Refusal::EnrolledBefore(study.subject_number(known.number)).into()),
         },
         Ok(Some(again)) => {
             let known = again.done.clone();
             match (known, again.key(tx, shelved.id, &key).await?) {
-                (None, Ok(key)) => (key, Some(again.of)),
+                (None, Ok(key)) => {
+                    if let Some(earlier) = binding::find_earlier(&mut *tx, shelved.id, &key).await? {
+                        let of = earlier.subjects.iter().map(|subject| study.subject_number(subject.number));
+                        let of = of.collect::<Vec<String>>().join(", ");
+                        return Err(Refusal::NotEnrolled(in_words(study, &[Reason::EarlierReference(of)])).into());
+                    }
+                    (key, Some(again.of))
+                }
                 (None, Err(_)) => {
                     let earlier = study.subject_number(again.of.number);
                     let taken = in_words(study, &[Reason::RescreeningTaken(earlier)]);
@@ -123,7 +140,7 @@ pub async fn force(
     let kit = kit_of(tx, shelved, &order, at_hand.as_ref(), &site).await?;
     let given = Given { arm: order.arm, kit, actor: order.actor, told };
     let application = Application { person, form: order.form, confirmed: Confirmed::ByReply, participant: None };
-    let place = Place { site, key, at_hand, given: Some(given), again };
+    let place = Place { site, key, at_hand, given: Some(given), again, apart };
     let enrolled = enroll::record(tx, page, shelved, means, None, application, place).await?;
     let enrolled = Enrolled { allocated: Some(When::Moment(order.happened_at)), ..enrolled };
     let language = study.language_of(person);
@@ -346,6 +363,9 @@ fn in_words(study: &Study, reasons: &[Reason]) -> String {
             format!("nothing of this is recorded of {subject}: {}; `hagaki subject note` records it", kinds.join(", "))
         }
         Reason::RescreeningTaken(subject) => format!("the reference is that of another person than {subject}"),
+        Reason::EarlierReference(subject) => {
+            format!("the reference was that of {subject} until it was corrected: it is that subject, or another one")
+        }
         Reason::RescreeningSpent(subject) => format!("{subject} was screened as often as may be"),
         Reason::Condition(id) => {
             format!(

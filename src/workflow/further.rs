@@ -49,7 +49,7 @@ pub async fn randomize(
     let mut ledger = Ledger::begin(shelf).await?;
     ledger.lock(shelved).await?;
     let enrolled = accept::load(&mut ledger, subject_id).await?;
-    if !person.roles.iter().any(|role| role.enrolls()) || !person.acts_for(&enrolled.subject.site) {
+    if !person.roles.iter().any(|role| role.enrolls()) || !enrolled.subject.sites().any(|site| person.acts_for(site)) {
         return Ok(Randomized::NotTheirs);
     }
     let number = enrolled.subject.number;

@@ -90,6 +90,10 @@ pub(super) async fn replace(
     if let Err(closed) = kits::hands_out(ledger.lock(asking.shelved).await?.1) {
         return refused_by(ledger, asking, wanted, Some(enrolled), closed.into()).await;
     }
+    let had = (enrolled.facts.as_slice(), now.turn);
+    if let Err(refusal) = kits::may_replace(asking.study(), enrolled.subject.number, had, true, &wanted.reason) {
+        return refused_by(ledger, asking, wanted, Some(enrolled), refusal.into()).await;
+    }
     match confirmed {
         Confirmed::NotYet => {
             let wanted = Wanted { kits: vec![now.code.clone()], ..wanted.clone() };
@@ -97,7 +101,7 @@ pub(super) async fn replace(
         }
         // It was refused then: whoever asks again is asked again.
         Confirmed::Spent => confirm::expired(ledger, asking).await,
-        Confirmed::ByReply => {
+        Confirmed::ByReply | Confirmed::Apart(_) => {
             let (order, asker) = (order(asking, wanted), Asker::Person(asking.person));
             match kits::replace(ledger, asking.shelved, asking.means, order, &enrolled.subject, Some(&now.code), asker)
                 .await
@@ -157,7 +161,7 @@ pub(super) async fn quarantine(
         Confirmed::NotYet => ask(ledger, asking, &Wanted { kits: codes, ..wanted.clone() }).await,
         // They were released since, or it was refused then.
         Confirmed::Spent => confirm::expired(ledger, asking).await,
-        Confirmed::ByReply => {
+        Confirmed::ByReply | Confirmed::Apart(_) => {
             let order = order(asking, wanted);
             let next = State::Quarantined;
             if let Err(error) = kits::change(ledger, asking.shelved, asking.means, order, asker, &free, next).await {
@@ -208,6 +212,8 @@ async fn refused_by(
         KitError::Refused(Refusal::NotGiven(_)) => "not-given",
         KitError::Refused(Refusal::NoKits(_)) => "none",
         KitError::Refused(Refusal::Closed(_)) => "closed",
+        KitError::Refused(Refusal::Withdrawn(_)) => "withdrawn",
+        KitError::Refused(Refusal::Often(..)) => "often",
         KitError::Refused(Refusal::TooMany) => "too-many",
         KitError::Refused(Refusal::NotEntitled(_)) => {
             let subject = enrolled.map(|enrolled| &enrolled.subject);

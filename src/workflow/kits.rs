@@ -16,6 +16,7 @@ use super::stock::{self, AtHand};
 use super::{Failure, Means};
 use crate::definition::Problem;
 use crate::domain::deed::KIT_ROLES;
+use crate::domain::fact::FactKind;
 use crate::domain::kit::State;
 use crate::domain::pool;
 use crate::domain::study::{Person, Role, Stage, Study};
@@ -23,10 +24,11 @@ use crate::letters::facts::{KitReplacedBlinded, KitReplacedUnblinded, Replacemen
 use crate::letters::{Facts, Kind};
 use crate::limits;
 use crate::store::allocation::AllocationRow;
+use crate::store::fact::FactRow;
 use crate::store::kit::{self, KitRow};
 use crate::store::study::State as StudyState;
 use crate::store::subject::SubjectRow;
-use crate::store::{Tx, allocation};
+use crate::store::{Tx, allocation, fact};
 
 /// Who asks for an act, and why: stands in the audit chain.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +91,14 @@ pub enum Refusal {
         "{0} may not do that there: it takes an investigator, coordinator or pharmacist who acts for the site (roles and sites in study.toml)"
     )]
     NotEntitled(String),
+    /// By mail nobody who was withdrawn is given another kit.
+    #[error("{0} was withdrawn: another kit is given by command alone, with the reason why it is needed all the same")]
+    Withdrawn(String),
+    /// By mail as many were given as may be.
+    #[error(
+        "{0} was given {1} kits in place of others, as many as may be by mail ([kits] replacements in study.toml); more are given by command"
+    )]
+    Often(String, u32),
     /// No kit can be handed out.
     #[error("there is no kit to give now; send some to the site, or to the central stock, and try again")]
     Short,
@@ -208,6 +218,28 @@ pub(super) fn check(shelved: &ShelvedStudy, order: Order<'_>) -> Result<(), Refu
         None if shelved.stage == Stage::Production && order.inbox_id.is_none() => {
             Err(Refusal::Undecided(shelved.study.slug.clone()))
         }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a subject, of whom these facts are known, may be given one more kit of an allocation for which it was given so many: whoever
+/// asks by mail is refused what a person should look at first, and a command takes its reason.
+///
+/// # Errors
+/// A [`Refusal`].
+pub(super) fn may_replace(
+    study: &Study,
+    number: i64,
+    (facts, given): (&[FactRow], i64),
+    by_mail: bool,
+    reason: &str,
+) -> Result<(), Refusal> {
+    let withdrawn = facts.iter().any(|fact| fact.kind == FactKind::Withdrawn);
+    let most = study.stock.replacements;
+    match (by_mail, withdrawn) {
+        (true, true) => Err(Refusal::Withdrawn(study.subject_number(number))),
+        (true, false) if given > i64::from(most) => Err(Refusal::Often(study.subject_number(number), most)),
+        (false, true) if reason.trim().is_empty() => Err(Refusal::NoReason),
         _ => Ok(()),
     }
 }
@@ -344,6 +376,8 @@ pub async fn replace(
     let Some((given, Some(old))) = had.pop().map(|(given, mut kits)| (given, kits.pop())) else {
         return Err(Refusal::NotGiven(number).into());
     };
+    let facts = fact::list_by_subject(&mut *tx, subject.id).await?;
+    may_replace(study, subject.number, (&facts, old.turn), order.inbox_id.is_some(), order.reason)?;
     let rules = study.find_rules(&given.randomization);
     let arms = rules.map_or(&study.arms[..], |rules| rules.arms);
     let at_hand = AtHand::count(tx, shelved, arms, means.now, &subject.site).await?;

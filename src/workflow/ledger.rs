@@ -108,7 +108,8 @@ impl<'a> Ledger<'a> {
     /// Locks a study (once per transaction) and brings its allocation state up to the journal.
     ///
     /// # Errors
-    /// The database; [`StoreError::Busy`] if the study was amended since it was read; a journal that its own scheme cannot
+    /// The database; [`StoreError::Busy`] if the study was amended since it was read, or corrections of an earlier version are not
+    /// bound yet ([`catch_up_all`](super::binding::catch_up_all)); a journal that its own scheme cannot
     /// have made; a key that the study needs is missing.
     pub async fn lock(&mut self, study: &ShelvedStudy) -> Result<(&mut Tx, &mut Page), Failure> {
         study.unlocked()?;
@@ -117,6 +118,12 @@ impl<'a> Ledger<'a> {
             if row.bundle_version != study.version {
                 // What was read by the old rules must not be decided after the new ones came into force.
                 let moment = format!("study {} was amended a moment ago", row.slug);
+                return Err(Failure::Store(StoreError::Busy(moment)));
+            }
+            if row.facts_bound < row.facts {
+                // Somebody could be on file under a reference that nobody would find them by.
+                let moment =
+                    format!("corrections of study {} that an earlier version recorded are to be bound", row.slug);
                 return Err(Failure::Store(StoreError::Busy(moment)));
             }
             let mut states = States::new();

@@ -7,7 +7,7 @@ use super::enroll::{Confirmed, Enrolled};
 use super::facts::{self, NewFact};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
-use super::{Failure, Means, Settled, again, deed};
+use super::{Failure, Means, Settled, again, binding, deed};
 use crate::domain::allocation::Origin;
 use crate::domain::deed::{Deed, Lack, Misname, Misnamed, Wanted};
 use crate::domain::fact::{self, FactKind};
@@ -152,6 +152,11 @@ pub(super) async fn by_mail(
         let settled = asking.settled("reply_error", format!("lacking:{}", Lack::OnFile.key()));
         return asking.reply(ledger, asking.to_sender(), Facts::DeedForm(facts), settled).await;
     }
+    if known.is_none()
+        && let Some(owner) = binding::find_taken(&mut ledger.tx, study, &enrolled.subject, &correction.changes).await?
+    {
+        return taken(ledger, asking, wanted, enrolled, &owner).await;
+    }
     if known.is_none() && confirmed == Confirmed::NotYet {
         let doubts = doubts.iter().take(limits::FAULTS_LISTED);
         let read = ReadCorrection {
@@ -179,6 +184,23 @@ pub(super) async fn by_mail(
     let inbox_id = Some(asking.arrival.inbox_id);
     compose::post(&mut ledger.tx, Some(asking.shelved.id), asking.means, inbox_id, &outgoing).await?;
     Ok(settled(kind.key()))
+}
+
+/// Says that the reference which would be right is another subject's, with the form to fill in.
+async fn taken(
+    ledger: &mut Ledger<'_>,
+    asking: Asking<'_>,
+    wanted: &Wanted,
+    enrolled: &Enrolled,
+    owner: &SubjectRow,
+) -> Result<Settled, Failure> {
+    deed::append_refusal(ledger, asking, wanted, Some(&enrolled.subject), "reference-taken").await?;
+    let study = asking.study();
+    let theirs = owner.sites().any(|site| asking.person.acts_for(site));
+    let facts = DeedForm::new(wanted, &[]).with_items(&asking.reader(), wanted, &forms(study, Some(enrolled)));
+    let facts = facts.with_taken(theirs.then(|| study.subject_number(owner.number)).as_deref());
+    let settled = Settled { subject_id: Some(enrolled.subject.id), ..asking.settled("reply_error", "reference-taken") };
+    asking.reply(ledger, asking.to_sender(), Facts::DeedForm(facts), settled).await
 }
 
 /// The allocation of the subject that an error is about: the one that was named, or its only one; no answer where nothing tells, or
@@ -301,7 +323,8 @@ pub fn notices(
     let subject = &note.enrolled.subject;
     let told = |person: &&Person| {
         // Whoever acts themself knows; who told it to the operator sees what was made of it.
-        person.id != note.actor && person.acts_for(&subject.site) && TOLD.iter().any(|role| person.has(*role))
+        let theirs = subject.sites().any(|site| person.acts_for(site));
+        person.id != note.actor && theirs && TOLD.iter().any(|role| person.has(*role))
     };
     let mut outgoing = Vec::new();
     for person in study.people.iter().filter(told) {

@@ -11,6 +11,7 @@ use super::kits_told::KitDiscrepancy;
 use super::replaying::{self, Own, Replay, Replaying, Rows};
 use super::shelf::{ShelvedStudy, States};
 use super::told::{self, Discrepancy, What};
+use super::told_study::StudyFault;
 use super::versions::{self, Doubt};
 use crate::domain::allocation::{Allotment, Amendment, Counts, FirstDifference, Levels, Row, Scheme, State};
 use crate::domain::chain::Sha256Digest;
@@ -44,6 +45,8 @@ pub enum Verdict {
     Kit(KitDiscrepancy),
     /// The first version of the rules that is not as the audit chain tells it.
     Bundle(Doubt),
+    /// The study's row is not as the audit chain tells it.
+    Study(StudyFault),
     /// The secret is not the one that was committed to when the study was activated, or purged.
     Secret(SecretFault),
     /// The study randomizes nobody, and its subjects are as the audit chain tells them.
@@ -247,7 +250,7 @@ async fn judge(
         return Ok(match (heard.first, heard.kit) {
             (Some(first), _) => Verdict::Untold(first),
             (None, Some(kit)) => Verdict::Kit(kit),
-            (None, None) => Verdict::NoScheme,
+            (None, None) => heard.study.map_or(Verdict::NoScheme, Verdict::Study),
         });
     };
     let Replay { result, count, imported, forced, unreadable } = replaying?.end().await;
@@ -257,10 +260,13 @@ async fn judge(
         (one, other) => one.or(other),
     };
     Ok(match (result, told) {
-        (Ok(()), None) => match heard.kit {
-            Some(kit) => Verdict::Kit(kit),
-            None if imported + forced == 0 => Verdict::Proved(count),
-            None => Verdict::ProvedBesides { proved: count.saturating_sub(imported + forced), imported, forced },
+        (Ok(()), None) => match (heard.kit, heard.study) {
+            (Some(kit), _) => Verdict::Kit(kit),
+            (None, Some(fault)) => Verdict::Study(fault),
+            (None, None) if imported + forced == 0 => Verdict::Proved(count),
+            (None, None) => {
+                Verdict::ProvedBesides { proved: count.saturating_sub(imported + forced), imported, forced }
+            }
         },
         (Err(difference), Some(told)) if told.number.unsigned_abs() < difference.number => Verdict::Untold(told),
         (Err(difference), _) => Verdict::Differs(difference),

@@ -24,7 +24,6 @@ use crate::domain::study::Randomization;
 use crate::letters::Facts;
 use crate::letters::facts::{
     NotEntitled, RandomizationConfirm, RandomizationConflict, RandomizationForm, RandomizationRefused, Reason,
-    StatusUnknown,
 };
 
 /// A request that waits for the reply: the randomization and the subject are known by now.
@@ -65,11 +64,11 @@ pub(super) async fn randomize(
         Found::None => return unknown(ledger, asking, wanted).await,
         Found::Several => return form(ledger, asking, Some(own), wanted, "lacking:subject").await,
     };
-    if !asking.person.acts_for(&found.site) {
+    if !found.sites().any(|site| asking.person.acts_for(site)) {
         append_refusal(ledger, asking, wanted, Some(found.number), &["site-not-theirs".to_string()]).await?;
         return unknown(ledger, asking, wanted).await;
     }
-    let site_token = asking.arrival.site_token == Some(found.site.as_str());
+    let site_token = found.sites().any(|site| asking.arrival.site_token == Some(site));
     if study.trust.token && confirmed == Confirmed::NotYet && !site_token {
         return not_entitled(ledger, asking, wanted, Some(found.number), "no-token").await;
     }
@@ -279,7 +278,8 @@ async fn form(
 }
 
 async fn unknown(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: &Randomize) -> Result<Settled, Failure> {
-    let facts = Facts::StatusUnknown(StatusUnknown::new(asking.study(), Some(&wanted.subject)));
+    let named = (Some(wanted.subject.as_str()), wanted.site.as_deref());
+    let facts = Facts::StatusUnknown(accept::unknown(ledger, asking, named).await?);
     asking.reply(ledger, asking.to_sender(), facts, asking.settled("reply", "status-unknown")).await
 }
 

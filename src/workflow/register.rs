@@ -68,15 +68,20 @@ pub async fn register(
             Registered::Now(enrolled)
         }
         Enrollment::Duplicate(enrolled) => Registered::Before(enrolled),
-        Enrollment::Conflict { subject, .. } => {
+        Enrollment::Conflict { subject, registered, .. } => {
             let today = means.now.day_in(study.zone);
             let sameness = sameness(study, person, &subject, form);
-            let conflict = conflict_with(&Reader { study, person, today, language }, &subject, form, sameness)?;
+            let reader = Reader { study, person, today, language };
+            let conflict = conflict_with(&reader, (&subject, &registered), form, sameness);
             let number = (sameness == Sameness::SameSite).then_some(subject.number);
             Registered::Conflict(number, Box::new(conflict))
         }
         Enrollment::Refused(reasons) => Registered::Refused(reasons),
-        Enrollment::ToConfirm => {
+        // A page has nothing to ask it by; a mail has.
+        Enrollment::ToConfirm(Some(earlier)) => {
+            Registered::Refused(vec![Reason::EarlierReference(earlier.numbers(study, person).join(", "))])
+        }
+        Enrollment::ToConfirm(None) => {
             return Err(Failure::Contradiction("a confirmed form is to be confirmed".to_string()));
         }
     };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::accept;
+use super::binding;
 use super::compose;
 use super::correction::{self, Correction, Misread};
 use super::ledger::Ledger;
@@ -42,6 +43,8 @@ pub enum Remarked {
     Nothing,
     /// What would have been right cannot be.
     Faults(Vec<Fault>),
+    /// The reference that would have been right is another subject's.
+    Taken,
 }
 
 /// Records a fact once, and tells those who must know.
@@ -60,7 +63,7 @@ pub async fn remark(
     ledger.lock(shelved).await?;
     let enrolled = accept::load(&mut ledger, subject_id).await?;
     let deed = if right.is_some() { Deed::Correct } else { Deed::Withdraw };
-    if !deed.allowed(study, person) || !person.acts_for(&enrolled.subject.site) {
+    if !deed.allowed(study, person) || !enrolled.subject.sites().any(|site| person.acts_for(site)) {
         return Ok(Remarked::NotTheirs);
     }
     let reason = text::clean(remark.reason, limits::DEED_REASON_CHARS);
@@ -97,6 +100,10 @@ pub async fn remark(
     };
     if note::known(&mut ledger, &note).await?.is_some() {
         return Ok(Remarked::Done);
+    }
+    let changes = &correction.changes;
+    if binding::find_taken(&mut ledger.tx, study, &enrolled.subject, changes).await?.is_some() {
+        return Ok(Remarked::Taken);
     }
     let fact = note::record(&mut ledger, shelved, means, &note).await?;
     let outgoing = note::notices(shelved, means, &note, &fact)?;

@@ -5,7 +5,7 @@
 //! holds. So references and links stay unique by constraints of the database.
 
 use super::Failure;
-use super::enroll;
+use super::{binding, enroll};
 use crate::domain::answer::Form;
 use crate::domain::study::{Person, Study};
 use crate::domain::text;
@@ -33,17 +33,14 @@ impl Again {
         study_id: i64,
         key: &str,
     ) -> Result<Result<String, SubjectRow>, Failure> {
-        match subject::find_by_reference(tx, study_id, key).await? {
+        match subject::find_by_reference(&mut *tx, study_id, key).await? {
             None => Ok(Ok(key.to_string())),
-            Some(own) if self.chain.contains(&own.id) => Ok(Ok(format!("{key} {}", self.chain.len() + 1))),
+            Some(own) if self.chain.contains(&own.id) => {
+                Ok(Ok(binding::free_key(tx, study_id, key, self.chain.len() + 1).await?))
+            }
             Some(other) => Ok(Err(other)),
         }
     }
-}
-
-/// Whether a subject's key is that of a reference, or of the same person screened again.
-pub(super) fn is_key_of(row_key: &str, key: &str) -> bool {
-    row_key == key || row_key.strip_prefix(key).is_some_and(|rest| rest.starts_with(' '))
 }
 
 /// The earlier subject that a form names, if it names one, and whether it may be screened again; else why not.
@@ -62,7 +59,9 @@ pub(super) async fn judge(
     if rules.after.is_empty() {
         return Ok(Err(Reason::RescreeningNever));
     }
-    let found = find_named(tx, study_id, study, person, typed).await?.filter(|found| person.acts_for(&found.site));
+    let found = find_named(tx, study_id, study, person, typed)
+        .await?
+        .filter(|found| found.sites().any(|site| person.acts_for(site)));
     let Some(of) = found else { return Ok(Err(Reason::RescreeningUnknown(typed.clone()))) };
     let chain = screenings(tx, &of).await?;
     if let Some(done) = subject::find_rescreening(&mut *tx, of.id).await? {

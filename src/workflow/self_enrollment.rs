@@ -170,7 +170,7 @@ pub async fn enroll(
             participant::count_refusal(&mut ledger.tx, whose.id, &answers).await?;
             refused
         }
-        Enrollment::ToConfirm => {
+        Enrollment::ToConfirm(_) => {
             return Err(Failure::Contradiction("a confirmed form is to be confirmed".to_string()));
         }
     };

@@ -6,14 +6,15 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::enroll::key_of;
+use super::binding::BIND;
 use super::entry::is_record_digest;
 use super::kits_left::{KitsLeft, Leaving};
 use super::kits_told::{KitDiscrepancy, KitWhat, Stock};
 use super::pages::Pages;
 use super::replaying::Rows;
-use super::rescreen::is_key_of;
 use super::texts::Texts;
+use super::told_reference::References;
+use super::told_study::{Course, StudyFault};
 use super::{Failure, told_fact};
 use crate::domain::allocation::Origin;
 use crate::domain::study::{FIRST, Study};
@@ -60,7 +61,7 @@ whats! {
     Entry = "entry",
     /// A subject of which an entry tells is absent.
     Subject = "subject",
-    /// The subject's key, which follows from its answers.
+    /// What the subject is known by, which follows from its answers and their corrections; or a reference it had before.
     Reference = "reference",
     /// The subject's answers.
     Answers = "answers",
@@ -123,26 +124,29 @@ pub struct Heard {
     pub left: KitsLeft,
     /// The digests of secrets that the chain commits the study to, in lower-case hexadecimal, in order.
     pub commitments: Vec<String>,
+    /// What of the study's row is not as the chain tells it.
+    pub study: Option<StudyFault>,
 }
 
 /// An enrollment as its entry tells it.
 #[derive(Deserialize)]
-struct Enrollment<'a> {
-    subject: i64,
+pub(super) struct Enrollment<'a> {
+    pub(super) subject: i64,
     #[serde(borrow)]
-    site: Cow<'a, str>,
+    pub(super) site: Cow<'a, str>,
     /// Whose subject it is, where somebody else acted.
     person: Option<String>,
     /// Number of the earlier subject that is screened again.
-    rescreens: Option<i64>,
+    pub(super) rescreens: Option<i64>,
     /// Number of the participant who enrolled themself.
-    participant: Option<i64>,
+    pub(super) participant: Option<i64>,
     inbox: Option<i64>,
     #[serde(borrow)]
-    answers: Texts<'a>,
-    /// The subject's key, where it does not follow from the answers: its reference is sealed, or it is the participant.
+    pub(super) answers: Texts<'a>,
+    /// The subject's key, where it does not follow from the answers: its reference is sealed, it is the participant, or the person was
+    /// screened before.
     #[serde(borrow)]
-    reference: Option<Cow<'a, str>>,
+    pub(super) reference: Option<Cow<'a, str>>,
     bundle: i64,
     allocation: Option<Told<'a>>,
 }
@@ -197,6 +201,10 @@ struct Chain<'a> {
     entries: Pages<Unlinked>,
     stock: Stock<'a>,
     commitments: Vec<String>,
+    /// How far the study has come by the entries up to the head.
+    course: Course,
+    head: i64,
+    /// Entries of facts, and of what corrections bind.
     facts: Vec<Unlinked>,
 }
 
@@ -205,6 +213,9 @@ impl Chain<'_> {
     /// one may be put on later.
     async fn next(&mut self) -> Result<Option<Unlinked>, Failure> {
         while let Some(entry) = self.entries.next().await? {
+            if entry.seq <= self.head {
+                self.course.hear(&entry);
+            }
             match entry.action.as_str() {
                 "enroll" => return Ok(Some(entry)),
                 "randomize" => {
@@ -219,7 +230,7 @@ impl Chain<'_> {
                 _ => {}
             }
             self.stock.hear(&entry).await?;
-            if entry.action == "fact" {
+            if entry.action == "fact" || entry.action == BIND {
                 self.facts.push(entry);
             }
         }
@@ -252,6 +263,7 @@ impl Chain<'_> {
 /// What is on file and not yet compared.
 struct Files<'a> {
     study: &'a Study,
+    references: References<'a>,
     journal: Pages<Recorded>,
     next: Option<Recorded>,
     /// Where allocations go to be decided again, as far as they were compared.
@@ -312,9 +324,18 @@ pub(super) async fn compare(
             Box::pin(async move { randomization::list_kept(&store, id, after, ROWS).await })
         },
     );
-    let mut chain = Chain { entries, stock: Stock::new(store, head)?, commitments: Vec::new(), facts: Vec::new() };
+    let mut chain = Chain {
+        entries,
+        stock: Stock::new(store, head)?,
+        commitments: Vec::new(),
+        course: Course::new(),
+        head: head.chain.length,
+        facts: Vec::new(),
+    };
     let subject_ids = BTreeMap::new();
-    let mut files = Files { study, journal, next: None, replay, requests, next_request: None, subjects: subject_ids };
+    let references = References::new(study, known);
+    let mut files =
+        Files { study, references, journal, next: None, replay, requests, next_request: None, subjects: subject_ids };
     let mut first = first_discrepancy(&mut chain, &mut files, subjects, head).await?;
     files.send_up_to(first).await?;
     // The commitments and the stock are of the whole chain, wherever the comparison ended.
@@ -323,10 +344,16 @@ pub(super) async fn compare(
             chain.read(&entry).await?;
         }
     }
+    let reference = files.references.first_discrepancy(store, head, &chain.facts).await?;
+    first = match (first, reference) {
+        (Some(first), Some(reference)) if reference.number < first.number => Some(reference),
+        (first, reference) => first.or(reference),
+    };
     if first.is_none() {
         first = told_fact::first_discrepancy(store, head, &chain.facts, known).await?;
     }
-    let mut heard = Heard { first, kit: None, left: chain.stock.left(), commitments: chain.commitments };
+    let study = chain.course.fault(head);
+    let mut heard = Heard { first, kit: None, left: chain.stock.left(), commitments: chain.commitments, study };
     match chain.stock.compare(kits) {
         Some(KitDiscrepancy { allocation: Some(number), what, .. }) => {
             let what = if what == KitWhat::Order { What::KitOrder } else { What::KitRow };
@@ -446,7 +473,8 @@ impl Files<'_> {
         if row.rescreens != told.rescreens {
             return Ok(Some(Discrepancy { number: row.number, what: What::Rescreens }));
         }
-        if let Some(what) = subject_differs(self.study, entry, told, row) {
+        let named = self.references.is_told(told, row);
+        if let Some(what) = subject_differs(entry, told, row, named) {
             return Ok(Some(Discrepancy { number: row.number, what }));
         }
         let Some(given) = &told.allocation else { return Ok(None) };
@@ -513,14 +541,7 @@ impl Files<'_> {
     }
 }
 
-fn subject_differs(study: &Study, entry: &Unlinked, told: &Enrollment<'_>, row: &OnFile) -> Option<What> {
-    let named = match &told.reference {
-        Some(reference) => row.reference_key == *reference,
-        None => match told.answers.get(&study.registration.subject_item) {
-            Some(text) => is_key_of(&row.reference_key, &key_of(study, &told.site, &text)),
-            None => false,
-        },
-    };
+fn subject_differs(entry: &Unlinked, told: &Enrollment<'_>, row: &OnFile, named: bool) -> Option<What> {
     [
         (What::Answers, told.answers.is(&row.answers)),
         (What::Site, row.site == told.site),

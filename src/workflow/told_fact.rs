@@ -41,7 +41,7 @@ pub(super) async fn first_discrepancy(
 ) -> Result<Option<Discrepancy>, Failure> {
     let mut rows = known.iter();
     let mut last = 0;
-    for entry in entries {
+    for entry in entries.iter().filter(|entry| entry.action == "fact") {
         let Ok(told) = serde_json::from_str::<Told>(&entry.body) else {
             return Ok(Some(Discrepancy { number: last + 1, what: What::Fact }));
         };

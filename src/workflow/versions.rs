@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::Failure;
 use super::shelf::bundle_of;
+use crate::domain::time::Instant;
 use crate::store::audit::Unlinked;
 use crate::store::bundle::{self, BundleRow};
 use crate::store::study::StudyRow;
@@ -27,6 +28,8 @@ pub enum Why {
     Entry,
     /// It is the one in force by the study's row, but not by the chain.
     InForce,
+    /// When, by whom or why it came into force is not as the chain tells it.
+    Circumstances,
 }
 
 impl Why {
@@ -38,6 +41,7 @@ impl Why {
             Why::Digest => "digest",
             Why::Entry => "entry",
             Why::InForce => "in-force",
+            Why::Circumstances => "circumstances",
         }
     }
 }
@@ -63,6 +67,10 @@ impl std::fmt::Display for Doubt {
                 write!(out, "the files of bundle version {version} are not those whose digest the audit chain holds")
             }
             Why::Entry => write!(out, "bundle version {version} is on file, but the audit chain does not tell of it"),
+            Why::Circumstances => write!(
+                out,
+                "when, by whom or why bundle version {version} came into force is not as the audit chain tells it"
+            ),
             Why::InForce => write!(out, "bundle version {version} is in force, but by the audit chain another one is"),
         }
     }
@@ -77,6 +85,14 @@ struct Told {
     /// Whether a purge tells of it: what came before, no entry tells any more.
     #[serde(skip)]
     purged: bool,
+    /// Why it came into force.
+    reason: Option<String>,
+    /// Who put it into force.
+    #[serde(skip)]
+    actor: String,
+    /// When; none of an entry that no program of ours wrote.
+    #[serde(skip)]
+    at: Option<Instant>,
 }
 
 /// What an entry tells of an amendment that is to come.
@@ -97,7 +113,12 @@ fn read<'e, T: Deserialize<'e>>(entry: &'e Unlinked) -> Result<T, Failure> {
 async fn told<'a>(from: impl Into<Reader<'a>>, row: &StudyRow) -> Result<Vec<Told>, Failure> {
     let entries = audit::list_versions(from, row.id, row.chain.length).await?;
     let entries = entries.iter().filter(|entry| entry.action != PLAN);
-    entries.map(|entry| Ok(Told { purged: entry.action == "purge", ..read(entry)? })).collect()
+    entries
+        .map(|entry| {
+            let (purged, actor, at) = (entry.action == "purge", entry.actor.clone(), Some(entry.at));
+            Ok(Told { purged, actor, at, ..read(entry)? })
+        })
+        .collect()
 }
 
 /// The action of the entry that an amendment for a day leaves.
@@ -139,6 +160,14 @@ fn doubt_of(told: Option<&Told>, stored: &BundleRow) -> Option<Why> {
     }
 }
 
+/// Whether a version came into force when, by whom and why its entry tells; that of a purge tells of the purge.
+fn is_as_told(told: &Told, stored: &BundleRow) -> bool {
+    told.purged
+        || told.reason.as_ref().is_none_or(|reason| *reason == stored.reason)
+            && told.actor == stored.actor
+            && told.at == Some(stored.activated_at)
+}
+
 /// That the version in force is the one that came into force by the chain, before anything is decided by it; `row` was read at once
 /// with its head.
 ///
@@ -172,7 +201,8 @@ pub async fn check(store: &Store, row: &StudyRow) -> Result<Option<Doubt>, Failu
         let why = match bundle_of(row, &stored.digest, &stored.files) {
             Err(_) => Some(Why::Files),
             Ok(_) if entry.is_none() && version <= untold => None,
-            Ok(_) => doubt_of(entry, &stored),
+            Ok(_) => doubt_of(entry, &stored)
+                .or_else(|| entry.filter(|entry| !is_as_told(entry, &stored)).map(|_| Why::Circumstances)),
         };
         if let Some(why) = why {
             return Ok(Some(Doubt { version, why }));

@@ -12,7 +12,7 @@ use hagaki::mail::StepError;
 use hagaki::mail::transport::Order;
 use hagaki::store::fuse::Fuse;
 use hagaki::store::inbox::State;
-use hagaki::store::{Engine, StoreError, audit, fact, kit, outbox, study};
+use hagaki::store::{Engine, StoreError, audit, fact, kit, outbox, study, subject_reference};
 use hagaki::workflow::Failure;
 
 use crate::harness::*;
@@ -22,8 +22,8 @@ use crate::world::World;
 struct Story {
     bundle: fn() -> Bundle,
     slug: &'static str,
-    /// What was written and answered before anything goes wrong.
-    before: &'static [fn() -> Mail],
+    /// What was written and answered before anything goes wrong, each given where a reply to the answer before it goes.
+    before: &'static [fn(&str) -> Mail],
     /// The mail, given where a reply to the last answer before it goes.
     mail: fn(&str) -> Mail,
     /// How it is settled.
@@ -38,7 +38,7 @@ const OPEN: Story = Story {
     bundle: samples::aurora,
     slug: "aurora",
     // A subject before, so that a draw made twice or left out would show.
-    before: &[|| DR_SUZUKI.writes("登録", &aurora_form("012", "S-0001"))],
+    before: &[|_| DR_SUZUKI.writes("登録", &aurora_form("012", "S-0001"))],
     mail: |_| DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031")),
     reason: "enrolled",
     entry: "enroll",
@@ -48,7 +48,7 @@ const OPEN: Story = Story {
 const BLINDED: Story = Story {
     bundle: samples::borealis,
     slug: "borealis",
-    before: &[|| DR_KOBAYASHI.writes("登録", &borealis_form("101", "101-001"))],
+    before: &[|_| DR_KOBAYASHI.writes("登録", &borealis_form("101", "101-001"))],
     mail: |_| DR_LARSEN.writes("enroll", &borealis_form("103", "103-002")),
     reason: "enrolled",
     entry: "enroll",
@@ -64,8 +64,8 @@ const UNBLIND: Story = Story {
     bundle: samples::borealis,
     slug: "borealis",
     before: &[
-        || DR_KOBAYASHI.writes("登録", &borealis_form("101", "101-001")),
-        || DR_KOBAYASHI.writes("開鍵", "症例番号: BOREALIS-0001\n理由: ショック\n"),
+        |_| DR_KOBAYASHI.writes("登録", &borealis_form("101", "101-001")),
+        |_| DR_KOBAYASHI.writes("開鍵", "症例番号: BOREALIS-0001\n理由: ショック\n"),
     ],
     mail: |reply_to| DR_KOBAYASHI.writes("", "OK\n").to(reply_to),
     reason: "unblinded",
@@ -77,8 +77,8 @@ const ANOTHER_KIT: Story = Story {
     bundle: samples::borealis,
     slug: "borealis",
     before: &[
-        || DR_KOBAYASHI.writes("登録", &borealis_form("101", "101-001")),
-        || DR_KOBAYASHI.writes("キット交換", "症例番号: BOREALIS-0001\n理由: 破損\n"),
+        |_| DR_KOBAYASHI.writes("登録", &borealis_form("101", "101-001")),
+        |_| DR_KOBAYASHI.writes("キット交換", "症例番号: BOREALIS-0001\n理由: 破損\n"),
     ],
     mail: |reply_to| DR_KOBAYASHI.writes("", "OK\n").to(reply_to),
     reason: "kit-replaced",
@@ -90,9 +90,9 @@ const AGAIN: Story = Story {
     bundle: quickly,
     slug: "cygnus",
     before: &[
-        || DR_MORI.writes("登録", &cygnus_form("201", "201-001")),
-        || DR_NOVAK.writes("enroll", &cygnus_form("202", "202-001")),
-        || DR_NOVAK.writes("randomize", &soon("CYGNUS-0002")),
+        |_| DR_MORI.writes("登録", &cygnus_form("201", "201-001")),
+        |_| DR_NOVAK.writes("enroll", &cygnus_form("202", "202-001")),
+        |_| DR_NOVAK.writes("randomize", &soon("CYGNUS-0002")),
     ],
     mail: |_| DR_MORI.writes("割付", &soon("CYGNUS-0001")),
     reason: "randomized",
@@ -102,6 +102,36 @@ const AGAIN: Story = Story {
         ("notice-randomized-open", CYGNUS_STATISTICIAN),
         ("randomized-open", DR_MORI.address),
     ],
+};
+
+/// A reference is corrected.
+const CORRECTED: Story = Story {
+    bundle: samples::aurora,
+    slug: "aurora",
+    before: &[
+        |_| DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031")),
+        |_| DR_YAMADA.writes("訂正", "症例番号: AURORA-0001\n理由: 誤記\n識別番号: Y-0077\n"),
+    ],
+    mail: |reply_to| DR_YAMADA.writes("", "OK\n").to(reply_to),
+    reason: "corrected",
+    entry: "fact",
+    letters: &[("fact-done", DR_YAMADA.address), ("fact-notice", CENTER), ("fact-notice", STATISTICIAN)],
+};
+
+/// Another patient has the reference that was corrected.
+const APART: Story = Story {
+    bundle: samples::aurora,
+    slug: "aurora",
+    before: &[
+        |_| DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031")),
+        |_| DR_YAMADA.writes("訂正", "症例番号: AURORA-0001\n理由: 誤記\n識別番号: Y-0077\n"),
+        |reply_to| DR_YAMADA.writes("", "OK\n").to(reply_to),
+        |_| DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031").replace("58", "44")),
+    ],
+    mail: |reply_to| DR_YAMADA.writes("", "OK\n").to(reply_to),
+    reason: "enrolled",
+    entry: "enroll",
+    letters: &[("assignment-open", DR_YAMADA.address), ("notice-open", CENTER), ("notice-open", STATISTICIAN)],
 };
 
 /// CYGNUS without the weeks between its two randomizations.
@@ -154,6 +184,8 @@ struct File {
     subjects: Vec<(String, Vec<String>)>,
     /// Further allocations: subject, randomization, arm, kit.
     further: Vec<(i64, String, String, Option<String>)>,
+    /// What each subject is known by, and what it was.
+    references: Vec<(String, Option<String>)>,
     /// Each fact's kind, and whom it names.
     facts: Vec<(FactKind, String)>,
     /// The entries of the chain.
@@ -164,15 +196,19 @@ impl File {
     async fn read(center: &Center, slug: &str) -> File {
         let store = center.store();
         let row = study::find_current(store, slug).await.unwrap().unwrap();
-        let mut subjects = Vec::new();
-        for (at, (_, arm, _)) in (1..).zip(center.enrolled(slug).await) {
+        let (mut subjects, mut references) = (Vec::new(), Vec::new());
+        let beside = subject_reference::list(store, row.id).await.unwrap();
+        for (at, (subject, arm, _)) in (1..).zip(center.enrolled(slug).await) {
             let kits = kit::list_of_allocation(store, row.id, at).await.unwrap();
+            let earlier = beside.iter().find(|own| own.subject == subject.number).map(|own| own.reference_key.clone());
+            references.push((subject.reference_key, earlier));
             subjects.push((arm, kits.into_iter().map(|kit| kit.code).collect()));
         }
         let facts = fact::list(store, row.id, 0, 1_000).await.unwrap();
         let entries = audit::list(store, row.id, 0, 1_000).await.unwrap();
         File {
             subjects,
+            references,
             further: center.randomized(slug).await,
             facts: facts.into_iter().map(|fact| (fact.kind, fact.person)).collect(),
             entries: entries.into_iter().map(|entry| entry.action).collect(),
@@ -194,7 +230,7 @@ impl Template {
         center.activate(&(story.bundle)(), Stage::Production).await;
         let mut reply_to = String::new();
         for mail in story.before {
-            reply_to = center.answer(&mail()).await.reply_to;
+            reply_to = center.answer(&mail(&reply_to)).await.reply_to;
         }
         let before = File::read(&center, story.slug).await;
         Some(Template { world: center.into_world().await, before, reply_to })
@@ -352,6 +388,26 @@ macro_rules! anomalies {
             #[tokio::test]
             async fn another_kit_postgres() {
                 told(&ANOTHER_KIT, Engine::Postgres).await;
+            }
+
+            #[tokio::test]
+            async fn corrected_sqlite() {
+                told(&CORRECTED, Engine::Sqlite).await;
+            }
+
+            #[tokio::test]
+            async fn corrected_postgres() {
+                told(&CORRECTED, Engine::Postgres).await;
+            }
+
+            #[tokio::test]
+            async fn apart_sqlite() {
+                told(&APART, Engine::Sqlite).await;
+            }
+
+            #[tokio::test]
+            async fn apart_postgres() {
+                told(&APART, Engine::Postgres).await;
             }
 
             #[tokio::test]

@@ -257,3 +257,46 @@ async fn each_subject_is_randomized_again_once() {
         center.finish().await;
     }
 }
+
+/// References are corrected while others register subjects under the right ones.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn each_reference_is_one_subjects() {
+    const SUBJECTS: usize = 60;
+    for engine in [Engine::Postgres, Engine::Sqlite] {
+        let Some(world) = World::open(engine).await else { continue };
+        let mut center = Center::open(world).await;
+        center.activate(&crowded(), Stage::Production).await;
+        let first: Vec<Mail> = (0..SUBJECTS).map(registration).collect();
+        first.iter().for_each(|mail| center.deliver(mail));
+        center.settle().await;
+        let wish = |(number, mail): (usize, &Mail)| {
+            let lines = format!("症例番号: R-{number:04}\n理由: 誤記\n識別番号: Z-{number:04}\n");
+            Mail { from: mail.from.clone(), ..DR_YAMADA.writes("訂正", &lines) }
+        };
+        let wishes: Vec<Mail> = first.iter().enumerate().map(wish).collect();
+        wishes.iter().for_each(|mail| center.deliver(mail));
+        let asked = center.settle().await;
+        for (number, wish) in wishes.iter().enumerate() {
+            let asked = asked.iter().find(|letter| letter.in_reply_to == wish.message_id).unwrap();
+            let reply = Mail { from: wish.from.clone(), ..DR_YAMADA.writes("", "OK\n").to(&asked.reply_to) };
+            let form = first[number].mended(&format!("R-{number:04}"), &format!("Z-{number:04}"));
+            let (one, other) = if number % 2 == 0 { (&reply, &form) } else { (&form, &reply) };
+            center.deliver(one);
+            center.deliver(other);
+        }
+        let shares = race(&mut center).await;
+        println!("{engine:?}: the two desks decided {shares:?} batches");
+        center.quiet().await;
+        let enrolled = center.enrolled("aurora").await;
+        for number in 0..SUBJECTS {
+            let right = format!("{}/z-{number:04}", 500 + number % SITES);
+            assert_eq!(enrolled.iter().filter(|one| one.0.reference_key == right).count(), 1, "{right}");
+        }
+        let told = inbox::list(center.store(), Which::All, None, 1_000).await.unwrap();
+        let of = |reason: &str| told.iter().filter(|mail| mail.reason == reason).count();
+        let (bound, taken) = (of("corrected"), of("reference-taken"));
+        assert_eq!((bound + taken, of("duplicate")), (SUBJECTS, bound));
+        assert_eq!(enrolled.len(), SUBJECTS + taken);
+        center.finish().await;
+    }
+}

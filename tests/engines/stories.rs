@@ -4,6 +4,7 @@ mod access;
 mod afterwards;
 mod amending;
 mod answered;
+mod binding;
 mod calendar;
 mod cases;
 mod closed_arms;

@@ -146,7 +146,7 @@ pub(crate) fn study() -> Study {
         events: Vec::new(),
         kits: vec![Kit { code: "K-4711".into(), arm: "ZZRED".into(), site: None, expires: None, lot: String::new() }],
         digest: hagaki::domain::study::Digest::default(),
-        stock: StockRules { minimum_days: 0, threshold: 3, central_threshold: 5 },
+        stock: StockRules { threshold: 3, central_threshold: 5, ..StockRules::default() },
         notices: vec![],
         unblinding: Unblinding::default(),
         step_up: None,

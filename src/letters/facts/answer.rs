@@ -58,6 +58,8 @@ pub enum Reason {
     RescreeningSpent(String),
     /// The reference in the form is that of another person than that subject.
     RescreeningTaken(String),
+    /// The reference in the form was that of these subjects until it was corrected; empty where the sender may not know of them.
+    EarlierReference(String),
     /// The sender does not act for that site.
     SiteNotTheirs(String),
     /// The sender has no role that enrolls.
@@ -115,6 +117,7 @@ impl Reason {
             Reason::RescreeningNoFact(..) => "rescreening-no-fact",
             Reason::RescreeningSpent(_) => "rescreening-spent",
             Reason::RescreeningTaken(_) => "rescreening-taken",
+            Reason::EarlierReference(_) => "earlier-reference",
             Reason::SiteNotTheirs(_) => "site-not-theirs",
             Reason::NoRole => "no-role",
             Reason::EnrollsItself => "enrolls-itself",
@@ -229,7 +232,8 @@ impl ReasonLine {
             Reason::RescreeningUnknown(subject)
             | Reason::RescreeningNoFact(subject, _)
             | Reason::RescreeningSpent(subject)
-            | Reason::RescreeningTaken(subject) => short(subject),
+            | Reason::RescreeningTaken(subject)
+            | Reason::EarlierReference(subject) => short(subject),
             _ => String::new(),
         };
         let facts = match reason {
@@ -286,7 +290,7 @@ impl Refusal {
 pub enum Sameness {
     /// They do: they may see the values registered before.
     SameSite,
-    /// They do not: they learn which items differ, and nothing of the subject.
+    /// They do not: they learn that the reference is another site's subject's, and nothing of the subject.
     OtherSite,
 }
 
@@ -297,7 +301,7 @@ pub struct Conflict {
     pub subject: String,
     /// When the first registration was recorded; empty for a sender of another site.
     pub enrolled_at: String,
-    /// The items that differ, in the order of the form.
+    /// The items that differ, in the order of the form; none for a sender of another site, who could guess at a patient by trying.
     pub differences: Vec<Difference>,
     /// Whether the subject may be screened again, which would be another registration.
     #[serde(default)]
@@ -332,7 +336,10 @@ impl Conflict {
         Conflict {
             subject: if same_site { short(subject) } else { String::new() },
             enrolled_at: if same_site { enrolled_at.local(reader.study.zone) } else { String::new() },
-            differences: differences(reader, instrument, registered, sent, same_site),
+            differences: match sameness {
+                Sameness::SameSite => differences(reader, instrument, registered, sent, true),
+                Sameness::OtherSite => Vec::new(),
+            },
             may_rescreen: false,
         }
     }
@@ -382,6 +389,12 @@ pub struct Confirm {
     /// Lines of the mail that match no item, and were not used.
     #[serde(default)]
     pub unused: Vec<UnknownKey>,
+    /// Whether the reference was another subject's until it was corrected, and so whether this is that subject is to be said.
+    #[serde(default)]
+    pub earlier: bool,
+    /// The numbers of those subjects, where the reader may know of them.
+    #[serde(default)]
+    pub earlier_of: Vec<String>,
 }
 
 impl Confirm {
@@ -401,7 +414,15 @@ impl Confirm {
             expires_at: expires_at.local(reader.study.zone),
             rescreens: form.rescreens.as_deref().map(short).unwrap_or_default(),
             unused: Vec::new(),
+            earlier: false,
+            earlier_of: Vec::new(),
         }
+    }
+
+    /// Asks also whether it is another subject than these, whose reference it was until it was corrected.
+    #[must_use]
+    pub fn with_earlier(self, numbers: Vec<String>) -> Confirm {
+        Confirm { earlier: true, earlier_of: numbers, ..self }
     }
 
     /// Tells also which lines of the mail's `form` were not used.
@@ -518,6 +539,9 @@ impl Help {
 pub struct StatusUnknown {
     /// What was asked for, as typed; empty if their latest.
     pub asked: String,
+    /// The numbers of the subjects whose reference it was until it was corrected.
+    #[serde(default)]
+    pub earlier_of: Vec<String>,
 }
 
 impl StatusUnknown {
@@ -525,7 +549,13 @@ impl StatusUnknown {
     pub fn new(study: &Study, asked: Option<&str>) -> StatusUnknown {
         let item = study.registration_instrument().find(&study.registration.subject_item);
         let asked = asked.filter(|_| item.is_some_and(|item| !item.personal));
-        StatusUnknown { asked: short(asked.unwrap_or_default()) }
+        StatusUnknown { asked: short(asked.unwrap_or_default()), earlier_of: Vec::new() }
+    }
+
+    /// Tells also of which subjects it was the reference until that was corrected.
+    #[must_use]
+    pub fn with_earlier(self, numbers: Vec<String>) -> StatusUnknown {
+        StatusUnknown { earlier_of: numbers, ..self }
     }
 }
 

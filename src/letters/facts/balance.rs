@@ -13,6 +13,7 @@ use crate::domain::language::{Language, Text};
 use crate::domain::study::{Arm, Blinding, Person, Role, Stage, Study, arm_name};
 use crate::domain::witness::Witness;
 use crate::letters::kind::Kind;
+use crate::limits;
 
 /// How far a study and its audit chain have come. There is no arm in this type (promise 6).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +36,18 @@ pub struct Digest {
     /// How full each cohort is.
     #[serde(default)]
     pub cohorts: Vec<CohortLevel>,
+    /// Subjects that have one reference by a correction, and are not known to be one person.
+    #[serde(default)]
+    pub disputes: Vec<Dispute>,
+}
+
+/// Two subjects of one reference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dispute {
+    /// The number of the one whose reference was corrected.
+    pub corrected: String,
+    /// The number of the one that had it.
+    pub other: String,
 }
 
 /// How many subjects a further randomization has.
@@ -54,6 +67,16 @@ impl FurtherCount {
 }
 
 impl Digest {
+    /// Tells also which subjects have one reference, by their numbers in the study.
+    #[must_use]
+    pub fn with_disputes(self, study: &Study, disputes: &[(i64, i64)]) -> Digest {
+        let dispute = |(corrected, other): &(i64, i64)| Dispute {
+            corrected: study.subject_number(*corrected),
+            other: study.subject_number(*other),
+        };
+        Digest { disputes: disputes.iter().take(limits::FAULTS_LISTED).map(dispute).collect(), ..self }
+    }
+
     /// Of that day: subjects, allocations, and where the chain ends (entries, digest in hexadecimal).
     pub fn new(study: &Study, stage: Stage, day: &str, counts: (i64, i64), chain: (i64, &str)) -> Digest {
         let (entries, head) = (chain.0, short(chain.1));
@@ -67,6 +90,7 @@ impl Digest {
             head,
             witness,
             cohorts: Vec::new(),
+            disputes: Vec::new(),
         }
     }
 

@@ -92,6 +92,12 @@ pub struct DeedForm {
     /// The randomizations that there are.
     #[serde(default)]
     pub randomizations: Vec<RandomizationName>,
+    /// Whether the reference that would be right is another subject's.
+    #[serde(default)]
+    pub taken: bool,
+    /// The number of that subject; empty where the reader may not know of it.
+    #[serde(default)]
+    pub taken_by: String,
 }
 
 impl DeedForm {
@@ -118,7 +124,15 @@ impl DeedForm {
             absent: String::new(),
             which: short(&wanted.which),
             randomizations: Vec::new(),
+            taken: false,
+            taken_by: String::new(),
         }
+    }
+
+    /// Tells also that the reference which would be right is another subject's, and whose where the reader may know of it.
+    #[must_use]
+    pub fn with_taken(self, by: Option<&str>) -> DeedForm {
+        DeedForm { taken: true, taken_by: by.map(short).unwrap_or_default(), ..self }
     }
 
     /// The form of a correction, with what was typed: names the items of these forms, of the registration and of further randomizations, and the

@@ -32,8 +32,8 @@ pub use answer::{
     Refusal, Sameness, StatusUnknown,
 };
 pub use balance::{
-    ArmBalance, ArmCount, ArmTotal, Balance, BalanceGroup, BalanceLevel, Digest, DigestUnblinded, EpochBalance,
-    FurtherBalance, FurtherCount, LevelCounts, may_know_balance,
+    ArmBalance, ArmCount, ArmTotal, Balance, BalanceGroup, BalanceLevel, Digest, DigestUnblinded, Dispute,
+    EpochBalance, FurtherBalance, FurtherCount, LevelCounts, may_know_balance,
 };
 pub use cohort::{CohortFilling, CohortLevel};
 pub use correction::{Change, FormNames, MisnamedLine, ReadCorrection};

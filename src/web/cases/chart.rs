@@ -73,7 +73,7 @@ pub(super) async fn withdraw(
         Ok(match remark::remark(&pages.tools.shelf, &room.shelved, pages.means(), remark).await? {
             Remarked::Done => room.to_case(subject.number, "withdrawn"),
             Remarked::NotTheirs => room.told(StatusCode::FORBIDDEN, "no_role"),
-            Remarked::NoReason | Remarked::Nothing | Remarked::Faults(_) => {
+            Remarked::NoReason | Remarked::Nothing | Remarked::Faults(_) | Remarked::Taken => {
                 withdrawal(&room, &subject, StatusCode::UNPROCESSABLE_ENTITY, reason, Some("no_reason"))
             }
         })

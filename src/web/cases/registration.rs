@@ -189,6 +189,7 @@ pub(super) async fn correct(
             Ok(Remarked::NoReason) => refused("no_reason"),
             Ok(Remarked::Nothing) => refused("nothing_changed"),
             Ok(Remarked::Faults(_)) => refused("not_so"),
+            Ok(Remarked::Taken) => refused("reference_taken"),
             Err(failure) => busy(failure, &task, (&form, &posted, &mark))?,
         })
     };

@@ -208,4 +208,37 @@ stories! {
         assert_eq!(center.answer(&yes.anew()).await.kind, "confirm-expired");
         assert_eq!(find(center, &given).await.state, State::Dispensed);
     }
+
+    async fn kits_given_by_mail_have_an_end(center: &mut Center) {
+        let bundle = marked();
+        let rules = format!("{}\n[kits]\nreplacements = 2\n", bundle.file("study.toml").unwrap());
+        center.activate(&with_file(&bundle, "study.toml", &rules), Stage::Production).await;
+        for number in 1..=2 {
+            center.exchange(&DR_KOBAYASHI.writes("登録", &borealis_form("101", &format!("101-00{number}")))).await;
+        }
+        for _ in 0..2 {
+            let asked = center.answer(&DR_KOBAYASHI.writes("キット交換", REQUEST)).await;
+            center.exchange(&ok(&asked, DR_KOBAYASHI)).await;
+            assert_eq!(reason(center).await, "kit-replaced");
+        }
+        let often = center.answer(&DR_KOBAYASHI.writes("キット交換", REQUEST)).await;
+        assert_eq!((often.kind.as_str(), reason(center).await.as_str()), ("kit-refused", "kits:often"));
+        assert!(often.text.contains("上限") && often.text.contains("事務局"), "{}", often.text);
+        super::kits::replace(center, 1, None).await.unwrap();
+        center.settle().await;
+        assert_eq!(kits(center).await.iter().map(|kit| kit.turn).max(), Some(4));
+        // Asked for before the other was withdrawn, confirmed afterwards; and asked for anew.
+        let second = REQUEST.replace("0001", "0002");
+        let waiting = center.answer(&DR_KOBAYASHI.writes("キット交換", &second)).await;
+        let asked = center.answer(&DR_KOBAYASHI.writes("同意撤回", &second)).await;
+        center.exchange(&ok(&asked, DR_KOBAYASHI)).await;
+        assert_eq!(reason(center).await, "withdrawn");
+        for mail in [ok(&waiting, DR_KOBAYASHI), DR_KOBAYASHI.writes("キット交換", &second)] {
+            let refused = center.answer(&mail).await;
+            assert_eq!((refused.kind.as_str(), reason(center).await.as_str()), ("kit-refused", "kits:withdrawn"));
+            assert!(refused.text.contains("撤回") && refused.text.contains("事務局"), "{}", refused.text);
+        }
+        super::kits::replace(center, 2, None).await.unwrap();
+        center.settle().await;
+    }
 }

@@ -9,6 +9,7 @@ use hagaki::workflow::import::{self, Line, Source};
 use hagaki::workflow::life;
 use hagaki::workflow::proof::{self, SecretFault, Verdict};
 use hagaki::workflow::told::{Discrepancy, What};
+use hagaki::workflow::told_study::StudyFault;
 use hagaki::workflow::versions::{self, Doubt, Why};
 
 use sha2::{Digest, Sha256};
@@ -46,7 +47,7 @@ async fn first_difference(center: &Center, world: &World) -> Option<u64> {
 }
 
 /// That each of these changes to a copy leaves the chains whole, and is found to be that.
-async fn assert_found(center: &mut Center, slug: &str, changes: &[(String, Verdict)]) {
+pub(super) async fn assert_found(center: &mut Center, slug: &str, changes: &[(String, Verdict)]) {
     for (change, expected) in changes {
         let copy = center.copy().await;
         copy.tamper(change).await;
@@ -60,7 +61,7 @@ async fn assert_found(center: &mut Center, slug: &str, changes: &[(String, Verdi
     }
 }
 
-fn untold(change: &str, number: i64, what: What) -> (String, Verdict) {
+pub(super) fn untold(change: &str, number: i64, what: What) -> (String, Verdict) {
     (change.to_owned(), Verdict::Untold(Discrepancy { number, what }))
 }
 
@@ -184,6 +185,39 @@ stories! {
             untold("UPDATE study SET subjects = 6", 5, What::Counters),
         ];
         assert_found(center, "aurora", &changes).await;
+    }
+
+    async fn how_far_a_study_has_come_is_told_by_its_chain(center: &mut Center) {
+        five(center).await;
+        let later = "UPDATE bundle SET reason = 'another' WHERE version = 1";
+        let someone = "UPDATE bundle SET actor = 'somebody' WHERE version = 1";
+        let when = "UPDATE bundle SET activated_at = activated_at + 1 WHERE version = 1";
+        let bundle = [later, someone, when]
+            .map(|change| (change.to_owned(), Verdict::Bundle(Doubt { version: 1, why: Why::Circumstances })));
+        assert_found(center, "aurora", &bundle).await;
+        let study = |change: &str, fault| (format!("UPDATE study SET {change}"), Verdict::Study(fault));
+        let changes = [
+            study("state = 'paused'", StudyFault::State),
+            study("state = 'closed'", StudyFault::State),
+            study("enrollment_ended_at = 1", StudyFault::EnrollmentEnd),
+        ];
+        assert_found(center, "aurora", &changes).await;
+        life::set_paused(center.store(), "aurora", true, center.act("audit")).await.unwrap();
+        center.set_enrollment("aurora", true, None, "all are in").await.unwrap();
+        center.settle().await;
+        center.assert_proved().await;
+        let changes = [
+            study("state = 'open'", StudyFault::State),
+            study("enrollment_ended_at = NULL", StudyFault::EnrollmentEnd),
+            study("enrollment_ended_at = enrollment_ended_at + 1", StudyFault::EnrollmentEnd),
+        ];
+        assert_found(center, "aurora", &changes).await;
+        life::set_paused(center.store(), "aurora", false, center.act("audited")).await.unwrap();
+        center.set_enrollment("aurora", false, None, "ten more").await.unwrap();
+        center.settle().await;
+        center.assert_proved().await;
+        center.close("aurora", "done").await;
+        assert_found(center, "aurora", &[study("state = 'open'", StudyFault::State)]).await;
     }
 
     async fn a_change_on_a_later_page_is_named(center: &mut Center) {
