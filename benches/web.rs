@@ -118,7 +118,15 @@ async fn invite(installation: &Installation, count: usize) -> VecDeque<String> {
         let now = clock.now();
         let means = Means { now, dice: &*dice, keys: &keys, desk: &desk };
         let act = Act { actor: "load", at: now, reason: "load" };
-        let terms = Terms { form: Form::Link, from: now, until: None, days_from_sending: None, mailed: false };
+        let terms = Terms {
+            form: Form::Link,
+            from: now,
+            until: None,
+            days_from_sending: None,
+            mailed: false,
+            once: false,
+            admits_unclear: false,
+        };
         let batch = credentials::issue(&shelf, &shelved, means, act, run, terms).await.expect("issued");
         let links_of = batch.issued.into_iter().filter_map(|one| one.link);
         links.extend(links_of.filter_map(|link| link.strip_prefix("http://127.0.0.1").map(str::to_owned)));

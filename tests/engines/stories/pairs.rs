@@ -28,7 +28,15 @@ async fn links(center: &Center) -> Vec<String> {
     let shelved = shelf.current(row.id, row.bundle_version).await.unwrap();
     let desk = center.process.calendar.desk.clone();
     let means = Means { now: center.clock.now(), dice: &*center.dice, keys: &center.keys, desk: &desk };
-    let terms = Terms { form: Form::Link, from: means.now, until: None, days_from_sending: None, mailed: false };
+    let terms = Terms {
+        form: Form::Link,
+        from: means.now,
+        until: None,
+        days_from_sending: None,
+        mailed: false,
+        once: false,
+        admits_unclear: false,
+    };
     let people: Vec<Candidate> =
         (0..PAIRS).map(|number| Candidate { reference: format!("P-{number}"), ..Candidate::default() }).collect();
     let mut links = Vec::with_capacity(PAIRS);
