@@ -28,6 +28,7 @@ mod people;
 mod predictability;
 pub mod problem;
 mod randomization;
+mod rescreening;
 mod rules;
 pub mod samples;
 mod self_enrollment;

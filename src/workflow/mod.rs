@@ -63,7 +63,7 @@ pub mod register;
 pub mod remark;
 mod replaying;
 pub mod report;
-mod rescreen;
+pub mod rescreen;
 pub mod respond;
 pub mod second_factor;
 pub mod self_enrollment;

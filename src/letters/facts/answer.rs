@@ -58,6 +58,8 @@ pub enum Reason {
     RescreeningSpent(String),
     /// The reference in the form is that of another person than that subject.
     RescreeningTaken(String),
+    /// It has an arm, and nobody consented yet to another draw; the number of the earlier subject.
+    RescreeningWaits(String),
     /// The sender does not act for that site.
     SiteNotTheirs(String),
     /// The sender has no role that enrolls.
@@ -115,6 +117,7 @@ impl Reason {
             Reason::RescreeningNoFact(..) => "rescreening-no-fact",
             Reason::RescreeningSpent(_) => "rescreening-spent",
             Reason::RescreeningTaken(_) => "rescreening-taken",
+            Reason::RescreeningWaits(_) => "rescreening-waits",
             Reason::SiteNotTheirs(_) => "site-not-theirs",
             Reason::NoRole => "no-role",
             Reason::EnrollsItself => "enrolls-itself",
@@ -229,7 +232,8 @@ impl ReasonLine {
             Reason::RescreeningUnknown(subject)
             | Reason::RescreeningNoFact(subject, _)
             | Reason::RescreeningSpent(subject)
-            | Reason::RescreeningTaken(subject) => short(subject),
+            | Reason::RescreeningTaken(subject)
+            | Reason::RescreeningWaits(subject) => short(subject),
             _ => String::new(),
         };
         let facts = match reason {
