@@ -74,6 +74,7 @@ pub mod stock;
 mod texts;
 pub mod told;
 mod told_fact;
+pub mod trail;
 pub mod unblind;
 pub mod uploads;
 pub mod urn;

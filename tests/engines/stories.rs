@@ -40,6 +40,7 @@ mod survey;
 mod survey_attacked;
 mod survey_by_mail;
 mod survey_seen;
+mod trail;
 mod trust;
 mod unblinding;
 mod unsent;
