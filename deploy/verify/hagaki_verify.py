@@ -409,8 +409,8 @@ class Roots:
 # ---- the scheme -----------------------------------------------------------------------------------------------------
 
 COUNTING = ("minimization", "hu-hu", "atkinson")
-OF_TWO_ARMS = ("biased-coin", "big-stick", "chen", "wei-urn", "maximal", "hu-hu", "atkinson")
-METHODS = ("none", "simple", "block", "block-urn", "list", "minimization", *OF_TWO_ARMS)
+OF_TWO_ARMS = ("biased-coin", "big-stick", "chen", "maximal", "hu-hu", "atkinson")
+METHODS = ("none", "simple", "block", "block-urn", "wei-urn", "list", "minimization", *OF_TWO_ARMS)
 
 
 class Scheme:
@@ -433,7 +433,10 @@ class Scheme:
         self.arms = sorted(self.ratio)
         # Nobody gets a closed arm any more: decisions are made among the open ones, as if there were no others.
         self.open = sorted(arm["code"] for arm in file.get("arms", []) if not arm.get("closed", False))
-        two = self.method not in OF_TWO_ARMS or len(self.arms) == len(self.open) == 2
+        # Of two arms one may have been closed.
+        alone = len(self.open) == 1 < len(self.arms)
+        two = self.method not in OF_TWO_ARMS or len(self.open) == 2 or alone
+        two = two and (self.method != "atkinson" or len(self.arms) == 2)
         # A registry allocates no arm.
         none = self.method == "none" and not self.arms
         if not self.open and not none or len(self.arms) != len(self.shown) or not two:
@@ -682,6 +685,8 @@ def law(state, levels, block):
     scheme = state.scheme
     by_ratio = Law([ratio for _, _, ratio in scheme.cells])
     counts = state.stratum(levels)
+    if len(scheme.cells) == 1 and scheme.method not in ("block", "block-urn", "list"):
+        return by_ratio  # one arm is left: it is compared with none
     match scheme.method:
         case "none" | "simple":
             return by_ratio
@@ -697,7 +702,8 @@ def law(state, levels, block):
         case "block-urn":
             return Law(urn(scheme, counts))
         case "wei-urn":
-            balls = [exact(scheme.own["alpha"]) + exact(scheme.own["beta"]) * other for other in reversed(counts)]
+            # Wei 1978: alpha balls of each arm, and each subject adds beta balls of every other arm.
+            balls = [exact(scheme.own["alpha"]) + exact(scheme.own["beta"]) * (sum(counts) - own) for own in counts]
             return Law(balls) if any(balls) else by_ratio
         case "maximal":
             return maximal(counts, scheme.own["limit"], scheme.own["subjects"])
@@ -761,7 +767,7 @@ def hu_hu(state, levels):
     """Hu & Hu 2012: a coin by the weighted sum of differences in the study, the stratum and each level."""
     scheme = state.scheme
     stratum = state.stratum(levels)
-    first, second = scheme.arms
+    first, second = scheme.open
     parts = [(exact(scheme.own["total_weight"]), state.arms[first] - state.arms[second])]
     parts.append((exact(scheme.own["stratum_weight"]), stratum[0] - stratum[1]))
     for factor in scheme.factors:

@@ -1,4 +1,6 @@
-//! `hagaki audit verify`: is every chain whole, and if not, where does it break?
+//! `hagaki audit`: is every chain whole, and if not, where does it break? And what does a study's tell?
+
+mod list;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -27,6 +29,9 @@ pub enum AuditCommand {
         #[command(flatten)]
         output: Output,
     },
+    /// What a study's chain tells: who did what, when, about which subject. Of a blinded study nothing that could tell an arm, nor reasons in
+    /// somebody's own words, but with --unblinded. Personal answers stay sealed.
+    List(list::ListArgs),
     /// Does a chain still hold what a digest letter saw of it? The letter is a text or mail file (or standard input, as `-`).
     Witness {
         /// The letter.
@@ -43,6 +48,7 @@ pub enum AuditCommand {
 pub(super) fn run(command: AuditCommand) -> anyhow::Result<End> {
     let (installation, output) = match command {
         AuditCommand::Verify { installation, output } => (installation, output),
+        AuditCommand::List(args) => return list::run(&args),
         AuditCommand::Witness { file, installation, output } => return witness(&file, &installation, output),
     };
     let opened = Opened::open(&installation)?;

@@ -19,6 +19,7 @@ use crate::store::fact::{self, FactRow};
 use crate::store::subject;
 use crate::workflow::Means;
 use crate::workflow::command::{self, Known, Order};
+use crate::workflow::rescreen;
 use crate::workflow::shelf::Shelf;
 
 /// Commands on subjects.
@@ -44,6 +45,26 @@ pub enum SubjectCommand {
         /// Language of labels and answers: ja or en; the study's first if left out.
         #[arg(long, value_parser = super::simulate::language)]
         language: Option<Language>,
+        /// Which installation.
+        #[command(flatten)]
+        installation: Installation,
+        /// For people or for programs.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Consent to screening a subject again who has an arm, so that the person is drawn again: once, in production. The site then sends
+    /// the form with `rescreening of: …` (again).
+    Rescreen {
+        /// The study.
+        slug: String,
+        /// Its number, or the site's reference of it.
+        subject: String,
+        /// Id of the person of the study who consents: somebody who does not enroll at the site.
+        #[arg(long, value_name = "PERSON")]
+        by: String,
+        /// Why: stands in the audit chain.
+        #[arg(long)]
+        reason: String,
         /// Which installation.
         #[command(flatten)]
         installation: Installation,
@@ -106,6 +127,23 @@ pub(super) fn run(command: SubjectCommand) -> anyhow::Result<End> {
         SubjectCommand::List { slug, installation, output } => list(&slug, &installation, output),
         SubjectCommand::Show { slug, subject, language, installation, output } => {
             show::show(&slug, &subject, language, &installation, output)
+        }
+        SubjectCommand::Rescreen { slug, subject, by, reason, installation, output } => {
+            let opened = Opened::open(&installation)?;
+            let shelved = opened.study(&slug)?;
+            let pen = opened.pen()?;
+            let shelf = Shelf::new(opened.store.clone());
+            let order = Order { actor: &opened.actor, subject: &subject, reason: &reason };
+            let consenting = rescreen::consent(&shelf, &shelved, pen.means(&opened), order, &by);
+            let new = judged(opened.runtime.block_on(consenting))?;
+            if output.json {
+                println!("{}", json!({ "subject": subject, "new": new }));
+            } else if new {
+                println!("{subject}: may be screened again, once; the site can send the form now");
+            } else {
+                println!("{subject}: that was on file already");
+            }
+            Ok(End::Done)
         }
         SubjectCommand::Note { slug, subject, kind, reason, by, set, of, allocation, sure, installation, output } => {
             let opened = Opened::open(&installation)?;

@@ -98,8 +98,9 @@ fn read_into(desk: &mut Desk<'_>, text: &str, beside: &dyn Fn(&str) -> Option<St
     let factors = factors(desk, &root);
     let mut strata = strata(desk, &root, &factors);
     let open: Vec<Arm> = arms.iter().filter(|arm| !arm.closed).cloned().collect();
-    let method = method::read(desk, &root, &open, &factors, &strata, beside);
-    let deterministic_reason = deterministic::read(desk, &root, method.as_ref());
+    let alone = open.len() == 1 && arms.len() > 1;
+    let method = method::read(desk, &root, &open, &factors, &strata, alone, beside);
+    let deterministic_reason = deterministic::read(desk, &root, method.as_ref(), alone);
     closed_arms(desk, &root, &arms, &open, method.as_ref());
     let epoch = match root.get("epoch") {
         Some(value) => table::whole(desk, "epoch", value, 1, limits::EPOCHS)
@@ -122,7 +123,7 @@ fn read_into(desk: &mut Desk<'_>, text: &str, beside: &dyn Fn(&str) -> Option<St
     if desk.errors() > 0 {
         return None;
     }
-    if let Some(method) = &method {
+    if let (Some(method), false) = (&method, alone) {
         design::look(desk, &root, &open, method, caps.as_ref().map(|(caps, _)| caps));
     }
     let (caps, sites) = caps?;
@@ -144,16 +145,15 @@ fn closed_arms(desk: &mut Desk<'_>, root: &Section<'_, '_>, arms: &[Arm], open: 
         let right = "one open arm; `hagaki study close` ends enrollment";
         desk.error(Some(value.span()), "arms", "every arm is closed", right);
     }
-    let goes_on = matches!(
-        method,
-        None | Some(
-            Method::None | Method::Simple | Method::Block(_) | Method::BlockUrn { .. } | Method::Minimization(_)
-        )
-    );
-    if let (false, Some(method)) = (goes_on, method) {
-        let wrong = format!("the method \"{}\" cannot have arms that are closed", method.key());
-        desk.error(Some(value.span()), "arms", wrong, "simple, block, block-urn or minimization; with a higher epoch");
-    }
+    let wrong = match method {
+        Some(Method::List(_)) => "the method \"list\" cannot have arms that are closed",
+        // Its counts are of the difference of two arms, whichever is closed.
+        Some(Method::Atkinson) if arms.len() > 2 => {
+            "the method \"atkinson\" knows two arms, and no third that is closed"
+        }
+        _ => return,
+    };
+    desk.error(Some(value.span()), "arms", wrong, "another method, with a higher epoch");
 }
 
 fn arms(desk: &mut Desk<'_>, root: &Section<'_, '_>) -> Vec<Arm> {

@@ -6,7 +6,7 @@ use super::agreement::Grounds;
 use super::allocation_file::{AllocationFile, beside_trivial, percent};
 use super::document::{Report, Section, Source};
 use super::study_file::StudyFile;
-use crate::domain::allocation::{Method, Minimization, guess};
+use crate::domain::allocation::{Arm, Method, Minimization, guess};
 use crate::domain::number::Rational;
 use crate::domain::study::Blinding;
 
@@ -49,11 +49,58 @@ pub(super) fn check(
         let wrong = format!("closes the study at {total} subjects, though {planned} are planned");
         here("caps", "total", wrong, format!("{planned}, or another planned_subjects in study.toml"));
     }
+    let caps = if root.section("caps").is_some_and(|caps| caps.has("arms")) { "arms" } else { "arm" };
+    arm_caps(file, planned, caps, &here);
+    if study.blinding == Blinding::Blinded {
+        telling_caps(file, caps, &here);
+    }
     for code in file.sites.own.keys().filter(|code| study.sites.iter().all(|site| site.value.code != **code)) {
         let key = if root.section("caps").is_some_and(|caps| caps.has("sites")) { "sites" } else { "site" };
         let wrong = format!("caps the site \"{code}\", which the study does not have");
         here("caps", key, wrong, "a code of a section [[sites]] in study.toml".to_string());
     }
+}
+
+/// The open arms, each with its cap if it has one.
+fn capped(file: &AllocationFile) -> Vec<(&Arm, Option<u64>)> {
+    let cap =
+        |arm: &Arm| file.caps.arms.iter().rev().find(|(code, _)| *code == arm.code).map(|(_, cap)| u64::from(*cap));
+    file.scheme.arms().iter().filter(|arm| !arm.closed).map(|arm| (arm, cap(arm))).collect()
+}
+
+/// An arm that is full closes the study to everybody: by the ratio long before the others are, perhaps.
+fn arm_caps(file: &AllocationFile, planned: Option<u32>, key: &str, here: &Warn<'_>) {
+    let arms = capped(file);
+    let sum: u64 = arms.iter().map(|(arm, _)| arm.ratio).sum();
+    let Some(meant) = file.caps.total.into_iter().chain(planned).min().map(u64::from) else { return };
+    let first = arms
+        .iter()
+        .filter_map(|(arm, cap)| Some((*cap.as_ref()? * sum / arm.ratio, *arm, (*cap)?)))
+        .min_by_key(|one| one.0);
+    let Some((at, arm, cap)) = first.filter(|(at, ..)| *at < meant) else { return };
+    let wrong = format!(
+        "closes the study to everybody when {cap} subjects have the arm \"{}\", by the ratio at about {at} in all, though {meant} are meant",
+        arm.code
+    );
+    let right =
+        format!("at least {} for it, and some more for chance; or caps.total alone", (meant * arm.ratio).div_ceil(sum));
+    here("caps", key, wrong, right);
+}
+
+/// Arms that are not capped alike: which of them is full is known, and so is the arm of the last subject before.
+fn telling_caps(file: &AllocationFile, key: &str, here: &Warn<'_>) {
+    let arms = capped(file);
+    // Caps by ratio, compared without dividing; an arm without a cap is never full.
+    let share = |(arm, cap): &(&Arm, Option<u64>)| cap.map(|cap| Rational::new(cap.into(), arm.ratio.into()));
+    let Some(least) = arms.iter().filter_map(share).min() else { return };
+    let mut first = arms.iter().filter(|one| share(one) == Some(least.clone()));
+    let (Some((arm, _)), None) = (first.next(), first.next()) else { return };
+    let wrong = format!(
+        "is reached by \"{}\" first, as far as the ratio goes: when the study is full, whoever knows the caps guesses that the last subject \
+         before has that arm, though the study is blinded",
+        arm.code
+    );
+    here("caps", key, wrong, "caps of all arms by their ratio, or caps.total alone".to_string());
 }
 
 type Warn<'a> = dyn Fn(&'static str, &str, String, String) + 'a;

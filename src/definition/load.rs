@@ -14,7 +14,9 @@ use super::kits_file::{self, Known, Listing};
 use super::predictability::judge_predictability;
 use super::problem::{Problem, Weight};
 use super::study_file::{self, Located, StudyFile, did_you_mean};
-use super::{agreement, cohorts, design, events_file, randomization, rules, schedule_file, self_enrollment};
+use super::{
+    agreement, cohorts, design, events_file, randomization, rescreening, rules, schedule_file, self_enrollment,
+};
 use crate::domain::allocation::{ArmList, Method, Scheme};
 use crate::domain::fact::Recounting;
 use crate::domain::language::Language;
@@ -183,6 +185,7 @@ fn build(bundle: &Bundle, report: &Report) -> Option<Study> {
         agreement::check_allocation((ALLOCATION, content), ("arms", &file.arms), &grounds, report);
         if let Some(Some(read)) = &allocation {
             design::check((ALLOCATION, content), read, &grounds, file.planned_subjects, report);
+            rescreening::check(&file, read, report);
         }
     }
     let beside = randomization::Beside {

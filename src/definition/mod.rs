@@ -29,6 +29,7 @@ mod people;
 mod predictability;
 pub mod problem;
 mod randomization;
+mod rescreening;
 mod rules;
 pub mod samples;
 mod schedule_file;

@@ -95,7 +95,7 @@ impl<'a> Trial<'a> {
             Method::Minimization(Minimization { distance: Distance::Sd, .. }) => limits::DESIGN_SLOWER,
             _ => 1,
         };
-        if planned < limits::DESIGN_SUBJECTS_LEAST {
+        if planned < limits::DESIGN_SUBJECTS_LEAST || scheme.arms().len() < 2 {
             return None;
         }
         let subjects = planned.min(limits::DESIGN_SUBJECTS_MOST);

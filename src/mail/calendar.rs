@@ -9,9 +9,9 @@ use super::{Did, StepError};
 use crate::domain::time::{Clock, Dice};
 use crate::files::Files;
 use crate::limits;
-use crate::store::{Store, calendar, planned as planned_rows, urn};
+use crate::store::{Store, calendar, urn};
 use crate::workflow::ledger::Ledger;
-use crate::workflow::planned::{self, Settled};
+use crate::workflow::planned;
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
 use crate::workflow::{DeskAddress, Failure, Keys, Means, account_notices, binding, calendar as daily, uploads};
 
@@ -57,18 +57,10 @@ impl Calendar {
             }
         }
         // What a day brings is decided by the rules of that day.
-        for (id, number) in planned_rows::due(&self.store, self.clock.now(), limits::CALENDAR_BATCH).await? {
-            match planned::settle(&self.shelf, self.means(), id, number).await {
-                Ok(Settled::Before) => {}
-                Ok(settled) => {
-                    tracing::info!(study = id, number, ?settled, "a planned amendment was due");
-                    did = Did::Something;
-                }
-                Err(error) => {
-                    tracing::error!(study = id, number, %error, "a planned amendment could not be settled; it is tried again");
-                    failed = Some(error);
-                }
-            }
+        match planned::settle_due(&self.shelf, self.means()).await {
+            Ok(true) => did = Did::Something,
+            Ok(false) => {}
+            Err(error) => failed = Some(error),
         }
         let due = calendar::due(&self.store, self.clock.now(), limits::CALENDAR_BATCH).await?;
         for id in due {

@@ -27,6 +27,7 @@ use crate::store::inbox::{self, InboxItem, Outcome, State};
 use crate::workflow::accept::{self, HeldMail};
 use crate::workflow::enroll;
 use crate::workflow::ledger::Ledger;
+use crate::workflow::planned;
 use crate::workflow::report::{self, Delivery};
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
 use crate::workflow::{Arrival, DeskAddress, Failure, Held, Keys, Means, Operator, Settled};
@@ -109,9 +110,19 @@ impl Desk {
     /// # Errors
     /// The database. What was not decided is claimed again when the lease has run out.
     pub async fn step(&mut self) -> Result<Did, StepError> {
+        // What was read ahead by rules that an amendment ended a moment ago is given back, to be read again.
+        if self.ahead.is_some() && self.come_into_force().await {
+            self.stop().await;
+        }
         let batch = match self.ahead.take() {
             Some(batch) => batch,
-            None => self.read_all(self.claim().await?).await?,
+            None => {
+                let claimed = self.claim().await?;
+                if !claimed.is_empty() {
+                    self.come_into_force().await;
+                }
+                self.read_all(claimed).await?
+            }
         };
         if batch.claimed == 0 {
             return Ok(Did::Nothing);
@@ -130,6 +141,18 @@ impl Desk {
         }
         self.ahead = Some(ahead?).filter(|ahead| ahead.claimed > 0);
         decided.map(|()| Did::Something)
+    }
+
+    /// Puts the planned amendments in force whose moment has come, so that no mail that came after it is decided by the rules of before;
+    /// whether there was any. The calendar does the same where no mail comes. A database that cannot do it now keeps no mail waiting:
+    /// the calendar tries again.
+    async fn come_into_force(&self) -> bool {
+        let Some(counter) = self.counters.values().next() else { return false };
+        let settled = planned::settle_due(&self.shelf, self.means(counter)).await;
+        settled.unwrap_or_else(|error| {
+            tracing::error!(%error, "a planned amendment could not be settled before the mails; it is tried again");
+            false
+        })
     }
 
     /// Gives back what was read ahead.

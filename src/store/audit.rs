@@ -32,6 +32,7 @@ statements! { "audit":
     VERSIONS = same "SELECT seq, at, actor, action, body, digest FROM audit WHERE study_id = $1 AND seq <= $2 \
         AND action IN ('activate', 'amend', 'purge', 'plan-amendment') ORDER BY seq";
     HAS = same "SELECT seq FROM audit WHERE study_id = $1 AND action = $2 ORDER BY seq LIMIT 1";
+    OF_ACTION = same "SELECT seq, at, actor, action, body, digest FROM audit WHERE study_id = $1 AND action = $2 ORDER BY seq";
     STUDY_HEAD = same "SELECT chain_length, chain_head FROM study WHERE id = $1";
     OWN_HEAD = same "SELECT chain_length, chain_head FROM installation WHERE id = 0";
     LOCK_OWN = twin [
@@ -228,6 +229,18 @@ pub async fn list_versions<'a>(
 /// Those of the database.
 pub async fn has<'a>(from: impl Into<Reader<'a>>, study_id: i64, action: &str) -> Result<bool, StoreError> {
     Ok(from.into().find(&HAS, binds![study_id, action]).await?.is_some())
+}
+
+/// The entries of a chain of that action, in order; it is read through for them.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list_of_action<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    action: &str,
+) -> Result<Vec<Unlinked>, StoreError> {
+    from.into().fetch(&OF_ACTION, binds![study_id, action]).await?.into_iter().map(read_unlinked).collect()
 }
 
 /// Checks one chain against its recorded head while work goes on.

@@ -51,7 +51,7 @@ fn absent(id: &str) -> Failure {
 
 /// The allocations that leave nothing to chance, by id, each with why it is meant so if its file says it.
 pub(super) fn deterministic(study: &Study) -> BTreeMap<&str, Option<&str>> {
-    let own = study.allocations().filter(|rules| rules.scheme.method().is_deterministic());
+    let own = study.allocations().filter(|rules| rules.scheme.is_deterministic());
     own.map(|rules| (rules.id, rules.scheme.deterministic_reason())).collect()
 }
 

@@ -128,6 +128,17 @@ pub enum Refusal {
     /// That person does not enroll there.
     #[error("{0} does not enroll at site {1}; --for takes an investigator or coordinator of the site")]
     NotOfTheSite(String, String),
+    /// Who enrolls does not decide on another draw.
+    #[error(
+        "{0} enrolls at site {1}: --by takes somebody of the study who does not, for whoever is screened again is drawn again"
+    )]
+    EnrollsThere(String, String),
+    /// Nothing that could be consented to.
+    #[error(
+        "{0} cannot be screened again: [registration] rescreening in study.toml says after what and how often; `hagaki subject show` \
+         tells what is on file"
+    )]
+    NotRescreened(String),
     /// Nobody or several enroll there.
     #[error("say with --for whose subject it is, and who gets the letter: at site {0} enroll [{1}]")]
     WhoseSubject(String, String),

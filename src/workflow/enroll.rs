@@ -25,7 +25,7 @@ use crate::domain::allocation::{Levels, Origin, SITE, Scheme};
 use crate::domain::answer::Form;
 use crate::domain::cohort;
 use crate::domain::kept::{KeptForm, KeptReference};
-use crate::domain::study::{FIRST, Person, Study};
+use crate::domain::study::{FIRST, Person, Stage, Study};
 use crate::domain::time::Zone;
 use crate::letters::facts::{Links, Reason};
 use crate::store::allocation::AllocationRow;
@@ -350,20 +350,19 @@ async fn decide(
             if let Some(done) = again.done {
                 return compare(tx, done, form).await;
             }
-            match again.key(tx, shelved.id, &key).await? {
-                Ok(key) => {
-                    // Who names the subject names the person; what the reference should be they must look up.
-                    if let Some(earlier) = Box::pin(earlier_of(tx, page, &key)).await? {
-                        let of = earlier.numbers(study, person).join(", ");
-                        return Ok(Enrollment::Refused(vec![Reason::EarlierReference(of)]));
-                    }
-                    (key, Some(again.of))
-                }
-                Err(_) => {
-                    let earlier = study.subject_number(again.of.number);
-                    return Ok(Enrollment::Refused(vec![Reason::RescreeningTaken(earlier)]));
-                }
+            let earlier = || study.subject_number(again.of.number);
+            let Ok(key) = again.key(tx, shelved.id, &key).await? else {
+                return Ok(Enrollment::Refused(vec![Reason::RescreeningTaken(earlier())]));
+            };
+            // Who names the subject names the person; what the reference should be they must look up.
+            if let Some(before) = Box::pin(earlier_of(tx, page, &key)).await? {
+                let of = before.numbers(study, person).join(", ");
+                return Ok(Enrollment::Refused(vec![Reason::EarlierReference(of)]));
             }
+            if page.row.stage == Stage::Production && rescreen::waits(tx, shelved.id, study, &again.of).await? {
+                return Ok(Enrollment::Refused(vec![Reason::RescreeningWaits(earlier())]));
+            }
+            (key, Some(again.of))
         }
     };
     let at_hand = match refusals(tx, page, shelved, means, means.now, &site, form).await? {

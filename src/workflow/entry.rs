@@ -11,6 +11,9 @@ use crate::domain::chain::Sha256Digest;
 use crate::domain::time::Dice;
 use crate::store::{Tx, audit};
 
+/// Key of an entry's random bits.
+pub(super) const SALT: &str = "salt";
+
 /// What the audit chain holds of the record of a decision: its SHA-256, in lower-case hexadecimal.
 pub fn record_digest(record: &str) -> String {
     data_encoding::HEXLOWER.encode(&Sha256::digest(record))
@@ -58,7 +61,7 @@ pub(super) fn salted(body: &serde_json::Value, dice: &dyn Dice) -> String {
     dice.fill(&mut salt);
     let mut salted = body.clone();
     if let Some(facts) = salted.as_object_mut() {
-        facts.insert("salt".to_string(), json!(data_encoding::HEXLOWER.encode(&salt)));
+        facts.insert(SALT.to_string(), json!(data_encoding::HEXLOWER.encode(&salt)));
     }
     salted.to_string()
 }

@@ -84,8 +84,8 @@ pub enum Refusal {
     Scheme(Vec<String>),
     /// A scheme leaves nothing to chance, and does not say why.
     #[error(
-        "{}: p is 1, so who knows the allocations so far can foresee the next. Write p below 1, such as p = \"4/5\"; or, if it is meant \
-         so, why, above the first line in brackets: deterministic_reason = \"…\". A rehearsal needs no reason",
+        "{}: p is 1, or all arms but one are closed, so the next allocation can be foreseen. Write p below 1, such as p = \"4/5\"; or, if \
+         it is meant so, why, above the first line in brackets: deterministic_reason = \"…\". A rehearsal needs no reason",
         .0.join(", ")
     )]
     Deterministic(Vec<String>),

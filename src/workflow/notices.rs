@@ -1,11 +1,13 @@
 //! Notices of an enrollment to the study's staff, each told what its reader may know.
+//!
+//! Of a person who was screened again and so drawn again, statisticians hear whatever notices the study sends.
 
 use super::compose::{Addressing, Draft, draft, enrollment, no_arm};
 use super::enroll::Enrolled;
 use super::shelf::ShelvedStudy;
 use super::{Failure, Means};
 use crate::domain::allocation::Origin;
-use crate::domain::study::Blinding;
+use crate::domain::study::{Blinding, Role};
 use crate::letters::facts::{NoticeBlind, NoticeOpen, NoticeUnblinded};
 use crate::letters::{Facts, Kind};
 
@@ -26,9 +28,12 @@ pub fn notices(shelved: &ShelvedStudy, means: Means<'_>, enrolled: &Enrolled) ->
     let kit = enrolled.kit.as_deref();
     // Nobody who is blinded is told: a drawn arm and a given one look the same to them.
     let by_hand = enrolled.allocation.as_ref().is_some_and(|given| given.origin == Origin::Forced);
+    let drawn_again = arm.is_some() && enrolled.links.rescreens.is_some();
     let mut drafts = Vec::new();
     for person in &study.people {
-        let told = study.notices.iter().any(|notice| person.has(notice.role)) && person.acts_for(site);
+        let due =
+            study.notices.iter().any(|notice| person.has(notice.role)) || drawn_again && person.has(Role::Statistician);
+        let told = due && person.acts_for(site);
         if !told || person.id == enrolled.subject.person {
             continue;
         }

@@ -1,7 +1,8 @@
 //! Amendments for a day: checked when they are planned, kept, and put in force when the moment comes, once.
 //!
-//! The calendar loop brings them into force under the study's lock, so two daemons or a restart never do it twice. What can no longer
-//! come into force changes nothing, nor does what was checked against a version that is in force no more; the managers hear why.
+//! The calendar loop, or the desk before it reads mails, brings them into force under the study's lock, so two daemons or a restart
+//! never do it twice. What can no longer come into force changes nothing, nor does what was checked against a version that is in force no
+//! more; the managers hear why.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,7 @@ use crate::domain::study::{Person, Role, Study};
 use crate::domain::time::Instant;
 use crate::letters::facts::AmendmentFailed;
 use crate::letters::{Facts, Stationery};
+use crate::limits;
 use crate::store::planned::{self, PlannedRow, State};
 use crate::store::study::{State as StudyState, StudyRow};
 use crate::store::{Store, Tx, study};
@@ -107,6 +109,28 @@ pub enum Settled {
     Failed,
     /// Somebody else settled it a moment ago.
     Before,
+}
+
+/// Settles every planned amendment whose moment has come; whether there was any. One that fails keeps no other waiting.
+///
+/// # Errors
+/// As [`settle`], the last one.
+pub async fn settle_due(shelf: &Shelf, means: Means<'_>) -> Result<bool, Failure> {
+    let (mut any, mut failed) = (false, None);
+    for (id, number) in planned::due(shelf.store(), means.now, limits::CALENDAR_BATCH).await? {
+        match settle(shelf, means, id, number).await {
+            Ok(Settled::Before) => {}
+            Ok(settled) => {
+                tracing::info!(study = id, number, ?settled, "a planned amendment was due");
+                any = true;
+            }
+            Err(error) => {
+                tracing::error!(study = id, number, %error, "a planned amendment could not be settled; it is tried again");
+                failed = Some(error);
+            }
+        }
+    }
+    failed.map_or(Ok(any), Err)
 }
 
 /// Puts a planned amendment in force; if it cannot be, nothing changes and the managers are written to.

@@ -3,16 +3,27 @@
 //! In charge of when that is allowed and which reference it gets. The site may use its own reference again for that link only:
 //! the key of such a subject is that of the person with the number of the screening behind a blank, which no folded reference
 //! holds. So references and links stay unique by constraints of the database.
+//!
+//! Whoever has an arm and is screened again is drawn again. In production that waits for the consent of somebody who does not enroll
+//! at the site: an entry of the chain that names the earlier subject, and so serves once.
 
-use super::Failure;
-use super::{binding, enroll};
+use serde_json::{Value, json};
+
+use super::command::{self, CommandError, Order, Refusal};
+use super::ledger::Ledger;
+use super::shelf::{Shelf, ShelvedStudy};
+use super::{Failure, Means, binding, enroll};
+use crate::domain::allocation::Scheme;
 use crate::domain::answer::Form;
 use crate::domain::study::{Person, Study};
 use crate::domain::text;
 use crate::letters::facts::{Links, Reason};
 use crate::limits;
 use crate::store::subject::{self, SubjectRow};
-use crate::store::{Tx, fact};
+use crate::store::{Tx, allocation, audit, fact};
+
+/// Action of the entry by which somebody consents.
+const CONSENT: &str = "consent-rescreening";
 
 /// A registration that screens somebody again.
 #[derive(Clone, Debug)]
@@ -76,6 +87,65 @@ pub(super) async fn judge(
         return Ok(Err(Reason::RescreeningNoFact(number, rules.after.clone())));
     }
     Ok(Ok(Some(Again { of, done: None, chain })))
+}
+
+/// Whether screening that subject again is another draw for a person who has an arm, to which nobody consented yet.
+///
+/// # Errors
+/// The database; an entry that no program of ours can have written.
+pub(super) async fn waits(tx: &mut Tx, study_id: i64, study: &Study, of: &SubjectRow) -> Result<bool, Failure> {
+    let draws = study.scheme.as_ref().is_some_and(Scheme::randomizes);
+    let has_arm = draws && !allocation::list_by_subject(&mut *tx, of.id).await?.is_empty();
+    Ok(has_arm && !is_consented(tx, study_id, of).await?)
+}
+
+async fn is_consented(tx: &mut Tx, study_id: i64, of: &SubjectRow) -> Result<bool, Failure> {
+    for entry in audit::list_of_action(&mut *tx, study_id, CONSENT).await? {
+        let broken = |error| Failure::Contradiction(format!("entry {} of the chain: {error}", entry.seq));
+        let body: Value = serde_json::from_str(&entry.body).map_err(broken)?;
+        if body.get("subject").and_then(Value::as_i64) == Some(of.number) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Records that somebody who does not enroll at the site consents to screening a subject again who has an arm; whether that was new.
+///
+/// # Errors
+/// A [`Refusal`], or the database.
+pub async fn consent(
+    shelf: &Shelf,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    order: Order<'_>,
+    by: &str,
+) -> Result<bool, CommandError> {
+    let study = &shelved.study;
+    let reason = text::clean(order.reason, limits::DEED_REASON_CHARS);
+    if reason.is_empty() {
+        return Err(Refusal::NoReason.into());
+    }
+    let person = study.people.iter().find(|person| person.id == by);
+    let person = person.ok_or_else(|| Refusal::Person(study.slug.clone(), by.to_string()))?;
+    let of = command::find_subject(shelf.store(), study, shelved.id, order.subject).await?;
+    let enrolls = person.roles.iter().any(|role| role.enrolls()) && person.acts_for(&of.site);
+    if enrolls || person.id == of.person {
+        return Err(Refusal::EnrollsThere(person.id.clone(), of.site).into());
+    }
+    let mut ledger = Ledger::begin(shelf).await?;
+    let (tx, page) = ledger.lock(shelved).await?;
+    let number = study.subject_number(of.number);
+    if !may(tx, study, &of).await? {
+        return Err(Refusal::NotRescreened(number).into());
+    }
+    if is_consented(tx, shelved.id, &of).await? {
+        return Ok(false);
+    }
+    let body = json!({ "subject": of.number, "by": person.id, "reason": reason });
+    enroll::append(tx, page, means, order.actor, CONSENT, &body).await?;
+    ledger.commit().await?;
+    Ok(true)
 }
 
 /// Whether a subject may be screened again now.

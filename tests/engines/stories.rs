@@ -42,6 +42,7 @@ mod survey_attacked;
 mod survey_by_mail;
 mod survey_seen;
 mod tabs;
+mod trail;
 mod trust;
 mod unblinding;
 mod unsent;

@@ -633,6 +633,44 @@ mod slips {
                [[sites]] in study.toml",
             ],
         );
+        let rules = "[registration]\nrescreening = [\"withdrawn\", \"ineligible\"]\nrescreenings = 1";
+        let again = broken(&[(S, "[registration]", rules)]);
+        let said = problems(&again);
+        assert!(said.len() == 1 && said[0].contains("registration.rescreening: "), "{said:?}");
+        assert!(said[0].contains("draw an arm again, and whoever"), "{said:?}");
+        let mut files = again.files().clone();
+        let counting = "method = \"minimization\"\nexclude = [\"duplicate\", \"withdrawn\"]\narms = [{ code = \"A\" }, { code = \"B\" }]\n\
+                        factors = [{ id = \"sex\" }]\n[minimization]\ndistance = \"range\"\nrule = \"best\"\np = \"4/5\"\n";
+        files.insert(A.to_string(), counting.to_string());
+        let said = problems(&Bundle::from_files(files));
+        assert!(said.iter().any(|said| said.contains("leaves the counts (withdrawn)")), "{said:?}");
+        // An arm that is full closes the study to everybody: what that comes to by the ratio, and what it tells in a blinded study.
+        let capped = |caps: &str, blinding: &str| {
+            let caps = format!("[caps]\n{caps}\n# [caps]");
+            let arms = (A, "{ code = \"B\", ratio = 1 }", "{ code = \"B\", ratio = 2 }");
+            let all = problems(&broken(&[
+                (A, "# [caps]", &caps),
+                arms,
+                (A, "sizes = [4, 6]", "sizes = [6, 9, 12]"),
+                (S, "blinding = \"open\"", blinding),
+            ]));
+            all.into_iter().filter(|said| said.contains(": caps.")).collect::<Vec<String>>()
+        };
+        let (open, blinded) = ("blinding = \"open\"", "blinding = \"blinded\"");
+        let said = capped("arm = 50\ntotal = 100", open);
+        assert!(
+            said.len() == 1
+                && said[0].contains("caps.arm: ")
+                && said[0].contains("\"B\", by the ratio at about 75 in all, though 100 are meant — at least 67"),
+            "{said:?}"
+        );
+        assert_eq!(capped("arms = { A = 40, B = 80 }", open), Vec::<String>::new());
+        assert_eq!(capped("arms = { B = 80 }", open), Vec::<String>::new());
+        assert_eq!(capped("arms = { A = 40, B = 80 }", blinded), Vec::<String>::new());
+        for unlike in ["arms = { B = 80 }", "arms = { A = 60, B = 80 }", "arm = 80"] {
+            let said = capped(unlike, blinded);
+            assert!(said.len() == 1 && said[0].contains("is reached by \"B\" first"), "{unlike}: {said:?}");
+        }
         let minimized = "method = \"minimization\"\narms = [{ code = \"A\" }, { code = \"B\" }]\nfactors = [{ id = \"sex\" }]\n\
                          [minimization]\ndistance = \"range\"\nrule = \"best\"\np = \"4/5\"\nburn_in = 100\n";
         let mut files = samples::template().files().clone();

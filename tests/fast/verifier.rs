@@ -246,6 +246,13 @@ fn coins_urns_and_lists_are_recomputed() {
     ] {
         Package::new(&format!("method = \"{name}\"\n{strata}\n[{name}]\n{table}"), None, 150).assert_proved(name);
     }
+    let equal = "arms = [{ code = \"P\" }, { code = \"b\" }, { code = \"群\" }, { code = \"D\" }]";
+    Package::new(
+        &format!("method = \"wei-urn\"\n{equal}\n{PLAIN}\nstrata = [\"sex\"]\n[wei-urn]\nalpha = 0\nbeta = 2"),
+        None,
+        150,
+    )
+    .assert_proved("Wei's urn of four");
     Package::new(&format!("method = \"block-urn\"\n{FOUR}\n[block-urn]\nlambda = 1"), None, 150)
         .assert_proved("urn of four");
     let weighted =
@@ -407,6 +414,11 @@ fn closed_and_added_arms_ratios_and_settings_are_followed() {
     let five = added(FOUR, "code = \"AA\", ratio = 2");
     let biased =
         |p: &str| format!("method = \"biased-coin\"\n{TWO}\n{PLAIN}\nstrata = [\"sex\"]\n[biased-coin]\np = {p}");
+    let atkinson = format!("method = \"atkinson\"\n{TWO}\n{PLAIN}");
+    let wei = |arms: &str| {
+        format!("method = \"wei-urn\"\n{arms}\n{PLAIN}\nstrata = [\"sex\"]\n[wei-urn]\nalpha = 1\nbeta = 1")
+    };
+    const ABC: &str = "arms = [{ code = \"A\" }, { code = \"B\" }, { code = \"C\" }]";
     let hu_hu = |weight: &str| {
         format!("method = \"hu-hu\"\n{TWO}\n{PLAIN}\n[hu-hu]\np = 0.8\ntotal_weight = {weight}\nstratum_weight = 0.5")
     };
@@ -443,6 +455,12 @@ fn closed_and_added_arms_ratios_and_settings_are_followed() {
             vec![dummies(THREE), dummies(&closed(THREE, "P")), dummies(&added(THREE, "code = \"Z\", ratio = 2"))],
         ),
         ("biased coin", vec![biased("0.6"), biased("0.95")]),
+        ("biased coin, one arm left", vec![biased("0.6"), closed(&biased("0.6"), "A"), biased("0.6")]),
+        ("hu-hu, one arm left", vec![hu_hu("0.1"), closed(&hu_hu("0.1"), "B"), hu_hu("0.1")]),
+        ("atkinson, one arm left", vec![atkinson.clone(), closed(&atkinson, "A"), atkinson.clone()]),
+        ("Wei's urn, arm closed", vec![wei(ABC), closed(&wei(ABC), "B"), closed(&closed(&wei(ABC), "B"), "A")]),
+        ("dummy arms, one arm left", vec![dummies(TWO), closed(&dummies(TWO), "A"), dummies(TWO)]),
+        ("blocks, one arm left", vec![block(TWO, "4"), block(&closed(TWO, "B"), "4, 6"), block(TWO, "4")]),
         ("hu-hu", vec![hu_hu("0.1"), hu_hu("3")]),
     ] {
         assert_course_proved(name, &texts);

@@ -10,10 +10,28 @@ use crate::limits;
 /// The key.
 pub(super) const KEY: &str = "deterministic_reason";
 
-/// Warns of a scheme without chance, beside the reason that is given for it.
-pub(super) fn read(desk: &mut Desk<'_>, root: &Section<'_, '_>, method: Option<&Method>) -> Option<String> {
+/// Warns of a scheme without chance, beside the reason that is given for it; `alone` is whether all arms but one were closed.
+pub(super) fn read(
+    desk: &mut Desk<'_>,
+    root: &Section<'_, '_>,
+    method: Option<&Method>,
+    alone: bool,
+) -> Option<String> {
     let reason = reason(desk, root);
     let Some(method) = method else { return reason };
+    if alone {
+        let right = match &reason {
+            Some(reason) => format!("the file says that it is meant so: {reason}"),
+            None => format!(
+                "a second arm that is open; or, where the others were closed for safety, say so: production takes it only with {KEY} = \"…\" \
+                 above the first line in brackets. `hagaki study end-enrollment` takes nobody more"
+            ),
+        };
+        let wrong =
+            "leave one arm open: every allocation to come is certain, and known beforehand to whoever knows that";
+        desk.warn(root.get("arms").map(toml::Spanned::span), "arms", wrong, right);
+        return reason;
+    }
     if !method.is_deterministic() {
         if let Some(value) = root.get(KEY) {
             desk.warn(Some(value.span()), KEY, "is not needed: the method leaves something to chance", "leave it out");

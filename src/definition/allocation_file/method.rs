@@ -48,13 +48,14 @@ const DISTANCES: [(&str, Distance); 5] = [
 ];
 const RULES: [&str; 5] = ["best", "rank", "proportional", "ratio-coin", "ratio-arms"];
 
-/// The method that the file names, if it and its table are right.
+/// The method that the file names, if it and its table are right; `arms` are the open ones, `alone` whether all but one were closed.
 pub(super) fn read(
     desk: &mut Desk<'_>,
     root: &Section<'_, '_>,
     arms: &[Arm],
     factors: &[Factor],
     strata: &[String],
+    alone: bool,
     beside: &dyn Fn(&str) -> Option<String>,
 ) -> Option<Method> {
     let (name, span) = root.need_name(desk, "method", &format!("one of {}", METHODS.join(", ")))?;
@@ -67,7 +68,9 @@ pub(super) fn read(
             desk.warn(Some(at), other, format!("is not used by the method \"{name}\""), "");
         }
     }
-    check_arms(desk, &name, span, arms);
+    if !(alone && goes_on_alone(&name)) {
+        check_arms(desk, &name, span, arms);
+    }
     let own = |desk: &mut Desk<'_>, known: &[&str]| {
         let value = root.need(desk, &name, &format!("a table [{name}] with {}", known.join(", ")))?;
         Section::open(desk, &name, value, known)
@@ -120,10 +123,14 @@ pub(super) fn read(
     }
 }
 
+/// Whether a method that chose among several arms can go on with the one that is left.
+fn goes_on_alone(method: &str) -> bool {
+    !matches!(method, "none" | "list")
+}
+
 fn check_arms(desk: &mut Desk<'_>, method: &str, span: std::ops::Range<usize>, arms: &[Arm]) {
     let equal = arms.iter().all(|arm| arms.first().is_some_and(|first| first.ratio == arm.ratio));
-    let two_equal =
-        matches!(method, "biased-coin" | "big-stick" | "chen" | "wei-urn" | "maximal" | "hu-hu" | "atkinson");
+    let two_equal = matches!(method, "biased-coin" | "big-stick" | "chen" | "maximal" | "hu-hu" | "atkinson");
     if method == "none" && arms.len() > 1 {
         desk.error(
             Some(span),
@@ -135,7 +142,14 @@ fn check_arms(desk: &mut Desk<'_>, method: &str, span: std::ops::Range<usize>, a
         desk.error(
             Some(span),
             "method",
-            format!("\"{method}\" is defined for two arms of equal ratio"),
+            format!("\"{method}\" takes two arms of equal ratio here"),
+            "minimization, block or block-urn take any arms, wei-urn any number of equal ratio",
+        );
+    } else if method == "wei-urn" && !equal {
+        desk.error(
+            Some(span),
+            "method",
+            "\"wei-urn\" is defined for arms of equal ratio",
             "minimization, block or block-urn take any arms",
         );
     } else if method != "none" && arms.len() < 2 {
@@ -428,6 +442,9 @@ fn rule_of(
         return None;
     }
     warn_unused(desk, section, name);
+    // Where one arm is left, what the rule said of several stands as it did.
+    let alone = arms.len() == 1;
+    let least = |above: u64, below: u64| if alone { Rational::zero() } else { number::ratio(above, below) };
     let count = arms.len().max(2) as u64;
     let sum: u64 = arms.iter().map(|arm| arm.ratio).sum::<u64>().max(1);
     let smallest = arms.iter().map(|arm| arm.ratio).min().unwrap_or(1);
@@ -437,8 +454,8 @@ fn rule_of(
         desk.warn(Some(span.clone()), &path, wrong, "rule = \"ratio-arms\"");
     }
     match name {
-        "best" => Some(Rule::Best { p: probability(desk, section, "p", &number::ratio(1, count))? }),
-        "ratio-coin" => Some(Rule::RatioCoin { p: probability(desk, section, "p", &number::ratio(smallest, sum))? }),
+        "best" => Some(Rule::Best { p: probability(desk, section, "p", &least(1, count))? }),
+        "ratio-coin" => Some(Rule::RatioCoin { p: probability(desk, section, "p", &least(smallest, sum))? }),
         "ratio-arms" => {
             let divisor = arms.iter().fold(0, |divisor, arm| common_divisor(divisor, arm.ratio));
             if sum > limits::DUMMY_ARMS {
@@ -458,12 +475,12 @@ fn rule_of(
                     format!("ratios divided by {divisor}"),
                 );
             }
-            Some(Rule::RatioArms { p: probability(desk, section, "p", &number::ratio(1, sum))? })
+            Some(Rule::RatioArms { p: probability(desk, section, "p", &least(1, sum))? })
         }
         "proportional" => {
             let value = section.need(desk, "t", "a number from 0 to 1")?;
             let t = between(desk, &section.path_of("t"), value, &Rational::zero(), &Rational::one())?;
-            if t.is_one() && count == 2 {
+            if t.is_one() && arms.len() == 2 {
                 desk.warn(
                     Some(value.span()),
                     &section.path_of("t"),
@@ -483,7 +500,7 @@ fn rule_of(
                 );
                 return None;
             }
-            rank(desk, section, count)
+            rank(desk, section, count, alone)
         }
     }
 }
@@ -508,12 +525,12 @@ fn warn_unused(desk: &mut Desk<'_>, section: &Section<'_, '_>, name: &str) {
 }
 
 /// q strictly between 1/K and 2/(K - 1), where all probabilities are above 0 and fall with the rank.
-fn rank(desk: &mut Desk<'_>, section: &Section<'_, '_>, count: u64) -> Option<Rule> {
+fn rank(desk: &mut Desk<'_>, section: &Section<'_, '_>, count: u64, alone: bool) -> Option<Rule> {
     let value = section.need(desk, "q", "a number, such as \"1/2\"")?;
     let path = section.path_of("q");
     let q = table::exact(desk, &path, value)?;
     let (least, most) = (number::ratio(1, count), number::ratio(2, count - 1));
-    if q <= least || q >= most {
+    if !alone && (q <= least || q >= most) {
         let right = format!("above {} and below {}", number::show(&least), number::show(&most));
         desk.error(Some(value.span()), &path, format!("is {}", number::show(&q)), right);
         return None;

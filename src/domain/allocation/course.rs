@@ -9,7 +9,9 @@
 //! * **`block`**: open blocks end, as they are, if arms, ratios or sizes change; the next subject of each stratum opens a new one.
 //! * **`block-urn`**: if arms are closed, the urn goes on with the others; if an arm is added, or ratios or `lambda` change, each
 //!   stratum begins a new urn.
-//! * **Methods for two equal arms** go on with their counts under new probabilities, limits and weights, but for `maximal`.
+//! * **Methods for two equal arms, and `wei-urn`,** go on with their counts under new probabilities, limits and weights, but for `maximal`.
+//! * **All arms but one are closed:** what is to come is certain, whatever the method, and counted on; a list cannot have it. An arm that is
+//!   opened again stands where it stood.
 //! * **A higher `epoch`** begins everything that decisions balance anew: counts, blocks, urns, burn-in, the places of a list. Then
 //!   method, factors and strata may be others too.
 

@@ -112,6 +112,8 @@ impl Outlook {
         let mut imbalances: Vec<Option<(Rational, bool)>> = vec![None; plan.arms.len()];
         if let (Some(hu_hu), Imbalances::Apart(apart)) = (&plan.hu_hu, &self.imbalances) {
             imbalances = hu_hu.imbalances(apart).into_iter().map(|value| Some((value, true))).collect();
+            // Closed arms have none.
+            imbalances.resize(plan.arms.len(), None);
         }
         if let (Some(scales), Imbalances::Scores(scores)) = (&plan.minimization, &self.imbalances) {
             rounded = minimization::is_rounded(scales, scores);

@@ -151,7 +151,8 @@ impl Plan {
             _ => None,
         };
         let minimization = match method {
-            Method::Minimization(settings) => Some(Scales::new(settings, &used, &open_cells)),
+            // One cell is not compared with any.
+            Method::Minimization(settings) if open_cells.len() > 1 => Some(Scales::new(settings, &used, &open_cells)),
             _ => None,
         };
         let maximal = match method {
@@ -185,6 +186,11 @@ impl Plan {
     pub(super) fn find_arm(&self, code: &str) -> Result<usize, Fault> {
         let place = self.arms.iter().position(|arm| arm.code == code);
         place.ok_or_else(|| Fault::UnknownArm(code.to_owned()))
+    }
+
+    /// Of counts of each arm those of the open ones.
+    pub(super) fn open_of<'a, T>(&self, arms: &'a [T]) -> &'a [T] {
+        arms.get(..self.open_arms).unwrap_or_default()
     }
 
     /// The cells of open arms.

@@ -87,7 +87,7 @@ pub enum Method {
         /// Copies of the minimal balanced set in the urn.
         lambda: u64,
     },
-    /// Wei 1977; two equal arms.
+    /// Wei 1978, of any number of equal arms: whoever is drawn adds balls of all others.
     WeiUrn {
         /// Balls of each arm at the beginning.
         alpha: Rational,
@@ -250,6 +250,16 @@ impl Scheme {
     /// Why it is meant to leave nothing to chance, if its file says so.
     pub fn deterministic_reason(&self) -> Option<&str> {
         self.deterministic_reason.as_deref()
+    }
+
+    /// Whether all its arms but one were closed: what is to come is certain.
+    pub fn is_left_with_one(&self) -> bool {
+        self.randomizes() && self.arms.len() > 1 && self.plan.open_arms == 1
+    }
+
+    /// Whether nothing but equally good arms is left to chance.
+    pub fn is_deterministic(&self) -> bool {
+        self.method.is_deterministic() || self.is_left_with_one()
     }
 
     /// The same scheme as if it had never had the arms that are closed.

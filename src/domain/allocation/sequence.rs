@@ -91,6 +91,7 @@ impl OpenBlock {
 
 /// The law of the next arm in that stratum; `block` is the open one, or the one just opened.
 pub(super) fn law(plan: &Plan, method: &Method, stratum: &Stratum, block: Option<&OpenBlock>) -> Result<Law, Fault> {
+    let counts = plan.open_of(&stratum.arms);
     Ok(match method {
         Method::None
         | Method::Simple
@@ -107,12 +108,12 @@ pub(super) fn law(plan: &Plan, method: &Method, stratum: &Stratum, block: Option
             Some(block) => Law::from_u64(&block.left(plan)),
             None => plan.by_ratio.clone(),
         },
-        Method::BiasedCoin { p } => coin(&stratum.arms, p),
-        Method::BigStick { limit } => coin(&stratum.arms, &stick(&stratum.arms, *limit, number::ratio(1, 2))),
-        Method::Chen { limit, p } => coin(&stratum.arms, &stick(&stratum.arms, *limit, p.clone())),
+        Method::BiasedCoin { p } => coin(counts, p),
+        Method::BigStick { limit } => coin(counts, &stick(counts, *limit, number::ratio(1, 2))),
+        Method::Chen { limit, p } => coin(counts, &stick(counts, *limit, p.clone())),
         Method::Maximal { .. } => {
             let sequences = plan.maximal.as_ref().expect("the plan of the method holds its sequences");
-            let (first, second) = two(&stratum.arms);
+            let (first, second) = two(counts);
             sequences.law(first, second)
         }
         Method::BlockUrn { lambda } => {
@@ -128,8 +129,10 @@ pub(super) fn law(plan: &Plan, method: &Method, stratum: &Stratum, block: Option
             Law::from_weights(weights).expect("weights are not negative")
         }
         Method::WeiUrn { alpha, beta } => {
-            let balls = |other: &u64| alpha + beta * number::ratio(*other, 1);
-            let weights: Vec<Rational> = stratum.arms.iter().rev().map(balls).collect();
+            // Each subject of another arm added as many.
+            let all: u64 = counts.iter().sum();
+            let balls = |own: &u64| alpha + beta * number::ratio(all - own, 1);
+            let weights: Vec<Rational> = counts.iter().map(balls).collect();
             if weights.iter().all(Zero::is_zero) { plan.by_ratio.clone() } else { Law::from_fractions(&weights) }
         }
     })

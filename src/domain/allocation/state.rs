@@ -244,7 +244,9 @@ impl State {
                 .iter()
                 .map(|place| place.and_then(|place| numbers.get(place).copied()).unwrap_or(0))
                 .collect();
-            information.record(&own, arm == 0);
+            // Which is the first does not change when one of the two is closed.
+            let first = plan.arms.iter().all(|other| other.code >= allotment.arm);
+            information.record(&own, first);
         }
         self.total += 1;
         if let Some(count) = self.arms.get_mut(arm) {
@@ -333,7 +335,10 @@ impl State {
             return Ok(None);
         }
         let position = self.locate(plan, levels)?;
-        let Some(scales) = &plan.minimization else { return Ok(None) };
+        // Without it there is one dummy in all.
+        let Some(scales) = &plan.minimization else {
+            return Ok(plan.cells.iter().find(|cell| cell.arm == place).and_then(|cell| cell.slot));
+        };
         let classes = minimization::classes(scales, &self.rows(plan, &position));
         let load = |cell: usize| {
             let counts = |table: &Vec<u32>| {
@@ -354,6 +359,10 @@ impl State {
         block: Option<&OpenBlock>,
     ) -> Result<Outlook, Fault> {
         let plan = scheme.plan();
+        // One arm is left: methods that compare have nothing to compare it with.
+        if plan.open == 1 && !matches!(scheme.method(), Method::Block(_) | Method::BlockUrn { .. } | Method::List(_)) {
+            return Ok(Outlook::new(plan.by_ratio.clone(), Imbalances::None));
+        }
         if let Some(scales) = &plan.minimization {
             if self.total - self.before_epoch < scales.burn_in {
                 return Ok(Outlook::new(plan.by_ratio.clone(), Imbalances::None));
@@ -396,7 +405,7 @@ impl State {
             // A study has fewer subjects than 2^32.
             first.into().cast_signed() - second.into().cast_signed()
         }
-        let mut all = vec![apart(&self.arms_of_epoch()), apart(&stratum.arms)];
+        let mut all = vec![apart(plan.open_of(&self.arms_of_epoch())), apart(plan.open_of(&stratum.arms))];
         all.extend(self.rows(plan, position).into_iter().map(|row| row.map_or(0, apart)));
         all
     }

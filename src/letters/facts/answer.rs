@@ -60,6 +60,8 @@ pub enum Reason {
     RescreeningTaken(String),
     /// The reference in the form was that of these subjects until it was corrected; empty where the sender may not know of them.
     EarlierReference(String),
+    /// It has an arm, and nobody consented yet to another draw; the number of the earlier subject.
+    RescreeningWaits(String),
     /// The sender does not act for that site.
     SiteNotTheirs(String),
     /// The sender has no role that enrolls.
@@ -118,6 +120,7 @@ impl Reason {
             Reason::RescreeningSpent(_) => "rescreening-spent",
             Reason::RescreeningTaken(_) => "rescreening-taken",
             Reason::EarlierReference(_) => "earlier-reference",
+            Reason::RescreeningWaits(_) => "rescreening-waits",
             Reason::SiteNotTheirs(_) => "site-not-theirs",
             Reason::NoRole => "no-role",
             Reason::EnrollsItself => "enrolls-itself",
@@ -233,7 +236,8 @@ impl ReasonLine {
             | Reason::RescreeningNoFact(subject, _)
             | Reason::RescreeningSpent(subject)
             | Reason::RescreeningTaken(subject)
-            | Reason::EarlierReference(subject) => short(subject),
+            | Reason::EarlierReference(subject)
+            | Reason::RescreeningWaits(subject) => short(subject),
             _ => String::new(),
         };
         let facts = match reason {

@@ -321,6 +321,36 @@ stories! {
         assert_eq!(center.enrolled("aurora").await.len(), 3);
     }
 
+    async fn of_two_arms_one_is_closed_and_the_other_goes_on_for_a_reason(center: &mut Center) {
+        center.activate(&with_arms(TWO, ""), Stage::Production).await;
+        enroll(center, 1, 6).await;
+        let open = center.arms("aurora").await;
+        let code = if open.iter().any(|arm| arm == "COMB") { "COMB" } else { "STD" };
+        let alone = |head: &str| {
+            let arm = format!("code = \"{code}\", ratio = 1");
+            edited(&with_arms(TWO, head), "allocation.toml", &arm, &format!("{arm}, closed = true"))
+        };
+        let silent = amend(center, &alone("")).await;
+        match silent {
+            Err(LifeError::Refused(refusal @ Refusal::Deterministic(_))) => assert!(refusal.to_string().contains("all arms but one are closed")),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(amend(center, &alone("deterministic_reason = \"DSMB, 2026-11-20: toxicity\"\n")).await.unwrap(), 2);
+        enroll(center, 7, 3).await;
+        let arms = center.arms("aurora").await;
+        assert_eq!(arms.len(), 9);
+        assert!(arms[6..].iter().all(|arm| arm != code), "{arms:?}");
+        let row = study::find_current(center.store(), "aurora").await.unwrap().unwrap();
+        let entries = audit::list(center.store(), row.id, 0, 100).await.unwrap();
+        let amended = entries.iter().find(|entry| entry.action == "amend").unwrap();
+        assert!(amended.body.contains("\"deterministic\":{\"first\":\"DSMB, 2026-11-20: toxicity\"}"), "{}", amended.body);
+        center.assert_proved().await;
+        super::afterwards::close(center, "aurora").await;
+        let package = super::afterwards::revealed(center, "aurora", "stat").await;
+        let Some((code, report)) = super::afterwards::verdict(&package, None) else { return };
+        assert_eq!((code, &report["recomputed"]), (0, &serde_json::json!(9)), "{report}");
+    }
+
     async fn nothing_is_left_without_chance_in_production_but_for_a_reason(center: &mut Center) {
         let certain = |head: &str| edited(&with_arms(TWO, head), "allocation.toml", "p = \"4/5\"", "p = 1");
         let (silent, said) = (certain(""), certain("deterministic_reason = \"protocol, section 6.2\"\n"));

@@ -48,6 +48,10 @@ impl Hand<'_> {
     pub(super) fn new<'a>(arm: &'a str, form: String) -> Hand<'a> {
         Hand { by: "stat", arm, kit: None, reason: "no power at the site", form, ago: 3600 }
     }
+
+    pub(super) fn by<'a>(by: &'a str, arm: &'a str, form: String) -> Hand<'a> {
+        Hand { by, ..Hand::new(arm, form) }
+    }
 }
 
 async fn shelved(center: &Center, slug: &str) -> ShelvedStudy {

@@ -69,6 +69,20 @@ stories! {
         assert_eq!(reason(center).await, "study-full");
     }
 
+    async fn what_comes_after_its_moment_goes_by_it_even_before_the_calendar_looks(center: &mut Center) {
+        aurora(center).await;
+        center.attend().await;
+        plan(center, &capped("total = 240", "total = 2"), HOUR).await.unwrap();
+        for number in 1..=2 {
+            center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", &format!("Y-{number:04}")))).await;
+        }
+        center.wind(HOUR);
+        center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0003"))).await;
+        assert_eq!((reason(center).await.as_str(), version(center).await), ("study-full", 2));
+        center.attend().await;
+        assert_eq!(actions(center).await, ["plan-amendment", "amend"]);
+    }
+
     async fn it_is_taken_back(center: &mut Center) {
         aurora(center).await;
         center.attend().await;

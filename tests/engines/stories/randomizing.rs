@@ -553,6 +553,7 @@ stories! {
         center.exchange(&DR_MORI.writes("登録", &cygnus_form("201", "201-001"))).await;
         let asked = center.answer(&DR_MORI.writes("同意撤回", "症例番号: CYGNUS-0001\n理由: 転居\n")).await;
         center.exchange(&DR_MORI.writes("", "OK\n").to(&asked.reply_to)).await;
+        super::rescreening::consent(center, "CYGNUS-0001", "cygnus-stat").await.unwrap();
         let again = format!("{}再登録元: CYGNUS-0001\n", cygnus_form("201", "201-001"));
         center.exchange(&DR_MORI.writes("登録", &again)).await;
         assert_eq!(reason(center).await, "enrolled");

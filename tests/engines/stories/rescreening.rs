@@ -3,7 +3,9 @@
 use hagaki::domain::fact::FactKind;
 use hagaki::store::subject::NewSubject;
 use hagaki::store::{StoreError, study, subject};
+use hagaki::workflow::command::{CommandError, Order, Refusal};
 use hagaki::workflow::proof::{self, Verdict};
+use hagaki::workflow::rescreen;
 use hagaki::workflow::told::What;
 use hagaki::workflow::{journal, package};
 
@@ -15,11 +17,21 @@ use crate::world::kept;
 fn again(most: u32) -> Bundle {
     let rules =
         format!("unique_within = \"site\"\nrescreening = [\"withdrawn\", \"ineligible\"]\nrescreenings = {most}");
-    edited(&samples::aurora(), "study.toml", "unique_within = \"site\"", &rules)
+    // Nobody sends the statistician a notice of each registration.
+    let silent = edited(&samples::aurora(), "study.toml", "[[notices]]\nrole = \"statistician\"\n", "");
+    edited(&silent, "study.toml", "unique_within = \"site\"", &rules)
 }
 
 fn registers(reference: &str, of: &str) -> Mail {
     DR_YAMADA.writes("登録", &format!("{}再登録元: {of}\n", aurora_form("011", reference)))
+}
+
+/// Somebody of the study office consents to another draw; whether that was new.
+pub(super) async fn consent(center: &Center, number: &str, by: &str) -> Result<bool, CommandError> {
+    let slug = number.split('-').next().unwrap_or_default().to_lowercase();
+    let desk = Operating::of(center, &slug).await;
+    let order = Order { actor: "operator:tester", subject: number, reason: "protocol, section 5.4" };
+    rescreen::consent(&desk.shelf, &desk.shelved, desk.means(center), order, by).await
 }
 
 async fn withdraw(center: &mut Center, number: &str) {
@@ -39,6 +51,17 @@ stories! {
         let known = center.answer(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0001"))).await;
         assert!(!known.text.contains("再登録元"), "{}", known.text);
         withdraw(center, "AURORA-0001").await;
+        // The person has an arm: another draw waits for somebody who does not enroll there, and names no arm meanwhile.
+        let waits = center.answer(&registers("Y-0001", "AURORA-0001")).await;
+        assert_eq!((reason(center).await.as_str(), waits.kind.as_str()), ("rescreening-waits", "refusal"));
+        assert!(waits.text.contains("承認") && waits.text.contains("再登録元: AURORA-0001"), "{}", waits.text);
+        for by in ["yamada", "center"] {
+            let refused = consent(center, "AURORA-0001", by).await;
+            assert!(matches!(refused, Err(CommandError::Refused(Refusal::EnrollsThere(..)))), "{by}: {refused:?}");
+        }
+        assert!(matches!(consent(center, "AURORA-0001", "nobody").await, Err(CommandError::Refused(Refusal::Person(..)))));
+        assert!(consent(center, "AURORA-0001", "stat").await.unwrap());
+        assert!(!consent(center, "AURORA-0001", "stat").await.unwrap(), "it serves once, however often it is said");
         // Where it is allowed the letters on a known subject say how.
         let younger = aurora_form("011", "Y-0001").replace("年齢: 58", "年齢: 59");
         for (form, kind) in [(aurora_form("011", "Y-0001"), "duplicate-open"), (younger.clone(), "conflict")] {
@@ -59,7 +82,8 @@ stories! {
         assert_eq!(enrolled[1].0.rescreens_id, Some(enrolled[0].0.id));
         let told = letters.iter().find(|one| one.kind == "assignment-open").unwrap();
         assert!(told.text.contains("AURORA-0002") && told.text.contains("AURORA-0001"), "{}", told.text);
-        let notice = letters.iter().find(|one| one.kind.starts_with("notice")).unwrap();
+        // The statistician hears of every further draw, whatever notices the study sends.
+        let notice = letters.iter().find(|one| one.kind.starts_with("notice") && one.to.starts_with("aurora-stat")).unwrap();
         assert!(notice.text.contains("AURORA-0001"), "{}", notice.text);
         // The same again in any way is the same; by reference the latest is meant.
         let first = if enrolled[1].0.answers.contains("\"58\"") { mail.anew() } else { mail.mended("年齢: 58", "年齢: 60") };
@@ -75,6 +99,8 @@ stories! {
         assert_eq!(center.answer(&DR_YAMADA.writes("登録", &younger)).await.kind, "conflict");
         // Once more is once too often.
         withdraw(center, "AURORA-0002").await;
+        let refused = consent(center, "AURORA-0002", "stat").await;
+        assert!(matches!(refused, Err(CommandError::Refused(Refusal::NotRescreened(_)))), "{refused:?}");
         let spent = center.answer(&registers("Y-0001", "AURORA-0002")).await;
         assert_eq!(reason(center).await, "rescreening-spent");
         assert!(spent.text.contains("AURORA-0002"), "{}", spent.text);
@@ -87,9 +113,13 @@ stories! {
         let desk = Operating::of(center, "aurora").await;
         desk.note(center, "AURORA-0001", FactKind::Ineligible, &[], None).await.unwrap();
         center.settle().await;
+        consent(center, "AURORA-0001", "stat").await.unwrap();
         // Another reference of the site, and then the first one again.
         assert_eq!(center.answer(&registers("Y-0007", "AURORA-0001")).await.kind, "assignment-open");
         withdraw(center, "AURORA-0002").await;
+        center.answer(&registers("Y-0001", "AURORA-0002")).await;
+        assert_eq!(reason(center).await, "rescreening-waits", "what was consented to was the screening before");
+        consent(center, "AURORA-0002", "stat").await.unwrap();
         assert_eq!(center.answer(&registers("Y-0001", "AURORA-0002")).await.kind, "assignment-open");
         let enrolled = center.enrolled("aurora").await;
         let keys: Vec<&str> = enrolled.iter().map(|one| one.0.reference_key.as_str()).collect();
@@ -164,6 +194,7 @@ stories! {
         center.answer(&two).await;
         assert_eq!(reason(center).await, "rescreening-unknown");
         assert_eq!(center.enrolled("aurora").await.len(), 1);
+        consent(center, "AURORA-0001", "stat").await.unwrap();
         assert_eq!(center.answer(&registers("Y-0001", "AURORA-0001")).await.kind, "assignment-open");
     }
 
@@ -173,6 +204,7 @@ stories! {
         let asked = center.answer(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0001"))).await;
         center.exchange(&ok(&asked, DR_YAMADA)).await;
         withdraw(center, "AURORA-0001").await;
+        consent(center, "AURORA-0001", "stat").await.unwrap();
         let asked = center.answer(&registers("Y-0001", "AURORA-0001")).await;
         assert_eq!(asked.kind, "confirm");
         assert_eq!(center.answer(&ok(&asked, DR_YAMADA)).await.kind, "assignment-open");

@@ -128,11 +128,97 @@ fn what_cannot_be_defined_is_refused_by_name() {
     }
     for wrong in [
         "method = \"simple\"\narms = [ { code = \"A\", closed = true } ]\n",
-        "method = \"big-stick\"\narms = [ { code = \"A\" }, { code = \"B\" }, { code = \"C\", closed = true } ]\n[big-stick]\nlimit = 3\n",
+        "method = \"atkinson\"\narms = [ { code = \"A\" }, { code = \"B\" }, { code = \"C\", closed = true } ]\n",
+        "method = \"big-stick\"\narms = [ { code = \"A\" } ]\n[big-stick]\nlimit = 3\n",
+        "method = \"list\"\narms = [ { code = \"A\" }, { code = \"B\", closed = true } ]\n[list]\nfile = \"list.csv\"\n",
         "method = \"simple\"\nepoch = 0\narms = [ { code = \"A\" }, { code = \"B\" } ]\n",
         "method = \"simple\"\narms = [ { code = \"A\", closed = \"yes\" }, { code = \"B\" } ]\n",
     ] {
         assert!(!errors(wrong).is_empty(), "{wrong}");
+    }
+}
+
+#[test]
+fn one_arm_goes_on_alone_and_is_counted() {
+    const BOTH: &str = "arms = [ { code = \"A\" }, { code = \"B\" } ]";
+    let minimized = |rule: &str| format!("minimization]\ndistance = \"sd\"\n{rule}");
+    for (method, table) in [
+        ("simple", String::new()),
+        ("biased-coin", "biased-coin]\np = \"2/3\"".to_owned()),
+        ("big-stick", "big-stick]\nlimit = 3".to_owned()),
+        ("chen", "chen]\nlimit = 3\np = \"2/3\"".to_owned()),
+        ("wei-urn", "wei-urn]\nalpha = 0\nbeta = 1".to_owned()),
+        ("maximal", "maximal]\nlimit = 3\nsubjects = 20".to_owned()),
+        ("hu-hu", "hu-hu]\np = 0.8\ntotal_weight = 1\nstratum_weight = 1".to_owned()),
+        ("atkinson", String::new()),
+        ("block", "block]\nsizes = [4]".to_owned()),
+        ("block-urn", "block-urn]\nlambda = 2".to_owned()),
+        ("minimization", minimized("rule = \"best\"\np = \"4/5\"")),
+        ("minimization", minimized("rule = \"rank\"\nq = \"3/5\"")),
+        ("minimization", minimized("rule = \"proportional\"\nt = \"4/5\"")),
+        ("minimization", minimized("rule = \"ratio-coin\"\np = \"4/5\"")),
+        ("minimization", minimized("rule = \"ratio-arms\"\np = \"4/5\"")),
+    ] {
+        let file = |arms: &str| {
+            let table = if table.is_empty() { String::new() } else { format!("[{table}\n") };
+            format!("method = \"{method}\"\n{arms}\nfactors = [ {{ id = \"sex\" }} ]\n{table}")
+        };
+        // Either of the two may be the one that is closed.
+        for (closed, open) in [("B", "A"), ("A", "B")] {
+            let alone = BOTH.replace(&format!("\"{closed}\""), &format!("\"{closed}\", closed = true"));
+            let (before, after) = (scheme(&file(BOTH)), scheme(&file(&alone)));
+            assert!(after.is_left_with_one() && after.is_deterministic() && !before.is_left_with_one());
+            let (mut state, secret) = (State::new(&before), [5; 32]);
+            let mut direct = state.clone();
+            let subject = |number: u64| levels(&[("sex", if number % 3 == 0 { "M" } else { "F" })]);
+            for number in 1..=5 {
+                let decision = state.decide(&before, &subject(number), &secret, number).unwrap();
+                state.record(&before, &subject(number), &decision.allotment).unwrap();
+                direct.record(&before, &subject(number), &decision.allotment).unwrap();
+            }
+            assert_eq!(after.breaks(&before), [], "{method}");
+            let mut state = state.carry(&before, &after, 6).unwrap();
+            for number in 6..=8 {
+                let decision = state.decide(&after, &subject(number), &secret, number).unwrap();
+                assert_eq!(decision.allotment.arm, open, "{method} {table}");
+                let shares = law(&state, &after, &subject(number));
+                assert_eq!(shares, if open == "A" { ["1", "0"] } else { ["0", "1"] }, "{method} {table}");
+                let given = state.give(&after, &subject(number), open).unwrap();
+                assert_eq!(given.slot, decision.allotment.slot, "{method} {table}");
+                state.record(&after, &subject(number), &decision.allotment).unwrap();
+                if !method.starts_with("block") {
+                    direct.record(&before, &subject(number), &decision.allotment).unwrap();
+                }
+            }
+            // Open again, both stand where they would have stood.
+            let back = state.carry(&after, &before, 9).unwrap();
+            assert_eq!(back.total(), 8);
+            if !method.starts_with("block") {
+                for number in 9..=11 {
+                    assert_eq!(
+                        law(&back, &before, &subject(number)),
+                        law(&direct, &before, &subject(number)),
+                        "{method} {table}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn methods_for_two_arms_take_a_third_that_is_closed() {
+    let closed = "arms = [ { code = \"A\", closed = true }, { code = \"B\" }, { code = \"C\" } ]";
+    for (table, ahead) in [
+        ("biased-coin]\np = \"2/3\"", ["1/3", "2/3"]),
+        ("chen]\nlimit = 1\np = \"2/3\"", ["0", "1"]),
+        ("maximal]\nlimit = 1\nsubjects = 20", ["0", "1"]),
+        ("hu-hu]\np = 0.8\ntotal_weight = 1\nstratum_weight = 0", ["1/5", "4/5"]),
+    ] {
+        let method = table.split(']').next().unwrap();
+        let scheme = scheme(&format!("method = \"{method}\"\n{closed}\n[{table}\n"));
+        let state = after(&scheme, &["B", "C", "B"]);
+        assert_eq!(law(&state, &scheme, &levels(&[])), ["0", ahead[0], ahead[1]], "{method}");
     }
 }
 

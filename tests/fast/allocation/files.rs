@@ -94,14 +94,20 @@ fn what_cannot_be_is_refused() {
     let cases: Vec<(String, &str)> = vec![
         (String::new(), "allocation.toml: arms: is missing"),
         ("method = \"maximal\"\n".to_owned() + two, "maximal: is missing"),
-        (format!("method = \"maximal\"\n{three}\n[maximal]\nlimit = 3\nsubjects = 50"), "for two arms of equal ratio"),
+        (
+            format!("method = \"maximal\"\n{three}\n[maximal]\nlimit = 3\nsubjects = 50"),
+            "takes two arms of equal ratio here",
+        ),
         (format!("method = \"maximal\"\n{two}\n[maximal]\nlimit = 3\nsubjects = 51"), "have an even length — 52"),
         (
             format!("method = \"maximal\"\n{two}\n[maximal]\nlimit = 900\nsubjects = 1800"),
             "too many sequences to count",
         ),
         (format!("method = \"maximal\"\n{two}\n[maximal]\nlimit = 3\nsubjects = 2002"), "an integer from 2 to 2000"),
-        (format!("method = \"hu-hu\"\n{three}\n[hu-hu]\np = 0.8\ntotal_weight = 1"), "for two arms of equal ratio"),
+        (
+            format!("method = \"hu-hu\"\n{three}\n[hu-hu]\np = 0.8\ntotal_weight = 1"),
+            "takes two arms of equal ratio here",
+        ),
         (
             format!("method = \"hu-hu\"\n{three}\n[hu-hu]\np = 0.8\ntotal_weight = 1"),
             "hu-hu.stratum_weight: is missing",
@@ -117,7 +123,7 @@ fn what_cannot_be_is_refused() {
             "write its weight as hu-hu.total_weight",
         ),
         (format!("method = \"hu-hu\"\n{two}\n[hu-hu]\np = 0.3\ntotal_weight = 1\nstratum_weight = 0"), "from 1/2 to 1"),
-        ("method = \"atkinson\"\n".to_owned() + three, "for two arms of equal ratio"),
+        ("method = \"atkinson\"\n".to_owned() + three, "takes two arms of equal ratio here"),
         (format!("method = \"atkinson\"\n{two}\n[atkinson]\np = 1"), "atkinson.p: unknown key"),
         (format!("method = \"atkinson\"\n{two}\nfactors = [{{ id = \"total\" }}]"), "always heeds the whole study"),
         (
@@ -146,10 +152,7 @@ fn what_cannot_be_is_refused() {
             ),
             "did you mean \"sex\"?",
         ),
-        (
-            format!("method = \"wei-urn\"\n{three}\n[wei-urn]\nalpha = 0\nbeta = 1"),
-            "defined for two arms of equal ratio",
-        ),
+        (format!("method = \"wei-urn\"\n{three}\n[wei-urn]\nalpha = 0\nbeta = 1"), "defined for arms of equal ratio"),
         (format!("method = \"biased-coin\"\n{two}\n[biased-coin]\np = 0.4"), "is 2/5 — from 1/2 to 1"),
         (format!("method = \"none\"\n{two}"), "cannot choose among 2 arms"),
         ("method = \"simple\"\narms = [ { code = \"A\" } ]".to_owned(), "needs at least two arms"),

@@ -8,6 +8,55 @@ use super::*;
 
 const TWO: &str = "arms = [ { code = \"A\" }, { code = \"B\" } ]\n";
 
+proptest! {
+    /// Wei's urn, ball by ball: alpha of each arm at first, and beta of every other arm for each subject.
+    #[test]
+    fn the_urn_of_several_arms_holds_what_was_put_into_it(
+        (count, history) in (2usize..6).prop_flat_map(|count| (Just(count), proptest::collection::vec(0..count, 0..30))),
+        alpha in prop::sample::select(vec!["0", "1/3", "2", "10"]),
+        beta in prop::sample::select(vec!["0.1", "1", "5/2"]),
+    ) {
+        let codes: Vec<String> = (0..count).map(|arm| format!("A{arm}")).collect();
+        let arms: Vec<String> = codes.iter().rev().map(|code| format!("{{ code = \"{code}\" }}")).collect();
+        let text = format!("method = \"wei-urn\"\narms = [ {} ]\n[wei-urn]\nalpha = \"{alpha}\"\nbeta = \"{beta}\"\n", arms.join(", "));
+        let scheme = scheme(&text);
+        let (alpha, beta) = (fraction(alpha), fraction(beta));
+        let mut urn = vec![alpha; count];
+        let mut state = State::new(&scheme);
+        for arm in &history {
+            state.record(&scheme, &Levels::new(), &given(&codes[*arm])).unwrap();
+            for (other, balls) in urn.iter_mut().enumerate() {
+                if other != *arm {
+                    *balls += &beta;
+                }
+            }
+        }
+        let all: Rational = urn.iter().sum();
+        let chance = |balls: &Rational| if all.is_zero() { number::ratio(1, count as u64) } else { balls / &all };
+        let found = state.outlook(&scheme, &Levels::new()).unwrap().arms(&scheme);
+        for (arm, balls) in found.iter().rev().zip(&urn) {
+            prop_assert_eq!(arm.probability.value(), &chance(balls));
+        }
+    }
+}
+
+#[test]
+fn the_urn_of_three_arms_allocates_as_wei_1978_says() {
+    let urn = |alpha: u64| {
+        let arms = "arms = [ { code = \"A\" }, { code = \"B\" }, { code = \"C\" } ]";
+        scheme(&format!("method = \"wei-urn\"\n{arms}\n[wei-urn]\nalpha = {alpha}\nbeta = 1\n"))
+    };
+    let law = |scheme: &Scheme, arms: &[&str]| {
+        probabilities(&after(scheme, arms).outlook(scheme, &Levels::new()).unwrap().arms(scheme))
+    };
+    let (empty, one) = (urn(0), urn(1));
+    assert_eq!(law(&empty, &[]), ["1/3"; 3]);
+    assert_eq!(law(&empty, &["B"]), ["1/2", "0", "1/2"]);
+    assert_eq!(law(&empty, &["B", "A"]), ["1/4", "1/4", "1/2"]);
+    assert_eq!(law(&one, &["B"]), ["2/5", "1/5", "2/5"]);
+    assert_eq!(law(&one, &["B", "B", "C"]), ["4/9", "2/9", "1/3"]);
+}
+
 #[test]
 fn every_sequence_of_the_maximal_procedure_is_equally_likely() {
     let scheme = scheme(&format!("method = \"maximal\"\n{TWO}[maximal]\nlimit = 2\nsubjects = 8"));
