@@ -29,7 +29,6 @@ use super::stationery::built_in_file;
 use crate::domain::answer::Form;
 use crate::domain::deed::Lack;
 use crate::domain::fact::FactKind;
-use crate::domain::instrument::Instrument;
 use crate::domain::language::Language;
 use crate::domain::receipt::Told;
 use crate::domain::study::{Arm, Person, Stage, Study};
