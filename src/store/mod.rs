@@ -47,6 +47,7 @@ pub mod session;
 mod sql;
 pub mod study;
 pub mod study_key;
+pub mod study_name;
 pub mod subject;
 mod tx;
 pub mod urn;
@@ -90,6 +91,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         session::STATEMENTS,
         study::STATEMENTS,
         study_key::STATEMENTS,
+        study_name::STATEMENTS,
         subject::STATEMENTS,
         urn::STATEMENTS,
         word::STATEMENTS,

@@ -48,6 +48,7 @@ mod leave;
 pub mod ledger;
 pub mod life;
 pub mod mend;
+mod names;
 pub mod note;
 pub mod notices;
 mod obstacles;
