@@ -14,6 +14,7 @@ pub mod amendment;
 pub mod balance;
 mod by_mail;
 pub mod calendar;
+mod catch_up;
 mod changes;
 pub mod cohorts;
 pub mod command;
