@@ -500,6 +500,12 @@ pub const DESIGN_CERTAIN_PERCENT: u64 = 40;
 pub const DESIGN_APART_PERCENT: u64 = 90;
 /// Random blocks of which so many have one size are as good as fixed, in percent.
 pub const DESIGN_SIZE_PERCENT: u64 = 90;
+/// Fewest subjects that an arm must lack for an amendment to foretell how long it is favored.
+pub const CATCH_UP_LEAST: u64 = 4;
+/// Most subjects for which it is foretold that an arm is favored.
+pub const CATCH_UP_SUBJECTS: u64 = 400;
+/// Allocations of all trials of one arm that catches up, about: some tenths of a second, for the study waits meanwhile.
+pub const CATCH_UP_ALLOCATIONS: u64 = 2_000;
 /// Longest history that `allocation explain` reads, in subjects.
 pub const HISTORY_ROWS: usize = 1_000_000;
 /// Replicates of one re-randomization.

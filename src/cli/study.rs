@@ -72,6 +72,9 @@ pub enum StudyCommand {
         /// Show what would change, and whether it can, and change nothing.
         #[arg(long)]
         dry_run: bool,
+        /// In production: amend without asking; what changes is said all the same.
+        #[arg(long)]
+        yes: bool,
         /// Who decided, why, and where.
         #[command(flatten)]
         decided: ending::Decided,
@@ -167,15 +170,15 @@ pub(super) fn run(command: StudyCommand) -> anyhow::Result<End> {
         StudyCommand::Activate { bundle, production, why } => {
             activate(&bundle, if production { Stage::Production } else { Stage::Development }, &why)
         }
-        StudyCommand::Amend { what, on: _, withdraw: Some(number), dry_run: _, decided } => {
+        StudyCommand::Amend { what, withdraw: Some(number), decided, .. } => {
             amending::withdraw_planned(&what, number, &decided)
         }
-        StudyCommand::Amend { what, on, withdraw: None, dry_run, decided } => {
+        StudyCommand::Amend { what, on, withdraw: None, dry_run, yes, decided } => {
             let (slug, bundle) = amending::named(&what);
             match (dry_run, on) {
                 (true, on) => amending::foresee(slug.as_deref(), bundle, on.as_deref(), &decided.why),
-                (false, None) => amending::amend(slug.as_deref(), bundle, &decided),
-                (false, Some(on)) => amending::plan(slug.as_deref(), bundle, &on, &decided),
+                (false, None) => amending::amend(slug.as_deref(), bundle, yes, &decided),
+                (false, Some(on)) => amending::plan(slug.as_deref(), bundle, (&on, yes), &decided),
             }
         }
         StudyCommand::Pause { slug, why } => set_paused(&slug, true, &why),

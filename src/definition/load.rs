@@ -376,6 +376,7 @@ fn assemble(
     Study {
         slug: file.slug,
         tag: file.tag,
+        former_tags: Vec::new(),
         title: file.title,
         languages: file.languages,
         zone: file.zone,

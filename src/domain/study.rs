@@ -44,6 +44,8 @@ pub struct Study {
     pub slug: String,
     /// Name in subject lines, between brackets.
     pub tag: String,
+    /// Tags it had in production before, folded: mails and papers with them are understood. The files do not tell.
+    pub former_tags: Vec<String>,
     /// Full name.
     pub title: Text,
     /// Languages its letters exist in; the first is the default.
@@ -219,8 +221,15 @@ impl Study {
     /// The number in a text such as `AURORA-0042` or `aurora 42`, if it names a subject of this study that way.
     pub fn parse_subject_number(&self, text: &str) -> Option<i64> {
         let folded = super::text::fold_tight(text);
-        let digits = folded.strip_prefix(&super::text::fold_tight(&self.tag))?.trim_start_matches('-');
-        digits.parse().ok().filter(|number| *number > 0)
+        let mut tags = std::iter::once(&self.tag).chain(&self.former_tags).map(|tag| super::text::fold_tight(tag));
+        let digits = |tag: String| folded.strip_prefix(&tag)?.trim_start_matches('-').parse().ok();
+        tags.find_map(digits).filter(|number| *number > 0)
+    }
+
+    /// Whether a folded word is its slug, its tag or one it had.
+    pub fn is_named(&self, word: &str) -> bool {
+        let own = [&self.slug, &self.tag].into_iter().chain(&self.former_tags);
+        own.into_iter().any(|name| super::text::fold(name) == word)
     }
 
     /// The language of a person's letters.

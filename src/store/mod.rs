@@ -48,6 +48,7 @@ pub mod session;
 mod sql;
 pub mod study;
 pub mod study_key;
+pub mod study_name;
 pub mod subject;
 pub mod subject_reference;
 mod tx;
@@ -93,6 +94,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         session::STATEMENTS,
         study::STATEMENTS,
         study_key::STATEMENTS,
+        study_name::STATEMENTS,
         subject::STATEMENTS,
         subject_reference::STATEMENTS,
         urn::STATEMENTS,

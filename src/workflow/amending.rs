@@ -9,7 +9,7 @@ use super::facts::keeps_reason;
 use super::life::{self, Act, LifeError, Refusal, log};
 use super::reached::{self, Trace};
 use super::shelf::{Shelf, ShelvedStudy, bundle_of, definition_of};
-use super::{Failure, Means, amendment, compose, wording};
+use super::{Failure, Means, amendment, catch_up, compose, wording};
 use crate::definition::Bundle;
 use crate::domain::study::{Blinding, Person, Role, Stage, Study};
 use crate::letters::Facts;
@@ -124,6 +124,8 @@ pub(super) async fn put_in_force(
     }
     let mut lines = Vec::new();
     reaching(Reach::Design, &mut lines, |lines| lines.extend(ended.iter().cloned()));
+    let foretold = catch_up::foretold(tx, &row, &old.study, new.study).await?;
+    reaching(Reach::Design, &mut lines, |lines| lines.extend(foretold));
     lines.extend(changes::changes(&old.study, new.study, old.bundle.files(), new.bundle.files()));
     reaching(Reach::Design, &mut lines, |lines| lines.extend(kits.told()));
     let shelved = shelf.hold(&row, new.bundle, new.study)?;
@@ -209,6 +211,7 @@ pub async fn foresee(store: &Store, new: Version<'_>, act: Act<'_>) -> Result<(i
     let (version, kits) = life::replace(&mut tx, &row, new.bundle, new.study, act).await?;
     row.bundle_version = version;
     let mut lines = reached::ended(&mut tx, &row, &old.study, new.study, Trace::None).await?;
+    lines.extend(catch_up::foretold(&mut tx, &row, &old.study, new.study).await?);
     let changes = changes::changes(&old.study, new.study, old.bundle.files(), new.bundle.files());
     lines.extend(changes.into_iter().map(|line| line.text));
     lines.extend(kits.told());

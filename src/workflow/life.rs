@@ -7,7 +7,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::kit_import::new_kit;
-use super::{Failure, amendment, wording};
+use super::{Failure, amendment, names, wording};
 use crate::definition::Bundle;
 use crate::domain::chain::Sha256Digest;
 use crate::domain::kit::{Order, State as KitState};
@@ -101,6 +101,30 @@ pub enum Refusal {
     /// Its secret is out: whoever has it knows the next arm.
     #[error("the secret of the rehearsal {0} was revealed; `hagaki study purge {0}` begins it anew")]
     Revealed(String),
+    /// Its slug or its tag is a name of another study here.
+    #[error(
+        "study.toml: {key} = \"{word}\" is a name of the study {other} here (its slug, its tag, or a tag it had), so nobody could tell \
+         whose a mail or a number with it is; write another {key}"
+    )]
+    Named {
+        /// `slug` or `tag`.
+        key: &'static str,
+        /// The name.
+        word: String,
+        /// Slug of the study whose it is.
+        other: String,
+    },
+    /// Its subjects or members are called by its tag already.
+    #[error(
+        "study.toml: the tag cannot change any more: letters, receipts and papers call people by it ({tag}-0001), and nobody would be \
+         found by these numbers; write tag = \"{tag}\" again{}", .purge.as_deref().map(|slug| format!(", or begin the rehearsal anew with `hagaki study purge {slug}`")).unwrap_or_default()
+    )]
+    Tagged {
+        /// The tag in force.
+        tag: String,
+        /// Slug of the study if it is rehearsed.
+        purge: Option<String>,
+    },
     /// What only a closed study gives away.
     #[error("study {0} is not closed; its secret is revealed after `hagaki study close` and never before")]
     NotClosed(String),
@@ -261,7 +285,8 @@ async fn begin(
     let new = NewStudy { slug: &defined.slug, stage, secret: &secret, secret_digest: &secret_digest, at: act.at };
     let id = study::insert(tx, &new).await?;
     store_version(tx, id, 1, bundle, act).await?;
-    word::replace(tx, id, &words_of(defined)).await?;
+    let names = names::claim(tx, stage, None, defined).await?;
+    word::replace(tx, id, &words_of(names, defined)).await?;
     list_kits(tx, id, &secret, defined.kits.iter()).await?;
     Ok(study::lock(tx, id).await?)
 }
@@ -279,9 +304,8 @@ async fn list_kits(
     Ok(kit::insert_many(tx, id, &Order::of(secret.bytes()?), &new).await?)
 }
 
-/// What a mail's words are compared with to find its study.
-fn words_of(study: &Study) -> BTreeSet<String> {
-    let names = [text::fold(&study.slug), text::fold(&study.tag)];
+/// What a mail's words are compared with to find its study: its names, and the addresses of its people.
+fn words_of(names: BTreeSet<String>, study: &Study) -> BTreeSet<String> {
     names.into_iter().chain(study.people.iter().flat_map(|person| person.addresses.iter().cloned())).collect()
 }
 
@@ -332,6 +356,10 @@ pub(super) async fn replace(
         amendment::check_chance(bundle, defined)?;
     }
     let old = super::shelf::definition_of(row, &stored.digest, &stored.files)?;
+    if old.tag != defined.tag && (row.subjects > 0 || row.participants > 0) {
+        let purge = (row.stage == Stage::Development).then(|| row.slug.clone());
+        return Err(Refusal::Tagged { tag: old.tag, purge }.into());
+    }
     if row.subjects > 0 {
         amendment::check(&row.slug, &old, defined)?;
         wording::check(tx, row, &old, defined).await?;
@@ -342,7 +370,8 @@ pub(super) async fn replace(
     let version = row.bundle_version + 1;
     store_version(tx, row.id, version, bundle, act).await?;
     study::set_bundle(tx, row.id, version, act.at).await?;
-    word::replace(tx, row.id, &words_of(defined)).await?;
+    let names = names::claim(tx, row.stage, Some(&old), defined).await?;
+    word::replace(tx, row.id, &words_of(names, defined)).await?;
     let relisted = relist(tx, row, &old, defined).await?;
     // Another time of day for the digest counts from now on.
     if (old.digest.minute, old.zone) != (defined.digest.minute, defined.zone)

@@ -18,7 +18,7 @@ use crate::letters::Stationery;
 use crate::limits;
 use crate::store::study::{StudyRow, StudySecret};
 use crate::store::word::Told;
-use crate::store::{Store, bundle, study, study_key, word};
+use crate::store::{Store, bundle, study, study_key, study_name, word};
 
 /// A study with the row it belongs to.
 #[derive(Clone)]
@@ -239,7 +239,8 @@ impl Shelf {
     pub async fn load(&self, row: &StudyRow) -> Result<ShelvedStudy, Failure> {
         let stored = bundle::load(&self.store, row.id, row.bundle_version).await?;
         versions::believe(&self.store, row, &stored).await?;
-        let (study, bundle) = read(row, &stored.digest, &stored.files)?;
+        let (mut study, bundle) = read(row, &stored.digest, &stored.files)?;
+        study.former_tags = study_name::list_former(&self.store, &row.slug).await?;
         let own = bundle.letters();
         let locked = self.locked(row.id, &study).await?;
         let stationery = if own.is_empty() { self.common()? } else { Arc::new(stationery(row, &own)?) };

@@ -27,6 +27,7 @@ mod leaving;
 mod letters_out;
 mod levels;
 pub(crate) mod members;
+mod names;
 mod pairs;
 mod planned;
 mod proofs;

@@ -327,6 +327,39 @@ fn an_amendment_for_a_day_that_was_overtaken_is_shown_as_such() {
 }
 
 #[test]
+fn in_production_an_amendment_says_what_it_changes_and_wants_a_yes() {
+    let place = Place::new();
+    place.ends(0, &format!("study activate {SAMPLES}/aurora --production --reason go"));
+    let changed = place.path("changed");
+    copy(&PathBuf::from(SAMPLES).join("aurora"), &changed);
+    let study = fs::read_to_string(changed.join("study.toml")).unwrap();
+    fs::write(changed.join("study.toml"), study.replace("time_zone = \"Asia/Tokyo\"", "time_zone = \"Asia/Seoul\""))
+        .unwrap();
+    let line = "time_zone: Asia/Seoul instead of Asia/Tokyo";
+    for when in ["", " --on 2099-01-01"] {
+        let refused = place.ends(1, &format!("study amend changed{when} --by stat --reason move"));
+        assert!(refused.err.contains(line) && refused.err.contains("the same again with --yes"), "{}", refused.err);
+        let refused = place.ends(1, &format!("study amend changed{when} --by stat --reason move --json")).json();
+        assert!(refused["refused"].as_str().unwrap().contains("aurora was not amended"), "{refused}");
+    }
+    let shown = place.ends(0, "study show aurora --json").json();
+    assert_eq!(
+        (shown["versions"].as_array().unwrap().len(), &shown["planned_amendments"]),
+        (1, &serde_json::json!([]))
+    );
+    // What is refused anyway is not asked about.
+    let refused = place.ends(1, "study amend changed --by nobody --reason move").err;
+    assert!(refused.contains("names no person") && !refused.contains("--yes"), "{refused}");
+    let done = place.ends(0, "study amend changed --yes --by stat --reason move --json");
+    assert!(
+        done.err.contains(line) && done.json()["changes"].as_array().unwrap().contains(&line.into()),
+        "{}",
+        done.out
+    );
+    assert_eq!(done.json()["version"], 2);
+}
+
+#[test]
 fn a_preview_is_as_the_real_letter() {
     let place = Place::new();
     let kinds = place.ends(0, &format!("preview {SAMPLES}/aurora --json")).json();

@@ -96,6 +96,7 @@ pub(crate) fn study() -> Study {
         planned_subjects: None,
         slug: "borealis".into(),
         tag: "BOREALIS".into(),
+        former_tags: Vec::new(),
         title: both("The Borealis Trial", "ボレアリス試験"),
         languages: vec![Language::Ja, Language::En],
         zone: Zone::find("Asia/Tokyo").expect("a zone"),

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::ending::{Decided, letters};
+use super::ending::{Decided, ask, letters};
 use super::{Why, has_key, judged, sound};
 use crate::cli::installation::Opened;
 use crate::cli::{End, Refused};
 use crate::definition::Bundle;
-use crate::domain::study::Study;
+use crate::domain::study::{Stage, Study};
 use crate::domain::time::Instant;
 use crate::workflow::amending::{self, Version};
 use crate::workflow::life::Act;
@@ -41,19 +41,56 @@ fn moment(study: &Study, text: &str) -> anyhow::Result<Instant> {
     Ok(study.zone.parse_moment(text).ok_or_else(wrong)?)
 }
 
-pub(super) fn plan(slug: Option<&str>, folder: &Path, on: &str, decided: &Decided) -> anyhow::Result<End> {
+/// Says what an amendment changes, and in production asks whether it may; the lines that were said. What would be refused anyway is not
+/// asked about.
+fn agreed(opened: &Opened, new: Version<'_>, yes: bool, decided: &Decided) -> anyhow::Result<Vec<String>> {
+    let (slug, json) = (new.study.slug.as_str(), decided.why.output.json);
+    let in_force = opened.study(slug)?;
+    let asks = in_force.stage == Stage::Production;
+    if asks && !decided.is_accounted(&in_force.study.people) {
+        return Ok(Vec::new());
+    }
+    let foresee = || judged(opened.runtime.block_on(amending::foresee(&opened.store, new, decided.by(opened).act)));
+    let (version, changes) = foresee()?;
+    eprintln!("{slug}: amendment {version} changes");
+    for change in &changes {
+        eprintln!("  {change}");
+    }
+    if asks && !yes {
+        ask(slug, json, ["amend", "amended", "change"])?;
+        // Somebody may have taken their time.
+        if foresee()? != (version, changes.clone()) {
+            let how =
+                format!("{slug} was not amended: meanwhile the amendment would change something else; look again");
+            return Err(Refused(how).into());
+        }
+    }
+    Ok(changes)
+}
+
+pub(super) fn plan(
+    slug: Option<&str>,
+    folder: &Path,
+    (on, yes): (&str, bool),
+    decided: &Decided,
+) -> anyhow::Result<End> {
     let why = &decided.why;
     let (bundle, study) = sound_of(slug, folder)?;
     let due_at = moment(&study, on)?;
     let opened = Opened::open(&why.installation)?;
     has_key(&opened, &study)?;
     let new = Version { bundle: &bundle, study: &study };
+    let changes = agreed(&opened, new, yes, decided)?;
     let planning = planned_acts::plan(&opened.store, new, due_at, decided.by(&opened));
     let number = judged(opened.runtime.block_on(planning))?;
     let waiting = opened.runtime.block_on(planned_acts::waiting_in(&opened.store, &study.slug))?;
     let at = due_at.local(study.zone);
     if why.output.json {
-        println!("{}", json!({ "study": study.slug, "planned": number, "on": at, "bundle_digest": bundle.digest() }));
+        println!(
+            "{}",
+            json!({ "study": study.slug, "planned": number, "on": at, "changes": changes,
+                                 "bundle_digest": bundle.digest() })
+        );
     } else {
         println!("{}: planned as No. {number}; it comes into force on {at}", study.slug);
         for one in waiting.iter().filter(|one| one.number != number) {
@@ -85,13 +122,14 @@ pub(super) fn withdraw_planned(what: &[PathBuf], number: i64, decided: &Decided)
     Ok(End::Done)
 }
 
-pub(super) fn amend(slug: Option<&str>, folder: &Path, decided: &Decided) -> anyhow::Result<End> {
+pub(super) fn amend(slug: Option<&str>, folder: &Path, yes: bool, decided: &Decided) -> anyhow::Result<End> {
     let why = &decided.why;
     let (bundle, study) = sound_of(slug, folder)?;
     let opened = Opened::open(&why.installation)?;
     has_key(&opened, &study)?;
     let (pen, shelf) = (opened.pen()?, Shelf::new(opened.store.clone()));
     let new = Version { bundle: &bundle, study: &study };
+    let changes = agreed(&opened, new, yes, decided)?;
     let amending = amending::amend(&shelf, new, pen.means(&opened), decided.by(&opened));
     let amended = judged(opened.runtime.block_on(amending))?;
     let version = amended.version;
@@ -101,11 +139,12 @@ pub(super) fn amend(slug: Option<&str>, folder: &Path, decided: &Decided) -> any
         println!(
             "{}",
             json!({ "study": study.slug, "version": version, "bundle_digest": bundle.digest(), "outdated": numbers,
-                    "ended": amended.ended, "renamed": amended.renamed, "told": amended.told })
+                    "changes": changes, "ended": amended.ended, "renamed": amended.renamed, "told": amended.told })
         );
     } else {
         println!("{}: amendment {version} is in force", study.slug);
-        for line in amended.ended.iter().chain(&amended.renamed) {
+        // What a blinded study tells only of an amendment in force.
+        for line in amended.ended.iter().filter(|line| !changes.contains(line)) {
             println!("  {line}");
         }
         println!("{}", letters(amended.told));

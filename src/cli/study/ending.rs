@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Why, judged};
 use crate::cli::installation::Opened;
 use crate::cli::{End, Refused, counted};
-use crate::domain::study::{Blinding, Stage, Study};
+use crate::domain::study::{Blinding, Person, Stage, Study};
 use crate::store::planned::{self, State as PlanState};
 use crate::store::study::{self, State, StudyRow};
 use crate::workflow::confirm::Unanswered;
@@ -32,6 +32,11 @@ impl Decided {
     pub(super) fn by<'a>(&'a self, opened: &'a Opened) -> Decision<'a> {
         let act = Act { actor: &opened.actor, at: opened.now(), reason: &self.why.reason };
         Decision { by: self.by.as_deref(), act }
+    }
+
+    /// Whether it is said why, and by whom of those people.
+    pub(super) fn is_accounted(&self, people: &[Person]) -> bool {
+        !self.why.lacks_reason() && people.iter().any(|person| self.by.as_ref() == Some(&person.id))
     }
 }
 
@@ -78,7 +83,7 @@ pub(super) fn close(slug: &str, yes: bool, decided: &Decided) -> anyhow::Result<
         let waiting = planned.iter().filter(|one| one.state == PlanState::Waiting).count() as u64;
         eprintln!("{}", ends(&row, &shelved.study, waiting, unanswered));
         if !yes {
-            ask(slug, why.output.json)?;
+            ask(slug, why.output.json, ["close", "closed", "end"])?;
         }
     }
     let closing = ending::close(&shelf, &shelved, pen.means(&opened), decided.by(&opened));
@@ -92,18 +97,19 @@ pub(super) fn close(slug: &str, yes: bool, decided: &Decided) -> anyhow::Result<
     Ok(End::Done)
 }
 
-/// Goes on only if somebody at a terminal writes the study's name.
-fn ask(slug: &str, json: bool) -> anyhow::Result<()> {
+/// Goes on only if somebody at a terminal writes the study's name; what is asked is said by a verb, by what was done then, and by what all
+/// that was shown would do.
+pub(super) fn ask(slug: &str, json: bool, [verb, done, does]: [&str; 3]) -> anyhow::Result<()> {
     let (stdin, terminal) = (std::io::stdin(), std::io::stderr().is_terminal() && !json);
     if !(terminal && stdin.is_terminal()) {
-        let how = format!("{slug} was not closed; if all of that may end: the same again with --yes");
+        let how = format!("{slug} was not {done}; if all of that may {does}: the same again with --yes");
         return Err(Refused(how).into());
     }
-    eprint!("Write the name of the study to close it: ");
+    eprint!("Write the name of the study to {verb} it: ");
     std::io::stderr().flush()?;
     match agrees(&mut stdin.lock(), slug)? {
         true => Ok(()),
-        false => Err(Refused(format!("{slug} was not closed; nothing was changed")).into()),
+        false => Err(Refused(format!("{slug} was not {done}; nothing was changed")).into()),
     }
 }
 

@@ -85,6 +85,12 @@ impl State {
         scheme.plan().find_arm(code).ok().and_then(|place| self.arms.get(place).copied()).unwrap_or(0)
     }
 
+    /// Subjects of that arm that decisions balance: those of the epoch.
+    pub fn balanced_of_arm(&self, scheme: &Scheme, code: &str) -> u64 {
+        let place = scheme.plan().find_arm(code).ok();
+        place.and_then(|place| Some(self.arms.get(place)? - self.arms_before.get(place)?)).unwrap_or(0)
+    }
+
     /// Subjects of each arm that decisions balance, arms as in the plan.
     fn arms_of_epoch(&self) -> Vec<u64> {
         self.arms.iter().zip(&self.arms_before).map(|(all, before)| all - before).collect()

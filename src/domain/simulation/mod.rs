@@ -33,12 +33,14 @@
 //! from the key stream of allocation number 0, which no study uses. So schemes that are compared meet the same subjects, and no
 //! result depends on the number of cores.
 
+mod catch_up;
 mod population;
 mod stage;
 mod summary;
 mod tally;
 mod walk;
 
+pub use catch_up::CatchUp;
 pub use population::{Characteristic, Population, Source};
 pub use summary::{ArmSummary, Balance, Difference, Ended, LevelBalance, Moment, Summary};
 pub use tally::Tally;

@@ -214,26 +214,30 @@ fn distrust(
 }
 
 /// The study a mail is for: by address, by the tag in the subject, or because its sender belongs to only one. An address
-/// and a subject that name different ones, or a tag of no study, are not guessed away.
+/// and a subject that name different ones, a tag of no study, or one of two, are not guessed away.
 fn find_study<'a>(world: &World<'a>, reading: &Reading, subject: &Subject) -> Result<&'a Study, Reason> {
-    let named_by = |word: &str| {
-        let is_it = |study: &&&Study| text::fold(&study.tag) == word || text::fold(&study.slug) == word;
-        world.studies.iter().find(is_it).copied()
+    let named_by =
+        |word: &str| -> Vec<&'a Study> { world.studies.iter().copied().filter(|study| study.is_named(word)).collect() };
+    let is_among = |all: &[&Study], study: &Study| all.iter().any(|own| own.slug == study.slug);
+    let by_tags: Vec<Vec<&Study>> =
+        subject.tags.iter().map(|tag| named_by(tag)).filter(|all| !all.is_empty()).collect();
+    let mut named = match by_tags.first() {
+        Some(first) => first.clone(),
+        None => named_by(subject.rest.split(' ').next().unwrap_or_default()),
     };
-    let by_tag: Vec<&Study> = subject.tags.iter().filter_map(|tag| named_by(tag)).collect();
-    let first = by_tag.first().copied();
-    if by_tag.iter().any(|study| first.is_some_and(|first| first.slug != study.slug)) {
+    named.retain(|study| by_tags.iter().all(|all| is_among(all, study)));
+    if named.is_empty() && !by_tags.is_empty() {
         return Err(Reason::UnknownStudy);
     }
-    let by_tag = first.or_else(|| named_by(subject.rest.split(' ').next().unwrap_or_default()));
-    match (&reading.sub_address, by_tag) {
-        (Some(SubAddress::Study(slug)), by_tag) => {
+    match (&reading.sub_address, named.as_slice()) {
+        (Some(SubAddress::Study(slug)), named) => {
             let study = world.studies.iter().find(|study| study.slug.eq_ignore_ascii_case(slug)).copied();
-            study.filter(|study| by_tag.is_none_or(|tagged| tagged.slug == study.slug)).ok_or(Reason::UnknownStudy)
+            study.filter(|study| named.is_empty() || is_among(named, study)).ok_or(Reason::UnknownStudy)
         }
-        (_, Some(study)) => Ok(study),
-        (_, None) if subject.tags.iter().any(|tag| looks_like_tag(tag)) => Err(Reason::UnknownStudy),
-        (_, None) => {
+        (_, [study]) => Ok(study),
+        (_, [_, _, ..]) => Err(Reason::SharedName),
+        (_, []) if subject.tags.iter().any(|tag| looks_like_tag(tag)) => Err(Reason::UnknownStudy),
+        (_, []) => {
             let sender = reading.sender.as_deref().unwrap_or_default();
             let mut own = world.studies.iter().filter(|study| study.find_person_by_address(sender).is_some());
             match (own.next(), own.next(), world.studies) {

@@ -55,6 +55,8 @@ pub enum Reason {
     UnknownSender,
     /// No study, or no single one, can be told from address and subject.
     UnknownStudy,
+    /// Two studies are called so, and the address does not say which is meant.
+    SharedName,
     /// The sender's own words speak of something else than enrolling, beside data that would enroll.
     OtherRequest,
     /// An earlier mail has the same Message-ID and other content.
@@ -119,6 +121,7 @@ impl Reason {
             Reason::NoDate => "no-date",
             Reason::UnknownSender => "unknown-sender",
             Reason::UnknownStudy => "unknown-study",
+            Reason::SharedName => "shared-name",
             Reason::OtherRequest => "other-request",
             Reason::MessageIdReused => "message-id-reused",
             Reason::Panic => "panic",

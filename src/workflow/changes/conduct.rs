@@ -1,14 +1,18 @@
 //! What an amendment changes of a study's conduct: whose mails it acts on, who is eligible, who works on it and where.
 
+use crate::domain::instrument::{Item, ItemKind};
 use crate::domain::second_factor::{Proof, StepUp};
 use crate::domain::study::{Authentication, Criterion, Person, Role, Site, Study, Trust};
 use crate::workflow::wording::text_changes;
 
 /// One line for each change.
 pub(super) fn changes(old: &Study, new: &Study, lines: &mut Vec<String>) {
+    told(lines, "tag:", &old.tag, &new.tag);
+    told(lines, "time_zone:", old.zone.name(), new.zone.name());
     trust_changes(old.trust, new.trust, lines);
     criteria_changes(&old.eligibility, &new.eligibility, lines);
     unblinding_changes(old, new, lines);
+    pattern_changes(old, new, lines);
     site_changes(old, new, lines);
     told(lines, "pages: step_up", &step_up(old.step_up), &step_up(new.step_up));
     let notices = |study: &Study| roles(&study.notices.iter().map(|notice| notice.role).collect::<Vec<Role>>());
@@ -77,6 +81,24 @@ pub(super) fn criterion_change(
     told(lines, &format!("{what}: rule"), &rule(before), &rule(now));
     if let (Some(before), Some(now)) = (before, now) {
         text_changes(&format!("{what}: message"), &before.message, &now.message, lines);
+    }
+}
+
+/// What texts must look like to be taken.
+fn pattern_changes(old: &Study, new: &Study, lines: &mut Vec<String>) {
+    for form in &new.instruments {
+        let Some(known) = old.find_instrument(&form.id) else { continue };
+        for item in &form.items {
+            let Some(before) = known.find(&item.id) else { continue };
+            told(lines, &format!("item {} of {}: pattern", item.id, form.id), &pattern(before), &pattern(item));
+        }
+    }
+}
+
+fn pattern(item: &Item) -> String {
+    match &item.kind {
+        ItemKind::Text { pattern: Some(pattern) } => format!("`{}`", pattern.source),
+        _ => "none".to_string(),
     }
 }
 

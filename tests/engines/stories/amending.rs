@@ -104,6 +104,13 @@ stories! {
         assert_eq!(version, 2);
         assert!(told.iter().any(|line| line.starts_with("arm HIGH: added")), "{told:?}");
         assert!(told.iter().any(|line| line.contains("go on counting")), "{told:?}");
+        // For how many subjects, and how well that can be foreseen, where it is more than a few.
+        let twice = edited(&three, "allocation.toml", "\"HIGH\", ratio = 1", "\"HIGH\", ratio = 2");
+        let (_, told) = center.foresee(&twice, center.act("look")).await.unwrap();
+        let line = told.iter().find(|line| line.starts_with("arm HIGH: is behind, and gets about ")).unwrap();
+        // Six in a row would do; the coin of 4/5 takes some more, and some subjects it favors less.
+        let percent: u32 = line.split(" %").next().and_then(|rest| rest.rsplit(' ').next()).unwrap().parse().unwrap();
+        assert!(line.contains("until it has caught up") && (60..=80).contains(&percent), "{line}");
         assert_eq!(study::find_current(center.store(), "aurora").await.unwrap().unwrap().bundle_version, 1);
         assert_eq!(amend(center, &three).await.unwrap(), 2);
         enroll(center, 7, 8).await;
@@ -134,6 +141,13 @@ stories! {
             assert!(told.contains(&line.to_owned()), "{line}: {told:?}");
         }
         assert!(!told.iter().any(|line| line.contains("rule") || line.contains("factor")), "{told:?}");
+        assert!(told.iter().any(|line| line.contains("2 subjects count, so the next 3 are allocated by chance")), "{told:?}");
+        let moved = edited(&with_arms(TWO, ""), "study.toml", "time_zone = \"Asia/Tokyo\"", "time_zone = \"Asia/Seoul\"");
+        let moved = edited(&moved, "instruments/registration.toml", "'[A-Z]-[0-9]{4}'", "'[A-Z]-[0-9]{4,5}'");
+        let told = foresee(center, &moved).await;
+        for line in ["time_zone: Asia/Seoul instead of Asia/Tokyo", "item subject_ref of registration: pattern `[A-Z]-[0-9]{4,5}` instead of `[A-Z]-[0-9]{4}`"] {
+            assert!(told.contains(&line.to_owned()), "{line}: {told:?}");
+        }
         let heavier = edited(&with_arms(TWO, ""), "allocation.toml", "levels = [\"F\", \"M\"], weight = 1", "levels = [\"F\", \"M\"], weight = 3");
         let told = foresee(center, &heavier).await;
         assert!(told.contains(&"factor sex: weight 3 instead of 1".to_owned()), "{told:?}");

@@ -353,7 +353,8 @@ stories! {
 
     async fn the_page_of_a_case_is_there_in_every_kind_of_study(center: &mut Center) {
         let registry = with_file(&samples::aurora(), "allocation.toml", "method = \"none\"\n");
-        center.activate(&edited(&registry, "study.toml", "slug = \"aurora\"", "slug = \"archive\""), Stage::Production).await;
+        let archive = edited(&registry, "study.toml", "slug = \"aurora\"", "slug = \"archive\"");
+        center.activate(&edited(&archive, "study.toml", "tag = \"AURORA\"", "tag = \"ARCHIVE\""), Stage::Production).await;
         aurora(center).await;
         center.activate(&samples::borealis(), Stage::Production).await;
         center.activate(&samples::cygnus(), Stage::Production).await;
