@@ -415,6 +415,9 @@ impl SurveyPages {
             false => respond::submit(&self.tools.shelf, &visit.shelved, means, submission).await,
         };
         match done {
+            Ok(Outcome::Recorded(receipt)) if visit.leaves_no_trace() => {
+                Ok(self.answered_and_left(visit, &receipt, language, headers).await)
+            }
             Ok(Outcome::Recorded(receipt) | Outcome::Before(receipt)) => Ok(seen(visit, &receipt, language)),
             Ok(Outcome::Barred(Barred::TooLong)) => {
                 let answers = form.canonical();

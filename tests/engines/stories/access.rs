@@ -7,7 +7,7 @@ use hagaki::store::study;
 use hagaki::workflow::Means;
 use hagaki::workflow::credentials::{self, Form, Terms};
 
-use super::survey::{link_in, responses, serve, with};
+use super::survey::{invite, link_in, nameless, responses, serve, with};
 use super::*;
 
 const DAY: i64 = 24 * 3600;
@@ -99,5 +99,40 @@ stories! {
         // Used up, it is not issued anew because somebody asks.
         let letters = center.exchange(&writer.writes("link", "please")).await;
         assert_eq!(kinds(&letters), [("link-asked", "once@example.jp")]);
+    }
+
+    async fn a_session_without_names_ends_with_its_answers(center: &mut Center) {
+        center.activate(&nameless(), Stage::Production).await;
+        let issued = invite(center, 2, None).await;
+        center.settle().await;
+        let pages = serve(center).await;
+        let mut cookies = Vec::new();
+        for one in &issued {
+            let (login, password) = (one.login.clone().unwrap().grouped(), one.password.clone().unwrap());
+            cookies.push(pages.post("/s/wellbeing", &[("login", &login), ("password", &password)]).await.cookie());
+        }
+        pages.post("/s/wellbeing", &[("login", "aaaa-aaaa"), ("password", "wrong")]).await;
+        let sessions = "SELECT count(*) FROM session";
+        assert_eq!(center.world.number(sessions).await, 2);
+        let form = pages.get_with("/s/wellbeing/form?lang=en", &cookies[0]).await;
+        let (mark, guard) = (form.field("_mark"), form.field("_guard"));
+        let fields = with(&[("_mark", &mark), ("_guard", &guard), ("_step", "send"), ("_lang", "en")]);
+        let sent = pages.post_with("/s/wellbeing/form", &fields, &format!("Cookie: {}\r\n", cookies[0])).await;
+        assert!(sent.status == 303 && sent.head.contains("Max-Age=0"), "{sent:?}");
+        assert_eq!(center.world.number(sessions).await, 1);
+        // The receipt needs no session; what is no receipt is not shown.
+        let thanks = pages.get(&sent.location()).await;
+        assert!(thanks.status == 200 && thanks.body.contains("Your answers were recorded"), "{thanks:?}");
+        assert!(!pages.get("/s/wellbeing?receipt=<b>hello</b>").await.body.contains("hello"));
+        assert_eq!(pages.get_with("/s/wellbeing/form", &cookies[0]).await.location(), "/s/wellbeing");
+
+        // Whoever answers nothing leaves no time behind either, though nobody signs in after them.
+        assert_eq!(center.world.number("SELECT count(*) FROM sign_in_failure").await, 2);
+        center.attend().await;
+        assert_eq!(center.world.number(sessions).await, 1);
+        center.wind(2 * DAY);
+        center.attend().await;
+        assert_eq!(center.world.number(sessions).await, 0);
+        assert_eq!(center.world.number("SELECT count(*) FROM sign_in_failure").await, 0);
     }
 }
