@@ -1,4 +1,4 @@
-//! What an office does about people on file: lists for mail merges, credentials of many at once.
+//! What an office does about people on file: lists for mail merges, credentials of many at once, participants taken out and corrected.
 
 use serde_json::{Value, json};
 use sqlx::{Connection, SqliteConnection};
@@ -102,4 +102,53 @@ fn credentials_of_many_are_changed_at_once_and_not_by_mistake() {
     assert!(told.contains("participant 1 gets a fresh credential by mail"), "{told}");
     let again = standing(&place, 1);
     assert!(again["state"] == "active" && again["until"].is_string(), "{again}");
+}
+
+#[test]
+fn a_participant_is_taken_out_let_in_again_and_corrected() {
+    let place = place();
+    place.ends(2, "participant withdraw wellbeing P1");
+    let told = place.ends(0, "participant withdraw wellbeing P1 --reason called").out;
+    assert!(told.contains("participant 1 takes part no more"), "{told}");
+    assert_eq!(standing(&place, 1)["participant"], "withdrawn");
+    assert!(place.ends(1, "participant withdraw wellbeing P1 --reason called").err.contains("is so already"));
+    let refused = place.ends(1, "credentials reissue wellbeing P1").err;
+    assert!(refused.contains("takes part no more") && refused.contains("participant readmit"), "{refused}");
+    // Whoever withdrew is not among all.
+    let all = place.ends(0, "credentials revoke wellbeing --all --dry-run --json").json();
+    assert_eq!(all["participants"], json!([2, 3]));
+    place.ends(0, "participant readmit wellbeing P1 --reason misheard --json");
+    assert_eq!(standing(&place, 1)["participant"], "active");
+    let [out] = entries(&place, "withdraw-participant").try_into().unwrap();
+    assert!(out.contains("called"), "{out}");
+    assert_eq!(entries(&place, "readmit-participant").len(), 1);
+
+    place.ends(2, "participant correct wellbeing P2 --reason typo");
+    assert!(
+        place.ends(1, "participant correct wellbeing P2 --address robin --reason typo").err.contains("no mail address")
+    );
+    let told = place.ends(
+        0,
+        "participant correct wellbeing P2 --name Robyn --address ROBYN@example.org --language en --reason typo",
+    );
+    assert!(told.out.contains("participant 2 is corrected") && told.out.contains("credentials reissue wellbeing 2"));
+    let row = standing(&place, 2);
+    assert_eq!((&row["name"], &row["address"]), (&json!("Robyn"), &json!("robyn@example.org")));
+    // The chain tells what changed, and not what it was or is.
+    let [corrected] = entries(&place, "correct-participant").try_into().unwrap();
+    assert!(
+        corrected.contains("address") && corrected.contains("language") && corrected.contains("typo"),
+        "{corrected}"
+    );
+    assert!(!corrected.to_lowercase().contains("robyn") && !corrected.contains("robin"), "{corrected}");
+    assert!(place.ends(0, "credentials reissue wellbeing 2").out.contains("by mail"));
+    let letters = place.ends(0, "outbox list --json").out;
+    assert!(letters.contains("robyn@example.org"), "{letters}");
+    // Two people do not become one.
+    let list = place.write("more.csv", "email,firstname\nkim@example.org,Kim\nlee@example.org,Lee\n");
+    place.ends(0, &format!("credentials issue wellbeing --csv {list}"));
+    let refused =
+        place.ends(1, "participant correct wellbeing 5 --name Kim --address kim@example.org --reason typo").err;
+    assert!(refused.contains("participant 4 has this name and address already"), "{refused}");
+    assert_eq!(standing(&place, 5)["name"], "Lee");
 }
