@@ -152,3 +152,18 @@ fn a_participant_is_taken_out_let_in_again_and_corrected() {
     assert!(refused.contains("participant 4 has this name and address already"), "{refused}");
     assert_eq!(standing(&place, 5)["name"], "Lee");
 }
+
+#[test]
+fn nothing_goes_into_production_through_the_clear() {
+    let place = Place::new();
+    let settings = std::fs::read_to_string(place.path("hagaki.toml")).unwrap();
+    let with = |url: &str| place.write("hagaki.toml", &settings.replace("http://127.0.0.1:8080", url));
+    with("http://survey.example.jp");
+    let refused = place.ends(1, &format!("study activate {SAMPLE} --production --reason go")).err;
+    assert!(refused.contains("nothing was changed") && refused.contains("https://"), "{refused}");
+    place.ends(0, &format!("study activate {SAMPLE} --reason rehearsal"));
+    assert!(place.run("doctor").out.contains("WARNING  address of the pages"));
+    with("https://survey.example.jp");
+    assert!(!place.run("doctor").out.contains("WARNING  address of the pages"));
+    place.ends(0, &format!("study activate {SAMPLE} --production --reason go"));
+}
