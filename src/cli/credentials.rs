@@ -1,13 +1,14 @@
 //! `hagaki credentials`: temporary credentials for participants: issued, looked at, prolonged, called back, issued anew.
 
+mod changing;
 pub(super) mod list;
 pub(super) mod passed;
 mod sheet;
-mod whose;
+pub(super) mod whose;
 mod written;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
 use chrono::NaiveDate;
@@ -25,13 +26,14 @@ use crate::domain::study::Study;
 use crate::domain::survey::{Access, Privacy, Responses};
 use crate::domain::time::{Instant, Zone};
 use crate::limits;
-use crate::workflow::credentials::{self, Change, Form, Terms};
+use crate::workflow::credentials::{self, Form, Terms};
 use crate::workflow::life::Act;
 use crate::workflow::recognize::{self, PassedOver};
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
 use crate::workflow::{DeskAddress, Keys, Means};
+use changing::SeveralArgs;
 use list::Shape;
-use written::Written;
+use written::{Paper, Written};
 
 /// Commands on credentials.
 #[derive(Debug, Subcommand)]
@@ -53,47 +55,29 @@ pub enum CredentialsCommand {
         #[command(flatten)]
         output: Output,
     },
-    /// Call a participant's credentials back: nothing opens any more.
-    Revoke(OneArgs),
-    /// Give a participant's credentials another end.
+    /// Call credentials back: nothing opens any more.
+    Revoke(SeveralArgs),
+    /// Give credentials another end.
     Extend {
         /// Whose.
         #[command(flatten)]
-        one: OneArgs,
+        several: SeveralArgs,
         /// Day (to its end) or moment until which they are good, by the study's clock; without it for good.
         #[arg(long)]
         until: Option<String>,
     },
-    /// Issue a participant's credential anew: those before open nothing any more.
+    /// Issue credentials anew: those before open nothing any more. Beginning and end stay.
     Reissue {
         /// Whose.
         #[command(flatten)]
-        one: OneArgs,
-        /// File to write it to, as CSV; for those without an address this or --sheet is needed.
+        several: SeveralArgs,
+        /// Let in again whose credential was called back.
         #[arg(long)]
-        out: Option<PathBuf>,
-        /// File to write it to as a letter to print.
-        #[arg(long)]
-        sheet: Option<PathBuf>,
+        revoked: bool,
+        /// On paper.
+        #[command(flatten)]
+        paper: Paper,
     },
-}
-
-/// One participant.
-#[derive(Debug, Args)]
-pub struct OneArgs {
-    /// The study.
-    slug: String,
-    /// Number of the participant, what the list calls them, or their address.
-    participant: String,
-    /// Why; stands in the audit chain.
-    #[arg(long, default_value = "")]
-    reason: String,
-    /// Which installation.
-    #[command(flatten)]
-    installation: Installation,
-    /// For people or for programs.
-    #[command(flatten)]
-    output: Output,
 }
 
 /// Arguments of `hagaki credentials issue`.
@@ -135,16 +119,9 @@ pub struct IssueArgs {
     /// Day (to its end) or moment until which they are good, by the study's clock.
     #[arg(long)]
     until: Option<String>,
-    /// File to write them to, as CSV: this is the only time that they can be read. For those without an address this or --sheet is
-    /// needed.
-    #[arg(long)]
-    out: Option<PathBuf>,
-    /// File to write them to as HTML to print, with a QR code of each link: a letter for each person.
-    #[arg(long)]
-    sheet: Option<PathBuf>,
-    /// Several small cards on each page of the sheet, instead of letters.
-    #[arg(long, requires = "sheet")]
-    cards: bool,
+    /// On paper.
+    #[command(flatten)]
+    paper: Paper,
     /// Do not mail them, only write them to --out or --sheet.
     #[arg(long)]
     no_mail: bool,
@@ -213,16 +190,9 @@ pub(super) fn run(command: CredentialsCommand) -> anyhow::Result<End> {
         CredentialsCommand::List { slug, csv, installation, output } => {
             list::list(&slug, &installation, Shape::new(output.json, csv))
         }
-        CredentialsCommand::Revoke(one) => change(&one, Change::Revoke),
-        CredentialsCommand::Extend { one, until } => {
-            let office = Office::open(&one.slug, &one.installation)?;
-            let until = until.as_deref().map(|written| moment(written, office.shelved.study.zone)).transpose()?;
-            if until.is_some_and(|until| until <= office.opened.now()) {
-                return Err(Refused("--until is over already; `revoke` calls a credential back".to_string()).into());
-            }
-            change(&one, Change::Extend(until))
-        }
-        CredentialsCommand::Reissue { one, out, sheet } => reissue(&one, out.as_deref(), sheet.as_deref()),
+        CredentialsCommand::Revoke(several) => changing::revoke(&several),
+        CredentialsCommand::Extend { several, until } => changing::extend(&several, until.as_deref()),
+        CredentialsCommand::Reissue { several, revoked, paper } => changing::reissue(&several, revoked, &paper),
     }
 }
 
@@ -289,7 +259,7 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
         }
         (None, count) => vec![Candidate::default(); count.unwrap_or(0) as usize],
     };
-    let on_paper = args.out.is_some() || args.sheet.is_some();
+    let on_paper = args.paper.is_there();
     if !on_paper && candidates.iter().any(|candidate| candidate.address.is_empty()) {
         let why = match args.from_sending {
             true => "some have no address, so that nothing is sent to them: leave out --from-sending, or them",
@@ -347,7 +317,7 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
         }
         return Ok(End::Done);
     }
-    let mut written = Written::begin(&office, args.out.as_deref(), args.sheet.as_deref(), args.cards)?;
+    let mut written = Written::begin(&office, &args.paper, candidates.iter())?;
     let bar = Bar::new("credentials", candidates.len() as u64);
     let (mut issued, mut mailed, mut passed) = (0, 0, Vec::new());
     // Parts of about one size: a small one at the end could be told from the others.
@@ -386,7 +356,7 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
     if finished > 0 {
         println!("{finished} on the list have answered, or may not any more, and got none");
     }
-    for path in args.out.iter().chain(&args.sheet) {
+    for path in args.paper.out.iter().chain(&args.paper.sheet) {
         println!("{}: keep it safe; the database holds only digests", path.display());
     }
     Ok(End::Done)
@@ -429,7 +399,7 @@ fn terms(args: &IssueArgs, study: &Study, now: Instant) -> anyhow::Result<Terms>
 
 /// Whether nothing asked for would tell whose credential is whose.
 fn fits_nobodys(args: &IssueArgs, candidates: &[Candidate]) -> anyhow::Result<()> {
-    if args.out.is_some() || args.sheet.is_some() {
+    if args.paper.is_there() {
         let why = "the survey is fully anonymous: a file with people and their credentials would tell who answered; have them \
                    mailed, or issue sheets for nobody in particular with --count";
         return Err(Refused(why.to_string()).into());
@@ -465,61 +435,4 @@ fn moment(written: &str, zone: Zone) -> anyhow::Result<Instant> {
     let next = written.parse::<NaiveDate>().ok().and_then(|day| day.succ_opt());
     let written_so = next.map_or_else(|| written.to_string(), |day| day.to_string());
     Ok(zone.parse_moment(&written_so).ok_or_else(|| no_moment(written))?)
-}
-
-fn change(args: &OneArgs, change: Change) -> anyhow::Result<End> {
-    let office = Office::open(&args.slug, &args.installation)?;
-    let whose = whose::find(&office, &args.participant)?;
-    let changing =
-        credentials::change(&office.shelf, &office.shelved, office.means(), office.act(&args.reason), &whose, change);
-    let many = office.opened.runtime.block_on(changing)?;
-    if many == 0 {
-        return Err(Refused(format!("participant {} has no credential that opens anything", whose.number)).into());
-    }
-    match (args.output.json, change) {
-        (true, _) => println!("{}", json!({ "participant": whose.number, "changed": many })),
-        (false, Change::Revoke) => {
-            println!("{} of participant {} called back", counted(many as u64, "credential"), whose.number)
-        }
-        (false, Change::Extend(until)) => {
-            let until = until.map_or_else(
-                || "for good".to_string(),
-                |until| format!("until {}", until.local(office.shelved.study.zone)),
-            );
-            println!("{} of participant {} good {until}", counted(many as u64, "credential"), whose.number);
-        }
-    }
-    Ok(End::Done)
-}
-
-fn reissue(args: &OneArgs, out: Option<&Path>, sheet: Option<&Path>) -> anyhow::Result<End> {
-    let office = Office::open(&args.slug, &args.installation)?;
-    if office.is_of_members() {
-        let why =
-            "members sign in with their accounts; whoever forgot the password has a link sent from the page /account";
-        return Err(Refused(why.to_string()).into());
-    }
-    let whose = whose::find(&office, &args.participant)?;
-    if out.is_none() && sheet.is_none() && whose.address.is_empty() {
-        let why = "there is no address: name a file for the credential with --out or --sheet";
-        return Err(Refused(why.to_string()).into());
-    }
-    let mut written = Written::begin(&office, out, sheet, false)?;
-    let issuing =
-        credentials::reissue(&office.shelf, &office.shelved, office.means(), office.act(&args.reason), &whose);
-    let Some(issued) = office.opened.runtime.block_on(issuing)? else {
-        let why =
-            format!("participant {} has answered, or their credential was called back: none is issued", whose.number);
-        return Err(Refused(why).into());
-    };
-    written.add(&office, std::slice::from_ref(&issued))?;
-    written.end()?;
-    match args.output.json {
-        true => println!("{}", json!({ "participant": whose.number, "mailed": issued.mailed })),
-        false if issued.mailed => {
-            println!("participant {} gets a fresh credential by mail; the old one is dead", whose.number)
-        }
-        false => println!("participant {} has a fresh credential; the old one is dead", whose.number),
-    }
-    Ok(End::Done)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::study::CLEAR;
+use super::study::{CLEAR, NO_HTTPS};
 use super::{End, Installation, Output, counted, installation};
 use crate::daemon::machine::{SystemClock, SystemDice};
 use crate::daemon::run::{files, open_store, ways};
@@ -48,6 +48,7 @@ impl Surgery {
 
 pub(super) fn run(installation: &Installation, output: Output) -> anyhow::Result<End> {
     let settings = installation::settings(installation)?;
+    let in_the_clear = settings.web.is_in_the_clear();
     let runtime = installation::runtime()?;
     let (findings, foreseeable) = runtime.block_on(async {
         let (store, database) = database(&settings).await;
@@ -79,6 +80,13 @@ pub(super) fn run(installation: &Installation, output: Output) -> anyhow::Result
         match output.json {
             true => println!("{}", json!({ "trial": what, "well": true, "warning": CLEAR })),
             false => println!("WARNING  {what}: {CLEAR}"),
+        }
+    }
+    if in_the_clear {
+        let what = "address of the pages";
+        match output.json {
+            true => println!("{}", json!({ "trial": what, "well": true, "warning": NO_HTTPS })),
+            false => println!("WARNING  {what}: {NO_HTTPS}"),
         }
     }
     if !output.json {

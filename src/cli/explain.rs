@@ -133,9 +133,9 @@ pub(super) fn read_file(path: &Path) -> Result<(String, String), ExplainFault> {
     let bytes = std::fs::read(path).map_err(fault)?;
     let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(&bytes));
     match csv_file::decode(&bytes, Charset::Guessed) {
-        Some(text) => Ok((text, digest)),
-        None => {
-            let wrong = "is in no charset that can be told; save it as UTF-8".to_owned();
+        Ok(text) => Ok((text, digest)),
+        Err(undecided) => {
+            let wrong = format!("{}; save it as UTF-8", undecided.wrong());
             Err(ExplainFault::History { path: path.to_owned(), line: None, wrong })
         }
     }

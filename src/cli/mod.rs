@@ -23,6 +23,7 @@ mod kit;
 mod members;
 mod operator;
 mod outbox;
+mod participant;
 mod preview;
 mod read;
 pub mod reading;
@@ -136,6 +137,9 @@ pub enum Command {
     /// Temporary credentials for participants.
     #[command(subcommand)]
     Credentials(credentials::CredentialsCommand),
+    /// Those who answer, one by one: take out, let in again, correct.
+    #[command(subcommand)]
+    Participant(participant::ParticipantCommand),
     /// Members: those who answer with an account of their own.
     #[command(subcommand)]
     Members(members::MembersCommand),
@@ -216,6 +220,7 @@ fn run(line: Line, json: bool) -> ExitCode {
         Command::Schedule(command) => schedule::run(command),
         Command::Subject(command) => subject::run(command),
         Command::Credentials(command) => credentials::run(command),
+        Command::Participant(command) => participant::run(command),
         Command::Members(command) => members::run(command),
         Command::Account(command) => account::run(&command),
         Command::Unblind(args) => unblind::run(args),

@@ -248,6 +248,10 @@ fn has_key(opened: &Opened, study: &Study) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What is to be said where pages go through a network in the clear.
+pub(super) const NO_HTTPS: &str = "[web] public_url begins with http://, so that links, passwords and answers go through the network in the \
+     clear, for whoever listens: give it an address with https:// (a proxy in front holds the certificate)";
+
 /// What is to be said where the secret of a study is kept without a key.
 pub(super) const CLEAR: &str = "the secret that all draws come from stands in the clear in the database, so that whoever has a copy of it \
      can foresee them: make a key file with `hagaki key make FILE`, name it in hagaki.toml with [keys] file, and start the daemon again; \
@@ -257,6 +261,9 @@ fn activate(folder: &Path, stage: Stage, why: &Why) -> anyhow::Result<End> {
     let (bundle, study) = sound(folder)?;
     let opened = Opened::open(&why.installation)?;
     has_key(&opened, &study)?;
+    if stage == Stage::Production && opened.settings.web.is_in_the_clear() {
+        return Err(Refused(format!("nothing was changed: {NO_HTTPS}")).into());
+    }
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &why.reason };
     let activating = life::activate(&opened.store, &bundle, &study, stage, act, &*opened.dice);
     let done = judged(opened.runtime.block_on(activating))?;

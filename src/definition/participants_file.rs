@@ -1,7 +1,7 @@
 //! A list of participants as CSV, in the form that LimeSurvey exports and imports, or any part of it.
 //!
 //! The columns are `email`, `firstname`, `lastname`, `token`, `language`, `validfrom`, `validuntil`, `emailstatus`,
-//! `completed`, `usesleft` and `attribute_N <description>`; the separator is a comma, a semicolon or a tab, the charset
+//! `blacklisted`, `completed`, `usesleft` and `attribute_N <description>`; the separator is a comma, a semicolon or a tab, the charset
 //! UTF-8, CP932 or EUC-JP. (LimeSurvey 6.2.1, "Import survey participants from CSV".)
 
 use std::collections::BTreeMap;
@@ -33,21 +33,49 @@ impl Listed {
 }
 
 /// Columns with a meaning, as LimeSurvey names them.
-const KNOWN: [&str; 9] =
-    ["email", "firstname", "lastname", "token", "language", "validfrom", "validuntil", "emailstatus", "completed"];
+const KNOWN: [&str; 10] = [
+    "email",
+    "firstname",
+    "lastname",
+    "token",
+    "language",
+    "validfrom",
+    "validuntil",
+    "emailstatus",
+    "blacklisted",
+    "completed",
+];
 /// Columns that are about letters and answers of the other system, and say nothing here.
-const PASSED_OVER: [&str; 8] =
-    ["tid", "invited", "sent", "reminded", "remindersent", "remindercount", "started", "blacklisted"];
+const PASSED_OVER: [&str; 7] = ["tid", "invited", "sent", "reminded", "remindersent", "remindercount", "started"];
 
 /// Reads a list. `languages` are the study's.
 pub fn read(file: &str, bytes: &[u8], charset: Charset, zone: Zone, languages: &[Language]) -> Listed {
     let mut reader = Reader { file, zone, languages, listed: Listed::default() };
-    let Some(content) = decode(bytes, charset) else {
-        reader.wrong(None, "", "is in no charset that can be told", "save it as UTF-8, or name it with --charset");
-        return reader.listed;
-    };
-    reader.read(&content);
+    match decode(bytes, charset) {
+        Ok(content) => reader.read(&content),
+        Err(undecided) => {
+            reader.wrong(None, "", undecided.wrong(), "save it as UTF-8, or name its charset with --charset");
+        }
+    }
     reader.listed
+}
+
+/// A mail address as it is kept, folded, if it can be one.
+pub fn sound_address(written: &str) -> Option<String> {
+    let folded = text::fold_width(written.trim()).to_lowercase();
+    let sound = folded.split_once('@').is_some_and(|(local, domain)| {
+        let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"<>\",;:()[]\\".contains(c);
+        !local.is_empty() && domain.contains('.') && !domain.contains('@') && folded.chars().all(plain)
+    });
+    (sound && folded.len() <= limits::ADDRESS_BYTES).then_some(folded)
+}
+
+/// A name as it is written: the family's first in Chinese characters, kana and Hangul, the given one first in letters.
+fn full_name(family: &str, given: &str) -> String {
+    // Where the scripts of East Asia begin.
+    let eastern = |text: &str| text::fold_width(text).chars().any(|c| c >= '\u{2E80}');
+    let (first, last) = if eastern(family) || eastern(given) { (family, given) } else { (given, family) };
+    text::squeeze(&format!("{first} {last}"))
 }
 
 struct Reader<'a> {
@@ -164,7 +192,11 @@ impl Reader<'_> {
             return;
         }
         let errors = self.listed.problems.len();
-        let address = self.address(line, cell("email"), cell("emailstatus"));
+        let mut address = self.address(line, cell("email"), cell("emailstatus"));
+        if !address.is_empty() && !matches!(cell("blacklisted"), "" | "N" | "n" | "0") {
+            self.unmailed(line, "blacklisted", cell("blacklisted"));
+            address.clear();
+        }
         let language = self.language(line, cell("language"));
         let from = self.moment(line, "validfrom", cell("validfrom"));
         let until = self.moment(line, "validuntil", cell("validuntil"));
@@ -174,7 +206,7 @@ impl Reader<'_> {
             self.wrong(line, "validuntil", "does not lie after validfrom", "mend one of the two");
         }
         let reference = text::squeeze(cell("token"));
-        let name = text::squeeze(&format!("{} {}", cell("lastname"), cell("firstname")));
+        let name = full_name(cell("lastname"), cell("firstname"));
         if let Some(key) = [("token", &reference), ("firstname", &name)]
             .into_iter()
             .find(|(_, value)| text::has_control(value) || value.chars().count() > limits::REPEATED_CHARS)
@@ -234,27 +266,21 @@ impl Reader<'_> {
         if all.next().is_some() {
             self.problem(line, "email", "holds several addresses", "letters go to the first", Weight::Warning);
         }
-        let folded = text::fold_width(first).to_lowercase();
-        let sound = folded.split_once('@').is_some_and(|(local, domain)| {
-            let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"<>\",;:()[]\\".contains(c);
-            !local.is_empty() && domain.contains('.') && !domain.contains('@') && folded.chars().all(plain)
-        });
-        if !sound || folded.len() > limits::ADDRESS_BYTES {
+        let Some(folded) = sound_address(first) else {
             self.wrong(line, "email", &format!("\"{first}\" is no mail address"), "write it bare, as hana@example.jp");
             return String::new();
-        }
+        };
         if !matches!(status, "" | "OK") {
-            let wrong = format!("says \"{status}\"");
-            self.problem(
-                line,
-                "emailstatus",
-                &wrong,
-                "nothing is mailed there; hand the credential over in another way",
-                Weight::Warning,
-            );
+            self.unmailed(line, "emailstatus", status);
             return String::new();
         }
         folded
+    }
+
+    /// Says that a row has a sound address to which nothing is sent.
+    fn unmailed(&mut self, line: Option<usize>, key: &str, said: &str) {
+        let right = "nothing is mailed there; hand the credential over in another way";
+        self.problem(line, key, &format!("says \"{said}\""), right, Weight::Warning);
     }
 
     fn language(&mut self, line: Option<usize>, written: &str) -> Option<Language> {
@@ -321,6 +347,39 @@ mod tests {
         assert_eq!(listed.finished, 1);
         let told: Vec<&str> = listed.problems.iter().map(|problem| problem.key.as_str()).collect();
         assert_eq!(told, ["email", "emailstatus", "language"]);
+        let listed = list("email,lastname,blacklisted\na@example.jp,A,Y\nb@example.jp,B,N\nc@example.jp,C,\n");
+        let addresses: Vec<&str> = listed.candidates.iter().map(|one| one.address.as_str()).collect();
+        assert_eq!(addresses, ["", "b@example.jp", "c@example.jp"]);
+        assert!(!listed.is_broken() && listed.problems[0].to_string().contains("blacklisted"), "{:?}", listed.problems);
+    }
+
+    #[test]
+    fn a_name_is_in_the_order_of_its_script() {
+        let listed = list(
+            "lastname,firstname,token\n山田,花,1\nPark,Robin,2\nヤマダ,ﾊﾅ,3\n김,민수,4\nＰａｒｋ,Ｒｏｂｉｎ,5\nPark,,6\n山田,Hana,7\n",
+        );
+        let names: Vec<&str> = listed.candidates.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(
+            names,
+            ["山田 花", "Robin Park", "ヤマダ ﾊﾅ", "김 민수", "Ｒｏｂｉｎ Ｐａｒｋ", "Park", "山田 Hana"]
+        );
+    }
+
+    #[test]
+    fn names_in_half_width_kana_are_never_read_as_others() {
+        let zone = Zone::find("Asia/Tokyo").unwrap();
+        let list = |names: &str| format!("email,lastname\n{names}");
+        let read_as = |text: &str, charset| {
+            let (bytes, _, lossy) = SHIFT_JIS.encode(text);
+            assert!(!lossy);
+            read("people.csv", &bytes, charset, zone, &[Language::Ja])
+        };
+        // Few names fit both charsets: which is meant is asked.
+        let few = list("a@example.jp,ﾔﾏﾀﾞ ﾀﾛ\nb@example.jp,ｻﾄ ﾊﾅｺｺ\n");
+        let asked = read_as(&few, Charset::Guessed);
+        assert!(asked.candidates.is_empty() && asked.is_broken(), "{asked:?}");
+        assert!(asked.problems[0].wrong.contains("half-width katakana"), "{:?}", asked.problems);
+        assert_eq!(read_as(&few, Charset::Cp932).candidates[0].name, "ﾔﾏﾀﾞ ﾀﾛ");
     }
 
     #[test]

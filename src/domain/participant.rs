@@ -44,6 +44,8 @@ pub struct Sign {
     reference: String,
     /// Folded, without blanks: width, case and spaces make no other person.
     name: String,
+    /// Of a name in letters its words by the alphabet: nor does which of its parts stands first.
+    words: Vec<String>,
     address: String,
 }
 
@@ -72,7 +74,13 @@ pub enum Likeness {
 impl Sign {
     /// Of somebody of that reference, name and folded address, each empty if there is none.
     pub fn new(reference: &str, name: &str, address: &str) -> Sign {
-        Sign { reference: reference.to_string(), name: text::fold_tight(name), address: address.to_string() }
+        let (tight, folded) = (text::fold_tight(name), text::fold(name));
+        let mut words: Vec<String> = match folded.is_ascii() {
+            true => folded.split(' ').map(str::to_string).collect(),
+            false => Vec::new(),
+        };
+        words.sort_unstable();
+        Sign { reference: reference.to_string(), name: tight, words, address: address.to_string() }
     }
 
     /// Whether two are one person.
@@ -83,7 +91,8 @@ impl Sign {
         if self.address != other.address {
             return Likeness::Other;
         }
-        match (self.name == other.name, self.name.is_empty() || other.name.is_empty()) {
+        let alike = self.name == other.name || (!self.words.is_empty() && self.words == other.words);
+        match (alike, self.name.is_empty() || other.name.is_empty()) {
             (true, true) => Likeness::Same(Trait::Address),
             (true, false) => Likeness::Same(Trait::NameAndAddress),
             (false, true) if !self.address.is_empty() => Likeness::Unclear,
@@ -176,6 +185,9 @@ mod tests {
             sign("", "KIM Ｌarsen", "").compare(&sign("", "Kim Larsen", "")),
             Likeness::Same(Trait::NameAndAddress)
         );
+        let robin = sign("", "Robin Park", "a@b.jp");
+        assert_eq!(robin.compare(&sign("", "Park Robin", "a@b.jp")), Likeness::Same(Trait::NameAndAddress));
+        assert_eq!(robin.compare(&sign("", "Robin Parker", "a@b.jp")), Likeness::Other);
         assert_eq!(sign("", "", "a@b.jp").compare(&sign("", "", "a@b.jp")), Likeness::Same(Trait::Address));
         assert_eq!(sign("", "", "").compare(&sign("", "Kim", "")), Likeness::Other);
         // A reference says it all.

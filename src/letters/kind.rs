@@ -143,6 +143,10 @@ pub enum Kind {
     LeaveDone,
     /// A participant takes part no more, to those in charge.
     LeaveNotice,
+    /// A link was asked for after its end, to the participant.
+    AccessOver,
+    /// A link was asked for after its end, to those in charge.
+    AccessOverNotice,
     /// Somebody with an account chooses a password, by the link in it.
     AccountLink,
     /// What was done about how somebody signs in, to the owner of the account.
@@ -180,7 +184,7 @@ pub enum Audience {
 
 impl Kind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Kind; 78] = [
+    pub const ALL: [Kind; 80] = [
         Kind::AssignmentOpen,
         Kind::AssignmentBlinded,
         Kind::RegistrationDone,
@@ -259,6 +263,8 @@ impl Kind {
         Kind::StudyClosed,
         Kind::AllUnblinded,
         Kind::SecretRevealed,
+        Kind::AccessOver,
+        Kind::AccessOverNotice,
     ];
 
     /// Name of the templates' folder; also in commands, tables and logs.
@@ -333,6 +339,8 @@ impl Kind {
             Kind::LeaveConfirm => "leave-confirm",
             Kind::LeaveDone => "leave-done",
             Kind::LeaveNotice => "leave-notice",
+            Kind::AccessOver => "access-over",
+            Kind::AccessOverNotice => "access-over-notice",
             Kind::AccountLink => "account-link",
             Kind::AccountChanged => "account-changed",
             Kind::GroupConfirm => "group-confirm",
@@ -361,7 +369,7 @@ impl Kind {
             | Kind::StudyAmendedUnblinded
             | Kind::Balance => Audience::Unblinded,
             Kind::Unblinded => Audience::Entitled,
-            Kind::Invitation | Kind::AccountLink | Kind::AccountChanged => Audience::Participant,
+            Kind::Invitation | Kind::AccessOver | Kind::AccountLink | Kind::AccountChanged => Audience::Participant,
             Kind::NoticeBlind
             | Kind::NoticeOpen
             | Kind::NoticeRandomizedBlind
@@ -377,6 +385,7 @@ impl Kind {
             | Kind::StudyAmended
             | Kind::GroupConfirm
             | Kind::LeaveNotice
+            | Kind::AccessOverNotice
             | Kind::EnrollmentEnded
             | Kind::EnrollmentReopened
             | Kind::StudyClosed

@@ -13,7 +13,9 @@ use crate::store::{Store, calendar, urn};
 use crate::workflow::ledger::Ledger;
 use crate::workflow::planned;
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
-use crate::workflow::{DeskAddress, Failure, Keys, Means, account_notices, binding, calendar as daily, uploads};
+use crate::workflow::{
+    DeskAddress, Failure, Keys, Means, account_notices, binding, calendar as daily, sign_in, uploads,
+};
 
 /// The loop.
 pub struct Calendar {
@@ -97,6 +99,9 @@ impl Calendar {
                 tracing::error!(%error, "files that nobody sent off could not be deleted; it is tried again");
                 failed = Some(error);
             }
+        }
+        if let Err(error) = sign_in::sweep(&self.store, self.clock.now()).await {
+            tracing::warn!(%error, "sessions that are over could not be taken away yet");
         }
         // Nothing waits for it, and it is tried again at the next step.
         if let Err(error) = self.store.wipe_traces().await {

@@ -12,7 +12,7 @@ mod sign_in;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
@@ -95,6 +95,21 @@ pub struct WebSettings {
     pub listen: SocketAddr,
     /// What links in letters begin with, without a slash at the end.
     pub public_url: String,
+}
+
+impl WebSettings {
+    /// Whether what people type and the links that let them in go in the clear through a network: no https, and not this machine alone.
+    pub fn is_in_the_clear(&self) -> bool {
+        let Some(rest) = self.public_url.strip_prefix("http://") else { return false };
+        let authority = rest.split('/').next().unwrap_or_default();
+        let host = match authority.strip_prefix('[') {
+            Some(six) => six.split(']').next().unwrap_or_default(),
+            None => authority.split(':').next().unwrap_or_default(),
+        };
+        let host = host.to_ascii_lowercase();
+        let local = host == "localhost" || host.ends_with(".localhost");
+        !local && !host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
 }
 
 /// `[daemon]`: the loops.

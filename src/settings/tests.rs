@@ -40,6 +40,23 @@ impl Files {
     }
 }
 
+#[test]
+fn what_leaves_the_machine_without_https_is_in_the_clear() {
+    let clear = |url: &str| {
+        let listen = "127.0.0.1:8080".parse().unwrap();
+        WebSettings { listen, public_url: url.to_owned() }.is_in_the_clear()
+    };
+    for local in
+        ["https://a.example.jp", "http://localhost:80", "http://127.1.2.3/x", "http://[::1]:8080", "http://x.LOCALHOST"]
+    {
+        assert!(!clear(local), "{local}");
+    }
+    for wide in ["http://a.example.jp", "http://localhost.example.jp", "http://192.168.1.2", "http://[2001:db8::1]:80"]
+    {
+        assert!(clear(wide), "{wide}");
+    }
+}
+
 const GOOD: &str = "[database]\nurl = \"sqlite:hagaki.db\"\n[web]\nlisten = \"127.0.0.1:0\"\npublic_url = \"http://localhost/\"\n\
                     [mailboxes]\nfolder = \"../mailboxes\"\n[operator]\naddress = \"op@example.jp\"\n";
 const FOLDERS: &str = "address = \"reg@example.jp\"\n[maildir]\npath = \"in\"\n[folder]\npath = \"/out\"\n";

@@ -98,6 +98,8 @@ statements! { "account":
     END_OTHERS = same "DELETE FROM account_session WHERE account_id = $1 AND digest <> $2";
     COUNT_SESSIONS = same "SELECT count(*) FROM account_session WHERE account_id = $1 AND waiting = 0 AND ends_at > $2 AND idle_at > $2";
     END_OVER = same "DELETE FROM account_session WHERE ends_at <= $1 OR idle_at <= $1";
+    COUNT_OVER = same "SELECT (SELECT count(*) FROM account_session WHERE ends_at <= $1 OR idle_at <= $1) + \
+        (SELECT count(*) FROM account_link WHERE expires_at <= $1)";
 }
 
 fn read(mut row: Row) -> Result<AccountRow, StoreError> {
@@ -307,6 +309,22 @@ pub async fn end_session(store: &Store, digest: &Sha256Digest) -> Result<(), Sto
 /// Those of the database.
 pub async fn count_sessions<'a>(from: impl Into<Reader<'a>>, id: &Mark, now: Instant) -> Result<i64, StoreError> {
     from.into().find(&COUNT_SESSIONS, binds![id, now]).await?.map_or(Ok(0), |mut row| row.int())
+}
+
+/// Takes away sessions and links that are over, in a transaction of its own, and has their times wiped; whether there were any.
+///
+/// # Errors
+/// Those of the database.
+pub async fn sweep_away(store: &Store, now: Instant) -> Result<bool, StoreError> {
+    let over = Reader::from(store).find(&COUNT_OVER, binds![now]).await?;
+    if over.map_or(Ok(0), |mut row| row.int())? == 0 {
+        return Ok(false);
+    }
+    let mut tx = store.begin().await?;
+    tx.leaves_traces();
+    sweep(&mut tx, now).await?;
+    tx.commit().await?;
+    Ok(true)
 }
 
 /// Takes away sessions and links that are over.

@@ -88,7 +88,8 @@ statements! { "credential":
     OF_PARTICIPANT = same select!("WHERE participant_id = $1 ORDER BY valid_from, id");
     SET_STATE = same "UPDATE credential SET state = $2 WHERE id = $1";
     REPLACE_ALL = same "UPDATE credential SET state = 'replaced' WHERE participant_id = $1 AND state = 'active'";
-    SET_EXPIRY = same "UPDATE credential SET expires_at = $2 WHERE id = $1";
+    SET_EXPIRY = same "UPDATE credential SET expires_at = $2, end_told = 0 WHERE id = $1";
+    TELL_END = same "UPDATE credential SET end_told = 1 WHERE id = $1 AND end_told = 0";
     COUNT = same "SELECT state, count(*) FROM credential WHERE study_id = $1 GROUP BY state";
     // The primary key is what decides between two who answer at once.
     USE = same "INSERT INTO answered (credential_id, occasion, submission, receipt, day) VALUES ($1, $2, $3, $4, $5) \
@@ -201,6 +202,14 @@ pub async fn replace_all(tx: &mut Tx, participant_id: i64) -> Result<(), StoreEr
 pub async fn set_expiry(tx: &mut Tx, id: &Mark, until: Option<Instant>) -> Result<(), StoreError> {
     let expect = Expect::Present { noun: "credential", key: id.text() };
     tx.later(&SET_EXPIRY, binds![id, until], expect).await
+}
+
+/// Says that those in charge are told that a link was asked for after its end; whether they were not yet.
+///
+/// # Errors
+/// Those of the database.
+pub async fn tell_end(tx: &mut Tx, id: &Mark) -> Result<bool, StoreError> {
+    Ok(tx.execute(&TELL_END, binds![id]).await? > 0)
 }
 
 /// How many credentials of a study are in which state.

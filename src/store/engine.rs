@@ -74,7 +74,15 @@ impl Connections {
                 Ok(busy.map_err(|error| StoreError::of("checkpoint", error))? == 0)
             }
             Connections::Postgres(pool) => {
-                for table in ["VACUUM urn", "VACUUM outbox_raw", "VACUUM outbox", "VACUUM study"] {
+                for table in [
+                    "VACUUM urn",
+                    "VACUUM outbox_raw",
+                    "VACUUM outbox",
+                    "VACUUM study",
+                    "VACUUM session",
+                    "VACUUM sign_in_failure",
+                    "VACUUM account_session",
+                ] {
                     pool.execute(table).await.map_err(|error| StoreError::of("VACUUM", error))?;
                 }
                 Ok(true)

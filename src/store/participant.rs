@@ -97,6 +97,8 @@ statements! { "participant":
     SET_ACCOUNT = same "UPDATE participant SET account_id = $2 WHERE id = $1";
     LIST = same select!("WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3");
     WITHDRAW = same "UPDATE participant SET state = 'withdrawn' WHERE id = $1";
+    READMIT = same "UPDATE participant SET state = 'active' WHERE id = $1";
+    CORRECT = same "UPDATE participant SET name = $2, address = $3, language = $4 WHERE id = $1";
     SET_RECEIPT = same "UPDATE participant SET receipt = $2 WHERE id = $1";
     BY_RECEIPT = same select!("WHERE study_id = $1 AND receipt = $2 ORDER BY id LIMIT 1");
     FORGIVE = same "UPDATE participant SET refusals = 0, refused_code = NULL WHERE id = $1";
@@ -250,6 +252,23 @@ pub async fn list<'a>(
 /// [`StoreError::Missing`]; it may come from a later call.
 pub async fn withdraw(tx: &mut Tx, id: i64) -> Result<(), StoreError> {
     tx.later(&WITHDRAW, binds![id], Expect::Present { noun: "participant", key: id.to_string() }).await
+}
+
+/// Says of a participant who withdrew that they take part after all.
+///
+/// # Errors
+/// [`StoreError::Missing`]; it may come from a later call.
+pub async fn readmit(tx: &mut Tx, id: i64) -> Result<(), StoreError> {
+    tx.later(&READMIT, binds![id], Expect::Present { noun: "participant", key: id.to_string() }).await
+}
+
+/// Gives a participant another name, address and language, as they stand in the row.
+///
+/// # Errors
+/// [`StoreError::Missing`]; it may come from a later call.
+pub async fn correct(tx: &mut Tx, row: &ParticipantRow) -> Result<(), StoreError> {
+    let expect = Expect::Present { noun: "participant", key: row.id.to_string() };
+    tx.later(&CORRECT, binds![row.id, &row.name, &row.address, &row.language], expect).await
 }
 
 /// Whether the answers of this digest are those by which a participant was refused last.

@@ -49,6 +49,8 @@ statements! { "session":
         until = excluded.until";
     FORGIVE = same "DELETE FROM sign_in_failure WHERE subject_digest = $1";
     TAKE_BACK = same "UPDATE sign_in_failure SET failures = failures - 1, until = $2 WHERE subject_digest = $1 AND failures > 0";
+    COUNT_OVER = same "SELECT (SELECT count(*) FROM session WHERE ends_at <= $1 OR idle_at <= $1) + \
+        (SELECT count(*) FROM sign_in_failure WHERE last_at < $2)";
     FORGIVE_OLD = same "DELETE FROM sign_in_failure WHERE last_at < $1";
 }
 
@@ -86,12 +88,15 @@ pub async fn prolong(store: &Store, digest: &Sha256Digest, idle_at: Instant) -> 
     store.write(&PROLONG, binds![digest, idle_at]).await.map(drop)
 }
 
-/// Ends a session.
+/// Ends a session; when it was there must not be found again.
 ///
 /// # Errors
 /// Those of the database.
 pub async fn end(store: &Store, digest: &Sha256Digest) -> Result<(), StoreError> {
-    store.write(&END, binds![digest]).await.map(drop)
+    let mut tx = store.begin().await?;
+    tx.leaves_traces();
+    tx.later(&END, binds![digest], Expect::Any).await?;
+    tx.commit().await
 }
 
 /// Ends every session that was begun with a credential.
@@ -99,16 +104,26 @@ pub async fn end(store: &Store, digest: &Sha256Digest) -> Result<(), StoreError>
 /// # Errors
 /// Those of the database; they may come from a later call.
 pub async fn end_of_credential(tx: &mut Tx, credential: &Mark) -> Result<(), StoreError> {
+    tx.leaves_traces();
     tx.later(&END_OF_CREDENTIAL, binds![credential], Expect::Any).await
 }
 
-/// Takes away what is over: sessions, and failures of a quiet time ago.
+/// Takes away what is over: sessions, and failures of a quiet time ago; whether there was anything. When they were must not be found
+/// again: in a survey without names it would say who answered when.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn sweep(store: &Store, now: Instant, quiet_since: Instant) -> Result<(), StoreError> {
-    store.write(&END_OVER, binds![now]).await?;
-    store.write(&FORGIVE_OLD, binds![quiet_since]).await.map(drop)
+pub async fn sweep(store: &Store, now: Instant, quiet_since: Instant) -> Result<bool, StoreError> {
+    let over = Reader::from(store).find(&COUNT_OVER, binds![now, quiet_since]).await?;
+    if over.map_or(Ok(0), |mut row| row.int())? == 0 {
+        return Ok(false);
+    }
+    let mut tx = store.begin().await?;
+    tx.leaves_traces();
+    tx.later(&END_OVER, binds![now], Expect::Any).await?;
+    tx.later(&FORGIVE_OLD, binds![quiet_since], Expect::Any).await?;
+    tx.commit().await?;
+    Ok(true)
 }
 
 /// How often signing in failed for that.

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -55,13 +56,23 @@ pub struct Health {
     pub clock: Arc<dyn Clock>,
 }
 
-/// The three routes.
+/// The three routes. What tells of studies and mailboxes is for whoever watches the machine: a proxy that passes everything on does not
+/// make it public.
 pub fn router(health: Health) -> Router {
+    let inner = Router::new().route("/readyz", get(ready)).route("/metrics", get(metrics_text));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics_text))
+        .merge(inner.layer(middleware::from_fn(not_from_outside)))
         .with_state(health)
+}
+
+/// Refuses what a proxy passed on: that came from somewhere else.
+async fn not_from_outside(request: Request, next: Next) -> Response {
+    const PASSED_ON: [&str; 4] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "via"];
+    match PASSED_ON.iter().any(|name| request.headers().contains_key(*name)) {
+        true => StatusCode::NOT_FOUND.into_response(),
+        false => next.run(request).await,
+    }
 }
 
 async fn ready(State(health): State<Health>) -> impl IntoResponse {

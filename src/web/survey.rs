@@ -425,6 +425,9 @@ impl SurveyPages {
             false => respond::submit(&self.tools.shelf, &visit.shelved, means, submission).await,
         };
         match done {
+            Ok(Outcome::Recorded(receipt)) if visit.leaves_no_trace() => {
+                Ok(self.answered_and_left(visit, &receipt, language, headers).await)
+            }
             // The very same answers are on file, whichever page brought them.
             Ok(Outcome::Again(receipt)) if mends => Ok(seen(visit, &Outcome::Recorded(receipt), language)),
             Ok(Outcome::Overtaken) => {

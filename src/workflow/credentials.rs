@@ -10,15 +10,16 @@ use super::compose::{self, Addressing};
 use super::enroll::append;
 use super::ledger::{Ledger, Page};
 use super::life::Act;
+use super::mend::may_mend;
 use super::recognize::{self, PassedOver};
 use super::respond::answers_once;
 use super::shelf::{Shelf, ShelvedStudy};
 use super::{Failure, Means, accounts, drafts};
-use crate::domain::credential::{Login, Secret, Validity};
+use crate::domain::credential::{Login, Secret, Unfit, Validity};
 use crate::domain::language::{Language, Text};
 use crate::domain::participant::Candidate;
 use crate::domain::study::{Person, Study};
-use crate::domain::survey::{Access, Mark, Privacy};
+use crate::domain::survey::{Access, Mark, Privacy, Survey};
 use crate::domain::time::Instant;
 use crate::letters::Facts;
 use crate::letters::facts::{Invitation, Invited};
@@ -28,7 +29,7 @@ use crate::store::participant::{self, NewParticipant, ParticipantRow};
 use crate::store::{StoreError, Tx, credential_wait, draft, session, subject};
 
 /// A participant on file, as a list would have them.
-fn on_file(row: &ParticipantRow) -> Candidate {
+pub fn on_file(row: &ParticipantRow) -> Candidate {
     Candidate {
         reference: row.reference.clone(),
         name: row.name.clone(),
@@ -96,6 +97,23 @@ pub struct Issued {
     pub joins: bool,
     /// Whether it is good for one response, however many the survey takes.
     pub once: bool,
+    /// Whether they have answered already, so that it is for looking at their answers and changing them.
+    pub answered: bool,
+}
+
+/// Why somebody gets no fresh credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withheld {
+    /// They have answered, and answers are not changed in this survey.
+    Answered,
+    /// None of theirs opens anything any more: it was called back.
+    Revoked,
+    /// Nobody may know whose credential is whose, or they sign in with accounts.
+    Nobodys,
+    /// They take part no more.
+    Withdrawn,
+    /// Theirs was good until then, and a fresh one would open nothing either.
+    Over(Mark, Instant),
 }
 
 /// What became of a batch.
@@ -205,6 +223,7 @@ pub async fn issue(
             waits,
             joins: shelved.study.enrolls_itself(),
             once: terms.once,
+            answered: false,
             candidate,
         };
         issued.push(one);
@@ -289,8 +308,53 @@ pub async fn change(
     Ok(many)
 }
 
-/// A fresh credential for a participant whose study is locked: those before open nothing any more. None where one was used
-/// up already, where nobody may know whose is whose, where members sign in, or where they take part no more.
+/// The credential whose place a fresh one would take, and whether answers were sent with it and can be changed; or why there is to be
+/// no fresh one. What was called back stays so, but for whoever decides otherwise (`again`).
+async fn renewable(
+    tx: &mut Tx,
+    survey: &Survey,
+    now: Instant,
+    (whose, again): (&ParticipantRow, bool),
+) -> Result<Result<(CredentialRow, bool), Withheld>, StoreError> {
+    if survey.privacy == Privacy::FullyAnonymous || survey.access == Access::Members {
+        return Ok(Err(Withheld::Nobodys));
+    }
+    if whose.state == participant::State::Withdrawn {
+        return Ok(Err(Withheld::Withdrawn));
+    }
+    let own = credential::list_of(&mut *tx, whose.id).await?;
+    let used = !credential::uses_of_participant(&mut *tx, whose.id).await?.is_empty();
+    let last = |state| own.iter().rfind(|one| one.state == state);
+    let before = last(State::Active).or_else(|| last(State::Revoked).filter(|_| again));
+    let Some(before) = before else { return Ok(Err(Withheld::Revoked)) };
+    let answered = used && answers_once(survey, before);
+    if answered && !may_mend(survey) {
+        return Ok(Err(Withheld::Answered));
+    }
+    if let Err(Unfit::Expired(until)) = before.validity.at(now) {
+        return Ok(Err(Withheld::Over(before.id, until)));
+    }
+    Ok(Ok((before.clone(), answered)))
+}
+
+/// Whether a participant would get a fresh credential; see [`reissue`].
+///
+/// # Errors
+/// The database.
+pub async fn may_reissue(
+    shelf: &Shelf,
+    shelved: &ShelvedStudy,
+    now: Instant,
+    whose: &ParticipantRow,
+    again: bool,
+) -> Result<Result<(), Withheld>, Failure> {
+    let Some(survey) = &shelved.study.survey else { return Ok(Err(Withheld::Nobodys)) };
+    let mut tx = shelf.store().begin().await?;
+    Ok(renewable(&mut tx, survey, now, (whose, again)).await?.map(drop))
+}
+
+/// A fresh credential for a participant whose study is locked: those before open nothing any more. It has the time and the uses of the
+/// one before.
 ///
 /// # Errors
 /// The database.
@@ -300,17 +364,14 @@ pub(super) async fn renew(
     shelved: &ShelvedStudy,
     means: Means<'_>,
     actor: &str,
-    whose: &ParticipantRow,
-) -> Result<Option<Issued>, Failure> {
-    let Some(survey) = &shelved.study.survey else { return Ok(None) };
+    (whose, again): (&ParticipantRow, bool),
+) -> Result<Result<Issued, Withheld>, Failure> {
+    let Some(survey) = &shelved.study.survey else { return Ok(Err(Withheld::Nobodys)) };
+    let (before, answered) = match renewable(tx, survey, means.now, (whose, again)).await? {
+        Ok(found) => found,
+        Err(why) => return Ok(Err(why)),
+    };
     let own = credential::list_of(&mut *tx, whose.id).await?;
-    let used = !credential::uses_of_participant(&mut *tx, whose.id).await?.is_empty();
-    let nobodys = survey.privacy == Privacy::FullyAnonymous || survey.access == Access::Members;
-    // What was called back stays so; its time and its uses are those of the one before.
-    let Some(before) = own.iter().rfind(|one| one.state == State::Active) else { return Ok(None) };
-    if (used && answers_once(survey, before)) || nobodys || whose.state == participant::State::Withdrawn {
-        return Ok(None);
-    }
     let form = match (before.link_digest.is_some(), before.login.is_some()) {
         (true, true) => Form::Both,
         (false, true) => Form::Password,
@@ -335,13 +396,14 @@ pub(super) async fn renew(
         password_digest: made.password.as_ref().map(|(login, secret)| secret.password_digest(login)),
         validity,
         issued_at: Some(means.now),
-        ..before.clone()
+        state: State::Active,
+        ..before
     };
     credential::insert(tx, std::slice::from_ref(&row)).await?;
     drafts::follow(tx, means, survey, &own, &row.id).await?;
     append(tx, page, means, actor, "renew-credential", &json!({ "participant": whose.number })).await?;
     let joins = shelved.study.enrolls_itself() && subject::find_by_participant(&mut *tx, whose.id).await?.is_none();
-    Ok(Some(Issued {
+    Ok(Ok(Issued {
         number: Some(whose.number),
         candidate: on_file(whose),
         link: made.link.as_ref().map(|secret| link(&means.desk.public_url, secret)),
@@ -352,11 +414,12 @@ pub(super) async fn renew(
         waits: days.filter(|_| mailed).map(|days| (row.id, days)),
         joins,
         once: row.is_for_one_use(),
+        answered,
     }))
 }
 
-/// A fresh credential for a participant, mailed if they have an address; none where one was used up, called back, or nobody may
-/// know whose is whose. Whoever was refused as often as may be when they wanted to enroll themself can try anew: somebody has
+/// A fresh credential for a participant, mailed if they have an address, or why there is none; `again` lets in again who
+/// was called back. Whoever was refused as often as may be when they wanted to enroll themself can try anew: somebody has
 /// looked at it.
 ///
 /// # Errors
@@ -367,10 +430,14 @@ pub async fn reissue(
     means: Means<'_>,
     act: Act<'_>,
     whose: &ParticipantRow,
-) -> Result<Option<Issued>, Failure> {
+    again: bool,
+) -> Result<Result<Issued, Withheld>, Failure> {
     let mut ledger = Ledger::begin(shelf).await?;
     let (tx, page) = ledger.lock(shelved).await?;
-    let Some(issued) = renew(tx, page, shelved, means, act.actor, whose).await? else { return Ok(None) };
+    let issued = match renew(tx, page, shelved, means, act.actor, (whose, again)).await? {
+        Ok(issued) => issued,
+        Err(why) => return Ok(Err(why)),
+    };
     let refusals = participant::load(&mut *tx, whose.id).await?.refusals;
     if refusals > 0 {
         participant::forgive(tx, whose.id).await?;
@@ -382,7 +449,7 @@ pub async fn reissue(
         compose::post(tx, Some(shelved.id), means, None, std::slice::from_ref(&letter)).await?;
     }
     ledger.commit().await?;
-    Ok(Some(issued))
+    Ok(Ok(issued))
 }
 
 /// The secrets of one credential.
@@ -461,6 +528,7 @@ fn invitation(
         days: issued.waits.map(|(_, days)| days),
         joins: issued.joins,
         once: issued.once,
+        answered: issued.answered,
         now: means.now,
     };
     let facts = Invitation::new(study, &invited, language);

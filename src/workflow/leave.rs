@@ -14,7 +14,7 @@ use super::note::{self, Note};
 use super::{Failure, Settled};
 use crate::domain::fact::FactKind;
 use crate::domain::language::Language;
-use crate::domain::study::{PARTICIPANT, Role};
+use crate::domain::study::{PARTICIPANT, Person, Role, Study};
 use crate::letters::Facts;
 use crate::letters::facts::{LeaveConfirm, LeaveDone, LeaveNotice};
 use crate::store::participant::{self, ParticipantRow, State};
@@ -22,6 +22,11 @@ use crate::store::{draft, subject};
 
 /// Who hears that a participant takes part no more.
 const TOLD: [Role; 2] = [Role::Coordinator, Role::Manager];
+
+/// Those in charge of participants.
+pub(super) fn told(study: &Study) -> impl Iterator<Item = &Person> {
+    study.people.iter().filter(|person| TOLD.iter().any(|role| person.has(*role)))
+}
 
 /// A wish to take part no more that waits for a reply.
 #[derive(Debug, Serialize, Deserialize)]
@@ -112,7 +117,7 @@ async fn leave(ledger: &mut Ledger<'_>, asking: Asking<'_>, whose: &ParticipantR
         let (tx, page) = ledger.lock(shelved).await?;
         append(tx, page, means, PARTICIPANT, "withdraw-participant", &json!({ "participant": whose.number })).await?;
         page.touch();
-        for person in study.people.iter().filter(|person| TOLD.iter().any(|role| person.has(*role))) {
+        for person in told(study) {
             let facts = LeaveNotice {
                 participant: whose.number.to_string(),
                 recorded_at: means.now.local(study.zone),

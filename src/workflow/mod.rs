@@ -56,6 +56,7 @@ pub mod notices;
 mod obstacles;
 pub mod package;
 mod pages;
+pub mod participants;
 pub mod planned;
 pub mod proof;
 pub mod randomize;

@@ -12,7 +12,7 @@ use crate::domain::time::Instant;
 use crate::limits;
 use crate::store::credential::{self, State};
 use crate::store::session::{self, FailureRow, SessionRow};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, account};
 
 /// What came of a try.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +77,6 @@ pub async fn sign_in(
             for (_, key) in guarded.iter().filter(|(what, _)| *what == Protected::Login) {
                 session::forgive(store, key).await?;
             }
-            session::sweep(store, means.now, means.now.plus_seconds(-limits::SIGN_IN_QUIET_SECONDS)).await?;
             // Always a new one: what a stranger may have put into the browser before is worth nothing.
             let secret = Secret::new(means.dice);
             // The password is known now and not kept: its key waits, sealed by the new secret.
@@ -95,6 +94,16 @@ pub async fn sign_in(
             Ok(Tried::In(secret))
         }
     }
+}
+
+/// Takes away sessions that are over and failures that are forgiven, of credentials and of accounts. Not left to the next who signs
+/// in: after the last one of a survey there is none, and the times would stay.
+///
+/// # Errors
+/// The database.
+pub async fn sweep(store: &Store, now: Instant) -> Result<(), StoreError> {
+    session::sweep(store, now, now.plus_seconds(-limits::SIGN_IN_QUIET_SECONDS)).await?;
+    account::sweep_away(store, now).await.map(drop)
 }
 
 /// The session of a cookie's secret, if it is not over; it goes on.

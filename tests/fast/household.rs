@@ -1,6 +1,6 @@
 //! People who share an address, as whoever issues credentials meets them: each is a person of their own, and nobody is guessed.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::cli::Place;
 
@@ -96,7 +96,7 @@ fn an_address_names_a_participant_where_it_is_one_persons() {
     );
     place.ends(0, &format!("credentials issue wellbeing --csv {list}"));
     let extended = place.ends(0, "credentials extend wellbeing KIM@example.org --until 2036-01-31 --json").json();
-    assert_eq!(extended["participant"], Value::from(3));
+    assert_eq!(extended["participants"], json!([3]));
     for act in ["revoke", "extend", "reissue"] {
         let refused = place.ends(1, &format!("credentials {act} wellbeing home@example.jp")).err;
         assert!(refused.contains("several participants share home@example.jp"), "{refused}");

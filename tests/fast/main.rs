@@ -14,6 +14,7 @@ mod letters;
 mod letters_mail;
 mod letters_world;
 mod nameless;
+mod office;
 mod pages;
 mod populations;
 mod questionnaire;

@@ -73,6 +73,7 @@ impl<W: Write> Sheet<W> {
             days: one.waits.map(|(_, days)| days),
             joins: one.joins,
             once: one.once,
+            answered: one.answered,
             now,
         };
         let facts = json!({

@@ -229,7 +229,7 @@ pub(in crate::cli) fn read_csv(path: &Path) -> anyhow::Result<(Vec<String>, Vec<
     }
     let bytes = std::fs::read(path).with_context(|| shown.to_string())?;
     let text = csv_file::decode(&bytes, Charset::Guessed)
-        .ok_or_else(|| Refused(format!("{shown}: is in no charset that can be told; save it as UTF-8")))?;
+        .map_err(|undecided| Refused(format!("{shown}: {}; save it as UTF-8", undecided.wrong())))?;
     let mut reader = csv::ReaderBuilder::new();
     reader.delimiter(csv_file::separator(&text)).comment(Some(b'#')).trim(csv::Trim::All);
     let mut reader = reader.from_reader(text.as_bytes());

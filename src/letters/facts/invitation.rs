@@ -44,6 +44,9 @@ pub struct Invitation {
     /// Whether a draw decides then in which group they are.
     #[serde(default)]
     pub by_lot: bool,
+    /// Whether they have answered, so that they can look at their answers and change them.
+    #[serde(default)]
+    pub answered: bool,
 }
 
 /// The way in.
@@ -67,6 +70,8 @@ pub struct Invited<'a> {
     pub joins: bool,
     /// Whether it is good for one response, however many the survey takes.
     pub once: bool,
+    /// Whether they have answered already, in a survey whose answers can be changed.
+    pub answered: bool,
     /// When the letter is written.
     pub now: Instant,
 }
@@ -96,6 +101,7 @@ impl Invitation {
             anonymous: privacy == Privacy::Anonymous,
             joins: invited.joins,
             by_lot: invited.joins && !study.arms.is_empty(),
+            answered: invited.answered,
         }
     }
 
@@ -124,4 +130,38 @@ pub struct LinkAsked {
     /// Who was asked to confirm first, where the sender is a group; else empty.
     #[serde(default)]
     pub representative: String,
+    /// Whether the survey takes no answers any more, from nobody.
+    #[serde(default)]
+    pub closed: bool,
+}
+
+/// A link was asked for after its end, to the participant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessOver {
+    /// Heading of the form.
+    pub form: String,
+    /// Until when it was good, in the study's zone.
+    pub until: String,
+}
+
+impl AccessOver {
+    /// Of a study's survey, good until then.
+    pub fn new(study: &Study, until: Instant, language: Language) -> AccessOver {
+        let form = study.survey.as_ref().and_then(|survey| study.find_instrument(&survey.instrument));
+        AccessOver {
+            form: form.map(|form| short(form.title.in_language(language))).unwrap_or_default(),
+            until: until.local(study.zone),
+        }
+    }
+}
+
+/// The same, to those in charge, who can prolong it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessOverNotice {
+    /// Number of the participant.
+    pub participant: String,
+    /// Until when it was good, in the study's zone.
+    pub until: String,
+    /// When they asked, in the study's zone.
+    pub asked_at: String,
 }

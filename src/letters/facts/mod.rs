@@ -50,7 +50,7 @@ pub use form::{
     ChoiceName, Expected, FaultLine, FollowUpHead, FormFacts, FormHead, FormLine, Reader, Shown, UnknownKey,
 };
 pub use group::{GroupConfirm, GroupConfirmed};
-pub use invitation::{Invitation, Invited, LinkAsked};
+pub use invitation::{AccessOver, AccessOverNotice, Invitation, Invited, LinkAsked};
 pub use kit::{
     KitReplacedBlinded, KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded, LotLine, Replacement, ShortArm,
 };
@@ -294,6 +294,9 @@ pub enum Facts {
     FollowUpConflict(FollowUpConflict),
     FollowUpConfirm(FollowUpConfirm),
     LinkAsked(LinkAsked),
+    /// A link was asked for after its end, to the participant and to those in charge.
+    AccessOver(AccessOver),
+    AccessOverNotice(AccessOverNotice),
     SurveyForm(SurveyForm),
     SurveyRefused(SurveyRefused),
     SurveyDone(SurveyDone),
@@ -380,6 +383,8 @@ impl Facts {
             Facts::FollowUpConflict(_) => Kind::FollowUpConflict,
             Facts::FollowUpConfirm(_) => Kind::FollowUpConfirm,
             Facts::LinkAsked(_) => Kind::LinkAsked,
+            Facts::AccessOver(_) => Kind::AccessOver,
+            Facts::AccessOverNotice(_) => Kind::AccessOverNotice,
             Facts::SurveyForm(_) => Kind::SurveyForm,
             Facts::SurveyRefused(_) => Kind::SurveyRefused,
             Facts::SurveyDone(_) => Kind::SurveyDone,

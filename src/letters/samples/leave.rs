@@ -1,6 +1,6 @@
 //! Samples of the letters to participants who write by themselves.
 
-use crate::letters::facts::{Facts, LeaveConfirm, LeaveDone, LeaveNotice, ParticipantHelp};
+use crate::letters::facts::{Facts, Invitation, LeaveConfirm, LeaveDone, LeaveNotice, LinkAsked, ParticipantHelp};
 
 /// What differs most from a sample; nothing of any other letter.
 pub(super) fn variants(full: &Facts) -> Vec<Facts> {
@@ -20,6 +20,11 @@ pub(super) fn variants(full: &Facts) -> Vec<Facts> {
             let shared = LeaveDone { done: false, shared: true, ..facts.clone() };
             let stranger = LeaveDone { shared: false, ..shared.clone() };
             [nameless, unknown, shared, stranger].map(Facts::LeaveDone).into()
+        }
+        Facts::LinkAsked(facts) => vec![Facts::LinkAsked(LinkAsked { closed: true, ..facts.clone() })],
+        Facts::Invitation(facts) => {
+            let answered = Invitation { answered: true, repeated: false, joins: false, ..facts.clone() };
+            vec![Facts::Invitation(answered)]
         }
         Facts::LeaveNotice(facts) => vec![Facts::LeaveNotice(LeaveNotice { named: false, ..facts.clone() })],
         _ => Vec::new(),

@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq;
 
 use super::visit::head;
 use super::{PAGES, SurveyPages, Wish};
-use crate::domain::credential::Secret;
+use crate::domain::credential::{Secret, parse_receipt};
 use crate::domain::language::Language;
 use crate::domain::survey::Access;
 use crate::store::arrival;
@@ -87,6 +87,36 @@ impl SurveyPages {
         PAGES.respond(status, language, "sign_in", facts)
     }
 
+    /// Ends the session of answers that were recorded, and shows their receipt on a page that needs none.
+    pub(super) async fn answered_and_left(
+        &self,
+        visit: &super::Visit,
+        receipt: &str,
+        language: Language,
+        headers: &HeaderMap,
+    ) -> Response {
+        if let Some(secret) = self.cookie(headers)
+            && let Err(error) = session::end(self.tools.shelf.store(), &secret.session_digest()).await
+        {
+            // The answers are recorded, and it ends by itself.
+            tracing::warn!(%error, "a session could not be ended with its answers");
+        }
+        let to = format!("/s/{}?receipt={receipt}&lang={}", visit.row.slug, language.code());
+        ([(header::SET_COOKIE, self.set_cookie(None))], Redirect::to(&to)).into_response()
+    }
+
+    /// The receipt of answers whose session ended with them. It says nothing but what its address says, so that nothing is looked up.
+    fn thanks_for(&self, shelved: &ShelvedStudy, receipt: &str, language: Language) -> Response {
+        let mut facts = head((&shelved.study, shelved.stage), &format!("/s/{}", shelved.study.slug), None, language);
+        for (key, value) in [("receipt", json!(receipt)), ("day", json!("")), ("next", json!(""))] {
+            put(&mut facts, key, value);
+        }
+        for key in ["before", "may_mend", "repeated", "several"] {
+            put(&mut facts, key, json!(false));
+        }
+        PAGES.respond(StatusCode::OK, language, "thanks", facts)
+    }
+
     /// What was typed on a page that is not taken as it came, to be looked at again from a page of this session. `why` is the key of a
     /// sentence; `signs_in` says that somebody has to sign in before.
     pub(super) fn once_more(
@@ -146,6 +176,10 @@ pub(super) async fn show(
         },
         Ok(Some(shelved)) => {
             let language = language(&shelved, wish.lang.as_deref(), &headers);
+            let nameless = shelved.study.survey.as_ref().is_some_and(|survey| !survey.privacy.names());
+            if let Some(receipt) = wish.receipt.as_deref().and_then(parse_receipt).filter(|_| nameless) {
+                return pages.thanks_for(&shelved, &receipt, language);
+            }
             pages.sign_in_page(StatusCode::OK, &shelved, language, "", None)
         }
         Ok(None) => pages.stranger(&headers),

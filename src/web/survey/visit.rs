@@ -53,6 +53,12 @@ impl Visit {
         self.shelved.study.survey.as_ref().expect("nobody is let in where there is no survey")
     }
 
+    /// Whether their session ends with their answers: it knows to the second when they were here, and what they answered stands without
+    /// their name. A member's session is not this survey's alone.
+    pub(super) fn leaves_no_trace(&self) -> bool {
+        self.guard.is_some() && !self.survey().privacy.names() && self.survey().access == Access::Credentials
+    }
+
     /// Whether they are to enroll before they answer.
     pub(super) fn enrolls(&self) -> bool {
         self.shelved.study.enrolls_itself() && self.entrant.is_none()

@@ -33,14 +33,38 @@ impl<W: Write> Delimited<W> {
     ///
     /// # Errors
     /// Those of the file.
-    pub fn begin(mut to: W, charset: Charset, columns: &[Column]) -> io::Result<Delimited<W>> {
+    pub fn begin(to: W, charset: Charset, columns: &[Column]) -> io::Result<Delimited<W>> {
+        Delimited::headed(to, charset, columns.iter().map(|column| column.id.clone()))
+    }
+
+    /// Begins a file whose columns are called so.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn headed(mut to: W, charset: Charset, columns: impl Iterator<Item = String>) -> io::Result<Delimited<W>> {
         if charset == Charset::Utf8Marked {
             to.write_all("\u{FEFF}".as_bytes())?;
         }
         let out = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(to);
         let mut file = Delimited { out, charset, replaced: 0 };
-        file.line(columns.iter().map(|column| column.id.clone()))?;
+        file.line(columns)?;
         Ok(file)
+    }
+
+    /// Writes a row of texts.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn texts<'a>(&mut self, cells: impl Iterator<Item = &'a str>) -> io::Result<()> {
+        self.line(cells.map(harmless))
+    }
+
+    /// Has what was written reach the file.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 
     /// Writes a row.

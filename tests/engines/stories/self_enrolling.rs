@@ -876,7 +876,7 @@ async fn reissue(center: &Center, path: &str) -> String {
     let desk = center.process.calendar.desk.clone();
     let means = Means { now: center.clock.now(), dice: &*center.dice, keys: &center.keys, desk: &desk };
     let whose = participant::load(center.store(), credential_of(center, path).await).await.unwrap();
-    let issued = credentials::reissue(&shelf, &shelved, means, center.act("they called"), &whose).await.unwrap();
+    let issued = credentials::reissue(&shelf, &shelved, means, center.act("they called"), &whose, false).await.unwrap();
     link_in(issued.unwrap().link.as_deref().unwrap())
 }
 

@@ -571,7 +571,7 @@ stories! {
         let desk = center.process.calendar.desk.clone();
         let means = Means { now: center.clock.now(), dice: &*center.dice, keys: &center.keys, desk: &desk };
         let whose = participant::find_by_number(center.store(), row.id, 1).await.unwrap().unwrap();
-        let again = credentials::reissue(&shelf, &shelved, means, center.act("lost"), &whose).await.unwrap().unwrap();
+        let again = credentials::reissue(&shelf, &shelved, means, center.act("lost"), &whose, false).await.unwrap().unwrap();
         let sent_at = center.clock.now();
         let letters = center.settle().await;
         assert_eq!(letters.len(), 3);
@@ -589,11 +589,12 @@ stories! {
         for path in [&second, &fresh] {
             assert!(pages.get(path).await.body.contains("有効期限"));
         }
-        // Whoever asks for another afterwards gets the end that there was.
+        // Whoever asks for another afterwards is told of the end that there was, and gets no dead link.
         const P1: Writer = Writer { address: "p1@example.jp", study: "wellbeing" };
         let letters = center.exchange(&P1.writes("link", "please")).await;
-        let invited = letters.iter().find(|letter| letter.kind == "invitation").unwrap();
-        assert!(!invited.text.contains("日間") && invited.text.contains("有効期限は"), "{}", invited.text);
+        assert!(!letters.iter().any(|letter| letter.kind == "invitation"), "{:?}", kinds(&letters));
+        let over = letters.iter().find(|letter| letter.kind == "access-over").unwrap();
+        assert!(over.text.contains("ご利用の期限は"), "{}", over.text);
     }
 
     async fn a_used_up_credential_is_not_renewed(center: &mut Center) {
