@@ -28,7 +28,7 @@ macro_rules! select {
             "SELECT credential.id, credential.study_id, credential.participant_id, credential.link_digest, credential.login, \
              credential.password_digest, credential.state, credential.uses, credential.valid_from, credential.expires_at, \
              credential.issued_at, study.id, study.slug, study.stage, study.state, study.enrollment_ended_at, study.bundle_version, \
-             study.secret, study.sealed_secret, study.secret_digest, study.subjects, study.allocations, study.facts, study.facts_bound, \
+             study.clear_secret, study.sealed_secret, study.secret_digest, study.subjects, study.allocations, study.facts, study.facts_bound, \
              study.participants, study.responses, study.chain_length, study.chain_head, study.activated_at, study.changed_at, \
              participant.id, participant.study_id, participant.number, participant.reference, participant.name, \
              participant.address, participant.language, participant.attributes, participant.state, participant.created_at, \

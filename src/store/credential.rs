@@ -98,6 +98,8 @@ statements! { "credential":
     BY_RECEIPT = same "SELECT credential.participant_id, answered.occasion, answered.submission, answered.receipt, answered.day \
         FROM answered JOIN credential ON credential.id = answered.credential_id WHERE credential.study_id = $1 AND answered.receipt = $2 \
         LIMIT 1";
+    RECEIPT_OF = same "SELECT answered.receipt FROM answered JOIN credential ON credential.id = answered.credential_id \
+        WHERE answered.submission = $2 AND credential.study_id = $1 LIMIT 1";
     // Whoever got another credential goes on where the one before ended.
     USES_OF_PARTICIPANT = same "SELECT occasion, submission, receipt, day FROM answered JOIN credential \
         ON credential.id = answered.credential_id WHERE credential.participant_id = $1 ORDER BY occasion";
@@ -267,4 +269,16 @@ pub async fn find_use_by_receipt<'a>(
 ) -> Result<Option<(Option<i64>, AnsweredRow)>, StoreError> {
     let found = from.into().find(&BY_RECEIPT, binds![study_id, receipt]).await?;
     found.map(|mut row| Ok((row.opt_int()?, read_use(row)?))).transpose()
+}
+
+/// The receipt of the page of that mark; none if nothing was recorded by it.
+///
+/// # Errors
+/// Those of the database.
+pub async fn receipt_of<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    submission: &Mark,
+) -> Result<Option<String>, StoreError> {
+    from.into().find(&RECEIPT_OF, binds![study_id, submission]).await?.map(|mut row| row.text()).transpose()
 }

@@ -142,7 +142,7 @@ pub struct NewStudy<'a> {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, slug, stage, state, enrollment_ended_at, bundle_version, secret, sealed_secret, secret_digest, subjects, allocations, facts, facts_bound, ",
+            "SELECT id, slug, stage, state, enrollment_ended_at, bundle_version, clear_secret, sealed_secret, secret_digest, subjects, allocations, facts, facts_bound, ",
             "participants, responses, chain_length, chain_head, activated_at, changed_at FROM study ",
             $rest
         )
@@ -160,18 +160,18 @@ statements! { "study":
     // Versions only grow; the greatest time alone would miss what happens after a clock went back.
     FINGERPRINT = same "SELECT count(*), CAST(sum(bundle_version) AS BIGINT), max(changed_at) FROM study";
     ALL = same select!("ORDER BY slug, stage");
-    INSERT = same "INSERT INTO study (slug, stage, state, bundle_version, secret, sealed_secret, secret_digest, subjects, \
+    INSERT = same "INSERT INTO study (slug, stage, state, bundle_version, clear_secret, sealed_secret, secret_digest, subjects, \
         allocations, chain_length, chain_head, activated_at, changed_at) \
         VALUES ($1, $2, 'open', 1, $3, $4, $5, 0, 0, 0, $6, $7, $7) RETURNING id";
     SECRETS = same "SELECT id, sealed_secret FROM study ORDER BY id";
-    SEAL = same "UPDATE study SET secret = $2, sealed_secret = $3 WHERE id = $1";
+    SEAL = same "UPDATE study SET clear_secret = $2, sealed_secret = $3 WHERE id = $1";
     COUNTERS = same "UPDATE study SET subjects = $2, allocations = $3, facts = $4, participants = $5, responses = $6, \
         chain_length = $7, chain_head = $8, facts_bound = $9 WHERE id = $1";
     UNBOUND = same "SELECT id FROM study WHERE facts_bound < facts ORDER BY id";
     SET_STATE = same "UPDATE study SET state = $2, changed_at = $3 WHERE id = $1";
     END_ENROLLMENT = same "UPDATE study SET enrollment_ended_at = $2, changed_at = $3 WHERE id = $1";
     SET_BUNDLE = same "UPDATE study SET bundle_version = $2, changed_at = $3 WHERE id = $1";
-    NEW_SECRET = same "UPDATE study SET secret = $2, sealed_secret = $3, secret_digest = $4, changed_at = $5 WHERE id = $1";
+    NEW_SECRET = same "UPDATE study SET clear_secret = $2, sealed_secret = $3, secret_digest = $4, changed_at = $5 WHERE id = $1";
     PURGE_ATTEMPTS = same "DELETE FROM outbox_attempt WHERE outbox_id IN (SELECT id FROM outbox WHERE study_id = $1)";
     PURGE_LETTERS_RAW = same "DELETE FROM outbox_raw WHERE outbox_id IN (SELECT id FROM outbox WHERE study_id = $1)";
     PURGE_LETTERS = same "DELETE FROM outbox WHERE study_id = $1";

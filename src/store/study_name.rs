@@ -10,7 +10,7 @@ statements! { "study_name":
     TAKE = same "INSERT INTO study_name (name, slug, was_tag) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING";
     OWNER = same "SELECT slug FROM study_name WHERE name = $1";
     OF = same "SELECT name FROM study_name WHERE slug = $1 ORDER BY name";
-    LEAVE = same "UPDATE study_name SET was_tag = 1 WHERE name = $1";
+    LEAVE = same "UPDATE study_name SET was_tag = 1 WHERE name = $1 AND slug = $2";
     FORMER = same "SELECT name FROM study_name WHERE slug = $1 AND was_tag = 1 ORDER BY name";
     GIVE_BACK = same "DELETE FROM study_name WHERE slug = $1 AND name = $2";
 }
@@ -41,8 +41,8 @@ pub async fn list<'a>(from: impl Into<Reader<'a>>, slug: &str) -> Result<BTreeSe
 ///
 /// # Errors
 /// Those of the database.
-pub async fn leave(tx: &mut Tx, name: &str) -> Result<(), StoreError> {
-    tx.execute(&LEAVE, binds![name]).await.map(drop)
+pub async fn leave(tx: &mut Tx, name: &str, slug: &str) -> Result<(), StoreError> {
+    tx.execute(&LEAVE, binds![name, slug]).await.map(drop)
 }
 
 /// The tags that the study of that slug had, the one it has again perhaps among them.

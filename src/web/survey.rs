@@ -300,6 +300,7 @@ impl SurveyPages {
         let only = visit.uses.first().filter(|_| respond::answers_once(survey, &visit.credential));
         if let Some(used) = told.or(only) {
             let word = match told {
+                None if mend::may_mend(survey) => "answered_on_file",
                 None => "answered_before",
                 Some(_) if wish.again.is_some() => "recorded_again",
                 Some(_) => "recorded",
@@ -363,7 +364,7 @@ impl SurveyPages {
         let mends = posted.mends() && mend::may_mend(survey) && !visit.uses.is_empty();
         let before = respond::sent_before(survey, &visit.credential, &visit.uses, &mark);
         if let Some(before) = before.filter(|_| !mends) {
-            return Ok(seen(visit, &before, language));
+            return Ok(self.settled(visit, &before, language, headers).await);
         }
         if let Some(barred) = visit.barred(means, mends) {
             return self.held_back(visit, posted, language, barred).await;
@@ -425,9 +426,6 @@ impl SurveyPages {
             false => respond::submit(&self.tools.shelf, &visit.shelved, means, submission).await,
         };
         match done {
-            Ok(Outcome::Recorded(receipt)) if visit.leaves_no_trace() => {
-                Ok(self.answered_and_left(visit, &receipt, language, headers).await)
-            }
             // The very same answers are on file, whichever page brought them.
             Ok(Outcome::Again(receipt)) if mends => Ok(seen(visit, &Outcome::Recorded(receipt), language)),
             Ok(Outcome::Overtaken) => {
@@ -446,7 +444,7 @@ impl SurveyPages {
                 Ok(PAGES.respond(StatusCode::UNPROCESSABLE_ENTITY, language, "form", facts))
             }
             Ok(Outcome::Barred(barred)) => self.unsent_barred(visit, posted, language, barred).await,
-            Ok(sent) => Ok(seen(visit, &sent, language)),
+            Ok(sent) => Ok(self.settled(visit, &sent, language, headers).await),
             // The study was amended since the form was read: it is shown again by the new rules, nothing lost.
             Err(Failure::Store(StoreError::Busy(why))) => {
                 tracing::info!(why, "a response is to be sent once more");
@@ -457,6 +455,16 @@ impl SurveyPages {
                 Ok(PAGES.respond(StatusCode::CONFLICT, language, "form", facts))
             }
             Err(failure) => Err(failure),
+        }
+    }
+
+    /// Away from a form whose answers are on file, and out of the session where nothing of it may stay.
+    async fn settled(&self, visit: &Visit, sent: &Outcome, language: Language, headers: &HeaderMap) -> Response {
+        match sent {
+            Outcome::Recorded(receipt) | Outcome::Again(receipt) if visit.leaves_no_trace() => {
+                self.answered_and_left(visit, receipt, language, headers).await
+            }
+            _ => seen(visit, sent, language),
         }
     }
 

@@ -344,17 +344,26 @@ pub fn in_words(study: &Study, disputes: &[(i64, i64)]) -> String {
 /// Binds what an earlier version of the program recorded, in every study; how many studies there were. One whose key is missing waits.
 ///
 /// # Errors
-/// The database.
+/// Of one of those that could not be bound; all others are.
 pub async fn catch_up_all(shelf: &Shelf, now: Instant, dice: &dyn Dice) -> Result<usize, Failure> {
-    let mut caught = 0;
+    let (mut caught, mut failed) = (0, None);
     for id in study::unbound(shelf.store()).await? {
-        let shelved = shelf.find_by_id(id).await?;
-        if shelved.unlocked().is_ok() {
-            catch_up(shelf.store(), &shelved, now, dice).await?;
-            caught += 1;
+        // One that cannot be read keeps no other from deciding.
+        match catch_up_one(shelf, id, now, dice).await {
+            Ok(done) => caught += usize::from(done),
+            Err(error) => failed = Some(error),
         }
     }
-    Ok(caught)
+    failed.map_or(Ok(caught), Err)
+}
+
+async fn catch_up_one(shelf: &Shelf, id: i64, now: Instant, dice: &dyn Dice) -> Result<bool, Failure> {
+    let shelved = shelf.find_by_id(id).await?;
+    if shelved.unlocked().is_err() {
+        return Ok(false);
+    }
+    catch_up(shelf.store(), &shelved, now, dice).await?;
+    Ok(true)
 }
 
 /// Binds the corrections of a study that an earlier version of the program recorded, in their order. What another subject has is

@@ -283,15 +283,17 @@ pub async fn change(
     let own = credential::list_of(&mut *tx, whose.id).await?;
     let good: Vec<&CredentialRow> = own.iter().filter(|one| one.state == State::Active).collect();
     for one in &good {
-        // Whatever it waited for: now its end is said, or nothing opens any more.
-        credential_wait::forget(tx, &one.id).await?;
         match change {
             Change::Revoke => {
                 credential::set_state(tx, &one.id, State::Revoked).await?;
                 session::end_of_credential(tx, &one.id).await?;
                 draft::forget_all(tx, one).await?;
             }
-            Change::Extend(until) => credential::set_expiry(tx, &one.id, until).await?,
+            Change::Extend(until) => {
+                // Whatever it waited for: its end is said now.
+                credential_wait::forget(tx, &one.id).await?;
+                credential::set_expiry(tx, &one.id, until).await?;
+            }
         }
     }
     if !good.is_empty() {
@@ -385,6 +387,8 @@ pub(super) async fn renew(
         session::end_of_credential(tx, &one.id).await?;
         credential_wait::forget(tx, &one.id).await?;
     }
+    // It may be one that was called back before its letter left.
+    credential_wait::forget(tx, &before.id).await?;
     credential::replace_all(tx, whose.id).await?;
     let now_on = days.filter(|_| !mailed).map(|days| means.now.plus_seconds(i64::from(days) * 24 * 3600));
     let from = before.validity.from.max(means.now);

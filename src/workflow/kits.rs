@@ -359,7 +359,7 @@ pub async fn replace(
     check(shelved, order)?;
     let study = &shelved.study;
     if let Asker::Person(person) = asker
-        && !asker.may(&subject.site, State::Replaced)
+        && !subject.sites().any(|site| asker.may(site, State::Replaced))
     {
         return Err(Refusal::NotEntitled(person.id.clone()).into());
     }

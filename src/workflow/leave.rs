@@ -17,6 +17,7 @@ use crate::domain::language::Language;
 use crate::domain::study::{PARTICIPANT, Person, Role, Study};
 use crate::letters::Facts;
 use crate::letters::facts::{LeaveConfirm, LeaveDone, LeaveNotice};
+use crate::limits;
 use crate::store::participant::{self, ParticipantRow, State};
 use crate::store::{draft, subject};
 
@@ -70,7 +71,9 @@ pub(super) async fn resume(
     confirmed: Confirmed,
 ) -> Result<Settled, Failure> {
     let asking = Asking { language: Language::find(&waiting.language).unwrap_or(asking.language), ..asking };
-    let known = participant::list_by_address(&mut ledger.tx, asking.shelved.id, &waiting.leaves).await?;
+    // Whoever left stays one of those at the address: else a second yes would send the next of a household away.
+    let most = i64::try_from(limits::PARTICIPANTS_OF_AN_ADDRESS).unwrap_or(i64::MAX);
+    let known = participant::list_alike(&mut ledger.tx, asking.shelved.id, ("", &waiting.leaves), most).await?;
     let settled = match known.as_slice() {
         [only] if only.state == State::Withdrawn => asking.settled("reply_duplicate", "left-before"),
         // Somebody was taken back since: an old yes does not send them away again.

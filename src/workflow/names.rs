@@ -31,7 +31,7 @@ pub(super) async fn claim(
         }
     }
     if let Some(old) = old.filter(|old| stage == Stage::Production && old.tag != new.tag) {
-        study_name::leave(tx, &text::fold(&old.tag)).await?;
+        study_name::leave(tx, &text::fold(&old.tag), &new.slug).await?;
     }
     for former in study_name::list(&mut *tx, &new.slug).await? {
         if stage == Stage::Production && old.is_some() {

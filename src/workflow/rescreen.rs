@@ -129,7 +129,7 @@ pub async fn consent(
     let person = study.people.iter().find(|person| person.id == by);
     let person = person.ok_or_else(|| Refusal::Person(study.slug.clone(), by.to_string()))?;
     let of = command::find_subject(shelf.store(), study, shelved.id, order.subject).await?;
-    let enrolls = person.roles.iter().any(|role| role.enrolls()) && person.acts_for(&of.site);
+    let enrolls = person.roles.iter().any(|role| role.enrolls()) && of.sites().any(|site| person.acts_for(site));
     if enrolls || person.id == of.person {
         return Err(Refusal::EnrollsThere(person.id.clone(), of.site).into());
     }

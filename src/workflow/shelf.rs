@@ -363,8 +363,19 @@ fn unreadable(row: &StudyRow, why: String) -> Failure {
 
 fn read(row: &StudyRow, digest: &Sha256Digest, files: &str) -> Result<(Study, Bundle), Failure> {
     let bundle = bundle_of(row, digest, files)?;
-    let (study, _) = definition::load(&bundle).map_err(|problems| unreadable(row, first(&problems)))?;
+    let (study, _) = definition::load(&bundle)
+        .or_else(|problems| definition::load(&without_schedule(&bundle)).map_err(|_| problems))
+        .map_err(|problems| unreadable(row, first(&problems)))?;
     Ok((study, bundle))
+}
+
+/// Earlier versions of the program took `schedule.toml` into a bundle without reading it. What is wrong in it keeps no study that runs
+/// from its patients; a bundle that is to come into force is read whole.
+fn without_schedule(bundle: &Bundle) -> Bundle {
+    let kept = |name: &String| name != "schedule.toml" && !name.starts_with("holidays/");
+    Bundle::from_files(
+        bundle.files().iter().filter(|(name, _)| kept(name)).map(|(name, text)| (name.clone(), text.clone())).collect(),
+    )
 }
 
 fn stationery(row: &StudyRow, own: &BTreeMap<String, String>) -> Result<Stationery, Failure> {

@@ -173,7 +173,9 @@ pub fn letter(
 ) -> Result<Outgoing, Failure> {
     let study = &shelved.study;
     let arm = study.find_arm(&allocation.arm).ok_or_else(|| compose::no_arm(&allocation.arm))?;
-    let site = what.enrolled.subject.site.as_str();
+    // Where the site was corrected, the subject is the right one's too.
+    let subject = &what.enrolled.subject;
+    let site = subject.sites().find(|site| what.person.acts_for(site)).unwrap_or(subject.site.as_str());
     let mut further = Vec::new();
     for own in &what.enrolled.further {
         let code = &own.allocation.arm;
@@ -211,7 +213,7 @@ pub fn notices(
     let opening = Opening { by: what.person, at: fact.recorded_at, reason: &fact.reason };
     let told = |person: &&Person| {
         person.id != what.person.id
-            && person.acts_for(&subject.site)
+            && subject.sites().any(|site| person.acts_for(site))
             && study.unblinding.tell.iter().any(|role| person.has(*role))
     };
     let before = what.enrolled.facts.iter().filter(|known| known.number < fact.number);

@@ -63,14 +63,14 @@ fn check_audience(section: &Section, rule: &Rule, around: &Around<'_>) {
         (Audience::SiteStaff(_), _) if !around.study.registers || around.study.enrolls() => {
             wrong("no site registers subjects in this study", "write { role = \"coordinator\" }, or whoever is meant");
         }
-        (Audience::SiteStaff(role) | Audience::Role(role), _) => {
-            if !around.study.people.iter().any(|person| person.value.has(*role)) {
-                section.warn(
-                    "audience",
-                    format!("nobody is {}, so nobody gets the letter", role.key()),
-                    "name a role that somebody has",
-                );
-            }
+        (Audience::SiteStaff(role) | Audience::Role(role), _)
+            if !around.study.people.iter().any(|person| person.value.has(*role)) =>
+        {
+            section.warn(
+                "audience",
+                format!("nobody is {}, so nobody gets the letter", role.key()),
+                "name a role that somebody has",
+            );
         }
         (Audience::People(ids), _) => {
             let known: Vec<&str> = around.study.people.iter().map(|person| person.value.id.as_str()).collect();

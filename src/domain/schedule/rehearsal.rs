@@ -144,7 +144,7 @@ pub fn rehearse(
             return None;
         }
     }
-    rehearsed.lines.sort_by(|one, other| (one.at, one.who, one.rule).cmp(&(other.at, other.who, other.rule)));
+    rehearsed.lines.sort_by_key(|one| (one.at, one.who, one.rule));
     Some(rehearsed)
 }
 

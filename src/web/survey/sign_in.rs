@@ -102,7 +102,15 @@ impl SurveyPages {
             tracing::warn!(%error, "a session could not be ended with its answers");
         }
         let to = format!("/s/{}?receipt={receipt}&lang={}", visit.row.slug, language.code());
-        ([(header::SET_COOKIE, self.set_cookie(None))], Redirect::to(&to)).into_response()
+        ([(header::SET_COOKIE, self.set_cookie(None))], [FORGET_PAGES], Redirect::to(&to)).into_response()
+    }
+
+    /// The receipt of a page whose answers were recorded, and ended their session, before it came once more: a second tap, or a browser
+    /// that tries again. Its mark is random, and known to nobody else.
+    async fn sent_already(&self, shelved: &ShelvedStudy, posted: &Posted) -> Result<Option<String>, Failure> {
+        let nameless = shelved.study.survey.as_ref().is_some_and(|survey| !survey.privacy.names());
+        let Some(mark) = posted.mark().filter(|_| nameless) else { return Ok(None) };
+        Ok(credential::receipt_of(self.tools.shelf.store(), shelved.id, &mark).await?)
     }
 
     /// The receipt of answers whose session ended with them. It says nothing but what its address says, so that nothing is looked up.
@@ -111,7 +119,8 @@ impl SurveyPages {
         for (key, value) in [("receipt", json!(receipt)), ("day", json!("")), ("next", json!(""))] {
             put(&mut facts, key, value);
         }
-        for key in ["before", "may_mend", "repeated", "several"] {
+        put(&mut facts, "told", json!(PAGES.word(language, "recorded", &[])));
+        for key in ["may_mend", "repeated", "several"] {
             put(&mut facts, key, json!(false));
         }
         PAGES.respond(StatusCode::OK, language, "thanks", facts)
@@ -195,7 +204,14 @@ pub(super) async fn over(pages: &SurveyPages, slug: &str, request: Request, head
         Err(failure) => return pages.unavailable(&failure, headers),
     };
     match body::read(request, None).await {
-        Ok(posted) => pages.once_more(&shelved, &posted, "session_over", true, headers),
+        Ok(posted) => match pages.sent_already(&shelved, &posted).await {
+            Ok(Some(receipt)) => {
+                let language = language(&shelved, posted.language(), headers);
+                Redirect::to(&format!("/s/{slug}?receipt={receipt}&lang={}", language.code())).into_response()
+            }
+            Ok(None) => pages.once_more(&shelved, &posted, "session_over", true, headers),
+            Err(failure) => pages.unavailable(&failure, headers),
+        },
         Err(Unread::Refused(status)) => pages.bare(status, Unread::word(status), headers),
         Err(Unread::Failed(failure)) => pages.unavailable(&failure, headers),
     }

@@ -124,11 +124,9 @@ impl SurveyPages {
         let why = Why::barred(visit, language, barred);
         match (why.way, posted.step(), posted.other_link()) {
             (Way::Link, _, Some(pasted)) => return self.go_over(visit, posted, pasted, language).await,
-            (Way::Later, Step::Keep, _) if !posted.mends() => {
-                if self.keep(visit, posted, self.tools.means()).await? {
-                    let news = [("kept", json!(true))];
-                    return self.unsent(visit, posted, language, why, (StatusCode::OK, &news)).await;
-                }
+            (Way::Later, Step::Keep, _) if !posted.mends() && self.keep(visit, posted, self.tools.means()).await? => {
+                let news = [("kept", json!(true))];
+                return self.unsent(visit, posted, language, why, (StatusCode::OK, &news)).await;
             }
             _ => {}
         }

@@ -139,7 +139,7 @@ impl Visit {
         let others = self.row.responses - i64::from(mends);
         let withdrew = self.participant.as_ref().is_some_and(|whose| whose.state == participant::State::Withdrawn);
         respond::barred(self.survey(), &self.shelved, self.row.state, others, &self.credential, means)
-            .or(Some(Barred::Withdrawn).filter(|_| withdrew && !mends))
+            .or(Some(Barred::Withdrawn).filter(|_| withdrew))
             .or_else(|| respond::too_soon(self.survey(), &self.uses, means.now.day_in(self.shelved.study.zone)))
     }
 

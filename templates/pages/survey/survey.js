@@ -27,7 +27,8 @@
   if (!form) {
     // The form was sent, or left; but who is asked who they are comes back to it, and so may whoever was not let in or was signed out.
     const refused = document.querySelector("main > .problem") !== null;
-    if (!refused && !/^\/(sign-in|confirm)(\/|$)|^\/s\/[^/]+\/?$/.test(location.pathname)) forget();
+    const thanked = document.querySelector(".receipt") !== null;
+    if (thanked || (!refused && !/^\/(sign-in|confirm)(\/|$)|^\/s\/[^/]+\/?$/.test(location.pathname))) forget();
     return;
   }
 
@@ -43,6 +44,7 @@
     const there = `${action}?lang=${document.documentElement.lang}${state("_mend") ? "&mend=1" : ""}`;
     try {
       const answer = await fetch(there, { credentials: "same-origin", cache: "no-store" });
+      if (answer.status >= 500 || answer.status === 429) throw new Error("nobody can tell now");
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("answers");
       const same = !answer.redirected && fresh?.getAttribute("data-whose") === whose;
       if (same || (!signedIn && !answer.ok)) return cover(false);

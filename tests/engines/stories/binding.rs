@@ -13,6 +13,7 @@ use hagaki::workflow::told::What;
 
 use super::facts::{Operating, ok};
 use super::proofs::{assert_found, untold};
+use super::rescreening::consent;
 use super::*;
 
 /// A correction, asked for and confirmed; how it was settled.
@@ -214,6 +215,17 @@ stories! {
         assert_eq!(keys(center, "aurora").await, ["012/y-0031", "011/y-0032", "011/y-0031"]);
     }
 
+    async fn the_right_hospital_opens_the_blind_of_its_subject(center: &mut Center) {
+        let bundle = edited(&samples::borealis(), "study.toml", "unique_within = \"study\"", "unique_within = \"site\"");
+        center.activate(&bundle, Stage::Production).await;
+        center.exchange(&DR_KOBAYASHI.writes("登録", &borealis_form("101", "101-001"))).await;
+        correct(center, DR_KOBAYASHI, "BOREALIS-0001", "施設コード: 103\n").await;
+        let asked = center.answer(&DR_LARSEN.writes("unblind", "subject: BOREALIS-0001\nreason: anaphylaxis\n")).await;
+        assert_eq!(asked.kind, "deed-confirm", "{}", asked.text);
+        let letters = center.exchange(&ok(&asked, DR_LARSEN)).await;
+        assert!(kinds(&letters).contains(&("unblinded", DR_LARSEN.address)), "{:?}", kinds(&letters));
+    }
+
     async fn somebody_screened_again_is_one_person_under_every_reference(center: &mut Center) {
         let rules = "unique_within = \"site\"\nrescreening = [\"withdrawn\"]\nrescreenings = 3";
         center.activate(&edited(&samples::aurora(), "study.toml", "unique_within = \"site\"", rules), Stage::Production).await;
@@ -221,6 +233,7 @@ stories! {
         enrolls(center, DR_YAMADA, &aurora_form("011", "Y-0031")).await;
         desk.note(center, "AURORA-0001", FactKind::Withdrawn, &[], None).await.unwrap();
         center.settle().await;
+        consent(center, "AURORA-0001", "stat").await.unwrap();
         let again = format!("{}再登録元: AURORA-0001\n", aurora_form("011", "Y-0031"));
         assert_eq!(enrolls(center, DR_YAMADA, &again).await.kind, "assignment-open");
         // The first is corrected, and another patient has the old reference, and is screened again, too.
@@ -229,6 +242,7 @@ stories! {
         assert_eq!(center.answer(&ok(&asked, DR_YAMADA)).await.kind, "assignment-open", "{}", asked.text);
         desk.note(center, "AURORA-0003", FactKind::Withdrawn, &[], None).await.unwrap();
         center.settle().await;
+        consent(center, "AURORA-0003", "stat").await.unwrap();
         let other = format!("{}再登録元: AURORA-0003\n", aurora_form("011", "Y-0031"));
         assert_eq!(enrolls(center, DR_YAMADA, &other).await.kind, "assignment-open");
         // The second screening is corrected to what the first has by now.

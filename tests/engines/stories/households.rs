@@ -76,7 +76,7 @@ stories! {
         let fresh = links(&letters, &names);
         let pages = serve(center).await;
         for (number, (old, fresh)) in old.iter().zip(&fresh).enumerate() {
-            assert!(pages.get(old).await.body.contains("使えません"));
+            assert!(pages.get(old).await.body.contains("このリンクからは受け付けていません"));
             let sent = pages.post(fresh, &with(&[("_mark", &"ab".repeat(16))])).await;
             assert_eq!((sent.status, responses(center).await.len()), (303, number + 1));
         }

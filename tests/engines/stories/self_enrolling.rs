@@ -420,7 +420,7 @@ stories! {
         assert!(letters.iter().all(|letter| !letter.words.contains("had enough")));
         assert_eq!(center.world.number("SELECT count(*) FROM subject_fact WHERE kind = 'withdrawn' AND person = 'participant'").await, 1);
         assert_eq!(center.world.number("SELECT count(*) FROM participant WHERE state = 'withdrawn'").await, 1);
-        assert!(pages.get(&paths[0]).await.body.contains("You asked not to take part any more"));
+        assert!(pages.get(&paths[0]).await.body.contains("You take part in this study no more"));
         // Whoever did not enroll yet leaves as from every survey.
         let other = Writer { address: "s1@example.jp", study: "somnus" };
         let asked = center.answer(&other.writes("withdraw", "")).await;
@@ -557,7 +557,7 @@ stories! {
         let number = format!("SOMNUS-{:04}", own.number);
         Operating::of(center, "somnus").await.note(center, &number, FactKind::Withdrawn, &[], None).await.unwrap();
         assert_eq!(participant::load(center.store(), whose).await.unwrap().state, participant::State::Withdrawn);
-        assert!(pages.get(&enrolled[0]).await.body.contains("You asked not to take part any more"));
+        assert!(pages.get(&enrolled[0]).await.body.contains("You take part in this study no more"));
         assert_eq!(pages.fill(&enrolled[0], &form, &WEEK, "answer").await.status, 403);
         assert_eq!(pages.get(&enrolled[1]).await.status, 200);
         center.settle().await;

@@ -170,7 +170,7 @@ fn one_arm_goes_on_alone_and_is_counted() {
             assert!(after.is_left_with_one() && after.is_deterministic() && !before.is_left_with_one());
             let (mut state, secret) = (State::new(&before), [5; 32]);
             let mut direct = state.clone();
-            let subject = |number: u64| levels(&[("sex", if number % 3 == 0 { "M" } else { "F" })]);
+            let subject = |number: u64| levels(&[("sex", if number.is_multiple_of(3) { "M" } else { "F" })]);
             for number in 1..=5 {
                 let decision = state.decide(&before, &subject(number), &secret, number).unwrap();
                 state.record(&before, &subject(number), &decision.allotment).unwrap();

@@ -33,7 +33,7 @@ fn digits(number: u32, _: u32) -> String {
 
 fn month(number: u32, form: u32) -> String {
     let names = ["jan", "FEB", "Mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-    if form % 2 == 0 { number.to_string() } else { names[number as usize - 1].to_owned() }
+    if form.is_multiple_of(2) { number.to_string() } else { names[number as usize - 1].to_owned() }
 }
 
 fn weekday(number: u32, form: u32) -> String {

@@ -1,0 +1,3 @@
+-- A page that comes once more is found by its mark alone, when the session it came in has ended.
+
+CREATE INDEX answered_by_submission ON answered (submission);
