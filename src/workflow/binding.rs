@@ -7,7 +7,7 @@
 //! about. Of the site the same holds where references are unique within a site only; the subject is that of both sites from then on.
 //!
 //! The fact's entry in the chain tells what it binds. Corrections that an earlier version recorded are bound when a study is looked
-//! at for the first time ([`catch_up`]), each with an entry of its own; before that nothing of the study is decided.
+//! at for the first time ([`catch_up_all`]), each with an entry of its own; before that nothing of the study is decided.
 
 use serde_json::{Value, json};
 

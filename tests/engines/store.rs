@@ -146,8 +146,8 @@ on_both! {
         let id = world.study("aurora").await;
         assert_eq!(clear_secrets(world).await, 0);
         let zeros = match world.store.engine() {
-            Engine::Sqlite => "secret = zeroblob(32)",
-            Engine::Postgres => "secret = decode(repeat('00', 32), 'hex')",
+            Engine::Sqlite => "clear_secret = zeroblob(32)",
+            Engine::Postgres => "clear_secret = decode(repeat('00', 32), 'hex')",
         };
         assert_eq!(world.number(&format!("SELECT count(*) FROM study WHERE {zeros}")).await, 1);
         // Another key, or none: all else is read, and the key is named.

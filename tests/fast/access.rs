@@ -1,6 +1,7 @@
 //! When and how often credentials are good, as whoever issues them says it.
 
 use crate::cli::Place;
+use crate::schedule::unscheduled;
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/studies/wellbeing");
 
@@ -14,7 +15,7 @@ fn access_begins_on_a_day_and_is_for_one_use_or_many() {
     );
     let row = std::fs::read_to_string(place.path("one.csv")).unwrap();
     // From the beginning of the day in Japan, and the days are counted from there.
-    assert!(row.contains("2035-11-30T15:00:00Z") && row.contains("2035-12-14T15:00:00Z"), "{row}");
+    assert!(row.contains(",2035-12-01 00:00 +09:00,2035-12-15 00:00 +09:00"), "{row}");
     let sheet = std::fs::read_to_string(place.path("one.html")).unwrap();
     assert!(
         sheet.contains("利用開始： <strong>2035-12-01 00:00") && sheet.contains("回答は一度だけできます"),
@@ -60,7 +61,8 @@ fn a_survey_that_takes_one_response_gives_no_credential_for_more() {
     let mut files = hagaki::definition::samples::wellbeing().files().clone();
     let text = files.get_mut("study.toml").unwrap();
     *text = text.replace("responses = \"repeat\"", "responses = \"once\"");
-    hagaki::definition::samples::write(&hagaki::definition::Bundle::from_files(files), &folder).unwrap();
+    let bundle = unscheduled(&hagaki::definition::Bundle::from_files(files));
+    hagaki::definition::samples::write(&bundle, &folder).unwrap();
     place.ends(0, "study activate study --production --reason go");
     let refused = place.ends(1, "credentials issue wellbeing --count 1 --uses many --out no.csv").err;
     assert!(refused.contains("takes one response of each person"), "{refused}");

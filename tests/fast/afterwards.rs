@@ -15,8 +15,8 @@ const BLOCKS: &str = "method = \"block\"\narms = [{ code = \"STD\" }, { code = \
 
 /// Ten subjects of two strata; the second stratum's second block is open.
 const HISTORY: &str = "# from the old system\nsubject,sex,site,arm,block_size\n\
-     A-0001,F,011,STD,4\nB-01,M,011,COMB,4\nA-02,F,011,COMB,4\nA-03,F,011,COMB,4\nA-04,F,011,STD,4\n\
-     B-0002,M,011,COMB,4\nB-03,M,011,STD,4\nB-04,M,011,STD,4\nB-05,M,011,STD,6\nB-06,M,011,STD,6\n";
+     A-0001,F,011,STD,4\nB-0001,M,011,COMB,4\nA-0002,F,011,COMB,4\nA-0003,F,011,COMB,4\nA-0004,F,011,STD,4\n\
+     B-0002,M,011,COMB,4\nB-0003,M,011,STD,4\nB-0004,M,011,STD,4\nB-0005,M,011,STD,6\nB-0006,M,011,STD,6\n";
 
 /// AURORA by blocks, in production.
 fn blocks() -> Place {
@@ -198,9 +198,9 @@ fn a_history_is_counted_back_before_it_is_taken() {
 fn everything_that_is_wrong_with_a_history_is_told_at_once() {
     let place = blocks();
     let text = "subject,sex,site,arm,block_size,at\n\
-         A-0001,F,011,STD,4,2024-05-01\nA-01,F,011,COMB,4,2024-05-02\nA-03,X,011,STD,4,2024-05-02\n,,011,STD,six,\n\
-         A-0005,F,011,COMB\nA-06,F,900,COMB,4,soon\nA-07,F,011,NEW,4,2024-05-01\nA-08,F,011,STD,5,2999-01-01\nA-09,F,011,STD,5,\n\
-         B-0001,M,011,STD,4,2024-05-03T09:00\nB-02,M,011,STD,4,2024-05-03 08:00\n";
+         A-0001,F,011,STD,4,2024-05-01\nA-0001,F,011,COMB,4,2024-05-02\nA-0003,X,011,STD,4,2024-05-02\n,,011,STD,six,\n\
+         A-0005,F,011,COMB\nA-0006,F,900,COMB,4,soon\nA-0007,F,011,NEW,4,2024-05-01\nA-0008,F,011,STD,5,2999-01-01\nA-0009,F,011,STD,5,\n\
+         B-0001,M,011,STD,4,2024-05-03T09:00\nB-0002,M,011,STD,4,2024-05-03 08:00\n";
     place.write("bad.csv", text);
     let said = place.ends(1, "allocation import aurora bad.csv --yes --reason moved").err;
     for wrong in [
@@ -235,8 +235,8 @@ fn a_history_keeps_its_dates_and_is_counted_by_levels_under_minimization() {
     let place = Place::new();
     copy(&PathBuf::from(SAMPLES).join("aurora"), &place.path("aurora"));
     place.ends(0, "study activate aurora --production --reason go");
-    let text = "subject,site,sex,stage,ecog_ps,arm,at\nA-01,011,F,II,0,STD,2024-05-01\n\
-         A-0002,012,M,II,1,COMB,2024-05-01T09:30:00+09:00\nA-03,011,F,IV,0,COMB,2024-05-02 08:15\nA-04,011,M,II,0,STD,\n";
+    let text = "subject,site,sex,stage,ecog_ps,arm,at\nA-0001,011,F,II,0,STD,2024-05-01\n\
+         A-0002,012,M,II,1,COMB,2024-05-01T09:30:00+09:00\nA-0003,011,F,IV,0,COMB,2024-05-02 08:15\nA-0004,011,M,II,0,STD,\n";
     place.write("h.csv", text);
     let counted = place.ends(0, "allocation import aurora h.csv --json").json();
     assert_eq!(counted["margins"]["sex"], json!({ "F": { "STD": 1, "COMB": 1 }, "M": { "STD": 1, "COMB": 1 } }));

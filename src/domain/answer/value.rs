@@ -46,7 +46,7 @@ pub(super) fn read(study: &Study, item: &Item, typed: &str, today: NaiveDate) ->
     }
 }
 
-/// As [`read`], of a single item and no form; what is wrong is told as of one.
+/// As `read`, of a single item and no form; what is wrong is told as of one.
 pub fn read_one(study: &Study, item: &Item, typed: &str, today: NaiveDate) -> Result<Value, Fault> {
     let fault = |Wrong { code, expected }| Fault { item: item.id.clone(), code, typed: typed.to_string(), expected };
     read(study, item, typed, today).map_err(fault)
