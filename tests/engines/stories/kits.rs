@@ -470,7 +470,7 @@ stories! {
             hagaki::store::Engine::Sqlite => format!("x'{secret}'"),
             hagaki::store::Engine::Postgres => format!("decode('{secret}', 'hex')"),
         };
-        center.world.tamper(&format!("UPDATE study SET sealed_secret = NULL, secret = {secret}")).await;
+        center.world.tamper(&format!("UPDATE study SET sealed_secret = NULL, clear_secret = {secret}")).await;
         // Opening the database ranks them.
         let copy = center.copy().await;
         let after = kit::list(&copy.store, row.id).await.unwrap();

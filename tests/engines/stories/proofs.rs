@@ -258,9 +258,9 @@ stories! {
             Engine::Postgres => format!("decode('{digest}', 'hex')"),
         };
         let changes = [
-            (format!("UPDATE study SET sealed_secret = NULL, secret = {zeros}"), Verdict::Secret(SecretFault::Row)),
+            (format!("UPDATE study SET sealed_secret = NULL, clear_secret = {zeros}"), Verdict::Secret(SecretFault::Row)),
             (format!("UPDATE study SET secret_digest = {zeros}"), Verdict::Secret(SecretFault::Row)),
-            (format!("UPDATE study SET sealed_secret = NULL, secret = {zeros}, secret_digest = {digest}"), Verdict::Secret(SecretFault::Chain)),
+            (format!("UPDATE study SET sealed_secret = NULL, clear_secret = {zeros}, secret_digest = {digest}"), Verdict::Secret(SecretFault::Chain)),
             (
                 format!("DELETE FROM audit WHERE study_id <> 0; UPDATE study SET chain_length = 0, chain_head = {zeros}"),
                 Verdict::Bundle(Doubt { version: 1, why: Why::Entry }),
@@ -284,7 +284,7 @@ stories! {
         assert_eq!(verdict(center, &copy, "borealis").await, Verdict::Proved(1));
         copy.close().await;
         center.reconnect().await;
-        let change = format!("UPDATE study SET sealed_secret = NULL, secret = {}", bytes(center, "07"));
+        let change = format!("UPDATE study SET sealed_secret = NULL, clear_secret = {}", bytes(center, "07"));
         assert_found(center, "borealis", &[(change, Verdict::Secret(SecretFault::Row))]).await;
     }
 
