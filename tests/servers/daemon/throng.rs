@@ -12,8 +12,8 @@ use crate::harness::{SERVICE, Servers};
 
 const SITES: usize = 20;
 const SUBJECTS: usize = 500;
-/// The most memory the daemon may ever hold, in MB: as promised of what is shipped; the code of an unoptimized program is longer.
-const MEMORY: f64 = if cfg!(debug_assertions) { 80.0 } else { 60.0 };
+/// The most memory the daemon may ever hold, in MB.
+const MEMORY: f64 = 60.0;
 /// The most of it that is its own, in MB: the rest are pages of the program, more of an unoptimized one than of what is shipped.
 const OWN_MEMORY: f64 = 32.0;
 
