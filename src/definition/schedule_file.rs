@@ -465,8 +465,8 @@ fn read_escalations(section: &Section) -> Vec<Escalation> {
     for inner in section.sections("escalate") {
         let after = inner.count("after");
         let failed = inner.word("on", &[("failed", ())]);
-        let letter =
-            inner.word("letter", &[(Letter::Unanswered.key(), Letter::Unanswered)]).unwrap_or(Letter::Unanswered);
+        // There is one letter for it, which may be named.
+        inner.word("letter", &[(Letter::Unanswered.key(), ())]);
         let to = match inner.need("to", "\"coordinator\"") {
             true => role(&inner, "to"),
             false => None,
@@ -480,7 +480,7 @@ fn read_escalations(section: &Section) -> Vec<Escalation> {
         }
         let on = after.map(|after| On::Unanswered { after }).or(failed.map(|()| On::Failed));
         if let (Some(on), Some(to)) = (on, to) {
-            escalations.push(Escalation { on, to, letter });
+            escalations.push(Escalation { on, to });
         }
         inner.close();
     }

@@ -57,10 +57,8 @@ pub(super) async fn people(
 }
 
 async fn answering(store: &Store, study: &Study, row: &ParticipantRow, names: bool) -> anyhow::Result<Somebody> {
-    let name = match names && !row.name.is_empty() {
-        true => row.name.clone(),
-        false => format!("participant {}", row.number),
-    };
+    let name = format!("participant {}", row.number);
+    let shown = (names && !row.name.is_empty()).then(|| row.name.clone());
     let mut stops = closes(study);
     let mut happened = BTreeMap::new();
     if row.state == participant::State::Withdrawn {
@@ -97,7 +95,7 @@ async fn answering(store: &Store, study: &Study, row: &ParticipantRow, names: bo
         happened.insert(Anchor::Enrolled, mark);
         happened.insert(Anchor::Randomized(FIRST.to_string()), mark);
     }
-    Ok(Somebody { name, happened, answered, stops, ..Somebody::default() })
+    Ok(Somebody { name, shown, happened, answered, stops, ..Somebody::default() })
 }
 
 async fn subject(store: &Store, study: &Study, case: Case<'_>) -> anyhow::Result<Somebody> {

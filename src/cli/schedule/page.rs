@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::told::Told;
 use crate::domain::language::Language;
-use crate::domain::schedule::rehearsal::{Fate, Line};
-use crate::domain::schedule::{After, Anchor, Audience, Forbidden, Moment, Offset, Reason, Rule, Weekdays};
+use crate::domain::schedule::rehearsal::{Fate, Line, Somebody};
+use crate::domain::schedule::{After, Anchor, Audience, Forbidden, Letter, Moment, Offset, Reason, Rule, Weekdays};
 use crate::domain::study::Role;
 
 /// Letters on the page.
@@ -118,10 +118,8 @@ impl Speech<'_> {
         let shown = line.at.clock_in(line.zone);
         let (letter, why) = match &line.fate {
             Fate::Told(role) => {
-                let told = rule.escalations.iter().find(|own| own.to == *role);
-                let letter = told.map_or(rule.letter, |own| own.letter);
                 let number = line.occasion.number.to_string();
-                (letter, self.say("told", &[("role", &self.role(*role)), ("number", &number)]))
+                (Letter::Unanswered, self.say("told", &[("role", &self.role(*role)), ("number", &number)]))
             }
             fate => (rule.letter, self.why(rule, line, fate)),
         };
@@ -130,7 +128,7 @@ impl Speech<'_> {
             "weekday": self.weekday(shown),
             "time": shown.format("%H:%M").to_string(),
             "zone": line.zone.name(),
-            "who": self.told.people.get(line.who).map(|one| self.name(&one.name)).unwrap_or_default(),
+            "who": self.told.people.get(line.who).map(|one| self.name(one)).unwrap_or_default(),
             "rule": rule.id,
             "letter": self.say(&format!("letter_{}", letter.key()), &[]),
             "goes": !matches!(line.fate, Fate::Left(_)),
@@ -139,7 +137,8 @@ impl Speech<'_> {
     }
 
     /// A name that we made speaks the page's language; people's own stay.
-    fn name(&self, name: &str) -> String {
+    fn name(&self, somebody: &Somebody) -> String {
+        let name = somebody.called();
         match name.strip_prefix("participant ") {
             Some(number) if number.parse::<u64>().is_ok() => self.say("participant", &[("number", number)]),
             _ => name.to_string(),
@@ -291,7 +290,7 @@ mod tests {
         for key in keys.chain(["published", "moment_day", "moment_before", "forbidden_provisional"]) {
             assert!(en.contains_key(key), "{key}");
         }
-        for letter in crate::domain::schedule::Letter::ALL {
+        for letter in Letter::ALL {
             assert!(en.contains_key(&format!("letter_{}", letter.key())));
         }
         for stop in crate::domain::schedule::Stop::ALL {

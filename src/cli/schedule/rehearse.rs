@@ -19,7 +19,7 @@ use crate::domain::language::Language;
 use crate::domain::schedule::Schedule;
 use crate::domain::schedule::rehearsal::{Assumed, Rehearsed, Somebody, Stretch, rehearse};
 use crate::domain::study::Study;
-use crate::domain::time::{Clock, Zone};
+use crate::domain::time::{Clock, Instant, Zone};
 use crate::limits;
 use crate::store::bundle;
 use crate::workflow::changes::file_changes;
@@ -114,17 +114,17 @@ pub(super) fn run(args: &RehearseArgs) -> anyhow::Result<End> {
     let study = &source.study;
     let schedule = scheduled(study, &args.study)?;
     let first = args.from.unwrap_or_else(|| SystemClock::default().now().day_in(study.zone));
-    let stretch = stretch(first, args.days, study.zone)?;
+    let stretch = stretch(first, args.days, study)?;
     let assumed = Assumed { percent: args.answering, delay_seconds: args.delay, seed: seed(args.seed.as_deref())? };
     let many = args.people.unwrap_or(invented::USUAL);
     let plan = Plan { stretch, zones: &args.zones, many, assumed: &assumed };
     let people = everybody(study, schedule, source.known.as_deref(), &plan);
-    let report = report(study, schedule, &people, (&assumed, stretch))?;
+    let report = report(schedule, &people, &assumed, stretch)?;
     let invented = source.known.is_none();
     let told = Told { study, schedule, people: &people, report: &report, stretch, assumed: &assumed, invented };
     if let (Some((other, bundle)), Some((_, theirs))) = (&other, theirs) {
         let people = everybody(other, theirs, source.known.as_deref(), &plan);
-        let report = self::report(other, theirs, &people, (&assumed, stretch))?;
+        let report = self::report(theirs, &people, &assumed, Stretch { opens: opens(other), ..stretch })?;
         let now = Told { study: other, schedule: theirs, people: &people, report: &report, ..told };
         let files = file_changes(&source.bundle.letters(), &bundle.letters());
         compare::print(&told, &now, &files, args.output);
@@ -152,16 +152,7 @@ fn everybody(study: &Study, schedule: &Schedule, known: Option<&[Known]>, plan: 
     people
 }
 
-fn report(
-    study: &Study,
-    schedule: &Schedule,
-    people: &[Somebody],
-    (assumed, stretch): (&Assumed, Stretch),
-) -> anyhow::Result<Rehearsed> {
-    // Nothing is asked before a survey opens, nor after it closes.
-    let survey = study.survey.as_ref();
-    let opens = survey.and_then(|survey| survey.opens).map(|day| study.zone.resolve(day.into()));
-    let stretch = Stretch { from: stretch.from.max(opens.unwrap_or(stretch.from)), ..stretch };
+fn report(schedule: &Schedule, people: &[Somebody], assumed: &Assumed, stretch: Stretch) -> anyhow::Result<Rehearsed> {
     let rehearsed = rehearse(schedule, people, assumed, stretch, limits::REHEARSED_LETTERS);
     rehearsed.ok_or_else(|| {
         let most = limits::REHEARSED_LETTERS;
@@ -169,11 +160,17 @@ fn report(
     })
 }
 
-fn stretch(first: NaiveDate, days: u32, zone: Zone) -> Result<Stretch, Refused> {
+/// The moment from which a survey takes answers.
+fn opens(study: &Study) -> Option<Instant> {
+    study.survey.as_ref()?.opens.map(|day| study.zone.resolve(day.into()))
+}
+
+fn stretch(first: NaiveDate, days: u32, study: &Study) -> Result<Stretch, Refused> {
+    let zone = study.zone;
     let behind = first.checked_add_days(chrono::Days::new(days.into()));
     let until = behind.map(|behind| zone.resolve(behind.into()).plus_seconds(-1));
     let until = until.ok_or_else(|| Refused("--from: lies too far in the future".to_string()))?;
-    Ok(Stretch { from: zone.resolve(first.into()), until, zone })
+    Ok(Stretch { from: zone.resolve(first.into()), until, zone, opens: opens(study) })
 }
 
 fn scheduled<'s>(study: &'s Study, named: &str) -> Result<&'s Schedule, Refused> {

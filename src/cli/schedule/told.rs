@@ -63,9 +63,8 @@ impl Told<'_> {
         let clock = line.at.clock_in(line.zone);
         let (letter, why) = match &line.fate {
             Fate::Told(role) => {
-                let escalation = rule.escalations.iter().find(|own| own.to == *role);
-                let letter = escalation.map_or("unanswered", |own| own.letter.key());
-                (letter.to_string(), format!("to {}: {} letters without an answer", role.key(), line.occasion.number))
+                let why = format!("to {}: {} letters without an answer", role.key(), line.occasion.number);
+                (Letter::Unanswered.key().to_string(), why)
             }
             fate => (rule.letter.key().to_string(), self.why(rule, line, fate)),
         };
@@ -73,7 +72,7 @@ impl Told<'_> {
             day: clock.format("%a %Y-%m-%d").to_string(),
             time: clock.format("%H:%M").to_string(),
             zone: line.zone.name(),
-            who: self.people.get(line.who).map(|one| one.name.clone()).unwrap_or_default(),
+            who: self.people.get(line.who).map(|one| one.called().to_string()).unwrap_or_default(),
             rule: rule.id.clone(),
             letter,
             occasion: line.occasion.key(),
@@ -108,7 +107,8 @@ impl Told<'_> {
         let sum = |(place, rule): (usize, &Rule)| {
             let own: Vec<&Line> = self.report.lines.iter().filter(|line| line.rule == place).collect();
             let many = |is: fn(&Fate) -> bool| own.iter().filter(|line| is(&line.fate)).count();
-            let people: BTreeSet<usize> = own.iter().map(|line| line.who).collect();
+            let sent = own.iter().filter(|line| matches!(line.fate, Fate::Sent(_)));
+            let people: BTreeSet<usize> = sent.map(|line| line.who).collect();
             let ended = self.report.ended.iter().filter(|((rule, _), _)| *rule == place);
             Sum {
                 rule: rule.id.clone(),

@@ -192,7 +192,11 @@ fn check_anchor(section: &Section, rule: &Rule, after: &After, around: &Around<'
     if matches!(after.offset, Offset::Days { days, .. } if days < 0)
         && !matches!(after.anchor, Anchor::Due(_) | Anchor::Item { .. })
     {
-        section.wrong("days", "lies before it happens", "write days = 0 or more, or count from { due = \"week_4\" }");
+        section.wrong(
+            "days",
+            "lies before it happens",
+            "write days = 0 or more, or count from the planned day of an event",
+        );
     }
     if scope::anchor_tells(&after.anchor, around) {
         let wrong = "the study is blinded, and whether this is asked follows from the arm: so whoever gets the letter would know it";

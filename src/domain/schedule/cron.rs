@@ -37,6 +37,9 @@ pub enum CronError {
     /// There are not five fields.
     #[error("has {0} fields, not five")]
     Fields(usize),
+    /// Its fields mean something, and their times cannot be computed.
+    #[error("is not understood")]
+    Refused,
     /// A part of a field means nothing.
     #[error("\"{part}\" is no {field}")]
     Part {
@@ -59,7 +62,7 @@ impl CronError {
     pub fn right(&self) -> String {
         match self {
             CronError::Nickname { instead: Some(line), .. } => format!("write \"{line}\""),
-            CronError::Nickname { .. } | CronError::Fields(_) => {
+            CronError::Nickname { .. } | CronError::Fields(_) | CronError::Refused => {
                 "write minute, hour, day of the month, month and weekday, such as \"0 9 * * mon\"".to_string()
             }
             CronError::Part { right, .. } => right.clone(),
@@ -185,7 +188,7 @@ impl Cron {
         for (field, part) in FIELDS.iter().zip([minute, hour, day, month, weekday]) {
             sets.push(field.read(part)?);
         }
-        let [minutes, hours, days, months, weekdays] = &sets[..] else { return Err(CronError::Fields(sets.len())) };
+        let [minutes, hours, days, months, weekdays] = &sets[..] else { return Err(CronError::Refused) };
         if days.is_some() && weekdays.is_some() && [day, weekday].iter().any(|part| part.contains('*')) {
             return Err(CronError::Ambiguous);
         }
@@ -205,7 +208,7 @@ impl Cron {
         };
         let schedules = lines.iter().map(|line| cron::Schedule::from_str(line)).collect::<Result<Vec<_>, _>>();
         // What stands in the lists has been counted; that the crate refuses them has not happened yet.
-        let Ok(schedules) = schedules else { return Err(CronError::Fields(parts.len())) };
+        let Ok(schedules) = schedules else { return Err(CronError::Refused) };
         let one = |set: &Option<BTreeSet<u32>>| set.as_ref().is_some_and(|set| set.len() == 1);
         Ok(Cron { source: source.to_string(), schedules: schedules.into(), daily_at_most: one(minutes) && one(hours) })
     }

@@ -64,11 +64,6 @@ impl Weekdays {
     pub fn has(self, day: Weekday) -> bool {
         self.0 & (1 << day.num_days_from_monday()) != 0
     }
-
-    /// Whether all are.
-    pub fn are_all(self) -> bool {
-        self == Weekdays::default()
-    }
 }
 
 impl fmt::Display for Weekdays {

@@ -129,7 +129,7 @@ impl fmt::Display for Reason {
             Reason::Forbidden(past) => write!(f, "left out: {}", listed(past)),
             Reason::Behind(day) => write!(f, "would come after its last day {day}"),
             Reason::Overtaken => f.write_str("the next one is due as well"),
-            Reason::TooLate(seconds) => write!(f, "{} hours late", seconds / 3600),
+            Reason::TooLate(seconds) => write!(f, "late by {} h", seconds / 3600),
             Reason::Before => f.write_str("its time was before the rule began"),
             Reason::Never => f.write_str("its time never comes"),
         }
@@ -152,13 +152,12 @@ pub fn decide(rule: &Rule, facts: &Facts<'_>, now: Instant) -> Decision {
     }
 }
 
-/// Whom to tell, and when, that so many letters of a rule led to no answer. The occasion is that of the last letter that was waited for.
-pub fn escalation(rule: &Rule, facts: &Facts<'_>) -> Option<(Escalation, Planned)> {
+/// When somebody is told, by that escalation of the rule, that so many of its letters led to no answer; none if not yet. The occasion is
+/// that of the last letter that was waited for.
+pub fn escalation(rule: &Rule, own: &Escalation, facts: &Facts<'_>) -> Option<Planned> {
+    let On::Unanswered { after } = own.on else { return None };
     let course = Course::of(rule, facts).ok()?;
-    let past = facts.past.as_ref().filter(|past| past.occasion.series == course.series)?;
-    let waits = |own: &&Escalation| matches!(own.on, On::Unanswered { after } if past.occasion.number >= after);
-    let told = rule.escalations.iter().find(waits)?;
-    let On::Unanswered { after } = told.on else { return None };
+    facts.past.as_ref().filter(|past| past.occasion.series == course.series && past.occasion.number >= after)?;
     let shown = course.shown(after.checked_add(1)?)?;
     let wished = facts.zone.resolve(shown);
     let (shifted, moved) = facts.days.shifted(shown, Shift::Next, None);
@@ -166,7 +165,7 @@ pub fn escalation(rule: &Rule, facts: &Facts<'_>) -> Option<(Escalation, Planned
     if course.stopped(at).is_some() {
         return None;
     }
-    Some((*told, Planned { occasion: Occasion { series: course.series, number: after }, wished, at, moved }))
+    Some(Planned { occasion: Occasion { series: course.series, number: after }, wished, at, moved })
 }
 
 /// A letter's time by the rule.
@@ -205,13 +204,19 @@ impl<'r> Course<'r> {
         if let Moment::Cron(_) = self.rule.moment {
             let number = done.saturating_add(1);
             self.within_times(number)?;
-            let from = match past {
-                Some(past) if past.wished >= self.facts.begins => past.wished,
-                // The first minute counts, too.
-                _ => self.facts.begins.plus_seconds(-1),
-            };
-            let shown = self.cron_after(from.clock_in(self.facts.zone), past.is_some()).ok_or(Reason::Never)?;
-            return Ok(Wish { number, shown });
+            let (zone, begins) = (self.facts.zone, self.facts.begins);
+            let comes = |shown: &NaiveDateTime| zone.resolve(*shown) >= begins;
+            let behind = past.and_then(|past| self.cron_after(past.wished.clock_in(zone), true));
+            let mut shown = behind.filter(comes);
+            if shown.is_none() {
+                // The rule begins behind the letter after the last one. Its first minute counts, too.
+                shown = self.cron_after(begins.plus_seconds(-1).clock_in(zone), false);
+                // Where clocks show a time twice, the first is meant, and it may be over.
+                while let Some(over) = shown.filter(|shown| !comes(shown)) {
+                    shown = self.cron_after(over, false);
+                }
+            }
+            return Ok(Wish { number, shown: shown.ok_or(Reason::Never)? });
         }
         for number in done.saturating_add(1)..=limits::SCHEDULE_OCCASIONS {
             self.within_times(number)?;

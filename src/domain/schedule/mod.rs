@@ -112,17 +112,6 @@ impl fmt::Display for Audience {
     }
 }
 
-/// What one planned letter is about.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Target {
-    /// A participant or member, who gets it.
-    Participant(i64),
-    /// A subject; its site's staff get it.
-    Subject(i64),
-    /// A person of the study, by id, who gets it about all that is due.
-    Person(String),
-}
-
 /// What a rule's letters are about, each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetKind {
@@ -400,8 +389,6 @@ pub struct Escalation {
     pub on: On,
     /// Who is told: those of that role; where the letters are about a subject, those of its site.
     pub to: Role,
-    /// By which letter.
-    pub letter: Letter,
 }
 
 /// When somebody is told that a rule's letters lead to nothing.
@@ -442,13 +429,6 @@ impl Occasion {
             Series::Day(day) => format!("{day}/{}", self.number),
         }
     }
-
-    /// The occasion of such a name.
-    pub fn parse(text: &str) -> Option<Occasion> {
-        let (series, number) = text.split_once('/')?;
-        let series = if series == "rule" { Series::Rule } else { Series::Day(series.parse().ok()?) };
-        Some(Occasion { series, number: number.parse().ok().filter(|number| *number > 0)? })
-    }
 }
 
 #[cfg(test)]
@@ -462,15 +442,6 @@ mod tests {
         }
         for stop in Stop::ALL {
             assert_eq!(Stop::find(stop.key()), Some(stop));
-        }
-        let day = chrono::NaiveDate::from_ymd_opt(2026, 11, 20).unwrap();
-        for occasion in
-            [Occasion { series: Series::Rule, number: 12 }, Occasion { series: Series::Day(day), number: 2 }]
-        {
-            assert_eq!(Occasion::parse(&occasion.key()), Some(occasion));
-        }
-        for wrong in ["", "rule", "rule/0", "2026-13-01/1", "2026-11-20/x"] {
-            assert_eq!(Occasion::parse(wrong), None, "{wrong}");
         }
     }
 }

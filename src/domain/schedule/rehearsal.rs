@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Anchor, Decision, Facts, Forbidden, Mark, Occasion, On, Past, Reason, Rule, Schedule, Stop, decide, escalation,
+    Anchor, Decision, Facts, Forbidden, Mark, Occasion, Past, Planned, Reason, Rule, Schedule, Stop, decide, escalation,
 };
 use crate::domain::study::Role;
 use crate::domain::time::{Instant, Zone};
@@ -16,8 +16,10 @@ use crate::domain::time::{Instant, Zone};
 /// Somebody who gets letters, or a subject about whom letters are.
 #[derive(Clone, Debug, Default)]
 pub struct Somebody {
-    /// What reports call them.
+    /// What they are known by: draws follow from it, and letters are compared by it.
     pub name: String,
+    /// What reports call them, if something else.
+    pub shown: Option<String>,
     /// Their zone, if it is not the study's.
     pub zone: Option<Zone>,
     /// Places of the schedule's rules by which they get letters.
@@ -30,6 +32,13 @@ pub struct Somebody {
     pub forms: BTreeMap<String, Instant>,
     /// From when on letters end.
     pub stops: BTreeMap<Stop, Instant>,
+}
+
+impl Somebody {
+    /// What reports call them.
+    pub fn called(&self) -> &str {
+        self.shown.as_deref().unwrap_or(&self.name)
+    }
 }
 
 /// What is assumed of people's answers.
@@ -74,6 +83,8 @@ pub struct Stretch {
     pub until: Instant,
     /// The study's zone.
     pub zone: Zone,
+    /// Since when the survey takes answers, if it says so: those who answer get no letter before.
+    pub opens: Option<Instant>,
 }
 
 /// What becomes of a planned letter.
@@ -139,7 +150,7 @@ pub fn rehearse(
             past: BTreeMap::new(),
             told: BTreeSet::new(),
         };
-        way.walk(&mut rehearsed);
+        way.walk(&mut rehearsed, most);
         if rehearsed.lines.len() > most {
             return None;
         }
@@ -161,14 +172,15 @@ struct Way<'a> {
     /// An answer to come.
     answer: Option<Instant>,
     past: BTreeMap<usize, Past>,
-    told: BTreeSet<(usize, Occasion)>,
+    told: BTreeSet<(usize, Occasion, Role)>,
 }
 
 impl Way<'_> {
-    fn walk(mut self, rehearsed: &mut Rehearsed) {
+    /// Goes to the end, or until there are more than `most` letters.
+    fn walk(mut self, rehearsed: &mut Rehearsed, most: usize) {
         let (schedule, somebody) = (self.schedule, self.somebody);
         let mut now = self.stretch.from;
-        loop {
+        while rehearsed.lines.len() <= most {
             let mut ended = Vec::new();
             let mut next: Option<Line> = None;
             let mut consider = |line: Line| {
@@ -178,11 +190,11 @@ impl Way<'_> {
             };
             for place in somebody.rules.iter().copied() {
                 let Some(rule) = schedule.rules.get(place) else { continue };
-                match self.decided(place, rule, now, rehearsed) {
-                    Ok(line) => line.into_iter().for_each(&mut consider),
+                match self.decided(place, rule, now) {
+                    Ok(line) => consider(line),
                     Err(reason) => ended.push((place, reason)),
                 }
-                self.escalated(place, rule).into_iter().for_each(&mut consider);
+                self.escalated(place, rule).for_each(&mut consider);
             }
             // An answer before the next letter changes what comes.
             if let Some(answer) = self.answer.filter(|answer| next.as_ref().is_none_or(|line| *answer <= line.at)) {
@@ -210,7 +222,10 @@ impl Way<'_> {
         Facts {
             zone: self.zone,
             days: &self.schedule.days,
-            begins: self.stretch.from,
+            begins: match self.stretch.opens.filter(|_| rule.audience.answers()) {
+                Some(opens) => opens.max(self.stretch.from),
+                None => self.stretch.from,
+            },
             happened: &self.happened,
             answered: match form {
                 Some(event) => self.somebody.forms.get(event).copied(),
@@ -223,68 +238,45 @@ impl Way<'_> {
         }
     }
 
-    /// The next letter of a rule, if it comes before the end; what is left out before it is noted.
-    fn decided(
-        &mut self,
-        place: usize,
-        rule: &Rule,
-        now: Instant,
-        rehearsed: &mut Rehearsed,
-    ) -> Result<Option<Line>, Reason> {
-        loop {
-            let decision = decide(rule, &self.facts(place, rule), now);
-            let (letter, left) = match decision {
-                Decision::Ended(reason) => return Err(reason),
-                Decision::Next(letter) => (letter, None),
-                Decision::Skip(letter, reason) => (letter, Some(reason)),
-            };
-            let line = |fate| Line {
-                at: letter.at,
-                wished: letter.wished,
-                zone: self.zone,
-                who: self.who,
-                rule: place,
-                occasion: letter.occasion.clone(),
-                fate,
-            };
-            match left {
-                None => return Ok(Some(line(Fate::Sent(letter.moved.clone())))),
-                Some(_) if letter.wished > self.stretch.until => return Ok(None),
-                Some(reason) => {
-                    rehearsed.lines.push(line(Fate::Left(reason)));
-                    let past = letter.past();
-                    self.past.insert(place, past);
-                }
+    /// The next letter of a rule, be it that it goes out or that it is left out.
+    fn decided(&self, place: usize, rule: &Rule, now: Instant) -> Result<Line, Reason> {
+        match decide(rule, &self.facts(place, rule), now) {
+            Decision::Ended(reason) => Err(reason),
+            Decision::Next(letter) => {
+                let fate = Fate::Sent(letter.moved.clone());
+                Ok(self.line(place, letter, fate))
             }
+            Decision::Skip(letter, reason) => Ok(self.line(place, letter, Fate::Left(reason))),
         }
     }
 
-    fn escalated(&self, place: usize, rule: &Rule) -> Option<Line> {
-        if !rule.escalations.iter().any(|own| matches!(own.on, On::Unanswered { .. })) {
-            return None;
-        }
-        let (own, letter) = escalation(rule, &self.facts(place, rule))?;
-        let line = Line {
-            at: letter.at,
-            wished: letter.wished,
-            zone: self.zone,
-            who: self.who,
-            rule: place,
-            occasion: letter.occasion,
-            fate: Fate::Told(own.to),
-        };
-        (!self.told.contains(&(place, line.occasion.clone()))).then_some(line)
+    /// Those whom a rule's escalations tell next, as far as they were not told.
+    fn escalated<'r>(&self, place: usize, rule: &'r Rule) -> impl Iterator<Item = Line> + use<'_, 'r> {
+        rule.escalations.iter().filter_map(move |own| {
+            let letter = escalation(rule, own, &self.facts(place, rule))?;
+            let is_told = self.told.contains(&(place, letter.occasion.clone(), own.to));
+            (!is_told).then(|| self.line(place, letter, Fate::Told(own.to)))
+        })
+    }
+
+    fn line(&self, place: usize, letter: Planned, fate: Fate) -> Line {
+        let Planned { occasion, wished, at, .. } = letter;
+        Line { at, wished, zone: self.zone, who: self.who, rule: place, occasion, fate }
     }
 
     fn goes_out(&mut self, line: Line, rehearsed: &mut Rehearsed) {
         let schedule = self.schedule;
         let Some(rule) = schedule.rules.get(line.rule) else { return };
-        if let Fate::Told(_) = line.fate {
-            self.told.insert((line.rule, line.occasion.clone()));
+        if let Fate::Told(role) = line.fate {
+            self.told.insert((line.rule, line.occasion.clone(), role));
             rehearsed.lines.push(line);
             return;
         }
         self.past.insert(line.rule, Past { occasion: line.occasion.clone(), wished: line.wished });
+        if let Fate::Left(_) = line.fate {
+            rehearsed.lines.push(line);
+            return;
+        }
         if rule.letter == super::Letter::Invitation {
             let mark = Mark { day: line.at.day_in(self.zone), at: Some(line.at), closes: None };
             self.happened.insert(Anchor::Invitation, mark);

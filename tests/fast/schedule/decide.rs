@@ -287,9 +287,9 @@ fn what_is_late_is_sent_or_dropped_as_the_rule_says() {
     for (rule, now, next) in [
         ("", "2026-12-23 09:00", "Mon 2026-11-23 09:00"),
         ("grace = \"2 days\"\n", "2026-11-25 09:00", "Mon 2026-11-23 09:00"),
-        ("grace = \"2 days\"\n", "2026-11-25 09:01", "left out: 48 hours late"),
+        ("grace = \"2 days\"\n", "2026-11-25 09:01", "left out: late by 48 h"),
         ("late = \"drop\"\n", "2026-11-23 09:15", "Mon 2026-11-23 09:00"),
-        ("late = \"drop\"\n", "2026-11-23 10:16", "left out: 1 hours late"),
+        ("late = \"drop\"\n", "2026-11-23 10:16", "left out: late by 1 h"),
         ("window = \"1 days\"\n", "2026-11-25 09:00", "left out: would come after its last day 2026-11-24"),
     ] {
         let course = Course::new(&format!("{REMIND}{rule}")).invited("2026-11-20 12:00");
