@@ -47,7 +47,7 @@ impl Calendar {
     pub async fn step(&mut self) -> Result<Did, StepError> {
         let (mut did, mut failed) = (Did::Nothing, None);
         // Nothing of a study is decided before.
-        match binding::catch_up_all(&self.shelf, self.clock.now(), &*self.dice).await {
+        match binding::bind_all(&self.shelf, self.clock.now(), &*self.dice).await {
             Ok(0) => {}
             Ok(studies) => {
                 tracing::info!(studies, "corrections that an earlier version recorded bind now");
@@ -124,15 +124,7 @@ impl Calendar {
         let shelved = self.shelf.find_by_id(id).await?;
         match self.attend_with(&shelved).await {
             // The witness must leave the house, if not in the study's own words.
-            Err(Failure::Letter(why)) => {
-                tracing::error!(
-                    study = shelved.study.slug,
-                    why,
-                    "the study's own letter cannot be written; the built-in one goes"
-                );
-                let plain = ShelvedStudy { stationery: self.shelf.common()?, ..(*shelved).clone() };
-                self.attend_with(&plain).await
-            }
+            Err(Failure::Letter(why)) => self.attend_with(&self.shelf.plain(&shelved, &why)?).await,
             other => other,
         }
     }

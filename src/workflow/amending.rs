@@ -154,14 +154,7 @@ async fn tell(
     means: Means<'_>,
     told: Told<'_>,
 ) -> Result<(), Failure> {
-    let outgoing = match letters(shelved, means, told) {
-        // Everybody must hear of it, if not in the study's own words.
-        Err(Failure::Letter(_)) => {
-            let plain = ShelvedStudy { stationery: shelf.common()?, ..shelved.clone() };
-            letters(&plain, means, told)?
-        }
-        other => other?,
-    };
+    let outgoing = shelf.write_surely(shelved, |shelved| letters(shelved, means, told))?;
     compose::post(tx, Some(shelved.id), means, None, &outgoing).await
 }
 

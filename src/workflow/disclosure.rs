@@ -99,7 +99,7 @@ pub async fn permit_unblinded(
     if by.is_empty() || act.reason.trim().is_empty() {
         return Err(Refusal::Unaccounted(row.slug).into());
     }
-    if !may_know_arms(person(&shelved.study, by)?) {
+    if !person(&shelved.study, by)?.knows_arms() {
         return Err(
             Refusal::Person(format!("--by {by}: has no role that may know arms while the study goes on")).into()
         );
@@ -108,11 +108,6 @@ pub async fn permit_unblinded(
     log(&mut tx, row, act, "export", &body).await?;
     tx.commit().await?;
     Ok(())
-}
-
-/// Whether somebody may know arms while a blinded study goes on.
-fn may_know_arms(person: &Person) -> bool {
-    person.roles.iter().any(|role| role.unblinded()) && !person.roles.iter().any(|role| role.enrolls())
 }
 
 /// Whether answers by which arms can be told apart leave a blinded study that goes on: to somebody who may know arms, with an entry
@@ -126,7 +121,7 @@ pub async fn permit_telling(
     wish: Wish<'_>,
     act: Act<'_>,
 ) -> Result<bool, LifeError> {
-    if !person(&shelved.study, wish.by).is_ok_and(may_know_arms) {
+    if !person(&shelved.study, wish.by).is_ok_and(Person::knows_arms) {
         return Ok(false);
     }
     if act.reason.trim().is_empty() {

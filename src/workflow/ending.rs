@@ -4,6 +4,7 @@
 use serde_json::json;
 
 use super::confirm::{self, Unanswered};
+use super::facts::keeps_reason;
 use super::life::{self, Act, LifeError, Refusal, log};
 use super::shelf::{Shelf, ShelvedStudy};
 use super::{Failure, Means, compose};
@@ -135,14 +136,7 @@ pub(super) async fn tell(
     means: Means<'_>,
     told: Told<'_>,
 ) -> Result<(), Failure> {
-    let outgoing = match letters(shelved, means, told) {
-        // Everybody must hear of it, if not in the study's own words.
-        Err(Failure::Letter(_)) => {
-            let plain = ShelvedStudy { stationery: shelf.common()?, ..shelved.clone() };
-            letters(&plain, means, told)?
-        }
-        other => other?,
-    };
+    let outgoing = shelf.write_surely(shelved, |shelved| letters(shelved, means, told))?;
     compose::post(tx, Some(shelved.id), means, None, &outgoing).await
 }
 
@@ -150,11 +144,15 @@ fn letters(shelved: &ShelvedStudy, means: Means<'_>, told: Told<'_>) -> Result<V
     let study = &shelved.study;
     let Decision { by, act } = told.decision;
     let by = by.and_then(|id| study.people.iter().find(|person| person.id == id));
-    let letter = |person| {
+    // As of an amendment: who may know arms could tell them in ways that nobody can foresee, while the study goes on.
+    let goes_on = matches!(told.step, Step::EnrollmentEnded | Step::EnrollmentReopened);
+    let keeps = goes_on && keeps_reason(study, told.decision.by.unwrap_or(act.actor), []);
+    let letter = |person: &Person| {
         let to = compose::Addressing::unasked(study, person);
         let milestone = Milestone::new(study, act.at, by, act.reason, to.language)
             .with_counts(told.subjects, told.waiting)
             .with_secret_digest(told.secret_digest);
+        let milestone = if keeps && !person.knows_arms() { milestone.without_reason() } else { milestone };
         compose::compose(shelved, means, to, Facts::of_step(told.step, milestone))
     };
     study.people.iter().map(letter).collect()

@@ -11,13 +11,15 @@ use serde_json::json;
 use super::amending::{self, Version};
 use super::compose::{self, Addressing};
 use super::ending::Decision;
+use super::facts::keeps_reason;
 use super::life::{self, Act, LifeError, Refusal, log};
 use super::shelf::{Shelf, ShelvedStudy, bundle_of};
 use super::{Failure, Means, versions};
 use crate::definition::{self, Bundle, Weight};
-use crate::domain::study::{Person, Role, Study};
+use crate::domain::deed::tells_arm;
+use crate::domain::study::{Blinding, Person, Role, Study};
 use crate::domain::time::Instant;
-use crate::letters::facts::AmendmentFailed;
+use crate::letters::facts::{AmendmentFailed, AmendmentInFull};
 use crate::letters::{Facts, Stationery};
 use crate::limits;
 use crate::store::planned::{self, PlannedRow, State};
@@ -150,10 +152,7 @@ pub async fn settle(shelf: &Shelf, means: Means<'_>, study_id: i64, number: i64)
     let shelved = shelf.find_by_id(study_id).await?;
     match fail(shelf, &shelved, means, number, &why).await {
         // Managers must hear of it, if not in the study's own words.
-        Err(Failure::Letter(_)) => {
-            let plain = ShelvedStudy { stationery: shelf.common()?, ..(*shelved).clone() };
-            fail(shelf, &plain, means, number, &why).await
-        }
+        Err(Failure::Letter(unwritten)) => fail(shelf, &shelf.plain(&shelved, &unwritten)?, means, number, &why).await,
         other => other,
     }
 }
@@ -219,9 +218,19 @@ async fn fail(
     let study = &shelved.study;
     let of = |role: Role| study.people.iter().filter(|person| person.has(role)).collect::<Vec<&Person>>();
     let managers = Some(of(Role::Manager)).filter(|managers| !managers.is_empty());
+    let in_charge = managers.unwrap_or_else(|| of(Role::Coordinator));
+    let concealed = study.blinding == Blinding::Blinded;
+    let in_full = |person: &Person| !concealed || AmendmentInFull::may_go_to(study, person);
+    // What the check says can name arms, and so can the words of whoever may know them: as with an amendment that came into force.
+    let plan = versions::plans(&mut tx, &row).await?.remove(&number);
+    let by = plan.and_then(|plan| plan.by).unwrap_or_else(|| one.actor.clone());
+    let telling = concealed && (keeps_reason(study, &by, []) || tells_arm(study, &one.reason));
+    let also = |person: &&Person| concealed && in_full(person) && in_charge.iter().all(|own| own.id != person.id);
     let mut outgoing = Vec::new();
-    for person in managers.unwrap_or_else(|| of(Role::Coordinator)) {
-        let facts = AmendmentFailed::new(number, &one.due_at.local(study.zone), &one.reason, why);
+    for person in in_charge.iter().copied().chain(study.people.iter().filter(also)) {
+        let reason = if telling && !person.knows_arms() { "" } else { &one.reason };
+        let why = if in_full(person) { why } else { "" };
+        let facts = AmendmentFailed::new(number, &one.due_at.local(study.zone), reason, why);
         let to = Addressing::unasked(study, person);
         outgoing.push(compose::compose(shelved, means, to, Facts::AmendmentFailed(facts))?);
     }

@@ -71,19 +71,7 @@ pub async fn alert(ledger: &mut Ledger<'_>, means: Means<'_>, letter: i64, statu
     let (tx, page) = ledger.lock(&shelved).await?;
     let body = json!({ "letter": letter.id, "subject": enrolled.subject.number, "status": status });
     super::enroll::append(tx, page, means, "system", "letter-failed", &body).await?;
-    let outgoing = match alerts(&shelved, means, &letter, &enrolled, status) {
-        // Somebody must know, if not in the study's own words.
-        Err(Failure::Letter(why)) => {
-            tracing::error!(
-                study = shelved.study.slug,
-                why,
-                "the study's own alert cannot be written; the built-in one goes"
-            );
-            let plain = ShelvedStudy { stationery: shelf.common()?, ..(*shelved).clone() };
-            alerts(&plain, means, &letter, &enrolled, status)?
-        }
-        written => written?,
-    };
+    let outgoing = shelf.write_surely(&shelved, |shelved| alerts(shelved, means, &letter, &enrolled, status))?;
     compose::post(tx, Some(shelved.id), means, None, &outgoing).await
 }
 

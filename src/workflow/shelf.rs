@@ -299,6 +299,34 @@ impl Shelf {
         Ok(Arc::clone(common.insert(Arc::new(stationery))))
     }
 
+    /// The same study with the built-in letters, for what must leave though the study's own words cannot be written.
+    ///
+    /// # Errors
+    /// As [`Shelf::common`].
+    pub fn plain(&self, shelved: &ShelvedStudy, why: &str) -> Result<ShelvedStudy, Failure> {
+        tracing::error!(
+            study = shelved.study.slug,
+            why,
+            "a letter of the study's own cannot be written; the built-in one goes"
+        );
+        Ok(ShelvedStudy { stationery: self.common()?, ..shelved.clone() })
+    }
+
+    /// Writes what somebody must hear of: in the study's own words, else in the built-in ones.
+    ///
+    /// # Errors
+    /// Those of writing in the built-in words.
+    pub fn write_surely<T>(
+        &self,
+        shelved: &ShelvedStudy,
+        write: impl Fn(&ShelvedStudy) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        match write(shelved) {
+            Err(Failure::Letter(why)) => write(&self.plain(shelved, &why)?),
+            written => written,
+        }
+    }
+
     /// The allocation states kept for a study, with where they stand, if they were made with this secret.
     pub fn states_of(&self, id: i64, secret: &StudySecret) -> Option<(StateAt, States)> {
         let places = self.places();

@@ -341,7 +341,7 @@ impl Conflict {
             subject: if same_site { short(subject) } else { String::new() },
             enrolled_at: if same_site { enrolled_at.local(reader.study.zone) } else { String::new() },
             differences: match sameness {
-                Sameness::SameSite => differences(reader, instrument, registered, sent, true),
+                Sameness::SameSite => differences(reader, instrument, registered, sent),
                 Sameness::OtherSite => Vec::new(),
             },
             may_rescreen: false,
@@ -355,17 +355,16 @@ impl Conflict {
     }
 }
 
-/// The items that differ, in the order of the form; values are told only where `same_site`, and personal ones never.
+/// The items that differ, in the order of the form; personal values are never told.
 pub(super) fn differences(
     reader: &Reader<'_>,
     instrument: &Instrument,
     registered: &BTreeMap<String, String>,
     sent: &BTreeMap<String, String>,
-    same_site: bool,
 ) -> Vec<Difference> {
     let differing = instrument.items.iter().filter(|item| registered.get(&item.id) != sent.get(&item.id));
     let difference = |item: &Item| {
-        let shown = same_site && !item.personal;
+        let shown = !item.personal;
         let value = |values: &BTreeMap<String, String>| match values.get(&item.id) {
             Some(value) if shown => shown_value(reader.study, item, value, reader.language),
             _ => String::new(),

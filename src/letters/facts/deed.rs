@@ -542,7 +542,7 @@ impl Noted {
     /// The same for whoever is blinded, where the words are those of somebody who may know arms.
     #[must_use]
     pub fn without_reason(self) -> Noted {
-        Noted { reason: String::new(), kept_back: true, ..self }
+        Noted { kept_back: self.kept_back || !self.reason.is_empty(), reason: String::new(), ..self }
     }
 
     /// The same of the further allocation of that title alone.

@@ -304,7 +304,7 @@ impl FollowUpDone {
     ) -> FollowUpDone {
         let Reader { study, language, .. } = *reader;
         let name = study.find_site(about.site).map_or("", |site| site.name.in_language(language));
-        let changed = |before| differences(reader, about.instrument, before, entry.answers, true);
+        let changed = |before| differences(reader, about.instrument, before, entry.answers);
         FollowUpDone {
             subject: short(about.subject),
             site: Site { code: short(about.site), name: short(name) },
@@ -362,7 +362,7 @@ impl FollowUpConflict {
             title: about.title(reader.language),
             recorded_at: entry.at(reader.study),
             by: entry.by(reader.study, reader.language),
-            differences: differences(reader, about.instrument, entry.answers, &form.canonical(), true),
+            differences: differences(reader, about.instrument, entry.answers, &form.canonical()),
             form: about.filled(reader, form, Some("")),
         }
     }
@@ -407,7 +407,7 @@ impl FollowUpConfirm {
     ) -> FollowUpConfirm {
         let canonical = form.canonical();
         let doubts = form.doubts.iter().take(limits::FAULTS_LISTED);
-        let changed = |(_, before)| differences(reader, about.instrument, before, &canonical, true);
+        let changed = |(_, before)| differences(reader, about.instrument, before, &canonical);
         FollowUpConfirm {
             subject: short(about.subject),
             event: about.event(reader.language),

@@ -130,7 +130,7 @@ pub struct LinkAsked {
     /// Who was asked to confirm first, where the sender is a group; else empty.
     #[serde(default)]
     pub representative: String,
-    /// Whether the survey takes no answers any more, from nobody.
+    /// Whether the survey takes no answers any more, from anybody.
     #[serde(default)]
     pub closed: bool,
 }

@@ -21,6 +21,8 @@ pub struct ParticipantHelp {
 pub struct LeaveConfirm {
     /// Whether answers stand with the person.
     pub named: bool,
+    /// Whether nobody knows whose link is whose, so that it goes on opening.
+    pub unknown: bool,
     /// Whether taking part may mean a treatment of the study.
     pub enrolls: bool,
     /// Address with the one-time token, to reply to.
@@ -64,4 +66,6 @@ pub struct LeaveNotice {
     pub recorded_at: String,
     /// Whether answers stand with the person.
     pub named: bool,
+    /// Whether nobody knows whose link is whose, so that it goes on opening.
+    pub unknown: bool,
 }

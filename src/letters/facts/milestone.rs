@@ -75,6 +75,12 @@ impl Milestone {
         }
     }
 
+    /// The same for whoever is blinded, where the words are those of somebody who may know arms.
+    #[must_use]
+    pub fn without_reason(self) -> Milestone {
+        Milestone { kept_back: self.kept_back || !self.reason.is_empty(), reason: String::new(), ..self }
+    }
+
     /// Tells also how many subjects there are, and how many requests wait for a confirmation which comes too late now.
     #[must_use]
     pub fn with_counts(self, subjects: i64, waiting: u64) -> Milestone {

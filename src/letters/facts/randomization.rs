@@ -274,7 +274,7 @@ impl RandomizationConflict {
             subject: short(subject),
             randomization: short(own.title.in_language(reader.language)),
             randomized_at: at,
-            differences: differences(reader, instrument, registered, sent, true),
+            differences: differences(reader, instrument, registered, sent),
         }
     }
 }

@@ -11,8 +11,9 @@ pub(super) fn variants(full: &Facts) -> Vec<Facts> {
         }
         Facts::LeaveConfirm(facts) => {
             let nameless = LeaveConfirm { named: false, ..facts.clone() };
+            let unknown = LeaveConfirm { unknown: true, ..nameless.clone() };
             let enrolled = LeaveConfirm { enrolls: true, ..facts.clone() };
-            [nameless, enrolled].map(Facts::LeaveConfirm).into()
+            [nameless, unknown, enrolled].map(Facts::LeaveConfirm).into()
         }
         Facts::LeaveDone(facts) => {
             let nameless = LeaveDone { named: false, ..facts.clone() };
@@ -26,7 +27,11 @@ pub(super) fn variants(full: &Facts) -> Vec<Facts> {
             let answered = Invitation { answered: true, repeated: false, joins: false, ..facts.clone() };
             vec![Facts::Invitation(answered)]
         }
-        Facts::LeaveNotice(facts) => vec![Facts::LeaveNotice(LeaveNotice { named: false, ..facts.clone() })],
+        Facts::LeaveNotice(facts) => {
+            let nameless = LeaveNotice { named: false, ..facts.clone() };
+            let unknown = LeaveNotice { unknown: true, ..nameless.clone() };
+            [nameless, unknown].map(Facts::LeaveNotice).into()
+        }
         _ => Vec::new(),
     }
 }
