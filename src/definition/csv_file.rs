@@ -71,7 +71,7 @@ pub fn decode(bytes: &[u8], charset: Charset) -> Result<String, Undecided> {
 }
 
 /// Whether a text is ASCII and half-width katakana as it can be written: a voiced mark stands behind a kana that takes it, and nothing
-/// begins with a small kana, a long mark or a syllabic n. Kanji of EUC-JP read so break these rules soon.
+/// begins with a small kana, a long mark, a syllabic n, a full stop, a comma or a closing bracket. Kanji of EUC-JP read so break these rules soon.
 fn is_half_width_kana(text: &str) -> bool {
     let mut before = ' ';
     text.chars().all(|c| {
@@ -79,7 +79,8 @@ fn is_half_width_kana(text: &str) -> bool {
             'ﾞ' => matches!(before, 'ｳ' | 'ｶ'..='ﾄ' | 'ﾊ'..='ﾎ'),
             'ﾟ' => matches!(before, 'ﾊ'..='ﾎ'),
             'ｧ'..='ｰ' | 'ﾝ' | '･' => matches!(before, 'ｦ'..='ﾟ'),
-            'ｦ' | 'ｱ'..='ﾜ' => true,
+            'ｦ' | 'ｱ'..='ﾜ' | '｢' => true,
+            '｡' | '､' | '｣' => matches!(before, 'ｦ'..='ﾟ' | '｡' | '｣'),
             _ => c.is_ascii(),
         };
         before = c;

@@ -72,9 +72,8 @@ pub fn sound_address(written: &str) -> Option<String> {
 
 /// A name as it is written: the family's first in Chinese characters, kana and Hangul, the given one first in letters.
 fn full_name(family: &str, given: &str) -> String {
-    // Where the scripts of East Asia begin.
-    let eastern = |text: &str| text::fold_width(text).chars().any(|c| c >= '\u{2E80}');
-    let (first, last) = if eastern(family) || eastern(given) { (family, given) } else { (given, family) };
+    let eastern = text::is_eastern(family) || text::is_eastern(given);
+    let (first, last) = if eastern { (family, given) } else { (given, family) };
     text::squeeze(&format!("{first} {last}"))
 }
 

@@ -75,9 +75,9 @@ impl Sign {
     /// Of somebody of that reference, name and folded address, each empty if there is none.
     pub fn new(reference: &str, name: &str, address: &str) -> Sign {
         let (tight, folded) = (text::fold_tight(name), text::fold(name));
-        let mut words: Vec<String> = match folded.is_ascii() {
-            true => folded.split(' ').map(str::to_string).collect(),
-            false => Vec::new(),
+        let mut words: Vec<String> = match text::is_eastern(name) {
+            true => Vec::new(),
+            false => folded.split(' ').map(str::to_string).collect(),
         };
         words.sort_unstable();
         Sign { reference: reference.to_string(), name: tight, words, address: address.to_string() }

@@ -40,6 +40,11 @@ pub fn fold(text: &str) -> String {
     folded
 }
 
+/// Whether any of it is in a script of East Asia, where the family's name stands first.
+pub fn is_eastern(text: &str) -> bool {
+    fold_width(text).chars().any(|c| c >= '\u{2E80}')
+}
+
 /// Whether normalizing again would surely change nothing; `false` when in doubt.
 fn is_normal(text: &str) -> bool {
     is_nfkc_quick(text.chars()) == IsNormalized::Yes && !text.chars().any(is_invisible)

@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 use super::binding;
 use super::enroll::{self, Enrolled};
 use super::ledger::Ledger;
+use super::participants;
 use super::proof;
 use super::shelf::ShelvedStudy;
 use super::{Failure, Means};
 use crate::domain::allocation::{Counts, Levels};
 use crate::domain::fact::FactKind;
 use crate::domain::kept::{Column, Kept, Place};
-use crate::domain::study::{Blinding, Person, Study};
+use crate::domain::study::{Blinding, PARTICIPANT, Person, Study};
 use crate::store::fact::{self, FactRow};
-use crate::store::participant;
 use crate::store::response::ResponseRow;
 use crate::store::subject::SubjectRow;
 
@@ -48,10 +48,11 @@ pub struct NewFact<'a> {
 
 /// Whether a reason is kept from whoever must not know arms: that of somebody who may know them, which is the operator too, or who
 /// was told this subject's arm `before`. Their words could tell it in ways that nobody can foresee
-/// ([`tells_arm`](crate::domain::deed::tells_arm) knows names and codes alone).
+/// ([`tells_arm`](crate::domain::deed::tells_arm) knows names and codes alone). A participant knows no arm.
 pub fn keeps_reason<'a>(study: &Study, person: &str, before: impl IntoIterator<Item = &'a FactRow>) -> bool {
     let told = |fact: &FactRow| fact.kind == FactKind::Unblinded && fact.person == person;
     study.blinding == Blinding::Blinded
+        && person != PARTICIPANT
         && (study.people.iter().find(|one| one.id == person).is_none_or(Person::knows_arms)
             || before.into_iter().any(told))
 }
@@ -155,7 +156,7 @@ pub async fn record(
     if let (FactKind::Withdrawn, None, Some(participant)) =
         (new.kind, new.randomization, new.enrolled.subject.participant_id)
     {
-        participant::withdraw(tx, participant).await?;
+        participants::take_out(tx, participant).await?;
     }
     Ok(row)
 }

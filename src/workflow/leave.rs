@@ -11,15 +11,16 @@ use super::correction::Correction;
 use super::enroll::{Confirmed, append};
 use super::ledger::Ledger;
 use super::note::{self, Note};
-use super::{Failure, Settled};
+use super::{Failure, Settled, participants};
 use crate::domain::fact::FactKind;
 use crate::domain::language::Language;
 use crate::domain::study::{PARTICIPANT, Person, Role, Study};
+use crate::domain::survey::Privacy;
 use crate::letters::Facts;
 use crate::letters::facts::{LeaveConfirm, LeaveDone, LeaveNotice};
 use crate::limits;
 use crate::store::participant::{self, ParticipantRow, State};
-use crate::store::{draft, subject};
+use crate::store::subject;
 
 /// Who hears that a participant takes part no more.
 const TOLD: [Role; 2] = [Role::Coordinator, Role::Manager];
@@ -55,6 +56,7 @@ pub(super) async fn ask(ledger: &mut Ledger<'_>, asking: Asking<'_>) -> Result<S
     let (reply_to, expires_at) = confirm::wait(ledger, asking, &waiting).await?;
     let facts = LeaveConfirm {
         named: study.survey.as_ref().is_some_and(|survey| survey.privacy.names()),
+        unknown: study.survey.as_ref().is_some_and(|survey| survey.privacy == Privacy::FullyAnonymous),
         enrolls: study.enrolls_itself(),
         reply_to: reply_to.clone(),
         expires_at: expires_at.local(study.zone),
@@ -125,6 +127,7 @@ async fn leave(ledger: &mut Ledger<'_>, asking: Asking<'_>, whose: &ParticipantR
                 participant: whose.number.to_string(),
                 recorded_at: means.now.local(study.zone),
                 named: study.survey.as_ref().is_some_and(|survey| survey.privacy.names()),
+                unknown: study.survey.as_ref().is_some_and(|survey| survey.privacy == Privacy::FullyAnonymous),
             };
             letters.push(compose::compose(
                 shelved,
@@ -135,7 +138,6 @@ async fn leave(ledger: &mut Ledger<'_>, asking: Asking<'_>, whose: &ParticipantR
         }
     }
     let tx = &mut ledger.tx;
-    participant::withdraw(tx, whose.id).await?;
-    draft::forget_of(tx, whose.id).await?;
+    participants::take_out(tx, whose.id).await?;
     compose::post(tx, Some(shelved.id), means, Some(arrival.inbox_id), &letters).await
 }

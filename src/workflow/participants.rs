@@ -11,7 +11,7 @@ use super::shelf::{Shelf, ShelvedStudy};
 use crate::domain::participant::{Likeness, Sign};
 use crate::limits;
 use crate::store::participant::{self, ParticipantRow, State};
-use crate::store::{credential, draft, session, subject};
+use crate::store::{StoreError, Tx, credential, draft, session, subject};
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,16 +84,19 @@ async fn set(
     page.touch();
     match state {
         State::Active => participant::readmit(tx, whose.id).await?,
-        State::Withdrawn => {
-            for one in credential::list_of(&mut *tx, whose.id).await? {
-                session::end_of_credential(tx, &one.id).await?;
-            }
-            participant::withdraw(tx, whose.id).await?;
-            draft::forget_of(tx, whose.id).await?;
-        }
+        State::Withdrawn => take_out(tx, whose.id).await?,
     }
     ledger.commit().await?;
     Ok(Done::Done)
+}
+
+/// Nothing more is sent to them or taken from them; sessions end, and what was kept and not sent is forgotten. However it came about.
+pub(super) async fn take_out(tx: &mut Tx, participant: i64) -> Result<(), StoreError> {
+    for one in credential::list_of(&mut *tx, participant).await? {
+        session::end_of_credential(tx, &one.id).await?;
+    }
+    participant::withdraw(tx, participant).await?;
+    draft::forget_of(tx, participant).await
 }
 
 /// Mends the name, the address or the language of a participant: `mended` is the row as it is to be. The chain tells which of them
