@@ -294,7 +294,7 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
     };
     let unclear: Vec<&PassedOver> = on_file.iter().filter(|one| one.is_unclear() && !terms.admits_unclear).collect();
     if !unclear.is_empty() && !args.skip {
-        return Err(passed::unclear(&args.slug, &unclear).into());
+        return Err(passed::unclear(&args.slug, passed::Kind::of(&office), &unclear).into());
     }
     let passed: Vec<PassedOver> =
         on_file.into_iter().filter(|one| !(one.is_unclear() && terms.admits_unclear)).collect();

@@ -65,7 +65,7 @@ impl Opened {
         let store = runtime.block_on(open_store(&settings))?;
         let (clock, dice) = (Arc::new(SystemClock::default()), Arc::new(SystemDice));
         let shelf = Shelf::new(store.clone());
-        if let Err(error) = runtime.block_on(binding::catch_up_all(&shelf, clock.now(), &*dice)) {
+        if let Err(error) = runtime.block_on(binding::bind_all(&shelf, clock.now(), &*dice)) {
             tracing::warn!(%error, "corrections that an earlier version recorded could not be bound");
         }
         Ok(Opened { runtime, settings, store, clock, dice, actor: operator::actor() })

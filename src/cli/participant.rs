@@ -10,7 +10,7 @@ use crate::definition::participants_file::sound_address;
 use crate::domain::language::Language;
 use crate::domain::text;
 use crate::limits;
-use crate::store::participant::ParticipantRow;
+use crate::store::participant::{ParticipantRow, State};
 use crate::workflow::participants::{self, Done};
 
 /// Commands on participants.
@@ -61,6 +61,7 @@ pub(super) fn run(command: ParticipantCommand) -> anyhow::Result<End> {
         ParticipantCommand::Readmit(one) => set(&one, false),
         ParticipantCommand::Correct { one, name, address, language } => {
             let (office, mut row) = find(&one)?;
+            let before = row.address.clone();
             if let Some(name) = name {
                 row.name = sound_name(&name)?;
             }
@@ -73,7 +74,9 @@ pub(super) fn run(command: ParticipantCommand) -> anyhow::Result<End> {
                 }
                 row.language = language.code().to_string();
             }
-            correct(&one, &office, &row)
+            // Whoever has no address, or takes part no more, is sent nothing.
+            let readdressed = row.address != before && !row.address.is_empty() && row.state == State::Active;
+            correct(&one, &office, &row, readdressed)
         }
     }
 }
@@ -125,15 +128,15 @@ fn set(one: &OneArgs, withdraws: bool) -> anyhow::Result<End> {
     tell(one, &row, done, word)
 }
 
-fn correct(one: &OneArgs, office: &Office, mended: &ParticipantRow) -> anyhow::Result<End> {
+fn correct(one: &OneArgs, office: &Office, mended: &ParticipantRow, readdressed: bool) -> anyhow::Result<End> {
     let correcting =
         participants::correct(&office.shelf, &office.shelved, office.means(), office.act(&one.reason), mended);
     let done = office.opened.runtime.block_on(correcting)?;
     let ended = tell(one, mended, done, "is corrected")?;
-    if !one.output.json && !office.is_of_members() {
+    if readdressed && !one.output.json && !office.is_of_members() {
         println!(
-            "a letter that went to a wrong address still opens the form: `hagaki credentials reissue {} {}` sends a fresh link, and what was \
-             sent before opens nothing any more",
+            "a letter that went to a wrong address still opens the form: `hagaki credentials reissue {} {}` sends a fresh link, and nothing \
+             more is taken by what was sent before",
             one.slug, mended.number
         );
     }
@@ -151,6 +154,10 @@ fn tell(one: &OneArgs, row: &ParticipantRow, done: Done, word: &str) -> anyhow::
             return Ok(End::Done);
         }
         Done::Unchanged => format!("participant {number}: it is so already; nothing was changed"),
+        Done::Subject(subject) if row.state == State::Withdrawn => format!(
+            "participant {number} enrolled themself as subject {subject}, and whoever withdrew as a subject is not let in again; nothing \
+             was changed"
+        ),
         Done::Subject(subject) => format!(
             "participant {number} enrolled themself as subject {subject}, and nothing was changed: `hagaki subject note {} {subject} --kind \
              withdrawn` records that they take part no more",

@@ -9,6 +9,8 @@ use anyhow::{Context, anyhow};
 use clap::Subcommand;
 use serde_json::json;
 
+pub(in crate::cli) use ending::confirm;
+
 use super::check::weight;
 use super::installation::Opened;
 use super::{End, Installation, Output, Refused, counted};
@@ -152,7 +154,7 @@ impl Why {
 /// Why, where, and how to tell it.
 #[derive(Debug, clap::Args)]
 pub struct Why {
-    /// Why: stands in the audit chain. Needed to change a study in production.
+    /// Why: stands in the audit chain, and letters to the staff repeat it, so that it names no arm, ratio or block. Needed to change a study in production.
     #[arg(long, default_value = "", hide_default_value = true)]
     reason: String,
     /// Which installation.

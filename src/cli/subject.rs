@@ -52,7 +52,7 @@ pub enum SubjectCommand {
         #[command(flatten)]
         output: Output,
     },
-    /// Consent to screening a subject again who has an arm, so that the person is drawn again: once, in production. The site then sends
+    /// Consent to screening a subject again who has an arm, so that the person is randomized again: once, in production. The site then sends
     /// the form with `rescreening of: …` (again).
     Rescreen {
         /// The study.

@@ -9,6 +9,7 @@ use crate::cli::study::judged;
 use crate::cli::{End, Installation, Output, Refused};
 use crate::domain::study::{Blinding, Study};
 use crate::workflow::disclosure::{self, Wish};
+use crate::workflow::export::delimited::{Charset, Delimited};
 use crate::workflow::life::Act;
 use crate::workflow::trail::{self, Line};
 
@@ -74,44 +75,55 @@ pub(super) fn run(args: &ListArgs) -> anyhow::Result<End> {
             && args.since.is_none_or(|since| day >= since)
             && args.until.is_none_or(|until| day <= until)
     };
-    if args.csv {
-        print!("{}", record(&COLUMNS.map(str::to_string))?);
-    }
+    let mut file = match args.csv {
+        true => Some(Delimited::headed(std::io::stdout(), Charset::Utf8, COLUMNS.iter().map(ToString::to_string))?),
+        false => None,
+    };
     let mut after = 0;
     while let Some((lines, last)) = opened.runtime.block_on(trail::page(&opened.store, shelved.id, after, concealed))? {
         for line in lines.iter().filter(asked) {
-            print!("{}", shown(study, line, args)?);
+            match &mut file {
+                Some(file) => file.texts(cells(study, line).iter().map(String::as_str))?,
+                None => println!("{}", shown(study, line, args.output.json)),
+            }
         }
         after = last;
+    }
+    if let Some(file) = file {
+        file.end()?;
     }
     Ok(End::Done)
 }
 
-/// One entry, with the end of its line.
-fn shown(study: &Study, line: &Line, args: &ListArgs) -> anyhow::Result<String> {
-    let subject = line.subject.map(|number| study.subject_number(number)).unwrap_or_default();
-    let digest = data_encoding::HEXLOWER.encode(&line.digest);
-    let particulars = Value::Object(line.particulars.clone());
-    if args.csv {
-        let (actor, action) = (line.actor.clone(), line.action.clone());
-        return record(&[line.seq.to_string(), line.at.utc(), actor, action, subject, particulars.to_string(), digest]);
-    }
-    if args.output.json {
-        let subject = Some(subject).filter(|subject| !subject.is_empty());
-        let line = json!({ "entry": line.seq, "at": line.at.utc(), "actor": line.actor, "action": line.action,
-                           "subject": subject, "particulars": particulars, "digest": digest });
-        return Ok(format!("{line}\n"));
+fn subject_of(study: &Study, line: &Line) -> Option<String> {
+    line.subject.map(|number| study.subject_number(number))
+}
+
+/// One entry in a row.
+fn cells(study: &Study, line: &Line) -> [String; COLUMNS.len()] {
+    [
+        line.seq.to_string(),
+        line.at.utc(),
+        line.actor.clone(),
+        line.action.clone(),
+        subject_of(study, line).unwrap_or_default(),
+        Value::Object(line.particulars.clone()).to_string(),
+        data_encoding::HEXLOWER.encode(&line.digest),
+    ]
+}
+
+/// One entry on a line, for programs or for people.
+fn shown(study: &Study, line: &Line, as_json: bool) -> String {
+    let subject = subject_of(study, line);
+    if as_json {
+        return json!({ "entry": line.seq, "at": line.at.utc(), "actor": line.actor, "action": line.action, "subject": subject,
+                       "particulars": line.particulars, "digest": data_encoding::HEXLOWER.encode(&line.digest) })
+        .to_string();
     }
     let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
     let told: Vec<String> = line.particulars.iter().map(|(key, value)| format!("{key}={}", plain(value))).collect();
     let (Line { seq, actor, action, .. }, at) = (line, line.at.local(study.zone));
+    let subject = subject.unwrap_or_default();
     let text = format!("{seq:>6}  {at}  {actor:<18} {action:<18} {subject:<16} {}", told.join(" "));
-    Ok(format!("{}\n", text.trim_end()))
-}
-
-/// One line of a CSV (RFC 4180).
-fn record(cells: &[String]) -> anyhow::Result<String> {
-    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
-    writer.write_record(cells)?;
-    Ok(String::from_utf8(writer.into_inner()?)?)
+    text.trim_end().to_string()
 }

@@ -2,7 +2,6 @@
 //! all.
 
 use std::collections::BTreeSet;
-use std::io::{IsTerminal, Write};
 
 use clap::Args;
 use serde_json::json;
@@ -11,7 +10,9 @@ use super::whose::Whose;
 use super::written::{Paper, Written};
 use super::{Office, moment};
 use crate::cli::simulate::progress::Bar;
+use crate::cli::study::confirm;
 use crate::cli::{End, Installation, Output, Refused, counted};
+use crate::limits;
 use crate::store::credential::{self, State};
 use crate::store::participant::ParticipantRow;
 use crate::workflow::credentials::{self, Change, Withheld, on_file};
@@ -46,21 +47,14 @@ fn agreed(args: &SeveralArgs, what: &str, many: usize) -> anyhow::Result<()> {
     if args.yes || many <= 1 {
         return Ok(());
     }
-    let stdin = std::io::stdin();
-    if args.output.json || !(stdin.is_terminal() && std::io::stderr().is_terminal()) {
-        let how = format!(
-            "nothing was changed; to have the credentials of {many} participants {what}: the same again with --yes"
-        );
-        return Err(Refused(how).into());
-    }
-    eprint!("Write yes to have the credentials of {many} participants {what}: ");
-    std::io::stderr().flush()?;
-    let mut line = String::new();
-    stdin.read_line(&mut line)?;
-    match line.trim() {
-        "yes" => Ok(()),
-        _ => Err(Refused("nothing was changed".to_string()).into()),
-    }
+    let wish = format!("to have the credentials of {many} participants {what}");
+    confirm(
+        "yes",
+        args.output.json,
+        &format!("Write yes {wish}: "),
+        &format!("nothing was changed; {wish}: the same again with --yes"),
+        "nothing was changed",
+    )
 }
 
 pub(super) fn revoke(args: &SeveralArgs) -> anyhow::Result<End> {
@@ -81,7 +75,19 @@ fn change(args: &SeveralArgs, office: &Office, change: Change) -> anyhow::Result
     let mut open: Vec<&ParticipantRow> = Vec::new();
     for one in &people {
         let own = office.opened.runtime.block_on(credential::list_of(&office.opened.store, one.id))?;
-        open.extend(own.iter().any(|own| own.state == State::Active).then_some(one));
+        let active = || own.iter().filter(|own| own.state == State::Active);
+        // One that ended before it began would be good never.
+        if let Change::Extend(Some(until)) = change
+            && let Some(later) = active().find(|own| own.validity.from >= until)
+        {
+            let from = later.validity.from.local(office.shelved.study.zone);
+            let why = format!(
+                "participant {}: their credential is good from {from} on, which is not before --until; nothing was changed",
+                one.number
+            );
+            return Err(Refused(why).into());
+        }
+        open.extend(active().next().map(|_| one));
     }
     let none = people.len() - open.len();
     if let ([only], true) = (people.as_slice(), open.is_empty()) {
@@ -97,15 +103,18 @@ fn change(args: &SeveralArgs, office: &Office, change: Change) -> anyhow::Result
     }
     agreed(args, &what, open.len())?;
     let bar = Bar::new("participants", open.len() as u64);
-    let mut changed = 0;
+    let mut changed = BTreeSet::new();
     for one in &open {
         let changing =
             credentials::change(&office.shelf, &office.shelved, office.means(), office.act(&args.reason), one, change);
-        changed += usize::from(office.opened.runtime.block_on(changing)? > 0);
+        if office.opened.runtime.block_on(changing)? > 0 {
+            changed.insert(one.number);
+        }
         bar.advance(1);
     }
     bar.clear();
-    told(args, &what, &open, none + (open.len() - changed))
+    open.retain(|one| changed.contains(&one.number));
+    told(args, &what, &open, people.len() - open.len())
 }
 
 /// Says whose credentials are (or would be) what, and of how many nothing could be changed.
@@ -139,6 +148,10 @@ fn why(args: &SeveralArgs, office: &Office, number: i64, withheld: Withheld) -> 
             format!("the credential of participant {number} was called back; --revoked lets them in again")
         }
         Withheld::Nobodys => "members sign in with their accounts".to_string(),
+        // Who enrolled themself and withdrew as a subject is not let in again.
+        Withheld::Withdrawn if office.shelved.study.enrolls_itself() => {
+            format!("participant {number} takes part no more")
+        }
         Withheld::Withdrawn => {
             format!(
                 "participant {number} takes part no more; `hagaki participant readmit {slug} {number}` takes them back"
@@ -181,7 +194,7 @@ pub(super) fn reissue(args: &SeveralArgs, again: bool, paper: &Paper) -> anyhow:
     }
     if args.dry_run {
         let mailed = open.iter().filter(|one| !one.address.is_empty()).count();
-        return anew(args, &open, mailed, none.len());
+        return anew(args, &open, mailed, &none);
     }
     agreed(args, "issued anew", open.len())?;
     let candidates: Vec<_> = open.iter().map(|one| on_file(one)).collect();
@@ -205,13 +218,19 @@ pub(super) fn reissue(args: &SeveralArgs, again: bool, paper: &Paper) -> anyhow:
     bar.clear();
     written.end()?;
     open.retain(|one| issued.contains(&one.number));
-    anew(args, &open, mailed, none.len())
+    if let ([_], [why]) = (people.as_slice(), none.as_slice()) {
+        return Err(Refused(format!("none is issued: {why}")).into());
+    }
+    anew(args, &open, mailed, &none)
 }
 
 /// Says who gets (or would get) a fresh credential.
-fn anew(args: &SeveralArgs, open: &[&ParticipantRow], mailed: usize, others: usize) -> anyhow::Result<End> {
+fn anew(args: &SeveralArgs, open: &[&ParticipantRow], mailed: usize, none: &[String]) -> anyhow::Result<End> {
     if args.output.json {
-        println!("{}", json!({ "issued": open.len(), "mailed": mailed, "others": others, "dry_run": args.dry_run }));
+        println!(
+            "{}",
+            json!({ "issued": open.len(), "mailed": mailed, "others": none.len(), "why": none, "dry_run": args.dry_run })
+        );
         return Ok(End::Done);
     }
     let would = if args.dry_run { "would be: " } else { "" };
@@ -225,6 +244,14 @@ fn anew(args: &SeveralArgs, open: &[&ParticipantRow], mailed: usize, others: usi
             println!("{would}fresh credentials for {many}, {mailed} of them by mail; the old ones are dead");
         }
     }
-    left_out(others);
+    if !none.is_empty() {
+        println!("{} left as they were:", counted(none.len() as u64, "participant"));
+    }
+    for why in none.iter().take(limits::PEOPLE_NAMED) {
+        println!("  {why}");
+    }
+    if none.len() > limits::PEOPLE_NAMED {
+        println!("  and {} more; --json names all", none.len() - limits::PEOPLE_NAMED);
+    }
     Ok(End::Done)
 }

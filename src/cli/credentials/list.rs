@@ -9,7 +9,7 @@ use crate::domain::time::{Instant, Zone};
 use crate::limits;
 use crate::store::roster::{self, RosterRow};
 use crate::store::{credential, study};
-use crate::workflow::export::delimited::harmless;
+use crate::workflow::export::delimited::{Charset, Delimited};
 
 /// How the list is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,9 +45,8 @@ pub(in crate::cli) fn list(slug: &str, installation: &Installation, shape: Shape
     }
     let mut file = match shape {
         Shape::Csv => {
-            let mut file = csv::Writer::from_writer(std::io::stdout());
-            file.write_record(COLUMNS)?;
-            Some(file)
+            let columns = COLUMNS.iter().map(ToString::to_string);
+            Some(Delimited::headed(std::io::stdout(), Charset::Utf8Marked, columns)?)
         }
         Shape::Table | Shape::Json => None,
     };
@@ -59,14 +58,14 @@ pub(in crate::cli) fn list(slug: &str, installation: &Installation, shape: Shape
         after = last.number;
         for one in &page {
             match (&mut file, shape) {
-                (Some(file), _) => file.write_record(record(one, study.zone))?,
+                (Some(file), _) => file.texts(record(one, study.zone).iter().map(String::as_str))?,
                 (None, Shape::Json) => println!("{}", object(one, study.zone)),
                 (None, _) => println!("{}", line(one, study.zone)),
             }
         }
     }
-    if let Some(mut file) = file {
-        file.flush()?;
+    if let Some(file) = file {
+        file.end()?;
     }
     Ok(End::Done)
 }
@@ -108,9 +107,9 @@ fn object(one: &RosterRow, zone: Zone) -> Value {
 fn record(one: &RosterRow, zone: Zone) -> [String; 11] {
     [
         one.number.to_string(),
-        harmless(&one.reference),
-        harmless(&one.name),
-        harmless(&one.address),
+        one.reference.clone(),
+        one.name.clone(),
+        one.address.clone(),
         one.standing.key().to_string(),
         local(one.invited_at, zone),
         local(one.from, zone),

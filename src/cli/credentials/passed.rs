@@ -90,10 +90,14 @@ pub(in crate::cli) fn tell(slug: &str, kind: Kind, passed: &[PassedOver]) {
 }
 
 /// The refusal of a list with people of whom it cannot be told whether they are on file.
-pub(super) fn unclear(slug: &str, unclear: &[&PassedOver]) -> Refused {
+pub(super) fn unclear(slug: &str, kind: Kind, unclear: &[&PassedOver]) -> Refused {
+    let shows = match kind {
+        Kind::Nobodys => String::new(),
+        Kind::Credentials | Kind::Members => format!(" (`hagaki credentials list {slug}` shows the others)"),
+    };
     Refused(format!(
         "nothing was issued: of {} on the list it cannot be told whether they are known already\n{}\n\
-         give the rows a name (`hagaki credentials list {slug}` shows the others), or say that they are other people with --as-others, or \
+         give the rows a name{shows}, or say that they are other people with --as-others, or \
          pass over them with --skip",
         counted(unclear.len() as u64, "person"),
         lines(unclear.iter().copied())

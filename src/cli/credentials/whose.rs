@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::Office;
 use crate::cli::Refused;
+use crate::definition::csv_file::{self, Charset};
 use crate::domain::survey::Privacy;
 use crate::domain::text;
 use crate::limits;
@@ -36,8 +37,10 @@ impl Whose {
         }
         let mut wanted = self.participants.clone();
         if let Some(path) = &self.list {
-            let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
-            let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+            let bytes = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+            let text = csv_file::decode(&bytes, Charset::Guessed)
+                .map_err(|undecided| Refused(format!("{}: {}; save it as UTF-8", path.display(), undecided.wrong())))?;
+            let lines = text.lines().map(str::trim);
             wanted.extend(lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_string));
         }
         let (mut found, mut wrong) = (BTreeMap::new(), Vec::new());
@@ -85,6 +88,10 @@ fn nobodys(office: &Office) -> anyhow::Result<()> {
 /// share the address.
 pub(in crate::cli) fn find(office: &Office, wanted: &str) -> anyhow::Result<ParticipantRow> {
     nobodys(office)?;
+    let wanted = wanted.trim();
+    if wanted.is_empty() {
+        return Err(Refused("an empty text names no participant".to_string()).into());
+    }
     let (store, id) = (&office.opened.store, office.shelved.id);
     let most = i64::try_from(limits::PEOPLE_NAMED).unwrap_or(i64::MAX).saturating_add(1);
     let found = office.opened.runtime.block_on(async {
@@ -95,7 +102,7 @@ pub(in crate::cli) fn find(office: &Office, wanted: &str) -> anyhow::Result<Part
             return Ok(participant::find_by_number(store, id, number).await?.into_iter().collect());
         }
         // As the list's addresses are folded.
-        let address = text::fold_width(wanted.trim()).to_lowercase();
+        let address = text::fold_width(wanted).to_lowercase();
         match address.contains('@') {
             true => participant::list_alike(store, id, ("", &address), most).await,
             false => Ok(Vec::new()),

@@ -100,24 +100,35 @@ pub(super) fn close(slug: &str, yes: bool, decided: &Decided) -> anyhow::Result<
 /// Goes on only if somebody at a terminal writes the study's name; what is asked is said by a verb, by what was done then, and by what all
 /// that was shown would do.
 pub(super) fn ask(slug: &str, json: bool, [verb, done, does]: [&str; 3]) -> anyhow::Result<()> {
+    confirm(
+        slug,
+        json,
+        &format!("Write the name of the study to {verb} it: "),
+        &format!("{slug} was not {done}; if all of that may {does}: the same again with --yes"),
+        &format!("{slug} was not {done}; nothing was changed"),
+    )
+}
+
+/// Goes on only if somebody at a terminal writes `word`; where nobody is, `how` is the refusal, and where they write something else
+/// `refused` is.
+pub(in crate::cli) fn confirm(word: &str, json: bool, prompt: &str, how: &str, refused: &str) -> anyhow::Result<()> {
     let (stdin, terminal) = (std::io::stdin(), std::io::stderr().is_terminal() && !json);
     if !(terminal && stdin.is_terminal()) {
-        let how = format!("{slug} was not {done}; if all of that may {does}: the same again with --yes");
-        return Err(Refused(how).into());
+        return Err(Refused(how.to_string()).into());
     }
-    eprint!("Write the name of the study to {verb} it: ");
+    eprint!("{prompt}");
     std::io::stderr().flush()?;
-    match agrees(&mut stdin.lock(), slug)? {
+    match agrees(&mut stdin.lock(), word)? {
         true => Ok(()),
-        false => Err(Refused(format!("{slug} was not {done}; nothing was changed")).into()),
+        false => Err(Refused(refused.to_string()).into()),
     }
 }
 
-/// Whether the next line is the study's name.
-fn agrees(answer: &mut impl BufRead, slug: &str) -> std::io::Result<bool> {
+/// Whether the next line is that word.
+fn agrees(answer: &mut impl BufRead, word: &str) -> std::io::Result<bool> {
     let mut line = String::new();
     answer.read_line(&mut line)?;
-    Ok(line.trim() == slug)
+    Ok(line.trim() == word)
 }
 
 /// What the close of a study ends, for a terminal.

@@ -109,7 +109,7 @@ impl View<'_> {
             let form = form.and_then(|own| study.find_instrument(&own.instrument));
             let answers = own.answers()?;
             Ok(json!({ "randomization": own.allocation.randomization, "arm": self.arm(&own.allocation),
-                       "kit": own.allocation.kit, "kit_now": own.kit, "origin": own.allocation.origin.key(),
+                       "kit": own.allocation.kit, "kit_now": own.kit, "origin": self.origin(&own.allocation).key(),
                        "randomized_at": own.allocation.allocated_at.local(study.zone),
                        "answers": form.map(|form| plain(form, answers)) }))
         });
@@ -130,7 +130,7 @@ impl View<'_> {
             "participant": self.participant, "enrolled_at": subject.enrolled_at.local(study.zone),
             "answers": plain(study.registration_instrument(), enrolled.answers()?),
             "arm": first.and_then(|given| self.arm(given)), "kit": first.and_then(|given| given.kit.as_ref()), "kit_now": enrolled.kit,
-            "origin": first.map(|given| given.origin.key()), "allocated_at": self.allocated(),
+            "origin": first.map(|given| self.origin(given).key()), "allocated_at": self.allocated(),
             "rescreens": self.earlier, "rescreened_as": self.later,
             "further": further.collect::<anyhow::Result<Vec<Value>>>()?,
             "events": events.collect::<anyhow::Result<Vec<Value>>>()?,
@@ -161,7 +161,7 @@ impl View<'_> {
         }
         if let Some(given) = &enrolled.allocation {
             let at = self.allocated().unwrap_or_else(|| "an unknown time".to_string());
-            match given.origin {
+            match self.origin(given) {
                 Origin::Imported => page.line("allocated", &format!("at {at}, elsewhere; its history was imported")),
                 Origin::Forced => page.line("allocated", &format!("at {at}, by hand")),
                 Origin::Drawn => {}
@@ -196,12 +196,13 @@ impl View<'_> {
         let title = rules.map_or(id, |rules| rules.title.in_language(self.language));
         page.form(&format!("{title} ({id})"));
         let at = own.allocated.map_or_else(|| own.allocation.allocated_at.local(study.zone), |at| at.local(study.zone));
-        let how = match own.allocation.origin {
+        let origin = self.origin(&own.allocation);
+        let how = match origin {
             Origin::Imported => "elsewhere; its history was imported".to_string(),
             Origin::Forced => format!("by hand; asked for by {}", self.person(&own.request.person)),
             Origin::Drawn => format!("asked for by {}", self.person(&own.request.person)),
         };
-        let mark = if own.allocation.origin == Origin::Drawn { ";" } else { "," };
+        let mark = if origin == Origin::Drawn { ";" } else { "," };
         page.line("allocated", &format!("at {at}{mark} {how}"));
         if let Some(arm) = self.arm(&own.allocation) {
             page.line("arm", &self.arm_named(&arm));
@@ -304,6 +305,14 @@ impl View<'_> {
             if whole { Shown::own(self.study, form, item, canonical, self.language) } else { listed }
         });
         shown.collect()
+    }
+
+    /// How an arm was given. While the study conceals its arms, one that was given by hand looks like one that was drawn, as in letters.
+    fn origin(&self, given: &AllocationRow) -> Origin {
+        match given.origin {
+            Origin::Forced if self.conceals => Origin::Drawn,
+            other => other,
+        }
     }
 
     /// The code of an arm, unless the study conceals it.
