@@ -21,12 +21,12 @@ use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 use super::caller::{Cookie, minutes_until, origin};
+use super::cases::Door;
 use super::pages::{FORGET_PAGES, Pages, accepted};
 use super::survey::Tools;
 use crate::domain::credential::Secret;
 use crate::domain::language::Language;
 use crate::domain::password::Weak;
-use crate::domain::study::Role;
 use crate::domain::time::Zone;
 use crate::letters::words;
 use crate::limits;
@@ -258,13 +258,14 @@ impl AccountPages {
         let address = &visitor.account.address;
         for shelved in accounts::staff_of(&self.tools.shelf, address).await? {
             let study = &shelved.study;
-            let manages = study.find_person_by_address(address).is_some_and(|person| person.has(Role::Manager));
+            let person = study.find_person_by_address(address);
+            let leads_to = |door: Door| door.is_there(study) && person.is_some_and(|person| door.lets_in(person));
             let to = |goal: Goal| json!({ "title": study.title.in_language(language), "link": goal.path() });
             zone.get_or_insert(study.zone);
-            if study.registers {
+            if leads_to(Door::Cases) {
                 cases.push(to(Goal::cases(&study.slug)));
             }
-            if study.survey.is_some() && manages {
+            if leads_to(Door::Participants) {
                 managed.push(to(Goal::participants(&study.slug)));
             }
         }

@@ -84,7 +84,7 @@ struct Wish {
 
 /// Which pages of a study somebody comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Door {
+pub(super) enum Door {
     /// Cases, of a study that registers.
     Cases,
     /// Who has answered, of a study that asks participants.
@@ -93,7 +93,7 @@ enum Door {
 
 impl Door {
     /// Whether the study has such pages.
-    fn is_there(self, study: &Study) -> bool {
+    pub(super) fn is_there(self, study: &Study) -> bool {
         match self {
             Door::Cases => study.registers,
             Door::Participants => study.survey.is_some(),
@@ -101,7 +101,7 @@ impl Door {
     }
 
     /// Whether somebody of the study may come in.
-    fn lets_in(self, person: &Person) -> bool {
+    pub(super) fn lets_in(self, person: &Person) -> bool {
         match self {
             Door::Cases => person.roles.iter().any(|role| role.enrolls() || *role == Role::Monitor),
             Door::Participants => person.has(Role::Manager),

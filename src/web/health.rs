@@ -56,8 +56,8 @@ pub struct Health {
     pub clock: Arc<dyn Clock>,
 }
 
-/// The three routes. What tells of studies and mailboxes is for whoever watches the machine: a proxy that passes everything on does not
-/// make it public.
+/// The three routes. What tells of studies and mailboxes is for whoever watches the machine: what a proxy says that it passes on is
+/// refused. A proxy that says nothing has to refuse it itself (`deploy/proxy/README.md`).
 pub fn router(health: Health) -> Router {
     let inner = Router::new().route("/readyz", get(ready)).route("/metrics", get(metrics_text));
     Router::new()

@@ -177,7 +177,11 @@ impl SurveyPages {
             Some(whose) if shelved.study.enrolls_itself() => self_enrollment::find(store, &shelved, whose.id).await?,
             _ => None,
         };
-        Ok(Some(Visit { path, guard, key, stays, row, shelved, credential, uses, participant, entrant }))
+        let holder = match credential.participant_id {
+            Some(whose) => [&b"participant"[..], &whose.to_be_bytes()].concat(),
+            None => credential.id.0.to_vec(),
+        };
+        Ok(Some(Visit { path, guard, key, stays, row, shelved, credential, uses, participant, holder, entrant }))
     }
 }
 
@@ -243,6 +247,25 @@ async fn send(
     }
 }
 
+/// Why something that was sent could not be taken.
+struct Failed {
+    failure: Failure,
+    /// Whether it may be on file all the same: it failed while it was being recorded.
+    unsure: bool,
+}
+
+impl Failed {
+    const fn unsure(failure: Failure) -> Failed {
+        Failed { failure, unsure: true }
+    }
+}
+
+impl<E: Into<Failure>> From<E> for Failed {
+    fn from(error: E) -> Failed {
+        Failed { failure: error.into(), unsure: false }
+    }
+}
+
 impl SurveyPages {
     async fn shown(&self, visit: &Visit, wish: &Wish, headers: &HeaderMap) -> Response {
         let shown = self.show(visit, wish, headers).await;
@@ -263,10 +286,11 @@ impl SurveyPages {
         }
         match self.take(visit, &posted, headers).await {
             Ok(taken) => taken,
-            Err(failure) => {
-                tracing::error!(%failure, "what was sent to a survey could not be taken");
+            Err(Failed { failure, unsure }) => {
+                tracing::error!(%failure, unsure, "what was sent to a survey could not be taken");
                 let language = visit.language(posted.language(), headers);
-                let why = Why { told: PAGES.word(language, "unavailable", &[]), way: Way::Later };
+                let (word, way) = if unsure { ("unsure", Way::Unsure) } else { ("unavailable", Way::Later) };
+                let why = Why { told: PAGES.word(language, word, &[]), way };
                 let status = StatusCode::SERVICE_UNAVAILABLE;
                 let shown = self.unsent(visit, &posted, language, why, (status, &[])).await;
                 shown.unwrap_or_else(|failure| self.unavailable(&failure, headers))
@@ -352,7 +376,7 @@ impl SurveyPages {
         })
     }
 
-    async fn take(&self, visit: &Visit, posted: &Posted, headers: &HeaderMap) -> Result<Response, Failure> {
+    async fn take(&self, visit: &Visit, posted: &Posted, headers: &HeaderMap) -> Result<Response, Failed> {
         let spoken = match posted.step() {
             Step::Speak(language) => Some(language.code()),
             _ => posted.language(),
@@ -367,14 +391,14 @@ impl SurveyPages {
             return Ok(self.settled(visit, &before, language, headers).await);
         }
         if let Some(barred) = visit.barred(means, mends) {
-            return self.held_back(visit, posted, language, barred).await;
+            return Ok(self.held_back(visit, posted, language, barred).await?);
         }
         // The form before it, sent once more; or this one, before there is anybody whom it could be asked.
         if posted.enrolls() != visit.enrolls() {
             return Ok(enrolling::onward(visit, language, enrolling::News::Before));
         }
         if let Some(why) = self.shut(visit, language, posted.step() == Step::Send) {
-            return self.unsent(visit, posted, language, why, (StatusCode::FORBIDDEN, &[])).await;
+            return Ok(self.unsent(visit, posted, language, why, (StatusCode::FORBIDDEN, &[])).await?);
         }
         let files = body::files_of(visit.desk(&self.tools), posted).await?;
         let form = read(visit, posted, &files, means);
@@ -417,7 +441,7 @@ impl SurveyPages {
             Next::Send => {}
         }
         if visit.enrolls() {
-            return self.enroll(visit, &filled, &mark).await;
+            return self.enroll(visit, &filled, &mark).await.map_err(Failed::unsure);
         }
         let credential = visit.credential.id;
         let submission = Submission { credential, mark, form: &form, language, channel: Channel::Web };
@@ -430,7 +454,8 @@ impl SurveyPages {
             Ok(Outcome::Again(receipt)) if mends => Ok(seen(visit, &Outcome::Recorded(receipt), language)),
             Ok(Outcome::Overtaken) => {
                 let overtaken = self.overtaken(visit, &filled, &mark).await?;
-                overtaken.ok_or_else(|| Failure::Contradiction("a response was overtaken and was not".to_string()))
+                let contradiction = || Failure::Contradiction("a response was overtaken and was not".to_string());
+                Ok(overtaken.ok_or_else(contradiction)?)
             }
             Ok(Outcome::Barred(Barred::TooLong)) => {
                 let answers = form.canonical();
@@ -443,7 +468,7 @@ impl SurveyPages {
                 }
                 Ok(PAGES.respond(StatusCode::UNPROCESSABLE_ENTITY, language, "form", facts))
             }
-            Ok(Outcome::Barred(barred)) => self.unsent_barred(visit, posted, language, barred).await,
+            Ok(Outcome::Barred(barred)) => Ok(self.unsent_barred(visit, posted, language, barred).await?),
             Ok(sent) => Ok(self.settled(visit, &sent, language, headers).await),
             // The study was amended since the form was read: it is shown again by the new rules, nothing lost.
             Err(Failure::Store(StoreError::Busy(why))) => {
@@ -454,7 +479,7 @@ impl SurveyPages {
                 }
                 Ok(PAGES.respond(StatusCode::CONFLICT, language, "form", facts))
             }
-            Err(failure) => Err(failure),
+            Err(failure) => Err(Failed::unsure(failure)),
         }
     }
 
@@ -462,7 +487,8 @@ impl SurveyPages {
     async fn settled(&self, visit: &Visit, sent: &Outcome, language: Language, headers: &HeaderMap) -> Response {
         match sent {
             Outcome::Recorded(receipt) | Outcome::Again(receipt) if visit.leaves_no_trace() => {
-                self.answered_and_left(visit, receipt, language, headers).await
+                let again = matches!(sent, Outcome::Again(_));
+                self.answered_and_left(visit, (receipt, again), language, headers).await
             }
             _ => seen(visit, sent, language),
         }

@@ -4,7 +4,7 @@
   document.querySelectorAll("nav a").forEach(function (link) {
     link.addEventListener("click", function () { link.hash = location.hash; });
   });
-  var note = document.getElementById("news");
+  var note = document.getElementById("_news");
   if (!note) { return; }
   var rounds = 0;
   var timer = setInterval(function () {

@@ -62,7 +62,7 @@ impl CasePages {
         };
         let here = room.here(PLACE);
         put(&mut facts, "counts", json!(told(room, &counts)));
-        put(&mut facts, "people", rows.iter().map(|row| person(room, row)).collect());
+        put(&mut facts, "asked", rows.iter().map(|row| asked(room, row)).collect());
         put(&mut facts, "anonymous", json!(privacy == Privacy::Anonymous));
         put(&mut facts, "next", json!(next.map(|next| format!("{here}&after={next}"))));
         put(&mut facts, "first", json!(after.map(|_| here)));
@@ -87,22 +87,24 @@ fn told(room: &Room, counts: &[(Standing, i64)]) -> Vec<Value> {
     told
 }
 
-fn person(room: &Room, row: &RosterRow) -> Value {
+/// One who was asked.
+fn asked(room: &Room, row: &RosterRow) -> Value {
     let zone = room.study().zone;
     let answered = match row.days.as_slice() {
-        [] => String::new(),
-        [day] => room.word("answered_on", &[("day", day)]),
-        [.., last] => room.word("answered_often", &[("times", &row.days.len().to_string()), ("day", last)]),
+        [] => None,
+        [day] => Some(room.word("answered_on", &[("day", day)])),
+        [.., last] => Some(room.word("answered_often", &[("times", &row.days.len().to_string()), ("day", last)])),
     };
     let open = row.active && row.standing != Standing::Answered;
+    let invited = row.invited_at.map(|at| room.word("invited_on", &[("day", &at.day_in(zone).to_string())]));
     let from = row.from.filter(|_| row.standing == Standing::ToCome);
+    let from = from.map(|from| room.word("good_from", &[("at", &from.local(zone))]));
+    let until = row.until.filter(|_| open).map(|until| room.word("good_until", &[("at", &until.local(zone))]));
+    let days: Vec<String> = [invited, answered, from, until].into_iter().flatten().collect();
     json!({
         "number": row.number, "reference": row.reference, "name": row.name, "address": row.address,
-        "standing": room.word(&word_of(row.standing), &[]), "answered": answered,
+        "standing": room.word(&word_of(row.standing), &[]), "days": days,
         "waits": row.standing == Standing::Waiting,
         "withdrew": row.state == participant::State::Withdrawn && row.standing == Standing::Answered,
-        "invited": row.invited_at.map(|at| room.word("invited_on", &[("day", &at.day_in(zone).to_string())])),
-        "from": from.map(|from| room.word("good_from", &[("at", &from.local(zone))])),
-        "until": row.until.filter(|_| open).map(|until| room.word("good_until", &[("at", &until.local(zone))])),
     })
 }

@@ -194,7 +194,7 @@ fn unsent(filled: &Filled<'_>, mark: &Mark, way: &str, mut facts: Value) -> Valu
     for key in ["later", "to_link"] {
         filled::put(&mut facts, key, json!(key == way));
     }
-    for key in ["keeps", "kept", "kept_before", "not_a_link"] {
+    for key in ["keeps", "kept", "kept_before", "not_a_link", "unsure"] {
         filled::put(&mut facts, key, json!(filled.mends));
     }
     for (key, value) in [("why", json!("…")), ("shown", json!(filled.typed())), ("at", json!("review"))] {

@@ -87,11 +87,11 @@ impl SurveyPages {
         PAGES.respond(status, language, "sign_in", facts)
     }
 
-    /// Ends the session of answers that were recorded, and shows their receipt on a page that needs none.
+    /// Ends the session of answers that were recorded, just now or before (`again`), and shows their receipt on a page that needs none.
     pub(super) async fn answered_and_left(
         &self,
         visit: &super::Visit,
-        receipt: &str,
+        (receipt, again): (&str, bool),
         language: Language,
         headers: &HeaderMap,
     ) -> Response {
@@ -101,7 +101,7 @@ impl SurveyPages {
             // The answers are recorded, and it ends by itself.
             tracing::warn!(%error, "a session could not be ended with its answers");
         }
-        let to = format!("/s/{}?receipt={receipt}&lang={}", visit.row.slug, language.code());
+        let to = receipt_page(&visit.row.slug, receipt, again, language);
         ([(header::SET_COOKIE, self.set_cookie(None))], [FORGET_PAGES], Redirect::to(&to)).into_response()
     }
 
@@ -114,12 +114,13 @@ impl SurveyPages {
     }
 
     /// The receipt of answers whose session ended with them. It says nothing but what its address says, so that nothing is looked up.
-    fn thanks_for(&self, shelved: &ShelvedStudy, receipt: &str, language: Language) -> Response {
+    fn thanks_for(&self, shelved: &ShelvedStudy, receipt: &str, language: Language, again: bool) -> Response {
         let mut facts = head((&shelved.study, shelved.stage), &format!("/s/{}", shelved.study.slug), None, language);
         for (key, value) in [("receipt", json!(receipt)), ("day", json!("")), ("next", json!(""))] {
             put(&mut facts, key, value);
         }
-        put(&mut facts, "told", json!(PAGES.word(language, "recorded", &[])));
+        let word = if again { "recorded_again" } else { "recorded" };
+        put(&mut facts, "told", json!(PAGES.word(language, word, &[])));
         for key in ["may_mend", "repeated", "several"] {
             put(&mut facts, key, json!(false));
         }
@@ -156,6 +157,12 @@ pub(super) fn first(slug: &str) -> Response {
     Redirect::to(&format!("/s/{}", if plain { slug } else { "" })).into_response()
 }
 
+/// The page of a receipt that needs no session.
+fn receipt_page(slug: &str, receipt: &str, again: bool, language: Language) -> String {
+    let again = if again { "&again=1" } else { "" };
+    format!("/s/{slug}?receipt={receipt}{again}&lang={}", language.code())
+}
+
 /// Whether its members sign in with their accounts.
 pub(super) fn is_of_members(shelved: &ShelvedStudy) -> bool {
     shelved.study.survey.as_ref().is_some_and(|survey| survey.access == Access::Members)
@@ -187,7 +194,7 @@ pub(super) async fn show(
             let language = language(&shelved, wish.lang.as_deref(), &headers);
             let nameless = shelved.study.survey.as_ref().is_some_and(|survey| !survey.privacy.names());
             if let Some(receipt) = wish.receipt.as_deref().and_then(parse_receipt).filter(|_| nameless) {
-                return pages.thanks_for(&shelved, &receipt, language);
+                return pages.thanks_for(&shelved, &receipt, language, wish.again.is_some());
             }
             pages.sign_in_page(StatusCode::OK, &shelved, language, "", None)
         }
@@ -207,7 +214,7 @@ pub(super) async fn over(pages: &SurveyPages, slug: &str, request: Request, head
         Ok(posted) => match pages.sent_already(&shelved, &posted).await {
             Ok(Some(receipt)) => {
                 let language = language(&shelved, posted.language(), headers);
-                Redirect::to(&format!("/s/{slug}?receipt={receipt}&lang={}", language.code())).into_response()
+                Redirect::to(&receipt_page(&shelved.study.slug, &receipt, true, language)).into_response()
             }
             Ok(None) => pages.once_more(&shelved, &posted, "session_over", true, headers),
             Err(failure) => pages.unavailable(&failure, headers),

@@ -14,13 +14,15 @@ use crate::web::questionnaire::body;
 use crate::web::questionnaire::filled;
 use crate::web::questionnaire::posted::{Place, Posted, Step};
 use crate::workflow::respond::Barred;
-use crate::workflow::{Failure, drafts};
+use crate::workflow::{Failure, drafts, mend};
 
 /// What can be done with answers that are not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
     /// Sent later from here.
     Later,
+    /// Sent once more from here: nobody knows whether it was recorded.
+    Unsure,
     /// Taken along to the link that took this one's place.
     Link,
     /// Nothing more than to be copied.
@@ -72,12 +74,13 @@ impl SurveyPages {
         let form = read(visit, posted, &files, means);
         let mut facts = visit.head(language);
         filled::put(&mut facts, "why", json!(why.told));
-        let shown = visit.filled(&form, posted, means, language).typed();
+        let filled = visit.filled(&form, posted, means, language);
+        let shown = filled.typed();
         if shown.is_empty() {
             return Ok(PAGES.respond(status, language, "barred", facts));
         }
         let mark = posted.mark().unwrap_or_else(|| Mark::new(means.dice));
-        visit.filled(&form, posted, means, language).all_carried(&mut facts, &mark);
+        filled.all_carried(&mut facts, &mark);
         let at = match posted.place() {
             Place::Page(at) => json!(at),
             Place::Review | Place::Whole => json!("review"),
@@ -86,7 +89,8 @@ impl SurveyPages {
         for (key, value) in [
             ("at", at),
             ("shown", json!(shown)),
-            ("later", json!(why.way == Way::Later)),
+            ("later", json!(matches!(why.way, Way::Later | Way::Unsure))),
+            ("unsure", json!(why.way == Way::Unsure)),
             ("to_link", json!(why.way == Way::Link)),
             ("keeps", json!(keeps)),
             // A link to the page in another language would leave what was typed behind.
@@ -168,7 +172,8 @@ impl SurveyPages {
             let news = [("not_a_link", json!(true))];
             return self.unsent(visit, posted, language, why, (StatusCode::UNPROCESSABLE_ENTITY, &news)).await;
         };
-        if let Some(barred) = fresh.barred(means, false) {
+        let mends = posted.mends() && mend::may_mend(fresh.survey()) && !fresh.uses.is_empty();
+        if let Some(barred) = fresh.barred(means, mends) {
             return self.unsent_barred(&fresh, posted, language, barred).await;
         }
         let files = body::files_of(fresh.desk(&self.tools), posted).await?;

@@ -44,6 +44,8 @@ pub(super) struct Visit {
     pub(super) uses: Vec<AnsweredRow>,
     /// Whose it is; none where nobody may know.
     pub(super) participant: Option<ParticipantRow>,
+    /// Whose form its files are: the participant's, by whichever of their ways, or the credential's where nobody may know.
+    pub(super) holder: Vec<u8>,
     /// What they enrolled with, where participants enroll themselves; none before.
     pub(super) entrant: Option<Entrant>,
 }
@@ -121,7 +123,7 @@ impl Visit {
             tools,
             zone: self.shelved.study.zone,
             instrument: self.instrument(),
-            owner: Owner { study: self.row.id, who: &self.credential.id.0 },
+            owner: Owner { study: self.row.id, who: &self.holder },
             guard: self.guard.as_deref(),
         }
     }

@@ -131,7 +131,7 @@
 
   let turn = 0;
   const tell = (what) => {
-    const told = document.getElementById("news");
+    const told = document.getElementById("_news");
     if (told) told.textContent = what === "" ? "" : told.dataset[what];
   };
   const look = async (told) => {
