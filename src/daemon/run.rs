@@ -196,7 +196,7 @@ impl Daemon {
         let keys = Arc::new(keys(&store, &*dice).await?.with_ring(settings.keys.clone()));
         let shelf = Arc::new(Shelf::new(store.clone()));
         // What fails is told and tried again by the calendar; nothing of that study is decided before.
-        if let Err(error) = binding::catch_up_all(&shelf, clock.now(), &*dice).await {
+        if let Err(error) = binding::bind_all(&shelf, clock.now(), &*dice).await {
             tracing::error!(%error, "corrections that an earlier version recorded could not be bound");
         }
         let files = Arc::new(files(settings)?);

@@ -224,6 +224,7 @@ pub async fn find_link<'a>(
 /// # Errors
 /// Those of the database.
 pub async fn take_link(tx: &mut Tx, digest: &Sha256Digest) -> Result<bool, StoreError> {
+    tx.leaves_traces();
     Ok(tx.execute(&TAKE_LINK, binds![digest]).await? > 0)
 }
 
@@ -232,6 +233,7 @@ pub async fn take_link(tx: &mut Tx, digest: &Sha256Digest) -> Result<bool, Store
 /// # Errors
 /// Those of the database; they may come from a later call.
 pub async fn end_all(tx: &mut Tx, account: &Mark) -> Result<(), StoreError> {
+    tx.leaves_traces();
     tx.later(&END_SESSIONS, binds![account], Expect::Any).await?;
     tx.later(&END_LINKS, binds![account], Expect::Any).await
 }
@@ -284,6 +286,7 @@ pub async fn prove(
 /// # Errors
 /// Those of the database; they may come from a later call.
 pub async fn end_other_sessions(tx: &mut Tx, account: &Mark, kept: &Sha256Digest) -> Result<(), StoreError> {
+    tx.leaves_traces();
     tx.later(&END_OTHERS, binds![account, kept], Expect::Any).await
 }
 
@@ -295,12 +298,15 @@ pub async fn prolong(store: &Store, digest: &Sha256Digest, idle_at: Instant) -> 
     store.write(&PROLONG, binds![digest, idle_at]).await.map(drop)
 }
 
-/// Ends a session.
+/// Ends a session; when it was there must not be found again.
 ///
 /// # Errors
 /// Those of the database.
 pub async fn end_session(store: &Store, digest: &Sha256Digest) -> Result<(), StoreError> {
-    store.write(&END_SESSION, binds![digest]).await.map(drop)
+    let mut tx = store.begin().await?;
+    tx.leaves_traces();
+    tx.later(&END_SESSION, binds![digest], Expect::Any).await?;
+    tx.commit().await
 }
 
 /// How many sessions let somebody in by an account now.
@@ -321,17 +327,17 @@ pub async fn sweep_away(store: &Store, now: Instant) -> Result<bool, StoreError>
         return Ok(false);
     }
     let mut tx = store.begin().await?;
-    tx.leaves_traces();
     sweep(&mut tx, now).await?;
     tx.commit().await?;
     Ok(true)
 }
 
-/// Takes away sessions and links that are over.
+/// Takes away sessions and links that are over, and has their times wiped.
 ///
 /// # Errors
 /// Those of the database; they may come from a later call.
 pub async fn sweep(tx: &mut Tx, now: Instant) -> Result<(), StoreError> {
+    tx.leaves_traces();
     tx.later(&END_OVER, binds![now], Expect::Any).await?;
     tx.later(&END_OLD_LINKS, binds![now], Expect::Any).await
 }

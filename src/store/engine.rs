@@ -82,6 +82,7 @@ impl Connections {
                     "VACUUM session",
                     "VACUUM sign_in_failure",
                     "VACUUM account_session",
+                    "VACUUM account_link",
                 ] {
                     pool.execute(table).await.map_err(|error| StoreError::of("VACUUM", error))?;
                 }

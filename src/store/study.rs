@@ -164,6 +164,7 @@ statements! { "study":
         allocations, chain_length, chain_head, activated_at, changed_at) \
         VALUES ($1, $2, 'open', 1, $3, $4, $5, 0, 0, 0, $6, $7, $7) RETURNING id";
     SECRETS = same "SELECT id, sealed_secret FROM study ORDER BY id";
+    IS_CLEAR = same "SELECT id FROM study WHERE id = $1 AND sealed_secret IS NULL";
     SEAL = same "UPDATE study SET clear_secret = $2, sealed_secret = $3 WHERE id = $1";
     COUNTERS = same "UPDATE study SET subjects = $2, allocations = $3, facts = $4, participants = $5, responses = $6, \
         chain_length = $7, chain_head = $8, facts_bound = $9 WHERE id = $1";
@@ -442,12 +443,7 @@ pub async fn seal_secrets(store: &Store) -> Result<usize, StoreError> {
 /// # Errors
 /// Those of the database.
 pub async fn is_clear<'a>(from: impl Into<Reader<'a>>, id: i64) -> Result<bool, StoreError> {
-    for mut row in from.into().fetch(&SECRETS, &[]).await? {
-        if row.int()? == id {
-            return Ok(row.opt_blob()?.is_none());
-        }
-    }
-    Err(missing(id))
+    Ok(from.into().find(&IS_CLEAR, binds![id]).await?.is_some())
 }
 
 /// What changes whenever a study is activated, amended, paused, resumed, closed or purged: cheap to ask for.

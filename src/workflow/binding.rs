@@ -7,7 +7,7 @@
 //! about. Of the site the same holds where references are unique within a site only; the subject is that of both sites from then on.
 //!
 //! The fact's entry in the chain tells what it binds. Corrections that an earlier version recorded are bound when a study is looked
-//! at for the first time ([`catch_up_all`]), each with an entry of its own; before that nothing of the study is decided.
+//! at for the first time ([`bind_all`]), each with an entry of its own; before that nothing of the study is decided.
 
 use serde_json::{Value, json};
 
@@ -345,11 +345,11 @@ pub fn in_words(study: &Study, disputes: &[(i64, i64)]) -> String {
 ///
 /// # Errors
 /// Of one of those that could not be bound; all others are.
-pub async fn catch_up_all(shelf: &Shelf, now: Instant, dice: &dyn Dice) -> Result<usize, Failure> {
+pub async fn bind_all(shelf: &Shelf, now: Instant, dice: &dyn Dice) -> Result<usize, Failure> {
     let (mut caught, mut failed) = (0, None);
     for id in study::unbound(shelf.store()).await? {
         // One that cannot be read keeps no other from deciding.
-        match catch_up_one(shelf, id, now, dice).await {
+        match bind_one(shelf, id, now, dice).await {
             Ok(done) => caught += usize::from(done),
             Err(error) => failed = Some(error),
         }
@@ -357,12 +357,12 @@ pub async fn catch_up_all(shelf: &Shelf, now: Instant, dice: &dyn Dice) -> Resul
     failed.map_or(Ok(caught), Err)
 }
 
-async fn catch_up_one(shelf: &Shelf, id: i64, now: Instant, dice: &dyn Dice) -> Result<bool, Failure> {
+async fn bind_one(shelf: &Shelf, id: i64, now: Instant, dice: &dyn Dice) -> Result<bool, Failure> {
     let shelved = shelf.find_by_id(id).await?;
     if shelved.unlocked().is_err() {
         return Ok(false);
     }
-    catch_up(shelf.store(), &shelved, now, dice).await?;
+    bind_earlier(shelf.store(), &shelved, now, dice).await?;
     Ok(true)
 }
 
@@ -371,7 +371,7 @@ async fn catch_up_one(shelf: &Shelf, id: i64, now: Instant, dice: &dyn Dice) -> 
 ///
 /// # Errors
 /// The database; rows that cannot have been written by this program.
-async fn catch_up(store: &Store, shelved: &ShelvedStudy, now: Instant, dice: &dyn Dice) -> Result<(), Failure> {
+async fn bind_earlier(store: &Store, shelved: &ShelvedStudy, now: Instant, dice: &dyn Dice) -> Result<(), Failure> {
     let mut tx = store.begin().await?;
     let mut row = study::lock(&mut tx, shelved.id).await?;
     for new in fact_rows::list(&mut tx, shelved.id, row.facts_bound, i64::MAX).await? {

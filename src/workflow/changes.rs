@@ -1,4 +1,4 @@
-//! What an amendment changes, in words for a terminal: what is new and what it stands in place of.
+//! What an amendment changes, in words for a terminal and for letters: what is new and what it stands in place of.
 
 mod conduct;
 mod difference;
@@ -38,6 +38,13 @@ pub(super) fn reaching(reach: Reach, lines: &mut Vec<Line>, tell: impl FnOnce(&m
     let mut own = Vec::new();
     tell(&mut own);
     lines.extend(own.into_iter().map(|text| Line { reach, text }));
+}
+
+/// A line where something differs.
+fn told(lines: &mut Vec<String>, what: &str, before: &str, now: &str) {
+    if before != now {
+        lines.push(format!("{what} {now} instead of {before}"));
+    }
 }
 
 /// One line for each change of a study, from its definitions and files.

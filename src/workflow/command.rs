@@ -130,7 +130,7 @@ pub enum Refusal {
     NotOfTheSite(String, String),
     /// Who enrolls does not decide on another draw.
     #[error(
-        "{0} enrolls at site {1}: --by takes somebody of the study who does not, for whoever is screened again is drawn again"
+        "{0} enrolls at site {1}: --by takes somebody of the study who does not, for whoever is screened again is randomized again"
     )]
     EnrollsThere(String, String),
     /// Nothing that could be consented to.

@@ -109,7 +109,7 @@ impl<'a> Ledger<'a> {
     ///
     /// # Errors
     /// The database; [`StoreError::Busy`] if the study was amended since it was read, or corrections of an earlier version are not
-    /// bound yet ([`catch_up_all`](super::binding::catch_up_all)); a journal that its own scheme cannot
+    /// bound yet ([`bind_all`](super::binding::bind_all)); a journal that its own scheme cannot
     /// have made; a key that the study needs is missing.
     pub async fn lock(&mut self, study: &ShelvedStudy) -> Result<(&mut Tx, &mut Page), Failure> {
         study.unlocked()?;

@@ -24,7 +24,8 @@ use crate::store::{Store, StoreError, Tx, file};
 pub struct Owner<'a> {
     /// Number of the study in the database.
     pub study: i64,
-    /// What nobody else's form has: a credential's name, or a person and a subject.
+    /// What nobody else's form has: the participant, whose files go along to a fresh link; the credential, where nobody may know whose
+    /// it is; or a person and a subject.
     pub who: &'a [u8],
 }
 

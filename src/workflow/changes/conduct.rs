@@ -1,5 +1,6 @@
 //! What an amendment changes of a study's conduct: whose mails it acts on, who is eligible, who works on it and where.
 
+use super::told;
 use crate::domain::instrument::{Item, ItemKind};
 use crate::domain::second_factor::{Proof, StepUp};
 use crate::domain::study::{Authentication, Criterion, Person, Role, Site, Study, Trust};
@@ -29,12 +30,6 @@ fn step_up(rule: Option<StepUp>) -> String {
         Proof::SecondFactor => "second-factor",
     };
     format!("{proof} for {} minutes", seconds / 60)
-}
-
-fn told(lines: &mut Vec<String>, what: &str, before: &str, now: &str) {
-    if before != now {
-        lines.push(format!("{what} {now} instead of {before}"));
-    }
 }
 
 const fn yes(is: bool) -> &'static str {

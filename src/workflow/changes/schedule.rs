@@ -1,5 +1,6 @@
 //! What an amendment changes of the letters that go out by themselves.
 
+use super::told;
 use crate::domain::schedule::{Audience, ClockOf, Days, Every, Late, On, Rule, Schedule};
 
 /// One line for each change.
@@ -28,12 +29,6 @@ pub(super) fn changes(old: Option<&Schedule>, new: Option<&Schedule>, lines: &mu
             lines
                 .extend(gone.map(|known| format!("schedule: rule {}: removed; what it planned is not sent", known.id)));
         }
-    }
-}
-
-fn told(lines: &mut Vec<String>, what: &str, before: &str, now: &str) {
-    if before != now {
-        lines.push(format!("{what} {now} instead of {before}"));
     }
 }
 
