@@ -13,6 +13,7 @@ use hagaki::daemon::run::keys;
 use hagaki::definition::{self, Bundle};
 use hagaki::domain::deed::Deed;
 use hagaki::domain::language::Language;
+use hagaki::domain::participant::Candidate;
 use hagaki::domain::study::{Blinding, FIRST, Post, Stage};
 use hagaki::domain::time::{Clock, Dice, Instant, Zone};
 use hagaki::files::Files;
@@ -31,6 +32,7 @@ use hagaki::store::study::StudyRow;
 use hagaki::store::subject::SubjectRow;
 use hagaki::store::{Store, allocation, audit, inbox, kit, outbox, study, subject};
 use hagaki::workflow::amending::{self, Amended, Version};
+use hagaki::workflow::credentials::{self, Batch, Form, Terms};
 use hagaki::workflow::disclosure;
 use hagaki::workflow::ending::{self, Decision};
 use hagaki::workflow::life::{self, Act, Activated, LifeError};
@@ -550,6 +552,25 @@ impl Center {
         self.shelf_on(self.store()).load(&row).await.unwrap()
     }
 
+    /// Terms of credentials that are mailed, are good from now on without end, and as often as the survey takes answers.
+    pub(crate) fn terms(&self, form: Form) -> Terms {
+        Terms {
+            form,
+            from: self.clock.now(),
+            until: None,
+            days_from_sending: None,
+            mailed: true,
+            once: false,
+            admits_unclear: false,
+        }
+    }
+
+    /// Takes participants in, and issues credentials to them.
+    pub(crate) async fn issue(&self, slug: &str, candidates: &[Candidate], terms: Terms) -> Batch {
+        let (shelved, shelf) = (self.shelved(slug).await, self.shelf_on(self.store()));
+        credentials::issue(&shelf, &shelved, self.means(), self.act("wave"), candidates, terms).await.unwrap()
+    }
+
     /// Amends a study in the name of the first of its people.
     pub(crate) async fn amend(&self, bundle: &Bundle, act: Act<'_>) -> Result<Amended, LifeError> {
         let study = defined(bundle);
@@ -659,9 +680,10 @@ impl Center {
             ("mails not put away", "SELECT count(*) FROM inbox WHERE filed_at IS NULL".to_owned()),
             (
                 "letters to be sent",
-                // Stories end with an amendment as they please.
+                // A story may end with an amendment: its letters need not have left, but none that was tried may be stuck.
                 format!(
-                    "SELECT count(*) FROM outbox WHERE state = 'waiting' AND next_attempt_at <= {} AND kind NOT LIKE 'study-amended%'",
+                    "SELECT count(*) FROM outbox WHERE state = 'waiting' AND next_attempt_at <= {} \
+                     AND NOT (kind LIKE 'study-amended%' AND attempts = 0)",
                     at.0
                 ),
             ),

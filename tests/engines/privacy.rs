@@ -19,11 +19,9 @@ use hagaki::domain::language::Language;
 use hagaki::domain::participant::Candidate;
 use hagaki::domain::study::Stage;
 use hagaki::domain::survey::{Mark, Privacy};
-use hagaki::domain::time::Clock;
 use hagaki::store::{audit, response, study};
 use hagaki::web::survey::{SurveyPages, Tools};
-use hagaki::workflow::Means;
-use hagaki::workflow::credentials::{self, Form, Issued, Terms};
+use hagaki::workflow::credentials::{Batch, Form, Issued};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use sha2::{Digest, Sha256};
 use tracing_subscriber::fmt::MakeWriter;
@@ -56,12 +54,7 @@ async fn row(center: &Center) -> study::StudyRow {
 }
 
 /// Invites so many people.
-async fn invite(center: &Center, many: usize) -> credentials::Batch {
-    let row = row(center).await;
-    let shelf = center.shelf_on(center.store());
-    let shelved = shelf.current(row.id, row.bundle_version).await.unwrap();
-    let desk = center.process.calendar.desk.clone();
-    let means = Means { now: center.clock.now(), dice: &*center.dice, keys: &center.keys, desk: &desk };
+async fn invite(center: &Center, many: usize) -> Batch {
     let candidate = |number: usize| Candidate {
         address: address(number),
         name: format!("Person {number}"),
@@ -69,16 +62,7 @@ async fn invite(center: &Center, many: usize) -> credentials::Batch {
         ..Candidate::default()
     };
     let candidates: Vec<Candidate> = (0..many).map(candidate).collect();
-    let terms = Terms {
-        form: Form::Both,
-        from: means.now,
-        until: None,
-        days_from_sending: None,
-        mailed: true,
-        once: false,
-        admits_unclear: false,
-    };
-    credentials::issue(&shelf, &shelved, means, center.act("first wave"), &candidates, terms).await.unwrap()
+    center.issue("wellbeing", &candidates, center.terms(Form::Both)).await
 }
 
 fn address(number: usize) -> String {

@@ -91,18 +91,9 @@ fn a_cohort_that_nothing_tells_is_left_out_and_named() {
     place.write("ages.csv", "age\tsex\n70\tF\n40\tM\n66\tM\n20\tF\n");
     let ran = place.ends(0, &format!("{line} --population @ages.csv"));
     assert!(!ran.err.contains("not kept"), "{}", ran.err);
-    let found = ran.json();
-    let old: f64 = found["levels"]["age"]
-        .as_array()
-        .unwrap_or(&Vec::new())
-        .iter()
-        .filter(|own| ["66", "70"].contains(&own["level"].as_str().unwrap()))
-        .map(|own| own["subjects_mean"].as_f64().unwrap())
-        .sum();
-    let away = found["turned_away_mean"].as_f64().unwrap();
+    let away = ran.json()["turned_away_mean"].as_f64().unwrap();
     // Half of eighty are old, and ten of them are taken.
-    assert!((20.0..40.0).contains(&away), "{away}");
-    assert!(found["levels"]["age"].is_null() || (old - 10.0).abs() < 1e-9, "{old}");
+    assert!((25.0..36.0).contains(&away), "{away}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use hagaki::domain::time::Clock;
 use hagaki::letters::opened;
 use hagaki::mail::transport::Order;
 use hagaki::store::fuse::Fuse;

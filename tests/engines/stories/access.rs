@@ -3,8 +3,7 @@
 use hagaki::domain::language::Language;
 use hagaki::domain::participant::Candidate;
 use hagaki::domain::time::Clock;
-use hagaki::store::{participant, study};
-use hagaki::workflow::Means;
+use hagaki::store::participant;
 use hagaki::workflow::credentials::{self, Change, Form, Terms, Withheld};
 
 use super::survey::{invite, link_in, nameless, once, responses, serve, with};
@@ -14,23 +13,10 @@ const DAY: i64 = 24 * 3600;
 
 /// A credential for somebody of that address, mailed: good after so many days, once or as often as the diary is kept.
 async fn issue(center: &Center, address: &str, language: Language, days: i64, once: bool) {
-    let row = study::find_current(center.store(), "wellbeing").await.unwrap().unwrap();
-    let shelf = center.shelf_on(center.store());
-    let shelved = shelf.current(row.id, row.bundle_version).await.unwrap();
-    let desk = center.process.calendar.desk.clone();
-    let means = Means { now: center.clock.now(), dice: &*center.dice, keys: &center.keys, desk: &desk };
     let candidate = Candidate { address: address.to_owned(), language: Some(language), ..Candidate::default() };
-    let terms = Terms {
-        form: Form::Link,
-        from: means.now.plus_seconds(days * DAY),
-        until: None,
-        days_from_sending: None,
-        mailed: true,
-        once,
-        admits_unclear: false,
-    };
-    let batch = credentials::issue(&shelf, &shelved, means, center.act("wave"), &[candidate], terms).await.unwrap();
-    assert_eq!(batch.issued.len(), 1);
+    let from = center.clock.now().plus_seconds(days * DAY);
+    let terms = Terms { from, once, ..center.terms(Form::Link) };
+    assert_eq!(center.issue("wellbeing", &[candidate], terms).await.issued.len(), 1);
 }
 
 stories! {
@@ -224,7 +210,9 @@ stories! {
         assert!(thanks.status == 200 && thanks.body.contains("Your answers were recorded"), "{thanks:?}");
         // A second tap, or a browser that tries again, comes when the session is over: it is told the same, and of no other page.
         let again = pages.post_with("/s/wellbeing/form", &fields, &format!("Cookie: {}\r\n", cookies[0])).await;
-        assert_eq!((again.status, again.location()), (303, sent.location()), "{again:?}");
+        assert_eq!((again.status, again.location()), (303, sent.location().replace("&lang", "&again=1&lang")), "{again:?}");
+        let first = pages.get(&again.location()).await;
+        assert!(first.status == 200 && first.body.contains("What you sent first counts"), "{first:?}");
         let unseen = "ab".repeat(16);
         let other = with(&[("_mark", &unseen), ("_guard", &guard), ("_step", "send"), ("_lang", "en")]);
         let other = pages.post_with("/s/wellbeing/form", &other, &format!("Cookie: {}\r\n", cookies[0])).await;

@@ -26,7 +26,8 @@ fn with_arms(arms: &str, head: &str) -> Bundle {
     with_file(&bundle, "allocation.toml", &file)
 }
 
-async fn amend(center: &mut Center, bundle: &Bundle) -> Result<i64, LifeError> {
+/// Amends a study a second later; the version that it is in then.
+pub(super) async fn amend(center: &mut Center, bundle: &Bundle) -> Result<i64, LifeError> {
     center.wind(1);
     center.amend(bundle, center.act("protocol 2.0")).await.map(|done| done.version)
 }

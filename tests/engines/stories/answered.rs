@@ -10,7 +10,7 @@ use hagaki::workflow::{Means, life};
 
 use super::cases::Visit;
 use super::members::{PASSWORD, choose, serve, sign_in};
-use super::survey::{invite, link_in, once, with};
+use super::survey::{invite, link_in, once, with, withdraw};
 use super::*;
 use crate::chromium::{self, Chromium};
 
@@ -64,7 +64,7 @@ async fn asked(center: &mut Center, bundle: &Bundle) -> Arc<crate::browser::Serv
     let pages = Arc::new(serve(center).await);
     let sent = pages.post(&link_in(issued[0].link.as_deref().unwrap()), &with(&[("_mark", &"ab".repeat(16))])).await;
     assert_eq!(sent.status, 303, "{sent:?}");
-    center.world.tamper("UPDATE participant SET state = 'withdrawn' WHERE number = 2").await;
+    withdraw(center, 2).await;
     change(center, 3, Change::Extend(Some(center.clock.now().plus_seconds(3600)))).await;
     center.wind(2 * 3600);
     change(center, 4, Change::Revoke).await;

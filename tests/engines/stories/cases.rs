@@ -28,6 +28,14 @@ fn shown_at_the_command_line(center: &Center) {
 
 /// What `hagaki subject show` prints with those arguments; none on an engine that it cannot be asked on here.
 pub(super) fn shown(center: &Center, arguments: &[&str]) -> Option<String> {
+    let output = at_the_command_line(center, &[&["subject", "show"][..], arguments].concat())?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    Some(text)
+}
+
+/// What `hagaki` does with those arguments; none on an engine that it cannot be asked on here.
+pub(super) fn at_the_command_line(center: &Center, arguments: &[&str]) -> Option<std::process::Output> {
     // The settings of a PostgreSQL server hold its password elsewhere.
     let database = center.world.url.strip_prefix("sqlite:")?;
     let folder = tempfile::tempdir().unwrap();
@@ -38,11 +46,8 @@ pub(super) fn shown(center: &Center, arguments: &[&str]) -> Option<String> {
     let mailbox = include_str!("../../../config/demo/mailbox.toml");
     std::fs::write(folder.path().join("mailboxes/reg/mailbox.toml"), mailbox).unwrap();
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hagaki"));
-    command.args(["subject", "show"]).args(arguments);
-    let output = command.current_dir(folder.path()).env_remove("HAGAKI_CONFIG").output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    Some(text)
+    command.args(arguments).current_dir(folder.path()).env_remove("HAGAKI_CONFIG");
+    Some(command.output().unwrap())
 }
 
 /// Somebody of the staff in a browser of their own.

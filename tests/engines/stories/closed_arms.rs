@@ -4,6 +4,7 @@ use hagaki::domain::kit::State;
 use hagaki::store::kit;
 
 use super::enrolling::MARKS;
+use super::facts::ok;
 use super::kits::{HEADER, change, enroll, find, given, import, lines, shelved, stocked};
 use super::*;
 
@@ -53,8 +54,7 @@ async fn ask(center: &mut Center, subject: usize) -> Received {
     let body = format!("症例番号: BOREALIS-{subject:04}\n理由: 瓶が割れた\n");
     let asked = center.answer(&DR_KOBAYASHI.writes("キット交換", &body)).await;
     assert_eq!(asked.kind, "deed-confirm");
-    let yes = Mail { to: asked.reply_to.clone(), body: "OK\n".to_owned(), ..DR_KOBAYASHI.writes("", "") };
-    let letters = center.exchange(&yes).await;
+    let letters = center.exchange(&ok(&asked, DR_KOBAYASHI)).await;
     let answer = letters.into_iter().find(|letter| letter.to == DR_KOBAYASHI.address).unwrap();
     assert!(MARKS.iter().all(|mark| !answer.everything.contains(mark)), "{}", answer.text);
     answer

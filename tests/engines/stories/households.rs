@@ -1,12 +1,9 @@
 //! People who share an address: each is asked for themself, and gets their own link however it is asked for.
 
 use hagaki::domain::participant::{Candidate, Likeness, Trait};
-use hagaki::domain::time::Clock;
-use hagaki::store::study;
-use hagaki::workflow::Means;
-use hagaki::workflow::credentials::{self, Batch, Form, Terms};
+use hagaki::workflow::credentials::{Batch, Form};
 
-use super::survey::{link_in, once, responses, serve, with};
+use super::survey::{link_in, once, responses, serve, with, withdraw};
 use super::*;
 
 const HOME: Writer = Writer { address: "home@example.jp", study: "wellbeing" };
@@ -18,21 +15,7 @@ fn at_home(reference: &str, name: &str) -> Candidate {
 }
 
 async fn issue(center: &Center, candidates: &[Candidate]) -> Batch {
-    let row = study::find_current(center.store(), "wellbeing").await.unwrap().unwrap();
-    let shelf = center.shelf_on(center.store());
-    let shelved = shelf.current(row.id, row.bundle_version).await.unwrap();
-    let desk = center.process.calendar.desk.clone();
-    let means = Means { now: center.clock.now(), dice: &*center.dice, keys: &center.keys, desk: &desk };
-    let terms = Terms {
-        form: Form::Link,
-        from: means.now,
-        until: None,
-        days_from_sending: None,
-        mailed: true,
-        once: false,
-        admits_unclear: false,
-    };
-    credentials::issue(&shelf, &shelved, means, center.act("wave"), candidates, terms).await.unwrap()
+    center.issue("wellbeing", candidates, center.terms(Form::Link)).await
 }
 
 /// The paths of the links in letters, by whom each greets.
@@ -66,7 +49,7 @@ stories! {
         assert_eq!((batch.issued.len(), batch.issued[0].candidate.name.as_str()), (1, "山田 次郎"));
         assert_eq!(center.settle().await.len(), 1);
         // Who withdrew is not asked again because they are on a list.
-        center.world.tamper("UPDATE participant SET state = 'withdrawn' WHERE number = 3").await;
+        withdraw(center, 3).await;
         let batch = issue(center, &[at_home("", "山田 次郎")]).await;
         assert!(batch.issued.is_empty() && batch.passed[0].withdrew, "{batch:?}");
 

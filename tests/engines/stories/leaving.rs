@@ -2,15 +2,12 @@
 
 use hagaki::store::audit;
 
+use super::facts::ok;
 use super::survey::{invite, link_in, nameless, once, responses, serve, with};
 use super::*;
 
 const P0: Writer = Writer { address: "p0@example.jp", study: "wellbeing" };
 const STRANGER: Writer = Writer { address: "stranger@example.net", study: "wellbeing" };
-
-fn yes(writer: Writer, asked: &Received) -> Mail {
-    Mail { to: asked.reply_to.clone(), body: "OK\n".to_owned(), ..writer.writes("", "") }
-}
 
 /// The text of a letter without the one-time token, which stands in its link as well.
 fn without_token(letter: &Received) -> String {
@@ -51,11 +48,11 @@ stories! {
         assert!(asked.kind == "leave-confirm" && asked.text.contains("まだ記録していません"), "{}", asked.text);
         let stranger = center.answer(&STRANGER.writes("撤回", "やめます")).await;
         assert_eq!(without_token(&stranger), without_token(&asked));
-        assert_eq!(center.answer(&yes(STRANGER, &asked)).await.kind, "confirm-expired");
-        let other = center.answer(&Mail { body: "やっぱり続けます\n".to_owned(), ..yes(P0, &asked) }).await;
+        assert_eq!(center.answer(&ok(&asked, STRANGER)).await.kind, "confirm-expired");
+        let other = center.answer(&Mail { body: "やっぱり続けます\n".to_owned(), ..ok(&asked, P0) }).await;
         assert!(other.kind == "leave-confirm" && withdrawn(center).await == 0);
 
-        let letters = center.exchange(&yes(P0, &asked)).await;
+        let letters = center.exchange(&ok(&asked, P0)).await;
         assert_eq!(kinds(&letters), [("leave-done", "p0@example.jp"), ("leave-notice", "wellbeing-office@example.jp")]);
         assert!(letters[0].text.contains("参加の取りやめを記録しました"), "{}", letters[0].text);
         assert!(letters[1].text.contains("参加者番号  1") && !letters[1].subject.contains('1'), "{}", letters[1].text);
@@ -67,7 +64,7 @@ stories! {
         assert_eq!(own.map(|entry| entry.body.contains("\"participant\":1")).collect::<Vec<_>>(), [true]);
 
         // The yes again says the same once more; nothing is sent or taken any more.
-        let again = center.answer(&yes(P0, &asked)).await;
+        let again = center.answer(&ok(&asked, P0)).await;
         assert!(again.kind == "leave-done" && again.text.contains("参加の取りやめを記録しました"), "{}", again.text);
         assert_eq!(kinds(&center.exchange(&P0.writes("link", "please")).await), [("link-asked", "p0@example.jp")]);
         let sent = pages.post(&path, &with(&[("_mark", &"ab".repeat(16)), ("_lang", "en")])).await;
@@ -75,7 +72,7 @@ stories! {
         assert_eq!(center.answer(&P0.writes("回答", "記入日：2026-11-01\n")).await.kind, "survey-refused");
         assert_eq!(responses(center).await, []);
         // Whoever is on no list is told so, now that they have shown that the address is theirs.
-        let nobody = center.answer(&yes(STRANGER, &stranger)).await;
+        let nobody = center.answer(&ok(&stranger, STRANGER)).await;
         assert!(nobody.kind == "leave-done" && nobody.text.contains("参加されている方はいない"), "{}", nobody.text);
         assert_eq!(withdrawn(center).await, 1);
         // Data under the word are read by a person.
@@ -91,7 +88,7 @@ stories! {
         center.world.tamper("UPDATE participant SET address = 'p0@example.jp'").await;
         let asked = center.answer(&P0.writes("withdraw", "")).await;
         assert!(asked.text.contains("nobody can tell which answers are yours"), "{}", asked.text);
-        let told = center.answer(&yes(P0, &asked)).await;
+        let told = center.answer(&ok(&asked, P0)).await;
         assert!(told.text.contains("Several people take part with this address") && withdrawn(center).await == 0, "{}", told.text);
     }
 }

@@ -6,6 +6,7 @@ use hagaki::store::fact::FactRow;
 use hagaki::store::{audit, fact, study};
 use hagaki::workflow::life::{LifeError, Refusal};
 
+use super::amending::amend;
 use super::cases::Visit;
 use super::facts::ok;
 use super::forcing::{self, Hand};
@@ -22,11 +23,6 @@ fn counting(epoch: u32, calculation: &str) -> Bundle {
     let head = format!("{method}epoch = {epoch}\ncorrections = \"corrected\"\n");
     let bundle = edited(&samples::cygnus(), "allocation-second.toml", method, &head);
     if calculation == CUT { bundle } else { edited(&bundle, "instruments/response.toml", CUT, calculation) }
-}
-
-async fn amend(center: &mut Center, bundle: &Bundle) -> Result<i64, LifeError> {
-    center.wind(1);
-    center.amend(bundle, center.act("protocol 2.0")).await.map(|done| done.version)
 }
 
 async fn facts(center: &Center, slug: &str) -> Vec<FactRow> {

@@ -11,8 +11,8 @@ use hagaki::store::{account, response, study};
 use hagaki::web::account::{AccountPages, Ways};
 use hagaki::web::cases::CasePages;
 use hagaki::web::survey::{SurveyPages, Tools};
-use hagaki::workflow::credentials::{self, Batch, Form, Terms};
-use hagaki::workflow::{DeskAddress, Means};
+use hagaki::workflow::DeskAddress;
+use hagaki::workflow::credentials::{Batch, Form};
 
 use super::*;
 use crate::browser::{Page, Served};
@@ -29,27 +29,13 @@ pub(super) fn named() -> Bundle {
 }
 
 pub(crate) async fn admit(center: &Center, slug: &str, addresses: &[&str]) -> Batch {
-    let row = study::find_current(center.store(), slug).await.unwrap().unwrap();
-    let shelf = center.shelf_on(center.store());
-    let shelved = shelf.current(row.id, row.bundle_version).await.unwrap();
-    let desk = center.process.calendar.desk.clone();
-    let means = Means { now: center.clock.now(), dice: &*center.dice, keys: &center.keys, desk: &desk };
     let candidate = |address: &&str| Candidate {
         address: (*address).to_owned(),
         language: Some(Language::En),
         ..Candidate::default()
     };
     let candidates: Vec<Candidate> = addresses.iter().map(candidate).collect();
-    let terms = Terms {
-        form: Form::Account,
-        from: means.now,
-        until: None,
-        days_from_sending: None,
-        mailed: true,
-        once: false,
-        admits_unclear: false,
-    };
-    credentials::issue(&shelf, &shelved, means, center.act("the roll"), &candidates, terms).await.unwrap()
+    center.issue(slug, &candidates, center.terms(Form::Account)).await
 }
 
 pub(crate) async fn serve(center: &Center) -> Served {

@@ -1,21 +1,16 @@
 //! What a study is called: by one name one study, and whoever has a number keeps it.
 
 use hagaki::store::Store;
-use hagaki::workflow::amending::{self, Version};
 use hagaki::workflow::command;
 use hagaki::workflow::life::{self, LifeError, Refusal};
 
+use super::amending::amend;
 use super::*;
 
 /// AURORA under another slug and tag.
 fn called(slug: &str, tag: &str) -> Bundle {
     let bundle = edited(&samples::aurora(), "study.toml", "slug = \"aurora\"", &format!("slug = \"{slug}\""));
     edited(&bundle, "study.toml", "tag = \"AURORA\"", &format!("tag = \"{tag}\""))
-}
-
-async fn amend(center: &mut Center, bundle: &Bundle) -> Result<i64, LifeError> {
-    center.wind(1);
-    center.amend(bundle, center.act("another name")).await.map(|done| done.version)
 }
 
 async fn activate(center: &Center, store: &Store, bundle: &Bundle, stage: Stage) -> Result<i64, LifeError> {
@@ -59,8 +54,7 @@ stories! {
             Err(LifeError::Refused(refusal @ Refusal::Tagged { .. })) => refusal.to_string(),
             other => panic!("{other:?}"),
         };
-        let foreseen = amending::foresee(center.store(), Version { bundle: &other, study: &defined(&other) }, center.act("")).await;
-        let foreseen = refused(foreseen.map(|(version, _)| version));
+        let foreseen = refused(center.foresee(&other, center.act("")).await.map(|(version, _)| version));
         assert!(foreseen.contains("write tag = \"NORTH\" again") && !foreseen.contains("purge"), "{foreseen}");
         assert_eq!(refused(amend(center, &other).await), foreseen);
         center.assert_proved().await;

@@ -5,11 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hagaki::domain::participant::Candidate;
-use hagaki::domain::time::Clock;
 use hagaki::limits;
-use hagaki::store::study;
-use hagaki::workflow::Means;
-use hagaki::workflow::credentials::{self, Form, Terms};
+use hagaki::workflow::credentials::{Form, Terms};
 use tokio::sync::{Barrier, Semaphore};
 
 use super::survey::{link_in, once, responses, serve, with};
@@ -24,25 +21,12 @@ const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Links for so many people, written to nobody.
 async fn links(center: &Center) -> Vec<String> {
-    let row = study::find_current(center.store(), "wellbeing").await.unwrap().unwrap();
-    let shelf = center.shelf_on(center.store());
-    let shelved = shelf.current(row.id, row.bundle_version).await.unwrap();
-    let desk = center.process.calendar.desk.clone();
-    let means = Means { now: center.clock.now(), dice: &*center.dice, keys: &center.keys, desk: &desk };
-    let terms = Terms {
-        form: Form::Link,
-        from: means.now,
-        until: None,
-        days_from_sending: None,
-        mailed: false,
-        once: false,
-        admits_unclear: false,
-    };
+    let terms = Terms { mailed: false, ..center.terms(Form::Link) };
     let people: Vec<Candidate> =
         (0..PAIRS).map(|number| Candidate { reference: format!("P-{number}"), ..Candidate::default() }).collect();
     let mut links = Vec::with_capacity(PAIRS);
     for wave in people.chunks(limits::CREDENTIAL_BATCH) {
-        let issued = credentials::issue(&shelf, &shelved, means, center.act("wave"), wave, terms).await.unwrap().issued;
+        let issued = center.issue("wellbeing", wave, terms).await.issued;
         links.extend(issued.iter().map(|one| link_in(one.link.as_deref().unwrap())));
     }
     links

@@ -14,7 +14,7 @@ use hagaki::store::fuse::Fuse;
 use hagaki::store::subject::NewSubject;
 use hagaki::store::{Store, StoreError, audit, participant, response, study, subject};
 use hagaki::web::survey::{SurveyPages, Tools};
-use hagaki::workflow::credentials::{self, Form, Issued, Terms};
+use hagaki::workflow::credentials::{self, Form, Issued};
 use hagaki::workflow::disclosure;
 use hagaki::workflow::export::cells::Cell;
 use hagaki::workflow::export::{self, Rows, Wish, codebook};
@@ -23,7 +23,7 @@ use hagaki::workflow::proof::{self, Verdict};
 use hagaki::workflow::told::{Discrepancy, What};
 use hagaki::workflow::{Means, life};
 
-use super::facts::Operating;
+use super::facts::{Operating, ok};
 use super::survey::{link_in, serve};
 use super::*;
 use crate::browser::{Page, Served};
@@ -54,24 +54,10 @@ fn blinded() -> Bundle {
 }
 
 async fn invite_to(center: &Center, slug: &str, addresses: &[String]) -> Vec<Issued> {
-    let row = study::find_current(center.store(), slug).await.unwrap().unwrap();
-    let shelf = center.shelf_on(center.store());
-    let shelved = shelf.current(row.id, row.bundle_version).await.unwrap();
-    let desk = center.process.calendar.desk.clone();
-    let means = Means { now: center.clock.now(), dice: &*center.dice, keys: &center.keys, desk: &desk };
     let candidate =
         |address: &String| Candidate { address: address.clone(), language: Some(Language::En), ..Candidate::default() };
     let candidates: Vec<Candidate> = addresses.iter().map(candidate).collect();
-    let terms = Terms {
-        form: Form::Link,
-        from: means.now,
-        until: None,
-        days_from_sending: None,
-        mailed: true,
-        once: false,
-        admits_unclear: false,
-    };
-    credentials::issue(&shelf, &shelved, means, center.act("wave"), &candidates, terms).await.unwrap().issued
+    center.issue(slug, &candidates, center.terms(Form::Link)).await.issued
 }
 
 /// So many participants of SOMNUS with a link each; the paths of their links.
@@ -151,18 +137,9 @@ fn receipt_in(page: &Page) -> String {
 
 /// `hagaki receipt find` says what stands behind a number.
 fn found_at_the_command_line(center: &Center, number: &str, expected: &str) {
-    // The settings of a PostgreSQL server hold its password elsewhere.
-    let Some(database) = center.world.url.strip_prefix("sqlite:") else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let settings = include_str!("../../../config/demo/hagaki.toml").split_once("\n# Seals").unwrap().0;
-    let settings = settings.replace("sqlite:hagaki.db", &format!("sqlite:{database}"));
-    std::fs::write(folder.path().join("hagaki.toml"), settings).unwrap();
-    std::fs::create_dir_all(folder.path().join("mailboxes/reg")).unwrap();
-    let mailbox = include_str!("../../../config/demo/mailbox.toml");
-    std::fs::write(folder.path().join("mailboxes/reg/mailbox.toml"), mailbox).unwrap();
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hagaki"));
-    command.args(["receipt", "find", "somnus", number]).current_dir(folder.path()).env_remove("HAGAKI_CONFIG");
-    let output = command.output().unwrap();
+    let Some(output) = super::cases::at_the_command_line(center, &["receipt", "find", "somnus", number]) else {
+        return;
+    };
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
     assert!(text.contains(expected), "{number}: {text}");
@@ -413,8 +390,7 @@ stories! {
         let own = Writer { address: "s0@example.jp", study: "somnus" };
         let asked = center.answer(&own.writes("withdraw", "I have had enough")).await;
         assert!(asked.kind == "leave-confirm" && asked.text.contains("talk to the people who treat you"), "{}", asked.text);
-        let yes = Mail { to: asked.reply_to.clone(), body: "OK\n".to_owned(), ..own.writes("", "") };
-        let letters = center.exchange(&yes).await;
+        let letters = center.exchange(&ok(&asked, own)).await;
         let told: BTreeSet<&str> = letters.iter().map(|letter| letter.kind.as_str()).collect();
         assert_eq!(told, BTreeSet::from(["fact-notice", "leave-done"]), "{:?}", kinds(&letters));
         assert!(letters.iter().all(|letter| !letter.words.contains("had enough")));
@@ -424,8 +400,7 @@ stories! {
         // Whoever did not enroll yet leaves as from every survey.
         let other = Writer { address: "s1@example.jp", study: "somnus" };
         let asked = center.answer(&other.writes("withdraw", "")).await;
-        let yes = Mail { to: asked.reply_to.clone(), body: "OK\n".to_owned(), ..other.writes("", "") };
-        let letters = center.exchange(&yes).await;
+        let letters = center.exchange(&ok(&asked, other)).await;
         assert!(letters.iter().any(|letter| letter.kind == "leave-notice"), "{:?}", kinds(&letters));
         assert_eq!(subjects(center).await.len(), 1);
         center.assert_proved().await;

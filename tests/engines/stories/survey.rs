@@ -10,6 +10,7 @@ use hagaki::limits;
 use hagaki::store::{credential, participant, response, study};
 use hagaki::web::survey::{SurveyPages, Tools};
 use hagaki::workflow::credentials::{self, Form, Issued, Terms};
+use hagaki::workflow::participants::{self, Done};
 use hagaki::workflow::{Means, life};
 
 use super::*;
@@ -23,7 +24,12 @@ pub(super) fn once() -> Bundle {
     edited(&bundle, "study.toml", "review = true", "review = false")
 }
 
-/// The same without names.
+/// The same, shown again before it is sent.
+pub(super) fn reviewed() -> Bundle {
+    edited(&once(), "study.toml", "review = false", "review = true")
+}
+
+/// [`once`] without names.
 pub(super) fn nameless() -> Bundle {
     edited(&once(), "study.toml", "privacy = \"named\"", "privacy = \"anonymous\"")
 }
@@ -41,11 +47,6 @@ async fn invite_on(
     until: Option<Instant>,
     days_from_sending: Option<u32>,
 ) -> Vec<Issued> {
-    let row = study::find_current(center.store(), "wellbeing").await.unwrap().unwrap();
-    let shelf = center.shelf_on(center.store());
-    let shelved = shelf.current(row.id, row.bundle_version).await.unwrap();
-    let desk = center.process.calendar.desk.clone();
-    let means = Means { now: center.clock.now(), dice: &*center.dice, keys: &center.keys, desk: &desk };
     let candidates: Vec<Candidate> = (0..many)
         .map(|number| Candidate {
             address: format!("p{number}@example.jp"),
@@ -53,18 +54,8 @@ async fn invite_on(
             ..Candidate::default()
         })
         .collect();
-    let terms = Terms {
-        form: Form::Both,
-        from: means.now,
-        until,
-        days_from_sending,
-        mailed: true,
-        once: false,
-        admits_unclear: false,
-    };
-    let batch =
-        credentials::issue(&shelf, &shelved, means, center.act("first wave"), &candidates, terms).await.unwrap();
-    batch.issued
+    let terms = Terms { until, days_from_sending, ..center.terms(Form::Both) };
+    center.issue("wellbeing", &candidates, terms).await.issued
 }
 
 pub(super) async fn serve(center: &Center) -> Served {
@@ -77,6 +68,29 @@ pub(super) async fn serve(center: &Center) -> Served {
         files: center.process.calendar.files.clone(),
     };
     Served::start(SurveyPages::new(tools).router()).await
+}
+
+/// So many people are invited to a survey in production, and its pages are served: the paths of their links.
+pub(super) async fn begun(center: &mut Center, bundle: &Bundle, many: usize) -> (Served, Vec<String>) {
+    center.activate(bundle, Stage::Production).await;
+    let issued = invite(center, many, None).await;
+    center.settle().await;
+    let pages = serve(center).await;
+    (pages, issued.iter().map(|one| link_in(one.link.as_deref().unwrap())).collect())
+}
+
+/// The same for one: the address of their form in English.
+pub(super) async fn begun_for_one(center: &mut Center, bundle: &Bundle) -> (Served, String) {
+    let (pages, paths) = begun(center, bundle, 1).await;
+    let url = pages.url(&format!("{}?lang=en", paths[0]));
+    (pages, url)
+}
+
+/// The office takes a participant out.
+pub(super) async fn withdraw(center: &Center, number: i64) {
+    let (shelved, shelf) = (center.shelved("wellbeing").await, center.shelf_on(center.store()));
+    let done = participants::withdraw(&shelf, &shelved, center.means(), center.act("they called"), number).await;
+    assert_eq!(done.unwrap(), Done::Done);
 }
 
 /// The path of the link in a letter.
@@ -345,7 +359,7 @@ stories! {
         assert_eq!((current.replaces, current.occasion), (Some(before.id), before.occasion));
         assert_eq!(center.world.number("SELECT count(*) FROM audit WHERE action = 'mend-response'").await, 1);
         // Who withdrew mends no more than they answer.
-        center.world.tamper("UPDATE participant SET state = 'withdrawn'").await;
+        withdraw(center, 1).await;
         let anew = pages.get(&format!("{path}?mend=1&lang=en")).await;
         assert!(!anew.body.contains("You are changing answers") && !anew.body.contains("?mend=1"), "{anew:?}");
         let other = [("tired", "2"), ("worried", "1"), ("met", "3"), ("remark", "three")];

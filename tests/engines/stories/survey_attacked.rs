@@ -5,12 +5,12 @@ use hagaki::domain::participant::Candidate;
 use hagaki::limits;
 use hagaki::store::fuse::Fuse;
 use hagaki::workflow::Means;
-use hagaki::workflow::credentials::{self, Form, Terms};
+use hagaki::workflow::credentials::Form;
 use html5gum::{Token, Tokenizer};
 use mail_parser::MessageParser;
 
 use super::cases::Visit;
-use super::survey::{invite, link_in, once, responses, serve};
+use super::survey::{invite, link_in, once, responses, reviewed, serve};
 use super::*;
 use crate::browser::Page;
 
@@ -259,7 +259,7 @@ stories! {
     }
 
     async fn every_kind_of_item_shows_hostile_texts_as_texts(center: &mut Center) {
-        let mut files = edited(&once(), "study.toml", "review = false", "review = true").files().clone();
+        let mut files = reviewed().files().clone();
         files.insert("instruments/weekly.toml".to_owned(), every_kind());
         let survey = Bundle::from_files(files);
         center.activate(&survey, Stage::Production).await;
@@ -346,15 +346,9 @@ stories! {
 
     async fn names_and_titles_stay_in_their_place_in_letters(center: &mut Center) {
         center.activate(&hostile(), Stage::Production).await;
-        let row = hagaki::store::study::find_current(center.store(), "wellbeing").await.unwrap().unwrap();
-        let shelf = center.shelf_on(center.store());
-        let shelved = shelf.current(row.id, row.bundle_version).await.unwrap();
-        let desk = center.process.calendar.desk.clone();
-        let means = Means { now: hagaki::domain::time::Clock::now(&*center.clock), dice: &*center.dice, keys: &center.keys, desk: &desk };
         let name = format!("P\r\nBcc: victim@example.net\r\n\r\n{HOSTILE}");
         let candidates = [Candidate { address: "p@example.jp".to_owned(), name, ..Candidate::default() }];
-        let terms = Terms { form: Form::Both, from: means.now, until: None, days_from_sending: None, mailed: true, once: false, admits_unclear: false };
-        credentials::issue(&shelf, &shelved, means, center.act("hostile"), &candidates, terms).await.unwrap();
+        center.issue("wellbeing", &candidates, center.terms(Form::Both)).await;
         let letters = center.settle().await;
         assert_eq!(kinds(&letters), [("invitation", "p@example.jp")]);
         let mail = MessageParser::default().parse(&letters[0].raw).unwrap();

@@ -1,6 +1,8 @@
 //! The diary as a participant sees it in a real browser, and the cases as a physician does, on a phone and on a desk, in both languages.
 
-use super::survey::{invite, link_in, responses, serve};
+use hagaki::workflow::life;
+
+use super::survey::{begun, begun_for_one, once, responses};
 use super::*;
 use crate::chromium::{self, Chromium};
 
@@ -10,14 +12,11 @@ stories! {
             return;
         }
         let bundle = edited(&unscheduled(&samples::wellbeing()), "study.toml", "responses = \"repeat\"", "responses = \"once\"\nedit = true");
-        center.activate(&bundle, Stage::Production).await;
-        let issued = invite(center, 4, None).await;
-        center.settle().await;
-        let pages = serve(center).await;
+        let (pages, paths) = begun(center, &bundle, 4).await;
         let screens = [("phone", 390, 844), ("desk", 1200, 900)];
         let visits = ["en", "ja"].into_iter().flat_map(|language| screens.map(|screen| (language, screen)));
-        for ((language, (screen, width, height)), one) in visits.zip(&issued) {
-            let url = pages.url(&format!("{}?lang={language}", link_in(one.link.as_deref().unwrap())));
+        for ((language, (screen, width, height)), path) in visits.zip(&paths) {
+            let url = pages.url(&format!("{path}?lang={language}"));
             let (sign_in, nowhere) = (pages.url(&format!("/s/wellbeing?lang={language}")), pages.url("/a/nothing"));
             let seen = tokio::task::spawn_blocking(move || {
                 let mut browser = Chromium::start();
@@ -72,11 +71,7 @@ stories! {
         let before = "# A heading with page = true begins a new page.";
         let bundle = edited(&unscheduled(&samples::wellbeing()), "instruments/weekly.toml", before, &format!("{since}{before}"));
         let bundle = edited(&bundle, "study.toml", "responses = \"repeat\"", "responses = \"once\"");
-        center.activate(&bundle, Stage::Production).await;
-        let issued = invite(center, 1, None).await;
-        center.settle().await;
-        let pages = serve(center).await;
-        let url = pages.url(&format!("{}?lang=en", link_in(issued[0].link.as_deref().unwrap())));
+        let (_pages, url) = begun_for_one(center, &bundle).await;
         let seen = tokio::task::spawn_blocking(move || {
             let mut browser = Chromium::start();
             browser.screen(390, 844);
@@ -94,7 +89,7 @@ stories! {
             browser.wait_for("document.getElementById('since') !== null");
             browser.look("script-1-more");
             assert_eq!(browser.run("document.getElementsByName('day')[0].value"), serde_json::json!("2026-11-01"));
-            assert_eq!(browser.run("document.getElementById('news').textContent"), serde_json::json!("A question came up by what you answered."));
+            assert_eq!(browser.run("document.getElementById('_news').textContent"), serde_json::json!("A question came up by what you answered."));
             browser.run(&set("since", "3"));
             browser.run(&pain("no"));
             browser.wait_for("document.getElementById('since') === null");
@@ -129,11 +124,7 @@ stories! {
         if !chromium::is_there() {
             return;
         }
-        center.activate(&samples::wellbeing(), Stage::Production).await;
-        let issued = invite(center, 1, None).await;
-        center.settle().await;
-        let pages = serve(center).await;
-        let url = pages.url(&format!("{}?lang=en", link_in(issued[0].link.as_deref().unwrap())));
+        let (_pages, url) = begun_for_one(center, &samples::wellbeing()).await;
         let seen = tokio::task::spawn_blocking(move || {
             let mut browser = Chromium::start();
             browser.screen(390, 844);
@@ -208,13 +199,8 @@ stories! {
         if !chromium::is_there() {
             return;
         }
-        let bundle = super::survey::once();
-        center.activate(&bundle, Stage::Production).await;
-        let issued = invite(center, 1, None).await;
-        center.settle().await;
-        let pages = serve(center).await;
-        let link = link_in(issued[0].link.as_deref().unwrap());
-        let (url, nowhere) = (pages.url(&format!("{link}?lang=en")), pages.url("/a/nothing"));
+        let (pages, url) = begun_for_one(center, &once()).await;
+        let nowhere = pages.url("/a/nothing");
         let (paused, resumed) = (std::sync::mpsc::channel::<()>(), std::sync::mpsc::channel::<()>());
         let (typed, go_on) = (paused.0, resumed.1);
         let seen = tokio::task::spawn_blocking(move || {
@@ -238,12 +224,12 @@ stories! {
             (held, kept_when_paused, browser.run(kept))
         });
         tokio::task::spawn_blocking(move || paused.1.recv().unwrap()).await.unwrap();
-        center.world.tamper("UPDATE study SET state = 'paused'").await;
+        life::set_paused(center.store(), "wellbeing", true, center.act("look")).await.unwrap();
         resumed.0.send(()).unwrap();
         let (held, when_paused, when_nowhere) = seen.await.unwrap();
         assert!(held.contains("takes no answers at present") && held.contains("2026-11-01"), "{held}");
         assert_eq!((when_paused, when_nowhere), (serde_json::json!(true), serde_json::json!(true)));
-        center.world.tamper("UPDATE study SET state = 'open'").await;
+        life::set_paused(center.store(), "wellbeing", false, center.act("looked")).await.unwrap();
     }
 
     async fn the_pages_of_the_staff_can_be_used_by_everybody(center: &mut Center) {

@@ -1,7 +1,7 @@
 //! What a browser's tab keeps of a form, and what its way back shows: never something older in place of what counts, and nothing of others.
 
 use super::members::{PASSWORD, admit, choose, named, routes, sign_in};
-use super::survey::{invite, link_in, once, responses, serve, with};
+use super::survey::{begun, begun_for_one, once, responses, reviewed, with};
 use super::*;
 use crate::browser::Served;
 use crate::chromium::{self, Chromium};
@@ -21,7 +21,7 @@ fn value(browser: &mut Chromium, name: &str) -> String {
 }
 
 fn news(browser: &mut Chromium) -> String {
-    browser.run("document.getElementById('news').textContent").as_str().unwrap().to_owned()
+    browser.run("document.getElementById('_news').textContent").as_str().unwrap().to_owned()
 }
 
 /// What the tab keeps.
@@ -36,12 +36,7 @@ stories! {
         if !chromium::is_there() {
             return;
         }
-        let bundle = edited(&once(), "study.toml", "review = false", "review = true");
-        center.activate(&bundle, Stage::Production).await;
-        let issued = invite(center, 1, None).await;
-        center.settle().await;
-        let pages = serve(center).await;
-        let url = pages.url(&format!("{}?lang=en", link_in(issued[0].link.as_deref().unwrap())));
+        let (_pages, url) = begun_for_one(center, &reviewed()).await;
         let seen = tokio::task::spawn_blocking(move || {
             let mut browser = Chromium::start();
             browser.open(&url);
@@ -82,11 +77,8 @@ stories! {
         if !chromium::is_there() {
             return;
         }
-        center.activate(&once(), Stage::Production).await;
-        let issued = invite(center, 1, None).await;
-        center.settle().await;
-        let pages = serve(center).await;
-        let path = link_in(issued[0].link.as_deref().unwrap());
+        let (pages, paths) = begun(center, &once(), 1).await;
+        let path = paths[0].as_str();
         let url = pages.url(&format!("{path}?lang=en"));
         // On another device something else is kept meanwhile.
         let (typed, other) = (std::sync::mpsc::channel::<()>(), std::sync::mpsc::channel::<()>());
@@ -109,7 +101,7 @@ stories! {
         });
         tokio::task::spawn_blocking(move || typed.1.recv().unwrap()).await.unwrap();
         let first = pages.get(&format!("{path}?lang=en")).await;
-        assert_eq!(pages.fill(&path, &first, &[("day", "2026-11-04")], "keep").await.status, 200);
+        assert_eq!(pages.fill(path, &first, &[("day", "2026-11-04")], "keep").await.status, 200);
         other.0.send(()).unwrap();
         assert_eq!(seen.await.unwrap(), ("2026-11-04".to_owned(), String::new()));
     }
@@ -155,13 +147,9 @@ stories! {
         if !chromium::is_there() {
             return;
         }
-        let bundle = edited(&once(), "study.toml", "review = false", "review = true");
-        center.activate(&bundle, Stage::Production).await;
-        let issued = invite(center, 3, None).await;
-        center.settle().await;
-        let pages = serve(center).await;
-        for (number, (scripts, small)) in [(true, false), (true, true), (false, true)].into_iter().enumerate() {
-            let url = pages.url(&format!("{}?lang=en", link_in(issued[number].link.as_deref().unwrap())));
+        let (pages, paths) = begun(center, &reviewed(), 3).await;
+        for (path, (scripts, small)) in paths.iter().zip([(true, false), (true, true), (false, true)]) {
+            let url = pages.url(&format!("{path}?lang=en"));
             let seen = tokio::task::spawn_blocking(move || {
                 let mut browser = if small { Chromium::start_small() } else { Chromium::start() };
                 if !scripts {
@@ -261,11 +249,7 @@ stories! {
             let asked = if name == "id" { item.replace("\n\n", "\nwhen = \"pain\"\n\n") } else { item };
             bundle = edited(&bundle, "instruments/weekly.toml", "# A heading with page = true begins a new page.", &format!("{asked}# A heading with page = true begins a new page."));
         }
-        center.activate(&bundle, Stage::Production).await;
-        let issued = invite(center, 1, None).await;
-        center.settle().await;
-        let pages = serve(center).await;
-        let url = pages.url(&format!("{}?lang=en", link_in(issued[0].link.as_deref().unwrap())));
+        let (_pages, url) = begun_for_one(center, &bundle).await;
         let seen = tokio::task::spawn_blocking(move || {
             let mut browser = Chromium::start();
             browser.open(&url);
@@ -288,27 +272,24 @@ stories! {
 
     async fn a_mend_from_an_older_page_shows_what_is_on_file_by_now(center: &mut Center) {
         let bundle = edited(&once(), "study.toml", "responses = \"once\"", "responses = \"once\"\nedit = true");
-        center.activate(&bundle, Stage::Production).await;
-        let issued = invite(center, 1, None).await;
-        center.settle().await;
-        let pages = serve(center).await;
-        let path = link_in(issued[0].link.as_deref().unwrap());
-        let sent = pages.post(&path, &with(&[("_mark", &"ab".repeat(16)), ("_lang", "en"), ("remark", "one")])).await;
+        let (pages, paths) = begun(center, &bundle, 1).await;
+        let path = paths[0].as_str();
+        let sent = pages.post(path, &with(&[("_mark", &"ab".repeat(16)), ("_lang", "en"), ("remark", "one")])).await;
         assert_eq!(sent.status, 303);
         let opening = format!("{path}?mend=1&lang=en");
         let (early, late) = (pages.get(&opening).await, pages.get(&opening).await);
         let days = [("tired", "2"), ("worried", "1"), ("met", "3")];
         let first = |mood: &'static str| [("day", "2026-11-01"), ("mood", mood), ("pain", "no")];
-        let mut page = pages.fill(&path, &early, &first("9"), "answer").await;
-        page = pages.fill(&path, &page, &[("slept", "7"), ("napped", "")], "answer").await;
-        page = pages.fill(&path, &page, &[&days[..], &[("remark", "two")]].concat(), "answer").await;
+        let mut page = pages.fill(path, &early, &first("9"), "answer").await;
+        page = pages.fill(path, &page, &[("slept", "7"), ("napped", "")], "answer").await;
+        page = pages.fill(path, &page, &[&days[..], &[("remark", "two")]].concat(), "answer").await;
         assert!(page.status == 303 && page.location().contains("receipt="), "{page:?}");
 
         // From the page of before: nothing is undone unseen.
-        let mut page = pages.fill(&path, &late, &first("3"), "answer").await;
-        page = pages.fill(&path, &page, &[("slept", "7"), ("napped", "")], "answer").await;
+        let mut page = pages.fill(path, &late, &first("3"), "answer").await;
+        page = pages.fill(path, &page, &[("slept", "7"), ("napped", "")], "answer").await;
         let last = [&days[..], &[("remark", "one")]].concat();
-        let told = pages.fill(&path, &page, &last, "answer").await;
+        let told = pages.fill(path, &page, &last, "answer").await;
         assert_eq!(told.status, 409, "{told:?}");
         for part in ["changed meanwhile", "on file <strong>9</strong>, here <strong>3</strong>", "on file <strong>two</strong>, here <strong>one</strong>"] {
             assert!(told.body.contains(part), "{part}: {told:?}");
@@ -317,17 +298,17 @@ stories! {
         let on_file = |rows: Vec<hagaki::store::response::ResponseRow>| rows.into_iter().find(|row| row.current).unwrap().answers;
         assert!(responses_of(center).await.len() == 2 && on_file(responses_of(center).await).contains("\"mood\":\"9\""));
         // The same page once more does no more than that; the one that tells of it does.
-        assert_eq!(pages.fill(&path, &page, &last, "answer").await.status, 409);
-        let mut page = pages.fill(&path, &told, &first("3"), "answer").await;
-        page = pages.fill(&path, &page, &[("slept", "7"), ("napped", "")], "answer").await;
-        let done = pages.fill(&path, &page, &last, "answer").await;
+        assert_eq!(pages.fill(path, &page, &last, "answer").await.status, 409);
+        let mut page = pages.fill(path, &told, &first("3"), "answer").await;
+        page = pages.fill(path, &page, &[("slept", "7"), ("napped", "")], "answer").await;
+        let done = pages.fill(path, &page, &last, "answer").await;
         assert!(done.status == 303 && done.location().contains("receipt="), "{done:?}");
         assert!(on_file(responses_of(center).await).contains("\"mood\":\"3\""));
         // Sent twice, it is the same; and what is on file already undoes nothing, from whatever page it comes.
-        assert_eq!(pages.fill(&path, &page, &last, "answer").await.location(), done.location());
-        let mut page = pages.fill(&path, &late, &first("3"), "answer").await;
-        page = pages.fill(&path, &page, &[("slept", "7"), ("napped", "")], "answer").await;
-        assert_eq!(pages.fill(&path, &page, &last, "answer").await.location(), done.location());
+        assert_eq!(pages.fill(path, &page, &last, "answer").await.location(), done.location());
+        let mut page = pages.fill(path, &late, &first("3"), "answer").await;
+        page = pages.fill(path, &page, &[("slept", "7"), ("napped", "")], "answer").await;
+        assert_eq!(pages.fill(path, &page, &last, "answer").await.location(), done.location());
         assert_eq!(responses_of(center).await.len(), 3);
     }
 }

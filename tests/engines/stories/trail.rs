@@ -30,9 +30,8 @@ stories! {
         give(center, "borealis", &Hand::by("pharmacy", "H", form)).await.unwrap();
         center.settle().await;
         let asked = center.answer(&DR_LARSEN.writes("unblind", "subject: BOREALIS-0001\nreason: seizure, on arm H surely\n")).await;
-        if asked.kind == "deed-confirm" {
-            center.exchange(&ok(&asked, DR_LARSEN)).await;
-        }
+        assert_eq!(asked.kind, "deed-confirm", "{}", asked.text);
+        center.exchange(&ok(&asked, DR_LARSEN)).await;
         let (shown, whole) = (read(center, true).await, read(center, false).await);
         let enrolled: Vec<&Line> = shown.iter().filter(|line| line.action == "enroll").collect();
         assert_eq!(enrolled.iter().map(|line| (line.actor.as_str(), line.subject)).collect::<Vec<_>>(), [

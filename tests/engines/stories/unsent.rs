@@ -1,5 +1,8 @@
 //! What is typed or kept and cannot be sent now: it comes back whole, and goes on from there.
 
+use hagaki::workflow::credentials::Issued;
+use hagaki::workflow::life;
+
 use super::survey::{invite, link_in, nameless, once, responses, serve};
 use super::*;
 use crate::browser::{Page, Served};
@@ -25,46 +28,44 @@ async fn renewed(center: &mut Center) -> String {
     link_in(&letters.iter().find(|letter| letter.kind == "invitation").unwrap().text)
 }
 
-/// Presses a button of a page on which everything stands in hidden fields.
-async fn press(pages: &Served, path: &str, page: &Page, step: &str, more: &[(&str, &str)]) -> Page {
-    pages.fill(path, page, more, step).await
+/// One person is invited to a survey in production, and opens the form in English: the pages, what was issued to them, the path of
+/// its link, the form.
+async fn opened(center: &mut Center, bundle: &Bundle, until: Option<i64>) -> (Served, Issued, String, Page) {
+    center.activate(bundle, Stage::Production).await;
+    let issued = invite(center, 1, until).await.remove(0);
+    center.settle().await;
+    let pages = serve(center).await;
+    let path = link_in(issued.link.as_deref().unwrap());
+    let form = pages.get(&format!("{path}?lang=en")).await;
+    (pages, issued, path, form)
 }
 
 async fn drafts(center: &Center) -> i64 {
     center.world.number("SELECT count(*) FROM draft").await
 }
 
-async fn state(center: &Center, state: &str) {
-    center.world.tamper(&format!("UPDATE study SET state = '{state}'")).await;
-}
-
 stories! {
     async fn a_paused_study_gives_back_what_was_typed(center: &mut Center) {
-        center.activate(&once(), Stage::Production).await;
-        let issued = invite(center, 1, None).await;
-        center.settle().await;
-        let pages = serve(center).await;
-        let path = link_in(issued[0].link.as_deref().unwrap());
-        let form = pages.get(&format!("{path}?lang=en")).await;
-        state(center, "paused").await;
-        let held = press(&pages, &path, &form, "answer", &TYPED).await;
+        let (pages, _, path, form) = opened(center, &once(), None).await;
+        life::set_paused(center.store(), "wellbeing", true, center.act("look")).await.unwrap();
+        let held = pages.fill(&path, &form, &TYPED, "answer").await;
         assert_eq!(held.status, 403);
         assert!(held.body.contains("takes no answers at present") && held.body.contains("still on this page"), "{held:?}");
         // What can be understood is shown in words, what cannot as it was typed; all of it is in the form.
         assert!(held.body.contains("<dd>soon &lt;enough&gt;</dd>") && held.body.contains("<dd>no</dd>"), "{held:?}");
         assert!(held.hidden().contains(&("day".to_owned(), "soon <enough>".to_owned())), "{held:?}");
-        let again = press(&pages, &path, &held, "look", &[]).await;
+        let again = pages.fill(&path, &held, &[], "look").await;
         assert!(again.status == 403 && again.hidden() == held.hidden(), "{again:?}");
 
         // It can be kept for another day, and is there while the study still rests.
-        let kept = press(&pages, &path, &again, "keep", &[]).await;
+        let kept = pages.fill(&path, &again, &[], "keep").await;
         assert!(kept.status == 200 && kept.body.contains("Your answers are kept") && drafts(center).await == 1, "{kept:?}");
         let opened = pages.get(&format!("{path}?lang=ja")).await;
         assert!(opened.status == 403 && opened.body.contains("soon &lt;enough&gt;"), "{opened:?}");
         assert!(opened.body.contains("一時保存された回答（まだ送信されていません）"), "{opened:?}");
 
-        state(center, "open").await;
-        let shown = press(&pages, &path, &kept, "look", &[]).await;
+        life::set_paused(center.store(), "wellbeing", false, center.act("looked")).await.unwrap();
+        let shown = pages.fill(&path, &kept, &[], "look").await;
         assert!(shown.status == 200 && shown.body.contains("value=\"soon &lt;enough&gt;\""), "{shown:?}");
         assert!(shown.body.contains("name=\"mood\" value=\"3\" checked") && responses(center).await.is_empty());
         let sent = pages.fill(&path, &shown, &WHOLE, "send").await;
@@ -72,14 +73,9 @@ stories! {
     }
 
     async fn what_cannot_be_sent_any_more_can_be_copied(center: &mut Center) {
-        center.activate(&once(), Stage::Production).await;
-        let issued = invite(center, 1, Some(3600)).await;
-        center.settle().await;
-        let pages = serve(center).await;
-        let path = link_in(issued[0].link.as_deref().unwrap());
-        let form = pages.get(&format!("{path}?lang=en")).await;
+        let (pages, _, path, form) = opened(center, &once(), Some(3600)).await;
         center.wind(3601);
-        let late = press(&pages, &path, &form, "send", &WHOLE).await;
+        let late = pages.fill(&path, &form, &WHOLE, "send").await;
         assert!(late.status == 403 && late.body.contains("This link was good until"), "{late:?}");
         assert!(late.body.contains("copy or print this page") && late.body.contains("two\r\nlines"), "{late:?}");
         assert!(!late.body.contains("value=\"keep\"") && !late.body.contains("name=\"_link\""), "{late:?}");
@@ -97,19 +93,19 @@ stories! {
         let old = link_in(issued[0].link.as_deref().unwrap());
         let form = pages.get(&format!("{old}?lang=en")).await;
         let fresh = renewed(center).await;
-        let held = press(&pages, &old, &form, "send", &WHOLE).await;
+        let held = pages.fill(&old, &form, &WHOLE, "send").await;
         assert!(held.status == 403 && held.body.contains("you were sent a newer one"), "{held:?}");
         assert!(held.body.contains("two\r\nlines") && held.body.contains("name=\"_link\""), "{held:?}");
 
         // Another's link is none of theirs, nor is this one, nor what is no link at all; what was typed stays.
         let another = issued[1].link.clone().unwrap();
         for wrong in [another.as_str(), &old, "https://example.com/", "x"] {
-            let told = press(&pages, &old, &held, "look", &[("_link", wrong)]).await;
+            let told = pages.fill(&old, &held, &[("_link", wrong)], "look").await;
             assert!(told.status == 422 && told.body.contains("not a newer link of yours"), "{wrong}: {told:?}");
             assert_eq!(told.hidden(), held.hidden());
         }
         let pasted = format!("  https://hagaki.example.jp{fresh}?lang=en ");
-        let shown = press(&pages, &old, &held, "look", &[("_link", &pasted)]).await;
+        let shown = pages.fill(&old, &held, &[("_link", &pasted)], "look").await;
         assert!(shown.status == 200 && shown.body.contains(&format!("action=\"{fresh}\"")), "{shown:?}");
         assert!(shown.body.contains("name=\"mood\" value=\"7\" checked") && responses(center).await.is_empty(), "{shown:?}");
         // What stands on the page is typed, the rest travels with it.
@@ -117,23 +113,18 @@ stories! {
         let all = responses(center).await;
         assert!(sent.status == 303 && all.len() == 1 && all[0].answers.contains("two\\nlines"), "{sent:?} {all:?}");
         // The old page sent once more shows the receipt of then.
-        assert_eq!(press(&pages, &old, &form, "send", &WHOLE).await.status, 303);
+        assert_eq!(pages.fill(&old, &form, &WHOLE, "send").await.status, 303);
         assert_eq!(responses(center).await.len(), 1);
     }
 
     async fn with_names_a_draft_follows_to_the_fresh_link(center: &mut Center) {
-        center.activate(&once(), Stage::Production).await;
-        let issued = invite(center, 1, None).await;
-        center.settle().await;
-        let pages = serve(center).await;
-        let old = link_in(issued[0].link.as_deref().unwrap());
-        let form = pages.get(&format!("{old}?lang=en")).await;
-        let kept = press(&pages, &old, &form, "keep", &TYPED).await;
+        let (pages, issued, old, form) = opened(center, &once(), None).await;
+        let kept = pages.fill(&old, &form, &TYPED, "keep").await;
         assert!(kept.body.contains("If you are sent a new link or password, they are there, too"), "{kept:?}");
         let dump = crate::privacy::dump::dump(&center.world).await;
         assert!(dump.table("draft").count() == 1 && !dump.rows.iter().any(|row| row.holds("soon <enough>")));
         // The password of the same letter opens it as well.
-        let (login, password) = (issued[0].login.clone().unwrap().grouped(), issued[0].password.clone().unwrap());
+        let (login, password) = (issued.login.clone().unwrap().grouped(), issued.password.clone().unwrap());
         let cookie = pages.post("/s/wellbeing", &[("login", &login), ("password", &password)]).await.cookie();
         assert!(pages.get_with("/s/wellbeing/form?lang=en", &cookie).await.body.contains("soon &lt;enough&gt;"));
         let fresh = renewed(center).await;
@@ -147,13 +138,8 @@ stories! {
     }
 
     async fn without_names_the_old_link_goes_on_showing_what_was_kept(center: &mut Center) {
-        center.activate(&nameless(), Stage::Production).await;
-        let issued = invite(center, 1, None).await;
-        center.settle().await;
-        let pages = serve(center).await;
-        let old = link_in(issued[0].link.as_deref().unwrap());
-        let form = pages.get(&format!("{old}?lang=en")).await;
-        let kept = press(&pages, &old, &form, "keep", &TYPED).await;
+        let (pages, _, old, form) = opened(center, &nameless(), None).await;
+        let kept = pages.fill(&old, &form, &TYPED, "keep").await;
         assert!(kept.body.contains("Only this link opens them"), "told before it can be too late: {kept:?}");
         let fresh = renewed(center).await;
         let shown = pages.get(&format!("{fresh}?lang=en")).await;
@@ -161,7 +147,7 @@ stories! {
         assert!(!shown.body.contains("soon &lt;enough&gt;"), "{shown:?}");
         let held = pages.get(&format!("{old}?lang=en")).await;
         assert!(held.status == 403 && held.body.contains("<dd>soon &lt;enough&gt;</dd>"), "{held:?}");
-        let over = press(&pages, &old, &held, "look", &[("_link", &fresh)]).await;
+        let over = pages.fill(&old, &held, &[("_link", &fresh)], "look").await;
         assert!(over.status == 200 && over.body.contains("value=\"soon &lt;enough&gt;\""), "{over:?}");
         let sent = pages.fill(&fresh, &over, &WHOLE, "send").await;
         assert!(sent.status == 303 && drafts(center).await == 0, "{sent:?}");

@@ -2,15 +2,11 @@
 
 use hagaki::workflow::life::{LifeError, Refusal};
 
+use super::amending::amend;
 use super::randomizing::EIGHT_WEEKS;
 use super::*;
 
 const FORM: &str = "instruments/registration.toml";
-
-async fn amend(center: &mut Center, bundle: &Bundle) -> Result<i64, LifeError> {
-    center.wind(1);
-    center.amend(bundle, center.act("protocol 2.0")).await.map(|done| done.version)
-}
 
 async fn foresee(center: &Center, bundle: &Bundle) -> Result<Vec<String>, LifeError> {
     center.foresee(bundle, center.act("look")).await.map(|(_, told)| told)
