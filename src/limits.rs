@@ -123,8 +123,8 @@ pub const SCHEDULE_HOURS: u32 = 31 * 24;
 pub const HOLIDAY_FILES: usize = 20;
 /// Most holidays of one calendar, repeated ones counted each time.
 pub const HOLIDAYS: usize = 10_000;
-/// How far a holiday that comes each year is written out, in years.
-pub const HOLIDAY_YEARS: i32 = 60;
+/// Year to the end of which a holiday that comes each year is written out.
+pub const HOLIDAY_LAST_YEAR: i32 = 2100;
 /// Most days to avoid that a schedule lists, each from a first to a last day.
 pub const AVOIDED: usize = 100;
 /// Most days of one rehearsal of a schedule.
