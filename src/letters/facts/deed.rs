@@ -506,6 +506,9 @@ pub struct Noted {
     pub kept_back: bool,
     /// Number of the subject enrolled before, of which it is a duplicate; else empty.
     pub of: String,
+    /// What was recorded in error, where it is taken back.
+    #[serde(default)]
+    pub in_error: Option<FactLine>,
     /// What would have been right.
     pub changes: Vec<Change>,
 }
@@ -535,8 +538,15 @@ impl Noted {
             reason: if telling { String::new() } else { words(reason) },
             kept_back: telling,
             of: short(of),
+            in_error: None,
             changes,
         }
+    }
+
+    /// The same with what was recorded in error, which it takes back.
+    #[must_use]
+    pub fn of_fact(self, in_error: FactLine) -> Noted {
+        Noted { in_error: Some(in_error), ..self }
     }
 
     /// The same for whoever is blinded, where the words are those of somebody who may know arms.
@@ -569,6 +579,9 @@ pub struct FactLine {
     /// Title of the further allocation that it is about alone; else empty.
     #[serde(default)]
     pub randomization: String,
+    /// Whether it was recorded in error, and counts no more.
+    #[serde(default)]
+    pub taken_back: bool,
 }
 
 impl FactLine {
@@ -579,6 +592,7 @@ impl FactLine {
             partial: format!("fact-{}", kind.key()),
             recorded_at: at.local(study.zone),
             randomization: String::new(),
+            taken_back: false,
         }
     }
 
