@@ -152,7 +152,8 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
                 taken_back: false,
             };
             let (fact, partial) = (kind.key().to_string(), format!("fact-{}", kind.key()));
-            let own = Noted { fact, partial, of: String::new(), changes: Vec::new(), ..facts.clone() }.of_fact(line);
+            let (of, in_error) = (String::new(), Some(line));
+            let own = Noted { fact, partial, of, in_error, changes: Vec::new(), ..facts.clone() };
             let done = matches!(full.facts, Facts::FactDone(_));
             let taken_back = if done { Facts::FactDone(own) } else { Facts::FactNotice(own) };
             more.push(Letter { facts: taken_back, ..full.clone() });

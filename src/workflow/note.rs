@@ -385,7 +385,7 @@ fn letter(
     };
     let in_error = note.enrolled.facts.iter().find(|known| Some(known.number) == fact.takes_back);
     let noted = match in_error {
-        Some(known) => noted.of_fact(compose::fact_line(study, known, &[], language)),
+        Some(known) => Noted { in_error: Some(compose::fact_line(study, known, &[], language)), ..noted },
         None => noted,
     };
     let facts = match who {

@@ -543,12 +543,6 @@ impl Noted {
         }
     }
 
-    /// The same with what was recorded in error, which it takes back.
-    #[must_use]
-    pub fn of_fact(self, in_error: FactLine) -> Noted {
-        Noted { in_error: Some(in_error), ..self }
-    }
-
     /// The same for whoever is blinded, where the words are those of somebody who may know arms.
     #[must_use]
     pub fn without_reason(self) -> Noted {
