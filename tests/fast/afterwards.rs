@@ -29,7 +29,7 @@ fn blocks() -> Place {
 }
 
 /// CYGNUS whose arms can be given by hand, with a name and a telephone number that identify somebody, and one event.
-fn by_hand() -> Place {
+pub(crate) fn by_hand() -> Place {
     let place = Place::new();
     copy(&PathBuf::from(SAMPLES).join("cygnus"), &place.path("cygnus"));
     let forced = "\n[forced]\nlimit = 3\nroles = [\"statistician\"]\n";
