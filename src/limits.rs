@@ -38,6 +38,9 @@ pub const MATRIX_COLUMNS: usize = 7;
 pub const SITES: usize = 5_000;
 /// Most people of one study.
 pub const PEOPLE: usize = 10_000;
+/// Stack of a thread, in bytes. A mail's way through the desk needs a third of that where code is not optimized, and a thread takes no
+/// more memory than it touches.
+pub const WORKER_STACK_BYTES: usize = 8 * 1024 * 1024;
 /// Most threads for work that blocks: files, wording of letters, reading ahead.
 pub const BLOCKING_THREADS: usize = 2;
 /// Most participants of one list.

@@ -409,8 +409,8 @@ class Roots:
 # ---- the scheme -----------------------------------------------------------------------------------------------------
 
 COUNTING = ("minimization", "hu-hu", "atkinson")
-OF_TWO_ARMS = ("biased-coin", "big-stick", "chen", "maximal", "hu-hu", "atkinson")
-METHODS = ("none", "simple", "block", "block-urn", "wei-urn", "list", "minimization", *OF_TWO_ARMS)
+OF_TWO_ARMS = ("biased-coin", "big-stick", "chen", "maximal", "hu-hu")
+METHODS = ("none", "simple", "block", "block-urn", "wei-urn", "list", "minimization", "atkinson", *OF_TWO_ARMS)
 
 
 class Scheme:
@@ -436,7 +436,6 @@ class Scheme:
         # Of two arms one may have been closed.
         alone = len(self.open) == 1 < len(self.arms)
         two = self.method not in OF_TWO_ARMS or len(self.open) == 2 or alone
-        two = two and (self.method != "atkinson" or len(self.arms) == 2)
         # A registry allocates no arm.
         none = self.method == "none" and not self.arms
         if not self.open and not none or len(self.arms) != len(self.shown) or not two:
@@ -529,7 +528,7 @@ class State:
         # Under atkinson, with a column for everybody (None) and one for each level of a factor seen:
         self.columns = {None: 0}
         self.both = Counter()  # two columns → subjects with both
-        self.apart = Counter()  # column → subjects of the first arm less those of the second
+        self.of_arm = Counter()  # (arm, column) → subjects
 
     def go_on_by(self, scheme):
         """What is counted so far goes on under other rules, as far as it has a meaning there. Impossible if they cannot follow."""
@@ -617,7 +616,7 @@ class State:
         if scheme.method == "atkinson":
             row = [self.columns.setdefault(name, len(self.columns)) for name in self.row_of(levels)]
             for one in row:
-                self.apart[one] += 1 if arm == scheme.arms[0] else -1
+                self.of_arm[arm, one] += 1
                 for other in row:
                     self.both[one, other] += 1
         self.begun = True
@@ -781,32 +780,79 @@ def hu_hu(state, levels):
 
 
 def atkinson(state, levels):
-    """Atkinson 1982, D_A: (1 - g)² : (1 + g)² with g = x' (F'F)⁻ F'b; even chances if x is not in the span of F."""
-    size, own = len(state.columns), state.row_of(levels)
+    """Atkinson 1982, D_A: an arm j in proportion to d_j = u_j' C⁻ u_j, where C is what is known of the differences of the open arms and
+    u_j what the subject would add under it; even chances if its row is not in the span of those before."""
+    open_arms, own = state.scheme.open, state.row_of(levels)
+    even = Law([1] * len(open_arms))
     if any(name not in state.columns for name in own):
-        return Law([1, 1])
-    # Augmented matrix of F'F y = x; then g = y' F'b.
-    matrix = [[Fraction(state.both[one, other]) for other in range(size)] + [Fraction(0)] for one in range(size)]
-    for name in own:
-        matrix[state.columns[name]][size] = Fraction(1)
+        return even
+    # Columns that are not asked about: those of the levels, and of closed arms that somebody has.
+    columns = list(range(len(state.columns)))
+    beside = columns + [arm for arm in state.scheme.arms if arm not in open_arms and state.of_arm[arm, 0]]
+
+    def met(one, other):
+        """Subjects who are counted in both."""
+        if isinstance(one, int) and isinstance(other, int):
+            return Fraction(state.both[one, other])
+        if isinstance(one, int):
+            one, other = other, one
+        if isinstance(other, int):
+            return Fraction(state.of_arm[one, other])
+        return Fraction(state.of_arm[one, 0] if one == other else 0)
+
+    row = {state.columns[name] for name in own}
+    x = [Fraction(one in row) for one in beside]
+    counts = [[met(arm, one) for one in beside] for arm in open_arms]
+    fitted = solutions([[met(one, other) for other in beside] for one in beside], [x, *counts])
+    if fitted[0] is None:
+        return even
+    # Counts of arms are always in the span.
+    product = lambda one, other: sum(a * b for a, b in zip(one, other))
+    known = [
+        [met(arm, other) - product(counts[at], fitted[1 + beyond]) for beyond, other in enumerate(open_arms)]
+        for at, arm in enumerate(open_arms)
+    ]
+    along = [
+        [Fraction(arm == other) - product(counts[at], fitted[0]) for at, other in enumerate(open_arms)] for arm in open_arms
+    ]
+    solved = solutions(known, along)
+    if None not in solved:
+        return Law([product(u, y) for u, y in zip(along, solved)])
+    # Some difference is not known at all: what C does not see of each u. C is its own transpose, so that is u less its nearest C y.
+    square = [[product(one, other) for other in known] for one in known]
+    nearest = solutions(square, [[product(line, u) for line in known] for u in along])
+    rest = [[a - product(line, y) for a, line in zip(u, known)] for u, y in zip(along, nearest)]
+    return Law([product(one, one) for one in rest])
+
+
+def solutions(matrix, sides):
+    """For each right-hand side some solution of the square system; None if there is none."""
+    size = len(matrix)
+    lines = [[*line, *(side[at] for side in sides)] for at, line in enumerate(matrix)]
     pivots = []
     for column in range(size):
         at = len(pivots)
-        pivot = next((line for line in range(at, size) if matrix[line][column] != 0), None)
+        pivot = next((line for line in range(at, size) if lines[line][column] != 0), None)
         if pivot is None:
             continue
-        matrix[at], matrix[pivot] = matrix[pivot], matrix[at]
-        lead = matrix[at][column]
-        matrix[at] = [cell / lead for cell in matrix[at]]
+        lines[at], lines[pivot] = lines[pivot], lines[at]
+        lead = lines[at][column]
+        lines[at] = [cell / lead for cell in lines[at]]
         for line in range(size):
-            if line != at and matrix[line][column] != 0:
-                factor = matrix[line][column]
-                matrix[line] = [cell - factor * above for cell, above in zip(matrix[line], matrix[at])]
+            if line != at and lines[line][column] != 0:
+                factor = lines[line][column]
+                lines[line] = [cell - factor * above for cell, above in zip(lines[line], lines[at])]
         pivots.append(column)
-    if any(matrix[line][size] != 0 for line in range(len(pivots), size)):
-        return Law([1, 1])
-    g = sum(matrix[line][size] * state.apart[column] for line, column in enumerate(pivots))
-    return Law([(1 - g) ** 2, (1 + g) ** 2])
+    found = []
+    for side in range(size, size + len(sides)):
+        if any(lines[line][side] != 0 for line in range(len(pivots), size)):
+            found.append(None)
+            continue
+        solution = [Fraction(0)] * size
+        for line, column in enumerate(pivots):
+            solution[column] = lines[line][side]
+        found.append(solution)
+    return found
 
 
 # ---- minimization ---------------------------------------------------------------------------------------------------

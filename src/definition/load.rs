@@ -21,6 +21,7 @@ use crate::domain::allocation::{ArmList, Method, Scheme};
 use crate::domain::fact::Recounting;
 use crate::domain::language::Language;
 use crate::domain::study::{Caps, Criterion, Forcing, Kit, Randomization, Registration, Site, SiteCaps, Study};
+use crate::domain::text;
 use crate::domain::time::Instant;
 
 /// Loads a bundle.
@@ -104,11 +105,12 @@ pub fn check<P: AsRef<Path>>(folders: &[P], now: Instant) -> Vec<Checked> {
                         weight: Weight::Error,
                     });
                 };
-                if slug == other_slug {
-                    taken("slug", slug);
-                }
-                if tag.eq_ignore_ascii_case(other_tag) {
-                    taken("tag", tag);
+                // Mails call a study by either.
+                let others = [other_slug, other_tag].map(|name| text::fold(name));
+                for (key, name) in [("slug", slug), ("tag", tag)] {
+                    if others.contains(&text::fold(name)) {
+                        taken(key, name);
+                    }
                 }
             }
         }

@@ -144,15 +144,10 @@ impl Desk {
     }
 
     /// Puts the planned amendments in force whose moment has come, so that no mail that came after it is decided by the rules of before;
-    /// whether there was any. The calendar does the same where no mail comes. A database that cannot do it now keeps no mail waiting:
-    /// the calendar tries again.
+    /// whether there was any. The calendar does the same where no mail comes.
     async fn come_into_force(&self) -> bool {
         let Some(counter) = self.counters.values().next() else { return false };
-        let settled = planned::settle_due(&self.shelf, self.means(counter)).await;
-        settled.unwrap_or_else(|error| {
-            tracing::error!(%error, "a planned amendment could not be settled before the mails; it is tried again");
-            false
-        })
+        planned::come_into_force(&self.shelf, self.means(counter)).await
     }
 
     /// Gives back what was read ahead.

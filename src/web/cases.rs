@@ -376,7 +376,7 @@ impl CasePages {
             Some(number) => subject::find_by_number(self.tools.shelf.store(), room.shelved.id, number).await?,
             None => None,
         };
-        let found = found.filter(|subject| subject.sites().any(|site| room.person.acts_for(site)));
+        let found = found.filter(|subject| room.person.acts_for_any(subject.sites()));
         Ok(found.ok_or_else(|| room.told(StatusCode::NOT_FOUND, "no_case")))
     }
 

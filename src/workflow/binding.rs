@@ -252,7 +252,7 @@ pub struct Earlier {
 impl Earlier {
     /// The numbers of those that a person may know of.
     pub fn numbers(&self, study: &Study, person: &Person) -> Vec<String> {
-        let theirs = |subject: &&SubjectRow| subject.sites().any(|site| person.acts_for(site));
+        let theirs = |subject: &&SubjectRow| person.acts_for_any(subject.sites());
         let own = self.subjects.iter().filter(theirs).take(limits::FAULTS_LISTED);
         own.map(|subject| study.subject_number(subject.number)).collect()
     }

@@ -205,7 +205,7 @@ async fn taken(
 ) -> Result<Settled, Failure> {
     deed::append_refusal(ledger, asking, wanted, Some(&enrolled.subject), "reference-taken").await?;
     let study = asking.study();
-    let theirs = owner.sites().any(|site| asking.person.acts_for(site));
+    let theirs = asking.person.acts_for_any(owner.sites());
     let facts = DeedForm::new(wanted, &[]).with_items(&asking.reader(), wanted, &forms(study, Some(enrolled)));
     let facts = facts.with_taken(theirs.then(|| study.subject_number(owner.number)).as_deref());
     let settled = Settled { subject_id: Some(enrolled.subject.id), ..asking.settled("reply_error", "reference-taken") };
@@ -337,7 +337,7 @@ pub fn notices(
     let in_error = note.enrolled.facts.iter().find(|known| Some(known.number) == fact.takes_back);
     let told = |person: &&Person| {
         // Whoever acts themself knows; who told it to the operator sees what was made of it.
-        let theirs = subject.sites().any(|site| person.acts_for(site));
+        let theirs = person.acts_for_any(subject.sites());
         let must = TOLD.iter().any(|role| person.has(*role)) || in_error.is_some_and(|known| known.person == person.id);
         person.id != note.actor && theirs && must
     };

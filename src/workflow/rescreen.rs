@@ -71,9 +71,8 @@ pub(super) async fn judge(
     if rules.after.is_empty() {
         return Ok(Err(Reason::RescreeningNever));
     }
-    let found = find_named(tx, study_id, study, person, typed)
-        .await?
-        .filter(|found| found.sites().any(|site| person.acts_for(site)));
+    let found =
+        find_named(tx, study_id, study, person, typed).await?.filter(|found| person.acts_for_any(found.sites()));
     let Some(of) = found else { return Ok(Err(Reason::RescreeningUnknown(typed.clone()))) };
     let chain = screenings(tx, &of).await?;
     if let Some(done) = subject::find_rescreening(&mut *tx, of.id).await? {
@@ -134,7 +133,7 @@ pub async fn consent(
     let person = study.people.iter().find(|person| person.id == by);
     let person = person.ok_or_else(|| Refusal::Person(study.slug.clone(), by.to_string()))?;
     let of = command::find_subject(shelf.store(), study, shelved.id, order.subject).await?;
-    let enrolls = person.roles.iter().any(|role| role.enrolls()) && of.sites().any(|site| person.acts_for(site));
+    let enrolls = person.roles.iter().any(|role| role.enrolls()) && person.acts_for_any(of.sites());
     if enrolls || person.id == of.person {
         return Err(Refusal::EnrollsThere(person.id.clone(), of.site).into());
     }

@@ -627,9 +627,9 @@ mod slips {
             "# [caps]",
             "[caps]\ntotal = 60\nsites = { XX = 3 }\n# [caps]",
             &[
-                "allocation.toml:59: caps.total: closes the study at 60 subjects, though 100 are planned — 100, or another \
+                "allocation.toml:60: caps.total: closes the study at 60 subjects, though 100 are planned — 100, or another \
                planned_subjects in study.toml",
-                "allocation.toml:60: caps.sites: caps the site \"XX\", which the study does not have — a code of a section \
+                "allocation.toml:61: caps.sites: caps the site \"XX\", which the study does not have — a code of a section \
                [[sites]] in study.toml",
             ],
         );
@@ -994,6 +994,20 @@ mod slips {
                 ),
                 format!("study.toml: tag: \"MY-STUDY\" is taken by {} — give each study its own", one.path().display()),
             ]
+        );
+        // A mail may call a study by either.
+        for (folder, slug, tag) in [(&one, "my-study", "FIRST"), (&other, "second", "My-Study")] {
+            let file = folder.path().join(S);
+            let text = std::fs::read_to_string(&file).unwrap();
+            let named = text.replace("slug = \"my-study\"", &format!("slug = \"{slug}\""));
+            let named = named.replace("tag = \"MY-STUDY\"", &format!("tag = \"{tag}\""));
+            assert_ne!(named, text);
+            std::fs::write(&file, named).unwrap();
+        }
+        let checked = definition::check(&[one.path(), other.path()], now());
+        assert_eq!(
+            shown(&checked[1].problems),
+            [format!("study.toml: tag: \"My-Study\" is taken by {} — give each study its own", one.path().display())]
         );
     }
 

@@ -266,6 +266,12 @@ fn coins_urns_and_lists_are_recomputed() {
         "method = \"atkinson\"\n{TWO}\nfactors = [{{ id = \"site\" }}, {{ id = \"sex\" }}, {{ id = \"age\" }}]"
     );
     Package::new(&optimum, None, 60).assert_proved("atkinson");
+    Package::new(
+        &optimum.replace(TWO, "arms = [{ code = \"x\" }, { code = \"B\" }, { code = \"群\" }, { code = \"A\" }]"),
+        None,
+        60,
+    )
+    .assert_proved("atkinson of four arms");
     let list: String = (0..120).map(|n| format!("{},{}\n", ["F", "M"][n % 2], ["A", "B", "B"][n % 3])).collect();
     let file = format!("sex,arm\n{list}");
     let text = format!("method = \"list\"\n{TWO}\n{PLAIN}\nstrata = [\"sex\"]\n[list]\nfile = \"list.csv\"");
@@ -422,6 +428,7 @@ fn closed_and_added_arms_ratios_and_settings_are_followed() {
     let wei = |arms: &str| {
         format!("method = \"wei-urn\"\n{arms}\n{PLAIN}\nstrata = [\"sex\"]\n[wei-urn]\nalpha = 1\nbeta = 1")
     };
+    let optimum = |arms: &str| format!("method = \"atkinson\"\n{arms}\n{PLAIN}");
     const ABC: &str = "arms = [{ code = \"A\" }, { code = \"B\" }, { code = \"C\" }]";
     let hu_hu = |weight: &str| {
         format!("method = \"hu-hu\"\n{TWO}\n{PLAIN}\n[hu-hu]\np = 0.8\ntotal_weight = {weight}\nstratum_weight = 0.5")
@@ -461,6 +468,12 @@ fn closed_and_added_arms_ratios_and_settings_are_followed() {
         ("biased coin", vec![biased("0.6"), biased("0.95")]),
         ("biased coin, one arm left", vec![biased("0.6"), closed(&biased("0.6"), "A"), biased("0.6")]),
         ("hu-hu, one arm left", vec![hu_hu("0.1"), closed(&hu_hu("0.1"), "B"), hu_hu("0.1")]),
+        (
+            "atkinson, arms closed and added",
+            [ABC.to_owned(), closed(ABC, "B"), added(ABC, "code = \"Z\""), closed(&added(ABC, "code = \"Z\""), "A")]
+                .map(|arms| optimum(&arms))
+                .to_vec(),
+        ),
         ("atkinson, one arm left", vec![atkinson.clone(), closed(&atkinson, "A"), atkinson.clone()]),
         ("Wei's urn, arm closed", vec![wei(ABC), closed(&wei(ABC), "B"), closed(&closed(&wei(ABC), "B"), "A")]),
         ("dummy arms, one arm left", vec![dummies(TWO), closed(&dummies(TWO), "A"), dummies(TWO)]),

@@ -250,9 +250,7 @@ impl State {
                 .iter()
                 .map(|place| place.and_then(|place| numbers.get(place).copied()).unwrap_or(0))
                 .collect();
-            // Which is the first does not change when one of the two is closed.
-            let first = plan.arms.iter().all(|other| other.code >= allotment.arm);
-            information.record(&own, first);
+            information.record(&own, &allotment.arm);
         }
         self.total += 1;
         if let Some(count) = self.arms.get_mut(arm) {
@@ -382,7 +380,8 @@ impl State {
             }
             let level = |place: &Option<usize>| place.and_then(|place| position.get(place).copied().flatten());
             let own: Vec<Option<u32>> = plan.tables.iter().map(level).collect();
-            return Ok(Outlook::new(information.law(&own), Imbalances::None));
+            let open: Vec<&str> = plan.open_of(&plan.arms).iter().map(|arm| arm.code.as_str()).collect();
+            return Ok(Outlook::new(information.law(&own, &open), Imbalances::None));
         }
         let fresh;
         let stratum = match self.find_stratum(plan, position) {

@@ -1,5 +1,6 @@
 //! What is typed or kept and cannot be sent now: it comes back whole, and goes on from there.
 
+use hagaki::store::Engine;
 use hagaki::workflow::credentials::Issued;
 use hagaki::workflow::life;
 
@@ -70,6 +71,30 @@ stories! {
         assert!(shown.body.contains("name=\"mood\" value=\"3\" checked") && responses(center).await.is_empty());
         let sent = pages.fill(&path, &shown, &WHOLE, "send").await;
         assert!(sent.status == 303 && responses(center).await.len() == 1 && drafts(center).await == 0, "{sent:?}");
+    }
+
+    async fn what_may_have_been_recorded_is_told_as_that(center: &mut Center) {
+        let (pages, _, path, form) = opened(center, &once(), None).await;
+        let (breaks, mends) = match center.store().engine() {
+            Engine::Sqlite => (
+                "CREATE TRIGGER broken BEFORE INSERT ON response BEGIN SELECT RAISE(ABORT, 'broken'); END",
+                "DROP TRIGGER broken",
+            ),
+            Engine::Postgres => (
+                "ALTER TABLE response ADD CONSTRAINT broken CHECK (false) NOT VALID",
+                "ALTER TABLE response DROP CONSTRAINT broken",
+            ),
+        };
+        center.world.tamper(breaks).await;
+        let unsure = pages.fill(&path, &form, &WHOLE, "send").await;
+        assert!(unsure.status == 503 && unsure.body.contains("it is not known whether"), "{unsure:?}");
+        assert!(unsure.body.contains("This is what you typed") && unsure.body.contains("two\r\nlines"), "{unsure:?}");
+        assert!(!unsure.body.contains("Nothing was recorded"), "{unsure:?}");
+        center.world.tamper(mends).await;
+        let shown = pages.fill(&path, &unsure, &[], "look").await;
+        assert_eq!(shown.status, 200, "{shown:?}");
+        let sent = pages.fill(&path, &shown, &WHOLE, "send").await;
+        assert!(sent.status == 303 && responses(center).await.len() == 1, "{sent:?}");
     }
 
     async fn what_cannot_be_sent_any_more_can_be_copied(center: &mut Center) {

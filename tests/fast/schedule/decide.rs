@@ -141,7 +141,8 @@ fn repeats_are_counted() {
     let mut course = Course::new(&text).invited("2026-11-20 12:00");
     let mut sent = Vec::new();
     for now in ["2026-11-23 09:00", "2026-11-30 09:00", "2026-12-07 09:05"] {
-        assert!(told(&course).is_empty());
+        // The manager hears of two, the coordinator of three.
+        assert_eq!(told(&course).len(), usize::from(sent.len() >= 2));
         let letter = course.send(now);
         sent.push((letter.occasion.key(), shown(course.zone, letter.at)));
     }
