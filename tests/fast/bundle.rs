@@ -979,6 +979,18 @@ mod slips {
     }
 
     #[test]
+    fn a_reference_that_may_be_written_in_any_way_is_warned_of() {
+        let (_, warnings) = definition::load(&broken(&[(I, "pattern = '[A-Z]-[0-9]{4}'\n", "")])).unwrap();
+        let told = shown(&warnings);
+        assert_eq!((told.len(), warnings[0].weight), (1, Weight::Warning), "{told:?}");
+        for part in
+            ["instruments/registration.toml", "].pattern: is missing", "7, 07 and #7", "pattern = '[A-Z]-[0-9]{4}'"]
+        {
+            assert!(told[0].contains(part), "{part}: {told:?}");
+        }
+    }
+
+    #[test]
     fn two_bundles_of_one_name_are_told_apart() {
         let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         samples::write_template(one.path()).unwrap();
