@@ -280,9 +280,14 @@ impl SurveyPages {
             Err(Unread::Refused(status)) => return self.bare(status, Unread::word(status), headers),
             Err(Unread::Failed(failure)) => return self.unavailable(&failure, headers),
         };
-        if !visit.guards(posted.guard()) && !posted.only_looks() {
-            // Typed before somebody signed in anew, it may be: nothing is recorded, and nothing lost.
-            return self.once_more(&visit.shelved, &posted, "over_earlier", false, headers);
+        if !visit.guards(posted.guard()) {
+            // Typed before somebody signed in anew, it may be: nothing is recorded, nothing lost, and nothing shown to anybody else.
+            match visit.wrote(self.tools.shelf.store(), &posted).await {
+                Ok(true) if posted.only_looks() => {}
+                Ok(true) => return self.once_more(&visit.shelved, &posted, "over_earlier", false, headers),
+                Ok(false) => return self.others(&visit.shelved, &posted, headers),
+                Err(failure) => return self.unavailable(&failure, headers),
+            }
         }
         match self.take(visit, &posted, headers).await {
             Ok(taken) => taken,

@@ -14,6 +14,7 @@ const MARK: &str = "_mark";
 const STEP: &str = "_step";
 const LANGUAGE: &str = "_lang";
 pub(super) const GUARD: &str = "_guard";
+const WHOSE: &str = "_whose";
 const PAGE: &str = "_page";
 const SEEN: &str = "_seen";
 const MEND: &str = "_mend";
@@ -137,6 +138,11 @@ impl Posted {
         self.find(GUARD)
     }
 
+    /// Whose page it was, in the words of [`whose`](super::whose::whose).
+    pub(in crate::web) fn whose(&self) -> Option<&str> {
+        self.find(WHOSE)
+    }
+
     pub(in crate::web) fn step(&self) -> Step {
         let step = self.find(STEP).unwrap_or_default();
         let numbered = step.strip_prefix("page-").and_then(|number| number.parse().ok()).map(Step::Change);
@@ -192,8 +198,8 @@ impl Posted {
         self.fields.iter().filter(|(name, _)| name != PROOF)
     }
 
-    /// Every field but those that a session gave it and what was typed to prove who sends it: to be looked at again by whoever signs in
-    /// anew. Without a guard nothing of it is recorded.
+    /// Every field but those that a session gave it and what was typed to prove who sends it: to be looked at again by the same person in
+    /// a session of theirs, whom it still names. Without a guard nothing of it is recorded.
     pub(in crate::web) fn without_session(&self) -> impl Iterator<Item = &(String, String)> {
         self.without_proof().filter(|(name, _)| name != GUARD && name != STEP)
     }

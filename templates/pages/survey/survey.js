@@ -26,7 +26,7 @@
   document.querySelector(".more button[value=forget]")?.addEventListener("click", () => forget());
   if (!form) {
     // The form was sent, or left; but who is asked who they are comes back to it, and so may whoever was not let in or was signed out.
-    const refused = document.querySelector("main > .problem") !== null;
+    const refused = document.querySelector("main > .problem:not(.others)") !== null;
     const thanked = document.querySelector(".receipt") !== null;
     if (thanked || (!refused && !/^\/(sign-in|confirm)(\/|$)|^\/s\/[^/]+\/?$/.test(location.pathname))) forget();
     return;
