@@ -174,6 +174,9 @@ stories! {
             let review = pages.post(&path, &with(&slept)).await;
             assert_eq!(review.status, 200);
             assert!(review.body.contains("この回答でよろしいですか") && review.body.contains("通常と異なる回答"), "{review:?}");
+            // It is taken, and what is said of it does not ask for another value.
+            assert!(review.body.contains("「13」は通常の範囲から外れています") && !review.body.contains("範囲外"), "{review:?}");
+            assert!(review.body.contains("【通常の値】3 から 12 まで") && !review.body.contains("入力できる値】"), "{review:?}");
             assert_eq!(responses(center).await.len(), occasion - 1);
             let change = pages.post(&path, &with(&[slept[0], slept[1], slept[2], ("_step", "change")])).await;
             assert!(change.status == 200 && change.body.contains("value=\"13\""), "{change:?}");
