@@ -415,6 +415,7 @@ fn once_more(
         posted.without_session().map(|(name, value)| json!({ "name": name, "value": value })).collect();
     let mut facts = nobodys((study, stage), language, call);
     put(&mut facts, "why", json!(PAGES.word(language, why, &[])));
+    put(&mut facts, "others", json!(false));
     put(&mut facts, "kept", json!(kept));
     put(&mut facts, "signs_in", json!(signs_in));
     PAGES.respond(StatusCode::FORBIDDEN, language, "over", facts)

@@ -154,6 +154,7 @@ impl SurveyPages {
             posted.without_session().map(|(name, value)| json!({ "name": name, "value": value })).collect();
         put(&mut facts, "several", json!(false));
         put(&mut facts, "why", json!(PAGES.word(language, why, &[])));
+        put(&mut facts, "others", json!(false));
         put(&mut facts, "kept", json!(kept));
         put(&mut facts, "signs_in", json!(signs_in.then(|| format!("/s/{}?lang={}", study.slug, language.code()))));
         PAGES.respond(StatusCode::FORBIDDEN, language, "over", facts)
