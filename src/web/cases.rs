@@ -35,6 +35,7 @@ use crate::domain::credential::Secret;
 use crate::domain::language::Language;
 use crate::domain::second_factor::StepUp;
 use crate::domain::study::{Person, Role, Stage, Study};
+use crate::letters::facts::Contact;
 use crate::store::subject::SubjectRow;
 use crate::store::{study, subject};
 use crate::workflow::accounts::{self, Goal, Visitor};
@@ -175,7 +176,7 @@ impl Room {
             "whose": self.whose(&path), "title": title, "languages": study.languages.iter().map(language).collect::<Vec<Value>>(),
             "several": study.languages.len() > 1, "path": path, "guard": self.secret.guard(), "leave": "/sign-out",
             "answering": false, "number": 1, "of": 1, "home": self.here(""), "trail": [],
-            "registers": study.registers,
+            "registers": study.registers, "contact": Contact::of(study, &self.person.id, self.person.sites.first().map(String::as_str), self.language),
         })
     }
 

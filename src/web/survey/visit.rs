@@ -14,6 +14,7 @@ use crate::domain::instrument::Instrument;
 use crate::domain::language::Language;
 use crate::domain::study::Study;
 use crate::domain::survey::{Access, Mark, Survey};
+use crate::letters::facts::Contact;
 use crate::store::Store;
 use crate::store::credential::{self, AnsweredRow, CredentialRow};
 use crate::store::participant::{self, ParticipantRow};
@@ -226,6 +227,7 @@ pub(super) fn head(
         "path": path, "guard": guard, "named": survey.is_some_and(|survey| survey.privacy.names()),
         "members": survey.is_some_and(|survey| survey.access == Access::Members),
         "promise": survey.map(|survey| promise(survey, language)), "answering": false, "number": 1, "of": 1,
+        "contact": Contact::of(study, "", None, language),
         "first": false, "enrolled": "", "enrolled_receipt": null, "stays": false, "whose": "",
         "leave": guard.map(|_| match survey.map(|survey| survey.access) {
             Some(Access::Members) => "/sign-out".to_string(),

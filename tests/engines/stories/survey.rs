@@ -143,6 +143,13 @@ stories! {
         assert!(thanks.body.contains("Your answers were recorded"), "{thanks:?}");
         let receipt = sent.location().split("receipt=").nth(1).unwrap().split('&').next().unwrap().to_owned();
         assert!(thanks.body.contains(&receipt));
+        // Every page of the study says whom to ask, as its letters do; to whoever has no link of it nobody is named.
+        for page in [&form, &faulty, &thanks, &pages.get("/s/wellbeing?lang=en").await] {
+            assert!(page.body.contains("Questions? Please write to Survey office"), "{page:?}");
+            assert!(page.body.contains("mailto:wellbeing-office@example.jp"), "{page:?}");
+        }
+        let unknown = pages.get(&format!("/a/{}", "2".repeat(26))).await;
+        assert!(unknown.status == 404 && !unknown.body.contains("wellbeing-office"), "{unknown:?}");
 
         // Sent again, reloaded, or opened anew: the same receipt, and nothing more counts.
         let again = pages.post(&path, &with(&[("_mark", &mark), ("_lang", "en")])).await;
