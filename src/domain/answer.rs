@@ -114,6 +114,8 @@ pub enum FaultCode {
     Control,
     /// Nothing to read.
     Empty,
+    /// Lines of the form stand in what the mail quotes alone, where they may be anybody's.
+    Quoted,
     /// It does not go with other answers; [`Fault::expected`] is the id of the check.
     Check,
     /// A file of a type that the item does not take, whatever it is called.
@@ -146,6 +148,7 @@ impl FaultCode {
             FaultCode::Charset => "charset",
             FaultCode::Control => "control",
             FaultCode::Empty => "empty",
+            FaultCode::Quoted => "quoted",
             FaultCode::Check => "check",
             FaultCode::FileType => "file-type",
             FaultCode::FileSize => "file-size",

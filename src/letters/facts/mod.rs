@@ -176,6 +176,18 @@ pub struct Contact {
     pub address: String,
 }
 
+impl Contact {
+    /// Whom the person of that id may ask: the first coordinator who acts for `site`, and is not they.
+    pub fn of(study: &Study, person: &str, site: Option<&str>, language: Language) -> Option<Contact> {
+        let found = study
+            .people
+            .iter()
+            .find(|one| one.has(Role::Coordinator) && one.id != person && site.is_none_or(|site| one.acts_for(site)))?;
+        let address = found.addresses.first()?.clone();
+        Some(Contact { name: short(found.name.in_language(language)), address })
+    }
+}
+
 impl Head {
     /// What every letter to `person` states; the contact is the first coordinator who acts for `site`.
     ///
@@ -189,13 +201,7 @@ impl Head {
         now: Instant,
         language: Language,
     ) -> Head {
-        let contact = study.people.iter().find(|one| {
-            one.has(Role::Coordinator) && one.id != person.id && site.is_none_or(|site| one.acts_for(site))
-        });
-        let contact = contact.and_then(|one| {
-            let address = one.addresses.first()?.clone();
-            Some(Contact { name: short(one.name.in_language(language)), address })
-        });
+        let contact = Contact::of(study, &person.id, site, language);
         let to = Reading { name: short(person.name.in_language(language)) };
         Head { to, contact, ..Head::to_operator(study, stage, service, now, language) }
     }
