@@ -152,6 +152,9 @@ pub enum Refusal {
          tells what is on file"
     )]
     NotRescreened(String),
+    /// A fact stays, and why.
+    #[error("{0}")]
+    NotTakenBack(String),
     /// Nobody or several enroll there.
     #[error("say with --for whose subject it is, and who gets the letter: at site {0} enroll [{1}]")]
     WhoseSubject(String, String),
@@ -251,7 +254,7 @@ async fn unknown(store: &Store, study: &Study, study_id: i64, wanted: &str) -> R
     })
 }
 
-fn reason_of(order: &Order<'_>) -> Result<String, Refusal> {
+pub(super) fn reason_of(order: &Order<'_>) -> Result<String, Refusal> {
     let reason = text::clean(order.reason, limits::DEED_REASON_CHARS);
     if reason.is_empty() { Err(Refusal::NoReason) } else { Ok(reason) }
 }
@@ -408,6 +411,9 @@ pub async fn note(
     match (kind, &of) {
         (FactKind::Unblinded, _) => {
             return Err(Refusal::Incomplete("an arm is disclosed with `hagaki unblind`").into());
+        }
+        (FactKind::TakenBack, _) => {
+            return Err(Refusal::Incomplete("a fact is taken back with `hagaki subject take-back`").into());
         }
         (FactKind::Duplicate, None) => {
             return Err(Refusal::Incomplete("write with --of which subject it is a duplicate of").into());

@@ -20,6 +20,7 @@ mod populations;
 mod questionnaire;
 mod randomization;
 mod reading;
+mod restored;
 mod schedule;
 mod self_enrolling;
 mod sheet;

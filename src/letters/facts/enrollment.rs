@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::deed::FactLine;
 use super::form::{Shown, UnknownKey};
+use super::noted::FactLine;
 use super::randomization::{FurtherBlinded, FurtherOpen};
 use super::short;
 use crate::domain::answer::Form;

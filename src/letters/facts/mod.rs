@@ -20,6 +20,7 @@ mod kit;
 mod kit_deed;
 mod leave;
 mod milestone;
+mod noted;
 mod notice;
 mod piped;
 mod randomization;
@@ -38,8 +39,8 @@ pub use balance::{
 pub use cohort::{CohortFilling, CohortLevel};
 pub use correction::{Change, FormNames, MisnamedLine, ReadCorrection};
 pub use deed::{
-    AllocationHad, DeedConfirm, DeedForm, Disclosed, Disclosure, FactLine, Lacking, Noted, Opening, Unblinded,
-    UnblindedFurther, UnblindingNotice,
+    AllocationHad, DeedConfirm, DeedForm, Disclosed, Disclosure, Lacking, Opening, Unblinded, UnblindedFurther,
+    UnblindingNotice,
 };
 pub use enrollment::{ArmName, AssignmentBlinded, AssignmentOpen, Enrollment, Links, RegistrationDone, Site};
 pub use follow_up::{
@@ -57,6 +58,7 @@ pub use kit::{
 pub use kit_deed::{KitLine, KitRefused, KitReplaced, KitsQuarantined};
 pub use leave::{LeaveConfirm, LeaveDone, LeaveNotice, ParticipantHelp};
 pub use milestone::{Milestone, Step};
+pub use noted::{FactLine, Noted};
 pub use notice::{AssignmentFailedAlert, HeldFor, NoticeBlind, NoticeOpen, NoticeUnblinded, QuarantineNotice};
 pub use piped::piped;
 pub use randomization::{
