@@ -26,7 +26,7 @@ fn people(many: usize, zone: Option<Zone>, rules: &[usize]) -> Vec<Somebody> {
 fn weeks(many: u32) -> Stretch {
     let tokyo = zone("Asia/Tokyo");
     let from = at(tokyo, "2026-04-20 00:00");
-    Stretch { from, until: from.plus_seconds(i64::from(many) * 7 * 24 * 3600), zone: tokyo }
+    Stretch { from, until: from.plus_seconds(i64::from(many) * 7 * 24 * 3600), zone: tokyo, opens: None }
 }
 
 fn sent<'r>(schedule: &Schedule, rehearsed: &'r Rehearsed, letter: Letter) -> Vec<&'r Line> {
@@ -111,7 +111,7 @@ fn each_in_their_own_zone() {
     let everybody: Vec<Somebody> =
         [Some(tokyo), Some(berlin)].into_iter().flat_map(|zone| people(1, zone, &[0])).collect();
     let from = at(tokyo, "2026-10-19 00:00");
-    let stretch = Stretch { from, until: from.plus_seconds(14 * 24 * 3600), zone: tokyo };
+    let stretch = Stretch { from, until: from.plus_seconds(14 * 24 * 3600), zone: tokyo, opens: None };
     let rehearsed = rehearse(&schedule, &everybody, &assumed(0, 1), stretch, MOST).unwrap();
     let told: Vec<String> = rehearsed.lines.iter().map(|line| line.at.utc()).collect();
     // On the twenty-fifth Berlin puts its clocks back.
@@ -137,7 +137,7 @@ fn sites_are_told_of_what_is_missing_until_it_is_there() {
     let everybody =
         [subject("1", None), subject("2", Some("2026-12-05 10:00")), subject("3", Some("2026-12-01 10:00"))];
     let from = at(tokyo, "2026-11-20 00:00");
-    let stretch = Stretch { from, until: from.plus_seconds(60 * 24 * 3600), zone: tokyo };
+    let stretch = Stretch { from, until: from.plus_seconds(60 * 24 * 3600), zone: tokyo, opens: None };
     let rehearsed = rehearse(&schedule, &everybody, &assumed(0, 1), stretch, MOST).unwrap();
     let told: Vec<(String, usize, bool)> = rehearsed
         .lines
