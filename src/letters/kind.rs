@@ -93,6 +93,10 @@ pub enum Kind {
     Balance,
     /// Somebody is asked to answer, with their own way in.
     Invitation,
+    /// Somebody who has not answered is asked once more.
+    Reminder,
+    /// Somebody does not answer, or a letter that asks did not arrive, to those in charge.
+    Unanswered,
     /// The subject was randomized again and has this arm (open label).
     RandomizedOpen,
     /// The subject was randomized again and gets the kit of this code (blinded).
@@ -184,7 +188,7 @@ pub enum Audience {
 
 impl Kind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Kind; 80] = [
+    pub const ALL: [Kind; 82] = [
         Kind::AssignmentOpen,
         Kind::AssignmentBlinded,
         Kind::RegistrationDone,
@@ -229,6 +233,8 @@ impl Kind {
         Kind::DigestUnblinded,
         Kind::Balance,
         Kind::Invitation,
+        Kind::Reminder,
+        Kind::Unanswered,
         Kind::RandomizedOpen,
         Kind::RandomizedBlinded,
         Kind::RandomizedBeforeOpen,
@@ -314,6 +320,8 @@ impl Kind {
             Kind::DigestUnblinded => "digest-unblinded",
             Kind::Balance => "balance",
             Kind::Invitation => "invitation",
+            Kind::Reminder => "reminder",
+            Kind::Unanswered => "unanswered",
             Kind::RandomizedOpen => "randomized-open",
             Kind::RandomizedBlinded => "randomized-blinded",
             Kind::RandomizedBeforeOpen => "randomized-before-open",
@@ -369,7 +377,9 @@ impl Kind {
             | Kind::StudyAmendedUnblinded
             | Kind::Balance => Audience::Unblinded,
             Kind::Unblinded => Audience::Entitled,
-            Kind::Invitation | Kind::AccessOver | Kind::AccountLink | Kind::AccountChanged => Audience::Participant,
+            Kind::Invitation | Kind::Reminder | Kind::AccessOver | Kind::AccountLink | Kind::AccountChanged => {
+                Audience::Participant
+            }
             Kind::NoticeBlind
             | Kind::NoticeOpen
             | Kind::NoticeRandomizedBlind
@@ -386,6 +396,7 @@ impl Kind {
             | Kind::GroupConfirm
             | Kind::LeaveNotice
             | Kind::AccessOverNotice
+            | Kind::Unanswered
             | Kind::EnrollmentEnded
             | Kind::EnrollmentReopened
             | Kind::StudyClosed

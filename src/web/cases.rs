@@ -34,7 +34,7 @@ use super::survey::Tools;
 use crate::domain::credential::Secret;
 use crate::domain::language::Language;
 use crate::domain::second_factor::StepUp;
-use crate::domain::study::{Person, Role, Stage, Study};
+use crate::domain::study::{Person, Stage, Study};
 use crate::store::subject::SubjectRow;
 use crate::store::{study, subject};
 use crate::workflow::accounts::{self, Goal, Visitor};
@@ -103,8 +103,8 @@ impl Door {
     /// Whether somebody of the study may come in.
     pub(super) fn lets_in(self, person: &Person) -> bool {
         match self {
-            Door::Cases => person.roles.iter().any(|role| role.enrolls() || *role == Role::Monitor),
-            Door::Participants => person.has(Role::Manager),
+            Door::Cases => person.sees_cases(),
+            Door::Participants => person.sees_participants(),
         }
     }
 

@@ -13,7 +13,7 @@ use hagaki::letters::{Composed, Kind, Letter, Stationery, fields, samples};
 
 use crate::letters_world as world;
 
-fn stationery() -> Stationery {
+pub(crate) fn stationery() -> Stationery {
     Stationery::load(&BTreeMap::new()).unwrap_or_else(|problems| panic!("{problems:#?}"))
 }
 

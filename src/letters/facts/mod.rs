@@ -23,6 +23,7 @@ mod milestone;
 mod notice;
 mod piped;
 mod randomization;
+mod reminder;
 mod survey;
 
 pub use account::{AccountChange, AccountChanged, AccountLink};
@@ -63,6 +64,7 @@ pub use randomization::{
     FurtherBlinded, FurtherOpen, NoticeRandomized, NoticeRandomizedBlind, RandomizationConfirm, RandomizationConflict,
     RandomizationForm, RandomizationName, RandomizationRefused, Randomized, RandomizedBlinded, RandomizedOpen,
 };
+pub use reminder::{Reminded, Reminder, Silent, Tried, Unanswered};
 pub use survey::{SurveyConfirm, SurveyDone, SurveyForm, SurveyRefused};
 
 use serde::{Deserialize, Serialize};
@@ -277,6 +279,8 @@ pub enum Facts {
     DigestUnblinded(DigestUnblinded),
     Balance(Balance),
     Invitation(Invitation),
+    Reminder(Reminder),
+    Unanswered(Unanswered),
     RandomizedOpen(RandomizedOpen),
     RandomizedBlinded(RandomizedBlinded),
     RandomizedBeforeOpen(RandomizedOpen),
@@ -366,6 +370,8 @@ impl Facts {
             Facts::DigestUnblinded(_) => Kind::DigestUnblinded,
             Facts::Balance(_) => Kind::Balance,
             Facts::Invitation(_) => Kind::Invitation,
+            Facts::Reminder(_) => Kind::Reminder,
+            Facts::Unanswered(_) => Kind::Unanswered,
             Facts::RandomizedOpen(_) => Kind::RandomizedOpen,
             Facts::RandomizedBlinded(_) => Kind::RandomizedBlinded,
             Facts::RandomizedBeforeOpen(_) => Kind::RandomizedBeforeOpen,

@@ -144,7 +144,10 @@ fn repeats_are_counted() {
     assert_eq!(sent, expected.map(|(number, at)| (format!("2026-11-20/{number}"), at.to_owned())));
     assert_eq!(course.next("2026-12-07 09:05"), "no more: was sent 3 times");
     let letter = escalation(rule, &rule.escalations[0], &course.facts()).unwrap();
-    assert_eq!((rule.escalations[0].to.key(), shown(course.zone, letter.at).as_str()), ("coordinator", "Mon 2026-12-14 09:00"));
+    assert_eq!(
+        (rule.escalations[0].to.key(), shown(course.zone, letter.at).as_str()),
+        ("coordinator", "Mon 2026-12-14 09:00")
+    );
     course.answered = Some(course.at("2026-12-10 09:00"));
     assert_eq!(escalation(rule, &rule.escalations[0], &course.facts()), None);
 }
