@@ -69,6 +69,7 @@ mod replaying;
 pub mod report;
 pub mod rescreen;
 pub mod respond;
+pub mod schedule;
 pub mod second_factor;
 pub mod self_enrollment;
 pub mod shelf;

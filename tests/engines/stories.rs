@@ -34,6 +34,7 @@ mod proofs;
 mod randomized_facts;
 mod randomizing;
 mod rescreening;
+mod scheduled;
 mod second_factor;
 mod self_enrolling;
 mod session_over;
