@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 
 use super::invented::{closes, rules_of};
 use crate::domain::event;
+use crate::domain::participant::TIME_ZONE;
 use crate::domain::schedule::rehearsal::Somebody;
-use crate::domain::schedule::{Anchor, Mark, Schedule, Stop, TargetKind};
+use crate::domain::schedule::{Anchor, ClockOf, Mark, Schedule, Stop, TargetKind};
 use crate::domain::study::{FIRST, Study};
-use crate::domain::time::Instant;
+use crate::domain::time::{Instant, Zone};
 use crate::limits;
 use crate::store::credential::{self, CredentialRow};
 use crate::store::participant::{self, ParticipantRow};
 use crate::store::{Store, allocation};
 use crate::workflow::course::{self, Case};
+use crate::workflow::credentials::on_file;
 use crate::workflow::shelf::ShelvedStudy;
 
 /// Participants that are read at once.
@@ -95,7 +97,8 @@ async fn answering(store: &Store, study: &Study, row: &ParticipantRow, names: bo
         happened.insert(Anchor::Enrolled, mark);
         happened.insert(Anchor::Randomized(FIRST.to_string()), mark);
     }
-    Ok(Somebody { name, shown, happened, answered, stops, ..Somebody::default() })
+    let zone = on_file(row).attributes.get(TIME_ZONE).and_then(|zone| Zone::find(zone));
+    Ok(Somebody { name, shown, zone, happened, answered, stops, ..Somebody::default() })
 }
 
 async fn subject(store: &Store, study: &Study, case: Case<'_>) -> anyhow::Result<Somebody> {
@@ -129,6 +132,7 @@ async fn subject(store: &Store, study: &Study, case: Case<'_>) -> anyhow::Result
 pub(super) fn by_rules(people: &[Known], schedule: &Schedule) -> Vec<Somebody> {
     let own = |(kind, somebody): &Known| Somebody {
         rules: rules_of(schedule, |rule| rule.target() == *kind),
+        zone: somebody.zone.filter(|_| schedule.clock == ClockOf::Person),
         ..somebody.clone()
     };
     people.iter().map(own).collect()
