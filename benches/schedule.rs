@@ -22,7 +22,7 @@ fn rehearsal(c: &mut Criterion) {
     let people: Vec<Somebody> = (0..10_000).map(one).collect();
     let zone = Zone::find("Asia/Tokyo").expect("a zone");
     let from = zone.resolve("2026-04-20T00:00:00".parse().expect("a time"));
-    let stretch = Stretch { from, until: from.plus_seconds(90 * 24 * 3600), zone };
+    let stretch = Stretch { from, until: from.plus_seconds(90 * 24 * 3600), zone, opens: None };
     let assumed = Assumed { percent: 60, delay_seconds: 48 * 3600, seed: "bench".to_owned() };
     let mut group = c.benchmark_group("schedule");
     group.sample_size(10).measurement_time(Duration::from_secs(20));
