@@ -97,6 +97,8 @@ pub enum Kind {
     Reminder,
     /// Somebody does not answer, or a letter that asks did not arrive, to those in charge.
     Unanswered,
+    /// Forms of events are to be filled in, to the site.
+    FollowUpDue,
     /// The subject was randomized again and has this arm (open label).
     RandomizedOpen,
     /// The subject was randomized again and gets the kit of this code (blinded).
@@ -188,7 +190,7 @@ pub enum Audience {
 
 impl Kind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Kind; 82] = [
+    pub const ALL: [Kind; 83] = [
         Kind::AssignmentOpen,
         Kind::AssignmentBlinded,
         Kind::RegistrationDone,
@@ -235,6 +237,7 @@ impl Kind {
         Kind::Invitation,
         Kind::Reminder,
         Kind::Unanswered,
+        Kind::FollowUpDue,
         Kind::RandomizedOpen,
         Kind::RandomizedBlinded,
         Kind::RandomizedBeforeOpen,
@@ -322,6 +325,7 @@ impl Kind {
             Kind::Invitation => "invitation",
             Kind::Reminder => "reminder",
             Kind::Unanswered => "unanswered",
+            Kind::FollowUpDue => "follow-up-due",
             Kind::RandomizedOpen => "randomized-open",
             Kind::RandomizedBlinded => "randomized-blinded",
             Kind::RandomizedBeforeOpen => "randomized-before-open",
@@ -397,6 +401,7 @@ impl Kind {
             | Kind::LeaveNotice
             | Kind::AccessOverNotice
             | Kind::Unanswered
+            | Kind::FollowUpDue
             | Kind::EnrollmentEnded
             | Kind::EnrollmentReopened
             | Kind::StudyClosed

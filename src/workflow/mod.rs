@@ -28,6 +28,7 @@ pub mod deed;
 pub mod disclosure;
 pub mod drafts;
 mod draw;
+pub mod due;
 pub mod ending;
 pub mod enroll;
 mod entry;

@@ -11,6 +11,7 @@ mod closed_arms;
 mod cohorts;
 mod corrections;
 mod disorder;
+mod due_letters;
 mod enrolling;
 mod exporting;
 pub(crate) mod facts;

@@ -11,6 +11,7 @@ mod balance;
 mod cohort;
 mod correction;
 mod deed;
+mod due;
 mod enrollment;
 mod follow_up;
 mod form;
@@ -42,6 +43,7 @@ pub use deed::{
     AllocationHad, DeedConfirm, DeedForm, Disclosed, Disclosure, FactLine, Lacking, Noted, Opening, Unblinded,
     UnblindedFurther, UnblindingNotice,
 };
+pub use due::{DueEvent, DueForm, FollowUpDue, Missing};
 pub use enrollment::{ArmName, AssignmentBlinded, AssignmentOpen, Enrollment, Links, RegistrationDone, Site};
 pub use follow_up::{
     EventEntry, EventForm, EventName, FollowUpConfirm, FollowUpConflict, FollowUpDone, FollowUpForm, FollowUpRefused,
@@ -281,6 +283,7 @@ pub enum Facts {
     Invitation(Invitation),
     Reminder(Reminder),
     Unanswered(Unanswered),
+    FollowUpDue(FollowUpDue),
     RandomizedOpen(RandomizedOpen),
     RandomizedBlinded(RandomizedBlinded),
     RandomizedBeforeOpen(RandomizedOpen),
@@ -372,6 +375,7 @@ impl Facts {
             Facts::Invitation(_) => Kind::Invitation,
             Facts::Reminder(_) => Kind::Reminder,
             Facts::Unanswered(_) => Kind::Unanswered,
+            Facts::FollowUpDue(_) => Kind::FollowUpDue,
             Facts::RandomizedOpen(_) => Kind::RandomizedOpen,
             Facts::RandomizedBlinded(_) => Kind::RandomizedBlinded,
             Facts::RandomizedBeforeOpen(_) => Kind::RandomizedBeforeOpen,

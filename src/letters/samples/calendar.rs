@@ -4,7 +4,9 @@ use crate::domain::language::Language;
 use crate::domain::study::Study;
 use crate::domain::survey::Access;
 use crate::domain::time::Instant;
-use crate::letters::facts::{Facts, Reader, Reminded, Reminder, Silent, Tried, Unanswered, WindowDays};
+use crate::letters::facts::{
+    DueEvent, Facts, FollowUpDue, Missing, Reader, Reminded, Reminder, Silent, Tried, Unanswered, WindowDays,
+};
 use crate::letters::kind::Kind;
 
 /// Where the pages of samples are.
@@ -38,6 +40,13 @@ pub(super) fn variants(full: &Facts) -> Vec<Facts> {
             let asked = Reminder { asked_on: facts.asked_on.clone(), ..unknown.clone() };
             [password, member, unknown, asked].map(Facts::Reminder).into()
         }
+        Facts::FollowUpDue(facts) => {
+            let own: Vec<DueEvent> = facts.due.iter().take(1).cloned().collect();
+            let mut one = FollowUpDue { subject: "A-0003".into(), count: 1, more: 0, due: own, ..facts.clone() };
+            one.due.iter_mut().for_each(|due| due.several = false);
+            let long = FollowUpDue { more: 12, count: facts.count + 12, ..facts.clone() };
+            [one, long].map(Facts::FollowUpDue).into()
+        }
         Facts::Unanswered(facts) => {
             let status = "5.1.1".to_string();
             let failed =
@@ -65,6 +74,7 @@ pub(super) fn of_study(kind: Kind, reader: &Reader<'_>, now: Instant) -> Option<
     match kind {
         Kind::Reminder => Some(Facts::Reminder(reminder(study, now, language)?)),
         Kind::Unanswered => Some(Facts::Unanswered(unanswered(reader, now))),
+        Kind::FollowUpDue => Some(Facts::FollowUpDue(due(reader)?)),
         _ => None,
     }
 }
@@ -99,4 +109,14 @@ fn unanswered(reader: &Reader<'_>, now: Instant) -> Unanswered {
     };
     let tried = Tried { letters: 3, since: Some(since), failed: None };
     Unanswered::new(study, reader.person, silent, tried, PAGES, reader.language)
+}
+
+fn due(reader: &Reader<'_>) -> Option<FollowUpDue> {
+    let study = reader.study;
+    let site = study.sites.iter().find(|site| reader.person.acts_for(&site.code))?;
+    let (event, timing) = study.events.iter().find_map(|event| Some((event, event.timing.as_ref()?)))?;
+    let window = timing.window(reader.today)?;
+    let forms = event.instruments.iter().filter_map(|id| study.find_instrument(id)).collect();
+    let missing = Missing { subject: 1, site: &site.code, event, window, late: false, forms };
+    Some(FollowUpDue::new(study, window.day, None, &[missing], PAGES, reader.language))
 }

@@ -14,7 +14,8 @@ use crate::limits;
 use crate::store::subject;
 use crate::web::caller::Call;
 use crate::web::questionnaire::posted::Posted;
-use crate::workflow::course::{self, Case, Progress, Station};
+use crate::workflow::course::{self, Case, Progress};
+use crate::workflow::due::{self, Due};
 use crate::workflow::{Failure, enroll};
 
 /// The days of a window, as pages say them.
@@ -150,17 +151,8 @@ impl CasePages {
 
 /// What is late and what is due, the longest overdue first.
 fn due_of(room: &Room, cases: &[Case<'_>], today: NaiveDate) -> Vec<Value> {
-    let mut due: Vec<(Progress, Window, &Case<'_>, &Station<'_>)> = Vec::new();
-    for case in cases.iter().filter(|case| case.out.is_none()) {
-        for station in &case.stations {
-            let progress = station.progress(today);
-            if let (Progress::Late | Progress::Due, Some(window)) = (progress, station.window) {
-                due.push((progress, window, case, station));
-            }
-        }
-    }
-    due.sort_by_key(|(_, window, case, _)| (window.closes, case.subject.number));
-    let row = |(progress, window, case, station): &(Progress, Window, &Case<'_>, &Station<'_>)| {
+    let row = |one: &Due<'_, '_>| {
+        let Due { case, station, window, late } = *one;
         let number = case.subject.number;
         let missing = station.forms.iter().filter(|(_, entries)| entries.is_empty());
         let forms: Vec<Value> = missing
@@ -171,9 +163,8 @@ fn due_of(room: &Room, cases: &[Case<'_>], today: NaiveDate) -> Vec<Value> {
             .collect();
         json!({
             "number": room.study().subject_number(number), "link": room.here(&format!("/{number}")),
-            "event": station.event.name.in_language(room.language), "window": days(Some(*window)),
-            "late": *progress == Progress::Late, "forms": forms,
+            "event": station.event.name.in_language(room.language), "window": days(Some(window)), "late": late, "forms": forms,
         })
     };
-    due.iter().map(row).collect()
+    due::among(cases, today).iter().map(row).collect()
 }
