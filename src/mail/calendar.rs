@@ -86,7 +86,7 @@ impl Calendar {
             }
         }
         let mut sends_on = false;
-        match schedule::step(&self.shelf, self.means()).await {
+        match Box::pin(schedule::step(&self.shelf, self.means())).await {
             Ok(stepped) => {
                 did = if stepped.any { Did::Something } else { did };
                 sends_on = stepped.more;

@@ -92,7 +92,7 @@ impl Dispatch {
             return Ok(claimed);
         }
         let means = Means { now, dice: &*self.dice, keys: &self.keys, desk: &self.desk };
-        let looked = schedule::drop_stopped(&self.shelf, means, &doubtful).await?;
+        let looked = Box::pin(schedule::drop_stopped(&self.shelf, means, &doubtful)).await?;
         let ended = |letter: &OutboxItem| looked.ended.contains(&letter.message_id);
         let claimed = claimed.into_iter().filter(|letter| !ended(letter));
         let undecided = |letter: &OutboxItem| looked.undecided.contains(&letter.message_id);

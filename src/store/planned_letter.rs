@@ -150,6 +150,7 @@ statements! { "planned letter":
         columns: 1,
         tail: concat!(") ", planned!("WHERE study_id = $1 AND target_kind = $2 AND target IN (SELECT CAST(id AS TEXT) FROM wanted)")),
     };
+    OF_KIND = same planned!("WHERE study_id = $1 AND target_kind = $2 ORDER BY target, rule");
     DUE = same planned!("WHERE study_id = $1 AND state = 'waiting' AND due_at <= $2 ORDER BY due_at LIMIT $3");
     DUE_OF_RULE = same "SELECT count(*) FROM planned_letter WHERE study_id = $1 AND state = 'waiting' AND due_at <= $2 AND rule = $3";
     // One probe of the index for each study that has letters waiting, however many.
@@ -298,6 +299,14 @@ pub async fn list_of(
         }
     }
     Ok(found)
+}
+
+/// What comes next for all targets of a kind, of which there are few.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list_of_kind(tx: &mut Tx, study_id: i64, kind: TargetKind) -> Result<Vec<PlannedLetter>, StoreError> {
+    tx.fetch(&OF_KIND, binds![study_id, kind.key()]).await?.into_iter().map(read).collect()
 }
 
 /// At most `most` letters of a study whose time has come, the earliest first.

@@ -7,7 +7,7 @@ use super::compose::{self, Addressing};
 use super::enroll::Enrolled;
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
-use super::{Failure, Held, Means, Settled, schedule};
+use super::{Failure, Held, Means, Settled, apart, schedule};
 use crate::domain::study::Role;
 use crate::letters::facts::AssignmentFailedAlert;
 use crate::letters::{Facts, Kind};
@@ -63,7 +63,7 @@ pub async fn alert(ledger: &mut Ledger<'_>, means: Means<'_>, letter: i64, statu
     let Some(letter) = outbox::find(ledger.outbox().await?, letter).await? else { return Ok(()) };
     let assignment = Kind::find(&letter.kind).is_some_and(Kind::must_arrive);
     let (true, Some(study_id), Some(subject_id)) = (assignment, letter.study_id, letter.subject_id) else {
-        return schedule::tell_failed(ledger, means, &letter, status).await;
+        return apart(|| schedule::tell_failed(ledger, means, &letter, status)).await;
     };
     // A process that only sends has perhaps never looked at this study.
     let shelf = ledger.shelf();

@@ -422,14 +422,14 @@ macro_rules! anomalies {
                 told(&AGAIN, Engine::Postgres).await;
             }
 
-            #[tokio::test]
-            async fn mailing_sqlite() {
-                mailing::series(Engine::Sqlite, stringify!($name), $trouble).await;
+            #[test]
+            fn mailing_sqlite() {
+                tell(|| mailing::series(Engine::Sqlite, stringify!($name), $trouble));
             }
 
-            #[tokio::test]
-            async fn mailing_postgres() {
-                mailing::series(Engine::Postgres, stringify!($name), $trouble).await;
+            #[test]
+            fn mailing_postgres() {
+                tell(|| mailing::series(Engine::Postgres, stringify!($name), $trouble));
             }
         })*
     };

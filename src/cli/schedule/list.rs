@@ -20,7 +20,8 @@ use crate::store::{participant, subject};
 pub struct ListArgs {
     /// The study.
     slug: String,
-    /// Only about that one: number of a participant, what the list calls them, their address, or id of a person of the study.
+    /// Only about that one: number of a participant, what the list calls them, their address, number of a subject, or id of a person of
+    /// the study.
     #[arg(long)]
     person: Option<String>,
     /// Only of that rule, by its id.

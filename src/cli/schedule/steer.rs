@@ -7,6 +7,7 @@ use crate::cli::credentials::{Office, whose};
 use crate::cli::{End, Installation, Output, Refused, counted};
 use crate::domain::schedule::{Target, TargetKind};
 use crate::domain::survey::Privacy;
+use crate::store::subject;
 use crate::workflow::schedule::{self, Steering, Whose};
 
 /// Which letters, and why.
@@ -14,7 +15,8 @@ use crate::workflow::schedule::{self, Steering, Whose};
 pub struct SteerArgs {
     /// The study.
     slug: String,
-    /// Those about one: number of a participant, what the list calls them, their address, or id of a person of the study.
+    /// Those about one: number of a participant, what the list calls them, their address, number of a subject, or id of a person of the
+    /// study.
     #[arg(long, required_unless_present_any = ["rule", "all"])]
     person: Option<String>,
     /// Those of one rule, by its id.
@@ -82,6 +84,21 @@ pub(super) fn run(args: &SteerArgs, act: Option<Steering>) -> anyhow::Result<End
 pub(super) fn about(office: &Office, typed: &str) -> anyhow::Result<(Target, String)> {
     if office.shelved.study.people.iter().any(|person| person.id == typed) {
         return Ok((Target { kind: TargetKind::Person, id: typed.to_string() }, typed.to_string()));
+    }
+    let study = &office.shelved.study;
+    if study.survey.is_none() {
+        let number = typed.strip_prefix(&study.tag).and_then(|rest| rest.strip_prefix('-')).unwrap_or(typed).parse();
+        let found = match number {
+            Ok(number) => {
+                let found = subject::find_by_number(&office.opened.store, office.shelved.id, number);
+                office.opened.runtime.block_on(found)?
+            }
+            Err(_) => None,
+        };
+        let why = || Refused(format!("\"{typed}\" is neither a person of {} nor one of its subjects", study.slug));
+        let row = found.ok_or_else(why)?;
+        let target = Target { kind: TargetKind::Subject, id: row.id.to_string() };
+        return Ok((target, study.subject_number(row.number)));
     }
     let row = whose::find(office, typed)?;
     Ok((Target::participant(row.id), format!("participant {}", row.number)))

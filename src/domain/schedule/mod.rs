@@ -233,7 +233,7 @@ impl Letter {
 
     /// Whether this version sends it.
     pub const fn goes_out(self) -> bool {
-        matches!(self, Letter::Invitation | Letter::Reminder | Letter::Unanswered)
+        !matches!(self, Letter::WeeklyReport)
     }
 
     /// Whether it asks for an answer.

@@ -5,10 +5,10 @@ use super::super::compose::{self, Addressing, Outgoing};
 use super::super::ledger::Ledger;
 use super::super::shelf::ShelvedStudy;
 use super::super::{Failure, Means};
-use super::people::{Office, Somebody};
+use super::people::{About, Office, Somebody};
 use super::plan;
-use crate::domain::schedule::{Escalation, Letter, On, Past, Rule};
-use crate::domain::study::Role;
+use crate::domain::schedule::{After, Anchor, Escalation, Letter, Moment, On, Past, Rule, TargetKind};
+use crate::domain::study::{Person, Role};
 use crate::letters::Facts;
 use crate::letters::facts::{Silent, Tried, Unanswered};
 use crate::limits;
@@ -27,6 +27,14 @@ fn key(rule: &Rule, own: &Escalation) -> String {
 /// The id of the rule in what letters are kept by.
 pub(super) fn rule_of(kept: &str) -> &str {
     kept.split(TO).next().unwrap_or_default()
+}
+
+/// The event that a rule's letters are about.
+pub(super) fn event_of(rule: &Rule) -> Option<&String> {
+    match &rule.moment {
+        Moment::After(After { anchor: Anchor::Due(id) | Anchor::Event(id), .. }) => Some(id),
+        _ => None,
+    }
 }
 
 /// The escalations of a rule that wait for answers.
@@ -119,7 +127,17 @@ pub(super) async fn tell(
         since: days.iter().min().map(|at| at.day_in(office.study().zone)),
         failed: None,
     };
-    let letters = letters(office.shelved, means, own.to, Silent::Participant(somebody.row.number), tried)?;
+    let letters = match &somebody.about {
+        About::Participant(row) => {
+            letters(office.shelved, means, (own.to, &[]), Silent::Participant(row.number), tried)?
+        }
+        About::Subject(number, sites) => {
+            let event = event_of(rule).and_then(|id| office.study().events.iter().find(|event| event.id == *id));
+            let silent = Silent::Site { subject: *number, event: event.map(|event| (event, None)) };
+            letters(office.shelved, means, (own.to, sites), silent, tried)?
+        }
+        About::Person => Vec::new(),
+    };
     next.past = Some(Past { occasion: due.occasion, wished: due.wished });
     next.sent_at = Some(office.now);
     plan::end(&mut next, "was told".to_string(), office.now);
@@ -129,12 +147,13 @@ pub(super) async fn tell(
 fn letters(
     shelved: &ShelvedStudy,
     means: Means<'_>,
-    to: Role,
+    (to, sites): (Role, &[String]),
     silent: Silent<'_>,
     tried: Tried<'_>,
 ) -> Result<Vec<Outgoing>, Failure> {
     let study = &shelved.study;
-    let told = study.people.iter().filter(|person| person.has(to));
+    let acts = |person: &Person| sites.is_empty() || sites.iter().any(|site| person.acts_for(site));
+    let told = study.people.iter().filter(|person| person.has(to) && acts(person));
     told.map(|person| {
         let addressing = Addressing::unasked(study, person);
         let url = &means.desk.public_url;
@@ -160,13 +179,14 @@ pub async fn tell_failed(
     let shelf = ledger.shelf();
     let shelved = shelf.find_by_id(study_id).await?;
     let rule = shelved.study.schedule.as_ref().and_then(|own| own.find(&settled.rule));
-    let Some(number) = settled.target.number() else { return Ok(()) };
+    let participant = settled.target.number().filter(|_| settled.target.kind == TargetKind::Participant);
+    let Some(number) = participant else { return Ok(()) };
     let whose = participant::load(&mut ledger.tx, number).await?;
     let tried = Tried { letters: 1, since: Some(settled.settled_at.day_in(shelved.study.zone)), failed: Some(status) };
     let mut outgoing = Vec::new();
     for own in rule.iter().flat_map(|rule| &rule.escalations).filter(|own| own.on == On::Failed) {
         let silent = Silent::Participant(whose.number);
-        outgoing.extend(shelf.write_surely(&shelved, |shelved| letters(shelved, means, own.to, silent, tried))?);
+        outgoing.extend(shelf.write_surely(&shelved, |shelved| letters(shelved, means, (own.to, &[]), silent, tried))?);
     }
     compose::post(&mut ledger.tx, Some(study_id), means, None, &outgoing).await
 }

@@ -31,7 +31,7 @@ pub(super) async fn of(
     somebody: &Somebody,
     (rule, occasion): (&Rule, &Occasion),
 ) -> Result<Outgoing, Failure> {
-    let absent = || Failure::Contradiction(format!("participant {} has no way in", somebody.row.number));
+    let absent = || Failure::Contradiction(format!("participant {} has no way in", somebody.target.id));
     let own = somebody.own.as_ref().ok_or_else(absent)?;
     let issued = way_in(tx, office, means, somebody, own).await?;
     let name = greeting(tx, office.shelved, &issued).await?;
@@ -63,7 +63,7 @@ async fn remind(
     let (study, survey) = (office.study(), survey(office)?);
     let members = survey.access == Access::Members;
     let account = members.then(|| accounts::page(&means.desk.public_url));
-    let address = &somebody.row.address;
+    let address = &somebody.row()?.address;
     let several = participant::list_alike(&mut *tx, office.shelved.id, ("", address), 2).await?.len() > 1;
     let reminded = Reminded {
         number,
@@ -95,7 +95,7 @@ async fn way_in(
     somebody: &Somebody,
     own: &CredentialRow,
 ) -> Result<Issued, Failure> {
-    let (study, row) = (office.study(), &somebody.row);
+    let (study, row) = (office.study(), somebody.row()?);
     let secret = brings_link(survey(office)?, own).then(|| Secret::new(means.dice));
     if let Some(secret) = &secret {
         credential_link::insert(tx, &[(secret.link_digest(), own.id)]).await?;
@@ -149,7 +149,7 @@ pub(super) async fn of_nobody<'p>(
         });
         let issued = Issued {
             number: None,
-            candidate: on_file(&somebody.row),
+            candidate: on_file(somebody.row()?),
             link: made.link.as_ref().map(|secret| credentials::link(&means.desk.public_url, secret)),
             login: None,
             password: None,

@@ -13,13 +13,14 @@ mod plan;
 mod send;
 mod steer;
 mod stop;
+mod subjects;
 
 pub use escalate::tell_failed;
 pub use steer::{Act as Steering, Whose, skip, steer};
 pub use stop::{Looked, drop_stopped};
 
 use super::shelf::{Shelf, ShelvedStudy};
-use super::{Failure, Means};
+use super::{Failure, Means, apart};
 use crate::domain::schedule::{ClockOf, Days, Letter, Schedule, Target, TargetKind};
 use crate::limits;
 use crate::store::{StoreError, Tx, planned_letter, schedule};
@@ -52,19 +53,19 @@ pub async fn step(shelf: &Shelf, means: Means<'_>) -> Result<Stepped, Failure> {
     let (mut stepped, mut failed) = (Stepped::default(), None);
     let most = limits::CALENDAR_BATCH;
     for id in schedule::unplanned(shelf.store(), most).await? {
-        match sweep(shelf, means, id).await {
+        match apart(|| sweep(shelf, means, id)).await {
             Ok(()) => stepped.any = true,
             Err(error) => failed = Some(told(id, error, "planned")),
         }
     }
     for id in schedule::touched_studies(shelf.store(), most).await? {
-        match touched(shelf, means, id).await {
+        match apart(|| touched(shelf, means, id)).await {
             Ok(any) => stepped.any |= any,
             Err(error) => failed = Some(told(id, error, "planned")),
         }
     }
     for id in planned_letter::due_studies(shelf.store(), means.now, most).await? {
-        match send(shelf, means, id).await {
+        match apart(|| send(shelf, means, id)).await {
             Ok(sent) => {
                 stepped.any |= sent.any;
                 stepped.more |= sent.more;
@@ -127,4 +128,21 @@ pub(super) async fn touch(tx: &mut Tx, shelved: &ShelvedStudy, participants: &[i
     }
     let targets: Vec<Target> = participants.iter().map(|id| Target::participant(*id)).collect();
     schedule::touch(tx, shelved.id, &targets).await
+}
+
+/// The same of a subject, and of the participant who it is where they enrolled themself.
+pub(super) async fn touch_subject(
+    tx: &mut Tx,
+    shelved: &ShelvedStudy,
+    subject: i64,
+    participant: Option<i64>,
+) -> Result<(), StoreError> {
+    if let Some(participant) = participant {
+        touch(tx, shelved, &[participant]).await?;
+    }
+    let rules = shelved.study.schedule.iter().flat_map(|own| &own.rules);
+    if !rules.into_iter().any(|rule| rule.target() == TargetKind::Subject) {
+        return Ok(());
+    }
+    schedule::touch(tx, shelved.id, &[Target { kind: TargetKind::Subject, id: subject.to_string() }]).await
 }

@@ -11,6 +11,7 @@ use super::super::enroll::stored_answers;
 use super::super::respond::answers_once;
 use super::super::shelf::ShelvedStudy;
 use super::super::{Failure, credentials};
+use super::subjects;
 use crate::domain::answer::of_canonical;
 use crate::domain::expression::Scope;
 use crate::domain::schedule::{
@@ -25,7 +26,7 @@ use crate::store::participant::{self, ParticipantRow};
 use crate::store::planned_letter::{self, PlannedLetter};
 use crate::store::schedule::RuleRow;
 use crate::store::study::{State, StudyRow};
-use crate::store::{Tx, fact, response, subject};
+use crate::store::{Store, Tx, fact, response, subject};
 
 /// The schedule in force, and what of its study letters depend on.
 pub(super) struct Office<'a> {
@@ -35,6 +36,8 @@ pub(super) struct Office<'a> {
     pub(super) schedule: &'a Schedule,
     /// Its rules as they are kept.
     pub(super) rules: BTreeMap<String, RuleRow>,
+    /// What is on file of subjects, outside the transaction.
+    pub(super) store: &'a Store,
     /// Its row, locked.
     pub(super) row: StudyRow,
     /// Now.
@@ -69,45 +72,94 @@ impl<'a> Office<'a> {
             begins = begins.max(study.zone.resolve(opens.into()));
         }
         // Nobody is sent what came before they were there; what comes once comes to them, too.
-        if matches!(rule.moment, Moment::Cron(_)) {
-            begins = begins.max(somebody.row.created_at);
+        if let (Moment::Cron(_), About::Participant(row)) = (&rule.moment, &somebody.about) {
+            begins = begins.max(row.created_at);
         }
         Some(begins)
     }
 }
 
-/// A participant with what happened to them.
+/// What letters are about.
+pub(super) enum About {
+    /// Somebody who answers about themselves, and gets them.
+    Participant(Box<ParticipantRow>),
+    /// The subject of that number in the study; those get them who act for one of its sites.
+    Subject(i64, Vec<String>),
+    /// Everything together, to a person of the study.
+    Person,
+}
+
+/// What letters are about, with what happened to it.
 pub(super) struct Somebody {
-    /// As letters name them.
+    /// As letters name it.
     pub(super) target: Target,
-    /// Their row.
-    pub(super) row: ParticipantRow,
+    /// What it is.
+    pub(super) about: About,
     /// The credential that lets them in; none where none does, or nobody may know which.
     pub(super) own: Option<CredentialRow>,
     /// What comes next, rule by rule.
     pub(super) planned: BTreeMap<String, PlannedLetter>,
-    zone: Zone,
-    happened: BTreeMap<Anchor, Mark>,
-    answered: Option<Instant>,
-    stops: BTreeMap<Stop, Instant>,
+    /// Whose clock counts.
+    pub(super) zone: Zone,
+    /// What happened, the last time it did.
+    pub(super) happened: BTreeMap<Anchor, Mark>,
+    /// When they answered last.
+    pub(super) answered: Option<Instant>,
+    /// Of a subject, when the forms of events came in, by the event's id.
+    pub(super) forms: BTreeMap<String, Instant>,
+    /// From when on letters end.
+    pub(super) stops: BTreeMap<Stop, Instant>,
     /// Whether they answered, and can do so once.
     spent: bool,
 }
 
 impl Somebody {
+    /// Something of which nothing is known yet.
+    pub(super) fn new(target: Target, about: About, zone: Zone) -> Somebody {
+        Somebody {
+            target,
+            about,
+            own: None,
+            planned: BTreeMap::new(),
+            zone,
+            happened: BTreeMap::new(),
+            answered: None,
+            forms: BTreeMap::new(),
+            stops: BTreeMap::new(),
+            spent: false,
+        }
+    }
+
+    /// The row of a participant.
+    ///
+    /// # Errors
+    /// A contradiction where it is none.
+    pub(super) fn row(&self) -> Result<&ParticipantRow, Failure> {
+        let nobody =
+            || Failure::Contradiction(format!("{} {} is no participant", self.target.kind.key(), self.target.id));
+        match &self.about {
+            About::Participant(row) => Ok(row),
+            About::Subject(..) | About::Person => Err(nobody()),
+        }
+    }
+
     fn facts<'f>(
         &'f self,
         office: &'f Office<'_>,
         begins: Instant,
         past: Option<Past>,
-        scope: Option<&'f Scope>,
+        (rule, scope): (&Rule, Option<&'f Scope>),
     ) -> Facts<'f> {
+        let form = match &rule.moment {
+            Moment::After(After { anchor: Anchor::Due(id) | Anchor::Event(id), .. }) => Some(id),
+            _ => None,
+        };
         Facts {
             zone: self.zone,
             days: &office.schedule.days,
             begins,
             happened: &self.happened,
-            answered: self.answered,
+            answered: form.map_or(self.answered, |event| self.forms.get(event).copied()),
             stops: &self.stops,
             away_until: None,
             past,
@@ -127,7 +179,7 @@ impl Somebody {
             return Verdict::Ended(why.to_string());
         }
         let Some(begins) = office.begins(rule, self) else { return Verdict::Ended("its rule is new".to_string()) };
-        match decide(rule, &self.facts(office, begins, past, scope), office.now) {
+        match decide(rule, &self.facts(office, begins, past, (rule, scope)), office.now) {
             Decision::Ended(reason) => Verdict::Ended(reason.to_string()),
             Decision::Skip(letter, reason) => Verdict::Skip(letter, reason.to_string()),
             Decision::Next(letter) if self.is_invited_otherwise(rule, &letter) => {
@@ -145,7 +197,7 @@ impl Somebody {
         own: &Escalation,
         past: Option<Past>,
     ) -> Option<Planned> {
-        let facts = self.facts(office, office.begins(rule, self)?, past, None);
+        let facts = self.facts(office, office.begins(rule, self)?, past, (rule, None));
         escalation(rule, own, &facts)
     }
 
@@ -154,12 +206,13 @@ impl Somebody {
         if let Some(why) = self.is_out_of_reach(office, rule) {
             return Some(why.to_string());
         }
-        let facts = self.facts(office, Instant(i64::MIN), None, None);
+        let facts = self.facts(office, Instant(i64::MIN), None, (rule, None));
         stopped(rule, &facts, office.now).map(|reason| reason.to_string())
     }
 
     fn is_out_of_reach(&self, office: &Office<'_>, rule: &Rule) -> Option<&'static str> {
-        if self.row.address.is_empty() {
+        let About::Participant(row) = &self.about else { return None };
+        if row.address.is_empty() {
             return Some("no address is on file");
         }
         if self.own.is_none() && !office.is_nobodys() && !self.stops.contains_key(&Stop::Expiry) {
@@ -208,32 +261,41 @@ impl Somebody {
     /// # Errors
     /// The database; records that contradict each other.
     pub(super) async fn scope(&self, tx: &mut Tx, office: &Office<'_>) -> Result<Scope, Failure> {
-        let study = office.study();
         let today = office.now.day_in(self.zone);
-        let survey = study.survey.as_ref().filter(|survey| survey.privacy.names());
-        let asked = survey.and_then(|survey| study.find_instrument(&survey.instrument));
-        let enrolls = study.enrolls_itself();
-        let registration = study.registration_instrument().items.iter().filter(|_| enrolls && asked.is_some());
-        let names: Vec<&str> =
-            registration.chain(asked.iter().flat_map(|asked| &asked.items)).map(|item| item.id.as_str()).collect();
-        let mut scope = Scope::blank(names.iter().copied(), today);
-        let Some(asked) = asked else { return Ok(scope) };
-        if let Some(own) = subject::find_by_participant(&mut *tx, self.row.id).await?.filter(|_| enrolls) {
-            let facts = fact::list_by_subject(&mut *tx, own.id).await?;
-            let day = own.enrolled_at.day_in(study.zone);
-            let form = again::registered_as(study, stored_answers(&own)?, &facts, day)?;
-            scope = scope.with(&form.answers);
+        match &self.about {
+            About::Participant(row) => scope_of(tx, office, row.id, today).await,
+            About::Subject(number, _) => subjects::scope(tx, office, *number, today).await,
+            About::Person => Ok(Scope::blank([], today)),
         }
-        let last = response::list_of(&mut *tx, self.row.id, &asked.id).await?.pop();
-        let answers: BTreeMap<String, String> =
-            last.and_then(|last| serde_json::from_str(&last.answers).ok()).unwrap_or_default();
-        for item in &asked.items {
-            if let Some(value) = answers.get(&item.id).and_then(|answer| of_canonical(&item.kind, answer)) {
-                scope.set(&item.id, &value);
-            }
-        }
-        Ok(scope)
     }
+}
+
+/// What the condition of a rule can name of a participant: the last response, and the registration of whoever enrolled themself.
+async fn scope_of(tx: &mut Tx, office: &Office<'_>, participant: i64, today: NaiveDate) -> Result<Scope, Failure> {
+    let study = office.study();
+    let survey = study.survey.as_ref().filter(|survey| survey.privacy.names());
+    let asked = survey.and_then(|survey| study.find_instrument(&survey.instrument));
+    let enrolls = study.enrolls_itself();
+    let registration = study.registration_instrument().items.iter().filter(|_| enrolls && asked.is_some());
+    let names: Vec<&str> =
+        registration.chain(asked.iter().flat_map(|asked| &asked.items)).map(|item| item.id.as_str()).collect();
+    let mut scope = Scope::blank(names.iter().copied(), today);
+    let Some(asked) = asked else { return Ok(scope) };
+    if let Some(own) = subject::find_by_participant(&mut *tx, participant).await?.filter(|_| enrolls) {
+        let facts = fact::list_by_subject(&mut *tx, own.id).await?;
+        let day = own.enrolled_at.day_in(study.zone);
+        let form = again::registered_as(study, stored_answers(&own)?, &facts, day)?;
+        scope = scope.with(&form.answers);
+    }
+    let last = response::list_of(&mut *tx, participant, &asked.id).await?.pop();
+    let answers: BTreeMap<String, String> =
+        last.and_then(|last| serde_json::from_str(&last.answers).ok()).unwrap_or_default();
+    for item in &asked.items {
+        if let Some(value) = answers.get(&item.id).and_then(|answer| of_canonical(&item.kind, answer)) {
+            scope.set(&item.id, &value);
+        }
+    }
+    Ok(scope)
 }
 
 /// Reads what happened to participants of a locked study.
@@ -262,7 +324,7 @@ pub(super) async fn participants(
     for one in planned_letter::list_of(tx, office.shelved.id, TargetKind::Participant, &targets).await? {
         planned.entry(one.target.id.clone()).or_default().insert(one.rule.clone(), one);
     }
-    let closes = closes(office, survey);
+    let closes = closes(office, Some(survey));
     let mut people = Vec::with_capacity(rows.len());
     for row in rows {
         let zone = zone_of(office, &row);
@@ -291,17 +353,10 @@ pub(super) async fn participants(
             (None, None) => None,
         };
         let spent = answered.is_some() && active.as_ref().is_some_and(|own| answers_once(survey, own));
-        let mut somebody = Somebody {
-            planned: planned.remove(&target.id).unwrap_or_default(),
-            target,
-            row,
-            own: active,
-            zone,
-            happened: BTreeMap::new(),
-            answered,
-            stops,
-            spent,
-        };
+        let planned = planned.remove(&target.id).unwrap_or_default();
+        let about = About::Participant(Box::new(row));
+        let mut somebody =
+            Somebody { planned, own: active, answered, stops, spent, ..Somebody::new(target, about, zone) };
         somebody.note_invitation();
         if let Some(at) = answered {
             let mark = somebody.mark(at);
@@ -320,9 +375,9 @@ async fn note_further(
     survey: &Survey,
     somebody: &mut Somebody,
 ) -> Result<(), Failure> {
-    let study = office.study();
+    let (study, whose) = (office.study(), somebody.row()?.id);
     if study.enrolls_itself()
-        && let Some(own) = subject::find_by_participant(&mut *tx, somebody.row.id).await?
+        && let Some(own) = subject::find_by_participant(&mut *tx, whose).await?
     {
         let mark = somebody.mark(own.enrolled_at);
         somebody.happened.insert(Anchor::Enrolled, mark);
@@ -340,7 +395,7 @@ async fn note_further(
             _ => None,
         });
     for (anchor, instrument, item) in items.filter(|_| survey.privacy.names()) {
-        let responses = response::list_of(&mut *tx, somebody.row.id, instrument).await?;
+        let responses = response::list_of(&mut *tx, whose, instrument).await?;
         let day = responses.iter().rev().find_map(|one| {
             let answers: BTreeMap<String, String> = serde_json::from_str(&one.answers).ok()?;
             answers.get(item)?.parse::<NaiveDate>().ok()
@@ -352,13 +407,14 @@ async fn note_further(
     Ok(())
 }
 
-/// When no letter of a survey goes out any more.
-fn closes(office: &Office<'_>, survey: &Survey) -> BTreeMap<Stop, Instant> {
-    let full = survey.cap.is_some_and(|cap| office.row.responses >= i64::from(cap));
+/// When no letter of a study goes out any more; of a survey, to those who answer it.
+pub(super) fn closes(office: &Office<'_>, survey: Option<&Survey>) -> BTreeMap<Stop, Instant> {
+    let cap = survey.and_then(|survey| survey.cap);
+    let full = cap.is_some_and(|cap| office.row.responses >= i64::from(cap));
     if office.row.state == State::Closed || full {
         return BTreeMap::from([(Stop::Close, Instant(i64::MIN))]);
     }
-    let behind = survey.closes.and_then(|day| day.succ_opt());
+    let behind = survey.and_then(|survey| survey.closes).and_then(|day| day.succ_opt());
     behind.map(|behind| (Stop::Close, office.study().zone.resolve(behind.into()))).into_iter().collect()
 }
 

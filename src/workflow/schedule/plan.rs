@@ -4,17 +4,16 @@ use super::super::Failure;
 use super::super::Means;
 use super::super::ledger::Ledger;
 use super::super::shelf::{Shelf, ShelvedStudy};
-use super::escalate;
 use super::people::{self, Office, Somebody, Verdict};
+use super::{escalate, subjects};
 use crate::domain::expression::Scope;
 use crate::domain::schedule::{Planned, Reason, Rule, Schedule, Target, TargetKind};
 use crate::domain::time::Instant;
 use crate::limits;
-use crate::store::participant::{self, ParticipantRow};
 use crate::store::planned_letter::{self, Fate, PlannedLetter, SettledLetter, State};
 use crate::store::schedule::{self, Mark};
 use crate::store::study::StudyRow;
-use crate::store::{Tx, bundle};
+use crate::store::{Store, Tx, bundle, participant};
 
 /// Why no letter of a rule comes that an amendment took out.
 pub(super) const GONE: &str = "the rule is no more";
@@ -24,6 +23,9 @@ pub(super) const GONE: &str = "the rule is no more";
 /// # Errors
 /// The database; records that contradict each other.
 pub(super) async fn sweep(shelf: &Shelf, shelved: &ShelvedStudy, means: Means<'_>) -> Result<(), Failure> {
+    if shelved.study.schedule.is_none() && passed_over(shelf, shelved).await? {
+        return Ok(());
+    }
     let mut ledger = Ledger::begin(shelf).await?;
     let (tx, page) = ledger.lock(shelved).await?;
     let row = page.row.clone();
@@ -39,14 +41,33 @@ pub(super) async fn sweep(shelf: &Shelf, shelved: &ShelvedStudy, means: Means<'_
         None => end_all(tx, shelved, means.now).await?,
         Some(own) => {
             let rows = participant::list(&mut *tx, shelved.id, cursor, limits::SCHEDULE_PAGE).await?;
-            let next = rows.last().map(|last| last.number);
-            let office = office(tx, shelved, own, row, means.now).await?;
-            plan(tx, &office, rows).await?;
-            next
+            // Numbers of subjects run beside those of participants.
+            let end = cursor.saturating_add(limits::SCHEDULE_PAGE);
+            let goes_on = row.participants.max(row.subjects) > end;
+            let office = office(tx, shelf.store(), (shelved, own), row, means.now).await?;
+            let mut people = people::participants(tx, &office, rows).await?;
+            people.extend(subjects::page(tx, &office, (cursor, end)).await?);
+            if cursor == 0 {
+                people.extend(subjects::staff(tx, &office).await?);
+            }
+            plan(tx, &office, people).await?;
+            goes_on.then_some(end)
         }
     };
     schedule::save_mark(tx, shelved.id, mark).await?;
     ledger.commit().await
+}
+
+/// Whether a study has no schedule and never had one: then there is nothing to plan, nor a key to wait for.
+async fn passed_over(shelf: &Shelf, shelved: &ShelvedStudy) -> Result<bool, Failure> {
+    let mut tx = shelf.store().begin().await?;
+    if planned_letter::is_any(&mut tx, shelved.id).await? || !schedule::rules(&mut tx, shelved.id).await?.is_empty() {
+        return Ok(false);
+    }
+    let since = schedule::mark(&mut tx, shelved.id).await?.map_or(Instant(i64::MIN), |mark| mark.since);
+    schedule::save_mark(&mut tx, shelved.id, Mark { version: shelved.version, cursor: None, since }).await?;
+    tx.commit().await?;
+    Ok(true)
 }
 
 /// Notes which rules there are by the version in force.
@@ -86,8 +107,11 @@ pub(super) async fn touched(shelf: &Shelf, shelved: &ShelvedStudy, means: Means<
     if let Some(own) = &shelved.study.schedule {
         let ids: Vec<i64> = of_kind(&targets, TargetKind::Participant).filter_map(Target::number).collect();
         let rows = participant::list_of_ids(tx, shelved.id, &ids).await?;
-        let office = office(tx, shelved, own, row, means.now).await?;
-        plan(tx, &office, rows).await?;
+        let office = office(tx, shelf.store(), (shelved, own), row, means.now).await?;
+        let mut people = people::participants(tx, &office, rows).await?;
+        let ids: Vec<i64> = of_kind(&targets, TargetKind::Subject).filter_map(Target::number).collect();
+        people.extend(subjects::of(tx, &office, &ids).await?);
+        plan(tx, &office, people).await?;
     }
     for kind in TargetKind::ALL {
         let ids: Vec<String> = of_kind(&targets, kind).map(|target| target.id.clone()).collect();
@@ -107,21 +131,21 @@ fn of_kind(targets: &[Target], kind: TargetKind) -> impl Iterator<Item = &Target
 /// The database.
 pub(super) async fn office<'a>(
     tx: &mut Tx,
-    shelved: &'a ShelvedStudy,
-    schedule: &'a Schedule,
+    store: &'a Store,
+    (shelved, schedule): (&'a ShelvedStudy, &'a Schedule),
     row: StudyRow,
     now: Instant,
 ) -> Result<Office<'a>, Failure> {
     let rules = schedule::rules(&mut *tx, shelved.id).await?;
     let rules = rules.into_iter().map(|own| (own.rule.clone(), own)).collect();
-    Ok(Office { shelved, schedule, rules, row, now })
+    Ok(Office { shelved, schedule, rules, store, row, now })
 }
 
-/// Plans for participants, and writes what changes.
-async fn plan(tx: &mut Tx, office: &Office<'_>, rows: Vec<ParticipantRow>) -> Result<(), Failure> {
+/// Plans, and writes what changes.
+async fn plan(tx: &mut Tx, office: &Office<'_>, people: Vec<Somebody>) -> Result<(), Failure> {
     let (mut changed, mut settled) = (Vec::new(), Vec::new());
-    for somebody in people::participants(tx, office, rows).await? {
-        for rule in rules(office) {
+    for somebody in people {
+        for rule in rules(office, &somebody) {
             let before = somebody.planned.get(&rule.id);
             let next = next(office, &somebody, rule, before, None, &mut settled);
             let past = next.as_ref().or(before).and_then(|row| row.past.as_ref());
@@ -129,22 +153,33 @@ async fn plan(tx: &mut Tx, office: &Office<'_>, rows: Vec<ParticipantRow>) -> Re
             changed.extend(next.filter(|next| before.is_none_or(|before| differs(before, next))));
         }
         let gone = somebody.planned.values().filter(|one| one.state != State::Ended);
-        changed.extend(gone.filter(|one| rules(office).all(|rule| rule.id != escalate::rule_of(&one.rule))).map(
-            |one| {
-                let mut ended = one.clone();
-                end(&mut ended, GONE.to_string(), office.now);
-                ended
-            },
-        ));
+        changed.extend(
+            gone.filter(|one| rules(office, &somebody).all(|rule| rule.id != escalate::rule_of(&one.rule))).map(
+                |one| {
+                    let mut ended = one.clone();
+                    end(&mut ended, GONE.to_string(), office.now);
+                    ended
+                },
+            ),
+        );
     }
     planned_letter::settle(tx, &settled).await?;
     Ok(planned_letter::save(tx, &changed).await?)
 }
 
-/// The rules whose letters go to those who answer.
-fn rules<'a>(office: &Office<'a>) -> impl Iterator<Item = &'a Rule> {
-    let sent = |rule: &&Rule| rule.letter.goes_out() && rule.target() == TargetKind::Participant;
-    office.schedule.rules.iter().filter(sent)
+/// The rules whose letters are about that.
+fn rules<'a>(office: &Office<'a>, somebody: &Somebody) -> impl Iterator<Item = &'a Rule> + use<'a> {
+    let study = office.study();
+    let target = somebody.target.clone();
+    let (kind, person) = (target.kind, study.people.iter().find(|person| person.id == target.id).cloned());
+    office.schedule.rules.iter().filter(move |rule| {
+        let is_told = match (kind, &person) {
+            (TargetKind::Person, Some(person)) => subjects::is_told(rule, person),
+            (TargetKind::Person, None) => false,
+            (TargetKind::Participant | TargetKind::Subject, _) => true,
+        };
+        rule.letter.goes_out() && rule.target() == kind && is_told
+    })
 }
 
 /// Whether a row has to be written; when it was decided that none comes is no reason.

@@ -11,12 +11,12 @@ use super::super::ledger::{Ledger, Page};
 use super::super::shelf::{Shelf, ShelvedStudy};
 use super::super::{Failure, Means};
 use super::people::{Office, Somebody, Verdict};
-use super::{escalate, letter, people, plan};
+use super::{escalate, letter, plan, subjects};
 use crate::domain::schedule::{Letter, Occasion, Past, Rule, Target};
 use crate::domain::time::Instant;
 use crate::limits;
 use crate::store::planned_letter::{self, Fate, PlannedLetter, SettledLetter, State};
-use crate::store::{Tx, credential, outbox, participant, schedule, study};
+use crate::store::{Tx, credential, outbox, schedule, study};
 
 /// Who sends, in the chain.
 const ACTOR: &str = "schedule";
@@ -49,12 +49,15 @@ pub(super) async fn page(shelf: &Shelf, shelved: &ShelvedStudy, means: Means<'_>
     }
     let mut ledger = Ledger::begin(shelf).await?;
     let (tx, page) = ledger.lock(shelved).await?;
+    if page.row.state == study::State::Paused {
+        return Ok(Sent::default());
+    }
     let mark = schedule::mark(&mut *tx, shelved.id).await?;
     let (Some(own), Some(_)) = (&shelved.study.schedule, mark.filter(|mark| mark.version == shelved.version)) else {
         // Its plan is made first.
         return Ok(Sent::default());
     };
-    let office = plan::office(tx, shelved, own, page.row.clone(), means.now).await?;
+    let office = plan::office(tx, shelf.store(), (shelved, own), page.row.clone(), means.now).await?;
     let most = match office.is_nobodys() {
         true => together(tx, &office).await?,
         false => most,
@@ -64,11 +67,7 @@ pub(super) async fn page(shelf: &Shelf, shelved: &ShelvedStudy, means: Means<'_>
         return Ok(Sent::default());
     }
     let more = i64::try_from(due.len()).is_ok_and(|many| many >= most);
-    let ids: BTreeSet<i64> = due.iter().filter_map(|row| row.target.number()).collect();
-    let rows = participant::list_of_ids(tx, shelved.id, &ids.into_iter().collect::<Vec<_>>()).await?;
-    let people = people::participants(tx, &office, rows).await?;
-    let mut people: BTreeMap<Target, Somebody> =
-        people.into_iter().map(|somebody| (somebody.target.clone(), somebody)).collect();
+    let mut people = subjects::find(tx, &office, due.iter().map(|row| &row.target)).await?;
     let (mut saved, mut settled, mut leaving) = (Vec::new(), Vec::new(), Vec::new());
     let mut told = Vec::new();
     for mut row in due {
@@ -96,9 +95,11 @@ pub(super) async fn page(shelf: &Shelf, shelved: &ShelvedStudy, means: Means<'_>
     }
     planned_letter::settle(tx, &settled).await?;
     compose::post(tx, Some(shelved.id), means, None, &told).await?;
-    if office.is_nobodys() && !is_enough(&office, leaving.len()) {
-        saved.extend(leaving.iter().filter_map(|(target, rule, ..)| put_off(&office, people.get(target)?, rule)));
-        leaving.clear();
+    let asks = |(_, rule, ..): &(Target, &Rule, Occasion, Instant)| rule.audience.answers();
+    if office.is_nobodys() && !is_enough(&office, leaving.iter().filter(|one| asks(one)).count()) {
+        let few = leaving.iter().filter(|one| asks(one));
+        saved.extend(few.filter_map(|(target, rule, ..)| put_off(&office, people.get(target)?, rule)));
+        leaving.retain(|one| !asks(one));
     }
     write(tx, page, &office, means, &mut people, &leaving).await?;
     for (target, rule, occasion, wished) in &leaving {
@@ -230,35 +231,47 @@ async fn write(
     if leaving.is_empty() {
         return Ok(());
     }
-    let mut letters: Vec<(Outgoing, SettledLetter)> = Vec::with_capacity(leaving.len());
+    let mut letters: Vec<(Vec<Outgoing>, SettledLetter)> = Vec::with_capacity(leaving.len());
     let mut nobodys = match office.is_nobodys() {
         true => {
-            letter::of_nobody(tx, office, means, leaving.iter().filter_map(|(target, ..)| people.get(target))).await?
+            let asked = leaving.iter().filter(|(_, rule, ..)| rule.audience.answers());
+            letter::of_nobody(tx, office, means, asked.filter_map(|(target, ..)| people.get(target))).await?
         }
         false => Vec::new(),
     }
     .into_iter();
     for (target, rule, occasion, wished) in leaving {
         let Some(somebody) = people.get(target) else { continue };
+        let past = Past { occasion: occasion.clone(), wished: *wished };
+        if !rule.audience.answers() {
+            let outgoing = subjects::letters(office, means, somebody, rule).await?;
+            let mut settled = record(office, (target, &rule.id), &past, None);
+            if outgoing.is_empty() {
+                settled.fate = Fate::Skipped;
+                settled.why = "nothing is due, or nobody is told".to_string();
+            }
+            letters.push((outgoing, settled));
+            continue;
+        }
         let outgoing = match nobodys.next() {
             Some(outgoing) => outgoing,
             None => letter::of(tx, office, means, somebody, (rule, occasion)).await?,
         };
-        let past = Past { occasion: occasion.clone(), wished: *wished };
         let settled = record(office, (target, &rule.id), &past, Some(outgoing.message_id().to_string()));
-        letters.push((outgoing, settled));
+        letters.push((vec![outgoing], settled));
     }
     let records: Vec<SettledLetter> = letters.iter().map(|(_, settled)| settled.clone()).collect();
     let fresh: BTreeSet<(Target, String, Occasion)> = planned_letter::settle(tx, &records).await?.into_iter().collect();
     letters.retain(|(_, own)| fresh.contains(&(own.target.clone(), own.rule.clone(), own.occasion.clone())));
     let rows: Vec<_> = letters
         .iter()
-        .map(|(outgoing, _)| outgoing.row(&means.desk.mailbox, Some(office.shelved.id), None, means.now))
+        .flat_map(|(outgoing, _)| outgoing)
+        .map(|outgoing| outgoing.row(&means.desk.mailbox, Some(office.shelved.id), None, means.now))
         .collect();
     outbox::insert_many(tx, &rows).await?;
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for (_, own) in &letters {
-        *counts.entry(own.rule.as_str()).or_default() += 1;
+    for (outgoing, own) in letters.iter().filter(|(outgoing, _)| !outgoing.is_empty()) {
+        *counts.entry(own.rule.as_str()).or_default() += outgoing.len();
         if let Some(planned) = people.get_mut(&own.target).and_then(|one| one.planned.get_mut(&own.rule)) {
             planned.sent_at = Some(means.now);
         }

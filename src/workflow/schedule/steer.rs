@@ -8,11 +8,11 @@ use super::super::entry::append;
 use super::super::ledger::Ledger;
 use super::super::life;
 use super::super::shelf::{Shelf, ShelvedStudy};
-use super::{people, plan};
-use crate::domain::schedule::{Past, Target, TargetKind};
+use super::{plan, subjects};
+use crate::domain::schedule::{Past, Target};
 use crate::limits;
 use crate::store::planned_letter::{self, Fate, SettledLetter, Steer};
-use crate::store::{participant, schedule};
+use crate::store::schedule;
 
 /// What is done about letters that wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,14 +106,11 @@ pub async fn skip(
         let rows = planned_letter::page(tx, shelved.id, whose.keys(), after.as_ref(), limits::SCHEDULE_PAGE).await?;
         let Some(last) = rows.last() else { return Ok(skipped) };
         after = Some(last.clone());
-        let office = plan::office(tx, shelved, own, page.row.clone(), means.now).await?;
-        let participants = rows.iter().filter(|row| row.target.kind == TargetKind::Participant);
-        let ids: Vec<i64> = participants.filter_map(|row| row.target.number()).collect();
-        let found = participant::list_of_ids(tx, shelved.id, &ids).await?;
-        let people = people::participants(tx, &office, found).await?;
+        let office = plan::office(tx, shelf.store(), (shelved, own), page.row.clone(), means.now).await?;
+        let people = subjects::find(tx, &office, rows.iter().map(|row| &row.target)).await?;
         let (mut saved, mut settled) = (Vec::new(), Vec::new());
         for row in &rows {
-            let somebody = people.iter().find(|somebody| somebody.target == row.target);
+            let somebody = people.get(&row.target);
             let (Some(occasion), Some(rule), Some(somebody)) = (&row.occasion, own.find(&row.rule), somebody) else {
                 continue;
             };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::ledger::Ledger;
 use super::super::shelf::Shelf;
-use super::super::{Failure, Means};
+use super::super::{Failure, Means, apart};
 use super::{people, plan};
 use crate::store::planned_letter::{self, Fate, SettledLetter};
 use crate::store::{outbox, participant};
@@ -36,7 +36,7 @@ pub async fn drop_stopped(shelf: &Shelf, means: Means<'_>, waited: &[(i64, &str)
     }
     let mut looked = Looked::default();
     for (study_id, letters) in by_study {
-        match of_study(shelf, means, (study_id, &letters), &ids).await {
+        match apart(|| of_study(shelf, means, (study_id, &letters), &ids)).await {
             Ok(ended) => looked.ended.extend(ended),
             Err(error) => {
                 tracing::warn!(study = study_id, %error, "whether letters of a schedule are still wanted cannot be told; they wait");
@@ -59,7 +59,7 @@ async fn of_study(
     let row = page.row.clone();
     let blank = super::blank();
     let schedule = shelved.study.schedule.as_ref().unwrap_or(&blank);
-    let office = plan::office(tx, &shelved, schedule, row, means.now).await?;
+    let office = plan::office(tx, shelf.store(), (&shelved, schedule), row, means.now).await?;
     let numbers: Vec<i64> = letters.iter().filter_map(|one| one.target.number()).collect();
     let rows = participant::list_of_ids(tx, study_id, &numbers).await?;
     let people = people::participants(tx, &office, rows).await?;

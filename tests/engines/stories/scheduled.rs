@@ -418,4 +418,35 @@ stories! {
         assert!(letter.text.contains("2 通") || letter.text.contains("2 回"), "{}", letter.text);
         assert!(!letter.everything.contains("b@example.jp"), "{}", letter.text);
     }
+
+    async fn sites_are_told_what_is_due_and_whom_it_is_up_to_that_it_is_missing(center: &mut Center) {
+        aurora(center).await;
+        center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-7351"))).await;
+        center.exchange(&DR_MILLER.writes("enroll", &aurora_form("021", "M-0001"))).await;
+        let mut came: Vec<String> = Vec::new();
+        for day in 19..=56 {
+            let (month, day) = if day <= 30 { (11, day) } else { (12, day - 30) };
+            wind_to(center, &format!("2026-{month}-{day:02} 08:01"));
+            center.attend().await;
+            for letter in center.settle().await {
+                if ["follow-up-due", "unanswered"].contains(&letter.kind.as_str()) {
+                    came.push(format!("{month}-{day:02} {} {}", letter.kind, letter.to));
+                }
+            }
+            if (month, day) == (12, 18) {
+                let visit = "Date of visit: 2026-12-16\nWeight: 61.5 kg\nECOG performance status: 1\nTreatment given as planned: yes\n";
+                let done = center.answer(&DR_MILLER.writes("follow-up week_4 AURORA-0002", visit)).await;
+                assert_eq!(done.kind, "follow-up-done", "{}", done.text);
+            }
+        }
+        came.sort();
+        assert_eq!(came, [
+            // Each Monday what is due; the days of week 4 begin on the 13th.
+            "12-14 follow-up-due miller@example.org", "12-14 follow-up-due yamada@example.jp",
+            "12-21 follow-up-due yamada@example.jp",
+            // Three days behind the day itself is a Saturday, and then each third day.
+            "12-21 follow-up-due yamada@example.jp", "12-22 follow-up-due yamada@example.jp",
+            "12-25 unanswered aurora-center@example.jp",
+        ]);
+    }
 }
