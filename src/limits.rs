@@ -99,7 +99,11 @@ pub const RESCREENINGS: u32 = 9;
 pub const CASES_SHOWN: i64 = 50;
 /// Most cases, the latest, that are looked through for what is due.
 pub const CASES_LOOKED_THROUGH: i64 = 2_000;
-/// Most lines of what is due on one page.
+/// Most cases that a weekly report looks through for what is due.
+pub const WEEK_CASES: i64 = 100_000;
+/// Most weeks of an enrollment that its picture shows.
+pub const WEEKS_DRAWN: i64 = 26;
+/// Most lines of what is due on one page, or in one letter.
 pub const DUE_SHOWN: usize = 100;
 /// Most events of one study.
 pub const EVENTS: usize = 200;

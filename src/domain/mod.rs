@@ -10,6 +10,7 @@ pub mod chain;
 pub mod cohort;
 pub mod credential;
 pub mod deed;
+pub mod door;
 pub mod draft;
 pub mod event;
 pub mod expression;

@@ -321,16 +321,6 @@ impl Person {
         self.sites.is_empty() || self.sites.iter().any(|own| own == site)
     }
 
-    /// Whether the pages of cases are for them.
-    pub fn sees_cases(&self) -> bool {
-        self.roles.iter().any(|role| role.enrolls() || *role == Role::Monitor)
-    }
-
-    /// Whether the page of who has answered is for them.
-    pub fn sees_participants(&self) -> bool {
-        self.has(Role::Manager)
-    }
-
     /// Whether they may know arms of a blinded study: whoever enrolls or watches is blinded, whatever other role they have.
     pub fn knows_arms(&self) -> bool {
         self.roles.iter().any(|role| role.unblinded())

@@ -99,6 +99,10 @@ pub enum Kind {
     Unanswered,
     /// Forms of events are to be filled in, to the site.
     FollowUpDue,
+    /// How a study stands, once a week.
+    WeeklyReport,
+    /// The same, with the balance of the arms (those who may know it).
+    WeeklyReportUnblinded,
     /// The subject was randomized again and has this arm (open label).
     RandomizedOpen,
     /// The subject was randomized again and gets the kit of this code (blinded).
@@ -190,7 +194,7 @@ pub enum Audience {
 
 impl Kind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Kind; 83] = [
+    pub const ALL: [Kind; 85] = [
         Kind::AssignmentOpen,
         Kind::AssignmentBlinded,
         Kind::RegistrationDone,
@@ -238,6 +242,8 @@ impl Kind {
         Kind::Reminder,
         Kind::Unanswered,
         Kind::FollowUpDue,
+        Kind::WeeklyReport,
+        Kind::WeeklyReportUnblinded,
         Kind::RandomizedOpen,
         Kind::RandomizedBlinded,
         Kind::RandomizedBeforeOpen,
@@ -326,6 +332,8 @@ impl Kind {
             Kind::Reminder => "reminder",
             Kind::Unanswered => "unanswered",
             Kind::FollowUpDue => "follow-up-due",
+            Kind::WeeklyReport => "weekly-report",
+            Kind::WeeklyReportUnblinded => "weekly-report-unblinded",
             Kind::RandomizedOpen => "randomized-open",
             Kind::RandomizedBlinded => "randomized-blinded",
             Kind::RandomizedBeforeOpen => "randomized-before-open",
@@ -378,6 +386,7 @@ impl Kind {
             | Kind::KitReplacedUnblinded
             | Kind::KitsShortUnblinded
             | Kind::DigestUnblinded
+            | Kind::WeeklyReportUnblinded
             | Kind::StudyAmendedUnblinded
             | Kind::Balance => Audience::Unblinded,
             Kind::Unblinded => Audience::Entitled,
@@ -402,6 +411,7 @@ impl Kind {
             | Kind::AccessOverNotice
             | Kind::Unanswered
             | Kind::FollowUpDue
+            | Kind::WeeklyReport
             | Kind::EnrollmentEnded
             | Kind::EnrollmentReopened
             | Kind::StudyClosed
@@ -430,6 +440,7 @@ impl Kind {
                 | Kind::KitReplacedUnblinded
                 | Kind::KitsShortUnblinded
                 | Kind::DigestUnblinded
+                | Kind::WeeklyReportUnblinded
                 | Kind::StudyAmendedUnblinded
                 | Kind::Balance
         )
@@ -521,7 +532,7 @@ mod tests {
             representative: None,
         };
         let naming: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| kind.names_arm()).collect();
-        assert_eq!(naming.len(), 16);
+        assert_eq!(naming.len(), 17);
         for kind in naming.into_iter().filter(|kind| kind.audience() != Audience::Entitled) {
             let unblinded = kind.audience() == Audience::Unblinded;
             for (roles, expected) in [

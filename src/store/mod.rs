@@ -56,6 +56,7 @@ pub mod subject;
 pub mod subject_reference;
 mod tx;
 pub mod urn;
+pub mod week;
 pub mod word;
 
 pub use error::StoreError;
@@ -104,6 +105,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         subject::STATEMENTS,
         subject_reference::STATEMENTS,
         urn::STATEMENTS,
+        week::STATEMENTS,
         word::STATEMENTS,
     ]
     .into_iter()

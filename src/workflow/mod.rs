@@ -88,6 +88,7 @@ pub mod uploads;
 pub mod urn;
 pub mod versions;
 pub mod visitor;
+pub mod week;
 pub mod when;
 mod wording;
 

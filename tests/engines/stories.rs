@@ -51,6 +51,7 @@ mod unblinding;
 mod unsent;
 mod usable;
 mod versions;
+mod weekly;
 mod wording;
 
 use hagaki::definition::{Bundle, samples};

@@ -26,6 +26,7 @@ mod piped;
 mod randomization;
 mod reminder;
 mod survey;
+mod week;
 
 pub use account::{AccountChange, AccountChanged, AccountLink};
 pub use amendment::{Amendment, AmendmentFailed, AmendmentInFull};
@@ -68,6 +69,10 @@ pub use randomization::{
 };
 pub use reminder::{Reminded, Reminder, Silent, Tried, Unanswered};
 pub use survey::{SurveyConfirm, SurveyDone, SurveyForm, SurveyRefused};
+pub use week::{
+    WeekBound, WeekCount, WeekDue, WeekEnrollment, WeekFollowUp, WeekLetters, WeekSite, WeekSurvey, WeeklyReport,
+    WeeklyReportUnblinded, days as week_days, percent, site as week_site,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -284,6 +289,8 @@ pub enum Facts {
     Reminder(Reminder),
     Unanswered(Unanswered),
     FollowUpDue(FollowUpDue),
+    WeeklyReport(WeeklyReport),
+    WeeklyReportUnblinded(WeeklyReportUnblinded),
     RandomizedOpen(RandomizedOpen),
     RandomizedBlinded(RandomizedBlinded),
     RandomizedBeforeOpen(RandomizedOpen),
@@ -376,6 +383,8 @@ impl Facts {
             Facts::Reminder(_) => Kind::Reminder,
             Facts::Unanswered(_) => Kind::Unanswered,
             Facts::FollowUpDue(_) => Kind::FollowUpDue,
+            Facts::WeeklyReport(_) => Kind::WeeklyReport,
+            Facts::WeeklyReportUnblinded(_) => Kind::WeeklyReportUnblinded,
             Facts::RandomizedOpen(_) => Kind::RandomizedOpen,
             Facts::RandomizedBlinded(_) => Kind::RandomizedBlinded,
             Facts::RandomizedBeforeOpen(_) => Kind::RandomizedBeforeOpen,

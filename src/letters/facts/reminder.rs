@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::follow_up::WindowDays;
 use super::invitation::MASK;
 use super::short;
+use crate::domain::door::Door;
 use crate::domain::event::{Event, Window};
 use crate::domain::language::Language;
 use crate::domain::study::{Person, Study};
@@ -202,7 +203,7 @@ impl Unanswered {
             Silent::Participant(number) => Unanswered {
                 participant: number.to_string(),
                 form: asked_form(study, language),
-                page: if reader.sees_participants() { format!("{pages}/participants") } else { String::new() },
+                page: if Door::Participants.lets_in(reader) { format!("{pages}/participants") } else { String::new() },
                 ..base
             },
             Silent::Site { subject, event } => {
@@ -215,7 +216,7 @@ impl Unanswered {
                     event: event.map(|(event, _)| short(event.name.in_language(language))).unwrap_or_default(),
                     window: event.and_then(|(_, window)| window).map(WindowDays::new),
                     form: only.map(|form| short(form.title.in_language(language))).unwrap_or_default(),
-                    page: if reader.sees_cases() { format!("{pages}/{subject}") } else { String::new() },
+                    page: if Door::Cases.lets_in(reader) { format!("{pages}/{subject}") } else { String::new() },
                     ..base
                 }
             }

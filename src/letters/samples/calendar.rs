@@ -5,7 +5,8 @@ use crate::domain::study::Study;
 use crate::domain::survey::Access;
 use crate::domain::time::Instant;
 use crate::letters::facts::{
-    DueEvent, Facts, FollowUpDue, Missing, Reader, Reminded, Reminder, Silent, Tried, Unanswered, WindowDays,
+    DueEvent, Facts, FollowUpDue, Missing, Reader, Reminded, Reminder, Silent, Tried, Unanswered, WeekBound,
+    WeekSurvey, WeeklyReport, WeeklyReportUnblinded, WindowDays,
 };
 use crate::letters::kind::Kind;
 
@@ -46,6 +47,11 @@ pub(super) fn variants(full: &Facts) -> Vec<Facts> {
             one.due.iter_mut().for_each(|due| due.several = false);
             let long = FollowUpDue { more: 12, count: facts.count + 12, ..facts.clone() };
             [one, long].map(Facts::FollowUpDue).into()
+        }
+        Facts::WeeklyReport(facts) => reports(facts).map(Facts::WeeklyReport).into(),
+        Facts::WeeklyReportUnblinded(facts) => {
+            let whole = |report| Facts::WeeklyReportUnblinded(WeeklyReportUnblinded { report, ..facts.clone() });
+            reports(&facts.report).map(whole).into()
         }
         Facts::Unanswered(facts) => {
             let status = "5.1.1".to_string();
@@ -119,4 +125,28 @@ fn due(reader: &Reader<'_>) -> Option<FollowUpDue> {
     let forms = event.instruments.iter().filter_map(|id| study.find_instrument(id)).collect();
     let missing = Missing { subject: 1, site: &site.code, event, window, late: false, forms };
     Some(FollowUpDue::new(study, window.day, None, &[missing], PAGES, reader.language))
+}
+
+/// Reports of other studies: nothing that one can have, and everything that can be said otherwise.
+fn reports(full: &WeeklyReport) -> [WeeklyReport; 3] {
+    let none = WeeklyReport { enrollment: None, survey: None, follow_up: None, bounds: Vec::new(), ..full.clone() };
+    let asked = WeekSurvey { asked: 120, unknown: true, ..WeekSurvey::default() };
+    let unknown = WeeklyReport { survey: Some(asked), ..none.clone() };
+    let mut other = full.clone();
+    if let Some(enrollment) = &mut other.enrollment {
+        (enrollment.ended, enrollment.planned) = (true, 0);
+        for own in &mut enrollment.sites {
+            own.site.name.clear();
+        }
+        if let Some(own) = enrollment.sites.first_mut() {
+            own.site.code.clear();
+        }
+    }
+    if let Some(follow_up) = &mut other.follow_up {
+        follow_up.partial = true;
+    }
+    other.letters.failed = 0;
+    let bound = |randomization: &str, few, held| WeekBound { randomization: randomization.into(), few, held };
+    other.bounds = vec![bound("second randomization", true, false), bound("", false, false)];
+    [none, unknown, other]
 }

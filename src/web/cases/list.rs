@@ -7,7 +7,8 @@ use chrono::NaiveDate;
 use serde_json::{Value, json};
 
 use super::entry::admitted;
-use super::{CasePages, Door, Room, Wish, participants, put};
+use super::{CasePages, Room, Wish, participants, put};
+use crate::domain::door::Door;
 use crate::domain::event::Window;
 use crate::domain::text;
 use crate::limits;
@@ -92,7 +93,7 @@ impl CasePages {
             "register",
             json!((room.may_enter() && !room.study().enrolls_itself()).then(|| room.here("/new"))),
         );
-        let answered = Door::Participants.opens(room).then(|| room.here(participants::PLACE));
+        let answered = Door::Participants.opens(room.study(), &room.person).then(|| room.here(participants::PLACE));
         put(&mut facts, "participants", json!(answered));
         put(&mut facts, "find", json!(missed.unwrap_or_default()));
         put(&mut facts, "missed", json!(missed.is_some()));
