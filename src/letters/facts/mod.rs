@@ -11,6 +11,7 @@ mod balance;
 mod cohort;
 mod correction;
 mod deed;
+mod due;
 mod enrollment;
 mod follow_up;
 mod form;
@@ -24,7 +25,9 @@ mod noted;
 mod notice;
 mod piped;
 mod randomization;
+mod reminder;
 mod survey;
+mod week;
 
 pub use account::{AccountChange, AccountChanged, AccountLink};
 pub use amendment::{Amendment, AmendmentFailed, AmendmentInFull};
@@ -42,6 +45,7 @@ pub use deed::{
     AllocationHad, DeedConfirm, DeedForm, Disclosed, Disclosure, Lacking, Opening, Unblinded, UnblindedFurther,
     UnblindingNotice,
 };
+pub use due::{DueEvent, DueForm, FollowUpDue, Missing};
 pub use enrollment::{ArmName, AssignmentBlinded, AssignmentOpen, Enrollment, Links, RegistrationDone, Site};
 pub use follow_up::{
     EventEntry, EventForm, EventName, FollowUpConfirm, FollowUpConflict, FollowUpDone, FollowUpForm, FollowUpRefused,
@@ -65,7 +69,12 @@ pub use randomization::{
     FurtherBlinded, FurtherOpen, NoticeRandomized, NoticeRandomizedBlind, RandomizationConfirm, RandomizationConflict,
     RandomizationForm, RandomizationName, RandomizationRefused, Randomized, RandomizedBlinded, RandomizedOpen,
 };
+pub use reminder::{Reminded, Reminder, Silent, Tried, Unanswered};
 pub use survey::{SurveyConfirm, SurveyDone, SurveyForm, SurveyRefused};
+pub use week::{
+    WeekBound, WeekCount, WeekDue, WeekEnrollment, WeekFollowUp, WeekLetters, WeekSite, WeekSurvey, WeeklyReport,
+    WeeklyReportUnblinded, days as week_days, percent, site as week_site,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -285,6 +294,11 @@ pub enum Facts {
     DigestUnblinded(DigestUnblinded),
     Balance(Balance),
     Invitation(Invitation),
+    Reminder(Reminder),
+    Unanswered(Unanswered),
+    FollowUpDue(FollowUpDue),
+    WeeklyReport(WeeklyReport),
+    WeeklyReportUnblinded(WeeklyReportUnblinded),
     RandomizedOpen(RandomizedOpen),
     RandomizedBlinded(RandomizedBlinded),
     RandomizedBeforeOpen(RandomizedOpen),
@@ -374,6 +388,11 @@ impl Facts {
             Facts::DigestUnblinded(_) => Kind::DigestUnblinded,
             Facts::Balance(_) => Kind::Balance,
             Facts::Invitation(_) => Kind::Invitation,
+            Facts::Reminder(_) => Kind::Reminder,
+            Facts::Unanswered(_) => Kind::Unanswered,
+            Facts::FollowUpDue(_) => Kind::FollowUpDue,
+            Facts::WeeklyReport(_) => Kind::WeeklyReport,
+            Facts::WeeklyReportUnblinded(_) => Kind::WeeklyReportUnblinded,
             Facts::RandomizedOpen(_) => Kind::RandomizedOpen,
             Facts::RandomizedBlinded(_) => Kind::RandomizedBlinded,
             Facts::RandomizedBeforeOpen(_) => Kind::RandomizedBeforeOpen,
