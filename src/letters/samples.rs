@@ -1,6 +1,7 @@
 //! One sample of every letter in every language: what `check` renders, `preview` shows and `--fields` lists.
 
 mod amendment;
+mod calendar;
 mod correction;
 mod follow_up;
 mod invented;
@@ -277,7 +278,7 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
             help.events.clear();
         }
         _ => {
-            let own = [follow_up::variants(&full.facts), leave::variants(&full.facts)].concat();
+            let own = [follow_up::variants, leave::variants, calendar::variants].map(|of| of(&full.facts)).concat();
             more.extend(own.into_iter().map(|facts| Letter { facts, ..full.clone() }));
         }
     }
@@ -383,6 +384,7 @@ pub fn for_study(
     let [old, new] = [0, 1].map(|place| study.kits.get(place).map_or("K-0001", |kit| kit.code.as_str()));
     let replaced = Replacement { study, subject: &number, site, at: now, old, new, reason: "" };
     let further = of_randomization(kind, &reader, &enrollment, service, now);
+    let further = further.or_else(|| calendar::of_study(kind, &reader, now));
     if let Some(facts) = further.or_else(|| follow_up::of_study(kind, &reader, &enrollment, service, now)) {
         return Letter::new(language, head, facts);
     }

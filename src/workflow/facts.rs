@@ -9,6 +9,7 @@ use super::enroll::{self, Enrolled};
 use super::ledger::Ledger;
 use super::participants;
 use super::proof::{self, Following};
+use super::schedule;
 use super::shelf::ShelvedStudy;
 use super::{Failure, Means};
 use crate::domain::allocation::{Levels, Standing};
@@ -168,6 +169,8 @@ pub async fn record(
         }
     }
     fact::insert(tx, &row, &changes).await?;
+    let about = &new.enrolled.subject;
+    schedule::touch_subject(tx, shelved, about.id, about.participant_id).await?;
     // Whoever withdraws a subject that enrolled itself withdraws the participant, who is asked no more.
     if let (FactKind::Withdrawn, None, Some(participant)) =
         (new.kind, new.randomization, new.enrolled.subject.participant_id)

@@ -195,6 +195,22 @@ fn a_history_is_counted_back_before_it_is_taken() {
 }
 
 #[test]
+fn a_history_has_no_level_that_nobody_can_have() {
+    let place = Place::new();
+    copy(&PathBuf::from(SAMPLES).join("aurora"), &place.path("aurora"));
+    let scheme = std::fs::read_to_string(place.path("aurora/allocation.toml")).unwrap();
+    // Which levels there are is left to the form.
+    let open = scheme.replace(", levels = [\"F\", \"M\"]", "");
+    std::fs::write(place.path("aurora/allocation.toml"), open).unwrap();
+    place.ends(0, "study activate aurora --production --reason go");
+    place.write("h.csv", "subject,site,sex,stage,ecog_ps,arm\nA-0001,011,女,II,0,STD\nA-0002,011,Martian,II,0,COMB\nA-0003,011,F,IV,7,STD\n");
+    let said = place.ends(1, "allocation import aurora h.csv --yes --reason moved").err;
+    assert!(said.contains("h.csv:2: nobody can have \"女\" in the column \"sex\": write F"), "{said}");
+    assert!(said.contains("h.csv:3: nobody can have \"Martian\" in the column \"sex\": it is one of"), "{said}");
+    assert_eq!(place.ends(0, "study show aurora --json").json()["subjects"], 0);
+}
+
+#[test]
 fn everything_that_is_wrong_with_a_history_is_told_at_once() {
     let place = blocks();
     let text = "subject,sex,site,arm,block_size,at\n\

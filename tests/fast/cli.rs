@@ -684,7 +684,9 @@ fn what_is_wrong_with_a_mail_is_a_sentence() {
         "subject: CYGNUS-0001\nassessed_on: 2026-11-27\nresponder: no\nisi: 3",
     ));
     assert!(
-        again.contains("unusual      isi: “3” is outside of the limits. Expected: a whole number from 8 to 28.\n"),
+        again.contains(
+            "unusual      isi: “3” is unusual; it is taken if it is right. Usual is a whole number from 8 to 28.\n"
+        ),
         "{again}"
     );
 }

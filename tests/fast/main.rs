@@ -11,6 +11,7 @@ mod events;
 mod house;
 mod household;
 mod letters;
+mod letters_calendar;
 mod letters_mail;
 mod letters_world;
 mod nameless;

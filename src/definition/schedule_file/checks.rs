@@ -7,9 +7,7 @@ use crate::definition::document::{Section, quoted};
 use crate::definition::rules::{self, Place};
 use crate::definition::study_file::did_you_mean;
 use crate::domain::instrument::{Item, ItemKind};
-use crate::domain::schedule::{
-    After, Anchor, Audience, Days, Letter, Moment, Offset, On, Rule, Shift, TargetKind,
-};
+use crate::domain::schedule::{After, Anchor, Audience, Days, Letter, Moment, Offset, On, Rule, Shift, TargetKind};
 use crate::domain::survey::{Access, Privacy, Responses, Survey};
 
 /// Times of a cron line that are tried for one that is not left out.

@@ -235,6 +235,9 @@ pub struct DeedConfirm {
     pub act: String,
     /// Our subject number; empty where it is about kits alone.
     pub subject: String,
+    /// What the site called it when it registered it; empty where that identifies a person.
+    #[serde(default)]
+    pub reference: String,
     /// Where; empty where it is about kits alone.
     pub site: Site,
     /// Why.
@@ -276,6 +279,7 @@ impl DeedConfirm {
         DeedConfirm {
             act: deed.key().to_string(),
             subject: short(enrollment.subject),
+            reference: enrollment.reference(),
             site: enrollment.site(language),
             reason: words(reason),
             changes,
@@ -300,6 +304,7 @@ impl DeedConfirm {
         DeedConfirm {
             act: deed.key().to_string(),
             subject: String::new(),
+            reference: String::new(),
             site: Site { code: String::new(), name: String::new() },
             reason: words(reason),
             changes: Vec::new(),
@@ -381,6 +386,9 @@ pub struct Opening<'a> {
 pub struct Unblinded {
     /// Our subject number.
     pub subject: String,
+    /// What the site called it when it registered it; empty where that identifies a person.
+    #[serde(default)]
+    pub reference: String,
     /// The arm.
     pub arm: ArmName,
     /// Code of the kit; empty where the study has none.
@@ -429,6 +437,7 @@ impl Unblinded {
     ) -> Unblinded {
         Unblinded {
             subject: short(enrollment.subject),
+            reference: enrollment.reference(),
             arm: ArmName::new(disclosure.arm, language),
             kit: short(disclosure.kit.unwrap_or_default()),
             further: disclosure.further.iter().map(|own| UnblindedFurther::new(own, language)).collect(),

@@ -52,6 +52,13 @@ impl Enrollment<'_> {
         Site { code: short(self.site), name: short(name) }
     }
 
+    /// What the site called the subject when it registered it; empty where that identifies a person.
+    pub(super) fn reference(&self) -> String {
+        let id = &self.study.registration.subject_item;
+        let item = self.study.registration_instrument().find(id).filter(|item| !item.personal);
+        item.and_then(|_| self.answers.get(id)).map(|reference| short(reference)).unwrap_or_default()
+    }
+
     pub(super) fn at(&self) -> String {
         self.at.local(self.study.zone)
     }

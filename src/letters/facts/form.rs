@@ -206,7 +206,7 @@ impl Expected {
     }
 }
 
-/// One fault or doubt: the templates `fault-<code>` word it.
+/// One fault or doubt: the templates `fault-<code>` word it, and `doubt-range` a value outside of the soft limits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultLine {
     /// Label of the item; empty for the mail as a whole.
@@ -230,9 +230,13 @@ impl FaultLine {
         FaultLine::new(reader, instrument, fault, |item| &item.hard)
     }
 
-    /// A doubt about a value outside of the soft limits.
+    /// A doubt about a value outside of the soft limits: it is unusual, and taken.
     pub fn doubt(reader: &Reader<'_>, instrument: &Instrument, fault: &Fault) -> FaultLine {
-        FaultLine::new(reader, instrument, fault, |item| &item.soft)
+        let line = FaultLine::new(reader, instrument, fault, |item| &item.soft);
+        match fault.code {
+            FaultCode::Range => FaultLine { partial: "doubt-range".to_string(), ..line },
+            _ => line,
+        }
     }
 
     fn new(reader: &Reader<'_>, instrument: &Instrument, fault: &Fault, bounds: fn(&Item) -> &Limits) -> FaultLine {

@@ -11,6 +11,7 @@ mod balance;
 mod cohort;
 mod correction;
 mod deed;
+mod due;
 mod enrollment;
 mod follow_up;
 mod form;
@@ -24,7 +25,9 @@ mod noted;
 mod notice;
 mod piped;
 mod randomization;
+mod reminder;
 mod survey;
+mod week;
 
 pub use account::{AccountChange, AccountChanged, AccountLink};
 pub use amendment::{Amendment, AmendmentFailed, AmendmentInFull};
@@ -42,6 +45,7 @@ pub use deed::{
     AllocationHad, DeedConfirm, DeedForm, Disclosed, Disclosure, Lacking, Opening, Unblinded, UnblindedFurther,
     UnblindingNotice,
 };
+pub use due::{DueEvent, DueForm, FollowUpDue, Missing};
 pub use enrollment::{ArmName, AssignmentBlinded, AssignmentOpen, Enrollment, Links, RegistrationDone, Site};
 pub use follow_up::{
     EventEntry, EventForm, EventName, FollowUpConfirm, FollowUpConflict, FollowUpDone, FollowUpForm, FollowUpRefused,
@@ -65,7 +69,12 @@ pub use randomization::{
     FurtherBlinded, FurtherOpen, NoticeRandomized, NoticeRandomizedBlind, RandomizationConfirm, RandomizationConflict,
     RandomizationForm, RandomizationName, RandomizationRefused, Randomized, RandomizedBlinded, RandomizedOpen,
 };
+pub use reminder::{Reminded, Reminder, Silent, Tried, Unanswered};
 pub use survey::{SurveyConfirm, SurveyDone, SurveyForm, SurveyRefused};
+pub use week::{
+    WeekBound, WeekCount, WeekDue, WeekEnrollment, WeekFollowUp, WeekLetters, WeekSite, WeekSurvey, WeeklyReport,
+    WeeklyReportUnblinded, days as week_days, percent, site as week_site,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -178,6 +187,18 @@ pub struct Contact {
     pub address: String,
 }
 
+impl Contact {
+    /// Whom the person of that id may ask: the first coordinator who acts for `site`, and is not they.
+    pub fn of(study: &Study, person: &str, site: Option<&str>, language: Language) -> Option<Contact> {
+        let found = study
+            .people
+            .iter()
+            .find(|one| one.has(Role::Coordinator) && one.id != person && site.is_none_or(|site| one.acts_for(site)))?;
+        let address = found.addresses.first()?.clone();
+        Some(Contact { name: short(found.name.in_language(language)), address })
+    }
+}
+
 impl Head {
     /// What every letter to `person` states; the contact is the first coordinator who acts for `site`.
     ///
@@ -191,13 +212,7 @@ impl Head {
         now: Instant,
         language: Language,
     ) -> Head {
-        let contact = study.people.iter().find(|one| {
-            one.has(Role::Coordinator) && one.id != person.id && site.is_none_or(|site| one.acts_for(site))
-        });
-        let contact = contact.and_then(|one| {
-            let address = one.addresses.first()?.clone();
-            Some(Contact { name: short(one.name.in_language(language)), address })
-        });
+        let contact = Contact::of(study, &person.id, site, language);
         let to = Reading { name: short(person.name.in_language(language)) };
         Head { to, contact, ..Head::to_operator(study, stage, service, now, language) }
     }
@@ -279,6 +294,11 @@ pub enum Facts {
     DigestUnblinded(DigestUnblinded),
     Balance(Balance),
     Invitation(Invitation),
+    Reminder(Reminder),
+    Unanswered(Unanswered),
+    FollowUpDue(FollowUpDue),
+    WeeklyReport(WeeklyReport),
+    WeeklyReportUnblinded(WeeklyReportUnblinded),
     RandomizedOpen(RandomizedOpen),
     RandomizedBlinded(RandomizedBlinded),
     RandomizedBeforeOpen(RandomizedOpen),
@@ -368,6 +388,11 @@ impl Facts {
             Facts::DigestUnblinded(_) => Kind::DigestUnblinded,
             Facts::Balance(_) => Kind::Balance,
             Facts::Invitation(_) => Kind::Invitation,
+            Facts::Reminder(_) => Kind::Reminder,
+            Facts::Unanswered(_) => Kind::Unanswered,
+            Facts::FollowUpDue(_) => Kind::FollowUpDue,
+            Facts::WeeklyReport(_) => Kind::WeeklyReport,
+            Facts::WeeklyReportUnblinded(_) => Kind::WeeklyReportUnblinded,
             Facts::RandomizedOpen(_) => Kind::RandomizedOpen,
             Facts::RandomizedBlinded(_) => Kind::RandomizedBlinded,
             Facts::RandomizedBeforeOpen(_) => Kind::RandomizedBeforeOpen,

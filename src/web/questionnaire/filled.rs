@@ -215,9 +215,11 @@ impl<'f> Filled<'f> {
         put(facts, "mark", json!(mark.text()));
         put(facts, "mends", json!(self.mends));
         put(facts, "mended", json!(self.posted.base()));
-        for absent in
-            ["overtaken", "again", "long", "more", "kept", "kept_before", "other_way", "earlier", "not_a_link"]
-        {
+        put(facts, "draft", json!(self.posted.draft().unwrap_or_default()));
+        for absent in ["overtaken", "again", "long", "more", "not_a_link"] {
+            put(facts, absent, json!(false));
+        }
+        for absent in ["kept", "kept_before", "newer", "other_way", "earlier"] {
             put(facts, absent, json!(false));
         }
         put(facts, "answering", json!(true));

@@ -218,7 +218,10 @@ stories! {
         choose(center, &pages, HANA, PASSWORD).await;
         let cookie = try_in(&pages, HANA, PASSWORD).await.cookie();
         let form = pages.get_with("/s/members/form?lang=en", &cookie).await;
-        assert!(form.body.contains("Your answers are kept without your name"), "{form:?}");
+        // It says who reads the answers, and what nobody can tell.
+        for part in ["Your answers are kept without your name", "They read the answers, too, but cannot tell which are yours"] {
+            assert!(form.body.contains(part), "{part}: {form:?}");
+        }
         let guard = form.field("_guard");
         let mut tabs = tokio::task::JoinSet::new();
         for tab in 0..12 {

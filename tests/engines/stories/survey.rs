@@ -143,6 +143,13 @@ stories! {
         assert!(thanks.body.contains("Your answers were recorded"), "{thanks:?}");
         let receipt = sent.location().split("receipt=").nth(1).unwrap().split('&').next().unwrap().to_owned();
         assert!(thanks.body.contains(&receipt));
+        // Every page of the study says whom to ask, as its letters do; to whoever has no link of it nobody is named.
+        for page in [&form, &faulty, &thanks, &pages.get("/s/wellbeing?lang=en").await] {
+            assert!(page.body.contains("Questions? Please write to Survey office"), "{page:?}");
+            assert!(page.body.contains("mailto:wellbeing-office@example.jp"), "{page:?}");
+        }
+        let unknown = pages.get(&format!("/a/{}", "2".repeat(26))).await;
+        assert!(unknown.status == 404 && !unknown.body.contains("wellbeing-office"), "{unknown:?}");
 
         // Sent again, reloaded, or opened anew: the same receipt, and nothing more counts.
         let again = pages.post(&path, &with(&[("_mark", &mark), ("_lang", "en")])).await;
@@ -174,6 +181,9 @@ stories! {
             let review = pages.post(&path, &with(&slept)).await;
             assert_eq!(review.status, 200);
             assert!(review.body.contains("この回答でよろしいですか") && review.body.contains("通常と異なる回答"), "{review:?}");
+            // It is taken, and what is said of it does not ask for another value.
+            assert!(review.body.contains("「13」は通常の範囲から外れています") && !review.body.contains("範囲外"), "{review:?}");
+            assert!(review.body.contains("【通常の値】3 から 12 まで") && !review.body.contains("入力できる値】"), "{review:?}");
             assert_eq!(responses(center).await.len(), occasion - 1);
             let change = pages.post(&path, &with(&[slept[0], slept[1], slept[2], ("_step", "change")])).await;
             assert!(change.status == 200 && change.body.contains("value=\"13\""), "{change:?}");

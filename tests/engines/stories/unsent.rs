@@ -162,6 +162,52 @@ stories! {
         assert!(sent.status == 303 && drafts(center).await == 0, "{sent:?}");
     }
 
+    async fn what_is_kept_takes_the_place_of_nothing_that_was_not_seen(center: &mut Center) {
+        let (pages, _, path, form) = opened(center, &once(), None).await;
+        let other = pages.get(&format!("{path}?lang=en")).await;
+        let (early, late) = ([("day", "2026-11-01"), ("mood", "3")], [("day", "2026-11-02"), ("mood", "8")]);
+        let kept = pages.fill(&path, &form, &early, "keep").await;
+        assert!(kept.status == 200 && kept.body.contains("Your answers are kept"), "{kept:?}");
+        // Sent once more, as by a reload, it is the same.
+        let again = pages.fill(&path, &form, &early, "keep").await;
+        assert!(again.status == 200 && again.body.contains("Your answers are kept"), "{again:?}");
+
+        // Another device had opened the form before.
+        let told = pages.fill(&path, &other, &late, "keep").await;
+        assert!(told.status == 409 && told.body.contains("Other answers were kept meanwhile"), "{told:?}");
+        assert!(told.body.contains("2026-11-01") && told.body.contains("value=\"2026-11-02\""), "{told:?}");
+        let there = pages.get(&format!("{path}?lang=en")).await;
+        assert!(there.body.contains("value=\"2026-11-01\"") && drafts(center).await == 1, "{there:?}");
+        // Whoever has seen what is there decides; and what is kept then is not undone by a page of before.
+        let decided = pages.fill(&path, &told, &late, "keep").await;
+        assert!(decided.status == 200 && decided.body.contains("Your answers are kept"), "{decided:?}");
+        let old = pages.fill(&path, &form, &early, "keep").await;
+        assert!(old.status == 409 && old.body.contains("2026-11-02"), "{old:?}");
+        let there = pages.get(&format!("{path}?lang=en")).await;
+        assert!(there.body.contains("value=\"2026-11-02\""), "{there:?}");
+        let further = pages.fill(&path, &decided, &[("day", "2026-11-03"), ("mood", "8")], "keep").await;
+        assert_eq!(further.status, 200, "{further:?}");
+
+        // While nothing is taken it is the same.
+        life::set_paused(center.store(), "wellbeing", true, center.act("look")).await.unwrap();
+        let held = pages.fill(&path, &form, &early, "keep").await;
+        assert!(held.status == 409 && held.body.contains("Other answers were kept meanwhile"), "{held:?}");
+        let held = pages.fill(&path, &held, &[], "keep").await;
+        assert!(held.status == 200 && held.body.contains("Your answers are kept"), "{held:?}");
+        let there = pages.get(&format!("{path}?lang=en")).await;
+        assert!(there.status == 403 && there.body.contains("2026-11-01"), "{there:?}");
+    }
+
+    async fn the_language_that_was_chosen_is_kept_with_the_answers(center: &mut Center) {
+        let (pages, _, path, form) = opened(center, &once(), None).await;
+        assert!(pages.get(&path).await.body.contains("lang=\"ja\""));
+        assert_eq!(pages.fill(&path, &form, &TYPED, "keep").await.status, 200);
+        let english = pages.get(&path).await;
+        assert!(english.body.contains("These are the answers you kept"), "{english:?}");
+        let japanese = pages.get(&format!("{path}?lang=ja")).await;
+        assert!(japanese.body.contains("一時保存された回答です"), "{japanese:?}");
+    }
+
     async fn without_names_the_old_link_goes_on_showing_what_was_kept(center: &mut Center) {
         let (pages, _, old, form) = opened(center, &nameless(), None).await;
         let kept = pages.fill(&old, &form, &TYPED, "keep").await;
