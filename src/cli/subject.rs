@@ -200,7 +200,7 @@ pub(super) fn run(command: SubjectCommand) -> anyhow::Result<End> {
             let pen = opened.pen()?;
             let shelf = Shelf::new(opened.store.clone());
             let order = Order { actor: &opened.actor, subject: &subject, reason: &reason };
-            let taking = take_back::take_back(&shelf, &shelved, pen.means(&opened), order, (fact, &by));
+            let taking = take_back::take_back(&shelf, &shelved, pen.means(&opened), order, (fact, by.as_str()));
             let (taken, new) = judged(opened.runtime.block_on(taking))?;
             if output.json {
                 println!("{}", json!({ "fact": show::fact_json(&shelved.study, &taken), "new": new }));
