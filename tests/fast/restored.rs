@@ -21,9 +21,10 @@ fn letter(place: &Place, file: &str) {
 fn copied(place: &Place, from: &str, to: &str) {
     for end in ["", "-wal", "-shm"] {
         let (from, to) = (place.path(&format!("{from}{end}")), place.path(&format!("{to}{end}")));
-        match from.exists() {
-            true => drop(fs::copy(from, to).unwrap()),
-            false => drop(fs::remove_file(to)),
+        if from.exists() {
+            fs::copy(from, to).unwrap();
+        } else if to.exists() {
+            fs::remove_file(to).unwrap();
         }
     }
 }
