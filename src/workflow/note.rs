@@ -157,8 +157,8 @@ pub(super) async fn by_mail(
     {
         return taken(ledger, asking, wanted, enrolled, &owner).await;
     }
-    if known.is_none() && confirmed == Confirmed::Spent && was_taken_back(enrolled, kind) {
-        // An old yes does not bring it back.
+    if known.is_none() && confirmed == Confirmed::Spent {
+        // It was refused then, or taken back or corrected since: an old yes brings nothing back.
         return confirm::expired(ledger, asking).await;
     }
     if known.is_none() && confirmed == Confirmed::NotYet {
@@ -188,11 +188,6 @@ pub(super) async fn by_mail(
     let inbox_id = Some(asking.arrival.inbox_id);
     compose::post(&mut ledger.tx, Some(asking.shelved.id), asking.means, inbox_id, &outgoing).await?;
     Ok(settled(kind.key()))
-}
-
-/// Whether a fact of that kind about the subject was taken back.
-fn was_taken_back(enrolled: &Enrolled, kind: FactKind) -> bool {
-    enrolled.facts.iter().any(|fact| fact.kind == kind && facts::is_taken_back(&enrolled.facts, fact.number))
 }
 
 /// Says that the reference which would be right is another subject's, with the form to fill in.
@@ -249,9 +244,12 @@ pub async fn known(ledger: &mut Ledger<'_>, note: &Note<'_>) -> Result<Option<Fa
     let all = fact_rows::list_by_subject(&mut ledger.tx, note.enrolled.subject.id).await?;
     // What was taken back may be so after all, later.
     let standing: Vec<&FactRow> = facts::standing(&all).collect();
+    // What a correction changes is not on file: the same one of before was corrected once more since.
+    let corrects = !note.correction.changes.is_empty();
     for fact in standing.into_iter().rev() {
         let once = matches!(note.kind, FactKind::Withdrawn | FactKind::Duplicate);
-        let alike = fact.kind == note.kind
+        let alike = !corrects
+            && fact.kind == note.kind
             && fact.reason == note.reason
             && fact.of_subject_id == note.of.map(|of| of.id)
             && fact.randomization.as_deref() == note.randomization

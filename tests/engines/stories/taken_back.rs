@@ -206,6 +206,27 @@ stories! {
         assert_eq!(reason(center).await, "reference-taken");
     }
 
+    async fn a_wrong_correction_is_corrected_once_more(center: &mut Center) {
+        aurora(center).await;
+        enroll(center, 1..2).await;
+        let desk = Operating::of(center, "aurora").await;
+        for (age, number) in [("60", 1), ("61", 2), ("60", 3)] {
+            let (noted, new) = desk.note(center, "AURORA-0001", FactKind::Corrected, &[("age", age)], None).await.unwrap();
+            assert_eq!((noted.number, new), (number, true), "{age}");
+        }
+        let (noted, new) = desk.note(center, "AURORA-0001", FactKind::Corrected, &[("age", "60")], None).await.unwrap();
+        assert_eq!((noted.number, new), (3, false), "it is on file");
+        center.settle().await;
+        // An old yes to what was corrected since brings nothing back.
+        let asked = center.answer(&DR_YAMADA.writes("訂正", "症例番号: AURORA-0001\n理由: 誤記\n年齢: 62\n")).await;
+        center.exchange(&ok(&asked, DR_YAMADA)).await;
+        assert_eq!(reason(center).await, "corrected");
+        desk.note(center, "AURORA-0001", FactKind::Corrected, &[("age", "63")], None).await.unwrap();
+        center.settle().await;
+        assert_eq!(center.answer(&ok(&asked, DR_YAMADA)).await.kind, "confirm-expired");
+        assert_eq!(facts(center, "aurora").await.len(), 5);
+    }
+
     async fn what_was_told_of_an_arm_stays_told(center: &mut Center) {
         center.activate(&super::enrolling::marked(), Stage::Production).await;
         center.exchange(&DR_KOBAYASHI.writes("登録", &borealis_form("101", "101-001"))).await;
