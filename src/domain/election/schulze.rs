@@ -1,8 +1,18 @@
 //! The Schulze method (M. Schulze, "A new monotonic, clone-independent, reversal symmetric, and Condorcet-consistent single-winner
-//! election method", Social Choice and Welfare 36, 2011), with winning votes: the strength of a defeat is the number of votes for the
-//! winner of the pair. Candidates that a ballot does not rank share its last place.
+//! election method", Social Choice and Welfare 36, 2011), by winning votes: a defeat is the stronger the more votes the winner of the pair
+//! has, and of equally many, the fewer the loser has. Candidates that a ballot does not rank share its last place.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+
+/// How strong a defeat is: the stronger, the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Strength {
+    /// Votes of those who prefer the winner of the pair.
+    pub winning: u64,
+    /// Votes of those who prefer the loser.
+    pub losing: Reverse<u64>,
+}
 
 /// How many prefer whom, and what follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,8 +21,8 @@ pub struct Pairwise {
     pub candidates: Vec<String>,
     /// Votes of those who prefer the row's candidate to the column's.
     pub prefer: Vec<Vec<u64>>,
-    /// Strength of the strongest path from the row's candidate to the column's.
-    pub paths: Vec<Vec<u64>>,
+    /// The strongest path from the row's candidate to the column's, if there is one.
+    pub paths: Vec<Vec<Option<Strength>>>,
 }
 
 impl Pairwise {
@@ -63,22 +73,23 @@ impl Pairwise {
     }
 }
 
-fn cell(matrix: &[Vec<u64>], row: usize, column: usize) -> u64 {
-    matrix.get(row).and_then(|row| row.get(column)).copied().unwrap_or(0)
+fn cell<T: Copy + Default>(matrix: &[Vec<T>], row: usize, column: usize) -> T {
+    matrix.get(row).and_then(|row| row.get(column)).copied().unwrap_or_default()
 }
 
 /// The widest paths of the graph of defeats, by Floyd and Warshall.
-fn strongest(prefer: &[Vec<u64>]) -> Vec<Vec<u64>> {
+fn strongest(prefer: &[Vec<u64>]) -> Vec<Vec<Option<Strength>>> {
     let many = prefer.len();
     let defeat = |row: usize, column: usize| {
         let (own, other) = (cell(prefer, row, column), cell(prefer, column, row));
-        if own > other { own } else { 0 }
+        (own > other).then_some(Strength { winning: own, losing: Reverse(other) })
     };
-    let mut paths: Vec<Vec<u64>> = (0..many).map(|row| (0..many).map(|column| defeat(row, column)).collect()).collect();
+    let mut paths: Vec<Vec<Option<Strength>>> =
+        (0..many).map(|row| (0..many).map(|column| defeat(row, column)).collect()).collect();
     for over in 0..many {
         let from = paths.get(over).cloned().unwrap_or_default();
         for row in &mut paths {
-            let to = row.get(over).copied().unwrap_or(0);
+            let to = row.get(over).copied().unwrap_or_default();
             for (cell, beyond) in row.iter_mut().zip(&from) {
                 *cell = (*cell).max(to.min(*beyond));
             }
@@ -102,6 +113,22 @@ mod tests {
         let pairs = Pairwise::of(candidates, ballots.iter().map(|(places, votes)| (places.as_slice(), *votes)));
         assert_eq!(pairs.prefer, [[0, 2, 2], [1, 0, 0], [1, 0, 0]]);
         assert_eq!(pairs.order(), [vec!["a"], vec!["b", "c"]]);
+    }
+
+    #[test]
+    fn of_defeats_by_equally_many_the_clearer_is_stronger() {
+        let candidates: Vec<String> = ["a", "b", "c"].map(str::to_owned).to_vec();
+        // a beats b by 4 to 3, b beats c by 4 to 2, c beats a by 4 to 3.
+        let ballots = ["a>b", "a>b>c", "b>c>a", "b>c=a", "c>a>b", "c>a>b", "c>a", "b>c>a"].map(|own| (ranking(own), 1));
+        let pairs = Pairwise::of(candidates, ballots.iter().map(|(places, votes)| (places.as_slice(), *votes)));
+        let best = |row: usize, column: usize| pairs.paths[row][column].unwrap();
+        for (row, column) in [(0, 1), (1, 2), (2, 0)] {
+            let (own, other) = (pairs.prefer[row][column], pairs.prefer[column][row]);
+            assert!(own > other, "{row} {column}: {own} {other}");
+            assert_eq!(best(row, column), Strength { winning: own, losing: Reverse(other) });
+        }
+        assert!(Strength { winning: 4, losing: Reverse(2) } > Strength { winning: 4, losing: Reverse(3) });
+        assert!(Strength { winning: 5, losing: Reverse(4) } > Strength { winning: 4, losing: Reverse(0) });
     }
 
     #[test]

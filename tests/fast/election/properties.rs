@@ -1,8 +1,10 @@
 //! What holds of every count, whatever the ballots.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use hagaki::domain::election::outcome::{Detail, Elected, Race, Sum};
+use hagaki::domain::election::schulze::{Pairwise, Strength};
 use hagaki::domain::election::{Reelected, RunnerUp, StvQuota};
 use num_traits::Zero;
 use proptest::prelude::*;
@@ -82,7 +84,41 @@ fn meant(race: &Race) -> Race {
     race
 }
 
+/// The strongest path by looking at every one that visits nobody twice.
+fn strongest(pairs: &Pairwise, from: usize, to: usize, seen: &mut Vec<usize>) -> Option<Strength> {
+    seen.push(from);
+    let mut best = None;
+    for next in (0..pairs.candidates.len()).filter(|next| !seen.contains(next)).collect::<Vec<usize>>() {
+        let (winning, losing) = (pairs.prefer[from][next], pairs.prefer[next][from]);
+        let step = (winning > losing).then_some(Strength { winning, losing: Reverse(losing) });
+        let path = if next == to { step } else { step.min(strongest(pairs, next, to, seen)) };
+        best = best.max(path);
+    }
+    seen.pop();
+    best
+}
+
 proptest! {
+    #[test]
+    fn paths_are_the_strongest_there_are(bits: u32, drawn_ballots in draws()) {
+        let method = method(4, bits | 32);
+        let ballots: Vec<Ballot> =
+            drawn_ballots.iter().map(|(draws, count)| drawn(&method, draws, *count)).collect();
+        let outcome = counted(&election(vec![contest("c", method, 1, &IDS)]), &Facts::default(), &ballots);
+        let Detail::Pairwise(pairs) = &race(&outcome).detail else { panic!() };
+        let order = pairs.order();
+        let place = |at: usize| order.iter().position(|place| place.contains(&pairs.candidates[at])).unwrap();
+        for from in 0..IDS.len() {
+            for to in (0..IDS.len()).filter(|to| *to != from) {
+                let path = strongest(pairs, from, to, &mut Vec::new());
+                prop_assert_eq!(pairs.paths[from][to], path);
+                if path > strongest(pairs, to, from, &mut Vec::new()) {
+                    prop_assert!(place(from) < place(to));
+                }
+            }
+        }
+    }
+
     #[test]
     fn no_order_in_a_file_means_anything(
         at in 0u32..6, bits: u32, seats in 1u32..4, drawn_ballots in draws(), shuffle: Vec<Index>, turn in 0..IDS.len(), seed: Option<bool>,

@@ -473,6 +473,43 @@ fn an_exclusion_that_must_be_decided_stops_the_count() {
 }
 
 #[test]
+fn candidates_without_a_vote_are_excluded_together() {
+    let method = Method::Stv(any_order(), StvQuota::Droop);
+    let ballots = [times(2, ranking("c", "a>y")), times(3, ranking("c", "b"))];
+    let outcome = counted(&election(vec![contest("c", method, 1, &["a", "b", "y", "z"])]), &Facts::default(), &ballots);
+    // No vote moves by it, so that nothing is decided between them, though one of them was named.
+    let Detail::Transfer(done) = &race(&outcome).detail else { panic!() };
+    assert_eq!((elected(race(&outcome)), done.rounds.len()), (vec!["b".to_owned()], 1));
+    let ballots = [times(2, ranking("c", "a>y")), times(2, ranking("c", "b")), times(2, ranking("c", "x>b"))];
+    let method = Method::Stv(any_order(), StvQuota::Droop);
+    let all = ["a", "b", "x", "y", "z"];
+    let outcome = counted(&election(vec![contest("c", method, 1, &all)]), &Facts::default(), &ballots);
+    let Detail::Transfer(done) = &race(&outcome).detail else { panic!() };
+    assert_eq!(done.rounds[0].event, Event::Excluded(vec!["y".to_owned(), "z".to_owned()]));
+    assert_eq!(race(&outcome).undecided.as_ref().unwrap().tied.len(), 3);
+}
+
+#[test]
+fn a_share_of_nothing_is_not_reached() {
+    let mut contest = contest("c", Method::Confidence, 2, &["a", "b"]);
+    contest.confidence.pass.bound = Bound::AtLeast;
+    let outcome = counted(&election(vec![contest]), &Facts::default(), &[marks("c", "a+")]);
+    assert_eq!((elected(race(&outcome)), race(&outcome).vacant), (vec!["a".to_owned()], 1));
+}
+
+#[test]
+fn a_name_that_two_candidates_have_means_neither() {
+    let mut contest = contest("c", Method::Single, 1, &["a", "b"]);
+    contest.write_in = 1;
+    for own in &mut contest.candidates {
+        own.name = text("Hana");
+    }
+    let ballots = [ballot("c", Choice::Names(vec![who("+hana")])), names("c", "a")];
+    let outcome = counted(&election(vec![contest]), &Facts::default(), &ballots);
+    assert!(votes(race(&outcome)).contains(&("+hana".to_owned(), 1)));
+}
+
+#[test]
 fn stv_seats_go_on_to_whoever_left_last() {
     let mut contest = contest("c", Method::Stv(any_order(), StvQuota::Droop), 1, &["a", "b", "x"]);
     contest.runner_up = Some(RunnerUp { keep: None, at_least: None });
