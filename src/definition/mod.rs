@@ -14,6 +14,7 @@ mod cohorts;
 pub mod csv_file;
 mod design;
 mod document;
+pub mod election_file;
 mod events_file;
 mod further;
 mod ics_file;

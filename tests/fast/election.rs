@@ -1,6 +1,7 @@
 //! Elections: what ballots mean, who is elected, and every number on the way.
 
 mod cases;
+mod files;
 mod properties;
 mod rules;
 
