@@ -4,6 +4,7 @@ mod cases;
 mod files;
 mod properties;
 mod rules;
+mod tally;
 
 use hagaki::domain::election::{
     Ballot, Base, Bound, Candidate, Choice, Class, Confidence, Contest, District, Election, Facts, Mark, Method,
