@@ -1,4 +1,4 @@
-//! Decisions: who may be enrolled, which arm a subject gets, what an answer means, how the audit chain is linked.
+//! Decisions: who may be enrolled, which arm a subject gets, what an answer means, who is elected, how the audit chain is linked.
 //!
 //! In charge of every rule. Learns the time and the dice only through its arguments (promise 3): no `await`, no
 //! input or output, no clock, no global randomness. Other modules bring facts in and carry decisions out.
@@ -13,6 +13,7 @@ pub mod deed;
 pub mod dkim;
 pub mod door;
 pub mod draft;
+pub mod election;
 pub mod event;
 pub mod expression;
 pub mod fact;

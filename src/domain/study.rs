@@ -90,6 +90,8 @@ pub struct Study {
     pub events: Vec<Event>,
     /// Which letters go out by themselves, and when; none if there is no `schedule.toml`.
     pub schedule: Option<Schedule>,
+    /// What is voted on, and by which rules; none if there is no `election.toml`.
+    pub election: Option<super::election::Election>,
     /// Kits of a blinded study, as listed, which tells nothing of the order in which they leave; empty where there are none.
     pub kits: Vec<Kit>,
     /// What is demanded of the stock of kits.

@@ -144,6 +144,7 @@ pub(crate) fn study() -> Study {
         cohorts: vec![],
         randomizations: vec![],
         schedule: None,
+        election: None,
         events: Vec::new(),
         kits: vec![Kit { code: "K-4711".into(), arm: "ZZRED".into(), site: None, expires: None, lot: String::new() }],
         digest: hagaki::domain::study::Digest::default(),

@@ -7,6 +7,7 @@ mod allocation;
 mod bundle;
 mod cli;
 mod demo;
+mod election;
 mod events;
 mod house;
 mod household;
