@@ -312,9 +312,11 @@ impl<'f> Filled<'f> {
         };
         let expected = Expected::of(reader, item);
         let hinted = is_hinted(item, &expected);
+        // A fault that says what is expected is heard in place of the hint that says the same.
+        let says = |fault: &FaultLine| matches!(fault.code.as_str(), "missing" | "range" | "type" | "pattern" | "date");
         let beside = [
             ("help", item.help.is_some()),
-            ("hint", hinted),
+            ("hint", hinted && !own.iter().any(says)),
             ("takes", matches!(item.kind, ItemKind::File(_))),
             ("sent", sent.is_some()),
             ("fault", !own.is_empty()),

@@ -172,7 +172,10 @@ impl SurveyPages {
         language: Language,
     ) -> Result<Response, Failure> {
         let means = self.tools.means();
-        let secret = pasted.trim().rsplit('/').next().unwrap_or_default().split(['?', '#']).next().unwrap_or_default();
+        // As a mail shows it: in angle brackets, or at the end of a sentence.
+        let around = |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '.' | ',' | '。' | '、' | '＜' | '＞');
+        let link = pasted.trim_matches(around);
+        let secret = link.rsplit('/').next().unwrap_or_default().split(['?', '#']).next().unwrap_or_default();
         let own = |fresh: &Visit| {
             let same = fresh.credential.participant_id == visit.credential.participant_id;
             same && fresh.row.id == visit.row.id && fresh.credential.id != visit.credential.id
