@@ -102,7 +102,11 @@ pub const RESCREENINGS: u32 = 9;
 pub const CASES_SHOWN: i64 = 50;
 /// Most cases, the latest, that are looked through for what is due.
 pub const CASES_LOOKED_THROUGH: i64 = 2_000;
-/// Most lines of what is due on one page.
+/// Most cases that a weekly report looks through for what is due.
+pub const WEEK_CASES: i64 = 100_000;
+/// Most weeks of an enrollment that its picture shows.
+pub const WEEKS_DRAWN: i64 = 26;
+/// Most lines of what is due on one page, or in one letter.
 pub const DUE_SHOWN: usize = 100;
 /// Most events of one study.
 pub const EVENTS: usize = 200;
@@ -120,6 +124,18 @@ pub const SCHEDULE_OCCASIONS: u32 = 100_000;
 pub const SCHEDULE_PUNCTUAL_SECONDS: i64 = 15 * 60;
 /// Most letters of one rule to one person that a schedule may ask for.
 pub const SCHEDULE_TIMES: u32 = 1_000;
+/// People or subjects whose letters are planned in one transaction, under the study's lock.
+pub const SCHEDULE_PAGE: i64 = 500;
+/// Letters of a schedule that are written in one transaction, under the study's lock.
+pub const SCHEDULE_LETTERS: i64 = 200;
+/// Letters of one rule to one person that are left out in one transaction, such as those of a year in which nothing ran.
+pub const SCHEDULE_SKIPS: usize = 1_000;
+/// A letter of a schedule that waited in the outbox for longer than so many seconds is looked at once more before it leaves.
+pub const SCHEDULE_FRESH_SECONDS: i64 = 60;
+/// A letter that cannot be written is tried again after so many seconds (an hour), and too few letters that leave only together.
+pub const SCHEDULE_RETRY_SECONDS: i64 = 3600;
+/// Most letters of a schedule that a list shows.
+pub const SCHEDULE_LISTED: i64 = 10_000;
 /// Most hours from what a letter is counted from, and from one letter to the next: a month.
 pub const SCHEDULE_HOURS: u32 = 31 * 24;
 /// Most calendars of holidays of one schedule.

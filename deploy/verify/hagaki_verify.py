@@ -1082,10 +1082,16 @@ def read_recounts(folder):
     recounts = []
     for line, row in read_lines(folder, "recounts.jsonl"):
         with reading("recounts.jsonl", line):
-            typed_keys(row, "the line", after=INTEGER, allocation=INTEGER, levels=(OBJECT, NOTHING))
-            known_keys(row, "the line", ("after", "allocation", "levels"))
-            if row["levels"] is not None:
-                typed_levels(row["levels"], "'levels'")
+            typed_keys(row, "the line", after=INTEGER, allocation=INTEGER)
+            if "again" in row:
+                known_keys(row, "the line", ("after", "allocation", "again"))
+                if row["again"] is not True:
+                    raise Unreadable("'again' must be true where it stands")
+            else:
+                typed_keys(row, "the line", levels=(OBJECT, NOTHING))
+                known_keys(row, "the line", ("after", "allocation", "levels"))
+                if row["levels"] is not None:
+                    typed_levels(row["levels"], "'levels'")
         recounts.append(row)
     return recounts
 
@@ -1174,7 +1180,8 @@ class Course:
         self.versions = list(schemes.items())
         self.version, scheme = self.versions.pop(0)
         self.state = State(scheme)
-        self.counted = {}  # number → the levels at which it counts (None: nowhere), its arm and its dummy
+        self.counted = {}  # number → its levels as known by now, whether it counts, its arm and its dummy; those of this epoch
+        self.before_epoch = set()  # numbers of those that an epoch left behind: whatever becomes known of them, they count no more
 
     def before(self, number, version):
         """Brings the state to where that allocation was decided, by that version."""
@@ -1189,19 +1196,29 @@ class Course:
             except Impossible as fault:
                 raise Differs(number, "amendment", f"rules that can follow those before version {self.version}", str(fault)) from None
             if scheme.epoch > epoch:
-                self.counted = {known: (None, *cell) for known, (_, *cell) in self.counted.items()}
+                self.before_epoch.update(self.counted)
+                self.counted = {}
 
     def recount(self, recount):
-        """Counts an allocation of before at other levels, or nowhere."""
-        levels, arm, slot = self.counted[recount["allocation"]]
-        if levels is None:
+        """Counts an allocation of before at other levels, nowhere, or again because it was in error that it counted nowhere.
+
+        What is corrected of one that counts nowhere is known when it counts again; nothing but `again` brings it back.
+        """
+        if recount["allocation"] in self.before_epoch:
             return
+        levels, counts, arm, slot = self.counted[recount["allocation"]]
+        if "again" in recount:
+            after = (levels, True)
+        elif recount["levels"] is None:
+            after = (levels, False)
+        else:
+            after = (recount["levels"], counts)
         try:
-            self.state.require(levels if recount["levels"] is None else recount["levels"])
+            self.state.require(after[0])
         except Impossible as fault:
-            raise Differs(recount["allocation"], "recount", str(fault), recount["levels"]) from None
-        self.state.recount(levels, recount["levels"], arm, slot)
-        self.counted[recount["allocation"]] = (recount["levels"], arm, slot)
+            raise Differs(recount["allocation"], "recount", str(fault), after[0]) from None
+        self.state.recount(levels if counts else None, after[0] if after[1] else None, arm, slot)
+        self.counted[recount["allocation"]] = (*after, arm, slot)
 
     def record(self, row):
         """Counts the allocation of a line of the journal."""
@@ -1209,7 +1226,7 @@ class Course:
             self.state.record(row["levels"], row["arm"], row["slot"], row["block_size"], by_hand=row["origin"] == "forced")
         except Impossible as fault:
             raise Differs(row["number"], "arm", str(fault), row["arm"]) from None
-        self.counted[row["number"]] = (row["levels"], row["arm"], row["slot"])
+        self.counted[row["number"]] = (row["levels"], True, row["arm"], row["slot"])
 
 
 def check_arms_before(row, arms, schemes):
@@ -1286,6 +1303,7 @@ def check_recounts(recounts, entries, schemes):
         versions[number] = entry["body"]["bundle"]
     expected = []
     for which, rules in sorted(schemes.items()):
+        out = defaultdict(set)  # allocation → numbers of the facts by which it counts nowhere
         for fact in entries["facts"]:
             line = {"after": fact["after"], "allocation": numbers.get((fact["subject"], which))}
             # What became known before, the decision knew.
@@ -1295,7 +1313,15 @@ def check_recounts(recounts, entries, schemes):
             scheme = rules[max(version for version in rules if version <= decided)]
             levels = fact.get("levels") if which == FIRST else (fact.get("further") or {}).get(which)
             concerned = fact.get("randomization") in (None, which)
-            if concerned and fact["kind"] in scheme.exclude:
+            leaves = out[line["allocation"]]
+            if fact.get("takes_back") is not None:
+                # A fact in error counts no more; what else has it count nowhere does.
+                if fact["takes_back"] in leaves:
+                    leaves.remove(fact["takes_back"])
+                    if not leaves:
+                        expected.append({**line, "again": True})
+            elif concerned and fact["kind"] in scheme.exclude:
+                leaves.add(fact["fact"])
                 expected.append({**line, "levels": None})
             elif scheme.corrected and levels is not None:
                 expected.append({**line, "levels": levels})
@@ -1451,7 +1477,8 @@ def heed(told, entry, body, package):
             raise Differs(body["allocation"]["number"], "chain-entry", "one entry that tells of it", "two")
         told["allocations"][body["allocation"]["number"]] = {"at": entry["at"], "body": body}
     if action == "fact":
-        typed_keys(body, "the body", after=INTEGER, subject=INTEGER, kind=TEXT)
+        typed_keys(body, "the body", fact=INTEGER, after=INTEGER, subject=INTEGER, kind=TEXT)
+        typed(body.get("takes_back"), "'takes_back'", INTEGER, NOTHING)
         typed(body.get("levels"), "'levels'", OBJECT, NOTHING)
         typed(body.get("further"), "'further'", OBJECT, NOTHING)
         told["facts"].append(body)

@@ -30,7 +30,7 @@ use crate::workflow::credentials::{self, Form, Terms};
 use crate::workflow::life::Act;
 use crate::workflow::recognize::{self, PassedOver};
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
-use crate::workflow::{DeskAddress, Keys, Means};
+use crate::workflow::{DeskAddress, Keys, Means, schedule};
 use changing::SeveralArgs;
 use list::Shape;
 use written::{Paper, Written};
@@ -89,7 +89,7 @@ pub struct IssueArgs {
     #[arg(long, required_unless_present = "csv", conflicts_with = "csv")]
     count: Option<u32>,
     /// List of participants as LimeSurvey has it: a column email and any of firstname, lastname, token, language, validfrom,
-    /// validuntil, attribute_1 <name>.
+    /// validuntil, attribute_1 <name>; and timezone, for schedules that go by each person's own.
     #[arg(long)]
     csv: Option<PathBuf>,
     /// Charset of the list.
@@ -122,7 +122,8 @@ pub struct IssueArgs {
     /// On paper.
     #[command(flatten)]
     paper: Paper,
-    /// Do not mail them, only write them to --out or --sheet.
+    /// Do not mail them now: write them to --out or --sheet, or without a file have them wait for the invitation by the schedule, whose
+    /// letters bring a link each. Whoever is mailed now is left out by a rule of the schedule that invites once.
     #[arg(long)]
     no_mail: bool,
     /// Say who would get one, and issue nothing.
@@ -207,11 +208,17 @@ pub(super) struct Office {
 
 impl Office {
     pub(super) fn open(slug: &str, installation: &Installation) -> anyhow::Result<Office> {
-        let opened = Opened::open(installation)?;
-        let shelved = opened.study(slug)?;
-        if shelved.study.survey.is_none() {
+        let office = Office::of_any(slug, installation)?;
+        if office.shelved.study.survey.is_none() {
             return Err(Refused(format!("study {slug} asks nobody: there is no [survey] in its study.toml")).into());
         }
+        Ok(office)
+    }
+
+    /// The same of a study that may ask nobody.
+    pub(super) fn of_any(slug: &str, installation: &Installation) -> anyhow::Result<Office> {
+        let opened = Opened::open(installation)?;
+        let shelved = opened.study(slug)?;
         let keys = opened.runtime.block_on(keys(&opened.store, &*opened.dice))?;
         let mailbox = opened.settings.mailboxes.first().ok_or_else(|| anyhow!("no mailbox is configured"))?;
         let desk = desk_address(mailbox, &opened.settings.web);
@@ -260,6 +267,7 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
         (None, count) => vec![Candidate::default(); count.unwrap_or(0) as usize],
     };
     let on_paper = args.paper.is_there();
+    let scheduled = args.no_mail && !on_paper && schedule::invites(&office.shelved);
     if !on_paper && candidates.iter().any(|candidate| candidate.address.is_empty()) {
         let why = match args.from_sending {
             true => "some have no address, so that nothing is sent to them: leave out --from-sending, or them",
@@ -267,8 +275,14 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
         };
         return Err(Refused(why.to_string()).into());
     }
-    if !on_paper && args.no_mail {
-        return Err(Refused("they would go nowhere: name a file for them with --out or --sheet".to_string()).into());
+    if !on_paper && args.no_mail && !scheduled {
+        let why = "they would go nowhere: name a file for them with --out or --sheet, or have the schedule invite them by a rule with \
+                   letter = \"invitation\" in schedule.toml";
+        return Err(Refused(why.to_string()).into());
+    }
+    if scheduled && args.kind != Kind::Link {
+        let why = "letters of the schedule bring a link, for no password is kept: leave out --kind, or name a file with --out or --sheet";
+        return Err(Refused(why.to_string()).into());
     }
     let survey = study.survey.as_ref();
     let nobodys = survey.is_some_and(|survey| survey.privacy == Privacy::FullyAnonymous);
@@ -279,7 +293,15 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
         let why = "the survey is fully anonymous: which letter left when would tell whose credential is whose; leave out --from-sending";
         return Err(Refused(why.to_string()).into());
     }
-    let terms = terms(args, study, office.opened.now())?;
+    if nobodys && scheduled && (args.from.is_some() || args.until.is_some() || args.days.is_some()) {
+        let why = "the survey is fully anonymous: access is made when the letters of the schedule leave, and is good until the survey \
+                   closes; leave out --from, --until and --days";
+        return Err(Refused(why.to_string()).into());
+    }
+    let mut terms = terms(args, study, office.opened.now())?;
+    if scheduled {
+        terms.form = Form::Scheduled;
+    }
     // Of a time of their own the beginning may have come from --from alone.
     let over = |one: &&Candidate| one.until.is_some_and(|until| until <= one.from.unwrap_or(terms.from));
     if let Some(one) = candidates.iter().find(over).filter(|_| args.from.is_some()) {
@@ -351,7 +373,16 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
         );
         return Ok(End::Done);
     }
-    println!("{} issued, {mailed} of them go out by mail", counted(issued as u64, "credential"));
+    match scheduled {
+        true => {
+            println!(
+                "{} taken in; the schedule invites them: `hagaki schedule list {}`",
+                counted(issued as u64, "person"),
+                args.slug
+            );
+        }
+        false => println!("{} issued, {mailed} of them go out by mail", counted(issued as u64, "credential")),
+    }
     passed::tell(&args.slug, passed::Kind::of(&office), &passed);
     if finished > 0 {
         println!("{finished} on the list have answered, or may not any more, and got none");

@@ -73,7 +73,7 @@ pub(super) fn run(args: PreviewArgs) -> anyhow::Result<End> {
         println!(
             "{}",
             json!({ "letter": kind.key(), "language": language.code(), "subject": composed.subject,
-                               "text": composed.text, "html": composed.html })
+                               "text": composed.text, "html": composed.shown() })
         );
     } else {
         println!("Subject: {}\n\n{}", composed.subject, composed.text);

@@ -1,7 +1,7 @@
 //! A list of participants as CSV, in the form that LimeSurvey exports and imports, or any part of it.
 //!
 //! The columns are `email`, `firstname`, `lastname`, `token`, `language`, `validfrom`, `validuntil`, `emailstatus`,
-//! `blacklisted`, `completed`, `usesleft` and `attribute_N <description>`; the separator is a comma, a semicolon or a tab, the charset
+//! `timezone` (ours: the person's own zone), `blacklisted`, `completed`, `usesleft` and `attribute_N <description>`; the separator is a comma, a semicolon or a tab, the charset
 //! UTF-8, CP932 or EUC-JP. (LimeSurvey 6.2.1, "Import survey participants from CSV".)
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::csv_file::{self, Charset, decode};
 use super::problem::{Problem, Weight};
 use crate::domain::language::Language;
-use crate::domain::participant::{Candidate, Likeness, Seen};
+use crate::domain::participant::{self, Candidate, Likeness, Seen};
 use crate::domain::text;
 use crate::domain::time::Zone;
 use crate::limits;
@@ -33,12 +33,13 @@ impl Listed {
 }
 
 /// Columns with a meaning, as LimeSurvey names them.
-const KNOWN: [&str; 10] = [
+const KNOWN: [&str; 11] = [
     "email",
     "firstname",
     "lastname",
     "token",
     "language",
+    participant::TIME_ZONE,
     "validfrom",
     "validuntil",
     "emailstatus",
@@ -204,6 +205,11 @@ impl Reader<'_> {
         {
             self.wrong(line, "validuntil", "does not lie after validfrom", "mend one of the two");
         }
+        let zone = cell(participant::TIME_ZONE);
+        if !zone.is_empty() && Zone::find(zone).is_none() {
+            let wrong = format!("\"{zone}\" is no time zone");
+            self.wrong(line, participant::TIME_ZONE, &wrong, "write one of the IANA list, such as Europe/Berlin");
+        }
         let reference = text::squeeze(cell("token"));
         let name = full_name(cell("lastname"), cell("firstname"));
         if let Some(key) = [("token", &reference), ("firstname", &name)]
@@ -217,8 +223,9 @@ impl Reader<'_> {
         if broken {
             return;
         }
-        let own =
-            columns.attributes.iter().filter_map(|(name, at)| Some((name.clone(), row.get(*at)?.trim().to_string())));
+        let zone = (participant::TIME_ZONE.to_string(), cell(participant::TIME_ZONE).to_string());
+        let own = columns.attributes.iter().filter(|(name, _)| name != participant::TIME_ZONE);
+        let own = own.filter_map(|(name, at)| Some((name.clone(), row.get(*at)?.trim().to_string()))).chain([zone]);
         let candidate = Candidate {
             reference,
             name,
@@ -321,6 +328,15 @@ mod tests {
     fn list(text: &str) -> Listed {
         let zone = Zone::find("Asia/Tokyo").unwrap();
         read("people.csv", text.as_bytes(), Charset::Guessed, zone, &[Language::Ja, Language::En])
+    }
+
+    #[test]
+    fn somebodys_own_zone_is_kept() {
+        let listed = list("email,timezone\na@example.jp,Europe/Berlin\nb@example.jp,\nc@example.jp,Berlin\n");
+        let zone = |one: &Candidate| one.attributes.get(participant::TIME_ZONE).cloned();
+        let zones: Vec<Option<String>> = listed.candidates.iter().map(zone).collect();
+        assert_eq!(zones, [Some("Europe/Berlin".to_string()), None]);
+        assert!(listed.problems[0].to_string().contains("\"Berlin\" is no time zone"), "{:?}", listed.problems);
     }
 
     const EXPORTED: &str = "\u{feff}tid,firstname,lastname,email,emailstatus,token,language,validfrom,validuntil,invited,reminded,remindercount,completed,usesleft, attribute_1 <Ward>\n\

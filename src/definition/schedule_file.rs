@@ -26,12 +26,17 @@ use crate::domain::schedule::{
 use crate::domain::study::{FIRST, Role};
 use crate::limits;
 
-/// What schedules promise that this version does not do yet, told with every schedule that is checked or activated. It is all that is to
-/// be taken away when letters of schedules are sent.
-const NOT_SENT: (&str, &str) = (
-    "letters of the schedule are not sent yet: this version checks and rehearses it",
-    "try `hagaki schedule rehearse`, and send invitations by `hagaki credentials issue`",
-);
+/// What is told of a rule whose letter this version does not send yet.
+fn warn_not_sent(section: &Section, rule: &Rule) {
+    if !rule.letter.goes_out() {
+        let wrong = format!("\"{}\" is not sent yet: this version checks and rehearses it", rule.letter.key());
+        section.warn("letter", wrong, "all other letters of the schedule go out");
+    }
+    if !rule.escalations.is_empty() && !Letter::Unanswered.goes_out() {
+        let wrong = "\"unanswered\" is not sent yet: this version checks and rehearses it";
+        section.warn("escalate", wrong, "look at `hagaki schedule list`");
+    }
+}
 
 /// What a schedule is held against.
 pub(super) struct Around<'a> {
@@ -74,6 +79,7 @@ pub(super) fn build(around: &Around<'_>) -> Option<Schedule> {
         let rule = read_rule(&section, around);
         ids.add_key(&section, "id", &rule.id);
         checks::check(&section, &rule, &days, around);
+        warn_not_sent(&section, &rule);
         rules.push(Located { value: rule, line: section.line, key: section.key("") });
         section.close();
     }
@@ -84,7 +90,6 @@ pub(super) fn build(around: &Around<'_>) -> Option<Schedule> {
         root.wrong("rules", format!("there are more than {}", limits::SCHEDULE_RULES), "");
     }
     root.close();
-    around.report.warn(SCHEDULE, None, "", NOT_SENT.0, NOT_SENT.1);
     Some(Schedule { clock, days, rules: rules.into_iter().map(|rule| rule.value).collect() })
 }
 

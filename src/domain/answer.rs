@@ -100,6 +100,8 @@ pub enum FaultCode {
     Type,
     /// Text that does not match the item's pattern.
     Pattern,
+    /// A site's reference of a subject that reads as one of our own numbers.
+    OurNumber,
     /// No such day.
     Date,
     /// A site or subject we do not know.
@@ -139,6 +141,7 @@ impl FaultCode {
             FaultCode::Code => "code",
             FaultCode::Type => "type",
             FaultCode::Pattern => "pattern",
+            FaultCode::OurNumber => "our-number",
             FaultCode::Date => "date",
             FaultCode::Unknown => "unknown",
             FaultCode::Conflict => "conflict",

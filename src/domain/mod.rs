@@ -11,6 +11,7 @@ pub mod cohort;
 pub mod credential;
 pub mod deed;
 pub mod dkim;
+pub mod door;
 pub mod draft;
 pub mod event;
 pub mod expression;

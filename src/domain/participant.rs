@@ -10,6 +10,9 @@ use super::text;
 use super::time::Instant;
 use crate::limits;
 
+/// The further column that names somebody's own time zone, of the IANA list: letters of a schedule can go by it.
+pub const TIME_ZONE: &str = "timezone";
+
 /// Somebody who is to answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Candidate {

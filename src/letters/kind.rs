@@ -93,6 +93,16 @@ pub enum Kind {
     Balance,
     /// Somebody is asked to answer, with their own way in.
     Invitation,
+    /// Somebody who has not answered is asked once more.
+    Reminder,
+    /// Somebody does not answer, or a letter that asks did not arrive, to those in charge.
+    Unanswered,
+    /// Forms of events are to be filled in, to the site.
+    FollowUpDue,
+    /// How a study stands, once a week.
+    WeeklyReport,
+    /// The same, with the balance of the arms (those who may know it).
+    WeeklyReportUnblinded,
     /// The subject was randomized again and has this arm (open label).
     RandomizedOpen,
     /// The subject was randomized again and gets the kit of this code (blinded).
@@ -184,7 +194,7 @@ pub enum Audience {
 
 impl Kind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Kind; 80] = [
+    pub const ALL: [Kind; 85] = [
         Kind::AssignmentOpen,
         Kind::AssignmentBlinded,
         Kind::RegistrationDone,
@@ -229,6 +239,11 @@ impl Kind {
         Kind::DigestUnblinded,
         Kind::Balance,
         Kind::Invitation,
+        Kind::Reminder,
+        Kind::Unanswered,
+        Kind::FollowUpDue,
+        Kind::WeeklyReport,
+        Kind::WeeklyReportUnblinded,
         Kind::RandomizedOpen,
         Kind::RandomizedBlinded,
         Kind::RandomizedBeforeOpen,
@@ -314,6 +329,11 @@ impl Kind {
             Kind::DigestUnblinded => "digest-unblinded",
             Kind::Balance => "balance",
             Kind::Invitation => "invitation",
+            Kind::Reminder => "reminder",
+            Kind::Unanswered => "unanswered",
+            Kind::FollowUpDue => "follow-up-due",
+            Kind::WeeklyReport => "weekly-report",
+            Kind::WeeklyReportUnblinded => "weekly-report-unblinded",
             Kind::RandomizedOpen => "randomized-open",
             Kind::RandomizedBlinded => "randomized-blinded",
             Kind::RandomizedBeforeOpen => "randomized-before-open",
@@ -366,10 +386,13 @@ impl Kind {
             | Kind::KitReplacedUnblinded
             | Kind::KitsShortUnblinded
             | Kind::DigestUnblinded
+            | Kind::WeeklyReportUnblinded
             | Kind::StudyAmendedUnblinded
             | Kind::Balance => Audience::Unblinded,
             Kind::Unblinded => Audience::Entitled,
-            Kind::Invitation | Kind::AccessOver | Kind::AccountLink | Kind::AccountChanged => Audience::Participant,
+            Kind::Invitation | Kind::Reminder | Kind::AccessOver | Kind::AccountLink | Kind::AccountChanged => {
+                Audience::Participant
+            }
             Kind::NoticeBlind
             | Kind::NoticeOpen
             | Kind::NoticeRandomizedBlind
@@ -386,6 +409,9 @@ impl Kind {
             | Kind::GroupConfirm
             | Kind::LeaveNotice
             | Kind::AccessOverNotice
+            | Kind::Unanswered
+            | Kind::FollowUpDue
+            | Kind::WeeklyReport
             | Kind::EnrollmentEnded
             | Kind::EnrollmentReopened
             | Kind::StudyClosed
@@ -414,6 +440,7 @@ impl Kind {
                 | Kind::KitReplacedUnblinded
                 | Kind::KitsShortUnblinded
                 | Kind::DigestUnblinded
+                | Kind::WeeklyReportUnblinded
                 | Kind::StudyAmendedUnblinded
                 | Kind::Balance
         )
@@ -505,7 +532,7 @@ mod tests {
             representative: None,
         };
         let naming: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| kind.names_arm()).collect();
-        assert_eq!(naming.len(), 16);
+        assert_eq!(naming.len(), 17);
         for kind in naming.into_iter().filter(|kind| kind.audience() != Audience::Entitled) {
             let unblinded = kind.audience() == Audience::Unblinded;
             for (roles, expected) in [

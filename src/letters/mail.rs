@@ -3,11 +3,13 @@
 //! Deterministic: the same letter and envelope give the same bytes, so that a retry repeats the mail and its
 //! Message-ID. The SMTP envelope (VERP) is the dispatch's.
 
-use lettre::message::{MultiPart, SinglePart};
+use lettre::message::header::ContentType;
+use lettre::message::{Attachment, MultiPart, SinglePart};
 use sha2::{Digest, Sha256};
 
 use super::header;
 use super::kind::Kind;
+use super::picture::Picture;
 use super::stationery::Composed;
 use crate::domain::language::Language;
 use crate::domain::time::{Instant, Zone};
@@ -175,10 +177,26 @@ fn body(letter: &Composed, message_id: &str) -> Vec<u8> {
         None => text.formatted(),
         Some(html) => {
             // From the Message-ID, not from chance: a retry gives the same bytes, and no text can know it beforehand.
-            let boundary =
-                data_encoding::HEXLOWER.encode(Sha256::digest(message_id.as_bytes()).get(..16).unwrap_or(b""));
-            let parts = MultiPart::alternative().boundary(format!("=_{boundary}"));
-            parts.singlepart(text).singlepart(SinglePart::html(html.clone())).formatted()
+            let digest = Sha256::digest(message_id.as_bytes());
+            let (outer, inner) = digest.split_at(digest.len() / 2);
+            let boundary = |half: &[u8]| format!("=_{}", data_encoding::HEXLOWER.encode(half));
+            let parts = MultiPart::alternative().boundary(boundary(outer)).singlepart(text);
+            let html = SinglePart::html(html.clone());
+            match letter.pictures.is_empty() {
+                true => parts.singlepart(html).formatted(),
+                false => parts.multipart(related(html, &letter.pictures, &boundary(inner))).formatted(),
+            }
         }
     }
+}
+
+/// HTML with the pictures that it shows (RFC 2387), each named as the HTML names it (RFC 2392).
+fn related(html: SinglePart, pictures: &[Picture], boundary: &str) -> MultiPart {
+    let kind = format!("multipart/related; type=\"text/html\"; boundary=\"{boundary}\"");
+    let kind = ContentType::parse(&kind).expect("a content type whose only fact is hexadecimal");
+    let parts = MultiPart::builder().header(kind).singlepart(html);
+    pictures.iter().fold(parts, |parts, picture| {
+        let png = ContentType::parse("image/png").expect("a content type");
+        parts.singlepart(Attachment::new_inline(picture.cid.clone()).body(picture.png.clone(), png))
+    })
 }

@@ -1,8 +1,8 @@
 //! Every word we send: a [`Letter`] (kind, audience, facts) becomes a finished mail.
 //!
-//! In charge of the facts each letter may state ([`facts`]), the templates that word them ([`Stationery`]), and the
-//! mail that carries them ([`mail`]). Must not know the database or the network, and holds no sentence of its own:
-//! those are in `templates/<language>/<letter>/{subject,text,html}.hbs`.
+//! In charge of the facts each letter may state ([`facts`]), the templates that word them ([`Stationery`]), what few of
+//! them show in a picture ([`picture`]), and the mail that carries them ([`mail`]). Must not know the database or the network,
+//! and holds no sentence of its own: those are in `templates/<language>/<letter>/{subject,text,html}.hbs`.
 //!
 //! To add a letter: a facts type in `facts/`, a variant of [`Facts`] and of [`Kind`] (the compiler lists the rest),
 //! its templates in every language, its sample in every `templates/<language>/samples.json`; then accept its
@@ -16,6 +16,7 @@ pub mod kind;
 pub mod mail;
 pub mod mailto;
 pub mod opened;
+pub mod picture;
 mod pieces;
 pub mod said;
 pub mod samples;

@@ -1,6 +1,8 @@
 //! One of our own letters opened again, to be shown to a person: its subject and its text.
 
-use mail_parser::MessageParser;
+use mail_parser::{MessageParser, MessagePart, MimeHeaders, PartType};
+
+use super::picture;
 
 /// A letter as a mail program shows it, without its HTML.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,7 +15,7 @@ pub struct Opened {
     pub reply_to: Option<String>,
     /// Decoded text.
     pub text: String,
-    /// Decoded HTML, where the letter has it.
+    /// Decoded HTML with its pictures in it, where the letter has it.
     pub html: Option<String>,
 }
 
@@ -21,7 +23,7 @@ pub struct Opened {
 pub fn open(raw: &[u8]) -> Opened {
     let Some(mail) = MessageParser::default().parse(raw) else { return Opened::default() };
     let html = mail.parts.iter().find_map(|part| match &part.body {
-        mail_parser::PartType::Html(html) => Some(html.to_string()),
+        PartType::Html(html) => Some(with_pictures(html.to_string(), &mail.parts)),
         _ => None,
     });
     Opened {
@@ -31,4 +33,14 @@ pub fn open(raw: &[u8]) -> Opened {
         text: mail.body_text(0).unwrap_or_default().replace("\r\n", "\n"),
         html,
     }
+}
+
+/// HTML in which each picture that came with it stands itself.
+fn with_pictures(mut html: String, parts: &[MessagePart<'_>]) -> String {
+    for part in parts {
+        if let (PartType::InlineBinary(png) | PartType::Binary(png), Some(cid)) = (&part.body, part.content_id()) {
+            html = picture::shown_in(&html, cid, png);
+        }
+    }
+    html
 }

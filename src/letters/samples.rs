@@ -1,6 +1,7 @@
 //! One sample of every letter in every language: what `check` renders, `preview` shows and `--fields` lists.
 
 mod amendment;
+mod calendar;
 mod correction;
 mod follow_up;
 mod invented;
@@ -13,13 +14,13 @@ use serde_json::Value;
 use self::correction::{doubts, of_correction, unused};
 use super::facts::{
     AllocationHad, ArmBalance, AssignmentBlinded, AssignmentFailedAlert, AssignmentOpen, Balance, BlankForm, Change,
-    Confirm, Conflict, DeedConfirm, DeedForm, Disclosure, Dispute, Enrollment, EpochBalance, Facts, FurtherBalance,
-    FurtherBlinded, FurtherCount, FurtherOpen, Head, Help, KitReplaced, KitReplacedBlinded, KitReplacedUnblinded,
-    KitsShortBlinded, KitsShortUnblinded, Lacking, Letter, Links, Noted, NoticeBlind, NoticeOpen, NoticeRandomized,
-    NoticeRandomizedBlind, NoticeUnblinded, Opening, Phase, RandomizationConfirm, RandomizationConflict,
-    RandomizationForm, RandomizationName, RandomizationRefused, Randomized, RandomizedBlinded, RandomizedOpen, Reader,
-    Refusal, RegistrationDone, Replacement, Sameness, ShortArm, StatusUnknown, SurveyConfirm, SurveyDone, SurveyForm,
-    SurveyRefused, Unblinded, UnblindedFurther, UnblindingNotice,
+    Confirm, Conflict, DeedConfirm, DeedForm, Disclosure, Dispute, Enrollment, EpochBalance, FactLine, Facts,
+    FurtherBalance, FurtherBlinded, FurtherCount, FurtherOpen, Head, Help, KitReplaced, KitReplacedBlinded,
+    KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded, Lacking, Letter, Links, Noted, NoticeBlind, NoticeOpen,
+    NoticeRandomized, NoticeRandomizedBlind, NoticeUnblinded, Opening, Phase, RandomizationConfirm,
+    RandomizationConflict, RandomizationForm, RandomizationName, RandomizationRefused, Randomized, RandomizedBlinded,
+    RandomizedOpen, Reader, Refusal, RegistrationDone, Replacement, Sameness, ShortArm, StatusUnknown, SurveyConfirm,
+    SurveyDone, SurveyForm, SurveyRefused, Unblinded, UnblindedFurther, UnblindingNotice,
 };
 pub use invented::invented_form;
 use invented::with_a_gap;
@@ -143,6 +144,20 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
                 let facts = if done { Facts::FactDone(own) } else { Facts::FactNotice(own) };
                 more.push(Letter { facts, ..full.clone() });
             }
+            let kind = FactKind::TakenBack;
+            let line = FactLine {
+                fact: FactKind::Ineligible.key().to_string(),
+                partial: format!("fact-{}-again", FactKind::Ineligible.key()),
+                recorded_at: facts.recorded_at.clone(),
+                randomization: "second randomization".into(),
+                taken_back: false,
+            };
+            let (fact, partial) = (kind.key().to_string(), format!("fact-{}", kind.key()));
+            let (of, in_error) = (String::new(), Some(line));
+            let own = Noted { fact, partial, of, in_error, changes: Vec::new(), ..facts.clone() };
+            let done = matches!(full.facts, Facts::FactDone(_));
+            let taken_back = if done { Facts::FactDone(own) } else { Facts::FactNotice(own) };
+            more.push(Letter { facts: taken_back, ..full.clone() });
             (facts.reason, facts.kept_back) = (String::new(), true);
             facts.of = String::new();
             facts.changes.clear();
@@ -263,7 +278,7 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
             help.events.clear();
         }
         _ => {
-            let own = [follow_up::variants(&full.facts), leave::variants(&full.facts)].concat();
+            let own = [follow_up::variants, leave::variants, calendar::variants].map(|of| of(&full.facts)).concat();
             more.extend(own.into_iter().map(|facts| Letter { facts, ..full.clone() }));
         }
     }
@@ -369,6 +384,7 @@ pub fn for_study(
     let [old, new] = [0, 1].map(|place| study.kits.get(place).map_or("K-0001", |kit| kit.code.as_str()));
     let replaced = Replacement { study, subject: &number, site, at: now, old, new, reason: "" };
     let further = of_randomization(kind, &reader, &enrollment, service, now);
+    let further = further.or_else(|| calendar::of_study(kind, &reader, now));
     if let Some(facts) = further.or_else(|| follow_up::of_study(kind, &reader, &enrollment, service, now)) {
         return Letter::new(language, head, facts);
     }

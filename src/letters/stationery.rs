@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use super::facts::Letter;
 use super::kind::Kind;
+use super::picture::{self, Picture};
 use super::pieces::Pieces;
 use super::{clean, fields, mailto, samples};
 use crate::definition::problem::{Problem, Weight};
@@ -35,6 +36,16 @@ pub struct Composed {
     pub text: String,
     /// The same as HTML, where the kind has it.
     pub html: Option<String>,
+    /// Pictures that the HTML shows.
+    pub pictures: Vec<Picture>,
+}
+
+impl Composed {
+    /// The HTML with its pictures in it, for whoever looks at it outside of a mail.
+    pub fn shown(&self) -> Option<String> {
+        let with = |html: String, one: &Picture| picture::shown_in(&html, &one.cid, &one.png);
+        self.html.clone().map(|html| self.pictures.iter().fold(html, with))
+    }
 }
 
 /// A template that cannot state a letter's facts.
@@ -136,7 +147,8 @@ impl Stationery {
         let kind = letter.kind();
         let sheet = self.sheet(letter.language, kind)?;
         let fault = |error: handlebars::RenderError| compose_fault(letter.language, kind, &error);
-        let mut context = sheet.context(letter).map_err(fault)?;
+        let mut pictures = picture::of(&letter.facts);
+        let mut context = sheet.context(letter, &pictures).map_err(fault)?;
 
         let subject = sheet.text.render_with_context(&format!("{}/subject", kind.key()), &context).map_err(fault)?;
         put(&mut context, "subject_line", clean::line(&subject, limits::HEADER_VALUE_CHARS));
@@ -156,7 +168,9 @@ impl Stationery {
         } else {
             None
         };
-        Ok(Composed { kind, language: letter.language, subject, text, html })
+        // A study's own HTML may do without.
+        pictures.retain(|picture| html.as_ref().is_some_and(|html| html.contains(&picture.cid)));
+        Ok(Composed { kind, language: letter.language, subject, text, html, pictures })
     }
 
     /// What the templates of a letter can name, as JSON: its facts and what rendering adds (`hagaki preview --fields`).
@@ -165,8 +179,9 @@ impl Stationery {
     /// As [`Stationery::compose`].
     pub fn fields(&self, letter: &Letter) -> Result<Value, ComposeFault> {
         let sheet = self.sheet(letter.language, letter.kind())?;
+        let pictures = picture::of(&letter.facts);
         let mut context =
-            sheet.context(letter).map_err(|error| compose_fault(letter.language, letter.kind(), &error))?;
+            sheet.context(letter, &pictures).map_err(|error| compose_fault(letter.language, letter.kind(), &error))?;
         Ok(context.data_mut().take())
     }
 
@@ -247,7 +262,7 @@ impl Sheet {
     }
 
     /// What the templates of a letter can name: its facts, and what must be rendered or encoded before them.
-    fn context(&self, letter: &Letter) -> Result<Context, handlebars::RenderError> {
+    fn context(&self, letter: &Letter, pictures: &[Picture]) -> Result<Context, handlebars::RenderError> {
         let mut data = object(serde_json::to_value(&letter.head));
         // Facts serialize as one entry, named by their kind, that holds them.
         for (_, facts) in object(serde_json::to_value(&letter.facts)) {
@@ -256,6 +271,10 @@ impl Sheet {
         data.entry("receipt").or_insert(Value::Null);
         data.insert("letter".into(), Value::String(letter.kind().key().into()));
         data.insert("mailto".into(), Value::Null);
+        if !pictures.is_empty() {
+            let named = pictures.iter().map(|one| (one.name.to_string(), Value::String(one.cid.clone())));
+            data.insert("pictures".into(), Value::Object(named.collect()));
+        }
         let has_form = data.get("form").is_some_and(Value::is_object);
         let reply_to = data.get("reply_to").and_then(Value::as_str).map(str::to_string);
         // Set, not wrapped: wrapping would copy it.

@@ -14,7 +14,7 @@ use crate::workflow::ledger::Ledger;
 use crate::workflow::planned;
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
 use crate::workflow::{
-    DeskAddress, Failure, Keys, Means, account_notices, binding, calendar as daily, sign_in, uploads,
+    DeskAddress, Failure, Keys, Means, account_notices, binding, calendar as daily, schedule, sign_in, uploads,
 };
 
 /// The loop.
@@ -85,6 +85,14 @@ impl Calendar {
                 }
             }
         }
+        let mut sends_on = false;
+        match Box::pin(schedule::step(&self.shelf, self.means())).await {
+            Ok(stepped) => {
+                did = if stepped.any { Did::Something } else { did };
+                sends_on = stepped.more;
+            }
+            Err(error) => failed = Some(error),
+        }
         match account_notices::step(&self.shelf, self.means()).await {
             Ok(true) => did = Did::Something,
             Ok(false) => {}
@@ -103,8 +111,9 @@ impl Calendar {
         if let Err(error) = sign_in::sweep(&self.store, self.clock.now()).await {
             tracing::warn!(%error, "sessions that are over could not be taken away yet");
         }
-        // Nothing waits for it, and it is tried again at the next step.
-        if let Err(error) = self.store.wipe_traces().await {
+        // Nothing waits for it, and it is tried again at the next step. It goes through all of the outbox: in the middle of a mailing, whose
+        // letters leave their links behind one after another, it is left for the end.
+        if !sends_on && let Err(error) = self.store.wipe_traces().await {
             tracing::warn!(%error, "what was taken away could not be wiped yet");
         }
         if did == Did::Something {

@@ -16,6 +16,7 @@ use tokio::sync::{Notify, mpsc};
 use super::transport::{Envelope, Reply, Transport, Verdict};
 use super::{Did, StepError};
 use crate::domain::retry::{self, Jitter, NextTry};
+use crate::domain::schedule::Letter;
 use crate::domain::time::{Clock, Dice, Instant};
 use crate::domain::token;
 use crate::limits;
@@ -24,7 +25,7 @@ use crate::store::{Store, StoreError, credential_wait, host};
 use crate::workflow::ledger::Ledger;
 use crate::workflow::report;
 use crate::workflow::shelf::Shelf;
-use crate::workflow::{DeskAddress, Failure, Keys, Means};
+use crate::workflow::{DeskAddress, Failure, Keys, Means, schedule};
 
 /// The dispatch of one mailbox's letters.
 pub struct Dispatch {
@@ -75,8 +76,38 @@ impl Dispatch {
         }
         let (claimed, locked) = claimed.into_iter().partition(|letter| letter.raw.is_ok());
         self.put_off(locked).await?;
+        let claimed = self.still_wanted(claimed, now).await?;
         self.send_all(claimed).await?;
         Ok(Did::Something)
+    }
+
+    /// Leaves out letters of schedules that waited for long and whose reason is over: whoever answered meanwhile is not reminded. Where
+    /// that cannot be told now they wait, for what is known may change.
+    async fn still_wanted(&self, claimed: Vec<OutboxItem>, now: Instant) -> Result<Vec<OutboxItem>, StepError> {
+        let waited = |letter: &OutboxItem| now.seconds_since(letter.created_at) > limits::SCHEDULE_FRESH_SECONDS;
+        let may_end = |letter: &&OutboxItem| Letter::find(&letter.kind).is_some() && waited(letter);
+        let doubtful: Vec<(i64, &str)> =
+            claimed.iter().filter(may_end).map(|letter| (letter.id, letter.message_id.as_str())).collect();
+        if doubtful.is_empty() {
+            return Ok(claimed);
+        }
+        let means = Means { now, dice: &*self.dice, keys: &self.keys, desk: &self.desk };
+        let looked = Box::pin(schedule::drop_stopped(&self.shelf, means, &doubtful)).await?;
+        let ended = |letter: &OutboxItem| looked.ended.contains(&letter.message_id);
+        let claimed = claimed.into_iter().filter(|letter| !ended(letter));
+        let undecided = |letter: &OutboxItem| looked.undecided.contains(&letter.message_id);
+        let (wait, wanted): (Vec<OutboxItem>, Vec<OutboxItem>) = claimed.partition(undecided);
+        if wait.is_empty() {
+            return Ok(wanted);
+        }
+        let mut tx = self.store.begin().await?;
+        for letter in &wait {
+            let why = "it cannot be told whether it is still wanted";
+            let (later, said) = (now.plus_seconds(limits::KEY_WAIT_SECONDS), outbox::Verdict { code: 0, text: why });
+            outbox::record_retry(&mut tx, letter.id, &self.owner, now, later, said).await?;
+        }
+        tx.commit().await?;
+        Ok(wanted)
     }
 
     /// Letters that no key opens wait: they are tried again later, and never given up for it.

@@ -41,7 +41,10 @@ macro_rules! select {
 }
 
 statements! { "arrival":
-    BY_LINK = same select!("WHERE credential.link_digest = $1");
+    BY_LINK = same select!(
+        "WHERE credential.id = COALESCE((SELECT id FROM credential WHERE link_digest = $1), \
+         (SELECT credential_id FROM credential_link WHERE digest = $1))"
+    );
     BY_CREDENTIAL = same select!("WHERE credential.id = $1");
 }
 

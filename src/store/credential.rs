@@ -41,7 +41,7 @@ pub struct CredentialRow {
     pub uses: i64,
     /// When it is good.
     pub validity: Validity,
-    /// When it was issued; none where times could join a person to answers.
+    /// When somebody was told of it; none before, and where times could join a person to answers.
     pub issued_at: Option<Instant>,
 }
 
@@ -89,6 +89,20 @@ statements! { "credential":
     SET_STATE = same "UPDATE credential SET state = $2 WHERE id = $1";
     REPLACE_ALL = same "UPDATE credential SET state = 'replaced' WHERE participant_id = $1 AND state = 'active'";
     SET_EXPIRY = same "UPDATE credential SET expires_at = $2, end_told = 0 WHERE id = $1";
+    SET_ISSUED = same "UPDATE credential SET issued_at = $2 WHERE id = $1 AND issued_at IS NULL";
+    OF_PARTICIPANTS = rows Rows {
+        head: "WITH whose (id) AS (VALUES",
+        first: 1,
+        columns: 1,
+        tail: concat!(") ", select!("WHERE participant_id IN (SELECT CAST(id AS BIGINT) FROM whose) ORDER BY valid_from, id")),
+    };
+    USED = rows Rows {
+        head: "WITH whose (id) AS (VALUES",
+        first: 1,
+        columns: 1,
+        tail: ") SELECT credential.participant_id, max(answered.day) FROM answered JOIN credential ON credential.id = answered.credential_id \
+            WHERE credential.participant_id IN (SELECT CAST(id AS BIGINT) FROM whose) GROUP BY credential.participant_id",
+    };
     TELL_END = same "UPDATE credential SET end_told = 1 WHERE id = $1 AND end_told = 0";
     COUNT = same "SELECT state, count(*) FROM credential WHERE study_id = $1 GROUP BY state";
     // The primary key is what decides between two who answer at once.
@@ -178,6 +192,44 @@ pub async fn find_by_login<'a>(
 /// Those of the database.
 pub async fn list_of<'a>(from: impl Into<Reader<'a>>, participant_id: i64) -> Result<Vec<CredentialRow>, StoreError> {
     from.into().fetch(&OF_PARTICIPANT, binds![participant_id]).await?.into_iter().map(read).collect()
+}
+
+/// Every credential of each of these participants.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list_of_all(tx: &mut Tx, participants: &[i64]) -> Result<Vec<CredentialRow>, StoreError> {
+    let mut found = Vec::new();
+    for run in chunks(participants) {
+        let binds: Vec<Bind<'_>> = run.iter().map(|id| Bind::from(*id)).collect();
+        for row in tx.fetch_rows(&OF_PARTICIPANTS, run.len(), &binds).await? {
+            found.push(read(row)?);
+        }
+    }
+    Ok(found)
+}
+
+/// The day on which each of these participants answered last, of those who did.
+///
+/// # Errors
+/// Those of the database.
+pub async fn last_days(tx: &mut Tx, participants: &[i64]) -> Result<Vec<(i64, String)>, StoreError> {
+    let mut found = Vec::new();
+    for run in chunks(participants) {
+        let binds: Vec<Bind<'_>> = run.iter().map(|id| Bind::from(*id)).collect();
+        for mut row in tx.fetch_rows(&USED, run.len(), &binds).await? {
+            found.push((row.int()?, row.text()?));
+        }
+    }
+    Ok(found)
+}
+
+/// Says when somebody was told of a credential first; what stands there stays.
+///
+/// # Errors
+/// Those of the database; they may come from a later call.
+pub async fn set_issued(tx: &mut Tx, id: &Mark, at: Instant) -> Result<(), StoreError> {
+    tx.later(&SET_ISSUED, binds![id, at], Expect::Any).await
 }
 
 /// Calls a credential back, or says that another took its place.

@@ -19,6 +19,7 @@ pub mod bundle;
 pub mod calendar;
 pub mod cohort;
 pub mod credential;
+pub mod credential_link;
 pub mod credential_wait;
 pub mod draft;
 mod engine;
@@ -37,10 +38,12 @@ mod packed;
 pub mod participant;
 pub mod pending;
 pub mod planned;
+pub mod planned_letter;
 mod queue;
 pub mod randomization;
 pub mod response;
 pub mod roster;
+pub mod schedule;
 mod sealed;
 pub mod second_factor;
 pub mod secret;
@@ -53,6 +56,7 @@ pub mod subject;
 pub mod subject_reference;
 mod tx;
 pub mod urn;
+pub mod week;
 pub mod word;
 
 pub use error::StoreError;
@@ -73,6 +77,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         calendar::STATEMENTS,
         cohort::STATEMENTS,
         credential::STATEMENTS,
+        credential_link::STATEMENTS,
         credential_wait::STATEMENTS,
         draft::STATEMENTS,
         host::STATEMENTS,
@@ -86,9 +91,11 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         participant::STATEMENTS,
         pending::STATEMENTS,
         planned::STATEMENTS,
+        planned_letter::STATEMENTS,
         randomization::STATEMENTS,
         response::STATEMENTS,
         roster::STATEMENTS,
+        schedule::STATEMENTS,
         second_factor::STATEMENTS,
         secret::STATEMENTS,
         session::STATEMENTS,
@@ -98,6 +105,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         subject::STATEMENTS,
         subject_reference::STATEMENTS,
         urn::STATEMENTS,
+        week::STATEMENTS,
         word::STATEMENTS,
     ]
     .into_iter()

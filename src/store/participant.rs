@@ -87,6 +87,12 @@ statements! { "participant":
         tail: "RETURNING id, number",
     };
     BY_ID = same select!("WHERE id = $1");
+    BY_IDS = rows Rows {
+        head: "WITH wanted (id) AS (VALUES",
+        first: 2,
+        columns: 1,
+        tail: concat!(") ", select!("WHERE study_id = $1 AND id IN (SELECT CAST(id AS BIGINT) FROM wanted)")),
+    };
     BY_NUMBER = same select!("WHERE study_id = $1 AND number = $2");
     BY_ADDRESS = same select!("WHERE study_id = $1 AND address = $2 AND state = 'active' ORDER BY id");
     // Whoever is looked for by a reference ($3) is nobody who has another one.
@@ -172,6 +178,22 @@ pub async fn insert(tx: &mut Tx, study_id: i64, new: &[NewParticipant], at: Inst
 pub async fn load<'a>(from: impl Into<Reader<'a>>, id: i64) -> Result<ParticipantRow, StoreError> {
     let found = from.into().find(&BY_ID, binds![id]).await?;
     found.map_or_else(|| Err(StoreError::Missing { noun: "participant", key: id.to_string() }), read)
+}
+
+/// Those of a study who have these numbers in the database.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list_of_ids(tx: &mut Tx, study_id: i64, ids: &[i64]) -> Result<Vec<ParticipantRow>, StoreError> {
+    let mut found = Vec::new();
+    for run in chunks(ids) {
+        let mut binds: Vec<Bind<'_>> = vec![study_id.into()];
+        binds.extend(run.iter().map(|id| Bind::from(*id)));
+        for row in tx.fetch_rows(&BY_IDS, run.len(), &binds).await? {
+            found.push(read(row)?);
+        }
+    }
+    Ok(found)
 }
 
 /// The participant of that number in the study.

@@ -1,6 +1,6 @@
 //! Responses: instruments filled in.
 
-use super::sql::{Row, binds, statements, words};
+use super::sql::{Bind, Row, Rows, binds, chunks, statements, words};
 use super::tx::Expect;
 use super::{Reader, StoreError, Tx, sealed};
 use crate::domain::chain::Sha256Digest;
@@ -79,6 +79,13 @@ statements! { "response":
     SUPERSEDE = same "UPDATE response SET current = 0 WHERE id = $1 AND current = 1";
     FIND = same select!("WHERE id = $1");
     OF_PARTICIPANT = same select!("WHERE participant_id = $1 AND instrument = $2 AND current = 1 ORDER BY occasion");
+    LAST_MOMENTS = rows Rows {
+        head: "WITH whose (id) AS (VALUES",
+        first: 1,
+        columns: 1,
+        tail: ") SELECT participant_id, max(answered_at) FROM response WHERE replaces IS NULL AND answered_at IS NOT NULL \
+            AND participant_id IN (SELECT CAST(id AS BIGINT) FROM whose) GROUP BY participant_id",
+    };
     OF_SUBJECT = same select!("WHERE subject_id = $1 ORDER BY answered_at, id");
     OF_SUBJECTS = same select!("WHERE study_id = $1 AND subject_id BETWEEN $2 AND $3 AND current = 1 ORDER BY answered_at, id");
     LIST = same select!("WHERE study_id = $1 AND id > $2 ORDER BY id LIMIT $3");
@@ -173,6 +180,21 @@ pub async fn list_of<'a>(
     let ring = from.ring();
     let rows = from.fetch(&OF_PARTICIPANT, binds![participant_id, instrument]).await?;
     rows.into_iter().map(|row| read(row, &ring)).collect()
+}
+
+/// When each of these participants answered last, of those who did; what they mended later is no answer of its own.
+///
+/// # Errors
+/// Those of the database.
+pub async fn last_moments(tx: &mut Tx, participants: &[i64]) -> Result<Vec<(i64, Instant)>, StoreError> {
+    let mut found = Vec::new();
+    for run in chunks(participants) {
+        let binds: Vec<Bind<'_>> = run.iter().map(|id| Bind::from(*id)).collect();
+        for mut row in tx.fetch_rows(&LAST_MOMENTS, run.len(), &binds).await? {
+            found.push((row.int()?, row.instant()?));
+        }
+    }
+    Ok(found)
 }
 
 /// All responses about a subject, superseded ones among them, in the order of time.

@@ -191,6 +191,13 @@ statements! { "study":
     PURGE_DRAFTS = same "DELETE FROM draft WHERE credential_id IN (SELECT id FROM credential WHERE study_id = $1)";
     PURGE_ANSWERED = same "DELETE FROM answered WHERE credential_id IN (SELECT id FROM credential WHERE study_id = $1)";
     PURGE_WAITS = same "DELETE FROM credential_wait WHERE credential_id IN (SELECT id FROM credential WHERE study_id = $1)";
+    PURGE_LINKS = same "DELETE FROM credential_link WHERE credential_id IN (SELECT id FROM credential WHERE study_id = $1)";
+    PURGE_PLANNED_LETTERS = same "DELETE FROM planned_letter WHERE study_id = $1";
+    PURGE_SETTLED_LETTERS = same "DELETE FROM settled_letter WHERE study_id = $1";
+    PURGE_TOUCHES = same "DELETE FROM schedule_touch WHERE study_id = $1";
+    PURGE_SCHEDULE_RULES = same "DELETE FROM schedule_rule WHERE study_id = $1";
+    // Its rules begin anew.
+    PURGE_SCHEDULE = same "UPDATE schedule_mark SET version = 0, cursor = 0 WHERE study_id = $1";
     PURGE_CREDENTIALS = same "DELETE FROM credential WHERE study_id = $1";
     PURGE_FILES = same "UPDATE file SET state = 'leaving' WHERE study_id = $1";
     PURGE_URN = same "DELETE FROM urn WHERE study_id = $1";
@@ -378,6 +385,12 @@ pub async fn purge(
         &PURGE_DRAFTS,
         &PURGE_ANSWERED,
         &PURGE_WAITS,
+        &PURGE_LINKS,
+        &PURGE_PLANNED_LETTERS,
+        &PURGE_SETTLED_LETTERS,
+        &PURGE_TOUCHES,
+        &PURGE_SCHEDULE_RULES,
+        &PURGE_SCHEDULE,
         &PURGE_CREDENTIALS,
         &PURGE_FILES,
         &PURGE_URN,

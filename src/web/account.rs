@@ -21,10 +21,10 @@ use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 use super::caller::{Cookie, minutes_until, origin};
-use super::cases::Door;
 use super::pages::{FORGET_PAGES, Pages, accepted};
 use super::survey::Tools;
 use crate::domain::credential::Secret;
+use crate::domain::door::Door;
 use crate::domain::language::Language;
 use crate::domain::password::Weak;
 use crate::domain::survey::Responses;
@@ -262,7 +262,7 @@ impl AccountPages {
         for shelved in accounts::staff_of(&self.tools.shelf, address).await? {
             let study = &shelved.study;
             let person = study.find_person_by_address(address);
-            let leads_to = |door: Door| door.is_there(study) && person.is_some_and(|person| door.lets_in(person));
+            let leads_to = |door: Door| person.is_some_and(|person| door.opens(study, person));
             let to = |goal: Goal| json!({ "title": study.title.in_language(language), "link": goal.path() });
             zone.get_or_insert(study.zone);
             if leads_to(Door::Cases) {

@@ -32,9 +32,10 @@ use super::questionnaire::posted::{Posted, Step};
 use super::questionnaire::whose::whose;
 use super::survey::Tools;
 use crate::domain::credential::Secret;
+use crate::domain::door::Door;
 use crate::domain::language::Language;
 use crate::domain::second_factor::StepUp;
-use crate::domain::study::{Person, Role, Stage, Study};
+use crate::domain::study::{Person, Stage, Study};
 use crate::letters::facts::Contact;
 use crate::store::subject::SubjectRow;
 use crate::store::{study, subject};
@@ -81,38 +82,6 @@ struct Wish {
     after: Option<i64>,
     /// Something that was done.
     done: Option<String>,
-}
-
-/// Which pages of a study somebody comes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Door {
-    /// Cases, of a study that registers.
-    Cases,
-    /// Who has answered, of a study that asks participants.
-    Participants,
-}
-
-impl Door {
-    /// Whether the study has such pages.
-    pub(super) fn is_there(self, study: &Study) -> bool {
-        match self {
-            Door::Cases => study.registers,
-            Door::Participants => study.survey.is_some(),
-        }
-    }
-
-    /// Whether somebody of the study may come in.
-    pub(super) fn lets_in(self, person: &Person) -> bool {
-        match self {
-            Door::Cases => person.roles.iter().any(|role| role.enrolls() || *role == Role::Monitor),
-            Door::Participants => person.has(Role::Manager),
-        }
-    }
-
-    /// Whether whoever is in the room may go there, too.
-    fn opens(self, room: &Room) -> bool {
-        self.is_there(room.study()) && self.lets_in(&room.person)
-    }
 }
 
 /// Somebody of the staff in one study.

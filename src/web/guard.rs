@@ -34,8 +34,8 @@ const UNREAD: &str = include_str!("../../templates/pages/guard/unread.html");
 /// What somebody reads whose page was not there in time.
 const LATE: &str = include_str!("../../templates/pages/guard/late.html");
 
-/// What a letter's HTML may do in a frame of ours: be seen. No script, no form, no request, no origin.
-pub const LETTER_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; frame-ancestors 'self'; sandbox";
+/// What a letter's HTML may do in a frame of ours: be seen, with pictures that are in it. No script, no form, no request, no origin.
+pub const LETTER_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; frame-ancestors 'self'; sandbox";
 
 /// Answers only to a browser that means this machine: another name in `Host` is a foreign page that had its name
 /// resolved to loopback (DNS rebinding), and a foreign `Origin` is a foreign page's form.

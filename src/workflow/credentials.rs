@@ -14,7 +14,7 @@ use super::mend::may_mend;
 use super::recognize::{self, PassedOver};
 use super::respond::answers_once;
 use super::shelf::{Shelf, ShelvedStudy};
-use super::{Failure, Means, accounts, drafts};
+use super::{Failure, Means, accounts, drafts, schedule};
 use crate::domain::credential::{Login, Secret, Unfit, Validity};
 use crate::domain::language::{Language, Text};
 use crate::domain::participant::Candidate;
@@ -53,6 +53,8 @@ pub enum Form {
     Both,
     /// Nothing that is sent: the member's account opens it.
     Account,
+    /// Nothing yet: the letters of the schedule bring links, each its own.
+    Scheduled,
 }
 
 /// The terms of credentials.
@@ -173,10 +175,11 @@ pub async fn issue(
         return Ok(Batch { passed, ..Batch::default() });
     }
     let anonymous = survey.privacy == Privacy::FullyAnonymous;
-    if anonymous && new.len() < usize::try_from(survey.batch).unwrap_or(usize::MAX) {
+    if anonymous && terms.form != Form::Scheduled && new.len() < usize::try_from(survey.batch).unwrap_or(usize::MAX) {
         return Ok(Batch { passed, too_few: new.len(), ..Batch::default() });
     }
     let ids = participant::insert(tx, shelved.id, &new, means.now).await?;
+    schedule::touch(tx, shelved, &ids).await?;
     page.row.participants += i64::try_from(ids.len()).unwrap_or(i64::MAX);
     if members {
         for (candidate, id) in candidates.iter().zip(&ids) {
@@ -201,7 +204,10 @@ pub async fn issue(
                 "days from a sending need a letter that is known to be theirs".to_string(),
             ));
         }
-        rows.push(CredentialRow {
+        // Who is told by the schedule was not told yet; and where nobody may know whose is whose, all are made when they leave.
+        let told = mailed || made.link.is_some() || made.password.is_some();
+        let later = anonymous && terms.form == Form::Scheduled;
+        rows.extend((!later).then(|| CredentialRow {
             id: id_of_credential,
             study_id: shelved.id,
             participant_id: (!anonymous).then_some(id),
@@ -211,8 +217,8 @@ pub async fn issue(
             state: State::Active,
             uses: i64::from(terms.once),
             validity,
-            issued_at: (!anonymous).then_some(means.now),
-        });
+            issued_at: (!anonymous && told).then_some(means.now),
+        }));
         let one = Issued {
             number: (!anonymous).then_some(number),
             link: made.link.as_ref().map(|secret| link(&means.desk.public_url, secret)),
@@ -297,6 +303,7 @@ pub async fn change(
         }
     }
     if !good.is_empty() {
+        schedule::touch(tx, shelved, &[whose.id]).await?;
         let (action, until) = match change {
             Change::Revoke => ("revoke-credentials", None),
             Change::Extend(until) => ("extend-credentials", until),
@@ -405,6 +412,7 @@ pub(super) async fn renew(
     };
     credential::insert(tx, std::slice::from_ref(&row)).await?;
     drafts::follow(tx, means, survey, &own, &row.id).await?;
+    schedule::touch(tx, shelved, &[whose.id]).await?;
     append(tx, page, means, actor, "renew-credential", &json!({ "participant": whose.number })).await?;
     let joins = shelved.study.enrolls_itself() && subject::find_by_participant(&mut *tx, whose.id).await?.is_none();
     Ok(Ok(Issued {
@@ -457,13 +465,13 @@ pub async fn reissue(
 }
 
 /// The secrets of one credential.
-struct Made {
-    link: Option<Secret>,
+pub(super) struct Made {
+    pub(super) link: Option<Secret>,
     password: Option<(Login, Secret)>,
 }
 
 impl Made {
-    fn new(form: Form, means: Means<'_>) -> Made {
+    pub(super) fn new(form: Form, means: Means<'_>) -> Made {
         let link = matches!(form, Form::Link | Form::Both).then(|| Secret::new(means.dice));
         let password =
             matches!(form, Form::Password | Form::Both).then(|| (Login::new(means.dice), Secret::new(means.dice)));
@@ -497,7 +505,7 @@ pub(super) async fn invite(
 
 /// Whom a letter greets: their name, so that those who share an address know whose it is; without one, but only where several share
 /// the address, what the list calls them, else their number.
-async fn greeting(tx: &mut Tx, shelved: &ShelvedStudy, issued: &Issued) -> Result<String, StoreError> {
+pub(super) async fn greeting(tx: &mut Tx, shelved: &ShelvedStudy, issued: &Issued) -> Result<String, StoreError> {
     let Candidate { reference, name, address, .. } = &issued.candidate;
     if !name.is_empty() || address.is_empty() {
         return Ok(name.clone());
@@ -511,7 +519,8 @@ async fn greeting(tx: &mut Tx, shelved: &ShelvedStudy, issued: &Issued) -> Resul
     })
 }
 
-fn invitation(
+/// The letter itself, to somebody of that name.
+pub(super) fn invitation(
     shelved: &ShelvedStudy,
     means: Means<'_>,
     issued: &Issued,

@@ -6,7 +6,7 @@ use super::entry::{record_digest, sign};
 use super::ledger::Page;
 use super::shelf::ShelvedStudy;
 use super::stock::AtHand;
-use super::{Failure, Means, proof};
+use super::{Failure, Means, proof, schedule};
 use crate::domain::allocation::{Allotment, Fault, Levels, Origin, Scheme, record as allocation_journal};
 use crate::domain::study::{FIRST, Rules, Study};
 use crate::domain::{level, pool};
@@ -211,6 +211,7 @@ impl Drawn {
         page.row.allocations = number;
         page.touch();
         allocation::insert(tx, &row, &journal).await?;
+        schedule::touch_subject(tx, shelved, subject_id, None).await?;
         Ok(row)
     }
 }

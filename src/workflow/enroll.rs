@@ -20,7 +20,7 @@ use super::reference::{participant_key, reference_key};
 use super::shelf::ShelvedStudy;
 use super::stock::AtHand;
 use super::when::When;
-use super::{Arrival, Failure, Means, binding, cohorts, compose, correction, rescreen};
+use super::{Arrival, Failure, Means, binding, cohorts, compose, correction, rescreen, schedule};
 use crate::domain::allocation::{Levels, Origin, SITE, Scheme};
 use crate::domain::answer::Form;
 use crate::domain::cohort;
@@ -533,6 +533,7 @@ pub(super) async fn record(
         participant_id: participant.map(|participant| participant.id),
     };
     let id = subject::insert(tx, &new).await?;
+    schedule::touch_subject(tx, shelved, id, None).await?;
     let kit = drawn.as_ref().and_then(|drawn| drawn.kit().cloned());
     let allocation = match (drawn, rules) {
         (Some(drawn), Some(rules)) => Some(drawn.commit(tx, page, shelved, rules, means, id).await?),

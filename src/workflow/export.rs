@@ -167,6 +167,8 @@ pub async fn tables(store: &Store, shelved: &ShelvedStudy, wish: Wish) -> Result
         let mut columns = vec![
             Column::own("subject", Kind::Text),
             Column::own("fact", Kind::Text),
+            Column::own("fact_number", Kind::Number),
+            Column::own("taken_back_by", Kind::Number),
             Column::own("about", Kind::Text),
             Column::own("recorded_at", Kind::Moment),
         ];

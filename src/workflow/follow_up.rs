@@ -10,7 +10,7 @@ use super::course::{self, Record, Station};
 use super::enroll::{Enrolled, append, record_digest};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
-use super::{Failure, Means, accept, respond, uploads};
+use super::{Failure, Means, accept, respond, schedule, uploads};
 use crate::domain::answer::{self, Fault, FaultCode, Form, Line, Uploads};
 use crate::domain::event::{Event, Window};
 use crate::domain::instrument::{Check, DayBound, Instrument, Limits};
@@ -333,6 +333,9 @@ async fn record(
     let audit_digest = append(tx, page, means, &row.person, action, &body).await?;
     let row = ResponseRow { id, audit_digest: Some(audit_digest), ..row };
     response::insert(tx, &row, &kept).await?;
+    if let Some(subject) = row.subject_id {
+        schedule::touch_subject(tx, shelved, subject, None).await?;
+    }
     uploads::keep(tx, shelved.id, form).await?;
     page.touch();
     metrics::counter!("hagaki_follow_ups_total", "study" => shelved.study.slug.clone()).increment(1);

@@ -7,7 +7,7 @@ use super::enroll::{Confirmed, Enrolled};
 use super::facts::{self, NewFact};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
-use super::{Failure, Means, Settled, again, binding, deed};
+use super::{Failure, Means, Settled, again, binding, confirm, deed};
 use crate::domain::allocation::Origin;
 use crate::domain::deed::{Deed, Lack, Misname, Misnamed, Wanted};
 use crate::domain::fact::{self, FactKind};
@@ -157,6 +157,10 @@ pub(super) async fn by_mail(
     {
         return taken(ledger, asking, wanted, enrolled, &owner).await;
     }
+    if known.is_none() && confirmed == Confirmed::Spent && was_taken_back(enrolled, kind) {
+        // An old yes does not bring it back.
+        return confirm::expired(ledger, asking).await;
+    }
     if known.is_none() && confirmed == Confirmed::NotYet {
         let doubts = doubts.iter().take(limits::FAULTS_LISTED);
         let read = ReadCorrection {
@@ -184,6 +188,11 @@ pub(super) async fn by_mail(
     let inbox_id = Some(asking.arrival.inbox_id);
     compose::post(&mut ledger.tx, Some(asking.shelved.id), asking.means, inbox_id, &outgoing).await?;
     Ok(settled(kind.key()))
+}
+
+/// Whether a fact of that kind about the subject was taken back.
+fn was_taken_back(enrolled: &Enrolled, kind: FactKind) -> bool {
+    enrolled.facts.iter().any(|fact| fact.kind == kind && facts::is_taken_back(&enrolled.facts, fact.number))
 }
 
 /// Says that the reference which would be right is another subject's, with the form to fill in.
@@ -237,16 +246,18 @@ pub(super) fn had(study: &Study, enrolled: &Enrolled, language: Language) -> Vec
 /// # Errors
 /// The database.
 pub async fn known(ledger: &mut Ledger<'_>, note: &Note<'_>) -> Result<Option<FactRow>, Failure> {
-    let facts = fact_rows::list_by_subject(&mut ledger.tx, note.enrolled.subject.id).await?;
-    for fact in facts.into_iter().rev() {
+    let all = fact_rows::list_by_subject(&mut ledger.tx, note.enrolled.subject.id).await?;
+    // What was taken back may be so after all, later.
+    let standing: Vec<&FactRow> = facts::standing(&all).collect();
+    for fact in standing.into_iter().rev() {
         let once = matches!(note.kind, FactKind::Withdrawn | FactKind::Duplicate);
         let alike = fact.kind == note.kind
             && fact.reason == note.reason
             && fact.of_subject_id == note.of.map(|of| of.id)
             && fact.randomization.as_deref() == note.randomization
-            && changes(&fact)? == note.correction.changes;
-        if once && fact.kind == note.kind || alike || repeats(note, &fact)? {
-            return Ok(Some(fact));
+            && changes(fact)? == note.correction.changes;
+        if once && fact.kind == note.kind || alike || repeats(note, fact)? {
+            return Ok(Some(fact.clone()));
         }
     }
     Ok(None)
@@ -295,6 +306,7 @@ pub async fn record(
         levels: note.correction.levels.as_ref(),
         further: &note.correction.further,
         of: note.of,
+        takes_back: None,
         inbox_id: note.inbox_id,
     };
     facts::record(ledger, shelved, means, new).await
@@ -321,10 +333,13 @@ pub fn notices(
 ) -> Result<Vec<Outgoing>, Failure> {
     let study = &shelved.study;
     let subject = &note.enrolled.subject;
+    // Who told what was in error hears that it is taken back.
+    let in_error = note.enrolled.facts.iter().find(|known| Some(known.number) == fact.takes_back);
     let told = |person: &&Person| {
         // Whoever acts themself knows; who told it to the operator sees what was made of it.
         let theirs = person.acts_for_any(subject.sites());
-        person.id != note.actor && theirs && TOLD.iter().any(|role| person.has(*role))
+        let must = TOLD.iter().any(|role| person.has(*role)) || in_error.is_some_and(|known| known.person == person.id);
+        person.id != note.actor && theirs && must
     };
     let mut outgoing = Vec::new();
     for person in study.people.iter().filter(told) {
@@ -366,6 +381,11 @@ fn letter(
     let noted = if keeps && who == Told::Staff { noted.without_reason() } else { noted };
     let noted = match fact.randomization.as_deref().and_then(|id| study.find_randomization(id)) {
         Some(own) => noted.of_allocation(&own.title, language),
+        None => noted,
+    };
+    let in_error = note.enrolled.facts.iter().find(|known| Some(known.number) == fact.takes_back);
+    let noted = match in_error {
+        Some(known) => Noted { in_error: Some(compose::fact_line(study, known, &[], language)), ..noted },
         None => noted,
     };
     let facts = match who {

@@ -7,6 +7,7 @@ use super::Means;
 use super::enroll::append;
 use super::ledger::Ledger;
 use super::life::Act;
+use super::schedule;
 use super::shelf::{Shelf, ShelvedStudy};
 use crate::domain::participant::{Likeness, Sign};
 use crate::limits;
@@ -82,6 +83,7 @@ async fn set(
     };
     append(tx, page, means, act.actor, action, &json!({ "participant": number, "reason": act.reason })).await?;
     page.touch();
+    schedule::touch(tx, shelved, &[whose.id]).await?;
     match state {
         State::Active => participant::readmit(tx, whose.id).await?,
         State::Withdrawn => take_out(tx, whose.id).await?,
@@ -136,6 +138,7 @@ pub async fn correct(
     let body = json!({ "participant": before.number, "changed": changed, "reason": act.reason });
     append(tx, page, means, act.actor, "correct-participant", &body).await?;
     participant::correct(tx, mended).await?;
+    schedule::touch(tx, shelved, &[mended.id]).await?;
     ledger.commit().await?;
     Ok(Done::Done)
 }

@@ -7,7 +7,7 @@ use super::compose::{self, Addressing};
 use super::enroll::Enrolled;
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
-use super::{Failure, Held, Means, Settled};
+use super::{Failure, Held, Means, Settled, apart, schedule};
 use crate::domain::study::Role;
 use crate::letters::facts::AssignmentFailedAlert;
 use crate::letters::{Facts, Kind};
@@ -54,7 +54,8 @@ pub async fn record(ledger: &mut Ledger<'_>, means: Means<'_>, delivery: &Delive
     Ok(settled(format!("{}:{}", delivery.action, delivery.status), Some(&letter)))
 }
 
-/// Tells the coordinators (and the chain) that a letter somebody treats by did not arrive. Other letters alert nobody.
+/// Tells the coordinators (and the chain) that a letter somebody treats by did not arrive. Of a letter of a schedule those hear whom its
+/// rule names; other letters alert nobody.
 ///
 /// # Errors
 /// The database, a broken template.
@@ -62,7 +63,7 @@ pub async fn alert(ledger: &mut Ledger<'_>, means: Means<'_>, letter: i64, statu
     let Some(letter) = outbox::find(ledger.outbox().await?, letter).await? else { return Ok(()) };
     let assignment = Kind::find(&letter.kind).is_some_and(Kind::must_arrive);
     let (true, Some(study_id), Some(subject_id)) = (assignment, letter.study_id, letter.subject_id) else {
-        return Ok(());
+        return apart(|| schedule::tell_failed(ledger, means, &letter, status)).await;
     };
     // A process that only sends has perhaps never looked at this study.
     let shelf = ledger.shelf();

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::enroll::append;
 use super::ledger::{Ledger, Page};
 use super::shelf::{Shelf, ShelvedStudy};
-use super::{Failure, Means, uploads, urn};
+use super::{Failure, Means, schedule, uploads, urn};
 use crate::domain::answer::Form;
 use crate::domain::credential::Unfit;
 use crate::domain::kept::KeptForm;
@@ -265,6 +265,9 @@ async fn record(
         body["subject"] = json!(subject.number);
     }
     let audit_digest = append(tx, page, means, PARTICIPANT, "respond", &body).await?;
+    if let Some(participant) = participant_id {
+        schedule::touch(tx, shelved, &[participant]).await?;
+    }
     let row = ResponseRow {
         id,
         study_id: shelved.id,

@@ -15,7 +15,7 @@ use super::ledger::Ledger;
 use super::respond::{Barred, barred_by, receipt};
 use super::shelf::{Shelf, ShelvedStudy};
 use super::visitor::stranger;
-use super::{Failure, Means, again, notices, planned};
+use super::{Failure, Means, again, notices, planned, schedule};
 use crate::domain::answer::{Form, Known, Value};
 use crate::domain::chain::Sha256Digest;
 use crate::domain::instrument::ItemKind;
@@ -155,6 +155,7 @@ pub async fn enroll(
             let drafts = notices::notices(shelved, means, &enrolled)?;
             ledger.put_aside(shelved.id, means, None, drafts);
             draft::forget_all(&mut ledger.tx, &credential).await?;
+            schedule::touch(&mut ledger.tx, shelved, &[whose.id]).await?;
             participant::set_receipt(&mut ledger.tx, whose.id, &receipt(means)).await?;
             metrics::counter!("hagaki_enrollments_total", "study" => study.slug.clone()).increment(1);
             Outcome::Now

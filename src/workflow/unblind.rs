@@ -147,6 +147,7 @@ pub async fn record(
         person: &what.person.id,
         actor: what.actor,
         reason: what.reason,
+        takes_back: None,
         changes: &BTreeMap::new(),
         levels: None,
         further: &BTreeMap::new(),

@@ -2,6 +2,8 @@
 //! statement, each commit, each reply of the mail server, and the death of the process after each step. Whatever happens, the
 //! promises hold afterwards.
 
+mod mailing;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -418,6 +420,16 @@ macro_rules! anomalies {
             #[tokio::test]
             async fn again_postgres() {
                 told(&AGAIN, Engine::Postgres).await;
+            }
+
+            #[test]
+            fn mailing_sqlite() {
+                tell(|| mailing::series(Engine::Sqlite, stringify!($name), $trouble));
+            }
+
+            #[test]
+            fn mailing_postgres() {
+                tell(|| mailing::series(Engine::Postgres, stringify!($name), $trouble));
             }
         })*
     };

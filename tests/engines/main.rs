@@ -8,6 +8,7 @@ mod bucket;
 mod chromium;
 mod harness;
 mod identity_provider;
+mod letters_seen;
 mod opening;
 mod postgres;
 mod privacy;

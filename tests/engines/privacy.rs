@@ -8,6 +8,7 @@ mod letters;
 mod members;
 mod personal;
 mod roster;
+mod scheduled;
 mod urn;
 
 use std::io::Write;
@@ -103,9 +104,13 @@ async fn answer(center: &Center, pages: &Served, issued: &[Issued]) -> Vec<Perso
 /// Whoever answers next after so many others does, a minute later.
 async fn answer_one(center: &Center, pages: &Served, issued: &[Issued], at: usize) -> Person {
     let number = (at * 13 + 3) % issued.len();
+    answer_by(center, pages, &path(&issued[number]), number).await
+}
+
+/// The person of that number answers by their link, a minute later.
+async fn answer_by(center: &Center, pages: &Served, path: &str, number: usize) -> Person {
     center.wind(60);
-    let path = path(&issued[number]);
-    let mark = pages.get(&path).await.field("_mark");
+    let mark = pages.get(path).await.field("_mark");
     let words = words(number);
     let fields = [
         ("_mark", mark.as_str()),
@@ -118,7 +123,7 @@ async fn answer_one(center: &Center, pages: &Served, issued: &[Issued], at: usiz
         ("met", "3"),
         ("remark", &words),
     ];
-    let sent = pages.post(&path, &fields).await;
+    let sent = pages.post(path, &fields).await;
     assert_eq!(sent.status, 303, "{sent:?}");
     let receipt = sent.location().split("receipt=").nth(1).unwrap().split('&').next().unwrap().to_owned();
     Person { address: address(number), receipt, words }

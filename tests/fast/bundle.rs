@@ -29,7 +29,7 @@ fn load(bundle: &Bundle) -> Study {
         Ok((study, warnings)) => {
             // Study A has blocks of 4 in the open, as many studies do.
             let design =
-                |warning: &&String| warning.contains("the study is open") || warning.contains("are not sent yet");
+                |warning: &&String| warning.contains("the study is open") || warning.contains("is not sent yet");
             assert_eq!(shown(&warnings).iter().find(|warning| !design(warning)), None);
             study
         }

@@ -25,7 +25,14 @@ fn envelope<'a>() -> Envelope<'a> {
 }
 
 fn words(text: &str) -> Composed {
-    Composed { kind: Kind::Help, language: Language::En, subject: "s".into(), text: text.into(), html: None }
+    Composed {
+        kind: Kind::Help,
+        language: Language::En,
+        subject: "s".into(),
+        text: text.into(),
+        html: None,
+        pictures: vec![],
+    }
 }
 
 /// Field names in order, unfolded by hand.
@@ -88,8 +95,10 @@ fn two_parsers_read_every_letter_as_it_was_written() {
             let text = parts[0].get_body().expect("a text").replace("\r\n", "\n");
             assert_eq!(text.trim_end(), composed.text.trim_end());
             if let Some(html) = &composed.html {
-                assert_eq!(parts[1].get_body().expect("HTML").replace("\r\n", "\n").trim_end(), html.trim_end());
-                assert_eq!(parts[1].ctype.mimetype, "text/html");
+                let part = parts[1].subparts.first().unwrap_or(parts[1]);
+                assert_eq!(parts[1].subparts.len().saturating_sub(1), composed.pictures.len());
+                assert_eq!(part.get_body().expect("HTML").replace("\r\n", "\n").trim_end(), html.trim_end());
+                assert_eq!(part.ctype.mimetype, "text/html");
             }
         }
     }
@@ -137,7 +146,7 @@ proptest! {
         theirs in prop::collection::vec(hostile(), 0..4), answered in hostile(), study in hostile(),
     ) {
         let letter = Composed {
-            kind: Kind::Refusal, language: Language::Ja, subject, text: text.clone(), html: Some(html),
+            kind: Kind::Refusal, language: Language::Ja, subject, text: text.clone(), html: Some(html), pictures: vec![],
         };
         let facts = Envelope {
             to_name: &name, from_name: &from_name, references: &theirs, in_reply_to: Some(&answered), study: &study,

@@ -20,9 +20,9 @@ use hagaki::letters::facts::{
     Facts, FollowUpConfirm, FollowUpDone, FollowUpForm, Head, Help, KitRefused, KitReplaced, KitReplacedBlinded,
     KitReplacedUnblinded, KitsQuarantined, KitsShortBlinded, KitsShortUnblinded, Links, Milestone, Noted, NoticeBlind,
     NoticeUnblinded, Opening, Phase, ReadCorrection, Reader, Reason, Refusal, Replacement, Sameness, ShortArm, Step,
-    Unblinded, UnblindingNotice,
+    Unblinded, UnblindingNotice, WeeklyReportUnblinded,
 };
-use hagaki::letters::{Kind, Letter};
+use hagaki::letters::{Kind, Letter, samples};
 
 pub(crate) const SERVICE: &str = "reg+borealis@example.jp";
 pub(crate) const KEY: &[u8] = b"installation key";
@@ -299,7 +299,7 @@ pub(crate) fn letters(study: &Study, language: Language) -> Vec<(Letter, Person)
     let daily = [
         (Facts::Digest(digest.clone()), sato),
         (Facts::DigestUnblinded(DigestUnblinded { digest, balance: balance.clone() }), kato),
-        (Facts::Balance(balance), kato),
+        (Facts::Balance(balance.clone()), kato),
     ];
     all.extend(daily.into_iter().map(letter));
     let step = |by, reason: &str| {
@@ -325,6 +325,12 @@ pub(crate) fn letters(study: &Study, language: Language) -> Vec<(Letter, Person)
         &[told[0], "arm C: called \"Cobalt\" instead of \"Copper\" (en)"],
     );
     all.push(letter((Facts::StudyAmendedUnblinded(full), kato)));
+    let Facts::WeeklyReport(report) = samples::sample(Kind::WeeklyReport, language).facts else { panic!("a report") };
+    let weekly = [
+        (Facts::WeeklyReport(report.clone()), sato),
+        (Facts::WeeklyReportUnblinded(WeeklyReportUnblinded { report, balance }), kato),
+    ];
+    all.extend(weekly.into_iter().map(letter));
     all
 }
 

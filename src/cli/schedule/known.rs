@@ -5,15 +5,18 @@ use std::collections::BTreeMap;
 use super::invented::{closes, rules_of};
 use crate::cli::Refused;
 use crate::domain::event;
+use crate::domain::participant::TIME_ZONE;
 use crate::domain::schedule::rehearsal::Somebody;
-use crate::domain::schedule::{Anchor, Mark, Schedule, Stop, TargetKind};
+use crate::domain::schedule::{Anchor, ClockOf, Letter, Mark, Past, Schedule, Stop, Target, TargetKind};
 use crate::domain::study::{FIRST, Study};
-use crate::domain::time::Instant;
+use crate::domain::time::{Instant, Zone};
 use crate::limits;
 use crate::store::credential::{self, CredentialRow};
 use crate::store::participant::{self, ParticipantRow};
+use crate::store::planned_letter::{self, Which};
 use crate::store::{Store, allocation};
 use crate::workflow::course::{self, Case};
+use crate::workflow::credentials::on_file;
 use crate::workflow::shelf::ShelvedStudy;
 
 /// Participants that are read at once.
@@ -90,6 +93,12 @@ async fn answering(store: &Store, study: &Study, row: &ParticipantRow, names: bo
         }
         None => {}
     }
+    let (past, invited) = before(store, row.study_id, Target::participant(row.id)).await?;
+    if let Some(at) =
+        invited.filter(|at| happened.get(&Anchor::Invitation).is_none_or(|mark: &Mark| mark.at < Some(*at)))
+    {
+        happened.insert(Anchor::Invitation, Mark { day: at.day_in(study.zone), at: Some(at), closes: None });
+    }
     // Of an answer the day is kept: it counts as given at its end.
     let uses = credential::uses_of_participant(store, row.id).await?;
     let last = uses.iter().filter_map(|used| used.day.parse::<chrono::NaiveDate>().ok()).max();
@@ -105,7 +114,21 @@ async fn answering(store: &Store, study: &Study, row: &ParticipantRow, names: bo
         happened.insert(Anchor::Enrolled, mark);
         happened.insert(Anchor::Randomized(FIRST.to_string()), mark);
     }
-    Ok(Somebody { name, shown, happened, answered, stops, ..Somebody::default() })
+    let zone = on_file(row).attributes.get(TIME_ZONE).and_then(|zone| Zone::find(zone));
+    Ok(Somebody { name, shown, zone, happened, answered, stops, past, ..Somebody::default() })
+}
+
+/// The last letter of each rule about that, and when they were invited last by one.
+async fn before(
+    store: &Store,
+    study_id: i64,
+    target: Target,
+) -> anyhow::Result<(BTreeMap<String, Past>, Option<Instant>)> {
+    let which = Which { target: Some(&target), rule: None, from: Instant(i64::MIN), to: Instant(i64::MAX) };
+    let rows = planned_letter::list(store, study_id, which, limits::SCHEDULE_LISTED).await?;
+    let invitations = rows.iter().filter(|row| row.letter == Letter::Invitation);
+    let invited = invitations.filter_map(|row| row.sent_at).max();
+    Ok((rows.into_iter().filter_map(|row| Some((row.rule, row.past?))).collect(), invited))
 }
 
 async fn subject(store: &Store, study: &Study, case: Case<'_>) -> anyhow::Result<Somebody> {
@@ -132,13 +155,16 @@ async fn subject(store: &Store, study: &Study, case: Case<'_>) -> anyhow::Result
     }
     let stops = case.out.map(|_| (Stop::Withdrawal, Instant(i64::MIN))).into_iter().collect();
     let name = study.subject_number(case.subject.number);
-    Ok(Somebody { name, happened, forms, stops, ..Somebody::default() })
+    let target = Target { kind: TargetKind::Subject, id: case.subject.id.to_string() };
+    let (past, _) = before(store, case.subject.study_id, target).await?;
+    Ok(Somebody { name, happened, forms, stops, past, ..Somebody::default() })
 }
 
 /// The same people by the rules of a schedule.
 pub(super) fn by_rules(people: &[Known], schedule: &Schedule) -> Vec<Somebody> {
     let own = |(kind, somebody): &Known| Somebody {
         rules: rules_of(schedule, |rule| rule.target() == *kind),
+        zone: somebody.zone.filter(|_| schedule.clock == ClockOf::Person),
         ..somebody.clone()
     };
     people.iter().map(own).collect()

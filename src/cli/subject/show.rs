@@ -280,16 +280,29 @@ impl View<'_> {
         if self.keeps(fact) {
             told["reason"] = Value::Null;
         }
+        told["taken_back_by"] = json!(self.taken_back_by(fact));
         told
+    }
+
+    /// Number of the fact that takes that one back, if one does.
+    fn taken_back_by(&self, fact: &FactRow) -> Option<i64> {
+        let later = self.chart.enrolled.facts.iter().find(|later| later.takes_back == Some(fact.number));
+        later.map(|later| later.number)
     }
 
     /// What became known, with what was corrected by it.
     fn fact(&self, page: &mut Page, fact: &FactRow) -> anyhow::Result<()> {
         let (study, enrolled) = (self.study, &self.chart.enrolled);
-        page.form(&format!("fact {}: {}", fact.number, about(fact)));
+        page.form(&format!("fact {}: {}", fact.number, about(fact, &enrolled.facts)));
         let at = fact.recorded_at.local(study.zone);
         let reason = if self.keeps(fact) { KEPT_BACK } else { &fact.reason };
         page.line("recorded", &format!("{at} by {}: {reason}", self.person(&fact.person)));
+        if let Some(in_error) = fact.takes_back {
+            page.line("takes back", &format!("fact {in_error}, which was recorded in error"));
+        }
+        if let Some(later) = self.taken_back_by(fact) {
+            page.line("in error", &format!("taken back by fact {later}; counts no more"));
+        }
         let right: Answers = serde_json::from_str(&fact.changes)?;
         let forms = enrolled.further.iter().map(|own| Some(own.allocation.randomization.as_str()));
         for form in std::iter::once(None).chain(forms) {
@@ -442,5 +455,6 @@ pub(super) fn fact_json(study: &Study, fact: &FactRow) -> Value {
     }
     json!({ "number": fact.number, "kind": fact.kind.key(), "allocation": fact.randomization, "person": fact.person,
             "actor": fact.actor, "reason": fact.reason, "changes": changes, "after_allocation": fact.after_allocation,
+            "takes_back": fact.takes_back,
             "recorded_at": fact.recorded_at.local(study.zone) })
 }

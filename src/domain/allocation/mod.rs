@@ -70,7 +70,7 @@ mod whole;
 
 use std::collections::BTreeMap;
 
-pub use amendment::{Amender, Amendment, Counts};
+pub use amendment::{Amender, Amendment, Counts, Standing};
 pub use course::{Break, Follower, Turn};
 pub use decision::{ArmOutlook, Decision, Measure, Outlook};
 pub use history::{HistoryRow, Outcome, explain};

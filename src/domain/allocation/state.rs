@@ -267,12 +267,12 @@ impl State {
         Ok(())
     }
 
-    /// Counts an allocation made before at other levels, or nowhere, in what later decisions minimize over. What caps look at
+    /// Counts an allocation made before at other levels, nowhere, or again, in what later decisions minimize over. What caps look at
     /// and the counts of every other method stay: a slot never returns.
     pub fn recount(
         &mut self,
         scheme: &Scheme,
-        from: &Levels,
+        from: Option<&Levels>,
         to: Option<&Levels>,
         allotment: &Allotment,
     ) -> Result<(), Fault> {
@@ -283,7 +283,7 @@ impl State {
         let arm = plan.find_arm(&allotment.arm)?;
         let cell = plan.find_cell(arm, allotment.slot).ok_or_else(|| Fault::Slot(allotment.arm.clone()))?;
         let width = plan.cells.len();
-        for (levels, add) in [(Some(from), false), (to, true)] {
+        for (levels, add) in [(from, false), (to, true)] {
             let Some(levels) = levels else { continue };
             let position = self.locate(plan, levels)?;
             let numbers = self.number_levels(plan, levels, &position);

@@ -152,6 +152,11 @@ pub fn decide(rule: &Rule, facts: &Facts<'_>, now: Instant) -> Decision {
     }
 }
 
+/// What has ended a rule for one target by now, whatever of it comes next: a letter that was written and has not left must not leave.
+pub fn stopped(rule: &Rule, facts: &Facts<'_>, now: Instant) -> Option<Reason> {
+    Course { rule, facts, series: Series::Rule, mark: None }.stopped(now)
+}
+
 /// When somebody is told, by that escalation of the rule, that so many of its letters led to no answer; none if not yet. The occasion is
 /// that of the last letter that was waited for.
 pub fn escalation(rule: &Rule, own: &Escalation, facts: &Facts<'_>) -> Option<Planned> {

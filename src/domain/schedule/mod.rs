@@ -15,7 +15,7 @@ pub mod rehearsal;
 
 pub use cron::{Cron, CronError};
 pub use days::{Days, Forbidden, Quiet, Span, Weekdays};
-pub use decide::{Decision, Facts, Mark, Past, Planned, Reason, decide, escalation};
+pub use decide::{Decision, Facts, Mark, Past, Planned, Reason, decide, escalation, stopped};
 
 use std::fmt;
 
@@ -113,7 +113,7 @@ impl fmt::Display for Audience {
 }
 
 /// What a rule's letters are about, each of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TargetKind {
     /// A participant or member.
     Participant,
@@ -123,7 +123,56 @@ pub enum TargetKind {
     Person,
 }
 
+impl TargetKind {
+    /// Every kind.
+    pub const ALL: [TargetKind; 3] = [TargetKind::Participant, TargetKind::Subject, TargetKind::Person];
+
+    /// Name in tables.
+    pub const fn key(self) -> &'static str {
+        match self {
+            TargetKind::Participant => "participant",
+            TargetKind::Subject => "subject",
+            TargetKind::Person => "person",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn find(key: &str) -> Option<TargetKind> {
+        TargetKind::ALL.into_iter().find(|kind| kind.key() == key)
+    }
+}
+
+/// What letters are about: a participant or a subject by the number in the database, a person by their id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Target {
+    /// What it is.
+    pub kind: TargetKind,
+    /// Which.
+    pub id: String,
+}
+
+impl Target {
+    /// The participant of that number in the database.
+    pub fn participant(id: i64) -> Target {
+        Target { kind: TargetKind::Participant, id: id.to_string() }
+    }
+
+    /// Its number in the database; none of a person.
+    pub fn number(&self) -> Option<i64> {
+        self.id.parse().ok().filter(|_| self.kind != TargetKind::Person)
+    }
+}
+
 impl Rule {
+    /// Whether it sends one letter to each, however it is counted.
+    pub fn is_once(&self) -> bool {
+        match (&self.moment, self.repeat) {
+            (_, Some(Repeat { times: Some(1), .. })) => true,
+            (Moment::Cron(_), _) => false,
+            (_, repeat) => repeat.is_none_or(|repeat| repeat.every.is_none()),
+        }
+    }
+
     /// What its letters are about: of a rule for staff, a subject where it counts from something that happened to one, and else
     /// everything together.
     pub fn target(&self) -> TargetKind {
@@ -180,6 +229,11 @@ impl Letter {
             // It is written by an escalation alone.
             Letter::Unanswered => false,
         }
+    }
+
+    /// Whether this version sends it.
+    pub const fn goes_out(self) -> bool {
+        !matches!(self, Letter::WeeklyReport)
     }
 
     /// Whether it asks for an answer.
@@ -429,6 +483,16 @@ impl Occasion {
             Series::Day(day) => format!("{day}/{}", self.number),
         }
     }
+
+    /// The one of that name.
+    pub fn find(key: &str) -> Option<Occasion> {
+        let (series, number) = key.split_once('/')?;
+        let series = match series {
+            "rule" => Series::Rule,
+            day => Series::Day(day.parse().ok()?),
+        };
+        Some(Occasion { series, number: number.parse().ok()? })
+    }
 }
 
 #[cfg(test)]
@@ -443,5 +507,14 @@ mod tests {
         for stop in Stop::ALL {
             assert_eq!(Stop::find(stop.key()), Some(stop));
         }
+        for kind in TargetKind::ALL {
+            assert_eq!(TargetKind::find(kind.key()), Some(kind));
+        }
+        let day = chrono::NaiveDate::from_ymd_opt(2026, 11, 20).unwrap();
+        for series in [Series::Rule, Series::Day(day)] {
+            let occasion = Occasion { series, number: 12 };
+            assert_eq!(Occasion::find(&occasion.key()), Some(occasion));
+        }
+        assert_eq!(Occasion::find("rule"), None);
     }
 }

@@ -32,6 +32,8 @@ pub struct Somebody {
     pub forms: BTreeMap<String, Instant>,
     /// From when on letters end.
     pub stops: BTreeMap<Stop, Instant>,
+    /// The last letter of each rule, by its id, of those that were sent or left out before.
+    pub past: BTreeMap<String, Past>,
 }
 
 impl Somebody {
@@ -147,7 +149,7 @@ pub fn rehearse(
             happened: somebody.happened.clone(),
             answered: somebody.answered,
             answer: None,
-            past: BTreeMap::new(),
+            past: past_of(schedule, somebody),
             told: BTreeSet::new(),
         };
         way.walk(&mut rehearsed, most);
@@ -157,6 +159,12 @@ pub fn rehearse(
     }
     rehearsed.lines.sort_by_key(|one| (one.at, one.who, one.rule));
     Some(rehearsed)
+}
+
+/// The last letters of before, by the places of their rules.
+fn past_of(schedule: &Schedule, somebody: &Somebody) -> BTreeMap<usize, Past> {
+    let rules = schedule.rules.iter().enumerate();
+    rules.filter_map(|(place, rule)| Some((place, somebody.past.get(&rule.id)?.clone()))).collect()
 }
 
 /// One person's way through the schedule.

@@ -71,7 +71,7 @@ pub struct WindowDays {
 }
 
 impl WindowDays {
-    fn new(window: Window) -> WindowDays {
+    pub(super) fn new(window: Window) -> WindowDays {
         let Window { day, opens, closes } = window;
         WindowDays { day: day.to_string(), opens: opens.to_string(), closes: closes.to_string() }
     }

@@ -11,6 +11,7 @@ mod balance;
 mod cohort;
 mod correction;
 mod deed;
+mod due;
 mod enrollment;
 mod follow_up;
 mod form;
@@ -20,10 +21,13 @@ mod kit;
 mod kit_deed;
 mod leave;
 mod milestone;
+mod noted;
 mod notice;
 mod piped;
 mod randomization;
+mod reminder;
 mod survey;
+mod week;
 
 pub use account::{AccountChange, AccountChanged, AccountLink};
 pub use amendment::{Amendment, AmendmentFailed, AmendmentInFull};
@@ -38,9 +42,10 @@ pub use balance::{
 pub use cohort::{CohortFilling, CohortLevel};
 pub use correction::{Change, FormNames, MisnamedLine, ReadCorrection};
 pub use deed::{
-    AllocationHad, DeedConfirm, DeedForm, Disclosed, Disclosure, FactLine, Lacking, Noted, Opening, Unblinded,
-    UnblindedFurther, UnblindingNotice,
+    AllocationHad, DeedConfirm, DeedForm, Disclosed, Disclosure, Lacking, Opening, Unblinded, UnblindedFurther,
+    UnblindingNotice,
 };
+pub use due::{DueEvent, DueForm, FollowUpDue, Missing};
 pub use enrollment::{ArmName, AssignmentBlinded, AssignmentOpen, Enrollment, Links, RegistrationDone, Site};
 pub use follow_up::{
     EventEntry, EventForm, EventName, FollowUpConfirm, FollowUpConflict, FollowUpDone, FollowUpForm, FollowUpRefused,
@@ -57,13 +62,19 @@ pub use kit::{
 pub use kit_deed::{KitLine, KitRefused, KitReplaced, KitsQuarantined};
 pub use leave::{LeaveConfirm, LeaveDone, LeaveNotice, ParticipantHelp};
 pub use milestone::{Milestone, Step};
+pub use noted::{FactLine, Noted};
 pub use notice::{AssignmentFailedAlert, HeldFor, NoticeBlind, NoticeOpen, NoticeUnblinded, QuarantineNotice};
 pub use piped::piped;
 pub use randomization::{
     FurtherBlinded, FurtherOpen, NoticeRandomized, NoticeRandomizedBlind, RandomizationConfirm, RandomizationConflict,
     RandomizationForm, RandomizationName, RandomizationRefused, Randomized, RandomizedBlinded, RandomizedOpen,
 };
+pub use reminder::{Reminded, Reminder, Silent, Tried, Unanswered};
 pub use survey::{SurveyConfirm, SurveyDone, SurveyForm, SurveyRefused};
+pub use week::{
+    WeekBound, WeekCount, WeekDue, WeekEnrollment, WeekFollowUp, WeekLetters, WeekSite, WeekSurvey, WeeklyReport,
+    WeeklyReportUnblinded, days as week_days, percent, site as week_site,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -283,6 +294,11 @@ pub enum Facts {
     DigestUnblinded(DigestUnblinded),
     Balance(Balance),
     Invitation(Invitation),
+    Reminder(Reminder),
+    Unanswered(Unanswered),
+    FollowUpDue(FollowUpDue),
+    WeeklyReport(WeeklyReport),
+    WeeklyReportUnblinded(WeeklyReportUnblinded),
     RandomizedOpen(RandomizedOpen),
     RandomizedBlinded(RandomizedBlinded),
     RandomizedBeforeOpen(RandomizedOpen),
@@ -372,6 +388,11 @@ impl Facts {
             Facts::DigestUnblinded(_) => Kind::DigestUnblinded,
             Facts::Balance(_) => Kind::Balance,
             Facts::Invitation(_) => Kind::Invitation,
+            Facts::Reminder(_) => Kind::Reminder,
+            Facts::Unanswered(_) => Kind::Unanswered,
+            Facts::FollowUpDue(_) => Kind::FollowUpDue,
+            Facts::WeeklyReport(_) => Kind::WeeklyReport,
+            Facts::WeeklyReportUnblinded(_) => Kind::WeeklyReportUnblinded,
             Facts::RandomizedOpen(_) => Kind::RandomizedOpen,
             Facts::RandomizedBlinded(_) => Kind::RandomizedBlinded,
             Facts::RandomizedBeforeOpen(_) => Kind::RandomizedBeforeOpen,

@@ -7,14 +7,16 @@ use chrono::NaiveDate;
 use serde_json::{Value, json};
 
 use super::entry::admitted;
-use super::{CasePages, Door, Room, Wish, participants, put};
+use super::{CasePages, Room, Wish, participants, put};
+use crate::domain::door::Door;
 use crate::domain::event::Window;
 use crate::domain::text;
 use crate::limits;
 use crate::store::subject;
 use crate::web::caller::Call;
 use crate::web::questionnaire::posted::Posted;
-use crate::workflow::course::{self, Case, Progress, Station};
+use crate::workflow::course::{self, Case, Progress};
+use crate::workflow::due::{self, Due};
 use crate::workflow::{Failure, enroll};
 
 /// The days of a window, as pages say them.
@@ -91,7 +93,7 @@ impl CasePages {
             "register",
             json!((room.may_enter() && !room.study().enrolls_itself()).then(|| room.here("/new"))),
         );
-        let answered = Door::Participants.opens(room).then(|| room.here(participants::PLACE));
+        let answered = Door::Participants.opens(room.study(), &room.person).then(|| room.here(participants::PLACE));
         put(&mut facts, "participants", json!(answered));
         put(&mut facts, "find", json!(missed.unwrap_or_default()));
         put(&mut facts, "missed", json!(missed.is_some()));
@@ -148,17 +150,8 @@ impl CasePages {
 
 /// What is late and what is due, the longest overdue first.
 fn due_of(room: &Room, cases: &[Case<'_>], today: NaiveDate) -> Vec<Value> {
-    let mut due: Vec<(Progress, Window, &Case<'_>, &Station<'_>)> = Vec::new();
-    for case in cases.iter().filter(|case| case.out.is_none()) {
-        for station in &case.stations {
-            let progress = station.progress(today);
-            if let (Progress::Late | Progress::Due, Some(window)) = (progress, station.window) {
-                due.push((progress, window, case, station));
-            }
-        }
-    }
-    due.sort_by_key(|(_, window, case, _)| (window.closes, case.subject.number));
-    let row = |(progress, window, case, station): &(Progress, Window, &Case<'_>, &Station<'_>)| {
+    let row = |one: &Due<'_, '_>| {
+        let Due { case, station, window, late } = *one;
         let number = case.subject.number;
         let missing = station.forms.iter().filter(|(_, entries)| entries.is_empty());
         let forms: Vec<Value> = missing
@@ -169,9 +162,8 @@ fn due_of(room: &Room, cases: &[Case<'_>], today: NaiveDate) -> Vec<Value> {
             .collect();
         json!({
             "number": room.study().subject_number(number), "link": room.here(&format!("/{number}")),
-            "event": station.event.name.in_language(room.language), "window": days(Some(*window)),
-            "late": *progress == Progress::Late, "forms": forms,
+            "event": station.event.name.in_language(room.language), "window": days(Some(window)), "late": late, "forms": forms,
         })
     };
-    due.iter().map(row).collect()
+    due::among(cases, today).iter().map(row).collect()
 }

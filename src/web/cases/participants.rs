@@ -9,7 +9,8 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::entry::admitted;
-use super::{CasePages, Door, Room, Wish, put};
+use super::{CasePages, Room, Wish, put};
+use crate::domain::door::Door;
 use crate::domain::survey::Privacy;
 use crate::limits;
 use crate::store::participant;
@@ -43,7 +44,7 @@ impl CasePages {
     async fn participants(&self, room: &Room, after: Option<i64>) -> Result<Response, Failure> {
         let privacy = room.study().survey.as_ref().map_or(Privacy::FullyAnonymous, |survey| survey.privacy);
         let mut facts = room.head(&room.word("participants", &[]), PLACE);
-        put(&mut facts, "cases", json!(Door::Cases.opens(room).then(|| room.here(""))));
+        put(&mut facts, "cases", json!(Door::Cases.opens(room.study(), &room.person).then(|| room.here(""))));
         put(&mut facts, "unlisted", json!(privacy == Privacy::FullyAnonymous));
         if privacy == Privacy::FullyAnonymous {
             return Ok(room.respond(StatusCode::OK, "participants", facts));

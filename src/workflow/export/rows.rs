@@ -233,6 +233,7 @@ impl<'a> Rows<'a> {
             }
         }
         let mut before = fact::list_by_subject(self.store, row.subject_id).await?;
+        let taken_back_by = before.iter().find(|later| later.takes_back == Some(row.number)).map(|later| later.number);
         before.retain(|before| before.number < row.number);
         for before in &before {
             known.extend(read(&before.changes)?);
@@ -267,6 +268,8 @@ impl<'a> Rows<'a> {
             let cells = self.own(|id| match id {
                 "subject" => Cell::text(study.subject_number(about.number)),
                 "fact" => Cell::text(row.kind.key()),
+                "fact_number" => Cell::number(row.number),
+                "taken_back_by" => taken_back_by.map_or(Cell::Blank, Cell::number),
                 "about" => Cell::text(own),
                 "recorded_at" => Cell::moment(row.recorded_at, study.zone),
                 "person" => Cell::text(row.person.as_str()),

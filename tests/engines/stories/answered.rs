@@ -57,7 +57,7 @@ fn count(body: &str, word: &str) -> i64 {
 }
 
 /// Five are asked: one answers, one withdraws, one's access is over, one's is called back, and one waits.
-async fn asked(center: &mut Center, bundle: &Bundle) -> Arc<crate::browser::Served> {
+pub(super) async fn asked(center: &mut Center, bundle: &Bundle) -> Arc<crate::browser::Served> {
     center.activate(bundle, Stage::Production).await;
     let issued = invite(center, 5, None).await;
     center.settle().await;

@@ -1,0 +1,148 @@
+//! The letters of schedules as they go out: planned when something happens, decided once more when their time has come.
+//!
+//! What comes next of a rule for somebody is always asked of [`decide()`](crate::domain::schedule::decide()). A row for each rule and
+//! person holds what comes next and no more; what became of each letter is a row of its own, whose key is what sends each once. Whatever
+//! may change what comes puts a mark beside the fact, in its transaction ([`touch`]); an amendment has everybody planned anew, page by
+//! page. No page holds a study's lock for longer than some hundred people take. Where answers stand without the person, an answer
+//! leaves no mark: it is seen when the next letter's time has come.
+
+mod escalate;
+mod letter;
+mod people;
+mod plan;
+mod send;
+mod steer;
+mod stop;
+mod subjects;
+
+pub use escalate::tell_failed;
+pub use steer::{Act as Steering, Whose, skip, steer};
+pub use stop::{Looked, drop_stopped};
+
+use super::shelf::{Shelf, ShelvedStudy};
+use super::{Failure, Means, apart};
+use crate::domain::schedule::{ClockOf, Days, Letter, Schedule, Target, TargetKind};
+use crate::limits;
+use crate::store::{StoreError, Tx, planned_letter, schedule};
+
+/// What a step came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stepped {
+    /// Whether anything was planned or sent.
+    pub any: bool,
+    /// Whether there may be more to send at once.
+    pub more: bool,
+}
+
+/// Whether the schedule of a study invites those who answer, so that nobody else needs to.
+pub fn invites(shelved: &ShelvedStudy) -> bool {
+    let rules = shelved.study.schedule.iter().flat_map(|own| &own.rules);
+    rules.into_iter().any(|rule| rule.letter == Letter::Invitation)
+}
+
+/// A schedule that sends nothing.
+fn blank() -> Schedule {
+    Schedule { clock: ClockOf::Study, days: Days::default(), rules: Vec::new() }
+}
+
+/// Plans and sends what is due, a page for each study. One that fails keeps no other waiting.
+///
+/// # Errors
+/// The last failure, if nothing could be done.
+pub async fn step(shelf: &Shelf, means: Means<'_>) -> Result<Stepped, Failure> {
+    let (mut stepped, mut failed) = (Stepped::default(), None);
+    let most = limits::CALENDAR_BATCH;
+    for id in schedule::unplanned(shelf.store(), most).await? {
+        match apart(|| sweep(shelf, means, id)).await {
+            Ok(()) => stepped.any = true,
+            Err(error) => failed = Some(told(id, error, "planned")),
+        }
+    }
+    for id in schedule::touched_studies(shelf.store(), most).await? {
+        match apart(|| touched(shelf, means, id)).await {
+            Ok(any) => stepped.any |= any,
+            Err(error) => failed = Some(told(id, error, "planned")),
+        }
+    }
+    for id in planned_letter::due_studies(shelf.store(), means.now, most).await? {
+        match apart(|| send(shelf, means, id)).await {
+            Ok(sent) => {
+                stepped.any |= sent.any;
+                stepped.more |= sent.more;
+            }
+            Err(error) => failed = Some(told(id, error, "sent")),
+        }
+    }
+    match failed {
+        Some(error) if !stepped.any => Err(error),
+        _ => Ok(stepped),
+    }
+}
+
+fn told(study: i64, error: Failure, what: &str) -> Failure {
+    tracing::error!(study, %error, "letters of a schedule could not be {what}; it is tried again");
+    error
+}
+
+async fn sweep(shelf: &Shelf, means: Means<'_>, id: i64) -> Result<(), Failure> {
+    let shelved = shelf.find_by_id(id).await?;
+    plan::sweep(shelf, &shelved, means).await
+}
+
+async fn touched(shelf: &Shelf, means: Means<'_>, id: i64) -> Result<bool, Failure> {
+    let shelved = shelf.find_by_id(id).await?;
+    plan::touched(shelf, &shelved, means).await
+}
+
+async fn send(shelf: &Shelf, means: Means<'_>, id: i64) -> Result<send::Sent, Failure> {
+    let shelved = shelf.find_by_id(id).await?;
+    let error = match send::page(shelf, &shelved, means, limits::SCHEDULE_LETTERS).await {
+        // People must be asked, if not in the study's own words.
+        Err(Failure::Letter(why)) => {
+            return send::page(shelf, &shelf.plain(&shelved, &why)?, means, limits::SCHEDULE_LETTERS).await;
+        }
+        Err(error) if !passes(&error) => error,
+        other => return other,
+    };
+    // One letter that cannot be written must not keep all others waiting.
+    tracing::error!(study = id, %error, "letters of a schedule could not be written together; the first is tried alone");
+    match send::page(shelf, &shelved, means, 1).await {
+        Err(error) if !passes(&error) => send::put_off_first(shelf, &shelved, means, &error.to_string()).await,
+        other => other,
+    }
+}
+
+/// Whether a failure goes by itself, or with a mended key file.
+fn passes(error: &Failure) -> bool {
+    error.waits_for_key() || matches!(error, Failure::Store(error) if error.is_transient())
+}
+
+/// Says that something happened to participants by which other letters of the schedule may come. Belongs into its transaction.
+///
+/// # Errors
+/// Those of the database; they may come from a later call.
+pub(super) async fn touch(tx: &mut Tx, shelved: &ShelvedStudy, participants: &[i64]) -> Result<(), StoreError> {
+    let rules = shelved.study.schedule.iter().flat_map(|own| &own.rules);
+    if !rules.into_iter().any(|rule| rule.target() == TargetKind::Participant) {
+        return Ok(());
+    }
+    let targets: Vec<Target> = participants.iter().map(|id| Target::participant(*id)).collect();
+    schedule::touch(tx, shelved.id, &targets).await
+}
+
+/// The same of a subject, and of the participant who it is where they enrolled themself.
+pub(super) async fn touch_subject(
+    tx: &mut Tx,
+    shelved: &ShelvedStudy,
+    subject: i64,
+    participant: Option<i64>,
+) -> Result<(), StoreError> {
+    if let Some(participant) = participant {
+        touch(tx, shelved, &[participant]).await?;
+    }
+    let rules = shelved.study.schedule.iter().flat_map(|own| &own.rules);
+    if !rules.into_iter().any(|rule| rule.target() == TargetKind::Subject) {
+        return Ok(());
+    }
+    schedule::touch(tx, shelved.id, &[Target { kind: TargetKind::Subject, id: subject.to_string() }]).await
+}
