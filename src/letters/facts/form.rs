@@ -108,6 +108,7 @@ pub(super) fn shown_value(study: &Study, item: &Item, canonical: &str, language:
         ItemKind::Choice(_) => short(&named(canonical)),
         ItemKind::Choices(_) => short(&canonical.split(';').map(named).collect::<Vec<_>>().join(comma)),
         ItemKind::YesNo => words::yes_no(language, canonical).to_string(),
+        ItemKind::DateTime => short(&canonical.replace('T', " ")),
         ItemKind::File(_) => FileAnswer::parse(canonical).map_or_else(String::new, |file| short(&file.shown())),
         _ => short(canonical),
     }
