@@ -338,7 +338,7 @@ impl SurveyPages {
             return Ok(self.thanks(visit, language, used, word));
         }
         if let Some(barred) = visit.barred(means, false) {
-            if let Some(kept) = self.kept_back(visit, language, barred).await? {
+            if let Some(kept) = self.kept_back(visit, (wish.lang.as_deref(), headers), barred).await? {
                 return Ok(kept);
             }
             return Ok(self.told(visit, language, &Why::barred(visit, language, barred)));

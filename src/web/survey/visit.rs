@@ -13,7 +13,7 @@ use crate::domain::draft::DraftKeys;
 use crate::domain::instrument::Instrument;
 use crate::domain::language::Language;
 use crate::domain::study::Study;
-use crate::domain::survey::{Access, Mark, Survey};
+use crate::domain::survey::{Access, Mark, Privacy, Survey};
 use crate::letters::facts::Contact;
 use crate::store::Store;
 use crate::store::credential::{self, AnsweredRow, CredentialRow};
@@ -226,6 +226,7 @@ pub(super) fn head(
         "languages": languages(study, path, language), "several": study.languages.len() > 1,
         "path": path, "guard": guard, "named": survey.is_some_and(|survey| survey.privacy.names()),
         "members": survey.is_some_and(|survey| survey.access == Access::Members),
+        "renews": survey.is_some_and(|survey| survey.privacy != Privacy::FullyAnonymous),
         "promise": survey.map(|survey| promise(survey, language)), "answering": false, "number": 1, "of": 1,
         "contact": Contact::of(study, "", None, language),
         "first": false, "enrolled": "", "enrolled_receipt": null, "stays": false, "whose": "",

@@ -201,6 +201,7 @@ stories! {
         assert!(home.body.contains("ご回答をお願いしている調査") && home.body.contains("会員アンケート"), "{home:?}");
         let home = pages.get_with("/account?lang=en", &cookie).await;
         assert!(home.body.contains(HANA) && home.body.contains("href=\"/s/members/form?lang=en\""), "{home:?}");
+        assert!(home.body.contains("(answered)"), "{home:?}");
         // Signing out ends this session, and needs the guard.
         assert_eq!(pages.post_with("/sign-out", &[("_guard", "0")], &header(&cookie)).await.status, 403);
         let left = pages.post_with("/sign-out", &[("_guard", &home.field("_guard"))], &header(&cookie)).await;

@@ -134,7 +134,7 @@ stories! {
 
         let faulty = pages.post(&path, &[("_mark", &mark), ("_lang", "en"), ("mood", "11"), ("pain", "はい")]).await;
         assert_eq!(faulty.status, 422);
-        assert!(faulty.body.contains("Expected: a whole number from 0 to 10") && faulty.body.contains("href=\"#day\""), "{faulty:?}");
+        assert!(faulty.body.contains("Expected: a whole number from 0 to 10") && faulty.body.contains("href=\"#day-in\""), "{faulty:?}");
         assert_eq!(responses(center).await, []);
 
         let sent = pages.post(&path, &with(&[("_mark", &mark), ("_lang", "en")])).await;
@@ -217,7 +217,7 @@ stories! {
         // Only what stands on the page is complained of, and what was typed on it is kept.
         let faulty = pages.fill(&path, &first, &[("mood", "11"), ("pain", "yes")], "answer").await;
         assert_eq!(faulty.status, 422);
-        assert!(faulty.body.contains("href=\"#day\"") && !faulty.body.contains("href=\"#tired\""), "{faulty:?}");
+        assert!(faulty.body.contains("href=\"#day-in\"") && !faulty.body.contains("href=\"#tired\""), "{faulty:?}");
 
         let pain = [("day", "2026-11-01"), ("mood", "2"), ("pain", "yes")];
         let second = pages.fill(&path, &faulty, &pain, "answer").await;
@@ -225,14 +225,14 @@ stories! {
         assert!(!second.body.contains("Your answers are kept together"));
         // A choice with a text beside it wants the text, and the text alone makes the choice.
         let lacks = pages.fill(&path, &second, &[("where", "head"), ("where", "other")], "answer").await;
-        assert!(lacks.status == 422 && lacks.body.contains("href=\"#where_other\""), "{lacks:?}");
+        assert!(lacks.status == 422 && lacks.body.contains("href=\"#where_other-in\""), "{lacks:?}");
         let third = pages.fill(&path, &lacks, &[("where", "head"), ("where_other", "<b>left</b> ear")], "answer").await;
         assert!(third.status == 200 && third.body.contains("Page 3 / 4"), "{third:?}");
 
         // Answers that do not go together are told of where the last of them stands.
         let much = pages.fill(&path, &third, &[("slept", "20"), ("napped", "6")], "answer").await;
         assert!(much.status == 422 && much.body.contains("more than 24 together"), "{much:?}");
-        assert!(much.body.contains("href=\"#napped\""));
+        assert!(much.body.contains("href=\"#napped-in\""));
         let fourth = pages.fill(&path, &much, &[("slept", "7"), ("napped", "1")], "answer").await;
         assert!(fourth.body.contains("You gave your mood 2. What was on your mind?"), "{fourth:?}");
         assert!(fourth.body.contains("aria-labelledby=\"tired-label days-matrix-1\""), "{fourth:?}");

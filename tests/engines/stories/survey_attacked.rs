@@ -178,10 +178,9 @@ fn sound(page: &Page) -> String {
                     assert!(own, "an attribute {attribute} of {name} in {}", page.body);
                     if ["href", "action"].contains(&attribute.as_str()) {
                         let inside = value.starts_with('/') && !value.starts_with("//");
-                        assert!(
-                            inside || value.starts_with('#') || value.starts_with('?') || value == "data:,",
-                            "{value}"
-                        );
+                        // The icon that there is none of, and whom to ask.
+                        let known = ["data:,", "mailto:wellbeing-office@example.jp"].contains(&value.as_str());
+                        assert!(inside || value.starts_with('#') || value.starts_with('?') || known, "{value}");
                     }
                 }
             }

@@ -129,7 +129,8 @@ stories! {
             assert!(told.status == 422 && told.body.contains("not a newer link of yours"), "{wrong}: {told:?}");
             assert_eq!(told.hidden(), held.hidden());
         }
-        let pasted = format!("  https://hagaki.example.jp{fresh}?lang=en ");
+        // As a mail shows it.
+        let pasted = format!("  <https://hagaki.example.jp{fresh}?lang=en>. ");
         let shown = pages.fill(&old, &held, &[("_link", &pasted)], "look").await;
         assert!(shown.status == 200 && shown.body.contains(&format!("action=\"{fresh}\"")), "{shown:?}");
         assert!(shown.body.contains("name=\"mood\" value=\"7\" checked") && responses(center).await.is_empty(), "{shown:?}");
