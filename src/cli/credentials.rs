@@ -377,7 +377,7 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
         true => {
             println!(
                 "{} taken in; the schedule invites them: `hagaki schedule list {}`",
-                counted(issued as u64, "person"),
+                counted(issued as u64, "participant"),
                 args.slug
             );
         }

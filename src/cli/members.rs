@@ -47,7 +47,7 @@ pub struct ImportArgs {
     /// Charset of the list.
     #[arg(long, value_enum, default_value_t = ListCharset::Auto)]
     charset: ListCharset,
-    /// Write to nobody: they are told in another way.
+    /// Write to nobody: they are told in another way, or by a schedule that invites.
     #[arg(long)]
     no_mail: bool,
     /// Say who would be put on the roll, and change nothing.

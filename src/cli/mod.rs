@@ -120,7 +120,7 @@ pub enum Command {
     /// A study's life.
     #[command(subcommand)]
     Study(study::StudyCommand),
-    /// Letters that go out by themselves: a rehearsal of them.
+    /// Letters that go out by themselves: what waits and what became of each, and a rehearsal.
     #[command(subcommand)]
     Schedule(schedule::ScheduleCommand),
     /// Elections: a count of ballots, from files alone.

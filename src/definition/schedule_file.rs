@@ -26,18 +26,6 @@ use crate::domain::schedule::{
 use crate::domain::study::{FIRST, Role};
 use crate::limits;
 
-/// What is told of a rule whose letter this version does not send yet.
-fn warn_not_sent(section: &Section, rule: &Rule) {
-    if !rule.letter.goes_out() {
-        let wrong = format!("\"{}\" is not sent yet: this version checks and rehearses it", rule.letter.key());
-        section.warn("letter", wrong, "all other letters of the schedule go out");
-    }
-    if !rule.escalations.is_empty() && !Letter::Unanswered.goes_out() {
-        let wrong = "\"unanswered\" is not sent yet: this version checks and rehearses it";
-        section.warn("escalate", wrong, "look at `hagaki schedule list`");
-    }
-}
-
 /// What a schedule is held against.
 pub(super) struct Around<'a> {
     pub study: &'a StudyFile,
@@ -79,7 +67,6 @@ pub(super) fn build(around: &Around<'_>) -> Option<Schedule> {
         let rule = read_rule(&section, around);
         ids.add_key(&section, "id", &rule.id);
         checks::check(&section, &rule, &days, around);
-        warn_not_sent(&section, &rule);
         rules.push(Located { value: rule, line: section.line, key: section.key("") });
         section.close();
     }

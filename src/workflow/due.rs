@@ -8,6 +8,7 @@ use chrono::NaiveDate;
 use super::Failure;
 use super::course::{self, Case, Progress, Station};
 use super::shelf::ShelvedStudy;
+use crate::domain::door::Door;
 use crate::domain::event::Window;
 use crate::domain::language::Language;
 use crate::domain::study::Person;
@@ -63,7 +64,7 @@ impl<'c> Due<'c, '_> {
 pub struct Telling<'a> {
     /// Now.
     pub now: Instant,
-    /// What the addresses of pages begin with.
+    /// What the addresses of pages begin with; empty where the reader comes to none ([`Door::Cases`]).
     pub public_url: &'a str,
     /// Language of the letter.
     pub language: Language,
@@ -80,7 +81,8 @@ pub async fn of_person(
     telling: Telling<'_>,
 ) -> Result<Option<FollowUpDue>, Failure> {
     let cases = course::cases(store, shelved, &person.sites, i64::MAX, limits::CASES_LOOKED_THROUGH).await?;
-    Ok(tell(shelved, &cases, (None, None), telling))
+    let public_url = if Door::Cases.lets_in(person) { telling.public_url } else { "" };
+    Ok(tell(shelved, &cases, (None, None), Telling { public_url, ..telling }))
 }
 
 /// What is due for the subject of that number in the study, or of one event of it alone, as a letter tells it; none where nothing is.

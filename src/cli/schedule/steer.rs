@@ -74,7 +74,7 @@ pub(super) fn run(args: &SteerArgs, act: Option<Steering>) -> anyhow::Result<End
         }
         Some(Steering::Hold) => println!("{letters} held; `hagaki schedule release` lets them go"),
         Some(Steering::Release) => println!("{letters} released"),
-        Some(Steering::SendNow) => println!("{letters} go out now, but for those whose reason is over"),
+        Some(Steering::SendNow) => println!("{letters} sent now, but for those whose reason is over"),
         None => println!("{letters} left out"),
     }
     Ok(End::Done)

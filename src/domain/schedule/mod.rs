@@ -231,11 +231,6 @@ impl Letter {
         }
     }
 
-    /// Whether this version sends it.
-    pub const fn goes_out(self) -> bool {
-        !matches!(self, Letter::WeeklyReport)
-    }
-
     /// Whether it asks for an answer.
     pub const fn asks(self) -> bool {
         matches!(self, Letter::Invitation | Letter::Reminder | Letter::FollowUpDue)

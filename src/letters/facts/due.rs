@@ -26,7 +26,7 @@ pub struct FollowUpDue {
     pub late: usize,
     /// How many of them are not listed.
     pub more: usize,
-    /// Page on which all of them stand.
+    /// Page on which all of them stand; empty where it is closed to the reader, who then fills in nothing.
     pub page: String,
 }
 
@@ -56,7 +56,7 @@ pub struct DueEvent {
 pub struct DueForm {
     /// Its heading.
     pub title: String,
-    /// Page on which it is filled in.
+    /// Page on which it is filled in; empty where it is closed to the reader.
     pub link: String,
 }
 
@@ -78,7 +78,8 @@ pub struct Missing<'a> {
 }
 
 impl FollowUpDue {
-    /// Of that day: what is missing, in the order in which it is listed. Pages are below `public_url`.
+    /// Of that day: what is missing, in the order in which it is listed. Pages are below `public_url`, which is empty for whoever comes to
+    /// none.
     pub fn new(
         study: &Study,
         day: chrono::NaiveDate,
@@ -87,9 +88,13 @@ impl FollowUpDue {
         public_url: &str,
         language: Language,
     ) -> FollowUpDue {
-        let pages = format!("{}/c/{}", public_url.trim_end_matches('/'), study.slug);
+        let pages = match public_url.trim_end_matches('/') {
+            "" => String::new(),
+            url => format!("{url}/c/{}", study.slug),
+        };
+        let page = |rest: String| if pages.is_empty() { String::new() } else { format!("{pages}{rest}") };
         let listed = missing.iter().take(limits::DUE_SHOWN);
-        let due: Vec<DueEvent> = listed.map(|one| DueEvent::new(study, one, &pages, language)).collect();
+        let due: Vec<DueEvent> = listed.map(|one| DueEvent::new(study, one, page, language)).collect();
         FollowUpDue {
             day: day.to_string(),
             subject: only.map(|number| study.subject_number(number)).unwrap_or_default(),
@@ -97,18 +102,18 @@ impl FollowUpDue {
             late: missing.iter().filter(|one| one.late).count(),
             more: missing.len() - due.len(),
             due,
-            page: only.map_or_else(|| pages.clone(), |number| format!("{pages}/{number}")),
+            page: page(only.map(|number| format!("/{number}")).unwrap_or_default()),
         }
     }
 }
 
 impl DueEvent {
-    fn new(study: &Study, missing: &Missing<'_>, pages: &str, language: Language) -> DueEvent {
+    fn new(study: &Study, missing: &Missing<'_>, page: impl Fn(String) -> String, language: Language) -> DueEvent {
         let Missing { subject, site, event, window, late, ref forms } = *missing;
         let name = study.find_site(site).map_or("", |site| site.name.in_language(language));
         let form = |form: &&Instrument| DueForm {
             title: short(form.title.in_language(language)),
-            link: format!("{pages}/{subject}/{}/{}/new", event.id, form.id),
+            link: page(format!("/{subject}/{}/{}/new", event.id, form.id)),
         };
         DueEvent {
             subject: study.subject_number(subject),

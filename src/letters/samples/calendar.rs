@@ -46,7 +46,9 @@ pub(super) fn variants(full: &Facts) -> Vec<Facts> {
             let mut one = FollowUpDue { subject: "A-0003".into(), count: 1, more: 0, due: own, ..facts.clone() };
             one.due.iter_mut().for_each(|due| due.several = false);
             let long = FollowUpDue { more: 12, count: facts.count + 12, ..facts.clone() };
-            [one, long].map(Facts::FollowUpDue).into()
+            let mut shown = FollowUpDue { page: String::new(), ..facts.clone() };
+            shown.due.iter_mut().flat_map(|due| &mut due.forms).for_each(|form| form.link.clear());
+            [one, long, shown].map(Facts::FollowUpDue).into()
         }
         Facts::WeeklyReport(facts) => reports(facts).map(Facts::WeeklyReport).into(),
         Facts::WeeklyReportUnblinded(facts) => {

@@ -39,7 +39,7 @@ pub(super) fn event_of(rule: &Rule) -> Option<&String> {
 
 /// The escalations of a rule that wait for answers.
 fn waiting(rule: &Rule) -> impl Iterator<Item = &Escalation> {
-    rule.escalations.iter().filter(|own| matches!(own.on, On::Unanswered { .. }) && Letter::Unanswered.goes_out())
+    rule.escalations.iter().filter(|own| matches!(own.on, On::Unanswered { .. }))
 }
 
 /// What of a rule's escalations changes for somebody, given the rule's last letter.

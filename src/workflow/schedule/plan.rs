@@ -178,7 +178,7 @@ fn rules<'a>(office: &Office<'a>, somebody: &Somebody) -> impl Iterator<Item = &
             (TargetKind::Person, None) => false,
             (TargetKind::Participant | TargetKind::Subject, _) => true,
         };
-        rule.letter.goes_out() && rule.target() == kind && is_told
+        rule.target() == kind && is_told
     })
 }
 

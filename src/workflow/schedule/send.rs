@@ -82,7 +82,7 @@ pub(super) async fn page(shelf: &Shelf, shelved: &ShelvedStudy, means: Means<'_>
             saved.push(next);
             continue;
         }
-        let rule = own.find(&row.rule).filter(|rule| rule.letter.goes_out());
+        let rule = own.find(&row.rule);
         let (Some(rule), Some(somebody)) = (rule, people.get(&row.target)) else {
             plan::end(&mut row, "there is nobody, or no rule, any more".to_string(), means.now);
             saved.push(row);
@@ -90,7 +90,7 @@ pub(super) async fn page(shelf: &Shelf, shelved: &ShelvedStudy, means: Means<'_>
         };
         match decide(tx, &office, somebody, rule, &row, &mut settled).await? {
             Decided::Leaves(occasion, wished) => leaving.push((row.target.clone(), rule, occasion, wished)),
-            Decided::Stays(next) => saved.push(next),
+            Decided::Stays(next) => saved.push(*next),
         }
     }
     planned_letter::settle(tx, &settled).await?;
@@ -165,7 +165,7 @@ enum Decided {
     /// It goes out.
     Leaves(Occasion, Instant),
     /// This comes next instead.
-    Stays(PlannedLetter),
+    Stays(Box<PlannedLetter>),
 }
 
 async fn decide(
@@ -183,7 +183,7 @@ async fn decide(
             Verdict::Ended(why) => {
                 let mut ended = row.clone();
                 plan::end(&mut ended, why, office.now);
-                Decided::Stays(ended)
+                Decided::Stays(Box::new(ended))
             }
         });
     }
@@ -195,7 +195,7 @@ async fn decide(
     let next = next.unwrap_or_else(|| row.clone());
     Ok(match (next.state, next.occasion.clone()) {
         (State::Waiting, Some(occasion)) if next.due_at <= office.now => Decided::Leaves(occasion, next.wished_at),
-        _ => Decided::Stays(next),
+        _ => Decided::Stays(Box::new(next)),
     })
 }
 

@@ -1,5 +1,5 @@
-//! Letters to the staff: about a subject, to those of its site, and about everything together. What is due is computed for each reader when
-//! the letter leaves ([`due`](super::super::due)); a course has no arm, so neither tells one.
+//! Letters to the staff: about a subject, to those of its site, and about everything together. What is due, and how a study stands, is
+//! computed for each reader when the letter leaves ([`due`](super::super::due), [`week`](super::super::week)).
 
 use std::collections::BTreeMap;
 
@@ -8,6 +8,7 @@ use chrono::NaiveDate;
 use super::super::compose::{self, Addressing, Outgoing};
 use super::super::course::{self, Case, Record};
 use super::super::enroll::stored_answers;
+use super::super::week::Week;
 use super::super::{Failure, Means, again, due};
 use super::escalate::event_of;
 use super::people::{self, About, Office, Somebody, closes};
@@ -199,9 +200,11 @@ pub(super) async fn letters(
     somebody: &Somebody,
     rule: &Rule,
 ) -> Result<Vec<Outgoing>, Failure> {
-    if rule.letter != Letter::FollowUpDue {
-        return Err(Failure::Contradiction(format!("{} is no letter to the staff", rule.letter.key())));
-    }
+    let week = match rule.letter {
+        Letter::FollowUpDue => None,
+        Letter::WeeklyReport => Some(Week::load(office.store, office.shelved, office.now).await?),
+        other => return Err(Failure::Contradiction(format!("{} is no letter to the staff", other.key()))),
+    };
     let told = |person: &&Person| match &somebody.about {
         About::Subject(_, sites) => is_told(rule, person) && sites.iter().any(|site| person.acts_for(site)),
         About::Person => person.id == somebody.target.id && is_told(rule, person),
@@ -210,6 +213,11 @@ pub(super) async fn letters(
     let mut outgoing = Vec::new();
     for person in office.study().people.iter().filter(told) {
         let to = Addressing::unasked(office.study(), person);
+        if let Some(week) = &week {
+            let facts = week.report(office.study(), person, to.language)?;
+            outgoing.push(compose::compose(office.shelved, means, to, facts)?);
+            continue;
+        }
         let telling = due::Telling { now: office.now, public_url: &means.desk.public_url, language: to.language };
         let facts = match &somebody.about {
             About::Subject(number, _) => {

@@ -31,14 +31,22 @@ async fn template(engine: Engine) -> Option<World> {
     Some(center.into_world().await)
 }
 
+/// Steps the calendar and the sender; whether anything was done. Nobody writes to us meanwhile.
 async fn work(process: &mut Process) -> Round {
-    let mut round = process.round().await;
-    match process.calendar.step().await {
-        Ok(Did::Something) => round.something = true,
-        Ok(Did::Nothing) => {}
-        Err(error) => round.errors.push(error),
+    let mut round = Round::default();
+    for done in [process.calendar.step().await, process.dispatch.step().await] {
+        match done {
+            Ok(Did::Something) => round.something = true,
+            Ok(Did::Nothing) => {}
+            Err(error) => round.errors.push(error),
+        }
     }
     round
+}
+
+/// Whether every letter has left.
+async fn is_over(center: &Center) -> bool {
+    center.world.number("SELECT count(*) FROM outbox WHERE state = 'sent'").await == PEOPLE
 }
 
 async fn run(template: &World, trouble: Trouble) -> bool {
@@ -58,7 +66,7 @@ async fn run(template: &World, trouble: Trouble) -> bool {
                     round = work(&mut center.process) => Some(round),
                 };
                 match round {
-                    Some(round) if round.something => {
+                    Some(round) if round.something && !is_over(&center).await => {
                         assert!(round.errors.is_empty(), "{trouble:?}: {:?}", round.errors)
                     }
                     Some(_) => break,
@@ -76,13 +84,13 @@ async fn run(template: &World, trouble: Trouble) -> bool {
     for _ in 0..40 {
         loop {
             let round = work(&mut center.process).await;
-            let goes_on = round.errors.is_empty() && round.something;
+            let goes_on = round.errors.is_empty() && round.something && !is_over(&center).await;
             errors.extend(round.errors);
             if !goes_on {
                 break;
             }
         }
-        if center.world.number("SELECT count(*) FROM outbox WHERE state = 'sent'").await == PEOPLE {
+        if is_over(&center).await {
             break;
         }
         center.wind(LEASE + 1);

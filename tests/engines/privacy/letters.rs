@@ -139,14 +139,14 @@ macro_rules! disturbances {
         $(mod $name {
             use super::*;
 
-            #[tokio::test]
-            async fn sqlite() {
-                disturbed(Engine::Sqlite, $trouble).await;
+            #[test]
+            fn sqlite() {
+                tell(|| disturbed(Engine::Sqlite, $trouble));
             }
 
-            #[tokio::test]
-            async fn postgres() {
-                disturbed(Engine::Postgres, $trouble).await;
+            #[test]
+            fn postgres() {
+                tell(|| disturbed(Engine::Postgres, $trouble));
             }
         })*
     };

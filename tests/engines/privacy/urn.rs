@@ -90,14 +90,14 @@ macro_rules! disturbances {
         $(mod $name {
             use super::*;
 
-            #[tokio::test]
-            async fn sqlite() {
-                disturbed(Engine::Sqlite, $trouble, $least).await;
+            #[test]
+            fn sqlite() {
+                tell(|| disturbed(Engine::Sqlite, $trouble, $least));
             }
 
-            #[tokio::test]
-            async fn postgres() {
-                disturbed(Engine::Postgres, $trouble, $least).await;
+            #[test]
+            fn postgres() {
+                tell(|| disturbed(Engine::Postgres, $trouble, $least));
             }
         })*
     };

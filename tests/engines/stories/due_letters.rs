@@ -55,6 +55,10 @@ stories! {
         assert_eq!((lines(&due), due.count, due.late, due.more), (vec![("AURORA-0001", "week_4", false)], 1, 0, 0));
         let other = told(center, DR_MILLER.address).await.unwrap();
         assert_eq!(lines(&other), [("AURORA-0002", "week_4", false)]);
+        // Whoever comes to no page of cases is led to none.
+        let looked = told(center, STATISTICIAN).await.unwrap();
+        assert_eq!((looked.count, looked.page.as_str()), (2, ""));
+        assert!(looked.due.iter().flat_map(|one| &one.forms).all(|form| form.link.is_empty()), "{looked:?}");
         center.wind(10 * DAY);
         let due = told(center, DR_YAMADA.address).await.unwrap();
         assert_eq!((lines(&due), due.late), (vec![("AURORA-0001", "week_4", true)], 1));

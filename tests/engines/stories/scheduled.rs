@@ -449,4 +449,13 @@ stories! {
             "12-25 unanswered aurora-center@example.jp",
         ]);
     }
+
+    async fn managers_get_a_report_each_week(center: &mut Center) {
+        let report = "[[rules]]\nid = \"report\"\naudience = { role = \"manager\" }\nletter = \"weekly-report\"\ncron = \"0 8 * * mon\"\n";
+        center.activate(&by(report), Stage::Production).await;
+        let came = walk(center, "2026-12-01 12:00", &[]).await;
+        let told: Vec<(&str, bool)> = came.iter().map(|(at, kind, ..)| (at.as_str(), kind.starts_with("weekly-report"))).collect();
+        assert_eq!(told, [("2026-11-23 08:00", true), ("2026-11-30 08:00", true)]);
+        assert!(came.iter().all(|one| one.2 == "wellbeing-office@example.jp"));
+    }
 }
