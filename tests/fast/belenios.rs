@@ -2,6 +2,7 @@
 
 mod archives;
 mod bombs;
+mod command;
 mod mutations;
 mod primitives;
 mod proving;
