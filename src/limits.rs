@@ -602,3 +602,15 @@ pub const LISTED: i64 = 200;
 pub const DISK_FREE_BYTES: u64 = 500_000_000;
 /// How long `hagaki doctor` waits for its letter to itself, in seconds.
 pub const PROBE_SECONDS: u64 = 60;
+/// Largest record of an election's archive, in bytes: the list of 100,000 credentials.
+pub const BEL_RECORD_BYTES: usize = 64 * 1024 * 1024;
+/// Most values in one record of an election's archive.
+pub const BEL_VALUES: usize = 1_000_000;
+/// Most records of an election's archive that wait for the event that speaks of them.
+pub const BEL_DATA_WAITING: usize = 8;
+/// Most problems of an election's archive that are told one by one.
+pub const BEL_PROBLEMS: usize = 100;
+/// Most answers of one question whose ballots are added up while they are encrypted.
+pub const BEL_ANSWERS: usize = 1_000;
+/// Largest weight of all voters of an election's archive together.
+pub const BEL_WEIGHT: u64 = 1_000_000_000_000;

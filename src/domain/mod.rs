@@ -5,6 +5,7 @@
 
 pub mod allocation;
 pub mod answer;
+pub mod belenios;
 pub mod calendar;
 pub mod chain;
 pub mod cohort;

@@ -4,6 +4,7 @@
 mod access;
 mod afterwards;
 mod allocation;
+mod belenios;
 mod bundle;
 mod cli;
 mod demo;
