@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 
 use super::enroll::{Enrolled, stored_answers};
-use super::facts::standing;
+use super::facts;
 use super::shelf::ShelvedStudy;
 use super::{Failure, again, correction};
 use crate::domain::answer::{Form, Value, of_canonical};
@@ -337,10 +337,10 @@ pub fn of<'s>(
 
 /// What became known of a subject after which nothing more is due, if anything did.
 pub fn is_out(facts: &[FactRow]) -> Option<FactKind> {
-    OUT.into_iter().find(|kind| standing(facts).any(|fact| fact.kind == *kind))
+    OUT.into_iter().find(|kind| facts::standing(facts).any(|fact| fact.kind == *kind))
 }
 
 /// The same of the subject as a whole, not of one of its further allocations alone.
 pub(super) fn is_out_altogether(facts: &[FactRow]) -> Option<FactKind> {
-    OUT.into_iter().find(|kind| standing(facts).any(|fact| fact.kind == *kind && fact.randomization.is_none()))
+    OUT.into_iter().find(|kind| facts::standing(facts).any(|fact| fact.kind == *kind && fact.randomization.is_none()))
 }
