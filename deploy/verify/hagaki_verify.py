@@ -409,8 +409,8 @@ class Roots:
 # ---- the scheme -----------------------------------------------------------------------------------------------------
 
 COUNTING = ("minimization", "hu-hu", "atkinson")
-OF_TWO_ARMS = ("biased-coin", "big-stick", "chen", "maximal", "hu-hu", "atkinson")
-METHODS = ("none", "simple", "block", "block-urn", "wei-urn", "list", "minimization", *OF_TWO_ARMS)
+OF_TWO_ARMS = ("biased-coin", "big-stick", "chen", "maximal", "hu-hu")
+METHODS = ("none", "simple", "block", "block-urn", "wei-urn", "list", "minimization", "atkinson", *OF_TWO_ARMS)
 
 
 class Scheme:
@@ -436,7 +436,6 @@ class Scheme:
         # Of two arms one may have been closed.
         alone = len(self.open) == 1 < len(self.arms)
         two = self.method not in OF_TWO_ARMS or len(self.open) == 2 or alone
-        two = two and (self.method != "atkinson" or len(self.arms) == 2)
         # A registry allocates no arm.
         none = self.method == "none" and not self.arms
         if not self.open and not none or len(self.arms) != len(self.shown) or not two:
@@ -529,7 +528,7 @@ class State:
         # Under atkinson, with a column for everybody (None) and one for each level of a factor seen:
         self.columns = {None: 0}
         self.both = Counter()  # two columns → subjects with both
-        self.apart = Counter()  # column → subjects of the first arm less those of the second
+        self.of_arm = Counter()  # (arm, column) → subjects
 
     def go_on_by(self, scheme):
         """What is counted so far goes on under other rules, as far as it has a meaning there. Impossible if they cannot follow."""
@@ -617,7 +616,7 @@ class State:
         if scheme.method == "atkinson":
             row = [self.columns.setdefault(name, len(self.columns)) for name in self.row_of(levels)]
             for one in row:
-                self.apart[one] += 1 if arm == scheme.arms[0] else -1
+                self.of_arm[arm, one] += 1
                 for other in row:
                     self.both[one, other] += 1
         self.begun = True
@@ -781,32 +780,79 @@ def hu_hu(state, levels):
 
 
 def atkinson(state, levels):
-    """Atkinson 1982, D_A: (1 - g)² : (1 + g)² with g = x' (F'F)⁻ F'b; even chances if x is not in the span of F."""
-    size, own = len(state.columns), state.row_of(levels)
+    """Atkinson 1982, D_A: an arm j in proportion to d_j = u_j' C⁻ u_j, where C is what is known of the differences of the open arms and
+    u_j what the subject would add under it; even chances if its row is not in the span of those before."""
+    open_arms, own = state.scheme.open, state.row_of(levels)
+    even = Law([1] * len(open_arms))
     if any(name not in state.columns for name in own):
-        return Law([1, 1])
-    # Augmented matrix of F'F y = x; then g = y' F'b.
-    matrix = [[Fraction(state.both[one, other]) for other in range(size)] + [Fraction(0)] for one in range(size)]
-    for name in own:
-        matrix[state.columns[name]][size] = Fraction(1)
+        return even
+    # Columns that are not asked about: those of the levels, and of closed arms that somebody has.
+    columns = list(range(len(state.columns)))
+    beside = columns + [arm for arm in state.scheme.arms if arm not in open_arms and state.of_arm[arm, 0]]
+
+    def met(one, other):
+        """Subjects who are counted in both."""
+        if isinstance(one, int) and isinstance(other, int):
+            return Fraction(state.both[one, other])
+        if isinstance(one, int):
+            one, other = other, one
+        if isinstance(other, int):
+            return Fraction(state.of_arm[one, other])
+        return Fraction(state.of_arm[one, 0] if one == other else 0)
+
+    row = {state.columns[name] for name in own}
+    x = [Fraction(one in row) for one in beside]
+    counts = [[met(arm, one) for one in beside] for arm in open_arms]
+    fitted = solutions([[met(one, other) for other in beside] for one in beside], [x, *counts])
+    if fitted[0] is None:
+        return even
+    # Counts of arms are always in the span.
+    product = lambda one, other: sum(a * b for a, b in zip(one, other))
+    known = [
+        [met(arm, other) - product(counts[at], fitted[1 + beyond]) for beyond, other in enumerate(open_arms)]
+        for at, arm in enumerate(open_arms)
+    ]
+    along = [
+        [Fraction(arm == other) - product(counts[at], fitted[0]) for at, other in enumerate(open_arms)] for arm in open_arms
+    ]
+    solved = solutions(known, along)
+    if None not in solved:
+        return Law([product(u, y) for u, y in zip(along, solved)])
+    # Some difference is not known at all: what C does not see of each u. C is its own transpose, so that is u less its nearest C y.
+    square = [[product(one, other) for other in known] for one in known]
+    nearest = solutions(square, [[product(line, u) for line in known] for u in along])
+    rest = [[a - product(line, y) for a, line in zip(u, known)] for u, y in zip(along, nearest)]
+    return Law([product(one, one) for one in rest])
+
+
+def solutions(matrix, sides):
+    """For each right-hand side some solution of the square system; None if there is none."""
+    size = len(matrix)
+    lines = [[*line, *(side[at] for side in sides)] for at, line in enumerate(matrix)]
     pivots = []
     for column in range(size):
         at = len(pivots)
-        pivot = next((line for line in range(at, size) if matrix[line][column] != 0), None)
+        pivot = next((line for line in range(at, size) if lines[line][column] != 0), None)
         if pivot is None:
             continue
-        matrix[at], matrix[pivot] = matrix[pivot], matrix[at]
-        lead = matrix[at][column]
-        matrix[at] = [cell / lead for cell in matrix[at]]
+        lines[at], lines[pivot] = lines[pivot], lines[at]
+        lead = lines[at][column]
+        lines[at] = [cell / lead for cell in lines[at]]
         for line in range(size):
-            if line != at and matrix[line][column] != 0:
-                factor = matrix[line][column]
-                matrix[line] = [cell - factor * above for cell, above in zip(matrix[line], matrix[at])]
+            if line != at and lines[line][column] != 0:
+                factor = lines[line][column]
+                lines[line] = [cell - factor * above for cell, above in zip(lines[line], lines[at])]
         pivots.append(column)
-    if any(matrix[line][size] != 0 for line in range(len(pivots), size)):
-        return Law([1, 1])
-    g = sum(matrix[line][size] * state.apart[column] for line, column in enumerate(pivots))
-    return Law([(1 - g) ** 2, (1 + g) ** 2])
+    found = []
+    for side in range(size, size + len(sides)):
+        if any(lines[line][side] != 0 for line in range(len(pivots), size)):
+            found.append(None)
+            continue
+        solution = [Fraction(0)] * size
+        for line, column in enumerate(pivots):
+            solution[column] = lines[line][side]
+        found.append(solution)
+    return found
 
 
 # ---- minimization ---------------------------------------------------------------------------------------------------
@@ -1036,10 +1082,16 @@ def read_recounts(folder):
     recounts = []
     for line, row in read_lines(folder, "recounts.jsonl"):
         with reading("recounts.jsonl", line):
-            typed_keys(row, "the line", after=INTEGER, allocation=INTEGER, levels=(OBJECT, NOTHING))
-            known_keys(row, "the line", ("after", "allocation", "levels"))
-            if row["levels"] is not None:
-                typed_levels(row["levels"], "'levels'")
+            typed_keys(row, "the line", after=INTEGER, allocation=INTEGER)
+            if "again" in row:
+                known_keys(row, "the line", ("after", "allocation", "again"))
+                if row["again"] is not True:
+                    raise Unreadable("'again' must be true where it stands")
+            else:
+                typed_keys(row, "the line", levels=(OBJECT, NOTHING))
+                known_keys(row, "the line", ("after", "allocation", "levels"))
+                if row["levels"] is not None:
+                    typed_levels(row["levels"], "'levels'")
         recounts.append(row)
     return recounts
 
@@ -1128,7 +1180,8 @@ class Course:
         self.versions = list(schemes.items())
         self.version, scheme = self.versions.pop(0)
         self.state = State(scheme)
-        self.counted = {}  # number → the levels at which it counts (None: nowhere), its arm and its dummy
+        self.counted = {}  # number → its levels as known by now, whether it counts, its arm and its dummy; those of this epoch
+        self.before_epoch = set()  # numbers of those that an epoch left behind: whatever becomes known of them, they count no more
 
     def before(self, number, version):
         """Brings the state to where that allocation was decided, by that version."""
@@ -1143,19 +1196,29 @@ class Course:
             except Impossible as fault:
                 raise Differs(number, "amendment", f"rules that can follow those before version {self.version}", str(fault)) from None
             if scheme.epoch > epoch:
-                self.counted = {known: (None, *cell) for known, (_, *cell) in self.counted.items()}
+                self.before_epoch.update(self.counted)
+                self.counted = {}
 
     def recount(self, recount):
-        """Counts an allocation of before at other levels, or nowhere."""
-        levels, arm, slot = self.counted[recount["allocation"]]
-        if levels is None:
+        """Counts an allocation of before at other levels, nowhere, or again because it was in error that it counted nowhere.
+
+        What is corrected of one that counts nowhere is known when it counts again; nothing but `again` brings it back.
+        """
+        if recount["allocation"] in self.before_epoch:
             return
+        levels, counts, arm, slot = self.counted[recount["allocation"]]
+        if "again" in recount:
+            after = (levels, True)
+        elif recount["levels"] is None:
+            after = (levels, False)
+        else:
+            after = (recount["levels"], counts)
         try:
-            self.state.require(levels if recount["levels"] is None else recount["levels"])
+            self.state.require(after[0])
         except Impossible as fault:
-            raise Differs(recount["allocation"], "recount", str(fault), recount["levels"]) from None
-        self.state.recount(levels, recount["levels"], arm, slot)
-        self.counted[recount["allocation"]] = (recount["levels"], arm, slot)
+            raise Differs(recount["allocation"], "recount", str(fault), after[0]) from None
+        self.state.recount(levels if counts else None, after[0] if after[1] else None, arm, slot)
+        self.counted[recount["allocation"]] = (*after, arm, slot)
 
     def record(self, row):
         """Counts the allocation of a line of the journal."""
@@ -1163,7 +1226,7 @@ class Course:
             self.state.record(row["levels"], row["arm"], row["slot"], row["block_size"], by_hand=row["origin"] == "forced")
         except Impossible as fault:
             raise Differs(row["number"], "arm", str(fault), row["arm"]) from None
-        self.counted[row["number"]] = (row["levels"], row["arm"], row["slot"])
+        self.counted[row["number"]] = (row["levels"], True, row["arm"], row["slot"])
 
 
 def check_arms_before(row, arms, schemes):
@@ -1240,6 +1303,7 @@ def check_recounts(recounts, entries, schemes):
         versions[number] = entry["body"]["bundle"]
     expected = []
     for which, rules in sorted(schemes.items()):
+        out = defaultdict(set)  # allocation → numbers of the facts by which it counts nowhere
         for fact in entries["facts"]:
             line = {"after": fact["after"], "allocation": numbers.get((fact["subject"], which))}
             # What became known before, the decision knew.
@@ -1249,7 +1313,15 @@ def check_recounts(recounts, entries, schemes):
             scheme = rules[max(version for version in rules if version <= decided)]
             levels = fact.get("levels") if which == FIRST else (fact.get("further") or {}).get(which)
             concerned = fact.get("randomization") in (None, which)
-            if concerned and fact["kind"] in scheme.exclude:
+            leaves = out[line["allocation"]]
+            if fact.get("takes_back") is not None:
+                # A fact in error counts no more; what else has it count nowhere does.
+                if fact["takes_back"] in leaves:
+                    leaves.remove(fact["takes_back"])
+                    if not leaves:
+                        expected.append({**line, "again": True})
+            elif concerned and fact["kind"] in scheme.exclude:
+                leaves.add(fact["fact"])
                 expected.append({**line, "levels": None})
             elif scheme.corrected and levels is not None:
                 expected.append({**line, "levels": levels})
@@ -1405,7 +1477,8 @@ def heed(told, entry, body, package):
             raise Differs(body["allocation"]["number"], "chain-entry", "one entry that tells of it", "two")
         told["allocations"][body["allocation"]["number"]] = {"at": entry["at"], "body": body}
     if action == "fact":
-        typed_keys(body, "the body", after=INTEGER, subject=INTEGER, kind=TEXT)
+        typed_keys(body, "the body", fact=INTEGER, after=INTEGER, subject=INTEGER, kind=TEXT)
+        typed(body.get("takes_back"), "'takes_back'", INTEGER, NOTHING)
         typed(body.get("levels"), "'levels'", OBJECT, NOTHING)
         typed(body.get("further"), "'further'", OBJECT, NOTHING)
         told["facts"].append(body)

@@ -98,6 +98,9 @@ pub(super) fn run(command: AllocationCommand) -> anyhow::Result<End> {
             for warning in &explanation.warnings {
                 eprintln!("warning: {warning}");
             }
+            for level in &explanation.unseen {
+                eprintln!("warning: {level}");
+            }
             if output.json {
                 println!("{}", explanation.to_json());
             } else {

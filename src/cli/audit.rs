@@ -17,6 +17,10 @@ use crate::letters::opened;
 use crate::store::{audit, study};
 use crate::workflow::versions;
 
+/// What is asked, and advised, where a letter of ours tells of more than is on file.
+pub(super) const RESTORED: &str = "Was a backup restored? Then enroll nobody before what is missing was brought back \
+                                   (deploy/restore/README.md)";
+
 /// Commands on the audit chain.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
@@ -132,10 +136,25 @@ async fn compare(opened: &Opened, bytes: &[u8]) -> anyhow::Result<(bool, String)
     };
     let entry = audit::list(&opened.store, row.id, entries - 1, 1).await?.into_iter().next();
     let Some(entry) = entry.filter(|entry| entry.seq == *entries) else {
-        return Ok((false, format!("{slug}: the chain has {} entries, the letter saw {entries}", row.chain.length)));
+        let length = row.chain.length;
+        return Ok((
+            false,
+            match length < *entries {
+                true => format!(
+                    "{slug}: the chain has {length} entries, the letter saw {entries}: the letter is newer than the database. {RESTORED}"
+                ),
+                false => format!("{slug}: entry {entries} of the chain, which the letter saw, is absent"),
+            },
+        ));
     };
     if data_encoding::HEXLOWER.encode(&entry.digest) != seen.head {
-        return Ok((false, format!("{slug}: entry {entries} is not the one that the letter saw")));
+        return Ok((
+            false,
+            format!(
+                "{slug}: entry {entries} is not the one that the letter saw: the chain was changed, or a backup was restored and the study \
+                 went on from there"
+            ),
+        ));
     }
     Ok(match audit::verify(&opened.store, row.id).await?.result {
         Ok(whole) => (

@@ -19,7 +19,7 @@ use crate::domain::time::{Clock, Dice, Instant, Zone};
 use crate::limits;
 use crate::mail::mailbox::{Mailbox, Position};
 use crate::mail::transport::{Envelope, Transport, Verdict};
-use crate::settings::{Delivery, Engine, MailboxSettings, Settings};
+use crate::settings::{Delivery, Engine, MailboxSettings, Settings, SmtpSettings};
 use crate::store::study::State;
 use crate::store::{Store, host, inbox, study, urn};
 use crate::web::account::Ways;
@@ -314,6 +314,14 @@ async fn post(surgery: &Surgery, settings: &MailboxSettings) -> Vec<Finding> {
         Delivery::Memory => "outgoing: letters are forgotten, none is sent".to_string(),
     };
     let mut findings = vec![incoming, Finding { what: name(&outgoing), trouble: probe }];
+    if let Delivery::Smtp(SmtpSettings { dkim: Some(signer), .. }) = &settings.delivery {
+        let record = format!(
+            "letters are signed; DNS has to say {} TXT \"{}\"",
+            signer.identity().record_name(),
+            signer.record()
+        );
+        findings.push(Finding { what: name(&record), trouble: None });
+    }
     if can_post {
         let trouble = letter_to_itself(surgery, settings, &mut mailbox, &transport).await.err();
         findings.push(Finding { what: name("a letter to itself"), trouble });

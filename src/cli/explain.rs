@@ -1,5 +1,6 @@
 //! `hagaki allocation …`: the statistician's commands.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -23,6 +24,8 @@ pub struct Explanation {
     pub outcome: Outcome,
     /// Warnings about the scheme.
     pub warnings: Vec<Problem>,
+    /// Levels of the next subject that nobody in the history has, where the file lists none: they may be mistyped.
+    pub unseen: Vec<String>,
 }
 
 /// Why the next decision cannot be explained.
@@ -124,7 +127,21 @@ pub fn explain(allocation: &Path, history: Option<&Path>, next: Option<&str>) ->
         }
         _ => ExplainFault::Next(fault.to_string()),
     })?;
-    Ok(Explanation { outcome, warnings: problems })
+    Ok(Explanation { outcome, warnings: problems, unseen: unseen(&scheme, &rows, &next) })
+}
+
+/// The levels that nobody in a history has. What a file lists can have no other ones, and is judged by it.
+fn unseen(scheme: &Scheme, history: &[HistoryRow], next: &Levels) -> Vec<String> {
+    let listed = |id: &str| scheme.factors().iter().any(|factor| factor.id == id && factor.levels.is_some());
+    let told = scheme.needs().filter(|id| !history.is_empty() && !listed(id)).filter_map(|id| {
+        let level = next.get(id)?;
+        let known: BTreeSet<&str> = history.iter().filter_map(|row| row.levels.get(id)).map(String::as_str).collect();
+        let some = known.iter().take(limits::FAULTS_LISTED).copied().collect::<Vec<&str>>().join(", ");
+        let more = if known.len() > limits::FAULTS_LISTED { " …" } else { "" };
+        (!known.contains(level.as_str()))
+            .then(|| format!("--next: nobody in the history has the level {id}={level}; there are {some}{more}"))
+    });
+    told.collect()
 }
 
 /// The text of a history, in whatever charset, and the SHA-256 of its bytes.

@@ -53,7 +53,11 @@ pub(super) fn settings(installation: &Installation) -> anyhow::Result<Settings> 
 /// A runtime for one command.
 pub(super) fn runtime() -> anyhow::Result<Runtime> {
     // Each thread keeps memory of its own: a few are enough for what blocks.
-    let few = Builder::new_multi_thread().enable_all().max_blocking_threads(limits::BLOCKING_THREADS).build();
+    let few = Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(limits::WORKER_STACK_BYTES)
+        .max_blocking_threads(limits::BLOCKING_THREADS)
+        .build();
     few.context("the system gives no threads")
 }
 

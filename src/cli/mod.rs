@@ -11,6 +11,7 @@ mod credentials;
 mod data;
 mod demo;
 mod doctor;
+mod election;
 pub mod explain;
 mod export;
 mod force;
@@ -122,6 +123,9 @@ pub enum Command {
     /// Letters that go out by themselves: what waits and what became of each, and a rehearsal.
     #[command(subcommand)]
     Schedule(schedule::ScheduleCommand),
+    /// Elections: a count of ballots, and what anyone can check of one, from files alone.
+    #[command(subcommand)]
+    Election(election::ElectionCommand),
     /// Every mail that came in, and its fate.
     #[command(subcommand)]
     Inbox(inbox::InboxCommand),
@@ -218,6 +222,7 @@ fn run(line: Line, json: bool) -> ExitCode {
         Command::Doctor { installation, output } => doctor::run(&installation, output),
         Command::Study(command) => study::run(command),
         Command::Schedule(command) => schedule::run(command),
+        Command::Election(command) => election::run(command),
         Command::Subject(command) => subject::run(command),
         Command::Credentials(command) => credentials::run(command),
         Command::Participant(command) => participant::run(command),

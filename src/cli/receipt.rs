@@ -7,12 +7,13 @@ use anyhow::Context;
 use clap::Subcommand;
 use serde_json::json;
 
+use super::audit::RESTORED;
 use super::installation::Opened;
 use super::{End, Installation, Output, Refused};
 use crate::daemon::run::keys;
 use crate::domain::credential;
 use crate::domain::receipt::{Receipt, Told};
-use crate::domain::study::FIRST;
+use crate::domain::study::{FIRST, Stage};
 use crate::letters::opened;
 use crate::store::allocation::{self, AllocationRow};
 use crate::store::{self, StoreError, kit, participant, randomization, study, subject};
@@ -143,32 +144,53 @@ async fn judge(opened: &Opened, bytes: &[u8]) -> anyhow::Result<Result<Receipt, 
     };
     let number = receipt.subject.rsplit('-').next().and_then(|digits| digits.parse().ok()).unwrap_or(0);
     let Some(on_file) = subject::find_by_number(&opened.store, row.id, number).await? else {
-        return Ok(Err(format!(
-            "genuine, but {} is not on file: development data may have been purged",
-            receipt.subject
-        )));
+        let last = format!("No. {}", row.subjects);
+        return Ok(Err(newer(receipt.stage, &receipt.subject, &last)));
     };
-    if data_encoding::HEXLOWER.encode(&on_file.audit_digest) != receipt.chain {
-        return Ok(Err("genuine, but the audit entry it names is another one now".to_string()));
-    }
+    let mut same_entry = data_encoding::HEXLOWER.encode(&on_file.audit_digest) == receipt.chain;
     let given = allocation::list_by_subject(&opened.store, on_file.id).await?;
     let of = |id: &str| given.iter().find(|given| given.randomization == id);
     for again in &receipt.again {
+        if again.allocation > row.allocations.unsigned_abs() {
+            let what = format!("allocation {} of {}", again.allocation, receipt.subject);
+            return Ok(Err(newer(receipt.stage, &what, &format!("allocation {}", row.allocations))));
+        }
         let Some(own) = of(&again.randomization).filter(|own| own.number.unsigned_abs() == again.allocation) else {
             return Ok(Err(OTHER.to_string()));
         };
-        let request = randomization::find(&opened.store, row.id, own.number).await?;
-        let digest = request.map(|request| data_encoding::HEXLOWER.encode(&request.audit_digest));
-        if digest.as_ref() != Some(&again.chain) || !was_told(opened, row.id, &again.told, Some(own)).await? {
+        if !was_told(opened, row.id, &again.told, Some(own)).await? {
             return Ok(Err(OTHER.to_string()));
         }
+        let request = randomization::find(&opened.store, row.id, own.number).await?;
+        let digest = request.map(|request| data_encoding::HEXLOWER.encode(&request.audit_digest));
+        same_entry &= digest.as_ref() == Some(&again.chain);
     }
-    let told = was_told(opened, row.id, &receipt.told, of(FIRST)).await?;
-    Ok(if told { Ok(receipt) } else { Err(OTHER.to_string()) })
+    if !was_told(opened, row.id, &receipt.told, of(FIRST)).await? {
+        return Ok(Err(OTHER.to_string()));
+    }
+    Ok(match same_entry {
+        true => Ok(receipt),
+        false => Err(format!(
+            "genuine, but the audit entry it names is another one now: a backup was restored, or the chain was changed. What the letter \
+             says of the allocation of {0} is on file; whether {0} is the same patient, its reference tells (`hagaki subject show`)",
+            receipt.subject
+        )),
+    })
 }
 
 /// What is said of a receipt that names something else than what is on file.
-const OTHER: &str = "genuine, but another allocation is on file";
+const OTHER: &str = "genuine, but another allocation is on file: a backup was restored and another patient enrolled under that number, or \
+                     records were changed";
+
+/// What is said of a receipt that tells of more than is on file, the last of which is named.
+fn newer(stage: Stage, what: &str, last: &str) -> String {
+    match stage {
+        Stage::Production => format!(
+            "genuine, but {what} is not on file, and the last on file is {last}: this receipt is newer than the database. {RESTORED}"
+        ),
+        Stage::Development => format!("genuine, but {what} is not on file: development data may have been purged"),
+    }
+}
 
 /// Whether an allocation on file is what a receipt tells of it.
 async fn was_told(opened: &Opened, study_id: i64, told: &Told, given: Option<&AllocationRow>) -> anyhow::Result<bool> {

@@ -19,8 +19,10 @@ use crate::store::fact::{self, FactRow};
 use crate::store::subject;
 use crate::workflow::Means;
 use crate::workflow::command::{self, Known, Order};
+use crate::workflow::facts::is_taken_back;
 use crate::workflow::rescreen;
 use crate::workflow::shelf::Shelf;
+use crate::workflow::take_back;
 
 /// Commands on subjects.
 #[derive(Debug, Subcommand)]
@@ -108,12 +110,36 @@ pub enum SubjectCommand {
         #[command(flatten)]
         output: Output,
     },
+    /// Take back a fact that was recorded in error, such as a withdrawal of the wrong subject: by a new fact, for whoever asks after the
+    /// subject sees both. From then on the fact in error counts no more, in anything that is decided. Withdrawn, ineligible,
+    /// randomized-in-error and duplicate can be taken back, by this command and not by mail; what somebody was told of an arm cannot.
+    TakeBack {
+        /// The study.
+        slug: String,
+        /// Its number, or the site's reference of it.
+        subject: String,
+        /// Number of the fact in error, as `hagaki subject show` tells it.
+        #[arg(long, value_name = "NUMBER")]
+        fact: i64,
+        /// Id of the person of the study who decided it: stands in the audit chain and in the letters, beside whoever ran this.
+        #[arg(long, value_name = "PERSON")]
+        by: String,
+        /// Why: stands in the audit chain and in the letters.
+        #[arg(long)]
+        reason: String,
+        /// Which installation.
+        #[command(flatten)]
+        installation: Installation,
+        /// For people or for programs.
+        #[command(flatten)]
+        output: Output,
+    },
 }
 
 fn kind(word: &str) -> Result<FactKind, String> {
-    let known = FactKind::ALL.into_iter().filter(|kind| *kind != FactKind::Unblinded);
-    let words: Vec<&str> = known.map(FactKind::key).collect();
-    let found = FactKind::find(word).filter(|kind| *kind != FactKind::Unblinded);
+    let is_noted = |kind: &FactKind| !matches!(kind, FactKind::Unblinded | FactKind::TakenBack);
+    let words: Vec<&str> = FactKind::ALL.into_iter().filter(is_noted).map(FactKind::key).collect();
+    let found = FactKind::find(word).filter(is_noted);
     found.ok_or_else(|| format!("no kind; there are {}", words.join(", ")))
 }
 
@@ -168,6 +194,23 @@ pub(super) fn run(command: SubjectCommand) -> anyhow::Result<End> {
             }
             Ok(End::Done)
         }
+        SubjectCommand::TakeBack { slug, subject, fact, by, reason, installation, output } => {
+            let opened = Opened::open(&installation)?;
+            let shelved = opened.study(&slug)?;
+            let pen = opened.pen()?;
+            let shelf = Shelf::new(opened.store.clone());
+            let order = Order { actor: &opened.actor, subject: &subject, reason: &reason };
+            let taking = take_back::take_back(&shelf, &shelved, pen.means(&opened), order, (fact, by.as_str()));
+            let (taken, new) = judged(opened.runtime.block_on(taking))?;
+            if output.json {
+                println!("{}", json!({ "fact": show::fact_json(&shelved.study, &taken), "new": new }));
+            } else if new {
+                println!("{subject}: fact {fact} is taken back, by fact {}; it counts no more", taken.number);
+            } else {
+                println!("{subject}: fact {fact} was taken back already, by fact {}", taken.number);
+            }
+            Ok(End::Done)
+        }
     }
 }
 
@@ -185,7 +228,8 @@ fn list(slug: &str, installation: &Installation, output: Output) -> anyhow::Resu
         let Some(last) = page.last() else { return Ok(End::Done) };
         after = last.number;
         for row in &page {
-            let known: Vec<String> = facts.get(&row.id).into_iter().flatten().map(about).collect();
+            let own = facts.get(&row.id).map_or(&[][..], Vec::as_slice);
+            let known: Vec<String> = own.iter().map(|fact| about(fact, own)).collect();
             if output.json {
                 println!(
                     "{}",
@@ -205,8 +249,9 @@ fn list(slug: &str, installation: &Installation, output: Output) -> anyhow::Resu
     }
 }
 
-/// What became known, with the further allocation that it is about alone.
-fn about(fact: &FactRow) -> String {
+/// What became known, with the further allocation that it is about alone, and whether it was in error; `all` is known of the subject.
+fn about(fact: &FactRow, all: &[FactRow]) -> String {
     let own = fact.randomization.as_ref().map(|own| format!(" ({own})")).unwrap_or_default();
-    format!("{}{own}", fact.kind.key())
+    let in_error = if is_taken_back(all, fact.number) { ", in error" } else { "" };
+    format!("{}{own}{in_error}", fact.kind.key())
 }

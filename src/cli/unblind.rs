@@ -10,7 +10,7 @@ use crate::daemon::run::{desk_address, keys};
 use crate::domain::study::FIRST;
 use crate::store::allocation::AllocationRow;
 use crate::workflow::Means;
-use crate::workflow::command::{self, CommandError, Order};
+use crate::workflow::command::{self, CommandError, Disclosed, Order};
 use crate::workflow::shelf::Shelf;
 use crate::workflow::unblind::Broken;
 
@@ -101,13 +101,14 @@ pub(super) fn run(args: UnblindArgs) -> anyhow::Result<End> {
     let Some(subject) = &args.subject else { return Err(anyhow!("a subject is needed")) };
     let order = Order { actor: &opened.actor, subject, reason: &args.reason };
     let disclosing = command::unblind(&shelf, &shelved, means, order, by);
-    let (broken, given) = judged(opened.runtime.block_on(disclosing))?;
+    let Disclosed { subject: found, broken, given } = judged(opened.runtime.block_on(disclosing))?;
+    let number = shelved.study.subject_number(found.number);
     let first = matches!(broken, Broken::Now(_));
     let first_given = given.iter().find(|given| given.randomization == FIRST);
     let shown = first_given.filter(|_| args.show);
     let further: Vec<&AllocationRow> = given.iter().filter(|given| args.show && given.randomization != FIRST).collect();
     if args.output.json {
-        let mut report = json!({ "subject": subject, "to": by, "first": first, "fact": broken.fact().number,
+        let mut report = json!({ "subject": number, "asked_for": subject, "site": found.site, "to": by, "first": first, "fact": broken.fact().number,
                                  "arm": shown.map(|given| &given.arm),
                                  "kit": shown.and_then(|given| given.kit.as_ref()) });
         if let (Some(report), false) = (report.as_object_mut(), further.is_empty()) {
@@ -118,7 +119,7 @@ pub(super) fn run(args: UnblindArgs) -> anyhow::Result<End> {
         println!("{report}");
         return Ok(End::Done);
     }
-    println!("the letter with the arm of {subject} goes to {by}");
+    println!("the letter with the arm of {number} (site {}, asked for as {subject}) goes to {by}", found.site);
     if first {
         println!("those who must know are told that it happened, and not the arm");
     } else {

@@ -75,6 +75,24 @@ pub(super) fn check_no_file(read: &InstrumentFile, what: &str, report: &Report) 
     }
 }
 
+/// Warns of a reference of which nothing says how it is written: each way to write it would be another subject.
+fn check_reference(item: &Item, read: &InstrumentFile, report: &Report) {
+    let place = read.instrument.items.iter().zip(&read.places).find(|(own, _)| own.id == item.id);
+    if let (ItemKind::Text { pattern: None }, Some((_, place))) = (&item.kind, place) {
+        report.warn(
+            &read.file,
+            Some(place.line),
+            format!("{}.pattern", place.key),
+            format!(
+                "is missing, and `{}` tells subjects apart: 7, 07 and #7 would be three of them, and a patient whose reference is written \
+                 in another way would be allocated once more",
+                item.id
+            ),
+            "write how all sites write it, such as pattern = '[A-Z]-[0-9]{4}' for Y-0007, before the study goes into production",
+        );
+    }
+}
+
 /// Checks `[registration]` against its instrument.
 pub(super) fn check_registration(study: &StudyFile, read: &InstrumentFile, report: &Report) {
     check_no_file(read, "a registration", report);
@@ -105,7 +123,7 @@ pub(super) fn check_registration(study: &StudyFile, read: &InstrumentFile, repor
                 "make its kind \"text\" or \"integer\"".to_string(),
             );
         }
-        Some(_) => {}
+        Some(item) => check_reference(item, read, report),
     }
     match registration.site_item.as_deref() {
         None if study.sites.len() > 1 => wrong(

@@ -7,6 +7,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::allocation_file::is_list;
+use super::election_file::ELECTION;
 use super::problem::{Problem, Weight};
 use super::randomization::is_file as is_further;
 use crate::limits;
@@ -25,8 +26,8 @@ pub(super) const LETTERS: &str = "letters/";
 pub(super) const SCHEDULE: &str = "schedule.toml";
 /// Folder of the calendars of holidays.
 pub(super) const HOLIDAYS: &str = "holidays/";
-/// Files of other parts of a study, kept as they are.
-const OTHERS: [&str; 2] = ["election.toml", "README.md"];
+/// Files of a study that say nothing to the program, kept as they are.
+const OTHERS: [&str; 1] = ["README.md"];
 
 /// The files of a study, path → text; and what was wrong when they were read from a folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -208,7 +209,7 @@ impl Bundle {
 fn belongs(name: &str) -> bool {
     let instrument = name.strip_prefix(INSTRUMENTS).is_some_and(|rest| rest.ends_with(".toml") && !rest.contains('/'));
     let calendar = name.strip_prefix(HOLIDAYS).is_some_and(|rest| rest.ends_with(".ics") && !rest.contains('/'));
-    [STUDY, ALLOCATION, KITS, SCHEDULE].contains(&name)
+    [STUDY, ALLOCATION, KITS, SCHEDULE, ELECTION].contains(&name)
         || OTHERS.contains(&name)
         || instrument
         || calendar

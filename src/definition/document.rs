@@ -452,6 +452,26 @@ impl<'d> Section<'d> {
         self.table.get(key).and_then(|value| value.get_ref().as_str())
     }
 
+    /// Whether a key holds a section of its own, such as `{ east = 2, west = 3 }`; not asked for by this.
+    pub(super) fn is_section(&self, key: &str) -> bool {
+        self.table.get(key).is_some_and(|value| value.get_ref().as_table().is_some())
+    }
+
+    /// All its keys with whole numbers from 1 up, where the keys are names of something else; with their lines.
+    pub(super) fn counts(&self) -> Vec<(String, u32, usize)> {
+        let mut counts = Vec::new();
+        for (key, value) in self.table.iter() {
+            let name: &str = key.get_ref();
+            let digits = value.get_ref().as_integer();
+            let number = digits.and_then(|digits| u32::from_str_radix(digits.as_str(), digits.radix()).ok());
+            match number.filter(|number| *number > 0) {
+                Some(number) => counts.push((name.to_string(), number, self.line_of(name))),
+                None => self.wrong(name, "is no whole number from 1 up", format!("write {name} = 2")),
+            }
+        }
+        counts
+    }
+
     /// Makes a key known without reading it.
     pub(super) fn skip(&self, key: &'static str) {
         self.asked.borrow_mut().insert(key);

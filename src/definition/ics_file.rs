@@ -57,10 +57,11 @@ pub(super) fn read(file: &str, content: &str, report: &Report) -> Option<OwnHoli
     let mut event: Option<Event> = None;
     // Components inside of an event, or beside the events, such as alarms and time zones.
     let mut inner = 0_usize;
+    let mut whole = false;
     for line in &lines {
         let component = line.value.to_ascii_uppercase();
         match (line.name.as_str(), component.as_str()) {
-            ("BEGIN" | "END", "VCALENDAR") => {}
+            ("BEGIN" | "END", "VCALENDAR") => whole = line.name == "END",
             ("BEGIN", "VEVENT") if event.is_none() && inner == 0 => {
                 event = Some(Event { line: line.number, ..Event::default() });
             }
@@ -79,7 +80,7 @@ pub(super) fn read(file: &str, content: &str, report: &Report) -> Option<OwnHoli
             }
         }
     }
-    if event.is_some() || inner > 0 {
+    if event.is_some() || inner > 0 || !whole {
         report.file(file, "ends in the middle", "copy the whole file here");
     }
     if own.days.is_empty() && report.is_sound(file) {
@@ -211,19 +212,18 @@ fn add(own: &mut OwnHolidays, event: Event, file: &str, report: &Report) {
     };
     let to = event.to.filter(|to| *to > from).or_else(|| from.checked_add_days(Days::new(1))).unwrap_or(from);
     let long = (to - from).num_days();
-    let years = match event.yearly {
-        None => 0,
-        Some(Yearly::Times(times)) => {
-            i32::try_from(times).unwrap_or(i32::MAX).saturating_sub(1).min(limits::HOLIDAY_YEARS)
-        }
-        Some(_) => limits::HOLIDAY_YEARS,
-    };
+    let last = if event.yearly.is_some() { limits::HOLIDAY_LAST_YEAR.max(from.year()) } else { from.year() };
     let name = if event.name.is_empty() { file.to_string() } else { event.name };
-    for year in 0..=years {
-        // The 29 February is left out where there is none (RFC 5545 section 3.3.10).
-        let Some(first) = from.with_year(from.year() + year) else { continue };
-        if matches!(event.yearly, Some(Yearly::Until(until)) if first > until) || event.except.contains(&first) {
-            continue;
+    let mut times = 0;
+    for year in from.year()..=last {
+        // The 29 February is left out where there is none, and does not count (RFC 5545 section 3.3.10).
+        let Some(first) = from.with_year(year) else { continue };
+        times += 1;
+        match event.yearly {
+            Some(Yearly::Until(until)) if first > until => break,
+            Some(Yearly::Times(most)) if times > most => break,
+            _ if event.except.contains(&first) => continue,
+            _ => {}
         }
         for day in (0..long).filter_map(|days| first.checked_add_days(Days::new(u64::try_from(days).ok()?))) {
             if own.days.len() >= limits::HOLIDAYS {

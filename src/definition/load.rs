@@ -8,6 +8,7 @@ use super::agreement::Grounds;
 use super::allocation_file::{self, AllocationFile};
 use super::bundle::{ALLOCATION, Bundle, INSTRUMENTS, KITS, LETTERS, STUDY};
 use super::document::Report;
+use super::election_file::{self, ELECTION};
 use super::instrument_file::{self, InstrumentFile};
 use super::kit_leaks::Arms;
 use super::kits_file::{self, Known, Listing};
@@ -19,8 +20,10 @@ use super::{
 };
 use crate::domain::allocation::{ArmList, Method, Scheme};
 use crate::domain::fact::Recounting;
+use crate::domain::instrument::Instrument;
 use crate::domain::language::Language;
 use crate::domain::study::{Caps, Criterion, Forcing, Kit, Randomization, Registration, Site, SiteCaps, Study};
+use crate::domain::text;
 use crate::domain::time::Instant;
 
 /// Loads a bundle.
@@ -104,11 +107,12 @@ pub fn check<P: AsRef<Path>>(folders: &[P], now: Instant) -> Vec<Checked> {
                         weight: Weight::Error,
                     });
                 };
-                if slug == other_slug {
-                    taken("slug", slug);
-                }
-                if tag.eq_ignore_ascii_case(other_tag) {
-                    taken("tag", tag);
+                // Mails call a study by either.
+                let others = [other_slug, other_tag].map(|name| text::fold(name));
+                for (key, name) in [("slug", slug), ("tag", tag)] {
+                    if others.contains(&text::fold(name)) {
+                        taken(key, name);
+                    }
                 }
             }
         }
@@ -145,7 +149,8 @@ fn build(bundle: &Bundle, report: &Report) -> Option<Study> {
         }
         return None;
     };
-    let file = study_file::read(STUDY, content, report);
+    let election = bundle.file(ELECTION).filter(|content| election_file::says_something(content));
+    let file = study_file::read(STUDY, content, election.is_some(), report);
     let languages = file.as_ref().map(|file| file.languages.clone()).unwrap_or_default();
     let instruments = read_instruments(bundle, &languages, report);
     let allocation = bundle.file(ALLOCATION).map(|content| read_allocation(content, ALLOCATION, bundle, report));
@@ -212,6 +217,7 @@ fn build(bundle: &Bundle, report: &Report) -> Option<Study> {
         bundle,
         report,
     });
+    let election = election.and_then(|content| election_file::of_study(content, &file, bundle, report));
     let first = allocation.iter().flatten().map(|read| &read.scheme);
     let schemes: Vec<&Scheme> = first.chain(randomizations.iter().map(|own| &own.scheme)).collect();
     let kits = bundle.file(KITS).map(|content| read_kits(content, &file, &schemes, report)).unwrap_or_default();
@@ -234,6 +240,7 @@ fn build(bundle: &Bundle, report: &Report) -> Option<Study> {
         cohorts: cohorts.unwrap_or_default(),
         events,
         schedule,
+        election,
         ..assemble(file, instruments, allocation, randomizations, kits)
     })
 }
@@ -373,6 +380,11 @@ fn assemble(
         .into_iter()
         .map(|located| located.value)
         .filter_map(|rule| Some(Criterion { id: rule.id, rule: rule.rule?, message: rule.message }));
+    let mut instruments: Vec<Instrument> = instruments.into_iter().map(|read| read.instrument).collect();
+    if file.registration.value.instrument.is_empty() {
+        // What there is to fill in where nobody is registered and nobody asked: nothing.
+        instruments.push(Instrument::empty());
+    }
     Study {
         slug: file.slug,
         tag: file.tag,
@@ -388,7 +400,7 @@ fn assemble(
         registration: file.registration.value,
         registers: file.registers,
         survey: file.survey.map(|located| located.value),
-        instruments: instruments.into_iter().map(|read| read.instrument).collect(),
+        instruments,
         eligibility: eligibility.collect(),
         scheme,
         recounting,
@@ -397,6 +409,7 @@ fn assemble(
         cohorts: Vec::new(),
         events: Vec::new(),
         schedule: None,
+        election: None,
         randomizations,
         kits,
         stock: file.stock,

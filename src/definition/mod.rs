@@ -9,12 +9,15 @@
 
 mod agreement;
 pub mod allocation_file;
+pub mod ballots_file;
 mod bundle;
 mod cohorts;
 pub mod csv_file;
 mod design;
 mod document;
+pub mod election_file;
 mod events_file;
+pub mod facts_file;
 mod further;
 mod ics_file;
 mod instrument_file;

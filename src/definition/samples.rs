@@ -13,6 +13,7 @@ static AURORA: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/aurora");
 static CYGNUS: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/cygnus");
 static BOREALIS: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/borealis");
 
+static COUNCIL: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/council");
 static MEMBERS: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/members");
 static SOMNUS: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/somnus");
 static WELLBEING: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/wellbeing");
@@ -45,6 +46,11 @@ pub fn somnus() -> Bundle {
 /// A survey that members answer without their name, signed in with an account of their own.
 pub fn members() -> Bundle {
     bundle(&MEMBERS)
+}
+
+/// A society elects its council by districts, and confirms its president.
+pub fn council() -> Bundle {
+    bundle(&COUNCIL)
 }
 
 /// Two arms by blocks, then a second randomization of those who did not respond; open label.

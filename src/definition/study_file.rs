@@ -81,8 +81,8 @@ impl StudyFile {
     }
 }
 
-/// Reads `study.toml`; `None` only if it is no TOML.
-pub(super) fn read(file: &str, content: &str, report: &Report) -> Option<StudyFile> {
+/// Reads `study.toml`, beside which an election may lie; `None` only if it is no TOML.
+pub(super) fn read(file: &str, content: &str, elects: bool, report: &Report) -> Option<StudyFile> {
     let source = Source::new(file, content);
     let table = source.parse(report)?;
     let root = Section::whole(&source, report, &table);
@@ -92,7 +92,7 @@ pub(super) fn read(file: &str, content: &str, report: &Report) -> Option<StudyFi
     let title = root.need_wording("title", &languages);
     let zone = read_zone(&root);
     let survey = survey_file::read(&root);
-    let registers = survey.is_none() || root.has("registration");
+    let registers = (survey.is_none() && !elects) || root.has("registration");
     let enrolls = survey.as_ref().is_some_and(|survey| survey.value.enrolls);
     let blindings = [("open", Blinding::Open), ("blinded", Blinding::Blinded)];
     let blinding = if registers { root.need_word("blinding", &blindings) } else { root.word("blinding", &blindings) };
@@ -100,6 +100,7 @@ pub(super) fn read(file: &str, content: &str, report: &Report) -> Option<StudyFi
     let trust = read_trust(&root);
     let registration = match &survey {
         Some(survey) if !registers => registration_of(survey),
+        None if !registers => no_registration(&root),
         _ => read_registration(&root, enrolls),
     };
     let mut codes = Codes::default();
@@ -269,6 +270,18 @@ fn registration_of(survey: &Located<Survey>) -> Located<Registration> {
         rescreening: Rescreening::default(),
     };
     Located { value: registration, line: survey.line, key: survey.key.clone() }
+}
+
+/// An election alone registers nobody, and asks nothing.
+fn no_registration(root: &Section) -> Located<Registration> {
+    let registration = Registration {
+        instrument: String::new(),
+        site_item: None,
+        subject_item: String::new(),
+        unique_within: UniqueWithin::Study,
+        rescreening: Rescreening::default(),
+    };
+    Located { value: registration, line: root.line, key: "registration".to_string() }
 }
 
 /// `rescreening` and `rescreenings`: after which facts, and how often.

@@ -100,6 +100,8 @@ pub enum FaultCode {
     Type,
     /// Text that does not match the item's pattern.
     Pattern,
+    /// A site's reference of a subject that reads as one of our own numbers.
+    OurNumber,
     /// No such day.
     Date,
     /// A site or subject we do not know.
@@ -112,6 +114,8 @@ pub enum FaultCode {
     Control,
     /// Nothing to read.
     Empty,
+    /// Lines of the form stand in what the mail quotes alone, where they may be anybody's.
+    Quoted,
     /// It does not go with other answers; [`Fault::expected`] is the id of the check.
     Check,
     /// A file of a type that the item does not take, whatever it is called.
@@ -137,12 +141,14 @@ impl FaultCode {
             FaultCode::Code => "code",
             FaultCode::Type => "type",
             FaultCode::Pattern => "pattern",
+            FaultCode::OurNumber => "our-number",
             FaultCode::Date => "date",
             FaultCode::Unknown => "unknown",
             FaultCode::Conflict => "conflict",
             FaultCode::Charset => "charset",
             FaultCode::Control => "control",
             FaultCode::Empty => "empty",
+            FaultCode::Quoted => "quoted",
             FaultCode::Check => "check",
             FaultCode::FileType => "file-type",
             FaultCode::FileSize => "file-size",

@@ -73,6 +73,17 @@ pub enum Standing {
     Early,
 }
 
+impl Standing {
+    /// Name in exports and words.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Standing::Late => "late",
+            Standing::Within => "within",
+            Standing::Early => "early",
+        }
+    }
+}
+
 impl Timing {
     /// Its window, where what it is counted from was on that day; none beyond the calendar.
     pub fn window(&self, anchor: NaiveDate) -> Option<Window> {

@@ -19,11 +19,13 @@ pub enum FactKind {
     Withdrawn,
     /// Answers were wrong that no allocation looks at.
     Corrected,
+    /// Another fact about it was recorded in error, and counts no more.
+    TakenBack,
 }
 
 impl FactKind {
     /// Every kind.
-    pub const ALL: [FactKind; 7] = [
+    pub const ALL: [FactKind; 8] = [
         FactKind::Unblinded,
         FactKind::RandomizedInError,
         FactKind::Ineligible,
@@ -31,11 +33,17 @@ impl FactKind {
         FactKind::Duplicate,
         FactKind::Withdrawn,
         FactKind::Corrected,
+        FactKind::TakenBack,
     ];
 
     /// Whether it can be about one of a subject's allocations alone.
     pub const fn of_allocation(self) -> bool {
         matches!(self, FactKind::RandomizedInError | FactKind::Ineligible)
+    }
+
+    /// Whether it can be taken back where it was recorded in error. An arm that was told was told; a correction is corrected once more.
+    pub const fn can_be_taken_back(self) -> bool {
+        matches!(self, FactKind::RandomizedInError | FactKind::Ineligible | FactKind::Duplicate | FactKind::Withdrawn)
     }
 
     /// Name in tables, commands, templates (`fact-<key>`) and audit entries.
@@ -48,6 +56,7 @@ impl FactKind {
             FactKind::Duplicate => "duplicate",
             FactKind::Withdrawn => "withdrawn",
             FactKind::Corrected => "corrected",
+            FactKind::TakenBack => "taken-back",
         }
     }
 

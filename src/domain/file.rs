@@ -137,13 +137,6 @@ pub struct FileRule {
     pub most_bytes: u64,
 }
 
-impl FileRule {
-    /// The types as people read them.
-    pub fn named(&self) -> String {
-        self.types.iter().map(|one| one.name()).collect::<Vec<_>>().join(", ")
-    }
-}
-
 /// A file that was sent as an answer. Its bytes lie elsewhere, under its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileAnswer {

@@ -31,6 +31,12 @@ pub struct Instrument {
 pub struct Keys(pub(super) OnceLock<BTreeMap<String, String>>);
 
 impl Instrument {
+    /// The form of a study in which there is nothing to fill in, without an id.
+    pub fn empty() -> Instrument {
+        let (id, title, keys) = (String::new(), Text::default(), Keys::default());
+        Instrument { id, title, items: Vec::new(), checks: Vec::new(), keys }
+    }
+
     /// The item of that id.
     pub fn find(&self, id: &str) -> Option<&Item> {
         self.items.iter().find(|item| item.id == id)

@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 use super::allocation::SITE;
 use super::expression::Expression;
 use super::instrument::{Choices, Instrument, Item, ItemKind};
+use super::language::Language;
 use super::study::{Study, arm_name};
+use super::text;
 
 /// A calculation that a level follows from, and that an amendment changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +72,32 @@ pub fn fixed(study: &Study, id: &str) -> Option<Vec<String>> {
         }
         _ => None,
     }
+}
+
+/// What is wrong with these levels of a history: those that no subject of the study can have, where they are fixed, one line each.
+pub fn unknown<'l>(study: &Study, levels: impl Iterator<Item = (&'l str, &'l str)>) -> Vec<String> {
+    let told = |(id, level): (&str, &str)| {
+        let known = fixed(study, id).filter(|known| !known.iter().any(|own| own == level))?;
+        let wrong = format!("nobody can have \"{level}\" in the column \"{id}\"");
+        let meant = study.find_item(id).and_then(|item| match &item.kind {
+            ItemKind::Choice(Choices::Listed(listed)) => {
+                let level = text::fold(level);
+                let says = |choice: &&super::instrument::Choice| {
+                    text::fold(&choice.code) == level
+                        || [Language::Ja, Language::En]
+                            .iter()
+                            .any(|own| text::fold(choice.label.in_language(*own)) == level)
+                };
+                listed.iter().find(says).map(|choice| choice.code.clone())
+            }
+            _ => None,
+        });
+        Some(match meant {
+            Some(code) => format!("{wrong}: write {code}"),
+            None => format!("{wrong}: it is one of {}", known.join(", ")),
+        })
+    };
+    levels.filter_map(told).collect()
 }
 
 /// Whether an item is calculated.

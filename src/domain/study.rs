@@ -18,6 +18,8 @@ use super::second_factor::StepUp;
 use super::survey::Survey;
 use super::time::Zone;
 
+pub use super::role::Role;
+
 /// Id of the allocation that comes with enrolling; further ones are called as `study.toml` says.
 pub const FIRST: &str = "first";
 /// Who enrolled a subject that enrolled itself, where else the id of a person of the study stands; none may be called so there.
@@ -88,6 +90,8 @@ pub struct Study {
     pub events: Vec<Event>,
     /// Which letters go out by themselves, and when; none if there is no `schedule.toml`.
     pub schedule: Option<Schedule>,
+    /// What is voted on, and by which rules; none if there is no `election.toml`.
+    pub election: Option<super::election::Election>,
     /// Kits of a blinded study, as listed, which tells nothing of the order in which they leave; empty where there are none.
     pub kits: Vec<Kit>,
     /// What is demanded of the stock of kits.
@@ -321,6 +325,11 @@ impl Person {
         self.sites.is_empty() || self.sites.iter().any(|own| own == site)
     }
 
+    /// Whether they act for one of those sites: of a subject, that under which it was enrolled and that to which it was corrected.
+    pub fn acts_for_any<'a>(&self, sites: impl IntoIterator<Item = &'a str>) -> bool {
+        sites.into_iter().any(|site| self.acts_for(site))
+    }
+
     /// Whether they may know arms of a blinded study: whoever enrolls or watches is blinded, whatever other role they have.
     pub fn knows_arms(&self) -> bool {
         self.roles.iter().any(|role| role.unblinded())
@@ -330,51 +339,6 @@ impl Person {
     /// Whether they have that role.
     pub fn has(&self, role: Role) -> bool {
         self.roles.contains(&role)
-    }
-}
-
-/// What a person is to a study.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
-    /// Enrolls subjects.
-    Investigator,
-    /// Keeps the study running; told of failures. Enrolls too.
-    Coordinator,
-    /// Hands out kits; unblinded.
-    Pharmacist,
-    /// Owns the allocation; unblinded.
-    Statistician,
-    /// Owns the bundle.
-    Manager,
-    /// Watches; enrolls nobody.
-    Monitor,
-}
-
-impl Role {
-    /// Every role.
-    pub const ALL: [Role; 6] =
-        [Role::Investigator, Role::Coordinator, Role::Pharmacist, Role::Statistician, Role::Manager, Role::Monitor];
-
-    /// Name in bundles and logs.
-    pub const fn key(self) -> &'static str {
-        match self {
-            Role::Investigator => "investigator",
-            Role::Coordinator => "coordinator",
-            Role::Pharmacist => "pharmacist",
-            Role::Statistician => "statistician",
-            Role::Manager => "manager",
-            Role::Monitor => "monitor",
-        }
-    }
-
-    /// Whether a letter to this role may name the arm in a blinded study.
-    pub const fn unblinded(self) -> bool {
-        matches!(self, Role::Pharmacist | Role::Statistician)
-    }
-
-    /// Whether this role may enroll.
-    pub const fn enrolls(self) -> bool {
-        matches!(self, Role::Investigator | Role::Coordinator)
     }
 }
 

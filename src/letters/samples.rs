@@ -14,13 +14,13 @@ use serde_json::Value;
 use self::correction::{doubts, of_correction, unused};
 use super::facts::{
     AllocationHad, ArmBalance, AssignmentBlinded, AssignmentFailedAlert, AssignmentOpen, Balance, BlankForm, Change,
-    Confirm, Conflict, DeedConfirm, DeedForm, Disclosure, Dispute, Enrollment, EpochBalance, Facts, FurtherBalance,
-    FurtherBlinded, FurtherCount, FurtherOpen, Head, Help, KitReplaced, KitReplacedBlinded, KitReplacedUnblinded,
-    KitsShortBlinded, KitsShortUnblinded, Lacking, Letter, Links, Noted, NoticeBlind, NoticeOpen, NoticeRandomized,
-    NoticeRandomizedBlind, NoticeUnblinded, Opening, Phase, RandomizationConfirm, RandomizationConflict,
-    RandomizationForm, RandomizationName, RandomizationRefused, Randomized, RandomizedBlinded, RandomizedOpen, Reader,
-    Refusal, RegistrationDone, Replacement, Sameness, ShortArm, StatusUnknown, SurveyConfirm, SurveyDone, SurveyForm,
-    SurveyRefused, Unblinded, UnblindedFurther, UnblindingNotice,
+    Confirm, Conflict, DeedConfirm, DeedForm, Disclosure, Dispute, Enrollment, EpochBalance, FactLine, Facts,
+    FurtherBalance, FurtherBlinded, FurtherCount, FurtherOpen, Head, Help, KitReplaced, KitReplacedBlinded,
+    KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded, Lacking, Letter, Links, Noted, NoticeBlind, NoticeOpen,
+    NoticeRandomized, NoticeRandomizedBlind, NoticeUnblinded, Opening, Phase, RandomizationConfirm,
+    RandomizationConflict, RandomizationForm, RandomizationName, RandomizationRefused, Randomized, RandomizedBlinded,
+    RandomizedOpen, Reader, Refusal, RegistrationDone, Replacement, Sameness, ShortArm, StatusUnknown, SurveyConfirm,
+    SurveyDone, SurveyForm, SurveyRefused, Unblinded, UnblindedFurther, UnblindingNotice,
 };
 pub use invented::invented_form;
 use invented::with_a_gap;
@@ -144,6 +144,20 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
                 let facts = if done { Facts::FactDone(own) } else { Facts::FactNotice(own) };
                 more.push(Letter { facts, ..full.clone() });
             }
+            let kind = FactKind::TakenBack;
+            let line = FactLine {
+                fact: FactKind::Ineligible.key().to_string(),
+                partial: format!("fact-{}-again", FactKind::Ineligible.key()),
+                recorded_at: facts.recorded_at.clone(),
+                randomization: "second randomization".into(),
+                taken_back: false,
+            };
+            let (fact, partial) = (kind.key().to_string(), format!("fact-{}", kind.key()));
+            let (of, in_error) = (String::new(), Some(line));
+            let own = Noted { fact, partial, of, in_error, changes: Vec::new(), ..facts.clone() };
+            let done = matches!(full.facts, Facts::FactDone(_));
+            let taken_back = if done { Facts::FactDone(own) } else { Facts::FactNotice(own) };
+            more.push(Letter { facts: taken_back, ..full.clone() });
             (facts.reason, facts.kept_back) = (String::new(), true);
             facts.of = String::new();
             facts.changes.clear();

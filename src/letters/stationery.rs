@@ -326,7 +326,8 @@ pub fn pieces_for_texts(language: Language) -> Result<Handlebars<'static>, Strin
 fn saying(mut registry: Handlebars<'static>, pieces: &Pieces) -> Result<Handlebars<'static>, String> {
     let mut problems = Vec::new();
     // No others: compiled templates are not small.
-    let needed = |name: &str| ["fault-", "expected", "reason-", "fact-"].iter().any(|start| name.starts_with(start));
+    let needed =
+        |name: &str| ["fault-", "doubt-", "expected", "reason-", "fact-"].iter().any(|start| name.starts_with(start));
     for (name, file, source) in pieces.entered().filter(|(name, ..)| needed(name)) {
         register(&mut registry, name, file, &pieces.put_into(source), &mut problems);
     }

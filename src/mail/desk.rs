@@ -25,6 +25,7 @@ use crate::limits;
 use crate::store::Store;
 use crate::store::inbox::{self, InboxItem, Outcome, State};
 use crate::workflow::accept::{self, HeldMail};
+use crate::workflow::confirm;
 use crate::workflow::enroll;
 use crate::workflow::ledger::Ledger;
 use crate::workflow::planned;
@@ -144,15 +145,10 @@ impl Desk {
     }
 
     /// Puts the planned amendments in force whose moment has come, so that no mail that came after it is decided by the rules of before;
-    /// whether there was any. The calendar does the same where no mail comes. A database that cannot do it now keeps no mail waiting:
-    /// the calendar tries again.
+    /// whether there was any. The calendar does the same where no mail comes.
     async fn come_into_force(&self) -> bool {
         let Some(counter) = self.counters.values().next() else { return false };
-        let settled = planned::settle_due(&self.shelf, self.means(counter)).await;
-        settled.unwrap_or_else(|error| {
-            tracing::error!(%error, "a planned amendment could not be settled before the mails; it is tried again");
-            false
-        })
+        planned::come_into_force(&self.shelf, self.means(counter)).await
     }
 
     /// Gives back what was read ahead.
@@ -210,6 +206,9 @@ impl Desk {
                 continue;
             }
             let mut studies = named.of(&signs.names);
+            if let (Some(token), true) = (&signs.token, studies.is_empty()) {
+                studies.extend(self.replied_to(token).await?);
+            }
             if studies.is_empty() {
                 studies = sent.of(&signs.sender);
             }
@@ -225,6 +224,13 @@ impl Desk {
         let now = self.clock.now();
         let reads = aside(unread.len(), move || unread.into_iter().map(|unread| unread.read(now)).collect()).await?;
         Ok(Batch { reads, claimed })
+    }
+
+    /// The study that waits for a reply to that token.
+    async fn replied_to(&self, token: &str) -> Result<Option<(String, Arc<ShelvedStudy>)>, StepError> {
+        let Some(study) = confirm::study_of(&self.store, token).await? else { return Ok(None) };
+        let shelved = self.shelf.find_by_id(study).await?;
+        Ok(Some((shelved.study.slug.clone(), shelved)))
     }
 
     /// Decides the mails of one study together; if that fails, each alone.

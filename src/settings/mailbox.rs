@@ -1,12 +1,14 @@
 //! `mailboxes/<name>/mailbox.toml`: one address of ours, where its mails come from and how its letters leave.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::problem::Problem;
 use super::section::{Section, Source, is_domain};
 use super::{Environment, read_file};
+use crate::domain::dkim::{Identity, Signer};
 use crate::limits;
 
 /// One address we own.
@@ -107,6 +109,8 @@ pub struct SmtpSettings {
     pub connections: usize,
     /// Patience for one reply, in seconds; the reply after the mail itself gets five times as long.
     pub timeout_seconds: u64,
+    /// Signs every letter, where the server does not (`[dkim]`).
+    pub dkim: Option<Arc<Signer>>,
 }
 
 impl MailboxSettings {
@@ -138,7 +142,13 @@ fn mailbox(root: &Section<'_, '_>, name: &str) -> Option<MailboxSettings> {
     let authserv_ids = root.texts("authserv_ids").iter().map(|id| id.to_ascii_lowercase()).collect();
     let message_id_domain = message_id_domain(root, address.as_deref());
     let source = source(root);
-    let delivery = delivery(root, own_domain);
+    let dkim = dkim(root, own_domain);
+    let mut delivery = delivery(root, own_domain);
+    match (&mut delivery, dkim) {
+        (Some(Delivery::Smtp(settings)), dkim) => settings.dkim = dkim,
+        (Some(_), Some(_)) => root.wrong_value("dkim", "letters reach nobody by this way", "remove [dkim]"),
+        _ => {}
+    }
     Some(MailboxSettings {
         name: name.to_owned(),
         display,
@@ -301,7 +311,45 @@ fn smtp_settings(section: &Section<'_, '_>, own_domain: Option<&str>) -> Option<
         ehlo: ehlo?,
         connections: usize::try_from(connections?).ok()?,
         timeout_seconds: u64::try_from(timeout_seconds?).ok()?,
+        dkim: None,
     })
+}
+
+/// `[dkim]`: a key of our domain that signs letters.
+fn dkim(root: &Section<'_, '_>, own_domain: Option<&str>) -> Option<Arc<Signer>> {
+    let section = root.section("dkim")?;
+    let domain = section.domain("domain", own_domain);
+    let selector = section.text("selector", "hagaki");
+    let key =
+        section.private_text("key_file", "make one by openssl genpkey -algorithm ed25519, readable by the daemon only");
+    section.finish();
+    let (domain, selector) = (domain?, selector?);
+    if let Some(own) = own_domain.map(str::to_ascii_lowercase)
+        && own != domain
+        && !own.ends_with(&format!(".{domain}"))
+    {
+        let wrong = format!("letters are from {own}, for which {domain} does not answer");
+        section.wrong_value("domain", &wrong, "write the domain of the address, or one above it");
+        return None;
+    }
+    if !is_domain(&selector) {
+        section.wrong_value(
+            "selector",
+            &format!("\"{selector}\" is no name in DNS"),
+            "write it as hagaki or 2026.mail",
+        );
+        return None;
+    }
+    let identity = Identity { domain, selector };
+    let record = identity.record_name();
+    match Signer::new(identity, key?.expose_secret()) {
+        Ok(signer) => Some(Arc::new(signer)),
+        Err(error) => {
+            let right = format!("openssl genpkey -algorithm ed25519; its public key goes to {record}");
+            section.wrong_value("key_file", &error.to_string(), &right);
+            None
+        }
+    }
 }
 
 fn host(section: &Section<'_, '_>, example: &str) -> Option<String> {

@@ -217,6 +217,21 @@ impl<'s, 'a> Section<'s, 'a> {
         }
     }
 
+    /// The text of a file that not everybody may read, which must be named; `create` tells how it is made.
+    pub(super) fn private_text(&self, key: &'static str, create: &str) -> Option<SecretString> {
+        let Some(file) = self.path(key) else {
+            if !self.has(key) {
+                self.missing(key, create);
+            }
+            return None;
+        };
+        let text = read_private(&file, create.to_owned());
+        let told = |(wrong, right): (String, String)| {
+            self.wrong_value(key, &format!("{}: {wrong}", file.display()), &right);
+        };
+        text.map_err(told).ok().map(SecretString::from)
+    }
+
     /// A secret: the first line of the file in `password_file`, or the variable named by `password_env`.
     pub(super) fn secret(&self) -> Option<SecretString> {
         let file = self.path("password_file");

@@ -302,3 +302,44 @@ fn files_lie_beside_the_database_in_a_folder_or_in_a_bucket() {
         assert!(problems.iter().any(|problem| problem.contains(told)), "{wrong}: {problems:?}");
     }
 }
+
+#[test]
+fn letters_are_signed_by_a_key_of_our_domain() {
+    const SMTP: &str = "address = \"reg@mail.example.jp\"\n[maildir]\npath = \"in\"\n[smtp]\nhost = \"localhost\"\nsecurity = \"none\"\n";
+    const KEY: &str = include_str!("../../tests/data/dkim/ed25519.pem");
+    let with = |mailbox: &str| {
+        Files::new()
+            .with("config/hagaki.toml", GOOD)
+            .with("mailboxes/a/mailbox.toml", mailbox)
+            .with("mailboxes/a/key.pem", KEY)
+            .with("mailboxes/a/other.pem", "hello\n")
+    };
+    let dkim = |section: &str| with(&format!("{SMTP}[dkim]\n{section}"));
+    let settings = dkim("domain = \"Example.jp\"\nselector = \"h1\"\nkey_file = \"key.pem\"\n").load().unwrap();
+    let Delivery::Smtp(smtp) = &settings.mailboxes[0].delivery else { panic!() };
+    assert_eq!(smtp.dkim.as_ref().unwrap().identity().record_name(), "h1._domainkey.example.jp");
+    let shown = format!("{settings:?}");
+    assert!(shown.contains("Signer") && !shown.contains("MC4C"), "{shown}");
+    let folder = FOLDERS.to_owned() + "[dkim]\nselector = \"h1\"\nkey_file = \"key.pem\"\n";
+    for (files, wanted) in [
+        (dkim("selector = \"h1\"\n"), "dkim.key_file: is missing"),
+        (dkim("selector = \"h 1\"\nkey_file = \"key.pem\"\n"), "dkim.selector: \"h 1\" is no name in DNS"),
+        (dkim("selector = \"h1\"\nkey_file = \"none.pem\"\n"), "mailboxes/a/none.pem: No such file"),
+        (dkim("selector = \"h1\"\nkey_file = \"other.pem\"\n"), "dkim.key_file: holds no private key in PEM"),
+        (
+            dkim("domain = \"example.com\"\nselector = \"h1\"\nkey_file = \"key.pem\"\n"),
+            "dkim.domain: letters are from mail.example.jp, for which example.com does not answer",
+        ),
+        (
+            dkim("domain = \"ail.example.jp\"\nselector = \"h1\"\nkey_file = \"key.pem\"\n"),
+            "letters are from mail.example.jp, for which ail.example.jp does not answer",
+        ),
+        (with(&folder), "dkim: letters reach nobody by this way"),
+    ] {
+        let told = files.problems();
+        assert!(told.len() == 1 && told[0].contains(wanted), "{wanted}: {told:?}");
+    }
+    let files = dkim("selector = \"h1\"\nkey_file = \"key.pem\"\n");
+    fs::set_permissions(files.path("mailboxes/a/key.pem"), fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(files.problems()[0].contains("everybody on this machine can use it"), "{:?}", files.problems());
+}

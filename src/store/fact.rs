@@ -36,6 +36,8 @@ pub struct FactRow {
     pub further: Option<String>,
     /// The subject enrolled before, of which it is a duplicate.
     pub of_subject_id: Option<i64>,
+    /// Number of the fact about the same subject that was recorded in error, where this one takes it back.
+    pub takes_back: Option<i64>,
     /// Number of the last allocation before it.
     pub after_allocation: i64,
     /// When.
@@ -50,7 +52,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT study_id, number, subject_id, kind, person, actor, reason, changes, levels, further, of_subject_id, ",
-            "after_allocation, recorded_at, inbox_id, audit_digest, randomization FROM subject_fact ",
+            "after_allocation, recorded_at, inbox_id, audit_digest, randomization, takes_back FROM subject_fact ",
             $rest
         )
     };
@@ -58,8 +60,8 @@ macro_rules! select {
 
 statements! { "subject_fact":
     INSERT = same "INSERT INTO subject_fact (study_id, number, subject_id, kind, person, actor, reason, changes, levels, \
-        further, of_subject_id, after_allocation, recorded_at, inbox_id, audit_digest, randomization) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+        further, of_subject_id, after_allocation, recorded_at, inbox_id, audit_digest, randomization, takes_back) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
     BY_SUBJECT = same select!("WHERE subject_id = $1 ORDER BY number");
     LIST = same select!("WHERE study_id = $1 AND number > $2 ORDER BY number LIMIT $3");
     OF_SUBJECTS = same select!("WHERE study_id = $1 AND subject_id BETWEEN $2 AND $3 ORDER BY number");
@@ -83,6 +85,7 @@ fn read_kept(mut row: Row) -> Result<FactRow, StoreError> {
         inbox_id: row.opt_int()?,
         audit_digest: row.digest()?,
         randomization: row.opt_text()?,
+        takes_back: row.opt_int()?,
     })
 }
 
@@ -114,7 +117,8 @@ pub async fn insert(tx: &mut Tx, new: &FactRow, changes: &Kept) -> Result<(), St
         new.recorded_at,
         new.inbox_id,
         &new.audit_digest,
-        new.randomization.as_deref()
+        new.randomization.as_deref(),
+        new.takes_back
     ];
     tx.later(&INSERT, binds, Expect::Any).await
 }

@@ -36,6 +36,7 @@ statements! { "pending":
         WHERE token_digest = $1";
     WAITING = same "SELECT token_digest, study_id, person, inbox_id, body, created_at, expires_at, used_at FROM pending \
         WHERE study_id = $1 AND used_at IS NULL AND expires_at >= $2";
+    STUDY = same "SELECT study_id FROM pending WHERE token_digest = $1";
     USE = same "UPDATE pending SET used_at = $2 WHERE token_digest = $1 AND used_at IS NULL";
 }
 
@@ -52,6 +53,17 @@ pub async fn insert(tx: &mut Tx, new: &PendingRow, body: &Kept) -> Result<(), St
     let binds =
         binds![&new.token_digest, new.study_id, &new.person, new.inbox_id, body.text(), new.created_at, new.expires_at];
     tx.later(&INSERT, binds, Expect::Any).await
+}
+
+/// The study of the request that waits for that token, used or expired ones among them; its body is not opened.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find_study<'a>(
+    from: impl Into<Reader<'a>>,
+    token_digest: &Sha256Digest,
+) -> Result<Option<i64>, StoreError> {
+    from.into().find(&STUDY, binds![token_digest]).await?.map(|mut row| row.int()).transpose()
 }
 
 /// The request that waits for that token, used or expired ones among them.

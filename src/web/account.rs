@@ -27,11 +27,12 @@ use crate::domain::credential::Secret;
 use crate::domain::door::Door;
 use crate::domain::language::Language;
 use crate::domain::password::Weak;
+use crate::domain::survey::Responses;
 use crate::domain::time::Zone;
 use crate::letters::words;
 use crate::limits;
 use crate::store::account_act::{self, ActRow};
-use crate::store::{account, identity, participant, study};
+use crate::store::{account, credential, identity, participant, study};
 use crate::workflow::Failure;
 use crate::workflow::accounts::{self, Asked, Chosen, Entered, Goal, Visitor};
 use crate::workflow::second_factor;
@@ -250,7 +251,9 @@ impl AccountPages {
             let current = study::find_current(store, &shelved.study.slug).await?;
             zone.get_or_insert(shelved.study.zone);
             if member.state == participant::State::Active && current.is_some_and(|row| row.id == shelved.id) {
-                studies.push(json!({ "title": shelved.study.title.in_language(language),
+                let once = shelved.study.survey.as_ref().is_some_and(|survey| survey.responses == Responses::Once);
+                let answered = once && !credential::uses_of_participant(store, member.id).await?.is_empty();
+                studies.push(json!({ "title": shelved.study.title.in_language(language), "answered": answered,
                                      "link": format!("/s/{}/form", shelved.study.slug) }));
             }
         }

@@ -36,6 +36,7 @@ use crate::domain::door::Door;
 use crate::domain::language::Language;
 use crate::domain::second_factor::StepUp;
 use crate::domain::study::{Person, Stage, Study};
+use crate::letters::facts::Contact;
 use crate::store::subject::SubjectRow;
 use crate::store::{study, subject};
 use crate::workflow::accounts::{self, Goal, Visitor};
@@ -125,6 +126,11 @@ impl Room {
         Redirect::to(&format!("{}&done={done}", self.here(&format!("/{number}")))).into_response()
     }
 
+    /// Whose the page of an address is.
+    fn whose(&self, path: &str) -> String {
+        whose(&[&self.shelved.id.to_be_bytes()[..], &self.visitor.account.id.0, path.as_bytes()])
+    }
+
     /// What every page states; `rest` is its address below the study's.
     fn head(&self, title: &str, rest: &str) -> Value {
         let study = self.study();
@@ -133,14 +139,13 @@ impl Room {
             json!({ "code": other.code(), "link": format!("{path}?lang={}", other.code()), "chosen": *other == self.language,
                     "name": match other { Language::En => "English", Language::Ja => "日本語" } })
         };
-        let parts = [&self.shelved.id.to_be_bytes()[..], &self.visitor.account.id.0, path.as_bytes()];
         json!({
             "study": { "title": study.title.in_language(self.language), "tag": study.tag,
                        "test": self.shelved.stage == Stage::Development },
-            "whose": whose(&parts), "title": title, "languages": study.languages.iter().map(language).collect::<Vec<Value>>(),
+            "whose": self.whose(&path), "title": title, "languages": study.languages.iter().map(language).collect::<Vec<Value>>(),
             "several": study.languages.len() > 1, "path": path, "guard": self.secret.guard(), "leave": "/sign-out",
             "answering": false, "number": 1, "of": 1, "home": self.here(""), "trail": [],
-            "registers": study.registers,
+            "registers": study.registers, "contact": Contact::of(study, &self.person.id, self.person.sites.first().map(String::as_str), self.language),
         })
     }
 
@@ -220,16 +225,15 @@ impl CasePages {
             Ok(room) => room,
             Err(page) => return Ok(Err(page)),
         };
-        if !is_ours(&room, posted.guard()) && !posted.only_looks() {
-            // Typed before somebody signed in anew, it may be: nothing is recorded, and nothing lost.
-            return Ok(Err(once_more(
-                (room.study(), room.shelved.stage),
-                room.language,
-                posted,
-                call,
-                "over_earlier",
-                None,
-            )));
+        if !is_ours(&room, posted.guard()) {
+            // Typed before somebody signed in anew, it may be: nothing is recorded, nothing lost, and nothing shown to anybody else.
+            let study = (room.study(), room.shelved.stage);
+            if posted.whose() != Some(room.whose(&call.path).as_str()) {
+                return Ok(Err(others(study, room.language, call)));
+            }
+            if !posted.only_looks() {
+                return Ok(Err(once_more(study, room.language, posted, call, "over_earlier", None)));
+            }
         }
         let Some(rule) = self.lacks(&room) else { return Ok(Ok(room)) };
         let store = self.tools.shelf.store();
@@ -345,7 +349,7 @@ impl CasePages {
             Some(number) => subject::find_by_number(self.tools.shelf.store(), room.shelved.id, number).await?,
             None => None,
         };
-        let found = found.filter(|subject| subject.sites().any(|site| room.person.acts_for(site)));
+        let found = found.filter(|subject| room.person.acts_for_any(subject.sites()));
         Ok(found.ok_or_else(|| room.told(StatusCode::NOT_FOUND, "no_case")))
     }
 
@@ -379,13 +383,29 @@ fn once_more(
 ) -> Response {
     let kept: Vec<Value> =
         posted.without_session().map(|(name, value)| json!({ "name": name, "value": value })).collect();
-    let facts = json!({
+    let mut facts = nobodys((study, stage), language, call);
+    put(&mut facts, "why", json!(PAGES.word(language, why, &[])));
+    put(&mut facts, "others", json!(false));
+    put(&mut facts, "kept", json!(kept));
+    put(&mut facts, "signs_in", json!(signs_in));
+    PAGES.respond(StatusCode::FORBIDDEN, language, "over", facts)
+}
+
+/// A page that somebody else typed on than who is signed in: neither their words nor their form.
+fn others(study: (&Study, Stage), language: Language, call: &Call) -> Response {
+    let mut facts = nobodys(study, language, call);
+    put(&mut facts, "why", json!(PAGES.word(language, "others", &[])));
+    put(&mut facts, "others", json!(true));
+    PAGES.respond(StatusCode::FORBIDDEN, language, "over", facts)
+}
+
+/// What a page of a study states that is nobody's yet.
+fn nobodys((study, stage): (&Study, Stage), language: Language, call: &Call) -> Value {
+    json!({
         "study": { "title": study.title.in_language(language), "tag": study.tag, "test": stage == Stage::Development },
         "title": study.title.in_language(language), "languages": [], "several": false, "path": call.path, "guard": null,
         "leave": null, "answering": false, "number": 1, "of": 1, "home": "/account", "trail": [],
-        "why": PAGES.word(language, why, &[]), "kept": kept, "signs_in": signs_in,
-    });
-    PAGES.respond(StatusCode::FORBIDDEN, language, "over", facts)
+    })
 }
 
 /// Whether a form came from our own page in this session.

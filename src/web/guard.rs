@@ -29,6 +29,8 @@ const HEADERS: [(HeaderName, &str); 5] = [
 
 /// What somebody reads whose form is larger than any may be.
 const LARGE: &str = include_str!("../../templates/pages/guard/large.html");
+/// What somebody reads whose browser asked for what no page of ours asks for.
+const UNREAD: &str = include_str!("../../templates/pages/guard/unread.html");
 /// What somebody reads whose page was not there in time.
 const LATE: &str = include_str!("../../templates/pages/guard/late.html");
 
@@ -91,7 +93,22 @@ async fn bounded(request: Request, next: Next) -> Response {
         return refused(StatusCode::PAYLOAD_TOO_LARGE, LARGE);
     }
     let request = request.map(|body| Body::new(Limited::new(body, bytes)));
-    in_time(Duration::from_secs(seconds), next.run(request)).await
+    readable(in_time(Duration::from_secs(seconds), next.run(request)).await)
+}
+
+/// The same answer, or a page in the place of the bare line by which a request is refused that could not be taken apart.
+fn readable(answer: Response) -> Response {
+    let is_page =
+        answer.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    if is_page || !answer.status().is_client_error() {
+        return answer;
+    }
+    let large = answer.status() == StatusCode::PAYLOAD_TOO_LARGE;
+    let page = Html(if large { LARGE } else { UNREAD }).into_response();
+    let (mut parts, _) = answer.into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.extend(page.headers().clone());
+    Response::from_parts(parts, page.into_body())
 }
 
 /// An answer, or that there was none in so long a time.
@@ -132,7 +149,7 @@ mod tests {
         let late = in_time(Duration::ZERO, std::future::pending()).await;
         assert_eq!(late.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(late.headers()[header::CONTENT_TYPE], "text/html; charset=utf-8");
-        for page in [LATE, LARGE] {
+        for page in [LATE, LARGE, UNREAD] {
             assert!(page.contains("<html lang=\"en\">") && page.contains("<section lang=\"ja\">"), "{page}");
         }
         assert!(LATE.contains("counts once") && LATE.contains("記録されるのは一度だけです"));

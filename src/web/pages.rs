@@ -74,6 +74,8 @@ impl Pages {
             object.insert("page".to_string(), json!(page));
             // A page without a form has nothing that is wrong on it.
             object.entry("faults").or_insert_with(|| json!([]));
+            // One that is no study's names nobody to ask.
+            object.entry("contact").or_insert(Value::Null);
         }
         sheet.registry.render(page, &facts)
     }

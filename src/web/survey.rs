@@ -5,6 +5,7 @@
 //! each form. A GET uses nothing up. Answers travel with the page until they are sent; everything works without scripts.
 
 mod enrolling;
+mod keeping;
 mod mending;
 mod rehearsal;
 mod sign_in;
@@ -280,9 +281,14 @@ impl SurveyPages {
             Err(Unread::Refused(status)) => return self.bare(status, Unread::word(status), headers),
             Err(Unread::Failed(failure)) => return self.unavailable(&failure, headers),
         };
-        if !visit.guards(posted.guard()) && !posted.only_looks() {
-            // Typed before somebody signed in anew, it may be: nothing is recorded, and nothing lost.
-            return self.once_more(&visit.shelved, &posted, "over_earlier", false, headers);
+        if !visit.guards(posted.guard()) {
+            // Typed before somebody signed in anew, it may be: nothing is recorded, nothing lost, and nothing shown to anybody else.
+            match visit.wrote(self.tools.shelf.store(), &posted).await {
+                Ok(true) if posted.only_looks() => {}
+                Ok(true) => return self.once_more(&visit.shelved, &posted, "over_earlier", false, headers),
+                Ok(false) => return self.others(&visit.shelved, &posted, headers),
+                Err(failure) => return self.unavailable(&failure, headers),
+            }
         }
         match self.take(visit, &posted, headers).await {
             Ok(taken) => taken,
@@ -332,7 +338,7 @@ impl SurveyPages {
             return Ok(self.thanks(visit, language, used, word));
         }
         if let Some(barred) = visit.barred(means, false) {
-            if let Some(kept) = self.kept_back(visit, language, barred).await? {
+            if let Some(kept) = self.kept_back(visit, (wish.lang.as_deref(), headers), barred).await? {
                 return Ok(kept);
             }
             return Ok(self.told(visit, language, &Why::barred(visit, language, barred)));
@@ -344,11 +350,11 @@ impl SurveyPages {
         let receipt =
             visit.participant.as_ref().and_then(|whose| whose.receipt.as_deref()).filter(|_| !told.is_empty());
         let store = self.tools.shelf.store();
-        let kept = match &visit.key {
+        let (kept, version) = match &visit.key {
             Some(key) => drafts::find(store, key, &visit.credential.id).await?,
-            None => Kept::Nothing,
+            None => (Kept::Nothing, String::new()),
         };
-        let (blank, none) = (Posted::new(Vec::new()), Uploads::new());
+        let (blank, none) = (Posted::new(Vec::new()).knowing(&version), Uploads::new());
         Ok(match kept {
             Kept::Nothing => {
                 let earlier = match visit.credential.participant_id {
@@ -363,7 +369,9 @@ impl SurveyPages {
                 visit.form_page(means, language, (&blank, &none), 0, |filled| filled, &[("other_way", json!(true))])
             }
             Kept::Text(text, day) => {
-                let posted = Posted::of_kept(&text).unwrap_or(blank);
+                let posted = Posted::of_kept(&text).map_or(blank, |posted| posted.knowing(&version));
+                // The language that was chosen before it was kept, unless one is chosen now.
+                let language = visit.language(wish.lang.as_deref().or(posted.language()), headers);
                 let at = match posted.place() {
                     Place::Page(at) => at,
                     Place::Review | Place::Whole => usize::MAX,
@@ -409,12 +417,7 @@ impl SurveyPages {
         match (posted.step(), posted.place()) {
             (Step::Keep, place) if !mends => {
                 let at = if let Place::Page(at) = place { at } else { first };
-                if !self.keep(visit, posted, means).await? {
-                    return Ok(Redirect::to(&format!("{}?lang={}", visit.path, language.code())).into_response());
-                }
-                filled.page(&mut facts, &mark, at, &filled.untaken(), false);
-                filled::put(&mut facts, "kept", json!(true));
-                return Ok(PAGES.respond(StatusCode::OK, language, "form", facts));
+                return Ok(self.keep_and_show(visit, &filled, &mark, at).await?);
             }
             (Step::Forget, _) => {
                 drafts::forget(&self.tools.shelf, &visit.shelved, &visit.credential).await?;
@@ -492,15 +495,6 @@ impl SurveyPages {
             }
             _ => seen(visit, sent, language),
         }
-    }
-
-    /// Seals what was typed with the key of the way in; whether it is kept.
-    async fn keep(&self, visit: &Visit, posted: &Posted, means: Means<'_>) -> Result<bool, Failure> {
-        let Some(key) = &visit.key else { return Ok(false) };
-        let credential = &visit.credential.id;
-        let sealed = key.seal(means.dice, credential, &posted.to_keep(visit.instrument()));
-        let of = drafts::Of { credential, uses: visit.uses.len(), first: visit.enrolls() };
-        drafts::keep(&self.tools.shelf, &visit.shelved, means, visit.survey(), of, &sealed).await
     }
 
     fn thanks(&self, visit: &Visit, language: Language, used: &AnsweredRow, word: &str) -> Response {

@@ -331,7 +331,7 @@ async fn status(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: Option<&str
         None => subject::find_latest_of(&mut ledger.tx, asking.shelved.id, &asking.person.id).await?,
         Some(wanted) => find_wanted(ledger, asking, wanted).await?,
     };
-    let theirs = |subject: &SubjectRow| subject.sites().any(|site| asking.person.acts_for(site));
+    let theirs = |subject: &SubjectRow| asking.person.acts_for_any(subject.sites());
     let Some(found) = found.filter(theirs) else {
         let facts = Facts::StatusUnknown(unknown(ledger, asking, (wanted, None)).await?);
         return asking.reply(ledger, asking.to_sender(), facts, asking.settled("reply", "status-unknown")).await;

@@ -12,11 +12,10 @@ use super::enroll::{self, Enrolled, Further, append};
 use super::ledger::Page;
 use super::shelf::ShelvedStudy;
 use super::stock::AtHand;
-use super::{Failure, Means, correction};
+use super::{Failure, Means, correction, course};
 use crate::domain::allocation::{Full, Levels, Origin, SITE};
 use crate::domain::answer::{self, Answer, Form, Line, Value};
 use crate::domain::expression::Scope;
-use crate::domain::fact::FactKind;
 use crate::domain::instrument::Instrument;
 use crate::domain::kept::KeptForm;
 use crate::domain::level;
@@ -175,10 +174,7 @@ pub(super) async fn prepare(
         StudyState::Open => {}
     }
     let mut reasons: Vec<Reason> = Vec::new();
-    let gone = [FactKind::Withdrawn, FactKind::RandomizedInError, FactKind::Ineligible, FactKind::Duplicate];
-    let of_all = |kind: &FactKind| enrolled.facts.iter().any(|fact| fact.kind == *kind && fact.randomization.is_none());
-    let out = gone.into_iter().find(of_all);
-    reasons.extend(out.map(Reason::SubjectOut));
+    reasons.extend(course::is_out_altogether(&enrolled.facts).map(Reason::SubjectOut));
     reasons.extend(unmet(study, means, case, &registration));
     let absent: Vec<&str> = own.scheme.needs().filter(|id| !levels.contains_key(*id)).collect();
     let before = study.allocations().find(|rules| absent.contains(&arm_name(rules.id).as_str()));

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Failure;
 use super::amendment::{AllSchemes, Schemes};
-use super::proof;
+use super::proof::{self, Following};
 use crate::domain::allocation::{Counts, Levels, Method, Origin, SITE};
 use crate::domain::language::Language;
 use crate::domain::study::{Rules, Study};
@@ -59,10 +59,15 @@ struct Since {
 fn since(rules: Rules<'_>, row: &AllocationRow, facts: &[FactRow]) -> Result<Since, Failure> {
     let counts_facts = matches!(rules.scheme.method(), Method::Minimization(_));
     let mut since = Since::default();
+    let mut following = Following::default();
     let own = |fact: &&FactRow| fact.subject_id == row.subject_id && fact.after_allocation >= row.number;
     for fact in facts.iter().filter(own) {
         since.right = proof::right_levels(rules.id, fact)?.or(since.right);
-        since.left_out |= counts_facts && proof::counts(rules, fact)? == Some(Counts::Nowhere);
+        match following.next(rules, fact)? {
+            Some(Counts::Nowhere) => since.left_out = counts_facts,
+            Some(Counts::Again) => since.left_out = false,
+            Some(Counts::At(_)) | None => {}
+        }
     }
     Ok(since)
 }

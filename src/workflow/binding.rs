@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::correction::{self, Answers, changes};
 use super::entry::salted;
+use super::facts::standing;
 use super::ledger::Page;
 use super::reference::{key_of, possible_keys};
 use super::shelf::{Shelf, ShelvedStudy};
@@ -117,11 +118,32 @@ async fn is_same_person(tx: &mut Tx, one: &SubjectRow, other: &SubjectRow) -> Re
     }
     for (of, first) in [(one, other), (other, one)] {
         let facts = fact_rows::list_by_subject(&mut *tx, of.id).await?;
-        if facts.iter().any(|fact| fact.kind == FactKind::Duplicate && fact.of_subject_id == Some(first.id)) {
+        if standing(&facts).any(|fact| fact.kind == FactKind::Duplicate && fact.of_subject_id == Some(first.id)) {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// Whether a subject is known by now by the reference of another one, as only two subjects of one person may be.
+///
+/// # Errors
+/// Rows that cannot have been written by this program.
+pub(super) fn shares_reference(
+    tx: &Tx,
+    study: &Study,
+    (subject, facts): (&SubjectRow, &[FactRow]),
+    other: &SubjectRow,
+) -> Result<bool, Failure> {
+    let mut answers = enroll::stored_answers(subject)?;
+    correction::correct(&mut answers, facts.iter(), None)?;
+    let rules = &study.registration;
+    let Some(reference) = answers.get(&rules.subject_item).filter(|_| subject.participant_id.is_none()) else {
+        return Ok(false);
+    };
+    let site = rules.site_item.as_ref().and_then(|item| answers.get(item)).unwrap_or(&subject.site);
+    let known = kept::without_screening(&other.reference_key);
+    Ok(kept::references(tx.ring(), subject.study_id, &key_of(study, site, reference)).iter().any(|text| text == known))
 }
 
 /// A key that no subject has: that of a reference with a number behind it, from `first` on.
@@ -230,7 +252,7 @@ pub struct Earlier {
 impl Earlier {
     /// The numbers of those that a person may know of.
     pub fn numbers(&self, study: &Study, person: &Person) -> Vec<String> {
-        let theirs = |subject: &&SubjectRow| subject.sites().any(|site| person.acts_for(site));
+        let theirs = |subject: &&SubjectRow| person.acts_for_any(subject.sites());
         let own = self.subjects.iter().filter(theirs).take(limits::FAULTS_LISTED);
         own.map(|subject| study.subject_number(subject.number)).collect()
     }

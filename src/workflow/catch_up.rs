@@ -42,7 +42,8 @@ pub(super) async fn foretold(tx: &mut Tx, row: &StudyRow, old: &Study, new: &Stu
                 }
             }
             let is_new = |code: &str| before.scheme.arms().iter().all(|own| own.code != code);
-            for arm in now.scheme.arms().iter().filter(|arm| !arm.closed) {
+            // The only one that is left gets everybody, behind or not.
+            for arm in now.scheme.arms().iter().filter(|arm| !arm.closed && !now.scheme.is_left_with_one()) {
                 // How many are in an arm of a blinded study could be told from how long it is favored; of a new one that is known.
                 if new.blinding == Blinding::Open || is_new(&arm.code) {
                     lines

@@ -145,7 +145,7 @@ fn each_file<'a>(
 
 /// Whom the name of a changed file may be told to: that one of the statistician's changed tells of the allocation.
 fn reach_of(file: &str) -> Reach {
-    let conduct = ["instruments/", "letters/"].iter().any(|folder| file.starts_with(folder));
+    let conduct = ["instruments/", "letters/", "holidays/"].iter().any(|folder| file.starts_with(folder));
     if conduct || ["study.toml", "schedule.toml"].contains(&file) { Reach::Staff } else { Reach::Design }
 }
 
@@ -197,6 +197,9 @@ fn scheme_changes(old: &Scheme, new: &Scheme, lines: &mut Vec<String>) {
             "counts: epoch {} begins; everything decisions balance starts from zero, caps go on counting everybody",
             new.epoch()
         ),
+        method if new.is_left_with_one() && !matches!(method, Method::List(_)) => {
+            "counts: stand as they are; every subject gets the one arm that is open, and nothing is balanced meanwhile".to_string()
+        }
         Method::Block(_) => {
             "counts: open blocks end as they are; the next subject of each stratum opens a new one".to_string()
         }

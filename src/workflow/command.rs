@@ -77,6 +77,19 @@ pub enum Refusal {
     /// A kind that needs something else.
     #[error("{0}")]
     Incomplete(&'static str),
+    /// Digits that are one subject's number and another's reference.
+    #[error(
+        "\"{wanted}\" is the number of {counted} and the site's reference of {called}: write {counted} or {called}, and hold it against \
+         `hagaki subject show`"
+    )]
+    TwoMeant {
+        /// What was written.
+        wanted: String,
+        /// Number of the subject that a site calls so.
+        called: String,
+        /// Number of the subject that we count so.
+        counted: String,
+    },
     /// The study gives no arm by hand.
     #[error(
         "study {0} gives no arm by hand there: [forced] limit and roles in the allocation's file (allocation.toml) allow it"
@@ -139,6 +152,9 @@ pub enum Refusal {
          tells what is on file"
     )]
     NotRescreened(String),
+    /// A fact stays, and why.
+    #[error("{0}")]
+    NotTakenBack(String),
     /// Nobody or several enroll there.
     #[error("say with --for whose subject it is, and who gets the letter: at site {0} enroll [{1}]")]
     WhoseSubject(String, String),
@@ -172,17 +188,18 @@ pub struct Order<'a> {
     pub reason: &'a str,
 }
 
-/// A subject by our number, or by its reference where that tells it.
+/// A subject by our number, or by its reference where that tells it. Digits alone can be either: where they mean two subjects, neither is
+/// guessed.
 ///
 /// # Errors
-/// The database; a refusal if there is none.
+/// The database; a refusal if there is none, or if two are meant.
 pub async fn find_subject(
     store: &Store,
     study: &Study,
     study_id: i64,
     wanted: &str,
 ) -> Result<SubjectRow, CommandError> {
-    let number = study.parse_subject_number(wanted).or_else(|| wanted.trim().parse().ok());
+    let number = study.parse_subject_number(wanted);
     let mut found = match number {
         Some(number) => subject::find_by_number(store, study_id, number).await?,
         None => None,
@@ -204,9 +221,17 @@ pub async fn find_subject(
             None => break,
         }
     }
-    match found {
-        Some(found) => Ok(found),
-        None => Err(unknown(store, study, study_id, wanted).await?.into()),
+    let counted = match wanted.trim().parse().ok().filter(|_| number.is_none()) {
+        Some(counted) => subject::find_by_number(store, study_id, counted).await?,
+        None => None,
+    };
+    match (found, counted) {
+        (Some(called), Some(counted)) if called.id != counted.id => {
+            let [called, counted] = [&called, &counted].map(|row| study.subject_number(row.number));
+            Err(Refusal::TwoMeant { wanted: wanted.trim().to_string(), called, counted }.into())
+        }
+        (Some(found), _) | (None, Some(found)) => Ok(found),
+        (None, None) => Err(unknown(store, study, study_id, wanted).await?.into()),
     }
 }
 
@@ -229,7 +254,7 @@ async fn unknown(store: &Store, study: &Study, study_id: i64, wanted: &str) -> R
     })
 }
 
-fn reason_of(order: &Order<'_>) -> Result<String, Refusal> {
+pub(super) fn reason_of(order: &Order<'_>) -> Result<String, Refusal> {
     let reason = text::clean(order.reason, limits::DEED_REASON_CHARS);
     if reason.is_empty() { Err(Refusal::NoReason) } else { Ok(reason) }
 }
@@ -245,7 +270,7 @@ pub async fn unblind(
     means: Means<'_>,
     order: Order<'_>,
     person: &str,
-) -> Result<(Broken, Vec<AllocationRow>), CommandError> {
+) -> Result<Disclosed, CommandError> {
     let study = &shelved.study;
     let reason = reason_of(&order)?;
     let unknown = || Refusal::Person(study.slug.clone(), person.to_string());
@@ -259,7 +284,7 @@ pub async fn unblind(
     if study.blinding == Blinding::Open {
         return Err(Refusal::Open(study.slug.clone(), number).into());
     }
-    if !Deed::Unblind.allowed(study, person) || !found.sites().any(|site| person.acts_for(site)) {
+    if !Deed::Unblind.allowed(study, person) || !person.acts_for_any(found.sites()) {
         return Err(Refusal::NotEntitled(person.id.clone()).into());
     }
     let what = Break { person, actor: order.actor, enrolled: &enrolled, reason: &reason, inbox_id: None };
@@ -274,7 +299,18 @@ pub async fn unblind(
     ledger.commit().await?;
     let first = AllocationRow { kit: enrolled.kit, ..allocation };
     let further = enrolled.further.into_iter().map(|own| AllocationRow { kit: own.kit, ..own.allocation });
-    Ok((broken, std::iter::once(first).chain(further).collect()))
+    Ok(Disclosed { subject: found, broken, given: std::iter::once(first).chain(further).collect() })
+}
+
+/// A subject's arms told to somebody, by command.
+#[derive(Clone, Debug)]
+pub struct Disclosed {
+    /// Whose.
+    pub subject: SubjectRow,
+    /// That it happened.
+    pub broken: Broken,
+    /// The first allocation and the further ones, each with the kit it had last.
+    pub given: Vec<AllocationRow>,
 }
 
 /// Every subject of a closed study with its allocations, each with the kit it had last; who has it done for whom, and why, stands
@@ -375,6 +411,9 @@ pub async fn note(
     match (kind, &of) {
         (FactKind::Unblinded, _) => {
             return Err(Refusal::Incomplete("an arm is disclosed with `hagaki unblind`").into());
+        }
+        (FactKind::TakenBack, _) => {
+            return Err(Refusal::Incomplete("a fact is taken back with `hagaki subject take-back`").into());
         }
         (FactKind::Duplicate, None) => {
             return Err(Refusal::Incomplete("write with --of which subject it is a duplicate of").into());

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::accept::Asking;
 use super::enroll::{Enrolled, Further};
+use super::facts;
 use super::shelf::ShelvedStudy;
 use super::{Arrival, Failure, Means, Operator, again};
 use crate::domain::allocation::Origin;
@@ -555,15 +556,19 @@ fn known(study: &Study, enrolled: &Enrolled, telling: Telling, language: Languag
     match telling {
         Telling::First | Telling::Duplicate { .. } => Vec::new(),
         Telling::Status | Telling::Latest => {
-            let line = |fact: &FactRow| {
-                let line = FactLine::new(study, fact.kind, fact.recorded_at);
-                match fact.randomization.as_deref().and_then(|id| study.find_randomization(id)) {
-                    Some(own) => line.of_allocation(&own.title, language),
-                    None => line,
-                }
-            };
+            let line = |fact: &FactRow| fact_line(study, fact, &enrolled.facts, language);
             enrolled.facts.iter().map(line).collect()
         }
+    }
+}
+
+/// One fact as letters tell it; whether it was taken back, the others of its subject say.
+pub(super) fn fact_line(study: &Study, fact: &FactRow, all: &[FactRow], language: Language) -> FactLine {
+    let line = FactLine::new(study, fact.kind, fact.recorded_at);
+    let line = FactLine { taken_back: facts::is_taken_back(all, fact.number), ..line };
+    match fact.randomization.as_deref().and_then(|id| study.find_randomization(id)) {
+        Some(own) => line.of_allocation(&own.title, language),
+        None => line,
     }
 }
 

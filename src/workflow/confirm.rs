@@ -25,7 +25,7 @@ use crate::letters::facts::{Confirm, ConfirmExpired};
 use crate::letters::{Facts, Kind};
 use crate::limits;
 use crate::store::pending::{self, PendingRow};
-use crate::store::{Reader, Tx, outbox};
+use crate::store::{Reader, Store, Tx, outbox};
 
 /// What waits for the reply.
 #[derive(Debug, Serialize, Deserialize)]
@@ -286,6 +286,14 @@ fn reread(asking: Asking<'_>, typed: BTreeMap<String, String>, day: NaiveDate) -
     let lines: Vec<Line> =
         typed.into_iter().enumerate().map(|(number, (key, value))| Line { key, value, number: number + 1 }).collect();
     answer::read_form(study, study.registration_instrument(), &lines, day)
+}
+
+/// The study in which something waits, or waited, for a reply to that token.
+///
+/// # Errors
+/// The database.
+pub async fn study_of(store: &Store, token: &str) -> Result<Option<i64>, Failure> {
+    Ok(pending::find_study(store, &digest_of(token)).await?)
 }
 
 fn digest_of(token: &str) -> Sha256Digest {

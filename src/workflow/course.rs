@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 
 use super::enroll::{Enrolled, stored_answers};
+use super::facts::standing;
 use super::shelf::ShelvedStudy;
 use super::{Failure, again, correction};
 use crate::domain::answer::{Form, Value, of_canonical};
@@ -69,6 +70,12 @@ impl Progress {
 }
 
 impl Station<'_> {
+    /// Where the day that its forms tell stands to its window; none where either cannot be told.
+    pub fn standing(&self) -> Option<Standing> {
+        self.event.day_item.as_ref()?;
+        Some(self.window?.standing(self.took_place?))
+    }
+
     /// How far it has come on that day.
     pub fn progress(&self, today: NaiveDate) -> Progress {
         let complete = self.forms.iter().all(|(_, entries)| !entries.is_empty());
@@ -150,6 +157,12 @@ fn day_of(study: &Study, event: &Event, row: &ResponseRow) -> Option<NaiveDate> 
         (None, Some(item)) if study.find_instrument(&row.instrument)?.find(item).is_none() => None,
         _ => row.answered_at.map(|at| at.day_in(study.zone)),
     }
+}
+
+/// Where the day that a form of an event tells stands to the event's window. The day on which a form was entered is no such day.
+pub fn standing(study: &Study, event: &Event, window: Option<Window>, row: &ResponseRow) -> Option<Standing> {
+    event.day_item.as_ref()?;
+    Some(window?.standing(day_of(study, event, row)?))
 }
 
 /// Whether an event is planned for a subject; where that cannot be told it is.
@@ -239,27 +252,52 @@ pub async fn cases<'s>(
     for subject in subjects {
         let facts = facts.remove(&subject.id).unwrap_or_default();
         let given = given.remove(&subject.id).unwrap_or_default();
-        let out = is_out(&facts);
         let own = responses.remove(&subject.id).unwrap_or_default();
-        let mut answers = stored_answers(&subject)?;
-        correction::correct(&mut answers, facts.iter(), None)?;
-        let reference = answers.get(&study.registration.subject_item).cloned().unwrap_or_default();
-        // Conditions are rare, and reading a registration again is not cheap.
-        let registration = match study.events.iter().any(|event| event.when.is_some()) {
-            true => again::registered_as(study, answers, &[], subject.enrolled_at.day_in(study.zone))?,
-            false => Form::default(),
-        };
-        let enrolled_on = enrolled_on(store, &given, &subject, study.zone).await?;
-        let record = Record {
-            enrolled_on,
-            registration: &registration,
-            allocations: &given.iter().collect::<Vec<&AllocationRow>>(),
-            responses: &own,
-        };
-        let stations = stations(study, record);
-        cases.push(Case { subject, reference, stations, out });
+        cases.push(case(store, shelved, subject, (&facts, &given, &own)).await?);
     }
     Ok(cases)
+}
+
+/// The events of one subject, whatever sites it is of.
+///
+/// # Errors
+/// As [`cases`].
+pub async fn of_subject<'s>(
+    store: &Store,
+    shelved: &'s ShelvedStudy,
+    about: &SubjectRow,
+) -> Result<Vec<Station<'s>>, Failure> {
+    let facts = fact::list_of_subjects(store, shelved.id, about.id, about.id).await?;
+    let given = allocation::list_of_subjects(store, shelved.id, about.id, about.id).await?;
+    let own = response::list_of_subjects(store, shelved.id, about.id, about.id).await?;
+    Ok(case(store, shelved, about.clone(), (&facts, &given, &own)).await?.stations)
+}
+
+/// A subject with its course, from its facts, allocations and responses.
+async fn case<'s>(
+    store: &Store,
+    shelved: &'s ShelvedStudy,
+    subject: SubjectRow,
+    (facts, given, own): (&[FactRow], &[AllocationRow], &[ResponseRow]),
+) -> Result<Case<'s>, Failure> {
+    let study = &shelved.study;
+    let out = is_out(facts);
+    let mut answers = stored_answers(&subject)?;
+    correction::correct(&mut answers, facts.iter(), None)?;
+    let reference = answers.get(&study.registration.subject_item).cloned().unwrap_or_default();
+    // Conditions are rare, and reading a registration again is not cheap.
+    let registration = match study.events.iter().any(|event| event.when.is_some()) {
+        true => again::registered_as(study, answers, &[], subject.enrolled_at.day_in(study.zone))?,
+        false => Form::default(),
+    };
+    let record = Record {
+        enrolled_on: enrolled_on(store, given, &subject, study.zone).await?,
+        registration: &registration,
+        allocations: &given.iter().collect::<Vec<&AllocationRow>>(),
+        responses: own,
+    };
+    let stations = stations(study, record);
+    Ok(Case { subject, reference, stations, out })
 }
 
 async fn enrolled_on(
@@ -299,5 +337,10 @@ pub fn of<'s>(
 
 /// What became known of a subject after which nothing more is due, if anything did.
 pub fn is_out(facts: &[FactRow]) -> Option<FactKind> {
-    OUT.into_iter().find(|kind| facts.iter().any(|fact| fact.kind == *kind))
+    OUT.into_iter().find(|kind| standing(facts).any(|fact| fact.kind == *kind))
+}
+
+/// The same of the subject as a whole, not of one of its further allocations alone.
+pub(super) fn is_out_altogether(facts: &[FactRow]) -> Option<FactKind> {
+    OUT.into_iter().find(|kind| standing(facts).any(|fact| fact.kind == *kind && fact.randomization.is_none()))
 }

@@ -88,7 +88,7 @@ pub(super) async fn deed(
         }
         Found::Several => return lacking(ledger, asking, wanted, &[Lack::Subject]).await,
     };
-    if !found.sites().any(|site| asking.person.acts_for(site)) {
+    if !asking.person.acts_for_any(found.sites()) {
         append_refusal(ledger, asking, wanted, Some(&found), "site-not-theirs").await?;
         return unknown(ledger, asking, wanted).await;
     }
@@ -224,7 +224,7 @@ async fn known(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: &Wanted) -> 
     let named = find_named(ledger, asking, &wanted.subject, wanted.site.as_deref()).await?;
     let Found::One(found) = named else { return Ok(None) };
     let site_token = found.sites().any(|site| asking.arrival.site_token == Some(site));
-    if !found.sites().any(|site| asking.person.acts_for(site)) || asking.study().trust.token && !site_token {
+    if !asking.person.acts_for_any(found.sites()) || asking.study().trust.token && !site_token {
         return Ok(None);
     }
     Ok(Some(accept::load(ledger, found.id).await?))

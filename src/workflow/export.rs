@@ -167,6 +167,8 @@ pub async fn tables(store: &Store, shelved: &ShelvedStudy, wish: Wish) -> Result
         let mut columns = vec![
             Column::own("subject", Kind::Text),
             Column::own("fact", Kind::Text),
+            Column::own("fact_number", Kind::Number),
+            Column::own("taken_back_by", Kind::Number),
             Column::own("about", Kind::Text),
             Column::own("recorded_at", Kind::Moment),
         ];
@@ -196,6 +198,10 @@ pub async fn tables(store: &Store, shelved: &ShelvedStudy, wish: Wish) -> Result
         ];
         columns.extend((!wish.deidentified).then(|| Column::own("person", Kind::Text)));
         columns.extend([Column::own("channel", Kind::Text), Column::own("answered_at", Kind::Moment)]);
+        let mut events = versions.iter().flat_map(|version| &version.events);
+        if events.any(|event| event.timing.is_some() && event.instruments.iter().any(|own| own == id)) {
+            columns.extend([Column::own("planned_on", Kind::Day), Column::own("window", Kind::Text)]);
+        }
         if wish.history {
             columns.extend([Column::own("current", Kind::Flag), Column::own("replaces", Kind::Text)]);
             // What people write as a reason may name somebody.

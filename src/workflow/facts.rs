@@ -8,15 +8,16 @@ use super::binding;
 use super::enroll::{self, Enrolled};
 use super::ledger::Ledger;
 use super::participants;
-use super::proof;
+use super::proof::{self, Following};
 use super::schedule;
 use super::shelf::ShelvedStudy;
 use super::{Failure, Means};
-use crate::domain::allocation::{Counts, Levels};
+use crate::domain::allocation::{Levels, Standing};
 use crate::domain::fact::FactKind;
 use crate::domain::kept::{Column, Kept, Place};
 use crate::domain::study::{Blinding, PARTICIPANT, Person, Study};
 use crate::store::fact::{self, FactRow};
+use crate::store::participant;
 use crate::store::response::ResponseRow;
 use crate::store::subject::SubjectRow;
 
@@ -43,8 +44,20 @@ pub struct NewFact<'a> {
     pub further: &'a BTreeMap<String, Levels>,
     /// The subject enrolled before, of which it is a duplicate.
     pub of: Option<&'a SubjectRow>,
+    /// Number of the fact about the subject that it takes back.
+    pub takes_back: Option<i64>,
     /// The mail that asked, if it was one.
     pub inbox_id: Option<i64>,
+}
+
+/// Whether a fact among those of its subject was recorded in error, and taken back.
+pub fn is_taken_back(facts: &[FactRow], number: i64) -> bool {
+    facts.iter().any(|later| later.takes_back == Some(number))
+}
+
+/// The facts about a subject that count: neither those that were taken back, nor those that only take others back.
+pub fn standing(facts: &[FactRow]) -> impl Iterator<Item = &FactRow> {
+    facts.iter().filter(|fact| fact.takes_back.is_none() && !is_taken_back(facts, fact.number))
 }
 
 /// Whether a reason is kept from whoever must not know arms: that of somebody who may know them, which is the operator too, or who
@@ -83,6 +96,9 @@ fn entry(new: &NewFact<'_>, changes: &Kept, number: i64, after: i64) -> Value {
     }
     if let (Some(facts), Some(randomization)) = (body.as_object_mut(), new.randomization) {
         facts.insert("randomization".to_string(), json!(randomization));
+    }
+    if let (Some(facts), Some(in_error)) = (body.as_object_mut(), new.takes_back) {
+        facts.insert("takes_back".to_string(), json!(in_error));
     }
     body
 }
@@ -125,6 +141,7 @@ pub async fn record(
             .filter(|further| !further.is_empty())
             .map(|further| serde_json::to_string(further).expect("a map of maps of texts is JSON")),
         of_subject_id: new.of.map(|of| of.id),
+        takes_back: new.takes_back,
         after_allocation: after,
         recorded_at: means.now,
         inbox_id: new.inbox_id,
@@ -136,19 +153,18 @@ pub async fn record(
         let state = page.state_mut(rules.id)?;
         let given = proof::row_of(allocation)?;
         let balanced = state.balances(given.number);
+        let (mut following, mut counted) = (Following::default(), Standing::new(given.levels));
         // What became known before the allocation, the decision knew.
-        let mut before = before.iter().filter(|fact| fact.after_allocation >= allocation.number);
-        let counted = before.try_fold(Counts::At(given.levels), |counted, fact| {
-            let amended = proof::counts(rules, fact)?;
-            Ok::<_, Failure>(if counted == Counts::Nowhere { counted } else { amended.unwrap_or(counted) })
-        })?;
-        if let (true, Counts::At(from), Some(to)) = (balanced, counted, proof::counts(rules, &row)?) {
-            let to = match &to {
-                Counts::At(levels) => Some(levels),
-                Counts::Nowhere => None,
-            };
+        for fact in before.iter().filter(|fact| fact.after_allocation >= allocation.number) {
+            if let Some(counts) = following.next(rules, fact)? {
+                counted.amend(&counts);
+            }
+        }
+        if let (true, Some(counts)) = (balanced, following.next(rules, &row)?) {
+            let from = counted.clone();
+            counted.amend(&counts);
             state
-                .recount(rules.scheme, &from, to, &given.allotment)
+                .recount(rules.scheme, from.levels(), counted.levels(), &given.allotment)
                 .map_err(|fault| Failure::Contradiction(format!("fact {number}: {fault}")))?;
         }
     }
@@ -160,6 +176,13 @@ pub async fn record(
         (new.kind, new.randomization, new.enrolled.subject.participant_id)
     {
         participants::take_out(tx, participant).await?;
+    }
+    // If that was in error, they take part as before.
+    let in_error = before.iter().find(|fact| Some(fact.number) == new.takes_back);
+    if let (Some(FactKind::Withdrawn), Some(participant)) =
+        (in_error.map(|fact| fact.kind), new.enrolled.subject.participant_id)
+    {
+        participant::readmit(tx, participant).await?;
     }
     Ok(row)
 }

@@ -252,7 +252,7 @@ fn decide(
     }
     let refused = |why| Ok(Err(Entered::Refused(why)));
     let subject = &chart.enrolled.subject;
-    if !subject.sites().any(|site| person.acts_for(site)) || !person.roles.iter().any(|role| role.enrolls()) {
+    if !person.acts_for_any(subject.sites()) || !person.roles.iter().any(|role| role.enrolls()) {
         return refused(Why::NotTheirs);
     }
     let answers = answers_of(form);

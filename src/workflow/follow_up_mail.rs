@@ -147,7 +147,7 @@ async fn go_on(
             Found::Several => None,
         },
     };
-    if let Some(found) = found.as_ref().filter(|found| !found.sites().any(|site| asking.person.acts_for(site))) {
+    if let Some(found) = found.as_ref().filter(|found| !asking.person.acts_for_any(found.sites())) {
         append_refusal(ledger, asking, wanted, Some(found.number), "site-not-theirs").await?;
         return unknown(ledger, asking, wanted).await;
     }

@@ -10,7 +10,7 @@ use super::enroll::{append, refusal_keys};
 use super::ledger::Ledger;
 use super::register::Registrar;
 use super::shelf::{Shelf, ShelvedStudy};
-use super::{Failure, Means, accept, randomize};
+use super::{Failure, Means, accept, planned, randomize};
 use crate::domain::answer::Form;
 use crate::letters::facts::Reason;
 
@@ -46,10 +46,11 @@ pub async fn randomize(
     let own = study
         .find_randomization(randomization)
         .ok_or_else(|| Failure::Contradiction(format!("study {} has no randomization {randomization}", study.slug)))?;
+    planned::come_into_force(shelf, means).await;
     let mut ledger = Ledger::begin(shelf).await?;
     ledger.lock(shelved).await?;
     let enrolled = accept::load(&mut ledger, subject_id).await?;
-    if !person.roles.iter().any(|role| role.enrolls()) || !enrolled.subject.sites().any(|site| person.acts_for(site)) {
+    if !person.roles.iter().any(|role| role.enrolls()) || !person.acts_for_any(enrolled.subject.sites()) {
         return Ok(Randomized::NotTheirs);
     }
     let number = enrolled.subject.number;

@@ -25,6 +25,7 @@ use super::shelf::ShelvedStudy;
 use super::when::When;
 use crate::domain::allocation::{Allotment, Fault, HistoryRow, Levels, Method, SITE, Scheme, State};
 use crate::domain::kit::State as KitState;
+use crate::domain::level;
 use crate::domain::study::{Blinding, Study};
 use crate::domain::time::{Dice, Instant};
 use crate::store::kit::KitRow;
@@ -280,6 +281,7 @@ fn subject_of(
     }
     let mut levels = line.row.levels.clone();
     levels.insert(SITE.to_owned(), site.clone());
+    wrong.extend(level::unknown(study, levels.iter().map(|(id, level)| (id.as_str(), level.as_str()))));
     kit_of(study, kits, line, &site, wrong);
     let allotment = Allotment { arm: line.row.arm.clone(), slot: line.row.slot, block_size: line.row.block_size };
     let Named { reference, key, participant } = match names.read(&site, &line.subject) {

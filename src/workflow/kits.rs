@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::compose::{self, Addressing, Outgoing};
 use super::enroll::append;
+use super::facts::standing;
 use super::ledger::{Ledger, Page};
 use super::shelf::ShelvedStudy;
 use super::stock::{self, AtHand};
@@ -234,7 +235,7 @@ pub(super) fn may_replace(
     by_mail: bool,
     reason: &str,
 ) -> Result<(), Refusal> {
-    let withdrawn = facts.iter().any(|fact| fact.kind == FactKind::Withdrawn);
+    let withdrawn = standing(facts).any(|fact| fact.kind == FactKind::Withdrawn);
     let most = study.stock.replacements;
     match (by_mail, withdrawn) {
         (true, true) => Err(Refusal::Withdrawn(study.subject_number(number))),

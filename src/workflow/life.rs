@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::kit_import::new_kit;
 use super::{Failure, amendment, names, wording};
 use crate::definition::Bundle;
+use crate::definition::election_file::NOT_CAST;
 use crate::domain::chain::Sha256Digest;
 use crate::domain::kit::{Order, State as KitState};
 use crate::domain::study::{Kit, Stage, Study};
@@ -95,6 +96,9 @@ pub enum Refusal {
     /// Nothing differs.
     #[error("nothing would change: it is so already")]
     Unchanged,
+    /// It holds an election.
+    #[error("{}; nothing was changed — {}", NOT_CAST.0, NOT_CAST.1)]
+    NoVotes,
     /// Only development data can be purged.
     #[error("study {0} has no development data")]
     NothingToPurge(String),
@@ -225,6 +229,7 @@ pub async fn activate(
     dice: &dyn Dice,
 ) -> Result<Activated, LifeError> {
     let slug = &defined.slug;
+    check_election(defined)?;
     if stage == Stage::Production {
         amendment::check_chance(bundle, defined)?;
     }
@@ -270,6 +275,11 @@ pub async fn activate(
     log(&mut tx, row, act, "activate", &body).await?;
     tx.commit().await?;
     Ok(activated)
+}
+
+/// No study with an election comes into force before votes can be cast.
+fn check_election(defined: &Study) -> Result<(), Refusal> {
+    if defined.election.is_some() { Err(Refusal::NoVotes) } else { Ok(()) }
 }
 
 /// A study of its own stage: own secret, own numbers, own chain.
@@ -348,6 +358,7 @@ pub(super) async fn replace(
     defined: &Study,
     act: Act<'_>,
 ) -> Result<(i64, Relisted), LifeError> {
+    check_election(defined)?;
     let stored = bundle::load(&mut *tx, row.id, row.bundle_version).await?;
     if stored.digest == digest_bytes(&bundle.digest())? {
         return Err(Refusal::Unchanged.into());

@@ -77,6 +77,7 @@ pub mod shelf;
 pub mod shipment;
 pub mod sign_in;
 pub mod stock;
+pub mod take_back;
 mod texts;
 pub mod told;
 mod told_fact;

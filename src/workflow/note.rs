@@ -7,7 +7,7 @@ use super::enroll::{Confirmed, Enrolled};
 use super::facts::{self, NewFact};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
-use super::{Failure, Means, Settled, again, binding, deed};
+use super::{Failure, Means, Settled, again, binding, confirm, deed};
 use crate::domain::allocation::Origin;
 use crate::domain::deed::{Deed, Lack, Misname, Misnamed, Wanted};
 use crate::domain::fact::{self, FactKind};
@@ -157,6 +157,10 @@ pub(super) async fn by_mail(
     {
         return taken(ledger, asking, wanted, enrolled, &owner).await;
     }
+    if known.is_none() && confirmed == Confirmed::Spent {
+        // It was refused then, or taken back or corrected since: an old yes brings nothing back.
+        return confirm::expired(ledger, asking).await;
+    }
     if known.is_none() && confirmed == Confirmed::NotYet {
         let doubts = doubts.iter().take(limits::FAULTS_LISTED);
         let read = ReadCorrection {
@@ -196,7 +200,7 @@ async fn taken(
 ) -> Result<Settled, Failure> {
     deed::append_refusal(ledger, asking, wanted, Some(&enrolled.subject), "reference-taken").await?;
     let study = asking.study();
-    let theirs = owner.sites().any(|site| asking.person.acts_for(site));
+    let theirs = asking.person.acts_for_any(owner.sites());
     let facts = DeedForm::new(wanted, &[]).with_items(&asking.reader(), wanted, &forms(study, Some(enrolled)));
     let facts = facts.with_taken(theirs.then(|| study.subject_number(owner.number)).as_deref());
     let settled = Settled { subject_id: Some(enrolled.subject.id), ..asking.settled("reply_error", "reference-taken") };
@@ -237,16 +241,21 @@ pub(super) fn had(study: &Study, enrolled: &Enrolled, language: Language) -> Vec
 /// # Errors
 /// The database.
 pub async fn known(ledger: &mut Ledger<'_>, note: &Note<'_>) -> Result<Option<FactRow>, Failure> {
-    let facts = fact_rows::list_by_subject(&mut ledger.tx, note.enrolled.subject.id).await?;
-    for fact in facts.into_iter().rev() {
+    let all = fact_rows::list_by_subject(&mut ledger.tx, note.enrolled.subject.id).await?;
+    // What was taken back may be so after all, later.
+    let standing: Vec<&FactRow> = facts::standing(&all).collect();
+    // What a correction changes is not on file: the same one of before was corrected once more since.
+    let corrects = !note.correction.changes.is_empty();
+    for fact in standing.into_iter().rev() {
         let once = matches!(note.kind, FactKind::Withdrawn | FactKind::Duplicate);
-        let alike = fact.kind == note.kind
+        let alike = !corrects
+            && fact.kind == note.kind
             && fact.reason == note.reason
             && fact.of_subject_id == note.of.map(|of| of.id)
             && fact.randomization.as_deref() == note.randomization
-            && changes(&fact)? == note.correction.changes;
-        if once && fact.kind == note.kind || alike || repeats(note, &fact)? {
-            return Ok(Some(fact));
+            && changes(fact)? == note.correction.changes;
+        if once && fact.kind == note.kind || alike || repeats(note, fact)? {
+            return Ok(Some(fact.clone()));
         }
     }
     Ok(None)
@@ -295,6 +304,7 @@ pub async fn record(
         levels: note.correction.levels.as_ref(),
         further: &note.correction.further,
         of: note.of,
+        takes_back: None,
         inbox_id: note.inbox_id,
     };
     facts::record(ledger, shelved, means, new).await
@@ -321,10 +331,13 @@ pub fn notices(
 ) -> Result<Vec<Outgoing>, Failure> {
     let study = &shelved.study;
     let subject = &note.enrolled.subject;
+    // Who told what was in error hears that it is taken back.
+    let in_error = note.enrolled.facts.iter().find(|known| Some(known.number) == fact.takes_back);
     let told = |person: &&Person| {
         // Whoever acts themself knows; who told it to the operator sees what was made of it.
-        let theirs = subject.sites().any(|site| person.acts_for(site));
-        person.id != note.actor && theirs && TOLD.iter().any(|role| person.has(*role))
+        let theirs = person.acts_for_any(subject.sites());
+        let must = TOLD.iter().any(|role| person.has(*role)) || in_error.is_some_and(|known| known.person == person.id);
+        person.id != note.actor && theirs && must
     };
     let mut outgoing = Vec::new();
     for person in study.people.iter().filter(told) {
@@ -366,6 +379,11 @@ fn letter(
     let noted = if keeps && who == Told::Staff { noted.without_reason() } else { noted };
     let noted = match fact.randomization.as_deref().and_then(|id| study.find_randomization(id)) {
         Some(own) => noted.of_allocation(&own.title, language),
+        None => noted,
+    };
+    let in_error = note.enrolled.facts.iter().find(|known| Some(known.number) == fact.takes_back);
+    let noted = match in_error {
+        Some(known) => Noted { in_error: Some(compose::fact_line(study, known, &[], language)), ..noted },
         None => noted,
     };
     let facts = match who {

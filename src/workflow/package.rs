@@ -97,13 +97,16 @@ pub async fn pack(store: &Store, shelved: &ShelvedStudy, row: &StudyRow, with_ch
     Ok(Package { manifest, files })
 }
 
-/// A line that says from where on an allocation counts otherwise; levels null where it counts no more.
+/// A line that says from where on an allocation counts otherwise; levels null where it counts no more, and `again` where that was
+/// in error.
 fn recount(amendment: &Amendment) -> String {
-    let levels = match &amendment.counts {
-        Counts::At(levels) => json!(levels),
-        Counts::Nowhere => Value::Null,
-    };
-    format!("{}\n", json!({ "after": amendment.after, "allocation": amendment.allocation, "levels": levels }))
+    let mut line = json!({ "after": amendment.after, "allocation": amendment.allocation });
+    match &amendment.counts {
+        Counts::At(levels) => line["levels"] = json!(levels),
+        Counts::Nowhere => line["levels"] = Value::Null,
+        Counts::Again => line["again"] = json!(true),
+    }
+    format!("{line}\n")
 }
 
 /// The chain up to the entry of the revealing.

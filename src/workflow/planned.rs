@@ -1,7 +1,7 @@
 //! Amendments for a day: checked when they are planned, kept, and put in force when the moment comes, once.
 //!
-//! The calendar loop, or the desk before it reads mails, brings them into force under the study's lock, so two daemons or a restart
-//! never do it twice. What can no longer come into force changes nothing, nor does what was checked against a version that is in force no
+//! The calendar loop, or the desk before it reads mails, or a page before it enrolls or randomizes, brings them into force under the
+//! study's lock, so two daemons or a restart never do it twice. What can no longer come into force changes nothing, nor does what was checked against a version that is in force no
 //! more; the managers hear why.
 
 use std::collections::BTreeMap;
@@ -133,6 +133,15 @@ pub async fn settle_due(shelf: &Shelf, means: Means<'_>) -> Result<bool, Failure
         }
     }
     failed.map_or(Ok(any), Err)
+}
+
+/// The same before something is decided, so that nothing that came after an amendment's moment goes by the rules of before. A database
+/// that cannot do it now keeps nobody waiting: the calendar tries again.
+pub async fn come_into_force(shelf: &Shelf, means: Means<'_>) -> bool {
+    settle_due(shelf, means).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a planned amendment could not be settled beforehand; it is tried again");
+        false
+    })
 }
 
 /// Puts a planned amendment in force; if it cannot be, nothing changes and the managers are written to.

@@ -1,6 +1,6 @@
 //! Proof after the fact: the journal becomes a state again, and every allocation is decided once more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
@@ -91,16 +91,39 @@ pub fn own<'j>(rules: Rules<'_>, journal: &'j [AllocationRow]) -> impl Iterator<
     journal.iter().filter(move |row| row.randomization == rules.id)
 }
 
-/// Where a fact has its subject count from then on in one of the study's allocations, as that declared; none where it changes
-/// nothing.
-///
-/// # Errors
-/// A row that cannot have been written by this program.
-pub fn counts(rules: Rules<'_>, fact: &FactRow) -> Result<Option<Counts>, Failure> {
-    counts_by(rules.id, rules.recounting, fact)
+/// What follows for one allocation of a subject from the facts about it, one after another in their order.
+#[derive(Debug, Default)]
+pub struct Following {
+    /// Numbers of the facts that have it count nowhere, without those that were taken back.
+    out: BTreeSet<i64>,
 }
 
-/// As [`counts`], by what the allocation of that id declared when the fact became known.
+impl Following {
+    /// Where the next fact has the subject count from then on in one of the study's allocations, as that declared; none where it
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// A row that cannot have been written by this program.
+    pub fn next(&mut self, rules: Rules<'_>, fact: &FactRow) -> Result<Option<Counts>, Failure> {
+        self.next_by(rules.id, rules.recounting, fact)
+    }
+
+    /// As [`Following::next`], by what the allocation of that id declared when the fact became known.
+    fn next_by(&mut self, id: &str, recounting: &Recounting, fact: &FactRow) -> Result<Option<Counts>, Failure> {
+        if let Some(in_error) = fact.takes_back {
+            // Whatever else has it count nowhere does so still.
+            let again = self.out.remove(&in_error) && self.out.is_empty();
+            return Ok(again.then_some(Counts::Again));
+        }
+        let counts = counts_by(id, recounting, fact)?;
+        if counts == Some(Counts::Nowhere) {
+            self.out.insert(fact.number);
+        }
+        Ok(counts)
+    }
+}
+
+/// Where a fact that takes none back has its subject count, by itself.
 fn counts_by(id: &str, recounting: &Recounting, fact: &FactRow) -> Result<Option<Counts>, Failure> {
     let concerned = fact.randomization.as_deref().is_none_or(|own| own == id);
     if concerned && recounting.exclude.contains(&fact.kind) {
@@ -130,7 +153,7 @@ pub fn right_levels(id: &str, fact: &FactRow) -> Result<Option<Levels>, Failure>
 /// all of them.
 ///
 /// # Errors
-/// As [`counts`].
+/// As [`Following::next`].
 pub fn amendments(
     rules: Rules<'_>,
     schemes: &Schemes,
@@ -158,12 +181,14 @@ fn amendments_of(
     beginnings: &[(i64, i64)],
 ) -> Result<Vec<Amendment>, Failure> {
     let mut amendments = Vec::new();
+    let mut following: BTreeMap<i64, Following> = BTreeMap::new();
     for fact in facts {
         // What became known before the subject was allocated, the decision knew.
         let number = numbers.get(&(rules.id.to_string(), fact.subject_id));
-        let number = number.filter(|number| **number <= fact.after_allocation);
+        let Some(number) = number.filter(|number| **number <= fact.after_allocation) else { continue };
         let recounting = schemes.recounting_after(fact.after_allocation, beginnings);
-        if let (Some(number), Some(counts)) = (number, counts_by(rules.id, recounting, fact)?) {
+        let own = following.entry(fact.subject_id).or_default();
+        if let Some(counts) = own.next_by(rules.id, recounting, fact)? {
             let (after, allocation) = (fact.after_allocation.unsigned_abs(), number.unsigned_abs());
             amendments.push(Amendment { after, allocation, counts });
         }

@@ -64,7 +64,7 @@ pub(super) async fn randomize(
         Found::None => return unknown(ledger, asking, wanted).await,
         Found::Several => return form(ledger, asking, Some(own), wanted, "lacking:subject").await,
     };
-    if !found.sites().any(|site| asking.person.acts_for(site)) {
+    if !asking.person.acts_for_any(found.sites()) {
         append_refusal(ledger, asking, wanted, Some(found.number), &["site-not-theirs".to_string()]).await?;
         return unknown(ledger, asking, wanted).await;
     }

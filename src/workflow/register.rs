@@ -8,7 +8,7 @@ use super::compose::Addressing;
 use super::enroll::{self, Application, Confirmed, Enrolled, Enrollment, Way};
 use super::ledger::Ledger;
 use super::shelf::{Shelf, ShelvedStudy};
-use super::{Failure, Means};
+use super::{Failure, Means, planned};
 use crate::domain::answer::Form;
 use crate::domain::language::Language;
 use crate::domain::study::Person;
@@ -58,6 +58,7 @@ pub async fn register(
     let site = enroll::site_of(study, form);
     let way = Way { inbox_id: None, vouched: site.as_deref() };
     let application = Application { person, form, confirmed: Confirmed::ByReply, participant: None };
+    planned::come_into_force(shelf, means).await;
     let mut ledger = Ledger::begin(shelf).await?;
     let enrollment = Box::pin(enroll::enroll(&mut ledger, shelved, means, way, application)).await?;
     let registered = match enrollment {

@@ -63,7 +63,7 @@ pub async fn remark(
     ledger.lock(shelved).await?;
     let enrolled = accept::load(&mut ledger, subject_id).await?;
     let deed = if right.is_some() { Deed::Correct } else { Deed::Withdraw };
-    if !deed.allowed(study, person) || !enrolled.subject.sites().any(|site| person.acts_for(site)) {
+    if !deed.allowed(study, person) || !person.acts_for_any(enrolled.subject.sites()) {
         return Ok(Remarked::NotTheirs);
     }
     let reason = text::clean(remark.reason, limits::DEED_REASON_CHARS);

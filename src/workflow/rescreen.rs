@@ -10,6 +10,7 @@
 use serde_json::{Value, json};
 
 use super::command::{self, CommandError, Order, Refusal};
+use super::facts::standing;
 use super::ledger::Ledger;
 use super::shelf::{Shelf, ShelvedStudy};
 use super::{Failure, Means, binding, enroll};
@@ -70,9 +71,8 @@ pub(super) async fn judge(
     if rules.after.is_empty() {
         return Ok(Err(Reason::RescreeningNever));
     }
-    let found = find_named(tx, study_id, study, person, typed)
-        .await?
-        .filter(|found| found.sites().any(|site| person.acts_for(site)));
+    let found =
+        find_named(tx, study_id, study, person, typed).await?.filter(|found| person.acts_for_any(found.sites()));
     let Some(of) = found else { return Ok(Err(Reason::RescreeningUnknown(typed.clone()))) };
     let chain = screenings(tx, &of).await?;
     if let Some(done) = subject::find_rescreening(&mut *tx, of.id).await? {
@@ -83,7 +83,7 @@ pub(super) async fn judge(
         return Ok(Err(Reason::RescreeningSpent(number)));
     }
     let facts = fact::list_by_subject(&mut *tx, of.id).await?;
-    if !facts.iter().any(|fact| fact.randomization.is_none() && rules.after.contains(&fact.kind)) {
+    if !standing(&facts).any(|fact| fact.randomization.is_none() && rules.after.contains(&fact.kind)) {
         return Ok(Err(Reason::RescreeningNoFact(number, rules.after.clone())));
     }
     Ok(Ok(Some(Again { of, done: None, chain })))
@@ -100,10 +100,14 @@ pub(super) async fn waits(tx: &mut Tx, study_id: i64, study: &Study, of: &Subjec
 }
 
 async fn is_consented(tx: &mut Tx, study_id: i64, of: &SubjectRow) -> Result<bool, Failure> {
+    // Whoever consented before a fact was taken back knew of something that was in error.
+    let facts = fact::list_by_subject(&mut *tx, of.id).await?;
+    let anew = facts.iter().filter(|fact| fact.takes_back.is_some()).map(|fact| fact.recorded_at).max();
     for entry in audit::list_of_action(&mut *tx, study_id, CONSENT).await? {
         let broken = |error| Failure::Contradiction(format!("entry {} of the chain: {error}", entry.seq));
         let body: Value = serde_json::from_str(&entry.body).map_err(broken)?;
-        if body.get("subject").and_then(Value::as_i64) == Some(of.number) {
+        let counts = anew.is_none_or(|anew| entry.at > anew);
+        if counts && body.get("subject").and_then(Value::as_i64) == Some(of.number) {
             return Ok(true);
         }
     }
@@ -129,7 +133,7 @@ pub async fn consent(
     let person = study.people.iter().find(|person| person.id == by);
     let person = person.ok_or_else(|| Refusal::Person(study.slug.clone(), by.to_string()))?;
     let of = command::find_subject(shelf.store(), study, shelved.id, order.subject).await?;
-    let enrolls = person.roles.iter().any(|role| role.enrolls()) && of.sites().any(|site| person.acts_for(site));
+    let enrolls = person.roles.iter().any(|role| role.enrolls()) && person.acts_for_any(of.sites());
     if enrolls || person.id == of.person {
         return Err(Refusal::EnrollsThere(person.id.clone(), of.site).into());
     }
@@ -158,7 +162,7 @@ pub(super) async fn may(tx: &mut Tx, study: &Study, of: &SubjectRow) -> Result<b
         return Ok(false);
     }
     let facts = fact::list_by_subject(&mut *tx, of.id).await?;
-    let known = facts.iter().any(|fact| fact.randomization.is_none() && rules.after.contains(&fact.kind));
+    let known = standing(&facts).any(|fact| fact.randomization.is_none() && rules.after.contains(&fact.kind));
     Ok(known && screenings(tx, of).await?.len() <= rules.most as usize)
 }
 
@@ -193,6 +197,19 @@ async fn screenings(tx: &mut Tx, of: &SubjectRow) -> Result<Vec<i64>, Failure> {
         earlier = subject::load(&mut *tx, id).await?.rescreens_id;
     }
     Ok(chain)
+}
+
+/// The earlier and the later screening of a subject's person, next to it.
+///
+/// # Errors
+/// The database.
+pub(super) async fn neighbors(tx: &mut Tx, of: &SubjectRow) -> Result<Vec<SubjectRow>, Failure> {
+    let mut found = Vec::new();
+    if let Some(id) = of.rescreens_id {
+        found.push(subject::load(&mut *tx, id).await?);
+    }
+    found.extend(subject::find_rescreening(&mut *tx, of.id).await?);
+    Ok(found)
 }
 
 /// The latest screening of a subject's person: the subject itself where it was not screened again.

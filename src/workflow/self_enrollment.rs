@@ -15,7 +15,7 @@ use super::ledger::Ledger;
 use super::respond::{Barred, barred_by, receipt};
 use super::shelf::{Shelf, ShelvedStudy};
 use super::visitor::stranger;
-use super::{Failure, Means, again, notices, schedule};
+use super::{Failure, Means, again, notices, planned, schedule};
 use crate::domain::answer::{Form, Known, Value};
 use crate::domain::chain::Sha256Digest;
 use crate::domain::instrument::ItemKind;
@@ -125,6 +125,7 @@ pub async fn enroll(
     let Some(survey) = study.survey.as_ref().filter(|_| study.enrolls_itself()) else {
         return Err(Failure::Contradiction(format!("in study {} nobody enrolls themself", study.slug)));
     };
+    planned::come_into_force(shelf, means).await;
     let mut ledger = Ledger::begin(shelf).await?;
     let (tx, page) = ledger.lock(shelved).await?;
     let missing = || StoreError::Missing { noun: "credential", key: credential.text() };

@@ -27,6 +27,7 @@ struct Told {
     further: BTreeMap<String, Levels>,
     randomization: Option<String>,
     of: Option<i64>,
+    takes_back: Option<i64>,
     after: i64,
     inbox: Option<i64>,
 }
@@ -87,6 +88,7 @@ async fn same(store: &Store, entry: &Unlinked, told: &Told, row: &FactRow) -> Re
         && further.as_ref() == Some(&told.further)
         && row.randomization == told.randomization
         && of == told.of
+        && row.takes_back == told.takes_back
         && row.after_allocation == told.after
         && row.inbox_id == told.inbox
         && row.recorded_at == entry.at

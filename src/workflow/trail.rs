@@ -16,7 +16,7 @@ use crate::store::audit::{self, Unlinked};
 
 /// Particulars that tell no arm, however they are put together. Reasons in somebody's own words are not among them, nor answers, counts,
 /// levels and kits.
-const TELLS_NO_ARM: [&str; 20] = [
+const TELLS_NO_ARM: [&str; 21] = [
     "subject",
     "site",
     "by",
@@ -24,6 +24,7 @@ const TELLS_NO_ARM: [&str; 20] = [
     "kind",
     "fact",
     "of",
+    "takes_back",
     "randomization",
     "rescreens",
     "participant",

@@ -147,6 +147,7 @@ pub async fn record(
         person: &what.person.id,
         actor: what.actor,
         reason: what.reason,
+        takes_back: None,
         changes: &BTreeMap::new(),
         levels: None,
         further: &BTreeMap::new(),
@@ -213,7 +214,7 @@ pub fn notices(
     let opening = Opening { by: what.person, at: fact.recorded_at, reason: &fact.reason };
     let told = |person: &&Person| {
         person.id != what.person.id
-            && subject.sites().any(|site| person.acts_for(site))
+            && person.acts_for_any(subject.sites())
             && study.unblinding.tell.iter().any(|role| person.has(*role))
     };
     let before = what.enrolled.facts.iter().filter(|known| known.number < fact.number);

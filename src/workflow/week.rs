@@ -107,7 +107,7 @@ impl Week {
             bounds: Vec::new(),
         };
         let Some(Allocated { schemes, journal, facts }) = &self.allocated else {
-            return Ok(Facts::WeeklyReport(report));
+            return Ok(Facts::WeeklyReport(Box::new(report)));
         };
         for rules in study.allocations() {
             let own = schemes.of(rules.id)?;
@@ -118,10 +118,10 @@ impl Week {
             }
         }
         if !balance::may_know(study, reader) {
-            return Ok(Facts::WeeklyReport(report));
+            return Ok(Facts::WeeklyReport(Box::new(report)));
         }
         let balance = balance::facts(study, schemes, journal, facts, language)?;
-        Ok(Facts::WeeklyReportUnblinded(WeeklyReportUnblinded { report, balance }))
+        Ok(Facts::WeeklyReportUnblinded(Box::new(WeeklyReportUnblinded { report, balance })))
     }
 
     fn enrollment(&self, study: &Study, language: Language) -> WeekEnrollment {

@@ -45,6 +45,7 @@ mod survey_attacked;
 mod survey_by_mail;
 mod survey_seen;
 mod tabs;
+mod taken_back;
 mod trail;
 mod trust;
 mod unblinding;

@@ -29,7 +29,7 @@ fn blocks() -> Place {
 }
 
 /// CYGNUS whose arms can be given by hand, with a name and a telephone number that identify somebody, and one event.
-fn by_hand() -> Place {
+pub(crate) fn by_hand() -> Place {
     let place = Place::new();
     copy(&PathBuf::from(SAMPLES).join("cygnus"), &place.path("cygnus"));
     let forced = "\n[forced]\nlimit = 3\nroles = [\"statistician\"]\n";
@@ -192,6 +192,22 @@ fn a_history_is_counted_back_before_it_is_taken() {
     let proved = place.ends(0, "allocation verify aurora --json").json();
     assert_eq!((&proved["allocations"], &proved["imported"]), (&json!(10), &json!(10)));
     place.ends(0, "audit verify");
+}
+
+#[test]
+fn a_history_has_no_level_that_nobody_can_have() {
+    let place = Place::new();
+    copy(&PathBuf::from(SAMPLES).join("aurora"), &place.path("aurora"));
+    let scheme = std::fs::read_to_string(place.path("aurora/allocation.toml")).unwrap();
+    // Which levels there are is left to the form.
+    let open = scheme.replace(", levels = [\"F\", \"M\"]", "");
+    std::fs::write(place.path("aurora/allocation.toml"), open).unwrap();
+    place.ends(0, "study activate aurora --production --reason go");
+    place.write("h.csv", "subject,site,sex,stage,ecog_ps,arm\nA-0001,011,女,II,0,STD\nA-0002,011,Martian,II,0,COMB\nA-0003,011,F,IV,7,STD\n");
+    let said = place.ends(1, "allocation import aurora h.csv --yes --reason moved").err;
+    assert!(said.contains("h.csv:2: nobody can have \"女\" in the column \"sex\": write F"), "{said}");
+    assert!(said.contains("h.csv:3: nobody can have \"Martian\" in the column \"sex\": it is one of"), "{said}");
+    assert_eq!(place.ends(0, "study show aurora --json").json()["subjects"], 0);
 }
 
 #[test]
@@ -365,6 +381,23 @@ fn a_history_of_a_blinded_study_names_kits_and_tells_no_arm() {
     assert_eq!((&told["facts"][0]["kind"], &told["facts"][0]["reason"]), (&json!("withdrawn"), &json!(null)));
     assert_eq!(told["facts"][0]["person"], "pharmacy");
     assert!(told["facts"][0]["actor"].as_str().unwrap().starts_with("operator:"), "{told}");
+    // About the wrong subject: it is taken back by its number, and both are shown.
+    let number = told["facts"][0]["number"].as_i64().unwrap();
+    let back = format!("subject take-back borealis BOREALIS-0002 --fact {number} --reason wrong-number");
+    assert!(place.ends(2, &back).err.contains("--by"));
+    let taken = place.ends(0, &format!("{back} --by pharmacy --json")).json();
+    assert_eq!(
+        (&taken["new"], &taken["fact"]["kind"], &taken["fact"]["takes_back"]),
+        (&json!(true), &json!("taken-back"), &json!(number))
+    );
+    assert_eq!(place.ends(0, &format!("{back} --by pharmacy --json")).json()["new"], json!(false));
+    let text = place.ends(0, "subject show borealis BOREALIS-0002").out;
+    let by = format!("taken back by fact {}", taken["fact"]["number"]);
+    assert!(
+        text.contains(&by) && text.contains(&format!("takes back fact {number}, which was recorded in error")),
+        "{text}"
+    );
+    assert!(place.ends(0, "subject list borealis").out.contains("withdrawn, in error, taken-back"));
     // Once somebody is enrolled there is nothing left to try.
     assert!(place.ends(1, &format!("allocation import borealis bad.csv --dry-run {whom}")).err.contains("borealis"));
 }

@@ -626,9 +626,9 @@ mod slips {
             "# [caps]",
             "[caps]\ntotal = 60\nsites = { XX = 3 }\n# [caps]",
             &[
-                "allocation.toml:59: caps.total: closes the study at 60 subjects, though 100 are planned — 100, or another \
+                "allocation.toml:60: caps.total: closes the study at 60 subjects, though 100 are planned — 100, or another \
                planned_subjects in study.toml",
-                "allocation.toml:60: caps.sites: caps the site \"XX\", which the study does not have — a code of a section \
+                "allocation.toml:61: caps.sites: caps the site \"XX\", which the study does not have — a code of a section \
                [[sites]] in study.toml",
             ],
         );
@@ -978,6 +978,18 @@ mod slips {
     }
 
     #[test]
+    fn a_reference_that_may_be_written_in_any_way_is_warned_of() {
+        let (_, warnings) = definition::load(&broken(&[(I, "pattern = '[A-Z]-[0-9]{4}'\n", "")])).unwrap();
+        let told = shown(&warnings);
+        assert_eq!((told.len(), warnings[0].weight), (1, Weight::Warning), "{told:?}");
+        for part in
+            ["instruments/registration.toml", "].pattern: is missing", "7, 07 and #7", "pattern = '[A-Z]-[0-9]{4}'"]
+        {
+            assert!(told[0].contains(part), "{part}: {told:?}");
+        }
+    }
+
+    #[test]
     fn two_bundles_of_one_name_are_told_apart() {
         let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         samples::write_template(one.path()).unwrap();
@@ -993,6 +1005,20 @@ mod slips {
                 ),
                 format!("study.toml: tag: \"MY-STUDY\" is taken by {} — give each study its own", one.path().display()),
             ]
+        );
+        // A mail may call a study by either.
+        for (folder, slug, tag) in [(&one, "my-study", "FIRST"), (&other, "second", "My-Study")] {
+            let file = folder.path().join(S);
+            let text = std::fs::read_to_string(&file).unwrap();
+            let named = text.replace("slug = \"my-study\"", &format!("slug = \"{slug}\""));
+            let named = named.replace("tag = \"MY-STUDY\"", &format!("tag = \"{tag}\""));
+            assert_ne!(named, text);
+            std::fs::write(&file, named).unwrap();
+        }
+        let checked = definition::check(&[one.path(), other.path()], now());
+        assert_eq!(
+            shown(&checked[1].problems),
+            [format!("study.toml: tag: \"My-Study\" is taken by {} — give each study its own", one.path().display())]
         );
     }
 

@@ -212,6 +212,18 @@ fn a_scheme_that_cannot_be_read_is_a_failure_and_a_bad_one_is_refused() {
 }
 
 #[test]
+fn a_level_that_nobody_had_is_told_where_any_may_come() {
+    let place = Place::new();
+    let rules = "method = \"minimization\"\narms = [{ code = \"A\" }, { code = \"B\" }]\nfactors = [{ id = \"sex\" }]\n\
+                 [minimization]\ndistance = \"range\"\nrule = \"best\"\np = \"4/5\"\n";
+    let (rules, history) = (place.write("open.toml", rules), place.write("history.csv", "sex,arm\nF,A\nM,B\n"));
+    let asked =
+        |next: &str| place.ends(0, &format!("allocation explain --file {rules} --history {history} --next {next}"));
+    assert!(asked("sex=f").err.contains("nobody in the history has the level sex=f; there are F, M"));
+    assert!(!asked("sex=F").err.contains("nobody"));
+}
+
+#[test]
 fn a_study_lives_and_programs_can_read_it() {
     let place = Place::new();
     let activated = place.ends(0, &format!("study activate {SAMPLES}/aurora --json")).json();
@@ -672,7 +684,9 @@ fn what_is_wrong_with_a_mail_is_a_sentence() {
         "subject: CYGNUS-0001\nassessed_on: 2026-11-27\nresponder: no\nisi: 3",
     ));
     assert!(
-        again.contains("unusual      isi: “3” is outside of the limits. Expected: a whole number from 8 to 28.\n"),
+        again.contains(
+            "unusual      isi: “3” is unusual; it is taken if it is right. Usual is a whole number from 8 to 28.\n"
+        ),
         "{again}"
     );
 }

@@ -337,6 +337,7 @@ fn every_fault_of_every_kind_of_item_has_its_words() {
         FaultCode::Charset,
         FaultCode::Control,
         FaultCode::Empty,
+        FaultCode::Quoted,
         FaultCode::Check,
         FaultCode::FileType,
         FaultCode::FileSize,

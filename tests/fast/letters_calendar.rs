@@ -127,13 +127,13 @@ fn report() -> WeeklyReport {
     let Facts::WeeklyReport(report) = samples::sample(Kind::WeeklyReport, Language::En).facts else {
         panic!("the sample of a weekly report")
     };
-    report
+    *report
 }
 
 /// The finished mail of a weekly report.
 fn mailed(report: &WeeklyReport) -> Vec<u8> {
     let study = wellbeing(Privacy::Named, Access::Credentials);
-    let facts = Facts::WeeklyReport(report.clone());
+    let facts = Facts::WeeklyReport(Box::new(report.clone()));
     let composed = words(&crate::letters::stationery(), &study, Language::En, facts);
     let envelope = Envelope {
         study: "wellbeing",

@@ -144,6 +144,7 @@ pub(crate) fn study() -> Study {
         cohorts: vec![],
         randomizations: vec![],
         schedule: None,
+        election: None,
         events: Vec::new(),
         kits: vec![Kit { code: "K-4711".into(), arm: "ZZRED".into(), site: None, expires: None, lot: String::new() }],
         digest: hagaki::domain::study::Digest::default(),
@@ -328,7 +329,7 @@ pub(crate) fn letters(study: &Study, language: Language) -> Vec<(Letter, Person)
     let Facts::WeeklyReport(report) = samples::sample(Kind::WeeklyReport, language).facts else { panic!("a report") };
     let weekly = [
         (Facts::WeeklyReport(report.clone()), sato),
-        (Facts::WeeklyReportUnblinded(WeeklyReportUnblinded { report, balance }), kato),
+        (Facts::WeeklyReportUnblinded(Box::new(WeeklyReportUnblinded { report: *report, balance })), kato),
     ];
     all.extend(weekly.into_iter().map(letter));
     all

@@ -91,8 +91,12 @@ impl Package {
             "chain": { "length": 0, "head": "" }, "bundles": bundles,
         });
         let recount = |amendment: &Amendment| {
-            let levels = if let Counts::At(levels) = &amendment.counts { Some(levels) } else { None };
-            json!({ "after": amendment.after, "allocation": amendment.allocation, "levels": levels })
+            let Amendment { after, allocation, counts } = amendment;
+            match counts {
+                Counts::At(levels) => json!({ "after": after, "allocation": allocation, "levels": levels }),
+                Counts::Nowhere => json!({ "after": after, "allocation": allocation, "levels": null }),
+                Counts::Again => json!({ "after": after, "allocation": allocation, "again": true }),
+            }
         };
         let recounts = amendments.iter().map(recount).collect();
         Package { folder, lines, recounts, manifest }
@@ -262,6 +266,12 @@ fn coins_urns_and_lists_are_recomputed() {
         "method = \"atkinson\"\n{TWO}\nfactors = [{{ id = \"site\" }}, {{ id = \"sex\" }}, {{ id = \"age\" }}]"
     );
     Package::new(&optimum, None, 60).assert_proved("atkinson");
+    Package::new(
+        &optimum.replace(TWO, "arms = [{ code = \"x\" }, { code = \"B\" }, { code = \"群\" }, { code = \"A\" }]"),
+        None,
+        60,
+    )
+    .assert_proved("atkinson of four arms");
     let list: String = (0..120).map(|n| format!("{},{}\n", ["F", "M"][n % 2], ["A", "B", "B"][n % 3])).collect();
     let file = format!("sex,arm\n{list}");
     let text = format!("method = \"list\"\n{TWO}\n{PLAIN}\nstrata = [\"sex\"]\n[list]\nfile = \"list.csv\"");
@@ -418,6 +428,7 @@ fn closed_and_added_arms_ratios_and_settings_are_followed() {
     let wei = |arms: &str| {
         format!("method = \"wei-urn\"\n{arms}\n{PLAIN}\nstrata = [\"sex\"]\n[wei-urn]\nalpha = 1\nbeta = 1")
     };
+    let optimum = |arms: &str| format!("method = \"atkinson\"\n{arms}\n{PLAIN}");
     const ABC: &str = "arms = [{ code = \"A\" }, { code = \"B\" }, { code = \"C\" }]";
     let hu_hu = |weight: &str| {
         format!("method = \"hu-hu\"\n{TWO}\n{PLAIN}\n[hu-hu]\np = 0.8\ntotal_weight = {weight}\nstratum_weight = 0.5")
@@ -457,6 +468,12 @@ fn closed_and_added_arms_ratios_and_settings_are_followed() {
         ("biased coin", vec![biased("0.6"), biased("0.95")]),
         ("biased coin, one arm left", vec![biased("0.6"), closed(&biased("0.6"), "A"), biased("0.6")]),
         ("hu-hu, one arm left", vec![hu_hu("0.1"), closed(&hu_hu("0.1"), "B"), hu_hu("0.1")]),
+        (
+            "atkinson, arms closed and added",
+            [ABC.to_owned(), closed(ABC, "B"), added(ABC, "code = \"Z\""), closed(&added(ABC, "code = \"Z\""), "A")]
+                .map(|arms| optimum(&arms))
+                .to_vec(),
+        ),
         ("atkinson, one arm left", vec![atkinson.clone(), closed(&atkinson, "A"), atkinson.clone()]),
         ("Wei's urn, arm closed", vec![wei(ABC), closed(&wei(ABC), "B"), closed(&closed(&wei(ABC), "B"), "A")]),
         ("dummy arms, one arm left", vec![dummies(TWO), closed(&dummies(TWO), "A"), dummies(TWO)]),
@@ -553,6 +570,49 @@ fn versions_that_allocated_nobody_and_what_became_known_are_followed() {
     let mut changed = known();
     changed.recounts.remove(3);
     assert_eq!(changed.verify().0, 1);
+}
+
+#[test]
+fn what_was_recorded_in_error_counts_again_from_then_on() {
+    if !python() {
+        return;
+    }
+    let levels = |site: &str| {
+        Counts::At(
+            [("site", site), ("sex", "F"), ("age", "-49")].map(|(id, level)| (id.to_owned(), level.to_owned())).into(),
+        )
+    };
+    // Corrected while it counted nowhere; left behind by an epoch, whatever becomes known then; taken out once more.
+    let amendments = [
+        Amendment { after: 8, allocation: 2, counts: Counts::Nowhere },
+        Amendment { after: 8, allocation: 3, counts: Counts::Nowhere },
+        Amendment { after: 9, allocation: 5, counts: Counts::Nowhere },
+        Amendment { after: 12, allocation: 3, counts: levels("東京") },
+        Amendment { after: 14, allocation: 2, counts: Counts::Again },
+        Amendment { after: 20, allocation: 3, counts: Counts::Again },
+        Amendment { after: 26, allocation: 2, counts: Counts::Nowhere },
+        Amendment { after: 45, allocation: 5, counts: Counts::Again },
+        Amendment { after: 46, allocation: 41, counts: Counts::Nowhere },
+        Amendment { after: 50, allocation: 41, counts: Counts::Again },
+    ];
+    let rules = minimization(THREE, BEST);
+    let anew = format!("epoch = 2\n{rules}");
+    let known = || Package::amended(&[version(&rules, 30), version(&anew, 40)], &amendments);
+    known().assert_proved("what was recorded in error");
+    // Nothing but that brings back what counts nowhere, and there is no other way to say it.
+    for (name, line) in [
+        (
+            "a correction",
+            json!({ "after": 14, "allocation": 2, "levels": { "site": "011", "sex": "F", "age": "-49" } }),
+        ),
+        ("not at all", json!({ "after": 14, "allocation": 2, "levels": null })),
+        ("false", json!({ "after": 14, "allocation": 2, "again": false })),
+        ("with levels", json!({ "after": 14, "allocation": 2, "again": true, "levels": null })),
+    ] {
+        let mut changed = known();
+        changed.recounts[4] = line;
+        assert_ne!(changed.verify().0, 0, "{name}");
+    }
 }
 
 #[test]

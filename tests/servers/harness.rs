@@ -502,6 +502,7 @@ pub(crate) fn bare_smtp(port: u16, security: Security) -> SmtpSettings {
         ehlo: "client.example.jp".to_owned(),
         connections: 2,
         timeout_seconds: 10,
+        dkim: None,
     }
 }
 

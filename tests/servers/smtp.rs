@@ -1,7 +1,11 @@
 //! The SMTP transport against a real Postfix, and against a sink that fails as it is told.
 
+use std::io::Write as _;
 use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
 
+use hagaki::domain::dkim::{Identity, Signer};
 use hagaki::mail::transport::{Envelope, Scope, Smtp, Transport, Trouble, Verdict};
 use hagaki::settings::{Security, SmtpSettings};
 
@@ -38,6 +42,42 @@ async fn letters_arrive_byte_for_byte_over_starttls_and_tls() {
             assert_eq!(body, ".\n..割付群: A\n.\n\n\n");
             assert!(headers.contains("Return-Path: <reg+b.1.abc@example.jp>"), "{headers}");
         }
+    }
+}
+
+/// Verifies a mail on its standard input by dkimpy, with the record of its only key.
+const VERIFY: &str = "import sys, dkim\nname, record = sys.argv[1:]\nanswer = lambda asked, timeout=5: record.encode() \
+                      if asked.decode().rstrip('.') == name else None\n\
+                      sys.exit(0 if dkim.verify(sys.stdin.buffer.read(), dnsfunc=answer) else 1)";
+
+#[tokio::test]
+async fn a_signed_letter_verifies_where_it_arrives() {
+    let Some(servers) = Servers::start() else { return };
+    // Debian's own interpreter, whose packages are meant.
+    let verifies = |mail: &[u8], signer: &Signer| {
+        let mut child = Command::new("/usr/bin/python3")
+            .args(["-c", VERIFY, &signer.identity().record_name(), &signer.record()])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(mail).unwrap();
+        child.wait().unwrap().success()
+    };
+    for (count, pem) in [(1, include_str!("../data/dkim/ed25519.pem")), (2, include_str!("../data/dkim/rsa.pem"))] {
+        let identity = Identity { domain: "example.jp".to_owned(), selector: "hagaki".to_owned() };
+        let signer = Arc::new(Signer::new(identity, pem).unwrap());
+        let settings = SmtpSettings { dkim: Some(Arc::clone(&signer)), ..servers.smtp_settings(Security::Tls) };
+        let letter = "From: =?UTF-8?B?55m76Yyy?= <reg@example.jp>\r\nTo: dr.sato@example.jp\r\nSubject: [AURORA]  \
+                      =?UTF-8?B?5Ymy5LuY?=\r\n\t=?UTF-8?B?5Ymy5LuY?=\r\nDate: Sat, 28 Nov 2026 09:00:00 +0900\r\nMessage-ID: \
+                      <a@reg.example.jp>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\
+                      Content-Transfer-Encoding: 8bit\r\n\r\n割付群: A  B \r\n.\r\n\r\n";
+        let verdict = transport(settings).send(&envelope("dr.sato@example.jp"), letter.as_bytes()).await;
+        assert!(matches!(verdict, Verdict::Accepted(_)), "{verdict:?}");
+        let mails = servers.wait_for_mails("dr.sato@example.jp", "INBOX", count);
+        let mail = mails.iter().find(|mail| count == 1 || mail.windows(10).any(|part| part == b"rsa-sha256")).unwrap();
+        assert!(verifies(mail, &signer), "{}", String::from_utf8_lossy(mail));
+        let other = String::from_utf8(mail.clone()).unwrap().replace("割付群: A", "割付群: B");
+        assert!(!verifies(other.as_bytes(), &signer), "{other}");
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::invented::{closes, rules_of};
+use crate::cli::Refused;
 use crate::domain::event;
 use crate::domain::participant::TIME_ZONE;
 use crate::domain::schedule::rehearsal::Somebody;
@@ -27,7 +28,7 @@ pub(super) type Known = (TargetKind, Somebody);
 /// Everybody on file whom a rule of one of the schedules is about.
 ///
 /// # Errors
-/// Those of the database; records that contradict each other.
+/// Those of the database; records that contradict each other; more people than a rehearsal takes.
 pub(super) async fn people(
     store: &Store,
     shelved: &ShelvedStudy,
@@ -36,7 +37,11 @@ pub(super) async fn people(
 ) -> anyhow::Result<Vec<Known>> {
     let wanted = |kind| schedules.iter().flat_map(|own| &own.rules).any(|rule| rule.target() == kind);
     let mut people = Vec::new();
-    let most = i64::from(limits::REHEARSED_PEOPLE);
+    let most = limits::REHEARSED_PEOPLE as usize;
+    let many = || {
+        let right = "rehearse with invented people: --people 1000";
+        Refused(format!("more than {most} people and subjects are on file; {right}"))
+    };
     if wanted(TargetKind::Participant) {
         let mut after = 0;
         loop {
@@ -46,14 +51,19 @@ pub(super) async fn people(
             for row in &page {
                 people.push((TargetKind::Participant, answering(store, &shelved.study, row, names).await?));
             }
-            if i64::try_from(people.len()).is_ok_and(|many| many >= most) {
-                break;
+            if people.len() > most {
+                return Err(many().into());
             }
         }
     }
     if wanted(TargetKind::Subject) {
-        for case in course::cases(store, shelved, &[], i64::MAX, most).await? {
+        // One more than is told shows that there are more.
+        let page = i64::try_from(most.saturating_sub(people.len()))? + 1;
+        for case in course::cases(store, shelved, &[], i64::MAX, page).await? {
             people.push((TargetKind::Subject, subject(store, &shelved.study, case).await?));
+        }
+        if people.len() > most {
+            return Err(many().into());
         }
     }
     Ok(people)

@@ -6,7 +6,7 @@ use chrono::{Datelike, NaiveDateTime};
 use handlebars::Handlebars;
 use serde_json::{Value, json};
 
-use super::told::Told;
+use super::told::{Told, short};
 use crate::domain::language::Language;
 use crate::domain::schedule::rehearsal::{Fate, Line, Somebody};
 use crate::domain::schedule::{After, Anchor, Audience, Forbidden, Letter, Moment, Offset, Reason, Rule, Weekdays};
@@ -81,10 +81,8 @@ impl Speech<'_> {
     }
 
     fn notes(&self) -> Vec<String> {
-        let year = self.told.stretch.until.day_in(self.told.stretch.zone).year();
-        let calendars = &self.told.schedule.days.holidays;
-        let short = calendars.iter().filter_map(|own| Some((own, own.last_year()?))).filter(|(_, last)| *last < year);
-        short
+        let stretch = self.told.stretch;
+        short(self.told.schedule, stretch.until, stretch.zone)
             .map(|(own, last)| {
                 let key = if own.is_computed_beyond() { "published" } else { "reaches" };
                 self.say(key, &[("year", &last.to_string()), ("file", &own.to_string())])

@@ -131,7 +131,7 @@ pub(super) fn run(args: &RehearseArgs) -> anyhow::Result<End> {
         return Ok(End::Done);
     }
     if args.csv {
-        print!("{}", told.csv()?);
+        told.write_csv(std::io::stdout().lock())?;
     } else if args.html {
         print!("{}", page::render(&told, args.language)?);
     } else if args.output.json {

@@ -7,10 +7,12 @@ use chrono::Datelike;
 use serde_json::{Value, json};
 
 use crate::cli::counted;
+use crate::domain::schedule::holidays::Holidays;
 use crate::domain::schedule::rehearsal::{Assumed, Fate, Line, Rehearsed, Somebody, Stretch};
-use crate::domain::schedule::{Decision, Facts, Letter, Moment, Rule, Schedule, TargetKind, decide};
+use crate::domain::schedule::{ClockOf, Decision, Facts, Letter, Moment, Rule, Schedule, TargetKind, decide};
 use crate::domain::study::Study;
 use crate::domain::time::{Instant, Zone};
+use crate::workflow::export::delimited::{Charset, Delimited};
 
 /// Letters that are listed one by one in the text; all are in the CSV.
 const LISTED: usize = 400;
@@ -142,6 +144,9 @@ impl Told<'_> {
         if self.schedule.rules.iter().any(|rule| rule.when.is_some()) {
             notes.push("conditions are taken as met".to_string());
         }
+        if !self.invented && self.schedule.clock == ClockOf::Person {
+            notes.push("zones of people are not known here: the study's is taken".to_string());
+        }
         if self.lists_due() {
             notes.push("a list of what is due goes out if something is".to_string());
         }
@@ -193,10 +198,9 @@ impl Told<'_> {
         text
     }
 
-    pub(super) fn csv(&self) -> anyhow::Result<String> {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        writer
-            .write_record(["day", "time", "zone", "instant", "person", "rule", "letter", "occasion", "sent", "why"])?;
+    pub(super) fn write_csv(&self, to: impl std::io::Write) -> anyhow::Result<()> {
+        let columns = ["day", "time", "zone", "instant", "person", "rule", "letter", "occasion", "sent", "why"];
+        let mut table = Delimited::headed(to, Charset::Utf8, columns.into_iter().map(str::to_string))?;
         for line in &self.report.lines {
             let row = self.row(line);
             let day = line.at.clock_in(line.zone).format("%Y-%m-%d").to_string();
@@ -204,10 +208,10 @@ impl Told<'_> {
             let instant = line.at.utc();
             let cells: [&str; 10] =
                 [&day, &row.time, row.zone, &instant, &row.who, &row.rule, &row.letter, &row.occasion, sent, &row.why];
-            writer.write_record(cells)?;
+            table.texts(cells.into_iter())?;
         }
-        let bytes = writer.into_inner().map_err(|error| anyhow::anyhow!("{error}"))?;
-        Ok(String::from_utf8(bytes)?)
+        table.end()?;
+        Ok(())
     }
 
     pub(super) fn days(&self) -> (String, String) {
@@ -247,12 +251,14 @@ impl Told<'_> {
     }
 }
 
-/// The calendars that do not reach so far.
-fn provisional(schedule: &Schedule, until: Instant, zone: Zone) -> Vec<String> {
+/// The calendars that do not reach so far, and the last year of each.
+pub(super) fn short(schedule: &Schedule, until: Instant, zone: Zone) -> impl Iterator<Item = (&Holidays, i32)> {
     let year = until.day_in(zone).year();
-    let short =
-        schedule.days.holidays.iter().filter_map(|own| Some((own, own.last_year()?))).filter(|(_, last)| *last < year);
-    short
+    schedule.days.holidays.iter().filter_map(|own| Some((own, own.last_year()?))).filter(move |(_, last)| *last < year)
+}
+
+fn provisional(schedule: &Schedule, until: Instant, zone: Zone) -> Vec<String> {
+    short(schedule, until, zone)
         .map(|(own, last)| match own.is_computed_beyond() {
             true => {
                 format!("holidays of {own} are published to the end of {last}; later ones are computed and provisional")

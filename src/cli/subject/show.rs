@@ -10,6 +10,7 @@ use crate::cli::installation::Opened;
 use crate::cli::unblind::judged;
 use crate::cli::{End, Installation, Output};
 use crate::domain::allocation::Origin;
+use crate::domain::event::{Standing, Window};
 use crate::domain::fact;
 use crate::domain::instrument::{Instrument, ItemKind};
 use crate::domain::language::Language;
@@ -23,6 +24,7 @@ use crate::store::{participant, response, study, subject};
 use crate::workflow::Failure;
 use crate::workflow::command;
 use crate::workflow::correction;
+use crate::workflow::course;
 use crate::workflow::enroll::Further;
 use crate::workflow::export::{self, KEPT_BACK};
 use crate::workflow::facts::{keeps_entry_reason, keeps_reason};
@@ -116,6 +118,7 @@ impl View<'_> {
         let events = self.entries().map(|(row, form)| -> anyhow::Result<Value> {
             Ok(json!({ "event": row.event, "instrument": row.instrument, "occasion": row.occasion, "person": row.person,
                        "answered_at": row.answered_at.map(|at| at.local(study.zone)), "corrected": row.replaces.is_some(),
+                       "window": self.standing(row).map(|(_, standing)| standing.key()),
                        "reason": (!self.keeps_entry(row)).then_some(&row.reason), "answers": plain(form, answers_of(row)?) }))
         });
         let diary = self.diary().map(|(row, form)| -> anyhow::Result<Value> {
@@ -227,8 +230,23 @@ impl View<'_> {
         if row.replaces.is_some() {
             page.line("corrected", if self.keeps_entry(row) { KEPT_BACK } else { &row.reason });
         }
+        let outside = match self.standing(row) {
+            Some((window, Standing::Early)) => Some(("before", window)),
+            Some((window, Standing::Late)) => Some(("after", window)),
+            Some((_, Standing::Within)) | None => None,
+        };
+        if let Some((when, Window { day, opens, closes })) = outside {
+            page.line("window", &format!("took place {when} it: planned for {day}, {opens} to {closes}"));
+        }
         page.answers(self.answers(form, &answers_of(row)?));
         Ok(())
+    }
+
+    /// The window of the event that a form belongs to, and where the day that the form tells stands to it.
+    fn standing(&self, row: &ResponseRow) -> Option<(Window, Standing)> {
+        let stations = self.chart.stations(self.study);
+        let own = stations.iter().find(|station| station.event.id == row.event)?;
+        Some((own.window?, course::standing(self.study, own.event, own.window, row)?))
     }
 
     /// What the participant answered to the survey once.
@@ -262,16 +280,29 @@ impl View<'_> {
         if self.keeps(fact) {
             told["reason"] = Value::Null;
         }
+        told["taken_back_by"] = json!(self.taken_back_by(fact));
         told
+    }
+
+    /// Number of the fact that takes that one back, if one does.
+    fn taken_back_by(&self, fact: &FactRow) -> Option<i64> {
+        let later = self.chart.enrolled.facts.iter().find(|later| later.takes_back == Some(fact.number));
+        later.map(|later| later.number)
     }
 
     /// What became known, with what was corrected by it.
     fn fact(&self, page: &mut Page, fact: &FactRow) -> anyhow::Result<()> {
         let (study, enrolled) = (self.study, &self.chart.enrolled);
-        page.form(&format!("fact {}: {}", fact.number, about(fact)));
+        page.form(&format!("fact {}: {}", fact.number, about(fact, &enrolled.facts)));
         let at = fact.recorded_at.local(study.zone);
         let reason = if self.keeps(fact) { KEPT_BACK } else { &fact.reason };
         page.line("recorded", &format!("{at} by {}: {reason}", self.person(&fact.person)));
+        if let Some(in_error) = fact.takes_back {
+            page.line("takes back", &format!("fact {in_error}, which was recorded in error"));
+        }
+        if let Some(later) = self.taken_back_by(fact) {
+            page.line("in error", &format!("taken back by fact {later}; counts no more"));
+        }
         let right: Answers = serde_json::from_str(&fact.changes)?;
         let forms = enrolled.further.iter().map(|own| Some(own.allocation.randomization.as_str()));
         for form in std::iter::once(None).chain(forms) {
@@ -424,5 +455,6 @@ pub(super) fn fact_json(study: &Study, fact: &FactRow) -> Value {
     }
     json!({ "number": fact.number, "kind": fact.kind.key(), "allocation": fact.randomization, "person": fact.person,
             "actor": fact.actor, "reason": fact.reason, "changes": changes, "after_allocation": fact.after_allocation,
+            "takes_back": fact.takes_back,
             "recorded_at": fact.recorded_at.local(study.zone) })
 }

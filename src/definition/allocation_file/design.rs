@@ -23,7 +23,7 @@ pub(super) fn look(desk: &mut Desk<'_>, root: &Section<'_, '_>, arms: &[Arm], me
             warn(desk, root, method.key(), "limit", wrong.to_owned(), "3, for example");
         }
         Method::Atkinson => {
-            let wrong = "the second subject, if it has the levels of the first, gets the other arm for certain";
+            let wrong = "the second subject, if it has the levels of the first, gets another arm for certain";
             let right = "minimization, or hu-hu, with p below 1: ICH E9 asks for a random element in every allocation";
             desk.warn(root.get("method").map(|value| value.span()), "method", wrong, right);
         }

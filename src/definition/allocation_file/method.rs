@@ -130,7 +130,7 @@ fn goes_on_alone(method: &str) -> bool {
 
 fn check_arms(desk: &mut Desk<'_>, method: &str, span: std::ops::Range<usize>, arms: &[Arm]) {
     let equal = arms.iter().all(|arm| arms.first().is_some_and(|first| first.ratio == arm.ratio));
-    let two_equal = matches!(method, "biased-coin" | "big-stick" | "chen" | "maximal" | "hu-hu" | "atkinson");
+    let two_equal = matches!(method, "biased-coin" | "big-stick" | "chen" | "maximal" | "hu-hu");
     if method == "none" && arms.len() > 1 {
         desk.error(
             Some(span),
@@ -143,13 +143,13 @@ fn check_arms(desk: &mut Desk<'_>, method: &str, span: std::ops::Range<usize>, a
             Some(span),
             "method",
             format!("\"{method}\" takes two arms of equal ratio here"),
-            "minimization, block or block-urn take any arms, wei-urn any number of equal ratio",
+            "minimization, block or block-urn take any arms, wei-urn and atkinson any number of equal ratio",
         );
-    } else if method == "wei-urn" && !equal {
+    } else if matches!(method, "wei-urn" | "atkinson") && !equal {
         desk.error(
             Some(span),
             "method",
-            "\"wei-urn\" is defined for arms of equal ratio",
+            format!("\"{method}\" is defined for arms of equal ratio"),
             "minimization, block or block-urn take any arms",
         );
     } else if method != "none" && arms.len() < 2 {

@@ -1,19 +1,19 @@
 //! What a rule of a schedule must agree with: the study's people, forms, events and privacy, and itself.
 
-use chrono::{NaiveDate, NaiveTime};
+use chrono::{NaiveDate, NaiveTime, TimeDelta};
 
 use super::{Around, scope};
 use crate::definition::document::{Section, quoted};
 use crate::definition::rules::{self, Place};
 use crate::definition::study_file::did_you_mean;
 use crate::domain::instrument::{Item, ItemKind};
-use crate::domain::schedule::{
-    After, Anchor, Audience, Days, Late, Letter, Moment, Offset, On, Rule, Shift, TargetKind,
-};
+use crate::domain::schedule::{After, Anchor, Audience, Days, Letter, Moment, Offset, On, Rule, Shift, TargetKind};
 use crate::domain::survey::{Access, Privacy, Responses, Survey};
 
 /// Times of a cron line that are tried for one that is not left out.
 const TRIES: usize = 100;
+/// From one time of a cron line to the next at least.
+const MINUTE: TimeDelta = TimeDelta::minutes(1);
 
 /// Checks one rule.
 pub(super) fn check(section: &Section, rule: &Rule, days: &Days, around: &Around<'_>) {
@@ -35,13 +35,6 @@ pub(super) fn check(section: &Section, rule: &Rule, days: &Days, around: &Around
         check_privacy(section, rule, &survey.value);
     }
     check_condition(section, rule, around);
-    if rule.late == Late::Drop && section.has("window") {
-        section.wrong(
-            "window",
-            "late letters are dropped, so the window never matters",
-            "remove window, or late = \"drop\"",
-        );
-    }
 }
 
 fn check_audience(section: &Section, rule: &Rule, around: &Around<'_>) {
@@ -71,6 +64,9 @@ fn check_audience(section: &Section, rule: &Rule, around: &Around<'_>) {
                 format!("nobody is {}, so nobody gets the letter", role.key()),
                 "name a role that somebody has",
             );
+        }
+        (Audience::People(ids), _) if ids.is_empty() => {
+            wrong("names nobody", "write { people = [\"office\"] }");
         }
         (Audience::People(ids), _) => {
             let known: Vec<&str> = around.study.people.iter().map(|person| person.value.id.as_str()).collect();
@@ -273,8 +269,11 @@ fn check_times(section: &Section, rule: &Rule, days: &Days, around: &Around<'_>)
             let mut times = 0;
             let mut goes = false;
             while let Some(next) = cron.next(at).filter(|_| times < TRIES && !goes) {
-                (at, times) = (next, times + 1);
+                times += 1;
                 goes = days.shifted(next, rule.shift, None).0.is_some();
+                // From there on to when something may go out again: a line can name every minute of a night.
+                let free = days.shifted(next, Shift::Next, None).0.and_then(|free| free.checked_sub_signed(MINUTE));
+                at = free.map_or(next, |free| free.max(next));
             }
             if times == 0 {
                 section.wrong("cron", "never comes: no month has that day", "write a day that there is");

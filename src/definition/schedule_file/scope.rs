@@ -9,7 +9,7 @@ use crate::definition::rules;
 use crate::domain::expression::{TODAY, Type};
 use crate::domain::instrument::{Item, ItemKind};
 use crate::domain::schedule::{Anchor, Rule, TargetKind};
-use crate::domain::study::{ARM, Blinding};
+use crate::domain::study::{ARM, Blinding, FIRST, arm_name};
 
 /// Names, their types, and items to try the condition with; every one of them may be blank.
 #[derive(Default)]
@@ -78,11 +78,12 @@ pub(super) fn arm_names(rule: &Rule, around: &Around<'_>) -> Vec<String> {
     let Some(when) = rule.when.as_ref().filter(|_| around.study.blinding == Blinding::Blinded) else {
         return Vec::new();
     };
-    let mut telling = BTreeSet::from([ARM.to_string()]);
+    let given = around.study.randomizations.iter().map(|further| further.value.id.as_str()).chain([FIRST]);
+    let mut telling: BTreeSet<String> = given.map(arm_name).chain([ARM.to_string()]).collect();
     if rule.target() == TargetKind::Participant {
         telling.extend(around.asked().map(|read| read.instrument.telling(ARM)).unwrap_or_default());
     }
-    when.names().filter(|name| telling.contains(*name) || name.ends_with("_arm")).map(str::to_string).collect()
+    when.names().filter(|name| telling.contains(*name)).map(str::to_string).collect()
 }
 
 /// Whether when the letter comes would tell the arm.

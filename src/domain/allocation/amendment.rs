@@ -12,8 +12,38 @@ use super::{Allotment, Fault, Levels};
 pub enum Counts {
     /// At these levels.
     At(Levels),
-    /// Nowhere, for good.
+    /// Nowhere, for good: no correction brings it back.
     Nowhere,
+    /// Again, at the levels by which it was allocated as corrected since: what had it count nowhere was recorded in error.
+    Again,
+}
+
+/// Where an allocation counts by what became known so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    levels: Levels,
+    nowhere: bool,
+}
+
+impl Standing {
+    /// At the levels by which it was allocated.
+    pub fn new(levels: Levels) -> Standing {
+        Standing { levels, nowhere: false }
+    }
+
+    /// The levels at which it counts; none where it counts nowhere.
+    pub fn levels(&self) -> Option<&Levels> {
+        Some(&self.levels).filter(|_| !self.nowhere)
+    }
+
+    /// Takes what became known. A correction of what counts nowhere waits until that counts again.
+    pub fn amend(&mut self, counts: &Counts) {
+        match counts {
+            Counts::At(levels) => self.levels.clone_from(levels),
+            Counts::Nowhere => self.nowhere = true,
+            Counts::Again => self.nowhere = false,
+        }
+    }
 }
 
 /// A fact, as far as later decisions know of it.
@@ -33,7 +63,7 @@ pub struct Amender<'a> {
     left: std::slice::Iter<'a, Amendment>,
     next: Option<&'a Amendment>,
     wanted: BTreeSet<u64>,
-    counted: BTreeMap<u64, (Counts, Allotment)>,
+    counted: BTreeMap<u64, (Standing, Allotment)>,
 }
 
 impl<'a> Amender<'a> {
@@ -48,7 +78,7 @@ impl<'a> Amender<'a> {
     /// Remembers a row that was counted, if an amendment is about it.
     pub fn counted(&mut self, row: &Row) {
         if self.wanted.contains(&row.number) {
-            self.counted.insert(row.number, (Counts::At(row.levels.clone()), row.allotment.clone()));
+            self.counted.insert(row.number, (Standing::new(row.levels.clone()), row.allotment.clone()));
         }
     }
 
@@ -59,23 +89,17 @@ impl<'a> Amender<'a> {
     pub fn before(&mut self, number: u64, scheme: &Scheme, state: &mut State) -> Result<(), Fault> {
         while let Some(amendment) = self.next.filter(|amendment| amendment.after < number) {
             self.next = self.left.next();
-            let Some((counts, allotment)) = self.counted.get_mut(&amendment.allocation) else { continue };
-            let Counts::At(from) = counts else { continue };
-            let to = match &amendment.counts {
-                Counts::At(levels) => Some(levels),
-                Counts::Nowhere => None,
-            };
-            state.recount(scheme, from, to, allotment)?;
-            *counts = amendment.counts.clone();
+            let Some((standing, allotment)) = self.counted.get_mut(&amendment.allocation) else { continue };
+            let before = standing.clone();
+            standing.amend(&amendment.counts);
+            state.recount(scheme, before.levels(), standing.levels(), allotment)?;
         }
         Ok(())
     }
 
     /// What was counted so far counts no more, whatever becomes known of it.
     pub(super) fn forget(&mut self) {
-        for (counts, _) in self.counted.values_mut() {
-            *counts = Counts::Nowhere;
-        }
+        self.counted.clear();
     }
 
     /// Brings in everything that is left.
@@ -130,16 +154,23 @@ mod tests {
         let corrected = Amendment { after: 4, allocation: 2, counts: Counts::At(levels("IV", "M")) };
         let void = Amendment { after: 5, allocation: 2, counts: Counts::Nowhere };
         let late = Amendment { after: 5, allocation: 2, counts: Counts::At(levels("III", "M")) };
+        let again = Amendment { after: 5, allocation: 2, counts: Counts::Again };
         let mut right = all.clone();
         right[1].levels = levels("IV", "M");
+        let mut late_from_the_first = all.clone();
+        late_from_the_first[1].levels = levels("III", "M");
         let without: Vec<Row> = all.iter().filter(|row| row.number != 2).cloned().collect();
         for (amendments, same) in [
             (vec![], all.clone()),
             (vec![corrected.clone()], right),
             (vec![void.clone()], without.clone()),
             (vec![corrected, void.clone()], without.clone()),
-            // What counts nowhere is not brought back by a correction.
-            (vec![void, late], without),
+            // What counts nowhere is not brought back by a correction, but by what took it out being in error.
+            (vec![void.clone(), late.clone()], without.clone()),
+            (vec![void.clone(), again.clone()], all.clone()),
+            (vec![void.clone(), late.clone(), again.clone()], late_from_the_first.clone()),
+            (vec![again.clone(), late], late_from_the_first),
+            (vec![void.clone(), again, void], without),
         ] {
             let (amended, direct) = (after(&scheme, &all, &amendments), after(&scheme, &same, &[]));
             for next in [levels("III", "M"), levels("III", "F"), levels("IV", "M"), levels("IV", "F")] {

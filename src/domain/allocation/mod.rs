@@ -27,7 +27,7 @@
 //!   the weighted sum of squared differences if it got the subject.
 //! * **`atkinson`**: every level has a column of its own, so no baseline is chosen; F'F is then singular, and what a subject's row
 //!   asks of it is the same under every generalized inverse if the row lies in the span of those before. If it does not, the
-//!   subject says nothing of the difference of the arms, and both are equally likely.
+//!   subject says nothing of the differences of the arms, and all are equally likely. It takes any number of equal arms.
 //! * **`wei-urn`** takes any number of equal arms (Wei 1978): a subject adds `beta` balls of every arm but its own.
 //! * **`list`**: nothing is random; each subject takes the next place of its stratum. A list used up is a refusal that tells no arm.
 //! * **An arm given by hand** ([`State::give`]) consumes no draw of its number. It takes the open block's place of its arm, the urn's
@@ -70,7 +70,7 @@ mod whole;
 
 use std::collections::BTreeMap;
 
-pub use amendment::{Amender, Amendment, Counts};
+pub use amendment::{Amender, Amendment, Counts, Standing};
 pub use course::{Break, Follower, Turn};
 pub use decision::{ArmOutlook, Decision, Measure, Outlook};
 pub use history::{HistoryRow, Outcome, explain};

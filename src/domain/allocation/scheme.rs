@@ -105,7 +105,7 @@ pub enum Method {
     Minimization(Minimization),
     /// Hu & Hu 2012; two equal arms.
     HuHu(HuHu),
-    /// Atkinson 1982 (D_A-optimum biased coin); two equal arms.
+    /// Atkinson 1982 (D_A-optimum biased coin); equal arms.
     Atkinson,
     /// Arms from a list that was made elsewhere.
     List(Arc<ArmList>),

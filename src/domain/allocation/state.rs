@@ -250,9 +250,7 @@ impl State {
                 .iter()
                 .map(|place| place.and_then(|place| numbers.get(place).copied()).unwrap_or(0))
                 .collect();
-            // Which is the first does not change when one of the two is closed.
-            let first = plan.arms.iter().all(|other| other.code >= allotment.arm);
-            information.record(&own, first);
+            information.record(&own, &allotment.arm);
         }
         self.total += 1;
         if let Some(count) = self.arms.get_mut(arm) {
@@ -269,12 +267,12 @@ impl State {
         Ok(())
     }
 
-    /// Counts an allocation made before at other levels, or nowhere, in what later decisions minimize over. What caps look at
+    /// Counts an allocation made before at other levels, nowhere, or again, in what later decisions minimize over. What caps look at
     /// and the counts of every other method stay: a slot never returns.
     pub fn recount(
         &mut self,
         scheme: &Scheme,
-        from: &Levels,
+        from: Option<&Levels>,
         to: Option<&Levels>,
         allotment: &Allotment,
     ) -> Result<(), Fault> {
@@ -285,7 +283,7 @@ impl State {
         let arm = plan.find_arm(&allotment.arm)?;
         let cell = plan.find_cell(arm, allotment.slot).ok_or_else(|| Fault::Slot(allotment.arm.clone()))?;
         let width = plan.cells.len();
-        for (levels, add) in [(Some(from), false), (to, true)] {
+        for (levels, add) in [(from, false), (to, true)] {
             let Some(levels) = levels else { continue };
             let position = self.locate(plan, levels)?;
             let numbers = self.number_levels(plan, levels, &position);
@@ -382,7 +380,8 @@ impl State {
             }
             let level = |place: &Option<usize>| place.and_then(|place| position.get(place).copied().flatten());
             let own: Vec<Option<u32>> = plan.tables.iter().map(level).collect();
-            return Ok(Outlook::new(information.law(&own), Imbalances::None));
+            let open: Vec<&str> = plan.open_of(&plan.arms).iter().map(|arm| arm.code.as_str()).collect();
+            return Ok(Outlook::new(information.law(&own, &open), Imbalances::None));
         }
         let fresh;
         let stratum = match self.find_stratum(plan, position) {

@@ -40,6 +40,10 @@ pub(super) fn read(study: &Study, item: &Item, typed: &str, today: NaiveDate) ->
         return Err(wrong(FaultCode::Range, format!("..{}", limits::ANSWER_CHARS)));
     }
     let value = read_kind(study, item, typed)?;
+    // Whoever asks for AURORA-0003 later, in an emergency too, must mean one subject.
+    if item.id == study.registration.subject_item && study.parse_subject_number(typed).is_some() {
+        return Err(wrong(FaultCode::OurNumber, ""));
+    }
     match outside(&item.hard, &value, today) {
         Some(expected) => Err(wrong(FaultCode::Range, expected)),
         None => Ok(value),

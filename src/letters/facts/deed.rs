@@ -9,7 +9,6 @@ use super::randomization::RandomizationName;
 use super::short;
 use crate::domain::answer::Fault;
 use crate::domain::deed::{Deed, Lack, Misnamed, Wanted, tells_arm};
-use crate::domain::fact::FactKind;
 use crate::domain::instrument::Instrument;
 use crate::domain::language::{Language, Text};
 use crate::domain::study::{Arm, FIRST, Person, Randomization, Study};
@@ -236,6 +235,9 @@ pub struct DeedConfirm {
     pub act: String,
     /// Our subject number; empty where it is about kits alone.
     pub subject: String,
+    /// What the site called it when it registered it; empty where that identifies a person.
+    #[serde(default)]
+    pub reference: String,
     /// Where; empty where it is about kits alone.
     pub site: Site,
     /// Why.
@@ -277,6 +279,7 @@ impl DeedConfirm {
         DeedConfirm {
             act: deed.key().to_string(),
             subject: short(enrollment.subject),
+            reference: enrollment.reference(),
             site: enrollment.site(language),
             reason: words(reason),
             changes,
@@ -301,6 +304,7 @@ impl DeedConfirm {
         DeedConfirm {
             act: deed.key().to_string(),
             subject: String::new(),
+            reference: String::new(),
             site: Site { code: String::new(), name: String::new() },
             reason: words(reason),
             changes: Vec::new(),
@@ -382,6 +386,9 @@ pub struct Opening<'a> {
 pub struct Unblinded {
     /// Our subject number.
     pub subject: String,
+    /// What the site called it when it registered it; empty where that identifies a person.
+    #[serde(default)]
+    pub reference: String,
     /// The arm.
     pub arm: ArmName,
     /// Code of the kit; empty where the study has none.
@@ -430,6 +437,7 @@ impl Unblinded {
     ) -> Unblinded {
         Unblinded {
             subject: short(enrollment.subject),
+            reference: enrollment.reference(),
             arm: ArmName::new(disclosure.arm, language),
             kit: short(disclosure.kit.unwrap_or_default()),
             further: disclosure.further.iter().map(|own| UnblindedFurther::new(own, language)).collect(),
@@ -477,114 +485,6 @@ impl UnblindingNotice {
 }
 
 /// A reason in one line, whole.
-fn words(reason: &str) -> String {
+pub(super) fn words(reason: &str) -> String {
     clean::line(reason, limits::DEED_REASON_CHARS)
-}
-
-/// A fact about a subject was recorded. There is no arm and no kit in this type (promise 6).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Noted {
-    /// Our subject number.
-    pub subject: String,
-    /// Title of the further allocation that it is about alone; else empty.
-    #[serde(default)]
-    pub randomization: String,
-    /// Where.
-    pub site: Site,
-    /// Key of what became known.
-    pub fact: String,
-    /// Name of the template that words it.
-    pub partial: String,
-    /// Who told it.
-    pub person: String,
-    /// When it was recorded, in the study's zone.
-    pub recorded_at: String,
-    /// Why, in their words; empty where those could give an arm away.
-    pub reason: String,
-    /// Whether the reason is kept back for that.
-    #[serde(default)]
-    pub kept_back: bool,
-    /// Number of the subject enrolled before, of which it is a duplicate; else empty.
-    pub of: String,
-    /// What would have been right.
-    pub changes: Vec<Change>,
-}
-
-impl Noted {
-    /// What everybody on the staff may know of a fact.
-    #[expect(clippy::too_many_arguments, reason = "each is one line of the letter")]
-    pub fn new(
-        enrollment: &Enrollment<'_>,
-        kind: FactKind,
-        by: &str,
-        at: Instant,
-        reason: &str,
-        of: &str,
-        changes: Vec<Change>,
-        language: Language,
-    ) -> Noted {
-        let telling = tells_arm(enrollment.study, reason);
-        Noted {
-            subject: short(enrollment.subject),
-            randomization: String::new(),
-            site: enrollment.site(language),
-            fact: kind.key().to_string(),
-            partial: format!("fact-{}", kind.key()),
-            person: short(by),
-            recorded_at: at.local(enrollment.study.zone),
-            reason: if telling { String::new() } else { words(reason) },
-            kept_back: telling,
-            of: short(of),
-            changes,
-        }
-    }
-
-    /// The same for whoever is blinded, where the words are those of somebody who may know arms.
-    #[must_use]
-    pub fn without_reason(self) -> Noted {
-        Noted { kept_back: self.kept_back || !self.reason.is_empty(), reason: String::new(), ..self }
-    }
-
-    /// The same of the further allocation of that title alone.
-    #[must_use]
-    pub fn of_allocation(self, title: &Text, language: Language) -> Noted {
-        Noted { randomization: short(title.in_language(language)), partial: again(&self.fact), ..self }
-    }
-}
-
-/// Name of the template that words a fact of that key about a further allocation alone.
-fn again(key: &str) -> String {
-    format!("fact-{key}-again")
-}
-
-/// One fact in a status letter.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FactLine {
-    /// Key of what became known.
-    pub fact: String,
-    /// Name of the template that words it.
-    pub partial: String,
-    /// When it was recorded, in the study's zone.
-    pub recorded_at: String,
-    /// Title of the further allocation that it is about alone; else empty.
-    #[serde(default)]
-    pub randomization: String,
-}
-
-impl FactLine {
-    /// A fact of that kind, recorded then.
-    pub fn new(study: &Study, kind: FactKind, at: Instant) -> FactLine {
-        FactLine {
-            fact: kind.key().to_string(),
-            partial: format!("fact-{}", kind.key()),
-            recorded_at: at.local(study.zone),
-            randomization: String::new(),
-        }
-    }
-
-    /// The same of the further allocation of that title alone.
-    #[must_use]
-    pub fn of_allocation(self, title: &Text, language: Language) -> FactLine {
-        FactLine { randomization: short(title.in_language(language)), partial: again(&self.fact), ..self }
-    }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::deed::FactLine;
 use super::form::{Shown, UnknownKey};
+use super::noted::FactLine;
 use super::randomization::{FurtherBlinded, FurtherOpen};
 use super::short;
 use crate::domain::answer::Form;
@@ -50,6 +50,13 @@ impl Enrollment<'_> {
     pub(super) fn site(&self, language: Language) -> Site {
         let name = self.study.find_site(self.site).map_or("", |site| site.name.in_language(language));
         Site { code: short(self.site), name: short(name) }
+    }
+
+    /// What the site called the subject when it registered it; empty where that identifies a person.
+    pub(super) fn reference(&self) -> String {
+        let id = &self.study.registration.subject_item;
+        let item = self.study.registration_instrument().find(id).filter(|item| !item.personal);
+        item.and_then(|_| self.answers.get(id)).map(|reference| short(reference)).unwrap_or_default()
     }
 
     pub(super) fn at(&self) -> String {

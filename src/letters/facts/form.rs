@@ -103,16 +103,22 @@ pub(super) fn shown_value(study: &Study, item: &Item, canonical: &str, language:
         Some(label) if label != code => format!("{label} ({code})"),
         _ => code.to_string(),
     };
-    let comma = match language {
-        Language::En => ", ",
-        Language::Ja => "、",
-    };
+    let comma = comma(language);
     match &item.kind {
         ItemKind::Choice(_) => short(&named(canonical)),
         ItemKind::Choices(_) => short(&canonical.split(';').map(named).collect::<Vec<_>>().join(comma)),
         ItemKind::YesNo => words::yes_no(language, canonical).to_string(),
+        ItemKind::DateTime => short(&canonical.replace('T', " ")),
         ItemKind::File(_) => FileAnswer::parse(canonical).map_or_else(String::new, |file| short(&file.shown())),
         _ => short(canonical),
+    }
+}
+
+/// What parts the members of a list.
+pub(super) const fn comma(language: Language) -> &'static str {
+    match language {
+        Language::En => ", ",
+        Language::Ja => "、",
     }
 }
 
@@ -189,7 +195,10 @@ impl Expected {
         let (choices, more) = named_choices(reader, item);
         let pattern = match &item.kind {
             ItemKind::Text { pattern: Some(pattern) } => short(&pattern.source),
-            ItemKind::File(rule) => short(&rule.named()),
+            ItemKind::File(rule) => {
+                let types: Vec<String> = rule.types.iter().map(|one| one.name()).collect();
+                short(&types.join(comma(reader.language)))
+            }
             _ => String::new(),
         };
         Expected {
@@ -206,7 +215,7 @@ impl Expected {
     }
 }
 
-/// One fault or doubt: the templates `fault-<code>` word it.
+/// One fault or doubt: the templates `fault-<code>` word it, and `doubt-range` a value outside of the soft limits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultLine {
     /// Label of the item; empty for the mail as a whole.
@@ -230,9 +239,13 @@ impl FaultLine {
         FaultLine::new(reader, instrument, fault, |item| &item.hard)
     }
 
-    /// A doubt about a value outside of the soft limits.
+    /// A doubt about a value outside of the soft limits: it is unusual, and taken.
     pub fn doubt(reader: &Reader<'_>, instrument: &Instrument, fault: &Fault) -> FaultLine {
-        FaultLine::new(reader, instrument, fault, |item| &item.soft)
+        let line = FaultLine::new(reader, instrument, fault, |item| &item.soft);
+        match fault.code {
+            FaultCode::Range => FaultLine { partial: "doubt-range".to_string(), ..line },
+            _ => line,
+        }
     }
 
     fn new(reader: &Reader<'_>, instrument: &Instrument, fault: &Fault, bounds: fn(&Item) -> &Limits) -> FaultLine {

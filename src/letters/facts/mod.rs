@@ -21,6 +21,7 @@ mod kit;
 mod kit_deed;
 mod leave;
 mod milestone;
+mod noted;
 mod notice;
 mod piped;
 mod randomization;
@@ -41,8 +42,8 @@ pub use balance::{
 pub use cohort::{CohortFilling, CohortLevel};
 pub use correction::{Change, FormNames, MisnamedLine, ReadCorrection};
 pub use deed::{
-    AllocationHad, DeedConfirm, DeedForm, Disclosed, Disclosure, FactLine, Lacking, Noted, Opening, Unblinded,
-    UnblindedFurther, UnblindingNotice,
+    AllocationHad, DeedConfirm, DeedForm, Disclosed, Disclosure, Lacking, Opening, Unblinded, UnblindedFurther,
+    UnblindingNotice,
 };
 pub use due::{DueEvent, DueForm, FollowUpDue, Missing};
 pub use enrollment::{ArmName, AssignmentBlinded, AssignmentOpen, Enrollment, Links, RegistrationDone, Site};
@@ -61,6 +62,7 @@ pub use kit::{
 pub use kit_deed::{KitLine, KitRefused, KitReplaced, KitsQuarantined};
 pub use leave::{LeaveConfirm, LeaveDone, LeaveNotice, ParticipantHelp};
 pub use milestone::{Milestone, Step};
+pub use noted::{FactLine, Noted};
 pub use notice::{AssignmentFailedAlert, HeldFor, NoticeBlind, NoticeOpen, NoticeUnblinded, QuarantineNotice};
 pub use piped::piped;
 pub use randomization::{
@@ -185,6 +187,18 @@ pub struct Contact {
     pub address: String,
 }
 
+impl Contact {
+    /// Whom the person of that id may ask: the first coordinator who acts for `site`, and is not they.
+    pub fn of(study: &Study, person: &str, site: Option<&str>, language: Language) -> Option<Contact> {
+        let found = study
+            .people
+            .iter()
+            .find(|one| one.has(Role::Coordinator) && one.id != person && site.is_none_or(|site| one.acts_for(site)))?;
+        let address = found.addresses.first()?.clone();
+        Some(Contact { name: short(found.name.in_language(language)), address })
+    }
+}
+
 impl Head {
     /// What every letter to `person` states; the contact is the first coordinator who acts for `site`.
     ///
@@ -198,13 +212,7 @@ impl Head {
         now: Instant,
         language: Language,
     ) -> Head {
-        let contact = study.people.iter().find(|one| {
-            one.has(Role::Coordinator) && one.id != person.id && site.is_none_or(|site| one.acts_for(site))
-        });
-        let contact = contact.and_then(|one| {
-            let address = one.addresses.first()?.clone();
-            Some(Contact { name: short(one.name.in_language(language)), address })
-        });
+        let contact = Contact::of(study, &person.id, site, language);
         let to = Reading { name: short(person.name.in_language(language)) };
         Head { to, contact, ..Head::to_operator(study, stage, service, now, language) }
     }
@@ -289,8 +297,8 @@ pub enum Facts {
     Reminder(Reminder),
     Unanswered(Unanswered),
     FollowUpDue(FollowUpDue),
-    WeeklyReport(WeeklyReport),
-    WeeklyReportUnblinded(WeeklyReportUnblinded),
+    WeeklyReport(Box<WeeklyReport>),
+    WeeklyReportUnblinded(Box<WeeklyReportUnblinded>),
     RandomizedOpen(RandomizedOpen),
     RandomizedBlinded(RandomizedBlinded),
     RandomizedBeforeOpen(RandomizedOpen),

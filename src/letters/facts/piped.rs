@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::form::shown_value;
+use super::form::{comma, shown_value};
 use super::short;
 use crate::domain::instrument::{Choices, Instrument, Item, ItemKind, pipe};
 use crate::domain::language::Language;
@@ -41,9 +41,5 @@ pub(super) fn in_words(study: &Study, item: &Item, canonical: &str, language: La
         };
         label.map_or(code, |label| label.in_language(language)).to_string()
     };
-    let comma = match language {
-        Language::En => ", ",
-        Language::Ja => "、",
-    };
-    short(&canonical.split(';').map(label).collect::<Vec<_>>().join(comma))
+    short(&canonical.split(';').map(label).collect::<Vec<_>>().join(comma(language)))
 }

@@ -50,9 +50,11 @@ pub(super) fn variants(full: &Facts) -> Vec<Facts> {
             shown.due.iter_mut().flat_map(|due| &mut due.forms).for_each(|form| form.link.clear());
             [one, long, shown].map(Facts::FollowUpDue).into()
         }
-        Facts::WeeklyReport(facts) => reports(facts).map(Facts::WeeklyReport).into(),
+        Facts::WeeklyReport(facts) => reports(facts).map(|own| Facts::WeeklyReport(Box::new(own))).into(),
         Facts::WeeklyReportUnblinded(facts) => {
-            let whole = |report| Facts::WeeklyReportUnblinded(WeeklyReportUnblinded { report, ..facts.clone() });
+            let balance = &facts.balance;
+            let whole = |report| WeeklyReportUnblinded { report, balance: balance.clone() };
+            let whole = |report| Facts::WeeklyReportUnblinded(Box::new(whole(report)));
             reports(&facts.report).map(whole).into()
         }
         Facts::Unanswered(facts) => {

@@ -104,6 +104,11 @@ pub fn form_in_file(study: &Study, raw: &[u8], today: NaiveDate) -> Result<Form,
     }
 }
 
+/// What was seen in a quotation and is not taken: it is shown to the sender, filled in.
+pub(super) fn unread(seen: Form) -> Form {
+    Form { faults: body_fault(FaultCode::Quoted).faults, ..seen }
+}
+
 fn body_fault(code: FaultCode) -> Form {
     let fault = Fault { item: BODY.to_string(), code, typed: String::new(), expected: String::new() };
     Form { faults: vec![fault], ..Form::default() }

@@ -370,6 +370,13 @@ fn visitor(
         Ok(form) => form,
         Err(reason) => return Some(reading.clone().hold([reason])),
     };
+    let confirms = matches!(reading.sub_address, Some(SubAddress::Confirm(_)));
+    if form.typed.is_empty()
+        && !confirms
+        && let Some(seen) = unread(world, study, instrument, subject, content)
+    {
+        return requested(Disposition::ReplyError, Act::Respond(seen));
+    }
     match &reading.sub_address {
         // It is answered that both forms are filled in on the page.
         _ if form.typed.is_empty() && form::enrolls(world, study, content) => {
@@ -395,6 +402,26 @@ fn visitor(
     }
 }
 
+/// The answers to a survey that stand in a mail's quotation alone, and in no whole frame of ours: they are shown to the sender and not
+/// taken. None where the sender's own words are a question, or speak of something else, which is for a person to read.
+fn unread(
+    world: &World<'_>,
+    study: &Study,
+    instrument: &Instrument,
+    subject: &Subject,
+    content: &Content,
+) -> Option<Form> {
+    let may_bring = subject.wish.is_none_or(|wish| wish == Wish::Form || wish.brings_data());
+    let own = cut::cut(&content.text, &|_| None);
+    let asks = own.iter().any(|kept| kept.line.contains(['?', '？']));
+    if content.undecidable || !may_bring || asks || vetoed(instrument, subject, content) {
+        return None;
+    }
+    let lines = returned::quoted(&content.text)?;
+    let seen = form::fill_text(study, instrument, &lines, world.now.day_in(study.zone)).ok()?;
+    (!seen.typed.is_empty()).then(|| form::unread(seen))
+}
+
 /// The reading of a request that is answered and records no subject.
 fn requested(reading: Reading, study: &Study, person: &Person, act: Act) -> Reading {
     let request = Request { study: study.slug.clone(), person: person.id.clone(), language: reading.language, act };
@@ -409,8 +436,8 @@ pub(super) fn answers_ours(world: &World<'_>, reading: &Reading) -> bool {
     })
 }
 
-/// The form, or, where a reply to one of our letters holds no data of its own, the form of ours that was mended in its
-/// quotation.
+/// The form, or, where a mail holds no data of its own, the form of ours that was mended in its quotation. One that enrolls a subject
+/// has to be in a reply to one of our letters: an allocation cannot be undone.
 fn mended(
     world: &World<'_>,
     reading: &Reading,
@@ -419,7 +446,8 @@ fn mended(
     content: &Content,
     form: Form,
 ) -> Result<Form, Reason> {
-    if !form.typed.is_empty() || !answers_ours(world, reading) {
+    let enrolls = study.registers && instrument.id == study.registration.instrument;
+    if !form.typed.is_empty() || enrolls && !answers_ours(world, reading) {
         return Ok(form);
     }
     let Some(text) = returned::form(&content.text) else { return Ok(form) };

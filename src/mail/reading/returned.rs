@@ -1,8 +1,8 @@
 //! A form of ours that comes back inside the quotation of a reply, mended there.
 //!
 //! Pressing reply and mending the lines in place is what people do, but quoted lines are never data (they may be old, and
-//! anybody's). Our own forms are framed by two rules, and only what stands between those is taken, only where the mail
-//! answers one of ours, and only where the sender wrote no data outside of the quotation.
+//! anybody's). Our own forms are framed by two rules, and only what stands between those is taken, only where the sender
+//! wrote no data outside of the quotation, and, of a form that enrolls a subject, only where the mail answers one of ours.
 
 use super::cut::is_rule;
 
@@ -16,6 +16,13 @@ pub(super) fn form(text: &str) -> Option<String> {
     let [begin, end] = frames.as_slice() else { return None };
     let inside: Vec<&str> = lines.get(begin + 1..*end)?.iter().copied().filter(|line| !is_comment(line)).collect();
     Some(inside.join("\n"))
+}
+
+/// The lines behind quotation marks, without those; none if nothing is quoted so.
+pub(super) fn quoted(text: &str) -> Option<String> {
+    let marked = |line: &&str| line.trim_start_matches([' ', '\u{3000}']).starts_with(QUOTES);
+    let lines: Vec<&str> = text.lines().filter(marked).map(unquoted).filter(|line| !is_comment(line)).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 /// Whether a line explains our form rather than answering it: `#` in the first column. A rule drawn with `#` is none.
@@ -58,6 +65,13 @@ mod tests {
         let twice = "# ----- from here -----\nAge: 1\n# ----- to here -----\n".repeat(2);
         assert_eq!(form(&twice), None);
         assert_eq!(form("# ----------\nAge: 1\n# ----------"), None);
+    }
+
+    #[test]
+    fn quoted_lines_are_told_from_the_senders_own() {
+        let mail = "Mended.\n> # ▲ 6l is no number\n> Age: 61\n＞＞ Sex: F\nAge: 62";
+        assert_eq!(quoted(mail).as_deref(), Some("Age: 61\nSex: F"));
+        assert_eq!(quoted("Age: 62\nSex: F"), None);
     }
 
     #[test]

@@ -13,7 +13,9 @@ use crate::domain::study::Post;
 pub struct Signs {
     /// Slugs and tags, folded, of the address it came to and of its subject.
     pub names: BTreeSet<String>,
-    /// Its one sender, folded; tells the study if no name does.
+    /// One-time token of ours to which it replies; tells the study if no name does.
+    pub token: Option<String>,
+    /// Its one sender, folded; tells the study if neither does.
     pub sender: Option<String>,
 }
 
@@ -30,10 +32,13 @@ fn signs(post: &Post, raw: &[u8]) -> Signs {
     let subject = subject::read(&header, &|_| 0);
     let first = subject.rest.split(' ').next().unwrap_or_default().to_owned();
     let mut names: BTreeSet<String> = subject.tags.into_iter().chain([first]).filter(|name| !name.is_empty()).collect();
-    if let Some(SubAddress::Study(slug)) = recipient::find(&header, &post.address) {
-        names.insert(slug);
+    let mut token = None;
+    match recipient::find(&header, &post.address) {
+        Some(SubAddress::Study(slug)) => drop(names.insert(slug)),
+        Some(SubAddress::Confirm(own)) => token = Some(own),
+        _ => {}
     }
-    Signs { names, sender: read::sender(&read::from(&header)) }
+    Signs { names, token, sender: read::sender(&read::from(&header)) }
 }
 
 #[cfg(test)]
@@ -55,6 +60,13 @@ mod tests {
             of("Delivered-To: REG+Study-B@example.jp\nFrom: A <Sato@Example.jp>\nSubject: Re: [STUDY-A] form\n\n");
         assert_eq!(signs.names, ["form", "study-a", "study-b"].map(str::to_owned).into());
         assert_eq!(signs.sender.as_deref(), Some("sato@example.jp"));
+    }
+
+    #[test]
+    fn a_reply_to_our_token_tells_it() {
+        let signs = of("Delivered-To: reg+c.ABC234@example.jp\nFrom: sato@example.jp\nSubject: OK\n\n");
+        assert_eq!(signs.token.as_deref(), Some("abc234"));
+        assert_eq!(signs.names, ["ok".to_owned()].into());
     }
 
     #[test]

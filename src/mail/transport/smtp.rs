@@ -106,6 +106,10 @@ impl Smtp {
             Err(refusal) => return Verdict::Refused(refusal),
         };
         let raw = canonical(raw);
+        let raw = match &shared.settings.dkim {
+            Some(signer) => Cow::Owned(signer.signed(&raw).into_owned()),
+            None => raw,
+        };
         let _permit = shared.permits.acquire().await.expect("the semaphore is never closed");
         while let Some(mut link) = shared.unpark() {
             match link.converse(shared, from.as_ref(), &to, &raw).await {

@@ -9,6 +9,7 @@ use super::entry::admitted;
 use super::list::days;
 use super::{CasePages, Room, Wish, put};
 use crate::domain::deed::Deed;
+use crate::domain::event::Standing;
 use crate::domain::instrument::ItemKind;
 use crate::domain::study::Randomization;
 use crate::letters::Facts;
@@ -209,6 +210,12 @@ fn station(room: &Room, subject: &SubjectRow, one: &Station<'_>, today: chrono::
     json!({
         "name": one.event.name.in_language(room.language), "window": days(one.window), "forms": forms,
         "progress": progress, "said": room.word(&format!("progress_{progress}"), &[]),
-        "took_place": one.took_place.map(|day| day.to_string()),
+        "took_place": one.took_place.map(|day| day.to_string()), "outside": outside(room, one.standing()),
     })
+}
+
+/// What is said of an event that took place outside of its window; it stays so, and whoever looks at the case is to see it.
+pub(super) fn outside(room: &Room, standing: Option<Standing>) -> Option<String> {
+    let standing = standing.filter(|standing| *standing != Standing::Within)?;
+    Some(room.word(&format!("outside_{}", standing.key()), &[]))
 }

@@ -30,6 +30,7 @@ use crate::web::questionnaire::body::{self, Desk, Unread};
 use crate::web::questionnaire::posted::Posted;
 use crate::web::questionnaire::walk::{self, Next};
 use crate::workflow::Failure;
+use crate::workflow::course;
 use crate::workflow::facts::keeps_entry_reason;
 use crate::workflow::follow_up::{self, Chart, Entered, Entry, Why};
 use crate::workflow::ledger::Ledger;
@@ -181,6 +182,8 @@ fn view(
     put(&mut facts, "trail", trail(room, Some(subject)));
     let window = days(place.window);
     put(&mut facts, "event", json!({ "name": place.event.name.in_language(room.language), "window": window }));
+    let standing = course::standing(study, place.event, place.window, row);
+    put(&mut facts, "outside", json!(super::chart::outside(room, standing)));
     let canonical = answers(row);
     let answered: Vec<&Item> = instrument.items.iter().filter(|item| canonical.contains_key(&item.id)).collect();
     let shown: Vec<Shown> = match room.may_enter() {

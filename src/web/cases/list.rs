@@ -127,9 +127,7 @@ impl CasePages {
         let plain = wanted.parse::<i64>().ok();
         if let Some(number) = study.parse_subject_number(wanted) {
             let found = subject::find_by_number(store, room.shelved.id, number).await?;
-            return Ok(found
-                .filter(|found| found.sites().any(|site| room.person.acts_for(site)))
-                .map(|found| found.number));
+            return Ok(found.filter(|found| room.person.acts_for_any(found.sites())).map(|found| found.number));
         }
         let reference = text::fold_tight(wanted);
         for key in enroll::possible_keys(study, &room.person, &reference) {
@@ -137,7 +135,7 @@ impl CasePages {
                 while let Some(later) = subject::find_rescreening(store, found.id).await? {
                     found = later;
                 }
-                if found.sites().any(|site| room.person.acts_for(site)) {
+                if room.person.acts_for_any(found.sites()) {
                     return Ok(Some(found.number));
                 }
             }
@@ -146,7 +144,7 @@ impl CasePages {
             Some(number) => subject::find_by_number(store, room.shelved.id, number).await?,
             None => None,
         };
-        Ok(found.filter(|found| found.sites().any(|site| room.person.acts_for(site))).map(|found| found.number))
+        Ok(found.filter(|found| room.person.acts_for_any(found.sites())).map(|found| found.number))
     }
 }
 

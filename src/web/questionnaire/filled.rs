@@ -41,6 +41,8 @@ pub(in crate::web) static NOTHING: BTreeMap<String, String> = BTreeMap::new();
 #[derive(Clone, Debug, Serialize)]
 struct FaultFacts {
     id: String,
+    /// Where it is mended: the field, or what stands around its options.
+    field: String,
     fault: FaultLine,
 }
 
@@ -122,6 +124,7 @@ impl<'f> Filled<'f> {
             .iter()
             .map(|fault| FaultFacts {
                 id: fault.item.clone(),
+                field: self.field_of(&fault.item),
                 fault: self.worded(FaultLine::fault(&reader, self.instrument, fault), fault, &canonical),
             })
             .collect();
@@ -143,6 +146,16 @@ impl<'f> Filled<'f> {
         put(facts, "number", json!(number));
         put(facts, "of", json!(shown.len()));
         put(facts, "back", json!(number > 1));
+    }
+
+    /// Name of the field of an item; of what stands around its options where it has any.
+    fn field_of(&self, id: &str) -> String {
+        match self.instrument.find(id).map(|item| &item.kind) {
+            Some(ItemKind::Choice(_) | ItemKind::Choices(_) | ItemKind::Scale { .. } | ItemKind::YesNo) | None => {
+                id.to_string()
+            }
+            Some(_) => format!("{id}-in"),
+        }
     }
 
     /// Everything that was asked, page by page.
@@ -215,9 +228,11 @@ impl<'f> Filled<'f> {
         put(facts, "mark", json!(mark.text()));
         put(facts, "mends", json!(self.mends));
         put(facts, "mended", json!(self.posted.base()));
-        for absent in
-            ["overtaken", "again", "long", "more", "kept", "kept_before", "other_way", "earlier", "not_a_link"]
-        {
+        put(facts, "draft", json!(self.posted.draft().unwrap_or_default()));
+        for absent in ["overtaken", "again", "long", "more", "not_a_link"] {
+            put(facts, absent, json!(false));
+        }
+        for absent in ["kept", "kept_before", "newer", "other_way", "earlier"] {
             put(facts, absent, json!(false));
         }
         put(facts, "answering", json!(true));
@@ -310,9 +325,11 @@ impl<'f> Filled<'f> {
         };
         let expected = Expected::of(reader, item);
         let hinted = is_hinted(item, &expected);
+        // A fault that says what is expected is heard in place of the hint that says the same.
+        let says = |fault: &FaultLine| matches!(fault.code.as_str(), "missing" | "range" | "type" | "pattern" | "date");
         let beside = [
             ("help", item.help.is_some()),
-            ("hint", hinted),
+            ("hint", hinted && !own.iter().any(says)),
             ("takes", matches!(item.kind, ItemKind::File(_))),
             ("sent", sent.is_some()),
             ("fault", !own.is_empty()),

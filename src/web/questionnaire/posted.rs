@@ -14,12 +14,14 @@ const MARK: &str = "_mark";
 const STEP: &str = "_step";
 const LANGUAGE: &str = "_lang";
 pub(super) const GUARD: &str = "_guard";
+const WHOSE: &str = "_whose";
 const PAGE: &str = "_page";
 const SEEN: &str = "_seen";
 const MEND: &str = "_mend";
 const FIRST: &str = "_first";
 const REASON: &str = "_reason";
 const BASE: &str = "_base";
+const DRAFT: &str = "_draft";
 const PROOF: &str = "_proof";
 const DROP: &str = "_drop";
 const LINK: &str = "_link";
@@ -137,6 +139,11 @@ impl Posted {
         self.find(GUARD)
     }
 
+    /// Whose page it was, in the words of [`whose`](super::whose::whose).
+    pub(in crate::web) fn whose(&self) -> Option<&str> {
+        self.find(WHOSE)
+    }
+
     pub(in crate::web) fn step(&self) -> Step {
         let step = self.find(STEP).unwrap_or_default();
         let numbered = step.strip_prefix("page-").and_then(|number| number.parse().ok()).map(Step::Change);
@@ -177,6 +184,18 @@ impl Posted {
         self
     }
 
+    /// The version of what was kept when the page was made, empty where nothing was; none from a page that does not say.
+    pub(in crate::web) fn draft(&self) -> Option<&str> {
+        self.find(DRAFT)
+    }
+
+    /// The same, on a page that knows of that version of what was kept.
+    pub(in crate::web) fn knowing(mut self, version: &str) -> Posted {
+        self.fields.retain(|(name, _)| name != DRAFT);
+        self.fields.push((DRAFT.to_string(), version.to_string()));
+        self
+    }
+
     /// The link that was pasted in place of the one that the form came by.
     pub(in crate::web) fn other_link(&self) -> Option<&str> {
         self.find(LINK).filter(|link| !link.trim().is_empty())
@@ -192,8 +211,8 @@ impl Posted {
         self.fields.iter().filter(|(name, _)| name != PROOF)
     }
 
-    /// Every field but those that a session gave it and what was typed to prove who sends it: to be looked at again by whoever signs in
-    /// anew. Without a guard nothing of it is recorded.
+    /// Every field but those that a session gave it and what was typed to prove who sends it: to be looked at again by the same person in
+    /// a session of theirs, whom it still names. Without a guard nothing of it is recorded.
     pub(in crate::web) fn without_session(&self) -> impl Iterator<Item = &(String, String)> {
         self.without_proof().filter(|(name, _)| name != GUARD && name != STEP)
     }
@@ -213,10 +232,11 @@ impl Posted {
         self.find(FIRST) == Some("1")
     }
 
-    /// The answers of an instrument's items and the page they were typed on, as text to be kept.
+    /// The answers of an instrument's items, the page they were typed on and its language, as text to be kept.
     pub(in crate::web) fn to_keep(&self, instrument: &Instrument) -> Vec<u8> {
         let items = instrument.items.iter().flat_map(|item| self.all(&item.id).map(|value| (item.id.as_str(), value)));
-        let fields: Vec<(&str, &str)> = self.find(PAGE).map(|page| (PAGE, page)).into_iter().chain(items).collect();
+        let page = [PAGE, LANGUAGE].into_iter().filter_map(|name| Some((name, self.find(name)?)));
+        let fields: Vec<(&str, &str)> = page.chain(items).collect();
         serde_json::to_vec(&fields).expect("pairs of texts are JSON")
     }
 

@@ -149,6 +149,7 @@ fn all(
                         filled::put(&mut facts, "enrolled", json!("…"));
                         let differs = json!([{ "label": "…", "on_file": "…", "here": "" }]);
                         filled::put(&mut facts, "overtaken", differs);
+                        filled::put(&mut facts, "newer", json!({ "shown": filled.typed() }));
                         filled::put(&mut facts, "enrolled_receipt", json!("…"));
                     }
                     pages.push(("form", facts));
@@ -180,11 +181,14 @@ fn all(
     filled::put(&mut facts, "login", json!("abcd-efgh"));
     filled::put(&mut facts, "problem", json!("…"));
     pages.push(("sign_in", facts));
-    let mut facts = start();
-    filled::put(&mut facts, "why", json!("…"));
-    filled::put(&mut facts, "kept", json!([{ "name": "remark", "value": "…" }]));
-    filled::put(&mut facts, "signs_in", json!("/"));
-    pages.push(("over", facts));
+    for others in [false, true] {
+        let mut facts = start();
+        filled::put(&mut facts, "why", json!("…"));
+        filled::put(&mut facts, "others", json!(others));
+        filled::put(&mut facts, "kept", json!([{ "name": "remark", "value": "…" }]));
+        filled::put(&mut facts, "signs_in", json!("/"));
+        pages.push(("over", facts));
+    }
     pages
 }
 
@@ -194,7 +198,7 @@ fn unsent(filled: &Filled<'_>, mark: &Mark, way: &str, mut facts: Value) -> Valu
     for key in ["later", "to_link"] {
         filled::put(&mut facts, key, json!(key == way));
     }
-    for key in ["keeps", "kept", "kept_before", "not_a_link", "unsure"] {
+    for key in ["keeps", "kept", "kept_before", "newer", "not_a_link", "unsure"] {
         filled::put(&mut facts, key, json!(filled.mends));
     }
     for (key, value) in [("why", json!("…")), ("shown", json!(filled.typed())), ("at", json!("review"))] {

@@ -127,6 +127,16 @@ impl SurveyPages {
         PAGES.respond(StatusCode::OK, language, "thanks", facts)
     }
 
+    /// A page that somebody else typed on than who is signed in: neither their words nor their form.
+    pub(super) fn others(&self, shelved: &ShelvedStudy, posted: &Posted, headers: &HeaderMap) -> Response {
+        let study = &shelved.study;
+        let language = language(shelved, posted.language(), headers);
+        let mut facts = head((study, shelved.stage), &format!("/s/{}/form", study.slug), None, language);
+        put(&mut facts, "why", json!(PAGES.word(language, "others", &[])));
+        put(&mut facts, "others", json!(true));
+        PAGES.respond(StatusCode::FORBIDDEN, language, "over", facts)
+    }
+
     /// What was typed on a page that is not taken as it came, to be looked at again from a page of this session. `why` is the key of a
     /// sentence; `signs_in` says that somebody has to sign in before.
     pub(super) fn once_more(
@@ -144,6 +154,7 @@ impl SurveyPages {
             posted.without_session().map(|(name, value)| json!({ "name": name, "value": value })).collect();
         put(&mut facts, "several", json!(false));
         put(&mut facts, "why", json!(PAGES.word(language, why, &[])));
+        put(&mut facts, "others", json!(false));
         put(&mut facts, "kept", json!(kept));
         put(&mut facts, "signs_in", json!(signs_in.then(|| format!("/s/{}?lang={}", study.slug, language.code()))));
         PAGES.respond(StatusCode::FORBIDDEN, language, "over", facts)
@@ -216,6 +227,12 @@ pub(super) async fn over(pages: &SurveyPages, slug: &str, request: Request, head
                 let language = language(&shelved, posted.language(), headers);
                 Redirect::to(&receipt_page(&shelved.study.slug, &receipt, true, language)).into_response()
             }
+            // Whoever is signed in with an account and still not let in is none of the members, so that none of it is theirs.
+            Ok(None) if is_of_members(&shelved) => match pages.visitor(headers).await {
+                Ok(Some(_)) => pages.others(&shelved, &posted, headers),
+                Ok(None) => pages.once_more(&shelved, &posted, "session_over", true, headers),
+                Err(failure) => pages.unavailable(&failure, headers),
+            },
             Ok(None) => pages.once_more(&shelved, &posted, "session_over", true, headers),
             Err(failure) => pages.unavailable(&failure, headers),
         },

@@ -1,6 +1,6 @@
 //! What was typed and is not taken: shown again whole, with what happened and what can be done, so that nothing of it is lost.
 
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
 
@@ -13,8 +13,9 @@ use crate::store::credential::State;
 use crate::web::questionnaire::body;
 use crate::web::questionnaire::filled;
 use crate::web::questionnaire::posted::{Place, Posted, Step};
+use crate::workflow::drafts::{self, Keeping, Kept};
 use crate::workflow::respond::Barred;
-use crate::workflow::{Failure, drafts, mend};
+use crate::workflow::{Failure, mend};
 
 /// What can be done with answers that are not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,9 +129,18 @@ impl SurveyPages {
         let why = Why::barred(visit, language, barred);
         match (why.way, posted.step(), posted.other_link()) {
             (Way::Link, _, Some(pasted)) => return self.go_over(visit, posted, pasted, language).await,
-            (Way::Later, Step::Keep, _) if !posted.mends() && self.keep(visit, posted, self.tools.means()).await? => {
-                let news = [("kept", json!(true))];
-                return self.unsent(visit, posted, language, why, (StatusCode::OK, &news)).await;
+            (Way::Later, Step::Keep, _) if !posted.mends() => {
+                match self.keep(visit, posted, self.tools.means()).await? {
+                    Keeping::Done(version) => {
+                        let news = [("kept", json!(true)), ("draft", json!(version))];
+                        return self.unsent(visit, posted, language, why, (StatusCode::OK, &news)).await;
+                    }
+                    Keeping::Newer(version, _) => {
+                        let news = [("newer", json!(true)), ("draft", json!(version))];
+                        return self.unsent(visit, posted, language, why, (StatusCode::CONFLICT, &news)).await;
+                    }
+                    Keeping::Not => {}
+                }
             }
             _ => {}
         }
@@ -141,13 +151,14 @@ impl SurveyPages {
     pub(super) async fn kept_back(
         &self,
         visit: &Visit,
-        language: Language,
+        (chosen, headers): (Option<&str>, &HeaderMap),
         barred: Barred,
     ) -> Result<Option<Response>, Failure> {
         let Some(key) = &visit.key else { return Ok(None) };
         let found = drafts::find(self.tools.shelf.store(), key, &visit.credential.id).await?;
-        let drafts::Kept::Text(text, _) = found else { return Ok(None) };
-        let Some(posted) = Posted::of_kept(&text) else { return Ok(None) };
+        let (Kept::Text(text, _), version) = found else { return Ok(None) };
+        let Some(posted) = Posted::of_kept(&text).map(|posted| posted.knowing(&version)) else { return Ok(None) };
+        let language = visit.language(chosen.or(posted.language()), headers);
         let why = Why::barred(visit, language, barred);
         let news = [("kept_before", json!(true))];
         self.unsent(visit, &posted, language, why, (StatusCode::FORBIDDEN, &news)).await.map(Some)
@@ -162,7 +173,10 @@ impl SurveyPages {
         language: Language,
     ) -> Result<Response, Failure> {
         let means = self.tools.means();
-        let secret = pasted.trim().rsplit('/').next().unwrap_or_default().split(['?', '#']).next().unwrap_or_default();
+        // As a mail shows it: in angle brackets, or at the end of a sentence.
+        let around = |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '.' | ',' | '。' | '、' | '＜' | '＞');
+        let link = pasted.trim_matches(around);
+        let secret = link.rsplit('/').next().unwrap_or_default().split(['?', '#']).next().unwrap_or_default();
         let own = |fresh: &Visit| {
             let same = fresh.credential.participant_id == visit.credential.participant_id;
             same && fresh.row.id == visit.row.id && fresh.credential.id != visit.credential.id

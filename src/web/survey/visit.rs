@@ -13,8 +13,10 @@ use crate::domain::draft::DraftKeys;
 use crate::domain::instrument::Instrument;
 use crate::domain::language::Language;
 use crate::domain::study::Study;
-use crate::domain::survey::{Access, Mark, Survey};
-use crate::store::credential::{AnsweredRow, CredentialRow};
+use crate::domain::survey::{Access, Mark, Privacy, Survey};
+use crate::letters::facts::Contact;
+use crate::store::Store;
+use crate::store::credential::{self, AnsweredRow, CredentialRow};
 use crate::store::participant::{self, ParticipantRow};
 use crate::store::study::{self, StudyRow};
 use crate::web::pages::accepted;
@@ -26,7 +28,7 @@ use crate::workflow::respond::{self, Barred};
 use crate::workflow::self_enrollment::Entrant;
 use crate::workflow::shelf::ShelvedStudy;
 use crate::workflow::uploads::Owner;
-use crate::workflow::{Means, mend};
+use crate::workflow::{Failure, Means, mend};
 
 /// Somebody whose link or session is known.
 pub(super) struct Visit {
@@ -167,14 +169,28 @@ impl Visit {
         }
     }
 
+    /// Whose this page is, by a credential of theirs; each of the two forms that somebody may fill in at one address has a name of its own.
+    fn whose(&self, credential: &Mark, first: bool) -> String {
+        let form: &[u8] = if first { b"first" } else { b"" };
+        whose(&[&self.row.id.to_be_bytes()[..], &credential.0, self.path.as_bytes(), form])
+    }
+
+    /// Whether a page was this person's own: also when they came by an ID and password that were replaced since, or enrolled meanwhile.
+    pub(super) async fn wrote(&self, store: &Store, posted: &Posted) -> Result<bool, Failure> {
+        let Some(named) = posted.whose() else { return Ok(false) };
+        let own = |credential: &Mark| [false, true].iter().any(|first| self.whose(credential, *first) == named);
+        if own(&self.credential.id) {
+            return Ok(true);
+        }
+        let Some(participant) = self.credential.participant_id else { return Ok(false) };
+        Ok(credential::list_of(store, participant).await?.iter().any(|one| own(&one.id)))
+    }
+
     /// What every page of this survey states.
     pub(super) fn head(&self, language: Language) -> Value {
         let mut facts = head((&self.shelved.study, self.shelved.stage), &self.path, self.guard.as_deref(), language);
         filled::put(&mut facts, "keeps", json!(self.key.is_some()));
-        // Each of the two forms that somebody may fill in at one address has a name of its own.
-        let form: &[u8] = if self.enrolls() { b"first" } else { b"" };
-        let parts = [&self.row.id.to_be_bytes()[..], &self.credential.id.0, self.path.as_bytes(), form];
-        filled::put(&mut facts, "whose", json!(whose(&parts)));
+        filled::put(&mut facts, "whose", json!(self.whose(&self.credential.id, self.enrolls())));
         filled::put(&mut facts, "stays", json!(self.stays));
         if self.enrolls() {
             enrolling(&mut facts, &self.shelved.study, language);
@@ -210,7 +226,9 @@ pub(super) fn head(
         "languages": languages(study, path, language), "several": study.languages.len() > 1,
         "path": path, "guard": guard, "named": survey.is_some_and(|survey| survey.privacy.names()),
         "members": survey.is_some_and(|survey| survey.access == Access::Members),
+        "renews": survey.is_some_and(|survey| survey.privacy != Privacy::FullyAnonymous),
         "promise": survey.map(|survey| promise(survey, language)), "answering": false, "number": 1, "of": 1,
+        "contact": Contact::of(study, "", None, language),
         "first": false, "enrolled": "", "enrolled_receipt": null, "stays": false, "whose": "",
         "leave": guard.map(|_| match survey.map(|survey| survey.access) {
             Some(Access::Members) => "/sign-out".to_string(),

@@ -15,6 +15,7 @@ use crate::store::study::State;
 use crate::store::subject::SubjectRow;
 use crate::store::{Store, StoreError, allocation, fact, participant, randomization, response, study, subject};
 use crate::workflow::Failure;
+use crate::workflow::course;
 use crate::workflow::enroll::stored_answers;
 use crate::workflow::facts::{keeps_entry_reason, keeps_reason};
 use crate::workflow::shelf::ShelvedStudy;
@@ -232,6 +233,7 @@ impl<'a> Rows<'a> {
             }
         }
         let mut before = fact::list_by_subject(self.store, row.subject_id).await?;
+        let taken_back_by = before.iter().find(|later| later.takes_back == Some(row.number)).map(|later| later.number);
         before.retain(|before| before.number < row.number);
         for before in &before {
             known.extend(read(&before.changes)?);
@@ -266,6 +268,8 @@ impl<'a> Rows<'a> {
             let cells = self.own(|id| match id {
                 "subject" => Cell::text(study.subject_number(about.number)),
                 "fact" => Cell::text(row.kind.key()),
+                "fact_number" => Cell::number(row.number),
+                "taken_back_by" => taken_back_by.map_or(Cell::Blank, Cell::number),
                 "about" => Cell::text(own),
                 "recorded_at" => Cell::moment(row.recorded_at, study.zone),
                 "person" => Cell::text(row.person.as_str()),
@@ -297,6 +301,13 @@ impl<'a> Rows<'a> {
                 None => Vec::new(),
             };
         let arm = arm.into_iter().find(|given| given.randomization == FIRST);
+        let planned = self.table.columns.iter().any(|column| matches!(column.what, What::Own("window")));
+        let stations = match about.filter(|_| planned) {
+            Some(about) => course::of_subject(self.store, self.shelved, about).await?,
+            None => Vec::new(),
+        };
+        let station = stations.iter().find(|station| station.event.id == row.event);
+        let standing = station.and_then(|own| course::standing(study, own.event, own.window, row));
         let mut reason = row.reason.as_str();
         // Answers that no person of the study gave are those of somebody who knows no arm.
         if let Some(about) = about.filter(|_| !reason.is_empty() && !row.person.is_empty())
@@ -319,6 +330,8 @@ impl<'a> Rows<'a> {
             "channel" => Cell::text(row.channel.key()),
             "language" => Cell::text(row.language.as_str()),
             "answered_at" => row.answered_at.map_or(Cell::Blank, |at| Cell::moment(at, zone)),
+            "planned_on" => station.and_then(|own| own.window).map_or(Cell::Blank, |window| Cell::Day(window.day)),
+            "window" => standing.map_or(Cell::Blank, |standing| Cell::text(standing.key())),
             "current" => Cell::Flag(row.current),
             "replaces" => row.replaces.map_or(Cell::Blank, |earlier| Cell::text(earlier.text())),
             "reason" => Cell::text(reason),

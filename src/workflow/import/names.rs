@@ -85,6 +85,7 @@ impl<'a> Names<'a> {
                      mail would have to, or widen the pattern",
                     fault.expected
                 ),
+                FaultCode::OurNumber => format!("the subject \"{shown}\" reads as one of our own subject numbers: write it another way"),
                 code => format!(
                     "the subject \"{shown}\" is no answer to `{item_id}` in instruments/{form}.toml ({}{}{})",
                     code.key(),

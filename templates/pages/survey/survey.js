@@ -26,7 +26,7 @@
   document.querySelector(".more button[value=forget]")?.addEventListener("click", () => forget());
   if (!form) {
     // The form was sent, or left; but who is asked who they are comes back to it, and so may whoever was not let in or was signed out.
-    const refused = document.querySelector("main > .problem") !== null;
+    const refused = document.querySelector("main > .problem:not(.others)") !== null;
     const thanked = document.querySelector(".receipt") !== null;
     if (thanked || (!refused && !/^\/(sign-in|confirm)(\/|$)|^\/s\/[^/]+\/?$/.test(location.pathname))) forget();
     return;
@@ -76,11 +76,13 @@
   // A file stays with the server once it was sent, and a browser gives none back.
   const isFile = (name) => form.querySelector(`input[type=file][name="${name}"]`) !== null;
   const isTicked = (field) => field.type === "radio" || field.type === "checkbox";
-  const typed = () => [...new FormData(form)].filter(([name, value]) => own(name) && typeof value === "string" && !isFile(name));
+  // The fields of this page. What other pages asked travels with it unseen: if it is changed there, this page is the same.
+  const here = () => [...form.querySelectorAll("[name]:not([type=hidden])")].filter((field) => own(field.name) && !isFile(field.name));
+  const typed = () => here().filter((field) => !isTicked(field) || field.checked).map((field) => [field.name, field.value]);
   // What the server shows, whatever the browser has filled in again by itself.
   const shown = JSON.stringify(
-    [...form.querySelectorAll("[name]")]
-      .filter((field) => own(field.name) && !isFile(field.name) && (!isTicked(field) || field.defaultChecked))
+    here()
+      .filter((field) => !isTicked(field) || field.defaultChecked)
       .map((field) => [field.name, field.defaultValue]),
   );
 

@@ -60,14 +60,14 @@ stories! {
         issue(center, "many@example.jp", Language::En, 0, false).await;
         let letters = center.settle().await;
         let of = |address: &str| letters.iter().find(|letter| letter.to == address).unwrap();
-        assert!(of("once@example.jp").text.contains("It works once"), "{}", of("once@example.jp").text);
+        assert!(of("once@example.jp").text.contains("Your answers count once"), "{}", of("once@example.jp").text);
         assert!(of("many@example.jp").text.contains("whenever you are asked again"), "{}", of("many@example.jp").text);
         let pages = serve(center).await;
         let writer = Writer { address: "once@example.jp", study: "wellbeing" };
         // The one that takes its place is for one use as well.
         let letters = center.exchange(&writer.writes("link", "please")).await;
         let fresh = letters.iter().find(|letter| letter.kind == "invitation").unwrap();
-        assert!(fresh.text.contains("It works once"), "{}", fresh.text);
+        assert!(fresh.text.contains("Your answers count once"), "{}", fresh.text);
         let (once, many) = (link_in(&fresh.text), link_in(&of("many@example.jp").text));
         let send = |path: &str, mark: &str| {
             let (path, mark, pages) = (path.to_owned(), mark.repeat(16), &pages);

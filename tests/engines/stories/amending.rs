@@ -350,7 +350,11 @@ stories! {
             Err(LifeError::Refused(refusal @ Refusal::Deterministic(_))) => assert!(refusal.to_string().contains("all arms but one are closed")),
             other => panic!("{other:?}"),
         }
-        assert_eq!(amend(center, &alone("deterministic_reason = \"DSMB, 2026-11-20: toxicity\"\n")).await.unwrap(), 2);
+        let reasoned = alone("deterministic_reason = \"DSMB, 2026-11-20: toxicity\"\n");
+        let (_, told) = center.foresee(&reasoned, center.act("look")).await.unwrap();
+        assert!(told.iter().any(|line| line.contains("every subject gets the one arm that is open")), "{told:?}");
+        assert!(!told.iter().any(|line| line.contains("caught up")), "{told:?}");
+        assert_eq!(amend(center, &reasoned).await.unwrap(), 2);
         enroll(center, 7, 3).await;
         let arms = center.arms("aurora").await;
         assert_eq!(arms.len(), 9);

@@ -512,6 +512,50 @@ stories! {
         shown_at_the_command_line(center);
     }
 
+    async fn a_visit_outside_of_its_window_shows_it_for_good(center: &mut Center) {
+        aurora(center).await;
+        center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "A-0001"))).await;
+        let pages = Arc::new(serve(center).await);
+        let yamada = Visit::begin(center, &pages, "aurora", YAMADA).await;
+        center.wind(days(28));
+        let yamada = Visit { cookie: sign_in(&pages, "/c/aurora", YAMADA, PASSWORD).await.cookie(), ..yamada };
+        let entry = "/c/aurora/1/week_4/visit/1";
+        let sent = yamada.record("/c/aurora/1/week_4/visit/new", &visit("2026-12-01", "60.0")).await;
+        assert_eq!(sent.location(), "/c/aurora/1?lang=en&done=entered", "{sent:?}");
+        for path in ["/c/aurora/1", entry] {
+            assert!(yamada.see(path).await.body.contains("before its planned days"), "{path}");
+            assert!(yamada.get(&format!("{path}?lang=ja")).await.body.contains("予定の期間より前の実施"), "{path}");
+        }
+        let row = study::find_current(center.store(), "aurora").await.unwrap().unwrap();
+        let shelf = center.shelf_on(center.store());
+        let shelved = shelf.current(row.id, row.bundle_version).await.unwrap();
+        let wish = Wish { labels: false, deidentified: true, arms: false, telling: false, history: false, language: Language::En };
+        let tables = export::tables(center.store(), &shelved, wish).await.unwrap();
+        let exported = |id: &'static str| tables.iter().find(|table| table.id == id).unwrap();
+        let at = |name: &str| exported("visit").columns.iter().position(|column| column.id == name).unwrap();
+        let planned = Cell::Day("2026-12-16".parse().unwrap());
+        let mut rows = Rows::of(center.store(), &shelved, exported("visit"), wish);
+        let cells = rows.next().await.unwrap().unwrap();
+        assert_eq!((&cells[at("planned_on")], &cells[at("window")]), (&planned, &Cell::text("early")));
+        // What happens or does not has no planned day.
+        assert!(exported("adverse_event").columns.iter().all(|column| column.id != "window"));
+        if let Some(text) = shown(center, &["aurora", "AURORA-0001", "--language", "en"]) {
+            assert!(text.contains("took place before it: planned for 2026-12-16, 2026-12-13 to 2026-12-23"), "{text}");
+        }
+
+        // A day that was misread is mended, and in its window.
+        let mended = [visit("2026-12-14", "60.0"), vec![("_reason", "the day was misread")]].concat();
+        let sent = yamada.record(&format!("{entry}/correct"), &mended).await;
+        assert_eq!(sent.status, 303, "{sent:?}");
+        for path in ["/c/aurora/1", entry] {
+            assert!(!yamada.see(path).await.body.contains("before its planned days"), "{path}");
+        }
+        let mut rows = Rows::of(center.store(), &shelved, exported("visit"), wish);
+        let cells = rows.next().await.unwrap().unwrap();
+        assert_eq!((&cells[at("planned_on")], &cells[at("window")]), (&planned, &Cell::text("within")));
+        center.settle().await;
+    }
+
     async fn many_at_once_count_once(center: &mut Center) {
         aurora(center).await;
         let pages = Arc::new(serve(center).await);

@@ -24,6 +24,14 @@ pub(crate) fn ok(asked: &Received, writer: Writer) -> Mail {
     Mail { to: asked.reply_to.clone(), body: "OK\n".to_owned(), ..writer.writes("", "") }
 }
 
+/// AURORA whose sites call their subjects by plain numbers.
+fn numbered() -> Bundle {
+    let form = "instruments/registration.toml";
+    let text = samples::aurora().file(form).unwrap().to_owned();
+    let pattern = text.lines().find(|line| line.starts_with("pattern = ")).unwrap().to_owned();
+    edited(&samples::aurora(), form, &pattern, "")
+}
+
 pub(super) async fn enroll(center: &mut Center, numbers: std::ops::Range<u32>) {
     for number in numbers {
         let sex = if number % 3 == 0 { "女" } else { "男" };
@@ -115,6 +123,30 @@ impl Operating {
 }
 
 stories! {
+    async fn a_number_that_means_two_subjects_means_none(center: &mut Center) {
+        center.activate(&numbered(), Stage::Production).await;
+        for reference in ["2", "5"] {
+            center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", reference))).await;
+            assert_eq!(reason(center).await, "enrolled");
+        }
+        let row = study::find_current(center.store(), "aurora").await.unwrap().unwrap();
+        let operating = Operating::of(center, "aurora").await;
+        let found = async |wanted: &str| {
+            command::find_subject(center.store(), &operating.shelved.study, row.id, wanted).await.map(|found| found.number)
+        };
+        // The first is called 2, and the second is counted so.
+        let two = found("2").await.unwrap_err().to_string();
+        assert!(two.contains("the number of AURORA-0002") && two.contains("the site's reference of AURORA-0001"), "{two}");
+        assert_eq!(found("AURORA-0002").await.unwrap(), 2);
+        assert_eq!((found("5").await.unwrap(), found("1").await.unwrap()), (2, 1));
+        assert!(found("9").await.is_err());
+        // What reads as one of our numbers is nobody's reference.
+        for reference in ["AURORA-0001", "aurora 7"] {
+            let answer = center.answer(&DR_YAMADA.writes("登録", &aurora_form("011", reference))).await;
+            assert!(answer.text.contains("症例登録番号と区別できません"), "{}", answer.text);
+        }
+    }
+
     async fn a_withdrawal_is_noted_and_the_enrollment_stays(center: &mut Center) {
         aurora(center).await;
         enroll(center, 1..3).await;
@@ -236,7 +268,7 @@ stories! {
             let means = operating.means(center);
             let order = order("101-001", "telephone call at night");
             let done = command::unblind(&operating.shelf, &operating.shelved, means, order, "kobayashi").await.unwrap();
-            assert_eq!((matches!(done.0, Broken::Now(_)), done.1[0].arm.as_str()), (first, arm.as_str()));
+            assert_eq!((matches!(done.broken, Broken::Now(_)), done.given[0].arm.as_str()), (first, arm.as_str()));
             let letters = center.settle().await;
             let notices = usize::from(first);
             assert_eq!(letters.len(), 1 + notices, "{:?}", kinds(&letters));

@@ -217,7 +217,7 @@ stories! {
             (Hand { ago: -60, ..Hand::new("STD", form()) }, "--at lies in the future"),
             (Hand { ago: 24 * 3600, ..Hand::new("STD", form()) }, "--at lies before the day on which the study was activated"),
             (Hand { kit: Some("K"), ..Hand::new("STD", form()) }, "hands out no kits"),
-            (Hand::new("STD", form().replace("年齢: 58", "年齢: 12")), "--sure):\nage: “12” is outside of the limits. Expected: a whole number from 20 to 85 (years)."),
+            (Hand::new("STD", form().replace("年齢: 58", "年齢: 12")), "--sure):\nage: “12” is unusual; it is taken if it is right. Usual is a whole number from 20 to 85 (years)."),
             (Hand::new("STD", form().replace("病期: III", "病期: I")), "mend these answers:\nstage: “I” is not one of the choices. Expected: one of II"),
             (Hand::new("STD", form().replace("2026-11-18", "2026-01-18")), "not enrolled:\nnot eligible (recent_consent): The subject does not meet the criteria of the study. Subjects must be registered within 28 days"),
         ] {

@@ -81,6 +81,23 @@ stories! {
         assert!(reason(center).await.contains("other-request"));
     }
 
+    async fn where_nobody_knows_whose_link_is_whose_it_goes_on_opening(center: &mut Center) {
+        let bundle = edited(&once(), "study.toml", "privacy = \"named\"", "privacy = \"fully-anonymous\"");
+        center.activate(&bundle, Stage::Production).await;
+        let issued = invite(center, 2, None).await;
+        center.settle().await;
+        let asked = center.answer(&P0.writes("withdraw", "")).await;
+        assert!(asked.text.contains("Nobody knows which link is yours"), "{}", asked.text);
+        let letters = center.exchange(&ok(&asked, P0)).await;
+        assert_eq!(kinds(&letters), [("leave-done", "p0@example.jp"), ("leave-notice", "wellbeing-office@example.jp")]);
+        assert!(letters[0].text.contains("it goes on opening the form"), "{}", letters[0].text);
+        assert!(!letters[1].text.contains("回答も受け付けません"), "{}", letters[1].text);
+        assert!(letters[1].text.contains("引き続き開けます"), "{}", letters[1].text);
+        let pages = serve(center).await;
+        assert_eq!(pages.get(&link_in(issued[0].link.as_deref().unwrap())).await.status, 200);
+        assert_eq!(withdrawn(center).await, 1);
+    }
+
     async fn of_several_at_one_address_nobody_is_guessed(center: &mut Center) {
         center.activate(&nameless(), Stage::Production).await;
         invite(center, 2, None).await;

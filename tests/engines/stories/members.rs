@@ -201,6 +201,7 @@ stories! {
         assert!(home.body.contains("ご回答をお願いしている調査") && home.body.contains("会員アンケート"), "{home:?}");
         let home = pages.get_with("/account?lang=en", &cookie).await;
         assert!(home.body.contains(HANA) && home.body.contains("href=\"/s/members/form?lang=en\""), "{home:?}");
+        assert!(home.body.contains("(answered)"), "{home:?}");
         // Signing out ends this session, and needs the guard.
         assert_eq!(pages.post_with("/sign-out", &[("_guard", "0")], &header(&cookie)).await.status, 403);
         let left = pages.post_with("/sign-out", &[("_guard", &home.field("_guard"))], &header(&cookie)).await;
@@ -218,7 +219,10 @@ stories! {
         choose(center, &pages, HANA, PASSWORD).await;
         let cookie = try_in(&pages, HANA, PASSWORD).await.cookie();
         let form = pages.get_with("/s/members/form?lang=en", &cookie).await;
-        assert!(form.body.contains("Your answers are kept without your name"), "{form:?}");
+        // It says who reads the answers, and what nobody can tell.
+        for part in ["Your answers are kept without your name", "They read the answers, too, but cannot tell which are yours"] {
+            assert!(form.body.contains(part), "{part}: {form:?}");
+        }
         let guard = form.field("_guard");
         let mut tabs = tokio::task::JoinSet::new();
         for tab in 0..12 {

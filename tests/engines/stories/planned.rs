@@ -9,6 +9,8 @@ use hagaki::workflow::ending::Decision;
 use hagaki::workflow::life::{LifeError, Refusal};
 use hagaki::workflow::planned;
 
+use super::cases::{REGISTRATION, Visit};
+use super::members::serve;
 use super::*;
 
 async fn plan(center: &Center, bundle: &Bundle, seconds: i64) -> Result<i64, LifeError> {
@@ -81,6 +83,29 @@ stories! {
         assert_eq!((reason(center).await.as_str(), version(center).await), ("study-full", 2));
         center.attend().await;
         assert_eq!(actions(center).await, ["plan-amendment", "amend"]);
+    }
+
+    async fn nor_does_a_page_go_by_the_rules_of_before(center: &mut Center) {
+        aurora(center).await;
+        let pages = std::sync::Arc::new(serve(center).await);
+        let visit = Visit::begin(center, &pages, "aurora", "yamada@example.jp").await;
+        plan(center, &capped("total = 240", "total = 1"), HOUR).await.unwrap();
+        let enter = "/c/aurora/new";
+        let blank = visit.see(enter).await;
+        let review = visit.fill(enter, &blank, &REGISTRATION, "answer").await;
+        assert!(review.body.contains("Is this right?"), "{review:?}");
+        center.wind(HOUR);
+        // The form was read by the rules of before: it is shown again, nothing lost, and what is sent then goes by those of now.
+        let again = visit.fill(enter, &review, &[], "send").await;
+        assert_eq!((again.status, version(center).await), (409, 2), "{again:?}");
+        let sent = visit.fill(enter, &again, &[], "send").await;
+        assert_eq!(sent.status, 303, "{sent:?}");
+        let full = visit.record(enter, &{
+            let mut other = REGISTRATION;
+            other[1].1 = "A-0002";
+            other
+        }).await;
+        assert!(full.body.contains("full"), "{full:?}");
     }
 
     async fn it_is_taken_back(center: &mut Center) {

@@ -4,7 +4,7 @@
 use hagaki::domain::fact::FactKind;
 use hagaki::store::fact::FactRow;
 use hagaki::store::{fact, study};
-use hagaki::workflow::command::{self, CommandError, Order};
+use hagaki::workflow::command::{self, CommandError, Disclosed, Order};
 use hagaki::workflow::proof::{self, Verdict};
 use hagaki::workflow::told::What;
 use hagaki::workflow::unblind::Broken;
@@ -295,7 +295,7 @@ stories! {
         for new in [true, false] {
             let order = Order { actor: "operator:tester", subject: "BOREALIS-0001", reason: "telephone call at night" };
             let means = operating.means(center);
-            let (broken, given) =
+            let Disclosed { broken, given, .. } =
                 command::unblind(&operating.shelf, &operating.shelved, means, order, "kobayashi").await.unwrap();
             assert_eq!(matches!(broken, Broken::Now(_)), new);
             let arms: Vec<&str> = given.iter().map(|own| own.arm.as_str()).collect();

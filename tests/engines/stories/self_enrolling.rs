@@ -530,11 +530,17 @@ stories! {
         let whose = credential_of(center, &enrolled[0]).await;
         let own = subjects(center).await.into_iter().find(|one| one.participant_id == Some(whose)).unwrap();
         let number = format!("SOMNUS-{:04}", own.number);
-        Operating::of(center, "somnus").await.note(center, &number, FactKind::Withdrawn, &[], None).await.unwrap();
+        let desk = Operating::of(center, "somnus").await;
+        let (noted, _) = desk.note(center, &number, FactKind::Withdrawn, &[], None).await.unwrap();
         assert_eq!(participant::load(center.store(), whose).await.unwrap().state, participant::State::Withdrawn);
         assert!(pages.get(&enrolled[0]).await.body.contains("You take part in this study no more"));
         assert_eq!(pages.fill(&enrolled[0], &form, &WEEK, "answer").await.status, 403);
         assert_eq!(pages.get(&enrolled[1]).await.status, 200);
+        // If another one was meant, they take part as before.
+        let by = desk.shelved.study.people[0].id.clone();
+        super::taken_back::take(center, &number, noted.number, &by).await.unwrap();
+        assert_eq!(participant::load(center.store(), whose).await.unwrap().state, participant::State::Active);
+        assert_eq!(pages.get(&enrolled[0]).await.status, 200);
         center.settle().await;
     }
 

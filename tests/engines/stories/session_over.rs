@@ -6,13 +6,15 @@ use hagaki::limits;
 use hagaki::store::study;
 
 use super::cases::{REGISTRATION, Visit};
-use super::members::{FILLED, PASSWORD, admit, choose, header, named, serve, sign_in};
+use super::members::{FILLED, PASSWORD, admit, choose, header, letters, named, serve, sign_in};
 use super::survey::{invite, once};
 use super::*;
 use crate::browser::Page;
 
 const HANA: &str = "hana@example.jp";
+const TARO: &str = "taro@example.jp";
 const YAMADA: &str = "yamada@example.jp";
+const SUZUKI: &str = "suzuki@example.jp";
 
 async fn recorded(center: &Center) -> i64 {
     center.world.number("SELECT count(*) FROM response").await
@@ -24,6 +26,13 @@ fn kept(page: &Page) -> Vec<(String, String)> {
     let fields = page.hidden();
     assert!(fields.iter().all(|(name, _)| name != "_guard"), "{fields:?}");
     fields
+}
+
+/// The page of somebody who is not whoever typed `words`: it has neither them nor a form to send them by.
+fn kept_from_others(page: &Page, words: &[&str]) {
+    assert!(page.status == 403 && page.body.contains("typed by somebody else"), "{page:?}");
+    assert!(!page.body.contains("id=\"kept\"") && !page.body.contains("id=\"answers\""), "{page:?}");
+    assert!(words.iter().all(|word| !page.body.contains(word)), "{page:?}");
 }
 
 fn borrowed(fields: &[(String, String)]) -> Vec<(&str, &str)> {
@@ -147,5 +156,66 @@ stories! {
         assert_eq!(again.send("/c/aurora/1/withdraw", &shown, &[("_reason", "moved away")]).await.status, 303);
         assert_eq!(center.world.number("SELECT count(*) FROM subject_fact").await, 1);
         center.settle().await;
+    }
+
+    async fn what_a_member_typed_is_never_another_members(center: &mut Center) {
+        // Nobody is to know who answered what, least of all whoever sits down at the computer next.
+        center.activate(&samples::members(), Stage::Production).await;
+        admit(center, "members", &[HANA, TARO]).await;
+        letters(center, 2).await;
+        let pages = serve(center).await;
+        choose(center, &pages, HANA, PASSWORD).await;
+        choose(center, &pages, TARO, PASSWORD).await;
+        let cookie = sign_in(&pages, "members", HANA, PASSWORD).await.cookie();
+        let form = pages.get_with("/s/members/form?lang=en", &cookie).await;
+        let hidden = form.hidden();
+        let typed: Vec<(&str, &str)> = borrowed(&hidden).into_iter().chain(FILLED.into_iter().skip(1)).collect();
+        center.wind(limits::SESSION_IDLE_SECONDS + 1);
+        let sending: Vec<(&str, &str)> = typed.iter().copied().chain([("_step", "answer")]).collect();
+        let carried = kept(&pages.post_with("/s/members/form", &sending, &header(&cookie)).await);
+
+        let other = sign_in(&pages, "members", TARO, PASSWORD).await.cookie();
+        let nameless: Vec<(String, String)> = carried.iter().filter(|(name, _)| name != "_whose").cloned().collect();
+        for step in ["look", "answer", "send", "keep"] {
+            for fields in [&carried, &nameless] {
+                let fields: Vec<(&str, &str)> = borrowed(fields).into_iter().chain([("_step", step)]).collect();
+                let shown = pages.post_with("/s/members/form", &fields, &header(&other)).await;
+                kept_from_others(&shown, &["more of it"]);
+            }
+        }
+        // The page that was open since before tells as little.
+        kept_from_others(&pages.post_with("/s/members/form", &sending, &header(&other)).await, &["more of it"]);
+        assert_eq!(center.world.number("SELECT count(*) FROM urn").await, 0);
+
+        let anew = sign_in(&pages, "members", HANA, PASSWORD).await.cookie();
+        let looking: Vec<(&str, &str)> = borrowed(&carried).into_iter().chain([("_step", "look")]).collect();
+        let shown = pages.post_with("/s/members/form", &looking, &header(&anew)).await;
+        assert!(shown.status == 200 && shown.body.contains("more of it"), "{shown:?}");
+    }
+
+    async fn what_one_of_the_staff_typed_is_never_anothers(center: &mut Center) {
+        aurora(center).await;
+        let pages = Arc::new(serve(center).await);
+        let yamada = Visit::begin(center, &pages, "aurora", YAMADA).await;
+        let suzuki = Visit::begin(center, &pages, "aurora", SUZUKI).await;
+        let words = ["A-0001", "2026-11-18", "2026/11/18"];
+        let blank = yamada.see("/c/aurora/new").await;
+        let review = yamada.fill("/c/aurora/new", &blank, &REGISTRATION, "answer").await;
+        let sending: Vec<(String, String)> = review.hidden().into_iter().chain([("_step".to_owned(), "send".to_owned())]).collect();
+        // The session of another is in the same browser by now, because of another tab.
+        kept_from_others(&suzuki.post("/c/aurora/new", &borrowed(&sending)).await, &words);
+        center.wind(limits::SESSION_IDLE_SECONDS + 1);
+        let carried = kept(&yamada.post("/c/aurora/new", &borrowed(&sending)).await);
+        let next = Visit::of(&pages, sign_in(&pages, "/c/aurora", SUZUKI, PASSWORD).await.cookie());
+        for step in ["look", "answer", "send"] {
+            let fields: Vec<(&str, &str)> = borrowed(&carried).into_iter().chain([("_step", step)]).collect();
+            kept_from_others(&next.post("/c/aurora/new", &fields).await, &words);
+        }
+        let row = study::find_current(center.store(), "aurora").await.unwrap().unwrap();
+        assert_eq!(row.subjects, 0);
+        let anew = Visit::of(&pages, sign_in(&pages, "/c/aurora", YAMADA, PASSWORD).await.cookie());
+        let looking: Vec<(&str, &str)> = borrowed(&carried).into_iter().chain([("_step", "look")]).collect();
+        let shown = anew.post("/c/aurora/new", &looking).await;
+        assert!(shown.status == 200 && shown.body.contains("A-0001"), "{shown:?}");
     }
 }

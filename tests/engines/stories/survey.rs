@@ -134,7 +134,7 @@ stories! {
 
         let faulty = pages.post(&path, &[("_mark", &mark), ("_lang", "en"), ("mood", "11"), ("pain", "はい")]).await;
         assert_eq!(faulty.status, 422);
-        assert!(faulty.body.contains("Expected: a whole number from 0 to 10") && faulty.body.contains("href=\"#day\""), "{faulty:?}");
+        assert!(faulty.body.contains("Expected: a whole number from 0 to 10") && faulty.body.contains("href=\"#day-in\""), "{faulty:?}");
         assert_eq!(responses(center).await, []);
 
         let sent = pages.post(&path, &with(&[("_mark", &mark), ("_lang", "en")])).await;
@@ -143,6 +143,13 @@ stories! {
         assert!(thanks.body.contains("Your answers were recorded"), "{thanks:?}");
         let receipt = sent.location().split("receipt=").nth(1).unwrap().split('&').next().unwrap().to_owned();
         assert!(thanks.body.contains(&receipt));
+        // Every page of the study says whom to ask, as its letters do; to whoever has no link of it nobody is named.
+        for page in [&form, &faulty, &thanks, &pages.get("/s/wellbeing?lang=en").await] {
+            assert!(page.body.contains("Questions? Please write to Survey office"), "{page:?}");
+            assert!(page.body.contains("mailto:wellbeing-office@example.jp"), "{page:?}");
+        }
+        let unknown = pages.get(&format!("/a/{}", "2".repeat(26))).await;
+        assert!(unknown.status == 404 && !unknown.body.contains("wellbeing-office"), "{unknown:?}");
 
         // Sent again, reloaded, or opened anew: the same receipt, and nothing more counts.
         let again = pages.post(&path, &with(&[("_mark", &mark), ("_lang", "en")])).await;
@@ -174,6 +181,9 @@ stories! {
             let review = pages.post(&path, &with(&slept)).await;
             assert_eq!(review.status, 200);
             assert!(review.body.contains("この回答でよろしいですか") && review.body.contains("通常と異なる回答"), "{review:?}");
+            // It is taken, and what is said of it does not ask for another value.
+            assert!(review.body.contains("「13」は通常の範囲から外れています") && !review.body.contains("範囲外"), "{review:?}");
+            assert!(review.body.contains("【通常の値】3 から 12 まで") && !review.body.contains("入力できる値】"), "{review:?}");
             assert_eq!(responses(center).await.len(), occasion - 1);
             let change = pages.post(&path, &with(&[slept[0], slept[1], slept[2], ("_step", "change")])).await;
             assert!(change.status == 200 && change.body.contains("value=\"13\""), "{change:?}");
@@ -207,7 +217,7 @@ stories! {
         // Only what stands on the page is complained of, and what was typed on it is kept.
         let faulty = pages.fill(&path, &first, &[("mood", "11"), ("pain", "yes")], "answer").await;
         assert_eq!(faulty.status, 422);
-        assert!(faulty.body.contains("href=\"#day\"") && !faulty.body.contains("href=\"#tired\""), "{faulty:?}");
+        assert!(faulty.body.contains("href=\"#day-in\"") && !faulty.body.contains("href=\"#tired\""), "{faulty:?}");
 
         let pain = [("day", "2026-11-01"), ("mood", "2"), ("pain", "yes")];
         let second = pages.fill(&path, &faulty, &pain, "answer").await;
@@ -215,14 +225,14 @@ stories! {
         assert!(!second.body.contains("Your answers are kept together"));
         // A choice with a text beside it wants the text, and the text alone makes the choice.
         let lacks = pages.fill(&path, &second, &[("where", "head"), ("where", "other")], "answer").await;
-        assert!(lacks.status == 422 && lacks.body.contains("href=\"#where_other\""), "{lacks:?}");
+        assert!(lacks.status == 422 && lacks.body.contains("href=\"#where_other-in\""), "{lacks:?}");
         let third = pages.fill(&path, &lacks, &[("where", "head"), ("where_other", "<b>left</b> ear")], "answer").await;
         assert!(third.status == 200 && third.body.contains("Page 3 / 4"), "{third:?}");
 
         // Answers that do not go together are told of where the last of them stands.
         let much = pages.fill(&path, &third, &[("slept", "20"), ("napped", "6")], "answer").await;
         assert!(much.status == 422 && much.body.contains("more than 24 together"), "{much:?}");
-        assert!(much.body.contains("href=\"#napped\""));
+        assert!(much.body.contains("href=\"#napped-in\""));
         let fourth = pages.fill(&path, &much, &[("slept", "7"), ("napped", "1")], "answer").await;
         assert!(fourth.body.contains("You gave your mood 2. What was on your mind?"), "{fourth:?}");
         assert!(fourth.body.contains("aria-labelledby=\"tired-label days-matrix-1\""), "{fourth:?}");

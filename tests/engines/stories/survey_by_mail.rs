@@ -12,6 +12,24 @@ const FILLED: &str = "記入日：令和8年11月1日\nこの一週間の気分�
     痛みのあった場所：頭\n痛みのあった場所 / その他：左の耳\n一晩の平均睡眠時間：7.5時間\n疲れやすかった：数日\n\
     心配事が頭を離れなかった：1\n家族や友人と話した：ほぼ毎日\n気になったこと：とくになし\n";
 
+/// The lines of a text as a mail program quotes them.
+fn quoted(text: &str) -> String {
+    text.lines().map(|line| format!("> {line}\n")).collect()
+}
+
+/// Our blank form, filled in where it stands.
+fn filled_in(blank: &str) -> String {
+    let answers = [
+        ("記入日: ", "2026-11-02"),
+        ("痛みがありましたか: ", "no"),
+        ("疲れやすかった: ", "1"),
+        ("心配事が頭を離れなかった: ", "2"),
+        ("家族や友人と話した: ", "2"),
+        ("この一週間の気分（0 とても悪い 〜 10 とても良い）: ", "6"),
+    ];
+    answers.iter().fold(blank.to_owned(), |body, (key, value)| body.replace(key, &format!("{key}{value}")))
+}
+
 stories! {
     async fn a_form_is_asked_for_filled_in_and_recorded(center: &mut Center) {
         center.activate(&samples::wellbeing(), Stage::Production).await;
@@ -37,12 +55,7 @@ stories! {
         assert_eq!((all[0].channel, all[0].participant_id.is_some(), all[0].audit_digest.is_some()), (Channel::Mail, true, true));
 
         // The form comes back as we sent it, filled in where it stands; a diary takes it once more.
-        let mut body = blank.text.clone();
-        for (key, value) in [("記入日: ", "2026-11-02"), ("痛みがありましたか: ", "no"), ("疲れやすかった: ", "1"), ("心配事が頭を離れなかった: ", "2"), ("家族や友人と話した: ", "2")] {
-            body = body.replace(key, &format!("{key}{value}"));
-        }
-        body = body.replace("この一週間の気分（0 とても悪い 〜 10 とても良い）: ", "この一週間の気分（0 とても悪い 〜 10 とても良い）: 6");
-        let quoted: String = body.lines().map(|line| format!("> {line}\n")).collect();
+        let quoted = quoted(&filled_in(&blank.text));
         let reply = P0.writes("Re: 回答", &quoted).with(&format!("In-Reply-To: <{}>", blank.message_id.trim_matches(['<', '>'])));
         let again = center.answer(&reply).await;
         // A day has not gone by yet, so it is told from when on it is taken; whoever wrote twice counts once.
@@ -57,6 +70,36 @@ stories! {
         // The same mail delivered again is the same response with the same answer.
         let copy = center.answer(&reply).await;
         assert_eq!((copy.kind.as_str(), responses(center).await.len()), ("survey-done", 2));
+    }
+
+    async fn a_form_that_comes_back_in_a_mail_of_its_own_is_read_or_answered(center: &mut Center) {
+        const P1: Writer = Writer { address: "p1@example.jp", study: "wellbeing" };
+        center.activate(&samples::wellbeing(), Stage::Production).await;
+        invite(center, 2, None).await;
+        center.settle().await;
+        let blank = center.answer(&P0.writes("用紙", "お願いします")).await;
+        // As a page for mail does it that begins a new one: our form in a quotation, and nothing that names our letter.
+        let body = format!("2026年11月29日(日) 3:29 <reg@example.jp>:\n\n{}", quoted(&filled_in(&blank.text)));
+        let done = center.answer(&P0.writes("Re: 調査の回答用紙", &body)).await;
+        assert_eq!(done.kind, "survey-done", "{}", done.text);
+        assert_eq!(responses(center).await.len(), 1);
+
+        // Lines that are quoted without our form around them may be of any mail: it is told what was seen, and why it was not taken.
+        let lines = quoted(FILLED);
+        for body in [lines.clone(), format!("よろしくお願いいたします。\n\n{lines}")] {
+            let told = center.answer(&P1.writes("回答", &body)).await;
+            assert_eq!((told.kind.as_str(), responses(center).await.len()), ("survey-refused", 1), "{}", told.text);
+            assert!(told.text.contains("引用") && told.text.contains("疲れやすかった: 数日"), "{}", told.text);
+        }
+        let told = center.answer(&P1.writes("Re: 回答用紙", &lines)).await;
+        let reply = P1.writes("Re: 回答", &quoted(&told.text)).with(&format!("In-Reply-To: <{}>", told.message_id.trim_matches(['<', '>'])));
+        let done = center.answer(&reply).await;
+        assert_eq!((done.kind.as_str(), responses(center).await.len()), ("survey-done", 2), "{}", done.text);
+
+        // A question about them is for a person.
+        center.exchange(&P1.writes("回答", &format!("この項目はどういう意味でしょうか？\n{lines}"))).await;
+        assert!(reason(center).await.contains("unknown-sender"));
+        assert_eq!(responses(center).await.len(), 2);
     }
 
     async fn faults_come_back_with_the_form_filled_in(center: &mut Center) {

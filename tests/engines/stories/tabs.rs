@@ -192,6 +192,43 @@ stories! {
         assert!(sent.len() == 3 && sent.iter().all(|one| one.answers.contains("\"slept\":\"6\"")), "{sent:?}");
     }
 
+    async fn an_answer_changed_by_the_way_back_leaves_the_later_pages_filled_in(center: &mut Center) {
+        if !chromium::is_there() {
+            return;
+        }
+        let (_pages, url) = begun_for_one(center, &reviewed()).await;
+        let seen = tokio::task::spawn_blocking(move || {
+            let mut browser = Chromium::start();
+            browser.open(&url);
+            browser.fill(&SLEEP, "answer");
+            browser.fill(&[("slept", "6.5"), ("napped", "2")], "answer");
+            browser.fill(&[("tired", "1"), ("worried", "1"), ("met", "3"), ("remark", "written on the last page")], "answer");
+            assert!(browser.text().contains("Are these your answers?"), "{}", browser.text());
+            for there in ["tired", "slept", "mood"] {
+                browser.go_back(&format!("document.getElementsByName('{there}').length > 0"));
+            }
+            browser.wait_for("document.getElementsByName('day')[0].value === '2026-11-01'");
+            browser.fill(&[("mood", "4")], "answer");
+            let second = (value(&mut browser, "slept"), value(&mut browser, "napped"));
+            browser.fill(&[], "answer");
+            let third = value(&mut browser, "remark");
+            browser.fill(&[], "answer");
+            let review = browser.text();
+            browser.fill(&[], "send");
+            (second, third, review, browser.text())
+        });
+        let (second, third, review, thanks) = seen.await.unwrap();
+        assert_eq!(second, ("6.5".to_owned(), "2".to_owned()));
+        assert_eq!(third, "written on the last page");
+        assert!(review.contains("Are these your answers?") && review.contains("written on the last page"), "{review}");
+        assert!(thanks.contains("Receipt number"), "{thanks}");
+        let sent = responses(center).await;
+        assert_eq!(sent.len(), 1);
+        for part in ["\"mood\":\"4\"", "\"slept\":\"6.5\"", "\"tired\":\"1\"", "\"remark\":"] {
+            assert!(sent[0].answers.contains(part), "{part}: {sent:?}");
+        }
+    }
+
     async fn the_way_back_shows_nothing_of_who_signed_out(center: &mut Center) {
         if !chromium::is_there() {
             return;

@@ -93,6 +93,23 @@ stories! {
         assert_eq!(entries(center, "borealis").await, ["fact", "unblind-look", "unblind-look"]);
     }
 
+    async fn a_reply_reaches_its_study_by_its_token_alone(center: &mut Center) {
+        begun(center, None).await;
+        // The same person is on the staff of two studies, as a data center's people are.
+        let two = edited(&samples::aurora(), "study.toml", "yamada@example.jp", DR_KOBAYASHI.address);
+        center.activate(&two, Stage::Production).await;
+        let asked = center.answer(&DR_KOBAYASHI.writes("緊急開鍵", REQUEST)).await;
+        assert!(asked.text.contains("101-001"), "the site's own reference is shown: {}", asked.text);
+        let bare = Mail { subject: "OK".to_owned(), ..ok(&asked, DR_KOBAYASHI) };
+        let letters = center.exchange(&bare).await;
+        let told = letters.iter().find(|letter| letter.kind == "unblinded").unwrap();
+        assert!(told.to == DR_KOBAYASHI.address && told.text.contains("101-001"), "{}", told.text);
+        // A token that nobody gave tells no study.
+        let unknown = Mail { to: "reg+c.aaaaaaaaaaaaaaaaaaaaaaaaaa@example.jp".to_owned(), subject: "OK".to_owned(), ..ok(&asked, DR_KOBAYASHI) };
+        center.exchange(&unknown).await;
+        assert!(reason(center).await.contains("unknown-study"));
+    }
+
     async fn without_confirmation_where_the_study_says_so(center: &mut Center) {
         let (arm, _) = begun(center, Some("confirm = false\nroles = [\"investigator\"]\ntell = [\"statistician\"]")).await;
         let request = DR_LARSEN.writes("unblind 103-001", "Reason: ANAPHYLAXIS in the emergency room\n");

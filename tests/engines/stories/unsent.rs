@@ -1,5 +1,6 @@
 //! What is typed or kept and cannot be sent now: it comes back whole, and goes on from there.
 
+use hagaki::store::Engine;
 use hagaki::workflow::credentials::Issued;
 use hagaki::workflow::life;
 
@@ -72,6 +73,30 @@ stories! {
         assert!(sent.status == 303 && responses(center).await.len() == 1 && drafts(center).await == 0, "{sent:?}");
     }
 
+    async fn what_may_have_been_recorded_is_told_as_that(center: &mut Center) {
+        let (pages, _, path, form) = opened(center, &once(), None).await;
+        let (breaks, mends) = match center.store().engine() {
+            Engine::Sqlite => (
+                "CREATE TRIGGER broken BEFORE INSERT ON response BEGIN SELECT RAISE(ABORT, 'broken'); END",
+                "DROP TRIGGER broken",
+            ),
+            Engine::Postgres => (
+                "ALTER TABLE response ADD CONSTRAINT broken CHECK (false) NOT VALID",
+                "ALTER TABLE response DROP CONSTRAINT broken",
+            ),
+        };
+        center.world.tamper(breaks).await;
+        let unsure = pages.fill(&path, &form, &WHOLE, "send").await;
+        assert!(unsure.status == 503 && unsure.body.contains("it is not known whether"), "{unsure:?}");
+        assert!(unsure.body.contains("This is what you typed") && unsure.body.contains("two\r\nlines"), "{unsure:?}");
+        assert!(!unsure.body.contains("Nothing was recorded"), "{unsure:?}");
+        center.world.tamper(mends).await;
+        let shown = pages.fill(&path, &unsure, &[], "look").await;
+        assert_eq!(shown.status, 200, "{shown:?}");
+        let sent = pages.fill(&path, &shown, &WHOLE, "send").await;
+        assert!(sent.status == 303 && responses(center).await.len() == 1, "{sent:?}");
+    }
+
     async fn what_cannot_be_sent_any_more_can_be_copied(center: &mut Center) {
         let (pages, _, path, form) = opened(center, &once(), Some(3600)).await;
         center.wind(3601);
@@ -104,7 +129,8 @@ stories! {
             assert!(told.status == 422 && told.body.contains("not a newer link of yours"), "{wrong}: {told:?}");
             assert_eq!(told.hidden(), held.hidden());
         }
-        let pasted = format!("  https://hagaki.example.jp{fresh}?lang=en ");
+        // As a mail shows it.
+        let pasted = format!("  <https://hagaki.example.jp{fresh}?lang=en>. ");
         let shown = pages.fill(&old, &held, &[("_link", &pasted)], "look").await;
         assert!(shown.status == 200 && shown.body.contains(&format!("action=\"{fresh}\"")), "{shown:?}");
         assert!(shown.body.contains("name=\"mood\" value=\"7\" checked") && responses(center).await.is_empty(), "{shown:?}");
@@ -135,6 +161,52 @@ stories! {
         assert!(dead.status == 403 && !dead.body.contains("soon"), "{dead:?}");
         let sent = pages.fill(&fresh, &shown, &WHOLE, "send").await;
         assert!(sent.status == 303 && drafts(center).await == 0, "{sent:?}");
+    }
+
+    async fn what_is_kept_takes_the_place_of_nothing_that_was_not_seen(center: &mut Center) {
+        let (pages, _, path, form) = opened(center, &once(), None).await;
+        let other = pages.get(&format!("{path}?lang=en")).await;
+        let (early, late) = ([("day", "2026-11-01"), ("mood", "3")], [("day", "2026-11-02"), ("mood", "8")]);
+        let kept = pages.fill(&path, &form, &early, "keep").await;
+        assert!(kept.status == 200 && kept.body.contains("Your answers are kept"), "{kept:?}");
+        // Sent once more, as by a reload, it is the same.
+        let again = pages.fill(&path, &form, &early, "keep").await;
+        assert!(again.status == 200 && again.body.contains("Your answers are kept"), "{again:?}");
+
+        // Another device had opened the form before.
+        let told = pages.fill(&path, &other, &late, "keep").await;
+        assert!(told.status == 409 && told.body.contains("Other answers were kept meanwhile"), "{told:?}");
+        assert!(told.body.contains("2026-11-01") && told.body.contains("value=\"2026-11-02\""), "{told:?}");
+        let there = pages.get(&format!("{path}?lang=en")).await;
+        assert!(there.body.contains("value=\"2026-11-01\"") && drafts(center).await == 1, "{there:?}");
+        // Whoever has seen what is there decides; and what is kept then is not undone by a page of before.
+        let decided = pages.fill(&path, &told, &late, "keep").await;
+        assert!(decided.status == 200 && decided.body.contains("Your answers are kept"), "{decided:?}");
+        let old = pages.fill(&path, &form, &early, "keep").await;
+        assert!(old.status == 409 && old.body.contains("2026-11-02"), "{old:?}");
+        let there = pages.get(&format!("{path}?lang=en")).await;
+        assert!(there.body.contains("value=\"2026-11-02\""), "{there:?}");
+        let further = pages.fill(&path, &decided, &[("day", "2026-11-03"), ("mood", "8")], "keep").await;
+        assert_eq!(further.status, 200, "{further:?}");
+
+        // While nothing is taken it is the same.
+        life::set_paused(center.store(), "wellbeing", true, center.act("look")).await.unwrap();
+        let held = pages.fill(&path, &form, &early, "keep").await;
+        assert!(held.status == 409 && held.body.contains("Other answers were kept meanwhile"), "{held:?}");
+        let held = pages.fill(&path, &held, &[], "keep").await;
+        assert!(held.status == 200 && held.body.contains("Your answers are kept"), "{held:?}");
+        let there = pages.get(&format!("{path}?lang=en")).await;
+        assert!(there.status == 403 && there.body.contains("2026-11-01"), "{there:?}");
+    }
+
+    async fn the_language_that_was_chosen_is_kept_with_the_answers(center: &mut Center) {
+        let (pages, _, path, form) = opened(center, &once(), None).await;
+        assert!(pages.get(&path).await.body.contains("lang=\"ja\""));
+        assert_eq!(pages.fill(&path, &form, &TYPED, "keep").await.status, 200);
+        let english = pages.get(&path).await;
+        assert!(english.body.contains("These are the answers you kept"), "{english:?}");
+        let japanese = pages.get(&format!("{path}?lang=ja")).await;
+        assert!(japanese.body.contains("一時保存された回答です"), "{japanese:?}");
     }
 
     async fn without_names_the_old_link_goes_on_showing_what_was_kept(center: &mut Center) {

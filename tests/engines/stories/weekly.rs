@@ -23,7 +23,7 @@ async fn facts(center: &Center, slug: &str, address: &str) -> Facts {
 
 async fn report(center: &Center, slug: &str, address: &str) -> WeeklyReport {
     match facts(center, slug, address).await {
-        Facts::WeeklyReport(report) => report,
+        Facts::WeeklyReport(report) => *report,
         other => panic!("{other:?}"),
     }
 }
@@ -104,11 +104,10 @@ stories! {
             let named = [format!("({})", arm.code), arm.name.in_language(Language::En).to_owned()];
             assert!(named.iter().all(|word| !letter.text.contains(word)), "{named:?}: {}", letter.text);
         }
-        let Facts::WeeklyReportUnblinded(WeeklyReportUnblinded { report, balance }) =
-            facts(center, "borealis", BLIND_STATISTICIAN).await
-        else {
+        let Facts::WeeklyReportUnblinded(whole) = facts(center, "borealis", BLIND_STATISTICIAN).await else {
             panic!("a report with the balance")
         };
+        let WeeklyReportUnblinded { report, balance } = *whole;
         assert_eq!((report.enrollment.unwrap().total, balance.first.allocations), (40, 40));
     }
 

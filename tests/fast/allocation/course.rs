@@ -128,7 +128,7 @@ fn what_cannot_be_defined_is_refused_by_name() {
     }
     for wrong in [
         "method = \"simple\"\narms = [ { code = \"A\", closed = true } ]\n",
-        "method = \"atkinson\"\narms = [ { code = \"A\" }, { code = \"B\" }, { code = \"C\", closed = true } ]\n",
+        "method = \"atkinson\"\narms = [ { code = \"A\" }, { code = \"B\", ratio = 2 }, { code = \"C\", closed = true } ]\n",
         "method = \"big-stick\"\narms = [ { code = \"A\" } ]\n[big-stick]\nlimit = 3\n",
         "method = \"list\"\narms = [ { code = \"A\" }, { code = \"B\", closed = true } ]\n[list]\nfile = \"list.csv\"\n",
         "method = \"simple\"\nepoch = 0\narms = [ { code = \"A\" }, { code = \"B\" } ]\n",

@@ -8,7 +8,93 @@ use super::*;
 
 const TWO: &str = "arms = [ { code = \"A\" }, { code = \"B\" } ]\n";
 
+/// What is known of the differences of the arms: their information when that of the levels is taken out, by columns of which each
+/// says something that those before do not.
+fn known_of_arms(history: &[(Vec<u8>, usize)], arms: usize) -> Vec<Vec<Rational>> {
+    let levels: std::collections::BTreeSet<(usize, u8)> =
+        history.iter().flat_map(|(row, _)| row.iter().copied().enumerate()).collect();
+    let whole = |number: i64| Rational::from_integer(number.into());
+    let row = |(own, arm): &(Vec<u8>, usize)| -> Vec<Rational> {
+        let has = levels.iter().map(|(factor, level)| i64::from(own[*factor] == *level));
+        let is = (0..arms).map(|other| i64::from(*arm == other));
+        [1].into_iter().chain(has).chain(is).map(whole).collect()
+    };
+    let rows: Vec<Vec<Rational>> = history.iter().map(row).collect();
+    let size = 1 + levels.len() + arms;
+    let product = |one: usize, other: usize| -> Rational { rows.iter().map(|row| &row[one] * &row[other]).sum() };
+    let mut matrix: Vec<Vec<Rational>> =
+        (0..size).map(|one| (0..size).map(|other| product(one, other)).collect()).collect();
+    for at in 0..size - arms {
+        let pivots = matrix[at].clone();
+        if pivots[at].is_zero() {
+            continue;
+        }
+        for line in at + 1..size {
+            let factor = &matrix[line][at] / &pivots[at];
+            for column in 0..size {
+                let less = &factor * &pivots[column];
+                matrix[line][column] -= less;
+            }
+        }
+    }
+    matrix[size - arms..].iter().map(|line| line[size - arms..].to_vec()).collect()
+}
+
+fn determinant(mut matrix: Vec<Vec<Rational>>) -> Rational {
+    let mut determinant = Rational::one();
+    for at in 0..matrix.len() {
+        let pivots = matrix[at].clone();
+        assert!(pivots[at].is_positive(), "a ridge makes it definite");
+        determinant *= &pivots[at];
+        for line in at + 1..matrix.len() {
+            let factor = &matrix[line][at] / &pivots[at];
+            for column in at..matrix.len() {
+                let less = &factor * &pivots[column];
+                matrix[line][column] -= less;
+            }
+        }
+    }
+    determinant
+}
+
 proptest! {
+    /// D_A for several arms: what one more subject under each arm would add to the determinant of what is known of their differences, with
+    /// a ridge that is next to nothing where some of it is not known at all.
+    #[test]
+    fn atkinson_of_several_arms_by_its_definition(
+        arms in 3usize..5,
+        history in proptest::collection::vec((proptest::collection::vec(0u8..3, 2), 0usize..4), 0..14),
+        next in proptest::collection::vec(0u8..3, 2),
+    ) {
+        let history: Vec<(Vec<u8>, usize)> = history.into_iter().map(|(row, arm)| (row, arm % arms)).collect();
+        let codes = ["A", "B", "C", "D"];
+        let listed: Vec<String> = codes[..arms].iter().map(|code| format!("{{ code = \"{code}\" }}")).collect();
+        let text = format!("method = \"atkinson\"\narms = [ {} ]\nfactors = [{{ id = \"f0\" }}, {{ id = \"f1\" }}]", listed.join(", "));
+        let scheme = scheme(&text);
+        let levels = |row: &[u8]| -> Levels { row.iter().enumerate().map(|(at, level)| (format!("f{at}"), level.to_string())).collect() };
+        let mut state = State::new(&scheme);
+        for (row, arm) in &history {
+            state.record(&scheme, &levels(row), &given(codes[*arm])).unwrap();
+        }
+        let found = state.outlook(&scheme, &levels(&next)).unwrap().arms(&scheme);
+        let ridge = Rational::new(1.into(), num_bigint::BigInt::from(10).pow(15));
+        let with_ridge = |history: &[(Vec<u8>, usize)]| {
+            let mut known = known_of_arms(history, arms);
+            (0..arms).for_each(|at| known[at][at] += &ridge);
+            determinant(known)
+        };
+        let before = with_ridge(&history);
+        let gains: Vec<Rational> = (0..arms)
+            .map(|arm| with_ridge(&[history.clone(), vec![(next.clone(), arm)]].concat()) - &before)
+            .collect();
+        let all: Rational = gains.iter().sum();
+        for (arm, gain) in found.iter().zip(&gains) {
+            let expected = if all.is_zero() { number::ratio(1, arms as u64) } else { gain / &all };
+            let apart = (arm.probability.value() - &expected).abs();
+            prop_assert!(apart < number::ratio(1, 1_000_000_000), "{:?} {}", probabilities(&found), number::show(&expected));
+        }
+    }
+
     /// Wei's urn, ball by ball: alpha of each arm at first, and beta of every other arm for each subject.
     #[test]
     fn the_urn_of_several_arms_holds_what_was_put_into_it(

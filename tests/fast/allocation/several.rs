@@ -1,6 +1,6 @@
 //! Several allocations of one study, whose numbers run through it together: each is as if it were alone, and its caps are its own.
 
-use hagaki::domain::allocation::{Amendment, Counts, Course, Full, Origin, Replayed, Row, replay_among};
+use hagaki::domain::allocation::{Amendment, Counts, Course, Full, Origin, Replayed, Row, Standing, replay_among};
 use hagaki::domain::study::Caps;
 use proptest::prelude::*;
 
@@ -20,7 +20,7 @@ const COUNTING: usize = 1;
 enum Event {
     /// Somebody is to be allocated in one of its allocations; sometimes by hand.
     Allocate { place: usize, site: u8, sex: u8, by_hand: bool },
-    /// Of one allocation it becomes known that it counts elsewhere, or nowhere.
+    /// Of one allocation it becomes known that it counts elsewhere, nowhere, or again.
     Recount { which: usize, site: Option<u8> },
 }
 
@@ -48,7 +48,7 @@ struct Walked {
 fn walk(schemes: &[Scheme], caps: &[Caps], secret: &[u8; 32], events: &[Event]) -> Walked {
     let states: Vec<State> = schemes.iter().map(State::new).collect();
     let mut walked = Walked { rows: Vec::new(), states, amendments: Vec::new(), asked: [0; FILES.len()] };
-    let mut counted: Vec<(usize, Option<Levels>)> = Vec::new();
+    let mut counted: Vec<(usize, Standing)> = Vec::new();
     for event in events {
         match event {
             Event::Allocate { place, site, sex, by_hand } => {
@@ -65,25 +65,29 @@ fn walk(schemes: &[Scheme], caps: &[Caps], secret: &[u8; 32], events: &[Event]) 
                 let row = Row { number, levels, allotment, origin };
                 state.record_row(scheme, &row).unwrap();
                 if *place == COUNTING {
-                    counted.push((walked.rows.len(), Some(row.levels.clone())));
+                    counted.push((walked.rows.len(), Standing::new(row.levels.clone())));
                 }
                 walked.rows.push((*place, row));
             }
             Event::Recount { which, site } if !counted.is_empty() => {
                 let place = which % counted.len();
                 let (at, standing) = &mut counted[place];
-                let Some(from) = standing.clone() else { continue };
                 let row = &walked.rows[*at].1;
-                let to = site.map(|site| {
-                    let mut levels = from.clone();
-                    levels.insert("site".to_owned(), site.to_string());
-                    levels
-                });
-                walked.states[COUNTING].recount(&schemes[COUNTING], &from, to.as_ref(), &row.allotment).unwrap();
-                let counts = to.clone().map_or(Counts::Nowhere, Counts::At);
+                let before = standing.clone();
+                let counts = match (site, before.levels()) {
+                    (Some(site), levels) => {
+                        let mut levels = levels.unwrap_or(&row.levels).clone();
+                        levels.insert("site".to_owned(), site.to_string());
+                        Counts::At(levels)
+                    }
+                    (None, Some(_)) => Counts::Nowhere,
+                    (None, None) => Counts::Again,
+                };
+                standing.amend(&counts);
+                let (from, to) = (before.levels(), standing.levels());
+                walked.states[COUNTING].recount(&schemes[COUNTING], from, to, &row.allotment).unwrap();
                 let after = walked.rows.len() as u64;
                 walked.amendments.push(Amendment { after, allocation: row.number, counts });
-                *standing = to;
             }
             Event::Recount { .. } => {}
         }
@@ -126,17 +130,24 @@ proptest! {
         for (place, scheme) in schemes.iter().enumerate() {
             // Of the others it has nothing but the gaps in its numbers.
             let mut alone = State::new(scheme);
-            let mut known: BTreeMap<u64, Option<Levels>> = BTreeMap::new();
+            // The levels of each that counts, and those of each that does not.
+            let mut known: BTreeMap<u64, Levels> = BTreeMap::new();
+            let mut away: BTreeMap<u64, Levels> = BTreeMap::new();
             let mut amendments = walked.amendments.iter().filter(|_| place == COUNTING).peekable();
             let own: Vec<&Row> = walked.rows.iter().filter(|(at, _)| *at == place).map(|(_, row)| row).collect();
             for row in own.iter().map(Some).chain([None]) {
                 let before = row.map_or(u64::MAX, |row| row.number);
                 while let Some(amendment) = amendments.next_if(|amendment| amendment.after < before) {
                     let given = own.iter().find(|row| row.number == amendment.allocation).unwrap();
-                    let from = known[&amendment.allocation].clone().unwrap();
-                    let to = match &amendment.counts { Counts::At(levels) => Some(levels.clone()), Counts::Nowhere => None };
-                    alone.recount(scheme, &from, to.as_ref(), &given.allotment).unwrap();
-                    known.insert(amendment.allocation, to);
+                    let number = amendment.allocation;
+                    let from = known.get(&number).cloned();
+                    match &amendment.counts {
+                        Counts::At(levels) if away.contains_key(&number) => drop(away.insert(number, levels.clone())),
+                        Counts::At(levels) => drop(known.insert(number, levels.clone())),
+                        Counts::Nowhere => away.extend(known.remove(&number).map(|levels| (number, levels))),
+                        Counts::Again => known.extend(away.remove(&number).map(|levels| (number, levels))),
+                    }
+                    alone.recount(scheme, from.as_ref(), known.get(&number), &given.allotment).unwrap();
                 }
                 let Some(row) = row else { break };
                 if row.origin == Origin::Drawn {
@@ -144,7 +155,7 @@ proptest! {
                     prop_assert_eq!(&decided.allotment, &row.allotment);
                 }
                 alone.record_row(scheme, row).unwrap();
-                known.insert(row.number, Some(row.levels.clone()));
+                known.insert(row.number, row.levels.clone());
             }
             prop_assert_eq!(&alone, &walked.states[place]);
         }

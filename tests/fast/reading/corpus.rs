@@ -1,4 +1,4 @@
-//! The corpus of `tests/data/mail`, each mail against its expected reading.
+//! The corpus of `tests/data/mail`, each mail against its expected reading, and beside it answers to a survey.
 
 use super::*;
 
@@ -86,6 +86,33 @@ fn with_lf() {
 #[test]
 fn with_crlf() {
     compare(to_crlf);
+}
+
+/// Answers to a survey come from whoever takes part, and can be looked at once more, unlike an allocation.
+#[test]
+fn answers_to_a_survey() {
+    let study = definition::load(&hagaki::definition::samples::wellbeing()).expect("a sample").0;
+    let folder = data().join("mail-survey");
+    let read = |file: &Path| std::fs::read(file).expect("a readable file");
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for entry in std::fs::read_dir(&folder).expect("the folder is there") {
+        let file = entry.expect("an entry").path();
+        if file.extension().is_none_or(|extension| extension != "eml") {
+            continue;
+        }
+        seen += 1;
+        let name = file.file_name().expect("a name").to_string_lossy().into_owned();
+        let expected: Value = serde_json::from_slice(&read(&file.with_extension("expected.json"))).expect("JSON");
+        for change in [to_lf, to_crlf] {
+            let got = command::to_json(&name, &reading(&study, &change(&read(&file))), None);
+            wrong.extend(
+                differences(&expected, &got).iter().map(|difference| format!("{name}: {difference}\n    {got}")),
+            );
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(seen >= 5, "the folder is whole");
 }
 
 #[test]

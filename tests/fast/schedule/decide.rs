@@ -131,25 +131,29 @@ fn what_ends_letters_ends_them_whatever_the_rule_says() {
 
 #[test]
 fn repeats_are_counted() {
-    let text = format!("{REMIND}every = \"7 days\"\ntimes = 3\nescalate = [{{ after = 3, to = \"coordinator\" }}]\n");
+    let told = "escalate = [{ after = 3, to = \"coordinator\" }, { after = 2, to = \"manager\" }]";
+    let text = format!("{REMIND}every = \"7 days\"\ntimes = 3\n{told}\n");
+    let told = |course: &Course| -> Vec<(&str, String)> {
+        let rule = &course.schedule.rules[0];
+        let told = rule.escalations.iter().filter_map(|own| Some((own, escalation(rule, own, &course.facts())?)));
+        told.map(|(own, letter)| (own.to.key(), shown(course.zone, letter.at))).collect()
+    };
     let mut course = Course::new(&text).invited("2026-11-20 12:00");
-    let rule = &course.schedule.rules[0].clone();
     let mut sent = Vec::new();
     for now in ["2026-11-23 09:00", "2026-11-30 09:00", "2026-12-07 09:05"] {
-        assert_eq!(escalation(rule, &rule.escalations[0], &course.facts()), None);
+        // The manager hears of two, the coordinator of three.
+        assert_eq!(told(&course).len(), usize::from(sent.len() >= 2));
         let letter = course.send(now);
         sent.push((letter.occasion.key(), shown(course.zone, letter.at)));
     }
     let expected = [("1", "Mon 2026-11-23 09:00"), ("2", "Mon 2026-11-30 09:00"), ("3", "Mon 2026-12-07 09:00")];
     assert_eq!(sent, expected.map(|(number, at)| (format!("2026-11-20/{number}"), at.to_owned())));
     assert_eq!(course.next("2026-12-07 09:05"), "no more: was sent 3 times");
-    let letter = escalation(rule, &rule.escalations[0], &course.facts()).unwrap();
-    assert_eq!(
-        (rule.escalations[0].to.key(), shown(course.zone, letter.at).as_str()),
-        ("coordinator", "Mon 2026-12-14 09:00")
-    );
+    // Each when the letter after those would have come.
+    let expected = [("coordinator", "Mon 2026-12-14 09:00"), ("manager", "Mon 2026-12-07 09:00")];
+    assert_eq!(told(&course), expected.map(|(role, at)| (role, at.to_owned())));
     course.answered = Some(course.at("2026-12-10 09:00"));
-    assert_eq!(escalation(rule, &rule.escalations[0], &course.facts()), None);
+    assert_eq!(told(&course), [("manager", "Mon 2026-12-07 09:00".to_owned())]);
 }
 
 #[test]

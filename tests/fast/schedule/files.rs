@@ -73,6 +73,7 @@ fn slips_are_told() {
             (D, "audience = { role = \"manager\" }", "audience = { role = \"boss\" }"),
             (D, "audience = { role = \"manager\" }", "audience = { role = \"monitor\" }"),
             (D, "audience = { role = \"manager\" }", "audience = { people = [\"offices\"] }"),
+            (D, "audience = { role = \"manager\" }", "audience = { people = [] }"),
             (D, "audience = { role = \"manager\" }", "audience = { site = \"investigator\" }"),
             (D, "audience = { role = \"manager\" }", "audience = { role = \"manager\", people = [\"office\"] }"),
             (D, "audience = \"participants\"", "audience = \"members\""),
@@ -231,6 +232,36 @@ fn holidays_of_a_calendar() {
 }
 
 #[test]
+fn a_holiday_of_each_year_is_written_out_to_its_last() {
+    let found = |start: &str, rule: &str| {
+        let calendar = format!(
+            "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART;VALUE=DATE:{start}\nRRULE:FREQ=YEARLY{rule}\nEND:VEVENT\nEND:VCALENDAR\n"
+        );
+        let schedule = study_of(&with_calendar(&calendar)).schedule.unwrap();
+        let own = schedule.days.holidays[1].clone();
+        move |day: &str| own.find(day.parse().unwrap()).is_some()
+    };
+    let old = found("19010501", "");
+    assert!(old("2026-05-01") && old("2099-05-01"));
+    // A day that is not there is no time of it.
+    let leap = found("20240229", ";COUNT=3");
+    assert!(leap("2024-02-29") && leap("2028-02-29") && leap("2032-02-29") && !leap("2036-02-29"));
+    let until = found("20260501", ";UNTIL=20280501");
+    assert!(until("2028-05-01") && !until("2029-05-01"));
+}
+
+#[test]
+fn every_minute_of_a_night_is_no_line_that_is_always_left_out() {
+    let mut files = samples::wellbeing().files().clone();
+    let schedule = files.get_mut(SCHEDULE).unwrap();
+    let from = "cron = \"0 9 * * mon\"\n# A Monday that is a holiday: the next working day.\nshift = \"next\"";
+    assert!(schedule.contains(from));
+    *schedule = schedule.replace(from, "cron = \"*/5 * * * *\"\nshift = \"drop\"");
+    let found = problems(&Bundle::from_files(files));
+    assert!(!found.iter().any(|one| one.contains("left out")), "{found:?}");
+}
+
+#[test]
 fn what_of_a_calendar_is_not_understood_is_told_with_its_line() {
     let said = |from: &str, to: &str| {
         let found = problems(&with_calendar(&DE.replace(from, to)));
@@ -254,6 +285,7 @@ fn what_of_a_calendar_is_not_understood_is_told_with_its_line() {
         ("EXDATE;VALUE=DATE:20291003", "RDATE;VALUE=DATE:20291004", "holidays/de.ics:16: RDATE: is not understood"),
         ("BEGIN:VCALENDAR", "BEGIN:VCARD", "is no iCalendar file"),
         ("END:VEVENT\r\nEND:VCALENDAR", "", "ends in the middle"),
+        ("END:VCALENDAR", "", "ends in the middle"),
     ] {
         let found = said(from, to);
         assert!(found.contains(wanted), "{from} → {to}: {found}");

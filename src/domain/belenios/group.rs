@@ -1,0 +1,71 @@
+//! The group: its parameters as the specification of Belenios gives them ("Group parameters"), and what they are called in archives.
+//!
+//! The seam for later versions of the protocol: a version or a group that is not here is refused by name, and everything that
+//! depends on one asks here.
+
+/// A version of the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// The one that `belenios-tool` 2.0 to 3.3 writes.
+    V1,
+}
+
+impl Version {
+    /// The version of that number, if it is one that we know.
+    pub fn find(number: u64) -> Option<Version> {
+        (number == 1).then_some(Version::V1)
+    }
+
+    /// Its number.
+    pub fn number(self) -> u64 {
+        match self {
+            Version::V1 => 1,
+        }
+    }
+}
+
+/// A group of prime order in which ballots are encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// The subgroup of order q of the numbers modulo the 2048-bit prime p.
+    Belenios2048,
+}
+
+impl Group {
+    /// The group of that name, if it is one that we know.
+    pub fn find(name: &str) -> Option<Group> {
+        (name == Group::Belenios2048.name()).then_some(Group::Belenios2048)
+    }
+
+    /// Its name in archives.
+    pub fn name(self) -> &'static str {
+        match self {
+            Group::Belenios2048 => "BELENIOS-2048",
+        }
+    }
+}
+
+/// The prime, p, in decimal.
+pub const PRIME: &str = concat!(
+    "2069478569142254640101364365750500806492298929575110409710088478705737421924271740192223725449768433",
+    "8129066633138078958404960054389636289796393038773905722803605973749427671376777618898589872735865049",
+    "0811670993105358677809800307904916540637771737641986785272734744763418356000356983051931442845617019",
+    "1100078673730733356412397173289791324047457883446826065232797464795113767265869358218004631792207366",
+    "8860052627186363386088796882120769432366149491002923444346373222145884100586421050242120365433561201",
+    "3204811188524087310770141516662001623131771693721892480785077118278423174980732765988288251691831031",
+    "25680162072880719",
+);
+
+/// The generator, g, in decimal.
+pub const GENERATOR: &str = concat!(
+    "2402352677501852209227687703532399932712287657378364916510075318787663274146353219320285676155269678",
+    "7996946682987493890950838965734256019006010684771644917354741372831046104586813145117816467554005274",
+    "0288984613986453266121505579709716201616827031288643245666383486363578210615491841998253431518974065",
+    "8186868651151358576410138882215396016043228843603930989333662772848406593138406010231675095763777982",
+    "6651036068224066350766977640253462537730851331734951942489677540525736590494924776314759915751987751",
+    "7771148149092045660020547812705472823814097251863985833411570056835369555342378147558249189605029668",
+    "0037745308460627",
+);
+
+/// The order of the group, q, in decimal.
+pub const ORDER: &str = "78571733251071885079927659812671450121821421258408794611510081919805623223441";

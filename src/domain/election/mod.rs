@@ -1,0 +1,104 @@
+//! Elections: the rules of contests, ballots, and the count that follows from both.
+//!
+//! In charge of what a ballot means ([`judge`]), of who is elected ([`count()`]), and of every number on the way: blank ballots, slots left
+//! empty, invalid ballots and abstentions are told apart, never added up. All of it is exact: votes are whole numbers, shares and
+//! transferred votes are fractions. The order of ballots and of candidates in a file means nothing. Who voted is not known here.
+//!
+//! To add a method: a variant of [`Method`], a meaning in [`judge`], a count beside [`schulze`] and [`stv`].
+
+pub mod ballot;
+pub mod contest;
+pub mod count;
+pub mod facts;
+pub mod fill;
+pub mod judge;
+pub mod outcome;
+pub mod schulze;
+pub mod stv;
+pub mod tie;
+mod written;
+
+use super::language::Text;
+use super::time::Instant;
+
+pub use ballot::{Ballot, Choice, Mark, Who};
+pub use contest::{
+    Base, Bound, Candidate, Confidence, Contest, Holding, Least, Method, Naming, Over, Quorum, Quota, Quoted, Ranking,
+    Reach, Reelected, Repeated, RunnerUp, Seats, Share, StvQuota, Style, Uncontested, Under,
+};
+pub use count::{Fault, count};
+pub use facts::Facts;
+pub use outcome::Outcome;
+pub use tie::TieRule;
+
+/// An election as its file says it: when, and what is voted on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Election {
+    /// When, and how votes are taken.
+    pub terms: Terms,
+    /// Parts of the roll, in the order of the file; none where all vote together.
+    pub districts: Vec<District>,
+    /// Kinds of voters with votes of their own weight; none where every vote counts one.
+    pub classes: Vec<Class>,
+    /// What is voted on, in the order of the file.
+    pub contests: Vec<Contest>,
+}
+
+impl Election {
+    /// The contest of that id.
+    pub fn find(&self, id: &str) -> Option<&Contest> {
+        self.contests.iter().find(|contest| contest.id == id)
+    }
+
+    /// The weight of a vote of that class, and 1 where there are no classes; `None` if there is no such class.
+    pub fn weight(&self, class: Option<&str>) -> Option<u64> {
+        match class {
+            None => self.classes.is_empty().then_some(1),
+            Some(id) => self.classes.iter().find(|class| class.id == id).map(|class| u64::from(class.weight)),
+        }
+    }
+
+    /// Whether there is a district of that id.
+    pub fn has_district(&self, id: &str) -> bool {
+        self.districts.iter().any(|district| district.id == id)
+    }
+}
+
+/// When votes are taken, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// First moment at which votes are taken.
+    pub opens: Instant,
+    /// Moment from which none is taken.
+    pub closes: Instant,
+    /// Moment until which the roll can be objected to.
+    pub objections_until: Option<Instant>,
+    /// Moment until which voters are added to the roll, and credentials are sent anew.
+    pub additions_until: Option<Instant>,
+    /// Whether a later vote takes the place of an earlier one.
+    pub revote: bool,
+    /// Whether each voter sees the candidates in an order of their own.
+    pub shuffled: bool,
+    /// Which public value, of after the voting, lots are drawn from.
+    pub seed: Option<Text>,
+    /// Days after the close until roll and ballots are deleted.
+    pub deleted_after_days: Option<u32>,
+}
+
+/// A part of the roll that has seats of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct District {
+    /// Code, as in ballots and rolls.
+    pub id: String,
+    /// What people read.
+    pub name: Text,
+}
+
+/// A kind of voters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Class {
+    /// Code, as in ballots and rolls.
+    pub id: String,
+    /// What a vote of theirs counts.
+    pub weight: u32,
+}
