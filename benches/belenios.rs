@@ -3,6 +3,8 @@
 //!
 //! `cargo bench --bench belenios -- [--ballots N] [--runs N]`
 
+#![allow(clippy::unwrap_used, reason = "what it shares with tests may stop where it is")]
+
 #[path = "../tests/fast/belenios/world.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
 mod world;

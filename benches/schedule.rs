@@ -78,7 +78,7 @@ fn waiting(c: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let server = postgres::server();
     let mut places = vec![("sqlite", format!("sqlite://{}", folder.path().join("hagaki.db").display()))];
-    match &server {
+    match server {
         Ok(server) => places.push(("postgres", runtime.block_on(limit::fresh_database(&server.base, "hagaki_plan")))),
         Err(why) => println!("PostgreSQL: left out: {why}"),
     }
@@ -97,7 +97,7 @@ fn waiting(c: &mut Criterion) {
             let (bundle, now) = (samples::wellbeing(), clock.now());
             let (study, _) = definition::load(&bundle).expect("a sample");
             let act = Act { actor: "load", at: now, reason: "load" };
-            life::activate(&store, &bundle, &study, Stage::Production, act, &*dice).await.expect("activated");
+            life::activate(&store, &bundle, &study, Stage::Development, act, &*dice).await.expect("activated");
             let shelf = Shelf::new(store);
             let means = Means { now, dice: &*dice, keys: &keys, desk: &desk };
             schedule::step(&shelf, means).await.expect("planned");

@@ -15,31 +15,42 @@ use crate::limits;
 
 /// What is documented beside the arguments.
 const FORMATS: &str = "\
-BALLOTS: a CSV in UTF-8, CP932 or EUC-JP, with commas, semicolons or tabs. The first line names the columns; lines that begin with # are
-remarks. Each further line is one ballot in one contest:
+BALLOTS is a CSV in UTF-8, CP932 or EUC-JP, with commas, semicolons or tabs. The first line names
+the columns; lines that begin with # are remarks. Each further line is one ballot in one contest:
 
   contest    the contest's id; may be left out where there is one contest
   district   the voter's district, where the election has districts
   class      the voter's class, where votes weigh differently
-  votes      names: c01 c02 (parted by blanks) · confidence: c01+ c02- (yes, no) · order: c01 > c02 = c03 (= shares a place) ·
+  votes      names: c01 c02, parted by blanks
+             confidence: c01+ c02-, for yes and no
+             an order: c01 > c02 = c03, where = stands between those who share a place
              nothing: a blank ballot
   write_in   names that were written in, parted by semicolons
   invalid    anything here: the ballot was found invalid when it was opened
   count      how many ballots are like this one; 1 without the column
 
-The order of lines means nothing, but for the order of names on a ballot where the first ones count.
+The order of lines means nothing; the order of names on a ballot does where over = \"first\".
 
-FACTS: a TOML file with what is known beside the ballots; every part may be left out:
+FACTS is a TOML file with what is known beside the ballots. Every part may be left out:
 
-  seed = \"04 12 19 23 38 41\"          the public value that lots are drawn from
-  roll = { east = 210, west = 180 }   voters on the roll; a number where there are no districts
-  [[declined]]                        contest = \"council\", candidate = \"c01\": will not take the seat
-  [[decided]]                         contest = \"council\", order = [\"c04\", \"c02\"]: equals as a decision of people put them
-  [[written]]                         contest = \"council\", names = [\"…\"], and means = \"c01\" or \"+Name\", or void = true
+  seed = \"04 12 19 23 38 41\"          # the public value that lots are drawn from
+  roll = { east = 210, west = 180 }   # voters; without districts a number, roll = 390
+  [[declined]]                        # somebody will not take the seat
+  contest = \"council\"
+  candidate = \"c01\"
+  [[decided]]                         # equals in the order that people decided
+  contest = \"council\"
+  order = [\"c04\", \"c02\"]
+  [[written]]                         # names that were written in, and mean somebody
+  contest = \"auditor\"
+  names = [\"Aoki K.\", \"Aoki\"]
+  means = \"c01\"                       # or \"+Name\"; or void = true, and they count for nobody
 
-A lot is the SHA-256 of lot|SEED|CONTEST|CANDIDATE; the least comes first:  printf '%s' 'lot|SEED|council|c01' | sha256sum
+A lot is the SHA-256 of lot|SEED|CONTEST|CANDIDATE, and the least comes first:
+  printf '%s' 'lot|04 12 19 23 38 41|council|c01' | sha256sum
 
-Ends with 0 if everything is decided, with 1 if something is left to decide or the files cannot be counted, with 3 if one cannot be read.";
+Ends with 0 if everything is decided, with 1 if something is left to decide or the files cannot be
+counted, with 2 if the command is not written so, and with 3 if a file cannot be read.";
 
 /// Arguments of `hagaki election tally`.
 #[derive(Debug, Args)]

@@ -108,7 +108,7 @@ fn square_column<const K: usize>(a: &Half) -> u128 {
         i += 1;
     }
     sum = sum.wrapping_add(sum);
-    if K % 2 == 0 { sum.wrapping_add(wide(a[K / 2], a[K / 2])) } else { sum }
+    if K.is_multiple_of(2) { sum.wrapping_add(wide(a[K / 2], a[K / 2])) } else { sum }
 }
 
 /// Writes each column out, so that the compiler has no loops to run.
@@ -144,15 +144,14 @@ fn add_half_product(sum: &mut HalfProduct, a: &Half, b: &Half) {
 
 /// The multiple of the prime that makes the lower 17 columns zero: adds its lower half, and gives the factor.
 #[inline(never)]
-#[allow(clippy::needless_range_loop, reason = "two arrays are gone through in opposite directions")]
 fn reduce_half(columns: &mut [u128; COLUMNS + 1]) -> Half {
     let mut factor = [0; HALF];
     let mut carry = 0_u128;
     macro_rules! lower {
         ($($k:literal)*) => {{ $(
             let mut sum = columns[$k].wrapping_add(carry);
-            for i in 0..$k {
-                sum = sum.wrapping_add(wide(factor[i], LOW[$k - i]));
+            for (i, own) in factor[..$k].iter().enumerate() {
+                sum = sum.wrapping_add(wide(*own, LOW[$k - i]));
             }
             factor[$k] = (sum as u64).wrapping_mul(MINUS_INVERSE) & MASK;
             carry = sum.wrapping_add(wide(factor[$k], LOW[0])) >> LIMB_BITS;

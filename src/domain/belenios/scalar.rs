@@ -173,7 +173,7 @@ impl fmt::Display for Scalar {
             for half in words.iter_mut().rev() {
                 let high = rest << 32 | *half >> 32;
                 let low = (high % 10) << 32 | (*half & 0xffff_ffff);
-                *half = (high / 10) << 32 | low / 10;
+                *half = ((high / 10) << 32) | (low / 10);
                 rest = low % 10;
             }
             *digit += rest as u8;

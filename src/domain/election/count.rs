@@ -401,7 +401,8 @@ impl<'e> Counting<'e> {
         let tied = first.undecided.iter().flat_map(|own| own.tied.clone());
         let chosen: BTreeSet<Who> = first.elected.iter().cloned().chain(tied).collect();
         let next = self.next(race, &without(&order, &chosen), &chosen);
-        race.declined = chosen.iter().filter(|who| declined.contains(*who)).cloned().collect();
+        let offered = chosen.iter().chain(next.iter().flatten());
+        race.declined = offered.filter(|who| declined.contains(*who)).cloned().collect();
         let last = if race.declined.is_empty() {
             first
         } else {

@@ -138,7 +138,7 @@ pub struct Race {
     pub broken: Vec<Broken>,
     /// Who would move up, in this order; those of one place are equal.
     pub runners_up: Vec<Vec<Who>>,
-    /// Who had a seat and will not take it.
+    /// Who had a seat, or would move up, and will not take it.
     pub declined: Vec<Who>,
     /// Who is elected to a post that comes before this one, with its contest.
     pub elsewhere: Vec<(Who, String)>,

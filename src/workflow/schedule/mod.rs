@@ -117,32 +117,49 @@ fn passes(error: &Failure) -> bool {
     error.waits_for_key() || matches!(error, Failure::Store(error) if error.is_transient())
 }
 
-/// Says that something happened to participants by which other letters of the schedule may come. Belongs into its transaction.
+/// Says that something happened to participants by which other letters of the schedule may come. Belongs into its transaction. It takes
+/// little room in what waits for it, for most requests do.
 ///
 /// # Errors
 /// Those of the database; they may come from a later call.
-pub(super) async fn touch(tx: &mut Tx, shelved: &ShelvedStudy, participants: &[i64]) -> Result<(), StoreError> {
-    let rules = shelved.study.schedule.iter().flat_map(|own| &own.rules);
-    if !rules.into_iter().any(|rule| rule.target() == TargetKind::Participant) {
-        return Ok(());
-    }
-    let targets: Vec<Target> = participants.iter().map(|id| Target::participant(*id)).collect();
-    schedule::touch(tx, shelved.id, &targets).await
+pub(super) fn touch<'t>(
+    tx: &'t mut Tx,
+    shelved: &'t ShelvedStudy,
+    participants: &'t [i64],
+) -> impl Future<Output = Result<(), StoreError>> + 't {
+    apart(move || note(tx, shelved, participants, None))
 }
 
 /// The same of a subject, and of the participant who it is where they enrolled themself.
-pub(super) async fn touch_subject(
-    tx: &mut Tx,
-    shelved: &ShelvedStudy,
+///
+/// # Errors
+/// As [`touch`].
+pub(super) fn touch_subject<'t>(
+    tx: &'t mut Tx,
+    shelved: &'t ShelvedStudy,
     subject: i64,
     participant: Option<i64>,
+) -> impl Future<Output = Result<(), StoreError>> + 't {
+    apart(move || async move { note(tx, shelved, participant.as_slice(), Some(subject)).await })
+}
+
+async fn note(
+    tx: &mut Tx,
+    shelved: &ShelvedStudy,
+    participants: &[i64],
+    subject: Option<i64>,
 ) -> Result<(), StoreError> {
-    if let Some(participant) = participant {
-        touch(tx, shelved, &[participant]).await?;
+    let rules = shelved.study.schedule.as_ref().map_or(&[][..], |own| &own.rules);
+    let is_about = |kind: TargetKind| rules.iter().any(|rule| rule.target() == kind);
+    let mut targets = Vec::new();
+    if is_about(TargetKind::Participant) {
+        targets.extend(participants.iter().map(|id| Target::participant(*id)));
     }
-    let rules = shelved.study.schedule.iter().flat_map(|own| &own.rules);
-    if !rules.into_iter().any(|rule| rule.target() == TargetKind::Subject) {
+    if is_about(TargetKind::Subject) {
+        targets.extend(subject.map(|id| Target { kind: TargetKind::Subject, id: id.to_string() }));
+    }
+    if targets.is_empty() {
         return Ok(());
     }
-    schedule::touch(tx, shelved.id, &[Target { kind: TargetKind::Subject, id: subject.to_string() }]).await
+    schedule::touch(tx, shelved.id, &targets).await
 }

@@ -458,4 +458,35 @@ stories! {
         assert_eq!(told, [("2026-11-23 08:00", true), ("2026-11-30 08:00", true)]);
         assert!(came.iter().all(|one| one.2 == "wellbeing-office@example.jp"));
     }
+
+    async fn members_are_asked_by_their_accounts(center: &mut Center) {
+        let schedule = ONCE.replace("\"participants\"", "\"members\"");
+        center.activate(&with_file(&samples::members(), "schedule.toml", &schedule), Stage::Production).await;
+        let terms = Terms { mailed: false, ..center.terms(Form::Account) };
+        center.issue("members", &[somebody("a", ""), somebody("b", "")], terms).await;
+        center.attend().await;
+        assert!(center.settle().await.is_empty());
+        for (shown, kind) in [("2026-11-24 09:00", "invitation"), ("2026-11-27 18:00", "reminder")] {
+            wind_to(center, shown);
+            center.attend().await;
+            let letters = center.settle().await;
+            assert_eq!(kinds(&letters), [(kind, "a@example.jp"), (kind, "b@example.jp")]);
+            assert!(letters.iter().all(|letter| letter.text.contains("/account") && !letter.text.contains("/a/")), "{}", letters[0].text);
+            center.attend().await;
+        }
+        assert_eq!(center.world.number("SELECT count(*) FROM credential_link").await, 0);
+    }
+
+    async fn a_password_is_not_repeated(center: &mut Center) {
+        center.activate(&by(WEEKLY), Stage::Production).await;
+        let issued = center.issue("wellbeing", &[somebody("a", "")], center.terms(Form::Password)).await.issued;
+        assert_eq!(center.settle().await.len(), 1);
+        let came = walk(center, "2026-11-28 12:00", &[]).await;
+        let told: Vec<(&str, &str)> = came.iter().map(|(at, kind, ..)| (at.as_str(), kind.as_str())).collect();
+        assert_eq!(told, [("2026-11-20 18:00", "reminder"), ("2026-11-22 18:00", "reminder"), ("2026-11-24 09:00", "invitation"), ("2026-11-26 18:00", "reminder")]);
+        let (login, password) = (issued[0].login.as_ref().unwrap().grouped(), issued[0].password.clone().unwrap());
+        let invitation = &came[2].3.text;
+        assert!(invitation.contains(&login) && invitation.contains("/s/wellbeing"), "{invitation}");
+        assert!(came.iter().all(|one| !one.3.everything.contains(&password) && !one.3.text.contains("/a/")));
+    }
 }
