@@ -1,0 +1,44 @@
+//! Limits of elections: of their rules, of ballots, and of archives.
+
+/// Most contests of one election.
+pub const CONTESTS: usize = 100;
+/// Most districts of one election.
+pub const DISTRICTS: usize = 500;
+/// Most classes of voters of one election.
+pub const VOTER_CLASSES: usize = 20;
+/// Greatest weight of a vote.
+pub const VOTE_WEIGHT: u32 = 1_000;
+/// Most candidates of one contest.
+pub const CANDIDATES: usize = 1_000;
+/// Most candidates of one contest that voters put in order: each is compared with each other.
+pub const RANKED_CANDIDATES: usize = 200;
+/// Most seats of one contest.
+pub const SEATS: u32 = 1_000;
+/// Most seats of one count by transfer: the fractions of votes are exact, and as long as this many surpluses make them.
+pub const TRANSFER_SEATS: u32 = 10;
+/// Most names on one ballot that stand not among the candidates.
+pub const WRITE_INS: u32 = 100;
+/// Longest name that is written in, in characters.
+pub const WRITE_IN_CHARS: usize = 100;
+/// Longest public seed of lots, in characters.
+pub const LOT_SEED_CHARS: usize = 500;
+/// Most days after an election until roll and ballots are deleted: thirty years.
+pub const ELECTION_KEPT_DAYS: u32 = 10_958;
+/// Most lines of a file of ballots.
+pub const BALLOT_LINES: usize = 1_000_000;
+/// Most ballots that one line of it stands for, and most voters of one number of a roll.
+pub const VOTERS: u64 = 1_000_000_000;
+/// Largest file of ballots, rules or facts that is counted, in bytes.
+pub const BALLOT_FILE_BYTES: u64 = 100 * 1024 * 1024;
+/// Largest record of an election's archive, in bytes: the list of 100,000 credentials.
+pub const BEL_RECORD_BYTES: usize = 64 * 1024 * 1024;
+/// Most values in one record of an election's archive.
+pub const BEL_VALUES: usize = 1_000_000;
+/// Most records of an election's archive that wait for the event that speaks of them.
+pub const BEL_DATA_WAITING: usize = 8;
+/// Most problems of an election's archive that are told one by one.
+pub const BEL_PROBLEMS: usize = 100;
+/// Most answers of one question whose ballots are added up while they are encrypted.
+pub const BEL_ANSWERS: usize = 1_000;
+/// Largest weight of all voters of an election's archive together.
+pub const BEL_WEIGHT: u64 = 1_000_000_000_000;
