@@ -352,74 +352,74 @@ macro_rules! anomalies {
                 series(story, engine, stringify!($name), $trouble).await;
             }
 
-            #[tokio::test]
-            async fn open_sqlite() {
-                told(&OPEN, Engine::Sqlite).await;
+            #[test]
+            fn open_sqlite() {
+                tell(|| told(&OPEN, Engine::Sqlite));
             }
 
-            #[tokio::test]
-            async fn open_postgres() {
-                told(&OPEN, Engine::Postgres).await;
+            #[test]
+            fn open_postgres() {
+                tell(|| told(&OPEN, Engine::Postgres));
             }
 
-            #[tokio::test]
-            async fn blinded_sqlite() {
-                told(&BLINDED, Engine::Sqlite).await;
+            #[test]
+            fn blinded_sqlite() {
+                tell(|| told(&BLINDED, Engine::Sqlite));
             }
 
-            #[tokio::test]
-            async fn blinded_postgres() {
-                told(&BLINDED, Engine::Postgres).await;
+            #[test]
+            fn blinded_postgres() {
+                tell(|| told(&BLINDED, Engine::Postgres));
             }
 
-            #[tokio::test]
-            async fn unblinded_sqlite() {
-                told(&UNBLIND, Engine::Sqlite).await;
+            #[test]
+            fn unblinded_sqlite() {
+                tell(|| told(&UNBLIND, Engine::Sqlite));
             }
 
-            #[tokio::test]
-            async fn unblinded_postgres() {
-                told(&UNBLIND, Engine::Postgres).await;
+            #[test]
+            fn unblinded_postgres() {
+                tell(|| told(&UNBLIND, Engine::Postgres));
             }
 
-            #[tokio::test]
-            async fn another_kit_sqlite() {
-                told(&ANOTHER_KIT, Engine::Sqlite).await;
+            #[test]
+            fn another_kit_sqlite() {
+                tell(|| told(&ANOTHER_KIT, Engine::Sqlite));
             }
 
-            #[tokio::test]
-            async fn another_kit_postgres() {
-                told(&ANOTHER_KIT, Engine::Postgres).await;
+            #[test]
+            fn another_kit_postgres() {
+                tell(|| told(&ANOTHER_KIT, Engine::Postgres));
             }
 
-            #[tokio::test]
-            async fn corrected_sqlite() {
-                told(&CORRECTED, Engine::Sqlite).await;
+            #[test]
+            fn corrected_sqlite() {
+                tell(|| told(&CORRECTED, Engine::Sqlite));
             }
 
-            #[tokio::test]
-            async fn corrected_postgres() {
-                told(&CORRECTED, Engine::Postgres).await;
+            #[test]
+            fn corrected_postgres() {
+                tell(|| told(&CORRECTED, Engine::Postgres));
             }
 
-            #[tokio::test]
-            async fn apart_sqlite() {
-                told(&APART, Engine::Sqlite).await;
+            #[test]
+            fn apart_sqlite() {
+                tell(|| told(&APART, Engine::Sqlite));
             }
 
-            #[tokio::test]
-            async fn apart_postgres() {
-                told(&APART, Engine::Postgres).await;
+            #[test]
+            fn apart_postgres() {
+                tell(|| told(&APART, Engine::Postgres));
             }
 
-            #[tokio::test]
-            async fn again_sqlite() {
-                told(&AGAIN, Engine::Sqlite).await;
+            #[test]
+            fn again_sqlite() {
+                tell(|| told(&AGAIN, Engine::Sqlite));
             }
 
-            #[tokio::test]
-            async fn again_postgres() {
-                told(&AGAIN, Engine::Postgres).await;
+            #[test]
+            fn again_postgres() {
+                tell(|| told(&AGAIN, Engine::Postgres));
             }
 
             #[test]

@@ -944,15 +944,24 @@ pub(crate) fn kinds(letters: &[Received]) -> Vec<(&str, &str)> {
     all
 }
 
-/// Makes two tests of each story: the same on SQLite and on PostgreSQL. Each ends with nothing left over.
-/// Tells a story on a stack like that of a program: one of many steps, with code that is not optimized, is itself longer than the stack of
-/// a test. What the daemon's workers have is tried by the real daemon in `tests/servers`.
+/// Tells a story on a stack of its own: one of many steps, with code that is not optimized, is itself longer than that of a program. What the
+/// daemon's workers have is tried by [`tell_together`], and by the real daemon in `tests/servers`.
 pub(crate) fn tell<F: Future<Output = ()>>(story: impl FnOnce() -> F + Send + 'static) {
-    const STACK: usize = 8 * 1024 * 1024;
-    let told = std::thread::Builder::new().stack_size(STACK).name(name_of_test()).spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(story());
+    on_stack(move || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(story()));
+}
+
+/// The same on several threads, each with the stack that a worker of the daemon has.
+pub(crate) fn tell_together<F: Future<Output = ()>>(story: impl FnOnce() -> F + Send + 'static) {
+    on_stack(move || {
+        let mut several = tokio::runtime::Builder::new_multi_thread();
+        let several = several.enable_all().worker_threads(4).thread_stack_size(hagaki::limits::WORKER_STACK_BYTES);
+        several.build().unwrap().block_on(story());
     });
+}
+
+fn on_stack(told: impl FnOnce() + Send + 'static) {
+    const STACK: usize = 32 * 1024 * 1024;
+    let told = std::thread::Builder::new().stack_size(STACK).name(name_of_test()).spawn(told);
     if let Err(panic) = told.unwrap().join() {
         std::panic::resume_unwind(panic);
     }
@@ -962,6 +971,7 @@ fn name_of_test() -> String {
     std::thread::current().name().unwrap_or("story").to_owned()
 }
 
+/// Makes two tests of each story: the same on SQLite and on PostgreSQL. Each ends with nothing left over.
 macro_rules! stories {
     ($($(#[$meta:meta])* async fn $name:ident($center:ident: &mut Center) $body:block)*) => {
         $(mod $name {

@@ -126,19 +126,31 @@ async fn everybody_at_once(engine: Engine) {
     center.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn two_daemons_on_one_postgres() {
+#[test]
+fn two_daemons_on_one_postgres() {
+    tell_together(told_two_daemons_on_one_postgres);
+}
+
+async fn told_two_daemons_on_one_postgres() {
     everybody_at_once(Engine::Postgres).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn two_daemons_on_one_sqlite_file() {
+#[test]
+fn two_daemons_on_one_sqlite_file() {
+    tell_together(told_two_daemons_on_one_sqlite_file);
+}
+
+async fn told_two_daemons_on_one_sqlite_file() {
     everybody_at_once(Engine::Sqlite).await;
 }
 
 /// Two desks hold one mail each and wait for the study's lock; there is one place left.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_last_place_is_given_once() {
+#[test]
+fn the_last_place_is_given_once() {
+    tell_together(told_the_last_place_is_given_once);
+}
+
+async fn told_the_last_place_is_given_once() {
     let Some(world) = World::open(Engine::Postgres).await else { return };
     let mut center = Center::open(world).await;
     let one_place = edited(&samples::aurora(), "allocation.toml", "total = 240", "total = 1");
@@ -170,8 +182,12 @@ async fn the_last_place_is_given_once() {
 }
 
 /// Two desks hold mails of two sites that live from one central stock, until one arm has nothing left.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn each_kit_is_given_once() {
+#[test]
+fn each_kit_is_given_once() {
+    tell_together(told_each_kit_is_given_once);
+}
+
+async fn told_each_kit_is_given_once() {
     for engine in [Engine::Postgres, Engine::Sqlite] {
         let Some(world) = World::open(engine).await else { continue };
         let mut center = Center::open(world).await;
@@ -210,8 +226,12 @@ async fn each_kit_is_given_once() {
 }
 
 /// The second randomization of each of many subjects is asked for by several mails; there are fewer places than subjects.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn each_subject_is_randomized_again_once() {
+#[test]
+fn each_subject_is_randomized_again_once() {
+    tell_together(told_each_subject_is_randomized_again_once);
+}
+
+async fn told_each_subject_is_randomized_again_once() {
     const ASKED: usize = 40;
     const TAKEN: usize = 37;
     for engine in [Engine::Postgres, Engine::Sqlite] {
@@ -259,8 +279,12 @@ async fn each_subject_is_randomized_again_once() {
 }
 
 /// References are corrected while others register subjects under the right ones.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn each_reference_is_one_subjects() {
+#[test]
+fn each_reference_is_one_subjects() {
+    tell_together(told_each_reference_is_one_subjects);
+}
+
+async fn told_each_reference_is_one_subjects() {
     const SUBJECTS: usize = 60;
     for engine in [Engine::Postgres, Engine::Sqlite] {
         let Some(world) = World::open(engine).await else { continue };
