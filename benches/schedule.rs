@@ -79,7 +79,10 @@ fn waiting(c: &mut Criterion) {
     let server = postgres::server();
     let mut places = vec![("sqlite", format!("sqlite://{}", folder.path().join("hagaki.db").display()))];
     match server {
-        Ok(server) => places.push(("postgres", runtime.block_on(limit::fresh_database(&server.base, "hagaki_plan")))),
+        Ok(server) => {
+            let engine = if server.own { "postgres" } else { "given_postgres" };
+            places.push((engine, runtime.block_on(limit::fresh_database(&server.base, "hagaki_plan"))));
+        }
         Err(why) => println!("PostgreSQL: left out: {why}"),
     }
     let (clock, dice) = (load::clock(), load::dice());
