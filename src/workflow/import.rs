@@ -281,7 +281,7 @@ fn subject_of(
     }
     let mut levels = line.row.levels.clone();
     levels.insert(SITE.to_owned(), site.clone());
-    wrong.extend(level::unknown(study, levels.iter().map(|(id, level)| (id.as_str(), level.as_str()))));
+    wrong.extend(names.study.scheme.iter().flat_map(|scheme| unknown_levels(study, scheme, &levels)));
     kit_of(study, kits, line, &site, wrong);
     let allotment = Allotment { arm: line.row.arm.clone(), slot: line.row.slot, block_size: line.row.block_size };
     let Named { reference, key, participant } = match names.read(&site, &line.subject) {
@@ -293,6 +293,13 @@ fn subject_of(
     };
     let kit = line.kit.clone();
     Some(Subject { line: line.number, reference, key, participant, site, kit, at, levels, allotment })
+}
+
+/// What is wrong with levels of which the scheme says nothing: those that it lists are held against it with the whole history.
+fn unknown_levels(study: &Study, scheme: &Scheme, levels: &Levels) -> Vec<String> {
+    let listed = |id: &str| scheme.factors().iter().any(|factor| factor.id == id && factor.levels.is_some());
+    let own = levels.iter().map(|(id, level)| (id.as_str(), level.as_str()));
+    level::unknown(study, own.filter(|(id, _)| !listed(id)))
 }
 
 /// What is wrong with the kit of a line.

@@ -36,13 +36,16 @@ const JUDGED_FROM: u64 = 10;
 /// How many standard deviations chance alone does not exceed ninety-nine times of a hundred.
 const NINETY_NINE: f64 = 2.326_347_874;
 
+/// Of each site the forms that are due and those that are overdue; and whether there are more subjects than were looked at.
+type FollowUp = (BTreeMap<String, (u64, u64)>, bool);
+
 /// What is on file of a study for the report of one week, in no language yet.
 pub struct Week {
     last: NaiveDate,
     ended: bool,
     subjects: Vec<(String, NaiveDate, u64)>,
     survey: Option<WeekSurvey>,
-    follow_up: Option<(BTreeMap<String, (u64, u64)>, bool)>,
+    follow_up: Option<FollowUp>,
     letters: WeekLetters,
     allocated: Option<Allocated>,
 }
@@ -204,11 +207,7 @@ async fn survey(
 }
 
 /// How many events of each site are due and late, and whether there are subjects that were not looked at.
-async fn follow_up(
-    store: &Store,
-    shelved: &ShelvedStudy,
-    today: NaiveDate,
-) -> Result<Option<(BTreeMap<String, (u64, u64)>, bool)>, Failure> {
+async fn follow_up(store: &Store, shelved: &ShelvedStudy, today: NaiveDate) -> Result<Option<FollowUp>, Failure> {
     if shelved.study.events.iter().all(|event| event.timing.is_none()) {
         return Ok(None);
     }

@@ -308,8 +308,11 @@ fn circle(contests: &[Located<Contest>]) -> Option<&Located<Contest>> {
     })
 }
 
+/// Tells what is wrong with a key of a contest, and what would be right.
+type Teller<'a> = &'a dyn Fn(&Located<Contest>, &str, String, String);
+
 /// The same id in two contests is the same person.
-fn check_people(contests: &[Located<Contest>], at: &dyn Fn(&Located<Contest>, &str, String, String)) {
+fn check_people(contests: &[Located<Contest>], at: Teller<'_>) {
     let mut known: BTreeMap<&str, (&Candidate, &str)> = BTreeMap::new();
     for own in contests {
         for candidate in &own.value.candidates {

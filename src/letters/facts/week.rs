@@ -157,7 +157,7 @@ pub struct WeekBound {
 
 /// How many of a hundred, rounded; 0 of none.
 pub fn percent(part: u64, whole: u64) -> u64 {
-    if whole == 0 { 0 } else { (part.saturating_mul(200) / whole).div_ceil(2) }
+    part.saturating_mul(200).checked_div(whole).map_or(0, |doubled| doubled.div_ceil(2))
 }
 
 /// The days of a week that ends on that one.

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::names::Names;
-use super::{History, Line, Misfit, OnFile, Placing, Subject, kit_of, when};
+use super::{History, Line, Misfit, OnFile, Placing, Subject, kit_of, unknown_levels, when};
 use crate::domain::allocation::{Allotment, SITE};
-use crate::domain::level;
 use crate::domain::study::{FIRST, Randomization, Study, arm_name};
 use crate::domain::time::Instant;
 use crate::store::kit::KitRow;
@@ -152,7 +151,7 @@ fn subject_of(
         }
     }
     levels.insert(SITE.to_owned(), site.to_owned());
-    wrong.extend(level::unknown(study, levels.iter().map(|(id, level)| (id.as_str(), level.as_str()))));
+    wrong.extend(unknown_levels(study, &own.scheme, &levels));
     if let (Some(at), Some(earlier)) = (at, before.at)
         && at.is_before(earlier, study)
     {

@@ -29,12 +29,9 @@ fn known_of_arms(history: &[(Vec<u8>, usize)], arms: usize) -> Vec<Vec<Rational>
         if pivots[at].is_zero() {
             continue;
         }
-        for line in at + 1..size {
-            let factor = &matrix[line][at] / &pivots[at];
-            for column in 0..size {
-                let less = &factor * &pivots[column];
-                matrix[line][column] -= less;
-            }
+        for line in matrix.iter_mut().skip(at + 1) {
+            let factor = &line[at] / &pivots[at];
+            line.iter_mut().zip(&pivots).for_each(|(cell, above)| *cell -= &factor * above);
         }
     }
     matrix[size - arms..].iter().map(|line| line[size - arms..].to_vec()).collect()
@@ -46,12 +43,9 @@ fn determinant(mut matrix: Vec<Vec<Rational>>) -> Rational {
         let pivots = matrix[at].clone();
         assert!(pivots[at].is_positive(), "a ridge makes it definite");
         determinant *= &pivots[at];
-        for line in at + 1..matrix.len() {
-            let factor = &matrix[line][at] / &pivots[at];
-            for column in at..matrix.len() {
-                let less = &factor * &pivots[column];
-                matrix[line][column] -= less;
-            }
+        for line in matrix.iter_mut().skip(at + 1) {
+            let factor = &line[at] / &pivots[at];
+            line.iter_mut().zip(&pivots).for_each(|(cell, above)| *cell -= &factor * above);
         }
     }
     determinant
