@@ -1,6 +1,6 @@
 //! DKIM signatures (RFC 6376; Ed25519 by RFC 8463): our domain answers for a letter, where no relay signs it.
 //!
-//! What is signed are the bytes as they leave, relaxed in header and body, whole. The fields of [`SIGNED`] are named as often as they
+//! What is signed are the bytes as they leave, relaxed in header and body, whole. The fields of `SIGNED` are named as often as they
 //! stand in the letter and once more, so that nobody puts another one beside them (RFC 6376 section 5.4.2); those of unsubscribing are
 //! among them (RFC 8058 section 4). No time stands in a signature, so that a letter that is tried again has the same bytes.
 

@@ -2,7 +2,7 @@
 //!
 //! What comes next of a rule for somebody is always asked of [`decide()`](crate::domain::schedule::decide()). A row for each rule and
 //! person holds what comes next and no more; what became of each letter is a row of its own, whose key is what sends each once. Whatever
-//! may change what comes puts a mark beside the fact, in its transaction ([`touch`]); an amendment has everybody planned anew, page by
+//! may change what comes puts a mark beside the fact, in its transaction (`touch`); an amendment has everybody planned anew, page by
 //! page. No page holds a study's lock for longer than some hundred people take. Where answers stand without the person, an answer
 //! leaves no mark: it is seen when the next letter's time has come.
 
