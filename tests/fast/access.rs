@@ -18,7 +18,7 @@ fn access_begins_on_a_day_and_is_for_one_use_or_many() {
     assert!(row.contains(",2035-12-01 00:00 +09:00,2035-12-15 00:00 +09:00"), "{row}");
     let sheet = std::fs::read_to_string(place.path("one.html")).unwrap();
     assert!(
-        sheet.contains("利用開始： <strong>2035-12-01 00:00") && sheet.contains("回答は一度だけできます"),
+        sheet.contains("利用開始： <strong>2035-12-01 00:00") && sheet.contains("回答は一回分だけ有効です"),
         "{sheet}"
     );
     place.ends(0, "credentials issue wellbeing --count 1 --uses many --out many.csv --sheet many.html");

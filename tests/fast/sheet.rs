@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use html5gum::{Token, Tokenizer};
 
-use crate::cli::Place;
+use crate::cli::{Place, copy};
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/studies/wellbeing");
 
@@ -52,7 +52,10 @@ fn parse(page: &str) -> (Vec<String>, String) {
 
 fn place() -> Place {
     let place = Place::new();
-    place.ends(0, &format!("study activate {SAMPLE} --production --reason go"));
+    // Where no rule invites, whoever is taken in gets their letter by command or on paper.
+    copy(std::path::Path::new(SAMPLE), &place.path("wellbeing"));
+    std::fs::remove_file(place.path("wellbeing/schedule.toml")).unwrap();
+    place.ends(0, "study activate wellbeing --production --reason go");
     place
 }
 
