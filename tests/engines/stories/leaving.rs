@@ -84,7 +84,7 @@ stories! {
     async fn where_nobody_knows_whose_link_is_whose_it_goes_on_opening(center: &mut Center) {
         let bundle = edited(&once(), "study.toml", "privacy = \"named\"", "privacy = \"fully-anonymous\"");
         center.activate(&bundle, Stage::Production).await;
-        let issued = invite(center, 2, None).await;
+        let issued = invite(center, hagaki::limits::URN_BATCH as usize, None).await;
         center.settle().await;
         let asked = center.answer(&P0.writes("withdraw", "")).await;
         assert!(asked.text.contains("Nobody knows which link is yours"), "{}", asked.text);
