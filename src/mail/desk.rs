@@ -148,7 +148,10 @@ impl Desk {
     /// whether there was any. The calendar does the same where no mail comes.
     async fn come_into_force(&self) -> bool {
         let Some(counter) = self.counters.values().next() else { return false };
-        planned::come_into_force(&self.shelf, self.means(counter)).await
+        planned::come_into_force(&self.shelf, self.means(counter)).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "it cannot be told whether an amendment is due before the mails; the calendar looks again");
+            false
+        })
     }
 
     /// Gives back what was read ahead.

@@ -46,7 +46,7 @@ pub async fn randomize(
     let own = study
         .find_randomization(randomization)
         .ok_or_else(|| Failure::Contradiction(format!("study {} has no randomization {randomization}", study.slug)))?;
-    planned::come_into_force(shelf, means).await;
+    planned::come_into_force(shelf, means).await?;
     let mut ledger = Ledger::begin(shelf).await?;
     ledger.lock(shelved).await?;
     let enrolled = accept::load(&mut ledger, subject_id).await?;

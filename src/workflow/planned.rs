@@ -118,8 +118,25 @@ pub enum Settled {
 /// # Errors
 /// As [`settle`], the last one.
 pub async fn settle_due(shelf: &Shelf, means: Means<'_>) -> Result<bool, Failure> {
+    let due = planned::due(shelf.store(), means.now, limits::CALENDAR_BATCH).await?;
+    let (any, failed) = settle_all(shelf, means, due).await;
+    failed.map_or(Ok(any), Err)
+}
+
+/// The same before something is decided, so that nothing that came after an amendment's moment goes by the rules of before. One that cannot
+/// be settled now keeps nobody waiting: the calendar tries again.
+///
+/// # Errors
+/// The database, which cannot tell whether there is any.
+pub async fn come_into_force(shelf: &Shelf, means: Means<'_>) -> Result<bool, Failure> {
+    let due = planned::due(shelf.store(), means.now, limits::CALENDAR_BATCH).await?;
+    Ok(settle_all(shelf, means, due).await.0)
+}
+
+/// Whether any was settled, and why the last did not come to that.
+async fn settle_all(shelf: &Shelf, means: Means<'_>, due: Vec<(i64, i64)>) -> (bool, Option<Failure>) {
     let (mut any, mut failed) = (false, None);
-    for (id, number) in planned::due(shelf.store(), means.now, limits::CALENDAR_BATCH).await? {
+    for (id, number) in due {
         match settle(shelf, means, id, number).await {
             Ok(Settled::Before) => {}
             Ok(settled) => {
@@ -132,16 +149,7 @@ pub async fn settle_due(shelf: &Shelf, means: Means<'_>) -> Result<bool, Failure
             }
         }
     }
-    failed.map_or(Ok(any), Err)
-}
-
-/// The same before something is decided, so that nothing that came after an amendment's moment goes by the rules of before. A database
-/// that cannot do it now keeps nobody waiting: the calendar tries again.
-pub async fn come_into_force(shelf: &Shelf, means: Means<'_>) -> bool {
-    settle_due(shelf, means).await.unwrap_or_else(|error| {
-        tracing::error!(%error, "a planned amendment could not be settled beforehand; it is tried again");
-        false
-    })
+    (any, failed)
 }
 
 /// Puts a planned amendment in force; if it cannot be, nothing changes and the managers are written to.

@@ -58,7 +58,7 @@ pub async fn register(
     let site = enroll::site_of(study, form);
     let way = Way { inbox_id: None, vouched: site.as_deref() };
     let application = Application { person, form, confirmed: Confirmed::ByReply, participant: None };
-    planned::come_into_force(shelf, means).await;
+    planned::come_into_force(shelf, means).await?;
     let mut ledger = Ledger::begin(shelf).await?;
     let enrollment = Box::pin(enroll::enroll(&mut ledger, shelved, means, way, application)).await?;
     let registered = match enrollment {

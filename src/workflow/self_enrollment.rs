@@ -125,7 +125,7 @@ pub async fn enroll(
     let Some(survey) = study.survey.as_ref().filter(|_| study.enrolls_itself()) else {
         return Err(Failure::Contradiction(format!("in study {} nobody enrolls themself", study.slug)));
     };
-    planned::come_into_force(shelf, means).await;
+    planned::come_into_force(shelf, means).await?;
     let mut ledger = Ledger::begin(shelf).await?;
     let (tx, page) = ledger.lock(shelved).await?;
     let missing = || StoreError::Missing { noun: "credential", key: credential.text() };
