@@ -94,7 +94,7 @@ stories! {
         center.world.tamper(mends).await;
         let shown = pages.fill(&path, &unsure, &[], "look").await;
         assert_eq!(shown.status, 200, "{shown:?}");
-        let sent = pages.fill(&path, &shown, &WHOLE, "send").await;
+        let sent = pages.fill(&path, &shown, &[("day", "2026-11-01"), ("mood", "7"), ("pain", "no")], "send").await;
         assert!(sent.status == 303 && responses(center).await.len() == 1, "{sent:?}");
     }
 
