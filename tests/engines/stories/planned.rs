@@ -109,6 +109,7 @@ stories! {
             other
         }).await;
         assert!(full.body.contains("A planned number of subjects has been reached"), "{full:?}");
+        center.settle().await;
     }
 
     async fn it_is_taken_back(center: &mut Center) {
