@@ -273,19 +273,28 @@ async fn run(template: &Template, story: &Story, trouble: Trouble) -> Outcome {
         _ => {}
     }
     let errors = center.recover().await;
-    // Only the trouble itself may show, and what it leaves of the transaction or lease it struck.
-    for error in &errors {
-        let away = matches!((trouble, error), (Trouble::Server(..), StepError::Away { .. }));
-        assert!(away || is_of_trouble(error), "{trouble:?}: {error}");
-    }
-    disturbed |= match trouble {
-        Trouble::Server(n, _) => center.memory.shown() >= n,
-        _ => fuse.struck(),
-    };
-    assert!(disturbed || errors.is_empty(), "{trouble:?}: {errors:?}");
+    disturbed |= struck(&center, &fuse, trouble);
+    assert_of_trouble(trouble, disturbed, &errors);
     let file = assert_promises(&center, template, story, trouble).await;
     center.finish().await;
     Outcome { disturbed, file }
+}
+
+/// Whether the trouble came to pass.
+fn struck(center: &Center, fuse: &Fuse, trouble: Trouble) -> bool {
+    match trouble {
+        Trouble::Server(n, _) => center.memory.shown() >= n,
+        _ => fuse.struck(),
+    }
+}
+
+/// Only the trouble itself may show, and what it leaves of the transaction or lease it struck.
+fn assert_of_trouble(trouble: Trouble, disturbed: bool, errors: &[StepError]) {
+    for error in errors {
+        let away = matches!((trouble, error), (Trouble::Server(..), StepError::Away { .. }));
+        assert!(away || is_of_trouble(error), "{trouble:?}: {error}");
+    }
+    assert!(disturbed || errors.is_empty(), "{trouble:?}: {errors:?}");
 }
 
 fn is_of_trouble(error: &StepError) -> bool {

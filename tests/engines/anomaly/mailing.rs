@@ -95,15 +95,8 @@ async fn run(template: &World, trouble: Trouble) -> bool {
         }
         center.wind(LEASE + 1);
     }
-    for error in &errors {
-        let away = matches!((trouble, error), (Trouble::Server(..), StepError::Away { .. }));
-        assert!(away || is_of_trouble(error), "{trouble:?}: {error}");
-    }
-    disturbed |= match trouble {
-        Trouble::Server(n, _) => center.memory.shown() >= n,
-        _ => fuse.struck(),
-    };
-    assert!(disturbed || errors.is_empty(), "{trouble:?}: {errors:?}");
+    disturbed |= struck(&center, &fuse, trouble);
+    assert_of_trouble(trouble, disturbed, &errors);
     let mut arrived: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for letter in center.all_letters().await {
         arrived.entry(letter.to).or_default().insert(letter.message_id);
