@@ -174,6 +174,11 @@ impl Table<'_> {
         };
         let count = self.count(line, places, record)?;
         let choice = match places.get("invalid", record) {
+            Some(word) if ["0", "no", "false"].contains(&word.to_ascii_lowercase().as_str()) => {
+                let right = "leave the cell empty for a ballot that is not invalid";
+                self.at(line, "invalid", format!("\"{word}\" does not say that the ballot is invalid"), right);
+                return None;
+            }
             Some(_) => Choice::Spoiled,
             None => self.choice(line, &contest, places, record)?,
         };

@@ -75,6 +75,7 @@ fn read_facts(root: &Section, election: &Election) -> Facts {
         read_written(&section, election, &mut facts);
         section.close();
     }
+    check_written(&root, election, &facts);
     facts
 }
 
@@ -103,6 +104,30 @@ fn read_roll(root: &Section, election: &Election, facts: &mut Facts) {
     for id in known {
         if !section.has(id) {
             root.wrong("roll", format!("has no number for \"{id}\""), "write the voters of each district");
+        }
+    }
+}
+
+/// That no written name means two things, be it by way of another: what one of them counts for would follow from their order.
+fn check_written(root: &Section, election: &Election, facts: &Facts) {
+    for ((contest, folded), meant) in &facts.same {
+        let key = |name: &str| (contest.clone(), text::fold_tight(name));
+        let stands = |name: &str| {
+            let candidates = election.find(contest).into_iter().flat_map(|own| &own.candidates);
+            candidates
+                .flat_map(|one| one.name.wordings())
+                .any(|(_, own)| text::fold_tight(own) == text::fold_tight(name))
+        };
+        let crossed = match meant {
+            Who::Written(name) => {
+                let other = facts.same.get(&key(name)).is_some_and(|other| other != meant);
+                other || stands(name) || facts.void.contains(&key(name))
+            }
+            Who::Listed(_) => false,
+        };
+        if crossed || facts.void.contains(&(contest.clone(), folded.clone())) {
+            let right = "let each name mean one candidate by id, one name that nobody stands under, or nobody";
+            root.wrong("written", format!("what \"{folded}\" means is said in two ways"), right);
         }
     }
 }

@@ -185,6 +185,15 @@ impl<'e> Counting<'e> {
         if let Some(roll) = numbers.roll.filter(|roll| *roll < numbers.cast.ballots) {
             return Err(Fault::Roll { contest: self.contest.id.clone(), roll, cast: numbers.cast.ballots });
         }
+        // Where districts are counted together, each has its own voters all the same.
+        for (district, roll) in self.facts.roll.iter().filter(|(own, _)| own.is_some()) {
+            let own = self.ballots.iter().filter(|ballot| ballot.district == *district);
+            let cast = own.fold(0_u64, |sum, ballot| sum.saturating_add(ballot.count));
+            if cast > *roll {
+                let contest = format!("{} ({})", self.contest.id, district.as_deref().unwrap_or_default());
+                return Err(Fault::Roll { contest, roll: *roll, cast });
+            }
+        }
         let races = races_of(self.election, self.contest, voters);
         let races = races.iter().map(|race| self.race(race.as_deref(), &numbers, &valid)).collect::<Result<_, _>>()?;
         Ok(Counted { voters: voters.map(str::to_string), numbers, races })
@@ -400,11 +409,17 @@ impl<'e> Counting<'e> {
         };
         let tied = first.undecided.iter().flat_map(|own| own.tied.clone());
         let chosen: BTreeSet<Who> = first.elected.iter().cloned().chain(tied).collect();
-        let next = self.next(race, &without(&order, &chosen), &chosen);
+        // Where a transfer stopped at a tie, whoever is left may still be elected, and nobody moves up yet.
+        let stopped = matches!(&race.detail, Detail::Transfer(done) if done.undecided.is_some());
+        let next = if stopped { Vec::new() } else { self.next(race, &without(&order, &chosen), &chosen) };
         let offered = chosen.iter().chain(next.iter().flatten());
         race.declined = offered.filter(|who| declined.contains(*who)).cloned().collect();
         let last = if race.declined.is_empty() {
             first
+        } else if first.undecided.is_some() {
+            // Who takes a seat that is left is known once the tie is broken.
+            let elected = first.elected.into_iter().filter(|who| !declined.contains(who)).collect();
+            Filled { elected, ..first }
         } else {
             let may: BTreeSet<Who> = chosen.iter().chain(next.iter().flatten()).cloned().collect();
             let order: Vec<Vec<Who>> = without(&order, &declined);

@@ -276,6 +276,22 @@ fn nobody_moves_up_where_no_rule_says_so() {
 }
 
 #[test]
+fn a_seat_that_somebody_declined_does_not_go_past_an_open_tie() {
+    let mut contest = contest("c", Method::Plural(up_to(1)), 2, &["a", "x", "y", "z"]);
+    contest.tie = vec![TieRule::Lot];
+    let ballots = [times(5, names("c", "a")), times(3, names("c", "x")), times(3, names("c", "y")), names("c", "z")];
+    let declined = [("c".to_owned(), who("a"))];
+    let open = Facts { declined: declined.clone().into(), ..Facts::default() };
+    let outcome = counted(&election(vec![contest.clone()]), &open, &ballots);
+    // Two seats, and the two who are equal for one of them: which of them has it is told by the lot alone.
+    assert!(elected(race(&outcome)).is_empty() && !outcome.is_complete(), "{:?}", elected(race(&outcome)));
+    let drawn = Facts { declined: declined.into(), ..seeded("7") };
+    let outcome = counted(&election(vec![contest]), &drawn, &ballots);
+    let first = if lot("7", "c", &who("x")) < lot("7", "c", &who("y")) { "x" } else { "y" };
+    assert_eq!((elected(race(&outcome)), race(&outcome).vacant), (vec![first.to_owned()], 1));
+}
+
+#[test]
 fn equal_runners_up_are_told_apart_when_one_moves_up() {
     let mut contest = contest("c", Method::Plural(up_to(1)), 1, &["a", "b", "x"]);
     contest.runner_up = Some(RunnerUp { keep: Some(1), at_least: None });
