@@ -225,8 +225,8 @@ fn tell(report: &Report) {
             true => "Every ballot so far holds. There is no result yet: check again when there is one.",
             false if all(Code::is_not_known_here) =>
                 "Not checked: elections of this kind cannot be checked here. `belenios-tool election verify` may know it.",
-            false if all(|code| code == Code::ResultMissing) =>
-                "Not finished: every ballot so far holds, but there is no result. With --open this is no error.",
+            false if all(|code| matches!(code, Code::ResultMissing | Code::SetupMissing)) =>
+                "Not finished: what is there so far holds, but there is no result. With --open this is no error once the election is set up.",
             false => "Refused: the archive does not prove what it says. Keep this file, and ask whoever published it.",
         }
     );

@@ -140,7 +140,7 @@ pub struct Audit {
     ballots: u64,
     /// Last ballots by place on the list of credentials.
     last: HashMap<usize, Numbers>,
-    /// The sum as it is announced, once it was found to be right.
+    /// The sum of the ballots, once one is announced.
     counted: Option<Counted>,
     decryptions: Vec<Option<Decryption>>,
     result: Option<Votes>,
@@ -436,6 +436,10 @@ impl Audit {
         }
         if !self.waiting.is_empty() {
             self.note(Place::Archive, Code::UnusedData);
+        }
+        if self.setup.is_none() && self.problems.is_empty() {
+            // Nothing of what was expected of it was compared.
+            self.note(Place::Archive, Code::SetupMissing);
         }
         if self.stage != Stage::Finished && !self.over && !self.expected.open {
             self.note(Place::Archive, Code::ResultMissing);

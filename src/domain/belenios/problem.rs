@@ -120,6 +120,7 @@ codes! {
     DecryptionMissing "decryption-missing" "There is a result, but not every trustee decrypted."
     ResultShape "result-shape" "The result does not fit the questions."
     Result "result" "The result is not what was decrypted."
+    SetupMissing "setup-missing" "The election is not set up: there are no questions, trustees and credentials."
     ResultMissing "result-missing" "There is no result: the archive is not finished."
     NotAppended "not-appended" "The older copy is not the beginning of this archive: something that was published has been changed or taken away."
 }

@@ -178,6 +178,9 @@ pub struct Trustee {
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct TrusteeText<'a> {
+    /// What people call them; it proves nothing.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    name: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pok: ProofText<'a>,
     #[serde(borrow)]
@@ -218,6 +221,7 @@ impl Trustee {
     /// The trustees' file.
     pub fn file(trustees: &[Trustee]) -> Vec<u8> {
         let text = |trustee: &Trustee| TrusteeText {
+            name: None,
             pok: ProofText::from(&trustee.proof),
             public_key: trustee.key.to_string().into(),
         };

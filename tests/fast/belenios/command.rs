@@ -67,6 +67,10 @@ fn what_is_wrong_is_told_with_its_place_and_ends_with_one() {
     let told = String::from_utf8(verify(&[&older]).stdout).unwrap();
     assert!(told.contains("[result-missing]") && told.contains("Not finished"), "{told}");
     assert_eq!(verify(&[&older, "--open"]).status.code(), Some(0));
+    // Of a file that is not set up nothing was compared with what was expected.
+    let begun = write("begun.bel", &whole[..1_024]);
+    let output = verify(&[&begun, "--open", "--voters", "7", "--json"]);
+    assert_eq!((output.status.code(), json(&output)["problems"][0]["code"].as_str()), (Some(1), Some("setup-missing")));
     let cut_off = write("cut.bel", &whole[..whole.len() - 1]);
     let output = verify(&[&cut_off, "--json"]);
     assert_eq!(json(&output)["problems"][0]["code"], "tar-cut");
