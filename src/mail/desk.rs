@@ -209,8 +209,14 @@ impl Desk {
                 continue;
             }
             let mut studies = named.of(&signs.names);
-            if let (Some(token), true) = (&signs.token, studies.is_empty()) {
-                studies.extend(self.replied_to(token).await?);
+            if let (Some(token), true) = (&signs.token, studies.is_empty())
+                && let Some(id) = confirm::study_of(&self.store, token).await?
+            {
+                let own = self.shelf.told_by(token, id).await?;
+                if own.is_unreadable([token]) {
+                    continue;
+                }
+                studies = own.of([token]);
             }
             if studies.is_empty() {
                 studies = sent.of(&signs.sender);
@@ -227,13 +233,6 @@ impl Desk {
         let now = self.clock.now();
         let reads = aside(unread.len(), move || unread.into_iter().map(|unread| unread.read(now)).collect()).await?;
         Ok(Batch { reads, claimed })
-    }
-
-    /// The study that waits for a reply to that token.
-    async fn replied_to(&self, token: &str) -> Result<Option<(String, Arc<ShelvedStudy>)>, StepError> {
-        let Some(study) = confirm::study_of(&self.store, token).await? else { return Ok(None) };
-        let shelved = self.shelf.find_by_id(study).await?;
-        Ok(Some((shelved.study.slug.clone(), shelved)))
     }
 
     /// Decides the mails of one study together; if that fails, each alone.

@@ -188,6 +188,24 @@ impl Shelf {
         Ok(candidates)
     }
 
+    /// The study of that id, told by that word.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn told_by(&self, word: &str, id: i64) -> Result<Candidates, Failure> {
+        let row = study::load(&self.store, id).await?;
+        let mut candidates = Candidates::default();
+        let told = Told {
+            word: word.to_string(),
+            study_id: row.id,
+            slug: row.slug,
+            stage: row.stage,
+            bundle_version: row.bundle_version,
+        };
+        self.add(&mut candidates, told, 1).await?;
+        Ok(candidates)
+    }
+
     async fn add(&self, candidates: &mut Candidates, told: Told, most: usize) -> Result<(), Failure> {
         if candidates.by_word.get(&told.word).is_some_and(|there| there.len() >= most) {
             return Ok(());

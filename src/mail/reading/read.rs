@@ -437,7 +437,7 @@ pub(super) fn answers_ours(world: &World<'_>, reading: &Reading) -> bool {
 }
 
 /// The form, or, where a mail holds no data of its own, the form of ours that was mended in its quotation. One that enrolls a subject
-/// has to be in a reply to one of our letters: an allocation cannot be undone.
+/// has to be in a reply to one of our letters: an allocation cannot be undone. So has what is passed on, which is somebody else's.
 fn mended(
     world: &World<'_>,
     reading: &Reading,
@@ -447,7 +447,8 @@ fn mended(
     form: Form,
 ) -> Result<Form, Reason> {
     let enrolls = study.registers && instrument.id == study.registration.instrument;
-    if !form.typed.is_empty() || enrolls && !answers_ours(world, reading) {
+    let foreign = enrolls || is_passed_on(&reading.subject);
+    if !form.typed.is_empty() || foreign && !answers_ours(world, reading) {
         return Ok(form);
     }
     let Some(text) = returned::form(&content.text) else { return Ok(form) };
@@ -461,6 +462,12 @@ fn mended(
         }
     }
     Ok(mended)
+}
+
+/// Whether a subject line is that of a mail that was passed on.
+fn is_passed_on(subject: &str) -> bool {
+    let folded = text::fold(subject);
+    ["fwd:", "fw:", "転送:"].iter().any(|mark| folded.starts_with(mark))
 }
 
 /// Whether the sender's own words speak of something else than filling in the form.
