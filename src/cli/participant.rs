@@ -155,8 +155,9 @@ fn tell(one: &OneArgs, row: &ParticipantRow, done: Done, word: &str) -> anyhow::
         }
         Done::Unchanged => format!("participant {number}: it is so already; nothing was changed"),
         Done::Subject(subject) if row.state == State::Withdrawn => format!(
-            "participant {number} enrolled themself as subject {subject}, and whoever withdrew as a subject is not let in again; nothing \
-             was changed"
+            "participant {number} enrolled themself as subject {subject} and withdrew as that; nothing was changed. If it was recorded in \
+             error: `hagaki subject take-back {} {subject} --fact N`, and `hagaki subject show` tells N",
+            one.slug
         ),
         Done::Subject(subject) => format!(
             "participant {number} enrolled themself as subject {subject}, and nothing was changed: `hagaki subject note {} {subject} --kind \

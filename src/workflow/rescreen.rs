@@ -13,7 +13,7 @@ use super::command::{self, CommandError, Order, Refusal};
 use super::facts::standing;
 use super::ledger::Ledger;
 use super::shelf::{Shelf, ShelvedStudy};
-use super::{Failure, Means, binding, enroll};
+use super::{Failure, Means, binding, course, enroll};
 use crate::domain::allocation::Scheme;
 use crate::domain::answer::Form;
 use crate::domain::study::{Person, Study};
@@ -85,6 +85,9 @@ pub(super) async fn judge(
     let facts = fact::list_by_subject(&mut *tx, of.id).await?;
     if !standing(&facts).any(|fact| fact.randomization.is_none() && rules.after.contains(&fact.kind)) {
         return Ok(Err(Reason::RescreeningNoFact(number, rules.after.clone())));
+    }
+    if let Some(counts) = counts_before(tx, &chain).await? {
+        return Ok(Err(Reason::RescreeningNoFact(study.subject_number(counts), rules.after.clone())));
     }
     Ok(Ok(Some(Again { of, done: None, chain })))
 }
@@ -163,7 +166,8 @@ pub(super) async fn may(tx: &mut Tx, study: &Study, of: &SubjectRow) -> Result<b
     }
     let facts = fact::list_by_subject(&mut *tx, of.id).await?;
     let known = standing(&facts).any(|fact| fact.randomization.is_none() && rules.after.contains(&fact.kind));
-    Ok(known && screenings(tx, of).await?.len() <= rules.most as usize)
+    let chain = screenings(tx, of).await?;
+    Ok(known && chain.len() <= rules.most as usize && counts_before(tx, &chain).await?.is_none())
 }
 
 /// By our number, or by the reference under which the person was screened first.
@@ -199,17 +203,34 @@ async fn screenings(tx: &mut Tx, of: &SubjectRow) -> Result<Vec<i64>, Failure> {
     Ok(chain)
 }
 
-/// The earlier and the later screening of a subject's person, next to it.
+/// All other screenings of a subject's person, the earlier ones first, the latest of them leading.
 ///
 /// # Errors
 /// The database.
-pub(super) async fn neighbors(tx: &mut Tx, of: &SubjectRow) -> Result<Vec<SubjectRow>, Failure> {
+pub(super) async fn others(tx: &mut Tx, of: &SubjectRow) -> Result<Vec<SubjectRow>, Failure> {
     let mut found = Vec::new();
-    if let Some(id) = of.rescreens_id {
+    for id in screenings(&mut *tx, of).await?.into_iter().skip(1) {
         found.push(subject::load(&mut *tx, id).await?);
     }
-    found.extend(subject::find_rescreening(&mut *tx, of.id).await?);
+    let mut last = of.id;
+    for _ in 0..=limits::RESCREENINGS {
+        let Some(later) = subject::find_rescreening(&mut *tx, last).await? else { break };
+        last = later.id;
+        found.push(later);
+    }
     Ok(found)
+}
+
+/// An earlier screening of that chain which counts, since what spoke against it was taken back: with it and a later one a person would
+/// count twice.
+async fn counts_before(tx: &mut Tx, chain: &[i64]) -> Result<Option<i64>, Failure> {
+    for id in chain.iter().skip(1) {
+        let facts = fact::list_by_subject(&mut *tx, *id).await?;
+        if course::is_out_altogether(&facts).is_none() {
+            return Ok(Some(subject::load(&mut *tx, *id).await?.number));
+        }
+    }
+    Ok(None)
 }
 
 /// The latest screening of a subject's person: the subject itself where it was not screened again.

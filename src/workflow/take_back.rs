@@ -127,7 +127,7 @@ async fn counts_twice(
     if course::is_out_altogether(&left).is_some() {
         return Ok(None);
     }
-    for other in rescreen::neighbors(&mut ledger.tx, of).await? {
+    for other in rescreen::others(&mut ledger.tx, of).await? {
         let facts = fact_rows::list_by_subject(&mut ledger.tx, other.id).await?;
         if course::is_out_altogether(&facts).is_none() {
             let [own, other] = [of, &other].map(|one| study.subject_number(one.number));

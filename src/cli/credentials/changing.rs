@@ -148,9 +148,11 @@ fn why(args: &SeveralArgs, office: &Office, number: i64, withheld: Withheld) -> 
             format!("the credential of participant {number} was called back; --revoked lets them in again")
         }
         Withheld::Nobodys => "members sign in with their accounts".to_string(),
-        // Who enrolled themself and withdrew as a subject is not let in again.
+        // Who enrolled themself and withdrew as a subject comes back as one.
         Withheld::Withdrawn if office.shelved.study.enrolls_itself() => {
-            format!("participant {number} takes part no more")
+            format!(
+                "participant {number} takes part no more (if that was recorded in error: `hagaki subject take-back`)"
+            )
         }
         Withheld::Withdrawn => {
             format!(
