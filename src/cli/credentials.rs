@@ -289,6 +289,10 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
     if nobodys && args.csv.is_some() {
         fits_nobodys(args, &candidates)?;
     }
+    if nobodys && !scheduled && args.csv.is_some() && schedule::invites(&office.shelved) {
+        let why = "the survey is fully anonymous and its schedule invites them: this would bring each a second access; write --no-mail";
+        return Err(Refused(why.to_string()).into());
+    }
     if nobodys && args.from_sending {
         let why = "the survey is fully anonymous: which letter left when would tell whose credential is whose; leave out --from-sending";
         return Err(Refused(why.to_string()).into());

@@ -156,7 +156,8 @@ statements! { "planned letter":
     // One probe of the index for each study that has letters waiting, however many.
     DUE_STUDIES = same "WITH RECURSIVE waiting (id) AS (SELECT min(study_id) FROM planned_letter WHERE state = 'waiting' \
         UNION ALL SELECT (SELECT min(study_id) FROM planned_letter WHERE state = 'waiting' AND study_id > waiting.id) FROM waiting \
-        WHERE waiting.id IS NOT NULL) SELECT id FROM waiting WHERE id IS NOT NULL AND EXISTS (SELECT 1 FROM planned_letter \
+        WHERE waiting.id IS NOT NULL) SELECT id FROM waiting WHERE id IS NOT NULL \
+        AND (SELECT state FROM study WHERE study.id = waiting.id) <> 'paused' AND EXISTS (SELECT 1 FROM planned_letter \
         WHERE state = 'waiting' AND study_id = waiting.id AND due_at <= $1) LIMIT $2";
     ANY = same "SELECT 1 FROM planned_letter WHERE study_id = $1 AND state <> 'ended' LIMIT 1";
     LIST = same concat!(

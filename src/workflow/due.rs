@@ -80,7 +80,13 @@ pub async fn of_person(
     person: &Person,
     telling: Telling<'_>,
 ) -> Result<Option<FollowUpDue>, Failure> {
-    let cases = course::cases(store, shelved, &person.sites, i64::MAX, limits::CASES_LOOKED_THROUGH).await?;
+    let (mut cases, mut before) = (Vec::new(), i64::MAX);
+    for _ in 0..limits::WEEK_CASES / limits::CASES_LOOKED_THROUGH {
+        let page = course::cases(store, shelved, &person.sites, before, limits::CASES_LOOKED_THROUGH).await?;
+        let Some(last) = page.last() else { break };
+        before = last.subject.number;
+        cases.extend(page);
+    }
     let public_url = if Door::Cases.lets_in(person) { telling.public_url } else { "" };
     Ok(tell(shelved, &cases, (None, None), Telling { public_url, ..telling }))
 }

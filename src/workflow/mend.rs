@@ -6,7 +6,7 @@ use super::enroll::{append, record_digest};
 use super::ledger::Ledger;
 use super::respond::{self, Outcome, Standing, Submission, barred_by};
 use super::shelf::{Shelf, ShelvedStudy};
-use super::{Failure, Means, uploads};
+use super::{Failure, Means, schedule, uploads};
 use crate::domain::study::PARTICIPANT;
 use crate::domain::survey::{Mark, Responses, Survey};
 use crate::store::credential::CredentialRow;
@@ -115,6 +115,10 @@ pub(super) async fn mend_in(
         ..before
     };
     response::insert(tx, &row, &kept).await?;
+    if let Some(participant) = credential.participant_id {
+        // Letters may be counted from a day that was mended.
+        schedule::touch(tx, shelved, &[participant]).await?;
+    }
     uploads::keep(tx, shelved.id, submission.form).await?;
     draft::forget_all(tx, &credential).await?;
     page.touch();

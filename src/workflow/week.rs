@@ -3,7 +3,7 @@
 //! The report tells of the seven days before the day on which it is written. Whoever is blinded, or enrolls, is told no count of an arm:
 //! the most that is said is whether the arms keep to their ratio, which is true of every sound study and names no arm where it is not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Days, NaiveDate, NaiveTime};
 
@@ -141,9 +141,9 @@ impl Week {
             total: sum(&|_, ago| ago >= weeks),
         });
         let mut codes: Vec<&str> = study.sites.iter().map(|site| site.code.as_str()).collect();
-        let known = codes.clone();
-        codes.extend(self.subjects.iter().map(|(site, ..)| site.as_str()).filter(|code| !known.contains(code)));
-        codes.dedup();
+        let gone = self.subjects.iter().map(|(site, ..)| site.as_str()).filter(|code| !codes.contains(code));
+        let gone: BTreeSet<&str> = gone.collect();
+        codes.extend(gone);
         let site = |code: &&str| WeekSite {
             site: week_site(study, code, language),
             week: sum(&|site, ago| site == *code && ago == 0),
@@ -250,7 +250,9 @@ fn letters(counts: &[(State, u64)]) -> WeekLetters {
         told.written += count;
         match state {
             State::Sent | State::Delivered => told.sent += count,
-            State::Failed | State::Bounced | State::Dropped => told.failed += count,
+            State::Failed | State::Bounced => told.failed += count,
+            // Its reason was over before it left: most often, there was an answer.
+            State::Dropped => told.written -= count,
             State::Waiting | State::Held => told.waiting += count,
         }
     }

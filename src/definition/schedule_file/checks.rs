@@ -7,7 +7,9 @@ use crate::definition::document::{Section, quoted};
 use crate::definition::rules::{self, Place};
 use crate::definition::study_file::did_you_mean;
 use crate::domain::instrument::{Item, ItemKind};
-use crate::domain::schedule::{After, Anchor, Audience, Days, Letter, Moment, Offset, On, Rule, Shift, TargetKind};
+use crate::domain::schedule::{
+    After, Anchor, Audience, Days, Letter, Moment, Offset, On, Repeat, Rule, Shift, TargetKind,
+};
 use crate::domain::survey::{Access, Privacy, Responses, Survey};
 
 /// Times of a cron line that are tried for one that is not left out.
@@ -341,6 +343,11 @@ fn check_privacy(section: &Section, rule: &Rule, survey: &Survey) {
                 wrong,
                 "write privacy = \"anonymous\", which keeps a list of who answered, or send no reminder",
             );
+        }
+        let again = |own: Repeat| own.every.is_some() || own.times.is_some_and(|times| times > 1);
+        if rule.letter == Letter::Invitation && rule.repeat.is_some_and(again) {
+            let wrong = format!("the survey is \"{called}\": each invitation would bring another access");
+            section.wrong("every", wrong, "remove every and times");
         }
         if rule.letter == Letter::Invitation && !matches!(rule.moment, Moment::At(_)) {
             let wrong = format!("the survey is \"{called}\": whose time has come must not tell who they are");

@@ -16,12 +16,16 @@ use crate::store::outbox::OutboxRow;
 use crate::store::planned_letter::{self, Fate, PlannedLetter, State, Which};
 use crate::store::{Tx, participant};
 
-/// What stands between a rule's id and the role that is told, where what comes next is kept; no id has it.
+/// What stands between a rule's id, the role that is told and after how many letters, where what comes next is kept; no id has it.
 const TO: char = '>';
 
 /// By what the letters of an escalation are kept beside those of its rule.
 fn key(rule: &Rule, own: &Escalation) -> String {
-    format!("{}{TO}{}", rule.id, own.to.key())
+    let after = match own.on {
+        On::Unanswered { after } => after,
+        On::Failed => 0,
+    };
+    format!("{}{TO}{}{TO}{after}", rule.id, own.to.key())
 }
 
 /// The id of the rule in what letters are kept by.

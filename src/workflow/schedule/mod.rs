@@ -96,11 +96,14 @@ async fn touched(shelf: &Shelf, means: Means<'_>, id: i64) -> Result<bool, Failu
 
 async fn send(shelf: &Shelf, means: Means<'_>, id: i64) -> Result<send::Sent, Failure> {
     let shelved = shelf.find_by_id(id).await?;
-    let error = match send::page(shelf, &shelved, means, limits::SCHEDULE_LETTERS).await {
+    let tried = match send::page(shelf, &shelved, means, limits::SCHEDULE_LETTERS).await {
         // People must be asked, if not in the study's own words.
         Err(Failure::Letter(why)) => {
-            return send::page(shelf, &shelf.plain(&shelved, &why)?, means, limits::SCHEDULE_LETTERS).await;
+            send::page(shelf, &shelf.plain(&shelved, &why)?, means, limits::SCHEDULE_LETTERS).await
         }
+        other => other,
+    };
+    let error = match tried {
         Err(error) if !passes(&error) => error,
         other => return other,
     };

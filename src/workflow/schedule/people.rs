@@ -181,6 +181,12 @@ impl Somebody {
         let Some(begins) = office.begins(rule, self) else { return Verdict::Ended("its rule is new".to_string()) };
         match decide(rule, &self.facts(office, begins, past, (rule, scope)), office.now) {
             Decision::Ended(reason) => Verdict::Ended(reason.to_string()),
+            // Each invitation brings an access of its own there, of which nobody knows whose it is.
+            Decision::Next(_) | Decision::Skip(..)
+                if office.is_nobodys() && rule.letter == Letter::Invitation && self.invited_by_rule().is_some() =>
+            {
+                Verdict::Ended("was given an access already".to_string())
+            }
             Decision::Skip(letter, reason) => Verdict::Skip(letter, reason.to_string()),
             Decision::Next(letter) if self.is_invited_otherwise(rule, &letter) => {
                 Verdict::Skip(letter, "was invited otherwise".to_string())

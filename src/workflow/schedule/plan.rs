@@ -71,7 +71,7 @@ async fn passed_over(shelf: &Shelf, shelved: &ShelvedStudy) -> Result<bool, Fail
 }
 
 /// Notes which rules there are by the version in force.
-async fn begin(tx: &mut Tx, shelved: &ShelvedStudy, since: Instant) -> Result<(), Failure> {
+pub(super) async fn begin(tx: &mut Tx, shelved: &ShelvedStudy, since: Instant) -> Result<(), Failure> {
     let activated = bundle::load(&mut *tx, shelved.id, shelved.version).await?.activated_at;
     let rules = shelved.study.schedule.iter().flat_map(|own| &own.rules);
     let ids: Vec<&str> = rules.map(|rule| rule.id.as_str()).collect();
@@ -263,7 +263,7 @@ pub(super) fn next(
         }
     }
     // There are more: at the next step.
-    row.state = State::Waiting;
+    row.state = if held || row.state == State::Held { State::Held } else { State::Waiting };
     row.due_at = office.now.plus_seconds(1);
     Some(row)
 }

@@ -18,6 +18,8 @@ use crate::limits;
 use crate::store::planned_letter::{self, Fate, PlannedLetter, SettledLetter, State};
 use crate::store::{Tx, credential, outbox, schedule, study};
 
+/// Of a second.
+const MICROSECONDS: i64 = 1_000_000;
 /// Who sends, in the chain.
 const ACTOR: &str = "schedule";
 
@@ -112,6 +114,12 @@ pub(super) async fn page(shelf: &Shelf, shelved: &ShelvedStudy, means: Means<'_>
     Ok(Sent { any: true, more })
 }
 
+/// When what was put off is tried again: the same moment for all, so that those who were too few meet.
+fn next_try(now: Instant) -> Instant {
+    let grain = limits::SCHEDULE_RETRY_SECONDS * MICROSECONDS;
+    Instant((now.0.div_euclid(grain) + 1) * grain)
+}
+
 /// Puts off the first letter that is due of a study, for it cannot be written.
 ///
 /// # Errors
@@ -126,7 +134,7 @@ pub(super) async fn put_off_first(
     let (tx, _) = ledger.lock(shelved).await?;
     let mut due = planned_letter::due(&mut *tx, shelved.id, means.now, 1).await?;
     for row in &mut due {
-        row.due_at = means.now.plus_seconds(limits::SCHEDULE_RETRY_SECONDS);
+        row.due_at = next_try(means.now);
         row.why = why.to_string();
     }
     planned_letter::save(tx, &due).await?;
@@ -154,7 +162,7 @@ fn is_enough(office: &Office<'_>, letters: usize) -> bool {
 /// The same letter later: too few came together.
 fn put_off(office: &Office<'_>, somebody: &Somebody, rule: &Rule) -> Option<PlannedLetter> {
     let mut row = somebody.planned.get(&rule.id)?.clone();
-    row.due_at = office.now.plus_seconds(limits::SCHEDULE_RETRY_SECONDS);
+    row.due_at = next_try(office.now);
     let least = office.study().survey.as_ref().map_or(0, |survey| survey.batch);
     row.why = format!("fewer than {least} leave together, so that it could be told whose access is whose");
     Some(row)

@@ -10,6 +10,7 @@ use super::super::life;
 use super::super::shelf::{Shelf, ShelvedStudy};
 use super::{plan, subjects};
 use crate::domain::schedule::{Past, Target};
+use crate::domain::time::Instant;
 use crate::limits;
 use crate::store::planned_letter::{self, Fate, SettledLetter, Steer};
 use crate::store::schedule;
@@ -71,6 +72,9 @@ pub async fn steer(
     let mut ledger = Ledger::begin(shelf).await?;
     let (tx, page) = ledger.lock(shelved).await?;
     if whose.target.is_none() && what != Act::SendNow {
+        // Rules that nobody was planned for yet are held, too.
+        let since = schedule::mark(&mut *tx, shelved.id).await?.map_or(Instant(i64::MIN), |mark| mark.since);
+        plan::begin(tx, shelved, since).await?;
         schedule::set_held(tx, shelved.id, whose.rule, what == Act::Hold).await?;
     }
     let steer = match what {
