@@ -129,6 +129,7 @@ async fn burst(
         rate / commits,
         load_average(),
     );
+    assert!(peak < load::MEMORY_MB, "more memory than {} MB", load::MEMORY_MB);
 }
 
 /// One mail after another, each when the letters of the one before are out: from its delivery to its answer.
@@ -271,6 +272,7 @@ async fn letters(parent: &Path, count: usize) {
         rate / bare,
         load_average()
     );
+    assert!(peak < load::MEMORY_MB, "more memory than {} MB", load::MEMORY_MB);
 }
 
 /// What the same transport and sink carry when nothing is recorded.

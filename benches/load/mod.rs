@@ -316,6 +316,9 @@ pub(crate) fn memory_mb(field: &str) -> f64 {
     kb.map_or(f64::NAN, |kb| kb / 1024.0)
 }
 
+/// The most memory the daemon may hold while it does any of this, in MB (the numbers to reach); what plays its clients is counted, too.
+pub(crate) const MEMORY_MB: f64 = 60.0;
+
 /// Forgets the peak of memory so far (Linux: /proc/self/clear_refs).
 pub(crate) fn forget_peak() {
     let _ = fs::write("/proc/self/clear_refs", "5");

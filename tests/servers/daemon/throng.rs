@@ -12,10 +12,11 @@ use crate::harness::{SERVICE, Servers};
 
 const SITES: usize = 20;
 const SUBJECTS: usize = 500;
-/// The most memory the daemon may ever hold, in MB.
+/// The most memory the shipped daemon may ever hold, in MB; `benches/enroll.rs` holds it to the same.
 const MEMORY: f64 = 60.0;
-/// The most of it that is its own, in MB: the rest are pages of the program, more of an unoptimized one than of what is shipped.
-const OWN_MEMORY: f64 = 32.0;
+/// The most of it that may be its own, in MB, however it was built. The rest are pages of the program, and an unoptimized one has
+/// three times as many as what is shipped.
+const OWN_MEMORY: f64 = 24.0;
 
 fn site(number: usize) -> String {
     format!("{:03}", 101 + number % SITES)
@@ -99,7 +100,7 @@ fn five_hundred_from_twenty_sites_through_two_daemons() {
     eprintln!("proved in {:?}", proving.elapsed());
     let (own, peak) = (second.own_megabytes(), second.peak_megabytes());
     eprintln!("the second daemon held {own:.1} MB of its own, with the pages of the program {peak:.1} MB at most");
-    assert!(peak < MEMORY && own < OWN_MEMORY, "{own} of {peak} MB");
+    assert!(own < OWN_MEMORY && (cfg!(debug_assertions) || peak < MEMORY), "{own} of {peak} MB");
     let (status, _) = second.terminate();
     assert!(status.success(), "{status}");
 }
