@@ -75,9 +75,22 @@ pub(super) fn check_no_file(read: &InstrumentFile, what: &str, report: &Report) 
     }
 }
 
-/// Warns of a reference of which nothing says how it is written: each way to write it would be another subject.
-fn check_reference(item: &Item, read: &InstrumentFile, report: &Report) {
+/// Warns of a reference of which nothing says how it is written, for each way to write it would be another subject; and of one that is written as
+/// our own numbers are.
+fn check_reference(item: &Item, tag: &str, read: &InstrumentFile, report: &Report) {
     let place = read.instrument.items.iter().zip(&read.places).find(|(own, _)| own.id == item.id);
+    let ours = [format!("{tag}-0001"), format!("{tag}0001"), format!("{tag}-001"), format!("{tag}001")];
+    if let (ItemKind::Text { pattern: Some(pattern) }, Some((_, place))) = (&item.kind, &place)
+        && let Some(own) = ours.iter().find(|own| pattern.compiled.is_match(own))
+    {
+        report.warn(
+            &read.file,
+            Some(place.line),
+            format!("{}.pattern", place.key),
+            format!("admits {own}, which reads as one of the study's own subject numbers and is refused"),
+            "have sites call their subjects another way, or give the study another tag before its first subject",
+        );
+    }
     if let (ItemKind::Text { pattern: None }, Some((_, place))) = (&item.kind, place) {
         report.warn(
             &read.file,
@@ -123,7 +136,7 @@ pub(super) fn check_registration(study: &StudyFile, read: &InstrumentFile, repor
                 "make its kind \"text\" or \"integer\"".to_string(),
             );
         }
-        Some(item) => check_reference(item, read, report),
+        Some(item) => check_reference(item, &study.tag, read, report),
     }
     match registration.site_item.as_deref() {
         None if study.sites.len() > 1 => wrong(

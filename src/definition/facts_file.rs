@@ -75,7 +75,7 @@ fn read_facts(root: &Section, election: &Election) -> Facts {
         read_written(&section, election, &mut facts);
         section.close();
     }
-    check_written(&root, election, &facts);
+    check_written(root, election, &facts);
     facts
 }
 
