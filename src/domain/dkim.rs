@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use data_encoding::BASE64;
-use ring::rand::SystemRandom;
+use ring::rand::SecureRandom;
 use ring::signature::{Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -115,8 +115,9 @@ impl Signer {
         format!("v=DKIM1; k={kind}; p={key}")
     }
 
-    /// The mail with a signature before it; its lines end in CRLF. A mail without a header is given back as it is.
-    pub fn signed<'a>(&self, raw: &'a [u8]) -> Cow<'a, [u8]> {
+    /// The mail with a signature before it; its lines end in CRLF. A mail without a header is given back as it is. What is random hides the key
+    /// from whoever watches the machine, and changes nothing of the signature.
+    pub fn signed<'a>(&self, random: &dyn SecureRandom, raw: &'a [u8]) -> Cow<'a, [u8]> {
         let (head, body) = split(raw);
         let fields = fields(head);
         if fields.is_empty() {
@@ -133,7 +134,7 @@ impl Signer {
         let unsigned = format!(
             "DKIM-Signature: v=1; a={algorithm}; c=relaxed/relaxed;\r\n d={domain}; s={selector};\r\n h={names};\r\n bh={digest};\r\n b="
         );
-        let signature = BASE64.encode(&self.sign(&header_input(&chosen, unsigned.as_bytes())));
+        let signature = BASE64.encode(&self.sign(random, &header_input(&chosen, unsigned.as_bytes())));
         let lines: Vec<&str> =
             signature.as_bytes().chunks(LINE).filter_map(|chunk| std::str::from_utf8(chunk).ok()).collect();
         let mut signed = format!("{unsigned}{}\r\n", lines.join("\r\n ")).into_bytes();
@@ -141,14 +142,13 @@ impl Signer {
         Cow::Owned(signed)
     }
 
-    fn sign(&self, input: &[u8]) -> Vec<u8> {
+    fn sign(&self, random: &dyn SecureRandom, input: &[u8]) -> Vec<u8> {
         match &self.key {
             // RFC 8463 section 3: what is signed is the digest.
             Key::Ed25519(key) => key.sign(&Sha256::digest(input)).as_ref().to_vec(),
             Key::Rsa(key) => {
                 let mut signature = vec![0; key.public().modulus_len()];
-                key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), input, &mut signature)
-                    .expect("the buffer is as long as the key");
+                key.sign(&RSA_PKCS1_SHA256, random, input, &mut signature).expect("the buffer is as long as the key");
                 signature
             }
         }
@@ -293,6 +293,7 @@ fn der(tag: u8, value: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use ring::rand::SystemRandom;
     use ring::signature::{ED25519, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 
     use super::*;
@@ -368,10 +369,10 @@ mod tests {
     fn what_is_signed_verifies_and_nothing_else_does() {
         for pem in [ED, RSA, RSA_OLD] {
             let signer = signer(pem).unwrap();
-            let signed = signer.signed(JOE.as_bytes()).into_owned();
+            let signed = signer.signed(&SystemRandom::new(), JOE.as_bytes()).into_owned();
             let text = String::from_utf8(signed.clone()).unwrap();
             assert!(verifies(&signer, &signed), "{text}");
-            assert_eq!(signed, signer.signed(JOE.as_bytes()).as_ref(), "the same once more");
+            assert_eq!(signed, signer.signed(&SystemRandom::new(), JOE.as_bytes()).as_ref(), "the same once more");
             assert!(text.lines().all(|line| line.len() <= 78), "{text}");
             // Relays may fold anew, and add at the end of lines or of the mail.
             let folded =

@@ -17,6 +17,7 @@ use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use ring::rand::SystemRandom;
 use secrecy::ExposeSecret as _;
 use tokio::io::{
     AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader, ReadBuf,
@@ -107,7 +108,7 @@ impl Smtp {
         };
         let raw = canonical(raw);
         let raw = match &shared.settings.dkim {
-            Some(signer) => Cow::Owned(signer.signed(&raw).into_owned()),
+            Some(signer) => Cow::Owned(signer.signed(&SystemRandom::new(), &raw).into_owned()),
             None => raw,
         };
         let _permit = shared.permits.acquire().await.expect("the semaphore is never closed");
