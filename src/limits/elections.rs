@@ -32,6 +32,8 @@ pub const VOTERS: u64 = 1_000_000_000;
 pub const BALLOT_FILE_BYTES: u64 = 100 * 1024 * 1024;
 /// Largest record of an election's archive, in bytes: the list of 100,000 credentials.
 pub const BEL_RECORD_BYTES: usize = 64 * 1024 * 1024;
+/// Largest ballot of an election's archive, in bytes; one of fifty candidates has 110 kB.
+pub const BEL_BALLOT_BYTES: usize = 1024 * 1024;
 /// Most values in one record of an election's archive.
 pub const BEL_VALUES: usize = 1_000_000;
 /// Most records of an election's archive that wait for the event that speaks of them.

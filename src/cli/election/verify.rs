@@ -67,7 +67,7 @@ pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<End> {
     if args.output.json {
         println!("{}", as_json(&report))
     } else {
-        tell(&report)
+        tell(&report, args)
     }
     Ok(if report.problems.is_empty() { End::Done } else { End::Refused })
 }
@@ -189,7 +189,7 @@ fn shown(text: &str) -> String {
     clean(text, SHOWN_CHARS)
 }
 
-fn tell(report: &Report) {
+fn tell(report: &Report, args: &VerifyArgs) {
     if let Some(election) = &report.election {
         println!("{}", shown(&election.name));
         println!("  fingerprint of the election     {}", election.fingerprint);
@@ -230,6 +230,12 @@ fn tell(report: &Report) {
             false => "Refused: the archive does not prove what it says. Keep this file, and ask whoever published it.",
         }
     );
+    if report.problems.is_empty() && (args.fingerprint.is_none() || args.credentials.is_none()) {
+        println!(
+            "Compare the fingerprint and the digest above with the notice of the election (or give them with --fingerprint and \
+             --credentials): somebody could have made up the whole archive."
+        );
+    }
     if report.problems.is_empty() && !report.credentials_sorted {
         println!(
             "Note: the credentials are not in sorted order; their order may tell who is who to somebody who knows the roll's."

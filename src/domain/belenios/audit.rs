@@ -321,6 +321,10 @@ impl Audit {
                 self.set_up(&payload).inspect_err(|_| self.over = true)
             }
             (EventKind::Ballot, Stage::Voting) => {
+                // Some hundreds are kept to be checked together.
+                if payload.len() > limits::BEL_BALLOT_BYTES {
+                    return Err(Code::TooLarge);
+                }
                 self.ballots += 1;
                 if self.setup.is_some() {
                     self.work.push(Work::Ballot(height, payload));

@@ -100,8 +100,8 @@ pub fn prove_branches(
     let mut proofs = Vec::with_capacity(claims.len());
     let mut sum = Scalar::ZERO;
     for (i, claim) in claims.iter().enumerate() {
-        // The true branch is left without a challenge until the others have theirs. It is computed as they are, so that the time
-        // does not tell which it is.
+        // The true branch is left without a challenge until the others have theirs. Its powers are computed as theirs are; which it is
+        // still chooses a place in memory, which somebody on the same machine might see.
         let drawn = Scalar::draw(dice);
         let proof = Proof { challenge: if i == truth { Scalar::ZERO } else { drawn }, response: Scalar::draw(dice) };
         let less = Element::generator().small_power(claim.value).inverse();

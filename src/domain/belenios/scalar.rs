@@ -1,6 +1,6 @@
 //! Exponents: numbers below the order of the group, which is a prime of 256 bits.
 //!
-//! Secrets are among them, so that no step here depends on what the number is.
+//! Secrets are among them, so that no step of the arithmetic depends on what the number is; reading and writing decimal digits does.
 
 use std::fmt;
 
