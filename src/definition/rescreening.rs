@@ -1,4 +1,4 @@
-//! What screening again means where subjects are allocated as they are enrolled: another draw.
+//! What screening again means where subjects are allocated as they are enrolled: another randomization.
 
 use super::allocation_file::AllocationFile;
 use super::bundle::STUDY;

@@ -141,7 +141,7 @@ pub enum Refusal {
     /// That person does not enroll there.
     #[error("{0} does not enroll at site {1}; --for takes an investigator or coordinator of the site")]
     NotOfTheSite(String, String),
-    /// Who enrolls does not decide on another draw.
+    /// Who enrolls does not decide on another randomization.
     #[error(
         "{0} enrolls at site {1}: --by takes somebody of the study who does not, for whoever is screened again is randomized again"
     )]

@@ -1,6 +1,6 @@
 //! Notices of an enrollment to the study's staff, each told what its reader may know.
 //!
-//! Of a person who was screened again and so drawn again, statisticians hear whatever notices the study sends.
+//! Of a person who was screened again and so randomized again, statisticians hear whatever notices the study sends.
 
 use super::compose::{Addressing, Draft, draft, enrollment, no_arm};
 use super::enroll::Enrolled;

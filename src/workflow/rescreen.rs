@@ -4,7 +4,7 @@
 //! the key of such a subject is that of the person with the number of the screening behind a blank, which no folded reference
 //! holds. So references and links stay unique by constraints of the database.
 //!
-//! Whoever has an arm and is screened again is drawn again. In production that waits for the consent of somebody who does not enroll
+//! Whoever has an arm and is screened again is randomized again. In production that waits for the consent of somebody who does not enroll
 //! at the site: an entry of the chain that names the earlier subject, and so serves once.
 
 use serde_json::{Value, json};
@@ -92,7 +92,7 @@ pub(super) async fn judge(
     Ok(Ok(Some(Again { of, done: None, chain })))
 }
 
-/// Whether screening that subject again is another draw for a person who has an arm, to which nobody consented yet.
+/// Whether screening that subject again randomizes a person again who has an arm, to which nobody consented yet.
 ///
 /// # Errors
 /// The database; an entry that no program of ours can have written.

@@ -60,7 +60,7 @@ pub enum Reason {
     RescreeningTaken(String),
     /// The reference in the form was that of these subjects until it was corrected; empty where the sender may not know of them.
     EarlierReference(String),
-    /// It has an arm, and nobody consented yet to another draw; the number of the earlier subject.
+    /// It has an arm, and nobody consented yet to another randomization; the number of the earlier subject.
     RescreeningWaits(String),
     /// The sender does not act for that site.
     SiteNotTheirs(String),

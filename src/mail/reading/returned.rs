@@ -2,7 +2,8 @@
 //!
 //! Pressing reply and mending the lines in place is what people do, but quoted lines are never data (they may be old, and
 //! anybody's). Our own forms are framed by two rules, and only what stands between those is taken, only where the sender
-//! wrote no data outside of the quotation, and, of a form that enrolls a subject, only where the mail answers one of ours.
+//! wrote no data outside of the quotation, and, of a form that enrolls a subject or that was passed on, only where the mail answers one of
+//! ours. What is quoted without a frame is shown to the sender and not taken ([`quoted`]).
 
 use super::cut::is_rule;
 
