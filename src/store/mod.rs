@@ -15,6 +15,7 @@ pub mod account_act;
 pub mod allocation;
 pub mod arrival;
 pub mod audit;
+pub mod begun_form;
 pub mod bundle;
 pub mod calendar;
 pub mod cohort;

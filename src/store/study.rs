@@ -188,6 +188,7 @@ statements! { "study":
     PURGE_CALENDAR = same "DELETE FROM calendar_mark WHERE study_id = $1";
     PURGE_SHORTAGES = same "DELETE FROM kit_shortage WHERE study_id = $1";
     PURGE_SESSIONS = same "DELETE FROM session WHERE study_id = $1";
+    PURGE_BEGUN = same "DELETE FROM begun_form WHERE study_id = $1";
     PURGE_DRAFTS = same "DELETE FROM draft WHERE credential_id IN (SELECT id FROM credential WHERE study_id = $1)";
     PURGE_ANSWERED = same "DELETE FROM answered WHERE credential_id IN (SELECT id FROM credential WHERE study_id = $1)";
     PURGE_WAITS = same "DELETE FROM credential_wait WHERE credential_id IN (SELECT id FROM credential WHERE study_id = $1)";
@@ -382,6 +383,7 @@ pub async fn purge(
         &PURGE_SHORTAGES,
         &PURGE_CALENDAR,
         &PURGE_SESSIONS,
+        &PURGE_BEGUN,
         &PURGE_DRAFTS,
         &PURGE_ANSWERED,
         &PURGE_WAITS,

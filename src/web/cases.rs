@@ -5,6 +5,7 @@
 //! what a mail would have done: the same use cases, records and letters. What a blinded person sees of a subject is made from the
 //! letters' own facts, which hold no arm.
 
+mod begun;
 mod chart;
 mod entry;
 mod files;

@@ -34,7 +34,7 @@ pub enum Keeping {
 }
 
 /// Names a version of what is kept: each has a nonce of its own.
-fn version(sealed: &[u8]) -> String {
+pub(super) fn version(sealed: &[u8]) -> String {
     HEXLOWER.encode(&Sha256::digest(sealed)[..16])
 }
 

@@ -12,6 +12,7 @@ mod again;
 pub mod amending;
 pub mod amendment;
 pub mod balance;
+pub mod begun;
 pub mod binding;
 mod by_mail;
 pub mod calendar;

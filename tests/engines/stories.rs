@@ -4,6 +4,8 @@ mod access;
 mod afterwards;
 mod amending;
 mod answered;
+mod begun;
+mod begun;
 mod binding;
 mod calendar;
 mod cases;

@@ -43,6 +43,8 @@ pub(super) struct Task<'a> {
     pub(super) now: Instant,
     /// Word on the last button.
     pub(super) send: &'static str,
+    /// Whether it can be kept to go on later.
+    pub(super) keeps: bool,
 }
 
 /// What is told above a form that was not taken.
@@ -54,6 +56,12 @@ pub(super) struct Notice {
     pub(super) problem: Option<&'static str>,
     /// Answers of an event that are on file: where they are shown.
     pub(super) on_file: Option<String>,
+    /// That it is kept now.
+    pub(super) kept: bool,
+    /// When it was kept, where it is shown as it was kept.
+    pub(super) kept_before: Option<String>,
+    /// That it is not kept: another version was, since the page was made.
+    pub(super) newer: bool,
 }
 
 impl Task<'_> {
@@ -106,6 +114,10 @@ impl Task<'_> {
         match next {
             Next::Page { status, at, faults, more } => {
                 filled.page(&mut facts, mark, *at, faults, *more);
+                put(&mut facts, "keeps", json!(self.keeps));
+                put(&mut facts, "kept", json!(notice.kept));
+                put(&mut facts, "kept_before", json!(notice.kept_before));
+                put(&mut facts, "newer", json!(notice.newer));
                 self.room.respond(*status, "enter", facts)
             }
             Next::Review | Next::Send => {

@@ -68,14 +68,27 @@ fn place<'a>(room: &'a Room, chart: &Chart, event: &str, form: &str) -> Result<P
     Ok(Place { event, window, instrument, entries })
 }
 
+/// What a form starts from.
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    /// Nothing; it may be kept to go on later.
+    Anew { keeps: bool },
+    /// An entry, which is corrected.
+    Entry(&'a ResponseRow),
+}
+
 fn follow_up_task<'a>(
     room: &'a Room,
     subject: &'a SubjectRow,
     place: &'a Place<'a>,
     occasion: &str,
     now: Instant,
-    before: Option<&ResponseRow>,
+    source: Source<'_>,
 ) -> Task<'a> {
+    let (before, keeps) = match source {
+        Source::Anew { keeps } => (None, keeps),
+        Source::Entry(row) => (Some(row), false),
+    };
     let tail = if before.is_some() { "/correct" } else { "" };
     Task {
         room,
@@ -88,6 +101,7 @@ fn follow_up_task<'a>(
         base: before.map(|before| before.id.text()).unwrap_or_default(),
         now,
         send: if before.is_some() { "keep_correction" } else { "enter" },
+        keeps,
     }
 }
 
@@ -125,11 +139,19 @@ pub(super) async fn show_entry(
         if !room.may_enter() {
             return Ok(room.told(StatusCode::FORBIDDEN, "no_role"));
         }
+        let task =
+            follow_up_task(&room, &subject, &place, "new", pages.means().now, Source::Anew { keeps: pages.keeps() });
+        // What they kept is shown even where somebody else was faster: they see what differs when they send it, and may forget it.
+        if let Some(resumed) = pages.resume(&task).await? {
+            let who = who(&room, &subject);
+            let files = body::files_of(desk(&pages, &room, task.instrument, &who), &resumed.posted).await?;
+            let read = read(&task, &chart, &place, &resumed.posted, &files);
+            return Ok(task.resumed(&read, &resumed, &mark_of(&resumed.posted, &pages)));
+        }
         if let Some(there) = place.entries.iter().find(|row| row.current && !place.event.repeats) {
             let rest = format!("/{number}/{event}/{form}/{}", there.occasion);
             return Ok(Redirect::to(&room.here(&rest)).into_response());
         }
-        let task = follow_up_task(&room, &subject, &place, "new", pages.means().now, None);
         let blank = Posted::new(Vec::new());
         let read = read(&task, &chart, &place, &blank, &Uploads::new());
         Ok(task.again(StatusCode::OK, &read, &blank, &Mark::new(&*pages.tools.dice), &Notice::default()))
@@ -235,7 +257,8 @@ pub(super) async fn enter(
         let subject = admitted!(pages.subject(&room, &number).await?);
         let chart = pages.chart(&room, &subject).await?;
         let place = admitted!(place(&room, &chart, &event, &form));
-        let task = follow_up_task(&room, &subject, &place, "new", pages.means().now, None);
+        let task =
+            follow_up_task(&room, &subject, &place, "new", pages.means().now, Source::Anew { keeps: pages.keeps() });
         pages.take(&task, &subject, &chart, &place, &posted, None).await
     };
     let done = done.await;
@@ -254,7 +277,7 @@ pub(super) async fn show_entry_correction(
         let chart = pages.chart(&room, &subject).await?;
         let place = admitted!(place(&room, &chart, &event, &form));
         let Some(row) = place.current(&occasion) else { return Ok(room.told(StatusCode::NOT_FOUND, "no_form")) };
-        let task = follow_up_task(&room, &subject, &place, &occasion, pages.means().now, Some(row));
+        let task = follow_up_task(&room, &subject, &place, &occasion, pages.means().now, Source::Entry(row));
         let who = who(&room, &subject);
         let desk = desk(&pages, &room, task.instrument, &who);
         let token = |item: &str, file: &FileAnswer| desk.owner.token(pages.means(), item, file);
@@ -280,7 +303,7 @@ pub(super) async fn correct_entry(
         let chart = pages.chart(&room, &subject).await?;
         let place = admitted!(place(&room, &chart, &event, &form));
         let Some(row) = place.current(&occasion) else { return Ok(room.told(StatusCode::NOT_FOUND, "no_form")) };
-        let task = follow_up_task(&room, &subject, &place, &occasion, pages.means().now, Some(row));
+        let task = follow_up_task(&room, &subject, &place, &occasion, pages.means().now, Source::Entry(row));
         pages.take(&task, &subject, &chart, &place, &posted, Some(row)).await
     };
     let done = done.await;
@@ -341,6 +364,9 @@ impl CasePages {
         let who = who(room, subject);
         let files = body::files_of(desk(self, room, task.instrument, &who), posted).await?;
         let form = read(task, chart, place, posted, &files);
+        if let Some(kept) = self.kept(task, &form, posted, &mark).await? {
+            return Ok(kept);
+        }
         let refused = |notice: &Notice| task.again(StatusCode::UNPROCESSABLE_ENTITY, &form, posted, &mark, notice);
         let because = |problem| refused(&Notice { problem: Some(problem), ..Notice::default() });
         let sent_before = corrects.is_some_and(|row| row.id == mark && answers(row) == form.canonical());
@@ -382,6 +408,7 @@ impl CasePages {
                 if matches!(entered, Entered::Recorded(_)) {
                     ledger.commit().await?;
                 }
+                self.sent(task).await;
                 let done = if corrects.is_some() { "corrected" } else { "entered" };
                 room.to_case(subject.number, done)
             }

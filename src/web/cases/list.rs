@@ -82,6 +82,8 @@ impl CasePages {
         }
         let mut facts = room.head(&room.word("cases", &[]), "");
         put(&mut facts, "cases", json!(rows));
+        let begun = if earlier.is_none() { self.begun(room).await? } else { Vec::new() };
+        put(&mut facts, "begun", json!(begun));
         put(&mut facts, "next", json!(next.map(|next| format!("{}&before={next}", room.here("")))));
         put(&mut facts, "later", json!(earlier.map(|_| room.here(""))));
         put(&mut facts, "more_due", json!(due.len() > limits::DUE_SHOWN));

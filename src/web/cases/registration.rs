@@ -6,6 +6,7 @@ use axum::extract::{self, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use super::begun::REGISTRATION;
 use super::entry::{Notice, Task, admitted, busy, enter_with, look_with, mark_of, today};
 use super::{CasePages, Room, Wish};
 use crate::domain::answer;
@@ -20,10 +21,10 @@ use crate::workflow::follow_up::Chart;
 use crate::workflow::register::{self, Registered};
 use crate::workflow::remark::{self, Remark, Remarked};
 
-fn registration<'a>(room: &'a Room, now: Instant) -> Task<'a> {
+fn registration<'a>(room: &'a Room, now: Instant, keeps: bool) -> Task<'a> {
     Task {
         room,
-        rest: "/new".to_string(),
+        rest: REGISTRATION.to_string(),
         title: room.study().registration_instrument().title.in_language(room.language).to_string(),
         instrument: room.study().registration_instrument(),
         subject: None,
@@ -32,6 +33,7 @@ fn registration<'a>(room: &'a Room, now: Instant) -> Task<'a> {
         base: String::new(),
         now,
         send: "register",
+        keeps,
     }
 }
 
@@ -46,7 +48,12 @@ pub(super) async fn show_registration(
         if room.study().enrolls_itself() {
             return Ok(room.told(StatusCode::FORBIDDEN, "enrolls_itself"));
         }
-        let task = registration(&room, pages.means().now);
+        let task = registration(&room, pages.means().now, pages.keeps());
+        if let Some(resumed) = pages.resume(&task).await? {
+            let form =
+                answer::read_form(room.study(), task.instrument, &resumed.posted.lines(task.instrument), today(&task));
+            return Ok(task.resumed(&form, &resumed, &mark_of(&resumed.posted, &pages)));
+        }
         let blank = Posted::new(own_site(&room));
         let form = answer::read_form(room.study(), task.instrument, &blank.lines(task.instrument), today(&task));
         Ok(task.again(StatusCode::OK, &form, &blank, &Mark::new(&*pages.tools.dice), &Notice::default()))
@@ -79,14 +86,22 @@ pub(super) async fn register(
             return Ok(room.told(StatusCode::FORBIDDEN, "enrolls_itself"));
         }
         let mark = mark_of(&posted, &pages);
-        let task = registration(&room, pages.means().now);
+        let task = registration(&room, pages.means().now, pages.keeps());
         let form = answer::read_form(room.study(), task.instrument, &posted.lines(task.instrument), today(&task));
+        if let Some(kept) = pages.kept(&task, &form, &posted, &mark).await? {
+            return Ok(kept);
+        }
         let next = walk::next(&task.filled(&form, &posted), true);
         if !matches!(next, Next::Send) {
             return Ok(task.page(&form, &posted, &mark, &next, &Notice::default()));
         }
         let refused = |notice: &Notice| task.again(StatusCode::UNPROCESSABLE_ENTITY, &form, &posted, &mark, notice);
-        Ok(match register::register(&pages.tools.shelf, &room.shelved, pages.means(), room.registrar(), &form).await {
+        let registered =
+            register::register(&pages.tools.shelf, &room.shelved, pages.means(), room.registrar(), &form).await;
+        if matches!(registered, Ok(Registered::Now(_) | Registered::Before(_))) {
+            pages.sent(&task).await;
+        }
+        Ok(match registered {
             Ok(Registered::Now(enrolled)) => room.to_case(enrolled.subject.number, "enrolled"),
             Ok(Registered::Before(enrolled)) => room.to_case(enrolled.subject.number, "before"),
             Ok(Registered::Conflict(number, conflict)) => {
@@ -113,6 +128,7 @@ fn correction<'a>(room: &'a Room, subject: &'a SubjectRow, chart: &Chart) -> Tas
         base: chart.enrolled.facts.len().to_string(),
         now: subject.enrolled_at,
         send: "keep_correction",
+        keeps: false,
     }
 }
 

@@ -59,7 +59,7 @@ pub(in crate::web) enum Place {
 }
 
 /// Fields as the browser sent them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::web) struct Posted {
     fields: Vec<(String, String)>,
     /// What is wrong with the files that were sent for items, and how they were called.
@@ -232,11 +232,14 @@ impl Posted {
         self.find(FIRST) == Some("1")
     }
 
-    /// The answers of an instrument's items, the page they were typed on and its language, as text to be kept.
-    pub(in crate::web) fn to_keep(&self, instrument: &Instrument) -> Vec<u8> {
+    /// The answers of an instrument's items, the page they were typed on and its language, as text to be kept; with the mark by which
+    /// the form is known once it is sent, where it is to stay the same form.
+    pub(in crate::web) fn to_keep(&self, instrument: &Instrument, mark: Option<&Mark>) -> Vec<u8> {
+        let mark = mark.map(Mark::text);
         let items = instrument.items.iter().flat_map(|item| self.all(&item.id).map(|value| (item.id.as_str(), value)));
         let page = [PAGE, LANGUAGE].into_iter().filter_map(|name| Some((name, self.find(name)?)));
-        let fields: Vec<(&str, &str)> = page.chain(items).collect();
+        let mark = mark.iter().map(|mark| (MARK, mark.as_str()));
+        let fields: Vec<(&str, &str)> = mark.chain(page).chain(items).collect();
         serde_json::to_vec(&fields).expect("pairs of texts are JSON")
     }
 

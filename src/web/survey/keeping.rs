@@ -48,7 +48,7 @@ impl SurveyPages {
     pub(super) async fn keep(&self, visit: &Visit, posted: &Posted, means: Means<'_>) -> Result<Keeping, Failure> {
         let Some(key) = &visit.key else { return Ok(Keeping::Not) };
         let credential = &visit.credential.id;
-        let text = posted.to_keep(visit.instrument());
+        let text = posted.to_keep(visit.instrument(), None);
         let of = drafts::Of { credential, uses: visit.uses.len(), first: visit.enrolls(), base: posted.draft() };
         drafts::keep(&self.tools.shelf, &visit.shelved, means, visit.survey(), of, (key, &text)).await
     }

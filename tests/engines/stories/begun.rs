@@ -1,0 +1,97 @@
+//! Forms that the staff begin, keep and send another time.
+
+use std::sync::Arc;
+
+use super::cases::{REGISTRATION, Visit};
+use super::members::{PASSWORD, serve, sign_in};
+use super::*;
+
+const YAMADA: &str = "yamada@example.jp";
+const SUZUKI: &str = "suzuki@example.jp";
+const NEW: &str = "/c/aurora/new";
+const WEEK_4: &str = "/c/aurora/1/week_4/visit/new";
+
+stories! {
+    async fn a_form_that_was_begun_is_gone_on_with_by_who_began_it(center: &mut Center) {
+        aurora(center).await;
+        let pages = Arc::new(serve(center).await);
+        let yamada = Visit::begin(center, &pages, "aurora", YAMADA).await;
+        let suzuki = Visit::begin(center, &pages, "aurora", SUZUKI).await;
+        let blank = yamada.see(NEW).await;
+        assert!(blank.body.contains("Save and go on later") && !blank.body.contains("This is what you kept"));
+        let begun = [("subject_ref", "A-0001"), ("age", "not yet known")];
+        let kept = yamada.fill(NEW, &blank, &begun, "keep").await;
+        assert!(kept.status == 200 && kept.body.contains("It is kept, but not sent yet"), "{kept:?}");
+        assert!(center.enrolled("aurora").await.is_empty());
+
+        // Whoever began it finds it again in their list, in another session; nobody else does, not in the list nor in the form.
+        let yamada = Visit::of(&pages, sign_in(&pages, "/c/aurora", YAMADA, PASSWORD).await.cookie());
+        let list = yamada.see("/c/aurora").await;
+        assert!(list.body.contains("Begun, not sent yet") && list.body.contains(r#"href="/c/aurora/new?lang=en""#), "{list:?}");
+        assert!(!suzuki.see("/c/aurora").await.body.contains("Begun, not sent yet"));
+        assert!(!suzuki.see(NEW).await.body.contains("A-0001"));
+        let resumed = yamada.see(NEW).await;
+        for part in ["This is what you kept", r#"value="A-0001""#, r#"value="not yet known""#] {
+            assert!(resumed.body.contains(part), "{part}: {resumed:?}");
+        }
+
+        // Two tabs: what was kept in the other is not undone unseen; kept once more, it takes its place.
+        let other = yamada.see(NEW).await;
+        let first = yamada.fill(NEW, &resumed, &[("age", "57")], "keep").await;
+        assert!(first.status == 200 && first.body.contains("It is kept"), "{first:?}");
+        let second = yamada.fill(NEW, &other, &[("age", "59")], "keep").await;
+        assert!(second.status == 409 && second.body.contains("Something else was kept meanwhile"), "{second:?}");
+        assert!(yamada.see(NEW).await.body.contains(r#"value="57""#));
+        assert_eq!(yamada.fill(NEW, &second, &[], "keep").await.status, 200);
+        assert!(yamada.see(NEW).await.body.contains(r#"value="59""#));
+
+        // Sent, it is over: the next form is blank.
+        let resumed = yamada.see(NEW).await;
+        let review = yamada.fill(NEW, &resumed, &REGISTRATION, "answer").await;
+        assert!(review.body.contains("Is this right?"), "{review:?}");
+        assert_eq!(yamada.fill(NEW, &review, &[], "send").await.location(), "/c/aurora/1?lang=en&done=enrolled");
+        assert!(!yamada.see("/c/aurora").await.body.contains("Begun, not sent yet"));
+        assert!(!yamada.see(NEW).await.body.contains("This is what you kept"));
+        center.settle().await;
+        center.assert_proved().await;
+    }
+
+    async fn a_follow_up_that_was_begun_is_sent_once_or_forgotten(center: &mut Center) {
+        aurora(center).await;
+        center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "A-0001"))).await;
+        let pages = Arc::new(serve(center).await);
+        Visit::begin(center, &pages, "aurora", YAMADA).await;
+        center.wind(28 * 24 * 3600);
+        let yamada = Visit::of(&pages, sign_in(&pages, "/c/aurora", YAMADA, PASSWORD).await.cookie());
+        let visit = [("visit_date", "2026-12-16"), ("weight", "60.0"), ("ecog", "1"), ("treatment_given", "yes")];
+        let blank = yamada.see(WEEK_4).await;
+        assert_eq!(yamada.fill(WEEK_4, &blank, &visit[..2], "keep").await.status, 200);
+        let list = yamada.get("/c/aurora?lang=ja").await;
+        assert!(list.body.contains("入力途中のもの（未送信）") && list.body.contains("AURORA-0001"), "{list:?}");
+
+        // Meanwhile the form is filled in by mail or by somebody else: what was kept is still shown, and refused when it is sent.
+        let tab = yamada.see(WEEK_4).await;
+        assert!(tab.body.contains(r#"value="60.0""#), "{tab:?}");
+        let review = yamada.fill(WEEK_4, &tab, &visit, "answer").await;
+        assert_eq!(yamada.fill(WEEK_4, &review, &[], "send").await.status, 303);
+        // The same page sent once more is the same entry.
+        assert_eq!(yamada.fill(WEEK_4, &review, &[], "send").await.status, 303);
+        assert_eq!(yamada.get(&format!("{WEEK_4}?lang=en")).await.location(), "/c/aurora/1/week_4/visit/1?lang=en");
+        let late = yamada.fill(WEEK_4, &tab, &[("weight", "71.0")], "keep").await;
+        assert_eq!(late.status, 200, "{late:?}");
+        let kept = yamada.see(WEEK_4).await;
+        let review = yamada.fill(WEEK_4, &kept, &visit[2..], "answer").await;
+        let told = yamada.fill(WEEK_4, &review, &[], "send").await;
+        assert!(told.status == 422 && told.body.contains("is on file already"), "{told:?}");
+
+        // Forgotten, it is gone.
+        let gone = yamada.fill(WEEK_4, &kept, &[], "forget").await;
+        assert_eq!(gone.location(), format!("{WEEK_4}?lang=en"));
+        assert_eq!(yamada.get(&format!("{WEEK_4}?lang=en")).await.location(), "/c/aurora/1/week_4/visit/1?lang=en");
+        assert!(!yamada.see("/c/aurora").await.body.contains("Begun, not sent yet"));
+        // A correction is kept nowhere.
+        let page = yamada.see("/c/aurora/1/week_4/visit/1/correct").await;
+        assert!(!page.body.contains("Save and go on later"));
+        center.settle().await;
+    }
+}
