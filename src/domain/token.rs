@@ -73,6 +73,16 @@ pub fn check_verp(key: &AddressKey, sub_address: &str) -> Option<i64> {
     key.verifies("verp", &[&id.to_be_bytes()], code).then_some(id)
 }
 
+/// What shows that a page which tells a receipt without a session was made by us, for that study.
+pub fn receipt_seal(key: &AddressKey, slug: &str, receipt: &str) -> String {
+    key.code("receipt-page", &[slug.as_bytes(), receipt.as_bytes()])
+}
+
+/// Whether it does.
+pub fn check_receipt_seal(key: &AddressKey, (slug, receipt): (&str, &str), seal: &str) -> bool {
+    key.verifies("receipt-page", &[slug.as_bytes(), receipt.as_bytes()], seal)
+}
+
 /// The sub-address of a site: `s<code of the site>.<code>`, or `s<code of the site>.<day>.<code>` if it expires; the day is
 /// counted from 1970-01-01 and is the last one it is good for (UTC).
 pub fn site_token(key: &AddressKey, study: &str, site: &str, expires: Option<Instant>) -> String {

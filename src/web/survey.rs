@@ -191,6 +191,8 @@ impl SurveyPages {
 struct Wish {
     lang: Option<String>,
     receipt: Option<String>,
+    /// Shows that an address with a receipt is ours.
+    seal: Option<String>,
     mend: Option<String>,
     enrolled: Option<String>,
     again: Option<String>,

@@ -14,6 +14,7 @@ use super::{PAGES, SurveyPages, Wish};
 use crate::domain::credential::{Secret, parse_receipt};
 use crate::domain::language::Language;
 use crate::domain::survey::Access;
+use crate::domain::token;
 use crate::store::arrival;
 use crate::store::credential;
 use crate::store::participant;
@@ -101,7 +102,7 @@ impl SurveyPages {
             // The answers are recorded, and it ends by itself.
             tracing::warn!(%error, "a session could not be ended with its answers");
         }
-        let to = receipt_page(&visit.row.slug, receipt, again, language);
+        let to = self.receipt_page(&visit.row.slug, receipt, again, language);
         ([(header::SET_COOKIE, self.set_cookie(None))], [FORGET_PAGES], Redirect::to(&to)).into_response()
     }
 
@@ -111,6 +112,13 @@ impl SurveyPages {
         let nameless = shelved.study.survey.as_ref().is_some_and(|survey| !survey.privacy.names());
         let Some(mark) = posted.mark().filter(|_| nameless) else { return Ok(None) };
         Ok(credential::receipt_of(self.tools.shelf.store(), shelved.id, &mark).await?)
+    }
+
+    /// The page of a receipt that needs no session; a seal shows that we made it.
+    fn receipt_page(&self, slug: &str, receipt: &str, again: bool, language: Language) -> String {
+        let again = if again { "&again=1" } else { "" };
+        let seal = token::receipt_seal(&self.tools.means().keys.address, slug, receipt);
+        format!("/s/{slug}?receipt={receipt}&seal={seal}{again}&lang={}", language.code())
     }
 
     /// The receipt of answers whose session ended with them. It says nothing but what its address says, so that nothing is looked up.
@@ -168,12 +176,6 @@ pub(super) fn first(slug: &str) -> Response {
     Redirect::to(&format!("/s/{}", if plain { slug } else { "" })).into_response()
 }
 
-/// The page of a receipt that needs no session.
-fn receipt_page(slug: &str, receipt: &str, again: bool, language: Language) -> String {
-    let again = if again { "&again=1" } else { "" };
-    format!("/s/{slug}?receipt={receipt}{again}&lang={}", language.code())
-}
-
 /// Whether its members sign in with their accounts.
 pub(super) fn is_of_members(shelved: &ShelvedStudy) -> bool {
     shelved.study.survey.as_ref().is_some_and(|survey| survey.access == Access::Members)
@@ -204,7 +206,11 @@ pub(super) async fn show(
         Ok(Some(shelved)) => {
             let language = language(&shelved, wish.lang.as_deref(), &headers);
             let nameless = shelved.study.survey.as_ref().is_some_and(|survey| !survey.privacy.names());
-            if let Some(receipt) = wish.receipt.as_deref().and_then(parse_receipt).filter(|_| nameless) {
+            let sealed = |receipt: &String| {
+                let seal = wish.seal.as_deref().unwrap_or_default();
+                token::check_receipt_seal(&pages.tools.means().keys.address, (&slug, receipt), seal)
+            };
+            if let Some(receipt) = wish.receipt.as_deref().and_then(parse_receipt).filter(|_| nameless).filter(sealed) {
                 return pages.thanks_for(&shelved, &receipt, language, wish.again.is_some());
             }
             pages.sign_in_page(StatusCode::OK, &shelved, language, "", None)
@@ -225,7 +231,7 @@ pub(super) async fn over(pages: &SurveyPages, slug: &str, request: Request, head
         Ok(posted) => match pages.sent_already(&shelved, &posted).await {
             Ok(Some(receipt)) => {
                 let language = language(&shelved, posted.language(), headers);
-                Redirect::to(&receipt_page(&shelved.study.slug, &receipt, true, language)).into_response()
+                Redirect::to(&pages.receipt_page(&shelved.study.slug, &receipt, true, language)).into_response()
             }
             // Whoever is signed in with an account and still not let in is none of the members, so that none of it is theirs.
             Ok(None) if is_of_members(&shelved) => match pages.visitor(headers).await {

@@ -218,6 +218,11 @@ stories! {
         let other = pages.post_with("/s/wellbeing/form", &other, &format!("Cookie: {}\r\n", cookies[0])).await;
         assert!(other.status == 403 && other.body.contains("Nothing was recorded"), "{other:?}");
         assert!(!pages.get("/s/wellbeing?receipt=<b>hello</b>").await.body.contains("hello"));
+        // Nobody makes such a page up.
+        let forged = sent.location().split_once("&seal=").unwrap().0.to_owned();
+        for forged in [forged.clone(), format!("{forged}&seal=aaaaaaaaaaaaaaaa"), sent.location().replace("receipt=", "receipt=A")] {
+            assert!(!pages.get(&forged).await.body.contains("Your answers were recorded"), "{forged}");
+        }
         assert_eq!(pages.get_with("/s/wellbeing/form", &cookies[0]).await.location(), "/s/wellbeing");
 
         // Whoever answers nothing leaves no time behind either, though nobody signs in after them.
