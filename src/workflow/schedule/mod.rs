@@ -22,8 +22,10 @@ pub use stop::{Looked, drop_stopped};
 use super::shelf::{Shelf, ShelvedStudy};
 use super::{Failure, Means, apart};
 use crate::domain::schedule::{ClockOf, Days, Letter, Schedule, Target, TargetKind};
+use crate::domain::time::Instant;
 use crate::limits;
-use crate::store::{StoreError, Tx, planned_letter, schedule};
+use crate::store::planned_letter::{self, PlannedLetter, State};
+use crate::store::{StoreError, Tx, schedule};
 
 /// What a step came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +40,38 @@ pub struct Stepped {
 pub fn invites(shelved: &ShelvedStudy) -> bool {
     let rules = shelved.study.schedule.iter().flat_map(|own| &own.rules);
     rules.into_iter().any(|rule| rule.letter == Letter::Invitation)
+}
+
+/// By what it is kept that somebody got an access by no rule; no id of a rule has this sign.
+const BY_COMMAND: &str = ">command";
+
+/// Notes that participants got an access each by no rule, where nobody knows whose access is whose: no rule gives them a second, whatever an
+/// amendment adds. Belongs into the transaction that makes the accesses.
+///
+/// # Errors
+/// Those of the database; they may come from a later call.
+pub(super) async fn note_accesses(
+    tx: &mut Tx,
+    study_id: i64,
+    participants: &[i64],
+    now: Instant,
+) -> Result<(), StoreError> {
+    let note = |id: &i64| PlannedLetter {
+        study_id,
+        target: Target::participant(*id),
+        rule: BY_COMMAND.to_string(),
+        letter: Letter::Invitation,
+        state: State::Ended,
+        occasion: None,
+        due_at: now,
+        wished_at: now,
+        urged: false,
+        why: "was given an access by command".to_string(),
+        past: None,
+        sent_at: Some(now),
+    };
+    let notes: Vec<PlannedLetter> = participants.iter().map(note).collect();
+    planned_letter::save(tx, &notes).await
 }
 
 /// A schedule that sends nothing.

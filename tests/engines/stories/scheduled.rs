@@ -404,6 +404,39 @@ stories! {
         assert_eq!(pages.get(&link_in(&letters[2].text)).await.status, 200);
     }
 
+    async fn an_access_by_command_is_the_only_one(center: &mut Center) {
+        let people = |names: [&str; 5]| names.map(|name| somebody(name, ""));
+        let nobodys =
+            |bundle: &Bundle| edited(bundle, "study.toml", "privacy = \"named\"", "privacy = \"fully-anonymous\"\nbatch = 5");
+        center.activate(&nobodys(&once()), Stage::Production).await;
+        center.issue("wellbeing", &people(["a", "b", "c", "d", "e"]), center.terms(Form::Link)).await;
+        let invited = center.settle().await;
+        assert_eq!(invited.iter().filter(|letter| letter.kind == "invitation").count(), 5, "{:?}", kinds(&invited));
+        // An amendment has the schedule invite: those who come after it, and nobody once more.
+        let ask = ONCE.split("\n\n[[rules]]\nid = \"remind\"").next().unwrap();
+        center.amend(&nobodys(&once_by(ask)), center.act("a schedule")).await.unwrap();
+        center.attend().await;
+        center.settle().await;
+        wind_to(center, "2026-11-24 09:00");
+        center.attend().await;
+        assert!(center.settle().await.is_empty());
+        assert_eq!(center.world.number("SELECT count(*) FROM credential").await, 5);
+        take_in(center, &people(["f", "g", "h", "i", "j"])).await;
+        center.attend().await;
+        let mut to: Vec<String> = center.settle().await.into_iter().map(|letter| letter.to).collect();
+        to.sort();
+        assert_eq!(to, ["f", "g", "h", "i", "j"].map(|name| format!("{name}@example.jp")));
+        // The same rule by another id is no other invitation.
+        let anew = ask.replace("\"ask\"", "\"anew\"").replace("2026-11-24", "2026-11-25");
+        center.amend(&nobodys(&once_by(&anew)), center.act("renamed")).await.unwrap();
+        center.attend().await;
+        center.settle().await;
+        center.wind(86_400);
+        center.attend().await;
+        assert!(center.settle().await.is_empty());
+        assert_eq!(center.world.number("SELECT count(*) FROM credential").await, 10);
+    }
+
     async fn silence_is_told_to_whom_the_rule_names(center: &mut Center) {
         let escalate = "escalate = [{ after = 2, to = \"coordinator\" }, { on = \"failed\", to = \"manager\" }]\n";
         let schedule = ONCE.replace("[[rules]]\nid = \"remind\"", "escalate = [{ on = \"failed\", to = \"manager\" }]\n\n[[rules]]\nid = \"remind\"");
