@@ -35,8 +35,9 @@ statements! { "schedule":
     UNPLANNED = same "SELECT study.id FROM study LEFT JOIN schedule_mark ON schedule_mark.study_id = study.id \
         WHERE schedule_mark.study_id IS NULL OR schedule_mark.cursor >= 0 OR schedule_mark.version <> study.bundle_version \
         ORDER BY study.id LIMIT $1";
-    RULES = same "SELECT rule, begins_at, held FROM schedule_rule WHERE study_id = $1 ORDER BY rule";
-    BEGIN = same "INSERT INTO schedule_rule (study_id, rule, begins_at, held) VALUES ($1, $2, $3, 0) ON CONFLICT DO NOTHING";
+    RULES = same "SELECT rule, begins_at, held FROM schedule_rule WHERE study_id = $1 AND rule <> '' ORDER BY rule";
+    BEGIN = same "INSERT INTO schedule_rule (study_id, rule, begins_at, held) VALUES ($1, $2, $3, \
+        COALESCE((SELECT held FROM schedule_rule WHERE study_id = $1 AND rule = ''), 0)) ON CONFLICT DO NOTHING";
     END = same "DELETE FROM schedule_rule WHERE study_id = $1 AND rule = $2";
     SET_HELD = same "UPDATE schedule_rule SET held = $3 WHERE study_id = $1 AND ($2 = '' OR rule = $2)";
     TOUCH = rows Rows {
@@ -97,7 +98,11 @@ pub async fn rules<'a>(from: impl Into<Reader<'a>>, study_id: i64) -> Result<Vec
     rows.into_iter().map(read).collect()
 }
 
-/// Notes a rule that begins; one that there is goes on.
+/// What stands for all rules of a study, those that an amendment adds among them, once a person stopped or released them together. No rule
+/// has this id.
+const ALL_RULES: &str = "";
+
+/// Notes a rule that begins; one that there is goes on. It is held where all are.
 ///
 /// # Errors
 /// Those of the database; they may come from a later call.
@@ -113,12 +118,15 @@ pub async fn end_rule(tx: &mut Tx, study_id: i64, rule: &str) -> Result<(), Stor
     tx.later(&END, binds![study_id, rule], Expect::Any).await
 }
 
-/// Stops the letters of a rule (of all if none is named), those to come among them, or lets them go.
+/// Stops the letters of a rule (of all if none is named, also of rules that begin later), those to come among them, or lets them go.
 ///
 /// # Errors
 /// Those of the database; they may come from a later call.
 pub async fn set_held(tx: &mut Tx, study_id: i64, rule: Option<&str>, held: bool) -> Result<(), StoreError> {
-    tx.later(&SET_HELD, binds![study_id, rule.unwrap_or_default(), i64::from(held)], Expect::Any).await
+    if rule.is_none() {
+        begin_rule(tx, study_id, ALL_RULES, Instant(0)).await?;
+    }
+    tx.later(&SET_HELD, binds![study_id, rule.unwrap_or(ALL_RULES), i64::from(held)], Expect::Any).await
 }
 
 /// Says that something happened to targets, so that their letters are planned anew. Belongs into the transaction of what happened.

@@ -378,6 +378,31 @@ stories! {
         center.process.calendar.step().await.unwrap();
     }
 
+    async fn what_is_held_of_all_is_held_of_rules_that_come_later(center: &mut Center) {
+        let ask = ONCE.split("\n\n[[rules]]\nid = \"remind\"").next().unwrap();
+        let again = ask.replace("\"ask\"", "\"again\"").replace("2026-11-24", "2026-11-25");
+        center.activate(&by(ask), Stage::Production).await;
+        take_in(center, &[somebody("a", "")]).await;
+        center.attend().await;
+        let all = Whose { target: None, rule: None };
+        assert_eq!(steer(center, all, Steering::Hold).await, 1);
+        center.amend(&by(&format!("{ask}\n{again}")), center.act("once more")).await.unwrap();
+        center.attend().await;
+        center.settle().await;
+        wind_to(center, "2026-11-25 09:00");
+        center.attend().await;
+        assert!(center.settle().await.is_empty());
+        let states: Vec<State> = planned(center).await.into_iter().map(|one| one.state).collect();
+        assert_eq!(states, [State::Held, State::Held]);
+        assert_eq!(steer(center, all, Steering::Release).await, 2);
+        // Nothing is held any more, and no rule that comes from now on.
+        let third = ask.replace("\"ask\"", "\"third\"").replace("2026-11-24", "2026-11-27");
+        center.amend(&by(&format!("{ask}\n{again}\n{third}")), center.act("and once more")).await.unwrap();
+        center.attend().await;
+        assert!(center.settle().await.iter().any(|letter| letter.kind == "invitation"));
+        assert!(planned(center).await.iter().any(|one| one.rule == "third" && one.state == State::Waiting));
+    }
+
     async fn where_nobody_may_know_whole_batches_leave(center: &mut Center) {
         let ask = ONCE.split("\n\n[[rules]]\nid = \"remind\"").next().unwrap();
         let bundle = edited(&once_by(ask), "study.toml", "privacy = \"named\"", "privacy = \"fully-anonymous\"\nbatch = 5");
