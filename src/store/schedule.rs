@@ -33,8 +33,9 @@ statements! { "schedule":
     SAVE_MARK = same "INSERT INTO schedule_mark (study_id, version, cursor, since) VALUES ($1, $2, $3, $4) \
         ON CONFLICT (study_id) DO UPDATE SET version = excluded.version, cursor = excluded.cursor, since = excluded.since";
     UNPLANNED = same "SELECT study.id FROM study LEFT JOIN schedule_mark ON schedule_mark.study_id = study.id \
-        WHERE schedule_mark.study_id IS NULL OR schedule_mark.cursor >= 0 OR schedule_mark.version <> study.bundle_version \
-        ORDER BY study.id LIMIT $1";
+        WHERE study.id > $1 \
+        AND (schedule_mark.study_id IS NULL OR schedule_mark.cursor >= 0 OR schedule_mark.version <> study.bundle_version) \
+        ORDER BY study.id LIMIT $2";
     RULES = same "SELECT rule, begins_at, held FROM schedule_rule WHERE study_id = $1 AND rule <> '' ORDER BY rule";
     BEGIN = same "INSERT INTO schedule_rule (study_id, rule, begins_at, held) VALUES ($1, $2, $3, \
         COALESCE((SELECT held FROM schedule_rule WHERE study_id = $1 AND rule = ''), 0)) ON CONFLICT DO NOTHING";
@@ -46,9 +47,9 @@ statements! { "schedule":
         columns: 3,
         tail: "ON CONFLICT DO NOTHING",
     };
-    TOUCHED_STUDIES = same "WITH RECURSIVE touched (id) AS (SELECT min(study_id) FROM schedule_touch \
+    TOUCHED_STUDIES = same "WITH RECURSIVE touched (id) AS (SELECT min(study_id) FROM schedule_touch WHERE study_id > $1 \
         UNION ALL SELECT (SELECT min(study_id) FROM schedule_touch WHERE study_id > touched.id) FROM touched \
-        WHERE touched.id IS NOT NULL) SELECT id FROM touched WHERE id IS NOT NULL LIMIT $1";
+        WHERE touched.id IS NOT NULL) SELECT id FROM touched WHERE id IS NOT NULL ORDER BY id LIMIT $2";
     TOUCHED = same "SELECT target_kind, target FROM schedule_touch WHERE study_id = $1 LIMIT $2";
     FORGET = rows Rows {
         head: "WITH planned (id) AS (VALUES",
@@ -80,12 +81,12 @@ pub async fn save_mark(tx: &mut Tx, study_id: i64, mark: Mark) -> Result<(), Sto
     tx.later(&SAVE_MARK, binds![study_id, version, cursor.unwrap_or(-1), since], Expect::Any).await
 }
 
-/// The studies that were not planned to the end by the version in force, at most `most`.
+/// The studies behind that one that were not planned to the end by the version in force, at most `most`.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn unplanned(store: &Store, most: i64) -> Result<Vec<i64>, StoreError> {
-    Reader::from(store).fetch(&UNPLANNED, binds![most]).await?.into_iter().map(|mut row| row.int()).collect()
+pub async fn unplanned(store: &Store, (after, most): (i64, i64)) -> Result<Vec<i64>, StoreError> {
+    Reader::from(store).fetch(&UNPLANNED, binds![after, most]).await?.into_iter().map(|mut row| row.int()).collect()
 }
 
 /// The rules of a study, by id.
@@ -144,12 +145,17 @@ pub async fn touch(tx: &mut Tx, study_id: i64, targets: &[Target]) -> Result<(),
     Ok(())
 }
 
-/// The studies to whose targets something happened, at most `most`.
+/// The studies behind that one to whose targets something happened, at most `most`.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn touched_studies(store: &Store, most: i64) -> Result<Vec<i64>, StoreError> {
-    Reader::from(store).fetch(&TOUCHED_STUDIES, binds![most]).await?.into_iter().map(|mut row| row.int()).collect()
+pub async fn touched_studies(store: &Store, (after, most): (i64, i64)) -> Result<Vec<i64>, StoreError> {
+    Reader::from(store)
+        .fetch(&TOUCHED_STUDIES, binds![after, most])
+        .await?
+        .into_iter()
+        .map(|mut row| row.int())
+        .collect()
 }
 
 /// At most `most` targets of a study to which something happened.

@@ -462,9 +462,31 @@ stories! {
         assert_eq!(center.world.number("SELECT count(*) FROM credential").await, 10);
     }
 
+    async fn studies_with_work_are_found_one_behind_the_other(center: &mut Center) {
+        use hagaki::store::schedule::{touched_studies, unplanned};
+        center.activate(&once_by(ONCE), Stage::Production).await;
+        let members = with_file(&samples::members(), "schedule.toml", &ONCE.replace("\"participants\"", "\"members\""));
+        center.activate(&members, Stage::Production).await;
+        take_in(center, &[somebody("a", "")]).await;
+        let terms = Terms { mailed: false, ..center.terms(Form::Account) };
+        center.issue("members", &[somebody("b", "")], terms).await;
+        let [first, second] = [center.shelved("wellbeing").await.id, center.shelved("members").await.id];
+        for (after, most, found) in [(0, 1, vec![first]), (first, 1, vec![second]), (second, 1, vec![]), (0, 9, vec![first, second])] {
+            assert_eq!(unplanned(center.store(), (after, most)).await.unwrap(), found);
+            assert_eq!(touched_studies(center.store(), (after, most)).await.unwrap(), found);
+        }
+        center.attend().await;
+        wind_to(center, "2026-11-24 09:00");
+        let now = center.clock.now();
+        for (after, most, found) in [(0, 1, vec![first]), (first, 1, vec![second]), (second, 1, vec![])] {
+            assert_eq!(planned_letter::due_studies(center.store(), now, (after, most)).await.unwrap(), found);
+        }
+    }
+
     async fn silence_is_told_to_whom_the_rule_names(center: &mut Center) {
         let escalate = "escalate = [{ after = 2, to = \"coordinator\" }, { on = \"failed\", to = \"manager\" }]\n";
-        let schedule = ONCE.replace("[[rules]]\nid = \"remind\"", "escalate = [{ on = \"failed\", to = \"manager\" }]\n\n[[rules]]\nid = \"remind\"");
+        let schedule = ONCE.replace("[[rules]]\nid = \"remind\"", "escalate = [{ on = \"failed\", to = \"manager\" }, { on = \"failed\", to = \"coordinator\" }]\n\n[[rules]]\nid = \"remind\"");
+        // The office is both, and hears it once.
         center.activate(&once_by(&format!("{schedule}{escalate}")), Stage::Production).await;
         take_in(center, &["a", "b", "refused"].map(|name| somebody(name, ""))).await;
         let pages = serve(center).await;
