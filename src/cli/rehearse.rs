@@ -60,7 +60,8 @@ pub(super) fn run(args: RehearseArgs) -> anyhow::Result<End> {
     }
     if !study.registers {
         return Err(Refused(format!(
-            "study {} registers no subjects, so there is nothing to rehearse here; `hagaki study activate` puts it into force to try it out",
+            "study {} registers no subjects, so there is nothing to rehearse here; `hagaki study activate` puts it into force to try it \
+             out",
             study.slug
         ))
         .into());
