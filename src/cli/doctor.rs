@@ -50,17 +50,22 @@ pub(super) fn run(installation: &Installation, output: Output) -> anyhow::Result
     let settings = installation::settings(installation)?;
     let in_the_clear = settings.web.is_in_the_clear();
     let runtime = installation::runtime()?;
-    let (findings, foreseeable) = runtime.block_on(async {
+    let (findings, mut warnings) = runtime.block_on(async {
         let (store, database) = database(&settings).await;
         let surgery = Surgery { settings, store, clock: Arc::new(SystemClock::default()), dice: SystemDice };
         let mut findings = vec![database];
         findings.extend(examine(&surgery).await);
-        let foreseeable = match &surgery.store {
-            Some(store) => foreseeable(store).await,
-            None => Vec::new(),
-        };
-        (findings, foreseeable)
+        let mut warnings = Vec::new();
+        if let Some(store) = &surgery.store {
+            let secret = |slug| (format!("secret of the draws of {slug}"), CLEAR.to_string());
+            warnings.extend(foreseeable(store).await.into_iter().map(secret));
+            warnings.extend(like_numbers(store).await);
+        }
+        (findings, warnings)
     });
+    if in_the_clear {
+        warnings.push(("address of the pages".to_string(), NO_HTTPS.to_string()));
+    }
     let well = findings.iter().all(|finding| finding.trouble.is_none());
     for finding in &findings {
         if output.json {
@@ -75,18 +80,10 @@ pub(super) fn run(installation: &Installation, output: Output) -> anyhow::Result
             }
         }
     }
-    for slug in &foreseeable {
-        let what = format!("secret of the draws of {slug}");
+    for (what, warning) in &warnings {
         match output.json {
-            true => println!("{}", json!({ "trial": what, "well": true, "warning": CLEAR })),
-            false => println!("WARNING  {what}: {CLEAR}"),
-        }
-    }
-    if in_the_clear {
-        let what = "address of the pages";
-        match output.json {
-            true => println!("{}", json!({ "trial": what, "well": true, "warning": NO_HTTPS })),
-            false => println!("WARNING  {what}: {NO_HTTPS}"),
+            true => println!("{}", json!({ "trial": what, "well": true, "warning": warning })),
+            false => println!("WARNING  {what}: {warning}"),
         }
     }
     if !output.json {
@@ -238,6 +235,32 @@ async fn foreseeable(store: &Store) -> Vec<String> {
         }
     }
     slugs
+}
+
+/// Subjects of studies in production whose references read as numbers of other subjects; such are refused by now.
+async fn like_numbers(store: &Store) -> Vec<(String, String)> {
+    let shelf = Shelf::new(store.clone());
+    let mut warnings = Vec::new();
+    for row in study::list(store).await.unwrap_or_default() {
+        if row.stage != Stage::Production {
+            continue;
+        }
+        let Ok(shelved) = shelf.load(&row).await else { continue };
+        // What cannot be read is told of elsewhere.
+        let numbers = binding::like_numbers(store, &shelved).await.unwrap_or_default();
+        if numbers.is_empty() {
+            continue;
+        }
+        let numbers: Vec<String> = numbers.into_iter().map(|number| shelved.study.subject_number(number)).collect();
+        let warning = format!(
+            "those of {} read as the study's own numbers of other subjects, and whoever names one means the other; correct each to \
+             another way of writing it (`hagaki subject note --kind corrected --set {}=VALUE`)",
+            numbers.join(", "),
+            shelved.study.registration.subject_item
+        );
+        warnings.push((format!("references of {}", row.slug), warning));
+    }
+    warnings
 }
 
 /// Subjects that have one reference by a correction of an earlier version, and are not known to be one person.

@@ -58,6 +58,14 @@ pub(super) fn run(args: RehearseArgs) -> anyhow::Result<End> {
     for warning in &warnings {
         eprintln!("warning: {}/{warning}", args.bundle.display());
     }
+    if !study.registers {
+        return Err(Refused(format!(
+            "study {} registers no subjects, so there is nothing to rehearse here; `hagaki study activate` puts it into force to try it \
+             out",
+            study.slug
+        ))
+        .into());
+    }
     let (columns, rows) = population::read_csv(&args.covariates)?;
     for stray in columns::strays(&study, &columns) {
         eprintln!("note: {stray}");

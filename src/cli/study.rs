@@ -60,7 +60,8 @@ pub enum StudyCommand {
         #[command(flatten)]
         why: Why,
     },
-    /// Change the bundle by a numbered amendment, at once or on a day; the staff are told by letter when it comes into force.
+    /// Change the bundle by a numbered amendment, at once or on a day; the staff are told by letter when it is planned and when it comes into
+    /// force.
     Amend {
         /// The changed bundle's folder, with the study before it if you like; with --withdraw the study alone.
         #[arg(required = true, num_args = 1..=2, value_name = "[STUDY] BUNDLE")]

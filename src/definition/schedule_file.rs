@@ -67,6 +67,7 @@ pub(super) fn build(around: &Around<'_>) -> Option<Schedule> {
         let rule = read_rule(&section, around);
         ids.add_key(&section, "id", &rule.id);
         checks::check(&section, &rule, &days, around);
+        checks::check_accesses(&section, &rule, &rules, around);
         rules.push(Located { value: rule, line: section.line, key: section.key("") });
         section.close();
     }

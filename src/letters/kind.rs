@@ -79,7 +79,11 @@ pub enum Kind {
     KitsShortUnblinded,
     /// A cohort is filling, or full.
     CohortFilling,
-    /// An amendment planned for a day could not come into force.
+    /// An amendment is planned for a moment.
+    AmendmentPlanned,
+    /// One that was planned does not come into force.
+    AmendmentWithdrawn,
+    /// An amendment planned for a day could not come into force, to whoever is in charge.
     AmendmentFailed,
     /// An amendment is in force.
     StudyAmended,
@@ -194,7 +198,7 @@ pub enum Audience {
 
 impl Kind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Kind; 85] = [
+    pub const ALL: [Kind; 87] = [
         Kind::AssignmentOpen,
         Kind::AssignmentBlinded,
         Kind::RegistrationDone,
@@ -232,6 +236,8 @@ impl Kind {
         Kind::KitsShortBlinded,
         Kind::KitsShortUnblinded,
         Kind::CohortFilling,
+        Kind::AmendmentPlanned,
+        Kind::AmendmentWithdrawn,
         Kind::AmendmentFailed,
         Kind::StudyAmended,
         Kind::StudyAmendedUnblinded,
@@ -322,6 +328,8 @@ impl Kind {
             Kind::KitsShortBlinded => "kits-short-blinded",
             Kind::KitsShortUnblinded => "kits-short-unblinded",
             Kind::CohortFilling => "cohort-filling",
+            Kind::AmendmentPlanned => "amendment-planned",
+            Kind::AmendmentWithdrawn => "amendment-withdrawn",
             Kind::AmendmentFailed => "amendment-failed",
             Kind::StudyAmended => "study-amended",
             Kind::StudyAmendedUnblinded => "study-amended-unblinded",
@@ -404,6 +412,8 @@ impl Kind {
             | Kind::KitReplacedBlinded
             | Kind::KitsShortBlinded
             | Kind::CohortFilling
+            | Kind::AmendmentPlanned
+            | Kind::AmendmentWithdrawn
             | Kind::AmendmentFailed
             | Kind::StudyAmended
             | Kind::GroupConfirm

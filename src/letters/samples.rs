@@ -113,6 +113,8 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
         Facts::KitReplacedBlinded(facts) => facts.reason = String::new(),
         Facts::KitReplacedUnblinded(facts) => facts.reason = String::new(),
         Facts::CohortFilling(facts) => facts.full = true,
+        Facts::AmendmentPlanned(facts) => amendment::bare_plan(facts),
+        Facts::AmendmentWithdrawn(facts) => facts.failed = true,
         Facts::AmendmentFailed(facts) => facts.reason = String::new(),
         Facts::StudyAmended(facts) => amendment::bare(facts),
         Facts::StudyAmendedUnblinded(facts) => amendment::bare(&mut facts.amendment),

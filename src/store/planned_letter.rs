@@ -154,11 +154,11 @@ statements! { "planned letter":
     DUE = same planned!("WHERE study_id = $1 AND state = 'waiting' AND due_at <= $2 ORDER BY due_at LIMIT $3");
     DUE_OF_RULE = same "SELECT count(*) FROM planned_letter WHERE study_id = $1 AND state = 'waiting' AND due_at <= $2 AND rule = $3";
     // One probe of the index for each study that has letters waiting, however many.
-    DUE_STUDIES = same "WITH RECURSIVE waiting (id) AS (SELECT min(study_id) FROM planned_letter WHERE state = 'waiting' \
+    DUE_STUDIES = same "WITH RECURSIVE waiting (id) AS (SELECT min(study_id) FROM planned_letter WHERE state = 'waiting' AND study_id > $2 \
         UNION ALL SELECT (SELECT min(study_id) FROM planned_letter WHERE state = 'waiting' AND study_id > waiting.id) FROM waiting \
         WHERE waiting.id IS NOT NULL) SELECT id FROM waiting WHERE id IS NOT NULL \
         AND (SELECT state FROM study WHERE study.id = waiting.id) <> 'paused' AND EXISTS (SELECT 1 FROM planned_letter \
-        WHERE state = 'waiting' AND study_id = waiting.id AND due_at <= $1) LIMIT $2";
+        WHERE state = 'waiting' AND study_id = waiting.id AND due_at <= $1) ORDER BY id LIMIT $3";
     ANY = same "SELECT 1 FROM planned_letter WHERE study_id = $1 AND state <> 'ended' LIMIT 1";
     LIST = same concat!(
         "SELECT p.study_id, p.target_kind, p.target, p.rule, p.letter, p.state, p.occasion, p.due_at, p.wished_at, p.urged, p.why, \
@@ -332,12 +332,12 @@ pub async fn count_due(tx: &mut Tx, study_id: i64, rule: &str, now: Instant) -> 
     found.map_or(Ok(0), |mut row| row.int())
 }
 
-/// The studies with letters whose time has come, at most `most`.
+/// The studies behind that one with letters whose time has come, at most `most`.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn due_studies(store: &Store, now: Instant, most: i64) -> Result<Vec<i64>, StoreError> {
-    let rows = Reader::from(store).fetch(&DUE_STUDIES, binds![now, most]).await?;
+pub async fn due_studies(store: &Store, now: Instant, (after, most): (i64, i64)) -> Result<Vec<i64>, StoreError> {
+    let rows = Reader::from(store).fetch(&DUE_STUDIES, binds![now, after, most]).await?;
     rows.into_iter().map(|mut row| row.int()).collect()
 }
 

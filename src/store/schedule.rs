@@ -33,10 +33,12 @@ statements! { "schedule":
     SAVE_MARK = same "INSERT INTO schedule_mark (study_id, version, cursor, since) VALUES ($1, $2, $3, $4) \
         ON CONFLICT (study_id) DO UPDATE SET version = excluded.version, cursor = excluded.cursor, since = excluded.since";
     UNPLANNED = same "SELECT study.id FROM study LEFT JOIN schedule_mark ON schedule_mark.study_id = study.id \
-        WHERE schedule_mark.study_id IS NULL OR schedule_mark.cursor >= 0 OR schedule_mark.version <> study.bundle_version \
-        ORDER BY study.id LIMIT $1";
-    RULES = same "SELECT rule, begins_at, held FROM schedule_rule WHERE study_id = $1 ORDER BY rule";
-    BEGIN = same "INSERT INTO schedule_rule (study_id, rule, begins_at, held) VALUES ($1, $2, $3, 0) ON CONFLICT DO NOTHING";
+        WHERE study.id > $1 \
+        AND (schedule_mark.study_id IS NULL OR schedule_mark.cursor >= 0 OR schedule_mark.version <> study.bundle_version) \
+        ORDER BY study.id LIMIT $2";
+    RULES = same "SELECT rule, begins_at, held FROM schedule_rule WHERE study_id = $1 AND rule <> '' ORDER BY rule";
+    BEGIN = same "INSERT INTO schedule_rule (study_id, rule, begins_at, held) VALUES ($1, $2, $3, \
+        COALESCE((SELECT held FROM schedule_rule WHERE study_id = $1 AND rule = ''), 0)) ON CONFLICT DO NOTHING";
     END = same "DELETE FROM schedule_rule WHERE study_id = $1 AND rule = $2";
     SET_HELD = same "UPDATE schedule_rule SET held = $3 WHERE study_id = $1 AND ($2 = '' OR rule = $2)";
     TOUCH = rows Rows {
@@ -45,9 +47,9 @@ statements! { "schedule":
         columns: 3,
         tail: "ON CONFLICT DO NOTHING",
     };
-    TOUCHED_STUDIES = same "WITH RECURSIVE touched (id) AS (SELECT min(study_id) FROM schedule_touch \
+    TOUCHED_STUDIES = same "WITH RECURSIVE touched (id) AS (SELECT min(study_id) FROM schedule_touch WHERE study_id > $1 \
         UNION ALL SELECT (SELECT min(study_id) FROM schedule_touch WHERE study_id > touched.id) FROM touched \
-        WHERE touched.id IS NOT NULL) SELECT id FROM touched WHERE id IS NOT NULL LIMIT $1";
+        WHERE touched.id IS NOT NULL) SELECT id FROM touched WHERE id IS NOT NULL ORDER BY id LIMIT $2";
     TOUCHED = same "SELECT target_kind, target FROM schedule_touch WHERE study_id = $1 LIMIT $2";
     FORGET = rows Rows {
         head: "WITH planned (id) AS (VALUES",
@@ -79,12 +81,12 @@ pub async fn save_mark(tx: &mut Tx, study_id: i64, mark: Mark) -> Result<(), Sto
     tx.later(&SAVE_MARK, binds![study_id, version, cursor.unwrap_or(-1), since], Expect::Any).await
 }
 
-/// The studies that were not planned to the end by the version in force, at most `most`.
+/// The studies behind that one that were not planned to the end by the version in force, at most `most`.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn unplanned(store: &Store, most: i64) -> Result<Vec<i64>, StoreError> {
-    Reader::from(store).fetch(&UNPLANNED, binds![most]).await?.into_iter().map(|mut row| row.int()).collect()
+pub async fn unplanned(store: &Store, (after, most): (i64, i64)) -> Result<Vec<i64>, StoreError> {
+    Reader::from(store).fetch(&UNPLANNED, binds![after, most]).await?.into_iter().map(|mut row| row.int()).collect()
 }
 
 /// The rules of a study, by id.
@@ -97,7 +99,11 @@ pub async fn rules<'a>(from: impl Into<Reader<'a>>, study_id: i64) -> Result<Vec
     rows.into_iter().map(read).collect()
 }
 
-/// Notes a rule that begins; one that there is goes on.
+/// What stands for all rules of a study, those that an amendment adds among them, once a person stopped or released them together. No rule
+/// has this id.
+const ALL_RULES: &str = "";
+
+/// Notes a rule that begins; one that there is goes on. It is held where all are.
 ///
 /// # Errors
 /// Those of the database; they may come from a later call.
@@ -113,12 +119,15 @@ pub async fn end_rule(tx: &mut Tx, study_id: i64, rule: &str) -> Result<(), Stor
     tx.later(&END, binds![study_id, rule], Expect::Any).await
 }
 
-/// Stops the letters of a rule (of all if none is named), those to come among them, or lets them go.
+/// Stops the letters of a rule (of all if none is named, also of rules that begin later), those to come among them, or lets them go.
 ///
 /// # Errors
 /// Those of the database; they may come from a later call.
 pub async fn set_held(tx: &mut Tx, study_id: i64, rule: Option<&str>, held: bool) -> Result<(), StoreError> {
-    tx.later(&SET_HELD, binds![study_id, rule.unwrap_or_default(), i64::from(held)], Expect::Any).await
+    if rule.is_none() {
+        begin_rule(tx, study_id, ALL_RULES, Instant(0)).await?;
+    }
+    tx.later(&SET_HELD, binds![study_id, rule.unwrap_or(ALL_RULES), i64::from(held)], Expect::Any).await
 }
 
 /// Says that something happened to targets, so that their letters are planned anew. Belongs into the transaction of what happened.
@@ -136,12 +145,17 @@ pub async fn touch(tx: &mut Tx, study_id: i64, targets: &[Target]) -> Result<(),
     Ok(())
 }
 
-/// The studies to whose targets something happened, at most `most`.
+/// The studies behind that one to whose targets something happened, at most `most`.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn touched_studies(store: &Store, most: i64) -> Result<Vec<i64>, StoreError> {
-    Reader::from(store).fetch(&TOUCHED_STUDIES, binds![most]).await?.into_iter().map(|mut row| row.int()).collect()
+pub async fn touched_studies(store: &Store, (after, most): (i64, i64)) -> Result<Vec<i64>, StoreError> {
+    Reader::from(store)
+        .fetch(&TOUCHED_STUDIES, binds![after, most])
+        .await?
+        .into_iter()
+        .map(|mut row| row.int())
+        .collect()
 }
 
 /// At most `most` targets of a study to which something happened.

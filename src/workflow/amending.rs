@@ -93,6 +93,14 @@ pub(super) struct InForce {
     bundle: Bundle,
 }
 
+impl InForce {
+    /// What a version in its place would change, one line each, as everybody on the staff may read it.
+    pub(super) fn changes_for_all(&self, new: Version<'_>) -> Vec<String> {
+        let lines = changes::changes(&self.study, new.study, self.bundle.files(), new.bundle.files());
+        lines.into_iter().filter(|line| line.reach == Reach::Staff).map(|line| line.text).collect()
+    }
+}
+
 pub(super) async fn in_force(tx: &mut Tx, row: &StudyRow) -> Result<InForce, LifeError> {
     let stored = bundle::load(&mut *tx, row.id, row.bundle_version).await?;
     let study = definition_of(row, &stored.digest, &stored.files)?;

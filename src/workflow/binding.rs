@@ -363,6 +363,33 @@ pub fn in_words(study: &Study, disputes: &[(i64, i64)]) -> String {
     )
 }
 
+/// The subjects whose reference, as it is known by now, reads as the study's number of another, so that whoever names it means that one.
+/// Such references are refused; these were enrolled before they were.
+///
+/// # Errors
+/// The database; records that contradict each other.
+pub async fn like_numbers(store: &Store, shelved: &ShelvedStudy) -> Result<Vec<i64>, Failure> {
+    let study = &shelved.study;
+    let (mut found, mut after) = (Vec::new(), 0);
+    if !study.registers || study.enrolls_itself() {
+        return Ok(found);
+    }
+    loop {
+        let page = subject::list(store, shelved.id, after, limits::PAGE_ROWS).await?;
+        let ids = page.iter().map(|subject| subject.id);
+        let (Some(first), Some(last)) = (ids.clone().min(), ids.max()) else { return Ok(found) };
+        let facts = fact_rows::list_of_subjects(store, shelved.id, first, last).await?;
+        for subject in &page {
+            after = subject.number;
+            let mut answers = enroll::stored_answers(subject)?;
+            correction::correct(&mut answers, facts.iter().filter(|fact| fact.subject_id == subject.id), None)?;
+            let reference = answers.get(&study.registration.subject_item);
+            let read = reference.and_then(|reference| study.parse_subject_number(reference));
+            found.extend(read.filter(|read| *read != subject.number).map(|_| subject.number));
+        }
+    }
+}
+
 /// Binds what an earlier version of the program recorded, in every study; how many studies there were. One whose key is missing waits.
 ///
 /// # Errors

@@ -72,8 +72,7 @@ impl Progress {
 impl Station<'_> {
     /// Where the day that its forms tell stands to its window; none where either cannot be told.
     pub fn standing(&self) -> Option<Standing> {
-        self.event.day_item.as_ref()?;
-        Some(self.window?.standing(self.took_place?))
+        against(self.event, self.window, self.took_place)
     }
 
     /// How far it has come on that day.
@@ -161,8 +160,13 @@ fn day_of(study: &Study, event: &Event, row: &ResponseRow) -> Option<NaiveDate> 
 
 /// Where the day that a form of an event tells stands to the event's window. The day on which a form was entered is no such day.
 pub fn standing(study: &Study, event: &Event, window: Option<Window>, row: &ResponseRow) -> Option<Standing> {
+    against(event, window, day_of(study, event, row))
+}
+
+/// The same of a day that is known already.
+fn against(event: &Event, window: Option<Window>, day: Option<NaiveDate>) -> Option<Standing> {
     event.day_item.as_ref()?;
-    Some(window?.standing(day_of(study, event, row)?))
+    Some(window?.standing(day?))
 }
 
 /// Whether an event is planned for a subject; where that cannot be told it is.

@@ -180,6 +180,9 @@ pub async fn issue(
     }
     let ids = participant::insert(tx, shelved.id, &new, means.now).await?;
     schedule::touch(tx, shelved, &ids).await?;
+    if anonymous && terms.form != Form::Scheduled {
+        schedule::note_accesses(tx, shelved.id, &ids, means.now).await?;
+    }
     page.row.participants += i64::try_from(ids.len()).unwrap_or(i64::MAX);
     if members {
         for (candidate, id) in candidates.iter().zip(&ids) {

@@ -47,6 +47,26 @@ pub struct Note<'a> {
     pub inbox_id: Option<i64>,
 }
 
+impl<'a> Note<'a> {
+    /// The fact by which it is recorded.
+    pub(super) fn fact(&self) -> NewFact<'a> {
+        NewFact {
+            kind: self.kind,
+            enrolled: self.enrolled,
+            randomization: self.randomization,
+            person: self.person,
+            actor: self.actor,
+            reason: self.reason,
+            changes: &self.correction.changes,
+            levels: self.correction.levels.as_ref(),
+            further: &self.correction.further,
+            of: self.of,
+            takes_back: None,
+            inbox_id: self.inbox_id,
+        }
+    }
+}
+
 /// What a fact of that number corrects, or would, as letters tell it; behind the registration's items those of further forms.
 fn told(reader: &Reader<'_>, enrolled: &Enrolled, corrects: &Answers, number: i64) -> Result<Vec<Change>, Failure> {
     let study = reader.study;
@@ -293,21 +313,7 @@ pub async fn record(
     means: Means<'_>,
     note: &Note<'_>,
 ) -> Result<FactRow, Failure> {
-    let new = NewFact {
-        kind: note.kind,
-        enrolled: note.enrolled,
-        randomization: note.randomization,
-        person: note.person,
-        actor: note.actor,
-        reason: note.reason,
-        changes: &note.correction.changes,
-        levels: note.correction.levels.as_ref(),
-        further: &note.correction.further,
-        of: note.of,
-        takes_back: None,
-        inbox_id: note.inbox_id,
-    };
-    facts::record(ledger, shelved, means, new).await
+    facts::record(ledger, shelved, means, note.fact()).await
 }
 
 /// Whom a letter about a fact is for.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::amending::{self, Version};
-use super::compose::{self, Addressing};
+use super::compose::{self, Addressing, Outgoing};
 use super::ending::Decision;
 use super::facts::keeps_reason;
 use super::life::{self, Act, LifeError, Refusal, log};
@@ -19,26 +19,91 @@ use crate::definition::{self, Bundle, Weight};
 use crate::domain::deed::tells_arm;
 use crate::domain::study::{Blinding, Person, Role, Study};
 use crate::domain::time::Instant;
-use crate::letters::facts::{AmendmentFailed, AmendmentInFull};
+use crate::letters::facts::{AmendmentFailed, AmendmentInFull, AmendmentPlan, AmendmentPlanned, AmendmentWithdrawn};
 use crate::letters::{Facts, Stationery};
 use crate::limits;
 use crate::store::planned::{self, PlannedRow, State};
 use crate::store::study::{State as StudyState, StudyRow};
-use crate::store::{Store, Tx, study};
+use crate::store::{Store, StoreError, Tx, study};
 
-/// Keeps an amendment for a moment, if it could come into force now; its number among the planned ones.
+/// The version of a study that is in force, whose people and words its letters have.
+async fn in_force(shelf: &Shelf, slug: &str) -> Result<ShelvedStudy, LifeError> {
+    let found = study::find_current(shelf.store(), slug).await?;
+    let row = found.ok_or_else(|| Refusal::Unknown(slug.to_string()))?;
+    Ok(shelf.load(&row).await?)
+}
+
+/// That the row, locked by now, is still of that version.
+fn goes_on(row: &StudyRow, shelved: &ShelvedStudy) -> Result<(), StoreError> {
+    match (row.id, row.bundle_version) == (shelved.id, shelved.version) {
+        true => Ok(()),
+        false => Err(StoreError::Busy(format!("study {} was amended a moment ago", row.slug))),
+    }
+}
+
+/// A plan as the staff hear of it.
+#[derive(Clone, Copy)]
+struct Told<'a> {
+    number: i64,
+    due_at: Instant,
+    decision: Decision<'a>,
+    /// What is to change, as everybody may read it; none where the plan was taken back.
+    changes: Option<&'a [&'a str]>,
+}
+
+/// To everybody on the staff.
+fn letters(shelved: &ShelvedStudy, means: Means<'_>, told: Told<'_>) -> Result<Vec<Outgoing>, Failure> {
+    let Told { number, due_at, decision: Decision { by, act }, changes } = told;
+    let study = &*shelved.study;
+    let decided = by.and_then(|id| study.people.iter().find(|person| person.id == id));
+    // As of an amendment in force: who may know arms could tell them in ways that nobody can foresee.
+    let keeps = keeps_reason(study, by.unwrap_or(act.actor), []);
+    let letter = |reader: &Person| {
+        let to = Addressing::unasked(study, reader);
+        let plan = AmendmentPlan::new(study, (number, due_at), decided, act.reason, to.language);
+        let plan = if keeps && !reader.knows_arms() { plan.without_reason() } else { plan };
+        let facts = match changes {
+            Some(lines) => Facts::AmendmentPlanned(AmendmentPlanned::new(study, plan, lines)),
+            None => Facts::AmendmentWithdrawn(AmendmentWithdrawn { plan, failed: false }),
+        };
+        compose::compose(shelved, means, to, facts)
+    };
+    study.people.iter().map(letter).collect()
+}
+
+/// Writes to everybody on the staff.
+async fn tell(
+    tx: &mut Tx,
+    shelf: &Shelf,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    told: Told<'_>,
+) -> Result<(), Failure> {
+    let outgoing = shelf.write_surely(shelved, |shelved| letters(shelved, means, told))?;
+    compose::post(tx, Some(shelved.id), means, None, &outgoing).await
+}
+
+/// Keeps an amendment for a moment, if it could come into force now, and tells the staff; its number among the planned ones.
 ///
 /// # Errors
 /// A [`Refusal`], or the database.
-pub async fn plan(store: &Store, new: Version<'_>, due_at: Instant, decision: Decision<'_>) -> Result<i64, LifeError> {
+pub async fn plan(
+    shelf: &Shelf,
+    new: Version<'_>,
+    due_at: Instant,
+    means: Means<'_>,
+    decision: Decision<'_>,
+) -> Result<i64, LifeError> {
     let (Decision { by, act }, Version { bundle, study: defined }) = (decision, new);
     if due_at <= act.at {
         return Err(Refusal::Past.into());
     }
-    amending::foresee(store, new, act).await?;
-    let mut tx = store.begin().await?;
+    amending::foresee(shelf.store(), new, act).await?;
+    let shelved = in_force(shelf, &defined.slug).await?;
+    let mut tx = shelf.store().begin().await?;
     let row = life::locked(&mut tx, &defined.slug).await?;
-    amending::allowed(&mut tx, &row, decision).await?;
+    goes_on(&row, &shelved)?;
+    let changes = amending::allowed(&mut tx, &row, decision).await?.changes_for_all(new);
     let new = PlannedRow {
         study_id: row.id,
         number: 0,
@@ -55,6 +120,9 @@ pub async fn plan(store: &Store, new: Version<'_>, due_at: Instant, decision: De
     let body = json!({ "planned": number, "bundle": bundle.digest(), "on": due_at.utc(), "by": by, "reason": act.reason,
                        "base": row.bundle_version });
     log(&mut tx, row, act, versions::PLAN, &body).await?;
+    let changes: Vec<&str> = changes.iter().map(String::as_str).collect();
+    let told = Told { number, due_at, decision, changes: Some(&changes) };
+    tell(&mut tx, shelf, &shelved, means, told).await?;
     tx.commit().await?;
     Ok(number)
 }
@@ -83,14 +151,22 @@ pub async fn overtaken(store: &Store, row: &StudyRow, all: &[PlannedRow]) -> Res
     Ok(bases.filter(|(number, base)| waiting(*number) && *base != row.bundle_version).collect())
 }
 
-/// Takes a planned amendment back.
+/// Takes a planned amendment back, and tells the staff.
 ///
 /// # Errors
 /// A [`Refusal`] if it does not wait, or the database.
-pub async fn withdraw(store: &Store, slug: &str, number: i64, decision: Decision<'_>) -> Result<(), LifeError> {
+pub async fn withdraw(
+    shelf: &Shelf,
+    slug: &str,
+    number: i64,
+    means: Means<'_>,
+    decision: Decision<'_>,
+) -> Result<(), LifeError> {
     let Decision { by, act } = decision;
-    let mut tx = store.begin().await?;
+    let shelved = in_force(shelf, slug).await?;
+    let mut tx = shelf.store().begin().await?;
     let row = life::locked(&mut tx, slug).await?;
+    goes_on(&row, &shelved)?;
     amending::may_withdraw(&mut tx, &row, decision).await?;
     let found = planned::find(&mut tx, row.id, number).await?;
     let waiting = found.filter(|one| one.state == State::Waiting);
@@ -98,6 +174,7 @@ pub async fn withdraw(store: &Store, slug: &str, number: i64, decision: Decision
     planned::settle(&mut tx, &one, State::Withdrawn, act.at, act.reason).await?;
     let body = json!({ "planned": number, "by": by, "reason": act.reason });
     log(&mut tx, row, act, "withdraw-amendment", &body).await?;
+    tell(&mut tx, shelf, &shelved, means, Told { number, due_at: one.due_at, decision, changes: None }).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -244,7 +321,15 @@ async fn fail(
     let telling = concealed && (keeps_reason(study, &by, []) || tells_arm(study, &one.reason));
     let also = |person: &&Person| concealed && in_full(person) && in_charge.iter().all(|own| own.id != person.id);
     let mut outgoing = Vec::new();
-    for person in in_charge.iter().copied().chain(study.people.iter().filter(also)) {
+    let told: Vec<&Person> = in_charge.iter().copied().chain(study.people.iter().filter(also)).collect();
+    // Who heard that it was to come hears that it did not.
+    for person in study.people.iter().filter(|person| told.iter().all(|own| own.id != person.id)) {
+        let to = Addressing::unasked(study, person);
+        let plan = AmendmentPlan::new(study, (number, one.due_at), None, "", to.language);
+        let facts = Facts::AmendmentWithdrawn(AmendmentWithdrawn { plan, failed: true });
+        outgoing.push(compose::compose(shelved, means, to, facts)?);
+    }
+    for person in told {
         let reason = if telling && !person.knows_arms() { "" } else { &one.reason };
         let why = if in_full(person) { why } else { "" };
         let facts = AmendmentFailed::new(number, &one.due_at.local(study.zone), reason, why);

@@ -74,20 +74,7 @@ pub async fn take_back(
         of: None,
         inbox_id: None,
     };
-    let new = NewFact {
-        kind: note.kind,
-        enrolled: note.enrolled,
-        randomization: note.randomization,
-        person: note.person,
-        actor: note.actor,
-        reason: note.reason,
-        changes: &correction.changes,
-        levels: None,
-        further: &correction.further,
-        of: None,
-        takes_back: Some(in_error),
-        inbox_id: None,
-    };
+    let new = NewFact { takes_back: Some(in_error), ..note.fact() };
     let row = facts::record(&mut ledger, shelved, means, new).await?;
     let outgoing = note::notices(shelved, means, &note, &row)?;
     compose::post(&mut ledger.tx, Some(shelved.id), means, None, &outgoing).await?;

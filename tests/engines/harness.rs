@@ -47,6 +47,7 @@ use crate::world::{NOW, World, ring};
 
 fn is_of_amendment(letter: &Received) -> bool {
     letter.kind.starts_with("study-amended")
+        || ["amendment-planned", "amendment-withdrawn"].contains(&letter.kind.as_str())
 }
 
 /// How long a claim is good, in seconds.
@@ -683,7 +684,7 @@ impl Center {
                 // A story may end with an amendment: its letters need not have left, but none that was tried may be stuck.
                 format!(
                     "SELECT count(*) FROM outbox WHERE state = 'waiting' AND next_attempt_at <= {} \
-                     AND NOT (kind LIKE 'study-amended%' AND attempts = 0)",
+                     AND NOT ((kind LIKE 'study-amended%' OR kind IN ('amendment-planned', 'amendment-withdrawn')) AND attempts = 0)",
                     at.0
                 ),
             ),

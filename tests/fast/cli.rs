@@ -742,6 +742,10 @@ fn a_rehearsal_tells_each_row_and_comes_again() {
     );
     place.ends(3, &format!("allocation rehearse {SAMPLES}/aurora --covariates nosuch.csv"));
     place.ends(1, "allocation rehearse nosuch --covariates people.csv");
+    for asks in ["council", "wellbeing"] {
+        let refused = place.ends(1, &format!("allocation rehearse {SAMPLES}/{asks} --covariates people.csv"));
+        assert!(refused.err.contains("registers no subjects"), "{}", refused.err);
+    }
 }
 
 #[test]

@@ -67,11 +67,6 @@ fn a_reminder_tells_each_the_way_that_is_theirs() {
         let study = wellbeing(Privacy::Named, Access::Members);
         let member = write(&study, &Reminded { link: None, account: Some(account), number: 1, ..reminded() });
         assert_reads("reminder.member", language, &member);
-        // Whose link it is would tell whose answers come by it: a link that is given is not told.
-        let study = wellbeing(Privacy::FullyAnonymous, Access::Credentials);
-        let unknown = write(&study, &Reminded { login: true, ..reminded() });
-        assert!(!shown(&unknown).contains("/a/"), "{}", unknown.text);
-        assert_reads("reminder.fully-anonymous", language, &unknown);
     }
 }
 

@@ -15,12 +15,12 @@ use hagaki::domain::study::{
 };
 use hagaki::domain::time::{Instant, Zone};
 use hagaki::letters::facts::{
-    Amendment, AmendmentInFull, ArmBalance, AssignmentBlinded, AssignmentFailedAlert, Balance, BlankForm, Change,
-    Confirm, Conflict, DeedConfirm, DeedForm, Digest, DigestUnblinded, Disclosure, Enrollment, EventEntry, EventForm,
-    Facts, FollowUpConfirm, FollowUpDone, FollowUpForm, Head, Help, KitRefused, KitReplaced, KitReplacedBlinded,
-    KitReplacedUnblinded, KitsQuarantined, KitsShortBlinded, KitsShortUnblinded, Links, Milestone, Noted, NoticeBlind,
-    NoticeUnblinded, Opening, Phase, ReadCorrection, Reader, Reason, Refusal, Replacement, Sameness, ShortArm, Step,
-    Unblinded, UnblindingNotice, WeeklyReportUnblinded,
+    Amendment, AmendmentInFull, AmendmentPlan, AmendmentPlanned, AmendmentWithdrawn, ArmBalance, AssignmentBlinded,
+    AssignmentFailedAlert, Balance, BlankForm, Change, Confirm, Conflict, DeedConfirm, DeedForm, Digest,
+    DigestUnblinded, Disclosure, Enrollment, EventEntry, EventForm, Facts, FollowUpConfirm, FollowUpDone, FollowUpForm,
+    Head, Help, KitRefused, KitReplaced, KitReplacedBlinded, KitReplacedUnblinded, KitsQuarantined, KitsShortBlinded,
+    KitsShortUnblinded, Links, Milestone, Noted, NoticeBlind, NoticeUnblinded, Opening, Phase, ReadCorrection, Reader,
+    Reason, Refusal, Replacement, Sameness, ShortArm, Step, Unblinded, UnblindingNotice, WeeklyReportUnblinded,
 };
 use hagaki::letters::{Kind, Letter, samples};
 
@@ -332,6 +332,12 @@ pub(crate) fn letters(study: &Study, language: Language) -> Vec<(Letter, Person)
         (Facts::WeeklyReportUnblinded(Box::new(WeeklyReportUnblinded { report: *report, balance })), kato),
     ];
     all.extend(weekly.into_iter().map(letter));
+    let plan = |by, reason: &str| AmendmentPlan::new(study, (2, now()), by, reason, language);
+    let planned = AmendmentPlanned::new(study, plan(Some(sato), "Cobalt does harm"), &told);
+    let withdrawn = |plan, failed| Facts::AmendmentWithdrawn(AmendmentWithdrawn { plan, failed });
+    all.push(letter((Facts::AmendmentPlanned(planned), yamada)));
+    all.push(letter((withdrawn(plan(None, "a word").without_reason(), false), yamada)));
+    all.push(letter((withdrawn(plan(None, ""), true), yamada)));
     all
 }
 

@@ -81,7 +81,8 @@ pub(super) fn plan(
     has_key(&opened, &study)?;
     let new = Version { bundle: &bundle, study: &study };
     let changes = agreed(&opened, new, yes, decided)?;
-    let planning = planned_acts::plan(&opened.store, new, due_at, decided.by(&opened));
+    let (pen, shelf) = (opened.pen()?, Shelf::new(opened.store.clone()));
+    let planning = planned_acts::plan(&shelf, new, due_at, pen.means(&opened), decided.by(&opened));
     let number = judged(opened.runtime.block_on(planning))?;
     let waiting = opened.runtime.block_on(planned_acts::waiting_in(&opened.store, &study.slug))?;
     let at = due_at.local(study.zone);
@@ -93,6 +94,7 @@ pub(super) fn plan(
         );
     } else {
         println!("{}: planned as No. {number}; it comes into force on {at}", study.slug);
+        println!("{}", letters(opened.study(&study.slug)?.study.people.len()));
         for one in waiting.iter().filter(|one| one.number != number) {
             let due = one.due_at.local(study.zone);
             println!(
@@ -112,12 +114,15 @@ pub(super) fn withdraw_planned(what: &[PathBuf], number: i64, decided: &Decided)
     };
     let slug = slug.to_string_lossy();
     let opened = Opened::open(&why.installation)?;
-    let withdrawing = planned_acts::withdraw(&opened.store, &slug, number, decided.by(&opened));
+    let (pen, shelf) = (opened.pen()?, Shelf::new(opened.store.clone()));
+    let withdrawing = planned_acts::withdraw(&shelf, &slug, number, pen.means(&opened), decided.by(&opened));
     judged(opened.runtime.block_on(withdrawing))?;
+    let told = opened.study(&slug)?.study.people.len();
     if why.output.json {
         println!("{}", json!({ "study": slug, "planned": number, "state": "withdrawn" }));
     } else {
         println!("{slug}: planned amendment No. {number} is withdrawn");
+        println!("{}", letters(told));
     }
     Ok(End::Done)
 }

@@ -5,7 +5,7 @@ use chrono::{NaiveDate, NaiveTime, TimeDelta};
 use super::{Around, scope};
 use crate::definition::document::{Section, quoted};
 use crate::definition::rules::{self, Place};
-use crate::definition::study_file::did_you_mean;
+use crate::definition::study_file::{Located, did_you_mean};
 use crate::domain::instrument::{Item, ItemKind};
 use crate::domain::schedule::{
     After, Anchor, Audience, Days, Letter, Moment, Offset, On, Repeat, Rule, Shift, TargetKind,
@@ -353,6 +353,23 @@ fn check_privacy(section: &Section, rule: &Rule, survey: &Survey) {
             let wrong = format!("the survey is \"{called}\": whose time has come must not tell who they are");
             section.wrong("letter", wrong, "invite everybody at once: on = 2026-12-01 and at = \"09:00\"");
         }
+    }
+}
+
+/// Where nobody knows whose access is whose, one rule invites: each invitation brings an access.
+pub(super) fn check_accesses(section: &Section, rule: &Rule, before: &[Located<Rule>], around: &Around<'_>) {
+    let survey = around.study.survey.as_ref().map(|survey| &survey.value);
+    let Some(survey) = survey.filter(|survey| survey.privacy == Privacy::FullyAnonymous) else { return };
+    let invites = |rule: &Rule| rule.audience.answers() && rule.letter == Letter::Invitation;
+    let says = section.peek_text("letter").is_some_and(|word| word.trim() == Letter::Invitation.key());
+    if !says || !invites(rule) {
+        return;
+    }
+    if let Some(first) = before.iter().map(|own| &own.value).find(|own| invites(own)) {
+        let (called, id) = (survey.privacy.key(), &first.id);
+        let wrong =
+            format!("the survey is \"{called}\": the rule {id} invites already, and this would bring a second access");
+        section.wrong("letter", wrong, "keep one of the two; whoever comes in later is invited by it, too");
     }
 }
 

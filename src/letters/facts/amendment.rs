@@ -1,4 +1,4 @@
-//! Facts of an amendment that is in force, and of one that was planned for a day and could not come into force.
+//! Facts of an amendment that is in force, of one that is planned for a moment, and of one that was and did not come into force.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +9,78 @@ use crate::domain::study::{Blinding, Person, Role, Study};
 use crate::domain::time::Instant;
 use crate::letters::{Kind, clean};
 use crate::limits;
+
+/// An amendment that was planned for a moment, with who decided what the letter tells, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AmendmentPlan {
+    /// Its number among the planned ones, as the commands take it.
+    pub id: String,
+    /// When it is, or was, to come into force, in the study's zone.
+    pub due_at: String,
+    /// Name of the person of the study who decided it; empty where the operator did.
+    pub by: String,
+    /// Why, in their words; empty where they gave no reason, or their words could give an arm away.
+    pub reason: String,
+    /// Whether the reason is kept back for its words.
+    pub kept_back: bool,
+}
+
+impl AmendmentPlan {
+    /// The planned amendment of that number; decided by that person, or by the operator.
+    pub fn new(
+        study: &Study,
+        (number, due_at): (i64, Instant),
+        by: Option<&Person>,
+        reason: &str,
+        language: Language,
+    ) -> AmendmentPlan {
+        let kept_back = study.blinding == Blinding::Blinded && tells_arm(study, reason);
+        AmendmentPlan {
+            id: number.to_string(),
+            due_at: due_at.local(study.zone),
+            by: by.map(|person| short(person.name.in_language(language))).unwrap_or_default(),
+            reason: if kept_back { String::new() } else { clean::line(reason, limits::DEED_REASON_CHARS) },
+            kept_back,
+        }
+    }
+
+    /// The same for whoever is blinded, where the words are those of somebody who may know arms.
+    #[must_use]
+    pub fn without_reason(self) -> AmendmentPlan {
+        AmendmentPlan { kept_back: self.kept_back || !self.reason.is_empty(), reason: String::new(), ..self }
+    }
+}
+
+/// An amendment that is to come into force, as far as everybody on the staff may know it: nothing of how subjects are allocated, and no arm
+/// (promise 6).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AmendmentPlanned {
+    /// Which, and when.
+    pub plan: AmendmentPlan,
+    /// What is to change, in the words of `hagaki study amend --dry-run`.
+    pub changes: Vec<String>,
+    /// How many more changes there are than a letter lists.
+    pub more: usize,
+    /// Whether the study allocates its subjects.
+    pub allocates: bool,
+}
+
+impl AmendmentPlanned {
+    /// A plan with what is to change by it, one line each, of which everybody on the staff may read all.
+    pub fn new(study: &Study, plan: AmendmentPlan, lines: &[&str]) -> AmendmentPlanned {
+        let changes: Vec<String> = lines.iter().take(limits::CHANGES_LISTED).map(|line| short(line)).collect();
+        AmendmentPlanned { plan, more: lines.len() - changes.len(), changes, allocates: study.scheme.is_some() }
+    }
+}
+
+/// An amendment that was planned and does not come into force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AmendmentWithdrawn {
+    /// Which, and for when.
+    pub plan: AmendmentPlan,
+    /// Whether it could not come into force, rather than that somebody took it back; those in charge know why.
+    pub failed: bool,
+}
 
 /// The amendment, and why nothing changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

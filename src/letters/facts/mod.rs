@@ -30,7 +30,7 @@ mod survey;
 mod week;
 
 pub use account::{AccountChange, AccountChanged, AccountLink};
-pub use amendment::{Amendment, AmendmentFailed, AmendmentInFull};
+pub use amendment::{Amendment, AmendmentFailed, AmendmentInFull, AmendmentPlan, AmendmentPlanned, AmendmentWithdrawn};
 pub use answer::{
     BlankForm, Confirm, ConfirmExpired, Conflict, Difference, FactName, Help, NotEntitled, Phase, Reason, ReasonLine,
     Refusal, Sameness, StatusUnknown,
@@ -287,6 +287,8 @@ pub enum Facts {
     KitsShortBlinded(KitsShortBlinded),
     KitsShortUnblinded(KitsShortUnblinded),
     CohortFilling(CohortFilling),
+    AmendmentPlanned(AmendmentPlanned),
+    AmendmentWithdrawn(AmendmentWithdrawn),
     AmendmentFailed(AmendmentFailed),
     StudyAmended(Amendment),
     StudyAmendedUnblinded(AmendmentInFull),
@@ -381,6 +383,8 @@ impl Facts {
             Facts::KitsShortBlinded(_) => Kind::KitsShortBlinded,
             Facts::KitsShortUnblinded(_) => Kind::KitsShortUnblinded,
             Facts::CohortFilling(_) => Kind::CohortFilling,
+            Facts::AmendmentPlanned(_) => Kind::AmendmentPlanned,
+            Facts::AmendmentWithdrawn(_) => Kind::AmendmentWithdrawn,
             Facts::AmendmentFailed(_) => Kind::AmendmentFailed,
             Facts::StudyAmended(_) => Kind::StudyAmended,
             Facts::StudyAmendedUnblinded(_) => Kind::StudyAmendedUnblinded,

@@ -13,7 +13,7 @@ use crate::domain::study::{Person, Study};
 use crate::domain::survey::{Access, Privacy};
 use crate::domain::time::Instant;
 
-/// Somebody who has not answered is asked once more; where nobody knows who has, everybody is.
+/// Somebody who has not answered is asked once more. Where nobody knows who has, there are no reminders.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reminder {
     /// Heading of the form.
@@ -34,8 +34,6 @@ pub struct Reminder {
     pub sign_in: String,
     /// Page on which a password is chosen; empty where they answer without an account.
     pub account: String,
-    /// Whether their way in stands in an earlier letter alone, for nobody knows which is theirs.
-    pub earlier: bool,
     /// Whether a fresh way in can be asked for by mail.
     pub renews: bool,
     /// Not from then on, in the study's zone; empty if it does not expire.
@@ -50,8 +48,6 @@ pub struct Reminder {
     pub named: bool,
     /// Whether that they answered is known, and nothing else.
     pub anonymous: bool,
-    /// Whether nobody knows who has answered.
-    pub unknown: bool,
 }
 
 /// The way in of somebody who is reminded, and how often they were.
@@ -63,7 +59,7 @@ pub struct Reminded<'a> {
     pub of: Option<u32>,
     /// Day on which they were asked, where it is known.
     pub asked_on: Option<NaiveDate>,
-    /// Their own link; none where they have none, or nobody knows which is theirs.
+    /// Their own link; none where they have none.
     pub link: Option<&'a str>,
     /// Whether they have an ID and a password.
     pub login: bool,
@@ -84,7 +80,6 @@ impl Reminder {
     pub fn new(study: &Study, reminded: &Reminded<'_>, language: Language) -> Reminder {
         let survey = study.survey.as_ref();
         let privacy = survey.map_or(Privacy::Named, |survey| survey.privacy);
-        let unknown = privacy == Privacy::FullyAnonymous;
         let members = survey.is_some_and(|survey| survey.access == Access::Members);
         Reminder {
             form: asked_form(study, language),
@@ -92,20 +87,17 @@ impl Reminder {
             of: reminded.of.unwrap_or_default(),
             last: reminded.of.is_some_and(|of| reminded.number >= of),
             asked_on: reminded.asked_on.map(|day| day.to_string()).unwrap_or_default(),
-            // Whoever knew whose link it is would know whose answers come by it.
-            link: reminded.link.filter(|_| !unknown).unwrap_or_default().to_string(),
-            login: reminded.login && !members && !unknown,
+            link: reminded.link.unwrap_or_default().to_string(),
+            login: reminded.login && !members,
             sign_in: reminded.sign_in.to_string(),
             account: reminded.account.filter(|_| members).unwrap_or_default().to_string(),
-            earlier: unknown && !members,
-            renews: !unknown && !members,
+            renews: !members,
             until: reminded.until.map(|until| until.local(study.zone)).unwrap_or_default(),
             closes: survey.and_then(|survey| survey.closes).map(|day| day.to_string()).unwrap_or_default(),
             saves: reminded.saves,
             leaves: reminded.leaves,
             named: privacy == Privacy::Named,
             anonymous: privacy == Privacy::Anonymous,
-            unknown,
         }
     }
 

@@ -26,20 +26,19 @@ pub(super) fn variants(full: &Facts) -> Vec<Facts> {
                 ..facts.clone()
             };
             let account = format!("{PAGES}/account");
-            let member = Reminder { login: false, renews: false, account, of: 2, last: true, ..password.clone() };
-            let unknown = Reminder {
-                account: String::new(),
-                earlier: true,
+            let member = Reminder {
+                login: false,
+                renews: false,
+                account,
+                of: 2,
+                last: true,
                 saves: false,
                 leaves: false,
                 until: String::new(),
                 closes: String::new(),
-                anonymous: false,
-                unknown: true,
-                ..member.clone()
+                ..password.clone()
             };
-            let asked = Reminder { asked_on: facts.asked_on.clone(), ..unknown.clone() };
-            [password, member, unknown, asked].map(Facts::Reminder).into()
+            [password, member].map(Facts::Reminder).into()
         }
         Facts::FollowUpDue(facts) => {
             let own: Vec<DueEvent> = facts.due.iter().take(1).cloned().collect();

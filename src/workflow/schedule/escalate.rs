@@ -133,12 +133,12 @@ pub(super) async fn tell(
     };
     let letters = match &somebody.about {
         About::Participant(row) => {
-            letters(office.shelved, means, (own.to, &[]), Silent::Participant(row.number), tried)?
+            letters(office.shelved, means, (&[own.to], &[]), Silent::Participant(row.number), tried)?
         }
         About::Subject(number, sites) => {
             let event = event_of(rule).and_then(|id| office.study().events.iter().find(|event| event.id == *id));
             let silent = Silent::Site { subject: *number, event: event.map(|event| (event, None)) };
-            letters(office.shelved, means, (own.to, sites), silent, tried)?
+            letters(office.shelved, means, (&[own.to], sites), silent, tried)?
         }
         About::Person => Vec::new(),
     };
@@ -148,16 +148,17 @@ pub(super) async fn tell(
     Ok((letters, next))
 }
 
+/// One letter to each of those who have one of these roles, whoever has several of them.
 fn letters(
     shelved: &ShelvedStudy,
     means: Means<'_>,
-    (to, sites): (Role, &[String]),
+    (to, sites): (&[Role], &[String]),
     silent: Silent<'_>,
     tried: Tried<'_>,
 ) -> Result<Vec<Outgoing>, Failure> {
     let study = &shelved.study;
     let acts = |person: &Person| sites.is_empty() || sites.iter().any(|site| person.acts_for(site));
-    let told = study.people.iter().filter(|person| person.has(to) && acts(person));
+    let told = study.people.iter().filter(|person| to.iter().any(|role| person.has(*role)) && acts(person));
     told.map(|person| {
         let addressing = Addressing::unasked(study, person);
         let url = &means.desk.public_url;
@@ -187,10 +188,9 @@ pub async fn tell_failed(
     let Some(number) = participant else { return Ok(()) };
     let whose = participant::load(&mut ledger.tx, number).await?;
     let tried = Tried { letters: 1, since: Some(settled.settled_at.day_in(shelved.study.zone)), failed: Some(status) };
-    let mut outgoing = Vec::new();
-    for own in rule.iter().flat_map(|rule| &rule.escalations).filter(|own| own.on == On::Failed) {
-        let silent = Silent::Participant(whose.number);
-        outgoing.extend(shelf.write_surely(&shelved, |shelved| letters(shelved, means, (own.to, &[]), silent, tried))?);
-    }
+    let named = rule.iter().flat_map(|rule| &rule.escalations).filter(|own| own.on == On::Failed);
+    let to: Vec<Role> = named.map(|own| own.to).collect();
+    let silent = Silent::Participant(whose.number);
+    let outgoing = shelf.write_surely(&shelved, |shelved| letters(shelved, means, (&to, &[]), silent, tried))?;
     compose::post(&mut ledger.tx, Some(study_id), means, None, &outgoing).await
 }

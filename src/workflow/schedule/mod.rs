@@ -22,8 +22,10 @@ pub use stop::{Looked, drop_stopped};
 use super::shelf::{Shelf, ShelvedStudy};
 use super::{Failure, Means, apart};
 use crate::domain::schedule::{ClockOf, Days, Letter, Schedule, Target, TargetKind};
+use crate::domain::time::Instant;
 use crate::limits;
-use crate::store::{StoreError, Tx, planned_letter, schedule};
+use crate::store::planned_letter::{self, PlannedLetter, State};
+use crate::store::{StoreError, Tx, schedule};
 
 /// What a step came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,37 +42,110 @@ pub fn invites(shelved: &ShelvedStudy) -> bool {
     rules.into_iter().any(|rule| rule.letter == Letter::Invitation)
 }
 
+/// By what it is kept that somebody got an access by no rule; no id of a rule has this sign.
+const BY_COMMAND: &str = ">command";
+
+/// Notes that participants got an access each by no rule, where nobody knows whose access is whose: no rule gives them a second, whatever an
+/// amendment adds. Belongs into the transaction that makes the accesses.
+///
+/// # Errors
+/// Those of the database; they may come from a later call.
+pub(super) async fn note_accesses(
+    tx: &mut Tx,
+    study_id: i64,
+    participants: &[i64],
+    now: Instant,
+) -> Result<(), StoreError> {
+    let note = |id: &i64| PlannedLetter {
+        study_id,
+        target: Target::participant(*id),
+        rule: BY_COMMAND.to_string(),
+        letter: Letter::Invitation,
+        state: State::Ended,
+        occasion: None,
+        due_at: now,
+        wished_at: now,
+        urged: false,
+        why: "was given an access by command".to_string(),
+        past: None,
+        sent_at: Some(now),
+    };
+    let notes: Vec<PlannedLetter> = participants.iter().map(note).collect();
+    planned_letter::save(tx, &notes).await
+}
+
 /// A schedule that sends nothing.
 fn blank() -> Schedule {
     Schedule { clock: ClockOf::Study, days: Days::default(), rules: Vec::new() }
 }
 
-/// Plans and sends what is due, a page for each study. One that fails keeps no other waiting.
+/// What a step does, one behind the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Work {
+    /// Plan for everybody of a study whose schedule is new or was amended.
+    Sweep,
+    /// Plan anew for those to whom something happened.
+    Touched,
+    /// Send what is due.
+    Send,
+}
+
+impl Work {
+    const ALL: [Work; 3] = [Work::Sweep, Work::Touched, Work::Send];
+
+    /// The studies behind one that have such work, at most so many.
+    async fn studies(self, shelf: &Shelf, now: Instant, page: (i64, i64)) -> Result<Vec<i64>, StoreError> {
+        match self {
+            Work::Sweep => schedule::unplanned(shelf.store(), page).await,
+            Work::Touched => schedule::touched_studies(shelf.store(), page).await,
+            Work::Send => planned_letter::due_studies(shelf.store(), now, page).await,
+        }
+    }
+
+    /// Does it, a page of one study.
+    async fn page(self, shelf: &Shelf, means: Means<'_>, id: i64) -> Result<Stepped, Failure> {
+        let shelved = shelf.find_by_id(id).await?;
+        match self {
+            Work::Sweep => {
+                plan::sweep(shelf, &shelved, means).await?;
+                Ok(Stepped { any: true, more: false })
+            }
+            Work::Touched => Ok(Stepped { any: plan::touched(shelf, &shelved, means).await?, more: false }),
+            Work::Send => {
+                let sent = send(shelf, &shelved, means).await?;
+                Ok(Stepped { any: sent.any, more: sent.more })
+            }
+        }
+    }
+}
+
+/// Plans and sends what is due, a page for each study. One that fails keeps no other waiting, nor do many: only those that do not fail are
+/// counted.
 ///
 /// # Errors
 /// The last failure, if nothing could be done.
 pub async fn step(shelf: &Shelf, means: Means<'_>) -> Result<Stepped, Failure> {
     let (mut stepped, mut failed) = (Stepped::default(), None);
-    let most = limits::CALENDAR_BATCH;
-    for id in schedule::unplanned(shelf.store(), most).await? {
-        match apart(|| sweep(shelf, means, id)).await {
-            Ok(()) => stepped.any = true,
-            Err(error) => failed = Some(told(id, error, "planned")),
-        }
-    }
-    for id in schedule::touched_studies(shelf.store(), most).await? {
-        match apart(|| touched(shelf, means, id)).await {
-            Ok(any) => stepped.any |= any,
-            Err(error) => failed = Some(told(id, error, "planned")),
-        }
-    }
-    for id in planned_letter::due_studies(shelf.store(), means.now, most).await? {
-        match apart(|| send(shelf, means, id)).await {
-            Ok(sent) => {
-                stepped.any |= sent.any;
-                stepped.more |= sent.more;
+    for work in Work::ALL {
+        let (mut after, mut room) = (0, limits::CALENDAR_BATCH);
+        while room > 0 {
+            let ids = work.studies(shelf, means.now, (after, room)).await?;
+            let Some(last) = ids.last() else { break };
+            after = *last;
+            for id in ids {
+                match apart(|| work.page(shelf, means, id)).await {
+                    Ok(page) => {
+                        room -= 1;
+                        stepped.any |= page.any;
+                        stepped.more |= page.more;
+                    }
+                    Err(error) => {
+                        let what = if work == Work::Send { "sent" } else { "planned" };
+                        tracing::error!(study = id, %error, "letters of a schedule could not be {what}; it is tried again");
+                        failed = Some(error);
+                    }
+                }
             }
-            Err(error) => failed = Some(told(id, error, "sent")),
         }
     }
     match failed {
@@ -79,27 +154,11 @@ pub async fn step(shelf: &Shelf, means: Means<'_>) -> Result<Stepped, Failure> {
     }
 }
 
-fn told(study: i64, error: Failure, what: &str) -> Failure {
-    tracing::error!(study, %error, "letters of a schedule could not be {what}; it is tried again");
-    error
-}
-
-async fn sweep(shelf: &Shelf, means: Means<'_>, id: i64) -> Result<(), Failure> {
-    let shelved = shelf.find_by_id(id).await?;
-    plan::sweep(shelf, &shelved, means).await
-}
-
-async fn touched(shelf: &Shelf, means: Means<'_>, id: i64) -> Result<bool, Failure> {
-    let shelved = shelf.find_by_id(id).await?;
-    plan::touched(shelf, &shelved, means).await
-}
-
-async fn send(shelf: &Shelf, means: Means<'_>, id: i64) -> Result<send::Sent, Failure> {
-    let shelved = shelf.find_by_id(id).await?;
-    let tried = match send::page(shelf, &shelved, means, limits::SCHEDULE_LETTERS).await {
+async fn send(shelf: &Shelf, shelved: &ShelvedStudy, means: Means<'_>) -> Result<send::Sent, Failure> {
+    let tried = match send::page(shelf, shelved, means, limits::SCHEDULE_LETTERS).await {
         // People must be asked, if not in the study's own words.
         Err(Failure::Letter(why)) => {
-            send::page(shelf, &shelf.plain(&shelved, &why)?, means, limits::SCHEDULE_LETTERS).await
+            send::page(shelf, &shelf.plain(shelved, &why)?, means, limits::SCHEDULE_LETTERS).await
         }
         other => other,
     };
@@ -107,10 +166,11 @@ async fn send(shelf: &Shelf, means: Means<'_>, id: i64) -> Result<send::Sent, Fa
         Err(error) if !passes(&error) => error,
         other => return other,
     };
-    // One letter that cannot be written must not keep all others waiting.
-    tracing::error!(study = id, %error, "letters of a schedule could not be written together; the first is tried alone");
-    match send::page(shelf, &shelved, means, 1).await {
-        Err(error) if !passes(&error) => send::put_off_first(shelf, &shelved, means, &error.to_string()).await,
+    // One letter that cannot be written must not keep all others waiting. Where nobody may know whose access is whose none is tried alone:
+    // the batch is tried once more, and then it goes on without its first.
+    tracing::error!(study = shelved.id, %error, "letters of a schedule could not be written together; they are tried without the first");
+    match send::page(shelf, shelved, means, 1).await {
+        Err(error) if !passes(&error) => send::put_off_first(shelf, shelved, means, &error.to_string()).await,
         other => other,
     }
 }

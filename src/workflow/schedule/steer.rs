@@ -18,7 +18,7 @@ use crate::store::schedule;
 /// What is done about letters that wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
-    /// They do not go out until they are released; of a rule those to come, too.
+    /// They do not go out until they are released; of a rule those to come, too, and of all also those of rules that an amendment adds.
     Hold,
     /// They go out after all, at their time.
     Release,

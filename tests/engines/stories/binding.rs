@@ -348,6 +348,28 @@ stories! {
         assert_found(center, "aurora", &[untold(lost, 1, What::Reference)]).await;
     }
 
+    async fn references_that_read_as_numbers_of_others_are_found(center: &mut Center) {
+        aurora(center).await;
+        super::facts::enroll(center, 1..4).await;
+        let shelved = center.shelved("aurora").await;
+        assert_eq!(binding::like_numbers(center.store(), &shelved).await.unwrap(), []);
+        // As a version wrote it that did not refuse such; one that is the subject's own number means nobody else.
+        let renamed = |number: i64, from: &str, to: &str| {
+            format!("UPDATE subject SET answers = replace(answers, '{from}', '{to}') WHERE number = {number}")
+        };
+        for (number, reference) in [(2, "AURORA-0001"), (3, "AURORA-0003")] {
+            center.world.tamper(&renamed(number, &format!("Y-{number:04}"), reference)).await;
+        }
+        assert_eq!(binding::like_numbers(center.store(), &shelved).await.unwrap(), [2]);
+        let desk = Operating::of(center, "aurora").await;
+        desk.note(center, "AURORA-0002", FactKind::Corrected, &[("subject_ref", "Y-0099")], None).await.unwrap();
+        center.settle().await;
+        assert_eq!(binding::like_numbers(center.store(), &shelved).await.unwrap(), []);
+        for (number, reference) in [(2, "AURORA-0001"), (3, "AURORA-0003")] {
+            center.world.tamper(&renamed(number, reference, &format!("Y-{number:04}"))).await;
+        }
+    }
+
     async fn two_that_have_one_reference_already_are_told_of(center: &mut Center) {
         two(center).await;
         corrected_before(center, "aurora", 1, "subject_ref", "Y-0032").await;

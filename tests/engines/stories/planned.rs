@@ -17,7 +17,13 @@ async fn plan(center: &Center, bundle: &Bundle, seconds: i64) -> Result<i64, Lif
     let due_at = center.clock.now().plus_seconds(seconds);
     let (study, by) = (defined(bundle), center.somebody("aurora").await);
     let decision = Decision { by: Some(&by), act: center.act("protocol 2.0") };
-    planned::plan(center.store(), Version { bundle, study: &study }, due_at, decision).await
+    let new = Version { bundle, study: &study };
+    planned::plan(&center.shelf_on(center.store()), new, due_at, center.means(), decision).await
+}
+
+async fn withdraw(center: &Center, number: i64, reason: &str) -> Result<(), LifeError> {
+    let decision = Decision { by: Some("center"), act: center.act(reason) };
+    planned::withdraw(&center.shelf_on(center.store()), "aurora", number, center.means(), decision).await
 }
 
 async fn listed(center: &Center) -> Vec<PlannedRow> {
@@ -117,11 +123,11 @@ stories! {
         center.attend().await;
         plan(center, &capped("total = 240", "total = 2"), HOUR).await.unwrap();
         plan(center, &capped("total = 240", "total = 200"), 2 * HOUR).await.unwrap();
-        let silent = planned::withdraw(center.store(), "aurora", 1, Decision { by: Some("center"), act: center.act("") }).await;
+        let silent = withdraw(center, 1, "").await;
         assert!(matches!(silent, Err(LifeError::Refused(Refusal::NoReason))), "{silent:?}");
-        planned::withdraw(center.store(), "aurora", 1, Decision { by: Some("center"), act: center.act("not approved") }).await.unwrap();
+        withdraw(center, 1, "not approved").await.unwrap();
         for number in [1, 3] {
-            let again = planned::withdraw(center.store(), "aurora", number, Decision { by: Some("center"), act: center.act("again") }).await;
+            let again = withdraw(center, number, "again").await;
             assert!(matches!(again, Err(LifeError::Refused(Refusal::NotPlanned(_, _)))), "{again:?}");
         }
         center.wind(3 * HOUR);
@@ -130,6 +136,19 @@ stories! {
         assert_eq!(states, [State::Withdrawn, State::InForce]);
         assert_eq!(version(center).await, 2);
         assert_eq!(actions(center).await, ["plan-amendment", "plan-amendment", "withdraw-amendment", "amend"]);
+        // Everybody on the staff heard of each plan, and that the first does not come.
+        center.settle().await;
+        let told = center.told_of_amendments().await;
+        let of = |kind: &str| told.iter().filter(|letter| letter.kind == kind).collect::<Vec<&Received>>();
+        let staff = center.shelved("aurora").await.study.people.len();
+        let (plans, withdrawn) = (of("amendment-planned"), of("amendment-withdrawn"));
+        assert_eq!((plans.len(), withdrawn.len()), (2 * staff, staff));
+        for letter in &plans {
+            assert!(letter.text.contains("protocol 2.0"), "{}", letter.text);
+        }
+        for letter in &withdrawn {
+            assert!(letter.text.contains("not approved"), "{}", letter.text);
+        }
     }
 
     async fn what_no_longer_can_changes_nothing_and_the_manager_hears_why(center: &mut Center) {
@@ -144,6 +163,11 @@ stories! {
         let letters = center.settle().await;
         assert_eq!(kinds(&letters), [("amendment-failed", CENTER)]);
         assert!(letters[0].text.contains("factors and strata"), "{}", letters[0].text);
+        // All others hear that it did not come, and no more.
+        let others = center.told_of_amendments().await.into_iter().filter(|letter| letter.kind == "amendment-withdrawn");
+        let others: Vec<Received> = others.collect();
+        assert_eq!(others.len(), center.shelved("aurora").await.study.people.len() - 1);
+        assert!(others.iter().all(|letter| letter.to != CENTER && !letter.text.contains("factors and strata")));
         let row = listed(center).await.remove(0);
         assert_eq!((row.state, version(center).await), (State::Failed, 1));
         assert!(row.note.contains("factors and strata"), "{}", row.note);

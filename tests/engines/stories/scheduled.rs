@@ -378,6 +378,31 @@ stories! {
         center.process.calendar.step().await.unwrap();
     }
 
+    async fn what_is_held_of_all_is_held_of_rules_that_come_later(center: &mut Center) {
+        let ask = ONCE.split("\n\n[[rules]]\nid = \"remind\"").next().unwrap();
+        let again = ask.replace("\"ask\"", "\"again\"").replace("2026-11-24", "2026-11-25");
+        center.activate(&by(ask), Stage::Production).await;
+        take_in(center, &[somebody("a", "")]).await;
+        center.attend().await;
+        let all = Whose { target: None, rule: None };
+        assert_eq!(steer(center, all, Steering::Hold).await, 1);
+        center.amend(&by(&format!("{ask}\n{again}")), center.act("once more")).await.unwrap();
+        center.attend().await;
+        center.settle().await;
+        wind_to(center, "2026-11-25 09:00");
+        center.attend().await;
+        assert!(center.settle().await.is_empty());
+        let states: Vec<State> = planned(center).await.into_iter().map(|one| one.state).collect();
+        assert_eq!(states, [State::Held, State::Held]);
+        assert_eq!(steer(center, all, Steering::Release).await, 2);
+        // Nothing is held any more, and no rule that comes from now on.
+        let third = ask.replace("\"ask\"", "\"third\"").replace("2026-11-24", "2026-11-27");
+        center.amend(&by(&format!("{ask}\n{again}\n{third}")), center.act("and once more")).await.unwrap();
+        center.attend().await;
+        assert!(center.settle().await.iter().any(|letter| letter.kind == "invitation"));
+        assert!(planned(center).await.iter().any(|one| one.rule == "third" && one.state == State::Waiting));
+    }
+
     async fn where_nobody_may_know_whole_batches_leave(center: &mut Center) {
         let ask = ONCE.split("\n\n[[rules]]\nid = \"remind\"").next().unwrap();
         let bundle = edited(&once_by(ask), "study.toml", "privacy = \"named\"", "privacy = \"fully-anonymous\"\nbatch = 5");
@@ -404,9 +429,64 @@ stories! {
         assert_eq!(pages.get(&link_in(&letters[2].text)).await.status, 200);
     }
 
+    async fn an_access_by_command_is_the_only_one(center: &mut Center) {
+        let people = |names: [&str; 5]| names.map(|name| somebody(name, ""));
+        let nobodys =
+            |bundle: &Bundle| edited(bundle, "study.toml", "privacy = \"named\"", "privacy = \"fully-anonymous\"\nbatch = 5");
+        center.activate(&nobodys(&once()), Stage::Production).await;
+        center.issue("wellbeing", &people(["a", "b", "c", "d", "e"]), center.terms(Form::Link)).await;
+        let invited = center.settle().await;
+        assert_eq!(invited.iter().filter(|letter| letter.kind == "invitation").count(), 5, "{:?}", kinds(&invited));
+        // An amendment has the schedule invite: those who come after it, and nobody once more.
+        let ask = ONCE.split("\n\n[[rules]]\nid = \"remind\"").next().unwrap();
+        center.amend(&nobodys(&once_by(ask)), center.act("a schedule")).await.unwrap();
+        center.attend().await;
+        center.settle().await;
+        wind_to(center, "2026-11-24 09:00");
+        center.attend().await;
+        assert!(center.settle().await.is_empty());
+        assert_eq!(center.world.number("SELECT count(*) FROM credential").await, 5);
+        take_in(center, &people(["f", "g", "h", "i", "j"])).await;
+        center.attend().await;
+        let mut to: Vec<String> = center.settle().await.into_iter().map(|letter| letter.to).collect();
+        to.sort();
+        assert_eq!(to, ["f", "g", "h", "i", "j"].map(|name| format!("{name}@example.jp")));
+        // The same rule by another id is no other invitation.
+        let anew = ask.replace("\"ask\"", "\"anew\"").replace("2026-11-24", "2026-11-25");
+        center.amend(&nobodys(&once_by(&anew)), center.act("renamed")).await.unwrap();
+        center.attend().await;
+        center.settle().await;
+        center.wind(86_400);
+        center.attend().await;
+        assert!(center.settle().await.is_empty());
+        assert_eq!(center.world.number("SELECT count(*) FROM credential").await, 10);
+    }
+
+    async fn studies_with_work_are_found_one_behind_the_other(center: &mut Center) {
+        use hagaki::store::schedule::{touched_studies, unplanned};
+        center.activate(&once_by(ONCE), Stage::Production).await;
+        let members = with_file(&samples::members(), "schedule.toml", &ONCE.replace("\"participants\"", "\"members\""));
+        center.activate(&members, Stage::Production).await;
+        take_in(center, &[somebody("a", "")]).await;
+        let terms = Terms { mailed: false, ..center.terms(Form::Account) };
+        center.issue("members", &[somebody("b", "")], terms).await;
+        let [first, second] = [center.shelved("wellbeing").await.id, center.shelved("members").await.id];
+        for (after, most, found) in [(0, 1, vec![first]), (first, 1, vec![second]), (second, 1, vec![]), (0, 9, vec![first, second])] {
+            assert_eq!(unplanned(center.store(), (after, most)).await.unwrap(), found);
+            assert_eq!(touched_studies(center.store(), (after, most)).await.unwrap(), found);
+        }
+        center.attend().await;
+        wind_to(center, "2026-11-24 09:00");
+        let now = center.clock.now();
+        for (after, most, found) in [(0, 1, vec![first]), (first, 1, vec![second]), (second, 1, vec![])] {
+            assert_eq!(planned_letter::due_studies(center.store(), now, (after, most)).await.unwrap(), found);
+        }
+    }
+
     async fn silence_is_told_to_whom_the_rule_names(center: &mut Center) {
         let escalate = "escalate = [{ after = 2, to = \"coordinator\" }, { on = \"failed\", to = \"manager\" }]\n";
-        let schedule = ONCE.replace("[[rules]]\nid = \"remind\"", "escalate = [{ on = \"failed\", to = \"manager\" }]\n\n[[rules]]\nid = \"remind\"");
+        let schedule = ONCE.replace("[[rules]]\nid = \"remind\"", "escalate = [{ on = \"failed\", to = \"manager\" }, { on = \"failed\", to = \"coordinator\" }]\n\n[[rules]]\nid = \"remind\"");
+        // The office is both, and hears it once.
         center.activate(&once_by(&format!("{schedule}{escalate}")), Stage::Production).await;
         take_in(center, &["a", "b", "refused"].map(|name| somebody(name, ""))).await;
         let pages = serve(center).await;

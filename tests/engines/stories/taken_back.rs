@@ -189,6 +189,34 @@ stories! {
         center.settle().await;
     }
 
+    async fn a_third_screening_that_counts_bars_both_before_it(center: &mut Center) {
+        let rules = "unique_within = \"site\"\nrescreening = [\"withdrawn\"]\nrescreenings = 2";
+        let bundle = edited(&samples::aurora(), "study.toml", "unique_within = \"site\"", rules);
+        center.activate(&bundle, Stage::Production).await;
+        let form = aurora_form("011", "Y-0001");
+        center.exchange(&DR_YAMADA.writes("登録", &form)).await;
+        for of in ["AURORA-0001", "AURORA-0002"] {
+            withdraw(center, DR_YAMADA, of).await;
+            super::rescreening::consent(center, of, "stat").await.unwrap();
+            center.exchange(&DR_YAMADA.writes("登録", &format!("{form}再登録元: {of}\n"))).await;
+            assert_eq!(reason(center).await, "enrolled");
+        }
+        // Whichever of the two were to count again: the third does.
+        for (subject, in_error) in [("AURORA-0001", 1), ("AURORA-0002", 2)] {
+            let why = refusal(take(center, subject, in_error, "stat").await);
+            assert!(why.contains("AURORA-0003 counts"), "{why}");
+        }
+        let desk = Operating::of(center, "aurora").await;
+        desk.note(center, "AURORA-0003", FactKind::RandomizedInError, &[], None).await.unwrap();
+        take(center, "AURORA-0002", 2, "stat").await.unwrap();
+        // Of three one counts by now, and it bars the others.
+        for (subject, in_error) in [("AURORA-0001", 1), ("AURORA-0003", 3)] {
+            let why = refusal(take(center, subject, in_error, "stat").await);
+            assert!(why.contains("AURORA-0002 counts"), "{why}");
+        }
+        center.settle().await;
+    }
+
     async fn a_duplicate_is_one_no_more_once_its_reference_is_its_own(center: &mut Center) {
         aurora(center).await;
         enroll(center, 1..3).await;

@@ -164,12 +164,16 @@ fn where_nobody_is_known_nothing_depends_on_them() {
     let remind = rule("reminder", "after = \"invitation\"\ndays = 3\nat = \"09:00\"\nuntil = [\"response\"]");
     let condition = rule("invitation", "on = 2026-12-01\nat = \"09:00\"\nwhen = \"mood > 3\"");
     let anchored = rule("invitation", "after = { item = \"weekly.day\" }\ndays = 3\nat = \"09:00\"");
+    let second = at_once.replace("\"one\"", "\"two\"").replace("2026-12-01", "2026-12-08");
+    let twice = format!("{at_once}\n{second}");
     for (privacy, schedule, said) in [
         ("anonymous", &at_once, None),
         ("anonymous", &remind, None),
         ("anonymous", &condition, Some("nobody's answers are known")),
         ("anonymous", &anchored, Some("when somebody answered is not kept, nor what")),
         ("fully-anonymous", &at_once, None),
+        ("anonymous", &twice, None),
+        ("fully-anonymous", &twice, Some("the rule one invites already")),
         ("fully-anonymous", &remind, Some("no answer can end letters")),
         ("fully-anonymous", &anchored, Some("whose time has come must not tell who they are")),
     ] {
