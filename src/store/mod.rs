@@ -72,6 +72,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         allocation::STATEMENTS,
         arrival::STATEMENTS,
         audit::STATEMENTS,
+        begun_form::STATEMENTS,
         bundle::STATEMENTS,
         fact::STATEMENTS,
         file::STATEMENTS,

@@ -5,7 +5,6 @@ mod afterwards;
 mod amending;
 mod answered;
 mod begun;
-mod begun;
 mod binding;
 mod calendar;
 mod cases;

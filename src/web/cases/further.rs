@@ -37,6 +37,7 @@ fn task<'a>(
         base: String::new(),
         now,
         send: "randomize",
+        keeps: false,
     };
     Some((own, task))
 }

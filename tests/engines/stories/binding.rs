@@ -352,7 +352,7 @@ stories! {
         aurora(center).await;
         super::facts::enroll(center, 1..4).await;
         let shelved = center.shelved("aurora").await;
-        assert_eq!(binding::like_numbers(center.store(), &shelved).await.unwrap(), []);
+        assert!(binding::like_numbers(center.store(), &shelved).await.unwrap().is_empty());
         // As a version wrote it that did not refuse such; one that is the subject's own number means nobody else.
         let renamed = |number: i64, from: &str, to: &str| {
             format!("UPDATE subject SET answers = replace(answers, '{from}', '{to}') WHERE number = {number}")
@@ -364,7 +364,7 @@ stories! {
         let desk = Operating::of(center, "aurora").await;
         desk.note(center, "AURORA-0002", FactKind::Corrected, &[("subject_ref", "Y-0099")], None).await.unwrap();
         center.settle().await;
-        assert_eq!(binding::like_numbers(center.store(), &shelved).await.unwrap(), []);
+        assert!(binding::like_numbers(center.store(), &shelved).await.unwrap().is_empty());
         for (number, reference) in [(2, "AURORA-0001"), (3, "AURORA-0003")] {
             center.world.tamper(&renamed(number, reference, &format!("Y-{number:04}"))).await;
         }
