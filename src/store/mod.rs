@@ -33,6 +33,7 @@ pub mod identity;
 pub mod inbox;
 pub mod kit;
 pub mod mailbox;
+pub mod opt_out;
 pub mod outbox;
 mod packed;
 pub mod participant;
@@ -86,6 +87,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         inbox::work::STATEMENTS,
         kit::STATEMENTS,
         mailbox::STATEMENTS,
+        opt_out::STATEMENTS,
         outbox::STATEMENTS,
         outbox::work::STATEMENTS,
         participant::STATEMENTS,

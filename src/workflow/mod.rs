@@ -55,6 +55,7 @@ mod names;
 pub mod note;
 pub mod notices;
 mod obstacles;
+pub mod opt_out;
 pub mod package;
 mod pages;
 pub mod participants;

@@ -29,6 +29,7 @@ mod letters_out;
 mod levels;
 pub(crate) mod members;
 mod names;
+mod opt_out;
 mod pairs;
 mod planned;
 mod proofs;
