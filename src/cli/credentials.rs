@@ -345,7 +345,7 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
     }
     let mut written = Written::begin(&office, &args.paper, candidates.iter())?;
     let bar = Bar::new("credentials", candidates.len() as u64);
-    let (mut issued, mut mailed, mut passed) = (0, 0, Vec::new());
+    let (mut issued, mut mailed, mut unsubscribed, mut passed) = (0, 0, 0, Vec::new());
     // Parts of about one size: a small one at the end could be told from the others.
     let parts = candidates.len().div_ceil(limits::CREDENTIAL_BATCH).max(1);
     for run in candidates.chunks(candidates.len().div_ceil(parts).max(1)) {
@@ -364,6 +364,7 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
         written.add(&office, &batch.issued)?;
         issued += batch.issued.len();
         mailed += batch.issued.iter().filter(|one| one.mailed).count();
+        unsubscribed += batch.unsubscribed;
         passed.extend(batch.passed);
         bar.advance(run.len() as u64);
     }
@@ -373,7 +374,8 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
         let (known, told) = (passed.len(), passed::json(&passed));
         println!(
             "{}",
-            json!({ "issued": issued, "mailed": mailed, "known": known, "finished": finished, "passed_over": told })
+            json!({ "issued": issued, "mailed": mailed, "unsubscribed": unsubscribed, "known": known, "finished": finished,
+                    "passed_over": told })
         );
         return Ok(End::Done);
     }
@@ -387,6 +389,7 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
         }
         false => println!("{} issued, {mailed} of them go out by mail", counted(issued as u64, "credential")),
     }
+    passed::unsubscribed(unsubscribed);
     passed::tell(&args.slug, passed::Kind::of(&office), &passed);
     if finished > 0 {
         println!("{finished} on the list have answered, or may not any more, and got none");

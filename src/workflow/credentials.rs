@@ -4,6 +4,8 @@
 //! batches, each one transaction with its letters, so that a list of 100,000 that breaks in the middle is taken up where it
 //! stopped: who is known ([`super::recognize`]) is not asked twice.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::compose::{self, Addressing};
@@ -14,7 +16,7 @@ use super::mend::may_mend;
 use super::recognize::{self, PassedOver};
 use super::respond::answers_once;
 use super::shelf::{Shelf, ShelvedStudy};
-use super::{Failure, Means, accounts, drafts, schedule};
+use super::{Failure, Means, accounts, drafts, opt_out, schedule};
 use crate::domain::credential::{Login, Secret, Unfit, Validity};
 use crate::domain::language::{Language, Text};
 use crate::domain::participant::Candidate;
@@ -101,6 +103,8 @@ pub struct Issued {
     pub once: bool,
     /// Whether they have answered already, so that it is for looking at their answers and changing them.
     pub answered: bool,
+    /// Page on which they stop invitations and reminders; it names them, and no access.
+    pub unsubscribe: String,
 }
 
 /// Why somebody gets no fresh credential.
@@ -128,6 +132,8 @@ pub struct Batch {
     /// How many got none because too few came together: where nobody may know whose credential is whose, a few in one transaction
     /// could be told apart by it.
     pub too_few: usize,
+    /// How many of those who were taken in are not written to, because no study is to invite anybody at their address.
+    pub unsubscribed: usize,
 }
 
 /// Takes participants in and issues a credential to each, at most [`limits::CREDENTIAL_BATCH`] of them in one transaction.
@@ -175,7 +181,13 @@ pub async fn issue(
         return Ok(Batch { passed, ..Batch::default() });
     }
     let anonymous = survey.privacy == Privacy::FullyAnonymous;
-    if anonymous && terms.form != Form::Scheduled && new.len() < usize::try_from(survey.batch).unwrap_or(usize::MAX) {
+    let silent = match terms.mailed {
+        true => opt_out::addresses_among(&mut *tx, &means.keys.address, &candidates).await?,
+        false => BTreeSet::new(),
+    };
+    let unsubscribed = candidates.iter().filter(|one| silent.contains(&one.address)).count();
+    let least = usize::try_from(survey.batch).unwrap_or(usize::MAX);
+    if anonymous && terms.form != Form::Scheduled && new.len() - unsubscribed < least {
         return Ok(Batch { passed, too_few: new.len(), ..Batch::default() });
     }
     let ids = participant::insert(tx, shelved.id, &new, means.now).await?;
@@ -196,20 +208,25 @@ pub async fn issue(
     let mut letters = Vec::new();
     for ((candidate, id), number) in candidates.into_iter().zip(ids).zip(first..) {
         let made = Made::new(terms.form, means);
+        let silenced = silent.contains(&candidate.address);
         let own = Validity { from: candidate.from.unwrap_or(terms.from), until: candidate.until.or(terms.until) };
         // Of one's own it would tell whose credential it is.
         let validity = if anonymous { Validity { from: terms.from, until: terms.until } } else { own };
-        let mailed = terms.mailed && !candidate.address.is_empty();
+        let mailed = terms.mailed && !candidate.address.is_empty() && !silenced;
         let id_of_credential = Mark::new(means.dice);
-        let waits = terms.days_from_sending.filter(|_| validity.until.is_none()).map(|days| (id_of_credential, days));
+        let days = terms.days_from_sending.filter(|_| validity.until.is_none());
+        // No letter of theirs leaves from which they could be counted.
+        let end = days.filter(|_| silenced).map(|days| means.now.plus_seconds(i64::from(days) * 24 * 3600));
+        let validity = Validity { until: validity.until.or(end), ..validity };
+        let waits = days.filter(|_| !silenced).map(|days| (id_of_credential, days));
         if waits.is_some() && (anonymous || !mailed) {
             return Err(Failure::Contradiction(
                 "days from a sending need a letter that is known to be theirs".to_string(),
             ));
         }
         // Who is told by the schedule was not told yet; and where nobody may know whose is whose, all are made when they leave.
-        let told = mailed || made.link.is_some() || made.password.is_some();
-        let later = anonymous && terms.form == Form::Scheduled;
+        let told = mailed || (!silenced && (made.link.is_some() || made.password.is_some()));
+        let later = anonymous && (silenced || terms.form == Form::Scheduled);
         rows.extend((!later).then(|| CredentialRow {
             id: id_of_credential,
             study_id: shelved.id,
@@ -233,6 +250,7 @@ pub async fn issue(
             joins: shelved.study.enrolls_itself(),
             once: terms.once,
             answered: false,
+            unsubscribe: opt_out::page(means, id, means.now),
             candidate,
         };
         issued.push(one);
@@ -263,7 +281,7 @@ pub async fn issue(
     append(tx, page, means, act.actor, action, &body).await?;
     compose::post(tx, Some(shelved.id), means, None, &letters).await?;
     ledger.commit().await?;
-    Ok(Batch { issued, passed, too_few: 0 })
+    Ok(Batch { issued, passed, too_few: 0, unsubscribed })
 }
 
 /// Whose way in is to be changed, and how.
@@ -430,6 +448,7 @@ pub(super) async fn renew(
         joins,
         once: row.is_for_one_use(),
         answered,
+        unsubscribe: opt_out::page(means, whose.id, whose.created_at),
     }))
 }
 
@@ -545,6 +564,7 @@ pub(super) fn invitation(
         joins: issued.joins,
         once: issued.once,
         answered: issued.answered,
+        unsubscribe: Some(&issued.unsubscribe),
         now: means.now,
     };
     let facts = Invitation::new(study, &invited, language);

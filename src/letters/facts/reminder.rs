@@ -48,6 +48,9 @@ pub struct Reminder {
     pub named: bool,
     /// Whether that they answered is known, and nothing else.
     pub anonymous: bool,
+    /// Page on which they stop invitations and reminders.
+    #[serde(default)]
+    pub unsubscribe: String,
 }
 
 /// The way in of somebody who is reminded, and how often they were.
@@ -73,6 +76,8 @@ pub struct Reminded<'a> {
     pub saves: bool,
     /// Whether they can take their leave by mail: nobody can of several who share an address.
     pub leaves: bool,
+    /// Page on which they stop invitations and reminders.
+    pub unsubscribe: &'a str,
 }
 
 impl Reminder {
@@ -98,6 +103,7 @@ impl Reminder {
             leaves: reminded.leaves,
             named: privacy == Privacy::Named,
             anonymous: privacy == Privacy::Anonymous,
+            unsubscribe: reminded.unsubscribe.to_string(),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::limits;
 use crate::store::participant;
 use crate::store::roster::{self, RosterRow, Standing};
 use crate::web::caller::Call;
-use crate::workflow::Failure;
+use crate::workflow::{Failure, opt_out};
 
 /// Address of the page below the study's.
 pub(super) const PLACE: &str = "/participants";
@@ -56,6 +56,8 @@ impl CasePages {
         let further = rows.len() > shown;
         rows.truncate(shown);
         let next = rows.last().filter(|_| further).map(|last| last.number);
+        let people: Vec<(i64, &str)> = rows.iter().map(|row| (row.id, row.address.as_str())).collect();
+        let unsubscribed = opt_out::among(store, &self.tools.keys.address, &people).await?;
         // On its first page alone: they are of all participants.
         let counts = match after {
             None => roster::count(store, room.shelved.id, now).await?,
@@ -63,7 +65,7 @@ impl CasePages {
         };
         let here = room.here(PLACE);
         put(&mut facts, "counts", json!(told(room, &counts)));
-        put(&mut facts, "asked", rows.iter().map(|row| asked(room, row)).collect());
+        put(&mut facts, "asked", rows.iter().map(|row| asked(room, row, unsubscribed.contains_key(&row.id))).collect());
         put(&mut facts, "anonymous", json!(privacy == Privacy::Anonymous));
         put(&mut facts, "next", json!(next.map(|next| format!("{here}&after={next}"))));
         put(&mut facts, "first", json!(after.map(|_| here)));
@@ -88,8 +90,8 @@ fn told(room: &Room, counts: &[(Standing, i64)]) -> Vec<Value> {
     told
 }
 
-/// One who was asked.
-fn asked(room: &Room, row: &RosterRow) -> Value {
+/// One who was asked, and may have unsubscribed.
+fn asked(room: &Room, row: &RosterRow, unsubscribed: bool) -> Value {
     let zone = room.study().zone;
     let answered = match row.days.as_slice() {
         [] => None,
@@ -101,7 +103,8 @@ fn asked(room: &Room, row: &RosterRow) -> Value {
     let from = row.from.filter(|_| row.standing == Standing::ToCome);
     let from = from.map(|from| room.word("good_from", &[("at", &from.local(zone))]));
     let until = row.until.filter(|_| open).map(|until| room.word("good_until", &[("at", &until.local(zone))]));
-    let days: Vec<String> = [invited, answered, from, until].into_iter().flatten().collect();
+    let out = unsubscribed.then(|| room.word("unsubscribed", &[]));
+    let days: Vec<String> = [invited, answered, from, until, out].into_iter().flatten().collect();
     json!({
         "number": row.number, "reference": row.reference, "name": row.name, "address": row.address,
         "standing": room.word(&word_of(row.standing), &[]), "days": days,

@@ -26,7 +26,7 @@ const WEEKLY: &str = "zone = \"person\"\nquiet = { from = \"21:00\", to = \"08:0
     every = \"2 days\"\ntimes = 2\nuntil = [\"response\"]\nlate = \"drop\"\n";
 
 /// Everybody once, and once more.
-const ONCE: &str = "[[rules]]\nid = \"ask\"\naudience = \"participants\"\nletter = \"invitation\"\non = 2026-11-24\nat = \"09:00\"\n\n\
+pub(super) const ONCE: &str = "[[rules]]\nid = \"ask\"\naudience = \"participants\"\nletter = \"invitation\"\non = 2026-11-24\nat = \"09:00\"\n\n\
     [[rules]]\nid = \"remind\"\naudience = \"participants\"\nletter = \"reminder\"\nafter = \"invitation\"\ndays = 3\nat = \"18:00\"\n\
     every = \"7 days\"\ntimes = 2\nuntil = [\"response\"]\n";
 
@@ -37,11 +37,11 @@ fn by(schedule: &str) -> Bundle {
 }
 
 /// The same, answered once by everybody.
-fn once_by(schedule: &str) -> Bundle {
+pub(super) fn once_by(schedule: &str) -> Bundle {
     with_file(&once(), "schedule.toml", schedule)
 }
 
-fn somebody(name: &str, zone: &str) -> Candidate {
+pub(super) fn somebody(name: &str, zone: &str) -> Candidate {
     let attributes = match zone {
         "" => BTreeMap::new(),
         zone => BTreeMap::from([("timezone".to_owned(), zone.to_owned())]),
@@ -50,7 +50,7 @@ fn somebody(name: &str, zone: &str) -> Candidate {
 }
 
 /// People on file whom the schedule is to invite.
-async fn take_in(center: &Center, people: &[Candidate]) {
+pub(super) async fn take_in(center: &Center, people: &[Candidate]) {
     let terms = Terms { mailed: false, ..center.terms(Form::Scheduled) };
     assert_eq!(center.issue("wellbeing", people, terms).await.issued.len(), people.len());
 }
@@ -60,18 +60,18 @@ fn tokyo(shown: &str) -> Instant {
 }
 
 /// Winds the clock to that time in Tokyo.
-fn wind_to(center: &Center, shown: &str) {
+pub(super) fn wind_to(center: &Center, shown: &str) {
     let seconds = tokyo(shown).seconds_since(center.clock.now());
     assert!(seconds >= 0, "{shown} is over");
     center.wind(seconds);
 }
 
-async fn planned(center: &Center) -> Vec<PlannedLetter> {
+pub(super) async fn planned(center: &Center) -> Vec<PlannedLetter> {
     let id = study::find_current(center.store(), "wellbeing").await.unwrap().unwrap().id;
     planned_letter::list(center.store(), id, ALL, 1_000).await.unwrap()
 }
 
-async fn settled(center: &Center) -> Vec<(SettledLetter, Option<Sending>)> {
+pub(super) async fn settled(center: &Center) -> Vec<(SettledLetter, Option<Sending>)> {
     let id = study::find_current(center.store(), "wellbeing").await.unwrap().unwrap().id;
     planned_letter::list_settled(center.store(), id, ALL, 1_000).await.unwrap()
 }
@@ -110,13 +110,13 @@ fn told(came: &[(String, String, String, Received)], who: &str) -> Vec<String> {
     own.map(|(at, kind, ..)| format!("{at} {kind}")).collect()
 }
 
-async fn answer(pages: &Served, path: &str) {
+pub(super) async fn answer(pages: &Served, path: &str) {
     let mark = pages.get(path).await.field("_mark");
     let sent = pages.post(path, &with(&[("_mark", &mark), ("_step", "send")])).await;
     assert_eq!(sent.status, 303, "{sent:?}");
 }
 
-async fn find(center: &Center, number: i64) -> participant::ParticipantRow {
+pub(super) async fn find(center: &Center, number: i64) -> participant::ParticipantRow {
     let id = center.shelved("wellbeing").await.id;
     participant::find_by_number(center.store(), id, number).await.unwrap().unwrap()
 }
