@@ -405,8 +405,10 @@ impl CasePages {
         let rest = |row: &ResponseRow| format!("/{}/{}/{}/{}", subject.number, row.event, row.instrument, row.occasion);
         Ok(match entered {
             Entered::Recorded(_) | Entered::Before(_) => {
-                if matches!(entered, Entered::Recorded(_)) {
-                    ledger.commit().await?;
+                match entered {
+                    Entered::Recorded(_) => ledger.commit().await?,
+                    // What is forgotten now takes the same lock.
+                    _ => drop(ledger),
                 }
                 self.sent(task).await;
                 let done = if corrects.is_some() { "corrected" } else { "entered" };

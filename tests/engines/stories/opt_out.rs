@@ -253,7 +253,6 @@ stories! {
             let seen = tokio::task::spawn_blocking(move || {
                 let mut browser = Chromium::start();
                 browser.screen(width, height);
-                browser.without_scripts();
                 let name = |page: &str| format!("opt-out-{language}-{screen}-{page}");
                 browser.open(&url);
                 browser.look(&name("1-on"));
