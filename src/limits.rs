@@ -1,9 +1,11 @@
 //! Every limit, named, in one place (promise 9). What exceeds one is refused with a reason.
 //!
-//! A unit ends a name where there is one. Those of elections stand in a file of their own.
+//! A unit ends a name where there is one. Those of elections and of DNS stand in files of their own.
 
+mod dns;
 mod elections;
 
+pub use dns::*;
 pub use elections::*;
 
 /// Largest mail that is downloaded, in bytes; of a larger one only the headers are kept, and it goes to quarantine.

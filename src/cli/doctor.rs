@@ -1,4 +1,6 @@
-//! `hagaki doctor`: tries what `check` cannot — database, clock, disk, mailboxes, mail servers, a letter to itself.
+//! `hagaki doctor`: tries what `check` cannot — database, clock, disk, mailboxes, mail servers, a letter to itself, what DNS says.
+
+mod dns;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -30,6 +32,18 @@ use crate::workflow::{binding, stock, urn as sealed_urn};
 struct Finding {
     what: String,
     trouble: Option<String>,
+    /// What is no trouble of ours, or not for certain, and better known.
+    warning: Option<String>,
+}
+
+impl Finding {
+    fn new(what: impl Into<String>, trouble: Option<String>) -> Finding {
+        Finding { what: what.into(), trouble, warning: None }
+    }
+
+    fn warned(what: impl Into<String>, warning: impl Into<String>) -> Finding {
+        Finding { what: what.into(), trouble: None, warning: Some(warning.into()) }
+    }
 }
 
 /// What trials work with; no store where it cannot be opened.
@@ -67,17 +81,17 @@ pub(super) fn run(installation: &Installation, output: Output) -> anyhow::Result
         warnings.push(("address of the pages".to_string(), NO_HTTPS.to_string()));
     }
     let well = findings.iter().all(|finding| finding.trouble.is_none());
-    for finding in &findings {
-        if output.json {
-            println!(
-                "{}",
-                json!({ "trial": finding.what, "well": finding.trouble.is_none(), "trouble": finding.trouble })
-            );
-        } else {
-            match &finding.trouble {
-                None => println!("well     {}", finding.what),
-                Some(trouble) => println!("TROUBLE  {}: {trouble}", finding.what),
+    for Finding { what, trouble, warning } in &findings {
+        match (trouble, warning) {
+            (None, Some(warning)) if output.json => {
+                println!("{}", json!({ "trial": what, "well": true, "warning": warning }));
             }
+            _ if output.json => {
+                println!("{}", json!({ "trial": what, "well": trouble.is_none(), "trouble": trouble }));
+            }
+            (None, None) => println!("well     {what}"),
+            (None, Some(warning)) => println!("WARNING  {what}: {warning}"),
+            (Some(trouble), _) => println!("TROUBLE  {what}: {trouble}"),
         }
     }
     for (what, warning) in &warnings {
@@ -109,12 +123,13 @@ async fn examine(surgery: &Surgery) -> Vec<Finding> {
     for mailbox in &surgery.settings.mailboxes {
         findings.extend(post(surgery, mailbox).await);
     }
+    findings.extend(dns::examine(&surgery.settings).await);
     findings
 }
 
 /// Opens the database, reads, and writes what changes nothing. None is made: a mistyped path would look well for ever.
 async fn database(settings: &Settings) -> (Option<Store>, Finding) {
-    let finding = |trouble| Finding { what: "database".to_string(), trouble };
+    let finding = |trouble| Finding::new("database", trouble);
     if let Engine::Sqlite(path) = &settings.database.engine
         && !path.exists()
     {
@@ -146,7 +161,7 @@ async fn provider(surgery: &Surgery) -> Option<Finding> {
         Ok(_) => Ok(()),
         Err(error) => Err(error.to_string()),
     };
-    Some(Finding { what: format!("identity provider {}", own.issuer), trouble: tried.err() })
+    Some(Finding::new(format!("identity provider {}", own.issuer), tried.err()))
 }
 
 /// A clock that stands before the latest mail on file has jumped back.
@@ -164,7 +179,7 @@ async fn clock(surgery: &Surgery) -> Finding {
             latest.utc()
         )
     });
-    Finding { what: format!("clock ({})", now.utc()), trouble }
+    Finding::new(format!("clock ({})", now.utc()), trouble)
 }
 
 fn disk(settings: &Settings) -> Option<Finding> {
@@ -172,7 +187,7 @@ fn disk(settings: &Settings) -> Option<Finding> {
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(path);
     // A folder to come lies where the nearest one above it lies.
     let folder = folder.ancestors().find(|above| above.exists()).unwrap_or_else(|| Path::new("."));
-    let finding = |trouble| Some(Finding { what: "disk under the database".to_string(), trouble });
+    let finding = |trouble| Some(Finding::new("disk under the database", trouble));
     match fs4::available_space(folder) {
         Err(error) => finding(Some(format!("its free space cannot be told ({error})"))),
         Ok(free) if free < limits::DISK_FREE_BYTES => {
@@ -188,7 +203,7 @@ async fn attachments(surgery: &Surgery) -> Finding {
         Ok(files) => files.probe(Mark::new(&surgery.dice)).await.err().map(|error| error.to_string()),
         Err(error) => Some(error.to_string()),
     };
-    Finding { what: "files of answers".to_string(), trouble }
+    Finding::new("files of answers", trouble)
 }
 
 /// Items marked personal, surveys without names and the secrets that draws are made from: that there is a key, and that it opens what is
@@ -201,15 +216,15 @@ async fn sealed(store: &Store, settings: &Settings) -> Vec<Finding> {
         let Ok(shelved) = shelf.load(&row).await else { continue };
         if shelved.study.asks_personal() || shelved.locked.is_some() {
             let trouble = shelved.unlocked().err().map(|error| error.to_string());
-            findings.push(Finding { what: format!("key of what is personal in {}", row.slug), trouble });
+            findings.push(Finding::new(format!("key of what is personal in {}", row.slug), trouble));
         }
         if shelved.study.step_up.is_some_and(|rule| rule.proof == Proof::SecondFactor) {
             let trouble = settings.keys.is_empty().then(|| NoKey.to_string());
-            findings.push(Finding { what: format!("key of the second factors that {} demands", row.slug), trouble });
+            findings.push(Finding::new(format!("key of the second factors that {} demands", row.slug), trouble));
         }
         if let Err(error) = row.secret.bytes() {
             let what = format!("secret of the draws of {} ({})", row.slug, row.stage.key());
-            findings.push(Finding { what, trouble: Some(error.to_string()) });
+            findings.push(Finding::new(what, Some(error.to_string())));
         }
         let waiting = urn::count(store, row.id).await.unwrap_or_default();
         let nameless = shelved.study.survey.as_ref().is_some_and(|survey| !survey.privacy.names());
@@ -218,7 +233,7 @@ async fn sealed(store: &Store, settings: &Settings) -> Vec<Finding> {
         }
         let trouble = sealed_urn::unopened(store, &shelved, &settings.keys).await;
         let what = format!("sealed answers of {} ({waiting})", row.slug);
-        findings.push(Finding { what, trouble });
+        findings.push(Finding::new(what, trouble));
     }
     findings
 }
@@ -274,7 +289,7 @@ async fn references(store: &Store) -> Vec<Finding> {
             Ok(disputes) => binding::in_words(&shelved.study, &disputes),
             Err(error) => error.to_string(),
         };
-        findings.push(Finding { what: format!("references of {}", row.slug), trouble: Some(trouble) });
+        findings.push(Finding::new(format!("references of {}", row.slug), Some(trouble)));
     }
     findings
 }
@@ -284,13 +299,13 @@ async fn references(store: &Store) -> Vec<Finding> {
 async fn studies(store: &Store, now: Instant) -> Vec<Finding> {
     let rows = match study::list(store).await {
         Ok(rows) => rows,
-        Err(error) => return vec![Finding { what: "studies".to_string(), trouble: Some(error.to_string()) }],
+        Err(error) => return vec![Finding::new("studies", Some(error.to_string()))],
     };
     let what = match rows.len() {
         0 => "no study yet; `hagaki study activate BUNDLE` brings one in".to_string(),
         count => counted(count as u64, "study").replace("studys", "studies"),
     };
-    let mut findings = vec![Finding { what, trouble: None }];
+    let mut findings = vec![Finding::new(what, None)];
     let shelf = Shelf::new(store.clone());
     for row in rows.iter().filter(|row| row.state != State::Closed) {
         let Ok(shelved) = shelf.load(row).await else { continue };
@@ -314,7 +329,7 @@ async fn studies(store: &Store, now: Instant) -> Vec<Finding> {
                 })
             }
         };
-        findings.push(Finding { what: format!("kits of {}", row.slug), trouble });
+        findings.push(Finding::new(format!("kits of {}", row.slug), trouble));
     }
     findings
 }
@@ -324,10 +339,10 @@ async fn post(surgery: &Surgery, settings: &MailboxSettings) -> Vec<Finding> {
     let name = |what: &str| format!("mailbox {}: {what}", settings.name);
     let mut mailbox = Mailbox::open(&settings.source, &surgery.dice);
     let connected = mailbox.connect().await;
-    let incoming = Finding { what: name("incoming"), trouble: connected.as_ref().err().map(ToString::to_string) };
+    let incoming = Finding::new(name("incoming"), connected.as_ref().err().map(ToString::to_string));
     let transport = match Transport::open(&settings.delivery, surgery.clock.clone()) {
         Ok(transport) => transport,
-        Err(error) => return vec![incoming, Finding { what: name("outgoing"), trouble: Some(error.to_string()) }],
+        Err(error) => return vec![incoming, Finding::new(name("outgoing"), Some(error.to_string()))],
     };
     let probe = transport.probe().await.err().map(|verdict| told(&verdict));
     let can_post = matches!(transport, Transport::Smtp(_)) && connected.is_ok() && probe.is_none();
@@ -336,18 +351,18 @@ async fn post(surgery: &Surgery, settings: &MailboxSettings) -> Vec<Finding> {
         Delivery::Smtp(_) => "outgoing".to_string(),
         Delivery::Memory => "outgoing: letters are forgotten, none is sent".to_string(),
     };
-    let mut findings = vec![incoming, Finding { what: name(&outgoing), trouble: probe }];
+    let mut findings = vec![incoming, Finding::new(name(&outgoing), probe)];
     if let Delivery::Smtp(SmtpSettings { dkim: Some(signer), .. }) = &settings.delivery {
         let record = format!(
             "letters are signed; DNS has to say {} TXT \"{}\"",
             signer.identity().record_name(),
             signer.record()
         );
-        findings.push(Finding { what: name(&record), trouble: None });
+        findings.push(Finding::new(name(&record), None));
     }
     if can_post {
         let trouble = letter_to_itself(surgery, settings, &mut mailbox, &transport).await.err();
-        findings.push(Finding { what: name("a letter to itself"), trouble });
+        findings.push(Finding::new(name("a letter to itself"), trouble));
     }
     findings
 }

@@ -108,7 +108,7 @@ pub enum Command {
         #[command(flatten)]
         installation: Installation,
     },
-    /// Try what `check` cannot: mailboxes, mail servers, database, clock, disk, a letter to itself.
+    /// Try what `check` cannot: mailboxes, mail servers, database, clock, disk, a letter to itself, and what DNS says of our domains.
     Doctor {
         /// Which installation.
         #[command(flatten)]

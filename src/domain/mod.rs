@@ -12,6 +12,7 @@ pub mod cohort;
 pub mod credential;
 pub mod deed;
 pub mod dkim;
+pub mod dns;
 pub mod door;
 pub mod draft;
 pub mod election;

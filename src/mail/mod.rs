@@ -1,7 +1,8 @@
 //! The mail edge: mailboxes that mails come from, the desk that reads them, and transports that letters leave by.
 //!
 //! In charge of everything between a mail server and a [`Request`](crate::domain::request::Request), and between an
-//! outbox row and a mail server. Decides nothing about studies. Each loop has one form: a step, and a wait.
+//! outbox row and a mail server; and of what is asked of DNS ([`names`]). Decides nothing about studies. Each loop has one form: a
+//! step, and a wait.
 
 pub mod calendar;
 pub mod connection;
@@ -9,6 +10,7 @@ pub mod desk;
 pub mod dispatch;
 pub mod intake;
 pub mod mailbox;
+pub mod names;
 pub mod reading;
 pub mod transport;
 

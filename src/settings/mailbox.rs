@@ -1,5 +1,6 @@
 //! `mailboxes/<name>/mailbox.toml`: one address of ours, where its mails come from and how its letters leave.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -109,8 +110,17 @@ pub struct SmtpSettings {
     pub connections: usize,
     /// Patience for one reply, in seconds; the reply after the mail itself gets five times as long.
     pub timeout_seconds: u64,
+    /// Addresses from which the server sends letters on to the world, as far as the operator knows them.
+    pub outbound: Vec<IpAddr>,
     /// Signs every letter, where the server does not (`[dkim]`).
     pub dkim: Option<Arc<Signer>>,
+}
+
+impl SmtpSettings {
+    /// Whether the server is on this machine.
+    pub fn is_here(&self) -> bool {
+        is_this_machine(&self.host)
+    }
 }
 
 impl MailboxSettings {
@@ -302,6 +312,7 @@ fn smtp_settings(section: &Section<'_, '_>, own_domain: Option<&str>) -> Option<
     let ehlo = section.domain("ehlo", own_domain);
     let connections = section.integer("connections", 4, 1, limits::SMTP_CONNECTIONS);
     let timeout_seconds = section.integer("timeout_seconds", 60, 1, 600);
+    let outbound = section.addresses("outbound", "203.0.113.25");
     Some(SmtpSettings {
         host: host?,
         port: port?,
@@ -311,6 +322,7 @@ fn smtp_settings(section: &Section<'_, '_>, own_domain: Option<&str>) -> Option<
         ehlo: ehlo?,
         connections: usize::try_from(connections?).ok()?,
         timeout_seconds: u64::try_from(timeout_seconds?).ok()?,
+        outbound: outbound?,
         dkim: None,
     })
 }
@@ -383,5 +395,5 @@ fn folder_name(section: &Section<'_, '_>, key: &'static str, usual: &str) -> Opt
 }
 
 fn is_this_machine(host: &str) -> bool {
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }

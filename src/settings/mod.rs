@@ -58,6 +58,8 @@ pub struct Settings {
     pub operator: OperatorSettings,
     /// `[logs]`: how the daemon reports.
     pub logs: LogSettings,
+    /// `[doctor] nameserver`: whom `hagaki doctor` asks about our domains.
+    pub nameserver: NameServer,
     /// `[keys]`: what seals answers and opens them; empty where there is no key file.
     pub keys: KeyRing,
     /// `[files]`: where the files of answers lie; beside the database where nothing is said.
@@ -141,6 +143,17 @@ pub struct LogSettings {
     pub level: String,
 }
 
+/// Whom `hagaki doctor` asks about our domains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameServer {
+    /// Whom this machine asks (`/etc/resolv.conf`).
+    System,
+    /// A name server of choice, such as one that sees what the world sees.
+    At(SocketAddr),
+    /// Nobody, on a machine without DNS.
+    Nobody,
+}
+
 /// The form of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -180,6 +193,7 @@ impl Settings {
         let daemon = optional(&root, "daemon", daemon, DaemonSettings::usual);
         let operator = required(&root, "operator", operator);
         let logs = optional(&root, "logs", logs, LogSettings::usual);
+        let nameserver = optional(&root, "doctor", nameserver, || NameServer::System);
         let keys = optional(&root, "keys", keys, KeyRing::default);
         let beside = match &database {
             Some(DatabaseSettings { engine: Engine::Sqlite(path), .. }) => path.parent(),
@@ -204,6 +218,7 @@ impl Settings {
                 daemon: daemon?,
                 operator: operator?,
                 logs: logs?,
+                nameserver: nameserver?,
                 keys: keys?,
                 files: files?,
                 provider: provider?,
@@ -337,6 +352,24 @@ fn logs(section: &Section<'_, '_>) -> Option<LogSettings> {
         readable
     });
     Some(LogSettings { format: format?, level: level? })
+}
+
+fn nameserver(section: &Section<'_, '_>) -> Option<NameServer> {
+    /// The port of DNS (RFC 1035 section 4.2).
+    const PORT: u16 = 53;
+    let Some(text) = section.optional_text("nameserver") else {
+        return (!section.has("nameserver")).then_some(NameServer::System);
+    };
+    if text == "none" {
+        return Some(NameServer::Nobody);
+    }
+    let address =
+        text.parse::<SocketAddr>().or_else(|_| text.parse::<IpAddr>().map(|address| SocketAddr::new(address, PORT)));
+    if address.is_err() {
+        let right = "an IP address, with a port where it is not 53: 192.0.2.53 or [::1]:5353; or \"none\"";
+        section.wrong_value("nameserver", &format!("\"{text}\" is no address of a name server"), right);
+    }
+    address.ok().map(NameServer::At)
 }
 
 fn keys(section: &Section<'_, '_>) -> Option<KeyRing> {

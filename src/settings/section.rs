@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read as _;
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -168,6 +169,19 @@ impl<'s, 'a> Section<'s, 'a> {
                 Vec::new()
             }
         }
+    }
+
+    /// IP addresses that may be left out.
+    pub(super) fn addresses(&self, key: &'static str, example: &str) -> Option<Vec<IpAddr>> {
+        let address = |text: &String| {
+            let address = text.parse::<IpAddr>().map(|address| address.to_canonical());
+            if address.is_err() {
+                let right = format!("write addresses alone, as [\"{example}\"]");
+                self.wrong_value(key, &format!("\"{text}\" is no IP address"), &right);
+            }
+            address.ok()
+        };
+        self.texts(key).iter().map(address).collect()
     }
 
     /// A whole number between bounds, or `fallback` where the key is left out.

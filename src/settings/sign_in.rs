@@ -65,18 +65,7 @@ pub(super) fn proxy(section: &Section<'_, '_>) -> Option<ProxySettings> {
         }
         plain.then(|| text.to_ascii_lowercase())
     });
-    let written = section.texts("from");
-    let mut from = Vec::with_capacity(written.len());
-    for text in &written {
-        match text.parse::<IpAddr>() {
-            Ok(address) => from.push(address.to_canonical()),
-            Err(_) => {
-                let right = "IP addresses of the proxy, such as [\"127.0.0.1\"]";
-                section.wrong_value("from", &format!("\"{text}\" is no IP address"), right);
-                return None;
-            }
-        }
-    }
+    let mut from = section.addresses("from", "127.0.0.1")?;
     if !section.has("from") {
         from.push(IpAddr::from([127, 0, 0, 1]));
     }

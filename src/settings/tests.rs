@@ -343,3 +343,40 @@ fn letters_are_signed_by_a_key_of_our_domain() {
     fs::set_permissions(files.path("mailboxes/a/key.pem"), fs::Permissions::from_mode(0o644)).unwrap();
     assert!(files.problems()[0].contains("everybody on this machine can use it"), "{:?}", files.problems());
 }
+
+#[test]
+fn whom_the_doctor_asks_and_where_letters_leave_is_read_or_told() {
+    let asked = |more: &str| {
+        Files::new().with("config/hagaki.toml", &format!("{GOOD}{more}")).with("mailboxes/a/mailbox.toml", FOLDERS)
+    };
+    for (section, server) in [
+        ("", NameServer::System),
+        ("[doctor]\n", NameServer::System),
+        ("[doctor]\nnameserver = \"none\"\n", NameServer::Nobody),
+        ("[doctor]\nnameserver = \"192.0.2.53\"\n", NameServer::At(SocketAddr::from(([192, 0, 2, 53], 53)))),
+        ("[doctor]\nnameserver = \"127.0.0.1:5353\"\n", NameServer::At(SocketAddr::from(([127, 0, 0, 1], 5353)))),
+        ("[doctor]\nnameserver = \"[::1]:5353\"\n", NameServer::At("[::1]:5353".parse().unwrap())),
+        ("[doctor]\nnameserver = \"::1\"\n", NameServer::At("[::1]:53".parse().unwrap())),
+    ] {
+        assert_eq!(asked(section).load().unwrap().nameserver, server, "{section}");
+    }
+    let told = asked("[doctor]\nnameserver = \"ns.example.jp\"\n").problems();
+    assert!(told.len() == 1 && told[0].contains("doctor.nameserver: \"ns.example.jp\" is no address"), "{told:?}");
+
+    let leaving = |more: &str| {
+        let mailbox = format!(
+            "address = \"reg@example.jp\"\n[maildir]\npath = \"in\"\n[smtp]\nhost = \"localhost\"\nsecurity = \"none\"\n{more}"
+        );
+        Files::new().with("config/hagaki.toml", GOOD).with("mailboxes/a/mailbox.toml", &mailbox)
+    };
+    let settings =
+        leaving("outbound = [\"203.0.113.25\", \"::ffff:203.0.113.26\", \"2001:db8::25\"]\n").load().unwrap();
+    let Delivery::Smtp(smtp) = &settings.mailboxes[0].delivery else { panic!("smtp") };
+    let addresses: Vec<String> = smtp.outbound.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        (addresses, smtp.is_here()),
+        (["203.0.113.25", "203.0.113.26", "2001:db8::25"].map(str::to_owned).to_vec(), true)
+    );
+    let told = leaving("outbound = [\"203.0.113.25\", \"mx.example.jp\"]\n").problems();
+    assert!(told.len() == 1 && told[0].contains("smtp.outbound: \"mx.example.jp\" is no IP address"), "{told:?}");
+}

@@ -502,6 +502,7 @@ pub(crate) fn bare_smtp(port: u16, security: Security) -> SmtpSettings {
         ehlo: "client.example.jp".to_owned(),
         connections: 2,
         timeout_seconds: 10,
+        outbound: Vec::new(),
         dkim: None,
     }
 }
@@ -542,6 +543,48 @@ impl Drop for Sink {
     }
 }
 
+/// A name server that knows nothing but the records it was given: `dnsmasq`.
+pub(crate) struct NameServer {
+    pub(crate) port: u16,
+    child: Child,
+}
+
+impl NameServer {
+    /// With records as options of `dnsmasq`, such as `--txt-record=example.jp,v=spf1 -all`; of names in `jp` and of addresses that are
+    /// not among them it says that there are none.
+    pub(crate) fn start(records: &[String]) -> NameServer {
+        let [port] = free_ports();
+        let child = Command::new("setpriv")
+            .args([
+                "--pdeathsig",
+                "KILL",
+                "dnsmasq",
+                "--no-daemon",
+                "--conf-file=/dev/null",
+                "--no-hosts",
+                "--no-resolv",
+            ])
+            .args(["--bind-interfaces", "--listen-address=127.0.0.1", "--local=/jp/", "--local=/arpa/"])
+            .arg(format!("--port={port}"))
+            .args(records)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("dnsmasq starts");
+        let server = NameServer { port, child };
+        wait_until("dnsmasq to listen", || TcpStream::connect(("127.0.0.1", port)).ok());
+        server
+    }
+}
+
+impl Drop for NameServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// Looks again and again until there is something, and fails at the deadline.
 pub(crate) fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
@@ -563,7 +606,16 @@ pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
 
 /// Whether servers and sinks can be had; says why not, and fails where the run must be complete.
 pub(crate) fn can_run() -> bool {
-    let Err(lacking) = possible() else { return true };
+    is_possible(possible())
+}
+
+/// The same of name servers.
+pub(crate) fn can_name() -> bool {
+    is_possible(installed("dnsmasq", "dnsmasq-base"))
+}
+
+fn is_possible(possible: Result<(), String>) -> bool {
+    let Err(lacking) = possible else { return true };
     if std::env::var_os("HAGAKI_TESTS_COMPLETE").is_some_and(|value| value == "1") {
         panic!("this run must be complete, but {lacking}");
     }
@@ -579,11 +631,7 @@ fn possible() -> Result<(), String> {
     for (program, package) in
         [("dovecot", "dovecot-core"), ("doveadm", "dovecot-core"), ("postfix", "postfix"), ("smtp-sink", "postfix")]
     {
-        let there = std::env::var_os("PATH")
-            .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).exists()));
-        if !there {
-            return Err(format!("{program} is missing (Debian package {package})"));
-        }
+        installed(program, package)?;
     }
     for (part, package) in [("imap", "dovecot-imapd"), ("lmtp", "dovecot-lmtpd")] {
         if !Path::new("/usr/lib/dovecot").join(part).exists() {
@@ -591,6 +639,12 @@ fn possible() -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn installed(program: &str, package: &str) -> Result<(), String> {
+    let there = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).exists()));
+    if there { Ok(()) } else { Err(format!("{program} is missing (Debian package {package})")) }
 }
 
 /// Runs a command to its end and gives its output.

@@ -95,7 +95,8 @@ impl Installation {
                 &format!(
                     "[database]\nurl = \"{url}\"\n\n[web]\nlisten = \"127.0.0.1:{port}\"\npublic_url = \"http://localhost:{port}\"\n\n\
                      [mailboxes]\nfolder = \"mailboxes\"\n\n[operator]\naddress = \"operator@example.jp\"\n\n\
-                     [daemon]\nowner = \"{owner}\"\ninterval_seconds = 60\nlease_seconds = 10\n"
+                     [daemon]\nowner = \"{owner}\"\ninterval_seconds = 60\nlease_seconds = 10\n\n\
+                     [doctor]\nnameserver = \"none\"\n"
                 ),
             );
         }

@@ -3,6 +3,7 @@
 mod exchange;
 mod house;
 mod misfortune;
+mod names;
 mod operation;
 mod relay;
 mod throng;
