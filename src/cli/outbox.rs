@@ -59,7 +59,7 @@ pub enum OutboxCommand {
         #[command(flatten)]
         output: Output,
     },
-    /// Try a letter again at once, its attempts counted anew.
+    /// Try a letter again at once, before every mailing, its attempts counted anew; also one that waits for its turn.
     Retry {
         /// Its number.
         id: i64,

@@ -210,8 +210,9 @@ statements! { "outbox":
     FREE = same "UPDATE outbox SET state = 'waiting', next_attempt_at = $2 WHERE id = $1 AND state = 'held'";
     DROP = same "UPDATE outbox SET state = 'dropped', lease_until = 0, lease_owner = '' \
         WHERE id = $1 AND state IN ('waiting', 'held', 'failed')";
-    RETRY = same "UPDATE outbox SET state = 'waiting', attempts = 0, next_attempt_at = $2, lease_until = 0, \
-        lease_owner = '' WHERE id = $1 AND state IN ('waiting', 'held', 'failed', 'bounced') AND secret <> 2";
+    RETRY = same "UPDATE outbox SET state = 'waiting', attempts = 0, next_attempt_at = $2, lease_until = 0, lease_owner = '', \
+        priority = CASE WHEN priority > 1 THEN 1 ELSE priority END \
+        WHERE id = $1 AND state IN ('waiting', 'held', 'failed', 'bounced') AND secret <> 2";
     DELIVERED = same "UPDATE outbox SET state = 'delivered', report_status = $2, reported_at = $3 \
         WHERE id = $1 AND state = 'sent'";
     BOUNCED = same "UPDATE outbox SET state = 'bounced', report_status = $2, reported_at = $3 \
@@ -459,8 +460,8 @@ pub async fn drop(tx: &mut Tx, id: i64) -> Result<bool, StoreError> {
     Ok(dropped)
 }
 
-/// Has a letter tried again at once, its attempts counted anew; false if it was sent or dropped, or its secret is gone: without
-/// it nobody would be served.
+/// Has a letter tried again at once, its attempts counted anew: somebody asks for it, so it goes before mailings. False if it was
+/// sent or dropped, or its secret is gone: without it nobody would be served.
 ///
 /// # Errors
 /// Those of the database.

@@ -121,6 +121,17 @@ on_both! {
         assert_eq!((waiting.all, waiting.throttled), (3, 0), "whose time has come waits for nothing");
     }
 
+    async fn what_a_person_asks_for_leaves_its_mailing(world: &World) {
+        let store = &world.store;
+        let ids = mailing(store, Some(5), 3).await;
+        let mut tx = store.begin().await.unwrap();
+        assert!(outbox::retry(&mut tx, ids[2], NOW).await.unwrap());
+        tx.commit().await.unwrap();
+        let claimed = outbox::claim(store, "reg", "d1", NOW, LEASE, 9).await.unwrap();
+        assert_eq!(claimed.iter().map(|letter| (letter.id, letter.priority)).collect::<Vec<_>>(), [(ids[2], 1)]);
+        assert_eq!(claim(store, "d1", 5, 9, NOW).await, ids[..2]);
+    }
+
     async fn what_was_used_is_shared_and_forgotten(world: &World) {
         let store = &world.store;
         let mut tx = store.begin().await.unwrap();
