@@ -1,12 +1,19 @@
 //! Mailings: what somebody waits for goes before them, studies take turns, and bounds hold without a letter that is lost or tried in vain.
 
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
 use hagaki::domain::participant::Candidate;
 use hagaki::domain::throttle::Throttle;
 use hagaki::domain::time::{Clock, Instant};
 use hagaki::limits;
 use hagaki::mail::Did;
+use hagaki::mail::transport::Transport;
+use hagaki::settings::{Delivery, Security, SmtpSettings};
 use hagaki::store::outbox::{self, State, Which};
 use hagaki::workflow::credentials::Form;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::survey::once;
 use super::*;
@@ -40,7 +47,97 @@ fn most_in_a_minute<'a>(left: impl Iterator<Item = &'a (Instant, String)> + Clon
     left.clone().map(|(from, _)| within(*from)).max().unwrap_or_default()
 }
 
+/// The recipients whose letters a server took, in order.
+type Taken = Arc<Mutex<Vec<String>>>;
+
+/// A mail server that takes its time for every letter; its port.
+async fn slow_server(pause: Duration) -> (u16, Taken) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let taken = Taken::default();
+    let own = Arc::clone(&taken);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(serve_slowly(stream, pause, Arc::clone(&own)));
+        }
+    });
+    (port, taken)
+}
+
+async fn serve_slowly(stream: TcpStream, pause: Duration, taken: Taken) -> Option<()> {
+    let mut stream = BufReader::new(stream);
+    stream.write_all(b"220 slow.example.jp\r\n").await.ok()?;
+    let (mut to, mut line) = (String::new(), Vec::new());
+    loop {
+        line.clear();
+        if stream.read_until(b'\n', &mut line).await.ok()? == 0 {
+            return None;
+        }
+        let said = String::from_utf8_lossy(&line).to_ascii_uppercase();
+        if said.starts_with("RCPT") {
+            let path = String::from_utf8_lossy(&line);
+            to = path.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
+        }
+        if said.starts_with("DATA") {
+            stream.write_all(b"354 go on\r\n").await.ok()?;
+            while line != b".\r\n" {
+                line.clear();
+                stream.read_until(b'\n', &mut line).await.ok().filter(|read| *read > 0)?;
+            }
+            tokio::time::sleep(pause).await;
+            taken.lock().unwrap().push(to.clone());
+        }
+        let ehlo = said.starts_with("EHLO");
+        let answer = if ehlo { "250-slow.example.jp\r\n250 8BITMIME\r\n" } else { "250 2.0.0 well\r\n" };
+        stream.write_all(answer.as_bytes()).await.ok()?;
+    }
+}
+
 stories! {
+    async fn a_slow_server_holds_no_assignment(center: &mut Center) {
+        aurora(center).await;
+        center.activate(&once(), Stage::Production).await;
+        invite(center, "wellbeing", &at("example.jp", 60)).await;
+        let (port, taken) = slow_server(Duration::from_millis(40)).await;
+        let smtp = SmtpSettings {
+            host: "127.0.0.1".to_owned(),
+            port,
+            security: Security::Bare,
+            login: None,
+            ca_file: None,
+            ehlo: "client.example.jp".to_owned(),
+            connections: 1,
+            timeout_seconds: 60,
+            dkim: None,
+        };
+        center.process.dispatch.transport = Transport::open(&Delivery::Smtp(smtp), center.clock.clone()).unwrap();
+        // Time goes by while letters leave.
+        let clock = center.clock.clone();
+        let winding = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                clock.wind(1);
+            }
+        });
+        assert_eq!(center.process.dispatch.step().await.unwrap(), Did::Something);
+        let before = taken.lock().unwrap().len();
+        assert!((1..40).contains(&before), "the mailing is under way: {before}");
+        // Now somebody enrolls: the step that was under way has ended, and the next one has their letter first.
+        center.deliver(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031")));
+        center.process.intake.step().await.unwrap();
+        while center.process.desk.step().await.unwrap() == Did::Something {}
+        assert_eq!(center.process.dispatch.step().await.unwrap(), Did::Something);
+        winding.abort();
+        let taken = taken.lock().unwrap().clone();
+        assert_eq!(taken[before], DR_YAMADA.address, "{taken:?}");
+        // What was given back leaves, each letter once, at its first attempt.
+        center.process.dispatch.transport = Transport::Memory(center.memory.clone());
+        let rest = center.settle().await;
+        assert_eq!(taken.len() + rest.len(), 60 + 3);
+        let letters = outbox::list(center.store(), Which::All, None, 100).await.unwrap();
+        assert!(letters.iter().all(|letter| (letter.state, letter.attempts) == (State::Sent, 1)), "{letters:?}");
+    }
+
     async fn what_somebody_waits_for_goes_before_a_mailing(center: &mut Center) {
         aurora(center).await;
         center.activate(&once(), Stage::Production).await;
