@@ -1,12 +1,14 @@
 //! Every limit, named, in one place (promise 9). What exceeds one is refused with a reason.
 //!
-//! A unit ends a name where there is one. Those of elections and of DNS stand in files of their own.
+//! A unit ends a name where there is one. Those of elections, of DNS and of mailings stand in files of their own.
 
 mod dns;
 mod elections;
+mod mailings;
 
 pub use dns::*;
 pub use elections::*;
+pub use mailings::*;
 
 /// Largest mail that is downloaded, in bytes; of a larger one only the headers are kept, and it goes to quarantine.
 pub const MAIL_BYTES: usize = 10 * 1024 * 1024;

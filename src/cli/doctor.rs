@@ -23,7 +23,7 @@ use crate::mail::mailbox::{Mailbox, Position};
 use crate::mail::transport::{Envelope, Transport, Verdict};
 use crate::settings::{Delivery, Engine, MailboxSettings, Settings, SmtpSettings};
 use crate::store::study::State;
-use crate::store::{Store, host, inbox, study, urn};
+use crate::store::{Store, host, inbox, outbox, study, urn};
 use crate::web::account::Ways;
 use crate::workflow::shelf::Shelf;
 use crate::workflow::{binding, stock, urn as sealed_urn};
@@ -360,11 +360,33 @@ async fn post(surgery: &Surgery, settings: &MailboxSettings) -> Vec<Finding> {
         );
         findings.push(Finding::new(name(&record), None));
     }
+    if !settings.throttle.is_none() {
+        findings.push(Finding { what: name(&bounds(surgery, settings).await), trouble: None });
+    }
     if can_post {
         let trouble = letter_to_itself(surgery, settings, &mut mailbox, &transport).await.err();
         findings.push(Finding::new(name("a letter to itself"), trouble));
     }
     findings
+}
+
+/// How fast letters may leave, and how many of mailings wait; that they do is no trouble.
+async fn bounds(surgery: &Surgery, settings: &MailboxSettings) -> String {
+    let throttle = &settings.throttle;
+    let all = throttle.per_minute.map(|bound| format!("{bound} a minute"));
+    let each = throttle.per_domain_per_minute.map(|bound| format!("{bound} a minute to each domain"));
+    let own = throttle.domains.iter().map(|(domain, bound)| format!("{bound} a minute to {domain}"));
+    let bounds: Vec<String> = all.into_iter().chain(each).chain(own).collect();
+    let waiting = match &surgery.store {
+        Some(store) => outbox::waiting_mass(store, &settings.name, surgery.now()).await.unwrap_or_default(),
+        None => outbox::WaitingMass::default(),
+    };
+    format!(
+        "throttle: letters at most {}; of mailings {} wait, {} of them for the bound of their domain",
+        bounds.join(", "),
+        waiting.all,
+        waiting.throttled
+    )
 }
 
 fn told(verdict: &Verdict) -> String {

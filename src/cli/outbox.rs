@@ -1,5 +1,7 @@
 //! `hagaki outbox`: every letter that goes out, and its fate.
 
+mod progress;
+
 use std::io::Write;
 
 use anyhow::Context;
@@ -43,7 +45,21 @@ pub enum OutboxCommand {
         #[command(flatten)]
         output: Output,
     },
-    /// Try a letter again at once, its attempts counted anew.
+    /// How far the letters of a study have come: how many of each kind wait, have left, failed.
+    Progress {
+        /// The study.
+        slug: String,
+        /// Show a bar until no letter of its mailings (invitations, reminders, reports) waits. Leaving it stops none.
+        #[arg(long)]
+        follow: bool,
+        /// Which installation.
+        #[command(flatten)]
+        installation: Installation,
+        /// For people or for programs.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Try a letter again at once, before every mailing, its attempts counted anew; also one that waits for its turn.
     Retry {
         /// Its number.
         id: i64,
@@ -86,6 +102,9 @@ pub(super) fn run(command: OutboxCommand) -> anyhow::Result<End> {
     match command {
         OutboxCommand::List { state, installation, output } => list(state, &installation, output),
         OutboxCommand::Show { id, raw, installation, output } => show(id, raw, &installation, output),
+        OutboxCommand::Progress { slug, follow, installation, output } => {
+            progress::run(&slug, follow, &installation, output)
+        }
         OutboxCommand::Retry { id, installation } => steer(id, &installation, Steer::Retry),
         OutboxCommand::Hold { id, installation } => steer(id, &installation, Steer::Hold),
         OutboxCommand::Release { id, installation } => steer(id, &installation, Steer::Release),

@@ -23,7 +23,7 @@ use crate::mail::Worker;
 use crate::mail::calendar::Calendar;
 use crate::mail::connection::{self, ConnectError};
 use crate::mail::desk::{Counter, Desk};
-use crate::mail::dispatch::Dispatch;
+use crate::mail::dispatch::{Dispatch, Pace};
 use crate::mail::intake::Intake;
 use crate::mail::mailbox::Mailbox;
 use crate::mail::transport::Transport;
@@ -242,6 +242,8 @@ impl Daemon {
                 interval,
                 bell: Arc::clone(&dispatch_bell),
                 away: AtomicBool::new(true),
+                throttle: mailbox.throttle.clone(),
+                pace: Pace::default(),
             })));
             dispatch_bells.push(dispatch_bell);
             filing_bells.push(filing_bell);

@@ -41,6 +41,8 @@ pub mod simulation;
 pub mod study;
 pub mod survey;
 pub mod text;
+pub mod throttle;
 pub mod time;
 pub mod token;
+pub mod urgency;
 pub mod witness;

@@ -1,6 +1,7 @@
 //! Which letters there are, whom each is for, and whether it may name an arm.
 
 use crate::domain::study::{Blinding, Person};
+use crate::domain::urgency::Urgency;
 
 /// A kind of letter: a closed list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -486,14 +487,31 @@ impl Kind {
         self.is_assignment() || matches!(self, Kind::Unblinded | Kind::KitReplaced)
     }
 
-    /// Which goes first: the smaller. Somebody waits for an answer; a notice can wait for it.
-    pub const fn priority(self) -> i64 {
-        if self.must_arrive() {
-            0
-        } else if self.answers() {
-            1
-        } else {
-            2
+    /// Which goes first.
+    pub const fn urgency(self) -> Urgency {
+        match self {
+            Kind::UnblindOpen | Kind::AssignmentFailedAlert => Urgency::Treatment,
+            _ if self.must_arrive() => Urgency::Treatment,
+            // A participant asks for a way in on a page.
+            Kind::AccountLink => Urgency::Asked,
+            _ if self.answers() => Urgency::Asked,
+            Kind::Invitation
+            | Kind::Reminder
+            | Kind::Unanswered
+            | Kind::FollowUpDue
+            | Kind::WeeklyReport
+            | Kind::WeeklyReportUnblinded
+            | Kind::Digest
+            | Kind::DigestUnblinded => Urgency::Mass,
+            _ => Urgency::Notice,
+        }
+    }
+
+    /// Which goes first where it was written because of a mail: what a participant asked for is no mailing.
+    pub const fn urgency_in_answer(self) -> Urgency {
+        match (self.audience(), self.urgency()) {
+            (Audience::Participant, Urgency::Mass | Urgency::Notice) => Urgency::Asked,
+            (_, urgency) => urgency,
         }
     }
 
@@ -528,6 +546,19 @@ mod tests {
         for kind in Kind::ALL {
             assert_eq!(Kind::find(kind.key()), Some(kind));
         }
+    }
+
+    #[test]
+    fn who_waits_is_served_before_mailings() {
+        let of = |urgency: Urgency| Kind::ALL.into_iter().filter(move |kind| kind.urgency() == urgency);
+        assert!(Kind::ALL.into_iter().all(|kind| !kind.must_arrive() || kind.urgency() == Urgency::Treatment));
+        assert!(of(Urgency::Mass).all(|kind| !kind.answers() && !kind.asks()));
+        assert_eq!(of(Urgency::Mass).count(), 8);
+        assert_eq!((Kind::AccountLink.urgency(), Kind::Confirm.urgency()), (Urgency::Asked, Urgency::Asked));
+        // Whoever asks for a link by mail gets it at once; whoever is invited waits for their turn.
+        assert_eq!((Kind::Invitation.urgency(), Kind::Invitation.urgency_in_answer()), (Urgency::Mass, Urgency::Asked));
+        assert_eq!(Kind::NoticeBlind.urgency_in_answer(), Urgency::Notice);
+        assert!(Urgency::Treatment.number() < Urgency::Mass.number());
     }
 
     #[test]

@@ -4,6 +4,12 @@
 //! the sender cannot loop for ever. A crash between the server's 250 and the record sends the same bytes, with the same
 //! Message-ID, once more; that is the only way a letter arrives twice. When the server is away, the server is left
 //! alone, and no letter fails for it.
+//!
+//! What somebody waits for goes first ([`Urgency`](crate::domain::urgency::Urgency)), and is looked for every few seconds while others
+//! are under way. Letters of mailings are claimed study by study in turn, and may be bounded in how fast they leave
+//! ([`throttle`](crate::domain::throttle)): what has to wait for that was not tried.
+
+mod pace;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,15 +23,17 @@ use super::transport::{Envelope, Reply, Transport, Verdict};
 use super::{Did, StepError};
 use crate::domain::retry::{self, Jitter, NextTry};
 use crate::domain::schedule::Letter;
+use crate::domain::throttle::{Accounts, Throttle, Wait};
 use crate::domain::time::{Clock, Dice, Instant};
 use crate::domain::token;
 use crate::limits;
-use crate::store::outbox::{self, OutboxItem};
-use crate::store::{Store, StoreError, credential_wait, host};
+use crate::store::outbox::{self, OutboxItem, Turn};
+use crate::store::{Store, StoreError, Tx, credential_wait, host, throttle};
 use crate::workflow::ledger::Ledger;
 use crate::workflow::report;
 use crate::workflow::shelf::Shelf;
 use crate::workflow::{DeskAddress, Failure, Keys, Means, schedule};
+pub use pace::Pace;
 
 /// The dispatch of one mailbox's letters.
 pub struct Dispatch {
@@ -53,6 +61,10 @@ pub struct Dispatch {
     pub bell: Arc<Notify>,
     /// Whether the server was away when it was last tried, as far as this process knows; true at first.
     pub away: AtomicBool,
+    /// How fast letters may leave.
+    pub throttle: Throttle,
+    /// How they go on.
+    pub pace: Pace,
 }
 
 impl Dispatch {
@@ -69,16 +81,96 @@ impl Dispatch {
             return Err(StepError::Away { seconds, why: "it did not take letters".to_string() });
         }
         let mailbox = &self.desk.mailbox;
-        let claimed =
-            outbox::claim(&self.store, mailbox, &self.owner, now, self.lease_seconds, limits::DISPATCH_BATCH).await?;
+        let most = self.pace.batch();
+        let urgent = outbox::claim(&self.store, mailbox, &self.owner, now, self.lease_seconds, most).await?;
+        let mass = urgent.is_empty();
+        let claimed = if mass { self.claim_mass(now).await? } else { urgent };
         if claimed.is_empty() {
             return Ok(Did::Nothing);
         }
         let (claimed, locked) = claimed.into_iter().partition(|letter| letter.raw.is_ok());
         self.put_off(locked).await?;
         let claimed = self.still_wanted(claimed, now).await?;
-        self.send_all(claimed).await?;
+        let claimed = self.within_bounds(claimed, mass, now).await?;
+        let many = claimed.len();
+        let left_over = self.send_all(claimed).await?;
+        if many > 0 {
+            self.pace.learn(many.saturating_sub(left_over), left_over);
+        }
         Ok(Did::Something)
+    }
+
+    /// Letters of mailings, of each study in its turn: what one does not use of its share goes to those behind it.
+    async fn claim_mass(&mut self, now: Instant) -> Result<Vec<OutboxItem>, StoreError> {
+        let mailbox = &self.desk.mailbox;
+        let studies = outbox::turns(&self.store, mailbox, now).await?;
+        let mut left = self.pace.batch();
+        if !studies.is_empty() && self.throttle.per_minute.is_some() {
+            let used = throttle::list(&self.store, mailbox).await?;
+            let room = Accounts::new(&self.throttle, now, used).room().unwrap_or(left);
+            if room < left {
+                // The minute that they wait for passes; whether they still do then is seen then.
+                self.pace.wait_until(now.plus_seconds(60));
+            }
+            left = left.min(room);
+        }
+        let mut claimed = Vec::new();
+        let mut others = i64::try_from(studies.len()).unwrap_or(i64::MAX);
+        for study in self.pace.in_turn(studies) {
+            if left == 0 {
+                break;
+            }
+            let limit = (left / others.max(1)).max(limits::DISPATCH_BATCH_LEAST).min(left);
+            let turn = Turn { mailbox, study, limit };
+            let letters = outbox::claim_mass(&self.store, turn, &self.owner, now, self.lease_seconds).await?;
+            others -= 1;
+            if !letters.is_empty() {
+                self.pace.had(study);
+                left -= i64::try_from(letters.len()).unwrap_or(left);
+                claimed.push(letters);
+            }
+        }
+        Ok(pace::alternate(claimed))
+    }
+
+    /// Gives back letters of mailings that may not leave yet; none of them was tried. What somebody waits for leaves, and counts.
+    async fn within_bounds(
+        &mut self,
+        claimed: Vec<OutboxItem>,
+        mass: bool,
+        now: Instant,
+    ) -> Result<Vec<OutboxItem>, StoreError> {
+        if self.throttle.is_none() || claimed.is_empty() {
+            return Ok(claimed);
+        }
+        let mailbox = &self.desk.mailbox;
+        let mut tx = self.store.begin().await?;
+        let used = throttle::lock(&mut tx, mailbox, now).await?;
+        let mut accounts = Accounts::new(&self.throttle, now, used);
+        let (mut leave, mut back, mut later) = (Vec::with_capacity(claimed.len()), Vec::new(), Vec::new());
+        self.pace.forget(now);
+        for letter in claimed {
+            if !mass {
+                accounts.count(&letter.recipient);
+                leave.push(letter);
+                continue;
+            }
+            match accounts.take(&letter.recipient) {
+                Ok(()) => leave.push(letter),
+                Err(Wait::ForAll(until)) => {
+                    self.pace.wait_until(until);
+                    back.push(letter.id);
+                }
+                Err(Wait::ForDomain { until, apart }) => {
+                    later.push((letter.id, self.pace.queue(&letter, until, apart, now)));
+                }
+            }
+        }
+        outbox::give_back(&mut tx, &self.owner, &back).await?;
+        outbox::put_off(&mut tx, &self.owner, &later).await?;
+        throttle::save(&mut tx, mailbox, now, &accounts.changed()).await?;
+        tx.commit().await?;
+        Ok(leave)
     }
 
     /// Leaves out letters of schedules that waited for long and whose reason is over: whoever answered meanwhile is not reminded. Where
@@ -129,18 +221,19 @@ impl Dispatch {
     /// Waits for a letter, or until one is due again.
     pub async fn wait(&mut self) {
         // Due times lie in the database; the interval is short enough for retries, the bell for everything else.
-        let _ = tokio::time::timeout(self.interval, self.bell.notified()).await;
+        let longest = self.pace.nap(self.clock.now(), self.interval);
+        let _ = tokio::time::timeout(longest, self.bell.notified()).await;
     }
 
     /// Sends with as many connections as the transport has, and records meanwhile what is finished: while one record is
     /// being made durable the next letters are on their way, and the more there are, the more share a record.
     ///
-    /// Letters are no longer begun once the server is seen to be away, or half of the lease is over: they are given back,
-    /// and nobody else sends what we still might.
-    async fn send_all(&self, claimed: Vec<OutboxItem>) -> Result<(), StepError> {
+    /// Letters are no longer begun once the server is seen to be away, or after a few seconds, at most half of the lease: they are given
+    /// back, so that nobody else sends what we still might, and what is more urgent by now goes first. Gives the number of these.
+    async fn send_all(&self, claimed: Vec<OutboxItem>) -> Result<usize, StepError> {
         let width = self.transport.width().max(1);
         let away = &AtomicBool::new(false);
-        let deadline = self.clock.now().plus_seconds(self.lease_seconds / 2);
+        let deadline = self.clock.now().plus_seconds(limits::DISPATCH_STEP_SECONDS.min(self.lease_seconds / 2));
         let (done, mut finished) = mpsc::channel(limits::VERDICT_BATCH);
         let sends = stream::iter(claimed.into_iter().map(|letter| async move {
             if away.load(Ordering::Relaxed) || self.clock.now() >= deadline {
@@ -190,7 +283,7 @@ impl Dispatch {
         }
         match trouble {
             Some(why) => Err(self.suspend(why).await?),
-            None => Ok(()),
+            None => Ok(untried.len()),
         }
     }
 
@@ -296,7 +389,8 @@ impl Dispatch {
     ) -> Result<(), StepError> {
         let tries = u32::try_from(letter.attempts).unwrap_or(u32::MAX);
         let said = outbox::Verdict { code, text };
-        match retry::letter(letter.created_at, tries, now, self.jitter()) {
+        let begun = begun(&mut ledger.tx, letter, now).await?;
+        match retry::letter(begun, tries, now, self.jitter()) {
             NextTry::At(at) => outbox::record_retry(&mut ledger.tx, letter.id, &self.owner, now, at, said).await?,
             NextTry::GiveUp => self.fail(ledger, letter, said, now).await?,
         }
@@ -339,6 +433,15 @@ impl Dispatch {
         self.dice.fill(&mut bytes);
         Jitter(u32::from_le_bytes(bytes))
     }
+}
+
+/// Since when a letter is tried: when it was written, unless it waited for its turn for days before it was tried at all.
+async fn begun(tx: &mut Tx, letter: &OutboxItem, now: Instant) -> Result<Instant, StoreError> {
+    if now.seconds_since(letter.created_at) < limits::LETTER_AGE_SECONDS {
+        return Ok(letter.created_at);
+    }
+    let tried = outbox::list_attempts(tx, letter.id).await?;
+    Ok(tried.first().map_or(now, |attempt| attempt.attempted_at))
 }
 
 /// Takes the secrets out of letters that are sent no more, in the transaction that says so.

@@ -10,6 +10,7 @@ use super::problem::Problem;
 use super::section::{Section, Source, is_domain};
 use super::{Environment, read_file};
 use crate::domain::dkim::{Identity, Signer};
+use crate::domain::throttle::Throttle;
 use crate::limits;
 
 /// One address we own.
@@ -29,6 +30,8 @@ pub struct MailboxSettings {
     pub source: MailSource,
     /// How letters leave.
     pub delivery: Delivery,
+    /// How fast they may (`[throttle]`).
+    pub throttle: Throttle,
 }
 
 /// Where mails come from.
@@ -159,6 +162,7 @@ fn mailbox(root: &Section<'_, '_>, name: &str) -> Option<MailboxSettings> {
         (Some(_), Some(_)) => root.wrong_value("dkim", "letters reach nobody by this way", "remove [dkim]"),
         _ => {}
     }
+    let throttle = throttle(root);
     Some(MailboxSettings {
         name: name.to_owned(),
         display,
@@ -166,6 +170,7 @@ fn mailbox(root: &Section<'_, '_>, name: &str) -> Option<MailboxSettings> {
         message_id_domain: message_id_domain?,
         source: source?,
         delivery: delivery?,
+        throttle,
         address: address?,
     })
 }
@@ -362,6 +367,27 @@ fn dkim(root: &Section<'_, '_>, own_domain: Option<&str>) -> Option<Arc<Signer>>
             None
         }
     }
+}
+
+/// `[throttle]`: letters of mailings that may leave in a minute. What is wrong with it is among the problems; then it bounds nothing.
+fn throttle(root: &Section<'_, '_>) -> Throttle {
+    let Some(section) = root.section("throttle") else { return Throttle::default() };
+    let bound = |key| match section.has(key) {
+        true => section.integer(key, 1, 1, limits::THROTTLE_MOST).and_then(|number| u32::try_from(number).ok()),
+        false => None,
+    };
+    let domains = section.section("domains");
+    let throttle = Throttle {
+        per_minute: bound("per_minute"),
+        per_domain_per_minute: bound("per_domain_per_minute"),
+        domains: domains.map(|domains| domains.of_domains(limits::THROTTLE_MOST)).unwrap_or_default(),
+    };
+    section.finish();
+    if section.is_empty() {
+        let right = "write per_minute = 600, per_domain_per_minute = 60 or a section [throttle.domains], or leave [throttle] out";
+        root.wrong_value("throttle", "bounds nothing", right);
+    }
+    throttle
 }
 
 fn host(section: &Section<'_, '_>, example: &str) -> Option<String> {

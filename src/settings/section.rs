@@ -4,7 +4,7 @@
 //! [`Section::finish`], which names the keys that nobody asked for.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read as _;
 use std::net::IpAddr;
@@ -187,10 +187,7 @@ impl<'s, 'a> Section<'s, 'a> {
     /// A whole number between bounds, or `fallback` where the key is left out.
     pub(super) fn integer(&self, key: &'static str, fallback: i64, least: i64, most: i64) -> Option<i64> {
         let Some((at, value)) = self.value(key) else { return Some(fallback) };
-        let number = value
-            .as_integer()
-            .and_then(|number| i64::from_str_radix(number.as_str(), number.radix()).ok())
-            .filter(|number| (least..=most).contains(number));
+        let number = whole(value, least, most);
         if number.is_none() {
             self.wrong(
                 at,
@@ -200,6 +197,30 @@ impl<'s, 'a> Section<'s, 'a> {
             );
         }
         number
+    }
+
+    /// The table's keys as domain names, each with a whole number from 1 to `most`.
+    pub(super) fn of_domains(&self, most: i64) -> BTreeMap<String, u32> {
+        let right =
+            format!("write the domain in quotes and a whole number from 1 to {most}, as \"mail.example.jp\" = 60");
+        let mut numbers = BTreeMap::new();
+        for (key, value) in self.table {
+            let name: &str = key.get_ref();
+            let number = whole(value.get_ref(), 1, most).and_then(|number| u32::try_from(number).ok());
+            match number.filter(|_| is_domain(name)) {
+                Some(number) => {
+                    numbers.insert(name.to_ascii_lowercase(), number);
+                }
+                None if is_domain(name) => self.wrong(key.span().start, name, "is no number that fits", &right),
+                None => self.wrong(key.span().start, name, "is no domain name", &right),
+            }
+        }
+        numbers
+    }
+
+    /// Whether there is no key in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.table.is_empty()
     }
 
     /// One of a few words, or the first of them where the key is left out.
@@ -338,6 +359,12 @@ impl<'s, 'a> Section<'s, 'a> {
     fn name(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
+}
+
+/// A whole number between bounds.
+fn whole(value: &DeValue<'_>, least: i64, most: i64) -> Option<i64> {
+    let number = value.as_integer().and_then(|number| i64::from_str_radix(number.as_str(), number.radix()).ok());
+    number.filter(|number| (least..=most).contains(number))
 }
 
 /// Whether a text can be the domain of a mail address: dot-separated labels, or a bare host name on closed networks.

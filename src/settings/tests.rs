@@ -380,3 +380,58 @@ fn whom_the_doctor_asks_and_where_letters_leave_is_read_or_told() {
     let told = leaving("outbound = [\"203.0.113.25\", \"mx.example.jp\"]\n").problems();
     assert!(told.len() == 1 && told[0].contains("smtp.outbound: \"mx.example.jp\" is no IP address"), "{told:?}");
 }
+
+#[test]
+fn letters_leave_no_faster_than_the_mailbox_says() {
+    let with = |section: &str| {
+        let mailbox = format!("{FOLDERS}{section}");
+        Files::new().with("config/hagaki.toml", GOOD).with("mailboxes/a/mailbox.toml", &mailbox)
+    };
+    let throttle = |section: &str| with(section).load().unwrap().mailboxes.remove(0).throttle;
+    assert!(throttle("").is_none());
+    let own = throttle("[throttle]\nper_minute = 600\n[throttle.domains]\n\"Docomo.ne.jp\" = 60\n");
+    assert_eq!((own.per_minute, own.per_domain_per_minute), (Some(600), None));
+    assert_eq!((own.of_domain("docomo.ne.jp"), own.of_domain("example.jp")), (Some(60), None));
+    let own = throttle("[throttle]\nper_domain_per_minute = 120\ndomains = { \"docomo.ne.jp\" = 1000 }\n");
+    assert_eq!((own.of_domain("docomo.ne.jp"), own.of_domain("example.jp")), (Some(1_000), Some(120)));
+    assert!(!own.is_none());
+    // What the example shows is true when its comments are taken off.
+    let example = include_str!("../../mailboxes/example/mailbox.toml");
+    let shown = example.split_once("# [throttle]").unwrap().1.split_once("# [folder]").unwrap().0;
+    let shown: Vec<&str> =
+        shown.lines().filter_map(|line| line.strip_prefix("# ")).filter(|line| !line.starts_with('#')).collect();
+    let own = throttle(&format!("[throttle]\n{}\n", shown.join("\n")));
+    assert_eq!(
+        (own.per_minute, own.per_domain_per_minute, own.of_domain("docomo.ne.jp")),
+        (Some(600), Some(120), Some(60))
+    );
+
+    for (section, wanted) in [
+        ("[throttle]\n", "throttle: bounds nothing — write per_minute = 600"),
+        (
+            "[throttle]\nper_minute = 0\n",
+            "throttle.per_minute: is no number that fits — a whole number from 1 to 1000000",
+        ),
+        ("[throttle]\nper_minute = \"600\"\n", "throttle.per_minute: is no number that fits"),
+        ("[throttle]\nper_minuet = 600\n", "throttle.per_minuet: unknown key — did you mean per_minute?"),
+        ("[throttle]\nper_minute = 600\ndomains = 60\n", "throttle.domains: is no section"),
+        (
+            "[throttle.domains]\ndocomo.ne.jp = 60\n",
+            "throttle.domains.docomo: is no number that fits — write the domain in quotes",
+        ),
+        ("[throttle.domains]\n\"docomo.ne.jp\" = 0\n", "throttle.domains.docomo.ne.jp: is no number that fits"),
+        ("[throttle.domains]\n\"@docomo\" = 60\n", "throttle.domains.@docomo: is no domain name"),
+        ("throttle = 600\n", "throttle: is no section"),
+    ] {
+        // A key behind a section would belong to it.
+        let files = match section.starts_with('[') {
+            true => with(section),
+            false => {
+                let mailbox = format!("{section}{FOLDERS}");
+                Files::new().with("config/hagaki.toml", GOOD).with("mailboxes/a/mailbox.toml", &mailbox)
+            }
+        };
+        let told = files.problems();
+        assert!(told.len() == 1 && told[0].contains(wanted), "{wanted}: {told:?}");
+    }
+}

@@ -56,6 +56,7 @@ pub mod study_key;
 pub mod study_name;
 pub mod subject;
 pub mod subject_reference;
+pub mod throttle;
 mod tx;
 pub mod urn;
 pub mod week;
@@ -108,6 +109,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         study_name::STATEMENTS,
         subject::STATEMENTS,
         subject_reference::STATEMENTS,
+        throttle::STATEMENTS,
         urn::STATEMENTS,
         week::STATEMENTS,
         word::STATEMENTS,

@@ -190,7 +190,9 @@ statements! { "outbox":
     ATTEMPTS = same "SELECT attempt, attempted_at, code, text FROM outbox_attempt WHERE outbox_id = $1 \
         ORDER BY attempted_at";
     LIST = same select!("WHERE id < $1 ORDER BY id DESC LIMIT $2");
-    LIST_WAITING = same select!("WHERE state = 'waiting' AND id < $1 ORDER BY id DESC LIMIT $2");
+    // By the indexes of what waits, of which there are two.
+    LIST_WAITING = same select!("WHERE id IN (SELECT id FROM outbox WHERE state = 'waiting' AND priority < 3 \
+        UNION ALL SELECT id FROM outbox WHERE state = 'waiting' AND priority >= 3) AND id < $1 ORDER BY id DESC LIMIT $2");
     LIST_SENT = same select!("WHERE state = 'sent' AND id < $1 ORDER BY id DESC LIMIT $2");
     LIST_HELD = same select!("WHERE state = 'held' AND id < $1 ORDER BY id DESC LIMIT $2");
     LIST_FAILED = same select!("WHERE state = 'failed' AND id < $1 ORDER BY id DESC LIMIT $2");
@@ -199,15 +201,18 @@ statements! { "outbox":
     LIST_BOUNCED = same select!("WHERE state = 'bounced' AND id < $1 ORDER BY id DESC LIMIT $2");
     LIST_STUDY = same select!("WHERE study_id = $3 AND id < $1 ORDER BY id DESC LIMIT $2");
     COUNT = same "SELECT count(*) FROM outbox";
-    COUNT_WAITING = same "SELECT count(*) FROM outbox WHERE state = 'waiting'";
+    COUNT_WAITING = same "SELECT (SELECT count(*) FROM outbox WHERE state = 'waiting' AND priority < 3) \
+        + (SELECT count(*) FROM outbox WHERE state = 'waiting' AND priority >= 3)";
+    PROGRESS = same "SELECT kind, state, count(*) FROM outbox WHERE study_id = $1 GROUP BY kind, state ORDER BY kind, state";
     RECENT = same "SELECT kind, count(*) FROM outbox WHERE recipient = $1 AND created_at >= $2 GROUP BY kind";
     HOLD = same "UPDATE outbox SET state = 'held', lease_until = 0, lease_owner = '' \
         WHERE id = $1 AND state = 'waiting'";
     FREE = same "UPDATE outbox SET state = 'waiting', next_attempt_at = $2 WHERE id = $1 AND state = 'held'";
     DROP = same "UPDATE outbox SET state = 'dropped', lease_until = 0, lease_owner = '' \
         WHERE id = $1 AND state IN ('waiting', 'held', 'failed')";
-    RETRY = same "UPDATE outbox SET state = 'waiting', attempts = 0, next_attempt_at = $2, lease_until = 0, \
-        lease_owner = '' WHERE id = $1 AND state IN ('waiting', 'held', 'failed', 'bounced') AND secret <> 2";
+    RETRY = same "UPDATE outbox SET state = 'waiting', attempts = 0, next_attempt_at = $2, lease_until = 0, lease_owner = '', \
+        priority = CASE WHEN priority > 1 THEN 1 ELSE priority END \
+        WHERE id = $1 AND state IN ('waiting', 'held', 'failed', 'bounced') AND secret <> 2";
     DELIVERED = same "UPDATE outbox SET state = 'delivered', report_status = $2, reported_at = $3 \
         WHERE id = $1 AND state = 'sent'";
     BOUNCED = same "UPDATE outbox SET state = 'bounced', report_status = $2, reported_at = $3 \
@@ -398,6 +403,15 @@ pub async fn waiting_count<'a>(from: impl Into<Reader<'a>>) -> Result<i64, Store
     from.into().find(&COUNT_WAITING, &[]).await?.map_or(Ok(0), |mut row| row.int())
 }
 
+/// How many letters of a study there are of each kind, in each state. Looks at every one of them.
+///
+/// # Errors
+/// Those of the database.
+pub async fn progress<'a>(from: impl Into<Reader<'a>>, study_id: i64) -> Result<Vec<(String, State, i64)>, StoreError> {
+    let read = |mut row: Row| Ok((row.text()?, row.word(State::find)?, row.int()?));
+    from.into().fetch(&PROGRESS, binds![study_id]).await?.into_iter().map(read).collect()
+}
+
 /// Number of letters of these kinds (all kinds if none is given) written to a recipient since an instant.
 ///
 /// # Errors
@@ -446,8 +460,8 @@ pub async fn drop(tx: &mut Tx, id: i64) -> Result<bool, StoreError> {
     Ok(dropped)
 }
 
-/// Has a letter tried again at once, its attempts counted anew; false if it was sent or dropped, or its secret is gone: without
-/// it nobody would be served.
+/// Has a letter tried again at once, its attempts counted anew: somebody asks for it, so it goes before mailings. False if it was
+/// sent or dropped, or its secret is gone: without it nobody would be served.
 ///
 /// # Errors
 /// Those of the database.

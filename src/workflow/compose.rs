@@ -59,6 +59,7 @@ impl Outgoing {
         inbox_id: Option<i64>,
         at: Instant,
     ) -> NewLetter<'a> {
+        let urgency = if inbox_id.is_some() { self.kind.urgency_in_answer() } else { self.kind.urgency() };
         NewLetter {
             mailbox,
             message_id: &self.message_id,
@@ -68,7 +69,7 @@ impl Outgoing {
             raw: &self.raw,
             masked: self.masked.as_deref(),
             personal: self.personal,
-            priority: self.kind.priority(),
+            priority: urgency.number(),
             created_at: at,
             next_attempt_at: at,
             inbox_id,

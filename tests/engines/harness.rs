@@ -15,12 +15,13 @@ use hagaki::domain::deed::Deed;
 use hagaki::domain::language::Language;
 use hagaki::domain::participant::Candidate;
 use hagaki::domain::study::{Blinding, FIRST, Post, Stage};
+use hagaki::domain::throttle::Throttle;
 use hagaki::domain::time::{Clock, Dice, Instant, Zone};
 use hagaki::files::Files;
 use hagaki::letters::{Stationery, opened};
 use hagaki::mail::calendar::Calendar;
 use hagaki::mail::desk::{Counter, Desk};
-use hagaki::mail::dispatch::Dispatch;
+use hagaki::mail::dispatch::{Dispatch, Pace};
 use hagaki::mail::intake::Intake;
 use hagaki::mail::mailbox::{Mailbox, Maildir, maildir};
 use hagaki::mail::transport::{Memory, Transport};
@@ -889,6 +890,8 @@ impl Parts<'_> {
             interval,
             bell: bell(),
             away: AtomicBool::new(true),
+            throttle: Throttle::default(),
+            pace: Pace::default(),
         };
         let desk = Desk {
             store: self.store.clone(),

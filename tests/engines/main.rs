@@ -17,4 +17,5 @@ mod schema;
 mod slow;
 mod store;
 mod stories;
+mod turns;
 mod world;

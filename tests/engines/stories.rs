@@ -28,6 +28,7 @@ mod kits;
 mod leaving;
 mod letters_out;
 mod levels;
+mod mailings;
 pub(crate) mod members;
 mod names;
 mod opt_out;

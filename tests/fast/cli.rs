@@ -87,6 +87,7 @@ fn what_is_not_there_is_refused() {
         "inbox show 7",
         "inbox drop 7",
         "outbox show 7",
+        "outbox progress nosuch",
         "outbox retry 7",
     ] {
         place.ends(1, line);
@@ -256,6 +257,10 @@ fn a_study_lives_and_programs_can_read_it() {
     assert!(told.contains("The staff are told by letter: 6 letters."), "{told}");
     let waiting = place.ends(0, "outbox list").out;
     assert_eq!(waiting.matches("enrollment-ended").count(), 6, "{waiting}");
+    let counted = place.ends(0, "outbox progress aurora --json").out;
+    assert!(counted.contains("{\"kind\":\"enrollment-ended\",\"letters\":{\"waiting\":6}}"), "{counted}");
+    // Notices are no mailing: nothing is waited for.
+    assert!(place.ends(0, "outbox progress aurora --follow").out.contains("6 waiting"));
     assert!(ended(&place).is_string());
     assert!(place.ends(0, "study list").out.contains(" enrollment ended "));
     place.ends(1, "study end-enrollment aurora");

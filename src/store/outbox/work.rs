@@ -3,7 +3,7 @@
 use super::super::sealed::{self, Mail};
 use super::super::sql::{Bind, Row, Rows, binds, chunks, statements};
 use super::super::tx::Expect;
-use super::super::{Store, StoreError, Tx};
+use super::super::{Reader, Store, StoreError, Tx};
 use crate::domain::seal::{KeyRing, Unopened};
 use crate::domain::time::Instant;
 
@@ -47,11 +47,29 @@ pub struct Verdict<'a> {
     pub text: &'a str,
 }
 
+/// Whose turn it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn<'a> {
+    /// Mailbox that the letters leave from.
+    pub mailbox: &'a str,
+    /// Study of the letters; 0 for those of none.
+    pub study: i64,
+    /// How many it may have.
+    pub limit: i64,
+}
+
+/// What is said of a letter that waits for the bound of its domain.
+pub const THROTTLED: &str = "waits for the bound of its domain ([throttle] in mailbox.toml)";
+
 macro_rules! claim {
-    ($lock:literal) => {
+    ($which:literal, $order:literal, $lock:literal) => {
         concat!(
             "WITH due AS MATERIALIZED (SELECT id FROM outbox WHERE mailbox = $5 AND state = 'waiting' AND next_attempt_at <= $1 ",
-            "AND lease_until <= $1 ORDER BY priority, next_attempt_at, id LIMIT $2 ",
+            "AND lease_until <= $1 AND ",
+            $which,
+            " ORDER BY ",
+            $order,
+            " LIMIT $2 ",
             $lock,
             ") UPDATE outbox SET attempts = attempts + 1, lease_until = $3, lease_owner = $4 ",
             "WHERE id IN (SELECT id FROM due) ",
@@ -63,8 +81,44 @@ macro_rules! claim {
     };
 }
 
+// Letters of mailings (priority 3) have an index of their own, by study, and are not in the one of the others: so neither claim reads past
+// what the other takes, however much waits.
+macro_rules! claim_urgent {
+    ($lock:literal) => {
+        claim!("priority < 3", "priority, next_attempt_at, id", $lock)
+    };
+}
+
+macro_rules! claim_mass {
+    ($lock:literal) => {
+        claim!("priority >= 3 AND COALESCE(study_id, 0) = $6", "next_attempt_at, id", $lock)
+    };
+}
+
 statements! { "outbox":
-    CLAIM = twin [claim!(""), claim!("FOR UPDATE SKIP LOCKED")];
+    CLAIM = twin [claim_urgent!(""), claim_urgent!("FOR UPDATE SKIP LOCKED")];
+    CLAIM_MASS = twin [claim_mass!(""), claim_mass!("FOR UPDATE SKIP LOCKED")];
+    // From study to study by the index, without reading their letters.
+    TURNS = same "WITH RECURSIVE turn (study) AS (\
+        SELECT (SELECT COALESCE(study_id, 0) FROM outbox WHERE mailbox = $1 AND state = 'waiting' AND priority >= 3 \
+            ORDER BY COALESCE(study_id, 0) LIMIT 1) \
+        UNION ALL \
+        SELECT (SELECT COALESCE(study_id, 0) FROM outbox WHERE mailbox = $1 AND state = 'waiting' AND priority >= 3 \
+            AND COALESCE(study_id, 0) > turn.study ORDER BY COALESCE(study_id, 0) LIMIT 1) \
+        FROM turn WHERE turn.study IS NOT NULL) \
+        SELECT study FROM turn WHERE study IS NOT NULL AND EXISTS (SELECT 1 FROM outbox WHERE mailbox = $1 \
+            AND state = 'waiting' AND priority >= 3 AND COALESCE(study_id, 0) = turn.study AND next_attempt_at <= $2 \
+            AND lease_until <= $2)";
+    WAITING_MASS = same "SELECT count(*), count(CASE WHEN verdict_text = $2 AND next_attempt_at > $3 THEN 1 END) FROM outbox \
+        WHERE mailbox = $1 AND state = 'waiting' AND priority >= 3";
+    PUT_OFF = rows Rows {
+        head: "WITH later (id, due) AS (VALUES",
+        first: 3,
+        columns: 2,
+        tail: ") UPDATE outbox SET attempts = attempts - 1, next_attempt_at = CAST(later.due AS BIGINT), lease_until = 0, \
+            lease_owner = '', verdict_code = 0, verdict_text = $2 FROM later WHERE outbox.id = CAST(later.id AS BIGINT) \
+            AND outbox.lease_owner = $1 AND outbox.state = 'waiting' AND outbox.attempts > 0",
+    };
     GIVE_BACK = rows Rows {
         head: "WITH back (id) AS (VALUES",
         first: 2,
@@ -72,7 +126,9 @@ statements! { "outbox":
         tail: ") UPDATE outbox SET attempts = attempts - 1, lease_until = 0, lease_owner = '' \
             WHERE id IN (SELECT CAST(id AS BIGINT) FROM back) AND lease_owner = $1 AND state = 'waiting' AND attempts > 0",
     };
-    FREE_ALL = same "UPDATE outbox SET lease_until = 0, lease_owner = '' WHERE state = 'waiting' AND lease_until > 0";
+    FREE_ALL = same "UPDATE outbox SET lease_until = 0, lease_owner = '' WHERE id IN (\
+        SELECT id FROM outbox WHERE state = 'waiting' AND priority < 3 AND lease_until > 0 UNION ALL \
+        SELECT id FROM outbox WHERE state = 'waiting' AND priority >= 3 AND lease_until > 0)";
     // Whoever has the lease by now: that the server took the letter is a fact.
     SENT = rows Rows {
         head: "WITH verdict (id, code, reply) AS (VALUES",
@@ -125,9 +181,9 @@ fn read(mut row: Row, ring: &KeyRing) -> Result<OutboxItem, StoreError> {
     })
 }
 
-/// Takes at most `limit` letters of a mailbox that are due, by priority and then by what is due longest, and owns them until `now`
-/// plus the lease. Each attempt is counted before it is made, so that a letter that kills its sender cannot do so for
-/// ever.
+/// Takes at most `limit` letters of a mailbox that are due and of no mailing, by priority and then by what is due longest, and owns
+/// them until `now` plus the lease. Each attempt is counted before it is made, so that a letter that kills its sender cannot do so
+/// for ever.
 ///
 /// # Errors
 /// Those of the database.
@@ -144,6 +200,73 @@ pub async fn claim(
     let mut items: Vec<OutboxItem> = rows.into_iter().map(|row| read(row, store.ring())).collect::<Result<_, _>>()?;
     items.sort_by_key(|item| (item.priority, item.next_attempt_at, item.id));
     Ok(items)
+}
+
+/// As [`claim`], of the letters of mailings of one study: those that are due longest.
+///
+/// # Errors
+/// Those of the database.
+pub async fn claim_mass(
+    store: &Store,
+    turn: Turn<'_>,
+    owner: &str,
+    now: Instant,
+    lease_seconds: i64,
+) -> Result<Vec<OutboxItem>, StoreError> {
+    let until = now.plus_seconds(lease_seconds);
+    let binds = binds![now, turn.limit, until, owner, turn.mailbox, turn.study];
+    let rows = store.write(&CLAIM_MASS, binds).await?;
+    let mut items: Vec<OutboxItem> = rows.into_iter().map(|row| read(row, store.ring())).collect::<Result<_, _>>()?;
+    items.sort_by_key(|item| (item.next_attempt_at, item.id));
+    Ok(items)
+}
+
+/// The studies (0 for none) of which letters of mailings are due in a mailbox, by number.
+///
+/// # Errors
+/// Those of the database.
+pub async fn turns<'a>(from: impl Into<Reader<'a>>, mailbox: &str, now: Instant) -> Result<Vec<i64>, StoreError> {
+    let rows = from.into().fetch(&TURNS, binds![mailbox, now]).await?;
+    let mut studies: Vec<i64> = rows.into_iter().map(|mut row| row.int()).collect::<Result<_, _>>()?;
+    studies.sort_unstable();
+    Ok(studies)
+}
+
+/// Letters of mailings that wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WaitingMass {
+    /// All of them.
+    pub all: i64,
+    /// Those that wait for the bound of their domain.
+    pub throttled: i64,
+}
+
+/// How many letters of mailings wait in a mailbox. Looks at every one of them.
+///
+/// # Errors
+/// Those of the database.
+pub async fn waiting_mass<'a>(
+    from: impl Into<Reader<'a>>,
+    mailbox: &str,
+    now: Instant,
+) -> Result<WaitingMass, StoreError> {
+    let Some(mut row) = from.into().find(&WAITING_MASS, binds![mailbox, THROTTLED, now]).await? else {
+        return Ok(WaitingMass::default());
+    };
+    Ok(WaitingMass { all: row.int()?, throttled: row.int()? })
+}
+
+/// Gives claimed letters of mailings back until the bound of their domain lets them leave, without counting the attempt.
+///
+/// # Errors
+/// Those of the database; they may come from a later call.
+pub async fn put_off(tx: &mut Tx, owner: &str, letters: &[(i64, Instant)]) -> Result<(), StoreError> {
+    for run in chunks(letters) {
+        let mut binds = vec![Bind::from(owner), THROTTLED.into()];
+        binds.extend(run.iter().flat_map(|(id, due)| [Bind::from(*id), (*due).into()]));
+        tx.later_rows(&PUT_OFF, run.len(), &binds, Expect::Any).await?;
+    }
+    Ok(())
 }
 
 /// Gives claimed letters back unsent, without counting the attempt: the daemon stops, or the server is suspended.

@@ -1,0 +1,17 @@
+//! Limits of mailings: how many letters are under way, and how fast they may be made to leave.
+
+/// Fewest letters claimed by one dispatch step, however slow the server, and fewest of a mailing claimed in a study's turn.
+pub const DISPATCH_BATCH_LEAST: i64 = 16;
+/// Seconds after which no further letter is begun in one dispatch step: what is more urgent is looked for then.
+pub const DISPATCH_STEP_SECONDS: i64 = 2;
+/// Greatest bound of letters a minute.
+pub const THROTTLE_MOST: i64 = 1_000_000;
+/// Seconds of what a bound lets pass that may leave at once, so that letters need not be looked for each on its own.
+pub const THROTTLE_BURST_SECONDS: i64 = 5;
+/// Seconds until a loop looks again while letters wait for their bound; less than [`THROTTLE_BURST_SECONDS`], so that no time is lost.
+pub const THROTTLE_NAP_SECONDS: i64 = 4;
+/// Of so many letters that a bound lets pass, mailings leave one to letters that somebody waits for.
+pub const THROTTLE_KEPT_OF: i64 = 10;
+/// Seconds (an hour) after which a letter that waits for the bound of its domain is looked at again at the latest: by then the bound may
+/// be another.
+pub const THROTTLE_LOOK_SECONDS: i64 = 3600;

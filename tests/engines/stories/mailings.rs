@@ -1,0 +1,260 @@
+//! Mailings: what somebody waits for goes before them, studies take turns, and bounds hold without a letter that is lost or tried in vain.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hagaki::domain::participant::Candidate;
+use hagaki::domain::throttle::Throttle;
+use hagaki::domain::time::{Clock, Instant};
+use hagaki::limits;
+use hagaki::mail::Did;
+use hagaki::mail::transport::Transport;
+use hagaki::settings::{Delivery, Security, SmtpSettings};
+use hagaki::store::outbox::{self, State, Which};
+use hagaki::workflow::credentials::Form;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::survey::once;
+use super::*;
+
+const P0: Writer = Writer { address: "p0@example.jp", study: "wellbeing" };
+
+async fn invite(center: &Center, slug: &str, addresses: &[String]) {
+    let candidate =
+        |address: &String| Candidate { name: address.clone(), address: address.clone(), ..Candidate::default() };
+    let people: Vec<Candidate> = addresses.iter().map(candidate).collect();
+    assert_eq!(center.issue(slug, &people, center.terms(Form::Link)).await.issued.len(), people.len());
+}
+
+fn at(domain: &str, many: usize) -> Vec<String> {
+    (0..many).map(|number| format!("p{number}@{domain}")).collect()
+}
+
+fn bound(per_minute: u32) -> Throttle {
+    Throttle { per_minute: Some(per_minute), ..Throttle::default() }
+}
+
+/// Invitations that arrived, with the moment.
+fn invited(center: &Center, letters: Vec<Received>) -> Vec<(Instant, String)> {
+    let now = center.clock.now();
+    letters.into_iter().filter(|letter| letter.kind == "invitation").map(|letter| (now, letter.to)).collect()
+}
+
+/// The most that arrived in any minute.
+fn most_in_a_minute<'a>(left: impl Iterator<Item = &'a (Instant, String)> + Clone) -> usize {
+    let within = |from: Instant| left.clone().filter(|(at, _)| (0..60).contains(&at.seconds_since(from))).count();
+    left.clone().map(|(from, _)| within(*from)).max().unwrap_or_default()
+}
+
+/// The recipients whose letters a server took, in order.
+type Taken = Arc<Mutex<Vec<String>>>;
+
+/// A mail server that takes its time for every letter; its port.
+async fn slow_server(pause: Duration) -> (u16, Taken) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let taken = Taken::default();
+    let own = Arc::clone(&taken);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(serve_slowly(stream, pause, Arc::clone(&own)));
+        }
+    });
+    (port, taken)
+}
+
+async fn serve_slowly(stream: TcpStream, pause: Duration, taken: Taken) -> Option<()> {
+    let mut stream = BufReader::new(stream);
+    stream.write_all(b"220 slow.example.jp\r\n").await.ok()?;
+    let (mut to, mut line) = (String::new(), Vec::new());
+    loop {
+        line.clear();
+        if stream.read_until(b'\n', &mut line).await.ok()? == 0 {
+            return None;
+        }
+        let said = String::from_utf8_lossy(&line).to_ascii_uppercase();
+        if said.starts_with("RCPT") {
+            let path = String::from_utf8_lossy(&line);
+            to = path.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
+        }
+        if said.starts_with("DATA") {
+            stream.write_all(b"354 go on\r\n").await.ok()?;
+            while line != b".\r\n" {
+                line.clear();
+                stream.read_until(b'\n', &mut line).await.ok().filter(|read| *read > 0)?;
+            }
+            tokio::time::sleep(pause).await;
+            taken.lock().unwrap().push(to.clone());
+        }
+        let ehlo = said.starts_with("EHLO");
+        let answer = if ehlo { "250-slow.example.jp\r\n250 8BITMIME\r\n" } else { "250 2.0.0 well\r\n" };
+        stream.write_all(answer.as_bytes()).await.ok()?;
+    }
+}
+
+stories! {
+    async fn a_slow_server_holds_no_assignment(center: &mut Center) {
+        aurora(center).await;
+        center.activate(&once(), Stage::Production).await;
+        invite(center, "wellbeing", &at("example.jp", 60)).await;
+        let (port, taken) = slow_server(Duration::from_millis(40)).await;
+        let smtp = SmtpSettings {
+            host: "127.0.0.1".to_owned(),
+            port,
+            security: Security::Bare,
+            login: None,
+            ca_file: None,
+            ehlo: "client.example.jp".to_owned(),
+            connections: 1,
+            timeout_seconds: 60,
+            dkim: None,
+        };
+        center.process.dispatch.transport = Transport::open(&Delivery::Smtp(smtp), center.clock.clone()).unwrap();
+        // Time goes by while letters leave.
+        let clock = center.clock.clone();
+        let winding = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                clock.wind(1);
+            }
+        });
+        assert_eq!(center.process.dispatch.step().await.unwrap(), Did::Something);
+        let before = taken.lock().unwrap().len();
+        assert!((1..40).contains(&before), "the mailing is under way: {before}");
+        // Now somebody enrolls: the step that was under way has ended, and the next one has their letter first.
+        center.deliver(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031")));
+        center.process.intake.step().await.unwrap();
+        while center.process.desk.step().await.unwrap() == Did::Something {}
+        assert_eq!(center.process.dispatch.step().await.unwrap(), Did::Something);
+        winding.abort();
+        let taken = taken.lock().unwrap().clone();
+        assert_eq!(taken[before], DR_YAMADA.address, "{taken:?}");
+        // What was given back leaves, each letter once, at its first attempt.
+        center.process.dispatch.transport = Transport::Memory(center.memory.clone());
+        let rest = center.settle().await;
+        assert_eq!(taken.len() + rest.len(), 60 + 3);
+        let letters = outbox::list(center.store(), Which::All, None, 100).await.unwrap();
+        assert!(letters.iter().all(|letter| (letter.state, letter.attempts) == (State::Sent, 1)), "{letters:?}");
+    }
+
+    async fn what_somebody_waits_for_goes_before_a_mailing(center: &mut Center) {
+        aurora(center).await;
+        center.activate(&once(), Stage::Production).await;
+        invite(center, "wellbeing", &at("example.jp", 30)).await;
+        center.deliver(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031")));
+        center.deliver(&P0.writes("link", "please"));
+        center.process.intake.step().await.unwrap();
+        while center.process.desk.step().await.unwrap() == Did::Something {}
+        assert_eq!(center.process.dispatch.step().await.unwrap(), Did::Something);
+        let first = center.arrived().await;
+        assert_eq!(first[0].kind, "assignment-open", "{:?}", kinds(&first));
+        assert_eq!(kinds(&first)[1..], [
+            ("invitation", P0.address),
+            ("link-asked", P0.address),
+            ("notice-open", CENTER),
+            ("notice-open", STATISTICIAN),
+        ]);
+        let rest = center.settle().await;
+        assert!(rest.len() == 30 && rest.iter().all(|letter| letter.kind == "invitation"), "{:?}", kinds(&rest));
+    }
+
+    async fn a_bounded_mailing_leaves_evenly_and_nothing_fails(center: &mut Center) {
+        aurora(center).await;
+        center.activate(&once(), Stage::Production).await;
+        let domains = [("docomo.ne.jp".to_owned(), 12)].into();
+        center.process.dispatch.throttle = Throttle { domains, ..bound(60) };
+        invite(center, "wellbeing", &at("docomo.ne.jp", 20)).await;
+        invite(center, "wellbeing", &at("example.com", 40)).await;
+        let begun = center.clock.now();
+        let mut left = Vec::new();
+        for round in 0..80 {
+            let mut letters = center.settle().await;
+            if round == 5 {
+                let waiting = outbox::waiting_mass(center.store(), "reg", center.clock.now()).await.unwrap();
+                assert!(0 < waiting.throttled && waiting.throttled < waiting.all, "{waiting:?}");
+                // Whoever treats a patient does not wait.
+                let own = center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"))).await;
+                assert!(own.iter().any(|letter| letter.kind == "assignment-open"), "{:?}", kinds(&own));
+                letters.extend(own);
+            }
+            left.extend(invited(center, letters));
+            center.wind(4);
+        }
+        assert_eq!(left.len(), 60);
+        assert!(left.iter().any(|(at, _)| at.seconds_since(begun) >= 60), "they were bounded");
+        assert!(most_in_a_minute(left.iter()) <= 60, "{left:?}");
+        let docomo = left.iter().filter(|(_, to)| to.ends_with("@docomo.ne.jp"));
+        assert!(docomo.clone().count() == 20 && most_in_a_minute(docomo) <= 12, "{left:?}");
+        for letter in outbox::list(center.store(), Which::All, None, 100).await.unwrap() {
+            assert_eq!((letter.state, letter.attempts), (State::Sent, 1), "waiting is no attempt: {letter:?}");
+            assert!(outbox::list_attempts(center.store(), letter.id).await.unwrap().is_empty());
+        }
+    }
+
+    async fn daemons_share_one_bound(center: &mut Center) {
+        center.activate(&once(), Stage::Production).await;
+        invite(center, "wellbeing", &at("example.jp", 40)).await;
+        let store = center.store().clone();
+        let mut other = center.start_on(&store);
+        center.process.dispatch.throttle = bound(60);
+        other.dispatch.throttle = bound(60);
+        let begun = center.clock.now();
+        let mut left = Vec::new();
+        for _ in 0..30 {
+            for _ in 0..3 {
+                let (one, two) = tokio::join!(center.process.dispatch.step(), other.dispatch.step());
+                one.unwrap();
+                two.unwrap();
+            }
+            let letters = center.arrived().await;
+            left.extend(invited(center, letters));
+            center.wind(4);
+        }
+        drop(other);
+        let early = left.iter().filter(|(at, _)| at.seconds_since(begun) <= 20).count();
+        assert!((15..=24).contains(&early), "{early}");
+        let mut to: Vec<&str> = left.iter().map(|(_, to)| to.as_str()).collect();
+        to.sort_unstable();
+        to.dedup();
+        assert_eq!((left.len(), to.len()), (40, 40));
+    }
+
+    async fn a_small_mailing_does_not_stand_behind_a_large_one(center: &mut Center) {
+        center.activate(&once(), Stage::Production).await;
+        center.activate(&unscheduled(&samples::somnus()), Stage::Production).await;
+        center.process.dispatch.throttle = bound(60);
+        invite(center, "wellbeing", &at("example.jp", 40)).await;
+        invite(center, "somnus", &at("example.com", 10)).await;
+        let (mut left, mut small) = (Vec::new(), 0);
+        for round in 0..30 {
+            let letters = center.settle().await;
+            left.extend(invited(center, letters));
+            if round == 6 {
+                small = left.iter().filter(|(_, to)| to.ends_with("@example.com")).count();
+            }
+            center.wind(4);
+        }
+        // In that time half of the large one would have left, and nothing of the small.
+        assert!(small >= 6, "{small} of {left:?}");
+        assert_eq!(left.len(), 50);
+    }
+
+    async fn a_letter_that_waited_for_days_is_tried_for_days(center: &mut Center) {
+        center.activate(&once(), Stage::Production).await;
+        invite(center, "wellbeing", &["deferred@example.jp".to_owned()]).await;
+        center.wind(limits::LETTER_AGE_SECONDS + 3600);
+        center.quiet().await;
+        let letter = outbox::list(center.store(), Which::All, None, 9).await.unwrap().remove(0);
+        assert_eq!((letter.state, letter.attempts), (State::Waiting, 1), "it is not given up at its first attempt");
+        for _ in 0..40 {
+            center.wind(4 * 3600);
+            center.quiet().await;
+        }
+        let letter = outbox::find(center.store(), letter.id).await.unwrap().unwrap();
+        assert_eq!(letter.state, State::Failed);
+        let tried = outbox::list_attempts(center.store(), letter.id).await.unwrap();
+        let lasted = tried[tried.len() - 1].attempted_at.seconds_since(tried[0].attempted_at);
+        assert!(lasted >= limits::LETTER_AGE_SECONDS, "{lasted}");
+    }
+}
