@@ -8,6 +8,7 @@
 pub mod accept;
 pub mod account_notices;
 pub mod accounts;
+pub mod addresses;
 mod again;
 pub mod amending;
 pub mod amendment;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 
+use super::super::addresses::Fates;
 use super::super::again;
 use super::super::course;
 use super::super::enroll::stored_answers;
@@ -21,6 +22,7 @@ use crate::domain::schedule::{
 use crate::domain::study::{FIRST, Study};
 use crate::domain::survey::{Access, Privacy, Survey};
 use crate::domain::time::{Instant, Zone};
+use crate::domain::token::AddressKey;
 use crate::store::credential::{self, CredentialRow};
 use crate::store::participant::{self, ParticipantRow};
 use crate::store::planned_letter::{self, PlannedLetter};
@@ -40,6 +42,8 @@ pub(super) struct Office<'a> {
     pub(super) store: &'a Store,
     /// Its row, locked.
     pub(super) row: StudyRow,
+    /// Finds what is known of addresses.
+    pub(super) key: &'a AddressKey,
     /// Now.
     pub(super) now: Instant,
 }
@@ -111,6 +115,10 @@ pub(super) struct Somebody {
     pub(super) stops: BTreeMap<Stop, Instant>,
     /// Whether they answered, and can do so once.
     spent: bool,
+    /// Whether letters to their address come back, so that none is sent.
+    unreached: bool,
+    /// The last day of an absence that an automatic answer told.
+    away_until: Option<NaiveDate>,
 }
 
 impl Somebody {
@@ -127,6 +135,8 @@ impl Somebody {
             forms: BTreeMap::new(),
             stops: BTreeMap::new(),
             spent: false,
+            unreached: false,
+            away_until: None,
         }
     }
 
@@ -161,7 +171,7 @@ impl Somebody {
             happened: &self.happened,
             answered: form.map_or(self.answered, |event| self.forms.get(event).copied()),
             stops: &self.stops,
-            away_until: None,
+            away_until: self.away_until,
             past,
             scope,
         }
@@ -220,6 +230,9 @@ impl Somebody {
         let About::Participant(row) = &self.about else { return None };
         if row.address.is_empty() {
             return Some("no address is on file");
+        }
+        if self.unreached {
+            return Some("letters to the address come back");
         }
         if self.own.is_none() && !office.is_nobodys() && !self.stops.contains_key(&Stop::Expiry) {
             return Some("no credential was issued");
@@ -331,6 +344,8 @@ pub(super) async fn participants(
         planned.entry(one.target.id.clone()).or_default().insert(one.rule.clone(), one);
     }
     let closes = closes(office, Some(survey));
+    let addresses: Vec<&str> = rows.iter().map(|row| row.address.as_str()).collect();
+    let fates = Fates::read(tx, office.key, &addresses).await?;
     let mut people = Vec::with_capacity(rows.len());
     for row in rows {
         let zone = zone_of(office, &row);
@@ -360,9 +375,11 @@ pub(super) async fn participants(
         };
         let spent = answered.is_some() && active.as_ref().is_some_and(|own| answers_once(survey, own));
         let planned = planned.remove(&target.id).unwrap_or_default();
+        let unreached = fates.is_stopped(&row.address);
+        let away_until = fates.find(&row.address).and_then(|fate| fate.away_until);
         let about = About::Participant(Box::new(row));
-        let mut somebody =
-            Somebody { planned, own: active, answered, stops, spent, ..Somebody::new(target, about, zone) };
+        let known = Somebody { unreached, away_until, ..Somebody::new(target, about, zone) };
+        let mut somebody = Somebody { planned, own: active, answered, stops, spent, ..known };
         somebody.note_invitation();
         if let Some(at) = answered {
             let mark = somebody.mark(at);

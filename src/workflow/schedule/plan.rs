@@ -44,7 +44,7 @@ pub(super) async fn sweep(shelf: &Shelf, shelved: &ShelvedStudy, means: Means<'_
             // Numbers of subjects run beside those of participants.
             let end = cursor.saturating_add(limits::SCHEDULE_PAGE);
             let goes_on = row.participants.max(row.subjects) > end;
-            let office = office(tx, shelf.store(), (shelved, own), row, means.now).await?;
+            let office = office(tx, shelf.store(), (shelved, own), row, means).await?;
             let mut people = people::participants(tx, &office, rows).await?;
             people.extend(subjects::page(tx, &office, (cursor, end)).await?);
             if cursor == 0 {
@@ -107,7 +107,7 @@ pub(super) async fn touched(shelf: &Shelf, shelved: &ShelvedStudy, means: Means<
     if let Some(own) = &shelved.study.schedule {
         let ids: Vec<i64> = of_kind(&targets, TargetKind::Participant).filter_map(Target::number).collect();
         let rows = participant::list_of_ids(tx, shelved.id, &ids).await?;
-        let office = office(tx, shelf.store(), (shelved, own), row, means.now).await?;
+        let office = office(tx, shelf.store(), (shelved, own), row, means).await?;
         let mut people = people::participants(tx, &office, rows).await?;
         let ids: Vec<i64> = of_kind(&targets, TargetKind::Subject).filter_map(Target::number).collect();
         people.extend(subjects::of(tx, &office, &ids).await?);
@@ -134,11 +134,11 @@ pub(super) async fn office<'a>(
     store: &'a Store,
     (shelved, schedule): (&'a ShelvedStudy, &'a Schedule),
     row: StudyRow,
-    now: Instant,
+    means: Means<'a>,
 ) -> Result<Office<'a>, Failure> {
     let rules = schedule::rules(&mut *tx, shelved.id).await?;
     let rules = rules.into_iter().map(|own| (own.rule.clone(), own)).collect();
-    Ok(Office { shelved, schedule, rules, store, row, now })
+    Ok(Office { shelved, schedule, rules, store, row, key: &means.keys.address, now: means.now })
 }
 
 /// Plans, and writes what changes.

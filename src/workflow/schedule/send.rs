@@ -59,7 +59,7 @@ pub(super) async fn page(shelf: &Shelf, shelved: &ShelvedStudy, means: Means<'_>
         // Its plan is made first.
         return Ok(Sent::default());
     };
-    let office = plan::office(tx, shelf.store(), (shelved, own), page.row.clone(), means.now).await?;
+    let office = plan::office(tx, shelf.store(), (shelved, own), page.row.clone(), means).await?;
     let most = match office.is_nobodys() {
         true => together(tx, &office).await?,
         false => most,

@@ -110,7 +110,7 @@ pub async fn skip(
         let rows = planned_letter::page(tx, shelved.id, whose.keys(), after.as_ref(), limits::SCHEDULE_PAGE).await?;
         let Some(last) = rows.last() else { return Ok(skipped) };
         after = Some(last.clone());
-        let office = plan::office(tx, shelf.store(), (shelved, own), page.row.clone(), means.now).await?;
+        let office = plan::office(tx, shelf.store(), (shelved, own), page.row.clone(), means).await?;
         let people = subjects::find(tx, &office, rows.iter().map(|row| &row.target)).await?;
         let (mut saved, mut settled) = (Vec::new(), Vec::new());
         for row in &rows {

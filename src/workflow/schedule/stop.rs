@@ -59,7 +59,7 @@ async fn of_study(
     let row = page.row.clone();
     let blank = super::blank();
     let schedule = shelved.study.schedule.as_ref().unwrap_or(&blank);
-    let office = plan::office(tx, shelf.store(), (&shelved, schedule), row, means.now).await?;
+    let office = plan::office(tx, shelf.store(), (&shelved, schedule), row, means).await?;
     let numbers: Vec<i64> = letters.iter().filter_map(|one| one.target.number()).collect();
     let rows = participant::list_of_ids(tx, study_id, &numbers).await?;
     let people = people::participants(tx, &office, rows).await?;
