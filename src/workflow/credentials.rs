@@ -6,6 +6,7 @@
 
 use serde_json::json;
 
+use super::addresses::Fates;
 use super::compose::{self, Addressing};
 use super::enroll::append;
 use super::ledger::{Ledger, Page};
@@ -188,6 +189,8 @@ pub async fn issue(
             participant::set_account(tx, *id, &account.id).await?;
         }
     }
+    let addresses: Vec<&str> = candidates.iter().map(|one| one.address.as_str()).collect();
+    let fates = Fates::read(tx, &means.keys.address, &addresses).await?;
     let mut rows = Vec::with_capacity(ids.len());
     let mut issued = Vec::with_capacity(ids.len());
     let mut letters = Vec::new();
@@ -196,9 +199,14 @@ pub async fn issue(
         let own = Validity { from: candidate.from.unwrap_or(terms.from), until: candidate.until.or(terms.until) };
         // Of one's own it would tell whose credential it is.
         let validity = if anonymous { Validity { from: terms.from, until: terms.until } } else { own };
-        let mailed = terms.mailed && !candidate.address.is_empty();
+        let unreached = fates.is_stopped(&candidate.address);
+        let mailed = terms.mailed && !candidate.address.is_empty() && !unreached;
         let id_of_credential = Mark::new(means.dice);
-        let waits = terms.days_from_sending.filter(|_| validity.until.is_none()).map(|days| (id_of_credential, days));
+        // Of a letter that is not written the days are counted from now.
+        let days = terms.days_from_sending.filter(|_| validity.until.is_none());
+        let now_on = days.filter(|_| unreached).map(|days| validity.from.plus_seconds(i64::from(days) * 24 * 3600));
+        let validity = Validity { until: validity.until.or(now_on), ..validity };
+        let waits = days.filter(|_| !unreached).map(|days| (id_of_credential, days));
         if waits.is_some() && (anonymous || !mailed) {
             return Err(Failure::Contradiction(
                 "days from a sending need a letter that is known to be theirs".to_string(),
