@@ -70,6 +70,7 @@ pub mod remark;
 mod replaying;
 pub mod report;
 pub mod rescreen;
+pub mod resend;
 pub mod respond;
 pub mod schedule;
 pub mod second_factor;
