@@ -4,6 +4,7 @@ use clap::Args;
 
 use crate::cli::installation::Opened;
 use crate::cli::{End, Installation, Refused};
+use crate::store::outbox::State;
 use crate::workflow::life::Act;
 use crate::workflow::resend::{self, NotResent};
 use crate::workflow::shelf::Shelf;
@@ -41,6 +42,9 @@ pub(super) fn run(args: &ResendArgs) -> anyhow::Result<End> {
 fn told(id: i64, why: NotResent) -> String {
     match why {
         NotResent::Unknown => format!("there is no letter {id}"),
+        NotResent::Unsent(State::Dropped) => {
+            format!("letter {id} was put aside, by a person or because it was not wanted any more")
+        }
         NotResent::Unsent(state) => {
             format!("letter {id} is {} and was not sent: `hagaki outbox retry` or `release` lets it go", state.key())
         }
