@@ -37,11 +37,11 @@ fn by(schedule: &str) -> Bundle {
 }
 
 /// The same, answered once by everybody.
-fn once_by(schedule: &str) -> Bundle {
+pub(super) fn once_by(schedule: &str) -> Bundle {
     with_file(&once(), "schedule.toml", schedule)
 }
 
-fn somebody(name: &str, zone: &str) -> Candidate {
+pub(super) fn somebody(name: &str, zone: &str) -> Candidate {
     let attributes = match zone {
         "" => BTreeMap::new(),
         zone => BTreeMap::from([("timezone".to_owned(), zone.to_owned())]),
@@ -50,23 +50,23 @@ fn somebody(name: &str, zone: &str) -> Candidate {
 }
 
 /// People on file whom the schedule is to invite.
-async fn take_in(center: &Center, people: &[Candidate]) {
+pub(super) async fn take_in(center: &Center, people: &[Candidate]) {
     let terms = Terms { mailed: false, ..center.terms(Form::Scheduled) };
     assert_eq!(center.issue("wellbeing", people, terms).await.issued.len(), people.len());
 }
 
-fn tokyo(shown: &str) -> Instant {
+pub(super) fn tokyo(shown: &str) -> Instant {
     Zone::find("Asia/Tokyo").unwrap().parse_moment(shown).unwrap()
 }
 
 /// Winds the clock to that time in Tokyo.
-fn wind_to(center: &Center, shown: &str) {
+pub(super) fn wind_to(center: &Center, shown: &str) {
     let seconds = tokyo(shown).seconds_since(center.clock.now());
     assert!(seconds >= 0, "{shown} is over");
     center.wind(seconds);
 }
 
-async fn planned(center: &Center) -> Vec<PlannedLetter> {
+pub(super) async fn planned(center: &Center) -> Vec<PlannedLetter> {
     let id = study::find_current(center.store(), "wellbeing").await.unwrap().unwrap().id;
     planned_letter::list(center.store(), id, ALL, 1_000).await.unwrap()
 }
