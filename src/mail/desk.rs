@@ -305,14 +305,14 @@ impl Desk {
             let (messages, references) = asked_for(study, group);
             ledger.foresee(study, &messages, &references).await?;
         }
-        for read in group {
-            let settled = self.settle_one(&mut ledger, read).await?;
-            self.settle(&mut ledger, read, &settled).await?;
-        }
         // What somebody wrote just now proves that mail reaches them, whatever came back before.
         let asked = group.iter().filter(|read| read.reading.request.is_some() && read.study.is_some());
         let senders: Vec<&str> = asked.filter_map(|read| read.reading.sender.as_deref()).collect();
         addresses::heard_of(&mut ledger.tx, &self.keys.address, &senders).await?;
+        for read in group {
+            let settled = self.settle_one(&mut ledger, read).await?;
+            self.settle(&mut ledger, read, &settled).await?;
+        }
         ledger.commit().await?;
         for read in group {
             metrics::counter!("hagaki_mails_decided_total", "disposition" => read.reading.disposition.key())
