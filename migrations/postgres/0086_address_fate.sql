@@ -13,7 +13,7 @@ COMMENT ON COLUMN address_fate.code IS 'Code of the address by the installation'
 COMMENT ON COLUMN address_fate.score IS 'How often letters failed, in tenths: a failure for good counts 10.';
 COMMENT ON COLUMN address_fate.bounced_on IS 'Day of the last failure that counted (UTC), such as 2026-11-20; none where only an absence is known.';
 COMMENT ON COLUMN address_fate.status IS 'Status of the last failure (RFC 3463), such as 5.1.1; empty before one.';
-COMMENT ON COLUMN address_fate.stopped_at IS 'Since when nothing is sent there unasked, in microseconds since 1970; none while letters go out.';
+COMMENT ON COLUMN address_fate.stopped_at IS 'Since when invitations and reminders pass it over, in microseconds since 1970; none while they go out.';
 COMMENT ON COLUMN address_fate.away_until IS 'Last day of an absence that an automatic answer told; none where none is known.';
 
 CREATE INDEX address_fate_stopped ON address_fate (code) WHERE stopped_at IS NOT NULL;

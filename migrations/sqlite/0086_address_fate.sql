@@ -5,7 +5,7 @@ CREATE TABLE address_fate ( -- What came back of letters to an address. It tells
     score INTEGER NOT NULL, -- How often letters failed, in tenths: a failure for good counts 10.
     bounced_on TEXT, -- Day of the last failure that counted (UTC), such as 2026-11-20; none where only an absence is known.
     status TEXT NOT NULL, -- Status of the last failure (RFC 3463), such as 5.1.1; empty before one.
-    stopped_at INTEGER, -- Since when nothing is sent there unasked, in microseconds since 1970; none while letters go out.
+    stopped_at INTEGER, -- Since when invitations and reminders pass it over, in microseconds since 1970; none while they go out.
     away_until TEXT -- Last day of an absence that an automatic answer told; none where none is known.
 ) STRICT;
 

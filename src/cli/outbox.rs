@@ -49,7 +49,7 @@ pub enum OutboxCommand {
     },
     /// Send a letter once more, as it was, as a new one that is linked to the first.
     Resend(resend::ResendArgs),
-    /// Addresses of a study at which letters do not arrive, so that nothing is sent there unasked.
+    /// Addresses of a study at which letters do not arrive, so that invitations and reminders pass them over.
     Addresses(addresses::AddressesArgs),
     /// Say that an address is good again.
     Resume(addresses::ResumeArgs),

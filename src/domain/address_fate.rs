@@ -1,7 +1,7 @@
 //! The fate of an address: whether letters to it arrive, as far as reports and refusals tell.
 //!
 //! The rule is Mailman's (GNU Mailman manual, "Bounce processing"): a failure for good counts 1, one that may pass a half, a delay nothing;
-//! at most one failure a day counts; a score that nothing was added to for long is forgotten; at a limit letters stop. The numbers are ours
+//! at most one failure a day counts; a score that nothing was added to for long is forgotten; at a limit invitations and reminders stop. The numbers are ours
 //! ([`limits::BOUNCE_LIMIT_TENTHS`], [`limits::BOUNCE_STALE_DAYS`]): a study writes more seldom than a list.
 
 use chrono::NaiveDate;
@@ -70,14 +70,14 @@ pub struct AddressFate {
     pub bounced_on: Option<NaiveDate>,
     /// Status of the last failure, such as `5.1.1`; empty before one.
     pub status: String,
-    /// Since when nothing is sent there unasked; none while letters go out.
+    /// Since when invitations and reminders pass it over; none while they go out.
     pub stopped_at: Option<Instant>,
     /// Last day of an absence that an automatic answer told.
     pub away_until: Option<NaiveDate>,
 }
 
 impl AddressFate {
-    /// Whether nothing is sent there unasked.
+    /// Whether invitations and reminders pass it over.
     pub const fn is_stopped(&self) -> bool {
         self.stopped_at.is_some()
     }

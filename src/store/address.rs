@@ -1,5 +1,5 @@
-//! What came back of letters to addresses: a score, a stop, an absence. A row knows its address by a code alone, and is gone once nothing
-//! speaks against the address any more.
+//! What came back of letters to addresses: a score, a stop, an absence. A row knows its address by a code alone, and is gone once somebody
+//! wrote from there, or a person said that the address is good.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
 //! The fate of addresses: a report or a refusal counts against one, a mail from there or a person with a reason makes it good again, and
-//! whatever is sent unasked passes over those that are stopped. What is known lies beside a code of the address, of no study and nobody.
+//! invitations and reminders pass over those that are stopped. What is known lies beside a code of the address, of no study and nobody.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ impl Fates {
         self.0.get(address)
     }
 
-    /// Whether nothing is sent there unasked.
+    /// Whether invitations and reminders pass it over.
     pub fn is_stopped(&self, address: &str) -> bool {
         self.find(address).is_some_and(AddressFate::is_stopped)
     }
@@ -69,7 +69,7 @@ pub(super) async fn count(
     if fate.is_stopped() && !before.is_stopped() {
         tracing::warn!(
             status,
-            "letters to an address fail again and again; nothing is sent there unasked any more: `hagaki outbox addresses`"
+            "letters to an address fail again and again; no invitation or reminder goes there any more: `hagaki outbox addresses`"
         );
     }
     address::save(tx, &code, &fate).await

@@ -67,8 +67,9 @@ pub(super) fn list(args: &AddressesArgs) -> anyhow::Result<End> {
     let office = Office::of_any(&args.slug, &args.installation)?;
     let (opened, study) = (&office.opened, &office.shelved.study);
     let fates = opened.runtime.block_on(address::list(&opened.store, !args.all))?;
-    let found = of_study(&office, &fates)?;
     let today = opened.now().day_in(Zone::UTC);
+    let mut found = of_study(&office, &fates)?;
+    found.retain(|(_, _, fate)| fate.is_stopped() || fate.score_on(today) > 0);
     for (whose, own, fate) in &found {
         let state = if fate.is_stopped() { "stopped" } else { "failing" };
         let (score, bounced_on) = (fate.score_on(today), fate.bounced_on.map(|day| day.to_string()));
@@ -99,9 +100,9 @@ pub(super) fn list(args: &AddressesArgs) -> anyhow::Result<End> {
         return Ok(End::Done);
     }
     println!(
-        "nothing is sent to stopped addresses but answers, assignments and what somebody asks for. Correct an address with `hagaki \
-         participant correct`, or that of staff in study.toml; if it is right, `hagaki outbox resume ADDRESS --reason …`, or a mail from \
-         there, makes it good again"
+        "invitations and reminders pass over stopped addresses; answers, assignments and what somebody asks for go there as ever. Correct \
+         an address with `hagaki participant correct`, or that of staff in study.toml; if it is right, `hagaki outbox resume ADDRESS \
+         --reason …`, or a mail from there, makes it good again"
     );
     Ok(End::Done)
 }
