@@ -15,7 +15,7 @@ use crate::domain::time::Zone;
 use crate::domain::token::{AddressKey, address_code};
 use crate::limits;
 use crate::store::outbox;
-use crate::store::{StoreError, Tx, address, audit};
+use crate::store::{Reader, StoreError, Tx, address, audit};
 
 /// What is known of addresses, each as it was given.
 #[derive(Clone, Debug, Default)]
@@ -26,14 +26,18 @@ impl Fates {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn read(tx: &mut Tx, key: &AddressKey, addresses: &[&str]) -> Result<Fates, StoreError> {
+    pub async fn read<'a>(
+        from: impl Into<Reader<'a>>,
+        key: &AddressKey,
+        addresses: &[&str],
+    ) -> Result<Fates, StoreError> {
         let mut by_code: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for address in addresses.iter().copied().filter(|address| !address.is_empty()) {
             by_code.entry(address_code(key, address)).or_default().push(address);
         }
         let codes: Vec<String> = by_code.keys().cloned().collect();
         let mut fates = BTreeMap::new();
-        for (code, fate) in address::list_of(&mut *tx, &codes).await? {
+        for (code, fate) in address::list_of(from, &codes).await? {
             for address in by_code.remove(&code).unwrap_or_default() {
                 fates.insert(address.to_string(), fate.clone());
             }
@@ -88,7 +92,7 @@ pub async fn count_refusal(tx: &mut Tx, means: Means<'_>, address: &str, status:
 /// # Errors
 /// Those of the database.
 pub async fn heard_of(tx: &mut Tx, key: &AddressKey, senders: &[&str]) -> Result<(), StoreError> {
-    let fates = Fates::read(tx, key, senders).await?;
+    let fates = Fates::read(&mut *tx, key, senders).await?;
     for address in fates.0.keys() {
         address::forget(tx, &address_code(key, address), &fold_address(address)).await?;
     }

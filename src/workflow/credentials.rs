@@ -190,7 +190,7 @@ pub async fn issue(
         }
     }
     let addresses: Vec<&str> = candidates.iter().map(|one| one.address.as_str()).collect();
-    let fates = Fates::read(tx, &means.keys.address, &addresses).await?;
+    let fates = Fates::read(&mut *tx, &means.keys.address, &addresses).await?;
     let mut rows = Vec::with_capacity(ids.len());
     let mut issued = Vec::with_capacity(ids.len());
     let mut letters = Vec::new();

@@ -17,6 +17,7 @@ use crate::store::participant;
 use crate::store::roster::{self, RosterRow, Standing};
 use crate::web::caller::Call;
 use crate::workflow::Failure;
+use crate::workflow::addresses::Fates;
 
 /// Address of the page below the study's.
 pub(super) const PLACE: &str = "/participants";
@@ -63,7 +64,9 @@ impl CasePages {
         };
         let here = room.here(PLACE);
         put(&mut facts, "counts", json!(told(room, &counts)));
-        put(&mut facts, "asked", rows.iter().map(|row| asked(room, row)).collect());
+        let addresses: Vec<&str> = rows.iter().map(|row| row.address.as_str()).collect();
+        let fates = Fates::read(store, &self.tools.keys.address, &addresses).await?;
+        put(&mut facts, "asked", rows.iter().map(|row| asked(room, row, &fates)).collect());
         put(&mut facts, "anonymous", json!(privacy == Privacy::Anonymous));
         put(&mut facts, "next", json!(next.map(|next| format!("{here}&after={next}"))));
         put(&mut facts, "first", json!(after.map(|_| here)));
@@ -89,7 +92,7 @@ fn told(room: &Room, counts: &[(Standing, i64)]) -> Vec<Value> {
 }
 
 /// One who was asked.
-fn asked(room: &Room, row: &RosterRow) -> Value {
+fn asked(room: &Room, row: &RosterRow, fates: &Fates) -> Value {
     let zone = room.study().zone;
     let answered = match row.days.as_slice() {
         [] => None,
@@ -101,11 +104,13 @@ fn asked(room: &Room, row: &RosterRow) -> Value {
     let from = row.from.filter(|_| row.standing == Standing::ToCome);
     let from = from.map(|from| room.word("good_from", &[("at", &from.local(zone))]));
     let until = row.until.filter(|_| open).map(|until| room.word("good_until", &[("at", &until.local(zone))]));
+    let stopped = fates.find(&row.address).filter(|fate| fate.is_stopped());
+    let returned = stopped.map(|fate| room.word("mail_returns", &[("status", fate.status.as_str())]));
     let days: Vec<String> = [invited, answered, from, until].into_iter().flatten().collect();
     json!({
         "number": row.number, "reference": row.reference, "name": row.name, "address": row.address,
         "standing": room.word(&word_of(row.standing), &[]), "days": days,
-        "waits": row.standing == Standing::Waiting,
+        "waits": row.standing == Standing::Waiting, "returned": returned,
         "withdrew": row.state == participant::State::Withdrawn && row.standing == Standing::Answered,
     })
 }

@@ -345,7 +345,7 @@ pub(super) async fn participants(
     }
     let closes = closes(office, Some(survey));
     let addresses: Vec<&str> = rows.iter().map(|row| row.address.as_str()).collect();
-    let fates = Fates::read(tx, office.key, &addresses).await?;
+    let fates = Fates::read(&mut *tx, office.key, &addresses).await?;
     let mut people = Vec::with_capacity(rows.len());
     for row in rows {
         let zone = zone_of(office, &row);
