@@ -26,7 +26,7 @@ use crate::domain::study::Study;
 use crate::domain::survey::{Access, Privacy, Responses};
 use crate::domain::time::{Instant, Zone};
 use crate::limits;
-use crate::workflow::credentials::{self, Batch, Form, Issued, Terms};
+use crate::workflow::credentials::{self, Form, Terms};
 use crate::workflow::life::Act;
 use crate::workflow::recognize::{self, PassedOver};
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
@@ -343,9 +343,10 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
         }
         return Ok(End::Done);
     }
+    let mut unreached = 0;
     let mut written = Written::begin(&office, &args.paper, candidates.iter())?;
     let bar = Bar::new("credentials", candidates.len() as u64);
-    let (mut issued, mut mailed, mut stopped, mut passed) = (0, 0, 0, Vec::new());
+    let (mut issued, mut mailed, mut passed) = (0, 0, Vec::new());
     // Parts of about one size: a small one at the end could be told from the others.
     let parts = candidates.len().div_ceil(limits::CREDENTIAL_BATCH).max(1);
     for run in candidates.chunks(candidates.len().div_ceil(parts).max(1)) {
@@ -362,9 +363,9 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
             .into());
         }
         written.add(&office, &batch.issued)?;
+        unreached += batch.unreached;
         issued += batch.issued.len();
         mailed += batch.issued.iter().filter(|one| one.mailed).count();
-        stopped += unreached(&batch, terms);
         passed.extend(batch.passed);
         bar.advance(run.len() as u64);
     }
@@ -374,7 +375,7 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
         let (known, told) = (passed.len(), passed::json(&passed));
         println!(
             "{}",
-            json!({ "issued": issued, "mailed": mailed, "stopped": stopped, "known": known, "finished": finished,
+            json!({ "issued": issued, "mailed": mailed, "unreached": unreached, "known": known, "finished": finished,
                     "passed_over": told })
         );
         return Ok(End::Done);
@@ -389,8 +390,8 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
         }
         false => println!("{} issued, {mailed} of them go out by mail", counted(issued as u64, "credential")),
     }
-    tell_unreached(&args.slug, stopped);
     passed::tell(&args.slug, passed::Kind::of(&office), &passed);
+    passed::unreached(&args.slug, unreached);
     if finished > 0 {
         println!("{finished} on the list have answered, or may not any more, and got none");
     }
@@ -398,20 +399,6 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
         println!("{}: keep it safe; the database holds only digests", path.display());
     }
     Ok(End::Done)
-}
-
-/// How many of a batch are not written to because letters to their address come back.
-pub(super) fn unreached(batch: &Batch, terms: Terms) -> usize {
-    let unreached = |one: &&Issued| terms.mailed && !one.mailed && !one.candidate.address.is_empty();
-    batch.issued.iter().filter(unreached).count()
-}
-
-/// Says so.
-pub(super) fn tell_unreached(slug: &str, many: usize) {
-    if many > 0 {
-        let people = counted(many as u64, "person");
-        println!("{people} not written to, for letters to the address come back: `hagaki outbox addresses {slug}`");
-    }
 }
 
 /// The terms that were asked for.

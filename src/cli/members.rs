@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::credentials::list::{self, Shape};
-use super::credentials::{ListCharset, Office, passed, tell_unreached, unreached};
+use super::credentials::{ListCharset, Office, passed};
 use super::simulate::progress::Bar;
 use super::{End, Installation, Output, Refused, counted};
 use crate::definition::participants_file;
@@ -126,15 +126,16 @@ fn import(args: &ImportArgs) -> anyhow::Result<End> {
         once: false,
         admits_unclear: false,
     };
+    let mut unreached = 0;
     let bar = Bar::new("members", listed.candidates.len() as u64);
-    let (mut admitted, mut mailed, mut stopped, mut passed) = (0, 0, 0, Vec::new());
+    let (mut admitted, mut mailed, mut passed) = (0, 0, Vec::new());
     for run in listed.candidates.chunks(limits::CREDENTIAL_BATCH) {
         let admitting =
             credentials::issue(&office.shelf, &office.shelved, office.means(), office.act(&args.reason), run, terms);
         let batch = office.opened.runtime.block_on(admitting)?;
+        unreached += batch.unreached;
         admitted += batch.issued.len();
         mailed += batch.issued.iter().filter(|one| one.mailed).count();
-        stopped += unreached(&batch, terms);
         passed.extend(batch.passed);
         bar.advance(run.len() as u64);
     }
@@ -144,14 +145,14 @@ fn import(args: &ImportArgs) -> anyhow::Result<End> {
         let (known, told) = (passed.len(), passed::json(&passed));
         println!(
             "{}",
-            json!({ "admitted": admitted, "mailed": mailed, "stopped": stopped, "known": known, "finished": finished,
+            json!({ "admitted": admitted, "mailed": mailed, "unreached": unreached, "known": known, "finished": finished,
                     "passed_over": told })
         );
         return Ok(End::Done);
     }
     println!("{} put on the roll, {mailed} of them are written to", counted(admitted as u64, "member"));
-    tell_unreached(&args.slug, stopped);
     passed::tell(&args.slug, passed::Kind::Members, &passed);
+    passed::unreached(&args.slug, unreached);
     if finished > 0 {
         println!("{finished} on the list have answered elsewhere, by the list's own word, and were passed over");
     }

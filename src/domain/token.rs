@@ -61,8 +61,8 @@ impl std::fmt::Debug for AddressKey {
     }
 }
 
-/// What an address is known by where it does not stand itself; the same however it is written.
-pub fn address_code(key: &AddressKey, address: &str) -> String {
+/// What the fate of an address is kept by, where the address does not stand itself; the same however it is written.
+pub fn fate_code(key: &AddressKey, address: &str) -> String {
     key.code("fate", &[fold_address(address).as_bytes()])
 }
 
@@ -185,11 +185,11 @@ mod tests {
 
     #[test]
     fn an_address_has_one_code_by_one_key() {
-        let code = address_code(&key(), "hana@example.jp");
+        let code = fate_code(&key(), "hana@example.jp");
         assert_eq!(code.len(), 16);
-        assert_eq!(address_code(&key(), " Hana@Example.JP"), code);
-        assert_ne!(address_code(&key(), "hanae@example.jp"), code);
-        assert_ne!(address_code(&AddressKey::new(b"another"), "hana@example.jp"), code);
+        assert_eq!(fate_code(&key(), " Hana@Example.JP"), code);
+        assert_ne!(fate_code(&key(), "hanae@example.jp"), code);
+        assert_ne!(fate_code(&AddressKey::new(b"another"), "hana@example.jp"), code);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The fate of addresses: a report or a refusal counts against one, a mail from there or a person with a reason makes it good again, and
 //! invitations and reminders pass over those that are stopped. What is known lies beside a code of the address, of no study and nobody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 use serde_json::json;
@@ -10,9 +10,10 @@ use super::ledger::Ledger;
 use super::life::Act;
 use super::{Failure, Means};
 use crate::domain::address_fate::{AddressFate, Bounce};
+use crate::domain::participant::Candidate;
 use crate::domain::text::fold_address;
 use crate::domain::time::Zone;
-use crate::domain::token::{AddressKey, address_code};
+use crate::domain::token::{AddressKey, fate_code};
 use crate::limits;
 use crate::store::outbox;
 use crate::store::{Reader, StoreError, Tx, address, audit};
@@ -33,7 +34,7 @@ impl Fates {
     ) -> Result<Fates, StoreError> {
         let mut by_code: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for address in addresses.iter().copied().filter(|address| !address.is_empty()) {
-            by_code.entry(address_code(key, address)).or_default().push(address);
+            by_code.entry(fate_code(key, address)).or_default().push(address);
         }
         let codes: Vec<String> = by_code.keys().cloned().collect();
         let mut fates = BTreeMap::new();
@@ -56,6 +57,21 @@ impl Fates {
     }
 }
 
+/// Addresses of people on a list that are stopped; none where nobody is written to.
+///
+/// # Errors
+/// Those of the database.
+pub async fn stopped_among<'a>(
+    from: impl Into<Reader<'a>>,
+    key: &AddressKey,
+    people: &[Candidate],
+    mailed: bool,
+) -> Result<BTreeSet<String>, StoreError> {
+    let addresses: Vec<&str> = people.iter().filter(|_| mailed).map(|one| one.address.as_str()).collect();
+    let fates = Fates::read(from, key, &addresses).await?;
+    Ok(fates.0.into_iter().filter(|(_, fate)| fate.is_stopped()).map(|(address, _)| address).collect())
+}
+
 /// Counts that a letter to an address failed, where that says something of the address.
 ///
 /// # Errors
@@ -67,7 +83,7 @@ pub(super) async fn count(
     (bounce, status): (Option<Bounce>, &str),
 ) -> Result<(), StoreError> {
     let Some(bounce) = bounce else { return Ok(()) };
-    let code = address_code(&means.keys.address, address);
+    let code = fate_code(&means.keys.address, address);
     let before = address::list_of(&mut *tx, std::slice::from_ref(&code)).await?.remove(&code).unwrap_or_default();
     let fate = before.bounced(bounce, status, (means.now.day_in(Zone::UTC), means.now));
     if fate.is_stopped() && !before.is_stopped() {
@@ -94,7 +110,7 @@ pub async fn count_refusal(tx: &mut Tx, means: Means<'_>, address: &str, status:
 pub async fn heard_of(tx: &mut Tx, key: &AddressKey, senders: &[&str]) -> Result<(), StoreError> {
     let fates = Fates::read(&mut *tx, key, senders).await?;
     for address in fates.0.keys() {
-        address::forget(tx, &address_code(key, address), &fold_address(address)).await?;
+        address::forget(tx, &fate_code(key, address), &fold_address(address)).await?;
     }
     Ok(())
 }
@@ -109,7 +125,7 @@ pub async fn is_away(ledger: &mut Ledger<'_>, means: Means<'_>, letter: i64, unt
     if far {
         return Ok(());
     }
-    let code = address_code(&means.keys.address, &letter.recipient);
+    let code = fate_code(&means.keys.address, &letter.recipient);
     let tx = &mut ledger.tx;
     let before = address::list_of(&mut *tx, std::slice::from_ref(&code)).await?.remove(&code).unwrap_or_default();
     address::save(tx, &code, &AddressFate { away_until: Some(until), ..before }).await?;
@@ -122,7 +138,7 @@ pub async fn is_away(ledger: &mut Ledger<'_>, means: Means<'_>, letter: i64, unt
 /// The database.
 pub async fn resume(ledger: &mut Ledger<'_>, means: Means<'_>, typed: &str, act: Act<'_>) -> Result<bool, Failure> {
     let address = fold_address(typed);
-    let code = address_code(&means.keys.address, &address);
+    let code = fate_code(&means.keys.address, &address);
     let tx = &mut ledger.tx;
     if address::list_of(&mut *tx, std::slice::from_ref(&code)).await?.is_empty() {
         return Ok(false);

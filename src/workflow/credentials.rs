@@ -6,7 +6,6 @@
 
 use serde_json::json;
 
-use super::addresses::Fates;
 use super::compose::{self, Addressing};
 use super::enroll::append;
 use super::ledger::{Ledger, Page};
@@ -15,7 +14,7 @@ use super::mend::may_mend;
 use super::recognize::{self, PassedOver};
 use super::respond::answers_once;
 use super::shelf::{Shelf, ShelvedStudy};
-use super::{Failure, Means, accounts, drafts, schedule};
+use super::{Failure, Means, accounts, addresses, drafts, schedule};
 use crate::domain::credential::{Login, Secret, Unfit, Validity};
 use crate::domain::language::{Language, Text};
 use crate::domain::participant::Candidate;
@@ -129,6 +128,8 @@ pub struct Batch {
     /// How many got none because too few came together: where nobody may know whose credential is whose, a few in one transaction
     /// could be told apart by it.
     pub too_few: usize,
+    /// How many of those who were taken in are not written to, because letters to their address come back.
+    pub unreached: usize,
 }
 
 /// Takes participants in and issues a credential to each, at most [`limits::CREDENTIAL_BATCH`] of them in one transaction.
@@ -176,7 +177,10 @@ pub async fn issue(
         return Ok(Batch { passed, ..Batch::default() });
     }
     let anonymous = survey.privacy == Privacy::FullyAnonymous;
-    if anonymous && terms.form != Form::Scheduled && new.len() < usize::try_from(survey.batch).unwrap_or(usize::MAX) {
+    let stopped = addresses::stopped_among(&mut *tx, &means.keys.address, &candidates, terms.mailed).await?;
+    let unreached = candidates.iter().filter(|one| stopped.contains(&one.address)).count();
+    let least = usize::try_from(survey.batch).unwrap_or(usize::MAX);
+    if anonymous && terms.form != Form::Scheduled && new.len() - unreached < least {
         return Ok(Batch { passed, too_few: new.len(), ..Batch::default() });
     }
     let ids = participant::insert(tx, shelved.id, &new, means.now).await?;
@@ -189,8 +193,6 @@ pub async fn issue(
             participant::set_account(tx, *id, &account.id).await?;
         }
     }
-    let addresses: Vec<&str> = candidates.iter().map(|one| one.address.as_str()).collect();
-    let fates = Fates::read(&mut *tx, &means.keys.address, &addresses).await?;
     let mut rows = Vec::with_capacity(ids.len());
     let mut issued = Vec::with_capacity(ids.len());
     let mut letters = Vec::new();
@@ -199,22 +201,22 @@ pub async fn issue(
         let own = Validity { from: candidate.from.unwrap_or(terms.from), until: candidate.until.or(terms.until) };
         // Of one's own it would tell whose credential it is.
         let validity = if anonymous { Validity { from: terms.from, until: terms.until } } else { own };
-        let unreached = fates.is_stopped(&candidate.address);
-        let mailed = terms.mailed && !candidate.address.is_empty() && !unreached;
+        let silenced = stopped.contains(&candidate.address);
+        let mailed = terms.mailed && !candidate.address.is_empty() && !silenced;
         let id_of_credential = Mark::new(means.dice);
-        // Of a letter that is not written the days are counted from now.
         let days = terms.days_from_sending.filter(|_| validity.until.is_none());
-        let now_on = days.filter(|_| unreached).map(|days| validity.from.plus_seconds(i64::from(days) * 24 * 3600));
-        let validity = Validity { until: validity.until.or(now_on), ..validity };
-        let waits = days.filter(|_| !unreached).map(|days| (id_of_credential, days));
+        // No letter of theirs leaves from which they could be counted.
+        let end = days.filter(|_| silenced).map(|days| means.now.plus_seconds(i64::from(days) * 24 * 3600));
+        let validity = Validity { until: validity.until.or(end), ..validity };
+        let waits = days.filter(|_| !silenced).map(|days| (id_of_credential, days));
         if waits.is_some() && (anonymous || !mailed) {
             return Err(Failure::Contradiction(
                 "days from a sending need a letter that is known to be theirs".to_string(),
             ));
         }
         // Who is told by the schedule was not told yet; and where nobody may know whose is whose, all are made when they leave.
-        let told = mailed || made.link.is_some() || made.password.is_some();
-        let later = anonymous && terms.form == Form::Scheduled;
+        let told = mailed || (!silenced && (made.link.is_some() || made.password.is_some()));
+        let later = anonymous && (silenced || terms.form == Form::Scheduled);
         rows.extend((!later).then(|| CredentialRow {
             id: id_of_credential,
             study_id: shelved.id,
@@ -268,7 +270,7 @@ pub async fn issue(
     append(tx, page, means, act.actor, action, &body).await?;
     compose::post(tx, Some(shelved.id), means, None, &letters).await?;
     ledger.commit().await?;
-    Ok(Batch { issued, passed, too_few: 0 })
+    Ok(Batch { issued, passed, too_few: 0, unreached })
 }
 
 /// Whose way in is to be changed, and how.

@@ -11,7 +11,7 @@ use crate::cli::{End, Installation, Output, Refused};
 use crate::domain::address_fate::AddressFate;
 use crate::domain::text::fold_address;
 use crate::domain::time::{Instant, Zone};
-use crate::domain::token::address_code;
+use crate::domain::token::fate_code;
 use crate::limits;
 use crate::store::{address, participant};
 use crate::workflow::addresses;
@@ -117,7 +117,7 @@ fn of_study(
         return Ok(found);
     }
     let key = &office.means().keys.address;
-    let known = |address: &str| fates.get(&address_code(key, address)).cloned();
+    let known = |address: &str| fates.get(&fate_code(key, address)).cloned();
     for person in &office.shelved.study.people {
         for own in &person.addresses {
             found.extend(known(own).map(|fate| (Whose::Person(person.id.clone()), own.clone(), fate)));

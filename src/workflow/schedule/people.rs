@@ -42,10 +42,10 @@ pub(super) struct Office<'a> {
     pub(super) store: &'a Store,
     /// Its row, locked.
     pub(super) row: StudyRow,
-    /// Finds what is known of addresses.
-    pub(super) key: &'a AddressKey,
     /// Now.
     pub(super) now: Instant,
+    /// The key by which addresses are known again.
+    pub(super) key: &'a AddressKey,
 }
 
 /// What is decided of a rule for somebody.
@@ -338,14 +338,14 @@ pub(super) async fn participants(
         true => response::last_moments(tx, &ids).await?.into_iter().collect(),
         false => BTreeMap::new(),
     };
+    let mailed_to: Vec<&str> = rows.iter().map(|row| row.address.as_str()).collect();
+    let fates = Fates::read(&mut *tx, office.key, &mailed_to).await?;
     let mut planned: BTreeMap<String, BTreeMap<String, PlannedLetter>> = BTreeMap::new();
     let targets: Vec<String> = rows.iter().map(|row| row.id.to_string()).collect();
     for one in planned_letter::list_of(tx, office.shelved.id, TargetKind::Participant, &targets).await? {
         planned.entry(one.target.id.clone()).or_default().insert(one.rule.clone(), one);
     }
     let closes = closes(office, Some(survey));
-    let addresses: Vec<&str> = rows.iter().map(|row| row.address.as_str()).collect();
-    let fates = Fates::read(&mut *tx, office.key, &addresses).await?;
     let mut people = Vec::with_capacity(rows.len());
     for row in rows {
         let zone = zone_of(office, &row);

@@ -138,7 +138,7 @@ pub(super) async fn office<'a>(
 ) -> Result<Office<'a>, Failure> {
     let rules = schedule::rules(&mut *tx, shelved.id).await?;
     let rules = rules.into_iter().map(|own| (own.rule.clone(), own)).collect();
-    Ok(Office { shelved, schedule, rules, store, row, key: &means.keys.address, now: means.now })
+    Ok(Office { shelved, schedule, rules, store, row, now: means.now, key: &means.keys.address })
 }
 
 /// Plans, and writes what changes.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hagaki::domain::token::address_code;
+use hagaki::domain::token::fate_code;
 use hagaki::store::outbox::{self, State as Sending};
 use hagaki::store::planned_letter::State;
 use hagaki::workflow::addresses;
@@ -53,7 +53,7 @@ async fn stopped(center: &Center) -> i64 {
 
 /// Says that nothing arrives at an address.
 async fn stop(center: &Center, address: &str) {
-    let code = address_code(&center.keys.address, address);
+    let code = fate_code(&center.keys.address, address);
     let row = format!("VALUES ('{code}', 30, '2026-11-17', '5.1.1', 1794900000000000)");
     let sql = format!("INSERT INTO address_fate (code, score, bounced_on, status, stopped_at) {row}");
     center.world.tamper(&sql).await;
