@@ -134,6 +134,8 @@ pub const SCHEDULE_PAGE: i64 = 500;
 pub const SCHEDULE_LETTERS: i64 = 200;
 /// Letters of one rule to one person that are left out in one transaction, such as those of a year in which nothing ran.
 pub const SCHEDULE_SKIPS: usize = 1_000;
+/// How often a wish for no more letters is tried again at once, where its study was changed in that moment: a mail program asks once.
+pub const OPT_OUT_TRIES: u32 = 3;
 /// A letter of a schedule that waited in the outbox for longer than so many seconds is looked at once more before it leaves.
 pub const SCHEDULE_FRESH_SECONDS: i64 = 60;
 /// A letter that cannot be written is tried again after so many seconds (an hour), and too few letters that leave only together.

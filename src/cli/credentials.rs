@@ -346,7 +346,7 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
     let mut unreached = 0;
     let mut written = Written::begin(&office, &args.paper, candidates.iter())?;
     let bar = Bar::new("credentials", candidates.len() as u64);
-    let (mut issued, mut mailed, mut passed) = (0, 0, Vec::new());
+    let (mut issued, mut mailed, mut unsubscribed, mut passed) = (0, 0, 0, Vec::new());
     // Parts of about one size: a small one at the end could be told from the others.
     let parts = candidates.len().div_ceil(limits::CREDENTIAL_BATCH).max(1);
     for run in candidates.chunks(candidates.len().div_ceil(parts).max(1)) {
@@ -366,6 +366,7 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
         unreached += batch.unreached;
         issued += batch.issued.len();
         mailed += batch.issued.iter().filter(|one| one.mailed).count();
+        unsubscribed += batch.unsubscribed;
         passed.extend(batch.passed);
         bar.advance(run.len() as u64);
     }
@@ -375,8 +376,8 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
         let (known, told) = (passed.len(), passed::json(&passed));
         println!(
             "{}",
-            json!({ "issued": issued, "mailed": mailed, "unreached": unreached, "known": known, "finished": finished,
-                    "passed_over": told })
+            json!({ "issued": issued, "mailed": mailed, "unsubscribed": unsubscribed, "unreached": unreached, "known": known,
+                    "finished": finished, "passed_over": told })
         );
         return Ok(End::Done);
     }
@@ -390,6 +391,7 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
         }
         false => println!("{} issued, {mailed} of them go out by mail", counted(issued as u64, "credential")),
     }
+    passed::unsubscribed(unsubscribed);
     passed::tell(&args.slug, passed::Kind::of(&office), &passed);
     passed::unreached(&args.slug, unreached);
     if finished > 0 {

@@ -34,7 +34,8 @@ pub enum ScheduleCommand {
     Release(SteerArgs),
     /// Leave out the next letter of each; those behind it come.
     Skip(SteerArgs),
-    /// Send the next letter of each now, whatever its time and condition; nobody is written to who answered, withdrew or may not answer.
+    /// Send the next letter of each now, whatever its time and condition; nobody is written to who answered, withdrew, unsubscribed or may not
+    /// answer.
     SendNow(SteerArgs),
 }
 

@@ -1,4 +1,5 @@
-//! Secrets and authentication codes in our addresses: one-time reply tokens, site tokens, bounce addresses (VERP).
+//! Secrets and authentication codes in our addresses: one-time reply tokens, site tokens, bounce addresses (VERP), pages on which
+//! somebody stops letters.
 //!
 //! They stand in local parts, which reach us in any case, so everything is lower-case base32 (RFC 4648 section 6, without
 //! padding) and compared in lower case. Codes are HMAC-SHA-256 (RFC 2104), cut to 80 bits and compared in constant time; each
@@ -77,6 +78,34 @@ pub fn check_verp(key: &AddressKey, sub_address: &str) -> Option<i64> {
     let (id, code) = lower.strip_prefix("b.")?.split_once('.')?;
     let id: i64 = id.bytes().all(|byte| byte.is_ascii_digit()).then(|| id.parse().ok())??;
     key.verifies("verp", &[&id.to_be_bytes()], code).then_some(id)
+}
+
+/// The name of the page on which a participant of that number in the database, who came in then, stops letters: `<id>.<code>`. It names
+/// nobody to anybody else, and nothing is kept of it. Numbers are given again once a rehearsal is purged; moments are not.
+pub fn opt_out(key: &AddressKey, (participant, since): (i64, Instant)) -> String {
+    format!("{participant}.{}", opt_out_code(key, participant, since))
+}
+
+/// The number of the participant that such a name is about; [`is_opt_out`] says whether it is genuine.
+pub fn opt_out_participant(name: &str) -> Option<i64> {
+    let (id, _) = name.split_once('.')?;
+    id.bytes().all(|byte| byte.is_ascii_digit()).then(|| id.parse().ok())?
+}
+
+/// Whether a name is that of this participant's page.
+pub fn is_opt_out(key: &AddressKey, (participant, since): (i64, Instant), name: &str) -> bool {
+    let code = name.split_once('.').map_or("", |(_, code)| code);
+    opt_out_participant(name) == Some(participant)
+        && key.verifies("opt-out", &[&participant.to_be_bytes(), &since.0.to_be_bytes()], code)
+}
+
+fn opt_out_code(key: &AddressKey, participant: i64, since: Instant) -> String {
+    key.code("opt-out", &[&participant.to_be_bytes(), &since.0.to_be_bytes()])
+}
+
+/// What is kept of a (folded) address that is to be known again, and not to be read.
+pub fn address_code(key: &AddressKey, address: &str) -> String {
+    key.code("address", &[address.as_bytes()])
 }
 
 /// The sub-address of a site: `s<code of the site>.<code>`, or `s<code of the site>.<day>.<code>` if it expires; the day is
@@ -232,6 +261,26 @@ mod tests {
         assert_eq!(check("study-a", &token.to_uppercase(), now).as_deref(), Some("Osaka-1"));
         assert_eq!(check("study-a", &token, now.plus_seconds(DAY_SECONDS)), None);
         assert_eq!(check("study-a", "s012.k7q2", now), None);
+    }
+
+    #[test]
+    fn the_page_that_stops_letters_is_one_participants() {
+        let since = Instant::parse_rfc3339("2026-11-20T00:05:00Z").unwrap();
+        let name = opt_out(&key(), (17, since));
+        assert_eq!(opt_out_participant(&name), Some(17));
+        assert!(is_opt_out(&key(), (17, since), &name) && is_opt_out(&key(), (17, since), &name.to_uppercase()));
+        let code = name.split_once('.').unwrap().1;
+        for forged in
+            [format!("18.{code}"), "17.".to_owned(), format!("17.{code}a"), format!("17.x.{code}"), String::new()]
+        {
+            assert!(![17, 18].iter().any(|id| is_opt_out(&key(), (*id, since), &forged)), "{forged}");
+        }
+        // Whoever has the number after a purge is somebody else; and so is another installation's.
+        assert!(!is_opt_out(&key(), (17, since.plus_seconds(1)), &name));
+        assert!(!is_opt_out(&AddressKey::new(b"another"), (17, since), &name));
+        assert_eq!(opt_out_participant("+17.abc"), None);
+        assert_eq!(check_verp(&key(), &format!("b.17.{code}")), None);
+        assert_ne!(address_code(&key(), "a@example.jp"), address_code(&key(), "b@example.jp"));
     }
 
     #[test]

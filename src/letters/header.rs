@@ -41,6 +41,18 @@ pub fn identifiers<'a>(name: &str, ids: impl IntoIterator<Item = &'a str>) -> St
     format!("{name}: {}\r\n", ids.into_iter().collect::<Vec<_>>().join("\r\n "))
 }
 
+/// A field with the address of a page, such as `List-Unsubscribe` (RFC 2369): `<https://…>`, never folded. It must have passed [`is_page`].
+pub fn page(name: &str, page: &str) -> String {
+    format!("{name}: <{page}>\r\n")
+}
+
+/// Whether a text can stand as the address of a page in a header: printable ASCII without a character of a meaning of its own, not too long.
+pub fn is_page(page: &str) -> bool {
+    (page.starts_with("https://") || page.starts_with("http://"))
+        && page.len() <= limits::HEADER_VALUE_CHARS
+        && page.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>,\"\\".contains(&byte))
+}
+
 /// Whether a text can stand as an address in a header: one `@` with something on both sides, no blank, control or
 /// character with a meaning of its own, not too long. Addresses beyond ASCII pass (RFC 6532).
 pub fn is_address(address: &str) -> bool {
@@ -145,6 +157,11 @@ mod tests {
         }
         for bad in ["", "a", "@b", "a@", "a b@c", "a@b\r\nBcc:x", "a@b,c@d", "<a@b>", "a@b@c", "a\u{202e}@b"] {
             assert!(!is_address(bad), "{bad}");
+        }
+        assert!(is_page("https://hagaki.example.jp/u/17.abcdefghijklmnop"));
+        for bad in ["", "ftp://x", "https://x y", "https://x\r\nBcc: b", "https://x>, <https://y", "https://例え.jp/"]
+        {
+            assert!(!is_page(bad), "{bad}");
         }
         assert!(is_message_id("<case001@mua.example.jp>"));
         for bad in ["", "x@y", "<xy>", "<@y>", "<x@>", "<x@y> <z@w>", "<x@y\r\n>", "<x y@z>", "<é@z>"] {

@@ -156,6 +156,13 @@ fn headers(letter: &Composed, envelope: &Envelope<'_>) -> String {
     out.push_str("X-Auto-Response-Suppress: All\r\n");
     out.push_str(&header::text("X-Loop", envelope.from));
     out.push_str(&header::text("X-Hagaki", envelope.study));
+    if let Some(page) = letter.unsubscribe.as_deref().filter(|page| header::is_page(page)) {
+        out.push_str(&header::page("List-Unsubscribe", page));
+        // RFC 8058 section 3.1: by https alone.
+        if page.starts_with("https://") {
+            out.push_str("List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n");
+        }
+    }
     out.push_str(&format!("Content-Language: {}\r\nMIME-Version: 1.0\r\n", letter.language.code()));
     out
 }

@@ -38,6 +38,8 @@ pub struct Composed {
     pub html: Option<String>,
     /// Pictures that the HTML shows.
     pub pictures: Vec<Picture>,
+    /// Page on which its reader stops letters like it, where they can.
+    pub unsubscribe: Option<String>,
 }
 
 impl Composed {
@@ -170,7 +172,8 @@ impl Stationery {
         };
         // A study's own HTML may do without.
         pictures.retain(|picture| html.as_ref().is_some_and(|html| html.contains(&picture.cid)));
-        Ok(Composed { kind, language: letter.language, subject, text, html, pictures })
+        let unsubscribe = letter.facts.unsubscribe().map(str::to_string);
+        Ok(Composed { kind, language: letter.language, subject, text, html, pictures, unsubscribe })
     }
 
     /// What the templates of a letter can name, as JSON: its facts and what rendering adds (`hagaki preview --fields`).

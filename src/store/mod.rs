@@ -34,6 +34,7 @@ pub mod identity;
 pub mod inbox;
 pub mod kit;
 pub mod mailbox;
+pub mod opt_out;
 pub mod outbox;
 mod packed;
 pub mod participant;
@@ -88,6 +89,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         inbox::work::STATEMENTS,
         kit::STATEMENTS,
         mailbox::STATEMENTS,
+        opt_out::STATEMENTS,
         outbox::STATEMENTS,
         outbox::work::STATEMENTS,
         participant::STATEMENTS,

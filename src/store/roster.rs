@@ -28,6 +28,8 @@ words! {
 /// A participant with what became of their invitation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RosterRow {
+    /// Number in the database.
+    pub id: i64,
     /// Counted from 1 in the study.
     pub number: i64,
     /// What the list calls them, or empty.
@@ -77,7 +79,7 @@ macro_rules! joined {
 statements! { "roster":
     // Those of the page first, so that a long list costs no more than a short one.
     LIST = same concat!(
-        "SELECT p.number, p.reference, p.name, p.address, p.state, p.refusals, min(c.issued_at), \
+        "SELECT p.id, p.number, p.reference, p.name, p.address, p.state, p.refusals, min(c.issued_at), \
          max(CASE WHEN c.state = 'active' THEN c.valid_from END), max(CASE WHEN c.state = 'active' THEN c.expires_at END), \
          CAST(max(CASE WHEN c.state = 'active' THEN 1 ELSE 0 END) AS BIGINT), count(DISTINCT c.id), string_agg(a.day, ' '), ",
         standing!(),
@@ -93,6 +95,7 @@ statements! { "roster":
 }
 
 fn read(mut row: Row) -> Result<RosterRow, StoreError> {
+    let id = row.int()?;
     let (number, reference, name, address) = (row.int()?, row.text()?, row.text()?, row.text()?);
     let (state, refusals, invited_at) = (row.word(State::find)?, row.int()?, row.opt_instant()?);
     let (from, until, active, credentials) = (row.opt_instant()?, row.opt_instant()?, row.int()? > 0, row.int()?);
@@ -101,6 +104,7 @@ fn read(mut row: Row) -> Result<RosterRow, StoreError> {
     days.sort_unstable();
     let standing = row.word(Standing::find)?;
     Ok(RosterRow {
+        id,
         number,
         reference,
         name,

@@ -198,6 +198,7 @@ statements! { "study":
     PURGE_SCHEDULE_RULES = same "DELETE FROM schedule_rule WHERE study_id = $1";
     // Its rules begin anew.
     PURGE_SCHEDULE = same "UPDATE schedule_mark SET version = 0, cursor = 0 WHERE study_id = $1";
+    PURGE_OPT_OUTS = same "DELETE FROM opt_out WHERE study_id = $1";
     PURGE_CREDENTIALS = same "DELETE FROM credential WHERE study_id = $1";
     PURGE_FILES = same "UPDATE file SET state = 'leaving' WHERE study_id = $1";
     PURGE_URN = same "DELETE FROM urn WHERE study_id = $1";
@@ -391,6 +392,7 @@ pub async fn purge(
         &PURGE_TOUCHES,
         &PURGE_SCHEDULE_RULES,
         &PURGE_SCHEDULE,
+        &PURGE_OPT_OUTS,
         &PURGE_CREDENTIALS,
         &PURGE_FILES,
         &PURGE_URN,

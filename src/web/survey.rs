@@ -7,6 +7,7 @@
 mod enrolling;
 mod keeping;
 mod mending;
+mod opt_out;
 mod rehearsal;
 mod sign_in;
 mod unsent;
@@ -86,6 +87,7 @@ static PAGES: LazyLock<Pages> = LazyLock::new(|| {
         ("sign_in", include_str!("../../templates/pages/survey/sign_in.hbs")),
         ("over", include_str!("../../templates/pages/survey/over.hbs")),
         ("unsent", include_str!("../../templates/pages/survey/unsent.hbs")),
+        ("letters", include_str!("../../templates/pages/survey/letters.hbs")),
     ];
     let words = [
         (Language::En, include_str!("../../templates/pages/en/survey.toml")),
@@ -121,6 +123,8 @@ impl SurveyPages {
             )
         };
         let (own, url) = (self.clone(), self.tools.desk.public_url.clone());
+        // Providers of mail send for their users, from no page of ours.
+        let opt_out = opt_out::router(self.clone());
         let pages = Router::new()
             .route("/survey.css", get(style))
             .route("/survey.js", get(script))
@@ -132,6 +136,7 @@ impl SurveyPages {
             .layer(DefaultBodyLimit::disable())
             .with_state(self);
         super::same_site::own_pages_only(pages, url, move |status, headers| own.bare(status, "elsewhere", headers))
+            .merge(opt_out)
     }
 
     /// Whom a link lets in; none for what is no link of ours.

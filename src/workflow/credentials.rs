@@ -4,6 +4,8 @@
 //! batches, each one transaction with its letters, so that a list of 100,000 that breaks in the middle is taken up where it
 //! stopped: who is known ([`super::recognize`]) is not asked twice.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::compose::{self, Addressing};
@@ -14,7 +16,7 @@ use super::mend::may_mend;
 use super::recognize::{self, PassedOver};
 use super::respond::answers_once;
 use super::shelf::{Shelf, ShelvedStudy};
-use super::{Failure, Means, accounts, addresses, drafts, schedule};
+use super::{Failure, Means, accounts, addresses, drafts, opt_out, schedule};
 use crate::domain::credential::{Login, Secret, Unfit, Validity};
 use crate::domain::language::{Language, Text};
 use crate::domain::participant::Candidate;
@@ -101,6 +103,8 @@ pub struct Issued {
     pub once: bool,
     /// Whether they have answered already, so that it is for looking at their answers and changing them.
     pub answered: bool,
+    /// Page on which they stop invitations and reminders; it names them, and no access.
+    pub unsubscribe: String,
 }
 
 /// Why somebody gets no fresh credential.
@@ -128,7 +132,9 @@ pub struct Batch {
     /// How many got none because too few came together: where nobody may know whose credential is whose, a few in one transaction
     /// could be told apart by it.
     pub too_few: usize,
-    /// How many of those who were taken in are not written to, because letters to their address come back.
+    /// How many of those who were taken in are not written to, because no study is to invite anybody at their address.
+    pub unsubscribed: usize,
+    /// How many others are not, because letters to their address come back.
     pub unreached: usize,
 }
 
@@ -177,10 +183,16 @@ pub async fn issue(
         return Ok(Batch { passed, ..Batch::default() });
     }
     let anonymous = survey.privacy == Privacy::FullyAnonymous;
-    let stopped = addresses::stopped_among(&mut *tx, &means.keys.address, &candidates, terms.mailed).await?;
-    let unreached = candidates.iter().filter(|one| stopped.contains(&one.address)).count();
+    let mut silent = match terms.mailed {
+        true => opt_out::addresses_among(&mut *tx, &means.keys.address, &candidates).await?,
+        false => BTreeSet::new(),
+    };
+    let count = |silent: &BTreeSet<String>| candidates.iter().filter(|one| silent.contains(&one.address)).count();
+    let unsubscribed = count(&silent);
+    silent.extend(addresses::stopped_among(&mut *tx, &means.keys.address, &candidates, terms.mailed).await?);
+    let unreached = count(&silent) - unsubscribed;
     let least = usize::try_from(survey.batch).unwrap_or(usize::MAX);
-    if anonymous && terms.form != Form::Scheduled && new.len() - unreached < least {
+    if anonymous && terms.form != Form::Scheduled && new.len() - unsubscribed - unreached < least {
         return Ok(Batch { passed, too_few: new.len(), ..Batch::default() });
     }
     let ids = participant::insert(tx, shelved.id, &new, means.now).await?;
@@ -198,10 +210,10 @@ pub async fn issue(
     let mut letters = Vec::new();
     for ((candidate, id), number) in candidates.into_iter().zip(ids).zip(first..) {
         let made = Made::new(terms.form, means);
+        let silenced = silent.contains(&candidate.address);
         let own = Validity { from: candidate.from.unwrap_or(terms.from), until: candidate.until.or(terms.until) };
         // Of one's own it would tell whose credential it is.
         let validity = if anonymous { Validity { from: terms.from, until: terms.until } } else { own };
-        let silenced = stopped.contains(&candidate.address);
         let mailed = terms.mailed && !candidate.address.is_empty() && !silenced;
         let id_of_credential = Mark::new(means.dice);
         let days = terms.days_from_sending.filter(|_| validity.until.is_none());
@@ -240,6 +252,7 @@ pub async fn issue(
             joins: shelved.study.enrolls_itself(),
             once: terms.once,
             answered: false,
+            unsubscribe: opt_out::page(means, id, means.now),
             candidate,
         };
         issued.push(one);
@@ -270,7 +283,7 @@ pub async fn issue(
     append(tx, page, means, act.actor, action, &body).await?;
     compose::post(tx, Some(shelved.id), means, None, &letters).await?;
     ledger.commit().await?;
-    Ok(Batch { issued, passed, too_few: 0, unreached })
+    Ok(Batch { issued, passed, too_few: 0, unsubscribed, unreached })
 }
 
 /// Whose way in is to be changed, and how.
@@ -437,6 +450,7 @@ pub(super) async fn renew(
         joins,
         once: row.is_for_one_use(),
         answered,
+        unsubscribe: opt_out::page(means, whose.id, whose.created_at),
     }))
 }
 
@@ -552,6 +566,7 @@ pub(super) fn invitation(
         joins: issued.joins,
         once: issued.once,
         answered: issued.answered,
+        unsubscribe: Some(&issued.unsubscribe),
         now: means.now,
     };
     let facts = Invitation::new(study, &invited, language);

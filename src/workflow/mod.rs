@@ -56,6 +56,7 @@ mod names;
 pub mod note;
 pub mod notices;
 mod obstacles;
+pub mod opt_out;
 pub mod package;
 mod pages;
 pub mod participants;

@@ -30,6 +30,7 @@ mod letters_out;
 mod levels;
 pub(crate) mod members;
 mod names;
+mod opt_out;
 mod pairs;
 mod planned;
 mod proofs;

@@ -33,6 +33,7 @@ fn reminded<'a>() -> Reminded<'a> {
         until: Some(world::now().plus_seconds(86_400)),
         saves: true,
         leaves: true,
+        unsubscribe: "https://hagaki.example.jp/u/17.abcdefghijklmnop",
     }
 }
 

@@ -32,6 +32,7 @@ fn words(text: &str) -> Composed {
         text: text.into(),
         html: None,
         pictures: vec![],
+        unsubscribe: None,
     }
 }
 
@@ -139,6 +140,26 @@ fn addresses_beyond_ascii_are_marked_and_others_refused() {
     assert!(finish(&words("x"), &Envelope { message_id: "<a@b>\r\nBcc: c", ..envelope() }).is_err());
 }
 
+#[test]
+fn a_letter_that_can_be_stopped_says_where() {
+    let head = |page: &str| {
+        let letter = Composed { kind: Kind::Reminder, unsubscribe: Some(page.into()), ..words("x") };
+        let raw = finish(&letter, &envelope()).expect("a mail").raw;
+        String::from_utf8(raw).expect("ASCII").split("\r\n\r\n").next().unwrap_or_default().to_string()
+    };
+    let whole = head("https://hagaki.example.jp/u/17.abcdefghijklmnop");
+    assert!(whole.contains("\r\nList-Unsubscribe: <https://hagaki.example.jp/u/17.abcdefghijklmnop>\r\n"), "{whole}");
+    assert!(whole.contains("\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"), "{whole}");
+    // RFC 8058 wants https; by http there is the page alone.
+    let plain = head("http://localhost:8080/u/17.abcdefghijklmnop");
+    assert!(plain.contains("List-Unsubscribe: <http:") && !plain.contains("List-Unsubscribe-Post"), "{plain}");
+    for hostile in ["https://x\r\nBcc: b@example.jp", "https://x>, <https://y", "mailto:a@example.jp", ""] {
+        assert!(!head(hostile).contains("List-Unsubscribe"), "{hostile}");
+    }
+    // Letters to the staff have nothing to stop.
+    assert!(!String::from_utf8_lossy(&finish(&words("x"), &envelope()).expect("a mail").raw).contains("List-"));
+}
+
 proptest! {
     #[test]
     fn no_name_subject_or_text_adds_a_field_or_breaks_a_line(
@@ -147,6 +168,7 @@ proptest! {
     ) {
         let letter = Composed {
             kind: Kind::Refusal, language: Language::Ja, subject, text: text.clone(), html: Some(html), pictures: vec![],
+            unsubscribe: None,
         };
         let facts = Envelope {
             to_name: &name, from_name: &from_name, references: &theirs, in_reply_to: Some(&answered), study: &study,

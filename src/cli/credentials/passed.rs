@@ -41,6 +41,16 @@ const fn key(likeness: Likeness) -> &'static str {
     }
 }
 
+/// Says how many of those who were taken in are not written to.
+pub(in crate::cli) fn unsubscribed(many: usize) {
+    if many > 0 {
+        let people = counted(many as u64, "person");
+        println!(
+            "{people} among them unsubscribed from every study here: they are on file, are not written to, and can ask for their way in"
+        );
+    }
+}
+
 /// Them for programs.
 pub(in crate::cli) fn json(passed: &[PassedOver]) -> Value {
     let one = |one: &PassedOver| json!({ "line": one.line, "participant": one.number, "by": key(one.likeness), "withdrew": one.withdrew });

@@ -74,6 +74,7 @@ impl<W: Write> Sheet<W> {
             joins: one.joins,
             once: one.once,
             answered: one.answered,
+            unsubscribe: None,
             now,
         };
         let facts = json!({

@@ -10,6 +10,7 @@ use crate::domain::schedule::rehearsal::Somebody;
 use crate::domain::schedule::{Anchor, ClockOf, Letter, Mark, Past, Schedule, Stop, Target, TargetKind};
 use crate::domain::study::{FIRST, Study};
 use crate::domain::time::{Instant, Zone};
+use crate::domain::token::AddressKey;
 use crate::limits;
 use crate::store::credential::{self, CredentialRow};
 use crate::store::participant::{self, ParticipantRow};
@@ -17,6 +18,7 @@ use crate::store::planned_letter::{self, Which};
 use crate::store::{Store, allocation};
 use crate::workflow::course::{self, Case};
 use crate::workflow::credentials::on_file;
+use crate::workflow::opt_out;
 use crate::workflow::shelf::ShelvedStudy;
 
 /// Participants that are read at once.
@@ -31,6 +33,7 @@ pub(super) type Known = (TargetKind, Somebody);
 /// Those of the database; records that contradict each other; more people than a rehearsal takes.
 pub(super) async fn people(
     store: &Store,
+    key: &AddressKey,
     shelved: &ShelvedStudy,
     schedules: &[&Schedule],
     names: bool,
@@ -48,8 +51,14 @@ pub(super) async fn people(
             let page = participant::list(store, shelved.id, after, PAGE).await?;
             let Some(last) = page.last() else { break };
             after = last.number;
+            let addresses: Vec<(i64, &str)> = page.iter().map(|row| (row.id, row.address.as_str())).collect();
+            let unsubscribed = opt_out::among(store, key, &addresses).await?;
             for row in &page {
-                people.push((TargetKind::Participant, answering(store, &shelved.study, row, names).await?));
+                let mut somebody = answering(store, &shelved.study, row, names).await?;
+                if unsubscribed.contains_key(&row.id) {
+                    somebody.stops.insert(Stop::Unsubscribe, Instant(i64::MIN));
+                }
+                people.push((TargetKind::Participant, somebody));
             }
             if people.len() > most {
                 return Err(many().into());

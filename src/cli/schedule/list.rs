@@ -12,8 +12,9 @@ use crate::cli::{End, Installation, Output, Refused};
 use crate::domain::schedule::{Occasion, Target, TargetKind};
 use crate::domain::time::Instant;
 use crate::limits;
-use crate::store::planned_letter::{self, Which};
+use crate::store::planned_letter::{self, State, Which};
 use crate::store::{participant, subject};
+use crate::workflow::opt_out;
 
 /// Arguments of `hagaki schedule list`.
 #[derive(Debug, Args)]
@@ -98,6 +99,12 @@ pub(super) fn run(args: &ListArgs) -> anyhow::Result<End> {
         why: one.why,
         sent: None,
     }));
+    // Of whoever unsubscribed meanwhile it is noted once their next letter's time has come.
+    for line in lines.iter_mut().filter(|line| line.state == State::Waiting.key()) {
+        if line.target.kind == TargetKind::Participant && unsubscribed(&office, &line.target)? {
+            line.why = "will not be sent: they unsubscribed".to_string();
+        }
+    }
     lines.sort_by_key(|line| line.at);
     let mut names: BTreeMap<Target, String> = BTreeMap::new();
     for line in &lines {
@@ -126,6 +133,14 @@ pub(super) fn run(args: &ListArgs) -> anyhow::Result<End> {
         println!("only the first {most} are shown: name a --person, a --rule, --from or --to");
     }
     Ok(End::Done)
+}
+
+/// Whether a participant wants no more letters.
+fn unsubscribed(office: &Office, target: &Target) -> anyhow::Result<bool> {
+    let (store, runtime) = (&office.opened.store, &office.opened.runtime);
+    let Some(id) = target.number() else { return Ok(false) };
+    let whose = runtime.block_on(participant::load(store, id))?;
+    Ok(runtime.block_on(opt_out::of(store, &office.means().keys.address, &whose))?.is_some())
 }
 
 /// What reports call it: never by a name.

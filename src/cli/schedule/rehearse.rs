@@ -14,6 +14,7 @@ use crate::cli::installation::Opened;
 use crate::cli::simulate::{language, seed};
 use crate::cli::{End, Installation, Output, Refused};
 use crate::daemon::machine::SystemClock;
+use crate::daemon::run::keys;
 use crate::definition::{self, Bundle};
 use crate::domain::language::Language;
 use crate::domain::schedule::Schedule;
@@ -199,7 +200,11 @@ fn read(args: &RehearseArgs, other: Option<&Schedule>) -> anyhow::Result<Source>
     let schedules: Vec<&Schedule> = study.schedule.iter().chain(other).collect();
     let known = match args.people {
         Some(_) => None,
-        None => Some(opened.runtime.block_on(known::people(&opened.store, &shelved, &schedules, args.names))?),
+        None => {
+            let key = opened.runtime.block_on(keys(&opened.store, &*opened.dice))?.address;
+            let people = known::people(&opened.store, &key, &shelved, &schedules, args.names);
+            Some(opened.runtime.block_on(people)?)
+        }
     };
     Ok(Source { study, bundle, known })
 }

@@ -47,6 +47,9 @@ pub struct Invitation {
     /// Whether they have answered, so that they can look at their answers and change them.
     #[serde(default)]
     pub answered: bool,
+    /// Page on which they stop invitations and reminders; empty on paper.
+    #[serde(default)]
+    pub unsubscribe: String,
 }
 
 /// The way in.
@@ -72,6 +75,8 @@ pub struct Invited<'a> {
     pub once: bool,
     /// Whether they have answered already, in a survey whose answers can be changed.
     pub answered: bool,
+    /// Page on which they stop invitations and reminders; none on paper.
+    pub unsubscribe: Option<&'a str>,
     /// When the letter is written.
     pub now: Instant,
 }
@@ -102,6 +107,7 @@ impl Invitation {
             joins: invited.joins,
             by_lot: invited.joins && !study.arms.is_empty(),
             answered: invited.answered,
+            unsubscribe: invited.unsubscribe.unwrap_or_default().to_string(),
         }
     }
 

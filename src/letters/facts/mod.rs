@@ -341,6 +341,16 @@ pub enum Facts {
 }
 
 impl Facts {
+    /// Page on which their reader stops letters like this, where they can.
+    pub fn unsubscribe(&self) -> Option<&str> {
+        let page = match self {
+            Facts::Invitation(facts) => &facts.unsubscribe,
+            Facts::Reminder(facts) => &facts.unsubscribe,
+            _ => return None,
+        };
+        Some(page.as_str()).filter(|page| !page.is_empty())
+    }
+
     /// The kind of letter that states them.
     pub const fn kind(&self) -> Kind {
         match self {

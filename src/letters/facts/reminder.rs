@@ -52,6 +52,9 @@ pub struct Reminder {
     pub anonymous: bool,
     /// Whether nobody knows who has answered.
     pub unknown: bool,
+    /// Page on which they stop invitations and reminders.
+    #[serde(default)]
+    pub unsubscribe: String,
 }
 
 /// The way in of somebody who is reminded, and how often they were.
@@ -77,6 +80,8 @@ pub struct Reminded<'a> {
     pub saves: bool,
     /// Whether they can take their leave by mail: nobody can of several who share an address.
     pub leaves: bool,
+    /// Page on which they stop invitations and reminders.
+    pub unsubscribe: &'a str,
 }
 
 impl Reminder {
@@ -106,6 +111,7 @@ impl Reminder {
             named: privacy == Privacy::Named,
             anonymous: privacy == Privacy::Anonymous,
             unknown,
+            unsubscribe: reminded.unsubscribe.to_string(),
         }
     }
 

@@ -92,7 +92,7 @@ pub(super) fn of_study(kind: Kind, reader: &Reader<'_>, now: Instant) -> Option<
 fn reminder(study: &Study, now: Instant, language: Language) -> Option<Reminder> {
     let members = study.survey.as_ref()?.access == Access::Members;
     let (link, sign_in) = (format!("{PAGES}/a/abcdefghijklmnopqrstuvwxyz"), format!("{PAGES}/s/{}", study.slug));
-    let account = format!("{PAGES}/account");
+    let (account, page) = (format!("{PAGES}/account"), format!("{PAGES}/u/17.abcdefghijklmnop"));
     let reminded = Reminded {
         number: 1,
         of: Some(3),
@@ -104,6 +104,7 @@ fn reminder(study: &Study, now: Instant, language: Language) -> Option<Reminder>
         until: Some(now.plus_seconds(7 * 86_400)),
         saves: true,
         leaves: true,
+        unsubscribe: &page,
     };
     Some(Reminder::new(study, &reminded, language))
 }

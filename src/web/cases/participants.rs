@@ -16,8 +16,8 @@ use crate::limits;
 use crate::store::participant;
 use crate::store::roster::{self, RosterRow, Standing};
 use crate::web::caller::Call;
-use crate::workflow::Failure;
 use crate::workflow::addresses::Fates;
+use crate::workflow::{Failure, opt_out};
 
 /// Address of the page below the study's.
 pub(super) const PLACE: &str = "/participants";
@@ -57,6 +57,8 @@ impl CasePages {
         let further = rows.len() > shown;
         rows.truncate(shown);
         let next = rows.last().filter(|_| further).map(|last| last.number);
+        let people: Vec<(i64, &str)> = rows.iter().map(|row| (row.id, row.address.as_str())).collect();
+        let unsubscribed = opt_out::among(store, &self.tools.keys.address, &people).await?;
         // On its first page alone: they are of all participants.
         let counts = match after {
             None => roster::count(store, room.shelved.id, now).await?,
@@ -66,7 +68,8 @@ impl CasePages {
         put(&mut facts, "counts", json!(told(room, &counts)));
         let addresses: Vec<&str> = rows.iter().map(|row| row.address.as_str()).collect();
         let fates = Fates::read(store, &self.tools.keys.address, &addresses).await?;
-        put(&mut facts, "asked", rows.iter().map(|row| asked(room, row, &fates)).collect());
+        let each = |row: &RosterRow| asked(room, row, unsubscribed.contains_key(&row.id), &fates);
+        put(&mut facts, "asked", rows.iter().map(each).collect());
         put(&mut facts, "anonymous", json!(privacy == Privacy::Anonymous));
         put(&mut facts, "next", json!(next.map(|next| format!("{here}&after={next}"))));
         put(&mut facts, "first", json!(after.map(|_| here)));
@@ -91,8 +94,8 @@ fn told(room: &Room, counts: &[(Standing, i64)]) -> Vec<Value> {
     told
 }
 
-/// One who was asked.
-fn asked(room: &Room, row: &RosterRow, fates: &Fates) -> Value {
+/// One who was asked, and may have unsubscribed.
+fn asked(room: &Room, row: &RosterRow, unsubscribed: bool, fates: &Fates) -> Value {
     let zone = room.study().zone;
     let answered = match row.days.as_slice() {
         [] => None,
@@ -106,7 +109,8 @@ fn asked(room: &Room, row: &RosterRow, fates: &Fates) -> Value {
     let until = row.until.filter(|_| open).map(|until| room.word("good_until", &[("at", &until.local(zone))]));
     let stopped = fates.find(&row.address).filter(|fate| fate.is_stopped());
     let returned = stopped.map(|fate| room.word("mail_returns", &[("status", fate.status.as_str())]));
-    let days: Vec<String> = [invited, answered, from, until].into_iter().flatten().collect();
+    let out = unsubscribed.then(|| room.word("unsubscribed", &[]));
+    let days: Vec<String> = [invited, answered, from, until, out].into_iter().flatten().collect();
     json!({
         "number": row.number, "reference": row.reference, "name": row.name, "address": row.address,
         "standing": room.word(&word_of(row.standing), &[]), "days": days,

@@ -147,17 +147,8 @@ impl Visit {
             .or_else(|| respond::too_soon(self.survey(), &self.uses, means.now.day_in(self.shelved.study.zone)))
     }
 
-    /// Chosen by link, else the participant's, else the browser's, else the study's first.
     pub(super) fn language(&self, chosen: Option<&str>, headers: &HeaderMap) -> Language {
-        let offered = &self.shelved.study.languages;
-        let of_study = |language: &Language| offered.contains(language);
-        chosen
-            .and_then(Language::find)
-            .filter(of_study)
-            .or(self.participant.as_ref().and_then(|whose| Language::find(&whose.language)).filter(of_study))
-            .or_else(|| accepted(headers, offered))
-            .or(offered.first().copied())
-            .unwrap_or(Language::En)
+        language(&self.shelved.study, self.participant.as_ref(), chosen, headers)
     }
 
     /// Whether a form came from our own page.
@@ -197,6 +188,24 @@ impl Visit {
         }
         facts
     }
+}
+
+/// Chosen by link, else the participant's, else the browser's, else the study's first.
+pub(super) fn language(
+    study: &Study,
+    whose: Option<&ParticipantRow>,
+    chosen: Option<&str>,
+    headers: &HeaderMap,
+) -> Language {
+    let offered = &study.languages;
+    let of_study = |language: &Language| offered.contains(language);
+    chosen
+        .and_then(Language::find)
+        .filter(of_study)
+        .or(whose.and_then(|whose| Language::find(&whose.language)).filter(of_study))
+        .or_else(|| accepted(headers, offered))
+        .or(offered.first().copied())
+        .unwrap_or(Language::En)
 }
 
 /// What becomes of the answers, and who can know whose they are.

@@ -3,7 +3,7 @@
 
 use super::super::compose::{self, Addressing, Outgoing};
 use super::super::credentials::{self, Form, Issued, Made, addressee, greeting, invitation, on_file};
-use super::super::{Failure, Means, accounts};
+use super::super::{Failure, Means, accounts, opt_out};
 use super::people::{Office, Somebody, brings_link};
 use crate::domain::credential::{Login, Secret, Validity};
 use crate::domain::draft::DraftKeys;
@@ -76,6 +76,7 @@ async fn remind(
         until: own.validity.until,
         saves: !members || DraftKeys::of_way(None, &means.keys.ring, survey.privacy.names()).is_some(),
         leaves: !several,
+        unsubscribe: &issued.unsubscribe,
     };
     let person = addressee(study, &Candidate { name, ..issued.candidate.clone() });
     let facts = Reminder::new(study, &reminded, study.language_of(&person));
@@ -118,6 +119,7 @@ async fn way_in(
         joins,
         once: own.is_for_one_use(),
         answered: false,
+        unsubscribe: opt_out::page(means, row.id, row.created_at),
     })
 }
 
@@ -134,7 +136,7 @@ pub(super) async fn of_nobody<'p>(
     let validity = Validity { from: means.now, until: None };
     let (mut rows, mut letters) = (Vec::new(), Vec::new());
     for somebody in people {
-        let made = Made::new(Form::Link, means);
+        let (made, row) = (Made::new(Form::Link, means), somebody.row()?);
         rows.push(CredentialRow {
             id: Mark::new(means.dice),
             study_id: office.shelved.id,
@@ -149,7 +151,7 @@ pub(super) async fn of_nobody<'p>(
         });
         let issued = Issued {
             number: None,
-            candidate: on_file(somebody.row()?),
+            candidate: on_file(row),
             link: made.link.as_ref().map(|secret| credentials::link(&means.desk.public_url, secret)),
             login: None,
             password: None,
@@ -159,6 +161,7 @@ pub(super) async fn of_nobody<'p>(
             joins: false,
             once: false,
             answered: false,
+            unsubscribe: opt_out::page(means, row.id, row.created_at),
         };
         let name = greeting(tx, office.shelved, &issued).await?;
         letters.push(invitation(office.shelved, means, &issued, name)?);

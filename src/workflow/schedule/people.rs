@@ -11,7 +11,7 @@ use super::super::course;
 use super::super::enroll::stored_answers;
 use super::super::respond::answers_once;
 use super::super::shelf::ShelvedStudy;
-use super::super::{Failure, credentials};
+use super::super::{Failure, credentials, opt_out};
 use super::subjects;
 use crate::domain::answer::of_canonical;
 use crate::domain::expression::Scope;
@@ -346,6 +346,8 @@ pub(super) async fn participants(
         planned.entry(one.target.id.clone()).or_default().insert(one.rule.clone(), one);
     }
     let closes = closes(office, Some(survey));
+    let addresses: Vec<(i64, &str)> = rows.iter().map(|row| (row.id, row.address.as_str())).collect();
+    let unsubscribed = opt_out::among(&mut *tx, office.key, &addresses).await?;
     let mut people = Vec::with_capacity(rows.len());
     for row in rows {
         let zone = zone_of(office, &row);
@@ -355,6 +357,9 @@ pub(super) async fn participants(
         let mut stops = closes.clone();
         if row.state == participant::State::Withdrawn {
             stops.insert(Stop::Withdrawal, Instant(i64::MIN));
+        }
+        if unsubscribed.contains_key(&row.id) {
+            stops.insert(Stop::Unsubscribe, Instant(i64::MIN));
         }
         match &active {
             Some(active) => {

@@ -26,7 +26,7 @@ const WEEKLY: &str = "zone = \"person\"\nquiet = { from = \"21:00\", to = \"08:0
     every = \"2 days\"\ntimes = 2\nuntil = [\"response\"]\nlate = \"drop\"\n";
 
 /// Everybody once, and once more.
-const ONCE: &str = "[[rules]]\nid = \"ask\"\naudience = \"participants\"\nletter = \"invitation\"\non = 2026-11-24\nat = \"09:00\"\n\n\
+pub(super) const ONCE: &str = "[[rules]]\nid = \"ask\"\naudience = \"participants\"\nletter = \"invitation\"\non = 2026-11-24\nat = \"09:00\"\n\n\
     [[rules]]\nid = \"remind\"\naudience = \"participants\"\nletter = \"reminder\"\nafter = \"invitation\"\ndays = 3\nat = \"18:00\"\n\
     every = \"7 days\"\ntimes = 2\nuntil = [\"response\"]\n";
 
@@ -71,7 +71,7 @@ pub(super) async fn planned(center: &Center) -> Vec<PlannedLetter> {
     planned_letter::list(center.store(), id, ALL, 1_000).await.unwrap()
 }
 
-async fn settled(center: &Center) -> Vec<(SettledLetter, Option<Sending>)> {
+pub(super) async fn settled(center: &Center) -> Vec<(SettledLetter, Option<Sending>)> {
     let id = study::find_current(center.store(), "wellbeing").await.unwrap().unwrap().id;
     planned_letter::list_settled(center.store(), id, ALL, 1_000).await.unwrap()
 }
@@ -110,13 +110,13 @@ fn told(came: &[(String, String, String, Received)], who: &str) -> Vec<String> {
     own.map(|(at, kind, ..)| format!("{at} {kind}")).collect()
 }
 
-async fn answer(pages: &Served, path: &str) {
+pub(super) async fn answer(pages: &Served, path: &str) {
     let mark = pages.get(path).await.field("_mark");
     let sent = pages.post(path, &with(&[("_mark", &mark), ("_step", "send")])).await;
     assert_eq!(sent.status, 303, "{sent:?}");
 }
 
-async fn find(center: &Center, number: i64) -> participant::ParticipantRow {
+pub(super) async fn find(center: &Center, number: i64) -> participant::ParticipantRow {
     let id = center.shelved("wellbeing").await.id;
     participant::find_by_number(center.store(), id, number).await.unwrap().unwrap()
 }
