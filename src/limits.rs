@@ -148,6 +148,13 @@ pub const SCHEDULE_RETRY_SECONDS: i64 = 3600;
 pub const SCHEDULE_LISTED: i64 = 10_000;
 /// Most hours from what a letter is counted from, and from one letter to the next: a month.
 pub const SCHEDULE_HOURS: u32 = 31 * 24;
+/// Score at which an address gets no more invitations and reminders, in tenths: three failures for good. Mailman stops at five; its lists
+/// send daily.
+pub const BOUNCE_LIMIT_TENTHS: u32 = 30;
+/// A score is forgotten after so many days without a failure. Mailman forgets after seven; letters of a study come by weeks and months.
+pub const BOUNCE_STALE_DAYS: i64 = 90;
+/// Most days ahead that an automatic answer is believed to tell the end of an absence.
+pub const ABSENCE_DAYS: i64 = 60;
 /// Most calendars of holidays of one schedule.
 pub const HOLIDAY_FILES: usize = 20;
 /// Most holidays of one calendar, repeated ones counted each time.

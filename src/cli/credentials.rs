@@ -343,6 +343,7 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
         }
         return Ok(End::Done);
     }
+    let mut unreached = 0;
     let mut written = Written::begin(&office, &args.paper, candidates.iter())?;
     let bar = Bar::new("credentials", candidates.len() as u64);
     let (mut issued, mut mailed, mut unsubscribed, mut passed) = (0, 0, 0, Vec::new());
@@ -362,6 +363,7 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
             .into());
         }
         written.add(&office, &batch.issued)?;
+        unreached += batch.unreached;
         issued += batch.issued.len();
         mailed += batch.issued.iter().filter(|one| one.mailed).count();
         unsubscribed += batch.unsubscribed;
@@ -374,8 +376,8 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
         let (known, told) = (passed.len(), passed::json(&passed));
         println!(
             "{}",
-            json!({ "issued": issued, "mailed": mailed, "unsubscribed": unsubscribed, "known": known, "finished": finished,
-                    "passed_over": told })
+            json!({ "issued": issued, "mailed": mailed, "unsubscribed": unsubscribed, "unreached": unreached, "known": known,
+                    "finished": finished, "passed_over": told })
         );
         return Ok(End::Done);
     }
@@ -391,6 +393,7 @@ fn issue(args: &IssueArgs) -> anyhow::Result<End> {
     }
     passed::unsubscribed(unsubscribed);
     passed::tell(&args.slug, passed::Kind::of(&office), &passed);
+    passed::unreached(&args.slug, unreached);
     if finished > 0 {
         println!("{finished} on the list have answered, or may not any more, and got none");
     }

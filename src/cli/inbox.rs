@@ -188,7 +188,10 @@ fn show(id: i64, raw: bool, installation: &Installation, output: Output) -> anyh
     }
     let letters: Vec<Value> = letters
         .iter()
-        .map(|letter| json!({ "id": letter.id, "kind": letter.kind, "to": letter.recipient, "state": letter.state.key() }))
+        .map(|letter| {
+            json!({ "id": letter.id, "kind": letter.kind, "to": letter.recipient, "state": letter.state.key(),
+                    "report": letter.report_status })
+        })
         .collect();
     let facts = json!({
         "id": mail.id, "mailbox": mail.mailbox, "received_at": mail.received_at.utc(), "size": mail.size,
@@ -231,8 +234,9 @@ fn show(id: i64, raw: bool, installation: &Installation, output: Output) -> anyh
         println!("no text was kept readable; `hagaki inbox show {id} --raw` prints the mail itself");
     }
     for letter in &letters {
+        let report = letter["report"].as_str().map(|status| format!(" ({status})")).unwrap_or_default();
         println!(
-            "letter {} ({}) to {}: {}",
+            "letter {} ({}) to {}: {}{report}",
             letter["id"],
             letter["kind"].as_str().unwrap_or_default(),
             letter["to"].as_str().unwrap_or_default(),

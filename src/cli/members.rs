@@ -126,12 +126,14 @@ fn import(args: &ImportArgs) -> anyhow::Result<End> {
         once: false,
         admits_unclear: false,
     };
+    let mut unreached = 0;
     let bar = Bar::new("members", listed.candidates.len() as u64);
     let (mut admitted, mut mailed, mut unsubscribed, mut passed) = (0, 0, 0, Vec::new());
     for run in listed.candidates.chunks(limits::CREDENTIAL_BATCH) {
         let admitting =
             credentials::issue(&office.shelf, &office.shelved, office.means(), office.act(&args.reason), run, terms);
         let batch = office.opened.runtime.block_on(admitting)?;
+        unreached += batch.unreached;
         admitted += batch.issued.len();
         mailed += batch.issued.iter().filter(|one| one.mailed).count();
         unsubscribed += batch.unsubscribed;
@@ -144,14 +146,15 @@ fn import(args: &ImportArgs) -> anyhow::Result<End> {
         let (known, told) = (passed.len(), passed::json(&passed));
         println!(
             "{}",
-            json!({ "admitted": admitted, "mailed": mailed, "unsubscribed": unsubscribed, "known": known, "finished": finished,
-                    "passed_over": told })
+            json!({ "admitted": admitted, "mailed": mailed, "unsubscribed": unsubscribed, "unreached": unreached, "known": known,
+                    "finished": finished, "passed_over": told })
         );
         return Ok(End::Done);
     }
     println!("{} put on the roll, {mailed} of them are written to", counted(admitted as u64, "member"));
     passed::unsubscribed(unsubscribed);
     passed::tell(&args.slug, passed::Kind::Members, &passed);
+    passed::unreached(&args.slug, unreached);
     if finished > 0 {
         println!("{finished} on the list have answered elsewhere, by the list's own word, and were passed over");
     }

@@ -1,36 +1,31 @@
 //! `hagaki outbox`: every letter that goes out, and its fate.
 
+mod addresses;
 mod progress;
+mod resend;
 
 use std::io::Write;
 
 use anyhow::Context;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::credentials::{Office, whose};
 use super::installation::Opened;
-use super::{End, Installation, Output};
+use super::unblind::judged;
+use super::{End, Installation, Output, Refused};
 use crate::domain::time::{Instant, Zone};
 use crate::letters::{Kind, opened};
 use crate::limits;
 use crate::store::outbox::{self, OutboxRow, Secret, State, Which};
 use crate::store::{Tx, audit, study};
+use crate::workflow::command;
 
 /// Commands on letters.
 #[derive(Debug, Subcommand)]
 pub enum OutboxCommand {
-    /// Letters, newest first.
-    List {
-        /// Only those: waiting, sent, delivered, bounced, failed, held or dropped.
-        #[arg(long, value_parser = state)]
-        state: Option<State>,
-        /// Which installation.
-        #[command(flatten)]
-        installation: Installation,
-        /// For people or for programs.
-        #[command(flatten)]
-        output: Output,
-    },
+    /// Letters, newest first, and what became of each: all, those of a study, about a subject or to a person.
+    List(ListArgs),
     /// One letter: what it says, every attempt to send it, every report on it.
     Show {
         /// Its number.
@@ -67,6 +62,12 @@ pub enum OutboxCommand {
         #[command(flatten)]
         installation: Installation,
     },
+    /// Send a letter once more, as it was, as a new one that is linked to the first.
+    Resend(resend::ResendArgs),
+    /// Addresses of a study at which letters do not arrive, so that invitations and reminders pass them over.
+    Addresses(addresses::AddressesArgs),
+    /// Say that an address is good again.
+    Resume(addresses::ResumeArgs),
     /// Stop a waiting letter.
     Hold {
         /// Its number.
@@ -93,6 +94,29 @@ pub enum OutboxCommand {
     },
 }
 
+/// Arguments of `hagaki outbox list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Only those: waiting, sent, delivered, bounced, failed, held or dropped.
+    #[arg(long, value_parser = state)]
+    state: Option<State>,
+    /// Only those of that study.
+    #[arg(long, value_name = "SLUG", conflicts_with = "state")]
+    study: Option<String>,
+    /// Only those about that subject of the study: its number, or the site's reference.
+    #[arg(long, requires = "study", conflicts_with = "person")]
+    subject: Option<String>,
+    /// Only those of the study to that person: id of one of its staff, or number, address or name on the list of a participant.
+    #[arg(long, requires = "study")]
+    person: Option<String>,
+    /// Which installation.
+    #[command(flatten)]
+    installation: Installation,
+    /// For people or for programs.
+    #[command(flatten)]
+    output: Output,
+}
+
 fn state(word: &str) -> Result<State, String> {
     State::find(word)
         .ok_or_else(|| "no state; write waiting, sent, delivered, bounced, failed, held or dropped".to_string())
@@ -100,12 +124,15 @@ fn state(word: &str) -> Result<State, String> {
 
 pub(super) fn run(command: OutboxCommand) -> anyhow::Result<End> {
     match command {
-        OutboxCommand::List { state, installation, output } => list(state, &installation, output),
+        OutboxCommand::List(args) => list(&args),
         OutboxCommand::Show { id, raw, installation, output } => show(id, raw, &installation, output),
         OutboxCommand::Progress { slug, follow, installation, output } => {
             progress::run(&slug, follow, &installation, output)
         }
         OutboxCommand::Retry { id, installation } => steer(id, &installation, Steer::Retry),
+        OutboxCommand::Resend(args) => resend::run(&args),
+        OutboxCommand::Addresses(args) => addresses::list(&args),
+        OutboxCommand::Resume(args) => addresses::resume(&args),
         OutboxCommand::Hold { id, installation } => steer(id, &installation, Steer::Hold),
         OutboxCommand::Release { id, installation } => steer(id, &installation, Steer::Release),
         OutboxCommand::Drop { id, installation } => steer(id, &installation, Steer::Drop),
@@ -175,27 +202,84 @@ fn line(letter: &OutboxRow) -> serde_json::Value {
     json!({ "id": letter.id, "created_at": letter.created_at.utc(), "kind": letter.kind, "to": letter.recipient,
             "state": letter.state.key(), "attempts": letter.attempts, "message_id": letter.message_id,
             "sent_at": letter.sent_at.map(Instant::utc), "code": letter.verdict_code, "said": letter.verdict_text,
-            "report": letter.report_status })
+            "report": letter.report_status, "reported_at": letter.reported_at.map(Instant::utc), "resends": letter.resends })
 }
 
-fn list(state: Option<State>, installation: &Installation, output: Output) -> anyhow::Result<End> {
-    let which = match state {
-        None => Which::All,
-        Some(state) => Which::State(state),
+/// What became of a letter, as far as is known: tried, accepted, refused, arrived or come back.
+fn life(letter: &OutboxRow) -> String {
+    let at = |at: Option<Instant>| at.map(|at| format!(" {}", at.local(Zone::UTC))).unwrap_or_default();
+    let mut told = Vec::new();
+    if letter.attempts > 1 {
+        told.push(format!("tried {} times", letter.attempts));
+    }
+    if letter.sent_at.is_some() {
+        told.push(format!("accepted{}", at(letter.sent_at)));
+    }
+    match (&letter.report_status, letter.state) {
+        (Some(status), State::Bounced) => told.push(format!("bounced{} ({status})", at(letter.reported_at))),
+        (Some(_), State::Delivered) => told.push(format!("delivered{}", at(letter.reported_at))),
+        _ if letter.sent_at.is_none() => {
+            let said = letter.verdict_text.as_deref().unwrap_or_default();
+            told.extend(letter.verdict_code.map(|code| format!("{code} {said}").trim().to_string()));
+        }
+        _ => {}
+    }
+    told.extend(letter.resends.map(|first| format!("letter {first} once more")));
+    told.join(", ")
+}
+
+/// The letters that were asked for.
+fn listed(args: &ListArgs) -> anyhow::Result<Vec<OutboxRow>> {
+    let Some(slug) = &args.study else {
+        let which = args.state.map_or(Which::All, Which::State);
+        let opened = Opened::open(&args.installation)?;
+        return Ok(opened.runtime.block_on(outbox::list(&opened.store, which, None, limits::LISTED))?);
     };
-    let opened = Opened::open(installation)?;
-    for letter in opened.runtime.block_on(outbox::list(&opened.store, which, None, limits::LISTED))? {
-        if output.json {
+    let office = Office::of_any(slug, &args.installation)?;
+    let (opened, shelved) = (&office.opened, &office.shelved);
+    let which = match (&args.subject, &args.person) {
+        (Some(wanted), _) => {
+            let finding = command::find_subject(&opened.store, &shelved.study, shelved.id, wanted);
+            Which::Subject(judged(opened.runtime.block_on(finding))?.id)
+        }
+        (None, Some(typed)) => return to(&office, typed),
+        (None, None) => Which::Study(shelved.id),
+    };
+    Ok(opened.runtime.block_on(outbox::list(&opened.store, which, None, limits::LISTED))?)
+}
+
+/// The letters to a person of the staff, or to a participant's address.
+fn to(office: &Office, typed: &str) -> anyhow::Result<Vec<OutboxRow>> {
+    let (opened, shelved) = (&office.opened, &office.shelved);
+    let addresses = match shelved.study.people.iter().find(|person| person.id == typed) {
+        Some(person) => person.addresses.clone(),
+        None if shelved.study.survey.is_none() => {
+            return Err(Refused(format!("\"{typed}\" is no person of {}", shelved.study.slug)).into());
+        }
+        None => vec![whose::find(office, typed)?.address],
+    };
+    let mut letters = Vec::new();
+    for address in addresses.iter().filter(|address| !address.is_empty()) {
+        let theirs = outbox::list_of_recipient(&opened.store, shelved.id, address, limits::LISTED);
+        letters.extend(opened.runtime.block_on(theirs)?);
+    }
+    letters.sort_by_key(|letter| std::cmp::Reverse(letter.id));
+    Ok(letters)
+}
+
+fn list(args: &ListArgs) -> anyhow::Result<End> {
+    for letter in listed(args)? {
+        if args.output.json {
             println!("{}", line(&letter));
         } else {
-            let said = letter.report_status.or(letter.verdict_text).unwrap_or_default();
             println!(
-                "{:>7}  {}  {:<9} {:<24} {:<32} {said}",
+                "{:>7}  {}  {:<9} {:<24} {:<32} {}",
                 letter.id,
                 letter.created_at.local(Zone::UTC),
                 letter.state.key(),
                 letter.kind,
-                letter.recipient
+                letter.recipient,
+                life(&letter)
             );
         }
     }
@@ -241,6 +325,9 @@ fn show(id: i64, raw: bool, installation: &Installation, output: Output) -> anyh
         return Ok(End::Done);
     }
     println!("letter {} ({}) to {}, written {}", letter.id, letter.kind, letter.recipient, letter.created_at.utc());
+    if let Some(first) = letter.resends {
+        println!("sends letter {first} once more");
+    }
     for attempt in &attempts {
         println!("attempt {} at {}: {} {}", attempt.attempt, attempt.attempted_at.utc(), attempt.code, attempt.text);
     }

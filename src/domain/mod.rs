@@ -3,6 +3,7 @@
 //! In charge of every rule. Learns the time and the dice only through its arguments (promise 3): no `await`, no
 //! input or output, no clock, no global randomness. Other modules bring facts in and carry decisions out.
 
+pub mod address_fate;
 pub mod allocation;
 pub mod answer;
 pub mod belenios;

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
 use subtle::ConstantTimeEq;
 
+use super::text::fold_address;
 use super::time::{Dice, Instant};
 
 /// Bytes of an authentication code: 80 bits, 16 letters.
@@ -59,6 +60,11 @@ impl std::fmt::Debug for AddressKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("AddressKey(…)")
     }
+}
+
+/// What the fate of an address is kept by, where the address does not stand itself; the same however it is written.
+pub fn fate_code(key: &AddressKey, address: &str) -> String {
+    key.code("fate", &[fold_address(address).as_bytes()])
 }
 
 /// The sub-address `b.<id>.<code>` of the envelope sender of one outbox letter (VERP).
@@ -214,6 +220,15 @@ mod tests {
 
     fn key() -> AddressKey {
         AddressKey::new(b"a secret for tests")
+    }
+
+    #[test]
+    fn an_address_has_one_code_by_one_key() {
+        let code = fate_code(&key(), "hana@example.jp");
+        assert_eq!(code.len(), 16);
+        assert_eq!(fate_code(&key(), " Hana@Example.JP"), code);
+        assert_ne!(fate_code(&key(), "hanae@example.jp"), code);
+        assert_ne!(fate_code(&AddressKey::new(b"another"), "hana@example.jp"), code);
     }
 
     #[test]

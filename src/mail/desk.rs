@@ -25,6 +25,7 @@ use crate::limits;
 use crate::store::Store;
 use crate::store::inbox::{self, InboxItem, Outcome, State};
 use crate::workflow::accept::{self, HeldMail};
+use crate::workflow::addresses;
 use crate::workflow::confirm;
 use crate::workflow::enroll;
 use crate::workflow::ledger::Ledger;
@@ -304,6 +305,10 @@ impl Desk {
             let (messages, references) = asked_for(study, group);
             ledger.foresee(study, &messages, &references).await?;
         }
+        // What somebody wrote just now proves that mail reaches them, whatever came back before.
+        let asked = group.iter().filter(|read| read.reading.request.is_some() && read.study.is_some());
+        let senders: Vec<&str> = asked.filter_map(|read| read.reading.sender.as_deref()).collect();
+        addresses::heard_of(&mut ledger.tx, &self.keys.address, &senders).await?;
         for read in group {
             let settled = self.settle_one(&mut ledger, read).await?;
             self.settle(&mut ledger, read, &settled).await?;
@@ -353,14 +358,17 @@ impl Desk {
         let reasons = || reading.reasons.iter().map(|reason| reason.key()).collect::<Vec<_>>().join(" ");
         match (reading.disposition, &reading.request, study) {
             (Disposition::Quarantine, _, study) => Ok(quarantined(reading, reasons(), study.as_deref())),
-            (Disposition::NoReply, ..) => Ok(Settled {
-                held: Held::No,
-                disposition: Disposition::NoReply.key(),
-                reason: reasons(),
-                study_id: None,
-                subject_id: None,
-                person: None,
-            }),
+            (Disposition::NoReply, ..) => {
+                self.absence(ledger, reading, means).await?;
+                Ok(Settled {
+                    held: Held::No,
+                    disposition: Disposition::NoReply.key(),
+                    reason: reasons(),
+                    study_id: None,
+                    subject_id: None,
+                    person: None,
+                })
+            }
             (Disposition::Bounce, ..) => self.bounce(ledger, reading, means).await,
             (_, Some(request), Some(study)) => {
                 let site_token = reading.site_token().and_then(|text| {
@@ -383,12 +391,26 @@ impl Desk {
         }
     }
 
-    /// A delivery report counts only if the address it came to carries our own code.
-    async fn bounce(&self, ledger: &mut Ledger<'_>, reading: &Reading, means: Means<'_>) -> Result<Settled, StepError> {
-        let letter = match &reading.sub_address {
+    /// The letter of ours that a mail came back from, where the address it came to carries our own code.
+    fn returned(&self, reading: &Reading) -> Option<i64> {
+        match &reading.sub_address {
             Some(SubAddress::Bounce(text)) => token::check_verp(&self.keys.address, text),
             _ => None,
-        };
+        }
+    }
+
+    /// An automatic answer to a letter may say until when its reader is away; it is neither data nor a bounce.
+    async fn absence(&self, ledger: &mut Ledger<'_>, reading: &Reading, means: Means<'_>) -> Result<(), StepError> {
+        let Some(letter) = self.returned(reading) else { return Ok(()) };
+        if let Some(until) = reading.away_until {
+            addresses::is_away(ledger, means, letter, until).await?;
+        }
+        Ok(())
+    }
+
+    /// A delivery report counts only if the address it came to carries our own code.
+    async fn bounce(&self, ledger: &mut Ledger<'_>, reading: &Reading, means: Means<'_>) -> Result<Settled, StepError> {
+        let letter = self.returned(reading);
         let (Some(letter), Some(found)) = (letter, &reading.bounce) else {
             return Ok(quarantined(reading, "bounce-unverified".to_string(), None));
         };

@@ -29,6 +29,7 @@ use crate::domain::token;
 use crate::limits;
 use crate::store::outbox::{self, OutboxItem, Turn};
 use crate::store::{Store, StoreError, Tx, credential_wait, host, throttle};
+use crate::workflow::addresses;
 use crate::workflow::ledger::Ledger;
 use crate::workflow::report;
 use crate::workflow::shelf::Shelf;
@@ -411,6 +412,7 @@ impl Dispatch {
         let means = Means { now, dice: &*self.dice, keys: &self.keys, desk: &self.desk };
         let status = said.text.split(' ').next().filter(|word| is_status(word)).map(str::to_string);
         let status = status.unwrap_or_else(|| said.code.to_string());
+        addresses::count_refusal(&mut ledger.tx, means, &letter.recipient, &status).await?;
         report::alert(ledger, means, letter.id, &status).await?;
         // The alert is a letter too.
         self.bell.notify_one();

@@ -12,6 +12,7 @@
 
 pub mod account;
 pub mod account_act;
+pub mod address;
 pub mod allocation;
 pub mod arrival;
 pub mod audit;
@@ -71,6 +72,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
     [
         account::STATEMENTS,
         account_act::STATEMENTS,
+        address::STATEMENTS,
         allocation::STATEMENTS,
         arrival::STATEMENTS,
         audit::STATEMENTS,

@@ -126,6 +126,25 @@ pub struct OutboxRow {
     pub reported_at: Option<Instant>,
     /// Whether it lets somebody in.
     pub secret: Secret,
+    /// The letter that this one repeats.
+    pub resends: Option<i64>,
+}
+
+impl OutboxRow {
+    /// What it failed by: the status of the report, or that at the beginning of the refusal (RFC 2034), or the reply code. None of one
+    /// that did not fail.
+    pub fn failure(&self) -> Option<String> {
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let is_status = |word: &&str| word.split('.').count() == 3 && word.split('.').all(digits);
+        match self.state {
+            State::Bounced => Some(self.report_status.clone().unwrap_or_default()),
+            State::Failed => {
+                let status = self.verdict_text.as_deref().and_then(|text| text.split(' ').next()).filter(is_status);
+                Some(status.map_or_else(|| self.verdict_code.unwrap_or_default().to_string(), str::to_string))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// An attempt that did not succeed.
@@ -150,13 +169,15 @@ pub enum Which {
     State(State),
     /// Those of that study.
     Study(i64),
+    /// Those about that subject, by its number in the database.
+    Subject(i64),
 }
 
 macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, message_id, study_id, kind, recipient, priority, state, attempts, next_attempt_at, created_at, ",
-            "sent_at, verdict_code, verdict_text, inbox_id, subject_id, report_status, reported_at, secret FROM outbox ",
+            "sent_at, verdict_code, verdict_text, inbox_id, subject_id, report_status, reported_at, secret, resends FROM outbox ",
             $rest
         )
     };
@@ -200,6 +221,12 @@ statements! { "outbox":
     LIST_DELIVERED = same select!("WHERE state = 'delivered' AND id < $1 ORDER BY id DESC LIMIT $2");
     LIST_BOUNCED = same select!("WHERE state = 'bounced' AND id < $1 ORDER BY id DESC LIMIT $2");
     LIST_STUDY = same select!("WHERE study_id = $3 AND id < $1 ORDER BY id DESC LIMIT $2");
+    LIST_SUBJECT = same select!("WHERE subject_id = $3 AND id < $1 ORDER BY id DESC LIMIT $2");
+    LIST_RECIPIENT = same select!("WHERE study_id = $1 AND recipient = $2 ORDER BY created_at DESC, id DESC LIMIT $3");
+    RESENT = same "SELECT outbox_raw.raw, seal, message_id FROM outbox_raw JOIN outbox ON id = outbox_id WHERE outbox_id = $1";
+    RESEND = same "INSERT INTO outbox (mailbox, message_id, study_id, kind, recipient, priority, created_at, next_attempt_at, inbox_id, \
+        subject_id, resends) SELECT mailbox, CAST($2 AS TEXT), study_id, kind, recipient, priority, CAST($3 AS BIGINT), \
+        CAST($3 AS BIGINT), inbox_id, subject_id, id FROM outbox WHERE id = $1 AND secret = 0 RETURNING id";
     COUNT = same "SELECT count(*) FROM outbox";
     COUNT_WAITING = same "SELECT (SELECT count(*) FROM outbox WHERE state = 'waiting' AND priority < 3) \
         + (SELECT count(*) FROM outbox WHERE state = 'waiting' AND priority >= 3)";
@@ -239,6 +266,7 @@ fn read(mut row: Row) -> Result<OutboxRow, StoreError> {
         report_status: row.opt_text()?,
         reported_at: row.opt_instant()?,
         secret: Secret::find(row.int()?),
+        resends: row.opt_int()?,
     })
 }
 
@@ -379,12 +407,57 @@ pub async fn list<'a>(
         Which::State(State::Delivered) => &LIST_DELIVERED,
         Which::State(State::Bounced) => &LIST_BOUNCED,
         Which::Study(_) => &LIST_STUDY,
+        Which::Subject(_) => &LIST_SUBJECT,
     };
     let rows = match which {
-        Which::Study(study_id) => from.fetch(statement, binds![before, limit, study_id]).await?,
+        Which::Study(id) | Which::Subject(id) => from.fetch(statement, binds![before, limit, id]).await?,
         _ => from.fetch(statement, binds![before, limit]).await?,
     };
     rows.into_iter().map(read).collect()
+}
+
+/// At most `limit` letters of a study to an address, newest first.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list_of_recipient<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    address: &str,
+    limit: i64,
+) -> Result<Vec<OutboxRow>, StoreError> {
+    from.into().fetch(&LIST_RECIPIENT, binds![study_id, address, limit]).await?.into_iter().map(read).collect()
+}
+
+/// Stores a letter once more, under another Message-ID: its bytes as kept, as `readdress` makes them. Gives the number of the new one;
+/// none where it let somebody in, for what is kept would let in nobody.
+///
+/// # Errors
+/// No key opens it; those of the database.
+pub async fn resend(
+    tx: &mut Tx,
+    id: i64,
+    message_id: &str,
+    at: Instant,
+    readdress: impl FnOnce(&[u8]) -> Vec<u8> + Send,
+) -> Result<Option<i64>, StoreError> {
+    let ring = Arc::clone(tx.ring());
+    let Some(mut row) = tx.fetch(&RESENT, binds![id]).await?.into_iter().next() else { return Ok(None) };
+    let (kept, seal, before) = (row.blob()?, row.int()?, row.text()?);
+    let opened = sealed::open(&ring, Mail::Letter, before.as_bytes(), seal, kept)
+        .map_err(|why| StoreError::Unopened { what: format!("letter {id}"), why })?;
+    let Some(mut row) = tx.fetch(&RESEND, binds![id, message_id, at]).await?.into_iter().next() else {
+        return Ok(None);
+    };
+    let again = row.int()?;
+    let bytes = readdress(&opened);
+    // Sealed where the first was: by whom it may be read does not change.
+    let (seal, raw) = match sealed::is_sealed(seal) {
+        true => sealed::seal(&ring, Mail::Letter, message_id.as_bytes(), &bytes)?,
+        false => sealed::clear(&bytes),
+    };
+    tx.later_rows(&INSERT_RAW, 1, binds![again, &*raw, seal], Expect::Any).await?;
+    Ok(Some(again))
 }
 
 /// Number of letters there are. Looks at every one: for demonstrations.

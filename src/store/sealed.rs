@@ -29,6 +29,11 @@ impl Mail {
     }
 }
 
+/// Whether bytes that stand so are sealed.
+pub(super) const fn is_sealed(seal: i64) -> bool {
+    seal != CLEAR
+}
+
 /// Bytes as they are, and how they stand in the database.
 pub(super) const fn clear(bytes: &[u8]) -> (i64, Cow<'_, [u8]>) {
     (CLEAR, Cow::Borrowed(bytes))

@@ -236,7 +236,7 @@ pub fn draft(shelved: &ShelvedStudy, means: Means<'_>, to: Addressing<'_>, facts
 }
 
 /// A Message-ID nobody had before: 120 random bits.
-fn fresh_message_id(means: Means<'_>) -> String {
+pub(super) fn fresh_message_id(means: Means<'_>) -> String {
     let mut bytes = [0; 15];
     means.dice.fill(&mut bytes);
     format!("<{}@{}>", data_encoding::HEXLOWER.encode(&bytes), means.desk.message_id_domain)

@@ -16,7 +16,7 @@ use super::mend::may_mend;
 use super::recognize::{self, PassedOver};
 use super::respond::answers_once;
 use super::shelf::{Shelf, ShelvedStudy};
-use super::{Failure, Means, accounts, drafts, opt_out, schedule};
+use super::{Failure, Means, accounts, addresses, drafts, opt_out, schedule};
 use crate::domain::credential::{Login, Secret, Unfit, Validity};
 use crate::domain::language::{Language, Text};
 use crate::domain::participant::Candidate;
@@ -134,6 +134,8 @@ pub struct Batch {
     pub too_few: usize,
     /// How many of those who were taken in are not written to, because no study is to invite anybody at their address.
     pub unsubscribed: usize,
+    /// How many others are not, because letters to their address come back.
+    pub unreached: usize,
 }
 
 /// Takes participants in and issues a credential to each, at most [`limits::CREDENTIAL_BATCH`] of them in one transaction.
@@ -181,13 +183,16 @@ pub async fn issue(
         return Ok(Batch { passed, ..Batch::default() });
     }
     let anonymous = survey.privacy == Privacy::FullyAnonymous;
-    let silent = match terms.mailed {
+    let mut silent = match terms.mailed {
         true => opt_out::addresses_among(&mut *tx, &means.keys.address, &candidates).await?,
         false => BTreeSet::new(),
     };
-    let unsubscribed = candidates.iter().filter(|one| silent.contains(&one.address)).count();
+    let count = |silent: &BTreeSet<String>| candidates.iter().filter(|one| silent.contains(&one.address)).count();
+    let unsubscribed = count(&silent);
+    silent.extend(addresses::stopped_among(&mut *tx, &means.keys.address, &candidates, terms.mailed).await?);
+    let unreached = count(&silent) - unsubscribed;
     let least = usize::try_from(survey.batch).unwrap_or(usize::MAX);
-    if anonymous && terms.form != Form::Scheduled && new.len() - unsubscribed < least {
+    if anonymous && terms.form != Form::Scheduled && new.len() - unsubscribed - unreached < least {
         return Ok(Batch { passed, too_few: new.len(), ..Batch::default() });
     }
     let ids = participant::insert(tx, shelved.id, &new, means.now).await?;
@@ -281,7 +286,7 @@ pub async fn issue(
     append(tx, page, means, act.actor, action, &body).await?;
     compose::post(tx, Some(shelved.id), means, None, &letters).await?;
     ledger.commit().await?;
-    Ok(Batch { issued, passed, too_few: 0, unsubscribed })
+    Ok(Batch { issued, passed, too_few: 0, unsubscribed, unreached })
 }
 
 /// Whose way in is to be changed, and how.

@@ -8,6 +8,7 @@
 pub mod accept;
 pub mod account_notices;
 pub mod accounts;
+pub mod addresses;
 mod again;
 pub mod amending;
 pub mod amendment;
@@ -71,6 +72,7 @@ pub mod remark;
 mod replaying;
 pub mod report;
 pub mod rescreen;
+pub mod resend;
 pub mod respond;
 pub mod schedule;
 pub mod second_factor;

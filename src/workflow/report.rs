@@ -3,11 +3,13 @@
 use serde_json::json;
 
 use super::accept;
+use super::addresses;
 use super::compose::{self, Addressing};
 use super::enroll::Enrolled;
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
 use super::{Failure, Held, Means, Settled, apart, schedule};
+use crate::domain::address_fate::Bounce;
 use crate::domain::study::Role;
 use crate::letters::facts::AssignmentFailedAlert;
 use crate::letters::{Facts, Kind};
@@ -49,6 +51,7 @@ pub async fn record(ledger: &mut Ledger<'_>, means: Means<'_>, delivery: &Delive
     let news = outbox::record_report(&mut ledger.tx, letter.id, report, &delivery.status, means.now).await?;
     if news && report == Report::Bounced {
         let status = if delivery.status.is_empty() { "5.0.0" } else { delivery.status.as_str() };
+        addresses::count(&mut ledger.tx, means, &letter.recipient, (Bounce::of_report(status), status)).await?;
         alert(ledger, means, letter.id, status).await?;
     }
     Ok(settled(format!("{}:{}", delivery.action, delivery.status), Some(&letter)))

@@ -16,6 +16,7 @@ mod due_letters;
 mod enrolling;
 mod exporting;
 pub(crate) mod facts;
+mod fate;
 mod federation;
 mod files;
 mod follow_up_mail;

@@ -99,6 +99,16 @@ pub(in crate::cli) fn tell(slug: &str, kind: Kind, passed: &[PassedOver]) {
     }
 }
 
+/// Says how many of those who were taken in are not written to.
+pub(in crate::cli) fn unreached(slug: &str, many: usize) {
+    if many > 0 {
+        let people = counted(many as u64, "person");
+        println!(
+            "{people} among them not written to, for letters to the address come back: `hagaki outbox addresses {slug}`"
+        );
+    }
+}
+
 /// The refusal of a list with people of whom it cannot be told whether they are on file.
 pub(super) fn unclear(slug: &str, kind: Kind, unclear: &[&PassedOver]) -> Refused {
     let shows = match kind {

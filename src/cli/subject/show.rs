@@ -15,9 +15,12 @@ use crate::domain::fact;
 use crate::domain::instrument::{Instrument, ItemKind};
 use crate::domain::language::Language;
 use crate::domain::study::{Blinding, Study};
+use crate::letters::Kind;
 use crate::letters::facts::Shown;
+use crate::limits;
 use crate::store::allocation::AllocationRow;
 use crate::store::fact::FactRow;
+use crate::store::outbox::{self, OutboxRow, Which};
 use crate::store::response::ResponseRow;
 use crate::store::study::State;
 use crate::store::{participant, response, study, subject};
@@ -51,6 +54,8 @@ struct View<'a> {
     kept_in: BTreeSet<String>,
     /// Whether the study conceals its arms as yet.
     conceals: bool,
+    /// The letters that somebody treats by, oldest first.
+    letters: Vec<OutboxRow>,
 }
 
 pub(super) fn show(
@@ -92,7 +97,11 @@ pub(super) fn show(
         })?,
         false => (Vec::new(), BTreeSet::new()),
     };
-    let view = View { study, language, chart, earlier, later, participant, diary, kept_in, conceals };
+    let letters = outbox::list(&opened.store, Which::Subject(row.id), None, limits::LISTED);
+    let mut letters = opened.runtime.block_on(letters)?;
+    letters.retain(|letter| Kind::find(&letter.kind).is_some_and(Kind::is_assignment));
+    letters.reverse();
+    let view = View { study, language, chart, earlier, later, participant, diary, kept_in, conceals, letters };
     if output.json {
         println!("{}", view.to_json()?);
     } else {
@@ -139,6 +148,8 @@ impl View<'_> {
             "events": events.collect::<anyhow::Result<Vec<Value>>>()?,
             "responses": diary.collect::<anyhow::Result<Vec<Value>>>()?,
             "facts": enrolled.facts.iter().map(|fact| self.fact_json(fact)).collect::<Vec<Value>>(),
+            "letters": self.letters.iter().map(|own| json!({ "id": own.id, "to": own.recipient, "state": own.state.key(),
+                "failure": own.failure(), "written_at": own.created_at.local(study.zone) })).collect::<Vec<Value>>(),
         }))
     }
 
@@ -173,6 +184,10 @@ impl View<'_> {
                 page.line("arm", &self.arm_named(&arm));
             }
             page.kit(given, enrolled.kit.as_ref());
+        }
+        for letter in &self.letters {
+            let failure = letter.failure().map(|status| format!(" ({status})")).unwrap_or_default();
+            page.line("letter", &format!("{} to {}: {}{failure}", letter.id, letter.recipient, letter.state.key()));
         }
         let registration = study.registration_instrument();
         page.form(registration.title.in_language(self.language));

@@ -14,6 +14,7 @@
 //! One more way of saying something (a footer, a request word, a bounce subject) is a line in `templates/words/`; one more
 //! odd mail is a file in `tests/data/mail`, first.
 
+mod absence;
 pub mod address;
 mod asked;
 pub mod automatic;

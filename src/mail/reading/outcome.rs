@@ -1,5 +1,7 @@
 //! What comes of reading a mail: what is to be done with it, why, and what was asked for.
 
+use chrono::NaiveDate;
+
 use super::bounce::BounceReport;
 use super::content::Attachment;
 use super::reason::Reason;
@@ -60,6 +62,8 @@ pub struct Reading {
     pub request: Option<Request>,
     /// The delivery report, where it is one.
     pub bounce: Option<BounceReport>,
+    /// The last day of an absence that an automatic answer to a letter of ours tells.
+    pub away_until: Option<NaiveDate>,
     /// The subject on one clean line.
     pub subject: String,
     /// Sound Message-ID, without brackets.

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::absence;
 use super::address::{self, Mailboxes};
 use super::content::{self, Content};
 use super::header::{Header, Lines};
@@ -21,7 +22,7 @@ use crate::domain::language::Language;
 use crate::domain::request::{Act, Request};
 use crate::domain::study::{Authentication, Person, Post, Study};
 use crate::domain::text;
-use crate::domain::time::Instant;
+use crate::domain::time::{Instant, Zone};
 use crate::limits;
 
 /// What a mail is read against.
@@ -72,6 +73,10 @@ pub fn read(world: &World<'_>, raw: &[u8]) -> Reading {
     }
     let signs = automatic::reasons(&header, &root, &subject, addresses, world.post);
     if !signs.is_empty() {
+        if matches!(sub_address, Some(SubAddress::Bounce(_))) {
+            let said = content::read(&root, &familiar).text;
+            reading.away_until = absence::until(&subject.text, &said, world.now.day_in(Zone::UTC));
+        }
         return Reading { disposition: Disposition::NoReply, reasons: signs, ..reading };
     }
     let content = content::read(&root, &familiar);
@@ -130,6 +135,7 @@ fn outline(world: &World<'_>, header: &Header<'_>, root: &Part<'_>, subject: &Su
         person: None,
         request: None,
         bounce: None,
+        away_until: None,
         subject: subject.text.clone(),
         message_key: identity::message_key(message_id.as_deref(), header, &content_digest),
         message_id,

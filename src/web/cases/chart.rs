@@ -12,9 +12,10 @@ use crate::domain::deed::Deed;
 use crate::domain::event::Standing;
 use crate::domain::instrument::ItemKind;
 use crate::domain::study::Randomization;
-use crate::letters::Facts;
 use crate::letters::facts::Shown;
+use crate::letters::{Facts, Kind};
 use crate::limits;
+use crate::store::outbox::{self, OutboxRow, State as Sending, Which};
 use crate::store::response::ResponseRow;
 use crate::store::subject::SubjectRow;
 use crate::web::caller::Call;
@@ -123,6 +124,8 @@ impl CasePages {
         let mut facts = room.head(&study.subject_number(subject.number), &format!("/{}", subject.number));
         put(&mut facts, "trail", trail(room, None));
         put(&mut facts, "told", allocation(&told));
+        let letters = outbox::list(self.tools.shelf.store(), Which::Subject(subject.id), None, limits::LISTED).await?;
+        put(&mut facts, "letters", json!(letters.iter().rev().filter_map(|one| letter(room, one)).collect::<Vec<_>>()));
         put(&mut facts, "answers", json!(answers(room, &chart)));
         let stations = chart.stations(study);
         let shown: Vec<Value> = stations.iter().map(|one| station(room, subject, one, today, out)).collect();
@@ -166,6 +169,27 @@ fn allocation(told: &Facts) -> Value {
         }
     }
     shown
+}
+
+/// What became of a letter that tells the outcome of an allocation or registration; nothing of others. Which of the kinds it is stays
+/// unsaid.
+fn letter(room: &Room, letter: &OutboxRow) -> Option<Value> {
+    if !Kind::find(&letter.kind).is_some_and(Kind::is_assignment) {
+        return None;
+    }
+    let reader = room.study().find_person_by_address(&letter.recipient);
+    let at = match letter.state {
+        Sending::Sent => letter.sent_at,
+        _ => letter.reported_at,
+    };
+    let at = at.map(|at| at.local(room.study().zone)).unwrap_or_default();
+    let status = letter.failure();
+    let said = room.word(
+        &format!("letter_{}", letter.state.key()),
+        &[("status", status.as_deref().unwrap_or_default()), ("at", at.as_str())],
+    );
+    let reader = reader.map(|person| person.name.in_language(room.language));
+    Some(json!({ "to": reader, "said": said, "failed": status.is_some() }))
 }
 
 /// What was registered, as corrected since: everything for whoever enters data, the rest masked as in letters.

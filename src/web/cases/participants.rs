@@ -16,6 +16,7 @@ use crate::limits;
 use crate::store::participant;
 use crate::store::roster::{self, RosterRow, Standing};
 use crate::web::caller::Call;
+use crate::workflow::addresses::Fates;
 use crate::workflow::{Failure, opt_out};
 
 /// Address of the page below the study's.
@@ -65,7 +66,10 @@ impl CasePages {
         };
         let here = room.here(PLACE);
         put(&mut facts, "counts", json!(told(room, &counts)));
-        put(&mut facts, "asked", rows.iter().map(|row| asked(room, row, unsubscribed.contains_key(&row.id))).collect());
+        let addresses: Vec<&str> = rows.iter().map(|row| row.address.as_str()).collect();
+        let fates = Fates::read(store, &self.tools.keys.address, &addresses).await?;
+        let each = |row: &RosterRow| asked(room, row, unsubscribed.contains_key(&row.id), &fates);
+        put(&mut facts, "asked", rows.iter().map(each).collect());
         put(&mut facts, "anonymous", json!(privacy == Privacy::Anonymous));
         put(&mut facts, "next", json!(next.map(|next| format!("{here}&after={next}"))));
         put(&mut facts, "first", json!(after.map(|_| here)));
@@ -91,7 +95,7 @@ fn told(room: &Room, counts: &[(Standing, i64)]) -> Vec<Value> {
 }
 
 /// One who was asked, and may have unsubscribed.
-fn asked(room: &Room, row: &RosterRow, unsubscribed: bool) -> Value {
+fn asked(room: &Room, row: &RosterRow, unsubscribed: bool, fates: &Fates) -> Value {
     let zone = room.study().zone;
     let answered = match row.days.as_slice() {
         [] => None,
@@ -103,12 +107,14 @@ fn asked(room: &Room, row: &RosterRow, unsubscribed: bool) -> Value {
     let from = row.from.filter(|_| row.standing == Standing::ToCome);
     let from = from.map(|from| room.word("good_from", &[("at", &from.local(zone))]));
     let until = row.until.filter(|_| open).map(|until| room.word("good_until", &[("at", &until.local(zone))]));
+    let stopped = fates.find(&row.address).filter(|fate| fate.is_stopped());
+    let returned = stopped.map(|fate| room.word("mail_returns", &[("status", fate.status.as_str())]));
     let out = unsubscribed.then(|| room.word("unsubscribed", &[]));
     let days: Vec<String> = [invited, answered, from, until, out].into_iter().flatten().collect();
     json!({
         "number": row.number, "reference": row.reference, "name": row.name, "address": row.address,
         "standing": room.word(&word_of(row.standing), &[]), "days": days,
-        "waits": row.standing == Standing::Waiting,
+        "waits": row.standing == Standing::Waiting, "returned": returned,
         "withdrew": row.state == participant::State::Withdrawn && row.standing == Standing::Answered,
     })
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 
+use super::super::addresses::Fates;
 use super::super::again;
 use super::super::course;
 use super::super::enroll::stored_answers;
@@ -114,6 +115,10 @@ pub(super) struct Somebody {
     pub(super) stops: BTreeMap<Stop, Instant>,
     /// Whether they answered, and can do so once.
     spent: bool,
+    /// Whether letters to their address come back, so that none is sent.
+    unreached: bool,
+    /// The last day of an absence that an automatic answer told.
+    away_until: Option<NaiveDate>,
 }
 
 impl Somebody {
@@ -130,6 +135,8 @@ impl Somebody {
             forms: BTreeMap::new(),
             stops: BTreeMap::new(),
             spent: false,
+            unreached: false,
+            away_until: None,
         }
     }
 
@@ -164,7 +171,7 @@ impl Somebody {
             happened: &self.happened,
             answered: form.map_or(self.answered, |event| self.forms.get(event).copied()),
             stops: &self.stops,
-            away_until: None,
+            away_until: self.away_until,
             past,
             scope,
         }
@@ -223,6 +230,9 @@ impl Somebody {
         let About::Participant(row) = &self.about else { return None };
         if row.address.is_empty() {
             return Some("no address is on file");
+        }
+        if self.unreached {
+            return Some("letters to the address come back");
         }
         if self.own.is_none() && !office.is_nobodys() && !self.stops.contains_key(&Stop::Expiry) {
             return Some("no credential was issued");
@@ -328,6 +338,8 @@ pub(super) async fn participants(
         true => response::last_moments(tx, &ids).await?.into_iter().collect(),
         false => BTreeMap::new(),
     };
+    let mailed_to: Vec<&str> = rows.iter().map(|row| row.address.as_str()).collect();
+    let fates = Fates::read(&mut *tx, office.key, &mailed_to).await?;
     let mut planned: BTreeMap<String, BTreeMap<String, PlannedLetter>> = BTreeMap::new();
     let targets: Vec<String> = rows.iter().map(|row| row.id.to_string()).collect();
     for one in planned_letter::list_of(tx, office.shelved.id, TargetKind::Participant, &targets).await? {
@@ -368,9 +380,11 @@ pub(super) async fn participants(
         };
         let spent = answered.is_some() && active.as_ref().is_some_and(|own| answers_once(survey, own));
         let planned = planned.remove(&target.id).unwrap_or_default();
+        let unreached = fates.is_stopped(&row.address);
+        let away_until = fates.find(&row.address).and_then(|fate| fate.away_until);
         let about = About::Participant(Box::new(row));
-        let mut somebody =
-            Somebody { planned, own: active, answered, stops, spent, ..Somebody::new(target, about, zone) };
+        let known = Somebody { unreached, away_until, ..Somebody::new(target, about, zone) };
+        let mut somebody = Somebody { planned, own: active, answered, stops, spent, ..known };
         somebody.note_invitation();
         if let Some(at) = answered {
             let mark = somebody.mark(at);

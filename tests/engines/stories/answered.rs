@@ -18,7 +18,7 @@ const OFFICE: &str = "wellbeing-office@example.jp";
 const PAGE: &str = "/c/wellbeing/participants";
 
 /// The manager, signed in to the page.
-async fn manager(center: &mut Center, pages: &Arc<crate::browser::Served>, address: &str) -> Visit {
+pub(super) async fn manager(center: &mut Center, pages: &Arc<crate::browser::Served>, address: &str) -> Visit {
     choose(center, pages, address, PASSWORD).await;
     let entered = sign_in(pages, PAGE, address, PASSWORD).await;
     assert_eq!(entered.location(), format!("{PAGE}?lang=en"));

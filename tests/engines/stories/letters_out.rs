@@ -9,7 +9,7 @@ use hagaki::store::{audit, study};
 use super::*;
 
 /// A delivery report (RFC 3464) to the address a letter came from.
-fn report(to: &str, action: &str, status: &str, message_id: &str) -> Vec<u8> {
+pub(super) fn report(to: &str, action: &str, status: &str, message_id: &str) -> Vec<u8> {
     format!(
         "Return-Path: <>\r\nDelivered-To: {to}\r\nDate: Wed, 18 Nov 2026 20:10:00 +0900\r\n\
          From: Mail Delivery System <MAILER-DAEMON@mx.example.jp>\r\nTo: {to}\r\n\

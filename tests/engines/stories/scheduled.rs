@@ -55,7 +55,7 @@ pub(super) async fn take_in(center: &Center, people: &[Candidate]) {
     assert_eq!(center.issue("wellbeing", people, terms).await.issued.len(), people.len());
 }
 
-fn tokyo(shown: &str) -> Instant {
+pub(super) fn tokyo(shown: &str) -> Instant {
     Zone::find("Asia/Tokyo").unwrap().parse_moment(shown).unwrap()
 }
 

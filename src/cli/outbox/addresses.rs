@@ -1,0 +1,159 @@
+//! `hagaki outbox addresses SLUG` and `resume ADDRESS`: where letters do not arrive, and that they do again.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::credentials::Office;
+use crate::cli::installation::Opened;
+use crate::cli::{End, Installation, Output, Refused};
+use crate::domain::address_fate::AddressFate;
+use crate::domain::text::fold_address;
+use crate::domain::time::{Instant, Zone};
+use crate::domain::token::fate_code;
+use crate::limits;
+use crate::store::{address, participant};
+use crate::workflow::addresses;
+use crate::workflow::ledger::Ledger;
+use crate::workflow::life::Act;
+use crate::workflow::shelf::Shelf;
+
+/// Arguments of `hagaki outbox addresses`.
+#[derive(Debug, Args)]
+pub struct AddressesArgs {
+    /// The study.
+    slug: String,
+    /// Also those at which letters failed, but not often enough.
+    #[arg(long)]
+    all: bool,
+    /// Which installation.
+    #[command(flatten)]
+    installation: Installation,
+    /// For people or for programs.
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Arguments of `hagaki outbox resume`.
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    /// The address.
+    address: String,
+    /// Why; stands in the audit chain.
+    #[arg(long)]
+    reason: String,
+    /// Which installation.
+    #[command(flatten)]
+    installation: Installation,
+}
+
+/// Whose address it is.
+enum Whose {
+    Person(String),
+    Participant(i64),
+}
+
+impl Whose {
+    fn named(&self) -> String {
+        match self {
+            Whose::Person(id) => id.clone(),
+            Whose::Participant(number) => format!("participant {number}"),
+        }
+    }
+}
+
+pub(super) fn list(args: &AddressesArgs) -> anyhow::Result<End> {
+    let office = Office::of_any(&args.slug, &args.installation)?;
+    let (opened, study) = (&office.opened, &office.shelved.study);
+    let fates = opened.runtime.block_on(address::list(&opened.store, !args.all))?;
+    let today = opened.now().day_in(Zone::UTC);
+    let mut found = of_study(&office, &fates)?;
+    found.retain(|(_, _, fate)| fate.is_stopped() || fate.score_on(today) > 0);
+    for (whose, own, fate) in &found {
+        let state = if fate.is_stopped() { "stopped" } else { "failing" };
+        let (score, bounced_on) = (fate.score_on(today), fate.bounced_on.map(|day| day.to_string()));
+        if args.output.json {
+            let (person, participant) = match whose {
+                Whose::Person(id) => (Some(id), None),
+                Whose::Participant(number) => (None, Some(number)),
+            };
+            println!(
+                "{}",
+                json!({ "person": person, "participant": participant, "address": own, "state": state,
+                        "score": f64::from(score) / 10.0, "status": fate.status, "bounced_on": bounced_on,
+                        "stopped_at": fate.stopped_at.map(Instant::utc) })
+            );
+            continue;
+        }
+        let since = match fate.stopped_at {
+            Some(at) => at.day_in(study.zone).to_string(),
+            None => bounced_on.unwrap_or_default(),
+        };
+        println!("{:<20} {own:<32} {state:<8} {since}  {}", whose.named(), fate.status);
+    }
+    if args.output.json {
+        return Ok(End::Done);
+    }
+    if found.is_empty() {
+        println!("letters arrive at every address of {}, as far as reports tell", args.slug);
+        return Ok(End::Done);
+    }
+    println!(
+        "invitations and reminders pass over stopped addresses; answers, assignments and what somebody asks for go there as ever. Correct \
+         an address with `hagaki participant correct`, or that of staff in study.toml; if it is right, `hagaki outbox resume ADDRESS \
+         --reason …`, or a mail from there, makes it good again"
+    );
+    Ok(End::Done)
+}
+
+/// The addresses of a study of which something is known: its staff's, then those of participants who were not withdrawn, by number.
+fn of_study(
+    office: &Office,
+    fates: &BTreeMap<String, AddressFate>,
+) -> anyhow::Result<Vec<(Whose, String, AddressFate)>> {
+    let mut found = Vec::new();
+    if fates.is_empty() {
+        return Ok(found);
+    }
+    let key = &office.means().keys.address;
+    let known = |address: &str| fates.get(&fate_code(key, address)).cloned();
+    for person in &office.shelved.study.people {
+        for own in &person.addresses {
+            found.extend(known(own).map(|fate| (Whose::Person(person.id.clone()), own.clone(), fate)));
+        }
+    }
+    let (mut after, id) = (0, office.shelved.id);
+    loop {
+        let page = participant::list(&office.opened.store, id, after, limits::ROSTER_ROWS);
+        let page = office.opened.runtime.block_on(page)?;
+        let Some(last) = page.last() else { return Ok(found) };
+        after = last.number;
+        for row in page.into_iter().filter(|row| row.state == participant::State::Active && !row.address.is_empty()) {
+            found.extend(known(&row.address).map(|fate| (Whose::Participant(row.number), row.address, fate)));
+        }
+    }
+}
+
+pub(super) fn resume(args: &ResumeArgs) -> anyhow::Result<End> {
+    if args.reason.trim().is_empty() {
+        return Err(Refused("say why with --reason; it stands in the audit chain".to_string()).into());
+    }
+    let opened = Opened::open(&args.installation)?;
+    let pen = opened.pen()?;
+    let shelf = Shelf::new(opened.store.clone());
+    let act = Act { actor: &opened.actor, at: opened.now(), reason: &args.reason };
+    let good = opened.runtime.block_on(async {
+        let mut ledger = Ledger::begin(&shelf).await?;
+        let was = addresses::resume(&mut ledger, pen.means(&opened), &args.address, act).await?;
+        ledger.commit().await?;
+        Ok::<bool, crate::workflow::Failure>(was)
+    })?;
+    let address = fold_address(&args.address);
+    if !good {
+        let why = format!("nothing speaks against {address}: letters go there as ever");
+        return Err(Refused(why).into());
+    }
+    println!("{address} is good again; what a schedule held back for it is planned anew");
+    Ok(End::Done)
+}
