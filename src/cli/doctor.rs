@@ -361,7 +361,7 @@ async fn post(surgery: &Surgery, settings: &MailboxSettings) -> Vec<Finding> {
         findings.push(Finding::new(name(&record), None));
     }
     if !settings.throttle.is_none() {
-        findings.push(Finding { what: name(&bounds(surgery, settings).await), trouble: None });
+        findings.push(Finding::new(name(&bounds(surgery, settings).await), None));
     }
     if can_post {
         let trouble = letter_to_itself(surgery, settings, &mut mailbox, &transport).await.err();

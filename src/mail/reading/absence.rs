@@ -73,7 +73,7 @@ static MODORU: LazyLock<Regex> = LazyLock::new(|| {
 
 /// The last day of the absence that an automatic answer of `written` tells: one day, not before `written` and at most
 /// [`limits::ABSENCE_DAYS`] ahead. None where it tells none, or several.
-pub fn until(subject: &str, text: &str, written: NaiveDate) -> Option<NaiveDate> {
+pub(super) fn until(subject: &str, text: &str, written: NaiveDate) -> Option<NaiveDate> {
     let own = own_words(text);
     let spaced = text::squeeze(&text::fold_width(&format!("{subject}\n{own}")).to_lowercase());
     if !AWAY.iter().any(|word| spaced.contains(word)) {
