@@ -48,6 +48,7 @@ mod survey_by_mail;
 mod survey_seen;
 mod tabs;
 mod taken_back;
+mod told_twice;
 mod trail;
 mod trust;
 mod unblinding;

@@ -170,13 +170,19 @@ pub(super) async fn correct(
             let notice = Notice { problem: Some(problem), ..Notice::default() };
             task.again(StatusCode::UNPROCESSABLE_ENTITY, &form, &posted, &mark, &notice)
         };
+        let next = walk::next(&task.filled(&form, &posted), true);
+        let seen = posted.base().parse::<usize>().ok();
+        // Pressed twice, or sent once more: it is recorded, and nothing that it would change is left.
+        let told = |seen| remark::corrected_after(&chart.enrolled, seen, &room.person, posted.reason());
+        if matches!(next, Next::Send) && seen.is_some_and(told) && task.changes(&form).is_empty() {
+            return Ok(room.to_case(subject.number, "corrected"));
+        }
         if posted.base() != task.base {
             return Ok(refused("overtaken"));
         }
         if task.lacks_reason(&posted) {
             return Ok(refused("no_reason"));
         }
-        let next = walk::next(&task.filled(&form, &posted), true);
         if matches!(next, Next::Review | Next::Send) && task.changes(&form).is_empty() {
             return Ok(refused("nothing_changed"));
         }
@@ -197,10 +203,16 @@ pub(super) async fn correct(
         });
         let right: BTreeMap<String, String> =
             differing.map(|item| (item.id.clone(), form.typed.get(&item.id).cloned().unwrap_or_default())).collect();
-        let remark =
-            Remark { person: &room.person, subject_id: subject.id, reason: posted.reason(), right: Some(&right) };
+        let remark = Remark {
+            person: &room.person,
+            subject_id: subject.id,
+            reason: posted.reason(),
+            right: Some(&right),
+            seen: Some(chart.enrolled.facts.len()),
+        };
         Ok(match remark::remark(&pages.tools.shelf, &room.shelved, pages.means(), remark).await {
-            Ok(Remarked::Done) => room.to_case(subject.number, "corrected"),
+            Ok(Remarked::Done | Remarked::Before) => room.to_case(subject.number, "corrected"),
+            Ok(Remarked::Overtaken) => refused("overtaken"),
             Ok(Remarked::NotTheirs) => room.told(StatusCode::FORBIDDEN, "no_role"),
             Ok(Remarked::NoReason) => refused("no_reason"),
             Ok(Remarked::Nothing) => refused("nothing_changed"),
