@@ -20,6 +20,7 @@ mod federation;
 mod files;
 mod follow_up_mail;
 mod forcing;
+mod given_back;
 mod groups;
 mod households;
 mod kit_mails;

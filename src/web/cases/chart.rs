@@ -19,6 +19,7 @@ use crate::limits;
 use crate::store::response::ResponseRow;
 use crate::store::subject::SubjectRow;
 use crate::web::caller::Call;
+use crate::web::failed::Failed;
 use crate::web::questionnaire::posted::Posted;
 use crate::workflow::Failure;
 use crate::workflow::compose::{self, Telling};
@@ -73,17 +74,26 @@ pub(super) async fn withdraw(
             return Ok(withdrawal(&room, &subject, StatusCode::OK, reason, None));
         }
         let remark = Remark { person: &room.person, subject_id: subject.id, reason, right: None, seen: None };
-        Ok(match remark::remark(&pages.tools.shelf, &room.shelved, pages.means(), remark).await? {
-            Remarked::Done => room.to_case(subject.number, "withdrawn"),
-            Remarked::Before => room.to_case(subject.number, "withdrawn_before"),
-            Remarked::NotTheirs => room.told(StatusCode::FORBIDDEN, "no_role"),
-            Remarked::NoReason | Remarked::Nothing | Remarked::Faults(_) | Remarked::Taken | Remarked::Overtaken => {
-                withdrawal(&room, &subject, StatusCode::UNPROCESSABLE_ENTITY, reason, Some("no_reason"))
-            }
-        })
+        Ok(
+            match remark::remark(&pages.tools.shelf, &room.shelved, pages.means(), remark)
+                .await
+                .map_err(Failed::unsure)?
+            {
+                Remarked::Done => room.to_case(subject.number, "withdrawn"),
+                Remarked::Before => room.to_case(subject.number, "withdrawn_before"),
+                Remarked::NotTheirs => room.told(StatusCode::FORBIDDEN, "no_role"),
+                Remarked::NoReason
+                | Remarked::Nothing
+                | Remarked::Faults(_)
+                | Remarked::Taken
+                | Remarked::Overtaken => {
+                    withdrawal(&room, &subject, StatusCode::UNPROCESSABLE_ENTITY, reason, Some("no_reason"))
+                }
+            },
+        )
     };
     let done = done.await;
-    pages.answer(done, &call)
+    pages.answer_sent(done, &posted, &call)
 }
 
 fn withdrawal(room: &Room, subject: &SubjectRow, status: StatusCode, reason: &str, problem: Option<&str>) -> Response {

@@ -12,6 +12,7 @@ use crate::domain::survey::Mark;
 use crate::domain::time::Instant;
 use crate::store::subject::SubjectRow;
 use crate::web::caller::Call;
+use crate::web::failed::Failed;
 use crate::web::questionnaire::posted::Posted;
 use crate::web::questionnaire::walk::{self, Next};
 use crate::workflow::Failure;
@@ -93,9 +94,9 @@ pub(super) async fn randomize(
             Ok(Randomized::Conflict) => refused(&Notice { problem: Some("randomized_otherwise"), ..Notice::default() }),
             Ok(Randomized::Refused(reasons)) => refused(&Notice { reasons, ..Notice::default() }),
             Ok(Randomized::NotTheirs) => room.told(StatusCode::FORBIDDEN, "no_role"),
-            Err(failure) => busy(failure, &task, (&form, &posted, &mark))?,
+            Err(failure) => busy(failure, &task, (&form, &posted, &mark)).map_err(Failed::unsure)?,
         })
     };
-    let done: Result<Response, Failure> = done.await;
-    pages.answer(done, &call)
+    let done: Result<Response, Failed> = done.await;
+    pages.answer_sent(done, &posted, &call)
 }

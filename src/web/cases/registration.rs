@@ -15,6 +15,7 @@ use crate::domain::survey::Mark;
 use crate::domain::time::Instant;
 use crate::store::subject::SubjectRow;
 use crate::web::caller::Call;
+use crate::web::failed::Failed;
 use crate::web::questionnaire::posted::Posted;
 use crate::web::questionnaire::walk::{self, Next};
 use crate::workflow::follow_up::Chart;
@@ -108,11 +109,11 @@ pub(super) async fn register(
                 refused(&Notice { conflict: Some((number, *conflict)), ..Notice::default() })
             }
             Ok(Registered::Refused(reasons)) => refused(&Notice { reasons, ..Notice::default() }),
-            Err(failure) => busy(failure, &task, (&form, &posted, &mark))?,
+            Err(failure) => busy(failure, &task, (&form, &posted, &mark)).map_err(Failed::unsure)?,
         })
     };
     let done = done.await;
-    pages.answer(done, &call)
+    pages.answer_sent(done, &posted, &call)
 }
 
 /// What a correction of a registration starts from: it is read by the day of the enrollment.
@@ -174,7 +175,8 @@ pub(super) async fn correct(
         let seen = posted.base().parse::<usize>().ok();
         // Pressed twice, or sent once more: it is recorded, and nothing that it would change is left.
         let told = |seen| remark::corrected_after(&chart.enrolled, seen, &room.person, posted.reason());
-        if matches!(next, Next::Send) && seen.is_some_and(told) && task.changes(&form).is_empty() {
+        let sent = matches!(next, Next::Send) || posted.only_looks();
+        if sent && seen.is_some_and(told) && task.changes(&form).is_empty() {
             return Ok(room.to_case(subject.number, "corrected"));
         }
         if posted.base() != task.base {
@@ -218,9 +220,9 @@ pub(super) async fn correct(
             Ok(Remarked::Nothing) => refused("nothing_changed"),
             Ok(Remarked::Faults(_)) => refused("not_so"),
             Ok(Remarked::Taken) => refused("reference_taken"),
-            Err(failure) => busy(failure, &task, (&form, &posted, &mark))?,
+            Err(failure) => busy(failure, &task, (&form, &posted, &mark)).map_err(Failed::unsure)?,
         })
     };
     let done = done.await;
-    pages.answer(done, &call)
+    pages.answer_sent(done, &posted, &call)
 }
