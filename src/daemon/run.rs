@@ -79,6 +79,7 @@ pub struct Daemon {
     /// Its loops.
     pub workers: Vec<Worker>,
     pulse: Arc<Pulse>,
+    dispatch_bells: Vec<Arc<Notify>>,
     clock: Arc<dyn Clock>,
     dice: Arc<dyn Dice>,
     metrics: PrometheusHandle,
@@ -271,7 +272,7 @@ impl Daemon {
             lease_seconds,
             interval,
             bell: desk_bell,
-            dispatch_bells,
+            dispatch_bells: dispatch_bells.clone(),
             filing_bells,
             ahead: None,
         })));
@@ -286,6 +287,7 @@ impl Daemon {
             keys,
             workers,
             pulse: Arc::new(Pulse::default()),
+            dispatch_bells,
             clock,
             dice,
             metrics,
@@ -316,6 +318,7 @@ impl Daemon {
             keys: Arc::clone(&self.keys),
             desk: desk_address(mailbox, &settings.web),
             files: Arc::clone(&self.files),
+            dispatch_bells: self.dispatch_bells.clone(),
         };
         let accounts = AccountPages::new(tools.clone()).with_ways(ways(settings)?).router();
         let surveys = SurveyPages::new(tools.clone()).router();

@@ -443,8 +443,9 @@ async fn ask(
             // Apart from the answer, which takes as long for every address.
             let tools = pages.tools.clone();
             tokio::spawn(async move {
-                if let Err(failure) = accounts::send_link(&tools.shelf, tools.means(), &address).await {
-                    tracing::error!(%failure, "a letter for an account could not be written");
+                match accounts::send_link(&tools.shelf, tools.means(), &address).await {
+                    Ok(()) => tools.ring(),
+                    Err(failure) => tracing::error!(%failure, "a letter for an account could not be written"),
                 }
             });
         }

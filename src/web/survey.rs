@@ -24,6 +24,7 @@ use axum::routing::{get, post};
 use axum::{Router, extract};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use super::failed::Failed;
 use super::pages::{Pages, accepted};
@@ -69,11 +70,18 @@ pub struct Tools {
     pub desk: DeskAddress,
     /// Where the files of answers lie.
     pub files: Arc<Files>,
+    /// Wakes whoever sends letters.
+    pub dispatch_bells: Vec<Arc<Notify>>,
 }
 
 impl Tools {
     pub(super) fn means(&self) -> Means<'_> {
         Means { now: self.clock.now(), dice: &*self.dice, keys: &self.keys, desk: &self.desk }
+    }
+
+    /// Has the letters leave that were just written.
+    pub(super) fn ring(&self) {
+        self.dispatch_bells.iter().for_each(|bell| bell.notify_one());
     }
 }
 
@@ -444,6 +452,9 @@ impl SurveyPages {
             true => mend::mend(&self.tools.shelf, &visit.shelved, means, submission, Some(posted.base())).await,
             false => respond::submit(&self.tools.shelf, &visit.shelved, means, submission).await,
         };
+        if matches!(done, Ok(Outcome::Recorded(_))) {
+            self.tools.ring();
+        }
         match done {
             // The very same answers are on file, whichever page brought them.
             Ok(Outcome::Again(receipt)) if mends => Ok(seen(visit, &Outcome::Recorded(receipt), language)),

@@ -4,6 +4,7 @@ mod access;
 mod afterwards;
 mod amending;
 mod answered;
+mod at_once;
 mod begun;
 mod binding;
 mod calendar;

@@ -79,7 +79,10 @@ pub(super) async fn withdraw(
                 .await
                 .map_err(Failed::unsure)?
             {
-                Remarked::Done => room.to_case(subject.number, "withdrawn"),
+                Remarked::Done => {
+                pages.tools.ring();
+                room.to_case(subject.number, "withdrawn")
+            }
                 Remarked::Before => room.to_case(subject.number, "withdrawn_before"),
                 Remarked::NotTheirs => room.told(StatusCode::FORBIDDEN, "no_role"),
                 Remarked::NoReason

@@ -89,7 +89,10 @@ pub(super) async fn randomize(
         let (shelf, shelved) = (&pages.tools.shelf, &room.shelved);
         let asked = (subject.id, own.id.as_str());
         Ok(match further::randomize(shelf, shelved, pages.means(), room.registrar(), asked, &form).await {
-            Ok(Randomized::Now) => room.to_case(subject.number, "randomized"),
+            Ok(Randomized::Now) => {
+                pages.tools.ring();
+                room.to_case(subject.number, "randomized")
+            }
             Ok(Randomized::Before) => room.to_case(subject.number, "randomized_before"),
             Ok(Randomized::Conflict) => refused(&Notice { problem: Some("randomized_otherwise"), ..Notice::default() }),
             Ok(Randomized::Refused(reasons)) => refused(&Notice { reasons, ..Notice::default() }),

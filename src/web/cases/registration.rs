@@ -103,7 +103,10 @@ pub(super) async fn register(
             pages.sent(&task).await;
         }
         Ok(match registered {
-            Ok(Registered::Now(enrolled)) => room.to_case(enrolled.subject.number, "enrolled"),
+            Ok(Registered::Now(enrolled)) => {
+                pages.tools.ring();
+                room.to_case(enrolled.subject.number, "enrolled")
+            }
             Ok(Registered::Before(enrolled)) => room.to_case(enrolled.subject.number, "before"),
             Ok(Registered::Conflict(number, conflict)) => {
                 refused(&Notice { conflict: Some((number, *conflict)), ..Notice::default() })
@@ -213,7 +216,10 @@ pub(super) async fn correct(
             seen: Some(chart.enrolled.facts.len()),
         };
         Ok(match remark::remark(&pages.tools.shelf, &room.shelved, pages.means(), remark).await {
-            Ok(Remarked::Done | Remarked::Before) => room.to_case(subject.number, "corrected"),
+            Ok(Remarked::Done | Remarked::Before) => {
+                pages.tools.ring();
+                room.to_case(subject.number, "corrected")
+            }
             Ok(Remarked::Overtaken) => refused("overtaken"),
             Ok(Remarked::NotTheirs) => room.told(StatusCode::FORBIDDEN, "no_role"),
             Ok(Remarked::NoReason) => refused("no_reason"),
