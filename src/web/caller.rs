@@ -37,6 +37,8 @@ pub(super) enum Cookie {
     Account,
     /// Of whoever is on the way to an identity provider and back.
     Provider,
+    /// Of a browser in which somebody signed in to an account before.
+    Browser,
 }
 
 impl Cookie {
@@ -50,6 +52,8 @@ impl Cookie {
             (Cookie::Account, true) => "__Host-hagaki-account",
             (Cookie::Provider, false) => "hagaki-provider",
             (Cookie::Provider, true) => "__Host-hagaki-provider",
+            (Cookie::Browser, false) => "hagaki-browser",
+            (Cookie::Browser, true) => "__Host-hagaki-browser",
         }
     }
 
@@ -77,6 +81,7 @@ impl Cookie {
         let (name, more) = (self.name(secure), if secure { "; Secure" } else { "" });
         let age = match self {
             Cookie::Provider => limits::PROVIDER_FLOW_SECONDS,
+            Cookie::Browser => limits::BROWSER_KNOWN_SECONDS,
             Cookie::Credential | Cookie::Account => limits::SESSION_SECONDS,
         };
         let (value, age) = text.map_or(("", 0), |text| (text, age));

@@ -27,6 +27,7 @@ mod households;
 mod kit_mails;
 mod kit_pools;
 mod kits;
+mod known_browser;
 mod leaving;
 mod letters_out;
 mod levels;
