@@ -1,6 +1,7 @@
 //! Builds the loops from the operator's file, starts them, and stops them in order.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -318,6 +319,7 @@ impl Daemon {
             keys: Arc::clone(&self.keys),
             desk: desk_address(mailbox, &settings.web),
             files: Arc::clone(&self.files),
+            proxies: proxies(settings),
             dispatch_bells: self.dispatch_bells.clone(),
         };
         let accounts = AccountPages::new(tools.clone()).with_ways(ways(settings)?).router();
@@ -339,6 +341,12 @@ impl Daemon {
         while loops.join_next().await.is_some() {}
         self.store.close().await;
     }
+}
+
+/// The proxies on other machines: those of the pages, and those that sign people in.
+fn proxies(settings: &Settings) -> Vec<IpAddr> {
+    let vouching = settings.proxy.iter().flat_map(|own| own.from.iter());
+    settings.web.proxies.iter().chain(vouching).copied().collect()
 }
 
 /// Why the other ways to sign in cannot be offered.

@@ -57,6 +57,23 @@ fn is_near(rest: &str) -> bool {
     matches!(host, "127.0.0.1" | "localhost" | "[::1]")
 }
 
+/// The addresses of proxies under a key that may be left out.
+pub(super) fn addresses(section: &Section<'_, '_>, key: &'static str) -> Option<Vec<IpAddr>> {
+    let written = section.texts(key);
+    let mut addresses = Vec::with_capacity(written.len());
+    for text in &written {
+        match text.parse::<IpAddr>() {
+            Ok(address) => addresses.push(address.to_canonical()),
+            Err(_) => {
+                let right = "IP addresses of the proxy, such as [\"127.0.0.1\"]";
+                section.wrong_value(key, &format!("\"{text}\" is no IP address"), right);
+                return None;
+            }
+        }
+    }
+    Some(addresses)
+}
+
 pub(super) fn proxy(section: &Section<'_, '_>) -> Option<ProxySettings> {
     let header = section.text("header", "X-Mail").and_then(|text| {
         let plain = !text.is_empty() && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-');
@@ -65,18 +82,7 @@ pub(super) fn proxy(section: &Section<'_, '_>) -> Option<ProxySettings> {
         }
         plain.then(|| text.to_ascii_lowercase())
     });
-    let written = section.texts("from");
-    let mut from = Vec::with_capacity(written.len());
-    for text in &written {
-        match text.parse::<IpAddr>() {
-            Ok(address) => from.push(address.to_canonical()),
-            Err(_) => {
-                let right = "IP addresses of the proxy, such as [\"127.0.0.1\"]";
-                section.wrong_value("from", &format!("\"{text}\" is no IP address"), right);
-                return None;
-            }
-        }
-    }
+    let mut from = addresses(section, "from")?;
     if !section.has("from") {
         from.push(IpAddr::from([127, 0, 0, 1]));
     }

@@ -337,7 +337,7 @@ async fn try_in(
     let to = goal.as_ref().map(Goal::text);
     let to = to.as_deref();
     let store = pages.tools.shelf.store();
-    let origin = origin(peer, &headers);
+    let origin = origin(peer, &headers, &pages.tools.proxies);
     let again = |status, problem: String| {
         // What was typed for an address is shown again, as far as one can be.
         let address: String = typed.address.chars().take(limits::ADDRESS_BYTES).collect();
@@ -437,8 +437,13 @@ async fn ask(
     if !pages.is_ours(&headers, &typed.guard) {
         return pages.told(StatusCode::FORBIDDEN, language, "elsewhere");
     }
-    let asked =
-        accounts::ask(pages.tools.shelf.store(), pages.tools.means(), &origin(peer, &headers), &typed.address).await;
+    let asked = accounts::ask(
+        pages.tools.shelf.store(),
+        pages.tools.means(),
+        &origin(peer, &headers, &pages.tools.proxies),
+        &typed.address,
+    )
+    .await;
     match asked {
         Ok(Asked::Wait(until)) => {
             let minutes = minutes_until(until, pages.tools.clock.now());

@@ -15,6 +15,7 @@ mod visit;
 
 pub use rehearsal::rehearse;
 
+use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
@@ -70,6 +71,8 @@ pub struct Tools {
     pub desk: DeskAddress,
     /// Where the files of answers lie.
     pub files: Arc<Files>,
+    /// Proxies on other machines whose word on where somebody comes from is believed.
+    pub proxies: Vec<IpAddr>,
     /// Wakes whoever sends letters.
     pub dispatch_bells: Vec<Arc<Notify>>,
 }

@@ -277,7 +277,7 @@ pub(super) async fn try_in(
     }
     let language = language(&shelved, typed.lang.as_deref(), &headers);
     let means = pages.tools.means();
-    let origin = origin(peer, &headers);
+    let origin = origin(peer, &headers, &pages.tools.proxies);
     let store = pages.tools.shelf.store();
     let tried = sign_in::sign_in(store, &shelved, means, &origin, &typed.login, &typed.password).await;
     // What was typed for an ID is shown again; it is no secret, and bounded by its field.
