@@ -74,26 +74,18 @@ pub(super) async fn withdraw(
             return Ok(withdrawal(&room, &subject, StatusCode::OK, reason, None));
         }
         let remark = Remark { person: &room.person, subject_id: subject.id, reason, right: None, seen: None };
-        Ok(
-            match remark::remark(&pages.tools.shelf, &room.shelved, pages.means(), remark)
-                .await
-                .map_err(Failed::unsure)?
-            {
-                Remarked::Done => {
+        let told = remark::remark(&pages.tools.shelf, &room.shelved, pages.means(), remark).await;
+        Ok(match told.map_err(Failed::unsure)? {
+            Remarked::Done => {
                 pages.tools.ring();
                 room.to_case(subject.number, "withdrawn")
             }
-                Remarked::Before => room.to_case(subject.number, "withdrawn_before"),
-                Remarked::NotTheirs => room.told(StatusCode::FORBIDDEN, "no_role"),
-                Remarked::NoReason
-                | Remarked::Nothing
-                | Remarked::Faults(_)
-                | Remarked::Taken
-                | Remarked::Overtaken => {
-                    withdrawal(&room, &subject, StatusCode::UNPROCESSABLE_ENTITY, reason, Some("no_reason"))
-                }
-            },
-        )
+            Remarked::Before => room.to_case(subject.number, "withdrawn_before"),
+            Remarked::NotTheirs => room.told(StatusCode::FORBIDDEN, "no_role"),
+            Remarked::NoReason | Remarked::Nothing | Remarked::Faults(_) | Remarked::Taken | Remarked::Overtaken => {
+                withdrawal(&room, &subject, StatusCode::UNPROCESSABLE_ENTITY, reason, Some("no_reason"))
+            }
+        })
     };
     let done = done.await;
     pages.answer_sent(done, &posted, &call)
