@@ -237,6 +237,10 @@ pub const BUCKET_SECONDS: u64 = 20;
 pub const SIGN_IN_FREE_TRIES: u32 = 5;
 /// Tries to sign in from one place that may fail before anybody there has to wait: a ward may share an address.
 pub const SIGN_IN_FREE_TRIES_ORIGIN: u32 = 50;
+/// Accounts whose owners signed in before that one browser is known for: a ward may share a computer.
+pub const BROWSER_ACCOUNTS: usize = 12;
+/// How long a browser is known, in seconds (180 days from the last time that somebody signed in there).
+pub const BROWSER_KNOWN_SECONDS: i64 = 180 * 24 * 3600;
 /// First wait after too many failures, in seconds; each further one doubles it.
 pub const SIGN_IN_WAIT_SECONDS: i64 = 30;
 /// Longest wait after failures, in seconds (10 minutes).

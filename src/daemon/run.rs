@@ -1,6 +1,7 @@
 //! Builds the loops from the operator's file, starts them, and stops them in order.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -79,6 +80,7 @@ pub struct Daemon {
     /// Its loops.
     pub workers: Vec<Worker>,
     pulse: Arc<Pulse>,
+    dispatch_bells: Vec<Arc<Notify>>,
     clock: Arc<dyn Clock>,
     dice: Arc<dyn Dice>,
     metrics: PrometheusHandle,
@@ -273,7 +275,7 @@ impl Daemon {
             lease_seconds,
             interval,
             bell: desk_bell,
-            dispatch_bells,
+            dispatch_bells: dispatch_bells.clone(),
             filing_bells,
             ahead: None,
         })));
@@ -288,6 +290,7 @@ impl Daemon {
             keys,
             workers,
             pulse: Arc::new(Pulse::default()),
+            dispatch_bells,
             clock,
             dice,
             metrics,
@@ -318,6 +321,8 @@ impl Daemon {
             keys: Arc::clone(&self.keys),
             desk: desk_address(mailbox, &settings.web),
             files: Arc::clone(&self.files),
+            proxies: proxies(settings),
+            dispatch_bells: self.dispatch_bells.clone(),
         };
         let accounts = AccountPages::new(tools.clone()).with_ways(ways(settings)?).router();
         let surveys = SurveyPages::new(tools.clone()).router();
@@ -338,6 +343,12 @@ impl Daemon {
         while loops.join_next().await.is_some() {}
         self.store.close().await;
     }
+}
+
+/// The proxies on other machines: those of the pages, and those that sign people in.
+fn proxies(settings: &Settings) -> Vec<IpAddr> {
+    let vouching = settings.proxy.iter().flat_map(|own| own.from.iter());
+    settings.web.proxies.iter().chain(vouching).copied().collect()
 }
 
 /// Why the other ways to sign in cannot be offered.

@@ -113,6 +113,16 @@ fn opt_out_code(key: &AddressKey, participant: i64, since: Instant) -> String {
     key.code("opt-out", &[&participant.to_be_bytes(), &since.0.to_be_bytes()])
 }
 
+/// The mark of a browser in which somebody signed in to the account of that (folded) address; `name` is a random one that it keeps.
+pub fn browser_mark(key: &AddressKey, name: &str, address: &str) -> String {
+    key.code("browser", &[name.as_bytes(), address.as_bytes()])
+}
+
+/// Whether a browser of that name has the mark of that account.
+pub fn check_browser_mark(key: &AddressKey, (name, address): (&str, &str), mark: &str) -> bool {
+    key.verifies("browser", &[name.as_bytes(), address.as_bytes()], mark)
+}
+
 /// What is kept of a (folded) address that is to be known again, and not to be read.
 pub fn address_code(key: &AddressKey, address: &str) -> String {
     key.code("address", &[address.as_bytes()])

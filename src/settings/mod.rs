@@ -97,6 +97,8 @@ pub struct WebSettings {
     pub listen: SocketAddr,
     /// What links in letters begin with, without a slash at the end.
     pub public_url: String,
+    /// Proxies on other machines whose word on where somebody comes from is believed; one on this machine always is.
+    pub proxies: Vec<IpAddr>,
 }
 
 impl WebSettings {
@@ -309,7 +311,8 @@ fn web(section: &Section<'_, '_>) -> Option<WebSettings> {
         }
         Some(text.trim_end_matches('/').to_owned())
     });
-    Some(WebSettings { listen: listen?, public_url: public_url? })
+    let proxies = section.addresses("proxies", "127.0.0.1");
+    Some(WebSettings { listen: listen?, public_url: public_url?, proxies: proxies? })
 }
 
 impl DaemonSettings {

@@ -44,7 +44,7 @@ impl Files {
 fn what_leaves_the_machine_without_https_is_in_the_clear() {
     let clear = |url: &str| {
         let listen = "127.0.0.1:8080".parse().unwrap();
-        WebSettings { listen, public_url: url.to_owned() }.is_in_the_clear()
+        WebSettings { listen, public_url: url.to_owned(), proxies: Vec::new() }.is_in_the_clear()
     };
     for local in
         ["https://a.example.jp", "http://localhost:80", "http://127.1.2.3/x", "http://[::1]:8080", "http://x.LOCALHOST"]
@@ -254,6 +254,14 @@ fn who_vouches_for_people_is_read_or_told() {
     assert_eq!((own.header.as_str(), own.from.as_slice()), ("x-mail", &[std::net::IpAddr::from([127, 0, 0, 1])][..]));
     assert!(!format!("{settings:?}").contains("shared"), "a secret is in debug output");
     assert!(load("").load().unwrap().provider.is_none());
+    let behind = |proxies: &str| {
+        let web = GOOD.replacen("[web]\n", &format!("[web]\nproxies = [\"{proxies}\"]\n"), 1);
+        Files::new().with("config/hagaki.toml", &web).with("mailboxes/a/mailbox.toml", FOLDERS)
+    };
+    let mapped = behind("::ffff:192.0.2.10").load().unwrap().web.proxies;
+    assert_eq!(mapped, [std::net::IpAddr::from([192, 0, 2, 10])]);
+    let told = behind("192.0.2.0/24").problems();
+    assert!(told.iter().any(|told| told.contains("proxies: \"192.0.2.0/24\" is no IP address")), "{told:?}");
 
     for (from, to, said) in [
         ("https://idp", "http://idp", "issuer: \"http://idp.example.jp\" is no address of a provider"),

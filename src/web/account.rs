@@ -3,6 +3,7 @@
 //! Every form carries a guard that is made from a cookie, before somebody is signed in as after: no other site can send one. The
 //! link of a letter is itself the capability, as those of surveys are. What an address or a password is wrong about is not told.
 
+mod browser;
 mod second;
 mod vouched;
 
@@ -19,6 +20,8 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
+
+use browser::Browser;
 
 use super::caller::{Cookie, minutes_until, origin};
 use super::pages::{FORGET_PAGES, Pages, accepted};
@@ -334,24 +337,28 @@ async fn try_in(
     let to = goal.as_ref().map(Goal::text);
     let to = to.as_deref();
     let store = pages.tools.shelf.store();
-    let origin = origin(peer, &headers);
+    let origin = origin(peer, &headers, &pages.tools.proxies);
     let again = |status, problem: String| {
         // What was typed for an address is shown again, as far as one can be.
         let address: String = typed.address.chars().take(limits::ADDRESS_BYTES).collect();
         let more = json!({ "address": address, "problem": problem, "ways": pages.buttons(language, to) });
         pages.guarded(&headers, status, "sign_in", (language, "/sign-in", to), more)
     };
-    let entered = accounts::sign_in(store, pages.tools.means(), &origin, &typed.address, &typed.password).await;
+    let address = accounts::folded(&typed.address);
+    let browser = Browser::known(&headers, &pages.tools, &address);
+    let from = (origin.as_str(), browser.as_deref());
+    let entered = accounts::sign_in(store, pages.tools.means(), from, &address, &typed.password).await;
+    let knowing = |page| Browser::knowing(page, &headers, &pages.tools, &address);
     match entered {
-        Ok(Entered::In(secret)) => pages.go_on(&headers, &secret, &place(goal.as_ref()), language).await,
+        Ok(Entered::In(secret)) => knowing(pages.go_on(&headers, &secret, &place(goal.as_ref()), language).await),
         Ok(Entered::Waits(secret)) => {
             let to = to.map(|to| format!("to={to}&")).unwrap_or_default();
-            pages.go_on(&headers, &secret, &format!("/sign-in/code?{to}"), language).await
+            knowing(pages.go_on(&headers, &secret, &format!("/sign-in/code?{to}"), language).await)
         }
         Ok(Entered::Wrong) => again(StatusCode::FORBIDDEN, PAGES.word(language, "wrong", &[])),
         Ok(Entered::Wait(until)) => {
             let minutes = minutes_until(until, pages.tools.clock.now());
-            again(StatusCode::TOO_MANY_REQUESTS, PAGES.word(language, "wait", &[("minutes", &minutes)]))
+            again(StatusCode::TOO_MANY_REQUESTS, PAGES.word(language, "wait_or_mail", &[("minutes", &minutes)]))
         }
         Err(failure) => pages.unavailable(&failure, &headers),
     }
@@ -430,8 +437,13 @@ async fn ask(
     if !pages.is_ours(&headers, &typed.guard) {
         return pages.told(StatusCode::FORBIDDEN, language, "elsewhere");
     }
-    let asked =
-        accounts::ask(pages.tools.shelf.store(), pages.tools.means(), &origin(peer, &headers), &typed.address).await;
+    let asked = accounts::ask(
+        pages.tools.shelf.store(),
+        pages.tools.means(),
+        &origin(peer, &headers, &pages.tools.proxies),
+        &typed.address,
+    )
+    .await;
     match asked {
         Ok(Asked::Wait(until)) => {
             let minutes = minutes_until(until, pages.tools.clock.now());
@@ -443,8 +455,9 @@ async fn ask(
             // Apart from the answer, which takes as long for every address.
             let tools = pages.tools.clone();
             tokio::spawn(async move {
-                if let Err(failure) = accounts::send_link(&tools.shelf, tools.means(), &address).await {
-                    tracing::error!(%failure, "a letter for an account could not be written");
+                match accounts::send_link(&tools.shelf, tools.means(), &address).await {
+                    Ok(()) => tools.ring(),
+                    Err(failure) => tracing::error!(%failure, "a letter for an account could not be written"),
                 }
             });
         }
@@ -495,7 +508,11 @@ async fn choose(
     }
     let (store, now) = (pages.tools.shelf.store(), pages.tools.clock.now());
     match accounts::choose(store, now, pages.tools.dice.clone(), &secret, &typed.password).await {
-        Ok(Chosen::Done) => Redirect::to(&format!("/sign-in?done=chosen&lang={}", language.code())).into_response(),
+        Ok(Chosen::Done(address)) => {
+            // Whoever has the link has the address: nobody who only knows it keeps them from signing in here.
+            let page = Redirect::to(&format!("/sign-in?done=chosen&lang={}", language.code())).into_response();
+            Browser::knowing(page, &headers, &pages.tools, &address)
+        }
         Ok(Chosen::Gone) => pages.told(StatusCode::NOT_FOUND, language, "gone"),
         Ok(Chosen::Weak(weak)) => {
             let key = match weak {

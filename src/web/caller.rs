@@ -1,7 +1,7 @@
 //! What a request tells of its sender: the secret in a cookie of ours, and where it comes from.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -37,6 +37,8 @@ pub(super) enum Cookie {
     Account,
     /// Of whoever is on the way to an identity provider and back.
     Provider,
+    /// Of a browser in which somebody signed in to an account before.
+    Browser,
 }
 
 impl Cookie {
@@ -50,6 +52,8 @@ impl Cookie {
             (Cookie::Account, true) => "__Host-hagaki-account",
             (Cookie::Provider, false) => "hagaki-provider",
             (Cookie::Provider, true) => "__Host-hagaki-provider",
+            (Cookie::Browser, false) => "hagaki-browser",
+            (Cookie::Browser, true) => "__Host-hagaki-browser",
         }
     }
 
@@ -77,6 +81,7 @@ impl Cookie {
         let (name, more) = (self.name(secure), if secure { "; Secure" } else { "" });
         let age = match self {
             Cookie::Provider => limits::PROVIDER_FLOW_SECONDS,
+            Cookie::Browser => limits::BROWSER_KNOWN_SECONDS,
             Cookie::Credential | Cookie::Account => limits::SESSION_SECONDS,
         };
         let (value, age) = text.map_or(("", 0), |text| (text, age));
@@ -89,14 +94,34 @@ fn is_secure(public_url: &str) -> bool {
     public_url.starts_with("https://")
 }
 
-/// Where a try comes from: the last hop that a proxy on this machine names, since only its word can be believed; else the peer.
-pub(super) fn origin(peer: SocketAddr, headers: &HeaderMap) -> String {
-    let named = headers.get_all("x-forwarded-for").iter().next_back().and_then(|value| value.to_str().ok());
-    let last = named.and_then(|list| list.rsplit(',').next()).map(str::trim);
-    match last.and_then(|last| last.parse::<std::net::IpAddr>().ok()) {
-        Some(address) if peer.ip().is_loopback() => address.to_string(),
-        _ => peer.ip().to_string(),
+/// Where a try comes from: the last hop that a proxy of ours names and that is none of `proxies`, since only the word of one on this machine
+/// or among them can be believed; else the peer. Of IPv6 the network: whoever has one has all of its addresses (RFC 4291 section 2.5.1).
+pub(super) fn origin(peer: SocketAddr, headers: &HeaderMap, proxies: &[IpAddr]) -> String {
+    let mut from = peer.ip().to_canonical();
+    if from.is_loopback() || proxies.contains(&from) {
+        let named = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+        let hops: Vec<&str> = named.flat_map(|list| list.split(',')).collect();
+        for hop in hops.into_iter().rev() {
+            let Some(address) = address_of(hop.trim()) else { break };
+            from = address;
+            if !proxies.contains(&from) {
+                break;
+            }
+        }
     }
+    match from {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+    }
+}
+
+/// An address as proxies write it: bare, or with a port.
+fn address_of(hop: &str) -> Option<IpAddr> {
+    let bare = hop.parse::<IpAddr>().ok();
+    bare.or_else(|| hop.parse::<SocketAddr>().ok().map(|own| own.ip())).map(|address| address.to_canonical())
 }
 
 /// Minutes until a moment, at least one, as a word of a sentence.
@@ -115,10 +140,28 @@ mod tests {
             HeaderMap::from_iter([(header::HeaderName::from_static("x-forwarded-for"), HeaderValue::from_static(list))])
         };
         let near = SocketAddr::from(([127, 0, 0, 1], 1));
+        let mapped = SocketAddr::from((std::net::Ipv4Addr::LOCALHOST.to_ipv6_mapped(), 1));
         let far = SocketAddr::from(([203, 0, 113, 9], 1));
-        assert_eq!(origin(near, &headers("198.51.100.7, 192.0.2.1")), "192.0.2.1");
-        assert_eq!(origin(near, &headers("nonsense")), "127.0.0.1");
-        assert_eq!(origin(far, &headers("192.0.2.1")), "203.0.113.9");
-        assert_eq!(origin(near, &HeaderMap::new()), "127.0.0.1");
+        for near in [near, mapped] {
+            assert_eq!(origin(near, &headers("198.51.100.7, 192.0.2.1"), &[]), "192.0.2.1");
+            assert_eq!(origin(near, &headers("192.0.2.1:51234"), &[]), "192.0.2.1");
+            assert_eq!(origin(near, &headers("nonsense"), &[]), "127.0.0.1");
+            assert_eq!(origin(near, &HeaderMap::new(), &[]), "127.0.0.1");
+        }
+        assert_eq!(origin(far, &headers("192.0.2.1"), &[]), "203.0.113.9");
+        // One on another machine is believed where the settings name it, also behind one on this machine.
+        let proxies = [far.ip()];
+        assert_eq!(origin(far, &headers("198.51.100.7, 192.0.2.1"), &proxies), "192.0.2.1");
+        assert_eq!(origin(near, &headers("192.0.2.1, 203.0.113.9"), &proxies), "192.0.2.1");
+        assert_eq!(origin(far, &headers("nonsense, 203.0.113.9"), &proxies), "203.0.113.9");
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_place() {
+        let from = |text: &str| origin(text.parse().unwrap(), &HeaderMap::new(), &[]);
+        assert_eq!(from("[2001:db8:1:2:3:4:5:6]:443"), "2001:db8:1:2::/64");
+        assert_eq!(from("[2001:db8:1:2:ffff::1]:443"), from("[2001:db8:1:2:3:4:5:6]:443"));
+        assert_ne!(from("[2001:db8:1:3::1]:443"), from("[2001:db8:1:2::1]:443"));
+        assert_eq!(from("[::ffff:192.0.2.1]:443"), "192.0.2.1");
     }
 }

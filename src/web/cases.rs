@@ -27,6 +27,7 @@ use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 use super::caller::{Call, Cookie, minutes_until};
+use super::failed::Failed;
 use super::pages::{Pages, accepted};
 use super::questionnaire::PIECES;
 use super::questionnaire::posted::{Posted, Step};
@@ -162,6 +163,7 @@ impl Room {
     fn told(&self, status: StatusCode, key: &str) -> Response {
         let mut facts = self.head(&self.word("cases", &[]), "");
         put(&mut facts, "told", json!(self.word(key, &[])));
+        put(&mut facts, "failed", json!(status.is_server_error()));
         self.respond(status, "told", facts)
     }
 }
@@ -359,7 +361,7 @@ impl CasePages {
         let facts = json!({
             "study": { "title": self.tools.desk.display, "tag": "", "test": false }, "title": "", "languages": [], "several": false,
             "path": "", "guard": null, "leave": null, "answering": false, "number": 1, "of": 1, "home": "/account", "trail": [],
-            "registers": false, "told": PAGES.word(language, key, &[]),
+            "registers": false, "told": PAGES.word(language, key, &[]), "failed": status.is_server_error(),
         });
         PAGES.respond(status, language, "told", facts)
     }
@@ -368,6 +370,30 @@ impl CasePages {
         made.unwrap_or_else(|failure| {
             tracing::error!(%failure, "a page of the staff failed");
             self.bare(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &call.headers)
+        })
+    }
+
+    /// The same of a form that was sent. Where it could not be taken, what was typed goes back unseen, to be looked at again by whoever
+    /// typed it: nothing is lost, and whose it is, it still names.
+    fn answer_sent(&self, made: Result<Response, Failed>, posted: &Posted, call: &Call) -> Response {
+        made.unwrap_or_else(|Failed { failure, unsure }| {
+            tracing::error!(%failure, unsure, "what was sent to a page of the staff could not be taken");
+            if posted.whose().is_none() {
+                let key = if unsure { "unsure_bare" } else { "not_read" };
+                return self.bare(StatusCode::SERVICE_UNAVAILABLE, key, &call.headers);
+            }
+            let spoken = posted.language().and_then(Language::find);
+            let language = spoken.or_else(|| accepted(&call.headers, &Language::ALL)).unwrap_or(Language::En);
+            let kept: Vec<Value> =
+                posted.without_session().map(|(name, value)| json!({ "name": name, "value": value })).collect();
+            let why = if unsure { "unsure" } else { "not_taken" };
+            let facts = json!({
+                "study": { "title": self.tools.desk.display, "tag": "", "test": false },
+                "title": PAGES.word(language, "later", &[]), "languages": [], "several": false, "path": call.path,
+                "guard": null, "leave": null, "answering": false, "number": 1, "of": 1, "home": "/account", "trail": [],
+                "why": PAGES.word(language, why, &[]), "others": false, "kept": kept, "signs_in": null, "unsure": unsure,
+            });
+            PAGES.respond(StatusCode::SERVICE_UNAVAILABLE, language, "over", facts)
         })
     }
 }
@@ -387,6 +413,7 @@ fn once_more(
     let mut facts = nobodys((study, stage), language, call);
     put(&mut facts, "why", json!(PAGES.word(language, why, &[])));
     put(&mut facts, "others", json!(false));
+    put(&mut facts, "unsure", json!(false));
     put(&mut facts, "kept", json!(kept));
     put(&mut facts, "signs_in", json!(signs_in));
     PAGES.respond(StatusCode::FORBIDDEN, language, "over", facts)

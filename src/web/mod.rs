@@ -7,6 +7,7 @@ pub mod account;
 mod caller;
 pub mod cases;
 mod connection;
+mod failed;
 pub mod guard;
 pub mod health;
 pub mod pages;

@@ -15,6 +15,7 @@ mod visit;
 
 pub use rehearsal::rehearse;
 
+use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
@@ -24,7 +25,9 @@ use axum::routing::{get, post};
 use axum::{Router, extract};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
+use super::failed::Failed;
 use super::pages::{Pages, accepted};
 use super::questionnaire::PIECES;
 use super::questionnaire::body::{self, Unread};
@@ -68,11 +71,20 @@ pub struct Tools {
     pub desk: DeskAddress,
     /// Where the files of answers lie.
     pub files: Arc<Files>,
+    /// Proxies on other machines whose word on where somebody comes from is believed.
+    pub proxies: Vec<IpAddr>,
+    /// Wakes whoever sends letters.
+    pub dispatch_bells: Vec<Arc<Notify>>,
 }
 
 impl Tools {
     pub(super) fn means(&self) -> Means<'_> {
         Means { now: self.clock.now(), dice: &*self.dice, keys: &self.keys, desk: &self.desk }
+    }
+
+    /// Has the letters leave that were just written.
+    pub(super) fn ring(&self) {
+        self.dispatch_bells.iter().for_each(|bell| bell.notify_one());
     }
 }
 
@@ -238,7 +250,7 @@ async fn send_signed_in(
     match pages.resume(&slug, &headers).await {
         Ok(Some(visit)) => pages.sent(&visit, request, &headers).await,
         Ok(None) => sign_in::over(&pages, &slug, request, &headers).await,
-        Err(failure) => pages.unavailable(&failure, &headers),
+        Err(failure) => pages.give_back(failure, &format!("/s/{slug}/form"), request, &headers).await,
     }
 }
 
@@ -251,26 +263,7 @@ async fn send(
     match pages.enter(&secret).await {
         Ok(Some(visit)) => pages.sent(&visit, request, &headers).await,
         Ok(None) => pages.stranger(&headers),
-        Err(failure) => pages.unavailable(&failure, &headers),
-    }
-}
-
-/// Why something that was sent could not be taken.
-struct Failed {
-    failure: Failure,
-    /// Whether it may be on file all the same: it failed while it was being recorded.
-    unsure: bool,
-}
-
-impl Failed {
-    const fn unsure(failure: Failure) -> Failed {
-        Failed { failure, unsure: true }
-    }
-}
-
-impl<E: Into<Failure>> From<E> for Failed {
-    fn from(error: E) -> Failed {
-        Failed { failure: error.into(), unsure: false }
+        Err(failure) => pages.give_back(failure, &format!("/a/{secret}"), request, &headers).await,
     }
 }
 
@@ -286,7 +279,7 @@ impl SurveyPages {
         let posted = match body::read(request, desk).await {
             Ok(posted) => posted.without_dropped(visit.instrument()),
             Err(Unread::Refused(status)) => return self.bare(status, Unread::word(status), headers),
-            Err(Unread::Failed(failure)) => return self.unavailable(&failure, headers),
+            Err(Unread::Failed(failure)) => return self.unread(&failure, headers),
         };
         if !visit.guards(posted.guard()) {
             // Typed before somebody signed in anew, it may be: nothing is recorded, nothing lost, and nothing shown to anybody else.
@@ -294,7 +287,7 @@ impl SurveyPages {
                 Ok(true) if posted.only_looks() => {}
                 Ok(true) => return self.once_more(&visit.shelved, &posted, "over_earlier", false, headers),
                 Ok(false) => return self.others(&visit.shelved, &posted, headers),
-                Err(failure) => return self.unavailable(&failure, headers),
+                Err(failure) => return self.given_back(&Failed::from(failure), &visit.path, &posted, headers),
             }
         }
         match self.take(visit, &posted, headers).await {
@@ -302,11 +295,14 @@ impl SurveyPages {
             Err(Failed { failure, unsure }) => {
                 tracing::error!(%failure, unsure, "what was sent to a survey could not be taken");
                 let language = visit.language(posted.language(), headers);
-                let (word, way) = if unsure { ("unsure", Way::Unsure) } else { ("unavailable", Way::Later) };
+                let (word, way) = if unsure { ("unsure", Way::Unsure) } else { ("not_now", Way::Later) };
                 let why = Why { told: PAGES.word(language, word, &[]), way };
                 let status = StatusCode::SERVICE_UNAVAILABLE;
                 let shown = self.unsent(visit, &posted, language, why, (status, &[])).await;
-                shown.unwrap_or_else(|failure| self.unavailable(&failure, headers))
+                // Not even that can be shown as a form.
+                shown.unwrap_or_else(|failure| {
+                    self.given_back(&Failed { failure, unsure }, &visit.path, &posted, headers)
+                })
             }
         }
     }
@@ -459,6 +455,9 @@ impl SurveyPages {
             true => mend::mend(&self.tools.shelf, &visit.shelved, means, submission, Some(posted.base())).await,
             false => respond::submit(&self.tools.shelf, &visit.shelved, means, submission).await,
         };
+        if matches!(done, Ok(Outcome::Recorded(_))) {
+            self.tools.ring();
+        }
         match done {
             // The very same answers are on file, whichever page brought them.
             Ok(Outcome::Again(receipt)) if mends => Ok(seen(visit, &Outcome::Recorded(receipt), language)),

@@ -52,10 +52,10 @@ pub enum Asked {
 }
 
 /// What came of choosing a password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Chosen {
-    /// It is the account's from now on; every session is over.
-    Done,
+    /// It is from now on that of the account of this address; every session is over.
+    Done(String),
     /// The link is none, or was used, or is over.
     Gone,
     /// It cannot be chosen.
@@ -347,7 +347,7 @@ pub async fn choose(
     }
     tx.commit().await?;
     patience::forgive(store, &sign_in::key("account", &[&account.address])).await?;
-    Ok(Chosen::Done)
+    Ok(Chosen::Done(account.address))
 }
 
 /// What an operator does about an account.
@@ -393,22 +393,30 @@ pub async fn care(
     Ok(true)
 }
 
-/// Tries to sign in; `origin` is where the try comes from. Unknown addresses and wrong passwords take as long and are told alike.
+/// An address as it is kept, from what somebody typed.
+pub fn folded(typed: &str) -> String {
+    text::fold_address(&typed.chars().take(limits::ADDRESS_BYTES).collect::<String>())
+}
+
+/// Tries to sign in; `origin` is where the try comes from, `browser` the name of one in which the account's owner signed in before. Such a
+/// browser has a count of its own, so that nobody who knows an address alone keeps its owner out. Unknown addresses and wrong passwords
+/// take as long and are told alike.
 ///
 /// # Errors
 /// The database.
 pub async fn sign_in(
     store: &Store,
     means: Means<'_>,
-    origin: &str,
+    (origin, browser): (&str, Option<&str>),
     address: &str,
     typed: &str,
 ) -> Result<Entered, Failure> {
-    let address = text::fold_address(&address.chars().take(limits::ADDRESS_BYTES).collect::<String>());
-    let guarded = [
-        (Protected::Origin, sign_in::key("origin", &[origin])),
-        (Protected::Login, sign_in::key("account", &[&address])),
-    ];
+    let address = folded(address);
+    let login = match browser {
+        Some(browser) => sign_in::key("account in a browser", &[&address, browser]),
+        None => sign_in::key("account", &[&address]),
+    };
+    let guarded = [(Protected::Origin, sign_in::key("origin", &[origin])), (Protected::Login, login)];
     if let Some(until) = sign_in::count_try(store, &guarded, means.now).await? {
         return Ok(Entered::Wait(until));
     }

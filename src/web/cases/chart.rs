@@ -10,6 +10,7 @@ use super::list::days;
 use super::{CasePages, Room, Wish, put};
 use crate::domain::deed::Deed;
 use crate::domain::event::Standing;
+use crate::domain::fact::FactKind;
 use crate::domain::instrument::ItemKind;
 use crate::domain::study::Randomization;
 use crate::letters::facts::Shown;
@@ -19,10 +20,12 @@ use crate::store::outbox::{self, OutboxRow, State as Sending, Which};
 use crate::store::response::ResponseRow;
 use crate::store::subject::SubjectRow;
 use crate::web::caller::Call;
+use crate::web::failed::Failed;
 use crate::web::questionnaire::posted::Posted;
 use crate::workflow::Failure;
 use crate::workflow::compose::{self, Telling};
 use crate::workflow::course::{self, Progress, Station};
+use crate::workflow::facts;
 use crate::workflow::follow_up::Chart;
 use crate::workflow::ledger::Ledger;
 use crate::workflow::remark::{self, Remark, Remarked};
@@ -71,17 +74,22 @@ pub(super) async fn withdraw(
         if posted.only_looks() {
             return Ok(withdrawal(&room, &subject, StatusCode::OK, reason, None));
         }
-        let remark = Remark { person: &room.person, subject_id: subject.id, reason, right: None };
-        Ok(match remark::remark(&pages.tools.shelf, &room.shelved, pages.means(), remark).await? {
-            Remarked::Done => room.to_case(subject.number, "withdrawn"),
+        let remark = Remark { person: &room.person, subject_id: subject.id, reason, right: None, seen: None };
+        let told = remark::remark(&pages.tools.shelf, &room.shelved, pages.means(), remark).await;
+        Ok(match told.map_err(Failed::unsure)? {
+            Remarked::Done => {
+                pages.tools.ring();
+                room.to_case(subject.number, "withdrawn")
+            }
+            Remarked::Before => room.to_case(subject.number, "withdrawn_before"),
             Remarked::NotTheirs => room.told(StatusCode::FORBIDDEN, "no_role"),
-            Remarked::NoReason | Remarked::Nothing | Remarked::Faults(_) | Remarked::Taken => {
+            Remarked::NoReason | Remarked::Nothing | Remarked::Faults(_) | Remarked::Taken | Remarked::Overtaken => {
                 withdrawal(&room, &subject, StatusCode::UNPROCESSABLE_ENTITY, reason, Some("no_reason"))
             }
         })
     };
     let done = done.await;
-    pages.answer(done, &call)
+    pages.answer_sent(done, &posted, &call)
 }
 
 fn withdrawal(room: &Room, subject: &SubjectRow, status: StatusCode, reason: &str, problem: Option<&str>) -> Response {
@@ -137,10 +145,14 @@ impl CasePages {
             Some("randomized") => Some("now_randomized"),
             Some("randomized_before") => Some("randomized_before"),
             Some("withdrawn") => Some("now_withdrawn"),
+            Some("withdrawn_before") => Some("withdrawn_before"),
             Some("corrected") => Some("now_corrected"),
             _ => None,
         };
-        put(&mut facts, "news", json!(news.map(|key| room.word(key, &[]))));
+        let mut standing = facts::standing(&chart.enrolled.facts);
+        let withdrawn = standing.find(|fact| fact.kind == FactKind::Withdrawn);
+        let day = withdrawn.map(|fact| fact.recorded_at.day_in(study.zone).to_string()).unwrap_or_default();
+        put(&mut facts, "news", json!(news.map(|key| room.word(key, &[("day", &day)]))));
         let own = |rest: &str| room.here(&format!("/{}/{rest}", subject.number));
         put(&mut facts, "correct", json!(room.may_enter().then(|| own("correct"))));
         let waiting = study.randomizations.iter().filter(|one| chart.enrolled.find_further(&one.id).is_none());

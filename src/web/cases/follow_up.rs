@@ -19,13 +19,14 @@ use crate::domain::instrument::{Instrument, Item, ItemKind};
 use crate::domain::study::Blinding;
 use crate::domain::survey::Mark;
 use crate::domain::text;
-use crate::domain::time::Instant;
+use crate::domain::time::{Instant, Zone};
 use crate::letters::facts::Shown;
 use crate::limits;
 use crate::store::response::{Channel, ResponseRow};
 use crate::store::study;
 use crate::store::subject::SubjectRow;
 use crate::web::caller::Call;
+use crate::web::failed::Failed;
 use crate::web::questionnaire::body::{self, Desk, Unread};
 use crate::web::questionnaire::posted::Posted;
 use crate::web::questionnaire::walk::{self, Next};
@@ -168,6 +169,15 @@ fn read(task: &Task<'_>, chart: &Chart, place: &Place<'_>, posted: &Posted, file
     chart.with_record(study, |record| follow_up::read(study, place.event, task.instrument, sent, record, today))
 }
 
+/// Whose form its files come with, and how it is asked.
+struct Seat {
+    study: i64,
+    zone: Zone,
+    instrument: Instrument,
+    who: Vec<u8>,
+    guard: String,
+}
+
 /// What nobody else's form has: whoever fills it in, and of which subject.
 fn who(room: &Room, subject: &SubjectRow) -> Vec<u8> {
     format!("{}\n{}", room.person.id, subject.id).into_bytes()
@@ -248,11 +258,14 @@ pub(super) async fn enter(
     call: Call,
     request: extract::Request,
 ) -> Response {
+    if occasion != "new" {
+        return pages.bare(StatusCode::NOT_FOUND, "unknown", &call.headers);
+    }
+    let posted = match pages.posted((&slug, &number, &event, &form), request, &call).await {
+        Ok(posted) => posted,
+        Err(page) => return page,
+    };
     let done = async {
-        if occasion != "new" {
-            return Ok(pages.bare(StatusCode::NOT_FOUND, "unknown", &call.headers));
-        }
-        let posted = admitted!(pages.posted((&slug, &number, &event, &form), request, &call).await?);
         let room = admitted!(enter_with(&pages, &slug, &posted, &call).await?);
         let subject = admitted!(pages.subject(&room, &number).await?);
         let chart = pages.chart(&room, &subject).await?;
@@ -262,7 +275,7 @@ pub(super) async fn enter(
         pages.take(&task, &subject, &chart, &place, &posted, None).await
     };
     let done = done.await;
-    pages.answer(done, &call)
+    pages.answer_sent(done, &posted, &call)
 }
 
 pub(super) async fn show_entry_correction(
@@ -296,8 +309,11 @@ pub(super) async fn correct_entry(
     call: Call,
     request: extract::Request,
 ) -> Response {
+    let posted = match pages.posted((&slug, &number, &event, &form), request, &call).await {
+        Ok(posted) => posted,
+        Err(page) => return page,
+    };
     let done = async {
-        let posted = admitted!(pages.posted((&slug, &number, &event, &form), request, &call).await?);
         let room = admitted!(enter_with(&pages, &slug, &posted, &call).await?);
         let subject = admitted!(pages.subject(&room, &number).await?);
         let chart = pages.chart(&room, &subject).await?;
@@ -307,46 +323,81 @@ pub(super) async fn correct_entry(
         pages.take(&task, &subject, &chart, &place, &posted, Some(row)).await
     };
     let done = done.await;
-    pages.answer(done, &call)
+    pages.answer_sent(done, &posted, &call)
 }
 
 impl CasePages {
-    /// What was posted. Before the first byte of a file is stored it is known who sends it, for which subject.
+    /// What was posted, or the page that says why it is not looked at.
     async fn posted(
         &self,
-        (slug, number, event, form): (&str, &str, &str, &str),
+        form: (&str, &str, &str, &str),
         request: extract::Request,
         call: &Call,
-    ) -> Result<Result<Posted, Response>, Failure> {
-        let read = match body::is_multipart(&call.headers) {
-            false => body::read(request, None).await,
-            // Nothing is stored of somebody who is signed out; what else they typed is not lost.
-            true if self.visitor(&call.headers).await?.is_none() => body::read(request, None).await,
-            true => {
-                let room = match self.admit(Door::Cases, slug, None, call, None).await? {
-                    Ok(room) if room.may_enter() => room,
-                    Ok(room) => return Ok(Err(room.told(StatusCode::FORBIDDEN, "no_role"))),
-                    Err(page) => return Ok(Err(page)),
-                };
-                let subject = match self.subject(&room, number).await? {
-                    Ok(subject) => subject,
-                    Err(page) => return Ok(Err(page)),
-                };
-                let chart = self.chart(&room, &subject).await?;
-                let place = match place(&room, &chart, event, form) {
-                    Ok(place) => place,
-                    Err(page) => return Ok(Err(page)),
-                };
-                let (who, guard) = (who(&room, &subject), room.secret.guard());
-                let desk = Desk { guard: Some(&guard), ..desk(self, &room, &place.instrument, &who) };
-                body::read(request, Some(desk)).await.map(|posted| posted.without_dropped(&place.instrument))
+    ) -> Result<Posted, Response> {
+        let seat = match body::is_multipart(&call.headers) {
+            false => Ok(Ok(None)),
+            true => self.seat(form, call).await,
+        };
+        let mut failed = None;
+        let read = match seat {
+            Ok(Err(page)) => return Err(page),
+            Ok(Ok(None)) => body::read(request, None).await,
+            Ok(Ok(Some(seat))) => {
+                let owner = Owner { study: seat.study, who: &seat.who };
+                let instrument = &seat.instrument;
+                let desk = Desk { tools: &self.tools, zone: seat.zone, instrument, owner, guard: Some(&seat.guard) };
+                body::read(request, Some(desk)).await.map(|posted| posted.without_dropped(instrument))
+            }
+            // Who sends it cannot be told now: nothing of it is stored, and what was typed goes back.
+            Err(failure) => {
+                failed = Some(failure);
+                body::read(request, None).await
             }
         };
         match read {
-            Ok(posted) => Ok(Ok(posted)),
-            Err(Unread::Refused(status)) => Ok(Err(self.bare(status, Unread::word(status), &call.headers))),
-            Err(Unread::Failed(failure)) => Err(failure),
+            Ok(posted) => match failed {
+                None => Ok(posted),
+                Some(failure) => Err(self.answer_sent(Err(failure.into()), &posted, call)),
+            },
+            Err(Unread::Refused(status)) => Err(self.bare(status, Unread::word(status), &call.headers)),
+            Err(Unread::Failed(failure)) => {
+                tracing::error!(%failure, "what was sent to a page of the staff could not be read");
+                Err(self.bare(StatusCode::SERVICE_UNAVAILABLE, "not_read", &call.headers))
+            }
         }
+    }
+
+    /// Where the files of a form go: before the first byte of one is stored it is known who sends it, for which subject. None of somebody
+    /// who is signed out; what else they typed is not lost.
+    ///
+    /// What the study demands on top of signing in is asked for afterwards, for a browser sends a file once, and whoever is asked would
+    /// have to choose it anew. A file that was stored is nobody's answer yet, is shown to nobody else, and goes after a while
+    /// ([`uploads`](crate::workflow::uploads)); it is recorded with the form alone, once that was shown.
+    async fn seat(
+        &self,
+        (slug, number, event, form): (&str, &str, &str, &str),
+        call: &Call,
+    ) -> Result<Result<Option<Seat>, Response>, Failure> {
+        if self.visitor(&call.headers).await?.is_none() {
+            return Ok(Ok(None));
+        }
+        let room = match self.admit(Door::Cases, slug, None, call, None).await? {
+            Ok(room) if room.may_enter() => room,
+            Ok(room) => return Ok(Err(room.told(StatusCode::FORBIDDEN, "no_role"))),
+            Err(page) => return Ok(Err(page)),
+        };
+        let subject = match self.subject(&room, number).await? {
+            Ok(subject) => subject,
+            Err(page) => return Ok(Err(page)),
+        };
+        let chart = self.chart(&room, &subject).await?;
+        let Place { instrument, .. } = match place(&room, &chart, event, form) {
+            Ok(place) => place,
+            Err(page) => return Ok(Err(page)),
+        };
+        let (study, zone) = (room.shelved.id, room.study().zone);
+        let seat = Seat { study, zone, instrument, who: who(&room, &subject), guard: room.secret.guard() };
+        Ok(Ok(Some(seat)))
     }
 
     /// Takes a posted form of an event as far as it goes.
@@ -358,7 +409,7 @@ impl CasePages {
         place: &Place<'_>,
         posted: &Posted,
         corrects: Option<&ResponseRow>,
-    ) -> Result<Response, Failure> {
+    ) -> Result<Response, Failed> {
         let room = task.room;
         let mark = mark_of(posted, self);
         let who = who(room, subject);
@@ -400,13 +451,13 @@ impl CasePages {
         let entered = follow_up::enter(&mut ledger, &room.shelved, self.means(), entry).await;
         let entered = match entered {
             Ok(entered) => entered,
-            Err(failure) => return busy(failure, task, (&form, posted, &mark)),
+            Err(failure) => return busy(failure, task, (&form, posted, &mark)).map_err(Failed::from),
         };
         let rest = |row: &ResponseRow| format!("/{}/{}/{}/{}", subject.number, row.event, row.instrument, row.occasion);
         Ok(match entered {
             Entered::Recorded(_) | Entered::Before(_) => {
                 match entered {
-                    Entered::Recorded(_) => ledger.commit().await?,
+                    Entered::Recorded(_) => ledger.commit().await.map_err(Failed::unsure)?,
                     // What is forgotten now takes the same lock.
                     _ => drop(ledger),
                 }

@@ -12,6 +12,7 @@ use crate::domain::survey::Mark;
 use crate::domain::time::Instant;
 use crate::store::subject::SubjectRow;
 use crate::web::caller::Call;
+use crate::web::failed::Failed;
 use crate::web::questionnaire::posted::Posted;
 use crate::web::questionnaire::walk::{self, Next};
 use crate::workflow::Failure;
@@ -88,14 +89,17 @@ pub(super) async fn randomize(
         let (shelf, shelved) = (&pages.tools.shelf, &room.shelved);
         let asked = (subject.id, own.id.as_str());
         Ok(match further::randomize(shelf, shelved, pages.means(), room.registrar(), asked, &form).await {
-            Ok(Randomized::Now) => room.to_case(subject.number, "randomized"),
+            Ok(Randomized::Now) => {
+                pages.tools.ring();
+                room.to_case(subject.number, "randomized")
+            }
             Ok(Randomized::Before) => room.to_case(subject.number, "randomized_before"),
             Ok(Randomized::Conflict) => refused(&Notice { problem: Some("randomized_otherwise"), ..Notice::default() }),
             Ok(Randomized::Refused(reasons)) => refused(&Notice { reasons, ..Notice::default() }),
             Ok(Randomized::NotTheirs) => room.told(StatusCode::FORBIDDEN, "no_role"),
-            Err(failure) => busy(failure, &task, (&form, &posted, &mark))?,
+            Err(failure) => busy(failure, &task, (&form, &posted, &mark)).map_err(Failed::unsure)?,
         })
     };
-    let done: Result<Response, Failure> = done.await;
-    pages.answer(done, &call)
+    let done: Result<Response, Failed> = done.await;
+    pages.answer_sent(done, &posted, &call)
 }

@@ -15,6 +15,7 @@ use crate::domain::survey::Mark;
 use crate::domain::time::Instant;
 use crate::store::subject::SubjectRow;
 use crate::web::caller::Call;
+use crate::web::failed::Failed;
 use crate::web::questionnaire::posted::Posted;
 use crate::web::questionnaire::walk::{self, Next};
 use crate::workflow::follow_up::Chart;
@@ -102,17 +103,20 @@ pub(super) async fn register(
             pages.sent(&task).await;
         }
         Ok(match registered {
-            Ok(Registered::Now(enrolled)) => room.to_case(enrolled.subject.number, "enrolled"),
+            Ok(Registered::Now(enrolled)) => {
+                pages.tools.ring();
+                room.to_case(enrolled.subject.number, "enrolled")
+            }
             Ok(Registered::Before(enrolled)) => room.to_case(enrolled.subject.number, "before"),
             Ok(Registered::Conflict(number, conflict)) => {
                 refused(&Notice { conflict: Some((number, *conflict)), ..Notice::default() })
             }
             Ok(Registered::Refused(reasons)) => refused(&Notice { reasons, ..Notice::default() }),
-            Err(failure) => busy(failure, &task, (&form, &posted, &mark))?,
+            Err(failure) => busy(failure, &task, (&form, &posted, &mark)).map_err(Failed::unsure)?,
         })
     };
     let done = done.await;
-    pages.answer(done, &call)
+    pages.answer_sent(done, &posted, &call)
 }
 
 /// What a correction of a registration starts from: it is read by the day of the enrollment.
@@ -170,13 +174,20 @@ pub(super) async fn correct(
             let notice = Notice { problem: Some(problem), ..Notice::default() };
             task.again(StatusCode::UNPROCESSABLE_ENTITY, &form, &posted, &mark, &notice)
         };
+        let next = walk::next(&task.filled(&form, &posted), true);
+        let seen = posted.base().parse::<usize>().ok();
+        // Pressed twice, or sent once more: it is recorded, and nothing that it would change is left.
+        let told = |seen| remark::corrected_after(&chart.enrolled, seen, &room.person, posted.reason());
+        let sent = matches!(next, Next::Send) || posted.only_looks();
+        if sent && seen.is_some_and(told) && task.changes(&form).is_empty() {
+            return Ok(room.to_case(subject.number, "corrected"));
+        }
         if posted.base() != task.base {
             return Ok(refused("overtaken"));
         }
         if task.lacks_reason(&posted) {
             return Ok(refused("no_reason"));
         }
-        let next = walk::next(&task.filled(&form, &posted), true);
         if matches!(next, Next::Review | Next::Send) && task.changes(&form).is_empty() {
             return Ok(refused("nothing_changed"));
         }
@@ -197,18 +208,27 @@ pub(super) async fn correct(
         });
         let right: BTreeMap<String, String> =
             differing.map(|item| (item.id.clone(), form.typed.get(&item.id).cloned().unwrap_or_default())).collect();
-        let remark =
-            Remark { person: &room.person, subject_id: subject.id, reason: posted.reason(), right: Some(&right) };
+        let remark = Remark {
+            person: &room.person,
+            subject_id: subject.id,
+            reason: posted.reason(),
+            right: Some(&right),
+            seen: Some(chart.enrolled.facts.len()),
+        };
         Ok(match remark::remark(&pages.tools.shelf, &room.shelved, pages.means(), remark).await {
-            Ok(Remarked::Done) => room.to_case(subject.number, "corrected"),
+            Ok(Remarked::Done | Remarked::Before) => {
+                pages.tools.ring();
+                room.to_case(subject.number, "corrected")
+            }
+            Ok(Remarked::Overtaken) => refused("overtaken"),
             Ok(Remarked::NotTheirs) => room.told(StatusCode::FORBIDDEN, "no_role"),
             Ok(Remarked::NoReason) => refused("no_reason"),
             Ok(Remarked::Nothing) => refused("nothing_changed"),
             Ok(Remarked::Faults(_)) => refused("not_so"),
             Ok(Remarked::Taken) => refused("reference_taken"),
-            Err(failure) => busy(failure, &task, (&form, &posted, &mark))?,
+            Err(failure) => busy(failure, &task, (&form, &posted, &mark)).map_err(Failed::unsure)?,
         })
     };
     let done = done.await;
-    pages.answer(done, &call)
+    pages.answer_sent(done, &posted, &call)
 }

@@ -84,7 +84,10 @@ impl SurveyPages {
         let mut facts = visit.head(language);
         Ok(match done {
             // Where it leads says nothing of the arm.
-            Ok(Outcome::Now) => onward(visit, language, News::Now),
+            Ok(Outcome::Now) => {
+                self.tools.ring();
+                onward(visit, language, News::Now)
+            }
             Ok(Outcome::Before) => onward(visit, language, News::Before),
             Ok(Outcome::Barred(barred)) => self.unsent_barred(visit, filled.posted, language, barred).await?,
             Ok(Outcome::Spent) => {

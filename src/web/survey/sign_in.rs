@@ -21,6 +21,7 @@ use crate::store::participant;
 use crate::store::session;
 use crate::store::study;
 use crate::web::caller::{Cookie, origin};
+use crate::web::failed::Failed;
 use crate::web::pages::{FORGET_PAGES, accepted};
 use crate::web::questionnaire::body::{self, Unread};
 use crate::web::questionnaire::filled::put;
@@ -163,6 +164,7 @@ impl SurveyPages {
         put(&mut facts, "several", json!(false));
         put(&mut facts, "why", json!(PAGES.word(language, why, &[])));
         put(&mut facts, "others", json!(false));
+        put(&mut facts, "unsure", json!(false));
         put(&mut facts, "kept", json!(kept));
         put(&mut facts, "signs_in", json!(signs_in.then(|| format!("/s/{}?lang={}", study.slug, language.code()))));
         PAGES.respond(StatusCode::FORBIDDEN, language, "over", facts)
@@ -225,7 +227,10 @@ pub(super) async fn over(pages: &SurveyPages, slug: &str, request: Request, head
     let shelved = match pages.survey_of(slug).await {
         Ok(Some(shelved)) => shelved,
         Ok(None) => return pages.stranger(headers),
-        Err(failure) => return pages.unavailable(&failure, headers),
+        Err(failure) => return pages.give_back(failure, &format!("/s/{slug}/form"), request, headers).await,
+    };
+    let back = |failure: Failure, posted: &Posted| {
+        pages.given_back(&Failed::from(failure), &format!("/s/{slug}/form"), posted, headers)
     };
     match body::read(request, None).await {
         Ok(posted) => match pages.sent_already(&shelved, &posted).await {
@@ -237,13 +242,13 @@ pub(super) async fn over(pages: &SurveyPages, slug: &str, request: Request, head
             Ok(None) if is_of_members(&shelved) => match pages.visitor(headers).await {
                 Ok(Some(_)) => pages.others(&shelved, &posted, headers),
                 Ok(None) => pages.once_more(&shelved, &posted, "session_over", true, headers),
-                Err(failure) => pages.unavailable(&failure, headers),
+                Err(failure) => back(failure, &posted),
             },
             Ok(None) => pages.once_more(&shelved, &posted, "session_over", true, headers),
-            Err(failure) => pages.unavailable(&failure, headers),
+            Err(failure) => back(failure, &posted),
         },
         Err(Unread::Refused(status)) => pages.bare(status, Unread::word(status), headers),
-        Err(Unread::Failed(failure)) => pages.unavailable(&failure, headers),
+        Err(Unread::Failed(failure)) => pages.unread(&failure, headers),
     }
 }
 
@@ -272,7 +277,7 @@ pub(super) async fn try_in(
     }
     let language = language(&shelved, typed.lang.as_deref(), &headers);
     let means = pages.tools.means();
-    let origin = origin(peer, &headers);
+    let origin = origin(peer, &headers, &pages.tools.proxies);
     let store = pages.tools.shelf.store();
     let tried = sign_in::sign_in(store, &shelved, means, &origin, &typed.login, &typed.password).await;
     // What was typed for an ID is shown again; it is no secret, and bounded by its field.

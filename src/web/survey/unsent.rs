@@ -1,5 +1,6 @@
 //! What was typed and is not taken: shown again whole, with what happened and what can be done, so that nothing of it is lost.
 
+use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
@@ -10,7 +11,9 @@ use crate::domain::credential::Unfit;
 use crate::domain::language::Language;
 use crate::domain::survey::{Mark, Shut};
 use crate::store::credential::State;
-use crate::web::questionnaire::body;
+use crate::web::failed::Failed;
+use crate::web::pages::accepted;
+use crate::web::questionnaire::body::{self, Unread};
 use crate::web::questionnaire::filled;
 use crate::web::questionnaire::posted::{Place, Posted, Step};
 use crate::workflow::drafts::{self, Keeping, Kept};
@@ -104,6 +107,46 @@ impl SurveyPages {
             filled::put(&mut facts, key, value.clone());
         }
         Ok(PAGES.respond(status, language, "unsent", facts))
+    }
+
+    /// What was sent where nobody can tell now who sent it, given back.
+    pub(super) async fn give_back(
+        &self,
+        failure: Failure,
+        path: &str,
+        request: Request,
+        headers: &HeaderMap,
+    ) -> Response {
+        match body::read(request, None).await {
+            Ok(posted) => self.given_back(&Failed::from(failure), path, &posted, headers),
+            Err(Unread::Refused(status)) => self.bare(status, Unread::word(status), headers),
+            Err(Unread::Failed(failure)) => self.unread(&failure, headers),
+        }
+    }
+
+    /// What was typed, unseen in a form to look at it again, for whoever sent it: a page that is made without the database. A session's
+    /// form still names whose it is, and has nothing that would let somebody else look.
+    pub(super) fn given_back(&self, failed: &Failed, path: &str, posted: &Posted, headers: &HeaderMap) -> Response {
+        let Failed { failure, unsure } = failed;
+        tracing::error!(%failure, unsure, "what was sent to a survey is given back");
+        let spoken = posted.language().and_then(Language::find);
+        let language = spoken.or_else(|| accepted(headers, &Language::ALL)).unwrap_or(Language::En);
+        let kept: Vec<Value> =
+            posted.without_session().map(|(name, value)| json!({ "name": name, "value": value })).collect();
+        let why = if *unsure { "unsure" } else { "not_taken" };
+        let facts = json!({
+            "study": { "title": "hagaki", "tag": "", "test": false }, "title": PAGES.word(language, "later", &[]),
+            "languages": [], "several": false, "path": path, "promise": "", "named": false, "guard": Value::Null,
+            "leave": Value::Null, "answering": false, "number": 1, "of": 1, "why": PAGES.word(language, why, &[]),
+            "others": false, "kept": kept, "signs_in": Value::Null, "unsure": unsure,
+        });
+        PAGES.respond(StatusCode::SERVICE_UNAVAILABLE, language, "over", facts)
+    }
+
+    /// What was sent and could not be read.
+    pub(super) fn unread(&self, failure: &Failure, headers: &HeaderMap) -> Response {
+        tracing::error!(%failure, "what was sent to a survey could not be read");
+        self.bare(StatusCode::SERVICE_UNAVAILABLE, "not_read", headers)
     }
 
     /// The same of somebody who is barred.

@@ -54,6 +54,8 @@ pub(super) fn routes(center: &Center, clock: Arc<dyn Clock>, url: &str, ways: Wa
         keys: center.keys.clone(),
         desk,
         files: center.process.calendar.files.clone(),
+        proxies: Vec::new(),
+        dispatch_bells: vec![center.process.dispatch.bell.clone()],
     };
     let accounts = AccountPages::new(tools.clone()).with_ways(ways).router();
     let cases = CasePages::new(tools.clone()).router();

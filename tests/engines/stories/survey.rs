@@ -66,6 +66,8 @@ pub(super) async fn serve(center: &Center) -> Served {
         keys: center.keys.clone(),
         desk: center.process.calendar.desk.clone(),
         files: center.process.calendar.files.clone(),
+        proxies: Vec::new(),
+        dispatch_bells: vec![center.process.dispatch.bell.clone()],
     };
     Served::start(SurveyPages::new(tools).router()).await
 }
