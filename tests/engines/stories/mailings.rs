@@ -100,6 +100,7 @@ stories! {
         invite(center, "wellbeing", &at("example.jp", 60)).await;
         let (port, taken) = slow_server(Duration::from_millis(40)).await;
         let smtp = SmtpSettings {
+            outbound: Vec::new(),
             host: "127.0.0.1".to_owned(),
             port,
             security: Security::Bare,
