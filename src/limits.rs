@@ -104,8 +104,10 @@ pub const SUBJECTS_OF_REFERENCE: usize = 100;
 pub const RESCREENINGS: u32 = 9;
 /// Cases on one page of a site's list.
 pub const CASES_SHOWN: i64 = 50;
-/// Most cases, the latest, that are looked through for what is due.
+/// Most cases that are looked through at once for what is due.
 pub const CASES_LOOKED_THROUGH: i64 = 2_000;
+/// Most cases, the latest, that the page of cases looks through for what is due; its reader waits for it.
+pub const DUE_CASES: i64 = 20_000;
 /// Most cases that a weekly report looks through for what is due.
 pub const WEEK_CASES: i64 = 100_000;
 /// Most weeks of an enrollment that its picture shows.
