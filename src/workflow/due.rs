@@ -69,7 +69,8 @@ pub async fn longest<'s>(
     Look { page, pages, keep }: Look,
 ) -> Result<(Vec<Case<'s>>, bool), Failure> {
     let (mut kept, mut before): (Vec<(NaiveDate, Case<'s>)>, i64) = (Vec::new(), i64::MAX);
-    let cases = |kept: Vec<(NaiveDate, Case<'s>)>| -> Vec<Case<'s>> { kept.into_iter().map(|(_, case)| case).collect() };
+    let cases =
+        |kept: Vec<(NaiveDate, Case<'s>)>| -> Vec<Case<'s>> { kept.into_iter().map(|(_, case)| case).collect() };
     for _ in 0..pages {
         let read = course::cases(store, shelved, sites, before, page).await?;
         let Some(last) = read.last() else { return Ok((cases(kept), false)) };
