@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 use super::caller::{Call, Cookie, minutes_until};
-use super::pages::{Pages, accepted};
+use super::pages::{Pages, accepted, in_language_of_address, speaking};
 use super::questionnaire::PIECES;
 use super::questionnaire::posted::{Posted, Step};
 use super::questionnaire::whose::whose;
@@ -192,7 +192,8 @@ impl CasePages {
             // What a body may be is said by `guard`, by what it is.
             .layer(DefaultBodyLimit::disable())
             .with_state(self);
-        super::same_site::own_pages_only(pages, url, move |status, headers| own.bare(status, "elsewhere", headers))
+        let bare = move |status, headers: &HeaderMap| own.bare(status, "elsewhere", headers);
+        in_language_of_address(super::same_site::own_pages_only(pages, url, bare))
     }
 
     fn means(&self) -> Means<'_> {
@@ -300,7 +301,7 @@ impl CasePages {
         call: &Call,
         posted: Option<&Posted>,
     ) -> Result<Entering, Failure> {
-        let headers = &call.headers;
+        let headers = &speaking(&call.headers, wish);
         let store = self.tools.shelf.store();
         let Some(row) = study::find_current(store, slug).await? else {
             return Ok(Err(self.bare(StatusCode::NOT_FOUND, "unknown", headers)));

@@ -25,7 +25,7 @@ use axum::{Router, extract};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::pages::{Pages, accepted};
+use super::pages::{Pages, accepted, in_language_of_address, speaking};
 use super::questionnaire::PIECES;
 use super::questionnaire::body::{self, Unread};
 use super::questionnaire::filled::{self, Filled};
@@ -135,8 +135,8 @@ impl SurveyPages {
             // What a body may be is said by `guard`, by what it is.
             .layer(DefaultBodyLimit::disable())
             .with_state(self);
-        super::same_site::own_pages_only(pages, url, move |status, headers| own.bare(status, "elsewhere", headers))
-            .merge(opt_out)
+        let bare = move |status, headers: &HeaderMap| own.bare(status, "elsewhere", headers);
+        in_language_of_address(super::same_site::own_pages_only(pages, url, bare).merge(opt_out))
     }
 
     /// Whom a link lets in; none for what is no link of ours.
@@ -288,6 +288,7 @@ impl SurveyPages {
             Err(Unread::Refused(status)) => return self.bare(status, Unread::word(status), headers),
             Err(Unread::Failed(failure)) => return self.unavailable(&failure, headers),
         };
+        let headers = &speaking(headers, posted.language());
         if !visit.guards(posted.guard()) {
             // Typed before somebody signed in anew, it may be: nothing is recorded, nothing lost, and nothing shown to anybody else.
             match visit.wrote(self.tools.shelf.store(), &posted).await {

@@ -21,7 +21,7 @@ use crate::store::participant;
 use crate::store::session;
 use crate::store::study;
 use crate::web::caller::{Cookie, origin};
-use crate::web::pages::{FORGET_PAGES, accepted};
+use crate::web::pages::{FORGET_PAGES, accepted, speaking};
 use crate::web::questionnaire::body::{self, Unread};
 use crate::web::questionnaire::filled::put;
 use crate::web::questionnaire::posted::Posted;
@@ -262,6 +262,7 @@ pub(super) async fn try_in(
     headers: HeaderMap,
     Form(typed): Form<Typed>,
 ) -> Response {
+    let headers = speaking(&headers, typed.lang.as_deref());
     let shelved = match pages.survey_of(&slug).await {
         Ok(Some(shelved)) => shelved,
         Ok(None) => return pages.stranger(&headers),
@@ -302,7 +303,9 @@ pub(super) async fn leave(
     Form(fields): Form<Vec<(String, String)>>,
 ) -> Response {
     let Some(secret) = pages.cookie(&headers) else { return first(&slug) };
-    let posted = fields.iter().find(|(name, _)| name == "_guard").map_or("", |(_, value)| value.as_str());
+    let field = |own: &str| fields.iter().find(|(name, _)| name == own).map(|(_, value)| value.as_str());
+    let headers = speaking(&headers, field("_lang"));
+    let posted = field("_guard").unwrap_or_default();
     if !bool::from(secret.guard().as_bytes().ct_eq(posted.as_bytes())) {
         return pages.bare(StatusCode::FORBIDDEN, "elsewhere", &headers);
     }

@@ -459,6 +459,15 @@ stories! {
             let page = pages.post(&path, &[(field, value), ("_step", "forget")]).await;
             assert!(!page.head.contains("evil"), "{field}: {page:?}");
         }
+        // Also where there is nothing, it is said in the language that was chosen.
+        for (language, page) in [
+            ("ja", pages.get("/a/nothing?lang=ja").await),
+            ("en", pages.get("/a/nothing?receipt=x&lang=en").await),
+            ("ja", pages.get("/s/nothing?lang=ja").await),
+            ("ja", pages.post("/s/nothing", &[("login", "x"), ("password", "y"), ("lang", "ja")]).await),
+        ] {
+            assert!(page.status == 404 && page.body.contains(&format!("<html lang=\"{language}\">")), "{page:?}");
+        }
         // Too much is refused, and what is allowed is not looked at beyond its bound.
         let long = "x".repeat(limits::FORM_BYTES);
         let large = pages.post(&path, &[("remark", &long)]).await;
