@@ -12,6 +12,7 @@ use axum::response::{Html, IntoResponse, Response};
 use handlebars::Handlebars;
 use serde_json::{Value, json};
 
+use super::assets;
 use crate::domain::language::Language;
 use crate::letters::stationery;
 
@@ -62,7 +63,7 @@ impl Pages {
         Ok(Pages { sheets })
     }
 
-    /// A page; `facts` is an object, to which `t` (the words), `language` and `page` are added.
+    /// A page; `facts` is an object, to which `t` (the words), `language`, `page` and `assets` are added.
     ///
     /// # Errors
     /// A template that names what the facts do not have.
@@ -75,6 +76,7 @@ impl Pages {
             object.insert("t".to_string(), sheet.words.clone());
             object.insert("language".to_string(), json!(language.code()));
             object.insert("page".to_string(), json!(page));
+            object.insert("assets".to_string(), assets::paths());
             // A page without a form has nothing that is wrong on it.
             object.entry("faults").or_insert_with(|| json!([]));
             // One that is no study's names nobody to ask.

@@ -18,13 +18,14 @@ pub use rehearsal::rehearse;
 use std::sync::{Arc, LazyLock};
 
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Router, extract};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::assets;
 use super::pages::{Pages, accepted, in_language_of_address, speaking};
 use super::questionnaire::PIECES;
 use super::questionnaire::body::{self, Unread};
@@ -110,24 +111,10 @@ impl SurveyPages {
 
     /// Their routes.
     pub fn router(self) -> Router {
-        let style = || async {
-            (
-                [(header::CONTENT_TYPE, "text/css; charset=utf-8")],
-                include_str!("../../templates/pages/survey/survey.css"),
-            )
-        };
-        let script = || async {
-            (
-                [(header::CONTENT_TYPE, "text/javascript; charset=utf-8")],
-                include_str!("../../templates/pages/survey/survey.js"),
-            )
-        };
         let (own, url) = (self.clone(), self.tools.desk.public_url.clone());
         // Providers of mail send for their users, from no page of ours.
         let opt_out = opt_out::router(self.clone());
         let pages = Router::new()
-            .route("/survey.css", get(style))
-            .route("/survey.js", get(script))
             .route("/a/{secret}", get(open).post(send))
             .route("/s/{slug}", get(sign_in::show).post(sign_in::try_in))
             .route("/s/{slug}/form", get(open_signed_in).post(send_signed_in))
@@ -137,6 +124,7 @@ impl SurveyPages {
             .with_state(self);
         let bare = move |status, headers: &HeaderMap| own.bare(status, "elsewhere", headers);
         in_language_of_address(super::same_site::own_pages_only(pages, url, bare).merge(opt_out))
+            .merge(assets::router())
     }
 
     /// Whom a link lets in; none for what is no link of ours.

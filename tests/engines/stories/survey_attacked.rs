@@ -159,13 +159,20 @@ const ATTRIBUTES: [&str; 54] = [
     "data-kept",
 ];
 
-/// The one script there is, of our own making: nothing else may stand in it or beside it.
-const SCRIPT: &str = "<script src=\"/survey.js\" defer></script>";
+/// Where the style or script of a page is, which is named by what is in it.
+fn asset<'p>(page: &'p Page, before: &str, ending: &str) -> &'p str {
+    let path = page.body.split_once(before).and_then(|(_, rest)| rest.split_once('"')).map_or("", |(path, _)| path);
+    let digest = path.strip_prefix("/survey-").and_then(|rest| rest.strip_suffix(ending)).unwrap_or_default();
+    assert!(digest.len() == 16 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{path} in {}", page.body);
+    path
+}
 
 /// Asserts that a page is made of our own elements, as a browser's tokenizer reads it; returns its text.
 fn sound(page: &Page) -> String {
     let mut text = String::new();
-    let body = page.body.replacen(SCRIPT, "", 1);
+    // The one script there is, of our own making: nothing else may stand in it or beside it.
+    let script = asset(page, "<script src=\"", ".js");
+    let body = page.body.replacen(&format!("<script src=\"{script}\" defer></script>"), "", 1);
     for token in Tokenizer::new(body.as_str()) {
         match token.unwrap() {
             Token::StartTag(tag) => {
@@ -459,6 +466,13 @@ stories! {
             let page = pages.post(&path, &[(field, value), ("_step", "forget")]).await;
             assert!(!page.head.contains("evil"), "{field}: {page:?}");
         }
+        // Style and script are kept by browsers until they are others; pages are not.
+        let shown = pages.get("/a/nothing").await;
+        for path in [asset(&shown, "rel=\"stylesheet\" href=\"", ".css"), asset(&shown, "<script src=\"", ".js")] {
+            let file = pages.get(path).await;
+            assert!(file.status == 200 && file.head.contains("cache-control: public, max-age=31536000, immutable"), "{file:?}");
+        }
+        assert!(shown.head.contains("cache-control: no-store"), "{shown:?}");
         // Also where there is nothing, it is said in the language that was chosen.
         for (language, page) in [
             ("ja", pages.get("/a/nothing?lang=ja").await),
