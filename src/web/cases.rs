@@ -18,7 +18,6 @@ mod registration;
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
@@ -189,8 +188,6 @@ impl CasePages {
                 get(follow_up::show_entry_correction).post(follow_up::correct_entry),
             )
             .route("/c/{slug}/{number}/-/{response}/{item}", get(files::download))
-            // What a body may be is said by `guard`, by what it is.
-            .layer(DefaultBodyLimit::disable())
             .with_state(self);
         let bare = move |status, headers: &HeaderMap| own.bare(status, "elsewhere", headers);
         in_language_of_address(super::same_site::own_pages_only(pages, url, bare))

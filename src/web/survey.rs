@@ -17,7 +17,7 @@ pub use rehearsal::rehearse;
 
 use std::sync::{Arc, LazyLock};
 
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -119,8 +119,6 @@ impl SurveyPages {
             .route("/s/{slug}", get(sign_in::show).post(sign_in::try_in))
             .route("/s/{slug}/form", get(open_signed_in).post(send_signed_in))
             .route("/s/{slug}/leave", post(sign_in::leave))
-            // What a body may be is said by `guard`, by what it is.
-            .layer(DefaultBodyLimit::disable())
             .with_state(self);
         let bare = move |status, headers: &HeaderMap| own.bare(status, "elsewhere", headers);
         in_language_of_address(super::same_site::own_pages_only(pages, url, bare).merge(opt_out))
@@ -271,7 +269,7 @@ impl SurveyPages {
     /// Reads what was posted, and takes it as far as it goes.
     async fn sent(&self, visit: &Visit, request: extract::Request, headers: &HeaderMap) -> Response {
         let desk = Some(visit.desk(&self.tools)).filter(|_| visit.takes_files(self.tools.means()));
-        let posted = match body::read(request, desk).await {
+        let posted = match body::read(request, body::texts(visit.instrument()), desk).await {
             Ok(posted) => posted.without_dropped(visit.instrument()),
             Err(Unread::Refused(status)) => return self.bare(status, Unread::word(status), headers),
             Err(Unread::Failed(failure)) => return self.unavailable(&failure, headers),

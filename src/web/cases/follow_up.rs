@@ -318,10 +318,11 @@ impl CasePages {
         request: extract::Request,
         call: &Call,
     ) -> Result<Result<Posted, Response>, Failure> {
+        let signed_in = self.visitor(&call.headers).await?.is_some();
         let read = match body::is_multipart(&call.headers) {
-            false => body::read(request, None).await,
             // Nothing is stored of somebody who is signed out; what else they typed is not lost.
-            true if self.visitor(&call.headers).await?.is_none() => body::read(request, None).await,
+            _ if !signed_in => body::read(request, 0, None).await,
+            false => body::read(request, limits::ANSWERS_BYTES, None).await,
             true => {
                 let room = match self.admit(Door::Cases, slug, None, call, None).await? {
                     Ok(room) if room.may_enter() => room,
@@ -339,7 +340,9 @@ impl CasePages {
                 };
                 let (who, guard) = (who(&room, &subject), room.secret.guard());
                 let desk = Desk { guard: Some(&guard), ..desk(self, &room, &place.instrument, &who) };
-                body::read(request, Some(desk)).await.map(|posted| posted.without_dropped(&place.instrument))
+                body::read(request, body::texts(&place.instrument), Some(desk))
+                    .await
+                    .map(|posted| posted.without_dropped(&place.instrument))
             }
         };
         match read {

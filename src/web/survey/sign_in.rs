@@ -227,7 +227,7 @@ pub(super) async fn over(pages: &SurveyPages, slug: &str, request: Request, head
         Ok(None) => return pages.stranger(headers),
         Err(failure) => return pages.unavailable(&failure, headers),
     };
-    match body::read(request, None).await {
+    match body::read(request, 0, None).await {
         Ok(posted) => match pages.sent_already(&shelved, &posted).await {
             Ok(Some(receipt)) => {
                 let language = language(&shelved, posted.language(), headers);

@@ -483,9 +483,23 @@ stories! {
             assert!(page.status == 404 && page.body.contains(&format!("<html lang=\"{language}\">")), "{page:?}");
         }
         // Too much is refused, and what is allowed is not looked at beyond its bound.
-        let long = "x".repeat(limits::FORM_BYTES);
-        let large = pages.post(&path, &[("remark", &long)]).await;
+        let length = limits::ANSWERS_BYTES + 1;
+        let kind = "application/x-www-form-urlencoded";
+        let large = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\nremark=x");
+        let large = pages.ask(&large).await;
         assert!(large.status == 413 && large.body.contains("何も受け取っていません") && large.body.contains("too large"), "{large:?}");
+        // Of whoever has no way in less is read.
+        let long = "x".repeat(limits::FORM_BYTES);
+        let large = pages.post("/s/wellbeing", &[("login", &long), ("password", "y")]).await;
+        assert!(large.status == 413 && large.body.contains("too large"), "{large:?}");
+        // Each text may be as long as an answer may be, whatever the others are: a kanji takes nine bytes on its way.
+        let kanji = "漢".repeat(limits::ANSWER_CHARS);
+        let texts = [
+            ("_lang", "ja"), ("day", "2026-11-01"), ("mood", "7"), ("pain", "yes"), ("where", "other"), ("where_other", kanji.as_str()),
+            ("tired", "2"), ("worried", "1"), ("remark", kanji.as_str()),
+        ];
+        let shown = pages.post(&path, &texts).await;
+        assert!(shown.status == 422 && shown.body.matches(kanji.as_str()).count() >= 2, "{}", shown.head);
         let many: Vec<(&str, &str)> = std::iter::repeat_n(("a", "b"), limits::FORM_FIELDS * 4).collect();
         assert_eq!(pages.post(&path, &many).await.status, 422);
         let body = "remark=x";
