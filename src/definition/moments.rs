@@ -60,7 +60,7 @@ pub(super) fn check(read: &InstrumentFile, mode: &str, report: &Report) {
 /// An item that asks for a day.
 fn check_day((read, item, place): (&InstrumentFile, &Item, &ItemPlace), mode: &str, report: &Report) {
     let relative = |bound: Option<DayBound>| matches!(bound, Some(DayBound::Today(_)));
-    let (line, key) = (Some(place.line), place.key.clone());
+    let (line, key) = (Some(place.line), &place.key);
     match (relative(item.hard.earliest), relative(item.hard.latest)) {
         (true, true) => report.at(
             &read.file,
