@@ -108,8 +108,10 @@ pub const SUBJECTS_OF_REFERENCE: usize = 100;
 pub const RESCREENINGS: u32 = 9;
 /// Cases on one page of a site's list.
 pub const CASES_SHOWN: i64 = 50;
-/// Most cases, the latest, that are looked through for what is due.
+/// Most cases that are looked through at once for what is due.
 pub const CASES_LOOKED_THROUGH: i64 = 2_000;
+/// Most cases, the latest, that the page of cases looks through for what is due; its reader waits for it.
+pub const DUE_CASES: i64 = 20_000;
 /// Most cases that a weekly report looks through for what is due.
 pub const WEEK_CASES: i64 = 100_000;
 /// Most weeks of an enrollment that its picture shows.
@@ -189,8 +191,10 @@ pub const KIT_THRESHOLD: u32 = 1_000;
 pub const KIT_LOTS: i64 = 20;
 /// Largest file of a bundle, in bytes.
 pub const BUNDLE_FILE_BYTES: usize = 64 * 1024 * 1024;
-/// Largest body of a posted form, in bytes.
+/// Largest body of a posted form, in bytes, without the long texts of a questionnaire.
 pub const FORM_BYTES: usize = 256 * 1024;
+/// Largest body of a posted questionnaire, in bytes, however many long texts it asks for.
+pub const ANSWERS_BYTES: usize = 2 * 1024 * 1024;
 /// Largest file that an item may take, in bytes (20 MB).
 pub const FILE_BYTES: u64 = 20_000_000;
 /// Largest file that an item takes which does not say, in bytes (5 MB).
@@ -584,7 +588,7 @@ pub const SHEET_NAME_CHARS: usize = 31;
 pub const PAGE_ROWS: i64 = 10_000;
 /// Rows read at a time while they are compared with the audit chain: three tables at once, each a page ahead.
 pub const PROOF_PAGE_ROWS: i64 = 2_000;
-/// Rows that an export reads at once: a form may be as large as [`FORM_BYTES`], and what is read is held.
+/// Rows that an export reads at once: a form may be as large as [`ANSWERS_BYTES`], and what is read is held.
 pub const EXPORT_ROWS: i64 = 200;
 /// Pages of allocations that wait to be decided again.
 pub const REPLAY_PAGES_AHEAD: usize = 4;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::bundle::{ALLOCATION, Bundle, KITS, STUDY};
 use super::document::{Report, Section, Source, quoted};
 use super::instrument_file::InstrumentFile;
-use super::rules;
 use super::study_file::{Located, StudyFile, did_you_mean};
+use super::{moments, rules};
 use crate::domain::allocation::{ArmList, Factor, TOTAL};
 use crate::domain::instrument::{Choices, Item, ItemKind};
 use crate::domain::study::{Arm, Blinding, Forcing, Person, Role, UniqueWithin};
@@ -43,6 +43,7 @@ pub(super) fn check_survey(survey: &Located<Survey>, instruments: &[InstrumentFi
             "leave it out, or write privacy = \"named\"",
         );
     }
+    moments::check(read, mode, report);
 }
 
 /// A form takes few files.

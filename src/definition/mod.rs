@@ -26,6 +26,7 @@ mod kit_codes;
 mod kit_leaks;
 mod kits_file;
 mod load;
+mod moments;
 mod pages_file;
 pub mod participants_file;
 mod people;

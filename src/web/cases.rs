@@ -18,7 +18,6 @@ mod registration;
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
@@ -28,7 +27,7 @@ use subtle::ConstantTimeEq;
 
 use super::caller::{Call, Cookie, minutes_until};
 use super::failed::Failed;
-use super::pages::{Pages, accepted};
+use super::pages::{Pages, accepted, in_language_of_address, speaking};
 use super::questionnaire::PIECES;
 use super::questionnaire::posted::{Posted, Step};
 use super::questionnaire::whose::whose;
@@ -191,10 +190,9 @@ impl CasePages {
                 get(follow_up::show_entry_correction).post(follow_up::correct_entry),
             )
             .route("/c/{slug}/{number}/-/{response}/{item}", get(files::download))
-            // What a body may be is said by `guard`, by what it is.
-            .layer(DefaultBodyLimit::disable())
             .with_state(self);
-        super::same_site::own_pages_only(pages, url, move |status, headers| own.bare(status, "elsewhere", headers))
+        let bare = move |status, headers: &HeaderMap| own.bare(status, "elsewhere", headers);
+        in_language_of_address(super::same_site::own_pages_only(pages, url, bare))
     }
 
     fn means(&self) -> Means<'_> {
@@ -302,7 +300,7 @@ impl CasePages {
         call: &Call,
         posted: Option<&Posted>,
     ) -> Result<Entering, Failure> {
-        let headers = &call.headers;
+        let headers = &speaking(&call.headers, wish);
         let store = self.tools.shelf.store();
         let Some(row) = study::find_current(store, slug).await? else {
             return Ok(Err(self.bare(StatusCode::NOT_FOUND, "unknown", headers)));

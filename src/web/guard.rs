@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
@@ -74,6 +74,8 @@ fn is_loopback(host: &str) -> bool {
 
 /// Puts the guards around pages.
 pub fn guarded(pages: Router) -> Router {
+    // Questionnaires may be larger: they say so where it is known who sends them (`questionnaire::body`).
+    let pages = pages.layer(DefaultBodyLimit::max(limits::FORM_BYTES));
     let mut guarded = pages.layer(middleware::from_fn(bounded));
     for (name, value) in HEADERS {
         guarded = guarded.layer(SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value)));
@@ -81,11 +83,11 @@ pub fn guarded(pages: Router) -> Router {
     guarded
 }
 
-/// Lets through a body of the size that its form may have, for as long as it may take. Forms with files may be larger, and slower.
+/// Lets through a body no larger than any form, for as long as it may take. Forms with files may be larger, and slower.
 async fn bounded(request: Request, next: Next) -> Response {
     let (bytes, seconds) = match is_multipart(request.headers()) {
         true => (limits::UPLOAD_BYTES, limits::UPLOAD_SECONDS),
-        false => (limits::FORM_BYTES, limits::PAGE_SECONDS),
+        false => (limits::ANSWERS_BYTES, limits::PAGE_SECONDS),
     };
     let told = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     // A form with files is read as far as it may be, so that its page can say what is wrong.

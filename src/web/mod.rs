@@ -4,6 +4,7 @@
 //! mail's bytes. To add a page: a file with its `router`, and a template in `templates/pages/<language>/`.
 
 pub mod account;
+mod assets;
 mod caller;
 pub mod cases;
 mod connection;

@@ -4,11 +4,15 @@
 
 use std::collections::BTreeMap;
 
+use axum::Router;
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
 use handlebars::Handlebars;
 use serde_json::{Value, json};
 
+use super::assets;
 use crate::domain::language::Language;
 use crate::letters::stationery;
 
@@ -59,7 +63,7 @@ impl Pages {
         Ok(Pages { sheets })
     }
 
-    /// A page; `facts` is an object, to which `t` (the words), `language` and `page` are added.
+    /// A page; `facts` is an object, to which `t` (the words), `language`, `page` and `assets` are added.
     ///
     /// # Errors
     /// A template that names what the facts do not have.
@@ -72,6 +76,7 @@ impl Pages {
             object.insert("t".to_string(), sheet.words.clone());
             object.insert("language".to_string(), json!(language.code()));
             object.insert("page".to_string(), json!(page));
+            object.insert("assets".to_string(), assets::paths());
             // A page without a form has nothing that is wrong on it.
             object.entry("faults").or_insert_with(|| json!([]));
             // One that is no study's names nobody to ask.
@@ -141,9 +146,48 @@ pub fn accepted(headers: &HeaderMap, offered: &[Language]) -> Option<Language> {
     wishes.first().map(|(_, language)| *language)
 }
 
+/// The headers of a request, as if its browser liked a language best that was chosen on a page.
+pub(super) fn speaking(headers: &HeaderMap, chosen: Option<&str>) -> HeaderMap {
+    let mut headers = headers.clone();
+    let Some(language) = chosen.and_then(Language::find) else { return headers };
+    let others = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    let wishes = [Some(language.code()), others].into_iter().flatten().collect::<Vec<_>>().join(", ");
+    if let Ok(wishes) = HeaderValue::from_str(&wishes) {
+        headers.insert(header::ACCEPT_LANGUAGE, wishes);
+    }
+    headers
+}
+
+/// Has pages speak the language that their address names (`?lang=ja`), also those that say that there is none, or that it failed.
+pub(super) fn in_language_of_address(pages: Router) -> Router {
+    pages.layer(middleware::from_fn(async |mut request: Request, next: Next| {
+        let query = request.uri().query().unwrap_or_default();
+        let chosen = query.split('&').find_map(|field| field.strip_prefix("lang="));
+        let headers = speaking(request.headers(), chosen);
+        *request.headers_mut() = headers;
+        next.run(request).await
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_language_that_was_chosen_comes_before_what_a_browser_likes() {
+        let likes =
+            |text: &'static str| HeaderMap::from_iter([(header::ACCEPT_LANGUAGE, HeaderValue::from_static(text))]);
+        let both = [Language::Ja, Language::En];
+        for (headers, chosen, expected) in [
+            (likes("en-US,en;q=0.9"), Some("ja"), Some(Language::Ja)),
+            (HeaderMap::new(), Some("ja"), Some(Language::Ja)),
+            (likes("en-US,en;q=0.9"), None, Some(Language::En)),
+            (likes("en"), Some("//evil.example"), Some(Language::En)),
+        ] {
+            assert_eq!(accepted(&speaking(&headers, chosen), &both), expected, "{headers:?} {chosen:?}");
+        }
+        assert_eq!(accepted(&speaking(&likes("en"), Some("ja")), &[Language::En]), Some(Language::En));
+    }
 
     #[test]
     fn browsers_say_which_language_they_like_best() {

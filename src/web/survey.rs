@@ -18,8 +18,8 @@ pub use rehearsal::rehearse;
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Router, extract};
@@ -27,8 +27,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use super::assets;
 use super::failed::Failed;
-use super::pages::{Pages, accepted};
+use super::pages::{Pages, accepted, in_language_of_address, speaking};
 use super::questionnaire::PIECES;
 use super::questionnaire::body::{self, Unread};
 use super::questionnaire::filled::{self, Filled};
@@ -122,33 +123,18 @@ impl SurveyPages {
 
     /// Their routes.
     pub fn router(self) -> Router {
-        let style = || async {
-            (
-                [(header::CONTENT_TYPE, "text/css; charset=utf-8")],
-                include_str!("../../templates/pages/survey/survey.css"),
-            )
-        };
-        let script = || async {
-            (
-                [(header::CONTENT_TYPE, "text/javascript; charset=utf-8")],
-                include_str!("../../templates/pages/survey/survey.js"),
-            )
-        };
         let (own, url) = (self.clone(), self.tools.desk.public_url.clone());
         // Providers of mail send for their users, from no page of ours.
         let opt_out = opt_out::router(self.clone());
         let pages = Router::new()
-            .route("/survey.css", get(style))
-            .route("/survey.js", get(script))
             .route("/a/{secret}", get(open).post(send))
             .route("/s/{slug}", get(sign_in::show).post(sign_in::try_in))
             .route("/s/{slug}/form", get(open_signed_in).post(send_signed_in))
             .route("/s/{slug}/leave", post(sign_in::leave))
-            // What a body may be is said by `guard`, by what it is.
-            .layer(DefaultBodyLimit::disable())
             .with_state(self);
-        super::same_site::own_pages_only(pages, url, move |status, headers| own.bare(status, "elsewhere", headers))
-            .merge(opt_out)
+        let bare = move |status, headers: &HeaderMap| own.bare(status, "elsewhere", headers);
+        in_language_of_address(super::same_site::own_pages_only(pages, url, bare).merge(opt_out))
+            .merge(assets::router())
     }
 
     /// Whom a link lets in; none for what is no link of ours.
@@ -276,11 +262,12 @@ impl SurveyPages {
     /// Reads what was posted, and takes it as far as it goes.
     async fn sent(&self, visit: &Visit, request: extract::Request, headers: &HeaderMap) -> Response {
         let desk = Some(visit.desk(&self.tools)).filter(|_| visit.takes_files(self.tools.means()));
-        let posted = match body::read(request, desk).await {
+        let posted = match body::read(request, body::texts(visit.instrument()), desk).await {
             Ok(posted) => posted.without_dropped(visit.instrument()),
             Err(Unread::Refused(status)) => return self.bare(status, Unread::word(status), headers),
             Err(Unread::Failed(failure)) => return self.unread(&failure, headers),
         };
+        let headers = &speaking(headers, posted.language());
         if !visit.guards(posted.guard()) {
             // Typed before somebody signed in anew, it may be: nothing is recorded, nothing lost, and nothing shown to anybody else.
             match visit.wrote(self.tools.shelf.store(), &posted).await {

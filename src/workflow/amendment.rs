@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Failure;
 use super::life::Refusal;
-use super::proof;
 use super::shelf::bundle_of;
+use super::{likeness, proof};
 use crate::definition::allocation_file::{self, AllocationFile};
 use crate::definition::{self, Bundle};
 use crate::domain::allocation::{Break, Follower, Scheme, State, Turn};
@@ -303,6 +303,12 @@ pub fn check_promises(slug: &str, old: &Study, new: &Study) -> Result<(), Refusa
     }
     if !before.privacy.names() && before.instrument != now.instrument {
         return Err(promised("the instrument of a survey without names"));
+    }
+    if !before.privacy.names() {
+        let what = likeness::differences(old, new, &before.instrument);
+        if !what.is_empty() {
+            return Err(Refusal::TellsApart { instrument: before.instrument.clone(), what });
+        }
     }
     Ok(())
 }

@@ -45,6 +45,47 @@ pub fn among<'c, 's>(cases: &'c [Case<'s>], today: NaiveDate) -> Vec<Due<'c, 's>
     due
 }
 
+/// How many cases are looked through for what is due.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// Most that are read at once.
+    pub page: i64,
+    /// How often.
+    pub pages: i64,
+    /// Most that are kept.
+    pub keep: usize,
+}
+
+/// The cases of some sites (of all if none is named) of which something is late or due, the longest overdue first; and whether some are older
+/// than all that were looked through.
+///
+/// # Errors
+/// The database; records that contradict each other.
+pub async fn longest<'s>(
+    store: &Store,
+    shelved: &'s ShelvedStudy,
+    sites: &[String],
+    today: NaiveDate,
+    Look { page, pages, keep }: Look,
+) -> Result<(Vec<Case<'s>>, bool), Failure> {
+    let (mut kept, mut before): (Vec<(NaiveDate, Case<'s>)>, i64) = (Vec::new(), i64::MAX);
+    let cases =
+        |kept: Vec<(NaiveDate, Case<'s>)>| -> Vec<Case<'s>> { kept.into_iter().map(|(_, case)| case).collect() };
+    for _ in 0..pages {
+        let read = course::cases(store, shelved, sites, before, page).await?;
+        let Some(last) = read.last() else { return Ok((cases(kept), false)) };
+        before = last.subject.number;
+        for case in read {
+            let first = among(std::slice::from_ref(&case), today).first().map(|one| one.window.closes);
+            kept.extend(first.map(|closes| (closes, case)));
+        }
+        kept.sort_by_key(|(closes, case)| (*closes, case.subject.number));
+        kept.truncate(keep);
+    }
+    let older = course::cases(store, shelved, sites, before, 1).await?;
+    Ok((cases(kept), !older.is_empty()))
+}
+
 impl<'c> Due<'c, '_> {
     fn missing(&self) -> Missing<'c> {
         let forms = self.station.forms.iter().filter(|(_, entries)| entries.is_empty());

@@ -80,6 +80,19 @@ pub enum Refusal {
         /// What differs.
         what: &'static str,
     },
+    /// An answer without a name would tell by which version of its form it was given, and so when.
+    #[error(
+        "instruments/{instrument}.toml: {} cannot change any more. Answers stand without names, and one would tell whether it was given \
+         before or after, and so perhaps by whom. Labels, help, titles and messages may change. Put the rest back; or end this survey \
+         with a day in `closes`, and begin a study with another slug by the new form",
+        .what.join("; ")
+    )]
+    TellsApart {
+        /// Id of the form.
+        instrument: String,
+        /// What differs.
+        what: Vec<String>,
+    },
     /// The amendment leaves open what the next decision counts: one line for each.
     #[error("{}", .0.join("\n"))]
     Scheme(Vec<String>),

@@ -52,6 +52,7 @@ pub mod kits_told;
 mod leave;
 pub mod ledger;
 pub mod life;
+mod likeness;
 pub mod mend;
 mod names;
 pub mod note;

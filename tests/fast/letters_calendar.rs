@@ -62,7 +62,18 @@ fn a_reminder_tells_each_the_way_that_is_theirs() {
             words(&stationery, study, language, Facts::Reminder(Reminder::new(study, reminded, language)))
         };
         let study = wellbeing(Privacy::Anonymous, Access::Credentials);
-        assert_reads("reminder.anonymous", language, &write(&study, &reminded()));
+        let anonymous = write(&study, &reminded());
+        assert_reads("reminder.anonymous", language, &anonymous);
+        // As the page says it: the day, too, is seen, and how many are opened together.
+        let batch = study.survey.as_ref().map(|survey| survey.batch).unwrap();
+        let said = match language {
+            Language::En => format!(
+                "you answered and on which day. They read the answers, too, but cannot tell which are yours, unless your own words do: answers are locked away when they arrive, and opened only shuffled, {batch} or more together"
+            ),
+            Language::Ja => format!("{batch} 人分以上が集まってから順番を混ぜて開かれ"),
+        };
+        let whole = |text: &str| text.replace(['\n', ' '], "");
+        assert!(whole(&anonymous.text).contains(&whole(&said)), "{}", anonymous.text);
         let password = write(&study, &Reminded { link: None, login: true, of: None, ..reminded() });
         assert_reads("reminder.password", language, &password);
         let study = wellbeing(Privacy::Named, Access::Members);

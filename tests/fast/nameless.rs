@@ -40,7 +40,11 @@ fn told(bundle: &Bundle) -> Vec<String> {
 #[test]
 fn what_could_join_an_answer_to_a_person_is_refused() {
     for mode in ["anonymous", "fully-anonymous"] {
-        assert_eq!(told(&nameless(mode, &[])), [""; 0], "{mode}");
+        let alone = told(&nameless(mode, &[]));
+        assert!(
+            alone.len() == 1 && alone[0].contains("the days that `day` takes go by that of answering"),
+            "{alone:?}"
+        );
         for (from, to, expected) in [
             ("responses = \"once\"", "responses = \"repeat\"", "make up a batch"),
             ("closes = 2036-03-31", "", "opened in batches"),
@@ -65,6 +69,63 @@ fn what_could_join_an_answer_to_a_person_is_refused() {
     }
     let told = told(&wellbeing(&[("review = true", "batch = 20")]));
     assert!(told[0].contains("answers stand with the person"), "{told:?}");
+}
+
+#[test]
+fn no_answer_without_a_name_keeps_when_it_was_given() {
+    let form = |changes: &[(&str, &str)], mode: &str| {
+        let bundle = if mode == "named" { wellbeing(&[]) } else { nameless(mode, &[]) };
+        let mut files = bundle.files().clone();
+        let text = files.get_mut("instruments/weekly.toml").unwrap();
+        for (from, to) in changes {
+            assert!(text.contains(from), "{from}");
+            *text = text.replacen(from, to, 1);
+        }
+        Bundle::from_files(files)
+    };
+    let remark = "[[items]]\nid = \"remark\"";
+    let age = format!(
+        "[[items]]\nid = \"age\"\nkind = \"calculation\"\nlabel = {{ ja = \"日数\", en = \"Days\" }}\n\
+         calculation = \"days_between(day, today)\"\n\n{remark}"
+    );
+    let check = "[[checks]]\nid = \"hours\"";
+    let fresh = format!(
+        "[[checks]]\nid = \"fresh\"\nrule = \"days_between(day, today) < 3\"\n\
+         message = {{ ja = \"最近の日付を記入してください。\", en = \"Write a day of late.\" }}\n\n{check}"
+    );
+    let bounds = "hard = { earliest = \"2026-04-01\", latest = \"today\" }";
+    for (from, to, expected) in [
+        (remark, age.as_str(), "`age` keeps with an answer when it was given"),
+        (
+            "when = \"pain\"",
+            "when = \"pain && today < '2026-12-01'\"",
+            "whether `where` was asked tells when an answer was given",
+        ),
+        (check, fresh.as_str(), "\"fresh\" lets only some answers pass on a day"),
+        (
+            bounds,
+            "hard = { earliest = \"today-3\", latest = \"today\" }",
+            "`day` takes only days near that of answering",
+        ),
+    ] {
+        for mode in ["anonymous", "fully-anonymous"] {
+            let bundle = form(&[(from, to)], mode);
+            let told = told(&bundle);
+            assert!(told.iter().any(|one| one.contains(expected)), "{mode}, {to}: {told:?}");
+            assert!(definition::load(&bundle).is_err(), "{mode}, {to}");
+        }
+        assert_eq!(told(&form(&[(from, to)], "named")), [""; 0], "{to}");
+    }
+    // Days that people write themselves may be meant.
+    for (to, expected) in
+        [("hard = { earliest = \"2026-04-01\" }", "a day in `day`"), (bounds, "the days that `day` takes go by")]
+    {
+        let bundle = form(&[(bounds, to)], "anonymous");
+        let told = told(&bundle);
+        assert!(told.len() == 1 && told[0].contains(expected) && definition::load(&bundle).is_ok(), "{to}: {told:?}");
+    }
+    let soft = fresh.replace("message =", "soft = true\nmessage =");
+    assert!(definition::load(&form(&[(check, soft.as_str())], "anonymous")).is_ok());
 }
 
 #[test]

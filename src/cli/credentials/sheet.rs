@@ -77,7 +77,12 @@ impl<W: Write> Sheet<W> {
             unsubscribe: None,
             now,
         };
+        let promise = study
+            .survey
+            .as_ref()
+            .map(|survey| self.pages.word(language, survey.privacy.key(), &[("batch", &survey.batch.to_string())]));
         let facts = json!({
+            "promise": promise,
             "head": Head::new(study, shelved.stage, &person, None, &desk.address, now, language),
             "way": Invitation::new(study, &invited, language),
             "code": one.link.as_deref().map(code).transpose()?,

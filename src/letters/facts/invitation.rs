@@ -36,8 +36,11 @@ pub struct Invitation {
     pub repeated: bool,
     /// Whether answers stand with the person.
     pub named: bool,
-    /// Whether that they answered is known, and nothing else.
+    /// Whether that they answered is known, and on which day, and nothing else.
     pub anonymous: bool,
+    /// How many answers are opened together at least, where they stand without the person.
+    #[serde(default)]
+    pub batch: u32,
     /// Whether they are asked to take part in the study, and a form that comes first decides whether they can.
     #[serde(default)]
     pub joins: bool,
@@ -104,6 +107,7 @@ impl Invitation {
             repeated: !invited.once && survey.is_some_and(|survey| survey.responses == Responses::Repeated),
             named: privacy == Privacy::Named,
             anonymous: privacy == Privacy::Anonymous,
+            batch: survey.map(|survey| survey.batch).unwrap_or_default(),
             joins: invited.joins,
             by_lot: invited.joins && !study.arms.is_empty(),
             answered: invited.answered,

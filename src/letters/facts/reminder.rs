@@ -46,8 +46,11 @@ pub struct Reminder {
     pub leaves: bool,
     /// Whether answers stand with the person.
     pub named: bool,
-    /// Whether that they answered is known, and nothing else.
+    /// Whether that they answered is known, and on which day, and nothing else.
     pub anonymous: bool,
+    /// How many answers are opened together at least, where they stand without the person.
+    #[serde(default)]
+    pub batch: u32,
     /// Page on which they stop invitations and reminders.
     #[serde(default)]
     pub unsubscribe: String,
@@ -103,6 +106,7 @@ impl Reminder {
             leaves: reminded.leaves,
             named: privacy == Privacy::Named,
             anonymous: privacy == Privacy::Anonymous,
+            batch: survey.map(|survey| survey.batch).unwrap_or_default(),
             unsubscribe: reminded.unsubscribe.to_string(),
         }
     }

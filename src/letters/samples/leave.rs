@@ -25,7 +25,9 @@ pub(super) fn variants(full: &Facts) -> Vec<Facts> {
         Facts::LinkAsked(facts) => vec![Facts::LinkAsked(LinkAsked { closed: true, ..facts.clone() })],
         Facts::Invitation(facts) => {
             let answered = Invitation { answered: true, repeated: false, joins: false, ..facts.clone() };
-            vec![Facts::Invitation(answered)]
+            let anonymous = Invitation { named: false, anonymous: true, ..facts.clone() };
+            let nobodys = Invitation { anonymous: false, ..anonymous.clone() };
+            [answered, anonymous, nobodys].map(Facts::Invitation).into()
         }
         Facts::LeaveNotice(facts) => {
             let nameless = LeaveNotice { named: false, ..facts.clone() };

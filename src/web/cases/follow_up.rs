@@ -334,25 +334,37 @@ impl CasePages {
         request: extract::Request,
         call: &Call,
     ) -> Result<Posted, Response> {
-        let seat = match body::is_multipart(&call.headers) {
-            false => Ok(Ok(None)),
-            true => self.seat(form, call).await,
-        };
         let mut failed = None;
-        let read = match seat {
-            Ok(Err(page)) => return Err(page),
-            Ok(Ok(None)) => body::read(request, None).await,
-            Ok(Ok(Some(seat))) => {
-                let owner = Owner { study: seat.study, who: &seat.who };
-                let instrument = &seat.instrument;
-                let desk = Desk { tools: &self.tools, zone: seat.zone, instrument, owner, guard: Some(&seat.guard) };
-                body::read(request, Some(desk)).await.map(|posted| posted.without_dropped(instrument))
+        let read = match body::is_multipart(&call.headers) {
+            false => {
+                // Long texts are read of whoever is known.
+                let texts = match self.visitor(&call.headers).await {
+                    Ok(Some(_)) => limits::ANSWERS_BYTES,
+                    Ok(None) => 0,
+                    Err(failure) => {
+                        failed = Some(failure);
+                        0
+                    }
+                };
+                body::read(request, texts, None).await
             }
-            // Who sends it cannot be told now: nothing of it is stored, and what was typed goes back.
-            Err(failure) => {
-                failed = Some(failure);
-                body::read(request, None).await
-            }
+            true => match self.seat(form, call).await {
+                Ok(Err(page)) => return Err(page),
+                Ok(Ok(None)) => body::read(request, 0, None).await,
+                Ok(Ok(Some(seat))) => {
+                    let owner = Owner { study: seat.study, who: &seat.who };
+                    let instrument = &seat.instrument;
+                    let desk =
+                        Desk { tools: &self.tools, zone: seat.zone, instrument, owner, guard: Some(&seat.guard) };
+                    let read = body::read(request, body::texts(instrument), Some(desk)).await;
+                    read.map(|posted| posted.without_dropped(instrument))
+                }
+                // Who sends it cannot be told now: nothing of it is stored, and what was typed goes back.
+                Err(failure) => {
+                    failed = Some(failure);
+                    body::read(request, 0, None).await
+                }
+            },
         };
         match read {
             Ok(posted) => match failed {

@@ -16,7 +16,7 @@ use crate::store::subject;
 use crate::web::caller::Call;
 use crate::web::questionnaire::posted::Posted;
 use crate::workflow::course::{self, Case, Progress};
-use crate::workflow::due::{self, Due};
+use crate::workflow::due::{self, Due, Look};
 use crate::workflow::{Failure, enroll};
 
 /// The days of a window, as pages say them.
@@ -74,11 +74,12 @@ impl CasePages {
         let shown: Vec<&Case<'_>> = cases.iter().take(usize::try_from(most).unwrap_or(usize::MAX)).collect();
         let next = shown.last().filter(|_| further).map(|case| case.subject.number);
         let rows: Vec<Value> = shown.iter().map(|case| self.row(room, case, today)).collect();
-        let mut due = Vec::new();
+        let (mut due, mut older) = (Vec::new(), false);
         if earlier.is_none() && !room.study().events.is_empty() {
-            let looked =
-                course::cases(store, &room.shelved, &room.person.sites, i64::MAX, limits::CASES_LOOKED_THROUGH).await?;
-            due = due_of(room, &looked, today);
+            let pages = limits::DUE_CASES / limits::CASES_LOOKED_THROUGH;
+            let look = Look { page: limits::CASES_LOOKED_THROUGH, pages, keep: limits::DUE_SHOWN + 1 };
+            let (looked, left) = due::longest(store, &room.shelved, &room.person.sites, today, look).await?;
+            (due, older) = (due_of(room, &looked, today), left);
         }
         let mut facts = room.head(&room.word("cases", &[]), "");
         put(&mut facts, "cases", json!(rows));
@@ -87,6 +88,8 @@ impl CasePages {
         put(&mut facts, "next", json!(next.map(|next| format!("{}&before={next}", room.here("")))));
         put(&mut facts, "later", json!(earlier.map(|_| room.here(""))));
         put(&mut facts, "more_due", json!(due.len() > limits::DUE_SHOWN));
+        let most = limits::DUE_CASES.to_string();
+        put(&mut facts, "unlooked", json!(older.then(|| room.word("unlooked", &[("most", &most)]))));
         due.truncate(limits::DUE_SHOWN);
         put(&mut facts, "due", json!(due));
         put(&mut facts, "events", json!(!room.study().events.is_empty()));

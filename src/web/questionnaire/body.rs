@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::multipart::{Field, Multipart, MultipartError};
-use axum::extract::{Form, FromRequest, Request};
+use axum::extract::{DefaultBodyLimit, Form, FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use futures::TryStreamExt as _;
 use http_body_util::LengthLimitError;
@@ -78,18 +78,31 @@ pub(in crate::web) fn is_multipart(headers: &HeaderMap) -> bool {
     kind.get(..20).is_some_and(|start| start.eq_ignore_ascii_case("multipart/form-data;"))
 }
 
-/// Reads a posted page. Without a desk its files are thrown away.
-pub(in crate::web) async fn read(request: Request, desk: Option<Desk<'_>>) -> Result<Posted, Unread> {
+/// Room for the longest texts that a form takes, in bytes: four are the most that a character has in UTF-8.
+pub(in crate::web) fn texts(instrument: &Instrument) -> usize {
+    let free = |item: &&Item| matches!(item.kind, ItemKind::Text { .. } | ItemKind::Note);
+    let texts = instrument.items.iter().filter(free).count();
+    texts.saturating_mul(4 * limits::ANSWER_CHARS).min(limits::ANSWERS_BYTES)
+}
+
+/// Reads a posted page, which has so much room for its texts. Without a desk its files are thrown away.
+pub(in crate::web) async fn read(mut request: Request, texts: usize, desk: Option<Desk<'_>>) -> Result<Posted, Unread> {
     if !is_multipart(request.headers()) {
+        // Percent-encoded each byte of a text takes three.
+        let most = (limits::FORM_BYTES + 3 * texts).min(limits::ANSWERS_BYTES);
+        DefaultBodyLimit::max(most).apply(&mut request);
         let form = Form::<Vec<(String, String)>>::from_request(request, &()).await;
         return form.map(|Form(fields)| Posted::new(fields)).map_err(|error| Unread::Refused(error.status()));
     }
+    // What its texts and files may be is looked after piece by piece, and what it may be as a whole by `guard`.
+    DefaultBodyLimit::disable().apply(&mut request);
     let ahead = Ahead::new();
     let (parts, body) = request.into_parts();
     let request = Request::from_parts(parts, ahead.bound(body));
     let multipart = Multipart::from_request(request, &()).await;
     let multipart = multipart.map_err(|error| Unread::Refused(error.status()))?;
-    Reading { desk, ahead, fields: Vec::new(), text_bytes: 0, taken: Vec::new() }.read(multipart).await
+    let most = limits::FORM_BYTES.max(texts);
+    Reading { desk, ahead, fields: Vec::new(), text_bytes: 0, most, taken: Vec::new() }.read(multipart).await
 }
 
 /// The files that a posted page carries, or what is wrong with them.
@@ -187,6 +200,8 @@ struct Reading<'a> {
     ahead: Ahead,
     fields: Vec<(String, String)>,
     text_bytes: usize,
+    /// Most of them.
+    most: usize,
     /// What came for each item that takes a file.
     taken: Vec<(String, Came)>,
 }
@@ -224,7 +239,7 @@ impl Reading<'_> {
         let mut bytes = Vec::new();
         while let Some(piece) = self.ahead.next(field.chunk()).await? {
             self.text_bytes += piece.len();
-            if self.text_bytes > limits::FORM_BYTES {
+            if self.text_bytes > self.most {
                 return Err(Unread::Refused(StatusCode::PAYLOAD_TOO_LARGE));
             }
             bytes.extend_from_slice(&piece);

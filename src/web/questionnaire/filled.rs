@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use num_traits::Signed;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -310,13 +311,7 @@ impl<'f> Filled<'f> {
         let own: Vec<FaultLine> =
             faults.iter().filter(|fault| fault.id == item.id).map(|fault| fault.fault.clone()).collect();
         let chosen: Vec<&str> = self.posted.all(&item.id).collect();
-        let (mode, most) = match &item.kind {
-            ItemKind::Integer => ("numeric", 40),
-            ItemKind::Decimal { .. } => ("decimal", 40),
-            ItemKind::Date | ItemKind::Time | ItemKind::DateTime => ("text", 40),
-            ItemKind::File(rule) => ("text", usize::try_from(rule.most_bytes).unwrap_or(usize::MAX)),
-            _ => ("text", limits::ANSWER_CHARS),
-        };
+        let (mode, most) = keyboard(item);
         let other = self.instrument.other_text(item);
         let options = options(reader, item, &chosen);
         let sent = match self.form.answers.get(&item.id).map(|answer| &answer.value) {
@@ -403,6 +398,21 @@ fn is_hinted(item: &Item, expected: &Expected) -> bool {
     }
 }
 
+/// Which keyboard a telephone is asked for, and how much can be typed.
+fn keyboard(item: &Item) -> (&'static str, usize) {
+    // The keyboards of digits have no sign on some telephones: they are for what is never below zero.
+    let unsigned = item.hard.min.as_ref().is_some_and(|min| !min.is_negative());
+    match &item.kind {
+        ItemKind::Integer if unsigned => ("numeric", 40),
+        ItemKind::Decimal { .. } if unsigned => ("decimal", 40),
+        ItemKind::Integer | ItemKind::Decimal { .. } | ItemKind::Date | ItemKind::Time | ItemKind::DateTime => {
+            ("text", 40)
+        }
+        ItemKind::File(rule) => ("text", usize::try_from(rule.most_bytes).unwrap_or(usize::MAX)),
+        _ => ("text", limits::ANSWER_CHARS),
+    }
+}
+
 /// Endings of the names of files that an item takes, as browsers want them: `.pdf,.jpg`.
 fn accepted(item: &Item) -> String {
     let ItemKind::File(rule) = &item.kind else { return String::new() };
@@ -478,3 +488,34 @@ pub(in crate::web) static NOBODY: LazyLock<Person> = LazyLock::new(|| Person {
     language: None,
     representative: None,
 });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition::{self, Bundle, samples};
+
+    #[test]
+    fn a_number_below_zero_can_be_typed_wherever_it_may_be_given() {
+        let mode = |kind: &str, hard: &str| {
+            let mut files = samples::wellbeing().files().clone();
+            let form = files.get_mut("instruments/weekly.toml").unwrap();
+            let label = "label = { ja = \"変化\", en = \"Change\" }";
+            let item = format!("[[items]]\nid = \"change\"\nkind = {kind}\n{label}\n{hard}\n\n[[checks]]");
+            *form = form.replacen("[[checks]]", &item, 1);
+            let study = definition::load(&Bundle::from_files(files)).unwrap().0;
+            keyboard(study.find_instrument("weekly").unwrap().find("change").unwrap()).0
+        };
+        for (kind, digits) in [("\"integer\"", "numeric"), ("\"decimal\"\nplaces = 1", "decimal")] {
+            for (hard, expected) in [
+                ("", "text"),
+                ("hard = { max = 9 }", "text"),
+                ("hard = { min = -5, max = 9 }", "text"),
+                ("soft = { min = 0, max = 9 }", "text"),
+                ("hard = { min = 0, max = 9 }", digits),
+                ("hard = { min = 1, max = 9 }", digits),
+            ] {
+                assert_eq!(mode(kind, hard), expected, "{kind} {hard}");
+            }
+        }
+    }
+}

@@ -88,7 +88,7 @@ async fn act(
 ) -> Response {
     let acted = async {
         let Some(mut addressed) = pages.addressed(name).await? else { return Ok(pages.stranger(&headers)) };
-        let posted = match body::read(request, None).await {
+        let posted = match body::read(request, 0, None).await {
             Ok(posted) => posted,
             Err(Unread::Refused(status)) => return Ok(pages.bare(status, Unread::word(status), &headers)),
             Err(Unread::Failed(failure)) => return Err(failure),

@@ -22,7 +22,7 @@ use crate::store::session;
 use crate::store::study;
 use crate::web::caller::{Cookie, origin};
 use crate::web::failed::Failed;
-use crate::web::pages::{FORGET_PAGES, accepted};
+use crate::web::pages::{FORGET_PAGES, accepted, speaking};
 use crate::web::questionnaire::body::{self, Unread};
 use crate::web::questionnaire::filled::put;
 use crate::web::questionnaire::posted::Posted;
@@ -232,7 +232,7 @@ pub(super) async fn over(pages: &SurveyPages, slug: &str, request: Request, head
     let back = |failure: Failure, posted: &Posted| {
         pages.given_back(&Failed::from(failure), &format!("/s/{slug}/form"), posted, headers)
     };
-    match body::read(request, None).await {
+    match body::read(request, 0, None).await {
         Ok(posted) => match pages.sent_already(&shelved, &posted).await {
             Ok(Some(receipt)) => {
                 let language = language(&shelved, posted.language(), headers);
@@ -267,6 +267,7 @@ pub(super) async fn try_in(
     headers: HeaderMap,
     Form(typed): Form<Typed>,
 ) -> Response {
+    let headers = speaking(&headers, typed.lang.as_deref());
     let shelved = match pages.survey_of(&slug).await {
         Ok(Some(shelved)) => shelved,
         Ok(None) => return pages.stranger(&headers),
@@ -307,7 +308,9 @@ pub(super) async fn leave(
     Form(fields): Form<Vec<(String, String)>>,
 ) -> Response {
     let Some(secret) = pages.cookie(&headers) else { return first(&slug) };
-    let posted = fields.iter().find(|(name, _)| name == "_guard").map_or("", |(_, value)| value.as_str());
+    let field = |own: &str| fields.iter().find(|(name, _)| name == own).map(|(_, value)| value.as_str());
+    let headers = speaking(&headers, field("_lang"));
+    let posted = field("_guard").unwrap_or_default();
     if !bool::from(secret.guard().as_bytes().ct_eq(posted.as_bytes())) {
         return pages.bare(StatusCode::FORBIDDEN, "elsewhere", &headers);
     }

@@ -224,4 +224,54 @@ stories! {
         center.amend(&longer, act()).await.unwrap();
         center.settle().await;
     }
+
+    async fn no_amendment_marks_the_answers_between(center: &mut Center) {
+        let form = "instruments/weekly.toml";
+        let level = "[[items]]\nid = \"level\"\nkind = \"calculation\"\nlabel = { ja = \"区分\", en = \"Level\" }\n\
+                     calculation = \"mood > 5 ? 'high' : 'low'\"\n\n";
+        let hours = "[[checks]]\nid = \"hours\"";
+        let first = edited(&bundle(Privacy::Anonymous, FEW), form, hours, &format!("{level}{hours}"));
+        center.activate(&first, Stage::Production).await;
+        let amended = |from: &str, to: &str| edited(&first, form, from, to);
+        // Nobody was asked yet: it may still change.
+        center.amend(&amended("'high'", "'v0'"), center.act("why not")).await.unwrap();
+        center.amend(&first, center.act("why not")).await.unwrap();
+        let issued = invite(center, 2 * FEW).await.issued;
+        center.settle().await;
+        let pages = serve(center).await;
+        answer_one(center, &pages, &issued, 0).await;
+        for (from, to, what) in [
+            ("'high'", "'v1'", "`calculation` of `level`"),
+            ("when = \"pain\"", "when = \"mood < 5\"", "`when` of `where`"),
+            ("code = \"joint\"", "code = \"joints\"", "the codes of `choices`, and their order, of `where`"),
+            ("low = 0\nhigh = 10", "low = 0\nhigh = 11", "`low` or `high` of `mood`"),
+            ("places = 1", "places = 2", "`places` of `slept`"),
+            ("soft = { min = 3, max = 12 }", "soft = { min = 3, max = 13 }", "`soft` of `slept`"),
+            ("earliest = \"2026-04-01\"", "earliest = \"2026-04-02\"", "`hard` of `day`"),
+            ("kind = \"note\"", "kind = \"text\"", "`kind` of `remark`"),
+            ("kind = \"note\"", "kind = \"note\"\nrequired = true", "`required` of `remark`"),
+            ("slept + napped <= 24", "slept + napped <= 23", "what [[checks]] ask for"),
+            ("id = \"level\"", "id = \"grade\"", "which items there are"),
+        ] {
+            let refused = center.amend(&amended(from, to), center.act("wording")).await.unwrap_err().to_string();
+            assert!(refused.contains(what) && refused.contains("begin a study with another slug"), "{to}: {refused}");
+        }
+        let mut words = amended("Did you have pain?", "Were you in pain?");
+        for (from, to) in [("en = \"Joints\"", "en = \"Any joint\""), ("are more than 24 together", "are more than a day has")] {
+            words = edited(&words, form, from, to);
+        }
+        center.amend(&words, center.act("wording")).await.unwrap();
+        for at in 1..2 * FEW {
+            answer_one(center, &pages, &issued, at).await;
+        }
+        center.wind(14 * 24 * 3600);
+        center.attend().await;
+        let kept = response::list(center.store(), row(center).await.id, &Mark([0; 16]), 1_000).await.unwrap();
+        let levels: std::collections::BTreeSet<String> = kept
+            .iter()
+            .map(|one| serde_json::from_str::<BTreeMap<String, String>>(&one.answers).unwrap()["level"].clone())
+            .collect();
+        assert_eq!((kept.len(), levels), (2 * FEW, ["high".to_owned()].into()));
+        center.settle().await;
+    }
 }

@@ -417,6 +417,10 @@ stories! {
         assert!(case.body.contains("The form is recorded") && case.body.contains("complete"), "{case:?}");
         assert!(case.body.contains("2027-01-13"), "week 8 is planned now: {case:?}");
         assert!(yamada.see("/c/aurora").await.body.contains("Nothing is due at present"));
+        for language in ["ja", "en"] {
+            let nothing = yamada.get(&format!("/c/nothing?lang={language}")).await;
+            assert!(nothing.status == 404 && nothing.body.contains(&format!("<html lang=\"{language}\">")), "{nothing:?}");
+        }
         // The blank form leads to what is there; other answers do not take its place.
         assert_eq!(yamada.get(&format!("{path}?lang=en")).await.location(), "/c/aurora/1/week_4/visit/1?lang=en");
         let other: Vec<(&str, &str)> = visit("2026-12-16", "61.0");

@@ -44,6 +44,27 @@ async fn send(center: &mut Center, address: &str, facts: FollowUpDue) -> Receive
 }
 
 stories! {
+    async fn the_longest_overdue_are_found_however_many_came_after(center: &mut Center) {
+        aurora(center).await;
+        for subject in ["Y-7351", "Y-7352", "Y-7353"] {
+            center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", subject))).await;
+        }
+        center.wind(200 * DAY);
+        let shelved = center.shelved("aurora").await;
+        let today = center.means().now.day_in(shelved.study.zone);
+        let look = async |page, pages, keep| {
+            let look = due::Look { page, pages, keep };
+            let (cases, older) = due::longest(center.store(), &shelved, &[], today, look).await.unwrap();
+            (cases.iter().map(|case| case.subject.number).collect::<Vec<_>>(), older)
+        };
+        assert_eq!(look(100, 1, 10).await, (vec![1, 2, 3], false));
+        // The oldest stands on the last page, and the newest give way to it.
+        assert_eq!(look(1, 5, 2).await, (vec![1, 2], false));
+        // What was not looked at is said to be there.
+        assert_eq!(look(1, 2, 2).await, (vec![2, 3], true));
+        center.settle().await;
+    }
+
     async fn a_site_is_told_what_is_due_until_it_is_there(center: &mut Center) {
         aurora(center).await;
         center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-7351"))).await;

@@ -159,13 +159,20 @@ const ATTRIBUTES: [&str; 54] = [
     "data-kept",
 ];
 
-/// The one script there is, of our own making: nothing else may stand in it or beside it.
-const SCRIPT: &str = "<script src=\"/survey.js\" defer></script>";
+/// Where the style or script of a page is, which is named by what is in it.
+fn asset<'p>(page: &'p Page, before: &str, ending: &str) -> &'p str {
+    let path = page.body.split_once(before).and_then(|(_, rest)| rest.split_once('"')).map_or("", |(path, _)| path);
+    let digest = path.strip_prefix("/survey-").and_then(|rest| rest.strip_suffix(ending)).unwrap_or_default();
+    assert!(digest.len() == 16 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{path} in {}", page.body);
+    path
+}
 
 /// Asserts that a page is made of our own elements, as a browser's tokenizer reads it; returns its text.
 fn sound(page: &Page) -> String {
     let mut text = String::new();
-    let body = page.body.replacen(SCRIPT, "", 1);
+    // The one script there is, of our own making: nothing else may stand in it or beside it.
+    let script = asset(page, "<script src=\"", ".js");
+    let body = page.body.replacen(&format!("<script src=\"{script}\" defer></script>"), "", 1);
     for token in Tokenizer::new(body.as_str()) {
         match token.unwrap() {
             Token::StartTag(tag) => {
@@ -459,10 +466,40 @@ stories! {
             let page = pages.post(&path, &[(field, value), ("_step", "forget")]).await;
             assert!(!page.head.contains("evil"), "{field}: {page:?}");
         }
+        // Style and script are kept by browsers until they are others; pages are not.
+        let shown = pages.get("/a/nothing").await;
+        for path in [asset(&shown, "rel=\"stylesheet\" href=\"", ".css"), asset(&shown, "<script src=\"", ".js")] {
+            let file = pages.get(path).await;
+            assert!(file.status == 200 && file.head.contains("cache-control: public, max-age=31536000, immutable"), "{file:?}");
+        }
+        assert!(shown.head.contains("cache-control: no-store"), "{shown:?}");
+        // Also where there is nothing, it is said in the language that was chosen.
+        for (language, page) in [
+            ("ja", pages.get("/a/nothing?lang=ja").await),
+            ("en", pages.get("/a/nothing?receipt=x&lang=en").await),
+            ("ja", pages.get("/s/nothing?lang=ja").await),
+            ("ja", pages.post("/s/nothing", &[("login", "x"), ("password", "y"), ("lang", "ja")]).await),
+        ] {
+            assert!(page.status == 404 && page.body.contains(&format!("<html lang=\"{language}\">")), "{page:?}");
+        }
         // Too much is refused, and what is allowed is not looked at beyond its bound.
-        let long = "x".repeat(limits::FORM_BYTES);
-        let large = pages.post(&path, &[("remark", &long)]).await;
+        let length = limits::ANSWERS_BYTES + 1;
+        let kind = "application/x-www-form-urlencoded";
+        let large = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\nremark=x");
+        let large = pages.ask(&large).await;
         assert!(large.status == 413 && large.body.contains("何も受け取っていません") && large.body.contains("too large"), "{large:?}");
+        // Of whoever has no way in less is read.
+        let long = "x".repeat(limits::FORM_BYTES);
+        let large = pages.post("/s/wellbeing", &[("login", &long), ("password", "y")]).await;
+        assert!(large.status == 413 && large.body.contains("too large"), "{large:?}");
+        // Each text may be as long as an answer may be, whatever the others are: a kanji takes nine bytes on its way.
+        let kanji = "漢".repeat(limits::ANSWER_CHARS);
+        let texts = [
+            ("_lang", "ja"), ("day", "2026-11-01"), ("mood", "7"), ("pain", "yes"), ("where", "other"), ("where_other", kanji.as_str()),
+            ("tired", "2"), ("worried", "1"), ("remark", kanji.as_str()),
+        ];
+        let shown = pages.post(&path, &texts).await;
+        assert!(shown.status == 422 && shown.body.matches(kanji.as_str()).count() >= 2, "{}", shown.head);
         let many: Vec<(&str, &str)> = std::iter::repeat_n(("a", "b"), limits::FORM_FIELDS * 4).collect();
         assert_eq!(pages.post(&path, &many).await.status, 422);
         let body = "remark=x";
