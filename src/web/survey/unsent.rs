@@ -117,7 +117,7 @@ impl SurveyPages {
         request: Request,
         headers: &HeaderMap,
     ) -> Response {
-        match body::read(request, None).await {
+        match body::read(request, 0, None).await {
             Ok(posted) => self.given_back(&Failed::from(failure), path, &posted, headers),
             Err(Unread::Refused(status)) => self.bare(status, Unread::word(status), headers),
             Err(Unread::Failed(failure)) => self.unread(&failure, headers),
