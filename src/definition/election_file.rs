@@ -79,6 +79,11 @@ pub(super) fn of_study(content: &str, study: &StudyFile, bundle: &Bundle, report
         report.file(file, "the study holds an election, and this is for other studies", "remove the file");
     }
     report.warn(ELECTION, None, "", NOT_CAST.0, NOT_CAST.1);
+    if election.as_ref().is_some_and(|election| election.terms.revote) {
+        // Why: `Terms::revote`.
+        let wrong = "a vote that was cast here cannot be taken back: nobody could find it in the urn without knowing whose it is";
+        report.at(ELECTION, None, "terms.revote", wrong, "write revote = false, or leave it out");
+    }
     election
 }
 

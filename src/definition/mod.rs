@@ -33,6 +33,7 @@ mod predictability;
 pub mod problem;
 mod randomization;
 mod rescreening;
+pub mod roll_file;
 mod rules;
 pub mod samples;
 mod schedule_file;

@@ -3,6 +3,7 @@
 mod cases;
 mod files;
 mod properties;
+mod roll;
 mod rules;
 mod tally;
 
