@@ -20,11 +20,11 @@ use crate::limits;
 /// Name of the file.
 pub(super) const ELECTION: &str = "election.toml";
 
-/// What elections promise that this version does not do yet: told with every election that is checked, and why no study with one is
-/// activated. It is all that is to be taken away when votes are taken.
+/// What elections promise that this version does not do yet: told with every election that is checked, and why no study with one comes
+/// into production. It is all that is to be taken away when voters have pages.
 pub const NOT_CAST: (&str, &str) = (
-    "votes cannot be cast yet: this version checks the rules of an election and counts ballots",
-    "try `hagaki election tally`",
+    "votes cannot be cast yet: voters have no pages in this version",
+    "activate it without --production to rehearse roll and steps, and try `hagaki election tally`",
 );
 
 /// What an election is read against; without a study its languages are not known, nor the zone of its clocks.

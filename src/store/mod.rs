@@ -22,6 +22,7 @@ pub mod credential;
 pub mod credential_link;
 pub mod credential_wait;
 pub mod draft;
+pub mod election;
 mod engine;
 mod error;
 pub mod fact;
@@ -56,6 +57,7 @@ pub mod subject;
 pub mod subject_reference;
 mod tx;
 pub mod urn;
+pub mod voter;
 pub mod week;
 pub mod word;
 
@@ -80,6 +82,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         credential_link::STATEMENTS,
         credential_wait::STATEMENTS,
         draft::STATEMENTS,
+        election::STATEMENTS,
         host::STATEMENTS,
         identity::STATEMENTS,
         inbox::STATEMENTS,
@@ -105,6 +108,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         subject::STATEMENTS,
         subject_reference::STATEMENTS,
         urn::STATEMENTS,
+        voter::STATEMENTS,
         week::STATEMENTS,
         word::STATEMENTS,
     ]

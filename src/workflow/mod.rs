@@ -29,6 +29,7 @@ pub mod disclosure;
 pub mod drafts;
 mod draw;
 pub mod due;
+pub mod election;
 pub mod ending;
 pub mod enroll;
 mod entry;

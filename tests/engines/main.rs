@@ -17,4 +17,5 @@ mod schema;
 mod slow;
 mod store;
 mod stories;
+mod voting;
 mod world;

@@ -31,6 +31,8 @@ pub enum PaperFault {
     Ballot(String, Fault),
     /// A name that is written in is empty, too long, or cannot be kept as it is.
     Written(String),
+    /// It would not be read as it was written.
+    Unreadable,
     /// It is longer than papers of this election can be.
     TooLong,
 }
@@ -42,6 +44,7 @@ impl fmt::Display for PaperFault {
             PaperFault::Twice(contest) => write!(f, "there are two ballots for \"{contest}\""),
             PaperFault::Ballot(contest, fault) => write!(f, "{contest}: {fault}"),
             PaperFault::Written(contest) => write!(f, "{contest}: a name that was written in cannot be read"),
+            PaperFault::Unreadable => f.write_str("it cannot be read as a ballot"),
             PaperFault::TooLong => f.write_str("it is longer than ballots of this election can be"),
         }
     }
