@@ -2,6 +2,7 @@
 
 mod cases;
 mod files;
+mod held;
 mod properties;
 mod roll;
 mod rules;

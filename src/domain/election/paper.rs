@@ -97,7 +97,9 @@ fn written_last(contest: &str, choice: &Choice) -> Result<Choice, PaperFault> {
         let Who::Written(name) = name else { continue };
         let kept = text::squeeze(name);
         let unseen = |c: char| c.is_control() || text::is_bidi(c) || matches!(c, ';' | '；');
-        if kept.is_empty() || kept.chars().count() > limits::WRITE_IN_CHARS || kept.chars().any(unseen) {
+        // A spreadsheet would take it for a formula.
+        let reckons = kept.starts_with(['=', '+', '-', '@']);
+        if kept.is_empty() || reckons || kept.chars().count() > limits::WRITE_IN_CHARS || kept.chars().any(unseen) {
             return Err(PaperFault::Written(contest.to_string()));
         }
         all.push(Who::Written(kept));

@@ -281,7 +281,7 @@ fn what_a_voter_hands_in_is_looked_at() {
     };
     let kept = written(" 山田　 太郎 ").unwrap();
     assert_eq!(kept[0].choice, Choice::Names(vec![Who::Listed("a".to_owned()), Who::Written("山田 太郎".to_owned())]));
-    for bad in ["", " ", "a; b", "a\u{7}b", &"あ".repeat(101)] {
+    for bad in ["", " ", "a; b", "a\u{7}b", "=1+1", "@a", &"あ".repeat(101)] {
         assert_eq!(written(bad), Err(PaperFault::Written("auditor".to_owned())), "{bad:?}");
     }
 }
