@@ -102,7 +102,8 @@ pub enum Refusal {
     NoVotes,
     /// The rules of its election were frozen with the roll.
     #[error(
-        "the rules of the election {0} are frozen: everybody cites their digest, so election.toml stays as it is, to the byte; everything          else in the bundle can change"
+        "the rules of the election {0} are frozen: everybody cites their digest, so election.toml stays as it is, to the byte; everything \
+         else in the bundle can change"
     )]
     Frozen(String),
     /// Only development data can be purged.

@@ -9,7 +9,7 @@ use hagaki::domain::election::judge::Invalid;
 use hagaki::domain::election::paper::{self, PaperFault};
 use hagaki::domain::election::phase::{Change, Phase, Standing, Step, Turnout, Unlawful};
 use hagaki::domain::election::roll::{self, Entry, EntryFault, Frozen};
-use hagaki::domain::election::{Fault, count};
+use hagaki::domain::election::Fault;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
