@@ -201,6 +201,16 @@ stories! {
         assert!(matches!(booth.both(Step::Close).await, Taken::Done { opened: Some(out), .. } if out.papers == 2));
     }
 
+    async fn a_mail_of_the_committee_is_answered(center: &mut Center) {
+        center.activate(&bundle(), Stage::Development).await;
+        let committee = Writer { address: "election-committee@example.jp", study: "council" };
+        for word in ["form", "用紙", "help"] {
+            let letters = center.exchange(&committee.writes(word, "")).await;
+            assert_eq!(letters.len(), 1, "{word}: {:?}", kinds(&letters));
+            assert_eq!(letters[0].to, committee.address);
+        }
+    }
+
     async fn a_step_that_nobody_confirms_lapses(center: &mut Center) {
         center.activate(&bundle(), Stage::Development).await;
         Booth::of(center).import(&[entry(0)]).await.unwrap();
