@@ -2,6 +2,7 @@
 //! opening of the urn disturbed at every single place. That nobody is joined to a vote: `privacy::ballots`.
 
 mod disturbed;
+mod kept;
 mod raced;
 mod told;
 
