@@ -1,6 +1,9 @@
-//! `hagaki election`: counts, and what anyone can check, from files alone.
+//! `hagaki election`: the roll and the steps of an election that is held here; counts, and what anyone can check, from files alone.
 
 mod figures;
+mod hall;
+mod roll;
+mod step;
 mod tally;
 mod told;
 mod verify;
@@ -8,12 +11,32 @@ mod verify;
 use clap::Subcommand;
 
 use super::End;
+use crate::domain::election::phase::Step;
+use roll::RollCommand;
+use step::{CloseArgs, FilesArgs, PhaseArgs, RecordArgs, StepArgs};
 use tally::TallyArgs;
 use verify::VerifyArgs;
 
 /// Commands on elections.
 #[derive(Debug, Subcommand)]
 pub enum ElectionCommand {
+    /// Who may vote: the roll, brought by a list, then changed voter by voter.
+    #[command(subcommand)]
+    Roll(RollCommand),
+    /// Where an election stands, and what may be done next. Changes nothing.
+    Phase(PhaseArgs),
+    /// Lay the roll open to objections. Like each step it is asked for by one person and done when another does the same.
+    Objection(StepArgs),
+    /// Freeze rules and roll: votes are taken in the time of the rules.
+    Open(StepArgs),
+    /// Open the urn when nobody can vote any more: writes ballots, roll and receipts as files, and counts from them.
+    Close(CloseArgs),
+    /// Write the files of an urn that was opened once more, and count from them.
+    Files(FilesArgs),
+    /// Put the outcome of the count on record.
+    Record(RecordArgs),
+    /// Say that the result stands.
+    Certify(StepArgs),
     /// Count ballots by the rules of an election, from files alone: whoever has them gets the same outcome. Writes nothing.
     Tally(Box<TallyArgs>),
     /// Check the archive of a verifiable election, as `belenios-tool` does and further. Needs no installation and no database.
@@ -22,6 +45,14 @@ pub enum ElectionCommand {
 
 pub(super) fn run(command: ElectionCommand) -> anyhow::Result<End> {
     match command {
+        ElectionCommand::Roll(command) => roll::run(command),
+        ElectionCommand::Phase(args) => step::phase(&args),
+        ElectionCommand::Objection(args) => step::take(Step::Objection, &args),
+        ElectionCommand::Open(args) => step::take(Step::Open, &args),
+        ElectionCommand::Close(args) => step::close(&args),
+        ElectionCommand::Files(args) => step::files(&args),
+        ElectionCommand::Record(args) => step::record(&args),
+        ElectionCommand::Certify(args) => step::take(Step::Certify, &args),
         ElectionCommand::Tally(args) => tally::run(&args),
         ElectionCommand::Verify(args) => verify::run(&args),
     }

@@ -123,7 +123,7 @@ pub enum Command {
     /// Letters that go out by themselves: what waits and what became of each, and a rehearsal.
     #[command(subcommand)]
     Schedule(schedule::ScheduleCommand),
-    /// Elections: a count of ballots, and what anyone can check of one, from files alone.
+    /// Elections: the roll, the steps of the committee, a count of ballots, and what anyone can check of one.
     #[command(subcommand)]
     Election(election::ElectionCommand),
     /// Every mail that came in, and its fate.

@@ -242,6 +242,11 @@ fn has_key(opened: &Opened, study: &Study) -> anyhow::Result<()> {
     if study.survey.as_ref().is_some_and(|survey| !survey.privacy.names()) {
         return Err(Refused(format!("the survey is kept without names, and {NoKey}")).into());
     }
+    if study.election.is_some() {
+        return Err(
+            Refused(format!("the study holds an election, whose roll and votes are sealed, and {NoKey}")).into()
+        );
+    }
     if study.asks_personal() {
         return Err(Refused(format!("the study asks for items marked personal, and {NoKey}")).into());
     }

@@ -3,6 +3,8 @@
 //! In charge of the format, which the command that counts them documents ([`COLUMNS`]). Whatever it does not understand is a problem with
 //! its line: a ballot that was left out silently would be a vote lost.
 
+use std::collections::BTreeMap;
+
 use super::csv_file::{self, Charset};
 use super::document::{Report, nearest, quoted};
 use super::problem::Problem;
@@ -30,6 +32,51 @@ pub fn read(file: &str, bytes: &[u8], election: &Election) -> Result<Vec<Ballot>
     let mut problems = report.into_problems();
     problems.sort();
     if problems.is_empty() { Ok(ballots) } else { Err(problems) }
+}
+
+/// Ballots as a table that [`read`] reads: each content once, with how many are like it, sorted by what stands there. So no order but that
+/// of the contents themselves is left, and who has the table learns nothing of when or together with which others a ballot was cast.
+pub fn write(ballots: &[Ballot]) -> String {
+    let mut contents: BTreeMap<[String; 6], u64> = BTreeMap::new();
+    for ballot in ballots {
+        let (votes, written) = cells(&ballot.choice);
+        let invalid = if ballot.choice == Choice::Spoiled { "1" } else { "" };
+        let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();
+        let (district, class) = (or_empty(&ballot.district), or_empty(&ballot.class));
+        let content = [ballot.contest.clone(), district, class, votes, written, invalid.to_string()];
+        *contents.entry(content).or_default() += ballot.count;
+    }
+    let mut table = csv::Writer::from_writer(Vec::new());
+    table.write_record(COLUMNS).expect("memory takes any record");
+    for (content, count) in contents {
+        table.write_record(content.iter().chain([&count.to_string()])).expect("each record has the columns");
+    }
+    let bytes = table.into_inner().expect("memory takes what is left");
+    String::from_utf8(bytes).expect("it was written from texts")
+}
+
+/// What stands in the columns `votes` and `write_in`.
+fn cells(choice: &Choice) -> (String, String) {
+    match choice {
+        Choice::Names(names) => {
+            let listed: Vec<&str> = names.iter().filter_map(Who::id).collect();
+            let written = names.iter().filter_map(|who| match who {
+                Who::Written(name) => Some(name.as_str()),
+                Who::Listed(_) => None,
+            });
+            (listed.join(" "), written.collect::<Vec<&str>>().join("; "))
+        }
+        Choice::Marks(marks) => {
+            let sign = |mark: &Mark| if *mark == Mark::Yes { '+' } else { '-' };
+            let marks: Vec<String> = marks.iter().map(|(id, mark)| format!("{id}{}", sign(mark))).collect();
+            (marks.join(" "), String::new())
+        }
+        Choice::Ranking(places) => {
+            let places: Vec<String> = places.iter().map(|place| place.join(" = ")).collect();
+            (places.join(" > "), String::new())
+        }
+        Choice::Spoiled => (String::new(), String::new()),
+    }
 }
 
 struct Table<'a> {

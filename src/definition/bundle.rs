@@ -7,7 +7,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::allocation_file::is_list;
-use super::election_file::ELECTION;
+use super::election_file::{ELECTION, says_something};
 use super::problem::{Problem, Weight};
 use super::randomization::is_file as is_further;
 use crate::limits;
@@ -70,6 +70,11 @@ impl Bundle {
     /// The text of one file.
     pub fn file(&self, path: &str) -> Option<&str> {
         self.files.get(path).map(String::as_str)
+    }
+
+    /// The rules of its election, to the byte, if it holds one.
+    pub fn election(&self) -> Option<&str> {
+        self.file(ELECTION).filter(|content| says_something(content))
     }
 
     /// The study's own letters, path → text.

@@ -20,11 +20,11 @@ use crate::limits;
 /// Name of the file.
 pub(super) const ELECTION: &str = "election.toml";
 
-/// What elections promise that this version does not do yet: told with every election that is checked, and why no study with one is
-/// activated. It is all that is to be taken away when votes are taken.
+/// What elections promise that this version does not do yet: told with every election that is checked, and why no study with one comes
+/// into production. It is all that is to be taken away when voters have pages.
 pub const NOT_CAST: (&str, &str) = (
-    "votes cannot be cast yet: this version checks the rules of an election and counts ballots",
-    "try `hagaki election tally`",
+    "votes cannot be cast yet: voters have no pages in this version",
+    "activate it without --production to rehearse roll and steps, and try `hagaki election tally`",
 );
 
 /// What an election is read against; without a study its languages are not known, nor the zone of its clocks.
@@ -79,6 +79,11 @@ pub(super) fn of_study(content: &str, study: &StudyFile, bundle: &Bundle, report
         report.file(file, "the study holds an election, and this is for other studies", "remove the file");
     }
     report.warn(ELECTION, None, "", NOT_CAST.0, NOT_CAST.1);
+    if election.as_ref().is_some_and(|election| election.terms.revote) {
+        // Why: `Terms::revote`.
+        let wrong = "a vote that was cast here cannot be taken back: nobody could find it in the urn without knowing whose it is";
+        report.at(ELECTION, None, "terms.revote", wrong, "write revote = false, or leave it out");
+    }
     election
 }
 

@@ -8,7 +8,7 @@ use super::agreement::Grounds;
 use super::allocation_file::{self, AllocationFile};
 use super::bundle::{ALLOCATION, Bundle, INSTRUMENTS, KITS, LETTERS, STUDY};
 use super::document::Report;
-use super::election_file::{self, ELECTION};
+use super::election_file;
 use super::instrument_file::{self, InstrumentFile};
 use super::kit_leaks::Arms;
 use super::kits_file::{self, Known, Listing};
@@ -149,7 +149,7 @@ fn build(bundle: &Bundle, report: &Report) -> Option<Study> {
         }
         return None;
     };
-    let election = bundle.file(ELECTION).filter(|content| election_file::says_something(content));
+    let election = bundle.election();
     let file = study_file::read(STUDY, content, election.is_some(), report);
     let languages = file.as_ref().map(|file| file.languages.clone()).unwrap_or_default();
     let instruments = read_instruments(bundle, &languages, report);

@@ -34,6 +34,7 @@ mod predictability;
 pub mod problem;
 mod randomization;
 mod rescreening;
+pub mod roll_file;
 mod rules;
 pub mod samples;
 mod schedule_file;

@@ -72,7 +72,7 @@ pub fn sound_address(written: &str) -> Option<String> {
 }
 
 /// A name as it is written: the family's first in Chinese characters, kana and Hangul, the given one first in letters.
-fn full_name(family: &str, given: &str) -> String {
+pub(super) fn full_name(family: &str, given: &str) -> String {
     let eastern = text::is_eastern(family) || text::is_eastern(given);
     let (first, last) = if eastern { (family, given) } else { (given, family) };
     text::squeeze(&format!("{first} {last}"))

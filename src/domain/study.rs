@@ -119,9 +119,10 @@ impl Study {
             .expect("definition admits no study whose registration instrument is absent")
     }
 
-    /// Whether it asks for something that identifies a person: then a key outside the database is needed.
+    /// Whether it asks for something that identifies a person, or keeps a roll of voters: then a key outside the database is needed.
     pub fn asks_personal(&self) -> bool {
-        self.instruments.iter().any(|instrument| instrument.items.iter().any(|item| item.personal))
+        self.election.is_some()
+            || self.instruments.iter().any(|instrument| instrument.items.iter().any(|item| item.personal))
     }
 
     /// Whether participants enroll themselves before they answer; then nobody else enrolls.

@@ -28,6 +28,14 @@ pub const ELECTION_KEPT_DAYS: u32 = 10_958;
 pub const BALLOT_LINES: usize = 1_000_000;
 /// Most ballots that one line of it stands for, and most voters of one number of a roll.
 pub const VOTERS: u64 = 1_000_000_000;
+/// Longest member number on a roll, in characters.
+pub const MEMBER_NUMBER_CHARS: usize = 50;
+/// Most voters on the roll of an election that is held here.
+pub const ROLL: usize = 1_000_000;
+/// Voters of a roll that are read at once.
+pub const ROLL_ROWS: i64 = 1_000;
+/// Hours within which a second person confirms a step of an election.
+pub const ELECTION_STEP_HOURS: i64 = 72;
 /// Largest file of ballots, rules or facts that is counted, in bytes.
 pub const BALLOT_FILE_BYTES: u64 = 100 * 1024 * 1024;
 /// Largest record of an election's archive, in bytes: the list of 100,000 credentials.

@@ -76,6 +76,7 @@ impl Connections {
             Connections::Postgres(pool) => {
                 for table in [
                     "VACUUM urn",
+                    "VACUUM voter",
                     "VACUUM outbox_raw",
                     "VACUUM outbox",
                     "VACUUM study",

@@ -24,6 +24,7 @@ pub mod credential;
 pub mod credential_link;
 pub mod credential_wait;
 pub mod draft;
+pub mod election;
 mod engine;
 mod error;
 pub mod fact;
@@ -60,6 +61,7 @@ pub mod subject_reference;
 pub mod throttle;
 mod tx;
 pub mod urn;
+pub mod voter;
 pub mod week;
 pub mod word;
 
@@ -86,6 +88,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         credential_link::STATEMENTS,
         credential_wait::STATEMENTS,
         draft::STATEMENTS,
+        election::STATEMENTS,
         host::STATEMENTS,
         identity::STATEMENTS,
         inbox::STATEMENTS,
@@ -113,6 +116,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         subject_reference::STATEMENTS,
         throttle::STATEMENTS,
         urn::STATEMENTS,
+        voter::STATEMENTS,
         week::STATEMENTS,
         word::STATEMENTS,
     ]

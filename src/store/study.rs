@@ -200,6 +200,11 @@ statements! { "study":
     // Its rules begin anew.
     PURGE_SCHEDULE = same "UPDATE schedule_mark SET version = 0, cursor = 0 WHERE study_id = $1";
     PURGE_OPT_OUTS = same "DELETE FROM opt_out WHERE study_id = $1";
+    PURGE_VOTES = same "DELETE FROM voted WHERE voter_id IN (SELECT id FROM voter WHERE study_id = $1)";
+    PURGE_VOTERS_CREDENTIALS = same "DELETE FROM voter_credential WHERE voter_id IN (SELECT id FROM voter WHERE study_id = $1)";
+    PURGE_VOTERS = same "DELETE FROM voter WHERE study_id = $1";
+    PURGE_ELECTION_STEPS = same "DELETE FROM election_step WHERE study_id = $1";
+    PURGE_BALLOTS = same "DELETE FROM opened_ballots WHERE study_id = $1";
     PURGE_CREDENTIALS = same "DELETE FROM credential WHERE study_id = $1";
     PURGE_FILES = same "UPDATE file SET state = 'leaving' WHERE study_id = $1";
     PURGE_URN = same "DELETE FROM urn WHERE study_id = $1";
@@ -395,6 +400,11 @@ pub async fn purge(
         &PURGE_SCHEDULE_RULES,
         &PURGE_SCHEDULE,
         &PURGE_OPT_OUTS,
+        &PURGE_VOTES,
+        &PURGE_VOTERS_CREDENTIALS,
+        &PURGE_VOTERS,
+        &PURGE_ELECTION_STEPS,
+        &PURGE_BALLOTS,
         &PURGE_CREDENTIALS,
         &PURGE_FILES,
         &PURGE_URN,

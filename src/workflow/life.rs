@@ -11,6 +11,7 @@ use super::{Failure, amendment, names, wording};
 use crate::definition::Bundle;
 use crate::definition::election_file::NOT_CAST;
 use crate::domain::chain::Sha256Digest;
+use crate::domain::election::phase::Step;
 use crate::domain::kit::{Order, State as KitState};
 use crate::domain::study::{Kit, Stage, Study};
 use crate::domain::text;
@@ -20,7 +21,7 @@ use crate::store::bundle::BundleRow;
 use crate::store::calendar::Mark;
 use crate::store::kit::NewKit;
 use crate::store::study::{NewStudy, State, StudyRow, StudySecret};
-use crate::store::{Store, Tx, audit, bundle, calendar, cohort, kit, planned, study, word};
+use crate::store::{Store, Tx, audit, bundle, calendar, cohort, election, kit, planned, study, word};
 
 /// Who acts, when, and why: what every entry of a study's life says.
 #[derive(Clone, Copy, Debug)]
@@ -109,9 +110,15 @@ pub enum Refusal {
     /// Nothing differs.
     #[error("nothing would change: it is so already")]
     Unchanged,
-    /// It holds an election.
+    /// It holds an election, and is to count.
     #[error("{}; nothing was changed — {}", NOT_CAST.0, NOT_CAST.1)]
     NoVotes,
+    /// The rules of its election were frozen with the roll.
+    #[error(
+        "the rules of the election {0} are frozen: everybody cites their digest, so election.toml stays as it is, to the byte; everything \
+         else in the bundle can change"
+    )]
+    Frozen(String),
     /// Only development data can be purged.
     #[error("study {0} has no development data")]
     NothingToPurge(String),
@@ -242,7 +249,7 @@ pub async fn activate(
     dice: &dyn Dice,
 ) -> Result<Activated, LifeError> {
     let slug = &defined.slug;
-    check_election(defined)?;
+    check_election(defined, stage)?;
     if stage == Stage::Production {
         amendment::check_chance(bundle, defined)?;
     }
@@ -290,9 +297,20 @@ pub async fn activate(
     Ok(activated)
 }
 
-/// No study with an election comes into force before votes can be cast.
-fn check_election(defined: &Study) -> Result<(), Refusal> {
-    if defined.election.is_some() { Err(Refusal::NoVotes) } else { Ok(()) }
+/// No study with an election comes into production before voters have pages.
+fn check_election(defined: &Study, stage: Stage) -> Result<(), Refusal> {
+    let counts = stage == Stage::Production && defined.election.is_some();
+    if counts { Err(Refusal::NoVotes) } else { Ok(()) }
+}
+
+/// Rules that were frozen with the roll stay as they are.
+async fn check_frozen(tx: &mut Tx, row: &StudyRow, stored: &BundleRow, bundle: &Bundle) -> Result<(), LifeError> {
+    let old = super::shelf::bundle_of(row, &stored.digest, &stored.files)?;
+    if old.election() == bundle.election() {
+        return Ok(());
+    }
+    let taken = election::taken(&election::steps(&mut *tx, row.id).await?);
+    if taken.contains(&Step::Open) { Err(Refusal::Frozen(row.slug.clone()).into()) } else { Ok(()) }
 }
 
 /// A study of its own stage: own secret, own numbers, own chain.
@@ -371,7 +389,7 @@ pub(super) async fn replace(
     defined: &Study,
     act: Act<'_>,
 ) -> Result<(i64, Relisted), LifeError> {
-    check_election(defined)?;
+    check_election(defined, row.stage)?;
     let stored = bundle::load(&mut *tx, row.id, row.bundle_version).await?;
     if stored.digest == digest_bytes(&bundle.digest())? {
         return Err(Refusal::Unchanged.into());
@@ -379,6 +397,7 @@ pub(super) async fn replace(
     if row.stage == Stage::Production {
         amendment::check_chance(bundle, defined)?;
     }
+    check_frozen(tx, row, &stored, bundle).await?;
     let old = super::shelf::definition_of(row, &stored.digest, &stored.files)?;
     if old.tag != defined.tag && (row.subjects > 0 || row.participants > 0) {
         let purge = (row.stage == Stage::Development).then(|| row.slug.clone());

@@ -31,6 +31,7 @@ pub mod disclosure;
 pub mod drafts;
 mod draw;
 pub mod due;
+pub mod election;
 pub mod ending;
 pub mod enroll;
 mod entry;

@@ -1,4 +1,5 @@
-//! Responses that nobody may join to a person: sealed on arrival, opened only shuffled and in batches.
+//! What nobody may join to a person: responses of surveys, sealed on arrival, opened only shuffled and in batches; ballots, opened all at
+//! once ([`super::election`]).
 //!
 //! What a credential's use and a response share is the transaction that wrote both: its place in tables, logs and backups. So the
 //! response goes in sealed, by a key that stands outside the database, under a random name and of one length; later many of
@@ -56,11 +57,49 @@ pub(super) async fn put(
 ) -> Result<Put, Failure> {
     let answers = serde_json::to_vec(&form.canonical()).expect("a map of texts is JSON");
     let size = shelved.study.find_instrument(&survey.instrument).map_or(0, Survey::sealed_bytes);
-    let Some(padded) = seal::pad(&answers, size) else { return Ok(Put::TooLong) };
+    put_bytes(tx, shelved.id, means, &answers, size).await
+}
+
+/// Puts bytes in that are filled up to `size`, under a random name.
+///
+/// # Errors
+/// There is no key; the database.
+pub(super) async fn put_bytes(
+    tx: &mut Tx,
+    study_id: i64,
+    means: Means<'_>,
+    plain: &[u8],
+    size: usize,
+) -> Result<Put, Failure> {
+    let Some(padded) = seal::pad(plain, size) else { return Ok(Put::TooLong) };
     let id = Mark::new(means.dice);
-    let sealed = means.keys.ring.seal(means.dice, PURPOSE, &place(shelved.id, &id), &padded)?;
-    urn::put(tx, &id, shelved.id, &sealed).await?;
+    let sealed = means.keys.ring.seal(means.dice, PURPOSE, &place(study_id, &id), &padded)?;
+    urn::put(tx, &id, study_id, &sealed).await?;
     Ok(Put::In)
+}
+
+/// Takes out what was put in under these names, and opens it.
+///
+/// # Errors
+/// A key that is lost, something that is damaged or not there; the database.
+pub(super) async fn take_out(
+    tx: &mut Tx,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    ids: &[Mark],
+) -> Result<Vec<String>, Failure> {
+    let mut texts = Vec::with_capacity(ids.len());
+    for (id, sealed) in urn::take(tx, ids).await? {
+        let opened = means.keys.ring.open(PURPOSE, &place(shelved.id, &id), &sealed);
+        let padded = opened.map_err(|why| Failure::Unopened { slug: shelved.study.slug.clone(), why })?;
+        let text = seal::unpad(&padded).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let text = text.ok_or_else(|| Failure::Contradiction("what was sealed holds no text".to_string()))?;
+        texts.push(text.to_string());
+    }
+    if texts.len() != ids.len() {
+        return Err(Failure::Contradiction(format!("{} of {} that were sealed were there", texts.len(), ids.len())));
+    }
+    Ok(texts)
 }
 
 /// Opens what is due of a study's urn: all at the end, before that only what leaves enough behind; whether anything was.
@@ -78,17 +117,9 @@ pub async fn attend(shelf: &Shelf, shelved: &ShelvedStudy, means: Means<'_>) -> 
     }
     shuffle(&mut ids, means.dice);
     ids.truncate(many);
-    let mut rows = Vec::with_capacity(many);
-    for (id, sealed) in urn::take(tx, &ids).await? {
-        let opened = means.keys.ring.open(PURPOSE, &place(shelved.id, &id), &sealed);
-        let padded = opened.map_err(|why| Failure::Unopened { slug: shelved.study.slug.clone(), why })?;
-        let answers = seal::unpad(&padded).and_then(|bytes| std::str::from_utf8(bytes).ok());
-        let answers = answers.ok_or_else(|| Failure::Contradiction("a sealed response holds no text".to_string()))?;
-        rows.push(opened_row(shelved, survey, means.dice, answers));
-    }
-    if rows.len() != many {
-        return Err(Failure::Contradiction(format!("{} of {many} sealed responses were there", rows.len())));
-    }
+    let answers = take_out(tx, shelved, means, &ids).await?;
+    let mut rows: Vec<ResponseRow> =
+        answers.iter().map(|answers| opened_row(shelved, survey, means.dice, answers)).collect();
     // By their new names, which are random: neither the order of rows nor of bytes is that of arrival.
     rows.sort_by_key(|row| row.id);
     let body = json!({ "instrument": survey.instrument, "responses": many, "bundle": shelved.version,

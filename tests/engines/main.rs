@@ -18,4 +18,5 @@ mod slow;
 mod store;
 mod stories;
 mod turns;
+mod voting;
 mod world;

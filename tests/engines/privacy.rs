@@ -3,6 +3,7 @@
 //! with names, so that they can be seen to work.
 
 mod attack;
+mod ballots;
 pub(crate) mod dump;
 mod letters;
 mod members;

@@ -2,7 +2,9 @@
 
 mod cases;
 mod files;
+mod held;
 mod properties;
+mod roll;
 mod rules;
 mod tally;
 

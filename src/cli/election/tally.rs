@@ -73,6 +73,19 @@ pub struct TallyArgs {
     output: Output,
 }
 
+impl TallyArgs {
+    /// A count of the files of a folder, as `hagaki election close` writes them.
+    pub(super) fn of(dir: &Path, output: Output) -> TallyArgs {
+        TallyArgs {
+            rule: dir.join("election.toml"),
+            ballots: dir.join("ballots.csv"),
+            facts: Some(dir.join("facts.toml")),
+            seed: None,
+            output,
+        }
+    }
+}
+
 /// A file that was counted, as whoever counts again must have it.
 #[derive(Debug)]
 pub(super) struct Source {

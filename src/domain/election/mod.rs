@@ -2,7 +2,8 @@
 //!
 //! In charge of what a ballot means ([`judge`]), of who is elected ([`count()`]), and of every number on the way: blank ballots, slots left
 //! empty, invalid ballots and abstentions are told apart, never added up. All of it is exact: votes are whole numbers, shares and
-//! transferred votes are fractions. The order of ballots and of candidates in a file means nothing. Who voted is not known here.
+//! transferred votes are fractions. The order of ballots and of candidates in a file means nothing. In charge, too, of who may vote
+//! ([`roll`]), of which step is lawful when ([`phase`]), and of what one voter may hand in ([`paper`]).
 //!
 //! To add a method: a variant of [`Method`], a meaning in [`judge`], a count beside [`schulze`] and [`stv`].
 
@@ -13,6 +14,9 @@ pub mod facts;
 pub mod fill;
 pub mod judge;
 pub mod outcome;
+pub mod paper;
+pub mod phase;
+pub mod roll;
 pub mod schulze;
 pub mod stv;
 pub mod tie;
@@ -75,7 +79,9 @@ pub struct Terms {
     pub objections_until: Option<Instant>,
     /// Moment until which voters are added to the roll, and credentials are sent anew.
     pub additions_until: Option<Instant>,
-    /// Whether a later vote takes the place of an earlier one.
+    /// Whether a later vote takes the place of an earlier one; only where votes are not cast here. To find somebody's earlier ballot in the
+    /// urn it would have to carry a code of whose it is, and whoever has key and database could follow it back while votes are taken. So
+    /// a ballot in the urn has none, and no way leads to it, of its voter's either.
     pub revote: bool,
     /// Whether each voter sees the candidates in an order of their own.
     pub shuffled: bool,

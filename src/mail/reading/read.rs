@@ -519,6 +519,8 @@ fn decide(study: &Study, subject: &Subject, wish: Option<Wish>, form: Form, cont
             let readable = if content.undecidable { "" } else { content.text.as_str() };
             (Disposition::Reply, Act::Status(asked::status(study, subject, &form, readable)))
         }
+        // An election alone has no form.
+        Some(Wish::Form) if !study.registers && study.survey.is_none() => (Disposition::Reply, Act::Help),
         Some(Wish::Form) if form.typed.is_empty() && !study.registers => (Disposition::Reply, Act::SurveyForm),
         Some(Wish::Form) if form.typed.is_empty() => (Disposition::Reply, Act::BlankForm),
         Some(Wish::Link) if study.survey.is_some() || form.typed.is_empty() => (Disposition::Reply, Act::Link),

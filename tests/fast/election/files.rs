@@ -44,7 +44,7 @@ fn the_sample_has_its_rules() {
     assert_eq!(president.confidence.pass, share(Bound::MoreThan, "1/2", Base::Marks));
     // Nine in the morning in Tokyo.
     assert_eq!(Some(election.terms.opens), Instant::parse_rfc3339("2027-01-12T00:00:00Z"));
-    assert!(election.terms.revote && election.terms.shuffled);
+    assert!(!election.terms.revote && election.terms.shuffled);
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn slips_are_told() {
             (E, "closes = \"2027-01-31 17:00\"", "closes = \"2026-01-31 17:00\""),
             (E, "objections_until = \"2026-12-25 17:00\"", "objections_until = \"2027-01-15 17:00\""),
             (E, "additions_until = \"2027-01-24 17:00\"", "additions_until = \"2027-02-24 17:00\""),
-            (E, "revote = true", "revotes = true"),
+            (E, "revote = false", "revotes = false"),
             (E, "order = \"random\"", "order = \"alphabet\""),
             (E, "seed = {", "# seed = {"),
             (E, "delete_after_days = 180", "delete_after_days = 99999"),
