@@ -156,10 +156,10 @@ fn table(election: &Election, voter: &VoterRow, paper: Paper<'_>) -> Result<Stri
         return Err(Outcome::Spoils(spoils));
     }
     let table = ballots_file::write(&ballots);
-    let is_whole = |read: Vec<Ballot>| read.len() == ballots.len() && ballots.iter().all(|own| read.contains(own));
+    let is_whole = |read: &[Ballot]| read.len() == ballots.len() && ballots.iter().all(|own| read.contains(own));
     // A paper that could not be read again would keep all others in the urn.
     match ballots_file::read("paper", table.as_bytes(), election) {
-        Ok(read) if is_whole(read) => Ok(table),
+        Ok(read) if is_whole(&read) => Ok(table),
         _ => Err(Outcome::Unfit(PaperFault::Unreadable)),
     }
 }

@@ -9,7 +9,7 @@ use super::count::{self, Opened};
 use super::{ElectionError, Floor, Refusal, enter, freeze, hex};
 use crate::domain::chain::Sha256Digest;
 use crate::domain::election::phase::Step;
-use crate::domain::role::Role;
+use crate::domain::study::Role;
 use crate::domain::time::Instant;
 use crate::limits;
 use crate::store::Tx;
