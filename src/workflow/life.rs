@@ -7,7 +7,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::kit_import::new_kit;
-use super::{Failure, amendment, names, wording};
+use super::{Failure, amendment, known_places, names, wording};
 use crate::definition::Bundle;
 use crate::definition::election_file::NOT_CAST;
 use crate::domain::chain::Sha256Digest;
@@ -255,10 +255,15 @@ pub async fn activate(
         }
         (_, rehearsal) => {
             if let Some(old) = rehearsal {
+                let old = study::lock(&mut tx, old.id).await?;
+                known_places::remember(&mut tx, &old).await?;
                 study::set_state(&mut tx, old.id, State::Closed, act.at).await?;
                 planned::withdraw_all(&mut tx, old.id, act.at, "the study went into production").await?;
                 // Mails are for the study in production from now on.
                 word::replace(&mut tx, old.id, &BTreeSet::new()).await?;
+            }
+            if stage == Stage::Production {
+                known_places::check_rehearsed(&mut tx, defined).await?;
             }
             begin(&mut tx, bundle, defined, stage, act, dice).await?
         }
@@ -373,6 +378,7 @@ pub(super) async fn replace(
     }
     if row.subjects > 0 {
         amendment::check(&row.slug, &old, defined)?;
+        known_places::check_epoch(tx, row, &old, defined).await?;
         wording::check(tx, row, &old, defined).await?;
     }
     if row.participants > 0 && row.stage == Stage::Production {
@@ -508,6 +514,7 @@ pub async fn purge(store: &Store, slug: &str, act: Act<'_>, dice: &dyn Dice) -> 
     let found = study::find(&mut tx, slug, Stage::Development).await?;
     let row = found.ok_or_else(|| Refusal::NothingToPurge(slug.to_string()))?;
     let row = study::lock(&mut tx, row.id).await?;
+    known_places::remember(&mut tx, &row).await?;
     let (secret, secret_digest) = fresh_secret(dice);
     study::purge(&mut tx, row.id, &secret, &secret_digest, act.at).await?;
     planned::withdraw_all(&mut tx, row.id, act.at, "the study was purged").await?;

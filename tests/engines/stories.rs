@@ -25,6 +25,7 @@ mod households;
 mod kit_mails;
 mod kit_pools;
 mod kits;
+mod known_places;
 mod leaving;
 mod letters_out;
 mod levels;
