@@ -221,7 +221,13 @@ impl State {
                 }
                 next != Some(arm)
             }
-            Method::BlockUrn { lambda } => origin == Origin::Forced && !stratum.has_ball(plan, *lambda, arm),
+            // A closed arm has no ball any more, and keeps the subjects that it had elsewhere.
+            Method::BlockUrn { lambda } if arm < plan.open_arms && !stratum.has_ball(plan, *lambda, arm) => {
+                if origin != Origin::Forced {
+                    return Err(Fault::NoPlace(allotment.arm.clone()));
+                }
+                true
+            }
             _ => false,
         };
         if outside {
