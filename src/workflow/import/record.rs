@@ -19,7 +19,7 @@ use crate::workflow::entry::{record_digest, salted, sign};
 use crate::workflow::life::{Act, LifeError};
 use crate::workflow::shelf::ShelvedStudy;
 use crate::workflow::when::When;
-use crate::workflow::{Failure, again};
+use crate::workflow::{Failure, again, schedule};
 
 /// What the entry of an import tells of a file.
 pub(super) fn told_of(history: &History, file: &str, digest: &str) -> Value {
@@ -82,6 +82,7 @@ pub(super) async fn record(
         participant_id: subject.participant.map(|(_, id)| id),
     };
     let subject_id = subject::insert(tx, &new).await?;
+    schedule::touch_subject(tx, shelved, subject_id, new.participant_id).await?;
     taken.commit(tx, row, shelved, act, subject_id).await?;
     Ok((row.subjects, subject_id))
 }
@@ -187,6 +188,7 @@ pub(super) async fn record_further(
                        "answers": kept.answers.value(), "bundle": shelved.version, "allocation": taken.told() });
     let audit_digest = audit::append(tx, row, act.at, act.actor, "randomize", &salted(&body, dice)).await?;
     taken.commit(tx, row, shelved, act, subject_id).await?;
+    schedule::touch_subject(tx, shelved, subject_id, subject.participant.map(|(_, id)| id)).await?;
     let answers = serde_json::to_string(&answers).expect("a map of texts is JSON");
     let request = RandomizationRow {
         study_id: row.id,

@@ -15,6 +15,7 @@ use hagaki::workflow::shelf::ShelvedStudy;
 use serde_json::{Value, json};
 
 use super::facts::{Operating, enroll};
+use super::scheduled::wind_to;
 use super::*;
 
 async fn shelved(center: &Center, slug: &str) -> ShelvedStudy {
@@ -306,6 +307,26 @@ stories! {
         let package = revealed(center, "aurora", "stat").await;
         let Some((code, report)) = verdict(&package, None) else { return };
         assert_eq!((code, &report["recomputed"], &report["given"]), (0, &json!(1), &json!(5)), "{report}");
+    }
+
+    async fn subjects_from_elsewhere_are_followed_up_as_others_are(center: &mut Center) {
+        aurora(center).await;
+        let here = shelved(center, "aurora").await;
+        let scheme = here.study.scheme.clone().unwrap();
+        let act = center.act("moved");
+        let history = import::fit(&here, &scheme, import::OnFile::default(), &[line(1, "011", "M", "STD")], act.at).unwrap();
+        let source = Source { name: "old.csv", digest: "ab" };
+        import::import(center.store(), &here, &history, source, act, &*center.dice).await.unwrap();
+        let mut came: Vec<String> = Vec::new();
+        for day in 19..=52 {
+            let (month, day) = if day <= 30 { (11, day) } else { (12, day - 30) };
+            wind_to(center, &format!("2026-{month}-{day:02} 08:01"));
+            center.attend().await;
+            let due = center.settle().await.into_iter().filter(|letter| letter.kind == "follow-up-due");
+            came.extend(due.map(|_| format!("{month}-{day:02}")));
+        }
+        // By the rule that counts from the subject's own day, beside the one for each Monday.
+        assert!(came.contains(&"12-22".to_owned()), "{came:?}");
     }
 
     async fn a_history_of_two_stages_counts_in_both(center: &mut Center) {
