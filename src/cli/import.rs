@@ -23,8 +23,8 @@ pub struct ImportArgs {
     /// The study; nobody may be enrolled yet.
     slug: String,
     /// The subjects in the order of their allocation: a CSV with the columns `subject` and `arm`, one for each factor or stratum,
-    /// `site` where the study has several, `block_size` for blocks (with the open ones last in their stratum), `slot` for
-    /// dummy arms if they are known, `kit` (the kit that the subject has) in a blinded study that hands out kits, and, if it is known, `at`: the day or moment of the
+    /// `site` where the study has several, `block_size` for blocks (with the open ones last in their stratum), `origin` with
+    /// `forced` for an arm given by hand outside of them, `slot` for dummy arms if they are known, `kit` (the kit that the subject has) in a blinded study that hands out kits, and, if it is known, `at`: the day or moment of the
     /// allocation. Where participants enroll themselves, `subject` is the participant: the reference in the list they were taken in
     /// by (`hagaki credentials issue`), or the number where that has none.
     file: PathBuf,

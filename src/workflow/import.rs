@@ -23,7 +23,7 @@ use super::disclosure::{self, Wish};
 use super::life::{Act, LifeError, Refusal, log};
 use super::shelf::ShelvedStudy;
 use super::when::When;
-use crate::domain::allocation::{Allotment, Fault, HistoryRow, Levels, Method, SITE, Scheme, State};
+use crate::domain::allocation::{Allotment, Fault, HistoryRow, Levels, Method, Origin, Row, SITE, Scheme, State};
 use crate::domain::kit::State as KitState;
 use crate::domain::level;
 use crate::domain::study::{Blinding, Study};
@@ -105,6 +105,8 @@ struct Subject {
     at: Option<When>,
     levels: Levels,
     allotment: Allotment,
+    /// Whether it was given by hand outside of every block.
+    outside: bool,
 }
 
 impl History {
@@ -199,7 +201,9 @@ impl<'a> Placing<'a> {
             history.supposed_slots += usize::from(subject.allotment.slot.is_some());
         }
         let stratum = stratum_of(scheme, &subject.levels);
-        match state.record(scheme, &subject.levels, &subject.allotment) {
+        let origin = if subject.outside { Origin::Forced } else { Origin::Drawn };
+        let (levels, allotment) = (subject.levels.clone(), subject.allotment.clone());
+        match state.record_row(scheme, &Row { number: state.total() + 1, levels, allotment, origin }) {
             Ok(()) => history.count(scheme, &subject),
             Err(Fault::NoPlace(_) | Fault::BlockSize { .. } | Fault::ListUsedUp) if broken.contains(&stratum) => {}
             Err(fault) => {
@@ -291,8 +295,14 @@ fn subject_of(
             return None;
         }
     };
-    let kit = line.kit.clone();
-    Some(Subject { line: line.number, reference, key, participant, site, kit, at, levels, allotment })
+    let (kit, outside) = (line.kit.clone(), outside(study.scheme.as_ref(), line));
+    Some(Subject { line: line.number, reference, key, participant, site, kit, at, levels, allotment, outside })
+}
+
+/// Whether a line tells of an arm that was given by hand outside of every block.
+fn outside(scheme: Option<&Scheme>, line: &Line) -> bool {
+    let blocks = scheme.is_some_and(|scheme| matches!(scheme.method(), Method::Block(_)));
+    blocks && line.row.by_hand && line.row.block_size.is_none()
 }
 
 /// What is wrong with levels of which the scheme says nothing: those that it lists are held against it with the whole history.

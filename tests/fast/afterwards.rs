@@ -195,6 +195,22 @@ fn a_history_is_counted_back_before_it_is_taken() {
 }
 
 #[test]
+fn an_arm_that_was_given_by_hand_elsewhere_stands_outside_of_its_blocks() {
+    let place = blocks();
+    let history = "subject,sex,site,arm,block_size,origin\nA-0001,F,011,STD,4,drawn\nA-0002,F,011,STD,,forced\n\
+         A-0003,F,011,STD,4,drawn\nA-0004,F,011,COMB,4,drawn\n";
+    place.write("h.csv", &history.replace("forced", "drawn"));
+    let said = place.ends(1, "allocation import aurora h.csv --yes --reason moved").err;
+    assert!(said.contains("h.csv:3: the column \"block_size\" is empty"), "{said}");
+    place.write("h.csv", history);
+    let counted = place.ends(0, "allocation import aurora h.csv --yes --reason moved --json").json();
+    assert_eq!(counted["arms"], json!({ "STD": 3, "COMB": 1 }));
+    assert_eq!(counted["blocks"][0]["arms"], json!({ "STD": 2, "COMB": 1 }));
+    let proved = place.ends(0, "allocation verify aurora --json").json();
+    assert_eq!((&proved["allocations"], &proved["imported"]), (&json!(4), &json!(4)));
+}
+
+#[test]
 fn a_history_has_no_level_that_nobody_can_have() {
     let place = Place::new();
     copy(&PathBuf::from(SAMPLES).join("aurora"), &place.path("aurora"));

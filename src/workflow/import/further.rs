@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::names::Names;
-use super::{History, Line, Misfit, OnFile, Placing, Subject, kit_of, unknown_levels, when};
+use super::{History, Line, Misfit, OnFile, Placing, Subject, kit_of, outside, unknown_levels, when};
 use crate::domain::allocation::{Allotment, SITE};
 use crate::domain::study::{FIRST, Randomization, Study, arm_name};
 use crate::domain::time::Instant;
@@ -168,5 +168,6 @@ fn subject_of(
         at,
         levels,
         allotment: Allotment { arm: line.row.arm.clone(), slot: line.row.slot, block_size: line.row.block_size },
+        outside: outside(Some(&own.scheme), line),
     }
 }

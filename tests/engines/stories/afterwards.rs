@@ -69,7 +69,7 @@ pub(super) fn verdict(package: &Package, change: Option<(&str, &str, &str)>) -> 
 fn line(number: u64, site: &str, sex: &str, arm: &str) -> Line {
     let levels = [("site", site), ("sex", sex), ("stage", "III"), ("ecog_ps", "1")];
     let levels: Levels = levels.into_iter().map(|(id, level)| (id.to_owned(), level.to_owned())).collect();
-    let row = HistoryRow { levels, arm: arm.to_owned(), slot: None, block_size: None };
+    let row = HistoryRow { levels, arm: arm.to_owned(), slot: None, block_size: None, by_hand: false };
     Line { number, subject: format!("Y-{number:04}"), site: None, kit: None, at: None, row }
 }
 
@@ -335,7 +335,7 @@ stories! {
         let (scheme, own) = (here.study.scheme.clone().unwrap(), here.study.randomizations[0].clone());
         let line = |number: u64, subject: &str, levels: &[(&str, &str)], arm: &str| {
             let levels = levels.iter().map(|(id, level)| ((*id).to_owned(), (*level).to_owned())).collect();
-            let row = HistoryRow { levels, arm: arm.to_owned(), slot: None, block_size: Some(4) };
+            let row = HistoryRow { levels, arm: arm.to_owned(), slot: None, block_size: Some(4), by_hand: false };
             Line { number, subject: subject.to_owned(), site: Some("201".to_owned()), kit: None, at: None, row }
         };
         let now = center.act("").at;

@@ -647,7 +647,7 @@ stories! {
         let on_file = OnFile { participants: &participants, ..OnFile::default() };
         let line = |number: u64, subject: &str, arm: &str| {
             let levels = [("shifts".to_owned(), "no".to_owned())].into();
-            let row = HistoryRow { levels, arm: arm.to_owned(), slot: None, block_size: Some(6) };
+            let row = HistoryRow { levels, arm: arm.to_owned(), slot: None, block_size: Some(6), by_hand: false };
             Line { number, subject: subject.to_owned(), site: None, kit: None, at: None, row }
         };
         let now = center.clock.now();
