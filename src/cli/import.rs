@@ -13,8 +13,9 @@ use super::{End, Installation, Output, Refused, counted};
 use crate::domain::allocation::{SITE, Scheme};
 use crate::domain::study::{Blinding, Randomization, Study, arm_name, day_name};
 use crate::limits;
-use crate::store::{kit, participant};
+use crate::store::participant;
 use crate::workflow::import::{self, ArmCounts, Further, History, Line, Misfit, OnFile, Source};
+use crate::workflow::kit_import;
 use crate::workflow::life::Act;
 
 /// What `hagaki allocation import` takes.
@@ -64,7 +65,10 @@ pub(super) fn run(args: &ImportArgs) -> anyhow::Result<End> {
     let study = &shelved.study;
     let files = further_files(args, study)?;
     let Read { lines, misfits, digest } = judge(read(&args.file, scheme, study, None))?;
-    let kits = opened.runtime.block_on(kit::list(&opened.store, shelved.id))?;
+    let kits = opened.runtime.block_on(async {
+        let mut tx = opened.store.begin().await?;
+        kit_import::as_listed(&mut tx, &shelved).await
+    })?;
     let participants = match study.enrolls_itself() {
         true => opened.runtime.block_on(participant::list(&opened.store, shelved.id, 0, i64::MAX))?,
         false => Vec::new(),

@@ -190,7 +190,9 @@ fn to_text(study: &Study, seed: &str, rehearsed: &Rehearsed) -> String {
     } else {
         " The secret tells no arm that the study itself will draw."
     };
-    let mut text = format!("REHEARSAL of {}: a scratch database and a secret of its own.{warning}\n\n", study.slug);
+    let shuffled = if study.hands_out_kits() { " The arms of kits are shuffled among their codes." } else { "" };
+    let mut text =
+        format!("REHEARSAL of {}: a scratch database and a secret of its own.{warning}{shuffled}\n\n", study.slug);
     for step in &rehearsed.steps {
         let subject = step.subject.map(|number| study.subject_number(number)).unwrap_or_default();
         let arm = step.arm.as_ref().map(|arm| format!("arm {arm}")).unwrap_or_default();

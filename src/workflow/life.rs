@@ -12,6 +12,7 @@ use crate::definition::Bundle;
 use crate::definition::election_file::NOT_CAST;
 use crate::domain::chain::Sha256Digest;
 use crate::domain::kit::{Order, State as KitState};
+use crate::domain::kit_shuffle;
 use crate::domain::study::{Kit, Stage, Study};
 use crate::domain::text;
 use crate::domain::time::{Dice, Instant};
@@ -302,21 +303,24 @@ async fn begin(
     store_version(tx, id, 1, bundle, act).await?;
     let names = names::claim(tx, stage, None, defined).await?;
     word::replace(tx, id, &words_of(names, defined)).await?;
-    list_kits(tx, id, &secret, defined.kits.iter()).await?;
+    list_kits(tx, id, (stage, &secret), defined.kits.iter()).await?;
     Ok(study::lock(tx, id).await?)
 }
 
 async fn list_kits(
     tx: &mut Tx,
     id: i64,
-    secret: &StudySecret,
+    (stage, secret): (Stage, &StudySecret),
     kits: impl Iterator<Item = &Kit>,
 ) -> Result<(), LifeError> {
-    let new: Vec<NewKit<'_>> = kits.map(new_kit).collect();
-    if new.is_empty() {
+    let listed: Vec<Kit> = kits.cloned().collect();
+    if listed.is_empty() {
         return Ok(());
     }
-    Ok(kit::insert_many(tx, id, &Order::of(secret.bytes()?), &new).await?)
+    let secret = secret.bytes()?;
+    let on_file = kit_shuffle::on_file(stage, secret, listed);
+    let new: Vec<NewKit<'_>> = on_file.iter().map(new_kit).collect();
+    Ok(kit::insert_many(tx, id, &Order::of(secret), &new).await?)
 }
 
 /// What a mail's words are compared with to find its study: its names, and the addresses of its people.
@@ -444,7 +448,7 @@ async fn relist(tx: &mut Tx, study: &StudyRow, old: &Study, new: &Study) -> Resu
         faults.truncate(limits::PROBLEMS);
         return Err(Refusal::Kits(faults).into());
     }
-    list_kits(tx, id, &study.secret, added.into_iter()).await?;
+    list_kits(tx, id, (study.stage, &study.secret), added.into_iter()).await?;
     Ok(relisted)
 }
 
@@ -522,7 +526,7 @@ pub async fn purge(store: &Store, slug: &str, act: Act<'_>, dice: &dyn Dice) -> 
     study::set_enrollment(&mut tx, row.id, None, act.at).await?;
     let stored = bundle::load(&mut tx, row.id, row.bundle_version).await?;
     let defined = super::shelf::definition_of(&row, &stored.digest, &stored.files)?;
-    list_kits(&mut tx, row.id, &secret, defined.kits.iter()).await?;
+    list_kits(&mut tx, row.id, (row.stage, &secret), defined.kits.iter()).await?;
     let mut emptied = study::lock(&mut tx, row.id).await?;
     let body = json!({ "reason": act.reason, "version": row.bundle_version,
                        "bundle": data_encoding::HEXLOWER.encode(&stored.digest),
