@@ -253,6 +253,11 @@ pub(super) struct ReadLine {
 }
 
 impl ReadHistory {
+    /// The names of its columns.
+    pub(super) fn columns(&self) -> impl Iterator<Item = &str> {
+        self.headers.iter()
+    }
+
     /// Where the column of that name is.
     pub(super) fn find(&self, name: &str) -> Option<usize> {
         self.headers.iter().position(|header| header == name)

@@ -26,7 +26,7 @@ pub struct ImportArgs {
     /// The subjects in the order of their allocation: a CSV with the columns `subject` and `arm`, one for each factor or stratum,
     /// `site` where the study has several, `block_size` for blocks (with the open ones last in their stratum), `origin` with
     /// `forced` for an arm given by hand outside of them, `slot` for dummy arms if they are known, `kit` (the kit that the subject has) in a blinded study that hands out kits, and, if it is known, `at`: the day or moment of the
-    /// allocation. Where participants enroll themselves, `subject` is the participant: the reference in the list they were taken in
+    /// allocation. Other columns are items of the registration, by id; any that nothing reads is refused. Where participants enroll themselves, `subject` is the participant: the reference in the list they were taken in
     /// by (`hagaki credentials issue`), or the number where that has none.
     file: PathBuf,
     /// The history of a further allocation, such as second=again.csv: subjects of the first file in the order of this allocation, with
@@ -196,8 +196,35 @@ fn read(path: &Path, scheme: &Scheme, study: &Study, further: Option<&Randomizat
         );
         return Err(ExplainFault::History { path: path.to_owned(), line: Some(1), wrong });
     }
+    let form = further.and_then(|own| study.find_instrument(&own.instrument));
+    let form = form.unwrap_or_else(|| study.registration_instrument());
+    let is_level = |id: &str| scheme.needs().any(|need| need == id);
+    let site_item = study.registration.site_item.as_deref();
+    // Who the subject is and where stands in columns of their own.
+    let named = |id: &str| study.registration.subject_item == id || site_item == Some(id);
+    let items: Vec<&str> =
+        read.columns().filter(|id| !is_level(id) && !known(id) && !named(id) && import::is_answer(form, id)).collect();
+    let is_read = |id: &str| {
+        COLUMNS.contains(&id)
+            || id.is_empty()
+            || is_level(id)
+            || known(id)
+            || site_item == Some(id)
+            || items.contains(&id)
+    };
+    let strange: Vec<String> = read.columns().filter(|id| !is_read(id)).map(|id| format!("\"{id}\"")).collect();
+    if !strange.is_empty() {
+        let wrong = format!(
+            "nothing reads the column {}: call it as an item of instruments/{}.toml that is typed, as a factor or stratum of the scheme, \
+             or as one of {}; or take it out",
+            strange.join(", "),
+            form.id,
+            COLUMNS.join(", ")
+        );
+        return Err(ExplainFault::History { path: path.to_owned(), line: None, wrong });
+    }
     let in_levels = further.is_none() && scheme.needs().any(|id| id == SITE);
-    let site = if in_levels || study.sites.len() == 1 { None } else { read.find(SITE) };
+    let site = if in_levels || study.sites.len() == 1 { None } else { find_site(&read, site_item) };
     let columns = ["subject", "kit", "at"].map(|name| read.find(name));
     let (mut lines, mut misfits) = (Vec::with_capacity(read.lines.len()), Vec::new());
     for own in &read.lines {
@@ -215,7 +242,9 @@ fn read(path: &Path, scheme: &Scheme, study: &Study, further: Option<&Randomizat
             for id in scheme.needs().filter(|id| known(id)) {
                 row.levels.extend(own.cell(read.find(id)).map(|level| (id.to_owned(), level.to_owned())));
             }
-            lines.push(Line { number, subject, site: owned(own.cell(site)), kit: owned(kit), at: owned(at), row });
+            let answers = items.iter().filter_map(|id| Some(((*id).to_owned(), own.cell(read.find(id))?.to_owned())));
+            let (site, answers) = (owned(own.cell(site)), answers.collect());
+            lines.push(Line { number, subject, site, kit: owned(kit), at: owned(at), row, answers });
         }
     }
     if read.lines.is_empty() {
@@ -223,6 +252,14 @@ fn read(path: &Path, scheme: &Scheme, study: &Study, further: Option<&Randomizat
         return Err(ExplainFault::History { path: path.to_owned(), line: None, wrong });
     }
     Ok(Read { lines, misfits, digest })
+}
+
+/// Columns that are no levels and no answers.
+const COLUMNS: [&str; 8] = ["subject", "arm", "site", "kit", "at", "slot", "block_size", "origin"];
+
+/// Where the site stands: by its own name, or by that of the item that asks for it.
+fn find_site(read: &explain::ReadHistory, site_item: Option<&str>) -> Option<usize> {
+    read.find(SITE).or_else(|| read.find(site_item?))
 }
 
 /// Everything that is wrong, a line for each, in the order of the file.

@@ -5,6 +5,7 @@
 //! with an audit entry of its own, so that the same subject is known when it is mailed again; the record says that it was
 //! imported, and nobody recomputes it.
 
+mod answers;
 mod further;
 mod names;
 mod record;
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 use names::{Named, Names};
 use record::{record, record_further, told_of};
 
+pub use answers::is_answer;
 pub use further::{Further, fit_further, is_known};
 
 use super::Failure;
@@ -48,6 +50,8 @@ pub struct Line {
     pub at: Option<String>,
     /// Levels and arm.
     pub row: HistoryRow,
+    /// What was typed for items of the form that are no levels, by id.
+    pub answers: BTreeMap<String, String>,
 }
 
 /// A line that does not fit, and why.
@@ -107,6 +111,8 @@ struct Subject {
     allotment: Allotment,
     /// Whether it was given by hand outside of every block.
     outside: bool,
+    /// Canonical answers to items of the form that are no levels, by id.
+    answers: BTreeMap<String, String>,
 }
 
 impl History {
@@ -151,7 +157,7 @@ pub fn fit(
     let names = Names::new(study, on_file.participants);
     let kits: BTreeMap<&str, &KitRow> = on_file.kits.iter().map(|kit| (kit.code.as_str(), kit)).collect();
     let mut placing = Placing::new(scheme);
-    let mut misfits = Vec::new();
+    let mut misfits = answers::lacking(study, lines);
     let (mut keys, mut used) = (BTreeSet::new(), BTreeSet::new());
     let mut before: Option<When> = None;
     for line in lines {
@@ -163,10 +169,12 @@ pub fn fit(
         {
             wrong.push(format!("the kit \"{kit}\" stands twice"));
         }
-        let Some(subject) = subject_of(&names, &kits, line, at, &mut wrong) else {
+        let answers = answers::read(study, study.registration_instrument(), line, now.day_in(study.zone), &mut wrong);
+        let Some(mut subject) = subject_of(&names, &kits, line, at, &mut wrong) else {
             misfits.extend(wrong.into_iter().map(|wrong| Misfit { line: line.number, wrong }));
             continue;
         };
+        subject.answers = answers;
         if !keys.insert(subject.key.clone()) {
             wrong.push(format!("the subject \"{}\" stands twice", subject.reference));
         }
@@ -296,7 +304,8 @@ fn subject_of(
         }
     };
     let (kit, outside) = (line.kit.clone(), outside(study.scheme.as_ref(), line));
-    Some(Subject { line: line.number, reference, key, participant, site, kit, at, levels, allotment, outside })
+    let (number, answers) = (line.number, BTreeMap::new());
+    Some(Subject { line: number, reference, key, participant, site, kit, at, levels, allotment, outside, answers })
 }
 
 /// Whether a line tells of an arm that was given by hand outside of every block.

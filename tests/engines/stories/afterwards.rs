@@ -70,7 +70,7 @@ fn line(number: u64, site: &str, sex: &str, arm: &str) -> Line {
     let levels = [("site", site), ("sex", sex), ("stage", "III"), ("ecog_ps", "1")];
     let levels: Levels = levels.into_iter().map(|(id, level)| (id.to_owned(), level.to_owned())).collect();
     let row = HistoryRow { levels, arm: arm.to_owned(), slot: None, block_size: None, by_hand: false };
-    Line { number, subject: format!("Y-{number:04}"), site: None, kit: None, at: None, row }
+    Line { number, subject: format!("Y-{number:04}"), site: None, kit: None, at: None, row, answers: Default::default() }
 }
 
 stories! {
@@ -336,7 +336,7 @@ stories! {
         let line = |number: u64, subject: &str, levels: &[(&str, &str)], arm: &str| {
             let levels = levels.iter().map(|(id, level)| ((*id).to_owned(), (*level).to_owned())).collect();
             let row = HistoryRow { levels, arm: arm.to_owned(), slot: None, block_size: Some(4), by_hand: false };
-            Line { number, subject: subject.to_owned(), site: Some("201".to_owned()), kit: None, at: None, row }
+            Line { number, subject: subject.to_owned(), site: Some("201".to_owned()), kit: None, at: None, row, answers: Default::default() }
         };
         let now = center.act("").at;
         let arms: Vec<&str> = scheme.arms().iter().map(|arm| arm.code.as_str()).collect();
