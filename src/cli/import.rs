@@ -25,9 +25,10 @@ pub struct ImportArgs {
     slug: String,
     /// The subjects in the order of their allocation: a CSV with the columns `subject` and `arm`, one for each factor or stratum,
     /// `site` where the study has several, `block_size` for blocks (with the open ones last in their stratum), `origin` with
-    /// `forced` for an arm given by hand outside of them, `slot` for dummy arms if they are known, `kit` (the kit that the subject has) in a blinded study that hands out kits, and, if it is known, `at`: the day or moment of the
-    /// allocation. Other columns are items of the registration, by id; any that nothing reads is refused. Where participants enroll themselves, `subject` is the participant: the reference in the list they were taken in
-    /// by (`hagaki credentials issue`), or the number where that has none.
+    /// `forced` for an arm given by hand outside of them, `slot` for dummy arms if they are known, `kit` (the kit that the subject
+    /// has) in a blinded study that hands out kits, and, if it is known, `at`: the day or moment of the allocation. Other columns are
+    /// items of the registration, by id; any that nothing reads is refused. Where participants enroll themselves, `subject` is the
+    /// participant: the reference in the list they were taken in by (`hagaki credentials issue`), or the number where that has none.
     file: PathBuf,
     /// The history of a further allocation, such as second=again.csv: subjects of the first file in the order of this allocation, with
     /// `subject`, `arm`, and what else its scheme looks at. The site, earlier arms and what the first file tells need no column.

@@ -70,7 +70,15 @@ fn line(number: u64, site: &str, sex: &str, arm: &str) -> Line {
     let levels = [("site", site), ("sex", sex), ("stage", "III"), ("ecog_ps", "1")];
     let levels: Levels = levels.into_iter().map(|(id, level)| (id.to_owned(), level.to_owned())).collect();
     let row = HistoryRow { levels, arm: arm.to_owned(), slot: None, block_size: None, by_hand: false };
-    Line { number, subject: format!("Y-{number:04}"), site: None, kit: None, at: None, row, answers: Default::default() }
+    Line {
+        number,
+        subject: format!("Y-{number:04}"),
+        site: None,
+        kit: None,
+        at: None,
+        row,
+        answers: Default::default(),
+    }
 }
 
 stories! {
