@@ -51,14 +51,14 @@ fn list_of(scheme: &Scheme) -> Option<&ArmList> {
     }
 }
 
-/// The places in words, such as `3 places of sex=F`.
+/// The places in words, such as `the first 3 places of sex=F are`.
 fn in_words(list: &ArmList, used: &UsedPlaces) -> String {
     let named = list.strata().iter().zip(&used.levels).map(|(id, level)| format!("{id}={level}"));
     let stratum = named.collect::<Vec<String>>().join(",");
     let of = if stratum.is_empty() { String::new() } else { format!(" of {stratum}") };
     match used.places {
-        1 => format!("the first place{of}"),
-        places => format!("the first {places} places{of}"),
+        1 => format!("the first place{of} is"),
+        places => format!("the first {places} places{of} are"),
     }
 }
 
@@ -82,7 +82,7 @@ pub(super) async fn check_epoch(tx: &mut Tx, row: &StudyRow, old: &Study, new: &
         let known = used(schemes.of(now.id)?, now.id, &journal, |_| true)?;
         lines.extend(known.iter().filter(|used| list.begins_as(used)).map(|used| {
             format!(
-                "{}: a higher `epoch` begins the list anew, and {} are known, for they were given: take them off the list, so that it \
+                "{}: a higher `epoch` begins the list anew, and {} known, for an epoch before gave their arms: take them off the list, so that it \
                  begins with the next place",
                 list.file(),
                 in_words(list, used)
@@ -143,7 +143,7 @@ pub(super) async fn check_rehearsed(tx: &mut Tx, defined: &Study) -> Result<(), 
             // The most places of a stratum come first.
             lines.entry((row.randomization, row.stratum)).or_insert_with(|| {
                 format!(
-                    "{}: {} are known, for a rehearsal showed their arms: have another list made, and rehearse with a made-up one",
+                    "{}: {} known, for a rehearsal showed their arms: have another list made, and rehearse with a made-up one",
                     list.file(),
                     in_words(list, &used)
                 )
