@@ -492,6 +492,10 @@ pub const MAXIMAL_CELLS: u64 = 40_000;
 pub const ATKINSON_COLUMNS: usize = 60;
 /// Most places of an imported list of arms.
 pub const LIST_PLACES: usize = 200_000;
+/// Places by which an imported list is known again, where its sequence has as many: with two arms another list agrees in them once in 256.
+pub const LIST_KNOWN_BY: usize = 8;
+/// Fewest places of a list for which production refuses one that a rehearsal used: one place alone says nothing of a list.
+pub const LIST_REHEARSED: usize = 2;
 /// Most levels a factor lists.
 pub const LEVELS: usize = 5_000;
 /// Longest code of an arm, id of a factor or name of a level, in characters.

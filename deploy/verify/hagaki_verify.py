@@ -589,18 +589,18 @@ class State:
             return self.scheme.list.get(self.stratum_of(levels), [])[sum(counts) :][:1] != [arm]
         return False
 
-    def record(self, levels, arm, slot, block_size, by_hand=False):
+    def record(self, levels, arm, slot, block_size, origin="drawn"):
         """Counts an allocation. Impossible if it cannot be one.
 
         Given by hand, it takes a place of its arm in the open block, a ball, or the next place of the list, where there is one;
-        else no block, urn or list counts it.
+        else no block, urn or list counts it. What was imported without a block was given by hand there.
         """
         scheme = self.scheme
         self.require(levels)
         if arm not in scheme.ratio or (arm, slot) not in [cell[:2] for cell in scheme.cells_of(arm)]:
             raise Impossible("the scheme has no such arm or slot")
         key = self.stratum_of(levels)
-        if scheme.method == "block" and not (by_hand and block_size is None):
+        if scheme.method == "block" and not (origin != "drawn" and block_size is None):
             size, given = self.blocks.setdefault(key, (block_size, Counter()))
             if size != block_size or block_size not in [size for size, _ in scheme.sizes]:
                 raise Impossible("the block has another size")
@@ -609,7 +609,7 @@ class State:
             given[arm] += 1
             if given.total() == size:
                 del self.blocks[key]
-        if not (by_hand and self.outside(levels, arm)):
+        if not (origin == "forced" and self.outside(levels, arm)):
             self.strata[key][arm] += 1
         for factor in scheme.factors:
             self.tables[factor, self.level_of(factor, levels)][arm, slot] += 1
@@ -1223,7 +1223,7 @@ class Course:
     def record(self, row):
         """Counts the allocation of a line of the journal."""
         try:
-            self.state.record(row["levels"], row["arm"], row["slot"], row["block_size"], by_hand=row["origin"] == "forced")
+            self.state.record(row["levels"], row["arm"], row["slot"], row["block_size"], origin=row["origin"])
         except Impossible as fault:
             raise Differs(row["number"], "arm", str(fault), row["arm"]) from None
         self.counted[row["number"]] = (row["levels"], True, row["arm"], row["slot"])

@@ -114,6 +114,10 @@ fn list_report(list: &ArmList) -> Value {
 
 fn print_list(list: &ArmList) {
     println!("{}: SHA-256 {}", list.file(), list.digest());
+    println!(
+        "{}: a rehearsal gives the arms of this very list, and production refuses a list that was rehearsed: rehearse with a made-up one",
+        list.file()
+    );
     let arms: Vec<String> = list.arm_counts().into_iter().map(|(code, count)| format!("{code} {count}")).collect();
     println!("{}: {}; arms {}", list.file(), counted(list.places(), "place"), arms.join(", "));
     for (levels, places) in list.sequences().filter(|(levels, _)| !levels.is_empty()) {

@@ -9,13 +9,14 @@ use sha2::{Digest, Sha256};
 use crate::definition::allocation_file::{self, AllocationFile};
 use crate::definition::csv_file::{self, Charset};
 use crate::definition::problem::{Problem, Weight};
-use crate::domain::allocation::{self, Fault, HistoryRow, Levels, Method, Outcome, Scheme};
+use crate::domain::allocation::{self, Fault, HistoryRow, Levels, Method, Origin, Outcome, Scheme};
 use crate::limits;
 
 /// Columns of a history beside the factors.
 const ARM: &str = "arm";
 const SLOT: &str = "slot";
 const BLOCK_SIZE: &str = "block_size";
+const ORIGIN: &str = "origin";
 
 /// What [`explain`] found: the answer, and what to say beside it.
 #[derive(Clone, Debug)]
@@ -185,6 +186,7 @@ struct Columns {
     arm: usize,
     slot: Option<usize>,
     block_size: Option<usize>,
+    origin: Option<usize>,
     factors: Vec<(String, usize)>,
 }
 
@@ -210,7 +212,7 @@ impl Columns {
         let slot = find(SLOT).filter(|_| scheme.has_slots());
         let block_size = find(BLOCK_SIZE).filter(|_| matches!(scheme.method(), Method::Block(_)));
         match find(ARM).filter(|_| wrong.is_empty()) {
-            Some(arm) => Ok(Columns { arm, slot, block_size, factors }),
+            Some(arm) => Ok(Columns { arm, slot, block_size, origin: find(ORIGIN), factors }),
             None => Err(wrong.join("; ")),
         }
     }
@@ -251,6 +253,11 @@ pub(super) struct ReadLine {
 }
 
 impl ReadHistory {
+    /// The names of its columns.
+    pub(super) fn columns(&self) -> impl Iterator<Item = &str> {
+        self.headers.iter()
+    }
+
     /// Where the column of that name is.
     pub(super) fn find(&self, name: &str) -> Option<usize> {
         self.headers.iter().position(|header| header == name)
@@ -336,7 +343,9 @@ fn read_row(columns: &Columns, record: &csv::StringRecord) -> Result<HistoryRow,
         wrong.push(fault);
         None
     });
-    if wrong.is_empty() { Ok(HistoryRow { levels, arm, slot, block_size }) } else { Err(wrong) }
+    let origin = columns.origin.and_then(|column| record.get(column)).unwrap_or_default();
+    let by_hand = origin == Origin::Forced.key();
+    if wrong.is_empty() { Ok(HistoryRow { levels, arm, slot, block_size, by_hand }) } else { Err(wrong) }
 }
 
 fn optional<T: std::str::FromStr>(

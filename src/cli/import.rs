@@ -13,8 +13,9 @@ use super::{End, Installation, Output, Refused, counted};
 use crate::domain::allocation::{SITE, Scheme};
 use crate::domain::study::{Blinding, Randomization, Study, arm_name, day_name};
 use crate::limits;
-use crate::store::{kit, participant};
+use crate::store::participant;
 use crate::workflow::import::{self, ArmCounts, Further, History, Line, Misfit, OnFile, Source};
+use crate::workflow::kit_import;
 use crate::workflow::life::Act;
 
 /// What `hagaki allocation import` takes.
@@ -23,10 +24,11 @@ pub struct ImportArgs {
     /// The study; nobody may be enrolled yet.
     slug: String,
     /// The subjects in the order of their allocation: a CSV with the columns `subject` and `arm`, one for each factor or stratum,
-    /// `site` where the study has several, `block_size` for blocks (with the open ones last in their stratum), `slot` for
-    /// dummy arms if they are known, `kit` (the kit that the subject has) in a blinded study that hands out kits, and, if it is known, `at`: the day or moment of the
-    /// allocation. Where participants enroll themselves, `subject` is the participant: the reference in the list they were taken in
-    /// by (`hagaki credentials issue`), or the number where that has none.
+    /// `site` where the study has several, `block_size` for blocks (with the open ones last in their stratum), `origin` with
+    /// `forced` for an arm given by hand outside of them, `slot` for dummy arms if they are known, `kit` (the kit that the subject
+    /// has) in a blinded study that hands out kits, and, if it is known, `at`: the day or moment of the allocation. Other columns are
+    /// items of the registration, by id; any that nothing reads is refused. Where participants enroll themselves, `subject` is the
+    /// participant: the reference in the list they were taken in by (`hagaki credentials issue`), or the number where that has none.
     file: PathBuf,
     /// The history of a further allocation, such as second=again.csv: subjects of the first file in the order of this allocation, with
     /// `subject`, `arm`, and what else its scheme looks at. The site, earlier arms and what the first file tells need no column.
@@ -64,7 +66,10 @@ pub(super) fn run(args: &ImportArgs) -> anyhow::Result<End> {
     let study = &shelved.study;
     let files = further_files(args, study)?;
     let Read { lines, misfits, digest } = judge(read(&args.file, scheme, study, None))?;
-    let kits = opened.runtime.block_on(kit::list(&opened.store, shelved.id))?;
+    let kits = opened.runtime.block_on(async {
+        let mut tx = opened.store.begin().await?;
+        kit_import::as_listed(&mut tx, &shelved).await
+    })?;
     let participants = match study.enrolls_itself() {
         true => opened.runtime.block_on(participant::list(&opened.store, shelved.id, 0, i64::MAX))?,
         false => Vec::new(),
@@ -192,8 +197,35 @@ fn read(path: &Path, scheme: &Scheme, study: &Study, further: Option<&Randomizat
         );
         return Err(ExplainFault::History { path: path.to_owned(), line: Some(1), wrong });
     }
+    let form = further.and_then(|own| study.find_instrument(&own.instrument));
+    let form = form.unwrap_or_else(|| study.registration_instrument());
+    let is_level = |id: &str| scheme.needs().any(|need| need == id);
+    let site_item = study.registration.site_item.as_deref();
+    // Who the subject is and where stands in columns of their own.
+    let named = |id: &str| study.registration.subject_item == id || site_item == Some(id);
+    let items: Vec<&str> =
+        read.columns().filter(|id| !is_level(id) && !known(id) && !named(id) && import::is_answer(form, id)).collect();
+    let is_read = |id: &str| {
+        COLUMNS.contains(&id)
+            || id.is_empty()
+            || is_level(id)
+            || known(id)
+            || site_item == Some(id)
+            || items.contains(&id)
+    };
+    let strange: Vec<String> = read.columns().filter(|id| !is_read(id)).map(|id| format!("\"{id}\"")).collect();
+    if !strange.is_empty() {
+        let wrong = format!(
+            "nothing reads the column {}: call it as an item of instruments/{}.toml that is typed, as a factor or stratum of the scheme, \
+             or as one of {}; or take it out",
+            strange.join(", "),
+            form.id,
+            COLUMNS.join(", ")
+        );
+        return Err(ExplainFault::History { path: path.to_owned(), line: None, wrong });
+    }
     let in_levels = further.is_none() && scheme.needs().any(|id| id == SITE);
-    let site = if in_levels || study.sites.len() == 1 { None } else { read.find(SITE) };
+    let site = if in_levels || study.sites.len() == 1 { None } else { find_site(&read, site_item) };
     let columns = ["subject", "kit", "at"].map(|name| read.find(name));
     let (mut lines, mut misfits) = (Vec::with_capacity(read.lines.len()), Vec::new());
     for own in &read.lines {
@@ -211,7 +243,9 @@ fn read(path: &Path, scheme: &Scheme, study: &Study, further: Option<&Randomizat
             for id in scheme.needs().filter(|id| known(id)) {
                 row.levels.extend(own.cell(read.find(id)).map(|level| (id.to_owned(), level.to_owned())));
             }
-            lines.push(Line { number, subject, site: owned(own.cell(site)), kit: owned(kit), at: owned(at), row });
+            let answers = items.iter().filter_map(|id| Some(((*id).to_owned(), own.cell(read.find(id))?.to_owned())));
+            let (site, answers) = (owned(own.cell(site)), answers.collect());
+            lines.push(Line { number, subject, site, kit: owned(kit), at: owned(at), row, answers });
         }
     }
     if read.lines.is_empty() {
@@ -219,6 +253,14 @@ fn read(path: &Path, scheme: &Scheme, study: &Study, further: Option<&Randomizat
         return Err(ExplainFault::History { path: path.to_owned(), line: None, wrong });
     }
     Ok(Read { lines, misfits, digest })
+}
+
+/// Columns that are no levels and no answers.
+const COLUMNS: [&str; 8] = ["subject", "arm", "site", "kit", "at", "slot", "block_size", "origin"];
+
+/// Where the site stands: by its own name, or by that of the item that asks for it.
+fn find_site(read: &explain::ReadHistory, site_item: Option<&str>) -> Option<usize> {
+    read.find(SITE).or_else(|| read.find(site_item?))
 }
 
 /// Everything that is wrong, a line for each, in the order of the file.

@@ -14,6 +14,7 @@ use super::installation::Opened;
 use super::{End, Installation, Output, Refused, counted};
 use crate::daemon::run::{desk_address, keys};
 use crate::domain::kit::{Day, State};
+use crate::domain::study::Stage;
 use crate::domain::time::Instant;
 use crate::limits;
 use crate::store::kit::{self, KitRow};
@@ -261,6 +262,9 @@ fn list(
             }
     };
     let mut shown: Vec<&KitRow> = kits.iter().filter(asked).collect();
+    if unblinded.is_some() {
+        tell_shuffled(&shelved);
+    }
     // By code: the order of the list could tell what the codes do not.
     shown.sort_by(|one, other| one.code.cmp(&other.code));
     for kit in &shown {
@@ -293,6 +297,15 @@ fn list(
         }
     }
     Ok(End::Done)
+}
+
+/// Whoever looks at kits of a rehearsal is not to take their arms for those of the list.
+fn tell_shuffled(shelved: &ShelvedStudy) {
+    if shelved.stage == Stage::Development {
+        eprintln!(
+            "note: this is a rehearsal, so the arms of kits are shuffled among the codes; production has them as they are listed"
+        );
+    }
 }
 
 /// The subjects' numbers by those of their allocations, for the kits that were handed out.
@@ -329,6 +342,7 @@ fn show(slug: &str, code: &str, installation: &Installation, output: Output) -> 
         let subject = kit.allocation_number.and_then(|number| subject.get(&number).cloned());
         anyhow::Ok((kit, subject, story(&opened, &shelved, code).await?))
     })?;
+    tell_shuffled(&shelved);
     let today = Day::of(opened.now().day_in(shelved.study.zone));
     if output.json {
         let story: Vec<Value> = story

@@ -1,7 +1,7 @@
 //! `hagaki allocation rehearse BUNDLE --covariates C.csv`: a bundle walked through its data before there is an installation.
 //!
 //! The walk is the workflow of a real study in a scratch database; what is invented is who writes, and the secret. So this
-//! shows arms to the statistician, and says nothing of the arms that the study will allocate.
+//! shows arms to the statistician, and says nothing of the arms that the study will draw; those of an imported list are the study's own.
 
 mod columns;
 mod themselves;
@@ -19,7 +19,7 @@ use super::simulate::{population, seed};
 use super::{End, Output, Refused, counted};
 use crate::daemon::machine::SystemClock;
 use crate::definition::{self, Bundle};
-use crate::domain::allocation::SITE;
+use crate::domain::allocation::{Method, SITE};
 use crate::domain::study::{Arm, FIRST, Study};
 use crate::domain::time::{Clock, Instant};
 use crate::limits;
@@ -184,10 +184,15 @@ fn to_json(study: &Study, seed: &str, rehearsed: &Rehearsed) -> Value {
 }
 
 fn to_text(study: &Study, seed: &str, rehearsed: &Rehearsed) -> String {
-    let mut text = format!(
-        "REHEARSAL of {}: a scratch database and a secret of its own; nothing here tells an arm of the study itself.\n\n",
-        study.slug
-    );
+    let lists = study.allocations().any(|rules| matches!(rules.scheme.method(), Method::List(_)));
+    let warning = if lists {
+        " The arms below are those of the imported list itself: show them to nobody who enrolls, or rehearse with a made-up list."
+    } else {
+        " The secret tells no arm that the study itself will draw."
+    };
+    let shuffled = if study.hands_out_kits() { " The arms of kits are shuffled among their codes." } else { "" };
+    let mut text =
+        format!("REHEARSAL of {}: a scratch database and a secret of its own.{warning}{shuffled}\n\n", study.slug);
     for step in &rehearsed.steps {
         let subject = step.subject.map(|number| study.subject_number(number)).unwrap_or_default();
         let arm = step.arm.as_ref().map(|arm| format!("arm {arm}")).unwrap_or_default();

@@ -137,7 +137,7 @@ impl Order {
     }
 }
 
-fn mac(key: &[u8; 32], text: &[u8]) -> [u8; 32] {
+pub(super) fn mac(key: &[u8; 32], text: &[u8]) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length (RFC 2104 section 2)");
     mac.update(text);
     mac.finalize().into_bytes().into()

@@ -24,6 +24,7 @@ pub mod file;
 pub mod instrument;
 pub mod kept;
 pub mod kit;
+pub mod kit_shuffle;
 pub mod language;
 pub mod level;
 pub mod number;

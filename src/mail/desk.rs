@@ -284,10 +284,37 @@ impl Desk {
         }
         tracing::error!(mail = read.item.id, %error, "a mail cannot be decided; it is set aside for a person");
         let mut ledger = Ledger::begin(&self.shelf).await?;
+        let told = AssertUnwindSafe(self.tell_set_aside(&mut ledger, read)).catch_unwind().await;
+        if !matches!(told, Ok(Ok(()))) {
+            // What spoils the mail may spoil the letter, too: it is set aside all the same.
+            tracing::warn!(mail = read.item.id, "the sender of a mail that is set aside could not be told");
+            drop(ledger);
+            ledger = Ledger::begin(&self.shelf).await?;
+        }
         let settled = quarantined(&read.reading, "poison".to_string(), read.study.as_deref());
         self.settle(&mut ledger, read, &settled).await?;
         ledger.commit().await?;
         Ok(())
+    }
+
+    /// Tells a sender who is known that their mail waits for a person.
+    async fn tell_set_aside(&self, ledger: &mut Ledger<'_>, read: &Read) -> Result<(), Failure> {
+        let Read { item, reading, counter, study } = read;
+        let (Some(request), Some(study)) = (&reading.request, study) else { return Ok(()) };
+        if matches!(reading.disposition, Disposition::Quarantine | Disposition::NoReply | Disposition::Bounce) {
+            return Ok(());
+        }
+        let arrival = Arrival {
+            inbox_id: item.id,
+            sender: reading.sender.as_deref().unwrap_or_default(),
+            message_id: reading.message_id.as_deref(),
+            references: &reading.references,
+            message_key: &reading.message_key,
+            content_digest: &digest_of(&reading.content_digest),
+            released: item.released_by.is_some(),
+            site_token: None,
+        };
+        Box::pin(accept::set_aside(ledger, study, self.means(counter), arrival, request)).await
     }
 
     async fn attempt(&self, group: &[&Read]) -> Result<(), StepError> {

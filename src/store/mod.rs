@@ -45,6 +45,7 @@ pub mod planned;
 pub mod planned_letter;
 mod queue;
 pub mod randomization;
+pub mod rehearsed_list;
 pub mod response;
 pub mod roster;
 pub mod schedule;
@@ -103,6 +104,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         planned::STATEMENTS,
         planned_letter::STATEMENTS,
         randomization::STATEMENTS,
+        rehearsed_list::STATEMENTS,
         response::STATEMENTS,
         roster::STATEMENTS,
         schedule::STATEMENTS,

@@ -19,7 +19,7 @@ use crate::domain::study::{Person, Role, Study};
 use crate::domain::text;
 use crate::domain::time::{Instant, Zone};
 use crate::letters::facts::{
-    self, BlankForm, Conflict, Help, NotEntitled, Phase, Reader, Refusal, Sameness, StatusUnknown,
+    self, BlankForm, Conflict, Help, NotEntitled, Phase, Reader, Reason, Refusal, Sameness, StatusUnknown,
 };
 use crate::letters::{Facts, Kind};
 use crate::limits;
@@ -170,6 +170,26 @@ pub async fn accept(
             asking.reply(ledger, asking.to_sender(), Facts::Help(facts), asking.settled("reply", "help")).await
         }
     }
+}
+
+/// Tells whoever sent a registration that could not be decided that nothing is recorded, and that a person looks at it.
+///
+/// # Errors
+/// As [`accept`].
+pub async fn set_aside(
+    ledger: &mut Ledger<'_>,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    arrival: Arrival<'_>,
+    request: &Request,
+) -> Result<(), Failure> {
+    let study = &shelved.study;
+    let person = study.people.iter().find(|person| person.id == request.person);
+    let (Act::Enroll(form), Some(person)) = (&request.act, person) else { return Ok(()) };
+    let asking =
+        Asking { shelved, means, arrival, person, language: request.language, urgent: is_urgent(&request.act) };
+    let facts = Refusal::new(&asking.reader(), study.registration_instrument(), form, &[Reason::SetAside]);
+    asking.reply(ledger, asking.to_sender(), Facts::Refusal(facts), asking.held("poison")).await.map(drop)
 }
 
 /// How far the study has come.

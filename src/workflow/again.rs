@@ -192,8 +192,8 @@ pub(super) async fn prepare(
         return Ok(Err(reasons));
     }
     let state = page.state(&own.id)?;
-    let site_cap = own.site_caps.of(site);
-    // Caps of a site are those of where the subject is; where it was allocated by is its level.
+    // A site's cap counts who was allocated by it: the subject counts where its level says, not where it was enrolled.
+    let site_cap = levels.get(SITE).and_then(|site| own.site_caps.of(site));
     match state.find_full(&own.scheme, &own.caps, site_cap, &levels).map_err(no_levels)? {
         Some(Full::Arm) if study.blinding == Blinding::Open => reasons.push(Reason::RandomizationArmFull),
         Some(Full::Total | Full::Arm) => reasons.push(Reason::RandomizationFull),

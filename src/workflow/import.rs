@@ -5,6 +5,7 @@
 //! with an audit entry of its own, so that the same subject is known when it is mailed again; the record says that it was
 //! imported, and nobody recomputes it.
 
+mod answers;
 mod further;
 mod names;
 mod record;
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 use names::{Named, Names};
 use record::{record, record_further, told_of};
 
+pub use answers::is_answer;
 pub use further::{Further, fit_further, is_known};
 
 use super::Failure;
@@ -23,7 +25,7 @@ use super::disclosure::{self, Wish};
 use super::life::{Act, LifeError, Refusal, log};
 use super::shelf::ShelvedStudy;
 use super::when::When;
-use crate::domain::allocation::{Allotment, Fault, HistoryRow, Levels, Method, SITE, Scheme, State};
+use crate::domain::allocation::{Allotment, Fault, HistoryRow, Levels, Method, Origin, Row, SITE, Scheme, State};
 use crate::domain::kit::State as KitState;
 use crate::domain::level;
 use crate::domain::study::{Blinding, Study};
@@ -48,6 +50,8 @@ pub struct Line {
     pub at: Option<String>,
     /// Levels and arm.
     pub row: HistoryRow,
+    /// What was typed for items of the form that are no levels, by id.
+    pub answers: BTreeMap<String, String>,
 }
 
 /// A line that does not fit, and why.
@@ -105,6 +109,10 @@ struct Subject {
     at: Option<When>,
     levels: Levels,
     allotment: Allotment,
+    /// Whether it was given by hand outside of every block.
+    outside: bool,
+    /// Canonical answers to items of the form that are no levels, by id.
+    answers: BTreeMap<String, String>,
 }
 
 impl History {
@@ -149,7 +157,7 @@ pub fn fit(
     let names = Names::new(study, on_file.participants);
     let kits: BTreeMap<&str, &KitRow> = on_file.kits.iter().map(|kit| (kit.code.as_str(), kit)).collect();
     let mut placing = Placing::new(scheme);
-    let mut misfits = Vec::new();
+    let mut misfits = answers::lacking(study, lines);
     let (mut keys, mut used) = (BTreeSet::new(), BTreeSet::new());
     let mut before: Option<When> = None;
     for line in lines {
@@ -161,10 +169,12 @@ pub fn fit(
         {
             wrong.push(format!("the kit \"{kit}\" stands twice"));
         }
-        let Some(subject) = subject_of(&names, &kits, line, at, &mut wrong) else {
+        let answers = answers::read(study, study.registration_instrument(), line, now.day_in(study.zone), &mut wrong);
+        let Some(mut subject) = subject_of(&names, &kits, line, at, &mut wrong) else {
             misfits.extend(wrong.into_iter().map(|wrong| Misfit { line: line.number, wrong }));
             continue;
         };
+        subject.answers = answers;
         if !keys.insert(subject.key.clone()) {
             wrong.push(format!("the subject \"{}\" stands twice", subject.reference));
         }
@@ -199,7 +209,9 @@ impl<'a> Placing<'a> {
             history.supposed_slots += usize::from(subject.allotment.slot.is_some());
         }
         let stratum = stratum_of(scheme, &subject.levels);
-        match state.record(scheme, &subject.levels, &subject.allotment) {
+        let origin = if subject.outside { Origin::Forced } else { Origin::Drawn };
+        let (levels, allotment) = (subject.levels.clone(), subject.allotment.clone());
+        match state.record_row(scheme, &Row { number: state.total() + 1, levels, allotment, origin }) {
             Ok(()) => history.count(scheme, &subject),
             Err(Fault::NoPlace(_) | Fault::BlockSize { .. } | Fault::ListUsedUp) if broken.contains(&stratum) => {}
             Err(fault) => {
@@ -291,8 +303,15 @@ fn subject_of(
             return None;
         }
     };
-    let kit = line.kit.clone();
-    Some(Subject { line: line.number, reference, key, participant, site, kit, at, levels, allotment })
+    let (kit, outside) = (line.kit.clone(), outside(study.scheme.as_ref(), line));
+    let (number, answers) = (line.number, BTreeMap::new());
+    Some(Subject { line: number, reference, key, participant, site, kit, at, levels, allotment, outside, answers })
+}
+
+/// Whether a line tells of an arm that was given by hand outside of every block.
+fn outside(scheme: Option<&Scheme>, line: &Line) -> bool {
+    let blocks = scheme.is_some_and(|scheme| matches!(scheme.method(), Method::Block(_)));
+    blocks && line.row.by_hand && line.row.block_size.is_none()
 }
 
 /// What is wrong with levels of which the scheme says nothing: those that it lists are held against it with the whole history.

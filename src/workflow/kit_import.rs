@@ -16,10 +16,11 @@ use super::shelf::ShelvedStudy;
 use super::stock::least_expiry;
 use crate::definition::{self, Problem, Seen};
 use crate::domain::kit::{Day, Order as Turns, State};
-use crate::domain::study::Kit;
+use crate::domain::kit_shuffle;
+use crate::domain::study::{Kit, Stage};
 use crate::domain::text;
-use crate::store::Tx;
 use crate::store::kit::{self, KitRow, NewKit};
+use crate::store::{StoreError, Tx};
 
 /// Kits of one arm, place and lot in a list that was added.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -62,7 +63,7 @@ async fn judge(
     file: &str,
     content: &str,
 ) -> Result<Judged, KitError> {
-    let on_file = kit::list(&mut *tx, shelved.id).await?;
+    let on_file = as_listed(tx, shelved).await?;
     let known: BTreeSet<String> = on_file.iter().map(|kit| text::fold_tight(&kit.code)).collect();
     let study = &shelved.study;
     let kits = definition::read_more_kits(file, content, study, &known).map_err(Refusal::List)?;
@@ -72,6 +73,30 @@ async fn judge(
     let seen: Vec<Seen<'_>> = counts.map(|kit| seen(kit, least)).collect();
     let warnings = definition::judge_more_kits(file, study, &kits, &seen, means.now.day_in(study.zone));
     Ok(Judged { kits, warnings })
+}
+
+/// The kits on file with the arms that their lists give them, which differ in a rehearsal.
+///
+/// # Errors
+/// The database.
+pub async fn as_listed(tx: &mut Tx, shelved: &ShelvedStudy) -> Result<Vec<KitRow>, StoreError> {
+    let mut kits = kit::list(&mut *tx, shelved.id).await?;
+    if shelved.stage == Stage::Production {
+        return Ok(kits);
+    }
+    let mut arms: BTreeMap<String, String> = BTreeMap::new();
+    for number in 1.. {
+        let Some(content) = kit::find_list(&mut *tx, shelved.id, number).await? else { break };
+        let listed = definition::read_kept_kits(&content).unwrap_or_default();
+        arms.extend(listed.into_iter().map(|kit| (kit.code, kit.arm)));
+    }
+    arms.extend(shelved.study.kits.iter().map(|kit| (kit.code.clone(), kit.arm.clone())));
+    for kit in &mut kits {
+        if let Some(arm) = arms.remove(&kit.code) {
+            kit.arm = arm;
+        }
+    }
+    Ok(kits)
 }
 
 /// A kit on file as it is looked at, of no use before `least`.
@@ -103,8 +128,10 @@ pub async fn import(
     let (tx, page) = ledger.lock(shelved).await?;
     hands_out(page)?;
     let Judged { kits: listed, warnings } = judge(tx, shelved, means, file, content).await?;
-    let new: Vec<NewKit<'_>> = listed.iter().map(new_kit).collect();
-    kit::insert_many(tx, shelved.id, &Turns::of(page.row.secret.bytes()?), &new).await?;
+    let secret = page.row.secret.bytes()?;
+    let on_file = kit_shuffle::on_file(page.row.stage, secret, listed.clone());
+    let new: Vec<NewKit<'_>> = on_file.iter().map(new_kit).collect();
+    kit::insert_many(tx, shelved.id, &Turns::of(secret), &new).await?;
     let list = kit::insert_list(tx, shelved.id, content).await?;
     let digest = digest_of(content);
     let counts = count(&listed);

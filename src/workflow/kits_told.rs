@@ -15,6 +15,7 @@ use super::shelf::definition_of;
 use super::{Failure, shelf};
 use crate::definition;
 use crate::domain::kit::{Day, State};
+use crate::domain::kit_shuffle;
 use crate::domain::study::Kit;
 use crate::store::audit::Unlinked;
 use crate::store::kit::{KitRow, NewKit};
@@ -277,8 +278,7 @@ impl<'a> Stock<'a> {
         }
         let defined = definition_of(self.head, &stored.digest, &stored.files)?;
         self.left.hear_version(version, &defined);
-        self.list(defined.kits.iter(), late);
-        Ok(())
+        self.list(&defined.kits, late)
     }
 
     async fn hear_list(&mut self, body: &Body, late: bool) -> Result<(), Failure> {
@@ -286,21 +286,21 @@ impl<'a> Stock<'a> {
         let content = kit::find_list(self.store, self.head.id, body.list).await?;
         let sound = content.filter(|content| digest_of(content) == body.digest);
         match sound.and_then(|content| definition::read_kept_kits(&content)) {
-            Some(kits) => self.list(kits.iter(), late),
-            None => self.doubt(name),
+            Some(kits) => self.list(&kits, late),
+            None => {
+                self.doubt(name);
+                Ok(())
+            }
         }
-        Ok(())
     }
 
     fn doubt(&mut self, code: String) {
         self.fault.get_or_insert(KitDiscrepancy { code, allocation: None, what: KitWhat::List });
     }
 
-    fn list<'k>(&mut self, kits: impl Iterator<Item = &'k Kit>, late: bool) {
-        for kit in kits {
-            if self.kits.contains_key(&kit.code) {
-                continue;
-            }
+    fn list(&mut self, kits: &[Kit], late: bool) -> Result<(), Failure> {
+        let new: Vec<Kit> = kits.iter().filter(|kit| !self.kits.contains_key(&kit.code)).cloned().collect();
+        for kit in &kit_shuffle::on_file(self.head.stage, self.head.secret.bytes()?, new) {
             let position = i64::try_from(self.kits.len()).unwrap_or(i64::MAX);
             let told = Told::listed(new_kit(kit), self.left.rank(&kit.code), position);
             if let Some(turn) = told.free() {
@@ -310,6 +310,7 @@ impl<'a> Stock<'a> {
             let all = if late { vec![Told { turn: UNLISTED, ..told.clone() }, told] } else { vec![told] };
             self.kits.insert(kit.code.clone(), all);
         }
+        Ok(())
     }
 
     fn give(&mut self, code: &str, number: i64, turn: i64, late: bool) {

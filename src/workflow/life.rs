@@ -7,12 +7,13 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::kit_import::new_kit;
-use super::{Failure, amendment, names, wording};
+use super::{Failure, amendment, known_places, names, wording};
 use crate::definition::Bundle;
 use crate::definition::election_file::NOT_CAST;
 use crate::domain::chain::Sha256Digest;
 use crate::domain::election::phase::Step;
 use crate::domain::kit::{Order, State as KitState};
+use crate::domain::kit_shuffle;
 use crate::domain::study::{Kit, Stage, Study};
 use crate::domain::text;
 use crate::domain::time::{Dice, Instant};
@@ -275,10 +276,15 @@ pub async fn activate(
         }
         (_, rehearsal) => {
             if let Some(old) = rehearsal {
+                let old = study::lock(&mut tx, old.id).await?;
+                known_places::remember(&mut tx, &old).await?;
                 study::set_state(&mut tx, old.id, State::Closed, act.at).await?;
                 planned::withdraw_all(&mut tx, old.id, act.at, "the study went into production").await?;
                 // Mails are for the study in production from now on.
                 word::replace(&mut tx, old.id, &BTreeSet::new()).await?;
+            }
+            if stage == Stage::Production {
+                known_places::check_rehearsed(&mut tx, defined).await?;
             }
             begin(&mut tx, bundle, defined, stage, act, dice).await?
         }
@@ -328,21 +334,24 @@ async fn begin(
     store_version(tx, id, 1, bundle, act).await?;
     let names = names::claim(tx, stage, None, defined).await?;
     word::replace(tx, id, &words_of(names, defined)).await?;
-    list_kits(tx, id, &secret, defined.kits.iter()).await?;
+    list_kits(tx, id, (stage, &secret), defined.kits.iter()).await?;
     Ok(study::lock(tx, id).await?)
 }
 
 async fn list_kits(
     tx: &mut Tx,
     id: i64,
-    secret: &StudySecret,
+    (stage, secret): (Stage, &StudySecret),
     kits: impl Iterator<Item = &Kit>,
 ) -> Result<(), LifeError> {
-    let new: Vec<NewKit<'_>> = kits.map(new_kit).collect();
-    if new.is_empty() {
+    let listed: Vec<Kit> = kits.cloned().collect();
+    if listed.is_empty() {
         return Ok(());
     }
-    Ok(kit::insert_many(tx, id, &Order::of(secret.bytes()?), &new).await?)
+    let secret = secret.bytes()?;
+    let on_file = kit_shuffle::on_file(stage, secret, listed);
+    let new: Vec<NewKit<'_>> = on_file.iter().map(new_kit).collect();
+    Ok(kit::insert_many(tx, id, &Order::of(secret), &new).await?)
 }
 
 /// What a mail's words are compared with to find its study: its names, and the addresses of its people.
@@ -405,6 +414,7 @@ pub(super) async fn replace(
     }
     if row.subjects > 0 {
         amendment::check(&row.slug, &old, defined)?;
+        known_places::check_epoch(tx, row, &old, defined).await?;
         wording::check(tx, row, &old, defined).await?;
     }
     if row.participants > 0 && row.stage == Stage::Production {
@@ -470,7 +480,7 @@ async fn relist(tx: &mut Tx, study: &StudyRow, old: &Study, new: &Study) -> Resu
         faults.truncate(limits::PROBLEMS);
         return Err(Refusal::Kits(faults).into());
     }
-    list_kits(tx, id, &study.secret, added.into_iter()).await?;
+    list_kits(tx, id, (study.stage, &study.secret), added.into_iter()).await?;
     Ok(relisted)
 }
 
@@ -540,6 +550,7 @@ pub async fn purge(store: &Store, slug: &str, act: Act<'_>, dice: &dyn Dice) -> 
     let found = study::find(&mut tx, slug, Stage::Development).await?;
     let row = found.ok_or_else(|| Refusal::NothingToPurge(slug.to_string()))?;
     let row = study::lock(&mut tx, row.id).await?;
+    known_places::remember(&mut tx, &row).await?;
     let (secret, secret_digest) = fresh_secret(dice);
     study::purge(&mut tx, row.id, &secret, &secret_digest, act.at).await?;
     planned::withdraw_all(&mut tx, row.id, act.at, "the study was purged").await?;
@@ -547,7 +558,7 @@ pub async fn purge(store: &Store, slug: &str, act: Act<'_>, dice: &dyn Dice) -> 
     study::set_enrollment(&mut tx, row.id, None, act.at).await?;
     let stored = bundle::load(&mut tx, row.id, row.bundle_version).await?;
     let defined = super::shelf::definition_of(&row, &stored.digest, &stored.files)?;
-    list_kits(&mut tx, row.id, &secret, defined.kits.iter()).await?;
+    list_kits(&mut tx, row.id, (row.stage, &secret), defined.kits.iter()).await?;
     let mut emptied = study::lock(&mut tx, row.id).await?;
     let body = json!({ "reason": act.reason, "version": row.bundle_version,
                        "bundle": data_encoding::HEXLOWER.encode(&stored.digest),

@@ -50,6 +50,7 @@ pub mod kit_import;
 pub mod kits;
 pub mod kits_left;
 pub mod kits_told;
+mod known_places;
 mod leave;
 pub mod ledger;
 pub mod life;

@@ -29,6 +29,7 @@ mod kit_mails;
 mod kit_pools;
 mod kits;
 mod known_browser;
+mod known_places;
 mod leaving;
 mod letters_out;
 mod levels;

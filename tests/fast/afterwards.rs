@@ -195,6 +195,51 @@ fn a_history_is_counted_back_before_it_is_taken() {
 }
 
 #[test]
+fn an_arm_that_was_given_by_hand_elsewhere_stands_outside_of_its_blocks() {
+    let place = blocks();
+    let history = "subject,sex,site,arm,block_size,origin\nA-0001,F,011,STD,4,drawn\nA-0002,F,011,STD,,forced\n\
+         A-0003,F,011,STD,4,drawn\nA-0004,F,011,COMB,4,drawn\n";
+    place.write("h.csv", &history.replace("forced", "drawn"));
+    let said = place.ends(1, "allocation import aurora h.csv --yes --reason moved").err;
+    assert!(said.contains("h.csv:3: the column \"block_size\" is empty"), "{said}");
+    place.write("h.csv", history);
+    let counted = place.ends(0, "allocation import aurora h.csv --yes --reason moved --json").json();
+    assert_eq!(counted["arms"], json!({ "STD": 3, "COMB": 1 }));
+    assert_eq!(counted["blocks"][0]["arms"], json!({ "STD": 2, "COMB": 1 }));
+    let proved = place.ends(0, "allocation verify aurora --json").json();
+    assert_eq!((&proved["allocations"], &proved["imported"]), (&json!(4), &json!(4)));
+}
+
+#[test]
+fn a_history_tells_the_answers_that_cohorts_count_by() {
+    let place = Place::new();
+    copy(&PathBuf::from(SAMPLES).join("aurora"), &place.path("aurora"));
+    let cohorts = "[[caps.cohort]]\nid = \"old\"\nwhen = \"age >= 65\"\ncap = 1\n\
+         [[caps.cohort]]\nid = \"light\"\nwhen = \"bmi < 20\"\ncap = 5\n";
+    place.write("aurora/allocation.toml", &format!("{BLOCKS}{cohorts}"));
+    place.ends(0, "study activate aurora --production --reason go");
+    place.write("h.csv", "subject,sex,site,arm,block_size\nA-0001,F,011,STD,4\n");
+    let said = place.ends(1, "allocation import aurora h.csv").err;
+    for lacking in ["age", "height", "weight"] {
+        assert!(said.contains(&format!("add a column \"{lacking}\"")), "{said}");
+    }
+    let head = "subject,sex,site,arm,block_size,age,height,weight";
+    place.write("h.csv", &format!("{head},ages\nA-0001,F,011,STD,4,70,160,45,70\n"));
+    assert!(place.ends(1, "allocation import aurora h.csv").err.contains("nothing reads the column \"ages\""));
+    place.write("h.csv", &format!("{head}\nA-0001,F,011,STD,4,seventy,160,45\n"));
+    let said = place.ends(1, "allocation import aurora h.csv").err;
+    assert!(said.contains("h.csv:2: \"seventy\" in the column \"age\" is no answer to that item"), "{said}");
+    place.write("h.csv", &format!("{head}\nA-0001,F,011,STD,4,70,160,45\nA-0002,F,011,COMB,4,40,,\n"));
+    place.ends(0, "allocation import aurora h.csv --yes --reason moved");
+    let shown = place.ends(0, "study show aurora --json").json();
+    assert_eq!(
+        shown["cohorts"],
+        json!([{ "cohort": "old", "subjects": 1, "cap": 1 }, { "cohort": "light", "subjects": 1, "cap": 5 }])
+    );
+    place.ends(0, "allocation verify aurora --json");
+}
+
+#[test]
 fn a_history_has_no_level_that_nobody_can_have() {
     let place = Place::new();
     copy(&PathBuf::from(SAMPLES).join("aurora"), &place.path("aurora"));

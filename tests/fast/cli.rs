@@ -410,6 +410,7 @@ fn a_check_tells_what_an_imported_list_holds() {
     let ran = place.ends(0, "check study");
     for line in [
         "list.csv: 3 places; arms H 1, L 1, P 1",
+        "list.csv: a rehearsal gives the arms of this very list",
         "list.csv: severity=moderate,site=101: 2 places",
         "list.csv: severity=severe,site=102: 1 place",
         "has no place for",

@@ -3,6 +3,7 @@
 use super::decision::{ArmOutlook, Imbalances, Outlook};
 use super::plan::Plan;
 use super::posterior::{self, Given};
+use super::replay::{Origin, Row};
 use super::scheme::{BlockSize, Method, Scheme};
 use super::state::State;
 use super::{Allotment, Fault, Levels};
@@ -18,6 +19,8 @@ pub struct HistoryRow {
     pub slot: Option<u32>,
     /// Size of its block, if it is known; asked for by `block` only.
     pub block_size: Option<u64>,
+    /// Whether it was given by hand; without a size it stands outside of every block then.
+    pub by_hand: bool,
 }
 
 /// What is ahead, and what had to be supposed to say it.
@@ -48,7 +51,9 @@ pub fn explain(scheme: &Scheme, history: &[HistoryRow], next: &Levels) -> Result
         };
         supposed_slots += usize::from(slot.is_some() && row.slot.is_none());
         let allotment = Allotment { arm: row.arm.clone(), slot, block_size: None };
-        state.record(scheme, &row.levels, &allotment).map_err(|fault| (Some(at), fault))?;
+        let origin = if row.by_hand { Origin::Forced } else { Origin::Drawn };
+        let counted = Row { number: at as u64 + 1, levels: row.levels.clone(), allotment, origin };
+        state.record_row(scheme, &counted).map_err(|fault| (Some(at), fault))?;
     }
     let outlook = state.outlook(scheme, next).map_err(|fault| (None, fault))?;
     Ok(Outcome { arms: outlook.arms(scheme), supposed_slots, unknown_sizes: 0 })
@@ -69,7 +74,8 @@ fn explain_blocks(
         if row.block_size.is_some_and(|known| sizes.iter().all(|size| size.size != known)) {
             return Err((Some(at), Fault::BlockSize { given: row.block_size, open: None }));
         }
-        if theirs == own {
+        let outside = row.by_hand && row.block_size.is_none();
+        if theirs == own && !outside {
             given.push((arm, row.block_size));
         }
     }

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use sha2::{Digest, Sha256};
+
 use super::{Fault, Levels};
+use crate::domain::chain::Sha256Digest;
+use crate::limits;
 
 /// An imported list. Its order is the secret of the study, as the seed is elsewhere: it must reach nobody who enrolls.
 #[derive(Clone, PartialEq, Eq)]
@@ -15,6 +19,19 @@ pub struct ArmList {
     arms: Vec<String>,
     /// Levels in the order of `strata` → places in `arms`, in the order of the file.
     sequences: BTreeMap<Vec<String>, Vec<u8>>,
+}
+
+/// Places of a sequence that are known, because they were used, and by what the sequence is known again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsedPlaces {
+    /// Levels of its stratum, in the order of [`ArmList::strata`].
+    pub levels: Vec<String>,
+    /// How many of its places are known, from the first on.
+    pub places: usize,
+    /// How many of its places are compared, from the first on.
+    pub compared: usize,
+    /// SHA-256 of the strata's ids and the arms of these.
+    pub digest: Sha256Digest,
 }
 
 /// Shows no arm.
@@ -97,6 +114,46 @@ impl ArmList {
         let sequence = self.sequences.get(&self.key(levels)?);
         let place = usize::try_from(given).ok();
         Ok(sequence.zip(place).and_then(|(sequence, place)| sequence.get(place)).map(|arm| usize::from(*arm)))
+    }
+
+    /// The places that these allocations of one epoch took, in their order; each comes with whether it makes its place known. A
+    /// sequence is known again by more places than were used, where it has them: a few arms agree by chance.
+    pub fn used<'a>(&self, given: impl IntoIterator<Item = (&'a Levels, &'a str, bool)>) -> Vec<UsedPlaces> {
+        let mut taken: BTreeMap<Vec<String>, (usize, bool)> = BTreeMap::new();
+        for (levels, arm, shows) in given {
+            let Ok(key) = self.key(levels) else { continue };
+            let Some(sequence) = self.sequences.get(&key) else { continue };
+            let (places, shown) = taken.entry(key).or_default();
+            let next = sequence.get(*places).and_then(|place| self.arms.get(usize::from(*place)));
+            // What was given by hand may stand outside of the list.
+            if next.is_some_and(|code| code == arm) {
+                *places += 1;
+                *shown |= shows;
+            }
+        }
+        let told = taken.into_iter().filter(|(_, (_, shown))| *shown).filter_map(|(levels, (places, _))| {
+            let sequence = self.sequences.get(&levels)?;
+            let compared = places.max(limits::LIST_KNOWN_BY).min(sequence.len());
+            let digest = self.digest_of(sequence.get(..compared)?);
+            Some(UsedPlaces { levels, places, compared, digest })
+        });
+        told.collect()
+    }
+
+    /// Whether the sequence of those levels begins as one of which places are known.
+    pub fn begins_as(&self, used: &UsedPlaces) -> bool {
+        let beginning = self.sequences.get(&used.levels).and_then(|sequence| sequence.get(..used.compared));
+        beginning.is_some_and(|places| self.digest_of(places) == used.digest)
+    }
+
+    fn digest_of(&self, places: &[u8]) -> Sha256Digest {
+        let arms = places.iter().filter_map(|place| self.arms.get(usize::from(*place)));
+        let mut hash = Sha256::new();
+        for text in self.strata.iter().map(String::as_str).chain([""]).chain(arms.map(String::as_str)) {
+            hash.update(text.as_bytes());
+            hash.update([0]);
+        }
+        hash.finalize().into()
     }
 
     fn key(&self, levels: &Levels) -> Result<Vec<String>, Fault> {

@@ -76,7 +76,7 @@ pub use decision::{ArmOutlook, Decision, Measure, Outlook};
 pub use history::{HistoryRow, Outcome, explain};
 pub use journal::record;
 pub use law::{Drawn, Law};
-pub use list::ArmList;
+pub use list::{ArmList, UsedPlaces};
 pub use replay::{Course, FirstDifference, Origin, Replayed, Row, replay, replay_amended, replay_among, replay_turns};
 pub use rerandomize::rerandomize;
 pub use scheme::{Arm, BlockSize, Distance, Factor, HuHu, Method, Minimization, Rule, SITE, Scheme, TOTAL};

@@ -202,7 +202,7 @@ impl State {
 
     /// Counts a row of a journal; changes nothing if it cannot be one. What was [given](State::give) by hand takes the block's
     /// slot, the urn's ball or the list's next place if that is of its arm; else it stands outside of these, and is counted by
-    /// caps and by everything else that counts subjects.
+    /// caps and by everything else that counts subjects. So is what was imported without a block, for it was given by hand there.
     pub fn record_row(&mut self, scheme: &Scheme, row: &Row) -> Result<(), Fault> {
         self.count(scheme, &row.levels, &row.allotment, row.origin)
     }
@@ -221,12 +221,18 @@ impl State {
                 }
                 next != Some(arm)
             }
-            Method::BlockUrn { lambda } => origin == Origin::Forced && !stratum.has_ball(plan, *lambda, arm),
+            // A closed arm has no ball any more, and keeps the subjects that it had elsewhere.
+            Method::BlockUrn { lambda } if arm < plan.open_arms && !stratum.has_ball(plan, *lambda, arm) => {
+                if origin != Origin::Forced {
+                    return Err(Fault::NoPlace(allotment.arm.clone()));
+                }
+                true
+            }
             _ => false,
         };
         if outside {
             stratum.before += 1;
-        } else if origin == Origin::Forced && allotment.block_size.is_none() {
+        } else if origin.is_given() && allotment.block_size.is_none() {
             stratum.record(plan, &Method::Simple, arm, None)?;
         } else {
             stratum.record(plan, scheme.method(), arm, allotment.block_size)?;

@@ -88,6 +88,8 @@ pub enum Reason {
     OnPage,
     /// What was to be corrected was corrected meanwhile.
     Overtaken,
+    /// The program could not decide the mail; a person looks at it.
+    SetAside,
     /// The randomization has as many subjects as planned. Also said when an arm is full.
     RandomizationFull,
     /// An arm of this randomization has its planned number, in an open study: nobody more is randomized by it.
@@ -136,6 +138,7 @@ impl Reason {
             Reason::NotPlanned => "not-planned",
             Reason::OnPage => "on-page",
             Reason::Overtaken => "overtaken",
+            Reason::SetAside => "set-aside",
             Reason::RandomizationFull => "randomization-full",
             Reason::RandomizationArmFull => "randomization-arm-full",
             Reason::RandomizationSiteFull => "randomization-site-full",
@@ -162,6 +165,7 @@ impl Reason {
                 | Reason::DataMissing(_)
                 | Reason::NotPlanned
                 | Reason::OnPage
+                | Reason::SetAside
                 | Reason::RandomizationFull
                 | Reason::RandomizationArmFull
                 | Reason::RandomizationSiteFull

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::cells::{self, Cell};
 use super::{Source, Table, What, Wish};
+use crate::domain::allocation::Origin;
 use crate::domain::fact::{changes_of, further_item};
 use crate::domain::study::{Blinding, FIRST};
 use crate::domain::survey::Mark;
@@ -88,6 +89,7 @@ impl<'a> Rows<'a> {
                 let page = allocation::list(store, study, *after, limits::EXPORT_ROWS).await?;
                 let end = page.last().map(|row| Place::Number(row.number));
                 let forms = randomization::list(store, study, *after, limits::EXPORT_ROWS).await?;
+                let conceals = !self.wish.arms && self.conceals().await?;
                 self.turned(page.len(), end);
                 for row in &page {
                     let form = forms.iter().find(|form| form.allocation_number == row.number);
@@ -98,7 +100,7 @@ impl<'a> Rows<'a> {
                         }
                     }
                     let number = subject::load(self.store, row.subject_id).await?.number;
-                    self.allocation(row, number, &answers);
+                    self.allocation(row, number, &answers, conceals);
                 }
             }
             (Source::Facts, Place::Number(after)) => {
@@ -202,14 +204,16 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
-    fn allocation(&mut self, row: &AllocationRow, subject: i64, answers: &Answers) {
+    /// While the study conceals its arms, one that was given by hand looks like one that was drawn, as in letters.
+    fn allocation(&mut self, row: &AllocationRow, subject: i64, answers: &Answers, conceals: bool) {
         let study = &self.shelved.study;
+        let origin = if conceals && row.origin == Origin::Forced { Origin::Drawn } else { row.origin };
         let cells = self.row(answers, |id| match id {
             "number" => Cell::number(row.number),
             "subject" => Cell::text(study.subject_number(subject)),
             "allocation" => Cell::text(row.randomization.as_str()),
             "allocated_at" => Cell::moment(row.allocated_at, study.zone),
-            "origin" => Cell::text(row.origin.key()),
+            "origin" => Cell::text(origin.key()),
             "arm" => Cell::text(row.arm.as_str()),
             "kit" => row.kit.as_deref().map_or(Cell::Blank, Cell::text),
             _ => Cell::Blank,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::names::Names;
-use super::{History, Line, Misfit, OnFile, Placing, Subject, kit_of, unknown_levels, when};
+use super::{History, Line, Misfit, OnFile, Placing, Subject, answers, kit_of, outside, unknown_levels, when};
 use crate::domain::allocation::{Allotment, SITE};
 use crate::domain::study::{FIRST, Randomization, Study, arm_name};
 use crate::domain::time::Instant;
@@ -87,7 +87,10 @@ pub fn fit_further(
         match before_of(&names, &known, line) {
             Err(fault) => wrong.push(fault),
             Ok(before) => {
-                let subject = subject_of(shelved, own, &kits, before, line, at, &mut wrong);
+                let mut subject = subject_of(shelved, own, &kits, before, line, at, &mut wrong);
+                if let Some(form) = study.find_instrument(&own.instrument) {
+                    subject.answers = answers::read(study, form, line, now.day_in(study.zone), &mut wrong);
+                }
                 if !seen.insert(subject.key.clone()) {
                     wrong.push(format!("the subject \"{}\" stands twice", subject.reference));
                 }
@@ -168,5 +171,7 @@ fn subject_of(
         at,
         levels,
         allotment: Allotment { arm: line.row.arm.clone(), slot: line.row.slot, block_size: line.row.block_size },
+        outside: outside(Some(&own.scheme), line),
+        answers: BTreeMap::new(),
     }
 }

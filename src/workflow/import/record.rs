@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
 use serde_json::{Value, json};
 
 use super::{History, Source, Subject};
 use crate::domain::allocation::{Origin, Scheme};
+use crate::domain::instrument::Instrument;
 use crate::domain::kept::{KeptForm, KeptReference};
 use crate::domain::study::{FIRST, Randomization};
 use crate::domain::time::Dice;
@@ -19,7 +21,7 @@ use crate::workflow::entry::{record_digest, salted, sign};
 use crate::workflow::life::{Act, LifeError};
 use crate::workflow::shelf::ShelvedStudy;
 use crate::workflow::when::When;
-use crate::workflow::{Failure, again};
+use crate::workflow::{Failure, again, schedule};
 
 /// What the entry of an import tells of a file.
 pub(super) fn told_of(history: &History, file: &str, digest: &str) -> Value {
@@ -46,7 +48,7 @@ pub(super) async fn record(
     row.subjects += 1;
     let scheme = shelved.study.scheme.as_ref();
     let taken = take(tx, row, shelved, (FIRST, scheme), subject, source.digest).await?;
-    let answers = answers(shelved, subject);
+    let answers = answers(shelved, subject, act.at.day_in(shelved.study.zone));
     let (study, which) = (&shelved.study, row.subjects.to_string());
     let columns = (row.id, subject::COLUMNS, &*which);
     let kept = KeptForm::new(tx.ring(), columns, study.registration_instrument(), &answers, &answers);
@@ -82,6 +84,7 @@ pub(super) async fn record(
         participant_id: subject.participant.map(|(_, id)| id),
     };
     let subject_id = subject::insert(tx, &new).await?;
+    schedule::touch_subject(tx, shelved, subject_id, new.participant_id).await?;
     taken.commit(tx, row, shelved, act, subject_id).await?;
     Ok((row.subjects, subject_id))
 }
@@ -177,9 +180,7 @@ pub(super) async fn record_further(
 ) -> Result<(), LifeError> {
     let taken = take(tx, row, shelved, (own.id.as_str(), Some(&own.scheme)), subject, sha256).await?;
     let instrument = again::form_of(&shelved.study, own)?;
-    let on_form = |id: &String| instrument.items.iter().any(|item| item.id == *id);
-    let answers: BTreeMap<String, String> =
-        subject.levels.iter().filter(|(id, _)| on_form(id)).map(|(id, level)| (id.clone(), level.clone())).collect();
+    let answers = with_levels(subject, instrument);
     let (number, which) = (taken.number, taken.number.to_string());
     let columns = (row.id, randomization::COLUMNS, &*which);
     let kept = KeptForm::new(tx.ring(), columns, instrument, &answers, &answers).map_err(Failure::from)?;
@@ -187,6 +188,7 @@ pub(super) async fn record_further(
                        "answers": kept.answers.value(), "bundle": shelved.version, "allocation": taken.told() });
     let audit_digest = audit::append(tx, row, act.at, act.actor, "randomize", &salted(&body, dice)).await?;
     taken.commit(tx, row, shelved, act, subject_id).await?;
+    schedule::touch_subject(tx, shelved, subject_id, subject.participant.map(|(_, id)| id)).await?;
     let answers = serde_json::to_string(&answers).expect("a map of texts is JSON");
     let request = RandomizationRow {
         study_id: row.id,
@@ -208,20 +210,32 @@ async fn free_kit(tx: &mut Tx, study_id: i64, subject: &Subject) -> Result<Optio
 }
 
 /// What the registration would have asked, as far as the history tells.
-fn answers(shelved: &ShelvedStudy, subject: &Subject) -> BTreeMap<String, String> {
-    let registration = &shelved.study.registration;
-    let items = shelved.study.registration_instrument();
-    let mut answers: BTreeMap<String, String> = subject
-        .levels
-        .iter()
-        .filter(|(id, _)| items.items.iter().any(|item| item.id == **id))
-        .map(|(id, level)| (id.clone(), level.clone()))
-        .collect();
+fn answers(shelved: &ShelvedStudy, subject: &Subject, day: NaiveDate) -> BTreeMap<String, String> {
+    let study = &shelved.study;
+    let registration = &study.registration;
+    let items = study.registration_instrument();
+    let mut answers = with_levels(subject, items);
     if subject.participant.is_none() {
         answers.insert(registration.subject_item.clone(), subject.reference.clone());
     }
     if let Some(item) = &registration.site_item {
         answers.insert(item.clone(), subject.site.clone());
     }
+    if !study.cohorts.is_empty() {
+        // A cohort counts by what was calculated when the subject came.
+        let calculated = again::read_again(study, items, answers.clone(), day).canonical();
+        let is_calculated = |id: &str| items.find(id).is_some_and(|item| !item.kind.asks());
+        for (id, value) in calculated.into_iter().filter(|(id, _)| is_calculated(id)) {
+            answers.entry(id).or_insert(value);
+        }
+    }
+    answers
+}
+
+/// The answers of a subject to the items of a form, and its levels that are such.
+fn with_levels(subject: &Subject, form: &Instrument) -> BTreeMap<String, String> {
+    let mut answers = subject.answers.clone();
+    let levels = subject.levels.iter().filter(|(id, _)| form.find(id).is_some());
+    answers.extend(levels.map(|(id, level)| (id.clone(), level.clone())));
     answers
 }

@@ -15,6 +15,7 @@ use hagaki::workflow::shelf::ShelvedStudy;
 use serde_json::{Value, json};
 
 use super::facts::{Operating, enroll};
+use super::scheduled::wind_to;
 use super::*;
 
 async fn shelved(center: &Center, slug: &str) -> ShelvedStudy {
@@ -68,8 +69,16 @@ pub(super) fn verdict(package: &Package, change: Option<(&str, &str, &str)>) -> 
 fn line(number: u64, site: &str, sex: &str, arm: &str) -> Line {
     let levels = [("site", site), ("sex", sex), ("stage", "III"), ("ecog_ps", "1")];
     let levels: Levels = levels.into_iter().map(|(id, level)| (id.to_owned(), level.to_owned())).collect();
-    let row = HistoryRow { levels, arm: arm.to_owned(), slot: None, block_size: None };
-    Line { number, subject: format!("Y-{number:04}"), site: None, kit: None, at: None, row }
+    let row = HistoryRow { levels, arm: arm.to_owned(), slot: None, block_size: None, by_hand: false };
+    Line {
+        number,
+        subject: format!("Y-{number:04}"),
+        site: None,
+        kit: None,
+        at: None,
+        row,
+        answers: Default::default(),
+    }
 }
 
 stories! {
@@ -308,14 +317,34 @@ stories! {
         assert_eq!((code, &report["recomputed"], &report["given"]), (0, &json!(1), &json!(5)), "{report}");
     }
 
+    async fn subjects_from_elsewhere_are_followed_up_as_others_are(center: &mut Center) {
+        aurora(center).await;
+        let here = shelved(center, "aurora").await;
+        let scheme = here.study.scheme.clone().unwrap();
+        let act = center.act("moved");
+        let history = import::fit(&here, &scheme, import::OnFile::default(), &[line(1, "011", "M", "STD")], act.at).unwrap();
+        let source = Source { name: "old.csv", digest: "ab" };
+        import::import(center.store(), &here, &history, source, act, &*center.dice).await.unwrap();
+        let mut came: Vec<String> = Vec::new();
+        for day in 19..=52 {
+            let (month, day) = if day <= 30 { (11, day) } else { (12, day - 30) };
+            wind_to(center, &format!("2026-{month}-{day:02} 08:01"));
+            center.attend().await;
+            let due = center.settle().await.into_iter().filter(|letter| letter.kind == "follow-up-due");
+            came.extend(due.map(|_| format!("{month}-{day:02}")));
+        }
+        // By the rule that counts from the subject's own day, beside the one for each Monday.
+        assert!(came.contains(&"12-22".to_owned()), "{came:?}");
+    }
+
     async fn a_history_of_two_stages_counts_in_both(center: &mut Center) {
         center.activate(&samples::cygnus(), Stage::Production).await;
         let here = shelved(center, "cygnus").await;
         let (scheme, own) = (here.study.scheme.clone().unwrap(), here.study.randomizations[0].clone());
         let line = |number: u64, subject: &str, levels: &[(&str, &str)], arm: &str| {
             let levels = levels.iter().map(|(id, level)| ((*id).to_owned(), (*level).to_owned())).collect();
-            let row = HistoryRow { levels, arm: arm.to_owned(), slot: None, block_size: Some(4) };
-            Line { number, subject: subject.to_owned(), site: Some("201".to_owned()), kit: None, at: None, row }
+            let row = HistoryRow { levels, arm: arm.to_owned(), slot: None, block_size: Some(4), by_hand: false };
+            Line { number, subject: subject.to_owned(), site: Some("201".to_owned()), kit: None, at: None, row, answers: Default::default() }
         };
         let now = center.act("").at;
         let arms: Vec<&str> = scheme.arms().iter().map(|arm| arm.code.as_str()).collect();

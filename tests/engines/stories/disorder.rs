@@ -29,6 +29,9 @@ stories! {
         let mail = inbox::find(center.store(), new[0].id).await.unwrap().unwrap();
         assert_eq!((mail.state, mail.reason.as_str(), mail.tries), (State::Held, "poison", limits::READ_TRIES));
         assert_eq!(letters.iter().filter(|letter| letter.kind == "quarantine-notice").count(), 1);
+        let told: Vec<&Received> = letters.iter().filter(|letter| letter.kind == "refusal").collect();
+        assert_eq!(told.len(), 1, "its sender is told");
+        assert!(told[0].to == DR_YAMADA.address && told[0].text.contains("保留しています"), "{}", told[0].text);
         assert_eq!(center.enrolled("aurora").await.len(), 1, "the draw was not consumed");
         assert_eq!(center.lying_in(".Quarantine"), 1);
     }

@@ -7,6 +7,7 @@ use hagaki::domain::study::Study;
 use hagaki::domain::time::Clock;
 use hagaki::store::{allocation, audit, study};
 use hagaki::workflow::command::{CommandError, Refusal};
+use hagaki::workflow::export::Wish;
 use hagaki::workflow::force::{self, Again, Forced, Order};
 use hagaki::workflow::proof::Verdict;
 use hagaki::workflow::shelf::ShelvedStudy;
@@ -14,6 +15,7 @@ use hagaki::workflow::told::What;
 use hagaki::workflow::{DeskAddress, Means, package, proof};
 
 use super::afterwards::verdict;
+use super::exporting::{PLAIN, rows};
 use super::randomizing::{EIGHT_WEEKS, assert_recomputed, recomputed};
 use super::*;
 use crate::world::NOW;
@@ -275,6 +277,12 @@ stories! {
         let told: Vec<&Received> = letters.iter().filter(|letter| letter.kind == "notice-unblinded").collect();
         assert!(!told.is_empty() && told.iter().all(|letter| letter.text.contains("手動") || letter.text.contains("by hand")));
         assert_eq!(given.enrolled.allocation.unwrap().arm, "H");
+        let origins = async |center: &Center, wish: Wish| {
+            let rows = rows(center, "borealis", "allocations", wish).await;
+            rows.iter().map(|row| row["origin"].clone()).collect::<Vec<String>>()
+        };
+        assert_eq!(origins(center, PLAIN).await, ["drawn", "drawn"], "nor does the data export tell");
+        assert_eq!(origins(center, Wish { arms: true, ..PLAIN }).await, ["drawn", "forced"]);
         // The kit that was handed out from the shelf, if it was one of that arm.
         let kits = hagaki::store::kit::list(center.store(), shelved(center, "borealis").await.id).await.unwrap();
         let free = |arm: &str| {

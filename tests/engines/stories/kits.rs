@@ -554,9 +554,20 @@ stories! {
         center.settle().await;
         life::purge(center.store(), "borealis", center.act("done"), &*center.dice).await.unwrap();
         let anew = kit::list(center.store(), id).await.unwrap();
-        let listed = |kits: &[kit::KitRow]| kits.iter().map(|kit| kit::KitRow { rank: 0, ..kit.clone() }).collect::<Vec<_>>();
+        let listed = |kits: &[kit::KitRow]| {
+            kits.iter().map(|kit| kit::KitRow { rank: 0, arm: String::new(), ..kit.clone() }).collect::<Vec<_>>()
+        };
         assert_eq!(listed(&anew), listed(&fresh));
         assert!(anew.iter().zip(&fresh).all(|(new, old)| new.rank != old.rank), "another secret, another order");
+        // What a rehearsal shows of a kit is not its arm.
+        let arms = |kits: &[kit::KitRow]| kits.iter().map(|kit| kit.arm.clone()).collect::<Vec<String>>();
+        let truth: Vec<String> = with_marks(&list).lines().skip(1).filter_map(|line| Some(line.split(',').nth(1)?.to_owned())).collect();
+        let sorted = |mut arms: Vec<String>| {
+            arms.sort();
+            arms
+        };
+        assert_eq!(sorted(arms(&anew)), sorted(truth.clone()), "the numbers are right");
+        assert!(arms(&anew) != truth && arms(&fresh) != truth && arms(&anew) != arms(&fresh));
         assert_eq!(kit::shortages(center.store(), id).await.unwrap(), []);
         center.assert_proved().await;
     }

@@ -228,8 +228,8 @@ stories! {
         let line = |number: i64| {
             let levels = [("site", "011"), ("sex", ["F", "M"][number as usize % 2]), ("stage", "III"), ("ecog_ps", "1")];
             let levels = levels.map(|(id, level)| (id.to_owned(), level.to_owned())).into();
-            let row = HistoryRow { levels, arm: "STD".to_owned(), slot: None, block_size: None };
-            Line { number: number.unsigned_abs(), subject: format!("Y-{number:04}"), site: None, kit: None, at: None, row }
+            let row = HistoryRow { levels, arm: "STD".to_owned(), slot: None, block_size: None, by_hand: false };
+            Line { number: number.unsigned_abs(), subject: format!("Y-{number:04}"), site: None, kit: None, at: None, row, answers: Default::default() }
         };
         let lines: Vec<Line> = (1..=count).map(line).collect();
         let act = center.act("moved");

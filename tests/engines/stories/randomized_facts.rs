@@ -50,6 +50,20 @@ async fn correct(center: &mut Center, lines: &str) -> Received {
 }
 
 stories! {
+    async fn a_corrected_site_counts_against_its_own_cap(center: &mut Center) {
+        let bundle = edited(&samples::cygnus(), "allocation-second.toml", "total = 60", "total = 60\nsites = { 202 = 1 }");
+        center.activate(&bundle, Stage::Production).await;
+        center.exchange(&DR_MORI.writes("登録", &cygnus_form("201", "201-001"))).await;
+        center.exchange(&DR_NOVAK.writes("enroll", "Site: 202\nSubject ref: 202-001\nAge: 50\nSex: M\n")).await;
+        center.wind(EIGHT_WEEKS);
+        center.exchange(&DR_NOVAK.writes("randomize", &response_form("CYGNUS-0002"))).await;
+        assert_eq!(reason(center).await, "randomized");
+        // It is allocated by the site that it is known to be of, and that one is full.
+        correct(center, "理由: 転記の誤り\n施設コード: 202\n").await;
+        center.exchange(&DR_MORI.writes("割付", &response_form("CYGNUS-0001"))).await;
+        assert_eq!(reason(center).await, "randomization-site-full");
+    }
+
     async fn answers_to_the_form_of_a_second_randomization_are_corrected(center: &mut Center) {
         randomized(center, &declaring("corrections = \"corrected\""), 5, 2).await;
         let request = "理由: 転記の誤り\nISI: １２\n";

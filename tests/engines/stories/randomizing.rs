@@ -482,7 +482,9 @@ stories! {
                 arm: arm.to_owned(),
                 slot: None,
                 block_size: Some(4),
+                by_hand: false,
             },
+            answers: Default::default(),
         };
         let lines = [line(1, "CBT", Some("2026-09-01")), line(2, "MED", Some("2026-09-02T10:00:00+09:00")), line(3, "MED", None)];
         let act = center.act("moved");

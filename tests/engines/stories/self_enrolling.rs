@@ -649,8 +649,8 @@ stories! {
         let on_file = OnFile { participants: &participants, ..OnFile::default() };
         let line = |number: u64, subject: &str, arm: &str| {
             let levels = [("shifts".to_owned(), "no".to_owned())].into();
-            let row = HistoryRow { levels, arm: arm.to_owned(), slot: None, block_size: Some(6) };
-            Line { number, subject: subject.to_owned(), site: None, kit: None, at: None, row }
+            let row = HistoryRow { levels, arm: arm.to_owned(), slot: None, block_size: Some(6), by_hand: false };
+            Line { number, subject: subject.to_owned(), site: None, kit: None, at: None, row, answers: Default::default() }
         };
         let now = center.clock.now();
         let strange = [line(2, "1", "TIPS"), line(3, "9", "WAIT"), line(4, "1", "WAIT")];

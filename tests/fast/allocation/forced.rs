@@ -1,6 +1,6 @@
 //! Arms given by hand among drawn ones: every method goes on, blocks stay whole, a replay agrees and finds what was changed.
 
-use hagaki::domain::allocation::{FirstDifference, Origin, Replayed, Row, replay, rerandomize};
+use hagaki::domain::allocation::{Fault, FirstDifference, Origin, Replayed, Row, replay, rerandomize};
 use proptest::prelude::*;
 
 use super::*;
@@ -135,6 +135,14 @@ fn an_urn_gives_a_ball_if_it_has_one_and_a_list_its_next_place() {
     let none = levels(&[("sex", "M")]);
     assert_eq!(probabilities(&state.outlook(&urn, &none).unwrap().arms(&urn)), ["0", "1"]);
     assert_eq!(state.of_arm(&urn, "A"), 5);
+    // A history cannot have drawn a ball that the urn did not hold, or nobody could be allocated after it.
+    let mut elsewhere = State::new(&urn);
+    for _ in 0..2 {
+        elsewhere.record(&urn, &none, &given("A")).unwrap();
+    }
+    assert_eq!(elsewhere.record(&urn, &none, &given("A")), Err(Fault::NoPlace("A".to_owned())));
+    assert_eq!(probabilities(&elsewhere.outlook(&urn, &none).unwrap().arms(&urn)), ["0", "1"]);
+    elsewhere.record(&urn, &none, &given("B")).unwrap();
 
     let mut problems = Vec::new();
     let list = "method = \"list\"\narms = [{ code = \"A\" }, { code = \"B\" }]\n[list]\nfile = \"list.csv\"";

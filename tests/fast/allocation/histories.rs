@@ -22,6 +22,10 @@ fn unknown_block_sizes_are_weighted_exactly() {
     assert_eq!(known("A,2\n"), ["0", "1"]);
     assert_eq!(known("A,4\n"), ["1/3", "2/3"]);
     assert_eq!(known("A,\nB,2\nA,4\n"), ["1/3", "2/3"]);
+    // Who was given an arm by hand stands outside of the blocks, unless a size is told.
+    let given = |history: &str| chances(super::ask(BLOCKS, Some(&format!("arm,block_size,origin\n{history}")), None));
+    assert_eq!(given("A,4,drawn\nA,,forced\nA,,forced\n"), ["1/3", "2/3"]);
+    assert_eq!(given("A,4,drawn\nA,4,forced\n"), ["0", "1"]);
 }
 
 #[test]
@@ -78,6 +82,7 @@ fn the_mixture_is_that_of_all_sequences_of_sizes() {
                         arm: ["A", "B"][usize::from(*arm)].to_owned(),
                         slot: None,
                         block_size: None,
+                        by_hand: false,
                     })
                     .collect();
                 let found = hagaki::domain::allocation::explain(&scheme, &rows, &Levels::new());

@@ -288,7 +288,7 @@ proptest! {
             prop_assert_eq!(entry["draws"].as_array().unwrap().len(), decision.draws.len());
             state.record(&scheme, &subject, &decision.allotment).unwrap();
             let Allotment { arm, slot, block_size } = decision.allotment.clone();
-            history.push(HistoryRow { levels: subject.clone(), arm, slot, block_size });
+            history.push(HistoryRow { levels: subject.clone(), arm, slot, block_size, by_hand: false });
             journal.push(hagaki::domain::allocation::Row { number, levels: subject, allotment: decision.allotment, origin: Origin::Drawn });
         }
         prop_assert_eq!(replay(&scheme, &seed, journal).unwrap(), state.clone());
