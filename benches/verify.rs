@@ -169,8 +169,9 @@ async fn import(store: &Store, shelved: &ShelvedStudy, count: usize) {
         .map(|(id, level)| (id.to_owned(), level.to_owned()))
         .into();
         let arm = if bytes[n].is_multiple_of(2) { "STD" } else { "COMB" };
-        let row = HistoryRow { levels, arm: arm.to_owned(), slot: None, block_size: None };
-        import::Line { number: n as u64 + 2, subject: registration.reference(), site: None, kit: None, at: None, row }
+        let row = HistoryRow { levels, arm: arm.to_owned(), slot: None, block_size: None, by_hand: false };
+        let (subject, answers) = (registration.reference(), Default::default());
+        import::Line { number: n as u64 + 2, subject, site: None, kit: None, at: None, row, answers }
     };
     let lines: Vec<import::Line> = Registration::of(1, 0, count).map(line).collect();
     let history = import::fit(shelved, scheme, import::OnFile::default(), &lines, clock().now()).expect("it fits");
