@@ -215,7 +215,7 @@ fn a_history_tells_the_answers_that_cohorts_count_by() {
     let place = Place::new();
     copy(&PathBuf::from(SAMPLES).join("aurora"), &place.path("aurora"));
     let cohorts = "[[caps.cohort]]\nid = \"old\"\nwhen = \"age >= 65\"\ncap = 1\n\
-         [[caps.cohort]]\nid = \"light\"\nwhen = \"bmi < 20\"\ncap = 5\n";
+         [[caps.cohort]]\nid = \"light\"\nwhen = \"answered(bmi) && bmi < 20\"\ncap = 5\n";
     place.write("aurora/allocation.toml", &format!("{BLOCKS}{cohorts}"));
     place.ends(0, "study activate aurora --production --reason go");
     place.write("h.csv", "subject,sex,site,arm,block_size\nA-0001,F,011,STD,4\n");

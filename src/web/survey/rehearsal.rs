@@ -181,10 +181,11 @@ fn all(
     filled::put(&mut facts, "login", json!("abcd-efgh"));
     filled::put(&mut facts, "problem", json!("…"));
     pages.push(("sign_in", facts));
-    for others in [false, true] {
+    for (others, unsure) in [(false, false), (false, true), (true, false)] {
         let mut facts = start();
         filled::put(&mut facts, "why", json!("…"));
         filled::put(&mut facts, "others", json!(others));
+        filled::put(&mut facts, "unsure", json!(unsure));
         filled::put(&mut facts, "kept", json!([{ "name": "remark", "value": "…" }]));
         filled::put(&mut facts, "signs_in", json!("/"));
         pages.push(("over", facts));

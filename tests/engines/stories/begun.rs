@@ -42,7 +42,7 @@ stories! {
         let second = yamada.fill(NEW, &other, &[("age", "59")], "keep").await;
         assert!(second.status == 409 && second.body.contains("Something else was kept meanwhile"), "{second:?}");
         assert!(yamada.see(NEW).await.body.contains(r#"value="57""#));
-        assert_eq!(yamada.fill(NEW, &second, &[], "keep").await.status, 200);
+        assert_eq!(yamada.fill(NEW, &second, &[("age", "59")], "keep").await.status, 200);
         assert!(yamada.see(NEW).await.body.contains(r#"value="59""#));
 
         // Sent, it is over: the next form is blank.
@@ -80,7 +80,8 @@ stories! {
         let late = yamada.fill(WEEK_4, &tab, &[("weight", "71.0")], "keep").await;
         assert_eq!(late.status, 200, "{late:?}");
         let kept = yamada.see(WEEK_4).await;
-        let review = yamada.fill(WEEK_4, &kept, &visit[2..], "answer").await;
+        let other = [("visit_date", "2026-12-16"), ("weight", "71.0"), ("ecog", "1"), ("treatment_given", "yes")];
+        let review = yamada.fill(WEEK_4, &kept, &other, "answer").await;
         let told = yamada.fill(WEEK_4, &review, &[], "send").await;
         assert!(told.status == 422 && told.body.contains("is on file already"), "{told:?}");
 
