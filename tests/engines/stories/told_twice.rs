@@ -42,10 +42,13 @@ stories! {
         let pages = Arc::new(serve(center).await);
         let yamada = Arc::new(Visit::begin(center, &pages, "aurora", YAMADA).await);
         let page = yamada.see(CORRECT).await;
-        let mut tabs = tokio::task::JoinSet::new();
+        let (mut tabs, mut reviews) = (tokio::task::JoinSet::new(), Vec::new());
         for age in ["41", "42", "43", "44", "45", "46"] {
             let review = yamada.fill(CORRECT, &page, &aged(age), "answer").await;
             assert!(review.status == 200 && review.body.contains("What changes"), "{review:?}");
+            reviews.push(review);
+        }
+        for review in reviews {
             let yamada = Arc::clone(&yamada);
             tabs.spawn(async move { yamada.fill(CORRECT, &review, &[], "send").await.status });
         }
