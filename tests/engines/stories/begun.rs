@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::cases::{REGISTRATION, Visit};
 use super::members::{PASSWORD, serve, sign_in};
 use super::*;
+use crate::chromium::{self, Chromium};
 
 const YAMADA: &str = "yamada@example.jp";
 const SUZUKI: &str = "suzuki@example.jp";
@@ -94,5 +95,37 @@ stories! {
         let page = yamada.see("/c/aurora/1/week_4/visit/1/correct").await;
         assert!(!page.body.contains("Save and go on later"));
         center.settle().await;
+    }
+
+    async fn a_begun_form_is_kept_and_gone_on_with_in_a_browser(center: &mut Center) {
+        if !chromium::is_there() {
+            return;
+        }
+        aurora(center).await;
+        let pages = Arc::new(serve(center).await);
+        let yamada = Visit::begin(center, &pages, "aurora", YAMADA).await;
+        for (language, width, height) in [("ja", 390, 844), ("en", 1200, 900)] {
+            let address = |path: &str| pages.url(&format!("{path}?lang={language}"));
+            let (list, new, cookie) = (address("/c/aurora"), address(NEW), yamada.cookie().to_owned());
+            let again = tokio::task::spawn_blocking(move || {
+                let mut browser = Chromium::start();
+                browser.screen(width, height);
+                browser.carry(&cookie);
+                let name = |page: &str| format!("begun-{language}-{page}");
+                browser.open(&new);
+                browser.fill(&[("subject_ref", "A-0007"), ("age", "58")], "keep");
+                browser.look(&name("1-kept"));
+                browser.open(&list);
+                browser.look(&name("2-list"));
+                browser.press("main .cards a");
+                browser.look(&name("3-resumed"));
+                let typed = browser.run("document.getElementsByName('subject_ref')[0].value");
+                assert_eq!(typed, serde_json::json!("A-0007"));
+                browser.fill(&[], "forget");
+                browser.run("document.getElementsByName('subject_ref')[0].value")
+            });
+            assert_eq!(again.await.unwrap(), serde_json::json!(""), "what was forgotten is not brought back");
+        }
+        assert!(center.enrolled("aurora").await.is_empty());
     }
 }
