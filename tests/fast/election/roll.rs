@@ -264,6 +264,7 @@ fn what_a_voter_hands_in_is_looked_at() {
         (good.len(), good[0].district.as_deref(), paper::spoils(&election, &good)),
         (1, Some("east"), Vec::new())
     );
+    assert_eq!(good[0].choice, named("c01 c02"), "each voter sees the candidates in an order of their own");
     for (written, reason) in [("c01 c02 c03", Invalid::Over), ("c06", Invalid::District)] {
         let spoiled = paper("council", named(written)).unwrap();
         assert_eq!(paper::spoils(&election, &spoiled), [("council".to_owned(), reason)], "{written}");
@@ -345,6 +346,19 @@ proptest! {
         let backwards: Vec<Ballot> = ballots.iter().rev().cloned().collect();
         prop_assert_eq!(&table, &ballots_file::write(&backwards));
         prop_assert_eq!(table, ballots_file::write(&read));
+    }
+
+    /// The order in which marks came is lost, unless it is what is marked.
+    #[test]
+    fn no_ballot_is_known_by_the_order_of_its_marks(at in 0usize..3, draws in prop::collection::vec(0usize..5, 0..4)) {
+        let election = kinds();
+        let backwards: Vec<usize> = draws.iter().rev().copied().collect();
+        let kept = |draws: &[usize]| {
+            let own = drawn(at, draws);
+            paper::read(&election, (None, None), &[(own.contest, own.choice)]).map(|paper| ballots_file::write(&paper))
+        };
+        let is_order = at == 2 && draws.len().is_multiple_of(2);
+        prop_assert!(is_order || kept(&draws) == kept(&backwards));
     }
 
     /// Every paper has room in the length that all of them have.
