@@ -212,9 +212,15 @@ fn the_roll_is_changed_until_the_cut_off() {
     assert_eq!(change(&[Objection, Open, Close], 120), Err(Unlawful::Over(Instant(200))));
     let strict = Terms { additions_until: None, ..terms.clone() };
     assert_eq!(standing(&strict, &[Objection, Open], 60).may_change_roll(), Err(Unlawful::RollFrozen));
-    assert_eq!(standing(&terms, &[], 10).may_import(), Ok(()));
-    assert_eq!(standing(&terms, &[Objection], 10).may_import(), Err(Unlawful::LaidOpen));
-    assert_eq!(standing(&terms, &[Objection, Open], 60).may_import(), Err(Unlawful::RollFrozen));
+    let import = |taken: &[Step], now| standing(&terms, taken, now).may_import();
+    assert_eq!(import(&[], 10), Ok(()));
+    assert_eq!(import(&[], 200), Err(Unlawful::Over(Instant(200))));
+    assert_eq!(import(&[Objection], 10), Err(Unlawful::OneByOne));
+    // Whoever may still add voters is told how, and nobody else.
+    assert_eq!(import(&[Objection, Open], 60), Err(Unlawful::OneByOne));
+    assert_eq!(import(&[Objection, Open], 150), Err(Unlawful::CutOff(Instant(150))));
+    assert_eq!(import(&[Objection, Open, Close], 160), Err(Unlawful::Over(Instant(200))));
+    assert_eq!(standing(&strict, &[Objection, Open], 60).may_import(), Err(Unlawful::RollFrozen));
 }
 
 proptest! {
