@@ -136,6 +136,11 @@ stories! {
         let Taken::Done { opened: Some(out), .. } = booth().both(Step::Close).await else { panic!() };
         assert_eq!(out.papers, 3);
         assert_eq!(center.world.number("SELECT count(*) FROM urn").await, 0);
+        let study_id = booth().shelved().await.unwrap().id;
+        let entries = audit::list(center.store(), study_id, 0, 1_000).await.unwrap();
+        let closing = entries.iter().find(|entry| entry.body.contains("\"papers\"")).unwrap();
+        let roll = data_encoding::HEXLOWER.encode(&seen(&booth()).await.frozen.roll);
+        assert!(closing.body.contains(&format!("\"roll\":\"{roll}\"")), "{}", closing.body);
         let package = booth().package().await.unwrap();
         assert_eq!(
             package.ballots,
