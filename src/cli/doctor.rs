@@ -206,8 +206,8 @@ async fn attachments(surgery: &Surgery) -> Finding {
     Finding::new("files of answers", trouble)
 }
 
-/// Items marked personal, surveys without names and the secrets that draws are made from: that there is a key, and that it opens what is
-/// sealed.
+/// Items marked personal, surveys without names, elections and the secrets that draws are made from: that there is a key, and that it opens
+/// what is sealed.
 async fn sealed(store: &Store, settings: &Settings) -> Vec<Finding> {
     let rows = study::list(store).await.unwrap_or_default();
     let shelf = Shelf::new(store.clone());
@@ -228,11 +228,16 @@ async fn sealed(store: &Store, settings: &Settings) -> Vec<Finding> {
         }
         let waiting = urn::count(store, row.id).await.unwrap_or_default();
         let nameless = shelved.study.survey.as_ref().is_some_and(|survey| !survey.privacy.names());
-        if waiting == 0 && (!nameless || row.state == State::Closed) {
+        let elects = shelved.study.election.is_some();
+        if waiting == 0 && (!(nameless || elects) || row.state == State::Closed) {
             continue;
         }
         let trouble = sealed_urn::unopened(store, &shelved, &settings.keys).await;
-        let what = format!("sealed answers of {} ({waiting})", row.slug);
+        // How many have voted is told to nobody before the urn is opened.
+        let what = match elects {
+            true => format!("sealed ballots of {}", row.slug),
+            false => format!("sealed answers of {} ({waiting})", row.slug),
+        };
         findings.push(Finding::new(what, trouble));
     }
     findings

@@ -379,6 +379,8 @@ fn show(slug: &str, installation: &Installation, output: Output) -> anyhow::Resu
     // How many kits are left per arm tells what was allocated; the operator sees the sum.
     let kits_left: i64 = kits.iter().map(|(_, _, left)| left).sum();
     if output.json {
+        // How many have voted is told to nobody before the urn is opened.
+        let sealed = shelved.study.election.is_none().then_some(sealed);
         let versions: Vec<_> = versions
             .iter()
             .map(|version| {

@@ -12,7 +12,7 @@ use crate::domain::study::{Blinding, Person, Stage, Study};
 use crate::letters::Facts;
 use crate::letters::facts::{Milestone, Step};
 use crate::store::study::{self, State, StudyRow};
-use crate::store::{StoreError, Tx, audit, planned};
+use crate::store::{StoreError, Tx, audit, planned, urn};
 
 /// Who decided a step, by whose hand, and why.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +73,8 @@ pub async fn set_enrollment(
     Ok(stage)
 }
 
-/// Closes a study: nobody is enrolled, allocated or given a kit any more, nothing is entered, and what was concealed may be opened.
+/// Closes a study: nobody is enrolled, allocated or given a kit any more, nothing is entered, and what was concealed may be opened. An
+/// election is closed when its urn was opened.
 ///
 /// # Errors
 /// A [`Refusal`], or the database.
@@ -85,6 +86,10 @@ pub async fn close(
 ) -> Result<Stage, LifeError> {
     let mut tx = shelf.store().begin().await?;
     let row = begin(&mut tx, shelved, decision).await?;
+    // The committee of a closed study takes no step.
+    if shelved.study.election.is_some() && urn::count(&mut tx, row.id).await? > 0 {
+        return Err(Refusal::Ballots(row.slug).into());
+    }
     let Decision { by, act } = decision;
     let (stage, subjects) = (row.stage, row.subjects);
     study::set_state(&mut tx, row.id, State::Closed, act.at).await?;

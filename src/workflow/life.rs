@@ -120,6 +120,12 @@ pub enum Refusal {
          else in the bundle can change"
     )]
     Frozen(String),
+    /// Ballots of its election are in the urn.
+    #[error(
+        "there are ballots in the urn of {0}, and nobody could open it any more: `hagaki election close {0}` opens it when voting is over, \
+         and `hagaki study pause {0}` stops the voting at once"
+    )]
+    Ballots(String),
     /// Only development data can be purged.
     #[error("study {0} has no development data")]
     NothingToPurge(String),

@@ -1004,3 +1004,33 @@ macro_rules! stories {
     };
 }
 pub(crate) use stories;
+
+/// Does something with trouble at place 1, 2, 3 … until nothing disturbs it any more; it is disturbed at `least` so many places.
+pub(crate) async fn at_each_place(least: u64, mut disturbed: impl AsyncFnMut(u64) -> bool) {
+    let mut n = 0;
+    while disturbed(n + 1).await {
+        n += 1;
+        assert!(n < 500, "there is no end to it");
+    }
+    assert!(n >= least, "disturbed at {n} places only");
+}
+
+/// Makes two tests of each trouble, the same on SQLite and on PostgreSQL: by what, and at how many places at least.
+macro_rules! disturbances {
+    ($disturbed:ident: $($name:ident($trouble:expr, $least:literal))*) => {
+        $(mod $name {
+            use super::*;
+
+            #[test]
+            fn sqlite() {
+                $crate::harness::tell(|| $disturbed(hagaki::store::Engine::Sqlite, $trouble, $least));
+            }
+
+            #[test]
+            fn postgres() {
+                $crate::harness::tell(|| $disturbed(hagaki::store::Engine::Postgres, $trouble, $least));
+            }
+        })*
+    };
+}
+pub(crate) use disturbances;

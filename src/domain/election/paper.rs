@@ -2,11 +2,14 @@
 //!
 //! In charge of what cannot be counted at all, which is refused, and of what counts for nobody by the rules, of which the voter is warned
 //! and which is taken if they want it so. A contest of which there is no ballot is one in which they abstain.
+//!
+//! The marks of a ballot are kept in the order of the candidates, whatever the order in which they came: each voter may see the candidates
+//! in an order of their own, and could agree with somebody on one by which their ballot is known in the table.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::ballot::{Ballot, Choice, Who};
+use super::ballot::{Ballot, Choice, Mark, Who};
 use super::count::{self, Fault};
 use super::judge::{Invalid, Judge, Judged};
 use super::{Contest, Election};
@@ -50,7 +53,7 @@ impl fmt::Display for PaperFault {
     }
 }
 
-/// A paper of a voter of that district and class, as its ballots are counted: names written in stand behind those listed.
+/// A paper of a voter of that district and class, as its ballots are counted.
 ///
 /// # Errors
 /// The first thing by which it could not be counted.
@@ -64,47 +67,78 @@ pub fn read(
     }
     let mut seen = BTreeSet::new();
     let mut ballots = Vec::with_capacity(choices.len());
-    for (contest, choice) in choices {
-        if !seen.insert(contest) {
-            return Err(PaperFault::Twice(contest.clone()));
+    for (id, choice) in choices {
+        if !seen.insert(id) {
+            return Err(PaperFault::Twice(id.clone()));
         }
+        let unfit = |fault: Fault| PaperFault::Ballot(id.clone(), fault);
+        let contest = election.find(id).ok_or_else(|| unfit(Fault::Contest(id.clone())))?;
         if *choice == Choice::Spoiled {
-            return Err(PaperFault::Ballot(contest.clone(), Fault::Kind));
+            return Err(unfit(Fault::Kind));
         }
         let ballot = Ballot {
-            contest: contest.clone(),
+            contest: id.clone(),
             district: district.map(str::to_string),
             class: class.map(str::to_string),
-            choice: written_last(contest, choice)?,
+            choice: in_order(contest, choice)?,
             count: 1,
         };
-        count::check(election, &ballot).map_err(|fault| PaperFault::Ballot(contest.clone(), fault))?;
+        count::check(election, &ballot).map_err(unfit)?;
         let writes =
             |choice: &Choice| matches!(choice, Choice::Names(names) if names.iter().any(|who| who.id().is_none()));
-        if writes(&ballot.choice) && election.find(contest).is_none_or(|own| own.write_in == 0) {
-            return Err(PaperFault::Ballot(contest.clone(), Fault::Kind));
+        if writes(&ballot.choice) && contest.write_in == 0 {
+            return Err(unfit(Fault::Kind));
         }
         ballots.push(ballot);
     }
     Ok(ballots)
 }
 
-/// The choice with names that are written in as they are kept, behind those of candidates.
-fn written_last(contest: &str, choice: &Choice) -> Result<Choice, PaperFault> {
-    let Choice::Names(names) = choice else { return Ok(choice.clone()) };
-    let mut all: Vec<Who> = names.iter().filter(|who| who.id().is_some()).cloned().collect();
-    for name in names {
-        let Who::Written(name) = name else { continue };
-        let kept = text::squeeze(name);
-        let unseen = |c: char| c.is_control() || text::is_bidi(c) || matches!(c, ';' | '；');
-        // A spreadsheet would take it for a formula.
-        let reckons = kept.starts_with(['=', '+', '-', '@']);
-        if kept.is_empty() || reckons || kept.chars().count() > limits::WRITE_IN_CHARS || kept.chars().any(unseen) {
-            return Err(PaperFault::Written(contest.to_string()));
+/// A choice in the order of the candidates; names that are written in stand behind them, in the order of their letters. Boxes that are
+/// ticked have no order, so nothing that was meant is lost.
+fn in_order(contest: &Contest, choice: &Choice) -> Result<Choice, PaperFault> {
+    let places: BTreeMap<&str, usize> =
+        contest.candidates.iter().enumerate().map(|(at, own)| (own.id.as_str(), at)).collect();
+    let place = |id: &str| places.get(id).copied();
+    Ok(match choice {
+        Choice::Names(names) => {
+            let mut listed: Vec<Who> = names.iter().filter(|who| who.id().is_some()).cloned().collect();
+            listed.sort_by_key(|who| who.id().and_then(place));
+            let mut written: Vec<Who> = names
+                .iter()
+                .filter(|who| who.id().is_none())
+                .map(|who| as_kept(contest, who))
+                .collect::<Result<_, PaperFault>>()?;
+            written.sort();
+            Choice::Names(listed.into_iter().chain(written).collect())
         }
-        all.push(Who::Written(kept));
+        Choice::Marks(marks) => {
+            let mut marks = marks.clone();
+            marks.sort_by_key(|(id, mark)| (place(id), *mark == Mark::No));
+            Choice::Marks(marks)
+        }
+        Choice::Ranking(shared) => {
+            let mut shared = shared.clone();
+            for own in &mut shared {
+                own.sort_by_key(|id| place(id));
+            }
+            Choice::Ranking(shared)
+        }
+        Choice::Spoiled => Choice::Spoiled,
+    })
+}
+
+/// A name that is written in, as it is kept.
+fn as_kept(contest: &Contest, who: &Who) -> Result<Who, PaperFault> {
+    let Who::Written(name) = who else { return Ok(who.clone()) };
+    let kept = text::squeeze(name);
+    let unseen = |c: char| c.is_control() || text::is_bidi(c) || matches!(c, ';' | '；');
+    // A spreadsheet would take it for a formula.
+    let reckons = kept.starts_with(['=', '+', '-', '@']);
+    if kept.is_empty() || reckons || kept.chars().count() > limits::WRITE_IN_CHARS || kept.chars().any(unseen) {
+        return Err(PaperFault::Written(contest.id.clone()));
     }
-    Ok(Choice::Names(all))
+    Ok(Who::Written(kept))
 }
 
 /// Ballots of a paper that count for nobody by the rules, by contest.

@@ -5,7 +5,6 @@
 //! emergency is the pause of its study.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use super::Terms;
 use crate::domain::time::{Instant, Zone};
@@ -127,8 +126,8 @@ pub enum Unlawful {
     RollFrozen,
     /// The roll was open to additions until then.
     CutOff(Instant),
-    /// The roll is laid open: it is changed voter by voter.
-    LaidOpen,
+    /// The roll was laid open or frozen: it is changed voter by voter.
+    OneByOne,
 }
 
 impl Unlawful {
@@ -158,18 +157,12 @@ impl Unlawful {
                     .to_string()
             }
             Unlawful::CutOff(until) => format!("the roll was open to additions until {}", until.local(zone)),
-            Unlawful::LaidOpen => {
-                "the roll was laid open: voters are added to it and taken off it one by one, each with a reason"
+            Unlawful::OneByOne => {
+                "the roll was laid open or frozen: voters are added to it and taken off it one by one, \
+                 each with a reason"
                     .to_string()
             }
         }
-    }
-}
-
-impl fmt::Display for Unlawful {
-    /// With times in UTC.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.told(Zone::UTC))
     }
 }
 
@@ -270,9 +263,8 @@ impl Standing<'_> {
     pub fn may_import(&self) -> Result<(), Unlawful> {
         match self.phase() {
             Phase::Setup if self.now < self.terms.closes => Ok(()),
-            Phase::Setup => Err(Unlawful::Over(self.terms.closes)),
-            Phase::Objection => Err(Unlawful::LaidOpen),
-            _ => Err(Unlawful::RollFrozen),
+            // Why nothing at all may be changed, where that is so.
+            _ => self.may_change_roll().and(Err(Unlawful::OneByOne)),
         }
     }
 

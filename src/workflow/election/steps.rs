@@ -101,6 +101,8 @@ pub async fn take(
     if let Some(opened) = &opened {
         body["papers"] = json!(opened.papers);
         body["ballots"] = json!(opened.ballots);
+        // Whoever has the chain sees that it is as after its last change.
+        body["roll"] = json!(hex(&freeze(tx, page, floor.shelved).await?.0.roll));
     }
     append(tx, page, means, act.actor, "take-election-step", &body).await?;
     let done = Taken::Done { first: first.first_by.clone(), about, opened };

@@ -93,7 +93,7 @@ stories! {
         };
         assert_eq!(columns("urn", &sealed), BTreeSet::from(["id", "sealed", "study_id"].map(str::to_owned)));
         assert_eq!(columns("voted", &sealed), BTreeSet::from(["day", "receipt", "submission", "voter_id"].map(str::to_owned)));
-        for name in ["audit", "study", "session", "outbox"] {
+        for name in ["audit", "study", "session", "outbox", "credential", "answered", "voter", "voter_credential", "election_step"] {
             let of = |dump: &Dump| dump.table(name).map(|row| row.cells.clone()).collect::<Vec<_>>();
             let told = |rows: Vec<BTreeMap<String, String>>| -> Vec<Vec<String>> {
                 let own = |cells: BTreeMap<String, String>| {

@@ -76,34 +76,12 @@ async fn opened_past(template: &World, fuse: Arc<Fuse>, words: &[String]) -> boo
 
 async fn disturbed(engine: Engine, trouble: fn(u64) -> Arc<Fuse>, least: u64) {
     let Some((template, words)) = answered(engine, 3 * FEW - 1).await else { return };
-    let mut n = 0;
-    while opened_past(&template, trouble(n + 1), &words).await {
-        n += 1;
-        assert!(n < 500, "there is no end to it");
-    }
-    assert!(n >= least, "disturbed at {n} places only");
+    at_each_place(least, async |n: u64| opened_past(&template, trouble(n), &words).await).await;
     template.close().await;
 }
 
-macro_rules! disturbances {
-    ($($name:ident($trouble:expr, $least:literal))*) => {
-        $(mod $name {
-            use super::*;
-
-            #[test]
-            fn sqlite() {
-                tell(|| disturbed(Engine::Sqlite, $trouble, $least));
-            }
-
-            #[test]
-            fn postgres() {
-                tell(|| disturbed(Engine::Postgres, $trouble, $least));
-            }
-        })*
-    };
-}
-
 disturbances! {
+    disturbed:
     a_step_fails(Fuse::refuse, 8)
     a_commit_is_lost(Fuse::lose_commit, 1)
     a_commit_is_hidden(Fuse::hide_commit, 1)

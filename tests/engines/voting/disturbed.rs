@@ -101,12 +101,7 @@ async fn assert_told(center: &Center) {
 
 async fn cast_disturbed(engine: Engine, trouble: Trouble, least: u64) {
     let Some(template) = voting(engine).await else { return };
-    let mut n = 0;
-    while cast_past(&template, trouble(n + 1)).await {
-        n += 1;
-        assert!(n < 500, "there is no end to it");
-    }
-    assert!(n >= least, "disturbed at {n} places only");
+    at_each_place(least, async |n: u64| cast_past(&template, trouble(n)).await).await;
     template.close().await;
 }
 
@@ -117,46 +112,30 @@ async fn opening_disturbed(engine: Engine, trouble: Trouble, least: u64) {
     wind_to(&center, OPENS);
     vote(&center, [0, 2]).await;
     let template = center.into_world().await;
-    let mut n = 0;
-    while opened_past(&template, trouble(n + 1)).await {
-        n += 1;
-        assert!(n < 500, "there is no end to it");
-    }
-    assert!(n >= least, "disturbed at {n} places only");
+    at_each_place(least, async |n: u64| opened_past(&template, trouble(n)).await).await;
     template.close().await;
 }
 
-macro_rules! disturbances {
-    ($($name:ident($trouble:expr, $least:literal))*) => {
-        $(mod $name {
-            use super::*;
+mod casting {
+    use super::*;
 
-            #[test]
-            fn cast_sqlite() {
-                tell(|| cast_disturbed(Engine::Sqlite, $trouble, $least));
-            }
-
-            #[test]
-            fn cast_postgres() {
-                tell(|| cast_disturbed(Engine::Postgres, $trouble, $least));
-            }
-
-            #[test]
-            fn opening_sqlite() {
-                tell(|| opening_disturbed(Engine::Sqlite, $trouble, $least));
-            }
-
-            #[test]
-            fn opening_postgres() {
-                tell(|| opening_disturbed(Engine::Postgres, $trouble, $least));
-            }
-        })*
-    };
+    disturbances! {
+        cast_disturbed:
+        a_step_fails(Fuse::refuse, 8)
+        a_commit_is_lost(Fuse::lose_commit, 1)
+        a_commit_is_hidden(Fuse::hide_commit, 1)
+        the_process_dies(Fuse::freeze, 8)
+    }
 }
 
-disturbances! {
-    a_step_fails(Fuse::refuse, 8)
-    a_commit_is_lost(Fuse::lose_commit, 1)
-    a_commit_is_hidden(Fuse::hide_commit, 1)
-    the_process_dies(Fuse::freeze, 8)
+mod opening {
+    use super::*;
+
+    disturbances! {
+        opening_disturbed:
+        a_step_fails(Fuse::refuse, 8)
+        a_commit_is_lost(Fuse::lose_commit, 1)
+        a_commit_is_hidden(Fuse::hide_commit, 1)
+        the_process_dies(Fuse::freeze, 8)
+    }
 }

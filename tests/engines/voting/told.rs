@@ -8,13 +8,20 @@ use hagaki::domain::election::{Fault, count as counted};
 use hagaki::store::{audit, bundle as bundles};
 use hagaki::workflow::election::cast::Barred;
 use hagaki::workflow::election::roll::Seen;
-use hagaki::workflow::life;
+use hagaki::workflow::ending::{self, Decision};
+use hagaki::workflow::life::{self, LifeError};
 
 use super::*;
 
 async fn seen(booth: &Booth) -> Seen {
     let shelved = booth.shelved().await.unwrap();
     roll::see(&booth.shelf, &shelved, booth.means()).await.unwrap()
+}
+
+async fn close(booth: &Booth) -> Result<Stage, LifeError> {
+    let shelved = booth.shelved().await.unwrap();
+    let decision = Decision { by: None, act: booth.act("it is over") };
+    Box::pin(ending::close(&booth.shelf, &shelved, booth.means(), decision)).await
 }
 
 async fn actions(center: &Center) -> Vec<String> {
@@ -129,6 +136,11 @@ stories! {
         let Taken::Done { opened: Some(out), .. } = booth().both(Step::Close).await else { panic!() };
         assert_eq!(out.papers, 3);
         assert_eq!(center.world.number("SELECT count(*) FROM urn").await, 0);
+        let study_id = booth().shelved().await.unwrap().id;
+        let entries = audit::list(center.store(), study_id, 0, 1_000).await.unwrap();
+        let closing = entries.iter().find(|entry| entry.body.contains("\"papers\"")).unwrap();
+        let roll = data_encoding::HEXLOWER.encode(&seen(&booth()).await.frozen.roll);
+        assert!(closing.body.contains(&format!("\"roll\":\"{roll}\"")), "{}", closing.body);
         let package = booth().package().await.unwrap();
         assert_eq!(
             package.ballots,
@@ -199,6 +211,19 @@ stories! {
         life::set_paused(center.store(), "council", false, center.act("it was none")).await.unwrap();
         vote(center, [1]).await;
         assert!(matches!(booth.both(Step::Close).await, Taken::Done { opened: Some(out), .. } if out.papers == 2));
+    }
+
+    /// Nobody could open the urn of a study that is closed.
+    async fn an_election_is_closed_when_its_urn_was_opened(center: &mut Center) {
+        opened(center, 2).await;
+        vote(center, [0]).await;
+        let early = close(&Booth::of(center)).await.unwrap_err().to_string();
+        assert!(early.contains("`hagaki election close council`"), "{early}");
+        wind_to(center, CLOSES);
+        Booth::of(center).both(Step::Close).await;
+        assert_eq!(close(&Booth::of(center)).await.unwrap(), Stage::Development);
+        assert!(Booth::of(center).package().await.unwrap().ballots.contains("auditor,east,,,Name 0,,1\n"));
+        center.settle().await;
     }
 
     async fn a_mail_of_the_committee_is_answered(center: &mut Center) {

@@ -78,6 +78,11 @@ fn an_election_is_held_by_two_people() {
     let back = place.ends(0, "election roll postal council A1 --reason asked --json").json();
     assert_eq!((&back["late"], &back["digests"]), (&json!(false), &shown["digests"]));
 
+    // Nothing counts what is in the urn: it would tell how many have voted.
+    assert_eq!(place.ends(0, "study show council --json").json()["sealed"], Value::Null);
+    let doctor = place.run("doctor --json").out;
+    assert!(doctor.contains("\"sealed ballots of council\"") && !doctor.contains("sealed answers of"), "{doctor}");
+
     assert_eq!((&phase(&place)["phase"], &phase(&place)["next"]["step"]), (&json!("setup"), &json!("open")));
     place.ends(0, "election open council --by committee --reason settled");
     let alone = place.ends(1, "election open council --by committee --reason settled");

@@ -212,9 +212,15 @@ fn the_roll_is_changed_until_the_cut_off() {
     assert_eq!(change(&[Objection, Open, Close], 120), Err(Unlawful::Over(Instant(200))));
     let strict = Terms { additions_until: None, ..terms.clone() };
     assert_eq!(standing(&strict, &[Objection, Open], 60).may_change_roll(), Err(Unlawful::RollFrozen));
-    assert_eq!(standing(&terms, &[], 10).may_import(), Ok(()));
-    assert_eq!(standing(&terms, &[Objection], 10).may_import(), Err(Unlawful::LaidOpen));
-    assert_eq!(standing(&terms, &[Objection, Open], 60).may_import(), Err(Unlawful::RollFrozen));
+    let import = |taken: &[Step], now| standing(&terms, taken, now).may_import();
+    assert_eq!(import(&[], 10), Ok(()));
+    assert_eq!(import(&[], 200), Err(Unlawful::Over(Instant(200))));
+    assert_eq!(import(&[Objection], 10), Err(Unlawful::OneByOne));
+    // Whoever may still add voters is told how, and nobody else.
+    assert_eq!(import(&[Objection, Open], 60), Err(Unlawful::OneByOne));
+    assert_eq!(import(&[Objection, Open], 150), Err(Unlawful::CutOff(Instant(150))));
+    assert_eq!(import(&[Objection, Open, Close], 160), Err(Unlawful::Over(Instant(200))));
+    assert_eq!(standing(&strict, &[Objection, Open], 60).may_import(), Err(Unlawful::RollFrozen));
 }
 
 proptest! {
@@ -264,6 +270,7 @@ fn what_a_voter_hands_in_is_looked_at() {
         (good.len(), good[0].district.as_deref(), paper::spoils(&election, &good)),
         (1, Some("east"), Vec::new())
     );
+    assert_eq!(good[0].choice, named("c01 c02"), "each voter sees the candidates in an order of their own");
     for (written, reason) in [("c01 c02 c03", Invalid::Over), ("c06", Invalid::District)] {
         let spoiled = paper("council", named(written)).unwrap();
         assert_eq!(paper::spoils(&election, &spoiled), [("council".to_owned(), reason)], "{written}");
@@ -345,6 +352,19 @@ proptest! {
         let backwards: Vec<Ballot> = ballots.iter().rev().cloned().collect();
         prop_assert_eq!(&table, &ballots_file::write(&backwards));
         prop_assert_eq!(table, ballots_file::write(&read));
+    }
+
+    /// The order in which marks came is lost, unless it is what is marked.
+    #[test]
+    fn no_ballot_is_known_by_the_order_of_its_marks(at in 0usize..3, draws in prop::collection::vec(0usize..5, 0..4)) {
+        let election = kinds();
+        let backwards: Vec<usize> = draws.iter().rev().copied().collect();
+        let kept = |draws: &[usize]| {
+            let own = drawn(at, draws);
+            paper::read(&election, (None, None), &[(own.contest, own.choice)]).map(|paper| ballots_file::write(&paper))
+        };
+        let is_order = at == 2 && draws.len().is_multiple_of(2);
+        prop_assert!(is_order || kept(&draws) == kept(&backwards));
     }
 
     /// Every paper has room in the length that all of them have.
