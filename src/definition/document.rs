@@ -212,6 +212,11 @@ impl<'d> Section<'d> {
         self.report.at(self.source.file, Some(self.line_of(key)), self.key(key), wrong, right);
     }
 
+    /// The same of something that earlier versions of the program took.
+    pub(super) fn newly_wrong(&self, key: &str, wrong: impl Into<String>, right: impl Into<String>) {
+        self.report.newly(self.source.file, Some(self.line_of(key)), self.key(key), wrong, right);
+    }
+
     /// Reports something to look at.
     pub(super) fn warn(&self, key: &str, wrong: impl Into<String>, right: impl Into<String>) {
         self.report.warn(self.source.file, Some(self.line_of(key)), self.key(key), wrong, right);
