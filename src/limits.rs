@@ -283,8 +283,8 @@ pub const STUDIES_OF_AN_ACCOUNT: usize = 50;
 pub const CHECKS: usize = 200;
 /// Most forms that somebody of the staff may have begun and not sent in one study.
 pub const BEGUN_FORMS: i64 = 100;
-/// So long a form that was begun is kept: 90 days.
-pub const BEGUN_FORM_SECONDS: i64 = 90 * 86_400;
+/// Days for which a form that was begun is kept.
+pub const BEGUN_FORM_DAYS: i64 = 90;
 /// Most fields of a posted form that are looked at.
 pub const FORM_FIELDS: usize = 5_000;
 /// Longest time a page may take, in seconds.

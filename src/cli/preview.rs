@@ -85,16 +85,20 @@ pub(super) fn run(args: PreviewArgs) -> anyhow::Result<End> {
 fn defined(args: &PreviewArgs) -> anyhow::Result<(Study, Stationery, Stage)> {
     let folder = PathBuf::from(&args.study);
     let problems = |problems: Vec<definition::Problem>| Refused::bundle(&problems);
-    let (bundle, stage) = if folder.join("study.toml").is_file() {
-        (Bundle::read(&folder), Stage::Development)
+    let (bundle, loaded, stage) = if folder.join("study.toml").is_file() {
+        let bundle = Bundle::read(&folder);
+        let loaded = definition::load(&bundle);
+        (bundle, loaded, Stage::Development)
     } else {
         let opened = Opened::open(&args.installation)?;
         let shelved = opened.study(&args.study)?;
         let row = opened.runtime.block_on(crate::store::bundle::load(&opened.store, shelved.id, shelved.version))?;
         let files = serde_json::from_str(&row.files).context("the stored bundle is not whole")?;
-        (Bundle::from_files(files), shelved.stage)
+        let bundle = Bundle::from_files(files);
+        let loaded = definition::load_in_force(&bundle);
+        (bundle, loaded, shelved.stage)
     };
-    let (study, _) = definition::load(&bundle).map_err(problems)?;
+    let (study, _) = loaded.map_err(problems)?;
     let stationery = Stationery::load(&bundle.letters()).map_err(problems)?;
     Ok((study, stationery, stage))
 }

@@ -16,11 +16,20 @@ use crate::limits;
 
 /// Problems found so far, of all files.
 #[derive(Debug, Default)]
-pub(super) struct Report(RefCell<Vec<Problem>>);
+pub(super) struct Report {
+    problems: RefCell<Vec<Problem>>,
+    /// Whether the bundle is in force already.
+    in_force: bool,
+}
 
 impl Report {
+    /// A report on a bundle that is in force already.
+    pub(super) fn of_one_in_force() -> Report {
+        Report { in_force: true, ..Report::default() }
+    }
+
     pub(super) fn add(&self, problem: Problem) {
-        let mut problems = self.0.borrow_mut();
+        let mut problems = self.problems.borrow_mut();
         if problems.len() < limits::PROBLEMS && !problems.contains(&problem) {
             problems.push(problem);
         }
@@ -28,11 +37,11 @@ impl Report {
 
     /// Whether that file has no error so far.
     pub(super) fn is_sound(&self, file: &str) -> bool {
-        !self.0.borrow().iter().any(|problem| problem.file == file && problem.weight == Weight::Error)
+        !self.problems.borrow().iter().any(|problem| problem.file == file && problem.weight == Weight::Error)
     }
 
     pub(super) fn into_problems(self) -> Vec<Problem> {
-        self.0.into_inner()
+        self.problems.into_inner()
     }
 
     /// An error of a file as a whole.
@@ -51,6 +60,22 @@ impl Report {
     ) {
         let (key, wrong, right) = (key.into(), wrong.into(), right.into());
         self.add(Problem { file: file.to_string(), line, key, wrong, right, weight: Weight::Error });
+    }
+
+    /// Something at a line that earlier versions of the program took: an error, but of a bundle in force a warning, for what we learn later
+    /// must not keep a study that runs from its people.
+    pub(super) fn newly(
+        &self,
+        file: &str,
+        line: Option<usize>,
+        key: impl Into<String>,
+        wrong: impl Into<String>,
+        right: impl Into<String>,
+    ) {
+        match self.in_force {
+            true => self.warn(file, line, key, wrong, right),
+            false => self.at(file, line, key, wrong, right),
+        }
     }
 
     /// Something that works but should be looked at.
@@ -185,6 +210,11 @@ impl<'d> Section<'d> {
     /// Reports a problem of one of its keys.
     pub(super) fn wrong(&self, key: &str, wrong: impl Into<String>, right: impl Into<String>) {
         self.report.at(self.source.file, Some(self.line_of(key)), self.key(key), wrong, right);
+    }
+
+    /// The same of something that earlier versions of the program took.
+    pub(super) fn newly_wrong(&self, key: &str, wrong: impl Into<String>, right: impl Into<String>) {
+        self.report.newly(self.source.file, Some(self.line_of(key)), self.key(key), wrong, right);
     }
 
     /// Reports something to look at.

@@ -32,7 +32,19 @@ use crate::domain::time::Instant;
 /// Every problem of the bundle, warnings among them, in the order of files and lines, if one makes it unusable. Otherwise the
 /// study comes with its warnings.
 pub fn load(bundle: &Bundle) -> Result<(Study, Vec<Problem>), Vec<Problem>> {
-    let report = Report::default();
+    load_by(bundle, Report::default())
+}
+
+/// Loads a bundle that is in force: what earlier versions of the program took, and [`load`] refuses, is a warning there, so that no upgrade
+/// stops a study.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_in_force(bundle: &Bundle) -> Result<(Study, Vec<Problem>), Vec<Problem>> {
+    load_by(bundle, Report::of_one_in_force())
+}
+
+fn load_by(bundle: &Bundle, report: Report) -> Result<(Study, Vec<Problem>), Vec<Problem>> {
     for problem in bundle.problems() {
         report.add(problem.clone());
     }

@@ -46,7 +46,7 @@ pub use bundle::Bundle;
 pub use document::nearest;
 pub use kit_leaks::Seen;
 pub use kits_file::{judge_more_kits, judge_shipped, read_kept_kits, read_more_kits};
-pub use load::{Checked, check, load};
+pub use load::{Checked, check, load, load_in_force};
 pub use predictability::judge_predictability;
 pub use problem::{Problem, Weight};
 pub use randomization::{allocation_files, read_allocation};

@@ -10,7 +10,7 @@ use crate::domain::instrument::{DayBound, Item, ItemKind};
 ///
 /// A value that follows from the day, and an item that is asked only on some days, are kept with the answer, and whoever answered cannot help it:
 /// errors. So are bounds and hard checks that leave only days near that of answering. A day that people write themselves may be meant, so
-/// it is a warning.
+/// it is a warning. So is everything in a bundle that is in force from before these checks.
 pub(super) fn check(read: &InstrumentFile, mode: &str, report: &Report) {
     let named = |rule: &Expression| rule.names().any(|name| name == TODAY);
     let right = "leave `today` out, or write privacy = \"named\"";
@@ -18,7 +18,7 @@ pub(super) fn check(read: &InstrumentFile, mode: &str, report: &Report) {
         if let ItemKind::Calculation(calculation) = &item.kind
             && named(calculation)
         {
-            report.at(
+            report.newly(
                 &read.file,
                 Some(place.calculation_line),
                 format!("{}.calculation", place.key),
@@ -27,7 +27,7 @@ pub(super) fn check(read: &InstrumentFile, mode: &str, report: &Report) {
             );
         }
         if !matches!(item.kind, ItemKind::Heading) && item.when.as_ref().is_some_and(named) {
-            report.at(
+            report.newly(
                 &read.file,
                 Some(place.when_line),
                 format!("{}.when", place.key),
@@ -44,7 +44,7 @@ pub(super) fn check(read: &InstrumentFile, mode: &str, report: &Report) {
     }
     let hard = read.instrument.checks.iter().zip(&read.checks).filter(|(check, _)| check.hard);
     for (check, (line, key)) in hard.filter(|(check, _)| named(&check.rule)) {
-        report.at(
+        report.newly(
             &read.file,
             Some(*line),
             format!("{key}.rule"),
@@ -62,7 +62,7 @@ fn check_day((read, item, place): (&InstrumentFile, &Item, &ItemPlace), mode: &s
     let relative = |bound: Option<DayBound>| matches!(bound, Some(DayBound::Today(_)));
     let (line, key) = (Some(place.line), &place.key);
     match (relative(item.hard.earliest), relative(item.hard.latest)) {
-        (true, true) => report.at(
+        (true, true) => report.newly(
             &read.file,
             line,
             format!("{key}.hard"),

@@ -14,7 +14,7 @@ use crate::workflow::ledger::Ledger;
 use crate::workflow::planned;
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
 use crate::workflow::{
-    DeskAddress, Failure, Keys, Means, account_notices, binding, calendar as daily, schedule, sign_in, uploads,
+    DeskAddress, Failure, Keys, Means, account_notices, begun, binding, calendar as daily, schedule, sign_in, uploads,
 };
 
 /// The loop.
@@ -110,6 +110,9 @@ impl Calendar {
         }
         if let Err(error) = sign_in::sweep(&self.store, self.clock.now()).await {
             tracing::warn!(%error, "sessions that are over could not be taken away yet");
+        }
+        if let Err(error) = begun::forget_old(&self.store, self.clock.now()).await {
+            tracing::warn!(%error, "forms that nobody went on with could not be forgotten yet");
         }
         // Nothing waits for it, and it is tried again at the next step. It goes through all of the outbox: in the middle of a mailing, whose
         // letters leave their links behind one after another, it is left for the end.

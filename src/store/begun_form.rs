@@ -2,7 +2,7 @@
 
 use super::sql::{Row, binds, statements};
 use super::tx::Expect;
-use super::{Reader, StoreError, Tx};
+use super::{Reader, Store, StoreError, Tx};
 use crate::domain::survey::Mark;
 use crate::domain::time::Instant;
 
@@ -23,7 +23,8 @@ statements! { "begun_form":
     FIND = same "SELECT sealed, kept_at FROM begun_form WHERE study_id = $1 AND account_id = $2 AND place = $3";
     LIST = same "SELECT place, kept_at FROM begun_form WHERE study_id = $1 AND account_id = $2 ORDER BY kept_at DESC, place LIMIT $3";
     FORGET = same "DELETE FROM begun_form WHERE study_id = $1 AND account_id = $2 AND place = $3";
-    FORGET_OLD = same "DELETE FROM begun_form WHERE study_id = $1 AND account_id = $2 AND kept_at < $3";
+    ANY_OLD = same "SELECT 1 FROM begun_form WHERE kept_at < $1 LIMIT 1";
+    FORGET_OLD = same "DELETE FROM begun_form WHERE kept_at < $1";
 }
 
 /// Keeps a form in place of what was kept of it before.
@@ -65,10 +66,13 @@ pub async fn forget(tx: &mut Tx, key: Key<'_>) -> Result<(), StoreError> {
     tx.later(&FORGET, binds![key.study_id, key.account, key.place], Expect::Any).await
 }
 
-/// Forgets what somebody kept in a study before a moment.
+/// Forgets what anybody kept before a moment.
 ///
 /// # Errors
-/// Those of the database; they may come from a later call.
-pub async fn forget_old(tx: &mut Tx, study_id: i64, account: &Mark, before: Instant) -> Result<(), StoreError> {
-    tx.later(&FORGET_OLD, binds![study_id, account, before], Expect::Any).await
+/// Those of the database.
+pub async fn forget_old(store: &Store, before: Instant) -> Result<(), StoreError> {
+    if Reader::from(store).find(&ANY_OLD, binds![before]).await?.is_some() {
+        store.write(&FORGET_OLD, binds![before]).await?;
+    }
+    Ok(())
 }

@@ -131,8 +131,8 @@ pub struct OutboxRow {
 }
 
 impl OutboxRow {
-    /// What it failed by: the status of the report, or that at the beginning of the refusal (RFC 2034), or the reply code. None of one
-    /// that did not fail.
+    /// What it failed by: the status of the report, or that at the beginning of the refusal (RFC 2034), or the reply code; empty where no server
+    /// answered. None of one that did not fail.
     pub fn failure(&self) -> Option<String> {
         let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         let is_status = |word: &&str| word.split('.').count() == 3 && word.split('.').all(digits);
@@ -140,7 +140,8 @@ impl OutboxRow {
             State::Bounced => Some(self.report_status.clone().unwrap_or_default()),
             State::Failed => {
                 let status = self.verdict_text.as_deref().and_then(|text| text.split(' ').next()).filter(is_status);
-                Some(status.map_or_else(|| self.verdict_code.unwrap_or_default().to_string(), str::to_string))
+                let code = self.verdict_code.filter(|code| *code != 0).map(|code| code.to_string());
+                Some(status.map(str::to_string).or(code).unwrap_or_default())
             }
             _ => None,
         }

@@ -509,6 +509,12 @@ async fn choose(
     let (store, now) = (pages.tools.shelf.store(), pages.tools.clock.now());
     match accounts::choose(store, now, pages.tools.dice.clone(), &secret, &typed.password).await {
         Ok(Chosen::Done(address)) => {
+            if let Some(browser) = Browser::known(&headers, &pages.tools, &address)
+                && let Err(error) = accounts::forgive(store, &address, &browser).await
+            {
+                // The password is chosen; they wait once more.
+                tracing::warn!(%error, "wrong tries of an earlier password are still counted in a browser");
+            }
             // Whoever has the link has the address: nobody who only knows it keeps them from signing in here.
             let page = Redirect::to(&format!("/sign-in?done=chosen&lang={}", language.code())).into_response();
             Browser::knowing(page, &headers, &pages.tools, &address)

@@ -346,7 +346,7 @@ pub async fn choose(
         account_act::insert_own(&mut tx, &id, Act::NoIdentity, now).await?;
     }
     tx.commit().await?;
-    patience::forgive(store, &sign_in::key("account", &[&account.address])).await?;
+    patience::forgive(store, &tries_of(&account.address, None)).await?;
     Ok(Chosen::Done(account.address))
 }
 
@@ -398,6 +398,23 @@ pub fn folded(typed: &str) -> String {
     text::fold_address(&typed.chars().take(limits::ADDRESS_BYTES).collect::<String>())
 }
 
+/// What tries to sign in to the account of that (folded) address are counted by: from a browser in which its owner signed in before, or
+/// from anywhere else.
+fn tries_of(address: &str, browser: Option<&str>) -> Sha256Digest {
+    match browser {
+        Some(browser) => sign_in::key("account in a browser", &[address, browser]),
+        None => sign_in::key("account", &[address]),
+    }
+}
+
+/// Forgets the wrong tries of such a browser: another password was chosen there.
+///
+/// # Errors
+/// The database.
+pub async fn forgive(store: &Store, address: &str, browser: &str) -> Result<(), StoreError> {
+    patience::forgive(store, &tries_of(address, Some(browser))).await
+}
+
 /// Tries to sign in; `origin` is where the try comes from, `browser` the name of one in which the account's owner signed in before. Such a
 /// browser has a count of its own, so that nobody who knows an address alone keeps its owner out. Unknown addresses and wrong passwords
 /// take as long and are told alike.
@@ -412,10 +429,7 @@ pub async fn sign_in(
     typed: &str,
 ) -> Result<Entered, Failure> {
     let address = folded(address);
-    let login = match browser {
-        Some(browser) => sign_in::key("account in a browser", &[&address, browser]),
-        None => sign_in::key("account", &[&address]),
-    };
+    let login = tries_of(&address, browser);
     let guarded = [(Protected::Origin, sign_in::key("origin", &[origin])), (Protected::Login, login)];
     if let Some(until) = sign_in::count_try(store, &guarded, means.now).await? {
         return Ok(Entered::Wait(until));

@@ -1,5 +1,5 @@
 //! Forms that the staff began and kept, to go on another time: sealed by the installation's keys, shown to nobody but whoever typed
-//! them, gone once they are sent.
+//! them, gone once they are sent, or long after nobody went on with them.
 
 use sha2::{Digest, Sha256};
 
@@ -60,7 +60,7 @@ pub async fn list(store: &Store, study_id: i64, account: &Mark) -> Result<Vec<(S
 }
 
 /// Keeps what was typed in place of what was kept before, unless that was kept since the page was made, which knows of the version
-/// `base`. What was kept long ago is forgotten on the way; who began too many keeps no more.
+/// `base`. Who began too many keeps no more.
 ///
 /// # Errors
 /// The database.
@@ -74,8 +74,6 @@ pub async fn keep(
 ) -> Result<Keeping, Failure> {
     let mut ledger = Ledger::begin(shelf).await?;
     let (tx, _) = ledger.lock(shelved).await?;
-    let old = means.now.plus_seconds(-limits::BEGUN_FORM_SECONDS);
-    begun_form::forget_old(tx, key.study_id, key.account, old).await?;
     match begun_form::find(&mut *tx, key).await? {
         Some((there, _)) => {
             let newest = version(&there);
@@ -109,4 +107,13 @@ pub async fn forget(shelf: &Shelf, shelved: &ShelvedStudy, key: Key<'_>) -> Resu
     let (tx, _) = ledger.lock(shelved).await?;
     begun_form::forget(tx, key).await?;
     ledger.commit().await
+}
+
+/// Forgets the forms that nobody went on with for long, whoever began them: what stands in them is about patients, and who began it may
+/// have left.
+///
+/// # Errors
+/// The database.
+pub async fn forget_old(store: &Store, now: Instant) -> Result<(), StoreError> {
+    begun_form::forget_old(store, now.plus_seconds(-limits::BEGUN_FORM_DAYS * 86_400)).await
 }

@@ -198,7 +198,10 @@ pub async fn issue(
     let ids = participant::insert(tx, shelved.id, &new, means.now).await?;
     schedule::touch(tx, shelved, &ids).await?;
     if anonymous && terms.form != Form::Scheduled {
-        schedule::note_accesses(tx, shelved.id, &ids, means.now).await?;
+        // Who is not written to gets none; the schedule makes theirs once letters may go there.
+        let given = candidates.iter().zip(&ids).filter(|(candidate, _)| !silent.contains(&candidate.address));
+        let given: Vec<i64> = given.map(|(_, id)| *id).collect();
+        schedule::note_accesses(tx, shelved.id, &given, means.now).await?;
     }
     page.row.participants += i64::try_from(ids.len()).unwrap_or(i64::MAX);
     if members {

@@ -2,9 +2,14 @@
 //!
 //! What is kept of an answer follows from more than what somebody writes: a calculation that differs from one version to the next marks
 //! everybody who answered between, and by the days of answering that may be one. What people only read is kept in no answer.
+//!
+//! What itself tells the day of answering comes into no form any more (`definition/moments.rs`), and can be taken out of one that has it
+//! from before: whoever answered by that is marked already.
 
-use crate::domain::expression::Expression;
-use crate::domain::instrument::{Check, Choices, Instrument, Item, ItemKind, Limits, Pattern};
+use std::collections::BTreeSet;
+
+use crate::domain::expression::{Expression, TODAY};
+use crate::domain::instrument::{Check, Choices, DayBound, Instrument, Item, ItemKind, Limits, Pattern};
 use crate::domain::study::Study;
 
 /// What of a form differs by which an answer could tell its version, in words for a terminal; empty where only what people read does.
@@ -20,7 +25,9 @@ pub(super) fn differences(old: &Study, new: &Study, instrument: &str) -> Vec<Str
         let Some(other) = now.find(&item.id) else { continue };
         told.extend(of_item((old, item), (new, other)).into_iter().map(|what| format!("{what} of `{}`", item.id)));
     }
-    if rules(before) != rules(now) {
+    let telling = before.checks.iter().filter(|check| check.hard && tells_day(&check.rule));
+    let telling: BTreeSet<&str> = telling.map(|check| check.id.as_str()).collect();
+    if rules(before, &telling) != rules(now, &telling) {
         told.push("what [[checks]] ask for".to_string());
     }
     told
@@ -30,9 +37,19 @@ fn ids(instrument: &Instrument) -> Vec<&str> {
     instrument.items.iter().map(|item| item.id.as_str()).collect()
 }
 
-/// Everything of the checks but what people read where they do not hold.
-fn rules(instrument: &Instrument) -> Vec<(&str, &str, bool, &[String])> {
-    instrument.checks.iter().map(rule).collect()
+/// Whether what follows from it tells on which day an answer was given.
+fn tells_day(expression: &Expression) -> bool {
+    expression.names().any(|name| name == TODAY)
+}
+
+/// Whether only days near that of answering are within.
+fn are_near(limits: &Limits) -> bool {
+    matches!((limits.earliest, limits.latest), (Some(DayBound::Today(_)), Some(DayBound::Today(_))))
+}
+
+/// Everything of the checks but what people read where they do not hold, without those left out.
+fn rules<'i>(instrument: &'i Instrument, left_out: &BTreeSet<&str>) -> Vec<(&'i str, &'i str, bool, &'i [String])> {
+    instrument.checks.iter().filter(|check| !left_out.contains(check.id.as_str())).map(rule).collect()
 }
 
 fn rule(check: &Check) -> (&str, &str, bool, &[String]) {
@@ -44,8 +61,8 @@ fn of_item((old, before): (&Study, &Item), (new, now): (&Study, &Item)) -> Vec<&
     let mut told: Vec<&'static str> = of_kind((old, &before.kind), (new, &now.kind)).into_iter().collect();
     for (differs, what) in [
         (before.required != now.required, "`required`"),
-        (condition(before) != condition(now), "`when`"),
-        (!same(&before.hard, &now.hard), "`hard`"),
+        (condition(before) != condition(now) && !before.when.as_ref().is_some_and(tells_day), "`when`"),
+        (!same(&before.hard, &now.hard) && !are_near(&before.hard), "`hard`"),
         (!same(&before.soft, &now.soft), "`soft`"),
     ] {
         told.extend(differs.then_some(what));
@@ -68,7 +85,9 @@ fn of_kind((old, before): (&Study, &ItemKind), (new, now): (&Study, &ItemKind)) 
             ((a, b) != (c, d)).then_some("`low` or `high`")
         }
         (ItemKind::File(a), ItemKind::File(b)) => (a != b).then_some("what kind of file"),
-        (ItemKind::Calculation(a), ItemKind::Calculation(b)) => (source(a) != source(b)).then_some("`calculation`"),
+        (ItemKind::Calculation(a), ItemKind::Calculation(b)) => {
+            (source(a) != source(b) && !tells_day(a)).then_some("`calculation`")
+        }
         (a, b) => (a.key() != b.key()).then_some("`kind`"),
     }
 }

@@ -409,8 +409,8 @@ fn unreadable(row: &StudyRow, why: String) -> Failure {
 
 fn read(row: &StudyRow, digest: &Sha256Digest, files: &str) -> Result<(Study, Bundle), Failure> {
     let bundle = bundle_of(row, digest, files)?;
-    let (study, _) = definition::load(&bundle)
-        .or_else(|problems| definition::load(&without_schedule(&bundle)).map_err(|_| problems))
+    let (study, _) = definition::load_in_force(&bundle)
+        .or_else(|problems| definition::load_in_force(&without_schedule(&bundle)).map_err(|_| problems))
         .map_err(|problems| unreadable(row, first(&problems)))?;
     Ok((study, bundle))
 }

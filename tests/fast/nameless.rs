@@ -113,6 +113,9 @@ fn no_answer_without_a_name_keeps_when_it_was_given() {
             let told = told(&bundle);
             assert!(told.iter().any(|one| one.contains(expected)), "{mode}, {to}: {told:?}");
             assert!(definition::load(&bundle).is_err(), "{mode}, {to}");
+            // An upgrade stops no study that has it from before.
+            let (_, warnings) = definition::load_in_force(&bundle).unwrap();
+            assert!(warnings.iter().any(|one| one.to_string().contains(expected)), "{mode}, {to}: {warnings:?}");
         }
         assert_eq!(told(&form(&[(from, to)], "named")), [""; 0], "{to}");
     }

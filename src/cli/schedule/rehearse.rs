@@ -196,7 +196,7 @@ fn read(args: &RehearseArgs, other: Option<&Schedule>) -> anyhow::Result<Source>
     let row = opened.runtime.block_on(bundle::load(&opened.store, shelved.id, shelved.version))?;
     let files = serde_json::from_str(&row.files).context("the stored bundle is not whole")?;
     let bundle = Bundle::from_files(files);
-    let study = definition_of(&bundle)?;
+    let (study, _) = definition::load_in_force(&bundle).map_err(|problems| Refused::bundle(&problems))?;
     let schedules: Vec<&Schedule> = study.schedule.iter().chain(other).collect();
     let known = match args.people {
         Some(_) => None,

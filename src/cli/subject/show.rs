@@ -186,7 +186,8 @@ impl View<'_> {
             page.kit(given, enrolled.kit.as_ref());
         }
         for letter in &self.letters {
-            let failure = letter.failure().map(|status| format!(" ({status})")).unwrap_or_default();
+            let failure = letter.failure().filter(|status| !status.is_empty());
+            let failure = failure.map(|status| format!(" ({status})")).unwrap_or_default();
             page.line("letter", &format!("{} to {}: {}{failure}", letter.id, letter.recipient, letter.state.key()));
         }
         let registration = study.registration_instrument();

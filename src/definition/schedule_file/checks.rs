@@ -347,7 +347,7 @@ fn check_privacy(section: &Section, rule: &Rule, survey: &Survey) {
         let again = |own: Repeat| own.every.is_some() || own.times.is_some_and(|times| times > 1);
         if rule.letter == Letter::Invitation && rule.repeat.is_some_and(again) {
             let wrong = format!("the survey is \"{called}\": each invitation would bring another access");
-            section.wrong("every", wrong, "remove every and times");
+            section.newly_wrong("every", wrong, "remove every and times");
         }
         if rule.letter == Letter::Invitation && !matches!(rule.moment, Moment::At(_)) {
             let wrong = format!("the survey is \"{called}\": whose time has come must not tell who they are");
@@ -369,7 +369,7 @@ pub(super) fn check_accesses(section: &Section, rule: &Rule, before: &[Located<R
         let (called, id) = (survey.privacy.key(), &first.id);
         let wrong =
             format!("the survey is \"{called}\": the rule {id} invites already, and this would bring a second access");
-        section.wrong("letter", wrong, "keep one of the two; whoever comes in later is invited by it, too");
+        section.newly_wrong("letter", wrong, "keep one of the two; whoever comes in later is invited by it, too");
     }
 }
 

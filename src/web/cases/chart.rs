@@ -196,10 +196,11 @@ fn letter(room: &Room, letter: &OutboxRow) -> Option<Value> {
     };
     let at = at.map(|at| at.local(room.study().zone)).unwrap_or_default();
     let status = letter.failure();
-    let said = room.word(
-        &format!("letter_{}", letter.state.key()),
-        &[("status", status.as_deref().unwrap_or_default()), ("at", at.as_str())],
-    );
+    let key = match (letter.state, status.as_deref()) {
+        (Sending::Failed, Some("")) => "letter_unsent".to_string(),
+        (state, _) => format!("letter_{}", state.key()),
+    };
+    let said = room.word(&key, &[("status", status.as_deref().unwrap_or_default()), ("at", at.as_str())]);
     let reader = reader.map(|person| person.name.in_language(room.language));
     Some(json!({ "to": reader, "said": said, "failed": status.is_some() }))
 }

@@ -115,7 +115,8 @@ impl Task<'_> {
             Next::Page { status, at, faults, more } => {
                 filled.page(&mut facts, mark, *at, faults, *more);
                 put(&mut facts, "keeps", json!(self.keeps));
-                put(&mut facts, "kept", json!(notice.kept));
+                let days = limits::BEGUN_FORM_DAYS.to_string();
+                put(&mut facts, "kept", json!(notice.kept.then(|| self.room.word("kept", &[("days", &days)]))));
                 put(&mut facts, "kept_before", json!(notice.kept_before));
                 put(&mut facts, "newer", json!(notice.newer));
                 self.room.respond(*status, "enter", facts)

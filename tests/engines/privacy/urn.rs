@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hagaki::definition;
 use hagaki::domain::seal::KeyRing;
 use hagaki::mail::Did;
 use hagaki::store::fuse::Fuse;
 use hagaki::store::{Engine, urn};
+use hagaki::workflow::life;
 
 use super::*;
 use crate::world::World;
@@ -250,6 +252,38 @@ stories! {
             .map(|one| serde_json::from_str::<BTreeMap<String, String>>(&one.answers).unwrap()["level"].clone())
             .collect();
         assert_eq!((kept.len(), levels), (2 * FEW, ["high".to_owned()].into()));
+        center.settle().await;
+    }
+
+    async fn what_tells_the_day_from_before_goes_on_and_can_be_taken_out(center: &mut Center) {
+        let form = "instruments/weekly.toml";
+        let age = "[[items]]\nid = \"age\"\nkind = \"calculation\"\nlabel = { ja = \"日数\", en = \"Days\" }\n\
+                   calculation = \"days_between(day, today)\"\n\n";
+        let (hours, near) = ("[[checks]]\nid = \"hours\"", "earliest = \"today-60\", latest = \"today\"");
+        let first = edited(&bundle(Privacy::Anonymous, FEW), form, hours, &format!("{age}{hours}"));
+        let first = edited(&first, form, "earliest = \"2026-04-01\", latest = \"today\"", near);
+        assert!(definition::load(&first).is_err());
+        // An earlier version of the program took it into force.
+        let (study, act) = (definition::load_in_force(&first).unwrap().0, center.act("before"));
+        life::activate(center.store(), &first, &study, Stage::Production, act, &*center.dice).await.unwrap();
+        let issued = invite(center, 2 * FEW).await.issued;
+        center.settle().await;
+        let pages = serve(center).await;
+        answer_one(center, &pages, &issued, 0).await;
+        let out = edited(&first, form, "days_between(day, today)", "days_between(day, day)");
+        let out = edited(&out, form, near, "earliest = \"2026-04-01\", latest = \"today\"");
+        let more = edited(&out, form, "low = 0\nhigh = 10", "low = 0\nhigh = 11");
+        let refused = center.amend(&more, center.act("the day")).await.unwrap_err().to_string();
+        assert!(refused.contains("`low` or `high` of `mood`") && !refused.contains("`age`"), "{refused}");
+        assert!(!refused.contains("`day`"), "{refused}");
+        center.amend(&out, center.act("the day")).await.unwrap();
+        for at in 1..2 * FEW {
+            answer_one(center, &pages, &issued, at).await;
+        }
+        center.wind(14 * 24 * 3600);
+        center.attend().await;
+        let kept = response::list(center.store(), row(center).await.id, &Mark([0; 16]), 1_000).await.unwrap();
+        assert_eq!(kept.len(), 2 * FEW);
         center.settle().await;
     }
 }

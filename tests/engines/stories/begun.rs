@@ -128,4 +128,20 @@ stories! {
         }
         assert!(center.enrolled("aurora").await.is_empty());
     }
+
+    async fn what_nobody_goes_on_with_is_forgotten(center: &mut Center) {
+        aurora(center).await;
+        let pages = Arc::new(serve(center).await);
+        let yamada = Visit::begin(center, &pages, "aurora", YAMADA).await;
+        let blank = yamada.see(NEW).await;
+        let kept = yamada.fill(NEW, &blank, &[("subject_ref", "A-0001")], "keep").await;
+        assert!(kept.status == 200 && kept.body.contains("it is kept for 90 days"), "{kept:?}");
+        // Whether or not whoever began it comes again.
+        for (days, left) in [(89, 1), (2, 0)] {
+            center.wind(days * 24 * 3600);
+            center.attend().await;
+            assert_eq!(center.world.number("SELECT count(*) FROM begun_form").await, left);
+        }
+        center.settle().await;
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hagaki::domain::token::fate_code;
-use hagaki::store::outbox::{self, State as Sending};
+use hagaki::store::outbox::{self, OutboxRow, State as Sending};
 use hagaki::store::planned_letter::State;
 use hagaki::workflow::addresses;
 use hagaki::workflow::credentials::Form;
@@ -171,6 +171,11 @@ stories! {
         }
 
         let (shelf, first) = (center.shelf_on(center.store()), center.letter(&letter).await);
+        // One that no server answered for was not refused.
+        let given_up = OutboxRow { state: Sending::Failed, verdict_code: Some(0), verdict_text: None, ..first.clone() };
+        assert_eq!(given_up.failure().as_deref(), Some(""));
+        let refused = OutboxRow { verdict_code: Some(550), ..given_up };
+        assert_eq!(refused.failure().as_deref(), Some("550"));
         let again = resend::resend(&shelf, center.means(), first.id, center.act("mailbox mended")).await.unwrap().unwrap();
         let resent = center.settle().await;
         assert_eq!(kinds(&resent), [("assignment-open", DR_YAMADA.address)]);

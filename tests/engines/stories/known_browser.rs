@@ -2,12 +2,13 @@
 
 use hagaki::limits;
 
-use super::members::{PASSWORD, admit, choose, header, letters, named, serve, sign_in};
+use super::members::{PASSWORD, admit, ask, choose, header, letters, link_in, named, serve, sign_in};
 use super::*;
 use crate::browser::{Page, Served};
 
 const HANA: &str = "hana@example.jp";
 const TARO: &str = "taro@example.jp";
+const ANOTHER: &str = "vier blaue Karten im Schnee";
 
 /// The cookie by which a browser is known.
 fn known(page: &Page) -> String {
@@ -64,5 +65,16 @@ stories! {
         assert_eq!(from(&pages, &own, HANA, PASSWORD).await.status, 429);
         center.wind(limits::SIGN_IN_WAIT_SECONDS + 1);
         assert_eq!(from(&pages, &own, HANA, PASSWORD).await.status, 303);
+        // Whoever forgot the password, and tried too often there, chooses another and need not wait.
+        for _ in 0..=limits::SIGN_IN_FREE_TRIES {
+            assert_eq!(from(&pages, &own, HANA, "a wrong password").await.status, 403);
+        }
+        assert_eq!(from(&pages, &own, HANA, PASSWORD).await.status, 429);
+        assert_eq!(ask(&pages, HANA).await.status, 200);
+        let link = link_in(&letters(center, 1).await[0].text);
+        let typed = [("password", ANOTHER), ("again", ANOTHER), ("lang", "en")];
+        let chosen = pages.post_with(&link, &typed, &header(&own)).await;
+        assert_eq!((chosen.location(), known(&chosen)), ("/sign-in?done=chosen&lang=en".to_owned(), own.clone()));
+        assert_eq!(from(&pages, &own, HANA, ANOTHER).await.status, 303);
     }
 }

@@ -238,6 +238,35 @@ stories! {
         assert!(page.body.contains("not joined to any answer") && !page.body.contains("/a/"), "{page:?}");
     }
 
+    async fn whoever_was_not_written_to_gets_an_access_once_they_want_letters(center: &mut Center) {
+        let people = |names: &[&str]| names.iter().map(|name| somebody(name, "")).collect::<Vec<_>>();
+        let other = edited(&once(), "study.toml", "slug = \"wellbeing\"", "slug = \"sleep\"");
+        center.activate(&edited(&other, "study.toml", "tag = \"WELLBEING\"", "tag = \"SLEEP\""), Stage::Production).await;
+        center.issue("sleep", &people(&["f"]), center.terms(Form::Link)).await;
+        let letters = center.settle().await;
+        let (page, pages) = (page_in(to(&letters, "f")), serve(center).await);
+        assert_eq!(pages.post(&page, &[("letters", "all")]).await.status, 200);
+        // By command everybody gets an access at once but whoever no study is to write to.
+        let nobodys =
+            |bundle: &Bundle| edited(bundle, "study.toml", "privacy = \"named\"", "privacy = \"fully-anonymous\"\nbatch = 5");
+        center.activate(&nobodys(&once()), Stage::Production).await;
+        let batch = center.issue("wellbeing", &people(&["a", "b", "c", "d", "e", "f"]), center.terms(Form::Link)).await;
+        assert_eq!((batch.issued.len(), batch.unsubscribed), (6, 1));
+        assert_eq!(center.settle().await.len(), 5);
+        // They want letters again: the schedule invites them with those who come in later, and nobody else once more.
+        assert_eq!(pages.post(&page, &[("letters", "again")]).await.status, 200);
+        let ask = ONCE.split("\n\n[[rules]]\nid = \"remind\"").next().unwrap();
+        center.amend(&nobodys(&once_by(ask)), center.act("a schedule")).await.unwrap();
+        take_in(center, &people(&["g", "h", "i", "j"])).await;
+        center.attend().await;
+        center.settle().await;
+        wind_to(center, "2026-11-24 09:00");
+        center.attend().await;
+        let mut to: Vec<String> = center.settle().await.into_iter().map(|letter| letter.to).collect();
+        to.sort();
+        assert_eq!(to, ["f", "g", "h", "i", "j"].map(|name| format!("{name}@example.jp")));
+    }
+
     async fn the_page_can_be_used_by_everybody(center: &mut Center) {
         if !chromium::is_there() {
             return;

@@ -1,6 +1,6 @@
 //! What `schedule.toml` and calendars of holidays say, and what is said of those that are wrong.
 
-use hagaki::definition::{Bundle, samples};
+use hagaki::definition::{self, Bundle, samples};
 use hagaki::domain::schedule::holidays::Holidays;
 use hagaki::domain::schedule::{Anchor, Audience, Late, Letter, Moment, Offset, TargetKind};
 use hagaki::domain::study::Role;
@@ -148,13 +148,16 @@ fn slips_are_told() {
 
 #[test]
 fn where_nobody_is_known_nothing_depends_on_them() {
-    let nameless = |privacy: &str, schedule: &str| {
+    let bundle = |privacy: &str, schedule: &str| {
         let mut files = with(&samples::wellbeing(), schedule).files().clone();
         let study = files.get_mut(S).unwrap();
         *study = study
             .replace("privacy = \"named\"", &format!("privacy = \"{privacy}\""))
             .replace("responses = \"repeat\"", "responses = \"once\"");
-        let said = problems(&Bundle::from_files(files));
+        Bundle::from_files(files)
+    };
+    let nameless = |privacy: &str, schedule: &str| {
+        let said = problems(&bundle(privacy, schedule));
         said.into_iter().filter(|one| one.starts_with(SCHEDULE)).collect::<Vec<String>>()
     };
     let rule = |letter: &str, rest: &str| {
@@ -182,6 +185,14 @@ fn where_nobody_is_known_nothing_depends_on_them() {
             None => assert_eq!(found, Vec::<String>::new(), "{privacy} {schedule}"),
             Some(said) => assert!(found.iter().any(|one| one.contains(said)), "{privacy} {schedule}: {found:?}"),
         }
+    }
+    // A survey that runs by what an earlier version of the program took keeps its schedule; nobody gets a second access by it.
+    let again = rule("invitation", "on = 2026-12-01\nat = \"09:00\"\nevery = \"7 days\"\ntimes = 2");
+    for (schedule, said) in [(&twice, "the rule one invites already"), (&again, "would bring another access")] {
+        let bundle = bundle("fully-anonymous", schedule);
+        assert!(definition::load(&bundle).is_err(), "{schedule}");
+        let (study, warnings) = definition::load_in_force(&bundle).unwrap();
+        assert!(study.schedule.is_some() && warnings.iter().any(|one| one.to_string().contains(said)), "{warnings:?}");
     }
 }
 
