@@ -77,4 +77,12 @@ stories! {
         let grown: Vec<&str> = OTHER.iter().chain(["COMB"].iter()).copied().collect();
         center.amend(&listed("", &grown), center.act("more places")).await.unwrap();
     }
+
+    async fn a_few_places_that_agree_by_chance_refuse_no_list(center: &mut Center) {
+        center.activate(&listed("", &LIST[..6]), Stage::Development).await;
+        enroll(center, 1..=3).await;
+        center.wind(1);
+        begin(center, &listed("", &OTHER)).await.unwrap();
+        enroll(center, 1..=1).await;
+    }
 }
