@@ -240,6 +240,28 @@ fn a_history_tells_the_answers_that_cohorts_count_by() {
 }
 
 #[test]
+fn a_history_is_calculated_by_the_day_of_its_allocations() {
+    let place = Place::new();
+    copy(&PathBuf::from(SAMPLES).join("aurora"), &place.path("aurora"));
+    let form = place.path("aurora/instruments/registration.toml");
+    let since = "\n[[items]]\nid = \"since\"\nkind = \"calculation\"\nlabel = { ja = \"同意からの日数\", en = \"Days since the consent\" }\n\
+         calculation = \"days_between(consent_date, today)\"\n";
+    fs::write(&form, fs::read_to_string(&form).unwrap() + since).unwrap();
+    let cohort = "[[caps.cohort]]\nid = \"soon\"\nwhen = \"answered(since) && since < 30\"\ncap = 5\n";
+    place.write("aurora/allocation.toml", &format!("{BLOCKS}{cohort}"));
+    place.ends(0, "study activate aurora --production --reason go");
+    // The import is more than thirty days later than either consent.
+    place.write(
+        "h.csv",
+        "subject,sex,site,arm,block_size,at,consent_date\nA-0001,F,011,STD,4,2024-05-05,2024-05-01\n\
+         A-0002,F,011,COMB,4,2024-06-20,2024-05-01\n",
+    );
+    place.ends(0, "allocation import aurora h.csv --yes --reason moved");
+    let shown = place.ends(0, "study show aurora --json").json();
+    assert_eq!(shown["cohorts"], json!([{ "cohort": "soon", "subjects": 1, "cap": 5 }]));
+}
+
+#[test]
 fn a_history_has_no_level_that_nobody_can_have() {
     let place = Place::new();
     copy(&PathBuf::from(SAMPLES).join("aurora"), &place.path("aurora"));
