@@ -202,6 +202,12 @@ fn an_arm_that_was_given_by_hand_elsewhere_stands_outside_of_its_blocks() {
     place.write("h.csv", &history.replace("forced", "drawn"));
     let said = place.ends(1, "allocation import aurora h.csv --yes --reason moved").err;
     assert!(said.contains("h.csv:3: the column \"block_size\" is empty"), "{said}");
+    place.write("h.csv", &history.replace("forced", "by_hand"));
+    let said = place.ends(1, "allocation import aurora h.csv").err;
+    assert!(
+        said.contains("h.csv:3: \"by_hand\" in the column \"origin\" is none of drawn, imported and forced"),
+        "{said}"
+    );
     place.write("h.csv", history);
     let counted = place.ends(0, "allocation import aurora h.csv --yes --reason moved --json").json();
     assert_eq!(counted["arms"], json!({ "STD": 3, "COMB": 1 }));
