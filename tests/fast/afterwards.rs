@@ -212,6 +212,7 @@ fn an_arm_that_was_given_by_hand_elsewhere_stands_outside_of_its_blocks() {
     let counted = place.ends(0, "allocation import aurora h.csv --yes --reason moved --json").json();
     assert_eq!(counted["arms"], json!({ "STD": 3, "COMB": 1 }));
     assert_eq!(counted["blocks"][0]["arms"], json!({ "STD": 2, "COMB": 1 }));
+    assert_eq!(counted["outside"], json!(1));
     let proved = place.ends(0, "allocation verify aurora --json").json();
     assert_eq!((&proved["allocations"], &proved["imported"]), (&json!(4), &json!(4)));
 }
