@@ -228,9 +228,15 @@ fn reader(text: &str) -> csv::Reader<&[u8]> {
 /// The rows of a history and the line of each; of what is wrong with its lines, the first.
 fn read_history(scheme: &Scheme, path: &Path, text: &str) -> Result<(Vec<HistoryRow>, Vec<u64>), ExplainFault> {
     let (mut rows, mut lines) = (Vec::new(), Vec::new());
-    for read in read_lines(scheme, path, text, &[], &|_| false)?.lines {
+    let history = read_lines(scheme, path, text, &[], &|_| false)?;
+    let origin = history.find(ORIGIN).filter(|_| matches!(scheme.method(), Method::Block(_)));
+    for read in history.lines {
+        // In a journal of ours what was imported without a block was given by hand where it came from.
+        let imported = read.cell(origin) == Some(Origin::Imported.key());
         let fault = |wrong| ExplainFault::History { path: path.to_owned(), line: Some(read.line), wrong };
-        rows.push(read.row.map_err(|wrong| fault(wrong.into_iter().next().unwrap_or_default()))?);
+        let mut row = read.row.map_err(|wrong| fault(wrong.into_iter().next().unwrap_or_default()))?;
+        row.by_hand |= imported;
+        rows.push(row);
         lines.push(read.line);
     }
     Ok((rows, lines))
@@ -345,6 +351,9 @@ fn read_row(columns: &Columns, record: &csv::StringRecord) -> Result<HistoryRow,
     });
     let origin = columns.origin.and_then(|column| record.get(column)).unwrap_or_default();
     let by_hand = origin == Origin::Forced.key();
+    if !origin.is_empty() && Origin::find(origin).is_none() {
+        wrong.push(format!("\"{origin}\" in the column \"{ORIGIN}\" is none of drawn, imported and forced"));
+    }
     if wrong.is_empty() { Ok(HistoryRow { levels, arm, slot, block_size, by_hand }) } else { Err(wrong) }
 }
 

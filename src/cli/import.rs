@@ -299,7 +299,7 @@ fn to_json(history: &History, scheme: &Scheme, digest: &str, imported: bool, tol
         history.margins.iter().map(|(factor, levels)| (factor.clone(), of_levels(levels))).collect();
     json!({ "sha256": digest, "subjects": history.len(), "dated": history.dated(),
             "arms": told.then_some(&history.arms), "margins": margins, "strata": strata.collect::<Vec<Value>>(),
-            "blocks": blocks.collect::<Vec<Value>>(), "supposed_slots": history.supposed_slots, "imported": imported })
+            "blocks": blocks.collect::<Vec<Value>>(), "supposed_slots": history.supposed_slots, "outside": history.outside, "imported": imported })
 }
 
 fn in_words(history: &History, scheme: &Scheme, digest: &str, told: bool) -> String {
@@ -325,6 +325,10 @@ fn in_words(history: &History, scheme: &Scheme, digest: &str, told: bool) -> Str
             "  {} without a slot: each is supposed to be on the dummy arm that was best for it (column \"slot\" tells it otherwise)\n",
             counted(history.supposed_slots as u64, "subject")
         ));
+    }
+    if history.outside > 0 {
+        let outside = counted(history.outside as u64, "subject");
+        text.push_str(&format!("  {outside} given an arm by hand, outside of every block\n"));
     }
     for (factor, levels) in &history.margins {
         for (level, counts) in levels {

@@ -501,8 +501,21 @@ fn import(slug: &str, file: &Path, dry_run: bool, why: &Why) -> anyhow::Result<E
         Ok(imported)
     });
     let imported = judged(done)?;
+    tell_unshuffled(&acting.shelved, &imported);
     tell_import(slug, &imported, dry_run, why.output);
     Ok(End::Done)
+}
+
+/// Arms are shuffled among the kits of one list, so that a list of one arm alone is given in a rehearsal as it is.
+fn tell_unshuffled(shelved: &ShelvedStudy, imported: &Imported) {
+    let mut arms = imported.counts.iter().map(|line| &line.arm);
+    let first = arms.next();
+    if shelved.stage == Stage::Development && arms.all(|arm| Some(arm) == first) {
+        eprintln!(
+            "warning: all kits of this list are of one arm, so that this rehearsal cannot shuffle the arms among them: what it shows of their \
+             codes would hold in production, too. Rehearse with a list of all arms, or with made-up codes"
+        );
+    }
 }
 
 fn tell_import(slug: &str, imported: &Imported, dry_run: bool, output: Output) {

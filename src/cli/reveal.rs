@@ -79,6 +79,12 @@ pub(super) fn run(args: &RevealArgs) -> anyhow::Result<End> {
     files.insert("package.json".to_owned(), format!("{manifest:#}\n"));
     write(&args.out, &files)?;
     let (secret, commitment) = (hex(row.secret.bytes()?), hex(&row.secret_digest));
+    if row.stage == Stage::Development && shelved.study.hands_out_kits() {
+        eprintln!(
+            "warning: by this secret the rehearsal shuffled the arms of kits among their codes. Whoever has it and knows the codes of a place, a \
+             day and a lot can tell from the journal which arms they hold in production; keep the package from everybody who is blinded"
+        );
+    }
     if args.output.json {
         let names: Vec<&String> = files.keys().collect();
         println!(

@@ -6,13 +6,15 @@ use serde_json::json;
 use super::confirm::{self, Unanswered};
 use super::facts::keeps_reason;
 use super::life::{self, Act, LifeError, Refusal, log};
+use super::planned::tell_withdrawn;
 use super::shelf::{Shelf, ShelvedStudy};
 use super::{Failure, Means, compose};
 use crate::domain::study::{Blinding, Person, Stage, Study};
 use crate::letters::Facts;
 use crate::letters::facts::{Milestone, Step};
+use crate::store::planned::{self, State as PlanState};
 use crate::store::study::{self, State, StudyRow};
-use crate::store::{StoreError, Tx, audit, planned, urn};
+use crate::store::{StoreError, Tx, audit, urn};
 
 /// Who decided a step, by whose hand, and why.
 #[derive(Clone, Copy, Debug)]
@@ -93,11 +95,16 @@ pub async fn close(
     let Decision { by, act } = decision;
     let (stage, subjects) = (row.stage, row.subjects);
     study::set_state(&mut tx, row.id, State::Closed, act.at).await?;
+    let plans = planned::list(&mut tx, row.id).await?;
     planned::withdraw_all(&mut tx, row.id, act.at, "the study was closed").await?;
     let waiting = confirm::unanswered(&mut tx, row.id, act.at).await?.ending();
     log(&mut tx, row, act, "close", &json!({ "by": by, "reason": act.reason })).await?;
     let told = Told { step: Step::StudyClosed, decision, subjects, waiting, secret_digest: "" };
     tell(&mut tx, shelf, shelved, means, told).await?;
+    // Who heard that one was to come was promised to hear if it does not.
+    for one in plans.iter().filter(|one| one.state == PlanState::Waiting) {
+        tell_withdrawn(&mut tx, shelf, shelved, means, one, decision).await?;
+    }
     tx.commit().await?;
     Ok(stage)
 }

@@ -81,6 +81,8 @@ pub struct History {
     /// Subjects whose dummy arm was not known (`ratio-arms`): each was supposed to be on the one that minimization would have ranked
     /// best among those of its arm.
     pub supposed_slots: usize,
+    /// Subjects who were given an arm by hand, outside of every block.
+    pub outside: usize,
     /// The histories of further allocations, in the order of the study.
     pub further: Vec<Further>,
 }
@@ -212,7 +214,10 @@ impl<'a> Placing<'a> {
         let origin = if subject.outside { Origin::Forced } else { Origin::Drawn };
         let (levels, allotment) = (subject.levels.clone(), subject.allotment.clone());
         match state.record_row(scheme, &Row { number: state.total() + 1, levels, allotment, origin }) {
-            Ok(()) => history.count(scheme, &subject),
+            Ok(()) => {
+                history.count(scheme, &subject);
+                history.outside += usize::from(subject.outside);
+            }
             Err(Fault::NoPlace(_) | Fault::BlockSize { .. } | Fault::ListUsedUp) if broken.contains(&stratum) => {}
             Err(fault) => {
                 wrong.push(in_words(scheme, &fault, &stratum));

@@ -121,17 +121,26 @@ pub(super) async fn remember(tx: &mut Tx, rehearsal: &StudyRow) -> Result<(), Li
     Ok(())
 }
 
-/// That no list with which a study begins in production begins with places that its rehearsals showed.
+/// The list with which an allocation begins in a version; none where the places of the version before go on.
+fn beginning<'a>(old: Option<&Study>, now: Rules<'a>) -> Option<&'a ArmList> {
+    let list = list_of(now.scheme)?;
+    let before = old.and_then(|old| old.find_rules(now.id));
+    let same_epoch = before.filter(|before| before.scheme.epoch() == now.scheme.epoch());
+    let goes_on = same_epoch.and_then(|before| list_of(before.scheme)).is_some_and(|known| list.continues(known));
+    (!goes_on).then_some(list)
+}
+
+/// That no list that begins in production begins with places that the study's rehearsals showed; `old` is the version in force, if any.
 ///
 /// # Errors
 /// A [`Refusal`], a line for each such stratum; the database.
-pub(super) async fn check_rehearsed(tx: &mut Tx, defined: &Study) -> Result<(), LifeError> {
-    if defined.allocations().all(|rules| list_of(rules.scheme).is_none()) {
+pub(super) async fn check_rehearsed(tx: &mut Tx, old: Option<&Study>, new: &Study) -> Result<(), LifeError> {
+    if new.allocations().all(|rules| beginning(old, rules).is_none()) {
         return Ok(());
     }
     let mut lines: BTreeMap<(String, String), String> = BTreeMap::new();
-    for row in rehearsed_list::list(&mut *tx, &defined.slug).await? {
-        let Some(list) = defined.find_rules(&row.randomization).and_then(|rules| list_of(rules.scheme)) else {
+    for row in rehearsed_list::list(&mut *tx, &new.slug).await? {
+        let Some(list) = new.find_rules(&row.randomization).and_then(|rules| beginning(old, rules)) else {
             continue;
         };
         let broken = |what: &str| Failure::Contradiction(format!("a list that was rehearsed: {what}"));

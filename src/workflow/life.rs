@@ -290,7 +290,7 @@ pub async fn activate(
                 word::replace(&mut tx, old.id, &BTreeSet::new()).await?;
             }
             if stage == Stage::Production {
-                known_places::check_rehearsed(&mut tx, defined).await?;
+                known_places::check_rehearsed(&mut tx, None, defined).await?;
             }
             begin(&mut tx, bundle, defined, stage, act, dice).await?
         }
@@ -417,6 +417,9 @@ pub(super) async fn replace(
     if old.tag != defined.tag && (row.subjects > 0 || row.participants > 0) {
         let purge = (row.stage == Stage::Development).then(|| row.slug.clone());
         return Err(Refusal::Tagged { tag: old.tag, purge }.into());
+    }
+    if row.stage == Stage::Production {
+        known_places::check_rehearsed(tx, Some(&old), defined).await?;
     }
     if row.subjects > 0 {
         amendment::check(&row.slug, &old, defined)?;

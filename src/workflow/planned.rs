@@ -174,9 +174,25 @@ pub async fn withdraw(
     planned::settle(&mut tx, &one, State::Withdrawn, act.at, act.reason).await?;
     let body = json!({ "planned": number, "by": by, "reason": act.reason });
     log(&mut tx, row, act, "withdraw-amendment", &body).await?;
-    tell(&mut tx, shelf, &shelved, means, Told { number, due_at: one.due_at, decision, changes: None }).await?;
+    tell_withdrawn(&mut tx, shelf, &shelved, means, &one, decision).await?;
     tx.commit().await?;
     Ok(())
+}
+
+/// Tells everybody on the staff of an amendment that was planned and taken back.
+///
+/// # Errors
+/// The database; the built-in words that cannot state it.
+pub(super) async fn tell_withdrawn(
+    tx: &mut Tx,
+    shelf: &Shelf,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    one: &PlannedRow,
+    decision: Decision<'_>,
+) -> Result<(), Failure> {
+    let told = Told { number: one.number, due_at: one.due_at, decision, changes: None };
+    tell(tx, shelf, shelved, means, told).await
 }
 
 /// What came of an amendment whose moment has come.

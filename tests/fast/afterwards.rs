@@ -202,10 +202,17 @@ fn an_arm_that_was_given_by_hand_elsewhere_stands_outside_of_its_blocks() {
     place.write("h.csv", &history.replace("forced", "drawn"));
     let said = place.ends(1, "allocation import aurora h.csv --yes --reason moved").err;
     assert!(said.contains("h.csv:3: the column \"block_size\" is empty"), "{said}");
+    place.write("h.csv", &history.replace("forced", "by_hand"));
+    let said = place.ends(1, "allocation import aurora h.csv").err;
+    assert!(
+        said.contains("h.csv:3: \"by_hand\" in the column \"origin\" is none of drawn, imported and forced"),
+        "{said}"
+    );
     place.write("h.csv", history);
     let counted = place.ends(0, "allocation import aurora h.csv --yes --reason moved --json").json();
     assert_eq!(counted["arms"], json!({ "STD": 3, "COMB": 1 }));
     assert_eq!(counted["blocks"][0]["arms"], json!({ "STD": 2, "COMB": 1 }));
+    assert_eq!(counted["outside"], json!(1));
     let proved = place.ends(0, "allocation verify aurora --json").json();
     assert_eq!((&proved["allocations"], &proved["imported"]), (&json!(4), &json!(4)));
 }
@@ -237,6 +244,28 @@ fn a_history_tells_the_answers_that_cohorts_count_by() {
         json!([{ "cohort": "old", "subjects": 1, "cap": 1 }, { "cohort": "light", "subjects": 1, "cap": 5 }])
     );
     place.ends(0, "allocation verify aurora --json");
+}
+
+#[test]
+fn a_history_is_calculated_by_the_day_of_its_allocations() {
+    let place = Place::new();
+    copy(&PathBuf::from(SAMPLES).join("aurora"), &place.path("aurora"));
+    let form = place.path("aurora/instruments/registration.toml");
+    let since = "\n[[items]]\nid = \"since\"\nkind = \"calculation\"\nlabel = { ja = \"同意からの日数\", en = \"Days since the consent\" }\n\
+         calculation = \"days_between(consent_date, today)\"\n";
+    fs::write(&form, fs::read_to_string(&form).unwrap() + since).unwrap();
+    let cohort = "[[caps.cohort]]\nid = \"soon\"\nwhen = \"answered(since) && since < 30\"\ncap = 5\n";
+    place.write("aurora/allocation.toml", &format!("{BLOCKS}{cohort}"));
+    place.ends(0, "study activate aurora --production --reason go");
+    // The import is more than thirty days later than either consent.
+    place.write(
+        "h.csv",
+        "subject,sex,site,arm,block_size,at,consent_date\nA-0001,F,011,STD,4,2024-05-05,2024-05-01\n\
+         A-0002,F,011,COMB,4,2024-06-20,2024-05-01\n",
+    );
+    place.ends(0, "allocation import aurora h.csv --yes --reason moved");
+    let shown = place.ends(0, "study show aurora --json").json();
+    assert_eq!(shown["cohorts"], json!([{ "cohort": "soon", "subjects": 1, "cap": 5 }]));
 }
 
 #[test]

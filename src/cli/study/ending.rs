@@ -78,10 +78,10 @@ pub(super) fn close(slug: &str, yes: bool, decided: &Decided) -> anyhow::Result<
         let act = decided.by(&opened).act;
         Ok::<_, anyhow::Error>((row, planned, ending::unanswered(&shelf, shelved.id, act).await?))
     })?;
+    let waiting = planned.iter().filter(|one| one.state == PlanState::Waiting).count();
     // What would be refused anyway is not asked about.
     if row.state != State::Closed && !(row.stage == Stage::Production && why.lacks_reason()) {
-        let waiting = planned.iter().filter(|one| one.state == PlanState::Waiting).count() as u64;
-        eprintln!("{}", ends(&row, &shelved.study, waiting, unanswered));
+        eprintln!("{}", ends(&row, &shelved.study, waiting as u64, unanswered));
         if !yes {
             ask(slug, why.output.json, ["close", "closed", "end"])?;
         }
@@ -92,7 +92,9 @@ pub(super) fn close(slug: &str, yes: bool, decided: &Decided) -> anyhow::Result<
     if why.output.json {
         println!("{}", json!({ "study": slug, "stage": stage.key(), "state": State::Closed.key(), "told": told }));
     } else {
-        println!("{slug} ({}) is {}\n{}", stage.key(), State::Closed.key(), letters(told));
+        // Everybody hears of each planned amendment that ends with it, too.
+        let letters = letters(told * (1 + waiting));
+        println!("{slug} ({}) is {}\n{letters}", stage.key(), State::Closed.key());
     }
     Ok(End::Done)
 }

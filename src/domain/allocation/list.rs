@@ -101,7 +101,7 @@ impl ArmList {
     }
 
     /// Whether each sequence of the list before is the beginning of one of this.
-    pub(super) fn continues(&self, before: &ArmList) -> bool {
+    pub fn continues(&self, before: &ArmList) -> bool {
         let begins = |(levels, arms): (&Vec<String>, &Vec<u8>)| {
             self.sequences.get(levels).is_some_and(|longer| longer.starts_with(arms))
         };

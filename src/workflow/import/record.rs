@@ -48,8 +48,10 @@ pub(super) async fn record(
     row.subjects += 1;
     let scheme = shelved.study.scheme.as_ref();
     let taken = take(tx, row, shelved, (FIRST, scheme), subject, source.digest).await?;
-    let answers = answers(shelved, subject, act.at.day_in(shelved.study.zone));
     let (study, which) = (&shelved.study, row.subjects.to_string());
+    // The day by which its answers are read ever after.
+    let day = subject.at.map_or_else(|| act.at.day_in(study.zone), |at| at.day(study.zone));
+    let answers = answers(shelved, subject, day);
     let columns = (row.id, subject::COLUMNS, &*which);
     let kept = KeptForm::new(tx.ring(), columns, study.registration_instrument(), &answers, &answers);
     let kept = kept.map_err(Failure::from)?;

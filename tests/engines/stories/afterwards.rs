@@ -337,6 +337,34 @@ stories! {
         assert!(came.contains(&"12-22".to_owned()), "{came:?}");
     }
 
+    async fn the_verifier_leaves_what_was_given_by_hand_elsewhere_out_of_blocks(center: &mut Center) {
+        center.activate(&samples::cygnus(), Stage::Production).await;
+        let here = shelved(center, "cygnus").await;
+        let scheme = here.study.scheme.clone().unwrap();
+        let line = |number: u64, block_size: Option<u64>, by_hand: bool| {
+            let levels = [("site".to_owned(), "201".to_owned())].into();
+            let row = HistoryRow { levels, arm: "CBT".to_owned(), slot: None, block_size, by_hand };
+            let (subject, site) = (format!("201-00{number}"), Some("201".to_owned()));
+            Line { number, subject, site, kit: None, at: None, row, answers: Default::default() }
+        };
+        // Two of a block of four, and one between them that stands outside.
+        let lines = [line(1, Some(4), false), line(2, None, true), line(3, Some(4), false)];
+        let act = center.act("moved");
+        let history = import::fit(&here, &scheme, import::OnFile::default(), &lines, act.at).unwrap();
+        let source = Source { name: "old.csv", digest: "ab" };
+        import::import(center.store(), &here, &history, source, act, &*center.dice).await.unwrap();
+        for number in 4..=6 {
+            center.exchange(&DR_MORI.writes("登録", &cygnus_form("201", &format!("201-00{number}")))).await;
+            assert_eq!(reason(center).await, "enrolled");
+        }
+        assert_eq!(center.arms("cygnus").await[3..5], ["MED", "MED"], "the block ends with two of the other arm");
+        center.assert_proved().await;
+        close(center, "cygnus").await;
+        let package = revealed(center, "cygnus", "cygnus-stat").await;
+        let Some((code, report)) = verdict(&package, None) else { return };
+        assert_eq!((code, &report["recomputed"], &report["imported"]), (0, &json!(3), &json!(3)), "{report}");
+    }
+
     async fn a_history_of_two_stages_counts_in_both(center: &mut Center) {
         center.activate(&samples::cygnus(), Stage::Production).await;
         let here = shelved(center, "cygnus").await;

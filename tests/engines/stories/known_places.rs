@@ -66,6 +66,23 @@ stories! {
         let told = refusal(begin(center, &listed("", &longer)).await);
         assert!(told.contains("the first 4 places are known"), "{told}");
         begin(center, &listed("", &OTHER)).await.unwrap();
+        // Nor does an amendment bring it in, before anybody is enrolled or after that; the list in force goes on.
+        center.wind(1);
+        let told = refusal(center.amend(&listed("", &longer), center.act("the one of before")).await);
+        assert!(told.contains("the first 4 places are known"), "{told}");
+        enroll(center, 1..=1).await;
+        center.wind(1);
+        let told = refusal(center.foresee(&listed("epoch = 2\n", &LIST), center.act("the one of before")).await);
+        assert!(told.contains("a rehearsal showed"), "{told}");
+        let grown: Vec<&str> = OTHER.iter().chain(["COMB"].iter()).copied().collect();
+        center.amend(&listed("", &grown), center.act("more places")).await.unwrap();
+    }
+
+    async fn a_few_places_that_agree_by_chance_refuse_no_list(center: &mut Center) {
+        center.activate(&listed("", &LIST[..6]), Stage::Development).await;
+        enroll(center, 1..=3).await;
+        center.wind(1);
+        begin(center, &listed("", &OTHER)).await.unwrap();
         enroll(center, 1..=1).await;
     }
 }

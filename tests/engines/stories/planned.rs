@@ -181,6 +181,10 @@ stories! {
         center.close("aurora", "done").await;
         let row = listed(center).await.pop().unwrap();
         assert_eq!((row.state, row.note.as_str()), (State::Withdrawn, "the study was closed"));
+        let told = center.told_of_amendments().await;
+        let withdrawn = told.iter().filter(|letter| letter.kind == "amendment-withdrawn").count();
+        let staff = center.shelved("aurora").await.study.people.len();
+        assert_eq!(withdrawn, others.len() + staff, "who heard of the plan hears that it does not come");
         center.wind(HOUR);
         center.attend().await;
         assert_eq!(version(center).await, 1);

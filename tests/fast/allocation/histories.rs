@@ -26,6 +26,8 @@ fn unknown_block_sizes_are_weighted_exactly() {
     let given = |history: &str| chances(super::ask(BLOCKS, Some(&format!("arm,block_size,origin\n{history}")), None));
     assert_eq!(given("A,4,drawn\nA,,forced\nA,,forced\n"), ["1/3", "2/3"]);
     assert_eq!(given("A,4,drawn\nA,4,forced\n"), ["0", "1"]);
+    // So does what a journal of ours holds of one that was imported.
+    assert_eq!(given("A,4,imported\nA,,imported\n"), ["1/3", "2/3"]);
 }
 
 #[test]
