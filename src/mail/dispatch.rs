@@ -347,7 +347,7 @@ impl Dispatch {
             match verdict {
                 Verdict::Accepted(reply) => accepted.push((letter.id, i64::from(reply.code), bounded(&reply.text))),
                 Verdict::Deferred { reply, .. } => {
-                    let lost = || (0, "the connection was lost".to_string());
+                    let lost = || (0, LOST.to_string());
                     let (code, text) = reply.as_ref().map_or_else(lost, said);
                     self.retry(&mut ledger, letter, code, &text, now).await?;
                 }
@@ -437,13 +437,27 @@ impl Dispatch {
     }
 }
 
-/// Since when a letter is tried: when it was written, unless it waited for its turn for days before it was tried at all.
+/// What is said of a letter whose connection broke; it may be the letter's own fault.
+const LOST: &str = "the connection was lost";
+
+/// Since when a letter is tried: when it was written, unless it waited for days before a server said anything to it, or a person has it
+/// tried anew. That a server was away, or a key missing, is no try of the letter's.
 async fn begun(tx: &mut Tx, letter: &OutboxItem, now: Instant) -> Result<Instant, StoreError> {
     if now.seconds_since(letter.created_at) < limits::LETTER_AGE_SECONDS {
         return Ok(letter.created_at);
     }
-    let tried = outbox::list_attempts(tx, letter.id).await?;
-    Ok(tried.first().map_or(now, |attempt| attempt.attempted_at))
+    let (mut begun, mut later) = (now, letter.attempts);
+    for attempt in outbox::list_attempts(tx, letter.id).await?.into_iter().rev() {
+        // They are counted anew where a person has the letter tried again.
+        if attempt.attempt >= later {
+            break;
+        }
+        later = attempt.attempt;
+        if attempt.code != 0 || attempt.text == LOST {
+            begun = attempt.attempted_at;
+        }
+    }
+    Ok(begun)
 }
 
 /// Takes the secrets out of letters that are sent no more, in the transaction that says so.
@@ -478,7 +492,7 @@ fn told(verdict: &Verdict) -> String {
         Verdict::Deferred { reply: Some(reply), .. } | Verdict::Accepted(reply) | Verdict::Refused(reply) => {
             format!("it said {}", reply.code)
         }
-        Verdict::Deferred { reply: None, .. } => "the connection was lost".to_string(),
+        Verdict::Deferred { reply: None, .. } => LOST.to_string(),
     }
 }
 

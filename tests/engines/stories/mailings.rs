@@ -8,7 +8,7 @@ use hagaki::domain::throttle::Throttle;
 use hagaki::domain::time::{Clock, Instant};
 use hagaki::limits;
 use hagaki::mail::Did;
-use hagaki::mail::transport::Transport;
+use hagaki::mail::transport::{Order, Transport};
 use hagaki::settings::{Delivery, Security, SmtpSettings};
 use hagaki::store::outbox::{self, State, Which};
 use hagaki::workflow::credentials::Form;
@@ -45,6 +45,13 @@ fn invited(center: &Center, letters: Vec<Received>) -> Vec<(Instant, String)> {
 fn most_in_a_minute<'a>(left: impl Iterator<Item = &'a (Instant, String)> + Clone) -> usize {
     let within = |from: Instant| left.clone().filter(|(at, _)| (0..60).contains(&at.seconds_since(from))).count();
     left.clone().map(|(from, _)| within(*from)).max().unwrap_or_default()
+}
+
+/// A letter that would wait for ever.
+async fn put_aside(center: &Center, id: i64) {
+    let mut tx = center.store().begin().await.unwrap();
+    assert!(outbox::drop(&mut tx, id).await.unwrap());
+    tx.commit().await.unwrap();
 }
 
 /// The recipients whose letters a server took, in order.
@@ -257,5 +264,31 @@ stories! {
         let tried = outbox::list_attempts(center.store(), letter.id).await.unwrap();
         let lasted = tried[tried.len() - 1].attempted_at.seconds_since(tried[0].attempted_at);
         assert!(lasted >= limits::LETTER_AGE_SECONDS, "{lasted}");
+        // Whoever has it tried again has it tried for days again.
+        let mut tx = center.store().begin().await.unwrap();
+        assert!(outbox::retry(&mut tx, letter.id, center.clock.now()).await.unwrap());
+        tx.commit().await.unwrap();
+        for attempts in [1, 2] {
+            center.quiet().await;
+            let letter = outbox::find(center.store(), letter.id).await.unwrap().unwrap();
+            assert_eq!((letter.state, letter.attempts), (State::Waiting, attempts));
+            center.wind(300);
+        }
+        put_aside(center, letter.id).await;
+    }
+
+    async fn days_in_which_the_server_was_away_are_no_tries(center: &mut Center) {
+        center.activate(&once(), Stage::Production).await;
+        invite(center, "wellbeing", &["deferred@example.jp".to_owned()]).await;
+        center.memory.order(1, Order::TimeOut);
+        assert!(center.process.dispatch.step().await.is_err(), "it is away");
+        center.wind(limits::LETTER_AGE_SECONDS + 3600);
+        // It is back, and busy.
+        center.quiet().await;
+        let letter = outbox::list(center.store(), Which::All, None, 9).await.unwrap().remove(0);
+        assert_eq!((letter.state, letter.attempts), (State::Waiting, 2), "{letter:?}");
+        let tried = outbox::list_attempts(center.store(), letter.id).await.unwrap();
+        assert_eq!(tried.iter().map(|attempt| attempt.code).collect::<Vec<_>>(), [0, 451]);
+        put_aside(center, letter.id).await;
     }
 }
