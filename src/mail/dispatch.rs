@@ -410,8 +410,7 @@ impl Dispatch {
         outbox::record_failed(&mut ledger.tx, letter.id, &self.owner, now, said).await?;
         mask(ledger, [letter]).await?;
         let means = Means { now, dice: &*self.dice, keys: &self.keys, desk: &self.desk };
-        let status = said.text.split(' ').next().filter(|word| is_status(word)).map(str::to_string);
-        let status = status.unwrap_or_else(|| said.code.to_string());
+        let status = outbox::status_of(said.code, said.text);
         addresses::count_refusal(&mut ledger.tx, means, &letter.recipient, &status).await?;
         report::alert(ledger, means, letter.id, &status).await?;
         // The alert is a letter too.
@@ -477,12 +476,6 @@ fn is_of_one_letter(error: &StepError) -> bool {
         }
         _ => true,
     }
-}
-
-/// Whether a word is an enhanced status code (RFC 3463).
-fn is_status(word: &str) -> bool {
-    word.split('.').count() == 3
-        && word.split('.').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Why a server is left alone, without what it says of a letter's reader.

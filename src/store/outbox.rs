@@ -134,17 +134,22 @@ impl OutboxRow {
     /// What it failed by: the status of the report, or that at the beginning of the refusal (RFC 2034), or the reply code. None of one
     /// that did not fail.
     pub fn failure(&self) -> Option<String> {
-        let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-        let is_status = |word: &&str| word.split('.').count() == 3 && word.split('.').all(digits);
         match self.state {
             State::Bounced => Some(self.report_status.clone().unwrap_or_default()),
             State::Failed => {
-                let status = self.verdict_text.as_deref().and_then(|text| text.split(' ').next()).filter(is_status);
-                Some(status.map_or_else(|| self.verdict_code.unwrap_or_default().to_string(), str::to_string))
+                let text = self.verdict_text.as_deref().unwrap_or_default();
+                Some(status_of(self.verdict_code.unwrap_or_default(), text))
             }
             _ => None,
         }
     }
+}
+
+/// What a refusal says in short: the status at its beginning (RFC 2034), or the reply code where there is none.
+pub fn status_of(code: i64, text: &str) -> String {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_status = |word: &&str| word.split('.').count() == 3 && word.split('.').all(digits);
+    text.split(' ').next().filter(is_status).map_or_else(|| code.to_string(), str::to_string)
 }
 
 /// An attempt that did not succeed.
