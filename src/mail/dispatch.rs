@@ -35,6 +35,7 @@ use crate::workflow::report;
 use crate::workflow::shelf::Shelf;
 use crate::workflow::{DeskAddress, Failure, Keys, Means, schedule};
 pub use pace::Pace;
+use pace::UnderWay;
 
 /// The dispatch of one mailbox's letters.
 pub struct Dispatch {
@@ -230,9 +231,11 @@ impl Dispatch {
     /// being made durable the next letters are on their way, and the more there are, the more share a record.
     ///
     /// Letters are no longer begun once the server is seen to be away, or after a few seconds, at most half of the lease: they are given
-    /// back, so that nobody else sends what we still might, and what is more urgent by now goes first. Gives the number of these.
+    /// back, so that nobody else sends what we still might, and what is more urgent by now goes first. Gives the number of these. Those
+    /// over which the server takes its time stay ours for as long.
     async fn send_all(&self, claimed: Vec<OutboxItem>) -> Result<usize, StepError> {
         let width = self.transport.width().max(1);
+        let under_way = &UnderWay::default();
         let away = &AtomicBool::new(false);
         let deadline = self.clock.now().plus_seconds(limits::DISPATCH_STEP_SECONDS.min(self.lease_seconds / 2));
         let (done, mut finished) = mpsc::channel(limits::VERDICT_BATCH);
@@ -241,6 +244,7 @@ impl Dispatch {
                 return (letter, None);
             }
             let Ok(raw) = &letter.raw else { return (letter, None) };
+            under_way.begin(letter.id);
             let verdict = self.send(&letter, raw).await;
             if verdict.suspends_host() {
                 away.store(true, Ordering::Relaxed);
@@ -256,13 +260,22 @@ impl Dispatch {
         };
         let recording = async {
             let (mut trouble, mut untried) = (None, Vec::new());
+            let patience = Duration::from_secs((self.lease_seconds / 4).max(1).unsigned_abs());
+            let mut renewal = tokio::time::Instant::now() + patience;
             loop {
                 let mut chunk = Vec::with_capacity(limits::VERDICT_BATCH);
-                if finished.recv_many(&mut chunk, limits::VERDICT_BATCH).await == 0 {
+                let receiving = finished.recv_many(&mut chunk, limits::VERDICT_BATCH);
+                let Ok(received) = tokio::time::timeout_at(renewal, receiving).await else {
+                    self.renew(&under_way.list()).await;
+                    renewal = tokio::time::Instant::now() + patience;
+                    continue;
+                };
+                if received == 0 {
                     return Ok::<_, StepError>((trouble, untried));
                 }
                 let mut judged = Vec::with_capacity(chunk.len());
                 for (letter, verdict) in chunk {
+                    under_way.end(letter.id);
                     let Some(verdict) = verdict else {
                         untried.push(letter.id);
                         continue;
@@ -285,6 +298,14 @@ impl Dispatch {
         match trouble {
             Some(why) => Err(self.suspend(why).await?),
             None => Ok(untried.len()),
+        }
+    }
+
+    /// Keeps letters that are under way from other daemons for another lease. Where that fails they go on all the same.
+    async fn renew(&self, under_way: &[i64]) {
+        let until = self.clock.now().plus_seconds(self.lease_seconds);
+        if let Err(error) = outbox::renew(&self.store, &self.owner, under_way, until).await {
+            tracing::warn!(%error, letters = under_way.len(), "letters under way could not be kept from other daemons");
         }
     }
 

@@ -41,6 +41,13 @@ async fn claim(store: &Store, owner: &str, study: i64, limit: i64, now: Instant)
     claimed.into_iter().map(|letter| letter.id).collect()
 }
 
+/// Whatever was claimed before, and is nobody's any more.
+async fn claim_again(store: &Store, owner: &str, now: Instant) -> Vec<i64> {
+    let turn = Turn { mailbox: "reg", study: 5, limit: 9 };
+    let claimed = outbox::claim_mass(store, turn, owner, now, LEASE).await.unwrap();
+    claimed.into_iter().map(|letter| letter.id).collect()
+}
+
 async fn turns(store: &Store, now: Instant) -> Vec<i64> {
     outbox::turns(store, "reg", now).await.unwrap()
 }
@@ -155,6 +162,17 @@ on_both! {
         let claimed = outbox::claim(store, "reg", "d2", later(LEASE), LEASE, 9).await.unwrap();
         let free: Vec<_> = claimed.iter().map(|letter| (letter.id, letter.attempts)).collect();
         assert_eq!(free, [(ids[1], 2)], "d1 is gone");
+    }
+
+    async fn what_takes_long_stays_with_whoever_has_it(world: &World) {
+        let store = &world.store;
+        let ids = mailing(store, Some(5), 3).await;
+        assert_eq!(claim(store, "d1", 5, 2, NOW).await, ids[..2]);
+        assert_eq!(claim(store, "d2", 5, 1, NOW).await, ids[2..]);
+        // Of what another has claimed nothing changes.
+        outbox::renew(store, "d1", &ids[1..], later(2 * LEASE)).await.unwrap();
+        assert_eq!(claim_again(store, "d3", later(LEASE)).await, [ids[0], ids[2]]);
+        assert_eq!(claim_again(store, "d3", later(2 * LEASE)).await, ids);
     }
 
     async fn what_was_used_is_shared_and_forgotten(world: &World) {
