@@ -259,7 +259,7 @@ impl Dispatch {
             Ok::<(), StepError>(())
         };
         let recording = async {
-            let (mut trouble, mut untried) = (None, Vec::new());
+            let (mut trouble, mut untried, mut failed) = (None, Vec::new(), None);
             let patience = Duration::from_secs((self.lease_seconds / 4).max(1).unsigned_abs());
             let mut renewal = tokio::time::Instant::now() + patience;
             loop {
@@ -271,7 +271,7 @@ impl Dispatch {
                     continue;
                 };
                 if received == 0 {
-                    return Ok::<_, StepError>((trouble, untried));
+                    return Ok::<_, StepError>((trouble, untried, failed));
                 }
                 let mut judged = Vec::with_capacity(chunk.len());
                 for (letter, verdict) in chunk {
@@ -285,19 +285,24 @@ impl Dispatch {
                     }
                     judged.push((letter, verdict));
                 }
-                self.record(judged).await?;
+                match self.record(judged).await {
+                    // A study that cannot be written to now ends nothing of the others'.
+                    Err(error) if is_busy(&error) => failed = failed.or(Some(error)),
+                    recorded => recorded?,
+                }
             }
         };
-        // The first failed record ends both; what was sent and not recorded is sent again.
-        let ((), (trouble, untried)) = futures::try_join!(sending, recording)?;
+        // The first record that fails otherwise ends both; what was sent and not recorded is sent again.
+        let ((), (trouble, untried, failed)) = futures::try_join!(sending, recording)?;
         if !untried.is_empty() {
             let mut tx = self.store.begin().await?;
             outbox::give_back(&mut tx, &self.owner, &untried).await?;
             tx.commit().await?;
         }
-        match trouble {
-            Some(why) => Err(self.suspend(why).await?),
-            None => Ok(untried.len()),
+        match (trouble, failed) {
+            (Some(why), _) => Err(self.suspend(why).await?),
+            (None, Some(error)) => Err(error),
+            (None, None) => Ok(untried.len()),
         }
     }
 
@@ -321,15 +326,22 @@ impl Dispatch {
         if chunk.is_empty() {
             return Ok(());
         }
-        match self.record_together(&chunk).await {
-            Err(error) if chunk.len() > 1 && is_of_one_letter(&error) => {
+        let busy = match self.record_together(&chunk).await {
+            Err(error) if chunk.len() > 1 && (is_of_one_letter(&error) || is_busy(&error)) => {
                 tracing::warn!(%error, letters = chunk.len(), "verdicts could not be recorded together; recording each alone");
+                is_busy(&error)
             }
             Err(error) => return self.fail_unalerted_or(&chunk, error).await,
             Ok(()) => return Ok(()),
+        };
+        // What the server took needs no study, and it is a study that cannot be written to now, unless it is the whole database.
+        let is_taken = |(_, verdict): &(OutboxItem, Verdict)| busy && matches!(verdict, Verdict::Accepted(_));
+        let (taken, rest): (Vec<_>, Vec<_>) = chunk.into_iter().partition(is_taken);
+        if !taken.is_empty() {
+            self.record_together(&taken).await?;
         }
         let mut failed = None;
-        for one in &chunk {
+        for one in &rest {
             let alone = std::slice::from_ref(one);
             if let Err(error) = self.record_together(alone).await
                 && let Err(error) = self.fail_unalerted_or(alone, error).await
@@ -459,6 +471,11 @@ impl Dispatch {
 
 /// What is said of a letter whose connection broke; it may be the letter's own fault.
 const LOST: &str = "the connection was lost";
+
+/// Whether somebody else holds what a record needs: it passes.
+fn is_busy(error: &StepError) -> bool {
+    matches!(error, StepError::Store(StoreError::Busy(_)) | StepError::Workflow(Failure::Store(StoreError::Busy(_))))
+}
 
 /// Since when a letter is tried: when it was written, unless it waited for days before a server said anything to it, or a person has it
 /// tried anew. That a server was away, or a key missing, is no try of the letter's.
