@@ -205,6 +205,11 @@ fn line(letter: &OutboxRow) -> serde_json::Value {
             "report": letter.report_status, "reported_at": letter.reported_at.map(Instant::utc), "resends": letter.resends })
 }
 
+/// What was said of a letter, behind the reply code where it was a server that said it.
+fn spoken(code: i64, said: &str) -> String {
+    if code == 0 { said.to_string() } else { format!("{code} {said}").trim().to_string() }
+}
+
 /// What became of a letter, as far as is known: tried, accepted, refused, arrived or come back.
 fn life(letter: &OutboxRow) -> String {
     let at = |at: Option<Instant>| at.map(|at| format!(" {}", at.local(Zone::UTC))).unwrap_or_default();
@@ -220,7 +225,7 @@ fn life(letter: &OutboxRow) -> String {
         (Some(_), State::Delivered) => told.push(format!("delivered{}", at(letter.reported_at))),
         _ if letter.sent_at.is_none() => {
             let said = letter.verdict_text.as_deref().unwrap_or_default();
-            told.extend(letter.verdict_code.map(|code| format!("{code} {said}").trim().to_string()));
+            told.extend(letter.verdict_code.map(|code| spoken(code, said)));
         }
         _ => {}
     }
@@ -329,11 +334,12 @@ fn show(id: i64, raw: bool, installation: &Installation, output: Output) -> anyh
         println!("sends letter {first} once more");
     }
     for attempt in &attempts {
-        println!("attempt {} at {}: {} {}", attempt.attempt, attempt.attempted_at.utc(), attempt.code, attempt.text);
+        let said = spoken(attempt.code, &attempt.text);
+        println!("attempt {} at {}: {said}", attempt.attempt, attempt.attempted_at.utc());
     }
     let said = letter.verdict_text.clone().unwrap_or_default();
     let sent = letter.sent_at.map(|at| format!(" at {}", at.utc())).unwrap_or_default();
-    println!("{}{sent}: {} {said}", letter.state.key(), letter.verdict_code.unwrap_or_default());
+    println!("{}{sent}: {}", letter.state.key(), spoken(letter.verdict_code.unwrap_or_default(), &said));
     if let (Some(status), Some(at)) = (&letter.report_status, letter.reported_at) {
         println!("delivery report at {}: {status}", at.utc());
     }

@@ -46,9 +46,14 @@ impl Bounce {
     }
 
     /// What a refusal says when a letter was handed over: that of the mailbox alone, for the server that we hand letters to refuses also
-    /// for reasons that are between it and us.
+    /// for reasons that are between it and us. An address that it does not name (1.0) may be ours: Postfix refuses an unknown sender so.
     pub fn of_refusal(status: &str) -> Option<Bounce> {
-        let names_mailbox = status.split('.').count() == 3 && matches!(status.split('.').nth(1), Some("1" | "2"));
+        let parts: Vec<&str> = status.split('.').collect();
+        let names_mailbox = match parts.as_slice() {
+            [_, "1", detail] => *detail != "0",
+            [_, "2", _] => true,
+            _ => false,
+        };
         Bounce::of_report(status).filter(|_| names_mailbox)
     }
 
@@ -122,6 +127,7 @@ mod tests {
         for (status, said) in [
             ("5.1.1", Some(Bounce::Hard)),
             ("5.1.10", Some(Bounce::Hard)),
+            ("5.1.0", Some(Bounce::Hard)),
             ("5.2.1", Some(Bounce::Hard)),
             ("5.4.4", Some(Bounce::Hard)),
             ("5.0.0", Some(Bounce::Hard)),
@@ -143,7 +149,9 @@ mod tests {
         }
         for (status, said) in [
             ("5.1.1", Some(Bounce::Hard)),
+            ("5.1.10", Some(Bounce::Hard)),
             ("5.2.2", Some(Bounce::Full)),
+            ("5.1.0", None),
             ("5.1.8", None),
             ("5.0.0", None),
             ("4.4.1", None),

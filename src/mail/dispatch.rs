@@ -35,6 +35,7 @@ use crate::workflow::report;
 use crate::workflow::shelf::Shelf;
 use crate::workflow::{DeskAddress, Failure, Keys, Means, schedule};
 pub use pace::Pace;
+use pace::UnderWay;
 
 /// The dispatch of one mailbox's letters.
 pub struct Dispatch {
@@ -230,9 +231,11 @@ impl Dispatch {
     /// being made durable the next letters are on their way, and the more there are, the more share a record.
     ///
     /// Letters are no longer begun once the server is seen to be away, or after a few seconds, at most half of the lease: they are given
-    /// back, so that nobody else sends what we still might, and what is more urgent by now goes first. Gives the number of these.
+    /// back, so that nobody else sends what we still might, and what is more urgent by now goes first. Gives the number of these. Those
+    /// over which the server takes its time stay ours for as long.
     async fn send_all(&self, claimed: Vec<OutboxItem>) -> Result<usize, StepError> {
         let width = self.transport.width().max(1);
+        let under_way = &UnderWay::default();
         let away = &AtomicBool::new(false);
         let deadline = self.clock.now().plus_seconds(limits::DISPATCH_STEP_SECONDS.min(self.lease_seconds / 2));
         let (done, mut finished) = mpsc::channel(limits::VERDICT_BATCH);
@@ -241,6 +244,7 @@ impl Dispatch {
                 return (letter, None);
             }
             let Ok(raw) = &letter.raw else { return (letter, None) };
+            under_way.begin(letter.id);
             let verdict = self.send(&letter, raw).await;
             if verdict.suspends_host() {
                 away.store(true, Ordering::Relaxed);
@@ -255,14 +259,23 @@ impl Dispatch {
             Ok::<(), StepError>(())
         };
         let recording = async {
-            let (mut trouble, mut untried) = (None, Vec::new());
+            let (mut trouble, mut untried, mut failed) = (None, Vec::new(), None);
+            let patience = Duration::from_secs((self.lease_seconds / 4).max(1).unsigned_abs());
+            let mut renewal = tokio::time::Instant::now() + patience;
             loop {
                 let mut chunk = Vec::with_capacity(limits::VERDICT_BATCH);
-                if finished.recv_many(&mut chunk, limits::VERDICT_BATCH).await == 0 {
-                    return Ok::<_, StepError>((trouble, untried));
+                let receiving = finished.recv_many(&mut chunk, limits::VERDICT_BATCH);
+                let Ok(received) = tokio::time::timeout_at(renewal, receiving).await else {
+                    self.renew(&under_way.list()).await;
+                    renewal = tokio::time::Instant::now() + patience;
+                    continue;
+                };
+                if received == 0 {
+                    return Ok::<_, StepError>((trouble, untried, failed));
                 }
                 let mut judged = Vec::with_capacity(chunk.len());
                 for (letter, verdict) in chunk {
+                    under_way.end(letter.id);
                     let Some(verdict) = verdict else {
                         untried.push(letter.id);
                         continue;
@@ -272,19 +285,32 @@ impl Dispatch {
                     }
                     judged.push((letter, verdict));
                 }
-                self.record(judged).await?;
+                match self.record(judged).await {
+                    // A study that cannot be written to now ends nothing of the others'.
+                    Err(error) if is_busy(&error) => failed = failed.or(Some(error)),
+                    recorded => recorded?,
+                }
             }
         };
-        // The first failed record ends both; what was sent and not recorded is sent again.
-        let ((), (trouble, untried)) = futures::try_join!(sending, recording)?;
+        // The first record that fails otherwise ends both; what was sent and not recorded is sent again.
+        let ((), (trouble, untried, failed)) = futures::try_join!(sending, recording)?;
         if !untried.is_empty() {
             let mut tx = self.store.begin().await?;
             outbox::give_back(&mut tx, &self.owner, &untried).await?;
             tx.commit().await?;
         }
-        match trouble {
-            Some(why) => Err(self.suspend(why).await?),
-            None => Ok(untried.len()),
+        match (trouble, failed) {
+            (Some(why), _) => Err(self.suspend(why).await?),
+            (None, Some(error)) => Err(error),
+            (None, None) => Ok(untried.len()),
+        }
+    }
+
+    /// Keeps letters that are under way from other daemons for another lease. Where that fails they go on all the same.
+    async fn renew(&self, under_way: &[i64]) {
+        let until = self.clock.now().plus_seconds(self.lease_seconds);
+        if let Err(error) = outbox::renew(&self.store, &self.owner, under_way, until).await {
+            tracing::warn!(%error, letters = under_way.len(), "letters under way could not be kept from other daemons");
         }
     }
 
@@ -300,15 +326,22 @@ impl Dispatch {
         if chunk.is_empty() {
             return Ok(());
         }
-        match self.record_together(&chunk).await {
-            Err(error) if chunk.len() > 1 && is_of_one_letter(&error) => {
+        let busy = match self.record_together(&chunk).await {
+            Err(error) if chunk.len() > 1 && (is_of_one_letter(&error) || is_busy(&error)) => {
                 tracing::warn!(%error, letters = chunk.len(), "verdicts could not be recorded together; recording each alone");
+                is_busy(&error)
             }
             Err(error) => return self.fail_unalerted_or(&chunk, error).await,
             Ok(()) => return Ok(()),
+        };
+        // What the server took needs no study, and it is a study that cannot be written to now, unless it is the whole database.
+        let is_taken = |(_, verdict): &(OutboxItem, Verdict)| busy && matches!(verdict, Verdict::Accepted(_));
+        let (taken, rest): (Vec<_>, Vec<_>) = chunk.into_iter().partition(is_taken);
+        if !taken.is_empty() {
+            self.record_together(&taken).await?;
         }
         let mut failed = None;
-        for one in &chunk {
+        for one in &rest {
             let alone = std::slice::from_ref(one);
             if let Err(error) = self.record_together(alone).await
                 && let Err(error) = self.fail_unalerted_or(alone, error).await
@@ -347,7 +380,7 @@ impl Dispatch {
             match verdict {
                 Verdict::Accepted(reply) => accepted.push((letter.id, i64::from(reply.code), bounded(&reply.text))),
                 Verdict::Deferred { reply, .. } => {
-                    let lost = || (0, "the connection was lost".to_string());
+                    let lost = || (0, LOST.to_string());
                     let (code, text) = reply.as_ref().map_or_else(lost, said);
                     self.retry(&mut ledger, letter, code, &text, now).await?;
                 }
@@ -410,8 +443,7 @@ impl Dispatch {
         outbox::record_failed(&mut ledger.tx, letter.id, &self.owner, now, said).await?;
         mask(ledger, [letter]).await?;
         let means = Means { now, dice: &*self.dice, keys: &self.keys, desk: &self.desk };
-        let status = said.text.split(' ').next().filter(|word| is_status(word)).map(str::to_string);
-        let status = status.unwrap_or_else(|| said.code.to_string());
+        let status = outbox::status_of(said.code, said.text);
         addresses::count_refusal(&mut ledger.tx, means, &letter.recipient, &status).await?;
         report::alert(ledger, means, letter.id, &status).await?;
         // The alert is a letter too.
@@ -437,13 +469,32 @@ impl Dispatch {
     }
 }
 
-/// Since when a letter is tried: when it was written, unless it waited for its turn for days before it was tried at all.
+/// What is said of a letter whose connection broke; it may be the letter's own fault.
+const LOST: &str = "the connection was lost";
+
+/// Whether somebody else holds what a record needs: it passes.
+fn is_busy(error: &StepError) -> bool {
+    matches!(error, StepError::Store(StoreError::Busy(_)) | StepError::Workflow(Failure::Store(StoreError::Busy(_))))
+}
+
+/// Since when a letter is tried: when it was written, unless it waited for days before a server said anything to it, or a person has it
+/// tried anew. That a server was away, or a key missing, is no try of the letter's.
 async fn begun(tx: &mut Tx, letter: &OutboxItem, now: Instant) -> Result<Instant, StoreError> {
     if now.seconds_since(letter.created_at) < limits::LETTER_AGE_SECONDS {
         return Ok(letter.created_at);
     }
-    let tried = outbox::list_attempts(tx, letter.id).await?;
-    Ok(tried.first().map_or(now, |attempt| attempt.attempted_at))
+    let (mut begun, mut later) = (now, letter.attempts);
+    for attempt in outbox::list_attempts(tx, letter.id).await?.into_iter().rev() {
+        // They are counted anew where a person has the letter tried again.
+        if attempt.attempt >= later {
+            break;
+        }
+        later = attempt.attempt;
+        if attempt.code != 0 || attempt.text == LOST {
+            begun = attempt.attempted_at;
+        }
+    }
+    Ok(begun)
 }
 
 /// Takes the secrets out of letters that are sent no more, in the transaction that says so.
@@ -465,12 +516,6 @@ fn is_of_one_letter(error: &StepError) -> bool {
     }
 }
 
-/// Whether a word is an enhanced status code (RFC 3463).
-fn is_status(word: &str) -> bool {
-    word.split('.').count() == 3
-        && word.split('.').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
-}
-
 /// Why a server is left alone, without what it says of a letter's reader.
 fn told(verdict: &Verdict) -> String {
     match verdict {
@@ -478,7 +523,7 @@ fn told(verdict: &Verdict) -> String {
         Verdict::Deferred { reply: Some(reply), .. } | Verdict::Accepted(reply) | Verdict::Refused(reply) => {
             format!("it said {}", reply.code)
         }
-        Verdict::Deferred { reply: None, .. } => "the connection was lost".to_string(),
+        Verdict::Deferred { reply: None, .. } => LOST.to_string(),
     }
 }
 

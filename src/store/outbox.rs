@@ -134,18 +134,24 @@ impl OutboxRow {
     /// What it failed by: the status of the report, or that at the beginning of the refusal (RFC 2034), or the reply code; empty where no server
     /// answered. None of one that did not fail.
     pub fn failure(&self) -> Option<String> {
-        let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-        let is_status = |word: &&str| word.split('.').count() == 3 && word.split('.').all(digits);
         match self.state {
             State::Bounced => Some(self.report_status.clone().unwrap_or_default()),
             State::Failed => {
-                let status = self.verdict_text.as_deref().and_then(|text| text.split(' ').next()).filter(is_status);
-                let code = self.verdict_code.filter(|code| *code != 0).map(|code| code.to_string());
-                Some(status.map(str::to_string).or(code).unwrap_or_default())
+                let text = self.verdict_text.as_deref().unwrap_or_default();
+                Some(status_of(self.verdict_code.unwrap_or_default(), text))
             }
             _ => None,
         }
     }
+}
+
+/// What a refusal says in short: the status at its beginning (RFC 2034), or the reply code where there is none; nothing where no server
+/// answered.
+pub fn status_of(code: i64, text: &str) -> String {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_status = |word: &&str| word.split('.').count() == 3 && word.split('.').all(digits);
+    let code = || if code == 0 { String::new() } else { code.to_string() };
+    text.split(' ').next().filter(is_status).map_or_else(code, str::to_string)
 }
 
 /// An attempt that did not succeed.
@@ -226,8 +232,9 @@ statements! { "outbox":
     LIST_RECIPIENT = same select!("WHERE study_id = $1 AND recipient = $2 ORDER BY created_at DESC, id DESC LIMIT $3");
     RESENT = same "SELECT outbox_raw.raw, seal, message_id FROM outbox_raw JOIN outbox ON id = outbox_id WHERE outbox_id = $1";
     RESEND = same "INSERT INTO outbox (mailbox, message_id, study_id, kind, recipient, priority, created_at, next_attempt_at, inbox_id, \
-        subject_id, resends) SELECT mailbox, CAST($2 AS TEXT), study_id, kind, recipient, priority, CAST($3 AS BIGINT), \
-        CAST($3 AS BIGINT), inbox_id, subject_id, id FROM outbox WHERE id = $1 AND secret = 0 RETURNING id";
+        subject_id, resends) SELECT mailbox, CAST($2 AS TEXT), study_id, kind, recipient, \
+        CASE WHEN priority > 1 THEN 1 ELSE priority END, CAST($3 AS BIGINT), CAST($3 AS BIGINT), inbox_id, subject_id, id FROM outbox \
+        WHERE id = $1 AND secret = 0 RETURNING id";
     COUNT = same "SELECT count(*) FROM outbox";
     COUNT_WAITING = same "SELECT (SELECT count(*) FROM outbox WHERE state = 'waiting' AND priority < 3) \
         + (SELECT count(*) FROM outbox WHERE state = 'waiting' AND priority >= 3)";
@@ -238,7 +245,10 @@ statements! { "outbox":
     FREE = same "UPDATE outbox SET state = 'waiting', next_attempt_at = $2 WHERE id = $1 AND state = 'held'";
     DROP = same "UPDATE outbox SET state = 'dropped', lease_until = 0, lease_owner = '' \
         WHERE id = $1 AND state IN ('waiting', 'held', 'failed')";
-    RETRY = same "UPDATE outbox SET state = 'waiting', attempts = 0, next_attempt_at = $2, lease_until = 0, lease_owner = '', \
+    // Whoever has it under way keeps it, or it would leave twice; that is its first attempt then.
+    RETRY = same "UPDATE outbox SET state = 'waiting', attempts = CASE WHEN lease_until > $2 THEN 1 ELSE 0 END, next_attempt_at = $2, \
+        lease_until = CASE WHEN lease_until > $2 THEN lease_until ELSE 0 END, \
+        lease_owner = CASE WHEN lease_until > $2 THEN lease_owner ELSE '' END, \
         priority = CASE WHEN priority > 1 THEN 1 ELSE priority END \
         WHERE id = $1 AND state IN ('waiting', 'held', 'failed', 'bounced') AND secret <> 2";
     DELIVERED = same "UPDATE outbox SET state = 'delivered', report_status = $2, reported_at = $3 \
@@ -430,8 +440,8 @@ pub async fn list_of_recipient<'a>(
     from.into().fetch(&LIST_RECIPIENT, binds![study_id, address, limit]).await?.into_iter().map(read).collect()
 }
 
-/// Stores a letter once more, under another Message-ID: its bytes as kept, as `readdress` makes them. Gives the number of the new one;
-/// none where it let somebody in, for what is kept would let in nobody.
+/// Stores a letter once more, under another Message-ID: its bytes as kept, as `readdress` makes them. Somebody asks for it, so it goes
+/// before mailings. Gives the number of the new one; none where it let somebody in, for what is kept would let in nobody.
 ///
 /// # Errors
 /// No key opens it; those of the database.
@@ -534,8 +544,8 @@ pub async fn drop(tx: &mut Tx, id: i64) -> Result<bool, StoreError> {
     Ok(dropped)
 }
 
-/// Has a letter tried again at once, its attempts counted anew: somebody asks for it, so it goes before mailings. False if it was
-/// sent or dropped, or its secret is gone: without it nobody would be served.
+/// Has a letter tried again at once, its attempts counted anew: somebody asks for it, so it goes before mailings. One that is under way
+/// is left to whoever claimed it. False if it was sent or dropped, or its secret is gone: without it nobody would be served.
 ///
 /// # Errors
 /// Those of the database.

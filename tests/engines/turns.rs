@@ -41,6 +41,13 @@ async fn claim(store: &Store, owner: &str, study: i64, limit: i64, now: Instant)
     claimed.into_iter().map(|letter| letter.id).collect()
 }
 
+/// Whatever was claimed before, and is nobody's any more.
+async fn claim_again(store: &Store, owner: &str, now: Instant) -> Vec<i64> {
+    let turn = Turn { mailbox: "reg", study: 5, limit: 9 };
+    let claimed = outbox::claim_mass(store, turn, owner, now, LEASE).await.unwrap();
+    claimed.into_iter().map(|letter| letter.id).collect()
+}
+
 async fn turns(store: &Store, now: Instant) -> Vec<i64> {
     outbox::turns(store, "reg", now).await.unwrap()
 }
@@ -130,6 +137,42 @@ on_both! {
         let claimed = outbox::claim(store, "reg", "d1", NOW, LEASE, 9).await.unwrap();
         assert_eq!(claimed.iter().map(|letter| (letter.id, letter.priority)).collect::<Vec<_>>(), [(ids[2], 1)]);
         assert_eq!(claim(store, "d1", 5, 9, NOW).await, ids[..2]);
+        let mut tx = store.begin().await.unwrap();
+        let again = outbox::resend(&mut tx, ids[0], "<again@example.jp>", NOW, <[u8]>::to_vec).await.unwrap().unwrap();
+        tx.commit().await.unwrap();
+        let claimed = outbox::claim(store, "reg", "d1", NOW, LEASE, 9).await.unwrap();
+        assert_eq!(claimed.iter().map(|letter| (letter.id, letter.priority)).collect::<Vec<_>>(), [(again, 1)]);
+    }
+
+    async fn what_is_under_way_is_left_to_whoever_has_it(world: &World) {
+        let store = &world.store;
+        let ids = mailing(store, Some(5), 2).await;
+        assert_eq!(claim(store, "d1", 5, 9, NOW).await, ids);
+        let mut tx = store.begin().await.unwrap();
+        for id in &ids {
+            assert!(outbox::retry(&mut tx, *id, later(1)).await.unwrap());
+        }
+        tx.commit().await.unwrap();
+        assert!(outbox::claim(store, "reg", "d2", later(1), LEASE, 9).await.unwrap().is_empty(), "it would leave twice");
+        let mut tx = store.begin().await.unwrap();
+        outbox::give_back(&mut tx, "d1", &ids[..1]).await.unwrap();
+        tx.commit().await.unwrap();
+        let claimed = outbox::claim(store, "reg", "d2", later(1), LEASE, 9).await.unwrap();
+        assert_eq!(claimed.iter().map(|letter| (letter.id, letter.attempts)).collect::<Vec<_>>(), [(ids[0], 1)]);
+        let claimed = outbox::claim(store, "reg", "d2", later(LEASE), LEASE, 9).await.unwrap();
+        let free: Vec<_> = claimed.iter().map(|letter| (letter.id, letter.attempts)).collect();
+        assert_eq!(free, [(ids[1], 2)], "d1 is gone");
+    }
+
+    async fn what_takes_long_stays_with_whoever_has_it(world: &World) {
+        let store = &world.store;
+        let ids = mailing(store, Some(5), 3).await;
+        assert_eq!(claim(store, "d1", 5, 2, NOW).await, ids[..2]);
+        assert_eq!(claim(store, "d2", 5, 1, NOW).await, ids[2..]);
+        // Of what another has claimed nothing changes.
+        outbox::renew(store, "d1", &ids[1..], later(2 * LEASE)).await.unwrap();
+        assert_eq!(claim_again(store, "d3", later(LEASE)).await, [ids[0], ids[2]]);
+        assert_eq!(claim_again(store, "d3", later(2 * LEASE)).await, ids);
     }
 
     async fn what_was_used_is_shared_and_forgotten(world: &World) {

@@ -1,7 +1,8 @@
-//! What a dispatch remembers: how many letters go at a time, whose turn it was, and when letters that wait for a bound are looked at
-//! again. None of it is missed after a restart.
+//! What a dispatch remembers: how many letters go at a time, whose turn it was, which are under way, and when letters that wait for a
+//! bound are looked at again. None of it is missed after a restart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::domain::throttle;
@@ -93,6 +94,31 @@ impl Pace {
     }
 }
 
+/// The letters that a server has before it.
+#[derive(Debug, Default)]
+pub(super) struct UnderWay(Mutex<BTreeSet<i64>>);
+
+impl UnderWay {
+    /// It is shown to the server.
+    pub(super) fn begin(&self, letter: i64) {
+        self.letters().insert(letter);
+    }
+
+    /// The server has said what becomes of it.
+    pub(super) fn end(&self, letter: i64) {
+        self.letters().remove(&letter);
+    }
+
+    /// Their numbers.
+    pub(super) fn list(&self) -> Vec<i64> {
+        self.letters().iter().copied().collect()
+    }
+
+    fn letters(&self) -> MutexGuard<'_, BTreeSet<i64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// One of each in turn, until all are taken.
 pub(super) fn alternate(claimed: Vec<Vec<OutboxItem>>) -> Vec<OutboxItem> {
     let mut queues: Vec<_> = claimed.into_iter().map(Vec::into_iter).collect();
@@ -173,7 +199,7 @@ mod tests {
         let rest: Vec<i64> = (10..200).map(|id| due(&mut pace, id, 7)).collect();
         assert!(rest.iter().all(|seconds| *seconds <= limits::THROTTLE_LOOK_SECONDS), "{rest:?}");
         let late = &rest[100..];
-        assert!(late.iter().collect::<std::collections::BTreeSet<_>>().len() == late.len(), "{late:?}");
+        assert!(late.iter().collect::<BTreeSet<_>>().len() == late.len(), "{late:?}");
         pace.forget(NOW.plus_seconds(limits::THROTTLE_LOOK_SECONDS));
         assert!(pace.queues.is_empty());
         assert_eq!(pace.nap(NOW.plus_seconds(limits::THROTTLE_LOOK_SECONDS), interval), interval);

@@ -126,6 +126,13 @@ statements! { "outbox":
         tail: ") UPDATE outbox SET attempts = attempts - 1, lease_until = 0, lease_owner = '' \
             WHERE id IN (SELECT CAST(id AS BIGINT) FROM back) AND lease_owner = $1 AND state = 'waiting' AND attempts > 0",
     };
+    RENEW = rows Rows {
+        head: "WITH under_way (id) AS (VALUES",
+        first: 3,
+        columns: 1,
+        tail: ") UPDATE outbox SET lease_until = $2 \
+            WHERE id IN (SELECT CAST(id AS BIGINT) FROM under_way) AND lease_owner = $1 AND state = 'waiting'",
+    };
     FREE_ALL = same "UPDATE outbox SET lease_until = 0, lease_owner = '' WHERE id IN (\
         SELECT id FROM outbox WHERE state = 'waiting' AND priority < 3 AND lease_until > 0 UNION ALL \
         SELECT id FROM outbox WHERE state = 'waiting' AND priority >= 3 AND lease_until > 0)";
@@ -280,6 +287,20 @@ pub async fn give_back(tx: &mut Tx, owner: &str, ids: &[i64]) -> Result<(), Stor
         tx.later_rows(&GIVE_BACK, run.len(), &binds, Expect::Any).await?;
     }
     Ok(())
+}
+
+/// Goes on owning claimed letters until then: the server takes its time over them, and nobody else may send them meanwhile.
+///
+/// # Errors
+/// Those of the database.
+pub async fn renew(store: &Store, owner: &str, ids: &[i64], until: Instant) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    for run in chunks(ids) {
+        let mut binds = vec![Bind::from(owner), until.into()];
+        binds.extend(run.iter().map(|id| Bind::from(*id)));
+        tx.later_rows(&RENEW, run.len(), &binds, Expect::Any).await?;
+    }
+    tx.commit().await
 }
 
 /// Gives every claimed letter back: for a daemon that knows that no other lives. The attempts stay counted.

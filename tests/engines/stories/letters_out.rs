@@ -215,6 +215,27 @@ stories! {
         assert_eq!(chain_actions(center, "aurora").await, ["activate", "enroll", "letter-failed"]);
     }
 
+    async fn a_study_that_cannot_be_written_to_has_no_letter_sent_again(center: &mut Center) {
+        center.activate(&yamada_at("refused@example.jp"), Stage::Production).await;
+        let mail = Mail {
+            from: "refused@example.jp".to_owned(),
+            ..DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"))
+        };
+        center.deliver(&mail);
+        center.process.intake.step().await.unwrap();
+        center.process.desk.step().await.unwrap();
+        // As after an upgrade, until the corrections of the earlier version are bound.
+        center.world.tamper("UPDATE study SET facts = facts + 1").await;
+        assert!(center.process.dispatch.step().await.is_err(), "the refusal cannot be told");
+        assert_eq!(kinds(&center.arrived().await), [("notice-open", CENTER), ("notice-open", STATISTICIAN)]);
+        center.wind(LEASE + 1);
+        assert!(center.process.dispatch.step().await.is_err());
+        assert!(center.arrived().await.is_empty(), "what was taken is on file");
+        center.world.tamper("UPDATE study SET facts = facts - 1").await;
+        center.wind(LEASE + 1);
+        assert_eq!(kinds(&center.settle().await), [("assignment-failed-alert", CENTER)]);
+    }
+
     async fn letters_into_a_folder(center: &mut Center) {
         let folder = center.send_into_a_folder();
         borealis(center).await;

@@ -8,7 +8,7 @@ use hagaki::domain::throttle::Throttle;
 use hagaki::domain::time::{Clock, Instant};
 use hagaki::limits;
 use hagaki::mail::Did;
-use hagaki::mail::transport::Transport;
+use hagaki::mail::transport::{Order, Transport};
 use hagaki::settings::{Delivery, Security, SmtpSettings};
 use hagaki::store::outbox::{self, State, Which};
 use hagaki::workflow::credentials::Form;
@@ -45,6 +45,13 @@ fn invited(center: &Center, letters: Vec<Received>) -> Vec<(Instant, String)> {
 fn most_in_a_minute<'a>(left: impl Iterator<Item = &'a (Instant, String)> + Clone) -> usize {
     let within = |from: Instant| left.clone().filter(|(at, _)| (0..60).contains(&at.seconds_since(from))).count();
     left.clone().map(|(from, _)| within(*from)).max().unwrap_or_default()
+}
+
+/// A letter that would wait for ever.
+async fn put_aside(center: &Center, id: i64) {
+    let mut tx = center.store().begin().await.unwrap();
+    assert!(outbox::drop(&mut tx, id).await.unwrap());
+    tx.commit().await.unwrap();
 }
 
 /// The recipients whose letters a server took, in order.
@@ -93,25 +100,30 @@ async fn serve_slowly(stream: TcpStream, pause: Duration, taken: Taken) -> Optio
     }
 }
 
+/// One connection to a server on this machine.
+fn bare(port: u16) -> SmtpSettings {
+    SmtpSettings {
+        outbound: Vec::new(),
+        host: "127.0.0.1".to_owned(),
+        port,
+        security: Security::Bare,
+        login: None,
+        ca_file: None,
+        ehlo: "client.example.jp".to_owned(),
+        connections: 1,
+        timeout_seconds: 60,
+        dkim: None,
+    }
+}
+
 stories! {
     async fn a_slow_server_holds_no_assignment(center: &mut Center) {
         aurora(center).await;
         center.activate(&once(), Stage::Production).await;
         invite(center, "wellbeing", &at("example.jp", 60)).await;
         let (port, taken) = slow_server(Duration::from_millis(40)).await;
-        let smtp = SmtpSettings {
-            outbound: Vec::new(),
-            host: "127.0.0.1".to_owned(),
-            port,
-            security: Security::Bare,
-            login: None,
-            ca_file: None,
-            ehlo: "client.example.jp".to_owned(),
-            connections: 1,
-            timeout_seconds: 60,
-            dkim: None,
-        };
-        center.process.dispatch.transport = Transport::open(&Delivery::Smtp(smtp), center.clock.clone()).unwrap();
+        center.process.dispatch.transport =
+            Transport::open(&Delivery::Smtp(bare(port)), center.clock.clone()).unwrap();
         // Time goes by while letters leave.
         let clock = center.clock.clone();
         let winding = tokio::spawn(async move {
@@ -137,6 +149,38 @@ stories! {
         assert_eq!(taken.len() + rest.len(), 60 + 3);
         let letters = outbox::list(center.store(), Which::All, None, 100).await.unwrap();
         assert!(letters.iter().all(|letter| (letter.state, letter.attempts) == (State::Sent, 1)), "{letters:?}");
+    }
+
+    async fn what_a_server_takes_its_time_over_is_sent_by_nobody_else(center: &mut Center) {
+        center.activate(&once(), Stage::Production).await;
+        invite(center, "wellbeing", &at("example.jp", 1)).await;
+        let (port, taken) = slow_server(Duration::from_secs(3)).await;
+        let store = center.store().clone();
+        let mut other = center.start_on(&store);
+        let (clock, world) = (center.clock.clone(), &center.world);
+        let dispatch = &mut center.process.dispatch;
+        dispatch.transport = Transport::open(&Delivery::Smtp(bare(port)), clock.clone()).unwrap();
+        dispatch.lease_seconds = 4;
+        let meanwhile = async {
+            let ours = async |seconds: i64| {
+                let since = clock.now().plus_seconds(seconds).0;
+                while world.number("SELECT max(lease_until) FROM outbox").await < since {
+                    assert!(taken.lock().unwrap().is_empty(), "it has left, and was not kept for us");
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            ours(4).await;
+            clock.wind(3);
+            ours(4).await;
+            clock.wind(3);
+            assert_eq!(other.dispatch.step().await.unwrap(), Did::Nothing, "it would leave twice");
+        };
+        let (stepped, ()) = tokio::join!(dispatch.step(), meanwhile);
+        drop(other);
+        assert_eq!(stepped.unwrap(), Did::Something);
+        assert_eq!(taken.lock().unwrap().len(), 1);
+        center.process.dispatch.transport = Transport::Memory(center.memory.clone());
+        assert!(center.settle().await.is_empty());
     }
 
     async fn what_somebody_waits_for_goes_before_a_mailing(center: &mut Center) {
@@ -257,5 +301,31 @@ stories! {
         let tried = outbox::list_attempts(center.store(), letter.id).await.unwrap();
         let lasted = tried[tried.len() - 1].attempted_at.seconds_since(tried[0].attempted_at);
         assert!(lasted >= limits::LETTER_AGE_SECONDS, "{lasted}");
+        // Whoever has it tried again has it tried for days again.
+        let mut tx = center.store().begin().await.unwrap();
+        assert!(outbox::retry(&mut tx, letter.id, center.clock.now()).await.unwrap());
+        tx.commit().await.unwrap();
+        for attempts in [1, 2] {
+            center.quiet().await;
+            let letter = outbox::find(center.store(), letter.id).await.unwrap().unwrap();
+            assert_eq!((letter.state, letter.attempts), (State::Waiting, attempts));
+            center.wind(300);
+        }
+        put_aside(center, letter.id).await;
+    }
+
+    async fn days_in_which_the_server_was_away_are_no_tries(center: &mut Center) {
+        center.activate(&once(), Stage::Production).await;
+        invite(center, "wellbeing", &["deferred@example.jp".to_owned()]).await;
+        center.memory.order(1, Order::TimeOut);
+        assert!(center.process.dispatch.step().await.is_err(), "it is away");
+        center.wind(limits::LETTER_AGE_SECONDS + 3600);
+        // It is back, and busy.
+        center.quiet().await;
+        let letter = outbox::list(center.store(), Which::All, None, 9).await.unwrap().remove(0);
+        assert_eq!((letter.state, letter.attempts), (State::Waiting, 2), "{letter:?}");
+        let tried = outbox::list_attempts(center.store(), letter.id).await.unwrap();
+        assert_eq!(tried.iter().map(|attempt| attempt.code).collect::<Vec<_>>(), [0, 451]);
+        put_aside(center, letter.id).await;
     }
 }
