@@ -9,7 +9,7 @@ use chrono::NaiveDate;
 
 use super::allocation::SITE;
 use super::answer::{self, Value};
-use super::expression::{Expression, Scope};
+use super::expression::{Expression, Scope, TODAY};
 use super::instrument::ItemKind;
 use super::language::{Language, Text};
 use super::study::Study;
@@ -46,6 +46,14 @@ impl Cohort {
     pub fn threshold(&self) -> Option<u64> {
         Some((u64::from(self.cap) * u64::from(self.notify?)).div_ceil(100).max(1))
     }
+}
+
+/// Whether it can depend on the day who is of which.
+pub fn look_at_the_day(study: &Study) -> bool {
+    let looks = |rule: &Expression| rule.names().any(|name| name == TODAY);
+    let calculates = |kind: &ItemKind| matches!(kind, ItemKind::Calculation(calculation) if looks(calculation));
+    let items = &study.registration_instrument().items;
+    study.cohorts.iter().any(|cohort| looks(&cohort.when)) || items.iter().any(|item| calculates(&item.kind))
 }
 
 /// For each cohort of the study whether a subject with these canonical answers, enrolled on that day, is of it. Where a rule

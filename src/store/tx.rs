@@ -479,6 +479,14 @@ impl<'a> From<&'a mut Tx> for Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// The same place, for one more read.
+    pub fn again(&mut self) -> Reader<'_> {
+        match self {
+            Reader::Store(store) => Reader::Store(store),
+            Reader::Tx(tx) => Reader::Tx(tx),
+        }
+    }
+
     /// The keys by which what is personal is opened.
     pub(super) fn ring(&self) -> Arc<KeyRing> {
         Arc::clone(match self {

@@ -301,17 +301,35 @@ stories! {
         let tried = outbox::list_attempts(center.store(), letter.id).await.unwrap();
         let lasted = tried[tried.len() - 1].attempted_at.seconds_since(tried[0].attempted_at);
         assert!(lasted >= limits::LETTER_AGE_SECONDS, "{lasted}");
-        // Whoever has it tried again has it tried for days again.
+    }
+
+    async fn whoever_has_a_letter_tried_again_has_it_tried_for_days(center: &mut Center) {
+        center.activate(&once(), Stage::Production).await;
+        invite(center, "wellbeing", &["deferred@example.jp".to_owned()]).await;
+        center.quiet().await;
+        let letter = outbox::list(center.store(), Which::All, None, 9).await.unwrap().remove(0);
+        // It would be given up within a day.
+        for _ in 0..20 {
+            center.wind(4 * 3600);
+            center.quiet().await;
+        }
         let mut tx = center.store().begin().await.unwrap();
         assert!(outbox::retry(&mut tx, letter.id, center.clock.now()).await.unwrap());
         tx.commit().await.unwrap();
-        for attempts in [1, 2] {
+        for _ in 0..20 {
             center.quiet().await;
             let letter = outbox::find(center.store(), letter.id).await.unwrap().unwrap();
-            assert_eq!((letter.state, letter.attempts), (State::Waiting, attempts));
-            center.wind(300);
+            assert_eq!(letter.state, State::Waiting);
+            center.wind(4 * 3600);
         }
-        put_aside(center, letter.id).await;
+        for _ in 0..20 {
+            center.wind(4 * 3600);
+            center.quiet().await;
+        }
+        assert_eq!(outbox::find(center.store(), letter.id).await.unwrap().unwrap().state, State::Failed);
+        // Its secret went when it was given up: without it nobody would be served.
+        let mut tx = center.store().begin().await.unwrap();
+        assert!(!outbox::retry(&mut tx, letter.id, center.clock.now()).await.unwrap());
     }
 
     async fn days_in_which_the_server_was_away_are_no_tries(center: &mut Center) {

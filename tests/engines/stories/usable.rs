@@ -66,7 +66,7 @@ stories! {
             assert!(browser.run("!document.title.startsWith('Error') && document.activeElement === document.body").as_bool().unwrap());
             browser.fill(&[("day", "yesterday"), ("mood", "7")], "answer");
             // What is wrong is gone to at once, named by the title, and said of its field.
-            assert_eq!(browser.run("document.activeElement.getAttribute('aria-labelledby')"), json!("_faults"));
+            browser.wait_for("document.activeElement.getAttribute('aria-labelledby') === '_faults'");
             let title = browser.run("document.title");
             assert!(title.as_str().unwrap().starts_with("Error · 1 / 3 · This week"), "{title}");
             let day = browser.described("#day-in");
