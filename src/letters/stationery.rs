@@ -6,7 +6,7 @@
 //! ([`Stationery::lean`]), and studies without wording of their own should share one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{LazyLock, PoisonError, RwLock, RwLockReadGuard};
 
 use handlebars::{Context, Handlebars, no_escape};
 use include_dir::{Dir, include_dir};
@@ -21,7 +21,19 @@ use crate::definition::problem::{Problem, Weight};
 use crate::domain::language::Language;
 use crate::limits;
 
-static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
+static TEMPLATES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates");
+
+/// What is in each of them, by its path: the folders themselves are searched from their first file on, whatever is looked up.
+static FILES: LazyLock<BTreeMap<&'static str, &'static str>> = LazyLock::new(|| {
+    let mut files = BTreeMap::new();
+    gather(&TEMPLATES, &mut files);
+    files
+});
+
+fn gather(folder: &Dir<'static>, files: &mut BTreeMap<&'static str, &'static str>) {
+    files.extend(folder.files().filter_map(|file| Some((file.path().to_str()?, file.contents_utf8()?))));
+    folder.dirs().for_each(|inner| gather(inner, files));
+}
 
 /// A worded letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -354,7 +366,7 @@ fn folder(language: Language) -> &'static Dir<'static> {
 
 /// A built-in file of a language.
 pub(super) fn built_in_file(language: Language, name: &str) -> Option<&'static str> {
-    TEMPLATES.get_file(format!("{}/{name}", language.code()))?.contents_utf8()
+    FILES.get(format!("{}/{name}", language.code()).as_str()).copied()
 }
 
 /// Compiles a built-in template; its absence is a problem.

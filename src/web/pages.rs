@@ -9,7 +9,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
-use handlebars::Handlebars;
+use handlebars::{Context, Handlebars, html_escape};
 use serde_json::{Value, json};
 
 use super::assets;
@@ -39,14 +39,17 @@ pub struct Pages {
 #[derive(Debug)]
 struct Sheet {
     registry: Handlebars<'static>,
-    words: Value,
+    words: Words,
 }
 
 /// A page's template: its name and source.
 pub type Source = (&'static str, &'static str);
 
+/// The words of a language, by key.
+type Words = BTreeMap<String, String>;
+
 impl Pages {
-    /// Compiles the templates of a place once for each language; `words` are the languages' files.
+    /// Compiles the templates of a place once for each language, with its words in them (`{{t.key}}`); `words` are the languages' files.
     ///
     /// # Errors
     /// A template or a words file of ours is broken.
@@ -54,16 +57,17 @@ impl Pages {
         let mut sheets = BTreeMap::new();
         for (language, file) in words {
             let mut registry = stationery::pieces_for_pages(*language).map_err(PagesError::Piece)?;
+            let words: Words = toml::from_str(file)?;
             for (name, source) in templates {
-                registry.register_template_string(name, source).map_err(Box::new)?;
+                let whole = worded(&with_pieces(source, templates), &words);
+                registry.register_template_string(name, &whole).map_err(Box::new)?;
             }
-            let words: Value = toml::from_str(file)?;
             sheets.insert(*language, Sheet { registry, words });
         }
         Ok(Pages { sheets })
     }
 
-    /// A page; `facts` is an object, to which `t` (the words), `language`, `page` and `assets` are added.
+    /// A page; `facts` is an object, to which `language`, `page` and `assets` are added.
     ///
     /// # Errors
     /// A template that names what the facts do not have.
@@ -73,7 +77,6 @@ impl Pages {
         };
         let mut facts = facts;
         if let Some(object) = facts.as_object_mut() {
-            object.insert("t".to_string(), sheet.words.clone());
             object.insert("language".to_string(), json!(language.code()));
             object.insert("page".to_string(), json!(page));
             object.insert("assets".to_string(), assets::paths());
@@ -82,7 +85,10 @@ impl Pages {
             // One that is no study's names nobody to ask.
             object.entry("contact").or_insert(Value::Null);
         }
-        sheet.registry.render(page, &facts)
+        // Set, not wrapped: wrapping would copy it.
+        let mut context = Context::null();
+        *context.data_mut() = facts;
+        sheet.registry.render_with_context(page, &context)
     }
 
     /// A page as a response. A template of ours that fails on real facts is worth a log line and a page that says so.
@@ -106,13 +112,54 @@ impl Pages {
 
     /// A word of that key, with `{name}` in it replaced.
     pub fn word(&self, language: Language, key: &str, fill: &[(&str, &str)]) -> String {
-        let word = self.sheets.get(&language).and_then(|sheet| sheet.words.get(key)).and_then(Value::as_str);
-        let mut word = word.unwrap_or(key).to_string();
+        let word = self.sheets.get(&language).and_then(|sheet| sheet.words.get(key));
+        let mut word = word.map_or(key, String::as_str).to_string();
         for (name, value) in fill {
             word = word.replace(&format!("{{{name}}}"), value);
         }
         word
     }
+}
+
+/// A template with the pieces put in that stand alone on their lines: the engine would copy all facts for each that it enters.
+fn with_pieces(source: &str, templates: &[Source]) -> String {
+    let mut whole = String::with_capacity(source.len());
+    for line in source.split_inclusive('\n') {
+        let name = line.strip_prefix("{{> ").and_then(|rest| rest.strip_suffix("}}\n"));
+        match name.and_then(|name| templates.iter().find(|(own, _)| *own == name)) {
+            Some((_, piece)) => whole.push_str(&with_pieces(piece, templates)),
+            None => whole.push_str(line),
+        }
+    }
+    whole
+}
+
+/// A template with the words of a language put in: they are the same on every page, and the engine would copy all of them whenever it
+/// enters a piece. One that there is not stays a name that no facts have, at which rendering fails.
+fn worded(source: &str, words: &Words) -> String {
+    let mut whole = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some((before, tag)) = rest.split_once("{{") {
+        whole.push_str(before);
+        let word = tag.split_once("}}").and_then(|(name, after)| Some((words.get(key_of(name)?)?, after)));
+        rest = match word {
+            Some((word, after)) => {
+                whole.push_str(&html_escape(word));
+                after
+            }
+            None => {
+                whole.push_str("{{");
+                tag
+            }
+        };
+    }
+    whole.push_str(rest);
+    whole
+}
+
+/// The key of the word that a tag names, from whichever depth.
+fn key_of(tag: &str) -> Option<&str> {
+    tag.trim_start_matches("../").trim_start_matches("@root.").strip_prefix("t.")
 }
 
 /// Lets a browser keep a page on which answers are under way, for its way back and nothing else: pages after the first answer a POST, and
@@ -162,9 +209,10 @@ pub(super) fn speaking(headers: &HeaderMap, chosen: Option<&str>) -> HeaderMap {
 pub(super) fn in_language_of_address(pages: Router) -> Router {
     pages.layer(middleware::from_fn(async |mut request: Request, next: Next| {
         let query = request.uri().query().unwrap_or_default();
-        let chosen = query.split('&').find_map(|field| field.strip_prefix("lang="));
-        let headers = speaking(request.headers(), chosen);
-        *request.headers_mut() = headers;
+        if let Some(chosen) = query.split('&').find_map(|field| field.strip_prefix("lang=")) {
+            let headers = speaking(request.headers(), Some(chosen));
+            *request.headers_mut() = headers;
+        }
         next.run(request).await
     }))
 }
@@ -187,6 +235,23 @@ mod tests {
             assert_eq!(accepted(&speaking(&headers, chosen), &both), expected, "{headers:?} {chosen:?}");
         }
         assert_eq!(accepted(&speaking(&likes("en"), Some("ja")), &[Language::En]), Some(Language::En));
+    }
+
+    #[test]
+    fn pieces_and_words_are_put_in_ahead() {
+        let templates = [("top", "<h1>{{t.hello}}</h1>\n{{> line}}\n"), ("line", "<hr>\n"), ("item", "{{label}}")];
+        let page = "{{> top}}\n{{#each items}}{{> item}}{{/each}}\n{{> absent}}\n";
+        let whole = with_pieces(page, &templates);
+        assert_eq!(whole, "<h1>{{t.hello}}</h1>\n<hr>\n{{#each items}}{{> item}}{{/each}}\n{{> absent}}\n");
+
+        let words = Words::from([("hello".to_string(), "Now & \"here\"".to_string())]);
+        let page =
+            "{{#if x}}{{t.hello}}{{../../t.hello}}{{@root.t.hello}}{{/if}}{{t.absent}}{{{style}}}{{text.hello}} {{";
+        let told = "Now &amp; &quot;here&quot;";
+        let expected = format!(
+            "{{{{#if x}}}}{told}{told}{told}{{{{/if}}}}{{{{t.absent}}}}{{{{{{style}}}}}}{{{{text.hello}}}} {{{{"
+        );
+        assert_eq!(worded(page, &words), expected);
     }
 
     #[test]
