@@ -442,9 +442,6 @@ impl SurveyPages {
             true => mend::mend(&self.tools.shelf, &visit.shelved, means, submission, Some(posted.base())).await,
             false => respond::submit(&self.tools.shelf, &visit.shelved, means, submission).await,
         };
-        if matches!(done, Ok(Outcome::Recorded(_))) {
-            self.tools.ring();
-        }
         match done {
             // The very same answers are on file, whichever page brought them.
             Ok(Outcome::Again(receipt)) if mends => Ok(seen(visit, &Outcome::Recorded(receipt), language)),
