@@ -105,7 +105,7 @@ statements! { "credential":
     };
     TELL_END = same "UPDATE credential SET end_told = 1 WHERE id = $1 AND end_told = 0";
     COUNT = same "SELECT state, count(*) FROM credential WHERE study_id = $1 GROUP BY state";
-    // The primary key is what decides between two who answer at once.
+    // The primary key is what decides between two who answer at once; who finds it taken writes nothing, and is told so.
     USE = same "INSERT INTO answered (credential_id, occasion, submission, receipt, day) VALUES ($1, $2, $3, $4, $5) \
         ON CONFLICT DO NOTHING";
     USES = same "SELECT occasion, submission, receipt, day FROM answered WHERE credential_id = $1 ORDER BY occasion";
@@ -275,13 +275,13 @@ pub async fn count<'a>(from: impl Into<Reader<'a>>, study_id: i64) -> Result<Vec
     rows.into_iter().map(|mut row| Ok((row.word(State::find)?, row.int()?))).collect()
 }
 
-/// Uses a credential for the so-many-th time; whether it had not been used for that yet, nor by that page.
+/// Uses a credential for the so-many-th time.
 ///
 /// # Errors
-/// Those of the database.
-pub async fn record_use(tx: &mut Tx, id: &Mark, used: &AnsweredRow) -> Result<bool, StoreError> {
+/// [`StoreError::Missing`] if it was used for that already, or by that page; it may come from a later call.
+pub async fn record_use(tx: &mut Tx, id: &Mark, used: &AnsweredRow) -> Result<(), StoreError> {
     let binds = binds![id, used.occasion, &used.submission, &used.receipt, &used.day];
-    Ok(tx.execute(&USE, binds).await? > 0)
+    tx.later(&USE, binds, Expect::Present { noun: "unused credential", key: id.text() }).await
 }
 
 fn read_use(mut row: Row) -> Result<AnsweredRow, StoreError> {

@@ -12,8 +12,6 @@ statements! { "draft":
     FIND = same "SELECT sealed, day FROM draft WHERE credential_id = $1";
     FORGET = same "DELETE FROM draft WHERE credential_id = $1";
     FORGET_OF = same "DELETE FROM draft WHERE credential_id IN (SELECT id FROM credential WHERE participant_id = $1)";
-    EARLIER = same "SELECT 1 FROM draft WHERE credential_id IN \
-        (SELECT id FROM credential WHERE participant_id = $1 AND id <> $2) LIMIT 1";
 }
 
 /// Keeps a draft in place of the one before.
@@ -31,18 +29,6 @@ pub async fn put(tx: &mut Tx, credential: &Mark, sealed: &[u8], day: &str) -> Re
 pub async fn find<'a>(from: impl Into<Reader<'a>>, credential: &Mark) -> Result<Option<(Vec<u8>, String)>, StoreError> {
     let found = from.into().find(&FIND, binds![credential]).await?;
     found.map(|mut row| Ok((row.blob()?, row.text()?))).transpose()
-}
-
-/// Whether a participant kept a draft with another credential than that one.
-///
-/// # Errors
-/// Those of the database.
-pub async fn is_with_another<'a>(
-    from: impl Into<Reader<'a>>,
-    participant_id: i64,
-    credential: &Mark,
-) -> Result<bool, StoreError> {
-    Ok(from.into().find(&EARLIER, binds![participant_id, credential]).await?.is_some())
 }
 
 /// Forgets every draft of a participant, whichever credential it was kept with.

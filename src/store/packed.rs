@@ -7,6 +7,7 @@
 use super::StoreError;
 use super::sql::Row;
 use crate::domain::chain::Sha256Digest;
+use crate::domain::survey::Mark;
 use crate::domain::time::Instant;
 
 /// What parts fields in the text of a statement that packs.
@@ -40,6 +41,12 @@ pub(super) fn unpack<T>(
     let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
     let (count, text) = (row.int()?, row.text()?);
     Ok(unpacked(count, &text, fields, read))
+}
+
+/// The rows of a text of which the statement gives no number: for texts that hold no mark, as those that this program alone writes.
+pub(super) fn unpack_text<T>(text: &str, fields: usize, read: impl Fn(&mut Fields<'_>) -> Option<T>) -> Option<Vec<T>> {
+    let count = if text.is_empty() { 0 } else { text.matches(ROW).count() + 1 };
+    unpacked(i64::try_from(count).ok()?, text, fields, read)
 }
 
 fn unpacked<T>(count: i64, text: &str, fields: usize, read: impl Fn(&mut Fields<'_>) -> Option<T>) -> Option<Vec<T>> {
@@ -106,11 +113,20 @@ impl<'a> Fields<'a> {
 
     /// The next field, a digest in hexadecimal digits.
     pub(super) fn digest(&mut self) -> Option<Sha256Digest> {
-        let mut digest = Sha256Digest::default();
+        self.bytes()
+    }
+
+    /// The next field, a random mark in hexadecimal digits.
+    pub(super) fn mark(&mut self) -> Option<Mark> {
+        self.bytes().map(Mark)
+    }
+
+    fn bytes<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let mut bytes = [0; N];
         let text = self.text()?.as_bytes();
-        let right = text.len() == 2 * digest.len();
-        right.then(|| data_encoding::HEXLOWER_PERMISSIVE.decode_mut(text, &mut digest).ok()).flatten()?;
-        Some(digest)
+        let right = text.len() == 2 * N;
+        right.then(|| data_encoding::HEXLOWER_PERMISSIVE.decode_mut(text, &mut bytes).ok()).flatten()?;
+        Some(bytes)
     }
 }
 
@@ -163,6 +179,10 @@ mod tests {
             assert_eq!(one(text, count), None, "{text:?} {count}");
         }
         assert_eq!(one("", 0), Some(Vec::new()));
+        let numbers = |text: &str| unpack_text(text, 1, |fields| fields.int());
+        assert_eq!(numbers(""), Some(Vec::new()));
+        assert_eq!(numbers("7\u{1e}8"), Some(vec![7, 8]));
+        assert_eq!((numbers("7\u{1e}"), numbers("7\u{1f}8")), (None, None));
         let digest = |text: &str| unpacked(1, text, 1, |fields| fields.digest());
         assert_eq!(digest(&"aB".repeat(32)), Some(vec![[0xab; 32]]));
         assert_eq!((digest(&"ab".repeat(31)), digest(&"xy".repeat(32))), (None, None));

@@ -270,6 +270,11 @@ impl Tx {
         after(&self.fuse, passage).await
     }
 
+    /// Which engine it is in.
+    pub(super) fn engine(&self) -> Engine {
+        self.engine
+    }
+
     /// The keys by which what is personal is sealed and opened; see [`Store::ring`].
     pub fn ring(&self) -> &Arc<KeyRing> {
         &self.ring

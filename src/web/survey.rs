@@ -46,8 +46,7 @@ use crate::domain::time::{Clock, Dice};
 use crate::files::Files;
 use crate::store::StoreError;
 use crate::store::arrival::{self, Arrival};
-use crate::store::credential::{self, AnsweredRow};
-use crate::store::draft;
+use crate::store::credential::AnsweredRow;
 use crate::store::response::Channel;
 use crate::workflow;
 use crate::workflow::drafts::Kept;
@@ -171,12 +170,11 @@ impl SurveyPages {
         own: Option<DraftKey>,
     ) -> Result<Option<Visit>, Failure> {
         let store = self.tools.shelf.store();
-        let Arrival { credential, study: row, participant } = arrival;
+        let Arrival { credential, study: row, participant, uses, keeps, keeps_elsewhere } = arrival;
         let shelved = self.tools.shelf.current(row.id, row.bundle_version).await?;
         let Some(survey) = &shelved.study.survey else { return Ok(None) };
         let (ring, named) = (&self.tools.keys.ring, survey.privacy.names());
         let (key, stays) = (DraftKeys::of_way(own, ring, named), named && !ring.is_empty());
-        let uses = credential::uses(store, &credential).await?;
         let entrant = match &participant {
             Some(whose) if shelved.study.enrolls_itself() => self_enrollment::find(store, &shelved, whose.id).await?,
             _ => None,
@@ -185,7 +183,8 @@ impl SurveyPages {
             Some(whose) => [&b"participant"[..], &whose.to_be_bytes()].concat(),
             None => credential.id.0.to_vec(),
         };
-        Ok(Some(Visit { path, guard, key, stays, row, shelved, credential, uses, participant, holder, entrant }))
+        let kept = (keeps, keeps_elsewhere);
+        Ok(Some(Visit { path, guard, key, stays, row, shelved, credential, uses, kept, participant, holder, entrant }))
     }
 }
 
@@ -339,18 +338,15 @@ impl SurveyPages {
         let told = enrolling::news(visit, wish.enrolled.as_deref(), language);
         let receipt =
             visit.participant.as_ref().and_then(|whose| whose.receipt.as_deref()).filter(|_| !told.is_empty());
-        let store = self.tools.shelf.store();
+        let (keeps, keeps_elsewhere) = visit.kept;
         let (kept, version) = match &visit.key {
-            Some(key) => drafts::find(store, key, &visit.credential.id).await?,
-            None => (Kept::Nothing, String::new()),
+            Some(key) if keeps => drafts::find(self.tools.shelf.store(), key, &visit.credential.id).await?,
+            _ => (Kept::Nothing, String::new()),
         };
         let (blank, none) = (Posted::new(Vec::new()).knowing(&version), Uploads::new());
         Ok(match kept {
             Kept::Nothing => {
-                let earlier = match visit.credential.participant_id {
-                    Some(whose) if !visit.stays => draft::is_with_another(store, whose, &visit.credential.id).await?,
-                    _ => false,
-                };
+                let earlier = keeps_elsewhere && !visit.stays;
                 let more =
                     [("enrolled", json!(told)), ("enrolled_receipt", json!(receipt)), ("earlier", json!(earlier))];
                 visit.form_page(means, language, (&blank, &none), 0, |filled| filled, &more)

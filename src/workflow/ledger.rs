@@ -13,10 +13,11 @@ use super::shelf::{CohortsAt, Shelf, ShelvedStudy, StateAt, States};
 use super::{Arrival, Failure, Means};
 use crate::domain::allocation::State;
 use crate::domain::seal::Coded;
+use crate::domain::survey::Mark;
 use crate::domain::time::Instant;
 use crate::store::inbox::{self, FirstSight};
 use crate::store::study::StudyRow;
-use crate::store::{StoreError, Tx, allocation, outbox, study, subject};
+use crate::store::{StoreError, Tx, allocation, arrival, outbox, study, subject};
 
 /// An open write transaction.
 pub struct Ledger<'a> {
@@ -115,69 +116,96 @@ impl<'a> Ledger<'a> {
         study.unlocked()?;
         if !self.pages.contains_key(&study.id) {
             let row = study::lock(&mut self.tx, study.id).await?;
-            if row.bundle_version != study.version {
-                // What was read by the old rules must not be decided after the new ones came into force.
-                let moment = format!("study {} was amended a moment ago", row.slug);
-                return Err(Failure::Store(StoreError::Busy(moment)));
-            }
-            if row.facts_bound < row.facts {
-                // Somebody could be on file under a reference that nobody would find them by.
-                let moment =
-                    format!("corrections of study {} that an earlier version recorded are to be bound", row.slug);
-                return Err(Failure::Store(StoreError::Busy(moment)));
-            }
-            let mut states = States::new();
-            if study.study.allocations().next().is_some() {
-                // What is ahead of the row comes of a commit that did not happen after all; a fact that this process
-                // has not seen may change what was counted before it, and so may an amendment. All are rare: start over.
-                let kept = self.shelf.states_of(study.id, &row.secret);
-                let kept = kept.filter(|(at, _)| {
-                    at.version == row.bundle_version && at.allocations <= row.allocations && at.facts == row.facts
-                });
-                states = match kept {
-                    Some((at, mut states)) => {
-                        if at.allocations < row.allocations {
-                            for fact in allocation::journal(&mut self.tx, study.id, at.allocations).await? {
-                                super::proof::catch_up(&study.study, &mut states, &fact)?;
-                            }
+            self.open(study, row).await?;
+        }
+        Ok(self.page(study))
+    }
+
+    /// The same, and whom a credential lets in, read together.
+    ///
+    /// # Errors
+    /// As [`Ledger::lock`]; [`StoreError::Missing`] if the study has no such credential.
+    pub async fn lock_with(
+        &mut self,
+        study: &ShelvedStudy,
+        credential: &Mark,
+    ) -> Result<(&mut Tx, &mut Page, arrival::Arrival), Failure> {
+        study.unlocked()?;
+        let arrival = arrival::lock(&mut self.tx, study.id, credential).await?;
+        if !self.pages.contains_key(&study.id) {
+            self.open(study, arrival.study.clone()).await?;
+        }
+        let (tx, page) = self.page(study);
+        Ok((tx, page, arrival))
+    }
+
+    fn page(&mut self, study: &ShelvedStudy) -> (&mut Tx, &mut Page) {
+        let page = self.pages.get_mut(&study.id).expect("whoever asks has opened it");
+        (&mut self.tx, page)
+    }
+
+    /// Takes a row that was locked, and brings the allocation states up to the journal.
+    async fn open(&mut self, study: &ShelvedStudy, row: StudyRow) -> Result<(), Failure> {
+        if row.bundle_version != study.version {
+            // What was read by the old rules must not be decided after the new ones came into force.
+            let moment = format!("study {} was amended a moment ago", row.slug);
+            return Err(Failure::Store(StoreError::Busy(moment)));
+        }
+        if row.facts_bound < row.facts {
+            // Somebody could be on file under a reference that nobody would find them by.
+            let moment = format!("corrections of study {} that an earlier version recorded are to be bound", row.slug);
+            return Err(Failure::Store(StoreError::Busy(moment)));
+        }
+        let mut states = States::new();
+        if study.study.allocations().next().is_some() {
+            // What is ahead of the row comes of a commit that did not happen after all; a fact that this process
+            // has not seen may change what was counted before it, and so may an amendment. All are rare: start over.
+            let kept = self.shelf.states_of(study.id, &row.secret);
+            let kept = kept.filter(|(at, _)| {
+                at.version == row.bundle_version && at.allocations <= row.allocations && at.facts == row.facts
+            });
+            states = match kept {
+                Some((at, mut states)) => {
+                    if at.allocations < row.allocations {
+                        for fact in allocation::journal(&mut self.tx, study.id, at.allocations).await? {
+                            super::proof::catch_up(&study.study, &mut states, &fact)?;
                         }
-                        states
                     }
-                    None => {
-                        let journal = match row.allocations {
-                            0 => Vec::new(),
-                            _ => allocation::journal(&mut self.tx, study.id, 0).await?,
-                        };
-                        let facts = match row.facts {
-                            0 => Vec::new(),
-                            _ => super::proof::all_facts(&mut self.tx, study.id).await?,
-                        };
-                        let schemes = Schemes::load(&mut self.tx, &row, &study.study).await?;
-                        let mut states = States::new();
-                        for rules in study.study.allocations() {
-                            let own = schemes.of(rules.id)?;
-                            states.insert(rules.id.to_string(), own.state(rules, &journal, &facts)?);
-                        }
-                        states
+                    states
+                }
+                None => {
+                    let journal = match row.allocations {
+                        0 => Vec::new(),
+                        _ => allocation::journal(&mut self.tx, study.id, 0).await?,
+                    };
+                    let facts = match row.facts {
+                        0 => Vec::new(),
+                        _ => super::proof::all_facts(&mut self.tx, study.id).await?,
+                    };
+                    let schemes = Schemes::load(&mut self.tx, &row, &study.study).await?;
+                    let mut states = States::new();
+                    for rules in study.study.allocations() {
+                        let own = schemes.of(rules.id)?;
+                        states.insert(rules.id.to_string(), own.state(rules, &journal, &facts)?);
                     }
-                };
-            }
-            let cohorts = match study.study.cohorts.is_empty() {
-                true => Vec::new(),
-                false => {
-                    let kept = self.shelf.cohorts_of(study.id, &row.secret);
-                    let kept = kept.filter(|(at, _)| at.version == row.bundle_version && at.subjects <= row.subjects);
-                    let (after, counts) = kept.map_or((0, Vec::new()), |(at, counts)| (at.subjects, counts));
-                    match after < row.subjects {
-                        true => super::cohorts::count_on(&mut self.tx, study.id, &study.study, after, counts).await?,
-                        false => super::cohorts::sized(&study.study, counts),
-                    }
+                    states
                 }
             };
-            self.pages.insert(study.id, Page { row, states, cohorts, changed: false, unknown: BTreeSet::new() });
         }
-        let page = self.pages.get_mut(&study.id).expect("inserted above if it was absent");
-        Ok((&mut self.tx, page))
+        let cohorts = match study.study.cohorts.is_empty() {
+            true => Vec::new(),
+            false => {
+                let kept = self.shelf.cohorts_of(study.id, &row.secret);
+                let kept = kept.filter(|(at, _)| at.version == row.bundle_version && at.subjects <= row.subjects);
+                let (after, counts) = kept.map_or((0, Vec::new()), |(at, counts)| (at.subjects, counts));
+                match after < row.subjects {
+                    true => super::cohorts::count_on(&mut self.tx, study.id, &study.study, after, counts).await?,
+                    false => super::cohorts::sized(&study.study, counts),
+                }
+            }
+        };
+        self.pages.insert(study.id, Page { row, states, cohorts, changed: false, unknown: BTreeSet::new() });
+        Ok(())
     }
 
     /// Looks up at once what a batch of requests to one study will ask for one by one; only what is new is remembered.

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::enroll::{append, record_digest};
 use super::ledger::Ledger;
-use super::respond::{self, Outcome, Standing, Submission, barred_by};
+use super::respond::{self, Outcome, Submission, barred_by};
 use super::shelf::{Shelf, ShelvedStudy};
 use super::{Failure, Means, schedule, uploads};
 use crate::domain::study::PARTICIPANT;
@@ -66,11 +66,11 @@ pub(super) async fn mend_in(
     let Some(survey) = study.survey.as_ref().filter(|survey| may_mend(survey)) else {
         return Err(Failure::Contradiction(format!("answers to study {} cannot be mended", study.slug)));
     };
-    let (tx, page) = ledger.lock(shelved).await?;
+    let (tx, page, arrival) = ledger.lock_with(shelved, &submission.credential).await?;
     let missing = |noun| StoreError::Missing { noun, key: submission.credential.text() };
-    let Standing { credential, uses } = Standing::find(tx, &submission).await?;
-    let used = uses.first().ok_or_else(|| missing("use of the credential"))?;
-    let before = sent(&mut *tx, survey, &credential).await?.ok_or_else(|| missing("response"))?;
+    let credential = &arrival.credential;
+    let used = arrival.uses.first().ok_or_else(|| missing("use of the credential"))?;
+    let before = sent(&mut *tx, survey, credential).await?.ok_or_else(|| missing("response"))?;
     let answers = serde_json::to_string(&submission.form.canonical()).expect("a map of texts is JSON");
     let told = Outcome::Again(used.receipt.clone());
     if before.answers == answers {
@@ -87,7 +87,7 @@ pub(super) async fn mend_in(
     };
     // It is among those that count already.
     let counted = (page.row.state, page.row.responses - 1);
-    if let Some(barred) = barred_by(tx, survey, shelved, counted, &credential, means).await? {
+    if let Some(barred) = barred_by(survey, shelved, counted, &arrival, means) {
         return Ok(Outcome::Barred(barred));
     }
     let kept = respond::kept(tx, shelved, &survey.instrument, &id, submission.form)?;
@@ -120,7 +120,7 @@ pub(super) async fn mend_in(
         schedule::touch(tx, shelved, &[participant]).await?;
     }
     uploads::keep(tx, shelved.id, submission.form).await?;
-    draft::forget_all(tx, &credential).await?;
+    draft::forget_all(tx, credential).await?;
     page.touch();
     Ok(Outcome::Recorded(used.receipt.clone()))
 }

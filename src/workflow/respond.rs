@@ -18,11 +18,12 @@ use crate::domain::seal;
 use crate::domain::study::PARTICIPANT;
 use crate::domain::survey::{Mark, Privacy, Responses, Shut, Survey};
 use crate::domain::token::LETTERS;
+use crate::store::arrival::Arrival;
 use crate::store::credential::{self, AnsweredRow, CredentialRow, State};
 use crate::store::participant;
 use crate::store::response::{self, Channel, ResponseRow};
 use crate::store::study::State as StudyState;
-use crate::store::{StoreError, Tx, draft, subject};
+use crate::store::{Tx, draft, subject};
 
 /// A filled-in form on its way.
 #[derive(Clone, Copy, Debug)]
@@ -117,50 +118,23 @@ pub fn too_soon(survey: &Survey, uses: &[AnsweredRow], today: NaiveDate) -> Opti
     survey.next_after(last).filter(|next| today < *next).map(Barred::Soon)
 }
 
-/// A credential with its uses so far, under the study's lock.
-pub(super) struct Standing {
-    pub(super) credential: CredentialRow,
-    pub(super) uses: Vec<AnsweredRow>,
-}
-
-impl Standing {
-    /// That of what was sent.
-    ///
-    /// # Errors
-    /// The database; [`StoreError::Missing`] where there is no such credential.
-    pub(super) async fn find(tx: &mut Tx, submission: &Submission<'_>) -> Result<Standing, Failure> {
-        let missing = || StoreError::Missing { noun: "credential", key: submission.credential.text() };
-        let credential = credential::find(&mut *tx, &submission.credential).await?.ok_or_else(missing)?;
-        let uses = credential::uses(&mut *tx, &credential).await?;
-        Ok(Standing { credential, uses })
-    }
-}
-
 /// As [`barred`], and whether the participant withdrew: what is looked at whenever answers are to be recorded, first ones as mended
 /// ones. `counted` is the study's state, and how many responses count beside this one.
-///
-/// # Errors
-/// The database.
-pub(super) async fn barred_by(
-    tx: &mut Tx,
+pub(super) fn barred_by(
     survey: &Survey,
     shelved: &ShelvedStudy,
     (state, counted): (StudyState, i64),
-    credential: &CredentialRow,
+    arrival: &Arrival,
     means: Means<'_>,
-) -> Result<Option<Barred>, Failure> {
-    if let Some(barred) = barred(survey, shelved, state, counted, credential, means) {
-        return Ok(Some(barred));
-    }
-    let Some(id) = credential.participant_id else { return Ok(None) };
-    let withdrew = participant::load(&mut *tx, id).await?.state == participant::State::Withdrawn;
-    Ok(withdrew.then_some(Barred::Withdrawn))
+) -> Option<Barred> {
+    let withdrew = arrival.participant.as_ref().is_some_and(|whose| whose.state == participant::State::Withdrawn);
+    barred(survey, shelved, state, counted, &arrival.credential, means).or(withdrew.then_some(Barred::Withdrawn))
 }
 
 /// Records a filled-in form, once.
 ///
 /// # Errors
-/// The database; [`StoreError::Busy`] if the study was amended since the form was read.
+/// The database; [`StoreError::Busy`](crate::store::StoreError::Busy) if the study was amended since the form was read.
 pub async fn submit(
     shelf: &Shelf,
     shelved: &ShelvedStudy,
@@ -190,17 +164,15 @@ pub(super) async fn respond(
     let Some(survey) = &study.survey else {
         return Err(Failure::Contradiction(format!("study {} asks nobody", study.slug)));
     };
-    let (tx, page) = ledger.lock(shelved).await?;
-    let Standing { credential, uses } = Standing::find(tx, &submission).await?;
-    if let Some(before) = sent_before(survey, &credential, &uses, &submission.mark) {
+    let (tx, page, arrival) = ledger.lock_with(shelved, &submission.credential).await?;
+    let (credential, uses) = (&arrival.credential, &arrival.uses);
+    if let Some(before) = sent_before(survey, credential, uses, &submission.mark) {
         return Ok(before);
     }
-    if let Some(barred) =
-        barred_by(tx, survey, shelved, (page.row.state, page.row.responses), &credential, means).await?
-    {
+    if let Some(barred) = barred_by(survey, shelved, (page.row.state, page.row.responses), &arrival, means) {
         return Ok(Outcome::Barred(barred));
     }
-    if let Some(soon) = too_soon(survey, &uses, means.now.day_in(study.zone)) {
+    if let Some(soon) = too_soon(survey, uses, means.now.day_in(study.zone)) {
         return Ok(Outcome::Barred(soon));
     }
     let receipt = receipt(means);
@@ -210,10 +182,8 @@ pub(super) async fn respond(
         Privacy::FullyAnonymous => String::new(),
     };
     let used = AnsweredRow { occasion, submission: submission.mark, receipt: receipt.clone(), day };
-    if !credential::record_use(tx, &credential.id, &used).await? {
-        // Somebody was quicker: the lock of the study keeps others away, so this is a contradiction and no race.
-        return Err(Failure::Contradiction("a credential was used and was not".to_string()));
-    }
+    // The lock of the study keeps others away: a use that is there after all is a contradiction and no race, and fails.
+    credential::record_use(tx, &credential.id, &used).await?;
     let named = survey.privacy.names();
     if named {
         record(tx, page, shelved, means, survey, submission, (credential.participant_id, occasion)).await?;
@@ -226,7 +196,7 @@ pub(super) async fn respond(
     uploads::keep(tx, shelved.id, submission.form).await?;
     page.row.responses += 1;
     page.touch();
-    draft::forget_all(tx, &credential).await?;
+    draft::forget_all(tx, credential).await?;
     // Of others when they are opened: a counter that is read every few seconds is a clock.
     if named {
         metrics::counter!("hagaki_responses_total", "study" => study.slug.clone()).increment(1);

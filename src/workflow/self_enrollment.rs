@@ -26,7 +26,7 @@ use crate::letters::facts::Reason;
 use crate::limits;
 use crate::store::participant::{self, ParticipantRow};
 use crate::store::study::StudyRow;
-use crate::store::{Store, StoreError, allocation, credential, draft, fact, subject};
+use crate::store::{Store, allocation, draft, fact, subject};
 
 /// Somebody who enrolled themself, as far as what they are asked follows from it.
 #[derive(Clone, Debug, Default)]
@@ -113,7 +113,7 @@ pub fn is_spent(participant: &ParticipantRow) -> bool {
 /// Enrolls the participant of a credential by a form without faults.
 ///
 /// # Errors
-/// The database; [`StoreError::Busy`] if the study was amended since the form was read.
+/// The database; [`StoreError::Busy`](crate::store::StoreError::Busy) if the study was amended since the form was read.
 pub async fn enroll(
     shelf: &Shelf,
     shelved: &ShelvedStudy,
@@ -127,34 +127,33 @@ pub async fn enroll(
     };
     planned::come_into_force(shelf, means).await?;
     let mut ledger = Ledger::begin(shelf).await?;
-    let (tx, page) = ledger.lock(shelved).await?;
-    let missing = || StoreError::Missing { noun: "credential", key: credential.text() };
-    let credential = credential::find(&mut *tx, credential).await?.ok_or_else(missing)?;
-    let nobody = || Failure::Contradiction("a credential of nobody enrolls".to_string());
-    let whose = participant::load(&mut *tx, credential.participant_id.ok_or_else(nobody)?).await?;
-    let answers = digest_of(&whose, form);
+    let (tx, page, arrival) = ledger.lock_with(shelved, credential).await?;
+    let Some(whose) = &arrival.participant else {
+        return Err(Failure::Contradiction("a credential of nobody enrolls".to_string()));
+    };
+    let answers = digest_of(whose, form);
     // A page that is sent twice, or loaded again, is no other try.
-    let again = participant::is_refused_again(tx, &whose, &answers);
+    let again = participant::is_refused_again(tx, whose, &answers);
     // What was enrolled before is answered before anything can refuse it.
     if subject::find_by_participant(&mut *tx, whose.id).await?.is_none() {
         let counted = (page.row.state, page.row.responses);
-        if let Some(barred) = barred_by(tx, survey, shelved, counted, &credential, means).await? {
+        if let Some(barred) = barred_by(survey, shelved, counted, &arrival, means) {
             return Ok(Outcome::Barred(barred));
         }
-        if is_spent(&whose) && !again {
+        if is_spent(whose) && !again {
             return Ok(Outcome::Spent);
         }
     }
     let person = Person { id: PARTICIPANT.to_string(), ..stranger(study, &whose.address) };
     let way = Way { inbox_id: None, vouched: None };
     // The page has shown everything once more.
-    let application = Application { person: &person, form, confirmed: Confirmed::ByReply, participant: Some(&whose) };
+    let application = Application { person: &person, form, confirmed: Confirmed::ByReply, participant: Some(whose) };
     let outcome = match Box::pin(enroll::enroll(&mut ledger, shelved, means, way, application)).await? {
         Enrollment::Enrolled(enrolled) => {
             // The staff are told as of every enrollment; who enrolled sees the next page, and gets no letter that could tell an arm.
             let drafts = notices::notices(shelved, means, &enrolled)?;
             ledger.put_aside(shelved.id, means, None, drafts);
-            draft::forget_all(&mut ledger.tx, &credential).await?;
+            draft::forget_all(&mut ledger.tx, &arrival.credential).await?;
             schedule::touch(&mut ledger.tx, shelved, &[whose.id]).await?;
             participant::set_receipt(&mut ledger.tx, whose.id, &receipt(means)).await?;
             metrics::counter!("hagaki_enrollments_total", "study" => study.slug.clone()).increment(1);

@@ -44,6 +44,8 @@ pub(super) struct Visit {
     pub(super) shelved: Arc<ShelvedStudy>,
     pub(super) credential: CredentialRow,
     pub(super) uses: Vec<AnsweredRow>,
+    /// Whether answers that were not sent are kept with the credential, and whether with another of the participant.
+    pub(super) kept: (bool, bool),
     /// Whose it is; none where nobody may know.
     pub(super) participant: Option<ParticipantRow>,
     /// Whose form its files are: the participant's, by whichever of their ways, or the credential's where nobody may know.
