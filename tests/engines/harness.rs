@@ -812,10 +812,11 @@ impl Drop for End {
     }
 }
 
-/// An empty shelf. The built-in letters are compiled once: they are part of the program, not of what it knows.
+/// An empty shelf. The built-in letters are compiled once, each when it is first written: they are part of the program, not of what it
+/// knows. Every one of them is tried by `tests/fast/letters.rs`, which takes longer than most stories.
 fn shelf(store: &Store) -> Shelf {
     static LETTERS: OnceLock<Arc<Stationery>> = OnceLock::new();
-    let letters = LETTERS.get_or_init(|| Arc::new(Stationery::load(&BTreeMap::new()).unwrap()));
+    let letters = LETTERS.get_or_init(|| Arc::new(Stationery::lean(&BTreeMap::new()).unwrap()));
     Shelf::new(store.clone()).with_letters(letters.clone())
 }
 
