@@ -8,8 +8,11 @@ mod invented;
 mod leave;
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
+use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use self::correction::{doubts, of_correction, unused};
 use super::facts::{
@@ -35,12 +38,30 @@ use crate::domain::receipt::Told;
 use crate::domain::study::{Arm, Person, Stage, Study};
 use crate::domain::time::Instant;
 
+/// The samples of a language, each as it stands in its file.
+#[derive(Deserialize)]
+struct Samples<'a> {
+    #[serde(borrow)]
+    head: &'a RawValue,
+    #[serde(borrow)]
+    letters: BTreeMap<&'a str, &'a RawValue>,
+}
+
+/// Gone through once: there is one for each of some hundred letters.
+static SAMPLES: LazyLock<BTreeMap<Language, Samples<'static>>> = LazyLock::new(|| {
+    let read = |language: Language| {
+        let file = built_in_file(language, "samples.json").expect("the samples of every language are built in");
+        (language, serde_json::from_str(file).expect("a test reads every sample"))
+    };
+    Language::ALL.into_iter().map(read).collect()
+});
+
 /// The built-in sample of a letter, from `templates/<language>/samples.json`.
 pub fn sample(kind: Kind, language: Language) -> Letter {
-    let file = built_in_file(language, "samples.json").expect("the samples of every language are built in");
-    let mut samples: Value = serde_json::from_str(file).expect("a test reads every sample");
-    let head: Head = serde_json::from_value(samples["head"].take()).expect("a test reads every sample");
-    let facts = samples["letters"][base(kind).key()].take();
+    let samples = SAMPLES.get(&language).expect("there are samples of every language");
+    let head: Head = serde_json::from_str(samples.head.get()).expect("a test reads every sample");
+    let facts = samples.letters.get(base(kind).key()).map(|facts| serde_json::from_str(facts.get()));
+    let facts: Value = facts.transpose().expect("a test reads every sample").unwrap_or_default();
     let facts = Value::Object([(kind.key().to_string(), facts)].into_iter().collect());
     let facts: Facts = serde_json::from_value(facts).expect("a test reads every sample");
     Letter::new(language, head, facts)
