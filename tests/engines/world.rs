@@ -1,5 +1,6 @@
 //! A fresh database for each test, on either engine.
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hagaki::domain::chain::Sha256Digest;
@@ -9,15 +10,22 @@ use hagaki::domain::time::Instant;
 use hagaki::store::study::{NewStudy, Stage, StudySecret};
 use hagaki::store::{Engine, Store, StoreError, inbox, outbox, study, subject};
 use sha2::{Digest, Sha256};
+use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
 use crate::postgres;
+
+static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// A database of a test's own.
 pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) url: String,
     folder: Option<tempfile::TempDir>,
+    /// A look from outside at PostgreSQL: to open a connection takes longer than most statements.
+    outside: Mutex<Option<PgConnection>>,
 }
 
 /// The keys of the key file, which stands outside the database.
@@ -46,9 +54,29 @@ pub(crate) const NOW: Instant = Instant(1_795_000_000_000_000);
 impl World {
     /// On that engine; nothing if there is no PostgreSQL and the tests need not be complete.
     pub(crate) async fn open(engine: Engine) -> Option<World> {
-        let (url, folder) = fresh_url(engine).await?;
+        let (url, folder) = migrated(engine).await?;
+        Some(World::at(url, folder).await)
+    }
+
+    async fn at(url: String, folder: Option<tempfile::TempDir>) -> World {
         let store = Store::open(&url).await.unwrap().with_ring(ring());
-        Some(World { store, url, folder })
+        World { store, url, folder, outside: Mutex::default() }
+    }
+
+    /// The connection from outside.
+    async fn outside(&self) -> MappedMutexGuard<'_, PgConnection> {
+        let mut kept = self.outside.lock().await;
+        if kept.is_none() {
+            *kept = Some(PgConnection::connect(&self.url).await.unwrap());
+        }
+        MutexGuard::map(kept, |kept| kept.as_mut().unwrap())
+    }
+
+    /// Ends it: a database that somebody looks at is neither copied nor dropped.
+    async fn look_away(&self) {
+        if let Some(outside) = self.outside.lock().await.take() {
+            outside.close().await.unwrap();
+        }
     }
 
     /// Runs a statement from outside, as somebody with access to the database could.
@@ -60,8 +88,7 @@ impl World {
                 sqlx::raw_sql(sql).execute(&mut outside).await.unwrap();
             }
             Engine::Postgres => {
-                let mut outside = PgConnection::connect(&self.url).await.unwrap();
-                sqlx::raw_sql(sql).execute(&mut outside).await.unwrap();
+                sqlx::raw_sql(sql).execute(&mut *self.outside().await).await.unwrap();
             }
         }
     }
@@ -74,10 +101,7 @@ impl World {
                 let mut outside = SqliteConnection::connect(&self.url).await.unwrap();
                 sqlx::query_scalar(sql).fetch_one(&mut outside).await.unwrap()
             }
-            Engine::Postgres => {
-                let mut outside = PgConnection::connect(&self.url).await.unwrap();
-                sqlx::query_scalar(sql).fetch_one(&mut outside).await.unwrap()
-            }
+            Engine::Postgres => sqlx::query_scalar(sql).fetch_one(&mut *self.outside().await).await.unwrap(),
         }
     }
 
@@ -129,16 +153,17 @@ impl World {
                 (url, folder)
             }
             Engine::Postgres => {
+                self.look_away().await;
                 let (base, template) = self.url.rsplit_once('/').unwrap();
                 (fresh_database(base, &format!("TEMPLATE {template} STRATEGY FILE_COPY")).await, None)
             }
         };
-        let store = Store::open(&url).await.unwrap().with_ring(ring());
-        World { store, url, folder }
+        World::at(url, folder).await
     }
 
     /// Takes the database away.
     pub(crate) async fn close(self) {
+        self.look_away().await;
         self.store.close().await;
         drop(self.folder);
         if self.store.engine() == Engine::Postgres {
@@ -162,6 +187,83 @@ pub(crate) async fn fresh_url(engine: Engine) -> Option<(String, Option<tempfile
             Some((fresh_database(&server.base, "STRATEGY FILE_COPY").await, None))
         }
     }
+}
+
+/// The address of a database with all its tables and nothing in them: a copy of one that was migrated once. To migrate each of them took
+/// longer than most tests.
+async fn migrated(engine: Engine) -> Option<(String, Option<tempfile::TempDir>)> {
+    match engine {
+        Engine::Sqlite => {
+            let folder = in_memory();
+            let path = folder.path().join("hagaki.db");
+            std::fs::copy(sqlite_template().await, &path).unwrap();
+            Some((format!("sqlite://{}", path.display()), Some(folder)))
+        }
+        Engine::Postgres => {
+            let server = server()?;
+            // A server that is not ours is left as it was.
+            if !server.own {
+                return fresh_url(engine).await;
+            }
+            let template = postgres_template(&server.base).await;
+            Some((fresh_database(&server.base, &format!("TEMPLATE {template} STRATEGY FILE_COPY")).await, None))
+        }
+    }
+}
+
+/// A file that was migrated, for every test of this checkout.
+async fn sqlite_template() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let path = folder.join(format!("migrated-{}.db", version(&SQLITE_MIGRATIONS)));
+    if !path.exists() {
+        let (url, _scratch) = fresh_url(Engine::Sqlite).await.unwrap();
+        let store = Store::open(&url).await.unwrap();
+        let making = tempfile::tempdir_in(folder).unwrap();
+        let whole = making.path().join("hagaki.db");
+        let mut outside = SqliteConnection::connect(&url).await.unwrap();
+        let sql = AssertSqlSafe(format!("PRAGMA secure_delete = 1; VACUUM INTO '{}'", whole.display()));
+        sqlx::raw_sql(sql).execute(&mut outside).await.unwrap();
+        store.close().await;
+        #[cfg(unix)]
+        std::fs::set_permissions(&whole, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        // Whole or not there, also where several tests make one at the same moment.
+        std::fs::rename(whole, &path).unwrap();
+    }
+    path
+}
+
+/// The name of a database that was migrated, for every test on that server.
+async fn postgres_template(base: &str) -> String {
+    const LOCK: i64 = 0x6861_6761_6b69;
+    let name = format!("migrated_{}", version(&POSTGRES_MIGRATIONS));
+    let mut server = PgConnection::connect(&format!("{base}/postgres")).await.unwrap();
+    if !is_there(&mut server, &name).await {
+        // One test makes it, and the others wait for it; the lock ends with the connection.
+        sqlx::query("SELECT pg_advisory_lock($1)").bind(LOCK).execute(&mut server).await.unwrap();
+        if !is_there(&mut server, &name).await {
+            let url = fresh_database(base, "STRATEGY FILE_COPY").await;
+            Store::open(&url).await.unwrap().close().await;
+            let (_, made) = url.rsplit_once('/').unwrap();
+            let sql = AssertSqlSafe(format!("ALTER DATABASE {made} RENAME TO {name}"));
+            sqlx::raw_sql(sql).execute(&mut server).await.unwrap();
+        }
+    }
+    server.close().await.unwrap();
+    name
+}
+
+async fn is_there(server: &mut PgConnection, name: &str) -> bool {
+    let sql = "SELECT count(*) FROM pg_database WHERE datname = $1";
+    sqlx::query_scalar::<_, i64>(sql).bind(name).fetch_one(server).await.unwrap() > 0
+}
+
+/// Names the tables that these migrations make.
+fn version(migrations: &Migrator) -> String {
+    let mut digest = Sha256::new();
+    for migration in migrations.iter() {
+        digest.update(&migration.checksum);
+    }
+    data_encoding::HEXLOWER.encode(&digest.finalize()[..8])
 }
 
 /// A folder in memory where the system has one: waiting for the disk took most of the time, and no test cuts the power.
