@@ -144,3 +144,27 @@ pub async fn lock(tx: &mut Tx, study_id: i64, id: &Mark) -> Result<Arrival, Stor
     let found = by_credential(&mut *tx, id).await?.filter(|arrival| arrival.study.id == study_id);
     found.ok_or_else(|| StoreError::Missing { noun: "credential", key: id.text() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uses_come_in_order_whole_or_not_at_all() {
+        let (one, other) = ("11".repeat(16), "AB".repeat(16));
+        let text =
+            format!("2\u{1f}{other}\u{1f}ABCD-EFGH-2345\u{1f}\u{1e}1\u{1f}{one}\u{1f}ABCD-EFGH-2344\u{1f}2026-11-20");
+        let used = |occasion, byte, receipt: &str, day: &str| AnsweredRow {
+            occasion,
+            submission: Mark([byte; 16]),
+            receipt: receipt.to_owned(),
+            day: day.to_owned(),
+        };
+        let expected = [used(1, 0x11, "ABCD-EFGH-2344", "2026-11-20"), used(2, 0xab, "ABCD-EFGH-2345", "")];
+        assert_eq!(read_uses(&text).unwrap(), expected);
+        assert!(read_uses("").unwrap().is_empty());
+        for broken in ["1", "1\u{1f}11\u{1f}r\u{1f}d", &text[1..], &format!("{text}\u{1e}")] {
+            assert!(read_uses(broken).is_err(), "{broken:?}");
+        }
+    }
+}
