@@ -542,6 +542,9 @@ pub const SUMMARY_CHARS: usize = 8_000;
 pub const POSTGRES_CONNECTIONS: u32 = 16;
 /// Connections to SQLite that only read.
 pub const SQLITE_READERS: usize = 3;
+/// Pages of SQLite's log before they are put into the database itself, by the transaction that reaches them, with the write lock held: four
+/// times SQLite's own 1,000, since what is written again and again is put there once. 16 MB of disk.
+pub const SQLITE_LOG_PAGES: u32 = 4_000;
 /// Statements each connection keeps prepared.
 pub const PREPARED_STATEMENTS: usize = 500;
 /// Longest wait for a database server to accept or give a connection, in seconds.

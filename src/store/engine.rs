@@ -120,6 +120,7 @@ async fn open_sqlite(path: &str) -> Result<Connections, StoreError> {
         .foreign_keys(true)
         // What is deleted or overwritten is zeroed, on free pages too: an answer or a secret is not found again in the file.
         .pragma("secure_delete", "1")
+        .pragma("wal_autocheckpoint", limits::SQLITE_LOG_PAGES.to_string())
         .busy_timeout(Duration::from_secs(limits::LOCK_WAIT_SECONDS))
         .statement_cache_capacity(limits::PREPARED_STATEMENTS)
         .row_buffer_size(1_000)
