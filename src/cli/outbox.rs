@@ -162,7 +162,7 @@ impl Steer {
             Steer::Retry => outbox::retry(tx, id, now).await,
             Steer::Hold => outbox::hold(tx, id).await,
             Steer::Release => outbox::release(tx, id, now).await,
-            Steer::Drop => outbox::drop(tx, id).await,
+            Steer::Drop => outbox::put_aside(tx, id, now).await,
         }
     }
 }
@@ -181,15 +181,24 @@ fn steer(id: i64, installation: &Installation, steer: Steer) -> anyhow::Result<E
         }
         Ok::<_, crate::store::StoreError>(done)
     })?;
+    let found = opened.runtime.block_on(outbox::find(&opened.store, id))?;
+    let under_way = found.as_ref().is_some_and(|letter| letter.lease_until > now);
     if done {
         println!("letter {id}: {}", steer.word());
+        if under_way && matches!(steer, Steer::Hold) {
+            println!("it is under way at this moment: if the server takes it, it has left, and otherwise it is held");
+        }
         return Ok(End::Done);
     }
-    match opened.runtime.block_on(outbox::find(&opened.store, id))? {
+    match found {
         None => eprintln!("hagaki: there is no letter {id}"),
         Some(letter) if letter.secret == Secret::Gone && matches!(steer, Steer::Retry) => eprintln!(
             "hagaki: letter {id} let somebody in, and its secret was taken out when it had left; issue another with `hagaki \
              credentials reissue`"
+        ),
+        Some(_) if under_way && matches!(steer, Steer::Drop) => eprintln!(
+            "hagaki: letter {id} is under way at this moment and may have left; `hagaki outbox hold` keeps it from being tried again, \
+             and it can be dropped then if it did not leave"
         ),
         Some(letter) => {
             eprintln!("hagaki: letter {id} is {}; {} does not apply to it", letter.state.key(), steer.word());

@@ -164,7 +164,7 @@ impl Dispatch {
                     back.push(letter.id);
                 }
                 Err(Wait::ForDomain { until, apart }) => {
-                    later.push((letter.id, self.pace.queue(&letter, until, apart, now)));
+                    later.push((letter.id, self.pace.due_behind_others(&letter, until, apart, now)));
                 }
             }
         }
