@@ -37,6 +37,8 @@ use crate::settings::{Security, SmtpSettings};
 #[derive(Clone)]
 pub struct Smtp {
     shared: Arc<Shared>,
+    /// Where it carries mailings: permits that leave one of the connections to what somebody waits for.
+    bounded: Option<Arc<Semaphore>>,
 }
 
 struct Shared {
@@ -85,13 +87,21 @@ impl Smtp {
             Security::Bare => None,
             Security::Tls | Security::StartTls => Some(trust(settings.ca_file.as_deref())?),
         };
-        let permits = Semaphore::new(settings.connections);
-        Ok(Smtp { shared: Arc::new(Shared { settings, trust, permits, parked: Mutex::default() }) })
+        // Mailings have one, however few there are, and what somebody waits for has another.
+        let permits = Semaphore::new(settings.connections.max(limits::SMTP_CONNECTIONS_LEAST));
+        let shared = Shared { settings, trust, permits, parked: Mutex::default() };
+        Ok(Smtp { shared: Arc::new(shared), bounded: None })
+    }
+
+    pub(super) fn for_mailings(&self) -> Smtp {
+        let permits = Semaphore::new(for_mailings(self.shared.settings.connections));
+        Smtp { shared: Arc::clone(&self.shared), bounded: Some(Arc::new(permits)) }
     }
 
     /// Most connections at a time.
     pub fn connections(&self) -> usize {
-        self.shared.settings.connections
+        let all = self.shared.settings.connections;
+        if self.bounded.is_some() { for_mailings(all) } else { all }
     }
 
     pub(super) async fn probe(&self) -> Result<(), Verdict> {
@@ -111,6 +121,10 @@ impl Smtp {
             Some(signer) => Cow::Owned(signer.signed(&SystemRandom::new(), &raw).into_owned()),
             None => raw,
         };
+        let _own = match &self.bounded {
+            Some(permits) => Some(permits.acquire().await.expect("the semaphore is never closed")),
+            None => None,
+        };
         let _permit = shared.permits.acquire().await.expect("the semaphore is never closed");
         while let Some(mut link) = shared.unpark() {
             match link.converse(shared, from.as_ref(), &to, &raw).await {
@@ -127,6 +141,11 @@ impl Smtp {
             Err(verdict) => verdict,
         }
     }
+}
+
+/// How many of so many connections mailings may use at a time.
+pub fn for_mailings(connections: usize) -> usize {
+    connections.saturating_sub(1).max(1)
 }
 
 impl Shared {
