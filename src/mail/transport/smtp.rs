@@ -130,13 +130,13 @@ impl Smtp {
             match link.converse(shared, from.as_ref(), &to, &raw).await {
                 // The server closed the parked connection meanwhile; nothing of this letter was taken.
                 Err((stage, fault)) if stage < Stage::Mail && fault.is_goodbye() => continue,
-                outcome => return shared.conclude(link, outcome).await,
+                outcome => return shared.conclude(link, outcome, envelope).await,
             }
         }
         match shared.connect().await {
             Ok(mut link) => {
                 let outcome = link.converse(shared, from.as_ref(), &to, &raw).await;
-                shared.conclude(link, outcome).await
+                shared.conclude(link, outcome, envelope).await
             }
             Err(verdict) => verdict,
         }
@@ -167,7 +167,7 @@ impl Shared {
     }
 
     /// What the outcome of a dialog means, and what becomes of the connection.
-    async fn conclude(&self, mut link: Link, outcome: Result<Reply, (Stage, Fault)>) -> Verdict {
+    async fn conclude(&self, mut link: Link, outcome: Result<Reply, (Stage, Fault)>, envelope: &Envelope) -> Verdict {
         match outcome {
             Ok(reply) => {
                 self.park(link);
@@ -177,7 +177,7 @@ impl Shared {
                 Verdict::Deferred { reply: None, scope: Scope::Host, maybe_sent: stage == Stage::Mail }
             }
             Err((stage, Fault::Reply(reply))) => {
-                let verdict = judge(stage, reply);
+                let verdict = judge(stage, reply, envelope);
                 link.refusals += 1;
                 if !verdict.suspends_host() && link.refusals < limits::SMTP_REFUSALS {
                     // RSET, so that the next letter finds the connection as new.
@@ -310,12 +310,27 @@ async fn step(
 
 /// What a refusal means, where it was said.
 ///
-/// 421 and every 4xx before the recipient was named are about the server; later 4xx are about the letter. 5xx are about
-/// the letter, except that a server which wants a login from us would refuse every letter.
-fn judge(stage: Stage, reply: Reply) -> Verdict {
+/// 421 and every 4xx before the recipient was named are about the server; later 4xx are about the letter. So are 5xx: to the recipient's
+/// name they are about the recipient, after the mail about what it says. But a server which wants a login from us, or has something
+/// against our address, would refuse every letter: it is left alone, and none fails.
+fn judge(stage: Stage, reply: Reply, envelope: &Envelope) -> Verdict {
     if reply.wants_login() {
         let text = format!("the server wants a login first: {reply}; set user and password_file");
         return Verdict::Unreachable { trouble: Trouble::Authentication, text };
+    }
+    let from = envelope.from.as_deref().unwrap_or_default();
+    let of_sender = match stage {
+        Stage::Sender => !reply.is_of_mail(),
+        Stage::Recipient => reply.is_of_sender(from, &envelope.to),
+        Stage::Mail => false,
+    };
+    if reply.code >= 500 && of_sender {
+        let said = reply.without(from);
+        let text = format!(
+            "the server takes no letter from our address: {said}; may this user send from the mailbox's address, also with + and a token in \
+             front of the @?"
+        );
+        return Verdict::Unreachable { trouble: Trouble::Sender, text };
     }
     if reply.code >= 500 {
         return Verdict::Refused(reply);
@@ -530,7 +545,7 @@ mod tests {
 
     #[test]
     fn a_refusal_means_what_it_means_where_it_was_said() {
-        let judge = |stage, code| judge(stage, Reply::new(code, ""));
+        let judge = |stage, code| judge(stage, Reply::new(code, ""), &envelope("a@example.com"));
         assert!(matches!(
             judge(Stage::Recipient, 450),
             Verdict::Deferred { scope: Scope::Letter, maybe_sent: false, .. }
@@ -540,7 +555,8 @@ mod tests {
         assert!(matches!(judge(Stage::Recipient, 421), Verdict::Deferred { scope: Scope::Host, .. }));
         assert!(matches!(judge(Stage::Sender, 530), Verdict::Unreachable { trouble: Trouble::Authentication, .. }));
         assert!(matches!(judge(Stage::Recipient, 530), Verdict::Unreachable { trouble: Trouble::Authentication, .. }));
-        assert!(matches!(judge(Stage::Sender, 550), Verdict::Refused(_)));
+        assert!(matches!(judge(Stage::Sender, 550), Verdict::Unreachable { trouble: Trouble::Sender, .. }));
+        assert!(matches!(judge(Stage::Sender, 552), Verdict::Refused(_)), "it is too large");
         assert!(matches!(judge(Stage::Recipient, 550), Verdict::Refused(_)));
         assert!(matches!(judge(Stage::Mail, 554), Verdict::Refused(_)));
     }
