@@ -371,9 +371,7 @@ async fn post(surgery: &Surgery, settings: &MailboxSettings) -> Vec<Finding> {
         Some(warning) => Finding::warned(name(&what), warning),
         None => Finding::new(name(&what), None),
     }));
-    if !settings.throttle.is_none() {
-        findings.push(Finding::new(name(&bounds(surgery, settings).await), None));
-    }
+    findings.extend(bounds(surgery, settings).await.map(|what| Finding::new(name(&what), None)));
     if can_post {
         let trouble = letter_to_itself(surgery, settings, &mut mailbox, &transport).await.err();
         findings.push(Finding::new(name("a letter to itself"), trouble));
@@ -415,7 +413,7 @@ async fn lanes(surgery: &Surgery, settings: &MailboxSettings) -> Vec<(String, Op
 }
 
 /// How fast letters may leave, and how many of mailings wait; that they do is no trouble.
-async fn bounds(surgery: &Surgery, settings: &MailboxSettings) -> String {
+async fn bounds(surgery: &Surgery, settings: &MailboxSettings) -> Option<String> {
     let throttle = &settings.throttle;
     let all = throttle.per_minute.map(|bound| format!("{bound} a minute"));
     let each = throttle.per_domain_per_minute.map(|bound| format!("{bound} a minute to each domain"));
@@ -425,12 +423,15 @@ async fn bounds(surgery: &Surgery, settings: &MailboxSettings) -> String {
         Some(store) => outbox::waiting_mass(store, &settings.name, surgery.now()).await.unwrap_or_default(),
         None => outbox::WaitingMass::default(),
     };
-    format!(
-        "throttle: letters at most {}; of mailings {} wait, {} of them for the bound of their domain",
-        bounds.join(", "),
-        waiting.all,
-        waiting.throttled
-    )
+    if throttle.is_none() && waiting.throttled == 0 {
+        return None;
+    }
+    let bounds =
+        if bounds.is_empty() { "as servers take them".to_owned() } else { format!("at most {}", bounds.join(", ")) };
+    Some(format!(
+        "throttle: letters {bounds}; of mailings {} wait, {} of them for the bound of their domain",
+        waiting.all, waiting.throttled
+    ))
 }
 
 fn told(verdict: &Verdict) -> String {

@@ -231,6 +231,7 @@ impl Daemon {
                 Arc::clone(&filing_bell),
             ))));
             let transport = Transport::open(&mailbox.delivery, Arc::clone(&clock))?;
+            let slowing = Arc::default();
             for lane in Lane::ALL {
                 // Whoever starts the daemon may have mended what was wrong with the server: it is tried at once.
                 host::record_success(&store, &host_of(&mailbox.name, lane)).await?;
@@ -255,6 +256,7 @@ impl Daemon {
                     alert_bell: Arc::clone(&alert_bell),
                     away: AtomicBool::new(true),
                     throttle: mailbox.throttle.clone(),
+                    slowing: Arc::clone(&slowing),
                     pace: Pace::default(),
                 })));
             }

@@ -11,24 +11,26 @@
 //!
 //! Letters that somebody waits for go by their urgency ([`Urgency`](crate::domain::urgency::Urgency)), and are looked for every few
 //! seconds while others are under way. Letters of mailings are claimed study by study in turn, and may be bounded in how fast they
-//! leave ([`throttle`](crate::domain::throttle)): what has to wait for that was not tried.
+//! leave ([`throttle`](crate::domain::throttle)), by the operator or, for a while, by what servers said
+//! ([`slowing`](crate::domain::slowing)): what has to wait for that was not tried.
 
 mod pace;
 mod record;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream;
 use tokio::sync::{Notify, mpsc};
 
-use super::transport::{Envelope, Transport, Verdict};
+use super::transport::{Envelope, Scope, Transport, Verdict};
 use super::{Did, StepError};
 use crate::domain::retry::{self, Jitter};
 use crate::domain::schedule::Letter;
-use crate::domain::throttle::{Accounts, Throttle, Wait};
+use crate::domain::slowing::{Place, Sign, Slowing};
+use crate::domain::throttle::{Accounts, Throttle, Wait, domain_of};
 use crate::domain::time::{Clock, Dice, Instant};
 use crate::domain::token;
 use crate::domain::urgency::Lane;
@@ -40,6 +42,15 @@ use crate::workflow::{DeskAddress, Keys, Means, schedule};
 pub use pace::Pace;
 use pace::UnderWay;
 use record::{LOST, bounded, is_busy};
+
+/// Why a letter was not begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unsent {
+    /// There was no time for it, or the server is away.
+    Late,
+    /// Letters come too fast for its domain.
+    TooFast,
+}
 
 /// By what it is known that the server of a mailbox is left alone for letters of that sort: what fails for a mailing says nothing to an
 /// assignment, which finds out for itself. No name of a mailbox has this sign.
@@ -82,6 +93,8 @@ pub struct Dispatch {
     pub away: AtomicBool,
     /// How fast letters may leave.
     pub throttle: Throttle,
+    /// How much slower servers want it for now; both sorts of a mailbox hear it.
+    pub slowing: Arc<Mutex<Slowing>>,
     /// How they go on.
     pub pace: Pace,
 }
@@ -124,9 +137,10 @@ impl Dispatch {
         let mailbox = &self.desk.mailbox;
         let studies = outbox::turns(&self.store, mailbox, now).await?;
         let mut left = self.pace.batch();
-        if !studies.is_empty() && self.throttle.per_minute.is_some() {
+        let bounds = self.slowing().bounds(&self.throttle, now);
+        if !studies.is_empty() && bounds.per_minute.is_some() {
             let used = throttle::list(&self.store, mailbox).await?;
-            let room = Accounts::new(&self.throttle, now, used).room().unwrap_or(left);
+            let room = Accounts::new(&bounds, now, used).room().unwrap_or(left);
             if room < left {
                 // The minute that they wait for passes; whether they still do then is seen then.
                 self.pace.wait_until(now.plus_seconds(60));
@@ -154,13 +168,14 @@ impl Dispatch {
 
     /// Gives back letters of mailings that may not leave yet; none of them was tried. What somebody waits for leaves, and counts.
     async fn within_bounds(&mut self, claimed: Vec<OutboxItem>, now: Instant) -> Result<Vec<OutboxItem>, StoreError> {
-        if self.throttle.is_none() || claimed.is_empty() {
+        let bounds = self.slowing().bounds(&self.throttle, now);
+        if bounds.is_none() || claimed.is_empty() {
             return Ok(claimed);
         }
         let mailbox = &self.desk.mailbox;
         let mut tx = self.store.begin().await?;
         let used = throttle::lock(&mut tx, mailbox, now).await?;
-        let mut accounts = Accounts::new(&self.throttle, now, used);
+        let mut accounts = Accounts::new(&bounds, now, used);
         let (mut leave, mut back, mut later) = (Vec::with_capacity(claimed.len()), Vec::new(), Vec::new());
         self.pace.forget(now);
         for letter in claimed {
@@ -232,6 +247,36 @@ impl Dispatch {
         Ok(tx.commit().await?)
     }
 
+    fn slowing(&self) -> MutexGuard<'_, Slowing> {
+        self.slowing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hears what a verdict says of the pace.
+    fn hear(&self, letter: &OutboxItem, verdict: &Verdict) {
+        let domain = domain_of(&letter.recipient);
+        let (place, sign) = match verdict {
+            Verdict::Accepted(_) => return self.slowing().taken(&domain),
+            Verdict::Deferred { reply: Some(reply), scope: Scope::Host, .. } => {
+                (Place::Server, Sign::of_server(reply.enhanced()))
+            }
+            Verdict::Deferred { reply: Some(reply), scope: Scope::Letter, .. } => {
+                (Place::Domain(&domain), Sign::of_letter(reply.enhanced()))
+            }
+            Verdict::Deferred { reply: None, .. } | Verdict::Refused(_) | Verdict::Unreachable { .. } => return,
+        };
+        let slowed = self.slowing().put_off(place, sign, &self.throttle, self.clock.now());
+        if let Some(per_minute) = slowed {
+            let mailbox = &self.desk.mailbox;
+            let to = if place == Place::Server { "all domains" } else { domain.as_str() };
+            tracing::warn!(
+                mailbox,
+                to,
+                per_minute,
+                "letters come too fast for a server; mailings leave more slowly for a while"
+            );
+        }
+    }
+
     /// By what it is known that the server is left alone for letters of this sort.
     fn host(&self) -> String {
         host_of(&self.desk.mailbox, self.lane)
@@ -248,25 +293,34 @@ impl Dispatch {
     /// being made durable the next letters are on their way, and the more there are, the more share a record.
     ///
     /// Letters are no longer begun once the server is seen to be away, or after a few seconds, at most half of the lease: they are given
-    /// back, so that nobody else sends what we still might, and what is more urgent by now goes first. Gives the number of these. Those
-    /// over which the server takes its time stay ours for as long.
+    /// back, so that nobody else sends what we still might, and what is more urgent by now goes first. Gives the number of these. Given
+    /// back as well are letters of mailings for which a server has just said that they come too fast. Those over which the server takes its
+    /// time stay ours for as long.
     async fn send_all(&self, claimed: Vec<OutboxItem>) -> Result<usize, StepError> {
         let width = self.transport.width().max(1);
         let under_way = &UnderWay::default();
         let away = &AtomicBool::new(false);
         let deadline = self.clock.now().plus_seconds(limits::DISPATCH_STEP_SECONDS.min(self.lease_seconds / 2));
+        let changes = self.slowing().changes();
+        let too_fast = move |letter: &OutboxItem| {
+            self.lane == Lane::Mailings && self.slowing().changed_after(&domain_of(&letter.recipient), changes)
+        };
         let (done, mut finished) = mpsc::channel(limits::VERDICT_BATCH);
         let sends = stream::iter(claimed.into_iter().map(|letter| async move {
             if away.load(Ordering::Relaxed) || self.clock.now() >= deadline {
-                return (letter, None);
+                return (letter, Err(Unsent::Late));
             }
-            let Ok(raw) = &letter.raw else { return (letter, None) };
+            if too_fast(&letter) {
+                return (letter, Err(Unsent::TooFast));
+            }
+            let Ok(raw) = &letter.raw else { return (letter, Err(Unsent::Late)) };
             under_way.begin(letter.id);
             let verdict = self.send(&letter, raw).await;
+            self.hear(&letter, &verdict);
             if verdict.suspends_host() {
                 away.store(true, Ordering::Relaxed);
             }
-            (letter, Some(verdict))
+            (letter, Ok(verdict))
         }));
         let sending = async move {
             let mut sent = sends.buffer_unordered(width);
@@ -276,7 +330,7 @@ impl Dispatch {
             Ok::<(), StepError>(())
         };
         let recording = async {
-            let (mut trouble, mut untried, mut failed) = (None, Vec::new(), None);
+            let (mut trouble, mut untried, mut late, mut failed) = (None, Vec::new(), 0, None);
             let patience = Duration::from_secs((self.lease_seconds / 4).max(1).unsigned_abs());
             let mut renewal = tokio::time::Instant::now() + patience;
             loop {
@@ -288,14 +342,18 @@ impl Dispatch {
                     continue;
                 };
                 if received == 0 {
-                    return Ok::<_, StepError>((trouble, untried, failed));
+                    return Ok::<_, StepError>((trouble, (untried, late), failed));
                 }
                 let mut judged = Vec::with_capacity(chunk.len());
                 for (letter, verdict) in chunk {
                     under_way.end(letter.id);
-                    let Some(verdict) = verdict else {
-                        untried.push(letter.id);
-                        continue;
+                    let verdict = match verdict {
+                        Ok(verdict) => verdict,
+                        Err(why) => {
+                            late += usize::from(why == Unsent::Late);
+                            untried.push(letter.id);
+                            continue;
+                        }
                     };
                     if verdict.suspends_host() {
                         trouble.get_or_insert_with(|| told(&verdict));
@@ -310,7 +368,7 @@ impl Dispatch {
             }
         };
         // The first record that fails otherwise ends both; what was sent and not recorded is sent again.
-        let ((), (trouble, untried, failed)) = futures::try_join!(sending, recording)?;
+        let ((), (trouble, (untried, late), failed)) = futures::try_join!(sending, recording)?;
         if !untried.is_empty() {
             let mut tx = self.store.begin().await?;
             outbox::give_back(&mut tx, &self.owner, &untried).await?;
@@ -319,7 +377,7 @@ impl Dispatch {
         match (trouble, failed) {
             (Some(why), _) => Err(self.suspend(why).await?),
             (None, Some(error)) => Err(error),
-            (None, None) => Ok(untried.len()),
+            (None, None) => Ok(late),
         }
     }
 

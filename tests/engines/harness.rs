@@ -881,7 +881,7 @@ impl Parts<'_> {
             files: self.files(),
             dispatch_bells: Vec::new(),
         };
-        let alert_bell = bell();
+        let (alert_bell, slowing) = (bell(), Arc::default());
         let sends = |lane: Lane| Dispatch {
             lane,
             store: self.store.clone(),
@@ -898,6 +898,7 @@ impl Parts<'_> {
             alert_bell: alert_bell.clone(),
             away: AtomicBool::new(true),
             throttle: Throttle::default(),
+            slowing: Arc::clone(&slowing),
             pace: Pace::default(),
         };
         let [dispatch, mailings] = Lane::ALL.map(sends);

@@ -59,7 +59,8 @@ pub struct Turn<'a> {
 }
 
 /// What is said of a letter that waits for the bound of its domain.
-pub const THROTTLED: &str = "waits for the bound of its domain ([throttle] in mailbox.toml)";
+pub const THROTTLED: &str =
+    "waits, for letters to its domain leave slowly: [throttle] in mailbox.toml says so, or its server did";
 
 macro_rules! claim {
     ($which:literal, $order:literal, $lock:literal) => {

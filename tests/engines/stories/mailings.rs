@@ -8,8 +8,8 @@ use hagaki::domain::participant::Candidate;
 use hagaki::domain::throttle::Throttle;
 use hagaki::domain::time::{Clock, Instant};
 use hagaki::limits;
-use hagaki::mail::Did;
 use hagaki::mail::transport::{Order, Transport};
+use hagaki::mail::{Did, StepError};
 use hagaki::settings::{Delivery, Security, SmtpSettings};
 use hagaki::store::outbox::{self, State, Which};
 use hagaki::workflow::credentials::Form;
@@ -63,7 +63,8 @@ async fn slow_server(pause: Duration) -> (u16, Taken) {
     server(move |_| ("250 2.0.0 well\r\n", pause)).await
 }
 
-/// A mail server that says of a letter to an address what it is told to, after as long; its port, and whose letters it had.
+/// A mail server that says of a letter to an address, and of a sender, what it is told to; for a letter it takes as long. Its port, and whose
+/// letters it had.
 async fn server(says: impl Fn(&str) -> (&'static str, Duration) + Send + Sync + Clone + 'static) -> (u16, Taken) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -91,9 +92,14 @@ async fn serve(
             return None;
         }
         let said = String::from_utf8_lossy(&line).to_ascii_uppercase();
+        let path = String::from_utf8_lossy(&line);
+        let address = path.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
+        if said.starts_with("MAIL") {
+            stream.write_all(says(&address).0.as_bytes()).await.ok()?;
+            continue;
+        }
         if said.starts_with("RCPT") {
-            let path = String::from_utf8_lossy(&line);
-            to = path.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
+            to = address;
         }
         if said.starts_with("DATA") {
             stream.write_all(b"354 go on\r\n").await.ok()?;
@@ -233,6 +239,75 @@ stories! {
         assert_eq!(center.process.dispatch.step().await.unwrap(), Did::Nothing, "of a mailing it takes nothing");
         center.wind(3600);
         center.quiet().await;
+    }
+
+    async fn a_server_that_does_not_take_our_address_fails_no_letter(center: &mut Center) {
+        aurora(center).await;
+        center.activate(&once(), Stage::Production).await;
+        invite(center, "wellbeing", &at("example.jp", 3)).await;
+        let mended = Arc::new(AtomicBool::new(false));
+        let own = mended.clone();
+        let (port, taken) = server(move |address| {
+            let refused = address.starts_with("reg+") && !own.load(Ordering::SeqCst);
+            (if refused { "553 5.7.1 not owned by this user\r\n" } else { "250 2.0.0 well\r\n" }, Duration::ZERO)
+        })
+        .await;
+        send_by(center, port);
+        center.deliver(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031")));
+        center.process.intake.step().await.unwrap();
+        while center.process.desk.step().await.unwrap() == Did::Something {}
+        for _ in 0..10 {
+            for dispatch in [&mut center.process.dispatch, &mut center.process.mailings] {
+                let Err(StepError::Away { why, .. }) = dispatch.step().await else { panic!("nothing can leave") };
+                assert!(why.contains("553 5.7.1 not owned") && why.contains("from our address"), "{why}");
+            }
+            center.wind(24 * 3600);
+        }
+        assert!(taken.lock().unwrap().is_empty());
+        let letters = outbox::list(center.store(), Which::All, None, 100).await.unwrap();
+        assert!(letters.len() == 6 && letters.iter().all(|letter| letter.state == State::Waiting), "{letters:?}");
+        mended.store(true, Ordering::SeqCst);
+        center.quiet().await;
+        assert_eq!(taken.lock().unwrap().len(), 6);
+    }
+
+    async fn a_domain_for_which_letters_come_too_fast_gets_them_slowly(center: &mut Center) {
+        center.activate(&once(), Stage::Production).await;
+        invite(center, "wellbeing", &at("docomo.ne.jp", 20)).await;
+        invite(center, "wellbeing", &at("example.jp", 5)).await;
+        let hasty = Arc::new(AtomicBool::new(true));
+        let own = hasty.clone();
+        let (port, taken) = server(move |to| {
+            let fast = to.ends_with("@docomo.ne.jp") && own.load(Ordering::SeqCst);
+            (if fast { "450 4.7.28 too many at once\r\n" } else { "250 2.0.0 well\r\n" }, Duration::ZERO)
+        })
+        .await;
+        send_by(center, port);
+        assert_eq!(center.process.mailings.step().await.unwrap(), Did::Something);
+        let shown = taken.lock().unwrap().clone();
+        assert!(shown.len() == 6 && shown[0] == "p0@docomo.ne.jp", "none but the first is tried in vain: {shown:?}");
+        let letters = outbox::list(center.store(), Which::All, None, 100).await.unwrap();
+        assert_eq!(letters.iter().map(|letter| letter.attempts).sum::<i64>(), 6, "waiting is no attempt: {letters:?}");
+        hasty.store(false, Ordering::SeqCst);
+        center.quiet().await;
+        let few = taken.lock().unwrap().len() - shown.len();
+        assert!((1..10).contains(&few), "the others leave, and not all at once: {few}");
+        let waiting = outbox::waiting_mass(center.store(), "reg", center.clock.now()).await.unwrap();
+        assert!(waiting.throttled > 0, "{waiting:?}");
+        for _ in 0..40 {
+            center.wind(4);
+            center.quiet().await;
+        }
+        let letters = outbox::list(center.store(), Which::All, None, 100).await.unwrap();
+        assert!(letters.iter().all(|letter| letter.state == State::Sent), "{letters:?}");
+        assert_eq!(letters.iter().map(|letter| letter.attempts).sum::<i64>(), 25 + 1);
+        // It is over after a while: those of later go at once.
+        center.wind(10 * limits::SLOWED_EASE_SECONDS);
+        let before = taken.lock().unwrap().len();
+        let later: Vec<String> = (30..50).map(|number| format!("p{number}@docomo.ne.jp")).collect();
+        invite(center, "wellbeing", &later).await;
+        center.quiet().await;
+        assert_eq!(taken.lock().unwrap().len() - before, 20);
     }
 
     async fn what_a_server_takes_its_time_over_is_sent_by_nobody_else(center: &mut Center) {
