@@ -1,6 +1,7 @@
 //! `hagaki outbox`: every letter that goes out, and its fate.
 
 mod addresses;
+mod mailings;
 mod progress;
 mod resend;
 
@@ -20,6 +21,7 @@ use crate::limits;
 use crate::store::outbox::{self, OutboxRow, Secret, State, Which};
 use crate::store::{Tx, audit, study};
 use crate::workflow::command;
+use crate::workflow::mailings::{Name, Steering};
 
 /// Commands on letters.
 #[derive(Debug, Subcommand)]
@@ -66,12 +68,23 @@ pub enum OutboxCommand {
     Resend(resend::ResendArgs),
     /// Addresses of a study at which letters do not arrive, so that invitations and reminders pass them over.
     Addresses(addresses::AddressesArgs),
-    /// Say that an address is good again.
+    /// Mailings of a study (invitations and reminders of one day, by a rule or by commands) and how far their letters have come.
+    Mailings(mailings::MailingsArgs),
+    /// Say that an address is good again; or let a held mailing go.
     Resume(addresses::ResumeArgs),
-    /// Stop a waiting letter.
+    /// Have no letter of a mailing leave that has not left.
+    Stop(mailings::StopArgs),
+    /// Stop a waiting letter, or a mailing, until it is released.
     Hold {
         /// Its number.
-        id: i64,
+        #[arg(required_unless_present = "mailing", conflicts_with = "mailing")]
+        id: Option<i64>,
+        /// All letters of that mailing that have not left, as `hagaki outbox mailings` names it.
+        #[arg(long, value_name = "NAME", value_parser = mailings::name, requires = "reason")]
+        mailing: Option<Name>,
+        /// Why a mailing is held; stands in the audit chain.
+        #[arg(long, requires = "mailing")]
+        reason: Option<String>,
         /// Which installation.
         #[command(flatten)]
         installation: Installation,
@@ -133,11 +146,19 @@ pub(super) fn run(command: OutboxCommand) -> anyhow::Result<End> {
         OutboxCommand::Resend(args) => resend::run(&args),
         OutboxCommand::Addresses(args) => addresses::list(&args),
         OutboxCommand::Resume(args) => addresses::resume(&args),
-        OutboxCommand::Hold { id, installation } => steer(id, &installation, Steer::Hold),
+        OutboxCommand::Mailings(args) => mailings::list(&args),
+        OutboxCommand::Stop(args) => mailings::stop(&args),
+        OutboxCommand::Hold { id: Some(id), installation, .. } => steer(id, &installation, Steer::Hold),
+        OutboxCommand::Hold { id: None, mailing, reason, installation } => {
+            let Some(name) = mailing else { return Err(Refused(NO_LETTER.to_string()).into()) };
+            mailings::steer(&name, reason.as_deref(), &installation, Steering::Hold)
+        }
         OutboxCommand::Release { id, installation } => steer(id, &installation, Steer::Release),
         OutboxCommand::Drop { id, installation } => steer(id, &installation, Steer::Drop),
     }
 }
+
+const NO_LETTER: &str = "name a letter by its number, or a mailing with --mailing";
 
 #[derive(Clone, Copy)]
 enum Steer {
