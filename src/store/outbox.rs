@@ -246,8 +246,6 @@ statements! { "outbox":
     HOLD = same "UPDATE outbox SET state = 'held' WHERE id = $1 AND state = 'waiting'";
     FREE = same "UPDATE outbox SET state = 'waiting', next_attempt_at = $2 WHERE id = $1 AND state = 'held'";
     DROP = same "UPDATE outbox SET state = 'dropped', lease_until = 0, lease_owner = '' \
-        WHERE id = $1 AND state IN ('waiting', 'held', 'failed')";
-    PUT_ASIDE = same "UPDATE outbox SET state = 'dropped', lease_until = 0, lease_owner = '' \
         WHERE id = $1 AND state IN ('waiting', 'held', 'failed') AND lease_until <= $2";
     // Whoever has it under way keeps it, or it would leave twice; that is its first attempt then.
     RETRY = same "UPDATE outbox SET state = 'waiting', attempts = CASE WHEN lease_until > $2 THEN 1 ELSE 0 END, next_attempt_at = $2, \
@@ -543,7 +541,7 @@ pub async fn release(tx: &mut Tx, id: i64, now: Instant) -> Result<bool, StoreEr
 /// # Errors
 /// Those of the database.
 pub async fn put_aside(tx: &mut Tx, id: i64, now: Instant) -> Result<bool, StoreError> {
-    let dropped = tx.execute(&PUT_ASIDE, binds![id, now]).await? == 1;
+    let dropped = tx.execute(&DROP, binds![id, now]).await? == 1;
     if dropped {
         work::mask(tx, &[id]).await?;
     }
@@ -556,11 +554,7 @@ pub async fn put_aside(tx: &mut Tx, id: i64, now: Instant) -> Result<bool, Store
 /// # Errors
 /// Those of the database.
 pub async fn drop(tx: &mut Tx, id: i64) -> Result<bool, StoreError> {
-    let dropped = tx.execute(&DROP, binds![id]).await? == 1;
-    if dropped {
-        work::mask(tx, &[id]).await?;
-    }
-    Ok(dropped)
+    put_aside(tx, id, Instant(i64::MAX)).await
 }
 
 /// Has a letter tried again at once, its attempts counted anew: somebody asks for it, so it goes before mailings. One that is under way
