@@ -344,6 +344,8 @@ pub const SETTINGS_FILE_BYTES: u64 = 1024 * 1024;
 pub const SECRET_FILE_BYTES: u64 = 4096;
 /// Most mailboxes of one daemon.
 pub const MAILBOXES: usize = 1_000;
+/// Connections that an SMTP server is used by at least where it carries mailings: one of them is for what somebody waits for.
+pub const SMTP_CONNECTIONS_LEAST: usize = 2;
 /// Most connections to one SMTP server.
 pub const SMTP_CONNECTIONS: i64 = 64;
 /// Most mails taken from a mailbox in one step.

@@ -16,7 +16,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::installation::Opened;
-use super::simulate::progress::Bar;
+use super::progress::Bar;
 use super::{End, Installation, Output, Refused, counted};
 use crate::daemon::run::{desk_address, keys};
 use crate::definition::csv_file::Charset;

@@ -14,7 +14,7 @@ use attachments::Attachments;
 
 use super::export::{StageName, Whom};
 use super::installation::Opened;
-use super::simulate::progress::Bar;
+use super::progress::Bar;
 use super::study::judged;
 use super::{End, Installation, Output, Refused, counted};
 use crate::domain::language::Language;

@@ -18,9 +18,11 @@ use crate::domain::second_factor::Proof;
 use crate::domain::study::Stage;
 use crate::domain::survey::Mark;
 use crate::domain::time::{Clock, Dice, Instant, Zone};
+use crate::domain::urgency::Lane;
 use crate::limits;
+use crate::mail::dispatch::host_of;
 use crate::mail::mailbox::{Mailbox, Position};
-use crate::mail::transport::{Envelope, Transport, Verdict};
+use crate::mail::transport::{Envelope, Transport, Verdict, for_mailings};
 use crate::settings::{Delivery, Engine, MailboxSettings, Settings, SmtpSettings};
 use crate::store::study::State;
 use crate::store::{Store, host, inbox, outbox, study, urn};
@@ -365,9 +367,11 @@ async fn post(surgery: &Surgery, settings: &MailboxSettings) -> Vec<Finding> {
         );
         findings.push(Finding::new(name(&record), None));
     }
-    if !settings.throttle.is_none() {
-        findings.push(Finding::new(name(&bounds(surgery, settings).await), None));
-    }
+    findings.extend(lanes(surgery, settings).await.into_iter().map(|(what, warning)| match warning {
+        Some(warning) => Finding::warned(name(&what), warning),
+        None => Finding::new(name(&what), None),
+    }));
+    findings.extend(bounds(surgery, settings).await.map(|what| Finding::new(name(&what), None)));
     if can_post {
         let trouble = letter_to_itself(surgery, settings, &mut mailbox, &transport).await.err();
         findings.push(Finding::new(name("a letter to itself"), trouble));
@@ -375,8 +379,41 @@ async fn post(surgery: &Surgery, settings: &MailboxSettings) -> Vec<Finding> {
     findings
 }
 
+/// How letters leave of the two sorts that do not wait for each other, and whether the daemon leaves the server alone for one of them.
+async fn lanes(surgery: &Surgery, settings: &MailboxSettings) -> Vec<(String, Option<String>)> {
+    let mut told = Vec::new();
+    for lane in Lane::ALL {
+        let letters = match lane {
+            Lane::Awaited => "letters that somebody waits for",
+            Lane::Mailings => "mailings",
+        };
+        let what = match &settings.delivery {
+            Delivery::Smtp(smtp) if lane == Lane::Mailings => {
+                format!("{letters} use at most {}", counted(for_mailings(smtp.connections) as u64, "connection"))
+            }
+            Delivery::Smtp(smtp) => {
+                format!("{letters} use at most {}", counted(smtp.connections as u64, "connection"))
+            }
+            Delivery::Folder { .. } | Delivery::Memory => letters.to_owned(),
+        };
+        let away = match &surgery.store {
+            Some(store) => host::find(store, &host_of(&settings.name, lane)).await.ok().flatten(),
+            None => None,
+        };
+        let away = away.filter(|away| away.suspended_until > surgery.now());
+        told.push((what, away.map(|away| {
+            format!(
+                "they wait: the daemon tried {} in vain and leaves the server alone until {}; its log and /readyz say why",
+                counted(away.failures.unsigned_abs(), "time"),
+                away.suspended_until.utc()
+            )
+        })));
+    }
+    told
+}
+
 /// How fast letters may leave, and how many of mailings wait; that they do is no trouble.
-async fn bounds(surgery: &Surgery, settings: &MailboxSettings) -> String {
+async fn bounds(surgery: &Surgery, settings: &MailboxSettings) -> Option<String> {
     let throttle = &settings.throttle;
     let all = throttle.per_minute.map(|bound| format!("{bound} a minute"));
     let each = throttle.per_domain_per_minute.map(|bound| format!("{bound} a minute to each domain"));
@@ -386,12 +423,15 @@ async fn bounds(surgery: &Surgery, settings: &MailboxSettings) -> String {
         Some(store) => outbox::waiting_mass(store, &settings.name, surgery.now()).await.unwrap_or_default(),
         None => outbox::WaitingMass::default(),
     };
-    format!(
-        "throttle: letters at most {}; of mailings {} wait, {} of them for the bound of their domain",
-        bounds.join(", "),
-        waiting.all,
-        waiting.throttled
-    )
+    if throttle.is_none() && waiting.throttled == 0 {
+        return None;
+    }
+    let bounds =
+        if bounds.is_empty() { "as servers take them".to_owned() } else { format!("at most {}", bounds.join(", ")) };
+    Some(format!(
+        "throttle: letters {bounds}; of mailings {} wait, {} of them for the bound of their domain",
+        waiting.all, waiting.throttled
+    ))
 }
 
 fn told(verdict: &Verdict) -> String {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::credentials::list::{self, Shape};
 use super::credentials::{ListCharset, Office, passed};
-use super::simulate::progress::Bar;
+use super::progress::Bar;
 use super::{End, Installation, Output, Refused, counted};
 use crate::definition::participants_file;
 use crate::limits;

@@ -26,6 +26,7 @@ mod operator;
 mod outbox;
 mod participant;
 mod preview;
+mod progress;
 mod read;
 pub mod reading;
 mod receipt;

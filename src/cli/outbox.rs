@@ -1,6 +1,7 @@
 //! `hagaki outbox`: every letter that goes out, and its fate.
 
 mod addresses;
+mod mailings;
 mod progress;
 mod resend;
 
@@ -20,6 +21,7 @@ use crate::limits;
 use crate::store::outbox::{self, OutboxRow, Secret, State, Which};
 use crate::store::{Tx, audit, study};
 use crate::workflow::command;
+use crate::workflow::mailings::{Name, Steering};
 
 /// Commands on letters.
 #[derive(Debug, Subcommand)]
@@ -66,12 +68,23 @@ pub enum OutboxCommand {
     Resend(resend::ResendArgs),
     /// Addresses of a study at which letters do not arrive, so that invitations and reminders pass them over.
     Addresses(addresses::AddressesArgs),
-    /// Say that an address is good again.
+    /// Mailings of a study (invitations and reminders of one day, by a rule or by commands) and how far their letters have come.
+    Mailings(mailings::MailingsArgs),
+    /// Say that an address is good again; or let a held mailing go.
     Resume(addresses::ResumeArgs),
-    /// Stop a waiting letter.
+    /// Have no letter of a mailing leave that has not left.
+    Stop(mailings::StopArgs),
+    /// Stop a waiting letter, or a mailing, until it is released.
     Hold {
         /// Its number.
-        id: i64,
+        #[arg(required_unless_present = "mailing", conflicts_with = "mailing")]
+        id: Option<i64>,
+        /// All letters of that mailing that have not left, as `hagaki outbox mailings` names it.
+        #[arg(long, value_name = "NAME", value_parser = mailings::name, requires = "reason")]
+        mailing: Option<Name>,
+        /// Why a mailing is held; stands in the audit chain.
+        #[arg(long, requires = "mailing")]
+        reason: Option<String>,
         /// Which installation.
         #[command(flatten)]
         installation: Installation,
@@ -133,11 +146,19 @@ pub(super) fn run(command: OutboxCommand) -> anyhow::Result<End> {
         OutboxCommand::Resend(args) => resend::run(&args),
         OutboxCommand::Addresses(args) => addresses::list(&args),
         OutboxCommand::Resume(args) => addresses::resume(&args),
-        OutboxCommand::Hold { id, installation } => steer(id, &installation, Steer::Hold),
+        OutboxCommand::Mailings(args) => mailings::list(&args),
+        OutboxCommand::Stop(args) => mailings::stop(&args),
+        OutboxCommand::Hold { id: Some(id), installation, .. } => steer(id, &installation, Steer::Hold),
+        OutboxCommand::Hold { id: None, mailing, reason, installation } => {
+            let Some(name) = mailing else { return Err(Refused(NO_LETTER.to_string()).into()) };
+            mailings::steer(&name, reason.as_deref(), &installation, Steering::Hold)
+        }
         OutboxCommand::Release { id, installation } => steer(id, &installation, Steer::Release),
         OutboxCommand::Drop { id, installation } => steer(id, &installation, Steer::Drop),
     }
 }
+
+const NO_LETTER: &str = "name a letter by its number, or a mailing with --mailing";
 
 #[derive(Clone, Copy)]
 enum Steer {
@@ -162,7 +183,7 @@ impl Steer {
             Steer::Retry => outbox::retry(tx, id, now).await,
             Steer::Hold => outbox::hold(tx, id).await,
             Steer::Release => outbox::release(tx, id, now).await,
-            Steer::Drop => outbox::drop(tx, id).await,
+            Steer::Drop => outbox::put_aside(tx, id, now).await,
         }
     }
 }
@@ -181,15 +202,24 @@ fn steer(id: i64, installation: &Installation, steer: Steer) -> anyhow::Result<E
         }
         Ok::<_, crate::store::StoreError>(done)
     })?;
+    let found = opened.runtime.block_on(outbox::find(&opened.store, id))?;
+    let under_way = found.as_ref().is_some_and(|letter| letter.lease_until > now);
     if done {
         println!("letter {id}: {}", steer.word());
+        if under_way && matches!(steer, Steer::Hold) {
+            println!("it is under way at this moment: if the server takes it, it has left, and otherwise it is held");
+        }
         return Ok(End::Done);
     }
-    match opened.runtime.block_on(outbox::find(&opened.store, id))? {
+    match found {
         None => eprintln!("hagaki: there is no letter {id}"),
         Some(letter) if letter.secret == Secret::Gone && matches!(steer, Steer::Retry) => eprintln!(
             "hagaki: letter {id} let somebody in, and its secret was taken out when it had left; issue another with `hagaki \
              credentials reissue`"
+        ),
+        Some(_) if under_way && matches!(steer, Steer::Drop) => eprintln!(
+            "hagaki: letter {id} is under way at this moment and may have left; `hagaki outbox hold` keeps it from being tried again, \
+             and it can be dropped then if it did not leave"
         ),
         Some(letter) => {
             eprintln!("hagaki: letter {id} is {}; {} does not apply to it", letter.state.key(), steer.word());

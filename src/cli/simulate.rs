@@ -5,7 +5,6 @@ mod comers;
 mod page;
 mod people;
 pub mod population;
-pub(super) mod progress;
 pub mod run;
 
 use std::collections::BTreeSet;
@@ -190,7 +189,7 @@ pub(super) fn run(args: SimulateArgs) -> anyhow::Result<End> {
     for (source, ready) in sources.into_iter().zip(ready) {
         let (setups, notes): (Vec<Setup>, Vec<Vec<Note>>) = ready.into_iter().unzip();
         let name = source.allocations.first().map(Given::name).unwrap_or_default();
-        let bar = progress::Bar::new(&name, frame.trials);
+        let bar = super::progress::Bar::new(&name, frame.trials);
         let found = run::simulate(&setups, frame.trials, cores, &|trials| bar.advance(trials));
         bar.clear();
         let found = found.map_err(|fault| Refused(format!("{name}: {fault}")))?;

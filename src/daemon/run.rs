@@ -18,13 +18,14 @@ use super::alone::{Alone, NotAlone};
 use super::supervise::{overdue, supervise};
 use crate::domain::study::Post;
 use crate::domain::time::{Clock, Dice};
+use crate::domain::urgency::Lane;
 use crate::files::{BucketTerms, Files, FilesError};
 use crate::limits;
 use crate::mail::Worker;
 use crate::mail::calendar::Calendar;
 use crate::mail::connection::{self, ConnectError};
 use crate::mail::desk::{Counter, Desk};
-use crate::mail::dispatch::{Dispatch, Pace};
+use crate::mail::dispatch::{Dispatch, Pace, host_of};
 use crate::mail::intake::Intake;
 use crate::mail::mailbox::Mailbox;
 use crate::mail::transport::Transport;
@@ -209,9 +210,7 @@ impl Daemon {
         let mut counters = BTreeMap::new();
         let (mut dispatch_bells, mut filing_bells, mut workers) = (Vec::new(), Vec::new(), Vec::new());
         for mailbox in &settings.mailboxes {
-            // Whoever starts the daemon may have mended what was wrong with the server: it is tried at once.
-            host::record_success(&store, &mailbox.name).await?;
-            let (dispatch_bell, filing_bell) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+            let (alert_bell, filing_bell) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
             let desk = desk_address(mailbox, &settings.web);
             let post = Post {
                 address: mailbox.address.clone(),
@@ -231,23 +230,36 @@ impl Daemon {
                 Arc::clone(&desk_bell),
                 Arc::clone(&filing_bell),
             ))));
-            workers.push(Worker::Dispatch(Box::new(Dispatch {
-                store: store.clone(),
-                clock: Arc::clone(&clock),
-                dice: Arc::clone(&dice),
-                keys: Arc::clone(&keys),
-                shelf: Arc::clone(&shelf),
-                desk,
-                transport: Transport::open(&mailbox.delivery, Arc::clone(&clock))?,
-                owner: owner.clone(),
-                lease_seconds,
-                interval,
-                bell: Arc::clone(&dispatch_bell),
-                away: AtomicBool::new(true),
-                throttle: mailbox.throttle.clone(),
-                pace: Pace::default(),
-            })));
-            dispatch_bells.push(dispatch_bell);
+            let transport = Transport::open(&mailbox.delivery, Arc::clone(&clock))?;
+            let slowing = Arc::default();
+            for lane in Lane::ALL {
+                // Whoever starts the daemon may have mended what was wrong with the server: it is tried at once.
+                host::record_success(&store, &host_of(&mailbox.name, lane)).await?;
+                let (bell, transport, owner) = match lane {
+                    Lane::Awaited => (Arc::clone(&alert_bell), transport.clone(), owner.clone()),
+                    Lane::Mailings => (Arc::new(Notify::new()), transport.for_mailings(), format!("{owner}/mailings")),
+                };
+                dispatch_bells.push(Arc::clone(&bell));
+                workers.push(Worker::Dispatch(Box::new(Dispatch {
+                    lane,
+                    store: store.clone(),
+                    clock: Arc::clone(&clock),
+                    dice: Arc::clone(&dice),
+                    keys: Arc::clone(&keys),
+                    shelf: Arc::clone(&shelf),
+                    desk: desk.clone(),
+                    transport,
+                    owner,
+                    lease_seconds,
+                    interval,
+                    bell,
+                    alert_bell: Arc::clone(&alert_bell),
+                    away: AtomicBool::new(true),
+                    throttle: mailbox.throttle.clone(),
+                    slowing: Arc::clone(&slowing),
+                    pace: Pace::default(),
+                })));
+            }
             filing_bells.push(filing_bell);
         }
         if let Some(mailbox) = settings.mailboxes.first() {

@@ -40,6 +40,7 @@ pub mod schedule;
 pub mod seal;
 pub mod second_factor;
 pub mod simulation;
+pub mod slowing;
 pub mod study;
 pub mod survey;
 pub mod text;

@@ -14,6 +14,20 @@ pub enum Urgency {
     Mass,
 }
 
+/// Who sends a letter of a mailbox: two that do not wait for each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// What somebody waits for: the first three urgencies.
+    Awaited,
+    /// The letters of mailings.
+    Mailings,
+}
+
+impl Lane {
+    /// Both.
+    pub const ALL: [Lane; 2] = [Lane::Awaited, Lane::Mailings];
+}
+
 impl Urgency {
     /// Its number in the database: the smaller goes first.
     pub const fn number(self) -> i64 {

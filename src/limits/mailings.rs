@@ -15,3 +15,21 @@ pub const THROTTLE_KEPT_OF: i64 = 10;
 /// Seconds (an hour) after which a letter that waits for the bound of its domain is looked at again at the latest: by then the bound may
 /// be another.
 pub const THROTTLE_LOOK_SECONDS: i64 = 3600;
+/// Letters a minute of mailings to a domain that has just said that they come too fast.
+pub const SLOWED_DOMAIN_PER_MINUTE: u32 = 60;
+/// Letters a minute of mailings in all once the server that takes them has said so.
+pub const SLOWED_SERVER_PER_MINUTE: u32 = 600;
+/// Fewest letters a minute that they are slowed to.
+pub const SLOWED_LEAST_PER_MINUTE: u32 = 2;
+/// Letters a minute at which a bound that has eased is over.
+pub const SLOWED_OVER_PER_MINUTE: u32 = 5_000;
+/// Letters to a domain that are put off one behind the other, without a reason that tells more, before that counts as too fast.
+pub const SLOWED_AFTER: u32 = 5;
+/// Seconds between two steps down.
+pub const SLOWED_STEP_SECONDS: i64 = 60;
+/// Seconds (ten minutes) without a further reason after which twice as many letters leave.
+pub const SLOWED_EASE_SECONDS: i64 = 600;
+/// Domains whose pace is remembered at most.
+pub const SLOWED_PLACES: usize = 1_000;
+/// Letters of a mailing that are held, let go or stopped in one transaction.
+pub const MAILING_PAGE: i64 = 1_000;

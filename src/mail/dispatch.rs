@@ -1,44 +1,70 @@
-//! The dispatch loop of one mailbox: outbox row → transport → verdict.
+//! The two dispatch loops of a mailbox: outbox row → transport → verdict.
+//!
+//! One sends what somebody waits for, the other mailings ([`Lane`]); each claims for itself, has connections of its own, and leaves the
+//! server alone for itself. So nothing that happens to a letter of a mailing, however long the server is silent over it, keeps an
+//! assignment waiting.
 //!
 //! A letter is claimed with a lease and its attempt counted before the attempt is made, so that a letter which crashes
 //! the sender cannot loop for ever. A crash between the server's 250 and the record sends the same bytes, with the same
 //! Message-ID, once more; that is the only way a letter arrives twice. When the server is away, the server is left
 //! alone, and no letter fails for it.
 //!
-//! What somebody waits for goes first ([`Urgency`](crate::domain::urgency::Urgency)), and is looked for every few seconds while others
-//! are under way. Letters of mailings are claimed study by study in turn, and may be bounded in how fast they leave
-//! ([`throttle`](crate::domain::throttle)): what has to wait for that was not tried.
+//! Letters that somebody waits for go by their urgency ([`Urgency`](crate::domain::urgency::Urgency)), and are looked for every few
+//! seconds while others are under way. Letters of mailings are claimed study by study in turn, and may be bounded in how fast they
+//! leave ([`throttle`](crate::domain::throttle)), by the operator or, for a while, by what servers said
+//! ([`slowing`](crate::domain::slowing)): what has to wait for that was not tried.
 
 mod pace;
+mod record;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream;
 use tokio::sync::{Notify, mpsc};
 
-use super::transport::{Envelope, Reply, Transport, Verdict};
+use super::transport::{Envelope, Scope, Transport, Verdict};
 use super::{Did, StepError};
-use crate::domain::retry::{self, Jitter, NextTry};
+use crate::domain::retry::{self, Jitter};
 use crate::domain::schedule::Letter;
-use crate::domain::throttle::{Accounts, Throttle, Wait};
+use crate::domain::slowing::{Place, Sign, Slowing};
+use crate::domain::throttle::{Accounts, Throttle, Wait, domain_of};
 use crate::domain::time::{Clock, Dice, Instant};
 use crate::domain::token;
+use crate::domain::urgency::Lane;
 use crate::limits;
 use crate::store::outbox::{self, OutboxItem, Turn};
-use crate::store::{Store, StoreError, Tx, credential_wait, host, throttle};
-use crate::workflow::addresses;
-use crate::workflow::ledger::Ledger;
-use crate::workflow::report;
+use crate::store::{Store, StoreError, host, throttle};
 use crate::workflow::shelf::Shelf;
-use crate::workflow::{DeskAddress, Failure, Keys, Means, schedule};
+use crate::workflow::{DeskAddress, Keys, Means, schedule};
 pub use pace::Pace;
 use pace::UnderWay;
+use record::{LOST, bounded, is_busy};
 
-/// The dispatch of one mailbox's letters.
+/// Why a letter was not begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unsent {
+    /// There was no time for it, or the server is away.
+    Late,
+    /// Letters come too fast for its domain.
+    TooFast,
+}
+
+/// By what it is known that the server of a mailbox is left alone for letters of that sort: what fails for a mailing says nothing to an
+/// assignment, which finds out for itself. No name of a mailbox has this sign.
+pub fn host_of(mailbox: &str, lane: Lane) -> String {
+    match lane {
+        Lane::Awaited => mailbox.to_owned(),
+        Lane::Mailings => format!("{mailbox}/mailings"),
+    }
+}
+
+/// The dispatch of one mailbox's letters of one sort.
 pub struct Dispatch {
+    /// Which letters it sends.
+    pub lane: Lane,
     /// Where letters wait.
     pub store: Store,
     /// Tells when a letter is due.
@@ -51,9 +77,9 @@ pub struct Dispatch {
     pub shelf: Arc<Shelf>,
     /// The mailbox whose letters these are.
     pub desk: DeskAddress,
-    /// What carries them.
+    /// What carries them, by connections that the other sort does not use up.
     pub transport: Transport,
-    /// Name of this process in leases.
+    /// Its name in leases: of this process, and another for each sort.
     pub owner: String,
     /// How long a claimed letter is ours, in seconds.
     pub lease_seconds: i64,
@@ -61,10 +87,14 @@ pub struct Dispatch {
     pub interval: Duration,
     /// Rung when a letter was written.
     pub bell: Arc<Notify>,
+    /// The bell of what somebody waits for: rung when it is told that a letter failed.
+    pub alert_bell: Arc<Notify>,
     /// Whether the server was away when it was last tried, as far as this process knows; true at first.
     pub away: AtomicBool,
     /// How fast letters may leave.
     pub throttle: Throttle,
+    /// How much slower servers want it for now; both sorts of a mailbox hear it.
+    pub slowing: Arc<Mutex<Slowing>>,
     /// How they go on.
     pub pace: Pace,
 }
@@ -76,24 +106,24 @@ impl Dispatch {
     /// The database; letters sent but not recorded are sent again when the lease has run out. Or the server is away.
     pub async fn step(&mut self) -> Result<Did, StepError> {
         let now = self.clock.now();
-        if let Some(away) = host::find(&self.store, &self.desk.mailbox).await?
+        if let Some(away) = host::find(&self.store, &self.host()).await?
             && away.suspended_until > now
         {
             let seconds = u64::try_from(away.suspended_until.seconds_since(now)).unwrap_or_default() + 1;
             return Err(StepError::Away { seconds, why: "it did not take letters".to_string() });
         }
-        let mailbox = &self.desk.mailbox;
-        let most = self.pace.batch();
-        let urgent = outbox::claim(&self.store, mailbox, &self.owner, now, self.lease_seconds, most).await?;
-        let mass = urgent.is_empty();
-        let claimed = if mass { self.claim_mass(now).await? } else { urgent };
+        let (mailbox, most) = (&self.desk.mailbox, self.pace.batch());
+        let claimed = match self.lane {
+            Lane::Awaited => outbox::claim(&self.store, mailbox, &self.owner, now, self.lease_seconds, most).await?,
+            Lane::Mailings => self.claim_mass(now).await?,
+        };
         if claimed.is_empty() {
             return Ok(Did::Nothing);
         }
         let (claimed, locked) = claimed.into_iter().partition(|letter| letter.raw.is_ok());
         self.put_off(locked).await?;
         let claimed = self.still_wanted(claimed, now).await?;
-        let claimed = self.within_bounds(claimed, mass, now).await?;
+        let claimed = self.within_bounds(claimed, now).await?;
         let many = claimed.len();
         let left_over = self.send_all(claimed).await?;
         if many > 0 {
@@ -107,9 +137,10 @@ impl Dispatch {
         let mailbox = &self.desk.mailbox;
         let studies = outbox::turns(&self.store, mailbox, now).await?;
         let mut left = self.pace.batch();
-        if !studies.is_empty() && self.throttle.per_minute.is_some() {
+        let bounds = self.slowing().bounds(&self.throttle, now);
+        if !studies.is_empty() && bounds.per_minute.is_some() {
             let used = throttle::list(&self.store, mailbox).await?;
-            let room = Accounts::new(&self.throttle, now, used).room().unwrap_or(left);
+            let room = Accounts::new(&bounds, now, used).room().unwrap_or(left);
             if room < left {
                 // The minute that they wait for passes; whether they still do then is seen then.
                 self.pace.wait_until(now.plus_seconds(60));
@@ -136,23 +167,19 @@ impl Dispatch {
     }
 
     /// Gives back letters of mailings that may not leave yet; none of them was tried. What somebody waits for leaves, and counts.
-    async fn within_bounds(
-        &mut self,
-        claimed: Vec<OutboxItem>,
-        mass: bool,
-        now: Instant,
-    ) -> Result<Vec<OutboxItem>, StoreError> {
-        if self.throttle.is_none() || claimed.is_empty() {
+    async fn within_bounds(&mut self, claimed: Vec<OutboxItem>, now: Instant) -> Result<Vec<OutboxItem>, StoreError> {
+        let bounds = self.slowing().bounds(&self.throttle, now);
+        if bounds.is_none() || claimed.is_empty() {
             return Ok(claimed);
         }
         let mailbox = &self.desk.mailbox;
         let mut tx = self.store.begin().await?;
         let used = throttle::lock(&mut tx, mailbox, now).await?;
-        let mut accounts = Accounts::new(&self.throttle, now, used);
+        let mut accounts = Accounts::new(&bounds, now, used);
         let (mut leave, mut back, mut later) = (Vec::with_capacity(claimed.len()), Vec::new(), Vec::new());
         self.pace.forget(now);
         for letter in claimed {
-            if !mass {
+            if self.lane == Lane::Awaited {
                 accounts.count(&letter.recipient);
                 leave.push(letter);
                 continue;
@@ -164,7 +191,7 @@ impl Dispatch {
                     back.push(letter.id);
                 }
                 Err(Wait::ForDomain { until, apart }) => {
-                    later.push((letter.id, self.pace.queue(&letter, until, apart, now)));
+                    later.push((letter.id, self.pace.due_behind_others(&letter, until, apart, now)));
                 }
             }
         }
@@ -220,6 +247,41 @@ impl Dispatch {
         Ok(tx.commit().await?)
     }
 
+    fn slowing(&self) -> MutexGuard<'_, Slowing> {
+        self.slowing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hears what a verdict says of the pace.
+    fn hear(&self, letter: &OutboxItem, verdict: &Verdict) {
+        let domain = domain_of(&letter.recipient);
+        let (place, sign) = match verdict {
+            Verdict::Accepted(_) => return self.slowing().taken(&domain),
+            Verdict::Deferred { reply: Some(reply), scope: Scope::Host, .. } => {
+                (Place::Server, Sign::of_server(reply.enhanced()))
+            }
+            Verdict::Deferred { reply: Some(reply), scope: Scope::Letter, .. } => {
+                (Place::Domain(&domain), Sign::of_letter(reply.enhanced()))
+            }
+            Verdict::Deferred { reply: None, .. } | Verdict::Refused(_) | Verdict::Unreachable { .. } => return,
+        };
+        let slowed = self.slowing().put_off(place, sign, &self.throttle, self.clock.now());
+        if let Some(per_minute) = slowed {
+            let mailbox = &self.desk.mailbox;
+            let to = if place == Place::Server { "all domains" } else { domain.as_str() };
+            tracing::warn!(
+                mailbox,
+                to,
+                per_minute,
+                "letters come too fast for a server; mailings leave more slowly for a while"
+            );
+        }
+    }
+
+    /// By what it is known that the server is left alone for letters of this sort.
+    fn host(&self) -> String {
+        host_of(&self.desk.mailbox, self.lane)
+    }
+
     /// Waits for a letter, or until one is due again.
     pub async fn wait(&mut self) {
         // Due times lie in the database; the interval is short enough for retries, the bell for everything else.
@@ -231,25 +293,34 @@ impl Dispatch {
     /// being made durable the next letters are on their way, and the more there are, the more share a record.
     ///
     /// Letters are no longer begun once the server is seen to be away, or after a few seconds, at most half of the lease: they are given
-    /// back, so that nobody else sends what we still might, and what is more urgent by now goes first. Gives the number of these. Those
-    /// over which the server takes its time stay ours for as long.
+    /// back, so that nobody else sends what we still might, and what is more urgent by now goes first. Gives the number of these. Given
+    /// back as well are letters of mailings for which a server has just said that they come too fast. Those over which the server takes its
+    /// time stay ours for as long.
     async fn send_all(&self, claimed: Vec<OutboxItem>) -> Result<usize, StepError> {
         let width = self.transport.width().max(1);
         let under_way = &UnderWay::default();
         let away = &AtomicBool::new(false);
         let deadline = self.clock.now().plus_seconds(limits::DISPATCH_STEP_SECONDS.min(self.lease_seconds / 2));
+        let changes = self.slowing().changes();
+        let too_fast = move |letter: &OutboxItem| {
+            self.lane == Lane::Mailings && self.slowing().changed_after(&domain_of(&letter.recipient), changes)
+        };
         let (done, mut finished) = mpsc::channel(limits::VERDICT_BATCH);
         let sends = stream::iter(claimed.into_iter().map(|letter| async move {
             if away.load(Ordering::Relaxed) || self.clock.now() >= deadline {
-                return (letter, None);
+                return (letter, Err(Unsent::Late));
             }
-            let Ok(raw) = &letter.raw else { return (letter, None) };
+            if too_fast(&letter) {
+                return (letter, Err(Unsent::TooFast));
+            }
+            let Ok(raw) = &letter.raw else { return (letter, Err(Unsent::Late)) };
             under_way.begin(letter.id);
             let verdict = self.send(&letter, raw).await;
+            self.hear(&letter, &verdict);
             if verdict.suspends_host() {
                 away.store(true, Ordering::Relaxed);
             }
-            (letter, Some(verdict))
+            (letter, Ok(verdict))
         }));
         let sending = async move {
             let mut sent = sends.buffer_unordered(width);
@@ -259,7 +330,7 @@ impl Dispatch {
             Ok::<(), StepError>(())
         };
         let recording = async {
-            let (mut trouble, mut untried, mut failed) = (None, Vec::new(), None);
+            let (mut trouble, mut untried, mut late, mut failed) = (None, Vec::new(), 0, None);
             let patience = Duration::from_secs((self.lease_seconds / 4).max(1).unsigned_abs());
             let mut renewal = tokio::time::Instant::now() + patience;
             loop {
@@ -271,14 +342,18 @@ impl Dispatch {
                     continue;
                 };
                 if received == 0 {
-                    return Ok::<_, StepError>((trouble, untried, failed));
+                    return Ok::<_, StepError>((trouble, (untried, late), failed));
                 }
                 let mut judged = Vec::with_capacity(chunk.len());
                 for (letter, verdict) in chunk {
                     under_way.end(letter.id);
-                    let Some(verdict) = verdict else {
-                        untried.push(letter.id);
-                        continue;
+                    let verdict = match verdict {
+                        Ok(verdict) => verdict,
+                        Err(why) => {
+                            late += usize::from(why == Unsent::Late);
+                            untried.push(letter.id);
+                            continue;
+                        }
                     };
                     if verdict.suspends_host() {
                         trouble.get_or_insert_with(|| told(&verdict));
@@ -293,7 +368,7 @@ impl Dispatch {
             }
         };
         // The first record that fails otherwise ends both; what was sent and not recorded is sent again.
-        let ((), (trouble, untried, failed)) = futures::try_join!(sending, recording)?;
+        let ((), (trouble, (untried, late), failed)) = futures::try_join!(sending, recording)?;
         if !untried.is_empty() {
             let mut tx = self.store.begin().await?;
             outbox::give_back(&mut tx, &self.owner, &untried).await?;
@@ -302,7 +377,7 @@ impl Dispatch {
         match (trouble, failed) {
             (Some(why), _) => Err(self.suspend(why).await?),
             (None, Some(error)) => Err(error),
-            (None, None) => Ok(untried.len()),
+            (None, None) => Ok(late),
         }
     }
 
@@ -320,144 +395,13 @@ impl Dispatch {
         self.transport.send(&envelope, raw).await
     }
 
-    /// Records what became of a few letters together; if that fails for one of them, each alone, because what is not
-    /// recorded is sent again.
-    async fn record(&self, chunk: Vec<(OutboxItem, Verdict)>) -> Result<(), StepError> {
-        if chunk.is_empty() {
-            return Ok(());
-        }
-        let busy = match self.record_together(&chunk).await {
-            Err(error) if chunk.len() > 1 && (is_of_one_letter(&error) || is_busy(&error)) => {
-                tracing::warn!(%error, letters = chunk.len(), "verdicts could not be recorded together; recording each alone");
-                is_busy(&error)
-            }
-            Err(error) => return self.fail_unalerted_or(&chunk, error).await,
-            Ok(()) => return Ok(()),
-        };
-        // What the server took needs no study, and it is a study that cannot be written to now, unless it is the whole database.
-        let is_taken = |(_, verdict): &(OutboxItem, Verdict)| busy && matches!(verdict, Verdict::Accepted(_));
-        let (taken, rest): (Vec<_>, Vec<_>) = chunk.into_iter().partition(is_taken);
-        if !taken.is_empty() {
-            self.record_together(&taken).await?;
-        }
-        let mut failed = None;
-        for one in &rest {
-            let alone = std::slice::from_ref(one);
-            if let Err(error) = self.record_together(alone).await
-                && let Err(error) = self.fail_unalerted_or(alone, error).await
-            {
-                failed = Some(error);
-            }
-        }
-        failed.map_or(Ok(()), Err)
-    }
-
-    /// A letter whose failure cannot be told (the records contradict each other) has failed all the same: trying it again
-    /// would not mend them.
-    async fn fail_unalerted_or(&self, chunk: &[(OutboxItem, Verdict)], error: StepError) -> Result<(), StepError> {
-        let [(letter, verdict)] = chunk else { return Err(error) };
-        if matches!(error, StepError::Store(_) | StepError::Workflow(Failure::Store(_))) {
-            return Err(error);
-        }
-        tracing::error!(letter = letter.id, %error, "a letter failed, and nobody could be told; look at `hagaki outbox list`");
-        let (code, text) = match verdict {
-            Verdict::Refused(reply) | Verdict::Deferred { reply: Some(reply), .. } => said(reply),
-            _ => (0, "it was given up".to_string()),
-        };
-        let mut ledger = Ledger::begin(&self.shelf).await?;
-        let said = outbox::Verdict { code, text: &text };
-        outbox::record_failed(&mut ledger.tx, letter.id, &self.owner, self.clock.now(), said).await?;
-        mask(&mut ledger, [letter]).await?;
-        Ok(ledger.commit().await?)
-    }
-
-    /// Records what became of a few letters in one transaction, with the alerts that follow from it.
-    async fn record_together(&self, chunk: &[(OutboxItem, Verdict)]) -> Result<(), StepError> {
-        let now = self.clock.now();
-        let mut ledger = Ledger::begin(&self.shelf).await?;
-        let mut accepted: Vec<(i64, i64, String)> = Vec::new();
-        for (letter, verdict) in chunk {
-            match verdict {
-                Verdict::Accepted(reply) => accepted.push((letter.id, i64::from(reply.code), bounded(&reply.text))),
-                Verdict::Deferred { reply, .. } => {
-                    let lost = || (0, LOST.to_string());
-                    let (code, text) = reply.as_ref().map_or_else(lost, said);
-                    self.retry(&mut ledger, letter, code, &text, now).await?;
-                }
-                Verdict::Unreachable { text, .. } => {
-                    // No try of the letter's: the server is left alone, and the letter is due as soon as that is over,
-                    // however long it takes. No letter fails because a server was away.
-                    let said = outbox::Verdict { code: 0, text: &bounded(text) };
-                    outbox::record_retry(&mut ledger.tx, letter.id, &self.owner, now, now, said).await?;
-                }
-                Verdict::Refused(reply) => {
-                    let (code, text) = said(reply);
-                    self.fail(&mut ledger, letter, outbox::Verdict { code, text: &text }, now).await?;
-                }
-            }
-        }
-        let sent: Vec<(i64, outbox::Verdict<'_>)> =
-            accepted.iter().map(|(id, code, text)| (*id, outbox::Verdict { code: *code, text })).collect();
-        outbox::record_sent_many(&mut ledger.tx, now, &sent).await?;
-        let left = chunk.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Accepted(_)));
-        let ways_in = left.clone().filter(|(letter, _)| letter.secret).map(|(letter, _)| letter.message_id.as_str());
-        credential_wait::begin(&mut ledger.tx, now, &ways_in.collect::<Vec<_>>()).await?;
-        mask(&mut ledger, left.map(|(letter, _)| letter)).await?;
-        ledger.commit().await?;
-        if !sent.is_empty() && self.away.swap(false, Ordering::Relaxed) {
-            host::record_success(&self.store, &self.desk.mailbox).await?;
-        }
-        for (_, verdict) in chunk {
-            metrics::counter!("hagaki_letters_total", "verdict" => word(verdict)).increment(1);
-        }
-        Ok(())
-    }
-
-    async fn retry(
-        &self,
-        ledger: &mut Ledger<'_>,
-        letter: &OutboxItem,
-        code: i64,
-        text: &str,
-        now: Instant,
-    ) -> Result<(), StepError> {
-        let tries = u32::try_from(letter.attempts).unwrap_or(u32::MAX);
-        let said = outbox::Verdict { code, text };
-        let begun = begun(&mut ledger.tx, letter, now).await?;
-        match retry::letter(begun, tries, now, self.jitter()) {
-            NextTry::At(at) => outbox::record_retry(&mut ledger.tx, letter.id, &self.owner, now, at, said).await?,
-            NextTry::GiveUp => self.fail(ledger, letter, said, now).await?,
-        }
-        Ok(())
-    }
-
-    /// There will be no other attempt; whoever must know is told in the same transaction.
-    async fn fail(
-        &self,
-        ledger: &mut Ledger<'_>,
-        letter: &OutboxItem,
-        said: outbox::Verdict<'_>,
-        now: Instant,
-    ) -> Result<(), StepError> {
-        tracing::warn!(letter = letter.id, kind = letter.kind, code = said.code, "a letter failed for good");
-        outbox::record_failed(&mut ledger.tx, letter.id, &self.owner, now, said).await?;
-        mask(ledger, [letter]).await?;
-        let means = Means { now, dice: &*self.dice, keys: &self.keys, desk: &self.desk };
-        let status = outbox::status_of(said.code, said.text);
-        addresses::count_refusal(&mut ledger.tx, means, &letter.recipient, &status).await?;
-        report::alert(ledger, means, letter.id, &status).await?;
-        // The alert is a letter too.
-        self.bell.notify_one();
-        Ok(())
-    }
-
     /// Leaves the server alone for a while; gives the error that says so.
     async fn suspend(&self, why: String) -> Result<StepError, StepError> {
         let now = self.clock.now();
-        let failures = host::find(&self.store, &self.desk.mailbox).await?.map_or(0, |row| row.failures) + 1;
+        let failures = host::find(&self.store, &self.host()).await?.map_or(0, |row| row.failures) + 1;
         let pause = retry::host(u32::try_from(failures).unwrap_or(u32::MAX), self.jitter());
         let until = now.plus_seconds(i64::try_from(pause.as_secs()).unwrap_or(i64::MAX).max(1));
-        host::record_failure(&self.store, &self.desk.mailbox, until).await?;
+        host::record_failure(&self.store, &self.host(), until).await?;
         self.away.store(true, Ordering::Relaxed);
         Ok(StepError::Away { seconds: pause.as_secs().max(1), why })
     }
@@ -469,53 +413,6 @@ impl Dispatch {
     }
 }
 
-/// What is said of a letter whose connection broke; it may be the letter's own fault.
-const LOST: &str = "the connection was lost";
-
-/// Whether somebody else holds what a record needs: it passes.
-fn is_busy(error: &StepError) -> bool {
-    matches!(error, StepError::Store(StoreError::Busy(_)) | StepError::Workflow(Failure::Store(StoreError::Busy(_))))
-}
-
-/// Since when a letter is tried: when it was written, unless it waited for days before a server said anything to it, or a person has it
-/// tried anew. That a server was away, or a key missing, is no try of the letter's.
-async fn begun(tx: &mut Tx, letter: &OutboxItem, now: Instant) -> Result<Instant, StoreError> {
-    if now.seconds_since(letter.created_at) < limits::LETTER_AGE_SECONDS {
-        return Ok(letter.created_at);
-    }
-    let (mut begun, mut later) = (now, letter.attempts);
-    for attempt in outbox::list_attempts(tx, letter.id).await?.into_iter().rev() {
-        // They are counted anew where a person has the letter tried again.
-        if attempt.attempt >= later {
-            break;
-        }
-        later = attempt.attempt;
-        if attempt.code != 0 || attempt.text == LOST {
-            begun = attempt.attempted_at;
-        }
-    }
-    Ok(begun)
-}
-
-/// Takes the secrets out of letters that are sent no more, in the transaction that says so.
-async fn mask<'a>(
-    ledger: &mut Ledger<'_>,
-    letters: impl IntoIterator<Item = &'a OutboxItem>,
-) -> Result<(), StoreError> {
-    let ids: Vec<i64> = letters.into_iter().filter(|letter| letter.secret).map(|letter| letter.id).collect();
-    if ids.is_empty() { Ok(()) } else { outbox::mask(&mut ledger.tx, &ids).await }
-}
-
-/// Whether an error concerns one letter of several, and not the database.
-fn is_of_one_letter(error: &StepError) -> bool {
-    match error {
-        StepError::Store(error) | StepError::Workflow(Failure::Store(error)) => {
-            matches!(error, StoreError::LostLease { .. }) || !error.is_transient()
-        }
-        _ => true,
-    }
-}
-
 /// Why a server is left alone, without what it says of a letter's reader.
 fn told(verdict: &Verdict) -> String {
     match verdict {
@@ -524,22 +421,5 @@ fn told(verdict: &Verdict) -> String {
             format!("it said {}", reply.code)
         }
         Verdict::Deferred { reply: None, .. } => LOST.to_string(),
-    }
-}
-
-fn said(reply: &Reply) -> (i64, String) {
-    (i64::from(reply.code), bounded(&reply.text))
-}
-
-fn bounded(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(limits::VERDICT_CHARS).collect()
-}
-
-fn word(verdict: &Verdict) -> &'static str {
-    match verdict {
-        Verdict::Accepted(_) => "accepted",
-        Verdict::Deferred { .. } => "deferred",
-        Verdict::Refused(_) => "refused",
-        Verdict::Unreachable { .. } => "unreachable",
     }
 }

@@ -16,6 +16,7 @@ pub mod transport;
 
 use std::time::Duration;
 
+use crate::domain::urgency::Lane;
 use crate::store::StoreError;
 use crate::workflow::Failure;
 
@@ -68,7 +69,10 @@ impl Worker {
         match self {
             Worker::Intake(intake) => format!("intake:{}", intake.name),
             Worker::Desk(_) => "desk".to_string(),
-            Worker::Dispatch(dispatch) => format!("dispatch:{}", dispatch.desk.mailbox),
+            Worker::Dispatch(dispatch) => match dispatch.lane {
+                Lane::Awaited => format!("dispatch:{}", dispatch.desk.mailbox),
+                Lane::Mailings => format!("mailings:{}", dispatch.desk.mailbox),
+            },
             Worker::Calendar(_) => "calendar".to_string(),
         }
     }

@@ -109,7 +109,7 @@ pub struct SmtpSettings {
     pub ca_file: Option<PathBuf>,
     /// Name we greet with (EHLO).
     pub ehlo: String,
-    /// Most connections at a time.
+    /// Most connections at a time, of which mailings leave one to other letters; two where it is one.
     pub connections: usize,
     /// Patience for one reply, in seconds; the reply after the mail itself gets five times as long.
     pub timeout_seconds: u64,

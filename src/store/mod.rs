@@ -36,6 +36,7 @@ pub mod identity;
 pub mod inbox;
 pub mod kit;
 pub mod mailbox;
+pub mod mailing;
 pub mod opt_out;
 pub mod outbox;
 mod packed;
@@ -96,6 +97,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         inbox::work::STATEMENTS,
         kit::STATEMENTS,
         mailbox::STATEMENTS,
+        mailing::STATEMENTS,
         opt_out::STATEMENTS,
         outbox::STATEMENTS,
         outbox::work::STATEMENTS,

@@ -106,6 +106,8 @@ pub struct OutboxRow {
     pub state: State,
     /// Attempts to send it.
     pub attempts: i64,
+    /// Until when whoever sends it has it; in the past if nobody does.
+    pub lease_until: Instant,
     /// Not before.
     pub next_attempt_at: Instant,
     /// When it was written.
@@ -183,7 +185,7 @@ pub enum Which {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, message_id, study_id, kind, recipient, priority, state, attempts, next_attempt_at, created_at, ",
+            "SELECT id, message_id, study_id, kind, recipient, priority, state, attempts, lease_until, next_attempt_at, created_at, ",
             "sent_at, verdict_code, verdict_text, inbox_id, subject_id, report_status, reported_at, secret, resends FROM outbox ",
             $rest
         )
@@ -240,11 +242,11 @@ statements! { "outbox":
         + (SELECT count(*) FROM outbox WHERE state = 'waiting' AND priority >= 3)";
     PROGRESS = same "SELECT kind, state, count(*) FROM outbox WHERE study_id = $1 GROUP BY kind, state ORDER BY kind, state";
     RECENT = same "SELECT kind, count(*) FROM outbox WHERE recipient = $1 AND created_at >= $2 GROUP BY kind";
-    HOLD = same "UPDATE outbox SET state = 'held', lease_until = 0, lease_owner = '' \
-        WHERE id = $1 AND state = 'waiting'";
+    // Whoever has it under way keeps it until it knows what became of it, or it could leave twice once it is released.
+    HOLD = same "UPDATE outbox SET state = 'held' WHERE id = $1 AND state = 'waiting'";
     FREE = same "UPDATE outbox SET state = 'waiting', next_attempt_at = $2 WHERE id = $1 AND state = 'held'";
     DROP = same "UPDATE outbox SET state = 'dropped', lease_until = 0, lease_owner = '' \
-        WHERE id = $1 AND state IN ('waiting', 'held', 'failed')";
+        WHERE id = $1 AND state IN ('waiting', 'held', 'failed') AND lease_until <= $2";
     // Whoever has it under way keeps it, or it would leave twice; that is its first attempt then.
     RETRY = same "UPDATE outbox SET state = 'waiting', attempts = CASE WHEN lease_until > $2 THEN 1 ELSE 0 END, next_attempt_at = $2, \
         lease_until = CASE WHEN lease_until > $2 THEN lease_until ELSE 0 END, \
@@ -267,6 +269,7 @@ fn read(mut row: Row) -> Result<OutboxRow, StoreError> {
         priority: row.int()?,
         state: row.word(State::find)?,
         attempts: row.int()?,
+        lease_until: row.instant()?,
         next_attempt_at: row.instant()?,
         created_at: row.instant()?,
         sent_at: row.opt_instant()?,
@@ -516,7 +519,8 @@ pub async fn count_recent<'a>(
     Ok(total)
 }
 
-/// Stops a letter that waits; false if it does not wait.
+/// Stops a letter that waits; false if it does not wait. One that is under way may have left before this is seen: it stays with whoever
+/// claimed it, and is held if the server does not take it.
 ///
 /// # Errors
 /// Those of the database.
@@ -532,16 +536,25 @@ pub async fn release(tx: &mut Tx, id: i64, now: Instant) -> Result<bool, StoreEr
     Ok(tx.execute(&FREE, binds![id, now]).await? == 1)
 }
 
-/// Puts a letter aside that waits, is held or has failed; false if it is none of these.
+/// Puts a letter aside for a person, as [`drop`] does; false also if it is under way, for it may have left by now.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn drop(tx: &mut Tx, id: i64) -> Result<bool, StoreError> {
-    let dropped = tx.execute(&DROP, binds![id]).await? == 1;
+pub async fn put_aside(tx: &mut Tx, id: i64, now: Instant) -> Result<bool, StoreError> {
+    let dropped = tx.execute(&DROP, binds![id, now]).await? == 1;
     if dropped {
         work::mask(tx, &[id]).await?;
     }
     Ok(dropped)
+}
+
+/// Puts a letter aside that waits, is held or has failed, whoever has it: for whoever sends it and finds that it is not wanted any more.
+/// False if it is none of these.
+///
+/// # Errors
+/// Those of the database.
+pub async fn drop(tx: &mut Tx, id: i64) -> Result<bool, StoreError> {
+    put_aside(tx, id, Instant(i64::MAX)).await
 }
 
 /// Has a letter tried again at once, its attempts counted anew: somebody asks for it, so it goes before mailings. One that is under way

@@ -31,6 +31,9 @@ words! {
     }
 }
 
+/// Why a letter is held that was held with its mailing: it is, and no other of its rule.
+pub const WITH_MAILING: &str = "held with its mailing";
+
 /// What comes next of a rule for one target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedLetter {

@@ -55,6 +55,7 @@ mod leave;
 pub mod ledger;
 pub mod life;
 mod likeness;
+pub mod mailings;
 pub mod mend;
 mod names;
 pub mod note;

@@ -17,6 +17,7 @@ use hagaki::domain::participant::Candidate;
 use hagaki::domain::study::{Blinding, FIRST, Post, Stage};
 use hagaki::domain::throttle::Throttle;
 use hagaki::domain::time::{Clock, Dice, Instant, Zone};
+use hagaki::domain::urgency::Lane;
 use hagaki::files::Files;
 use hagaki::letters::{Stationery, opened};
 use hagaki::mail::calendar::Calendar;
@@ -262,11 +263,13 @@ impl Dice for SeededDice {
 pub(crate) struct Process {
     pub(crate) intake: Intake,
     pub(crate) desk: Desk,
+    /// Sends what somebody waits for.
     pub(crate) dispatch: Dispatch,
+    pub(crate) mailings: Dispatch,
     pub(crate) calendar: Calendar,
 }
 
-/// What one round of the three workers came to.
+/// What one round of the workers came to.
 #[derive(Debug, Default)]
 pub(crate) struct Round {
     pub(crate) something: bool,
@@ -277,7 +280,8 @@ impl Process {
     /// Steps each worker once.
     pub(crate) async fn round(&mut self) -> Round {
         let mut round = Round::default();
-        for done in [self.intake.step().await, self.desk.step().await, self.dispatch.step().await] {
+        let taken_in = [self.intake.step().await, self.desk.step().await];
+        for done in taken_in.into_iter().chain([self.dispatch.step().await, self.mailings.step().await]) {
             match done {
                 Ok(Did::Something) => round.something = true,
                 Ok(Did::Nothing) => {}
@@ -878,22 +882,27 @@ impl Parts<'_> {
             files: self.files(),
             dispatch_bells: Vec::new(),
         };
-        let dispatch = Dispatch {
+        let (alert_bell, slowing) = (bell(), Arc::default());
+        let sends = |lane: Lane| Dispatch {
+            lane,
             store: self.store.clone(),
             clock: clock.clone(),
             dice: dice.clone(),
             keys: self.keys.clone(),
             shelf: shelf.clone(),
-            desk,
+            desk: desk.clone(),
             transport: self.transport.clone(),
-            owner: self.owner.clone(),
+            owner: format!("{}/{lane:?}", self.owner),
             lease_seconds: LEASE,
             interval,
-            bell: bell(),
+            bell: if lane == Lane::Awaited { alert_bell.clone() } else { bell() },
+            alert_bell: alert_bell.clone(),
             away: AtomicBool::new(true),
             throttle: Throttle::default(),
+            slowing: Arc::clone(&slowing),
             pace: Pace::default(),
         };
+        let [dispatch, mailings] = Lane::ALL.map(sends);
         let desk = Desk {
             store: self.store.clone(),
             clock,
@@ -910,7 +919,7 @@ impl Parts<'_> {
             filing_bells: Vec::new(),
             ahead: None,
         };
-        Process { intake, desk, dispatch, calendar }
+        Process { intake, desk, dispatch, mailings, calendar }
     }
 }
 

@@ -47,6 +47,7 @@ mod scheduled;
 mod second_factor;
 mod self_enrolling;
 mod session_over;
+mod steered_mailings;
 mod study_life;
 mod survey;
 mod survey_attacked;

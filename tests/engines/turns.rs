@@ -164,6 +164,55 @@ on_both! {
         assert_eq!(free, [(ids[1], 2)], "d1 is gone");
     }
 
+    async fn who_holds_a_letter_that_is_under_way_does_not_have_it_sent_twice(world: &World) {
+        let store = &world.store;
+        let ids = mailing(store, Some(5), 5).await;
+        assert_eq!(claim(store, "d1", 5, 9, NOW).await, ids);
+        let mut tx = store.begin().await.unwrap();
+        for id in &ids {
+            assert!(outbox::hold(&mut tx, *id).await.unwrap());
+            assert!(!outbox::put_aside(&mut tx, *id, later(1)).await.unwrap(), "it may have left");
+        }
+        assert!(outbox::release(&mut tx, ids[0], later(1)).await.unwrap());
+        tx.commit().await.unwrap();
+        assert!(claim_again(store, "d2", later(1)).await.is_empty(), "it would leave twice");
+        // Whoever has them says what became of them, and keeps those that take long.
+        outbox::renew(store, "d1", &ids[..2], later(2 * LEASE)).await.unwrap();
+        let said = |code, text| outbox::Verdict { code, text };
+        let mut tx = store.begin().await.unwrap();
+        outbox::record_retry(&mut tx, ids[2], "d1", later(2), later(9), said(451, "4.2.1 later")).await.unwrap();
+        outbox::record_failed(&mut tx, ids[3], "d1", later(2), said(550, "5.1.1 never")).await.unwrap();
+        outbox::give_back(&mut tx, "d1", &ids[4..]).await.unwrap();
+        tx.commit().await.unwrap();
+        let mut states = Vec::new();
+        for id in &ids {
+            let row = outbox::find(store, *id).await.unwrap().unwrap();
+            states.push((row.state, row.attempts, row.lease_until.0 > 0));
+        }
+        assert_eq!(states, [
+            (State::Waiting, 1, true),
+            (State::Held, 1, true),
+            (State::Held, 1, false),
+            (State::Failed, 1, false),
+            (State::Held, 0, false),
+        ]);
+        let mut tx = store.begin().await.unwrap();
+        outbox::record_sent_many(&mut tx, later(3), &[(ids[1], said(250, "ok"))]).await.unwrap();
+        for id in [ids[2], ids[4]] {
+            assert!(outbox::release(&mut tx, id, later(3)).await.unwrap());
+        }
+        tx.commit().await.unwrap();
+        assert_eq!(claim_again(store, "d2", later(3)).await, [ids[2], ids[4]]);
+        assert_eq!(claim_again(store, "d3", later(2 * LEASE)).await, [ids[0], ids[2], ids[4]], "d1 is gone");
+        let mut tx = store.begin().await.unwrap();
+        assert!(outbox::hold(&mut tx, ids[0]).await.unwrap());
+        tx.commit().await.unwrap();
+        outbox::free_all(store).await.unwrap();
+        let mut tx = store.begin().await.unwrap();
+        assert!(outbox::put_aside(&mut tx, ids[0], later(2 * LEASE)).await.unwrap(), "nobody has it");
+        tx.commit().await.unwrap();
+    }
+
     async fn what_takes_long_stays_with_whoever_has_it(world: &World) {
         let store = &world.store;
         let ids = mailing(store, Some(5), 3).await;

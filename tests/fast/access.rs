@@ -68,3 +68,32 @@ fn a_survey_that_takes_one_response_gives_no_credential_for_more() {
     assert!(refused.contains("takes one response of each person"), "{refused}");
     place.ends(0, "credentials issue wellbeing --count 1 --uses once --out one.csv");
 }
+
+#[test]
+fn a_mailing_is_listed_held_and_stopped() {
+    let place = Place::new();
+    place.ends(0, &format!("study activate {SAMPLE} --production --reason go"));
+    let told = place.ends(0, "outbox mailings wellbeing").out;
+    assert!(told.contains("no letter of a mailing was written"), "{told}");
+    let list = place.write("three.csv", "email\na@example.jp\nb@example.jp\nc@example.jp\n");
+    place.ends(0, &format!("credentials issue wellbeing --csv {list} --reason wave"));
+    let listed = place.ends(0, "outbox mailings wellbeing --json").json();
+    let name = listed["mailing"].as_str().unwrap().to_owned();
+    assert!(name.starts_with("wellbeing/") && name.ends_with("/+command"), "{listed}");
+    assert_eq!((&listed["written"], &listed["letters"]["waiting"]), (&3.into(), &3.into()));
+    assert!(listed["by"][0].as_str().unwrap().starts_with("operator:"), "{listed}");
+    place.ends(2, &format!("outbox hold --mailing {name}"));
+    place.ends(2, "outbox hold --mailing wellbeing/soon/+command --reason typo");
+    let refused = place.ends(1, &format!("outbox resume --mailing {name} --reason typo")).err;
+    assert!(refused.contains("is held"), "{refused}");
+    let told = place.ends(0, &format!("outbox hold --mailing {name} --reason typo")).out;
+    assert!(told.starts_with("3 letters held"), "{told}");
+    let told = place.ends(0, &format!("outbox resume --mailing {name} --reason mended")).out;
+    assert!(told.starts_with("3 letters released"), "{told}");
+    let told = place.ends(0, &format!("outbox stop --mailing {name} --reason typo")).out;
+    assert!(told.starts_with("3 letters will never leave") && told.contains("credentials reissue"), "{told}");
+    let told = place.ends(0, "outbox mailings wellbeing").out;
+    assert!(told.contains("3 written, 3 dropped"), "{told}");
+    place.ends(1, &format!("outbox stop --mailing {name} --reason again"));
+    place.ends(1, "outbox mailings nosuch");
+}

@@ -12,7 +12,9 @@
 //! Postfix has three ports. **border** stands for the border of a real site, where a milter checks SPF, DKIM and DMARC:
 //! it writes `Authentication-Results: mx.example.jp; dmarc=pass` for senders (MAIL FROM) of example.jp and
 //! refused.example and `dmarc=fail` for all others, and removes such fields of that name that came with the mail. **submission** (STARTTLS) and
-//! **submissions** (TLS) are where the daemon sends its letters: they want a login.
+//! **submissions** (TLS) are where the daemon sends its letters: they want a login. Nobody may send from `disowned@example.jp`, of which the
+//! latter tells at MAIL FROM and the former, as Postfix does by itself, at RCPT TO. Mails to `unwanted.example` are refused, and those to
+//! `hasty.example` put off as too fast.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -375,6 +377,9 @@ smtp_dns_support_level = disabled
 smtp_host_lookup = native
 smtpd_peername_lookup = no
 smtpd_recipient_restrictions = permit_mynetworks, reject
+smtpd_relay_restrictions = check_recipient_access inline:{{ {{unwanted.example = REJECT}}, {{hasty.example = 450 4.7.28 Slow down}} }}, \
+permit_mynetworks, permit_sasl_authenticated, reject
+smtpd_sender_restrictions = check_sender_access inline:{{ {{disowned@example.jp = REJECT}} }}
 smtpd_client_connection_count_limit = 0
 smtpd_client_connection_rate_limit = 0
 smtpd_client_message_rate_limit = 0
@@ -423,6 +428,7 @@ header_checks = regexp:{fx}/conf/header_checks
   -o smtpd_tls_security_level=encrypt
 {login}127.0.0.1:{submissions} inet n - n - - smtpd
   -o smtpd_tls_wrappermode=yes
+  -o smtpd_delay_reject=no
 {login}"
         );
         for service in [

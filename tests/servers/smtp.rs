@@ -136,6 +136,32 @@ async fn wrong_passwords_and_missing_logins_suspend_the_server() {
 }
 
 #[tokio::test]
+async fn a_server_that_does_not_take_our_address_fails_no_letter() {
+    let Some(servers) = Servers::start() else { return };
+    let send = async |security, from: &str, to: &str| {
+        let envelope = Envelope { from: Some(from.to_owned()), to: to.to_owned() };
+        transport(servers.smtp_settings(security)).send(&envelope, LETTER).await
+    };
+    // Told at MAIL FROM by one port, and at RCPT TO by the other, as Postfix is wont to.
+    for security in [Security::Tls, Security::StartTls] {
+        let verdict = send(security, "disowned+b.1.token@example.jp", "dr.sato@example.jp").await;
+        let Verdict::Unreachable { trouble: Trouble::Sender, text } = &verdict else {
+            panic!("{security:?}: {verdict:?}")
+        };
+        assert!(text.contains("554 5.7.1 <our address>: Sender address rejected"), "{text}");
+        assert!(!text.contains("token"), "{text}");
+        // What it has against a recipient is about the recipient.
+        let verdict = send(security, SERVICE, "nobody@unwanted.example").await;
+        assert!(matches!(&verdict, Verdict::Refused(reply) if reply.code == 554), "{security:?}: {verdict:?}");
+        let verdict = send(security, SERVICE, "p1@hasty.example").await;
+        let Verdict::Deferred { reply: Some(reply), scope: Scope::Letter, .. } = &verdict else {
+            panic!("{security:?}: {verdict:?}")
+        };
+        assert_eq!((reply.code, reply.enhanced()), (450, Some("4.7.28")), "{security:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_without_starttls_gets_nothing() {
     if !can_run() {
         return;
@@ -182,7 +208,7 @@ async fn each_failure_at_each_point_has_its_meaning() {
         (&["-r", "DATA"], "letter waits"),
         (&["-r", "."], "letter waits"),
         (&["-r", "MAIL"], "server waits"),
-        (&["-f", "MAIL"], "failed"),
+        (&["-f", "MAIL"], "unusable Sender"),
         (&["-f", "RCPT"], "failed"),
         (&["-f", "."], "failed"),
         (&["-Q", "MAIL"], "server waits"),

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::whose::Whose;
 use super::written::{Paper, Written};
 use super::{Office, moment};
-use crate::cli::simulate::progress::Bar;
+use crate::cli::progress::Bar;
 use crate::cli::study::confirm;
 use crate::cli::{End, Installation, Output, Refused, counted};
 use crate::limits;

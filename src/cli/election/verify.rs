@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cli::simulate::progress::Bar;
+use crate::cli::progress::Bar;
 use crate::cli::{End, Output, counted};
 use crate::daemon::machine::SystemDice;
 use crate::domain::belenios::audit::{Audit, Expected, Report, Stage};

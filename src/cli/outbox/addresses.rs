@@ -1,10 +1,12 @@
-//! `hagaki outbox addresses SLUG` and `resume ADDRESS`: where letters do not arrive, and that they do again.
+//! `hagaki outbox addresses SLUG` and `resume ADDRESS`: where letters do not arrive, and that they do again. `resume --mailing` is another
+//! act of that word ([`mailings`]).
 
 use std::collections::BTreeMap;
 
 use clap::Args;
 use serde_json::json;
 
+use super::mailings;
 use crate::cli::credentials::Office;
 use crate::cli::installation::Opened;
 use crate::cli::{End, Installation, Output, Refused};
@@ -17,6 +19,7 @@ use crate::store::{address, participant};
 use crate::workflow::addresses;
 use crate::workflow::ledger::Ledger;
 use crate::workflow::life::Act;
+use crate::workflow::mailings::{Name, Steering};
 use crate::workflow::shelf::Shelf;
 
 /// Arguments of `hagaki outbox addresses`.
@@ -39,7 +42,11 @@ pub struct AddressesArgs {
 #[derive(Debug, Args)]
 pub struct ResumeArgs {
     /// The address.
-    address: String,
+    #[arg(required_unless_present = "mailing", conflicts_with = "mailing")]
+    address: Option<String>,
+    /// A mailing that was held, as `hagaki outbox mailings` names it.
+    #[arg(long, value_name = "NAME", value_parser = mailings::name)]
+    mailing: Option<Name>,
     /// Why; stands in the audit chain.
     #[arg(long)]
     reason: String,
@@ -139,17 +146,23 @@ pub(super) fn resume(args: &ResumeArgs) -> anyhow::Result<End> {
     if args.reason.trim().is_empty() {
         return Err(Refused("say why with --reason; it stands in the audit chain".to_string()).into());
     }
+    if let Some(name) = &args.mailing {
+        return mailings::steer(name, Some(&args.reason), &args.installation, Steering::Resume);
+    }
+    let Some(typed) = &args.address else {
+        return Err(Refused("name an address, or a mailing with --mailing".to_string()).into());
+    };
     let opened = Opened::open(&args.installation)?;
     let pen = opened.pen()?;
     let shelf = Shelf::new(opened.store.clone());
     let act = Act { actor: &opened.actor, at: opened.now(), reason: &args.reason };
     let good = opened.runtime.block_on(async {
         let mut ledger = Ledger::begin(&shelf).await?;
-        let was = addresses::resume(&mut ledger, pen.means(&opened), &args.address, act).await?;
+        let was = addresses::resume(&mut ledger, pen.means(&opened), typed, act).await?;
         ledger.commit().await?;
         Ok::<bool, crate::workflow::Failure>(was)
     })?;
-    let address = fold_address(&args.address);
+    let address = fold_address(typed);
     if !good {
         let why = format!("nothing speaks against {address}: letters go there as ever");
         return Err(Refused(why).into());

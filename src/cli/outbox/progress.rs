@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::super::installation::Opened;
-use super::super::simulate::progress::Bar;
+use super::super::progress::Bar;
 use super::super::{End, Installation, Output};
 use crate::domain::urgency::Urgency;
 use crate::letters::Kind;

@@ -9,8 +9,8 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use sha2::{Digest, Sha256};
 
 use super::columns::{Asked, is_of_further};
+use crate::cli::progress::Bar;
 use crate::cli::simulate::population::Row;
-use crate::cli::simulate::progress::Bar;
 use crate::daemon::machine::SystemDice;
 use crate::daemon::run::keys;
 use crate::definition::Bundle;

@@ -63,7 +63,13 @@ impl Pace {
     /// When a letter is tried again whose domain has no room before `opens`, and where each takes `apart` microseconds: behind those of
     /// its study that wait already, so that a queue is not looked through again and again; studies do not wait for each other's. Who would
     /// wait for longer than an hour is looked at within it, for the bound may be another by then.
-    pub(super) fn queue(&mut self, letter: &OutboxItem, opens: Instant, apart: i64, now: Instant) -> Instant {
+    pub(super) fn due_behind_others(
+        &mut self,
+        letter: &OutboxItem,
+        opens: Instant,
+        apart: i64,
+        now: Instant,
+    ) -> Instant {
         let key = (letter.study_id.unwrap_or_default(), throttle::domain_of(&letter.recipient));
         let behind = self.queues.get(&key).map_or(opens, |last| Instant(last.0.saturating_add(apart)));
         let due = behind.max(opens);
@@ -190,8 +196,9 @@ mod tests {
         let interval = Duration::from_secs(30);
         assert_eq!(pace.nap(NOW, interval), interval);
         let opens = NOW.plus_seconds(2);
-        let due =
-            |pace: &mut Pace, id, study| pace.queue(&letter(id, study), opens, 60_000_000, NOW).seconds_since(NOW);
+        let due = |pace: &mut Pace, id, study| {
+            pace.due_behind_others(&letter(id, study), opens, 60_000_000, NOW).seconds_since(NOW)
+        };
         assert_eq!([1, 2, 3].map(|id| due(&mut pace, id, 7)), [2, 62, 122]);
         assert_eq!(due(&mut pace, 4, 8), 2, "another study does not stand behind it");
         assert!(pace.nap(NOW, interval) < interval, "letters wait");

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 pub use folder::Folder;
 pub use memory::{Memory, Order, Sent};
-pub use smtp::Smtp;
+pub use smtp::{Smtp, for_mailings};
 pub use verdict::{Reply, Scope, Trouble, Verdict};
 
 use crate::domain::time::Clock;
@@ -60,6 +60,15 @@ impl Transport {
             Transport::Smtp(smtp) => smtp.send(envelope, raw).await,
             Transport::Folder(folder) => folder.send(envelope, raw).await,
             Transport::Memory(memory) => memory.send(envelope, raw),
+        }
+    }
+
+    /// The same for the letters of mailings: however long they keep the server, a connection is left for what somebody waits for.
+    #[must_use]
+    pub fn for_mailings(&self) -> Transport {
+        match self {
+            Transport::Smtp(smtp) => Transport::Smtp(smtp.for_mailings()),
+            Transport::Folder(_) | Transport::Memory(_) => self.clone(),
         }
     }
 

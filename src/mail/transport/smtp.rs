@@ -37,6 +37,8 @@ use crate::settings::{Security, SmtpSettings};
 #[derive(Clone)]
 pub struct Smtp {
     shared: Arc<Shared>,
+    /// Where it carries mailings: permits that leave one of the connections to what somebody waits for.
+    bounded: Option<Arc<Semaphore>>,
 }
 
 struct Shared {
@@ -85,13 +87,21 @@ impl Smtp {
             Security::Bare => None,
             Security::Tls | Security::StartTls => Some(trust(settings.ca_file.as_deref())?),
         };
-        let permits = Semaphore::new(settings.connections);
-        Ok(Smtp { shared: Arc::new(Shared { settings, trust, permits, parked: Mutex::default() }) })
+        // Mailings have one, however few there are, and what somebody waits for has another.
+        let permits = Semaphore::new(settings.connections.max(limits::SMTP_CONNECTIONS_LEAST));
+        let shared = Shared { settings, trust, permits, parked: Mutex::default() };
+        Ok(Smtp { shared: Arc::new(shared), bounded: None })
+    }
+
+    pub(super) fn for_mailings(&self) -> Smtp {
+        let permits = Semaphore::new(for_mailings(self.shared.settings.connections));
+        Smtp { shared: Arc::clone(&self.shared), bounded: Some(Arc::new(permits)) }
     }
 
     /// Most connections at a time.
     pub fn connections(&self) -> usize {
-        self.shared.settings.connections
+        let all = self.shared.settings.connections;
+        if self.bounded.is_some() { for_mailings(all) } else { all }
     }
 
     pub(super) async fn probe(&self) -> Result<(), Verdict> {
@@ -111,22 +121,31 @@ impl Smtp {
             Some(signer) => Cow::Owned(signer.signed(&SystemRandom::new(), &raw).into_owned()),
             None => raw,
         };
+        let _own = match &self.bounded {
+            Some(permits) => Some(permits.acquire().await.expect("the semaphore is never closed")),
+            None => None,
+        };
         let _permit = shared.permits.acquire().await.expect("the semaphore is never closed");
         while let Some(mut link) = shared.unpark() {
             match link.converse(shared, from.as_ref(), &to, &raw).await {
                 // The server closed the parked connection meanwhile; nothing of this letter was taken.
                 Err((stage, fault)) if stage < Stage::Mail && fault.is_goodbye() => continue,
-                outcome => return shared.conclude(link, outcome).await,
+                outcome => return shared.conclude(link, outcome, envelope).await,
             }
         }
         match shared.connect().await {
             Ok(mut link) => {
                 let outcome = link.converse(shared, from.as_ref(), &to, &raw).await;
-                shared.conclude(link, outcome).await
+                shared.conclude(link, outcome, envelope).await
             }
             Err(verdict) => verdict,
         }
     }
+}
+
+/// How many of so many connections mailings may use at a time.
+pub fn for_mailings(connections: usize) -> usize {
+    connections.saturating_sub(1).max(1)
 }
 
 impl Shared {
@@ -148,7 +167,7 @@ impl Shared {
     }
 
     /// What the outcome of a dialog means, and what becomes of the connection.
-    async fn conclude(&self, mut link: Link, outcome: Result<Reply, (Stage, Fault)>) -> Verdict {
+    async fn conclude(&self, mut link: Link, outcome: Result<Reply, (Stage, Fault)>, envelope: &Envelope) -> Verdict {
         match outcome {
             Ok(reply) => {
                 self.park(link);
@@ -158,7 +177,7 @@ impl Shared {
                 Verdict::Deferred { reply: None, scope: Scope::Host, maybe_sent: stage == Stage::Mail }
             }
             Err((stage, Fault::Reply(reply))) => {
-                let verdict = judge(stage, reply);
+                let verdict = judge(stage, reply, envelope);
                 link.refusals += 1;
                 if !verdict.suspends_host() && link.refusals < limits::SMTP_REFUSALS {
                     // RSET, so that the next letter finds the connection as new.
@@ -291,12 +310,27 @@ async fn step(
 
 /// What a refusal means, where it was said.
 ///
-/// 421 and every 4xx before the recipient was named are about the server; later 4xx are about the letter. 5xx are about
-/// the letter, except that a server which wants a login from us would refuse every letter.
-fn judge(stage: Stage, reply: Reply) -> Verdict {
+/// 421 and every 4xx before the recipient was named are about the server; later 4xx are about the letter. So are 5xx: to the recipient's
+/// name they are about the recipient, after the mail about what it says. But a server which wants a login from us, or has something
+/// against our address, would refuse every letter: it is left alone, and none fails.
+fn judge(stage: Stage, reply: Reply, envelope: &Envelope) -> Verdict {
     if reply.wants_login() {
         let text = format!("the server wants a login first: {reply}; set user and password_file");
         return Verdict::Unreachable { trouble: Trouble::Authentication, text };
+    }
+    let from = envelope.from.as_deref().unwrap_or_default();
+    let of_sender = match stage {
+        Stage::Sender => !reply.is_of_mail(),
+        Stage::Recipient => reply.is_of_sender(from, &envelope.to),
+        Stage::Mail => false,
+    };
+    if reply.code >= 500 && of_sender {
+        let said = reply.without(from);
+        let text = format!(
+            "the server takes no letter from our address: {said}; may this user send from the mailbox's address, also with + and a token in \
+             front of the @?"
+        );
+        return Verdict::Unreachable { trouble: Trouble::Sender, text };
     }
     if reply.code >= 500 {
         return Verdict::Refused(reply);
@@ -511,7 +545,7 @@ mod tests {
 
     #[test]
     fn a_refusal_means_what_it_means_where_it_was_said() {
-        let judge = |stage, code| judge(stage, Reply::new(code, ""));
+        let judge = |stage, code| judge(stage, Reply::new(code, ""), &envelope("a@example.com"));
         assert!(matches!(
             judge(Stage::Recipient, 450),
             Verdict::Deferred { scope: Scope::Letter, maybe_sent: false, .. }
@@ -521,7 +555,8 @@ mod tests {
         assert!(matches!(judge(Stage::Recipient, 421), Verdict::Deferred { scope: Scope::Host, .. }));
         assert!(matches!(judge(Stage::Sender, 530), Verdict::Unreachable { trouble: Trouble::Authentication, .. }));
         assert!(matches!(judge(Stage::Recipient, 530), Verdict::Unreachable { trouble: Trouble::Authentication, .. }));
-        assert!(matches!(judge(Stage::Sender, 550), Verdict::Refused(_)));
+        assert!(matches!(judge(Stage::Sender, 550), Verdict::Unreachable { trouble: Trouble::Sender, .. }));
+        assert!(matches!(judge(Stage::Sender, 552), Verdict::Refused(_)), "it is too large");
         assert!(matches!(judge(Stage::Recipient, 550), Verdict::Refused(_)));
         assert!(matches!(judge(Stage::Mail, 554), Verdict::Refused(_)));
     }

@@ -48,6 +48,8 @@ pub enum Trouble {
     Tls,
     /// User or password refused, or a login is wanted that we were not given.
     Authentication,
+    /// It takes no letter from our address.
+    Sender,
     /// It answered the greeting with a refusal (4xx or 5xx): busy, or we are not welcome.
     Unwelcome,
     /// A file of ours (certificates, the letters' folder) cannot be used.
@@ -80,6 +82,38 @@ impl Reply {
     /// Whether the server wants a login before it takes anything (RFC 4954 section 6): 530, or 534, 535 and 538.
     pub(crate) fn wants_login(&self) -> bool {
         matches!(self.code, 530 | 534 | 535 | 538)
+    }
+
+    /// Whether it is about the mail, though only its sender was named: its size (552, `5.2.3`, `5.3.4`), what it is made of (`5.6`), or
+    /// what we asked for on its behalf (555, RFC 5321 section 4.1.1.11).
+    pub(crate) fn is_of_mail(&self) -> bool {
+        let status = self.enhanced().and_then(|status| status.split_once('.')).map(|(_, rest)| rest);
+        let of_mail = |rest: &str| matches!(rest, "2.3" | "3.4") || rest.starts_with("6.");
+        matches!(self.code, 552 | 555) || status.is_some_and(of_mail)
+    }
+
+    /// Whether it is about our own address, though a recipient was named: `5.1.7` and `5.1.8` (RFC 3463), or our address stands in it and the
+    /// recipient's does not. Servers that wait with what they have against a sender until they know the recipient (Postfix:
+    /// `smtpd_delay_reject`) answer so.
+    pub(crate) fn is_of_sender(&self, from: &str, to: &str) -> bool {
+        let status = self.enhanced().and_then(|status| status.split_once('.')).map(|(_, rest)| rest);
+        let text = self.text.to_ascii_lowercase();
+        let names = |address: &str| !address.is_empty() && text.contains(&address.to_ascii_lowercase());
+        matches!(status, Some("1.7" | "1.8")) || (names(from) && !names(to))
+    }
+
+    /// The same without an address that holds a token.
+    pub(crate) fn without(&self, address: &str) -> Reply {
+        let (lower, wanted) = (self.text.to_ascii_lowercase(), address.to_ascii_lowercase());
+        let mut text = String::with_capacity(self.text.len());
+        let mut rest = 0;
+        for (at, found) in lower.match_indices(&wanted).filter(|_| !wanted.is_empty()) {
+            text.push_str(self.text.get(rest..at).unwrap_or_default());
+            text.push_str("our address");
+            rest = at + found.len();
+        }
+        text.push_str(self.text.get(rest..).unwrap_or_default());
+        Reply::new(self.code, text)
     }
 
     /// Whether the server is closing the connection (RFC 5321 section 3.8).
@@ -117,6 +151,29 @@ mod tests {
         for text in ["", "mailbox full", "1.2.3.4 is blocked", "45.2.2 x", "4..2 x", "4.2.1111 x"] {
             assert_eq!(Reply::new(450, text).enhanced(), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_refusal_of_our_address_is_known_by_its_code_or_by_whom_it_names() {
+        let (from, to) = ("reg+b.1.Xyz@example.jp", "dr.sato@example.com");
+        let of_sender = |text: &str| Reply::new(553, text).is_of_sender(from, to);
+        assert!(of_sender("5.7.1 <reg+b.1.xyz@example.jp>: Sender address rejected: not owned by user reg"));
+        assert!(of_sender("5.1.8 the sender's domain is not known") && of_sender("5.1.7 x"));
+        for text in [
+            "5.7.1 <dr.sato@example.com>: Relay access denied",
+            "5.1.1 <dr.sato@example.com>: host says: <reg+b.1.Xyz@example.jp> may not write here",
+            "5.7.1 no",
+            "",
+        ] {
+            assert!(!of_sender(text), "{text}");
+        }
+        assert!(!Reply::new(550, "no").is_of_sender("", to), "the null sender is nobody's address");
+        let of_mail = |code, text: &str| Reply::new(code, text).is_of_mail();
+        assert!(of_mail(552, "") && of_mail(555, "") && of_mail(550, "5.3.4 too big") && of_mail(553, "5.6.7 no"));
+        assert!(!of_mail(550, "5.7.1 no") && !of_mail(554, "") && !of_mail(550, "5.3.0 x"));
+        let told = Reply::new(553, "5.7.1 <Reg+b.1.xyz@example.jp> 佐藤 reg+b.1.Xyz@example.jp").without(from);
+        assert_eq!(told.text, "5.7.1 <our address> 佐藤 our address");
+        assert_eq!(Reply::new(553, "5.7.1 no").without("").text, "5.7.1 no");
     }
 
     #[test]

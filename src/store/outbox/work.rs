@@ -59,7 +59,8 @@ pub struct Turn<'a> {
 }
 
 /// What is said of a letter that waits for the bound of its domain.
-pub const THROTTLED: &str = "waits for the bound of its domain ([throttle] in mailbox.toml)";
+pub const THROTTLED: &str =
+    "waits, for letters to its domain leave slowly: [throttle] in mailbox.toml says so, or its server did";
 
 macro_rules! claim {
     ($which:literal, $order:literal, $lock:literal) => {
@@ -117,25 +118,26 @@ statements! { "outbox":
         columns: 2,
         tail: ") UPDATE outbox SET attempts = attempts - 1, next_attempt_at = CAST(later.due AS BIGINT), lease_until = 0, \
             lease_owner = '', verdict_code = 0, verdict_text = $2 FROM later WHERE outbox.id = CAST(later.id AS BIGINT) \
-            AND outbox.lease_owner = $1 AND outbox.state = 'waiting' AND outbox.attempts > 0",
+            AND outbox.lease_owner = $1 AND outbox.state IN ('waiting', 'held') AND outbox.attempts > 0",
     };
     GIVE_BACK = rows Rows {
         head: "WITH back (id) AS (VALUES",
         first: 2,
         columns: 1,
         tail: ") UPDATE outbox SET attempts = attempts - 1, lease_until = 0, lease_owner = '' \
-            WHERE id IN (SELECT CAST(id AS BIGINT) FROM back) AND lease_owner = $1 AND state = 'waiting' AND attempts > 0",
+            WHERE id IN (SELECT CAST(id AS BIGINT) FROM back) AND lease_owner = $1 AND state IN ('waiting', 'held') AND attempts > 0",
     };
     RENEW = rows Rows {
         head: "WITH under_way (id) AS (VALUES",
         first: 3,
         columns: 1,
         tail: ") UPDATE outbox SET lease_until = $2 \
-            WHERE id IN (SELECT CAST(id AS BIGINT) FROM under_way) AND lease_owner = $1 AND state = 'waiting'",
+            WHERE id IN (SELECT CAST(id AS BIGINT) FROM under_way) AND lease_owner = $1 AND state IN ('waiting', 'held')",
     };
     FREE_ALL = same "UPDATE outbox SET lease_until = 0, lease_owner = '' WHERE id IN (\
         SELECT id FROM outbox WHERE state = 'waiting' AND priority < 3 AND lease_until > 0 UNION ALL \
-        SELECT id FROM outbox WHERE state = 'waiting' AND priority >= 3 AND lease_until > 0)";
+        SELECT id FROM outbox WHERE state = 'waiting' AND priority >= 3 AND lease_until > 0 UNION ALL \
+        SELECT id FROM outbox WHERE state = 'held' AND lease_until > 0)";
     // Whoever has the lease by now: that the server took the letter is a fact.
     SENT = rows Rows {
         head: "WITH verdict (id, code, reply) AS (VALUES",
@@ -145,10 +147,11 @@ statements! { "outbox":
             verdict_code = CAST(verdict.code AS BIGINT), verdict_text = verdict.reply FROM verdict \
             WHERE outbox.id = CAST(verdict.id AS BIGINT) AND outbox.state IN ('waiting', 'held')",
     };
+    // A letter that a person held while it was under way stays held; what was said of it is written all the same.
     RETRY_LATER = same "UPDATE outbox SET next_attempt_at = $3, verdict_code = $4, verdict_text = $5, lease_until = 0, \
-        lease_owner = '' WHERE id = $1 AND lease_owner = $2 AND state = 'waiting'";
+        lease_owner = '' WHERE id = $1 AND lease_owner = $2 AND state IN ('waiting', 'held')";
     FAILED = same "UPDATE outbox SET state = 'failed', verdict_code = $3, verdict_text = $4, lease_until = 0, \
-        lease_owner = '' WHERE id = $1 AND lease_owner = $2 AND state = 'waiting'";
+        lease_owner = '' WHERE id = $1 AND lease_owner = $2 AND state IN ('waiting', 'held')";
     MASK = rows Rows {
         head: "WITH left_us (id) AS (VALUES",
         first: 1,

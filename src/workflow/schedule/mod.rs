@@ -16,7 +16,7 @@ mod stop;
 mod subjects;
 
 pub use escalate::tell_failed;
-pub use steer::{Act as Steering, Whose, skip, steer};
+pub use steer::{Act as Steering, Whose, skip, skip_between, steer};
 pub use stop::{Looked, drop_stopped};
 
 use super::shelf::{Shelf, ShelvedStudy};

@@ -250,14 +250,19 @@ pub(super) fn next(
             Verdict::Next(letter) => {
                 let same = row.occasion.as_ref() == Some(&letter.occasion);
                 row.urged &= same;
-                row.state = if held || row.state == State::Held { State::Held } else { State::Waiting };
+                // Who is held with a mailing is held no longer than for its letter.
+                let of_mailing = row.state == State::Held && row.why == planned_letter::WITH_MAILING;
+                let stays = row.state == State::Held && (same || !of_mailing);
+                row.state = if held || stays { State::Held } else { State::Waiting };
                 if !row.urged {
                     row.due_at = letter.at;
                 }
                 row.wished_at = letter.wished;
                 row.occasion = Some(letter.occasion);
                 let moved: Vec<String> = letter.moved.iter().map(ToString::to_string).collect();
-                row.why = moved.join(", ");
+                if !(same && of_mailing) {
+                    row.why = moved.join(", ");
+                }
                 return Some(row);
             }
         }

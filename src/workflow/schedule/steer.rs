@@ -102,6 +102,31 @@ pub async fn skip(
     act: life::Act<'_>,
     whose: Whose<'_>,
 ) -> Result<u64, Failure> {
+    let always = (Instant(i64::MIN), Instant(i64::MAX));
+    leave_out(shelf, shelved, means, act, (whose, always)).await
+}
+
+/// The same of those of a rule whose time lies from one moment on and before another.
+///
+/// # Errors
+/// The database.
+pub async fn skip_between(
+    shelf: &Shelf,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    act: life::Act<'_>,
+    (rule, span): (&str, (Instant, Instant)),
+) -> Result<u64, Failure> {
+    leave_out(shelf, shelved, means, act, (Whose { target: None, rule: Some(rule) }, span)).await
+}
+
+async fn leave_out(
+    shelf: &Shelf,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    act: life::Act<'_>,
+    (whose, (from, to)): (Whose<'_>, (Instant, Instant)),
+) -> Result<u64, Failure> {
     let Some(own) = &shelved.study.schedule else { return Ok(0) };
     let (mut skipped, mut after) = (0, None);
     loop {
@@ -110,6 +135,10 @@ pub async fn skip(
         let rows = planned_letter::page(tx, shelved.id, whose.keys(), after.as_ref(), limits::SCHEDULE_PAGE).await?;
         let Some(last) = rows.last() else { return Ok(skipped) };
         after = Some(last.clone());
+        let rows: Vec<_> = rows.into_iter().filter(|row| (from..to).contains(&row.wished_at)).collect();
+        if rows.is_empty() {
+            continue;
+        }
         let office = plan::office(tx, shelf.store(), (shelved, own), page.row.clone(), means).await?;
         let people = subjects::find(tx, &office, rows.iter().map(|row| &row.target)).await?;
         let (mut saved, mut settled) = (Vec::new(), Vec::new());

@@ -34,7 +34,7 @@ async fn template(engine: Engine) -> Option<World> {
 /// Steps the calendar and the sender; whether anything was done. Nobody writes to us meanwhile.
 async fn work(process: &mut Process) -> Round {
     let mut round = Round::default();
-    for done in [process.calendar.step().await, process.dispatch.step().await] {
+    for done in [process.calendar.step().await, process.mailings.step().await] {
         match done {
             Ok(Did::Something) => round.something = true,
             Ok(Did::Nothing) => {}

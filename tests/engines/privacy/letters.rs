@@ -94,7 +94,7 @@ async fn sent_past(template: &World, fuse: Arc<Fuse>, issued: &[Issued]) -> bool
     let step = tokio::select! {
         biased;
         () = fuse.frozen() => None,
-        step = process.dispatch.step() => Some(step),
+        step = process.mailings.step() => Some(step),
     };
     let disturbed = step.is_none() || fuse.struck();
     drop(process);

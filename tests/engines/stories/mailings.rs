@@ -1,5 +1,6 @@
 //! Mailings: what somebody waits for goes before them, studies take turns, and bounds hold without a letter that is lost or tried in vain.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -7,8 +8,8 @@ use hagaki::domain::participant::Candidate;
 use hagaki::domain::throttle::Throttle;
 use hagaki::domain::time::{Clock, Instant};
 use hagaki::limits;
-use hagaki::mail::Did;
 use hagaki::mail::transport::{Order, Transport};
+use hagaki::mail::{Did, StepError};
 use hagaki::settings::{Delivery, Security, SmtpSettings};
 use hagaki::store::outbox::{self, State, Which};
 use hagaki::workflow::credentials::Form;
@@ -59,19 +60,29 @@ type Taken = Arc<Mutex<Vec<String>>>;
 
 /// A mail server that takes its time for every letter; its port.
 async fn slow_server(pause: Duration) -> (u16, Taken) {
+    server(move |_| ("250 2.0.0 well\r\n", pause)).await
+}
+
+/// A mail server that says of a letter to an address, and of a sender, what it is told to; for a letter it takes as long. Its port, and whose
+/// letters it had.
+async fn server(says: impl Fn(&str) -> (&'static str, Duration) + Send + Sync + Clone + 'static) -> (u16, Taken) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let taken = Taken::default();
     let own = Arc::clone(&taken);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve_slowly(stream, pause, Arc::clone(&own)));
+            tokio::spawn(serve(stream, says.clone(), Arc::clone(&own)));
         }
     });
     (port, taken)
 }
 
-async fn serve_slowly(stream: TcpStream, pause: Duration, taken: Taken) -> Option<()> {
+async fn serve(
+    stream: TcpStream,
+    says: impl Fn(&str) -> (&'static str, Duration) + Send + Sync,
+    taken: Taken,
+) -> Option<()> {
     let mut stream = BufReader::new(stream);
     stream.write_all(b"220 slow.example.jp\r\n").await.ok()?;
     let (mut to, mut line) = (String::new(), Vec::new());
@@ -81,9 +92,14 @@ async fn serve_slowly(stream: TcpStream, pause: Duration, taken: Taken) -> Optio
             return None;
         }
         let said = String::from_utf8_lossy(&line).to_ascii_uppercase();
+        let path = String::from_utf8_lossy(&line);
+        let address = path.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
+        if said.starts_with("MAIL") {
+            stream.write_all(says(&address).0.as_bytes()).await.ok()?;
+            continue;
+        }
         if said.starts_with("RCPT") {
-            let path = String::from_utf8_lossy(&line);
-            to = path.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
+            to = address;
         }
         if said.starts_with("DATA") {
             stream.write_all(b"354 go on\r\n").await.ok()?;
@@ -91,12 +107,29 @@ async fn serve_slowly(stream: TcpStream, pause: Duration, taken: Taken) -> Optio
                 line.clear();
                 stream.read_until(b'\n', &mut line).await.ok().filter(|read| *read > 0)?;
             }
+            let (answer, pause) = says(&to);
             tokio::time::sleep(pause).await;
             taken.lock().unwrap().push(to.clone());
+            stream.write_all(answer.as_bytes()).await.ok()?;
+            continue;
         }
         let ehlo = said.starts_with("EHLO");
         let answer = if ehlo { "250-slow.example.jp\r\n250 8BITMIME\r\n" } else { "250 2.0.0 well\r\n" };
         stream.write_all(answer.as_bytes()).await.ok()?;
+    }
+}
+
+/// Letters leave by a server on this machine from now on.
+fn send_by(center: &mut Center, port: u16) {
+    let transport = Transport::open(&Delivery::Smtp(bare(port)), center.clock.clone()).unwrap();
+    center.process.mailings.transport = transport.for_mailings();
+    center.process.dispatch.transport = transport;
+}
+
+/// And from now on into memory again.
+fn send_by_memory(center: &mut Center) {
+    for dispatch in [&mut center.process.dispatch, &mut center.process.mailings] {
+        dispatch.transport = Transport::Memory(center.memory.clone());
     }
 }
 
@@ -122,8 +155,7 @@ stories! {
         center.activate(&once(), Stage::Production).await;
         invite(center, "wellbeing", &at("example.jp", 60)).await;
         let (port, taken) = slow_server(Duration::from_millis(40)).await;
-        center.process.dispatch.transport =
-            Transport::open(&Delivery::Smtp(bare(port)), center.clock.clone()).unwrap();
+        send_by(center, port);
         // Time goes by while letters leave.
         let clock = center.clock.clone();
         let winding = tokio::spawn(async move {
@@ -132,10 +164,10 @@ stories! {
                 clock.wind(1);
             }
         });
-        assert_eq!(center.process.dispatch.step().await.unwrap(), Did::Something);
+        assert_eq!(center.process.mailings.step().await.unwrap(), Did::Something);
         let before = taken.lock().unwrap().len();
         assert!((1..40).contains(&before), "the mailing is under way: {before}");
-        // Now somebody enrolls: the step that was under way has ended, and the next one has their letter first.
+        // What waits was given back, and whoever enrolls now has their letter at once.
         center.deliver(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031")));
         center.process.intake.step().await.unwrap();
         while center.process.desk.step().await.unwrap() == Did::Something {}
@@ -144,11 +176,138 @@ stories! {
         let taken = taken.lock().unwrap().clone();
         assert_eq!(taken[before], DR_YAMADA.address, "{taken:?}");
         // What was given back leaves, each letter once, at its first attempt.
-        center.process.dispatch.transport = Transport::Memory(center.memory.clone());
+        send_by_memory(center);
         let rest = center.settle().await;
         assert_eq!(taken.len() + rest.len(), 60 + 3);
         let letters = outbox::list(center.store(), Which::All, None, 100).await.unwrap();
         assert!(letters.iter().all(|letter| (letter.state, letter.attempts) == (State::Sent, 1)), "{letters:?}");
+    }
+
+    async fn a_server_that_hangs_over_a_mailing_holds_no_assignment(center: &mut Center) {
+        aurora(center).await;
+        center.activate(&once(), Stage::Production).await;
+        invite(center, "wellbeing", &at("example.jp", 3)).await;
+        let hanging = Arc::new(AtomicBool::new(false));
+        let own = hanging.clone();
+        let (port, taken) = server(move |to| {
+            let hangs = to.starts_with('p');
+            own.fetch_or(hangs, Ordering::SeqCst);
+            ("250 2.0.0 well\r\n", if hangs { Duration::from_secs(3600) } else { Duration::ZERO })
+        })
+        .await;
+        send_by(center, port);
+        center.deliver(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031")));
+        let Process { intake, desk, dispatch, mailings, .. } = &mut center.process;
+        let enrolled = async {
+            while !hanging.load(Ordering::SeqCst) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            intake.step().await.unwrap();
+            while desk.step().await.unwrap() == Did::Something {}
+            dispatch.step().await.unwrap()
+        };
+        // The server's patience is far longer than this: five times a minute.
+        let sent = tokio::select! {
+            stepped = mailings.step() => panic!("the server says nothing: {stepped:?}"),
+            sent = tokio::time::timeout(Duration::from_secs(30), enrolled) => sent,
+        };
+        assert_eq!(sent.expect("an assignment waits for a mailing"), Did::Something);
+        let taken = taken.lock().unwrap().clone();
+        assert!(taken.len() == 3 && taken[0] == DR_YAMADA.address, "one connection was kept for them: {taken:?}");
+        // What was under way is as after a crash.
+        send_by_memory(center);
+        center.wind(LEASE + 1);
+        assert_eq!(center.settle().await.len(), 3);
+    }
+
+    async fn a_mailing_for_which_the_server_is_away_suspends_no_assignment(center: &mut Center) {
+        aurora(center).await;
+        center.activate(&once(), Stage::Production).await;
+        invite(center, "wellbeing", &at("example.jp", 3)).await;
+        for _ in 0..4 {
+            center.memory.order(1, Order::Lose);
+            assert!(center.process.mailings.step().await.is_err());
+            assert!(center.process.mailings.step().await.is_err(), "it is left alone");
+            center.wind(60);
+        }
+        center.deliver(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031")));
+        center.process.intake.step().await.unwrap();
+        while center.process.desk.step().await.unwrap() == Did::Something {}
+        let before = center.memory.sent().len();
+        assert_eq!(center.process.dispatch.step().await.unwrap(), Did::Something);
+        assert_eq!(center.memory.sent()[before].envelope.to, DR_YAMADA.address);
+        assert_eq!(center.process.dispatch.step().await.unwrap(), Did::Nothing, "of a mailing it takes nothing");
+        center.wind(3600);
+        center.quiet().await;
+    }
+
+    async fn a_server_that_does_not_take_our_address_fails_no_letter(center: &mut Center) {
+        aurora(center).await;
+        center.activate(&once(), Stage::Production).await;
+        invite(center, "wellbeing", &at("example.jp", 3)).await;
+        let mended = Arc::new(AtomicBool::new(false));
+        let own = mended.clone();
+        let (port, taken) = server(move |address| {
+            let refused = address.starts_with("reg+") && !own.load(Ordering::SeqCst);
+            (if refused { "553 5.7.1 not owned by this user\r\n" } else { "250 2.0.0 well\r\n" }, Duration::ZERO)
+        })
+        .await;
+        send_by(center, port);
+        center.deliver(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031")));
+        center.process.intake.step().await.unwrap();
+        while center.process.desk.step().await.unwrap() == Did::Something {}
+        for _ in 0..10 {
+            for dispatch in [&mut center.process.dispatch, &mut center.process.mailings] {
+                let Err(StepError::Away { why, .. }) = dispatch.step().await else { panic!("nothing can leave") };
+                assert!(why.contains("553 5.7.1 not owned") && why.contains("from our address"), "{why}");
+            }
+            center.wind(24 * 3600);
+        }
+        assert!(taken.lock().unwrap().is_empty());
+        let letters = outbox::list(center.store(), Which::All, None, 100).await.unwrap();
+        assert!(letters.len() == 6 && letters.iter().all(|letter| letter.state == State::Waiting), "{letters:?}");
+        mended.store(true, Ordering::SeqCst);
+        center.quiet().await;
+        assert_eq!(taken.lock().unwrap().len(), 6);
+    }
+
+    async fn a_domain_for_which_letters_come_too_fast_gets_them_slowly(center: &mut Center) {
+        center.activate(&once(), Stage::Production).await;
+        invite(center, "wellbeing", &at("docomo.ne.jp", 20)).await;
+        invite(center, "wellbeing", &at("example.jp", 5)).await;
+        let hasty = Arc::new(AtomicBool::new(true));
+        let own = hasty.clone();
+        let (port, taken) = server(move |to| {
+            let fast = to.ends_with("@docomo.ne.jp") && own.load(Ordering::SeqCst);
+            (if fast { "450 4.7.28 too many at once\r\n" } else { "250 2.0.0 well\r\n" }, Duration::ZERO)
+        })
+        .await;
+        send_by(center, port);
+        assert_eq!(center.process.mailings.step().await.unwrap(), Did::Something);
+        let shown = taken.lock().unwrap().clone();
+        assert!(shown.len() == 6 && shown[0] == "p0@docomo.ne.jp", "none but the first is tried in vain: {shown:?}");
+        let letters = outbox::list(center.store(), Which::All, None, 100).await.unwrap();
+        assert_eq!(letters.iter().map(|letter| letter.attempts).sum::<i64>(), 6, "waiting is no attempt: {letters:?}");
+        hasty.store(false, Ordering::SeqCst);
+        center.quiet().await;
+        let few = taken.lock().unwrap().len() - shown.len();
+        assert!((1..10).contains(&few), "the others leave, and not all at once: {few}");
+        let waiting = outbox::waiting_mass(center.store(), "reg", center.clock.now()).await.unwrap();
+        assert!(waiting.throttled > 0, "{waiting:?}");
+        for _ in 0..40 {
+            center.wind(4);
+            center.quiet().await;
+        }
+        let letters = outbox::list(center.store(), Which::All, None, 100).await.unwrap();
+        assert!(letters.iter().all(|letter| letter.state == State::Sent), "{letters:?}");
+        assert_eq!(letters.iter().map(|letter| letter.attempts).sum::<i64>(), 25 + 1);
+        // It is over after a while: those of later go at once.
+        center.wind(10 * limits::SLOWED_EASE_SECONDS);
+        let before = taken.lock().unwrap().len();
+        let later: Vec<String> = (30..50).map(|number| format!("p{number}@docomo.ne.jp")).collect();
+        invite(center, "wellbeing", &later).await;
+        center.quiet().await;
+        assert_eq!(taken.lock().unwrap().len() - before, 20);
     }
 
     async fn what_a_server_takes_its_time_over_is_sent_by_nobody_else(center: &mut Center) {
@@ -158,9 +317,9 @@ stories! {
         let store = center.store().clone();
         let mut other = center.start_on(&store);
         let (clock, world) = (center.clock.clone(), &center.world);
-        let dispatch = &mut center.process.dispatch;
-        dispatch.transport = Transport::open(&Delivery::Smtp(bare(port)), clock.clone()).unwrap();
-        dispatch.lease_seconds = 4;
+        let mailings = &mut center.process.mailings;
+        mailings.transport = Transport::open(&Delivery::Smtp(bare(port)), clock.clone()).unwrap();
+        mailings.lease_seconds = 4;
         let meanwhile = async {
             let ours = async |seconds: i64| {
                 let since = clock.now().plus_seconds(seconds).0;
@@ -173,13 +332,13 @@ stories! {
             clock.wind(3);
             ours(4).await;
             clock.wind(3);
-            assert_eq!(other.dispatch.step().await.unwrap(), Did::Nothing, "it would leave twice");
+            assert_eq!(other.mailings.step().await.unwrap(), Did::Nothing, "it would leave twice");
         };
-        let (stepped, ()) = tokio::join!(dispatch.step(), meanwhile);
+        let (stepped, ()) = tokio::join!(mailings.step(), meanwhile);
         drop(other);
         assert_eq!(stepped.unwrap(), Did::Something);
         assert_eq!(taken.lock().unwrap().len(), 1);
-        center.process.dispatch.transport = Transport::Memory(center.memory.clone());
+        send_by_memory(center);
         assert!(center.settle().await.is_empty());
     }
 
@@ -192,6 +351,7 @@ stories! {
         center.process.intake.step().await.unwrap();
         while center.process.desk.step().await.unwrap() == Did::Something {}
         assert_eq!(center.process.dispatch.step().await.unwrap(), Did::Something);
+        assert_eq!(center.process.dispatch.step().await.unwrap(), Did::Nothing, "of a mailing it takes nothing");
         let first = center.arrived().await;
         assert_eq!(first[0].kind, "assignment-open", "{:?}", kinds(&first));
         assert_eq!(kinds(&first)[1..], [
@@ -208,7 +368,7 @@ stories! {
         aurora(center).await;
         center.activate(&once(), Stage::Production).await;
         let domains = [("docomo.ne.jp".to_owned(), 12)].into();
-        center.process.dispatch.throttle = Throttle { domains, ..bound(60) };
+        center.process.mailings.throttle = Throttle { domains, ..bound(60) };
         invite(center, "wellbeing", &at("docomo.ne.jp", 20)).await;
         invite(center, "wellbeing", &at("example.com", 40)).await;
         let begun = center.clock.now();
@@ -242,13 +402,13 @@ stories! {
         invite(center, "wellbeing", &at("example.jp", 40)).await;
         let store = center.store().clone();
         let mut other = center.start_on(&store);
-        center.process.dispatch.throttle = bound(60);
-        other.dispatch.throttle = bound(60);
+        center.process.mailings.throttle = bound(60);
+        other.mailings.throttle = bound(60);
         let begun = center.clock.now();
         let mut left = Vec::new();
         for _ in 0..30 {
             for _ in 0..3 {
-                let (one, two) = tokio::join!(center.process.dispatch.step(), other.dispatch.step());
+                let (one, two) = tokio::join!(center.process.mailings.step(), other.mailings.step());
                 one.unwrap();
                 two.unwrap();
             }
@@ -268,7 +428,7 @@ stories! {
     async fn a_small_mailing_does_not_stand_behind_a_large_one(center: &mut Center) {
         center.activate(&once(), Stage::Production).await;
         center.activate(&unscheduled(&samples::somnus()), Stage::Production).await;
-        center.process.dispatch.throttle = bound(60);
+        center.process.mailings.throttle = bound(60);
         invite(center, "wellbeing", &at("example.jp", 40)).await;
         invite(center, "somnus", &at("example.com", 10)).await;
         let (mut left, mut small) = (Vec::new(), 0);
@@ -336,7 +496,7 @@ stories! {
         center.activate(&once(), Stage::Production).await;
         invite(center, "wellbeing", &["deferred@example.jp".to_owned()]).await;
         center.memory.order(1, Order::TimeOut);
-        assert!(center.process.dispatch.step().await.is_err(), "it is away");
+        assert!(center.process.mailings.step().await.is_err(), "it is away");
         center.wind(limits::LETTER_AGE_SECONDS + 3600);
         // It is back, and busy.
         center.quiet().await;

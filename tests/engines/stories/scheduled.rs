@@ -312,7 +312,7 @@ stories! {
             let (one, two) = tokio::join!(center.process.calendar.step(), other.calendar.step());
             one.unwrap();
             two.unwrap();
-            let (one, two) = tokio::join!(center.process.dispatch.step(), other.dispatch.step());
+            let (one, two) = tokio::join!(center.process.mailings.step(), other.mailings.step());
             one.unwrap();
             two.unwrap();
         }

@@ -1,4 +1,4 @@
-//! A bar on the terminal while trials are walked.
+//! A bar on the terminal while long work goes on.
 
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const WIDTH: u64 = 30;
 
 /// A bar on standard error; nothing where that is no terminal.
-pub(in crate::cli) struct Bar {
+pub(super) struct Bar {
     name: String,
     all: u64,
     done: AtomicU64,
@@ -16,12 +16,12 @@ pub(in crate::cli) struct Bar {
 
 impl Bar {
     /// A bar up to `all`.
-    pub(in crate::cli) fn new(name: &str, all: u64) -> Bar {
+    pub(super) fn new(name: &str, all: u64) -> Bar {
         Bar { name: name.to_string(), all: all.max(1), done: AtomicU64::new(0), shown: std::io::stderr().is_terminal() }
     }
 
     /// So many more are done.
-    pub(in crate::cli) fn advance(&self, more: u64) {
+    pub(super) fn advance(&self, more: u64) {
         let before = self.done.fetch_add(more, Ordering::Relaxed);
         let (was, is) = (before * 100 / self.all, (before + more) * 100 / self.all);
         if self.shown && was != is {
@@ -33,7 +33,7 @@ impl Bar {
     }
 
     /// Takes the bar away.
-    pub(in crate::cli) fn clear(&self) {
+    pub(super) fn clear(&self) {
         if self.shown {
             let _ = write!(std::io::stderr(), "\r\x1b[2K");
         }
