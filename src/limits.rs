@@ -55,6 +55,8 @@ pub const WORKER_STACK_BYTES: usize = 8 * 1024 * 1024;
 pub const BLOCKING_THREADS: usize = 2;
 /// Most participants of one list.
 pub const PARTICIPANTS: usize = 1_000_000;
+/// Most addresses that one letter on stopped addresses lists.
+pub const STOPPED_ADDRESSES_TOLD: usize = 50;
 /// Most participants of one address who get a link each when one asks.
 pub const PARTICIPANTS_OF_AN_ADDRESS: usize = 10;
 /// Most people of one address among whom somebody without a reference is looked for by name.

@@ -1,6 +1,7 @@
 //! `hagaki preview SLUG LETTER`: one letter as it would go out, or the facts its templates may state.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use clap::Args;
@@ -82,23 +83,15 @@ pub(super) fn run(args: PreviewArgs) -> anyhow::Result<End> {
 }
 
 /// The study of a folder, or of the installation.
-fn defined(args: &PreviewArgs) -> anyhow::Result<(Study, Stationery, Stage)> {
+fn defined(args: &PreviewArgs) -> anyhow::Result<(Arc<Study>, Arc<Stationery>, Stage)> {
     let folder = PathBuf::from(&args.study);
+    if !folder.join("study.toml").is_file() {
+        let shelved = Opened::open(&args.installation)?.study(&args.study)?;
+        return Ok((shelved.study, shelved.stationery, shelved.stage));
+    }
     let problems = |problems: Vec<definition::Problem>| Refused::bundle(&problems);
-    let (bundle, loaded, stage) = if folder.join("study.toml").is_file() {
-        let bundle = Bundle::read(&folder);
-        let loaded = definition::load(&bundle);
-        (bundle, loaded, Stage::Development)
-    } else {
-        let opened = Opened::open(&args.installation)?;
-        let shelved = opened.study(&args.study)?;
-        let row = opened.runtime.block_on(crate::store::bundle::load(&opened.store, shelved.id, shelved.version))?;
-        let files = serde_json::from_str(&row.files).context("the stored bundle is not whole")?;
-        let bundle = Bundle::from_files(files);
-        let loaded = definition::load_in_force(&bundle);
-        (bundle, loaded, shelved.stage)
-    };
-    let (study, _) = loaded.map_err(problems)?;
+    let bundle = Bundle::read(&folder);
+    let (study, _) = definition::load(&bundle).map_err(problems)?;
     let stationery = Stationery::load(&bundle.letters()).map_err(problems)?;
-    Ok((study, stationery, stage))
+    Ok((Arc::new(study), Arc::new(stationery), Stage::Development))
 }

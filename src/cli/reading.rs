@@ -236,7 +236,9 @@ fn wanted(act: &Act) -> Option<&Wanted> {
 fn token(reading: &Reading) -> Option<String> {
     use crate::mail::reading::SubAddress;
     match reading.sub_address.as_ref()? {
-        SubAddress::Site(_) | SubAddress::Confirm(_) => reading.sub_address.as_ref().map(SubAddress::text),
+        SubAddress::Site(_) | SubAddress::Confirm(_) | SubAddress::OptOut(_) => {
+            reading.sub_address.as_ref().map(SubAddress::text)
+        }
         SubAddress::Bounce(_) | SubAddress::Study(_) | SubAddress::Other(_) => None,
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::text;
+
 /// Kinds of facts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FactKind {
@@ -66,6 +68,18 @@ impl FactKind {
     }
 }
 
+/// Words for a death, one a line.
+const DEATH: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/words/death.txt"));
+
+/// Whether a withdrawal's reason says that the subject died: by such a word and nothing else, or before a mark of punctuation. Nothing is
+/// guessed from a sentence: it may speak of somebody else.
+pub fn tells_of_death(reason: &str) -> bool {
+    let wide = text::fold_width(reason);
+    let said = wide.split(|c: char| ":;,.()、。・「」\n".contains(c)).find(|part| !part.trim().is_empty());
+    let said = said.map(text::fold_tight).unwrap_or_default();
+    text::words(DEATH).any(|word| text::fold_tight(word) == said)
+}
+
 /// Name of an item of a further allocation's form among what is corrected: `second.isi`. Items of the registration go by their ids,
 /// in which no dot stands.
 pub fn further_item(randomization: &str, item: &str) -> String {
@@ -105,6 +119,17 @@ mod tests {
     fn every_kind_has_a_name_of_its_own() {
         for kind in FactKind::ALL {
             assert_eq!(FactKind::find(kind.key()), Some(kind));
+        }
+    }
+
+    #[test]
+    fn a_reason_tells_of_a_death_in_so_many_words() {
+        for reason in ["death", " Died (2026-11-20)", "死亡（11月20日）", "死亡、転院先にて", "Ｄｅａｔｈ: sepsis"]
+        {
+            assert!(tells_of_death(reason), "{reason}");
+        }
+        for reason in ["", "moved abroad", "death of his mother", "母の死亡のため", "not dead", "。"] {
+            assert!(!tells_of_death(reason), "{reason}");
         }
     }
 

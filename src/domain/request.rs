@@ -38,6 +38,8 @@ pub enum Act {
     Link,
     /// A participant asks to take part no more; whether they are one is not known yet.
     Leave,
+    /// Somebody wants no more invitations and reminders, or wants them again; whether they are a participant is not known yet.
+    Letters(Letters),
     /// The blank form of a survey.
     SurveyForm,
     /// Answers to a survey. They may still have faults: then they are refused.
@@ -48,6 +50,19 @@ pub enum Act {
     Confirm(String),
     /// A reply to a one-time token that says no plain yes: nothing is done, and the token stays good.
     Unconfirmed(String),
+}
+
+/// Invitations and reminders that somebody wants no more, or wants again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Letters {
+    /// Whether they want them again.
+    pub again: bool,
+    /// Name of the page that does the same, as it stood in the address that was written to: its code is not checked yet.
+    pub page: Option<String>,
+    /// Key of why it is not believed who wrote, where it is not; then the page's name alone acts.
+    pub doubt: Option<&'static str>,
+    /// Whether a program wrote for them: then nobody is answered (RFC 3834).
+    pub automatic: bool,
 }
 
 /// A request to randomize a subject who is enrolled once more: texts as typed, without control characters.
@@ -101,6 +116,8 @@ impl Act {
             Act::FollowUp(_) => "follow-up",
             Act::Link => "link",
             Act::Leave => "leave",
+            Act::Letters(Letters { again: false, .. }) => "unsubscribe",
+            Act::Letters(Letters { again: true, .. }) => "subscribe",
             Act::SurveyForm => "survey-form",
             Act::Respond(_) => "respond",
             Act::Deed(wanted) => wanted.deed.key(),

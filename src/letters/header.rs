@@ -41,9 +41,18 @@ pub fn identifiers<'a>(name: &str, ids: impl IntoIterator<Item = &'a str>) -> St
     format!("{name}: {}\r\n", ids.into_iter().collect::<Vec<_>>().join("\r\n "))
 }
 
-/// A field with the address of a page, such as `List-Unsubscribe` (RFC 2369): `<https://…>`, never folded. It must have passed [`is_page`].
-pub fn page(name: &str, page: &str) -> String {
-    format!("{name}: <{page}>\r\n")
+/// A field with the address of a page, such as `List-Unsubscribe` (RFC 2369), and behind it perhaps one to write to: `<https://…>,
+/// <mailto:…>`, each on a line of its own and whole. They must have passed [`is_page`] and [`is_plain_address`].
+pub fn page_or_mail(name: &str, page: &str, mail: Option<&str>) -> String {
+    match mail {
+        Some(mail) => format!("{name}: <{page}>,\r\n <mailto:{mail}?subject=unsubscribe>\r\n"),
+        None => format!("{name}: <{page}>\r\n"),
+    }
+}
+
+/// Whether an address can stand in a `mailto:` link as it is (RFC 6068 section 2).
+pub fn is_plain_address(address: &str) -> bool {
+    is_address(address) && address.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"@.+-_".contains(&byte))
 }
 
 /// Whether a text can stand as the address of a page in a header: printable ASCII without a character of a meaning of its own, not too long.

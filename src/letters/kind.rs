@@ -158,6 +158,10 @@ pub enum Kind {
     LeaveDone,
     /// A participant takes part no more, to those in charge.
     LeaveNotice,
+    /// Invitations and reminders were stopped by mail, or come again; or why not.
+    OptOutDone,
+    /// Addresses at which letters fail again and again, to those in charge.
+    AddressesStopped,
     /// A link was asked for after its end, to the participant.
     AccessOver,
     /// A link was asked for after its end, to those in charge.
@@ -199,7 +203,7 @@ pub enum Audience {
 
 impl Kind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Kind; 87] = [
+    pub const ALL: [Kind; 89] = [
         Kind::AssignmentOpen,
         Kind::AssignmentBlinded,
         Kind::RegistrationDone,
@@ -276,6 +280,8 @@ impl Kind {
         Kind::LeaveConfirm,
         Kind::LeaveDone,
         Kind::LeaveNotice,
+        Kind::OptOutDone,
+        Kind::AddressesStopped,
         Kind::AccountLink,
         Kind::AccountChanged,
         Kind::GroupConfirm,
@@ -368,6 +374,8 @@ impl Kind {
             Kind::LeaveConfirm => "leave-confirm",
             Kind::LeaveDone => "leave-done",
             Kind::LeaveNotice => "leave-notice",
+            Kind::OptOutDone => "opt-out-done",
+            Kind::AddressesStopped => "addresses-stopped",
             Kind::AccessOver => "access-over",
             Kind::AccessOverNotice => "access-over-notice",
             Kind::AccountLink => "account-link",
@@ -419,6 +427,7 @@ impl Kind {
             | Kind::StudyAmended
             | Kind::GroupConfirm
             | Kind::LeaveNotice
+            | Kind::AddressesStopped
             | Kind::AccessOverNotice
             | Kind::Unanswered
             | Kind::FollowUpDue

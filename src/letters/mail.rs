@@ -28,6 +28,8 @@ pub struct Envelope<'a> {
     pub to: &'a str,
     /// Their name; may be empty.
     pub to_name: &'a str,
+    /// Address that stops letters like it for whoever writes there, where a page does.
+    pub unsubscribe: Option<&'a str>,
     /// Where a reply goes, if elsewhere than `from`: a sub-address with a token.
     pub reply_to: Option<&'a str>,
     /// `<left@right>`, fixed when the letter is written.
@@ -157,7 +159,8 @@ fn headers(letter: &Composed, envelope: &Envelope<'_>) -> String {
     out.push_str(&header::text("X-Loop", envelope.from));
     out.push_str(&header::text("X-Hagaki", envelope.study));
     if let Some(page) = letter.unsubscribe.as_deref().filter(|page| header::is_page(page)) {
-        out.push_str(&header::page("List-Unsubscribe", page));
+        let mail = envelope.unsubscribe.filter(|address| header::is_plain_address(address));
+        out.push_str(&header::page_or_mail("List-Unsubscribe", page, mail));
         // RFC 8058 section 3.1: by https alone.
         if page.starts_with("https://") {
             out.push_str("List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n");

@@ -29,6 +29,7 @@ use crate::workflow::addresses;
 use crate::workflow::confirm;
 use crate::workflow::enroll;
 use crate::workflow::ledger::Ledger;
+use crate::workflow::opt_out;
 use crate::workflow::planned;
 use crate::workflow::report::{self, Delivery};
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
@@ -210,6 +211,15 @@ impl Desk {
                 continue;
             }
             let mut studies = named.of(&signs.names);
+            if let Some(page) = &signs.opt_out
+                && let Some(whose) = opt_out::find(&self.store, &self.keys.address, page).await?
+            {
+                let own = self.shelf.told_by(page, whose.study_id).await?;
+                if own.is_unreadable([page]) {
+                    continue;
+                }
+                studies = own.of([page]);
+            }
             if let (Some(token), true) = (&signs.token, studies.is_empty())
                 && let Some(id) = confirm::study_of(&self.store, token).await?
             {
@@ -333,7 +343,7 @@ impl Desk {
             ledger.foresee(study, &messages, &references).await?;
         }
         // What somebody wrote just now proves that mail reaches them, whatever came back before.
-        let asked = group.iter().filter(|read| read.reading.request.is_some() && read.study.is_some());
+        let asked = group.iter().filter(|read| read.study.is_some() && read.reading.is_believed());
         let senders: Vec<&str> = asked.filter_map(|read| read.reading.sender.as_deref()).collect();
         addresses::heard_of(&mut ledger.tx, &self.keys.address, &senders).await?;
         for read in group {
@@ -385,7 +395,7 @@ impl Desk {
         let reasons = || reading.reasons.iter().map(|reason| reason.key()).collect::<Vec<_>>().join(" ");
         match (reading.disposition, &reading.request, study) {
             (Disposition::Quarantine, _, study) => Ok(quarantined(reading, reasons(), study.as_deref())),
-            (Disposition::NoReply, ..) => {
+            (Disposition::NoReply, None, _) => {
                 self.absence(ledger, reading, means).await?;
                 Ok(Settled {
                     held: Held::No,

@@ -9,7 +9,7 @@ use super::{Reader, StoreError, Tx};
 words! {
     /// How somebody said that they want no more.
     Way {
-        /// By the button of their mail program (RFC 8058).
+        /// By the button of their mail program (RFC 8058), or by a mail.
         OneClick = "one-click",
         /// On the page that the letter leads to.
         Page = "page",

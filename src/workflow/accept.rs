@@ -9,7 +9,7 @@ use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
 use super::{
     Arrival, Failure, Held, Means, Operator, Settled, apart, balance, binding, by_mail, confirm, deed, follow_up_mail,
-    leave, notices, proof, randomize, rescreen, visitor,
+    leave, notices, opt_out_mail, proof, randomize, rescreen, visitor,
 };
 use crate::domain::answer::Form;
 use crate::domain::deed::Deed;
@@ -138,6 +138,7 @@ pub async fn accept(
         Act::Unconfirmed(token) => apart(|| confirm::unconfirmed(ledger, asking, token)).await,
         Act::Link => apart(|| visitor::link(ledger, asking)).await,
         Act::Leave => apart(|| leave::ask(ledger, asking)).await,
+        Act::Letters(wanted) => apart(|| opt_out_mail::take(ledger, asking, wanted)).await,
         Act::SurveyForm => apart(|| by_mail::blank(ledger, asking)).await,
         Act::Respond(form) => apart(|| by_mail::take(ledger, asking, form)).await,
         Act::Status(wanted) => apart(|| status(ledger, asking, wanted.as_deref())).await,

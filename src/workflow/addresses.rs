@@ -8,7 +8,8 @@ use serde_json::json;
 
 use super::ledger::Ledger;
 use super::life::Act;
-use super::{Failure, Means};
+use super::shelf::ShelvedStudy;
+use super::{Failure, Means, opt_out};
 use crate::domain::address_fate::{AddressFate, Bounce};
 use crate::domain::participant::Candidate;
 use crate::domain::text::fold_address;
@@ -16,7 +17,7 @@ use crate::domain::time::Zone;
 use crate::domain::token::{AddressKey, fate_code};
 use crate::limits;
 use crate::store::outbox;
-use crate::store::{Reader, StoreError, Tx, address, audit};
+use crate::store::{Reader, Store, StoreError, Tx, address, audit, participant};
 
 /// What is known of addresses, each as it was given.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +55,70 @@ impl Fates {
     /// Whether invitations and reminders pass it over.
     pub fn is_stopped(&self, address: &str) -> bool {
         self.find(address).is_some_and(AddressFate::is_stopped)
+    }
+}
+
+/// Whose address something is known of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// One of the staff, by id.
+    Person(String),
+    /// A participant, by number.
+    Participant(i64),
+}
+
+/// The addresses of a study of which these fates tell: its staff's, then those of participants who were not withdrawn, by number.
+///
+/// # Errors
+/// Those of the database.
+pub async fn of_study(
+    store: &Store,
+    shelved: &ShelvedStudy,
+    key: &AddressKey,
+    fates: &BTreeMap<String, AddressFate>,
+) -> Result<Vec<(Whose, String, AddressFate)>, StoreError> {
+    let mut found = Vec::new();
+    if fates.is_empty() {
+        return Ok(found);
+    }
+    let known = |address: &str| fates.get(&fate_code(key, address)).cloned();
+    for person in &shelved.study.people {
+        for own in &person.addresses {
+            found.extend(known(own).map(|fate| (Whose::Person(person.id.clone()), own.clone(), fate)));
+        }
+    }
+    let mut after = 0;
+    loop {
+        let page = participant::list(store, shelved.id, after, limits::ROSTER_ROWS).await?;
+        let Some(last) = page.last() else { return Ok(found) };
+        after = last.number;
+        for row in page.into_iter().filter(|row| row.state == participant::State::Active && !row.address.is_empty()) {
+            found.extend(known(&row.address).map(|fate| (Whose::Participant(row.number), row.address, fate)));
+        }
+    }
+}
+
+/// How many participants of a study, of those who were not withdrawn, want no invitations and reminders, and how many have an address that is
+/// stopped.
+///
+/// # Errors
+/// Those of the database.
+pub async fn count_passed_over(
+    store: &Store,
+    shelved: &ShelvedStudy,
+    key: &AddressKey,
+) -> Result<(u64, u64), StoreError> {
+    let (mut unsubscribed, mut stopped, mut after) = (0, 0, 0);
+    loop {
+        let page = participant::list(store, shelved.id, after, limits::ROSTER_ROWS).await?;
+        let Some(last) = page.last() else { return Ok((unsubscribed, stopped)) };
+        after = last.number;
+        let active = page.iter().filter(|row| row.state == participant::State::Active);
+        let people: Vec<(i64, &str)> = active.map(|row| (row.id, row.address.as_str())).collect();
+        unsubscribed += opt_out::among(store, key, &people).await?.len() as u64;
+        let addresses: Vec<&str> = people.iter().map(|(_, address)| *address).collect();
+        let fates = Fates::read(store, key, &addresses).await?;
+        stopped += addresses.iter().filter(|address| fates.is_stopped(address)).count() as u64;
     }
 }
 

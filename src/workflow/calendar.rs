@@ -1,4 +1,5 @@
-//! What a study does at a time of day, without being asked: the digest, and a look at the stock of kits.
+//! What a study does at a time of day, without being asked: the digest, a look at the stock of kits, and what addresses
+//! are out of reach since.
 //!
 //! One transaction for each study, under the study's lock: what is due is looked up again inside, so two daemons or a restart never
 //! write twice. A day on which no daemon ran is not made up for; the next digest tells of it.
@@ -8,7 +9,7 @@ use super::balance;
 use super::compose::{self, Addressing, Outgoing};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
-use super::{Failure, Means, binding, proof, stock};
+use super::{Failure, Means, binding, proof, stock, unreached};
 use crate::domain::study::{FIRST, Person, Stage};
 use crate::letters::Facts;
 use crate::letters::facts::{CohortLevel, Digest, DigestUnblinded, FurtherCount};
@@ -16,11 +17,15 @@ use crate::store::calendar::{self, Mark};
 use crate::store::study::StudyRow;
 use crate::store::{Tx, allocation};
 
+/// Seconds of a day, by which what is new since the last one is told apart.
+const DAY_SECONDS: i64 = 24 * 3600;
+
 /// Does what is due of one study; whether anything was.
 ///
 /// # Errors
 /// The database; records that contradict each other.
 pub async fn attend(ledger: &mut Ledger<'_>, shelved: &ShelvedStudy, means: Means<'_>) -> Result<bool, Failure> {
+    let store = ledger.shelf().store().clone();
     let (tx, page) = ledger.lock(shelved).await?;
     let (row, filled) = (page.row.clone(), page.cohorts.clone());
     let mark = calendar::find(&mut *tx, shelved.id).await?;
@@ -32,6 +37,9 @@ pub async fn attend(ledger: &mut Ledger<'_>, shelved: &ShelvedStudy, means: Mean
     // A study that was never looked at has its first day ahead.
     let Some(mark) = mark else { return Ok(true) };
     let mut outgoing = stock::tell_daily(tx, shelved, means).await?;
+    // By the moments that were planned, so that each address is told of once, whenever the daemon was awake.
+    let days = (mark.next_at.plus_seconds(-DAY_SECONDS), next_at.plus_seconds(-DAY_SECONDS));
+    outgoing.extend(unreached::tell(&store, shelved, means, days).await?);
     if shelved.stage == Stage::Production && row.chain.length > mark.seen {
         outgoing.extend(digests(tx, shelved, means, &row, &filled).await?);
     }

@@ -10,7 +10,7 @@ use super::accept::Asking;
 use super::enroll::{Enrolled, Further};
 use super::facts;
 use super::shelf::ShelvedStudy;
-use super::{Arrival, Failure, Means, Operator, again};
+use super::{Arrival, Failure, Means, Operator, again, opt_out};
 use crate::domain::allocation::Origin;
 use crate::domain::answer::Form;
 use crate::domain::language::Language;
@@ -153,7 +153,9 @@ impl Draft {
     /// A study's own template that cannot state these facts.
     pub fn write(&self) -> Result<Outgoing, Failure> {
         let composed = self.stationery.compose(&self.letter).map_err(|fault| Failure::Letter(fault.to_string()))?;
+        let unsubscribe = composed.unsubscribe.as_deref().and_then(|page| opt_out::mailto(&self.from, page));
         let envelope = Envelope {
+            unsubscribe: unsubscribe.as_deref(),
             study: &self.study,
             from: &self.from,
             from_name: &self.from_name,
@@ -263,6 +265,7 @@ pub fn to_operator(
         from_name: &means.desk.display,
         to: &operator.address,
         to_name: "",
+        unsubscribe: None,
         reply_to: None,
         message_id: &message_id,
         in_reply_to: None,

@@ -11,8 +11,9 @@ use super::{Failure, again, correction};
 use crate::domain::answer::{Form, Value, of_canonical};
 use crate::domain::event::{Anchor, Event, Standing, Window};
 use crate::domain::expression::Scope;
-use crate::domain::fact::FactKind;
+use crate::domain::fact::{FactKind, tells_of_death};
 use crate::domain::instrument::Instrument;
+use crate::domain::schedule::Stop;
 use crate::domain::study::{FIRST, Study};
 use crate::domain::time::Zone;
 use crate::store::allocation::AllocationRow;
@@ -213,6 +214,8 @@ pub struct Case<'s> {
     pub stations: Vec<Station<'s>>,
     /// What became known after which nothing more is due.
     pub out: Option<FactKind>,
+    /// What has ended the letters about it, if anything has.
+    pub ended: Option<Stop>,
 }
 
 /// The latest cases of some sites (of all if none is named) before that number, with their courses, the latest first.
@@ -301,7 +304,7 @@ async fn case<'s>(
         responses: own,
     };
     let stations = stations(study, record);
-    Ok(Case { subject, reference, stations, out })
+    Ok(Case { subject, reference, stations, out, ended: ended_by(facts) })
 }
 
 async fn enrolled_on(
@@ -342,6 +345,15 @@ pub fn of<'s>(
 /// What became known of a subject after which nothing more is due, if anything did.
 pub fn is_out(facts: &[FactRow]) -> Option<FactKind> {
     OUT.into_iter().find(|kind| facts::standing(facts).any(|fact| fact.kind == *kind))
+}
+
+/// What ends every letter about a subject, if anything does: its death, where that is why it was withdrawn, else that it is out.
+pub(super) fn ended_by(facts: &[FactRow]) -> Option<Stop> {
+    let died = |fact: &FactRow| fact.kind == FactKind::Withdrawn && tells_of_death(&fact.reason);
+    match facts::standing(facts).any(died) {
+        true => Some(Stop::Death),
+        false => is_out(facts).map(|_| Stop::Withdrawal),
+    }
 }
 
 /// The same of the subject as a whole, not of one of its further allocations alone.

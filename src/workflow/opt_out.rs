@@ -20,7 +20,7 @@ use crate::domain::time::Instant;
 use crate::domain::token::{self, AddressKey};
 use crate::store::opt_out::{self, Scope, Way};
 use crate::store::participant::{self, ParticipantRow};
-use crate::store::{Reader, Store, StoreError, Tx, schedule as marks, study};
+use crate::store::{Reader, StoreError, Tx, schedule as marks, study};
 
 /// The page on which a participant of that number in the database, who came in then, stops invitations and reminders.
 pub fn page(means: Means<'_>, participant: i64, since: Instant) -> String {
@@ -28,13 +28,23 @@ pub fn page(means: Means<'_>, participant: i64, since: Instant) -> String {
     format!("{}/u/{name}", means.desk.public_url.trim_end_matches('/'))
 }
 
+/// The address that does the same as that page, for whoever writes to it (RFC 2369), where letters come from `from`.
+pub(super) fn mailto(from: &str, page: &str) -> Option<String> {
+    let ((local, domain), (_, name)) = (from.rsplit_once('@')?, page.rsplit_once("/u/")?);
+    Some(format!("{local}+u.{name}@{domain}"))
+}
+
 /// Whose page has that name; none if it is none of ours.
 ///
 /// # Errors
 /// The database.
-pub async fn find(store: &Store, key: &AddressKey, name: &str) -> Result<Option<ParticipantRow>, StoreError> {
+pub async fn find<'a>(
+    from: impl Into<Reader<'a>>,
+    key: &AddressKey,
+    name: &str,
+) -> Result<Option<ParticipantRow>, StoreError> {
     let Some(id) = token::opt_out_participant(name) else { return Ok(None) };
-    let row = match participant::load(store, id).await {
+    let row = match participant::load(from, id).await {
         Err(StoreError::Missing { .. }) => return Ok(None),
         found => found?,
     };
@@ -94,9 +104,25 @@ pub async fn stop(
     whose: &ParticipantRow,
     (scope, way): (Scope, Way),
 ) -> Result<bool, Failure> {
+    let mut ledger = Ledger::begin(shelf).await?;
+    let stopped = stop_in(&mut ledger, shelved, means, whose, (scope, way)).await?;
+    ledger.commit().await?;
+    Ok(stopped)
+}
+
+/// The same in the caller's transaction.
+///
+/// # Errors
+/// The database.
+pub(super) async fn stop_in(
+    ledger: &mut Ledger<'_>,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    whose: &ParticipantRow,
+    (scope, way): (Scope, Way),
+) -> Result<bool, Failure> {
     // Without an address there is no other study to speak of.
     let scope = if whose.address.is_empty() { Scope::Study } else { scope };
-    let mut ledger = Ledger::begin(shelf).await?;
     let (tx, page) = ledger.lock(shelved).await?;
     let before = of(&mut *tx, &means.keys.address, whose).await?;
     if before.is_some_and(|before| before >= scope) {
@@ -113,7 +139,6 @@ pub async fn stop(
         schedule::touch(tx, shelved, &[whose.id]).await?;
     }
     append(tx, page, means, PARTICIPANT, "unsubscribe", &entry(shelved, whose, scope)).await?;
-    ledger.commit().await?;
     Ok(true)
 }
 
@@ -129,6 +154,21 @@ pub async fn resume(
     whose: &ParticipantRow,
 ) -> Result<bool, Failure> {
     let mut ledger = Ledger::begin(shelf).await?;
+    let resumed = resume_in(&mut ledger, shelved, means, whose).await?;
+    ledger.commit().await?;
+    Ok(resumed)
+}
+
+/// The same in the caller's transaction.
+///
+/// # Errors
+/// The database.
+pub(super) async fn resume_in(
+    ledger: &mut Ledger<'_>,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    whose: &ParticipantRow,
+) -> Result<bool, Failure> {
     let (tx, page) = ledger.lock(shelved).await?;
     let Some(before) = of(&mut *tx, &means.keys.address, whose).await? else { return Ok(false) };
     opt_out::remove(tx, whose.id).await?;
@@ -138,7 +178,6 @@ pub async fn resume(
     }
     schedule::touch(tx, shelved, &[whose.id]).await?;
     append(tx, page, means, PARTICIPANT, "subscribe", &entry(shelved, whose, before)).await?;
-    ledger.commit().await?;
     Ok(true)
 }
 

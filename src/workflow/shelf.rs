@@ -257,11 +257,19 @@ impl Shelf {
     pub async fn load(&self, row: &StudyRow) -> Result<ShelvedStudy, Failure> {
         let stored = bundle::load(&self.store, row.id, row.bundle_version).await?;
         versions::believe(&self.store, row, &stored).await?;
-        let (mut study, bundle) = read(row, &stored.digest, &stored.files)?;
+        let (mut study, bundle, unread) = read(row, &stored.digest, &stored.files)?;
+        if let Some(why) = unread {
+            tracing::warn!(
+                study = row.slug,
+                why,
+                "schedule.toml cannot be read by this version; until it is mended by an amendment, no letter of the schedule goes out"
+            );
+        }
         study.former_tags = study_name::list_former(&self.store, &row.slug).await?;
         let own = bundle.letters();
         let locked = self.locked(row.id, &study).await?;
-        let stationery = if own.is_empty() { self.common()? } else { Arc::new(stationery(row, &own)?) };
+        let own = if own.is_empty() { own } else { usable(row, own)? };
+        let stationery = if own.is_empty() { self.common()? } else { Arc::new(lean(row, &own)?) };
         Ok(ShelvedStudy {
             id: row.id,
             stage: row.stage,
@@ -285,7 +293,7 @@ impl Shelf {
             version: row.bundle_version,
             digest: bundle.digest(),
             study: Arc::new(study.clone()),
-            stationery: if own.is_empty() { self.common()? } else { Arc::new(stationery(row, &own)?) },
+            stationery: if own.is_empty() { self.common()? } else { Arc::new(tried(row, &own)?) },
             locked: None,
         })
     }
@@ -386,7 +394,7 @@ impl Shelf {
 /// # Errors
 /// A stored bundle this version cannot read.
 pub fn definition_of(row: &StudyRow, digest: &Sha256Digest, files: &str) -> Result<Study, Failure> {
-    read(row, digest, files).map(|(study, _)| study)
+    read(row, digest, files).map(|(study, ..)| study)
 }
 
 /// A stored bundle.
@@ -407,12 +415,17 @@ fn unreadable(row: &StudyRow, why: String) -> Failure {
     Failure::Bundle { slug: row.slug.clone(), version: row.bundle_version, why }
 }
 
-fn read(row: &StudyRow, digest: &Sha256Digest, files: &str) -> Result<(Study, Bundle), Failure> {
+/// Study and bundle, and what is wrong with the schedule where it was left out.
+fn read(row: &StudyRow, digest: &Sha256Digest, files: &str) -> Result<(Study, Bundle, Option<String>), Failure> {
     let bundle = bundle_of(row, digest, files)?;
-    let (study, _) = definition::load_in_force(&bundle)
-        .or_else(|problems| definition::load_in_force(&without_schedule(&bundle)).map_err(|_| problems))
-        .map_err(|problems| unreadable(row, first(&problems)))?;
-    Ok((study, bundle))
+    let problems = match definition::load_in_force(&bundle) {
+        Ok((study, _)) => return Ok((study, bundle, None)),
+        Err(problems) => first(&problems),
+    };
+    match definition::load_in_force(&without_schedule(&bundle)) {
+        Ok((study, _)) => Ok((study, bundle, Some(problems))),
+        Err(_) => Err(unreadable(row, problems)),
+    }
 }
 
 /// Earlier versions of the program took `schedule.toml` into a bundle without reading it. What is wrong in it keeps no study that runs
@@ -424,13 +437,44 @@ fn without_schedule(bundle: &Bundle) -> Bundle {
     )
 }
 
-fn stationery(row: &StudyRow, own: &BTreeMap<String, String>) -> Result<Stationery, Failure> {
-    // Tried when it was activated, but perhaps by another version: tried whole again, and kept small.
-    Stationery::load(own).and_then(|_| Stationery::lean(own)).map_err(|problems| Failure::Bundle {
-        slug: row.slug.clone(),
-        version: row.bundle_version,
-        why: first(&problems),
-    })
+/// The letters of a version that comes into force: each is tried.
+fn tried(row: &StudyRow, own: &BTreeMap<String, String>) -> Result<Stationery, Failure> {
+    Stationery::load(own).map_err(|problems| unreadable(row, first(&problems)))?;
+    lean(row, own)
+}
+
+fn lean(row: &StudyRow, own: &BTreeMap<String, String>) -> Result<Stationery, Failure> {
+    Stationery::lean(own).map_err(|problems| unreadable(row, first(&problems)))
+}
+
+/// Those of a stored study's own letters that can be written. They were tried when it was activated, but perhaps by another version, whose
+/// letters had other facts: what cannot be written any more gives way to the built-in letter, whole, for a text of ours beside a subject
+/// of theirs may contradict it. So no study that runs is kept from its patients by a wording.
+fn usable(row: &StudyRow, mut own: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Failure> {
+    while let Err(problems) = Stationery::load(&own) {
+        if own.is_empty() {
+            return Err(unreadable(row, first(&problems)));
+        }
+        for problem in &problems {
+            let (file, why) = (&problem.file, problem.to_string());
+            tracing::warn!(
+                study = row.slug,
+                file,
+                why,
+                "a letter of the study's own cannot be written by this version; the built-in one goes until it is mended by an amendment"
+            );
+        }
+        let broken: BTreeSet<&str> =
+            problems.iter().filter(|one| own.contains_key(&one.file)).map(|one| letter_of(&one.file)).collect();
+        // Where nothing tells which letter it is, none is trusted.
+        own.retain(|path, _| !broken.is_empty() && !broken.contains(letter_of(path)));
+    }
+    Ok(own)
+}
+
+/// The folder of a letter's parts.
+fn letter_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(folder, _)| folder)
 }
 
 fn first(problems: &[definition::Problem]) -> String {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Days, NaiveDate, NaiveTime};
 
+use super::addresses;
 use super::amendment::{AllSchemes, Schemes};
 use super::balance::{self, Balanced};
 use super::course;
@@ -17,6 +18,7 @@ use crate::domain::language::Language;
 use crate::domain::study::{Person, Rules, Study};
 use crate::domain::survey::Privacy;
 use crate::domain::time::{Instant, Zone};
+use crate::domain::token::AddressKey;
 use crate::letters::Facts;
 use crate::letters::facts::{
     WeekBound, WeekCount, WeekDue, WeekEnrollment, WeekFollowUp, WeekLetters, WeekSite, WeekSurvey, WeeklyReport,
@@ -62,7 +64,7 @@ impl Week {
     ///
     /// # Errors
     /// The database; records that contradict each other.
-    pub async fn load(store: &Store, shelved: &ShelvedStudy, now: Instant) -> Result<Week, Failure> {
+    pub async fn load(store: &Store, shelved: &ShelvedStudy, key: &AddressKey, now: Instant) -> Result<Week, Failure> {
         let study = &shelved.study;
         let today = now.day_in(study.zone);
         let last = today.pred_opt().unwrap_or(today);
@@ -87,7 +89,7 @@ impl Week {
             last,
             ended: row.enrollment_ended_at.is_some() || row.state == study::State::Closed,
             subjects,
-            survey: survey(store, shelved, &row, now, (&first, &last.to_string())).await?,
+            survey: survey(store, shelved, key, (&row, now), (&first, &last.to_string())).await?,
             follow_up: follow_up(store, shelved, today).await?,
             letters: letters(&week::letters(store, shelved.id, (begin, end)).await?),
             allocated,
@@ -177,14 +179,16 @@ fn midnight(zone: Zone, day: NaiveDate) -> Instant {
 async fn survey(
     store: &Store,
     shelved: &ShelvedStudy,
-    row: &study::StudyRow,
-    now: Instant,
+    key: &AddressKey,
+    (row, now): (&study::StudyRow, Instant),
     days: (&str, &str),
 ) -> Result<Option<WeekSurvey>, Failure> {
     let Some(survey) = &shelved.study.survey else { return Ok(None) };
+    // Both are of the list of those who are asked, which every mode has, and no more than counted.
+    let (unsubscribed, unreached) = addresses::count_passed_over(store, shelved, key).await?;
     if survey.privacy == Privacy::FullyAnonymous {
         let asked = row.participants.unsigned_abs();
-        return Ok(Some(WeekSurvey { asked, unknown: true, ..WeekSurvey::default() }));
+        return Ok(Some(WeekSurvey { asked, unknown: true, unsubscribed, unreached, ..WeekSurvey::default() }));
     }
     let counts = roster::count(store, shelved.id, now).await?;
     let of = |standings: &[Standing]| -> u64 {
@@ -203,6 +207,8 @@ async fn survey(
         over: of(&[Standing::Expired, Standing::Revoked]),
         left,
         left_percent: percent(left, asked),
+        unsubscribed,
+        unreached,
     }))
 }
 

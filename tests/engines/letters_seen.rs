@@ -26,6 +26,7 @@ fn mailed(stationery: &Stationery, kind: Kind, language: Language) -> Vec<u8> {
         to: "yamada@example.jp",
         to_name: "",
         reply_to: None,
+        unsubscribe: None,
         message_id: "<20261120.0001@reg.example.jp>",
         in_reply_to: None,
         references: &[],

@@ -149,6 +149,7 @@ fn mailed(report: &WeeklyReport) -> Vec<u8> {
         to: "office@example.jp",
         to_name: "",
         reply_to: None,
+        unsubscribe: None,
         message_id: "<20261116.0001@reg.example.jp>",
         in_reply_to: None,
         references: &[],

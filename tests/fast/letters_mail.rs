@@ -16,6 +16,7 @@ fn envelope<'a>() -> Envelope<'a> {
         to: "yamada@example.jp",
         to_name: "山田 太郎",
         reply_to: Some("reg+c.abc@example.jp"),
+        unsubscribe: None,
         message_id: "<20261120.0001@reg.example.jp>",
         in_reply_to: Some("<case001@mua.example.jp>"),
         references: &[],
@@ -150,6 +151,23 @@ fn a_letter_that_can_be_stopped_says_where() {
     let whole = head("https://hagaki.example.jp/u/17.abcdefghijklmnop");
     assert!(whole.contains("\r\nList-Unsubscribe: <https://hagaki.example.jp/u/17.abcdefghijklmnop>\r\n"), "{whole}");
     assert!(whole.contains("\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"), "{whole}");
+    // An address to write to stands behind it, on a line of its own.
+    let letter =
+        Composed { kind: Kind::Reminder, unsubscribe: Some("https://hagaki.example.jp/u/17.abc".into()), ..words("x") };
+    for (address, written) in [
+        ("reg+u.17.abc@example.jp", true),
+        ("reg+u.17.abc@example.jp>, <mailto:b@example.jp", false),
+        ("a?bcc=b@example.jp", false),
+    ] {
+        let raw = finish(&letter, &Envelope { unsubscribe: Some(address), ..envelope() }).expect("a mail").raw;
+        let raw = String::from_utf8(raw).expect("ASCII");
+        assert_eq!(
+            raw.contains(&format!("/u/17.abc>,\r\n <mailto:{address}?subject=unsubscribe>\r\n")),
+            written,
+            "{raw}"
+        );
+        assert_eq!(raw.contains("mailto:"), written, "{raw}");
+    }
     // RFC 8058 wants https; by http there is the page alone.
     let plain = head("http://localhost:8080/u/17.abcdefghijklmnop");
     assert!(plain.contains("List-Unsubscribe: <http:") && !plain.contains("List-Unsubscribe-Post"), "{plain}");

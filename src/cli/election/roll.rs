@@ -181,7 +181,7 @@ fn import(args: &ImportArgs) -> anyhow::Result<End> {
 fn show(hall: &Hall, lines: bool, output: Output) -> anyhow::Result<End> {
     let seen = hall.done(roll::see(&hall.shelf, &hall.shelved, hall.means()))?;
     let election = hall.election()?;
-    let postal = seen.roll.iter().filter(|entry| entry.postal).count();
+    let postal = seen.postal;
     let of_class = |id: &str| seen.roll.iter().filter(|entry| entry.class.as_deref() == Some(id)).count();
     let districts = domain::numbers(election, &seen.roll);
     if output.json {

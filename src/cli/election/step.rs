@@ -100,7 +100,7 @@ pub(super) fn phase(args: &PhaseArgs) -> anyhow::Result<End> {
             "{}",
             json!({ "phase": seen.phase.key(), "objections_until": moment(terms.objections_until),
                     "opens": terms.opens.utc(), "additions_until": moment(terms.additions_until),
-                    "closes": terms.closes.utc(), "voters": seen.roll.len(), "voted": seen.voted,
+                    "closes": terms.closes.utc(), "voters": seen.roll.len(), "postal": seen.postal, "voted": seen.voted,
                     "steps": seen.steps.iter().map(step_json).collect::<Vec<Value>>(),
                     "next": seen.next.map(|(step, why)| json!({ "step": step.key(), "not_yet": why.map(|why| why.told(zone)) })),
                     "digests": digests_json(&seen.frozen) })
@@ -117,6 +117,9 @@ pub(super) fn phase(args: &PhaseArgs) -> anyhow::Result<End> {
     }
     println!("  votes until       {}", terms.closes.local(zone));
     println!("  on the roll       {}", seen.roll.len());
+    if seen.postal > 0 {
+        println!("  of them by post   {}", seen.postal);
+    }
     if let Some(voted) = seen.voted {
         println!("  voted on the web  {voted}");
     }

@@ -1,8 +1,6 @@
 //! `hagaki outbox addresses SLUG` and `resume ADDRESS`: where letters do not arrive, and that they do again. `resume --mailing` is another
 //! act of that word ([`mailings`]).
 
-use std::collections::BTreeMap;
-
 use clap::Args;
 use serde_json::json;
 
@@ -10,13 +8,10 @@ use super::mailings;
 use crate::cli::credentials::Office;
 use crate::cli::installation::Opened;
 use crate::cli::{End, Installation, Output, Refused};
-use crate::domain::address_fate::AddressFate;
 use crate::domain::text::fold_address;
 use crate::domain::time::{Instant, Zone};
-use crate::domain::token::fate_code;
-use crate::limits;
-use crate::store::{address, participant};
-use crate::workflow::addresses;
+use crate::store::address;
+use crate::workflow::addresses::{self, Whose};
 use crate::workflow::ledger::Ledger;
 use crate::workflow::life::Act;
 use crate::workflow::mailings::{Name, Steering};
@@ -55,18 +50,10 @@ pub struct ResumeArgs {
     installation: Installation,
 }
 
-/// Whose address it is.
-enum Whose {
-    Person(String),
-    Participant(i64),
-}
-
-impl Whose {
-    fn named(&self) -> String {
-        match self {
-            Whose::Person(id) => id.clone(),
-            Whose::Participant(number) => format!("participant {number}"),
-        }
+fn named(whose: &Whose) -> String {
+    match whose {
+        Whose::Person(id) => id.clone(),
+        Whose::Participant(number) => format!("participant {number}"),
     }
 }
 
@@ -75,7 +62,9 @@ pub(super) fn list(args: &AddressesArgs) -> anyhow::Result<End> {
     let (opened, study) = (&office.opened, &office.shelved.study);
     let fates = opened.runtime.block_on(address::list(&opened.store, !args.all))?;
     let today = opened.now().day_in(Zone::UTC);
-    let mut found = of_study(&office, &fates)?;
+    let key = &office.means().keys.address;
+    let found = addresses::of_study(&opened.store, &office.shelved, key, &fates);
+    let mut found = opened.runtime.block_on(found)?;
     found.retain(|(_, _, fate)| fate.is_stopped() || fate.score_on(today) > 0);
     for (whose, own, fate) in &found {
         let state = if fate.is_stopped() { "stopped" } else { "failing" };
@@ -97,7 +86,7 @@ pub(super) fn list(args: &AddressesArgs) -> anyhow::Result<End> {
             Some(at) => at.day_in(study.zone).to_string(),
             None => bounced_on.unwrap_or_default(),
         };
-        println!("{:<20} {own:<32} {state:<8} {since}  {}", whose.named(), fate.status);
+        println!("{:<20} {own:<32} {state:<8} {since}  {}", named(whose), fate.status);
     }
     if args.output.json {
         return Ok(End::Done);
@@ -112,34 +101,6 @@ pub(super) fn list(args: &AddressesArgs) -> anyhow::Result<End> {
          --reason …`, or a mail from there, makes it good again"
     );
     Ok(End::Done)
-}
-
-/// The addresses of a study of which something is known: its staff's, then those of participants who were not withdrawn, by number.
-fn of_study(
-    office: &Office,
-    fates: &BTreeMap<String, AddressFate>,
-) -> anyhow::Result<Vec<(Whose, String, AddressFate)>> {
-    let mut found = Vec::new();
-    if fates.is_empty() {
-        return Ok(found);
-    }
-    let key = &office.means().keys.address;
-    let known = |address: &str| fates.get(&fate_code(key, address)).cloned();
-    for person in &office.shelved.study.people {
-        for own in &person.addresses {
-            found.extend(known(own).map(|fate| (Whose::Person(person.id.clone()), own.clone(), fate)));
-        }
-    }
-    let (mut after, id) = (0, office.shelved.id);
-    loop {
-        let page = participant::list(&office.opened.store, id, after, limits::ROSTER_ROWS);
-        let page = office.opened.runtime.block_on(page)?;
-        let Some(last) = page.last() else { return Ok(found) };
-        after = last.number;
-        for row in page.into_iter().filter(|row| row.state == participant::State::Active && !row.address.is_empty()) {
-            found.extend(known(&row.address).map(|fate| (Whose::Participant(row.number), row.address, fate)));
-        }
-    }
 }
 
 pub(super) fn resume(args: &ResumeArgs) -> anyhow::Result<End> {

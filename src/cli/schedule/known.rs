@@ -162,7 +162,7 @@ async fn subject(store: &Store, study: &Study, case: Case<'_>) -> anyhow::Result
             forms.insert(id, at);
         }
     }
-    let stops = case.out.map(|_| (Stop::Withdrawal, Instant(i64::MIN))).into_iter().collect();
+    let stops = case.ended.map(|stop| (stop, Instant(i64::MIN))).into_iter().collect();
     let name = study.subject_number(case.subject.number);
     let target = Target { kind: TargetKind::Subject, id: case.subject.id.to_string() };
     let (past, _) = before(store, case.subject.study_id, target).await?;

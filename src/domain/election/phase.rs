@@ -120,6 +120,8 @@ pub enum Unlawful {
     NobodyOnRoll,
     /// The time for votes is over.
     Over(Instant),
+    /// The urn was opened, perhaps before the time for votes was over.
+    Opened,
     /// Votes are taken until then, and not everybody has voted.
     Voting(Instant),
     /// The roll is frozen, and the rules know no later addition.
@@ -149,6 +151,7 @@ impl Unlawful {
             Unlawful::ObjectionsUntil(until) => format!("the roll can be objected to until {}", until.local(zone)),
             Unlawful::NobodyOnRoll => "nobody is on the roll".to_string(),
             Unlawful::Over(closes) => format!("the time for votes ended at {}", closes.local(zone)),
+            Unlawful::Opened => "the urn was opened, and nobody can vote any more".to_string(),
             Unlawful::Voting(closes) => {
                 format!("votes are taken until {}, and not everybody on the roll has voted", closes.local(zone))
             }
@@ -256,6 +259,11 @@ impl Standing<'_> {
         }
     }
 
+    /// Why nobody votes any more: an urn that was opened because everybody had voted ends it before the time of the rules.
+    pub fn over(&self) -> Unlawful {
+        if self.has(Step::Close) { Unlawful::Opened } else { Unlawful::Over(self.terms.closes) }
+    }
+
     /// Whether the whole roll may be brought by a list now.
     ///
     /// # Errors
@@ -282,7 +290,7 @@ impl Standing<'_> {
                 Some(until) => Err(Unlawful::CutOff(until)),
                 None => Err(Unlawful::RollFrozen),
             },
-            Phase::Closed | Phase::Tallied | Phase::Certified => Err(Unlawful::Over(self.terms.closes)),
+            Phase::Closed | Phase::Tallied | Phase::Certified => Err(self.over()),
         }
     }
 

@@ -57,6 +57,23 @@ impl LeaveDone {
     }
 }
 
+/// Invitations and reminders were stopped by mail, or come again; or that was not done, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OptOutDone {
+    /// Whether no more come.
+    pub stopped: bool,
+    /// Whether they come again.
+    pub resumed: bool,
+    /// Whether nobody who takes part has the address.
+    pub unknown: bool,
+    /// Whether it was not shown who wrote.
+    pub unproved: bool,
+    /// Whether they were wanted again, where that was not shown.
+    pub again: bool,
+    /// The page that does the same; empty where it is about several, or about nobody.
+    pub page: String,
+}
+
 /// A participant takes part no more, to those in charge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaveNotice {

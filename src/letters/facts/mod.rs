@@ -27,6 +27,7 @@ mod piped;
 mod randomization;
 mod reminder;
 mod survey;
+mod unreached;
 mod week;
 
 pub use account::{AccountChange, AccountChanged, AccountLink};
@@ -60,7 +61,7 @@ pub use kit::{
     KitReplacedBlinded, KitReplacedUnblinded, KitsShortBlinded, KitsShortUnblinded, LotLine, Replacement, ShortArm,
 };
 pub use kit_deed::{KitLine, KitRefused, KitReplaced, KitsQuarantined};
-pub use leave::{LeaveConfirm, LeaveDone, LeaveNotice, ParticipantHelp};
+pub use leave::{LeaveConfirm, LeaveDone, LeaveNotice, OptOutDone, ParticipantHelp};
 pub use milestone::{Milestone, Step};
 pub use noted::{FactLine, Noted};
 pub use notice::{AssignmentFailedAlert, HeldFor, NoticeBlind, NoticeOpen, NoticeUnblinded, QuarantineNotice};
@@ -71,6 +72,7 @@ pub use randomization::{
 };
 pub use reminder::{Reminded, Reminder, Silent, Tried, Unanswered};
 pub use survey::{SurveyConfirm, SurveyDone, SurveyForm, SurveyRefused};
+pub use unreached::{AddressesStopped, StoppedAddress};
 pub use week::{
     WeekBound, WeekCount, WeekDue, WeekEnrollment, WeekFollowUp, WeekLetters, WeekSite, WeekSurvey, WeeklyReport,
     WeeklyReportUnblinded, days as week_days, percent, site as week_site,
@@ -329,6 +331,8 @@ pub enum Facts {
     LeaveConfirm(LeaveConfirm),
     LeaveDone(LeaveDone),
     LeaveNotice(LeaveNotice),
+    OptOutDone(OptOutDone),
+    AddressesStopped(AddressesStopped),
     /// A link by which a password is chosen.
     AccountLink(AccountLink),
     /// What was done about how somebody signs in.
@@ -434,6 +438,8 @@ impl Facts {
             Facts::LeaveConfirm(_) => Kind::LeaveConfirm,
             Facts::LeaveDone(_) => Kind::LeaveDone,
             Facts::LeaveNotice(_) => Kind::LeaveNotice,
+            Facts::OptOutDone(_) => Kind::OptOutDone,
+            Facts::AddressesStopped(_) => Kind::AddressesStopped,
             Facts::AccountLink(_) => Kind::AccountLink,
             Facts::AccountChanged(_) => Kind::AccountChanged,
             Facts::GroupConfirm(_) => Kind::GroupConfirm,

@@ -105,6 +105,12 @@ pub struct WeekSurvey {
     pub left: u64,
     /// How many of a hundred that is.
     pub left_percent: u64,
+    /// Participants who want no invitations and reminders.
+    #[serde(default)]
+    pub unsubscribed: u64,
+    /// Participants at whose address letters fail again and again.
+    #[serde(default)]
+    pub unreached: u64,
 }
 
 /// What is to be filled in about subjects.

@@ -5,8 +5,8 @@ use crate::domain::study::Study;
 use crate::domain::survey::Access;
 use crate::domain::time::Instant;
 use crate::letters::facts::{
-    DueEvent, Facts, FollowUpDue, Missing, Reader, Reminded, Reminder, Silent, Tried, Unanswered, WeekBound,
-    WeekSurvey, WeeklyReport, WeeklyReportUnblinded, WindowDays,
+    AddressesStopped, DueEvent, Facts, FollowUpDue, Missing, Reader, Reminded, Reminder, Silent, Tried, Unanswered,
+    WeekBound, WeekSurvey, WeeklyReport, WeeklyReportUnblinded, WindowDays,
 };
 use crate::letters::kind::Kind;
 
@@ -55,6 +55,13 @@ pub(super) fn variants(full: &Facts) -> Vec<Facts> {
             let whole = |report| WeeklyReportUnblinded { report, balance: balance.clone() };
             let whole = |report| Facts::WeeklyReportUnblinded(Box::new(whole(report)));
             reports(&facts.report).map(whole).into()
+        }
+        Facts::AddressesStopped(facts) => {
+            let mut bare = facts.clone();
+            bare.lines.iter_mut().for_each(|line| line.status.clear());
+            let unnamed = AddressesStopped { lines: Vec::new(), unnamed: 3, more: 0 };
+            let many = AddressesStopped { more: 12, ..facts.clone() };
+            [bare, unnamed, many].map(Facts::AddressesStopped).into()
         }
         Facts::Unanswered(facts) => {
             let status = "5.1.1".to_string();
@@ -134,7 +141,7 @@ fn due(reader: &Reader<'_>) -> Option<FollowUpDue> {
 /// Reports of other studies: nothing that one can have, and everything that can be said otherwise.
 fn reports(full: &WeeklyReport) -> [WeeklyReport; 3] {
     let none = WeeklyReport { enrollment: None, survey: None, follow_up: None, bounds: Vec::new(), ..full.clone() };
-    let asked = WeekSurvey { asked: 120, unknown: true, ..WeekSurvey::default() };
+    let asked = WeekSurvey { asked: 120, unknown: true, unsubscribed: 5, unreached: 3, ..WeekSurvey::default() };
     let unknown = WeeklyReport { survey: Some(asked), ..none.clone() };
     let mut other = full.clone();
     if let Some(enrollment) = &mut other.enrollment {

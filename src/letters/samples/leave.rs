@@ -1,6 +1,8 @@
 //! Samples of the letters to participants who write by themselves.
 
-use crate::letters::facts::{Facts, Invitation, LeaveConfirm, LeaveDone, LeaveNotice, LinkAsked, ParticipantHelp};
+use crate::letters::facts::{
+    Facts, Invitation, LeaveConfirm, LeaveDone, LeaveNotice, LinkAsked, OptOutDone, ParticipantHelp,
+};
 
 /// What differs most from a sample; nothing of any other letter.
 pub(super) fn variants(full: &Facts) -> Vec<Facts> {
@@ -21,6 +23,15 @@ pub(super) fn variants(full: &Facts) -> Vec<Facts> {
             let shared = LeaveDone { done: false, shared: true, ..facts.clone() };
             let stranger = LeaveDone { shared: false, ..shared.clone() };
             [nameless, unknown, shared, stranger].map(Facts::LeaveDone).into()
+        }
+        Facts::OptOutDone(facts) => {
+            let shared = OptOutDone { page: String::new(), ..facts.clone() };
+            let resumed = OptOutDone { stopped: false, resumed: true, ..facts.clone() };
+            let both = OptOutDone { page: String::new(), ..resumed.clone() };
+            let unknown = OptOutDone { unknown: true, ..OptOutDone::default() };
+            let unproved = OptOutDone { unproved: true, ..OptOutDone::default() };
+            let again = OptOutDone { again: true, ..unproved.clone() };
+            [shared, resumed, both, unknown, unproved, again].map(Facts::OptOutDone).into()
         }
         Facts::LinkAsked(facts) => vec![Facts::LinkAsked(LinkAsked { closed: true, ..facts.clone() })],
         Facts::Invitation(facts) => {

@@ -31,6 +31,7 @@ pub mod header;
 pub mod html;
 pub mod identity;
 pub mod inbox;
+mod letters;
 pub mod lines;
 mod outcome;
 pub mod parameter;

@@ -8,7 +8,7 @@ use super::reason::Reason;
 use super::recipient::SubAddress;
 use crate::domain::answer::Form;
 use crate::domain::language::Language;
-use crate::domain::request::{Act, Request};
+use crate::domain::request::{Act, Letters, Request};
 use crate::domain::time::Instant;
 
 /// What is to be done with a mail.
@@ -58,7 +58,8 @@ pub struct Reading {
     pub sender: Option<String>,
     /// Id of that person in the study.
     pub person: Option<String>,
-    /// What is asked for; only where the disposition is `Register`, `ReplyError`, `ReplyDuplicate` or `Reply`.
+    /// What is asked for; only where the disposition is `Register`, `ReplyError`, `ReplyDuplicate` or `Reply`, and of an automatic mail that
+    /// stops letters.
     pub request: Option<Request>,
     /// The delivery report, where it is one.
     pub bounce: Option<BounceReport>,
@@ -97,6 +98,11 @@ impl Reading {
             Act::FollowUp(wanted) => Some(&wanted.form),
             _ => None,
         }
+    }
+
+    /// Whether something is asked for by whoever the mail is from, as far as its study demands.
+    pub fn is_believed(&self) -> bool {
+        self.request.as_ref().is_some_and(|asked| !matches!(&asked.act, Act::Letters(Letters { doubt: Some(_), .. })))
     }
 
     /// The site token of the address (`s012.MAC`), unchecked.

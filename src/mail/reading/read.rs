@@ -13,13 +13,14 @@ use super::structure::{self, Part};
 use super::subject::{self, Subject};
 use super::vocabulary::Wish;
 use super::{
-    asked, automatic, bounce, charset, cut, follow_up, form, identity, lines, recipient, returned, trust, veto, word,
+    asked, automatic, bounce, charset, cut, follow_up, form, identity, letters, lines, recipient, returned, trust,
+    veto, word,
 };
 use crate::domain::answer::{self, Form};
 use crate::domain::deed::Deed;
 use crate::domain::instrument::Instrument;
 use crate::domain::language::Language;
-use crate::domain::request::{Act, Request};
+use crate::domain::request::{Act, Letters, Request};
 use crate::domain::study::{Authentication, Person, Post, Study};
 use crate::domain::text;
 use crate::domain::time::{Instant, Zone};
@@ -72,6 +73,9 @@ pub fn read(world: &World<'_>, raw: &[u8]) -> Reading {
         }
     }
     let signs = automatic::reasons(&header, &root, &subject, addresses, world.post);
+    if let Some(asked) = letters::by_page(world, &reading, &subject, &signs) {
+        return asked;
+    }
     if !signs.is_empty() {
         if matches!(sub_address, Some(SubAddress::Bounce(_))) {
             let said = content::read(&root, &familiar).text;
@@ -93,6 +97,9 @@ pub fn read(world: &World<'_>, raw: &[u8]) -> Reading {
     reading.study = Some(study.slug.clone());
     let doubts = distrust(world, &header, &reading, &senders, Some(study));
     let Some(person) = reading.sender.as_deref().and_then(|sender| study.find_person_by_address(sender)) else {
+        if let Some(asked) = letters::by_words(&reading, study, &subject, &content, &doubts) {
+            return asked;
+        }
         if doubts.is_empty()
             && let Some(asked) = visitor(world, &reading, study, &subject, &content)
         {
@@ -221,7 +228,7 @@ fn distrust(
 
 /// The study a mail is for: by address, by the tag in the subject, or because its sender belongs to only one. An address
 /// and a subject that name different ones, a tag of no study, or one of two, are not guessed away.
-fn find_study<'a>(world: &World<'a>, reading: &Reading, subject: &Subject) -> Result<&'a Study, Reason> {
+pub(super) fn find_study<'a>(world: &World<'a>, reading: &Reading, subject: &Subject) -> Result<&'a Study, Reason> {
     let named_by =
         |word: &str| -> Vec<&'a Study> { world.studies.iter().copied().filter(|study| study.is_named(word)).collect() };
     let is_among = |all: &[&Study], study: &Study| all.iter().any(|own| own.slug == study.slug);
@@ -524,7 +531,14 @@ fn decide(study: &Study, subject: &Subject, wish: Option<Wish>, form: Form, cont
         Some(Wish::Form) if form.typed.is_empty() && !study.registers => (Disposition::Reply, Act::SurveyForm),
         Some(Wish::Form) if form.typed.is_empty() => (Disposition::Reply, Act::BlankForm),
         Some(Wish::Link) if study.survey.is_some() || form.typed.is_empty() => (Disposition::Reply, Act::Link),
-        Some(Wish::Help) if form.typed.is_empty() => (Disposition::Reply, Act::Help),
+        // One of the staff may be a participant, too; a study that asks nobody has nothing to stop.
+        Some(Wish::Unsubscribe | Wish::Subscribe) if form.typed.is_empty() && study.survey.is_some() => {
+            let again = wish == Some(Wish::Subscribe);
+            (Disposition::Reply, Act::Letters(Letters { again, ..Letters::default() }))
+        }
+        Some(Wish::Help | Wish::Unsubscribe | Wish::Subscribe) if form.typed.is_empty() => {
+            (Disposition::Reply, Act::Help)
+        }
         // One of the staff may be a participant, too.
         _ if !study.registers && !form.typed.is_empty() => match form.faults.is_empty() {
             true => (Disposition::Register, Act::Respond(form)),
@@ -543,7 +557,7 @@ fn language(study: &Study, person: &Person, reading: &Reading) -> Language {
 }
 
 /// The language of a mail, if the study speaks it.
-fn script(study: &Study, reading: &Reading) -> Option<Language> {
+pub(super) fn script(study: &Study, reading: &Reading) -> Option<Language> {
     let script = if is_japanese(&reading.subject) || is_japanese(&reading.text) { Language::Ja } else { Language::En };
     study.languages.contains(&script).then_some(script)
 }

@@ -14,6 +14,8 @@ pub enum SubAddress {
     Confirm(String),
     /// `reg+b.ID.MAC@`: the envelope sender of one of our letters, whole.
     Bounce(String),
+    /// `reg+u.ID.MAC@`: what stops letters to a participant, without `u.`: the name of the page that does the same.
+    OptOut(String),
     /// Anything else.
     Other(String),
 }
@@ -25,6 +27,7 @@ impl SubAddress {
         let parts: Vec<&str> = text.split('.').collect();
         match parts.as_slice() {
             ["b", _, ..] => SubAddress::Bounce(text),
+            ["u", _, ..] => SubAddress::OptOut(text.strip_prefix("u.").unwrap_or_default().to_string()),
             ["c", token] if !token.is_empty() => SubAddress::Confirm((*token).to_string()),
             [site, _, ..] if site.len() > 1 && site.starts_with('s') => SubAddress::Site(text),
             [slug] if !slug.is_empty() => SubAddress::Study(text),
@@ -36,6 +39,7 @@ impl SubAddress {
     pub fn text(&self) -> String {
         match self {
             SubAddress::Confirm(token) => format!("c.{token}"),
+            SubAddress::OptOut(name) => format!("u.{name}"),
             SubAddress::Study(text) | SubAddress::Site(text) | SubAddress::Bounce(text) | SubAddress::Other(text) => {
                 text.clone()
             }
@@ -80,6 +84,8 @@ mod tests {
         assert_eq!(of("REG+S012.K7Q2"), Some(SubAddress::Site("s012.k7q2".into())));
         assert_eq!(of("reg+c.abc"), Some(SubAddress::Confirm("abc".into())));
         assert_eq!(of("reg+b.00017.f3a9"), Some(SubAddress::Bounce("b.00017.f3a9".into())));
+        assert_eq!(of("reg+U.17.F3A9"), Some(SubAddress::OptOut("17.f3a9".into())));
+        assert_eq!(of("reg+u"), Some(SubAddress::Study("u".into())));
         assert_eq!(of("reg+"), Some(SubAddress::Other(String::new())));
         assert_eq!(of("reg"), None);
         assert_eq!(of("register+x"), None);

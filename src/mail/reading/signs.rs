@@ -15,6 +15,8 @@ pub struct Signs {
     pub names: BTreeSet<String>,
     /// One-time token of ours to which it replies; tells the study if no name does.
     pub token: Option<String>,
+    /// Name of the page that stops letters, as the address it came to has it, unchecked; whose it is tells the study before all else.
+    pub opt_out: Option<String>,
     /// Its one sender, folded; tells the study if neither does.
     pub sender: Option<String>,
 }
@@ -32,13 +34,14 @@ fn signs(post: &Post, raw: &[u8]) -> Signs {
     let subject = subject::read(&header, &|_| 0);
     let first = subject.rest.split(' ').next().unwrap_or_default().to_owned();
     let mut names: BTreeSet<String> = subject.tags.into_iter().chain([first]).filter(|name| !name.is_empty()).collect();
-    let mut token = None;
+    let (mut token, mut opt_out) = (None, None);
     match recipient::find(&header, &post.address) {
         Some(SubAddress::Study(slug)) => drop(names.insert(slug)),
         Some(SubAddress::Confirm(own)) => token = Some(own),
+        Some(SubAddress::OptOut(own)) => opt_out = Some(own),
         _ => {}
     }
-    Signs { names, token, sender: read::sender(&read::from(&header)) }
+    Signs { names, token, opt_out, sender: read::sender(&read::from(&header)) }
 }
 
 #[cfg(test)]

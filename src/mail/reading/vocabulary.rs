@@ -28,6 +28,10 @@ pub enum Wish {
     Help,
     /// A link to a page.
     Link,
+    /// No more invitations and reminders.
+    Unsubscribe,
+    /// Invitations and reminders again.
+    Subscribe,
     /// To enroll a subject.
     Enroll,
     /// A form of an event of a subject's course.
@@ -65,6 +69,8 @@ struct Request {
     balance: Vec<String>,
     help: Vec<String>,
     link: Vec<String>,
+    unsubscribe: Vec<String>,
+    subscribe: Vec<String>,
     enroll: Vec<String>,
     randomize: Vec<String>,
     follow_up: Vec<String>,
@@ -245,6 +251,8 @@ impl Vocabulary {
         words.attributions = quotes(|quote| &quote.attribution);
         words.footers = quotes(|quote| &quote.footers);
         let requests = [
+            Wish::Unsubscribe,
+            Wish::Subscribe,
             Wish::Balance,
             Wish::Form,
             Wish::Status,
@@ -269,6 +277,8 @@ impl Vocabulary {
                     Wish::Balance => &file.request.balance,
                     Wish::Help => &file.request.help,
                     Wish::Link => &file.request.link,
+                    Wish::Unsubscribe => &file.request.unsubscribe,
+                    Wish::Subscribe => &file.request.subscribe,
                     Wish::Enroll => &file.request.enroll,
                     Wish::Randomize => &file.request.randomize,
                     Wish::FollowUp => &file.request.follow_up,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
@@ -17,9 +18,10 @@ use crate::domain::text;
 use crate::domain::time::Instant;
 use crate::letters::facts::{Conflict, Reader, Reason, Refusal, Shown};
 use crate::limits;
-use crate::store::StoreError;
 use crate::store::subject::SubjectRow;
+use crate::store::{StoreError, study};
 use crate::web::caller::Call;
+use crate::web::questionnaire::body::{self, Unread};
 use crate::web::questionnaire::filled::{Filled, NOTHING};
 use crate::web::questionnaire::posted::{Posted, Step};
 use crate::web::questionnaire::walk::Next;
@@ -174,6 +176,59 @@ pub(super) fn changes(
 
 pub(super) fn mark_of(posted: &Posted, pages: &CasePages) -> Mark {
     posted.mark().unwrap_or_else(|| Mark::new(&*pages.tools.dice))
+}
+
+impl CasePages {
+    /// What was posted to the registration of a study, or to the form of one of its further randomizations, with room for the longest texts
+    /// of that form if somebody is known who sends it; else the page that says why it is not looked at.
+    pub(super) async fn typed(
+        &self,
+        slug: &str,
+        further: Option<&str>,
+        request: Request,
+        call: &Call,
+    ) -> Result<Posted, Response> {
+        let (texts, failed) = match self.texts(slug, further, call).await {
+            Ok(texts) => (texts, None),
+            Err(failure) => (0, Some(failure)),
+        };
+        self.taken(body::read(request, texts, None).await, failed, call).map_err(|page| *page)
+    }
+
+    async fn texts(&self, slug: &str, further: Option<&str>, call: &Call) -> Result<usize, Failure> {
+        if self.visitor(&call.headers).await?.is_none() {
+            return Ok(0);
+        }
+        let Some(row) = study::find_current(self.tools.shelf.store(), slug).await? else { return Ok(0) };
+        let shelved = self.tools.shelf.current(row.id, row.bundle_version).await?;
+        let study = &shelved.study;
+        let instrument = match further {
+            None => Some(study.registration_instrument()),
+            Some(id) => study.find_randomization(id).and_then(|own| study.find_instrument(&own.instrument)),
+        };
+        Ok(instrument.map(body::texts).unwrap_or_default())
+    }
+
+    /// What was read of a posted page; where it was not, or who sends it could not be told, the page that says so.
+    pub(super) fn taken(
+        &self,
+        read: Result<Posted, Unread>,
+        failed: Option<Failure>,
+        call: &Call,
+    ) -> Result<Posted, Box<Response>> {
+        let told = |status, key| Err(Box::new(self.bare(status, key, &call.headers)));
+        match read {
+            Ok(posted) => match failed {
+                None => Ok(posted),
+                Some(failure) => Err(Box::new(self.answer_sent(Err(failure.into()), &posted, call))),
+            },
+            Err(Unread::Refused(status)) => told(status, Unread::word(status)),
+            Err(Unread::Failed(failure)) => {
+                tracing::error!(%failure, "what was sent to a page of the staff could not be read");
+                told(StatusCode::SERVICE_UNAVAILABLE, "not_read")
+            }
+        }
+    }
 }
 
 /// Who posted a form from our own page.

@@ -27,7 +27,7 @@ use crate::store::study;
 use crate::store::subject::SubjectRow;
 use crate::web::caller::Call;
 use crate::web::failed::Failed;
-use crate::web::questionnaire::body::{self, Desk, Unread};
+use crate::web::questionnaire::body::{self, Desk};
 use crate::web::questionnaire::posted::Posted;
 use crate::web::questionnaire::walk::{self, Next};
 use crate::workflow::Failure;
@@ -366,17 +366,7 @@ impl CasePages {
                 }
             },
         };
-        match read {
-            Ok(posted) => match failed {
-                None => Ok(posted),
-                Some(failure) => Err(self.answer_sent(Err(failure.into()), &posted, call)),
-            },
-            Err(Unread::Refused(status)) => Err(self.bare(status, Unread::word(status), &call.headers)),
-            Err(Unread::Failed(failure)) => {
-                tracing::error!(%failure, "what was sent to a page of the staff could not be read");
-                Err(self.bare(StatusCode::SERVICE_UNAVAILABLE, "not_read", &call.headers))
-            }
-        }
+        self.taken(read, failed, call).map_err(|page| *page)
     }
 
     /// Where the files of a form go: before the first byte of one is stored it is known who sends it, for which subject. None of somebody

@@ -70,9 +70,12 @@ pub(super) async fn randomize(
     State(pages): State<CasePages>,
     Path((slug, number, wanted)): Path<(String, String, String)>,
     call: Call,
-    extract::Form(fields): extract::Form<Vec<(String, String)>>,
+    request: extract::Request,
 ) -> Response {
-    let posted = Posted::new(fields);
+    let posted = match pages.typed(&slug, Some(&wanted), request, &call).await {
+        Ok(posted) => posted,
+        Err(page) => return page,
+    };
     let done = async {
         let room = admitted!(enter_with(&pages, &slug, &posted, &call).await?);
         let subject = admitted!(pages.subject(&room, &number).await?);

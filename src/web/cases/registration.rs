@@ -78,9 +78,12 @@ pub(super) async fn register(
     State(pages): State<CasePages>,
     Path(slug): Path<String>,
     call: Call,
-    extract::Form(fields): extract::Form<Vec<(String, String)>>,
+    request: extract::Request,
 ) -> Response {
-    let posted = Posted::new(fields);
+    let posted = match pages.typed(&slug, None, request, &call).await {
+        Ok(posted) => posted,
+        Err(page) => return page,
+    };
     let done = async {
         let room = admitted!(enter_with(&pages, &slug, &posted, &call).await?);
         if room.study().enrolls_itself() {
@@ -159,9 +162,12 @@ pub(super) async fn correct(
     State(pages): State<CasePages>,
     Path((slug, number)): Path<(String, String)>,
     call: Call,
-    extract::Form(fields): extract::Form<Vec<(String, String)>>,
+    request: extract::Request,
 ) -> Response {
-    let posted = Posted::new(fields);
+    let posted = match pages.typed(&slug, None, request, &call).await {
+        Ok(posted) => posted,
+        Err(page) => return page,
+    };
     let done = async {
         let room = admitted!(enter_with(&pages, &slug, &posted, &call).await?);
         let subject = admitted!(pages.subject(&room, &number).await?);

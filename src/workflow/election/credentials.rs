@@ -48,7 +48,7 @@ pub async fn issue(
     match floor.standing().phase() {
         Phase::Setup | Phase::Objection => return Err(floor.refusal(Unlawful::Before(Step::Open)).into()),
         Phase::Frozen | Phase::Open => {}
-        _ => return Err(floor.refusal(Unlawful::Over(terms.closes)).into()),
+        _ => return Err(floor.refusal(floor.standing().over()).into()),
     }
     let most = i64::try_from(limits::CREDENTIAL_BATCH).unwrap_or(i64::MAX);
     let voters = voter::list_without_credential(tx, shelved.id, most).await?;

@@ -190,6 +190,8 @@ pub struct Seen {
     pub next: Option<(Step, Option<Unlawful>)>,
     /// Everybody on the roll.
     pub roll: Vec<Entry>,
+    /// How many of them vote by post.
+    pub postal: u64,
     /// How many of them have voted on the web; not told before the urn is opened.
     pub voted: Option<u64>,
     /// Rules and roll as they are now.
@@ -216,6 +218,7 @@ pub async fn see(shelf: &Shelf, shelved: &ShelvedStudy, means: Means<'_>) -> Res
         phase,
         next,
         roll: super::entries(&rows),
+        postal: turnout.postal,
         voted: opened.then_some(turnout.voted),
         frozen,
         steps: floor.steps,

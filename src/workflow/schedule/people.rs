@@ -411,8 +411,10 @@ async fn note_further(
         somebody.happened.insert(Anchor::Enrolled, mark);
         somebody.happened.insert(Anchor::Randomized(FIRST.to_string()), mark);
         let facts = fact::list_by_subject(&mut *tx, own.id).await?;
-        if course::is_out(&facts).is_some() {
-            somebody.stops.insert(Stop::Withdrawal, Instant(i64::MIN));
+        if let Some(stop) = course::ended_by(&facts) {
+            // Whoever is withdrawn as a subject is so as a participant: what is told is why.
+            somebody.stops.remove(&Stop::Withdrawal);
+            somebody.stops.insert(stop, Instant(i64::MIN));
         }
     }
     let items =

@@ -14,7 +14,7 @@ use super::escalate::event_of;
 use super::people::{self, About, Office, Somebody, closes};
 use crate::domain::event::Window;
 use crate::domain::expression::Scope;
-use crate::domain::schedule::{After, Anchor, Audience, Letter, Mark, Moment, Rule, Stop, Target, TargetKind};
+use crate::domain::schedule::{After, Anchor, Audience, Letter, Mark, Moment, Rule, Target, TargetKind};
 use crate::domain::study::Person;
 use crate::domain::time::Instant;
 use crate::letters::Facts;
@@ -121,9 +121,7 @@ fn happened(office: &Office<'_>, case: &Case<'_>) -> Somebody {
     let mut one = Somebody::new(target, About::Subject(case.subject.number, sites), office.study().zone);
     one.happened.insert(Anchor::Enrolled, mark(office, case.subject.enrolled_at));
     one.stops = closes(office, None);
-    if case.out.is_some() {
-        one.stops.insert(Stop::Withdrawal, Instant(i64::MIN));
-    }
+    one.stops.extend(case.ended.map(|stop| (stop, Instant(i64::MIN))));
     for station in &case.stations {
         let id = station.event.id.clone();
         if let Some(Window { day, closes, .. }) = station.window {
@@ -202,7 +200,7 @@ pub(super) async fn letters(
 ) -> Result<Vec<Outgoing>, Failure> {
     let week = match rule.letter {
         Letter::FollowUpDue => None,
-        Letter::WeeklyReport => Some(Week::load(office.store, office.shelved, office.now).await?),
+        Letter::WeeklyReport => Some(Week::load(office.store, office.shelved, office.key, office.now).await?),
         other => return Err(Failure::Contradiction(format!("{} is no letter to the staff", other.key()))),
     };
     let told = |person: &&Person| match &somebody.about {

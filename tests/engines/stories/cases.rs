@@ -172,6 +172,33 @@ stories! {
         assert_eq!(sign_in(&pages, "/c/aurora", YAMADA, PASSWORD).await.status, 403);
     }
 
+    async fn texts_of_a_registration_may_be_as_long_as_any_answer(center: &mut Center) {
+        aurora(center).await;
+        let pages = Arc::new(serve(center).await);
+        let yamada = Visit::begin(center, &pages, "aurora", YAMADA).await;
+        // A kanji takes nine bytes on its way: together they are more than any other form.
+        let kanji = "漢".repeat(hagaki::limits::ANSWER_CHARS);
+        let mut typed = REGISTRATION.to_vec();
+        typed.extend([("physician", kanji.as_str()), ("remarks", kanji.as_str())]);
+        assert!(typed.iter().map(|(_, value)| 3 * value.len()).sum::<usize>() > hagaki::limits::FORM_BYTES);
+        let done = yamada.record("/c/aurora/new", &typed).await;
+        assert!(done.location().starts_with("/c/aurora/1?"), "{done:?}");
+        // So it is corrected, too.
+        let case = "/c/aurora/1/correct";
+        let form = yamada.see(case).await;
+        let mended = [("physician", "山田"), ("_reason", "typed into the wrong field")];
+        let typed: Vec<(&str, &str)> = typed.iter().filter(|(name, _)| *name != "physician").copied().chain(mended).collect();
+        let review = yamada.fill(case, &form, &typed, "answer").await;
+        assert!(review.status == 200 && review.body.contains("Is this right?"), "{review:?}");
+        assert_eq!(yamada.fill(case, &review, &[], "send").await.location(), "/c/aurora/1?lang=en&done=corrected");
+        // Of somebody who is nobody no more is read than any form has.
+        let stranger = pages.post("/c/aurora/new", &typed).await;
+        assert!(stranger.status != 413, "{stranger:?}");
+        let long = [("remarks", kanji.as_str()), ("physician", kanji.as_str())];
+        let stranger = pages.post("/c/aurora/new", &long).await;
+        assert!(stranger.status == 413 && stranger.body.contains("too large"), "{stranger:?}");
+    }
+
     async fn a_subject_is_randomized_again_on_a_page(center: &mut Center) {
         let at_once = edited(&samples::cygnus(), "study.toml", " && days_between(enrolled_on, assessed_on) >= 49", "");
         center.activate(&at_once, Stage::Production).await;

@@ -2,6 +2,7 @@
 
 use hagaki::limits;
 use hagaki::store::inbox::{self, State};
+use hagaki::workflow::life;
 
 use super::*;
 
@@ -34,6 +35,41 @@ stories! {
         assert!(told[0].to == DR_YAMADA.address && told[0].text.contains("保留しています"), "{}", told[0].text);
         assert_eq!(center.enrolled("aurora").await.len(), 1, "the draw was not consumed");
         assert_eq!(center.lying_in(".Quarantine"), 1);
+    }
+
+    async fn a_wording_that_an_earlier_version_took_gives_way_to_ours(center: &mut Center) {
+        // An earlier version's letters had a fact that ours have not.
+        let old = "割付群 {{arm.code}} {{earlier}}\n";
+        let bundle = with_file(&samples::aurora(), "letters/ja/assignment-open/text.hbs", old);
+        let bundle = with_file(&bundle, "letters/ja/assignment-open/subject.hbs", "うちの件名\n");
+        let bundle = with_file(&bundle, "letters/ja/help/text.hbs", "うちの使い方です。\n");
+        center.activate(&bundle, Stage::Production).await;
+        let letter = center.answer(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0001"))).await;
+        assert_eq!(letter.kind, "assignment-open");
+        assert!(letter.text.contains("症例登録を受け付けました"), "{}", letter.text);
+        // The whole letter is ours, the others stay theirs.
+        assert!(!letter.subject.contains("うちの件名"), "{}", letter.subject);
+        let help = center.answer(&DR_YAMADA.writes("使い方", "")).await;
+        assert!(help.text.contains("うちの使い方です"), "{}", help.text);
+        // As a new version it is refused.
+        let anew = edited(&bundle, "study.toml", "confirm = false", "confirm = false # again");
+        let refused = center.amend(&anew, center.act("a remark")).await;
+        assert!(refused.is_err_and(|error| format!("{error:?}").contains("letters/ja/assignment-open/text.hbs")));
+        let mended = with_file(&anew, "letters/ja/assignment-open/text.hbs", "うちの割付です。{{arm.code}}\n");
+        center.amend(&mended, center.act("mended")).await.unwrap();
+        center.settle().await;
+        let letter = center.answer(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0002"))).await;
+        assert!(letter.text.contains("うちの割付です"), "{}", letter.text);
+    }
+
+    async fn a_schedule_that_cannot_be_read_keeps_nobody_from_registering(center: &mut Center) {
+        // Earlier versions took any file of that name.
+        let old = with_file(&samples::aurora(), "schedule.toml", "[[rules]]\nid = \"old\"\n");
+        let study = defined(&samples::aurora());
+        life::activate(center.store(), &old, &study, Stage::Production, center.act("old"), &*center.dice).await.unwrap();
+        let letter = center.answer(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0001"))).await;
+        assert_eq!(letter.kind, "assignment-open");
+        assert!(center.shelved("aurora").await.study.schedule.is_none());
     }
 
     async fn a_restart_in_the_middle_of_the_day(center: &mut Center) {

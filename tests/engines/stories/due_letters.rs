@@ -100,6 +100,30 @@ stories! {
         assert_eq!(told(center, DR_YAMADA.address).await, None, "it is there");
     }
 
+    async fn a_death_ends_letters_as_any_withdrawal_does(center: &mut Center) {
+        aurora(center).await;
+        for number in 1..=3 {
+            center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", &format!("A-{number:04}")))).await;
+        }
+        center.attend().await;
+        for (number, reason) in [(1, "死亡（11月20日）"), (2, "転居")] {
+            let form = format!("症例番号: AURORA-{number:04}\n理由: {reason}\n");
+            let asked = center.answer(&DR_YAMADA.writes("同意撤回", &form)).await;
+            center.exchange(&super::facts::ok(&asked, DR_YAMADA)).await;
+        }
+        center.attend().await;
+        let of = async |why: &str| {
+            center.world.number(&format!("SELECT count(*) FROM planned_letter WHERE rule = 'week_4_missing' AND why = '{why}'")).await
+        };
+        assert_eq!((of("ended by death").await, of("ended by withdrawal").await), (1, 1));
+        // The sites are told of the one who is left alone.
+        super::scheduled::wind_to(center, "2026-12-21 08:00");
+        center.attend().await;
+        let due: Vec<Received> = center.settle().await.into_iter().filter(|one| one.kind == "follow-up-due").collect();
+        assert!(!due.is_empty() && due.iter().all(|one| one.text.contains("AURORA-0003")), "{:?}", kinds(&due));
+        assert!(due.iter().all(|one| !one.text.contains("AURORA-0001") && !one.text.contains("AURORA-0002")));
+    }
+
     async fn of_one_subject_or_of_none_that_left(center: &mut Center) {
         aurora(center).await;
         for number in 1..=3 {

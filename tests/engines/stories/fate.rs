@@ -52,7 +52,7 @@ async fn stopped(center: &Center) -> i64 {
 }
 
 /// Says that nothing arrives at an address.
-async fn stop(center: &Center, address: &str) {
+pub(super) async fn stop(center: &Center, address: &str) {
     let code = fate_code(&center.keys.address, address);
     let row = format!("VALUES ('{code}', 30, '2026-11-17', '5.1.1', 1794900000000000)");
     let sql = format!("INSERT INTO address_fate (code, score, bounced_on, status, stopped_at) {row}");
@@ -83,6 +83,12 @@ stories! {
         let letters = at(center, "2026-11-27 18:00").await;
         let reminders: Vec<&str> = letters.iter().filter(|one| one.kind == "reminder").map(|one| one.to.as_str()).collect();
         assert_eq!(reminders, ["b@example.jp"]);
+        // Those in charge are told on the next day, once.
+        let told: Vec<&Received> = letters.iter().filter(|one| one.kind == "addresses-stopped").collect();
+        let [told] = told[..] else { panic!("{:?}", kinds(&letters)) };
+        assert!(told.to == "wellbeing-office@example.jp" && !told.words.contains("a@example.jp"), "{}", told.words);
+        assert!(told.text.contains("参加者 1　2026-11-26 から、最後の理由 5.1.1"), "{}", told.text);
+        assert!(told.text.contains("hagaki outbox addresses wellbeing"), "{}", told.text);
         let ended: Vec<String> = planned(center).await.into_iter().filter(|one| one.rule == "remind" && one.state == State::Ended).map(|one| one.why).collect();
         assert_eq!(ended, ["letters to the address come back"]);
         if let Some(output) = at_the_command_line(center, &["outbox", "addresses", "wellbeing"]) {
@@ -119,6 +125,20 @@ stories! {
         }
         assert_eq!((stopped(center).await, center.world.number("SELECT count(*) FROM audit WHERE action = 'outbox-resume'").await), (0, 1));
         assert_eq!(kinds(&at(center, "2026-11-25 18:00").await), [("reminder", "a@example.jp")]);
+    }
+
+    async fn where_answers_stand_without_the_person_addresses_are_counted(center: &mut Center) {
+        center.activate(&with_file(&super::survey::nameless(), "schedule.toml", DAILY), Stage::Production).await;
+        take_in(center, &[somebody("a", ""), somebody("b", "")]).await;
+        for day in ["2026-11-24 09:00", "2026-11-25 18:00", "2026-11-26 18:00"] {
+            for letter in at(center, day).await {
+                bounce(center, &letter, "5.1.1").await;
+            }
+        }
+        let letters = at(center, "2026-11-27 18:00").await;
+        assert_eq!(kinds(&letters), [("addresses-stopped", "wellbeing-office@example.jp")]);
+        assert!(letters[0].text.contains("参加者 2 名") && !letters[0].text.contains("参加者 1　"), "{}", letters[0].text);
+        assert_eq!(kinds(&at(center, "2026-11-29 18:00").await), []);
     }
 
     async fn credentials_are_not_mailed_to_an_address_that_is_stopped(center: &mut Center) {

@@ -22,12 +22,25 @@ const ELSEWHERE: &str = "Sec-Fetch-Site: cross-site\r\nOrigin: https://mail.exam
 fn page_in(letter: &Received) -> String {
     let raw = String::from_utf8_lossy(&letter.raw).into_owned();
     let field = raw.lines().find_map(|line| line.strip_prefix("List-Unsubscribe: <https://hagaki.example.jp"));
-    let page = field.and_then(|rest| rest.strip_suffix('>')).unwrap_or_else(|| panic!("nothing to stop: {raw}"));
+    let page = field.and_then(|rest| rest.strip_suffix(">,")).unwrap_or_else(|| panic!("nothing to stop: {raw}"));
     assert!(raw.contains("\nList-Unsubscribe-Post: List-Unsubscribe=One-Click"), "{raw}");
     assert!(letter.text.contains(page), "{}", letter.text);
     assert!(!page.contains('@') && page.starts_with("/u/"), "{page}");
     page.to_owned()
 }
+
+/// The address that does the same as that page.
+fn address_in(letter: &Received) -> String {
+    let raw = String::from_utf8_lossy(&letter.raw).into_owned();
+    let field = raw.lines().find_map(|line| line.strip_prefix(" <mailto:"));
+    let address = field.and_then(|rest| rest.strip_suffix("?subject=unsubscribe>")).unwrap_or_else(|| panic!("{raw}"));
+    assert_eq!(address, format!("reg+u.{}@example.jp", page_in(letter).trim_start_matches("/u/")));
+    address.to_owned()
+}
+
+const A: Writer = Writer { address: "a@example.jp", study: "wellbeing" };
+const B: Writer = Writer { address: "b@example.jp", study: "wellbeing" };
+const STRANGER: Writer = Writer { address: "stranger@example.net", study: "wellbeing" };
 
 fn to<'a>(letters: &'a [Received], who: &str) -> &'a Received {
     letters.iter().find(|letter| letter.to.starts_with(who)).unwrap_or_else(|| panic!("no letter to {who}"))
@@ -100,6 +113,66 @@ stories! {
         // They take part as before.
         answer(&pages, &link_in(&to(&letters, "a").text)).await;
         assert_eq!(responses(center).await.len(), 1);
+    }
+
+    async fn a_mail_to_the_address_in_the_letter_stops_it_whoever_sends_it(center: &mut Center) {
+        let letters = invited(center, &once_by(ONCE), &["a", "b"]).await;
+        let address = address_in(to(&letters, "a"));
+        // A code that was made up does nothing, and a program is not answered.
+        let empty = |address: &str| Mail { subject: String::new(), ..STRANGER.writes("", "") }.to(address).vouched(Vouched::Nothing);
+        let by_program = |address: &str| empty(address).with("Auto-Submitted: auto-generated");
+        assert_eq!(kinds(&center.exchange(&by_program("reg+u.1.abcdefghijklmnop@example.jp")).await), []);
+        assert_eq!(opted_out(center).await, (0, 0));
+        // What comes back from there, or is a receipt, asks for nothing.
+        assert_eq!(kinds(&center.exchange(&by_program(&address).with("X-Loop: reg@example.jp")).await), []);
+        assert_eq!(opted_out(center).await, (0, 0));
+        // A provider does it for its user, with an empty mail.
+        assert_eq!(kinds(&center.exchange(&by_program(&address)).await), []);
+        let mail = center.last_mail().await;
+        assert_eq!((mail.disposition.as_str(), mail.reason.as_str(), opted_out(center).await), ("no_reply", "unsubscribed", (1, 0)));
+        assert_eq!(entries(center, "unsubscribe").await.len(), 1);
+        // Whoever writes there themself is answered at the address on file, once for each mail; it says how to have letters again.
+        let told = center.exchange(&empty(&address)).await;
+        assert_eq!(kinds(&told), [("opt-out-done", "a@example.jp")]);
+        assert!(told[0].text.contains("[WELLBEING] 配信再開") && told[0].text.contains(&page_in(to(&letters, "a"))), "{}", told[0].text);
+        assert_eq!(entries(center, "unsubscribe").await.len(), 1, "it is so already");
+        center.attend().await;
+        assert_eq!(kinds(&due(center, "2026-11-27 18:00").await), [("reminder", "b@example.jp")]);
+        // And back, by the same address.
+        let again = Mail { subject: "subscribe".to_owned(), ..empty(&address) };
+        let told = center.exchange(&again).await;
+        assert!(told.len() == 1 && told[0].to == "a@example.jp" && opted_out(center).await == (0, 0), "{:?}", kinds(&told));
+    }
+
+    async fn a_word_from_the_address_on_file_stops_letters(center: &mut Center) {
+        let letters = invited(center, &once_by(ONCE), &["a", "b"]).await;
+        // It must be shown that they wrote it; else they are told how, once a day, and a stranger hears nothing.
+        let forged = A.writes("配信停止", "").vouched(Vouched::Fail);
+        let told = center.answer(&forged).await;
+        assert!(told.kind == "opt-out-done" && told.text.contains("確認できなかった"), "{}", told.text);
+        assert!(!told.text.contains("/u/"), "no code for whoever asks: {}", told.text);
+        for mail in [forged.anew(), STRANGER.writes("unsubscribe", "").vouched(Vouched::Fail)] {
+            let letters = center.exchange(&mail).await;
+            assert!(letters.iter().all(|one| one.kind == "quarantine-notice"), "{:?}", kinds(&letters));
+            assert_eq!(reason(center).await, "auth-fail");
+        }
+        assert_eq!(opted_out(center).await, (0, 0));
+        let nobody = center.answer(&STRANGER.writes("unsubscribe", "")).await;
+        assert!(nobody.kind == "opt-out-done" && nobody.text.contains("Nobody takes part"), "{}", nobody.text);
+        // In the subject, or alone in the text of a reply.
+        let told = center.answer(&A.writes("Unsubscribe", "")).await;
+        assert!(told.text.contains("No more invitations and reminders") && told.text.contains(&page_in(to(&letters, "a"))), "{}", told.text);
+        let told = center.answer(&B.writes("Re: ご案内", "配信停止。\n\n> 配信再開\n")).await;
+        assert!(told.kind == "opt-out-done" && told.text.contains("お送りしません"), "{}", told.text);
+        assert_eq!(opted_out(center).await, (2, 0));
+        center.attend().await;
+        assert_eq!(kinds(&due(center, "2026-11-27 18:00").await), []);
+        // What they ask for comes all the same; and letters come again by a word.
+        let asked = center.exchange(&A.writes("リンク", "")).await;
+        assert!(asked.iter().any(|one| one.kind == "invitation"), "{:?}", kinds(&asked));
+        let told = center.answer(&A.writes("配信再開", "")).await;
+        assert!(told.text.contains("再びお送りします"), "{}", told.text);
+        assert_eq!((opted_out(center).await, entries(center, "subscribe").await.len()), ((1, 0), 1));
     }
 
     async fn a_reminder_on_its_way_does_not_leave(center: &mut Center) {

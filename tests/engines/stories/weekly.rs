@@ -17,7 +17,7 @@ const WELLBEING_OFFICE: &str = "wellbeing-office@example.jp";
 async fn facts(center: &Center, slug: &str, address: &str) -> Facts {
     let shelved = center.shelved(slug).await;
     let reader = shelved.study.find_person_by_address(address).expect("somebody of the study");
-    let week = Week::load(center.store(), &shelved, center.means().now).await.unwrap();
+    let week = Week::load(center.store(), &shelved, &center.keys.address, center.means().now).await.unwrap();
     week.report(&shelved.study, reader, Language::En).unwrap()
 }
 
@@ -44,6 +44,39 @@ async fn send(center: &mut Center, slug: &str, address: &str) -> Received {
 }
 
 stories! {
+    async fn who_is_passed_over_is_counted_and_not_named(center: &mut Center) {
+        for mode in ["named", "fully-anonymous"] {
+            let bundle = edited(&once(), "study.toml", "privacy = \"named\"", &format!("privacy = \"{mode}\"\nbatch = 5"));
+            let bundle = match mode {
+                "named" => once(),
+                _ => {
+                    let other = edited(&bundle, "study.toml", "slug = \"wellbeing\"", "slug = \"sleep\"");
+                    edited(&other, "study.toml", "tag = \"WELLBEING\"", "tag = \"SLEEP\"")
+                }
+            };
+            let slug = defined(&bundle).slug;
+            center.activate(&bundle, Stage::Production).await;
+            let people: Vec<_> = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"].iter().map(|name| super::scheduled::somebody(name, "")).collect();
+            center.issue(&slug, &people, center.terms(hagaki::workflow::credentials::Form::Link)).await;
+            center.settle().await;
+            let (shelf, shelved) = (center.shelf_on(center.store()), center.shelved(&slug).await);
+            let whose = hagaki::store::participant::find_by_number(center.store(), shelved.id, 1).await.unwrap().unwrap();
+            let how = (hagaki::store::opt_out::Scope::Study, hagaki::store::opt_out::Way::Page);
+            assert!(hagaki::workflow::opt_out::stop(&shelf, &shelved, center.means(), &whose, how).await.unwrap());
+            if mode == "named" {
+                for address in ["b@example.jp", "c@example.jp"] {
+                    super::fate::stop(center, address).await;
+                }
+            }
+            let told = report(center, &slug, WELLBEING_OFFICE).await.survey.unwrap();
+            assert_eq!((told.unsubscribed, told.unreached, told.unknown), (1, 2, mode != "named"));
+        }
+        let letter = send(center, "sleep", WELLBEING_OFFICE).await;
+        assert!(letter.text.contains("Want no letters that ask         1\n"), "{}", letter.text);
+        assert!(letter.text.contains("Cannot be reached by mail        2\n"), "{}", letter.text);
+        assert!(!letter.words.contains("a@example.jp") && !letter.words.contains("b@example.jp"), "{}", letter.words);
+    }
+
     async fn the_week_before_is_counted_by_site_and_week(center: &mut Center) {
         aurora(center).await;
         let enroll = |writer: Writer, site: &str, reference: &str| writer.writes("登録", &aurora_form(site, reference));

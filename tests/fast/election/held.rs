@@ -56,6 +56,7 @@ fn an_election_is_held_by_two_people() {
     place.ends(0, "election roll import council roll.csv --reason list");
     let shown = place.ends(0, "election roll show council --json").json();
     assert_eq!((&shown["voters"], &shown["postal"]), (&json!(2), &json!(2)));
+    assert_eq!(phase(&place)["postal"], 2);
     assert_eq!(shown["districts"], json!({ "east": 1, "west": 1 }));
     assert_eq!(shown["digests"], tried["digests"]);
     let lines = place.ends(0, "election roll show council --lines").out;

@@ -209,7 +209,9 @@ fn the_roll_is_changed_until_the_cut_off() {
     assert_eq!(change(&[], 200), Err(Unlawful::Over(Instant(200))));
     assert_eq!(change(&[Objection, Open], 120), Ok(Change::Late));
     assert_eq!(change(&[Objection, Open], 150), Err(Unlawful::CutOff(Instant(150))));
-    assert_eq!(change(&[Objection, Open, Close], 120), Err(Unlawful::Over(Instant(200))));
+    assert_eq!(change(&[Objection, Open], 200), Err(Unlawful::Over(Instant(200))));
+    // An urn that was opened early: the rules' time is not over yet, and it would be wrong to say so.
+    assert_eq!(change(&[Objection, Open, Close], 120), Err(Unlawful::Opened));
     let strict = Terms { additions_until: None, ..terms.clone() };
     assert_eq!(standing(&strict, &[Objection, Open], 60).may_change_roll(), Err(Unlawful::RollFrozen));
     let import = |taken: &[Step], now| standing(&terms, taken, now).may_import();
@@ -219,7 +221,7 @@ fn the_roll_is_changed_until_the_cut_off() {
     // Whoever may still add voters is told how, and nobody else.
     assert_eq!(import(&[Objection, Open], 60), Err(Unlawful::OneByOne));
     assert_eq!(import(&[Objection, Open], 150), Err(Unlawful::CutOff(Instant(150))));
-    assert_eq!(import(&[Objection, Open, Close], 160), Err(Unlawful::Over(Instant(200))));
+    assert_eq!(import(&[Objection, Open, Close], 160), Err(Unlawful::Opened));
     assert_eq!(standing(&strict, &[Objection, Open], 60).may_import(), Err(Unlawful::RollFrozen));
 }
 
