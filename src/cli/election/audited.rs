@@ -27,13 +27,13 @@ const BALLOTS_AT_ONCE: usize = 512;
 pub struct Known {
     /// The election's fingerprint as it was announced.
     #[arg(long)]
-    pub fingerprint: Option<String>,
+    pub(super) fingerprint: Option<String>,
     /// The digest of the list of credentials as it was announced.
     #[arg(long, value_name = "DIGEST")]
-    pub credentials: Option<String>,
+    pub(super) credentials: Option<String>,
     /// How many people may vote.
     #[arg(long, value_name = "NUMBER")]
-    pub voters: Option<u64>,
+    pub(super) voters: Option<u64>,
 }
 
 impl Known {

@@ -65,29 +65,41 @@ pub(super) fn folder(path: &Path) -> anyhow::Result<()> {
     builder.create(path).with_context(|| format!("{} cannot be made", path.display()))
 }
 
-/// An archive that nobody else writes meanwhile: its folder is locked until this is dropped.
+/// A file that changes, which nobody else writes meanwhile: its folder is locked until this is dropped.
 pub(super) struct Held {
-    archive: PathBuf,
+    file: PathBuf,
     folder: File,
 }
 
 impl Held {
     /// Waits for whoever writes there.
-    pub(super) fn of(archive: &Path) -> anyhow::Result<Held> {
-        let folder = match archive.parent() {
+    pub(super) fn of(file: &Path) -> anyhow::Result<Held> {
+        let folder = match file.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
         let cannot = || format!("the folder {} cannot be used", folder.display());
-        let file = File::open(folder).with_context(cannot)?;
-        file.lock().with_context(cannot)?;
-        Ok(Held { archive: archive.to_path_buf(), folder: file })
+        let locked = File::open(folder).with_context(cannot)?;
+        locked.lock().with_context(cannot)?;
+        Ok(Held { file: file.to_path_buf(), folder: locked })
     }
 
-    /// Writes the archive for the first time.
+    /// Writes it for its owner alone, in the place of what was there.
+    pub(super) fn write(&self, bytes: &[u8]) -> anyhow::Result<()> {
+        self.replace(|beside| {
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(true);
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            let mut file = options.open(beside)?;
+            file.write_all(bytes)?;
+            file.sync_all()
+        })
+    }
+
+    /// Writes it for the first time.
     pub(super) fn begin(&self, bytes: &[u8]) -> anyhow::Result<()> {
-        if self.archive.exists() {
-            return Err(Refused(format!("{} is there already; name another file", self.archive.display())).into());
+        if self.file.exists() {
+            return Err(Refused(format!("{} is there already; name another file", self.file.display())).into());
         }
         self.replace(|beside| {
             let mut file = File::create(beside)?;
@@ -99,7 +111,7 @@ impl Held {
     /// Appends to it: whatever is killed, there is the file of before or the file of after.
     pub(super) fn append(&self, bytes: &[u8]) -> anyhow::Result<()> {
         self.replace(|beside| {
-            fs::copy(&self.archive, beside)?;
+            fs::copy(&self.file, beside)?;
             let mut file = OpenOptions::new().append(true).open(beside)?;
             file.write_all(bytes)?;
             file.sync_all()
@@ -107,15 +119,15 @@ impl Held {
     }
 
     fn replace(&self, write: impl FnOnce(&Path) -> std::io::Result<()>) -> anyhow::Result<()> {
-        let mut name = self.archive.file_name().unwrap_or_default().to_owned();
+        let mut name = self.file.file_name().unwrap_or_default().to_owned();
         name.push(".new");
-        let beside = self.archive.with_file_name(name);
-        let written = write(&beside).and_then(|()| fs::rename(&beside, &self.archive));
+        let beside = self.file.with_file_name(name);
+        let written = write(&beside).and_then(|()| fs::rename(&beside, &self.file));
         if written.is_err() {
             let _ = fs::remove_file(&beside);
         }
         written
             .and_then(|()| self.folder.sync_all())
-            .with_context(|| format!("{} cannot be written by way of {}", self.archive.display(), beside.display()))
+            .with_context(|| format!("{} cannot be written by way of {}", self.file.display(), beside.display()))
     }
 }

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::audited::{self, Known};
-use super::papers::{self, For};
+use super::papers::{self, For, Held};
 use crate::cli::{End, Refused, counted};
 use crate::daemon::machine::SystemDice;
 use crate::domain::belenios::element::Element;
@@ -213,6 +213,7 @@ fn decrypt(args: &DecryptArgs) -> anyhow::Result<End> {
 fn note_use(key: &Path, fingerprint: &str, sum: &str) -> anyhow::Result<()> {
     let path = key.with_extension(USED);
     let shown = path.display();
+    let held = Held::of(&path)?;
     let mut uses: Vec<[String; 2]> = match path.exists() {
         true => serde_json::from_str(&papers::text(&path)?).map_err(|_| {
             Refused(format!("nothing was opened: {shown} cannot be read; it says what the key was used for"))
@@ -231,12 +232,7 @@ fn note_use(key: &Path, fingerprint: &str, sum: &str) -> anyhow::Result<()> {
         None => uses.push([fingerprint.to_owned(), sum.to_owned()]),
     }
     let text = Value::from(uses.into_iter().map(|own| Value::from(own.to_vec())).collect::<Vec<_>>()).to_string();
-    let beside = path.with_extension("used-new");
-    // What a crash left there is not complete.
-    let _ = std::fs::remove_file(&beside);
-    papers::write(&beside, text.as_bytes(), For::Owner)
-        .and_then(|()| Ok(std::fs::rename(&beside, &path)?))
-        .with_context(|| {
-            format!("nothing was opened: beside the key it has to be put on file what it was used for ({shown})")
-        })
+    held.write(text.as_bytes()).with_context(|| {
+        format!("nothing was opened: beside the key it has to be put on file what it was used for ({shown})")
+    })
 }

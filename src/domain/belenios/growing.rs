@@ -4,6 +4,7 @@
 
 use super::archive::{Archive, Tip};
 use super::audit::{Audit, Setup, Stage};
+use super::ballot::Numbers;
 use super::element::Element;
 use super::json::{self, base64_digest, hex_digest};
 use super::problem::Code;
@@ -229,7 +230,7 @@ impl Growing {
     }
 
     /// Whose key a part was made with.
-    fn owner_of(&self, part: &[u8], sum: &super::ballot::Numbers) -> Result<u64, Code> {
+    fn owner_of(&self, part: &[u8], sum: &Numbers) -> Result<u64, Code> {
         let setup = self.setup();
         for (owner, trustee) in (1..).zip(&setup.trustees) {
             match Decryption::read(part, &setup.election, sum, &trustee.key) {

@@ -154,6 +154,8 @@ fn an_election_by_files_alone() {
     let decrypt =
         |at: usize, more: &str| format!("trustee decrypt --bel e.bel --key t{}/{}.privkey{more}", at + 1, names[at]);
     assert!(desk.refused(&decrypt(0, "")).contains("before the archive is closed"));
+    // A command that was killed while it wrote left half a copy, and no harm.
+    desk.write("e.bel.new", "half");
     desk.done("archive close --bel e.bel");
     assert!(desk.refused("archive close --bel e.bel").contains("closed"));
     desk.write("credential", &desk.credential("A-3"));

@@ -21,8 +21,8 @@ pub(super) fn file(kept: &[Kept]) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     for Kept { addressee, credential } in kept {
         let language = addressee.language.map_or("", Language::code);
         let weight = addressee.weight.to_string();
-        let cells = [&addressee.number, &addressee.name, &addressee.address, language, &weight, credential.text()];
-        rows.write_record(cells)?;
+        let (number, name, address) = (addressee.number.as_str(), addressee.name.as_str(), addressee.address.as_str());
+        rows.write_record([number, name, address, language, &weight, credential.text()])?;
     }
     Ok(Zeroizing::new(rows.into_inner().map_err(|error| error.into_error())?))
 }

@@ -144,10 +144,12 @@ pub(super) fn run(args: &LettersArgs) -> anyhow::Result<End> {
         println!("  {shown}: {}, one file each; send them from {}, one by one", counted(mails, "mail"), args.from);
     }
     println!("  {}: to check off who got theirs; no credential is in it", args.out.join(SHEET).display());
-    if without > 0 {
-        println!("{} no mail address: write theirs with --csv and --only, and print them.", {
-            if without == 1 { "1 voter has".to_owned() } else { format!("{without} voters have") }
-        });
+    match without {
+        0 => {}
+        1 => println!("1 voter has no mail address: write that letter with --csv and --only, and print it."),
+        many => {
+            println!("{many} voters have no mail address: write their letters with --csv and --only, and print them.")
+        }
     }
     println!("Destroy the letters once they are sent.");
     Ok(End::Done)
