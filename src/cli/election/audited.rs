@@ -24,7 +24,7 @@ const BALLOTS_AT_ONCE: usize = 512;
 
 /// What is known of an election from elsewhere.
 #[derive(Clone, Debug, Args)]
-pub struct Known {
+pub(super) struct Known {
     /// The election's fingerprint as it was announced.
     #[arg(long)]
     pub(super) fingerprint: Option<String>,

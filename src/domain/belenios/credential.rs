@@ -67,7 +67,7 @@ impl Credential {
             return Err(CredentialFault::Character(stranger));
         }
         let drawn = Zeroizing::new(plain[..DRAWN].to_owned());
-        if plain.chars().last() != Some(check(&drawn)) {
+        if !plain.ends_with(check(&drawn)) {
             return Err(CredentialFault::Check);
         }
         Ok(Credential::of(&drawn))

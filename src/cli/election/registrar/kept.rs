@@ -33,7 +33,7 @@ pub(super) fn file(kept: &[Kept]) -> anyhow::Result<Zeroizing<Vec<u8>>> {
 /// The first thing that is wrong, with its line.
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<Kept>, String> {
     let mut rows = csv::Reader::from_reader(bytes);
-    if rows.headers().map_or(true, |header| header != &COLUMNS[..]) {
+    if rows.headers().map_or(true, |header| header != COLUMNS[..]) {
         return Err("is not the file that was made: its first line is another one".to_owned());
     }
     let mut kept = Vec::new();
