@@ -19,9 +19,11 @@ fn read(content: &str) -> Election {
 
 /// One contest with so many candidates.
 fn rules(lines: &str, candidates: usize) -> Election {
+    // Only as many as there are seats can be confirmed.
+    let seats = if lines.contains("\"confidence\"") { candidates } else { 1 };
     let mut content = format!(
         "[terms]\nopens = \"2027-01-12 09:00\"\ncloses = \"2027-01-31 17:00\"\nseed = {{ en = \"a lottery\" }}\n\
-         [[contests]]\nid = \"board\"\ntitle = {{ en = \"Board\" }}\nseats = 1\n{lines}\n"
+         [[contests]]\nid = \"board\"\ntitle = {{ en = \"Board\" }}\nseats = {seats}\n{lines}\n"
     );
     for at in 1..=candidates {
         content += &format!("[[contests.candidates]]\nid = \"c{at}\"\nname = {{ en = \"Name {at}\" }}\n");
