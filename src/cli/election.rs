@@ -1,21 +1,35 @@
 //! `hagaki election`: the roll and the steps of an election that is held here; counts, and what anyone can check, from files alone.
 
+mod archive;
+mod audited;
+mod begun;
 mod figures;
 mod hall;
+mod papers;
+mod registrar;
 mod roll;
 mod step;
 mod tally;
 mod told;
+mod trustee;
 mod verify;
+mod vote;
 
 use clap::Subcommand;
 
 use super::End;
 use crate::domain::election::phase::Step;
+use archive::ArchiveCommand;
+use registrar::RegistrarCommand;
 use roll::RollCommand;
 use step::{CloseArgs, FilesArgs, PhaseArgs, RecordArgs, StepArgs};
 use tally::TallyArgs;
+use trustee::TrusteeCommand;
 use verify::VerifyArgs;
+use vote::VoteArgs;
+
+/// Longest text of an archive that is shown, in characters.
+const SHOWN_CHARS: usize = 200;
 
 /// Commands on elections.
 #[derive(Debug, Subcommand)]
@@ -41,6 +55,18 @@ pub enum ElectionCommand {
     Tally(Box<TallyArgs>),
     /// Check the archive of a verifiable election, as `belenios-tool` does and further. Needs no installation and no database.
     Verify(VerifyArgs),
+    /// Make the credentials of a verifiable election, and the letters that bring them. For somebody who takes no votes, on a machine of
+    /// their own; needs no installation and no database.
+    #[command(subcommand)]
+    Registrar(RegistrarCommand),
+    /// Be a trustee of a verifiable election: make a key, check it, open the result together with the others. Offline.
+    #[command(subcommand)]
+    Trustee(TrusteeCommand),
+    /// Build the archive of a verifiable election step by step, each checked before it is written.
+    #[command(subcommand)]
+    Archive(ArchiveCommand),
+    /// Make a ballot of a verifiable election offline: encrypted, proved and signed. It is not cast by that.
+    Vote(VoteArgs),
 }
 
 pub(super) fn run(command: ElectionCommand) -> anyhow::Result<End> {
@@ -55,5 +81,9 @@ pub(super) fn run(command: ElectionCommand) -> anyhow::Result<End> {
         ElectionCommand::Certify(args) => step::take(Step::Certify, &args),
         ElectionCommand::Tally(args) => tally::run(&args),
         ElectionCommand::Verify(args) => verify::run(&args),
+        ElectionCommand::Registrar(command) => registrar::run(command),
+        ElectionCommand::Trustee(command) => trustee::run(command),
+        ElectionCommand::Archive(command) => archive::run(command),
+        ElectionCommand::Vote(args) => vote::run(&args),
     }
 }

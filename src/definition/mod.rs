@@ -33,6 +33,7 @@ mod people;
 mod predictability;
 pub mod problem;
 mod randomization;
+pub mod registrar_file;
 mod rescreening;
 pub mod roll_file;
 mod rules;

@@ -16,6 +16,7 @@ pub mod kind;
 pub mod mail;
 pub mod mailto;
 pub mod opened;
+pub mod outside;
 pub mod picture;
 mod pieces;
 pub mod said;

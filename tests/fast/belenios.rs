@@ -3,7 +3,11 @@
 mod archives;
 mod bombs;
 mod command;
+mod credentials;
+mod growing;
 mod mutations;
+mod offline;
 mod primitives;
 mod proving;
+mod questions;
 pub(crate) mod world;

@@ -13,6 +13,14 @@ pub const DATA_SUFFIX: &str = ".data.json";
 /// How the names of events end.
 pub const EVENT_SUFFIX: &str = ".event.json";
 
+/// Where an archive ends: what the next event follows.
+#[derive(Clone, Debug)]
+pub struct Tip {
+    pub(super) time: u64,
+    pub(super) head: Option<String>,
+    pub(super) height: u64,
+}
+
 /// An archive that grows. What was written never changes.
 #[derive(Clone, Debug)]
 pub struct Archive {
@@ -31,7 +39,12 @@ impl Archive {
         archive
     }
 
-    /// The file as it is now.
+    /// What is to be appended to an archive that ends there, and is kept elsewhere.
+    pub fn after(tip: Tip) -> Archive {
+        Archive { time: tip.time, bytes: Vec::new(), head: tip.head, height: tip.height }
+    }
+
+    /// The file as it is now, or what is to be appended.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }

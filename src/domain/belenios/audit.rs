@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use super::archive::{DATA_SUFFIX, EVENT_SUFFIX, HEADER_NAME, SetupText};
+use super::archive::{DATA_SUFFIX, EVENT_SUFFIX, HEADER_NAME, SetupText, Tip};
 use super::ballot::{self, Ballot, Numbers};
 use super::event::{Event, EventKind, Header};
 use super::group::Version;
@@ -72,11 +72,26 @@ pub enum Work {
 /// What came of it.
 pub struct Outcome(Result<Option<Ballot>, Code>);
 
+impl Outcome {
+    /// The ballot, if it was one and holds.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn ballot(&self) -> Result<Option<&Ballot>, Code> {
+        self.0.as_ref().map(Option::as_ref).map_err(|code| *code)
+    }
+}
+
 impl Setup {
+    /// Checks a ballot, whether or not it was there before.
+    pub fn check_ballot(&self, bytes: &[u8]) -> Outcome {
+        Outcome(ballot::check(&self.election, &self.credentials, &self.bases, bytes).map(Some))
+    }
+
     /// Does one piece of work; `seed` is random.
     pub fn check(&self, work: &Work, seed: [u8; 32]) -> Outcome {
         Outcome(match work {
-            Work::Ballot(_, bytes) => ballot::check(&self.election, &self.credentials, &self.bases, bytes).map(Some),
+            Work::Ballot(_, bytes) => return self.check_ballot(bytes),
             Work::Credentials(places) => match membership::all_belong(&self.credentials.keys[places.clone()], seed) {
                 true => Ok(None),
                 false => Err(Code::OutsideGroup),
@@ -185,6 +200,38 @@ impl Audit {
     /// Reads no further.
     pub fn stop(&mut self) {
         self.over = true;
+    }
+
+    /// What was found to be wrong so far.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// How far the election has come.
+    pub fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// Where the archive ends, if everything in it belongs to an event; nothing is to be appended otherwise.
+    pub fn tip(&self) -> Option<Tip> {
+        let whole = self.waiting.is_empty() && self.work.is_empty();
+        let time = self.time.filter(|_| whole)?;
+        Some(Tip { time, head: self.head.clone(), height: self.height })
+    }
+
+    /// Whether an event spoke of data with that digest.
+    pub(super) fn has(&self, digest: &str) -> bool {
+        self.used.contains(digest)
+    }
+
+    /// Whether a ballot of that credential counts, by its place on the list.
+    pub(super) fn has_voted(&self, credential: usize) -> bool {
+        self.last.contains_key(&credential)
+    }
+
+    /// The parts of the trustees, in their order.
+    pub(super) fn parts(&self) -> &[Option<Decryption>] {
+        &self.decryptions
     }
 
     /// Whether reading on makes no sense.

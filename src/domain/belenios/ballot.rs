@@ -10,6 +10,7 @@ use super::json::{self, CiphertextText, ProofText, element};
 use super::problem::Code;
 use super::proofs::{self, Bases, Branch, Claim, Encrypted, Proof};
 use super::scalar::Scalar;
+use super::secret::Secret;
 use super::setup::{Credentials, Election, Question};
 use crate::domain::time::Dice;
 
@@ -280,7 +281,7 @@ pub fn make(
 
 /// An encrypted number and what it was encrypted with.
 struct Own {
-    randomness: Scalar,
+    randomness: Secret,
     ciphertext: Ciphertext,
 }
 
@@ -310,22 +311,24 @@ fn make_answer<'a>(
     let mut own = Vec::new();
     let mut individual_proofs = Vec::new();
     for vote in votes {
-        let randomness = Scalar::draw(dice);
+        let randomness = Secret::draw(dice);
         let marked = [Element::ONE, Element::generator()][*vote as usize];
-        let alpha = Element::generator().power(&randomness);
-        let ciphertext = Ciphertext { alpha, beta: key.power(&randomness).times(&marked) };
+        let alpha = randomness.public();
+        let ciphertext = Ciphertext { alpha, beta: key.power(randomness.exponent()).times(&marked) };
         let one = Own { randomness, ciphertext };
         let hash = proofs::interval_hash(context, &ciphertext.alpha.to_string(), &ciphertext.beta.to_string());
         let claims = [one.claim(0), one.claim(1)];
-        let proof = proofs::prove_branches(key, hash, &claims, *vote as usize, &randomness, dice);
+        let proof = proofs::prove_branches(key, hash, &claims, *vote as usize, one.randomness.exponent(), dice);
         individual_proofs.push(texts(&proof));
         own.push(one);
     }
-    let sum =
-        own[chosen_from..].iter().fold(Own { randomness: Scalar::ZERO, ciphertext: Ciphertext::ONE }, |sum, one| Own {
-            randomness: sum.randomness.plus(&one.randomness),
+    let sum = own[chosen_from..].iter().fold(
+        Own { randomness: Secret::of(Scalar::ZERO), ciphertext: Ciphertext::ONE },
+        |sum, one| Own {
+            randomness: Secret::of(sum.randomness.exponent().plus(one.randomness.exponent())),
             ciphertext: sum.ciphertext.times(&one.ciphertext),
-        });
+        },
+    );
     let choices: Vec<CiphertextText<'_>> = own
         .iter()
         .map(|one| CiphertextText {
@@ -340,14 +343,15 @@ fn make_answer<'a>(
         claims.insert(0, own[0].claim(1));
         let claims = [own[0].claim(0), sum.claim(0)];
         let randomness = if blank { &sum.randomness } else { &own[0].randomness };
-        let proof = proofs::prove_branches(key, blank_hash(&context), &claims, usize::from(blank), randomness, dice);
+        let (truth, hash) = (usize::from(blank), blank_hash(&context));
+        let proof = proofs::prove_branches(key, hash, &claims, truth, randomness.exponent(), dice);
         blank_proof = Some(texts(&proof));
         if blank { (0, &own[0].randomness) } else { (1 + (count - question.min) as usize, &sum.randomness) }
     } else {
         ((count - question.min) as usize, &sum.randomness)
     };
     let hash = overall_hash(question, &context, &sum.ciphertext);
-    let overall_proof = texts(&proofs::prove_branches(key, hash, &claims, truth, randomness, dice));
+    let overall_proof = texts(&proofs::prove_branches(key, hash, &claims, truth, randomness.exponent(), dice));
     Ok(AnswerText { choices, individual_proofs, overall_proof, blank_proof })
 }
 

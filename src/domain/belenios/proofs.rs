@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::element::{Comb, Element, Squares};
 use super::scalar::Scalar;
+use super::secret::Secret;
 use crate::domain::time::Dice;
 
 /// Challenge and response of one proof, or of one branch of it.
@@ -119,10 +120,9 @@ pub fn prove_branches(
 
 /// Proves that somebody knows the secret of a key: of a trustee, with `pok|GROUP|KEY|`, or of a ballot, with `sig|HASH|`.
 pub fn prove_secret(before: &str, secret: &Scalar, dice: &dyn Dice) -> Proof {
-    let own = Scalar::draw(dice);
-    let commitment = Element::generator().power(&own);
-    let challenge = Scalar::of_hash(Sha256::new_with_prefix(format!("{before}{commitment}")));
-    Proof { challenge, response: own.minus(&secret.times(&challenge)) }
+    let own = Secret::draw(dice);
+    let challenge = Scalar::of_hash(Sha256::new_with_prefix(format!("{before}{}", own.public())));
+    Proof { challenge, response: own.exponent().minus(&secret.times(&challenge)) }
 }
 
 /// Whether somebody knew the secret of the key.
@@ -132,11 +132,11 @@ pub(super) fn check_secret(before: &str, commitment: &Element, proof: &Proof) ->
 
 /// A trustee's part of opening an encrypted number, and the proof that their key did it.
 pub fn prove_decryption(fingerprint: &str, alpha: &Element, secret: &Scalar, dice: &dyn Dice) -> (Element, Proof) {
-    let own = Scalar::draw(dice);
+    let own = Secret::draw(dice);
     let key = Element::generator().power(secret);
-    let (a, b) = (Element::generator().power(&own), alpha.power(&own));
+    let (a, b) = (own.public(), alpha.power(own.exponent()));
     let challenge = Scalar::of_hash(decryption_hash(fingerprint, &key, &a, &b));
-    (alpha.power(secret), Proof { challenge, response: own.minus(&secret.times(&challenge)) })
+    (alpha.power(secret), Proof { challenge, response: own.exponent().minus(&secret.times(&challenge)) })
 }
 
 /// Whether a trustee's part was made with the key.

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use secrecy::zeroize::Zeroize as _;
 use sha2::{Digest, Sha256};
 
 use super::group;
@@ -76,8 +77,16 @@ impl Scalar {
         dice.fill(&mut high);
         dice.fill(&mut low);
         // 512 bits modulo the order, which differ from evenly drawn ones by less than 2^-256.
-        let high = montgomery_product(&Scalar::of_digest(&high).0, &R_SQUARED);
-        Scalar(high).plus(&Scalar::of_digest(&low))
+        let above = montgomery_product(&Scalar::of_digest(&high).0, &R_SQUARED);
+        let drawn = Scalar(above).plus(&Scalar::of_digest(&low));
+        high.zeroize();
+        low.zeroize();
+        drawn
+    }
+
+    /// Leaves nothing of it where it stands.
+    pub(super) fn wipe(&mut self) {
+        self.0.zeroize();
     }
 
     /// A small number.

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::base58;
 use super::element::{Element, Squares};
 use super::group::{Group, Version};
 use super::json::{self, ProofText, element};
@@ -17,7 +18,16 @@ use crate::limits;
 
 /// Shortest identifier of an election.
 const UUID_CHARS: usize = 14;
-const BASE58: &str = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+
+/// Whether that can be the identifier of an election.
+pub fn is_uuid(text: &str) -> bool {
+    text.len() >= UUID_CHARS && text.chars().all(|c| base58::value(c).is_some())
+}
+
+/// A new identifier of an election.
+pub fn draw_uuid(dice: &dyn Dice) -> String {
+    base58::draw(UUID_CHARS, dice)
+}
 
 /// A question whose answers are added up while they are encrypted.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -135,7 +145,7 @@ impl Election {
     pub fn read(file: &[u8]) -> Result<Election, Code> {
         let text: ElectionText<'_> = json::read(file)?;
         Version::find(text.version).ok_or(Code::UnknownVersion)?;
-        if text.uuid.len() < UUID_CHARS || !text.uuid.chars().all(|c| BASE58.contains(c)) {
+        if !is_uuid(&text.uuid) {
             return Err(Code::Uuid);
         }
         let mut questions = Vec::new();
@@ -187,6 +197,12 @@ struct TrusteeText<'a> {
     public_key: Cow<'a, str>,
 }
 
+impl TrusteeText<'_> {
+    fn of(trustee: &Trustee) -> TrusteeText<'static> {
+        TrusteeText { name: None, pok: ProofText::from(&trustee.proof), public_key: trustee.key.to_string().into() }
+    }
+}
+
 impl Trustee {
     /// The key of a secret, with its proof.
     pub fn of(secret: &Scalar, dice: &dyn Dice) -> Trustee {
@@ -201,6 +217,20 @@ impl Trustee {
         self.key.belongs() && proofs::check_secret(&proof_text(&self.key), &commitment, &self.proof)
     }
 
+    /// Reads the file of one trustee's public key.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn read(file: &[u8]) -> Result<Trustee, Code> {
+        let text: TrusteeText<'_> = json::read(file)?;
+        Ok(Trustee { key: element(&text.public_key)?, proof: text.pok.read()? })
+    }
+
+    /// The file of their public key.
+    pub fn own_file(&self) -> Vec<u8> {
+        json::write(&TrusteeText::of(self))
+    }
+
     /// Reads the trustees' file.
     pub fn read_all(file: &[u8]) -> Result<Vec<Trustee>, Code> {
         let items: Vec<(String, Value)> = json::read(file)?;
@@ -212,20 +242,14 @@ impl Trustee {
                 _ => return Err(Code::Unreadable),
             }
             let text = value.to_string();
-            let text: TrusteeText<'_> = serde_json::from_str(&text).map_err(|_| Code::Unreadable)?;
-            trustees.push(Trustee { key: element(&text.public_key)?, proof: text.pok.read()? });
+            trustees.push(Trustee::read(text.as_bytes())?);
         }
         Ok(trustees)
     }
 
     /// The trustees' file.
     pub fn file(trustees: &[Trustee]) -> Vec<u8> {
-        let text = |trustee: &Trustee| TrusteeText {
-            name: None,
-            pok: ProofText::from(&trustee.proof),
-            public_key: trustee.key.to_string().into(),
-        };
-        json::write(&trustees.iter().map(|trustee| ("Single", text(trustee))).collect::<Vec<_>>())
+        json::write(&trustees.iter().map(|trustee| ("Single", TrusteeText::of(trustee))).collect::<Vec<_>>())
     }
 }
 
@@ -307,6 +331,25 @@ impl Credentials {
         Ok(list)
     }
 
+    /// Reads a list as those who make credentials may have written it, `KEY`, `KEY,WEIGHT` or `KEY,WEIGHT,NAME`: keys and weights, and
+    /// whether there were names, which are left out.
+    ///
+    /// # Errors
+    /// It is no such list.
+    pub fn without_names(file: &[u8]) -> Result<(Vec<(Element, u64)>, bool), Code> {
+        let texts: Vec<Cow<'_, str>> = json::read(file)?;
+        let mut named = false;
+        let mut keys = Vec::with_capacity(texts.len());
+        for text in &texts {
+            let mut parts = text.splitn(3, ',');
+            let key = element(parts.next().unwrap_or_default())?;
+            let weight = parts.next().map_or(Some(1), json::parse_count).ok_or(Code::Weight)?;
+            named |= parts.next().is_some();
+            keys.push((key, weight));
+        }
+        Ok((keys, named))
+    }
+
     /// The list's file: sorted as texts, since the order they were made in is that of the voters. Weights are left out where all are 1.
     pub fn file(keys: &[(Element, u64)]) -> Vec<u8> {
         let plain = keys.iter().all(|(_, weight)| *weight == 1);
@@ -314,6 +357,16 @@ impl Credentials {
         let mut texts: Vec<String> = keys.iter().map(text).collect();
         texts.sort_unstable();
         json::write(&texts)
+    }
+
+    /// The keys with their weights.
+    pub fn all(&self) -> Vec<(Element, u64)> {
+        self.keys.iter().copied().zip(self.weights.iter().copied()).collect()
+    }
+
+    /// Whether that key is on the list.
+    pub fn has(&self, key: &Element) -> bool {
+        self.place(&key.to_string()).is_some()
     }
 
     /// Where on the list a credential stands.

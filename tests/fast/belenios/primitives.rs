@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use hagaki::domain::belenios::credential::Credential;
 use hagaki::domain::belenios::element::Element;
 use hagaki::domain::belenios::json::base64_digest;
 use hagaki::domain::belenios::proofs::{self, Claim, Proof};
@@ -56,9 +57,12 @@ fn digests_and_keys() {
         assert_eq!(base64_digest(case["text"].as_str().unwrap().as_bytes()), case["value"]);
     }
     for case in cases["credentials"].as_array().unwrap() {
-        let key = Element::generator().power(&scalar(&case["secret_exponent"]));
-        assert_eq!(key, element(&case["public_key"]));
-        assert_eq!(key.to_string(), case["public_key"]);
+        let credential = Credential::parse(case["credential"].as_str().unwrap()).unwrap();
+        assert_eq!(credential.text(), case["credential"]);
+        let secret = credential.secret(case["uuid"].as_str().unwrap());
+        assert_eq!(secret.digits().as_str(), case["secret_exponent"]);
+        assert_eq!(secret.public(), element(&case["public_key"]));
+        assert_eq!(secret.public().to_string(), case["public_key"]);
     }
 }
 
