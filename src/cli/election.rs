@@ -1,5 +1,6 @@
 //! `hagaki election`: the roll and the steps of an election that is held here; counts, and what anyone can check, from files alone.
 
+mod booth;
 mod figures;
 mod hall;
 mod roll;
@@ -12,6 +13,7 @@ use clap::Subcommand;
 
 use super::End;
 use crate::domain::election::phase::Step;
+use booth::BoothArgs;
 use roll::RollCommand;
 use step::{CloseArgs, FilesArgs, PhaseArgs, RecordArgs, StepArgs};
 use tally::TallyArgs;
@@ -41,6 +43,8 @@ pub enum ElectionCommand {
     Tally(Box<TallyArgs>),
     /// Check the archive of a verifiable election, as `belenios-tool` does and further. Needs no installation and no database.
     Verify(VerifyArgs),
+    /// Write the page on which the voters of a verifiable election make their ballots, and tell its digest for the notice. Needs no installation and no database.
+    Booth(BoothArgs),
 }
 
 pub(super) fn run(command: ElectionCommand) -> anyhow::Result<End> {
@@ -55,5 +59,6 @@ pub(super) fn run(command: ElectionCommand) -> anyhow::Result<End> {
         ElectionCommand::Certify(args) => step::take(Step::Certify, &args),
         ElectionCommand::Tally(args) => tally::run(&args),
         ElectionCommand::Verify(args) => verify::run(&args),
+        ElectionCommand::Booth(args) => booth::run(&args),
     }
 }

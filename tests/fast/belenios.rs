@@ -2,7 +2,9 @@
 
 mod archives;
 mod bombs;
+mod booth;
 mod command;
+pub(crate) mod engine;
 mod mutations;
 mod primitives;
 mod proving;

@@ -12,7 +12,7 @@ use world::{SEED, World, question};
 mod world;
 
 /// Whether the tool is on this machine; on one that runs every test it must be.
-fn tool_is_there() -> bool {
+pub(crate) fn tool_is_there() -> bool {
     let there = Command::new("belenios-tool").arg("--version").stdout(Stdio::null()).status().is_ok();
     assert!(
         there || std::env::var_os("HAGAKI_TESTS_COMPLETE").is_none(),

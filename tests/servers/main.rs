@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy allows it in test functions, but not in what they share")]
 
 mod belenios;
+mod booth;
 mod border;
 mod daemon;
 mod harness;
