@@ -426,7 +426,10 @@
   at("languages").addEventListener("click", ({ target }) => { if (target.value) { speak(target.value); } });
   // Whoever leaves with a ballot that is neither cast nor kept is asked.
   window.addEventListener("beforeunload", (event) => {
-    if (kind !== "voted" && !saved && (secret !== null || ballot !== null)) { event.preventDefault(); }
+    if (kind === "voted" || saved || (secret === null && ballot === null)) { return; }
+    event.preventDefault();
+    // As browsers before 2024 want to be told.
+    event.returnValue = true;
   });
 
   const liked = (navigator.languages || []).map((tag) => tag.split("-")[0]);
