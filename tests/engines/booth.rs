@@ -252,6 +252,7 @@ async fn a_ballot_that_was_made_elsewhere_is_handed_in() {
         voter.browser.run("document.getElementById('elsewhere').open = true");
         let mut hand_in = |text: &str, told: &str| {
             std::fs::write(&file, text).unwrap();
+            voter.browser.run("delete document.getElementById('elsewhere_fault').dataset.word");
             voter.browser.choose("#elsewhere_file", &file);
             voter.submit("elsewhere_form");
             voter.browser.wait_for(told);

@@ -47,13 +47,13 @@ fn ending(folder: &Path, suffix: &str) -> Vec<PathBuf> {
 /// Sets an election up; its file and the credentials of its voters.
 fn set_up(folder: &Path, uuid: &str, questions: &Value) -> (String, Vec<String>) {
     let group = ["--group", "BELENIOS-2048"];
-    tool(folder, &[&["setup", "generate-credentials", "--uuid", uuid, "--count", "4"], &group[..]].concat(), "");
+    tool(folder, &[&["setup", "generate-credentials", "--uuid", uuid, "--count", "4"][..], &group].concat(), "");
     fs::rename(&ending(folder, ".pubcreds")[0], folder.join("public_creds.json")).unwrap();
     // Each line has the voter's number and their credential.
     let private = fs::read_to_string(&ending(folder, ".privcreds")[0]).unwrap();
     let credentials = private.lines().filter_map(|line| line.split_whitespace().last()).map(str::to_owned).collect();
     for _ in 0..2 {
-        tool(folder, &[&["setup", "generate-trustee-key"], &group[..]].concat(), "");
+        tool(folder, &[&["setup", "generate-trustee-key"][..], &group].concat(), "");
     }
     let keys: String = ending(folder, ".pubkey")
         .iter()
@@ -65,7 +65,7 @@ fn set_up(folder: &Path, uuid: &str, questions: &Value) -> (String, Vec<String>)
     fs::write(folder.join("template.json"), template.to_string()).unwrap();
     tool(
         folder,
-        &[&["setup", "make-election", "--uuid", uuid, "--template", "template.json"], &group[..]].concat(),
+        &[&["setup", "make-election", "--uuid", uuid, "--template", "template.json"][..], &group].concat(),
         "",
     );
     let file = fs::read_to_string(folder.join("election.json")).unwrap().trim_end().to_owned();
