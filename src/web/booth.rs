@@ -6,7 +6,8 @@
 //! is chosen.
 //!
 //! Whoever serves it answers a GET of its address with [`BoothPage::answer`], and a POST of the address that [`BoothPlan::cast`] names,
-//! of the same origin, whose body is the ballot byte for byte (`application/json`):
+//! of the same origin, whose body is the ballot byte for byte (`application/json`, up to
+//! [`BEL_BALLOT_BYTES`](crate::limits::BEL_BALLOT_BYTES), which is more than forms have):
 //!
 //! * taken, or there already: a success with `{"tracker": "…"}`, the ballot's digest ([`base64_digest`]). The page says that the vote is
 //!   cast when it is told the tracker that it computed, and never otherwise; so it is told when the ballot is durable.

@@ -19,7 +19,6 @@ use hagaki::domain::belenios::ballot;
 use hagaki::domain::belenios::element::Element;
 use hagaki::domain::belenios::json::base64_digest;
 use hagaki::web::booth::{BoothPage, BoothPlan};
-use hagaki::web::guard;
 use serde_json::json;
 use voter::Voter;
 use world::{SEED, World, question};
@@ -182,7 +181,7 @@ async fn a_ballot_is_cast_when_the_server_says_so_and_never_before() {
         (StatusCode::GONE, Json(json!({ "refused": "closed" }))).into_response(),
     ]);
     let pages = Router::new().route("/booth", get(move || ready(served.answer())).post(take)).with_state(urn.clone());
-    let pages = Served::start(guard::guarded(pages)).await;
+    let pages = Served::start(pages).await;
     let url = pages.url("/booth");
     let credential = credentials[1].clone();
     let tracker = tokio::task::spawn_blocking(move || {
@@ -242,7 +241,7 @@ async fn a_ballot_that_was_made_elsewhere_is_handed_in() {
     let served = page(&world, Some(""));
     let urn = Arc::new(Urn::default());
     let pages = Router::new().route("/booth", get(move || ready(served.answer())).post(take)).with_state(urn.clone());
-    let pages = Served::start(guard::guarded(pages)).await;
+    let pages = Served::start(pages).await;
     let url = pages.url("/booth");
     let ballot = made.clone();
     tokio::task::spawn_blocking(move || {
