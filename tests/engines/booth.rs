@@ -269,7 +269,7 @@ async fn a_ballot_that_was_made_elsewhere_is_handed_in() {
     })
     .await
     .unwrap();
-    assert_eq!(*urn.ballots.lock().unwrap(), [made.clone()]);
+    assert_eq!(*urn.ballots.lock().unwrap(), std::slice::from_ref(&made));
     assert_eq!(counted(&mut world, vec![made]), Some(vec![vec![0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0], vec![0, 0, 1]]));
 }
 
