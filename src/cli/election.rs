@@ -3,6 +3,7 @@
 mod archive;
 mod audited;
 mod begun;
+mod booth;
 mod figures;
 mod hall;
 mod papers;
@@ -20,6 +21,7 @@ use clap::Subcommand;
 use super::End;
 use crate::domain::election::phase::Step;
 use archive::ArchiveCommand;
+use booth::BoothArgs;
 use registrar::RegistrarCommand;
 use roll::RollCommand;
 use step::{CloseArgs, FilesArgs, PhaseArgs, RecordArgs, StepArgs};
@@ -67,6 +69,8 @@ pub enum ElectionCommand {
     Archive(ArchiveCommand),
     /// Make a ballot of a verifiable election offline: encrypted, proved and signed. It is not cast by that.
     Vote(VoteArgs),
+    /// Write the page on which the voters of a verifiable election make their ballots, and tell its digest for the notice. Needs no installation and no database.
+    Booth(BoothArgs),
 }
 
 pub(super) fn run(command: ElectionCommand) -> anyhow::Result<End> {
@@ -85,5 +89,6 @@ pub(super) fn run(command: ElectionCommand) -> anyhow::Result<End> {
         ElectionCommand::Trustee(command) => trustee::run(command),
         ElectionCommand::Archive(command) => archive::run(command),
         ElectionCommand::Vote(args) => vote::run(&args),
+        ElectionCommand::Booth(args) => booth::run(&args),
     }
 }

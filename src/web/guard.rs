@@ -100,9 +100,11 @@ async fn bounded(request: Request, next: Next) -> Response {
 
 /// The same answer, or a page in the place of the bare line by which a request is refused that could not be taken apart.
 fn readable(answer: Response) -> Response {
-    let is_page =
-        answer.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-    if is_page || !answer.status().is_client_error() {
+    // What a script of ours asked for is read by it.
+    let is_meant = answer.headers().get(header::CONTENT_TYPE).is_some_and(|kind| {
+        kind.as_bytes().starts_with(b"text/html") || kind.as_bytes().starts_with(b"application/json")
+    });
+    if is_meant || !answer.status().is_client_error() {
         return answer;
     }
     let large = answer.status() == StatusCode::PAYLOAD_TOO_LARGE;
@@ -157,6 +159,15 @@ mod tests {
         assert!(LATE.contains("counts once") && LATE.contains("記録されるのは一度だけです"));
         let there = in_time(Duration::from_secs(60), async { StatusCode::OK.into_response() }).await;
         assert_eq!(there.status(), StatusCode::OK);
+    }
+
+    #[test]
+    fn what_a_script_is_answered_stays_and_a_bare_line_becomes_a_page() {
+        let kind = |answer: Response| readable(answer).headers()[header::CONTENT_TYPE].clone();
+        let refused = StatusCode::CONFLICT;
+        assert_eq!(kind((refused, axum::Json("closed")).into_response()), "application/json");
+        assert_eq!(kind((refused, "Failed to deserialize form body").into_response()), "text/html; charset=utf-8");
+        assert_eq!(kind((StatusCode::OK, "ok").into_response()), "text/plain; charset=utf-8");
     }
 
     #[test]

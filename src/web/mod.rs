@@ -1,10 +1,11 @@
-//! Pages: questionnaires for participants, health and metrics for the operator, the post office of the demonstration.
+//! Pages: questionnaires for participants, the booth of verifiable elections, health and metrics for the operator, the post office of the demonstration.
 //!
 //! In charge of HTTP: routes, guards, headers. Reads the store; acts only through what it is handed. Never knows a
 //! mail's bytes. To add a page: a file with its `router`, and a template in `templates/pages/<language>/`.
 
 pub mod account;
 mod assets;
+pub mod booth;
 mod caller;
 pub mod cases;
 mod connection;

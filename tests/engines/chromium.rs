@@ -112,6 +112,11 @@ impl Chromium {
         self.ask("Emulation.setDeviceMetricsOverride", metrics);
     }
 
+    /// Has scripts of pages take so many times as long, as on a phone.
+    pub(crate) fn slowed(&mut self, times: u32) {
+        self.ask("Emulation.setCPUThrottlingRate", json!({ "rate": times }));
+    }
+
     /// Carries a cookie of a site that is spoken to by https; on this machine it is sent without, too.
     pub(crate) fn carry(&mut self, cookie: &str) {
         let (name, value) = cookie.split_once('=').unwrap();

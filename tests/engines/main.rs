@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod anomaly;
+mod booth;
 mod browser;
 mod bucket;
 mod chromium;

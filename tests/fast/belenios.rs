@@ -2,8 +2,10 @@
 
 mod archives;
 mod bombs;
+mod booth;
 mod command;
 mod credentials;
+pub(crate) mod engine;
 mod growing;
 mod mutations;
 mod offline;

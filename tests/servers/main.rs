@@ -3,6 +3,7 @@
 
 mod belenios;
 mod belenios_offline;
+mod booth;
 mod border;
 mod daemon;
 mod harness;

@@ -91,15 +91,32 @@ impl World {
     /// Two trustees, and so many voters with weights, who have not voted.
     pub(crate) fn new(questions: &[Question], weights: &[u64]) -> World {
         let dice = Seeded::new(weights.len() as u8);
+        let voters = weights.iter().map(|_| Scalar::draw(&dice)).collect();
+        World::of(UUID, dice, questions, voters, weights)
+    }
+
+    /// One whose voters have credentials that can be typed, those of `primitives.json`; the world, and they.
+    pub(crate) fn with_credentials(questions: &[Question]) -> (World, Vec<String>) {
+        let cases: serde_json::Value =
+            serde_json::from_str(include_str!("../../data/election/belenios/primitives.json")).unwrap();
+        let cases = cases["credentials"].as_array().unwrap();
+        let text = |case: &serde_json::Value, name: &str| case[name].as_str().unwrap().to_owned();
+        let voters: Vec<Scalar> =
+            cases.iter().map(|case| Scalar::parse(&text(case, "secret_exponent")).unwrap()).collect();
+        let weights = vec![1; voters.len()];
+        let world = World::of(&text(&cases[0], "uuid"), Seeded::new(7), questions, voters, &weights);
+        (world, cases.iter().map(|case| text(case, "credential")).collect())
+    }
+
+    fn of(uuid: &str, dice: Seeded, questions: &[Question], voters: Vec<Scalar>, weights: &[u64]) -> World {
         let secrets: Vec<Scalar> = (0..2).map(|_| Scalar::draw(&dice)).collect();
         let trustees: Vec<Trustee> = secrets.iter().map(|secret| Trustee::of(secret, &dice)).collect();
-        let voters: Vec<Scalar> = weights.iter().map(|_| Scalar::draw(&dice)).collect();
         let key = |(voter, weight): (&Scalar, &u64)| (Element::generator().power(voter), *weight);
         let keys: Vec<(Element, u64)> = voters.iter().zip(weights).map(key).collect();
         let plan = ElectionPlan {
             name: "理事会選挙",
             description: "",
-            uuid: UUID,
+            uuid,
             questions,
             administrator: None,
             credential_authority: Some("登録係"),
