@@ -36,6 +36,10 @@ pub enum Act {
     FollowUp(FollowUp),
     /// A participant asks for a fresh link; whether they are one is not known yet.
     Link,
+    /// A voter asks for a link to vote; whether they are one is not known yet.
+    Credential,
+    /// A mail that brings a vote, which is not taken.
+    VoteByMail,
     /// A participant asks to take part no more; whether they are one is not known yet.
     Leave,
     /// The blank form of a survey.
@@ -100,6 +104,8 @@ impl Act {
             Act::Randomize(_) => "randomize",
             Act::FollowUp(_) => "follow-up",
             Act::Link => "link",
+            Act::Credential => "credential",
+            Act::VoteByMail => "vote-by-mail",
             Act::Leave => "leave",
             Act::SurveyForm => "survey-form",
             Act::Respond(_) => "respond",

@@ -30,8 +30,10 @@ use crate::limits;
 use crate::store::outbox::{self, OutboxItem, Turn};
 use crate::store::{Store, StoreError, Tx, credential_wait, host, throttle};
 use crate::workflow::addresses;
+use crate::workflow::election::waiting;
 use crate::workflow::ledger::Ledger;
 use crate::workflow::report;
+use crate::workflow::schedule::Looked;
 use crate::workflow::shelf::Shelf;
 use crate::workflow::{DeskAddress, Failure, Keys, Means, schedule};
 pub use pace::Pace;
@@ -180,13 +182,26 @@ impl Dispatch {
     async fn still_wanted(&self, claimed: Vec<OutboxItem>, now: Instant) -> Result<Vec<OutboxItem>, StepError> {
         let waited = |letter: &OutboxItem| now.seconds_since(letter.created_at) > limits::SCHEDULE_FRESH_SECONDS;
         let may_end = |letter: &&OutboxItem| Letter::find(&letter.kind).is_some() && waited(letter);
-        let doubtful: Vec<(i64, &str)> =
-            claimed.iter().filter(may_end).map(|letter| (letter.id, letter.message_id.as_str())).collect();
-        if doubtful.is_empty() {
+        let means = Means { now, dice: &*self.dice, keys: &self.keys, desk: &self.desk };
+        let named = |letter: &OutboxItem| (letter.id, letter.message_id.clone());
+        let doubtful: Vec<(i64, String)> = claimed.iter().filter(may_end).map(named).collect();
+        let of_voters: Vec<(i64, String)> =
+            claimed.iter().filter(|letter| waiting::is_doubtful(letter, means)).map(named).collect();
+        if doubtful.is_empty() && of_voters.is_empty() {
             return Ok(claimed);
         }
-        let means = Means { now, dice: &*self.dice, keys: &self.keys, desk: &self.desk };
-        let looked = Box::pin(schedule::drop_stopped(&self.shelf, means, &doubtful)).await?;
+        let short = |named: &[(i64, String)]| named.iter().map(|(id, message)| (*id, message.as_str())).collect();
+        let mut looked = Looked::default();
+        if !doubtful.is_empty() {
+            let doubtful: Vec<(i64, &str)> = short(&doubtful);
+            looked = Box::pin(schedule::drop_stopped(&self.shelf, means, &doubtful)).await?;
+        }
+        if !of_voters.is_empty() {
+            let of_voters: Vec<(i64, &str)> = short(&of_voters);
+            let own = Box::pin(waiting::erase_unwanted(&self.shelf, means, &of_voters)).await?;
+            looked.ended.extend(own.ended);
+            looked.undecided.extend(own.undecided);
+        }
         let ended = |letter: &OutboxItem| looked.ended.contains(&letter.message_id);
         let claimed = claimed.into_iter().filter(|letter| !ended(letter));
         let undecided = |letter: &OutboxItem| looked.undecided.contains(&letter.message_id);

@@ -35,6 +35,7 @@ pub mod host;
 pub mod identity;
 pub mod inbox;
 pub mod kit;
+pub mod leaving;
 pub mod mailbox;
 pub mod opt_out;
 pub mod outbox;
@@ -63,6 +64,7 @@ pub mod throttle;
 mod tx;
 pub mod urn;
 pub mod voter;
+pub mod voter_letter;
 pub mod week;
 pub mod word;
 
@@ -95,6 +97,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         inbox::STATEMENTS,
         inbox::work::STATEMENTS,
         kit::STATEMENTS,
+        leaving::STATEMENTS,
         mailbox::STATEMENTS,
         opt_out::STATEMENTS,
         outbox::STATEMENTS,
@@ -119,6 +122,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         throttle::STATEMENTS,
         urn::STATEMENTS,
         voter::STATEMENTS,
+        voter_letter::STATEMENTS,
         week::STATEMENTS,
         word::STATEMENTS,
     ]

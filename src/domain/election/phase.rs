@@ -120,6 +120,8 @@ pub enum Unlawful {
     NobodyOnRoll,
     /// The time for votes is over.
     Over(Instant),
+    /// Votes are taken from then on.
+    NotOpen(Instant),
     /// Votes are taken until then, and not everybody has voted.
     Voting(Instant),
     /// The roll is frozen, and the rules know no later addition.
@@ -149,6 +151,7 @@ impl Unlawful {
             Unlawful::ObjectionsUntil(until) => format!("the roll can be objected to until {}", until.local(zone)),
             Unlawful::NobodyOnRoll => "nobody is on the roll".to_string(),
             Unlawful::Over(closes) => format!("the time for votes ended at {}", closes.local(zone)),
+            Unlawful::NotOpen(opens) => format!("votes are taken from {} on", opens.local(zone)),
             Unlawful::Voting(closes) => {
                 format!("votes are taken until {}, and not everybody on the roll has voted", closes.local(zone))
             }
