@@ -190,15 +190,12 @@ impl Dispatch {
         if doubtful.is_empty() && of_voters.is_empty() {
             return Ok(claimed);
         }
-        let short = |named: &[(i64, String)]| named.iter().map(|(id, message)| (*id, message.as_str())).collect();
         let mut looked = Looked::default();
         if !doubtful.is_empty() {
-            let doubtful: Vec<(i64, &str)> = short(&doubtful);
-            looked = Box::pin(schedule::drop_stopped(&self.shelf, means, &doubtful)).await?;
+            looked = Box::pin(schedule::drop_stopped(&self.shelf, means, &borrowed(&doubtful))).await?;
         }
         if !of_voters.is_empty() {
-            let of_voters: Vec<(i64, &str)> = short(&of_voters);
-            let own = Box::pin(waiting::erase_unwanted(&self.shelf, means, &of_voters)).await?;
+            let own = Box::pin(waiting::erase_unwanted(&self.shelf, means, &borrowed(&of_voters))).await?;
             looked.ended.extend(own.ended);
             looked.undecided.extend(own.undecided);
         }
@@ -482,6 +479,11 @@ impl Dispatch {
         self.dice.fill(&mut bytes);
         Jitter(u32::from_le_bytes(bytes))
     }
+}
+
+/// Numbers and Message-IDs of letters.
+fn borrowed(named: &[(i64, String)]) -> Vec<(i64, &str)> {
+    named.iter().map(|(id, message_id)| (*id, message_id.as_str())).collect()
 }
 
 /// What is said of a letter whose connection broke; it may be the letter's own fault.

@@ -133,12 +133,13 @@ fn read(mut row: Row, ring: &KeyRing) -> Result<VoterRow, StoreError> {
 fn code_of(ring: &KeyRing, address: &str) -> String {
     match address {
         "" => NO_ADDRESS.to_string(),
-        own => codes_of(ring, own).next().unwrap_or_default(),
+        own => codes_of(ring, own).into_iter().next().unwrap_or_default(),
     }
 }
 
-fn codes_of(ring: &KeyRing, address: &str) -> impl Iterator<Item = String> {
-    ring.codes(CODES, address.as_bytes()).map(|coded| data_encoding::HEXLOWER.encode(&coded.code))
+/// Its codes by every key, that one first.
+fn codes_of(ring: &KeyRing, address: &str) -> Vec<String> {
+    ring.codes(CODES, address.as_bytes()).map(|coded| data_encoding::HEXLOWER.encode(&coded.code)).collect()
 }
 
 fn code(language: Option<Language>) -> &'static str {
@@ -258,7 +259,7 @@ pub async fn list_by_address<'a>(
     let ring = from.ring();
     let mut found = Vec::new();
     // The empty code is that of voters who came by an earlier version: their addresses are opened.
-    for code in codes_of(&ring, address).chain([String::new()]) {
+    for code in codes_of(&ring, address).into_iter().chain([String::new()]) {
         for row in from.fetch(&BY_ADDRESS, binds![study_id, &code]).await? {
             found.push(read(row, &ring)?);
         }

@@ -34,6 +34,7 @@ statements! { "voter letter":
         columns: 1,
         tail: ") DELETE FROM voter_letter WHERE message_id IN (SELECT CAST(id AS TEXT) FROM gone)",
     };
+    FORGET_OCCASION = same "DELETE FROM voter_letter WHERE voter_id = $1 AND occasion = $2";
     FATES = same "SELECT voter_letter.voter_id, voter_letter.occasion, outbox.state, outbox.verdict_code, outbox.verdict_text, \
         outbox.report_status FROM voter_letter JOIN voter ON voter.id = voter_letter.voter_id \
         JOIN outbox ON outbox.message_id = voter_letter.message_id \
@@ -141,6 +142,14 @@ pub async fn forget(tx: &mut Tx, messages: &[&str]) -> Result<(), StoreError> {
     }
     tx.leaves_traces();
     Ok(())
+}
+
+/// Forgets that a voter got a letter for that occasion, so that it is written once more.
+///
+/// # Errors
+/// Those of the database; they may come from a later call.
+pub async fn forget_occasion(tx: &mut Tx, voter: &Mark, occasion: Occasion) -> Result<(), StoreError> {
+    tx.later(&FORGET_OCCASION, binds![voter, &occasion.key()], Expect::Any).await
 }
 
 /// What became of the last letter of each voter, by their random names; reminders and receipts are none of these, for they tell who had

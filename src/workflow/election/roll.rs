@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::{ElectionError, Floor, Refusal, call_back, enter, everybody, freeze, hex};
-use crate::domain::election::letters::{Round, deleted_at};
+use crate::domain::election::letters::{Occasion, Round, deleted_at};
 use crate::domain::election::phase::{Change as Lawful, Phase, Step, Unlawful};
 use crate::domain::election::roll::{Entry, Frozen};
 use crate::domain::survey::Mark;
@@ -186,6 +186,8 @@ pub async fn change(
             row.entry.check(floor.election).map_err(Refusal::Entry)?;
             voter::correct(tx, &row).await?;
             if what.contains(&"address") {
+                // The notice went elsewhere. A link did, too; another one is for the committee to send, for it ends that.
+                voter_letter::forget_occasion(tx, &row.id, Occasion::Notice).await?;
                 come_again(tx, &floor).await?;
             }
             ("correct-voter", number)

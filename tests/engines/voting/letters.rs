@@ -156,10 +156,11 @@ stories! {
         let (state, failure) = fate(center, 2).await.unwrap();
         assert!(state == Letter::Failed && failure.starts_with('5'), "{state:?} {failure}");
 
-        // The address is mended, and the notice comes again to that one alone.
+        // The address is mended, and the notice goes there, and to nobody else again.
         let mend = Change::Correct { number: &number(2), name: None, address: Some("member-0002@example.jp") };
         let before = Booth::of(center).change(mend, "a slip in the list").await.unwrap().frozen;
         assert!(refused(Booth::of(center).change(mend, "again").await).contains("it is so already"));
+        assert_eq!(got(&morning(center).await, "election-notice"), addresses(&[2]));
         let named = Change::Correct { number: &number(2), name: Some("Member Two"), address: None };
         assert_ne!(Booth::of(center).change(named, "married").await.unwrap().frozen.roll, before.roll);
         let study_id = Booth::of(center).shelved().await.unwrap().id;
