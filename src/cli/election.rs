@@ -6,6 +6,7 @@ mod begun;
 mod booth;
 mod figures;
 mod hall;
+mod letters;
 mod papers;
 mod registrar;
 mod roll;
@@ -22,6 +23,7 @@ use super::End;
 use crate::domain::election::phase::Step;
 use archive::ArchiveCommand;
 use booth::BoothArgs;
+use letters::{CredentialsArgs, SendArgs};
 use registrar::RegistrarCommand;
 use roll::RollCommand;
 use step::{CloseArgs, FilesArgs, PhaseArgs, RecordArgs, StepArgs};
@@ -41,6 +43,14 @@ pub enum ElectionCommand {
     Roll(RollCommand),
     /// Where an election stands, and what may be done next. Changes nothing.
     Phase(PhaseArgs),
+    /// Write to everybody on the roll that an election is held, and how they stand on it.
+    Notify(SendArgs),
+    /// Send everybody on the web the link by which they vote.
+    Credentials(CredentialsArgs),
+    /// Remind whoever has not voted; at most once a day, and whoever votes before the letter leaves gets none.
+    Remind(SendArgs),
+    /// Write the result to everybody on the roll, once it stands.
+    Announce(SendArgs),
     /// Lay the roll open to objections. Like each step it is asked for by one person and done when another does the same.
     Objection(StepArgs),
     /// Freeze rules and roll: votes are taken in the time of the rules.
@@ -77,6 +87,10 @@ pub(super) fn run(command: ElectionCommand) -> anyhow::Result<End> {
     match command {
         ElectionCommand::Roll(command) => roll::run(command),
         ElectionCommand::Phase(args) => step::phase(&args),
+        ElectionCommand::Notify(args) => letters::notify(&args),
+        ElectionCommand::Credentials(args) => letters::credentials(&args),
+        ElectionCommand::Remind(args) => letters::remind(&args),
+        ElectionCommand::Announce(args) => letters::announce(&args),
         ElectionCommand::Objection(args) => step::take(Step::Objection, &args),
         ElectionCommand::Open(args) => step::take(Step::Open, &args),
         ElectionCommand::Close(args) => step::close(&args),

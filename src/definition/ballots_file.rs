@@ -55,6 +55,22 @@ pub fn write(ballots: &[Ballot]) -> String {
     String::from_utf8(bytes).expect("it was written from texts")
 }
 
+/// The same ballots in two tables: those that may be shown, and those of which there are so few in a district that they would tell how single
+/// people voted ([`Terms::least_ballots`](crate::domain::election::Terms::least_ballots)); the second is empty where there are none. Whoever
+/// counts needs both.
+pub fn part(ballots: &[Ballot], least: u32) -> (String, String) {
+    let mut many: BTreeMap<(&str, Option<&str>), u64> = BTreeMap::new();
+    for ballot in ballots {
+        *many.entry((&ballot.contest, ballot.district.as_deref())).or_default() += ballot.count;
+    }
+    let is_few = |own: &Ballot| {
+        let cast = many.get(&(own.contest.as_str(), own.district.as_deref())).copied().unwrap_or_default();
+        own.district.is_some() && cast < u64::from(least)
+    };
+    let (few, shown): (Vec<Ballot>, Vec<Ballot>) = ballots.iter().cloned().partition(is_few);
+    (write(&shown), if few.is_empty() { String::new() } else { write(&few) })
+}
+
 /// What stands in the columns `votes` and `write_in`.
 fn cells(choice: &Choice) -> (String, String) {
     match choice {

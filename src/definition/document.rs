@@ -339,6 +339,26 @@ impl<'d> Section<'d> {
         count
     }
 
+    /// A list of whole numbers from 1 up.
+    pub(super) fn whole_numbers(&self, key: &'static str) -> Vec<u32> {
+        let Some(value) = self.get(key) else { return Vec::new() };
+        let right = format!("write a list of whole numbers from 1 up: {key} = [7, 1]");
+        let Some(values) = value.get_ref().as_array() else {
+            self.mistyped(key, value.get_ref(), &right);
+            return Vec::new();
+        };
+        let mut numbers = Vec::new();
+        for value in values.iter() {
+            let digits = value.get_ref().as_integer();
+            let number = digits.and_then(|digits| u32::from_str_radix(digits.as_str(), digits.radix()).ok());
+            match number.filter(|number| *number > 0) {
+                Some(number) => numbers.push(number),
+                None => self.wrong(key, "holds something that is no whole number from 1 up", right.clone()),
+            }
+        }
+        numbers
+    }
+
     /// A day, with or without quotes: `2026-12-01`.
     pub(super) fn day(&self, key: &'static str) -> Option<NaiveDate> {
         let written = match self.get(key)?.get_ref() {

@@ -6,6 +6,7 @@
 mod candidates;
 mod checks;
 mod contests;
+mod letters;
 mod shares;
 
 use super::bundle::{ALLOCATION, Bundle, SCHEDULE, STUDY};
@@ -101,6 +102,7 @@ pub(super) fn build(file: &str, content: &str, around: &Around<'_>) -> Option<El
     }
     let root = Section::whole(&source, around.report, &table);
     let terms = read_terms(&root, around);
+    let letters = letters::read(&root, &terms, around.zone);
     let districts = read_districts(&root, around);
     let classes = read_classes(&root);
     let ground = Ground { languages: around.languages, districts: &districts, has_classes: !classes.is_empty() };
@@ -122,7 +124,7 @@ pub(super) fn build(file: &str, content: &str, around: &Around<'_>) -> Option<El
     checks::check_together(&root, &contests, &districts, terms.seed.is_some());
     root.close();
     let contests = contests.into_iter().map(|own| own.value).collect();
-    Some(Election { terms, districts, classes, contests })
+    Some(Election { terms, districts, classes, contests, letters })
 }
 
 /// `[terms]`: when, and how.
@@ -136,6 +138,7 @@ fn read_terms(root: &Section, around: &Around<'_>) -> Terms {
         shuffled: false,
         seed: None,
         deleted_after_days: None,
+        least_ballots: limits::LEAST_BALLOTS,
     };
     if !root.has("terms") {
         root.wrong("terms", "is missing", "write a section [terms] with opens and closes");
@@ -169,8 +172,26 @@ fn read_terms(root: &Section, around: &Around<'_>) -> Terms {
         let wrong = format!("is more than {} days", limits::ELECTION_KEPT_DAYS);
         section.wrong("delete_after_days", wrong, "write fewer");
     }
+    read_least(&section, &mut terms);
     section.close();
     terms
+}
+
+/// Fewest ballots of a district of which more is told than who is elected; another number than ours has its reason.
+fn read_least(section: &Section, terms: &mut Terms) {
+    let (least, reason) = (section.count("least_ballots"), section.text("least_ballots_reason", "…"));
+    match (least, reason) {
+        (Some(_), None) if !section.has("least_ballots_reason") => {
+            let right =
+                format!("write least_ballots_reason = \"…\" beside it, or leave it out, for {}", limits::LEAST_BALLOTS);
+            section.wrong("least_ballots", "has no reason", right);
+        }
+        (None, Some(_)) => {
+            section.wrong("least_ballots_reason", "is the reason of nothing", "write least_ballots = 3 beside it")
+        }
+        _ => {}
+    }
+    terms.least_ballots = least.unwrap_or(terms.least_ballots);
 }
 
 /// A moment as clocks of the study's zone show it.

@@ -27,6 +27,7 @@ mod kit_leaks;
 mod kits_file;
 mod load;
 mod moments;
+pub mod outcome_file;
 mod pages_file;
 pub mod participants_file;
 mod people;

@@ -36,6 +36,10 @@ pub enum Act {
     FollowUp(FollowUp),
     /// A participant asks for a fresh link; whether they are one is not known yet.
     Link,
+    /// A voter asks for a link to vote; whether they are one is not known yet.
+    Credential,
+    /// A mail that brings a vote, which is not taken.
+    VoteByMail,
     /// A participant asks to take part no more; whether they are one is not known yet.
     Leave,
     /// Somebody wants no more invitations and reminders, or wants them again; whether they are a participant is not known yet.
@@ -115,6 +119,8 @@ impl Act {
             Act::Randomize(_) => "randomize",
             Act::FollowUp(_) => "follow-up",
             Act::Link => "link",
+            Act::Credential => "credential",
+            Act::VoteByMail => "vote-by-mail",
             Act::Leave => "leave",
             Act::Letters(Letters { again: false, .. }) => "unsubscribe",
             Act::Letters(Letters { again: true, .. }) => "subscribe",

@@ -184,6 +184,26 @@ pub enum Kind {
     AllUnblinded,
     /// The secret of the draws was given away for verification.
     SecretRevealed,
+    /// An election is held, and the roll laid open, to everybody on it.
+    ElectionNotice,
+    /// The link by which a voter votes.
+    ElectionCredential,
+    /// Another link in place of the one before, which a voter asked for.
+    ElectionRenewed,
+    /// Somebody who has not voted is reminded, with a link.
+    ElectionReminder,
+    /// A vote is in: its receipt number, and neither when it was cast nor what was voted.
+    ElectionReceipt,
+    /// The result of an election, with every number.
+    ElectionResult,
+    /// A voter who asked for a link gets none, and why.
+    ElectionNoLink,
+    /// A link was asked for; whether the address is on the roll is not told.
+    ElectionAsked,
+    /// A mail that brought a vote, which is not repeated: none is taken by mail.
+    ElectionRefused,
+    /// How voters write to us.
+    ElectionHelp,
 }
 
 /// Whom a kind of letter is for.
@@ -197,13 +217,13 @@ pub enum Audience {
     Unblinded,
     /// Whoever asked for one subject's arm and may be told it: judged where the letter's facts are made.
     Entitled,
-    /// Participants, who answer about themselves, and whoever signs in.
+    /// Participants, who answer about themselves, voters, and whoever signs in.
     Participant,
 }
 
 impl Kind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Kind; 89] = [
+    pub const ALL: [Kind; 99] = [
         Kind::AssignmentOpen,
         Kind::AssignmentBlinded,
         Kind::RegistrationDone,
@@ -293,6 +313,16 @@ impl Kind {
         Kind::SecretRevealed,
         Kind::AccessOver,
         Kind::AccessOverNotice,
+        Kind::ElectionNotice,
+        Kind::ElectionCredential,
+        Kind::ElectionRenewed,
+        Kind::ElectionReminder,
+        Kind::ElectionReceipt,
+        Kind::ElectionResult,
+        Kind::ElectionNoLink,
+        Kind::ElectionAsked,
+        Kind::ElectionRefused,
+        Kind::ElectionHelp,
     ];
 
     /// Name of the templates' folder; also in commands, tables and logs.
@@ -387,6 +417,16 @@ impl Kind {
             Kind::StudyClosed => "study-closed",
             Kind::AllUnblinded => "all-unblinded",
             Kind::SecretRevealed => "secret-revealed",
+            Kind::ElectionNotice => "election-notice",
+            Kind::ElectionCredential => "election-credential",
+            Kind::ElectionRenewed => "election-renewed",
+            Kind::ElectionReminder => "election-reminder",
+            Kind::ElectionReceipt => "election-receipt",
+            Kind::ElectionResult => "election-result",
+            Kind::ElectionNoLink => "election-no-link",
+            Kind::ElectionAsked => "election-asked",
+            Kind::ElectionRefused => "election-refused",
+            Kind::ElectionHelp => "election-help",
         }
     }
 
@@ -407,9 +447,18 @@ impl Kind {
             | Kind::StudyAmendedUnblinded
             | Kind::Balance => Audience::Unblinded,
             Kind::Unblinded => Audience::Entitled,
-            Kind::Invitation | Kind::Reminder | Kind::AccessOver | Kind::AccountLink | Kind::AccountChanged => {
-                Audience::Participant
-            }
+            Kind::Invitation
+            | Kind::Reminder
+            | Kind::AccessOver
+            | Kind::AccountLink
+            | Kind::AccountChanged
+            | Kind::ElectionNotice
+            | Kind::ElectionCredential
+            | Kind::ElectionRenewed
+            | Kind::ElectionReminder
+            | Kind::ElectionReceipt
+            | Kind::ElectionResult
+            | Kind::ElectionNoLink => Audience::Participant,
             Kind::NoticeBlind
             | Kind::NoticeOpen
             | Kind::NoticeRandomizedBlind
@@ -501,8 +550,8 @@ impl Kind {
         match self {
             Kind::UnblindOpen | Kind::AssignmentFailedAlert => Urgency::Treatment,
             _ if self.must_arrive() => Urgency::Treatment,
-            // A participant asks for a way in on a page.
-            Kind::AccountLink => Urgency::Asked,
+            // A participant asks for a way in on a page, a voter by mail or of the committee.
+            Kind::AccountLink | Kind::ElectionRenewed => Urgency::Asked,
             _ if self.answers() => Urgency::Asked,
             Kind::Invitation
             | Kind::Reminder
@@ -511,7 +560,12 @@ impl Kind {
             | Kind::WeeklyReport
             | Kind::WeeklyReportUnblinded
             | Kind::Digest
-            | Kind::DigestUnblinded => Urgency::Mass,
+            | Kind::DigestUnblinded
+            | Kind::ElectionNotice
+            | Kind::ElectionCredential
+            | Kind::ElectionReminder
+            | Kind::ElectionReceipt
+            | Kind::ElectionResult => Urgency::Mass,
             _ => Urgency::Notice,
         }
     }
@@ -562,7 +616,7 @@ mod tests {
         let of = |urgency: Urgency| Kind::ALL.into_iter().filter(move |kind| kind.urgency() == urgency);
         assert!(Kind::ALL.into_iter().all(|kind| !kind.must_arrive() || kind.urgency() == Urgency::Treatment));
         assert!(of(Urgency::Mass).all(|kind| !kind.answers() && !kind.asks()));
-        assert_eq!(of(Urgency::Mass).count(), 8);
+        assert_eq!(of(Urgency::Mass).count(), 13);
         assert_eq!((Kind::AccountLink.urgency(), Kind::Confirm.urgency()), (Urgency::Asked, Urgency::Asked));
         // Whoever asks for a link by mail gets it at once; whoever is invited waits for their turn.
         assert_eq!((Kind::Invitation.urgency(), Kind::Invitation.urgency_in_answer()), (Urgency::Mass, Urgency::Asked));

@@ -3,6 +3,7 @@
 mod amendment;
 mod calendar;
 mod correction;
+mod election;
 mod follow_up;
 mod invented;
 mod leave;
@@ -301,7 +302,9 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
             help.events.clear();
         }
         _ => {
-            let own = [follow_up::variants, leave::variants, calendar::variants].map(|of| of(&full.facts)).concat();
+            let own = [follow_up::variants, leave::variants, calendar::variants, election::variants]
+                .map(|of| of(&full.facts))
+                .concat();
             more.extend(own.into_iter().map(|facts| Letter { facts, ..full.clone() }));
         }
     }
@@ -371,6 +374,8 @@ const fn base(kind: Kind) -> Kind {
         Kind::EnrollmentReopened | Kind::StudyClosed | Kind::AllUnblinded | Kind::SecretRevealed => {
             Kind::EnrollmentEnded
         }
+        Kind::ElectionRenewed | Kind::ElectionReminder => Kind::ElectionCredential,
+        Kind::ElectionRefused | Kind::ElectionHelp => Kind::ElectionAsked,
         other => other,
     }
 }
@@ -408,6 +413,7 @@ pub fn for_study(
     let replaced = Replacement { study, subject: &number, site, at: now, old, new, reason: "" };
     let further = of_randomization(kind, &reader, &enrollment, service, now);
     let further = further.or_else(|| calendar::of_study(kind, &reader, now));
+    let further = further.or_else(|| election::of_study(kind, study, now, language));
     if let Some(facts) = further.or_else(|| follow_up::of_study(kind, &reader, &enrollment, service, now)) {
         return Letter::new(language, head, facts);
     }

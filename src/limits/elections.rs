@@ -32,6 +32,16 @@ pub const VOTERS: u64 = 1_000_000_000;
 pub const MEMBER_NUMBER_CHARS: usize = 50;
 /// Most voters on the roll of an election that is held here.
 pub const ROLL: usize = 1_000_000;
+/// Fewest ballots of a district of which is told how many there were for whom, where the rules say nothing else.
+pub const LEAST_BALLOTS: u32 = 5;
+/// Most days on which whoever has not voted is reminded.
+pub const ELECTION_REMINDERS: usize = 10;
+/// Letters to voters that are written in one transaction, under the study's lock.
+pub const VOTER_LETTERS: i64 = 200;
+/// Pages of a round over the roll that one step of the calendar does for a study.
+pub const ROUND_PAGES: usize = 10;
+/// Rows of a kind that one step of a deletion takes away.
+pub const DELETION_ROWS: i64 = 500;
 /// Voters of a roll that are read at once.
 pub const ROLL_ROWS: i64 = 1_000;
 /// Hours within which a second person confirms a step of an election.

@@ -10,6 +10,7 @@ use crate::domain::time::{Clock, Dice};
 use crate::files::Files;
 use crate::limits;
 use crate::store::{Store, calendar, urn};
+use crate::workflow::election::rounds;
 use crate::workflow::ledger::Ledger;
 use crate::workflow::planned;
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
@@ -90,6 +91,13 @@ impl Calendar {
             Ok(stepped) => {
                 did = if stepped.any { Did::Something } else { did };
                 sends_on = stepped.more;
+            }
+            Err(error) => failed = Some(error),
+        }
+        match Box::pin(rounds::step(&self.shelf, self.means())).await {
+            Ok(stepped) => {
+                did = if stepped.any { Did::Something } else { did };
+                sends_on |= stepped.more;
             }
             Err(error) => failed = Some(error),
         }

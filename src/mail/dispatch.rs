@@ -37,6 +37,8 @@ use crate::domain::urgency::Lane;
 use crate::limits;
 use crate::store::outbox::{self, OutboxItem, Turn};
 use crate::store::{Store, StoreError, host, throttle};
+use crate::workflow::election::waiting;
+use crate::workflow::schedule::Looked;
 use crate::workflow::shelf::Shelf;
 use crate::workflow::{DeskAddress, Keys, Means, schedule};
 pub use pace::Pace;
@@ -207,13 +209,23 @@ impl Dispatch {
     async fn still_wanted(&self, claimed: Vec<OutboxItem>, now: Instant) -> Result<Vec<OutboxItem>, StepError> {
         let waited = |letter: &OutboxItem| now.seconds_since(letter.created_at) > limits::SCHEDULE_FRESH_SECONDS;
         let may_end = |letter: &&OutboxItem| Letter::find(&letter.kind).is_some() && waited(letter);
-        let doubtful: Vec<(i64, &str)> =
-            claimed.iter().filter(may_end).map(|letter| (letter.id, letter.message_id.as_str())).collect();
-        if doubtful.is_empty() {
+        let means = Means { now, dice: &*self.dice, keys: &self.keys, desk: &self.desk };
+        let named = |letter: &OutboxItem| (letter.id, letter.message_id.clone());
+        let doubtful: Vec<(i64, String)> = claimed.iter().filter(may_end).map(named).collect();
+        let of_voters: Vec<(i64, String)> =
+            claimed.iter().filter(|letter| waiting::is_doubtful(letter, means)).map(named).collect();
+        if doubtful.is_empty() && of_voters.is_empty() {
             return Ok(claimed);
         }
-        let means = Means { now, dice: &*self.dice, keys: &self.keys, desk: &self.desk };
-        let looked = Box::pin(schedule::drop_stopped(&self.shelf, means, &doubtful)).await?;
+        let mut looked = Looked::default();
+        if !doubtful.is_empty() {
+            looked = Box::pin(schedule::drop_stopped(&self.shelf, means, &borrowed(&doubtful))).await?;
+        }
+        if !of_voters.is_empty() {
+            let own = Box::pin(waiting::erase_unwanted(&self.shelf, means, &borrowed(&of_voters))).await?;
+            looked.ended.extend(own.ended);
+            looked.undecided.extend(own.undecided);
+        }
         let ended = |letter: &OutboxItem| looked.ended.contains(&letter.message_id);
         let claimed = claimed.into_iter().filter(|letter| !ended(letter));
         let undecided = |letter: &OutboxItem| looked.undecided.contains(&letter.message_id);
@@ -411,6 +423,11 @@ impl Dispatch {
         self.dice.fill(&mut bytes);
         Jitter(u32::from_le_bytes(bytes))
     }
+}
+
+/// Numbers and Message-IDs of letters.
+fn borrowed(named: &[(i64, String)]) -> Vec<(i64, &str)> {
+    named.iter().map(|(id, message_id)| (*id, message_id.as_str())).collect()
 }
 
 /// Why a server is left alone, without what it says of a letter's reader.

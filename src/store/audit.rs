@@ -31,6 +31,9 @@ statements! { "audit":
     ];
     VERSIONS = same "SELECT seq, at, actor, action, body, digest FROM audit WHERE study_id = $1 AND seq <= $2 \
         AND action IN ('activate', 'amend', 'purge', 'plan-amendment') ORDER BY seq";
+    LAST_ROLL = same "SELECT seq, at, actor, action, body, digest FROM audit WHERE study_id = $1 \
+        AND action IN ('import-roll', 'add-voter', 'remove-voter', 'correct-voter', 'vote-by-post', 'vote-on-the-web') \
+        ORDER BY seq DESC LIMIT 1";
     HAS = same "SELECT seq FROM audit WHERE study_id = $1 AND action = $2 ORDER BY seq LIMIT 1";
     OF_ACTION = same "SELECT seq, at, actor, action, body, digest FROM audit WHERE study_id = $1 AND action = $2 ORDER BY seq";
     STUDY_HEAD = same "SELECT chain_length, chain_head FROM study WHERE id = $1";
@@ -241,6 +244,14 @@ pub async fn list_of_action<'a>(
     action: &str,
 ) -> Result<Vec<Unlinked>, StoreError> {
     from.into().fetch(&OF_ACTION, binds![study_id, action]).await?.into_iter().map(read_unlinked).collect()
+}
+
+/// The last entry of an act by which the roll of an election was changed.
+///
+/// # Errors
+/// Those of the database.
+pub async fn last_of_roll<'a>(from: impl Into<Reader<'a>>, study_id: i64) -> Result<Option<Unlinked>, StoreError> {
+    from.into().find(&LAST_ROLL, binds![study_id]).await?.map(read_unlinked).transpose()
 }
 
 /// Checks one chain against its recorded head while work goes on.

@@ -1,4 +1,4 @@
-//! Elections: the steps that two people take together, and the ballots once the urn was opened.
+//! Elections: the steps that two people take together, the ballots once the urn was opened, and the outcome on record.
 
 use std::collections::BTreeSet;
 
@@ -40,6 +40,8 @@ statements! { "election":
         WHERE election_step.second_by IS NULL";
     CONFIRM = same "UPDATE election_step SET second_by = $3, second_at = $4 WHERE study_id = $1 AND step = $2 AND second_by IS NULL";
     KEEP = same "INSERT INTO opened_ballots (study_id, sealed) VALUES ($1, $2)";
+    SAVE_OUTCOME = same "INSERT INTO election_outcome (study_id, outcome) VALUES ($1, $2)";
+    OUTCOME = same "SELECT outcome FROM election_outcome WHERE study_id = $1";
     BALLOTS = same "SELECT sealed FROM opened_ballots WHERE study_id = $1";
 }
 
@@ -86,6 +88,22 @@ pub async fn confirm(tx: &mut Tx, study_id: i64, step: Step, by: &str, at: Insta
 pub async fn keep_ballots(tx: &mut Tx, study_id: i64, table: &str) -> Result<(), StoreError> {
     let sealed = tx.ring().keep(PURPOSE, &study_id.to_be_bytes(), table.as_bytes())?;
     tx.later(&KEEP, binds![study_id, &sealed], Expect::Any).await
+}
+
+/// Keeps the outcome that was put on record.
+///
+/// # Errors
+/// [`StoreError::Conflict`] if one is on record; it may come from a later call.
+pub async fn save_outcome(tx: &mut Tx, study_id: i64, outcome: &str) -> Result<(), StoreError> {
+    tx.later(&SAVE_OUTCOME, binds![study_id, outcome], Expect::Any).await
+}
+
+/// The outcome on record, if there is one.
+///
+/// # Errors
+/// Those of the database.
+pub async fn outcome<'a>(from: impl Into<Reader<'a>>, study_id: i64) -> Result<Option<String>, StoreError> {
+    from.into().find(&OUTCOME, binds![study_id]).await?.map(|mut row| row.text()).transpose()
 }
 
 /// The table of ballots, if the urn was opened.

@@ -35,6 +35,7 @@ pub mod host;
 pub mod identity;
 pub mod inbox;
 pub mod kit;
+pub mod leaving;
 pub mod mailbox;
 pub mod mailing;
 pub mod opt_out;
@@ -64,6 +65,7 @@ pub mod throttle;
 mod tx;
 pub mod urn;
 pub mod voter;
+pub mod voter_letter;
 pub mod week;
 pub mod word;
 
@@ -96,6 +98,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         inbox::STATEMENTS,
         inbox::work::STATEMENTS,
         kit::STATEMENTS,
+        leaving::STATEMENTS,
         mailbox::STATEMENTS,
         mailing::STATEMENTS,
         opt_out::STATEMENTS,
@@ -121,6 +124,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         throttle::STATEMENTS,
         urn::STATEMENTS,
         voter::STATEMENTS,
+        voter_letter::STATEMENTS,
         week::STATEMENTS,
         word::STATEMENTS,
     ]

@@ -200,6 +200,9 @@ statements! { "study":
     // Its rules begin anew.
     PURGE_SCHEDULE = same "UPDATE schedule_mark SET version = 0, cursor = 0 WHERE study_id = $1";
     PURGE_OPT_OUTS = same "DELETE FROM opt_out WHERE study_id = $1";
+    PURGE_VOTER_LETTERS = same "DELETE FROM voter_letter WHERE voter_id IN (SELECT id FROM voter WHERE study_id = $1)";
+    PURGE_ROUNDS = same "DELETE FROM election_round WHERE study_id = $1";
+    PURGE_OUTCOME = same "DELETE FROM election_outcome WHERE study_id = $1";
     PURGE_VOTES = same "DELETE FROM voted WHERE voter_id IN (SELECT id FROM voter WHERE study_id = $1)";
     PURGE_VOTERS_CREDENTIALS = same "DELETE FROM voter_credential WHERE voter_id IN (SELECT id FROM voter WHERE study_id = $1)";
     PURGE_VOTERS = same "DELETE FROM voter WHERE study_id = $1";
@@ -400,6 +403,9 @@ pub async fn purge(
         &PURGE_SCHEDULE_RULES,
         &PURGE_SCHEDULE,
         &PURGE_OPT_OUTS,
+        &PURGE_VOTER_LETTERS,
+        &PURGE_ROUNDS,
+        &PURGE_OUTCOME,
         &PURGE_VOTES,
         &PURGE_VOTERS_CREDENTIALS,
         &PURGE_VOTERS,

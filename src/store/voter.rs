@@ -16,6 +16,10 @@ use crate::domain::survey::Mark;
 
 /// What names and addresses of voters are sealed for.
 const PURPOSE: &str = "hagaki voter";
+/// What the codes are for by which a voter is found who writes from their address.
+const CODES: &str = "hagaki voter address";
+/// Stands in place of a code where there is no address.
+const NO_ADDRESS: &str = "none";
 /// Columns, as they are bound to what is sealed in them; they must never change.
 const NAME: &[u8] = b"name";
 const ADDRESS: &[u8] = b"address";
@@ -52,16 +56,27 @@ macro_rules! select {
 
 statements! { "voter":
     INSERT = rows Rows {
-        head: "INSERT INTO voter (id, study_id, number, name, address, language, district, class, postal) VALUES",
+        head: "INSERT INTO voter (id, study_id, number, name, address, language, district, class, postal, address_code) VALUES",
         first: 1,
-        columns: 9,
+        columns: 10,
         tail: "",
     };
-    CORRECT = same "UPDATE voter SET name = $2, address = $3, language = $4, district = $5, class = $6, postal = $7 WHERE id = $1";
+    CORRECT = same "UPDATE voter SET name = $2, address = $3, language = $4, district = $5, class = $6, postal = $7, \
+        address_code = $8 WHERE id = $1";
     DELETE = same "DELETE FROM voter WHERE id = $1";
     BY_NUMBER = same select!("WHERE study_id = $1 AND number = $2");
     BY_CREDENTIAL = same select!("WHERE id = (SELECT voter_id FROM voter_credential WHERE credential_id = $1)");
     LIST = same select!("WHERE study_id = $1 AND id > $2 ORDER BY id LIMIT $3");
+    BY_ADDRESS = same select!("WHERE study_id = $1 AND address_code = $2 ORDER BY id");
+    WITHOUT_LETTER = same select!("WHERE study_id = $1 AND id > $2 AND NOT EXISTS (SELECT 1 FROM voter_letter \
+        WHERE voter_letter.voter_id = voter.id AND voter_letter.occasion = $3) ORDER BY id LIMIT $4");
+    SILENT_WITHOUT_LETTER = same select!("WHERE study_id = $1 AND id > $2 AND postal = 0 AND NOT EXISTS (SELECT 1 FROM voter_letter \
+        WHERE voter_letter.voter_id = voter.id AND voter_letter.occasion = $3) AND NOT EXISTS (SELECT 1 FROM voted \
+        WHERE voted.voter_id = voter.id) ORDER BY id LIMIT $4");
+    VOTED_WITHOUT_LETTER = same select!("WHERE study_id = $1 AND id > $2 AND NOT EXISTS (SELECT 1 FROM voter_letter \
+        WHERE voter_letter.voter_id = voter.id AND voter_letter.occasion = $3) AND EXISTS (SELECT 1 FROM voted \
+        WHERE voted.voter_id = voter.id AND voted.day < $5) ORDER BY id LIMIT $4");
+    FORGET_LETTERS = same "DELETE FROM voter_letter WHERE voter_id = $1";
     // Whoever votes by post gets no credential, for it would open nothing.
     WITHOUT_CREDENTIAL = same select!("WHERE study_id = $1 AND postal = 0 AND NOT EXISTS \
         (SELECT 1 FROM voter_credential WHERE voter_credential.voter_id = voter.id) ORDER BY id LIMIT $2");
@@ -114,6 +129,19 @@ fn read(mut row: Row, ring: &KeyRing) -> Result<VoterRow, StoreError> {
     Ok(VoterRow { id, study_id, entry: Entry { number, name, address, language, district, class, postal } })
 }
 
+/// The code by which an address is found, by the key that seals.
+fn code_of(ring: &KeyRing, address: &str) -> String {
+    match address {
+        "" => NO_ADDRESS.to_string(),
+        own => codes_of(ring, own).into_iter().next().unwrap_or_default(),
+    }
+}
+
+/// Its codes by every key, that one first.
+fn codes_of(ring: &KeyRing, address: &str) -> Vec<String> {
+    ring.codes(CODES, address.as_bytes()).map(|coded| data_encoding::HEXLOWER.encode(&coded.code)).collect()
+}
+
 fn code(language: Option<Language>) -> &'static str {
     language.map(Language::code).unwrap_or_default()
 }
@@ -130,9 +158,10 @@ pub async fn insert(tx: &mut Tx, new: &[VoterRow]) -> Result<(), StoreError> {
             let Entry { name, address, .. } = &one.entry;
             kept.push((sealed(&ring, one, NAME, name)?, sealed(&ring, one, ADDRESS, address)?));
         }
-        let mut binds: Vec<Bind<'_>> = Vec::with_capacity(run.len() * 9);
-        for (one, (name, address)) in run.iter().zip(&kept) {
-            binds.extend::<[Bind<'_>; 9]>([
+        let codes: Vec<String> = run.iter().map(|one| code_of(&ring, &one.entry.address)).collect();
+        let mut binds: Vec<Bind<'_>> = Vec::with_capacity(run.len() * 10);
+        for ((one, (name, address)), address_code) in run.iter().zip(&kept).zip(&codes) {
+            binds.extend::<[Bind<'_>; 10]>([
                 (&one.id).into(),
                 one.study_id.into(),
                 (&one.entry.number).into(),
@@ -142,6 +171,7 @@ pub async fn insert(tx: &mut Tx, new: &[VoterRow]) -> Result<(), StoreError> {
                 one.entry.district.as_deref().unwrap_or("").into(),
                 one.entry.class.as_deref().unwrap_or("").into(),
                 i64::from(one.entry.postal).into(),
+                address_code.into(),
             ]);
         }
         tx.later_rows(&INSERT, run.len(), &binds, Expect::Any).await?;
@@ -156,19 +186,21 @@ pub async fn insert(tx: &mut Tx, new: &[VoterRow]) -> Result<(), StoreError> {
 pub async fn correct(tx: &mut Tx, row: &VoterRow) -> Result<(), StoreError> {
     let ring = Arc::clone(tx.ring());
     let Entry { name, address, language, district, class, postal, .. } = &row.entry;
+    let address_code = code_of(&ring, address);
     let (name, address) = (sealed(&ring, row, NAME, name)?, sealed(&ring, row, ADDRESS, address)?);
     let (district, class) = (district.as_deref().unwrap_or(""), class.as_deref().unwrap_or(""));
     let expect = Expect::Present { noun: "voter", key: row.id.text() };
-    let binds = binds![&row.id, &name, &address, code(*language), district, class, i64::from(*postal)];
+    let binds = binds![&row.id, &name, &address, code(*language), district, class, i64::from(*postal), &address_code];
     tx.later(&CORRECT, binds, expect).await
 }
 
-/// Takes a voter off the roll; their credentials are nobody's then.
+/// Takes a voter off the roll; their credentials are nobody's then, nor are their letters.
 ///
 /// # Errors
 /// [`StoreError::Missing`]; it may come from a later call.
 pub async fn delete(tx: &mut Tx, id: &Mark) -> Result<(), StoreError> {
     tx.later(&UNLINK, binds![id], Expect::Any).await?;
+    tx.later(&FORGET_LETTERS, binds![id], Expect::Any).await?;
     tx.later(&DELETE, binds![id], Expect::Present { noun: "voter", key: id.text() }).await
 }
 
@@ -212,6 +244,59 @@ pub async fn list<'a>(
     let mut from = from.into();
     let ring = from.ring();
     from.fetch(&LIST, binds![study_id, after, most]).await?.into_iter().map(|row| read(row, &ring)).collect()
+}
+
+/// Everybody on the roll with that folded address.
+///
+/// # Errors
+/// Those of the database; a key that is missing.
+pub async fn list_by_address<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    address: &str,
+) -> Result<Vec<VoterRow>, StoreError> {
+    let mut from = from.into();
+    let ring = from.ring();
+    let mut found = Vec::new();
+    // The empty code is that of voters who came by an earlier version: their addresses are opened.
+    for code in codes_of(&ring, address).into_iter().chain([String::new()]) {
+        for row in from.fetch(&BY_ADDRESS, binds![study_id, &code]).await? {
+            found.push(read(row, &ring)?);
+        }
+    }
+    found.retain(|row| row.entry.address == address);
+    Ok(found)
+}
+
+/// Which voters a round of letters is about.
+#[derive(Clone, Copy, Debug)]
+pub enum Whom<'a> {
+    /// Everybody.
+    All,
+    /// Those on the web who have not voted.
+    Silent,
+    /// Those who have voted before that day, ISO 8601.
+    VotedBefore(&'a str),
+}
+
+/// At most `most` voters behind `after` to whom no letter was written for that occasion, by their random names.
+///
+/// # Errors
+/// Those of the database; a key that is missing.
+pub async fn list_without_letter(
+    tx: &mut Tx,
+    study_id: i64,
+    (whom, occasion): (Whom<'_>, &str),
+    after: &Mark,
+    most: i64,
+) -> Result<Vec<VoterRow>, StoreError> {
+    let ring = Arc::clone(tx.ring());
+    let rows = match whom {
+        Whom::All => tx.fetch(&WITHOUT_LETTER, binds![study_id, after, occasion, most]).await?,
+        Whom::Silent => tx.fetch(&SILENT_WITHOUT_LETTER, binds![study_id, after, occasion, most]).await?,
+        Whom::VotedBefore(day) => tx.fetch(&VOTED_WITHOUT_LETTER, binds![study_id, after, occasion, most, day]).await?,
+    };
+    rows.into_iter().map(|row| read(row, &ring)).collect()
 }
 
 /// At most `most` voters who vote on the web and never got a credential.

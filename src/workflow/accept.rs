@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::amendment::Schemes;
 use super::compose::{self, Addressing, Draft, Outgoing, Telling};
+use super::election::by_mail as voters;
 use super::enroll::{self, Application, Confirmed, Enrolled, Enrollment};
 use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
@@ -137,6 +138,8 @@ pub async fn accept(
         Act::Confirm(token) => apart(|| confirm::confirm(ledger, asking, token)).await,
         Act::Unconfirmed(token) => apart(|| confirm::unconfirmed(ledger, asking, token)).await,
         Act::Link => apart(|| visitor::link(ledger, asking)).await,
+        Act::Credential => apart(|| voters::link(ledger, asking)).await,
+        Act::VoteByMail => apart(|| voters::refuse(ledger, asking)).await,
         Act::Leave => apart(|| leave::ask(ledger, asking)).await,
         Act::Letters(wanted) => apart(|| opt_out_mail::take(ledger, asking, wanted)).await,
         Act::SurveyForm => apart(|| by_mail::blank(ledger, asking)).await,
@@ -165,6 +168,7 @@ pub async fn accept(
             let facts = BlankForm::new(&asking.reader(), study.registration_instrument(), phase);
             asking.reply(ledger, asking.to_sender(), Facts::BlankForm(facts), asking.settled("reply", "form")).await
         }
+        Act::Help if study.election.is_some() => apart(|| voters::help(ledger, asking)).await,
         Act::Help if person.id.is_empty() => apart(|| visitor::help(ledger, asking)).await,
         Act::Help => {
             let facts = Help::new(&asking.reader(), phase(ledger, shelved).await?);

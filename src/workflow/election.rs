@@ -11,11 +11,15 @@
 //! a vote. Whoever has the database can tell who has voted, and on which day; with the key file as well, and the database as it was while
 //! votes were taken, what they voted, by the transaction (ARCHITECTURE.md, "What anonymity rests on").
 
+pub(super) mod by_mail;
 pub mod cast;
 pub mod count;
 pub mod credentials;
+mod letters;
 pub mod roll;
+pub mod rounds;
 pub mod steps;
+pub mod waiting;
 
 use super::Failure;
 use super::ledger::{Ledger, Page};
@@ -86,6 +90,33 @@ pub enum Refusal {
     /// There is nothing to be handed over yet.
     #[error("the urn of {0} is not opened yet")]
     NotOpened(String),
+    /// There is nothing left to be handed over.
+    #[error("the term of {0} is over: roll, marks and ballots are deleted; the outcome and the audit chain are kept")]
+    Deleted(String),
+    /// Nothing is written now.
+    #[error("study {0} is paused: no letters are written until `hagaki study resume {0}`")]
+    Paused(String),
+    /// There is no result to tell.
+    #[error("no outcome of {0} is on record: `hagaki election record {0} --outcome FILE` puts it there")]
+    NoRecord(String),
+    /// Another file than an outcome.
+    #[error("the file {0}")]
+    NoOutcomeFile(String),
+    /// The outcome leaves something open.
+    #[error("the outcome leaves something undecided: count again with what decides it")]
+    Undecided,
+    /// Somebody changed the roll by no act of ours.
+    #[error(
+        "the roll is not as its last act on record left it, so it was changed in some other way: on record is the digest {recorded}, and \
+         it is {found} now; the urn stays closed. Compare `hagaki election roll show --lines` with the roll that was published, and look \
+         into the database and its backups"
+    )]
+    RollDiffers {
+        /// Digest that the last act left.
+        recorded: String,
+        /// Digest as it is.
+        found: String,
+    },
 }
 
 /// An act's failure: refused, or failed.

@@ -8,6 +8,7 @@ pub(crate) mod dump;
 mod letters;
 mod members;
 mod personal;
+mod receipts;
 mod roster;
 mod scheduled;
 mod urn;

@@ -3,6 +3,7 @@
 
 mod disturbed;
 mod kept;
+pub(crate) mod letters;
 mod raced;
 mod told;
 
@@ -145,7 +146,7 @@ impl Booth {
 
     pub(crate) async fn take(&self, step: Step, by: &str) -> Result<Taken, ElectionError> {
         let shelved = self.shelved().await?;
-        let outcome = (step == Step::Record).then_some([7; 32]);
+        let outcome = (step == Step::Record).then_some("{\"complete\":true,\"contests\":[]}\n");
         let wish = Wish { step, by, outcome, act: self.act("by the rules") };
         steps::take(&self.shelf, &shelved, self.means(), wish).await
     }

@@ -3,15 +3,16 @@
 mod cases;
 mod files;
 mod held;
+mod letters;
 mod properties;
 mod roll;
 mod rules;
 mod tally;
 
 use hagaki::domain::election::{
-    Ballot, Base, Bound, Candidate, Choice, Class, Confidence, Contest, District, Election, Facts, Mark, Method,
-    Naming, Outcome, Over, Ranking, Reach, Repeated, Seats, Share, Style, Terms, TieRule, Uncontested, Under, Who,
-    count, outcome,
+    Ballot, Base, Bound, Candidate, Choice, Class, Confidence, Contest, District, Election, Facts, Letters, Mark,
+    Method, Naming, Outcome, Over, Ranking, Reach, Repeated, Seats, Share, Style, Terms, TieRule, Uncontested, Under,
+    Who, count, outcome,
 };
 use hagaki::domain::language::{Language, Text};
 use hagaki::domain::number;
@@ -85,8 +86,9 @@ fn election(contests: Vec<Contest>) -> Election {
         shuffled: false,
         seed: None,
         deleted_after_days: None,
+        least_ballots: 5,
     };
-    Election { terms, districts: Vec::new(), classes: Vec::new(), contests }
+    Election { terms, districts: Vec::new(), classes: Vec::new(), contests, letters: Letters::default() }
 }
 
 fn district(id: &str) -> District {

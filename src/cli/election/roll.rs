@@ -14,6 +14,8 @@ use crate::definition::roll_file;
 use crate::domain::election::roll::{self as domain, Entry};
 use crate::domain::language::Language;
 use crate::domain::text;
+use crate::store::outbox::State;
+use crate::store::voter_letter::Fate;
 use crate::workflow::election::roll::{self, Change};
 
 /// What is documented beside the arguments of the import.
@@ -51,6 +53,32 @@ pub enum RollCommand {
     },
     /// Put somebody on the roll; once it is frozen, until the cut-off of the rules.
     Add(Box<AddArgs>),
+    /// Everybody with address and district, and what became of the letter that told them of their entry or brought their link.
+    List {
+        /// The study.
+        slug: String,
+        /// Only those who cannot be reached: no address, or their letter was refused or came back.
+        #[arg(long)]
+        unreached: bool,
+        /// Which installation.
+        #[command(flatten)]
+        installation: Installation,
+        /// For people or for programs.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Mend somebody's name or mail address, whether they have voted or not; an address at any time.
+    Correct {
+        /// Who, and why.
+        #[command(flatten)]
+        one: OneArgs,
+        /// What they are called.
+        #[arg(long)]
+        name: Option<String>,
+        /// Mail address; empty if letters are to go to none any more.
+        #[arg(long)]
+        email: Option<String>,
+    },
     /// Take somebody off the roll who has not voted.
     Remove(OneArgs),
     /// Say that somebody votes by post, who has not voted: then there is no vote of theirs on the web.
@@ -140,6 +168,10 @@ pub(super) fn run(command: RollCommand) -> anyhow::Result<End> {
             show(&Hall::open(&slug, &installation)?, lines, output)
         }
         RollCommand::Add(args) => add(&args),
+        RollCommand::List { slug, unreached, installation, output } => {
+            list(&Hall::open(&slug, &installation)?, unreached, output)
+        }
+        RollCommand::Correct { one, name, email } => correct(&one, name.as_deref(), email.as_deref()),
         RollCommand::Remove(one) => change(&one, None),
         RollCommand::Postal { one, off } => change(&one, Some(!off)),
     }
@@ -218,12 +250,7 @@ fn add(args: &AddArgs) -> anyhow::Result<End> {
     if let Some(language) = args.language.filter(|own| !hall.shelved.study.languages.contains(own)) {
         return Err(refused(format!("{} is no language of {}", language.code(), args.one.slug)));
     }
-    let address = match args.email.as_deref().map(str::trim) {
-        None | Some("") => String::new(),
-        Some(written) => {
-            sound_address(written).ok_or_else(|| refused(format!("--email: \"{written}\" is no mail address")))?
-        }
-    };
+    let address = address(args.email.as_deref().unwrap_or(""))?;
     let entry = Entry {
         number: number(&args.one.number),
         name: text::squeeze(&args.name),
@@ -234,6 +261,79 @@ fn add(args: &AddArgs) -> anyhow::Result<End> {
         postal: args.postal,
     };
     changed(&hall, &args.one, Change::Add(&entry))
+}
+
+/// An address as it is kept; empty if nothing was typed.
+fn address(typed: &str) -> anyhow::Result<String> {
+    match typed.trim() {
+        "" => Ok(String::new()),
+        written => {
+            sound_address(written).ok_or_else(|| Refused(format!("--email: \"{written}\" is no mail address")).into())
+        }
+    }
+}
+
+fn correct(one: &OneArgs, name: Option<&str>, email: Option<&str>) -> anyhow::Result<End> {
+    if name.is_none() && email.is_none() {
+        return Err(Refused("say what is right, with --name or --email".to_string()).into());
+    }
+    let hall = Hall::open(&one.slug, &one.installation)?;
+    let (number, name) = (number(&one.number), name.map(text::squeeze));
+    let address = email.map(address).transpose()?;
+    let change = Change::Correct { number: &number, name: name.as_deref(), address: address.as_deref() };
+    let end = changed(&hall, one, change)?;
+    if address.is_some_and(|address| !address.is_empty()) && !one.output.json {
+        println!(
+            "a link that went to the address before goes on working: `hagaki election credentials {} --again {number} --reason …` \
+             sends another one and ends it",
+            one.slug
+        );
+    }
+    Ok(end)
+}
+
+/// What became of somebody's letter, for people; and whether nothing reaches them.
+fn reached(entry: &Entry, fate: Option<&Fate>) -> (String, bool) {
+    match fate {
+        _ if entry.address.is_empty() => ("no address".to_string(), true),
+        None => ("no letter yet".to_string(), false),
+        Some(Fate { state: State::Failed | State::Bounced, failure, .. }) => {
+            let why = if failure.is_empty() { String::new() } else { format!(" ({failure})") };
+            (format!("letter refused{why}"), true)
+        }
+        Some(Fate { state: State::Waiting, .. }) => ("letter waits".to_string(), false),
+        Some(Fate { state: State::Held, .. }) => ("letter held".to_string(), false),
+        Some(Fate { state: State::Dropped, .. }) => ("letter dropped".to_string(), true),
+        Some(Fate { state: State::Sent | State::Delivered, .. }) => ("letter sent".to_string(), false),
+    }
+}
+
+fn list(hall: &Hall, unreached: bool, output: Output) -> anyhow::Result<End> {
+    let all = hall.done(roll::letters(&hall.shelf, &hall.shelved))?;
+    let mut shown = 0;
+    for (entry, fate) in &all {
+        let (told, lost) = reached(entry, fate.as_ref());
+        if unreached && !lost {
+            continue;
+        }
+        shown += 1;
+        if output.json {
+            println!(
+                "{}",
+                json!({ "number": entry.number, "name": entry.name, "email": entry.address, "district": entry.district,
+                        "class": entry.class, "postal": entry.postal, "letter": fate.as_ref().map(|own| own.state.key()),
+                        "failure": fate.as_ref().map(|own| &own.failure).filter(|why| !why.is_empty()) })
+            );
+            continue;
+        }
+        let district = entry.district.as_deref().unwrap_or("");
+        let way = if entry.postal { "post" } else { "web" };
+        println!("{}\t{}\t{}\t{district}\t{way}\t{told}", entry.number, entry.name, entry.address);
+    }
+    if !output.json {
+        eprintln!("{shown} of {}", counted(all.len() as u64, "voter"));
+    }
+    Ok(End::Done)
 }
 
 /// A member number as it is kept.

@@ -3,18 +3,20 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::Args;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::hall::{Hall, digests, digests_json};
 use super::tally::{self, TallyArgs};
 use crate::cli::{End, Installation, Output, Refused};
+use crate::definition::ballots_file;
 use crate::domain::chain::Sha256Digest;
+use crate::domain::election::letters::Round;
 use crate::domain::election::phase::Step;
 use crate::domain::time::{Instant, Zone};
 use crate::store::election::StepRow;
+use crate::store::voter_letter::RoundRow;
 use crate::workflow::election::count;
 use crate::workflow::election::roll::{self, Seen};
 use crate::workflow::election::steps::{self, Taken, Wish};
@@ -55,7 +57,7 @@ pub struct RecordArgs {
     /// Who, and why.
     #[command(flatten)]
     step: StepArgs,
-    /// The outcome, as `hagaki election tally --json` printed it: its digest is put on record.
+    /// The outcome, as `hagaki election tally --json` printed it: it is put on record, and its digest into the audit chain.
     #[arg(long, value_name = "FILE")]
     outcome: PathBuf,
 }
@@ -101,6 +103,7 @@ pub(super) fn phase(args: &PhaseArgs) -> anyhow::Result<End> {
             json!({ "phase": seen.phase.key(), "objections_until": moment(terms.objections_until),
                     "opens": terms.opens.utc(), "additions_until": moment(terms.additions_until),
                     "closes": terms.closes.utc(), "voters": seen.roll.len(), "postal": seen.postal, "voted": seen.voted,
+                    "letters": seen.rounds.iter().map(round_json).collect::<Vec<Value>>(), "deleted_at": moment(seen.deleted_at),
                     "steps": seen.steps.iter().map(step_json).collect::<Vec<Value>>(),
                     "next": seen.next.map(|(step, why)| json!({ "step": step.key(), "not_yet": why.map(|why| why.told(zone)) })),
                     "digests": digests_json(&seen.frozen) })
@@ -123,6 +126,10 @@ pub(super) fn phase(args: &PhaseArgs) -> anyhow::Result<End> {
     if let Some(voted) = seen.voted {
         println!("  voted on the web  {voted}");
     }
+    if let Some(at) = seen.deleted_at {
+        println!("  deleted           {} (roll, marks, letters and ballots)", at.local(zone));
+    }
+    seen.rounds.iter().for_each(|own| println!("{}", round_told(own, zone)));
     seen.steps.iter().for_each(|own| println!("{}", step_told(own, zone)));
     println!("{}", next_told(&seen, zone));
     print!("{}", digests(&seen.frozen));
@@ -141,6 +148,16 @@ fn step_json(own: &StepRow) -> Value {
     json!({ "step": own.step.key(), "asked_by": own.first_by, "asked_at": own.first_at.utc(),
             "confirmed_by": own.second.as_ref().map(|(by, _)| by), "confirmed_at": own.second.as_ref().map(|(_, at)| at.utc()),
             "about": own.about.as_ref().map(|digest| data_encoding::HEXLOWER.encode(digest)) })
+}
+
+fn round_told(own: &RoundRow, zone: Zone) -> String {
+    let what = if own.round == Round::Deletion { "" } else { "letters: " };
+    let state = if own.done { "done" } else { "under way" };
+    format!("{what}{}, begun at {}, {state}", own.round.key(), own.begun_at.local(zone))
+}
+
+fn round_json(own: &RoundRow) -> Value {
+    json!({ "round": own.round.key(), "begun_at": own.begun_at.utc(), "done": own.done })
 }
 
 fn next_told(seen: &Seen, zone: Zone) -> String {
@@ -171,12 +188,12 @@ pub(super) fn close(args: &CloseArgs) -> anyhow::Result<End> {
     }
 }
 
-/// The outcome of the count is put on record by its digest.
+/// The outcome of the count is put on record, to the byte.
 pub(super) fn record(args: &RecordArgs) -> anyhow::Result<End> {
     let shown = args.outcome.display();
-    let bytes = std::fs::read(&args.outcome).with_context(|| format!("{shown} cannot be read"))?;
+    let outcome = std::fs::read_to_string(&args.outcome).with_context(|| format!("{shown} cannot be read"))?;
     let hall = Hall::open(&args.step.slug, &args.step.installation)?;
-    let taken = wish(&hall, Step::Record, &args.step, Some(Sha256::digest(bytes).into()))?;
+    let taken = wish(&hall, Step::Record, &args.step, Some(&outcome))?;
     tell(&hall, Step::Record, &taken, args.step.output);
     Ok(End::Done)
 }
@@ -188,7 +205,7 @@ pub(super) fn files(args: &FilesArgs) -> anyhow::Result<End> {
     write(&hall, &args.dir, args.output)
 }
 
-fn wish(hall: &Hall, step: Step, args: &StepArgs, outcome: Option<Sha256Digest>) -> anyhow::Result<Taken> {
+fn wish(hall: &Hall, step: Step, args: &StepArgs, outcome: Option<&str>) -> anyhow::Result<Taken> {
     let wish = Wish { step, by: &args.by, outcome, act: hall.act(&args.reason) };
     hall.done(steps::take(&hall.shelf, &hall.shelved, hall.means(), wish))
 }
@@ -220,7 +237,10 @@ fn tell(hall: &Hall, step: Step, taken: &Taken, output: Output) {
                 println!("digest on record: {}", hex(about));
             }
             if let Some(opened) = opened {
-                println!("papers in the urn: {}; SHA-256 of ballots.csv: {}", opened.papers, opened.ballots);
+                println!(
+                    "papers in the urn: {}; SHA-256 of all ballots as one table: {}",
+                    opened.papers, opened.ballots
+                );
             }
         }
     }
@@ -243,14 +263,21 @@ fn must_be_new(dir: &Path) -> anyhow::Result<()> {
 fn write(hall: &Hall, dir: &Path, output: Output) -> anyhow::Result<End> {
     let package = hall.done(count::package(&hall.shelf, &hall.shelved))?;
     std::fs::create_dir_all(dir).with_context(|| format!("{} cannot be made", dir.display()))?;
-    let files = [
+    let election = hall.election()?;
+    let all = ballots_file::read("ballots", package.ballots.as_bytes(), election)
+        .map_err(|_| anyhow!("the ballots that came out of the urn cannot be read"))?;
+    let (shown, withheld) = ballots_file::part(&all, election.terms.least_ballots);
+    let mut files = vec![
         ("election.toml", &package.rule),
-        ("ballots.csv", &package.ballots),
+        (tally::BALLOTS, &shown),
         ("facts.toml", &package.facts),
         ("roll.csv", &package.roll),
         ("receipts.txt", &package.receipts),
     ];
-    for (name, text) in files {
+    if !withheld.is_empty() {
+        files.push((tally::WITHHELD, &withheld));
+    }
+    for (name, text) in &files {
         let path = dir.join(name);
         let mut options = std::fs::OpenOptions::new();
         options.write(true).create_new(true);
@@ -260,7 +287,16 @@ fn write(hall: &Hall, dir: &Path, output: Output) -> anyhow::Result<End> {
         written.with_context(|| format!("{} cannot be written", path.display()))?;
     }
     if !output.json {
-        println!("written to {}: {}\n", dir.display(), files.map(|(name, _)| name).join(", "));
+        let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
+        println!("written to {}: {}", dir.display(), names.join(", "));
+        if !withheld.is_empty() {
+            println!(
+                "{} holds the ballots of districts with fewer than {}: it is for whoever counts, and not to be published",
+                tally::WITHHELD,
+                election.terms.least_ballots
+            );
+        }
+        println!();
     }
     // What is left undecided is told by the count, and nothing that was asked for here has failed.
     tally::run(&TallyArgs::of(dir, output))?;

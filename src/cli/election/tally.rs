@@ -59,9 +59,9 @@ pub struct TallyArgs {
     /// The rules: election.toml of the study.
     #[arg(long)]
     rule: PathBuf,
-    /// The ballots, without names: a CSV with a line for each.
-    #[arg(long)]
-    ballots: PathBuf,
+    /// The ballots, without names: a CSV with a line for each. Written twice, where those of small districts lie in a file of their own.
+    #[arg(long, required = true)]
+    ballots: Vec<PathBuf>,
     /// What is known beside the ballots: the roll's numbers, the seed, who declined, what was decided.
     #[arg(long)]
     facts: Option<PathBuf>,
@@ -73,12 +73,16 @@ pub struct TallyArgs {
     output: Output,
 }
 
+/// The table of ballots, and that of those of which there are so few in a district that they would tell how single people voted.
+pub(super) const BALLOTS: &str = "ballots.csv";
+pub(super) const WITHHELD: &str = "ballots-withheld.csv";
+
 impl TallyArgs {
     /// A count of the files of a folder, as `hagaki election close` writes them.
     pub(super) fn of(dir: &Path, output: Output) -> TallyArgs {
         TallyArgs {
             rule: dir.join("election.toml"),
-            ballots: dir.join("ballots.csv"),
+            ballots: [BALLOTS, WITHHELD].map(|name| dir.join(name)).into_iter().filter(|path| path.exists()).collect(),
             facts: Some(dir.join("facts.toml")),
             seed: None,
             output,
@@ -115,9 +119,12 @@ pub(super) fn run(args: &TallyArgs) -> anyhow::Result<End> {
         }
         facts.seed = Some(seed.clone());
     }
-    let (source, bytes) = bytes(&args.ballots)?;
-    let ballots = ballots_file::read(&source.name, &bytes, &election).map_err(|found| refused(&found))?;
-    sources.push(source);
+    let mut ballots = Vec::new();
+    for path in &args.ballots {
+        let (source, bytes) = bytes(path)?;
+        ballots.extend(ballots_file::read(&source.name, &bytes, &election).map_err(|found| refused(&found))?);
+        sources.push(source);
+    }
     let outcome = election::count(&election, &facts, &ballots).map_err(|fault| {
         let mend = match fault {
             election::Fault::RollUnknown(_) => " — write roll = … in a file and name it with --facts",

@@ -90,11 +90,14 @@ impl Told<'_> {
             let title = contest.title.in_language(Language::En);
             let voters = own.voters.as_ref().map(|id| format!(", {id}")).unwrap_or_default();
             let _ = writeln!(text, "\n== {}{voters}: {title}", contest.id);
-            if own.races.iter().any(|race| race.holding != Holding::Elected) {
+            let withheld = self.is_withheld(own);
+            if withheld {
+                self.few(&mut text, &own.numbers);
+            } else if own.races.iter().any(|race| race.holding != Holding::Elected) {
                 self.numbers(&mut text, contest, &own.numbers);
             }
             for race in &own.races {
-                self.race(&mut text, contest, race);
+                self.race(&mut text, contest, race, withheld);
             }
         }
         for (id, contests) in self.outcome.elected_twice() {
@@ -115,6 +118,19 @@ impl Told<'_> {
         } else {
             format!("{} ({} votes)", sum.ballots, sum.weight)
         }
+    }
+
+    fn is_withheld(&self, own: &Counted) -> bool {
+        own.is_withheld(self.election.terms.least_ballots)
+    }
+
+    /// What is told of so few ballots that more would tell how single people voted.
+    fn few(&self, text: &mut String, numbers: &Numbers) {
+        let _ = writeln!(
+            text,
+            "ballots cast        {}\nfewer than {}: how many there were for whom is not told",
+            numbers.cast.ballots, self.election.terms.least_ballots
+        );
     }
 
     fn numbers(&self, text: &mut String, contest: &Contest, numbers: &Numbers) {
@@ -143,7 +159,7 @@ impl Told<'_> {
         }
     }
 
-    fn race(&self, text: &mut String, contest: &Contest, race: &Race) {
+    fn race(&self, text: &mut String, contest: &Contest, race: &Race, withheld: bool) {
         let how = match race.holding {
             Holding::Vote => format!("method {}", contest.method.key()),
             Holding::Confidence => "vote of confidence".to_string(),
@@ -159,8 +175,10 @@ impl Told<'_> {
             Some(false) => text.push_str("THE QUORUM IS NOT MET: nobody is elected\n"),
             None => {}
         }
-        text.push_str(&table(&standings(contest, race, !self.election.classes.is_empty())));
-        text.push_str(&rounds(&race.detail));
+        if !withheld {
+            text.push_str(&table(&standings(contest, race, !self.election.classes.is_empty())));
+            text.push_str(&rounds(&race.detail));
+        }
         let elected: Vec<String> = race
             .elected
             .iter()
@@ -178,6 +196,9 @@ impl Told<'_> {
             race.elsewhere.iter().map(|(who, other)| format!("{} ({other})", named(contest, who))).collect();
         note("elected elsewhere, and not counted here", elsewhere.join(", "));
         note("passed over, as too many would be reelected", list(contest, &race.capped));
+        if withheld {
+            return;
+        }
         note("runners-up", places(contest, &race.runners_up));
         for broken in &race.broken {
             let by = match broken.rule {
@@ -203,8 +224,15 @@ impl Told<'_> {
         let contests = self.outcome.contests.iter().filter_map(|own| {
             let contest = self.election.find(&own.contest)?;
             let counted = own.counted.iter().map(|counted| {
-                let races: Vec<Value> = counted.races.iter().map(|race| self.race_json(contest, race)).collect();
-                json!({ "voters": counted.voters, "numbers": numbers_json(&counted.numbers), "races": races })
+                let withheld = self.is_withheld(counted);
+                let races: Vec<Value> =
+                    counted.races.iter().map(|race| self.race_json(contest, race, withheld)).collect();
+                let numbers = if withheld { few_json(&counted.numbers) } else { numbers_json(&counted.numbers) };
+                let mut told = json!({ "voters": counted.voters, "numbers": numbers, "races": races });
+                if withheld {
+                    told["withheld"] = json!(true);
+                }
+                told
             });
             Some(json!({ "contest": own.contest, "method": own.method.key(), "counted": counted.collect::<Vec<Value>>() }))
         });
@@ -219,7 +247,7 @@ impl Told<'_> {
         })
     }
 
-    fn race_json(&self, contest: &Contest, race: &Race) -> Value {
+    fn race_json(&self, contest: &Contest, race: &Race, withheld: bool) -> Value {
         let elected =
             race.elected.iter().map(|own| json!({ "candidate": own.who.to_string(), "moved_up": own.moved_up }));
         let standing = race.standings.iter().map(|own| {
@@ -248,6 +276,18 @@ impl Told<'_> {
             .as_ref()
             .map(|own| json!({ "tied": names(&own.tied), "seats": own.seats, "needs": own.needs.key() }));
         let elsewhere = race.elsewhere.iter().map(|(who, id)| json!({ "candidate": who.to_string(), "contest": id }));
+        if withheld {
+            return json!({
+                "district": race.district,
+                "seats": race.seats,
+                "held": holding,
+                "quorum_met": race.quorum,
+                "elected": elected.collect::<Vec<Value>>(),
+                "vacant": race.vacant,
+                "undecided": undecided,
+                "depends_on": race.depends_on,
+            });
+        }
         json!({
             "district": race.district,
             "seats": race.seats,
@@ -278,6 +318,10 @@ fn shown(places: &[Vec<Who>]) -> Vec<Vec<String>> {
 
 fn sum_json(sum: Sum) -> Value {
     json!({ "ballots": sum.ballots, "weight": sum.weight })
+}
+
+fn few_json(numbers: &Numbers) -> Value {
+    json!({ "roll": numbers.roll, "cast": { "ballots": numbers.cast.ballots }, "abstained": numbers.abstained() })
 }
 
 fn numbers_json(numbers: &Numbers) -> Value {

@@ -13,6 +13,7 @@ pub mod count;
 pub mod facts;
 pub mod fill;
 pub mod judge;
+pub mod letters;
 pub mod outcome;
 pub mod paper;
 pub mod phase;
@@ -32,6 +33,7 @@ pub use contest::{
 };
 pub use count::{Fault, count};
 pub use facts::Facts;
+pub use letters::Letters;
 pub use outcome::Outcome;
 pub use tie::TieRule;
 
@@ -46,6 +48,8 @@ pub struct Election {
     pub classes: Vec<Class>,
     /// What is voted on, in the order of the file.
     pub contests: Vec<Contest>,
+    /// Which letters go to voters by themselves.
+    pub letters: Letters,
 }
 
 impl Election {
@@ -89,6 +93,8 @@ pub struct Terms {
     pub seed: Option<Text>,
     /// Days after the close until roll and ballots are deleted.
     pub deleted_after_days: Option<u32>,
+    /// Fewest ballots of a district of which is told how many there were for whom: fewer would tell how single people voted.
+    pub least_ballots: u32,
 }
 
 /// A part of the roll that has seats of its own.

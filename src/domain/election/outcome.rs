@@ -63,6 +63,15 @@ pub struct Counted {
     pub races: Vec<Race>,
 }
 
+impl Counted {
+    /// Whether it is not told how many ballots there were for whom: there were so few in the district that it would tell how single people
+    /// voted. Who is elected is told all the same, for a seat cannot be kept secret; and so is how many voted, which the roll tells.
+    pub fn is_withheld(&self, least_ballots: u32) -> bool {
+        let cast = self.numbers.cast.ballots;
+        self.voters.is_some() && cast > 0 && cast < u64::from(least_ballots)
+    }
+}
+
 /// Ballots, and what they weigh.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sum {

@@ -122,6 +122,8 @@ pub enum Unlawful {
     Over(Instant),
     /// The urn was opened, perhaps before the time for votes was over.
     Opened,
+    /// Votes are taken from then on.
+    NotOpen(Instant),
     /// Votes are taken until then, and not everybody has voted.
     Voting(Instant),
     /// The roll is frozen, and the rules know no later addition.
@@ -152,6 +154,7 @@ impl Unlawful {
             Unlawful::NobodyOnRoll => "nobody is on the roll".to_string(),
             Unlawful::Over(closes) => format!("the time for votes ended at {}", closes.local(zone)),
             Unlawful::Opened => "the urn was opened, and nobody can vote any more".to_string(),
+            Unlawful::NotOpen(opens) => format!("votes are taken from {} on", opens.local(zone)),
             Unlawful::Voting(closes) => {
                 format!("votes are taken until {}, and not everybody on the roll has voted", closes.local(zone))
             }

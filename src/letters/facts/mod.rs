@@ -12,6 +12,7 @@ mod cohort;
 mod correction;
 mod deed;
 mod due;
+mod election;
 mod enrollment;
 mod follow_up;
 mod form;
@@ -47,6 +48,9 @@ pub use deed::{
     UnblindingNotice,
 };
 pub use due::{DueEvent, DueForm, FollowUpDue, Missing};
+pub use election::{
+    ElectionNoLink, ElectionNotice, ElectionPage, ElectionReceipt, ElectionResult, VotersEntry, VotersLink,
+};
 pub use enrollment::{ArmName, AssignmentBlinded, AssignmentOpen, Enrollment, Links, RegistrationDone, Site};
 pub use follow_up::{
     EventEntry, EventForm, EventName, FollowUpConfirm, FollowUpConflict, FollowUpDone, FollowUpForm, FollowUpRefused,
@@ -190,12 +194,15 @@ pub struct Contact {
 }
 
 impl Contact {
-    /// Whom the person of that id may ask: the first coordinator who acts for `site`, and is not they.
+    /// Whom the person of that id may ask: the first coordinator who acts for `site`, and is not they; of an election else the first
+    /// manager, for those are its committee.
     pub fn of(study: &Study, person: &str, site: Option<&str>, language: Language) -> Option<Contact> {
-        let found = study
-            .people
-            .iter()
-            .find(|one| one.has(Role::Coordinator) && one.id != person && site.is_none_or(|site| one.acts_for(site)))?;
+        let of = |role: Role| {
+            let mut people = study.people.iter();
+            people.find(|one| one.has(role) && one.id != person && site.is_none_or(|site| one.acts_for(site)))
+        };
+        let manager = || study.election.as_ref().and_then(|_| of(Role::Manager));
+        let found = of(Role::Coordinator).or_else(manager)?;
         let address = found.addresses.first()?.clone();
         Some(Contact { name: short(found.name.in_language(language)), address })
     }
@@ -344,6 +351,16 @@ pub enum Facts {
     StudyClosed(Milestone),
     AllUnblinded(Milestone),
     SecretRevealed(Milestone),
+    ElectionNotice(ElectionNotice),
+    ElectionCredential(VotersLink),
+    ElectionRenewed(VotersLink),
+    ElectionReminder(VotersLink),
+    ElectionReceipt(ElectionReceipt),
+    ElectionResult(ElectionResult),
+    ElectionNoLink(ElectionNoLink),
+    ElectionAsked(ElectionPage),
+    ElectionRefused(ElectionPage),
+    ElectionHelp(ElectionPage),
 }
 
 impl Facts {
@@ -449,6 +466,16 @@ impl Facts {
             Facts::StudyClosed(_) => Kind::StudyClosed,
             Facts::AllUnblinded(_) => Kind::AllUnblinded,
             Facts::SecretRevealed(_) => Kind::SecretRevealed,
+            Facts::ElectionNotice(_) => Kind::ElectionNotice,
+            Facts::ElectionCredential(_) => Kind::ElectionCredential,
+            Facts::ElectionRenewed(_) => Kind::ElectionRenewed,
+            Facts::ElectionReminder(_) => Kind::ElectionReminder,
+            Facts::ElectionReceipt(_) => Kind::ElectionReceipt,
+            Facts::ElectionResult(_) => Kind::ElectionResult,
+            Facts::ElectionNoLink(_) => Kind::ElectionNoLink,
+            Facts::ElectionAsked(_) => Kind::ElectionAsked,
+            Facts::ElectionRefused(_) => Kind::ElectionRefused,
+            Facts::ElectionHelp(_) => Kind::ElectionHelp,
         }
     }
 }

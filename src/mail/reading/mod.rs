@@ -46,6 +46,7 @@ pub mod subject;
 pub mod trust;
 mod veto;
 pub mod vocabulary;
+mod voting;
 pub mod word;
 
 pub use address::fold as fold_address;

@@ -14,7 +14,7 @@ use super::subject::{self, Subject};
 use super::vocabulary::Wish;
 use super::{
     asked, automatic, bounce, charset, cut, follow_up, form, identity, letters, lines, recipient, returned, trust,
-    veto, word,
+    veto, voting, word,
 };
 use crate::domain::answer::{self, Form};
 use crate::domain::deed::Deed;
@@ -96,6 +96,11 @@ pub fn read(world: &World<'_>, raw: &[u8]) -> Reading {
     };
     reading.study = Some(study.slug.clone());
     let doubts = distrust(world, &header, &reading, &senders, Some(study));
+    if doubts.is_empty()
+        && let Some(asked) = voter(&reading, study, &subject, &content)
+    {
+        return asked;
+    }
     let Some(person) = reading.sender.as_deref().and_then(|sender| study.find_person_by_address(sender)) else {
         if let Some(asked) = letters::by_words(&reading, study, &subject, &content, &doubts) {
             return asked;
@@ -355,6 +360,24 @@ const fn of_form(blank: bool, clear: bool) -> Disposition {
         (false, true) => Disposition::Register,
         (false, false) => Disposition::ReplyError,
     }
+}
+
+/// What somebody asks of an election, of the committee or not: whether they are on its roll is for the database to tell.
+fn voter(reading: &Reading, study: &Study, subject: &Subject, content: &Content) -> Option<Reading> {
+    let election = study.election.as_ref()?;
+    if !content.problems.is_empty() {
+        return None;
+    }
+    let act = voting::asked(election, subject, content)?;
+    let language = script(study, reading).or(study.languages.first().copied()).unwrap_or(reading.language);
+    let person = reading.sender.as_deref().and_then(|sender| study.find_person_by_address(sender));
+    let id = person.map(|person| person.id.clone());
+    let request = Request { study: study.slug.clone(), person: id.clone().unwrap_or_default(), language, act };
+    let refuses = matches!(request.act, Act::VoteByMail);
+    let disposition = if refuses { Disposition::ReplyError } else { Disposition::Reply };
+    // Nothing that somebody wrote of a vote is kept for people to read.
+    let text = if refuses { String::new() } else { reading.text.clone() };
+    Some(Reading { disposition, request: Some(request), person: id, language, text, ..reading.clone() })
 }
 
 /// What somebody asks for who is none of the staff, and may be a participant: that is for the database to tell. None for what

@@ -2,7 +2,7 @@
 
 use super::charset::Familiar;
 use super::header::Header;
-use super::vocabulary::{Wish, vocabulary};
+use super::vocabulary::{Voting, Wish, vocabulary};
 use super::word;
 use crate::domain::deed::Deed;
 use crate::domain::text;
@@ -21,6 +21,10 @@ pub struct Subject {
     pub rest: String,
     /// What its words ask for.
     pub wish: Option<Wish>,
+    /// Whether it is that of a reply, or of a mail that was passed on.
+    pub replied: bool,
+    /// What they ask for where an election is held.
+    pub voting: Option<Voting>,
     /// Whether a word for randomizing is among its words, whatever else they ask for.
     pub randomizes: bool,
     /// Whether a word for enrolling is, too.
@@ -44,18 +48,21 @@ pub fn read(header: &Header<'_>, familiar: Familiar<'_>) -> Subject {
 pub fn read_text(decoded: &str) -> Subject {
     let line = decoded.split(['\r', '\n', '\u{2028}', '\u{2029}', '\u{85}']).find(|line| !line.trim().is_empty());
     let clean = text::clean(line.unwrap_or_default(), CHARS);
-    let wide = without_prefixes(&text::fold_width(&clean));
+    let whole = text::fold_width(&clean);
+    let wide = without_prefixes(&whole);
+    let replied = wide.len() < whole.trim_start().len();
     let (tags, plain) = brackets(&wide);
     let rest = text::fold(&plain);
     let said = wishes(&rest);
     let wish = find_wish(&said);
+    let voting = said_in(&rest, &vocabulary().votings).into_iter().next();
     let [randomizes, enrolls, follows_up] =
         [Wish::Randomize, Wish::Enroll, Wish::FollowUp].map(|wish| said.contains(&wish));
     let reference = plain
         .split(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/')))
         .find(|token| token.chars().any(|c| c.is_ascii_digit()))
         .map(str::to_string);
-    Subject { text: clean, tags, rest, wish, randomizes, enrolls, follows_up, reference }
+    Subject { text: clean, tags, rest, wish, replied, voting, randomizes, enrolls, follows_up, reference }
 }
 
 /// Takes `Re:`, `RE[2]:`, `Fwd:`, `返信:` off the front, however many there are.
@@ -97,6 +104,11 @@ fn brackets(wide: &str) -> (Vec<String>, String) {
 /// What the words of a subject ask for, the more specific first. Latin words must stand alone, several side by side; Japanese
 /// has no blanks, so there they may stand anywhere.
 fn wishes(rest: &str) -> Vec<Wish> {
+    said_in(rest, &vocabulary().wishes)
+}
+
+/// What the words of a list mean that stand in a folded subject, in the order of the list.
+fn said_in<T: Copy>(rest: &str, list: &[(String, T)]) -> Vec<T> {
     let tokens = rest.split(|c: char| !(c.is_alphanumeric() || c == '-')).filter(|token| !token.is_empty());
     let tokens: Vec<&str> = tokens.collect();
     let spaced = format!(" {} ", tokens.join(" "));
@@ -105,7 +117,7 @@ fn wishes(rest: &str) -> Vec<Wish> {
         true => tokens.contains(&word),
         false => rest.contains(word),
     };
-    vocabulary().wishes.iter().filter(|(word, _)| stands(word)).map(|(_, wish)| *wish).collect()
+    list.iter().filter(|(word, _)| stands(word)).map(|(_, meaning)| *meaning).collect()
 }
 
 fn find_wish(said: &[Wish]) -> Option<Wish> {

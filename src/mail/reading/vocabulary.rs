@@ -40,6 +40,15 @@ pub enum Wish {
     Randomize,
 }
 
+/// What a word in a subject asks for where an election is held. In other studies such words mean nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Voting {
+    /// A link to vote.
+    Credential,
+    /// To vote, which is not done by mail.
+    Vote,
+}
+
 impl Wish {
     /// Whether data of a subject come with it.
     pub(super) fn brings_data(self) -> bool {
@@ -51,6 +60,7 @@ impl Wish {
 #[serde(deny_unknown_fields)]
 struct File {
     request: Request,
+    election: ElectionWords,
     deed: DeedWords,
     follow_up: FollowUpWords,
     registration: RegistrationWords,
@@ -74,6 +84,13 @@ struct Request {
     enroll: Vec<String>,
     randomize: Vec<String>,
     follow_up: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ElectionWords {
+    credential: Vec<String>,
+    vote: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -154,6 +171,8 @@ struct Quote {
 pub struct Vocabulary {
     /// Request words with what they ask for; more specific wishes first.
     pub wishes: Vec<(String, Wish)>,
+    /// What voters ask for; what is more specific first.
+    pub votings: Vec<(String, Voting)>,
     /// Keys of the subject that an act is about, without blanks.
     pub deed_subjects: Vec<String>,
     /// Keys of which of several randomizations is meant, without blanks.
@@ -245,6 +264,15 @@ impl Vocabulary {
             words.original_copy.extend(folded(&file.bounce.original));
             words.header_from.extend(folded(&file.quote.from));
             words.header_others.extend(folded(&file.quote.others));
+        }
+        for voting in [Voting::Credential, Voting::Vote] {
+            for file in files {
+                let list = match voting {
+                    Voting::Credential => &file.election.credential,
+                    Voting::Vote => &file.election.vote,
+                };
+                words.votings.extend(folded(list).map(|word| (word, voting)));
+            }
         }
         let quotes = |list: fn(&Quote) -> &[String]| patterns(files.iter().flat_map(move |file| list(&file.quote)));
         words.originals = quotes(|quote| &quote.original);

@@ -152,6 +152,24 @@ statements! { "outbox":
         lease_owner = '' WHERE id = $1 AND lease_owner = $2 AND state IN ('waiting', 'held')";
     FAILED = same "UPDATE outbox SET state = 'failed', verdict_code = $3, verdict_text = $4, lease_until = 0, \
         lease_owner = '' WHERE id = $1 AND lease_owner = $2 AND state IN ('waiting', 'held')";
+    ERASE_ATTEMPTS = rows Rows {
+        head: "WITH gone (id) AS (VALUES",
+        first: 1,
+        columns: 1,
+        tail: ") DELETE FROM outbox_attempt WHERE outbox_id IN (SELECT CAST(id AS BIGINT) FROM gone)",
+    };
+    ERASE_RAW = rows Rows {
+        head: "WITH gone (id) AS (VALUES",
+        first: 1,
+        columns: 1,
+        tail: ") DELETE FROM outbox_raw WHERE outbox_id IN (SELECT CAST(id AS BIGINT) FROM gone)",
+    };
+    ERASE = rows Rows {
+        head: "WITH gone (id) AS (VALUES",
+        first: 1,
+        columns: 1,
+        tail: ") DELETE FROM outbox WHERE id IN (SELECT CAST(id AS BIGINT) FROM gone)",
+    };
     MASK = rows Rows {
         head: "WITH left_us (id) AS (VALUES",
         first: 1,
@@ -339,6 +357,22 @@ pub async fn mask(tx: &mut Tx, ids: &[i64]) -> Result<(), StoreError> {
         let binds: Vec<Bind<'_>> = run.iter().map(|&id| Bind::from(id)).collect();
         tx.later_rows(&MASK, run.len(), &binds, Expect::Any).await?;
         tx.later_rows(&MASKED, run.len(), &binds, Expect::Any).await?;
+    }
+    tx.leaves_traces();
+    Ok(())
+}
+
+/// Takes letters away as if they had never been written: those that are claimed by whoever does so, and of which even that they were
+/// dropped would tell something of their readers.
+///
+/// # Errors
+/// Those of the database; they may come from a later call.
+pub async fn erase(tx: &mut Tx, ids: &[i64]) -> Result<(), StoreError> {
+    for run in chunks(ids) {
+        let binds: Vec<Bind<'_>> = run.iter().map(|&id| Bind::from(id)).collect();
+        for statement in [&ERASE_ATTEMPTS, &ERASE_RAW, &ERASE] {
+            tx.later_rows(statement, run.len(), &binds, Expect::Any).await?;
+        }
     }
     tx.leaves_traces();
     Ok(())

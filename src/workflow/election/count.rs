@@ -7,10 +7,11 @@ use std::fmt::Write;
 
 use super::{ElectionError, Floor, Refusal, everybody, hex, of, rule};
 use crate::definition::ballots_file;
+use crate::domain::election::letters::Round;
 use crate::domain::election::roll;
 use crate::domain::election::{Ballot, Election};
 use crate::store::voter::{self, VoterRow};
-use crate::store::{Tx, election as kept, urn};
+use crate::store::{Tx, election as kept, urn, voter_letter};
 use crate::workflow::ledger::Ledger;
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
 use crate::workflow::urn::take_out;
@@ -77,8 +78,11 @@ pub async fn package(shelf: &Shelf, shelved: &ShelvedStudy) -> Result<Package, E
     let election = of(shelved)?;
     let mut ledger = Ledger::begin(shelf).await?;
     let (tx, page) = ledger.lock(shelved).await?;
-    let not_opened = || Refusal::NotOpened(shelved.study.slug.clone());
-    let ballots = kept::ballots(&mut *tx, shelved.id).await?.ok_or_else(not_opened)?;
+    let slug = || shelved.study.slug.clone();
+    if voter_letter::rounds(&mut *tx, shelved.id).await?.iter().any(|own| own.round == Round::Deletion) {
+        return Err(Refusal::Deleted(slug()).into());
+    }
+    let ballots = kept::ballots(&mut *tx, shelved.id).await?.ok_or_else(|| Refusal::NotOpened(slug()))?;
     let mut rows = everybody(tx, shelved.id).await?;
     let voted = voter::who_voted(&mut *tx, shelved.id).await?;
     rows.sort_by(|one, other| one.entry.number.cmp(&other.entry.number));

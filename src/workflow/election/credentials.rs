@@ -3,10 +3,12 @@
 
 use serde_json::json;
 
+use super::letters::{self, Office};
 use super::roll::silent;
 use super::{ElectionError, Refusal, call_back, enter};
 use crate::domain::credential::{Secret, Validity};
 use crate::domain::election::Terms;
+use crate::domain::election::letters::Occasion;
 use crate::domain::election::phase::{Change, Phase, Step, Unlawful};
 use crate::domain::election::roll::Entry;
 use crate::domain::survey::Mark;
@@ -14,7 +16,9 @@ use crate::domain::time::Instant;
 use crate::limits;
 use crate::store::credential::{self, CredentialRow, State};
 use crate::store::voter::{self, VoterRow};
+use crate::store::voter_letter;
 use crate::workflow::Means;
+use crate::workflow::compose;
 use crate::workflow::entry::append;
 use crate::workflow::ledger::Ledger;
 use crate::workflow::life::Act;
@@ -29,6 +33,13 @@ pub struct Issued {
     pub secret: Secret,
     /// When it is good.
     pub validity: Validity,
+}
+
+impl Issued {
+    /// The link by which its voter votes.
+    pub fn link(&self, public_url: &str) -> String {
+        letters::link(public_url, &self.secret)
+    }
 }
 
 /// Makes a credential for each voter on the web who never had one, at most [`limits::CREDENTIAL_BATCH`] at once: it is asked for again until
@@ -73,10 +84,11 @@ pub async fn issue(
     Ok(issued)
 }
 
-/// Another credential for a voter who has not voted: those before open nothing any more.
+/// Another credential for a voter who has not voted: those before open nothing any more. Whoever has an address gets it in a letter; else it
+/// leaves with whoever asked.
 ///
 /// # Errors
-/// A [`Refusal`]; the database.
+/// A [`Refusal`]; the database; a letter that cannot be worded.
 pub async fn reissue(
     shelf: &Shelf,
     shelved: &ShelvedStudy,
@@ -106,16 +118,28 @@ pub async fn reissue(
     voter::link(tx, &[(row.id, id)]).await?;
     let body = json!({ "number": number, "reason": act.reason });
     append(tx, page, means, act.actor, "renew-voter-credential", &body).await?;
+    if !issued.entry.address.is_empty() {
+        let office = Office { shelved, election: floor.election, means };
+        let voter = VoterRow { id, study_id: shelved.id, entry: issued.entry.clone() };
+        let letter = office.with_link(&voter, Occasion::Renewed, (&issued.secret, issued.validity))?;
+        voter_letter::insert(tx, &[(id, Occasion::Renewed, letter.message_id().to_string())]).await?;
+        compose::post(tx, Some(shelved.id), means, None, &[letter]).await?;
+    }
     ledger.commit().await?;
     Ok(issued)
 }
 
 /// From the beginning of voting to its end.
-fn validity(terms: &Terms, now: Instant) -> Validity {
+pub(super) fn validity(terms: &Terms, now: Instant) -> Validity {
     Validity { from: terms.opens.max(now), until: Some(terms.closes) }
 }
 
-fn make(shelved: &ShelvedStudy, means: Means<'_>, entry: Entry, validity: Validity) -> (CredentialRow, Issued) {
+pub(super) fn make(
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    entry: Entry,
+    validity: Validity,
+) -> (CredentialRow, Issued) {
     let secret = Secret::new(means.dice);
     let row = CredentialRow {
         id: Mark::new(means.dice),

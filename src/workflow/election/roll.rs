@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::{ElectionError, Floor, Refusal, call_back, enter, everybody, freeze, hex};
+use crate::domain::election::letters::{Occasion, Round, deleted_at};
 use crate::domain::election::phase::{Change as Lawful, Phase, Step, Unlawful};
 use crate::domain::election::roll::{Entry, Frozen};
 use crate::domain::survey::Mark;
+use crate::domain::time::Instant;
 use crate::limits;
 use crate::store::Tx;
 use crate::store::credential::State as CredentialState;
 use crate::store::election::{self as kept, StepRow};
 use crate::store::voter::{self, VoterRow};
+use crate::store::voter_letter::{self, Fate, RoundRow};
 use crate::workflow::Means;
 use crate::workflow::entry::append;
 use crate::workflow::ledger::Ledger;
@@ -98,6 +101,16 @@ pub enum Change<'a> {
     Remove(&'a str),
     /// Whoever has that number votes by post from now on, or (`false`) on the web again.
     Postal(&'a str, bool),
+    /// Of whoever has that number a name or an address is mended, whether they have voted or not. An address is no part of what was frozen,
+    /// and mended at any time.
+    Correct {
+        /// Member number.
+        number: &'a str,
+        /// What they are called.
+        name: Option<&'a str>,
+        /// Folded address; empty where letters are to go to none any more.
+        address: Option<&'a str>,
+    },
 }
 
 /// What became of the roll by it.
@@ -125,10 +138,17 @@ pub async fn change(
     }
     let mut ledger = Ledger::begin(shelf).await?;
     let (tx, page, floor) = enter(&mut ledger, shelved, means.now).await?;
-    let lawful = floor.standing().may_change_roll().map_err(|why| floor.refusal(why))?;
+    let standing = floor.standing();
+    let lawful = match (change, standing.phase()) {
+        (Change::Correct { name: None, .. }, Phase::Setup | Phase::Objection) => Lawful::Free,
+        (Change::Correct { name: None, .. }, _) => Lawful::Late,
+        _ => standing.may_change_roll().map_err(|why| floor.refusal(why))?,
+    };
+    let mut what = Vec::new();
     let (action, number) = match change {
         Change::Add(entry) => {
             add(tx, &floor, means, entry).await?;
+            come_again(tx, &floor).await?;
             ("add-voter", entry.number.as_str())
         }
         Change::Remove(number) => {
@@ -144,15 +164,55 @@ pub async fn change(
             }
             row.entry.postal = postal;
             voter::correct(tx, &row).await?;
+            if !postal {
+                come_again(tx, &floor).await?;
+            }
             (if postal { "vote-by-post" } else { "vote-on-the-web" }, number)
+        }
+        Change::Correct { number, name, address } => {
+            let found = voter::find_by_number(&mut *tx, shelved.id, number).await?;
+            let mut row = found.ok_or_else(|| Refusal::Unknown(number.to_string()))?;
+            if let Some(name) = name.filter(|name| *name != row.entry.name) {
+                row.entry.name = name.to_string();
+                what.push("name");
+            }
+            if let Some(address) = address.filter(|address| *address != row.entry.address) {
+                row.entry.address = address.to_string();
+                what.push("address");
+            }
+            if what.is_empty() {
+                return Err(Refusal::Unchanged.into());
+            }
+            row.entry.check(floor.election).map_err(Refusal::Entry)?;
+            voter::correct(tx, &row).await?;
+            if what.contains(&"address") {
+                // The notice went elsewhere. A link did, too; another one is for the committee to send, for it ends that.
+                voter_letter::forget_occasion(tx, &row.id, Occasion::Notice).await?;
+                come_again(tx, &floor).await?;
+            }
+            ("correct-voter", number)
         }
     };
     let (frozen, _) = freeze(tx, page, shelved).await?;
     let late = lawful == Lawful::Late;
-    let body = json!({ "number": number, "late": late, "roll": hex(&frozen.roll), "reason": act.reason });
+    let mut body = json!({ "number": number, "late": late, "roll": hex(&frozen.roll), "reason": act.reason });
+    if !what.is_empty() {
+        // Which, and never what: names and addresses stand in no chain.
+        body["corrected"] = json!(what);
+    }
     append(tx, page, means, act.actor, action, &body).await?;
     ledger.commit().await?;
     Ok(Changed { late, frozen })
+}
+
+/// Letters that went to everybody go over the roll once more, for somebody who came or can be reached now.
+async fn come_again(tx: &mut Tx, floor: &Floor<'_>) -> Result<(), ElectionError> {
+    for round in [Round::Notice, Round::Credentials] {
+        if round.may_go(&floor.standing()).is_ok() {
+            voter_letter::begin_anew(tx, floor.shelved.id, round).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn add(tx: &mut Tx, floor: &Floor<'_>, means: Means<'_>, entry: &Entry) -> Result<(), ElectionError> {
@@ -196,6 +256,25 @@ pub struct Seen {
     pub voted: Option<u64>,
     /// Rules and roll as they are now.
     pub frozen: Frozen,
+    /// Rounds of letters that were begun, and the deletion.
+    pub rounds: Vec<RoundRow>,
+    /// When what is known of voters is deleted by the rules.
+    pub deleted_at: Option<Instant>,
+}
+
+/// Everybody on the roll, by member number, with what became of the last letter that told them of their entry or brought a link.
+///
+/// # Errors
+/// A [`Refusal`]; the database; a key that is missing.
+pub async fn letters(shelf: &Shelf, shelved: &ShelvedStudy) -> Result<Vec<(Entry, Option<Fate>)>, ElectionError> {
+    super::of(shelved)?;
+    let mut tx = shelf.store().begin().await?;
+    let mut fates = voter_letter::fates(&mut tx, shelved.id).await?;
+    let rows = everybody(&mut tx, shelved.id).await?;
+    let mut all: Vec<(Entry, Option<Fate>)> = Vec::with_capacity(rows.len());
+    all.extend(rows.into_iter().map(|row| (row.entry, fates.remove(&row.id))));
+    all.sort_by(|(one, _), (other, _)| one.number.cmp(&other.number));
+    Ok(all)
 }
 
 /// Looks where an election stands; changes nothing.
@@ -221,6 +300,8 @@ pub async fn see(shelf: &Shelf, shelved: &ShelvedStudy, means: Means<'_>) -> Res
         postal: turnout.postal,
         voted: opened.then_some(turnout.voted),
         frozen,
+        rounds: voter_letter::rounds(&mut *tx, shelved.id).await?,
+        deleted_at: deleted_at(&election.terms),
         steps: floor.steps,
     })
 }

@@ -4,17 +4,18 @@
 //! anew. Who they are the command line is told; the chain holds it beside the operator's own name.
 
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::count::{self, Opened};
 use super::{ElectionError, Floor, Refusal, enter, freeze, hex};
+use crate::definition::outcome_file;
 use crate::domain::chain::Sha256Digest;
 use crate::domain::election::phase::Step;
 use crate::domain::study::Role;
 use crate::domain::time::Instant;
 use crate::limits;
-use crate::store::Tx;
 use crate::store::election::{self as kept, StepRow};
-use crate::store::voter;
+use crate::store::{Tx, audit, voter};
 use crate::workflow::Means;
 use crate::workflow::entry::append;
 use crate::workflow::ledger::{Ledger, Page};
@@ -28,8 +29,8 @@ pub struct Wish<'a> {
     pub step: Step,
     /// Id of the person of the study who wants it.
     pub by: &'a str,
-    /// Digest of the outcome, where one is put on record.
-    pub outcome: Option<Sha256Digest>,
+    /// The outcome, where one is put on record, to the byte.
+    pub outcome: Option<&'a str>,
     /// The operator, the moment and the reason.
     pub act: Act<'a>,
 }
@@ -92,6 +93,9 @@ pub async fn take(
         return Err(Refusal::Same(by.to_string()).into());
     }
     kept::confirm(tx, shelved.id, step, by, means.now).await?;
+    if let (Step::Record, Some(outcome)) = (step, wish.outcome) {
+        kept::save_outcome(tx, shelved.id, outcome).await?;
+    }
     let opened = match step {
         Step::Close => Some(count::open(tx, &floor, means).await?),
         _ => None,
@@ -124,7 +128,29 @@ async fn about(
 ) -> Result<Option<Sha256Digest>, ElectionError> {
     match wish.step {
         Step::Objection | Step::Open => Ok(Some(freeze(tx, page, floor.shelved).await?.0.whole)),
-        Step::Close | Step::Certify => Ok(None),
-        Step::Record => Ok(Some(wish.outcome.ok_or(Refusal::NoOutcome)?)),
+        Step::Close => {
+            check_roll(tx, page, floor).await?;
+            Ok(None)
+        }
+        Step::Certify => Ok(None),
+        Step::Record => {
+            let outcome = wish.outcome.ok_or(Refusal::NoOutcome)?;
+            if !outcome_file::read(outcome).map_err(Refusal::NoOutcomeFile)?.complete {
+                return Err(Refusal::Undecided.into());
+            }
+            Ok(Some(Sha256::digest(outcome).into()))
+        }
+    }
+}
+
+/// That the roll is as its last act on record left it: every act writes its digest into the chain.
+async fn check_roll(tx: &mut Tx, page: &Page, floor: &Floor<'_>) -> Result<(), ElectionError> {
+    let found = hex(&freeze(tx, page, floor.shelved).await?.0.roll);
+    let last = audit::last_of_roll(&mut *tx, floor.shelved.id).await?;
+    let body = last.and_then(|entry| serde_json::from_str::<serde_json::Value>(&entry.body).ok());
+    let recorded = body.and_then(|body| Some(body.get("roll")?.as_str()?.to_string())).unwrap_or_default();
+    match recorded == found {
+        true => Ok(()),
+        false => Err(Refusal::RollDiffers { recorded, found }.into()),
     }
 }

@@ -76,6 +76,23 @@ fn an_election_is_held_by_two_people() {
     place.ends(0, "election roll add council A3 --name Abe --district east --email abe@example.jp --reason forgotten");
     place.ends(0, "election roll remove council Ａ3 --reason resigned");
     place.ends(0, "election roll postal council A1 --off --reason asked");
+    let refused = place.ends(1, "election roll correct council A1 --reason wrong");
+    assert!(refused.err.contains("--name or --email"), "{}", refused.err);
+    place.ends(1, "election roll correct council A1 --email nowhere --reason wrong");
+    place.ends(0, "election roll correct council A1 --email hana@example.jp --reason wrong");
+    assert!(
+        place
+            .ends(1, "election roll correct council A1 --email hana@example.jp --reason wrong")
+            .err
+            .contains("already")
+    );
+    let listed = place.ends(0, "election roll list council").out;
+    assert!(listed.contains("A1\tHana\thana@example.jp\teast\tweb\tno letter yet"), "{listed}");
+    assert!(!place.ends(0, "election roll list council --unreached").out.contains("A1"));
+    for command in ["notify", "credentials", "remind", "announce"] {
+        let early = place.ends(1, &format!("election {command} council --reason early"));
+        assert!(early.err.contains("comes first"), "{}", early.err);
+    }
     let back = place.ends(0, "election roll postal council A1 --reason asked --json").json();
     assert_eq!((&back["late"], &back["digests"]), (&json!(false), &shown["digests"]));
 
