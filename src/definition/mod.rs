@@ -30,6 +30,7 @@ mod moments;
 mod pages_file;
 pub mod participants_file;
 mod people;
+mod pictures;
 mod predictability;
 pub mod problem;
 mod randomization;

@@ -1,4 +1,4 @@
-//! Elections: the steps that two people take together, and the ballots once the urn was opened.
+//! Elections: the steps that two people take together, the ballots once the urn was opened, and the outcome that is on record.
 
 use std::collections::BTreeSet;
 
@@ -41,6 +41,11 @@ statements! { "election":
     CONFIRM = same "UPDATE election_step SET second_by = $3, second_at = $4 WHERE study_id = $1 AND step = $2 AND second_by IS NULL";
     KEEP = same "INSERT INTO opened_ballots (study_id, sealed) VALUES ($1, $2)";
     BALLOTS = same "SELECT sealed FROM opened_ballots WHERE study_id = $1";
+    KEEP_OUTCOME = same "INSERT INTO election_result (study_id, outcome) VALUES ($1, $2)";
+    OUTCOME = same "SELECT outcome FROM election_result WHERE study_id = $1";
+    PUBLISH = same "INSERT INTO election_file (study_id, name, content) VALUES ($1, $2, $3)";
+    PUBLISHED = same "SELECT name FROM election_file WHERE study_id = $1 ORDER BY name";
+    FILE = same "SELECT content FROM election_file WHERE study_id = $1 AND name = $2";
 }
 
 fn read(mut row: Row) -> Result<StepRow, StoreError> {
@@ -100,4 +105,44 @@ pub async fn ballots<'a>(from: impl Into<Reader<'a>>, study_id: i64) -> Result<O
     let table = ring.open(PURPOSE, &study_id.to_be_bytes(), &row.blob()?).map_err(unopened)?;
     let table = String::from_utf8(table);
     Ok(Some(table.map_err(|_| unopened(crate::domain::seal::Unopened::Damaged))?))
+}
+
+/// Keeps the outcome that was put on record, to the byte.
+///
+/// # Errors
+/// [`StoreError::Conflict`] if there is one; it may come from a later call.
+pub async fn keep_outcome(tx: &mut Tx, study_id: i64, outcome: &str) -> Result<(), StoreError> {
+    tx.later(&KEEP_OUTCOME, binds![study_id, outcome], Expect::Any).await
+}
+
+/// The outcome that is on record, if there is one.
+///
+/// # Errors
+/// Those of the database.
+pub async fn outcome<'a>(from: impl Into<Reader<'a>>, study_id: i64) -> Result<Option<String>, StoreError> {
+    from.into().find(&OUTCOME, binds![study_id]).await?.map(|mut row| row.text()).transpose()
+}
+
+/// Keeps a file that is published with the result.
+///
+/// # Errors
+/// [`StoreError::Conflict`] if there is one of that name; it may come from a later call.
+pub async fn publish(tx: &mut Tx, study_id: i64, name: &str, content: &str) -> Result<(), StoreError> {
+    tx.later(&PUBLISH, binds![study_id, name, content], Expect::Any).await
+}
+
+/// The names of the files that are published with the result.
+///
+/// # Errors
+/// Those of the database.
+pub async fn published<'a>(from: impl Into<Reader<'a>>, study_id: i64) -> Result<Vec<String>, StoreError> {
+    from.into().fetch(&PUBLISHED, binds![study_id]).await?.into_iter().map(|mut row| row.text()).collect()
+}
+
+/// A file that is published with the result.
+///
+/// # Errors
+/// Those of the database.
+pub async fn file<'a>(from: impl Into<Reader<'a>>, study_id: i64, name: &str) -> Result<Option<String>, StoreError> {
+    from.into().find(&FILE, binds![study_id, name]).await?.map(|mut row| row.text()).transpose()
 }

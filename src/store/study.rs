@@ -202,9 +202,12 @@ statements! { "study":
     PURGE_OPT_OUTS = same "DELETE FROM opt_out WHERE study_id = $1";
     PURGE_VOTES = same "DELETE FROM voted WHERE voter_id IN (SELECT id FROM voter WHERE study_id = $1)";
     PURGE_VOTERS_CREDENTIALS = same "DELETE FROM voter_credential WHERE voter_id IN (SELECT id FROM voter WHERE study_id = $1)";
+    PURGE_VOTER_ADDRESSES = same "DELETE FROM voter_address WHERE voter_id IN (SELECT id FROM voter WHERE study_id = $1)";
     PURGE_VOTERS = same "DELETE FROM voter WHERE study_id = $1";
     PURGE_ELECTION_STEPS = same "DELETE FROM election_step WHERE study_id = $1";
     PURGE_BALLOTS = same "DELETE FROM opened_ballots WHERE study_id = $1";
+    PURGE_ELECTION_RESULTS = same "DELETE FROM election_result WHERE study_id = $1";
+    PURGE_ELECTION_FILES = same "DELETE FROM election_file WHERE study_id = $1";
     PURGE_CREDENTIALS = same "DELETE FROM credential WHERE study_id = $1";
     PURGE_FILES = same "UPDATE file SET state = 'leaving' WHERE study_id = $1";
     PURGE_URN = same "DELETE FROM urn WHERE study_id = $1";
@@ -402,9 +405,12 @@ pub async fn purge(
         &PURGE_OPT_OUTS,
         &PURGE_VOTES,
         &PURGE_VOTERS_CREDENTIALS,
+        &PURGE_VOTER_ADDRESSES,
         &PURGE_VOTERS,
         &PURGE_ELECTION_STEPS,
         &PURGE_BALLOTS,
+        &PURGE_ELECTION_RESULTS,
+        &PURGE_ELECTION_FILES,
         &PURGE_CREDENTIALS,
         &PURGE_FILES,
         &PURGE_URN,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::sql::{Bind, Row, Rows, binds, chunks, statements};
 use super::tx::Expect;
-use super::{Reader, StoreError, Tx};
+use super::{Reader, Store, StoreError, Tx};
 use crate::domain::election::phase::Turnout;
 use crate::domain::election::roll::Entry;
 use crate::domain::language::Language;
@@ -16,6 +16,8 @@ use crate::domain::survey::Mark;
 
 /// What names and addresses of voters are sealed for.
 const PURPOSE: &str = "hagaki voter";
+/// What codes of addresses are made for.
+const ADDRESS_CODE: &str = "hagaki address of a voter";
 /// Columns, as they are bound to what is sealed in them; they must never change.
 const NAME: &[u8] = b"name";
 const ADDRESS: &[u8] = b"address";
@@ -59,6 +61,18 @@ statements! { "voter":
     };
     CORRECT = same "UPDATE voter SET name = $2, address = $3, language = $4, district = $5, class = $6, postal = $7 WHERE id = $1";
     DELETE = same "DELETE FROM voter WHERE id = $1";
+    KNOW = rows Rows {
+        head: "INSERT INTO voter_address (voter_id, code) VALUES",
+        first: 1,
+        columns: 2,
+        tail: " ON CONFLICT (voter_id) DO UPDATE SET code = excluded.code",
+    };
+    FORGET = same "DELETE FROM voter_address WHERE voter_id = $1";
+    // Whose address another of the same roll has, too, is not known by it.
+    BY_ADDRESS = same select!("WHERE id IN (SELECT voter_id FROM voter_address WHERE code = $1) AND NOT EXISTS \
+        (SELECT 1 FROM voter_address own JOIN voter_address other ON other.code = own.code AND other.voter_id <> own.voter_id \
+        JOIN voter twin ON twin.id = other.voter_id WHERE own.voter_id = voter.id AND twin.study_id = voter.study_id) \
+        ORDER BY study_id DESC LIMIT $2");
     BY_NUMBER = same select!("WHERE study_id = $1 AND number = $2");
     BY_CREDENTIAL = same select!("WHERE id = (SELECT voter_id FROM voter_credential WHERE credential_id = $1)");
     LIST = same select!("WHERE study_id = $1 AND id > $2 ORDER BY id LIMIT $3");
@@ -146,7 +160,24 @@ pub async fn insert(tx: &mut Tx, new: &[VoterRow]) -> Result<(), StoreError> {
         }
         tx.later_rows(&INSERT, run.len(), &binds, Expect::Any).await?;
     }
+    know(tx, &ring, new).await
+}
+
+/// Makes voters known by their addresses, as far as they have some.
+async fn know(tx: &mut Tx, ring: &KeyRing, rows: &[VoterRow]) -> Result<(), StoreError> {
+    let coded: Vec<(Mark, [u8; 32])> =
+        rows.iter().filter_map(|row| Some((row.id, code_of(ring, &row.entry.address)?))).collect();
+    for run in chunks(&coded) {
+        let binds: Vec<Bind<'_>> = run.iter().flat_map(|(id, code)| [Bind::from(id), code.into()]).collect();
+        tx.later_rows(&KNOW, run.len(), &binds, Expect::Any).await?;
+    }
     Ok(())
+}
+
+/// The code of an address by the key that seals; none of an empty one.
+fn code_of(ring: &KeyRing, address: &str) -> Option<[u8; 32]> {
+    let written = Some(address).filter(|address| !address.is_empty())?;
+    ring.codes(ADDRESS_CODE, written.as_bytes()).next().map(|coded| coded.code)
 }
 
 /// Gives a voter another name, address, language, district, class, and way to vote, as they stand in the row.
@@ -160,7 +191,9 @@ pub async fn correct(tx: &mut Tx, row: &VoterRow) -> Result<(), StoreError> {
     let (district, class) = (district.as_deref().unwrap_or(""), class.as_deref().unwrap_or(""));
     let expect = Expect::Present { noun: "voter", key: row.id.text() };
     let binds = binds![&row.id, &name, &address, code(*language), district, class, i64::from(*postal)];
-    tx.later(&CORRECT, binds, expect).await
+    tx.later(&CORRECT, binds, expect).await?;
+    tx.later(&FORGET, binds![&row.id], Expect::Any).await?;
+    know(tx, &ring, std::slice::from_ref(row)).await
 }
 
 /// Takes a voter off the roll; their credentials are nobody's then.
@@ -169,6 +202,7 @@ pub async fn correct(tx: &mut Tx, row: &VoterRow) -> Result<(), StoreError> {
 /// [`StoreError::Missing`]; it may come from a later call.
 pub async fn delete(tx: &mut Tx, id: &Mark) -> Result<(), StoreError> {
     tx.later(&UNLINK, binds![id], Expect::Any).await?;
+    tx.later(&FORGET, binds![id], Expect::Any).await?;
     tx.later(&DELETE, binds![id], Expect::Present { noun: "voter", key: id.text() }).await
 }
 
@@ -197,6 +231,25 @@ pub async fn find_by_credential<'a>(
     let mut from = from.into();
     let ring = from.ring();
     from.find(&BY_CREDENTIAL, binds![credential]).await?.map(|row| read(row, &ring)).transpose()
+}
+
+/// At most `most` voters of that folded address, of all elections; none of an election in which several have it.
+///
+/// # Errors
+/// Those of the database; a key that is missing.
+pub async fn list_by_address(store: &Store, address: &str, most: i64) -> Result<Vec<VoterRow>, StoreError> {
+    let ring = Arc::clone(store.ring());
+    let mut found = Vec::new();
+    for coded in ring.codes(ADDRESS_CODE, address.as_bytes()) {
+        let rows = Reader::from(store).fetch(&BY_ADDRESS, binds![&coded.code, most]).await?;
+        for row in rows {
+            found.push(read(row, &ring)?);
+        }
+    }
+    // Two of one roll whose codes are by different keys.
+    let studies: Vec<i64> = found.iter().map(|row| row.study_id).collect();
+    found.retain(|row| studies.iter().filter(|id| **id == row.study_id).count() == 1);
+    Ok(found)
 }
 
 /// At most `most` voters behind `after`, by their random names.

@@ -14,6 +14,8 @@
 pub mod cast;
 pub mod count;
 pub mod credentials;
+pub mod public;
+pub mod recorded;
 pub mod roll;
 pub mod steps;
 
@@ -83,6 +85,14 @@ pub enum Refusal {
     /// A step about an outcome, and none is named.
     #[error("name the file of the outcome that is put on record")]
     NoOutcome,
+    /// A file that is none.
+    #[error("{0}")]
+    Outcome(#[from] recorded::NoOutcome),
+    /// A file that cannot be published with the result.
+    #[error(
+        "{0} cannot be published: only ballots.csv and facts.toml are, as they were counted, and their digests must stand in the outcome"
+    )]
+    Unpublished(String),
     /// There is nothing to be handed over yet.
     #[error("the urn of {0} is not opened yet")]
     NotOpened(String),

@@ -30,6 +30,7 @@ fn candidate(id: &str) -> Candidate {
         born: None,
         incumbent: false,
         statement: None,
+        picture: None,
     }
 }
 
@@ -86,7 +87,7 @@ fn election(contests: Vec<Contest>) -> Election {
         seed: None,
         deleted_after_days: None,
     };
-    Election { terms, districts: Vec::new(), classes: Vec::new(), contests }
+    Election { terms, districts: Vec::new(), classes: Vec::new(), contests, pictures: BTreeMap::new() }
 }
 
 fn district(id: &str) -> District {

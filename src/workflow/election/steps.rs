@@ -4,9 +4,11 @@
 //! anew. Who they are the command line is told; the chain holds it beside the operator's own name.
 
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::count::{self, Opened};
-use super::{ElectionError, Floor, Refusal, enter, freeze, hex};
+use super::recorded::Recorded;
+use super::{ElectionError, Floor, Refusal, enter, freeze, hex, rule};
 use crate::domain::chain::Sha256Digest;
 use crate::domain::election::phase::Step;
 use crate::domain::study::Role;
@@ -21,6 +23,9 @@ use crate::workflow::ledger::{Ledger, Page};
 use crate::workflow::life::Act;
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
 
+/// Files that may be published beside an outcome. The roll is none of them.
+const PUBLISHED: [&str; 2] = ["ballots.csv", "facts.toml"];
+
 /// A step that somebody wants.
 #[derive(Clone, Copy, Debug)]
 pub struct Wish<'a> {
@@ -28,10 +33,19 @@ pub struct Wish<'a> {
     pub step: Step,
     /// Id of the person of the study who wants it.
     pub by: &'a str,
-    /// Digest of the outcome, where one is put on record.
-    pub outcome: Option<Sha256Digest>,
+    /// The outcome, where one is put on record.
+    pub outcome: Option<Outcome<'a>>,
     /// The operator, the moment and the reason.
     pub act: Act<'a>,
+}
+
+/// An outcome that is put on record.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome<'a> {
+    /// As the count printed it.
+    pub text: &'a str,
+    /// Names and contents of the files beside it that everybody may have once the result stands.
+    pub published: &'a [(String, String)],
 }
 
 /// What became of it.
@@ -96,8 +110,17 @@ pub async fn take(
         Step::Close => Some(count::open(tx, &floor, means).await?),
         _ => None,
     };
+    if let (Step::Record, Some(outcome)) = (step, wish.outcome) {
+        kept::keep_outcome(tx, shelved.id, outcome.text).await?;
+        for (name, content) in outcome.published {
+            kept::publish(tx, shelved.id, name, content).await?;
+        }
+    }
     let mut body = json!({ "step": step.key(), "first": first.first_by, "second": by, "about": about.as_ref().map(hex),
                            "voters": turnout.voters, "reason": act.reason });
+    if let Some(outcome) = wish.outcome {
+        body["published"] = json!(outcome.published.iter().map(|(name, _)| name).collect::<Vec<&String>>());
+    }
     if let Some(opened) = &opened {
         body["papers"] = json!(opened.papers);
         body["ballots"] = json!(opened.ballots);
@@ -125,6 +148,17 @@ async fn about(
     match wish.step {
         Step::Objection | Step::Open => Ok(Some(freeze(tx, page, floor.shelved).await?.0.whole)),
         Step::Close | Step::Certify => Ok(None),
-        Step::Record => Ok(Some(wish.outcome.ok_or(Refusal::NoOutcome)?)),
+        Step::Record => {
+            let outcome = wish.outcome.ok_or(Refusal::NoOutcome)?;
+            let rule = Sha256::digest(rule(tx, page, floor.shelved).await?).into();
+            let recorded = Recorded::read(outcome.text, &rule).map_err(Refusal::Outcome)?;
+            let is_counted = |(name, content): &&(String, String)| {
+                PUBLISHED.contains(&name.as_str()) && recorded.counts(&hex(&Sha256::digest(content).into()))
+            };
+            if let Some((name, _)) = outcome.published.iter().find(|file| !is_counted(file)) {
+                return Err(Refusal::Unpublished(name.clone()).into());
+            }
+            Ok(Some(Sha256::digest(outcome.text).into()))
+        }
     }
 }
