@@ -13,6 +13,7 @@ use crate::domain::election::roll::Entry;
 use crate::domain::language::Language;
 use crate::domain::seal::{self, KeyRing, NoKey, Unopened};
 use crate::domain::survey::Mark;
+use crate::limits;
 
 /// What names and addresses of voters are sealed for.
 const PURPOSE: &str = "hagaki voter";
@@ -250,6 +251,15 @@ pub async fn list_by_address(store: &Store, address: &str, most: i64) -> Result<
     let studies: Vec<i64> = found.iter().map(|row| row.study_id).collect();
     found.retain(|row| studies.iter().filter(|id| **id == row.study_id).count() == 1);
     Ok(found)
+}
+
+/// The voter of that folded address, if one alone on the roll has it.
+///
+/// # Errors
+/// Those of the database; a key that is missing.
+pub async fn find_by_address(store: &Store, study_id: i64, address: &str) -> Result<Option<VoterRow>, StoreError> {
+    let all = list_by_address(store, address, limits::ELECTIONS_OF_AN_ACCOUNT).await?;
+    Ok(all.into_iter().find(|row| row.study_id == study_id))
 }
 
 /// At most `most` voters behind `after`, by their random names.

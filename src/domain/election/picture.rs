@@ -33,8 +33,7 @@ impl PictureKind {
         }
     }
 
-    /// Ending of the address under which it is shown.
-    pub const fn ending(self) -> &'static str {
+    const fn ending(self) -> &'static str {
         match self {
             PictureKind::Png => "png",
             PictureKind::Jpeg => "jpg",
@@ -45,6 +44,8 @@ impl PictureKind {
 /// A picture that can be shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Picture {
+    /// What it is called, by what is in it: so no page shows the one of before.
+    pub name: String,
     /// How it is written.
     pub kind: PictureKind,
     /// Points across.
@@ -110,14 +111,9 @@ impl Picture {
         if !fits(width) || !fits(height) {
             return Err(PictureFault::Points);
         }
-        Ok(Picture { kind, width, height, bytes: bytes.into() })
-    }
-
-    /// Its name among the election's pictures: by what is in it, so that no page shows the one of before.
-    pub fn name(&self) -> String {
-        let digest = Sha256::digest(&self.bytes);
+        let digest = Sha256::digest(bytes);
         let digest = data_encoding::HEXLOWER.encode(digest.get(..12).unwrap_or_default());
-        format!("{digest}.{}", self.kind.ending())
+        Ok(Picture { name: format!("{digest}.{}", kind.ending()), kind, width, height, bytes: bytes.into() })
     }
 }
 
@@ -210,7 +206,7 @@ mod tests {
         assert_eq!((png.kind, png.width, png.height), (PictureKind::Png, 300, 400));
         let jpeg = Picture::read(&jpeg_of(300, 400, &segment(0xE0, b"JFIF\0"))).unwrap();
         assert_eq!((jpeg.kind, jpeg.width, jpeg.height), (PictureKind::Jpeg, 300, 400));
-        assert!(jpeg.name().ends_with(".jpg") && jpeg.name() != png.name());
+        assert!(jpeg.name.ends_with(".jpg") && jpeg.name != png.name);
     }
 
     #[test]

@@ -37,6 +37,16 @@ pub struct Certified {
     pub files: Vec<String>,
 }
 
+/// Whether anybody may look at it.
+///
+/// # Errors
+/// The database.
+pub async fn is_seen(store: &Store, shelved: &ShelvedStudy, now: Instant) -> Result<bool, Failure> {
+    let Ok(election) = of(shelved) else { return Ok(false) };
+    let taken = kept::taken(&kept::steps(store, shelved.id).await?);
+    Ok(Standing { terms: &election.terms, taken, now }.phase() != Phase::Setup)
+}
+
 /// Looks at an election; nothing as long as nobody may.
 ///
 /// # Errors
