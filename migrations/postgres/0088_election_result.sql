@@ -1,12 +1,12 @@
 -- Elections: the outcome that is on record, and voters who have an account. A twin of migrations/sqlite/0088_election_result.sql.
 
-CREATE TABLE election_result (
+CREATE TABLE election_outcome (
     study_id BIGINT PRIMARY KEY REFERENCES study (id),
     outcome TEXT NOT NULL
 );
-COMMENT ON TABLE election_result IS 'The outcome that the committee put on record; shown once it is certified.';
-COMMENT ON COLUMN election_result.study_id IS 'Study.';
-COMMENT ON COLUMN election_result.outcome IS 'The outcome, to the byte: JSON as the count prints it, with the digests of the files it was counted from.';
+COMMENT ON TABLE election_outcome IS 'The outcome that the committee put on record; shown once it is certified.';
+COMMENT ON COLUMN election_outcome.study_id IS 'Study.';
+COMMENT ON COLUMN election_outcome.outcome IS 'The outcome, to the byte: JSON as the count prints it, with the digests of the files it was counted from.';
 
 CREATE TABLE election_file (
     study_id BIGINT NOT NULL REFERENCES study (id),

@@ -1,6 +1,6 @@
 -- Elections: the outcome that is on record, and voters who have an account. A twin of migrations/postgres/0088_election_result.sql.
 
-CREATE TABLE election_result ( -- The outcome that the committee put on record; shown once it is certified.
+CREATE TABLE election_outcome ( -- The outcome that the committee put on record; shown once it is certified.
     study_id INTEGER PRIMARY KEY REFERENCES study (id), -- Study.
     outcome TEXT NOT NULL -- The outcome, to the byte: JSON as the count prints it, with the digests of the files it was counted from.
 ) STRICT;

@@ -41,8 +41,8 @@ statements! { "election":
     CONFIRM = same "UPDATE election_step SET second_by = $3, second_at = $4 WHERE study_id = $1 AND step = $2 AND second_by IS NULL";
     KEEP = same "INSERT INTO opened_ballots (study_id, sealed) VALUES ($1, $2)";
     BALLOTS = same "SELECT sealed FROM opened_ballots WHERE study_id = $1";
-    KEEP_OUTCOME = same "INSERT INTO election_result (study_id, outcome) VALUES ($1, $2)";
-    OUTCOME = same "SELECT outcome FROM election_result WHERE study_id = $1";
+    SAVE_OUTCOME = same "INSERT INTO election_outcome (study_id, outcome) VALUES ($1, $2)";
+    OUTCOME = same "SELECT outcome FROM election_outcome WHERE study_id = $1";
     PUBLISH = same "INSERT INTO election_file (study_id, name, content) VALUES ($1, $2, $3)";
     PUBLISHED = same "SELECT name FROM election_file WHERE study_id = $1 ORDER BY name";
     FILE = same "SELECT content FROM election_file WHERE study_id = $1 AND name = $2";
@@ -111,8 +111,8 @@ pub async fn ballots<'a>(from: impl Into<Reader<'a>>, study_id: i64) -> Result<O
 ///
 /// # Errors
 /// [`StoreError::Conflict`] if there is one; it may come from a later call.
-pub async fn keep_outcome(tx: &mut Tx, study_id: i64, outcome: &str) -> Result<(), StoreError> {
-    tx.later(&KEEP_OUTCOME, binds![study_id, outcome], Expect::Any).await
+pub async fn save_outcome(tx: &mut Tx, study_id: i64, outcome: &str) -> Result<(), StoreError> {
+    tx.later(&SAVE_OUTCOME, binds![study_id, outcome], Expect::Any).await
 }
 
 /// The outcome that is on record, if there is one.

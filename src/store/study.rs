@@ -206,7 +206,7 @@ statements! { "study":
     PURGE_VOTERS = same "DELETE FROM voter WHERE study_id = $1";
     PURGE_ELECTION_STEPS = same "DELETE FROM election_step WHERE study_id = $1";
     PURGE_BALLOTS = same "DELETE FROM opened_ballots WHERE study_id = $1";
-    PURGE_ELECTION_RESULTS = same "DELETE FROM election_result WHERE study_id = $1";
+    PURGE_ELECTION_RESULTS = same "DELETE FROM election_outcome WHERE study_id = $1";
     PURGE_ELECTION_FILES = same "DELETE FROM election_file WHERE study_id = $1";
     PURGE_CREDENTIALS = same "DELETE FROM credential WHERE study_id = $1";
     PURGE_FILES = same "UPDATE file SET state = 'leaving' WHERE study_id = $1";

@@ -3,7 +3,10 @@
 
 mod disturbed;
 mod kept;
+pub(crate) mod pages;
 mod raced;
+mod result;
+mod seen;
 mod told;
 
 use std::sync::Arc;
@@ -233,15 +236,22 @@ pub(crate) fn is_past(error: &ElectionError) -> bool {
 }
 
 /// An election with so many voters, each with a credential, at the first moment of voting.
-pub(crate) async fn opened(center: &Center, many: usize) {
-    center.activate(&bundle(), Stage::Development).await;
+pub(crate) async fn opened(center: &Center, many: usize) -> Vec<Issued> {
+    opened_as(center, &bundle(), Stage::Development, many).await
+}
+
+/// The same by other rules, in which there are the two districts and times of COUNCIL.
+pub(crate) async fn opened_as(center: &Center, bundle: &Bundle, stage: Stage, many: usize) -> Vec<Issued> {
+    center.activate(bundle, stage).await;
     let roll: Vec<Entry> = (0..many).map(entry).collect();
     assert_eq!(Booth::of(center).import(&roll).await.unwrap().added, many);
     Booth::of(center).both(Step::Objection).await;
     wind_to(center, "2026-12-25 17:00");
     Booth::of(center).both(Step::Open).await;
-    assert_eq!(Booth::of(center).issue().await.len(), many);
+    let issued = Booth::of(center).issue().await;
+    assert_eq!(issued.len(), many);
     wind_to(center, OPENS);
+    issued
 }
 
 /// Everybody of those numbers votes, each by a page of their own.

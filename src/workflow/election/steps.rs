@@ -111,7 +111,7 @@ pub async fn take(
         _ => None,
     };
     if let (Step::Record, Some(outcome)) = (step, wish.outcome) {
-        kept::keep_outcome(tx, shelved.id, outcome.text).await?;
+        kept::save_outcome(tx, shelved.id, outcome.text).await?;
         for (name, content) in outcome.published {
             kept::publish(tx, shelved.id, name, content).await?;
         }
