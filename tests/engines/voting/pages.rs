@@ -182,7 +182,7 @@ stories! {
         let japanese = pages.fill(&path, &check, &[], "lang-ja").await;
         assert!(japanese.body.contains("まだ投票は済んでいません") && japanese.body.contains("SATO Ai（記入）"), "{japanese:?}");
         let back = pages.fill(&path, &check, &[], "change").await;
-        assert_eq!(back.body.matches(" checked>").count(), 4, "yes, and three names: {back:?}");
+        assert_eq!(back.body.matches(" checked>").count(), 5, "yes, three names, and none of the auditors: {back:?}");
         assert!(back.body.contains("value=\"SATO Ai\""), "{back:?}");
         assert_eq!((count(center, "voted").await, count(center, "urn").await), (0, 0), "nothing was cast");
 
@@ -203,7 +203,7 @@ stories! {
         assert!(other.body.contains("What you cast then counts; what you sent just now does not."), "{other:?}");
         for page in [&other, &pages.get(&format!("{path}?lang=en")).await] {
             assert_eq!(receipt_on(page), number);
-            assert!(!page.body.contains("c02") && !page.body.contains("SATO"), "{page:?}");
+            assert!(!page.body.contains("ISHII") && !page.body.contains("SATO"), "{page:?}");
         }
         assert_eq!((count(center, "voted").await, count(center, "urn").await), (1, 1));
 
@@ -219,11 +219,11 @@ stories! {
         assert!(pages.get(&format!("{two}?lang=en")).await.body.contains("You asked for a ballot by post"));
         let own = marks(3, "TANAKA Rei");
         let check = look_over(&pages, &three, &typed(&own)).await;
-        life::pause(center.store(), "council", center.act("a fire in the house")).await.unwrap();
+        life::set_paused(center.store(), "council", true, center.act("a fire in the house")).await.unwrap();
         let paused = pages.fill(&three, &check, &[], "send").await;
         assert!(paused.status == 403 && paused.body.contains("Voting is paused") && paused.body.contains("Try again"), "{paused:?}");
         assert!(pages.get("/e/council?lang=en").await.body.contains("Voting is paused."));
-        life::resume(center.store(), "council", center.act("it is out")).await.unwrap();
+        life::set_paused(center.store(), "council", false, center.act("it is out")).await.unwrap();
         let once_more = pages.fill(&three, &paused, &[], "look").await;
         assert!(once_more.status == 200 && once_more.body.contains("TANAKA Rei (written in)"), "{once_more:?}");
         wind_to(center, CLOSES);
@@ -250,7 +250,7 @@ stories! {
         let mut wrong = EVERY.to_vec();
         wrong.extend([("place:moved:moved-a", "first"), ("none:any", "1")]);
         let faulty = look_over(&pages, &path, &wrong).await;
-        assert!(faulty.status == 422 && faulty.body.contains("\"first\" is no place") .eq(&false), "quotation marks are escaped");
+        assert_eq!(faulty.status, 422);
         for told in ["&quot;first&quot; is no place", "you marked somebody and take no part", "<title>Error ·"] {
             assert!(faulty.body.contains(told), "{told}: {faulty:?}");
         }
@@ -278,19 +278,13 @@ stories! {
         wind_to(center, CLOSES);
         Booth::of(center).both(Step::Close).await;
         let package = Booth::of(center).package().await.unwrap();
-        let lines: Vec<&str> = package.ballots.lines().skip(1).collect();
-        assert_eq!(
-            lines,
-            [
-                "any,any-a any-c,,,1", "few,few-a,Somebody Else;山田 太郎,,1", "few,few-a,,,1", "first,first-a first-b first-c,,,1", "first,first-a first-d,,,1",
-                "moved,moved-a = moved-b,,,1", "moved,moved-d,,,1", "one,one-a,Both,,1", "one,one-b,,,1", "pairs,pairs-c > pairs-a = pairs-b,,,1",
-                "reject,reject-d-,,,1", "trust,trust-a+ trust-b-,,,1",
-            ]
-            .into_iter()
-            .collect::<BTreeSet<&str>>()
-            .into_iter()
-            .collect::<Vec<&str>>(),
-        );
+        let lines: BTreeSet<&str> = package.ballots.lines().skip(1).collect();
+        let wanted = [
+            "any,any-a any-c,,,1", "few,few-a,Somebody Else;山田 太郎,,1", "few,few-a,,,1", "first,first-a first-b first-c,,,1", "first,first-a first-d,,,1",
+            "moved,moved-a = moved-b,,,1", "moved,moved-d,,,1", "one,one-a,Both,,1", "one,one-b,,,1", "pairs,pairs-c > pairs-a = pairs-b,,,1",
+            "reject,reject-d-,,,1", "trust,trust-a+ trust-b-,,,1",
+        ];
+        assert_eq!(lines, BTreeSet::from(wanted));
     }
 
     async fn each_voter_sees_the_candidates_in_an_order_of_their_own(center: &mut Center) {
@@ -437,7 +431,7 @@ stories! {
             assert_eq!(pages.post_with(&path, &fields, foreign).await.status, 403, "{foreign}");
         }
         // A GET changes nothing, whatever stands in it.
-        for query in ["?_step=send&mark:one=one-a&_knowing=1", "?done=now", "?done=before", "?lang=%0d%0aSet-Cookie:x", "?done=<script>"] {
+        for query in ["?_step=send&mark:one=one-a&_knowing=1", "?done=now", "?done=before", "?lang=%0d%0aSet-Cookie:x", "?done=%3Cscript%3E"] {
             let page = pages.get(&format!("{path}{query}")).await;
             assert!(page.status == 200 && page.body.contains("_mark") && !page.head.contains("Set-Cookie:x"), "{query}: {page:?}");
         }
@@ -447,7 +441,7 @@ stories! {
             assert!(page.status == 422 && page.body.contains("cannot be read"), "{name}={value}: {page:?}");
         }
         let ignored = pages.post(&path, &[("_step", "answer"), ("_lang", "en"), ("mark:nothing", "one-a"), ("mark:trust:one-a", "yes"), ("place:one:one-a", "1")]).await;
-        assert_eq!(ignored.body.matches("Nothing is marked").count(), 7, "{ignored:?}");
+        assert_eq!(ignored.body.matches("Nothing is marked").count(), 6, "{ignored:?}");
         let many: Vec<(String, String)> = (0..5_001).map(|at| (format!("mark:any{at}"), "x".to_owned())).collect();
         let many: Vec<(&str, &str)> = many.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(pages.post(&path, &many).await.status, 413, "cut off, marks would be lost unseen");
