@@ -8,6 +8,8 @@ mod roll;
 mod rules;
 mod tally;
 
+use std::collections::BTreeMap;
+
 use hagaki::domain::election::{
     Ballot, Base, Bound, Candidate, Choice, Class, Confidence, Contest, District, Election, Facts, Mark, Method,
     Naming, Outcome, Over, Ranking, Reach, Repeated, Seats, Share, Style, Terms, TieRule, Uncontested, Under, Who,
