@@ -3,7 +3,7 @@
 ALTER TABLE voter ADD COLUMN address_code TEXT NOT NULL DEFAULT '';
 COMMENT ON COLUMN voter.address_code IS 'Code of the address by a key outside the database, by which a voter who writes is found; "none" without an address, and empty of those who came by an earlier version.';
 
-CREATE INDEX voter_address ON voter (study_id, address_code);
+CREATE INDEX voter_address ON voter (address_code, study_id);
 
 CREATE TABLE voter_letter (
     voter_id BYTEA NOT NULL REFERENCES voter (id),

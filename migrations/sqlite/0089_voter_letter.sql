@@ -2,7 +2,7 @@
 
 ALTER TABLE voter ADD COLUMN address_code TEXT NOT NULL DEFAULT '' /* Code of the address by a key outside the database, by which a voter who writes is found; "none" without an address, and empty of those who came by an earlier version. */;
 
-CREATE INDEX voter_address ON voter (study_id, address_code);
+CREATE INDEX voter_address ON voter (address_code, study_id);
 
 CREATE TABLE voter_letter ( -- Letters to voters: that there is one row for each occasion is what makes each leave once.
     voter_id BLOB NOT NULL REFERENCES voter (id), -- Who.

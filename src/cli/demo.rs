@@ -5,6 +5,7 @@
 //! it. Only the border is played: mails get the Authentication-Results that a real one would write.
 
 mod border;
+mod election;
 mod mails;
 mod show;
 
@@ -71,6 +72,10 @@ const ADDRESS: &str = "reg@example.jp";
 const AUTHSERV_ID: &str = "mx.example.jp";
 /// What comes of a mail that asks for a fresh link.
 const LINK: &str = "reply link";
+/// Who acts in the audit chains of the demonstration.
+const DESK: &str = "demo";
+/// Somebody's address, and where they answer or vote.
+type Demonstrated = (String, String);
 /// How long one sample mail may take before the demonstration says that something is wrong.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -90,6 +95,7 @@ pub(super) fn run(args: DemoArgs) -> anyhow::Result<End> {
         let daemon = Daemon::build(&settings, Arc::clone(&clock), Arc::clone(&dice)).await?;
         let store = daemon.store.clone();
         let invited = invite(&daemon, &settings, &studies, &*clock, &*dice).await?;
+        let voters = elect(&daemon, &settings, &studies, &*clock, &*dice).await?;
         let mailbox = dir.join("mailbox");
         let mut border = Border::new(&dir, &mailbox).context("the folder `drop` cannot be made")?;
         let office = office(&daemon, &studies, &mailbox, border.folder(), &clock, &dice)?;
@@ -107,6 +113,7 @@ pub(super) fn run(args: DemoArgs) -> anyhow::Result<End> {
                 return Ok(end);
             }
             show::invited(&invited);
+            show::voters(&voters, address);
             show::nameless(&studies, participants(Zone::UTC, &[Language::Ja, Language::En]).len());
             show::invitation(&dir, &mailbox, border.folder(), address);
             follow(&store, &mut border, &dir.join("letters/new"), &*clock).await
@@ -189,10 +196,10 @@ fn install(dir: &Path, port: u16) -> anyhow::Result<Settings> {
 async fn activate(settings: &Settings, clock: &dyn Clock, dice: &dyn Dice) -> anyhow::Result<Vec<Study>> {
     let store = open_store(settings).await?;
     let mut studies = Vec::new();
-    for bundle in samples::all().into_iter().chain([samples::members()]) {
+    for bundle in samples::all().into_iter().chain([samples::members(), election::bundle(clock.now())]) {
         let (study, _) = definition::load(&bundle)
             .map_err(|problems| anyhow::anyhow!("a sample study is broken: {}", problems[0]))?;
-        let act = Act { actor: "demo", at: clock.now(), reason: "demonstration" };
+        let act = Act { actor: DESK, at: clock.now(), reason: "demonstration" };
         let done = life::activate(&store, &bundle, &study, Stage::Production, act, dice).await?;
         show::activated(&study, &done);
         studies.push(study);
@@ -215,7 +222,7 @@ async fn invite(
     studies: &[Study],
     clock: &dyn Clock,
     dice: &dyn Dice,
-) -> anyhow::Result<Vec<(String, String)>> {
+) -> anyhow::Result<Vec<Demonstrated>> {
     let mailbox = settings.mailboxes.first().context("the demonstration has a mailbox")?;
     let desk = desk_address(mailbox, &settings.web);
     let means = Means { now: clock.now(), dice, keys: &daemon.keys, desk: &desk };
@@ -238,7 +245,7 @@ async fn invite(
             once: false,
             admits_unclear: false,
         };
-        let act = Act { actor: "demo", at: means.now, reason: "demonstration" };
+        let act = Act { actor: DESK, at: means.now, reason: "demonstration" };
         let issued = credentials::issue(&daemon.shelf, &shelved, means, act, &candidates, terms).await?;
         if form == Form::Account {
             let page = accounts::page(&desk.public_url);
@@ -248,6 +255,26 @@ async fn invite(
         let asks = |address: &str| mails.iter().any(|mail| mail.from == address && mail.expect == LINK);
         let stays = issued.issued.into_iter().filter(|one| !asks(&one.candidate.address));
         links.extend(stays.filter_map(|one| Some((one.candidate.address, one.link?))));
+    }
+    Ok(links)
+}
+
+/// Opens the sample election; gives who votes where.
+async fn elect(
+    daemon: &Daemon,
+    settings: &Settings,
+    studies: &[Study],
+    clock: &dyn Clock,
+    dice: &dyn Dice,
+) -> anyhow::Result<Vec<Demonstrated>> {
+    let mailbox = settings.mailboxes.first().context("the demonstration has a mailbox")?;
+    let desk = desk_address(mailbox, &settings.web);
+    let means = Means { now: clock.now(), dice, keys: &daemon.keys, desk: &desk };
+    let mut links = Vec::new();
+    for defined in studies.iter().filter(|study| study.election.is_some()) {
+        let Some(row) = study::find_current(&daemon.store, &defined.slug).await? else { continue };
+        let shelved = daemon.shelf.current(row.id, row.bundle_version).await?;
+        links.extend(election::open(&daemon.shelf, &shelved, means).await?);
     }
     Ok(links)
 }

@@ -34,6 +34,7 @@ use crate::store::{Store, StoreError, host, inbox, outbox, secret, study};
 use crate::web;
 use crate::web::account::{AccountPages, ProxyTerms, Ways};
 use crate::web::cases::CasePages;
+use crate::web::election::ElectionPages;
 use crate::web::health::{Health, Pulse};
 use crate::web::provider::{Provider, ProviderError, ProviderTerms};
 use crate::web::survey::{SurveyPages, Tools};
@@ -320,7 +321,7 @@ impl Daemon {
         }
     }
 
-    /// The pages of questionnaires and accounts; none without a mailbox that speaks for us.
+    /// The pages of questionnaires, elections and accounts; none without a mailbox that speaks for us.
     ///
     /// # Errors
     /// The identity provider's address can be none; the system trusts no certificates.
@@ -338,7 +339,8 @@ impl Daemon {
         };
         let accounts = AccountPages::new(tools.clone()).with_ways(ways(settings)?).router();
         let surveys = SurveyPages::new(tools.clone()).router();
-        Ok(Some(surveys.merge(accounts).merge(CasePages::new(tools).router())))
+        let elections = ElectionPages::new(tools.clone()).router();
+        Ok(Some(surveys.merge(accounts).merge(elections).merge(CasePages::new(tools).router())))
     }
 
     /// Runs until `stop` turns true: the pages stop taking requests, each loop finishes its step, the store is closed.

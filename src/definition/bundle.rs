@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::allocation_file::is_list;
 use super::election_file::{ELECTION, says_something};
+use super::pictures::{self, PICTURES, is_picture};
 use super::problem::{Problem, Weight};
 use super::randomization::is_file as is_further;
 use crate::limits;
@@ -29,7 +30,7 @@ pub(super) const HOLIDAYS: &str = "holidays/";
 /// Files of a study that say nothing to the program, kept as they are.
 const OTHERS: [&str; 1] = ["README.md"];
 
-/// The files of a study, path → text; and what was wrong when they were read from a folder.
+/// The files of a study, path → text, a picture as Base64; and what was wrong when they were read from a folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bundle {
     files: BTreeMap<String, String>,
@@ -75,6 +76,12 @@ impl Bundle {
     /// The rules of its election, to the byte, if it holds one.
     pub fn election(&self) -> Option<&str> {
         self.file(ELECTION).filter(|content| says_something(content))
+    }
+
+    /// The pictures of its election's candidates, path → Base64.
+    pub fn pictures(&self) -> BTreeMap<&str, &str> {
+        let own = self.files.iter().filter(|(path, _)| is_picture(path));
+        own.map(|(path, text)| (path.as_str(), text.as_str())).collect()
     }
 
     /// The study's own letters, path → text.
@@ -154,11 +161,11 @@ impl Bundle {
         }
         if kind.is_dir() {
             let folder = format!("{name}/");
-            if depth == 0 && ![INSTRUMENTS, LETTERS, HOLIDAYS].contains(&folder.as_str()) {
+            if depth == 0 && ![INSTRUMENTS, LETTERS, HOLIDAYS, PICTURES].contains(&folder.as_str()) {
                 return self.warn(
                     &folder,
                     "is no folder of a bundle and was left out",
-                    "known are instruments/, letters/ and holidays/",
+                    "known are instruments/, letters/, holidays/ and pictures/",
                 );
             }
             return self.read_folder(path, &folder, depth + 1);
@@ -175,6 +182,9 @@ impl Bundle {
             return self.error(name, "there are too many files, or they are too large together", "");
         }
         match fs::read(path) {
+            Ok(bytes) if is_picture(name) => {
+                self.files.insert(name.to_string(), pictures::as_text(&bytes));
+            }
             Ok(bytes) => self.read_bytes(name, bytes),
             Err(error) => self.error(name, format!("cannot be read ({error})"), ""),
         }
@@ -220,5 +230,6 @@ fn belongs(name: &str) -> bool {
         || calendar
         || is_list(name)
         || is_further(name)
+        || is_picture(name)
         || name.starts_with(LETTERS)
 }

@@ -9,8 +9,11 @@ mod contests;
 mod letters;
 mod shares;
 
+use std::collections::BTreeMap;
+
 use super::bundle::{ALLOCATION, Bundle, SCHEDULE, STUDY};
 use super::document::{Report, Section, Source};
+use super::pictures;
 use super::problem::{Problem, Weight};
 use super::study_file::{Codes, Located, StudyFile};
 use crate::domain::election::{Class, Contest, District, Election, Terms};
@@ -20,13 +23,6 @@ use crate::limits;
 
 /// Name of the file.
 pub(super) const ELECTION: &str = "election.toml";
-
-/// What elections promise that this version does not do yet: told with every election that is checked, and why no study with one comes
-/// into production. It is all that is to be taken away when voters have pages.
-pub const NOT_CAST: (&str, &str) = (
-    "votes cannot be cast yet: voters have no pages in this version",
-    "activate it without --production to rehearse roll and steps, and try `hagaki election tally`",
-);
 
 /// What an election is read against; without a study its languages are not known, nor the zone of its clocks.
 pub(super) struct Around<'a> {
@@ -79,13 +75,12 @@ pub(super) fn of_study(content: &str, study: &StudyFile, bundle: &Bundle, report
     for file in [ALLOCATION, SCHEDULE].into_iter().filter(|file| bundle.file(file).is_some_and(says_something)) {
         report.file(file, "the study holds an election, and this is for other studies", "remove the file");
     }
-    report.warn(ELECTION, None, "", NOT_CAST.0, NOT_CAST.1);
     if election.as_ref().is_some_and(|election| election.terms.revote) {
         // Why: `Terms::revote`.
         let wrong = "a vote that was cast here cannot be taken back: nobody could find it in the urn without knowing whose it is";
         report.at(ELECTION, None, "terms.revote", wrong, "write revote = false, or leave it out");
     }
-    election
+    election.map(|election| Election { pictures: pictures::read(bundle, &election, report), ..election })
 }
 
 /// Whether a file says anything: one in which everything is a comment is no election.
@@ -124,7 +119,7 @@ pub(super) fn build(file: &str, content: &str, around: &Around<'_>) -> Option<El
     checks::check_together(&root, &contests, &districts, terms.seed.is_some());
     root.close();
     let contests = contests.into_iter().map(|own| own.value).collect();
-    Some(Election { terms, districts, classes, contests, letters })
+    Some(Election { terms, districts, classes, contests, letters, pictures: BTreeMap::new() })
 }
 
 /// `[terms]`: when, and how.

@@ -31,6 +31,7 @@ pub mod outcome_file;
 mod pages_file;
 pub mod participants_file;
 mod people;
+mod pictures;
 mod predictability;
 pub mod problem;
 mod randomization;

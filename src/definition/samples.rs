@@ -6,7 +6,7 @@ use std::path::Path;
 
 use include_dir::{Dir, include_dir};
 
-use super::Bundle;
+use super::{Bundle, pictures};
 
 static TEMPLATE: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/template");
 static AURORA: Dir = include_dir!("$CARGO_MANIFEST_DIR/config/studies/aurora");
@@ -89,11 +89,11 @@ pub fn write_files(files: &BTreeMap<String, String>, folder: &Path) -> io::Resul
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} is there already", there.display())));
     }
     for (path, text) in files {
-        let path = folder.join(path);
+        let (path, bytes) = (folder.join(path), pictures::as_bytes(path, text));
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent)?;
         }
-        std::fs::write(path, text)?;
+        std::fs::write(path, bytes)?;
     }
     Ok(files.keys().cloned().collect())
 }
@@ -107,8 +107,11 @@ fn bundle(folder: &Dir) -> Bundle {
 fn collect(folder: &Dir, files: &mut BTreeMap<String, String>) {
     for file in folder.files() {
         let path = file.path().to_str().expect("sample files have plain names");
-        let text = file.contents_utf8().expect("sample files are UTF-8, as a test makes sure");
-        files.insert(path.to_string(), text.to_string());
+        let text = match pictures::is_picture(path) {
+            true => pictures::as_text(file.contents()),
+            false => file.contents_utf8().expect("sample files are UTF-8, as a test makes sure").to_string(),
+        };
+        files.insert(path.to_string(), text);
     }
     for inner in folder.dirs() {
         collect(inner, files);

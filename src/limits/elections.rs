@@ -68,3 +68,17 @@ pub const BEL_WEIGHT_SHARED: usize = 5;
 pub const BEL_FILE_BYTES: u64 = 64 * 1024 * 1024;
 /// Largest weight of all voters of an election's archive together.
 pub const BEL_WEIGHT: u64 = 1_000_000_000_000;
+/// Largest picture of a candidate, in bytes.
+pub const PICTURE_BYTES: usize = 500_000;
+/// Most points of a candidate's picture, across and down.
+pub const PICTURE_POINTS: u32 = 2_000;
+/// Largest pictures of one election together, in bytes: they are kept in memory.
+pub const PICTURES_BYTES: usize = 16_000_000;
+/// Seconds for which a browser keeps a candidate's picture.
+pub const PICTURE_KEPT_SECONDS: u64 = 86_400;
+/// Largest outcome of a count that is put on record, in bytes.
+pub const OUTCOME_BYTES: usize = 16 * 1024 * 1024;
+/// Most characters that a voter may write where a place is asked for.
+pub const PLACE_CHARS: usize = 10;
+/// Most elections that somebody with an account is shown.
+pub const ELECTIONS_OF_AN_ACCOUNT: i64 = 50;

@@ -43,6 +43,10 @@ statements! { "election":
     SAVE_OUTCOME = same "INSERT INTO election_outcome (study_id, outcome) VALUES ($1, $2)";
     OUTCOME = same "SELECT outcome FROM election_outcome WHERE study_id = $1";
     BALLOTS = same "SELECT sealed FROM opened_ballots WHERE study_id = $1";
+    PUBLISH = same "INSERT INTO election_file (study_id, name, content) VALUES ($1, $2, $3)";
+    UNPUBLISH = same "DELETE FROM election_file WHERE study_id = $1";
+    PUBLISHED = same "SELECT name FROM election_file WHERE study_id = $1 ORDER BY name";
+    FILE = same "SELECT content FROM election_file WHERE study_id = $1 AND name = $2";
 }
 
 fn read(mut row: Row) -> Result<StepRow, StoreError> {
@@ -118,4 +122,36 @@ pub async fn ballots<'a>(from: impl Into<Reader<'a>>, study_id: i64) -> Result<O
     let table = ring.open(PURPOSE, &study_id.to_be_bytes(), &row.blob()?).map_err(unopened)?;
     let table = String::from_utf8(table);
     Ok(Some(table.map_err(|_| unopened(crate::domain::seal::Unopened::Damaged))?))
+}
+
+/// Keeps a file that is published with the result.
+///
+/// # Errors
+/// [`StoreError::Conflict`] if there is one of that name; it may come from a later call.
+pub async fn publish(tx: &mut Tx, study_id: i64, name: &str, content: &str) -> Result<(), StoreError> {
+    tx.later(&PUBLISH, binds![study_id, name, content], Expect::Any).await
+}
+
+/// Deletes the files that are published with the result.
+///
+/// # Errors
+/// Those of the database; they may come from a later call.
+pub async fn unpublish(tx: &mut Tx, study_id: i64) -> Result<(), StoreError> {
+    tx.later(&UNPUBLISH, binds![study_id], Expect::Any).await
+}
+
+/// The names of the files that are published with the result.
+///
+/// # Errors
+/// Those of the database.
+pub async fn published<'a>(from: impl Into<Reader<'a>>, study_id: i64) -> Result<Vec<String>, StoreError> {
+    from.into().fetch(&PUBLISHED, binds![study_id]).await?.into_iter().map(|mut row| row.text()).collect()
+}
+
+/// A file that is published with the result.
+///
+/// # Errors
+/// Those of the database.
+pub async fn file<'a>(from: impl Into<Reader<'a>>, study_id: i64, name: &str) -> Result<Option<String>, StoreError> {
+    from.into().find(&FILE, binds![study_id, name]).await?.map(|mut row| row.text()).transpose()
 }

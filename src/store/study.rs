@@ -208,6 +208,7 @@ statements! { "study":
     PURGE_VOTERS = same "DELETE FROM voter WHERE study_id = $1";
     PURGE_ELECTION_STEPS = same "DELETE FROM election_step WHERE study_id = $1";
     PURGE_BALLOTS = same "DELETE FROM opened_ballots WHERE study_id = $1";
+    PURGE_ELECTION_FILES = same "DELETE FROM election_file WHERE study_id = $1";
     PURGE_CREDENTIALS = same "DELETE FROM credential WHERE study_id = $1";
     PURGE_FILES = same "UPDATE file SET state = 'leaving' WHERE study_id = $1";
     PURGE_URN = same "DELETE FROM urn WHERE study_id = $1";
@@ -411,6 +412,7 @@ pub async fn purge(
         &PURGE_VOTERS,
         &PURGE_ELECTION_STEPS,
         &PURGE_BALLOTS,
+        &PURGE_ELECTION_FILES,
         &PURGE_CREDENTIALS,
         &PURGE_FILES,
         &PURGE_URN,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::sql::{Bind, Row, Rows, binds, chunks, statements};
 use super::tx::Expect;
-use super::{Reader, StoreError, Tx};
+use super::{Reader, Store, StoreError, Tx};
 use crate::domain::election::phase::Turnout;
 use crate::domain::election::roll::Entry;
 use crate::domain::language::Language;
@@ -64,6 +64,9 @@ statements! { "voter":
     CORRECT = same "UPDATE voter SET name = $2, address = $3, language = $4, district = $5, class = $6, postal = $7, \
         address_code = $8 WHERE id = $1";
     DELETE = same "DELETE FROM voter WHERE id = $1";
+    // Whose address another of the same roll has, too, is not known by it.
+    OF_ADDRESS = same select!("WHERE address_code = $1 AND NOT EXISTS (SELECT 1 FROM voter twin WHERE twin.address_code = voter.address_code \
+        AND twin.study_id = voter.study_id AND twin.id <> voter.id) ORDER BY study_id DESC LIMIT $2");
     BY_NUMBER = same select!("WHERE study_id = $1 AND number = $2");
     BY_CREDENTIAL = same select!("WHERE id = (SELECT voter_id FROM voter_credential WHERE credential_id = $1)");
     LIST = same select!("WHERE study_id = $1 AND id > $2 ORDER BY id LIMIT $3");
@@ -229,6 +232,33 @@ pub async fn find_by_credential<'a>(
     let mut from = from.into();
     let ring = from.ring();
     from.find(&BY_CREDENTIAL, binds![credential]).await?.map(|row| read(row, &ring)).transpose()
+}
+
+/// At most `most` voters of that folded address, of all elections; none of an election in which several have it.
+///
+/// # Errors
+/// Those of the database; a key that is missing.
+pub async fn list_everywhere(store: &Store, address: &str, most: i64) -> Result<Vec<VoterRow>, StoreError> {
+    let ring = Arc::clone(store.ring());
+    let mut found = Vec::new();
+    for code in codes_of(&ring, address) {
+        for row in Reader::from(store).fetch(&OF_ADDRESS, binds![&code, most]).await? {
+            found.push(read(row, &ring)?);
+        }
+    }
+    // Two of one roll whose codes are by different keys.
+    let studies: Vec<i64> = found.iter().map(|row| row.study_id).collect();
+    found.retain(|row| row.entry.address == address && studies.iter().filter(|id| **id == row.study_id).count() == 1);
+    Ok(found)
+}
+
+/// The voter of that folded address, if one alone on the roll has it.
+///
+/// # Errors
+/// Those of the database; a key that is missing.
+pub async fn find_by_address(store: &Store, study_id: i64, address: &str) -> Result<Option<VoterRow>, StoreError> {
+    let mut all = list_by_address(store, study_id, address).await?;
+    Ok(if all.len() == 1 { all.pop() } else { None })
 }
 
 /// At most `most` voters behind `after`, by their random names.

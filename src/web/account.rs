@@ -28,6 +28,7 @@ use super::pages::{FORGET_PAGES, Pages, accepted};
 use super::survey::Tools;
 use crate::domain::credential::Secret;
 use crate::domain::door::Door;
+use crate::domain::election::phase::Phase;
 use crate::domain::language::Language;
 use crate::domain::password::Weak;
 use crate::domain::survey::Responses;
@@ -35,9 +36,10 @@ use crate::domain::time::Zone;
 use crate::letters::words;
 use crate::limits;
 use crate::store::account_act::{self, ActRow};
-use crate::store::{account, credential, identity, participant, study};
+use crate::store::{account, credential, identity, participant, study, voter};
 use crate::workflow::Failure;
 use crate::workflow::accounts::{self, Asked, Chosen, Entered, Goal, Visitor};
+use crate::workflow::election::public;
 use crate::workflow::second_factor;
 
 static PAGES: LazyLock<Pages> = LazyLock::new(|| {
@@ -244,6 +246,24 @@ impl AccountPages {
         Ok((acts.into_iter().map(told).collect(), sessions - 1))
     }
 
+    /// Elections in which the voter of that address can vote now or later, or has voted.
+    async fn elections_of(&self, language: Language, address: &str) -> Result<Vec<Value>, Failure> {
+        let (store, now) = (self.tools.shelf.store(), self.tools.clock.now());
+        let mut elections = Vec::new();
+        for own in voter::list_everywhere(store, address, limits::ELECTIONS_OF_AN_ACCOUNT).await? {
+            let shelved = self.tools.shelf.find_by_id(own.study_id).await?;
+            let current = study::find_current(store, &shelved.study.slug).await?;
+            let seen = public::look(store, &shelved, now).await?;
+            let votes = seen.is_some_and(|seen| matches!(seen.phase, Phase::Frozen | Phase::Open));
+            if votes && current.is_some_and(|row| row.id == shelved.id) {
+                let voted = voter::find_vote(store, &own.id).await?.is_some();
+                elections.push(json!({ "title": shelved.study.title.in_language(language), "voted": voted,
+                                       "link": Goal::Election(shelved.study.slug.clone()).path() }));
+            }
+        }
+        Ok(elections)
+    }
+
     async fn home(&self, language: Language, (visitor, secret): (Visitor, Secret)) -> Result<Response, Failure> {
         let store = self.tools.shelf.store();
         let (mut studies, mut zone) = (Vec::new(), None);
@@ -275,6 +295,7 @@ impl AccountPages {
                 managed.push(to(Goal::participants(&study.slug)));
             }
         }
+        let elections = self.elections_of(language, address).await?;
         let guard = secret.guard();
         let sheet = Sheet { language, path: "/account", to: None, guard: Some(&guard), signed_in: true };
         let second = second_factor::standing(store, &visitor.account.id).await?;
@@ -282,7 +303,8 @@ impl AccountPages {
         let others = (others > 0).then(|| PAGES.word(language, "others", &[("count", &others.to_string())]));
         let facts = json!({
             "acts": acts, "others": others,
-            "address": visitor.account.address, "studies": studies, "cases": cases, "managed": managed, "second": second.active,
+            "address": visitor.account.address, "studies": studies, "cases": cases, "managed": managed, "elections": elections,
+            "second": second.active,
             "offered": second.active || second_factor::is_offered(store),
         });
         Ok(self.respond(StatusCode::OK, &sheet, "home", facts))
@@ -543,6 +565,7 @@ mod tests {
             goal(Some("/c/aurora/12/correct")).map(|goal| goal.path()),
             Some("/c/aurora/12/correct".to_string())
         );
+        assert_eq!(goal(Some("/e/council/vote")).map(|goal| goal.path()), Some("/e/council/vote".to_string()));
         for hostile in [
             "",
             "//evil.example",
@@ -553,6 +576,9 @@ mod tests {
             "/c//a",
             "/c/a?b",
             "/c/..",
+            "/e/council",
+            "/e//vote",
+            "/e/a/../b/vote",
             "/account",
             "/sign-in",
             &"a".repeat(201),

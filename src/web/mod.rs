@@ -1,4 +1,5 @@
-//! Pages: questionnaires for participants, the booth of verifiable elections, health and metrics for the operator, the post office of the demonstration.
+//! Pages: questionnaires for participants, ballots for voters, the booth of verifiable elections, health and metrics for the operator, the post
+//! office of the demonstration.
 //!
 //! In charge of HTTP: routes, guards, headers. Reads the store; acts only through what it is handed. Never knows a
 //! mail's bytes. To add a page: a file with its `router`, and a template in `templates/pages/<language>/`.
@@ -9,6 +10,7 @@ pub mod booth;
 mod caller;
 pub mod cases;
 mod connection;
+pub mod election;
 mod failed;
 pub mod guard;
 pub mod health;

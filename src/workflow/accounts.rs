@@ -91,6 +91,8 @@ pub enum Goal {
     Survey(String),
     /// To a page of the cases of a study, by its address.
     Cases(String),
+    /// To the ballots of an election.
+    Election(String),
     /// To where the second factor of the account is set up.
     SecondFactor,
 }
@@ -129,6 +131,9 @@ impl Goal {
         if text == SECOND_FACTOR {
             return Some(Goal::SecondFactor);
         }
+        if let Some(slug) = text.strip_prefix("/e/").and_then(|rest| rest.strip_suffix("/vote")) {
+            return plain(slug).then(|| Goal::Election(slug.to_string()));
+        }
         match text.strip_prefix("/c/") {
             Some(rest) => rest.split('/').all(plain).then(|| Goal::Cases(text.to_string())),
             None => plain(text).then(|| Goal::Survey(text.to_string())),
@@ -140,6 +145,7 @@ impl Goal {
         match self {
             Goal::Survey(slug) => format!("/s/{slug}/form"),
             Goal::Cases(path) => path.clone(),
+            Goal::Election(slug) => format!("/e/{slug}/vote"),
             Goal::SecondFactor => SECOND_FACTOR.to_string(),
         }
     }

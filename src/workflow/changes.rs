@@ -145,7 +145,7 @@ fn each_file<'a>(
 
 /// Whom the name of a changed file may be told to: that one of the statistician's changed tells of the allocation.
 fn reach_of(file: &str) -> Reach {
-    let conduct = ["instruments/", "letters/", "holidays/"].iter().any(|folder| file.starts_with(folder));
+    let conduct = ["instruments/", "letters/", "holidays/", "pictures/"].iter().any(|folder| file.starts_with(folder));
     if conduct || ["study.toml", "schedule.toml"].contains(&file) { Reach::Staff } else { Reach::Design }
 }
 

@@ -16,6 +16,8 @@ pub mod cast;
 pub mod count;
 pub mod credentials;
 mod letters;
+pub mod public;
+pub mod recorded;
 pub mod roll;
 pub mod rounds;
 pub mod steps;
@@ -87,6 +89,14 @@ pub enum Refusal {
     /// A step about an outcome, and none is named.
     #[error("name the file of the outcome that is put on record")]
     NoOutcome,
+    /// A file that is none.
+    #[error("{0}")]
+    Outcome(#[from] recorded::NoOutcome),
+    /// A file that cannot be published with the result.
+    #[error(
+        "{0} cannot be published: only ballots.csv and facts.toml are, as they were counted, and their digests must stand in the outcome"
+    )]
+    Unpublished(String),
     /// There is nothing to be handed over yet.
     #[error("the urn of {0} is not opened yet")]
     NotOpened(String),
@@ -99,12 +109,6 @@ pub enum Refusal {
     /// There is no result to tell.
     #[error("no outcome of {0} is on record: `hagaki election record {0} --outcome FILE` puts it there")]
     NoRecord(String),
-    /// Another file than an outcome.
-    #[error("the file {0}")]
-    NoOutcomeFile(String),
-    /// The outcome leaves something open.
-    #[error("the outcome leaves something undecided: count again with what decides it")]
-    Undecided,
     /// Somebody changed the roll by no act of ours.
     #[error(
         "the roll is not as its last act on record left it, so it was changed in some other way: on record is the digest {recorded}, and \

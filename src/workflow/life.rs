@@ -9,7 +9,6 @@ use sha2::{Digest, Sha256};
 use super::kit_import::new_kit;
 use super::{Failure, amendment, known_places, names, wording};
 use crate::definition::Bundle;
-use crate::definition::election_file::NOT_CAST;
 use crate::domain::chain::Sha256Digest;
 use crate::domain::election::phase::Step;
 use crate::domain::kit::{Order, State as KitState};
@@ -111,13 +110,10 @@ pub enum Refusal {
     /// Nothing differs.
     #[error("nothing would change: it is so already")]
     Unchanged,
-    /// It holds an election, and is to count.
-    #[error("{}; nothing was changed — {}", NOT_CAST.0, NOT_CAST.1)]
-    NoVotes,
     /// The rules of its election were frozen with the roll.
     #[error(
-        "the rules of the election {0} are frozen: everybody cites their digest, so election.toml stays as it is, to the byte; everything \
-         else in the bundle can change"
+        "the rules of the election {0} are frozen: everybody cites their digest, so election.toml stays as it is, to the byte, and so do the \
+         candidates' pictures; everything else in the bundle can change"
     )]
     Frozen(String),
     /// Ballots of its election are in the urn.
@@ -256,7 +252,6 @@ pub async fn activate(
     dice: &dyn Dice,
 ) -> Result<Activated, LifeError> {
     let slug = &defined.slug;
-    check_election(defined, stage)?;
     if stage == Stage::Production {
         amendment::check_chance(bundle, defined)?;
     }
@@ -309,16 +304,10 @@ pub async fn activate(
     Ok(activated)
 }
 
-/// No study with an election comes into production before voters have pages.
-fn check_election(defined: &Study, stage: Stage) -> Result<(), Refusal> {
-    let counts = stage == Stage::Production && defined.election.is_some();
-    if counts { Err(Refusal::NoVotes) } else { Ok(()) }
-}
-
-/// Rules that were frozen with the roll stay as they are.
+/// Rules that were frozen with the roll stay as they are, and so do the pictures of those who stand.
 async fn check_frozen(tx: &mut Tx, row: &StudyRow, stored: &BundleRow, bundle: &Bundle) -> Result<(), LifeError> {
     let old = super::shelf::bundle_of(row, &stored.digest, &stored.files)?;
-    if old.election() == bundle.election() {
+    if old.election() == bundle.election() && old.pictures() == bundle.pictures() {
         return Ok(());
     }
     let taken = election::taken(&election::steps(&mut *tx, row.id).await?);
@@ -404,7 +393,6 @@ pub(super) async fn replace(
     defined: &Study,
     act: Act<'_>,
 ) -> Result<(i64, Relisted), LifeError> {
-    check_election(defined, row.stage)?;
     let stored = bundle::load(&mut *tx, row.id, row.bundle_version).await?;
     if stored.digest == digest_bytes(&bundle.digest())? {
         return Err(Refusal::Unchanged.into());

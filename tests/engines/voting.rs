@@ -4,7 +4,10 @@
 mod disturbed;
 mod kept;
 pub(crate) mod letters;
+pub(crate) mod pages;
 mod raced;
+mod result;
+mod seen;
 mod told;
 
 use std::sync::Arc;
@@ -17,7 +20,7 @@ use hagaki::domain::study::Stage;
 use hagaki::domain::survey::Mark;
 use hagaki::domain::time::{Clock, Instant, Zone};
 use hagaki::store::credential::{self, State};
-use hagaki::store::{Store, StoreError, study, voter};
+use hagaki::store::{Store, StoreError, bundle as stored, study, voter};
 use hagaki::workflow::election::cast::{self, Outcome, Paper};
 use hagaki::workflow::election::count::{self, Package};
 use hagaki::workflow::election::credentials::{self, Issued};
@@ -25,8 +28,10 @@ use hagaki::workflow::election::roll::{self, Change, Changed, Imported};
 use hagaki::workflow::election::steps::{self, Taken, Wish};
 use hagaki::workflow::election::{ElectionError, Refusal};
 use hagaki::workflow::life::Act;
-use hagaki::workflow::shelf::{Shelf, ShelvedStudy};
+use hagaki::workflow::shelf::{Shelf, ShelvedStudy, bundle_of};
 use hagaki::workflow::{DeskAddress, Failure, Keys, Means};
+use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use crate::harness::*;
 
@@ -146,9 +151,20 @@ impl Booth {
 
     pub(crate) async fn take(&self, step: Step, by: &str) -> Result<Taken, ElectionError> {
         let shelved = self.shelved().await?;
-        let outcome = (step == Step::Record).then_some("{\"complete\":true,\"contests\":[]}\n");
+        let text = if step == Step::Record { self.outcome().await } else { String::new() };
+        let outcome = (step == Step::Record).then_some(steps::Outcome { text: &text, published: &[] });
         let wish = Wish { step, by, outcome, act: self.act("by the rules") };
         steps::take(&self.shelf, &shelved, self.means(), wish).await
+    }
+
+    /// The least that can be put on record: the outcome of no contest, by these rules.
+    async fn outcome(&self) -> String {
+        let shelved = self.shelved().await.unwrap();
+        let row = study::find_current(self.shelf.store(), "council").await.unwrap().unwrap();
+        let stored = stored::load(self.shelf.store(), shelved.id, shelved.version).await.unwrap();
+        let bundle = bundle_of(&row, &stored.digest, &stored.files).unwrap();
+        let rule = data_encoding::HEXLOWER.encode(&Sha256::digest(bundle.election().unwrap()));
+        json!({ "files": [{ "file": "election.toml", "sha256": rule }], "seed": null, "complete": true, "contests": [] }).to_string()
     }
 
     /// Both of the committee take a step.
@@ -221,15 +237,22 @@ pub(crate) fn is_past(error: &ElectionError) -> bool {
 }
 
 /// An election with so many voters, each with a credential, at the first moment of voting.
-pub(crate) async fn opened(center: &Center, many: usize) {
-    center.activate(&bundle(), Stage::Development).await;
+pub(crate) async fn opened(center: &Center, many: usize) -> Vec<Issued> {
+    opened_as(center, &bundle(), Stage::Development, many).await
+}
+
+/// The same by other rules, in which there are the two districts and times of COUNCIL.
+pub(crate) async fn opened_as(center: &Center, bundle: &Bundle, stage: Stage, many: usize) -> Vec<Issued> {
+    center.activate(bundle, stage).await;
     let roll: Vec<Entry> = (0..many).map(entry).collect();
     assert_eq!(Booth::of(center).import(&roll).await.unwrap().added, many);
     Booth::of(center).both(Step::Objection).await;
     wind_to(center, "2026-12-25 17:00");
     Booth::of(center).both(Step::Open).await;
-    assert_eq!(Booth::of(center).issue().await.len(), many);
+    let issued = Booth::of(center).issue().await;
+    assert_eq!(issued.len(), many);
     wind_to(center, OPENS);
+    issued
 }
 
 /// Everybody of those numbers votes, each by a page of their own.

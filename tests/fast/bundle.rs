@@ -66,6 +66,7 @@ mod loading {
     fn samples_load_without_a_warning() {
         for bundle in samples::all().iter().chain([
             &samples::template(),
+            &samples::council(),
             &samples::cygnus(),
             &samples::members(),
             &samples::somnus(),

@@ -265,3 +265,29 @@ fn a_mail_file_of_the_visitors_own_is_read() {
     demo.wait_for("hint: write as one of the sample physicians");
     assert!(!demo.printed.contains('\u{1b}'));
 }
+
+#[test]
+fn a_voter_votes_in_the_demonstration() {
+    let demo = Demo::start();
+    let link = demo.printed.lines().find_map(|line| line.split("laine@example.org votes at ").nth(1)).expect("a link");
+    let path = link.split(&demo.address.to_string()).nth(1).expect("its path").trim().to_string();
+    let (status, ballot) = demo.get(&format!("{path}?lang=en"));
+    assert!(status == 200 && ballot.contains("You have not voted yet.") && ballot.contains("ISHII Ken"), "{ballot}");
+    let picture = ballot.split("class=\"portrait\" src=\"").nth(1).and_then(|rest| rest.split('"').next());
+    assert_eq!(demo.get(picture.expect("a picture")).0, 200);
+    let mark = ballot.split("name=\"_mark\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a mark");
+    let body = format!(
+        "_mark={mark}&_lang=en&_at=check&_step=send&mark%3Apresident%3Ac01=yes&mark%3Acouncil=c02&mark%3Acouncil=c03"
+    );
+    let (status, cast) = demo.ask(&format!(
+        "POST {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        demo.address,
+        body.len()
+    ));
+    assert!(status == 303 && cast.contains(&format!("location: {path}?done=now&lang=en")), "{cast}");
+    let (_, receipt) = demo.get(&format!("{path}?lang=en"));
+    assert!(receipt.contains("Receipt number") && !receipt.contains("ISHII"), "{receipt}");
+    let (status, about) = demo.get("/e/council?lang=en");
+    assert!(status == 200 && about.contains("Votes are taken until"), "{about}");
+}

@@ -9,6 +9,8 @@ mod roll;
 mod rules;
 mod tally;
 
+use std::collections::BTreeMap;
+
 use hagaki::domain::election::{
     Ballot, Base, Bound, Candidate, Choice, Class, Confidence, Contest, District, Election, Facts, Letters, Mark,
     Method, Naming, Outcome, Over, Ranking, Reach, Repeated, Seats, Share, Style, Terms, TieRule, Uncontested, Under,
@@ -31,6 +33,7 @@ fn candidate(id: &str) -> Candidate {
         born: None,
         incumbent: false,
         statement: None,
+        picture: None,
     }
 }
 
@@ -88,7 +91,14 @@ fn election(contests: Vec<Contest>) -> Election {
         deleted_after_days: None,
         least_ballots: 5,
     };
-    Election { terms, districts: Vec::new(), classes: Vec::new(), contests, letters: Letters::default() }
+    Election {
+        terms,
+        districts: Vec::new(),
+        classes: Vec::new(),
+        contests,
+        letters: Letters::default(),
+        pictures: BTreeMap::new(),
+    }
 }
 
 fn district(id: &str) -> District {

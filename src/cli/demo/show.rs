@@ -52,6 +52,19 @@ pub(super) fn invited(links: &[(String, String)]) {
     }
 }
 
+/// Who may vote in the sample election, and where.
+pub(super) fn voters(links: &[(String, String)], address: SocketAddr) {
+    if links.is_empty() {
+        return;
+    }
+    rule();
+    say!("The sample election takes votes: http://{address}/e/council");
+    for (who, link) in links {
+        say!("   {who} votes at {link}");
+    }
+    say!("   Whoever has an account with such an address votes by that, too: http://{address}/account");
+}
+
 fn rule() {
     say!("\n{}", "━".repeat(78));
 }

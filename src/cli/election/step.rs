@@ -15,11 +15,12 @@ use crate::domain::chain::Sha256Digest;
 use crate::domain::election::letters::Round;
 use crate::domain::election::phase::Step;
 use crate::domain::time::{Instant, Zone};
+use crate::limits;
 use crate::store::election::StepRow;
 use crate::store::voter_letter::RoundRow;
 use crate::workflow::election::count;
 use crate::workflow::election::roll::{self, Seen};
-use crate::workflow::election::steps::{self, Taken, Wish};
+use crate::workflow::election::steps::{self, Outcome, Taken, Wish};
 
 /// Arguments of a step.
 #[derive(Debug, Args)]
@@ -57,9 +58,13 @@ pub struct RecordArgs {
     /// Who, and why.
     #[command(flatten)]
     step: StepArgs,
-    /// The outcome, as `hagaki election tally --json` printed it: it is put on record, and its digest into the audit chain.
+    /// The outcome, as `hagaki election tally --json` printed it: it is put on record by its digest, and shown once it is certified.
     #[arg(long, value_name = "FILE")]
     outcome: PathBuf,
+    /// ballots.csv or facts.toml, as it was counted: everybody may have it with the result. Where few voted in a way, ballots.csv can
+    /// tell who did.
+    #[arg(long, value_name = "FILE")]
+    publish: Vec<PathBuf>,
 }
 
 /// Arguments of `hagaki election files`.
@@ -188,14 +193,28 @@ pub(super) fn close(args: &CloseArgs) -> anyhow::Result<End> {
     }
 }
 
-/// The outcome of the count is put on record, to the byte.
+/// The outcome of the count is put on record, and with it what everybody may have.
 pub(super) fn record(args: &RecordArgs) -> anyhow::Result<End> {
-    let shown = args.outcome.display();
-    let outcome = std::fs::read_to_string(&args.outcome).with_context(|| format!("{shown} cannot be read"))?;
+    let text = text_of(&args.outcome, limits::OUTCOME_BYTES as u64)?;
+    let mut published = Vec::new();
+    for path in &args.publish {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        published.push((name, text_of(path, limits::BALLOT_FILE_BYTES)?));
+    }
     let hall = Hall::open(&args.step.slug, &args.step.installation)?;
-    let taken = wish(&hall, Step::Record, &args.step, Some(&outcome))?;
+    let outcome = Outcome { text: &text, published: &published };
+    let taken = wish(&hall, Step::Record, &args.step, Some(outcome))?;
     tell(&hall, Step::Record, &taken, args.step.output);
     Ok(End::Done)
+}
+
+fn text_of(path: &Path, most: u64) -> anyhow::Result<String> {
+    let shown = path.display();
+    let size = std::fs::metadata(path).with_context(|| format!("{shown} cannot be read"))?.len();
+    if size > most {
+        return Err(Refused(format!("nothing was changed: {shown} is larger than {} MB", most / 1024 / 1024)).into());
+    }
+    std::fs::read_to_string(path).with_context(|| format!("{shown} cannot be read"))
 }
 
 /// The files of an urn that was opened, once more.
@@ -205,7 +224,7 @@ pub(super) fn files(args: &FilesArgs) -> anyhow::Result<End> {
     write(&hall, &args.dir, args.output)
 }
 
-fn wish(hall: &Hall, step: Step, args: &StepArgs, outcome: Option<&str>) -> anyhow::Result<Taken> {
+fn wish(hall: &Hall, step: Step, args: &StepArgs, outcome: Option<Outcome<'_>>) -> anyhow::Result<Taken> {
     let wish = Wish { step, by: &args.by, outcome, act: hall.act(&args.reason) };
     hall.done(steps::take(&hall.shelf, &hall.shelved, hall.means(), wish))
 }

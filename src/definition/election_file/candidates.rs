@@ -24,6 +24,7 @@ pub(super) fn read(section: &Section, seats: &Seats, ground: &Ground<'_>) -> Vec
             born: own.day("born"),
             incumbent: own.flag("incumbent").unwrap_or(false),
             statement: own.wording("statement", ground.languages),
+            picture: own.text("picture", "c01.jpg"),
         };
         candidates.push(candidate);
         own.close();

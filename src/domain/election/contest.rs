@@ -417,4 +417,6 @@ pub struct Candidate {
     pub incumbent: bool,
     /// What they say of themselves.
     pub statement: Option<Text>,
+    /// Name of their picture among those of the election.
+    pub picture: Option<String>,
 }

@@ -117,6 +117,16 @@ impl<'c> Judge<'c> {
         Judge { contest, voter, open, holding: contest.holding(district), void }
     }
 
+    /// Whether that candidate is voted on.
+    pub fn is_open(&self, id: &str) -> bool {
+        self.open.contains(id)
+    }
+
+    /// How the seats that this voter votes on are given.
+    pub const fn holding(&self) -> Holding {
+        self.holding
+    }
+
     /// What a ballot means. A choice of another kind than the contest's ballots is for [`super::count()`] to refuse.
     pub fn judge(&self, ballot: &Ballot) -> Judged {
         let confirms = self.holding == Holding::Confidence;

@@ -3,7 +3,7 @@
 //! In charge of what a ballot means ([`judge`]), of who is elected ([`count()`]), and of every number on the way: blank ballots, slots left
 //! empty, invalid ballots and abstentions are told apart, never added up. All of it is exact: votes are whole numbers, shares and
 //! transferred votes are fractions. The order of ballots and of candidates in a file means nothing. In charge, too, of who may vote
-//! ([`roll`]), of which step is lawful when ([`phase`]), and of what one voter may hand in ([`paper`]).
+//! ([`roll`]), of which step is lawful when ([`phase`]), of what one voter is shown ([`slate`]), and of what they may hand in ([`paper`]).
 //!
 //! To add a method: a variant of [`Method`], a meaning in [`judge`], a count beside [`schulze`] and [`stv`].
 
@@ -17,11 +17,15 @@ pub mod letters;
 pub mod outcome;
 pub mod paper;
 pub mod phase;
+pub mod picture;
 pub mod roll;
 pub mod schulze;
+pub mod slate;
 pub mod stv;
 pub mod tie;
 mod written;
+
+use std::collections::BTreeMap;
 
 use super::language::Text;
 use super::time::Instant;
@@ -35,6 +39,7 @@ pub use count::{Fault, count};
 pub use facts::Facts;
 pub use letters::Letters;
 pub use outcome::Outcome;
+pub use picture::Picture;
 pub use tie::TieRule;
 
 /// An election as its file says it: when, and what is voted on.
@@ -50,6 +55,8 @@ pub struct Election {
     pub contests: Vec<Contest>,
     /// Which letters go to voters by themselves.
     pub letters: Letters,
+    /// Pictures of candidates by the names that the file gives them; none where it is read without its bundle.
+    pub pictures: BTreeMap<String, Picture>,
 }
 
 impl Election {

@@ -114,7 +114,7 @@ impl AccountPages {
     async fn rule(&self, goal: &Goal) -> Result<Option<StepUp>, Failure> {
         let slug = match goal {
             Goal::SecondFactor => return Ok(Some(FRESH)),
-            Goal::Survey(_) => return Ok(None),
+            Goal::Survey(_) | Goal::Election(_) => return Ok(None),
             Goal::Cases(path) => path.split('/').nth(2).unwrap_or_default(),
         };
         let Some(row) = crate::store::study::find_current(self.tools.shelf.store(), slug).await? else {

@@ -129,6 +129,9 @@ async fn write_page(
     };
     let Some(occasion) = round.occasion() else {
         let more = leaving::take_page(tx, shelved.id, limits::DELETION_ROWS).await?;
+        if !more {
+            kept::unpublish(tx, shelved.id).await?;
+        }
         voter_letter::pass(tx, shelved.id, round, &passed, !more).await?;
         ledger.commit().await?;
         return Ok(Passed { done: !more, thousandths: if more { 0 } else { WHOLE } });

@@ -7,8 +7,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::count::{self, Opened};
-use super::{ElectionError, Floor, Refusal, enter, freeze, hex};
-use crate::definition::outcome_file;
+use super::{ElectionError, Floor, Refusal, enter, freeze, hex, recorded, rule};
 use crate::domain::chain::Sha256Digest;
 use crate::domain::election::phase::Step;
 use crate::domain::study::Role;
@@ -22,6 +21,9 @@ use crate::workflow::ledger::{Ledger, Page};
 use crate::workflow::life::Act;
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
 
+/// Files that may be published beside an outcome. The roll is none of them.
+const PUBLISHED: [&str; 2] = ["ballots.csv", "facts.toml"];
+
 /// A step that somebody wants.
 #[derive(Clone, Copy, Debug)]
 pub struct Wish<'a> {
@@ -29,10 +31,19 @@ pub struct Wish<'a> {
     pub step: Step,
     /// Id of the person of the study who wants it.
     pub by: &'a str,
-    /// The outcome, where one is put on record, to the byte.
-    pub outcome: Option<&'a str>,
+    /// The outcome, where one is put on record.
+    pub outcome: Option<Outcome<'a>>,
     /// The operator, the moment and the reason.
     pub act: Act<'a>,
+}
+
+/// An outcome that is put on record.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome<'a> {
+    /// As the count printed it.
+    pub text: &'a str,
+    /// Names and contents of the files beside it that everybody may have once the result stands.
+    pub published: &'a [(String, String)],
 }
 
 /// What became of it.
@@ -93,15 +104,21 @@ pub async fn take(
         return Err(Refusal::Same(by.to_string()).into());
     }
     kept::confirm(tx, shelved.id, step, by, means.now).await?;
-    if let (Step::Record, Some(outcome)) = (step, wish.outcome) {
-        kept::save_outcome(tx, shelved.id, outcome).await?;
-    }
     let opened = match step {
         Step::Close => Some(count::open(tx, &floor, means).await?),
         _ => None,
     };
+    if let (Step::Record, Some(outcome)) = (step, wish.outcome) {
+        kept::save_outcome(tx, shelved.id, outcome.text).await?;
+        for (name, content) in outcome.published {
+            kept::publish(tx, shelved.id, name, content).await?;
+        }
+    }
     let mut body = json!({ "step": step.key(), "first": first.first_by, "second": by, "about": about.as_ref().map(hex),
                            "voters": turnout.voters, "reason": act.reason });
+    if let Some(outcome) = wish.outcome {
+        body["published"] = json!(outcome.published.iter().map(|(name, _)| name).collect::<Vec<&String>>());
+    }
     if let Some(opened) = &opened {
         body["papers"] = json!(opened.papers);
         body["ballots"] = json!(opened.ballots);
@@ -135,10 +152,15 @@ async fn about(
         Step::Certify => Ok(None),
         Step::Record => {
             let outcome = wish.outcome.ok_or(Refusal::NoOutcome)?;
-            if !outcome_file::read(outcome).map_err(Refusal::NoOutcomeFile)?.complete {
-                return Err(Refusal::Undecided.into());
+            let rule = Sha256::digest(rule(tx, page, floor.shelved).await?).into();
+            let recorded = recorded::read(outcome.text, &rule).map_err(Refusal::Outcome)?;
+            let is_counted = |(name, content): &&(String, String)| {
+                PUBLISHED.contains(&name.as_str()) && recorded.counts(&hex(&Sha256::digest(content).into()))
+            };
+            if let Some((name, _)) = outcome.published.iter().find(|file| !is_counted(file)) {
+                return Err(Refusal::Unpublished(name.clone()).into());
             }
-            Ok(Some(Sha256::digest(outcome).into()))
+            Ok(Some(Sha256::digest(outcome.text).into()))
         }
     }
 }

@@ -4,23 +4,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hagaki::domain::election::phase::Step;
-use hagaki::workflow::election::cast::Outcome;
+use hagaki::workflow::election::credentials::Issued;
 use hagaki::workflow::election::steps::Taken;
 
 use super::dump::Found;
 use super::*;
-use crate::voting::{Booth, CLOSES, choices, number, opened, page, wind_to};
+use crate::voting::pages::{cast_by_page, marks, path_of, receipt_on, serve};
+use crate::voting::{Booth, CLOSES, number, opened, wind_to};
 
-/// Everybody votes, a minute apart, in an order that is not the roll's, each with words of their own written in; gives them in that order.
-async fn vote(center: &Center) -> Vec<Person> {
-    let mut people = Vec::new();
+/// Everybody votes on the pages, a minute apart, in an order that is not the roll's, each with words of their own written in; gives them in
+/// that order.
+async fn vote(center: &Center, issued: &[Issued]) -> Vec<Person> {
+    let (pages, mut people) = (serve(center).await, Vec::new());
     for at in 0..MANY {
         let own = (at * 13 + 3) % MANY;
         center.wind(60);
-        let booth = Booth::of(center);
-        let (credential, words) = (booth.credential(&number(own)).await, words(own));
-        let cast = booth.cast(credential, page(own), &choices(own, &words)).await.unwrap();
-        let Outcome::Cast(receipt) = cast else { panic!("{cast:?}") };
+        let words = words(own);
+        let marked = marks(own, &words);
+        let marked: Vec<(&str, &str)> = marked.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let receipt = receipt_on(&cast_by_page(&pages, &path_of(issued, own), &marked).await);
         people.push(Person { address: number(own), receipt, words });
     }
     people
@@ -77,9 +79,9 @@ stories! {
         let _logging = tracing::subscriber::set_default(logging);
         let recorder = PrometheusBuilder::new().build_recorder();
         let _counting = metrics::set_default_local_recorder(&recorder);
-        opened(center, MANY).await;
+        let issued = opened(center, MANY).await;
         let (before, counted) = (dump(&center.world).await, recorder.handle().render());
-        let people = vote(center).await;
+        let people = vote(center, &issued).await;
 
         // While votes are taken: sealed, of one length, under random names; and nothing else has moved.
         let sealed = dump(&center.world).await;
@@ -139,8 +141,9 @@ stories! {
 
         let lines = lines.text();
         for person in &people {
-            for told in [&person.receipt, &person.words] {
-                assert!(!lines.contains(told.as_str()), "{told} stands in a log line");
+            let secret = issued.iter().find(|one| one.entry.number == person.address).unwrap().secret.text();
+            for told in [person.receipt.as_str(), &person.words, secret] {
+                assert!(!lines.contains(told), "{told} stands in a log line");
             }
         }
         assert!(dump(&center.world).await.table("voted").all(|row| row.cell("day").len() == 10));

@@ -10,6 +10,7 @@ use hagaki::limits;
 use hagaki::store::{account, response, study};
 use hagaki::web::account::{AccountPages, Ways};
 use hagaki::web::cases::CasePages;
+use hagaki::web::election::ElectionPages;
 use hagaki::web::survey::{SurveyPages, Tools};
 use hagaki::workflow::DeskAddress;
 use hagaki::workflow::credentials::{Batch, Form};
@@ -22,7 +23,7 @@ const TARO: &str = "taro@example.jp";
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
 /// MEMBERS, with names, so that what was recorded can be looked at; not shown again before it is sent.
-pub(super) fn named() -> Bundle {
+pub(crate) fn named() -> Bundle {
     let bundle = edited(&samples::members(), "study.toml", "privacy = \"anonymous\"", "privacy = \"named\"");
     let bundle = edited(&bundle, "study.toml", "batch = 20\n", "");
     edited(&bundle, "study.toml", "review = true", "review = false")
@@ -59,7 +60,8 @@ pub(super) fn routes(center: &Center, clock: Arc<dyn Clock>, url: &str, ways: Wa
     };
     let accounts = AccountPages::new(tools.clone()).with_ways(ways).router();
     let cases = CasePages::new(tools.clone()).router();
-    SurveyPages::new(tools).router().merge(accounts).merge(cases)
+    let elections = ElectionPages::new(tools.clone()).router();
+    SurveyPages::new(tools).router().merge(accounts).merge(cases).merge(elections)
 }
 
 pub(crate) fn header(cookie: &str) -> String {

@@ -183,7 +183,7 @@ stories! {
 
         // A rehearsal is begun anew.
         life::purge(center.store(), "council", center.act("again"), &*center.dice).await.unwrap();
-        for table in ["voter", "voter_credential", "voted", "election_step", "opened_ballots", "credential", "urn"] {
+        for table in ["voter", "voter_credential", "voted", "election_step", "opened_ballots", "election_outcome", "election_file", "credential", "urn"] {
             assert_eq!(center.world.number(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
         }
         assert_eq!(seen(&booth()).await.phase, Phase::Setup);
