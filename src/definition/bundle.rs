@@ -24,6 +24,8 @@ pub(super) const INSTRUMENTS: &str = "instruments/";
 pub(super) const LETTERS: &str = "letters/";
 /// Name of the schedule.
 pub(super) const SCHEDULE: &str = "schedule.toml";
+/// Folder of the keys of people.
+pub(super) const KEYS: &str = "keys/";
 /// Folder of the calendars of holidays.
 pub(super) const HOLIDAYS: &str = "holidays/";
 /// Files of a study that say nothing to the program, kept as they are.
@@ -154,11 +156,11 @@ impl Bundle {
         }
         if kind.is_dir() {
             let folder = format!("{name}/");
-            if depth == 0 && ![INSTRUMENTS, LETTERS, HOLIDAYS].contains(&folder.as_str()) {
+            if depth == 0 && ![INSTRUMENTS, LETTERS, HOLIDAYS, KEYS].contains(&folder.as_str()) {
                 return self.warn(
                     &folder,
                     "is no folder of a bundle and was left out",
-                    "known are instruments/, letters/ and holidays/",
+                    "known are instruments/, letters/, holidays/ and keys/",
                 );
             }
             return self.read_folder(path, &folder, depth + 1);
@@ -213,11 +215,13 @@ impl Bundle {
 /// Whether a path can be part of a bundle.
 fn belongs(name: &str) -> bool {
     let instrument = name.strip_prefix(INSTRUMENTS).is_some_and(|rest| rest.ends_with(".toml") && !rest.contains('/'));
+    let key = name.strip_prefix(KEYS).is_some_and(|rest| rest.ends_with(".asc") && !rest.contains('/'));
     let calendar = name.strip_prefix(HOLIDAYS).is_some_and(|rest| rest.ends_with(".ics") && !rest.contains('/'));
     [STUDY, ALLOCATION, KITS, SCHEDULE, ELECTION].contains(&name)
         || OTHERS.contains(&name)
         || instrument
         || calendar
+        || key
         || is_list(name)
         || is_further(name)
         || name.starts_with(LETTERS)

@@ -180,6 +180,14 @@ pub enum Kind {
     AllUnblinded,
     /// The secret of the draws was given away for verification.
     SecretRevealed,
+    /// A mail was not acted on because of how it was sealed (OpenPGP).
+    SealRefused,
+    /// Stands for a letter that somebody waits for and that could not be encrypted.
+    AssignmentWithheld,
+    /// Stands for another answer that could not be encrypted.
+    AnswerWithheld,
+    /// Stands for a notice that could not be encrypted.
+    NoticeWithheld,
 }
 
 /// Whom a kind of letter is for.
@@ -199,7 +207,7 @@ pub enum Audience {
 
 impl Kind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Kind; 87] = [
+    pub const ALL: [Kind; 91] = [
         Kind::AssignmentOpen,
         Kind::AssignmentBlinded,
         Kind::RegistrationDone,
@@ -287,6 +295,10 @@ impl Kind {
         Kind::SecretRevealed,
         Kind::AccessOver,
         Kind::AccessOverNotice,
+        Kind::SealRefused,
+        Kind::AssignmentWithheld,
+        Kind::AnswerWithheld,
+        Kind::NoticeWithheld,
     ];
 
     /// Name of the templates' folder; also in commands, tables and logs.
@@ -379,6 +391,10 @@ impl Kind {
             Kind::StudyClosed => "study-closed",
             Kind::AllUnblinded => "all-unblinded",
             Kind::SecretRevealed => "secret-revealed",
+            Kind::SealRefused => "seal-refused",
+            Kind::AssignmentWithheld => "assignment-withheld",
+            Kind::AnswerWithheld => "answer-withheld",
+            Kind::NoticeWithheld => "notice-withheld",
         }
     }
 
@@ -428,6 +444,7 @@ impl Kind {
             | Kind::StudyClosed
             | Kind::AllUnblinded
             | Kind::SecretRevealed
+            | Kind::NoticeWithheld
             | Kind::Digest => Audience::Staff,
             _ => Audience::Sender,
         }
@@ -466,6 +483,7 @@ impl Kind {
                 | Kind::RegistrationDone
                 | Kind::RandomizedOpen
                 | Kind::RandomizedBlinded
+                | Kind::AssignmentWithheld
         )
     }
 

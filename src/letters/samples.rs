@@ -6,6 +6,7 @@ mod correction;
 mod follow_up;
 mod invented;
 mod leave;
+mod sealed;
 
 use std::collections::BTreeMap;
 
@@ -280,7 +281,9 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
             help.events.clear();
         }
         _ => {
-            let own = [follow_up::variants, leave::variants, calendar::variants].map(|of| of(&full.facts)).concat();
+            let own = [follow_up::variants, leave::variants, calendar::variants, sealed::variants]
+                .map(|of| of(&full.facts))
+                .concat();
             more.extend(own.into_iter().map(|facts| Letter { facts, ..full.clone() }));
         }
     }

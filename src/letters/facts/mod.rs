@@ -26,6 +26,7 @@ mod notice;
 mod piped;
 mod randomization;
 mod reminder;
+mod sealed;
 mod survey;
 mod week;
 
@@ -70,6 +71,7 @@ pub use randomization::{
     RandomizationForm, RandomizationName, RandomizationRefused, Randomized, RandomizedBlinded, RandomizedOpen,
 };
 pub use reminder::{Reminded, Reminder, Silent, Tried, Unanswered};
+pub use sealed::{SealFaultLine, SealRefused, Withheld};
 pub use survey::{SurveyConfirm, SurveyDone, SurveyForm, SurveyRefused};
 pub use week::{
     WeekBound, WeekCount, WeekDue, WeekEnrollment, WeekFollowUp, WeekLetters, WeekSite, WeekSurvey, WeeklyReport,
@@ -340,9 +342,22 @@ pub enum Facts {
     StudyClosed(Milestone),
     AllUnblinded(Milestone),
     SecretRevealed(Milestone),
+    SealRefused(SealRefused),
+    AssignmentWithheld(Withheld),
+    AnswerWithheld(Withheld),
+    NoticeWithheld(Withheld),
 }
 
 impl Facts {
+    /// What is sent in place of a letter of that kind, which must not leave in the clear.
+    pub const fn in_place_of(kind: Kind, withheld: Withheld) -> Facts {
+        match kind.withheld() {
+            Kind::AssignmentWithheld => Facts::AssignmentWithheld(withheld),
+            Kind::AnswerWithheld => Facts::AnswerWithheld(withheld),
+            _ => Facts::NoticeWithheld(withheld),
+        }
+    }
+
     /// Page on which their reader stops letters like this, where they can.
     pub fn unsubscribe(&self) -> Option<&str> {
         let page = match self {
@@ -443,6 +458,10 @@ impl Facts {
             Facts::StudyClosed(_) => Kind::StudyClosed,
             Facts::AllUnblinded(_) => Kind::AllUnblinded,
             Facts::SecretRevealed(_) => Kind::SecretRevealed,
+            Facts::SealRefused(_) => Kind::SealRefused,
+            Facts::AssignmentWithheld(_) => Kind::AssignmentWithheld,
+            Facts::AnswerWithheld(_) => Kind::AnswerWithheld,
+            Facts::NoticeWithheld(_) => Kind::NoticeWithheld,
         }
     }
 }
