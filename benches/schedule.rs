@@ -92,6 +92,7 @@ fn waiting(c: &mut Criterion) {
         display: "Registration".to_owned(),
         message_id_domain: "reg.example.jp".to_owned(),
         public_url: "https://hagaki.example.jp".to_owned(),
+        openpgp: None,
     };
     for (engine, url) in places {
         let (shelf, keys) = runtime.block_on(async {

@@ -112,6 +112,7 @@ async fn draw(store: &Store, shelved: &ShelvedStudy, count: usize) {
         display: String::new(),
         message_id_domain: "example.jp".to_owned(),
         public_url: "http://localhost".to_string(),
+        openpgp: None,
     };
     let registrations: Vec<Registration> = Registration::of(1, 0, count).collect();
     for batch in registrations.chunks(BATCH) {
@@ -139,6 +140,7 @@ async fn draw(store: &Store, shelved: &ShelvedStudy, count: usize) {
                 content_digest: &[0; 32],
                 released: false,
                 site_token: None,
+                encrypted: false,
             };
             let application = Application {
                 person: person.expect("a person"),

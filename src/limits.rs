@@ -1,16 +1,18 @@
 //! Every limit, named, in one place (promise 9). What exceeds one is refused with a reason.
 //!
-//! A unit ends a name where there is one. Those of elections, of DNS, of forms and of mailings stand in files of their own.
+//! A unit ends a name where there is one. Those of elections, of DNS, of forms, of mailings and of OpenPGP stand in files of their own.
 
 mod dns;
 mod elections;
 mod forms;
 mod mailings;
+mod openpgp;
 
 pub use dns::*;
 pub use elections::*;
 pub use forms::*;
 pub use mailings::*;
+pub use openpgp::*;
 
 /// Largest mail that is downloaded, in bytes; of a larger one only the headers are kept, and it goes to quarantine.
 pub const MAIL_BYTES: usize = 10 * 1024 * 1024;

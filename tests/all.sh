@@ -27,7 +27,7 @@ part() {
 missing_packages() {
     local there
     for package in dovecot-core dovecot-imapd dovecot-lmtpd postfix postgresql wrk chromium fonts-noto-cjk python3 \
-        util-linux procps ca-certificates python3-dkim python3-nacl belenios-tool dnsmasq-base; do
+        util-linux procps ca-certificates python3-dkim python3-nacl belenios-tool dnsmasq-base gnupg; do
         there=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
         [ "$there" = installed ] || printf '%s\n' "$package"
     done
@@ -59,7 +59,7 @@ install_packages() {
 ensure_packages() {
     local missing
     if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-        echo "This is no Debian; install Dovecot, Postfix, PostgreSQL, wrk, Chromium, Noto CJK fonts, Python 3.11 with dkimpy and PyNaCl, belenios-tool 2.0, dnsmasq and Node.js 18 by hand."
+        echo "This is no Debian; install Dovecot, Postfix, PostgreSQL, wrk, Chromium, Noto CJK fonts, Python 3.11 with dkimpy and PyNaCl, belenios-tool 2.0, dnsmasq, GnuPG and Node.js 18 by hand."
         return 0
     fi
     mapfile -t missing < <(missing_packages)

@@ -1,6 +1,7 @@
 //! `hagaki doctor`: tries what `check` cannot — database, clock, disk, mailboxes, mail servers, a letter to itself, what DNS says.
 
 mod dns;
+mod openpgp;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -120,7 +121,9 @@ async fn examine(surgery: &Surgery) -> Vec<Finding> {
         findings.extend(studies(store, surgery.now()).await);
         findings.extend(sealed(store, &surgery.settings).await);
         findings.extend(references(store).await);
+        findings.extend(openpgp::of_people(store, &surgery.settings, surgery.now()).await);
     }
+    findings.extend(openpgp::own_keys(&surgery.settings, surgery.now()));
     findings.extend(provider(surgery).await);
     for mailbox in &surgery.settings.mailboxes {
         findings.extend(post(surgery, mailbox).await);

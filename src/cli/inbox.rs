@@ -140,6 +140,19 @@ fn reading_of(mail: &InboxRow) -> Value {
     mail.reading.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
 }
 
+/// How a mail was sealed by OpenPGP.
+fn sealed_in_words(sealed: &Value) -> String {
+    let encrypted = sealed.get("encrypted").and_then(Value::as_bool) == Some(true);
+    let mut words = vec![if encrypted { "encrypted" } else { "not encrypted" }.to_string()];
+    words.push(match sealed.get("signed_by").and_then(Value::as_str) {
+        Some(key) => format!("signed by the sender's key {key}"),
+        None => "not signed by the sender's key".to_string(),
+    });
+    let faults = sealed.get("faults").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    words.extend(faults.map(|fault| format!("refused: {fault}")));
+    words.join(", ")
+}
+
 fn list(state: Option<State>, installation: &Installation, output: Output) -> anyhow::Result<End> {
     let which = match state {
         None => Which::All,
@@ -215,6 +228,9 @@ fn show(id: i64, raw: bool, installation: &Installation, output: Output) -> anyh
         if let Some(text) = facts.pointer(&format!("/reading/{key}")).and_then(Value::as_str) {
             println!("{key}: {text}");
         }
+    }
+    if let Some(sealed) = facts.pointer("/reading/openpgp") {
+        println!("{}", sealed_in_words(sealed));
     }
     for (item, value) in facts.pointer("/reading/fields").and_then(Value::as_object).into_iter().flatten() {
         println!("  {item} = {}", value.as_str().unwrap_or_default());

@@ -1,4 +1,4 @@
-//! `hagaki key`: the file with the keys that seal what the database alone must not tell.
+//! `hagaki key`: the file with the keys that seal what the database alone must not tell; and, in a file of its own, the key of a mailbox.
 
 use std::fs;
 use std::io::Write as _;
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Subcommand;
 
+use super::openpgp::{self, OpenpgpCommand};
 use super::{End, Refused};
 use crate::daemon::machine::SystemDice;
 use crate::domain::seal::KeyRing;
@@ -20,11 +21,15 @@ pub enum KeyCommand {
         /// The file, as [keys] file in hagaki.toml names it.
         file: PathBuf,
     },
+    /// Our own OpenPGP key, of a mailbox.
+    #[command(subcommand)]
+    Openpgp(OpenpgpCommand),
 }
 
 pub(super) fn run(command: KeyCommand) -> anyhow::Result<End> {
     match command {
         KeyCommand::Make { file } => make(&file),
+        KeyCommand::Openpgp(command) => openpgp::run(command),
     }
 }
 

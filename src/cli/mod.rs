@@ -22,6 +22,7 @@ mod installation;
 mod key;
 mod kit;
 mod members;
+mod openpgp;
 mod operator;
 mod outbox;
 mod participant;

@@ -16,7 +16,7 @@ use super::installation::Opened;
 use super::unblind::judged;
 use super::{End, Installation, Output, Refused};
 use crate::domain::time::{Instant, Zone};
-use crate::letters::{Kind, opened};
+use crate::letters::{Kind, opened, sealed};
 use crate::limits;
 use crate::store::outbox::{self, OutboxRow, Secret, State, Which};
 use crate::store::{Tx, audit, study};
@@ -343,6 +343,7 @@ fn show(id: i64, raw: bool, installation: &Installation, output: Output) -> anyh
         return Ok(End::Done);
     }
     let words = opened::open(&bytes);
+    let encrypted = sealed::is_sealed(&bytes);
     if output.json {
         let attempts: Vec<_> = attempts
             .iter()
@@ -354,8 +355,9 @@ fn show(id: i64, raw: bool, installation: &Installation, output: Output) -> anyh
         let mut facts = line(&letter);
         facts["attempts_failed"] = json!(attempts);
         facts["subject"] = json!(words.subject);
-        facts["text"] = if withheld { json!(null) } else { json!(words.text) };
+        facts["text"] = if withheld || encrypted { json!(null) } else { json!(words.text) };
         facts["withheld"] = json!(withheld);
+        facts["encrypted"] = json!(encrypted);
         println!("{facts}");
         return Ok(End::Done);
     }
@@ -376,6 +378,10 @@ fn show(id: i64, raw: bool, installation: &Installation, output: Output) -> anyh
     println!("\nSubject: {}\n", words.subject);
     if withheld {
         println!("(this letter {WITHHELD})");
+    } else if encrypted {
+        println!(
+            "(this letter is encrypted to its reader's OpenPGP key; it is kept as it was sent, and its reader alone can open it)"
+        );
     } else {
         println!("{}", words.text);
     }

@@ -160,6 +160,11 @@ pub fn to_json(file: &str, reading: &Reading, duplicate_of: Option<&str>) -> Val
     add("message_id", reading.message_id.as_ref().map(|id| json!(id)));
     add("token", token(reading).map(|token| json!(token)));
     add("token_checked", token(reading).map(|_| json!(false)));
+    let openpgp = &reading.openpgp;
+    add("encrypted", openpgp.encrypted.then(|| json!(true)));
+    add("signed_by", openpgp.signed_by.as_ref().map(|key| json!(key)));
+    let faults: Vec<&str> = openpgp.faults.iter().map(|fault| fault.key()).collect();
+    add("seal_faults", (!faults.is_empty()).then(|| json!(faults)));
     add("charset_guess", reading.charset_guess.map(|charset| json!(charset)));
     let attached: Vec<&String> = reading.attachments.iter().filter_map(|attachment| attachment.name.as_ref()).collect();
     add("attachments", (!attached.is_empty()).then(|| json!(attached)));
@@ -325,6 +330,10 @@ fn write_text(
         }
     }
     line("token", &token(reading).map(|token| format!("{token} (not checked)")).unwrap_or_default())?;
+    line("signed by", reading.openpgp.signed_by.as_deref().unwrap_or_default())?;
+    for fault in &reading.openpgp.faults {
+        line("not sealed", fault.key())?;
+    }
     line("charset", &reading.charset_guess.map(|charset| format!("{charset} (guessed)")).unwrap_or_default())?;
     for attachment in &reading.attachments {
         let name = attachment.name.as_deref().unwrap_or("without a name");

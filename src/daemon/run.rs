@@ -178,6 +178,7 @@ pub fn desk_address(mailbox: &MailboxSettings, web: &WebSettings) -> DeskAddress
         display: mailbox.display.clone().unwrap_or_default(),
         message_id_domain: mailbox.message_id_domain.clone(),
         public_url: web.public_url.clone(),
+        openpgp: mailbox.openpgp.clone(),
     }
 }
 

@@ -25,6 +25,8 @@ pub(super) const INSTRUMENTS: &str = "instruments/";
 pub(super) const LETTERS: &str = "letters/";
 /// Name of the schedule.
 pub(super) const SCHEDULE: &str = "schedule.toml";
+/// Folder of the keys of people.
+pub(super) const KEYS: &str = "keys/";
 /// Folder of the calendars of holidays.
 pub(super) const HOLIDAYS: &str = "holidays/";
 /// Files of a study that say nothing to the program, kept as they are.
@@ -161,11 +163,11 @@ impl Bundle {
         }
         if kind.is_dir() {
             let folder = format!("{name}/");
-            if depth == 0 && ![INSTRUMENTS, LETTERS, HOLIDAYS, PICTURES].contains(&folder.as_str()) {
+            if depth == 0 && ![INSTRUMENTS, LETTERS, HOLIDAYS, PICTURES, KEYS].contains(&folder.as_str()) {
                 return self.warn(
                     &folder,
                     "is no folder of a bundle and was left out",
-                    "known are instruments/, letters/, holidays/ and pictures/",
+                    "known are instruments/, letters/, holidays/, pictures/ and keys/",
                 );
             }
             return self.read_folder(path, &folder, depth + 1);
@@ -223,11 +225,13 @@ impl Bundle {
 /// Whether a path can be part of a bundle.
 fn belongs(name: &str) -> bool {
     let instrument = name.strip_prefix(INSTRUMENTS).is_some_and(|rest| rest.ends_with(".toml") && !rest.contains('/'));
+    let key = name.strip_prefix(KEYS).is_some_and(|rest| rest.ends_with(".asc") && !rest.contains('/'));
     let calendar = name.strip_prefix(HOLIDAYS).is_some_and(|rest| rest.ends_with(".ics") && !rest.contains('/'));
     [STUDY, ALLOCATION, KITS, SCHEDULE, ELECTION].contains(&name)
         || OTHERS.contains(&name)
         || instrument
         || calendar
+        || key
         || is_list(name)
         || is_further(name)
         || is_picture(name)

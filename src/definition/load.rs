@@ -10,6 +10,7 @@ use super::bundle::{ALLOCATION, Bundle, INSTRUMENTS, KITS, LETTERS, STUDY};
 use super::document::Report;
 use super::election_file;
 use super::instrument_file::{self, InstrumentFile};
+use super::keys_file;
 use super::kit_leaks::Arms;
 use super::kits_file::{self, Known, Listing};
 use super::predictability::judge_predictability;
@@ -98,6 +99,7 @@ pub fn check<P: AsRef<Path>>(folders: &[P], now: Instant) -> Vec<Checked> {
         let (study, built, list, mut problems) = match load(&bundle) {
             Ok((study, mut warnings)) => {
                 warnings.extend(kits_file::judge_age(KITS, &study, now.day_in(study.zone)));
+                warnings.extend(keys_file::judge_keys(&study, now));
                 warnings.extend(judge_predictability(&bundle, &study, &warnings));
                 let list = study.scheme.as_ref().and_then(list_of);
                 let names = (study.slug.clone(), study.tag.clone());
@@ -247,12 +249,14 @@ fn build(bundle: &Bundle, report: &Report) -> Option<Study> {
     }
     let schemes = scheme.into_iter().chain(randomizations.iter().map(|own| &own.scheme));
     check_unused_lists(bundle, &schemes.collect::<Vec<&Scheme>>(), report);
+    let certificates = keys_file::read(bundle, &file.people, file.trust, report);
     let sound_languages = !file.languages.is_empty();
     sound_languages.then(|| Study {
         cohorts: cohorts.unwrap_or_default(),
         events,
         schedule,
         election,
+        certificates,
         ..assemble(file, instruments, allocation, randomizations, kits)
     })
 }
@@ -409,6 +413,7 @@ fn assemble(
         sites,
         people: file.people.into_iter().map(|located| located.value).collect(),
         trust: file.trust,
+        certificates: BTreeMap::new(),
         registration: file.registration.value,
         registers: file.registers,
         survey: file.survey.map(|located| located.value),

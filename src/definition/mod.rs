@@ -22,6 +22,7 @@ mod further;
 mod ics_file;
 mod instrument_file;
 mod item_file;
+mod keys_file;
 mod kit_codes;
 mod kit_leaks;
 mod kits_file;
@@ -47,6 +48,7 @@ mod survey_file;
 
 pub use bundle::Bundle;
 pub use document::nearest;
+pub use keys_file::{judge_keys, troubles as key_troubles};
 pub use kit_leaks::Seen;
 pub use kits_file::{judge_more_kits, judge_shipped, read_kept_kits, read_more_kits};
 pub use load::{Checked, check, load, load_in_force};

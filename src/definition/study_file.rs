@@ -13,7 +13,7 @@ use crate::domain::kit::StockRules;
 use crate::domain::language::{Language, Text};
 use crate::domain::second_factor::StepUp;
 use crate::domain::study::{
-    Arm, Authentication, Blinding, Digest, Notice, Person, Post, Registration, Rescreening, Role, Site, Trust,
+    Arm, Authentication, Blinding, Digest, Notice, Person, Post, Registration, Rescreening, Role, Sealing, Site, Trust,
     UniqueWithin,
 };
 use crate::domain::survey::Survey;
@@ -199,12 +199,22 @@ fn read_zone(root: &Section) -> Zone {
 }
 
 fn read_trust(root: &Section) -> Trust {
-    let mut trust = Trust { authentication: Authentication::Dmarc, token: false, confirm: false };
+    let mut trust = Trust {
+        authentication: Authentication::Dmarc,
+        token: false,
+        confirm: false,
+        openpgp: Sealing::default(),
+        encrypt_letters: false,
+    };
     let Some(section) = root.section("trust") else { return trust };
     let words = [("dmarc", Authentication::Dmarc), ("open", Authentication::Open)];
     trust.authentication = section.word("authentication", &words).unwrap_or(Authentication::Dmarc);
     trust.token = section.flag("token").unwrap_or(false);
     trust.confirm = section.flag("confirm").unwrap_or(false);
+    let sealings = [(false, false), (true, false), (false, true), (true, true)];
+    let sealings = sealings.map(|(signed, encrypted)| Sealing { signed, encrypted }).map(|own| (own.key(), own));
+    trust.openpgp = section.word("openpgp", &sealings).unwrap_or_default();
+    trust.encrypt_letters = section.flag("encrypt_letters").unwrap_or(false);
     if trust.authentication == Authentication::Open {
         section.warn(
             "authentication",

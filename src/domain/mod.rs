@@ -28,6 +28,7 @@ pub mod kit_shuffle;
 pub mod language;
 pub mod level;
 pub mod number;
+pub mod openpgp;
 pub mod participant;
 pub mod password;
 pub mod patience;

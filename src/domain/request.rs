@@ -3,6 +3,7 @@
 use super::answer::{Form, Line};
 use super::deed::Wanted;
 use super::language::Language;
+use super::openpgp::Fault;
 
 /// One request of one person to one study.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +55,8 @@ pub enum Act {
     Confirm(String),
     /// A reply to a one-time token that says no plain yes: nothing is done, and the token stays good.
     Unconfirmed(String),
+    /// Something that is not done, because the mail is not sealed as the study demands, or cannot be opened.
+    Unsealed(Vec<Fault>),
 }
 
 /// Invitations and reminders that somebody wants no more, or wants again.
@@ -129,6 +132,18 @@ impl Act {
             Act::Deed(wanted) => wanted.deed.key(),
             Act::Confirm(_) => "confirm",
             Act::Unconfirmed(_) => "unconfirmed",
+            Act::Unsealed(_) => "unsealed",
+        }
+    }
+
+    /// Whether it enrolls or acts, and not only asks to be told or sent something: then a study may demand that it comes signed or
+    /// encrypted. What participants answer about themselves is theirs.
+    pub const fn acts(&self) -> bool {
+        match self {
+            Act::Enroll(_) | Act::Randomize(_) | Act::FollowUp(_) | Act::Deed(_) => true,
+            Act::Confirm(_) | Act::Unconfirmed(_) | Act::Unsealed(_) => true,
+            Act::BlankForm | Act::Status(_) | Act::Balance | Act::Help | Act::Link | Act::Leave => false,
+            Act::SurveyForm | Act::Respond(_) | Act::Letters(_) | Act::Credential | Act::VoteByMail => false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A study as its bundle defines it: sites, people, rules. Built by `definition`, never changed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 
@@ -13,6 +14,7 @@ use super::fact::{FactKind, Recounting};
 use super::instrument::{Instrument, Item};
 use super::kit::StockRules;
 use super::language::{Language, Text};
+use super::openpgp::Certificate;
 use super::schedule::Schedule;
 use super::second_factor::StepUp;
 use super::survey::Survey;
@@ -64,6 +66,8 @@ pub struct Study {
     pub people: Vec<Person>,
     /// What the study demands before it acts on a mail.
     pub trust: Trust,
+    /// OpenPGP keys of the staff, by the id of the person; of those alone who have one on file.
+    pub certificates: BTreeMap<String, Arc<Certificate>>,
     /// How a subject is registered; of a survey alone, its instrument and no items.
     pub registration: Registration,
     /// Whether it registers subjects.
@@ -352,6 +356,31 @@ pub struct Trust {
     pub token: bool,
     /// Each enrollment must be confirmed by replying to a one-time token.
     pub confirm: bool,
+    /// How mails that enroll or act must be sealed.
+    pub openpgp: Sealing,
+    /// Letters with case data leave encrypted or not at all.
+    pub encrypt_letters: bool,
+}
+
+/// How a mail must be sealed by OpenPGP before a study acts on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sealing {
+    /// It must bear a valid signature by the key of its sender.
+    pub signed: bool,
+    /// It must come encrypted to us.
+    pub encrypted: bool,
+}
+
+impl Sealing {
+    /// Word in `study.toml`.
+    pub const fn key(self) -> &'static str {
+        match (self.signed, self.encrypted) {
+            (false, false) => "off",
+            (true, false) => "signed",
+            (false, true) => "encrypted",
+            (true, true) => "required",
+        }
+    }
 }
 
 /// What our border must have said of the sender.

@@ -1,5 +1,7 @@
 //! Which letters there are, whom each is for, and whether it may name an arm.
 
+mod names;
+
 use crate::domain::study::{Blinding, Person};
 use crate::domain::urgency::Urgency;
 
@@ -204,6 +206,14 @@ pub enum Kind {
     ElectionRefused,
     /// How voters write to us.
     ElectionHelp,
+    /// A mail was not acted on because of how it was sealed (OpenPGP).
+    SealRefused,
+    /// Stands for a letter that somebody waits for and that could not be encrypted.
+    AssignmentWithheld,
+    /// Stands for another answer that could not be encrypted.
+    AnswerWithheld,
+    /// Stands for a notice that could not be encrypted.
+    NoticeWithheld,
 }
 
 /// Whom a kind of letter is for.
@@ -222,219 +232,6 @@ pub enum Audience {
 }
 
 impl Kind {
-    /// Every kind, in the order of the manual.
-    pub const ALL: [Kind; 99] = [
-        Kind::AssignmentOpen,
-        Kind::AssignmentBlinded,
-        Kind::RegistrationDone,
-        Kind::DuplicateOpen,
-        Kind::DuplicateBlinded,
-        Kind::DuplicateRegistration,
-        Kind::StatusOpen,
-        Kind::StatusBlinded,
-        Kind::StatusRegistration,
-        Kind::StatusUnknown,
-        Kind::Refusal,
-        Kind::Conflict,
-        Kind::Confirm,
-        Kind::ConfirmExpired,
-        Kind::BlankForm,
-        Kind::Help,
-        Kind::NotEntitled,
-        Kind::DeedForm,
-        Kind::DeedConfirm,
-        Kind::Unblinded,
-        Kind::UnblindOpen,
-        Kind::UnblindingNotice,
-        Kind::KitReplaced,
-        Kind::KitsQuarantined,
-        Kind::KitRefused,
-        Kind::FactDone,
-        Kind::FactNotice,
-        Kind::NoticeBlind,
-        Kind::NoticeOpen,
-        Kind::NoticeUnblinded,
-        Kind::QuarantineNotice,
-        Kind::AssignmentFailedAlert,
-        Kind::KitReplacedBlinded,
-        Kind::KitReplacedUnblinded,
-        Kind::KitsShortBlinded,
-        Kind::KitsShortUnblinded,
-        Kind::CohortFilling,
-        Kind::AmendmentPlanned,
-        Kind::AmendmentWithdrawn,
-        Kind::AmendmentFailed,
-        Kind::StudyAmended,
-        Kind::StudyAmendedUnblinded,
-        Kind::Digest,
-        Kind::DigestUnblinded,
-        Kind::Balance,
-        Kind::Invitation,
-        Kind::Reminder,
-        Kind::Unanswered,
-        Kind::FollowUpDue,
-        Kind::WeeklyReport,
-        Kind::WeeklyReportUnblinded,
-        Kind::RandomizedOpen,
-        Kind::RandomizedBlinded,
-        Kind::RandomizedBeforeOpen,
-        Kind::RandomizedBeforeBlinded,
-        Kind::RandomizationRefused,
-        Kind::RandomizationConflict,
-        Kind::RandomizationConfirm,
-        Kind::RandomizationForm,
-        Kind::NoticeRandomizedBlind,
-        Kind::NoticeRandomizedOpen,
-        Kind::NoticeRandomizedUnblinded,
-        Kind::FollowUpForm,
-        Kind::FollowUpRefused,
-        Kind::FollowUpDone,
-        Kind::FollowUpConflict,
-        Kind::FollowUpConfirm,
-        Kind::LinkAsked,
-        Kind::SurveyForm,
-        Kind::SurveyRefused,
-        Kind::SurveyDone,
-        Kind::SurveyConfirm,
-        Kind::ParticipantHelp,
-        Kind::LeaveConfirm,
-        Kind::LeaveDone,
-        Kind::LeaveNotice,
-        Kind::OptOutDone,
-        Kind::AddressesStopped,
-        Kind::AccountLink,
-        Kind::AccountChanged,
-        Kind::GroupConfirm,
-        Kind::GroupConfirmed,
-        Kind::EnrollmentEnded,
-        Kind::EnrollmentReopened,
-        Kind::StudyClosed,
-        Kind::AllUnblinded,
-        Kind::SecretRevealed,
-        Kind::AccessOver,
-        Kind::AccessOverNotice,
-        Kind::ElectionNotice,
-        Kind::ElectionCredential,
-        Kind::ElectionRenewed,
-        Kind::ElectionReminder,
-        Kind::ElectionReceipt,
-        Kind::ElectionResult,
-        Kind::ElectionNoLink,
-        Kind::ElectionAsked,
-        Kind::ElectionRefused,
-        Kind::ElectionHelp,
-    ];
-
-    /// Name of the templates' folder; also in commands, tables and logs.
-    pub const fn key(self) -> &'static str {
-        match self {
-            Kind::AssignmentOpen => "assignment-open",
-            Kind::AssignmentBlinded => "assignment-blinded",
-            Kind::RegistrationDone => "registration-done",
-            Kind::DuplicateOpen => "duplicate-open",
-            Kind::DuplicateBlinded => "duplicate-blinded",
-            Kind::DuplicateRegistration => "duplicate-registration",
-            Kind::StatusOpen => "status-open",
-            Kind::StatusBlinded => "status-blinded",
-            Kind::StatusRegistration => "status-registration",
-            Kind::StatusUnknown => "status-unknown",
-            Kind::Refusal => "refusal",
-            Kind::Conflict => "conflict",
-            Kind::Confirm => "confirm",
-            Kind::ConfirmExpired => "confirm-expired",
-            Kind::BlankForm => "blank-form",
-            Kind::Help => "help",
-            Kind::NotEntitled => "not-entitled",
-            Kind::DeedForm => "deed-form",
-            Kind::DeedConfirm => "deed-confirm",
-            Kind::Unblinded => "unblinded",
-            Kind::UnblindOpen => "unblind-open",
-            Kind::UnblindingNotice => "unblinding-notice",
-            Kind::KitReplaced => "kit-replaced",
-            Kind::KitsQuarantined => "kits-quarantined",
-            Kind::KitRefused => "kit-refused",
-            Kind::FactDone => "fact-done",
-            Kind::FactNotice => "fact-notice",
-            Kind::NoticeBlind => "notice-blind",
-            Kind::NoticeOpen => "notice-open",
-            Kind::NoticeUnblinded => "notice-unblinded",
-            Kind::QuarantineNotice => "quarantine-notice",
-            Kind::AssignmentFailedAlert => "assignment-failed-alert",
-            Kind::KitReplacedBlinded => "kit-replaced-blinded",
-            Kind::KitReplacedUnblinded => "kit-replaced-unblinded",
-            Kind::KitsShortBlinded => "kits-short-blinded",
-            Kind::KitsShortUnblinded => "kits-short-unblinded",
-            Kind::CohortFilling => "cohort-filling",
-            Kind::AmendmentPlanned => "amendment-planned",
-            Kind::AmendmentWithdrawn => "amendment-withdrawn",
-            Kind::AmendmentFailed => "amendment-failed",
-            Kind::StudyAmended => "study-amended",
-            Kind::StudyAmendedUnblinded => "study-amended-unblinded",
-            Kind::Digest => "digest",
-            Kind::DigestUnblinded => "digest-unblinded",
-            Kind::Balance => "balance",
-            Kind::Invitation => "invitation",
-            Kind::Reminder => "reminder",
-            Kind::Unanswered => "unanswered",
-            Kind::FollowUpDue => "follow-up-due",
-            Kind::WeeklyReport => "weekly-report",
-            Kind::WeeklyReportUnblinded => "weekly-report-unblinded",
-            Kind::RandomizedOpen => "randomized-open",
-            Kind::RandomizedBlinded => "randomized-blinded",
-            Kind::RandomizedBeforeOpen => "randomized-before-open",
-            Kind::RandomizedBeforeBlinded => "randomized-before-blinded",
-            Kind::RandomizationRefused => "randomization-refused",
-            Kind::RandomizationConflict => "randomization-conflict",
-            Kind::RandomizationConfirm => "randomization-confirm",
-            Kind::RandomizationForm => "randomization-form",
-            Kind::NoticeRandomizedBlind => "notice-randomized-blind",
-            Kind::NoticeRandomizedOpen => "notice-randomized-open",
-            Kind::NoticeRandomizedUnblinded => "notice-randomized-unblinded",
-            Kind::FollowUpForm => "follow-up-form",
-            Kind::FollowUpRefused => "follow-up-refused",
-            Kind::FollowUpDone => "follow-up-done",
-            Kind::FollowUpConflict => "follow-up-conflict",
-            Kind::FollowUpConfirm => "follow-up-confirm",
-            Kind::LinkAsked => "link-asked",
-            Kind::SurveyForm => "survey-form",
-            Kind::SurveyRefused => "survey-refused",
-            Kind::SurveyDone => "survey-done",
-            Kind::SurveyConfirm => "survey-confirm",
-            Kind::ParticipantHelp => "participant-help",
-            Kind::LeaveConfirm => "leave-confirm",
-            Kind::LeaveDone => "leave-done",
-            Kind::LeaveNotice => "leave-notice",
-            Kind::OptOutDone => "opt-out-done",
-            Kind::AddressesStopped => "addresses-stopped",
-            Kind::AccessOver => "access-over",
-            Kind::AccessOverNotice => "access-over-notice",
-            Kind::AccountLink => "account-link",
-            Kind::AccountChanged => "account-changed",
-            Kind::GroupConfirm => "group-confirm",
-            Kind::GroupConfirmed => "group-confirmed",
-            Kind::EnrollmentEnded => "enrollment-ended",
-            Kind::EnrollmentReopened => "enrollment-reopened",
-            Kind::StudyClosed => "study-closed",
-            Kind::AllUnblinded => "all-unblinded",
-            Kind::SecretRevealed => "secret-revealed",
-            Kind::ElectionNotice => "election-notice",
-            Kind::ElectionCredential => "election-credential",
-            Kind::ElectionRenewed => "election-renewed",
-            Kind::ElectionReminder => "election-reminder",
-            Kind::ElectionReceipt => "election-receipt",
-            Kind::ElectionResult => "election-result",
-            Kind::ElectionNoLink => "election-no-link",
-            Kind::ElectionAsked => "election-asked",
-            Kind::ElectionRefused => "election-refused",
-            Kind::ElectionHelp => "election-help",
-        }
-    }
-
-    /// The kind of that name.
-    pub fn find(key: &str) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|kind| kind.key() == key)
-    }
-
     /// Whom it is for.
     pub const fn audience(self) -> Audience {
         match self {
@@ -486,6 +283,7 @@ impl Kind {
             | Kind::StudyClosed
             | Kind::AllUnblinded
             | Kind::SecretRevealed
+            | Kind::NoticeWithheld
             | Kind::Digest => Audience::Staff,
             _ => Audience::Sender,
         }
@@ -524,6 +322,7 @@ impl Kind {
                 | Kind::RegistrationDone
                 | Kind::RandomizedOpen
                 | Kind::RandomizedBlinded
+                | Kind::AssignmentWithheld
         )
     }
 

@@ -10,8 +10,10 @@ use sha2::{Digest, Sha256};
 use super::header;
 use super::kind::Kind;
 use super::picture::Picture;
+use super::sealed;
 use super::stationery::Composed;
 use crate::domain::language::Language;
+use crate::domain::openpgp::{self, SealFault};
 use crate::domain::time::{Instant, Zone};
 use crate::limits;
 
@@ -72,6 +74,9 @@ pub enum MailFault {
     /// Not a Message-ID.
     #[error("the Message-ID is malformed")]
     MessageId,
+    /// Not sealed.
+    #[error(transparent)]
+    Seal(#[from] SealFault),
 }
 
 /// The same mail under another Message-ID, in answer to another mail: for a letter that is asked for once more.
@@ -110,6 +115,24 @@ pub fn readdress(raw: &[u8], message_id: &str, in_reply_to: Option<&str>) -> Vec
 /// # Errors
 /// A [`MailFault`] where an address or our Message-ID is malformed; foreign identifiers are left out instead.
 pub fn finish(letter: &Composed, envelope: &Envelope<'_>) -> Result<Finished, MailFault> {
+    let body = body(letter, envelope.message_id);
+    built(letter, envelope, body)
+}
+
+/// Builds the mail with everything below its header sealed.
+///
+/// # Errors
+/// As [`finish`]; it could not be sealed.
+pub fn finish_sealed(
+    letter: &Composed,
+    envelope: &Envelope<'_>,
+    seal: &openpgp::Envelope,
+) -> Result<Finished, MailFault> {
+    let body = sealed::seal(seal, body(letter, envelope.message_id), envelope.message_id)?;
+    built(letter, envelope, body)
+}
+
+fn built(letter: &Composed, envelope: &Envelope<'_>, body: Vec<u8>) -> Result<Finished, MailFault> {
     for (which, address) in [("From", envelope.from), ("To", envelope.to)] {
         if !header::is_address(address) {
             return Err(MailFault::Address(which));
@@ -122,7 +145,7 @@ pub fn finish(letter: &Composed, envelope: &Envelope<'_>) -> Result<Finished, Ma
         return Err(MailFault::MessageId);
     }
     let mut raw = headers(letter, envelope).into_bytes();
-    raw.extend(body(letter, envelope.message_id));
+    raw.extend(body);
     let addresses = [Some(envelope.from), Some(envelope.to), envelope.reply_to];
     Ok(Finished {
         kind: letter.kind,

@@ -21,10 +21,11 @@ pub mod picture;
 mod pieces;
 pub mod said;
 pub mod samples;
+pub mod sealed;
 pub mod stationery;
 pub mod words;
 
 pub use facts::{Facts, Head, Letter, NotForThem};
 pub use kind::{Audience, Kind};
-pub use mail::{Envelope, Finished, finish};
+pub use mail::{Envelope, Finished, finish, finish_sealed};
 pub use stationery::{Composed, Stationery};

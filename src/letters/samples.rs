@@ -7,6 +7,7 @@ mod election;
 mod follow_up;
 mod invented;
 mod leave;
+mod sealed;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -302,7 +303,7 @@ pub(super) fn variants(kind: Kind, language: Language) -> Vec<Letter> {
             help.events.clear();
         }
         _ => {
-            let own = [follow_up::variants, leave::variants, calendar::variants, election::variants]
+            let own = [follow_up::variants, leave::variants, calendar::variants, election::variants, sealed::variants]
                 .map(|of| of(&full.facts))
                 .concat();
             more.extend(own.into_iter().map(|facts| Letter { facts, ..full.clone() }));

@@ -14,7 +14,7 @@ use futures::FutureExt;
 use serde_json::json;
 use tokio::sync::Notify;
 
-use super::reading::{self, Disposition, Reading, SubAddress, Vouched, World};
+use super::reading::{self, Disposition, Reading, Seal, SubAddress, Unsealed, Vouched, World};
 use super::{Did, StepError};
 use crate::domain::chain::Sha256Digest;
 use crate::domain::request::Act;
@@ -103,6 +103,8 @@ struct Read {
 struct Unread {
     item: InboxItem,
     raw: Vec<u8>,
+    seal: Seal,
+    cut_off: bool,
     counter: Arc<Counter>,
     studies: BTreeMap<String, Arc<ShelvedStudy>>,
 }
@@ -206,7 +208,7 @@ impl Desk {
         let sent = self.shelf.candidates(&senders, 2).await?;
         let mut only = None;
         let mut unread = Vec::with_capacity(signed.len());
-        for Signed { item, raw, counter, signs } in signed {
+        for Signed { item, raw, seal, cut_off, counter, signs } in signed {
             if named.is_unreadable(&signs.names) || sent.is_unreadable(&signs.sender) {
                 continue;
             }
@@ -239,7 +241,7 @@ impl Desk {
                 };
                 studies = only.of(std::iter::once(&String::new()));
             }
-            unread.push(Unread { item, raw, counter, studies });
+            unread.push(Unread { item, raw, seal, cut_off, counter, studies });
         }
         let now = self.clock.now();
         let reads = aside(unread.len(), move || unread.into_iter().map(|unread| unread.read(now)).collect()).await?;
@@ -323,6 +325,7 @@ impl Desk {
             content_digest: &digest_of(&reading.content_digest),
             released: item.released_by.is_some(),
             site_token: None,
+            encrypted: reading.openpgp.encrypted,
         };
         Box::pin(accept::set_aside(ledger, study, self.means(counter), arrival, request)).await
     }
@@ -372,7 +375,7 @@ impl Desk {
             study_id: settled.study_id,
             subject_id: settled.subject_id,
             person: settled.person.as_deref(),
-            reading: &summary(&read.reading),
+            reading: &summary(&read.reading, !self.keys.ring.is_empty()),
             at: self.clock.now(),
         };
         inbox::record_outcome(&mut ledger.tx, &outcome).await?;
@@ -421,6 +424,7 @@ impl Desk {
                     content_digest: &digest_of(&reading.content_digest),
                     released: item.released_by.is_some(),
                     site_token,
+                    encrypted: reading.openpgp.encrypted,
                 };
                 Ok(Box::pin(accept::accept(ledger, study, means, arrival, request)).await?)
             }
@@ -462,15 +466,15 @@ impl Desk {
 
 impl Unread {
     fn read(self, now: Instant) -> Read {
-        let Unread { item, raw, counter, studies } = self;
+        let Unread { item, raw, seal, cut_off, counter, studies } = self;
         let vouched = match &item.released_by {
             Some(_) => Vouched::ByPerson,
             None => Vouched::ByNobody,
         };
         let definitions: Vec<&Study> = studies.values().map(|shelved| &*shelved.study).collect();
         let world = World { studies: &definitions, post: &counter.post, now, vouched };
-        let mut reading = reading::read_contained(&world, &raw);
-        if i64::try_from(raw.len()).is_ok_and(|kept| kept < item.size) {
+        let mut reading = reading::read_unsealed(&world, &Unsealed { raw: raw.as_slice().into(), seal });
+        if cut_off {
             reading = reading.too_large();
         }
         let study = reading.study.as_ref().and_then(|slug| studies.get(slug)).cloned();
@@ -481,7 +485,11 @@ impl Unread {
 /// A claimed mail with what it tells of its study.
 struct Signed {
     item: InboxItem,
+    /// As it came, or what was in it where it was sealed.
     raw: Vec<u8>,
+    seal: Seal,
+    /// Whether only its header was kept.
+    cut_off: bool,
     counter: Arc<Counter>,
     signs: reading::Signs,
 }
@@ -499,8 +507,11 @@ fn signed(items: Vec<InboxItem>, counters: &BTreeMap<String, Arc<Counter>>) -> V
         };
         match counters.get(&item.mailbox) {
             Some(counter) => {
+                let cut_off = i64::try_from(raw.len()).is_ok_and(|kept| kept < item.size);
+                let Unsealed { raw, seal } = reading::unseal_contained(counter.desk.openpgp.as_deref(), &raw);
+                let raw = raw.into_owned();
                 let signs = reading::signs_contained(&counter.post, &raw);
-                signed.push(Signed { item, raw, counter: Arc::clone(counter), signs });
+                signed.push(Signed { item, raw, seal, cut_off, counter: Arc::clone(counter), signs });
             }
             None => {
                 tracing::warn!(mail = item.id, mailbox = item.mailbox, "no such mailbox is configured; the mail waits")
@@ -543,8 +554,19 @@ fn quarantined(reading: &Reading, reason: String, study: Option<&ShelvedStudy>) 
     }
 }
 
-/// How a mail was read, for people who look at it later; no more text than a person needs.
-fn summary(reading: &Reading) -> String {
+/// How a mail was read, for people who look at it later; no more text than a person needs. What was decrypted is kept only where the
+/// database keeps it sealed.
+fn summary(reading: &Reading, sealed: bool) -> String {
+    let openpgp = reading.openpgp.is_sealed().then(|| {
+        json!({
+            "encrypted": reading.openpgp.encrypted,
+            "signed_by": reading.openpgp.signed_by,
+            "faults": reading.openpgp.faults.iter().map(|fault| fault.key()).collect::<Vec<_>>(),
+        })
+    });
+    if reading.openpgp.encrypted && !sealed {
+        return json!({ "sender": reading.sender, "openpgp": openpgp }).to_string();
+    }
     let (fields, faults) = reading.form().map_or((json!({}), json!([])), |form| {
         let faults: Vec<_> = form
             .faults
@@ -553,15 +575,18 @@ fn summary(reading: &Reading) -> String {
             .collect();
         (json!(form.canonical()), json!(faults))
     });
-    json!({
+    let mut summary = json!({
         "subject": reading.subject,
         "sender": reading.sender,
         "text": reading.text.chars().take(limits::SUMMARY_CHARS).collect::<String>(),
         "fields": fields,
         "faults": faults,
         "charset_guess": reading.charset_guess,
-    })
-    .to_string()
+    });
+    if let (Some(openpgp), Some(fields)) = (openpgp, summary.as_object_mut()) {
+        fields.insert("openpgp".to_string(), openpgp);
+    }
+    summary.to_string()
 }
 
 fn digest_of(hexadecimal: &str) -> Sha256Digest {

@@ -10,6 +10,7 @@ use super::problem::Problem;
 use super::section::{Section, Source, is_domain};
 use super::{Environment, read_file};
 use crate::domain::dkim::{Identity, Signer};
+use crate::domain::openpgp::OwnKey;
 use crate::domain::throttle::Throttle;
 use crate::limits;
 
@@ -32,6 +33,8 @@ pub struct MailboxSettings {
     pub delivery: Delivery,
     /// How fast they may (`[throttle]`).
     pub throttle: Throttle,
+    /// Our OpenPGP key: opens mails and signs letters (`[openpgp]`).
+    pub openpgp: Option<Arc<OwnKey>>,
 }
 
 /// Where mails come from.
@@ -163,6 +166,7 @@ fn mailbox(root: &Section<'_, '_>, name: &str) -> Option<MailboxSettings> {
         _ => {}
     }
     let throttle = throttle(root);
+    let openpgp = openpgp(root);
     Some(MailboxSettings {
         name: name.to_owned(),
         display,
@@ -171,6 +175,7 @@ fn mailbox(root: &Section<'_, '_>, name: &str) -> Option<MailboxSettings> {
         source: source?,
         delivery: delivery?,
         throttle,
+        openpgp,
         address: address?,
     })
 }
@@ -364,6 +369,28 @@ fn dkim(root: &Section<'_, '_>, own_domain: Option<&str>) -> Option<Arc<Signer>>
         Err(error) => {
             let right = format!("openssl genpkey -algorithm ed25519; its public key goes to {record}");
             section.wrong_value("key_file", &error.to_string(), &right);
+            None
+        }
+    }
+}
+
+/// `[openpgp]`: our own key, by which mails come encrypted and letters leave signed.
+fn openpgp(root: &Section<'_, '_>) -> Option<Arc<OwnKey>> {
+    let section = root.section("openpgp")?;
+    let key = section.private_text("key_file", "make one by hagaki key openpgp make, readable by the daemon only");
+    let named = section.has("password_file") || section.has("password_env");
+    let passphrase = section.secret();
+    section.finish();
+    if named && passphrase.is_none() {
+        return None;
+    }
+    let word = passphrase.as_ref().map_or("", |word| word.expose_secret());
+    match OwnKey::parse(key?.expose_secret(), word) {
+        Ok(own) => Some(Arc::new(own)),
+        Err(error) => {
+            let right =
+                "make one by hagaki key openpgp make; its passphrase goes into the file that password_file names";
+            section.wrong_value("key_file", &error.to_string(), right);
             None
         }
     }

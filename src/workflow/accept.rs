@@ -10,7 +10,7 @@ use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
 use super::{
     Arrival, Failure, Held, Means, Operator, Settled, apart, balance, binding, by_mail, confirm, deed, follow_up_mail,
-    leave, notices, opt_out_mail, proof, randomize, rescreen, visitor,
+    leave, notices, opt_out_mail, proof, randomize, rescreen, sealing, to_operator, visitor,
 };
 use crate::domain::answer::Form;
 use crate::domain::deed::Deed;
@@ -125,7 +125,12 @@ pub async fn accept(
         Asking { shelved, means, arrival, person, language: request.language, urgent: is_urgent(&request.act) };
     // One writer per study from here on: what is looked up below cannot change under us.
     ledger.lock(shelved).await?;
-    match ledger.first_sight(shelved.id, arrival, means.now).await? {
+    let sight = match &request.act {
+        // Once the study has the right key, the same mail is taken: so it counts as not seen.
+        Act::Unsealed(_) => FirstSight::New,
+        _ => ledger.first_sight(shelved.id, arrival, means.now).await?,
+    };
+    match sight {
         FirstSight::Same(first) if first != arrival.inbox_id => return apart(|| repeat(ledger, asking, first)).await,
         FirstSight::Different(_) => return Ok(asking.held("message-id-reused")),
         FirstSight::New | FirstSight::Same(_) => {}
@@ -169,6 +174,7 @@ pub async fn accept(
             asking.reply(ledger, asking.to_sender(), Facts::BlankForm(facts), asking.settled("reply", "form")).await
         }
         Act::Help if study.election.is_some() => apart(|| voters::help(ledger, asking)).await,
+        Act::Unsealed(faults) => apart(|| sealing::refuse(ledger, asking, faults)).await,
         Act::Help if person.id.is_empty() => apart(|| visitor::help(ledger, asking)).await,
         Act::Help => {
             let facts = Help::new(&asking.reader(), phase(ledger, shelved).await?);
@@ -463,7 +469,7 @@ pub async fn hold(
     let coordinated = shelved.is_some_and(|one| one.study.people.iter().any(|person| person.has(Role::Coordinator)));
     if !coordinated && notices_left(ledger, means, &operator.address).await? {
         let stationery = ledger.shelf().common()?;
-        outgoing.push(compose::to_operator(&stationery, means, operator, facts(Zone::UTC))?);
+        outgoing.push(to_operator::to_operator(&stationery, means, operator, facts(Zone::UTC))?);
     }
     compose::post(&mut ledger.tx, shelved.map(|one| one.id), means, Some(mail.inbox_id), &outgoing).await
 }

@@ -145,6 +145,10 @@ fn each_file<'a>(
 
 /// Whom the name of a changed file may be told to: that one of the statistician's changed tells of the allocation.
 fn reach_of(file: &str) -> Reach {
+    if file.starts_with("keys/") {
+        // Which colleague has which key is told with what else changes of people.
+        return Reach::Managers;
+    }
     let conduct = ["instruments/", "letters/", "holidays/", "pictures/"].iter().any(|folder| file.starts_with(folder));
     if conduct || ["study.toml", "schedule.toml"].contains(&file) { Reach::Staff } else { Reach::Design }
 }

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use super::accept::Asking;
 use super::enroll::{Enrolled, Further};
 use super::facts;
+use super::sealing::{self, Seal, Sealed};
 use super::shelf::ShelvedStudy;
-use super::{Arrival, Failure, Means, Operator, again, opt_out};
+use super::{Arrival, Failure, Means, again, opt_out};
 use crate::domain::allocation::Origin;
 use crate::domain::answer::Form;
 use crate::domain::language::Language;
@@ -21,6 +22,7 @@ use crate::letters::facts::{
     AssignmentBlinded, AssignmentOpen, Enrollment, FactLine, FurtherBlinded, FurtherOpen, NoticeRandomized,
     NoticeRandomizedBlind, Randomized, RandomizedBlinded, RandomizedOpen, RegistrationDone,
 };
+use crate::letters::mail::MailFault;
 use crate::letters::{self, Envelope, Facts, Finished, Head, Kind, Letter, Stationery};
 use crate::store::Tx;
 use crate::store::allocation::AllocationRow;
@@ -41,7 +43,7 @@ pub struct Outgoing {
 
 impl Outgoing {
     /// A finished letter about nobody, which holds no secret.
-    fn of(finished: Finished) -> Outgoing {
+    pub(super) fn of(finished: Finished) -> Outgoing {
         let Finished { kind, message_id, recipient, raw, .. } = finished;
         Outgoing { kind, message_id, recipient, raw, masked: None, personal: false, subject_id: None }
     }
@@ -137,6 +139,8 @@ pub struct Draft {
     recipient: String,
     to_name: String,
     reply_to: String,
+    /// Where a reply goes that is to no question of ours.
+    service: String,
     message_id: String,
     in_reply_to: Option<String>,
     references: Vec<String>,
@@ -144,6 +148,7 @@ pub struct Draft {
     zone: Zone,
     personal: bool,
     subject_id: Option<i64>,
+    seal: Option<Seal>,
 }
 
 impl Draft {
@@ -168,8 +173,24 @@ impl Draft {
             at: self.at,
             zone: self.zone,
         };
-        let finished = letters::finish(&composed, &envelope).map_err(|fault| Failure::Letter(fault.to_string()))?;
+        let finished = match &self.seal {
+            Some(seal) => match letters::finish_sealed(&composed, &envelope, &seal.envelope) {
+                Err(MailFault::Seal(fault)) => {
+                    tracing::error!(kind = composed.kind.key(), %fault, "a letter with case data is withheld");
+                    return self.instead(seal).write();
+                }
+                finished => finished,
+            },
+            None => letters::finish(&composed, &envelope),
+        };
+        let finished = finished.map_err(|fault| Failure::Letter(fault.to_string()))?;
         Ok(Outgoing { personal: self.personal, subject_id: self.subject_id, ..Outgoing::of(finished) })
+    }
+
+    /// What is sent where it cannot be sealed.
+    fn instead(&self, seal: &Seal) -> Draft {
+        let letter = Letter::new(self.letter.language, self.letter.head.clone(), seal.instead.clone());
+        Draft { letter, seal: None, reply_to: self.service.clone(), ..self.clone() }
     }
 }
 
@@ -214,6 +235,9 @@ pub fn draft(shelved: &ShelvedStudy, means: Means<'_>, to: Addressing<'_>, facts
     if !kind.may_go_to(study.blinding, to.person) {
         return Err(Failure::Contradiction(format!("{} may not be sent a {} letter", to.person.id, kind.key())));
     }
+    let Sealed { facts, seal } = sealing::decide(shelved, means, &to, facts);
+    // Nobody confirms by a reply what they were not shown.
+    let reply_to = to.reply_to.filter(|_| facts.kind() == kind);
     let service = means.desk.with(&study.slug);
     let head = Head::new(study, shelved.stage, to.person, to.site, &service, means.now, to.language);
     let recipient = to.address.or(to.person.addresses.first().map(String::as_str)).unwrap_or_default();
@@ -226,7 +250,8 @@ pub fn draft(shelved: &ShelvedStudy, means: Means<'_>, to: Addressing<'_>, facts
         from_name: means.desk.display.clone(),
         recipient: recipient.to_string(),
         to_name: to.person.name.in_language(to.language).to_string(),
-        reply_to: to.reply_to.map_or(service, str::to_string),
+        reply_to: reply_to.map_or_else(|| service.clone(), str::to_string),
+        service,
         message_id: fresh_message_id(means),
         in_reply_to: to.answers.and_then(|arrival| arrival.message_id).map(|id| format!("<{id}>")),
         references,
@@ -234,6 +259,7 @@ pub fn draft(shelved: &ShelvedStudy, means: Means<'_>, to: Addressing<'_>, facts
         zone: study.zone,
         personal: study.asks_personal(),
         subject_id: to.subject_id,
+        seal,
     })
 }
 
@@ -242,39 +268,6 @@ pub(super) fn fresh_message_id(means: Means<'_>) -> String {
     let mut bytes = [0; 15];
     means.dice.fill(&mut bytes);
     format!("<{}@{}>", data_encoding::HEXLOWER.encode(&bytes), means.desk.message_id_domain)
-}
-
-/// A letter to the operator that concerns no study.
-///
-/// # Errors
-/// An address that cannot stand in a mail.
-pub fn to_operator(
-    stationery: &Stationery,
-    means: Means<'_>,
-    operator: &Operator,
-    facts: Facts,
-) -> Result<Outgoing, Failure> {
-    let head = Head::of_installation(&means.desk.display, &means.desk.address, means.now);
-    let composed = stationery
-        .compose(&Letter::new(operator.language, head, facts))
-        .map_err(|fault| Failure::Letter(fault.to_string()))?;
-    let message_id = fresh_message_id(means);
-    let envelope = Envelope {
-        study: "hagaki",
-        from: &means.desk.address,
-        from_name: &means.desk.display,
-        to: &operator.address,
-        to_name: "",
-        unsubscribe: None,
-        reply_to: None,
-        message_id: &message_id,
-        in_reply_to: None,
-        references: &[],
-        at: means.now,
-        zone: Zone::UTC,
-    };
-    let finished = letters::finish(&composed, &envelope).map_err(|fault| Failure::Letter(fault.to_string()))?;
-    Ok(Outgoing::of(finished))
 }
 
 /// A letter sent before, once more: the same words under a Message-ID of its own, in answer to the latest mail.

@@ -82,9 +82,9 @@ impl Page {
     }
 }
 
-/// Whether a message's key is made from what it says, for want of a Message-ID.
+/// Whether a message's key is made from what it says: for want of a Message-ID, or because it is signed.
 fn is_digest(message_key: &str) -> bool {
-    message_key.starts_with("digest:")
+    ["digest:", "signed:"].iter().any(|mark| message_key.starts_with(mark))
 }
 
 fn stateless(id: &str) -> Failure {
@@ -270,7 +270,7 @@ impl<'a> Ledger<'a> {
         Ok(sight)
     }
 
-    /// The key of a message without a Message-ID: a code of what it says, for from a digest alone that could be guessed. The one
+    /// The key of a message that is known by what it says: a code of that, for from a digest alone that could be guessed. The one
     /// under which it was seen before, in whatever key's code or as a digest; else the one that is written now.
     async fn find_coded(&mut self, digest: String) -> Result<String, Failure> {
         let ring = Arc::clone(self.tx.ring());

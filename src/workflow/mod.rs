@@ -80,6 +80,7 @@ pub mod rescreen;
 pub mod resend;
 pub mod respond;
 pub mod schedule;
+mod sealing;
 pub mod second_factor;
 pub mod self_enrollment;
 pub mod shelf;
@@ -88,6 +89,7 @@ pub mod sign_in;
 pub mod stock;
 pub mod take_back;
 mod texts;
+mod to_operator;
 pub mod told;
 mod told_fact;
 mod told_reference;
@@ -104,9 +106,11 @@ pub mod when;
 mod wording;
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::domain::chain::Sha256Digest;
 use crate::domain::language::Language;
+use crate::domain::openpgp::OwnKey;
 use crate::domain::seal::{KeyRing, NoKey, Unopened};
 use crate::domain::time::{Dice, Instant};
 use crate::domain::token::AddressKey;
@@ -172,6 +176,8 @@ pub struct DeskAddress {
     pub message_id_domain: String,
     /// What links in letters begin with.
     pub public_url: String,
+    /// The key that letters are signed with and mails are encrypted to, where there is one.
+    pub openpgp: Option<Arc<OwnKey>>,
 }
 
 impl DeskAddress {
@@ -212,6 +218,8 @@ pub struct Arrival<'a> {
     pub released: bool,
     /// Site whose token stood in the address, if its code was right.
     pub site_token: Option<&'a str>,
+    /// Whether it came encrypted: then nothing of it goes back in the clear.
+    pub encrypted: bool,
 }
 
 /// How a mail was settled: what its inbox row will say.

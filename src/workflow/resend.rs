@@ -9,7 +9,7 @@ use super::shelf::Shelf;
 use super::{Failure, Means, compose};
 use crate::domain::deed::Deed;
 use crate::domain::text::fold_address;
-use crate::letters::{self, Audience, Kind};
+use crate::letters::{self, Audience, Kind, sealed};
 use crate::store::outbox::{self, OutboxRow, Secret, State};
 use crate::store::{audit, participant, subject};
 
@@ -28,6 +28,8 @@ pub enum NotResent {
     Reminds,
     /// Nobody of its study reads mail at that address any more.
     Nobody,
+    /// It stands in the clear, and its study wants such letters encrypted by now.
+    InTheClear,
     /// Whoever reads mail there may not have it any more: their site, their role or the study's blinding is another one.
     MayNotKnow,
 }
@@ -76,6 +78,13 @@ async fn speaks_against(ledger: &mut Ledger<'_>, letter: &OutboxRow) -> Result<O
         let known = !theirs.is_empty() && kind.audience() == Audience::Participant;
         return Ok((!known).then_some(NotResent::Nobody));
     };
+    let sealed_now = shelved.study.trust.encrypt_letters || shelved.study.certificates.contains_key(&person.id);
+    if sealed_now && kind.tells_of_case() {
+        let raw = outbox::find_raw(ledger.outbox().await?, letter.id).await?.unwrap_or_default();
+        if !sealed::is_sealed(&raw) {
+            return Ok(Some(NotResent::InTheClear));
+        }
+    }
     let mut may = kind.may_go_to(shelved.study.blinding, person);
     if kind == Kind::Unblinded {
         may &= Deed::Unblind.allowed(&shelved.study, person);

@@ -560,6 +560,7 @@ mod tests {
             display: "Registration".to_owned(),
             message_id_domain: "example.jp".to_owned(),
             public_url: "https://example.jp".to_owned(),
+            openpgp: None,
         };
         let means = Means { now: ACT.at, dice: &Counting(AtomicU8::new(2)), keys: &keys, desk: &desk };
         let new = Version { bundle: &bundle, study: &study };

@@ -13,6 +13,7 @@ use hagaki::daemon::run::keys;
 use hagaki::definition::{self, Bundle};
 use hagaki::domain::deed::Deed;
 use hagaki::domain::language::Language;
+use hagaki::domain::openpgp::OwnKey;
 use hagaki::domain::participant::Candidate;
 use hagaki::domain::study::{Blinding, FIRST, Post, Stage};
 use hagaki::domain::throttle::Throttle;
@@ -160,7 +161,7 @@ impl Mail {
         Mail { body: self.body.replace(from, to), ..self.anew() }
     }
 
-    fn bytes(&self, now: Instant) -> Vec<u8> {
+    pub(crate) fn bytes(&self, now: Instant) -> Vec<u8> {
         let vouched = match self.vouched {
             Vouched::Pass => {
                 format!("Authentication-Results: mx.example.jp; dmarc=pass header.from={}\r\n", domain(&self.from))
@@ -850,6 +851,7 @@ impl Parts<'_> {
             display: "Registration".to_owned(),
             message_id_domain: "reg.example.jp".to_owned(),
             public_url: "https://hagaki.example.jp".to_owned(),
+            openpgp: Some(Arc::new(own_key())),
         };
         let post = Post {
             address: SERVICE.to_owned(),
@@ -921,6 +923,11 @@ impl Parts<'_> {
         };
         Process { intake, desk, dispatch, mailings, calendar }
     }
+}
+
+/// Our OpenPGP key.
+fn own_key() -> OwnKey {
+    OwnKey::parse(include_str!("../data/openpgp/ours.secret.asc"), "").unwrap()
 }
 
 /// The definition of a bundle that must be right.

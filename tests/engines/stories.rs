@@ -44,6 +44,7 @@ mod randomized_facts;
 mod randomizing;
 mod rescreening;
 mod scheduled;
+mod sealed;
 mod second_factor;
 mod self_enrolling;
 mod session_over;

@@ -119,7 +119,14 @@ pub(crate) fn study() -> Study {
             person("sato", "Hanako Sato", "佐藤 花子", &[Role::Coordinator], &[]),
             person("kato", "Jiro Kato", "加藤 次郎", &[Role::Pharmacist], &[]),
         ],
-        trust: Trust { authentication: Authentication::Dmarc, token: false, confirm: true },
+        trust: Trust {
+            authentication: Authentication::Dmarc,
+            token: false,
+            confirm: true,
+            openpgp: Default::default(),
+            encrypt_letters: false,
+        },
+        certificates: Default::default(),
         registration: Registration {
             instrument: "registration".into(),
             site_item: Some("site_code".into()),

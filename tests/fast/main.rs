@@ -18,6 +18,7 @@ mod letters_mail;
 mod letters_world;
 mod nameless;
 mod office;
+mod openpgp;
 mod pages;
 mod populations;
 mod questionnaire;

@@ -184,6 +184,7 @@ pub(super) async fn walk(bundle: &Bundle, study: &Study, given: Given<'_>) -> an
         display: String::new(),
         message_id_domain: post.map_or_else(|| "example.jp".to_string(), |post| post.message_id_domain.clone()),
         public_url: "https://hagaki.example.jp".to_string(),
+        openpgp: None,
     };
     let shelved = shelf.find_by_id(row.id).await?;
     let walk = Walk { study, shelf: &shelf, shelved, dice: &dice, keys: &keys, desk: &desk };
@@ -344,6 +345,7 @@ impl Walk<'_> {
             content_digest: &digest,
             released: false,
             site_token: Some(mail.site),
+            encrypted: false,
         };
         let language = self.study.language_of(mail.person);
         let request = Request { study: self.study.slug.clone(), person: mail.person.id.clone(), language, act };

@@ -27,6 +27,7 @@ mod notice;
 mod piped;
 mod randomization;
 mod reminder;
+mod sealed;
 mod survey;
 mod unreached;
 mod week;
@@ -75,6 +76,7 @@ pub use randomization::{
     RandomizationForm, RandomizationName, RandomizationRefused, Randomized, RandomizedBlinded, RandomizedOpen,
 };
 pub use reminder::{Reminded, Reminder, Silent, Tried, Unanswered};
+pub use sealed::{SealFaultLine, SealRefused, Withheld};
 pub use survey::{SurveyConfirm, SurveyDone, SurveyForm, SurveyRefused};
 pub use unreached::{AddressesStopped, StoppedAddress};
 pub use week::{
@@ -361,9 +363,22 @@ pub enum Facts {
     ElectionAsked(ElectionPage),
     ElectionRefused(ElectionPage),
     ElectionHelp(ElectionPage),
+    SealRefused(SealRefused),
+    AssignmentWithheld(Withheld),
+    AnswerWithheld(Withheld),
+    NoticeWithheld(Withheld),
 }
 
 impl Facts {
+    /// What is sent in place of a letter of that kind, which must not leave in the clear.
+    pub const fn in_place_of(kind: Kind, withheld: Withheld) -> Facts {
+        match kind.withheld() {
+            Kind::AssignmentWithheld => Facts::AssignmentWithheld(withheld),
+            Kind::AnswerWithheld => Facts::AnswerWithheld(withheld),
+            _ => Facts::NoticeWithheld(withheld),
+        }
+    }
+
     /// Page on which their reader stops letters like this, where they can.
     pub fn unsubscribe(&self) -> Option<&str> {
         let page = match self {
@@ -476,6 +491,10 @@ impl Facts {
             Facts::ElectionAsked(_) => Kind::ElectionAsked,
             Facts::ElectionRefused(_) => Kind::ElectionRefused,
             Facts::ElectionHelp(_) => Kind::ElectionHelp,
+            Facts::SealRefused(_) => Kind::SealRefused,
+            Facts::AssignmentWithheld(_) => Kind::AssignmentWithheld,
+            Facts::AnswerWithheld(_) => Kind::AnswerWithheld,
+            Facts::NoticeWithheld(_) => Kind::NoticeWithheld,
         }
     }
 }

@@ -45,6 +45,11 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// Everything behind the colon as it stands, with its folds.
+    pub(super) fn raw(&self) -> &'a [u8] {
+        self.raw
+    }
+
     /// The value as text; bytes that are no UTF-8 become U+FFFD. For fields of programs, not of people.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.value()).into_owned()

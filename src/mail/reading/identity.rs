@@ -80,6 +80,15 @@ pub fn content_digest(sender: &str, subject: &str, root: &Part<'_>) -> String {
     data_encoding::HEXLOWER.encode(&digest.finalize())
 }
 
+/// Digest of a mail that came encrypted, in hexadecimal: of its sender and the bytes that were decrypted.
+pub fn sealed_digest(sender: &str, cipher: &[u8]) -> String {
+    let mut digest = Sha256::new();
+    add(&mut digest, b"sealed");
+    add(&mut digest, sender.as_bytes());
+    add(&mut digest, cipher);
+    data_encoding::HEXLOWER.encode(&digest.finalize())
+}
+
 /// What a mail is recognized by when it comes again: its Message-ID, else a digest of `From`, `Date` and content.
 pub fn message_key(message_id: Option<&str>, header: &Header<'_>, content_digest: &str) -> String {
     if let Some(id) = message_id {

@@ -5,7 +5,7 @@
 //! repairs: where two readers could disagree about a mail, it is held for a person ([`Disposition::Quarantine`]).
 //!
 //! ```text
-//! bytes → header → structure → bounce? automatic? → sender, date, trust → study, person
+//! bytes → seals (OpenPGP) → header → structure → bounce? automatic? → sender, date, trust → study, person
 //!       → content (encoding → charset → html, flowed) → cut → lines → domain::answer → Reading
 //! ```
 //!
@@ -33,6 +33,7 @@ pub mod identity;
 pub mod inbox;
 mod letters;
 pub mod lines;
+pub mod openpgp;
 mod outcome;
 pub mod parameter;
 pub mod randomize;
@@ -45,6 +46,7 @@ pub mod structure;
 pub mod subject;
 pub mod trust;
 mod veto;
+mod visitor;
 pub mod vocabulary;
 mod voting;
 pub mod word;
@@ -54,8 +56,9 @@ pub use bounce::{Action, BounceReport};
 pub use content::Attachment;
 pub use form::form_in_file;
 pub use inbox::Inbox;
+pub use openpgp::{Seal, Sealed, Unsealed, unseal, unseal_contained};
 pub use outcome::{Disposition, Reading};
-pub use read::{Vouched, World, read, read_contained};
+pub use read::{Vouched, World, read, read_contained, read_unsealed};
 pub use reason::Reason;
 pub use recipient::SubAddress;
 pub use signs::{Signs, signs_contained};

@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 
 use super::bounce::BounceReport;
 use super::content::Attachment;
+use super::openpgp::Sealed;
 use super::reason::Reason;
 use super::recipient::SubAddress;
 use crate::domain::answer::Form;
@@ -85,6 +86,8 @@ pub struct Reading {
     pub attachments: Vec<Attachment>,
     /// Charset of the text where the label did not tell it.
     pub charset_guess: Option<&'static str>,
+    /// How it was sealed by OpenPGP.
+    pub openpgp: Sealed,
     /// The decoded text without control characters, for a person to look at.
     pub text: String,
 }

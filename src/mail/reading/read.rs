@@ -6,6 +6,7 @@ use super::absence;
 use super::address::{self, Mailboxes};
 use super::content::{self, Content};
 use super::header::{Header, Lines};
+use super::openpgp::{self, Seal, Sealed, Unsealed};
 use super::outcome::{Disposition, Reading};
 use super::reason::Reason;
 use super::recipient::SubAddress;
@@ -14,10 +15,9 @@ use super::subject::{self, Subject};
 use super::vocabulary::Wish;
 use super::{
     asked, automatic, bounce, charset, cut, follow_up, form, identity, letters, lines, recipient, returned, trust,
-    veto, voting, word,
+    veto, visitor, voting, word,
 };
 use crate::domain::answer::{self, Form};
-use crate::domain::deed::Deed;
 use crate::domain::instrument::Instrument;
 use crate::domain::language::Language;
 use crate::domain::request::{Act, Letters, Request};
@@ -49,8 +49,14 @@ pub enum Vouched {
     ByPerson,
 }
 
-/// Reads a mail. The same bytes in the same world always give the same reading.
+/// Reads a mail; signatures are looked at, and what is encrypted stays so. The same bytes in the same world always give the same reading.
 pub fn read(world: &World<'_>, raw: &[u8]) -> Reading {
+    read_in(world, &openpgp::unseal(None, raw))
+}
+
+/// Reads a mail whose seals were taken off.
+fn read_in(world: &World<'_>, unsealed: &Unsealed<'_>) -> Reading {
+    let (raw, seal) = (&*unsealed.raw, &unsealed.seal);
     let familiar = |text: &str| count_keys(world, text);
     let header = Header::parse(raw);
     let subject = subject::read(&header, &familiar);
@@ -59,7 +65,10 @@ pub fn read(world: &World<'_>, raw: &[u8]) -> Reading {
     problems.extend(header.problems.iter().copied());
     problems.extend(oversized(raw, &header));
 
-    let mut reading = outline(world, &header, &root, &subject, &senders);
+    let mut reading = outline(world, &header, &root, &subject, &senders, seal);
+    if seal.panicked {
+        return reading.hold([Reason::Panic]);
+    }
     if !problems.is_empty() {
         reading.text = String::new();
         return reading.hold(problems);
@@ -106,7 +115,7 @@ pub fn read(world: &World<'_>, raw: &[u8]) -> Reading {
             return asked;
         }
         if doubts.is_empty()
-            && let Some(asked) = visitor(world, &reading, study, &subject, &content)
+            && let Some(asked) = visitor::asked(world, &reading, study, &subject, &content)
         {
             return asked;
         }
@@ -118,14 +127,42 @@ pub fn read(world: &World<'_>, raw: &[u8]) -> Reading {
     if !doubts.is_empty() {
         return reading.hold(doubts);
     }
-    answer(world, reading, study, person, &subject, &content, header.body)
+    let (sealed, mark) = seal.judge(study, &person.id, world.now, world.vouched == Vouched::ByNobody);
+    reading.openpgp = sealed;
+    if let Some(mark) = mark {
+        // However often what was signed is sent, under whatever Message-ID and to whatever token, it is one message.
+        reading.message_key = format!("signed:{}", data_encoding::HEXLOWER.encode(&mark));
+    }
+    if seal.is_closed() {
+        return unsealed_refused(reading, study, person);
+    }
+    let mut reading = answer(world, reading, study, person, &subject, &content, header.body);
+    let acts = reading.request.as_ref().is_some_and(|request| request.act.acts());
+    if acts && !reading.openpgp.faults.is_empty() {
+        return unsealed_refused(reading, study, person);
+    }
+    // Nothing was refused for them.
+    reading.openpgp.faults.clear();
+    reading
+}
+
+/// The reading of a mail that is not taken as it was sealed.
+fn unsealed_refused(reading: Reading, study: &Study, person: &Person) -> Reading {
+    let act = Act::Unsealed(reading.openpgp.faults.clone());
+    Reading { disposition: Disposition::ReplyError, reasons: Vec::new(), ..requested(reading, study, person, act) }
 }
 
 /// [`read`], but a panic in it becomes a reading with [`Reason::Panic`]: a poison mail must not stop the others.
 pub fn read_contained(world: &World<'_>, raw: &[u8]) -> Reading {
-    let attempt = |raw: &[u8]| catch_unwind(AssertUnwindSafe(|| read(world, raw)));
+    read_unsealed(world, &openpgp::unseal_contained(None, raw))
+}
+
+/// The same, of a mail whose seals were taken off.
+pub fn read_unsealed(world: &World<'_>, unsealed: &Unsealed<'_>) -> Reading {
+    let raw = &*unsealed.raw;
+    let attempt = |unsealed: &Unsealed<'_>| catch_unwind(AssertUnwindSafe(|| read_in(world, unsealed)));
     // What little is told of a poison mail is its own digest; the empty mail is known not to panic.
-    attempt(raw).unwrap_or_else(|_| {
+    attempt(unsealed).unwrap_or_else(|_| {
         let blank = read(world, b"");
         let content_digest = data_encoding::HEXLOWER.encode(&<sha2::Sha256 as sha2::Digest>::digest(raw));
         let message_key = format!("digest:{content_digest}");
@@ -134,10 +171,22 @@ pub fn read_contained(world: &World<'_>, raw: &[u8]) -> Reading {
 }
 
 /// What can be told of any mail, however broken.
-fn outline(world: &World<'_>, header: &Header<'_>, root: &Part<'_>, subject: &Subject, senders: &Mailboxes) -> Reading {
+fn outline(
+    world: &World<'_>,
+    header: &Header<'_>,
+    root: &Part<'_>,
+    subject: &Subject,
+    senders: &Mailboxes,
+    seal: &Seal,
+) -> Reading {
     let sender = sender(senders);
     let message_id = identity::message_id(header);
-    let content_digest = identity::content_digest(sender.as_deref().unwrap_or_default(), &subject.text, root);
+    let from = sender.as_deref().unwrap_or_default();
+    let content_digest = match seal.cipher() {
+        // Of what was decrypted no digest is kept, from which it could be guessed.
+        Some(cipher) => identity::sealed_digest(from, &cipher),
+        None => identity::content_digest(from, &subject.text, root),
+    };
     let default = world.studies.first().and_then(|study| study.languages.first()).copied().unwrap_or(Language::En);
     Reading {
         disposition: Disposition::Quarantine,
@@ -158,6 +207,7 @@ fn outline(world: &World<'_>, header: &Header<'_>, root: &Part<'_>, subject: &Su
         sub_address: recipient::find(header, &world.post.address),
         attachments: Vec::new(),
         charset_guess: None,
+        openpgp: Sealed { encrypted: seal.is_encrypted(), ..Sealed::default() },
         text: String::new(),
     }
 }
@@ -380,84 +430,6 @@ fn voter(reading: &Reading, study: &Study, subject: &Subject, content: &Content)
     Some(Reading { disposition, request: Some(request), person: id, language, text, ..reading.clone() })
 }
 
-/// What somebody asks for who is none of the staff, and may be a participant: that is for the database to tell. None for what
-/// is nothing of a survey's.
-fn visitor(
-    world: &World<'_>,
-    reading: &Reading,
-    study: &Study,
-    subject: &Subject,
-    content: &Content,
-) -> Option<Reading> {
-    let instrument = study.find_instrument(&study.survey.as_ref()?.instrument)?;
-    if !content.problems.is_empty() {
-        return (subject.wish == Some(Wish::Link)).then(|| reading.clone().hold(content.problems.clone()));
-    }
-    let requested = |disposition, act| {
-        let language = script(study, reading).or(study.languages.first().copied()).unwrap_or(reading.language);
-        let request = Request { study: study.slug.clone(), person: String::new(), language, act };
-        Some(Reading { disposition, request: Some(request), language, ..reading.clone() })
-    };
-    if subject.wish == Some(Wish::Link) {
-        return requested(Disposition::Reply, Act::Link);
-    }
-    let filled = form::fill(world, study, instrument, content);
-    let form = match filled.and_then(|form| mended(world, reading, study, instrument, content, form)) {
-        Ok(form) => form,
-        Err(reason) => return Some(reading.clone().hold([reason])),
-    };
-    let confirms = matches!(reading.sub_address, Some(SubAddress::Confirm(_)));
-    if form.typed.is_empty()
-        && !confirms
-        && let Some(seen) = unread(world, study, instrument, subject, content)
-    {
-        return requested(Disposition::ReplyError, Act::Respond(seen));
-    }
-    match &reading.sub_address {
-        // It is answered that both forms are filled in on the page.
-        _ if form.typed.is_empty() && form::enrolls(world, study, content) => {
-            requested(Disposition::ReplyError, Act::SurveyForm)
-        }
-        _ if !form.typed.is_empty() => {
-            if vetoed(instrument, subject, content) {
-                return Some(reading.clone().hold([Reason::OtherRequest]));
-            }
-            let faulty = !form.faults.is_empty();
-            let disposition = if faulty { Disposition::ReplyError } else { Disposition::Register };
-            requested(disposition, Act::Respond(form))
-        }
-        Some(SubAddress::Confirm(token)) if affirms(&content.text) => {
-            requested(Disposition::Reply, Act::Confirm(token.clone()))
-        }
-        Some(SubAddress::Confirm(token)) => requested(Disposition::Reply, Act::Unconfirmed(token.clone())),
-        _ if subject.wish == Some(Wish::Form) => requested(Disposition::Reply, Act::SurveyForm),
-        _ if subject.wish == Some(Wish::Help) => requested(Disposition::Reply, Act::Help),
-        // Of themself: an act about a subject is for the staff to ask for.
-        _ if subject.wish == Some(Wish::Deed(Deed::Withdraw)) => requested(Disposition::Reply, Act::Leave),
-        _ => None,
-    }
-}
-
-/// The answers to a survey that stand in a mail's quotation alone, and in no whole frame of ours: they are shown to the sender and not
-/// taken. None where the sender's own words are a question, or speak of something else, which is for a person to read.
-fn unread(
-    world: &World<'_>,
-    study: &Study,
-    instrument: &Instrument,
-    subject: &Subject,
-    content: &Content,
-) -> Option<Form> {
-    let may_bring = subject.wish.is_none_or(|wish| wish == Wish::Form || wish.brings_data());
-    let own = cut::cut(&content.text, &|_| None);
-    let asks = own.iter().any(|kept| kept.line.contains(['?', '？']));
-    if content.undecidable || !may_bring || asks || vetoed(instrument, subject, content) {
-        return None;
-    }
-    let lines = returned::quoted(&content.text)?;
-    let seen = form::fill_text(study, instrument, &lines, world.now.day_in(study.zone)).ok()?;
-    (!seen.typed.is_empty()).then(|| form::unread(seen))
-}
-
 /// The reading of a request that is answered and records no subject.
 fn requested(reading: Reading, study: &Study, person: &Person, act: Act) -> Reading {
     let request = Request { study: study.slug.clone(), person: person.id.clone(), language: reading.language, act };
@@ -474,7 +446,7 @@ pub(super) fn answers_ours(world: &World<'_>, reading: &Reading) -> bool {
 
 /// The form, or, where a mail holds no data of its own, the form of ours that was mended in its quotation. One that enrolls a subject
 /// has to be in a reply to one of our letters: an allocation cannot be undone. So has what is passed on, which is somebody else's.
-fn mended(
+pub(super) fn mended(
     world: &World<'_>,
     reading: &Reading,
     study: &Study,
@@ -507,7 +479,7 @@ fn is_passed_on(subject: &str) -> bool {
 }
 
 /// Whether the sender's own words speak of something else than filling in the form.
-fn vetoed(instrument: &Instrument, subject: &Subject, content: &Content) -> bool {
+pub(super) fn vetoed(instrument: &Instrument, subject: &Subject, content: &Content) -> bool {
     let keys = answer::keys(instrument);
     let known = |key: &str| keys.get(&text::fold_tight(key)).map(|item| item.to_string());
     let reaches = lines::reaches(instrument);
@@ -533,7 +505,7 @@ pub(super) fn speaks_of_else(
 }
 
 /// Whether a reply says a plain yes.
-fn affirms(content: &str) -> bool {
+pub(super) fn affirms(content: &str) -> bool {
     veto::affirms(&cut::cut(content, &|_| None))
 }
 

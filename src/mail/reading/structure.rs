@@ -72,6 +72,12 @@ pub fn split<'a>(header: Header<'a>) -> (Part<'a>, BTreeSet<Reason>) {
     (root, splitter.problems)
 }
 
+/// Header and body of each part of a multipart as they stand, in order; of one that was split without problems.
+pub(super) fn pieces<'a>(part: &Part<'a>) -> Vec<&'a [u8]> {
+    let boundary = part.content_type.plain("boundary").ok().flatten().unwrap_or_default();
+    cut(part.body, boundary.trim_end().as_bytes()).bodies
+}
+
 #[derive(Default)]
 struct Splitter {
     parts: usize,

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::PAGES;
-use crate::definition::outcome_file::{Contested, Counted, Detail, Numbers, Race, Round, Sum, Tie};
 use crate::domain::election::{Contest, Election};
 use crate::domain::language::Language;
-use crate::workflow::election::public::{Certified, OUTCOME, RECEIPTS, RULES};
+use crate::workflow::election::public::{
+    Certified, Contested, Counted, Detail, Numbers, OUTCOME, RECEIPTS, RULES, Race, Round, Sum, Tie,
+};
 
 /// Length of a bar that is full, in its own units.
 const BAR: u64 = 1_000;

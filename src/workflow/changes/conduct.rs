@@ -53,6 +53,8 @@ fn trust_changes(before: Trust, now: Trust, lines: &mut Vec<String>) {
     told(lines, "trust: authentication", word(before), word(now));
     told(lines, "trust: token", yes(before.token), yes(now.token));
     told(lines, "trust: confirm", yes(before.confirm), yes(now.confirm));
+    told(lines, "trust: openpgp", before.openpgp.key(), now.openpgp.key());
+    told(lines, "trust: encrypt_letters", yes(before.encrypt_letters), yes(now.encrypt_letters));
 }
 
 fn criteria_changes(before: &[Criterion], now: &[Criterion], lines: &mut Vec<String>) {

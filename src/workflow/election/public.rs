@@ -2,7 +2,8 @@
 //! was opened; the outcome once it is certified. Looking changes nothing, and takes no lock.
 
 use super::of;
-use crate::definition::outcome_file::{self, Outcome};
+use crate::definition::outcome_file;
+pub use crate::definition::outcome_file::{Contested, Counted, Detail, Numbers, Outcome, Race, Round, Sum, Tie};
 use crate::domain::chain::Sha256Digest;
 use crate::domain::election::phase::{Phase, Standing, Step};
 use crate::domain::time::Instant;

@@ -72,10 +72,10 @@ const tasks = {
   async ballots(wanted) {
     const made = [];
     for (const { file, secret, votes } of wanted) {
-      const found = await election(file);
       let steps = 0;
       const count = async () => { steps += 1; };
       try {
+        const found = await election(file);
         const ballot = await Ballot.make({ election: found, secret: BigInt(secret), votes, dice: Group.draw, step: count });
         assert.equal(steps, Ballot.steps(found));
         assert.deepEqual(await Ballot.read(found, ballot.text), ballot);

@@ -65,6 +65,7 @@ impl Operating {
             display: "Registration".to_owned(),
             message_id_domain: "reg.example.jp".to_owned(),
             public_url: "https://hagaki.example.jp".to_owned(),
+            openpgp: None,
         };
         Operating { shelf, shelved, desk }
     }

@@ -82,6 +82,7 @@ async fn give_in(
         display: "Registration".to_owned(),
         message_id_domain: "reg.example.jp".to_owned(),
         public_url: "https://hagaki.example.jp".to_owned(),
+        openpgp: None,
     };
     let now = center.clock.now();
     let means = Means { now, dice: &*center.dice, keys: &center.keys, desk: &desk };

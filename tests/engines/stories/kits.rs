@@ -54,6 +54,7 @@ pub(super) fn desk() -> DeskAddress {
         display: "Registration".to_owned(),
         message_id_domain: "reg.example.jp".to_owned(),
         public_url: "https://hagaki.example.jp".to_owned(),
+        openpgp: None,
     }
 }
 

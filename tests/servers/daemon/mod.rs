@@ -6,4 +6,5 @@ mod misfortune;
 mod names;
 mod operation;
 mod relay;
+mod sealed;
 mod throng;

@@ -1,0 +1,270 @@
+//! Mails that come sealed by OpenPGP, and letters that leave so: what is demanded, what is told, and that nothing is lost or shown.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use hagaki::domain::openpgp::{Certificate, Envelope, OwnKey, open};
+use hagaki::domain::time::Clock as _;
+use hagaki::limits;
+use hagaki::store::inbox;
+
+use super::*;
+
+fn text(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/openpgp");
+    std::fs::read_to_string(folder.join(name)).unwrap()
+}
+
+fn certificate(name: &str) -> Certificate {
+    Certificate::parse(&text(&format!("{name}.asc"))).unwrap()
+}
+
+fn key(name: &str) -> OwnKey {
+    OwnKey::parse(&text(&format!("{name}.secret.asc")), "").unwrap()
+}
+
+/// AURORA with further lines in `[trust]`, and with keys of people.
+fn sealing(trust: &str, keys: &[(&str, &str)]) -> Bundle {
+    let mut bundle = edited(&samples::aurora(), "study.toml", "confirm = false", &format!("confirm = false\n{trust}"));
+    for (person, name) in keys {
+        bundle = with_file(&bundle, &format!("keys/{person}.asc"), &text(&format!("{name}.asc")));
+    }
+    bundle
+}
+
+const REQUIRED: &str = "openpgp = \"required\"\nencrypt_letters = true";
+
+/// Seals a mail as a mail program does, for the owner of that key.
+fn sealed_for(center: &Center, mail: &Mail, by: Option<&str>, to: &str) -> Vec<u8> {
+    let entity = format!(
+        "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{}",
+        mail.body.replace('\n', "\r\n")
+    );
+    let seed = [u8::try_from(mail.message_id.len() + mail.body.len() % 100).unwrap(); 32];
+    let by = by.map(|by| Arc::new(key(by)));
+    let envelope = Envelope { to: Arc::new(certificate(to)), by, at: center.clock.now(), seed };
+    let armored = envelope.seal(entity.into_bytes()).unwrap();
+    around(center, mail, &armored)
+}
+
+/// The mail with an armored message in place of its text.
+fn around(center: &Center, mail: &Mail, armored: &str) -> Vec<u8> {
+    let whole = String::from_utf8(mail.bytes(center.clock.now())).unwrap();
+    let (header, _) = whole.split_once("Content-Type: text/plain").unwrap();
+    format!(
+        "{header}Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\"; boundary=\"b\"\r\n\r\n\
+         --b\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n\r\n--b\r\n\
+         Content-Type: application/octet-stream\r\n\r\n{armored}\r\n--b--\r\n"
+    )
+    .into_bytes()
+}
+
+fn sealed(center: &Center, mail: &Mail) -> Vec<u8> {
+    sealed_for(center, mail, Some("yamada"), "ours")
+}
+
+async fn exchange(center: &mut Center, raw: &[u8]) -> Vec<Received> {
+    center.deliver_bytes(raw);
+    center.settle().await
+}
+
+/// The one letter to somebody.
+fn to<'a>(letters: &'a [Received], address: &str) -> &'a Received {
+    let own: Vec<&Received> = letters.iter().filter(|letter| letter.to == address).collect();
+    assert_eq!(own.len(), 1, "{:?}", kinds(letters));
+    own[0]
+}
+
+/// What its reader finds in a sealed letter, once our signature was looked at.
+fn opened(center: &Center, letter: &Received, name: &str) -> String {
+    let raw = String::from_utf8(letter.raw.clone()).unwrap();
+    let header = raw.split("\r\n\r\n").next().unwrap();
+    assert!(header.contains("Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\""), "{header}");
+    let at = raw.find("-----BEGIN PGP MESSAGE-----").unwrap();
+    let end = raw.find("-----END PGP MESSAGE-----").unwrap();
+    let armored = format!("{}-----END PGP MESSAGE-----\r\n", &raw[at..end]);
+    let found = open(Some(&key(name)), armored.as_bytes()).unwrap();
+    assert_eq!(found.claims[0].check(&certificate("ours"), center.clock.now(), true), Ok(()));
+    let inner = [b"Subject: x\r\n".as_slice(), &found.data].concat();
+    hagaki::letters::opened::open(&inner).text
+}
+
+/// A letter that says why a mail was not taken, and nothing of what was in it.
+fn refused<'a>(letters: &'a [Received], words: &str) -> &'a Received {
+    assert_eq!(kinds(letters), [("seal-refused", DR_YAMADA.address)]);
+    let letter = &letters[0];
+    assert!(letter.text.contains(words), "{words}: {}", letter.text);
+    assert!(!letter.everything.contains("Y-0031") && !letter.text.contains("施設コード"), "{}", letter.text);
+    letter
+}
+
+stories! {
+    async fn a_sealed_registration_is_answered_sealed(center: &mut Center) {
+        center.activate(&sealing(REQUIRED, &[("yamada", "yamada")]), Stage::Production).await;
+        let mail = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"));
+        let letters = exchange(center, &sealed(center, &mail)).await;
+        assert_eq!(reason(center).await, "enrolled");
+        assert_eq!(kinds(&letters), [
+            ("assignment-open", DR_YAMADA.address),
+            ("notice-withheld", CENTER),
+            ("notice-withheld", STATISTICIAN),
+        ]);
+        let answer = to(&letters, DR_YAMADA.address);
+        let arm = center.arms("aurora").await.remove(0);
+        let shown = opened(center, answer, "yamada");
+        assert!(shown.contains("AURORA-0001") && shown.contains(&format!("({arm})")), "{shown}");
+        assert_eq!(answer.in_reply_to, mail.message_id);
+        for word in ["AURORA-0001", "Y-0031"] {
+            assert!(!answer.everything.contains(word), "{}", answer.everything);
+        }
+        // Whoever has no key hears that there is something, where to look, and how to hand one in.
+        let notice = to(&letters, CENTER);
+        assert!(notice.text.contains("https://hagaki.example.jp/c/aurora"), "{}", notice.text);
+        assert!(!notice.everything.contains("AURORA-0001"), "{}", notice.everything);
+        // What is kept is what was sent.
+        let row = center.letter(answer).await;
+        let kept = outbox_raw(center, row.id).await;
+        assert_eq!(kept, answer.raw);
+        // People see how it was sealed.
+        let read: serde_json::Value = serde_json::from_str(&center.last_mail().await.reading.unwrap()).unwrap();
+        assert_eq!(read["openpgp"]["encrypted"], true);
+        assert_eq!(read["openpgp"]["signed_by"], certificate("yamada").fingerprint());
+    }
+
+    async fn what_is_not_sealed_as_demanded_is_answered_and_not_acted_on(center: &mut Center) {
+        center.activate(&sealing(REQUIRED, &[("yamada", "yamada")]), Stage::Production).await;
+        let mail = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"));
+        let plain = center.exchange(&mail).await;
+        let letter = refused(&plain, "暗号化されていません");
+        assert!(letter.text.contains(&certificate("ours").fingerprint()), "{}", letter.text);
+        // Our key comes with it.
+        let at = letter.text.find("-----BEGIN PGP PUBLIC KEY BLOCK-----").unwrap();
+        assert_eq!(Certificate::parse(&letter.text[at..]).map(|own| own.fingerprint()), Ok(certificate("ours").fingerprint()));
+        let tampered = String::from_utf8(sealed(center, &mail)).unwrap();
+        let (_, armor) = tampered.split_once("-----BEGIN PGP MESSAGE-----").unwrap();
+        let line = armor.lines().filter(|line| line.len() == 64).nth(4).unwrap().to_owned();
+        let turned: String = line.chars().rev().collect();
+        let tampered = tampered.replacen(&line, &turned, 1).into_bytes();
+        for (raw, words) in [
+            (sealed_for(center, &mail, None, "ours"), "署名がありません"),
+            (sealed_for(center, &mail, Some("stranger"), "ours"), "別の鍵で署名"),
+            (sealed_for(center, &mail, Some("suzuki"), "ours"), "別の鍵で署名"),
+            (sealed_for(center, &mail, Some("expired"), "ours"), "別の鍵で署名"),
+            (sealed_for(center, &mail, Some("yamada"), "stranger"), "この窓口の鍵宛てではありません"),
+            (tampered, "壊れているか"),
+            (around(center, &mail, &text("bomb.asc")), "大きさを超えています"),
+        ] {
+            refused(&exchange(center, &raw).await, words);
+            assert_eq!(reason(center).await, "sealed-wrong");
+        }
+        assert!(center.enrolled("aurora").await.is_empty());
+        // Questions are answered, by letters that tell of no case.
+        assert_eq!(center.answer(&DR_YAMADA.writes("使い方", "")).await.kind, "help");
+        // Nothing is lost: the same mail, sealed, enrolls.
+        exchange(center, &sealed(center, &mail)).await;
+        assert_eq!(reason(center).await, "enrolled");
+    }
+
+    async fn a_sealed_mail_that_is_sent_again_acts_once(center: &mut Center) {
+        center.activate(&sealing(REQUIRED, &[("yamada", "yamada")]), Stage::Production).await;
+        let mail = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"));
+        let raw = String::from_utf8(sealed(center, &mail)).unwrap();
+        exchange(center, raw.as_bytes()).await;
+        // By a relay, or by somebody who got hold of it, under a Message-ID of their own.
+        let other = raw.replace(&mail.message_id, "other@example.jp");
+        for again in [raw, other] {
+            let letters = exchange(center, again.as_bytes()).await;
+            assert_eq!(kinds(&letters), [("duplicate-open", DR_YAMADA.address)]);
+            assert_eq!(reason(center).await, "same-message");
+        }
+        assert_eq!(center.enrolled("aurora").await.len(), 1);
+        // Long after, what was signed proves nothing any more.
+        let late = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0032"));
+        let old = String::from_utf8(sealed(center, &late)).unwrap();
+        center.wind(limits::DATE_AGE_SECONDS + 24 * 3600);
+        let date = |raw: &str| raw.lines().find(|line| line.starts_with("Date: ")).unwrap().to_owned();
+        let fresh = String::from_utf8(sealed(center, &late)).unwrap();
+        let replayed = old.replace(&date(&old), &date(&fresh));
+        let letters = exchange(center, replayed.as_bytes()).await;
+        assert_eq!(to(&letters, DR_YAMADA.address).kind, "seal-refused", "{:?}", kinds(&letters));
+        assert_eq!(center.enrolled("aurora").await.len(), 1);
+    }
+
+    async fn a_confirmation_has_to_be_sealed_too(center: &mut Center) {
+        let bundle = edited(&sealing(REQUIRED, &[("yamada", "yamada")]), "study.toml", "confirm = false", "confirm = true");
+        center.activate(&bundle, Stage::Production).await;
+        let mail = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"));
+        let letters = exchange(center, &sealed(center, &mail)).await;
+        let asked = to(&letters, DR_YAMADA.address).clone();
+        assert_eq!(asked.kind, "confirm");
+        assert!(asked.reply_to.starts_with("reg+c."), "{}", asked.reply_to);
+        let yes = Mail { to: asked.reply_to.clone(), body: "OK\n".to_owned(), ..mail.anew() };
+        assert_eq!(center.answer(&yes).await.kind, "seal-refused");
+        assert!(center.enrolled("aurora").await.is_empty());
+        exchange(center, &sealed(center, &yes.anew())).await;
+        assert_eq!(reason(center).await, "enrolled");
+    }
+
+    async fn a_key_that_expires_or_is_revoked_withholds_letters_until_another_is_on_file(center: &mut Center) {
+        center.activate(&sealing("encrypt_letters = true", &[("yamada", "expired")]), Stage::Production).await;
+        let mail = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"));
+        let letters = center.exchange(&mail).await;
+        assert_eq!(reason(center).await, "enrolled");
+        let answer = to(&letters, DR_YAMADA.address);
+        assert_eq!(answer.kind, "assignment-withheld");
+        assert!(answer.text.contains("有効期限") && answer.text.contains(&certificate("expired").fingerprint()), "{}", answer.text);
+        assert!(!answer.everything.contains("AURORA-0001") && !answer.everything.contains("Y-0031"), "{}", answer.everything);
+        // A question that would be answered by a reply goes nowhere unseen.
+        let unusual = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0032").replace("年齢: 58", "年齢: 91"));
+        let asked = center.answer(&unusual).await;
+        assert_eq!(asked.kind, "answer-withheld");
+        assert!(!asked.reply_to.starts_with("reg+c."), "{}", asked.reply_to);
+        // The same where the key is on file and nothing is demanded: who had letters encrypted gets none in the clear.
+        let revoked = sealing("encrypt_letters = false", &[("yamada", "revoked")]);
+        center.amend(&revoked, center.act("a key was lost")).await.unwrap();
+        let status = center.answer(&DR_YAMADA.writes("状況 Y-0031", "")).await;
+        assert_eq!(status.kind, "answer-withheld");
+        assert!(status.text.contains("失効"), "{}", status.text);
+        center.amend(&sealing("encrypt_letters = true", &[("yamada", "rsa")]), center.act("a new key")).await.unwrap();
+        let status = center.answer(&DR_YAMADA.writes("状況 Y-0031", "")).await;
+        assert_eq!(status.kind, "status-open");
+        assert!(!status.everything.contains("AURORA-0001"));
+    }
+
+    async fn a_mail_signed_by_a_key_that_is_good_no_more_is_told_so(center: &mut Center) {
+        for (name, words) in [("expired", "有効期限が切れています"), ("revoked", "失効しています")] {
+            let bundle = sealing("openpgp = \"required\"", &[("yamada", name)]);
+            match name {
+                "expired" => drop(center.activate(&bundle, Stage::Production).await),
+                _ => drop(center.amend(&bundle, center.act("a key was lost")).await.unwrap()),
+            }
+            let mail = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"));
+            let raw = sealed_for(center, &mail, Some(name), "ours");
+            refused(&exchange(center, &raw).await, words);
+        }
+        // Nobody's key, nobody's signature; and once there is one, the very same mail is taken.
+        center.amend(&sealing("openpgp = \"required\"", &[]), center.act("no key")).await.unwrap();
+        let mail = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"));
+        let raw = sealed(center, &mail);
+        refused(&exchange(center, &raw).await, "お預かりしていない");
+        let keyed = sealing("openpgp = \"required\"", &[("yamada", "yamada")]);
+        center.amend(&keyed, center.act("the key came")).await.unwrap();
+        exchange(center, &raw).await;
+        assert_eq!(reason(center).await, "enrolled");
+    }
+
+    async fn an_answer_to_an_encrypted_mail_is_never_in_the_clear(center: &mut Center) {
+        aurora(center).await;
+        let mail = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031").replace("年齢: 58", "年齢: 不明"));
+        let letters = exchange(center, &sealed_for(center, &mail, None, "ours")).await;
+        assert_eq!(kinds(&letters), [("answer-withheld", DR_YAMADA.address)]);
+        assert!(!letters[0].everything.contains("Y-0031"));
+        assert!(inbox::find_raw(center.store(), center.last_mail().await.id).await.unwrap().is_some());
+        // In the clear, the same is answered as ever.
+        assert_eq!(center.answer(&mail.anew()).await.kind, "refusal");
+    }
+}
+
+async fn outbox_raw(center: &Center, id: i64) -> Vec<u8> {
+    hagaki::store::outbox::find_raw(center.store(), id).await.unwrap().unwrap()
+}
