@@ -47,6 +47,7 @@ pub mod planned;
 pub mod planned_letter;
 mod queue;
 pub mod randomization;
+mod reader;
 pub mod rehearsed_list;
 pub mod response;
 pub mod roster;
@@ -70,8 +71,9 @@ pub mod week;
 pub mod word;
 
 pub use error::StoreError;
+pub use reader::Reader;
 pub use sql::Engine;
-pub use tx::{Reader, Store, Tx};
+pub use tx::{Store, Tx};
 
 /// Every statement there is.
 fn statements() -> impl Iterator<Item = &'static sql::Sql> {

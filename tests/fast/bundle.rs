@@ -332,7 +332,7 @@ mod slips {
     #[test]
     fn keys_and_names() {
         slip(S, "time_zone =", "timezone =", &["study.toml:13: timezone: is not known — did you mean `time_zone`?"]);
-        slip(S, "[trust]", "[trusts]", &["study.toml:21: trusts: is not known — did you mean `trust`?"]);
+        slip(S, "[trust]", "[trusts]", &["study.toml:28: trusts: is not known — did you mean `trust`?"]);
         slip(S, "tag = \"MY-STUDY\"\n", "", &["study.toml:1: tag: is missing — write tag = \"MY-STUDY\""]);
         slip(
             S,
@@ -369,7 +369,7 @@ mod slips {
             "{ ja = \"第一病院\", en = \"First Hospital\" }",
             "{ ja = \"第一病院\" }",
             &[
-                "study.toml:78: sites[1].name: has no wording in English (en) — write en = \"…\" beside the other, or one text for all languages: name = \"…\"",
+                "study.toml:85: sites[1].name: has no wording in English (en) — write en = \"…\" beside the other, or one text for all languages: name = \"…\"",
             ],
         );
     }
@@ -380,20 +380,20 @@ mod slips {
             S,
             "[\"001\", \"002\"]",
             "[\"1\", \"002\"]",
-            &["study.toml:98: people[1].sites: there is no site \"1\" — did you mean \"001\"?"],
+            &["study.toml:105: people[1].sites: there is no site \"1\" — did you mean \"001\"?"],
         );
         slip(
             S,
             "[\"investigator\"]",
             "[\"investigater\"]",
-            &["study.toml:96: people[1].roles: \"investigater\" is no role — did you mean \"investigator\"?"],
+            &["study.toml:103: people[1].roles: \"investigater\" is no role — did you mean \"investigator\"?"],
         );
         slip(
             S,
             "office@example.jp",
             "Sato@example.jp",
             &[
-                "study.toml:108: people[2].addresses: Sato@example.jp stands on line 93 already — give each person their own addresses",
+                "study.toml:115: people[2].addresses: Sato@example.jp stands on line 93 already — give each person their own addresses",
             ],
         );
         slip(
@@ -401,28 +401,28 @@ mod slips {
             "office@example.jp",
             "Office <office@example.jp>",
             &[
-                "study.toml:108: people[2].addresses: \"Office <office@example.jp>\" is no mail address — write the bare address, such as \"yamada@example.jp\"",
+                "study.toml:115: people[2].addresses: \"Office <office@example.jp>\" is no mail address — write the bare address, such as \"yamada@example.jp\"",
             ],
         );
         slip(
             S,
             "[\"001\", \"002\"]",
             "[\"００１\", \"002\"]",
-            &["study.toml:98: people[1].sites: there is no site \"００１\" — did you mean \"001\"?"],
+            &["study.toml:105: people[1].sites: there is no site \"００１\" — did you mean \"001\"?"],
         );
         let speaks = |who: &str| format!("# representative = \"sato\"\nrepresentative = \"{who}\"");
         slip(
             S,
             "# representative = \"sato\"",
             &speaks("offise"),
-            &["study.toml:88: people[1].representative: nobody has the id \"offise\" — did you mean \"office\"?"],
+            &["study.toml:95: people[1].representative: nobody has the id \"offise\" — did you mean \"office\"?"],
         );
         slip(
             S,
             "# representative = \"sato\"",
             &speaks("sato"),
             &[
-                "study.toml:88: people[1].representative: a group cannot speak for itself — name the person who answers for it",
+                "study.toml:95: people[1].representative: a group cannot speak for itself — name the person who answers for it",
             ],
         );
         slip(
@@ -430,14 +430,14 @@ mod slips {
             "site_item = \"site\"",
             "site_item = \"center\"",
             &[
-                "study.toml:30: registration.site_item: instruments/registration.toml has no item \"center\" — write site_item = \"site\"",
+                "study.toml:37: registration.site_item: instruments/registration.toml has no item \"center\" — write site_item = \"site\"",
             ],
         );
     }
 
     #[test]
     fn rules() {
-        let said = |what: &str| format!("study.toml:121: eligibility[1].rule: {what}");
+        let said = |what: &str| format!("study.toml:128: eligibility[1].rule: {what}");
         for (rule, what) in [
             ("Age >= 20", "no item is named `Age` — did you mean `age`?"),
             (
@@ -535,7 +535,7 @@ mod slips {
             "required = true\n# For text",
             "# For text",
             &[
-                "study.toml:30: registration.subject_item: `subject_ref` may be left blank — write required = true there, and no when",
+                "study.toml:37: registration.subject_item: `subject_ref` may be left blank — write required = true there, and no when",
             ],
         );
     }
@@ -547,7 +547,7 @@ mod slips {
             "code = \"A\"",
             "code = \"C\"",
             &[
-                "study.toml:42: arms[1].code: allocation.toml has no arm \"C\" — give both files the same arms",
+                "study.toml:49: arms[1].code: allocation.toml has no arm \"C\" — give both files the same arms",
                 "allocation.toml:6: arms[1].code: study.toml names no arm \"A\" — name it there, or write one of \"C\", \"B\"",
             ],
         );
@@ -592,7 +592,7 @@ mod slips {
             problems(&bundle).iter().map(|said| said.split(' ').next().unwrap().to_string()).collect::<Vec<_>>(),
             [
                 "study.toml:13:",
-                "study.toml:121:",
+                "study.toml:128:",
                 "allocation.toml:8:",
                 "allocation.toml:10:",
                 "instruments/registration.toml:35:"

@@ -1,8 +1,8 @@
 //! OpenPGP (RFC 9580): whose key is whose, what was sealed for us, and what we seal for others.
 //!
 //! In charge of what keys and signatures mean: the library reads packets and does the arithmetic, and leaves expiry, revocation, flags
-//! and weak algorithms to its users. The moment and what is random come as arguments. It knows nothing of mails:
-//! [`reading`](crate::mail::reading::openpgp) takes them apart, [`letters`](crate::letters::sealed) puts them together.
+//! and weak algorithms to its users. The moment and what is random come as arguments. It knows nothing of mails: whoever reads them takes them
+//! apart, whoever words letters puts them together.
 //!
 //! Bytes of strangers go through a library whose authors may have missed something: whoever calls [`open`] contains its panics.
 
