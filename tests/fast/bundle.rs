@@ -332,7 +332,7 @@ mod slips {
     #[test]
     fn keys_and_names() {
         slip(S, "time_zone =", "timezone =", &["study.toml:13: timezone: is not known — did you mean `time_zone`?"]);
-        slip(S, "[trust]", "[trusts]", &["study.toml:28: trusts: is not known — did you mean `trust`?"]);
+        slip(S, "[trust]", "[trusts]", &["study.toml:21: trusts: is not known — did you mean `trust`?"]);
         slip(S, "tag = \"MY-STUDY\"\n", "", &["study.toml:1: tag: is missing — write tag = \"MY-STUDY\""]);
         slip(
             S,
@@ -393,7 +393,7 @@ mod slips {
             "office@example.jp",
             "Sato@example.jp",
             &[
-                "study.toml:115: people[2].addresses: Sato@example.jp stands on line 93 already — give each person their own addresses",
+                "study.toml:115: people[2].addresses: Sato@example.jp stands on line 100 already — give each person their own addresses",
             ],
         );
         slip(

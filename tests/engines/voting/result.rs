@@ -96,7 +96,7 @@ stories! {
         for (text, published, why) in [
             ("{}", Vec::new(), "is no outcome"),
             (others.as_str(), Vec::new(), "not counted by the rules"),
-            (open.as_str(), Vec::new(), "left to be decided"),
+            (open.as_str(), Vec::new(), "leaves something undecided"),
             (good.as_str(), vec![changed], "ballots.csv cannot be published"),
             (good.as_str(), vec![roll], "roll.csv cannot be published"),
         ] {
