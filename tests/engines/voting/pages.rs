@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use hagaki::store::credential as stored_credential;
 use hagaki::web::election::ElectionPages;
-use hagaki::web::survey::Tools;
+use hagaki::web::survey::{SurveyPages, Tools};
 use hagaki::workflow::{DeskAddress, life};
 
 use super::*;
@@ -29,7 +29,8 @@ async fn serve_on(center: &Center, store: &Store) -> Served {
         proxies: Vec::new(),
         dispatch_bells: vec![center.process.dispatch.bell.clone()],
     };
-    Served::start(ElectionPages::new(tools).router()).await
+    // Style and script come with the surveys' pages, as in the daemon.
+    Served::start(SurveyPages::new(tools.clone()).router().merge(ElectionPages::new(tools).router())).await
 }
 
 /// Where a voter of that number votes.
