@@ -313,6 +313,10 @@ pub async fn find<'a>(from: impl Into<Reader<'a>>, slug: &str, stage: Stage) -> 
 /// # Errors
 /// Those of the database.
 pub async fn find_current<'a>(from: impl Into<Reader<'a>>, slug: &str) -> Result<Option<StudyRow>, StoreError> {
+    // Anybody may ask for anything, and PostgreSQL fails at a text that it cannot hold (datatype-character).
+    if slug.contains('\0') {
+        return Ok(None);
+    }
     let mut from = from.into();
     let ring = from.ring();
     from.find(&CURRENT, binds![slug]).await?.map(|row| read(row, &ring)).transpose()

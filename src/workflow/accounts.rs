@@ -178,7 +178,7 @@ pub async fn ask(store: &Store, means: Means<'_>, origin: &str, address: &str) -
         return Ok(Asked::Wait(until));
     }
     let address = text::fold_address(address);
-    if address.len() > limits::ADDRESS_BYTES || !address.contains('@') {
+    if address.len() > limits::ADDRESS_BYTES || !address.contains('@') || text::has_control(&address) {
         return Ok(Asked::Enough);
     }
     let by_address = [(Protected::Letters, sign_in::key("account letters to", &[&address]))];
@@ -399,9 +399,9 @@ pub async fn care(
     Ok(true)
 }
 
-/// An address as it is kept, from what somebody typed.
+/// An address as it is kept, from what somebody typed: without control characters, which none has and not every database holds.
 pub fn folded(typed: &str) -> String {
-    text::fold_address(&typed.chars().take(limits::ADDRESS_BYTES).collect::<String>())
+    text::fold_address(&text::without_controls(&typed.chars().take(limits::ADDRESS_BYTES).collect::<String>()))
 }
 
 /// What tries to sign in to the account of that (folded) address are counted by: from a browser in which its owner signed in before, or

@@ -52,7 +52,8 @@ pub(super) async fn find(
     let posted = Posted::new(fields);
     let found = async {
         let room = admitted!(pages.enter_sent(&slug, &posted, &call).await?);
-        let wanted = posted.find("find").unwrap_or_default().trim();
+        let wanted = text::without_controls(posted.find("find").unwrap_or_default());
+        let wanted = wanted.trim();
         match pages.find(&room, wanted).await? {
             Some(number) => Ok(Redirect::to(&room.here(&format!("/{number}"))).into_response()),
             None => pages.list(&room, None, Some(wanted).filter(|wanted| !wanted.is_empty())).await,

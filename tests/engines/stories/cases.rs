@@ -318,7 +318,7 @@ stories! {
             let found = yamada.send("/c/aurora", &list, &[("find", wanted)]).await;
             assert_eq!(found.location(), "/c/aurora/1?lang=en", "{wanted}");
         }
-        for missed in ["999", "<b>"] {
+        for missed in ["999", "<b>", "A-\0"] {
             let told = yamada.send("/c/aurora", &list, &[("find", missed)]).await;
             assert!(told.status == 200 && told.body.contains("None of your cases") && !told.body.contains("<b>"), "{told:?}");
         }

@@ -264,6 +264,8 @@ stories! {
         let unknown = try_in(&pages, "stranger@example.net", "not that password").await;
         assert_eq!((known.status, unknown.status), (403, 403));
         assert_eq!(strip(&known, HANA), strip(&unknown, "stranger@example.net"));
+        // A character that PostgreSQL holds in no text is an address as unknown.
+        assert_eq!(try_in(&pages, "stranger\0@example.net", "not that password").await.status, 403);
 
         // An address gets a few letters and then one an hour, in the same words.
         for _ in 0..10 {

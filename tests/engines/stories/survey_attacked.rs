@@ -383,7 +383,7 @@ stories! {
         assert_eq!(unknown.0, 404);
         for path in [
             "/a/bbbbbbbbbbbbbbbbbbbbbbbbbb", "/a/x", "/a/%00", "/a/..%2f..%2fetc%2fpasswd", "/a/%2e%2e", "/a/%3Cscript%3E", "/s/nothing",
-            "/s/..%2f..%2fhagaki.db", "/s/%0d%0aSet-Cookie:%20x=y", "/s/wellbeing'--",
+            "/s/%00", "/s/wellbeing%00", "/s/..%2f..%2fhagaki.db", "/s/%0d%0aSet-Cookie:%20x=y", "/s/wellbeing'--",
         ] {
             assert_eq!(plain(pages.get(path).await), unknown, "{path}");
         }

@@ -421,7 +421,7 @@ stories! {
         assert!(ballot.head.contains("default-src 'none'") && ballot.head.contains("referrer-policy: no-referrer"), "{ballot:?}");
 
         // Links that are guessed or are another's: one answer for all, which names no election.
-        for stranger in ["/v/nothing", "/v/0123456789abcdefghjkmnpqrs", "/v/%00", "/v/..%2Fe%2Fcouncil", "/e/nothing", "/e/..", "/e/council'--"] {
+        for stranger in ["/v/nothing", "/v/0123456789abcdefghjkmnpqrs", "/v/%00", "/v/..%2Fe%2Fcouncil", "/e/nothing", "/e/..", "/e/%00", "/e/council'--"] {
             let page = pages.get(stranger).await;
             assert!(page.status == 404 && !page.body.contains("Post one") && !page.body.contains("COUNCIL"), "{stranger}: {page:?}");
             assert_eq!(pages.post(stranger, &[("_step", "send")]).await.status, if stranger.starts_with("/e/") { 405 } else { 404 }, "{stranger}");
