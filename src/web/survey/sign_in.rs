@@ -232,7 +232,9 @@ pub(super) async fn over(pages: &SurveyPages, slug: &str, request: Request, head
     let back = |failure: Failure, posted: &Posted| {
         pages.given_back(&Failed::from(failure), &format!("/s/{slug}/form"), posted, headers)
     };
-    match body::read(request, 0, None).await {
+    // Nobody is known any more who sent it, but which forms they may have had: what was typed on one comes back whole.
+    let texts = shelved.study.instruments.iter().map(body::texts).max().unwrap_or_default();
+    match body::read(request, texts, None).await {
         Ok(posted) => match pages.sent_already(&shelved, &posted).await {
             Ok(Some(receipt)) => {
                 let language = language(&shelved, posted.language(), headers);

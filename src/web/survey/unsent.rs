@@ -10,6 +10,7 @@ use super::{PAGES, SurveyPages};
 use crate::domain::credential::Unfit;
 use crate::domain::language::Language;
 use crate::domain::survey::{Mark, Shut};
+use crate::limits;
 use crate::store::credential::State;
 use crate::web::failed::Failed;
 use crate::web::pages::accepted;
@@ -117,7 +118,8 @@ impl SurveyPages {
         request: Request,
         headers: &HeaderMap,
     ) -> Response {
-        match body::read(request, 0, None).await {
+        // Which form it was cannot be told: what was typed comes back whole, as long as any may be.
+        match body::read(request, limits::ANSWERS_BYTES, None).await {
             Ok(posted) => self.given_back(&Failed::from(failure), path, &posted, headers),
             Err(Unread::Refused(status)) => self.bare(status, Unread::word(status), headers),
             Err(Unread::Failed(failure)) => self.unread(&failure, headers),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hagaki::limits;
 use hagaki::store::{Engine, study};
 
 use super::cases::{REGISTRATION, Visit};
@@ -97,6 +98,11 @@ stories! {
         let carried = kept(&failed);
         assert!(carried.contains(&("remark".to_owned(), "a long text".to_owned())), "{carried:?}");
         assert!(carried.contains(&("_mark".to_owned(), mark)) && failed.body.contains("was not recorded"), "{failed:?}");
+        // So is what is longer than a form without long texts may be.
+        let kanji = "漢".repeat(limits::ANSWER_CHARS);
+        let long = with(&[("_lang", "en"), ("where_other", kanji.as_str()), ("remark", kanji.as_str())]);
+        let failed = pages.post(&path, &long).await;
+        assert!(kept(&failed).contains(&("remark".to_owned(), kanji.clone())), "{}", failed.head);
         center.world.tamper("ALTER TABLE credential_away RENAME TO credential").await;
         let shown = pages.post(&path, &looking(&carried)).await;
         assert!(shown.status == 200 && shown.body.contains("a long text"), "{shown:?}");

@@ -93,6 +93,11 @@ stories! {
         let typed: Vec<(&str, &str)> = borrowed(&hidden).into_iter().chain([("mood", "3"), ("_step", "answer")]).collect();
         let over = pages.post_with("/s/wellbeing/form", &typed, &header(&cookie)).await;
         assert!(over.status == 403 && over.body.contains("このページに残っています"), "{over:?}");
+        // So is what is longer than a form without long texts may be.
+        let kanji = "漢".repeat(limits::ANSWER_CHARS);
+        let long: Vec<(&str, &str)> = typed.iter().copied().chain([("where_other", kanji.as_str()), ("remark", kanji.as_str())]).collect();
+        let whole = pages.post_with("/s/wellbeing/form", &long, &header(&cookie)).await;
+        assert!(whole.status == 403 && whole.hidden().contains(&("remark".to_owned(), kanji.clone())), "{}", whole.head);
         let anew = pages.post("/s/wellbeing", &typed_in).await.cookie();
         let carried = over.hidden();
         let looking: Vec<(&str, &str)> = borrowed(&carried).into_iter().chain([("_step", "look")]).collect();
