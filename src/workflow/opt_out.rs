@@ -154,12 +154,12 @@ pub async fn resume(
     whose: &ParticipantRow,
 ) -> Result<bool, Failure> {
     let mut ledger = Ledger::begin(shelf).await?;
-    let resumed = resume_in(&mut ledger, shelved, means, whose).await?;
+    let before = resume_in(&mut ledger, shelved, means, whose).await?;
     ledger.commit().await?;
-    Ok(resumed)
+    Ok(before.is_some())
 }
 
-/// The same in the caller's transaction.
+/// The same in the caller's transaction; of which studies they had stopped them.
 ///
 /// # Errors
 /// The database.
@@ -168,9 +168,9 @@ pub(super) async fn resume_in(
     shelved: &ShelvedStudy,
     means: Means<'_>,
     whose: &ParticipantRow,
-) -> Result<bool, Failure> {
+) -> Result<Option<Scope>, Failure> {
     let (tx, page) = ledger.lock(shelved).await?;
-    let Some(before) = of(&mut *tx, &means.keys.address, whose).await? else { return Ok(false) };
+    let Some(before) = of(&mut *tx, &means.keys.address, whose).await? else { return Ok(None) };
     opt_out::remove(tx, whose.id).await?;
     if before == Scope::All {
         opt_out::remove_address(tx, &token::address_code(&means.keys.address, &whose.address)).await?;
@@ -178,7 +178,7 @@ pub(super) async fn resume_in(
     }
     schedule::touch(tx, shelved, &[whose.id]).await?;
     append(tx, page, means, PARTICIPANT, "subscribe", &entry(shelved, whose, before)).await?;
-    Ok(true)
+    Ok(Some(before))
 }
 
 /// Says of everybody at an address, in whichever study, that other letters of its schedule may come.

@@ -22,7 +22,7 @@ pub(super) async fn take(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: &L
         && let Some(whose) = opt_out::find(&mut ledger.tx, &means.keys.address, page).await?
         && whose.study_id == shelved.id
     {
-        let settled = set(ledger, asking, wanted, std::slice::from_ref(&whose)).await?;
+        let (settled, every) = set(ledger, asking, wanted, std::slice::from_ref(&whose)).await?;
         if wanted.automatic || whose.address.is_empty() {
             return Ok(settled);
         }
@@ -30,7 +30,7 @@ pub(super) async fn take(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: &L
         let person = credentials::addressee(asking.study(), &credentials::on_file(&whose));
         let language = asking.study().language_of(&person);
         let to = Addressing { address: None, ..Addressing::answer(&person, language, arrival) };
-        let facts = done(asking, wanted, Some(&whose));
+        let facts = OptOutDone { every, ..done(asking, wanted, Some(&whose)) };
         return asking.reply(ledger, to, Facts::OptOutDone(facts), settled).await;
     }
     if wanted.automatic {
@@ -46,35 +46,42 @@ pub(super) async fn take(ledger: &mut Ledger<'_>, asking: Asking<'_>, wanted: &L
         let settled = asking.settled("reply", "opt-out-unproved");
         return asking.reply(ledger, asking.to_sender(), Facts::OptOutDone(facts), settled).await;
     }
-    let (settled, facts) = match known.as_slice() {
-        [] => (asking.settled("reply", "opt-out-unknown"), OptOutDone { unknown: true, ..OptOutDone::default() }),
-        [only] => (set(ledger, asking, wanted, &known).await?, done(asking, wanted, Some(only))),
-        _ => (set(ledger, asking, wanted, &known).await?, done(asking, wanted, None)),
-    };
+    if known.is_empty() {
+        let facts = OptOutDone { unknown: true, ..OptOutDone::default() };
+        let settled = asking.settled("reply", "opt-out-unknown");
+        return asking.reply(ledger, asking.to_sender(), Facts::OptOutDone(facts), settled).await;
+    }
+    let (settled, every) = set(ledger, asking, wanted, &known).await?;
+    let only = if let [only] = known.as_slice() { Some(only) } else { None };
+    let facts = OptOutDone { every, ..done(asking, wanted, only) };
     asking.reply(ledger, asking.to_sender(), Facts::OptOutDone(facts), settled).await
 }
 
-/// Does it for these participants.
+/// Does it for these participants; whether letters of every study come again by it.
 async fn set(
     ledger: &mut Ledger<'_>,
     asking: Asking<'_>,
     wanted: &Letters,
     known: &[ParticipantRow],
-) -> Result<Settled, Failure> {
+) -> Result<(Settled, bool), Failure> {
     let Asking { shelved, means, .. } = asking;
-    let mut changed = false;
+    let (mut changed, mut every) = (false, false);
     for whose in known {
-        changed |= match wanted.again {
-            true => opt_out::resume_in(ledger, shelved, means, whose).await?,
-            false => opt_out::stop_in(ledger, shelved, means, whose, (Scope::Study, Way::OneClick)).await?,
-        };
+        if wanted.again {
+            let before = opt_out::resume_in(ledger, shelved, means, whose).await?;
+            changed |= before.is_some();
+            every |= before == Some(Scope::All);
+        } else {
+            changed |= opt_out::stop_in(ledger, shelved, means, whose, (Scope::Study, Way::OneClick)).await?;
+        }
     }
     let reason = if wanted.again { "subscribed" } else { "unsubscribed" };
-    Ok(match (wanted.automatic, changed) {
-        (true, _) => asking.settled("no_reply", reason),
-        (false, true) => asking.settled("register", reason),
-        (false, false) => asking.settled("reply_duplicate", reason),
-    })
+    let disposition = match (wanted.automatic, changed) {
+        (true, _) => "no_reply",
+        (false, true) => "register",
+        (false, false) => "reply_duplicate",
+    };
+    Ok((asking.settled(disposition, reason), every))
 }
 
 /// What is told of it; with the page of the only one whom it is about.

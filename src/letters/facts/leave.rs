@@ -64,6 +64,9 @@ pub struct OptOutDone {
     pub stopped: bool,
     /// Whether they come again.
     pub resumed: bool,
+    /// Whether those of every study do, for all had been stopped.
+    #[serde(default)]
+    pub every: bool,
     /// Whether nobody who takes part has the address.
     pub unknown: bool,
     /// Whether it was not shown who wrote.

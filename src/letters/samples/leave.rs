@@ -27,7 +27,7 @@ pub(super) fn variants(full: &Facts) -> Vec<Facts> {
         Facts::OptOutDone(facts) => {
             let shared = OptOutDone { page: String::new(), ..facts.clone() };
             let resumed = OptOutDone { stopped: false, resumed: true, ..facts.clone() };
-            let both = OptOutDone { page: String::new(), ..resumed.clone() };
+            let both = OptOutDone { page: String::new(), every: true, ..resumed.clone() };
             let unknown = OptOutDone { unknown: true, ..OptOutDone::default() };
             let unproved = OptOutDone { unproved: true, ..OptOutDone::default() };
             let again = OptOutDone { again: true, ..unproved.clone() };

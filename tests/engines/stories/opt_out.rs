@@ -268,6 +268,12 @@ stories! {
         let asked = center.exchange(&P0.writes("リンク", "お願いします")).await;
         let link = link_in(&to(&asked.into_iter().filter(|one| one.kind == "invitation").collect::<Vec<_>>(), "p0").text);
         assert_eq!(pages.get(&link).await.status, 200);
+        // By a word letters of this study alone cannot come again while those of all are stopped: it is told that all do.
+        let told = center.exchange(&P0.writes("配信再開", "")).await;
+        let done = told.iter().find(|one| one.kind == "opt-out-done").unwrap();
+        assert!(done.text.contains("ご参加中のものすべて"), "{}", done.text);
+        assert_eq!(center.world.number("SELECT count(*) FROM opt_out_address").await, 0);
+        assert_eq!(pages.post(&page, &[("_lang", "en"), ("letters", "all")]).await.status, 200);
         // And back, by the page of the study that they began with.
         let again = pages.post(&page, &[("_lang", "en"), ("letters", "again")]).await;
         assert!(again.body.contains("You are sent invitations"), "{again:?}");
