@@ -86,7 +86,7 @@ impl Shown {
         Shown {
             label: short(item.label.in_language(language)),
             value: match item.kind {
-                ItemKind::Calculation(_) => rounded(canonical),
+                ItemKind::Calculation(_) if !item.personal => rounded(canonical),
                 _ => shown_value(study, item, canonical, language),
             },
             unit: in_language(item.unit.as_ref(), language),
@@ -532,6 +532,19 @@ fn in_language(text: Option<&Text>, language: Language) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::definition::{self, samples};
+
+    #[test]
+    fn a_personal_calculation_is_masked_for_all_but_the_sender() {
+        let (study, _) = definition::load(&samples::aurora()).unwrap();
+        let mut form = study.registration_instrument().clone();
+        form.items.iter_mut().for_each(|item| item.personal |= item.id == "bmi");
+        let canonical = BTreeMap::from([("bmi".to_string(), "24.414062".to_string())]);
+        let values = |listed: &[Shown]| listed.iter().map(|shown| shown.value.clone()).collect::<Vec<_>>();
+        assert_eq!(values(&Shown::list(&study, &form, &canonical, Language::En)), [MASK]);
+        let own = Shown::own(&study, &form, form.find("bmi").unwrap(), &canonical, Language::En);
+        assert_eq!(own.value, "24.41");
+    }
 
     #[test]
     fn a_computed_value_is_shown_with_few_places() {
