@@ -53,7 +53,7 @@ pub struct DataArgs {
     /// Codes of choices (the default).
     #[arg(long, conflicts_with = "labels")]
     codes: bool,
-    /// Labels of choices instead of their codes.
+    /// Labels of choices, and of calculated values that have one, instead of their codes.
     #[arg(long)]
     labels: bool,
     /// Language of labels and of the codebook; the study's first if left out.

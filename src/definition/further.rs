@@ -6,7 +6,7 @@ use super::document::{Section, Source};
 use super::randomization::{Beside, Further};
 use super::study_file::Located;
 use crate::domain::deed::find_arm_told;
-use crate::domain::instrument::{Choices, Instrument, ItemKind};
+use crate::domain::instrument::Instrument;
 use crate::domain::language::Text;
 use crate::domain::study::{Arm, Blinding};
 
@@ -82,9 +82,7 @@ fn texts(instrument: &Instrument) -> Vec<&Text> {
     for item in &instrument.items {
         texts.push(&item.label);
         texts.extend(&item.help);
-        if let ItemKind::Choice(Choices::Listed(listed)) | ItemKind::Choices(Choices::Listed(listed)) = &item.kind {
-            texts.extend(listed.iter().map(|choice| &choice.label));
-        }
+        texts.extend(item.names().map(|(_, name)| name));
     }
     texts
 }

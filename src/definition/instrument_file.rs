@@ -68,6 +68,7 @@ pub(super) struct ItemPlace {
     pub line: usize,
     pub when_line: usize,
     pub calculation_line: usize,
+    pub values_line: usize,
     /// The item's own condition, without that of its page.
     pub when: Option<Expression>,
 }
@@ -105,6 +106,7 @@ pub(super) fn read(
             line: section.line,
             when_line: section.line_of("when"),
             calculation_line: section.line_of("calculation"),
+            values_line: section.line_of("values"),
             when: item.when.clone(),
         };
         if RESERVED.contains(&item.id.as_str()) {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDate;
 
 use super::document::Section;
+use super::named_values;
 use super::study_file::{Codes, compile};
 use crate::domain::file::{FileRule, FileType, read_size, size_text};
 use crate::domain::instrument::{Choice, Choices, DayBound, Item, ItemKind, Limits, Pattern};
@@ -56,7 +57,7 @@ const WORDS: [(&str, Word); 14] = [
 ];
 
 /// Keys that go with some kinds only.
-const PARTICULAR: [(&str, &[Word]); 15] = [
+const PARTICULAR: [(&str, &[Word]); 16] = [
     ("types", &[Word::File]),
     ("max_size", &[Word::File]),
     ("pattern", &[Word::Text]),
@@ -67,6 +68,7 @@ const PARTICULAR: [(&str, &[Word]); 15] = [
     ("low", &[Word::Scale]),
     ("high", &[Word::Scale]),
     ("calculation", &[Word::Calculation]),
+    ("values", &[Word::Calculation]),
     ("unit", &[Word::Integer, Word::Decimal, Word::Scale, Word::Calculation]),
     ("hard", &[Word::Integer, Word::Decimal, Word::Date, Word::DateTime, Word::Calculation]),
     ("soft", &[Word::Integer, Word::Decimal, Word::Scale, Word::Date, Word::DateTime, Word::Calculation]),
@@ -125,6 +127,10 @@ pub(super) fn read(section: &Section, languages: &[Language]) -> ReadItem {
     let hard = read_limits(section, "hard", word);
     let soft = read_limits(section, "soft", word);
     check_nesting(section, &hard, &soft);
+    let values = match word {
+        Some(Word::Calculation) => named_values::read(section, languages),
+        _ => Vec::new(),
+    };
     let item = Item {
         id,
         label,
@@ -138,6 +144,7 @@ pub(super) fn read(section: &Section, languages: &[Language]) -> ReadItem {
         soft,
         begins_page: section.flag("page").unwrap_or(false),
         matrix: section.has("matrix").then(|| section.need_name("matrix", "symptoms", '_')),
+        values,
         kind: kind.clone().unwrap_or(ItemKind::Note),
     };
     let faulty = kind.is_none() || item.id.is_empty();
@@ -286,7 +293,9 @@ fn read_choices(section: &Section, languages: &[Language]) -> Option<Choices> {
                 "one choice can have one",
             );
         }
-        claim_words(&choice, &read, &mut words);
+        let labels = read.label.wordings().map(|(_, label)| ("label", label));
+        let aliases = read.aliases.iter().map(|alias| ("aliases", alias.as_str()));
+        claim_words(&choice, "choice", &read.code, labels.chain(aliases), &mut words);
         choice.close();
         listed.push(read);
     }
@@ -305,24 +314,28 @@ fn read_choices(section: &Section, languages: &[Language]) -> Option<Choices> {
     Some(Choices::Listed(listed))
 }
 
-/// Each word of a choice must mean this choice alone.
-fn claim_words(section: &Section, choice: &Choice, words: &mut BTreeMap<String, String>) {
-    let labels = choice.label.wordings().map(|(_, label)| ("label", label));
-    let aliases = choice.aliases.iter().map(|alias| ("aliases", alias.as_str()));
-    for (key, word) in [("code", choice.code.as_str())].into_iter().chain(labels).chain(aliases) {
+/// Each word of a choice, or of another `thing` with a code, must mean it alone; `others` are its words beside the code, by key.
+pub(super) fn claim_words<'w>(
+    section: &Section,
+    thing: &str,
+    code: &'w str,
+    others: impl Iterator<Item = (&'static str, &'w str)>,
+    words: &mut BTreeMap<String, String>,
+) {
+    for (key, word) in [("code", code)].into_iter().chain(others) {
         match words.get(&text::fold_tight(word)) {
             // Two codes alike have been told of as such.
-            Some(other) if text::fold_tight(other) == text::fold_tight(&choice.code) => {}
+            Some(other) if text::fold_tight(other) == text::fold_tight(code) => {}
             Some(other) if key != "code" => section.wrong(
                 key,
-                format!("\"{word}\" already means the choice \"{other}\""),
-                "give each choice its own words; width and case do not matter",
+                format!("\"{word}\" already means the {thing} \"{other}\""),
+                format!("give each {thing} its own words; width and case do not matter"),
             ),
             Some(other) => {
-                section.wrong(key, format!("\"{word}\" is a word of the choice \"{other}\""), "choose another code")
+                section.wrong(key, format!("\"{word}\" is a word of the {thing} \"{other}\""), "choose another code")
             }
             None => {
-                words.insert(text::fold_tight(word), choice.code.clone());
+                words.insert(text::fold_tight(word), code.to_string());
             }
         }
     }

@@ -28,6 +28,7 @@ mod kit_leaks;
 mod kits_file;
 mod load;
 mod moments;
+mod named_values;
 pub mod outcome_file;
 mod pages_file;
 pub mod participants_file;

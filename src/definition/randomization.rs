@@ -143,6 +143,7 @@ fn known(id: &str, kind: ItemKind, required: bool) -> Item {
         soft: Limits::default(),
         begins_page: false,
         matrix: None,
+        values: Vec::new(),
     }
 }
 

@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 
 use super::document::{Report, nearest, quoted};
 use super::instrument_file::InstrumentFile;
+use super::named_values;
 use super::self_enrollment::Beside;
 use super::study_file::StudyFile;
 use crate::domain::answer::Value;
@@ -33,6 +34,8 @@ pub(super) fn check_instrument(
     let mut known = BTreeMap::from([(TODAY.to_string(), Type::Date)]);
     known.extend(beside.types.clone());
     let mut asked: Vec<&Item> = beside.items.iter().collect();
+    let mut outcomes: BTreeMap<String, BTreeSet<String>> =
+        known.iter().filter_map(|(id, own)| Some((id.clone(), codes_of(own)?))).collect();
     for (item, place) in read.instrument.items.iter().zip(&read.places) {
         if let Some(when) = &place.when {
             let place = Place { file: &read.file, line: place.when_line, key: format!("{}.when", place.key) };
@@ -42,13 +45,23 @@ pub(super) fn check_instrument(
         let own = match &item.kind {
             _ if read.faulty.contains(&item.id) => Type::Unknown,
             ItemKind::Calculation(expression) => {
+                let values = Place { file: &read.file, line: place.values_line, key: format!("{}.values", place.key) };
                 let line = place.calculation_line;
                 let place = Place { file: &read.file, line, key: format!("{}.calculation", place.key) };
                 let result = check_names(expression, &place, &known, &read.instrument.items, report);
-                check_calculation(expression, result, &place, &asked, report)
+                let own = check_calculation(expression, result, &place, &asked, report);
+                if own != Type::Unknown {
+                    let all = expression.outcomes(&outcomes);
+                    named_values::check(item, &values, &own, all.as_ref(), report);
+                    outcomes.extend(all.map(|all| (item.id.clone(), all)));
+                }
+                own
             }
             kind => type_of(kind, study),
         };
+        if let Some(codes) = codes_of(&own).filter(|_| !matches!(item.kind, ItemKind::Calculation(_))) {
+            outcomes.insert(item.id.clone(), codes);
+        }
         if !matches!(item.kind, ItemKind::Heading | ItemKind::File(_)) && !item.id.is_empty() {
             known.insert(item.id.clone(), own);
             asked.push(item);
@@ -142,6 +155,15 @@ pub(super) fn type_of(kind: &ItemKind, study: &StudyFile) -> Type {
         ItemKind::Choice(choices) => Type::Choice(codes(choices)),
         ItemKind::Choices(choices) => Type::Choices(codes(choices)),
         ItemKind::File(_) | ItemKind::Heading | ItemKind::Calculation(_) => Type::Unknown,
+    }
+}
+
+/// Every value of an item of that type, as answers are kept, where there are few and fixed ones.
+fn codes_of(own: &Type) -> Option<BTreeSet<String>> {
+    match own {
+        Type::Choice(codes) => Some(codes.iter().cloned().collect()),
+        Type::YesNo => Some(BTreeSet::from(["yes".to_string(), "no".to_string()])),
+        _ => None,
     }
 }
 

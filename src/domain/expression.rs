@@ -33,6 +33,7 @@ use crate::limits;
 
 mod check;
 mod evaluate;
+mod outcomes;
 mod partly;
 
 use evaluate::{Fact, evaluate, six_digits};
@@ -117,6 +118,11 @@ impl Expression {
     /// What is wrong with its names and types, and the type of its result where it can be told.
     pub fn check(&self, types: &BTreeMap<String, Type>) -> (Option<Type>, Vec<Misuse>) {
         check::check(self.program.expression(), types)
+    }
+
+    /// Every value that it can have, as answers are kept, where each stands in it or is among those `known` of an item that it names.
+    pub fn outcomes(&self, known: &BTreeMap<String, BTreeSet<String>>) -> Option<BTreeSet<String>> {
+        outcomes::outcomes(self.program.expression(), known)
     }
 
     /// Whether it is true.

@@ -5,8 +5,9 @@ use std::sync::OnceLock;
 
 use super::expression::Expression;
 use super::file::FileRule;
-use super::language::Text;
+use super::language::{Language, Text};
 use super::number::Rational;
+use super::study::Study;
 
 pub mod pipe;
 
@@ -139,6 +140,40 @@ pub struct Item {
     pub begins_page: bool,
     /// Name of the matrix that it is a row of, with those of the same name beside it.
     pub matrix: Option<String>,
+    /// What people read for the values of a calculation; other kinds have none.
+    pub values: Vec<NamedValue>,
+}
+
+impl Item {
+    /// The codes that its answers can hold and that the form itself gives a name, with what people read for each.
+    pub fn names(&self) -> impl Iterator<Item = (&str, &Text)> {
+        let listed: &[Choice] = match &self.kind {
+            ItemKind::Choice(Choices::Listed(listed)) | ItemKind::Choices(Choices::Listed(listed)) => listed,
+            _ => &[],
+        };
+        let listed = listed.iter().map(|choice| (choice.code.as_str(), &choice.label));
+        listed.chain(self.values.iter().map(|value| (value.code.as_str(), &value.label)))
+    }
+
+    /// What people read for a code in its answer: a choice's, a site's, or that of a calculated value; none if it has no name.
+    pub fn name_of<'i>(&'i self, study: &'i Study, code: &str, language: Language) -> Option<&'i str> {
+        let name = match &self.kind {
+            ItemKind::Choice(Choices::Sites) | ItemKind::Choices(Choices::Sites) => {
+                study.find_site(code).map(|site| &site.name)
+            }
+            _ => self.names().find(|(own, _)| *own == code).map(|(_, name)| name),
+        };
+        name.map(|name| name.in_language(language)).filter(|name| !name.is_empty())
+    }
+}
+
+/// A value that a calculation gives, and its name.
+#[derive(Clone, Debug)]
+pub struct NamedValue {
+    /// The value as answers are kept.
+    pub code: String,
+    /// What people read for it.
+    pub label: Text,
 }
 
 /// What kind of answer an item takes.

@@ -29,7 +29,7 @@ pub use rows::{KEPT_BACK, Rows};
 /// What is wanted.
 #[derive(Clone, Copy, Debug)]
 pub struct Wish {
-    /// Labels of choices instead of their codes.
+    /// Labels of choices and of calculated values instead of their codes.
     pub labels: bool,
     /// Without what identifies somebody: personal items, names, addresses, references.
     pub deidentified: bool,

@@ -128,7 +128,7 @@ fn taken(earlier: &Study, old: &Study, new: &Study) -> Vec<(String, String, Stri
     found
 }
 
-/// The levels that these rules rest on and that people choose by words, in the order of the forms; sites last.
+/// The levels that these rules rest on and that people choose or read by words, in the order of the forms; sites last.
 fn levels(study: &Study, rules: Rules<'_>) -> Vec<Level> {
     let forms = study.forms_of(rules.id);
     let mut levels: Vec<Level> = Vec::new();
@@ -149,6 +149,13 @@ fn levels(study: &Study, rules: Rules<'_>) -> Vec<Level> {
                     }));
                 }
                 ItemKind::Choice(Choices::Sites) | ItemKind::Choices(Choices::Sites) => sites = true,
+                // Nobody writes these, but letters and tables of before tell the level by them.
+                ItemKind::Calculation(_) => levels.extend(item.values.iter().map(|value| Level {
+                    item: item.id.clone(),
+                    code: value.code.clone(),
+                    label: value.label.clone(),
+                    aliases: Vec::new(),
+                })),
                 _ => {}
             }
         }

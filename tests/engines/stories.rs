@@ -35,6 +35,7 @@ mod letters_out;
 mod levels;
 mod mailings;
 pub(crate) mod members;
+mod named_values;
 mod names;
 mod opt_out;
 mod pairs;

@@ -76,7 +76,7 @@ fn a_subject_is_shown_as_a_person_reads_it() {
         "  telephone: ●●●\n",
         "fact 1: wrong-stratum\n",
         "  Insomnia severity score: 12 (was 23)\n",
-        "  Severity: moderate (was severe)\n",
+        "  Severity: moderate insomnia (moderate) (was severe insomnia (severe))\n",
         "  name: ●●● (was ●●●)\n",
     ] {
         assert!(english.contains(line), "{line}{english}");

@@ -580,6 +580,76 @@ mod slips {
         );
     }
 
+    /// What is said of the template with a calculation of those values, behind the item's own key.
+    fn said_of(calculation: &str, values: &[&str]) -> Vec<String> {
+        let place = "[[items]]\nid = \"pregnant\"";
+        let item = format!(
+            "[[items]]\nid = \"class\"\nkind = \"calculation\"\nlabel = {{ ja = \"区分\", en = \"Class\" }}\n\
+             calculation = \"{calculation}\"\nvalues = [{}]\n\n{place}",
+            values.join(", ")
+        );
+        let said = problems(&broken(&[(I, place, &item)])).into_iter();
+        said.map(|line| line.split_once(".values").map_or(line.clone(), |(_, rest)| rest.to_string())).collect()
+    }
+
+    #[test]
+    fn names_of_calculated_values() {
+        const CLASS: &str = "age < 65 ? 'younger' : 'older'";
+        const YOUNGER: &str = "{ code = 'younger', label = { ja = '65歳未満', en = 'under 65' } }";
+        const OLDER: &str = "{ code = 'older', label = { ja = '65歳以上', en = '65 or over' } }";
+        let none: [&str; 0] = [];
+        assert_eq!(said_of(CLASS, &[YOUNGER, OLDER]), none);
+        assert_eq!(said_of("sex", &["{ code = 'F', label = 'f' }", "{ code = 'M', label = 'm' }"]), none);
+        assert_eq!(said_of("age * 2", &["{ code = '40', label = 'just old enough' }"]), none);
+        // What the calculation cannot give, and what it gives without a name.
+        assert_eq!(
+            said_of(CLASS, &[YOUNGER.replace("younger", "yunger").as_str(), OLDER]),
+            [
+                ": \"yunger\" is nothing that the calculation can give — did you mean \"younger\"?",
+                ": lacks \"younger\", which the calculation can give — name every value; people read the code of one that has no label",
+            ]
+        );
+        assert_eq!(
+            said_of("age >= 65", &["{ code = 'yes', label = 'old' }", "{ code = 'no', label = 'young' }", YOUNGER]),
+            [": \"younger\" is nothing that the calculation can give — it gives \"no\", \"yes\""]
+        );
+        assert_eq!(
+            said_of("age * 2", &[OLDER]),
+            [": \"older\" is nothing that the calculation can give — it gives a whole number, in digits such as \"2\"",]
+        );
+        // What is wrong whatever it gives.
+        for (values, wrong) in [
+            (vec![YOUNGER, OLDER, YOUNGER], "[3].code: \"younger\" is taken on line "),
+            (
+                vec![YOUNGER, "{ code = 'older', label = { ja = '65歳以上' } }"],
+                "[2].label: has no wording in English (en)",
+            ),
+            (vec![YOUNGER, "{ code = 'older' }"], "[2].label: is missing"),
+            (
+                vec![YOUNGER, "{ code = 'older', label = { ja = '65歳未満', en = 'old' } }"],
+                "[2].label: \"65歳未満\" already means the value \"younger\"",
+            ),
+            (
+                vec![YOUNGER, "{ code = 'older', label = 'Younger' }"],
+                "[2].label: \"Younger\" already means the value \"younger\"",
+            ),
+            (vec![YOUNGER, "{ code = 'older', label = 'old', other = true }"], "[2].other: is not known"),
+            (vec![], ": names nothing"),
+        ] {
+            let said = said_of(CLASS, &values);
+            assert!(said.len() == 1 && said[0].starts_with(wrong), "{wrong}: {said:?}");
+        }
+        let misplaced = problems(&broken(&[(I, "kind = \"integer\"", "kind = \"integer\"\nvalues = []")]));
+        assert!(misplaced[0].contains("values: does not go with kind = \"integer\""), "{misplaced:?}");
+        // The template's example.
+        let (template, section) = (samples::template(), "# [[items]]\n# id = \"age_group\"");
+        let rest = template.file(I).unwrap().split_once(section).expect("the example").1;
+        let example = format!("{section}{}", rest.split_once("\n#\n").expect("its end").0);
+        let shown: Vec<&str> = example.lines().map(|line| line.strip_prefix("# ").unwrap_or(line)).collect();
+        assert!(shown.contains(&"values = ["), "{shown:?}");
+        assert_eq!(problems(&broken(&[(I, &example, &shown.join("\n"))])), none);
+    }
+
     #[test]
     fn all_problems_come_at_once() {
         let bundle = broken(&[

@@ -48,6 +48,7 @@ pub(crate) fn item(id: &str, en: &str, ja: &str, kind: ItemKind) -> Item {
         soft: Limits::default(),
         begins_page: false,
         matrix: None,
+        values: vec![],
     }
 }
 

@@ -40,5 +40,6 @@ pub(super) fn item(section: &Section, item: &Item, languages: &[Language]) -> Op
         soft: Limits::default(),
         begins_page: false,
         matrix: None,
+        values: Vec::new(),
     })
 }

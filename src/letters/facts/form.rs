@@ -76,6 +76,9 @@ impl Shown {
                 ItemKind::Choice(_) | ItemKind::Choices(_) if !value.is_empty() => {
                     in_words(study, item, value, language)
                 }
+                ItemKind::Calculation(_) if item.name_of(study, value, language).is_some() => {
+                    in_words(study, item, value, language)
+                }
                 _ => shown.value,
             },
             ..shown
@@ -83,29 +86,32 @@ impl Shown {
     }
 
     fn new(study: &Study, item: &Item, canonical: &str, language: Language) -> Shown {
+        let calculated = matches!(item.kind, ItemKind::Calculation(_));
+        let named = calculated && !item.personal && item.name_of(study, canonical, language).is_some();
         Shown {
             label: short(item.label.in_language(language)),
-            value: match item.kind {
-                ItemKind::Calculation(_) => rounded(canonical),
-                _ => shown_value(study, item, canonical, language),
+            value: match calculated && !named && !item.personal {
+                true => rounded(canonical),
+                false => shown_value(study, item, canonical, language),
             },
-            unit: in_language(item.unit.as_ref(), language),
+            // Behind a name no unit makes sense.
+            unit: if named { String::new() } else { in_language(item.unit.as_ref(), language) },
         }
     }
 }
 
-/// A canonical value in words: choices by label and code, personal values masked.
+/// A canonical value in words: choices and calculated values that have a name by it and their code, personal values masked.
 pub(super) fn shown_value(study: &Study, item: &Item, canonical: &str, language: Language) -> String {
     if item.personal {
         return MASK.to_string();
     }
-    let named = |code: &str| match choice_label(study, item, code, language) {
+    let named = |code: &str| match item.name_of(study, code, language) {
         Some(label) if label != code => format!("{label} ({code})"),
         _ => code.to_string(),
     };
     let comma = comma(language);
     match &item.kind {
-        ItemKind::Choice(_) => short(&named(canonical)),
+        ItemKind::Choice(_) | ItemKind::Calculation(_) => short(&named(canonical)),
         ItemKind::Choices(_) => short(&canonical.split(';').map(named).collect::<Vec<_>>().join(comma)),
         ItemKind::YesNo => words::yes_no(language, canonical).to_string(),
         ItemKind::DateTime => short(&canonical.replace('T', " ")),
@@ -138,15 +144,6 @@ fn rounded(canonical: &str) -> String {
     let shown = number::decimal(&exact, if small { zeros + COMPUTED_PLACES } else { COMPUTED_PLACES });
     let shown = shown.trim_end_matches('0').trim_end_matches('.');
     short(shown)
-}
-
-fn choice_label(study: &Study, item: &Item, code: &str, language: Language) -> Option<String> {
-    let (ItemKind::Choice(choices) | ItemKind::Choices(choices)) = &item.kind else { return None };
-    let label = match choices {
-        Choices::Sites => &study.find_site(code)?.name,
-        Choices::Listed(listed) => &listed.iter().find(|choice| choice.code == code)?.label,
-    };
-    Some(label.in_language(language).to_string())
 }
 
 /// One choice, as letters name it.
@@ -532,6 +529,40 @@ fn in_language(text: Option<&Text>, language: Language) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::definition::{self, samples};
+
+    #[test]
+    fn a_personal_calculation_is_masked_for_all_but_the_sender() {
+        let (study, _) = definition::load(&samples::aurora()).unwrap();
+        let mut form = study.registration_instrument().clone();
+        form.items.iter_mut().for_each(|item| item.personal |= item.id == "bmi");
+        let canonical = BTreeMap::from([("bmi".to_string(), "24.414062".to_string())]);
+        let values = |listed: &[Shown]| listed.iter().map(|shown| shown.value.clone()).collect::<Vec<_>>();
+        assert_eq!(values(&Shown::list(&study, &form, &canonical, Language::En)), [MASK]);
+        let own = Shown::own(&study, &form, form.find("bmi").unwrap(), &canonical, Language::En);
+        assert_eq!(own.value, "24.41");
+    }
+
+    #[test]
+    fn a_calculated_value_is_told_by_its_name() {
+        let (study, _) = definition::load(&samples::cygnus()).unwrap();
+        let mut form = study.find_instrument("response").unwrap().clone();
+        let unit = Text::new([(Language::En, "points".to_string())]);
+        form.items.iter_mut().for_each(|item| item.unit = (item.id == "severity").then(|| unit.clone()));
+        for (value, listed, own, unit) in [
+            ("severe", "severe insomnia (severe)", "severe insomnia", ""),
+            ("other", "other", "other", "points"),
+            ("1.2345", "1.23", "1.23", "points"),
+        ] {
+            let canonical = BTreeMap::from([("severity".to_string(), value.to_string())]);
+            let shown = Shown::list(&study, &form, &canonical, Language::En).remove(0);
+            assert_eq!((shown.value.as_str(), shown.unit.as_str()), (listed, unit));
+            let item = form.find("severity").unwrap();
+            assert_eq!(Shown::own(&study, &form, item, &canonical, Language::En).value, own);
+        }
+        let canonical = BTreeMap::from([("severity".to_string(), "moderate".to_string())]);
+        assert_eq!(piped(&study, &form, &canonical, "（{{severity}}）", Language::Ja), "（中等症）");
+    }
 
     #[test]
     fn a_computed_value_is_shown_with_few_places() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::form::{comma, shown_value};
 use super::short;
-use crate::domain::instrument::{Choices, Instrument, Item, ItemKind, pipe};
+use crate::domain::instrument::{Instrument, Item, ItemKind, pipe};
 use crate::domain::language::Language;
 use crate::domain::study::{ARM, Study};
 
@@ -29,17 +29,14 @@ pub fn piped(
     })
 }
 
-/// An answer as it reads in a sentence: a choice without its code.
+/// An answer as it reads in a sentence: a choice, or a calculated value that has a name, without its code.
 pub(super) fn in_words(study: &Study, item: &Item, canonical: &str, language: Language) -> String {
-    let (ItemKind::Choice(choices) | ItemKind::Choices(choices)) = &item.kind else {
-        return shown_value(study, item, canonical, language);
-    };
-    let label = |code: &str| {
-        let label = match choices {
-            Choices::Sites => study.find_site(code).map(|site| &site.name),
-            Choices::Listed(listed) => listed.iter().find(|choice| choice.code == code).map(|choice| &choice.label),
-        };
-        label.map_or(code, |label| label.in_language(language)).to_string()
-    };
-    short(&canonical.split(';').map(label).collect::<Vec<_>>().join(comma(language)))
+    let name = |code| item.name_of(study, code, language);
+    match &item.kind {
+        ItemKind::Choice(_) | ItemKind::Choices(_) => {
+            let names: Vec<&str> = canonical.split(';').map(|code| name(code).unwrap_or(code)).collect();
+            short(&names.join(comma(language)))
+        }
+        _ => name(canonical).map_or_else(|| shown_value(study, item, canonical, language), short),
+    }
 }

@@ -5,7 +5,7 @@ use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 use super::{Column, What, Wish};
 use crate::domain::answer::{self, Value};
 use crate::domain::file::FileAnswer;
-use crate::domain::instrument::{Choices, Item, ItemKind};
+use crate::domain::instrument::{Item, ItemKind};
 use crate::domain::study::Study;
 use crate::domain::time::{Instant, Zone};
 use crate::letters::words;
@@ -138,22 +138,15 @@ fn valued(item: &Item, canonical: &str) -> Cell {
     }
 }
 
-/// The words for a choice; none for what is no choice.
+/// The words for a choice, or for a calculated value that has a name; none for what has no words.
 fn labelled(study: &Study, item: &Item, canonical: &str, wish: Wish) -> Option<Cell> {
-    let label = |code: &str| {
-        let label = match &item.kind {
-            ItemKind::Choice(Choices::Listed(listed)) | ItemKind::Choices(Choices::Listed(listed)) => {
-                listed.iter().find(|choice| choice.code == code).map(|choice| &choice.label)
-            }
-            _ => study.find_site(code).map(|site| &site.name),
-        };
-        let label = label.map(|label| label.in_language(wish.language)).filter(|label| !label.is_empty());
-        label.unwrap_or(code).to_string()
-    };
+    let name = |code| item.name_of(study, code, wish.language);
+    let label = |code| name(code).unwrap_or(code);
     match &item.kind {
         ItemKind::YesNo => Some(Cell::text(words::yes_no(wish.language, canonical))),
         ItemKind::Choice(_) => Some(Cell::text(label(canonical))),
         ItemKind::Choices(_) => Some(Cell::text(canonical.split(';').map(label).collect::<Vec<_>>().join("; "))),
+        ItemKind::Calculation(_) => name(canonical).map(Cell::text),
         _ => None,
     }
 }

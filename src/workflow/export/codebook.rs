@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use super::cells::{Cell, Kind};
 use super::{Column, Source, Table, What, Wish};
-use crate::domain::instrument::{Choices, ItemKind, Limits};
+use crate::domain::instrument::{Item, ItemKind, Limits};
 use crate::domain::language::Language;
 use crate::domain::number::{self, Rational};
 
@@ -50,9 +50,9 @@ fn row(table: &Table, column: &Column, wish: Wish) -> Vec<Cell> {
     let label = item.map(|item| item.label.in_language(language));
     let (meaning, choices) = match &column.what {
         What::Own(id) => (word(language, id).to_string(), String::new()),
-        What::Item(item) => (item.label.in_language(language).to_string(), choices(&item.kind, language)),
+        What::Item(item) => (item.label.in_language(language).to_string(), choices(item, language)),
         What::Chosen(item, code) => {
-            let chosen = choice(&item.kind, code, language);
+            let chosen = choice(item, code, language);
             (
                 format!("{}: {chosen}", label.unwrap_or_default()),
                 format!("1 = {chosen}; 0 = {}", word(language, "not_chosen")),
@@ -76,24 +76,21 @@ fn row(table: &Table, column: &Column, wish: Wish) -> Vec<Cell> {
     .to_vec()
 }
 
-fn choices(kind: &ItemKind, language: Language) -> String {
-    match kind {
-        ItemKind::Choice(Choices::Listed(listed)) | ItemKind::Choices(Choices::Listed(listed)) => {
-            let one = |code: &str| format!("{code} = {}", choice(kind, code, language));
-            listed.iter().map(|choice| one(&choice.code)).collect::<Vec<_>>().join("; ")
-        }
+/// What an answer can be: codes with what they mean, as far as the form names them.
+fn choices(item: &Item, language: Language) -> String {
+    match &item.kind {
         ItemKind::YesNo => "yes; no".to_string(),
         ItemKind::Scale { low, high } => format!("{low} – {high}"),
         ItemKind::File(rule) => rule.types.iter().map(|kind| kind.key()).collect::<Vec<_>>().join("; "),
-        _ => String::new(),
+        _ => {
+            let named = item.names().map(|(code, _)| format!("{code} = {}", choice(item, code, language)));
+            named.collect::<Vec<_>>().join("; ")
+        }
     }
 }
 
-fn choice(kind: &ItemKind, code: &str, language: Language) -> String {
-    let (ItemKind::Choice(Choices::Listed(listed)) | ItemKind::Choices(Choices::Listed(listed))) = kind else {
-        return code.to_string();
-    };
-    let label = listed.iter().find(|choice| choice.code == code).map(|choice| choice.label.in_language(language));
+fn choice(item: &Item, code: &str, language: Language) -> String {
+    let label = item.names().find(|(own, _)| *own == code).map(|(_, label)| label.in_language(language));
     label.filter(|label| !label.is_empty()).unwrap_or(code).to_string()
 }
 

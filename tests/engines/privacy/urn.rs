@@ -236,8 +236,11 @@ stories! {
             let refused = center.amend(&amended(from, to), center.act("wording")).await.unwrap_err().to_string();
             assert!(refused.contains(what) && refused.contains("begin a study with another slug"), "{to}: {refused}");
         }
+        // So that the values of a calculation get names, too.
+        let named = "'high' : 'low'\"\nvalues = [{ code = \"high\", label = { ja = \"高い\", en = \"High\" } }, \
+                     { code = \"low\", label = { ja = \"低い\", en = \"Low\" } }]\n";
         let mut words = amended("Did you have pain?", "Were you in pain?");
-        for (from, to) in [("en = \"Joints\"", "en = \"Any joint\""), ("are more than 24 together", "are more than a day has")] {
+        for (from, to) in [("en = \"Joints\"", "en = \"Any joint\""), ("'high' : 'low'\"\n", named), ("are more than 24 together", "are more than a day has")] {
             words = edited(&words, form, from, to);
         }
         center.amend(&words, center.act("wording")).await.unwrap();

@@ -164,7 +164,7 @@ stories! {
             let of = |arm: &str| u32::from(counted && arm == one);
             format!("SWITCH {} / ADD {}", of("SWITCH"), of("ADD"))
         };
-        for (level, was, is) in [("severe", true, false), ("moderate", false, true)] {
+        for (level, was, is) in [("severe insomnia (severe)", true, false), ("moderate insomnia (moderate)", false, true)] {
             let line = format!("  {level}  {}  (as corrected: {})", counts(was), counts(is));
             assert!(told.contains(&line), "{line}\n{told}");
         }

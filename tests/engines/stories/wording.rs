@@ -139,6 +139,29 @@ stories! {
         center.assert_proved().await;
     }
 
+    async fn a_calculated_level_is_told_by_its_name_and_keeps_it(center: &mut Center) {
+        let (cygnus, form) = (samples::cygnus(), "instruments/response.toml");
+        center.activate(&cygnus, Stage::Production).await;
+        center.exchange(&DR_MORI.writes("登録", &cygnus_form("201", "201-001"))).await;
+        center.wind(EIGHT_WEEKS);
+        let answer = center.answer(&DR_MORI.writes("割付", &response_form("CYGNUS-0001"))).await;
+        assert_eq!(reason(center).await, "randomized");
+        assert!(answer.text.contains("重症 (severe)"), "{}", answer.text);
+        // Names in each other's place would tell of those on file what they are not.
+        let told = refused(center, &exchanged(&cygnus, form, "ja = \"重症\"", "ja = \"中等症\"")).await;
+        for part in ["allocation second: since version 1", "the word \"重症\" of `severity` means moderate instead of severe"] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        let worded = edited(&cygnus, form, "severe insomnia", "bad insomnia");
+        let told = foresee(center, &worded).await.unwrap();
+        assert_told(&told, &["allocation second: level severe of severity: called \"bad insomnia\" instead of \"severe insomnia\" (en)"]);
+        assert_eq!(amend(center, &worded).await.unwrap(), 2);
+        let asked = Writer { address: CYGNUS_STATISTICIAN, study: "cygnus" }.writes("balance", "");
+        let balance = center.answer(&asked).await.text;
+        assert!(balance.contains("bad insomnia (severe)") && balance.contains("moderate insomnia (moderate)"), "{balance}");
+        center.assert_proved().await;
+    }
+
     async fn what_changes_of_the_conduct_is_told(center: &mut Center) {
         let aurora = samples::aurora();
         center.activate(&aurora, Stage::Production).await;
