@@ -67,6 +67,9 @@ pub struct DecryptArgs {
     /// File to write your part to; ID.partial.json if left out.
     #[arg(long)]
     out: Option<PathBuf>,
+    /// A copy that was published while votes were taken: everything in it has to be in the archive still.
+    #[arg(long, value_name = "OLD")]
+    diff: Option<PathBuf>,
     /// What is known from elsewhere.
     #[command(flatten)]
     known: Known,
@@ -176,6 +179,13 @@ fn decrypt(args: &DecryptArgs) -> anyhow::Result<End> {
     let key = secret_key(&args.key)?;
     let name = trustee_key::name(key.public());
     let growing = audited::growing(&args.bel, &args.known)?;
+    if let Some(older) = &args.diff
+        && !super::verify::begins_with(&args.bel, older)?
+    {
+        // Of the few ballots that somebody picked out the sum would tell what is in them.
+        let (bel, code) = (args.bel.display(), Code::NotAppended);
+        return Err(Refused(format!("nothing was opened: {bel}: {} [{}]", code.text(), code.name())).into());
+    }
     let part = growing.decrypt(&key, &SystemDice).map_err(|fault| {
         let bel = args.bel.display();
         Refused(format!("nothing was opened: {bel}, key {name}: {fault}"))
@@ -198,7 +208,19 @@ fn decrypt(args: &DecryptArgs) -> anyhow::Result<End> {
     if ballots == 1 {
         println!("  Note: one ballot alone counts, so the result will tell what is in it.");
     }
+    println!("  digest of the encrypted sum     {}", part.sum);
     println!("{}: your part, as trustee {}; send it to those who close the archive", out.display(), part.owner);
+    if growing.setup().trustees.len() > 1 {
+        println!(
+            "Before you send it, compare the digest of the sum with the other trustees by another way: all of you have to open the same one."
+        );
+    }
+    if args.diff.is_none() {
+        println!(
+            "Compare the number of ballots with what was published while votes were taken, too (or give a copy of then with --diff): \
+             somebody could have left some out."
+        );
+    }
     if !args.known.is_enough() {
         println!(
             "Before you send it, compare fingerprint and digest with the notice of the election (or give them with --fingerprint and \

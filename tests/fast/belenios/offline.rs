@@ -183,14 +183,23 @@ fn an_election_by_files_alone() {
 fn a_trustee_opens_one_sum_of_an_election_alone() {
     let desk = Desk::new();
     let names = desk.begun();
+    let copy = |name: &str| fs::copy(desk.path("e.bel"), desk.path(name)).unwrap();
+    copy("picked.bel");
     desk.vote("A-1", "[[1, 0, 0]]", "b1.json");
-    fs::copy(desk.path("e.bel"), desk.path("fork.bel")).unwrap();
+    copy("fork.bel");
+    copy("published.bel");
     desk.vote("A-2", "[[0, 1, 0]]", "b2.json");
     desk.done("archive close --bel e.bel");
     desk.done("archive close --bel fork.bel");
     let decrypt =
         |bel: &str, out: &str| format!("trustee decrypt --bel {bel} --key t1/{}.privkey --out {out}", names[0]);
-    desk.done(&decrypt("e.bel", "p1"));
+    // Somebody left out all ballots but one: the archive holds, and is not the one that was published.
+    desk.done("archive append --bel picked.bel --ballot b2.json");
+    desk.done("archive close --bel picked.bel");
+    let told = desk.refused(&decrypt("picked.bel", "p0 --diff published.bel"));
+    assert!(told.contains("[not-appended]") && !desk.path("p0").exists(), "{told}");
+    let told = desk.done(&decrypt("e.bel", "p1 --diff published.bel"));
+    assert!(told.contains("digest of the encrypted sum") && told.contains("with the other trustees"), "{told}");
     let told = desk.refused(&decrypt("fork.bel", "p2"));
     assert!(told.contains("another sum of this election") && !desk.path("p2").exists(), "{told}");
     // The same once more, for a mail that was lost.
