@@ -147,6 +147,16 @@ fn an_election_by_files_alone() {
     desk.vote("A-2", "[[0, 0, 1]]", "b2.json");
     desk.vote("A-1", "[\"blank\"]", "b3.json");
     assert!(desk.refused("archive append --bel e.bel --ballot b1.json").contains("[ballot-twice]"));
+    // A folder of ballots is given once more, with one that is new and one that is none.
+    desk.write("credential", &desk.credential("A-3"));
+    desk.write("choices", "[[0, 1, 0]]");
+    desk.done("vote --bel e.bel --credential credential --choices choices --out b4.json");
+    desk.write("none.json", "{}");
+    let told = desk.refused("archive append --bel e.bel --ballot b1.json none.json b4.json missing.json");
+    for part in ["b1.json: not taken", "none.json: not taken", "b4.json: taken, tracker", "missing.json cannot be read"]
+    {
+        assert!(told.contains(part), "{part}:\n{told}");
+    }
     assert!(desk.refused("verify e.bel").contains("Not finished"));
     desk.done("verify e.bel --open");
     fs::copy(desk.path("e.bel"), desk.path("while-voting.bel")).unwrap();
