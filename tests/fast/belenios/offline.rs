@@ -320,5 +320,8 @@ fn what_is_not_right_is_refused_before_anything_is_written() {
     desk.write("credential", "7sK-2mQ-9bV-tXr-4n3");
     assert!(desk.refused(vote).contains("a character of it is wrong"));
     assert!(desk.refused(&format!("{vote} --fingerprint other")).contains("[other-fingerprint]"));
+    // What cannot be compared is not taken as if it had been.
+    let alone = desk.run("vote --election election.json --credentials other");
+    assert_eq!(alone.status.code(), Some(2), "{}", String::from_utf8_lossy(&alone.stderr));
     assert!(!desk.path("b.json").exists());
 }
