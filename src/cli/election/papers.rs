@@ -84,11 +84,13 @@ pub(super) struct Held {
 impl Held {
     /// Waits for whoever writes there.
     pub(super) fn of(file: &Path) -> anyhow::Result<Held> {
-        let folder = folder_of(file);
+        // By a link it is the file behind it that is held: in the place of the link a second one would go on from here.
+        let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_path_buf());
+        let folder = folder_of(&file);
         let cannot = || format!("the folder {} cannot be used", folder.display());
         let locked = File::open(folder).with_context(cannot)?;
         locked.lock().with_context(cannot)?;
-        Ok(Held { file: file.to_path_buf(), folder: locked })
+        Ok(Held { folder: locked, file })
     }
 
     /// Writes it for its owner alone, in the place of what was there.

@@ -195,7 +195,7 @@ fn decrypt(args: &DecryptArgs) -> anyhow::Result<End> {
     if out.exists() {
         return Err(Refused(format!("nothing was opened: {} is there already", out.display())).into());
     }
-    note_use(&args.key, &election.fingerprint, &part.sum)?;
+    note_use(&used_beside(&args.key, &name)?, &election.fingerprint, &part.sum)?;
     papers::write(&out, &part.file, For::Everybody)?;
     let (ballots, weight) = growing.counted();
     println!("{}", crate::domain::text::clean(&election.name, super::SHOWN_CHARS));
@@ -230,14 +230,19 @@ fn decrypt(args: &DecryptArgs) -> anyhow::Result<End> {
     Ok(End::Done)
 }
 
+/// The file beside a key that says what it was used for: called by the key, whatever its own file or a link to it is called.
+fn used_beside(key: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    let key = key.canonicalize().with_context(|| format!("{} cannot be read", key.display()))?;
+    Ok(key.with_file_name(format!("{name}.{USED}")))
+}
+
 /// Puts on file that a key opens that sum, and refuses another one of the same election: two sums that differ by one ballot would
 /// tell what is in it, though each of them is proved.
-fn note_use(key: &Path, fingerprint: &str, sum: &str) -> anyhow::Result<()> {
-    let path = key.with_extension(USED);
+fn note_use(path: &Path, fingerprint: &str, sum: &str) -> anyhow::Result<()> {
     let shown = path.display();
-    let held = Held::of(&path)?;
+    let held = Held::of(path)?;
     let mut uses: Vec<[String; 2]> = match path.exists() {
-        true => serde_json::from_str(&papers::text(&path)?).map_err(|_| {
+        true => serde_json::from_str(&papers::text(path)?).map_err(|_| {
             Refused(format!("nothing was opened: {shown} cannot be read; it says what the key was used for"))
         })?,
         false => Vec::new(),

@@ -145,7 +145,13 @@ fn an_election_by_files_alone() {
 
     desk.vote("A-1", "[[\"佐藤 / Sato\"]]", "b1.json");
     desk.vote("A-2", "[[0, 0, 1]]", "b2.json");
-    desk.vote("A-1", "[\"blank\"]", "b3.json");
+    // By a link to it, too, it is the one archive that grows.
+    std::os::unix::fs::symlink(desk.path("e.bel"), desk.path("linked.bel")).unwrap();
+    desk.write("credential", &desk.credential("A-1"));
+    desk.write("choices", "[\"blank\"]");
+    desk.done("vote --bel e.bel --credential credential --choices choices --out b3.json");
+    desk.done("archive append --bel linked.bel --ballot b3.json");
+    assert!(fs::symlink_metadata(desk.path("linked.bel")).unwrap().is_symlink());
     assert!(desk.refused("archive append --bel e.bel --ballot b1.json").contains("[ballot-twice]"));
     // A folder of ballots is given once more, with one that is new and one that is none.
     desk.write("credential", &desk.credential("A-3"));
@@ -212,6 +218,14 @@ fn a_trustee_opens_one_sum_of_an_election_alone() {
     assert!(told.contains("digest of the encrypted sum") && told.contains("with the other trustees"), "{told}");
     let told = desk.refused(&decrypt("fork.bel", "p2"));
     assert!(told.contains("another sum of this election") && !desk.path("p2").exists(), "{told}");
+    // Nor by another name of the key's file.
+    let (key, named) = (format!("t1/{}.privkey", names[0]), desk.path("t1/another.privkey"));
+    fs::copy(desk.path(&key), &named).unwrap();
+    std::os::unix::fs::symlink(desk.path(&key), desk.path("linked.privkey")).unwrap();
+    for other in ["t1/another.privkey", "linked.privkey"] {
+        let told = desk.refused(&format!("trustee decrypt --bel fork.bel --key {other} --out p2"));
+        assert!(told.contains("another sum of this election"), "{other}: {told}");
+    }
     // The same once more, for a mail that was lost.
     desk.done(&decrypt("e.bel", "p3"));
     // An archive in which something was changed is not opened.
