@@ -178,6 +178,8 @@ async fn a_ballot_is_cast_when_the_server_says_so_and_never_before() {
         (StatusCode::CONFLICT, Json(json!({ "refused": "not-open" }))).into_response(),
         StatusCode::SERVICE_UNAVAILABLE.into_response(),
         Json(json!({ "tracker": "another" })).into_response(),
+        // Of something on the way that answers in the server's place.
+        StatusCode::FORBIDDEN.into_response(),
         (StatusCode::GONE, Json(json!({ "refused": "closed" }))).into_response(),
     ]);
     let pages = Router::new().route("/booth", get(move || ready(served.answer())).post(take)).with_state(urn.clone());
@@ -207,6 +209,7 @@ async fn a_ballot_is_cast_when_the_server_says_so_and_never_before() {
         cast("not", "refused_not_open");
         cast("unsure", "not_answered");
         cast("unsure", "not_answered");
+        cast("unsure", "not_answered");
         // It may have arrived before.
         cast("unsure", "refused_closed");
         voter.click("cast");
@@ -221,7 +224,7 @@ async fn a_ballot_is_cast_when_the_server_says_so_and_never_before() {
     .await
     .unwrap();
     let ballots = urn.ballots.lock().unwrap().clone();
-    assert_eq!(ballots.len(), 5);
+    assert_eq!(ballots.len(), 6);
     assert!(ballots.iter().all(|ballot| *ballot == ballots[0] && base64_digest(ballot.as_bytes()) == tracker));
     assert_eq!(
         counted(&mut world, vec![ballots[0].clone()]),

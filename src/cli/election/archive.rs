@@ -70,7 +70,8 @@ pub struct AppendArgs {
     /// The archive.
     #[arg(long)]
     bel: PathBuf,
-    /// Files with ballots, appended in this order.
+    /// Files with ballots, in the order they were handed in: of two of one credential the later one counts. What is refused is told,
+    /// and the others are taken.
     #[arg(long, required = true, num_args = 1..)]
     ballot: Vec<PathBuf>,
 }
@@ -140,14 +141,30 @@ fn refused(path: &Path, fault: StepFault) -> Refused {
 fn append(args: &AppendArgs) -> anyhow::Result<End> {
     let held = Held::of(&args.bel)?;
     let mut growing = audited::growing(&args.bel, &Known::nothing())?;
+    let (mut bytes, mut taken, mut end) = (Vec::new(), Vec::new(), End::Done);
     for path in &args.ballot {
-        let bytes = papers::read(path)?;
-        let cast = growing.add_ballot(bytes.trim_ascii()).map_err(|fault| refused(path, fault))?;
-        held.append(&cast.bytes)?;
-        let again = if cast.replaces { "; an earlier ballot of the same credential counts no more" } else { "" };
-        println!("{}: taken, tracker {}{again}", path.display(), cast.tracker);
+        let cast = papers::read(path)
+            .and_then(|ballot| growing.add_ballot(ballot.trim_ascii()).map_err(|fault| refused(path, fault).into()));
+        match cast {
+            Ok(cast) => {
+                bytes.extend(cast.bytes);
+                let again =
+                    if cast.replaces { "; an earlier ballot of the same credential counts no more" } else { "" };
+                taken.push(format!("{}: taken, tracker {}{again}", path.display(), cast.tracker));
+            }
+            Err(fault) => {
+                end = End::Refused;
+                eprintln!("{fault:#}");
+            }
+        }
     }
-    Ok(End::Done)
+    if !taken.is_empty() {
+        held.append(&bytes)?;
+    }
+    for line in taken {
+        println!("{line}");
+    }
+    Ok(end)
 }
 
 fn close(args: &CloseArgs) -> anyhow::Result<End> {

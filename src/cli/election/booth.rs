@@ -1,13 +1,14 @@
 //! `hagaki election booth`: the page on which the voters of a verifiable election make their ballots.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 
+use super::papers::{self, For};
 use crate::cli::{End, Output, Refused, counted};
 use crate::daemon::machine::SystemDice;
 use crate::domain::belenios::audit::{Audit, Expected, Report};
@@ -58,9 +59,7 @@ pub(super) fn run(args: &BoothArgs) -> anyhow::Result<End> {
         cast: args.cast_url.as_deref(),
     };
     let page = BoothPage::assemble(&plan)?;
-    File::create_new(&args.out)
-        .and_then(|mut file| file.write_all(page.text().as_bytes()))
-        .with_context(|| format!("{} cannot be written", args.out.display()))?;
+    papers::write(&args.out, page.text().as_bytes(), For::Everybody)?;
     if args.output.json {
         let report = opened.as_ref().map(|opened| &opened.report);
         println!(

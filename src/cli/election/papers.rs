@@ -49,12 +49,22 @@ pub(super) fn write(path: &Path, bytes: &[u8], readers: For) -> anyhow::Result<(
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
     let cannot = || format!("{} cannot be written (it must not be there yet)", path.display());
     let mut file = options.open(path).with_context(cannot)?;
-    if let Err(error) = file.write_all(bytes).and_then(|()| file.sync_all()) {
+    // The folder, too: after a loss of power a file without a name is gone, and a key whose public part was sent is needed.
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    if let Err(error) = written.and_then(|()| File::open(folder_of(path))?.sync_all()) {
         // Half of it would be taken for the whole.
         let _ = fs::remove_file(path);
         return Err(error).with_context(cannot);
     }
     Ok(())
+}
+
+/// The folder that a file lies in.
+fn folder_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
 }
 
 /// Makes a folder, which only its owner can look into, unless it is there.
@@ -74,14 +84,13 @@ pub(super) struct Held {
 impl Held {
     /// Waits for whoever writes there.
     pub(super) fn of(file: &Path) -> anyhow::Result<Held> {
-        let folder = match file.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
+        // By a link it is the file behind it that is held: in the place of the link a second one would go on from here.
+        let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_path_buf());
+        let folder = folder_of(&file);
         let cannot = || format!("the folder {} cannot be used", folder.display());
         let locked = File::open(folder).with_context(cannot)?;
         locked.lock().with_context(cannot)?;
-        Ok(Held { file: file.to_path_buf(), folder: locked })
+        Ok(Held { folder: locked, file })
     }
 
     /// Writes it for its owner alone, in the place of what was there.

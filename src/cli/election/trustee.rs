@@ -67,6 +67,9 @@ pub struct DecryptArgs {
     /// File to write your part to; ID.partial.json if left out.
     #[arg(long)]
     out: Option<PathBuf>,
+    /// A copy that was published while votes were taken: everything in it has to be in the archive still.
+    #[arg(long, value_name = "OLD")]
+    diff: Option<PathBuf>,
     /// What is known from elsewhere.
     #[command(flatten)]
     known: Known,
@@ -176,6 +179,13 @@ fn decrypt(args: &DecryptArgs) -> anyhow::Result<End> {
     let key = secret_key(&args.key)?;
     let name = trustee_key::name(key.public());
     let growing = audited::growing(&args.bel, &args.known)?;
+    if let Some(older) = &args.diff
+        && !super::verify::begins_with(&args.bel, older)?
+    {
+        // Of the few ballots that somebody picked out the sum would tell what is in them.
+        let (bel, code) = (args.bel.display(), Code::NotAppended);
+        return Err(Refused(format!("nothing was opened: {bel}: {} [{}]", code.text(), code.name())).into());
+    }
     let part = growing.decrypt(&key, &SystemDice).map_err(|fault| {
         let bel = args.bel.display();
         Refused(format!("nothing was opened: {bel}, key {name}: {fault}"))
@@ -185,7 +195,7 @@ fn decrypt(args: &DecryptArgs) -> anyhow::Result<End> {
     if out.exists() {
         return Err(Refused(format!("nothing was opened: {} is there already", out.display())).into());
     }
-    note_use(&args.key, &election.fingerprint, &part.sum)?;
+    note_use(&used_beside(&args.key, &name)?, &election.fingerprint, &part.sum)?;
     papers::write(&out, &part.file, For::Everybody)?;
     let (ballots, weight) = growing.counted();
     println!("{}", crate::domain::text::clean(&election.name, super::SHOWN_CHARS));
@@ -198,7 +208,19 @@ fn decrypt(args: &DecryptArgs) -> anyhow::Result<End> {
     if ballots == 1 {
         println!("  Note: one ballot alone counts, so the result will tell what is in it.");
     }
+    println!("  digest of the encrypted sum     {}", part.sum);
     println!("{}: your part, as trustee {}; send it to those who close the archive", out.display(), part.owner);
+    if growing.setup().trustees.len() > 1 {
+        println!(
+            "Before you send it, compare the digest of the sum with the other trustees by another way: all of you have to open the same one."
+        );
+    }
+    if args.diff.is_none() {
+        println!(
+            "Compare the number of ballots with what was published while votes were taken, too (or give a copy of then with --diff): \
+             somebody could have left some out."
+        );
+    }
     if !args.known.is_enough() {
         println!(
             "Before you send it, compare fingerprint and digest with the notice of the election (or give them with --fingerprint and \
@@ -208,14 +230,19 @@ fn decrypt(args: &DecryptArgs) -> anyhow::Result<End> {
     Ok(End::Done)
 }
 
+/// The file beside a key that says what it was used for: called by the key, whatever its own file or a link to it is called.
+fn used_beside(key: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    let key = key.canonicalize().with_context(|| format!("{} cannot be read", key.display()))?;
+    Ok(key.with_file_name(format!("{name}.{USED}")))
+}
+
 /// Puts on file that a key opens that sum, and refuses another one of the same election: two sums that differ by one ballot would
 /// tell what is in it, though each of them is proved.
-fn note_use(key: &Path, fingerprint: &str, sum: &str) -> anyhow::Result<()> {
-    let path = key.with_extension(USED);
+fn note_use(path: &Path, fingerprint: &str, sum: &str) -> anyhow::Result<()> {
     let shown = path.display();
-    let held = Held::of(&path)?;
+    let held = Held::of(path)?;
     let mut uses: Vec<[String; 2]> = match path.exists() {
-        true => serde_json::from_str(&papers::text(&path)?).map_err(|_| {
+        true => serde_json::from_str(&papers::text(path)?).map_err(|_| {
             Refused(format!("nothing was opened: {shown} cannot be read; it says what the key was used for"))
         })?,
         false => Vec::new(),

@@ -29,6 +29,12 @@ pub struct VerifyArgs {
     /// A copy that was taken before: everything in it has to be in the archive still.
     #[arg(long, value_name = "OLD")]
     diff: Option<PathBuf>,
+    /// A tracker, as it was shown to a voter: is that ballot there, and does it count?
+    #[arg(long)]
+    tracker: Option<String>,
+    /// Tell the trackers of all ballots, in the order of the archive, as a list to publish.
+    #[arg(long)]
+    trackers: bool,
     /// What is known from elsewhere.
     #[command(flatten)]
     known: Known,
@@ -45,18 +51,66 @@ pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<End> {
         report.problems.push(Problem { place: Place::Archive, code: Code::NotAppended });
         report.result = None;
     }
+    // Of an archive that does not hold nothing is said.
+    let holds = report.problems.iter().all(|problem| problem.code == Code::ResultMissing);
+    let found = args.tracker.as_deref().filter(|_| holds).map(|tracker| Found::of(&report, tracker));
     if args.output.json {
-        println!("{}", as_json(&report))
+        println!("{}", as_json(&report, found, args))
     } else {
-        tell(&report, args)
+        tell(&report, args);
+        if let Some(found) = found {
+            println!("{}", found.text());
+        }
     }
-    Ok(if report.problems.is_empty() { End::Done } else { End::Refused })
+    Ok(if report.problems.is_empty() && found != Some(Found::Missing) { End::Done } else { End::Refused })
 }
 
-/// Whether a file begins with all of an older one.
-fn begins_with(newer: &Path, older: &Path) -> anyhow::Result<bool> {
+/// What became of a voter's ballot.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Counts,
+    Replaced,
+    Missing,
+}
+
+impl Found {
+    fn of(report: &Report, tracker: &str) -> Found {
+        // As some write it, with the padding.
+        let tracker = tracker.trim().trim_end_matches('=');
+        match report.tracked.iter().find(|own| own.tracker == tracker) {
+            Some(own) if own.counts => Found::Counts,
+            Some(_) => Found::Replaced,
+            None => Found::Missing,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Found::Counts => "counts",
+            Found::Replaced => "replaced",
+            Found::Missing => "missing",
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Found::Counts => "The ballot with that tracker is there, and counts.",
+            Found::Replaced => {
+                "The ballot with that tracker is there; a later one of the same credential counts in its place. If that one is \
+                 not yours, somebody else has your credential: tell those who hold the election."
+            }
+            Found::Missing => {
+                "NO ballot with that tracker is there. Compare it character by character; if the vote was cast, tell those who \
+                 hold the election."
+            }
+        }
+    }
+}
+
+/// Whether a file begins with all of an older one, which is not empty.
+pub(super) fn begins_with(newer: &Path, older: &Path) -> anyhow::Result<bool> {
     let (mut newer_file, mut older_file) = (open(newer)?, open(older)?);
-    let (mut own, mut old) = (Vec::new(), Vec::new());
+    let (mut own, mut old, mut some) = (Vec::new(), Vec::new(), false);
     loop {
         old.clear();
         own.clear();
@@ -67,14 +121,15 @@ fn begins_with(newer: &Path, older: &Path) -> anyhow::Result<bool> {
             return Ok(false);
         }
         if old.is_empty() {
-            return Ok(true);
+            return Ok(some);
         }
+        some = true;
     }
 }
 
-fn as_json(report: &Report) -> Value {
+fn as_json(report: &Report, found: Option<Found>, args: &VerifyArgs) -> Value {
     let problem = |Problem { place, code }: &Problem| json!({ "record": place.to_string(), "code": code.name(), "text": code.text() });
-    json!({
+    let mut told = json!({
         "ok": report.problems.is_empty(),
         "problems": report.problems.iter().map(problem).collect::<Vec<_>>(),
         "more_problems": report.more_problems,
@@ -85,7 +140,15 @@ fn as_json(report: &Report) -> Value {
         "voted": report.voted,
         "voters": report.voters,
         "result": report.result,
-    })
+    });
+    if let Some(found) = found {
+        told["tracker"] = found.name().into();
+    }
+    if args.trackers {
+        let tracked = report.tracked.iter().map(|own| json!({ "tracker": own.tracker, "counts": own.counts }));
+        told["trackers"] = tracked.collect();
+    }
+    told
 }
 
 /// What an archive says, fit for a terminal.
@@ -107,6 +170,9 @@ fn tell(report: &Report, args: &VerifyArgs) {
     }
     if let (Some(election), Some(result)) = (&report.election, &report.result) {
         tell_votes(election, result);
+    }
+    for own in report.tracked.iter().filter(|_| args.trackers) {
+        println!("  {}{}", own.tracker, if own.counts { "" } else { "  (replaced by a later one)" });
     }
     for problem in &report.problems {
         println!("{}", line(problem));

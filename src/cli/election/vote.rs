@@ -38,7 +38,7 @@ pub struct VoteArgs {
     #[arg(long, required_unless_present = "election", conflicts_with = "election")]
     bel: Option<PathBuf>,
     /// The election's file alone (election.json); then nobody here checks trustees and credentials.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["credentials", "voters"])]
     election: Option<PathBuf>,
     /// File with your credential.
     #[arg(long, requires = "choices")]

@@ -111,6 +111,15 @@ pub struct Counted {
     pub sum: Numbers,
 }
 
+/// A ballot as its voter looks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tracked {
+    /// Its digest.
+    pub tracker: String,
+    /// Whether no later ballot of the same credential counts in its place.
+    pub counts: bool,
+}
+
 /// What was found.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -124,6 +133,8 @@ pub struct Report {
     pub stage: Stage,
     /// Ballots that were accepted, revotes among them.
     pub ballots: u64,
+    /// Those of them that hold, in their order.
+    pub tracked: Vec<Tracked>,
     /// People who voted.
     pub voted: u64,
     /// People who may vote.
@@ -155,6 +166,8 @@ pub struct Audit {
     ballots: u64,
     /// Last ballots by place on the list of credentials.
     last: HashMap<usize, Numbers>,
+    /// Trackers of all ballots that hold, each with the place of its credential.
+    trackers: Vec<(String, usize)>,
     /// The sum of the ballots, once one is announced.
     counted: Option<Counted>,
     decryptions: Vec<Option<Decryption>>,
@@ -180,6 +193,7 @@ impl Audit {
             work: Vec::new(),
             ballots: 0,
             last: HashMap::new(),
+            trackers: Vec::new(),
             counted: None,
             decryptions: Vec::new(),
             result: None,
@@ -253,16 +267,17 @@ impl Audit {
     pub fn settle(&mut self, outcomes: Vec<Outcome>) {
         let work = std::mem::take(&mut self.work);
         for (work, Outcome(outcome)) in work.into_iter().zip(outcomes) {
-            let place = match work {
-                Work::Ballot(height, _) => Place::Event(height, EventKind::Ballot),
+            let place = match &work {
+                Work::Ballot(height, _) => Place::Event(*height, EventKind::Ballot),
                 Work::Credentials(_) => Place::Event(0, EventKind::Setup),
             };
-            match outcome {
-                Ok(Some(ballot)) => {
+            match (outcome, work) {
+                (Ok(Some(ballot)), Work::Ballot(_, bytes)) => {
+                    self.trackers.push((json::base64_digest(&bytes), ballot.credential));
                     self.last.insert(ballot.credential, ballot.numbers);
                 }
-                Ok(None) => {}
-                Err(code) => self.note(place, code),
+                (Ok(_), _) => {}
+                (Err(code), _) => self.note(place, code),
             }
         }
     }
@@ -496,12 +511,22 @@ impl Audit {
             self.note(Place::Archive, Code::ResultMissing);
         }
         let well = self.problems.is_empty();
+        // From the last one back, the first that is met of each credential is the one that counts.
+        let mut met = HashSet::new();
+        let mut tracked: Vec<Tracked> = self
+            .trackers
+            .into_iter()
+            .rev()
+            .map(|(tracker, credential)| Tracked { tracker, counts: met.insert(credential) })
+            .collect();
+        tracked.reverse();
         let setup = self.setup;
         Report {
             problems: self.problems,
             more_problems: self.more_problems,
             stage: self.stage,
             ballots: self.ballots,
+            tracked,
             voted: self.last.len() as u64,
             voters: setup.as_ref().map_or(0, |setup| setup.credentials.keys.len() as u64),
             credentials: setup.as_ref().map(|setup| setup.credentials.digest.clone()).unwrap_or_default(),

@@ -1,14 +1,14 @@
 //! Credentials of voters: what each is sent, and the secret and the public key that follow from it.
 //!
-//! The form is that of `belenios-tool` 2.0: fourteen characters of [Base58](super::base58), a fifteenth by which slips of the pen are
-//! found, in five groups of three. Another form of a later version of the protocol is another way of reading and deriving; both are here
-//! alone, since an archive holds nothing but public keys.
+//! The form that is made is that of `belenios-tool` 2.0: fourteen characters of [Base58](super::base58), a fifteenth by which slips of the
+//! pen are found, in five groups of three. The longer one of 2.4 and later, twenty-two characters that no other checks, is read as well,
+//! for elections whose credentials others made. Both are here alone, since an archive holds nothing but public keys.
 
 use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::zeroize::Zeroizing;
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 use super::base58;
 use super::scalar::Scalar;
@@ -18,8 +18,12 @@ use crate::domain::time::Dice;
 
 /// Characters that are drawn.
 const DRAWN: usize = 14;
-/// Characters of a group.
-const GROUP: usize = 3;
+/// Characters of each group.
+const SHORT: &[usize] = &[3, 3, 3, 3, 3];
+/// The same of the longer form.
+const LONG: &[usize] = &[5, 6, 5, 6];
+/// Characters of the longer form.
+const LONG_CHARS: usize = 22;
 /// The greatest prime below 58: of two characters that are mistaken for each other, or exchanged, nearly all are noticed.
 const CHECK: u64 = 53;
 /// Rounds of PBKDF2.
@@ -33,7 +37,7 @@ pub struct Credential(Zeroizing<String>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialFault {
     /// It has another length.
-    #[error("it has {0} characters, and a credential has fifteen, in five groups of three")]
+    #[error("it has {0} characters, and a credential has fifteen, in five groups of three, or twenty-two")]
     Length(usize),
     /// A character that credentials do not have.
     #[error("\"{0}\" stands in no credential; the digit 0 and the letters O, I and l are not used")]
@@ -60,11 +64,14 @@ impl Credential {
         let mut plain = Zeroizing::new(String::with_capacity(folded.len()));
         plain.extend(folded.chars().filter(|c| *c != '-' && !c.is_whitespace()));
         let length = plain.chars().count();
-        if length != DRAWN + 1 {
+        if length != DRAWN + 1 && length != LONG_CHARS {
             return Err(CredentialFault::Length(length));
         }
         if let Some(stranger) = plain.chars().find(|c| base58::value(*c).is_none()) {
             return Err(CredentialFault::Character(stranger));
+        }
+        if length == LONG_CHARS {
+            return Ok(Credential::grouped(plain.chars(), LONG));
         }
         let drawn = Zeroizing::new(plain[..DRAWN].to_owned());
         if !plain.ends_with(check(&drawn)) {
@@ -74,12 +81,17 @@ impl Credential {
     }
 
     fn of(drawn: &str) -> Credential {
-        let mut grouped = Zeroizing::new(String::with_capacity((DRAWN + 1) / GROUP * (GROUP + 1)));
-        for (place, c) in drawn.chars().chain([check(drawn)]).enumerate() {
-            if place > 0 && place % GROUP == 0 {
+        Credential::grouped(drawn.chars().chain([check(drawn)]), SHORT)
+    }
+
+    fn grouped(mut characters: impl Iterator<Item = char>, groups: &[usize]) -> Credential {
+        // With all its room from the start, so that no part of it stays behind where the text was.
+        let mut grouped = Zeroizing::new(String::with_capacity(groups.iter().sum::<usize>() + groups.len()));
+        for (place, size) in groups.iter().enumerate() {
+            if place > 0 {
                 grouped.push('-');
             }
-            grouped.push(c);
+            grouped.extend(characters.by_ref().take(*size));
         }
         Credential(grouped)
     }
@@ -89,8 +101,22 @@ impl Credential {
         &self.0
     }
 
-    /// The secret for the election of that identifier: PBKDF2 with HMAC-SHA256 (RFC 8018 section 5.2), of which one block is needed.
+    /// The secret for the election of that identifier.
     pub fn secret(&self, uuid: &str) -> Secret {
+        if self.0.split('-').count() == LONG.len() { self.hashed(uuid) } else { self.stretched(uuid) }
+    }
+
+    /// That of the longer form: two digests.
+    fn hashed(&self, uuid: &str) -> Secret {
+        let digest = |part: u8| -> Zeroizing<[u8; 32]> {
+            let before = format!("derive_credential|{uuid}|{part}|");
+            Zeroizing::new(Sha256::new_with_prefix(before).chain_update(self.0.as_bytes()).finalize().into())
+        };
+        Secret::of(Scalar::of_two_digests(&digest(0), &digest(1)))
+    }
+
+    /// That of the shorter one: PBKDF2 with HMAC-SHA256 (RFC 8018 section 5.2), of which one block is needed.
+    fn stretched(&self, uuid: &str) -> Secret {
         let keyed = Hmac::<Sha256>::new_from_slice(self.0.as_bytes()).expect("HMAC takes a key of any length");
         let mut first = keyed.clone();
         first.update(uuid.as_bytes());

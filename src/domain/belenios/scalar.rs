@@ -66,6 +66,12 @@ impl Scalar {
         Scalar(below_order(words, 0))
     }
 
+    /// Two digests, one behind the other, as one number modulo the order.
+    pub(super) fn of_two_digests(high: &[u8; 32], low: &[u8; 32]) -> Scalar {
+        let above = montgomery_product(&Scalar::of_digest(high).0, &R_SQUARED);
+        Scalar(above).plus(&Scalar::of_digest(low))
+    }
+
     /// The digest of what was hashed, as a number.
     pub(super) fn of_hash(hash: Sha256) -> Scalar {
         Scalar::of_digest(&hash.finalize().into())
@@ -77,8 +83,7 @@ impl Scalar {
         dice.fill(&mut high);
         dice.fill(&mut low);
         // 512 bits modulo the order, which differ from evenly drawn ones by less than 2^-256.
-        let above = montgomery_product(&Scalar::of_digest(&high).0, &R_SQUARED);
-        let drawn = Scalar(above).plus(&Scalar::of_digest(&low));
+        let drawn = Scalar::of_two_digests(&high, &low);
         high.zeroize();
         low.zeroize();
         drawn

@@ -62,7 +62,9 @@
     at("state").dataset.kind = kind;
     say(at("state_kind"), `state_${kind}`);
     const afterwards = saved ? "next_saved" : canCast() ? "next_sealed" : "next_by_file";
-    const next = kind !== "not" ? `next_${kind}` : place === "sealed" ? afterwards : `next_${place}`;
+    // Who starts over has no ballot that could be sent again.
+    const byPlace = kind === "not" || (kind === "unsure" && place !== "sealed");
+    const next = !byPlace ? `next_${kind}` : place === "sealed" ? afterwards : `next_${place}`;
     if (facts.words[language][next] === undefined) { hush(at("state_next")); } else { say(at("state_next"), next); }
     document.title = [word(`state_${kind}`, {}), election ? election.name : ""].filter(Boolean).join(" · ");
   }
@@ -341,8 +343,10 @@
       });
       const said = await answer.json().catch(() => null) || {};
       if (answer.ok && said.tracker === ballot.tracker) { return { taken: true }; }
-      if (answer.status < 400 || answer.status >= 500) { return { taken: null }; }
-      const reason = `refused_${String(said.refused).replaceAll("-", "_")}`;
+      // Only who takes ballots says that it was refused. What stands between may answer with an error when the ballot has arrived.
+      const refused = answer.status >= 400 && answer.status < 500 && typeof said.refused === "string";
+      if (!refused) { return { taken: null }; }
+      const reason = `refused_${said.refused.replaceAll("-", "_")}`;
       const known = facts.words[language][reason] !== undefined;
       return { taken: false, reason: known ? reason : "refused_other", status: answer.status };
     } catch (_) {

@@ -39,6 +39,36 @@ fn a_returning_officer_is_told_who_won_and_what_was_proved() {
 }
 
 #[test]
+fn voters_find_their_ballots() {
+    let list = json(&verify(&[COUNCIL, "--json", "--trackers"]))["trackers"].clone();
+    let list = list.as_array().unwrap();
+    assert_eq!(list.len(), 6);
+    let replaced: Vec<&Value> = list.iter().filter(|own| own["counts"] == false).collect();
+    assert_eq!(replaced.len(), 1, "{list:?}");
+    let asked = |tracker: &str| {
+        let output = verify(&[COUNCIL, "--tracker", tracker]);
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let tracker = |own: &Value| own["tracker"].as_str().unwrap().to_owned();
+    let counts = tracker(list.iter().find(|own| own["counts"] == true).unwrap());
+    let (code, told) = asked(&counts);
+    assert!(code == Some(0) && told.contains("is there, and counts"), "{told}");
+    let (code, told) = asked(&tracker(replaced[0]));
+    assert!(code == Some(0) && told.contains("counts in its place"), "{told}");
+    let (code, told) = asked(&counts[1..]);
+    assert!(code == Some(1) && told.contains("NO ballot with that tracker"), "{told}");
+    let told = String::from_utf8(verify(&[COUNCIL, "--trackers"]).stdout).unwrap();
+    assert!(list.iter().all(|own| told.contains(&tracker(own))), "{told}");
+    assert_eq!(told.matches("(replaced by a later one)").count(), 1);
+    assert_eq!(json(&verify(&[COUNCIL, "--json", "--tracker", &counts]))["tracker"], "counts");
+    // They are the digests that voters were shown.
+    let whole = std::fs::read(COUNCIL).unwrap();
+    let digest = data_encoding::BASE64_NOPAD.decode(counts.as_bytes()).unwrap();
+    let name = format!("{}.data.json", data_encoding::HEXLOWER.encode(&digest));
+    assert!(whole.windows(name.len()).any(|window| window == name.as_bytes()));
+}
+
+#[test]
 fn what_is_wrong_is_told_with_its_place_and_ends_with_one() {
     let folder = tempfile::tempdir().unwrap();
     let whole = std::fs::read(COUNCIL).unwrap();
@@ -55,6 +85,8 @@ fn what_is_wrong_is_told_with_its_place_and_ends_with_one() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(json(&output)["problems"][0]["code"], "not-appended");
     assert_eq!(json(&output)["result"], Value::Null);
+    // Of nothing every file is the continuation.
+    assert_eq!(verify(&[COUNCIL, "--diff", &write("empty.bel", b"")]).status.code(), Some(1));
     let output = verify(&[COUNCIL, "--voters", "7"]);
     let told = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1));

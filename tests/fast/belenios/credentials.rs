@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 
 use hagaki::domain::belenios::base58::ALPHABET;
 use hagaki::domain::belenios::credential::{Credential, CredentialFault};
+use hagaki::domain::belenios::group::ORDER;
 use hagaki::domain::belenios::problem::Code;
 use hagaki::domain::belenios::setup::{Credentials, Trustee, draw_uuid, is_uuid};
 use hagaki::domain::belenios::trustee_key::{self, TrusteeKey};
+use num_bigint::BigUint;
+use sha2::{Digest as _, Sha256};
 
 use super::world::{Seeded, UUID};
 
@@ -52,6 +55,18 @@ fn what_is_mistyped_is_told() {
     let other = Credential::parse(text).unwrap().secret("22222222222222");
     assert_ne!(other.public(), Credential::parse(text).unwrap().secret(UUID).public(), "another election, another key");
     assert_eq!(format!("{:?} {other:?}", Credential::parse(text).unwrap()), "Credential(..) Secret(..)");
+}
+
+#[test]
+fn the_longer_form_of_later_tools_is_read_and_has_the_secret_that_they_derive() {
+    let text = "abcde-FGHJKm-12345-zyxwvu";
+    let read = Credential::parse(" ａbcdeFGHJKm 12345 zyxwvu").unwrap();
+    assert_eq!(read.text(), text);
+    let hash = |part: u8| Sha256::digest(format!("derive_credential|{UUID}|{part}|{text}")).to_vec();
+    let number = BigUint::from_bytes_be(&[hash(0), hash(1)].concat()) % ORDER.parse::<BigUint>().unwrap();
+    assert_eq!(*read.secret(UUID).digits(), number.to_string());
+    assert_eq!(Credential::parse(&text[1..]), Err(CredentialFault::Length(21)));
+    assert_eq!(Credential::parse(&text.replace('v', "l")), Err(CredentialFault::Character('l')));
 }
 
 #[test]

@@ -145,8 +145,24 @@ fn an_election_by_files_alone() {
 
     desk.vote("A-1", "[[\"佐藤 / Sato\"]]", "b1.json");
     desk.vote("A-2", "[[0, 0, 1]]", "b2.json");
-    desk.vote("A-1", "[\"blank\"]", "b3.json");
+    // By a link to it, too, it is the one archive that grows.
+    std::os::unix::fs::symlink(desk.path("e.bel"), desk.path("linked.bel")).unwrap();
+    desk.write("credential", &desk.credential("A-1"));
+    desk.write("choices", "[\"blank\"]");
+    desk.done("vote --bel e.bel --credential credential --choices choices --out b3.json");
+    desk.done("archive append --bel linked.bel --ballot b3.json");
+    assert!(fs::symlink_metadata(desk.path("linked.bel")).unwrap().is_symlink());
     assert!(desk.refused("archive append --bel e.bel --ballot b1.json").contains("[ballot-twice]"));
+    // A folder of ballots is given once more, with one that is new and one that is none.
+    desk.write("credential", &desk.credential("A-3"));
+    desk.write("choices", "[[0, 1, 0]]");
+    desk.done("vote --bel e.bel --credential credential --choices choices --out b4.json");
+    desk.write("none.json", "{}");
+    let told = desk.refused("archive append --bel e.bel --ballot b1.json none.json b4.json missing.json");
+    for part in ["b1.json: not taken", "none.json: not taken", "b4.json: taken, tracker", "missing.json cannot be read"]
+    {
+        assert!(told.contains(part), "{part}:\n{told}");
+    }
     assert!(desk.refused("verify e.bel").contains("Not finished"));
     desk.done("verify e.bel --open");
     fs::copy(desk.path("e.bel"), desk.path("while-voting.bel")).unwrap();
@@ -183,16 +199,33 @@ fn an_election_by_files_alone() {
 fn a_trustee_opens_one_sum_of_an_election_alone() {
     let desk = Desk::new();
     let names = desk.begun();
+    let copy = |name: &str| fs::copy(desk.path("e.bel"), desk.path(name)).unwrap();
+    copy("picked.bel");
     desk.vote("A-1", "[[1, 0, 0]]", "b1.json");
-    fs::copy(desk.path("e.bel"), desk.path("fork.bel")).unwrap();
+    copy("fork.bel");
+    copy("published.bel");
     desk.vote("A-2", "[[0, 1, 0]]", "b2.json");
     desk.done("archive close --bel e.bel");
     desk.done("archive close --bel fork.bel");
     let decrypt =
         |bel: &str, out: &str| format!("trustee decrypt --bel {bel} --key t1/{}.privkey --out {out}", names[0]);
-    desk.done(&decrypt("e.bel", "p1"));
+    // Somebody left out all ballots but one: the archive holds, and is not the one that was published.
+    desk.done("archive append --bel picked.bel --ballot b2.json");
+    desk.done("archive close --bel picked.bel");
+    let told = desk.refused(&decrypt("picked.bel", "p0 --diff published.bel"));
+    assert!(told.contains("[not-appended]") && !desk.path("p0").exists(), "{told}");
+    let told = desk.done(&decrypt("e.bel", "p1 --diff published.bel"));
+    assert!(told.contains("digest of the encrypted sum") && told.contains("with the other trustees"), "{told}");
     let told = desk.refused(&decrypt("fork.bel", "p2"));
     assert!(told.contains("another sum of this election") && !desk.path("p2").exists(), "{told}");
+    // Nor by another name of the key's file.
+    let (key, named) = (format!("t1/{}.privkey", names[0]), desk.path("t1/another.privkey"));
+    fs::copy(desk.path(&key), &named).unwrap();
+    std::os::unix::fs::symlink(desk.path(&key), desk.path("linked.privkey")).unwrap();
+    for other in ["t1/another.privkey", "linked.privkey"] {
+        let told = desk.refused(&format!("trustee decrypt --bel fork.bel --key {other} --out p2"));
+        assert!(told.contains("another sum of this election"), "{other}: {told}");
+    }
     // The same once more, for a mail that was lost.
     desk.done(&decrypt("e.bel", "p3"));
     // An archive in which something was changed is not opened.
@@ -301,5 +334,8 @@ fn what_is_not_right_is_refused_before_anything_is_written() {
     desk.write("credential", "7sK-2mQ-9bV-tXr-4n3");
     assert!(desk.refused(vote).contains("a character of it is wrong"));
     assert!(desk.refused(&format!("{vote} --fingerprint other")).contains("[other-fingerprint]"));
+    // What cannot be compared is not taken as if it had been.
+    let alone = desk.run("vote --election election.json --credentials other");
+    assert_eq!(alone.status.code(), Some(2), "{}", String::from_utf8_lossy(&alone.stderr));
     assert!(!desk.path("b.json").exists());
 }
