@@ -3,7 +3,7 @@
 //! Whose certificate a signature is to be held against is known only when the mail was read, so opening gives [`Claim`]s, and
 //! [`Claim::check`] judges them. Data without protection against changes (RFC 9580 section 5.7) are not opened at all.
 
-use std::io::Read as _;
+use std::io::{self, Cursor, Read as _};
 use std::sync::Arc;
 
 use pgp::composed::{
@@ -65,7 +65,15 @@ pub fn open(own: Option<&OwnKey>, bytes: &[u8]) -> Result<Opened, Fault> {
                 return Err(Fault::TooMuch);
             }
             Message::Signed { .. } => return read_out(message, encrypted),
-            Message::Compressed { .. } => message.decompress().map_err(|_| Fault::Unreadable)?,
+            Message::Compressed { reader, is_nested } => {
+                // Unpacked as a whole, layer by layer: what is packed several times over would else be read for days and yield nothing.
+                let mut packed = reader.decompress().map_err(|_| Fault::Unreadable)?;
+                let bytes = bounded(&mut packed)?;
+                io::copy(packed.get_mut(), &mut io::sink()).map_err(|_| Fault::Unreadable)?;
+                // Nothing may stand behind it: at its end the library looks.
+                bounded(&mut Message::Compressed { reader: packed, is_nested })?;
+                Message::from_bytes(Cursor::new(bytes)).map_err(|_| Fault::Unreadable)?
+            }
             Message::Encrypted { .. } if encrypted => return Err(Fault::TooMuch),
             Message::Encrypted { ref esk, .. } if esk.len() > limits::OPENPGP_RECIPIENTS => return Err(Fault::TooMuch),
             Message::Encrypted { .. } => {
@@ -93,15 +101,17 @@ fn decrypt<'a>(own: &OwnKey, message: Message<'a>) -> Result<Message<'a>, Fault>
     }
 }
 
-/// Reads a message to its end, where its signatures stand, and no further than a mail may be large.
-fn read_out(mut message: Message<'_>, encrypted: bool) -> Result<Opened, Fault> {
+/// Reads to the end, and no further than a mail may be large.
+fn bounded(from: &mut impl io::Read) -> Result<Vec<u8>, Fault> {
     let most = u64::try_from(limits::MAIL_BYTES).unwrap_or(u64::MAX);
     let mut data = Vec::new();
-    let mut bounded = (&mut message).take(most.saturating_add(1));
-    bounded.read_to_end(&mut data).map_err(|_| Fault::Unreadable)?;
-    if data.len() > limits::MAIL_BYTES {
-        return Err(Fault::TooLarge);
-    }
+    from.take(most.saturating_add(1)).read_to_end(&mut data).map_err(|_| Fault::Unreadable)?;
+    if data.len() > limits::MAIL_BYTES { Err(Fault::TooLarge) } else { Ok(data) }
+}
+
+/// Reads a message to its end, where its signatures stand.
+fn read_out(mut message: Message<'_>, encrypted: bool) -> Result<Opened, Fault> {
+    let data = bounded(&mut message)?;
     let mut claims = Vec::new();
     if let Message::Signed { reader, .. } = &message {
         for place in 0..reader.num_signatures() {
