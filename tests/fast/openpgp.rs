@@ -371,6 +371,12 @@ fn a_signature_covers_the_text_that_is_read_and_nothing_beside_it() {
     assert_eq!(faults(&other), [Fault::BrokenSignature]);
     let third = apart(ENTITY, "--b\r\nContent-Type: text/plain\r\n\r\nAge: 99\r\n");
     assert_eq!(faults(&read_as(&signed, None, &third)), [Fault::BrokenSignature]);
+    // A subject that was signed with the text counts, and not the outer one, which nobody signed.
+    let within = "Content-Type: text/plain; charset=utf-8; protected-headers=\"v1\"\r\nSubject: [AURORA] help\r\n\r\n";
+    let asked = read_as(&study(""), None, &apart(within, ""));
+    assert_eq!(asked.request.map(|own| own.act), Some(Act::Help));
+    let outer = read_as(&study(""), None, &apart(&within.replace("; protected-headers=\"v1\"", ""), ""));
+    assert_ne!(outer.request.map(|own| own.act), Some(Act::Help));
     // Wrapped by a list or a gateway it is no signature over the whole mail.
     let wrapped = mail(&format!(
         "Content-Type: multipart/mixed; boundary=\"o\"\r\n\r\n--o\r\n{}\r\n--o\r\nContent-Type: text/plain\r\n\r\nAge: 99\r\n--o--\r\n",
