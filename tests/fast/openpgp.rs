@@ -125,6 +125,16 @@ fn messages_of_gnupg_open() {
     assert_eq!(open(Some(&ours), b"-----BEGIN PGP MESSAGE-----\n\nxx").err(), Some(Fault::Unreadable));
 }
 
+/// A detached signature and its text as one message: the signature's packet, then the text's.
+fn in_one(signature: &str, words: &[u8]) -> Vec<u8> {
+    let body: String = signature.lines().filter(|line| !line.starts_with(['-', '=']) && !line.is_empty()).collect();
+    let mut packets = data_encoding::BASE64.decode(body.as_bytes()).expect("base64");
+    let length = u8::try_from(words.len() + 6).expect("a short text");
+    packets.extend([0xCB, length, b'b', 0, 0, 0, 0, 0]);
+    packets.extend(words);
+    packets
+}
+
 #[test]
 fn signatures_of_gnupg_are_over_what_they_are_over() {
     let yamada = certificate("yamada");
@@ -134,6 +144,11 @@ fn signatures_of_gnupg_are_over_what_they_are_over() {
     let other = ENTITY.replace("58", "59");
     let claims = signed_apart(signature.as_bytes(), other.as_bytes()).expect("a signature");
     assert_eq!(claims[0].check(&yamada, now(), true), Err(Fault::BrokenSignature));
+    // The same words signed, packed otherwise: whoever packs them anew makes no other message of them.
+    let apart = &signed_apart(signature.as_bytes(), ENTITY.as_bytes()).expect("a signature")[0];
+    let whole = open(None, &in_one(&signature, ENTITY.as_bytes())).expect("a signed message");
+    assert_eq!((whole.claims[0].check(&yamada, now(), true), whole.data.as_slice()), (Ok(()), ENTITY.as_bytes()));
+    assert_eq!(whole.claims[0].mark(), apart.mark());
     assert_eq!(signed_apart(b"no signature", b"x").err(), Some(Fault::BrokenSignature));
     assert_eq!(signed_apart(b"", b"x").err(), Some(Fault::BrokenSignature));
 
