@@ -152,6 +152,14 @@ pub fn seal(envelope: &Envelope, body: Vec<u8>, key: &str) -> Result<Vec<u8>, Se
     .into_bytes())
 }
 
+/// What is sealed in a letter of ours, in ASCII armor; none if it is in the clear.
+pub fn armored(raw: &[u8]) -> Option<&str> {
+    const END: &str = "-----END PGP MESSAGE-----";
+    let text = std::str::from_utf8(raw).ok().filter(|_| is_sealed(raw))?;
+    let from = text.get(text.find("-----BEGIN PGP MESSAGE-----")?..)?;
+    from.get(..from.find(END)? + END.len())
+}
+
 /// Whether a letter of ours left sealed.
 pub fn is_sealed(raw: &[u8]) -> bool {
     let text = String::from_utf8_lossy(raw);

@@ -348,7 +348,13 @@ async fn repeat(ledger: &mut Ledger<'_>, asking: Asking<'_>, first: i64) -> Resu
     for answer in answers.iter().filter(|answer| answer.recipient == asking.arrival.sender) {
         let Some(kind) = Kind::find(&answer.kind).filter(|kind| kind.answers()) else { continue };
         if let Some(raw) = outbox::find_raw(ledger.outbox().await?, answer.id).await? {
-            let letter = compose::again(asking, kind, answer.subject_id, &raw);
+            let letter = match sealing::stale(asking.study(), asking.person, asking.means.now, (kind, &raw)) {
+                None => compose::again(asking, kind, answer.subject_id, &raw),
+                Some(_) => {
+                    let to = Addressing { subject_id: answer.subject_id, ..asking.to_sender() };
+                    compose::compose(asking.shelved, asking.means, to, sealing::in_place_of(asking, kind))?
+                }
+            };
             return asking.send(ledger, letter, settled).await;
         }
     }

@@ -5,11 +5,13 @@ use serde_json::json;
 
 use super::ledger::Ledger;
 use super::life::Act;
+use super::sealing::{self, Stale};
 use super::shelf::Shelf;
 use super::{Failure, Means, compose};
 use crate::domain::deed::Deed;
 use crate::domain::text::fold_address;
-use crate::letters::{self, Audience, Kind, sealed};
+use crate::domain::time::Instant;
+use crate::letters::{self, Audience, Kind};
 use crate::store::outbox::{self, OutboxRow, Secret, State};
 use crate::store::{audit, participant, subject};
 
@@ -30,6 +32,8 @@ pub enum NotResent {
     Nobody,
     /// It stands in the clear, and its study wants such letters encrypted by now.
     InTheClear,
+    /// It is sealed for a key that is not on file any more, or good no more.
+    OtherKey,
     /// Whoever reads mail there may not have it any more: their site, their role or the study's blinding is another one.
     MayNotKnow,
 }
@@ -41,7 +45,7 @@ pub enum NotResent {
 pub async fn resend(shelf: &Shelf, means: Means<'_>, id: i64, act: Act<'_>) -> Result<Result<i64, NotResent>, Failure> {
     let mut ledger = Ledger::begin(shelf).await?;
     let Some(letter) = outbox::find(ledger.outbox().await?, id).await? else { return Ok(Err(NotResent::Unknown)) };
-    if let Some(why) = speaks_against(&mut ledger, &letter).await? {
+    if let Some(why) = speaks_against(&mut ledger, &letter, means.now).await? {
         return Ok(Err(why));
     }
     let message_id = compose::fresh_message_id(means);
@@ -54,7 +58,11 @@ pub async fn resend(shelf: &Shelf, means: Means<'_>, id: i64, act: Act<'_>) -> R
     Ok(Ok(again))
 }
 
-async fn speaks_against(ledger: &mut Ledger<'_>, letter: &OutboxRow) -> Result<Option<NotResent>, Failure> {
+async fn speaks_against(
+    ledger: &mut Ledger<'_>,
+    letter: &OutboxRow,
+    now: Instant,
+) -> Result<Option<NotResent>, Failure> {
     match letter.state {
         State::Sent | State::Delivered | State::Bounced | State::Failed => {}
         State::Waiting | State::Held | State::Dropped => return Ok(Some(NotResent::Unsent(letter.state))),
@@ -78,12 +86,11 @@ async fn speaks_against(ledger: &mut Ledger<'_>, letter: &OutboxRow) -> Result<O
         let known = !theirs.is_empty() && kind.audience() == Audience::Participant;
         return Ok((!known).then_some(NotResent::Nobody));
     };
-    let sealed_now = shelved.study.trust.encrypt_letters || shelved.study.certificates.contains_key(&person.id);
-    if sealed_now && kind.tells_of_case() {
-        let raw = outbox::find_raw(ledger.outbox().await?, letter.id).await?.unwrap_or_default();
-        if !sealed::is_sealed(&raw) {
-            return Ok(Some(NotResent::InTheClear));
-        }
+    let raw = outbox::find_raw(ledger.outbox().await?, letter.id).await?.unwrap_or_default();
+    match sealing::stale(&shelved.study, person, now, (kind, &raw)) {
+        Some(Stale::InTheClear) => return Ok(Some(NotResent::InTheClear)),
+        Some(Stale::OtherKey) => return Ok(Some(NotResent::OtherKey)),
+        None => {}
     }
     let mut may = kind.may_go_to(shelved.study.blinding, person);
     if kind == Kind::Unblinded {

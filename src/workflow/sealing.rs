@@ -8,8 +8,10 @@ use super::ledger::Ledger;
 use super::shelf::ShelvedStudy;
 use super::{Failure, Means, Settled};
 use crate::domain::openpgp::{Certificate, Envelope, Fault, OwnKey};
+use crate::domain::study::{Person, Study};
+use crate::domain::time::Instant;
 use crate::letters::facts::{SealRefused, Withheld};
-use crate::letters::{Facts, Kind};
+use crate::letters::{Facts, Kind, sealed};
 
 /// How a letter leaves.
 pub(super) struct Sealed {
@@ -58,6 +60,33 @@ pub(super) fn decide(shelved: &ShelvedStudy, means: Means<'_>, to: &Addressing<'
     );
     metrics::counter!("hagaki_letters_withheld_total", "study" => study.slug.clone()).increment(1);
     Sealed { facts: instead(state), seal: None }
+}
+
+/// Why a letter of before may not leave once more as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stale {
+    /// It is in the clear, and would be sealed by now.
+    InTheClear,
+    /// It is sealed, and not for a key that its reader has on file and can use.
+    OtherKey,
+}
+
+/// Why those bytes, which were a letter to somebody once, may not leave again.
+pub(super) fn stale(study: &Study, person: &Person, now: Instant, (kind, raw): (Kind, &[u8])) -> Option<Stale> {
+    let certificate = study.certificates.get(&person.id);
+    if let Some(armored) = sealed::armored(raw) {
+        let theirs = certificate.is_some_and(|own| own.opens(armored, now));
+        return (!theirs).then_some(Stale::OtherKey);
+    }
+    let demanded = study.trust.encrypt_letters && !person.id.is_empty() && !kind.is_participants();
+    (kind.tells_of_case() && (demanded || certificate.is_some())).then_some(Stale::InTheClear)
+}
+
+/// What answers in place of such a letter: that there is something, where to look, and how to have it.
+pub(super) fn in_place_of(asking: Asking<'_>, kind: Kind) -> Facts {
+    let (study, means) = (asking.study(), asking.means);
+    let state = study.certificates.get(&asking.person.id).map(|own| (&**own, own.check(means.now)));
+    Facts::in_place_of(kind, Withheld::new(state, &means.desk.public_url, &study.slug))
 }
 
 fn envelope(means: Means<'_>, to: &Arc<Certificate>) -> Envelope {

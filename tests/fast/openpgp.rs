@@ -119,8 +119,20 @@ fn messages_of_gnupg_open() {
     assert!(unsigned.encrypted && unsigned.claims.is_empty());
     assert_eq!(open(Some(&ours), text("not-to-us.asc").as_bytes()).err(), Some(Fault::NotToUs));
     assert_eq!(open(None, text("sealed.asc").as_bytes()).err(), Some(Fault::NotToUs));
+    // Packed several times over, a small message could keep a reader busy for days.
+    assert_eq!(open(None, text("nested.asc").as_bytes()).err(), Some(Fault::TooLarge));
     assert_eq!(open(Some(&ours), text("bomb.asc").as_bytes()).err(), Some(Fault::TooLarge));
     assert_eq!(open(Some(&ours), b"-----BEGIN PGP MESSAGE-----\n\nxx").err(), Some(Fault::Unreadable));
+}
+
+/// A detached signature and its text as one message: the signature's packet, then the text's.
+fn in_one(signature: &str, words: &[u8]) -> Vec<u8> {
+    let body: String = signature.lines().filter(|line| !line.starts_with(['-', '=']) && !line.is_empty()).collect();
+    let mut packets = data_encoding::BASE64.decode(body.as_bytes()).expect("base64");
+    let length = u8::try_from(words.len() + 6).expect("a short text");
+    packets.extend([0xCB, length, b'b', 0, 0, 0, 0, 0]);
+    packets.extend(words);
+    packets
 }
 
 #[test]
@@ -132,6 +144,11 @@ fn signatures_of_gnupg_are_over_what_they_are_over() {
     let other = ENTITY.replace("58", "59");
     let claims = signed_apart(signature.as_bytes(), other.as_bytes()).expect("a signature");
     assert_eq!(claims[0].check(&yamada, now(), true), Err(Fault::BrokenSignature));
+    // The same words signed, packed otherwise: whoever packs them anew makes no other message of them.
+    let apart = &signed_apart(signature.as_bytes(), ENTITY.as_bytes()).expect("a signature")[0];
+    let whole = open(None, &in_one(&signature, ENTITY.as_bytes())).expect("a signed message");
+    assert_eq!((whole.claims[0].check(&yamada, now(), true), whole.data.as_slice()), (Ok(()), ENTITY.as_bytes()));
+    assert_eq!(whole.claims[0].mark(), apart.mark());
     assert_eq!(signed_apart(b"no signature", b"x").err(), Some(Fault::BrokenSignature));
     assert_eq!(signed_apart(b"", b"x").err(), Some(Fault::BrokenSignature));
 
@@ -369,6 +386,12 @@ fn a_signature_covers_the_text_that_is_read_and_nothing_beside_it() {
     assert_eq!(faults(&other), [Fault::BrokenSignature]);
     let third = apart(ENTITY, "--b\r\nContent-Type: text/plain\r\n\r\nAge: 99\r\n");
     assert_eq!(faults(&read_as(&signed, None, &third)), [Fault::BrokenSignature]);
+    // A subject that was signed with the text counts, and not the outer one, which nobody signed.
+    let within = "Content-Type: text/plain; charset=utf-8; protected-headers=\"v1\"\r\nSubject: [AURORA] help\r\n\r\n";
+    let asked = read_as(&study(""), None, &apart(within, ""));
+    assert_eq!(asked.request.map(|own| own.act), Some(Act::Help));
+    let outer = read_as(&study(""), None, &apart(&within.replace("; protected-headers=\"v1\"", ""), ""));
+    assert_ne!(outer.request.map(|own| own.act), Some(Act::Help));
     // Wrapped by a list or a gateway it is no signature over the whole mail.
     let wrapped = mail(&format!(
         "Content-Type: multipart/mixed; boundary=\"o\"\r\n\r\n--o\r\n{}\r\n--o\r\nContent-Type: text/plain\r\n\r\nAge: 99\r\n--o--\r\n",

@@ -65,6 +65,9 @@ fn told(id: i64, why: NotResent) -> String {
         NotResent::InTheClear => format!(
             "letter {id} was written in the clear, and letters with case data to its reader leave encrypted by now; have its reader ask again"
         ),
+        NotResent::OtherKey => format!(
+            "letter {id} was encrypted to a key that is not its reader's any more, or that ended; have its reader ask again"
+        ),
         NotResent::MayNotKnow => format!(
             "whoever reads mail at the address of letter {id} may not have it any more, by their site, their role or the study's \
              blinding; they can ask with a mail `status`"

@@ -5,7 +5,7 @@
 
 use std::panic::catch_unwind;
 
-use pgp::composed::{ArmorOptions, Deserializable as _, SignedPublicKey};
+use pgp::composed::{ArmorOptions, Deserializable as _, Esk, Message, SignedPublicKey};
 use pgp::packet::{Signature, SignatureType};
 use pgp::ser::Serialize as _;
 use pgp::types::{
@@ -188,6 +188,13 @@ impl Certificate {
         }
     }
 
+    /// Whether a message of ours is encrypted to a part of it that can be used at that moment.
+    pub fn opens(&self, armored: &str, now: Instant) -> bool {
+        let Ok((Message::Encrypted { esk, .. }, _)) = Message::from_string(armored) else { return false };
+        let mut able = self.parts.iter().filter(|part| part.encrypts && part.sound && part.check(now).is_ok());
+        self.whole(now).is_ok() && able.any(|part| esk.iter().any(|one| is_to(one, &self.fingerprint_of(part))))
+    }
+
     /// The parts that may sign, of any moment.
     pub(super) fn signing(&self) -> impl Iterator<Item = &Part> {
         self.parts.iter().filter(|part| part.signs && part.sound)
@@ -266,6 +273,12 @@ fn self_signatures(key: &SignedPublicKey) -> (Option<&Signature>, Vec<String>) {
         addresses.extend(address_in(&String::from_utf8_lossy(user.id.id())));
     }
     (all.into_iter().max_by_key(|own| made(own)).filter(|_| named), addresses)
+}
+
+/// Whether a session key is encrypted to that key. A version 4 key is called by the last eight bytes of its fingerprint.
+fn is_to(esk: &Esk, own: &Fingerprint) -> bool {
+    let Esk::PublicKeyEncryptedSessionKey(key) = esk else { return false };
+    key.id().is_ok_and(|id| own.as_bytes().ends_with(id.as_ref()))
 }
 
 /// The address in `Name <address>`, or a bare one.

@@ -3,13 +3,14 @@
 //! Whose certificate a signature is to be held against is known only when the mail was read, so opening gives [`Claim`]s, and
 //! [`Claim::check`] judges them. Data without protection against changes (RFC 9580 section 5.7) are not opened at all.
 
-use std::io::Read as _;
-use std::sync::Arc;
+use std::io::{self, Cursor, Read as _};
 
 use pgp::composed::{
     CleartextSignedMessage, DecryptionOptions, Deserializable as _, DetachedSignature, Message, TheRing,
 };
 use pgp::errors::Error;
+use pgp::line_writer::LineBreak;
+use pgp::normalize_lines::NormalizedReader;
 use pgp::packet::{Signature, SignatureType, SignatureVersion, SubpacketData};
 use pgp::types::{Password, Seipdv1ReadMode, VerifyingKey as _};
 use sha2::{Digest, Sha256};
@@ -37,16 +38,8 @@ pub struct Opened {
 #[derive(Clone, Debug)]
 pub struct Claim {
     signature: Signature,
-    over: Over,
-}
-
-/// What was signed.
-#[derive(Clone, Debug)]
-enum Over {
-    /// Its digest, as it was taken while the message was read.
-    Digest(Box<[u8]>),
-    /// The bytes.
-    Bytes(Arc<[u8]>),
+    /// Digest of what was signed and of what the signature says of itself: what its arithmetic is over.
+    digest: Box<[u8]>,
 }
 
 /// Opens a message, armored or not; of one that is encrypted, by our key.
@@ -65,7 +58,15 @@ pub fn open(own: Option<&OwnKey>, bytes: &[u8]) -> Result<Opened, Fault> {
                 return Err(Fault::TooMuch);
             }
             Message::Signed { .. } => return read_out(message, encrypted),
-            Message::Compressed { .. } => message.decompress().map_err(|_| Fault::Unreadable)?,
+            Message::Compressed { reader, is_nested } => {
+                // Unpacked as a whole, layer by layer: what is packed several times over would else be read for days and yield nothing.
+                let mut packed = reader.decompress().map_err(|_| Fault::Unreadable)?;
+                let bytes = bounded(&mut packed)?;
+                io::copy(packed.get_mut(), &mut io::sink()).map_err(|_| Fault::Unreadable)?;
+                // Nothing may stand behind it: at its end the library looks.
+                bounded(&mut Message::Compressed { reader: packed, is_nested })?;
+                Message::from_bytes(Cursor::new(bytes)).map_err(|_| Fault::Unreadable)?
+            }
             Message::Encrypted { .. } if encrypted => return Err(Fault::TooMuch),
             Message::Encrypted { ref esk, .. } if esk.len() > limits::OPENPGP_RECIPIENTS => return Err(Fault::TooMuch),
             Message::Encrypted { .. } => {
@@ -93,20 +94,22 @@ fn decrypt<'a>(own: &OwnKey, message: Message<'a>) -> Result<Message<'a>, Fault>
     }
 }
 
-/// Reads a message to its end, where its signatures stand, and no further than a mail may be large.
-fn read_out(mut message: Message<'_>, encrypted: bool) -> Result<Opened, Fault> {
+/// Reads to the end, and no further than a mail may be large.
+fn bounded(from: &mut impl io::Read) -> Result<Vec<u8>, Fault> {
     let most = u64::try_from(limits::MAIL_BYTES).unwrap_or(u64::MAX);
     let mut data = Vec::new();
-    let mut bounded = (&mut message).take(most.saturating_add(1));
-    bounded.read_to_end(&mut data).map_err(|_| Fault::Unreadable)?;
-    if data.len() > limits::MAIL_BYTES {
-        return Err(Fault::TooLarge);
-    }
+    from.take(most.saturating_add(1)).read_to_end(&mut data).map_err(|_| Fault::Unreadable)?;
+    if data.len() > limits::MAIL_BYTES { Err(Fault::TooLarge) } else { Ok(data) }
+}
+
+/// Reads a message to its end, where its signatures stand.
+fn read_out(mut message: Message<'_>, encrypted: bool) -> Result<Opened, Fault> {
+    let data = bounded(&mut message)?;
     let mut claims = Vec::new();
     if let Message::Signed { reader, .. } = &message {
         for place in 0..reader.num_signatures() {
             let (Some(digest), Some(signature)) = (reader.hash(place), reader.signature(place)) else { continue };
-            claims.push(Claim { signature: signature.clone(), over: Over::Digest(digest.into()) });
+            claims.push(Claim { signature: signature.clone(), digest: digest.into() });
         }
         // A signature that cannot even be read is no reason to take the rest as unsigned.
         if claims.is_empty() {
@@ -131,9 +134,8 @@ pub fn signed_apart(signatures: &[u8], over: &[u8]) -> Result<Vec<Claim>, Fault>
     if found.len() > limits::OPENPGP_SIGNATURES {
         return Err(Fault::TooMuch);
     }
-    let over: Arc<[u8]> = over.into();
-    let claim = |one: DetachedSignature| Claim { signature: one.signature, over: Over::Bytes(Arc::clone(&over)) };
-    let claims: Vec<Claim> = found.into_iter().filter_map(Result::ok).map(claim).collect();
+    let claim = |one: DetachedSignature| Claim::over(one.signature, over);
+    let claims: Vec<Claim> = found.into_iter().filter_map(Result::ok).filter_map(claim).collect();
     if claims.is_empty() { Err(Fault::BrokenSignature) } else { Ok(claims) }
 }
 
@@ -147,13 +149,30 @@ pub fn signed_text(block: &str) -> Result<(String, Vec<Claim>), Fault> {
         return Err(Fault::TooMuch);
     }
     let text = message.signed_text();
-    let over: Arc<[u8]> = text.as_bytes().into();
-    let claim = |one: &Signature| Claim { signature: one.clone(), over: Over::Bytes(Arc::clone(&over)) };
-    let claims: Vec<Claim> = message.signatures().iter().map(claim).collect();
+    let claim = |one: &Signature| Claim::over(one.clone(), text.as_bytes());
+    let claims: Vec<Claim> = message.signatures().iter().filter_map(claim).collect();
     if claims.is_empty() { Err(Fault::BrokenSignature) } else { Ok((text, claims)) }
 }
 
 impl Claim {
+    /// That this signature is over those bytes; none where it is of a kind that is over no text.
+    fn over(signature: Signature, bytes: &[u8]) -> Option<Claim> {
+        let config = signature.config()?;
+        let mut hasher = signature.hash_alg()?.new_hasher().ok()?;
+        match signature.typ()? {
+            SignatureType::Text => {
+                let lines = NormalizedReader::new(bytes, LineBreak::Crlf);
+                config.hash_data_to_sign(&mut hasher, lines).ok()?
+            }
+            SignatureType::Binary => config.hash_data_to_sign(&mut hasher, bytes).ok()?,
+            _ => return None,
+        };
+        let length = config.hash_signature_data(&mut hasher).ok()?;
+        hasher.update(&config.trailer(length).ok()?);
+        let digest = hasher.finalize();
+        Some(Claim { signature, digest })
+    }
+
     /// Whether the owner of that certificate signed it; where it has to be `fresh`, about `now`.
     ///
     /// # Errors
@@ -185,12 +204,7 @@ impl Claim {
     /// What tells a signed text from every other, however it is packed and sent: what was signed, and when. No bytes of the signature
     /// itself, of which some algorithms let anybody make another as good.
     pub fn mark(&self) -> Sha256Digest {
-        let over: Sha256Digest = match &self.over {
-            Over::Digest(digest) => Sha256::digest(digest).into(),
-            Over::Bytes(bytes) => Sha256::digest(bytes).into(),
-        };
-        let made = self.signature.created().map_or(0, |made| made.as_secs());
-        Sha256::new().chain_update(over).chain_update(made.to_be_bytes()).finalize().into()
+        Sha256::digest(&self.digest).into()
     }
 
     /// The part of a certificate that the signature names as its maker.
@@ -217,21 +231,13 @@ impl Claim {
         if signature.config()?.hashed_subpackets().any(|one| one.is_critical && unknown(&one.data)) {
             return None;
         }
-        let sub = part.place.and_then(|place| certificate.key.public_subkeys.get(place));
-        match (&self.over, sub) {
-            (Over::Bytes(bytes), Some(sub)) => signature.verify(&sub.key, &bytes[..]).ok(),
-            (Over::Bytes(bytes), None) => signature.verify(&certificate.key.primary_key, &bytes[..]).ok(),
-            (Over::Digest(digest), sub) => {
-                let hash = signature.hash_alg()?;
-                let begins = signature.signed_hash_value()?;
-                if digest.get(..2) != Some(&begins[..]) {
-                    return None;
-                }
-                match sub {
-                    Some(sub) => sub.key.verify(hash, digest, signature.signature()?).ok(),
-                    None => certificate.key.primary_key.verify(hash, digest, signature.signature()?).ok(),
-                }
-            }
+        let (hash, begins, made) = (signature.hash_alg()?, signature.signed_hash_value()?, signature.signature()?);
+        if self.digest.get(..2) != Some(&begins[..]) {
+            return None;
+        }
+        match part.place.and_then(|place| certificate.key.public_subkeys.get(place)) {
+            Some(sub) => sub.key.verify(hash, &self.digest, made).ok(),
+            None => certificate.key.primary_key.verify(hash, &self.digest, made).ok(),
         }
     }
 }

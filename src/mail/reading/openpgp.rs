@@ -9,7 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use sha2::{Digest, Sha256};
 
-use super::header::{Header, Lines};
+use super::header::{Field, Header, Lines};
+use super::parameter::Structured;
 use super::structure::{self, Part};
 use crate::domain::chain::Sha256Digest;
 use crate::domain::openpgp::{self, Certificate, Claim, Fault, OwnKey};
@@ -214,7 +215,7 @@ fn layer(own: Option<&OwnKey>, raw: &[u8]) -> Result<Layer, Fault> {
         return decrypted(own, &header, sealed);
     }
     if root.media == "multipart/signed" && is_openpgp(&root, "application/pgp-signature") {
-        return Ok(signed_apart(&root).unwrap_or_else(Layer::Unsure));
+        return Ok(signed_apart(&header, &root).unwrap_or_else(Layer::Unsure));
     }
     if root.media == "text/plain" {
         return within_text(own, &header, &root);
@@ -249,17 +250,20 @@ fn decrypted(own: &OwnKey, header: &Header<'_>, sealed: &Part<'_>) -> Result<Lay
 }
 
 /// RFC 3156 section 5: the signature is over the first part as it stands, header and all, with its lines ended by CRLF.
-fn signed_apart(root: &Part<'_>) -> Result<Layer, Fault> {
+fn signed_apart(outer: &Header<'_>, root: &Part<'_>) -> Result<Layer, Fault> {
     let pieces = structure::pieces(root);
-    let ([over, _], [_, signature]) = (pieces.as_slice(), root.children.as_slice()) else {
+    let ([over, _], [first, signature]) = (pieces.as_slice(), root.children.as_slice()) else {
         return Err(Fault::BrokenSignature);
     };
     if signature.media != "application/pgp-signature" {
         return Err(Fault::BrokenSignature);
     }
     let bytes = signature.encoding.decode(signature.body).map_err(|_| Fault::BrokenSignature)?;
-    // The first part is read as the text in any case, and the other one is no text.
-    Ok(Layer::Signed { raw: None, claims: openpgp::signed_apart(&bytes, &canonical(over))? })
+    let claims = openpgp::signed_apart(&bytes, &canonical(over))?;
+    // The first part is read as the text in any case, and the other one is no text. A subject that was signed with it counts instead of
+    // the outer one, which anybody on the way can write anew.
+    let raw = protected_subject(&first.header).map(|_| rebuilt(outer, over));
+    Ok(Layer::Signed { raw, claims })
 }
 
 /// A text that is, or holds, an armored block: what stands beside the block is left out.
@@ -314,15 +318,18 @@ fn canonical(bytes: &[u8]) -> Vec<u8> {
     lines
 }
 
+/// The subject of an entity that says to protect it (RFC 9788, and `protected-headers` before it).
+fn protected_subject<'h, 'a>(inner: &'h Header<'a>) -> Option<&'h Field<'a>> {
+    let kind = Structured::parse(&inner.first("content-type")?.value());
+    let protects = |name: &str| kind.plain(name).is_ok_and(|value| value.is_some());
+    inner.first("subject").filter(|_| protects("protected-headers") || protects("hp"))
+}
+
 /// The outer header with an entity in place of its body. A subject that was protected within stands in place of the outer one, which says
 /// nothing then; nothing else of the inner header does that is not about its body.
 fn rebuilt(outer: &Header<'_>, entity: &[u8]) -> Vec<u8> {
     let inner = Header::parse(entity);
-    let kind = inner.first("content-type").map(|field| super::parameter::Structured::parse(&field.value()));
-    let protects = kind.is_some_and(|kind| {
-        ["protected-headers", "hp"].iter().any(|name| kind.plain(name).is_ok_and(|value| value.is_some()))
-    });
-    let subject = inner.first("subject").filter(|_| protects);
+    let subject = protected_subject(&inner);
     let about_body = |name: &str| name.starts_with("content-");
     let mut raw = Vec::with_capacity(entity.len() + 1024);
     for field in &outer.fields {

@@ -47,3 +47,26 @@ printf '%s' "$entity" | seal --local-user '=Taro Yamada <yamada@example.jp>' --r
 printf '%s' "$entity" | seal --local-user '=Taro Yamada <yamada@example.jp>' --digest-algo SHA256 --detach-sign > detached.asc
 printf -- '-- \nSex: M\nAge: 58  \n' | seal --local-user '=Taro Yamada <yamada@example.jp>' --clear-sign > clear.asc
 head -c 33554432 /dev/zero | seal --recipient '=Registration <reg@example.jp>' --encrypt > bomb.asc
+
+# Forty megabytes that say nothing, packed three times over, before a few words.
+python3 - > nested.asc <<'END'
+import base64, zlib
+def packet(tag, body): return bytes([0xC0 | tag, 0xFF]) + len(body).to_bytes(4, "big") + body
+def packed(data):
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return deflate.compress(data) + deflate.flush()
+def crc(data):
+    sum = 0xB704CE
+    for byte in data:
+        sum ^= byte << 16
+        for _ in range(8):
+            sum <<= 1
+            sum ^= 0x1864CFB if sum & 0x1000000 else 0
+    return (sum & 0xFFFFFF).to_bytes(3, "big")
+empty = bytes.fromhex("000000ffff") * 8_000_000
+message = packet(8, b"\1" + empty + packed(packet(11, b"b\0\0\0\0\0Age: 58\r\n")))
+for _ in range(2): message = packet(8, b"\1" + packed(message))
+text = base64.b64encode(message).decode()
+lines = [text[at:at + 64] for at in range(0, len(text), 64)]
+print("-----BEGIN PGP MESSAGE-----", "", *lines, "=" + base64.b64encode(crc(message)).decode(), "-----END PGP MESSAGE-----", sep="\n")
+END

@@ -7,6 +7,7 @@ use hagaki::domain::openpgp::{Certificate, Envelope, OwnKey, open};
 use hagaki::domain::time::Clock as _;
 use hagaki::limits;
 use hagaki::store::inbox;
+use hagaki::workflow::resend::{self, NotResent};
 
 use super::*;
 
@@ -228,6 +229,32 @@ stories! {
         let status = center.answer(&DR_YAMADA.writes("状況 Y-0031", "")).await;
         assert_eq!(status.kind, "status-open");
         assert!(!status.text.contains("AURORA-0001") && !status.everything.contains("Y-0031"), "{}", status.everything);
+    }
+
+    async fn a_letter_leaves_again_neither_in_the_clear_nor_for_a_key_of_before(center: &mut Center) {
+        center.activate(&sealing("encrypt_letters = false", &[]), Stage::Production).await;
+        center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"))).await;
+        let mut asks = DR_YAMADA.writes("状況 Y-0031", "");
+        for (key, why) in [("yamada", NotResent::InTheClear), ("rsa", NotResent::OtherKey)] {
+            let raw = asks.bytes(center.clock.now());
+            let told = exchange(center, &raw).await;
+            assert_eq!(kinds(&told), [("status-open", DR_YAMADA.address)]);
+            let letter = center.letter(&told[0]).await.id;
+            center.amend(&sealing("encrypt_letters = false", &[("yamada", key)]), center.act("a key")).await.unwrap();
+            let shelf = center.shelf_on(center.store());
+            let tried = resend::resend(&shelf, center.means(), letter, center.act("again")).await.unwrap();
+            assert_eq!(tried, Err(why));
+            // The same mail, by a relay, has the same answer: not as it was.
+            let again = exchange(center, &raw).await;
+            assert_eq!(kinds(&again), [("answer-withheld", DR_YAMADA.address)]);
+            assert!(!again[0].everything.contains("Y-0031") && !again[0].everything.contains("AURORA-0001"));
+            asks = asks.anew();
+        }
+        // With the key that is on file it leaves again.
+        let told = exchange(center, &asks.bytes(center.clock.now())).await;
+        let letter = center.letter(to(&told, DR_YAMADA.address)).await.id;
+        let shelf = center.shelf_on(center.store());
+        assert!(resend::resend(&shelf, center.means(), letter, center.act("again")).await.unwrap().is_ok());
     }
 
     async fn a_mail_signed_by_a_key_that_is_good_no_more_is_told_so(center: &mut Center) {
