@@ -6,8 +6,8 @@
 //!
 //! A letter is claimed with a lease and its attempt counted before the attempt is made, so that a letter which crashes
 //! the sender cannot loop for ever. A crash between the server's 250 and the record sends the same bytes, with the same
-//! Message-ID, once more; that is the only way a letter arrives twice. When the server is away, the server is left
-//! alone, and no letter fails for it.
+//! Message-ID, once more, and so does a database that cannot be written to for longer than a claim lasts; there is no other way in which
+//! a letter arrives twice. When the server is away, the server is left alone, and no letter fails for it.
 //!
 //! Letters that somebody waits for go by their urgency ([`Urgency`](crate::domain::urgency::Urgency)), and are looked for every few
 //! seconds while others are under way. Letters of mailings are claimed study by study in turn, and may be bounded in how fast they

@@ -2,7 +2,9 @@
 
 use hagaki::letters::opened;
 use hagaki::limits;
+use hagaki::mail::Did;
 use hagaki::mail::transport::Order;
+use hagaki::store::fuse::Fuse;
 use hagaki::store::outbox::{self, State};
 use hagaki::store::{audit, study};
 
@@ -234,6 +236,25 @@ stories! {
         center.world.tamper("UPDATE study SET facts = facts - 1").await;
         center.wind(LEASE + 1);
         assert_eq!(kinds(&center.settle().await), [("assignment-failed-alert", CENTER)]);
+    }
+
+    async fn letters_that_left_are_recorded_though_the_database_fails_for_a_moment(center: &mut Center) {
+        aurora(center).await;
+        center.deliver(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031")));
+        center.process.intake.step().await.unwrap();
+        center.process.desk.step().await.unwrap();
+        // The first commit is the claim, the next one tells that letters left.
+        let fuse = Fuse::lose_commit(2);
+        let mut sender = center.start(Some(fuse.clone()));
+        assert_eq!(sender.dispatch.step().await.unwrap(), Did::Something);
+        assert!(fuse.struck());
+        let left = center.arrived().await;
+        assert_eq!(kinds(&left), [("assignment-open", "yamada@example.jp"), ("notice-open", CENTER), ("notice-open", STATISTICIAN)]);
+        for letter in &left {
+            assert_eq!(center.letter(letter).await.state, State::Sent);
+        }
+        center.wind(LEASE + 1);
+        assert!(center.settle().await.is_empty(), "none leaves a second time");
     }
 
     async fn letters_into_a_folder(center: &mut Center) {
