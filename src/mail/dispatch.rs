@@ -127,7 +127,7 @@ impl Dispatch {
         let claimed = self.still_wanted(claimed, now).await?;
         let claimed = self.within_bounds(claimed, now).await?;
         let many = claimed.len();
-        let left_over = self.send_all(claimed).await?;
+        let left_over = self.send_all(claimed, now).await?;
         if many > 0 {
             self.pace.learn(many.saturating_sub(left_over), left_over);
         }
@@ -304,15 +304,17 @@ impl Dispatch {
     /// Sends with as many connections as the transport has, and records meanwhile what is finished: while one record is
     /// being made durable the next letters are on their way, and the more there are, the more share a record.
     ///
-    /// Letters are no longer begun once the server is seen to be away, or after a few seconds, at most half of the lease: they are given
-    /// back, so that nobody else sends what we still might, and what is more urgent by now goes first. Gives the number of these. Given
-    /// back as well are letters of mailings for which a server has just said that they come too fast. Those over which the server takes its
-    /// time stay ours for as long.
-    async fn send_all(&self, claimed: Vec<OutboxItem>) -> Result<usize, StepError> {
+    /// Letters are no longer begun once the server is seen to be away, or after a few seconds, or when half of their lease is over: they
+    /// are given back, so that nobody else sends what we still might, and what is more urgent by now goes first. Gives the number of
+    /// these. Given back as well are letters of mailings for which a server has just said that they come too fast. Those over which the
+    /// server takes its time stay ours for as long.
+    async fn send_all(&self, claimed: Vec<OutboxItem>, claimed_at: Instant) -> Result<usize, StepError> {
         let width = self.transport.width().max(1);
         let under_way = &UnderWay::default();
         let away = &AtomicBool::new(false);
-        let deadline = self.clock.now().plus_seconds(limits::DISPATCH_STEP_SECONDS.min(self.lease_seconds / 2));
+        // To see whether they are still wanted may have taken long, where somebody held a study.
+        let half = claimed_at.plus_seconds(self.lease_seconds / 2);
+        let deadline = self.clock.now().plus_seconds(limits::DISPATCH_STEP_SECONDS).min(half);
         let changes = self.slowing().changes();
         let too_fast = move |letter: &OutboxItem| {
             self.lane == Lane::Mailings && self.slowing().changed_after(&domain_of(&letter.recipient), changes)
