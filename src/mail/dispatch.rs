@@ -40,7 +40,7 @@ use crate::store::{Store, StoreError, host, throttle};
 use crate::workflow::election::waiting;
 use crate::workflow::schedule::Looked;
 use crate::workflow::shelf::Shelf;
-use crate::workflow::{DeskAddress, Keys, Means, schedule};
+use crate::workflow::{DeskAddress, Keys, Means, schedule, unwanted};
 pub use pace::Pace;
 use pace::UnderWay;
 use record::{LOST, bounded, is_busy};
@@ -205,7 +205,8 @@ impl Dispatch {
     }
 
     /// Leaves out letters of schedules that waited for long and whose reason is over: whoever answered meanwhile is not reminded. Where
-    /// that cannot be told now they wait, for what is known may change.
+    /// that cannot be told now they wait, for what is known may change. Nor do letters of commands leave to whoever was taken out meanwhile,
+    /// or wants no more.
     async fn still_wanted(&self, claimed: Vec<OutboxItem>, now: Instant) -> Result<Vec<OutboxItem>, StepError> {
         let waited = |letter: &OutboxItem| now.seconds_since(letter.created_at) > limits::SCHEDULE_FRESH_SECONDS;
         let may_end = |letter: &&OutboxItem| Letter::find(&letter.kind).is_some() && waited(letter);
@@ -220,6 +221,15 @@ impl Dispatch {
         let mut looked = Looked::default();
         if !doubtful.is_empty() {
             looked = Box::pin(schedule::drop_stopped(&self.shelf, means, &borrowed(&doubtful))).await?;
+            let by_command = |letter: &&OutboxItem| {
+                let asks = matches!(Letter::find(&letter.kind), Some(Letter::Invitation | Letter::Reminder));
+                asks && self.lane == Lane::Mailings
+                    && letter.inbox_id.is_none()
+                    && !looked.of_rules.contains(&letter.message_id)
+            };
+            let written: Vec<&OutboxItem> = claimed.iter().filter(may_end).filter(by_command).collect();
+            let own = Box::pin(unwanted::drop_unwanted(&self.store, means, &self.owner, &written)).await?;
+            looked.ended.extend(own);
         }
         if !of_voters.is_empty() {
             let own = Box::pin(waiting::erase_unwanted(&self.shelf, means, &borrowed(&of_voters))).await?;
