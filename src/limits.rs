@@ -373,6 +373,8 @@ pub const DISPATCH_BATCH: i64 = 512;
 /// Most verdicts recorded in one transaction, and most that wait for that; with the letters under way, this is what a
 /// crash can at most cause to be sent twice.
 pub const VERDICT_BATCH: usize = 64;
+/// Pause until it is tried again to record that letters left, in milliseconds.
+pub const RECORD_PAUSE_MILLISECONDS: u64 = 500;
 /// Most characters kept of what a mail server said.
 pub const VERDICT_CHARS: usize = 500;
 /// Largest letter template of a study's own, in bytes.

@@ -6,8 +6,8 @@
 //!
 //! A letter is claimed with a lease and its attempt counted before the attempt is made, so that a letter which crashes
 //! the sender cannot loop for ever. A crash between the server's 250 and the record sends the same bytes, with the same
-//! Message-ID, once more; that is the only way a letter arrives twice. When the server is away, the server is left
-//! alone, and no letter fails for it.
+//! Message-ID, once more, and so does a database that cannot be written to for longer than a claim lasts; there is no other way in which
+//! a letter arrives twice. When the server is away, the server is left alone, and no letter fails for it.
 //!
 //! Letters that somebody waits for go by their urgency ([`Urgency`](crate::domain::urgency::Urgency)), and are looked for every few
 //! seconds while others are under way. Letters of mailings are claimed study by study in turn, and may be bounded in how fast they
@@ -40,7 +40,7 @@ use crate::store::{Store, StoreError, host, throttle};
 use crate::workflow::election::waiting;
 use crate::workflow::schedule::Looked;
 use crate::workflow::shelf::Shelf;
-use crate::workflow::{DeskAddress, Keys, Means, schedule};
+use crate::workflow::{DeskAddress, Keys, Means, schedule, unwanted};
 pub use pace::Pace;
 use pace::UnderWay;
 use record::{LOST, bounded, is_busy};
@@ -127,7 +127,7 @@ impl Dispatch {
         let claimed = self.still_wanted(claimed, now).await?;
         let claimed = self.within_bounds(claimed, now).await?;
         let many = claimed.len();
-        let left_over = self.send_all(claimed).await?;
+        let left_over = self.send_all(claimed, now).await?;
         if many > 0 {
             self.pace.learn(many.saturating_sub(left_over), left_over);
         }
@@ -205,7 +205,8 @@ impl Dispatch {
     }
 
     /// Leaves out letters of schedules that waited for long and whose reason is over: whoever answered meanwhile is not reminded. Where
-    /// that cannot be told now they wait, for what is known may change.
+    /// that cannot be told now they wait, for what is known may change. Nor do letters of commands leave to whoever was taken out meanwhile,
+    /// or wants no more.
     async fn still_wanted(&self, claimed: Vec<OutboxItem>, now: Instant) -> Result<Vec<OutboxItem>, StepError> {
         let waited = |letter: &OutboxItem| now.seconds_since(letter.created_at) > limits::SCHEDULE_FRESH_SECONDS;
         let may_end = |letter: &&OutboxItem| Letter::find(&letter.kind).is_some() && waited(letter);
@@ -220,6 +221,15 @@ impl Dispatch {
         let mut looked = Looked::default();
         if !doubtful.is_empty() {
             looked = Box::pin(schedule::drop_stopped(&self.shelf, means, &borrowed(&doubtful))).await?;
+            let by_command = |letter: &&OutboxItem| {
+                let asks = matches!(Letter::find(&letter.kind), Some(Letter::Invitation | Letter::Reminder));
+                asks && self.lane == Lane::Mailings
+                    && letter.inbox_id.is_none()
+                    && !looked.of_rules.contains(&letter.message_id)
+            };
+            let written: Vec<&OutboxItem> = claimed.iter().filter(may_end).filter(by_command).collect();
+            let own = Box::pin(unwanted::drop_unwanted(&self.store, means, &self.owner, &written)).await?;
+            looked.ended.extend(own);
         }
         if !of_voters.is_empty() {
             let own = Box::pin(waiting::erase_unwanted(&self.shelf, means, &borrowed(&of_voters))).await?;
@@ -304,15 +314,17 @@ impl Dispatch {
     /// Sends with as many connections as the transport has, and records meanwhile what is finished: while one record is
     /// being made durable the next letters are on their way, and the more there are, the more share a record.
     ///
-    /// Letters are no longer begun once the server is seen to be away, or after a few seconds, at most half of the lease: they are given
-    /// back, so that nobody else sends what we still might, and what is more urgent by now goes first. Gives the number of these. Given
-    /// back as well are letters of mailings for which a server has just said that they come too fast. Those over which the server takes its
-    /// time stay ours for as long.
-    async fn send_all(&self, claimed: Vec<OutboxItem>) -> Result<usize, StepError> {
+    /// Letters are no longer begun once the server is seen to be away, or after a few seconds, or when half of their lease is over: they
+    /// are given back, so that nobody else sends what we still might, and what is more urgent by now goes first. Gives the number of
+    /// these. Given back as well are letters of mailings for which a server has just said that they come too fast. Those over which the
+    /// server takes its time stay ours for as long.
+    async fn send_all(&self, claimed: Vec<OutboxItem>, claimed_at: Instant) -> Result<usize, StepError> {
         let width = self.transport.width().max(1);
         let under_way = &UnderWay::default();
         let away = &AtomicBool::new(false);
-        let deadline = self.clock.now().plus_seconds(limits::DISPATCH_STEP_SECONDS.min(self.lease_seconds / 2));
+        // To see whether they are still wanted may have taken long, where somebody held a study.
+        let half = claimed_at.plus_seconds(self.lease_seconds / 2);
+        let deadline = self.clock.now().plus_seconds(limits::DISPATCH_STEP_SECONDS).min(half);
         let changes = self.slowing().changes();
         let too_fast = move |letter: &OutboxItem| {
             self.lane == Lane::Mailings && self.slowing().changed_after(&domain_of(&letter.recipient), changes)

@@ -255,8 +255,9 @@ statements! { "outbox":
         WHERE id = $1 AND state IN ('waiting', 'held', 'failed', 'bounced') AND secret <> 2";
     DELIVERED = same "UPDATE outbox SET state = 'delivered', report_status = $2, reported_at = $3 \
         WHERE id = $1 AND state = 'sent'";
-    BOUNCED = same "UPDATE outbox SET state = 'bounced', report_status = $2, reported_at = $3 \
-        WHERE id = $1 AND state IN ('sent', 'delivered')";
+    // Of a letter under way, too: the report may be read before it is on file that the letter left.
+    BOUNCED = same "UPDATE outbox SET state = 'bounced', report_status = $2, reported_at = $3, lease_until = 0, lease_owner = '' \
+        WHERE id = $1 AND (state IN ('sent', 'delivered') OR (state IN ('waiting', 'held') AND lease_until > $3))";
 }
 
 fn read(mut row: Row) -> Result<OutboxRow, StoreError> {
@@ -576,7 +577,7 @@ pub enum Report {
 }
 
 /// Writes what a delivery report said of a letter that was sent; false if it tells nothing new. A bounce outweighs an
-/// arrival that was reported before.
+/// arrival that was reported before, and what is recorded afterwards of the sending.
 ///
 /// # Errors
 /// Those of the database.

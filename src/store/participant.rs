@@ -97,6 +97,12 @@ statements! { "participant":
     BY_ADDRESS = same select!("WHERE study_id = $1 AND address = $2 AND state = 'active' ORDER BY id");
     // Whoever is looked for by a reference ($3) is nobody who has another one.
     AT_ADDRESS = same select!("WHERE study_id = $1 AND address = $2 AND (reference = '' OR $3 = '') ORDER BY id LIMIT $4");
+    AT_ADDRESSES = rows Rows {
+        head: "WITH wanted (own) AS (VALUES",
+        first: 2,
+        columns: 1,
+        tail: concat!(") ", select!("WHERE study_id = $1 AND address IN (SELECT CAST(own AS TEXT) FROM wanted)")),
+    };
     BY_REFERENCE = same select!("WHERE study_id = $1 AND reference = $2");
     BY_ACCOUNT = same select!("WHERE study_id = $1 AND account_id = $2");
     STUDIES_OF_ACCOUNT = same select!("WHERE account_id = $1 ORDER BY id DESC LIMIT $2");
@@ -190,6 +196,22 @@ pub async fn list_of_ids(tx: &mut Tx, study_id: i64, ids: &[i64]) -> Result<Vec<
         let mut binds: Vec<Bind<'_>> = vec![study_id.into()];
         binds.extend(run.iter().map(|id| Bind::from(*id)));
         for row in tx.fetch_rows(&BY_IDS, run.len(), &binds).await? {
+            found.push(read(row)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Those of a study at these (folded) addresses, withdrawn ones among them.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list_at(tx: &mut Tx, study_id: i64, addresses: &[&str]) -> Result<Vec<ParticipantRow>, StoreError> {
+    let mut found = Vec::new();
+    for run in chunks(addresses) {
+        let mut binds: Vec<Bind<'_>> = vec![study_id.into()];
+        binds.extend(run.iter().map(|address| Bind::from(*address)));
+        for row in tx.fetch_rows(&AT_ADDRESSES, run.len(), &binds).await? {
             found.push(read(row)?);
         }
     }

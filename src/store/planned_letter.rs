@@ -31,8 +31,14 @@ words! {
     }
 }
 
+macro_rules! with_mailing {
+    () => {
+        "held with its mailing"
+    };
+}
+
 /// Why a letter is held that was held with its mailing: it is, and no other of its rule.
-pub const WITH_MAILING: &str = "held with its mailing";
+pub const WITH_MAILING: &str = with_mailing!();
 
 /// What comes next of a rule for one target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,13 +132,20 @@ macro_rules! listed {
 
 /// The letters of a study that a person's word is about: of one target or rule, or of all.
 macro_rules! steered {
-    ($change:literal, $states:literal) => {
+    ($change:expr, $states:expr) => {
         concat!(
             "UPDATE planned_letter SET ",
             $change,
             " WHERE study_id = $1 AND ($2 = '' OR (target_kind = $2 AND target = $3)) AND ($4 = '' OR rule = $4) AND state ",
             $states
         )
+    };
+}
+
+/// A person's word takes the place of what was done about a mailing.
+macro_rules! of_no_mailing {
+    () => {
+        concat!("why = CASE WHEN why = '", with_mailing!(), "' THEN '' ELSE why END")
     };
 }
 
@@ -168,8 +181,12 @@ statements! { "planned letter":
          p.past_occasion, p.past_wished_at, p.sent_at FROM planned_letter p",
         listed!("due_at")
     );
-    HOLD = same steered!("state = 'held'", "= 'waiting'");
-    RELEASE = same steered!("state = 'waiting'", "= 'held'");
+    // What is held with its mailing, too: it stays held when the mailing goes on.
+    HOLD = same steered!(
+        concat!("state = 'held', ", of_no_mailing!()),
+        concat!("IN ('waiting', 'held') AND (state = 'waiting' OR why = '", with_mailing!(), "')")
+    );
+    RELEASE = same steered!(concat!("state = 'waiting', ", of_no_mailing!()), "= 'held'");
     URGE = same steered!("state = 'waiting', urged = 1, due_at = $5", "IN ('waiting', 'held')");
     STEERED = same "SELECT study_id, target_kind, target, rule, letter, state, occasion, due_at, wished_at, urged, why, past_occasion, \
         past_wished_at, sent_at FROM planned_letter WHERE study_id = $1 AND ($2 = '' OR (target_kind = $2 AND target = $3)) \

@@ -97,6 +97,7 @@ pub mod told_study;
 pub mod trail;
 pub mod unblind;
 mod unreached;
+pub mod unwanted;
 pub mod uploads;
 pub mod urn;
 pub mod versions;

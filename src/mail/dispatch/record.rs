@@ -1,6 +1,7 @@
 //! What a dispatch records: verdicts with what follows from them, a few letters in one transaction.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::Dispatch;
 use crate::domain::retry::{self, NextTry};
@@ -20,19 +21,18 @@ impl Dispatch {
         if chunk.is_empty() {
             return Ok(());
         }
-        let busy = match self.record_together(&chunk).await {
-            Err(error) if chunk.len() > 1 && (is_of_one_letter(&error) || is_busy(&error)) => {
-                tracing::warn!(%error, letters = chunk.len(), "verdicts could not be recorded together; recording each alone");
-                is_busy(&error)
-            }
-            Err(error) => return self.fail_unalerted_or(&chunk, error).await,
-            Ok(()) => return Ok(()),
-        };
+        let Err(error) = self.record_together(&chunk).await else { return Ok(()) };
+        let passes = passes(&error);
+        let taken = |(_, verdict): &(OutboxItem, Verdict)| matches!(verdict, Verdict::Accepted(_));
+        let apart = chunk.len() > 1 && (is_of_one_letter(&error) || is_busy(&error));
+        if !apart && !(passes && chunk.iter().any(taken)) {
+            return self.fail_unalerted_or(&chunk, error).await;
+        }
+        tracing::warn!(%error, letters = chunk.len(), "verdicts could not be recorded together; recording each alone");
         // What the server took needs no study, and it is a study that cannot be written to now, unless it is the whole database.
-        let is_taken = |(_, verdict): &(OutboxItem, Verdict)| busy && matches!(verdict, Verdict::Accepted(_));
-        let (taken, rest): (Vec<_>, Vec<_>) = chunk.into_iter().partition(is_taken);
+        let (taken, rest): (Vec<_>, Vec<_>) = chunk.into_iter().partition(|one| passes && taken(one));
         if !taken.is_empty() {
-            self.record_together(&taken).await?;
+            self.record_taken(&taken).await?;
         }
         let mut failed = None;
         for one in &rest {
@@ -44,6 +44,21 @@ impl Dispatch {
             }
         }
         failed.map_or(Ok(()), Err)
+    }
+
+    /// Letters that the server took would leave a second time if the database could not be written to for a while: what became of them is
+    /// kept and tried again, for as long as a claim lasts.
+    async fn record_taken(&self, taken: &[(OutboxItem, Verdict)]) -> Result<(), StepError> {
+        let until = tokio::time::Instant::now() + Duration::from_secs(self.lease_seconds.unsigned_abs());
+        loop {
+            match self.record_together(taken).await {
+                Err(error) if passes(&error) && tokio::time::Instant::now() < until => {
+                    tracing::warn!(%error, letters = taken.len(), "letters left, and that could not be recorded; it is tried again");
+                    tokio::time::sleep(Duration::from_millis(limits::RECORD_PAUSE_MILLISECONDS)).await;
+                }
+                recorded => return recorded,
+            }
+        }
     }
 
     /// A letter whose failure cannot be told (the records contradict each other) has failed all the same: trying it again
@@ -152,6 +167,16 @@ pub(super) const LOST: &str = "the connection was lost";
 /// Whether somebody else holds what a record needs: it passes.
 pub(super) fn is_busy(error: &StepError) -> bool {
     matches!(error, StepError::Store(StoreError::Busy(_)) | StepError::Workflow(Failure::Store(StoreError::Busy(_))))
+}
+
+/// Whether a record may succeed if it is tried again as it is.
+fn passes(error: &StepError) -> bool {
+    match error {
+        StepError::Store(error) | StepError::Workflow(Failure::Store(error)) => {
+            error.is_transient() && !matches!(error, StoreError::LostLease { .. })
+        }
+        _ => false,
+    }
 }
 
 /// Since when a letter is tried: when it was written, unless it waited for days before a server said anything to it, or a person has it

@@ -152,6 +152,8 @@ statements! { "outbox":
         lease_owner = '' WHERE id = $1 AND lease_owner = $2 AND state IN ('waiting', 'held')";
     FAILED = same "UPDATE outbox SET state = 'failed', verdict_code = $3, verdict_text = $4, lease_until = 0, \
         lease_owner = '' WHERE id = $1 AND lease_owner = $2 AND state IN ('waiting', 'held')";
+    UNWANTED = same "UPDATE outbox SET state = 'dropped', verdict_code = 0, verdict_text = $3, lease_until = 0, \
+        lease_owner = '' WHERE id = $1 AND lease_owner = $2 AND state IN ('waiting', 'held')";
     ERASE_ATTEMPTS = rows Rows {
         head: "WITH gone (id) AS (VALUES",
         first: 1,
@@ -360,6 +362,19 @@ pub async fn mask(tx: &mut Tx, ids: &[i64]) -> Result<(), StoreError> {
     }
     tx.leaves_traces();
     Ok(())
+}
+
+/// Puts a letter aside whose sender finds that it is not wanted any more, with the reason; its secret is taken out. False if it is not the
+/// owner's any more.
+///
+/// # Errors
+/// Those of the database; they may come from a later call.
+pub async fn drop_unwanted(tx: &mut Tx, id: i64, owner: &str, why: &str) -> Result<bool, StoreError> {
+    let dropped = tx.execute(&UNWANTED, binds![id, owner, why]).await? == 1;
+    if dropped {
+        mask(tx, &[id]).await?;
+    }
+    Ok(dropped)
 }
 
 /// Takes letters away as if they had never been written: those that are claimed by whoever does so, and of which even that they were

@@ -17,6 +17,8 @@ pub struct Looked {
     pub ended: BTreeSet<String>,
     /// It cannot be told now, so they wait.
     pub undecided: BTreeSet<String>,
+    /// Those that a rule wrote.
+    pub of_rules: BTreeSet<String>,
 }
 
 /// Takes those letters out of the outbox whose reason to be sent is over; others than letters of schedules are none of its business. A
@@ -30,11 +32,12 @@ pub async fn drop_stopped(shelf: &Shelf, means: Means<'_>, waited: &[(i64, &str)
     let mut tx = shelf.store().begin().await?;
     let found = planned_letter::list_of_messages(&mut tx, &messages).await?;
     drop(tx);
+    let mut looked = Looked::default();
+    looked.of_rules.extend(found.iter().filter_map(|one| one.message_id.clone()));
     let mut by_study: BTreeMap<i64, Vec<SettledLetter>> = BTreeMap::new();
     for one in found.into_iter().filter(|one| one.fate == Fate::Written) {
         by_study.entry(one.study_id).or_default().push(one);
     }
-    let mut looked = Looked::default();
     for (study_id, letters) in by_study {
         match apart(|| of_study(shelf, means, (study_id, &letters), &ids)).await {
             Ok(ended) => looked.ended.extend(ended),

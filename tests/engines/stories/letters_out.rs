@@ -1,8 +1,12 @@
 //! What becomes of letters: refused, deferred, bounced, kept while the server is away.
 
+use hagaki::domain::time::Clock;
+use hagaki::domain::token;
 use hagaki::letters::opened;
 use hagaki::limits;
+use hagaki::mail::Did;
 use hagaki::mail::transport::Order;
+use hagaki::store::fuse::Fuse;
 use hagaki::store::outbox::{self, State};
 use hagaki::store::{audit, study};
 
@@ -60,6 +64,29 @@ stories! {
             assert!(center.settle().await.is_empty());
         }
         assert_eq!(center.letter(&letter).await.state, State::Bounced);
+    }
+
+    async fn a_report_that_is_faster_than_the_record_of_its_letter_counts(center: &mut Center) {
+        aurora(center).await;
+        center.deliver(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031")));
+        center.process.intake.step().await.unwrap();
+        center.process.desk.step().await.unwrap();
+        // Another daemon sends them, and has not written yet that they left.
+        let now = center.clock.now();
+        let claimed = outbox::claim(center.store(), "reg", "another", now, LEASE, 9).await.unwrap();
+        let letter = claimed.iter().find(|letter| letter.kind == "assignment-open").unwrap();
+        let to = format!("reg+{}@example.jp", token::verp(&center.keys.address, letter.id));
+        center.deliver_bytes(&report(&to, "failed", "5.1.1", &letter.message_id));
+        assert_eq!(kinds(&center.settle().await), [("assignment-failed-alert", CENTER)]);
+        let taken = outbox::Verdict { code: 250, text: "2.0.0 well" };
+        let left: Vec<(i64, outbox::Verdict<'_>)> = claimed.iter().map(|letter| (letter.id, taken)).collect();
+        let mut tx = center.store().begin().await.unwrap();
+        outbox::record_sent_many(&mut tx, now, &left).await.unwrap();
+        tx.commit().await.unwrap();
+        let row = outbox::find(center.store(), letter.id).await.unwrap().unwrap();
+        assert_eq!((row.state, row.report_status.as_deref()), (State::Bounced, Some("5.1.1")));
+        center.wind(LEASE + 1);
+        assert!(center.settle().await.is_empty());
     }
 
     async fn a_forged_report_is_not_believed(center: &mut Center) {
@@ -234,6 +261,25 @@ stories! {
         center.world.tamper("UPDATE study SET facts = facts - 1").await;
         center.wind(LEASE + 1);
         assert_eq!(kinds(&center.settle().await), [("assignment-failed-alert", CENTER)]);
+    }
+
+    async fn letters_that_left_are_recorded_though_the_database_fails_for_a_moment(center: &mut Center) {
+        aurora(center).await;
+        center.deliver(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031")));
+        center.process.intake.step().await.unwrap();
+        center.process.desk.step().await.unwrap();
+        // The first commit is the claim, the next one tells that letters left.
+        let fuse = Fuse::lose_commit(2);
+        let mut sender = center.start(Some(fuse.clone()));
+        assert_eq!(sender.dispatch.step().await.unwrap(), Did::Something);
+        assert!(fuse.struck());
+        let left = center.arrived().await;
+        assert_eq!(kinds(&left), [("assignment-open", "yamada@example.jp"), ("notice-open", CENTER), ("notice-open", STATISTICIAN)]);
+        for letter in &left {
+            assert_eq!(center.letter(letter).await.state, State::Sent);
+        }
+        center.wind(LEASE + 1);
+        assert!(center.settle().await.is_empty(), "none leaves a second time");
     }
 
     async fn letters_into_a_folder(center: &mut Center) {

@@ -2,11 +2,11 @@
 
 use hagaki::mail::transport::Order;
 use hagaki::store::opt_out::{Scope, Way};
-use hagaki::store::outbox::State as Sending;
+use hagaki::store::outbox::{self, Secret, State as Sending, Which};
 use hagaki::store::planned_letter::{Fate, PlannedLetter, State};
 use hagaki::store::{audit, study};
-use hagaki::workflow::credentials::{Form, Terms};
-use hagaki::workflow::opt_out;
+use hagaki::workflow::credentials::{self, Form, Terms};
+use hagaki::workflow::{opt_out, participants};
 
 use super::scheduled::{ONCE, answer, find, once_by, planned, settled, somebody, take_in, wind_to};
 use super::survey::{invite, link_in, nameless, once, responses, serve};
@@ -188,6 +188,29 @@ stories! {
         let dropped: Vec<_> = settled(center).await.into_iter().filter(|(one, _)| one.fate == Fate::Dropped).collect();
         assert_eq!(dropped.len(), 1);
         assert_eq!((dropped[0].0.why.as_str(), dropped[0].1), ("ended by unsubscribe", Some(Sending::Dropped)));
+    }
+
+    async fn an_invitation_by_command_does_not_leave_to_whoever_is_gone_meanwhile(center: &mut Center) {
+        center.activate(&once(), Stage::Production).await;
+        let people = ["a", "b", "c", "d"].map(|name| somebody(name, ""));
+        assert_eq!(center.issue("wellbeing", &people, center.terms(Form::Link)).await.issued.len(), 4);
+        // The mailing leaves slowly.
+        center.wind(3600);
+        let (shelf, shelved) = (center.shelf_on(center.store()), center.shelved("wellbeing").await);
+        participants::withdraw(&shelf, &shelved, center.means(), center.act("moved away"), 1).await.unwrap();
+        let b = find(center, 2).await;
+        assert!(opt_out::stop(&shelf, &shelved, center.means(), &b, (Scope::Study, Way::Page)).await.unwrap());
+        super::fate::stop(center, "c@example.jp").await;
+        assert_eq!(kinds(&center.settle().await), [("invitation", "d@example.jp")]);
+        let dropped = outbox::list(center.store(), Which::State(Sending::Dropped), None, 9).await.unwrap();
+        let why: Vec<_> = dropped.iter().rev().map(|one| (one.verdict_text.as_deref().unwrap(), one.secret)).collect();
+        let reasons = ["they take part no more", "they want no more letters", "letters to the address come back"];
+        assert_eq!(why, reasons.map(|reason| (reason, Secret::Gone)));
+        // Whoever is sent another by somebody gets it, however long it waits.
+        let sent = credentials::reissue(&shelf, &shelved, center.means(), center.act("on the phone"), &b, false).await;
+        assert!(sent.unwrap().is_ok());
+        center.wind(3600);
+        assert_eq!(kinds(&center.settle().await), [("invitation", "b@example.jp")]);
     }
 
     async fn whoever_wants_letters_again_gets_them(center: &mut Center) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use hagaki::domain::participant::Candidate;
+use hagaki::domain::schedule::Target;
 use hagaki::domain::throttle::Throttle;
 use hagaki::domain::time::Clock;
 use hagaki::limits;
@@ -12,8 +13,9 @@ use hagaki::store::planned_letter::Fate;
 use hagaki::store::{audit, study};
 use hagaki::workflow::credentials::Form;
 use hagaki::workflow::mailings::{self, Mailing, Name, Steered, Steering};
+use hagaki::workflow::schedule::{self, Whose};
 
-use super::scheduled::{ONCE, once_by, settled, somebody, take_in, wind_to};
+use super::scheduled::{ONCE, find, once_by, settled, somebody, take_in, wind_to};
 use super::survey::once;
 use super::*;
 
@@ -111,6 +113,31 @@ stories! {
         wind_to(center, "2026-12-04 18:00");
         center.attend().await;
         assert_eq!(kinds(&center.settle().await), [("reminder", "a@example.jp"), ("reminder", "b@example.jp")]);
+    }
+
+    async fn who_is_held_by_name_stays_held_when_the_mailing_goes_on(center: &mut Center) {
+        const ASK: &str = "wellbeing/2026-11-24/ask";
+        center.activate(&once_by(ONCE), Stage::Production).await;
+        take_in(center, &["a", "b"].map(|name| somebody(name, ""))).await;
+        center.attend().await;
+        assert_eq!(steer(center, ASK, Steering::Hold).await, only(0, 2));
+        let (shelf, shelved) = (center.shelf_on(center.store()), center.shelved("wellbeing").await);
+        let target = Target::participant(find(center, 1).await.id);
+        let whose = Whose { target: Some((&target, "participant 1")), rule: None };
+        for held in [1, 0] {
+            let act = center.act("in hospital");
+            let holding = schedule::steer(&shelf, &shelved, center.means(), act, whose, schedule::Steering::Hold);
+            assert_eq!(holding.await.unwrap(), held);
+        }
+        assert_eq!(steer(center, ASK, Steering::Resume).await, only(0, 1));
+        wind_to(center, "2026-11-24 09:00");
+        center.attend().await;
+        assert_eq!(kinds(&center.settle().await), [("invitation", "b@example.jp")]);
+        let releasing = schedule::Steering::Release;
+        let act = center.act("home again");
+        assert_eq!(schedule::steer(&shelf, &shelved, center.means(), act, whose, releasing).await.unwrap(), 1);
+        center.attend().await;
+        assert_eq!(kinds(&center.settle().await), [("invitation", "a@example.jp")]);
     }
 
     async fn a_mailing_by_command_is_stopped_though_a_letter_is_under_way(center: &mut Center) {
