@@ -97,6 +97,12 @@ pub enum Refusal {
         "{0} cannot be published: only ballots.csv and facts.toml are, as they were counted, and their digests must stand in the outcome"
     )]
     Unpublished(String),
+    /// Ballots that would tell how single people voted.
+    #[error(
+        "ballots.csv cannot be published, for it would tell how single people voted: it holds fewer than {0} ballots of a district or of a \
+         class of voters, or fewer than {0} were counted that it does not hold (ballots-withheld.csv, votes by post). Leave it out"
+    )]
+    Telling(u32),
     /// There is nothing to be handed over yet.
     #[error("the urn of {0} is not opened yet")]
     NotOpened(String),

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::count::{self, Opened};
 use super::{ElectionError, Floor, Refusal, enter, freeze, hex, recorded, rule};
+use crate::definition::ballots_file;
 use crate::domain::chain::Sha256Digest;
 use crate::domain::election::phase::Step;
 use crate::domain::study::Role;
@@ -22,7 +23,9 @@ use crate::workflow::life::Act;
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
 
 /// Files that may be published beside an outcome. The roll is none of them.
-const PUBLISHED: [&str; 2] = ["ballots.csv", "facts.toml"];
+const PUBLISHED: [&str; 2] = [BALLOTS, "facts.toml"];
+/// The one of them that can tell how somebody voted.
+const BALLOTS: &str = "ballots.csv";
 
 /// A step that somebody wants.
 #[derive(Clone, Copy, Debug)]
@@ -159,6 +162,13 @@ async fn about(
             };
             if let Some((name, _)) = outcome.published.iter().find(|file| !is_counted(file)) {
                 return Err(Refusal::Unpublished(name.clone()).into());
+            }
+            let least = floor.election.terms.least_ballots;
+            for (name, content) in outcome.published.iter().filter(|(name, _)| name == BALLOTS) {
+                let read = ballots_file::read(name, content.as_bytes(), floor.election);
+                if read.map_or(true, |ballots| recorded::tells_of_few(&ballots, &recorded, least)) {
+                    return Err(Refusal::Telling(least).into());
+                }
             }
             Ok(Some(Sha256::digest(outcome.text).into()))
         }
