@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use hagaki::domain::election::letters::Round;
 use hagaki::store::audit;
 use hagaki::store::outbox::State as Letter;
-use hagaki::workflow::election::rounds;
+use hagaki::workflow::election::{public, rounds};
 
 use super::*;
 
@@ -125,6 +125,9 @@ stories! {
         wind_to(center, "2027-07-30 16:59");
         assert_eq!(kinds(&morning(center).await), []);
         assert_eq!(center.world.number("SELECT count(*) FROM voter").await, 5);
+        let shelved = Booth::of(center).shelved().await.unwrap();
+        let seen = public::look(center.store(), &shelved, center.clock.now()).await.unwrap().unwrap();
+        assert_eq!((seen.voters, seen.voted, seen.result.unwrap().files), (Some(5), Some(2), vec!["receipts.txt".to_owned()]));
         wind_to(center, "2027-07-30 17:00");
         assert_eq!(kinds(&morning(center).await), []);
         for table in ["voter", "voted", "voter_letter", "voter_credential", "credential", "credential_link", "opened_ballots", "urn",
@@ -132,6 +135,9 @@ stories! {
             assert_eq!(center.world.number(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
         }
         assert_eq!(center.world.number("SELECT count(*) FROM election_outcome").await, 1);
+        let seen = public::look(center.store(), &shelved, center.clock.now()).await.unwrap().unwrap();
+        assert_eq!((seen.voters, seen.voted, seen.result.unwrap().files), (None, None, Vec::new()), "nobody is told of nobody");
+        assert_eq!(public::file(center.store(), &shelved, center.clock.now(), "receipts.txt").await.unwrap(), None);
         assert!(refused(Booth::of(center).package().await).contains("are deleted"));
         let entries = audit::list(center.store(), study_id, 0, 1_000).await.unwrap();
         let last = entries.last().unwrap();
