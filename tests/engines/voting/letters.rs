@@ -146,6 +146,42 @@ stories! {
         assert_eq!(kinds(&morning(center).await), []);
     }
 
+    async fn a_result_that_comes_late_is_told_before_everything_is_deleted(center: &mut Center) {
+        center.activate(&lettered(), Stage::Development).await;
+        Booth::of(center).import(&[entry(0), entry(1)]).await.unwrap();
+        Booth::of(center).both(Step::Objection).await;
+        wind_to(center, "2026-12-25 17:00");
+        Booth::of(center).both(Step::Open).await;
+        wind_to(center, OPENS);
+        morning(center).await;
+        wind_to(center, CLOSES);
+        Booth::of(center).both(Step::Close).await;
+        Booth::of(center).both(Step::Record).await;
+        // The term of the rules is over.
+        wind_to(center, "2027-08-05 09:00");
+        assert_eq!(kinds(&morning(center).await), []);
+        Booth::of(center).both(Step::Certify).await;
+        assert_eq!(got(&morning(center).await, "election-result"), addresses(&[0, 1]));
+        wind_to(center, "2027-08-12 08:59");
+        morning(center).await;
+        assert_eq!(center.world.number("SELECT count(*) FROM voter").await, 2);
+        wind_to(center, "2027-08-12 10:00");
+        morning(center).await;
+        assert_eq!(center.world.number("SELECT count(*) FROM voter").await, 0);
+    }
+
+    async fn an_election_that_is_given_up_is_deleted_like_any_other(center: &mut Center) {
+        center.activate(&lettered(), Stage::Development).await;
+        Booth::of(center).import(&[entry(0)]).await.unwrap();
+        center.close("council", "nobody stands").await;
+        wind_to(center, "2027-07-30 16:59");
+        morning(center).await;
+        assert_eq!(center.world.number("SELECT count(*) FROM voter").await, 1);
+        wind_to(center, "2027-07-30 17:00");
+        morning(center).await;
+        assert_eq!(center.world.number("SELECT count(*) FROM voter").await, 0);
+    }
+
     async fn the_committee_sends_letters_each_once(center: &mut Center) {
         center.activate(&bundle(), Stage::Development).await;
         let mut list: Vec<Entry> = (0..3).map(entry).collect();
