@@ -79,6 +79,10 @@ stories! {
         let act = center.act("another title");
         let again = life::activate(center.store(), &reworded, &defined(&reworded), Stage::Development, act, &*center.dice).await;
         assert!(again.unwrap_err().to_string().contains("are frozen"));
+        let moved = edited(&bundle(), "study.toml", "Asia/Tokyo", "America/Los_Angeles");
+        let act = center.act("other clocks");
+        let again = life::activate(center.store(), &moved, &defined(&moved), Stage::Development, act, &*center.dice).await;
+        assert!(again.unwrap_err().to_string().contains("time_zone"), "the close would be another one");
         let retitled = edited(&bundle(), "study.toml", "en = \"Election committee\"", "en = \"The election committee\"");
         center.activate(&retitled, Stage::Development).await;
 
