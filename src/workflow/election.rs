@@ -71,6 +71,14 @@ pub enum Refusal {
     /// The election does not know such a voter.
     #[error("the voter {0}")]
     Entry(EntryFault),
+    /// Somebody on the roll does not fit the rules, which were amended since.
+    #[error("the voter {number} {fault}: mend the roll, or the rules")]
+    Misfit {
+        /// Member number.
+        number: String,
+        /// Why.
+        fault: EntryFault,
+    },
     /// They have voted.
     #[error("the voter {0} has voted, and nobody can tell which ballot is theirs; it counts")]
     Voted(String),

@@ -15,7 +15,8 @@ use crate::domain::study::Role;
 use crate::domain::time::Instant;
 use crate::limits;
 use crate::store::election::{self as kept, StepRow};
-use crate::store::{Tx, audit, voter};
+use crate::store::voter::{self, VoterRow};
+use crate::store::{Tx, audit};
 use crate::workflow::Means;
 use crate::workflow::entry::append;
 use crate::workflow::ledger::{Ledger, Page};
@@ -147,7 +148,14 @@ async fn about(
     wish: Wish<'_>,
 ) -> Result<Option<Sha256Digest>, ElectionError> {
     match wish.step {
-        Step::Objection | Step::Open => Ok(Some(freeze(tx, page, floor.shelved).await?.0.whole)),
+        Step::Objection | Step::Open => {
+            let (frozen, roll) = freeze(tx, page, floor.shelved).await?;
+            // The rules may be others than those by which the roll was brought, and whoever does not fit them could not vote.
+            for VoterRow { entry, .. } in &roll {
+                entry.check(floor.election).map_err(|fault| Refusal::Misfit { number: entry.number.clone(), fault })?;
+            }
+            Ok(Some(frozen.whole))
+        }
         Step::Close => {
             check_roll(tx, page, floor).await?;
             Ok(None)
