@@ -220,7 +220,9 @@ impl Told<'_> {
     }
 
     pub(super) fn json(&self) -> Value {
-        let files = self.sources.iter().map(|own| json!({ "file": own.name, "sha256": own.digest }));
+        // Everybody may have the outcome: it tells no folders of whoever counted.
+        let name = |own: &Source| own.name.rsplit('/').next().unwrap_or_default().to_string();
+        let files = self.sources.iter().map(|own| json!({ "file": name(own), "sha256": own.digest }));
         let contests = self.outcome.contests.iter().filter_map(|own| {
             let contest = self.election.find(&own.contest)?;
             let counted = own.counted.iter().map(|counted| {

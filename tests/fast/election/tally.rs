@@ -71,6 +71,20 @@ fn a_returning_officer_counts() {
     assert!(ran.out.contains("moved up"), "{}", ran.out);
 }
 
+#[test]
+fn no_ballots_are_counted_twice() {
+    let place = package();
+    fs::copy(place.path("ballots.csv"), place.path("again.csv")).unwrap();
+    for other in ["ballots.csv", "again.csv"] {
+        let ran = place.ends(1, &format!("{TALLY} --ballots {other} --facts facts.toml"));
+        assert!(ran.err.contains("would count twice"), "{}", ran.err);
+    }
+    fs::create_dir(place.path("out")).unwrap();
+    fs::rename(place.path("ballots.csv"), place.path("out/ballots.csv")).unwrap();
+    let told = place.ends(0, "election tally --rule election.toml --ballots out/ballots.csv --facts facts.toml --json");
+    assert_eq!(told.json()["files"][2]["file"], json!("ballots.csv"), "{}", told.out);
+}
+
 /// Whatever order its lines have, and whatever program wrote them, a package gives one outcome.
 #[test]
 fn a_package_of_another_program_gives_the_same() {
