@@ -186,6 +186,12 @@ impl Told<'_> {
             .collect();
         let elected = if elected.is_empty() { "nobody".to_string() } else { elected.join("; ") };
         let _ = writeln!(text, "ELECTED: {elected}");
+        if race.vacant > 0 {
+            let _ = writeln!(text, "vacant: {}", counted(race.vacant, "seat"));
+        }
+        if withheld {
+            return;
+        }
         let mut note = |what: &str, names: String| {
             if !names.is_empty() {
                 let _ = writeln!(text, "{what}: {names}");
@@ -196,9 +202,6 @@ impl Told<'_> {
             race.elsewhere.iter().map(|(who, other)| format!("{} ({other})", named(contest, who))).collect();
         note("elected elsewhere, and not counted here", elsewhere.join(", "));
         note("passed over, as too many would be reelected", list(contest, &race.capped));
-        if withheld {
-            return;
-        }
         note("runners-up", places(contest, &race.runners_up));
         for broken in &race.broken {
             let by = match broken.rule {
@@ -213,9 +216,6 @@ impl Told<'_> {
                     note(&format!("  lot|{seed}|{}|{who}", contest.id), lot(seed, &contest.id, who));
                 }
             }
-        }
-        if race.vacant > 0 {
-            let _ = writeln!(text, "vacant: {}", counted(race.vacant, "seat"));
         }
     }
 
