@@ -109,6 +109,7 @@ stories! {
         assert_eq!(center.world.number(written).await, 1);
         let told = "SELECT count(*) FROM voter_letter WHERE occasion = 'reminder:2027-01-24' AND message_id <> ''";
         assert_eq!(center.world.number(told).await, 1);
+        assert_eq!(center.world.number("SELECT count(*) FROM credential_link").await, 1, "no link is left of it");
         assert!(letters[0].text.contains("/v/") && !links.iter().any(|link| letters[0].text.contains(link)));
         assert_eq!(kinds(&morning(center).await), []);
 
