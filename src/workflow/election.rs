@@ -100,6 +100,13 @@ pub enum Refusal {
     /// A file that is none.
     #[error("{0}")]
     Outcome(#[from] recorded::NoOutcome),
+    /// An outcome of fewer ballots than there are.
+    #[error(
+        "the outcome counts {counted} ballots of \"{contest}\", and {cast} came out of the urn: count all files that `hagaki election files` \
+         writes, ballots-withheld.csv among them",
+        counted = .0.counted, contest = .0.contest, cast = .0.cast
+    )]
+    Lack(recorded::Lack),
     /// A file that cannot be published with the result.
     #[error(
         "{0} cannot be published: only ballots.csv and facts.toml are, as they were counted, and their digests must stand in the outcome"

@@ -47,17 +47,40 @@ pub fn tells_of_few(ballots: &[Ballot], outcome: &Outcome, least: u32) -> bool {
     if parts.into_values().any(is_few) {
         return true;
     }
-    let shown = |contest: &str, voters: Option<&str>| {
-        let own = ballots.iter().filter(|own| own.contest == contest);
-        let own = own.filter(|own| voters.is_none() || own.district.as_deref() == voters);
-        own.fold(0_u64, |sum, own| sum.saturating_add(own.count))
-    };
     outcome.contests.iter().any(|own| {
         // Of what is withheld the outcome tells nothing that could be compared.
         let told = own.counted.iter().filter(|counted| !counted.withheld);
-        let missing = |counted: &Counted| {
-            counted.numbers.cast.ballots.saturating_sub(shown(&own.contest, counted.voters.as_deref()))
-        };
+        let missing =
+            |counted: &Counted| counted.numbers.cast.ballots.saturating_sub(many(ballots, &own.contest, counted));
         told.map(missing).any(is_few)
     })
+}
+
+/// Fewer ballots than there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lack {
+    /// In which contest.
+    pub contest: String,
+    /// So many were counted.
+    pub counted: u64,
+    /// So many came out of the urn.
+    pub cast: u64,
+}
+
+/// Where an outcome counted fewer ballots than came out of the urn: a file was left out. More there may be, of votes by post.
+pub fn lack(ballots: &[Ballot], outcome: &Outcome) -> Option<Lack> {
+    let each = outcome.contests.iter().flat_map(|own| own.counted.iter().map(move |counted| (&own.contest, counted)));
+    let mut each = each.map(|(contest, own)| Lack {
+        contest: contest.clone(),
+        counted: own.numbers.cast.ballots,
+        cast: many(ballots, contest, own),
+    });
+    each.find(|own| own.counted < own.cast)
+}
+
+/// How many ballots of a contest are of those that were counted together.
+fn many(ballots: &[Ballot], contest: &str, counted: &Counted) -> u64 {
+    let own = ballots.iter().filter(|own| own.contest == contest);
+    let own = own.filter(|own| counted.voters.is_none() || own.district == counted.voters);
+    own.fold(0, |sum, own| sum.saturating_add(own.count))
 }

@@ -165,6 +165,10 @@ async fn about(
             let outcome = wish.outcome.ok_or(Refusal::NoOutcome)?;
             let rule = Sha256::digest(rule(tx, page, floor.shelved).await?).into();
             let recorded = recorded::read(outcome.text, &rule).map_err(Refusal::Outcome)?;
+            let cast = count::opened(tx, floor).await?;
+            if let Some(lack) = recorded::lack(&cast, &recorded) {
+                return Err(Refusal::Lack(lack).into());
+            }
             let is_counted = |(name, content): &&(String, String)| {
                 PUBLISHED.contains(&name.as_str()) && recorded.counts(&hex(&Sha256::digest(content).into()))
             };

@@ -152,6 +152,11 @@ stories! {
         let said = refused(record(center, &outcome, &published, CHAIR).await);
         assert!(said.contains("how single people voted") && said.contains("fewer than 5"), "{said}");
         record(center, &outcome, &[], CHAIR).await.unwrap();
+
+        // A count that left a file out.
+        let fewer = outcome.replace("\"cast\":{\"ballots\":2,\"weight\":2}", "\"cast\":{\"ballots\":0,\"weight\":0}");
+        let said = refused(record(center, &fewer, &[], CHAIR).await);
+        assert!(said.contains("counts 0 ballots of \"president\", and 1 came out of the urn"), "{said}");
     }
 
     async fn pictures_are_frozen_with_the_rules(center: &mut Center) {
