@@ -283,9 +283,9 @@ impl Table<'_> {
             );
             return None;
         };
-        let district = places.get("district", record).filter(|_| own.is_by_district());
+        let district = places.get("district", record);
         let written = places.get("write_in", record);
-        let confirms = own.holding(district) == crate::domain::election::Holding::Confidence;
+        let confirms = own.holding_for(district) == crate::domain::election::Holding::Confidence;
         if written.is_some() && (confirms || own.naming().is_none() || own.write_in == 0) {
             self.at(line, "write_in", "no name is written in in this contest", "leave the cell empty");
             return None;

@@ -24,6 +24,8 @@ pub const WRITE_IN_CHARS: usize = 100;
 pub const LOT_SEED_CHARS: usize = 500;
 /// Most days after an election until roll and ballots are deleted: thirty years.
 pub const ELECTION_KEPT_DAYS: u32 = 10_958;
+/// Days for which a result stands before roll and receipts are deleted, however late it was certified: its letters leave, and are read.
+pub const RESULT_READ_DAYS: u32 = 7;
 /// Most lines of a file of ballots.
 pub const BALLOT_LINES: usize = 1_000_000;
 /// Most ballots that one line of it stands for, and most voters of one number of a roll.

@@ -213,8 +213,7 @@ impl Dispatch {
         let means = Means { now, dice: &*self.dice, keys: &self.keys, desk: &self.desk };
         let named = |letter: &OutboxItem| (letter.id, letter.message_id.clone());
         let doubtful: Vec<(i64, String)> = claimed.iter().filter(may_end).map(named).collect();
-        let of_voters: Vec<(i64, String)> =
-            claimed.iter().filter(|letter| waiting::is_doubtful(letter, means)).map(named).collect();
+        let of_voters: Vec<&OutboxItem> = claimed.iter().filter(|letter| waiting::is_doubtful(letter, means)).collect();
         if doubtful.is_empty() && of_voters.is_empty() {
             return Ok(claimed);
         }
@@ -232,7 +231,7 @@ impl Dispatch {
             looked.ended.extend(own);
         }
         if !of_voters.is_empty() {
-            let own = Box::pin(waiting::erase_unwanted(&self.shelf, means, &borrowed(&of_voters))).await?;
+            let own = Box::pin(waiting::erase_unwanted(&self.shelf, means, &of_voters)).await?;
             looked.ended.extend(own.ended);
             looked.undecided.extend(own.undecided);
         }

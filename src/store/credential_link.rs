@@ -1,7 +1,7 @@
 //! Further links of credentials. Of a secret only a digest is kept, so each letter that brings a link brings one of its own; the links
 //! before go on opening, and all of them open no more than their credential does.
 
-use super::sql::{Bind, Rows, chunks, statements};
+use super::sql::{Bind, Rows, binds, chunks, statements};
 use super::tx::Expect;
 use super::{StoreError, Tx};
 use crate::domain::chain::Sha256Digest;
@@ -14,6 +14,7 @@ statements! { "credential link":
         columns: 2,
         tail: "",
     };
+    FORGET = same "DELETE FROM credential_link WHERE digest = $1";
 }
 
 /// Stores links: SHA-256 of the secret in each, and the credential that it opens.
@@ -27,4 +28,12 @@ pub async fn insert(tx: &mut Tx, links: &[(Sha256Digest, Mark)]) -> Result<(), S
         tx.later_rows(&INSERT, run.len(), &binds, Expect::Any).await?;
     }
     Ok(())
+}
+
+/// Forgets a link, which opens nothing any more; one that is not known is none of its business.
+///
+/// # Errors
+/// Those of the database; they may come from a later call.
+pub async fn forget(tx: &mut Tx, digest: &Sha256Digest) -> Result<(), StoreError> {
+    tx.later(&FORGET, binds![digest], Expect::Any).await
 }

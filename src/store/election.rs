@@ -32,6 +32,12 @@ pub fn taken(steps: &[StepRow]) -> BTreeSet<Step> {
     steps.iter().filter(|own| own.second.is_some()).map(|own| own.step).collect()
 }
 
+/// Since when the result stands, if it does.
+pub fn certified_at(steps: &[StepRow]) -> Option<Instant> {
+    let own = steps.iter().find(|own| own.step == Step::Certify)?;
+    own.second.as_ref().map(|(_, at)| *at)
+}
+
 statements! { "election":
     STEPS = same "SELECT step, about, first_by, first_at, second_by, second_at FROM election_step WHERE study_id = $1 ORDER BY first_at, step";
     // What was taken stays as it was.

@@ -71,6 +71,14 @@ pub enum Refusal {
     /// The election does not know such a voter.
     #[error("the voter {0}")]
     Entry(EntryFault),
+    /// Somebody on the roll does not fit the rules, which were amended since.
+    #[error("the voter {number} {fault}: mend the roll, or the rules")]
+    Misfit {
+        /// Member number.
+        number: String,
+        /// Why.
+        fault: EntryFault,
+    },
     /// They have voted.
     #[error("the voter {0} has voted, and nobody can tell which ballot is theirs; it counts")]
     Voted(String),
@@ -92,11 +100,24 @@ pub enum Refusal {
     /// A file that is none.
     #[error("{0}")]
     Outcome(#[from] recorded::NoOutcome),
+    /// An outcome of fewer ballots than there are.
+    #[error(
+        "the outcome counts {counted} ballots of \"{contest}\", and {cast} came out of the urn: count all files that `hagaki election files` \
+         writes, ballots-withheld.csv among them",
+        counted = .0.counted, contest = .0.contest, cast = .0.cast
+    )]
+    Lack(recorded::Lack),
     /// A file that cannot be published with the result.
     #[error(
         "{0} cannot be published: only ballots.csv and facts.toml are, as they were counted, and their digests must stand in the outcome"
     )]
     Unpublished(String),
+    /// Ballots that would tell how single people voted.
+    #[error(
+        "ballots.csv cannot be published, for it would tell how single people voted: it holds fewer than {0} ballots of a district or of a \
+         class of voters, or fewer than {0} were counted that it does not hold (ballots-withheld.csv, votes by post). Leave it out"
+    )]
+    Telling(u32),
     /// There is nothing to be handed over yet.
     #[error("the urn of {0} is not opened yet")]
     NotOpened(String),

@@ -113,7 +113,7 @@ pub enum Refusal {
     /// The rules of its election were frozen with the roll.
     #[error(
         "the rules of the election {0} are frozen: everybody cites their digest, so election.toml stays as it is, to the byte, and so do the \
-         candidates' pictures; everything else in the bundle can change"
+         candidates' pictures and time_zone, by which its moments are read; everything else in the bundle can change"
     )]
     Frozen(String),
     /// Ballots of its election are in the urn.
@@ -304,10 +304,18 @@ pub async fn activate(
     Ok(activated)
 }
 
-/// Rules that were frozen with the roll stay as they are, and so do the pictures of those who stand.
-async fn check_frozen(tx: &mut Tx, row: &StudyRow, stored: &BundleRow, bundle: &Bundle) -> Result<(), LifeError> {
-    let old = super::shelf::bundle_of(row, &stored.digest, &stored.files)?;
-    if old.election() == bundle.election() && old.pictures() == bundle.pictures() {
+/// Rules that were frozen with the roll stay as they are, and so do the pictures of those who stand and the clocks by which the moments of
+/// the rules are read.
+async fn check_frozen(
+    tx: &mut Tx,
+    row: &StudyRow,
+    stored: &BundleRow,
+    bundle: &Bundle,
+    (old, defined): (&Study, &Study),
+) -> Result<(), LifeError> {
+    let before = super::shelf::bundle_of(row, &stored.digest, &stored.files)?;
+    let same = before.election() == bundle.election() && before.pictures() == bundle.pictures();
+    if same && old.zone == defined.zone {
         return Ok(());
     }
     let taken = election::taken(&election::steps(&mut *tx, row.id).await?);
@@ -400,8 +408,8 @@ pub(super) async fn replace(
     if row.stage == Stage::Production {
         amendment::check_chance(bundle, defined)?;
     }
-    check_frozen(tx, row, &stored, bundle).await?;
     let old = super::shelf::definition_of(row, &stored.digest, &stored.files)?;
+    check_frozen(tx, row, &stored, bundle, (&old, defined)).await?;
     if old.tag != defined.tag && (row.subjects > 0 || row.participants > 0) {
         let purge = (row.stage == Stage::Development).then(|| row.slug.clone());
         return Err(Refusal::Tagged { tag: old.tag, purge }.into());

@@ -61,8 +61,8 @@ pub struct RecordArgs {
     /// The outcome, as `hagaki election tally --json` printed it: it is put on record by its digest, and shown once it is certified.
     #[arg(long, value_name = "FILE")]
     outcome: PathBuf,
-    /// ballots.csv or facts.toml, as it was counted: everybody may have it with the result. Where few voted in a way, ballots.csv can
-    /// tell who did.
+    /// ballots.csv or facts.toml, as it was counted: everybody may have it with the result. ballots.csv is refused where it would
+    /// tell of so few as are withheld; names that were written in stand there as they were written.
     #[arg(long, value_name = "FILE")]
     publish: Vec<PathBuf>,
 }

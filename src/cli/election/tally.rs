@@ -122,7 +122,15 @@ pub(super) fn run(args: &TallyArgs) -> anyhow::Result<End> {
     let mut ballots = Vec::new();
     for path in &args.ballots {
         let (source, bytes) = bytes(path)?;
-        ballots.extend(ballots_file::read(&source.name, &bytes, &election).map_err(|found| refused(&found))?);
+        let read = ballots_file::read(&source.name, &bytes, &election).map_err(|found| refused(&found))?;
+        if let Some(other) = sources.iter().find(|own| own.digest == source.digest && !read.is_empty()) {
+            let (one, two) = (&source.name, &other.name);
+            return Err(Refused(format!(
+                "nothing was counted: {one} is the same as {two}, and its votes would count twice"
+            ))
+            .into());
+        }
+        ballots.extend(read);
         sources.push(source);
     }
     let outcome = election::count(&election, &facts, &ballots).map_err(|fault| {

@@ -186,6 +186,12 @@ impl Told<'_> {
             .collect();
         let elected = if elected.is_empty() { "nobody".to_string() } else { elected.join("; ") };
         let _ = writeln!(text, "ELECTED: {elected}");
+        if race.vacant > 0 {
+            let _ = writeln!(text, "vacant: {}", counted(race.vacant, "seat"));
+        }
+        if withheld {
+            return;
+        }
         let mut note = |what: &str, names: String| {
             if !names.is_empty() {
                 let _ = writeln!(text, "{what}: {names}");
@@ -196,9 +202,6 @@ impl Told<'_> {
             race.elsewhere.iter().map(|(who, other)| format!("{} ({other})", named(contest, who))).collect();
         note("elected elsewhere, and not counted here", elsewhere.join(", "));
         note("passed over, as too many would be reelected", list(contest, &race.capped));
-        if withheld {
-            return;
-        }
         note("runners-up", places(contest, &race.runners_up));
         for broken in &race.broken {
             let by = match broken.rule {
@@ -214,13 +217,12 @@ impl Told<'_> {
                 }
             }
         }
-        if race.vacant > 0 {
-            let _ = writeln!(text, "vacant: {}", counted(race.vacant, "seat"));
-        }
     }
 
     pub(super) fn json(&self) -> Value {
-        let files = self.sources.iter().map(|own| json!({ "file": own.name, "sha256": own.digest }));
+        // Everybody may have the outcome: it tells no folders of whoever counted.
+        let name = |own: &Source| own.name.rsplit('/').next().unwrap_or_default().to_string();
+        let files = self.sources.iter().map(|own| json!({ "file": name(own), "sha256": own.digest }));
         let contests = self.outcome.contests.iter().filter_map(|own| {
             let contest = self.election.find(&own.contest)?;
             let counted = own.counted.iter().map(|counted| {

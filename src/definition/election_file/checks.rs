@@ -74,9 +74,10 @@ fn check_naming(section: &Section, contest: &Contest, naming: &Naming, ground: &
             section.wrong("max", format!("is more than the {many} who stand"), "write a smaller number");
         }
         // Where there are no more candidates than seats nobody may have to be named.
-        let votes = contest.holding(part) == Holding::Vote;
-        if (naming.least as usize) > many && votes && naming.under == Under::Invalid {
-            let wrong = format!("only {many}{place} can be named, so that no ballot of there is valid");
+        let votes = contest.holding_for(part) == Holding::Vote;
+        let open = contest.standing(part).filter(|own| contest.is_voted_on(own)).count() + contest.write_in as usize;
+        if (naming.least as usize) > open && votes && naming.under == Under::Invalid {
+            let wrong = format!("only {open}{place} can be named, so that no ballot of there is valid");
             section.wrong("min", wrong, "write a smaller number, or under = \"valid\"");
         }
     }
@@ -113,7 +114,34 @@ fn check_quotas(section: &Section, contest: &Contest, naming: &Naming, ground: &
                 let right = "write names = \"all\", or remove the quota";
                 section.wrong("quotas", "voters name candidates of their own district alone", right);
             }
-            _ => {}
+            _ => check_quota(section, contest, naming, (&quota.of, quota.least), ground),
+        }
+    }
+}
+
+/// Of so many a voter of each district must be able to name some: whoever is elected without a vote is named by nobody.
+fn check_quota(
+    section: &Section,
+    contest: &Contest,
+    naming: &Naming,
+    (of, least): (&Quoted, u32),
+    ground: &Ground<'_>,
+) {
+    let each: Vec<Option<&str>> = match ground.districts {
+        [] => vec![None],
+        districts => districts.iter().map(|district| Some(district.id.as_str())).collect(),
+    };
+    for voter in each.into_iter().filter(|voter| contest.holding_for(*voter) == Holding::Vote) {
+        let own = voter.filter(|_| contest.is_by_district());
+        let open = contest.standing(own).filter(|own| contest.is_voted_on(own));
+        let many = open.filter(|own| of.holds(own, voter)).count();
+        if (least as usize) > many && naming.under == Under::Invalid {
+            let place = voter.map(|id| format!(" of \"{id}\"")).unwrap_or_default();
+            let wrong = format!(
+                "ask a voter{place} for {least} names where {many} can be named, so that no ballot of there is valid"
+            );
+            section.wrong("quotas", wrong, "write a smaller min, or uncontested = \"vote\"");
+            return;
         }
     }
 }

@@ -162,8 +162,8 @@ fn of_contest(
     if by_district && contest.seats.of(own) == 0 {
         return Ok(Vec::new());
     }
-    let candidates: Vec<&Candidate> = contest.standing(own).collect();
-    let naming = match (contest.holding(own), contest.naming()) {
+    let candidates: Vec<&Candidate> = contest.standing(own).filter(|own| contest.is_voted_on(own)).collect();
+    let naming = match (contest.holding_for(own), contest.naming()) {
         (Holding::Elected, _) => return Ok(Vec::new()),
         (Holding::Confidence, _) => None,
         (Holding::Vote, Some(naming)) => Some(naming),

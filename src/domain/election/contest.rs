@@ -68,6 +68,25 @@ impl Contest {
         }
     }
 
+    /// How a voter of that district votes: where one ballot is for the seats of all districts, there is a vote as soon as some of them are
+    /// voted on.
+    pub fn holding_for(&self, voter: Option<&str>) -> Holding {
+        match (&self.seats, self.reach) {
+            (Seats::Whole(_), _) => self.holding(None),
+            (Seats::ByDistrict(_), Reach::Own) => self.holding(voter),
+            (Seats::ByDistrict(seats), Reach::All) => {
+                let mut each = seats.keys().map(|id| self.holding(Some(id)));
+                each.find(|own| *own != Holding::Elected).unwrap_or(Holding::Elected)
+            }
+        }
+    }
+
+    /// Whether that candidate is voted on, and not elected without a vote.
+    pub fn is_voted_on(&self, candidate: &Candidate) -> bool {
+        let race = candidate.district.as_deref().filter(|_| matches!(self.seats, Seats::ByDistrict(_)));
+        self.holding(race) != Holding::Elected
+    }
+
     /// Whether voters of each district have a ballot of their own.
     pub fn is_by_district(&self) -> bool {
         matches!(self.seats, Seats::ByDistrict(_)) && self.reach == Reach::Own

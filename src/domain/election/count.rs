@@ -86,7 +86,7 @@ pub fn check(election: &Election, ballot: &Ballot) -> Result<(), Fault> {
     if races_of(election, contest, own).iter().all(|race| contest.holding(race.as_deref()) == Holding::Elected) {
         return Err(Fault::NoVote(contest.id.clone()));
     }
-    let confirms = contest.holding(own) == Holding::Confidence;
+    let confirms = contest.holding_for(district) == Holding::Confidence;
     let ids: Vec<&str> = match &ballot.choice {
         Choice::Spoiled => Vec::new(),
         Choice::Marks(marks) if confirms => marks.iter().map(|(id, _)| id.as_str()).collect(),

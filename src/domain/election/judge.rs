@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ballot::{Ballot, Choice, Mark, Who};
-use super::contest::{Candidate, Contest, Holding, Method, Naming, Over, Ranking, Repeated, Seats, Style, Under};
+use super::contest::{Contest, Holding, Method, Naming, Over, Ranking, Repeated, Style, Under};
 
 /// Why a ballot counts for nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,12 +109,9 @@ impl<'c> Judge<'c> {
     /// The judge of a contest's ballots of one district; `void` are names that count for nobody.
     pub fn new(contest: &'c Contest, voter: Option<&'c str>, void: BTreeSet<Who>) -> Judge<'c> {
         let district = voter.filter(|_| contest.is_by_district());
-        let voted_on = |own: &&Candidate| {
-            let race = own.district.as_deref().filter(|_| matches!(contest.seats, Seats::ByDistrict(_)));
-            contest.holding(race) != Holding::Elected
-        };
-        let open = contest.standing(district).filter(voted_on).map(|own| own.id.as_str()).collect();
-        Judge { contest, voter, open, holding: contest.holding(district), void }
+        let open =
+            contest.standing(district).filter(|own| contest.is_voted_on(own)).map(|own| own.id.as_str()).collect();
+        Judge { contest, voter, open, holding: contest.holding_for(voter), void }
     }
 
     /// Whether that candidate is voted on.

@@ -7,6 +7,7 @@ use chrono::{Days, NaiveDate, NaiveTime};
 use super::Terms;
 use super::phase::{Phase, Standing, Step, Unlawful};
 use crate::domain::time::{Instant, Zone};
+use crate::limits;
 
 /// Which letters go to voters by themselves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -155,10 +156,12 @@ impl Round {
     }
 }
 
-/// When what is known of voters is deleted; never where the rules do not say.
-pub fn deleted_at(terms: &Terms) -> Option<Instant> {
-    let days = terms.deleted_after_days?;
-    Some(terms.closes.plus_seconds(i64::from(days) * 24 * 3600))
+/// When what is known of voters is deleted; never where the rules do not say. A result that stands since `certified` is told to everybody
+/// before, and leaves them time to find their receipt.
+pub fn deleted_at(terms: &Terms, certified: Option<Instant>) -> Option<Instant> {
+    let after = |from: Instant, days: u32| from.plus_seconds(i64::from(days) * 24 * 3600);
+    let by_rules = after(terms.closes, terms.deleted_after_days?);
+    Some(certified.map_or(by_rules, |certified| by_rules.max(after(certified, limits::RESULT_READ_DAYS))))
 }
 
 impl Letters {
@@ -172,7 +175,7 @@ impl Letters {
             (true, self.reminder(terms, now, zone).map(Round::Reminder)),
             (self.receipts, receipts(terms, now, zone).map(Round::Receipts)),
             (self.result, Some(Round::Result)),
-            (deleted_at(terms).is_some_and(|at| now >= at), Some(Round::Deletion)),
+            (deleted_at(terms, None).is_some_and(|at| now >= at), Some(Round::Deletion)),
         ];
         let due = wanted.into_iter().filter(|(wanted, _)| *wanted).filter_map(|(_, round)| round);
         due.filter(|round| !begun.contains(round) && round.may_go(standing).is_ok()).collect()

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use sha2::{Digest, Sha256};
 
 use super::judge::Judge;
-use super::{Candidate, Contest, Election, Holding, Method, Seats, Style};
+use super::{Candidate, Contest, Election, Holding, Method, Style};
 use crate::domain::survey::Mark;
 
 /// How a contest is marked.
@@ -45,7 +45,7 @@ pub fn sheets<'e>(election: &'e Election, district: Option<&'e str>, voter: &Mar
 }
 
 fn sheet<'e>(election: &Election, contest: &'e Contest, district: Option<&'e str>, voter: &Mark) -> Option<Sheet<'e>> {
-    if is_settled(contest, district) {
+    if contest.holding_for(district) == Holding::Elected {
         return None;
     }
     let judge = Judge::new(contest, district, BTreeSet::new());
@@ -56,16 +56,6 @@ fn sheet<'e>(election: &Election, contest: &'e Contest, district: Option<&'e str
         candidates.sort_by_cached_key(|candidate| place(voter, contest, candidate));
     }
     Some(Sheet { contest, marking: marking(contest, judge.holding()), candidates, settled })
-}
-
-/// Whether a contest is held without a vote for whoever votes in that district.
-fn is_settled(contest: &Contest, district: Option<&str>) -> bool {
-    let elected = |district: Option<&str>| contest.holding(district) == Holding::Elected;
-    match &contest.seats {
-        Seats::Whole(_) => elected(None),
-        Seats::ByDistrict(_) if contest.is_by_district() => elected(district),
-        Seats::ByDistrict(seats) => seats.keys().all(|id| elected(Some(id))),
-    }
 }
 
 fn marking(contest: &Contest, holding: Holding) -> Marking {

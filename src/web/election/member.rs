@@ -28,8 +28,8 @@ enum Coming {
     In(Box<Voter>),
     /// Nobody is signed in.
     SignedOut(std::sync::Arc<ShelvedStudy>),
-    /// Whoever is signed in is nobody whom the roll tells by their address.
-    Unknown(std::sync::Arc<ShelvedStudy>),
+    /// Whoever is signed in has no ballot to come to; the key of the words that say why.
+    Without(std::sync::Arc<ShelvedStudy>, &'static str),
     /// There is no such election, or nobody may see it yet.
     Nothing,
 }
@@ -46,8 +46,8 @@ pub(super) async fn open(
             let language = language(&shelved.study, None, wish.lang.as_deref(), &headers);
             Redirect::to(&sign_in(&shelved, language)).into_response()
         }
-        Ok(Coming::Unknown(shelved)) => {
-            unknown(&shelved, language(&shelved.study, None, wish.lang.as_deref(), &headers))
+        Ok(Coming::Without(shelved, why)) => {
+            without(&shelved, why, language(&shelved.study, None, wish.lang.as_deref(), &headers))
         }
         Ok(Coming::Nothing) => pages.stranger(&headers),
         Err(failure) => pages.unavailable(&failure, &headers),
@@ -71,7 +71,9 @@ pub(super) async fn send(
             let language = language(&shelved.study, None, posted.language(), &headers);
             signed_out(&shelved, &posted, language)
         }
-        Ok(Coming::Unknown(shelved)) => unknown(&shelved, language(&shelved.study, None, posted.language(), &headers)),
+        Ok(Coming::Without(shelved, why)) => {
+            without(&shelved, why, language(&shelved.study, None, posted.language(), &headers))
+        }
         Ok(Coming::Nothing) => pages.stranger(&headers),
         Err(failure) => pages.given_back(&Failed::from(failure), &format!("/e/{slug}/vote"), &posted, &headers),
     }
@@ -89,14 +91,16 @@ impl ElectionPages {
         };
         let Some(visitor) = accounts::resume(store, &secret, now).await? else { return Ok(Coming::SignedOut(shelved)) };
         let Some(own) = voter::find_by_address(store, shelved.id, &visitor.account.address).await? else {
-            return Ok(Coming::Unknown(shelved));
+            return Ok(Coming::Without(shelved, "not_on_roll"));
         };
         let mut credentials = Vec::new();
         for id in voter::credentials(store, &own.id).await? {
             credentials.extend(credential::find(store, &id).await?);
         }
         credentials.sort_by_key(|one| one.state != Credential::Active);
-        let Some(credential) = credentials.into_iter().next() else { return Ok(Coming::Unknown(shelved)) };
+        let Some(credential) = credentials.into_iter().next() else {
+            return Ok(Coming::Without(shelved, if own.entry.postal { "postal" } else { "no_way_yet" }));
+        };
         let row = study::load(store, shelved.id).await?;
         let voter = self.voter((row, credential, own), format!("/e/{slug}/vote"), Some(secret.guard())).await?;
         Ok(voter.map_or(Coming::Nothing, |voter| Coming::In(Box::new(voter))))
@@ -127,9 +131,9 @@ fn page(shelved: &ShelvedStudy, why: &str, language: Language) -> Value {
     facts
 }
 
-/// Somebody is signed in whom the roll does not tell.
-fn unknown(shelved: &ShelvedStudy, language: Language) -> Response {
-    let mut facts = page(shelved, "not_on_roll", language);
+/// Somebody is signed in who has no ballot.
+fn without(shelved: &ShelvedStudy, why: &str, language: Language) -> Response {
+    let mut facts = page(shelved, why, language);
     put(&mut facts, "title", json!(PAGES.word(language, "not_here", &[])));
     PAGES.respond(StatusCode::FORBIDDEN, language, "held", facts)
 }

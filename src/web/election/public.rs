@@ -172,7 +172,7 @@ fn times(study: &Study, election: &Election, public: &Public, language: Language
         ("time_opens", moment(Some(terms.opens))),
         ("time_closes", moment(Some(terms.closes))),
         ("time_additions", moment(terms.additions_until)),
-        ("time_voters", Some(public.voters.to_string())),
+        ("time_voters", public.voters.map(|voters| voters.to_string())),
         ("time_voted", public.voted.map(|voted| voted.to_string())),
     ];
     let row = |(key, value): (&str, Option<String>)| {

@@ -8,7 +8,7 @@ use super::PAGES;
 use crate::domain::election::{Contest, Election};
 use crate::domain::language::Language;
 use crate::workflow::election::public::{
-    Certified, Contested, Counted, Detail, Numbers, OUTCOME, RECEIPTS, RULES, Race, Round, Sum, Tie,
+    Certified, Contested, Counted, Detail, Numbers, OUTCOME, RULES, Race, Round, Sum, Tie,
 };
 
 /// Length of a bar that is full, in its own units.
@@ -30,7 +30,7 @@ pub(super) fn facts(election: &Election, result: &Certified, language: Language)
         let key = name.split('.').next().unwrap_or_default();
         json!({ "name": name, "said": word(&format!("file_{key}")) })
     };
-    let files = [RULES, OUTCOME, RECEIPTS].into_iter().chain(result.files.iter().map(String::as_str));
+    let files = [RULES, OUTCOME].into_iter().chain(result.files.iter().map(String::as_str));
     json!({
         "digest": result.digest.map(|digest| data_encoding::HEXLOWER.encode(&digest)), "seed": result.outcome.seed,
         "counted": counted, "files": files.map(named).collect::<Vec<Value>>(),

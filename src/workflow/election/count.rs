@@ -50,6 +50,18 @@ pub(super) async fn open(tx: &mut Tx, floor: &Floor<'_>, means: Means<'_>) -> Re
     Ok(Opened { papers, ballots: digest(&table) })
 }
 
+/// The ballots that came out of the urn.
+///
+/// # Errors
+/// A [`Refusal`] where it was not opened; the database; a key that is missing.
+pub(super) async fn opened(tx: &mut Tx, floor: &Floor<'_>) -> Result<Vec<Ballot>, ElectionError> {
+    let shelved = floor.shelved;
+    let not_opened = || Refusal::NotOpened(shelved.study.slug.clone());
+    let table = kept::ballots(&mut *tx, shelved.id).await?.ok_or_else(not_opened)?;
+    let unread = |_| Failure::Contradiction("the ballots that came out of the urn cannot be read".to_string());
+    Ok(ballots_file::read("ballots", table.as_bytes(), floor.election).map_err(unread)?)
+}
+
 fn digest(text: &str) -> String {
     use sha2::{Digest, Sha256};
     hex(&Sha256::digest(text).into())

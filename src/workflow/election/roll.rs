@@ -301,7 +301,7 @@ pub async fn see(shelf: &Shelf, shelved: &ShelvedStudy, means: Means<'_>) -> Res
         voted: opened.then_some(turnout.voted),
         frozen,
         rounds: voter_letter::rounds(&mut *tx, shelved.id).await?,
-        deleted_at: deleted_at(&election.terms),
+        deleted_at: deleted_at(&election.terms, kept::certified_at(&floor.steps)),
         steps: floor.steps,
     })
 }

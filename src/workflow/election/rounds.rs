@@ -13,7 +13,7 @@ use super::letters::Office;
 use super::{ElectionError, Floor, Refusal, enter, hex, of};
 use crate::definition::outcome_file;
 use crate::domain::chain::Sha256Digest;
-use crate::domain::election::letters::{Occasion, Round};
+use crate::domain::election::letters::{Occasion, Round, deleted_at};
 use crate::domain::election::phase::Standing;
 use crate::domain::survey::Mark;
 use crate::limits;
@@ -296,8 +296,12 @@ async fn begin_due(shelf: &Shelf, shelved: &ShelvedStudy, means: Means<'_>) -> R
     let floor = Floor { shelved, election, steps, now: means.now };
     let state = page.row.state;
     let mut due = election.letters.due(&floor.standing(), shelved.study.zone, &begun);
-    // Nothing is written in a study that is paused or closed; what was promised to be deleted is.
-    due.retain(|round| *round == Round::Deletion || state == State::Open);
+    // Nothing is written in a study that is paused or closed; what was promised to be deleted is, also of an election that was given up.
+    if state == State::Closed && !begun.contains(&Round::Deletion) && !due.contains(&Round::Deletion) {
+        due.push(Round::Deletion);
+    }
+    let is_over = deleted_at(&election.terms, kept::certified_at(&floor.steps)).is_some_and(|at| means.now >= at);
+    due.retain(|round| if *round == Round::Deletion { is_over } else { state == State::Open });
     if due.contains(&Round::Result) && kept::outcome(&mut *tx, shelved.id).await?.is_none() {
         due.retain(|round| *round != Round::Result);
     }

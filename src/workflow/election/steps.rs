@@ -8,13 +8,15 @@ use sha2::{Digest, Sha256};
 
 use super::count::{self, Opened};
 use super::{ElectionError, Floor, Refusal, enter, freeze, hex, recorded, rule};
+use crate::definition::ballots_file;
 use crate::domain::chain::Sha256Digest;
 use crate::domain::election::phase::Step;
 use crate::domain::study::Role;
 use crate::domain::time::Instant;
 use crate::limits;
 use crate::store::election::{self as kept, StepRow};
-use crate::store::{Tx, audit, voter};
+use crate::store::voter::{self, VoterRow};
+use crate::store::{Tx, audit};
 use crate::workflow::Means;
 use crate::workflow::entry::append;
 use crate::workflow::ledger::{Ledger, Page};
@@ -22,7 +24,9 @@ use crate::workflow::life::Act;
 use crate::workflow::shelf::{Shelf, ShelvedStudy};
 
 /// Files that may be published beside an outcome. The roll is none of them.
-const PUBLISHED: [&str; 2] = ["ballots.csv", "facts.toml"];
+const PUBLISHED: [&str; 2] = [BALLOTS, "facts.toml"];
+/// The one of them that can tell how somebody voted.
+const BALLOTS: &str = "ballots.csv";
 
 /// A step that somebody wants.
 #[derive(Clone, Copy, Debug)]
@@ -144,7 +148,14 @@ async fn about(
     wish: Wish<'_>,
 ) -> Result<Option<Sha256Digest>, ElectionError> {
     match wish.step {
-        Step::Objection | Step::Open => Ok(Some(freeze(tx, page, floor.shelved).await?.0.whole)),
+        Step::Objection | Step::Open => {
+            let (frozen, roll) = freeze(tx, page, floor.shelved).await?;
+            // The rules may be others than those by which the roll was brought, and whoever does not fit them could not vote.
+            for VoterRow { entry, .. } in &roll {
+                entry.check(floor.election).map_err(|fault| Refusal::Misfit { number: entry.number.clone(), fault })?;
+            }
+            Ok(Some(frozen.whole))
+        }
         Step::Close => {
             check_roll(tx, page, floor).await?;
             Ok(None)
@@ -154,11 +165,22 @@ async fn about(
             let outcome = wish.outcome.ok_or(Refusal::NoOutcome)?;
             let rule = Sha256::digest(rule(tx, page, floor.shelved).await?).into();
             let recorded = recorded::read(outcome.text, &rule).map_err(Refusal::Outcome)?;
+            let cast = count::opened(tx, floor).await?;
+            if let Some(lack) = recorded::lack(&cast, &recorded) {
+                return Err(Refusal::Lack(lack).into());
+            }
             let is_counted = |(name, content): &&(String, String)| {
                 PUBLISHED.contains(&name.as_str()) && recorded.counts(&hex(&Sha256::digest(content).into()))
             };
             if let Some((name, _)) = outcome.published.iter().find(|file| !is_counted(file)) {
                 return Err(Refusal::Unpublished(name.clone()).into());
+            }
+            let least = floor.election.terms.least_ballots;
+            for (name, content) in outcome.published.iter().filter(|(name, _)| name == BALLOTS) {
+                let read = ballots_file::read(name, content.as_bytes(), floor.election);
+                if read.map_or(true, |ballots| recorded::tells_of_few(&ballots, &recorded, least)) {
+                    return Err(Refusal::Telling(least).into());
+                }
             }
             Ok(Some(Sha256::digest(outcome.text).into()))
         }

@@ -5,9 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::domain::chain::Sha256Digest;
+use crate::domain::credential::Secret;
 use crate::domain::election::letters::Occasion;
-use crate::letters::Kind;
+use crate::letters::{Kind, opened};
 use crate::limits;
+use crate::store::credential_link;
 use crate::store::outbox::{self, OutboxItem};
 use crate::store::voter_letter::{self, WaitingLetter};
 use crate::workflow::schedule::Looked;
@@ -25,12 +28,12 @@ pub fn is_doubtful(letter: &OutboxItem, means: Means<'_>) -> bool {
 }
 
 /// Takes those letters out of the outbox that are not wanted any more: of a voter who voted, votes by post or is not on the roll, of a link that
-/// another took the place of, or after the close.
+/// another took the place of, or after the close. Their links go with them: a link without a letter would tell that one was taken away.
 ///
 /// # Errors
 /// The database.
-pub async fn erase_unwanted(shelf: &Shelf, means: Means<'_>, claimed: &[(i64, &str)]) -> Result<Looked, Failure> {
-    let ids: BTreeMap<&str, i64> = claimed.iter().map(|(id, message_id)| (*message_id, *id)).collect();
+pub async fn erase_unwanted(shelf: &Shelf, means: Means<'_>, claimed: &[&OutboxItem]) -> Result<Looked, Failure> {
+    let ids: BTreeMap<&str, i64> = claimed.iter().map(|own| (own.message_id.as_str(), own.id)).collect();
     let messages: Vec<&str> = ids.keys().copied().collect();
     let mut tx = shelf.store().begin().await?;
     let found = voter_letter::list_of_messages(&mut tx, &messages).await?;
@@ -60,10 +63,22 @@ pub async fn erase_unwanted(shelf: &Shelf, means: Means<'_>, claimed: &[(i64, &s
     }
     let gone: Vec<i64> = looked.ended.iter().filter_map(|own| ids.get(own.as_str()).copied()).collect();
     let ended: Vec<&str> = looked.ended.iter().map(String::as_str).collect();
+    let links: Vec<Sha256Digest> =
+        claimed.iter().filter(|own| looked.ended.contains(&own.message_id)).filter_map(|own| link_in(own)).collect();
+    for link in &links {
+        credential_link::forget(&mut tx, link).await?;
+    }
     voter_letter::forget(&mut tx, &ended).await?;
     outbox::erase(&mut tx, &gone).await?;
     tx.commit().await?;
     Ok(looked)
+}
+
+/// What is kept of the link in a letter that has not left yet.
+fn link_in(letter: &OutboxItem) -> Option<Sha256Digest> {
+    let text = opened::open(letter.raw.as_ref().ok()?).text;
+    let typed = |rest: &str| rest.chars().take_while(char::is_ascii_alphanumeric).collect::<String>();
+    text.split("/v/").skip(1).find_map(|rest| Secret::parse(&typed(rest))).map(|secret| secret.link_digest())
 }
 
 fn is_wanted(letter: &WaitingLetter, over: bool) -> bool {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use hagaki::domain::election::letters::Round;
 use hagaki::store::audit;
 use hagaki::store::outbox::State as Letter;
-use hagaki::workflow::election::rounds;
+use hagaki::workflow::election::{public, rounds};
 
 use super::*;
 
@@ -109,6 +109,7 @@ stories! {
         assert_eq!(center.world.number(written).await, 1);
         let told = "SELECT count(*) FROM voter_letter WHERE occasion = 'reminder:2027-01-24' AND message_id <> ''";
         assert_eq!(center.world.number(told).await, 1);
+        assert_eq!(center.world.number("SELECT count(*) FROM credential_link").await, 1, "no link is left of it");
         assert!(letters[0].text.contains("/v/") && !links.iter().any(|link| letters[0].text.contains(link)));
         assert_eq!(kinds(&morning(center).await), []);
 
@@ -125,6 +126,9 @@ stories! {
         wind_to(center, "2027-07-30 16:59");
         assert_eq!(kinds(&morning(center).await), []);
         assert_eq!(center.world.number("SELECT count(*) FROM voter").await, 5);
+        let shelved = Booth::of(center).shelved().await.unwrap();
+        let seen = public::look(center.store(), &shelved, center.clock.now()).await.unwrap().unwrap();
+        assert_eq!((seen.voters, seen.voted, seen.result.unwrap().files), (Some(5), Some(2), vec!["receipts.txt".to_owned()]));
         wind_to(center, "2027-07-30 17:00");
         assert_eq!(kinds(&morning(center).await), []);
         for table in ["voter", "voted", "voter_letter", "voter_credential", "credential", "credential_link", "opened_ballots", "urn",
@@ -132,12 +136,51 @@ stories! {
             assert_eq!(center.world.number(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
         }
         assert_eq!(center.world.number("SELECT count(*) FROM election_outcome").await, 1);
+        let seen = public::look(center.store(), &shelved, center.clock.now()).await.unwrap().unwrap();
+        assert_eq!((seen.voters, seen.voted, seen.result.unwrap().files), (None, None, Vec::new()), "nobody is told of nobody");
+        assert_eq!(public::file(center.store(), &shelved, center.clock.now(), "receipts.txt").await.unwrap(), None);
         assert!(refused(Booth::of(center).package().await).contains("are deleted"));
         let entries = audit::list(center.store(), study_id, 0, 1_000).await.unwrap();
         let last = entries.last().unwrap();
         assert_eq!(last.action, "begin-election-round");
         assert!(last.body.contains("\"deletion\"") && last.body.contains("\"voters\":5") && last.body.contains("\"voted\":2"));
         assert_eq!(kinds(&morning(center).await), []);
+    }
+
+    async fn a_result_that_comes_late_is_told_before_everything_is_deleted(center: &mut Center) {
+        center.activate(&lettered(), Stage::Development).await;
+        Booth::of(center).import(&[entry(0), entry(1)]).await.unwrap();
+        Booth::of(center).both(Step::Objection).await;
+        wind_to(center, "2026-12-25 17:00");
+        Booth::of(center).both(Step::Open).await;
+        wind_to(center, OPENS);
+        morning(center).await;
+        wind_to(center, CLOSES);
+        Booth::of(center).both(Step::Close).await;
+        Booth::of(center).both(Step::Record).await;
+        // The term of the rules is over.
+        wind_to(center, "2027-08-05 09:00");
+        assert_eq!(kinds(&morning(center).await), []);
+        Booth::of(center).both(Step::Certify).await;
+        assert_eq!(got(&morning(center).await, "election-result"), addresses(&[0, 1]));
+        wind_to(center, "2027-08-12 08:59");
+        morning(center).await;
+        assert_eq!(center.world.number("SELECT count(*) FROM voter").await, 2);
+        wind_to(center, "2027-08-12 10:00");
+        morning(center).await;
+        assert_eq!(center.world.number("SELECT count(*) FROM voter").await, 0);
+    }
+
+    async fn an_election_that_is_given_up_is_deleted_like_any_other(center: &mut Center) {
+        center.activate(&lettered(), Stage::Development).await;
+        Booth::of(center).import(&[entry(0)]).await.unwrap();
+        center.close("council", "nobody stands").await;
+        wind_to(center, "2027-07-30 16:59");
+        morning(center).await;
+        assert_eq!(center.world.number("SELECT count(*) FROM voter").await, 1);
+        wind_to(center, "2027-07-30 17:00");
+        morning(center).await;
+        assert_eq!(center.world.number("SELECT count(*) FROM voter").await, 0);
     }
 
     async fn the_committee_sends_letters_each_once(center: &mut Center) {

@@ -379,6 +379,16 @@ stories! {
         }
         assert!(pages.get_with("/account?lang=en", &cookies[0]).await.body.contains("<a href=\"/e/council/vote?lang=en\">"));
 
+        // Somebody who comes late is on the roll, and has no ballot here: by post, or not yet.
+        let late = Entry { address: "stranger@example.jp".to_owned(), postal: true, ..entry(4) };
+        Booth::of(center).change(Change::Add(&late), "had paid in time").await.unwrap();
+        let by_post = pages.get_with("/e/council/vote?lang=en", &cookies[2]).await;
+        assert!(by_post.status == 403 && by_post.body.contains("You asked for a ballot by post"), "{by_post:?}");
+        Booth::of(center).change(Change::Postal(&number(4), false), "asked for it").await.unwrap();
+        let early = pages.get_with("/e/council/vote?lang=en", &cookies[2]).await;
+        assert!(early.status == 403 && early.body.contains("your ballot is not ready yet"), "{early:?}");
+        Booth::of(center).change(Change::Remove(&number(4)), "had not paid").await.unwrap();
+
         // Without the guard of this session nothing is cast; with it the vote counts once, whichever way the voter comes.
         let ballot = pages.get_with("/e/council/vote?lang=en", &cookies[0]).await;
         let own = marks(1, "TANAKA Rei");

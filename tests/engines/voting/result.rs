@@ -38,13 +38,32 @@ fn outcome_of(rule: &str, ballots: &str) -> String {
     .to_string()
 }
 
+/// The rules of an election in which the ballots of a single voter may be published.
+fn told_of_each() -> Bundle {
+    let rules = bundle().election().unwrap().replacen(
+        "[terms]",
+        "[terms]\nleast_ballots = 1\nleast_ballots_reason = \"decided by the board\"",
+        1,
+    );
+    with_file(&bundle(), "election.toml", &rules)
+}
+
+/// Somebody of the committee wants an outcome on record, with files beside it.
+async fn record(center: &Center, text: &str, published: &[(String, String)], by: &str) -> Result<Taken, ElectionError> {
+    let booth = Booth::of(center);
+    let shelved = booth.shelved().await.unwrap();
+    let wish =
+        Wish { step: Step::Record, by, outcome: Some(OnRecord { text, published }), act: booth.act("by the rules") };
+    steps::take(&booth.shelf, &shelved, booth.means(), wish).await
+}
+
 fn hex(text: &str) -> String {
     data_encoding::HEXLOWER.encode(&Sha256::digest(text))
 }
 
 stories! {
     async fn everybody_sees_what_may_be_seen(center: &mut Center) {
-        center.activate(&bundle(), Stage::Production).await;
+        center.activate(&told_of_each(), Stage::Production).await;
         let pages = serve(center).await;
         Booth::of(center).import(&[entry(0), entry(1)]).await.unwrap();
         for path in ["/e/council", "/e/council/files/election.toml", "/e/council/vote"] {
@@ -68,7 +87,7 @@ stories! {
         }
         assert!(pages.get("/e/council?lang=ja").await.body.contains("評議員選挙"));
         let rules = pages.get("/e/council/files/election.toml").await;
-        assert!(rules.body == bundle().election().unwrap() && rules.head.contains("attachment; filename=\"council-election.toml\""), "{:?}", rules.head);
+        assert!(rules.body == told_of_each().election().unwrap() && rules.head.contains("attachment; filename=\"council-election.toml\""), "{:?}", rules.head);
 
         // A vote changes nothing that anybody sees.
         let own = marks(0, "Name");
@@ -84,12 +103,6 @@ stories! {
         let package = Booth::of(center).package().await.unwrap();
         let good = outcome_of(&hex(&package.rule), &hex(&package.ballots));
         let ballots = [("ballots.csv".to_owned(), package.ballots.clone())];
-        let record = async |text: &str, published: &[(String, String)], by: &str| {
-            let booth = Booth::of(center);
-            let shelved = booth.shelved().await.unwrap();
-            let wish = Wish { step: Step::Record, by, outcome: Some(OnRecord { text, published }), act: booth.act("by the rules") };
-            steps::take(&booth.shelf, &shelved, booth.means(), wish).await
-        };
         let others = outcome_of(&hex("others"), &hex(&package.ballots));
         let open = good.replace("\"complete\":true", "\"complete\":false");
         let (changed, roll) = (("ballots.csv".to_owned(), "others".to_owned()), ("roll.csv".to_owned(), package.ballots.clone()));
@@ -100,11 +113,11 @@ stories! {
             (good.as_str(), vec![changed], "ballots.csv cannot be published"),
             (good.as_str(), vec![roll], "roll.csv cannot be published"),
         ] {
-            let said = refused(record(text, &published, CHAIR).await);
+            let said = refused(record(center, text, &published, CHAIR).await);
             assert!(said.contains(why), "{said}");
         }
-        record(&good, &ballots, CHAIR).await.unwrap();
-        record(&good, &ballots, SCRUTINEER).await.unwrap();
+        record(center, &good, &ballots, CHAIR).await.unwrap();
+        record(center, &good, &ballots, SCRUTINEER).await.unwrap();
         let counted = pages.get("/e/council?lang=en").await;
         assert!(counted.body.contains("The votes are counted") && !counted.body.contains("Ballots cast"), "{counted:?}");
         assert_eq!(pages.get("/e/council/files/outcome.json").await.status, 404);
@@ -126,6 +139,24 @@ stories! {
         assert!(!result.body.contains("Member 0") && !result.body.contains("member-0000"), "{result:?}");
         let shelved = Booth::of(center).shelved().await.unwrap();
         assert_eq!(kept::outcome(center.store(), shelved.id).await.unwrap().as_deref(), Some(good.as_str()));
+    }
+
+    async fn ballots_that_tell_how_somebody_voted_are_not_published(center: &mut Center) {
+        opened(center, 2).await;
+        vote(center, [0]).await;
+        wind_to(center, CLOSES);
+        Booth::of(center).both(Step::Close).await;
+        let package = Booth::of(center).package().await.unwrap();
+        let outcome = outcome_of(&hex(&package.rule), &hex(&package.ballots));
+        let published = [("ballots.csv".to_owned(), package.ballots)];
+        let said = refused(record(center, &outcome, &published, CHAIR).await);
+        assert!(said.contains("how single people voted") && said.contains("fewer than 5"), "{said}");
+        record(center, &outcome, &[], CHAIR).await.unwrap();
+
+        // A count that left a file out.
+        let fewer = outcome.replace("\"cast\":{\"ballots\":2,\"weight\":2}", "\"cast\":{\"ballots\":0,\"weight\":0}");
+        let said = refused(record(center, &fewer, &[], CHAIR).await);
+        assert!(said.contains("counts 0 ballots of \"president\", and 1 came out of the urn"), "{said}");
     }
 
     async fn pictures_are_frozen_with_the_rules(center: &mut Center) {

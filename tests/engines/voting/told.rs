@@ -35,6 +35,19 @@ fn names(ids: &[&str]) -> Vec<(String, Choice)> {
 }
 
 stories! {
+    async fn a_roll_that_does_not_fit_amended_rules_is_not_laid_open(center: &mut Center) {
+        center.activate(&bundle(), Stage::Development).await;
+        Booth::of(center).import(&[entry(0), entry(1)]).await.unwrap();
+        let south = edited(&bundle(), "election.toml", "\"west\"", "\"south\"");
+        let south = edited(&south, "election.toml", "west = 2", "south = 2");
+        center.activate(&south, Stage::Development).await;
+        let said = refused(Booth::of(center).take(Step::Objection, CHAIR).await);
+        assert!(said.contains("the voter M-0001 is in the district \"west\", which the election does not have"), "{said}");
+        let mended = Entry { district: Some("south".to_owned()), ..entry(1) };
+        Booth::of(center).import(&[mended]).await.unwrap();
+        Booth::of(center).both(Step::Objection).await;
+    }
+
     async fn an_election_from_its_roll_to_its_result(center: &mut Center) {
         center.activate(&bundle(), Stage::Development).await;
         let booth = || Booth::of(center);
@@ -79,6 +92,10 @@ stories! {
         let act = center.act("another title");
         let again = life::activate(center.store(), &reworded, &defined(&reworded), Stage::Development, act, &*center.dice).await;
         assert!(again.unwrap_err().to_string().contains("are frozen"));
+        let moved = edited(&bundle(), "study.toml", "Asia/Tokyo", "America/Los_Angeles");
+        let act = center.act("other clocks");
+        let again = life::activate(center.store(), &moved, &defined(&moved), Stage::Development, act, &*center.dice).await;
+        assert!(again.unwrap_err().to_string().contains("time_zone"), "the close would be another one");
         let retitled = edited(&bundle(), "study.toml", "en = \"Election committee\"", "en = \"The election committee\"");
         center.activate(&retitled, Stage::Development).await;
 

@@ -66,6 +66,16 @@ fn the_sample_council_is_voted_on_by_district() {
 }
 
 #[test]
+fn a_district_that_has_to_choose_is_asked_of_everybody() {
+    // Ten stand for ten seats; in the west there are five for four.
+    let rules = COUNCIL.replace("names = \"own\"", "names = \"all\"");
+    let rules = read(&rules.replace("seats = { east = 2, west = 2 }", "seats = { east = 6, west = 4 }"));
+    let council = asked(&rules, None).unwrap().pop().unwrap();
+    assert_eq!((council.contest.as_str(), council.question.answers.len()), ("council", 5));
+    assert_eq!(council.candidates, ["c06", "c07", "c08", "c09", "c10"]);
+}
+
+#[test]
 fn each_method_has_its_bounds() {
     let bounds = |own: &Question| (own.min, own.max, own.blank);
     assert_eq!(bounds(&question("method = \"single\"\ntie = [\"lot\"]", 3)), (1, 1, true));

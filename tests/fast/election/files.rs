@@ -167,6 +167,24 @@ fn slips_are_told() {
     ));
 }
 
+#[test]
+fn nobody_has_to_name_whom_nobody_votes_on() {
+    // All who stand in the east are elected without a vote, and everybody votes on the west.
+    let rules = samples::council().file(E).unwrap().replace("names = \"own\"", "names = \"all\"");
+    let rules = rules.replace("seats = { east = 2, west = 2 }", "seats = { east = 5, west = 2 }");
+    definition::load(&with(&rules)).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    for (naming, expected) in [
+        (
+            "min = 2\nmax = 3\nquotas = [{ of = \"own\", min = 1 }]",
+            "ask a voter of \"east\" for 1 names where 0 can be named",
+        ),
+        ("min = 6\nmax = 7", "only 5 can be named"),
+    ] {
+        let said = problems(&with(&rules.replace("min = 1\nmax = 2", naming)));
+        assert!(said.iter().any(|one| one.contains(expected)), "{said:#?}");
+    }
+}
+
 /// Rules in which each contest has its own slips.
 #[test]
 fn slips_between_contests_are_told() {

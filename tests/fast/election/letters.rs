@@ -10,6 +10,7 @@ use hagaki::domain::time::Zone;
 use hagaki::letters::Stationery;
 use hagaki::letters::facts::{ElectionResult, Facts as Told, Head};
 use hagaki::letters::{Kind, Letter, samples as letters};
+use hagaki::workflow::election::recorded;
 
 use super::*;
 
@@ -137,6 +138,33 @@ fn few_ballots_of_a_district_are_kept_apart() {
     assert!(of("west").is_withheld(5) && !of("west").is_withheld(4) && !of("east").is_withheld(5));
     let (whole, none) = ballots_file::part(&ballots, 1);
     assert_eq!((whole.as_str(), none.as_str()), (table, ""));
+}
+
+#[test]
+fn published_ballots_tell_of_few_neither_alone_nor_by_difference() {
+    let council = lettered("").unwrap();
+    let outcome = |president: u64, west: u64| {
+        let told = format!(
+            r#"{{"files":[],"complete":true,"contests":[
+                {{"contest":"president","counted":[{{"voters":null,"numbers":{{"cast":{{"ballots":{president}}}}},"races":[]}}]}},
+                {{"contest":"council","counted":[
+                    {{"voters":"east","numbers":{{"cast":{{"ballots":6}}}},"races":[]}},
+                    {{"voters":"west","numbers":{{"cast":{{"ballots":{west}}}}},"withheld":{},"races":[]}}]}}]}}"#,
+            west < 5
+        );
+        outcome_file::read(&told).unwrap()
+    };
+    let table =
+        "contest,district,class,votes,write_in,invalid,count\ncouncil,east,,c01,,,6\npresident,east,,c01+,,,6\n";
+    let shown = ballots_file::read("ballots.csv", table.as_bytes(), &council).unwrap();
+    // The ballots of the west lie apart, and the vote on the president tells them by difference.
+    assert!(recorded::tells_of_few(&shown, &outcome(10, 4), 5) && recorded::tells_of_few(&shown, &outcome(7, 4), 5));
+    for (president, west) in [(6, 4), (11, 5), (6, 6)] {
+        assert!(!recorded::tells_of_few(&shown, &outcome(president, west), 5), "{president} {west}");
+    }
+    let few = format!("{table}council,west,,c06,,,4\n");
+    let few = ballots_file::read("ballots.csv", few.as_bytes(), &council).unwrap();
+    assert!(recorded::tells_of_few(&few, &outcome(6, 4), 5) && !recorded::tells_of_few(&few, &outcome(6, 4), 4));
 }
 
 #[test]

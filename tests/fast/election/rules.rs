@@ -149,6 +149,30 @@ fn seats_by_district() {
 }
 
 #[test]
+fn one_district_is_voted_on_where_nobody_is_one_too_many_in_all() {
+    // Three stand for four seats, and in the west there are two for one.
+    let mut election = two_districts(Reach::All);
+    let contest = &mut election.contests[0];
+    contest.seats = Seats::ByDistrict([("east".to_owned(), 3), ("west".to_owned(), 1)].into());
+    contest.candidates.retain(|own| own.id != "b");
+    contest.uncontested = Uncontested::Elected;
+    let contest = &election.contests[0];
+    assert_eq!((contest.holding(None), contest.holding_for(Some("east"))), (Holding::Elected, Holding::Vote));
+    let open: Vec<&str> =
+        contest.candidates.iter().filter(|own| contest.is_voted_on(own)).map(|own| own.id.as_str()).collect();
+    assert_eq!(open, ["x", "y"]);
+    let ballots = [
+        times(2, of_district("east", names("c", "x"))),
+        of_district("west", names("c", "y")),
+        of_district("west", names("c", "a")),
+    ];
+    let outcome = counted(&election, &Facts::default(), &ballots);
+    assert_eq!((numbers(&outcome).valid.ballots, invalid(&outcome)), (3, vec![("no-name-counts", 1)]));
+    let races = &outcome.contests[0].counted[0].races;
+    assert_eq!((elected(&races[0]), elected(&races[1])), (vec!["a".into()], vec!["x".into()]));
+}
+
+#[test]
 fn weights_are_told_beside_ballots() {
     let election = Election {
         classes: vec![class("full", 3), class("student", 1)],

@@ -71,6 +71,35 @@ fn a_returning_officer_counts() {
     assert!(ran.out.contains("moved up"), "{}", ran.out);
 }
 
+/// Of few ballots of a district people are told what programs are: who is elected, and which seats nobody gets.
+#[test]
+fn few_ballots_are_withheld_from_people_and_programs_alike() {
+    let place = package();
+    let table = "contest,district,class,votes,write_in,invalid,count\ncouncil,west,,c06,,,2\ncouncil,west,,c07,,,1\n";
+    place.write("ballots.csv", table);
+    let line = format!("{TALLY} --facts facts.toml");
+    let out = place.ends(0, &line).out;
+    let (_, west) = out.split_once("== council, west").unwrap();
+    assert!(west.contains("ELECTED: c06 (KATO Hiroshi)\nvacant: 1 seat\n") && !west.contains("c07"), "{out}");
+    let told = place.ends(0, &format!("{line} --json")).json();
+    let race = &told["contests"][1]["counted"][1]["races"][0];
+    assert_eq!((&race["vacant"], &race["runners_up"], &race["standings"]), (&json!(1), &Value::Null, &Value::Null));
+}
+
+#[test]
+fn no_ballots_are_counted_twice() {
+    let place = package();
+    fs::copy(place.path("ballots.csv"), place.path("again.csv")).unwrap();
+    for other in ["ballots.csv", "again.csv"] {
+        let ran = place.ends(1, &format!("{TALLY} --ballots {other} --facts facts.toml"));
+        assert!(ran.err.contains("would count twice"), "{}", ran.err);
+    }
+    fs::create_dir(place.path("out")).unwrap();
+    fs::rename(place.path("ballots.csv"), place.path("out/ballots.csv")).unwrap();
+    let told = place.ends(0, "election tally --rule election.toml --ballots out/ballots.csv --facts facts.toml --json");
+    assert_eq!(told.json()["files"][2]["file"], json!("ballots.csv"), "{}", told.out);
+}
+
 /// Whatever order its lines have, and whatever program wrote them, a package gives one outcome.
 #[test]
 fn a_package_of_another_program_gives_the_same() {
