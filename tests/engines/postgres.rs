@@ -24,6 +24,9 @@ pub(crate) struct Server {
 /// what a measurement tells would be wrong. Nor does a database of a few rows, of which there are hundreds, need to be swept.
 const DURABLE: bool = !cfg!(test);
 
+/// Size of a file system in memory that holds the databases of tests that run at once, and the server's log of changes, in MiB.
+const MEMORY_MB: u64 = 4096;
+
 const START: &str = r#"
 set -eu
 as_postgres() { if [ "$(id -u)" = 0 ]; then setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; else "$@"; fi; }
@@ -40,6 +43,7 @@ unix_socket_directories = '$DIR/data'
 max_connections = 300
 fsync = $FSYNC
 full_page_writes = $FSYNC
+$([ "$FSYNC" = on ] || echo 'max_wal_size = 512MB')
 synchronous_commit = $FSYNC
 autovacuum = $FSYNC
 logging_collector = off
@@ -133,5 +137,15 @@ fn folder() -> PathBuf {
     env!("CARGO_MANIFEST_DIR").hash(&mut hasher);
     DURABLE.hash(&mut hasher);
     let user = fs::metadata("/proc/self").map(|own| own.uid()).unwrap_or_default();
-    std::env::temp_dir().join(format!("hagaki-pg-{user}-{:08x}", hasher.finish() as u32))
+    let place = if DURABLE { None } else { memory() };
+    place.unwrap_or_else(std::env::temp_dir).join(format!("hagaki-pg-{user}-{:08x}", hasher.finish() as u32))
+}
+
+/// Room in memory for databases that no power failure will ever meet: a database is hundreds of files, and to make one on a disk took most
+/// of the time of a story. None where there is little of it, as in many containers.
+fn memory() -> Option<PathBuf> {
+    let place = PathBuf::from("/dev/shm");
+    let told = Command::new("df").args(["--output=size", "-B1M"]).arg(&place).output().ok()?;
+    let size: u64 = String::from_utf8_lossy(&told.stdout).lines().nth(1)?.trim().parse().ok()?;
+    (place.is_dir() && size >= MEMORY_MB).then_some(place)
 }
