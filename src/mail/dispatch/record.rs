@@ -25,7 +25,7 @@ impl Dispatch {
         let passes = passes(&error);
         let taken = |(_, verdict): &(OutboxItem, Verdict)| matches!(verdict, Verdict::Accepted(_));
         let apart = chunk.len() > 1 && (is_of_one_letter(&error) || is_busy(&error));
-        if !apart && !(passes && chunk.iter().any(taken)) {
+        if !(apart || passes && chunk.iter().any(taken)) {
             return self.fail_unalerted_or(&chunk, error).await;
         }
         tracing::warn!(%error, letters = chunk.len(), "verdicts could not be recorded together; recording each alone");
