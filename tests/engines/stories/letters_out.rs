@@ -66,6 +66,20 @@ stories! {
         assert_eq!(center.letter(&letter).await.state, State::Bounced);
     }
 
+    async fn a_delayed_letter_says_so_until_it_arrives(center: &mut Center) {
+        aurora(center).await;
+        let letter = enroll(center).await;
+        center.deliver_bytes(&report(&letter.bounces_to, "delayed", "4.4.1", &letter.message_id));
+        assert!(center.settle().await.is_empty(), "nobody is alerted: the other server goes on trying");
+        let row = center.letter(&letter).await;
+        assert_eq!((row.state, row.failure()), (State::Sent, None));
+        assert_eq!(row.delay().map(|(status, _)| status), Some("4.4.1"));
+        center.deliver_bytes(&report(&letter.bounces_to, "delivered", "2.0.0", &letter.message_id));
+        assert!(center.settle().await.is_empty());
+        let row = center.letter(&letter).await;
+        assert_eq!((row.state, row.delay()), (State::Delivered, None));
+    }
+
     async fn a_report_that_is_faster_than_the_record_of_its_letter_counts(center: &mut Center) {
         aurora(center).await;
         center.deliver(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031")));
