@@ -17,7 +17,7 @@
 mod pace;
 mod record;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -93,6 +93,8 @@ pub struct Dispatch {
     pub alert_bell: Arc<Notify>,
     /// Whether the server was away when it was last tried, as far as this process knows; true at first.
     pub away: AtomicBool,
+    /// When the server last took a letter of this sort, in microseconds, as far as this process knows; 0 at first.
+    pub taken_at: AtomicI64,
     /// How fast letters may leave.
     pub throttle: Throttle,
     /// How much slower servers want it for now; both sorts of a mailbox hear it.

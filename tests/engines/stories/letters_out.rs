@@ -214,6 +214,41 @@ stories! {
         assert_eq!(letters.len(), 3);
     }
 
+    async fn a_letter_alone_over_which_our_address_is_refused_keeps_no_other_waiting(center: &mut Center) {
+        center.activate(&yamada_at("disowned@example.jp"), Stage::Production).await;
+        let mail = Mail {
+            from: "disowned@example.jp".to_owned(),
+            ..DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"))
+        };
+        center.deliver(&mail);
+        let errors = center.recover().await;
+        assert_eq!(errors.len(), limits::DISOWNED_TRIES as usize, "the server is left alone each time: {errors:?}");
+        assert_eq!(kinds(&center.arrived().await), [
+            ("assignment-failed-alert", CENTER),
+            ("notice-open", CENTER),
+            ("notice-open", STATISTICIAN),
+        ]);
+        let failed = outbox::list(center.store(), outbox::Which::State(State::Failed), None, 9).await.unwrap().remove(0);
+        assert_eq!(failed.attempts, i64::from(limits::DISOWNED_TRIES));
+        assert_eq!((failed.recipient.as_str(), failed.failure().as_deref()), ("disowned@example.jp", Some("")));
+        assert!(failed.verdict_text.unwrap().contains("550 5.7.1"));
+    }
+
+    async fn while_our_address_is_refused_altogether_no_letter_fails(center: &mut Center) {
+        aurora(center).await;
+        center.deliver(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031")));
+        for _ in 0..2 * 24 * 4 {
+            center.memory.order(1, Order::Disown);
+            center.process.round().await;
+            center.wind(900);
+        }
+        let failed = outbox::list(center.store(), outbox::Which::State(State::Failed), None, 9).await.unwrap();
+        assert!(failed.is_empty(), "{failed:?}");
+        center.wind(limits::DISOWNED_WAIT_SECONDS);
+        center.recover().await;
+        assert_eq!(center.arrived().await.len(), 3);
+    }
+
     async fn a_failure_that_cannot_be_told_ends_all_the_same(center: &mut Center) {
         aurora(center).await;
         let mail = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"));
