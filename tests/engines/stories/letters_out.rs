@@ -312,6 +312,30 @@ stories! {
         assert_eq!(kinds(&center.settle().await), [("assignment-failed-alert", CENTER)]);
     }
 
+    async fn an_assignment_does_not_wait_because_another_letter_cannot_be_looked_at(center: &mut Center) {
+        aurora(center).await;
+        center.deliver(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031")));
+        center.process.intake.step().await.unwrap();
+        center.process.desk.step().await.unwrap();
+        // One of them is a reminder that waited, and nobody can tell whether it is still wanted.
+        let turn = |from: &str, to: &str| format!("UPDATE outbox SET kind = '{to}' WHERE kind = '{from}' AND recipient = '{CENTER}'");
+        center.world.tamper(&turn("notice-open", "reminder")).await;
+        center.world.tamper("ALTER TABLE settled_letter RENAME TO settled_elsewhere").await;
+        center.wind(limits::SCHEDULE_FRESH_SECONDS + 1);
+        center.process.dispatch.step().await.unwrap_err();
+        center.world.tamper("ALTER TABLE settled_elsewhere RENAME TO settled_letter").await;
+        let now = center.clock.now();
+        for letter in outbox::list(center.store(), outbox::Which::State(State::Waiting), None, 9).await.unwrap() {
+            let doubtful = letter.kind == "reminder";
+            assert_eq!((letter.lease_until > now, letter.attempts), (doubtful, i64::from(doubtful)), "{}", letter.kind);
+        }
+        center.process.dispatch.step().await.unwrap();
+        assert!(kinds(&center.arrived().await).contains(&("assignment-open", "yamada@example.jp")));
+        center.world.tamper(&turn("reminder", "notice-open")).await;
+        center.wind(LEASE + 1);
+        assert_eq!(kinds(&center.settle().await), [("notice-open", CENTER)]);
+    }
+
     async fn letters_that_left_are_recorded_though_the_database_fails_for_a_moment(center: &mut Center) {
         aurora(center).await;
         center.deliver(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031")));
