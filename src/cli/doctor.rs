@@ -26,7 +26,7 @@ use crate::mail::mailbox::{Mailbox, Position};
 use crate::mail::transport::{Envelope, Transport, Verdict, for_mailings};
 use crate::settings::{Delivery, Engine, MailboxSettings, Settings, SmtpSettings};
 use crate::store::study::State;
-use crate::store::{Store, host, inbox, outbox, study, urn};
+use crate::store::{Store, host, inbox, outbox, planned_letter, study, urn};
 use crate::web::account::Ways;
 use crate::workflow::shelf::Shelf;
 use crate::workflow::{binding, stock, urn as sealed_urn};
@@ -77,6 +77,7 @@ pub(super) fn run(installation: &Installation, output: Output) -> anyhow::Result
             let secret = |slug| (format!("secret of the draws of {slug}"), CLEAR.to_string());
             warnings.extend(foreseeable(store).await.into_iter().map(secret));
             warnings.extend(like_numbers(store).await);
+            warnings.extend(unwritten(store, surgery.now()).await);
         }
         (findings, warnings)
     });
@@ -284,6 +285,25 @@ async fn like_numbers(store: &Store) -> Vec<(String, String)> {
             shelved.study.registration.subject_item
         );
         warnings.push((format!("references of {}", row.slug), warning));
+    }
+    warnings
+}
+
+/// Letters of schedules that cannot be written; nobody else would hear of it, for they are tried again each hour.
+async fn unwritten(store: &Store, now: Instant) -> Vec<(String, String)> {
+    // Each of them is due before the next try is over.
+    let until = now.plus_seconds(limits::SCHEDULE_RETRY_SECONDS);
+    let mut warnings = Vec::new();
+    for row in study::list(store).await.unwrap_or_default() {
+        let many = planned_letter::count_unwritten(store, row.id, until).await.unwrap_or_default();
+        if many > 0 {
+            let warning = format!(
+                "{} could not be written, which is tried again each hour; `hagaki schedule list {}` says whose and why",
+                counted(many.unsigned_abs(), "letter"),
+                row.slug
+            );
+            warnings.push((format!("schedule of {}", row.slug), warning));
+        }
     }
     warnings
 }

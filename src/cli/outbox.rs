@@ -253,6 +253,10 @@ fn life(letter: &OutboxRow) -> String {
     match (&letter.report_status, letter.state) {
         (Some(status), State::Bounced) => told.push(format!("bounced{} ({status})", at(letter.reported_at))),
         (Some(_), State::Delivered) => told.push(format!("delivered{}", at(letter.reported_at))),
+        _ if letter.delay().is_some() => {
+            let delay = letter.delay();
+            told.extend(delay.map(|(status, since)| format!("delayed{} ({status})", at(Some(since)))));
+        }
         _ if letter.sent_at.is_none() => {
             let said = letter.verdict_text.as_deref().unwrap_or_default();
             told.extend(letter.verdict_code.map(|code| spoken(code, said)));
@@ -372,7 +376,9 @@ fn show(id: i64, raw: bool, installation: &Installation, output: Output) -> anyh
     let said = letter.verdict_text.clone().unwrap_or_default();
     let sent = letter.sent_at.map(|at| format!(" at {}", at.utc())).unwrap_or_default();
     println!("{}{sent}: {}", letter.state.key(), spoken(letter.verdict_code.unwrap_or_default(), &said));
-    if let (Some(status), Some(at)) = (&letter.report_status, letter.reported_at) {
+    if let Some((status, at)) = letter.delay() {
+        println!("delayed ({status}) at {}: the other server goes on trying", at.utc());
+    } else if let (Some(status), Some(at)) = (&letter.report_status, letter.reported_at) {
         println!("delivery report at {}: {status}", at.utc());
     }
     println!("\nSubject: {}\n", words.subject);

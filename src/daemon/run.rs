@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::time::Duration;
 
 use axum::http::HeaderName;
@@ -257,6 +257,7 @@ impl Daemon {
                     bell,
                     alert_bell: Arc::clone(&alert_bell),
                     away: AtomicBool::new(true),
+                    taken_at: AtomicI64::new(0),
                     throttle: mailbox.throttle.clone(),
                     slowing: Arc::clone(&slowing),
                     pace: Pace::default(),

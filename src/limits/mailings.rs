@@ -4,6 +4,11 @@
 pub const DISPATCH_BATCH_LEAST: i64 = 16;
 /// Seconds after which no further letter is begun in one dispatch step: what is more urgent is looked for then.
 pub const DISPATCH_STEP_SECONDS: i64 = 2;
+/// Seconds (16 minutes) for which a letter waits over which a server had something against our address: longer than a server is left alone
+/// at most, so that others go before it and show whether the address is refused with them too.
+pub const DISOWNED_WAIT_SECONDS: i64 = 16 * 60;
+/// So many times running it has something against our address over one letter, while it takes others, before that letter fails.
+pub const DISOWNED_TRIES: u32 = 3;
 /// Greatest bound of letters a minute.
 pub const THROTTLE_MOST: i64 = 1_000_000;
 /// Seconds of what a bound lets pass that may leave at once, so that letters need not be looked for each on its own.

@@ -17,7 +17,7 @@
 mod pace;
 mod record;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -93,6 +93,8 @@ pub struct Dispatch {
     pub alert_bell: Arc<Notify>,
     /// Whether the server was away when it was last tried, as far as this process knows; true at first.
     pub away: AtomicBool,
+    /// When the server last took a letter of this sort, in microseconds, as far as this process knows; 0 at first.
+    pub taken_at: AtomicI64,
     /// How fast letters may leave.
     pub throttle: Throttle,
     /// How much slower servers want it for now; both sorts of a mailbox hear it.
@@ -124,8 +126,18 @@ impl Dispatch {
         }
         let (claimed, locked) = claimed.into_iter().partition(|letter| letter.raw.is_ok());
         self.put_off(locked).await?;
-        let claimed = self.still_wanted(claimed, now).await?;
-        let claimed = self.within_bounds(claimed, now).await?;
+        let means = self.means(now);
+        let certain = |letter: &&OutboxItem| !may_end(letter, now) && !waiting::is_doubtful(letter, means);
+        let certain: Vec<i64> = claimed.iter().filter(certain).map(|letter| letter.id).collect();
+        let claimed = match self.ready(claimed, now).await {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                // Nothing was sent yet. What nobody has to look at leaves with the next step; the others stay claimed for a while, so that
+                // they do not stand in its way again.
+                self.give_back(&certain).await;
+                return Err(error);
+            }
+        };
         let many = claimed.len();
         let left_over = self.send_all(claimed, now).await?;
         if many > 0 {
@@ -204,13 +216,34 @@ impl Dispatch {
         Ok(leave)
     }
 
+    /// Those that are still wanted and may leave now.
+    async fn ready(&mut self, claimed: Vec<OutboxItem>, now: Instant) -> Result<Vec<OutboxItem>, StepError> {
+        let wanted = self.still_wanted(claimed, now).await?;
+        Ok(self.within_bounds(wanted, now).await?)
+    }
+
+    fn means(&self, now: Instant) -> Means<'_> {
+        Means { now, dice: &*self.dice, keys: &self.keys, desk: &self.desk }
+    }
+
+    /// Gives letters back that were not begun. Where that fails, they are due again when their lease has run out.
+    async fn give_back(&self, ids: &[i64]) {
+        let giving = async {
+            let mut tx = self.store.begin().await?;
+            outbox::give_back(&mut tx, &self.owner, ids).await?;
+            tx.commit().await
+        };
+        if let Err(error) = giving.await {
+            tracing::warn!(%error, letters = ids.len(), "claimed letters could not be given back; they wait for the end of their lease");
+        }
+    }
+
     /// Leaves out letters of schedules that waited for long and whose reason is over: whoever answered meanwhile is not reminded. Where
     /// that cannot be told now they wait, for what is known may change. Nor do letters of commands leave to whoever was taken out meanwhile,
     /// or wants no more.
     async fn still_wanted(&self, claimed: Vec<OutboxItem>, now: Instant) -> Result<Vec<OutboxItem>, StepError> {
-        let waited = |letter: &OutboxItem| now.seconds_since(letter.created_at) > limits::SCHEDULE_FRESH_SECONDS;
-        let may_end = |letter: &&OutboxItem| Letter::find(&letter.kind).is_some() && waited(letter);
-        let means = Means { now, dice: &*self.dice, keys: &self.keys, desk: &self.desk };
+        let may_end = |letter: &&OutboxItem| may_end(letter, now);
+        let means = self.means(now);
         let named = |letter: &OutboxItem| (letter.id, letter.message_id.clone());
         let doubtful: Vec<(i64, String)> = claimed.iter().filter(may_end).map(named).collect();
         let of_voters: Vec<&OutboxItem> = claimed.iter().filter(|letter| waiting::is_doubtful(letter, means)).collect();
@@ -434,6 +467,11 @@ impl Dispatch {
         self.dice.fill(&mut bytes);
         Jitter(u32::from_le_bytes(bytes))
     }
+}
+
+/// Whether a letter is of a kind that schedules write, and waited for so long that its reason may be over.
+fn may_end(letter: &OutboxItem, now: Instant) -> bool {
+    Letter::find(&letter.kind).is_some() && now.seconds_since(letter.created_at) > limits::SCHEDULE_FRESH_SECONDS
 }
 
 /// Numbers and Message-IDs of letters.

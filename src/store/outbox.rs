@@ -145,6 +145,13 @@ impl OutboxRow {
             _ => None,
         }
     }
+
+    /// The latest report that it is delayed on its way, with its status and when it came; none once its end was reported. A report from before it
+    /// was sent is of an earlier sending: a person had it tried again.
+    pub fn delay(&self) -> Option<(&str, Instant)> {
+        let (sent, status, at) = (self.sent_at?, self.report_status.as_deref()?, self.reported_at?);
+        (self.state == State::Sent && at >= sent).then_some((status, at))
+    }
 }
 
 /// What a refusal says in short: the status at its beginning (RFC 2034), or the reply code where there is none; nothing where no server
@@ -255,6 +262,8 @@ statements! { "outbox":
         WHERE id = $1 AND state IN ('waiting', 'held', 'failed', 'bounced') AND secret <> 2";
     DELIVERED = same "UPDATE outbox SET state = 'delivered', report_status = $2, reported_at = $3 \
         WHERE id = $1 AND state = 'sent'";
+    // It stays sent: the other server goes on trying.
+    DELAYED = same "UPDATE outbox SET report_status = $2, reported_at = $3 WHERE id = $1 AND state = 'sent'";
     // Of a letter under way, too: the report may be read before it is on file that the letter left.
     BOUNCED = same "UPDATE outbox SET state = 'bounced', report_status = $2, reported_at = $3, lease_until = 0, lease_owner = '' \
         WHERE id = $1 AND (state IN ('sent', 'delivered') OR (state IN ('waiting', 'held') AND lease_until > $3))";
@@ -572,12 +581,14 @@ pub async fn retry(tx: &mut Tx, id: i64, now: Instant) -> Result<bool, StoreErro
 pub enum Report {
     /// The letter arrived.
     Delivered,
+    /// It is on its way still: the other server goes on trying.
+    Delayed,
     /// It did not.
     Bounced,
 }
 
 /// Writes what a delivery report said of a letter that was sent; false if it tells nothing new. A bounce outweighs an
-/// arrival that was reported before, and what is recorded afterwards of the sending.
+/// arrival that was reported before, and what is recorded afterwards of the sending; a delay is told until an end is.
 ///
 /// # Errors
 /// Those of the database.
@@ -590,6 +601,7 @@ pub async fn record_report(
 ) -> Result<bool, StoreError> {
     let statement = match report {
         Report::Delivered => &DELIVERED,
+        Report::Delayed => &DELAYED,
         Report::Bounced => &BOUNCED,
     };
     Ok(tx.execute(statement, binds![id, status, at]).await? == 1)

@@ -40,6 +40,9 @@ macro_rules! with_mailing {
 /// Why a letter is held that was held with its mailing: it is, and no other of its rule.
 pub const WITH_MAILING: &str = with_mailing!();
 
+/// With this begins why a letter was put off that could not be written.
+pub const UNWRITTEN: &str = "it could not be written";
+
 /// What comes next of a rule for one target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedLetter {
@@ -168,6 +171,8 @@ statements! { "planned letter":
     };
     OF_KIND = same planned!("WHERE study_id = $1 AND target_kind = $2 ORDER BY target, rule");
     DUE = same planned!("WHERE study_id = $1 AND state = 'waiting' AND due_at <= $2 ORDER BY due_at LIMIT $3");
+    UNWRITTEN_COUNT = same "SELECT count(*) FROM planned_letter WHERE study_id = $1 AND state = 'waiting' AND due_at <= $2 \
+        AND substr(why, 1, length(CAST($3 AS TEXT))) = CAST($3 AS TEXT)";
     DUE_OF_RULE = same "SELECT count(*) FROM planned_letter WHERE study_id = $1 AND state = 'waiting' AND due_at <= $2 AND rule = $3";
     // One probe of the index for each study that has letters waiting, however many.
     DUE_STUDIES = same "WITH RECURSIVE waiting (id) AS (SELECT min(study_id) FROM planned_letter WHERE state = 'waiting' AND study_id > $2 \
@@ -349,6 +354,19 @@ pub async fn due<'a>(
 /// Those of the database.
 pub async fn count_due(tx: &mut Tx, study_id: i64, rule: &str, now: Instant) -> Result<i64, StoreError> {
     let found = Reader::from(&mut *tx).find(&DUE_OF_RULE, binds![study_id, now, rule]).await?;
+    found.map_or(Ok(0), |mut row| row.int())
+}
+
+/// How many letters of a study could not be written, and wait to be tried again until then.
+///
+/// # Errors
+/// Those of the database.
+pub async fn count_unwritten<'a>(
+    from: impl Into<Reader<'a>>,
+    study_id: i64,
+    until: Instant,
+) -> Result<i64, StoreError> {
+    let found = from.into().find(&UNWRITTEN_COUNT, binds![study_id, until, UNWRITTEN]).await?;
     found.map_or(Ok(0), |mut row| row.int())
 }
 

@@ -45,10 +45,12 @@ pub async fn record(ledger: &mut Ledger<'_>, means: Means<'_>, delivery: &Delive
     let report = match delivery.action.as_str() {
         "failed" => Report::Bounced,
         "delivered" | "relayed" | "expanded" => Report::Delivered,
-        // A delay is no end: the other server goes on trying.
-        _ => return Ok(settled(format!("delayed:{}", delivery.status), Some(&letter))),
+        _ => Report::Delayed,
     };
-    let news = outbox::record_report(&mut ledger.tx, letter.id, report, &delivery.status, means.now).await?;
+    // RFC 3463: of a delay that gives no status, only its class is known.
+    let status =
+        if report == Report::Delayed && delivery.status.is_empty() { "4.0.0" } else { delivery.status.as_str() };
+    let news = outbox::record_report(&mut ledger.tx, letter.id, report, status, means.now).await?;
     if news && report == Report::Bounced {
         let status = if delivery.status.is_empty() { "5.0.0" } else { delivery.status.as_str() };
         addresses::count(&mut ledger.tx, means, &letter.recipient, (Bounce::of_report(status), status)).await?;

@@ -900,6 +900,7 @@ impl Parts<'_> {
             bell: if lane == Lane::Awaited { alert_bell.clone() } else { bell() },
             alert_bell: alert_bell.clone(),
             away: AtomicBool::new(true),
+            taken_at: AtomicI64::new(0),
             throttle: Throttle::default(),
             slowing: Arc::clone(&slowing),
             pace: Pace::default(),

@@ -562,16 +562,33 @@ on_both! {
         assert!(!outbox::record_report(&mut tx, ids[0], Report::Bounced, "5.1.1", NOW).await.unwrap(), "not sent yet");
         let sent = ids.iter().map(|&id| (id, Verdict { code: 250, text: "ok" })).collect::<Vec<_>>();
         outbox::record_sent_many(&mut tx, NOW, &sent).await.unwrap();
+        assert!(outbox::record_report(&mut tx, ids[1], Report::Delayed, "4.4.1", later(1)).await.unwrap());
+        assert!(outbox::record_report(&mut tx, ids[1], Report::Delayed, "4.4.7", later(2)).await.unwrap());
         assert!(outbox::record_report(&mut tx, ids[0], Report::Delivered, "2.0.0", later(1)).await.unwrap());
         assert!(outbox::record_report(&mut tx, ids[0], Report::Bounced, "5.1.1", later(2)).await.unwrap());
         assert!(!outbox::record_report(&mut tx, ids[0], Report::Bounced, "5.1.1", later(3)).await.unwrap());
         assert!(!outbox::record_report(&mut tx, ids[0], Report::Delivered, "2.0.0", later(3)).await.unwrap());
+        assert!(!outbox::record_report(&mut tx, ids[0], Report::Delayed, "4.4.1", later(3)).await.unwrap());
         tx.commit().await.unwrap();
         let row = outbox::find(store, ids[0]).await.unwrap().unwrap();
         assert_eq!((row.state, row.report_status.as_deref()), (outbox::State::Bounced, Some("5.1.1")));
         assert_eq!(row.reported_at, Some(later(2)));
         let bounced = outbox::list(store, outbox::Which::State(outbox::State::Bounced), None, 9).await.unwrap();
         assert_eq!(bounced.len(), 1);
+        // A delay stands until an end is reported, and is no failure; nor is the bounce of an earlier sending a delay.
+        let delayed = outbox::find(store, ids[1]).await.unwrap().unwrap();
+        assert_eq!((delayed.state, delayed.failure()), (outbox::State::Sent, None));
+        assert_eq!(delayed.delay(), Some(("4.4.7", later(2))));
+        let mut tx = store.begin().await.unwrap();
+        assert!(outbox::record_report(&mut tx, ids[1], Report::Delivered, "2.0.0", later(4)).await.unwrap());
+        assert!(outbox::retry(&mut tx, ids[0], later(5)).await.unwrap());
+        let again = [(ids[0], Verdict { code: 250, text: "ok" })];
+        outbox::record_sent_many(&mut tx, later(6), &again).await.unwrap();
+        tx.commit().await.unwrap();
+        for (id, state) in [(ids[1], outbox::State::Delivered), (ids[0], outbox::State::Sent)] {
+            let row = outbox::find(store, id).await.unwrap().unwrap();
+            assert_eq!((row.state, row.delay()), (state, None));
+        }
     }
 
     async fn answers_are_counted_and_found_by_mail(world: &World) {

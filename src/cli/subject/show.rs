@@ -187,7 +187,9 @@ impl View<'_> {
         }
         for letter in &self.letters {
             let failure = letter.failure().filter(|status| !status.is_empty());
-            let failure = failure.map(|status| format!(" ({status})")).unwrap_or_default();
+            let failure = failure.map(|status| format!(" ({status})"));
+            let delay = letter.delay().map(|(status, at)| format!(", delayed ({status}) at {}", at.local(study.zone)));
+            let failure = failure.or(delay).unwrap_or_default();
             page.line("letter", &format!("{} to {}: {}{failure}", letter.id, letter.recipient, letter.state.key()));
         }
         let registration = study.registration_instrument();

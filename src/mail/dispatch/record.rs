@@ -8,7 +8,7 @@ use crate::domain::retry::{self, NextTry};
 use crate::domain::time::Instant;
 use crate::limits;
 use crate::mail::StepError;
-use crate::mail::transport::{Reply, Verdict};
+use crate::mail::transport::{DISOWNED, Reply, Trouble, Verdict};
 use crate::store::outbox::{self, OutboxItem};
 use crate::store::{StoreError, Tx, credential_wait, host};
 use crate::workflow::ledger::Ledger;
@@ -93,6 +93,9 @@ impl Dispatch {
                     let (code, text) = reply.as_ref().map_or_else(lost, said);
                     self.retry(&mut ledger, letter, code, &text, now).await?;
                 }
+                Verdict::Unreachable { trouble: Trouble::Sender, text } => {
+                    self.disowned(&mut ledger, letter, &bounded(text), now).await?;
+                }
                 Verdict::Unreachable { text, .. } => {
                     // No try of the letter's: the server is left alone, and the letter is due as soon as that is over,
                     // however long it takes. No letter fails because a server was away.
@@ -113,6 +116,9 @@ impl Dispatch {
         credential_wait::begin(&mut ledger.tx, now, &ways_in.collect::<Vec<_>>()).await?;
         mask(&mut ledger, left.map(|(letter, _)| letter)).await?;
         ledger.commit().await?;
+        if !sent.is_empty() {
+            self.taken_at.store(now.0, Ordering::Relaxed);
+        }
         if !sent.is_empty() && self.away.swap(false, Ordering::Relaxed) {
             host::record_success(&self.store, &self.host()).await?;
         }
@@ -138,6 +144,25 @@ impl Dispatch {
             NextTry::GiveUp => self.fail(ledger, letter, said, now).await?,
         }
         Ok(())
+    }
+
+    /// The server has something against our address. It may refuse every letter so, and then none fails. But if it took others meanwhile, it is
+    /// this letter that it does not want: its reader's own server may say so, and would keep the rest waiting for good.
+    async fn disowned(
+        &self,
+        ledger: &mut Ledger<'_>,
+        letter: &OutboxItem,
+        text: &str,
+        now: Instant,
+    ) -> Result<(), StepError> {
+        let said = outbox::Verdict { code: 0, text };
+        let (tries, since) = disowned_since(&mut ledger.tx, letter, now).await?;
+        let takes_others = self.taken_at.load(Ordering::Relaxed) > since.0;
+        if tries >= limits::DISOWNED_TRIES && takes_others {
+            return self.fail(ledger, letter, said, now).await;
+        }
+        let later = now.plus_seconds(limits::DISOWNED_WAIT_SECONDS);
+        Ok(outbox::record_retry(&mut ledger.tx, letter.id, &self.owner, now, later, said).await?)
     }
 
     /// There will be no other attempt; whoever must know is told in the same transaction.
@@ -197,6 +222,24 @@ async fn begun(tx: &mut Tx, letter: &OutboxItem, now: Instant) -> Result<Instant
         }
     }
     Ok(begun)
+}
+
+/// How many times running, this one among them, a server had something against our address over a letter, and since when. That it was away
+/// in between says nothing.
+async fn disowned_since(tx: &mut Tx, letter: &OutboxItem, now: Instant) -> Result<(u32, Instant), StoreError> {
+    let (mut tries, mut since, mut later) = (1, now, letter.attempts);
+    for attempt in outbox::list_attempts(tx, letter.id).await?.into_iter().rev() {
+        if attempt.attempt >= later {
+            break;
+        }
+        later = attempt.attempt;
+        if attempt.text.starts_with(DISOWNED) {
+            (tries, since) = (tries + 1, attempt.attempted_at);
+        } else if attempt.code != 0 || attempt.text == LOST {
+            break;
+        }
+    }
+    Ok((tries, since))
 }
 
 /// Takes the secrets out of letters that are sent no more, in the transaction that says so.

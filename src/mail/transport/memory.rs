@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Envelope;
-use super::verdict::{Reply, Scope, Trouble, Verdict};
+use super::verdict::{DISOWNED, Reply, Scope, Trouble, Verdict};
 
 /// A transport that keeps what it accepts. Clones share the letters.
 ///
 /// The local part of the recipient before any `+` gives the order: `deferred` (451 for the letter), `busy` (421 for the
-/// server), `refused` (550), `timeout` (the server does not answer), `lost` (taken, but the reply is lost). Every
-/// other letter is accepted. [`Memory::order`] has one letter treated so whatever its address.
+/// server), `refused` (550), `timeout` (the server does not answer), `disowned` (our address is refused), `lost` (taken, but the reply is lost).
+/// Every other letter is accepted. [`Memory::order`] has one letter treated so whatever its address.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     shared: Arc<Mutex<Shared>>,
@@ -35,6 +35,8 @@ pub enum Order {
     Refuse,
     /// The server does not answer, and did not see the letter.
     TimeOut,
+    /// Never, because of our address (550), for this recipient.
+    Disown,
     /// It is taken, but the reply is lost.
     Lose,
 }
@@ -46,6 +48,7 @@ impl Order {
             "busy" => Order::Busy,
             "refused" => Order::Refuse,
             "timeout" => Order::TimeOut,
+            "disowned" => Order::Disown,
             "lost" => Order::Lose,
             _ => Order::Accept,
         }
@@ -107,6 +110,10 @@ impl Memory {
             Order::TimeOut => {
                 Verdict::Unreachable { trouble: Trouble::TimedOut, text: "no answer, as it was ordered".to_owned() }
             }
+            Order::Disown => Verdict::Unreachable {
+                trouble: Trouble::Sender,
+                text: format!("{DISOWNED}: 550 5.7.1 as it was ordered"),
+            },
             Order::Lose => Verdict::Deferred { reply: None, scope: Scope::Host, maybe_sent: true },
         }
     }

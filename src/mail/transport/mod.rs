@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub use folder::Folder;
 pub use memory::{Memory, Order, Sent};
 pub use smtp::{Smtp, for_mailings};
-pub use verdict::{Reply, Scope, Trouble, Verdict};
+pub use verdict::{DISOWNED, Reply, Scope, Trouble, Verdict};
 
 use crate::domain::time::Clock;
 use crate::limits;

@@ -28,7 +28,7 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::rustls::ClientConfig;
 
 use super::Envelope;
-use super::verdict::{Reply, Scope, Trouble, Verdict};
+use super::verdict::{DISOWNED, Reply, Scope, Trouble, Verdict};
 use crate::limits;
 use crate::mail::connection::{ConnectError, Wire, dial, secure, trust};
 use crate::settings::{Security, SmtpSettings};
@@ -312,7 +312,8 @@ async fn step(
 ///
 /// 421 and every 4xx before the recipient was named are about the server; later 4xx are about the letter. So are 5xx: to the recipient's
 /// name they are about the recipient, after the mail about what it says. But a server which wants a login from us, or has something
-/// against our address, would refuse every letter: it is left alone, and none fails.
+/// against our address, may refuse every letter: it is left alone, and none fails unless it turns out that others are taken
+/// ([`DISOWNED_TRIES`](crate::limits::DISOWNED_TRIES)).
 fn judge(stage: Stage, reply: Reply, envelope: &Envelope) -> Verdict {
     if reply.wants_login() {
         let text = format!("the server wants a login first: {reply}; set user and password_file");
@@ -322,12 +323,12 @@ fn judge(stage: Stage, reply: Reply, envelope: &Envelope) -> Verdict {
     let of_sender = match stage {
         Stage::Sender => !reply.is_of_mail(),
         Stage::Recipient => reply.is_of_sender(from, &envelope.to),
-        Stage::Mail => false,
+        Stage::Mail => reply.has_status_of_sender(),
     };
     if reply.code >= 500 && of_sender {
         let said = reply.without(from);
         let text = format!(
-            "the server takes no letter from our address: {said}; may this user send from the mailbox's address, also with + and a token in \
+            "{DISOWNED}: {said}; may this user send from the mailbox's address, also with + and a token in \
              front of the @?"
         );
         return Verdict::Unreachable { trouble: Trouble::Sender, text };
@@ -559,6 +560,16 @@ mod tests {
         assert!(matches!(judge(Stage::Sender, 552), Verdict::Refused(_)), "it is too large");
         assert!(matches!(judge(Stage::Recipient, 550), Verdict::Refused(_)));
         assert!(matches!(judge(Stage::Mail, 554), Verdict::Refused(_)));
+        for (text, of_sender) in [
+            ("5.7.60 SMTP; Client does not have permissions to send as this sender", true),
+            ("5.1.7 x", true),
+            ("5.1.8 x", true),
+            ("5.7.1 <reg+b.1.x@example.jp> looks like spam", false),
+        ] {
+            let verdict = super::judge(Stage::Mail, Reply::new(550, text), &envelope("a@example.com"));
+            let disowned = matches!(verdict, Verdict::Unreachable { trouble: Trouble::Sender, .. });
+            assert_eq!(disowned, of_sender, "{text}");
+        }
     }
 
     #[test]

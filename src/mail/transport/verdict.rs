@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// With this begins what is said of [`Trouble::Sender`]: by it the tries that ended so are known.
+pub const DISOWNED: &str = "the server takes no letter from our address";
+
 /// What became of one letter for one recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -93,13 +96,19 @@ impl Reply {
     }
 
     /// Whether it is about our own address, though a recipient was named: `5.1.7` and `5.1.8` (RFC 3463), or our address stands in it and the
-    /// recipient's does not. Servers that wait with what they have against a sender until they know the recipient (Postfix:
+    /// recipient's does not, or we may not send as our own address (`5.7.60` of Exchange). Servers that wait with what they have against a sender until they know the recipient (Postfix:
     /// `smtpd_delay_reject`) answer so.
     pub(crate) fn is_of_sender(&self, from: &str, to: &str) -> bool {
-        let status = self.enhanced().and_then(|status| status.split_once('.')).map(|(_, rest)| rest);
         let text = self.text.to_ascii_lowercase();
         let names = |address: &str| !address.is_empty() && text.contains(&address.to_ascii_lowercase());
-        matches!(status, Some("1.7" | "1.8")) || (names(from) && !names(to))
+        self.has_status_of_sender() || (names(from) && !names(to))
+    }
+
+    /// Whether its status alone says that it is about our own address. Behind the mail that is all that counts: what else a server says
+    /// there may quote whatever stands in the mail.
+    pub(crate) fn has_status_of_sender(&self) -> bool {
+        let status = self.enhanced().and_then(|status| status.split_once('.')).map(|(_, rest)| rest);
+        matches!(status, Some("1.7" | "1.8" | "7.60"))
     }
 
     /// The same without an address that holds a token.
@@ -159,6 +168,7 @@ mod tests {
         let of_sender = |text: &str| Reply::new(553, text).is_of_sender(from, to);
         assert!(of_sender("5.7.1 <reg+b.1.xyz@example.jp>: Sender address rejected: not owned by user reg"));
         assert!(of_sender("5.1.8 the sender's domain is not known") && of_sender("5.1.7 x"));
+        assert!(of_sender("5.7.60 SMTP; Client does not have permissions to send as this sender"));
         for text in [
             "5.7.1 <dr.sato@example.com>: Relay access denied",
             "5.1.1 <dr.sato@example.com>: host says: <reg+b.1.Xyz@example.jp> may not write here",

@@ -190,17 +190,20 @@ fn letter(room: &Room, letter: &OutboxRow) -> Option<Value> {
         return None;
     }
     let reader = room.study().find_person_by_address(&letter.recipient);
+    let delay = letter.delay();
     let at = match letter.state {
-        Sending::Sent => letter.sent_at,
+        Sending::Sent if delay.is_none() => letter.sent_at,
         _ => letter.reported_at,
     };
     let at = at.map(|at| at.local(room.study().zone)).unwrap_or_default();
     let status = letter.failure();
     let key = match (letter.state, status.as_deref()) {
         (Sending::Failed, Some("")) => "letter_unsent".to_string(),
+        _ if delay.is_some() => "letter_delayed".to_string(),
         (state, _) => format!("letter_{}", state.key()),
     };
-    let said = room.word(&key, &[("status", status.as_deref().unwrap_or_default()), ("at", at.as_str())]);
+    let told = delay.map(|(status, _)| status).or(status.as_deref());
+    let said = room.word(&key, &[("status", told.unwrap_or_default()), ("at", at.as_str())]);
     let reader = reader.map(|person| person.name.in_language(room.language));
     Some(json!({ "to": reader, "said": said, "failed": status.is_some() }))
 }

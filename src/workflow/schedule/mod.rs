@@ -155,10 +155,11 @@ pub async fn step(shelf: &Shelf, means: Means<'_>) -> Result<Stepped, Failure> {
 }
 
 async fn send(shelf: &Shelf, shelved: &ShelvedStudy, means: Means<'_>) -> Result<send::Sent, Failure> {
-    let tried = match send::page(shelf, shelved, means, limits::SCHEDULE_LETTERS).await {
+    let mut at = None;
+    let tried = match send::page(shelf, shelved, means, limits::SCHEDULE_LETTERS, &mut at).await {
         // People must be asked, if not in the study's own words.
         Err(Failure::Letter(why)) => {
-            send::page(shelf, &shelf.plain(shelved, &why)?, means, limits::SCHEDULE_LETTERS).await
+            send::page(shelf, &shelf.plain(shelved, &why)?, means, limits::SCHEDULE_LETTERS, &mut at).await
         }
         other => other,
     };
@@ -166,11 +167,14 @@ async fn send(shelf: &Shelf, shelved: &ShelvedStudy, means: Means<'_>) -> Result
         Err(error) if !passes(&error) => error,
         other => return other,
     };
-    // One letter that cannot be written must not keep all others waiting. Where nobody may know whose access is whose none is tried alone:
-    // the batch is tried once more, and then it goes on without its first.
-    tracing::error!(study = shelved.id, %error, "letters of a schedule could not be written together; they are tried without the first");
-    match send::page(shelf, shelved, means, 1).await {
-        Err(error) if !passes(&error) => send::put_off_first(shelf, shelved, means, &error.to_string()).await,
+    // One letter that cannot be written must not keep all others waiting. Where it is not known which it is, the first is tried alone. Where
+    // nobody may know whose access is whose none is: the batch is tried once more, and then it goes on without its first.
+    tracing::error!(study = shelved.id, %error, "letters of a schedule could not be written together; they go on without the one that cannot");
+    if at.is_some() {
+        return send::put_off_unwritten(shelf, shelved, means, &at, &error.to_string()).await;
+    }
+    match send::page(shelf, shelved, means, 1, &mut at).await {
+        Err(error) if !passes(&error) => send::put_off_unwritten(shelf, shelved, means, &at, &error.to_string()).await,
         other => other,
     }
 }

@@ -32,6 +32,9 @@ pub(super) struct Sent {
     pub(super) more: bool,
 }
 
+/// Which letter is being decided or worded: what a failure is about. None where it may be about any.
+pub(super) type At = Option<(Target, String)>;
+
 /// A letter whose time has come.
 struct Leaving<'p> {
     somebody: &'p mut Somebody,
@@ -40,11 +43,18 @@ struct Leaving<'p> {
     wished: Instant,
 }
 
-/// Sends what is due of a study, at most `most` letters.
+/// Sends what is due of a study, at most `most` letters; where it fails, `at` tells over which.
 ///
 /// # Errors
 /// The database; a letter that cannot be worded.
-pub(super) async fn page(shelf: &Shelf, shelved: &ShelvedStudy, means: Means<'_>, most: i64) -> Result<Sent, Failure> {
+pub(super) async fn page(
+    shelf: &Shelf,
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    most: i64,
+    at: &mut At,
+) -> Result<Sent, Failure> {
+    *at = None;
     // What is paused waits, and goes out afterwards as far as it may be late.
     if study::load(shelf.store(), shelved.id).await?.state == study::State::Paused {
         return Ok(Sent::default());
@@ -68,11 +78,15 @@ pub(super) async fn page(shelf: &Shelf, shelved: &ShelvedStudy, means: Means<'_>
     if due.is_empty() {
         return Ok(Sent::default());
     }
+    if let [only] = due.as_slice() {
+        *at = Some((only.target.clone(), only.rule.clone()));
+    }
     let more = i64::try_from(due.len()).is_ok_and(|many| many >= most);
     let mut people = subjects::find(tx, &office, due.iter().map(|row| &row.target)).await?;
     let (mut saved, mut settled, mut leaving) = (Vec::new(), Vec::new(), Vec::new());
     let mut told = Vec::new();
     for mut row in due {
+        *at = Some((row.target.clone(), row.rule.clone()));
         if let (Letter::Unanswered, Some(somebody)) = (row.letter, people.get(&row.target)) {
             let (letters, next) = escalate::tell(tx, &office, means, somebody, &row).await?;
             if let Some(past) = next.past.as_ref().filter(|_| !letters.is_empty()) {
@@ -95,6 +109,7 @@ pub(super) async fn page(shelf: &Shelf, shelved: &ShelvedStudy, means: Means<'_>
             Decided::Stays(next) => saved.push(*next),
         }
     }
+    *at = None;
     planned_letter::settle(tx, &settled).await?;
     compose::post(tx, Some(shelved.id), means, None, &told).await?;
     let asks = |(_, rule, ..): &(Target, &Rule, Occasion, Instant)| rule.audience.answers();
@@ -103,7 +118,7 @@ pub(super) async fn page(shelf: &Shelf, shelved: &ShelvedStudy, means: Means<'_>
         saved.extend(few.filter_map(|(target, rule, ..)| put_off(&office, people.get(target)?, rule)));
         leaving.retain(|one| !asks(one));
     }
-    write(tx, page, &office, means, &mut people, &leaving).await?;
+    write(tx, page, (&office, means), &mut people, &leaving, at).await?;
     for (target, rule, occasion, wished) in &leaving {
         let Some(somebody) = people.get_mut(target) else { continue };
         let leaving = Leaving { somebody, rule, occasion: occasion.clone(), wished: *wished };
@@ -120,22 +135,31 @@ fn next_try(now: Instant) -> Instant {
     Instant((now.0.div_euclid(grain) + 1) * grain)
 }
 
-/// Puts off the first letter that is due of a study, for it cannot be written.
+/// Puts off a letter that cannot be written, or the first that is due of a study where it is not known which it is.
 ///
 /// # Errors
 /// The database.
-pub(super) async fn put_off_first(
+pub(super) async fn put_off_unwritten(
     shelf: &Shelf,
     shelved: &ShelvedStudy,
     means: Means<'_>,
+    at: &At,
     why: &str,
 ) -> Result<Sent, Failure> {
     let mut ledger = Ledger::begin(shelf).await?;
     let (tx, _) = ledger.lock(shelved).await?;
-    let mut due = planned_letter::due(&mut *tx, shelved.id, means.now, 1).await?;
+    let mut due = match at {
+        None => planned_letter::due(&mut *tx, shelved.id, means.now, 1).await?,
+        Some((target, rule)) => {
+            let mut own =
+                planned_letter::list_of(tx, shelved.id, target.kind, std::slice::from_ref(&target.id)).await?;
+            own.retain(|row| row.rule == *rule && row.state == State::Waiting && row.due_at <= means.now);
+            own
+        }
+    };
     for row in &mut due {
         row.due_at = next_try(means.now);
-        row.why = why.to_string();
+        row.why = format!("{}: {why}", planned_letter::UNWRITTEN);
     }
     planned_letter::save(tx, &due).await?;
     ledger.commit().await?;
@@ -231,10 +255,10 @@ fn record(
 async fn write(
     tx: &mut Tx,
     page: &mut Page,
-    office: &Office<'_>,
-    means: Means<'_>,
+    (office, means): (&Office<'_>, Means<'_>),
     people: &mut BTreeMap<Target, Somebody>,
     leaving: &[(Target, &Rule, Occasion, Instant)],
+    at: &mut At,
 ) -> Result<(), Failure> {
     if leaving.is_empty() {
         return Ok(());
@@ -249,6 +273,7 @@ async fn write(
     }
     .into_iter();
     for (target, rule, occasion, wished) in leaving {
+        *at = Some((target.clone(), rule.id.clone()));
         let Some(somebody) = people.get(target) else { continue };
         let past = Past { occasion: occasion.clone(), wished: *wished };
         if !rule.audience.answers() {
@@ -268,6 +293,7 @@ async fn write(
         let settled = record(office, (target, &rule.id), &past, Some(outgoing.message_id().to_string()));
         letters.push((vec![outgoing], settled));
     }
+    *at = None;
     let records: Vec<SettledLetter> = letters.iter().map(|(_, settled)| settled.clone()).collect();
     let fresh: BTreeSet<(Target, String, Occasion)> = planned_letter::settle(tx, &records).await?.into_iter().collect();
     letters.retain(|(_, own)| fresh.contains(&(own.target.clone(), own.rule.clone(), own.occasion.clone())));

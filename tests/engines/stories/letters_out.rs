@@ -66,6 +66,20 @@ stories! {
         assert_eq!(center.letter(&letter).await.state, State::Bounced);
     }
 
+    async fn a_delayed_letter_says_so_until_it_arrives(center: &mut Center) {
+        aurora(center).await;
+        let letter = enroll(center).await;
+        center.deliver_bytes(&report(&letter.bounces_to, "delayed", "4.4.1", &letter.message_id));
+        assert!(center.settle().await.is_empty(), "nobody is alerted: the other server goes on trying");
+        let row = center.letter(&letter).await;
+        assert_eq!((row.state, row.failure()), (State::Sent, None));
+        assert_eq!(row.delay().map(|(status, _)| status), Some("4.4.1"));
+        center.deliver_bytes(&report(&letter.bounces_to, "delivered", "2.0.0", &letter.message_id));
+        assert!(center.settle().await.is_empty());
+        let row = center.letter(&letter).await;
+        assert_eq!((row.state, row.delay()), (State::Delivered, None));
+    }
+
     async fn a_report_that_is_faster_than_the_record_of_its_letter_counts(center: &mut Center) {
         aurora(center).await;
         center.deliver(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031")));
@@ -200,6 +214,41 @@ stories! {
         assert_eq!(letters.len(), 3);
     }
 
+    async fn a_letter_alone_over_which_our_address_is_refused_keeps_no_other_waiting(center: &mut Center) {
+        center.activate(&yamada_at("disowned@example.jp"), Stage::Production).await;
+        let mail = Mail {
+            from: "disowned@example.jp".to_owned(),
+            ..DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"))
+        };
+        center.deliver(&mail);
+        let errors = center.recover().await;
+        assert_eq!(errors.len(), limits::DISOWNED_TRIES as usize, "the server is left alone each time: {errors:?}");
+        assert_eq!(kinds(&center.arrived().await), [
+            ("assignment-failed-alert", CENTER),
+            ("notice-open", CENTER),
+            ("notice-open", STATISTICIAN),
+        ]);
+        let failed = outbox::list(center.store(), outbox::Which::State(State::Failed), None, 9).await.unwrap().remove(0);
+        assert_eq!(failed.attempts, i64::from(limits::DISOWNED_TRIES));
+        assert_eq!((failed.recipient.as_str(), failed.failure().as_deref()), ("disowned@example.jp", Some("")));
+        assert!(failed.verdict_text.unwrap().contains("550 5.7.1"));
+    }
+
+    async fn while_our_address_is_refused_altogether_no_letter_fails(center: &mut Center) {
+        aurora(center).await;
+        center.deliver(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031")));
+        for _ in 0..2 * 24 * 4 {
+            center.memory.order(1, Order::Disown);
+            center.process.round().await;
+            center.wind(900);
+        }
+        let failed = outbox::list(center.store(), outbox::Which::State(State::Failed), None, 9).await.unwrap();
+        assert!(failed.is_empty(), "{failed:?}");
+        center.wind(limits::DISOWNED_WAIT_SECONDS);
+        center.recover().await;
+        assert_eq!(center.arrived().await.len(), 3);
+    }
+
     async fn a_failure_that_cannot_be_told_ends_all_the_same(center: &mut Center) {
         aurora(center).await;
         let mail = DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"));
@@ -261,6 +310,30 @@ stories! {
         center.world.tamper("UPDATE study SET facts = facts - 1").await;
         center.wind(LEASE + 1);
         assert_eq!(kinds(&center.settle().await), [("assignment-failed-alert", CENTER)]);
+    }
+
+    async fn an_assignment_does_not_wait_because_another_letter_cannot_be_looked_at(center: &mut Center) {
+        aurora(center).await;
+        center.deliver(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031")));
+        center.process.intake.step().await.unwrap();
+        center.process.desk.step().await.unwrap();
+        // One of them is a reminder that waited, and nobody can tell whether it is still wanted.
+        let turn = |from: &str, to: &str| format!("UPDATE outbox SET kind = '{to}' WHERE kind = '{from}' AND recipient = '{CENTER}'");
+        center.world.tamper(&turn("notice-open", "reminder")).await;
+        center.world.tamper("ALTER TABLE settled_letter RENAME TO settled_elsewhere").await;
+        center.wind(limits::SCHEDULE_FRESH_SECONDS + 1);
+        center.process.dispatch.step().await.unwrap_err();
+        center.world.tamper("ALTER TABLE settled_elsewhere RENAME TO settled_letter").await;
+        let now = center.clock.now();
+        for letter in outbox::list(center.store(), outbox::Which::State(State::Waiting), None, 9).await.unwrap() {
+            let doubtful = letter.kind == "reminder";
+            assert_eq!((letter.lease_until > now, letter.attempts), (doubtful, i64::from(doubtful)), "{}", letter.kind);
+        }
+        center.process.dispatch.step().await.unwrap();
+        assert!(kinds(&center.arrived().await).contains(&("assignment-open", "yamada@example.jp")));
+        center.world.tamper(&turn("reminder", "notice-open")).await;
+        center.wind(LEASE + 1);
+        assert_eq!(kinds(&center.settle().await), [("notice-open", CENTER)]);
     }
 
     async fn letters_that_left_are_recorded_though_the_database_fails_for_a_moment(center: &mut Center) {

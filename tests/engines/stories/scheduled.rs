@@ -133,6 +133,31 @@ async fn steer(center: &Center, whose: Whose<'_>, what: Steering) -> u64 {
 }
 
 stories! {
+    async fn a_letter_that_cannot_be_written_is_put_off_and_no_other(center: &mut Center) {
+        center.activate(&once_by(ONCE), Stage::Production).await;
+        take_in(center, &[somebody("hana", ""), somebody("anna", ""), somebody("taro", "")]).await;
+        center.attend().await;
+        // Something at which mail cannot arrive, in the study's words or in ours.
+        center.world.tamper("UPDATE participant SET address = 'anna at home' WHERE number = 2").await;
+        wind_to(center, "2026-11-24 09:01");
+        center.attend().await;
+        let came = center.settle().await;
+        assert_eq!(kinds(&came), [("invitation", "hana@example.jp"), ("invitation", "taro@example.jp")]);
+        let broken = find(center, 2).await.id.to_string();
+        for one in planned(center).await {
+            let (unwritten, hers) = (one.why.starts_with(planned_letter::UNWRITTEN), one.target.id == broken && one.rule == "ask");
+            assert_eq!(unwritten, hers, "{one:?}");
+        }
+        let until = center.clock.now().plus_seconds(limits::SCHEDULE_RETRY_SECONDS);
+        let id = center.shelved("wellbeing").await.id;
+        assert_eq!(planned_letter::count_unwritten(center.store(), id, until).await.unwrap(), 1);
+        center.world.tamper("UPDATE participant SET address = 'anna@example.jp' WHERE number = 2").await;
+        center.wind(limits::SCHEDULE_RETRY_SECONDS);
+        center.attend().await;
+        assert_eq!(kinds(&center.settle().await), [("invitation", "anna@example.jp")]);
+        assert_eq!(planned_letter::count_unwritten(center.store(), id, Instant(i64::MAX)).await.unwrap(), 0);
+    }
+
     async fn a_diary_goes_through_holidays_and_summer_time(center: &mut Center) {
         wind_to(center, "2027-03-18 12:00");
         center.activate(&by(WEEKLY), Stage::Production).await;
