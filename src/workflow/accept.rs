@@ -133,6 +133,7 @@ pub async fn accept(
     match sight {
         FirstSight::Same(first) if first != arrival.inbox_id => return apart(|| repeat(ledger, asking, first)).await,
         FirstSight::Different(_) => return Ok(asking.held("message-id-reused")),
+        FirstSight::Elsewhere => return Ok(asking.held("signed-elsewhere")),
         FirstSight::New | FirstSight::Same(_) => {}
     }
     match &request.act {

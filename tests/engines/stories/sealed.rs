@@ -190,6 +190,39 @@ stories! {
         assert_eq!(center.enrolled("aurora").await.len(), 1);
     }
 
+    async fn what_was_signed_for_one_study_is_held_in_another(center: &mut Center) {
+        let bundle = sealing(REQUIRED, &[("yamada", "yamada")]);
+        center.activate(&bundle, Stage::Production).await;
+        let other = edited(&bundle, "study.toml", "slug = \"aurora\"", "slug = \"zephyr\"");
+        let other = edited(&other, "study.toml", "tag = \"AURORA\"", "tag = \"ZEPHYR\"");
+        center.activate(&other, Stage::Production).await;
+        let mail = Mail { subject: "登録".into(), ..DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031")) };
+        let mail = mail.to("reg+aurora@example.jp");
+        let raw = String::from_utf8(sealed(center, &mail)).unwrap();
+        exchange(center, raw.as_bytes()).await;
+        assert_eq!(reason(center).await, "enrolled");
+        // Whoever caught it sends it on, under whatever Message-ID and subject.
+        let caught = raw.replace("reg+aurora@", "reg+zephyr@");
+        for caught in [caught.clone(), caught.replace(&mail.message_id, "other@example.jp")] {
+            center.deliver_bytes(caught.as_bytes());
+            center.quiet().await;
+            assert_eq!(reason(center).await, "signed-elsewhere");
+            assert!(center.enrolled("zephyr").await.is_empty());
+        }
+        // A person may let it in, once.
+        center.arrived().await;
+        let held = center.last_mail().await.id;
+        let mut tx = center.store().begin().await.unwrap();
+        assert!(inbox::release(&mut tx, held, "operator:sato").await.unwrap());
+        tx.commit().await.unwrap();
+        center.settle().await;
+        assert_eq!(reason(center).await, "enrolled");
+        assert_eq!((center.enrolled("aurora").await.len(), center.enrolled("zephyr").await.len()), (1, 1));
+        // In its own study it is still the same message.
+        let again = exchange(center, raw.as_bytes()).await;
+        assert_eq!((kinds(&again), reason(center).await.as_str()), (vec![("duplicate-open", DR_YAMADA.address)], "same-message"));
+    }
+
     async fn a_confirmation_has_to_be_sealed_too(center: &mut Center) {
         let bundle = edited(&sealing(REQUIRED, &[("yamada", "yamada")]), "study.toml", "confirm = false", "confirm = true");
         center.activate(&bundle, Stage::Production).await;
