@@ -264,6 +264,25 @@ stories! {
         assert!(!status.text.contains("AURORA-0001") && !status.everything.contains("Y-0031"), "{}", status.everything);
     }
 
+    async fn an_amendment_tells_managers_who_signs_from_now_on(center: &mut Center) {
+        center.activate(&sealing(REQUIRED, &[("yamada", "yamada")]), Stage::Production).await;
+        let print = |name: &str| certificate(name).fingerprint();
+        for (keys, line) in [
+            (&[("yamada", "rsa")][..], format!("openpgp key of yamada: {} instead of {}", print("rsa"), print("yamada"))),
+            (&[][..], format!("openpgp key of yamada: none instead of {}", print("yamada"))),
+        ] {
+            let (_, told) = center.foresee(&sealing(REQUIRED, keys), center.act("keys")).await.unwrap();
+            assert!(told.contains(&line), "{line}: {told:?}");
+        }
+        center.amend(&sealing(REQUIRED, &[("yamada", "rsa")]), center.act("keys")).await.unwrap();
+        center.settle().await;
+        let told = center.told_of_amendments().await;
+        assert!(told.iter().any(|letter| letter.to == CENTER));
+        for letter in told {
+            assert_eq!(letter.text.contains(&print("rsa")), letter.to == CENTER, "{}: {}", letter.to, letter.text);
+        }
+    }
+
     async fn a_letter_leaves_again_neither_in_the_clear_nor_for_a_key_of_before(center: &mut Center) {
         center.activate(&sealing("encrypt_letters = false", &[]), Stage::Production).await;
         center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"))).await;
