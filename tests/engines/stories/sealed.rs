@@ -300,6 +300,8 @@ stories! {
             let again = exchange(center, &raw).await;
             assert_eq!(kinds(&again), [("answer-withheld", DR_YAMADA.address)]);
             assert!(!again[0].everything.contains("Y-0031") && !again[0].everything.contains("AURORA-0001"));
+            // Nothing is wrong with the key, and what helps is a new mail.
+            assert!(again[0].text.contains("登録より前") && again[0].text.contains("新しいメール"), "{}", again[0].text);
             asks = asks.anew();
         }
         // With the key that is on file it leaves again.
