@@ -40,7 +40,7 @@ use crate::store::{Store, StoreError, host, throttle};
 use crate::workflow::election::waiting;
 use crate::workflow::schedule::Looked;
 use crate::workflow::shelf::Shelf;
-use crate::workflow::{DeskAddress, Keys, Means, schedule, unwanted};
+use crate::workflow::{DeskAddress, Keys, Means, outdated, schedule, unwanted};
 pub use pace::Pace;
 use pace::UnderWay;
 use record::{LOST, bounded, is_busy};
@@ -206,7 +206,7 @@ impl Dispatch {
 
     /// Leaves out letters of schedules that waited for long and whose reason is over: whoever answered meanwhile is not reminded. Where
     /// that cannot be told now they wait, for what is known may change. Nor do letters of commands leave to whoever was taken out meanwhile,
-    /// or wants no more.
+    /// or wants no more; and what is sealed for a key of before gives way to a letter that says so.
     async fn still_wanted(&self, claimed: Vec<OutboxItem>, now: Instant) -> Result<Vec<OutboxItem>, StepError> {
         let waited = |letter: &OutboxItem| now.seconds_since(letter.created_at) > limits::SCHEDULE_FRESH_SECONDS;
         let may_end = |letter: &&OutboxItem| Letter::find(&letter.kind).is_some() && waited(letter);
@@ -215,7 +215,8 @@ impl Dispatch {
         let doubtful: Vec<(i64, String)> = claimed.iter().filter(may_end).map(named).collect();
         let of_voters: Vec<(i64, String)> =
             claimed.iter().filter(|letter| waiting::is_doubtful(letter, means)).map(named).collect();
-        if doubtful.is_empty() && of_voters.is_empty() {
+        let of_cases: Vec<&OutboxItem> = claimed.iter().filter(|letter| outdated::is_doubtful(letter, now)).collect();
+        if doubtful.is_empty() && of_voters.is_empty() && of_cases.is_empty() {
             return Ok(claimed);
         }
         let mut looked = Looked::default();
@@ -233,6 +234,11 @@ impl Dispatch {
         }
         if !of_voters.is_empty() {
             let own = Box::pin(waiting::erase_unwanted(&self.shelf, means, &borrowed(&of_voters))).await?;
+            looked.ended.extend(own.ended);
+            looked.undecided.extend(own.undecided);
+        }
+        if !of_cases.is_empty() {
+            let own = Box::pin(outdated::replace(&self.shelf, means, &self.owner, &of_cases)).await?;
             looked.ended.extend(own.ended);
             looked.undecided.extend(own.undecided);
         }

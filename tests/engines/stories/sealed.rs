@@ -311,6 +311,43 @@ stories! {
         assert!(resend::resend(&shelf, center.means(), letter, center.act("again")).await.unwrap().is_ok());
     }
 
+    async fn a_letter_that_waited_does_not_leave_for_a_key_of_before(center: &mut Center) {
+        let mut on_file = None;
+        for (number, (before, after, words)) in [
+            (Some("yamada"), Some("revoked"), "失効"),
+            (Some("yamada"), Some("rsa"), "登録より前"),
+            (None, Some("yamada"), "登録より前"),
+            (Some("yamada"), Some("yamada"), ""),
+        ].into_iter().enumerate() {
+            let keyed = |key: Option<&str>| {
+                let keys: Vec<(&str, &str)> = key.iter().map(|key| ("yamada", *key)).collect();
+                sealing("encrypt_letters = false", &keys)
+            };
+            match number {
+                0 => drop(center.activate(&keyed(before), Stage::Production).await),
+                _ if on_file != before => drop(center.amend(&keyed(before), center.act("a key")).await.unwrap()),
+                _ => {}
+            }
+            on_file = after;
+            center.settle().await;
+            center.deliver(&DR_YAMADA.writes("登録", &aurora_form("011", &format!("Y-004{number}"))));
+            center.process.intake.step().await.unwrap();
+            center.process.desk.step().await.unwrap();
+            if after != before {
+                drop(center.amend(&keyed(after), center.act("a key")).await.unwrap());
+            }
+            center.wind(limits::SCHEDULE_FRESH_SECONDS + 1);
+            let letters = center.settle().await;
+            let answer = to(&letters, DR_YAMADA.address);
+            if words.is_empty() {
+                assert_eq!(answer.kind, "assignment-open");
+                continue;
+            }
+            assert_eq!(answer.kind, "assignment-withheld");
+            assert!(answer.text.contains(words) && !answer.everything.contains("Y-004"), "{words}: {}", answer.everything);
+        }
+    }
+
     async fn a_mail_signed_by_a_key_that_is_good_no_more_is_told_so(center: &mut Center) {
         for (name, words) in [("expired", "有効期限が切れています"), ("revoked", "失効しています")] {
             let bundle = sealing("openpgp = \"required\"", &[("yamada", name)]);
