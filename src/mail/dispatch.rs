@@ -215,8 +215,8 @@ impl Dispatch {
         let doubtful: Vec<(i64, String)> = claimed.iter().filter(may_end).map(named).collect();
         let of_voters: Vec<(i64, String)> =
             claimed.iter().filter(|letter| waiting::is_doubtful(letter, means)).map(named).collect();
-        let of_cases: Vec<&OutboxItem> = claimed.iter().filter(|letter| outdated::is_doubtful(letter, now)).collect();
-        if doubtful.is_empty() && of_voters.is_empty() && of_cases.is_empty() {
+        let of_cases = claimed.iter().any(|letter| outdated::is_doubtful(letter, now));
+        if doubtful.is_empty() && of_voters.is_empty() && !of_cases {
             return Ok(claimed);
         }
         let mut looked = Looked::default();
@@ -237,8 +237,9 @@ impl Dispatch {
             looked.ended.extend(own.ended);
             looked.undecided.extend(own.undecided);
         }
-        if !of_cases.is_empty() {
-            let own = Box::pin(outdated::replace(&self.shelf, means, &self.owner, &of_cases)).await?;
+        if of_cases {
+            let waited: Vec<&OutboxItem> = claimed.iter().filter(|letter| outdated::is_doubtful(letter, now)).collect();
+            let own = Box::pin(outdated::replace(&self.shelf, means, &self.owner, &waited)).await?;
             looked.ended.extend(own.ended);
             looked.undecided.extend(own.undecided);
         }

@@ -44,7 +44,7 @@ pub async fn replace(shelf: &Shelf, means: Means<'_>, owner: &str, waited: &[&Ou
                 Err(error) => Err(error.to_string()),
             };
             match instead {
-                Ok(Some(instead)) => outdated.push((study_id, letter, instead)),
+                Ok(Some((slug, instead))) => outdated.push((study_id, slug, letter, instead)),
                 Ok(None) => {}
                 Err(why) => {
                     tracing::warn!(
@@ -61,7 +61,7 @@ pub async fn replace(shelf: &Shelf, means: Means<'_>, owner: &str, waited: &[&Ou
         return Ok(looked);
     }
     let mut tx = shelf.store().begin().await?;
-    for (study_id, letter, instead) in outdated {
+    for (study_id, slug, letter, instead) in outdated {
         // Whoever has it now looks at it anew.
         if outbox::drop_unwanted(&mut tx, letter.id, owner, "its reader's OpenPGP key is another one by now").await? {
             compose::post(&mut tx, Some(study_id), means, letter.inbox_id, std::slice::from_ref(&instead)).await?;
@@ -69,6 +69,7 @@ pub async fn replace(shelf: &Shelf, means: Means<'_>, owner: &str, waited: &[&Ou
                 letter = letter.id,
                 "a letter with case data is withheld: its reader's key is another one by now"
             );
+            metrics::counter!("hagaki_letters_withheld_total", "study" => slug).increment(1);
         }
         looked.ended.insert(letter.message_id.clone());
     }
@@ -76,8 +77,12 @@ pub async fn replace(shelf: &Shelf, means: Means<'_>, owner: &str, waited: &[&Ou
     Ok(looked)
 }
 
-/// The letter that is sent in the place of one that may not leave; none if it may.
-fn in_place_of(shelved: &ShelvedStudy, means: Means<'_>, letter: &OutboxItem) -> Result<Option<Outgoing>, Failure> {
+/// The letter that is sent in the place of one that may not leave, with its study's slug; none if it may.
+fn in_place_of(
+    shelved: &ShelvedStudy,
+    means: Means<'_>,
+    letter: &OutboxItem,
+) -> Result<Option<(String, Outgoing)>, Failure> {
     let study = &shelved.study;
     let (Some(kind), Ok(raw)) = (Kind::find(&letter.kind), &letter.raw) else { return Ok(None) };
     let Some(person) = study.find_person_by_address(&fold_address(&letter.recipient)) else { return Ok(None) };
@@ -89,5 +94,6 @@ fn in_place_of(shelved: &ShelvedStudy, means: Means<'_>, letter: &OutboxItem) ->
         subject_id: letter.subject_id,
         ..Addressing::unasked(study, person)
     };
-    compose::compose(shelved, means, to, sealing::in_place_of(study, means, person, kind)).map(Some)
+    let instead = compose::compose(shelved, means, to, sealing::in_place_of(study, means, person, kind))?;
+    Ok(Some((study.slug.clone(), instead)))
 }
