@@ -60,7 +60,9 @@ mod tests {
         let keys: Vec<&str> = source.split("=> \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         assert!(keys.len() > 40, "{keys:?}");
         for language in Language::ALL {
-            for key in keys.iter().chain(&["poison", "no-request", "bounce-unverified", "reply-budget"]) {
+            for key in
+                keys.iter().chain(&["poison", "no-request", "bounce-unverified", "reply-budget", "signed-elsewhere"])
+            {
                 assert!(held(language, key).is_some_and(|words| !words.is_empty()), "{key} in {language}");
             }
             assert!(piece(language, "held-other").is_some());

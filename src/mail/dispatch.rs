@@ -40,7 +40,7 @@ use crate::store::{Store, StoreError, host, throttle};
 use crate::workflow::election::waiting;
 use crate::workflow::schedule::Looked;
 use crate::workflow::shelf::Shelf;
-use crate::workflow::{DeskAddress, Keys, Means, schedule, unwanted};
+use crate::workflow::{DeskAddress, Keys, Means, outdated, schedule, unwanted};
 pub use pace::Pace;
 use pace::UnderWay;
 use record::{LOST, bounded, is_busy};
@@ -127,7 +127,9 @@ impl Dispatch {
         let (claimed, locked) = claimed.into_iter().partition(|letter| letter.raw.is_ok());
         self.put_off(locked).await?;
         let means = self.means(now);
-        let certain = |letter: &&OutboxItem| !may_end(letter, now) && !waiting::is_doubtful(letter, means);
+        let certain = |letter: &&OutboxItem| {
+            !may_end(letter, now) && !waiting::is_doubtful(letter, means) && !outdated::is_doubtful(letter, now)
+        };
         let certain: Vec<i64> = claimed.iter().filter(certain).map(|letter| letter.id).collect();
         let claimed = match self.ready(claimed, now).await {
             Ok(claimed) => claimed,
@@ -240,14 +242,15 @@ impl Dispatch {
 
     /// Leaves out letters of schedules that waited for long and whose reason is over: whoever answered meanwhile is not reminded. Where
     /// that cannot be told now they wait, for what is known may change. Nor do letters of commands leave to whoever was taken out meanwhile,
-    /// or wants no more.
+    /// or wants no more; and what is sealed for a key of before gives way to a letter that says so.
     async fn still_wanted(&self, claimed: Vec<OutboxItem>, now: Instant) -> Result<Vec<OutboxItem>, StepError> {
         let may_end = |letter: &&OutboxItem| may_end(letter, now);
         let means = self.means(now);
         let named = |letter: &OutboxItem| (letter.id, letter.message_id.clone());
         let doubtful: Vec<(i64, String)> = claimed.iter().filter(may_end).map(named).collect();
         let of_voters: Vec<&OutboxItem> = claimed.iter().filter(|letter| waiting::is_doubtful(letter, means)).collect();
-        if doubtful.is_empty() && of_voters.is_empty() {
+        let of_cases = claimed.iter().any(|letter| outdated::is_doubtful(letter, now));
+        if doubtful.is_empty() && of_voters.is_empty() && !of_cases {
             return Ok(claimed);
         }
         let mut looked = Looked::default();
@@ -265,6 +268,12 @@ impl Dispatch {
         }
         if !of_voters.is_empty() {
             let own = Box::pin(waiting::erase_unwanted(&self.shelf, means, &of_voters)).await?;
+            looked.ended.extend(own.ended);
+            looked.undecided.extend(own.undecided);
+        }
+        if of_cases {
+            let waited: Vec<&OutboxItem> = claimed.iter().filter(|letter| outdated::is_doubtful(letter, now)).collect();
+            let own = Box::pin(outdated::replace(&self.shelf, means, &self.owner, &waited)).await?;
             looked.ended.extend(own.ended);
             looked.undecided.extend(own.undecided);
         }

@@ -108,6 +108,8 @@ pub enum FirstSight {
     Same(i64),
     /// That earlier mail brought it with other content.
     Different(i64),
+    /// An earlier mail brought it, signed, to another study.
+    Elsewhere,
 }
 
 macro_rules! select {

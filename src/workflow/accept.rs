@@ -133,6 +133,7 @@ pub async fn accept(
     match sight {
         FirstSight::Same(first) if first != arrival.inbox_id => return apart(|| repeat(ledger, asking, first)).await,
         FirstSight::Different(_) => return Ok(asking.held("message-id-reused")),
+        FirstSight::Elsewhere => return Ok(asking.held("signed-elsewhere")),
         FirstSight::New | FirstSight::Same(_) => {}
     }
     match &request.act {
@@ -352,7 +353,8 @@ async fn repeat(ledger: &mut Ledger<'_>, asking: Asking<'_>, first: i64) -> Resu
                 None => compose::again(asking, kind, answer.subject_id, &raw),
                 Some(_) => {
                     let to = Addressing { subject_id: answer.subject_id, ..asking.to_sender() };
-                    compose::compose(asking.shelved, asking.means, to, sealing::in_place_of(asking, kind))?
+                    let facts = sealing::in_place_of(asking.study(), asking.means, asking.person, kind);
+                    compose::compose(asking.shelved, asking.means, to, facts)?
                 }
             };
             return asking.send(ledger, letter, settled).await;

@@ -109,7 +109,10 @@ pub(super) fn changes(
         lines.push(Line { reach: Reach::Staff, text });
     }
     reaching(Reach::Staff, &mut lines, |lines| conduct::changes(old, new, lines));
-    reaching(Reach::Managers, &mut lines, |lines| conduct::people_changes(&old.people, &new.people, lines));
+    reaching(Reach::Managers, &mut lines, |lines| {
+        conduct::people_changes(&old.people, &new.people, lines);
+        conduct::key_changes(old, new, lines);
+    });
     reaching(Reach::Staff, &mut lines, |lines| schedule::changes(old.schedule.as_ref(), new.schedule.as_ref(), lines));
     let files = each_file(old_files, new_files);
     lines.extend(files.into_iter().map(|(name, text)| Line { reach: reach_of(name), text }));

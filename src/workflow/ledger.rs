@@ -84,7 +84,12 @@ impl Page {
 
 /// Whether a message's key is made from what it says: for want of a Message-ID, or because it is signed.
 fn is_digest(message_key: &str) -> bool {
-    ["digest:", "signed:"].iter().any(|mark| message_key.starts_with(mark))
+    message_key.starts_with("digest:") || is_signed(message_key)
+}
+
+/// Whether a message is known by what its sender signed.
+fn is_signed(message_key: &str) -> bool {
+    message_key.starts_with("signed:")
 }
 
 fn stateless(id: &str) -> Failure {
@@ -237,6 +242,9 @@ impl<'a> Ledger<'a> {
     /// What a person released from quarantine is a message of its own where its Message-ID was used for another before, and
     /// stands for the message where the first that brought it still waits.
     ///
+    /// What was signed is one message in all studies: whoever got hold of it could else bring it to another study of its sender's, which the
+    /// signature need not name.
+    ///
     /// # Errors
     /// The database.
     pub async fn first_sight(
@@ -246,7 +254,8 @@ impl<'a> Ledger<'a> {
         now: Instant,
     ) -> Result<FirstSight, Failure> {
         let Arrival { content_digest, inbox_id, released, .. } = arrival;
-        let mut key = inbox::message_key(study_id, arrival.message_key);
+        let (of_study, signed) = (inbox::message_key(study_id, arrival.message_key), is_signed(arrival.message_key));
+        let mut key = if signed { arrival.message_key.to_string() } else { of_study.clone() };
         if is_digest(arrival.message_key) {
             key = self.find_coded(key).await?;
         }
@@ -255,6 +264,16 @@ impl<'a> Ledger<'a> {
             return Ok(FirstSight::New);
         }
         let mut sight = inbox::first_sight(&mut self.tx, &key, content_digest, inbox_id, now).await?;
+        if let (FirstSight::Same(first) | FirstSight::Different(first), true) = (sight, signed)
+            && first != inbox_id
+            && self.was_elsewhere(first, study_id).await?
+        {
+            if !released {
+                return Ok(FirstSight::Elsewhere);
+            }
+            key = self.find_coded(of_study).await?;
+            sight = inbox::first_sight(&mut self.tx, &key, content_digest, inbox_id, now).await?;
+        }
         if let (FirstSight::Different(_), true) = (&sight, released) {
             let key_of = format!("{key} {}", data_encoding::HEXLOWER.encode(content_digest));
             key = self.find_coded(key_of).await?;
@@ -268,6 +287,12 @@ impl<'a> Ledger<'a> {
             return Ok(FirstSight::New);
         }
         Ok(sight)
+    }
+
+    /// Whether that mail was for another study.
+    async fn was_elsewhere(&mut self, inbox_id: i64, study_id: i64) -> Result<bool, Failure> {
+        let first = inbox::find(&mut self.tx, inbox_id).await?;
+        Ok(first.and_then(|mail| mail.study_id).is_some_and(|first| first != study_id))
     }
 
     /// The key of a message that is known by what it says: a code of that, for from a digest alone that could be guessed. The one

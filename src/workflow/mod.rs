@@ -63,6 +63,7 @@ pub mod notices;
 mod obstacles;
 pub mod opt_out;
 mod opt_out_mail;
+pub mod outdated;
 pub mod package;
 mod pages;
 pub mod participants;

@@ -82,11 +82,13 @@ pub(super) fn stale(study: &Study, person: &Person, now: Instant, (kind, raw): (
     (kind.tells_of_case() && (demanded || certificate.is_some())).then_some(Stale::InTheClear)
 }
 
-/// What answers in place of such a letter: that there is something, where to look, and how to have it.
-pub(super) fn in_place_of(asking: Asking<'_>, kind: Kind) -> Facts {
-    let (study, means) = (asking.study(), asking.means);
-    let state = study.certificates.get(&asking.person.id).map(|own| (&**own, own.check(means.now)));
-    Facts::in_place_of(kind, Withheld::new(state, &means.desk.public_url, &study.slug))
+/// What is sent in place of such a letter: that there is something, where to look, and how to have it.
+pub(super) fn in_place_of(study: &Study, means: Means<'_>, person: &Person, kind: Kind) -> Facts {
+    let state = study.certificates.get(&person.id).map(|own| (&**own, own.check(means.now)));
+    let withheld = Withheld::new(state, &means.desk.public_url, &study.slug);
+    // Nothing is wrong with their key: the letter is older than it.
+    let good = matches!(state, Some((_, Ok(()))));
+    Facts::in_place_of(kind, if good { withheld.of_before() } else { withheld })
 }
 
 fn envelope(means: Means<'_>, to: &Arc<Certificate>) -> Envelope {
@@ -97,7 +99,7 @@ fn envelope(means: Means<'_>, to: &Arc<Certificate>) -> Envelope {
 
 impl Kind {
     /// Whether it is for participants, of whom no key is on file.
-    const fn is_participants(self) -> bool {
+    pub(super) const fn is_participants(self) -> bool {
         matches!(self, Kind::SurveyRefused | Kind::SurveyDone | Kind::SurveyConfirm)
     }
 }

@@ -359,6 +359,57 @@ fn each_way_to_be_wrong_is_told_by_its_name() {
     assert_eq!(closed.reasons, [Reason::Encrypted]);
 }
 
+#[test]
+fn what_a_subject_line_decides_has_to_be_signed() {
+    let (signed, required, ours) = (study("openpgp = \"signed\""), study("openpgp = \"required\""), key("ours"));
+    let by = |study: &Study, outer: &str, header: &str, words: &str| {
+        let entity =
+            format!("{header}Content-Type: text/plain; charset=utf-8; protected-headers=\"v1\"\r\n\r\n{words}");
+        let raw = String::from_utf8(encrypted(&sealed_by(Some("yamada"), &entity))).expect("text");
+        read_as(study, Some(&ours), raw.replace("[AURORA] enroll", outer).as_bytes())
+    };
+    let withdrawn = |reading: &Reading| match reading.request.as_ref().map(|own| &own.act) {
+        Some(Act::Deed(wanted)) => wanted.subject.clone(),
+        other => panic!("{:?} {other:?}", reading.reasons),
+    };
+    let reason = "理由: 本人の希望\r\n";
+    let keyed = format!("症例番号: AURORA-0007\r\n{reason}");
+    let first = format!("withdraw AURORA-0007\r\n\r\n{reason}");
+    for study in [&signed, &required] {
+        // Whoever carries the mail can write any number, and any word.
+        assert_eq!(faults(&by(study, "[AURORA] withdraw AURORA-0008", "", reason)), [Fault::SubjectUnsigned]);
+        assert_eq!(faults(&by(study, "[AURORA] withdraw", "", &keyed)), [Fault::SubjectUnsigned]);
+        assert_eq!(faults(&by(study, "[AURORA] withdraw AURORA-0008", "", &first)), [Fault::SubjectUnsigned]);
+        assert_eq!(
+            faults(&by(study, "[AURORA] withdraw AURORA-0007", "", &format!("[STUDY-B] {first}"))),
+            [Fault::SubjectUnsigned]
+        );
+        // What was signed says the same.
+        assert_eq!(withdrawn(&by(study, "[AURORA] withdraw AURORA-0007", "", &first)), "AURORA-0007");
+        let within = "Subject: [AURORA] withdraw AURORA-0007\r\n";
+        assert_eq!(withdrawn(&by(study, "...", within, reason)), "AURORA-0007");
+        assert_eq!(withdrawn(&by(study, "[AURORA] withdraw AURORA-0008", within, reason)), "AURORA-0007");
+        // A form says by itself what it is.
+        for outer in ["[AURORA] enroll", "...", "Re: [AURORA] form"] {
+            assert!(enrolls(&by(study, outer, "", FORM)), "{outer}");
+        }
+    }
+    // Questions are answered, and where no signature is demanded the subject line counts as ever.
+    let asked = by(&required, "[AURORA] help", "", "");
+    assert_eq!(asked.request.map(|own| own.act), Some(Act::Help));
+    assert_eq!(withdrawn(&by(&study(""), "[AURORA] withdraw AURORA-0008", "", reason)), "AURORA-0008");
+    // A subject that was only encrypted is anybody's: what is signed stands within, without one.
+    let inner = format!(
+        "Subject: [AURORA] unblind AURORA-0008\r\nContent-Type: multipart/signed; protected-headers=\"v1\"; micalg=pgp-sha256; \
+         protocol=\"application/pgp-signature\"; boundary=\"s\"\r\n\r\n--s\r\n{ENTITY}\r\n--s\r\n\
+         Content-Type: application/pgp-signature\r\n\r\n{}\r\n--s--\r\n",
+        text("detached.asc")
+    );
+    let around = read_as(&required, Some(&ours), &encrypted(&sealed_by(None, &inner)));
+    assert_eq!(around.openpgp.signed_by, Some(certificate("yamada").fingerprint()));
+    assert_eq!(faults(&around), [Fault::SubjectUnsigned]);
+}
+
 /// What stands below the header that describes a body, with the fields that do.
 fn body_of(mail: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(mail);

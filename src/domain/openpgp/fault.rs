@@ -21,6 +21,8 @@ pub enum Fault {
     WeakSignature,
     /// It was signed so long ago, or so far ahead, that somebody may be sending it again.
     OldSignature,
+    /// What is asked for is told by a subject line that nobody signed, and by nothing that was signed.
+    SubjectUnsigned,
     /// It was encrypted, and not to our key.
     NotToUs,
     /// It is damaged or was changed on its way.
@@ -33,7 +35,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Fault; 13] = [
+    pub const ALL: [Fault; 14] = [
         Fault::NotEncrypted,
         Fault::NotSigned,
         Fault::NoKey,
@@ -43,6 +45,7 @@ impl Fault {
         Fault::RevokedKey,
         Fault::WeakSignature,
         Fault::OldSignature,
+        Fault::SubjectUnsigned,
         Fault::NotToUs,
         Fault::Unreadable,
         Fault::TooLarge,
@@ -61,6 +64,7 @@ impl Fault {
             Fault::RevokedKey => "revoked-key",
             Fault::WeakSignature => "weak-signature",
             Fault::OldSignature => "old-signature",
+            Fault::SubjectUnsigned => "subject-unsigned",
             Fault::NotToUs => "not-to-us",
             Fault::Unreadable => "unreadable",
             Fault::TooLarge => "too-large",

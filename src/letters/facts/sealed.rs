@@ -58,7 +58,7 @@ impl SealRefused {
 /// A letter with case data was not sent, because it could not be encrypted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Withheld {
-    /// Why: `no-key`, `expired`, `revoked` or `failed`.
+    /// Why: `no-key`, `expired`, `revoked`, `before` (the letter is older than the key on file) or `failed`.
     pub why: String,
     /// Fingerprint of the key on file; empty if there is none.
     pub on_file: String,
@@ -81,5 +81,10 @@ impl Withheld {
         };
         let on_file = theirs.map(|(own, _)| own.fingerprint()).unwrap_or_default();
         Withheld { why: why.to_string(), on_file, page: short(&page) }
+    }
+
+    /// Because the letter was written before the key on file was.
+    pub fn of_before(self) -> Withheld {
+        Withheld { why: "before".to_string(), ..self }
     }
 }

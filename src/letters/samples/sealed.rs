@@ -6,7 +6,7 @@ use crate::letters::facts::{Facts, SealFaultLine, SealRefused, Withheld};
 /// What differs most from a sample; nothing of any other letter.
 pub(super) fn variants(full: &Facts) -> Vec<Facts> {
     let withheld = |facts: &Withheld| {
-        ["expired", "revoked", "failed"].map(|why| Withheld {
+        ["expired", "revoked", "before", "failed"].map(|why| Withheld {
             why: why.to_string(),
             on_file: "0A1B2C3D4E5F60718293A4B5C6D7E8F901234567".to_string(),
             page: if why == "failed" { String::new() } else { facts.page.clone() },

@@ -45,6 +45,8 @@ pub struct Seal {
     /// Digest of what was decrypted, as it came; none if nothing was.
     cipher: Option<Sha256Digest>,
     claims: Vec<Claim>,
+    /// Whether the subject line stands in what the innermost of those signatures are over.
+    subject: bool,
     /// Why what looks like a signature is none; the text is read without it.
     broken: Option<Fault>,
     /// Why it could not be opened.
@@ -77,8 +79,8 @@ pub fn unseal<'a>(own: Option<&OwnKey>, raw: &'a [u8]) -> Unsealed<'a> {
     for _ in 0..limits::OPENPGP_LAYERS {
         match layer(own, &mail.raw) {
             Ok(Layer::None) => return mail,
-            Ok(Layer::Signed { raw, claims }) => {
-                mail.seal.claims.extend(claims);
+            Ok(Layer::Signed { raw, claims, subject }) => {
+                mail.seal.add(claims, subject);
                 mail.raw = raw.map_or(mail.raw, Cow::Owned);
                 return mail;
             }
@@ -91,9 +93,9 @@ pub fn unseal<'a>(own: Option<&OwnKey>, raw: &'a [u8]) -> Unsealed<'a> {
                 mail.seal.fault = Some(Fault::TooMuch);
                 return mail;
             }
-            Ok(Layer::Encrypted { raw, cipher, claims }) => {
+            Ok(Layer::Encrypted { raw, cipher, claims, subject }) => {
                 mail.seal.cipher = Some(cipher);
-                mail.seal.claims.extend(claims);
+                mail.seal.add(claims, subject);
                 mail.raw = Cow::Owned(raw);
             }
             Err(fault) => {
@@ -123,6 +125,20 @@ impl Seal {
     /// Digest of what was decrypted, as it came.
     pub(super) fn cipher(&self) -> Option<Sha256Digest> {
         self.cipher
+    }
+
+    /// Signatures of one more layer; it was put on before those that are known.
+    fn add(&mut self, claims: Vec<Claim>, subject: bool) {
+        if !claims.is_empty() {
+            // Which of all signatures is the sender's is not known yet: what the innermost are over, those around it are over as well.
+            self.subject = subject;
+        }
+        self.claims.extend(claims);
+    }
+
+    /// Whether the study demands a signature, and the subject line is not in what is signed.
+    pub(super) fn leaves_subject_open(&self, study: &Study) -> bool {
+        study.trust.openpgp.signed && !self.subject
     }
 
     /// Whether it could not be opened at all.
@@ -191,11 +207,13 @@ enum Layer {
     Signed {
         raw: Option<Vec<u8>>,
         claims: Vec<Claim>,
+        subject: bool,
     },
     Encrypted {
         raw: Vec<u8>,
         cipher: Sha256Digest,
         claims: Vec<Claim>,
+        subject: bool,
     },
     /// It bears what is no signature for this reason.
     Unsure(Fault),
@@ -246,7 +264,8 @@ fn decrypted(own: &OwnKey, header: &Header<'_>, sealed: &Part<'_>) -> Result<Lay
         return Err(Fault::NotEncrypted);
     }
     let raw = rebuilt(header, &opened.data);
-    Ok(Layer::Encrypted { raw, cipher: Sha256::digest(bytes.trim_ascii()).into(), claims: opened.claims })
+    let subject = protected_subject(&Header::parse(&opened.data)).is_some();
+    Ok(Layer::Encrypted { raw, cipher: Sha256::digest(bytes.trim_ascii()).into(), claims: opened.claims, subject })
 }
 
 /// RFC 3156 section 5: the signature is over the first part as it stands, header and all, with its lines ended by CRLF.
@@ -262,8 +281,9 @@ fn signed_apart(outer: &Header<'_>, root: &Part<'_>) -> Result<Layer, Fault> {
     let claims = openpgp::signed_apart(&bytes, &canonical(over))?;
     // The first part is read as the text in any case, and the other one is no text. A subject that was signed with it counts instead of
     // the outer one, which anybody on the way can write anew.
-    let raw = protected_subject(&first.header).map(|_| rebuilt(outer, over));
-    Ok(Layer::Signed { raw, claims })
+    let subject = protected_subject(&first.header).is_some();
+    let raw = subject.then(|| rebuilt(outer, over));
+    Ok(Layer::Signed { raw, claims, subject })
 }
 
 /// A text that is, or holds, an armored block: what stands beside the block is left out.
@@ -272,7 +292,10 @@ fn within_text(own: Option<&OwnKey>, header: &Header<'_>, root: &Part<'_>) -> Re
     if let Some(block) = block(&bytes, SIGNED, SIGNED_END) {
         let read = std::str::from_utf8(&block).map_err(|_| Fault::BrokenSignature).and_then(openpgp::signed_text);
         return Ok(match read {
-            Ok((text, claims)) => Layer::Signed { raw: Some(of_text(header, root, text.as_bytes())), claims },
+            Ok((text, claims)) => {
+                let raw = Some(of_text(header, root, text.as_bytes()));
+                Layer::Signed { raw, claims, subject: false }
+            }
             Err(fault) => Layer::Unsure(fault),
         });
     }
@@ -280,8 +303,11 @@ fn within_text(own: Option<&OwnKey>, header: &Header<'_>, root: &Part<'_>) -> Re
         let opened = openpgp::open(Some(own), &block)?;
         let raw = of_text(header, root, &opened.data);
         return Ok(match opened.encrypted {
-            true => Layer::Encrypted { raw, cipher: Sha256::digest(&block).into(), claims: opened.claims },
-            false => Layer::Signed { raw: Some(raw), claims: opened.claims },
+            true => {
+                let cipher = Sha256::digest(&block).into();
+                Layer::Encrypted { raw, cipher, claims: opened.claims, subject: false }
+            }
+            false => Layer::Signed { raw: Some(raw), claims: opened.claims, subject: false },
         });
     }
     Ok(Layer::None)

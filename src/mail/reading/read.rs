@@ -20,6 +20,7 @@ use super::{
 use crate::domain::answer::{self, Form};
 use crate::domain::instrument::Instrument;
 use crate::domain::language::Language;
+use crate::domain::openpgp::Fault;
 use crate::domain::request::{Act, Letters, Request};
 use crate::domain::study::{Authentication, Person, Post, Study};
 use crate::domain::text;
@@ -136,14 +137,34 @@ fn read_in(world: &World<'_>, unsealed: &Unsealed<'_>) -> Reading {
     if seal.is_closed() {
         return unsealed_refused(reading, study, person);
     }
+    let signed = seal.leaves_subject_open(study).then(|| {
+        let subject = signed_subject(world, study, &content)?;
+        let reading = Reading { subject: subject.text.clone(), ..reading.clone() };
+        answer(world, reading, study, person, &subject, &content, header.body).request.map(|own| own.act)
+    });
     let mut reading = answer(world, reading, study, person, &subject, &content, header.body);
     let acts = reading.request.as_ref().is_some_and(|request| request.act.acts());
+    if let (true, Some(signed)) = (acts && reading.openpgp.faults.is_empty(), signed)
+        && signed.as_ref() != reading.request.as_ref().map(|request| &request.act)
+    {
+        reading.openpgp.faults.push(Fault::SubjectUnsigned);
+    }
     if acts && !reading.openpgp.faults.is_empty() {
         return unsealed_refused(reading, study, person);
     }
     // Nothing was refused for them.
     reading.openpgp.faults.clear();
     reading
+}
+
+/// What stands for the subject line where that is not signed: the first line of the signed text, if it asks for something. None if that line
+/// names another study than the one that the unsigned header tells.
+fn signed_subject(world: &World<'_>, study: &Study, content: &Content) -> Option<Subject> {
+    let readable = if content.undecidable { "" } else { content.text.as_str() };
+    let subject = subject::of_first_line(readable);
+    let means_one = |tag: &str| looks_like_tag(tag) || world.studies.iter().any(|other| other.is_named(tag));
+    let other = |tag: &String| means_one(tag) && !study.is_named(tag);
+    (!subject.tags.iter().any(other)).then_some(subject)
 }
 
 /// The reading of a mail that is not taken as it was sealed.

@@ -65,6 +65,18 @@ pub fn read_text(decoded: &str) -> Subject {
     Subject { text: clean, tags, rest, wish, replied, voting, randomizes, enrolls, follows_up, reference }
 }
 
+/// What the first line of a text asks for, written as a subject line is and naming a subject or a study; else a subject that says nothing.
+pub(super) fn of_first_line(text: &str) -> Subject {
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    // An answer, or somebody else's words.
+    if line.starts_with('>') || line.contains([':', '：']) {
+        return Subject::default();
+    }
+    let read = read_text(line);
+    let asks = read.wish.is_some() && read.reference.is_some();
+    if asks || !read.tags.is_empty() { read } else { Subject::default() }
+}
+
 /// Takes `Re:`, `RE[2]:`, `Fwd:`, `返信:` off the front, however many there are.
 fn without_prefixes(wide: &str) -> String {
     let mut rest = wide.trim_start();

@@ -1,7 +1,10 @@
 //! What an amendment changes of a study's conduct: whose mails it acts on, who is eligible, who works on it and where.
 
+use std::collections::BTreeSet;
+
 use super::told;
 use crate::domain::instrument::{Item, ItemKind};
+use crate::domain::openpgp::Certificate;
 use crate::domain::second_factor::{Proof, StepUp};
 use crate::domain::study::{Authentication, Criterion, Person, Role, Site, Study, Trust};
 use crate::workflow::wording::text_changes;
@@ -141,4 +144,18 @@ pub(super) fn people_changes(before: &[Person], now: &[Person], lines: &mut Vec<
     }
     let gone = before.iter().filter(|known| now.iter().all(|person| person.id != known.id));
     lines.extend(gone.map(|person| format!("person {}: removed", person.id)));
+}
+
+/// Whose OpenPGP key is another one from now on: by it their mails are signed and letters to them encrypted.
+pub(super) fn key_changes(old: &Study, new: &Study, lines: &mut Vec<String>) {
+    let people: BTreeSet<&String> = old.certificates.keys().chain(new.certificates.keys()).collect();
+    for id in people {
+        let (before, now) = (old.certificates.get(id), new.certificates.get(id));
+        let print = |own: Option<&Certificate>| own.map_or_else(|| "none".to_string(), Certificate::fingerprint);
+        let (was, is) = (print(before.map(|own| &**own)), print(now.map(|own| &**own)));
+        told(lines, &format!("openpgp key of {id}:"), &was, &is);
+        if was == is && before.map(|own| own.armored()) != now.map(|own| own.armored()) {
+            lines.push(format!("openpgp key of {id}: {is} as before, with another end, revocation, name or subkey"));
+        }
+    }
 }

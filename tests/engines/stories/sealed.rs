@@ -190,6 +190,39 @@ stories! {
         assert_eq!(center.enrolled("aurora").await.len(), 1);
     }
 
+    async fn what_was_signed_for_one_study_is_held_in_another(center: &mut Center) {
+        let bundle = sealing(REQUIRED, &[("yamada", "yamada")]);
+        center.activate(&bundle, Stage::Production).await;
+        let other = edited(&bundle, "study.toml", "slug = \"aurora\"", "slug = \"zephyr\"");
+        let other = edited(&other, "study.toml", "tag = \"AURORA\"", "tag = \"ZEPHYR\"");
+        center.activate(&other, Stage::Production).await;
+        let mail = Mail { subject: "登録".into(), ..DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031")) };
+        let mail = mail.to("reg+aurora@example.jp");
+        let raw = String::from_utf8(sealed(center, &mail)).unwrap();
+        exchange(center, raw.as_bytes()).await;
+        assert_eq!(reason(center).await, "enrolled");
+        // Whoever caught it sends it on, under whatever Message-ID and subject.
+        let caught = raw.replace("reg+aurora@", "reg+zephyr@");
+        for caught in [caught.clone(), caught.replace(&mail.message_id, "other@example.jp")] {
+            center.deliver_bytes(caught.as_bytes());
+            center.quiet().await;
+            assert_eq!(reason(center).await, "signed-elsewhere");
+            assert!(center.enrolled("zephyr").await.is_empty());
+        }
+        // A person may let it in, once.
+        center.arrived().await;
+        let held = center.last_mail().await.id;
+        let mut tx = center.store().begin().await.unwrap();
+        assert!(inbox::release(&mut tx, held, "operator:sato").await.unwrap());
+        tx.commit().await.unwrap();
+        center.settle().await;
+        assert_eq!(reason(center).await, "enrolled");
+        assert_eq!((center.enrolled("aurora").await.len(), center.enrolled("zephyr").await.len()), (1, 1));
+        // In its own study it is still the same message.
+        let again = exchange(center, raw.as_bytes()).await;
+        assert_eq!((kinds(&again), reason(center).await.as_str()), (vec![("duplicate-open", DR_YAMADA.address)], "same-message"));
+    }
+
     async fn a_confirmation_has_to_be_sealed_too(center: &mut Center) {
         let bundle = edited(&sealing(REQUIRED, &[("yamada", "yamada")]), "study.toml", "confirm = false", "confirm = true");
         center.activate(&bundle, Stage::Production).await;
@@ -231,6 +264,25 @@ stories! {
         assert!(!status.text.contains("AURORA-0001") && !status.everything.contains("Y-0031"), "{}", status.everything);
     }
 
+    async fn an_amendment_tells_managers_who_signs_from_now_on(center: &mut Center) {
+        center.activate(&sealing(REQUIRED, &[("yamada", "yamada")]), Stage::Production).await;
+        let print = |name: &str| certificate(name).fingerprint();
+        for (keys, line) in [
+            (&[("yamada", "rsa")][..], format!("openpgp key of yamada: {} instead of {}", print("rsa"), print("yamada"))),
+            (&[][..], format!("openpgp key of yamada: none instead of {}", print("yamada"))),
+        ] {
+            let (_, told) = center.foresee(&sealing(REQUIRED, keys), center.act("keys")).await.unwrap();
+            assert!(told.contains(&line), "{line}: {told:?}");
+        }
+        center.amend(&sealing(REQUIRED, &[("yamada", "rsa")]), center.act("keys")).await.unwrap();
+        center.settle().await;
+        let told = center.told_of_amendments().await;
+        assert!(told.iter().any(|letter| letter.to == CENTER));
+        for letter in told {
+            assert_eq!(letter.text.contains(&print("rsa")), letter.to == CENTER, "{}: {}", letter.to, letter.text);
+        }
+    }
+
     async fn a_letter_leaves_again_neither_in_the_clear_nor_for_a_key_of_before(center: &mut Center) {
         center.activate(&sealing("encrypt_letters = false", &[]), Stage::Production).await;
         center.exchange(&DR_YAMADA.writes("登録", &aurora_form("011", "Y-0031"))).await;
@@ -248,6 +300,8 @@ stories! {
             let again = exchange(center, &raw).await;
             assert_eq!(kinds(&again), [("answer-withheld", DR_YAMADA.address)]);
             assert!(!again[0].everything.contains("Y-0031") && !again[0].everything.contains("AURORA-0001"));
+            // Nothing is wrong with the key, and what helps is a new mail.
+            assert!(again[0].text.contains("登録より前") && again[0].text.contains("新しいメール"), "{}", again[0].text);
             asks = asks.anew();
         }
         // With the key that is on file it leaves again.
@@ -255,6 +309,43 @@ stories! {
         let letter = center.letter(to(&told, DR_YAMADA.address)).await.id;
         let shelf = center.shelf_on(center.store());
         assert!(resend::resend(&shelf, center.means(), letter, center.act("again")).await.unwrap().is_ok());
+    }
+
+    async fn a_letter_that_waited_does_not_leave_for_a_key_of_before(center: &mut Center) {
+        let mut on_file = None;
+        for (number, (before, after, words)) in [
+            (Some("yamada"), Some("revoked"), "失効"),
+            (Some("yamada"), Some("rsa"), "登録より前"),
+            (None, Some("yamada"), "登録より前"),
+            (Some("yamada"), Some("yamada"), ""),
+        ].into_iter().enumerate() {
+            let keyed = |key: Option<&str>| {
+                let keys: Vec<(&str, &str)> = key.iter().map(|key| ("yamada", *key)).collect();
+                sealing("encrypt_letters = false", &keys)
+            };
+            match number {
+                0 => drop(center.activate(&keyed(before), Stage::Production).await),
+                _ if on_file != before => drop(center.amend(&keyed(before), center.act("a key")).await.unwrap()),
+                _ => {}
+            }
+            on_file = after;
+            center.settle().await;
+            center.deliver(&DR_YAMADA.writes("登録", &aurora_form("011", &format!("Y-004{number}"))));
+            center.process.intake.step().await.unwrap();
+            center.process.desk.step().await.unwrap();
+            if after != before {
+                drop(center.amend(&keyed(after), center.act("a key")).await.unwrap());
+            }
+            center.wind(limits::SCHEDULE_FRESH_SECONDS + 1);
+            let letters = center.settle().await;
+            let answer = to(&letters, DR_YAMADA.address);
+            if words.is_empty() {
+                assert_eq!(answer.kind, "assignment-open");
+                continue;
+            }
+            assert_eq!(answer.kind, "assignment-withheld");
+            assert!(answer.text.contains(words) && !answer.everything.contains("Y-004"), "{words}: {}", answer.everything);
+        }
     }
 
     async fn a_mail_signed_by_a_key_that_is_good_no_more_is_told_so(center: &mut Center) {
