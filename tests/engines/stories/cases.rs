@@ -197,6 +197,7 @@ stories! {
         let long = [("remarks", kanji.as_str()), ("physician", kanji.as_str())];
         let stranger = pages.post("/c/aurora/new", &long).await;
         assert!(stranger.status == 413 && stranger.body.contains("too large"), "{stranger:?}");
+        center.quiet().await;
     }
 
     async fn a_subject_is_randomized_again_on_a_page(center: &mut Center) {
