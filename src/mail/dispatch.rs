@@ -127,9 +127,7 @@ impl Dispatch {
         let (claimed, locked) = claimed.into_iter().partition(|letter| letter.raw.is_ok());
         self.put_off(locked).await?;
         let means = self.means(now);
-        let certain = |letter: &&OutboxItem| {
-            !may_end(letter, now) && !waiting::is_doubtful(letter, means) && !outdated::is_doubtful(letter, now)
-        };
+        let certain = |letter: &&OutboxItem| !may_end(letter, now) && !waiting::is_doubtful(letter, means);
         let certain: Vec<i64> = claimed.iter().filter(certain).map(|letter| letter.id).collect();
         let claimed = match self.ready(claimed, now).await {
             Ok(claimed) => claimed,

@@ -309,6 +309,7 @@ stories! {
         let letter = center.letter(to(&told, DR_YAMADA.address)).await.id;
         let shelf = center.shelf_on(center.store());
         assert!(resend::resend(&shelf, center.means(), letter, center.act("again")).await.unwrap().is_ok());
+        center.quiet().await;
     }
 
     async fn a_letter_that_waited_does_not_leave_for_a_key_of_before(center: &mut Center) {
