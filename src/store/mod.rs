@@ -105,6 +105,7 @@ fn statements() -> impl Iterator<Item = &'static sql::Sql> {
         mailing::STATEMENTS,
         opt_out::STATEMENTS,
         outbox::STATEMENTS,
+        outbox::reports::STATEMENTS,
         outbox::work::STATEMENTS,
         participant::STATEMENTS,
         pending::STATEMENTS,
