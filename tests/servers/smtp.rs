@@ -144,12 +144,12 @@ async fn a_server_that_does_not_take_our_address_fails_no_letter() {
     };
     // Told at MAIL FROM by one port, and at RCPT TO by the other, as Postfix is wont to.
     for security in [Security::Tls, Security::StartTls] {
-        let verdict = send(security, "disowned+b.1.token@example.jp", "dr.sato@example.jp").await;
+        let verdict = send(security, "disowned+b.1.wxyz7654@example.jp", "dr.sato@example.jp").await;
         let Verdict::Unreachable { trouble: Trouble::Sender, text } = &verdict else {
             panic!("{security:?}: {verdict:?}")
         };
         assert!(text.contains("554 5.7.1 <our address>: Sender address rejected"), "{text}");
-        assert!(!text.contains("token"), "{text}");
+        assert!(!text.contains("wxyz7654"), "{text}");
         // What it has against a recipient is about the recipient.
         let verdict = send(security, SERVICE, "nobody@unwanted.example").await;
         assert!(matches!(&verdict, Verdict::Refused(reply) if reply.code == 554), "{security:?}: {verdict:?}");

@@ -136,7 +136,8 @@ fn a_physician_with_gnupg_registers_and_reads_the_answer() {
     let inner = yamada.run(&["--decrypt"], armored(&answer).unwrap().as_bytes());
     let letter = opened::open(&[b"Subject: x\r\n".as_slice(), &inner].concat());
     assert!(letter.text.contains("AURORA-0001"), "{}", letter.text);
-    let shown = house.hagaki(&["inbox", "show", "1"]).well();
+    // The first mail was the one that the doctor had written to itself.
+    let shown = house.hagaki(&["inbox", "show", "2"]).well();
     assert!(shown.contains("encrypted, signed by the sender's key"), "{shown}");
 
     // In the clear it is refused, and what would mend it is told.
